@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one exception type, and the check for bugs.
+//
+// A message is one line: the file, the place in it, what was expected, and a mend where there is
+// one. Only cli/main.cc, the server's request handler and threads at their top catch.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "base/strings.h"
+
+namespace retort {
+
+class Error : public std::runtime_error {
+ public:
+  enum class Kind {
+    kInput,    // bad usage, recipe or input file: exit status 2
+    kFailure,  // I/O, memory, a check that did not hold: exit status 1
+    kBug,      // a broken invariant of ours: exit status 1
+  };
+  Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Kind kind() const { return kind_; }
+
+ private:
+  Kind kind_;
+};
+
+// throw InputError("recipe.json: key 'optm' is not known; did you mean 'optim'?")
+template <class... Args>
+Error InputError(const Args&... args) {
+  return Error(Error::Kind::kInput, Cat(args...));
+}
+template <class... Args>
+Error Failure(const Args&... args) {
+  return Error(Error::Kind::kFailure, Cat(args...));
+}
+
+// "No space left on device" for the current errno.
+std::string ErrnoText();
+
+[[noreturn]] void ThrowBug(const char* file, int line, const char* condition,
+                           const std::string& detail);
+
+}  // namespace retort
+
+// RETORT_CHECK(x.cols() == w.cols(), "linear: x has ", x.cols(), " columns, W ", w.cols())
+// Always on; throws Error{kBug}. Never for what a user or a file can cause.
+#define RETORT_CHECK(condition, ...)                                                      \
+  do {                                                                                    \
+    if (!(condition)) [[unlikely]]                                                        \
+      ::retort::ThrowBug(__FILE__, __LINE__, #condition, ::retort::Cat("" __VA_OPT__(,) __VA_ARGS__)); \
+  } while (0)

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// JSON through nlohmann-json, whose own header stays in source files: this one only names it.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+
+namespace retort {
+
+using Json = nlohmann::ordered_json;  // keys stay in the order they were written
+
+// Parses text; `where` ("train.jsonl:17") begins every error. Nesting is capped at 256 levels.
+// Throws Error{kInput}: "WHERE: not JSON: unexpected '}' at line 1, column 9".
+Json ParseJson(std::string_view text, const std::string& where, bool allow_comments = false);
+Json ReadJson(const Path& path, bool allow_comments = false);
+
+// Typed access to a member of an object. `where` begins the error:
+// "config.json: 'hidden_size' must be an integer". The ones without a fallback require the key;
+// with one, an absent key or null gives the fallback.
+int64_t GetInt(const Json& object, std::string_view key, const std::string& where);
+int64_t GetInt(const Json& object, std::string_view key, const std::string& where, int64_t fallback);
+double GetNumber(const Json& object, std::string_view key, const std::string& where);
+double GetNumber(const Json& object, std::string_view key, const std::string& where, double fallback);
+bool GetBool(const Json& object, std::string_view key, const std::string& where, bool fallback);
+std::string GetString(const Json& object, std::string_view key, const std::string& where);
+std::string GetString(const Json& object, std::string_view key, const std::string& where,
+                      std::string_view fallback);
+
+// Text for a file or a line. Invalid UTF-8 is replaced, never thrown on. Numbers round-trip.
+std::string DumpJson(const Json& value, int indent = -1);
+
+}  // namespace retort

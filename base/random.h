@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy
+// as 1, 2, 3", SC 2011). A number depends on its key and counter alone, so a mask does not depend
+// on how a batch is cut, packed or recomputed, and a resumed run draws what it would have drawn.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace retort {
+
+using PhiloxCounter = std::array<uint32_t, 4>;
+using PhiloxKey = std::array<uint32_t, 2>;
+
+PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key);
+
+// What a stream of numbers is for; part of its key, so that no two uses share numbers.
+enum class RandomUse : uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kSample = 4, kData = 5 };
+
+// A key out of a seed, a use and up to two more coordinates (a step and a row, a layer ...).
+PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a = 0, uint64_t b = 0);
+
+// The numbers of one key in order, for sequential work.
+class RandomStream {
+ public:
+  explicit RandomStream(PhiloxKey key) : key_(key) {}
+  uint32_t Next();
+  double Uniform();               // [0, 1), 53 bits
+  double Normal();                // mean 0, variance 1 (Box-Muller)
+  uint64_t Below(uint64_t n);     // [0, n), unbiased; n > 0
+
+ private:
+  PhiloxKey key_;
+  uint64_t block_ = 0;
+  PhiloxCounter numbers_{};
+  int used_ = 4;
+};
+
+// Fisher-Yates over 0..n-1.
+std::vector<int64_t> Permutation(int64_t n, PhiloxKey key);
+
+}  // namespace retort
