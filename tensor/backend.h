@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels, as one interface that every device implements: tensor/cpu (f32, fast), tensor/cuda,
+// tensor/reference (f64, plain loops: what the others are compared with). A caller never knows
+// which one it has.
+//
+// Conventions. T tokens, C model width, H query heads, K key/value heads, D a head's width, F
+// feed-forward width, V vocabulary, R adapter rank (docs/notation.md). Activations, gradients,
+// gains and biases have the backend's activation type A (f32; the reference's f64) and are
+// row-major and contiguous. Outputs are allocated by the caller. "+=" in a contract means that the
+// kernel adds to what is there. Sizes that do not fit are bugs (RETORT_CHECK). Results do not
+// depend on the number of threads. Not thread-safe: one caller at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "tensor/tensor.h"
+#include "tensor/weight.h"
+
+namespace retort {
+
+// What the products of activations with weights are computed in. kInt8 quantises activations in
+// blocks of 32 for block formats (Q8_0, Q4_0) in LinearForward; other formats fall back to bf16
+// where the processor has it, else f32.
+enum class Compute : uint8_t { kF32, kBF16, kInt8 };
+std::string_view NameOf(Compute compute);
+
+// One run of consecutive queries among a batch's tokens and the keys it may see: a row of a
+// training batch, or one stream of the runner. Query i stands at position first_position + i and
+// sees keys 0 ... first_position + i (of a window W: the last W of them, itself included).
+// Keys and values lie in blocks of layout.block_size rows of the key tensor; key p is row
+// block_rows[first_block + p / block_size] + p % block_size.
+struct AttentionRun {
+  int32_t first_query;     // index among the batch's tokens
+  int32_t queries;
+  int32_t first_position;
+  int32_t first_block;     // index into block_rows
+};
+struct AttentionLayout {
+  std::vector<AttentionRun> runs;
+  std::vector<int32_t> block_rows;
+  int32_t block_size = 1;
+  int32_t window = 0;  // 0: no window
+};
+
+struct AttentionShape {
+  int heads, kv_heads, head_dim;  // H, K, D; H is a multiple of K
+  float scale;                    // 1 / sqrt(D) in all families so far
+};
+
+// Where a dropout mask comes from: element (t, c) is kept iff word c % 4 of
+// Philox({row_token[t], c / 4, 0, 0}, MakeKey(seed, RandomUse::kDropout, row_index[t]))
+// is >= rate * 2^32; what is kept is scaled by 1 / (1 - rate).
+struct DropoutMask {
+  float rate = 0;
+  uint64_t seed = 0;                     // mixed from the run's seed, the step and the place in the model
+  std::span<const int64_t> row_index;    // [T] the row's index in the data order
+  std::span<const int32_t> row_token;    // [T] the token's index in its row
+};
+
+struct AdamWStep {
+  float lr, beta1, beta2, epsilon, weight_decay;
+  int64_t step;  // from 1
+  float grad_scale;  // multiplies the gradient first (clipping)
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // ---- identity and memory ----
+  virtual std::string name() const = 0;  // "cpu"
+  virtual DType activation_type() const = 0;
+  virtual Memory& memory() = 0;
+  virtual int threads() const { return 1; }
+
+  Tensor New(Shape shape) { return Tensor::Make(memory(), shape, activation_type()); }
+  Tensor New(Shape shape, DType type) { return Tensor::Make(memory(), shape, type); }
+  Tensor Zeros(Shape shape);
+  // Host floats to an activation tensor and back.
+  virtual Tensor FromFloats(std::span<const float> values, Shape shape) = 0;
+  virtual std::vector<float> ToFloats(const Tensor& x) = 0;
+  // The same in double, which only the reference keeps exactly.
+  virtual Tensor FromDoubles(std::span<const double> values, Shape shape) = 0;
+  virtual std::vector<double> ToDoubles(const Tensor& x) = 0;
+
+  // ---- elementwise ----
+  virtual void Fill(Tensor& x, float value) = 0;
+  virtual void Add(const Tensor& a, const Tensor& b, Tensor& out) = 0;        // out = a + b
+  virtual void Accumulate(const Tensor& x, Tensor& sum) = 0;                  // sum += x
+  virtual void Scale(Tensor& x, float factor) = 0;                            // x *= factor
+  virtual void AddBias(Tensor& y, const Tensor& bias) = 0;                    // y[t,:] += bias[:]
+  virtual void BiasGrad(const Tensor& dy, Tensor& dbias) = 0;                 // dbias[c] += sum_t dy[t,c]
+  virtual void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) = 0;      // y = x * m / (1-rate)
+  virtual void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) = 0;  // dx += dy * m / (1-rate)
+  // gate, up, y [T,F]: y = silu(gate) * up, silu(z) = z / (1 + exp(-z))
+  virtual void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) = 0;
+  virtual void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                          Tensor& dup) = 0;  // +=
+
+  // ---- rows ----
+  // out[i,:] = table row ids[i], decoded. ids in [0, rows).
+  virtual void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) = 0;
+  virtual void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) = 0;
+  virtual void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) = 0;  // out[rows[i],:] += x[i,:]
+
+  // ---- normalisation and rotary embedding ----
+  // x, y [N,C]; gain [C]; inv_rms [N]: y = x * r * gain, r = 1 / sqrt(mean(x^2) + epsilon)
+  virtual void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+                       Tensor& inv_rms) = 0;
+  // dx +=; dgain [C] += when not null
+  virtual void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
+                           const Tensor& inv_rms, Tensor& dx, Tensor* dgain) = 0;
+  // cos, sin [T, D/2] of positions[t] * inv_freq[i] * 1 (angles taken in double), times `amplitude`.
+  virtual void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
+                           double amplitude, Tensor& cos, Tensor& sin) = 0;
+  // x, y [T, heads * D], may be the same tensor: each head's (x[i], x[i + D/2]) is turned by its
+  // angle: y[i] = x[i] cos - x[i+D/2] sin, y[i+D/2] = x[i+D/2] cos + x[i] sin. inverse: by minus
+  // the angle, which is the gradient.
+  virtual void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
+                      bool inverse, Tensor& y) = 0;
+
+  // ---- products ----
+  // x [T,in]; w [out,in]; y [T,out]: y = x w^T
+  virtual void LinearForward(const Tensor& x, const Weight& w, Tensor& y) = 0;
+  // dy [T,out]; dx [T,in]: dx += dy w
+  virtual void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) = 0;
+  // Dense: c [M,N] = alpha * op(a) op(b) + beta * c. op transposes when asked.
+  // In f32 (the reference: f64) whatever the compute type.
+  virtual void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a,
+                    const Tensor& b, float beta, Tensor& c) = 0;
+
+  // ---- attention ----
+  // q, out [T,H*D]; keys, values [rows,K*D] in A, f16 or bf16 (a cache); log_sum [T,H]: natural log of the sum of
+  // exp(scale * q.k), which the backward needs. Query head h reads key head h / (H/K).
+  // Tokens that no run covers are left alone.
+  virtual void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                         const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) = 0;
+  // dq, dkeys, dvalues +=. Never T x T in memory.
+  virtual void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+                             const Tensor& dout, const Tensor& q, const Tensor& keys,
+                             const Tensor& values, const Tensor& out, const Tensor& log_sum,
+                             Tensor& dq, Tensor& dkeys, Tensor& dvalues) = 0;
+  // cache[rows[t],:] = x[t,:], converted to the cache's type (A, f16 or bf16)
+  virtual void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) = 0;
+
+  // ---- losses over logits ----
+  // logits [N,V]; targets [N]: losses[i] = log sum exp(logits[i]) - logits[i][targets[i]]. When
+  // gradient_scale is not 0 the logits are overwritten by gradient_scale * d losses[i] / d logits.
+  // Returns nothing whole: losses are host doubles.
+  virtual void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
+                            std::span<double> losses) = 0;
+
+  // ---- optimiser ----
+  virtual double SumSquares(const Tensor& x) = 0;  // in double, in a fixed order
+  // parameter, gradient, m, v of one length. The decoupled rule:
+  // p *= 1 - lr*wd; p -= lr * sqrt(1-b2^t)/(1-b1^t) * m / (sqrt(v) + eps*sqrt(1-b2^t))
+  virtual void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
+                     Tensor& v) = 0;
+};
+
+struct BackendOptions {
+  std::string device = "auto";  // auto | cpu | cuda[:N]
+  int threads = 0;              // 0: all this process may use
+  Compute compute = Compute::kF32;
+};
+
+// Throws Error{kInput} for an unknown device, Error{kFailure} "built without CUDA" for a missing one.
+std::unique_ptr<Backend> MakeBackend(const BackendOptions& options);
+std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute);
+std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops
+std::unique_ptr<Backend> MakeCudaBackend(int index, Compute compute);
+
+// Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX): what "auto" asks.
+bool CpuHasBf16();
+
+}  // namespace retort

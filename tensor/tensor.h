@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tensors: a shape and a type over counted storage. Row-major, contiguous, up to four dimensions.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/dtype.h"
+
+namespace retort {
+
+class Shape {
+ public:
+  Shape() = default;
+  Shape(std::initializer_list<int64_t> dims);
+  int rank() const { return rank_; }
+  int64_t operator[](int i) const { return dims_[static_cast<size_t>(i)]; }
+  int64_t back() const { return rank_ ? dims_[static_cast<size_t>(rank_ - 1)] : 1; }
+  int64_t elements() const;  // 1 for rank 0
+  bool operator==(const Shape& other) const;
+  std::string text() const;  // "[4, 1024]"
+
+ private:
+  int rank_ = 0;
+  std::array<int64_t, 4> dims_{};
+};
+
+// One block of memory, given back to where it came from when the last tensor over it is gone.
+class Buffer {
+ public:
+  virtual ~Buffer() = default;
+  std::byte* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+
+ protected:
+  std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
+// Hands out memory, 64-byte aligned, and counts every byte of it. Freed blocks are kept for the
+// next request of their size class, so that a loop that repeats itself asks the system for nothing.
+// Thread-safe.
+class Memory {
+ public:
+  virtual ~Memory() = default;
+  virtual std::shared_ptr<Buffer> Allocate(int64_t bytes) = 0;  // uninitialised
+  virtual int64_t live_bytes() const = 0;  // handed out and not given back
+  virtual int64_t peak_bytes() const = 0;  // the most that live_bytes ever was since ResetPeak
+  virtual void ResetPeak() = 0;
+  virtual void Trim() = 0;                 // gives the kept blocks back to the system
+};
+
+std::shared_ptr<Memory> MakeHostMemory();
+// Counts as host memory does and holds nothing: data() is null. For planning a run.
+std::shared_ptr<Memory> MakeCountingMemory();
+
+// A view of shared storage: copying one copies no elements. Constness is the view's, not the
+// elements'. Not thread-safe to assign; elements follow the caller's discipline.
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(std::shared_ptr<Buffer> buffer, Shape shape, DType type, int64_t byte_offset = 0);
+  static Tensor Make(Memory& memory, Shape shape, DType type);  // uninitialised
+
+  explicit operator bool() const { return buffer_ != nullptr; }
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return type_; }
+  int64_t elements() const { return buffer_ ? shape_.elements() : 0; }
+  int64_t bytes() const { return elements() * SizeOf(type_); }
+  int64_t cols() const { return shape_.back(); }                    // the last dimension
+  int64_t rows() const { return cols() ? elements() / cols() : 0; }  // all the others
+
+  // The elements; T must match the type.
+  template <class T>
+  T* data() const {
+    RETORT_CHECK(kDTypeOf<T> == type_, "tensor is ", NameOf(type_));
+    return reinterpret_cast<T*>(raw());
+  }
+  std::byte* raw() const { return buffer_ && buffer_->data() ? buffer_->data() + offset_ : nullptr; }
+
+  Tensor Reshaped(Shape shape) const;                      // same elements
+  Tensor RowRange(int64_t begin, int64_t count) const;     // rows [begin, begin + count) as [count, cols]
+
+ private:
+  std::shared_ptr<Buffer> buffer_;
+  int64_t offset_ = 0;
+  Shape shape_;
+  DType type_ = DType::kF32;
+};
+
+}  // namespace retort

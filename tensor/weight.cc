@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/weight.h"
+
+namespace retort {
+
+int64_t RowBytes(WeightFormat format, int64_t cols) {
+  const FormatTraits& t = TraitsOf(format);
+  if (cols % t.block_elements != 0) {
+    throw InputError("rows of ", cols, " values do not divide into ", t.name, " blocks of ",
+                     t.block_elements);
+  }
+  return cols / t.block_elements * t.block_bytes;
+}
+
+Weight::Weight(WeightFormat format, int64_t rows, int64_t cols, Bytes bytes,
+               std::shared_ptr<const void> owner, Nf4Scales nf4)
+    : format_(format), rows_(rows), cols_(cols), bytes_(bytes), owner_(std::move(owner)),
+      nf4_(std::move(nf4)) {
+  const int64_t want = format == WeightFormat::kNF4 ? (rows * cols + 1) / 2 : rows * RowBytes(format, cols);
+  RETORT_CHECK(static_cast<int64_t>(bytes.size()) == want, TraitsOf(format).name, " weight of ", rows,
+               " x ", cols, ": want ", want, " bytes, got ", bytes.size());
+}
+
+int64_t Weight::total_bytes() const {
+  return static_cast<int64_t>(bytes_.size()) + nf4_.absmax.bytes() + nf4_.codes.bytes() +
+         nf4_.nested_absmax.bytes();
+}
+
+}  // namespace retort
