@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The differentiable operations, one page each in autograd/ops/. Letters as in docs/notation.md.
+//
+// Every op checks its shapes, computes through context.backend, and records its backward when the
+// context has a tape and an input wants a gradient. Without a tape it only computes. What an op
+// borrows (a Weight, a layout, a mask's spans) must outlive the tape's Run().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "autograd/tape.h"
+
+namespace retort::ops {
+
+// a, b, out [T,C]: a + b
+Var Add(Context& context, const Var& a, const Var& b);
+
+// out [T,C]: row ids[t] of the table [V,C]. A frozen table has no gradient; a trained one (Var) has.
+Var Embedding(Context& context, const Weight& table, std::span<const int32_t> ids);
+Var Embedding(Context& context, const Var& table, std::vector<int32_t> ids);
+
+// x [T,C] with gain [C], or x [T,N*D] with gain [D] (each head apart): x / sqrt(mean(x^2) + epsilon) * gain
+Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon);
+
+// An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
+struct LowRank {
+  Var a, b;
+  float scale = 1;    // model/lora.h: LoraScale
+  DropoutMask mask;   // on the adapter's input only; rate 0: none
+};
+
+// x [T,in]; w [out,in]; bias [out] or empty: y = x w^T + bias + scale * drop(x) a^T b^T.
+Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias = {},
+           const LowRank* adapter = nullptr);
+// The same with a weight that is trained itself.
+Var Linear(Context& context, const Var& x, const Var& w, const Var& bias = {});
+
+// Angles of the batch's positions: cos, sin [T,D/2]. Shared by all layers.
+struct RotaryAngles {
+  Tensor cos, sin;
+};
+// x [T,N*D] of N heads, turned by the angles (Backend::Rotary).
+Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads);
+
+// q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. Keys that are a cache (no gradient) serve the
+// runner; in training they are the batch's own.
+Var Attention(Context& context, const AttentionShape& shape, const AttentionLayout& layout,
+              const Var& q, const Var& keys, const Var& values);
+
+// gate, up [T,F]: silu(gate) * up
+Var SwiGlu(Context& context, const Var& gate, const Var& up);
+
+// Runs body(x) without saving anything inside it and runs it again in the backward pass.
+// The body must compute the same both times.
+using Body = std::function<Var(Context& context, const Var& x)>;
+Var Checkpoint(Context& context, const Var& x, const Body& body);
+
+// The head and a loss over its logits, in chunks of tokens: logits [N,V] never exist whole.
+//
+// x [T,C]; rows [N]: the tokens that carry loss; head [V,C]. For each chunk `loss` receives the
+// logits of rows[begin ... begin + n) and fills losses[n]; with a tape it also overwrites the logits with
+// the gradient of the whole objective by them (so it knows the normaliser). Returns the N losses.
+using LogitsLoss =
+    std::function<void(Backend& backend, int64_t begin, Tensor& logits, std::span<double> losses, bool want_gradient)>;
+std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
+                             const Weight& head, const LogitsLoss& loss);
+std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
+                             const Var& head, const LogitsLoss& loss);
+
+// The loss -log softmax(logits)[target], each weighted by `scale` in the objective. targets [N].
+LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale);
+
+}  // namespace retort::ops

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Causal attention with grouped heads, each row of the batch seeing only itself:
+//   P = softmax(s Q K^T) over the visible keys,   out = P V
+//   dV += P^T dout,   dS = P (dout V^T - rowsum(dout out)),   dQ += s dS K,   dK += s dS^T Q
+// P is never stored: the backward makes it again in tiles from log_sum, the logarithm of each
+// query's sum (Dao et al., arXiv 2205.14135). Saves q, keys, values, out and log_sum [T,H].
+#include "autograd/ops.h"
+
+namespace retort::ops {
+
+Var Attention(Context& context, const AttentionShape& shape, const AttentionLayout& layout,
+              const Var& q, const Var& keys, const Var& values) {
+  RETORT_CHECK(shape.heads % shape.kv_heads == 0 && q.value.cols() == shape.heads * shape.head_dim &&
+                   keys.value.cols() == shape.kv_heads * shape.head_dim && keys.shape() == values.shape(),
+               "attention: q ", q.shape().text(), ", keys ", keys.shape().text());
+
+  Tensor out = context.backend.New(q.shape());
+  Tensor log_sum = context.backend.New({q.value.rows(), shape.heads});
+  context.backend.Attention(shape, layout, q.value, keys.value, values.value, out, log_sum);
+
+  return context.Record(out, {&q, &keys, &values},
+                        [shape, &layout, q, keys, values, out, log_sum](Backend& k, const Tensor& dout) {
+    RETORT_CHECK(q.wants_gradient() && keys.wants_gradient() && values.wants_gradient());
+    k.AttentionGrad(shape, layout, dout, q.value, keys.value, values.value, out, log_sum,
+                    q.GradientSum(k), keys.GradientSum(k), values.GradientSum(k));
+  });
+}
+
+}  // namespace retort::ops

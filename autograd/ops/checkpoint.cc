@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gradient checkpointing (Chen et al., arXiv 1604.06174): y = body(x). The forward pass keeps x
+// alone; the backward pass runs the body again on a tape of its own and then that tape. Recorded
+// whether or not x wants a gradient, since the body holds parameters.
+#include "autograd/ops.h"
+
+namespace retort::ops {
+
+Var Checkpoint(Context& context, const Var& x, const Body& body) {
+  if (!context.tape) return body(context, x);
+
+  Context untaped{context.backend};
+  const Var y = body(untaped, {x.value});
+
+  return context.tape->Record(y.value, [x, body](Backend& k, const Tensor& dy) {
+    Tape tape(k);
+    Context again{k, &tape};
+    const Var y = body(again, x);
+    if (!y.wants_gradient()) return;
+    k.Accumulate(dy, y.GradientSum(k));
+    tape.Run();
+  });
+}
+
+}  // namespace retort::ops

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The head and the loss over its logits, chunk by chunk:
+//   z = x[rows] W^T,   losses = loss(z),   dx[rows] += dz W,   dW += dz^T x[rows]
+// A chunk's logits are about 16 MiB whatever the vocabulary. The loss is the tape's root: it knows
+// its own scale, so each chunk's gradient is taken at once while its logits exist, and what is
+// saved is dx of the rows that carry loss, [N,C].
+#include <algorithm>
+
+#include "autograd/ops.h"
+
+namespace retort::ops {
+namespace {
+
+constexpr int64_t kChunkElements = int64_t{1} << 22;
+
+// The three products with the head, frozen or trained.
+struct FrozenHead {
+  const Weight& w;
+  int64_t vocab() const { return w.rows(); }
+  bool trained() const { return false; }
+  void Logits(Backend& k, const Tensor& x, Tensor& z) const { k.LinearForward(x, w, z); }
+  void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const { k.LinearInputGrad(dz, w, dx); }
+  void WeightGrad(Backend&, const Tensor&, const Tensor&) const {}
+};
+struct TrainedHead {
+  const Var& w;
+  int64_t vocab() const { return w.value.rows(); }
+  bool trained() const { return w.wants_gradient(); }
+  void Logits(Backend& k, const Tensor& x, Tensor& z) const { k.Gemm(false, true, 1, x, w.value, 0, z); }
+  void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const { k.Gemm(false, false, 1, dz, w.value, 1, dx); }
+  void WeightGrad(Backend& k, const Tensor& dz, const Tensor& x) const {
+    k.Gemm(true, false, 1, dz, x, 1, w.GradientSum(k));
+  }
+};
+
+template <class Head>
+std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int32_t> rows,
+                                const Head& head, const LogitsLoss& loss) {
+  Backend& k = context.backend;
+  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t width = x.value.cols();
+  const int64_t chunk = std::clamp<int64_t>(kChunkElements / head.vocab(), 16, 4096);
+  const bool want_dx = context.tape && x.wants_gradient();
+  const bool want_gradient = want_dx || (context.tape && head.trained());
+
+  std::vector<double> losses(rows.size());
+  Tensor dx_rows = want_dx ? k.Zeros({count, width}) : Tensor();
+  for (int64_t begin = 0; begin < count; begin += chunk) {
+    const int64_t n = std::min(chunk, count - begin);
+    const auto from = static_cast<size_t>(begin), size = static_cast<size_t>(n);
+    Tensor selected = k.New({n, width}), logits = k.New({n, head.vocab()});
+    k.GatherRows(x.value, std::span(rows).subspan(from, size), selected);
+    head.Logits(k, selected, logits);
+    loss(k, begin, logits, std::span(losses).subspan(from, size), want_gradient);
+    if (want_dx) {
+      Tensor dx = dx_rows.RowRange(begin, n);
+      head.InputGrad(k, logits, dx);
+    }
+    if (want_gradient) head.WeightGrad(k, logits, selected);
+  }
+  if (want_dx) {
+    context.tape->RecordRoot([x, dx_rows, rows = std::move(rows)](Backend& b) {
+      b.ScatterAddRows(dx_rows, rows, x.GradientSum(b));
+    });
+  }
+  return losses;
+}
+
+}  // namespace
+
+std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
+                             const Weight& head, const LogitsLoss& loss) {
+  RETORT_CHECK(head.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.cols(), " columns");
+  return ChunkedLoss(context, x, std::move(rows), FrozenHead{head}, loss);
+}
+
+std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
+                             const Var& head, const LogitsLoss& loss) {
+  RETORT_CHECK(head.value.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.shape().text());
+  return ChunkedLoss(context, x, std::move(rows), TrainedHead{head}, loss);
+}
+
+LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale) {
+  return [targets = std::move(targets), scale](Backend& k, int64_t begin, Tensor& logits,
+                                               std::span<double> losses, bool want_gradient) {
+    const auto part = std::span(targets).subspan(static_cast<size_t>(begin), losses.size());
+    k.CrossEntropy(logits, part, want_gradient ? scale : 0, losses);
+  };
+}
+
+}  // namespace retort::ops

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rotary position embedding (Su et al., arXiv 2104.09864), the half-split form: in each head the
+// pair (x[i], x[i + D/2]) is turned by position * frequency[i]. The gradient is turned back by the
+// same angle. Saves the angles, which all layers share.
+#include "autograd/ops.h"
+
+namespace retort::ops {
+
+Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads) {
+  RETORT_CHECK(angles.cos.rows() == x.value.rows() && heads * 2 * angles.cos.cols() == x.value.cols(),
+               "rotary: x ", x.shape().text(), ", ", heads, " heads, angles ", angles.cos.shape().text());
+
+  Tensor y = context.backend.New(x.shape());
+  context.backend.Rotary(x.value, angles.cos, angles.sin, heads, /*inverse=*/false, y);
+
+  return context.Record(y, {&x}, [x, angles, heads](Backend& k, const Tensor& dy) {
+    Tensor turned = k.New(dy.shape());
+    k.Rotary(dy, angles.cos, angles.sin, heads, /*inverse=*/true, turned);
+    k.Accumulate(turned, x.GradientSum(k));
+  });
+}
+
+}  // namespace retort::ops

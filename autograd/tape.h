@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reverse-mode differentiation. The tape is a vector of backward steps in execution order, walked
+// from its end in a loop; each step is destroyed as soon as it has run, and with it what it saved.
+//
+// An op computes its value and, when the context has a tape and an input wants a gradient, records
+// how the output's gradient flows to its inputs. Backward always adds.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "tensor/backend.h"
+
+namespace retort {
+
+// Where the gradient of one value gathers: empty until something is added.
+class Gradient {
+ public:
+  // The sum so far, zero at first, in `shape`.
+  Tensor& Sum(Backend& backend, const Shape& shape);
+  const Tensor& sum() const { return sum_; }
+  void Release() { sum_ = Tensor(); }
+
+ private:
+  Tensor sum_;
+};
+
+// A value and, when its gradient is wanted, where that gathers. Whoever made the Var owns the
+// Gradient: the tape for an op's output, the Parameter for a parameter.
+struct Var {
+  Tensor value;
+  Gradient* gradient = nullptr;
+
+  bool wants_gradient() const { return gradient != nullptr; }
+  const Shape& shape() const { return value.shape(); }
+  // Where dvalue is added. Only when wants_gradient().
+  Tensor& GradientSum(Backend& backend) const { return gradient->Sum(backend, value.shape()); }
+};
+
+// Something that is trained. Not movable: Vars point at its gradient.
+struct Parameter {
+  Parameter(std::string parameter_name, Tensor initial)
+      : name(std::move(parameter_name)), value(std::move(initial)) {}
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
+  Var var() { return {value, &gradient}; }
+
+  std::string name;
+  Tensor value;
+  Gradient gradient;
+};
+
+class Tape {
+ public:
+  // dy: the gradient of the op's output.
+  using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
+  // A root has no output: it knows the gradient it starts from.
+  using Root = std::function<void(Backend& backend)>;
+
+  explicit Tape(Backend& backend) : backend_(backend) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  Var Record(Tensor value, Backward backward);
+  void RecordRoot(Root root);
+
+  // Runs every step, last first. A step whose output received no gradient is skipped. Afterwards
+  // the tape is empty; only parameters' gradients remain.
+  void Run();
+
+  size_t size() const { return steps_.size(); }
+
+ private:
+  struct Step {
+    Gradient* output;  // null: a root
+    Backward backward;
+  };
+  Backend& backend_;
+  std::deque<Gradient> gradients_;  // of the outputs; addresses stay
+  std::vector<Step> steps_;
+};
+
+// What every op is given: the kernels and, in training, the tape.
+struct Context {
+  Backend& backend;
+  Tape* tape = nullptr;
+
+  // The op's output; recorded when one of the inputs wants a gradient.
+  Var Record(Tensor value, std::initializer_list<const Var*> inputs, Tape::Backward backward);
+};
+
+}  // namespace retort

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the decoder is fed: tokens of several rows laid end to end. Padding does not exist.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tensor/backend.h"
+
+namespace retort {
+
+struct Batch {
+  std::vector<int32_t> ids;         // [T]
+  std::vector<int32_t> positions;   // [T] within its row or stream
+  AttentionLayout layout;           // which tokens are one run and which keys they see
+  // Where dropout masks come from (training only): the row's index in the data order, the token's in its row.
+  std::vector<int64_t> row_index;   // [T]
+  std::vector<int32_t> row_token;   // [T]
+
+  int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
+
+  // Lays one more training row at the end: positions from 0, attention within the row, keys and
+  // values those of the batch itself.
+  void AddRow(std::span<const int32_t> row_ids, int64_t index) {
+    const auto begin = static_cast<int32_t>(ids.size()), count = static_cast<int32_t>(row_ids.size());
+    layout.block_size = 1 << 30;
+    layout.runs.push_back({begin, count, 0, static_cast<int32_t>(layout.block_rows.size())});
+    layout.block_rows.push_back(begin);
+    for (int32_t i = 0; i < count; ++i) {
+      ids.push_back(row_ids[static_cast<size_t>(i)]);
+      positions.push_back(i);
+      row_index.push_back(index);
+      row_token.push_back(i);
+    }
+  }
+};
+
+// The runner's cache as the decoder sees it: the batch's keys and values are stored at `rows` and
+// attention reads the cache (batch.layout's block_rows are its rows).
+struct CacheView {
+  std::vector<Tensor> keys, values;  // a layer each: [cache rows, K*D], A, f16 or bf16
+  std::vector<int32_t> rows;         // [T]
+};
+
+}  // namespace retort

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pre-norm transformer decoder of the Llama family (arXiv 2302.13971): RMS norms, rotary
+// positions, grouped attention, SwiGLU. Families differ in data (ModelConfig), not in code.
+#include <cmath>
+
+#include "model/model.h"
+
+namespace retort {
+
+Model::Model(ModelConfig model_config, Backend& kernels)
+    : config(std::move(model_config)),
+      backend(kernels),
+      layers(static_cast<size_t>(config.layers)),
+      attention_{static_cast<int>(config.heads), static_cast<int>(config.kv_heads),
+                 static_cast<int>(config.head_dim),
+                 static_cast<float>(1 / std::sqrt(static_cast<double>(config.head_dim)))},
+      frequencies_(RotaryFrequencies(config)) {}
+
+Var Model::Hidden(Context& context, const ForwardPass& pass) const {
+  const Batch& batch = pass.batch;
+  ops::RotaryAngles angles{backend.New({batch.tokens(), config.head_dim / 2}),
+                           backend.New({batch.tokens(), config.head_dim / 2})};
+  backend.RotaryTable(batch.positions, frequencies_, 1.0, angles.cos, angles.sin);
+
+  Var x = embedding.trained.value ? ops::Embedding(context, embedding.trained, batch.ids)
+                                  : ops::Embedding(context, embedding.frozen, batch.ids);
+  for (int64_t i = 0; i < config.layers; ++i) {
+    const ops::Body block = [this, &pass, angles, i](Context& c, const Var& in) {
+      return Block(c, pass, angles, i, in);
+    };
+    x = pass.checkpoint ? ops::Checkpoint(context, x, block) : block(context, x);
+  }
+  return ops::RmsNorm(context, x, final_norm, static_cast<float>(config.norm_epsilon));
+}
+
+Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles, int64_t index,
+                 const Var& x) const {
+  const Layer& layer = layers[static_cast<size_t>(index)];
+  const auto epsilon = static_cast<float>(config.norm_epsilon);
+  const auto project = [&](Slot slot, const Var& in) { return Project(context, pass, index, slot, in); };
+
+  const Var normed = ops::RmsNorm(context, x, layer.attention_norm, epsilon);
+  Var q = project(Slot::kQ, normed), k = project(Slot::kK, normed), v = project(Slot::kV, normed);
+  if (config.qk_norm) {
+    q = ops::RmsNorm(context, q, layer.q_norm, epsilon);
+    k = ops::RmsNorm(context, k, layer.k_norm, epsilon);
+  }
+  q = ops::Rotary(context, q, angles, attention_.heads);
+  k = ops::Rotary(context, k, angles, attention_.kv_heads);
+  if (pass.cache) {
+    const auto at = static_cast<size_t>(index);
+    Tensor keys = pass.cache->keys[at], values = pass.cache->values[at];
+    backend.StoreRows(k.value, pass.cache->rows, keys);
+    backend.StoreRows(v.value, pass.cache->rows, values);
+    k = {keys}, v = {values};
+  }
+  const Var mixed = ops::Attention(context, attention_, pass.batch.layout, q, k, v);
+  const Var middle = ops::Add(context, x, project(Slot::kO, mixed));
+
+  const Var inner = ops::RmsNorm(context, middle, layer.ffn_norm, epsilon);
+  const Var active = ops::SwiGlu(context, project(Slot::kGate, inner), project(Slot::kUp, inner));
+  return ops::Add(context, middle, project(Slot::kDown, active));
+}
+
+Var Model::Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot, const Var& x) const {
+  const Projection& p = layers[static_cast<size_t>(index)][slot];
+  if (p.trained.value) return ops::Linear(context, x, p.trained, p.bias);
+  Adapter::Pair* pair = pass.adapter ? pass.adapter->at(index, slot) : nullptr;
+  if (!pair) return ops::Linear(context, x, p.frozen, p.bias);
+
+  ops::LowRank low_rank{pair->a.var(), pair->b.var(), pair->scale, {}};
+  if (pass.dropout_seed != 0) {
+    const auto place = static_cast<uint64_t>(index * kSlots + static_cast<int64_t>(slot));
+    const PhiloxKey key = MakeKey(pass.dropout_seed, RandomUse::kDropout, place);
+    low_rank.mask = {static_cast<float>(pass.adapter->config().dropout), uint64_t{key[0]} << 32 | key[1],
+                     pass.batch.row_index, pass.batch.row_token};
+  }
+  return ops::Linear(context, x, p.frozen, p.bias, &low_rank);
+}
+
+std::vector<double> Model::Losses(Context& context, const Var& hidden, std::vector<int32_t> rows,
+                                  const ops::LogitsLoss& loss) const {
+  return head.trained.value ? ops::HeadLoss(context, hidden, std::move(rows), head.trained, loss)
+                            : ops::HeadLoss(context, hidden, std::move(rows), head.frozen, loss);
+}
+
+Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const {
+  const auto count = static_cast<int64_t>(rows.size());
+  Tensor chosen = backend.New({count, config.width});
+  backend.GatherRows(hidden.value, rows, chosen);
+  return head.trained.value ? ops::Linear(context, {chosen}, head.trained).value
+                            : ops::Linear(context, {chosen}, head.frozen).value;
+}
+
+int64_t Model::weight_bytes() const {
+  int64_t sum = embedding.frozen.total_bytes() + (config.tied ? 0 : head.frozen.total_bytes());
+  for (const Layer& layer : layers) {
+    for (const Projection& p : layer.projections) sum += p.frozen.total_bytes();
+  }
+  return sum;
+}
+
+}  // namespace retort

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a Hugging Face folder or a GGUF file to a Model.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "formats/gguf.h"
+#include "formats/tensor_file.h"
+#include "model/model.h"
+
+namespace retort {
+
+// A model on disk, opened and checked but not loaded: its configuration and mapped tensors.
+struct ModelFiles {
+  Path path;
+  ModelConfig config;
+  TensorTable tensors;                   // under the names of their own file
+  std::shared_ptr<const GgufFile> gguf;  // null for a folder
+
+  // The type of the blocks' linear layers (of the first one), as stored.
+  WeightFormat stored_format() const;
+};
+
+// Checks that every tensor is there in its shape, and no other. Throws Error{kInput} naming each one that is
+// missing, extra or wrongly shaped.
+ModelFiles OpenModel(const Path& path);
+
+// A tensor of the model in Hugging Face's row order: borrowed from the mapped file, or a copy
+// where a GGUF interleaves its rows. An alias (a tied head stored alone) is followed.
+Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec);
+// The same for a norm's or bias's values.
+std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec);
+
+struct LoadOptions {
+  // Of every matrix; nullopt: as stored. NF4 covers the blocks' linear layers alone: embedding and
+  // head keep their own type. A block format of a GGUF is kept where it is asked to become NF4.
+  std::optional<WeightFormat> weights;
+  bool double_quant = true;
+  bool trainable = false;  // every weight in f32, as a Parameter
+};
+
+// Each tensor is converted as it is read, and its source pages are dropped from memory.
+std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options, Backend& backend);
+
+// What `--compute` means for weights of this format. "auto": f32 stays f32; bf16, f16 and NF4
+// compute in bf16 where the processor has it, else f32; block formats in int8 when `runner`, else as bf16's.
+Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner);
+
+}  // namespace retort
