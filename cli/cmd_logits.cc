@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort logits MODEL --tokens 1,2,3: raw little-endian f32 [T,V], row t after token t.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+
+namespace retort {
+namespace {
+
+struct LogitsFlags {
+  std::string model, adapter, tokens, out;
+  ComputeFlags compute;
+  bool json = false;
+};
+
+std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
+  std::vector<int32_t> ids;
+  for (const std::string& part : Split(text, ',')) {
+    int32_t id = -1;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), id);
+    if (error != std::errc() || end != part.data() + part.size() || id < 0 || id >= vocab) {
+      throw InputError("--tokens: '", part, "' is not an id below ", vocab);
+    }
+    ids.push_back(id);
+  }
+  return ids;
+}
+
+void Run(const LogitsFlags& flags) {
+  constexpr int32_t kRows = 64;  // logits at once
+  const OpenedModel m = OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/false, false);
+  const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
+  Batch batch;
+  batch.AddRow(ids, 0);
+  Context context{*m.backend};
+  const Var hidden = m.model->Hidden(context, {batch, m.adapter.get()});
+  AtomicFile file(flags.out);
+  const auto count = static_cast<int32_t>(ids.size());
+  for (int32_t begin = 0; begin < count; begin += kRows) {
+    std::vector<int32_t> rows(static_cast<size_t>(std::min(kRows, count - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    const std::vector<float> logits = m.backend->ToFloats(m.model->Logits(context, hidden, rows));
+    file.Write(std::as_bytes(std::span(logits)));
+  }
+  file.Commit();
+  const Json result = {{"tokens", ids.size()}, {"vocab", m.model->config.vocab},
+                       {"compute", std::string(NameOf(m.compute))}, {"out", flags.out}};
+  if (flags.json) PrintJson(result);
+  else PrintLine(Cat(flags.out, ": ", ids.size(), " x ", m.model->config.vocab, " logits, computed in ", NameOf(m.compute)));
+}
+
+}  // namespace
+
+void AddLogits(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("logits", "Write the logits after each of given tokens");
+  auto flags = std::make_shared<LogitsFlags>();
+  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command->add_option("--tokens", flags->tokens, "ids, separated by commas")->required();
+  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  command->add_option("--out", flags->out, "file of little-endian f32, [tokens, vocabulary]")->required();
+  flags->compute.Add(*command, false);
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort

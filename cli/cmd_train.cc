@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort train RECIPE: LoRA, QLoRA, or every weight.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/progress.h"
+#include "recipes/recipe_reader.h"
+#include "recipes/session.h"
+
+namespace retort {
+namespace {
+
+struct TrainFlags {
+  std::string recipe, run;
+  std::vector<std::string> set;
+  int64_t steps = 0;
+  bool resume = false, json = false;
+};
+
+std::string ProgressText(const RunProgress& p) {
+  char text[160];
+  std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  %s tok/s  %s left  %s", p.metrics.loss, p.metrics.lr,
+                CountText(p.tokens_per_second).c_str(), DurationText(p.seconds_left).c_str(),
+                BytesText(p.peak_bytes).c_str());
+  return text;
+}
+
+void Run(const TrainFlags& flags) {
+  std::vector<std::string> overrides = flags.set;
+  if (flags.steps > 0) overrides.push_back(Cat("train.steps=", flags.steps));
+  const Recipe recipe = ReadRecipe(flags.recipe, overrides);
+  const Path folder = flags.run.empty() ? Path("runs") / recipe.name : Path(flags.run);
+
+  TrainingSession session(recipe);
+  const auto changed = [&](const std::string& old) {
+    return ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
+  };
+  const FolderState state =
+      PrepareRunFolder(folder, flags.resume, DumpJson(ResolvedJson(recipe), 2) + "\n", changed);
+  if (state == FolderState::kFinished) {
+    const Json summary = ReadJson(folder / "summary.json");
+    Note(Cat(folder.string(), ": the run is finished"));
+    if (flags.json) PrintJson(summary);
+    return;
+  }
+
+  for (const std::string& line : session.Describe()) Note(line);
+  Note(Cat("sample   ", session.ShowFirstExample()));
+  RunSummary summary;
+  {
+    ProgressBar bar("train");
+    const TrainRecipe& t = recipe.train;
+    const RunOptions options{folder, session.total_steps(), t.checkpoint_every, t.keep, t.eval_every, recipe.name};
+    summary = session.Run(options, [&](const RunProgress& p) {
+      if (p.eval_loss) bar.Say(Cat("step ", p.metrics.step, "  held-out loss ", *p.eval_loss));
+      bar.Update(p.metrics.step, p.total_steps, ProgressText(p));
+    });
+  }
+  Json result = SummaryJson(summary);
+  result["run"] = folder.string();
+  result["trained"] = summary.trained.string();
+  result["compute"] = std::string(NameOf(session.compute()));
+  result["device"] = session.backend().name();
+  if (flags.json) return PrintJson(result);
+  PrintLine(Cat("trained ", summary.steps, " steps in ", DurationText(summary.seconds), ": loss ", summary.loss,
+                summary.eval_loss ? Cat(", held-out loss ", *summary.eval_loss) : "", "\n  ", summary.trained.string(), "\n  ",
+                (folder / "report.html").string()));
+}
+
+}  // namespace
+
+void AddTrain(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("train", "Train an adapter (or every weight) as a recipe says");
+  auto flags = std::make_shared<TrainFlags>();
+  command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
+  command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")->allow_extra_args(false);
+  command->add_option("--run", flags->run, "the run's folder (default: runs/NAME)");
+  command->add_option("--steps", flags->steps, "as --set train.steps=N")->check(CLI::PositiveNumber);
+  command->add_flag("--resume", flags->resume, "go on from the last complete checkpoint");
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// One function a command: it adds the subcommand with its flags and what runs when it is chosen.
+// Each lives in cli/cmd_NAME.cc.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace retort {
+
+void AddTrain(CLI::App& app);
+void AddEval(CLI::App& app);
+void AddMerge(CLI::App& app);
+void AddExport(CLI::App& app);
+void AddRun(CLI::App& app);
+void AddServe(CLI::App& app);
+void AddInspect(CLI::App& app);
+void AddTokenize(CLI::App& app);
+void AddTokenizer(CLI::App& app);
+void AddLogits(CLI::App& app);
+void AddInit(CLI::App& app);
+
+// Parses and runs; the process's exit status: 0 done, 1 failed, 2 bad usage, recipe or input file.
+int RunCli(int argc, const char* const* argv);
+
+}  // namespace retort

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/flags.h"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "data/load_tokenizer.h"
+#include "train/checkpoint.h"
+
+namespace retort {
+
+void ComputeFlags::Add(CLI::App& command, bool generates) {
+  command.add_option("--device", device, "auto, cpu or cuda[:N]");
+  command.add_option("--threads", threads, "threads; 0: all this process may use")->check(CLI::NonNegativeNumber);
+  command.add_option("--compute", compute, "type of the matrix products: auto, f32, bf16 or int8");
+  if (generates) command.add_option("--kv", kv, "type of the cached keys and values: auto, f32, f16 or bf16");
+}
+
+OpenedModel OpenForRunning(const std::string& path, const std::string& adapter, const ComputeFlags& flags,
+                           bool runner, bool with_tokenizer) {
+  OpenedModel out;
+  out.files = OpenModel(path);
+  out.compute = ResolveCompute(flags.compute, out.files.stored_format(), runner);
+  out.backend = MakeBackend({flags.device, flags.threads, out.compute});
+  LoadOptions options;
+  if (!adapter.empty()) {
+    // The adapter was fitted to the base as training held it, so that is what it runs on.
+    const auto base = ReadBaseRecord(adapter);
+    if (base && base->weights == "nf4" && TraitsOf(out.files.stored_format()).block_elements == 1) {
+      options.weights = WeightFormat::kNF4;
+      options.double_quant = base->double_quant;
+    }
+  }
+  out.model = LoadModel(out.files, options, *out.backend);
+  if (!adapter.empty()) out.adapter = Adapter::Load(adapter, out.files.config, *out.backend);
+  if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
+  return out;
+}
+
+DType CacheType(const std::string& flag, Compute compute) {
+  if (flag == "auto") return compute == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  if (flag == "f32") return DType::kF32;
+  if (flag == "f16") return DType::kF16;
+  if (flag == "bf16") return DType::kBF16;
+  throw InputError("--kv '", flag, "' is not known; use auto, f32, f16 or bf16");
+}
+
+void PrintJson(const Json& value) { PrintLine(DumpJson(value)); }
+void PrintLine(const std::string& text) { std::cout << text << "\n" << std::flush; }
+void Note(const std::string& text) { std::cerr << text << "\n"; }
+
+}  // namespace retort

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// Flags that several commands share, and how they print.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "data/tokenizer.h"
+#include "model/load.h"
+
+namespace CLI {
+class App;
+}
+
+namespace retort {
+
+// --device, --threads, --compute and, for those that generate, --kv.
+struct ComputeFlags {
+  std::string device = "auto", compute = "auto", kv = "auto";
+  int threads = 0;  // 0: all
+
+  void Add(CLI::App& command, bool generates);
+};
+
+// A model ready to run: MODEL, and --adapter where there is one.
+struct OpenedModel {
+  ModelFiles files;
+  Compute compute;
+  std::unique_ptr<Backend> backend;
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Adapter> adapter;    // null without --adapter
+  std::unique_ptr<Tokenizer> tokenizer;  // null when the command asked for none
+};
+// `runner`: compute "auto" means int8 for block formats. An adapter that was trained on an NF4 base is told so
+// on standard error, since the base here is not quantised.
+OpenedModel OpenForRunning(const std::string& path, const std::string& adapter, const ComputeFlags& flags,
+                           bool runner, bool with_tokenizer);
+
+// The type that --kv means: auto is f32 where the model computes in f32, else bf16.
+DType CacheType(const std::string& flag, Compute compute);
+
+void PrintJson(const Json& value);            // one line on standard output
+void PrintLine(const std::string& text);      // a line on standard output
+void Note(const std::string& text);           // a line on standard error
+
+}  // namespace retort

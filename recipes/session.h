@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a recipe to everything a training run needs, opened and checked: model, tokenizer, data, adapter,
+// trainer.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/examples.h"
+#include "data/packing.h"
+#include "data/tokenizer.h"
+#include "model/load.h"
+#include "recipes/recipe.h"
+#include "train/run.h"
+
+namespace retort {
+
+class TrainingSession {
+ public:
+  // Throws Error{kInput} for whatever in the recipe, the model or the data cannot be used, before anything is
+  // trained.
+  explicit TrainingSession(const Recipe& recipe);
+
+  RunSummary Run(const RunOptions& folder_options, const std::function<void(const RunProgress&)>& on_step);
+
+  // What was chosen and found, a line each: model, compute, adapter, data, steps.
+  std::vector<std::string> Describe() const;
+  // One row as it is trained, with what carries loss marked.
+  std::string ShowFirstExample() const;
+  int64_t total_steps() const { return schedule_.total_steps; }
+  Compute compute() const { return compute_; }
+  const Backend& backend() const { return *backend_; }
+
+ private:
+  void OpenBase();
+  void OpenData();
+  void MakeAdapter();
+  void MakeTrainer();
+  double Evaluate() const;
+
+  const Recipe recipe_;
+  ModelFiles files_;
+  Compute compute_ = Compute::kF32;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Model> model_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::optional<ChatTemplate> chat_;
+  ExampleSet train_, eval_;
+  std::unique_ptr<Adapter> adapter_;
+  std::unique_ptr<BatchStream> stream_;
+  std::unique_ptr<Trainer> trainer_;
+  Schedule schedule_;
+  BaseRecord base_;
+};
+
+}  // namespace retort

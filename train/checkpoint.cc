@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "export/folders.h"
+#include "formats/hdf5.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kManifest = "retort.json";
+constexpr const char* kTrainerState = "trainer.h5";
+
+std::string WeightsFile(Trainer& trainer) {
+  return trainer.adapter() ? "adapter_model.safetensors" : "model.safetensors";
+}
+
+void WriteWeights(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+  if (trainer.adapter()) {
+    WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().backend);
+  } else {
+    WriteTrainedModelFiles(folder, trainer.model(), base.path);
+  }
+}
+
+Json Checksums(const Path& folder) {
+  std::vector<Path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  Json out = Json::object();
+  for (const Path& f : files) out[f.filename().string()] = Sha256(MappedFile::Open(f)->bytes());
+  return out;
+}
+
+void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+  const BatchState place = trainer.stream().state();
+  const Json manifest = {{"retort", 1},
+                         {"step", trainer.steps_done()},
+                         {"data", {{"epoch", place.epoch}, {"position", place.position}}},
+                         {"base", BaseJson(base)},
+                         {"files", Checksums(folder)}};
+  WriteTextAtomically(folder / kManifest, DumpJson(manifest, 2) + "\n");
+}
+
+void WriteTrainerState(const Path& path, Trainer& trainer) {
+  Backend& backend = trainer.model().backend;
+  Hdf5Writer writer(path);
+  writer.SetInt("step", trainer.steps_done());
+  for (const auto& m : trainer.optimizer().moments()) {
+    const auto write = [&](const char* which, const Tensor& t) {
+      const std::vector<float> values = backend.ToFloats(t);
+      writer.Write<float>(Cat(which, "/", m.parameter->name), {t.elements()}, values);
+    };
+    write("first", m.first);
+    write("second", m.second);
+  }
+  writer.Commit();
+}
+
+void ReadTrainerState(const Path& path, const std::string& checksum, Trainer& trainer) {
+  Backend& backend = trainer.model().backend;
+  const Hdf5Reader reader = Hdf5Reader::OpenChecked(path, checksum);
+  for (auto& m : trainer.optimizer().moments()) {
+    const auto read = [&](const char* which, Tensor& t) {
+      std::vector<float> values(static_cast<size_t>(t.elements()));
+      reader.Read<float>(Cat(which, "/", m.parameter->name), {t.elements()}, values);
+      t = backend.FromFloats(values, t.shape());
+    };
+    read("first", m.first);
+    read("second", m.second);
+  }
+  trainer.optimizer().set_steps(reader.Int("step"));
+}
+
+// "step-120" -> 120
+std::optional<int64_t> StepOf(const Path& folder) {
+  const std::string name = folder.filename().string();
+  int64_t step = 0;
+  if (!name.starts_with("step-")) return std::nullopt;
+  const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), step);
+  return error == std::errc() && end == name.data() + name.size() ? std::optional(step) : std::nullopt;
+}
+
+std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
+  std::vector<CheckpointPlace> out;
+  std::error_code missing;
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoints, missing)) {
+    const auto step = StepOf(entry.path());
+    if (step && std::filesystem::exists(entry.path() / kManifest)) out.push_back({entry.path(), *step});
+  }
+  std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
+  return out;
+}
+
+}  // namespace
+
+Json BaseJson(const BaseRecord& r) {
+  return {{"path", r.path}, {"fingerprint", r.fingerprint}, {"weights", r.weights},
+          {"double_quant", r.double_quant}, {"template", r.chat_template}};
+}
+
+std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {
+  const Path path = adapter_folder / kManifest;
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const std::string where = path.string();
+  const Json manifest = ReadJson(path);
+  const auto base = manifest.find("base");
+  if (base == manifest.end()) throw InputError(where, ": 'base' is missing");
+  BaseRecord r;
+  r.path = GetString(*base, "path", where);
+  r.fingerprint = GetString(*base, "fingerprint", where, "");
+  r.weights = GetString(*base, "weights", where, "as-is");
+  r.double_quant = GetBool(*base, "double_quant", where, true);
+  r.chat_template = GetString(*base, "template", where, "");
+  return r;
+}
+
+void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+  WriteWeights(folder, trainer, base);
+  WriteManifest(folder, trainer, base);
+}
+
+void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+  std::filesystem::create_directories(folder.parent_path());
+  AtomicFolder beside(folder);
+  WriteWeights(beside.path(), trainer, base);
+  WriteTrainerState(beside.path() / kTrainerState, trainer);
+  WriteManifest(beside.path(), trainer, base);
+  beside.Commit();
+}
+
+void LoadCheckpoint(const Path& folder, Trainer& trainer) {
+  const std::string where = (folder / kManifest).string();
+  const Json manifest = ReadJson(folder / kManifest);
+  const auto files = manifest.find("files");
+  if (files == manifest.end() || !files->is_object()) throw InputError(where, ": 'files' is missing");
+  const std::string weights = WeightsFile(trainer);
+  if (Sha256(MappedFile::Open(folder / weights)->bytes()) != GetString(*files, weights, where)) {
+    throw InputError((folder / weights).string(), ": its checksum is not the one in ", kManifest,
+                     "; remove the folder to go on from the checkpoint before it");
+  }
+  std::vector<Parameter*> parameters;
+  for (const auto& m : trainer.optimizer().moments()) parameters.push_back(m.parameter);
+  ReadParameters(folder / weights, parameters, trainer.model().backend);
+  ReadTrainerState(folder / kTrainerState, GetString(*files, kTrainerState, where), trainer);
+  const auto data = manifest.find("data");
+  if (data == manifest.end()) throw InputError(where, ": 'data' is missing");
+  trainer.stream().Seek({GetInt(*data, "epoch", where), GetInt(*data, "position", where)});
+}
+
+std::optional<CheckpointPlace> LastCheckpoint(const Path& checkpoints) {
+  const auto all = Checkpoints(checkpoints);
+  return all.empty() ? std::nullopt : std::optional(all.back());
+}
+
+void PruneCheckpoints(const Path& checkpoints, int64_t keep) {
+  auto all = Checkpoints(checkpoints);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) std::filesystem::remove_all(all[i].folder);
+}
+
+}  // namespace retort

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/metrics.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace retort {
+namespace {
+
+Json ToJson(const MetricsLine& line) {
+  const StepMetrics& m = line.metrics;
+  if (line.eval_loss) return {{"step", m.step}, {"epoch", m.epoch}, {"eval_loss", *line.eval_loss}};
+  return {{"step", m.step},
+          {"epoch", m.epoch},
+          {"loss", m.loss},
+          {"ce", m.ce},
+          {"kd", m.kd},
+          {"lr", m.lr},
+          {"grad_norm", m.grad_norm},
+          {"tokens", m.tokens},
+          {"loss_tokens", m.loss_tokens},
+          {"tokens_per_second", line.tokens_per_second},
+          {"peak_bytes", line.peak_bytes}};
+}
+
+MetricsLine FromJson(const Json& j, const std::string& where) {
+  MetricsLine line;
+  StepMetrics& m = line.metrics;
+  m.step = GetInt(j, "step", where);
+  m.epoch = GetNumber(j, "epoch", where, 0);
+  if (j.contains("eval_loss")) {
+    line.eval_loss = GetNumber(j, "eval_loss", where);
+    return line;
+  }
+  m.loss = GetNumber(j, "loss", where);
+  m.ce = GetNumber(j, "ce", where);
+  m.kd = GetNumber(j, "kd", where);
+  m.lr = GetNumber(j, "lr", where);
+  m.grad_norm = GetNumber(j, "grad_norm", where);
+  m.tokens = GetInt(j, "tokens", where);
+  m.loss_tokens = GetInt(j, "loss_tokens", where);
+  line.tokens_per_second = GetNumber(j, "tokens_per_second", where);
+  line.peak_bytes = GetInt(j, "peak_bytes", where);
+  return line;
+}
+
+}  // namespace
+
+MetricsFile::MetricsFile(const Path& path, int64_t step) : path_(path) {
+  std::string kept;
+  if (step > 0 && std::filesystem::exists(path)) {
+    for (const MetricsLine& line : ReadMetrics(path)) {
+      if (line.metrics.step <= step) kept += DumpJson(ToJson(line)) + "\n";
+    }
+  }
+  WriteTextAtomically(path, kept);
+  file_.reset(std::fopen(path.c_str(), "a"));
+  if (!file_) throw Failure(path.string(), ": cannot be written: ", ErrnoText());
+}
+
+void MetricsFile::Append(const MetricsLine& line) {
+  const std::string text = DumpJson(ToJson(line)) + "\n";
+  if (std::fputs(text.c_str(), file_.get()) < 0 || std::fflush(file_.get()) != 0) {
+    throw Failure(path_.string(), ": cannot be written: ", ErrnoText());
+  }
+}
+
+std::vector<MetricsLine> ReadMetrics(const Path& path) {
+  std::vector<MetricsLine> out;
+  const std::vector<std::string> lines = Split(ReadText(path), '\n');
+  for (size_t i = 0; i < lines.size(); ++i) {
+    // A killed run may leave half a line at the end.
+    if (lines[i].empty() || i + 1 == lines.size()) continue;
+    const std::string where = Cat(path.string(), ":", i + 1);
+    out.push_back(FromJson(ParseJson(lines[i], where), where));
+  }
+  return out;
+}
+
+}  // namespace retort
