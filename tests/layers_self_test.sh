@@ -109,6 +109,9 @@ write base/b.h "$licence" '#pragma once'
 mv "$tree/base/b.h" "$tree/base/b.cc"
 expect 'a file of no target' 'base/b.cc:1: no CMakeLists.txt names it'
 good_tree
+echo 'add_subdirectory(data)' >"$tree/tests/CMakeLists.txt"
+expect 'a folder of tests that nobody adds' 'tests/base/CMakeLists.txt:1: tests/CMakeLists.txt does not'
+good_tree
 write scripts/run '#!/bin/sh' 'true'
 chmod +x "$tree/scripts/run"
 expect 'a script without licence' 'scripts/run:2: the second line'

@@ -32,6 +32,11 @@ for file in "${files[@]}"; do
   grep -qE "(^|[[:space:]/(])${file##*/}([[:space:])]|$)" <<<"$built" ||
     fault "$file:1: no CMakeLists.txt names it"
 done
+for folder in tests/*/CMakeLists.txt; do
+  folder=${folder#tests/} folder=${folder%/CMakeLists.txt}
+  [[ ! -e tests/CMakeLists.txt || $folder == "*" ]] || grep -q "add_subdirectory($folder)" tests/CMakeLists.txt ||
+    fault "tests/$folder/CMakeLists.txt:1: tests/CMakeLists.txt does not add this folder"
+done
 
 mapfile -t programs < <(find scripts tests bench .ci -type f -perm -u+x 2>/dev/null | sort)
 for file in "${programs[@]}"; do
