@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/keys.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace retort {
+namespace {
+
+constexpr const char* kAllLinear = "all-linear";
+
+// One Store and one Load for each type that a recipe's member has.
+
+void Store(const Json& v, const Path&, bool& out) { out = v.get<bool>(); }
+void Store(const Json& v, const Path&, int64_t& out) {
+  out = static_cast<int64_t>(v.get<double>());  // whole and within 2^53, as its shape demands
+}
+void Store(const Json& v, const Path&, double& out) { out = v.get<double>(); }
+void Store(const Json& v, const Path&, std::string& out) { out = v.get<std::string>(); }
+void Store(const Json& v, const Path& folder, Path& out) {
+  out = std::filesystem::absolute(folder / Path(v.get<std::string>())).lexically_normal();
+}
+void Store(const Json& v, const Path&, std::vector<std::string>& out) {
+  out = v.get<std::vector<std::string>>();
+}
+void Store(const Json& v, const Path&, ModuleMatch& out) {
+  out = {};
+  if (v.is_array())
+    out.suffixes = v.get<std::vector<std::string>>();
+  else if (v != kAllLinear)
+    out.regex = v.get<std::string>();
+}
+void Store(const Json& v, const Path& folder, DataSource& out) {
+  Store(v.is_object() ? v["path"] : v, folder, out.path);
+  if (v.is_object() && v.contains("weight")) out.weight = v["weight"].get<double>();
+}
+void Store(const Json& v, const Path& folder, std::vector<DataSource>& out) {
+  out.clear();
+  for (const Json& one : v.is_array() ? v : Json::array({v})) {
+    Store(one, folder, out.emplace_back());
+  }
+}
+
+Json Load(bool v) { return v; }
+Json Load(int64_t v) { return v; }
+Json Load(double v) {  // 32, not 32.0
+  if (v == std::floor(v) && std::abs(v) < 1e15) return static_cast<int64_t>(v);
+  return v;
+}
+Json Load(const std::string& v) { return v; }
+Json Load(const Path& v) { return v.empty() ? Json() : Json(v.string()); }
+Json Load(const std::vector<std::string>& v) { return v; }
+Json Load(const ModuleMatch& v) { return v.regex.empty() ? Json(v.suffixes) : Json(v.regex); }
+Json Load(const std::vector<DataSource>& v) {
+  Json list = Json::array();
+  for (const DataSource& source : v) {
+    list.push_back({{"path", source.path.string()}, {"weight", Load(source.weight)}});
+  }
+  return v.empty() ? Json() : list;
+}
+
+template <class Field>
+RecipeKey MakeKey(std::string name, Field field, Shapes shapes, std::string help) {
+  return {.name = std::move(name),
+          .help = std::move(help),
+          .shapes = std::move(shapes),
+          .store = [field](const Json& v, const Path& folder,
+                           Recipe& r) { Store(v, folder, field(r)); },
+          .load = [field](const Recipe& r) -> Json { return Load(field(r)); }};
+}
+
+// KEY(train.lr) names the key and reaches the member.
+#define FIELD(member) \
+  [](auto& r) -> auto& { return r.member; }
+#define KEY(member) #member, FIELD(member)
+
+RecipeKey Required(RecipeKey key) {
+  key.required = true;
+  return key;
+}
+
+// Not written out where `hidden` holds.
+RecipeKey Unless(bool (*hidden)(const Recipe&), RecipeKey key) {
+  key.load = [hidden, load = key.load](const Recipe& r) { return hidden(r) ? Json() : load(r); };
+  return key;
+}
+
+std::vector<RecipeKey> ModelKeys() {
+  return {
+      Required(MakeKey(KEY(model.path), {TextShape("a path")},
+                       "The base: a Hugging Face folder or a GGUF file.")),
+      MakeKey(KEY(model.weights), {ChoiceShape({"as-is", "f32", "bf16", "nf4"})},
+              "How the base's linear layers are held in memory."),
+      MakeKey(KEY(model.double_quant), {BoolShape()}, "With nf4, its scales are quantised too."),
+      MakeKey(KEY(model.compute), {ChoiceShape({"auto", "f32", "bf16", "int8"})},
+              "The type that matrix products are computed in."),
+      MakeKey(KEY(model.device), {DeviceShape()}, "Where the model runs."),
+  };
+}
+
+std::vector<RecipeKey> AdapterKeys() {
+  RecipeKey targets = MakeKey(
+      KEY(adapter.targets), {NonEmpty(ListShape("a list of suffixes")), TextShape("a regex")},
+      "The linear layers that get an adapter: \"all-linear\", a list of the last parts of "
+      "their names, or a regex matched against the whole name.");
+  targets.load = [load = targets.load](const Recipe& r) {
+    return r.adapter.targets.empty() ? Json(kAllLinear) : load(r);
+  };
+  return {
+      MakeKey(KEY(adapter.kind), {ChoiceShape({"lora", "none"})},
+              "lora, or none to train every weight of the model."),
+      MakeKey(KEY(adapter.rank), {IntegerShape(1)}, "Rank of the adapter's two factors."),
+      MakeKey(KEY(adapter.alpha), {PositiveShape()},
+              "The adapter's product is scaled by alpha / rank."),
+      MakeKey(KEY(adapter.dropout), {ShareShape()}, "Dropout on the adapter's input."),
+      std::move(targets),
+      MakeKey(KEY(adapter.exclude), {ListShape("a list of suffixes"), TextShape("a regex")},
+              "Layers taken out of the targets again, named in the same ways."),
+      MakeKey(KEY(adapter.init), {TextShape("a path")}, "A PEFT folder to start from."),
+      MakeKey(KEY(adapter.rslora), {BoolShape()},
+              "Scale by alpha / sqrt(rank) in place of alpha / rank."),
+  };
+}
+
+std::vector<RecipeKey> DataKeys() {
+  return {
+      Required(MakeKey(KEY(data.train), {SourcesShape()},
+                       "Rows to train on: a path, {path, weight}, or a list of these.")),
+      MakeKey(KEY(data.eval), {SourcesShape()}, "Rows to evaluate on, in the same forms."),
+      MakeKey(KEY(data.format),
+              {ChoiceShape({"auto", "messages", "prompt_completion", "alpaca", "text", "tokens"})},
+              "What a row looks like; auto: told from its keys."),
+      MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
+              "The chat template; auto: the model's own."),
+      MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all"})},
+              "The tokens that carry loss."),
+      MakeKey(KEY(data.max_tokens), {IntegerShape(2)},
+              "The longest row, and the length of a packed sequence, in tokens."),
+      MakeKey(KEY(data.packing), {BoolShape()},
+              "Several rows in one sequence, each attending to itself alone."),
+      MakeKey(KEY(data.over_length), {ChoiceShape({"error", "drop", "truncate", "split"})},
+              "What becomes of a row longer than max_tokens."),
+      MakeKey(KEY(data.shuffle), {BoolShape()}, "A new order, by the seed, in every epoch."),
+      MakeKey(KEY(data.add_eos), {BoolShape()}, "End text rows with the end token."),
+      MakeKey(KEY(data.audit), {ChoiceShape({"stop", "warn", "off"})},
+              "What becomes of a fault found in the rows before training."),
+  };
+}
+
+std::vector<RecipeKey> TeacherKeys() {
+  std::vector<RecipeKey> keys = {
+      MakeKey(KEY(teacher.path), {TextShape("a path")}, "The teacher's folder or GGUF file."),
+      MakeKey(KEY(teacher.weights), {ChoiceShape({"as-is", "f32", "bf16", "nf4"})},
+              "How the teacher's linear layers are held in memory."),
+      MakeKey(KEY(teacher.mode), {ChoiceShape({"online", "cached", "on-policy"})},
+              "Its logits are computed alongside, read from a cache, or given on the student's own "
+              "answers."),
+      MakeKey(KEY(teacher.cache), {TextShape("a path")}, "The folder of cached logits."),
+      MakeKey(KEY(teacher.top_k), {IntegerShape(1)},
+              "Log-probabilities that a cache keeps a token."),
+      MakeKey(KEY(teacher.temperature), {PositiveShape()}, "Divides both models' logits."),
+      MakeKey(KEY(teacher.divergence), {ChoiceShape({"forward_kl", "reverse_kl", "jsd"})},
+              "The distance from the teacher's distribution to the student's."),
+      MakeKey(KEY(teacher.beta), {OpenShareShape()}, "The teacher's share in jsd's mixture."),
+      MakeKey(KEY(teacher.weight), {NumberShape(0, 1)},
+              "loss = (1 - weight) * cross-entropy + weight * divergence."),
+      MakeKey(KEY(teacher.scale_t2), {BoolShape()},
+              "Multiply the divergence by the temperature squared."),
+  };
+  for (RecipeKey& key : keys) {
+    key = Unless([](const Recipe& r) { return !r.has_teacher(); }, std::move(key));
+  }
+  return keys;
+}
+
+std::vector<RecipeKey> TrainKeys() {
+  RecipeKey threads = MakeKey(KEY(train.threads), {IntegerShape(1), ChoiceShape({"all"})},
+                              "Threads that compute; the results do not depend on it.");
+  threads.store = [](const Json& v, const Path& folder, Recipe& r) {
+    if (v.is_string())
+      r.train.threads = 0;
+    else
+      Store(v, folder, r.train.threads);
+  };
+  threads.load = [](const Recipe& r) {
+    return r.train.threads == 0 ? Json("all") : Json(r.train.threads);
+  };
+  return {
+      Unless([](const Recipe& r) { return r.train.steps == 0; },
+             MakeKey(KEY(train.steps), {IntegerShape(1)},
+                     "Optimiser steps, over an endless stream of the rows; in place of epochs.")),
+      Unless([](const Recipe& r) { return r.train.steps != 0; },
+             MakeKey(KEY(train.epochs), {PositiveShape()}, "Passes over the rows.")),
+      MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
+              "Rows, or packed sequences, of a micro-batch."),
+      MakeKey(KEY(train.accumulate), {IntegerShape(1)}, "Micro-batches of a step."),
+      MakeKey(KEY(train.micro_rows), {IntegerShape(0)},
+              "Rows of a micro-batch computed at once; 0: the trainer chooses. The results differ "
+              "by rounding alone."),
+      MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw"})}, "The optimiser."),
+      MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
+      MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),
+      MakeKey(KEY(train.epsilon), {PositiveShape()}, "Added to AdamW's denominator."),
+      MakeKey(KEY(train.lr), {PositiveShape()}, "The highest learning rate."),
+      MakeKey(KEY(train.min_lr), {NumberShape(0)}, "The learning rate at the schedule's end."),
+      MakeKey(KEY(train.schedule), {ChoiceShape({"cosine", "constant", "linear"})},
+              "How the learning rate falls after the warm-up."),
+      MakeKey(KEY(train.warmup), {ShareShape(), IntegerShape(1)},
+              "Below 1 a share of the steps, rounded up; else a number of steps; 0: off."),
+      MakeKey(KEY(train.weight_decay), {NumberShape(0)}, "AdamW's decoupled weight decay."),
+      MakeKey(KEY(train.clip), {NumberShape(0)}, "The largest norm of the gradient; 0: off."),
+      MakeKey(KEY(train.seed), {IntegerShape(0)}, "Seed of every random number of the run."),
+      std::move(threads),
+      MakeKey(KEY(train.gradient_checkpointing), {ChoiceShape({"auto", "none", "block"})},
+              "Recompute each block's activations in the backward pass to save memory."),
+      MakeKey(KEY(train.checkpoint_every), {IntegerShape(0)},
+              "Steps between checkpoints; 0: only at the end."),
+      MakeKey(KEY(train.keep), {IntegerShape(1)}, "The newest checkpoints that stay."),
+      MakeKey(KEY(train.eval_every), {IntegerShape(0)},
+              "Steps between evaluations; 0: only at the end."),
+  };
+}
+
+std::vector<RecipeKey> ExportKeys() {
+  return {
+      MakeKey("export.merge", FIELD(exports.merge), {ChoiceShape({"auto", "original", "nf4"})},
+              "The base that the adapter is merged onto; auto: the one that it was trained on."),
+      MakeKey("export.gguf", FIELD(exports.gguf),
+              {ListShape("a list of types", {"f32", "f16", "bf16", "q8_0", "q4_0"})},
+              "The GGUF files to write when training has ended."),
+      MakeKey("export.out", FIELD(exports.out), {TextShape("a path")},
+              "The folder for the merged model and its GGUF files; by default export in the run's "
+              "folder."),
+  };
+}
+
+}  // namespace
+
+std::string RecipeKey::section() const {
+  const size_t dot = name.find('.');
+  return dot == std::string::npos ? "" : name.substr(0, dot);
+}
+
+std::string RecipeKey::leaf() const { return name.substr(name.find('.') + 1); }  // npos + 1 is 0
+
+std::vector<RecipeKey> RecipeKeys() {
+  std::vector<RecipeKey> keys = {
+      Unless([](const Recipe& r) { return r.name.empty(); },
+             MakeKey(KEY(name), {TextShape("a name")},
+                     "The run's name; by default the recipe file's, without its extension."))};
+  for (auto* section : {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, TrainKeys, ExportKeys}) {
+    for (RecipeKey& key : section()) keys.push_back(std::move(key));
+  }
+  return keys;
+}
+
+}  // namespace retort

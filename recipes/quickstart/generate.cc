@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort_quickstart_data FOLDER: writes the quickstart's data, the same bytes every time.
+//
+//   corpus.txt, corpus.jsonl   text for the tokenizer and the small base: talk of the same shop,
+//   with
+//                              numbers repeated and records copied, but no message ever routed
+//   train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "recipes/quickstart/corpus.h"
+#include "recipes/quickstart/messages.h"
+
+namespace retort::quickstart {
+namespace {
+
+constexpr uint64_t kSeed = 48213;
+constexpr int kCorpusLines = 40000;
+constexpr int kTrainRows = 8000;
+constexpr int kEvalRows = 300;
+constexpr int kTestRows = 600;
+
+// Each row has a stream of its own, so that one more row changes no other.
+RandomStream StreamOf(uint64_t part, uint64_t row) {
+  return RandomStream(MakeKey(kSeed, RandomUse::kData, part, row));
+}
+
+void WriteRows(const Path& path, Split split, int rows) {
+  AtomicFile file(path);
+  std::unordered_set<std::string> seen;
+  for (uint64_t draw = 0; seen.size() < static_cast<size_t>(rows); ++draw) {
+    RandomStream random = StreamOf(static_cast<uint64_t>(split), draw);
+    const Message message = MakeMessage(split, random);
+    if (!seen.insert(message.text).second) continue;
+    const Json row = {{"prompt", Cat("Message: ", message.text, " Route:")},
+                      {"completion", AnswerTo(message)}};
+    file.Write(DumpJson(row) + "\n");
+  }
+  file.Commit();
+}
+
+void WriteCorpus(const Path& folder) {
+  constexpr uint64_t kCorpusPart = 100;
+  AtomicFile text(folder / "corpus.txt"), rows(folder / "corpus.jsonl");
+  for (uint64_t line = 0; line < kCorpusLines; ++line) {
+    RandomStream random = StreamOf(kCorpusPart, line);
+    const std::string sentence = CorpusLine(random);
+    text.Write(sentence + "\n");
+    rows.Write(DumpJson(Json{{"text", sentence}}) + "\n");
+  }
+  text.Commit();
+  rows.Commit();
+}
+
+void WriteAll(const Path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
+  WriteCorpus(folder);
+  WriteRows(folder / "train.jsonl", Split::kTrain, kTrainRows);
+  WriteRows(folder / "eval.jsonl", Split::kEval, kEvalRows);
+  WriteRows(folder / "test.jsonl", Split::kTest, kTestRows);
+}
+
+}  // namespace
+}  // namespace retort::quickstart
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::fputs("usage: retort_quickstart_data FOLDER\n", stderr);
+    return 2;
+  }
+  try {
+    retort::quickstart::WriteAll(argv[1]);
+  } catch (const retort::Error& error) {
+    std::fprintf(stderr, "retort_quickstart_data: %s\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/quickstart/messages.h"
+
+#include <cctype>
+#include <utility>
+#include <vector>
+
+#include "base/strings.h"
+#include "recipes/quickstart/phrases.h"
+
+namespace retort::quickstart {
+namespace {
+
+// One frame in three of a held-out row is one that training never shows.
+template <class Kind>
+std::string PickFrame(const Kind& kind, Split split, RandomStream& random) {
+  const bool unseen = split == Split::kTest && random.Below(3) == 0;
+  return std::string(unseen ? Pick(kind.unseen, random) : Pick(kind.seen, random));
+}
+
+std::string FiveDigits(Split split, RandomStream& random) {
+  for (;;) {
+    const auto number = static_cast<int64_t>(10000 + random.Below(90000));
+    if (SplitOfNumber(number) == split) return std::to_string(number);
+  }
+}
+
+std::string OtherNumber(Split split, RandomStream& random) {
+  std::string text(Pick(kOtherNumbers, random));
+  text = ReplaceAll(text, "{c}", FiveDigits(split, random));
+  text = ReplaceAll(text, "{p}", Cat("555-0", 100 + random.Below(900)));
+  text = ReplaceAll(text, "{a}", Amount(random));
+  return ReplaceAll(text, "{d}", std::to_string(2 + random.Below(19)));
+}
+
+bool IsQuestion(const std::string& sentence) {
+  for (const char* word :
+       {"do ", "what ", "is ", "can ", "which ", "when ", "where ", "how ", "why ", "has "}) {
+    if (StartsWith(sentence, word)) return true;
+  }
+  return false;
+}
+
+// Two letters swapped, one lost or one doubled inside a word of five letters or more.
+std::string WithTypo(std::string text, RandomStream& random) {
+  std::vector<std::pair<size_t, size_t>> words;  // begin, length
+  for (size_t begin = 0; begin < text.size();) {
+    size_t end = begin;
+    while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) ++end;
+    if (end - begin >= 5) words.emplace_back(begin, end - begin);
+    begin = end + 1;
+  }
+  if (words.empty()) return text;
+  const auto [begin, length] = words[random.Below(words.size())];
+  const size_t at = begin + 1 + random.Below(length - 2);
+  switch (random.Below(3)) {
+    case 0:
+      std::swap(text[at], text[at + 1]);
+      break;
+    case 1:
+      text.erase(at, 1);
+      break;
+    default:
+      text.insert(at, 1, text[at]);
+  }
+  return text;
+}
+
+// The request itself. A message with an order names it here or in a sentence of its own.
+std::string Request(const Team& team, Split split, const std::string& mention,
+                    RandomStream& random) {
+  std::string text = PickFrame(team, split, random);
+  text = ReplaceAll(text, "{o}", mention);
+  text = ReplaceAll(text, "{i}", Pick(kItems, random));
+  text += IsQuestion(text) ? "?" : ".";
+  if (Chance(0.7, random)) text[0] = static_cast<char>(std::toupper(text[0]));
+  return text;
+}
+
+}  // namespace
+
+Split SplitOfNumber(int64_t number) {
+  const uint32_t draw = Philox({static_cast<uint32_t>(number), 0, 0, 0}, {2, 9})[0] % 10;
+  return draw < 2 ? Split::kTest : draw == 2 ? Split::kEval : Split::kTrain;
+}
+
+std::string OrderNumber(Split split, RandomStream& random) {
+  const std::string digits = FiveDigits(split, random);
+  return Chance(0.5, random) ? digits : Cat(static_cast<char>('A' + random.Below(6)), "-", digits);
+}
+
+std::string Amount(RandomStream& random) {
+  const std::string cents = std::to_string(100 + random.Below(100)).substr(1);
+  return Cat("$", 5 + random.Below(295), ".", cents);
+}
+
+Message MakeMessage(Split split, RandomStream& random) {
+  Message m;
+  const Team& team = kTeams[random.Below(kTeams.size())];
+  m.team = team.name;
+  std::string mention, own_sentence;
+  const bool has_order = Chance(0.75, random);
+  if (has_order) {
+    m.order = OrderNumber(split, random);
+    const std::string written = Chance(0.25, random) ? "#" + m.order : m.order;
+    const bool inside = Chance(0.6, random);
+    (inside ? mention : own_sentence) = ReplaceAll(
+        std::string(inside ? Pick(kOrderMentions, random) : Pick(kOrderSentences, random)), "{n}",
+        written);
+  }
+
+  std::vector<std::string> parts = {Request(team, split, mention, random)};
+  const auto add = [&](std::string sentence) {  // before or after what is there
+    if (Chance(0.3, random))
+      parts.insert(parts.begin(), std::move(sentence));
+    else
+      parts.push_back(std::move(sentence));
+  };
+  if (!own_sentence.empty()) add(own_sentence);
+  if (Chance(0.4, random)) add(OtherNumber(split, random));
+  if (!has_order && Chance(0.2, random)) add(std::string(Pick(kNoNumber, random)));
+  const uint64_t urgency = random.Below(3);
+  m.urgency = "normal";
+  if (urgency < kUrgencies.size()) {
+    m.urgency = kUrgencies[urgency].name;
+    add(PickFrame(kUrgencies[urgency], split, random));
+  }
+
+  if (Chance(0.4, random)) parts.insert(parts.begin(), std::string(Pick(kGreetings, random)));
+  if (Chance(0.3, random)) {
+    m.name = Pick(kNames, random);
+    parts.push_back(Cat(Pick(kClosings, random), " ", m.name));
+  }
+  m.text = Join(parts, " ");
+  if (Chance(0.2, random)) m.text = WithTypo(std::move(m.text), random);
+  return m;
+}
+
+std::string AnswerTo(const Message& m) {
+  const std::string order = m.order.empty() ? "null" : Cat('"', m.order, '"');
+  return Cat("{\"team\": \"", m.team, "\", \"urgency\": \"", m.urgency, "\", \"order\": ", order,
+             "}");
+}
+
+}  // namespace retort::quickstart

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Support messages made up from phrases, with the answer that each deserves.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/random.h"
+
+namespace retort::quickstart {
+
+// Order numbers, and all numbers that look like them, are dealt out to the splits by a cipher: one
+// that a held-out row has occurs nowhere in training, not even as something else.
+enum class Split : uint32_t { kTrain = 0, kEval = 1, kTest = 2 };
+Split SplitOfNumber(int64_t number);
+
+struct Message {
+  std::string text;
+  std::string team;
+  std::string urgency;
+  std::string order;  // "48213" or "A-48213"; "" for none
+  std::string name;   // of the sender; "" when unsigned
+};
+
+// Eval rows have the frames of training and their own numbers; test rows have a third of their
+// frames, and all of their numbers, to themselves.
+Message MakeMessage(Split split, RandomStream& random);
+
+// {"team": "billing", "urgency": "high", "order": "A-48213"}
+std::string AnswerTo(const Message& message);
+
+// The pieces that the base's training text shares with the messages.
+std::string OrderNumber(Split split, RandomStream& random);
+std::string Amount(RandomStream& random);
+
+template <class List>
+std::string_view Pick(const List& list, RandomStream& random) {
+  return list[random.Below(list.size())];
+}
+
+inline bool Chance(double p, RandomStream& random) { return random.Uniform() < p; }
+
+}  // namespace retort::quickstart

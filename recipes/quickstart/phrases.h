@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The words that the quickstart's messages are made of.
+//
+// In a frame, {i} is a product and {o} the mention of an order (or nothing). Frames marked unseen
+// never occur in training: only the held-out rows have them. They share their vocabulary with the
+// seen ones, which is what there is to generalise from.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace retort::quickstart {
+
+struct Team {
+  std::string_view name;
+  std::array<std::string_view, 10> seen;
+  std::array<std::string_view, 5> unseen;
+};
+
+inline constexpr std::array<Team, 6> kTeams = {{
+    {"billing",
+     {"my card was charged twice{o}", "there is a wrong charge on my bill{o}",
+      "the invoice{o} shows the wrong amount", "please send me an invoice{o}",
+      "my payment{o} failed", "I paid{o} but the payment still shows as open",
+      "the tax on my invoice{o} looks wrong", "I want to pay by card{o} and not by bank transfer",
+      "the discount is missing from my bill{o}", "why was my bank account charged{o}"},
+     {"I see the same charge on my card two times{o}",
+      "the bill{o} has an amount I never agreed to pay",
+      "my bank says the payment{o} did not go through",
+      "I still need the invoice{o} with my tax number", "can you correct the payment amount{o}"}},
+    {"shipping",
+     {"my parcel{o} has not arrived", "where is the package{o}",
+      "the courier left the {i}{o} at the wrong door", "the delivery of my {i}{o} is late",
+      "the tracking page{o} has not moved for days", "has the {i}{o} been shipped yet",
+      "please change the delivery address{o}", "the parcel{o} was sent to my old address",
+      "the courier says the package{o} is lost", "when will the {i}{o} be delivered"},
+     {"I am still waiting for the parcel with my {i}{o}", "the delivery{o} never arrived",
+      "can the courier bring the package{o} to my new address",
+      "the tracking page says my {i}{o} was delivered but no parcel arrived",
+      "how long until my {i}{o} is shipped"}},
+    {"returns",
+     {"I want to return the {i}{o}", "how do I send back the {i}{o}", "please refund me{o}",
+      "I need a return label{o}", "the {i}{o} is the wrong size and I want to exchange it",
+      "my refund{o} has not come", "can I exchange the {i}{o} for another colour",
+      "I sent the {i}{o} back and wait for my refund",
+      "I changed my mind and want to return everything{o}",
+      "the {i}{o} does not fit, can I send it back"},
+     {"is it possible to return the {i}{o} without a label",
+      "I would like a refund{o} since I sent it back",
+      "please exchange my {i}{o}, the size is wrong", "where do I send the {i}{o} back to",
+      "the return of my {i}{o} is done but the refund has not come"}},
+    {"technical",
+     {"the {i}{o} does not turn on", "the screen of my {i}{o} stays black",
+      "the app shows an error when I connect the {i}{o}",
+      "the battery of the {i}{o} is empty after an hour",
+      "the {i}{o} stopped working after the update", "my {i}{o} makes a strange noise",
+      "I cannot connect the {i}{o} to the wifi", "the app crashes every time I open it{o}",
+      "how do I restart the {i}{o}", "the {i}{o} keeps showing an error code"},
+     {"after the update the screen of the {i}{o} is black", "my {i}{o} will not connect to the app",
+      "the {i}{o} gets hot and the battery is empty",
+      "there is an error on the screen of my {i}{o}", "the {i}{o} stopped working with the wifi"}},
+    {"account",
+     {"I cannot log in to my account{o}", "I forgot my password and cannot see my profile{o}",
+      "please change the email of my account{o}", "my account is locked{o}",
+      "please delete my profile{o}", "the link for a new password does not come{o}",
+      "I want to change my username{o}", "somebody else logged in to my account{o}",
+      "I have two accounts and want to join them{o}",
+      "the login page does not take my password{o}"},
+     {"my login is locked since I forgot the password{o}",
+      "how do I change the password of my profile{o}",
+      "please change the email and the username of my account{o}",
+      "I get no link for my password by email{o}",
+      "the login page says that my username is unknown{o}"}},
+    {"sales",
+     {"do you have the {i} in stock again{o}", "I want to buy ten more of the {i}{o}",
+      "can I get a quote for the {i}{o}", "what is the price of a new {i}{o}",
+      "is there an offer for the {i}{o}", "which {i} do you recommend to buy{o}",
+      "is the {i} available in blue{o}", "do you sell spare parts for the {i}{o}",
+      "can I get a better price when I buy more{o}", "when is the new {i} available to buy{o}"},
+     {"I would like a quote for more of the {i}{o}",
+      "do you still sell the {i} and is it in stock{o}",
+      "which price do you offer for a new {i}{o}",
+      "I want to buy the {i} as a gift, is it available{o}",
+      "what do you recommend when I buy a new {i}{o}"}},
+}};
+
+// Sentences that tell how urgent a message is; without one it is "normal".
+struct Urgency {
+  std::string_view name;
+  std::array<std::string_view, 8> seen;
+  std::array<std::string_view, 4> unseen;
+};
+
+inline constexpr std::array<Urgency, 2> kUrgencies = {{
+    {"high",
+     {"This is urgent.", "Please answer today.", "I need help right now.", "It cannot wait.",
+      "Please help as soon as possible.", "I need this immediately.", "This is very urgent!",
+      "It has to be solved today."},
+     {"It is urgent, please help right now.", "I need an answer today.",
+      "Please help me immediately.", "This has to be solved as soon as possible."}},
+    {"low",
+     {"There is no rush.", "Take your time.", "Answer whenever you can.", "It is not urgent.",
+      "There is no hurry.", "Just when you have a moment.", "It can wait.",
+      "Any time next week is fine."},
+     {"No hurry, whenever you have a moment.", "Please take your time, there is no rush.",
+      "It is not urgent, it can wait.", "Next week is fine, no hurry."}},
+}};
+
+inline constexpr std::array<std::string_view, 24> kItems = {
+    "lamp",    "kettle",  "tablet", "phone",   "camera",  "printer", "watch",    "speaker",
+    "jacket",  "chair",   "router", "monitor", "blender", "vacuum",  "keyboard", "headset",
+    "toaster", "scooter", "fan",    "heater",  "radio",   "drill",   "bike",     "scale"};
+
+inline constexpr std::array<std::string_view, 24> kNames = {
+    "Maria", "Tom",  "Anna", "Lukas", "Sofia", "Ben",   "Nina", "Omar",
+    "Julia", "Erik", "Lena", "Pavel", "Clara", "David", "Emma", "Felix",
+    "Hana",  "Ivan", "Kim",  "Leo",   "Mina",  "Noah",  "Olga", "Paul"};
+
+inline constexpr std::array<std::string_view, 8> kGreetings = {
+    "Hello,",     "Hi,",         "Good morning,", "Dear team,",
+    "Hey there,", "Hello team,", "Hi all,",       "Good evening,"};
+
+inline constexpr std::array<std::string_view, 8> kClosings = {
+    "Thanks,",      "Thank you,", "Best regards,", "Kind regards,",
+    "Many thanks,", "Cheers,",    "Yours,",        "Greetings,"};
+
+// {n} is the order's number.
+inline constexpr std::array<std::string_view, 6> kOrderMentions = {
+    " for order {n}", " (order {n})",  " from order {n}",
+    " of order {n}",  " in order {n}", " with order number {n}"};
+inline constexpr std::array<std::string_view, 5> kOrderSentences = {
+    "My order number is {n}.", "It is about order {n}.", "The order is {n}.", "Order number: {n}.",
+    "This is order {n}."};
+
+// Other numbers, which are never the answer: {c} looks just like an order's.
+inline constexpr std::array<std::string_view, 10> kOtherNumbers = {"My customer number is {c}.",
+                                                                   "The tracking number is {c}.",
+                                                                   "The invoice number is {c}.",
+                                                                   "My phone number is {p}.",
+                                                                   "I paid {a}.",
+                                                                   "It cost {a}.",
+                                                                   "Call me at {p}.",
+                                                                   "My ticket was {c}.",
+                                                                   "My post code is {c}.",
+                                                                   "I have waited {d} days."};
+
+inline constexpr std::array<std::string_view, 4> kNoNumber = {
+    "I do not have the order number.", "I lost the order number.", "I cannot find my order number.",
+    "I have no order number."};
+
+}  // namespace retort::quickstart

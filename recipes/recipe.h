@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// A recipe: everything that describes one run, as plain values with their defaults.
+//
+// The names are those of the file's keys ("train.lr" is train.lr), save where C++ reserves a word:
+// data.template is template_name, export is exports. Texts with a fixed set of values ("nf4",
+// "cosine") are checked by the reader (recipe_reader.h), whose table of keys (keys.cc) lists the
+// sets and ranges; whoever gets a Recipe from it need not check again. Paths are absolute.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace retort {
+
+struct ModelRecipe {
+  Path path;                     // a Hugging Face folder or a GGUF file
+  std::string weights = "nf4";   // as-is | f32 | bf16 | nf4: how the base's linear layers are held
+  bool double_quant = true;      // nf4: its scales quantised too
+  std::string compute = "auto";  // auto | f32 | bf16 | int8
+  std::string device = "auto";   // auto | cpu | cuda | cuda:N
+
+  bool operator==(const ModelRecipe&) const = default;
+};
+
+// Names modules either by the last parts of their names or by a regex matched against the whole
+// name. At most one of the two is given.
+struct ModuleMatch {
+  std::vector<std::string> suffixes;
+  std::string regex;
+
+  bool empty() const { return suffixes.empty() && regex.empty(); }
+  bool operator==(const ModuleMatch&) const = default;
+};
+
+struct AdapterRecipe {
+  std::string kind = "lora";  // lora | none (train every weight)
+  int64_t rank = 16;
+  double alpha = 32;
+  double dropout = 0;   // [0, 1)
+  ModuleMatch targets;  // empty: "all-linear", every linear layer of the blocks
+  ModuleMatch exclude;  // taken out of the targets again
+  Path init;            // a PEFT folder to start from; empty: A random, B zero
+  bool rslora = false;  // scale alpha / sqrt(rank) in place of alpha / rank
+
+  bool operator==(const AdapterRecipe&) const = default;
+};
+
+struct DataSource {
+  Path path;
+  double weight = 1;  // above 0: how often its rows are drawn, relative to the other sources'
+
+  bool operator==(const DataSource&) const = default;
+};
+
+struct DataRecipe {
+  std::vector<DataSource> train;  // at least one
+  std::vector<DataSource> eval;   // empty: no evaluation
+  std::string format = "auto";    // auto | messages | prompt_completion | alpaca | text | tokens
+  std::string template_name = "auto";
+  std::string loss_on = "completion";  // completion | all
+  int64_t max_tokens = 1024;           // longest row, and the length of a packed sequence
+  bool packing = true;
+  std::string over_length = "error";  // error | drop | truncate | split
+  bool shuffle = true;
+  bool add_eos = true;
+  std::string audit = "stop";  // stop | warn | off
+
+  bool operator==(const DataRecipe&) const = default;
+};
+
+struct TeacherRecipe {
+  Path path;
+  std::string weights = "bf16";  // as-is | f32 | bf16 | nf4
+  std::string mode = "online";   // online | cached | on-policy
+  Path cache;
+  int64_t top_k = 64;
+  double temperature = 1;
+  std::string divergence = "forward_kl";  // forward_kl | reverse_kl | jsd
+  double beta = 0.5;                      // of jsd, between 0 and 1
+  double weight = 0.5;                    // loss = (1 - weight) * CE + weight * KD
+  bool scale_t2 = false;
+
+  bool operator==(const TeacherRecipe&) const = default;
+};
+
+struct TrainRecipe {
+  int64_t steps = 0;  // 0: `epochs` holds; else `epochs` means nothing
+  double epochs = 1;
+  int64_t batch_rows = 4;  // rows (or packed sequences) of a micro-batch
+  int64_t accumulate = 1;  // micro-batches of a step
+  int64_t micro_rows = 0;  // rows of a micro-batch computed at once; 0: the trainer chooses
+  std::string optimizer = "adamw";
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double lr = 2e-4;
+  double min_lr = 0;                // the schedule ends here instead of at 0
+  std::string schedule = "cosine";  // cosine | constant | linear
+  double warmup = 0.03;             // below 1 a share of the steps, rounded up; else whole steps
+  double weight_decay = 0;
+  double clip = 1.0;  // largest gradient norm; 0: off
+  int64_t seed = 1;
+  int64_t threads = 0;                          // 0: all
+  std::string gradient_checkpointing = "auto";  // auto | none | block
+  int64_t checkpoint_every = 100;               // steps; 0: only at the end
+  int64_t keep = 2;                             // newest checkpoints that stay
+  int64_t eval_every = 0;                       // steps; 0: at the end
+
+  bool operator==(const TrainRecipe&) const = default;
+};
+
+// What is made of the adapter when training has ended: nothing while both `gguf` and `out` are
+// empty.
+struct ExportRecipe {
+  std::string merge = "auto";     // auto (the base it was trained on) | original | nf4
+  std::vector<std::string> gguf;  // one file for each of these types
+  Path out;                       // the folder that gets them; empty: `export` in the run's folder
+
+  bool operator==(const ExportRecipe&) const = default;
+};
+
+struct Recipe {
+  std::string name;  // by default the file's, without its extension
+  ModelRecipe model;
+  AdapterRecipe adapter;
+  DataRecipe data;
+  TeacherRecipe teacher;
+  TrainRecipe train;
+  ExportRecipe exports;
+
+  bool has_teacher() const { return !teacher.path.empty() || !teacher.cache.empty(); }
+  bool operator==(const Recipe&) const = default;
+};
+
+}  // namespace retort

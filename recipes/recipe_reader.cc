@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/recipe_reader.h"
+
+#include <algorithm>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "recipes/key_lines.h"
+#include "recipes/keys.h"
+
+namespace retort {
+namespace {
+
+// One key's value, with what its error begins with and where its relative paths start.
+struct Given {
+  Json value;
+  std::string where;
+  Path folder;
+};
+
+std::string Shown(const Json& value) {
+  constexpr size_t kLongest = 60;
+  const std::string text = DumpJson(value);
+  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "…";
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string file) : file_(std::move(file)) {}
+
+  void AddFile(std::string_view text, const Path& folder) {
+    const Json document = ParseJson(text, file_, true);
+    if (!document.is_object()) throw InputError(file_, ": a recipe must be an object, { … }");
+    lines_ = KeyLines(text, file_);
+    for (const auto& [name, value] : document.items()) {
+      if (name != "$schema") Add(name, value, "", folder);
+    }
+  }
+
+  void AddOverride(const std::string& argument) {
+    const size_t equals = argument.find('=');
+    const std::string name(Strip(argument.substr(0, equals)));
+    if (equals == std::string::npos || name.empty()) {
+      throw InputError("--set ", argument, ": must be KEY=VALUE, as in train.lr=1e-4");
+    }
+    const std::string text = argument.substr(equals + 1);
+    Json value = Json::parse(text, nullptr, false);
+    const RecipeKey* key = Find(name);
+    const bool misfit =
+        key && (value.is_number() || value.is_boolean()) && !Fits(value, key->shapes);
+    if (value.is_discarded() || (misfit && Fits(Json(text), key->shapes))) value = text;
+    if (name == "train.steps") given_.erase("train.epochs");
+    if (name == "train.epochs") given_.erase("train.steps");
+    Add(name, value, "--set " + argument, Path("."));
+  }
+
+  Recipe Build() {
+    Recipe recipe;
+    for (const RecipeKey& key : keys_) {
+      const auto found = given_.find(key.name);
+      if (found == given_.end()) {
+        if (key.required) throw InputError(file_, ": '", key.name, "' is missing");
+        continue;
+      }
+      const auto& [value, where, folder] = found->second;
+      if (!Fits(value, key.shapes)) {
+        throw InputError(where, ": '", key.name, "' must be ", Words(key.shapes), ", not ",
+                         Shown(value));
+      }
+      key.store(value, folder, recipe);
+    }
+    CheckTogether(recipe);
+    return recipe;
+  }
+
+ private:
+  // `where` is empty for what stands in the file.
+  void Add(const std::string& name, const Json& value, const std::string& where,
+           const Path& folder) {
+    const std::string place = where.empty() ? PlaceOf(name) : where;
+    if (IsSection(name)) {
+      if (!value.is_object()) {
+        throw InputError(place, ": '", name, "' must be an object, not ", Shown(value));
+      }
+      for (const auto& [leaf, inner] : value.items()) {
+        Add(Cat(name, ".", leaf), inner, where, folder);
+      }
+      return;
+    }
+    if (!Find(name)) throw Unknown(name, place);
+    if (name == "data.train" || name == "data.eval") CheckSourceKeys(name, value, place);
+    if (!where.empty() && value.is_null())
+      given_.erase(name);
+    else
+      given_[name] = {value, place, folder};
+  }
+
+  void CheckSourceKeys(const std::string& name, const Json& value, const std::string& place) {
+    for (const Json& source : value.is_array() ? value : Json::array({value})) {
+      if (!source.is_object()) continue;
+      for (const auto& [key, _] : source.items()) {
+        if (key == "path" || key == "weight") continue;
+        const std::string near = Nearest(key, {"path", "weight"});
+        throw InputError(
+            place, ": key '", key, "' of a source in '", name, "' is not known; ",
+            near.empty() ? "known are 'path' and 'weight'" : Cat("did you mean '", near, "'?"));
+      }
+    }
+  }
+
+  // What was meant, most likely: a neighbour in the same section, the same name in another section,
+  // or whatever is nearest of all.
+  Error Unknown(const std::string& name, const std::string& place) const {
+    const size_t dot = name.find('.');
+    const std::string section = dot == std::string::npos ? "" : name.substr(0, dot);
+    const std::string leaf = dot == std::string::npos ? name : name.substr(dot + 1);
+    std::vector<std::string> siblings, all;
+    std::string namesake;
+    for (const RecipeKey& key : keys_) {
+      if (dot != std::string::npos && key.section() == section) siblings.push_back(key.leaf());
+      if (dot == std::string::npos) {
+        siblings.push_back(key.section().empty() ? key.name : key.section());
+      }
+      if (key.leaf() == leaf && namesake.empty()) namesake = key.name;
+      all.push_back(key.name);
+    }
+    std::string meant = namesake;
+    if (meant.empty()) {
+      meant = Nearest(leaf, siblings);
+      if (!meant.empty() && !section.empty()) meant = Cat(section, ".", meant);
+    }
+    if (meant.empty()) meant = Nearest(name, all);
+    return InputError(place, ": key '", name, "' is not known",
+                      meant.empty() ? "" : Cat("; did you mean '", meant, "'?"));
+  }
+
+  // What the values do not say one by one.
+  void CheckTogether(const Recipe& r) const {
+    if (given_.contains("train.steps") && given_.contains("train.epochs")) {
+      throw InputError(given_.at("train.epochs").where,
+                       ": 'train.steps' and 'train.epochs' exclude each other; keep one of them");
+    }
+    if (r.adapter.kind == "none" && r.model.weights == "nf4") {
+      throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
+                       "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
+    }
+    if (r.adapter.kind == "none" && !r.adapter.init.empty()) {
+      throw InputError(WhereOf("adapter.init"),
+                       ": 'adapter.init' has no use with 'adapter.kind' none; leave one out");
+    }
+    if (r.train.min_lr > r.train.lr) {
+      throw InputError(WhereOf("train.min_lr"), ": 'train.min_lr' ", r.train.min_lr,
+                       " must not be above 'train.lr' ", r.train.lr);
+    }
+    CheckTeacher(r);
+  }
+
+  void CheckTeacher(const Recipe& r) const {
+    const auto first = std::ranges::find_if(
+        given_, [](const auto& entry) { return entry.first.starts_with("teacher."); });
+    if (first != given_.end() && r.teacher.path.empty() && r.teacher.cache.empty()) {
+      throw InputError(first->second.where, ": 'teacher.path' is missing; '", first->first,
+                       "' needs a teacher");
+    }
+    if (!r.has_teacher()) return;
+    if (r.teacher.mode == "cached" && r.teacher.cache.empty()) {
+      throw InputError(WhereOf("teacher.mode"), ": 'teacher.mode' cached needs 'teacher.cache'");
+    }
+    if (r.teacher.mode != "cached" && r.teacher.path.empty()) {
+      throw InputError(WhereOf("teacher.mode"), ": 'teacher.mode' ", r.teacher.mode,
+                       " needs 'teacher.path'");
+    }
+  }
+
+  const RecipeKey* Find(const std::string& name) const {
+    const auto found = std::ranges::find(keys_, name, &RecipeKey::name);
+    return found == keys_.end() ? nullptr : &*found;
+  }
+  bool IsSection(const std::string& name) const {
+    return std::ranges::any_of(keys_, [&](const RecipeKey& k) { return k.section() == name; });
+  }
+  std::string PlaceOf(const std::string& name) const {
+    const auto line = lines_.find(name);
+    return line == lines_.end() ? file_ : Cat(file_, ":", line->second);
+  }
+  std::string WhereOf(const std::string& name) const {
+    const auto found = given_.find(name);
+    return found == given_.end() ? file_ : found->second.where;
+  }
+
+  const std::vector<RecipeKey> keys_ = RecipeKeys();
+  const std::string file_;
+  std::map<std::string, int> lines_;
+  std::map<std::string, Given> given_;
+};
+
+}  // namespace
+
+Recipe ParseRecipe(std::string_view text, const std::string& where, const Path& folder,
+                   const std::vector<std::string>& overrides) {
+  Reader reader(where);
+  reader.AddFile(text, folder);
+  for (const std::string& argument : overrides) reader.AddOverride(argument);
+  return reader.Build();
+}
+
+Recipe ReadRecipe(const Path& file, const std::vector<std::string>& overrides) {
+  Recipe recipe = ParseRecipe(ReadText(file), file.string(), file.parent_path(), overrides);
+  if (recipe.name.empty()) recipe.name = file.stem().string();
+  return recipe;
+}
+
+}  // namespace retort

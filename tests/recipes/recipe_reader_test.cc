@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipes/recipe_reader.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+using Overrides = std::vector<std::string>;
+
+const char* const kMinimal = R"({"model": {"path": "m"}, "data": {"train": "t.jsonl"}})";
+
+Recipe Parse(const std::string& text, const Overrides& overrides = {}) {
+  return ParseRecipe(text, "recipe.json", "/recipes", overrides);
+}
+
+// The message of the Error{kInput} that reading ends with, "" when it does not.
+std::string Refusal(const std::string& text, const Overrides& overrides = {}) {
+  try {
+    Parse(text, overrides);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::kInput);
+    EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos) << "more than one line";
+    return e.what();
+  }
+  return "";
+}
+
+TEST(RecipeReader, DefaultsAreTheContracts) {
+  const Json r = ResolvedJson(Parse(kMinimal));
+  const Json expected = ParseJson(R"({
+    "model": {"path": "/recipes/m", "weights": "nf4", "double_quant": true, "compute": "auto",
+              "device": "auto"},
+    "adapter": {"kind": "lora", "rank": 16, "alpha": 32, "dropout": 0, "targets": "all-linear",
+                "exclude": [], "rslora": false},
+    "data": {"train": [{"path": "/recipes/t.jsonl", "weight": 1}], "format": "auto",
+             "template": "auto", "loss_on": "completion", "max_tokens": 1024, "packing": true,
+             "over_length": "error", "shuffle": true, "add_eos": true, "audit": "stop"},
+    "train": {"epochs": 1, "batch_rows": 4, "accumulate": 1, "micro_rows": 0,
+              "optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "lr": 2e-4,
+              "min_lr": 0, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0, "clip": 1,
+              "seed": 1, "threads": "all", "gradient_checkpointing": "auto",
+              "checkpoint_every": 100, "keep": 2, "eval_every": 0},
+    "export": {"merge": "auto", "gguf": []}})",
+                                  "expected");
+  EXPECT_EQ(r, expected) << DumpJson(Json::diff(r, expected), 1);
+}
+
+TEST(RecipeReader, TeachersDefaultsAppearWithATeacher) {
+  EXPECT_FALSE(ResolvedJson(Parse(kMinimal)).contains("teacher"));
+  const Json teacher = ResolvedJson(Parse(kMinimal, {"teacher.path=/t"}))["teacher"];
+  EXPECT_EQ(teacher, ParseJson(R"({"path": "/t", "weights": "bf16", "mode": "online", "top_k": 64,
+      "temperature": 1, "divergence": "forward_kl", "beta": 0.5, "weight": 0.5,
+      "scale_t2": false})",
+                               "expected"));
+}
+
+// Every key away from its default, in every form that a value may take.
+const char* const kFull = R"({
+  // A comment, with a "quote: {
+  "name": "full", /* another
+  one */
+  "model": {"path": "/m", "weights": "bf16", "double_quant": false, "compute": "f32",
+            "device": "cuda:1"},
+  "adapter": {"rank": 8, "alpha": 12.5, "dropout": 0.1, "targets": ["q_proj", "v_proj"],
+              "exclude": "model\\.layers\\.0\\..*", "init": "../adapter", "rslora": true},
+  "data": {"train": ["a.jsonl", {"path": "b.jsonl", "weight": 0.25}, {"path": "c.jsonl"}],
+           "eval": {"path": "e.jsonl", "weight": 2}, "format": "tokens", "template": "chatml",
+           "loss_on": "all", "max_tokens": 256, "packing": false, "over_length": "split",
+           "shuffle": false, "add_eos": false, "audit": "off"},
+  "teacher": {"path": "t.gguf", "weights": "as-is", "mode": "cached", "cache": "cache",
+              "top_k": 100, "temperature": 2, "divergence": "jsd", "beta": 0.1, "weight": 1,
+              "scale_t2": true},
+  "train": {"steps": 1e3, "batch_rows": 2, "accumulate": 3, "micro_rows": 1, "optimizer": "adamw",
+            "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "lr": 0.1, "min_lr": 0.01,
+            "schedule": "linear", "warmup": 10, "weight_decay": 0.1, "clip": 0, "seed": 42,
+            "threads": 2, "gradient_checkpointing": "block", "checkpoint_every": 5, "keep": 1,
+            "eval_every": 7},
+  "export": {"merge": "nf4", "gguf": ["q8_0", "f16"], "out": "out"}
+})";
+
+TEST(RecipeReader, EveryKeyReachesItsMember) {
+  const Recipe r = Parse(kFull);
+  Recipe e;
+  e.name = "full";
+  e.model = {"/m", "bf16", false, "f32", "cuda:1"};
+  e.adapter = {
+      "lora",     8,   12.5, 0.1, {{"q_proj", "v_proj"}, ""}, {{}, "model\\.layers\\.0\\..*"},
+      "/adapter", true};
+  e.data.train = {{"/recipes/a.jsonl", 1}, {"/recipes/b.jsonl", 0.25}, {"/recipes/c.jsonl", 1}};
+  e.data.eval = {{"/recipes/e.jsonl", 2}};
+  e.data.format = "tokens";
+  e.data.template_name = "chatml";
+  e.data.loss_on = "all";
+  e.data.max_tokens = 256;
+  e.data.packing = e.data.shuffle = e.data.add_eos = false;
+  e.data.over_length = "split";
+  e.data.audit = "off";
+  e.teacher = {"/recipes/t.gguf", "as-is", "cached", "/recipes/cache", 100, 2, "jsd", 0.1, 1, true};
+  e.train = {1000,     1,  2,   3, 1,  "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
+             "linear", 10, 0.1, 0, 42, 2,       "block", 5,    1,    7};
+  e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
+  EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
+}
+
+TEST(RecipeReader, TheResolvedRecipeReadsBackTheSame) {
+  for (const std::string text : {kMinimal, kFull}) {
+    const Recipe r = Parse(text);
+    // From another folder: a resolved recipe depends on none.
+    const Recipe again = ParseRecipe(DumpJson(ResolvedJson(r), 2), "run/recipe.json", "/elsewhere");
+    EXPECT_TRUE(r == again) << DumpJson(ResolvedJson(again), 1);
+  }
+}
+
+TEST(RecipeReader, FilesNameTheRunAndAnchorTheirPaths) {
+  const Path folder = std::filesystem::temp_directory_path() / "retort_recipe_reader_test";
+  std::filesystem::create_directories(folder);
+  WriteTextAtomically(folder / "router.json", kMinimal);
+  const Recipe r = ReadRecipe(folder / "router.json", {"data.eval=e.jsonl"});
+  EXPECT_EQ(r.name, "router");
+  EXPECT_EQ(r.model.path, folder / "m");
+  EXPECT_EQ(r.data.eval[0].path, std::filesystem::current_path() / "e.jsonl");
+  std::filesystem::remove_all(folder);
+}
+
+TEST(RecipeReader, UnknownKeysNameTheNearest) {
+  const auto with = [](const std::string& more) {
+    return "{\"model\": {\"path\": \"m\"},\n \"data\": {\"train\": \"t\"},\n" + more + "}";
+  };
+  EXPECT_EQ(Refusal(with("\"train\": {\n  \"lrr\": 1}")),
+            "recipe.json:4: key 'train.lrr' is not known; did you mean 'train.lr'?");
+  EXPECT_EQ(Refusal(with("\"trian\": {}")),
+            "recipe.json:3: key 'trian' is not known; did you mean 'train'?");
+  EXPECT_EQ(Refusal(with("\"lr\": 1")),
+            "recipe.json:3: key 'lr' is not known; did you mean 'train.lr'?");
+  EXPECT_EQ(Refusal(with("\"train\": {\"rank\": 8}")),
+            "recipe.json:3: key 'train.rank' is not known; did you mean 'adapter.rank'?");
+  EXPECT_EQ(Refusal(with("\"zzzzzzzz\": 1")), "recipe.json:3: key 'zzzzzzzz' is not known");
+  EXPECT_EQ(Refusal(kMinimal, {"train.learning_rate=1"})
+                .find("--set train.learning_rate=1: key 'train.learning_rate' is not known"),
+            0u);
+  EXPECT_EQ(Refusal(R"({"model": {"path": "m"}, "data": {"train": {"path": "t", "wieght": 2}}})"),
+            "recipe.json:1: key 'wieght' of a source in 'data.train' is not known; did you mean "
+            "'weight'?");
+}
+
+TEST(RecipeReader, CommentsDoNotShiftLines) {
+  EXPECT_EQ(Refusal("// one \"{\n/* two\n three */ {\"model\" /* : */ : // x\n {\"path\": 3}}"),
+            "recipe.json:4: 'model.path' must be a path, not 3");
+}
+
+TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"train.lr=0", "'train.lr' must be a number above 0, not 0"},
+      {"train.lr=high", "'train.lr' must be a number above 0, not \"high\""},
+      {"train.steps=0", "'train.steps' must be an integer of at least 1, not 0"},
+      {"train.steps=2.5", "'train.steps' must be an integer of at least 1, not 2.5"},
+      {"train.seed=9007199254740994",
+       "'train.seed' must be an integer of at least 0, not 9007199254740994"},
+      {"train.seed=-1", "'train.seed' must be an integer of at least 0, not -1"},
+      {"train.threads=some",
+       "'train.threads' must be an integer of at least 1 or \"all\", not "
+       "\"some\""},
+      {"train.warmup=1.5",
+       "'train.warmup' must be a number of at least 0 and below 1 or an "
+       "integer of at least 1, not 1.5"},
+      {"train.schedule=cosin",
+       "'train.schedule' must be one of cosine, constant, linear, not "
+       "\"cosin\""},
+      {"adapter.dropout=1", "'adapter.dropout' must be a number of at least 0 and below 1, not 1"},
+      {"adapter.targets=[]", "'adapter.targets' must be a list of suffixes or a regex, not []"},
+      {"adapter.targets=[1]", "'adapter.targets' must be a list of suffixes or a regex, not [1]"},
+      {"model.double_quant=1", "'model.double_quant' must be true or false, not 1"},
+      {"model.device=gpu", "'model.device' must be auto, cpu, cuda or cuda:N, not \"gpu\""},
+      {"model.path=", "'model.path' must be a path, not \"\""},
+      {"data.train=[]",
+       "'data.train' must be a path, {\"path\": …, \"weight\": above 0} or a list "
+       "of these, not []"},
+      {"data.train={\"path\":\"a\",\"weight\":0}",
+       "'data.train' must be a path, {\"path\": …, \"weight\": above 0} or a list of these, not "
+       "{\"path\":\"a\",\"weight\":0}"},
+      {"export.gguf=[\"q9\"]",
+       "'export.gguf' must be a list of types (f32, f16, bf16, q8_0, q4_0), "
+       "not [\"q9\"]"},
+      {"train=3", "'train' must be an object, not 3"},
+  };
+  for (const auto& [argument, message] : cases) {
+    EXPECT_EQ(Refusal(kMinimal, {argument}), Cat("--set ", argument, ": ", message));
+  }
+}
+
+TEST(RecipeReader, NullInTheFileIsNoValue) {
+  EXPECT_EQ(Refusal(R"({"model": {"path": null}, "data": {"train": "t"}})"),
+            "recipe.json:1: 'model.path' must be a path, not null");
+}
+
+TEST(RecipeReader, RequiredKeysAreAskedFor) {
+  EXPECT_EQ(Refusal("{}"), "recipe.json: 'model.path' is missing");
+  EXPECT_EQ(Refusal(R"({"model": {"path": "m"}, "data": {}})"),
+            "recipe.json: 'data.train' is missing");
+  EXPECT_EQ(Refusal("[]"), "recipe.json: a recipe must be an object, { … }");
+  EXPECT_NE(Refusal("{\"model\": }").find("recipe.json: not JSON"), std::string::npos);
+}
+
+TEST(RecipeReader, AKeyGivenTwiceIsRefused) {
+  EXPECT_EQ(Refusal("{\"model\": {\"path\": \"m\",\n\"path\": \"n\"}}"),
+            "recipe.json:2: key 'model.path' was already given in line 1; keep one of them");
+}
+
+TEST(RecipeReader, ValuesThatDoNotGoTogether) {
+  const std::string steps_and_epochs =
+      R"({"model": {"path": "m"}, "data": {"train": "t"}, "train": {"steps": 5, "epochs": 2}})";
+  EXPECT_NE(Refusal(steps_and_epochs).find("exclude each other"), std::string::npos);
+  EXPECT_NE(Refusal(kMinimal, {"adapter.kind=none"}).find("set 'model.weights' to f32 or bf16"),
+            std::string::npos);
+  EXPECT_EQ(Refusal(kMinimal, {"adapter.kind=none", "model.weights=f32"}), "");
+  EXPECT_NE(Refusal(kMinimal, {"train.min_lr=1"}).find("above 'train.lr'"), std::string::npos);
+  EXPECT_EQ(Refusal(kMinimal, {"teacher.top_k=8"}),
+            "--set teacher.top_k=8: 'teacher.path' is missing; 'teacher.top_k' needs a teacher");
+  EXPECT_NE(Refusal(kMinimal, {"teacher.path=t", "teacher.mode=cached"}).find("'teacher.cache'"),
+            std::string::npos);
+  for (const char* end : {"0", "1"}) {
+    EXPECT_NE(Refusal(kMinimal, {"teacher.path=t", Cat("teacher.beta=", end)}), "");
+  }
+}
+
+TEST(RecipeReader, OverridesTakeTextWhereJsonDoesNotFit) {
+  const Recipe r = Parse(
+      kMinimal, {"name=2024", "model.weights=f32", "data.train=[\"/a\", \"/b\"]", "train.threads=3",
+                 "train={\"lr\": 1, \"clip\": 0}", "adapter.targets=.*proj", "data.eval=\"/e\""});
+  EXPECT_EQ(r.name, "2024");
+  EXPECT_EQ(r.model.weights, "f32");
+  EXPECT_EQ(r.data.train.size(), 2u);
+  EXPECT_EQ(r.train.threads, 3);
+  EXPECT_EQ(r.train.lr, 1);
+  EXPECT_EQ(r.train.clip, 0);
+  EXPECT_EQ(r.adapter.targets.regex, ".*proj");
+  EXPECT_EQ(r.data.eval[0].path, "/e");
+  EXPECT_NE(Refusal(kMinimal, {"train.lr"}).find("KEY=VALUE"), std::string::npos);
+}
+
+TEST(RecipeReader, OverridesDisplaceWhatTheFileSays) {
+  const std::string file = R"({"model": {"path": "m"}, "data": {"train": "t", "eval": "e"},
+                               "train": {"epochs": 3}})";
+  const Recipe r = Parse(file, {"train.steps=7", "data.eval=null"});
+  EXPECT_EQ(r.train.steps, 7);
+  EXPECT_FALSE(ResolvedJson(r)["train"].contains("epochs"));
+  EXPECT_TRUE(r.data.eval.empty());
+  EXPECT_EQ(Parse(file, {"train.epochs=0.5"}).train.epochs, 0.5);
+}
+
+TEST(RecipeReader, ChangedKeysAreNamed) {
+  const Recipe a = Parse(kMinimal);
+  EXPECT_TRUE(ChangedKeys(a, a).empty());
+  const Recipe b =
+      Parse(kMinimal, {"train.lr=1e-3", "adapter.targets=[\"q_proj\"]",
+                       "data.train={\"path\":\"/recipes/t.jsonl\",\"weight\":2}", "train.steps=9"});
+  EXPECT_EQ(ChangedKeys(a, b),
+            (std::vector<std::string>{"adapter.targets", "data.train", "train.steps",
+                                      "train.epochs", "train.lr"}));
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The published schema against the reader: the test reads the schema as an editor would, and tries
+// on the reader what it promises.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "recipes/recipe_reader.h"
+
+namespace retort {
+namespace {
+
+Json Published() { return ReadJson(Path(RETORT_SOURCE_DIR) / "recipes" / "recipe.schema.json"); }
+
+// Whether the reader takes `value` for section.leaf in a recipe that is otherwise in order.
+bool Takes(const std::string& section, const std::string& leaf, const Json& value) {
+  // f32, because training every weight (adapter.kind none) asks for it.
+  Json recipe = {{"model", {{"path", "m"}, {"weights", "f32"}}}, {"data", {{"train", "t"}}}};
+  if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
+  if (leaf == "min_lr") recipe["train"]["lr"] = 1e9;
+  if (section.empty())
+    recipe[leaf] = value;
+  else
+    recipe[section][leaf] = value;
+  try {
+    ParseRecipe(recipe.dump(), "recipe.json", "/");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+using Visit = std::function<void(const std::string&, const std::string&, const Json&)>;
+
+void EachKey(const Json& schema, const Visit& visit) {
+  for (const auto& [name, entry] : schema["properties"].items()) {
+    if (name == "$schema") continue;
+    if (!entry.contains("properties")) {
+      visit("", name, entry);
+      continue;
+    }
+    for (const auto& [leaf, inner] : entry["properties"].items()) visit(name, leaf, inner);
+  }
+}
+
+TEST(RecipeSchema, ThePublishedFileIsCurrent) {
+  EXPECT_EQ(ReadText(Path(RETORT_SOURCE_DIR) / "recipes" / "recipe.schema.json"),
+            DumpJson(RecipeSchema(), 2) + "\n")
+      << "rewrite it: cmake --build --preset release --target recipe_schema";
+}
+
+TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
+  // Everything that a resolved recipe can hold is in the schema, and the other way round.
+  Json resolved = ResolvedJson(ParseRecipe(
+      R"({"name": "n", "model": {"path": "m"}, "adapter": {"init": "i"},
+          "data": {"train": "t", "eval": "e"}, "teacher": {"path": "t", "cache": "c"},
+          "export": {"out": "o"}})",
+      "recipe.json", "/"));
+  resolved["train"]["steps"] = 1;
+  const Json schema = Published();
+  size_t keys = 0;
+  EachKey(schema, [&](const std::string& section, const std::string& leaf, const Json& entry) {
+    ++keys;
+    const Json& object = section.empty() ? resolved : resolved[section];
+    ASSERT_TRUE(object.contains(leaf)) << section << "." << leaf;
+    if (entry.contains("default")) {
+      EXPECT_EQ(entry["default"], object[leaf]) << leaf;
+    }
+    EXPECT_TRUE(entry.contains("description")) << leaf;
+  });
+  size_t resolved_keys = 0;
+  for (const auto& [_, value] : resolved.items()) {
+    resolved_keys += value.is_object() ? value.size() : 1;
+  }
+  EXPECT_EQ(keys, resolved_keys);
+  EXPECT_EQ(schema["required"], Json::array({"model", "data"}));
+  EXPECT_EQ(schema["properties"]["model"]["required"], Json::array({"path"}));
+  EXPECT_EQ(schema["properties"]["data"]["required"], Json::array({"train"}));
+}
+
+// One plain entry, or one of the alternatives of anyOf: what one of these refuses another may take.
+void TryEntry(const std::string& section, const std::string& leaf, const Json& entry, bool alone) {
+  const auto takes = [&](const Json& value) { return Takes(section, leaf, value); };
+  const std::string name = section + "." + leaf;
+  for (const Json& value : entry.value("enum", Json::array())) {
+    EXPECT_TRUE(takes(value)) << name << " " << value;
+  }
+  const std::string type = entry.value("type", "");
+  const double step = type == "integer" ? 1 : 1e-9;
+  if (entry.contains("minimum")) {
+    const double low = entry["minimum"].get<double>();
+    EXPECT_TRUE(takes(low)) << name;
+    if (alone) {
+      EXPECT_FALSE(takes(low - step)) << name;
+    }
+  }
+  if (entry.contains("exclusiveMinimum")) {
+    const double low = entry["exclusiveMinimum"].get<double>();
+    EXPECT_FALSE(takes(low)) << name;
+    EXPECT_TRUE(takes(low + step)) << name;
+  }
+  if (entry.contains("maximum") && type == "number") {
+    const double high = entry["maximum"].get<double>();
+    EXPECT_TRUE(takes(high)) << name;
+    EXPECT_FALSE(takes(high + step)) << name;
+  }
+  if (entry.contains("exclusiveMaximum")) {
+    EXPECT_TRUE(takes(entry["exclusiveMaximum"].get<double>() - step)) << name;
+  }
+  if (type == "integer") {
+    EXPECT_FALSE(takes(2.5)) << name;
+  }
+  if (alone && entry.contains("enum")) {
+    EXPECT_FALSE(takes("stranger")) << name;
+  }
+  if (type == "boolean") {
+    EXPECT_TRUE(takes(true) && takes(false)) << name;
+  }
+  if (type == "string" && !entry.contains("pattern")) {
+    EXPECT_TRUE(takes("any text")) << name;
+  }
+}
+
+TEST(RecipeSchema, TheReaderKeepsItsPromises) {
+  EachKey(Published(), [](const std::string& section, const std::string& leaf, const Json& entry) {
+    const Json alternatives = entry.value("anyOf", Json::array({entry}));
+    for (const Json& one : alternatives) TryEntry(section, leaf, one, alternatives.size() == 1);
+    EXPECT_FALSE(Takes(section, leaf, Json::object())) << leaf;
+    EXPECT_FALSE(Takes(section, leaf, nullptr)) << leaf;
+    EXPECT_FALSE(Takes(section, leaf, "")) << leaf;
+  });
+}
+
+}  // namespace
+}  // namespace retort
