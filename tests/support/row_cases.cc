@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+OpCase EmbedCase(WeightFormat format, int64_t vocabulary, int64_t cols, int64_t tokens,
+                 bool double_quant) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Weight table = MakeWeight(*stage, format, vocabulary, cols, false, double_quant);
+    std::vector<int32_t> ids = stage->Below(tokens, vocabulary);
+    ids.front() = static_cast<int32_t>(vocabulary - 1);
+    ids.back() = 0;
+    Tensor out = stage->Output("out", {tokens, cols});
+    return RunOn(stage, [=, &b]() mutable { b.EmbedRows(table, ids, out); });
+  };
+  return {Cat("embed_", TraitsOf(format).name, double_quant ? "_dq" : "", "_v", vocabulary, "_c",
+              cols, "_t", tokens),
+          0, Compute::kF32, 0, 4.0 * tokens * cols, prepare};
+}
+
+OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols});
+    const std::vector<int32_t> ids = stage->Below(taken, rows);
+    Tensor out = stage->Output("out", {taken, cols});
+    return RunOn(stage, [=, &b]() mutable { b.GatherRows(x, ids, out); });
+  };
+  return {Cat("gather_n", rows, "_c", cols, "_t", taken), 0, Compute::kF32, 0, 8.0 * taken * cols,
+          prepare};
+}
+
+// More rows than places, so that many meet in one.
+OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols});
+    const std::vector<int32_t> ids = stage->Below(rows, places);
+    Tensor out = stage->InOut("out", {places, cols});
+    return RunOn(stage, [=, &b]() mutable { b.ScatterAddRows(x, ids, out); });
+  };
+  return {Cat("scatter_add_n", rows, "_c", cols, "_p", places), 1e-6, Compute::kF32,
+          1.0 * rows * cols, 12.0 * rows * cols, prepare};
+}
+
+OpCase StoreCase(DType type, std::string_view type_name, int64_t tokens, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const int64_t rows = 2 * tokens + 3;
+    const Tensor x = stage->Input("x", {tokens, cols});
+    Tensor cache = stage->Cache("cache", rows, cols, type);
+    std::vector<int32_t> to;
+    for (int64_t row : Permutation(rows, MakeKey(3, RandomUse::kData))) {
+      to.push_back(static_cast<int32_t>(row));
+    }
+    to.resize(static_cast<size_t>(tokens));
+    return RunOn(stage, [=, &b]() mutable {
+      b.Fill(cache, 2.5f);
+      b.StoreRows(x, to, cache);
+    });
+  };
+  return {Cat("store_rows_", type_name, "_t", tokens, "_c", cols), 0, Compute::kF32, 0,
+          6.0 * tokens * cols, prepare};
+}
+
+}  // namespace
+
+std::vector<OpCase> RowCases() {
+  std::vector<OpCase> cases;
+  for (WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
+                              WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4}) {
+    const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
+    cases.push_back(EmbedCase(format, 512, blocks ? 64 : 65, 17, false));
+    cases.push_back(EmbedCase(format, 105, 576, 2, false));
+    cases.push_back(EmbedCase(format, 7, blocks ? 32 : 1, 3, false));
+  }
+  cases.push_back(EmbedCase(WeightFormat::kNF4, 512, 172, 64, true));
+  cases.push_back(EmbedCase(WeightFormat::kBF16, 32000, 64, 129, false));
+  for (const auto& make : {GatherCase, ScatterCase}) {
+    cases.push_back(make(1, 1, 1));
+    cases.push_back(make(17, 65, 5));
+    cases.push_back(make(129, 172, 64));
+    cases.push_back(make(64, 576, 2));
+  }
+  constexpr std::pair<DType, std::string_view> kTypes[] = {
+      {DType::kF32, "f32"}, {DType::kF16, "f16"}, {DType::kBF16, "bf16"}};
+  for (const auto& [type, type_name] : kTypes) {
+    cases.push_back(StoreCase(type, type_name, 1, 7));
+    cases.push_back(StoreCase(type, type_name, 17, 65));
+    cases.push_back(StoreCase(type, type_name, 64, 192));
+  }
+  return cases;
+}
+
+}  // namespace retort
