@@ -80,8 +80,8 @@ AttentionShape ShapeOf(const Heads& h) {
   return {h.heads, h.kv_heads, h.head_dim, 1 / std::sqrt(static_cast<float>(h.head_dim))};
 }
 
-std::string NameWith(std::string_view what, const Layout& where, const Heads& h) {
-  return Cat(what, "_", where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim);
+std::string VariantOf(const Layout& where, const Heads& h, bool sharp) {
+  return Cat(where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim, sharp ? "_sharp" : "");
 }
 
 // Normal keys or values where some query sees them and NaN elsewhere, as fresh pages may hold.
@@ -132,7 +132,7 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
     });
   };
   const std::string suffix = key_type == DType::kF32 ? "" : Cat("_", NameOf(key_type));
-  return {Cat(NameWith("attention", where, h), suffix, sharp > 1 ? "_sharp" : ""),
+  return {"attention", Cat(VariantOf(where, h, sharp > 1), suffix),
           sharp > 1 ? 3e-5 : 2e-6, Compute::kF32, 2 * ProductFlops(where, h),
           8.0 * where.tokens * (h.heads + h.kv_heads) * h.head_dim, prepare};
 }
@@ -168,7 +168,7 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
                       dvalues);
     });
   };
-  return {Cat(NameWith("attention_grad", where, h), sharp > 1 ? "_sharp" : ""),
+  return {"attention_grad", VariantOf(where, h, sharp > 1),
           sharp > 1 ? 3e-5 : 2e-6, Compute::kF32, 5 * ProductFlops(where, h),
           8.0 * where.tokens * (2 * h.heads + 3 * h.kv_heads) * h.head_dim, prepare};
 }

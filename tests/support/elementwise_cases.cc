@@ -7,9 +7,7 @@ namespace {
 constexpr double kRounding = 2e-7;  // one or two f32 roundings a value
 constexpr double kSimple = 1e-6;    // some ten of them, an exponential included
 
-std::string At(std::string_view name, int64_t rows, int64_t cols) {
-  return Cat(name, "_t", rows, "_c", cols);
-}
+std::string SizeText(int64_t rows, int64_t cols) { return Cat("t", rows, "_c", cols); }
 
 OpCase FillCase(int64_t rows, int64_t cols) {
   const auto prepare = [=](Backend& b) {
@@ -17,7 +15,7 @@ OpCase FillCase(int64_t rows, int64_t cols) {
     Tensor x = stage->Output("x", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Fill(x, -1.375f); });
   };
-  return {At("fill", rows, cols), 0, Compute::kF32, 0, 4.0 * rows * cols, prepare};
+  return {"fill", SizeText(rows, cols), 0, Compute::kF32, 0, 4.0 * rows * cols, prepare};
 }
 
 OpCase AddCase(int64_t rows, int64_t cols) {
@@ -28,8 +26,8 @@ OpCase AddCase(int64_t rows, int64_t cols) {
     Tensor out = stage->Output("out", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Add(x, y, out); });
   };
-  return {At("add", rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols, 12.0 * rows * cols,
-          prepare};
+  return {"add", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+          12.0 * rows * cols, prepare};
 }
 
 OpCase AccumulateCase(int64_t rows, int64_t cols) {
@@ -39,7 +37,7 @@ OpCase AccumulateCase(int64_t rows, int64_t cols) {
     Tensor sum = stage->InOut("sum", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Accumulate(x, sum); });
   };
-  return {At("accumulate", rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+  return {"accumulate", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
           12.0 * rows * cols, prepare};
 }
 
@@ -49,8 +47,8 @@ OpCase ScaleCase(int64_t rows, int64_t cols) {
     Tensor x = stage->InOut("x", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Scale(x, -0.7f); });
   };
-  return {At("scale", rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols, 8.0 * rows * cols,
-          prepare};
+  return {"scale", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+          8.0 * rows * cols, prepare};
 }
 
 OpCase AddBiasCase(int64_t rows, int64_t cols) {
@@ -60,7 +58,7 @@ OpCase AddBiasCase(int64_t rows, int64_t cols) {
     Tensor y = stage->InOut("y", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.AddBias(y, bias); });
   };
-  return {At("add_bias", rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+  return {"add_bias", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
           8.0 * rows * cols, prepare};
 }
 
@@ -71,7 +69,7 @@ OpCase BiasGradCase(int64_t rows, int64_t cols) {
     Tensor dbias = stage->InOut("dbias", {cols});
     return RunOn(stage, [=, &b]() mutable { b.BiasGrad(dy, dbias); });
   };
-  return {At("bias_grad", rows, cols), kSimple, Compute::kF32, 1.0 * rows * cols,
+  return {"bias_grad", SizeText(rows, cols), kSimple, Compute::kF32, 1.0 * rows * cols,
           4.0 * rows * cols, prepare};
 }
 
@@ -100,9 +98,9 @@ OpCase DropoutCase(int64_t rows, int64_t cols, float rate, bool gradient) {
     };
     return RunOn(stage, call);
   };
-  const std::string name = Cat(At(gradient ? "dropout_grad" : "dropout", rows, cols), "_r",
-                               static_cast<int>(rate * 100 + 0.5f));
-  return {name, kRounding, Compute::kF32, 0, 8.0 * rows * cols, prepare};
+  const int percent = static_cast<int>(rate * 100 + 0.5f);
+  return {gradient ? "dropout_grad" : "dropout", Cat(SizeText(rows, cols), "_r", percent),
+          kRounding, Compute::kF32, 0, 8.0 * rows * cols, prepare};
 }
 
 // `size` of the gate's values: 40 takes exp(-z) beyond f32 on either side.
@@ -114,8 +112,8 @@ OpCase SwiGluCase(int64_t rows, int64_t cols, int size) {
     Tensor y = stage->Output("y", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.SwiGlu(gate, up, y); });
   };
-  return {Cat(At("swiglu", rows, cols), "_z", size), kSimple, Compute::kF32, 5.0 * rows * cols,
-          12.0 * rows * cols, prepare};
+  return {"swiglu", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
+          5.0 * rows * cols, 12.0 * rows * cols, prepare};
 }
 
 OpCase SwiGluGradCase(int64_t rows, int64_t cols, int size) {
@@ -128,7 +126,7 @@ OpCase SwiGluGradCase(int64_t rows, int64_t cols, int size) {
     Tensor dup = stage->InOut("dup", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.SwiGluGrad(dy, gate, up, dgate, dup); });
   };
-  return {Cat(At("swiglu_grad", rows, cols), "_z", size), kSimple, Compute::kF32,
+  return {"swiglu_grad", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
           12.0 * rows * cols, 28.0 * rows * cols, prepare};
 }
 

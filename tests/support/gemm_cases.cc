@@ -15,7 +15,8 @@ OpCase GemmCase(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpos
       b.Gemm(transpose_a, transpose_b, 0.75f, left, right, beta, c);
     });
   };
-  return {Cat("gemm_m", m, "_n", n, "_k", k, "_", transpose_a ? "t" : "n", transpose_b ? "t" : "n",
+  return {"gemm",
+          Cat("m", m, "_n", n, "_k", k, "_", transpose_a ? "t" : "n", transpose_b ? "t" : "n",
               "_beta_", beta == 0 ? "0" : beta == 1 ? "1" : "half"),
           2e-6, Compute::kF32, 2.0 * m * n * k, 4.0 * (m * k + k * n + m * n), prepare};
 }

@@ -32,12 +32,13 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
       gradient ? b.LinearInputGrad(x, w, y) : b.LinearForward(x, w, y);
     });
   };
-  const std::string name =
-      Cat("linear_", gradient ? "grad_" : "", TraitsOf(format).name, double_quant ? "_dq" : "", "_",
-          NameOf(compute), "_t", tokens, "_i", in, "_o", out, whole ? "_whole" : "");
+  const std::string variant =
+      Cat(TraitsOf(format).name, double_quant ? "_dq_" : "_", NameOf(compute), "_t", tokens, "_i",
+          in, "_o", out, whole ? "_whole" : "");
   const FormatTraits& traits = TraitsOf(format);
   const double weight_bytes = 1.0 * in * out * traits.block_bytes / traits.block_elements;
-  return {name, ToleranceOf(format, compute, whole, gradient), compute, 2.0 * tokens * in * out,
+  return {gradient ? "linear_grad" : "linear", variant,
+          ToleranceOf(format, compute, whole, gradient), compute, 2.0 * tokens * in * out,
           weight_bytes + 4.0 * tokens * (in + out), prepare};
 }
 

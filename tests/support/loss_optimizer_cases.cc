@@ -20,7 +20,8 @@ OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float gradie
     });
   };
   // An f32 logit of 160 is itself known to 1e-5, and so is its exponential.
-  return {Cat("cross_entropy_n", rows, "_v", vocabulary, "_z", size,
+  return {"cross_entropy",
+          Cat("n", rows, "_v", vocabulary, "_z", size,
               gradient_scale == 0 ? "" : "_grad"),
           size == 1 ? 1e-6 : 1e-5, Compute::kF32, 6.0 * rows * vocabulary, 8.0 * rows * vocabulary,
           prepare};
@@ -34,7 +35,7 @@ OpCase SumSquaresCase(int64_t count) {
     const std::span<double> sum = stage->HostOutput("sum", 1);
     return RunOn(stage, [=, &b] { sum[0] = b.SumSquares(x); });
   };
-  return {Cat("sum_squares_n", count), 1e-12, Compute::kF32, 2.0 * count, 4.0 * count, prepare};
+  return {"sum_squares", Cat("n", count), 1e-12, Compute::kF32, 2.0 * count, 4.0 * count, prepare};
 }
 
 // A step as large as the parameter and an epsilon as large as the root of v: every term weighs.
@@ -50,7 +51,7 @@ OpCase AdamWCase(int64_t count, int64_t step) {
     Tensor v = stage->InOut("v", {count}, squares);
     return RunOn(stage, [=, &b]() mutable { b.AdamW(options, parameter, gradient, m, v); });
   };
-  return {Cat("adamw_n", count, "_step", step), 1e-6, Compute::kF32, 12.0 * count, 28.0 * count,
+  return {"adamw", Cat("n", count, "_step", step), 1e-6, Compute::kF32, 12.0 * count, 28.0 * count,
           prepare};
 }
 

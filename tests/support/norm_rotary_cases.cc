@@ -19,7 +19,7 @@ OpCase NormCase(int64_t rows, int64_t cols, bool small) {
     Tensor inv_rms = stage->Output("inv_rms", {rows});
     return RunOn(stage, [=, &b]() mutable { b.RmsNorm(x, gain, kEpsilon, y, inv_rms); });
   };
-  return {Cat("rms_norm_n", rows, "_c", cols, small ? "_small" : ""), kSimple, Compute::kF32,
+  return {"rms_norm", Cat("n", rows, "_c", cols, small ? "_small" : ""), kSimple, Compute::kF32,
           4.0 * rows * cols, 8.0 * rows * cols, prepare};
 }
 
@@ -49,7 +49,7 @@ OpCase NormGradCase(int64_t rows, int64_t cols, bool with_gain) {
       b.RmsNormGrad(dy, x, gain, inv_rms, dx, with_gain ? &dgain : nullptr);
     });
   };
-  return {Cat("rms_norm_grad_n", rows, "_c", cols, with_gain ? "_gain" : ""), kSimple,
+  return {"rms_norm_grad", Cat("n", rows, "_c", cols, with_gain ? "_gain" : ""), kSimple,
           Compute::kF32, 8.0 * rows * cols, 16.0 * rows * cols, prepare};
 }
 
@@ -71,7 +71,7 @@ OpCase TableCase(int64_t tokens, int head_dim) {
       b.RotaryTable(positions, inv_freq, 1.25, cos, sin);
     });
   };
-  return {Cat("rotary_table_t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};
+  return {"rotary_table", Cat("t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};
 }
 
 OpCase RotaryCase(int64_t tokens, int heads, int head_dim, bool inverse, bool in_place) {
@@ -85,7 +85,8 @@ OpCase RotaryCase(int64_t tokens, int heads, int head_dim, bool inverse, bool in
     Tensor y = in_place ? x : stage->Output("y", {tokens, width});
     return RunOn(stage, [=, &b]() mutable { b.Rotary(x, cos, sin, heads, inverse, y); });
   };
-  return {Cat("rotary_t", tokens, "_h", heads, "_d", head_dim, inverse ? "_inverse" : "",
+  return {"rotary",
+          Cat("t", tokens, "_h", heads, "_d", head_dim, inverse ? "_inverse" : "",
               in_place ? "_in_place" : ""),
           kSimple, Compute::kF32, 3.0 * tokens * heads * head_dim, 8.0 * tokens * heads * head_dim,
           prepare};

@@ -30,13 +30,16 @@ struct OpRun {
 };
 
 struct OpCase {
-  std::string name;  // letters, digits and underscores: "rms_norm_n17_c65"
+  std::string kernel;   // "rms_norm_grad"
+  std::string variant;  // "n17_c65"; letters, digits and underscores
   // Of every output: the limit on |got - want| / |want|, norms over the whole output; a single
   // value may be off by kWorstFactor times that limit times the root mean square of the output.
   double tolerance;
   Compute compute = Compute::kF32;  // what the tested backend must have been made for
   double flops = 0, bytes = 0;      // of one call: arithmetic, memory read and written; 0: unsaid
   std::function<OpRun(Backend&)> prepare;
+
+  std::string name() const { return Cat(kernel, "_", variant); }
 };
 inline constexpr double kWorstFactor = 16;
 

@@ -15,8 +15,9 @@ OpCase EmbedCase(WeightFormat format, int64_t vocabulary, int64_t cols, int64_t 
     Tensor out = stage->Output("out", {tokens, cols});
     return RunOn(stage, [=, &b]() mutable { b.EmbedRows(table, ids, out); });
   };
-  return {Cat("embed_", TraitsOf(format).name, double_quant ? "_dq" : "", "_v", vocabulary, "_c",
-              cols, "_t", tokens),
+  return {"embed",
+          Cat(TraitsOf(format).name, double_quant ? "_dq" : "", "_v", vocabulary, "_c", cols, "_t",
+              tokens),
           0, Compute::kF32, 0, 4.0 * tokens * cols, prepare};
 }
 
@@ -28,8 +29,8 @@ OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
     Tensor out = stage->Output("out", {taken, cols});
     return RunOn(stage, [=, &b]() mutable { b.GatherRows(x, ids, out); });
   };
-  return {Cat("gather_n", rows, "_c", cols, "_t", taken), 0, Compute::kF32, 0, 8.0 * taken * cols,
-          prepare};
+  return {"gather", Cat("n", rows, "_c", cols, "_t", taken), 0, Compute::kF32, 0,
+          8.0 * taken * cols, prepare};
 }
 
 // More rows than places, so that many meet in one.
@@ -41,7 +42,7 @@ OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
     Tensor out = stage->InOut("out", {places, cols});
     return RunOn(stage, [=, &b]() mutable { b.ScatterAddRows(x, ids, out); });
   };
-  return {Cat("scatter_add_n", rows, "_c", cols, "_p", places), 1e-6, Compute::kF32,
+  return {"scatter_add", Cat("n", rows, "_c", cols, "_p", places), 1e-6, Compute::kF32,
           1.0 * rows * cols, 12.0 * rows * cols, prepare};
 }
 
@@ -61,7 +62,7 @@ OpCase StoreCase(DType type, std::string_view type_name, int64_t tokens, int64_t
       b.StoreRows(x, to, cache);
     });
   };
-  return {Cat("store_rows_", type_name, "_t", tokens, "_c", cols), 0, Compute::kF32, 0,
+  return {"store_rows", Cat(type_name, "_t", tokens, "_c", cols), 0, Compute::kF32, 0,
           6.0 * tokens * cols, prepare};
 }
 
