@@ -106,12 +106,7 @@ Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, int64_t co
   const Shape shape = {where.key_rows, cols};
   const std::vector<float> values = KeyValues(stage, where, cols);
   if (type == DType::kF32) return stage.Input(std::move(name), shape, values);
-  const Tensor x = stage.Input(Cat(name, "_stored"), shape, values);
-  Tensor cache = stage.Cache(std::move(name), shape[0], shape[1], type);
-  std::vector<int32_t> to;
-  for (int32_t row = 0; row < shape[0]; ++row) to.push_back(row);
-  stage.backend().StoreRows(x, to, cache);
-  return cache;
+  return stage.Cache(shape, type, values);
 }
 
 // `sharp` multiplies the scores: at 40 their exponentials are beyond f32 unless the largest is

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "tensor/quant/quant.h"
 
@@ -59,9 +60,11 @@ std::span<double> Stage::HostOutput(std::string name, int64_t count) {
       .second;
 }
 
-Tensor Stage::Cache(std::string name, int64_t rows, int64_t cols, DType type) {
-  Tensor cache = backend_.New({rows, cols}, type);
-  caches_.emplace_back(std::move(name), cache);
+Tensor Stage::Cache(Shape shape, DType type, const std::vector<float>& values) {
+  Tensor cache = backend_.New(shape, type);
+  std::vector<int32_t> rows(static_cast<size_t>(shape[0]));
+  std::iota(rows.begin(), rows.end(), 0);
+  backend_.StoreRows(backend_.FromFloats(values, shape), rows, cache);
   return cache;
 }
 
@@ -99,9 +102,6 @@ std::vector<OpOutput> Stage::Outputs() const {
     std::vector<double> guards(all.begin(), begin);
     guards.insert(guards.end(), end, all.end());
     outputs.push_back({place.name + " guards", guards, true});
-  }
-  for (const auto& [name, cache] : caches_) {
-    outputs.push_back({name, backend_.ToDoubles(cache), true});
   }
   for (const auto& [name, values] : host_) outputs.push_back({name, values});
   return outputs;

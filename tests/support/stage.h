@@ -28,8 +28,9 @@ class Stage {
   Tensor Output(std::string name, Shape shape);
   // Results that a kernel returns to the host: begin as NaN.
   std::span<double> HostOutput(std::string name, int64_t count);
-  // A key/value cache of an element type, whose content is a result.
-  Tensor Cache(std::string name, int64_t rows, int64_t cols, DType type);
+  // A key/value cache of that type, holding the values as StoreRows puts them there. It has no
+  // guards, and nothing reads it back but Attention.
+  Tensor Cache(Shape shape, DType type, const std::vector<float>& values);
 
   Backend& backend() { return backend_; }
   RandomStream& random() { return random_; }
@@ -50,7 +51,6 @@ class Stage {
   Backend& backend_;
   RandomStream random_{MakeKey(20240917, RandomUse::kData)};
   std::vector<Place> places_;
-  std::vector<std::pair<std::string, Tensor>> caches_;
   std::deque<std::pair<std::string, std::vector<double>>> host_;
 };
 
