@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "tensor/reference/reference_backend.h"
+
+namespace retort {
+
+void ReferenceBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+                               Tensor& inv_rms) {
+  RETORT_CHECK(x.shape() == y.shape() && gain.elements() == x.cols() &&
+                   inv_rms.elements() == x.rows(),
+               "norm of ", x.shape().text());
+  const int64_t width = x.cols();
+  for (int64_t n = 0; n < x.rows(); ++n) {
+    const double* row = x.data<double>() + n * width;
+    double squares = 0;
+    for (int64_t c = 0; c < width; ++c) squares += row[c] * row[c];
+    const double r = 1 / std::sqrt(squares / static_cast<double>(width) + epsilon);
+    inv_rms.data<double>()[n] = r;
+    for (int64_t c = 0; c < width; ++c) {
+      y.data<double>()[n * width + c] = row[c] * r * gain.data<double>()[c];
+    }
+  }
+}
+
+// y_c = x_c r g_c and dr / dx_c = -r^3 x_c / C give
+//   dx_c = r g_c dy_c - (r^3 / C) x_c * sum_j(dy_j g_j x_j),   dg_c = sum_n dy_c x_c r.
+void ReferenceBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
+                                   const Tensor& inv_rms, Tensor& dx, Tensor* dgain) {
+  RETORT_CHECK(dy.shape() == x.shape() && dx.shape() == x.shape() && gain.elements() == x.cols() &&
+                   inv_rms.elements() == x.rows() && (!dgain || dgain->elements() == x.cols()),
+               "norm gradient of ", x.shape().text());
+  const int64_t width = x.cols();
+  const double* g = gain.data<double>();
+  for (int64_t n = 0; n < x.rows(); ++n) {
+    const double* row = x.data<double>() + n * width;
+    const double* drow = dy.data<double>() + n * width;
+    const double r = inv_rms.data<double>()[n];
+    double dot = 0;
+    for (int64_t c = 0; c < width; ++c) dot += drow[c] * g[c] * row[c];
+    for (int64_t c = 0; c < width; ++c) {
+      dx.data<double>()[n * width + c] +=
+          r * g[c] * drow[c] - r * r * r / static_cast<double>(width) * row[c] * dot;
+      if (dgain) dgain->data<double>()[c] += drow[c] * row[c] * r;
+    }
+  }
+}
+
+void ReferenceBackend::RotaryTable(std::span<const int32_t> positions,
+                                   std::span<const double> inv_freq, double amplitude, Tensor& cos,
+                                   Tensor& sin) {
+  const size_t half = inv_freq.size();
+  RETORT_CHECK(cos.elements() == static_cast<int64_t>(positions.size() * half) &&
+                   cos.shape() == sin.shape(),
+               "rotary table ", cos.shape().text());
+  for (size_t t = 0; t < positions.size(); ++t) {
+    for (size_t i = 0; i < half; ++i) {
+      const double angle = positions[t] * inv_freq[i];
+      cos.data<double>()[t * half + i] = amplitude * std::cos(angle);
+      sin.data<double>()[t * half + i] = amplitude * std::sin(angle);
+    }
+  }
+}
+
+void ReferenceBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
+                              bool inverse, Tensor& y) {
+  const int64_t tokens = cos.rows(), half = cos.cols();
+  RETORT_CHECK(x.shape() == y.shape() && cos.shape() == sin.shape() && x.rows() == tokens &&
+                   x.cols() == heads * 2 * half,
+               "rotary of ", x.shape().text(), " by ", cos.shape().text());
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t h = 0; h < heads; ++h) {
+      const int64_t head = (t * heads + h) * 2 * half;
+      for (int64_t i = 0; i < half; ++i) {
+        const double c = cos.data<double>()[t * half + i];
+        const double s = sin.data<double>()[t * half + i] * (inverse ? -1 : 1);
+        const double first = x.data<double>()[head + i];
+        const double second = x.data<double>()[head + i + half];
+        y.data<double>()[head + i] = first * c - second * s;
+        y.data<double>()[head + i + half] = second * c + first * s;
+      }
+    }
+  }
+}
+
+}  // namespace retort

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kernel in double, as the plain loops of its formula: what the fast backends and the
+// gradients are compared with. One thread, no blocking, no fused steps, nothing to be clever about;
+// speed is no aim. The contracts are tensor/backend.h's, with A = f64.
+//
+// One source file a topic: reference_backend.cc (memory, values in and out), elementwise.cc,
+// rows.cc, norm_rotary.cc, products.cc, attention.cc, losses.cc (and the optimiser).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/backend.h"
+
+namespace retort {
+
+class ReferenceBackend : public Backend {
+ public:
+  std::string name() const override { return "reference"; }
+  DType activation_type() const override { return DType::kF64; }
+  Memory& memory() override { return *memory_; }
+
+  Tensor FromFloats(std::span<const float> values, Shape shape) override;
+  std::vector<float> ToFloats(const Tensor& x) override;
+  Tensor FromDoubles(std::span<const double> values, Shape shape) override;
+  std::vector<double> ToDoubles(const Tensor& x) override;
+
+  void Fill(Tensor& x, float value) override;
+  void Add(const Tensor& a, const Tensor& b, Tensor& out) override;
+  void Accumulate(const Tensor& x, Tensor& sum) override;
+  void Scale(Tensor& x, float factor) override;
+  void AddBias(Tensor& y, const Tensor& bias) override;
+  void BiasGrad(const Tensor& dy, Tensor& dbias) override;
+  void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override;
+  void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) override;
+  void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) override;
+  void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                  Tensor& dup) override;
+
+  void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) override;
+  void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+  void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) override;
+
+  void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+               Tensor& inv_rms) override;
+  void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
+                   Tensor& dx, Tensor* dgain) override;
+  void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
+                   double amplitude, Tensor& cos, Tensor& sin) override;
+  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
+              Tensor& y) override;
+
+  void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
+  void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
+  void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
+            float beta, Tensor& c) override;
+
+  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
+  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
+                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
+                     Tensor& dvalues) override;
+
+  void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
+                    std::span<double> losses) override;
+  double SumSquares(const Tensor& x) override;
+  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
+             Tensor& v) override;
+
+ private:
+  // x itself when it is f64, else a copy of it in f64 (from f32, f16 or bf16).
+  Tensor AsDoubles(const Tensor& x);
+
+  std::shared_ptr<Memory> memory_ = MakeHostMemory();
+};
+
+}  // namespace retort

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/quant/quant.h"
+#include "tensor/reference/reference_backend.h"
+
+namespace retort {
+namespace {
+
+void CheckRows(std::span<const int32_t> rows, int64_t limit, const Tensor& each) {
+  RETORT_CHECK(static_cast<int64_t>(rows.size()) == each.rows(), rows.size(), " row numbers for ",
+               each.shape().text());
+  for (int32_t row : rows) RETORT_CHECK(row >= 0 && row < limit, "row ", row, " of ", limit);
+}
+
+}  // namespace
+
+void ReferenceBackend::EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) {
+  CheckRows(ids, table.rows(), out);
+  RETORT_CHECK(out.cols() == table.cols());
+  std::vector<float> row(static_cast<size_t>(table.cols()));
+  for (size_t i = 0; i < ids.size(); ++i) {
+    DecodeRow(table, ids[i], 0, table.cols(), row.data());
+    for (size_t c = 0; c < row.size(); ++c) out.data<double>()[i * row.size() + c] = row[c];
+  }
+}
+
+void ReferenceBackend::GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
+  CheckRows(rows, x.rows(), out);
+  RETORT_CHECK(x.cols() == out.cols());
+  for (int64_t i = 0; i < out.rows(); ++i) {
+    for (int64_t c = 0; c < x.cols(); ++c) {
+      out.data<double>()[i * x.cols() + c] =
+          x.data<double>()[rows[static_cast<size_t>(i)] * x.cols() + c];
+    }
+  }
+}
+
+void ReferenceBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
+  CheckRows(rows, out.rows(), x);
+  RETORT_CHECK(x.cols() == out.cols());
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    for (int64_t c = 0; c < x.cols(); ++c) {
+      out.data<double>()[rows[static_cast<size_t>(i)] * x.cols() + c] +=
+          x.data<double>()[i * x.cols() + c];
+    }
+  }
+}
+
+void ReferenceBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) {
+  CheckRows(rows, cache.rows(), x);
+  RETORT_CHECK(x.cols() == cache.cols());
+  for (int64_t i = 0; i < x.elements(); ++i) {
+    const double value = x.data<double>()[i];
+    const int64_t to = rows[static_cast<size_t>(i / x.cols())] * x.cols() + i % x.cols();
+    switch (cache.dtype()) {
+      case DType::kF64: cache.data<double>()[to] = value; break;
+      case DType::kF32: cache.data<float>()[to] = static_cast<float>(value); break;
+      case DType::kF16: cache.data<F16>()[to] = ToF16(static_cast<float>(value)); break;
+      case DType::kBF16: cache.data<BF16>()[to] = ToBF16(static_cast<float>(value)); break;
+      default: RETORT_CHECK(false, "a cache of ", NameOf(cache.dtype()));
+    }
+  }
+}
+
+}  // namespace retort

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention over the batch's own keys, as in training, and over a paged cache, as when running.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+struct Heads { int heads, kv_heads, head_dim; };
+
+struct Layout {
+  std::string name;
+  AttentionLayout layout;
+  int64_t tokens;    // of the queries; those that no run covers are left alone
+  int64_t key_rows;
+};
+
+// The rows of a training batch end to end: each run sees its own keys, in one block that begins
+// where the run does. `gap` tokens before and after belong to no run.
+Layout BatchLayout(std::string name, const std::vector<int>& lengths, int window, int gap = 0) {
+  Layout made{std::move(name), {}, gap, 0};
+  made.layout.window = window;
+  made.layout.block_size = *std::ranges::max_element(lengths);
+  for (int length : lengths) {
+    const int first = static_cast<int>(made.tokens);
+    const int block = static_cast<int>(made.layout.block_rows.size());
+    made.layout.runs.push_back({first, length, 0, block});
+    made.layout.block_rows.push_back(first);
+    made.tokens += length;
+  }
+  made.tokens += gap;
+  made.key_rows = made.tokens;
+  return made;
+}
+
+struct Stream { int first_position, queries; };
+
+// Streams over a cache whose blocks are handed out in shuffled order, some of them to nobody.
+Layout PagedLayout(std::string name, const std::vector<Stream>& streams, int window) {
+  constexpr int kBlock = 16;
+  Layout made{std::move(name), {}, 0, 0};
+  made.layout.window = window;
+  made.layout.block_size = kBlock;
+  const auto blocks_of = [](const Stream& s) {
+    return (s.first_position + s.queries - 1) / kBlock + 1;
+  };
+  int64_t blocks = 3;
+  for (const Stream& s : streams) blocks += blocks_of(s);
+  const std::vector<int64_t> order = Permutation(blocks, MakeKey(11, RandomUse::kShuffle));
+  for (const Stream& s : streams) {
+    const size_t first_block = made.layout.block_rows.size();
+    made.layout.runs.push_back({static_cast<int32_t>(made.tokens), s.queries, s.first_position,
+                                static_cast<int32_t>(first_block)});
+    for (int i = 0; i < blocks_of(s); ++i) {
+      const int64_t block = order[made.layout.block_rows.size()];
+      made.layout.block_rows.push_back(static_cast<int32_t>(block * kBlock));
+    }
+    made.tokens += s.queries;
+  }
+  made.key_rows = blocks * kBlock;
+  return made;
+}
+
+// Multiply-adds of one product of queries with keys, twice.
+double ProductFlops(const Layout& where, const Heads& h) {
+  double pairs = 0;
+  for (const AttentionRun& run : where.layout.runs) {
+    for (int i = 0; i < run.queries; ++i) {
+      const int seen = run.first_position + i + 1;
+      pairs += where.layout.window > 0 ? std::min(seen, where.layout.window) : seen;
+    }
+  }
+  return 2 * pairs * h.heads * h.head_dim;
+}
+
+AttentionShape ShapeOf(const Heads& h) {
+  return {h.heads, h.kv_heads, h.head_dim, 1 / std::sqrt(static_cast<float>(h.head_dim))};
+}
+
+std::string VariantOf(const Layout& where, const Heads& h, bool sharp) {
+  return Cat(where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim, sharp ? "_sharp" : "");
+}
+
+// Normal keys or values where some query sees them and NaN elsewhere, as fresh pages may hold.
+std::vector<float> KeyValues(Stage& stage, const Layout& where, int64_t cols) {
+  std::vector<float> values(static_cast<size_t>(where.key_rows * cols),
+                            std::numeric_limits<float>::quiet_NaN());
+  const AttentionLayout& layout = where.layout;
+  for (const AttentionRun& run : layout.runs) {
+    const int end = run.first_position + run.queries;
+    const int begin = layout.window > 0 ? std::max(0, run.first_position - layout.window + 1) : 0;
+    for (int p = begin; p < end; ++p) {
+      const auto block = static_cast<size_t>(run.first_block + p / layout.block_size);
+      const std::vector<float> row = stage.Normal(cols);
+      const int64_t at = (layout.block_rows[block] + p % layout.block_size) * cols;
+      std::ranges::copy(row, values.begin() + at);
+    }
+  }
+  return values;
+}
+
+Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, int64_t cols, DType type) {
+  const Shape shape = {where.key_rows, cols};
+  const std::vector<float> values = KeyValues(stage, where, cols);
+  if (type == DType::kF32) return stage.Input(std::move(name), shape, values);
+  return stage.Cache(shape, type, values);
+}
+
+// `sharp` multiplies the scores: at 40 their exponentials are beyond f32 unless the largest is
+// taken off first, and an f32 score is itself only known to some 1e-5.
+OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int sharp) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const int64_t key_width = int64_t{h.kv_heads} * h.head_dim;
+    const Shape queries = {where.tokens, int64_t{h.heads} * h.head_dim};
+    const Tensor q = stage->Input("q", queries, sharp);
+    const Tensor keys = KeyTensor(*stage, "keys", where, key_width, key_type);
+    const Tensor values = KeyTensor(*stage, "values", where, key_width, key_type);
+    // Not NaN: what no run covers must stay as it was.
+    Tensor out = stage->InOut("out", queries);
+    Tensor log_sum = stage->InOut("log_sum", {where.tokens, h.heads});
+    return RunOn(stage, [=, &b]() mutable {
+      b.Attention(ShapeOf(h), where.layout, q, keys, values, out, log_sum);
+    });
+  };
+  const std::string suffix = key_type == DType::kF32 ? "" : Cat("_", NameOf(key_type));
+  return {"attention", Cat(VariantOf(where, h, sharp > 1), suffix),
+          sharp > 1 ? 3e-5 : 2e-6, Compute::kF32, 2 * ProductFlops(where, h),
+          8.0 * where.tokens * (h.heads + h.kv_heads) * h.head_dim, prepare};
+}
+
+// The gradient's inputs must belong together: they come from the double reference.
+OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Shape queries = {where.tokens, int64_t{h.heads} * h.head_dim};
+    const Shape keys_shape = {where.key_rows, int64_t{h.kv_heads} * h.head_dim};
+    const Tensor dout = stage->Input("dout", queries);
+    const std::vector<float> q_values = stage->Normal(queries.elements(), sharp);
+    const std::vector<float> k_values = KeyValues(*stage, where, keys_shape[1]);
+    const std::vector<float> v_values = KeyValues(*stage, where, keys_shape[1]);
+    const std::unique_ptr<Backend> exact = MakeReferenceBackend();
+    Tensor exact_out = exact->New(queries), exact_log_sum = exact->New({where.tokens, h.heads});
+    exact->Fill(exact_out, 0);
+    exact->Fill(exact_log_sum, 0);
+    exact->Attention(ShapeOf(h), where.layout, exact->FromFloats(q_values, queries),
+                     exact->FromFloats(k_values, keys_shape),
+                     exact->FromFloats(v_values, keys_shape), exact_out, exact_log_sum);
+    const Tensor q = stage->Input("q", queries, q_values);
+    const Tensor keys = stage->Input("keys", keys_shape, k_values);
+    const Tensor values = stage->Input("values", keys_shape, v_values);
+    const Tensor out = stage->Input("out", queries, exact->ToFloats(exact_out));
+    const Tensor log_sum =
+        stage->Input("log_sum", {where.tokens, h.heads}, exact->ToFloats(exact_log_sum));
+    Tensor dq = stage->InOut("dq", queries);
+    Tensor dkeys = stage->InOut("dkeys", keys_shape);
+    Tensor dvalues = stage->InOut("dvalues", keys_shape);
+    return RunOn(stage, [=, &b]() mutable {
+      b.AttentionGrad(ShapeOf(h), where.layout, dout, q, keys, values, out, log_sum, dq, dkeys,
+                      dvalues);
+    });
+  };
+  return {"attention_grad", VariantOf(where, h, sharp > 1),
+          sharp > 1 ? 3e-5 : 2e-6, Compute::kF32, 5 * ProductFlops(where, h),
+          8.0 * where.tokens * (2 * h.heads + 3 * h.kv_heads) * h.head_dim, prepare};
+}
+
+std::vector<Layout> Layouts() {
+  return {
+      BatchLayout("row1", {1}, 0),
+      BatchLayout("row17", {17}, 0),
+      BatchLayout("row129", {129}, 0),
+      BatchLayout("row129_w1", {129}, 1),
+      BatchLayout("row129_w50", {129}, 50),
+      BatchLayout("rows", {5, 1, 64, 2, 33}, 0),
+      BatchLayout("rows_gap_w7", {9, 1, 40}, 7, 3),
+      PagedLayout("decode", {{0, 1}, {70, 1}, {15, 1}, {16, 1}, {200, 1}}, 0),
+      PagedLayout("decode_w20", {{3, 1}, {70, 1}, {47, 1}}, 20),
+      PagedLayout("chunks", {{32, 17}, {5, 30}, {100, 1}, {0, 64}}, 0),
+      PagedLayout("chunks_w33", {{32, 17}, {5, 30}, {100, 1}, {0, 64}}, 33),
+  };
+}
+
+}  // namespace
+
+std::vector<OpCase> AttentionCases() {
+  constexpr Heads kHeads[] = {{1, 1, 8}, {2, 1, 16}, {4, 1, 64}, {6, 2, 64}, {4, 2, 128}};
+  std::vector<OpCase> cases;
+  for (const Layout& where : Layouts()) {
+    for (const Heads& h : kHeads) {
+      cases.push_back(ForwardCase(where, h, DType::kF32, 1));
+      cases.push_back(BackwardCase(where, h, 1));
+    }
+    for (DType type : {DType::kF16, DType::kBF16}) {
+      cases.push_back(ForwardCase(where, {6, 2, 64}, type, 1));
+    }
+    cases.push_back(ForwardCase(where, {2, 1, 16}, DType::kF32, 40));
+    cases.push_back(BackwardCase(where, {2, 1, 16}, 40));
+  }
+  return cases;
+}
+
+}  // namespace retort

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+constexpr double kRounding = 2e-7;  // one or two f32 roundings a value
+constexpr double kSimple = 1e-6;    // some ten of them, an exponential included
+
+std::string SizeText(int64_t rows, int64_t cols) { return Cat("t", rows, "_c", cols); }
+
+OpCase FillCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    Tensor x = stage->Output("x", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.Fill(x, -1.375f); });
+  };
+  return {"fill", SizeText(rows, cols), 0, Compute::kF32, 0, 4.0 * rows * cols, prepare};
+}
+
+OpCase AddCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("a", {rows, cols});
+    const Tensor y = stage->Input("b", {rows, cols});
+    Tensor out = stage->Output("out", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.Add(x, y, out); });
+  };
+  return {"add", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+          12.0 * rows * cols, prepare};
+}
+
+OpCase AccumulateCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols});
+    Tensor sum = stage->InOut("sum", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.Accumulate(x, sum); });
+  };
+  return {"accumulate", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+          12.0 * rows * cols, prepare};
+}
+
+OpCase ScaleCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    Tensor x = stage->InOut("x", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.Scale(x, -0.7f); });
+  };
+  return {"scale", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+          8.0 * rows * cols, prepare};
+}
+
+OpCase AddBiasCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor bias = stage->Input("bias", {cols});
+    Tensor y = stage->InOut("y", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.AddBias(y, bias); });
+  };
+  return {"add_bias", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
+          8.0 * rows * cols, prepare};
+}
+
+OpCase BiasGradCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor dy = stage->Input("dy", {rows, cols});
+    Tensor dbias = stage->InOut("dbias", {cols});
+    return RunOn(stage, [=, &b]() mutable { b.BiasGrad(dy, dbias); });
+  };
+  return {"bias_grad", SizeText(rows, cols), kSimple, Compute::kF32, 1.0 * rows * cols,
+          4.0 * rows * cols, prepare};
+}
+
+// Tokens of uneven rows, with row numbers beyond 32 bits and no order in them.
+struct Rows {
+  std::vector<int64_t> index;
+  std::vector<int32_t> token;
+};
+Rows TokensOfRows(int64_t tokens) {
+  Rows rows;
+  for (int64_t t = 0; t < tokens; ++t) {
+    rows.index.push_back(t < tokens / 3 ? 5'000'000'017 : t % 2);
+    rows.token.push_back(static_cast<int32_t>(t < tokens / 3 ? t : 1000 + t / 2));
+  }
+  return rows;
+}
+
+OpCase DropoutCase(int64_t rows, int64_t cols, float rate, bool gradient) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input(gradient ? "dy" : "x", {rows, cols});
+    Tensor y = gradient ? stage->InOut("dx", {rows, cols}) : stage->Output("y", {rows, cols});
+    const auto call = [=, &b, where = TokensOfRows(rows)]() mutable {
+      const DropoutMask mask{rate, 0x123456789abcdef0, where.index, where.token};
+      gradient ? b.DropoutGrad(x, mask, y) : b.Dropout(x, mask, y);
+    };
+    return RunOn(stage, call);
+  };
+  const int percent = static_cast<int>(rate * 100 + 0.5f);
+  return {gradient ? "dropout_grad" : "dropout", Cat(SizeText(rows, cols), "_r", percent),
+          kRounding, Compute::kF32, 0, 8.0 * rows * cols, prepare};
+}
+
+// `size` of the gate's values: 40 takes exp(-z) beyond f32 on either side.
+OpCase SwiGluCase(int64_t rows, int64_t cols, int size) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor gate = stage->Input("gate", {rows, cols}, size);
+    const Tensor up = stage->Input("up", {rows, cols});
+    Tensor y = stage->Output("y", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.SwiGlu(gate, up, y); });
+  };
+  return {"swiglu", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
+          5.0 * rows * cols, 12.0 * rows * cols, prepare};
+}
+
+OpCase SwiGluGradCase(int64_t rows, int64_t cols, int size) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor dy = stage->Input("dy", {rows, cols});
+    const Tensor gate = stage->Input("gate", {rows, cols}, size);
+    const Tensor up = stage->Input("up", {rows, cols});
+    Tensor dgate = stage->InOut("dgate", {rows, cols});
+    Tensor dup = stage->InOut("dup", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.SwiGluGrad(dy, gate, up, dgate, dup); });
+  };
+  return {"swiglu_grad", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
+          12.0 * rows * cols, 28.0 * rows * cols, prepare};
+}
+
+}  // namespace
+
+std::vector<OpCase> ElementwiseCases() {
+  constexpr int64_t kSizes[][2] = {{1, 1}, {1, 7}, {2, 65}, {17, 172}, {129, 576}, {64, 64}};
+  std::vector<OpCase> cases;
+  for (const auto& [rows, cols] : kSizes) {
+    for (const auto& make :
+         {FillCase, AddCase, AccumulateCase, ScaleCase, AddBiasCase, BiasGradCase}) {
+      cases.push_back(make(rows, cols));
+    }
+    for (float rate : {0.0f, 0.1f, 0.5f}) {
+      for (bool gradient : {false, true}) cases.push_back(DropoutCase(rows, cols, rate, gradient));
+    }
+    for (int size : {1, 40}) {
+      cases.push_back(SwiGluCase(rows, cols, size));
+      cases.push_back(SwiGluGradCase(rows, cols, size));
+    }
+  }
+  return cases;
+}
+
+}  // namespace retort

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products with frozen weights of every format, in every compute type.
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+struct Size { int64_t tokens, in, out; };
+
+// Whole values are exact in every compute type, so their limit is f32's own; on normal values bf16
+// may round both factors (2^-9 at most each, 1.6e-3 together in the mean), int8 the activations
+// (1/127 of the largest of 32, 4.7e-3 in the mean).
+double ToleranceOf(WeightFormat format, Compute compute, bool whole, bool gradient) {
+  if (compute == Compute::kF32) return 2e-6;
+  if (whole) return 2e-6;
+  const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
+  return compute == Compute::kInt8 && blocks && !gradient ? 7e-3 : 2.5e-3;
+}
+
+OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool whole, bool gradient,
+                  bool double_quant) {
+  const auto [tokens, in, out] = size;
+  const auto prepare = [=, tokens = tokens, in = in, out = out](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Weight w = MakeWeight(*stage, format, out, in, whole, double_quant);
+    const int64_t given = gradient ? out : in;
+    const Tensor x = stage->Input(gradient ? "dy" : "x", {tokens, given},
+                                  whole ? WholeValues(*stage, tokens, given)
+                                        : stage->Normal(tokens * given));
+    Tensor y = gradient ? stage->InOut("dx", {tokens, in}) : stage->Output("y", {tokens, out});
+    return RunOn(stage, [=, &b]() mutable {
+      gradient ? b.LinearInputGrad(x, w, y) : b.LinearForward(x, w, y);
+    });
+  };
+  const std::string variant =
+      Cat(TraitsOf(format).name, double_quant ? "_dq_" : "_", NameOf(compute), "_t", tokens, "_i",
+          in, "_o", out, whole ? "_whole" : "");
+  const FormatTraits& traits = TraitsOf(format);
+  const double weight_bytes = 1.0 * in * out * traits.block_bytes / traits.block_elements;
+  return {gradient ? "linear_grad" : "linear", variant,
+          ToleranceOf(format, compute, whole, gradient), compute, 2.0 * tokens * in * out,
+          weight_bytes + 4.0 * tokens * (in + out), prepare};
+}
+
+// Odd widths where a format allows them: rows of Q8_0 and Q4_0 are whole blocks of 32, while NF4's
+// blocks run on from row to row and end in half a byte.
+std::vector<Size> SizesFor(WeightFormat format) {
+  if (format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0) {
+    return {{1, 32, 1}, {2, 64, 105}, {17, 96, 65}, {1, 576, 172}, {64, 160, 64}, {129, 192, 33}};
+  }
+  return {{1, 1, 1}, {1, 7, 13}, {2, 65, 105}, {17, 172, 65}, {1, 576, 172}, {64, 64, 64},
+          {129, 65, 33}};
+}
+
+}  // namespace
+
+std::vector<OpCase> LinearCases() {
+  std::vector<OpCase> cases;
+  for (WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
+                              WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4}) {
+    for (Compute compute : {Compute::kF32, Compute::kBF16, Compute::kInt8}) {
+      for (const Size& size : SizesFor(format)) {
+        for (bool gradient : {false, true}) {
+          cases.push_back(LinearCase(format, compute, size, false, gradient, false));
+          if (compute == Compute::kF32 || format == WeightFormat::kNF4) continue;
+          cases.push_back(LinearCase(format, compute, size, true, gradient, false));
+        }
+      }
+    }
+  }
+  // Heads, and panels wider and deeper than the fast kernels' blocks.
+  struct Large { WeightFormat format; Compute compute; Size size; bool double_quant; };
+  for (const Large& l : {Large{WeightFormat::kNF4, Compute::kF32, {17, 576, 172}, true},
+                         {WeightFormat::kNF4, Compute::kBF16, {300, 1088, 520}, true},
+                         {WeightFormat::kF32, Compute::kF32, {300, 1088, 520}, false},
+                         {WeightFormat::kBF16, Compute::kF32, {2, 64, 32000}, false},
+                         {WeightFormat::kQ8_0, Compute::kInt8, {1, 64, 32000}, false}}) {
+    for (bool gradient : {false, true}) {
+      cases.push_back(LinearCase(l.format, l.compute, l.size, false, gradient, l.double_quant));
+    }
+  }
+  return cases;
+}
+
+}  // namespace retort

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+// Logits of size 40 take exp beyond f32 unless the largest is taken off first.
+OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float gradient_scale) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const std::vector<float> values = stage->Normal(rows * vocabulary, size);
+    std::vector<int32_t> targets = stage->Below(rows, vocabulary);
+    targets.back() = static_cast<int32_t>(vocabulary - 1);
+    Tensor logits = stage->InOut("logits", {rows, vocabulary}, values);
+    const std::span<double> losses = stage->HostOutput("losses", rows);
+    return RunOn(stage, [=, &b]() mutable {
+      b.CrossEntropy(logits, targets, gradient_scale, losses);
+    });
+  };
+  // An f32 logit of 160 is itself known to 1e-5, and so is its exponential.
+  return {"cross_entropy",
+          Cat("n", rows, "_v", vocabulary, "_z", size,
+              gradient_scale == 0 ? "" : "_grad"),
+          size == 1 ? 1e-6 : 1e-5, Compute::kF32, 6.0 * rows * vocabulary, 8.0 * rows * vocabulary,
+          prepare};
+}
+
+// The products of f32 values are exact in double, so there is nothing to be lenient about.
+OpCase SumSquaresCase(int64_t count) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {count});
+    const std::span<double> sum = stage->HostOutput("sum", 1);
+    return RunOn(stage, [=, &b] { sum[0] = b.SumSquares(x); });
+  };
+  return {"sum_squares", Cat("n", count), 1e-12, Compute::kF32, 2.0 * count, 4.0 * count, prepare};
+}
+
+// A step as large as the parameter and an epsilon as large as the root of v: every term weighs.
+OpCase AdamWCase(int64_t count, int64_t step) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const AdamWStep options{0.5f, 0.9f, 0.999f, 0.1f, 0.2f, step, 0.3f};
+    std::vector<float> squares = stage->Normal(count);
+    for (float& v : squares) v *= v;
+    const Tensor gradient = stage->Input("gradient", {count});
+    Tensor parameter = stage->InOut("parameter", {count});
+    Tensor m = stage->InOut("m", {count});
+    Tensor v = stage->InOut("v", {count}, squares);
+    return RunOn(stage, [=, &b]() mutable { b.AdamW(options, parameter, gradient, m, v); });
+  };
+  return {"adamw", Cat("n", count, "_step", step), 1e-6, Compute::kF32, 12.0 * count, 28.0 * count,
+          prepare};
+}
+
+}  // namespace
+
+std::vector<OpCase> LossAndOptimizerCases() {
+  struct Size { int64_t rows, vocabulary; };
+  std::vector<OpCase> cases;
+  for (const Size& s : {Size{1, 1}, {1, 7}, {2, 105}, {17, 512}, {129, 105}, {3, 32000}}) {
+    for (int size : {1, 40}) {
+      for (float scale : {0.0f, 0.37f}) {
+        if (s.vocabulary > 1 || scale == 0) {
+          cases.push_back(CrossEntropyCase(s.rows, s.vocabulary, size, scale));
+        }
+      }
+    }
+  }
+  for (int64_t count : {1, 7, 65, 1000, 99072}) {
+    cases.push_back(SumSquaresCase(count));
+    for (int64_t step : {1, 2, 1000}) cases.push_back(AdamWCase(count, step));
+  }
+  return cases;
+}
+
+}  // namespace retort

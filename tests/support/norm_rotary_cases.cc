@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+constexpr double kSimple = 1e-6;
+constexpr float kEpsilon = 1e-5f;
+
+// x of size 0.01 makes epsilon weigh a tenth of the mean square.
+OpCase NormCase(int64_t rows, int64_t cols, bool small) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols}, small ? 0.01 : 1);
+    const Tensor gain = stage->Input("gain", {cols});
+    Tensor y = stage->Output("y", {rows, cols});
+    Tensor inv_rms = stage->Output("inv_rms", {rows});
+    return RunOn(stage, [=, &b]() mutable { b.RmsNorm(x, gain, kEpsilon, y, inv_rms); });
+  };
+  return {"rms_norm", Cat("n", rows, "_c", cols, small ? "_small" : ""), kSimple, Compute::kF32,
+          4.0 * rows * cols, 8.0 * rows * cols, prepare};
+}
+
+std::vector<float> InverseRms(const std::vector<float>& x, int64_t rows, int64_t cols) {
+  std::vector<float> r;
+  for (int64_t n = 0; n < rows; ++n) {
+    double squares = 0;
+    for (int64_t c = 0; c < cols; ++c) {
+      squares += std::pow(static_cast<double>(x[static_cast<size_t>(n * cols + c)]), 2);
+    }
+    r.push_back(static_cast<float>(1 / std::sqrt(squares / static_cast<double>(cols) + kEpsilon)));
+  }
+  return r;
+}
+
+OpCase NormGradCase(int64_t rows, int64_t cols, bool with_gain) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const std::vector<float> values = stage->Normal(rows * cols);
+    const Tensor dy = stage->Input("dy", {rows, cols});
+    const Tensor x = stage->Input("x", {rows, cols}, values);
+    const Tensor gain = stage->Input("gain", {cols});
+    const Tensor inv_rms = stage->Input("inv_rms", {rows}, InverseRms(values, rows, cols));
+    Tensor dx = stage->InOut("dx", {rows, cols});
+    Tensor dgain = stage->InOut("dgain", {cols});
+    return RunOn(stage, [=, &b]() mutable {
+      b.RmsNormGrad(dy, x, gain, inv_rms, dx, with_gain ? &dgain : nullptr);
+    });
+  };
+  return {"rms_norm_grad", Cat("n", rows, "_c", cols, with_gain ? "_gain" : ""), kSimple,
+          Compute::kF32, 8.0 * rows * cols, 16.0 * rows * cols, prepare};
+}
+
+// Frequencies of theta = 10000 up to positions where an angle taken in f32 is off in the 3rd digit.
+std::vector<double> Frequencies(int head_dim) {
+  std::vector<double> inv_freq;
+  for (int i = 0; i < head_dim / 2; ++i) inv_freq.push_back(std::pow(1e4, -2.0 * i / head_dim));
+  return inv_freq;
+}
+
+OpCase TableCase(int64_t tokens, int head_dim) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    std::vector<int32_t> positions = stage->Below(tokens, 131072);
+    positions.back() = 0;
+    Tensor cos = stage->Output("cos", {tokens, head_dim / 2});
+    Tensor sin = stage->Output("sin", {tokens, head_dim / 2});
+    return RunOn(stage, [=, &b, inv_freq = Frequencies(head_dim)]() mutable {
+      b.RotaryTable(positions, inv_freq, 1.25, cos, sin);
+    });
+  };
+  return {"rotary_table", Cat("t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};
+}
+
+OpCase RotaryCase(int64_t tokens, int heads, int head_dim, bool inverse, bool in_place) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const int64_t width = int64_t{heads} * head_dim;
+    // Any factors will do: the kernel must not rely on cos^2 + sin^2 = 1 (an amplitude may be in).
+    const Tensor cos = stage->Input("cos", {tokens, head_dim / 2});
+    const Tensor sin = stage->Input("sin", {tokens, head_dim / 2});
+    Tensor x = in_place ? stage->InOut("x", {tokens, width}) : stage->Input("x", {tokens, width});
+    Tensor y = in_place ? x : stage->Output("y", {tokens, width});
+    return RunOn(stage, [=, &b]() mutable { b.Rotary(x, cos, sin, heads, inverse, y); });
+  };
+  return {"rotary",
+          Cat("t", tokens, "_h", heads, "_d", head_dim, inverse ? "_inverse" : "",
+              in_place ? "_in_place" : ""),
+          kSimple, Compute::kF32, 3.0 * tokens * heads * head_dim, 8.0 * tokens * heads * head_dim,
+          prepare};
+}
+
+}  // namespace
+
+std::vector<OpCase> NormAndRotaryCases() {
+  constexpr int64_t kSizes[][2] = {{1, 1},    {1, 7},     {2, 64},  {17, 65},
+                                   {64, 172}, {129, 576}, {1, 2048}};
+  std::vector<OpCase> cases;
+  for (const auto& [rows, cols] : kSizes) {
+    for (bool flag : {false, true}) {
+      cases.push_back(NormCase(rows, cols, flag));
+      cases.push_back(NormGradCase(rows, cols, flag));
+    }
+  }
+  struct Heads { int64_t tokens; int heads, head_dim; };
+  for (const Heads& h : {Heads{1, 1, 8}, {2, 3, 16}, {17, 9, 64}, {129, 2, 128}, {64, 1, 2}}) {
+    cases.push_back(TableCase(h.tokens, h.head_dim));
+    for (bool inverse : {false, true}) {
+      for (bool in_place : {false, true}) {
+        cases.push_back(RotaryCase(h.tokens, h.heads, h.head_dim, inverse, in_place));
+      }
+    }
+  }
+  return cases;
+}
+
+}  // namespace retort

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+OpCase EmbedCase(WeightFormat format, int64_t vocabulary, int64_t cols, int64_t tokens,
+                 bool double_quant) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Weight table = MakeWeight(*stage, format, vocabulary, cols, false, double_quant);
+    std::vector<int32_t> ids = stage->Below(tokens, vocabulary);
+    ids.front() = static_cast<int32_t>(vocabulary - 1);
+    ids.back() = 0;
+    Tensor out = stage->Output("out", {tokens, cols});
+    return RunOn(stage, [=, &b]() mutable { b.EmbedRows(table, ids, out); });
+  };
+  return {"embed",
+          Cat(TraitsOf(format).name, double_quant ? "_dq" : "", "_v", vocabulary, "_c", cols, "_t",
+              tokens),
+          0, Compute::kF32, 0, 4.0 * tokens * cols, prepare};
+}
+
+OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols});
+    const std::vector<int32_t> ids = stage->Below(taken, rows);
+    Tensor out = stage->Output("out", {taken, cols});
+    return RunOn(stage, [=, &b]() mutable { b.GatherRows(x, ids, out); });
+  };
+  return {"gather", Cat("n", rows, "_c", cols, "_t", taken), 0, Compute::kF32, 0,
+          8.0 * taken * cols, prepare};
+}
+
+// More rows than places, so that many meet in one.
+OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols});
+    const std::vector<int32_t> ids = stage->Below(rows, places);
+    Tensor out = stage->InOut("out", {places, cols});
+    return RunOn(stage, [=, &b]() mutable { b.ScatterAddRows(x, ids, out); });
+  };
+  return {"scatter_add", Cat("n", rows, "_c", cols, "_p", places), 1e-6, Compute::kF32,
+          1.0 * rows * cols, 12.0 * rows * cols, prepare};
+}
+
+// Stores rows into a cache that holds others, and reads the whole of it through Attention, as the
+// runner does: query i sees key row i alone, so its output is that row's values.
+OpCase StoreCase(DType type, int64_t tokens, int heads) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const int64_t rows = 2 * tokens + 3, cols = 8 * heads;
+    const Tensor x = stage->Input("x", {tokens, cols});
+    Tensor cache = stage->Cache({rows, cols}, type, stage->Normal(rows * cols));
+    std::vector<int32_t> to;
+    AttentionLayout each;
+    for (int64_t row : Permutation(rows, MakeKey(3, RandomUse::kData))) {
+      const auto i = static_cast<int32_t>(each.runs.size());
+      each.runs.push_back({i, 1, 0, i});
+      each.block_rows.push_back(i);
+      to.push_back(static_cast<int32_t>(row));
+    }
+    to.resize(static_cast<size_t>(tokens));
+    const Tensor q = stage->Input("q", {rows, cols});
+    Tensor out = stage->Output("cache", {rows, cols});
+    Tensor log_sum = b.New({rows, heads});
+    return RunOn(stage, [=, &b]() mutable {
+      b.StoreRows(x, to, cache);
+      b.Attention({heads, heads, 8, 1}, each, q, cache, cache, out, log_sum);
+    });
+  };
+  return {"store_rows", Cat(NameOf(type), "_t", tokens, "_h", heads), 0, Compute::kF32, 0, 0,
+          prepare};
+}
+
+}  // namespace
+
+std::vector<OpCase> RowCases() {
+  std::vector<OpCase> cases;
+  for (WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
+                              WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4}) {
+    const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
+    cases.push_back(EmbedCase(format, 512, blocks ? 64 : 65, 17, false));
+    cases.push_back(EmbedCase(format, 105, 576, 2, false));
+    cases.push_back(EmbedCase(format, 7, blocks ? 32 : 1, 3, false));
+  }
+  cases.push_back(EmbedCase(WeightFormat::kNF4, 512, 172, 64, true));
+  cases.push_back(EmbedCase(WeightFormat::kBF16, 32000, 64, 129, false));
+  for (const auto& make : {GatherCase, ScatterCase}) {
+    cases.push_back(make(1, 1, 1));
+    cases.push_back(make(17, 65, 5));
+    cases.push_back(make(129, 172, 64));
+    cases.push_back(make(64, 576, 2));
+  }
+  for (DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
+    cases.push_back(StoreCase(type, 1, 1));
+    cases.push_back(StoreCase(type, 17, 9));
+    cases.push_back(StoreCase(type, 64, 24));
+  }
+  return cases;
+}
+
+}  // namespace retort

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/stage.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "tensor/quant/quant.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kGuard = 32;  // elements each side: keeps f32 views 64-byte aligned
+constexpr double kGuardValue = -7777.25;
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+
+// Integers that the blocks of a format hold exactly, times a power of two.
+std::vector<float> WholeWeights(Stage& stage, WeightFormat format, int64_t rows, int64_t cols) {
+  if (format != WeightFormat::kQ4_0) return WholeValues(stage, rows, cols);
+  std::vector<float> values;
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    const bool extreme = i % cols % 32 == 0;  // d = extreme / -8
+    const int drawn = static_cast<int>(stage.random().Below(15)) - 7;
+    values.push_back(static_cast<float>(extreme ? -8 : drawn) / 8);
+  }
+  return values;
+}
+
+Weight FromFloats(WeightFormat format, int64_t rows, int64_t cols,
+                  const std::vector<float>& values) {
+  const int64_t row_bytes = RowBytes(format, cols);
+  auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(rows * row_bytes));
+  for (int64_t r = 0; r < rows; ++r) {
+    EncodeRow(format, values.data() + r * cols, cols, bytes->data() + r * row_bytes);
+  }
+  return Weight(format, rows, cols, Bytes(*bytes), bytes);
+}
+
+}  // namespace
+
+Tensor Stage::Input(std::string name, Shape shape, double size) {
+  return Input(std::move(name), shape, Normal(shape.elements(), size));
+}
+Tensor Stage::Input(std::string name, Shape shape, const std::vector<float>& values) {
+  return Guarded(std::move(name), Role::kInput, shape, values);
+}
+Tensor Stage::InOut(std::string name, Shape shape, double size) {
+  return InOut(std::move(name), shape, Normal(shape.elements(), size));
+}
+Tensor Stage::InOut(std::string name, Shape shape, const std::vector<float>& values) {
+  return Guarded(std::move(name), Role::kOutput, shape, values);
+}
+Tensor Stage::Output(std::string name, Shape shape) {
+  const std::vector<float> nothing(static_cast<size_t>(shape.elements()), static_cast<float>(kNaN));
+  return Guarded(std::move(name), Role::kOutput, shape, nothing);
+}
+
+std::span<double> Stage::HostOutput(std::string name, int64_t count) {
+  return host_.emplace_back(std::move(name), std::vector<double>(static_cast<size_t>(count), kNaN))
+      .second;
+}
+
+Tensor Stage::Cache(Shape shape, DType type, const std::vector<float>& values) {
+  Tensor cache = backend_.New(shape, type);
+  std::vector<int32_t> rows(static_cast<size_t>(shape[0]));
+  std::iota(rows.begin(), rows.end(), 0);
+  backend_.StoreRows(backend_.FromFloats(values, shape), rows, cache);
+  return cache;
+}
+
+Tensor Stage::Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values) {
+  const int64_t count = shape.elements();
+  RETORT_CHECK(static_cast<int64_t>(values.size()) == count, name);
+  std::vector<double> all(kGuard, role == Role::kInput ? kNaN : kGuardValue);
+  const std::vector<double> guard = all;
+  all.insert(all.end(), values.begin(), values.end());
+  all.insert(all.end(), guard.begin(), guard.end());
+  const Tensor whole = backend_.FromDoubles(all, {count + 2 * kGuard, 1});
+  places_.push_back({std::move(name), role, whole});
+  return whole.RowRange(kGuard, count).Reshaped(shape);
+}
+
+std::vector<float> Stage::Normal(int64_t count, double size) {
+  std::vector<float> values(static_cast<size_t>(count));
+  for (float& v : values) v = static_cast<float>(size * random_.Normal());
+  return values;
+}
+
+std::vector<int32_t> Stage::Below(int64_t count, int64_t limit) {
+  std::vector<int32_t> values(static_cast<size_t>(count));
+  for (int32_t& v : values) v = static_cast<int32_t>(random_.Below(static_cast<uint64_t>(limit)));
+  return values;
+}
+
+std::vector<OpOutput> Stage::Outputs() const {
+  std::vector<OpOutput> outputs;
+  for (const Place& place : places_) {
+    const std::vector<double> all = backend_.ToDoubles(place.whole);
+    const auto begin = all.begin() + kGuard, end = all.end() - kGuard;
+    outputs.push_back({place.name, {begin, end}, place.role == Role::kInput});
+    if (place.role == Role::kInput) continue;
+    std::vector<double> guards(all.begin(), begin);
+    guards.insert(guards.end(), end, all.end());
+    outputs.push_back({place.name + " guards", guards, true});
+  }
+  for (const auto& [name, values] : host_) outputs.push_back({name, values});
+  return outputs;
+}
+
+OpRun RunOn(std::shared_ptr<Stage> stage, std::function<void()> call) {
+  return {std::move(call), [stage] { return stage->Outputs(); }};
+}
+
+Weight MakeWeight(Stage& stage, WeightFormat format, int64_t rows, int64_t cols, bool whole,
+                  bool double_quant) {
+  const std::vector<float> values =
+      whole ? WholeWeights(stage, format, rows, cols)
+            : stage.Normal(rows * cols, 1 / std::sqrt(static_cast<double>(cols)));
+  if (format != WeightFormat::kNF4) return FromFloats(format, rows, cols, values);
+  const std::shared_ptr<Memory> memory = MakeHostMemory();
+  ThreadPool pool(1);
+  return Requantised(FromFloats(WeightFormat::kF32, rows, cols, values), format, double_quant,
+                     *memory, pool);
+}
+
+std::vector<float> WholeValues(Stage& stage, int64_t rows, int64_t cols) {
+  std::vector<float> values;
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    const int drawn = static_cast<int>(stage.random().Below(255)) - 127;
+    const bool extreme = i % cols % 32 == 0;
+    values.push_back(static_cast<float>(extreme ? (drawn < 0 ? -127 : 127) : drawn) / 64);
+  }
+  return values;
+}
+
+}  // namespace retort

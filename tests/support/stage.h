@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tensors of one kernel case on one backend, made from a fixed seed. Every tensor lies between
+// two guards: NaN around inputs, so that a value from beyond the end spoils the result, and a known
+// number around outputs, which must still be there afterwards.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "tests/support/op_cases.h"
+
+namespace retort {
+
+class Stage {
+ public:
+  explicit Stage(Backend& backend) : backend_(backend) {}
+
+  // Must be unchanged afterwards. Normal values times `size`, or those given.
+  Tensor Input(std::string name, Shape shape, double size = 1);
+  Tensor Input(std::string name, Shape shape, const std::vector<float>& values);
+  // What a kernel adds to or changes: begins with normal values, or those given.
+  Tensor InOut(std::string name, Shape shape, double size = 1);
+  Tensor InOut(std::string name, Shape shape, const std::vector<float>& values);
+  // What a kernel overwrites: begins as NaN.
+  Tensor Output(std::string name, Shape shape);
+  // Results that a kernel returns to the host: begin as NaN.
+  std::span<double> HostOutput(std::string name, int64_t count);
+  // A key/value cache of that type, holding the values as StoreRows puts them there. It has no
+  // guards, and nothing reads it back but Attention.
+  Tensor Cache(Shape shape, DType type, const std::vector<float>& values);
+
+  Backend& backend() { return backend_; }
+  RandomStream& random() { return random_; }
+  std::vector<float> Normal(int64_t count, double size = 1);
+  std::vector<int32_t> Below(int64_t count, int64_t limit);  // uniform in [0, limit)
+
+  std::vector<OpOutput> Outputs() const;
+
+ private:
+  enum class Role { kInput, kOutput };
+  struct Place {
+    std::string name;
+    Role role;
+    Tensor whole;  // guards included
+  };
+  Tensor Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values);
+
+  Backend& backend_;
+  RandomStream random_{MakeKey(20240917, RandomUse::kData)};
+  std::vector<Place> places_;
+  std::deque<std::pair<std::string, std::vector<double>>> host_;
+};
+
+// The run of a stage: `call` must hold its tensors by value.
+OpRun RunOn(std::shared_ptr<Stage> stage, std::function<void()> call);
+
+// A weight whose decoded values are the same everywhere. `whole` makes values that bf16, int8 and
+// the 4-bit blocks hold exactly, so that their products need no loose limit; otherwise normal
+// values times 1 / sqrt(cols). NF4 has no whole values.
+Weight MakeWeight(Stage& stage, WeightFormat format, int64_t rows, int64_t cols, bool whole,
+                  bool double_quant = false);
+// [rows, cols] of multiples of 1/64 in [-127/64, 127/64], each block of 32 with an extreme: exact
+// in bf16 and under quantisation to int8 in blocks.
+std::vector<float> WholeValues(Stage& stage, int64_t rows, int64_t cols);
+
+}  // namespace retort

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// That the comparison with the reference can fail: backends with one deliberate fault each, of the
+// kinds that fast kernels have, must be told apart from the reference by the table's cases.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/reference/reference_backend.h"
+#include "tests/support/op_cases.h"
+
+namespace retort {
+namespace {
+
+using Reference = ReferenceBackend;
+
+struct NormGradWithoutRowTerm : Reference {
+  void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
+                   Tensor& dx, Tensor*) override {
+    for (int64_t i = 0; i < x.elements(); ++i) {
+      dx.data<double>()[i] += dy.data<double>()[i] * gain.data<double>()[i % x.cols()] *
+                              inv_rms.data<double>()[i / x.cols()];
+    }
+  }
+};
+struct NormGradOverwritesGain : Reference {
+  void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
+                   Tensor& dx, Tensor* dgain) override {
+    if (dgain) Fill(*dgain, 0);
+    Reference::RmsNormGrad(dy, x, gain, inv_rms, dx, dgain);
+  }
+};
+struct NormWithoutEpsilon : Reference {
+  void RmsNorm(const Tensor& x, const Tensor& gain, float, Tensor& y, Tensor& inv_rms) override {
+    Reference::RmsNorm(x, gain, 0, y, inv_rms);
+  }
+};
+struct SwiGluGradOverwrites : Reference {
+  void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                  Tensor& dup) override {
+    Fill(dgate, 0);
+    Reference::SwiGluGrad(dy, gate, up, dgate, dup);
+  }
+};
+struct AddWritesBeyondTheEnd : Reference {
+  void Add(const Tensor& a, const Tensor& b, Tensor& out) override {
+    Reference::Add(a, b, out);
+    out.data<double>()[out.elements()] = 0;
+  }
+};
+struct AddSpoilsItsInput : Reference {
+  void Add(const Tensor& a, const Tensor& b, Tensor& out) override {
+    Reference::Add(a, b, out);
+    a.data<double>()[a.elements() - 1] += 1e-3;
+  }
+};
+struct BiasGradLeavesOutTheTail : Reference {
+  void BiasGrad(const Tensor& dy, Tensor& dbias) override {
+    const double last = dbias.data<double>()[dbias.elements() - 1];
+    Reference::BiasGrad(dy, dbias);
+    if (dbias.elements() % 8 != 0) dbias.data<double>()[dbias.elements() - 1] = last;
+  }
+};
+struct DropoutCountsTokensInTheBatch : Reference {
+  void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override {
+    std::vector<int32_t> token;
+    for (int32_t t = 0; t < x.rows(); ++t) token.push_back(t);
+    Reference::Dropout(x, {mask.rate, mask.seed, mask.row_index, token}, y);
+  }
+};
+struct DropoutCutsRowNumbers : Reference {
+  void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override {
+    std::vector<int64_t> rows;
+    for (int64_t row : mask.row_index) rows.push_back(static_cast<int32_t>(row));
+    Reference::Dropout(x, {mask.rate, mask.seed, rows, mask.row_token}, y);
+  }
+};
+struct RotaryForwardAsItsGradient : Reference {
+  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool,
+              Tensor& y) override {
+    Reference::Rotary(x, cos, sin, heads, false, y);
+  }
+};
+struct RotaryAnglesInFloat : Reference {
+  void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
+                   double amplitude, Tensor& cos, Tensor& sin) override {
+    const std::vector<float> rounded(inv_freq.begin(), inv_freq.end());
+    const std::vector<double> frequencies(rounded.begin(), rounded.end());
+    Reference::RotaryTable(positions, frequencies, amplitude, cos, sin);
+  }
+};
+struct ScatterKeepsTheLast : Reference {
+  void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const auto row = static_cast<int64_t>(i);
+      Tensor to = out.RowRange(rows[i], 1);
+      const std::vector<int32_t> first = {0};
+      if (std::find(rows.begin(), rows.begin() + row, rows[i]) != rows.begin() + row) Fill(to, 0);
+      Reference::ScatterAddRows(x.RowRange(row, 1), first, to);
+    }
+  }
+};
+struct LinearRoundsToBf16 : Reference {
+  void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override {
+    std::vector<double> rounded = ToDoubles(x);
+    for (double& v : rounded) v = ToFloat(ToBF16(static_cast<float>(v)));
+    Reference::LinearForward(FromDoubles(rounded, x.shape()), w, y);
+  }
+};
+struct LinearGradOverwrites : Reference {
+  void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override {
+    Fill(dx, 0);
+    Reference::LinearInputGrad(dy, w, dx);
+  }
+};
+struct GemmAddsToNaN : Reference {
+  void Gemm(bool ta, bool tb, float alpha, const Tensor& a, const Tensor& b, float beta,
+            Tensor& c) override {
+    Scale(c, beta);
+    Reference::Gemm(ta, tb, alpha, a, b, 1, c);
+  }
+};
+struct GemmWithoutAlpha : Reference {
+  void Gemm(bool ta, bool tb, float, const Tensor& a, const Tensor& b, float beta,
+            Tensor& c) override {
+    Reference::Gemm(ta, tb, 1, a, b, beta, c);
+  }
+};
+struct AttentionWithoutWindow : Reference {
+  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
+    AttentionLayout all = layout;
+    all.window = 0;
+    Reference::Attention(shape, all, q, keys, values, out, log_sum);
+  }
+};
+struct AttentionClearsUncoveredTokens : Reference {
+  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
+    Fill(out, 0);
+    Reference::Attention(shape, layout, q, keys, values, out, log_sum);
+  }
+};
+struct AttentionInBaseTwo : Reference {
+  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
+    Reference::Attention(shape, layout, q, keys, values, out, log_sum);
+    Scale(log_sum, 1.4426950408889634f);
+  }
+};
+struct AttentionGradOfOneHead : Reference {
+  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
+                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
+                     Tensor& dvalues) override {
+    Tensor one = FromDoubles(ToDoubles(dout), dout.shape());
+    for (int64_t i = 0; i < one.elements(); ++i) {
+      const int64_t head = i % one.cols() / shape.head_dim;
+      if (head % (shape.heads / shape.kv_heads) != 0) one.data<double>()[i] = 0;
+    }
+    Tensor ignored = New(dq.shape());
+    Fill(ignored, 0);
+    Reference::AttentionGrad(shape, layout, one, q, keys, values, out, log_sum, ignored, dkeys,
+                             dvalues);
+    Tensor ignored_keys = New(dkeys.shape()), ignored_values = New(dvalues.shape());
+    Fill(ignored_keys, 0);
+    Fill(ignored_values, 0);
+    Reference::AttentionGrad(shape, layout, dout, q, keys, values, out, log_sum, dq, ignored_keys,
+                             ignored_values);
+  }
+};
+struct CrossEntropyWithoutScale : Reference {
+  void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float scale,
+                    std::span<double> losses) override {
+    Reference::CrossEntropy(logits, targets, scale == 0 ? 0 : 1, losses);
+  }
+};
+struct SumSquaresInFloat : Reference {
+  double SumSquares(const Tensor& x) override {
+    float sum = 0;
+    for (double v : ToDoubles(x)) sum += static_cast<float>(v * v);
+    return sum;
+  }
+};
+struct AdamWWithCoupledDecay : Reference {
+  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
+             Tensor& v) override {
+    Tensor coupled = FromDoubles(ToDoubles(gradient), gradient.shape());
+    for (int64_t i = 0; i < coupled.elements(); ++i) {
+      coupled.data<double>()[i] += step.weight_decay * parameter.data<double>()[i];
+    }
+    AdamWStep rest = step;
+    rest.weight_decay = 0;
+    Reference::AdamW(rest, parameter, coupled, m, v);
+  }
+};
+// epsilon added to the uncorrected root, as if it were not scaled by sqrt(1 - beta2^t).
+struct AdamWWithBareEpsilon : Reference {
+  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
+             Tensor& v) override {
+    AdamWStep bare = step;
+    bare.epsilon /= std::sqrt(1 - std::pow(step.beta2, static_cast<float>(step.step)));
+    Reference::AdamW(bare, parameter, gradient, m, v);
+  }
+};
+
+struct Fault {
+  const char* name;
+  const char* kernel;
+  const char* variants;  // what the names of the variants that are run begin with; one must tell
+  std::unique_ptr<Backend> (*make)();
+};
+
+template <class Faulty>
+std::unique_ptr<Backend> Make() {
+  return std::make_unique<Faulty>();
+}
+
+constexpr Fault kFaults[] = {
+    {"NormGradWithoutRowTerm", "rms_norm_grad", "n129_c576", Make<NormGradWithoutRowTerm>},
+    {"NormGradOverwritesGain", "rms_norm_grad", "n129_c576_gain", Make<NormGradOverwritesGain>},
+    {"NormWithoutEpsilon", "rms_norm", "n17_c65", Make<NormWithoutEpsilon>},
+    {"SwiGluGradOverwrites", "swiglu_grad", "t17", Make<SwiGluGradOverwrites>},
+    {"AddWritesBeyondTheEnd", "add", "t129", Make<AddWritesBeyondTheEnd>},
+    {"AddSpoilsItsInput", "add", "t129", Make<AddSpoilsItsInput>},
+    {"BiasGradLeavesOutTheTail", "bias_grad", "", Make<BiasGradLeavesOutTheTail>},
+    {"DropoutCountsTokensInTheBatch", "dropout", "t17", Make<DropoutCountsTokensInTheBatch>},
+    {"DropoutCutsRowNumbers", "dropout", "t17", Make<DropoutCutsRowNumbers>},
+    {"RotaryForwardAsItsGradient", "rotary", "t17", Make<RotaryForwardAsItsGradient>},
+    {"RotaryAnglesInFloat", "rotary_table", "t17", Make<RotaryAnglesInFloat>},
+    {"ScatterKeepsTheLast", "scatter_add", "n17", Make<ScatterKeepsTheLast>},
+    {"LinearRoundsToBf16", "linear", "q8_0_f32_t17", Make<LinearRoundsToBf16>},
+    {"LinearGradOverwrites", "linear_grad", "nf4_bf16_t17", Make<LinearGradOverwrites>},
+    {"GemmAddsToNaN", "gemm", "m64", Make<GemmAddsToNaN>},
+    {"GemmWithoutAlpha", "gemm", "m64", Make<GemmWithoutAlpha>},
+    {"AttentionWithoutWindow", "attention", "rows_gap_w7", Make<AttentionWithoutWindow>},
+    {"AttentionClearsUncoveredTokens", "attention", "rows_gap_w7",
+     Make<AttentionClearsUncoveredTokens>},
+    {"AttentionInBaseTwo", "attention", "decode_h4", Make<AttentionInBaseTwo>},
+    {"AttentionGradOfOneHead", "attention_grad", "rows_h4", Make<AttentionGradOfOneHead>},
+    {"CrossEntropyWithoutScale", "cross_entropy", "n17", Make<CrossEntropyWithoutScale>},
+    {"SumSquaresInFloat", "sum_squares", "n1000", Make<SumSquaresInFloat>},
+    {"AdamWWithCoupledDecay", "adamw", "n65", Make<AdamWWithCoupledDecay>},
+    {"AdamWWithBareEpsilon", "adamw", "n65", Make<AdamWWithBareEpsilon>},
+};
+
+class OpFaultTest : public testing::TestWithParam<Fault> {};
+
+TEST_P(OpFaultTest, IsReported) {
+  const std::unique_ptr<Backend> faulty = GetParam().make();
+  const std::unique_ptr<Backend> sound = MakeReferenceBackend();
+  std::string reports;
+  for (const OpCase& op_case : AllOpCases()) {
+    if (op_case.kernel != GetParam().kernel || !op_case.variant.starts_with(GetParam().variants)) {
+      continue;
+    }
+    const std::vector<OpOutput> want = OutputsOf(op_case, *sound);
+    EXPECT_EQ(Differences(OutputsOf(op_case, *sound), want, 0), "") << op_case.name();
+    reports += Differences(OutputsOf(op_case, *faulty), want, op_case.tolerance);
+  }
+  EXPECT_NE(reports, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Backends, OpFaultTest, testing::ValuesIn(kFaults),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace retort
