@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels on the CPU, in f32. Member functions live in files by topic: linear.cc (products with
+// weights), gemm.cc (dense products), elementwise.cc, attention.cc and so on. The contracts are
+// those of Backend.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/threads.h"
+#include "tensor/backend.h"
+
+namespace retort {
+
+class CpuProducts;  // tensor/cpu/products.h: what products keep between calls
+
+class CpuBackend final : public Backend {
+ public:
+  // threads >= 1.
+  CpuBackend(int threads, Compute compute);
+  ~CpuBackend() override;
+
+  std::string name() const override { return "cpu"; }
+  DType activation_type() const override { return DType::kF32; }
+  Memory& memory() override { return *memory_; }
+  int threads() const override { return pool_.threads(); }
+  ThreadPool& pool() { return pool_; }
+  Compute compute() const { return compute_; }
+
+  Tensor FromFloats(std::span<const float> values, Shape shape) override;
+  std::vector<float> ToFloats(const Tensor& x) override;
+  Tensor FromDoubles(std::span<const double> values, Shape shape) override;
+  std::vector<double> ToDoubles(const Tensor& x) override;
+
+  void Fill(Tensor& x, float value) override;
+  void Add(const Tensor& a, const Tensor& b, Tensor& out) override;
+  void Accumulate(const Tensor& x, Tensor& sum) override;
+  void Scale(Tensor& x, float factor) override;
+  void AddBias(Tensor& y, const Tensor& bias) override;
+  void BiasGrad(const Tensor& dy, Tensor& dbias) override;
+  void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override;
+  void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) override;
+  void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) override;
+  void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                  Tensor& dup) override;
+
+  void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) override;
+  void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+  void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+
+  void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+               Tensor& inv_rms) override;
+  void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
+                   Tensor& dx, Tensor* dgain) override;
+  void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
+                   double amplitude, Tensor& cos, Tensor& sin) override;
+  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
+              Tensor& y) override;
+
+  void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
+  void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
+  void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
+            float beta, Tensor& c) override;
+
+  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
+  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
+                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
+                     Tensor& dvalues) override;
+  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) override;
+
+  void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
+                    std::span<double> losses) override;
+
+  double SumSquares(const Tensor& x) override;
+  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
+             Tensor& v) override;
+
+ private:
+  std::shared_ptr<Memory> memory_ = MakeHostMemory();
+  ThreadPool pool_;
+  Compute compute_;
+  std::unique_ptr<CpuProducts> products_;
+};
+
+}  // namespace retort
