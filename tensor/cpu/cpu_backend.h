@@ -11,6 +11,7 @@
 
 #include "base/threads.h"
 #include "tensor/backend.h"
+#include "tensor/cpu/simd.h"
 
 namespace retort {
 
@@ -28,6 +29,8 @@ class CpuBackend final : public Backend {
   int threads() const override { return pool_.threads(); }
   ThreadPool& pool() { return pool_; }
   Compute compute() const { return compute_; }
+  // Which vectors the kernels of ours use; tests take the narrower ones in turn.
+  void set_isa(Isa isa);
 
   Tensor FromFloats(std::span<const float> values, Shape shape) override;
   std::vector<float> ToFloats(const Tensor& x) override;
@@ -83,6 +86,7 @@ class CpuBackend final : public Backend {
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   ThreadPool pool_;
   Compute compute_;
+  Isa isa_ = HostIsa();
   std::unique_ptr<CpuProducts> products_;
 };
 

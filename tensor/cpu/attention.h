@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// What attention's forward and backward kernels share: how a batch is cut, which keys a query
+// sees, and keys read out of their blocks.
+//
+// A piece of work is a tile of queries of one run, with all the query heads that share one key
+// head, against that head's keys in tiles of kTileKeys. Scores are held transposed, [keys, rows]:
+// a row is one query of one head, and rows lie along the vectors, so that the softmax needs no sum
+// across lanes and K is read as it lies.
+#pragma once
+
+#include <algorithm>
+#include <type_traits>
+
+#include "tensor/backend.h"
+#include "tensor/cpu/simd.h"
+
+namespace retort {
+
+inline constexpr int64_t kTileKeys = 64;
+inline constexpr int64_t kTileRows = 64;  // more only where a group of heads is larger
+
+// Rows of tiles lie in buffers padded for the widest vectors; a kernel works on whole vectors of its own.
+constexpr int64_t RoundedUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+constexpr int64_t Padded(int64_t n) { return RoundedUp(n, 16); }
+
+struct AttentionGeometry {
+  int64_t heads, kv_heads, group, dim;  // group = heads / kv_heads
+  int64_t tile_queries, tile_rows;      // of a full tile; tile_rows is padded
+  int64_t padded_dim;
+  float scale;
+  const AttentionLayout* layout;
+
+  AttentionGeometry(const AttentionShape& shape, const AttentionLayout& l)
+      : heads(shape.heads), kv_heads(shape.kv_heads), group(heads / kv_heads), dim(shape.head_dim),
+        tile_queries(std::max<int64_t>(1, kTileRows / group)), tile_rows(Padded(tile_queries * group)),
+        padded_dim(Padded(dim)), scale(shape.scale), layout(&l) {}
+
+  int64_t Tiles(const AttentionRun& run) const { return (run.queries + tile_queries - 1) / tile_queries; }
+};
+
+// Queries [begin, begin + count) of a run with the heads of one group.
+struct QueryTile {
+  const AttentionGeometry* geometry;
+  const AttentionRun* run;
+  int64_t kv_head, begin, count;
+
+  int64_t rows() const { return count * geometry->group; }
+  int64_t position(int64_t query) const { return run->first_position + begin + query; }
+  // Where row r lies in a [T, H * D] tensor and in a [T, H] one.
+  int64_t Token(int64_t r) const { return run->first_query + begin + r / geometry->group; }
+  int64_t Head(int64_t r) const { return kv_head * geometry->group + r % geometry->group; }
+  int64_t Offset(int64_t r) const { return (Token(r) * geometry->heads + Head(r)) * geometry->dim; }
+  int64_t StatOffset(int64_t r) const { return Token(r) * geometry->heads + Head(r); }
+  // The keys that query i sees: [FirstKey(i), LastKey(i)].
+  int64_t FirstKey(int64_t query) const {
+    const int64_t window = geometry->layout->window;
+    return window ? std::max<int64_t>(0, position(query) - window + 1) : 0;
+  }
+  int64_t LastKey(int64_t query) const { return position(query); }
+  // Whether every query sees all keys of [first, end).
+  bool SeesAll(int64_t first, int64_t end) const {
+    return FirstKey(count - 1) <= first && end - 1 <= LastKey(0);
+  }
+};
+
+// Offsets in elements, within a key or value tensor [rows, K * D], of one head of keys
+// [first, first + count), count <= kTileKeys.
+struct KeyOffsets {
+  int64_t at[kTileKeys];
+  int64_t count;
+  bool consecutive;  // the rows follow each other
+
+  KeyOffsets(const AttentionGeometry& g, const AttentionRun& run, int64_t kv_head, int64_t first, int64_t n)
+      : count(n) {
+    const AttentionLayout& layout = *g.layout;
+    const int64_t width = g.kv_heads * g.dim;
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t key = first + i;
+      const int64_t block = layout.block_rows[static_cast<size_t>(run.first_block + key / layout.block_size)];
+      at[i] = (block + key % layout.block_size) * width + kv_head * g.dim;
+    }
+    consecutive = true;
+    for (int64_t i = 1; i < n; ++i) consecutive &= at[i] == at[i - 1] + width;
+  }
+};
+
+// Rows of D floats, padded to whole vectors: the tensor itself where it lies so, else a copy.
+struct KeyRows {
+  const float* data;
+  int64_t row;
+};
+template <int W, class T>
+RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const KeyOffsets& keys, float* copy) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (keys.consecutive && g.dim % W == 0) return {base + keys.at[0], g.kv_heads * g.dim};
+  }
+  for (int64_t i = 0; i < keys.count; ++i) {
+    const T* from = base + keys.at[i];
+    float* to = copy + i * g.padded_dim;
+    int64_t d = 0;
+    for (; d + W <= g.dim; d += W) Store<W>(to + d, Load<W>(from + d));
+    if (d < g.dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{g.dim - d}));
+  }
+  return {copy, g.padded_dim};
+}
+
+// Pieces of work in order, the longest of a run first: its last queries see the most keys.
+QueryTile TileOfPiece(const AttentionGeometry& g, int64_t piece);
+
+// Checks every index of the layout against the tensors it will read, once a call.
+void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                    const Tensor& keys, const Tensor& values);
+
+}  // namespace retort

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention's backward kernel (Dao et al., "FlashAttention", arXiv 2205.14135, algorithm 4):
+// probabilities are computed again, tile by tile, from the forward's log_sum.
+//   P = exp(S - log_sum)   dV = P' dO   dP = dO V'   dS = P (dP - rowsum(dO O))
+//   dK = scale dS' Q       dQ = scale dS K
+// A piece is a key head of a run: it alone writes that head's dK and dV and its queries' dQ.
+#include <cmath>
+#include <utility>
+
+#include "tensor/cpu/attention.h"
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
+#include "tensor/cpu/tile.h"
+
+namespace retort {
+namespace {
+
+struct GradTensors {
+  const float *dout, *q, *keys, *values, *out, *log_sum;
+  float *dq, *dkeys, *dvalues;
+};
+
+// One worker's buffers; p and ds as the forward's scores. Rows beyond the tile's are zeros.
+struct GradSpace {
+  float *q_cols, *dout_cols;  // [D, rows]; q is scaled in both
+  float *q_rows, *dout_rows;  // [rows, D]
+  float *dq;                  // [rows, D]
+  float *p, *ds;              // [kTileKeys, rows]
+  float *keys, *values, *dkeys;   // [kTileKeys, D]
+  float *log_sum, *delta;     // [rows]
+  int32_t *first_key, *last_key;  // [rows]
+
+  static int64_t Floats(const AttentionGeometry& g) {
+    return g.tile_rows * (5 * g.padded_dim + 2 * kTileKeys + 4) + 3 * kTileKeys * g.padded_dim;
+  }
+  GradSpace(const AttentionGeometry& g, float* at) {
+    const auto take = [&](int64_t n) { return std::exchange(at, at + n); };
+    const int64_t matrix = g.tile_rows * g.padded_dim;
+    q_cols = take(matrix), dout_cols = take(matrix), q_rows = take(matrix), dout_rows = take(matrix);
+    dq = take(matrix);
+    p = take(kTileKeys * g.tile_rows), ds = take(kTileKeys * g.tile_rows);
+    keys = take(kTileKeys * g.padded_dim), values = take(kTileKeys * g.padded_dim);
+    dkeys = take(kTileKeys * g.padded_dim);
+    log_sum = take(g.tile_rows), delta = take(g.tile_rows);
+    first_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
+    last_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
+  }
+};
+
+struct GradPiece {
+  RETORT_INLINE static void Begin(const QueryTile& tile, const GradTensors& x, int64_t rows, const GradSpace& s) {
+    const AttentionGeometry& g = *tile.geometry;
+    const int64_t ld = g.padded_dim;
+    std::fill(s.dq, s.dq + rows * ld, 0.0f);
+    for (int64_t r = 0; r < rows; ++r) {
+      const bool used = r < tile.rows();
+      const int64_t from = used ? tile.Offset(r) : 0, query = std::min(r / g.group, tile.count - 1);
+      float delta = 0;
+      for (int64_t d = 0; d < ld; ++d) {
+        const bool inside = used && d < g.dim;
+        const float q = inside ? x.q[from + d] * g.scale : 0, dout = inside ? x.dout[from + d] : 0;
+        s.q_rows[r * ld + d] = q;
+        s.dout_rows[r * ld + d] = dout;
+        s.q_cols[d * rows + r] = q;
+        s.dout_cols[d * rows + r] = dout;
+        if (inside) delta += dout * x.out[from + d];
+      }
+      s.delta[r] = delta;
+      s.log_sum[r] = used ? x.log_sum[tile.StatOffset(r)] : 0;
+      s.first_key[r] = static_cast<int32_t>(tile.FirstKey(query));
+      s.last_key[r] = used ? static_cast<int32_t>(tile.LastKey(query)) : -1;
+    }
+  }
+
+  // p from scores to probabilities, ds from dP to dS.
+  template <int W>
+  RETORT_INLINE static void Probabilities(const GradSpace& s, int64_t rows, int64_t first, int64_t n, bool all) {
+    for (int64_t r = 0; r < rows; r += W) {
+      const Floats<W> log_sum = Load<W>(s.log_sum + r), delta = Load<W>(s.delta + r);
+      Ints<W> low, high;
+      std::memcpy(&low, s.first_key + r, sizeof low);
+      std::memcpy(&high, s.last_key + r, sizeof high);
+      for (int64_t k = 0; k < n; ++k) {
+        const auto key = static_cast<int32_t>(first + k);
+        float *p_at = s.p + k * rows + r, *ds_at = s.ds + k * rows + r;
+        Floats<W> p = Exp<W>(Load<W>(p_at) - log_sum);
+        if (!all) p = (low <= key) & (high >= key) ? p : Splat<W>(0);
+        Store<W>(p_at, p);
+        Store<W>(ds_at, p * (Load<W>(ds_at) - delta));
+      }
+    }
+  }
+
+  // gradient rows at the keys += a b, with a [keys, rows] and b [rows, D].
+  template <int W>
+  RETORT_INLINE static void AddToKeys(const AttentionGeometry& g, const KeyOffsets& at, int64_t rows,
+                                      const float* a, const float* b, float* copy, float* gradient) {
+    const TileA left{a, rows, 1};
+    const TileB right{b, g.padded_dim};
+    const int64_t cols = RoundedUp(g.dim, W), depth = rows;
+    if (at.consecutive && g.dim % W == 0) {
+      const TileC sum{gradient + at.at[0], g.kv_heads * g.dim};
+      return CallSimd<TileProduct<true>, W>(at.count, cols, depth, left, right, sum);
+    }
+    CallSimd<TileProduct<false>, W>(at.count, cols, depth, left, right, TileC{copy, g.padded_dim});
+    for (int64_t k = 0; k < at.count; ++k) {
+      for (int64_t d = 0; d < g.dim; ++d) gradient[at.at[k] + d] += copy[k * g.padded_dim + d];
+    }
+  }
+
+  template <int W>
+  RETORT_INLINE static void Tile(const QueryTile& tile, const GradTensors& x, const GradSpace& s) {
+    const AttentionGeometry& g = *tile.geometry;
+    const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
+    Begin(tile, x, rows, s);
+    const int64_t end = tile.LastKey(tile.count - 1) + 1;
+    for (int64_t first = tile.FirstKey(0); first < end; first += kTileKeys) {
+      const int64_t n = std::min(kTileKeys, end - first);
+      const KeyOffsets at(g, *tile.run, tile.kv_head, first, n);
+      const KeyRows k = ReadKeys<W>(g, x.keys, at, s.keys), v = ReadKeys<W>(g, x.values, at, s.values);
+      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{k.data, k.row, 1}, TileB{s.q_cols, rows},
+                                      TileC{s.p, rows});
+      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{v.data, v.row, 1}, TileB{s.dout_cols, rows},
+                                      TileC{s.ds, rows});
+      Probabilities<W>(s, rows, first, n, tile.SeesAll(first, first + n) && rows == tile.rows());
+      AddToKeys<W>(g, at, rows, s.p, s.dout_rows, s.dkeys, x.dvalues);
+      AddToKeys<W>(g, at, rows, s.ds, s.q_rows, s.dkeys, x.dkeys);
+      CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.ds, 1, rows}, TileB{k.data, k.row},
+                                     TileC{s.dq, ld});
+    }
+    for (int64_t r = 0; r < tile.rows(); ++r) {
+      float* dq = x.dq + tile.Offset(r);
+      for (int64_t d = 0; d < g.dim; ++d) dq[d] += s.dq[r * ld + d] * g.scale;
+    }
+  }
+
+  template <int W>
+  RETORT_INLINE static void Run(const AttentionGeometry* g, const AttentionRun* run, int64_t kv_head,
+                                const GradTensors* x, const GradSpace* s) {
+    for (int64_t begin = 0; begin < run->queries; begin += g->tile_queries) {
+      const int64_t count = std::min(g->tile_queries, run->queries - begin);
+      Tile<W>({g, run, kv_head, begin, count}, *x, *s);
+    }
+  }
+};
+
+}  // namespace
+
+void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+                               const Tensor& dout, const Tensor& q, const Tensor& keys,
+                               const Tensor& values, const Tensor& out, const Tensor& log_sum,
+                               Tensor& dq, Tensor& dkeys, Tensor& dvalues) {
+  CheckAttention(shape, layout, q, keys, values);
+  RETORT_CHECK(dout.elements() == q.elements() && out.elements() == q.elements() &&
+               dq.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads &&
+               dkeys.elements() == keys.elements() && dvalues.elements() == keys.elements());
+  const AttentionGeometry g(shape, layout);
+  const GradTensors x{dout.data<float>(), q.data<float>(), keys.data<float>(), values.data<float>(),
+                      out.data<float>(), log_sum.data<float>(), dq.data<float>(),
+                      dkeys.data<float>(), dvalues.data<float>()};
+  const int64_t floats = GradSpace::Floats(g);
+  const Tensor space = Tensor::Make(*memory_, {pool_.threads(), floats}, DType::kF32);
+  const auto piece = [&](int64_t p, int worker) {
+    const GradSpace mine(g, space.data<float>() + worker * floats);
+    const AttentionRun* run = &layout.runs[static_cast<size_t>(p / g.kv_heads)];
+    CallSimd<GradPiece>(isa_, &g, run, p % g.kv_heads, &x, &mine);
+  };
+  pool_.For(static_cast<int64_t>(layout.runs.size()) * g.kv_heads, std::cref(piece));
+}
+
+}  // namespace retort

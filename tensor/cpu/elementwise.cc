@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// Filling, copying, adding, scaling, biases and the gated activation.
+#include <algorithm>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
+
+namespace retort {
+namespace {
+
+struct FillOp {
+  float* x;
+  float value;
+  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    Store<W>(x + i, Splat<W>(value), lanes);
+  }
+};
+
+struct AddOp {
+  const float *a, *b;
+  float* out;
+  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    Store<W>(out + i, Load<W>(a + i, lanes) + Load<W>(b + i, lanes), lanes);
+  }
+};
+
+struct ScaleOp {
+  float* x;
+  float factor;
+  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
+  }
+};
+
+struct SwiGluOp {
+  const float *gate, *up;
+  float* y;
+  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    const Floats<W> z = Load<W>(gate + i, lanes);
+    Store<W>(y + i, z / (1.0f + Exp<W>(-z)) * Load<W>(up + i, lanes), lanes);
+  }
+};
+
+// With s = 1 / (1 + exp(-z)): d silu / dz = s (1 + z (1 - s)).
+struct SwiGluGradOp {
+  const float *dy, *gate, *up;
+  float *dgate, *dup;
+  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    const Floats<W> z = Load<W>(gate + i, lanes), g = Load<W>(dy + i, lanes);
+    const Floats<W> s = Sigmoid<W>(z);
+    const Floats<W> slope = s * (1.0f + z * (1.0f - s));
+    Store<W>(dgate + i, Load<W>(dgate + i, lanes) + g * Load<W>(up + i, lanes) * slope, lanes);
+    Store<W>(dup + i, Load<W>(dup + i, lanes) + g * z * s, lanes);
+  }
+};
+
+struct RowTerm {
+  const float* x;
+  int64_t cols;
+  template <int W, class Lanes> RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
+    return Load<W>(x + t * cols + c, lanes);
+  }
+};
+
+}  // namespace
+
+Tensor CpuBackend::FromFloats(std::span<const float> values, Shape shape) {
+  Tensor x = New(shape);
+  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ", shape.text());
+  std::copy(values.begin(), values.end(), x.data<float>());
+  return x;
+}
+
+std::vector<float> CpuBackend::ToFloats(const Tensor& x) {
+  return std::vector<float>(x.data<float>(), x.data<float>() + x.elements());
+}
+
+Tensor CpuBackend::FromDoubles(std::span<const double> values, Shape shape) {
+  Tensor x = New(shape);
+  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ", shape.text());
+  std::transform(values.begin(), values.end(), x.data<float>(), [](double v) { return static_cast<float>(v); });
+  return x;
+}
+
+std::vector<double> CpuBackend::ToDoubles(const Tensor& x) {
+  return std::vector<double>(x.data<float>(), x.data<float>() + x.elements());
+}
+
+void CpuBackend::Fill(Tensor& x, float value) {
+  ForElements(pool_, isa_, x.elements(), FillOp{x.data<float>(), value});
+}
+
+void CpuBackend::Add(const Tensor& a, const Tensor& b, Tensor& out) {
+  RETORT_CHECK(a.elements() == b.elements() && a.elements() == out.elements());
+  ForElements(pool_, isa_, out.elements(), AddOp{a.data<float>(), b.data<float>(), out.data<float>()});
+}
+
+void CpuBackend::Accumulate(const Tensor& x, Tensor& sum) { Add(x, sum, sum); }
+
+void CpuBackend::Scale(Tensor& x, float factor) {
+  ForElements(pool_, isa_, x.elements(), ScaleOp{x.data<float>(), factor});
+}
+
+void CpuBackend::AddBias(Tensor& y, const Tensor& bias) {
+  const int64_t cols = y.cols();
+  RETORT_CHECK(bias.elements() == cols, "bias of ", bias.elements(), " for ", cols, " columns");
+  ForRanges(pool_, y.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      float* row = y.data<float>() + t * cols;
+      const AddOp op{row, bias.data<float>(), row};
+      CallSimd<LanesKernel>(isa_, &op, int64_t{0}, cols);
+    }
+  });
+}
+
+void CpuBackend::BiasGrad(const Tensor& dy, Tensor& dbias) {
+  const int64_t rows = dy.rows(), cols = dy.cols();
+  RETORT_CHECK(dbias.elements() == cols, "bias of ", dbias.elements(), " for ", cols, " columns");
+  AddColumnSums(pool_, isa_, rows, cols, RowTerm{dy.data<float>(), cols}, dbias.data<float>());
+}
+
+void CpuBackend::SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) {
+  RETORT_CHECK(gate.elements() == up.elements() && gate.elements() == y.elements());
+  ForElements(pool_, isa_, y.elements(), SwiGluOp{gate.data<float>(), up.data<float>(), y.data<float>()});
+}
+
+void CpuBackend::SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
+                            Tensor& dup) {
+  const int64_t n = dy.elements();
+  RETORT_CHECK(gate.elements() == n && up.elements() == n && dgate.elements() == n && dup.elements() == n);
+  ForElements(pool_, isa_, n, SwiGluGradOp{dy.data<float>(), gate.data<float>(), up.data<float>(),
+                                           dgate.data<float>(), dup.data<float>()});
+}
+
+}  // namespace retort

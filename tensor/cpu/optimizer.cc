@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the optimiser needs: the squared norm of a gradient, and AdamW (Loshchilov and Hutter,
+// "Decoupled weight decay regularization", arXiv 1711.05101).
+#include <cmath>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
+
+namespace retort {
+namespace {
+
+// The squares of floats are exact in double; kLanes running sums whatever the vectors' width, so
+// that the result is the same on every processor.
+struct SquaresInDouble {
+  static constexpr int kLanes = 32;
+  template <int W> RETORT_INLINE static void Run(const float* x, int64_t n, double* result) {
+    double sums[kLanes] = {};
+    int64_t i = 0;
+    for (; i + kLanes <= n; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) sums[j] += static_cast<double>(x[i + j]) * x[i + j];
+    }
+    double total = 0;
+    for (; i < n; ++i) total += static_cast<double>(x[i]) * x[i];
+    for (int j = 0; j < kLanes; ++j) total += sums[j];
+    *result = total;
+  }
+};
+
+// p (1 - decay) - rate m / (sqrt(v) + epsilon), with the two changes summed first: 1 - decay would
+// lose most of a small decay's digits.
+struct AdamWOp {
+  float beta1, beta2, rest1, rest2;  // rest: 1 - beta
+  float decay, rate, epsilon, grad_scale;
+  const float* gradient;
+  float *parameter, *m, *v;
+
+  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    const Floats<W> g = Load<W>(gradient + i, lanes) * grad_scale;
+    const Floats<W> first = Load<W>(m + i, lanes) * beta1 + g * rest1;
+    const Floats<W> second = Load<W>(v + i, lanes) * beta2 + g * g * rest2;
+    const Floats<W> p = Load<W>(parameter + i, lanes);
+    const Floats<W> change = p * decay + rate * first / (Sqrt<W>(second) + epsilon);
+    Store<W>(m + i, first, lanes);
+    Store<W>(v + i, second, lanes);
+    Store<W>(parameter + i, p - change, lanes);
+  }
+};
+
+}  // namespace
+
+double CpuBackend::SumSquares(const Tensor& x) {
+  const int64_t n = x.elements(), pieces = (n + kPieceElements - 1) / kPieceElements;
+  Tensor partials = New({pieces}, DType::kF64);
+  ForRanges(pool_, n, kPieceElements, [&](int64_t begin, int64_t end) {
+    CallSimd<SquaresInDouble>(isa_, x.data<float>() + begin, end - begin,
+                              partials.data<double>() + begin / kPieceElements);
+  });
+  double sum = 0;
+  for (int64_t p = 0; p < pieces; ++p) sum += partials.data<double>()[p];
+  return sum;
+}
+
+void CpuBackend::AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
+                       Tensor& v) {
+  const int64_t n = parameter.elements();
+  RETORT_CHECK(gradient.elements() == n && m.elements() == n && v.elements() == n && step.step >= 1);
+  const double lr = step.lr, beta1 = step.beta1, beta2 = step.beta2;
+  const auto t = static_cast<double>(step.step);
+  const double correction2 = std::sqrt(1 - std::pow(beta2, t));
+  const auto f = [](double value) { return static_cast<float>(value); };
+  ForElements(pool_, isa_, n, AdamWOp{
+      .beta1 = step.beta1, .beta2 = step.beta2, .rest1 = f(1 - beta1), .rest2 = f(1 - beta2),
+      .decay = f(lr * step.weight_decay), .rate = f(lr * correction2 / (1 - std::pow(beta1, t))),
+      .epsilon = f(step.epsilon * correction2), .grad_scale = step.grad_scale,
+      .gradient = gradient.data<float>(), .parameter = parameter.data<float>(),
+      .m = m.data<float>(), .v = v.data<float>()});
+}
+
+}  // namespace retort

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows picked, added and stored.
+#include <cstring>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kStrip = 256;  // columns of a piece of ScatterAddRows
+
+struct AddRow {
+  template <int W> RETORT_INLINE static void Run(const float* x, float* sum, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) sum[i] += x[i];
+  }
+};
+
+void CheckRows(std::span<const int32_t> rows, int64_t count, int64_t limit) {
+  RETORT_CHECK(static_cast<int64_t>(rows.size()) == count, rows.size(), " row numbers for ", count, " rows");
+  for (int32_t r : rows) RETORT_CHECK(r >= 0 && r < limit, "row ", r, " of ", limit);
+}
+
+void StoreRow(const float* x, int64_t n, std::byte* row, DType type) {
+  if (type == DType::kF32) {
+    std::memcpy(row, x, static_cast<size_t>(n) * sizeof(float));
+  } else if (type == DType::kBF16) {
+    std::transform(x, x + n, reinterpret_cast<BF16*>(row), [](float v) { return ToBF16(v); });
+  } else {
+    std::transform(x, x + n, reinterpret_cast<F16*>(row), [](float v) { return ToF16(v); });
+  }
+}
+
+}  // namespace
+
+void CpuBackend::GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
+  const int64_t cols = x.cols();
+  RETORT_CHECK(out.cols() == cols);
+  CheckRows(rows, out.rows(), x.rows());
+  ForRanges(pool_, out.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::memcpy(out.data<float>() + i * cols, x.data<float>() + rows[static_cast<size_t>(i)] * cols,
+                  static_cast<size_t>(cols) * sizeof(float));
+    }
+  });
+}
+
+// A row may be named more than once: a piece is a strip of columns and takes the rows in order.
+void CpuBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
+  const int64_t cols = x.cols();
+  RETORT_CHECK(out.cols() == cols);
+  CheckRows(rows, x.rows(), out.rows());
+  ForRanges(pool_, cols, kStrip, [&](int64_t begin, int64_t end) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const float* from = x.data<float>() + static_cast<int64_t>(i) * cols + begin;
+      CallSimd<AddRow>(isa_, from, out.data<float>() + rows[i] * cols + begin, end - begin);
+    }
+  });
+}
+
+void CpuBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) {
+  const int64_t cols = x.cols();
+  const DType type = cache.dtype();
+  RETORT_CHECK(cache.cols() == cols);
+  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ", NameOf(type));
+  CheckRows(rows, x.rows(), cache.rows());
+  ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      std::byte* row = cache.raw() + rows[static_cast<size_t>(t)] * cols * SizeOf(type);
+      StoreRow(x.data<float>() + t * cols, cols, row, type);
+    }
+  });
+}
+
+}  // namespace retort

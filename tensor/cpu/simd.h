@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Vectors of floats, and kernels compiled once for every instruction set and picked at run time.
+//
+// A kernel is a struct with
+//   template <int W, ...> RETORT_INLINE static void Run(...)
+// written with Floats<W> and helpers marked RETORT_INLINE, so that all of it ends up inside the
+// function that carries the instruction set. CallSimd<Kernel>(isa, args...) calls it with that
+// set's W; CallSimd<Kernel, W>(args...) from inside a kernel. What W is may change the last bits
+// of a result; the number of threads never does.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "tensor/dtype.h"
+
+#define RETORT_INLINE [[gnu::always_inline]] inline
+
+#ifdef __x86_64__
+#define RETORT_AVX512 \
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")]]
+#define RETORT_AVX2 [[gnu::target("avx2,fma")]]
+#else
+#define RETORT_AVX512
+#define RETORT_AVX2
+#endif
+
+namespace retort {
+
+enum class Isa : uint8_t { kPortable, kAvx2, kAvx512 };
+inline Isa HostIsa() {  // the best of this processor
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
+    return Isa::kAvx512;
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::kAvx2;
+#endif
+  return Isa::kPortable;
+}
+
+template <class Kernel, class... Args>
+RETORT_AVX512 [[gnu::noinline]] void RunAvx512(Args... args) {
+  Kernel::template Run<16>(args...);
+}
+template <class Kernel, class... Args>
+RETORT_AVX2 [[gnu::noinline]] void RunAvx2(Args... args) {
+  Kernel::template Run<8>(args...);
+}
+template <class Kernel, class... Args>
+[[gnu::noinline]] void RunPortable(Args... args) {
+  Kernel::template Run<4>(args...);
+}
+
+template <class Kernel, int W, class... Args>
+RETORT_INLINE void CallSimd(Args... args) {
+  if constexpr (W == 16) {
+    RunAvx512<Kernel>(args...);
+  } else if constexpr (W == 8) {
+    RunAvx2<Kernel>(args...);
+  } else {
+    RunPortable<Kernel>(args...);
+  }
+}
+template <class Kernel, class... Args>
+void CallSimd(Isa isa, Args... args) {
+  switch (isa) {
+    case Isa::kAvx512: return RunAvx512<Kernel>(args...);
+    case Isa::kAvx2: return RunAvx2<Kernel>(args...);
+    case Isa::kPortable: return RunPortable<Kernel>(args...);
+  }
+}
+
+template <int W> using Floats [[gnu::vector_size(W * 4)]] = float;
+template <int W> using Ints [[gnu::vector_size(W * 4)]] = int32_t;
+template <int W> using Halves [[gnu::vector_size(W * 2)]] = uint16_t;
+
+template <int W> RETORT_INLINE Floats<W> Splat(float x) { return x - Floats<W>{}; }
+template <int W> RETORT_INLINE Ints<W> SplatInt(int32_t x) { return x + Ints<W>{}; }
+template <int W> RETORT_INLINE Floats<W> Max(Floats<W> a, Floats<W> b) { return a > b ? a : b; }
+template <int W> RETORT_INLINE Floats<W> Sqrt(Floats<W> v) {
+  for (int i = 0; i < W; ++i) v[i] = __builtin_sqrtf(v[i]);  // becomes one instruction
+  return v;
+}
+
+// The lanes' sum: halves are added to halves.
+template <int W> RETORT_INLINE float Sum(Floats<W> v) {
+  if constexpr (W == 1) {
+    return v[0];
+  } else {
+    struct { Floats<W / 2> low, high; } parts;
+    std::memcpy(&parts, &v, sizeof v);
+    return Sum<W / 2>(parts.low + parts.high);
+  }
+}
+template <int W> RETORT_INLINE float MaxLane(Floats<W> v) {
+  if constexpr (W == 1) {
+    return v[0];
+  } else {
+    struct { Floats<W / 2> low, high; } parts;
+    std::memcpy(&parts, &v, sizeof v);
+    return MaxLane<W / 2>(Max<W / 2>(parts.low, parts.high));
+  }
+}
+
+// ---- loading and storing; no alignment is asked for ----
+
+template <int W> RETORT_INLINE Floats<W> Load(const float* p) {
+  Floats<W> v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+template <int W> RETORT_INLINE void Store(float* p, Floats<W> v) { std::memcpy(p, &v, sizeof v); }
+
+template <int W> RETORT_INLINE Ints<W> LoadWidened(const void* p) {  // of 16 bits each
+  Halves<W> h;
+  std::memcpy(&h, p, sizeof h);
+  return __builtin_convertvector(h, Ints<W>);
+}
+template <int W> RETORT_INLINE Floats<W> Load(const BF16* p) {
+  return (Floats<W>)(LoadWidened<W>(p) << 16);
+}
+// Exponent and fraction move to their place, and a product with 2^112 mends the exponent's bias,
+// of subnormals too; infinities and NaNs get the largest exponent.
+template <int W> RETORT_INLINE Floats<W> Load(const F16* p) {
+  const Ints<W> h = LoadWidened<W>(p);
+  const Ints<W> magnitude = (h & 0x7fff) << 13;
+  const Ints<W> finite = (Ints<W>)((Floats<W>)magnitude * 0x1p112f);
+  const Ints<W> value = (h & 0x7c00) == 0x7c00 ? magnitude | 0x7f800000 : finite;
+  return (Floats<W>)(value | (h & 0x8000) << 16);
+}
+
+// Which lanes a step works on: all, or at the end of a row the first n < W, where the others are
+// loaded as 0 and not stored.
+struct AllLanes {};
+struct FirstLanes { int64_t n; };
+
+template <int W, class T> RETORT_INLINE Floats<W> Load(const T* p, AllLanes) { return Load<W>(p); }
+template <int W, class T> RETORT_INLINE Floats<W> Load(const T* p, FirstLanes lanes) {
+  T part[W] = {};
+  for (int64_t i = 0; i < lanes.n; ++i) part[i] = p[i];
+  return Load<W>(part);
+}
+template <int W> RETORT_INLINE void Store(float* p, Floats<W> v, AllLanes) { Store<W>(p, v); }
+template <int W> RETORT_INLINE void Store(float* p, Floats<W> v, FirstLanes lanes) {
+  float part[W];
+  Store<W>(part, v);
+  for (int64_t i = 0; i < lanes.n; ++i) p[i] = part[i];
+}
+
+// ---- functions ----
+
+// e^x to about 1 ulp everywhere: 0 and infinity beyond the range, subnormals within, NaN kept.
+// x = n ln 2 + r, |r| <= ln(2)/2; e^r by its series to r^7; 2^n in two steps, as n may reach
+// -150 or 128.
+template <int W> RETORT_INLINE Floats<W> Exp(Floats<W> x) {
+  x = x < -104.0f ? Splat<W>(-104.0f) : x;
+  x = x > 89.0f ? Splat<W>(89.0f) : x;
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const Floats<W> shifted = x * 1.44269504f + kRound;
+  const Floats<W> n = shifted - kRound;
+  const Floats<W> r = (x - n * 0.693145752f) - n * 1.42860677e-6f;  // ln 2 in two parts
+  Floats<W> p = r * (1.0f / 5040) + 1.0f / 720;
+  p = p * r + 1.0f / 120;
+  p = p * r + 1.0f / 24;
+  p = p * r + 1.0f / 6;
+  p = p * r + 0.5f;
+  p = p * (r * r) + r;
+  p = p + 1.0f;
+  const Ints<W> power = (Ints<W>)shifted - std::bit_cast<int32_t>(kRound);
+  const Ints<W> half = power >> 1;
+  const Floats<W> scale1 = (Floats<W>)((half + 127) << 23);
+  const Floats<W> scale2 = (Floats<W>)((power - half + 127) << 23);
+  return p * scale1 * scale2;
+}
+
+template <int W> RETORT_INLINE Floats<W> Sigmoid(Floats<W> z) { return 1.0f / (1.0f + Exp<W>(-z)); }
+
+}  // namespace retort
