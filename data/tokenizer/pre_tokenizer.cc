@@ -97,8 +97,8 @@ void PreTokenizer::Apply(std::string_view text, Regex::Scratch* scratch,
     const Utf8Char c = DecodeUtf8(text, pos);
     if (!c.valid) {
       if (pos > begin) split_valid(begin, pos);
-      words->push_back({pos, pos + 1});
-      begin = pos + 1;
+      words->push_back({pos, pos + c.size});
+      begin = pos + c.size;
     }
     pos += c.size;
   }

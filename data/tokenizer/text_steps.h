@@ -55,8 +55,8 @@ class PreTokenizer {
     size_t begin, end;
   };
   PreTokenizer(const std::vector<SplitSpec>& steps, const std::string& where);
-  // The words of text, in order; what the steps remove is in none of them. A byte that is no UTF-8
-  // is a word of its own.
+  // The words of text, in order; what the steps remove is in none of them. Bytes that are no
+  // UTF-8 are words of their own.
   void Apply(std::string_view text, Regex::Scratch* scratch, std::vector<Range>* words) const;
 
  private:

@@ -11,7 +11,7 @@ namespace retort {
 
 struct Utf8Char {
   char32_t code = 0xFFFD;
-  int size = 1;        // bytes taken; 1 for a byte that begins no character
+  int size = 1;        // bytes taken; where invalid, those that could have begun a character
   bool valid = false;  // well-formed as in Unicode's table 3-7: no overlong forms, no surrogates
   bool cut = false;    // the text ends before the character does, and what is there could begin one
 };
