@@ -127,9 +127,11 @@ void Auditor::Judge(std::vector<std::string>& notes) const {
                     "set data.add_eos to true");
   }
   note(empty_, "the completion is empty");
-  note(trailing_space_, "the prompt ends in a space, which most tokenizers would rather have at the "
+  note(trailing_space_,
+       "the prompt ends in a space, which most tokenizers would rather have at the "
        "completion's beginning");
-  note(special_text_, "the text spells a special token, which is read as plain characters; use format "
+  note(special_text_,
+       "the text spells a special token, which is read as plain characters; use format "
        "messages for conversations");
   note(repeated_, "the row has occurred before");
 }
@@ -143,8 +145,8 @@ std::string OverlapNote(const ExampleSet& train, const ExampleSet& eval, const R
     if (count++ == 0) first = e.row;
   }
   if (count == 0) return "";
-  return Cat(count, " of ", eval.examples.size(), " evaluation rows also occur in the training rows "
-             "(first: ", eval_rows.Where(first), ")");
+  return Cat(count, " of ", eval.examples.size(),
+             " evaluation rows also occur in the training rows (first: ", eval_rows.Where(first), ")");
 }
 
 }  // namespace retort
