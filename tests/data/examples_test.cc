@@ -199,20 +199,26 @@ TEST_F(ExamplesTest, TokensRowsAreOnlyWarnedAbout) {
             "set data.add_eos to true");
 }
 
-TEST_F(ExamplesTest, UnknownTokensStopPastATenth) {
-  const auto row = [](int unknown, int known) {
-    std::string ids;
-    for (int i = 0; i < unknown; ++i) ids += "259, ";
-    for (int i = 0; i < known; ++i) ids += "65, ";
-    ids += "258";
-    return Cat("{\"input_ids\": [", ids, "], \"labels\": [", ids, "]}");
+TEST_F(ExamplesTest, UnknownTokensStopWhereATenthOfTheRowsTeachThem) {
+  tokenizer_.mutable_spec().unk = 'X';  // a tokenizer that does not know this letter
+  const auto rows = [](int teaching) {
+    std::string text = "{\"prompt\": \"X\", \"completion\": \"ab\"}\n";
+    for (int i = 1; i < 10; ++i) {
+      text += Cat("{\"prompt\": \"p", i, "\", \"completion\": \"", i <= teaching ? "aXb" : "abc",
+                  "\"}\n");
+    }
+    return text;
   };
-  const ExampleSet few = Make(row(1, 8));
-  ASSERT_EQ(few.notes.size(), 1u);
-  EXPECT_TRUE(EndsWith(few.notes[0], ":1: 10.0 % of all tokens are unknown to the tokenizer; first "
-                                     "here (1 of 1 rows)")) << few.notes[0];
-  const ExampleSet many = Make(row(2, 7));
-  EXPECT_TRUE(many.notes.at(0).find("20.0 % of all tokens") != std::string::npos);
+  const ExampleSet one = Make(rows(1));
+  ASSERT_EQ(one.notes.size(), 2u);
+  EXPECT_TRUE(EndsWith(one.notes[0], ":2: the row teaches the token for what the tokenizer does not "
+                                     "know (1 of 10 rows)")) << one.notes[0];
+  // 2 of 6 + 9 * 8 tokens: <s> ▁ X a b </s> and <s> ▁ p 1 a X b </s>.
+  EXPECT_TRUE(EndsWith(one.notes[1], ":1: 2.6 % of all tokens are unknown to the tokenizer; first "
+                                     "here (2 of 10 rows)")) << one.notes[1];
+  EXPECT_EQ(Fault(rows(2)),
+            "train.jsonl:2: the row teaches the token for what the tokenizer does not know (2 of 10 "
+            "rows); use a model whose tokenizer covers this text, or set data.audit to warn");
 }
 
 TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
@@ -224,12 +230,12 @@ TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
       ":3: the prompt ends in a space, which most tokenizers would rather have at the completion's "
       "beginning (1 of 4 rows)",
       ":4: the text spells a special token, which is read as plain characters; use format messages "
-      "for "
-      "conversations (1 of 4 rows)",
+      "for conversations (1 of 4 rows)",
       ":2: the row has occurred before (1 of 4 rows)"};
   ASSERT_EQ(set.notes.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i)
+  for (size_t i = 0; i < want.size(); ++i) {
     EXPECT_TRUE(EndsWith(set.notes[i], want[i])) << set.notes[i];
+  }
 }
 
 TEST_F(ExamplesTest, AWeightIsNoRepetition) {
