@@ -26,10 +26,6 @@ Path FolderOf(const Path& path) {
   return path.has_parent_path() ? path.parent_path() : Path(".");
 }
 
-Path Beside(const Path& target) {
-  return FolderOf(target) / Cat(".", target.filename().string(), ".", ::getpid(), ".partial");
-}
-
 }  // namespace
 
 std::shared_ptr<const MappedFile> MappedFile::Open(const Path& path) {
@@ -76,7 +72,7 @@ std::string ReadText(const Path& path) {
   return out;
 }
 
-AtomicFile::AtomicFile(const Path& target) : target_(target), temporary_(Beside(target)) {
+AtomicFile::AtomicFile(const Path& target) : target_(target), temporary_(TemporaryBeside(target)) {
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
   if (fd_ < 0) throw Failure(target_.string(), ": cannot be written: ", ErrnoText());
 }
@@ -116,6 +112,23 @@ void AtomicFile::Commit() {
   SyncFolder(FolderOf(target_));
 }
 
+Path TemporaryBeside(const Path& target) {
+  return FolderOf(target) / Cat(".", target.filename().string(), ".", ::getpid(), ".partial");
+}
+
+void PutInPlace(const Path& temporary, const Path& target) {
+  {
+    Descriptor file{::open(temporary.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (file.fd < 0 || ::fsync(file.fd) != 0) {
+      throw Failure(target.string(), ": cannot be written: ", ErrnoText());
+    }
+  }
+  if (::rename(temporary.c_str(), target.c_str()) != 0) {
+    throw Failure(target.string(), ": cannot be put in place: ", ErrnoText());
+  }
+  SyncFolder(FolderOf(target));
+}
+
 void WriteTextAtomically(const Path& path, std::string_view text) {
   AtomicFile file(path);
   file.Write(text);
@@ -125,7 +138,7 @@ void WriteTextAtomically(const Path& path, std::string_view text) {
 AtomicFolder::AtomicFolder(const Path& target) {
   // "dir/" and "dir" are the same folder; the temporary one must stand beside it.
   target_ = target.has_filename() ? target : target.parent_path();
-  temporary_ = Beside(target_);
+  temporary_ = TemporaryBeside(target_);
   std::error_code ignored, problem;
   std::filesystem::remove_all(temporary_, ignored);
   if (!std::filesystem::create_directories(temporary_, problem)) {

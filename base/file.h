@@ -63,6 +63,12 @@ class AtomicFile {
 
 void WriteTextAtomically(const Path& path, std::string_view text);
 
+// The same for a library that writes files by name: it writes and closes TemporaryBeside(target),
+// then PutInPlace syncs that file and renames it. On failure the temporary file is the caller's to
+// remove. Throws Error{kFailure} naming the target.
+Path TemporaryBeside(const Path& target);
+void PutInPlace(const Path& temporary, const Path& target);
+
 // A folder filled beside its target and renamed into place by Commit(); the target must not exist
 // (or be an empty folder). The destructor removes an uncommitted folder.
 class AtomicFolder {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// HDF5 files of plain numeric datasets: a trainer's state, a teacher's logits. A thin layer over
+// the HDF5 C API (serial), which stays in the source files.
+//
+// The library is not thread-safe and keeps global state: at most one thread of a process may be in
+// a function of this header at a time. Its own error printing is off while it is in use here; an
+// error is one line with file and dataset.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+
+namespace retort {
+
+// Element types, little-endian in the file.
+enum class Hdf5Type { kF32, kF64, kI32, kI64, kU8 };
+std::string_view NameOf(Hdf5Type type);  // "f32"
+
+template <class T> struct Hdf5TypeOf;
+template <> struct Hdf5TypeOf<float> { static constexpr Hdf5Type value = Hdf5Type::kF32; };
+template <> struct Hdf5TypeOf<double> { static constexpr Hdf5Type value = Hdf5Type::kF64; };
+template <> struct Hdf5TypeOf<int32_t> { static constexpr Hdf5Type value = Hdf5Type::kI32; };
+template <> struct Hdf5TypeOf<int64_t> { static constexpr Hdf5Type value = Hdf5Type::kI64; };
+template <> struct Hdf5TypeOf<uint8_t> { static constexpr Hdf5Type value = Hdf5Type::kU8; };
+
+// How a dataset is stored: in one piece, or in chunks of rows that may be compressed.
+struct Hdf5Storage {
+  int64_t chunk_rows = 0;  // 0: one piece
+  int gzip = 0;            // 0 to 9; above 0 needs chunks, and shuffles bytes first
+};
+
+// Writes a new file beside its target; it appears, whole and synced, on Commit. Datasets have one
+// or two dimensions; a name may hold '/', which makes groups. The bytes depend on the content
+// alone (no times are kept). Errors of the library are Error{kFailure}; a name used twice, a shape
+// of other than 1 or 2 dimensions, or one that does not fit the values is a bug.
+class Hdf5Writer {
+ public:
+  explicit Hdf5Writer(const Path& target);
+  ~Hdf5Writer();
+  Hdf5Writer(const Hdf5Writer&) = delete;
+  Hdf5Writer& operator=(const Hdf5Writer&) = delete;
+
+  template <class T>
+  void Write(const std::string& name, const std::vector<int64_t>& shape, std::span<const T> values,
+             Hdf5Storage storage = {}) {
+    WriteRaw(name, shape, Hdf5TypeOf<T>::value, std::as_bytes(values), storage);
+  }
+
+  // Attributes of the whole file. Text is UTF-8 of at most 60,000 bytes, without NUL.
+  void SetText(const std::string& name, std::string_view text);
+  void SetInt(const std::string& name, int64_t value);
+  void SetNumber(const std::string& name, double value);
+
+  void Commit();
+
+ private:
+  struct State;
+  void WriteRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
+                Bytes bytes, Hdf5Storage storage);
+  std::unique_ptr<State> state_;
+};
+
+// Reads a file whose checksum holds. Every read states the type and shape that it expects; another
+// one in the file, or an absent name, is Error{kInput} naming file, dataset and both shapes.
+class Hdf5Reader {
+ public:
+  // HDF5 1.10 has known faults on hostile files, so the library sees no file but one whose SHA-256
+  // (64 hexadecimal digits, as a manifest beside it gives it) is right. Throws Error{kInput} when
+  // it is not.
+  static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex);
+  ~Hdf5Reader();
+  Hdf5Reader(Hdf5Reader&&) noexcept;
+  Hdf5Reader& operator=(Hdf5Reader&&) noexcept;
+
+  struct Dataset {
+    std::string name;  // with its groups: "optimizer/m/0"
+    std::string type;  // NameOf an Hdf5Type, or "other"
+    std::vector<int64_t> shape;
+    int64_t stored_bytes;  // as compressed
+  };
+  std::vector<Dataset> Datasets() const;  // by name
+  bool Has(const std::string& name) const;
+  std::vector<int64_t> ShapeOf(const std::string& name) const;
+
+  // The whole dataset into `out`, which holds product(shape) values.
+  template <class T>
+  void Read(const std::string& name, const std::vector<int64_t>& shape, std::span<T> out) const {
+    ReadRaw(name, shape, Hdf5TypeOf<T>::value, std::as_writable_bytes(out));
+  }
+  // Rows [begin, begin + count) of a dataset of shape [any, columns], or [any] with columns 1,
+  // into `out`, which holds count * columns values.
+  template <class T>
+  void ReadRows(const std::string& name, int64_t begin, int64_t count, int64_t columns,
+                std::span<T> out) const {
+    ReadRowsRaw(name, begin, count, columns, Hdf5TypeOf<T>::value, std::as_writable_bytes(out));
+  }
+
+  std::string Text(const std::string& attribute) const;
+  int64_t Int(const std::string& attribute) const;
+  double Number(const std::string& attribute) const;
+
+ private:
+  struct State;
+  explicit Hdf5Reader(std::unique_ptr<State> state);
+  void ReadRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
+               std::span<std::byte> out) const;
+  void ReadRowsRaw(const std::string& name, int64_t begin, int64_t count, int64_t columns,
+                   Hdf5Type type, std::span<std::byte> out) const;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace retort

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/hdf5_handles.h"
+
+
+namespace retort {
+
+std::string_view NameOf(Hdf5Type type) {
+  switch (type) {
+    case Hdf5Type::kF32: return "f32";
+    case Hdf5Type::kF64: return "f64";
+    case Hdf5Type::kI32: return "i32";
+    case Hdf5Type::kI64: return "i64";
+    case Hdf5Type::kU8: return "u8";
+  }
+  return "";
+}
+
+namespace hdf5 {
+
+std::string Reason() {
+  std::string reason;
+  // Walked from where the error began; the first entry says the most.
+  const auto take_first = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
+    if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
+    return 0;
+  };
+  H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &reason);
+  H5Eclear2(H5E_DEFAULT);
+  return reason.empty() ? "unknown error" : ReplaceAll(std::move(reason), "\n", " ");
+}
+
+hid_t FileType(Hdf5Type type) {
+  switch (type) {
+    case Hdf5Type::kF32: return H5T_IEEE_F32LE;
+    case Hdf5Type::kF64: return H5T_IEEE_F64LE;
+    case Hdf5Type::kI32: return H5T_STD_I32LE;
+    case Hdf5Type::kI64: return H5T_STD_I64LE;
+    case Hdf5Type::kU8: return H5T_STD_U8LE;
+  }
+  return H5I_INVALID_HID;
+}
+
+hid_t MemoryType(Hdf5Type type) {
+  switch (type) {
+    case Hdf5Type::kF32: return H5T_NATIVE_FLOAT;
+    case Hdf5Type::kF64: return H5T_NATIVE_DOUBLE;
+    case Hdf5Type::kI32: return H5T_NATIVE_INT32;
+    case Hdf5Type::kI64: return H5T_NATIVE_INT64;
+    case Hdf5Type::kU8: return H5T_NATIVE_UINT8;
+  }
+  return H5I_INVALID_HID;
+}
+
+size_t BytesOf(Hdf5Type type) {
+  switch (type) {
+    case Hdf5Type::kF64: case Hdf5Type::kI64: return 8;
+    case Hdf5Type::kF32: case Hdf5Type::kI32: return 4;
+    case Hdf5Type::kU8: return 1;
+  }
+  return 0;
+}
+
+}  // namespace hdf5
+}  // namespace retort

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON of safetensors: a file's header and a folder's index, read as streams of events: no
+// tree is built, so that memory stays near the size of what is kept, and a name that occurs twice
+// is seen.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "formats/safetensors.h"
+
+namespace retort {
+
+struct SafetensorsHeader {
+  struct Tensor {
+    std::string name, dtype;
+    std::vector<int64_t> shape;
+    uint64_t begin, end;  // from the end of the header
+  };
+  std::vector<Tensor> tensors;
+  TextPairs metadata;
+};
+
+// Both throw Error{kInput} that begins with `where`.
+SafetensorsHeader ParseSafetensorsHeader(std::string_view json, const std::string& where);
+// The pairs (tensor, shard) of "weight_map".
+TextPairs ParseSafetensorsIndex(std::string_view json, const std::string& where);
+
+}  // namespace retort

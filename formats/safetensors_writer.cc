@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "formats/safetensors.h"
+
+namespace retort {
+namespace {
+
+constexpr uint64_t kHeaderAlignment = 8;
+
+std::string_view DtypeOf(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::kF32: return "F32";
+    case WeightFormat::kF16: return "F16";
+    case WeightFormat::kBF16: return "BF16";
+    default: return "";
+  }
+}
+
+std::string JsonText(std::string_view text) { return DumpJson(Json(std::string(text))); }
+
+}  // namespace
+
+void SafetensorsWriter::Check(const Slot& slot) const {
+  RETORT_CHECK(!DtypeOf(slot.format).empty(), "tensor ", slot.name, ": safetensors has no ",
+               TraitsOf(slot.format).name);
+  RETORT_CHECK(slot.name != "__metadata__", "a tensor's name is taken");
+}
+
+TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) const {
+  uint64_t end = 0;
+  for (int element_bytes : {4, 2}) {
+    for (Slot& slot : slots) {
+      if (TraitsOf(slot.format).block_bytes != element_bytes) continue;
+      slot.offset = end;
+      end += slot.bytes;
+    }
+  }
+  std::string json = "{";
+  if (!metadata_.empty()) {
+    Json metadata = Json::object();
+    for (const auto& [key, value] : metadata_) metadata[key] = value;
+    json += Cat("\"__metadata__\":", DumpJson(metadata), slots.empty() ? "" : ",");
+  }
+  for (const Slot& slot : slots) {
+    json += Cat(&slot == slots.data() ? "" : ",", JsonText(slot.name), ":{\"dtype\":\"",
+                DtypeOf(slot.format), "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""),
+                ",\"data_offsets\":[", slot.offset, ",", slot.offset + slot.bytes, "]}");
+  }
+  json += "}";
+  json.append((kHeaderAlignment - json.size() % kHeaderAlignment) % kHeaderAlignment, ' ');
+
+  const uint64_t header_bytes = json.size();
+  std::string head(reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes);
+  head += json;
+  for (Slot& slot : slots) slot.offset += head.size();
+  return {std::move(head), sizeof header_bytes + header_bytes + end};
+}
+
+}  // namespace retort

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/tensor_file.h"
+
+#include <cstring>
+
+#include "base/checked.h"
+
+namespace retort {
+namespace {
+
+// What a kernel may read at once: an element, or a block's f16 scale.
+size_t AlignmentOf(WeightFormat format) {
+  return format == WeightFormat::kF32 ? 4 : format == WeightFormat::kNF4 ? 1 : 2;
+}
+
+}  // namespace
+
+void TensorTable::Add(TensorEntry entry) {
+  if (!index_.emplace(entry.name, entries_.size()).second) {
+    throw InputError(where_, ": tensor ", Quoted(entry.name), " occurs twice");
+  }
+  entries_.push_back(std::move(entry));
+}
+
+const TensorEntry* TensorTable::Find(std::string_view name) const {
+  const auto it = index_.find(name);
+  return it == index_.end() ? nullptr : &entries_[it->second];
+}
+
+Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& shape) const {
+  RETORT_CHECK(shape.size() == 1 || shape.size() == 2, "a weight has 1 or 2 dimensions");
+  const TensorEntry* entry = Find(name);
+  if (!entry) throw InputError(where_, ": tensor ", Quoted(name), " is missing");
+  const std::string place = Cat(entry->file->path().string(), ": tensor ", Quoted(name));
+  if (!entry->is_weight()) {
+    throw InputError(place, " is of type ", Quoted(entry->other_type),
+                     ", which cannot be used as a weight");
+  }
+  if (entry->shape != shape) {
+    throw InputError(place, " has shape ", ShapeText(entry->shape), ", expected ", ShapeText(shape));
+  }
+  Bytes bytes = entry->bytes;
+  std::shared_ptr<const void> owner = entry->file;
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % AlignmentOf(entry->format) != 0) {
+    const auto copy = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
+    bytes = *copy;
+    owner = copy;
+  }
+  const int64_t rows = shape.size() == 2 ? shape[0] : 1;
+  return Weight(entry->format, rows, shape.back(), bytes, std::move(owner));
+}
+
+uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what) {
+  uint64_t elements = 1;
+  for (int64_t dim : shape) elements = CheckedMul(elements, static_cast<uint64_t>(dim), what);
+  return elements;
+}
+
+std::string Quoted(std::string_view name) {
+  constexpr size_t kMost = 100;
+  std::string out = "'";
+  for (char c : name.substr(0, kMost)) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      out += c;
+    } else {
+      out += Cat("\\x", "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]);
+    }
+  }
+  return out + (name.size() > kMost ? "...'" : "'");
+}
+
+void TensorFileWriter::Declare(std::string name, WeightFormat format, std::vector<int64_t> shape) {
+  RETORT_CHECK(!started_, "tensor ", name, " declared after the first byte was written");
+  for (int64_t dim : shape) RETORT_CHECK(dim >= 0, name, ": shape ", ShapeText(shape));
+  uint64_t rows = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) {
+    rows = CheckedMul(rows, static_cast<uint64_t>(shape[i]), name);
+  }
+  const auto row_bytes = static_cast<uint64_t>(RowBytes(format, shape.empty() ? 1 : shape.back()));
+  const uint64_t bytes = CheckedMul(rows, row_bytes, name);
+  RETORT_CHECK(index_.emplace(name, slots_.size()).second, "tensor ", name, " declared twice");
+  slots_.push_back({std::move(name), format, std::move(shape), bytes});
+  Check(slots_.back());
+}
+
+void TensorFileWriter::Write(std::string_view name, Bytes piece) {
+  if (!started_) Start();
+  const auto it = index_.find(name);
+  RETORT_CHECK(it != index_.end(), "tensor ", name, " was not declared");
+  Slot& slot = slots_[it->second];
+  RETORT_CHECK(piece.size() <= slot.bytes - slot.written, "tensor ", name, ": more than its ",
+               slot.bytes, " bytes");
+  file_.WriteAt(slot.offset + slot.written, piece);
+  slot.written += piece.size();
+}
+
+void TensorFileWriter::Commit() {
+  if (!started_) Start();
+  uint64_t end = file_.size();
+  for (const Slot& slot : slots_) {
+    RETORT_CHECK(slot.written == slot.bytes, "tensor ", slot.name, ": ", slot.written, " of ",
+                 slot.bytes, " bytes written");
+    end = std::max(end, slot.offset + slot.bytes);
+  }
+  // Gaps read as zeros; the last one must be made to exist.
+  constexpr std::byte kZero{};
+  if (end < file_bytes_) file_.WriteAt(file_bytes_ - 1, {&kZero, 1});
+  file_.Commit();
+}
+
+void TensorFileWriter::Start() {
+  started_ = true;
+  const Layout layout = Place(slots_);
+  file_bytes_ = layout.file_bytes;
+  file_.Write(layout.head);
+}
+
+}  // namespace retort

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// What every file of named tensors has in common, whatever its format: a table of mapped tensors
+// to read from, and a writer that takes tensors in pieces.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "tensor/dtype.h"
+#include "tensor/weight.h"
+
+namespace retort {
+
+// One tensor of a mapped file. `bytes` lies inside `file`, little-endian, row-major, and may be
+// unaligned for its type; Fetch takes care of that.
+struct TensorEntry {
+  std::string name;
+  std::vector<int64_t> shape;  // outermost first, as Hugging Face writes it; empty: a scalar
+  WeightFormat format = WeightFormat::kF32;  // when is_weight()
+  std::string other_type;  // the file's own name of a type that no weight has: "I64", "Q4_K"
+  Bytes bytes;             // empty for a type of unknown size
+  std::shared_ptr<const MappedFile> file;
+
+  bool is_weight() const { return other_type.empty(); }
+  std::string_view type_name() const { return is_weight() ? TraitsOf(format).name : other_type; }
+};
+
+// The tensors of one file or of a folder's shards, in the order of the file. Immutable once read;
+// then thread-safe.
+class TensorTable {
+ public:
+  // `where` begins the errors about the whole: "model.safetensors".
+  explicit TensorTable(std::string where = "") : where_(std::move(where)) {}
+
+  // Throws Error{kInput} when the name is there already.
+  void Add(TensorEntry entry);
+
+  const std::string& where() const { return where_; }
+  const std::vector<TensorEntry>& entries() const { return entries_; }
+  const TensorEntry* Find(std::string_view name) const;  // nullptr when absent
+
+  // The tensor as a weight, borrowed from the mapped file (copied when it lies unaligned there).
+  // `shape` is what the caller expects, [rows, cols], or [cols] for a weight of one row. Throws
+  // Error{kInput} naming the tensor when it is absent, of another shape, or of another type.
+  Weight Fetch(std::string_view name, const std::vector<int64_t>& shape) const;
+
+ private:
+  std::string where_;
+  std::vector<TensorEntry> entries_;
+  std::map<std::string, size_t, std::less<>> index_;
+};
+
+// The product of a shape that came out of a file. Throws Error{kInput} on overflow; `what` begins
+// the text.
+uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what);
+
+// 'name' in quotes, fit for a one-line error: control characters escaped, long names cut.
+std::string Quoted(std::string_view name);
+
+// Writes a file of tensors in bounded memory: all are declared, then their bytes come in pieces,
+// and the file appears whole on Commit (AtomicFile). A name declared twice, a tensor overfilled or
+// left short is a bug of the caller's. Throws Error{kFailure} when the disk is full and the like.
+class TensorFileWriter {
+ public:
+  virtual ~TensorFileWriter() = default;
+
+  // Before the first Write. Throws Error{kInput} when a row does not divide into blocks.
+  void Declare(std::string name, WeightFormat format, std::vector<int64_t> shape);
+  // Appends to that tensor. Tensors in any order, pieces of any size.
+  void Write(std::string_view name, Bytes piece);
+  void Commit();
+
+ protected:
+  struct Slot {
+    std::string name;
+    WeightFormat format;
+    std::vector<int64_t> shape;
+    uint64_t bytes;
+    uint64_t offset = 0;  // from the start of the file
+    uint64_t written = 0;
+  };
+  struct Layout {
+    std::string head;     // everything in front of the tensors
+    uint64_t file_bytes;  // the whole file, padding included
+  };
+
+  explicit TensorFileWriter(const Path& target) : file_(target) {}
+  // Refuses, as a bug, what the format cannot hold.
+  virtual void Check(const Slot& slot) const = 0;
+  // Sets every slot's offset and makes the head.
+  virtual Layout Place(std::vector<Slot>& slots) const = 0;
+
+ private:
+  void Start();
+
+  AtomicFile file_;
+  std::vector<Slot> slots_;
+  std::map<std::string, size_t, std::less<>> index_;
+  bool started_ = false;
+  uint64_t file_bytes_ = 0;
+};
+
+}  // namespace retort
