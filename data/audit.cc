@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/audit.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+constexpr double kUnknownLimit = 0.1;
+
+// FNV-1a over the ids; equal rows are all it has to find.
+uint64_t HashIds(const std::vector<int32_t>& ids) {
+  uint64_t hash = 14695981039346656037u;
+  for (const int32_t id : ids) {
+    for (int shift = 0; shift < 32; shift += 8) {
+      hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 0xff)) * 1099511628211u;
+    }
+  }
+  return hash;
+}
+
+// Texts of control tokens that nobody types by chance: "<s>" and the like are too short to tell.
+std::vector<std::string> TellingSpecialTexts(const TokenizerSpec& spec) {
+  std::vector<std::string> texts;
+  for (const TokenizerSpec::AddedToken& token : spec.added) {
+    if (token.special && token.text.size() > 5) texts.push_back(token.text);
+  }
+  return texts;
+}
+
+std::string Percent(int64_t part, int64_t whole) {
+  const int64_t tenths = whole ? (part * 1000 + whole / 2) / whole : 0;
+  return part && !tenths ? "under 0.1 %" : Cat(tenths / 10, ".", tenths % 10, " %");
+}
+
+}  // namespace
+
+Auditor::Auditor(const Tokenizer& tokenizer, const ExampleOptions& options)
+    : tokenizer_(tokenizer), options_(options),
+      special_texts_(TellingSpecialTexts(tokenizer.spec())) {}
+
+void Auditor::Finding::Add(const Row& row) {
+  if (count++ == 0) first = row.where;
+  given += row.kind == RowFormat::kTokens;
+}
+
+void Auditor::Look(const Row& row, const Example& example) {
+  if (options_.audit == Audit::kOff) return;
+  ++rows_;
+  LookAtText(row);
+  LookAtIds(row, example);
+}
+
+void Auditor::LookAtText(const Row& row) {
+  const auto spells_special = [&](const std::string& text) {
+    return std::ranges::any_of(special_texts_, [&](const std::string& special) {
+      return text.find(special) != std::string::npos;
+    });
+  };
+  if (row.kind == RowFormat::kPromptCompletion) {
+    if (row.completion.empty()) empty_.Add(row);
+    if (row.prompt.ends_with(' ')) trailing_space_.Add(row);
+  }
+  bool special = spells_special(row.prompt) || spells_special(row.completion) ||
+                 spells_special(row.text);
+  for (const Message& m : row.messages) special = special || spells_special(m.content);
+  if (special) special_text_.Add(row);
+}
+
+void Auditor::LookAtIds(const Row& row, const Example& example) {
+  const TokenizerSpec& spec = tokenizer_.spec();
+  const std::vector<int32_t>& ids = example.ids;
+  if (spec.bos >= 0 && ids.size() > 1 && ids[0] == spec.bos && ids[1] == spec.bos) {
+    double_bos_.Add(row);
+  }
+  const auto [before, is_new] = seen_.emplace(HashIds(ids), row.where);
+  if (!is_new && before->second != row.where) repeated_.Add(row);
+  tokens_ += example.size();
+  if (spec.unk >= 0) {
+    const int64_t unknown = std::ranges::count(ids, spec.unk);
+    unknown_ += unknown;
+    if (unknown) unknown_row_.Add(row);
+  }
+  // A conversation ends its turns by construction; a given row may do so anywhere.
+  const bool ends = row.kind == RowFormat::kMessages ||
+                    std::find(example.labels.begin() + 1, example.labels.end(), spec.eos) !=
+                        example.labels.end();
+  ends_learnt_ += ends;
+}
+
+void Auditor::NoLoss(const Row& row, bool had_loss) {
+  if (options_.audit != Audit::kOff) (had_loss ? cut_away_ : no_loss_).Add(row);
+}
+
+void Auditor::Judge(std::vector<std::string>& notes) const {
+  const auto text = [&](const Finding& f, std::string_view what) {
+    return Cat(f.first, ": ", what, " (", f.count, " of ", rows_, " rows)");
+  };
+  const auto fault = [&](const Finding& f, std::string_view what, std::string_view mend) {
+    if (f.count == 0) return;
+    const std::string line = text(f, what);
+    if (options_.audit == Audit::kStop && f.count > f.given) {
+      throw InputError(line, "; ", mend, ", or set data.audit to warn");
+    }
+    notes.push_back(line);
+  };
+  const auto note = [&](const Finding& f, std::string_view what) {
+    if (f.count) notes.push_back(text(f, what));
+  };
+  fault(no_loss_, "no token carries loss",
+        "give the row an answer (an assistant turn or a completion)");
+  fault(cut_away_, "the limit of tokens cuts away all that carries loss",
+        "raise data.max_tokens or set data.over_length to drop or split");
+  fault(double_bos_, "begins with the BOS token twice", "take one of them away");
+  const std::string unknown = Cat(Percent(unknown_, tokens_), " of all tokens are unknown to the "
+                                  "tokenizer; first here");
+  if (static_cast<double>(unknown_) > kUnknownLimit * static_cast<double>(tokens_)) {
+    fault(unknown_row_, unknown, "use a model whose tokenizer covers this text");
+  } else {
+    note(unknown_row_, unknown);
+  }
+  if (rows_ && ends_learnt_ == 0 && tokenizer_.spec().eos >= 0) {
+    notes.push_back("no row teaches the end token, so generation will not know where to stop; "
+                    "set data.add_eos to true");
+  }
+  note(empty_, "the completion is empty");
+  note(trailing_space_, "the prompt ends in a space, which most tokenizers would rather have at the "
+       "completion's beginning");
+  note(special_text_, "the text spells a special token, which is read as plain characters; use format "
+       "messages for conversations");
+  note(repeated_, "the row has occurred before");
+}
+
+std::string OverlapNote(const ExampleSet& train, const ExampleSet& eval, const Rows& eval_rows) {
+  std::unordered_set<uint64_t> known;
+  for (const Example& e : train.examples) known.insert(HashIds(e.ids));
+  int64_t count = 0, first = -1;
+  for (const Example& e : eval.examples) {
+    if (!known.contains(HashIds(e.ids))) continue;
+    if (count++ == 0) first = e.row;
+  }
+  if (count == 0) return "";
+  return Cat(count, " of ", eval.examples.size(), " evaluation rows also occur in the training rows "
+             "(first: ", eval_rows.Where(first), ")");
+}
+
+}  // namespace retort

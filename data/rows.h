@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training and evaluation rows out of JSONL files: one JSON object a line, blank lines skipped, CRLF
+// and a byte order mark tolerated. Every fault names the file and the line.
+//
+//   format             keys
+//   messages           messages: [{role, content}, ...]
+//   prompt_completion  prompt, completion; or question, answer, read as
+//                      "Question: QUESTION\nAnswer:" and " ANSWER"
+//   alpaca             instruction, output, input (may be absent or empty); read as a prompt in the
+//                      Stanford Alpaca wording, and the output as its completion
+//   text               text
+//   tokens             input_ids, labels: equal lengths, -100 where there is no loss, no shift applied
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "data/chat_template.h"
+
+namespace retort {
+
+enum class RowFormat { kAuto, kMessages, kPromptCompletion, kAlpaca, kText, kTokens };
+
+// "auto", "messages", ...; throws Error{kInput} with the nearest known name.
+RowFormat ParseRowFormat(std::string_view name);
+
+// What a row holds once its file's own wording is gone: alpaca and question/answer rows come as
+// kPromptCompletion. Fields of other kinds are empty.
+struct Row {
+  RowFormat kind = RowFormat::kText;
+  std::string where;  // "train.jsonl:17"
+  std::vector<Message> messages;
+  std::string prompt, completion;
+  std::string text;
+  std::vector<int32_t> ids, labels;
+};
+
+// weight 1: every row once; 2.5: every row twice and a half of them a third time; 0.1: a tenth of
+// them. Which ones is fixed (it depends on the file's number of rows alone), so that a run's seed
+// never changes its data.
+struct RowSource {
+  Path path;
+  double weight = 1;
+};
+
+// The rows of several files, in the order given. The files stay mapped and only the lines' places are
+// kept (16 bytes a row); a row is parsed when it is read. Thread-safe to read. Cheap to copy.
+class Rows {
+ public:
+  // kAuto looks at the keys of each file's first row. Throws Error{kInput} on a file that cannot be
+  // read or holds no rows, on unknown keys and on a weight that is not in (0, 1000].
+  static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto);
+
+  int64_t size() const { return static_cast<int64_t>(places_.size()); }
+  // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "train.jsonl:3: 'completion' is missing".
+  Row Read(int64_t index) const;
+  std::string Where(int64_t index) const;
+  // Whether any file holds conversations, so that a chat template is needed.
+  bool HasMessages() const;
+
+ private:
+  struct File {
+    std::shared_ptr<const MappedFile> map;
+    RowFormat format;
+  };
+  struct Place {
+    uint32_t file, line;  // line from 1
+    uint64_t offset;      // of the line's first byte
+  };
+
+  std::string_view Line(const Place& place) const;
+
+  std::vector<File> files_;
+  std::vector<Place> places_;
+};
+
+}  // namespace retort

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/packing.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <ranges>
+
+#include "base/random.h"
+#include "tests/data/support.h"
+
+namespace retort {
+namespace {
+
+// Lengths 1..64, each row telling itself apart by its ids; every third token carries loss.
+std::vector<Example> MakeRows(int64_t count) {
+  RandomStream random(MakeKey(7, RandomUse::kData));
+  std::vector<Example> rows;
+  for (int64_t r = 0; r < count; ++r) {
+    Example e;
+    e.row = r;
+    e.ids.assign(1 + random.Below(64), static_cast<int32_t>(r));
+    for (size_t i = 0; i < e.ids.size(); ++i) e.labels.push_back(i % 3 ? kNoLoss : e.ids[i]);
+    rows.push_back(std::move(e));
+  }
+  return rows;
+}
+
+BatchOptions Options(bool packing, bool shuffle, int64_t epochs) {
+  BatchOptions options;
+  options.batch_rows = 3;
+  options.accumulate = 2;
+  options.max_tokens = 100;
+  options.packing = packing;
+  options.shuffle = shuffle;
+  options.epochs = epochs;
+  return options;
+}
+
+std::vector<int64_t> RowsOf(const Step& step) {
+  std::vector<int64_t> rows;
+  for (const MicroBatch& micro : step.micro) {
+    for (const Example* e : micro.rows) rows.push_back(e->row);
+  }
+  return rows;
+}
+
+TEST(PackRows, EveryRowOnceNothingOverflowsAndLittleRoomIsLeft) {
+  const std::vector<Example> rows = MakeRows(1000);
+  std::vector<int64_t> lengths, order = Permutation(1000, MakeKey(3, RandomUse::kShuffle));
+  for (const Example& e : rows) lengths.push_back(e.size());
+  const int64_t total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
+  std::vector<int64_t> seen;
+  const auto sequences = PackRows(order, lengths, 100);
+  for (const PackedSequence& sequence : sequences) {
+    int64_t tokens = 0;
+    for (const int64_t row : sequence) {
+      tokens += lengths[row];
+      seen.push_back(row);
+    }
+    EXPECT_LE(tokens, 100);
+    EXPECT_GT(tokens, 0);
+  }
+  std::ranges::sort(seen);
+  EXPECT_TRUE(std::ranges::equal(seen, std::views::iota(int64_t{0}, int64_t{1000})));
+  EXPECT_LT(sequences.size() * 100, total * 1.06);
+}
+
+TEST(PackRows, BestFit) {
+  // 6 opens A; 5 opens B; 3 goes into A (4 left there, 5 in B); 5 fills B.
+  EXPECT_EQ(PackRows({0, 1, 2, 3}, {6, 5, 3, 5}, 10),
+            (std::vector<PackedSequence>{{0, 2}, {1, 3}}));
+  EXPECT_EQ(PackRows({2, 0}, {10, 1, 10}, 10), (std::vector<PackedSequence>{{2}, {0}}));
+}
+
+TEST(PackRows, OrderIsKeptButForANeighbourhood) {
+  std::vector<int64_t> order(5000), lengths(5000, 30);
+  std::iota(order.begin(), order.end(), 0);
+  int64_t next = 0;
+  for (const PackedSequence& sequence : PackRows(order, lengths, 100)) {
+    for (const int64_t row : sequence) EXPECT_EQ(row, next++);
+  }
+}
+
+TEST(BatchStream, EveryRowOnceAnEpoch) {
+  const std::vector<Example> rows = MakeRows(101);
+  for (const bool packing : {false, true}) {
+    for (const bool shuffle : {false, true}) {
+      BatchStream stream(rows, Options(packing, shuffle, 3));
+      std::vector<int64_t> seen;
+      std::vector<int64_t> order;
+      int64_t steps = 0;
+      while (const auto step = stream.Next()) {
+        ++steps;
+        for (const int64_t row : RowsOf(*step)) seen.push_back(row);
+        for (const MicroBatch& m : step->micro) order.insert(order.end(), m.order.begin(), m.order.end());
+      }
+      EXPECT_EQ(steps, stream.TotalSteps());
+      EXPECT_FALSE(stream.Next());
+      ASSERT_EQ(seen.size(), 303u);
+      for (int epoch = 0; epoch < 3; ++epoch) {
+        std::vector<int64_t> part(seen.begin() + 101 * epoch, seen.begin() + 101 * (epoch + 1));
+        if (!packing && !shuffle) EXPECT_TRUE(std::ranges::is_sorted(part));
+        std::ranges::sort(part);
+        EXPECT_TRUE(std::ranges::equal(part, std::views::iota(int64_t{0}, int64_t{101})));
+      }
+      // The data order numbers each row of each epoch differently.
+      std::ranges::sort(order);
+      EXPECT_TRUE(std::ranges::equal(order, std::views::iota(int64_t{0}, int64_t{303})));
+    }
+  }
+}
+
+TEST(BatchStream, OrderOfARowDoesNotDependOnPackingOrBatch) {
+  const std::vector<Example> rows = MakeRows(50);
+  const auto places = [&](BatchOptions options) {
+    std::map<int64_t, int64_t> by_order;
+    BatchStream stream(rows, options);
+    while (const auto step = stream.Next()) {
+      for (const MicroBatch& m : step->micro) {
+        for (size_t i = 0; i < m.rows.size(); ++i) by_order[m.order[i]] = m.rows[i]->row;
+      }
+    }
+    return by_order;
+  };
+  BatchOptions other = Options(false, true, 2);
+  other.batch_rows = 7;
+  EXPECT_EQ(places(Options(true, true, 2)), places(other));
+}
+
+TEST(BatchStream, CountsAreOfTheWholeStep) {
+  const std::vector<Example> rows = MakeRows(101);
+  BatchStream stream(rows, Options(true, true, 1));
+  int64_t loss_tokens = 0, tokens = 0, sequences = 0;
+  while (const auto step = stream.Next()) {
+    int64_t step_loss = 0;
+    for (const MicroBatch& m : step->micro) {
+      int64_t micro_tokens = 0;
+      for (const Example* e : m.rows) {
+        micro_tokens += e->size();
+        // Counted by hand: labels at 0, 3, 6 ...; the one at 0 is nobody's to predict.
+        step_loss += (e->size() - 1) / 3;
+      }
+      EXPECT_EQ(micro_tokens, m.tokens);
+      EXPECT_LE(m.tokens, 3 * 100);
+      tokens += m.tokens;
+      ++sequences;
+    }
+    EXPECT_EQ(step->loss_tokens, step_loss);
+    loss_tokens += step_loss;
+  }
+  int64_t want = 0, want_tokens = 0;
+  for (const Example& e : rows) {
+    want += e.LossTokens();
+    want_tokens += e.size();
+  }
+  EXPECT_EQ(loss_tokens, want);
+  EXPECT_EQ(tokens, want_tokens);
+}
+
+TEST(BatchStream, ShuffleFollowsSeedAndEpoch) {
+  const std::vector<Example> rows = MakeRows(60);
+  const auto first = [&](uint64_t seed, int64_t skip) {
+    BatchOptions options = Options(false, true, 0);
+    options.batch_rows = 30;
+    options.seed = seed;
+    BatchStream stream(rows, options);
+    for (; skip; --skip) stream.Next();
+    return RowsOf(*stream.Next());
+  };
+  EXPECT_EQ(first(1, 0), first(1, 0));
+  EXPECT_NE(first(1, 0), first(2, 0));
+  EXPECT_NE(first(1, 0), first(1, 1));  // the next epoch's order
+}
+
+TEST(BatchStream, ResumedFromAnyStateItGoesOnAsItWould) {
+  const std::vector<Example> rows = MakeRows(40);
+  for (const bool packing : {false, true}) {
+    for (const int64_t epochs : {0, 3}) {
+      std::vector<BatchState> states;
+      std::vector<std::vector<int64_t>> steps;
+      BatchStream straight(rows, Options(packing, true, epochs));
+      for (int i = 0; i < 25; ++i) {
+        states.push_back(straight.state());
+        const auto step = straight.Next();
+        steps.push_back(step ? RowsOf(*step) : std::vector<int64_t>{});
+      }
+      for (size_t from = 0; from < states.size(); ++from) {
+        BatchStream resumed(rows, Options(packing, true, epochs));
+        resumed.Seek(states[from]);
+        for (size_t i = from; i < steps.size(); ++i) {
+          const auto step = resumed.Next();
+          EXPECT_EQ(step ? RowsOf(*step) : std::vector<int64_t>{}, steps[i]) << from << " " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(BatchStream, StatesOfOtherDataAreRefused) {
+  const std::vector<Example> rows = MakeRows(10);
+  BatchStream stream(rows, Options(false, true, 2));
+  EXPECT_EQ(InputFault([&] { stream.Seek({0, 10}); }),
+            "epoch 0 of the data has 10 sequences, not a place 10; was the data changed?");
+  EXPECT_EQ(InputFault([&] { stream.Seek({2, 1}); }), "the data has no epoch 2; was the recipe changed?");
+  EXPECT_EQ(InputFault([&] { stream.Seek({-1, 0}); }),
+            "the data has no epoch -1; was the recipe changed?");
+  stream.Seek({2, 0});
+  EXPECT_FALSE(stream.Next());
+}
+
+TEST(BatchStream, StepsStraddleEpochsOnlyWhereEndless) {
+  const std::vector<Example> rows = MakeRows(10);
+  BatchStream endless(rows, Options(false, false, 0));
+  EXPECT_EQ(endless.TotalSteps(), 0);
+  EXPECT_DOUBLE_EQ(endless.Next()->epoch, 0.6);
+  EXPECT_EQ(RowsOf(*endless.Next()), (std::vector<int64_t>{6, 7, 8, 9, 0, 1}));
+  BatchStream once(rows, Options(false, false, 1));
+  EXPECT_EQ(once.TotalSteps(), 2);
+  once.Next();
+  const auto last = once.Next();
+  EXPECT_EQ(RowsOf(*last), (std::vector<int64_t>{6, 7, 8, 9}));
+  EXPECT_DOUBLE_EQ(last->epoch, 1.0);
+  EXPECT_EQ(last->micro.size(), 2u);
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the data tests share: files made on the spot, and the text of an error.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace retort {
+
+// A folder of its own for each test, gone when the test is.
+class TempFolder {
+ public:
+  TempFolder() {
+    const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+    path_ = std::filesystem::temp_directory_path() /
+            Cat("retort-", getpid(), "-", test->test_suite_name(), "-", test->name());
+    std::filesystem::create_directories(path_);
+  }
+  ~TempFolder() { std::filesystem::remove_all(path_); }
+  TempFolder(const TempFolder&) = delete;
+  TempFolder& operator=(const TempFolder&) = delete;
+
+  Path Write(const std::string& name, const std::string& text) const {
+    std::ofstream(path_ / name, std::ios::binary) << text;
+    return path_ / name;
+  }
+
+ private:
+  Path path_;
+};
+
+// The message of the input error that body throws, the folder of `file` taken away; "" when none.
+template <class Body>
+std::string InputFault(const Body& body, const Path& file = {}) {
+  try {
+    body();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::kInput) << e.what();
+    const std::string folder = file.parent_path().string() + "/";
+    return folder == "/" ? e.what() : ReplaceAll(e.what(), folder, "");
+  }
+  return "";
+}
+
+}  // namespace retort
