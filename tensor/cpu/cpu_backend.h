@@ -30,7 +30,7 @@ class CpuBackend final : public Backend {
   ThreadPool& pool() { return pool_; }
   Compute compute() const { return compute_; }
   // Which vectors the kernels of ours use; tests take the narrower ones in turn.
-  void set_isa(Isa isa) { isa_ = isa; }
+  void set_isa(Isa isa);
 
   Tensor FromFloats(std::span<const float> values, Shape shape) override;
   std::vector<float> ToFloats(const Tensor& x) override;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/backend.h"
+
+#include <charconv>
+#include <optional>
+
+#include "base/strings.h"
+
+namespace retort {
+namespace {
+
+// N of "cuda:N", 0 for "cuda" alone.
+std::optional<int> CudaIndex(std::string_view device) {
+  if (device == "cuda") return 0;
+  if (!StartsWith(device, "cuda:")) return std::nullopt;
+  const std::string_view digits = device.substr(5);
+  int index = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
+  if (error != std::errc() || end != digits.data() + digits.size() || index < 0) return std::nullopt;
+  return index;
+}
+
+}  // namespace
+
+std::string_view NameOf(Compute compute) {
+  switch (compute) {
+    case Compute::kF32: return "f32";
+    case Compute::kBF16: return "bf16";
+    case Compute::kInt8: return "int8";
+  }
+  return "";
+}
+
+std::unique_ptr<Backend> MakeBackend(const BackendOptions& options) {
+  if (options.device == "auto" || options.device == "cpu") {
+    return MakeCpuBackend(options.threads, options.compute);
+  }
+  if (const std::optional<int> index = CudaIndex(options.device)) {
+    return MakeCudaBackend(*index, options.compute);
+  }
+  throw InputError("device '", options.device, "' is not known; use auto, cpu, cuda or cuda:N");
+}
+
+}  // namespace retort

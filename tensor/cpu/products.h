@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the products share: the libraries' calls made ready, and how work is cut. Pieces depend on
+// shapes alone and never share a sum, so results do not depend on the number of threads.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "base/threads.h"
+#include "tensor/backend.h"
+#include "tensor/cpu/block_gemm.h"
+#include "tensor/cpu/simd.h"
+
+namespace retort {
+
+class CpuProducts {
+ public:
+  // portable: as on a processor without AVX-512.
+  CpuProducts(int workers, Compute compute, Memory& memory, bool portable);
+
+  // The product for activations and weights that the compute type asks for: bf16 (and int8's
+  // fallback) where the processor has it, else f32.
+  BlockGemm& gemm() { return bf16_ ? *bf16_ : *f32_; }
+
+ private:
+  std::unique_ptr<BlockGemm> f32_, bf16_;
+};
+
+// Below so many floating-point operations waking a thread costs more than it brings.
+inline constexpr double kWorthThreads = 1 << 18;
+
+inline void ForPieces(ThreadPool& pool, double operations, int64_t pieces,
+                      const std::function<void(int64_t piece, int worker)>& body) {
+  if (operations >= kWorthThreads) return pool.For(pieces, body);
+  for (int64_t i = 0; i < pieces; ++i) body(i, 0);
+}
+
+// out [rows,cols] (+)= a [rows,depth] B, where B [depth,cols] is decoded panel by panel.
+struct PanelProduct {
+  const float* a;
+  int64_t rows, depth, cols;
+  float* out;
+  bool add;  // to what is in out, or overwrite it
+  // Packs B's rows [first, first + count) of panels [panel, panel + panels) into `to`: for each
+  // panel a [padded,64] block as BlockGemm wants it, zeros beyond count and cols. Called by
+  // several workers at a time; `scratch` is the worker's, of kPackScratchBytes.
+  std::function<void(int64_t panel, int64_t panels, int64_t first, int64_t count, int64_t padded,
+                     std::byte* scratch, std::byte* to)>
+      pack;
+  int64_t panels_per_piece = 1;
+};
+inline constexpr int64_t kPackScratchBytes = 32 << 10;
+
+struct ProductContext {
+  BlockGemm& gemm;
+  ThreadPool& pool;
+  Memory& memory;
+  Isa isa;
+};
+void RunPanels(const ProductContext& context, const PanelProduct& product);
+
+// B = w^T, for the forward product, and B = w, for the gradient.
+void PackTransposed(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first,
+                    int64_t count, int64_t padded, std::byte* scratch, std::byte* to);
+void PackStraight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t panels,
+                  int64_t first, int64_t count, int64_t padded, std::byte* scratch, std::byte* to);
+
+// y [rows,w.rows()] = x w^T for a few rows, each weight row decoded once and used at once.
+inline constexpr int64_t kVectorRows = 4;
+void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows, const Weight& w,
+                   float* y);
+
+// The same for any number of rows in int8: w is Q8_0 or Q4_0; x is quantised in blocks of 32.
+void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
+                 const Weight& w, float* y);
+
+constexpr int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+constexpr int64_t CeilDiv(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
+}  // namespace retort

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stands in for the CUDA backend in a build without it.
+#include "base/error.h"
+#include "tensor/backend.h"
+
+namespace retort {
+
+std::unique_ptr<Backend> MakeCudaBackend(int, Compute) {
+  throw Failure("this retort was built without CUDA; use --device cpu");
+}
+
+}  // namespace retort

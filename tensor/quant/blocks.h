@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The bytes of one block of each block format, and its scale.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace retort {
+
+inline constexpr int64_t kBlockValues = 32;  // of Q8_0 and Q4_0
+inline constexpr int64_t kNf4BlockValues = 64;
+inline constexpr int64_t kNf4BlockBytes = 32;
+
+struct BlockQ8_0 {
+  F16 d;
+  int8_t q[32];
+};
+static_assert(sizeof(BlockQ8_0) == 34);
+
+// The low four bits of q[i] are value i, the high ones value i + 16.
+struct BlockQ4_0 {
+  F16 d;
+  uint8_t q[16];
+};
+static_assert(sizeof(BlockQ4_0) == 18);
+
+// ToFloat(F16) without branches on what is finite, to be inlined into kernels: a product with
+// 2^112 mends the exponent's bias, of subnormals too.
+[[gnu::always_inline]] inline float ScaleOf(F16 d) {
+  const uint32_t magnitude = uint32_t{d.bits & 0x7fffu} << 13, sign = uint32_t{d.bits} >> 15 << 31;
+  const uint32_t finite = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112f);
+  const uint32_t value = (d.bits & 0x7c00) == 0x7c00 ? magnitude | 0x7f800000 : finite;
+  return std::bit_cast<float>(value | sign);
+}
+
+}  // namespace retort

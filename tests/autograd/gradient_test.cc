@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every op's gradient against central differences, in double, within 1e-6.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "autograd/gradient_check.h"
+#include "autograd/ops.h"
+
+namespace retort {
+namespace {
+
+constexpr double kLimit = 1e-6;
+
+class GradientTest : public ::testing::Test {
+ protected:
+  Parameter& Make(const std::string& name, Shape shape, double mean = 0) {
+    RandomStream random(MakeKey(made_.size() + 1, RandomUse::kInit));
+    std::vector<double> values(static_cast<size_t>(shape.elements()));
+    for (double& v : values) v = mean + random.Normal();
+    made_.push_back(std::make_unique<Parameter>(name, backend_->FromDoubles(values, shape)));
+    return *made_.back();
+  }
+
+  // A frozen f32 weight with random values.
+  Weight Frozen(int64_t rows, int64_t cols) {
+    RandomStream random(MakeKey(77, RandomUse::kInit));
+    auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(rows * cols));
+    for (float& v : *values) v = static_cast<float>(random.Normal());
+    return Weight(WeightFormat::kF32, rows, cols, std::as_bytes(std::span(*values)), values);
+  }
+
+  void Expect(const std::function<double(Context&)>& objective) {
+    std::vector<Parameter*> parameters;
+    for (const auto& p : made_) parameters.push_back(p.get());
+    for (const GradientCheckResult& r : CheckGradients(*backend_, parameters, objective)) {
+      EXPECT_LE(r.relative_error, kLimit) << r.name;
+      EXPECT_GT(r.norm, 1e-3) << r.name << ": the objective does not depend on it";
+    }
+  }
+  void ExpectOp(const std::function<Var(Context&)>& op) {
+    Expect([&](Context& c) { return WeightedSum(c, op(c)); });
+  }
+
+  std::unique_ptr<Backend> backend_ = MakeReferenceBackend();
+  std::vector<std::unique_ptr<Parameter>> made_;
+};
+
+TEST_F(GradientTest, Add) {
+  Parameter &a = Make("a", {3, 5}), &b = Make("b", {3, 5});
+  ExpectOp([&](Context& c) { return ops::Add(c, a.var(), b.var()); });
+}
+
+TEST_F(GradientTest, AValueUsedTwiceGathersBothGradients) {
+  Parameter& a = Make("a", {3, 5});
+  ExpectOp([&](Context& c) {
+    const Var doubled = ops::Add(c, a.var(), a.var());
+    return ops::SwiGlu(c, doubled, a.var());
+  });
+}
+
+TEST_F(GradientTest, Embedding) {
+  Parameter& table = Make("table", {7, 4});
+  ExpectOp([&](Context& c) { return ops::Embedding(c, table.var(), {3, 0, 3, 6, 1, 2, 4, 5}); });
+}
+
+TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
+  Parameter &x = Make("x", {4, 12}), &gain = Make("gain", {12}), &head_gain = Make("head_gain", {3});
+  ExpectOp([&](Context& c) {
+    const Var y = ops::RmsNorm(c, x.var(), gain.var(), 1e-5f);
+    return ops::RmsNorm(c, y, head_gain.var(), 1e-5f);
+  });
+}
+
+TEST_F(GradientTest, FrozenLinearWithBiasAndAdapter) {
+  const Weight w = Frozen(6, 5);
+  Parameter &x = Make("x", {4, 5}), &bias = Make("bias", {6}), &a = Make("a", {2, 5}), &b = Make("b", {6, 2});
+  ExpectOp([&](Context& c) {
+    const ops::LowRank low_rank{a.var(), b.var(), 1.5f, {}};
+    return ops::Linear(c, x.var(), w, bias.var(), &low_rank);
+  });
+}
+
+TEST_F(GradientTest, FrozenLinearWithDropout) {
+  const Weight w = Frozen(6, 5);
+  Parameter &x = Make("x", {4, 5}), &a = Make("a", {2, 5}), &b = Make("b", {6, 2});
+  const std::vector<int64_t> rows = {3, 3, 8, 8};
+  const std::vector<int32_t> tokens = {0, 1, 0, 1};
+  ExpectOp([&](Context& c) {
+    const ops::LowRank low_rank{a.var(), b.var(), 0.5f, {0.4f, 9, rows, tokens}};
+    return ops::Linear(c, x.var(), w, {}, &low_rank);
+  });
+}
+
+TEST_F(GradientTest, AdapterOnAFrozenInput) {
+  const Weight w = Frozen(6, 5);
+  const Var x{Make("unused", {4, 5}).value};
+  made_.clear();
+  Parameter &a = Make("a", {2, 5}), &b = Make("b", {6, 2});
+  ExpectOp([&](Context& c) {
+    const ops::LowRank low_rank{a.var(), b.var(), 2.0f, {}};
+    return ops::Linear(c, x, w, {}, &low_rank);
+  });
+}
+
+TEST_F(GradientTest, TrainedLinear) {
+  Parameter &x = Make("x", {4, 5}), &w = Make("w", {6, 5}), &bias = Make("bias", {6});
+  ExpectOp([&](Context& c) { return ops::Linear(c, x.var(), w.var(), bias.var()); });
+}
+
+TEST_F(GradientTest, Rotary) {
+  Parameter& x = Make("x", {5, 2 * 6});
+  ops::RotaryAngles angles{backend_->New({5, 3}), backend_->New({5, 3})};
+  backend_->RotaryTable(std::vector<int32_t>{0, 1, 2, 7, 30}, std::vector<double>{1, 0.1, 0.01}, 1.0, angles.cos, angles.sin);
+  ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2); });
+}
+
+struct AttentionCase {
+  const char* name;
+  int heads, kv_heads, window;
+};
+class AttentionGradientTest : public GradientTest, public ::testing::WithParamInterface<AttentionCase> {};
+
+TEST_P(AttentionGradientTest, OverUnevenRows) {
+  const AttentionCase& p = GetParam();
+  constexpr int kDim = 4;
+  Parameter &q = Make("q", {9, p.heads * kDim}), &k = Make("k", {9, p.kv_heads * kDim}),
+            &v = Make("v", {9, p.kv_heads * kDim});
+  AttentionLayout layout;  // rows of 5, 1 and 3 tokens
+  layout.block_size = 1 << 20;
+  layout.window = p.window;
+  layout.runs = {{0, 5, 0, 0}, {5, 1, 0, 1}, {6, 3, 0, 2}};
+  layout.block_rows = {0, 5, 6};
+  ExpectOp([&](Context& c) {
+    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f}, layout, q.var(), k.var(), v.var());
+  });
+}
+INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradientTest,
+                         ::testing::Values(AttentionCase{"plain", 2, 2, 0}, AttentionCase{"grouped", 4, 2, 0},
+                                           AttentionCase{"shared", 3, 1, 0}, AttentionCase{"window", 2, 1, 2}),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_F(GradientTest, SwiGlu) {
+  Parameter &gate = Make("gate", {3, 7}), &up = Make("up", {3, 7});
+  ExpectOp([&](Context& c) { return ops::SwiGlu(c, gate.var(), up.var()); });
+}
+
+TEST_F(GradientTest, CheckpointEqualsItsBody) {
+  Parameter &x = Make("x", {3, 5}), &w = Make("w", {5, 5});
+  ExpectOp([&](Context& c) {
+    return ops::Checkpoint(c, x.var(), [&](Context& inner, const Var& in) {
+      const Var y = ops::Linear(inner, in, w.var());
+      return ops::Add(inner, in, ops::SwiGlu(inner, y, in));
+    });
+  });
+}
+
+// Each token's loss weighted by the same scale; rows out of order and one of them twice.
+double HeadObjective(Context& c, const Var& x, const auto& head) {
+  const std::vector<int32_t> rows = {5, 0, 3, 3}, targets = {1, 6, 0, 2};
+  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, 0.25f));
+  double sum = 0;
+  for (double l : losses) sum += 0.25 * l;
+  return sum;
+}
+
+TEST_F(GradientTest, HeadLossTrained) {
+  Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
+  Expect([&](Context& c) { return HeadObjective(c, x.var(), head.var()); });
+}
+
+TEST_F(GradientTest, HeadLossFrozen) {
+  const Weight head = Frozen(7, 4);
+  Parameter& x = Make("x", {6, 4});
+  Expect([&](Context& c) { return HeadObjective(c, x.var(), head); });
+}
+
+// The checker must catch a wrong backward: this one forgets a factor in one place out of many.
+TEST_F(GradientTest, TheCheckerCatchesAWrongBackward) {
+  Parameter& a = Make("a", {4, 6});
+  const auto wrong = [&](Context& c) {
+    Tensor y = c.backend.New(a.value.shape());
+    c.backend.Add(a.value, a.value, y);
+    const Var in = a.var();
+    const Var out = c.Record(y, {&in}, [in](Backend& k, const Tensor& dy) {
+      k.Accumulate(dy, in.GradientSum(k));
+      Tensor most = dy.RowRange(0, 3), sum = in.GradientSum(k).RowRange(0, 3);
+      k.Accumulate(most, sum);  // the last row's second half is missing
+    });
+    return WeightedSum(c, out);
+  };
+  const auto results = CheckGradients(*backend_, {&a}, wrong);
+  EXPECT_GT(results[0].relative_error, 0.05);
+}
+
+// An error of one part in ten thousand is caught as well.
+TEST_F(GradientTest, TheCheckerCatchesASlightlyWrongBackward) {
+  Parameter& a = Make("a", {4, 6});
+  const auto wrong = [&](Context& c) {
+    Tensor y = c.backend.Zeros(a.value.shape());
+    c.backend.Accumulate(a.value, y);
+    const Var in = a.var();
+    const Var out = c.Record(y, {&in}, [in](Backend& k, const Tensor& dy) {
+      Tensor scaled = k.Zeros(dy.shape());
+      k.Accumulate(dy, scaled);
+      k.Scale(scaled, 1.0001f);
+      k.Accumulate(scaled, in.GradientSum(k));
+    });
+    return WeightedSum(c, out);
+  };
+  EXPECT_GT(CheckGradients(*backend_, {&a}, wrong)[0].relative_error, 0.9e-4);
+}
+
+}  // namespace
+}  // namespace retort
