@@ -9,7 +9,7 @@
 namespace retort {
 namespace {
 
-constexpr double kUnknownLimit = 0.1;
+constexpr int64_t kUnknownLimit = 10;  // one row in so many may teach an unknown token
 
 // FNV-1a over the ids; equal rows are all it has to find.
 uint64_t HashIds(const std::vector<int32_t>& ids) {
@@ -29,6 +29,11 @@ std::vector<std::string> TellingSpecialTexts(const TokenizerSpec& spec) {
     if (token.special && token.text.size() > 5) texts.push_back(token.text);
   }
   return texts;
+}
+
+// Whether the token is asked for anywhere; nothing predicts the one at place 0.
+bool Learns(const Example& example, int32_t token) {
+  return std::find(example.labels.begin() + 1, example.labels.end(), token) != example.labels.end();
 }
 
 std::string Percent(int64_t part, int64_t whole) {
@@ -83,12 +88,10 @@ void Auditor::LookAtIds(const Row& row, const Example& example) {
     const int64_t unknown = std::ranges::count(ids, spec.unk);
     unknown_ += unknown;
     if (unknown) unknown_row_.Add(row);
+    if (Learns(example, spec.unk)) unknown_learnt_.Add(row);
   }
   // A conversation ends its turns by construction; a given row may do so anywhere.
-  const bool ends = row.kind == RowFormat::kMessages ||
-                    std::find(example.labels.begin() + 1, example.labels.end(), spec.eos) !=
-                        example.labels.end();
-  ends_learnt_ += ends;
+  ends_learnt_ += row.kind == RowFormat::kMessages || Learns(example, spec.eos);
 }
 
 void Auditor::NoLoss(const Row& row, bool had_loss) {
@@ -115,21 +118,24 @@ void Auditor::Judge(std::vector<std::string>& notes) const {
   fault(cut_away_, "the limit of tokens cuts away all that carries loss",
         "raise data.max_tokens or set data.over_length to drop or split");
   fault(double_bos_, "begins with the BOS token twice", "take one of them away");
-  const std::string unknown = Cat(Percent(unknown_, tokens_), " of all tokens are unknown to the "
-                                  "tokenizer; first here");
-  if (static_cast<double>(unknown_) > kUnknownLimit * static_cast<double>(tokens_)) {
-    fault(unknown_row_, unknown, "use a model whose tokenizer covers this text");
+  const std::string_view teaches = "the row teaches the token for what the tokenizer does not know";
+  if (unknown_learnt_.count * kUnknownLimit > rows_) {
+    fault(unknown_learnt_, teaches, "use a model whose tokenizer covers this text");
   } else {
-    note(unknown_row_, unknown);
+    note(unknown_learnt_, teaches);
   }
+  note(unknown_row_, Cat(Percent(unknown_, tokens_),
+                         " of all tokens are unknown to the tokenizer; first here"));
   if (rows_ && ends_learnt_ == 0 && tokenizer_.spec().eos >= 0) {
     notes.push_back("no row teaches the end token, so generation will not know where to stop; "
                     "set data.add_eos to true");
   }
   note(empty_, "the completion is empty");
-  note(trailing_space_, "the prompt ends in a space, which most tokenizers would rather have at the "
+  note(trailing_space_,
+       "the prompt ends in a space, which most tokenizers would rather have at the "
        "completion's beginning");
-  note(special_text_, "the text spells a special token, which is read as plain characters; use format "
+  note(special_text_,
+       "the text spells a special token, which is read as plain characters; use format "
        "messages for conversations");
   note(repeated_, "the row has occurred before");
 }
@@ -143,8 +149,8 @@ std::string OverlapNote(const ExampleSet& train, const ExampleSet& eval, const R
     if (count++ == 0) first = e.row;
   }
   if (count == 0) return "";
-  return Cat(count, " of ", eval.examples.size(), " evaluation rows also occur in the training rows "
-             "(first: ", eval_rows.Where(first), ")");
+  return Cat(count, " of ", eval.examples.size(),
+             " evaluation rows also occur in the training rows (first: ", eval_rows.Where(first), ")");
 }
 
 }  // namespace retort

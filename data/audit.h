@@ -4,13 +4,14 @@
 // Faults (audit stop refuses them, warn notes them; in rows of format tokens they are only noted):
 //   a row in which no token carries loss
 //   BOS twice at the beginning
-//   more than a tenth of all tokens unknown to the tokenizer
+//   more than a tenth of the rows teach the token for what the tokenizer does not know
 // Notes, never a reason to stop:
-//   unknown tokens below that share
+//   the share of unknown tokens, and rows that teach one below that limit
 //   an assistant's or completion's end token that is nowhere learnt
 //   empty completions, prompts that end in a space
 //   content that spells special tokens (it is read as plain characters)
-//   rows that occur more than once (a source's weight aside); evaluation rows that occur in the training rows
+//   rows that occur more than once (a source's weight aside); evaluation rows that occur in the
+//   training rows
 #pragma once
 
 #include <cstdint>
@@ -49,7 +50,8 @@ class Auditor {
   std::vector<std::string> special_texts_;
   std::unordered_map<uint64_t, std::string> seen_;  // hash of the ids, and where they were
   int64_t rows_ = 0, tokens_ = 0, unknown_ = 0, ends_learnt_ = 0;
-  Finding no_loss_, cut_away_, double_bos_, empty_, trailing_space_, special_text_, repeated_, unknown_row_;
+  Finding no_loss_, cut_away_, double_bos_, empty_, trailing_space_, special_text_, repeated_,
+      unknown_row_, unknown_learnt_;
 };
 
 // "12 of 1000 evaluation rows also occur in the training rows (first: eval.jsonl:3)", or "".

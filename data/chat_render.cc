@@ -49,7 +49,8 @@ std::string_view StripRight(std::string_view text) {
 
 const std::string& EndToken(const TokenizerSpec& spec) {
   if (spec.eos < 0) {
-    throw InputError("this chat template ends a turn with the end token, which the tokenizer does not have");
+    throw InputError(
+        "this chat template ends a turn with the end token, which the tokenizer does not have");
   }
   return spec.pieces.at(spec.eos).text;
 }
@@ -97,7 +98,8 @@ void CheckRoles(const std::vector<Message>& messages, bool alternating, const st
     }
   }
   if (messages.size() == first) {
-    throw InputError(where, ": a system prompt alone cannot be written with this template; it needs "
+    throw InputError(where,
+                     ": a system prompt alone cannot be written with this template; it needs "
                      "a user's message too");
   }
 }
@@ -135,7 +137,8 @@ std::vector<ChatPiece> RenderLlama3(const std::vector<Message>& messages, bool g
   return out.Finish();
 }
 
-std::vector<ChatPiece> RenderLlama2(const std::vector<Message>& messages, const TokenizerSpec& spec) {
+std::vector<ChatPiece> RenderLlama2(const std::vector<Message>& messages,
+                                    const TokenizerSpec& spec) {
   Layout out;
   const bool has_system = messages[0].role == "system";
   const std::string bos = spec.bos < 0 ? "" : spec.pieces.at(spec.bos).text;

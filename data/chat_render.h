@@ -20,10 +20,13 @@ std::vector<ChatPiece> RenderChatMl(const std::vector<Message>& messages, bool g
 std::vector<ChatPiece> RenderLlama3(const std::vector<Message>& messages, bool generation_prompt,
                                     const std::string& preamble);
 // Neither writes anything for a generation prompt: "[/INST]" is one.
-std::vector<ChatPiece> RenderLlama2(const std::vector<Message>& messages, const TokenizerSpec& spec);
-std::vector<ChatPiece> RenderMistral(const std::vector<Message>& messages, const TokenizerSpec& spec);
+std::vector<ChatPiece> RenderLlama2(const std::vector<Message>& messages,
+                                    const TokenizerSpec& spec);
+std::vector<ChatPiece> RenderMistral(const std::vector<Message>& messages,
+                                     const TokenizerSpec& spec);
 
-// Text without the white space at its ends, as Python's and Jinja's strip: Unicode's, not only ASCII's.
+// Text without the white space at its ends, as Python's and Jinja's strip: Unicode's, not only
+// ASCII's.
 std::string_view StripUnicode(std::string_view text);
 
 }  // namespace retort

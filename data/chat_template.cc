@@ -79,8 +79,8 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// A chatml text with a system prompt of its own holds it as one literal between the two marks; where
-// it only copies the conversation's, quotes and plus signs stand between them.
+// A chatml text with a system prompt of its own holds it as one literal between the two marks;
+// where it only copies the conversation's, quotes and plus signs stand between them.
 std::string ChatMlPreamble(std::string_view jinja) {
   constexpr std::string_view kOpen = "<|im_start|>system", kClose = "<|im_end|>";
   for (size_t at = 0; (at = jinja.find(kOpen, at)) != std::string_view::npos;) {
@@ -106,8 +106,10 @@ std::string Llama3Preamble(std::string_view jinja, const std::string& where) {
   const std::string_view known_until = jinja.substr(cutting, jinja.find("\\n", cutting) - cutting);
   const size_t set = jinja.find(kSet);
   if (set == std::string_view::npos || known_until.size() > 80) {
-    throw InputError(where, ": its chat template puts a date into the prompt in a way that is not "
-                     "known; name one of ", Join(ChatTemplate::Names(), ", "), " with data.template");
+    throw InputError(where,
+                     ": its chat template puts a date into the prompt in a way that is not "
+                     "known; name one of ",
+                     Join(ChatTemplate::Names(), ", "), " with data.template");
   }
   const std::string_view date = jinja.substr(set + kSet.size());
   return Cat(known_until, "\nToday Date: ", date.substr(0, date.find('"')), "\n\n");

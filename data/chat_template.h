@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named chat templates: how a conversation becomes the text that a model was made for.
 //
-//   chatml   <|im_start|>ROLE\nCONTENT<|im_end|>\n ...                      (Qwen, SmolLM2, many more)
+//   chatml   <|im_start|>ROLE\nCONTENT<|im_end|>\n ...                 (Qwen, SmolLM2 and many more)
 //   llama2   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nUSER [/INST] ANSWER </s><s>[INST] ...
 //   llama3   <|begin_of_text|><|start_header_id|>ROLE<|end_header_id|>\n\nCONTENT<|eot_id|> ...
-//   mistral  <s>[INST] SYSTEM\n\nUSER[/INST] ANSWER</s>[INST] ...           (Mistral-7B-Instruct-v0.3)
+//   mistral  <s>[INST] SYSTEM\n\nUSER[/INST] ANSWER</s>[INST] ...      (Mistral-7B-Instruct-v0.3)
 //
 // They render byte for byte what the stock Jinja texts of these families render, trimming included,
 // with one exception: v0.3's own text moves the system prompt to the newest user turn, so that a
@@ -53,7 +53,8 @@ class ChatTemplate {
 
   Style style() const { return style_; }
   std::string_view name() const;
-  // What the model's own text puts into (chatml: in place of an absent) system prompt; mostly empty.
+  // What the model's own text puts into (chatml: in place of an absent) system prompt; mostly
+  // empty.
   const std::string& preamble() const { return preamble_; }
 
   // Text that ends an assistant's turn: "<|im_end|>", "<|eot_id|>", or the tokenizer's end token.
@@ -88,9 +89,9 @@ struct EncodedPiece {
   bool reply = false;
 };
 
-// BOS where the template or the tokenizer's own files want one, once; then each piece by itself, the
-// later ones as continuations. Trainer and runner both come through here, so a training row begins
-// with exactly the ids that the runner makes of its prompt, at every turn.
+// BOS where the template or the tokenizer's own files want one, once; then each piece by itself,
+// the later ones as continuations. Trainer and runner both come through here, so a training row
+// begins with exactly the ids that the runner makes of its prompt, at every turn.
 std::vector<EncodedPiece> EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                            const std::vector<Message>& messages,
                                            bool generation_prompt, const std::string& where);

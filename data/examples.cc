@@ -35,7 +35,9 @@ int32_t EndToken(const Tokenizer& tokenizer, const std::string& where) {
 }
 
 const ChatTemplate& RequireChat(const ChatTemplate* chat, const Row& row) {
-  if (!chat) throw InputError(row.where, ": rows of messages need a chat template; set data.template");
+  if (!chat) {
+    throw InputError(row.where, ": rows of messages need a chat template; set data.template");
+  }
   return *chat;
 }
 
@@ -59,8 +61,9 @@ std::vector<Example> Fit(Example example, const std::string& where, const Exampl
   if (example.size() <= limit) return {std::move(example)};
   switch (options.over_length) {
     case OverLength::kError:
-      throw InputError(where, ": has ", example.size(), " tokens, over the limit of ", limit,
-                       "; raise data.max_tokens or set data.over_length to drop, truncate or split");
+      throw InputError(
+          where, ": has ", example.size(), " tokens, over the limit of ", limit,
+          "; raise data.max_tokens or set data.over_length to drop, truncate or split");
     case OverLength::kDrop: ++set.dropped; return {};
     case OverLength::kTruncate:
       ++set.truncated;
@@ -90,8 +93,8 @@ std::vector<Example> Fit(Example example, const std::string& where, const Exampl
 void AddCounts(ExampleSet& set, int64_t max_tokens) {
   const auto note = [&](int64_t count, std::string_view what) {
     if (count) {
-      set.notes.push_back(Cat(count, " of ", set.rows, " rows are over ", max_tokens, " tokens and were ",
-                              what));
+      set.notes.push_back(
+          Cat(count, " of ", set.rows, " rows are over ", max_tokens, " tokens and were ", what));
     }
   };
   note(set.dropped, "left out");
@@ -103,7 +106,8 @@ void AddCounts(ExampleSet& set, int64_t max_tokens) {
 
 int64_t Example::LossTokens() const {
   if (labels.empty()) return 0;
-  return static_cast<int64_t>(labels.size() - 1) - std::count(labels.begin() + 1, labels.end(), kNoLoss);
+  return static_cast<int64_t>(labels.size() - 1) -
+         std::count(labels.begin() + 1, labels.end(), kNoLoss);
 }
 
 LossOn ParseLossOn(std::string_view name) {
@@ -209,9 +213,9 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   auditor.Judge(set.notes);
   AddCounts(set, options.max_tokens);
   if (set.examples.empty()) {
-    throw InputError(rows.Where(0), ": no row is left to train on: of ", set.rows, ", ", set.dropped,
-                     " are over ", options.max_tokens, " tokens and ", set.without_loss,
-                     " carry no loss");
+    throw InputError(rows.Where(0), ": no row is left to train on: of ", set.rows, ", ",
+                     set.dropped, " are over ", options.max_tokens, " tokens and ",
+                     set.without_loss, " carry no loss");
   }
   return set;
 }

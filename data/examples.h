@@ -54,11 +54,11 @@ struct ExampleOptions {
 // Ids and labels of one row, before its length is looked at:
 //   prompt + completion  EncodePrompt(prompt), then the completion as a continuation and (add_eos)
 //                        the end token; loss on the last two
-//   messages             EncodeChat's ids; loss on every assistant turn, its end-of-turn token included
+//   messages             EncodeChat's ids; loss on every assistant turn and its end-of-turn token
 //   text                 EncodePrompt(text) and (add_eos) the end token; loss on everything
 //   tokens               as given; ids must be within the vocabulary
-// With LossOn::kAll every token carries loss, except in tokens rows. `chat` may be null where no row
-// is a conversation. Throws Error{kInput} naming the row.
+// With LossOn::kAll every token carries loss, except in tokens rows. `chat` may be null where no
+// row is a conversation. Throws Error{kInput} naming the row.
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options);
 
@@ -79,7 +79,8 @@ struct ExampleSet {
   std::vector<std::string> notes;  // the audit's findings and the counts above, one line each
 };
 
-// All rows, audited (data/audit.h). Throws Error{kInput} naming the row at fault, and when none is left.
+// All rows, audited (data/audit.h). Throws Error{kInput} naming the row at fault, or when no row
+// is left.
 ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const ChatTemplate* chat,
                         const ExampleOptions& options);
 

@@ -63,7 +63,8 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
 std::vector<int64_t> BatchStream::Order(int64_t epoch) const {
   const int64_t n = static_cast<int64_t>(examples_.size());
   if (options_.shuffle) {
-    return Permutation(n, MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
+    return Permutation(n,
+                       MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
   }
   std::vector<int64_t> order(n);
   std::iota(order.begin(), order.end(), 0);
@@ -121,7 +122,8 @@ std::optional<Step> BatchStream::Next() {
 }
 
 void BatchStream::Seek(BatchState state) {
-  const bool past_end = options_.epochs > 0 && state.epoch == options_.epochs && state.position == 0;
+  const bool past_end =
+      options_.epochs > 0 && state.epoch == options_.epochs && state.position == 0;
   if (past_end) {
     state_ = state;
     return;

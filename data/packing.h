@@ -46,7 +46,7 @@ struct Step {
   std::vector<MicroBatch> micro;
   int64_t tokens = 0;
   int64_t loss_tokens = 0;  // what the step's summed loss is divided by; may be 0
-  double epoch = 0;         // how much of the data has been seen after the step: 0.5, half of it once
+  double epoch = 0;  // how much of the data has been seen after the step: 0.5, half of it once
 };
 
 // Where the stream stands: the epoch, and the next of its sequences.

@@ -138,8 +138,9 @@ RowFormat ParseRowFormat(std::string_view name) {
     names.emplace_back(f.name);
   }
   const std::string nearest = Nearest(name, names);
-  throw InputError("data format '", name, "' is not known; ",
-                   nearest.empty() ? "use one of " + Join(names, ", ") : "did you mean '" + nearest + "'?");
+  throw InputError(
+      "data format '", name, "' is not known; ",
+      nearest.empty() ? "use one of " + Join(names, ", ") : "did you mean '" + nearest + "'?");
 }
 
 Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
@@ -172,7 +173,9 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
     }
     const std::vector<int64_t> chosen =
         Weighted(static_cast<int64_t>(places.size()), source.weight);
-    if (chosen.empty()) throw InputError(name, ": weight ", source.weight, " leaves none of its rows");
+    if (chosen.empty()) {
+      throw InputError(name, ": weight ", source.weight, " leaves none of its rows");
+    }
     for (const int64_t i : chosen) rows.places_.push_back(places[i]);
   }
   return rows;

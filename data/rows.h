@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training and evaluation rows out of JSONL files: one JSON object a line, blank lines skipped, CRLF
-// and a byte order mark tolerated. Every fault names the file and the line.
+// Training and evaluation rows out of JSONL files: one JSON object a line, blank lines skipped,
+// CRLF and a byte order mark tolerated. Every fault names the file and the line.
 //
 //   format             keys
 //   messages           messages: [{role, content}, ...]
@@ -9,7 +9,7 @@
 //   alpaca             instruction, output, input (may be absent or empty); read as a prompt in the
 //                      Stanford Alpaca wording, and the output as its completion
 //   text               text
-//   tokens             input_ids, labels: equal lengths, -100 where there is no loss, no shift applied
+//   tokens             input_ids, labels: as many, no shift applied, -100 where there is no loss
 #pragma once
 
 #include <cstdint>
@@ -47,8 +47,8 @@ struct RowSource {
   double weight = 1;
 };
 
-// The rows of several files, in the order given. The files stay mapped and only the lines' places are
-// kept (16 bytes a row); a row is parsed when it is read. Thread-safe to read. Cheap to copy.
+// The rows of several files, in the order given. The files stay mapped and only the lines' places
+// are kept (16 bytes a row); a row is parsed when it is read. Thread-safe to read.
 class Rows {
  public:
   // kAuto looks at the keys of each file's first row. Throws Error{kInput} on a file that cannot be
@@ -56,7 +56,7 @@ class Rows {
   static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto);
 
   int64_t size() const { return static_cast<int64_t>(places_.size()); }
-  // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "train.jsonl:3: 'completion' is missing".
+  // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
   // Whether any file holds conversations, so that a chat template is needed.

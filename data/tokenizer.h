@@ -19,7 +19,8 @@ struct TokenizerSpec {
     kSentencePiece,  // a SentencePiece model, unigram or BPE; run by the library
     kBpe,            // merges over pieces, byte-level (GPT-2's alphabet) or SentencePiece-style
   };
-  enum class PieceType : uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };  // GGUF's numbers
+  // GGUF's numbers; SentencePiece's own are the same.
+  enum class PieceType : uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
   struct Piece {
     std::string text;  // as the file spells it
     float score = 0;
@@ -32,14 +33,19 @@ struct TokenizerSpec {
   };
 
   Kind kind = Kind::kBpe;
-  std::vector<Piece> pieces;                // by id
+  std::vector<Piece> pieces;                // by id; for byte-level BPE in GPT-2's alphabet
   std::vector<std::string> merges;          // "left right", best first; BPE alone
   std::vector<AddedToken> added;
   std::string sentencepiece_model;          // the .model file's bytes; empty unless it came from one
   std::string tokenizer_json;               // the file's text; empty unless it came from one
-  std::string pre;                          // GGUF's tokenizer.ggml.pre: "llama-bpe", "qwen2", "gpt-2", "default"
+  // GGUF's tokenizer.ggml.pre: "llama-bpe", "qwen2", "gpt-2", "smollm", "default". Empty when a
+  // tokenizer.json splits words in a way that has no such name: it cannot be written as a GGUF.
+  std::string pre;
   bool byte_level = false;                  // BPE: GPT-2's byte alphabet, as opposed to "▁" and byte pieces
   bool byte_fallback = false;
+  bool unigram = false;                     // SentencePiece: a unigram model (GGUF's "t5"), else BPE
+  std::string charsmap;                     // SentencePiece: the normaliser's table, may be empty
+  bool remove_extra_whitespaces = false;    // SentencePiece: as the library does it
   bool add_space_prefix = false;
   bool ignore_merges = false;
   bool add_bos = false, add_eos = false;
@@ -69,10 +75,12 @@ class Tokenizer {
 
   // Ids of the segments laid end to end, as if they were one text apart from the reading of special
   // tokens. No BOS and no end token is added. `continuation`: the text goes on after other tokens,
-  // so no dummy prefix ("▁") is put before it.
+  // so no dummy prefix ("▁") is put before it. A stretch of text that follows a special token gets
+  // its own dummy prefix, as in llama.cpp. Added tokens that their file does not call special are
+  // words like any other and are read in content too. Thread-safe.
   virtual std::vector<int32_t> Encode(const std::vector<Segment>& segments, bool continuation) const = 0;
   std::vector<int32_t> Encode(std::string_view text, bool continuation = false) const {
-    return Encode({Segment{std::string(text), false}}, continuation);
+    return Encode(std::vector<Segment>{{std::string(text), false}}, continuation);
   }
   // What `run --prompt` feeds and a training row begins with: BOS where the files add one, then the text.
   std::vector<int32_t> EncodePrompt(std::string_view text) const;
@@ -99,13 +107,15 @@ class StreamDecoder {
   std::string pending_;
 };
 
-// Trains a SentencePiece model (unigram or bpe, byte fallback, identity-like normalisation that keeps
-// spaces) on the lines of `texts` and writes tokenizer.model and tokenizer_config.json into `folder`.
-// Ids: 0 <unk>, 1 <s>, 2 </s>, then bytes, then pieces. Deterministic.
+// Trains a SentencePiece model (byte fallback, no normalisation, spaces kept as they are) on the
+// lines of `texts` and writes tokenizer.model and tokenizer_config.json into `folder`, which must
+// exist. Ids: 0 <unk>, 1 <s>, 2 </s>, then control_symbols, user_symbols, 256 bytes, pieces.
+// Deterministic. Throws Error{kInput} when the texts do not yield exactly `vocab` pieces.
 struct SentencePieceTraining {
   int vocab = 512;
-  bool bpe = true;
-  std::vector<std::string> user_symbols;  // whole pieces, e.g. chat marks
+  bool bpe = true;                           // else unigram
+  std::vector<std::string> control_symbols;  // chat marks: read in markup, never in content
+  std::vector<std::string> user_symbols;     // whole pieces wherever they occur
 };
 void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePieceTraining& options,
                         const Path& folder);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tokenizer that can be read off the page: a byte is its own id, special tokens come after. A text
-// that is no continuation gets a dummy prefix ("▁"), so that a wrong `continuation` shows.
+// A tokenizer that can be read off the page: a byte is its own id, special tokens come after. A
+// text that is no continuation gets a dummy prefix ("▁"), so that a wrong `continuation` shows.
 #pragma once
 
 #include <string>
@@ -42,12 +42,14 @@ class ByteTokenizer : public Tokenizer {
   }
 
   using Tokenizer::Encode;
-  std::vector<int32_t> Encode(const std::vector<Segment>& segments, bool continuation) const override {
+  std::vector<int32_t> Encode(const std::vector<Segment>& segments,
+                              bool continuation) const override {
     std::vector<int32_t> ids;
     if (!continuation) ids.push_back(kPrefix);
     for (const Segment& segment : segments) {
       for (size_t at = 0; at < segment.text.size();) {
-        const TokenizerSpec::AddedToken* token = segment.markup ? SpecialAt(segment.text, at) : nullptr;
+        const TokenizerSpec::AddedToken* token =
+            segment.markup ? SpecialAt(segment.text, at) : nullptr;
         ids.push_back(token ? token->id : static_cast<unsigned char>(segment.text[at]));
         at += token ? token->text.size() : 1;
       }

@@ -125,8 +125,9 @@ TEST_F(ExamplesTest, OverLongRowsDropped) {
   ASSERT_EQ(set.examples.size(), 1u);
   EXPECT_EQ(set.examples[0].row, 1);
   EXPECT_EQ(set.notes, std::vector<std::string>{"1 of 2 rows are over 6 tokens and were left out"});
-  EXPECT_EQ(Fault(R"({"text": "abcdefghij"})", With(OverLength::kDrop, 6)),
-            "train.jsonl:1: no row is left to train on: of 1, 1 are over 6 tokens and 0 carry no loss");
+  EXPECT_EQ(
+      Fault(R"({"text": "abcdefghij"})", With(OverLength::kDrop, 6)),
+      "train.jsonl:1: no row is left to train on: of 1, 1 are over 6 tokens and 0 carry no loss");
 }
 
 TEST_F(ExamplesTest, OverLongRowsTruncated) {
@@ -134,9 +135,10 @@ TEST_F(ExamplesTest, OverLongRowsTruncated) {
   EXPECT_EQ(ShowExample(set.examples.at(0), tokenizer_), "<s>⟦abcd⟧");
   EXPECT_EQ(set.truncated, 1);
   // The prompt alone fills the limit: nothing is left to learn, and that is said.
-  EXPECT_EQ(Fault(R"({"prompt": "abcdefghij", "completion": "k"})", With(OverLength::kTruncate, 6)),
-            "train.jsonl:1: the limit of tokens cuts away all that carries loss (1 of 1 rows); raise "
-            "data.max_tokens or set data.over_length to drop or split, or set data.audit to warn");
+  EXPECT_EQ(
+      Fault(R"({"prompt": "abcdefghij", "completion": "k"})", With(OverLength::kTruncate, 6)),
+      "train.jsonl:1: the limit of tokens cuts away all that carries loss (1 of 1 rows); raise "
+      "data.max_tokens or set data.over_length to drop or split, or set data.audit to warn");
 }
 
 TEST_F(ExamplesTest, OverLongRowsSplitLoseNoLoss) {
@@ -169,9 +171,10 @@ TEST_F(ExamplesTest, RowsWithoutLossAreRefused) {
   const std::string rows = std::string(kTurns) + "\n" +
                            R"({"messages": [{"role": "user", "content": "hm"}]})" + "\n" +
                            R"({"messages": [{"role": "system", "content": "hm"}]})";
-  EXPECT_EQ(Fault(rows),
-            "train.jsonl:2: no token carries loss (2 of 3 rows); give the row an answer (an assistant "
-            "turn or a completion), or set data.audit to warn");
+  EXPECT_EQ(
+      Fault(rows),
+      "train.jsonl:2: no token carries loss (2 of 3 rows); give the row an answer (an assistant "
+      "turn or a completion), or set data.audit to warn");
   ExampleOptions options;
   options.audit = Audit::kWarn;
   ExampleSet set = Make(rows, options);
@@ -191,24 +194,31 @@ TEST_F(ExamplesTest, TokensRowsAreOnlyWarnedAbout) {
   ASSERT_EQ(set.notes.size(), 3u);
   EXPECT_TRUE(EndsWith(set.notes[0], ":1: no token carries loss (1 of 1 rows)")) << set.notes[0];
   EXPECT_TRUE(EndsWith(set.notes[1], ":1: begins with the BOS token twice (1 of 1 rows)"));
-  EXPECT_EQ(set.notes[2], "no row teaches the end token, so generation will not know where to stop; "
-                          "set data.add_eos to true");
+  EXPECT_EQ(set.notes[2],
+            "no row teaches the end token, so generation will not know where to stop; "
+            "set data.add_eos to true");
 }
 
-TEST_F(ExamplesTest, UnknownTokensStopPastATenth) {
-  const auto row = [](int unknown, int known) {
-    std::string ids;
-    for (int i = 0; i < unknown; ++i) ids += "259, ";
-    for (int i = 0; i < known; ++i) ids += "65, ";
-    ids += "258";
-    return Cat("{\"input_ids\": [", ids, "], \"labels\": [", ids, "]}");
+TEST_F(ExamplesTest, UnknownTokensStopWhereATenthOfTheRowsTeachThem) {
+  tokenizer_.mutable_spec().unk = 'X';  // a tokenizer that does not know this letter
+  const auto rows = [](int teaching) {
+    std::string text = "{\"prompt\": \"X\", \"completion\": \"ab\"}\n";
+    for (int i = 1; i < 10; ++i) {
+      text += Cat("{\"prompt\": \"p", i, "\", \"completion\": \"", i <= teaching ? "aXb" : "abc",
+                  "\"}\n");
+    }
+    return text;
   };
-  const ExampleSet few = Make(row(1, 8));
-  ASSERT_EQ(few.notes.size(), 1u);
-  EXPECT_TRUE(EndsWith(few.notes[0], ":1: 10.0 % of all tokens are unknown to the tokenizer; first "
-                                     "here (1 of 1 rows)")) << few.notes[0];
-  const ExampleSet many = Make(row(2, 7));
-  EXPECT_TRUE(many.notes.at(0).find("20.0 % of all tokens") != std::string::npos);
+  const ExampleSet one = Make(rows(1));
+  ASSERT_EQ(one.notes.size(), 2u);
+  EXPECT_TRUE(EndsWith(one.notes[0], ":2: the row teaches the token for what the tokenizer does not "
+                                     "know (1 of 10 rows)")) << one.notes[0];
+  // 2 of 6 + 9 * 8 tokens: <s> ▁ X a b </s> and <s> ▁ p 1 a X b </s>.
+  EXPECT_TRUE(EndsWith(one.notes[1], ":1: 2.6 % of all tokens are unknown to the tokenizer; first "
+                                     "here (2 of 10 rows)")) << one.notes[1];
+  EXPECT_EQ(Fault(rows(2)),
+            "train.jsonl:2: the row teaches the token for what the tokenizer does not know (2 of 10 "
+            "rows); use a model whose tokenizer covers this text, or set data.audit to warn");
 }
 
 TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
@@ -219,11 +229,13 @@ TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
       ":3: the completion is empty (1 of 4 rows)",
       ":3: the prompt ends in a space, which most tokenizers would rather have at the completion's "
       "beginning (1 of 4 rows)",
-      ":4: the text spells a special token, which is read as plain characters; use format messages for "
-      "conversations (1 of 4 rows)",
+      ":4: the text spells a special token, which is read as plain characters; use format messages "
+      "for conversations (1 of 4 rows)",
       ":2: the row has occurred before (1 of 4 rows)"};
   ASSERT_EQ(set.notes.size(), want.size());
-  for (size_t i = 0; i < want.size(); ++i) EXPECT_TRUE(EndsWith(set.notes[i], want[i])) << set.notes[i];
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_TRUE(EndsWith(set.notes[i], want[i])) << set.notes[i];
+  }
 }
 
 TEST_F(ExamplesTest, AWeightIsNoRepetition) {
@@ -232,12 +244,13 @@ TEST_F(ExamplesTest, AWeightIsNoRepetition) {
 }
 
 TEST_F(ExamplesTest, OverlapOfEvaluationAndTraining) {
-  const ExampleSet train = Make(std::string(kPair) + "\n" + R"({"text": "b"})");
+  const ExampleSet train = Make("{\"text\": \"b\"}\n{\"text\": \"c\"}");
   const Path path = folder_.Write("eval.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\"}");
   const Rows rows = Rows::Open({{path}});
   const ExampleSet eval = MakeExamples(rows, tokenizer_, nullptr, {});
-  EXPECT_EQ(OverlapNote(train, eval, rows),
-            Cat("1 of 2 evaluation rows also occur in the training rows (first: ", path.string(), ":2)"));
+  EXPECT_EQ(
+      OverlapNote(train, eval, rows),
+      Cat("1 of 2 evaluation rows also occur in the training rows (first: ", path.string(), ":2)"));
   EXPECT_EQ(OverlapNote(Make(kPair), eval, rows), "");
 }
 

@@ -95,14 +95,15 @@ TEST(BatchStream, EveryRowOnceAnEpoch) {
       while (const auto step = stream.Next()) {
         ++steps;
         for (const int64_t row : RowsOf(*step)) seen.push_back(row);
-        for (const MicroBatch& m : step->micro) order.insert(order.end(), m.order.begin(), m.order.end());
+        for (const MicroBatch& m : step->micro)
+          order.insert(order.end(), m.order.begin(), m.order.end());
       }
       EXPECT_EQ(steps, stream.TotalSteps());
       EXPECT_FALSE(stream.Next());
       ASSERT_EQ(seen.size(), 303u);
       for (int epoch = 0; epoch < 3; ++epoch) {
         std::vector<int64_t> part(seen.begin() + 101 * epoch, seen.begin() + 101 * (epoch + 1));
-        if (!packing && !shuffle) EXPECT_TRUE(std::ranges::is_sorted(part));
+        EXPECT_EQ(std::ranges::is_sorted(part), !packing && !shuffle);
         std::ranges::sort(part);
         EXPECT_TRUE(std::ranges::equal(part, std::views::iota(int64_t{0}, int64_t{101})));
       }
@@ -204,7 +205,10 @@ TEST(BatchStream, StatesOfOtherDataAreRefused) {
   BatchStream stream(rows, Options(false, true, 2));
   EXPECT_EQ(InputFault([&] { stream.Seek({0, 10}); }),
             "epoch 0 of the data has 10 sequences, not a place 10; was the data changed?");
-  EXPECT_EQ(InputFault([&] { stream.Seek({2, 1}); }), "the data has no epoch 2; was the recipe changed?");
+  EXPECT_EQ(InputFault([&] {
+              stream.Seek({2, 1});
+            }),
+            "the data has no epoch 2; was the recipe changed?");
   EXPECT_EQ(InputFault([&] { stream.Seek({-1, 0}); }),
             "the data has no epoch -1; was the recipe changed?");
   stream.Seek({2, 0});

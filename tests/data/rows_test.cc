@@ -79,13 +79,15 @@ TEST_F(RowsTest, FaultsNameFileAndLine) {
   EXPECT_EQ(Fault(good + "[1]"), "train.jsonl:2: a row must be a JSON object");
   EXPECT_EQ(Fault(""), "train.jsonl: holds no rows");
   EXPECT_EQ(Fault("\n \n"), "train.jsonl: holds no rows");
-  EXPECT_EQ(Fault("{\"x\": 1, \"y\": 2}"),
-            "train.jsonl:1: no known format has the keys 'x', 'y'; use messages, prompt + completion, "
-            "question + answer, instruction + output, text, or input_ids + labels");
+  EXPECT_EQ(
+      Fault("{\"x\": 1, \"y\": 2}"),
+      "train.jsonl:1: no known format has the keys 'x', 'y'; use messages, prompt + completion, "
+      "question + answer, instruction + output, text, or input_ids + labels");
   EXPECT_EQ(Fault(good, RowFormat::kText), "train.jsonl:1: 'text' is missing");
   EXPECT_EQ(Fault("{\"messages\": 3}"), "train.jsonl:1: 'messages' must be a list");
-  EXPECT_EQ(Fault("{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"user\"}]}"),
-            "train.jsonl:1: message 2: 'content' is missing");
+  EXPECT_EQ(
+      Fault("{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"user\"}]}"),
+      "train.jsonl:1: message 2: 'content' is missing");
   EXPECT_EQ(Fault("{\"input_ids\": [1, 2], \"labels\": [1]}"),
             "train.jsonl:1: 'input_ids' has 2 entries and 'labels' 1; they must be as many");
   EXPECT_EQ(Fault("{\"input_ids\": [1, 99999999999], \"labels\": [1, 2]}"),
@@ -119,8 +121,10 @@ TEST_F(RowsTest, WeightsRepeatAndSubsampleTheSameRowsAlways) {
   EXPECT_EQ(std::vector<std::string>(more.begin() + 200, more.end()), some);
   EXPECT_EQ(std::vector<std::string>(more.begin() + 100, more.begin() + 200), once);
   EXPECT_EQ(texts(0.3), some);
-  EXPECT_EQ(InputFault([&] { texts(0); }, path), "a.jsonl: weight 0 must be above 0 and at most 1000");
-  EXPECT_EQ(InputFault([&] { texts(0.001); }, path), "a.jsonl: weight 0.001 leaves none of its rows");
+  EXPECT_EQ(InputFault([&] { texts(0); }, path),
+            "a.jsonl: weight 0 must be above 0 and at most 1000");
+  EXPECT_EQ(InputFault([&] { texts(0.001); }, path),
+            "a.jsonl: weight 0.001 leaves none of its rows");
 }
 
 TEST_F(RowsTest, FilesOfDifferentFormatsMix) {

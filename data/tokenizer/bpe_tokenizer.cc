@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/tokenizer/added_tokens.h"
+#include "data/tokenizer/base_tokenizer.h"
+#include "data/tokenizer/bpe.h"
+#include "data/tokenizer/bpe_pipeline.h"
+#include "data/tokenizer/pool.h"
+#include "data/tokenizer/word_cache.h"
+
+namespace retort {
+namespace {
+
+class BpeTokenizer : public BaseTokenizer {
+ public:
+  BpeTokenizer(TokenizerSpec given, BpePipeline pipeline, const std::string& where)
+      : BaseTokenizer(std::move(given), where),
+        raw_tokens_(std::move(pipeline.raw_tokens)),
+        normalizer_(pipeline.normalizers, where),
+        pre_tokenizer_(pipeline.splits, where),
+        model_(spec(), spoken(), pipeline.options, where),
+        normalized_tokens_(Normalized(std::move(pipeline.normalized_tokens))) {}
+
+  std::vector<int32_t> Encode(const std::vector<Segment>& segments,
+                              bool continuation) const override {
+    const Pool<Workspace>::Loan work(&workspaces_);
+    const MarkedText marked(segments);
+    std::vector<int32_t> ids;
+    ids.reserve(marked.text().size() / 3);
+    for (const Run& run : raw_tokens_.Cut(marked)) {
+      if (run.id >= 0) {
+        ids.push_back(run.id);
+      } else if (normalizer_.empty()) {
+        EncodeNormalized(run.text, &*work, &ids);
+      } else {
+        EncodeNormalized(normalizer_.Apply(run.text, run.first, !(continuation && run.first),
+                                           &work->regex),
+                         &*work, &ids);
+      }
+    }
+    return ids;
+  }
+
+ private:
+  struct Workspace {
+    Regex::Scratch regex;
+    BpeModel::Scratch model;
+    WordCache cache;
+    std::vector<PreTokenizer::Range> words;
+  };
+
+  // Tokens that are found in normalised text are normalised themselves, without a dummy prefix.
+  std::vector<TokenizerSpec::AddedToken> Normalized(
+      std::vector<TokenizerSpec::AddedToken> tokens) const {
+    Regex::Scratch scratch;
+    for (auto& token : tokens) token.text = normalizer_.Apply(token.text, false, false, &scratch);
+    return tokens;
+  }
+
+  void EncodeNormalized(std::string_view text, Workspace* work, std::vector<int32_t>* ids) const {
+    if (normalized_tokens_.empty()) return EncodeWords(text, work, ids);
+    for (const Run& run : normalized_tokens_.Cut(text)) {
+      if (run.id >= 0) ids->push_back(run.id);
+      else EncodeWords(run.text, work, ids);
+    }
+  }
+
+  void EncodeWords(std::string_view text, Workspace* work, std::vector<int32_t>* ids) const {
+    pre_tokenizer_.Apply(text, &work->regex, &work->words);
+    for (const PreTokenizer::Range range : work->words) {
+      const std::string_view word = text.substr(range.begin, range.end - range.begin);
+      if (work->cache.Get(word, ids)) continue;
+      const size_t before = ids->size();
+      model_.Encode(word, &work->model, ids);
+      work->cache.Put(word, ids->data() + before, ids->size() - before);
+    }
+  }
+
+  AddedTokenFinder raw_tokens_;
+  Normalizer normalizer_;
+  PreTokenizer pre_tokenizer_;
+  BpeModel model_;
+  AddedTokenFinder normalized_tokens_;
+  mutable Pool<Workspace> workspaces_;
+};
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> MakeBpeTokenizer(TokenizerSpec spec, BpePipeline pipeline,
+                                            const std::string& where) {
+  return std::make_unique<BpeTokenizer>(std::move(spec), std::move(pipeline), where);
+}
+
+}  // namespace retort

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Workspaces handed to whoever needs one and kept for the next: as many as there are callers at
+// once, without one per thread that ever called.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace retort {
+
+template <class T>
+class Pool {
+ public:
+  // Gives its object back to the pool when it goes.
+  class Loan {
+   public:
+    explicit Loan(Pool* pool) : pool_(pool), object_(pool->Take()) {}
+    ~Loan() { pool_->Give(std::move(object_)); }
+    Loan(const Loan&) = delete;
+    Loan& operator=(const Loan&) = delete;
+    T* operator->() const { return object_.get(); }
+    T& operator*() const { return *object_; }
+
+   private:
+    Pool* pool_;
+    std::unique_ptr<T> object_;
+  };
+
+ private:
+  std::unique_ptr<T> Take() {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!free_.empty()) {
+        auto object = std::move(free_.back());
+        free_.pop_back();
+        return object;
+      }
+    }
+    return std::make_unique<T>();
+  }
+  void Give(std::unique_ptr<T> object) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(std::move(object));
+  }
+
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<T>> free_;
+};
+
+}  // namespace retort
