@@ -27,14 +27,15 @@ struct GgufFile {
 // Throws Error{kInput} naming the file and the byte or the tensor: counts and lengths beyond what
 // the file could hold, keys or tensors that occur twice, offsets that are unaligned, outside the
 // file or inside another tensor, sizes that overflow, arrays nested deeper than 8. Maps the file;
-// memory used is some four times its metadata.
+// memory used is a small multiple of its metadata and tensor infos.
 GgufFile ReadGguf(const Path& file);
 
 // Metadata is written in its order; general.quantization_version is added when a tensor is
 // quantised and it is not there; general.alignment is obeyed when it is.
 class GgufWriter : public TensorFileWriter {
  public:
-  // Checks the keys' form; one that is not lower_snake_case segments joined by '.' is a bug.
+  // A key that is not lower_snake_case segments joined by '.', and an alignment that is not a power
+  // of two from 8, is a bug.
   GgufWriter(const Path& target, GgufMetadata metadata);
 
  private:

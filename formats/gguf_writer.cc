@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <bit>
 
 #include "formats/gguf.h"
 #include "formats/gguf_types.h"
@@ -61,7 +62,9 @@ GgufWriter::GgufWriter(const Path& target, GgufMetadata metadata)
   for (const auto& [key, value] : metadata_.entries()) RETORT_CHECK(IsKey(key), "GGUF key ", key);
   if (const GgufValue* value = metadata_.Find("general.alignment")) {
     const auto* alignment = std::get_if<uint32_t>(value);
-    RETORT_CHECK(alignment && *alignment > 0 && *alignment % 8 == 0, "general.alignment");
+    // ggml takes powers of two alone.
+    RETORT_CHECK(alignment && *alignment >= 8 && std::has_single_bit(*alignment),
+                 "general.alignment is ", ValueText(*value));
     alignment_ = *alignment;
   }
 }

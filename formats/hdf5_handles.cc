@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/hdf5_handles.h"
 
-
 namespace retort {
 
 std::string_view NameOf(Hdf5Type type) {

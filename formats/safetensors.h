@@ -24,7 +24,7 @@ struct SafetensorsFile {
 };
 
 // Throws Error{kInput} naming the file and the place in it for anything that is not as above. Maps
-// the file; memory used is some four times its header, which is capped at 100 MB.
+// the file; memory used is a small multiple of its header, which is capped at 100 MB.
 SafetensorsFile ReadSafetensors(const Path& file);
 
 // The tensors of a model's folder: model.safetensors; else the shards that

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/session.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -60,7 +61,8 @@ void TrainingSession::OpenData() {
   options.loss_on = ParseLossOn(d.loss_on);
   options.over_length = ParseOverLength(d.over_length);
   options.audit = ParseAudit(d.audit);
-  options.max_tokens = d.max_tokens;
+  // Positions restart in every row, so only a row is bound by the model; a packed sequence may be longer.
+  options.max_tokens = std::min(d.max_tokens, files_.config.max_positions);
   options.add_eos = d.add_eos;
   const auto make = [&](const std::vector<DataSource>& sources) {
     const Rows rows = Rows::Open(SourcesOf(sources), format);
@@ -73,10 +75,6 @@ void TrainingSession::OpenData() {
   };
   train_ = make(d.train);
   if (!d.eval.empty()) eval_ = make(d.eval);
-  if (d.max_tokens > files_.config.max_positions) {
-    throw InputError("data.max_tokens ", d.max_tokens, " is more than the model's ", files_.config.max_positions,
-                     " positions");
-  }
 }
 
 void TrainingSession::MakeAdapter() {

@@ -43,13 +43,13 @@ BpeModel::BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& sp
                    BpeOptions options, const std::string& where)
     : options_(options), byte_level_(spec.byte_level), unk_(spec.unk) {
   byte_ids_.fill(-1);
-  ids_.reserve(spec.pieces.size());
+  ids_.Reserve(spec.pieces.size());
   for (size_t i = 0; i < spec.pieces.size(); ++i) {
     const TokenizerSpec::Piece& piece = spec.pieces[i];
     if (piece.type == PieceType::kControl || piece.type == PieceType::kUnknown) continue;
     const std::string& text = byte_level_ ? spoken[i] : piece.text;
     const auto id = static_cast<int32_t>(i);
-    ids_.emplace(text, id);
+    ids_.Put(text, id);
     const int byte = byte_level_ ? (text.size() == 1 ? static_cast<uint8_t>(text[0]) : -1)
                                  : BytePiece(text);
     if (byte >= 0 && byte_ids_[byte] < 0) byte_ids_[byte] = id;
@@ -58,15 +58,11 @@ BpeModel::BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& sp
 }
 
 void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
-  std::unordered_map<std::string_view, int32_t> spelt;
-  spelt.reserve(spec.pieces.size());
+  TextIndex spelt;
+  spelt.Reserve(spec.pieces.size());
   for (size_t i = 0; i < spec.pieces.size(); ++i) {
-    spelt.emplace(spec.pieces[i].text, static_cast<int32_t>(i));
+    spelt.Put(spec.pieces[i].text, static_cast<int32_t>(i));
   }
-  const auto find = [&](std::string_view text) {
-    const auto it = spelt.find(text);
-    return it == spelt.end() ? -1 : it->second;
-  };
   merges_.Reserve(spec.merges.size());
   std::string whole;
   for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
@@ -74,10 +70,10 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
     // A piece may itself hold a space: of the ways to cut, the one whose parts are pieces counts.
     int32_t left = -1, right = -1, id = -1;
     for (size_t cut = merge.find(' '); cut != merge.npos && id < 0; cut = merge.find(' ', cut + 1)) {
-      left = find(merge.substr(0, cut));
-      right = find(merge.substr(cut + 1));
+      left = spelt.Find(merge.substr(0, cut));
+      right = spelt.Find(merge.substr(cut + 1));
       whole.assign(merge.substr(0, cut)).append(merge.substr(cut + 1));
-      id = left < 0 || right < 0 ? -1 : find(whole);
+      id = left < 0 || right < 0 ? -1 : spelt.Find(whole);
     }
     if (id < 0) {
       throw InputError(where, ": merge ", rank, " '", merge,
@@ -113,9 +109,9 @@ void BpeModel::StartCharacters(std::string_view word, Scratch* scratch) const {
   for (size_t pos = 0; pos < word.size();) {
     const std::string_view character = word.substr(pos, DecodeUtf8(word, pos).size);
     pos += character.size();
-    const auto known = ids_.find(character);
-    if (known != ids_.end()) {
-      PutSymbol(known->second, scratch);
+    const int32_t id = ids_.Find(character);
+    if (id >= 0) {
+      PutSymbol(id, scratch);
       fused = false;
     } else if (PutBytes(character, scratch)) {
       fused = false;
@@ -157,9 +153,9 @@ void BpeModel::Merge(Scratch* scratch) const {
 
 void BpeModel::Encode(std::string_view word, Scratch* scratch, std::vector<int32_t>* ids) const {
   if (options_.ignore_merges) {
-    const auto whole = ids_.find(word);
-    if (whole != ids_.end()) {
-      ids->push_back(whole->second);
+    const int32_t whole = ids_.Find(word);
+    if (whole >= 0) {
+      ids->push_back(whole);
       return;
     }
   }

@@ -7,10 +7,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "data/tokenizer.h"
+#include "data/tokenizer/text_index.h"
 
 namespace retort {
 
@@ -80,7 +80,7 @@ class BpeModel {
   bool PutBytes(std::string_view character, Scratch* scratch) const;
   void Merge(Scratch* scratch) const;
 
-  std::unordered_map<std::string_view, int32_t> ids_;  // views into the spec's or spoken's strings
+  TextIndex ids_;                        // of the spec's or spoken's strings
   std::array<int32_t, 256> byte_ids_;                  // of single bytes or <0xNN> pieces, -1: none
   MergeTable merges_;
   BpeOptions options_;

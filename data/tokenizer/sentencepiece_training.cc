@@ -15,8 +15,7 @@ namespace {
 
 constexpr int kReservedPieces = 3 + 256;  // <unk>, <s>, </s> and the bytes
 
-// The lines of texts, as the library asks for them. A line longer than the library takes is given
-// in parts.
+// The lines of texts, as the library asks for them.
 class Lines : public sentencepiece::SentenceIterator {
  public:
   explicit Lines(const std::vector<std::string>& texts) : texts_(texts) { Next(); }
@@ -90,6 +89,12 @@ Json TokenizerConfig() {
           {"tokenizer_class", "LlamaTokenizer"}};
 }
 
+// "./src/trainer_interface.cc(660) [condition] What a person can use."
+std::string_view Advice(std::string_view message) {
+  const size_t at = message.rfind("] ");
+  return at == message.npos || at + 2 == message.size() ? message : message.substr(at + 2);
+}
+
 }  // namespace
 
 void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePieceTraining& options,
@@ -107,7 +112,7 @@ void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePie
   Lines lines(texts);
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(Settings(options, longest), &lines, &model);
-  if (!status.ok()) throw InputError("tokenizer train: ", status.message());
+  if (!status.ok()) throw InputError("tokenizer train: ", Advice(status.message()));
   const TokenizerSpec spec = ParseSentencePieceModel(model, "the trained model");
   if (static_cast<int>(spec.pieces.size()) != options.vocab) {
     throw InputError("tokenizer train: the text yields ", spec.pieces.size(), " pieces, not ",

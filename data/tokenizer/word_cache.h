@@ -2,11 +2,12 @@
 // The ids of words met before. Text repeats its words, so most of it is encoded by looking here.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <vector>
+
+#include "data/tokenizer/text_index.h"
 
 namespace retort {
 
@@ -41,16 +42,7 @@ class WordCache {
     int32_t ids[kMaxIds] = {};
   };
 
-  static size_t Slot(std::string_view word) {
-    uint64_t hash = word.size();
-    for (size_t i = 0; i < word.size(); i += 8) {
-      uint64_t part = 0;
-      std::memcpy(&part, word.data() + i, std::min<size_t>(8, word.size() - i));
-      hash = (hash ^ part) * 0x9E3779B97F4A7C15u;
-      hash ^= hash >> 29;
-    }
-    return hash >> (64 - kSlotBits) ^ (hash & ((size_t{1} << kSlotBits) - 1));
-  }
+  static size_t Slot(std::string_view word) { return HashText(word) >> (64 - kSlotBits); }
 
   std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kSlotBits);
 };

@@ -34,7 +34,7 @@ constexpr std::array<std::string_view, 10> kRemarks = {
     "Write to the customer in short words and say thank you."};
 
 std::string Reply(RandomStream& random) {
-  const Message m = MakeMessage(Split::kTrain, random);
+  const Message m = MakeMessage(Part::kTrain, random);
   const std::string to = m.name.empty() ? "Hello" : "Hello " + m.name;
   const std::string reply =
       m.order.empty() ? std::string(Pick(kRepliesWithout, random))
@@ -48,8 +48,8 @@ std::string Record(RandomStream& random) {
       {"item", std::string(Pick(kItems, random))},
       {"name", std::string(Pick(kNames, random))},
       {"price", Amount(random)},
-      {"ref", OrderNumber(Split::kTrain, random)},
-      {"ticket", OrderNumber(Split::kTrain, random)}};
+      {"ref", OrderNumber(Part::kTrain, random)},
+      {"ticket", OrderNumber(Part::kTrain, random)}};
   for (size_t i = fields.size(); i > 1; --i) std::swap(fields[i - 1], fields[random.Below(i)]);
   fields.resize(2 + random.Below(2));
   std::string said, record;
@@ -65,7 +65,7 @@ std::string Record(RandomStream& random) {
 std::string ReadBack(RandomStream& random) {
   std::vector<std::string> numbers;
   for (uint64_t n = 1 + random.Below(3); n > 0; --n) {
-    numbers.push_back(OrderNumber(Split::kTrain, random));
+    numbers.push_back(OrderNumber(Part::kTrain, random));
   }
   const std::string list = Join(numbers, ", ");
   return Chance(0.5, random) ? Cat("The numbers are ", list, ". I repeat: ", list, ".")

@@ -28,12 +28,12 @@ RandomStream StreamOf(uint64_t part, uint64_t row) {
   return RandomStream(MakeKey(kSeed, RandomUse::kData, part, row));
 }
 
-void WriteRows(const Path& path, Split split, int rows) {
+void WriteRows(const Path& path, Part part, int rows) {
   AtomicFile file(path);
   std::unordered_set<std::string> seen;
   for (uint64_t draw = 0; seen.size() < static_cast<size_t>(rows); ++draw) {
-    RandomStream random = StreamOf(static_cast<uint64_t>(split), draw);
-    const Message message = MakeMessage(split, random);
+    RandomStream random = StreamOf(static_cast<uint64_t>(part), draw);
+    const Message message = MakeMessage(part, random);
     if (!seen.insert(message.text).second) continue;
     const Json row = {{"prompt", Cat("Message: ", message.text, " Route:")},
                       {"completion", AnswerTo(message)}};
@@ -60,9 +60,9 @@ void WriteAll(const Path& folder) {
   std::filesystem::create_directories(folder, problem);
   if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
   WriteCorpus(folder);
-  WriteRows(folder / "train.jsonl", Split::kTrain, kTrainRows);
-  WriteRows(folder / "eval.jsonl", Split::kEval, kEvalRows);
-  WriteRows(folder / "test.jsonl", Split::kTest, kTestRows);
+  WriteRows(folder / "train.jsonl", Part::kTrain, kTrainRows);
+  WriteRows(folder / "eval.jsonl", Part::kEval, kEvalRows);
+  WriteRows(folder / "test.jsonl", Part::kTest, kTestRows);
 }
 
 }  // namespace

@@ -13,21 +13,21 @@ namespace {
 
 // One frame in three of a held-out row is one that training never shows.
 template <class Kind>
-std::string PickFrame(const Kind& kind, Split split, RandomStream& random) {
-  const bool unseen = split == Split::kTest && random.Below(3) == 0;
+std::string PickFrame(const Kind& kind, Part part, RandomStream& random) {
+  const bool unseen = part == Part::kTest && random.Below(3) == 0;
   return std::string(unseen ? Pick(kind.unseen, random) : Pick(kind.seen, random));
 }
 
-std::string FiveDigits(Split split, RandomStream& random) {
+std::string FiveDigits(Part part, RandomStream& random) {
   for (;;) {
     const auto number = static_cast<int64_t>(10000 + random.Below(90000));
-    if (SplitOfNumber(number) == split) return std::to_string(number);
+    if (PartOfNumber(number) == part) return std::to_string(number);
   }
 }
 
-std::string OtherNumber(Split split, RandomStream& random) {
+std::string OtherNumber(Part part, RandomStream& random) {
   std::string text(Pick(kOtherNumbers, random));
-  text = ReplaceAll(text, "{c}", FiveDigits(split, random));
+  text = ReplaceAll(text, "{c}", FiveDigits(part, random));
   text = ReplaceAll(text, "{p}", Cat("555-0", 100 + random.Below(900)));
   text = ReplaceAll(text, "{a}", Amount(random));
   return ReplaceAll(text, "{d}", std::to_string(2 + random.Below(19)));
@@ -67,9 +67,8 @@ std::string WithTypo(std::string text, RandomStream& random) {
 }
 
 // The request itself. A message with an order names it here or in a sentence of its own.
-std::string Request(const Team& team, Split split, const std::string& mention,
-                    RandomStream& random) {
-  std::string text = PickFrame(team, split, random);
+std::string Request(const Team& team, Part part, const std::string& mention, RandomStream& random) {
+  std::string text = PickFrame(team, part, random);
   text = ReplaceAll(text, "{o}", mention);
   text = ReplaceAll(text, "{i}", Pick(kItems, random));
   text += IsQuestion(text) ? "?" : ".";
@@ -79,13 +78,13 @@ std::string Request(const Team& team, Split split, const std::string& mention,
 
 }  // namespace
 
-Split SplitOfNumber(int64_t number) {
+Part PartOfNumber(int64_t number) {
   const uint32_t draw = Philox({static_cast<uint32_t>(number), 0, 0, 0}, {2, 9})[0] % 10;
-  return draw < 2 ? Split::kTest : draw == 2 ? Split::kEval : Split::kTrain;
+  return draw < 2 ? Part::kTest : draw == 2 ? Part::kEval : Part::kTrain;
 }
 
-std::string OrderNumber(Split split, RandomStream& random) {
-  const std::string digits = FiveDigits(split, random);
+std::string OrderNumber(Part part, RandomStream& random) {
+  const std::string digits = FiveDigits(part, random);
   return Chance(0.5, random) ? digits : Cat(static_cast<char>('A' + random.Below(6)), "-", digits);
 }
 
@@ -94,14 +93,14 @@ std::string Amount(RandomStream& random) {
   return Cat("$", 5 + random.Below(295), ".", cents);
 }
 
-Message MakeMessage(Split split, RandomStream& random) {
+Message MakeMessage(Part part, RandomStream& random) {
   Message m;
   const Team& team = kTeams[random.Below(kTeams.size())];
   m.team = team.name;
   std::string mention, own_sentence;
   const bool has_order = Chance(0.75, random);
   if (has_order) {
-    m.order = OrderNumber(split, random);
+    m.order = OrderNumber(part, random);
     const std::string written = Chance(0.25, random) ? "#" + m.order : m.order;
     const bool inside = Chance(0.6, random);
     (inside ? mention : own_sentence) = ReplaceAll(
@@ -109,29 +108,30 @@ Message MakeMessage(Split split, RandomStream& random) {
         written);
   }
 
-  std::vector<std::string> parts = {Request(team, split, mention, random)};
+  std::vector<std::string> sentences = {Request(team, part, mention, random)};
   const auto add = [&](std::string sentence) {  // before or after what is there
     if (Chance(0.3, random))
-      parts.insert(parts.begin(), std::move(sentence));
+      sentences.insert(sentences.begin(), std::move(sentence));
     else
-      parts.push_back(std::move(sentence));
+      sentences.push_back(std::move(sentence));
   };
   if (!own_sentence.empty()) add(own_sentence);
-  if (Chance(0.4, random)) add(OtherNumber(split, random));
+  if (Chance(0.4, random)) add(OtherNumber(part, random));
   if (!has_order && Chance(0.2, random)) add(std::string(Pick(kNoNumber, random)));
   const uint64_t urgency = random.Below(3);
   m.urgency = "normal";
   if (urgency < kUrgencies.size()) {
     m.urgency = kUrgencies[urgency].name;
-    add(PickFrame(kUrgencies[urgency], split, random));
+    add(PickFrame(kUrgencies[urgency], part, random));
   }
 
-  if (Chance(0.4, random)) parts.insert(parts.begin(), std::string(Pick(kGreetings, random)));
+  if (Chance(0.4, random))
+    sentences.insert(sentences.begin(), std::string(Pick(kGreetings, random)));
   if (Chance(0.3, random)) {
     m.name = Pick(kNames, random);
-    parts.push_back(Cat(Pick(kClosings, random), " ", m.name));
+    sentences.push_back(Cat(Pick(kClosings, random), " ", m.name));
   }
-  m.text = Join(parts, " ");
+  m.text = Join(sentences, " ");
   if (Chance(0.2, random)) m.text = WithTypo(std::move(m.text), random);
   return m;
 }

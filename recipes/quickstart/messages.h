@@ -10,10 +10,10 @@
 
 namespace retort::quickstart {
 
-// Order numbers, and all numbers that look like them, are dealt out to the splits by a cipher: one
+// Order numbers, and all numbers that look like them, are dealt out to the parts by a cipher: one
 // that a held-out row has occurs nowhere in training, not even as something else.
-enum class Split : uint32_t { kTrain = 0, kEval = 1, kTest = 2 };
-Split SplitOfNumber(int64_t number);
+enum class Part : uint32_t { kTrain = 0, kEval = 1, kTest = 2 };
+Part PartOfNumber(int64_t number);
 
 struct Message {
   std::string text;
@@ -25,13 +25,13 @@ struct Message {
 
 // Eval rows have the frames of training and their own numbers; test rows have a third of their
 // frames, and all of their numbers, to themselves.
-Message MakeMessage(Split split, RandomStream& random);
+Message MakeMessage(Part part, RandomStream& random);
 
 // {"team": "billing", "urgency": "high", "order": "A-48213"}
 std::string AnswerTo(const Message& message);
 
 // The pieces that the base's training text shares with the messages.
-std::string OrderNumber(Split split, RandomStream& random);
+std::string OrderNumber(Part part, RandomStream& random);
 std::string Amount(RandomStream& random);
 
 template <class List>

@@ -74,15 +74,21 @@ struct KeyOffsets {
       : count(n) {
     const AttentionLayout& layout = *g.layout;
     const int64_t width = g.kv_heads * g.dim;
-    for (int64_t i = 0; i < n; ++i) {
-      const int64_t key = first + i;
-      const int64_t block = layout.block_rows[static_cast<size_t>(run.first_block + key / layout.block_size)];
-      at[i] = (block + key % layout.block_size) * width + kv_head * g.dim;
+    const int32_t* block = &layout.block_rows[static_cast<size_t>(run.first_block + first / layout.block_size)];
+    for (int64_t i = 0, in_block = first % layout.block_size; i < n; ++i, ++in_block) {
+      if (in_block == layout.block_size) ++block, in_block = 0;
+      at[i] = (*block + in_block) * width + kv_head * g.dim;
     }
     consecutive = true;
     for (int64_t i = 1; i < n; ++i) consecutive &= at[i] == at[i - 1] + width;
   }
 };
+
+template <int W, class T> RETORT_INLINE void CopyKey(const T* from, int64_t dim, float* to) {
+  int64_t d = 0;
+  for (; d + W <= dim; d += W) Store<W>(to + d, Load<W>(from + d));
+  if (d < dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{dim - d}));
+}
 
 // Rows of D floats, padded to whole vectors: the tensor itself where it lies so, else a copy.
 struct KeyRows {
@@ -94,13 +100,7 @@ RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const 
   if constexpr (std::is_same_v<T, float>) {
     if (keys.consecutive && g.dim % W == 0) return {base + keys.at[0], g.kv_heads * g.dim};
   }
-  for (int64_t i = 0; i < keys.count; ++i) {
-    const T* from = base + keys.at[i];
-    float* to = copy + i * g.padded_dim;
-    int64_t d = 0;
-    for (; d + W <= g.dim; d += W) Store<W>(to + d, Load<W>(from + d));
-    if (d < g.dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{g.dim - d}));
-  }
+  for (int64_t i = 0; i < keys.count; ++i) CopyKey<W>(base + keys.at[i], g.dim, copy + i * g.padded_dim);
   return {copy, g.padded_dim};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of one query: dot products along D with the heads of a group, so that every key and
-// value is read from memory once and in order.
+// Attention of one query: dot products along D. All heads of a group work on a tile of keys while
+// it is in the caches, so that every key and value is read from memory once.
 #pragma once
 
 #include <cmath>
@@ -14,17 +14,20 @@ namespace retort {
 struct DecodeSpace {
   float* queries;  // [group, D], scaled, padded with zeros
   float* out;      // [group, D]
-  float* scores;   // [group, kTileKeys]
+  float *keys, *values;  // [kTileKeys, D]
+  float* scores;   // [kTileKeys]
   float *most, *sum;  // [group]
 
   static int64_t Floats(const AttentionGeometry& g) {
-    return g.group * (2 * g.padded_dim + kTileKeys + 2);
+    return g.group * (2 * g.padded_dim + 2) + kTileKeys * (2 * g.padded_dim + 1);
   }
   DecodeSpace(const AttentionGeometry& g, float* at) {
     const auto take = [&](int64_t n) { return std::exchange(at, at + n); };
     queries = take(g.group * g.padded_dim);
     out = take(g.group * g.padded_dim);
-    scores = take(g.group * kTileKeys);
+    keys = take(kTileKeys * g.padded_dim);
+    values = take(kTileKeys * g.padded_dim);
+    scores = take(kTileKeys);
     most = take(g.group);
     sum = take(g.group);
   }
@@ -38,37 +41,39 @@ struct DecodeTensors {
 };
 
 template <class T> struct DecodeTile {
-  // scores[h, k] = queries[h] . key k, for kHeads heads at a time.
-  template <int W, int kHeads>
-  RETORT_INLINE static void Dots(const AttentionGeometry& g, const T* key, const float* queries, float* scores) {
-    Floats<W> sum[kHeads] = {};
-    int64_t d = 0;
-    for (; d + W <= g.dim; d += W) {
-      const Floats<W> k = Load<W>(key + d);
-      for (int h = 0; h < kHeads; ++h) sum[h] += k * Load<W>(queries + h * g.padded_dim + d);
-    }
-    if (d < g.dim) {
-      const Floats<W> k = Load<W>(key + d, FirstLanes{g.dim - d});
-      for (int h = 0; h < kHeads; ++h) sum[h] += k * Load<W>(queries + h * g.padded_dim + d);
-    }
-    for (int h = 0; h < kHeads; ++h) scores[h * kTileKeys] = Sum<W>(sum[h]);
-  }
-
+  // Rows of D floats, padded with zeros to whole vectors: in the tensor, else in `copy`.
   template <int W>
-  RETORT_INLINE static void Scores(const AttentionGeometry& g, const T* keys, const KeyOffsets& at, const DecodeSpace& s) {
+  RETORT_INLINE static void Rows(const AttentionGeometry& g, const T* base, const KeyOffsets& at, float* copy,
+                                 const float** rows) {
+    const bool as_it_lies = std::is_same_v<T, float> && g.dim % W == 0;
     for (int64_t k = 0; k < at.count; ++k) {
-      int64_t h = 0;
-      for (; h + 4 <= g.group; h += 4) {
-        Dots<W, 4>(g, keys + at.at[k], s.queries + h * g.padded_dim, s.scores + h * kTileKeys + k);
-      }
-      for (; h < g.group; ++h) {
-        Dots<W, 1>(g, keys + at.at[k], s.queries + h * g.padded_dim, s.scores + h * kTileKeys + k);
+      rows[k] = copy + k * g.padded_dim;
+      if (as_it_lies) {
+        rows[k] = reinterpret_cast<const float*>(base + at.at[k]);
+      } else {
+        CopyKey<W>(base + at.at[k], g.dim, copy + k * g.padded_dim);
       }
     }
   }
 
-  // The running softmax of one head: returns what earlier sums are multiplied by. The scores' end
-  // is filled up with zeros once they are exponentials.
+  // scores[k] = query . keys[k], W keys at a time; those beyond count repeat the last.
+  template <int W>
+  RETORT_INLINE static void Scores(const float* query, int64_t cols, const float* const* keys, int64_t count,
+                                   float* scores) {
+    for (int64_t k = 0; k < count; k += W) {
+      Floats<W> sum[W] = {};
+      const float* row[W];
+      for (int64_t i = 0; i < W; ++i) row[i] = keys[std::min(k + i, count - 1)];
+      for (int64_t d = 0; d < cols; d += W) {
+        const Floats<W> q = Load<W>(query + d);
+        for (int i = 0; i < W; ++i) sum[i] += q * Load<W>(row[i] + d);
+      }
+      Store<W>(scores + k, SumEach<W>(sum));
+    }
+  }
+
+  // The running softmax of one head: scores become exp(score - most), 0 beyond the n keys; returns
+  // what earlier sums are multiplied by.
   template <int W>
   RETORT_INLINE static float Softmax(float* scores, int64_t n, float* most, float* sum) {
     constexpr float kLowest = -std::numeric_limits<float>::infinity();
@@ -89,27 +94,16 @@ template <class T> struct DecodeTile {
     return factor;
   }
 
-  // out = out * factor + sum_k p[k] value k, over kVectors vectors of columns.
+  // out = out * factor + sum_k p[k] values[k], over kVectors vectors of columns.
   template <int W, int kVectors>
-  RETORT_INLINE static void Mix(const T* values, const KeyOffsets& at, const float* p, float factor, float* out) {
+  RETORT_INLINE static void Mix(const float* const* values, int64_t col, int64_t count, const float* p,
+                                float factor, float* out) {
     Floats<W> sum[kVectors];
-    for (int j = 0; j < kVectors; ++j) sum[j] = Load<W>(out + j * W) * factor;
-    for (int64_t k = 0; k < at.count; ++k) {
-      for (int j = 0; j < kVectors; ++j) sum[j] += p[k] * Load<W>(values + at.at[k] + j * W);
+    for (int j = 0; j < kVectors; ++j) sum[j] = Load<W>(out + col + j * W) * factor;
+    for (int64_t k = 0; k < count; ++k) {
+      for (int j = 0; j < kVectors; ++j) sum[j] += p[k] * Load<W>(values[k] + col + j * W);
     }
-    for (int j = 0; j < kVectors; ++j) Store<W>(out + j * W, sum[j]);
-  }
-
-  template <int W>
-  RETORT_INLINE static void MixHead(const AttentionGeometry& g, const T* values, const KeyOffsets& at,
-                                    const float* p, float factor, float* out) {
-    int64_t d = 0;
-    for (; d + 4 * W <= g.dim; d += 4 * W) Mix<W, 4>(values + d, at, p, factor, out + d);
-    for (; d + W <= g.dim; d += W) Mix<W, 1>(values + d, at, p, factor, out + d);
-    if (d == g.dim) return;
-    Floats<W> sum = Load<W>(out + d) * factor;
-    for (int64_t k = 0; k < at.count; ++k) sum += p[k] * Load<W>(values + at.at[k] + d, FirstLanes{g.dim - d});
-    Store<W>(out + d, sum);
+    for (int j = 0; j < kVectors; ++j) Store<W>(out + col + j * W, sum[j]);
   }
 
   template <int W>
@@ -122,14 +116,20 @@ template <class T> struct DecodeTile {
       s.most[h] = -std::numeric_limits<float>::infinity();
       s.sum[h] = 0;
     }
-    const int64_t end = tile->LastKey(0) + 1;
+    const int64_t end = tile->LastKey(0) + 1, cols = RoundedUp(g.dim, W);
     for (int64_t first = tile->FirstKey(0); first < end; first += kTileKeys) {
-      const KeyOffsets at(g, *tile->run, tile->kv_head, first, std::min(kTileKeys, end - first));
-      Scores<W>(g, static_cast<const T*>(x->keys), at, s);
+      const int64_t n = std::min(kTileKeys, end - first);
+      const KeyOffsets at(g, *tile->run, tile->kv_head, first, n);
+      const float *keys[kTileKeys], *values[kTileKeys];
+      Rows<W>(g, static_cast<const T*>(x->keys), at, s.keys, keys);
+      Rows<W>(g, static_cast<const T*>(x->values), at, s.values, values);
       for (int64_t h = 0; h < g.group; ++h) {
-        float* p = s.scores + h * kTileKeys;
-        const float factor = Softmax<W>(p, at.count, s.most + h, s.sum + h);
-        MixHead<W>(g, static_cast<const T*>(x->values), at, p, factor, s.out + h * g.padded_dim);
+        float *p = s.scores, *out = s.out + h * g.padded_dim;
+        Scores<W>(s.queries + h * g.padded_dim, cols, keys, n, p);
+        const float factor = Softmax<W>(p, n, s.most + h, s.sum + h);
+        int64_t d = 0;
+        for (; d + 4 * W <= cols; d += 4 * W) Mix<W, 4>(values, d, n, p, factor, out);
+        for (; d < cols; d += W) Mix<W, 1>(values, d, n, p, factor, out);
       }
     }
     for (int64_t h = 0; h < g.group; ++h) {

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include "tensor/dtype.h"
 
@@ -101,6 +102,27 @@ template <int W> RETORT_INLINE float MaxLane(Floats<W> v) {
     struct { Floats<W / 2> low, high; } parts;
     std::memcpy(&parts, &v, sizeof v);
     return MaxLane<W / 2>(Max<W / 2>(parts.low, parts.high));
+  }
+}
+
+// a and b in groups of 2 kHalf lanes: every group is folded to kHalf lanes, a's and b's in turn.
+template <int W, int kHalf, int... kLane>
+RETORT_INLINE Floats<W> Fold(Floats<W> a, Floats<W> b, std::integer_sequence<int, kLane...>) {
+#define RETORT_FROM(lane, high) \
+  ((lane) / kHalf % 2 * W + (lane) / kHalf / 2 * 2 * kHalf + (lane) % kHalf + (high) * kHalf)
+  return __builtin_shufflevector(a, b, RETORT_FROM(kLane, 0)...) +
+         __builtin_shufflevector(a, b, RETORT_FROM(kLane, 1)...);
+#undef RETORT_FROM
+}
+// Lane i is the sum of v[i]'s lanes; v is used up.
+template <int W, int kHalf = W / 2> RETORT_INLINE Floats<W> SumEach(Floats<W>* v) {
+  for (int i = 0; i < kHalf; ++i) {
+    v[i] = Fold<W, kHalf>(v[i], v[i + kHalf], std::make_integer_sequence<int, W>());
+  }
+  if constexpr (kHalf == 1) {
+    return v[0];
+  } else {
+    return SumEach<W, kHalf / 2>(v);
   }
 }
 

@@ -89,9 +89,13 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   Recipe e;
   e.name = "full";
   e.model = {"/m", "bf16", false, "f32", "cuda:1"};
-  e.adapter = {
-      "lora",     8,   12.5, 0.1, {{"q_proj", "v_proj"}, ""}, {{}, "model\\.layers\\.0\\..*"},
-      "/adapter", true};
+  e.adapter.rank = 8;
+  e.adapter.alpha = 12.5;
+  e.adapter.dropout = 0.1;
+  e.adapter.targets.suffixes = {"q_proj", "v_proj"};
+  e.adapter.exclude.regex = "model\\.layers\\.0\\..*";
+  e.adapter.init = "/adapter";
+  e.adapter.rslora = true;
   e.data.train = {{"/recipes/a.jsonl", 1}, {"/recipes/b.jsonl", 0.25}, {"/recipes/c.jsonl", 1}};
   e.data.eval = {{"/recipes/e.jsonl", 2}};
   e.data.format = "tokens";
@@ -263,6 +267,15 @@ TEST(RecipeReader, ChangedKeysAreNamed) {
   EXPECT_EQ(ChangedKeys(a, b),
             (std::vector<std::string>{"adapter.targets", "data.train", "train.steps",
                                       "train.epochs", "train.lr"}));
+}
+
+TEST(RecipeReader, ShippedRecipesAreInOrder) {
+  const Path folder = Path(RETORT_SOURCE_DIR) / "recipes" / "quickstart";
+  EXPECT_EQ(ReadRecipe(folder / "base.json").adapter.kind, "none");
+  const Recipe router = ReadRecipe(folder / "router.json");
+  EXPECT_EQ(router.model.weights, "nf4");
+  EXPECT_TRUE(router.model.double_quant);
+  EXPECT_TRUE(router.adapter.targets.empty()) << "all linear layers";
 }
 
 }  // namespace

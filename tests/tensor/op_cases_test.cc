@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU's kernels against the double reference, by the shared table, and one thread against two,
-// which must agree to the bit.
+// The CPU's kernels against the double reference, by the shared table: with every instruction set
+// that this processor has, and with one thread and two, which must agree to the bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
+#include "tensor/cpu/cpu_backend.h"
 #include "tests/support/op_cases.h"
 
 namespace retort {
 namespace {
+
+constexpr std::pair<Isa, const char*> kIsas[] = {
+    {Isa::kPortable, "portable code"}, {Isa::kAvx2, "AVX2"}, {Isa::kAvx512, "AVX-512"}};
 
 std::vector<std::string> Kernels() {
   std::vector<std::string> kernels;
@@ -18,17 +22,25 @@ std::vector<std::string> Kernels() {
   return kernels;
 }
 
+std::vector<OpOutput> OnCpu(const OpCase& op_case, Isa isa, int threads) {
+  CpuBackend backend(threads, op_case.compute);
+  backend.set_isa(isa);
+  return OutputsOf(op_case, backend);
+}
+
 class CpuOpTest : public testing::TestWithParam<std::string> {};
 
-TEST_P(CpuOpTest, AgreesWithReferenceAtAnyNumberOfThreads) {
+TEST_P(CpuOpTest, AgreesWithTheReference) {
   for (const OpCase& op_case : AllOpCases()) {
     if (op_case.kernel != GetParam()) continue;
-    SCOPED_TRACE(op_case.name());
     const std::vector<OpOutput> want = OutputsOf(op_case, *MakeReferenceBackend());
-    const std::vector<OpOutput> one = OutputsOf(op_case, *MakeCpuBackend(1, op_case.compute));
-    const std::vector<OpOutput> two = OutputsOf(op_case, *MakeCpuBackend(2, op_case.compute));
-    EXPECT_EQ(Differences(one, want, op_case.tolerance), "");
-    EXPECT_EQ(Differences(two, one, 0), "") << "two threads against one";
+    for (const auto& [isa, isa_name] : kIsas) {
+      if (isa > HostIsa()) continue;
+      SCOPED_TRACE(Cat(op_case.name(), " with ", isa_name));
+      const std::vector<OpOutput> one = OnCpu(op_case, isa, 1);
+      EXPECT_EQ(Differences(one, want, op_case.tolerance), "");
+      EXPECT_EQ(Differences(OnCpu(op_case, isa, 2), one, 0), "") << "two threads against one";
+    }
   }
 }
 

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/hdf5.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "tests/formats/support.h"
+
+namespace retort {
+namespace {
+
+std::string Checksum(const Path& path) { return Sha256(MappedFile::Open(path)->bytes()); }
+Hdf5Reader Open(const Path& path) { return Hdf5Reader::OpenChecked(path, Checksum(path)); }
+
+template <class T>
+std::vector<T> ReadAll(const Hdf5Reader& reader, const std::string& name, std::vector<int64_t> shape) {
+  int64_t n = 1;
+  for (int64_t dim : shape) n *= dim;
+  std::vector<T> out(static_cast<size_t>(n));
+  reader.Read<T>(name, shape, out);
+  return out;
+}
+
+template <class T>
+std::vector<T> Ramp(size_t n, T first) {
+  std::vector<T> out(n);
+  std::iota(out.begin(), out.end(), first);
+  return out;
+}
+
+void WriteSample(const Path& path) {
+  Hdf5Writer writer(path);
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  writer.Write<float>("optimizer/m/model.layers.0.q_proj", {3, 2},
+                      std::vector<float>{1, -0.0f, 1e-45f, nan, INFINITY, 0.1f});
+  writer.Write<double>("sums", {1}, std::vector<double>{0.1});
+  writer.Write<int32_t>("ids", {100, 7}, Ramp<int32_t>(700, -5), {.chunk_rows = 16, .gzip = 4});
+  writer.Write<int64_t>("steps", {5}, std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1}, {.chunk_rows = 2});
+  writer.Write<uint8_t>("bytes", {256}, Ramp<uint8_t>(256, 0));
+  writer.Write<float>("nothing", {0, 4}, std::vector<float>{}, {.chunk_rows = 8, .gzip = 1});
+  writer.SetText("kind", "trainer state ✓");
+  writer.SetText("empty", "");
+  writer.SetInt("step", int64_t{1} << 40);
+  writer.SetNumber("loss", 0.1);
+  writer.Commit();
+}
+
+TEST(Hdf5, RoundTripsEveryTypeBitForBit) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  EXPECT_EQ(folder.Entries(), 1u);
+  const Hdf5Reader reader = Open(folder / "a.h5");
+  const auto m = ReadAll<float>(reader, "optimizer/m/model.layers.0.q_proj", {3, 2});
+  const float want[] = {1, -0.0f, 1e-45f, std::numeric_limits<float>::quiet_NaN(), INFINITY, 0.1f};
+  EXPECT_EQ(std::memcmp(m.data(), want, sizeof want), 0);
+  EXPECT_EQ(ReadAll<double>(reader, "sums", {1})[0], 0.1);
+  EXPECT_EQ(ReadAll<int32_t>(reader, "ids", {100, 7}), Ramp<int32_t>(700, -5));
+  EXPECT_EQ(ReadAll<int64_t>(reader, "steps", {5}),
+            (std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1}));
+  EXPECT_EQ(ReadAll<uint8_t>(reader, "bytes", {256}), Ramp<uint8_t>(256, 0));
+  EXPECT_TRUE(ReadAll<float>(reader, "nothing", {0, 4}).empty());
+  EXPECT_EQ(reader.Text("kind"), "trainer state ✓");
+  EXPECT_EQ(reader.Text("empty"), "");
+  EXPECT_EQ(reader.Int("step"), int64_t{1} << 40);
+  EXPECT_EQ(reader.Number("loss"), 0.1);
+}
+
+TEST(Hdf5, ListsItsDatasets) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  const Hdf5Reader reader = Open(folder / "a.h5");
+  const auto sets = reader.Datasets();
+  ASSERT_EQ(sets.size(), 6u);
+  EXPECT_EQ(sets[0].name, "bytes");
+  EXPECT_EQ(sets[1].name, "ids");
+  EXPECT_EQ(sets[1].type, "i32");
+  EXPECT_EQ(sets[1].shape, (std::vector<int64_t>{100, 7}));
+  EXPECT_GT(sets[1].stored_bytes, 0);
+  EXPECT_LT(sets[1].stored_bytes, 2800 / 2);  // a ramp, shuffled, packs well
+  EXPECT_EQ(sets[3].name, "optimizer/m/model.layers.0.q_proj");
+  EXPECT_TRUE(reader.Has("optimizer/m/model.layers.0.q_proj"));
+  EXPECT_TRUE(reader.Has("optimizer/m"));
+  EXPECT_FALSE(reader.Has("optimizer/v/model.layers.0.q_proj"));
+  EXPECT_EQ(reader.ShapeOf("nothing"), (std::vector<int64_t>{0, 4}));
+}
+
+TEST(Hdf5, ReadsRowsAcrossChunks) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  const Hdf5Reader reader = Open(folder / "a.h5");
+  std::vector<int32_t> rows(20 * 7);
+  reader.ReadRows<int32_t>("ids", 10, 20, 7, rows);
+  EXPECT_EQ(rows, Ramp<int32_t>(140, -5 + 70));
+  std::vector<uint8_t> three(3);
+  reader.ReadRows<uint8_t>("bytes", 253, 3, 1, three);
+  EXPECT_EQ(three, Ramp<uint8_t>(3, 253));
+  reader.ReadRows<uint8_t>("bytes", 256, 0, 1, std::span<uint8_t>());
+  ExpectRefused([&] { reader.ReadRows<uint8_t>("bytes", 254, 3, 1, three); },
+                {"a.h5", "'bytes'", "256 rows", "254 to 257"});
+  std::vector<int32_t> wide(8);
+  ExpectRefused([&] { reader.ReadRows<int32_t>("ids", 0, 1, 8, wide); },
+                {"'ids'", "[100, 7]", "8 columns"});
+  EXPECT_THROW(reader.ReadRows<uint8_t>("bytes", 0, 4, 1, three), Error);
+}
+
+TEST(Hdf5, RefusesAnotherTypeOrShapeByName) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  const Hdf5Reader reader = Open(folder / "a.h5");
+  ExpectRefused([&] { ReadAll<double>(reader, "ids", {100, 7}); }, {"a.h5", "'ids'", "i32", "f64"});
+  ExpectRefused([&] { ReadAll<float>(reader, "ids", {100, 7}); }, {"'ids'", "i32", "f32"});
+  ExpectRefused([&] { ReadAll<int32_t>(reader, "ids", {7, 100}); }, {"'ids'", "[100, 7]", "[7, 100]"});
+  ExpectRefused([&] { ReadAll<int32_t>(reader, "ids", {700}); }, {"'ids'", "[700]"});
+  ExpectRefused([&] { ReadAll<int32_t>(reader, "none", {1}); }, {"a.h5", "'none'", "missing"});
+  ExpectRefused([&] { reader.ShapeOf("optimizer/none/x"); }, {"'optimizer/none/x'", "missing"});
+  ExpectRefused([&] { reader.Int("none"); }, {"a.h5", "'none'", "missing"});
+  ExpectRefused([&] { reader.Int("loss"); }, {"'loss'", "not an i64"});
+  ExpectRefused([&] { reader.Number("step"); }, {"'step'", "not an f64"});
+  ExpectRefused([&] { reader.Text("step"); }, {"'step'", "not a text"});
+}
+
+TEST(Hdf5, OpensNothingWhoseChecksumDoesNotHold) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  const std::string right = Checksum(folder / "a.h5");
+  std::string bytes = ReadText(folder / "a.h5");
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  const Path damaged = folder.Put("b.h5", bytes);
+  ExpectRefused([&] { Hdf5Reader::OpenChecked(damaged, right); }, {"b.h5", "checksum", right});
+  ExpectRefused([&] { Hdf5Reader::OpenChecked(folder / "a.h5", ""); }, {"a.h5", "checksum"});
+  ExpectRefused([&] { Hdf5Reader::OpenChecked(folder / "none.h5", right); }, {"none.h5"});
+}
+
+// A checksum that holds over something that is no HDF5 file: one line, not the library's stack.
+TEST(Hdf5, TheLibrarysErrorsAreOneLine) {
+  TemporaryFolder folder;
+  ::testing::internal::CaptureStderr();
+  try {
+    Open(folder.Put("text.h5", "not an HDF5 file"));
+    FAIL();
+  } catch (const Error& e) {
+    const std::string text = e.what();
+    EXPECT_EQ(e.kind(), Error::Kind::kFailure);
+    EXPECT_NE(text.find("text.h5: HDF5: "), std::string::npos) << text;
+    EXPECT_EQ(text.find('\n'), std::string::npos) << text;
+    EXPECT_EQ(text.find("unknown error"), std::string::npos) << text;
+  }
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(Hdf5, TheSameContentIsTheSameBytes) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  WriteSample(folder / "b.h5");
+  EXPECT_EQ(Checksum(folder / "a.h5"), Checksum(folder / "b.h5"));
+}
+
+TEST(Hdf5, NothingIsLeftWithoutCommit) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  const std::string before = Checksum(folder / "a.h5");
+  {
+    Hdf5Writer writer(folder / "a.h5");
+    writer.Write<uint8_t>("x", {1}, std::vector<uint8_t>{1});
+  }
+  EXPECT_EQ(folder.Entries(), 1u);
+  EXPECT_EQ(Checksum(folder / "a.h5"), before);
+  EXPECT_THROW(Hdf5Writer(folder / "no" / "such" / "folder.h5"), Error);
+}
+
+TEST(Hdf5, MisuseIsABug) {
+  TemporaryFolder folder;
+  Hdf5Writer writer(folder / "a.h5");
+  const std::vector<uint8_t> two = {1, 2};
+  writer.Write<uint8_t>("x", {2}, two);
+  EXPECT_THROW(writer.Write<uint8_t>("x", {2}, two), Error);
+  EXPECT_THROW(writer.Write<uint8_t>("y", {3}, two), Error);
+  EXPECT_THROW(writer.Write<uint8_t>("y", {1, 1, 2}, two), Error);
+  EXPECT_THROW(writer.Write<uint8_t>("y", {2}, two, {.gzip = 1}), Error);
+  EXPECT_THROW(writer.Write<uint8_t>("", {2}, two), Error);
+  EXPECT_THROW(writer.SetText("t", std::string(100'000, 't')), Error);
+}
+
+}  // namespace
+}  // namespace retort
