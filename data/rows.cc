@@ -191,6 +191,12 @@ std::string Rows::Where(int64_t index) const {
   return Cat(files_[place.file].map->path().string(), ":", place.line);
 }
 
+Rows Rows::First(int64_t count) const {
+  Rows first = *this;
+  if (count < size()) first.places_.resize(static_cast<size_t>(count));
+  return first;
+}
+
 bool Rows::HasMessages() const {
   return std::ranges::find(files_, RowFormat::kMessages, &File::format) != files_.end();
 }

@@ -59,6 +59,8 @@ class Rows {
   // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
+  // The first `count` rows; all of them when there are fewer.
+  Rows First(int64_t count) const;
   // Whether any file holds conversations, so that a chat template is needed.
   bool HasMessages() const;
 

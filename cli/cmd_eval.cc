@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort eval MODEL --data FILE.jsonl: a score of the model on held-out rows.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/chat.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/progress.h"
+#include "eval/choice.h"
+#include "eval/exact.h"
+#include "eval/loss.h"
+
+namespace retort {
+namespace {
+
+struct EvalFlags {
+  std::string model, adapter, choices;
+  std::vector<std::string> data;
+  std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error", loss_on = "completion";
+  int64_t max_tokens = 1024, rows = 0, batch_tokens = 2048;
+  bool no_eos = false, json = false;
+  ComputeFlags compute;
+};
+
+struct Score {
+  double value = 0;
+  int64_t rows = 0, tokens = 0;
+};
+
+// Everything that the three metrics share.
+struct Evaluation {
+  const EvalFlags& flags;
+  OpenedModel opened;
+  Rows rows;
+  std::optional<ChatTemplate> chat;
+  int64_t max_tokens;
+
+  explicit Evaluation(const EvalFlags& f)
+      : flags(f),
+        opened(OpenForRunning(f.model, f.adapter, f.compute, /*runner=*/f.metric != "loss", true)),
+        rows(OpenRows(f)),
+        max_tokens(std::min(f.max_tokens, opened.files.config.max_positions)) {
+    if (rows.HasMessages()) chat = ChatFor(f.chat_template, opened, f.adapter);
+  }
+  static Rows OpenRows(const EvalFlags& f) {
+    std::vector<RowSource> sources;
+    for (const std::string& file : f.data) sources.push_back({file});
+    const Rows all = Rows::Open(sources, ParseRowFormat(f.format));
+    return f.rows > 0 ? all.First(f.rows) : all;
+  }
+  const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
+  std::vector<Answer> Answers() const { return ReadAnswers(rows, *opened.tokenizer, chat_or_null()); }
+};
+
+// Keeps the progress bar up, with a text that says how it goes.
+class Progress {
+ public:
+  explicit Progress(int64_t total) : bar_("eval"), total_(total) {}
+  void operator()(int64_t done) {
+    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
+    const double rate = static_cast<double>(done) / std::max(passed.count(), 1e-3);
+    bar_.Update(done, total_, Cat(CountText(rate), " rows/s  ",
+                                  DurationText(static_cast<double>(total_ - done) / std::max(rate, 1e-9)), " left"));
+  }
+
+ private:
+  ProgressBar bar_;
+  int64_t total_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+Score LossScore(const Evaluation& e) {
+  ExampleOptions options;
+  options.loss_on = ParseLossOn(e.flags.loss_on);
+  options.over_length = ParseOverLength(e.flags.over_length);
+  options.audit = Audit::kWarn;
+  options.max_tokens = e.max_tokens;
+  options.add_eos = !e.flags.no_eos;
+  const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
+  for (const std::string& note : set.notes) Note(Cat("note     ", note));
+  Progress progress(static_cast<int64_t>(set.examples.size()));
+  const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples, e.flags.batch_tokens,
+                                       std::ref(progress));
+  return {total.mean(), set.rows - set.dropped, total.tokens};
+}
+
+void NoteDropped(int64_t dropped, int64_t max_tokens) {
+  if (dropped > 0) Note(Cat("note     ", dropped, " rows over ", max_tokens, " tokens left out"));
+}
+
+Score ExactScore(const Evaluation& e) {
+  ExactOptions options;
+  options.max_tokens = e.max_tokens;
+  options.over_length = ParseOverLength(e.flags.over_length);
+  options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
+  const std::vector<Answer> answers = e.Answers();
+  Progress progress(static_cast<int64_t>(answers.size()));
+  const ExactResult result = EvaluateExact(*e.opened.model, e.opened.adapter.get(), *e.opened.tokenizer,
+                                           e.chat_or_null(), answers, options, std::ref(progress));
+  NoteDropped(result.dropped, e.max_tokens);
+  return {result.share(), result.rows, result.tokens};
+}
+
+Score ChoiceScore(const Evaluation& e) {
+  ChoiceOptions options;
+  options.max_tokens = e.max_tokens;
+  options.over_length = ParseOverLength(e.flags.over_length);
+  options.add_eos = !e.flags.no_eos;
+  std::vector<std::string> labels;
+  if (!e.flags.choices.empty()) labels = ReadLabels(e.flags.choices);
+  const ChoiceTask task = MakeChoiceTask(e.Answers(), std::move(labels), *e.opened.tokenizer, e.chat_or_null(), options);
+  NoteDropped(task.dropped, e.max_tokens);
+  Progress progress(static_cast<int64_t>(task.cases.size()));
+  const ChoiceResult result = EvaluateChoice(*e.opened.model, e.opened.adapter.get(), task.cases,
+                                             e.flags.batch_tokens, std::ref(progress));
+  return {result.share(), result.rows, result.tokens};
+}
+
+void Run(const EvalFlags& flags) {
+  if (!flags.choices.empty() && flags.metric != "choice") throw InputError("--choices goes with --metric choice");
+  const Evaluation e(flags);
+  Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ", e.opened.backend->threads(),
+           " threads"));
+  const Score score = flags.metric == "loss" ? LossScore(e) : flags.metric == "exact" ? ExactScore(e) : ChoiceScore(e);
+  if (score.rows == 0) throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ", e.max_tokens);
+  if (flags.json) {
+    return PrintJson({{"metric", flags.metric}, {"value", score.value}, {"rows", score.rows}, {"tokens", score.tokens},
+                      {"compute", std::string(NameOf(e.opened.compute))}, {"device", e.opened.backend->name()}});
+  }
+  char value[32];
+  std::snprintf(value, sizeof value, flags.metric == "loss" ? "%.4f" : "%.2f %%",
+                flags.metric == "loss" ? score.value : 100 * score.value);
+  PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens)"));
+}
+
+}  // namespace
+
+void AddEval(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("eval", "Score a model, with or without an adapter, on held-out rows");
+  auto flags = std::make_shared<EvalFlags>();
+  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command->add_option("--data", flags->data, "JSONL file of rows; may be given several times")->required()->allow_extra_args(false);
+  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  command->add_option("--metric", flags->metric,
+                      "loss: mean over the tokens that carry loss; exact: greedy generation equals the answer; "
+                      "choice: the likeliest label is the answer")
+      ->check(CLI::IsMember({"loss", "exact", "choice"}));
+  command->add_option("--choices", flags->choices, "JSON list of labels (default: those in the data)");
+  command->add_option("--format", flags->format, "auto, messages, prompt_completion, alpaca, text or tokens");
+  command->add_option("--template", flags->chat_template, "chat template of message rows; auto: the adapter's or model's own");
+  command->add_option("--max-tokens", flags->max_tokens, "longest row in tokens, at most the model's positions")
+      ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
+  command->add_option("--over-length", flags->over_length,
+                      "what becomes of longer rows: error, drop and, for the loss, truncate or split");
+  command->add_option("--loss-on", flags->loss_on, "for the loss: completion or all");
+  command->add_option("--rows", flags->rows, "only the first N rows; 0: all")->check(CLI::NonNegativeNumber);
+  command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")->check(CLI::PositiveNumber);
+  command->add_flag("--no-eos", flags->no_eos, "texts and completions do not end with the end token");
+  flags->compute.Add(*command, true);
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort

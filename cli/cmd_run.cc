@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort run MODEL: a raw prompt, one question, or a chat in the terminal.
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/chat.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "runner/engine.h"
+
+namespace retort {
+namespace {
+
+struct RunFlags {
+  std::string model, adapter, system, chat_template = "auto";
+  std::optional<std::string> prompt, chat;
+  SamplingOptions sampling;
+  int64_t context = 0;
+  bool json = false, quiet = false;
+  ComputeFlags compute;
+};
+
+// Ctrl-C ends what is being said, and between turns the program.
+volatile std::sig_atomic_t interrupted = 0;
+
+class CatchInterrupt {
+ public:
+  CatchInterrupt() {
+    struct sigaction action {};
+    action.sa_handler = [](int) { interrupted = 1; };  // no SA_RESTART: a waiting read must return
+    sigaction(SIGINT, &action, &before_);
+  }
+  ~CatchInterrupt() { sigaction(SIGINT, &before_, nullptr); }
+  CatchInterrupt(const CatchInterrupt&) = delete;
+  CatchInterrupt& operator=(const CatchInterrupt&) = delete;
+
+ private:
+  struct sigaction before_ {};
+};
+
+double TokensPerSecond(const Generation& g) {
+  // The first token comes out of reading the prompt.
+  const auto count = static_cast<double>(g.ids.size());
+  if (g.ids.size() > 1 && g.decode_seconds > 0) return (count - 1) / g.decode_seconds;
+  const double seconds = g.prefill_seconds + g.decode_seconds;
+  return seconds > 0 ? count / seconds : 0;
+}
+
+class Runner {
+ public:
+  explicit Runner(const RunFlags& flags)
+      : flags_(flags), opened_(OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true)) {
+    EngineOptions options;
+    options.parallel = 1;
+    options.context = flags.context;
+    options.cache_type = CacheType(flags.compute.kv, opened_.compute);
+    engine_.emplace(*opened_.model, opened_.adapter.get(), *opened_.tokenizer, options);
+    if (!flags.quiet) {
+      Note(Cat("compute  ", NameOf(opened_.compute), " on ", opened_.backend->name(), ", ", opened_.backend->threads(),
+               " threads; cache ", flags.compute.kv == "auto" ? NameOf(options.cache_type) : flags.compute.kv));
+    }
+  }
+
+  void Prompt(const std::string& text) { Show(Say(opened_.tokenizer->EncodePrompt(text), flags_.sampling)); }
+  void Ask(const std::string& text) {
+    Converse();
+    messages_.push_back({"user", text});
+    Show(Say(Encoded(), chat_sampling_));
+  }
+  void Chat();
+
+ private:
+  // From here on the template is needed.
+  void Converse() {
+    chat_.emplace(ChatFor(flags_.chat_template, opened_, flags_.adapter));
+    chat_sampling_ = flags_.sampling;
+    chat_sampling_.stop_ids.push_back(chat_->CheckMarks(*opened_.tokenizer, flags_.model));
+    Forget();
+  }
+  void Forget() {
+    messages_.clear();
+    if (!flags_.system.empty()) messages_.push_back({"system", flags_.system});
+  }
+  std::vector<int32_t> Encoded() const {
+    return EncodeChat(*opened_.tokenizer, *chat_, messages_, true, "the conversation");
+  }
+  // Leaves the oldest turns out until there is room for an answer; at least the last question stays.
+  std::vector<int32_t> EncodedToFit();
+  Generation Say(std::vector<int32_t> prompt, const SamplingOptions& sampling);
+  void Show(const Generation& g);
+  void NoteSpeed(const Generation& g) const;
+
+  const RunFlags& flags_;
+  OpenedModel opened_;
+  std::optional<Engine> engine_;
+  std::optional<ChatTemplate> chat_;
+  SamplingOptions chat_sampling_;
+  std::vector<Message> messages_;
+};
+
+Generation Runner::Say(std::vector<int32_t> prompt, const SamplingOptions& sampling) {
+  if (prompt.empty()) throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
+  interrupted = 0;
+  return Generate(*engine_, std::move(prompt), sampling, [&](const GenerationEvent& event) {
+    if (!flags_.json) std::cout << event.text << std::flush;
+    return interrupted == 0;
+  });
+}
+
+void Runner::Show(const Generation& g) {
+  if (flags_.json) {
+    PrintJson({{"text", g.text}, {"ids", g.ids}, {"finish_reason", std::string(NameOf(g.finish))},
+               {"prompt_tokens", g.prompt_tokens}, {"completion_tokens", g.ids.size()},
+               {"tokens_per_second", TokensPerSecond(g)}, {"prefill_seconds", g.prefill_seconds},
+               {"decode_seconds", g.decode_seconds}, {"compute", std::string(NameOf(opened_.compute))},
+               {"device", opened_.backend->name()}});
+    return;
+  }
+  std::cout << "\n" << std::flush;
+  NoteSpeed(g);
+}
+
+void Runner::NoteSpeed(const Generation& g) const {
+  if (flags_.quiet) return;
+  char text[160];
+  std::snprintf(text, sizeof text, "[%lld prompt tokens in %.2f s, %zu tokens, %.1f tok/s, %s]",
+                static_cast<long long>(g.prompt_tokens), g.prefill_seconds, g.ids.size(), TokensPerSecond(g),
+                std::string(NameOf(g.finish)).c_str());
+  Note(text);
+}
+
+std::vector<int32_t> Runner::EncodedToFit() {
+  const int64_t room = std::min(chat_sampling_.max_tokens, engine_->context() / 4);
+  std::vector<int32_t> ids = Encoded();
+  const size_t first = flags_.system.empty() ? 0 : 1;
+  bool left_out = false;
+  while (static_cast<int64_t>(ids.size()) + room > engine_->context() && messages_.size() > first + 2) {
+    const auto oldest = messages_.begin() + static_cast<int64_t>(first);
+    messages_.erase(oldest, oldest + 2);  // a question and its answer
+    ids = Encoded();
+    left_out = true;
+  }
+  if (left_out) Note("[the context is full: the oldest turns are left out]");
+  return ids;
+}
+
+void Runner::Chat() {
+  Converse();
+  const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
+  if (terminal) Note("Type a message; /clear forgets the conversation, /exit or Ctrl-D ends it, Ctrl-C ends an answer.");
+  const CatchInterrupt catch_interrupt;
+  for (std::string line;;) {
+    if (terminal) std::cerr << "> " << std::flush;
+    if (!std::getline(std::cin, line)) break;
+    const std::string_view text = Strip(line);
+    if (text.empty()) continue;
+    if (text == "/exit") return;
+    if (text == "/clear") {
+      Forget();
+      continue;
+    }
+    messages_.push_back({"user", std::string(text)});
+    try {
+      const Generation g = Say(EncodedToFit(), chat_sampling_);
+      messages_.push_back({"assistant", g.text});
+      Show(g);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::kInput) throw;
+      messages_.pop_back();
+      Note(e.what());  // too long a message, say: the conversation goes on
+    }
+  }
+  if (terminal) std::cerr << "\n";
+}
+
+void Run(const RunFlags& flags) {
+  if (flags.prompt && flags.chat) throw InputError("--prompt and --chat exclude each other");
+  CheckSampling(flags.sampling);
+  Runner runner(flags);
+  if (flags.prompt) runner.Prompt(*flags.prompt);
+  else if (flags.chat) runner.Ask(*flags.chat);
+  else runner.Chat();
+}
+
+}  // namespace
+
+void AddRun(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("run", "Generate text, or chat in the terminal");
+  auto flags = std::make_shared<RunFlags>();
+  SamplingOptions& s = flags->sampling;
+  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  command->add_option("--prompt", flags->prompt, "raw text to go on from");
+  command->add_option("--chat", flags->chat, "one message, put into the chat template");
+  command->add_option("--system", flags->system, "system prompt of a chat");
+  command->add_option("--template", flags->chat_template, "chat template; auto: the adapter's or model's own");
+  command->add_option("--max-tokens", s.max_tokens, "most tokens of an answer");
+  command->add_option("--temperature", s.temperature, "0: the likeliest token every time");
+  command->add_option("--top-k", s.top_k, "sample from the K likeliest tokens; 0: off");
+  command->add_option("--top-p", s.top_p, "sample from the likeliest tokens that reach this share; 1: off");
+  command->add_option("--min-p", s.min_p, "leave out tokens below this share of the likeliest; 0: off");
+  command->add_option("--seed", s.seed, "of the random numbers");
+  command->add_option("--stop", s.stop, "text that ends an answer; may be given several times")->allow_extra_args(false);
+  command->add_option("--context", flags->context, "most tokens of a conversation; 0: the model's");
+  flags->compute.Add(*command, true);
+  command->add_flag("--json", flags->json, "print one JSON object for each answer");
+  command->add_flag("--quiet", flags->quiet, "no figures on standard error");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// Choice: the label with the highest summed log-probability after the prompt, its end token
+// included. A prompt is computed once for all labels.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "eval/answers.h"
+#include "eval/label_tree.h"
+#include "model/model.h"
+
+namespace retort {
+
+struct ChoiceOptions {
+  int64_t max_tokens = 1024;  // of prompt and label
+  OverLength over_length = OverLength::kError;
+  bool add_eos = true;        // completions end with the end token; an assistant's turn always does
+  int64_t batch_tokens = 2048;
+};
+
+struct ChoiceCase {
+  std::vector<int32_t> prompt;
+  std::shared_ptr<const LabelTree> labels;
+  int32_t expected;  // the label that the data has
+};
+struct ChoiceTask {
+  std::vector<std::string> labels;
+  std::vector<ChoiceCase> cases;
+  int64_t dropped = 0;
+};
+
+// A JSON list of texts. Throws Error{kInput} naming the file, and a label that is empty or occurs twice.
+std::vector<std::string> ReadLabels(const Path& file);
+
+// Labels are compared with the rows' answers without the white space around them, and scored with the
+// white space that the row's own answer has. labels empty: the answers that occur in the data, in
+// order. Throws Error{kInput} naming a row whose answer is no label.
+ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::string> labels,
+                          const Tokenizer& tokenizer, const ChatTemplate* chat, const ChoiceOptions& options);
+
+struct ChoiceResult {
+  int64_t right = 0, rows = 0;
+  int64_t tokens = 0;                           // read by the model
+  std::vector<int32_t> chosen;                  // a label for every case; of equals the first
+  double share() const { return rows > 0 ? static_cast<double>(right) / static_cast<double>(rows) : 0; }
+};
+// adapter may be null. `on_progress` is told how many cases are done.
+ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter, const std::vector<ChoiceCase>& cases,
+                            int64_t batch_tokens = 2048, const std::function<void(int64_t done)>& on_progress = {});
+
+// The labels' log-probabilities for each case, computed as one batch.
+std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter* adapter,
+                                              std::span<const ChoiceCase> cases);
+
+}  // namespace retort

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/exact.h"
+
+#include <algorithm>
+
+namespace retort {
+namespace {
+
+// Beyond one token a byte of the answer: for white space around it and for the end token.
+constexpr int64_t kSpareTokens = 16;
+
+// Whether what was said so far may still become `wanted` with white space around it.
+bool MayMatch(std::string_view said, std::string_view wanted) {
+  while (!said.empty() && Strip(said.substr(0, 1)).empty()) said.remove_prefix(1);
+  if (said.size() <= wanted.size()) return StartsWith(wanted, said);
+  return StartsWith(said, wanted) && Strip(said.substr(wanted.size())).empty();
+}
+
+struct Comparison {
+  std::string wanted, said;
+  bool over = false;
+};
+
+}  // namespace
+
+ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
+                          const ChatTemplate* chat, const std::vector<Answer>& answers, const ExactOptions& options,
+                          const std::function<void(int64_t)>& on_progress) {
+  ExactResult result;
+  EngineOptions engine_options;
+  engine_options.parallel = options.parallel;
+  engine_options.context = std::min(options.max_tokens, model.config.max_positions);
+  engine_options.cache_type = options.cache_type;
+  Engine engine(model, adapter, tokenizer, engine_options);
+  SamplingOptions sampling;  // greedy
+  if (chat) sampling.stop_ids.push_back(chat->CheckMarks(tokenizer, "the chat template"));
+
+  std::vector<std::unique_ptr<Comparison>> comparisons;
+  int64_t done = 0;
+  for (const Answer& answer : answers) {
+    const auto tokens = static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
+    if (!AnswerFits(answer, tokens, engine.context(), options.over_length)) {
+      ++result.dropped;
+      continue;
+    }
+    Comparison& c = *comparisons.emplace_back(std::make_unique<Comparison>());
+    c.wanted = std::string(Strip(answer.text));
+    sampling.max_tokens = static_cast<int64_t>(c.wanted.size()) + kSpareTokens;
+    engine.Submit({answer.prompt, sampling, [&c, &done](const GenerationEvent& event) {
+                     c.said += event.text;
+                     c.over = event.finish != FinishReason::kNone || !MayMatch(c.said, c.wanted);
+                     done += c.over;
+                     return !c.over;
+                   }});
+  }
+  while (engine.Step()) {
+    if (on_progress) on_progress(result.dropped + done);
+  }
+  for (const auto& c : comparisons) {
+    result.matched.push_back(Strip(c->said) == c->wanted);
+    result.matches += result.matched.back();
+  }
+  result.rows = static_cast<int64_t>(comparisons.size());
+  result.tokens = engine.counts().generated_tokens;
+  return result;
+}
+
+}  // namespace retort

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Exact match: greedy generation against the row's answer, both without leading and trailing white
+// space.
+#pragma once
+
+#include <functional>
+
+#include "eval/answers.h"
+#include "runner/engine.h"
+
+namespace retort {
+
+struct ExactOptions {
+  int64_t max_tokens = 1024;  // of prompt and answer
+  OverLength over_length = OverLength::kError;
+  DType cache_type = DType::kF32;
+  int64_t parallel = 16;
+};
+
+struct ExactResult {
+  int64_t matches = 0, rows = 0, dropped = 0;
+  int64_t tokens = 0;         // generated
+  std::vector<bool> matched;  // of the rows that were not dropped, in order
+  double share() const { return rows > 0 ? static_cast<double>(matches) / static_cast<double>(rows) : 0; }
+};
+
+// A generation is cut off as soon as it can no longer match. `on_progress` is told how many rows are
+// done. adapter and chat may be null.
+ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
+                          const ChatTemplate* chat, const std::vector<Answer>& answers, const ExactOptions& options,
+                          const std::function<void(int64_t done)>& on_progress = {});
+
+}  // namespace retort

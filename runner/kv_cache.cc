@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/kv_cache.h"
+
+#include <limits>
+
+namespace retort {
+
+KvCache::KvCache(Backend& backend, const ModelConfig& config, DType type, int64_t tokens)
+    : pages_(PagesFor(tokens)) {
+  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ", NameOf(type));
+  const int64_t rows = pages_ * kPageTokens;
+  RETORT_CHECK(tokens > 0 && rows <= std::numeric_limits<int32_t>::max(), "cache of ", tokens, " tokens");
+  const DType stored = type == DType::kF32 ? backend.activation_type() : type;
+  for (int64_t i = 0; i < config.layers; ++i) {
+    view_.keys.push_back(backend.New({rows, config.kv_width()}, stored));
+    view_.values.push_back(backend.New({rows, config.kv_width()}, stored));
+  }
+  for (int64_t page = pages_ - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
+}
+
+int64_t KvCache::bytes() const {
+  int64_t sum = 0;
+  for (const Tensor& t : view_.keys) sum += 2 * t.bytes();
+  return sum;
+}
+
+PageTable KvCache::Take(int64_t tokens) {
+  const int64_t count = PagesFor(tokens);
+  PageTable table;
+  if (count > free_pages()) return table;
+  table.pages.assign(free_.rbegin(), free_.rbegin() + count);
+  free_.resize(free_.size() - static_cast<size_t>(count));
+  return table;
+}
+
+void KvCache::Give(PageTable& table) {
+  free_.insert(free_.end(), table.pages.rbegin(), table.pages.rend());
+  table.pages.clear();
+  RETORT_CHECK(free_pages() <= pages_, "pages given back twice");
+}
+
+}  // namespace retort

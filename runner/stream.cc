@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/stream.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+// Whether what is generated begins a text, so that a dummy prefix's space is no part of it.
+bool BeginsText(const std::vector<int32_t>& prompt, const Tokenizer& tokenizer) {
+  return prompt.size() == 1 && prompt[0] == tokenizer.spec().bos;
+}
+
+}  // namespace
+
+Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
+               const std::vector<int32_t>& ends, int64_t context)
+    : id_(id),
+      request_(std::move(request)),
+      tokens_(request_.prompt),
+      ends_(ends),
+      prompt_tokens_(static_cast<int64_t>(tokens_.size())),
+      limit_(prompt_tokens_ + std::min(request_.sampling.max_tokens, context - prompt_tokens_)),
+      decoder_(tokenizer, BeginsText(tokens_, tokenizer)),
+      stop_(request_.sampling.stop) {
+  const auto& more = request_.sampling.stop_ids;
+  ends_.insert(ends_.end(), more.begin(), more.end());
+}
+
+void Stream::Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
+  RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "laying ", count, " tokens");
+  AttentionLayout& layout = batch.layout;
+  layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),
+                         static_cast<int32_t>(read_), static_cast<int32_t>(layout.block_rows.size())});
+  for (const int32_t page : pages.pages) layout.block_rows.push_back(page * static_cast<int32_t>(kPageTokens));
+  for (int64_t p = read_; p < read_ + count; ++p) {
+    batch.ids.push_back(tokens_[static_cast<size_t>(p)]);
+    batch.positions.push_back(static_cast<int32_t>(p));
+    rows.push_back(pages.RowOf(p));
+  }
+  read_ += count;
+}
+
+GenerationEvent Stream::Next(std::span<const float> logits) {
+  RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
+  const int32_t id = SampleToken(logits, request_.sampling, tokens_.size());
+  GenerationEvent event;
+  if (IsEnd(id)) event.finish = FinishReason::kStop;
+  else Accept(id, event);
+  if (event.finish == FinishReason::kNone) return event;
+  // The end: what was held back will not become anything else now.
+  event.text += stop_.Push(decoder_.Flush());
+  if (!stop_.found()) event.text += stop_.Flush();
+  return event;
+}
+
+void Stream::Accept(int32_t id, GenerationEvent& event) {
+  tokens_.push_back(id);
+  event.ids.push_back(id);
+  event.text = stop_.Push(decoder_.Push(id));
+  if (stop_.found()) event.finish = FinishReason::kStop;
+  else if (static_cast<int64_t>(tokens_.size()) >= limit_) event.finish = FinishReason::kLength;
+}
+
+bool Stream::IsEnd(int32_t id) const { return std::find(ends_.begin(), ends_.end(), id) != ends_.end(); }
+
+}  // namespace retort

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/engine.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "runner/kv_cache.h"
+#include "tests/data/byte_tokenizer.h"
+#include "tests/support/random_model.h"
+
+namespace retort {
+namespace {
+
+using Ids = std::vector<int32_t>;
+
+// A random model over bytes, in double, and what it says when asked the slow way.
+class EngineTest : public testing::Test {
+ protected:
+  EngineTest() { Make(4); }
+
+  void Make(uint64_t seed, int64_t window = 0) {
+    ModelConfig config = SmallConfig(tokenizer_.vocab_size());
+    config.window = window;
+    model_ = RandomModel(config, seed, *backend_, 3);
+  }
+
+  // The whole text through the training forward for every token.
+  Ids Slowly(Ids ids, int64_t tokens, const SamplingOptions& sampling = {}) {
+    Ids out;
+    for (int64_t i = 0; i < tokens; ++i) {
+      Batch batch;
+      batch.AddRow(ids, 0);
+      batch.layout.window = static_cast<int32_t>(model_->config.window);
+      Context context{*backend_};
+      const Var hidden = model_->Hidden(context, {batch});
+      const auto logits =
+          backend_->ToFloats(model_->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
+      out.push_back(SampleToken(logits, sampling, ids.size()));
+      ids.push_back(out.back());
+    }
+    return out;
+  }
+
+  static Ids Prompt(int64_t size, int32_t salt) {
+    Ids ids = {ByteTokenizer::kBos};
+    for (int32_t i = 1; i < size; ++i) ids.push_back((i * 37 + salt * 11) % 256);
+    return ids;
+  }
+  static SamplingOptions Most(int64_t tokens) {
+    SamplingOptions o;
+    o.max_tokens = tokens;
+    return o;
+  }
+  // Runs all requests at once and gathers what each was told.
+  std::vector<Generation> All(Engine& engine, std::vector<GenerationRequest> requests) {
+    std::vector<Generation> out(requests.size());
+    for (size_t i = 0; i < requests.size(); ++i) {
+      requests[i].on_event = [&out, i](const GenerationEvent& e) {
+        EXPECT_EQ(out[i].finish, FinishReason::kNone) << "an event after the end";
+        out[i].text += e.text;
+        out[i].ids.insert(out[i].ids.end(), e.ids.begin(), e.ids.end());
+        out[i].finish = e.finish;
+        return true;
+      };
+      engine.Submit(std::move(requests[i]));
+    }
+    while (engine.Step()) {
+    }
+    return out;
+  }
+
+  ByteTokenizer tokenizer_;
+  std::unique_ptr<Backend> backend_ = MakeReferenceBackend();
+  std::unique_ptr<Model> model_;
+};
+
+TEST_F(EngineTest, SaysWhatTheTrainingForwardSays) {
+  Engine engine(*model_, nullptr, tokenizer_, {});
+  const Generation g = Generate(engine, Prompt(10, 1), Most(40));
+  EXPECT_EQ(g.ids, Slowly(Prompt(10, 1), 40));
+  EXPECT_EQ(g.finish, FinishReason::kLength);
+  EXPECT_EQ(engine.counts().cached_tokens, 0);
+  EXPECT_EQ(engine.counts().generated_tokens, 40);
+}
+
+TEST_F(EngineTest, ManyStreamsSayWhatEachSaysAlone) {
+  for (const int64_t window : {0, 6}) {
+    Make(5, window);
+    EngineOptions options;
+    options.parallel = 3;
+    options.prefill_tokens = 7;  // prompts are read in pieces while others speak
+    options.context = 128;
+    options.cache_tokens = 6 * kPageTokens;  // less than three of them might need
+    Engine engine(*model_, nullptr, tokenizer_, options);
+    std::vector<GenerationRequest> requests;
+    std::vector<Ids> expected;
+    for (int32_t i = 0; i < 8; ++i) {
+      SamplingOptions sampling = Most(5 + 3 * i);
+      if (i % 2) sampling.temperature = 0.8, sampling.top_p = 0.9, sampling.seed = static_cast<uint64_t>(i);
+      requests.push_back({Prompt(1 + 9 * i, i), sampling, {}});
+      expected.push_back(Slowly(Prompt(1 + 9 * i, i), sampling.max_tokens, sampling));
+    }
+    const auto got = All(engine, std::move(requests));
+    for (size_t i = 0; i < got.size(); ++i) {
+      EXPECT_EQ(got[i].ids, expected[i]) << "stream " << i << ", window " << window;
+      EXPECT_EQ(got[i].finish, FinishReason::kLength);
+    }
+    EXPECT_EQ(engine.counts().live + engine.counts().queued + engine.counts().cached_tokens, 0);
+  }
+}
+
+TEST_F(EngineTest, StopsAtEveryEndAndLeavesItOut) {
+  const Ids free = Slowly(Prompt(10, 1), 30);
+  // The first token from place 5 on that was not said before.
+  size_t at = 5;
+  while (std::find(free.begin(), free.begin() + static_cast<int64_t>(at), free[at]) !=
+         free.begin() + static_cast<int64_t>(at)) ++at;
+  const Ids before(free.begin(), free.begin() + static_cast<int64_t>(at));
+  model_->config.ends = {free[at], 299};
+  {
+    Engine engine(*model_, nullptr, tokenizer_, {});
+    const Generation g = Generate(engine, Prompt(10, 1), Most(30));
+    EXPECT_EQ(g.ids, before);
+    EXPECT_EQ(g.finish, FinishReason::kStop);
+  }
+  model_->config.ends = {};
+  tokenizer_.mutable_spec().eos = free[at];
+  {
+    Engine engine(*model_, nullptr, tokenizer_, {});
+    EXPECT_EQ(Generate(engine, Prompt(10, 1), Most(30)).ids, before);
+  }
+  tokenizer_.mutable_spec().eos = ByteTokenizer::kEos;
+  SamplingOptions sampling = Most(30);
+  sampling.stop_ids = {free[at]};
+  Engine engine(*model_, nullptr, tokenizer_, {});
+  EXPECT_EQ(Generate(engine, Prompt(10, 1), sampling).ids, before);
+}
+
+TEST_F(EngineTest, StopTextsEndItAndAreNeverShown) {
+  Engine engine(*model_, nullptr, tokenizer_, {});
+  const Generation free = Generate(engine, Prompt(12, 2), Most(60));
+  ASSERT_GT(free.text.size(), 20u);
+  // Whole characters of the middle of what it says without stops.
+  size_t begin = free.text.size() / 2, size = 4;
+  const auto continues = [&](size_t i) { return i < free.text.size() && (free.text[i] & 0xc0) == 0x80; };
+  while (continues(begin)) ++begin;
+  while (continues(begin + size)) ++size;
+  SamplingOptions sampling = Most(60);
+  sampling.stop = {"never said", free.text.substr(begin, size)};
+  std::string streamed;
+  const Generation g = Generate(engine, Prompt(12, 2), sampling, [&](const GenerationEvent& e) {
+    streamed += e.text;
+    EXPECT_EQ(free.text.find(streamed), 0u);
+    return true;
+  });
+  EXPECT_EQ(g.finish, FinishReason::kStop);
+  EXPECT_EQ(g.text, free.text.substr(0, free.text.find(sampling.stop[1])));
+  EXPECT_LT(g.ids.size(), free.ids.size());
+}
+
+TEST_F(EngineTest, EndsWhereTheContextDoes) {
+  EngineOptions options;
+  options.context = 16;
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  const Generation g = Generate(engine, Prompt(10, 1), Most(100));
+  EXPECT_EQ(g.ids, Slowly(Prompt(10, 1), 6));
+  EXPECT_EQ(g.finish, FinishReason::kLength);
+  EXPECT_EQ(Generate(engine, Prompt(15, 1), Most(100)).ids.size(), 1u);
+}
+
+TEST_F(EngineTest, RefusesWhatItCannotServe) {
+  EngineOptions options;
+  options.context = 16;
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  const auto refused = [&](Ids prompt, SamplingOptions sampling) {
+    try {
+      engine.Submit({std::move(prompt), sampling, {}});
+    } catch (const Error& e) {
+      return e.kind() == Error::Kind::kInput;
+    }
+    return false;
+  };
+  EXPECT_TRUE(refused({}, {}));
+  EXPECT_TRUE(refused({-1}, {}));
+  EXPECT_TRUE(refused({tokenizer_.vocab_size()}, {}));
+  EXPECT_TRUE(refused(Prompt(16, 1), {}));
+  EXPECT_TRUE(refused({1}, Most(0)));
+  EXPECT_FALSE(engine.Step());
+  EngineOptions large;
+  large.context = model_->config.max_positions + 1;
+  EXPECT_THROW(Engine(*model_, nullptr, tokenizer_, large), Error);
+}
+
+TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
+  EngineOptions options;
+  options.parallel = 2;
+  options.context = 2 * kPageTokens;
+  options.cache_tokens = 2 * kPageTokens;  // room for one at a time
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  int first_events = 0;
+  const auto first = engine.Submit({Prompt(20, 1), Most(40), [&](const GenerationEvent&) { return ++first_events, true; }});
+  Generation second;
+  engine.Submit({Prompt(20, 2), Most(40), [&](const GenerationEvent& e) {
+                   second.ids.insert(second.ids.end(), e.ids.begin(), e.ids.end());
+                   return true;
+                 }});
+  for (int i = 0; i < 3; ++i) engine.Step();
+  EXPECT_EQ(first_events, 3);
+  EXPECT_EQ(engine.counts().queued, 1);
+  engine.Cancel(first);
+  engine.Cancel(first);
+  engine.Cancel(12345);
+  EXPECT_EQ(engine.counts().live, 0);
+  while (engine.Step()) {
+  }
+  EXPECT_EQ(first_events, 3);
+  EXPECT_EQ(second.ids, Slowly(Prompt(20, 2), 40));
+}
+
+TEST_F(EngineTest, AnEventHandlerMayCancelAndSubmit) {
+  Engine engine(*model_, nullptr, tokenizer_, {});
+  int a_events = 0, b_events = 0;
+  Ids later;
+  Engine::RequestId a = 0, b = 0;
+  a = engine.Submit({Prompt(5, 1), Most(20), [&](const GenerationEvent&) {
+                       if (++a_events < 3) return true;
+                       engine.Cancel(b);
+                       engine.Cancel(a);
+                       engine.Submit({Prompt(5, 3), Most(4), [&](const GenerationEvent& e) {
+                                        later.insert(later.end(), e.ids.begin(), e.ids.end());
+                                        return true;
+                                      }});
+                       return true;
+                     }});
+  b = engine.Submit({Prompt(5, 2), Most(20), [&](const GenerationEvent&) { return ++b_events, true; }});
+  while (engine.Step()) {
+  }
+  EXPECT_EQ(a_events, 3);
+  EXPECT_EQ(b_events, 2);
+  EXPECT_EQ(later, Slowly(Prompt(5, 3), 4));
+}
+
+TEST_F(EngineTest, ReturningFalseCancels) {
+  Engine engine(*model_, nullptr, tokenizer_, {});
+  const Generation g = Generate(engine, Prompt(5, 1), Most(20), [](const GenerationEvent&) { return false; });
+  EXPECT_EQ(g.ids.size(), 1u);
+  EXPECT_EQ(g.finish, FinishReason::kCancelled);
+  EXPECT_EQ(engine.counts().live, 0);
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runner = trainer: reading a text in pieces through the paged cache, beside other streams, gives
+// the logits of one training forward.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/random.h"
+#include "model/load.h"
+#include "runner/stream.h"
+#include "tests/data/byte_tokenizer.h"
+#include "tests/support/random_model.h"
+#include "tests/support/shared_data.h"
+
+namespace retort {
+namespace {
+
+using Ids = std::vector<int32_t>;
+using Logits = std::vector<double>;  // [T,V]
+
+Ids RandomIds(int64_t count, int64_t vocab, uint64_t seed) {
+  RandomStream random(MakeKey(seed, RandomUse::kData));
+  Ids ids;
+  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab))));
+  return ids;
+}
+
+Logits TrainingLogits(const Model& model, const Ids& ids) {
+  Batch batch;
+  batch.AddRow(ids, 0);
+  batch.layout.window = static_cast<int32_t>(model.config.window);
+  Context context{model.backend};
+  Ids rows(ids.size());
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
+  return model.backend.ToDoubles(model.Logits(context, model.Hidden(context, {batch}), rows));
+}
+
+// Reads texts side by side, each in its own pieces (the last size repeats), and gives the logits of every token.
+std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& texts,
+                                const std::vector<std::vector<int64_t>>& pieces, DType type = DType::kF32) {
+  const ByteTokenizer tokenizer;
+  KvCache cache(model.backend, model.config, type, static_cast<int64_t>(texts.size()) * model.config.max_positions);
+  // Pages out of order, as after many streams.
+  PageTable hole = cache.Take(kPageTokens), other = cache.Take(kPageTokens);
+  cache.Give(hole);
+  std::vector<std::unique_ptr<Stream>> streams;
+  for (const Ids& ids : texts) {
+    streams.push_back(std::make_unique<Stream>(1, GenerationRequest{ids, {}, {}}, tokenizer, Ids{},
+                                               model.config.max_positions));
+    streams.back()->pages = cache.Take(static_cast<int64_t>(ids.size()));
+  }
+  std::vector<Logits> out(texts.size());
+  for (size_t step = 0;; ++step) {
+    Batch batch;
+    batch.layout.block_size = static_cast<int32_t>(kPageTokens);
+    batch.layout.window = static_cast<int32_t>(model.config.window);
+    CacheView view = cache.View();
+    std::vector<size_t> owner;
+    for (size_t s = 0; s < streams.size(); ++s) {
+      if (streams[s]->unread() == 0) continue;
+      const int64_t piece = pieces[s][std::min(step, pieces[s].size() - 1)];
+      const int64_t count = std::min(piece, streams[s]->unread());
+      streams[s]->Lay(count, batch, view.rows);
+      owner.insert(owner.end(), static_cast<size_t>(count), s);
+    }
+    if (owner.empty()) return out;
+    Context context{model.backend};
+    Ids rows(owner.size());
+    for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
+    const Var hidden = model.Hidden(context, {batch, nullptr, &view});
+    const Logits logits = model.backend.ToDoubles(model.Logits(context, hidden, rows));
+    const auto vocab = model.config.vocab;
+    for (size_t i = 0; i < owner.size(); ++i) {
+      const auto from = logits.begin() + static_cast<int64_t>(i) * vocab;
+      out[owner[i]].insert(out[owner[i]].end(), from, from + vocab);
+    }
+  }
+}
+
+double Furthest(const Logits& a, const Logits& b) {
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double most = 0;
+  for (size_t i = 0; i < a.size(); ++i) most = std::max(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
+struct Case {
+  std::string name;
+  std::function<void(ModelConfig&)> change;
+};
+
+class PagedForward : public testing::TestWithParam<Case> {};
+
+TEST_P(PagedForward, EqualsTheTrainingForwardInDouble) {
+  const auto backend = MakeReferenceBackend();
+  ModelConfig config = SmallConfig(50);
+  GetParam().change(config);
+  const auto model = RandomModel(config, 3, *backend, 2);
+  const std::vector<Ids> texts = {RandomIds(75, 50, 1), RandomIds(33, 50, 2), RandomIds(7, 50, 3), RandomIds(64, 50, 4)};
+  const auto got = PagedLogits(*model, texts, {{40, 1, 20, 1}, {1}, {7}, {32, 32}});
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-12) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, PagedForward,
+                         testing::Values(Case{"Llama", [](ModelConfig&) {}},
+                                         Case{"Window", [](ModelConfig& c) { c.window = 5; }},
+                                         Case{"WindowOverPages", [](ModelConfig& c) { c.window = 37; }},
+                                         Case{"BiasesAndQkNorms",
+                                              [](ModelConfig& c) { c.qkv_bias = c.qk_norm = c.tied = true; }}),
+                         [](const auto& info) { return info.param.name; });
+
+TEST(PagedForward, HalfCachesStayWithinTheirPrecision) {
+  const auto backend = MakeReferenceBackend();
+  const auto model = RandomModel(SmallConfig(50), 3, *backend);
+  const Ids text = RandomIds(80, 50, 1);
+  const Logits exact = TrainingLogits(*model, text);
+  const double f16 = Furthest(PagedLogits(*model, {text}, {{9}}, DType::kF16)[0], exact);
+  const double bf16 = Furthest(PagedLogits(*model, {text}, {{9}}, DType::kBF16)[0], exact);
+  // 11 and 8 bits: the caches must really be what they are called, and no coarser.
+  EXPECT_GT(f16, 1e-6);
+  EXPECT_LT(f16, 3e-3);
+  EXPECT_GT(bf16, 4 * f16);
+  EXPECT_LT(bf16, 3e-2);
+}
+
+class RealModels : public testing::TestWithParam<const char*> {};
+
+TEST_P(RealModels, PagedLogitsEqualTheTrainersInF32) {
+  RETORT_NEEDS(folder, std::string("real/models/") + GetParam());
+  const auto backend = MakeCpuBackend(2, Compute::kF32);
+  const auto model = LoadModel(OpenModel(folder), {}, *backend);
+  const int64_t vocab = model->config.vocab;
+  const std::vector<Ids> texts = {RandomIds(200, vocab, 1), RandomIds(50, vocab, 2), RandomIds(97, vocab, 3)};
+  const auto got = PagedLogits(*model, texts, {{100, 1, 1, 50, 1}, {1}, {33}});
+  for (size_t i = 0; i < texts.size(); ++i) EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-4) << i;
+}
+
+INSTANTIATE_TEST_SUITE_P(Shared, RealModels,
+                         testing::Values("stories260K", "llama2xs-280K", "babyllama-936K", "tinystories-656K"));
+
+TEST(KvCache, GivesPagesBackAndNeverTwice) {
+  const auto backend = MakeReferenceBackend();
+  const ModelConfig config = SmallConfig(50);
+  const int64_t before = backend->memory().live_bytes();
+  KvCache cache(*backend, config, DType::kF16, 4 * kPageTokens);
+  EXPECT_EQ(cache.bytes(), 2 * 2 * 4 * kPageTokens * config.kv_width() * 2);
+  EXPECT_GE(backend->memory().live_bytes() - before, cache.bytes());
+  PageTable a = cache.Take(kPageTokens + 1), b = cache.Take(1);
+  EXPECT_EQ(a.pages.size(), 2u);
+  EXPECT_TRUE(cache.Take(2 * kPageTokens).pages.empty());
+  EXPECT_EQ(cache.free_pages(), 1);
+  std::vector<int32_t> all = a.pages;
+  all.insert(all.end(), b.pages.begin(), b.pages.end());
+  PageTable c = cache.Take(1);
+  all.insert(all.end(), c.pages.begin(), c.pages.end());
+  std::sort(all.begin(), all.end());
+  EXPECT_EQ(all, (std::vector<int32_t>{0, 1, 2, 3}));
+  cache.Give(a);
+  cache.Give(a);  // an empty table by now
+  EXPECT_EQ(cache.free_pages(), 2);
+}
+
+}  // namespace
+}  // namespace retort
