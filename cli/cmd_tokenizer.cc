@@ -13,7 +13,7 @@ namespace {
 struct TrainFlags {
   std::vector<std::string> data, symbols;
   std::string kind = "sentencepiece", model = "bpe", out;
-  int vocab = 512;
+  int vocab = 512, digits = 1;
 };
 
 void Train(const TrainFlags& flags) {
@@ -26,7 +26,12 @@ void Train(const TrainFlags& flags) {
   std::vector<std::string> texts;
   for (const std::string& file : flags.data) texts.push_back(ReadText(file));
   AtomicFolder folder(flags.out);
-  TrainSentencePiece(texts, {flags.vocab, flags.model == "bpe", flags.symbols}, folder.path());
+  SentencePieceTraining options;
+  options.vocab = flags.vocab;
+  options.bpe = flags.model == "bpe";
+  options.user_symbols = flags.symbols;
+  options.digits = flags.digits;
+  TrainSentencePiece(texts, options, folder.path());
   folder.Commit();
   PrintLine(Cat(flags.out, ": a SentencePiece vocabulary of ", flags.vocab, " pieces"));
 }
@@ -42,6 +47,7 @@ void AddTokenizer(CLI::App& app) {
   command->add_option("--vocab", flags->vocab, "pieces, bytes and marks included")->check(CLI::Range(260, 1 << 20));
   command->add_option("--kind", flags->kind, "sentencepiece");
   command->add_option("--model", flags->model, "bpe or unigram");
+  command->add_option("--digits", flags->digits, "1: each digit is a piece; 2: numbers are cut into pairs (bpe)");
   command->add_option("--symbol", flags->symbols, "a text that always is one piece; may be repeated");
   command->add_option("--out", flags->out, "folder to make")->required();
   command->callback([flags] { Train(*flags); });
