@@ -5,10 +5,8 @@
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
 
-#include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "export/gguf_export.h"
 #include "export/verify.h"
 
 namespace retort {
@@ -18,21 +16,6 @@ struct ExportFlags {
   std::string source, out, type = "q8_0";
   int threads = 0;
   bool pure = false, json = false;
-};
-
-// The file while it is being tested; removed unless it was put in place.
-class Untested {
- public:
-  explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}
-  ~Untested() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  const Path& path() const { return path_; }
-  void Keep() { std::filesystem::rename(path_, target_); }
-
- private:
-  Path target_, path_;
 };
 
 void Print(const ExportFlags& flags, const GgufExportResult& written, const VerifyReport& verdict) {
@@ -50,15 +33,9 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
 }
 
 void Run(const ExportFlags& flags) {
-  const GgufExportOptions options{FormatNamed(flags.type), flags.pure, flags.threads};
-  const ModelFiles source = OpenModel(flags.source);
-  Untested file(flags.out);
-  const GgufExportResult written = WriteGguf(source, file.path(), options);
-  const int threads = flags.threads > 0 ? flags.threads : AvailableProcessors();
-  const VerifyReport verdict = VerifyGguf(source, file.path(), options.type, threads);
-  if (!verdict.passed) throw Failure(flags.out, ": the self-test failed, nothing is kept: ", verdict.fault);
-  file.Keep();
-  Print(flags, written, verdict);
+  const VerifiedExport done =
+      ExportGguf(OpenModel(flags.source), flags.out, {FormatNamed(flags.type), flags.pure, flags.threads});
+  Print(flags, done.written, done.verdict);
 }
 
 }  // namespace

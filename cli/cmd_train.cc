@@ -60,6 +60,7 @@ void Run(const TrainFlags& flags) {
       bar.Update(p.metrics.step, p.total_steps, ProgressText(p));
     });
   }
+  const std::vector<std::string> exported = ExportTrained(recipe, folder);
   Json result = SummaryJson(summary);
   result["run"] = folder.string();
   result["trained"] = summary.trained.string();
@@ -69,6 +70,7 @@ void Run(const TrainFlags& flags) {
   PrintLine(Cat("trained ", summary.steps, " steps in ", DurationText(summary.seconds), ": loss ", summary.loss,
                 summary.eval_loss ? Cat(", held-out loss ", *summary.eval_loss) : "", "\n  ", summary.trained.string(), "\n  ",
                 (folder / "report.html").string()));
+  for (const std::string& line : exported) PrintLine(Cat("  ", line));
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/threads.h"
 #include "data/load_tokenizer.h"
 
 namespace retort {
@@ -90,7 +91,35 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file, const std::
   report.top1 = same / static_cast<double>(ids.size());
 }
 
+// The file while it is being tested; removed unless it was put in place.
+class Untested {
+ public:
+  explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}
+  ~Untested() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  const Path& path() const { return path_; }
+  void Keep() { std::filesystem::rename(path_, target_); }
+
+ private:
+  Path target_, path_;
+};
+
 }  // namespace
+
+VerifiedExport ExportGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options) {
+  Untested file(target);
+  VerifiedExport out;
+  out.written = WriteGguf(source, file.path(), options);
+  out.verdict = VerifyGguf(source, file.path(), options.type,
+                           options.threads > 0 ? options.threads : AvailableProcessors());
+  if (!out.verdict.passed) {
+    throw Failure(target.string(), ": the self-test failed, nothing is kept: ", out.verdict.fault);
+  }
+  file.Keep();
+  return out;
+}
 
 double KlLimit(WeightFormat type) {
   switch (type) {

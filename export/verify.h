@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/json.h"
+#include "export/gguf_export.h"
 #include "model/load.h"
 
 namespace retort {
@@ -28,5 +29,13 @@ double KlLimit(WeightFormat type);
 
 // Compares tokens of sample texts, template, end tokens, and the logits of a sample text, both computed in f32.
 VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads);
+
+// Writes the file beside its place, verifies it and puts it in place: what `retort export` does. Throws
+// Error{kFailure} with the fault, and keeps nothing, when the verdict is no.
+struct VerifiedExport {
+  GgufExportResult written;
+  VerifyReport verdict;
+};
+VerifiedExport ExportGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options);
 
 }  // namespace retort

@@ -54,4 +54,8 @@ class TrainingSession {
   BaseRecord base_;
 };
 
+// What the recipe's export section asks for, once a run in `folder` is trained: the merged model and GGUFs of its
+// types. Returns a line for each thing made; none when it asks for nothing.
+std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder);
+
 }  // namespace retort
