@@ -19,10 +19,14 @@ namespace {
 using Ids = std::vector<int32_t>;
 using PieceType = TokenizerSpec::PieceType;
 
+// Sentences over some eighty made-up words, numbers and double spaces.
 std::vector<std::string> Corpus() {
+  static constexpr const char* kParts[] = {"ka", "tor", "mi", "lun", "sed", "ver", "pol", "an", "ist"};
   std::vector<std::string> lines;
-  for (int i = 0; i < 300; ++i) {
-    lines.push_back(Cat("order ", 1000 + 37 * i, " did not  arrive, line ", i, "\nsend it to team ", i % 7));
+  for (int i = 0; i < 600; ++i) {
+    std::string line = Cat("order ", 1000 + 37 * i, " did not  arrive\n");
+    for (int k = 1; k < 6; ++k) line += Cat(kParts[i * k % 9], kParts[(i + k * k) % 9], k % 2 ? " " : "");
+    lines.push_back(line);
   }
   return lines;
 }
@@ -40,8 +44,7 @@ using TrainedSentencePiece = Folder;
 
 TEST_F(TrainedSentencePiece, MakesAModelOfExactlyTheSizeAskedFor) {
   for (const bool bpe : {true, false}) {
-    // Unigram keeps only pieces that it finds likely, which such a text has few of.
-    SentencePieceTraining options{.vocab = bpe ? 330 : 285, .bpe = bpe};
+    SentencePieceTraining options{.vocab = 320, .bpe = bpe};
     options.control_symbols = {"<|user|>", "<|a,\"b\"|>"};
     options.user_symbols = {"order"};
     TrainSentencePiece(Corpus(), options, folder_);
