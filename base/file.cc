@@ -135,6 +135,22 @@ void WriteTextAtomically(const Path& path, std::string_view text) {
   file.Commit();
 }
 
+AppendFile::AppendFile(const Path& path) : path_(path) {
+  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  if (fd_ < 0) throw Failure(path.string(), ": cannot be written: ", ErrnoText());
+}
+
+AppendFile::~AppendFile() { ::close(fd_); }
+
+void AppendFile::Append(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd_, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw Failure(path_.string(), ": cannot be written: ", ErrnoText());
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+}
+
 AtomicFolder::AtomicFolder(const Path& target) {
   // "dir/" and "dir" are the same folder; the temporary one must stand beside it.
   target_ = target.has_filename() ? target : target.parent_path();

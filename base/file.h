@@ -69,6 +69,21 @@ void WriteTextAtomically(const Path& path, std::string_view text);
 Path TemporaryBeside(const Path& target);
 void PutInPlace(const Path& temporary, const Path& target);
 
+// A file that grows line by line, each in the file once Append() has returned.
+class AppendFile {
+ public:
+  explicit AppendFile(const Path& path);  // made when it is not there
+  ~AppendFile();
+  AppendFile(const AppendFile&) = delete;
+  AppendFile& operator=(const AppendFile&) = delete;
+
+  void Append(std::string_view text);  // throws Error{kFailure}, e.g. on a full disk
+
+ private:
+  Path path_;
+  int fd_ = -1;
+};
+
 // A folder filled beside its target and renamed into place by Commit(); the target must not exist
 // (or be an empty folder). The destructor removes an uncommitted folder.
 class AtomicFolder {

@@ -38,13 +38,22 @@ int AvailableProcessors() {
   return std::max(1, std::min<int>(mask, static_cast<int>(std::ceil(std::min(1e6, CgroupProcessors())))));
 }
 
+// Note [Rounds]. A call of For() is a round. Its pieces are taken from one counter by the caller and
+// by whichever workers enter while the round is open; the caller closes it when no piece is left and
+// waits only for those inside. So a worker that sleeps through a short round delays nobody.
 struct ThreadPool::State {
+  static constexpr uint64_t kOpen = uint64_t{1} << 63;  // of gate; its low bits count the workers inside
+  static constexpr int kSpins = 4000;                   // some 50 us: longer than the gap between two ops
+
   std::vector<std::thread> workers;
   std::mutex mutex;
-  std::condition_variable wake, done;
-  uint64_t round = 0;  // grows by one for every For()
-  bool stop = false;
-  int running = 0;  // workers still inside the round
+  std::condition_variable wake;
+  std::atomic<uint64_t> round{0};  // grows by one for every For()
+  std::atomic<uint64_t> gate{0};
+  std::atomic<int> sleepers{0};
+  std::atomic<bool> stop{false};
+
+  // Of the open round; written before the gate opens.
   const std::function<void(int64_t, int)>* body = nullptr;
   int64_t pieces = 0;
   std::atomic<int64_t> next{0};
@@ -62,17 +71,53 @@ struct ThreadPool::State {
     current_worker = -1;
   }
 
+  bool Enter() {
+    uint64_t g = gate.load();
+    while (g & kOpen) {
+      if (gate.compare_exchange_weak(g, g + 1)) return true;
+    }
+    return false;
+  }
+
+  void AwaitRoundAfter(uint64_t seen) {
+    for (int i = 0; i < kSpins; ++i) {
+      if (round.load() != seen || stop.load()) return;
+      __builtin_ia32_pause();
+    }
+    std::unique_lock lock(mutex);
+    ++sleepers;
+    wake.wait(lock, [&] { return stop.load() || round.load() != seen; });
+    --sleepers;
+  }
+
   void Loop(int worker) {
     for (uint64_t seen = 0;;) {
-      {
-        std::unique_lock lock(mutex);
-        wake.wait(lock, [&] { return stop || round != seen; });
-        if (stop) return;
-        seen = round;
-      }
+      AwaitRoundAfter(seen);
+      if (stop.load()) return;
+      seen = round.load();
+      if (!Enter()) continue;
       Take(worker);
-      const std::lock_guard lock(mutex);
-      if (--running == 0) done.notify_one();
+      gate.fetch_sub(1);
+    }
+  }
+
+  void Open(int64_t count, const std::function<void(int64_t, int)>& work) {
+    body = &work;
+    pieces = count;
+    next = 0;
+    failure = nullptr;
+    gate = kOpen;
+    ++round;
+    if (sleepers.load() == 0) return;
+    const std::lock_guard lock(mutex);  // a worker between its test and its sleep is past it now
+    wake.notify_all();
+  }
+
+  void Close() {
+    gate.fetch_and(~kOpen);
+    for (int i = 0; gate.load() != 0; ++i) {
+      if (i < kSpins) __builtin_ia32_pause();
+      else std::this_thread::yield();
     }
   }
 };
@@ -100,19 +145,9 @@ void ThreadPool::For(int64_t pieces, const std::function<void(int64_t, int)>& bo
     return;
   }
   State& s = *state_;
-  {
-    const std::lock_guard lock(s.mutex);
-    s.body = &body;
-    s.pieces = pieces;
-    s.next = 0;
-    s.failure = nullptr;
-    s.running = static_cast<int>(s.workers.size());
-    ++s.round;
-  }
-  s.wake.notify_all();
+  s.Open(pieces, body);
   s.Take(0);
-  std::unique_lock lock(s.mutex);
-  s.done.wait(lock, [&] { return s.running == 0; });
+  s.Close();
   if (s.failure) std::rethrow_exception(s.failure);
 }
 

@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/load_tokenizer.h"
-#include "train/checkpoint.h"
+#include "export/base_record.h"
 
 namespace retort {
 

@@ -102,11 +102,17 @@ void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& 
 
 void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype) {
   Json config = ReadJson(source / "config.json");
-  config["torch_dtype"] = torch_dtype;
+  if (!torch_dtype.empty()) config["torch_dtype"] = torch_dtype;
   WriteTextAtomically(folder / "config.json", DumpJson(config, 2) + "\n");
-  for (const char* name : {"generation_config.json", "tokenizer.json", "tokenizer.model", "tokenizer_config.json",
-                           "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "vocab.json",
-                           "merges.txt"}) {
+  if (std::filesystem::exists(source / "generation_config.json")) {
+    CopyFileAtomically(source / "generation_config.json", folder / "generation_config.json");
+  }
+  CopyTokenizerFiles(source, folder);
+}
+
+void CopyTokenizerFiles(const Path& source, const Path& folder) {
+  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                           "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt"}) {
     if (std::filesystem::exists(source / name)) CopyFileAtomically(source / name, folder / name);
   }
 }

@@ -18,8 +18,11 @@ void WriteAdapterFiles(const Path& folder, const Adapter& adapter, Backend& back
 void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& source);
 
 // Copies what makes a folder usable besides its weights: configuration, generation configuration, tokenizer
-// files and chat template, whichever are there. `torch_dtype` replaces config.json's.
-void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype);
+// files and chat template, whichever are there. `torch_dtype`, where given, replaces config.json's.
+void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype = "");
+
+// The tokenizer's files and chat template alone.
+void CopyTokenizerFiles(const Path& source, const Path& folder);
 
 // Puts values of a file written by one of the first two back. Throws Error{kInput} naming what does not fit.
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters, Backend& backend);

@@ -20,8 +20,8 @@ constexpr uint32_t kMaxDims = 4;
 template <class F>
 bool WithType(uint32_t id, F f) {
   return [&]<size_t... kId>(std::index_sequence<kId...>) {
-    return ((id == kId && (f(std::type_identity<std::variant_alternative_t<kId, GgufValue>>{}), true)) ||
-            ...);
+    return (... || (id == kId &&
+                    (f(std::type_identity<std::variant_alternative_t<kId, GgufValue>>{}), true)));
   }(std::make_index_sequence<std::variant_size_v<GgufValue>>{});
 }
 
@@ -190,7 +190,9 @@ void PlaceTensors(std::vector<TensorInfo>& infos, uint64_t data_start, uint64_t 
 void ReadMagic(Cursor& cursor, GgufFile& out) {
   cursor.SetPlace("header");
   const Bytes magic = cursor.Take(4, "the magic");
-  if (std::memcmp(magic.data(), "GGUF", 4) != 0) cursor.Fail("is not a GGUF file: the magic is not 'GGUF'");
+  if (std::memcmp(magic.data(), "GGUF", 4) != 0) {
+    cursor.Fail("is not a GGUF file: the magic is not 'GGUF'");
+  }
   out.version = cursor.Read<uint32_t>("the version");
   if ((out.version & 0xffff) == 0) cursor.Fail("is big-endian or damaged: version ", out.version);
   if (out.version != 2 && out.version != 3) {

@@ -5,7 +5,8 @@
 //   char[4]  magic "GGUF"            u32  version
 //   u64      number of tensors       u64  number of metadata entries
 //   each metadata entry: string key, u32 value type, value
-//     string: u64 length, bytes;  array: u32 element type, u64 count, elements;  bool: one byte, 0 or 1
+//     string: u64 length, bytes;  bool: one byte, 0 or 1;
+//     array: u32 element type, u64 count, elements
 //   each tensor: string name, u32 number of dimensions (at most 4), u64 dimensions (innermost
 //     first), u32 ggml type, u64 offset from the start of the data section
 //   zeros to a multiple of general.alignment (32 when absent), where the data section begins

@@ -41,8 +41,8 @@ std::optional<double> AsNumber(const GgufValue& value) {
 
 Error WrongType(const std::string& where, std::string_view key, const GgufValue& value,
                 std::string_view want) {
-  return InputError(where, ": metadata ", Quoted(key), " is ", TypeText(value), " ", ValueText(value),
-                    ", expected ", want);
+  return InputError(where, ": metadata ", Quoted(key), " is ", TypeText(value), " ",
+                    ValueText(value), ", expected ", want);
 }
 
 // The array's items when they are of one of the kinds asked for, converted.

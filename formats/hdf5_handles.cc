@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/hdf5_handles.h"
 
+#include <hdf5.h>
+
+#include <type_traits>
+
 namespace retort {
 
 std::string_view NameOf(Hdf5Type type) {
@@ -16,6 +20,15 @@ std::string_view NameOf(Hdf5Type type) {
 
 namespace hdf5 {
 
+static_assert(std::is_same_v<hid_t, int64_t> && std::is_same_v<herr_t, int>);
+
+Quiet::Quiet() {
+  H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
+}
+
+Quiet::~Quiet() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+
 std::string Reason() {
   std::string reason;
   // Walked from where the error began; the first entry says the most.
@@ -28,7 +41,7 @@ std::string Reason() {
   return reason.empty() ? "unknown error" : ReplaceAll(std::move(reason), "\n", " ");
 }
 
-hid_t FileType(Hdf5Type type) {
+int64_t FileType(Hdf5Type type) {
   switch (type) {
     case Hdf5Type::kF32: return H5T_IEEE_F32LE;
     case Hdf5Type::kF64: return H5T_IEEE_F64LE;
@@ -39,7 +52,7 @@ hid_t FileType(Hdf5Type type) {
   return H5I_INVALID_HID;
 }
 
-hid_t MemoryType(Hdf5Type type) {
+int64_t MemoryType(Hdf5Type type) {
   switch (type) {
     case Hdf5Type::kF32: return H5T_NATIVE_FLOAT;
     case Hdf5Type::kF64: return H5T_NATIVE_DOUBLE;

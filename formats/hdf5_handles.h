@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the HDF5 reader and writer share: handles that close themselves, types, errors. Includes
-// the library's header: for formats/hdf5_*.cc alone.
+// What the HDF5 reader and writer share: handles that close themselves, types, errors. The
+// library's own types are spelt out (hid_t is int64_t, herr_t int), so that its header stays in
+// source files; formats/hdf5_handles.cc asserts that they are so.
 #pragma once
 
-#include <hdf5.h>
-
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -16,11 +16,11 @@ namespace retort::hdf5 {
 // Owns one id of the library. The library counts references: closing is always this object's job.
 class Handle {
  public:
-  using Close = herr_t (*)(hid_t);
+  using Close = int (*)(int64_t);
   Handle() = default;
-  Handle(hid_t id, Close close) : id_(id), close_(close) {}
+  Handle(int64_t id, Close close) : id_(id), close_(close) {}
   Handle(Handle&& other) noexcept
-      : id_(std::exchange(other.id_, H5I_INVALID_HID)), close_(other.close_) {}
+      : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
   Handle& operator=(Handle&& other) noexcept {
     std::swap(id_, other.id_);
     std::swap(close_, other.close_);
@@ -30,28 +30,25 @@ class Handle {
     if (id_ >= 0) close_(id_);
   }
 
-  hid_t id() const { return id_; }
+  int64_t id() const { return id_; }
   // Closes now, for the error: negative when it failed.
-  herr_t Release() { return id_ >= 0 ? close_(std::exchange(id_, H5I_INVALID_HID)) : 0; }
+  int Release() { return id_ >= 0 ? close_(std::exchange(id_, -1)) : 0; }
 
  private:
-  hid_t id_ = H5I_INVALID_HID;
+  int64_t id_ = -1;
   Close close_ = nullptr;
 };
 
 // Keeps the library from printing its error stack for as long as it lives.
 class Quiet {
  public:
-  Quiet() {
-    H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  }
-  ~Quiet() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+  Quiet();
+  ~Quiet();
   Quiet(const Quiet&) = delete;
   Quiet& operator=(const Quiet&) = delete;
 
  private:
-  H5E_auto2_t function_ = nullptr;
+  int (*function_)(int64_t, void*) = nullptr;
   void* data_ = nullptr;
 };
 
@@ -65,8 +62,8 @@ T Checked(T result, std::string_view place) {
   return result;
 }
 
-hid_t FileType(Hdf5Type type);    // borrowed from the library
-hid_t MemoryType(Hdf5Type type);  // borrowed from the library
+int64_t FileType(Hdf5Type type);    // borrowed from the library
+int64_t MemoryType(Hdf5Type type);  // borrowed from the library
 size_t BytesOf(Hdf5Type type);
 
 }  // namespace retort::hdf5

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <hdf5.h>
+
 #include <algorithm>
 
 #include "base/checked.h"
@@ -52,7 +54,8 @@ std::vector<int64_t> ShapeOfDataset(const Handle& dataset, const std::string& pl
 }
 
 std::string TypeTextOf(hid_t type) {
-  for (Hdf5Type t : {Hdf5Type::kF32, Hdf5Type::kF64, Hdf5Type::kI32, Hdf5Type::kI64, Hdf5Type::kU8}) {
+  using enum Hdf5Type;
+  for (Hdf5Type t : {kF32, kF64, kI32, kI64, kU8}) {
     if (H5Tequal(type, hdf5::FileType(t)) > 0) return std::string(NameOf(t));
   }
   return "other";
@@ -122,7 +125,8 @@ std::vector<Hdf5Reader::Dataset> Hdf5Reader::Datasets() const {
   // Called by C code, which no exception may cross: a failed push is reported by its status.
   const auto take = [](hid_t, const char* name, const H5O_info_t* info, void* out) -> herr_t {
     try {
-      if (info->type == H5O_TYPE_DATASET) static_cast<std::vector<std::string>*>(out)->push_back(name);
+      auto& found = *static_cast<std::vector<std::string>*>(out);
+      if (info->type == H5O_TYPE_DATASET) found.emplace_back(name);
       return 0;
     } catch (...) {
       return -1;
@@ -173,7 +177,9 @@ void Hdf5Reader::ReadRowsRaw(const std::string& name, int64_t begin, int64_t cou
   const Handle space(Checked(H5Dget_space(dataset.id()), place), H5Sclose);
   const std::vector<int64_t> shape = Dims(space.id(), place);
   const bool fits = shape.size() == 2 ? shape[1] == columns : shape.size() == 1 && columns == 1;
-  if (!fits) throw InputError(place, " has shape ", ShapeText(shape), ", expected ", columns, " columns");
+  if (!fits) {
+    throw InputError(place, " has shape ", ShapeText(shape), ", expected ", columns, " columns");
+  }
   if (count > shape[0] || begin > shape[0] - count) {
     throw InputError(place, " has ", shape[0], " rows, asked for ", begin, " to ", begin + count);
   }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <hdf5.h>
+
 #include <algorithm>
 
 #include "formats/hdf5_handles.h"

@@ -38,7 +38,9 @@ std::optional<WeightFormat> FormatOf(std::string_view dtype) {
 
 // A dtype that is not in the table has the size that its offsets say.
 void CheckSize(const SafetensorsHeader::Tensor& t, const std::string& place) {
-  if (t.end < t.begin) throw InputError(place, ": data_offsets ", t.begin, " to ", t.end, " run backwards");
+  if (t.end < t.begin) {
+    throw InputError(place, ": data_offsets ", t.begin, " to ", t.end, " run backwards");
+  }
   const uint64_t elements = ElementsOf(t.shape, place);
   const auto* known = std::find_if(kDtypes.begin(), kDtypes.end(),
                                    [&](const DtypeBits& d) { return d.name == t.dtype; });
@@ -62,7 +64,8 @@ void CheckTiling(const SafetensorsHeader& header, uint64_t data_bytes, uint64_t 
   for (const auto* t : order) {
     if (t->begin != end) {
       throw InputError(where, ": tensor ", Quoted(t->name), ": begins at ", t->begin,
-                       t->begin < end ? ", inside another that ends at " : ", leaving a hole after ", end);
+                       t->begin < end ? ", inside another that ends at "
+                                      : ", leaving a hole after ", end);
     }
     end = t->end;
   }

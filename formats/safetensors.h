@@ -2,7 +2,8 @@
 // safetensors: Hugging Face's file of tensors. docs/formats/safetensors.md has the bytes.
 //
 //   u64 N (little-endian) | N bytes of JSON, padded with spaces | the tensors' bytes
-//   {"__metadata__": {"format": "pt"}, "NAME": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
+//   {"__metadata__": {"format": "pt"},
+//    "NAME": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ...}
 //
 // Offsets count from the end of the header; the tensors fill the rest of the file without holes or
 // overlaps. F32, F16 and BF16 become weights; other dtypes are kept as entries by their own name.

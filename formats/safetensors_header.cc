@@ -25,14 +25,10 @@ class StrictEvents : public nlohmann::json_sax<Json> {
   bool binary(binary_t&) override { Unexpected("bytes"); }
   bool start_object(size_t) override { Unexpected("an object"); }
   bool start_array(size_t) override { Unexpected("an array"); }
-  bool parse_error(size_t position, const std::string&, const nlohmann::detail::exception& e) override {
-    // The library's text repeats what it read, of any length and content.
-    const std::string_view what = e.what();
-    const size_t last = what.find("; last read");
-    const size_t colon = what.find("syntax error");
-    const std::string_view why = what.substr(0, last);
-    throw InputError(where_, ": not JSON: ", colon < why.size() ? why.substr(colon) : why.substr(0, 100),
-                     " at byte ", position, " of it");
+  bool parse_error(size_t position, const std::string&,
+                   const nlohmann::detail::exception&) override {
+    // The library's own text repeats what it read, of any length and content.
+    throw InputError(where_, ": not JSON: broken at its byte ", position);
   }
 
  protected:
@@ -122,7 +118,9 @@ class HeaderEvents final : public StrictEvents {
 
   void FinishTensor() {
     for (const char* field : {"dtype", "shape", "data_offsets"}) {
-      if (!fields_.contains(field)) throw InputError(where_, ": ", Place(), ": '", field, "' is missing");
+      if (!fields_.contains(field)) {
+        throw InputError(where_, ": ", Place(), ": '", field, "' is missing");
+      }
     }
     if (offsets_.size() != 2) {
       throw InputError(where_, ": ", Place(), ": 'data_offsets' must be two numbers");

@@ -37,7 +37,8 @@ Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& sha
                      ", which cannot be used as a weight");
   }
   if (entry->shape != shape) {
-    throw InputError(place, " has shape ", ShapeText(entry->shape), ", expected ", ShapeText(shape));
+    throw InputError(place, " has shape ", ShapeText(entry->shape), ", expected ",
+                     ShapeText(shape));
   }
   Bytes bytes = entry->bytes;
   std::shared_ptr<const void> owner = entry->file;

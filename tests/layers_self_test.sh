@@ -70,7 +70,6 @@ bad 'JSON in a header' data/b.h 'nlohmann-json (nlohmann/json.hpp) in a header' 
 bad 'JSON in the header that names it' base/b.h 'in a header' '#pragma once' '#include <nlohmann/json.hpp>'
 bad 'Boost in a header' runner/b.h 'Boost (boost/beast.hpp) in a header' '#pragma once' '#include <boost/beast.hpp>'
 bad 'oneDNN in a header' tensor/b.h 'oneDNN (dnnl.hpp) in a header' '#pragma once' '#include <dnnl.hpp>'
-bad 'HDF5 in a header' formats/b.h 'HDF5 (hdf5.h) in a header' '#pragma once' '#include <hdf5.h>'
 bad 'SentencePiece in a header' data/b.h 'in a header' '#pragma once' '#include <sentencepiece_processor.h>'
 bad 'JSON in a header of the tests' tests/support/b.h 'in a header' '#pragma once' '#include <nlohmann/json.hpp>'
 

@@ -12,7 +12,6 @@
 namespace retort {
 namespace {
 
-constexpr const char* kManifest = "retort.json";
 constexpr const char* kTrainerState = "trainer.h5";
 
 std::string WeightsFile(Trainer& trainer) {
@@ -43,7 +42,7 @@ void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base)
                          {"data", {{"epoch", place.epoch}, {"position", place.position}}},
                          {"base", BaseJson(base)},
                          {"files", Checksums(folder)}};
-  WriteTextAtomically(folder / kManifest, DumpJson(manifest, 2) + "\n");
+  WriteTextAtomically(folder / kManifestName, DumpJson(manifest, 2) + "\n");
 }
 
 void WriteTrainerState(const Path& path, Trainer& trainer) {
@@ -90,34 +89,13 @@ std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
   std::error_code missing;
   for (const auto& entry : std::filesystem::directory_iterator(checkpoints, missing)) {
     const auto step = StepOf(entry.path());
-    if (step && std::filesystem::exists(entry.path() / kManifest)) out.push_back({entry.path(), *step});
+    if (step && std::filesystem::exists(entry.path() / kManifestName)) out.push_back({entry.path(), *step});
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return out;
 }
 
 }  // namespace
-
-Json BaseJson(const BaseRecord& r) {
-  return {{"path", r.path}, {"fingerprint", r.fingerprint}, {"weights", r.weights},
-          {"double_quant", r.double_quant}, {"template", r.chat_template}};
-}
-
-std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {
-  const Path path = adapter_folder / kManifest;
-  if (!std::filesystem::exists(path)) return std::nullopt;
-  const std::string where = path.string();
-  const Json manifest = ReadJson(path);
-  const auto base = manifest.find("base");
-  if (base == manifest.end()) throw InputError(where, ": 'base' is missing");
-  BaseRecord r;
-  r.path = GetString(*base, "path", where);
-  r.fingerprint = GetString(*base, "fingerprint", where, "");
-  r.weights = GetString(*base, "weights", where, "as-is");
-  r.double_quant = GetBool(*base, "double_quant", where, true);
-  r.chat_template = GetString(*base, "template", where, "");
-  return r;
-}
 
 void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   WriteWeights(folder, trainer, base);
@@ -134,13 +112,13 @@ void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base
 }
 
 void LoadCheckpoint(const Path& folder, Trainer& trainer) {
-  const std::string where = (folder / kManifest).string();
-  const Json manifest = ReadJson(folder / kManifest);
+  const std::string where = (folder / kManifestName).string();
+  const Json manifest = ReadJson(folder / kManifestName);
   const auto files = manifest.find("files");
   if (files == manifest.end() || !files->is_object()) throw InputError(where, ": 'files' is missing");
   const std::string weights = WeightsFile(trainer);
   if (Sha256(MappedFile::Open(folder / weights)->bytes()) != GetString(*files, weights, where)) {
-    throw InputError((folder / weights).string(), ": its checksum is not the one in ", kManifest,
+    throw InputError((folder / weights).string(), ": its checksum is not the one in ", kManifestName,
                      "; remove the folder to go on from the checkpoint before it");
   }
   std::vector<Parameter*> parameters;

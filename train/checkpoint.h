@@ -9,22 +9,10 @@
 
 #include <optional>
 
-#include "base/json.h"
+#include "export/base_record.h"
 #include "train/trainer.h"
 
 namespace retort {
-
-// What an adapter was trained on: kept beside it in retort.json.
-struct BaseRecord {
-  std::string path;         // absolute
-  std::string fingerprint;  // export/folders.h
-  std::string weights;      // "nf4": how the base was held in training
-  bool double_quant = true;
-  std::string chat_template;  // the named template, "" when no row was a conversation
-};
-Json BaseJson(const BaseRecord& record);
-// From an adapter's folder; nullopt when it has no retort.json (an adapter made elsewhere).
-std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder);
 
 // Writes the trained weights and retort.json into an existing folder: run/adapter.
 void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base);

@@ -48,7 +48,7 @@ MetricsLine FromJson(const Json& j, const std::string& where) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const Path& path, int64_t step) : path_(path) {
+MetricsFile::MetricsFile(const Path& path, int64_t step) {
   std::string kept;
   if (step > 0 && std::filesystem::exists(path)) {
     for (const MetricsLine& line : ReadMetrics(path)) {
@@ -56,16 +56,10 @@ MetricsFile::MetricsFile(const Path& path, int64_t step) : path_(path) {
     }
   }
   WriteTextAtomically(path, kept);
-  file_.reset(std::fopen(path.c_str(), "a"));
-  if (!file_) throw Failure(path.string(), ": cannot be written: ", ErrnoText());
+  file_.emplace(path);
 }
 
-void MetricsFile::Append(const MetricsLine& line) {
-  const std::string text = DumpJson(ToJson(line)) + "\n";
-  if (std::fputs(text.c_str(), file_.get()) < 0 || std::fflush(file_.get()) != 0) {
-    throw Failure(path_.string(), ": cannot be written: ", ErrnoText());
-  }
-}
+void MetricsFile::Append(const MetricsLine& line) { file_->Append(DumpJson(ToJson(line)) + "\n"); }
 
 std::vector<MetricsLine> ReadMetrics(const Path& path) {
   std::vector<MetricsLine> out;

@@ -2,8 +2,6 @@
 // metrics.jsonl: one object a step, and {"step", "eval_loss"} lines. Numbers round-trip.
 #pragma once
 
-#include <cstdio>
-#include <memory>
 #include <optional>
 #include <vector>
 
@@ -23,14 +21,10 @@ class MetricsFile {
  public:
   // Opens for appending; lines after `step` are cut off first (0: the file starts empty).
   MetricsFile(const Path& path, int64_t step);
-  void Append(const MetricsLine& line);  // flushed; throws Error{kFailure} on a full disk
+  void Append(const MetricsLine& line);  // throws Error{kFailure} on a full disk
 
  private:
-  struct Closer {
-    void operator()(std::FILE* f) const { std::fclose(f); }
-  };
-  Path path_;
-  std::unique_ptr<std::FILE, Closer> file_;
+  std::optional<AppendFile> file_;
 };
 
 // Throws Error{kInput} naming file and line.

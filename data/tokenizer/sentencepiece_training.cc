@@ -14,6 +14,7 @@ namespace retort {
 namespace {
 
 constexpr int kReservedPieces = 3 + 256;  // <unk>, <s>, </s> and the bytes
+constexpr int kDigitPairs = 100;
 
 // The lines of texts, as the library asks for them.
 class Lines : public sentencepiece::SentenceIterator {
@@ -59,7 +60,7 @@ std::unordered_map<std::string, std::string> Settings(const SentencePieceTrainin
                                                       size_t longest_line) {
   std::unordered_map<std::string, std::string> settings = {
       {"model_type", options.bpe ? "bpe" : "unigram"},
-      {"vocab_size", Cat(options.vocab)},
+      {"vocab_size", Cat(options.vocab - (options.digits == 2 ? kDigitPairs : 0))},
       {"hard_vocab_limit", "true"},
       {"byte_fallback", "true"},
       {"split_digits", "true"},
@@ -89,6 +90,17 @@ Json TokenizerConfig() {
           {"tokenizer_class", "LlamaTokenizer"}};
 }
 
+// The pairs 00 ... 99 at the end of the vocabulary. The trainer never joins digits with anything, so nothing competes
+// with them; equal scores make the leftmost pair the first, as in llama.cpp.
+std::string WithDigitPairs(TokenizerSpec spec) {
+  float least = 0;
+  for (const auto& piece : spec.pieces) least = std::min(least, piece.score);
+  for (int pair = 0; pair < kDigitPairs; ++pair) {
+    spec.pieces.push_back({Cat(pair / 10, pair % 10), least - 1, TokenizerSpec::PieceType::kNormal});
+  }
+  return WriteSentencePieceModel(spec, /*add_dummy_prefix=*/true);
+}
+
 // "./src/trainer_interface.cc(660) [condition] What a person can use."
 std::string_view Advice(std::string_view message) {
   const size_t at = message.rfind("] ");
@@ -99,8 +111,11 @@ std::string_view Advice(std::string_view message) {
 
 void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePieceTraining& options,
                         const Path& folder) {
-  const size_t reserved =
-      kReservedPieces + options.control_symbols.size() + options.user_symbols.size();
+  if (options.digits != 1 && !(options.digits == 2 && options.bpe)) {
+    throw InputError("tokenizer train: digits are 1, or 2 in a bpe vocabulary");
+  }
+  const size_t reserved = kReservedPieces + options.control_symbols.size() + options.user_symbols.size() +
+                          (options.digits == 2 ? kDigitPairs : 0);
   if (options.vocab < 0 || static_cast<size_t>(options.vocab) <= reserved) {
     throw InputError("tokenizer train: vocab ", options.vocab, " leaves no room beside the ", reserved,
                      " bytes and marks");
@@ -113,6 +128,7 @@ void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePie
   std::string model;
   const auto status = sentencepiece::SentencePieceTrainer::Train(Settings(options, longest), &lines, &model);
   if (!status.ok()) throw InputError("tokenizer train: ", Advice(status.message()));
+  if (options.digits == 2) model = WithDigitPairs(ParseSentencePieceModel(model, "the trained model"));
   const TokenizerSpec spec = ParseSentencePieceModel(model, "the trained model");
   if (static_cast<int>(spec.pieces.size()) != options.vocab) {
     throw InputError("tokenizer train: the text yields ", spec.pieces.size(), " pieces, not ",

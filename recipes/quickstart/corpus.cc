@@ -62,13 +62,20 @@ std::string Record(RandomStream& random) {
   return Cat("Note: ", said.empty() ? "nothing is known" : said, ". Record:{", record, "}");
 }
 
+// What a list may hold: words are the easy half of learning to copy, digits the hard one.
+std::string Thing(RandomStream& random) {
+  const double kind = random.Uniform();
+  if (kind < 0.2) return std::string(Pick(kItems, random));
+  if (kind < 0.3) return std::string(Pick(kNames, random));
+  if (kind < 0.4) return Amount(random);
+  return OrderNumber(Part::kTrain, random);
+}
+
 std::string ReadBack(RandomStream& random) {
-  std::vector<std::string> numbers;
-  for (uint64_t n = 1 + random.Below(3); n > 0; --n) {
-    numbers.push_back(OrderNumber(Part::kTrain, random));
-  }
-  const std::string list = Join(numbers, ", ");
-  return Chance(0.5, random) ? Cat("The numbers are ", list, ". I repeat: ", list, ".")
+  std::vector<std::string> things;
+  for (uint64_t n = 1 + random.Below(6); n > 0; --n) things.push_back(Thing(random));
+  const std::string list = Join(things, ", ");
+  return Chance(0.5, random) ? Cat("The list is ", list, ". I repeat: ", list, ".")
                              : Cat("Please note ", list, ". Noted: ", list, ".");
 }
 
@@ -76,8 +83,8 @@ std::string ReadBack(RandomStream& random) {
 
 std::string CorpusLine(RandomStream& random) {
   const double kind = random.Uniform();
-  if (kind < 0.55) return Reply(random);
-  if (kind < 0.80) return Record(random);
+  if (kind < 0.35) return Reply(random);
+  if (kind < 0.60) return Record(random);
   if (kind < 0.97) return ReadBack(random);
   return std::string(Pick(kRemarks, random));
 }

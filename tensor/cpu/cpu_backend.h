@@ -30,6 +30,7 @@ class CpuBackend final : public Backend {
   ThreadPool& pool() { return pool_; }
   Compute compute() const { return compute_; }
   // Which vectors the kernels of ours use; tests take the narrower ones in turn.
+  Isa isa() const { return isa_; }
   void set_isa(Isa isa);
 
   Tensor FromFloats(std::span<const float> values, Shape shape) override;

@@ -6,22 +6,16 @@
 #endif
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
-#include <cstring>
 
+#include "tensor/cpu/int8_panels.h"
 #include "tensor/cpu/products.h"
-#include "tensor/quant/blocks.h"
 
 namespace retort {
 namespace {
 
-// One quantised row of activations.
-struct Int8Row {
-  const int8_t* q;  // [cols], within -127 ... 127
-  const float* d;   // [cols / 32]
-};
-
-void QuantiseRow(const float* x, int64_t cols, int8_t* q, float* d) {
+void QuantiseRow(const float* x, int64_t cols, int8_t* q, float* d, int32_t* offset) {
   for (int64_t b = 0; b < cols / kBlockValues; ++b, x += kBlockValues, q += kBlockValues) {
     float top = 0;
     for (int i = 0; i < kBlockValues; ++i) top = std::max(top, std::abs(x[i]));
@@ -31,15 +25,9 @@ void QuantiseRow(const float* x, int64_t cols, int8_t* q, float* d) {
       const float shifted = x[i] * inverse + 12582912.0f;
       q[i] = static_cast<int8_t>(std::bit_cast<int32_t>(shifted) - 0x4b400000);
     }
-  }
-}
-
-// A block's 32 values as signed bytes.
-void Expand(const BlockQ8_0& block, int8_t* q) { std::memcpy(q, block.q, 32); }
-void Expand(const BlockQ4_0& block, int8_t* q) {
-  for (int i = 0; i < 16; ++i) {
-    q[i] = static_cast<int8_t>((block.q[i] & 15) - 8);
-    q[i + 16] = static_cast<int8_t>((block.q[i] >> 4) - 8);
+    int32_t sum = 0;
+    for (int i = 0; i < kBlockValues; ++i) sum += q[i];
+    offset[b] = -128 * sum;
   }
 }
 
@@ -49,7 +37,7 @@ void DotsPortable(const Block* w, int64_t blocks, const Int8Row* x, int64_t rows
   std::fill_n(sums, rows, 0.0f);
   for (int64_t b = 0; b < blocks; ++b) {
     int8_t q[32];
-    Expand(w[b], q);
+    ExpandBlock(w[b], q);
     const float d = ScaleOf(w[b].d);
     for (int64_t t = 0; t < rows; ++t) {
       const int8_t* in = x[t].q + b * 32;
@@ -142,7 +130,7 @@ RETORT_INT8_AVX512 void DotsAvx512(const Block* w, int64_t blocks, const Int8Row
 template <class Block>
 void Dots(Isa isa, const Block* w, int64_t blocks, const Int8Row* x, int64_t rows, float* sums) {
 #ifdef __x86_64__
-  if (isa == Isa::kAvx512 && __builtin_cpu_supports("avx512vnni")) RETORT_BY_ROWS(DotsAvx512)
+  if (isa == Isa::kAvx512 && CpuHasVnni()) RETORT_BY_ROWS(DotsAvx512)
   if (isa != Isa::kPortable) RETORT_BY_ROWS(DotsAvx2)
 #endif
   DotsPortable(w, blocks, x, rows, sums);
@@ -170,18 +158,31 @@ void Forward(ThreadPool& pool, Isa isa, const Int8Row* x, int64_t rows, const We
 
 }  // namespace
 
+bool CpuHasVnni() {
+#ifdef __x86_64__
+  return __builtin_cpu_supports("avx512vnni");
+#else
+  return false;
+#endif
+}
+
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  const Weight& w, float* y) {
   const int64_t cols = w.cols(), blocks = cols / kBlockValues;
   const Tensor q = Tensor::Make(memory, {rows, cols}, DType::kU8);
   const Tensor d = Tensor::Make(memory, {rows, blocks}, DType::kF32);
+  const Tensor offsets = Tensor::Make(memory, {rows, blocks}, DType::kI32);
   std::vector<Int8Row> quantised(static_cast<size_t>(rows));
   ForPieces(pool, 16.0 * static_cast<double>(rows * cols), rows, [&](int64_t t, int) {
     auto* to = reinterpret_cast<int8_t*>(q.raw()) + t * cols;
     float* scales = d.data<float>() + t * blocks;
-    QuantiseRow(x + t * cols, cols, to, scales);
-    quantised[static_cast<size_t>(t)] = {to, scales};
+    int32_t* offset = offsets.data<int32_t>() + t * blocks;
+    QuantiseRow(x + t * cols, cols, to, scales, offset);
+    quantised[static_cast<size_t>(t)] = {to, scales, offset};
   });
+  if (rows >= kInt8PanelRows && isa == Isa::kAvx512 && CpuHasVnni()) {
+    return Int8PanelForward(pool, memory, isa, quantised, w, y);
+  }
   if (w.format() == WeightFormat::kQ8_0) {
     return Forward<BlockQ8_0>(pool, isa, quantised.data(), rows, w, y);
   }

@@ -34,7 +34,6 @@ RETORT_INLINE void TransposeTile(Ints<W>* rows) {
   }
 }
 
-// to[j * 64 + r] = from[r * stride + j] for 16 rows r and j < words, a multiple of 16.
 struct TransposeKernel {
   template <int W>
   RETORT_INLINE static void Run(const std::byte* from, int64_t stride, int64_t words,
@@ -81,13 +80,17 @@ void Transposed(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t 
       for (int64_t r = 0; r < kTileRows; ++r) {
         DecodeStrip(isa, w, panel * kPanel + top + r, first + k, width, strips + r * width);
       }
-      CallSimd<TransposeKernel>(isa, static_cast<const std::byte*>(scratch), width / kPerWord,
-                                width / kPerWord, to + (k / kPerWord * kPanel + top) * 4);
+      TransposeWords(isa, scratch, width / kPerWord, width / kPerWord,
+                     to + (k / kPerWord * kPanel + top) * 4);
     }
   }
 }
 
 }  // namespace
+
+void TransposeWords(Isa isa, const std::byte* from, int64_t stride, int64_t words, std::byte* to) {
+  CallSimd<TransposeKernel>(isa, from, stride, words, to);
+}
 
 void PackTransposed(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first, int64_t,
                     int64_t padded, std::byte* scratch, std::byte* to) {

@@ -65,8 +65,13 @@ void PackTransposed(Isa isa, DType type, const Weight& w, int64_t panel, int64_t
 void PackStraight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t panels,
                   int64_t first, int64_t count, int64_t padded, std::byte* scratch, std::byte* to);
 
+// to[j * 64 + r] = from[r * stride + j], words of 32 bits, for 16 rows r and j < words, a multiple
+// of 16.
+void TransposeWords(Isa isa, const std::byte* from, int64_t stride, int64_t words, std::byte* to);
+
 // y [rows,w.rows()] = x w^T for a few rows, each weight row decoded once and used at once.
-inline constexpr int64_t kVectorRows = 4;
+// Up to so many rows this is faster than packing panels; and bf16 rounds nothing here.
+inline constexpr int64_t kVectorRows = 16;
 void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows, const Weight& w,
                    float* y);
 

@@ -11,7 +11,9 @@ namespace {
 
 constexpr int64_t kChunk = 1024;  // weights decoded at a time
 
-// sums[t] += the dot product of w and row t of x, for T rows.
+constexpr int64_t kRowsAtOnce = 4;  // whose sums fit into registers
+
+// sums[t] += the dot product of w and row t of x, for at most kRowsAtOnce rows.
 struct DotsKernel {
   template <int W, int T>
   RETORT_INLINE static void Rows(const float* w, const float* x, int64_t stride, int64_t n,
@@ -67,7 +69,10 @@ void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows, cons
         } else {
           DecodeRow(isa, w, o, k, n, decoded);
         }
-        CallSimd<DotsKernel>(isa, values, x + k, cols, rows, n, static_cast<float*>(sums));
+        for (int64_t t = 0; t < rows; t += kRowsAtOnce) {
+          CallSimd<DotsKernel>(isa, values, x + t * cols + k, cols, std::min(kRowsAtOnce, rows - t),
+                               n, static_cast<float*>(sums + t));
+        }
       }
       for (int64_t t = 0; t < rows; ++t) y[t * outputs + o] = sums[t];
     }

@@ -21,6 +21,15 @@ template <class V> RETORT_INLINE V LoadAs(const void* p) {
   return v;
 }
 
+// In two steps: GCC 12 makes one step from 8 to 32 bits value by value.
+template <int W> RETORT_INLINE Ints<W> Widened(Chars<W> v) {
+  return __builtin_convertvector(__builtin_convertvector(v, Halves<W>), Ints<W>);
+}
+template <int W> RETORT_INLINE Ints<W> WidenedSigned(SignedChars<W> v) {
+  using SignedHalves [[gnu::vector_size(W * 2)]] = int16_t;
+  return __builtin_convertvector(__builtin_convertvector(v, SignedHalves), Ints<W>);
+}
+
 // table[index & 15]
 template <int W> RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
   if constexpr (W == 16) {
@@ -67,7 +76,7 @@ struct Q8Kernel {
     for (int64_t b = 0; b < blocks; ++b, out += kBlockValues) {
       const float d = ScaleOf(in[b].d);
       for (int i = 0; i < 32; i += W) {
-        const auto q = __builtin_convertvector(LoadAs<SignedChars<W>>(in[b].q + i), Ints<W>);
+        const auto q = WidenedSigned<W>(LoadAs<SignedChars<W>>(in[b].q + i));
         Store<W>(out + i, __builtin_convertvector(q, Floats<W>) * d);
       }
     }
@@ -80,7 +89,7 @@ struct Q4Kernel {
     for (int64_t b = 0; b < blocks; ++b, out += kBlockValues) {
       const float d = ScaleOf(in[b].d);
       for (int i = 0; i < 16; i += W) {
-        const auto q = __builtin_convertvector(LoadAs<Chars<W>>(in[b].q + i), Ints<W>);
+        const auto q = Widened<W>(LoadAs<Chars<W>>(in[b].q + i));
         Store<W>(out + i, __builtin_convertvector((q & 15) - 8, Floats<W>) * d);
         Store<W>(out + 16 + i, __builtin_convertvector((q >> 4) - 8, Floats<W>) * d);
       }
@@ -100,7 +109,7 @@ struct Nf4Kernel {
         uint8_t codes[32];
         std::memcpy(codes, &spread, sizeof codes);
         for (int i = 0; i < 32; i += W) {
-          const auto q = __builtin_convertvector(LoadAs<Chars<W>>(codes + i), Ints<W>);
+          const auto q = Widened<W>(LoadAs<Chars<W>>(codes + i));
           Store<W>(out + i, LookUp<W>(table, q) * scales[b]);
         }
       }

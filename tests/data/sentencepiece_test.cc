@@ -40,12 +40,13 @@ using TrainedSentencePiece = Folder;
 
 TEST_F(TrainedSentencePiece, MakesAModelOfExactlyTheSizeAskedFor) {
   for (const bool bpe : {true, false}) {
-    SentencePieceTraining options{.vocab = 330, .bpe = bpe};
+    // Unigram keeps only pieces that it finds likely, which such a text has few of.
+    SentencePieceTraining options{.vocab = bpe ? 330 : 285, .bpe = bpe};
     options.control_symbols = {"<|user|>", "<|a,\"b\"|>"};
     options.user_symbols = {"order"};
     TrainSentencePiece(Corpus(), options, folder_);
     const auto t = Tokenizer::Load(folder_);
-    EXPECT_EQ(t->vocab_size(), 330);
+    EXPECT_EQ(t->vocab_size(), options.vocab);
     EXPECT_EQ(t->PieceText(0), "<unk>");
     EXPECT_EQ(t->PieceText(1), "<s>");
     EXPECT_EQ(t->PieceText(2), "</s>");

@@ -62,7 +62,8 @@ TEST(Gguf, ReadsAFileMadeByHand) {
     EXPECT_TRUE(m.Bool("a.bool", false));
     EXPECT_EQ(m.Text("a.string"), "zwölf\n");
     EXPECT_EQ(m.Texts("a.strings"), (std::vector<std::string>{"x", "", "yz"}));
-    const GgufArray nested(std::vector<GgufArray>{std::vector<int32_t>{7, -8}, std::vector<float>{}});
+    const GgufArray nested(
+        std::vector<GgufArray>{std::vector<int32_t>{7, -8}, std::vector<float>{}});
     EXPECT_EQ(*m.Find("a.nested"), GgufValue(nested));
     EXPECT_EQ(*m.Find("a.bools"), GgufValue(GgufArray(std::vector<bool>{false, true})));
 
@@ -112,7 +113,8 @@ TEST(GgufMetadata, SetKeepsTheOrderAndReplacesInPlace) {
   EXPECT_EQ(m.Ints("ints"), (std::vector<int64_t>{1, -2}));
   EXPECT_EQ(m.Floats("floats"), (std::vector<float>{1.5f, 2}));
   EXPECT_EQ(ValueText(*m.Find("ints")), "[1, -2]");
-  EXPECT_EQ(ValueText(GgufArray(std::vector<std::string>(9, "w"))), "['w', 'w', 'w', ... 9 in all]");
+  EXPECT_EQ(ValueText(GgufArray(std::vector<std::string>(9, "w"))),
+            "['w', 'w', 'w', ... 9 in all]");
 }
 
 // The bytes themselves: a reader and a writer that are wrong alike are caught.
@@ -139,7 +141,13 @@ TEST(Gguf, WritesExactlyTheseBytes) {
   b.String("x.flag").Add(7u).Add(uint8_t{1});
   b.String("general.quantization_version").Add(4u).Add(2u);
   b.String("f").Add(2u).Add(uint64_t{3}).Add(uint64_t{1}).Add(0u).Add(uint64_t{0});
-  b.String("q").Add(3u).Add(uint64_t{32}).Add(uint64_t{1}).Add(uint64_t{2}).Add(8u).Add(uint64_t{32});
+  b.String("q")
+      .Add(3u)
+      .Add(uint64_t{32})
+      .Add(uint64_t{1})
+      .Add(uint64_t{2})
+      .Add(8u)
+      .Add(uint64_t{32});
   b.PadTo(32).Add(1.0f).Add(2.0f).Add(3.0f).PadTo(32).Text(std::string(68, 'q')).PadTo(32);
   EXPECT_EQ(ReadText(folder / "w"), b.text());
 }
@@ -161,7 +169,8 @@ TEST(Gguf, WhatIsWrittenIsRead) {
     writer.Declare(std::string(TraitsOf(format).name), format, {2, 32});
   }
   for (const auto& [format, bytes] : formats) {
-    writer.Write(TraitsOf(format).name, BytesOf(std::vector<char>(bytes, TraitsOf(format).name[0])));
+    writer.Write(TraitsOf(format).name,
+                 BytesOf(std::vector<char>(bytes, TraitsOf(format).name[0])));
   }
   writer.Commit();
   const GgufFile file = ReadGguf(folder / "w");

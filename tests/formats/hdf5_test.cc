@@ -15,7 +15,8 @@ std::string Checksum(const Path& path) { return Sha256(MappedFile::Open(path)->b
 Hdf5Reader Open(const Path& path) { return Hdf5Reader::OpenChecked(path, Checksum(path)); }
 
 template <class T>
-std::vector<T> ReadAll(const Hdf5Reader& reader, const std::string& name, std::vector<int64_t> shape) {
+std::vector<T> ReadAll(const Hdf5Reader& reader, const std::string& name,
+                       std::vector<int64_t> shape) {
   int64_t n = 1;
   for (int64_t dim : shape) n *= dim;
   std::vector<T> out(static_cast<size_t>(n));
@@ -37,7 +38,8 @@ void WriteSample(const Path& path) {
                       std::vector<float>{1, -0.0f, 1e-45f, nan, INFINITY, 0.1f});
   writer.Write<double>("sums", {1}, std::vector<double>{0.1});
   writer.Write<int32_t>("ids", {100, 7}, Ramp<int32_t>(700, -5), {.chunk_rows = 16, .gzip = 4});
-  writer.Write<int64_t>("steps", {5}, std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1}, {.chunk_rows = 2});
+  writer.Write<int64_t>("steps", {5}, std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1},
+                        {.chunk_rows = 2});
   writer.Write<uint8_t>("bytes", {256}, Ramp<uint8_t>(256, 0));
   writer.Write<float>("nothing", {0, 4}, std::vector<float>{}, {.chunk_rows = 8, .gzip = 1});
   writer.SetText("kind", "trainer state ✓");
@@ -111,7 +113,11 @@ TEST(Hdf5, RefusesAnotherTypeOrShapeByName) {
   const Hdf5Reader reader = Open(folder / "a.h5");
   ExpectRefused([&] { ReadAll<double>(reader, "ids", {100, 7}); }, {"a.h5", "'ids'", "i32", "f64"});
   ExpectRefused([&] { ReadAll<float>(reader, "ids", {100, 7}); }, {"'ids'", "i32", "f32"});
-  ExpectRefused([&] { ReadAll<int32_t>(reader, "ids", {7, 100}); }, {"'ids'", "[100, 7]", "[7, 100]"});
+  ExpectRefused(
+      [&] {
+        ReadAll<int32_t>(reader, "ids", {7, 100});
+      },
+      {"'ids'", "[100, 7]", "[7, 100]"});
   ExpectRefused([&] { ReadAll<int32_t>(reader, "ids", {700}); }, {"'ids'", "[700]"});
   ExpectRefused([&] { ReadAll<int32_t>(reader, "none", {1}); }, {"a.h5", "'none'", "missing"});
   ExpectRefused([&] { reader.ShapeOf("optimizer/none/x"); }, {"'optimizer/none/x'", "missing"});

@@ -54,7 +54,8 @@ std::string GoodGguf(const TemporaryFolder& folder) {
   m.Set("general.alignment", uint32_t{32});
   m.Set("tokens", GgufArray(std::vector<std::string>{"a", "bc", "def"}));
   m.Set("scores", GgufArray(std::vector<float>{1, 2, 3}));
-  m.Set("nested", GgufArray(std::vector<GgufArray>{std::vector<uint64_t>{1}, std::vector<bool>{true}}));
+  m.Set("nested",
+        GgufArray(std::vector<GgufArray>{std::vector<uint64_t>{1}, std::vector<bool>{true}}));
   m.Set("flag", true);
   GgufWriter writer(folder / "good", m);
   writer.Declare("token_embd.weight", WeightFormat::kQ8_0, {3, 32});
@@ -131,7 +132,8 @@ TEST(Mutations, OfSafetensorsAreReadOrRefused) {
 
 TEST(Mutations, OfGgufAreReadOrRefused) {
   TemporaryFolder folder;
-  Mutate(folder, GoodGguf(folder), 2, [](const Path& path) { return Touch(ReadGguf(path).tensors); });
+  Mutate(folder, GoodGguf(folder), 2,
+         [](const Path& path) { return Touch(ReadGguf(path).tensors); });
 }
 
 TEST(Mutations, EveryTruncationOfGgufAndSafetensorsIsRefused) {

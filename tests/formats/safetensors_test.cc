@@ -18,10 +18,15 @@ TEST(Safetensors, ReadsAFileMadeByHand) {
   TemporaryFolder folder;
   const Path path = folder.Put(
       "a.safetensors",
-      File(R"({"__metadata__":{"format":"pt","k":"v"},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[2,10]},)"
-           R"("h":{"data_offsets":[0,2],"shape":[],"dtype":"BF16"},"i":{"dtype":"I8","shape":[3],"data_offsets":[10,13]},)"
-           R"("e":{"dtype":"F16","shape":[0,7],"data_offsets":[2,2]},"n":{"dtype":"NEW4","shape":[5],"data_offsets":[13,14]}}   )",
-           std::string("\x80\x3f" "\0\0\x80\x3f\0\0\0\xc0" "abc" "n", 14)));
+      File(
+          R"({"__metadata__":{"format":"pt","k":"v"},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[2,10]},)"
+          R"("h":{"data_offsets":[0,2],"shape":[],"dtype":"BF16"},"i":{"dtype":"I8","shape":[3],"data_offsets":[10,13]},)"
+          R"("e":{"dtype":"F16","shape":[0,7],"data_offsets":[2,2]},"n":{"dtype":"NEW4","shape":[5],"data_offsets":[13,14]}}   )",
+          std::string("\x80\x3f"
+                      "\0\0\x80\x3f\0\0\0\xc0"
+                      "abc"
+                      "n",
+                      14)));
   const SafetensorsFile file = ReadSafetensors(path);
   EXPECT_EQ(file.metadata, (TextPairs{{"format", "pt"}, {"k", "v"}}));
   ASSERT_EQ(file.tensors.entries().size(), 5u);
@@ -80,8 +85,9 @@ class ShardsTest : public ::testing::Test {
     writer.Commit();
   }
   void PutIndex(std::string_view map) {
-    folder_.Put("model.safetensors.index.json",
-                Cat(R"({"metadata":{"total_size":1e3,"x":[{"weight_map":null}]},"weight_map":)", map, "}"));
+    folder_.Put(
+        "model.safetensors.index.json",
+        Cat(R"({"metadata":{"total_size":1e3,"x":[{"weight_map":null}]},"weight_map":)", map, "}"));
   }
   float Value(const TensorTable& table, std::string_view name) {
     float value;

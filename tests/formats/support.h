@@ -68,7 +68,8 @@ class TemporaryFolder {
 };
 
 // That `action` throws Error{kInput}, on one line, whose text has every one of `parts`.
-inline void ExpectRefused(const std::function<void()>& action, const std::vector<std::string>& parts) {
+inline void ExpectRefused(const std::function<void()>& action,
+                          const std::vector<std::string>& parts) {
   try {
     action();
     ADD_FAILURE() << "not refused; expected an error with: " << Join(parts, " ... ");

@@ -18,8 +18,8 @@ class TensorTableTest : public ::testing::Test {
     return entry;
   }
   TemporaryFolder folder_;
-  std::shared_ptr<const MappedFile> file_ =
-      MappedFile::Open(folder_.Put("t", std::string("\0\1\2\3\4\5\6\7\x8\x9\xa\xb\xc\xd\xe\xf", 16)));
+  std::shared_ptr<const MappedFile> file_ = MappedFile::Open(
+      folder_.Put("t", std::string("\0\1\2\3\4\5\6\7\x8\x9\xa\xb\xc\xd\xe\xf", 16)));
 };
 
 TEST_F(TensorTableTest, FetchBorrowsAlignedBytesAndCopiesUnalignedOnes) {

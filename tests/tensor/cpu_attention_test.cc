@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention against plain loops in double, in all the ways a batch can be laid out.
-#include "cpu_support.h"
+#include "tests/tensor/cpu_support.h"
 
 namespace retort {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cpu_support.h"
+#include "tests/tensor/cpu_support.h"
 #include "tensor/cpu/loops.h"
 
 namespace retort {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <limits>
 
-#include "cpu_support.h"
+#include "tests/tensor/cpu_support.h"
 
 namespace retort {
 namespace {

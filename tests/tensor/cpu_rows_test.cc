@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cpu_support.h"
+#include "tests/tensor/cpu_support.h"
 
 namespace retort {
 namespace {

@@ -13,13 +13,14 @@ namespace retort {
 
 // Runs body(backend) with one, two and three threads and every width of vectors that this
 // processor has, and expects the bytes that body returns to depend on the width alone.
-template <class Body> void ForCpuBackends(const Body& body) {
+template <class Body>
+void ForCpuBackends(const Body& body, Compute compute = Compute::kF32) {
   for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
     if (isa > HostIsa()) continue;
     std::vector<float> one_thread;
     for (const int threads : {1, 2, 3}) {
       SCOPED_TRACE(testing::Message() << "isa " << static_cast<int>(isa) << ", threads " << threads);
-      CpuBackend backend(threads, Compute::kF32);
+      CpuBackend backend(threads, compute);
       backend.set_isa(isa);
       const std::vector<float> result = body(backend);
       if (threads == 1) one_thread = result;

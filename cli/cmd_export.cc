@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort export: a Hugging Face folder to a GGUF, tested against its source before it is put in place.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/threads.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "export/gguf_export.h"
+#include "export/verify.h"
+
+namespace retort {
+namespace {
+
+struct ExportFlags {
+  std::string source, out, type = "q8_0";
+  int threads = 0;
+  bool pure = false, json = false;
+};
+
+// The file while it is being tested; removed unless it was put in place.
+class Untested {
+ public:
+  explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}
+  ~Untested() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  const Path& path() const { return path_; }
+  void Keep() { std::filesystem::rename(path_, target_); }
+
+ private:
+  Path target_, path_;
+};
+
+void Print(const ExportFlags& flags, const GgufExportResult& written, const VerifyReport& verdict) {
+  if (flags.json) {
+    return PrintJson({{"out", flags.out}, {"type", flags.type}, {"bytes", written.bytes},
+                      {"kept_f16", written.kept_f16}, {"verify", VerifyJson(verdict)}});
+  }
+  for (const std::string& name : written.kept_f16) {
+    Note(Cat("note: ", name, " is stored as f16: its rows do not divide into ", flags.type, " blocks"));
+  }
+  char text[160];
+  std::snprintf(text, sizeof text, "tokens, template and ends agree; mean KL %.2e (limit %.0e), same next token %.1f %%",
+                verdict.mean_kl, verdict.limit, 100 * verdict.top1);
+  PrintLine(Cat(flags.out, ": ", BytesText(written.bytes), " of ", flags.type, "; verified: ", text));
+}
+
+void Run(const ExportFlags& flags) {
+  const GgufExportOptions options{FormatNamed(flags.type), flags.pure, flags.threads};
+  const ModelFiles source = OpenModel(flags.source);
+  Untested file(flags.out);
+  const GgufExportResult written = WriteGguf(source, file.path(), options);
+  const int threads = flags.threads > 0 ? flags.threads : AvailableProcessors();
+  const VerifyReport verdict = VerifyGguf(source, file.path(), options.type, threads);
+  if (!verdict.passed) throw Failure(flags.out, ": the self-test failed, nothing is kept: ", verdict.fault);
+  file.Keep();
+  Print(flags, written, verdict);
+}
+
+}  // namespace
+
+void AddExport(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("export", "Write a model as a GGUF file and test it against its source");
+  auto flags = std::make_shared<ExportFlags>();
+  command->add_option("source", flags->source, "Hugging Face folder")->required();
+  command->add_option("--out", flags->out, "GGUF file to write")->required();
+  command->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or q4_0");
+  command->add_flag("--pure", flags->pure, "the same type for embedding and head (else q8_0 in a 4-bit file)");
+  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")->check(CLI::NonNegativeNumber);
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort

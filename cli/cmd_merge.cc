@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort merge: an adapter into its base's weights.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "export/merge.h"
+
+namespace retort {
+namespace {
+
+struct MergeFlags {
+  std::string base, adapter, out, onto;
+  int threads = 0;
+  bool json = false;
+};
+
+void Run(const MergeFlags& flags) {
+  const MergeReport r = Merge({flags.base, flags.adapter, flags.out, flags.onto, flags.threads});
+  Json result = MergeJson(r);
+  result["out"] = flags.out;
+  if (flags.json) return PrintJson(result);
+  char text[200];
+  std::snprintf(text, sizeof text, "%lld of %lld matrices changed onto %s: largest change %.3g, relative %.3g, lost in rounding %.3g",
+                static_cast<long long>(r.changed), static_cast<long long>(r.matrices), r.onto.c_str(), r.largest,
+                r.relative, r.rounding);
+  PrintLine(Cat(flags.out, ": ", text));
+  if (r.onto == "nf4") PrintLine(Cat("the base's rounding to NF4, relative: ", r.quantisation));
+}
+
+}  // namespace
+
+void AddMerge(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("merge", "Merge an adapter into its base");
+  auto flags = std::make_shared<MergeFlags>();
+  command->add_option("--base", flags->base, "Hugging Face folder (default: the one that the adapter was trained on)");
+  command->add_option("--adapter", flags->adapter, "PEFT folder")->required();
+  command->add_option("--out", flags->out, "folder to make")->required();
+  command->add_option("--onto", flags->onto, "original or nf4 (default: as the adapter was trained)");
+  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")->check(CLI::NonNegativeNumber);
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort

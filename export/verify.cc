@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/verify.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/error.h"
+#include "data/load_tokenizer.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kTexts[] = {
+    "Once upon a time there was a little girl named Lily.",
+    "The order number is 48213, and the total came to $1,299.50 (paid on 2024-03-17).",
+    "{\"team\": \"billing\", \"urgency\": \"high\", \"order\": null}",
+    "  two spaces,\ttabs\nand a new line\n\n",
+    "naïve café 東京 😀 Ünïcödé",
+    "for (int i = 0; i < n; ++i) { sum += x[i]; }",
+    "I'll, you've, WE'RE; don't!!! ... ok?",
+};
+constexpr size_t kSampleTokens = 128;
+
+// Softmax in double of one row of logits, as logarithms.
+std::vector<double> LogSoftmax(std::span<const float> logits) {
+  const double top = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (float v : logits) sum += std::exp(v - top);
+  std::vector<double> out(logits.size());
+  for (size_t i = 0; i < out.size(); ++i) out[i] = logits[i] - top - std::log(sum);
+  return out;
+}
+
+// Logits of every token, [T,V].
+std::vector<float> LogitsOf(const Model& model, const std::vector<int32_t>& ids) {
+  Batch batch;
+  batch.AddRow(ids, 0);
+  Context context{model.backend};
+  const Var hidden = model.Hidden(context, {batch});
+  std::vector<int32_t> rows(ids.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  return model.backend.ToFloats(model.Logits(context, hidden, rows));
+}
+
+// What the model reads best: its own kind of text is not known, so all samples, cut to its length.
+std::vector<int32_t> SampleIds(const Tokenizer& tokenizer, int64_t max_positions) {
+  std::string all;
+  for (const char* text : kTexts) all += Cat(text, "\n");
+  std::vector<int32_t> ids = tokenizer.EncodePrompt(all);
+  ids.resize(std::min({ids.size(), kSampleTokens, static_cast<size_t>(max_positions)}));
+  return ids;
+}
+
+std::string CompareTokenizers(const Tokenizer& a, const Tokenizer& b, int64_t& texts) {
+  for (const char* text : kTexts) {
+    if (a.EncodePrompt(text) != b.EncodePrompt(text)) return Cat("the tokens of '", text, "' differ");
+    ++texts;
+  }
+  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {  // special tokens, read as such
+    const auto& piece = a.spec().pieces[id];
+    if (piece.type != TokenizerSpec::PieceType::kControl) continue;
+    const std::vector<Segment> marked = {{piece.text, true}, {"text", false}};
+    if (a.Encode(marked, true) != b.Encode(marked, true)) return Cat("the special token '", piece.text, "' is read differently");
+  }
+  if (a.spec().chat_template != b.spec().chat_template) return "the chat template differs";
+  if (a.spec().bos != b.spec().bos || a.spec().add_bos != b.spec().add_bos) return "the BOS token differs";
+  return "";
+}
+
+void CompareLogits(const ModelFiles& source, const ModelFiles& file, const std::vector<int32_t>& ids, int threads,
+                   VerifyReport& report) {
+  const auto backend = MakeCpuBackend(threads, Compute::kF32);
+  const std::vector<float> want = LogitsOf(*LoadModel(source, {}, *backend), ids);
+  const std::vector<float> got = LogitsOf(*LoadModel(file, {}, *backend), ids);
+  const auto vocab = static_cast<size_t>(source.config.vocab);
+  double sum = 0, same = 0;
+  for (size_t t = 0; t < ids.size(); ++t) {
+    const auto p = LogSoftmax(std::span(want).subspan(t * vocab, vocab));
+    const auto q = LogSoftmax(std::span(got).subspan(t * vocab, vocab));
+    double kl = 0;
+    for (size_t v = 0; v < vocab; ++v) kl += std::exp(p[v]) * (p[v] - q[v]);
+    sum += kl;
+    report.largest_kl = std::max(report.largest_kl, kl);
+    same += std::max_element(p.begin(), p.end()) - p.begin() == std::max_element(q.begin(), q.end()) - q.begin();
+  }
+  report.tokens = static_cast<int64_t>(ids.size());
+  report.mean_kl = sum / static_cast<double>(ids.size());
+  report.top1 = same / static_cast<double>(ids.size());
+}
+
+}  // namespace
+
+double KlLimit(WeightFormat type) {
+  switch (type) {
+    case WeightFormat::kF32: return 1e-6;
+    case WeightFormat::kF16: return 1e-4;
+    case WeightFormat::kBF16: return 5e-3;
+    case WeightFormat::kQ8_0: return 1e-2;
+    case WeightFormat::kQ4_0: case WeightFormat::kNF4: return 1.0;
+  }
+  return 0;
+}
+
+Json VerifyJson(const VerifyReport& r) {
+  Json j = {{"passed", r.passed},         {"texts", r.texts}, {"tokens", r.tokens}, {"mean_kl", r.mean_kl},
+            {"largest_kl", r.largest_kl}, {"top1", r.top1},   {"limit", r.limit}};
+  if (!r.fault.empty()) j["fault"] = r.fault;
+  return j;
+}
+
+VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads) {
+  VerifyReport report;
+  report.limit = KlLimit(type);
+  const ModelFiles file = OpenModel(gguf);
+  const auto tokenizer = LoadTokenizer(source);
+  report.fault = CompareTokenizers(*tokenizer, *LoadTokenizer(file), report.texts);
+  if (!report.fault.empty()) return report;
+  std::vector<int32_t> ends = source.config.ends, written = file.config.ends;
+  std::sort(ends.begin(), ends.end());
+  std::sort(written.begin(), written.end());
+  if (!ends.empty() && ends != written) {
+    report.fault = "the end tokens differ";
+    return report;
+  }
+  CompareLogits(source, file, SampleIds(*tokenizer, source.config.max_positions), threads, report);
+  report.passed = report.mean_kl <= report.limit;
+  if (!report.passed) report.fault = Cat("mean KL ", report.mean_kl, " is above the limit of ", report.limit);
+  return report;
+}
+
+}  // namespace retort

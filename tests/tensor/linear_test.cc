@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+// Products on the CPU against plain loops in double. Where a compute type rounds its inputs, the
+// loops round theirs likewise, so that tolerances stay those of f32 sums.
+#include <gtest/gtest.h>
+
+#include "tensor/cpu/products.h"
+#include "tests/tensor/weights.h"
+
+namespace retort {
+namespace {
+
+struct Storage {
+  WeightFormat format;
+  bool double_quant = false;
+};
+constexpr Storage kStorages[] = {{WeightFormat::kF32},  {WeightFormat::kF16},
+                                 {WeightFormat::kBF16}, {WeightFormat::kQ8_0},
+                                 {WeightFormat::kQ4_0}, {WeightFormat::kNF4},
+                                 {WeightFormat::kNF4, true}};
+constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
+
+bool InBlocks(WeightFormat format) {
+  return format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
+}
+
+struct Case {
+  int64_t tokens, outputs, inputs;
+};
+std::vector<Case> CasesFor(WeightFormat format) {
+  std::vector<Case> cases = {{1, 1, 1},    {3, 5, 7},     {2, 65, 129},  {4, 172, 64},
+                             {5, 129, 65}, {17, 172, 172}, {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}};
+  for (int64_t t = 1; t <= 5; ++t) cases.push_back({t, 40, 1056});
+  for (int64_t t = 12; t <= 18; ++t) cases.push_back({t, 80, 2080});  // around every switch of path
+  for (Case& c : cases) {
+    if (InBlocks(format)) c.inputs = RoundUp(c.inputs, 32);
+  }
+  return cases;
+}
+
+// Sums of products and the largest sum of their magnitudes, which rounding is measured by: a result
+// may be next to nothing where its terms are not.
+struct Sums {
+  std::vector<double> values;
+  double magnitude = 0;
+
+  double ErrorOf(const std::vector<float>& actual) const {
+    EXPECT_EQ(actual.size(), values.size());
+    double worst = 0;
+    for (size_t i = 0; i < actual.size(); ++i) {
+      const double difference = std::abs(actual[i] - values[i]);
+      if (!(difference <= worst)) worst = difference;  // a NaN too
+    }
+    return worst / magnitude;
+  }
+};
+
+std::vector<float> Rounded(std::vector<float> values) {
+  for (float& v : values) v = ToFloat(ToBF16(v));
+  return values;
+}
+
+// The nearest multiple of a 127th of the largest magnitude among each 32.
+std::vector<float> RoundedInt8(std::vector<float> values) {
+  for (size_t b = 0; b < values.size(); b += 32) {
+    float top = 0;
+    for (size_t i = b; i < b + 32; ++i) top = std::max(top, std::abs(values[i]));
+    const float d = top / 127, inverse = d > 0 ? 1 / d : 0;
+    for (size_t i = b; i < b + 32; ++i) values[i] = std::nearbyint(values[i] * inverse) * d;
+  }
+  return values;
+}
+
+// before + a op(w), where op(w) [depth,cols] is w or its transpose.
+Sums Product(int64_t rows, int64_t depth, int64_t cols, const std::vector<float>& a,
+             const std::vector<float>& w, bool transposed, const std::vector<float>& before = {}) {
+  Sums out;
+  for (int64_t t = 0; t < rows; ++t) {
+    for (int64_t c = 0; c < cols; ++c) {
+      double sum = before.empty() ? 0 : before[static_cast<size_t>(t * cols + c)];
+      double magnitude = std::abs(sum);
+      for (int64_t k = 0; k < depth; ++k) {
+        const double term = static_cast<double>(a[static_cast<size_t>(t * depth + k)]) *
+                            w[static_cast<size_t>(transposed ? c * depth + k : k * cols + c)];
+        sum += term;
+        magnitude += std::abs(term);
+      }
+      out.values.push_back(sum);
+      out.magnitude = std::max(out.magnitude, magnitude);
+    }
+  }
+  return out;
+}
+Sums Forward(const Case& c, const std::vector<float>& x, const std::vector<float>& w) {
+  return Product(c.tokens, c.inputs, c.outputs, x, w, true);
+}
+Sums InputGrad(const Case& c, const std::vector<float>& dy, const std::vector<float>& w,
+               const std::vector<float>& before) {
+  return Product(c.tokens, c.outputs, c.inputs, dy, w, false, before);
+}
+
+// One case's operands, and what must come of them.
+struct Operands {
+  Operands(TestWeights& weights, const Case& c, const Storage& storage)
+      : x(RandomFloats(c.tokens * c.inputs, 1)), dy(RandomFloats(c.tokens * c.outputs, 2)),
+        dx(RandomFloats(c.tokens * c.inputs, 3)),
+        w(weights.Make(storage.format, c.outputs, c.inputs,
+                       RandomFloats(c.outputs * c.inputs, 4, 0.05), storage.double_quant)) {
+    values.resize(static_cast<size_t>(c.outputs * c.inputs));
+    for (int64_t o = 0; o < c.outputs; ++o) DecodeRow(w, o, 0, c.inputs, values.data() + o * c.inputs);
+    exact = Forward(c, x, values);
+    bf16 = Forward(c, Rounded(x), Rounded(values));
+    if (InBlocks(storage.format)) int8 = Forward(c, RoundedInt8(x), values);
+    exact_grad = InputGrad(c, dy, values, dx);
+    bf16_grad = InputGrad(c, Rounded(dy), Rounded(values), dx);
+  }
+  std::vector<float> x, dy, dx;
+  Weight w;
+  std::vector<float> values;  // of w
+  Sums exact, bf16, int8, exact_grad, bf16_grad;
+};
+
+bool MultipliesBf16(const CpuBackend& backend, Isa isa) {
+  return backend.compute() != Compute::kF32 && isa == Isa::kAvx512 && CpuHasBf16();
+}
+
+// body(backend, isa) for every width of vectors; the same bits with one, two and three threads.
+template <class Body>
+void ForEach(Compute compute, const Body& body) {
+  ForCpuBackends([&](CpuBackend& backend) { return body(backend, backend.isa()); }, compute);
+}
+
+constexpr double kTolerance = 1e-6;  // of sums in f32
+
+TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
+  for (const Storage& storage : kStorages) {
+    TestWeights weights;
+    const std::vector<Case> cases = CasesFor(storage.format);
+    std::vector<Operands> operands;
+    for (const Case& c : cases) operands.emplace_back(weights, c, storage);
+    for (const Compute compute : kComputes) {
+      SCOPED_TRACE(Cat(TraitsOf(storage.format).name, " in ", NameOf(compute)));
+      ForEach(compute, [&](CpuBackend& backend, Isa isa) {
+        std::vector<float> all;
+        for (size_t i = 0; i < cases.size(); ++i) {
+          const Case& c = cases[i];
+          SCOPED_TRACE(Cat(c.tokens, " x ", c.inputs, " to ", c.outputs));
+          const Operands& in = operands[i];
+          Tensor y = backend.New({c.tokens, c.outputs});
+          backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+          const std::vector<float> actual = backend.ToFloats(y);
+          if (compute == Compute::kInt8 && InBlocks(storage.format)) {
+            EXPECT_LT(in.int8.ErrorOf(actual), kTolerance);
+          } else if (MultipliesBf16(backend, isa) && c.tokens > kVectorRows) {
+            EXPECT_LT(in.bf16.ErrorOf(actual), kTolerance);
+          } else {
+            EXPECT_LT(in.exact.ErrorOf(actual), kTolerance);
+          }
+          Append(all, actual);
+        }
+        return all;
+      });
+    }
+  }
+}
+
+TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
+  for (const Storage& storage : kStorages) {
+    TestWeights weights;
+    std::vector<Case> cases = CasesFor(storage.format);
+    // More than one chunk of outputs; enough columns for pieces of several panels.
+    cases.push_back({20, 1100, 96});
+    cases.push_back({7, 33, InBlocks(storage.format) ? 1120 : 1111});
+    cases.push_back({6, 18, InBlocks(storage.format) ? 2176 : 2177});
+    std::vector<Operands> operands;
+    for (const Case& c : cases) operands.emplace_back(weights, c, storage);
+    for (const Compute compute : kComputes) {
+      SCOPED_TRACE(Cat(TraitsOf(storage.format).name, " in ", NameOf(compute)));
+      ForEach(compute, [&](CpuBackend& backend, Isa isa) {
+        std::vector<float> all;
+        for (size_t i = 0; i < cases.size(); ++i) {
+          const Case& c = cases[i];
+          SCOPED_TRACE(Cat(c.tokens, " x ", c.outputs, " back to ", c.inputs));
+          const Operands& in = operands[i];
+          Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
+          backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), in.w, dx);
+          const std::vector<float> actual = backend.ToFloats(dx);
+          const bool bf16 = MultipliesBf16(backend, isa);
+          EXPECT_LT((bf16 ? in.bf16_grad : in.exact_grad).ErrorOf(actual), kTolerance);
+          Append(all, actual);
+        }
+        return all;
+      });
+    }
+  }
+}
+
+// More tokens than a panel is kept for: the second round must decode the same and write behind.
+TEST(LinearForward, TakesManyTokens) {
+  TestWeights weights;
+  const Case c{1030, 70, 40};
+  const Operands in(weights, c, {WeightFormat::kBF16});
+  ForCpuBackends([&](CpuBackend& backend) {
+    Tensor y = backend.New({c.tokens, c.outputs});
+    Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+    backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), in.w, dx);
+    std::vector<float> all = backend.ToFloats(y);
+    EXPECT_LT(in.exact.ErrorOf(all), kTolerance);
+    EXPECT_LT(in.exact_grad.ErrorOf(backend.ToFloats(dx)), kTolerance);
+    Append(all, backend.ToFloats(dx));
+    return all;
+  });
+}
+
+// A row's result must not depend on the rows beside it, whichever path they make it take... within
+// one path: padding rows, and what stands in rows below, never reach a sum.
+TEST(LinearForward, ANotANumberStaysInItsRow) {
+  TestWeights weights;
+  const Case c{21, 80, 96};
+  Operands in(weights, c, {WeightFormat::kF32});
+  in.x[20 * 96 + 3] = std::numeric_limits<float>::quiet_NaN();
+  CpuBackend backend(1, Compute::kF32);
+  Tensor y = backend.New({c.tokens, c.outputs});
+  backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+  const std::vector<float> actual = backend.ToFloats(y);
+  for (size_t i = 0; i < actual.size(); ++i) {
+    EXPECT_EQ(std::isnan(actual[i]), i >= size_t{20 * 80}) << i;
+  }
+}
+
+// Quantised activations stay close to the exact product.
+TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
+  TestWeights weights;
+  const Case c{6, 100, 512};
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+    const Operands in(weights, c, {format});
+    CpuBackend backend(2, Compute::kInt8);
+    Tensor y = backend.New({c.tokens, c.outputs});
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+    const double error = RelativeError(backend.ToFloats(y), in.exact.values);
+    EXPECT_LT(error, 0.01);
+    EXPECT_GT(error, 1e-4);  // or it was not int8 at all
+  }
+}
+
+TEST(Gemm, EqualsTheDoubleLoop) {
+  struct Shape3 {
+    int64_t m, n, k;
+  };
+  const Shape3 shapes[] = {{1, 1, 1},    {3, 5, 7},      {130, 8, 65},  {8, 600, 129},
+                           {172, 172, 64}, {16, 700, 300}, {700, 16, 40}};
+  ForCpuBackends([&](CpuBackend& backend) {
+    std::vector<float> all;
+    for (const auto& [m, n, k] : shapes) {
+      const std::vector<float> a = RandomFloats(m * k, 1), b = RandomFloats(k * n, 2);
+      const std::vector<float> before = RandomFloats(m * n, 3);
+      for (const bool ta : {false, true}) {
+        for (const bool tb : {false, true}) {
+          for (const float beta : {0.0f, 1.0f, -0.5f}) {
+            SCOPED_TRACE(Cat(m, " ", n, " ", k, " ", ta, tb, " beta ", beta));
+            std::vector<double> expected;
+            for (int64_t i = 0; i < m * n; ++i) {
+              double sum = 0;
+              for (int64_t l = 0; l < k; ++l) {
+                const int64_t row = i / n, col = i % n;
+                sum += static_cast<double>(a[ta ? l * m + row : row * k + l]) *
+                       b[tb ? col * k + l : l * n + col];
+              }
+              expected.push_back(0.75 * sum + (beta == 0 ? 0 : beta * before[i]));
+            }
+            std::vector<float> start = before;
+            // With beta = 0 what was there does not count, not even a NaN.
+            if (beta == 0) start[0] = std::numeric_limits<float>::quiet_NaN();
+            Tensor c = backend.FromFloats(start, {m, n});
+            backend.Gemm(ta, tb, 0.75f, backend.FromFloats(a, ta ? Shape{k, m} : Shape{m, k}),
+                         backend.FromFloats(b, tb ? Shape{n, k} : Shape{k, n}), beta, c);
+            const std::vector<float> actual = backend.ToFloats(c);
+            EXPECT_LT(RelativeError(actual, expected), 3 * kTolerance);
+            Append(all, actual);
+          }
+        }
+      }
+    }
+    return all;
+  });
+}
+
+TEST(EmbedRows, GivesDecodedRows) {
+  for (const Storage& storage : kStorages) {
+    TestWeights weights;
+    const Operands in(weights, {1, 50, 96}, storage);
+    const std::vector<int32_t> ids = {0, 49, 7, 7, 31};
+    ForCpuBackends([&](CpuBackend& backend) {
+      Tensor out = backend.New({5, 96});
+      backend.EmbedRows(in.w, ids, out);
+      const std::vector<float> actual = backend.ToFloats(out);
+      for (size_t i = 0; i < ids.size(); ++i) {
+        for (size_t c = 0; c < 96; ++c) {
+          EXPECT_EQ(actual[i * 96 + c], in.values[static_cast<size_t>(ids[i]) * 96 + c]);
+        }
+      }
+      return actual;
+    });
+  }
+}
+
+TEST(Products, RefuseSizesThatDoNotFit) {
+  TestWeights weights;
+  const Operands in(weights, {1, 8, 32}, {WeightFormat::kF32});
+  CpuBackend backend(1, Compute::kF32);
+  Tensor y = backend.New({2, 8}), short_y = backend.New({2, 7}), x = backend.Zeros({2, 32});
+  EXPECT_THROW(backend.LinearForward(x, in.w, short_y), Error);
+  EXPECT_THROW(backend.LinearForward(y, in.w, y), Error);
+  EXPECT_THROW(backend.LinearInputGrad(y, in.w, short_y), Error);
+  EXPECT_THROW(backend.Gemm(false, false, 1, x, x, 0, y), Error);
+  Tensor out = backend.New({1, 32});
+  EXPECT_THROW(backend.EmbedRows(in.w, std::vector<int32_t>{8}, out), Error);
+  EXPECT_THROW(backend.EmbedRows(in.w, std::vector<int32_t>{-1}, out), Error);
+}
+
+TEST(MakeBackend, KnowsItsDevices) {
+  EXPECT_EQ(MakeBackend({.device = "auto", .threads = 1})->name(), "cpu");
+  EXPECT_EQ(MakeBackend({.device = "cpu", .threads = 3})->threads(), 3);
+  const auto kind = [](const std::string& device) {
+    try {
+      MakeBackend({.device = device});
+    } catch (const Error& e) {
+      return e.kind();
+    }
+    return Error::Kind::kBug;
+  };
+  EXPECT_EQ(kind("gpu"), Error::Kind::kInput);
+  EXPECT_EQ(kind("cuda:x"), Error::Kind::kInput);
+  EXPECT_EQ(kind("cuda:-1"), Error::Kind::kInput);
+  EXPECT_EQ(kind("cuda"), Error::Kind::kFailure);
+  EXPECT_EQ(kind("cuda:1"), Error::Kind::kFailure);
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/quant/quant.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/file.h"
+#include "tensor/quant/decode.h"
+#include "tests/tensor/awkward_matrix.h"
+#include "tests/tensor/weights.h"
+
+namespace retort {
+namespace {
+
+constexpr WeightFormat kAll[] = {WeightFormat::kF32,  WeightFormat::kF16,  WeightFormat::kBF16,
+                                 WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4};
+
+std::vector<float> Decoded(const Weight& w) {
+  std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
+  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), out.data() + r * w.cols());
+  return out;
+}
+
+std::string Sha256OfFloats(std::vector<float> values) {
+  for (float& v : values) v += 0.0f;  // zeros of one sign
+  return Sha256(std::as_bytes(std::span(values)));
+}
+
+// The sums of q8_0 and q4_0 are of the tensor's bytes in the file that llama.cpp's
+// `llama-quantize --pure` made of this matrix as an F32 GGUF (version 0.25.1 of its ggml); those
+// of f16 and bf16, of NumPy's and PyTorch's conversion.
+TEST(Encode, BytesEqualThoseOfOtherPrograms) {
+  const std::vector<float> matrix = AwkwardMatrix();
+  ASSERT_EQ(Sha256(std::as_bytes(std::span(matrix))), kAwkwardSha256);
+  const std::pair<WeightFormat, std::string_view> expected[] = {
+      {WeightFormat::kQ8_0, "9a993766c0cf6854fbed8fe2fb942bf7a2206196790224a61f7a0cb18b515e9b"},
+      {WeightFormat::kQ4_0, "3adc8c76d6955a607374641f0102a20c3c5a8b3319262a0d853df042b37a8f81"},
+      {WeightFormat::kF16, "bbc3bd5675837468b54e2012d94fcee3bd7f386b24ba9da1589bceb9a19ce556"},
+      {WeightFormat::kBF16, "d5436c2ea7cfea5f7f728da31b6d270d8a1af8a07939154f88e8e2482cb3ba01"},
+  };
+  TestWeights weights;
+  const Weight source = weights.Make(WeightFormat::kF32, kAwkwardRows, kAwkwardCols, matrix);
+  for (const auto& [format, sum] : expected) {
+    SCOPED_TRACE(TraitsOf(format).name);
+    EXPECT_EQ(Sha256(weights.Converted(source, format).bytes()), sum);
+  }
+}
+
+// The sums are of what the PyTorch program of the project's reference data (nf4_round) makes of the
+// flattened matrix, whole and without its last five values.
+TEST(Nf4, DecodesToTheReferenceProgramsValues) {
+  const std::vector<float> matrix = AwkwardMatrix();
+  TestWeights weights;
+  const int64_t n = std::ssize(matrix);
+  const auto round_trip = [&](int64_t rows, int64_t cols) {
+    const Weight source = weights.Make(WeightFormat::kF32, rows, cols, matrix);
+    return Sha256OfFloats(Decoded(weights.Converted(source, WeightFormat::kNF4)));
+  };
+  EXPECT_EQ(round_trip(kAwkwardRows, kAwkwardCols), kAwkwardNf4Sha256);
+  EXPECT_EQ(round_trip(n / 96, 96), kAwkwardNf4Sha256);  // blocks cross rows
+  EXPECT_EQ(round_trip(n / 3, 3), kAwkwardNf4Sha256);
+  EXPECT_EQ(round_trip(n - 5, 1), kAwkwardShortNf4Sha256);
+  EXPECT_EQ(round_trip(1, n - 5), kAwkwardShortNf4Sha256);
+}
+
+TEST(Nf4, PacksTheFirstValueHighAndZerosAsCodeSeven) {
+  std::vector<float> values(67, 0.0f);
+  values[64] = -2;
+  values[65] = 2;
+  values[66] = 0.5f;  // 0.25 of the maximum: nearest is code 10, 0.2461
+  TestWeights weights;
+  const Weight w = weights.Converted(weights.Make(WeightFormat::kF32, 1, 67, values), WeightFormat::kNF4);
+  ASSERT_EQ(w.bytes().size(), 34u);
+  for (size_t i = 0; i < 32; ++i) EXPECT_EQ(static_cast<int>(w.bytes()[i]), 0x77);
+  EXPECT_EQ(static_cast<int>(w.bytes()[32]), 0x0f);
+  EXPECT_EQ(static_cast<int>(w.bytes()[33]), 0xa0);
+  EXPECT_EQ(w.nf4().absmax.data<float>()[0], 0);
+  EXPECT_EQ(w.nf4().absmax.data<float>()[1], 2);
+}
+
+TEST(Nf4, DynamicMapHasBitsandbytesValues) {
+  const auto map = DynamicMap();
+  EXPECT_TRUE(std::is_sorted(map.begin(), map.end()));
+  const std::pair<int, double> spots[] = {{0, -0.992968738}, {64, -0.0985937491}, {126, -5.5e-07},
+                                          {127, 0},          {128, 5.5e-07},      {191, 0.107031256},
+                                          {192, 0.12109375}, {254, 0.992968738},  {255, 1}};
+  for (const auto& [i, value] : spots) {
+    EXPECT_NEAR(map[static_cast<size_t>(i)], value, 2e-7 * std::abs(value)) << i;
+  }
+}
+
+// Each maximum is moved to the nearest of 256 levels around the mean, in double here.
+TEST(Nf4, DoubleQuantisationIsThatOfThePlainMaxima) {
+  TestWeights weights;
+  const std::vector<float> values = RandomFloats(300 * 100, 3);
+  const Weight source = weights.Make(WeightFormat::kF32, 300, 100, values);
+  const Weight plain = weights.Converted(source, WeightFormat::kNF4);
+  const Weight twice = weights.Converted(source, WeightFormat::kNF4, true);
+  EXPECT_EQ(Sha256(plain.bytes()), Sha256(twice.bytes()));
+  const int64_t blocks = 469;
+  ASSERT_EQ(plain.nf4().absmax.elements(), blocks);
+  ASSERT_EQ(twice.nf4().codes.elements(), blocks);
+  ASSERT_EQ(twice.nf4().nested_absmax.elements(), 2);
+  EXPECT_EQ(twice.total_bytes(), 15000 + blocks + 2 * 4);
+  const float* absmax = plain.nf4().absmax.data<float>();
+  double mean = 0;
+  for (int64_t i = 0; i < blocks; ++i) mean += absmax[i] / static_cast<double>(blocks);
+  EXPECT_NEAR(twice.nf4().offset, mean, 1e-6 * mean);
+  const std::vector<float> decoded = Decoded(twice);
+  const auto map = DynamicMap();
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t nested = i / 256 * 256;
+    double top = 0;
+    for (int64_t j = nested; j < std::min(blocks, nested + 256); ++j) {
+      top = std::max(top, std::abs(absmax[j] - mean));
+    }
+    double best = 1e9, scale = 0;
+    for (const float level : map) {
+      if (std::abs((absmax[i] - mean) / top - level) < best) {
+        best = std::abs((absmax[i] - mean) / top - level);
+        scale = level * top + mean;
+      }
+    }
+    for (int64_t j = i * 64; j < std::min<int64_t>(30000, i * 64 + 64); ++j) {
+      const int code = static_cast<int>(plain.bytes()[j / 2]) >> (j % 2 ? 0 : 4) & 15;
+      ASSERT_NEAR(decoded[j], scale * Nf4Codes()[static_cast<size_t>(code)], 1e-6 * scale);
+    }
+  }
+}
+
+TEST(Requantised, GivesTheSameBytesAtAnyNumberOfThreads) {
+  TestWeights weights;
+  const Weight source = weights.Make(WeightFormat::kF32, 700, 416, RandomFloats(700 * 416, 5));
+  for (const WeightFormat format : kAll) {
+    SCOPED_TRACE(TraitsOf(format).name);
+    for (const bool twice : {false, true}) {
+      std::vector<std::string> sums;
+      for (const int threads : {1, 2, 3}) {
+        ThreadPool pool(threads);
+        const Weight w = Requantised(source, format, twice, weights.memory(), pool);
+        sums.push_back(Sha256OfFloats(Decoded(w)) + Sha256(w.bytes()));
+      }
+      EXPECT_EQ(sums[0], sums[1]);
+      EXPECT_EQ(sums[0], sums[2]);
+    }
+  }
+}
+
+TEST(Requantised, RefusesRowsThatDoNotDivideIntoBlocks) {
+  TestWeights weights;
+  const Weight source = weights.Make(WeightFormat::kF32, 2, 40, RandomFloats(80, 1));
+  EXPECT_THROW(weights.Converted(source, WeightFormat::kQ8_0), Error);
+}
+
+TEST(Requantised, NeverHoldsTheMatrixInF32) {
+  TestWeights weights;
+  constexpr int64_t kRows = 2048, kCols = 1024;
+  const Weight source = weights.Converted(
+      weights.Make(WeightFormat::kF32, kRows, kCols, RandomFloats(kRows * kCols, 2)),
+      WeightFormat::kBF16);
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kNF4}) {
+    const int64_t before = weights.memory().live_bytes();
+    weights.memory().ResetPeak();
+    const Weight w = weights.Converted(source, format, true);
+    EXPECT_LT(weights.memory().peak_bytes() - before, kRows * kCols * 3 / 2);
+  }
+}
+
+// Values [begin, begin + count) of a row are what the whole row has there, in every format, with
+// every instruction set to the bit, and rounded when bf16 is asked for.
+TEST(DecodeRow, PartsOfRowsAreTheSameWithEveryInstructionSet) {
+  TestWeights weights;
+  for (const WeightFormat format : kAll) {
+    SCOPED_TRACE(TraitsOf(format).name);
+    const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
+    const int64_t rows = 5, cols = blocks ? 160 : 173;
+    const Weight w = weights.Converted(
+        weights.Make(WeightFormat::kF32, rows, cols, RandomFloats(rows * cols, 9)), format);
+    std::vector<float> whole(static_cast<size_t>(cols));
+    for (int64_t r = 0; r < rows; ++r) {
+      DecodeRow(Isa::kPortable, w, r, 0, cols, whole.data());
+      for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
+        if (isa > HostIsa()) continue;
+        for (int64_t begin = 0; begin < cols; begin += 7) {
+          for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{31}, int64_t{66}, cols - begin}) {
+            if (begin + count > cols) continue;
+            std::vector<float> part(static_cast<size_t>(count) + 1, 77.0f);
+            std::vector<BF16> rounded(static_cast<size_t>(count) + 1, BF16{77});
+            DecodeRow(isa, w, r, begin, count, part.data());
+            DecodeRow(isa, w, r, begin, count, rounded.data());
+            for (int64_t i = 0; i < count; ++i) {
+              const float value = whole[static_cast<size_t>(begin + i)];
+              ASSERT_EQ(part[static_cast<size_t>(i)], value);
+              ASSERT_EQ(rounded[static_cast<size_t>(i)].bits, ToBF16(value).bits);
+            }
+            ASSERT_EQ(part.back(), 77.0f);  // nothing beyond is written
+            ASSERT_EQ(rounded.back().bits, 77);
+          }
+        }
+      }
+    }
+  }
+}
+
+// Every half-precision number widens to itself, infinities and NaN included.
+TEST(DecodeRow, WidensEveryHalf) {
+  std::vector<F16> halves(1 << 16);
+  for (size_t i = 0; i < halves.size(); ++i) halves[i].bits = static_cast<uint16_t>(i);
+  const Weight w(WeightFormat::kF16, 1, 1 << 16, std::as_bytes(std::span(halves)), nullptr);
+  std::vector<float> out(1 << 16);
+  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
+    if (isa > HostIsa()) continue;
+    DecodeRow(isa, w, 0, 0, 1 << 16, out.data());
+    for (size_t i = 0; i < halves.size(); ++i) {
+      const float expected = ToFloat(halves[i]);
+      if (std::isnan(expected)) ASSERT_TRUE(std::isnan(out[i])) << i;
+      else ASSERT_EQ(std::bit_cast<uint32_t>(out[i]), std::bit_cast<uint32_t>(expected)) << i;
+    }
+  }
+}
+
+TEST(RoundToBF16, RoundsAsTheScalarDoes) {
+  std::vector<float> values = RandomFloats(1000, 4);
+  const float inf = std::numeric_limits<float>::infinity();
+  for (const uint32_t bits : {0x3f808000u, 0x3f818000u, 0x3f808001u, 0x3f807fffu, 0x7f7fffffu,
+                              0x00000001u, 0x00018000u, 0x7f800001u, 0xffc00000u}) {
+    values.push_back(std::bit_cast<float>(bits));
+  }
+  values.insert(values.end(), {inf, -inf, 0.0f, -0.0f});
+  for (int i = 0; i < 16; ++i) values.push_back(std::bit_cast<float>(0x7f800001u + (i << 3)));
+  std::vector<BF16> out(values.size());
+  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
+    if (isa > HostIsa()) continue;
+    RoundToBF16(isa, values.data(), std::ssize(values), out.data());
+    for (size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(out[i].bits, ToBF16(values[i]).bits) << values[i];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace retort

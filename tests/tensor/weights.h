@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weights for tests, with the memory that holds them.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "tensor/quant/quant.h"
+#include "tests/tensor/cpu_support.h"
+
+namespace retort {
+
+class TestWeights {
+ public:
+  Memory& memory() { return *memory_; }
+
+  // The first rows x cols values, as f32 and then in `format`.
+  Weight Make(WeightFormat format, int64_t rows, int64_t cols, const std::vector<float>& values,
+              bool double_quant = false) {
+    const Tensor copy = Tensor::Make(*memory_, {rows, cols}, DType::kF32);
+    std::copy_n(values.data(), rows * cols, copy.data<float>());
+    const Weight plain(WeightFormat::kF32, rows, cols,
+                       Bytes(copy.raw(), static_cast<size_t>(copy.bytes())),
+                       std::make_shared<Tensor>(copy));
+    return format == WeightFormat::kF32 ? plain : Converted(plain, format, double_quant);
+  }
+  Weight Converted(const Weight& source, WeightFormat format, bool double_quant = false) {
+    return Requantised(source, format, double_quant, *memory_, pool_);
+  }
+
+ private:
+  std::shared_ptr<Memory> memory_ = MakeHostMemory();
+  ThreadPool pool_{1};
+};
+
+}  // namespace retort
