@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort serve MODEL: an OpenAI-compatible server.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/chat.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "export/base_record.h"
+#include "runner/server.h"
+
+namespace retort {
+namespace {
+
+struct ServeFlags {
+  std::string model, adapter, name, chat_template = "auto";
+  ServerOptions server;
+  ComputeFlags compute;
+};
+
+// A model that never had a template still completes text. One whose template is not known, or that
+// names one which it cannot use, is refused at the start.
+bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
+  if (flags.chat_template != "auto" || !opened.tokenizer->spec().chat_template.empty()) return true;
+  if (flags.adapter.empty()) return false;
+  const auto base = ReadBaseRecord(flags.adapter);
+  return base && !base->chat_template.empty();
+}
+
+// The last part of the path: "router-q8.gguf" is "router-q8".
+std::string NameFrom(const Path& path) {
+  const Path plain = path.has_filename() ? path : path.parent_path();
+  return plain.extension() == ".gguf" ? plain.stem().string() : plain.filename().string();
+}
+
+void Serve(const ServeFlags& flags) {
+  const OpenedModel opened = OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true);
+  ServedModel served{*opened.model, opened.adapter.get(), *opened.tokenizer,
+                     flags.name.empty() ? NameFrom(flags.model) : flags.name, {}, {}};
+  if (HasTemplate(flags, opened)) {
+    served.chat = ChatFor(flags.chat_template, opened, flags.adapter);
+  } else {
+    served.no_chat = "the model has no chat template; start the server with --template NAME, or use /v1/completions";
+  }
+  ServerOptions options = flags.server;
+  options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
+  options.http.catch_signals = true;
+
+  Server server(served, options);
+  Note(Cat("model    ", served.name, ", chat template ", served.chat ? served.chat->name() : "none"));
+  Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ", opened.backend->threads(),
+           " threads; cache ", NameOf(options.engine.cache_type), ", ", BytesText(server.counts().cache_bytes)));
+  Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ", server.context(),
+           " tokens each"));
+  if (!server.loopback() && options.api_key.empty()) {
+    Note("retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
+  }
+  PrintLine("listening on " + server.url());
+  server.Run();
+}
+
+}  // namespace
+
+void AddServe(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("serve", "Serve a model over OpenAI's HTTP API");
+  auto flags = std::make_shared<ServeFlags>();
+  ServerOptions& s = flags->server;
+  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  command->add_option("--host", s.http.host, "address to listen on");
+  command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
+  command->add_option("--api-key", s.api_key, "what clients must send as Authorization: Bearer KEY")
+      ->envname("RETORT_API_KEY");
+  command->add_option("--name", flags->name, "what the API calls the model; the file's name unless given");
+  command->add_option("--template", flags->chat_template, "chat template; auto: the adapter's or model's own");
+  command->add_option("--parallel", s.engine.parallel, "requests that run at once")->check(CLI::PositiveNumber);
+  command->add_option("--queue", s.queue, "requests that may wait beside them")->check(CLI::NonNegativeNumber);
+  command->add_option("--context", s.engine.context, "most tokens of a request, its answer included; 0: the model's")
+      ->check(CLI::NonNegativeNumber);
+  flags->compute.Add(*command, true);
+  command->callback([flags] { Serve(*flags); });
+}
+
+}  // namespace retort

@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# npm's openai package against `retort serve`.
+#
+#   openai_client_test.sh RETORT
+#
+# Looks for the package in build/judges, or in the folder that RETORT_JUDGES names.
+set -euo pipefail
+retort=$(realpath "$1")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+judges=${RETORT_JUDGES:-$here/../../build/judges}
+
+skip() { echo "SKIP: $*"; exit 77; }
+command -v node >/dev/null || skip "node is not installed"
+[[ -d $judges/node_modules/openai ]] || skip "npm's openai is not installed; run scripts/setup --judges"
+
+work=$(mktemp -d)
+server=
+trap '[[ -z $server ]] || kill "$server" 2>/dev/null || true; rm -rf "$work"' EXIT
+
+# A tokenizer with chatml's marks and a model with random weights: what it says is nonsense, but the
+# same nonsense every time.
+cat "$here"/../../docs/*.md | head -c 200000 > "$work/text.txt"
+"$retort" tokenizer train --data "$work/text.txt" --vocab 512 --kind sentencepiece --out "$work/tokenizer" >/dev/null
+"$retort" init --shape "${RETORT_JUDGE_SHAPE:-stories260k}" --tokenizer "$work/tokenizer" --out "$work/model" --seed 3 >/dev/null
+
+"$retort" serve "$work/model" --template chatml --port 0 --parallel 8 --name nonsense --api-key sesame \
+  >"$work/out" 2>"$work/err" &
+server=$!
+for _ in $(seq 300); do
+  grep -q '^listening on ' "$work/out" && break
+  kill -0 "$server" 2>/dev/null || { cat "$work/err"; exit 1; }
+  sleep 0.1
+done
+url=$(sed -n 's/^listening on //p' "$work/out")
+[[ -n $url ]] || { echo "the server did not start in 30 s"; cat "$work/err"; exit 1; }
+
+# Modules are looked for beside the script that imports them.
+cp "$here/openai_client_test.mjs" "$work/"
+ln -s "$(realpath "$judges")/node_modules" "$work/node_modules"
+status=0
+node "$work/openai_client_test.mjs" "$url" sesame || status=$?
+kill -TERM "$server"
+wait "$server" || { echo "the server exited with $? on SIGTERM"; status=1; }
+server=
+((status == 0)) || cat "$work/err"
+exit "$status"

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// A client that sends bytes as they are and reads answers by hand, so that a server's framing is
+// judged by something other than the library it was written with.
+#pragma once
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/strings.h"
+
+namespace retort {
+
+struct RawAnswer {
+  int status = 0;  // 0: the connection ended before an answer
+  std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;                            // chunks laid end to end
+  int chunks = 0;
+};
+
+class RawClient {
+ public:
+  explicit RawClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const timeval timeout{20, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~RawClient() { Close(); }
+  RawClient(const RawClient&) = delete;
+  RawClient& operator=(const RawClient&) = delete;
+
+  bool connected() const { return connected_; }
+  void Close() {
+    if (socket_ >= 0) ::close(socket_);
+    socket_ = -1;
+  }
+  void Send(const std::string& bytes) {
+    for (size_t at = 0; at < bytes.size();) {
+      const ssize_t n = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+      if (n <= 0) return;
+      at += static_cast<size_t>(n);
+    }
+  }
+  // Waits for `text` to arrive; what came before it stays to be read. False at the end.
+  bool Await(const std::string& text) {
+    while (pending_.find(text) == std::string::npos) {
+      if (!Receive()) return false;
+    }
+    return true;
+  }
+  // Whether the server has closed the connection, waiting for it or more bytes.
+  bool AtEnd() { return pending_.empty() && !Receive(); }
+
+  // The next answer. head: it has no body whatever its header says.
+  RawAnswer Read(bool head = false) {
+    RawAnswer answer;
+    if (!Await("\r\n\r\n")) return answer;
+    const std::vector<std::string> lines = Split(Take(pending_.find("\r\n\r\n") + 4), '\n');
+    answer.status = std::stoi(lines[0].substr(9, 3));
+    for (size_t i = 1; i < lines.size(); ++i) {
+      const size_t colon = lines[i].find(':');
+      if (colon == std::string::npos) continue;
+      std::string name = lines[i].substr(0, colon);
+      for (char& c : name) c = static_cast<char>(std::tolower(c));
+      answer.headers[name] = std::string(Strip(lines[i].substr(colon + 1)));
+    }
+    if (head || answer.status == 204) return answer;
+    if (answer.headers["transfer-encoding"] == "chunked") {
+      ReadChunks(answer);
+    } else if (answer.headers.count("content-length")) {
+      answer.body = TakeBytes(std::stoul(answer.headers["content-length"]));
+    } else {
+      while (Receive()) {
+      }
+      answer.body = Take(pending_.size());
+    }
+    return answer;
+  }
+
+ private:
+  void ReadChunks(RawAnswer& answer) {
+    while (Await("\r\n")) {
+      const size_t size = std::stoul(Take(pending_.find("\r\n") + 2), nullptr, 16);
+      const std::string chunk = TakeBytes(size + 2);
+      if (size == 0) return;
+      answer.body += chunk.substr(0, size);
+      ++answer.chunks;
+    }
+    answer.status = 0;  // cut off
+  }
+  std::string Take(size_t count) {
+    std::string taken = pending_.substr(0, count);
+    pending_.erase(0, count);
+    return taken;
+  }
+  std::string TakeBytes(size_t count) {
+    while (pending_.size() < count && Receive()) {
+    }
+    return Take(count);
+  }
+  bool Receive() {
+    char bytes[4096];
+    const ssize_t n = ::recv(socket_, bytes, sizeof bytes, 0);
+    if (n <= 0) return false;
+    pending_.append(bytes, static_cast<size_t>(n));
+    return true;
+  }
+
+  int socket_;
+  bool connected_ = false;
+  std::string pending_;
+};
+
+}  // namespace retort
