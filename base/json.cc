@@ -78,11 +78,15 @@ Json ParseJson(std::string_view text, const std::string& where, bool allow_comme
   };
   try {
     return Json::parse(text, allow_comments ? watch : nullptr, true, allow_comments);
-  } catch (const Json::parse_error& e) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 9: syntax error ..."
+  } catch (const Json::exception& e) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 9: syntax error ...", or
+    // "[json.exception.out_of_range.406] number overflow parsing '1e999'"
     const std::string_view what = e.what();
-    const size_t at = what.find("at line ");
-    throw InputError(where, ": not JSON: ", at == std::string_view::npos ? what : what.substr(at));
+    const size_t at = what.find("at line "), named = what.find("] ");
+    throw InputError(where, ": not JSON: ",
+                     at != std::string_view::npos      ? what.substr(at)
+                     : named != std::string_view::npos ? what.substr(named + 2)
+                                                       : what);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "data/tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -20,10 +21,21 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
                             {"tokenizer.ggml.unknown_token_id", &TokenizerSpec::unk},
                             {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
 
-// The name of the GGUF tokenizer that does what the spec says.
+// Every word of the vocabulary is one character, so that a text has one segmentation, by merges or by scores.
+bool IsOfCharacters(const TokenizerSpec& spec) {
+  return std::all_of(spec.pieces.begin(), spec.pieces.end(), [](const auto& piece) {
+    if (piece.type == PieceType::kUserDefined || piece.type == PieceType::kByte) return false;
+    return piece.type != PieceType::kNormal || DecodeUtf8(piece.text, 0).size == static_cast<int>(piece.text.size());
+  });
+}
+
+// The name of the GGUF tokenizer that does what the spec says. llama.cpp's "llama" spells an unknown character
+// in byte pieces and aborts when there are none; its "t5" gives the unknown token, as SentencePiece does, so a
+// vocabulary of characters is written as that one.
 std::string GgufKind(const TokenizerSpec& spec) {
   if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
-  return spec.unigram ? "t5" : "llama";
+  const bool characters = spec.kind == Kind::kSentencePiece && !spec.byte_fallback && IsOfCharacters(spec);
+  return spec.unigram || characters ? "t5" : "llama";
 }
 
 std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const std::string& where) {

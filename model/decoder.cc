@@ -3,6 +3,7 @@
 // positions, grouped attention, SwiGLU. Families differ in data (ModelConfig), not in code.
 #include <cmath>
 
+#include "base/error.h"
 #include "model/model.h"
 
 namespace retort {
@@ -18,6 +19,8 @@ Model::Model(ModelConfig model_config, Backend& kernels)
 
 Var Model::Hidden(Context& context, const ForwardPass& pass) const {
   const Batch& batch = pass.batch;
+  RETORT_CHECK(batch.layout.window == config.window, "a batch of window ", batch.layout.window, ", the model's is ",
+               config.window);
   ops::RotaryAngles angles{backend.New({batch.tokens(), config.head_dim / 2}),
                            backend.New({batch.tokens(), config.head_dim / 2})};
   backend.RotaryTable(batch.positions, frequencies_, 1.0, angles.cos, angles.sin);

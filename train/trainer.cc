@@ -54,7 +54,7 @@ std::optional<StepMetrics> Trainer::Step() {
 
 double Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens) {
   if (micro.loss_tokens == 0) return 0;
-  const TrainingBatch data = MakeTrainingBatch(micro);
+  const TrainingBatch data = MakeTrainingBatch(micro, model_.config.window);
   ForwardPass pass{data.batch, adapter_};
   pass.checkpoint = options_.checkpoint_blocks;
   if (adapter_ && adapter_->config().dropout > 0) {
@@ -72,8 +72,9 @@ double Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens) {
   return std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
-TrainingBatch MakeTrainingBatch(const MicroBatch& micro) {
+TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window) {
   TrainingBatch out;
+  out.batch.layout.window = static_cast<int32_t>(window);
   for (size_t r = 0; r < micro.rows.size(); ++r) {
     const Example& row = *micro.rows[r];
     const auto begin = static_cast<int32_t>(out.batch.tokens());

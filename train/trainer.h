@@ -65,6 +65,6 @@ struct TrainingBatch {
   Batch batch;
   std::vector<int32_t> rows, targets;
 };
-TrainingBatch MakeTrainingBatch(const MicroBatch& micro);
+TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window);
 
 }  // namespace retort

@@ -30,6 +30,11 @@ TEST(Json, ErrorsNameThePlace) {
   EXPECT_EQ(MessageOf([&] { GetString(j, "x", "f.json"); }), "f.json: 'x' is missing");
 }
 
+TEST(Json, NumbersBeyondDoubleAreRefused) {
+  EXPECT_EQ(MessageOf([] { ParseJson("{\"a\": 1e999}", "f.json"); }),
+            "f.json: not JSON: number overflow parsing '1e999'");
+}
+
 TEST(Json, CommentsOnlyWhereAllowed) {
   EXPECT_EQ(ParseJson("{/*c*/ \"a\": 1} // end", "r", true)["a"], 1);
   EXPECT_THROW(ParseJson("{/*c*/}", "r"), Error);

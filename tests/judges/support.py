@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the judges' tests share: Retort's programs, safetensors, random model folders, checks."""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+SHARED = Path(os.environ["RETORT_SHARED"]).resolve()
+BUILD = Path(sys.argv[1])
+
+
+def skip(why):
+    print(f"SKIP: {why}")
+    sys.exit(77)
+
+
+def need(relative):
+    path = SHARED / relative
+    if not path.exists():
+        skip(f"needs shared/{relative}, not present")
+    return path
+
+
+def stage():
+    """A folder that lasts as long as the test."""
+    stage.kept = tempfile.TemporaryDirectory(prefix="retort-judge-")
+    return Path(stage.kept.name)
+
+
+def retort(*arguments):
+    """Runs retort and returns its standard output."""
+    done = subprocess.run([BUILD / "retort", *map(str, arguments)], capture_output=True, text=True, errors="replace")
+    if done.returncode != 0:
+        sys.exit(f"retort {' '.join(map(str, arguments))}: status {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def our_logits(model, ids, out, *flags):
+    retort("logits", model, "--tokens", ",".join(map(str, ids)), "--out", out, "--compute", "f32", *flags)
+    return np.fromfile(out, "<f4").reshape(len(ids), -1)
+
+
+class Checks:
+    """Prints every figure with its bound; failed at the end when one is out of it."""
+
+    def __init__(self):
+        self.failed = 0
+
+    def below(self, what, value, bound):
+        ok = bool(value <= bound)  # not when NaN
+        self.failed += not ok
+        print(f"{'ok    ' if ok else 'FAILED'} {what}: {value:.3g} (at most {bound:g})", flush=True)
+
+    def that(self, what, ok, note=""):
+        self.failed += not ok
+        print(f"{'ok    ' if ok else 'FAILED'} {what}{': ' + str(note) if note and not ok else ''}", flush=True)
+
+    def finish(self):
+        sys.exit(1 if self.failed else 0)
+
+
+def to_bf16(values):
+    """The upper halves of f32 values, rounded to nearest even."""
+    bits = values.astype("<f4").view("<u4").astype(np.uint64)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+
+
+def read_safetensors(path):
+    raw = Path(path).read_bytes()
+    (n,) = struct.unpack("<Q", raw[:8])
+    out = {}
+    for name, t in json.loads(raw[8:8 + n]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = t["data_offsets"]
+        piece = raw[8 + n + begin:8 + n + end]
+        if t["dtype"] == "BF16":
+            values = (np.frombuffer(piece, "<u2").astype(np.uint32) << 16).view(np.float32)
+        else:
+            values = np.frombuffer(piece, {"F32": "<f4", "F16": "<f2"}[t["dtype"]]).astype(np.float32)
+        out[name] = values.reshape(t["shape"])
+    return out
+
+
+def write_safetensors(path, tensors, bf16=False):
+    head, blobs, at = {"__metadata__": {"format": "pt"}}, [], 0
+    for name, values in tensors.items():
+        blob = (to_bf16(values) if bf16 else values.astype("<f4")).tobytes()
+        head[name] = {"dtype": "BF16" if bf16 else "F32", "shape": list(values.shape),
+                      "data_offsets": [at, at + len(blob)]}
+        blobs.append(blob)
+        at += len(blob)
+    text = json.dumps(head).encode()
+    text += b" " * (-len(text) % 8)
+    Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def random_tensors(config, seed):
+    """Every tensor of a model of this configuration; weights large enough for logits of some size."""
+    random = np.random.RandomState(seed)
+    width, heads, vocab = config["hidden_size"], config["num_attention_heads"], config["vocab_size"]
+    kv, ffn = config["num_key_value_heads"], config["intermediate_size"]
+    head = config.get("head_dim") or width // heads
+    tensors = {}
+
+    def matrix(name, rows, cols):
+        tensors[name] = (random.standard_normal((rows, cols)) / np.sqrt(cols)).astype(np.float32)
+
+    def norm(name, size):
+        tensors[name] = (1 + 0.2 * random.standard_normal(size)).astype(np.float32)
+
+    matrix("model.embed_tokens.weight", vocab, width)
+    for i in range(config["num_hidden_layers"]):
+        layer = f"model.layers.{i}."
+        norm(layer + "input_layernorm.weight", width)
+        for name, rows, cols in (("self_attn.q_proj", heads * head, width), ("self_attn.k_proj", kv * head, width),
+                                 ("self_attn.v_proj", kv * head, width), ("self_attn.o_proj", width, heads * head),
+                                 ("mlp.gate_proj", ffn, width), ("mlp.up_proj", ffn, width),
+                                 ("mlp.down_proj", width, ffn)):
+            matrix(layer + name + ".weight", rows, cols)
+            if config["model_type"] == "qwen2" and name[-6:] in ("q_proj", "k_proj", "v_proj"):
+                tensors[layer + name + ".bias"] = (0.5 * random.standard_normal(rows)).astype(np.float32)
+        if config["model_type"] == "qwen3":
+            norm(layer + "self_attn.q_norm.weight", head)
+            norm(layer + "self_attn.k_norm.weight", head)
+        norm(layer + "post_attention_layernorm.weight", width)
+    norm("model.norm.weight", width)
+    if not config["tie_word_embeddings"]:
+        matrix("lm_head.weight", vocab, width)
+    return tensors
+
+
+def make_folder(folder, seed, tokenizer, shards=1, bf16=False, **config):
+    """A Hugging Face folder of a random model; returns its configuration."""
+    config = {"num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2,
+              "intermediate_size": 96, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
+              "max_position_embeddings": 512, "tie_word_embeddings": False,
+              "torch_dtype": "bfloat16" if bf16 else "float32", **config}
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    for file in tokenizer.glob("tokenizer*"):
+        (folder / file.name).symlink_to(file)
+    tensors = random_tensors(config, seed)
+    if shards == 1:
+        write_safetensors(folder / "model.safetensors", tensors, bf16)
+        return config
+    index = {}
+    for s in range(shards):
+        file = f"model-{s + 1:05}-of-{shards:05}.safetensors"
+        part = {name: tensors[name] for name in list(tensors)[s::shards]}
+        write_safetensors(folder / file, part, bf16)
+        index.update({name: file for name in part})
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
+    return config
