@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort inspect: what a model file, an adapter, a trainer's state or a run's folder holds.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "data/load_tokenizer.h"
+#include "export/base_record.h"
+#include "formats/hdf5.h"
+#include "formats/safetensors.h"
+
+namespace retort {
+namespace {
+
+// Every kind of thing becomes {"kind", "path", "facts": {label: value}, "tensors": [...]}, which is printed
+// as it is or as two aligned tables.
+Json Report(const char* kind, const Path& path) {
+  return {{"kind", kind}, {"path", path.string()}, {"facts", Json::object()}};
+}
+
+Json TensorRow(const std::string& name, std::string_view type, const std::vector<int64_t>& shape, int64_t bytes) {
+  return {{"name", name}, {"type", std::string(type)}, {"shape", shape}, {"bytes", bytes}};
+}
+
+void AddTensors(const TensorTable& tensors, Json& report) {
+  Json rows = Json::array();
+  int64_t bytes = 0, elements = 0;
+  for (const TensorEntry& e : tensors.entries()) {
+    rows.push_back(TensorRow(e.name, e.type_name(), e.shape, static_cast<int64_t>(e.bytes.size())));
+    bytes += static_cast<int64_t>(e.bytes.size());
+    elements += static_cast<int64_t>(ElementsOf(e.shape, e.name));
+  }
+  report["facts"]["tensors"] = rows.size();
+  report["facts"]["elements"] = elements;
+  report["facts"]["tensor bytes"] = bytes;
+  report["tensors"] = std::move(rows);
+}
+
+Json InspectGguf(const Path& path) {
+  const GgufFile file = ReadGguf(path);
+  Json report = Report("GGUF file", path);
+  report["facts"]["version"] = file.version;
+  report["facts"]["alignment"] = file.alignment;
+  for (const auto& [key, value] : file.metadata.entries()) report["facts"][key] = ValueText(value);
+  AddTensors(file.tensors, report);
+  return report;
+}
+
+Json InspectSafetensors(const Path& path) {
+  const SafetensorsFile file = ReadSafetensors(path);
+  Json report = Report("safetensors file", path);
+  for (const auto& [key, value] : file.metadata) report["facts"][key] = value;
+  AddTensors(file.tensors, report);
+  return report;
+}
+
+// The library sees no HDF5 file but one whose checksum the manifest beside it gives.
+Json InspectHdf5(const Path& path) {
+  const Path manifest = path.parent_path() / kManifestName;
+  if (!std::filesystem::exists(manifest)) {
+    throw InputError(path.string(), ": HDF5 files are opened by the checksum in the ", kManifestName,
+                     " beside them, which is missing");
+  }
+  const Json known = ReadJson(manifest);
+  const auto files = known.find("files");
+  if (files == known.end()) throw InputError(manifest.string(), ": 'files' is missing");
+  const auto reader = Hdf5Reader::OpenChecked(path, GetString(*files, path.filename().string(), manifest.string() + ": files"));
+  Json report = Report("HDF5 file", path);
+  Json rows = Json::array();
+  for (const Hdf5Reader::Dataset& d : reader.Datasets()) rows.push_back(TensorRow(d.name, d.type, d.shape, d.stored_bytes));
+  report["facts"]["datasets"] = rows.size();
+  report["tensors"] = std::move(rows);
+  return report;
+}
+
+// The entries of a JSON object, on one line each.
+void AddFacts(const Json& object, const std::string& prefix, Json& report) {
+  for (const auto& [key, value] : object.items()) {
+    if (value.is_object()) AddFacts(value, prefix + key + ".", report);
+    else report["facts"][prefix + key] = value;
+  }
+}
+
+Json InspectModelFolder(const Path& path) {
+  Json report = Report("Hugging Face folder", path);
+  const ModelFiles files = OpenModel(path);
+  AddFacts(ReadJson(path / "config.json"), "", report);
+  const auto tokenizer = LoadTokenizer(files);
+  report["facts"]["tokenizer ids"] = tokenizer->vocab_size();
+  report["facts"]["adds BOS"] = tokenizer->spec().add_bos;
+  report["facts"]["chat template"] = !tokenizer->spec().chat_template.empty();
+  AddTensors(files.tensors, report);
+  return report;
+}
+
+// An adapter, or a checkpoint, which is one with the trainer's state beside it.
+Json InspectAdapter(const Path& path) {
+  Json report = Report(std::filesystem::exists(path / "trainer.h5") ? "checkpoint" : "adapter", path);
+  AddFacts(ReadJson(path / "adapter_config.json"), "", report);
+  if (std::filesystem::exists(path / kManifestName)) AddFacts(ReadJson(path / kManifestName), "retort.", report);
+  AddTensors(ReadSafetensors(path / "adapter_model.safetensors").tensors, report);
+  return report;
+}
+
+Json InspectRun(const Path& path) {
+  Json report = Report("run", path);
+  const Path metrics = path / "metrics.jsonl", checkpoints = path / "checkpoints", summary = path / "summary.json";
+  report["facts"]["finished"] = std::filesystem::exists(summary);
+  if (std::filesystem::exists(summary)) AddFacts(ReadJson(summary), "", report);
+  std::vector<std::string> lines = std::filesystem::exists(metrics) ? Split(ReadText(metrics), '\n') : std::vector<std::string>();
+  while (!lines.empty() && Strip(lines.back()).empty()) lines.pop_back();
+  if (!lines.empty()) AddFacts(ParseJson(lines.back(), Cat(metrics.string(), ":", lines.size())), "last.", report);
+  Json steps = Json::array();
+  if (std::filesystem::is_directory(checkpoints)) {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(checkpoints)) names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    steps = names;
+  }
+  report["facts"]["checkpoints"] = steps;
+  AddFacts(ReadJson(path / "recipe.json"), "recipe.", report);
+  return report;
+}
+
+Json InspectFolder(const Path& path) {
+  const auto has = [&](const char* name) { return std::filesystem::exists(path / name); };
+  if (has("adapter_config.json")) return InspectAdapter(path);
+  if (has("config.json")) return InspectModelFolder(path);
+  if (has("recipe.json")) return InspectRun(path);
+  throw InputError(path.string(), ": holds no config.json (a model), adapter_config.json (an adapter) or recipe.json (a run)");
+}
+
+Json Inspect(const Path& path) {
+  if (std::filesystem::is_directory(path)) return InspectFolder(path);
+  const auto file = MappedFile::Open(path);
+  const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+  if (text.starts_with("GGUF")) return InspectGguf(path);
+  if (text.starts_with("\x89HDF")) return InspectHdf5(path);
+  if (path.extension() == ".safetensors") return InspectSafetensors(path);
+  throw InputError(path.string(), ": is no GGUF, HDF5 or safetensors file");
+}
+
+using Table = std::vector<std::vector<std::string>>;
+
+// Columns as wide as their longest cell; the last one is not padded.
+void PrintTable(const Table& rows) {
+  std::vector<size_t> widths;
+  for (const auto& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += "  " + row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size(), ' ');
+    }
+    PrintLine(line);
+  }
+}
+
+void Print(const Json& report) {
+  PrintLine(Cat(report["path"].get<std::string>(), ": ", report["kind"].get<std::string>()));
+  Table facts;
+  for (const auto& [label, value] : report["facts"].items()) {
+    facts.push_back({label, value.is_string() ? value.get<std::string>() : DumpJson(value)});
+  }
+  PrintTable(facts);
+  if (!report.contains("tensors")) return;
+  PrintLine("");
+  Table tensors;
+  for (const Json& t : report["tensors"]) {
+    tensors.push_back({t["name"].get<std::string>(), t["type"].get<std::string>(),
+                       ShapeText(t["shape"].get<std::vector<int64_t>>()), BytesText(t["bytes"].get<int64_t>())});
+  }
+  PrintTable(tensors);
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("inspect", "Show what a file or folder holds");
+  struct InspectFlags {
+    std::string path;
+    bool json = false;
+  };
+  auto flags = std::make_shared<InspectFlags>();
+  command->add_option("path", flags->path, "GGUF, safetensors or HDF5 file; model, adapter, checkpoint or run folder")->required();
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] {
+    const Json report = Inspect(flags->path);
+    if (flags->json) PrintJson(report);
+    else Print(report);
+  });
+}
+
+}  // namespace retort

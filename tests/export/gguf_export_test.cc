@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/gguf_export.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "export/init_model.h"
+#include "tests/export/model_folder.h"
+
+namespace retort {
+namespace {
+
+class GgufExport : public ::testing::Test {
+ protected:
+  Path Export(const Path& source, const std::string& name, const GgufExportOptions& options) {
+    result_ = WriteGguf(OpenModel(source), folder_ / name, options);
+    return folder_ / name;
+  }
+
+  TemporaryFolder folder_;
+  GgufExportResult result_;
+};
+
+ModelConfig Scaled() {
+  ModelConfig c = FolderConfig("llama");
+  c.rotary.kind = RotaryScaling::Kind::kLlama3;
+  c.rotary.factor = 8;
+  c.rotary.original_max_positions = 8;  // the ids go on beyond it
+  return c;
+}
+
+ModelConfig Stretched() {
+  ModelConfig c = FolderConfig("llama");
+  c.rotary.kind = RotaryScaling::Kind::kLinear;
+  c.rotary.factor = 4;
+  return c;
+}
+
+ModelConfig Tied() {
+  ModelConfig c = FolderConfig("qwen2");
+  c.tied = true;
+  return c;
+}
+
+TEST_F(GgufExport, F32IsTheSameModel) {
+  const std::pair<const char*, ModelConfig> cases[] = {
+      {"llama", FolderConfig("llama")}, {"qwen2", FolderConfig("qwen2")}, {"qwen3", FolderConfig("qwen3")},
+      {"mistral", FolderConfig("mistral")}, {"llama3", Scaled()}, {"linear", Stretched()}, {"tied", Tied()}};
+  for (const auto& [name, config] : cases) {
+    SCOPED_TRACE(name);
+    MakeModelFolder(folder_ / name, config);
+    const Path gguf = Export(folder_ / name, Cat(name, ".gguf"), {WeightFormat::kF32});
+    EXPECT_LT(LargestDifference(LogitsOf(folder_ / name, kIds), LogitsOf(gguf, kIds)), 1e-5);
+    const ModelConfig read = OpenModel(gguf).config;
+    EXPECT_EQ(read.window, config.window);
+    EXPECT_EQ(read.head_dim, config.head_dim);
+    EXPECT_EQ(read.ends, std::vector<int32_t>{256});
+  }
+}
+
+TEST_F(GgufExport, AliasesShardsAndBf16) {
+  ModelConfig config = FolderConfig("llama");
+  config.tied = true;
+  MakeModelFolder(folder_ / "head", config, {.head_only = true});
+  EXPECT_LT(LargestDifference(LogitsOf(folder_ / "head", kIds), LogitsOf(Export(folder_ / "head", "h.gguf", {WeightFormat::kF32}), kIds)), 1e-5);
+  MakeModelFolder(folder_ / "shards", FolderConfig("qwen3"), {WeightFormat::kBF16, 3});
+  const auto want = LogitsOf(folder_ / "shards", kIds);
+  for (const WeightFormat type : {WeightFormat::kF32, WeightFormat::kBF16}) {
+    EXPECT_LT(LargestDifference(want, LogitsOf(Export(folder_ / "shards", "s.gguf", {type}), kIds)), 1e-5);
+  }
+}
+
+TEST_F(GgufExport, StoresEachTensorAsTheContractSays) {
+  ModelConfig config = FolderConfig("qwen2");
+  config.ffn = 40;  // rows of ffn_down do not divide into blocks of 32
+  MakeModelFolder(folder_ / "m", config);
+  for (const bool pure : {false, true}) {
+    const Path gguf = Export(folder_ / "m", "m.gguf", {WeightFormat::kQ4_0, pure});
+    const GgufFile file = ReadGguf(gguf);
+    const WeightFormat outer = pure ? WeightFormat::kQ4_0 : WeightFormat::kQ8_0;
+    EXPECT_EQ(file.tensors.Find("token_embd.weight")->format, outer);
+    EXPECT_EQ(file.tensors.Find("output.weight")->format, outer);
+    EXPECT_EQ(file.tensors.Find("blk.1.attn_q.weight")->format, WeightFormat::kQ4_0);
+    EXPECT_EQ(file.tensors.Find("blk.1.attn_q.bias")->format, WeightFormat::kF32);
+    EXPECT_EQ(file.tensors.Find("blk.1.ffn_down.weight")->format, WeightFormat::kF16);
+    EXPECT_EQ(file.tensors.Find("output_norm.weight")->format, WeightFormat::kF32);
+    EXPECT_EQ(result_.kept_f16, (std::vector<std::string>{"blk.0.ffn_down.weight", "blk.1.ffn_down.weight"}));
+    EXPECT_EQ(result_.bytes, static_cast<int64_t>(std::filesystem::file_size(gguf)));
+  }
+}
+
+// Name, type and bytes of every tensor, in the order of their names.
+std::string ContentSum(const Path& gguf) {
+  std::map<std::string, const TensorEntry*> sorted;
+  const GgufFile file = ReadGguf(gguf);
+  for (const TensorEntry& e : file.tensors.entries()) sorted[e.name] = &e;
+  std::string all;
+  for (const auto& [name, e] : sorted) all += Cat(name, " ", e->type_name(), " ", Sha256(e->bytes), "\n");
+  return Sha256(all);
+}
+
+// The tensors of these two files are byte for byte those that `llama-quantize --pure` (version 0.25.1 of its ggml)
+// makes of the F32 file of the same model.
+TEST_F(GgufExport, BlocksAreThoseOfLlamaQuantize) {
+  InitOptions options;
+  options.config = ShapeNamed("2,64,4,2,96,300");
+  options.seed = 7;
+  WriteInitialModel(folder_ / "m", options);
+  EXPECT_EQ(ContentSum(Export(folder_ / "m", "f32.gguf", {WeightFormat::kF32, true})), "SUM_F32");
+  EXPECT_EQ(ContentSum(Export(folder_ / "m", "q8.gguf", {WeightFormat::kQ8_0, true})), "SUM_Q8");
+  EXPECT_EQ(ContentSum(Export(folder_ / "m", "q4.gguf", {WeightFormat::kQ4_0, true})), "SUM_Q4");
+}
+
+TEST_F(GgufExport, BytesDoNotDependOnThreads) {
+  MakeModelFolder(folder_ / "m", FolderConfig("llama"));
+  const Path one = Export(folder_ / "m", "one.gguf", {WeightFormat::kQ4_0, false, 1});
+  EXPECT_EQ(ReadText(one), ReadText(Export(folder_ / "m", "four.gguf", {WeightFormat::kQ4_0, false, 4})));
+}
+
+TEST_F(GgufExport, RefusalsLeaveNothing) {
+  MakeModelFolder(folder_ / "m", FolderConfig("llama"));
+  const Path gguf = Export(folder_ / "m", "m.gguf", {WeightFormat::kF32});
+  EXPECT_THROW(WriteGguf(OpenModel(gguf), folder_ / "again.gguf", {}), Error);
+  EXPECT_THROW(Export(folder_ / "m", "nf4.gguf", {WeightFormat::kNF4}), Error);
+  // Fails after the file was begun: the tokenizer is read when the metadata is made, the weights later.
+  const ModelFiles files = OpenModel(folder_ / "m");
+  ModelFiles broken = files;
+  broken.config.vocab = 299;  // the table has 300 rows
+  EXPECT_THROW(WriteGguf(broken, folder_ / "broken.gguf", {}), Error);
+  EXPECT_EQ(FilesIn(folder_.path()), (std::vector<std::string>{"m", "m.gguf"}));
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/export/model_folder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/random.h"
+#include "export/byte_tokenizer.h"
+#include "export/folders.h"
+#include "formats/safetensors.h"
+#include "model/model.h"
+#include "tensor/quant/quant.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kVocab = 300;
+
+std::vector<std::byte> RandomRows(const TensorSpec& spec, const FolderOptions& options, uint64_t index) {
+  const int64_t cols = spec.shape.back(), rows = spec.shape.size() > 1 ? spec.shape[0] : 1;
+  const auto row_bytes = static_cast<size_t>(RowBytes(options.weights, cols));
+  RandomStream random(MakeKey(options.seed, RandomUse::kInit, index));
+  const bool norm = spec.shape.size() == 1 && spec.role != TensorSpec::Role::kBias;
+  const double deviation = spec.shape.size() > 1 ? 1 / std::sqrt(static_cast<double>(cols)) : 0.2;
+  std::vector<std::byte> bytes(static_cast<size_t>(rows) * row_bytes);
+  std::vector<float> row(static_cast<size_t>(cols));
+  for (int64_t r = 0; r < rows; ++r) {
+    for (float& v : row) v = static_cast<float>((norm ? 1 : 0) + deviation * random.Normal());
+    EncodeRow(options.weights, row.data(), cols, bytes.data() + static_cast<size_t>(r) * row_bytes);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+ModelConfig FolderConfig(const std::string& family) {
+  ModelConfig c;
+  c.family = family;
+  c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 16, c.ffn = 96, c.vocab = kVocab;
+  c.max_positions = 256;
+  c.norm_epsilon = 1e-5;
+  c.qkv_bias = family == "qwen2";
+  c.qk_norm = family == "qwen3";
+  if (family == "qwen3") c.head_dim = 24;
+  if (family == "mistral") c.window = 5;
+  return c;
+}
+
+void MakeModelFolder(const Path& folder, const ModelConfig& config, const FolderOptions& options) {
+  std::filesystem::create_directories(folder);
+  WriteByteTokenizer(folder, config.vocab);
+  ModelConfig named = config;
+  named.ends = {256};
+  const char* dtype = options.weights == WeightFormat::kBF16 ? "bfloat16" : "float32";
+  WriteTextAtomically(folder / "config.json", DumpJson(ConfigJson(named, dtype)));
+
+  std::vector<TensorSpec> tensors = ModelTensors(config);
+  if (options.head_only) tensors.front().name = "lm_head.weight";
+  Json index = Json::object();
+  for (int shard = 0; shard < options.shards; ++shard) {
+    const std::string file = options.shards == 1 ? "model.safetensors" : Cat("model-", shard + 1, ".safetensors");
+    SafetensorsWriter writer(folder / file, {{"format", "pt"}});
+    for (size_t t = static_cast<size_t>(shard); t < tensors.size(); t += static_cast<size_t>(options.shards)) {
+      writer.Declare(tensors[t].name, options.weights, tensors[t].shape);
+      index[tensors[t].name] = file;
+    }
+    for (size_t t = static_cast<size_t>(shard); t < tensors.size(); t += static_cast<size_t>(options.shards)) {
+      writer.Write(tensors[t].name, RandomRows(tensors[t], options, t));
+    }
+    writer.Commit();
+  }
+  if (options.shards == 1) return;
+  WriteTextAtomically(folder / "model.safetensors.index.json", DumpJson({{"metadata", Json::object()}, {"weight_map", index}}));
+}
+
+void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record, uint64_t seed) {
+  std::filesystem::create_directories(folder);
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  AdapterConfig config;
+  config.rank = 4;
+  config.alpha = 6;
+  const auto adapter = Adapter::Make(config, base.config, seed, *backend);
+  RandomStream random(MakeKey(seed, RandomUse::kInit, 99));
+  for (Parameter* p : adapter->parameters()) {
+    std::vector<float> values = backend->ToFloats(p->value);
+    for (float& v : values) v = static_cast<float>(0.1 * random.Normal());
+    p->value = backend->FromFloats(values, p->value.shape());
+  }
+  WriteAdapterFiles(folder, *adapter, *backend);
+  if (record) WriteTextAtomically(folder / kManifestName, DumpJson({{"base", BaseJson(*record)}}));
+}
+
+std::vector<float> LogitsOf(const Path& path, const std::vector<int32_t>& ids, const Path& adapter_folder) {
+  const ModelFiles files = OpenModel(path);
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  const auto model = LoadModel(files, {}, *backend);
+  const auto adapter = adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.config, *backend);
+  Batch batch;
+  batch.layout.window = static_cast<int32_t>(files.config.window);
+  batch.AddRow(ids, 0);
+  Context context{*backend};
+  const Var hidden = model->Hidden(context, {batch, adapter.get()});
+  std::vector<int32_t> rows(ids.size());
+  std::iota(rows.begin(), rows.end(), 0);
+  return backend->ToFloats(model->Logits(context, hidden, rows));
+}
+
+double LargestDifference(const std::vector<float>& a, const std::vector<float>& b) {
+  if (a.size() != b.size() || a.empty()) return INFINITY;
+  double largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double d = std::abs(double{a[i]} - b[i]);
+    largest = d <= largest ? largest : d;  // a NaN stays
+  }
+  return largest;
+}
+
+std::vector<std::string> FilesIn(const Path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace retort
