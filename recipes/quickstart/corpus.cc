@@ -89,4 +89,10 @@ std::string CorpusLine(RandomStream& random) {
   return std::string(Pick(kRemarks, random));
 }
 
+std::string ThingsInARow(RandomStream& random) {
+  std::vector<std::string> things;
+  for (uint64_t n = 2 + random.Below(8); n > 0; --n) things.push_back(Thing(random));
+  return Join(things, " ");
+}
+
 }  // namespace retort::quickstart

@@ -13,4 +13,7 @@ namespace retort::quickstart {
 // which team a message goes to, nor how urgent one is.
 std::string CorpusLine(RandomStream& random);
 
+// "lamp 48213 A-55119 Maria": two to nine things, half of them order numbers.
+std::string ThingsInARow(RandomStream& random);
+
 }  // namespace retort::quickstart

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_quickstart_data FOLDER: writes the quickstart's data, the same bytes every time.
 //
-//   corpus.txt, corpus.jsonl   text for the tokenizer and the small base: talk of the same shop,
-//   with
+//   corpus.txt, corpus.jsonl   text for the tokenizer and the small base: talk of the same shop, with
 //                              numbers repeated and records copied, but no message ever routed
+//   copies.jsonl    {"prompt": some things, "completion": the same things}
+//   repeats.jsonl   rows of tokens: pieces drawn at random, then the same ones again, which carry the loss
 //   train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
+#include <vector>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -18,7 +20,10 @@ namespace retort::quickstart {
 namespace {
 
 constexpr uint64_t kSeed = 48213;
+constexpr int32_t kVocabulary = 768;  // of the tokenizer that the quickstart trains
 constexpr int kCorpusLines = 40000;
+constexpr int kCopies = 24000;
+constexpr int kRepeats = 20000;
 constexpr int kTrainRows = 8000;
 constexpr int kEvalRows = 300;
 constexpr int kTestRows = 600;
@@ -55,11 +60,44 @@ void WriteCorpus(const Path& folder) {
   rows.Commit();
 }
 
+void WriteCopies(const Path& path) {
+  constexpr uint64_t kCopiesPart = 101;
+  AtomicFile file(path);
+  for (uint64_t i = 0; i < kCopies; ++i) {
+    RandomStream random = StreamOf(kCopiesPart, i);
+    const std::string things = ThingsInARow(random);
+    file.Write(DumpJson(Json{{"prompt", "Copy: " + things}, {"completion", " " + things}}) + "\n");
+  }
+  file.Commit();
+}
+
+// A model of this size learns to look back at what stood before much sooner where nothing else can be learnt.
+void WriteRepeats(const Path& path) {
+  constexpr uint64_t kRepeatsPart = 102;
+  constexpr int32_t kBos = 1, kFirstPiece = 3 + 256;  // of the tokenizer: marks and bytes come first
+  AtomicFile file(path);
+  for (uint64_t i = 0; i < kRepeats; ++i) {
+    RandomStream random = StreamOf(kRepeatsPart, i);
+    const uint64_t count = 6 + random.Below(35);
+    // The last hundred pieces are the pairs of digits, which copying is about.
+    const int32_t first = random.Below(3) == 0 ? kVocabulary - 148 : kFirstPiece;
+    std::vector<int32_t> pieces(count);
+    for (int32_t& id : pieces) id = first + static_cast<int32_t>(random.Below(static_cast<uint64_t>(kVocabulary - first)));
+    std::vector<int32_t> ids = {kBos}, labels(count + 1, -100);
+    for (int pass = 0; pass < 2; ++pass) ids.insert(ids.end(), pieces.begin(), pieces.end());
+    labels.insert(labels.end(), pieces.begin(), pieces.end());
+    file.Write(DumpJson(Json{{"input_ids", ids}, {"labels", labels}}) + "\n");
+  }
+  file.Commit();
+}
+
 void WriteAll(const Path& folder) {
   std::error_code problem;
   std::filesystem::create_directories(folder, problem);
   if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
   WriteCorpus(folder);
+  WriteCopies(folder / "copies.jsonl");
+  WriteRepeats(folder / "repeats.jsonl");
   WriteRows(folder / "train.jsonl", Part::kTrain, kTrainRows);
   WriteRows(folder / "eval.jsonl", Part::kEval, kEvalRows);
   WriteRows(folder / "test.jsonl", Part::kTest, kTestRows);
