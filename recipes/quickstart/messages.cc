@@ -18,6 +18,12 @@ std::string PickFrame(const Kind& kind, Part part, RandomStream& random) {
   return std::string(unseen ? Pick(kind.unseen, random) : Pick(kind.seen, random));
 }
 
+// The sentence that tells the team. Half of training's are frames of its own.
+std::string PickTeamFrame(const Team& team, Part part, RandomStream& random) {
+  const bool own = part == Part::kTrain && random.Below(2) == 0;
+  return own ? std::string(Pick(team.training_only, random)) : PickFrame(team, part, random);
+}
+
 std::string FiveDigits(Part part, RandomStream& random) {
   for (;;) {
     const auto number = static_cast<int64_t>(10000 + random.Below(90000));
@@ -68,7 +74,7 @@ std::string WithTypo(std::string text, RandomStream& random) {
 
 // The request itself. A message with an order names it here or in a sentence of its own.
 std::string Request(const Team& team, Part part, const std::string& mention, RandomStream& random) {
-  std::string text = PickFrame(team, part, random);
+  std::string text = PickTeamFrame(team, part, random);
   text = ReplaceAll(text, "{o}", mention);
   text = ReplaceAll(text, "{i}", Pick(kItems, random));
   text += IsQuestion(text) ? "?" : ".";
