@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole runs of a tiny model: what must not change the result, and what must.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -31,7 +32,8 @@ class TrainingTest : public ::testing::Test {
     }
     WriteTextAtomically(folder / "rows.jsonl", rows);
   }
-  static Path Folder() { return Path(::testing::TempDir()) / "retort_training_test"; }
+  static void TearDownTestSuite() { std::filesystem::remove_all(Folder()); }
+  static Path Folder() { return Path(::testing::TempDir()) / Cat("retort_training_test_", ::getpid()); }
 
   // Runs a recipe made of the common part and `settings` ("train.lr=1e-3"); returns its metrics.
   std::vector<MetricsLine> Run(const std::string& name, std::vector<std::string> settings, int64_t stop_after = 0) {
