@@ -30,13 +30,14 @@ def follow(name, model, vocab, nf4, place, checks):
     torch = subprocess.run(
         [sys.executable, need("oracle/torch_lora.py"), "--model", model, "--tokens", place / "rows.json", "--steps", str(STEPS),
          "--batch", str(BATCH), "--rank", str(RANK), "--alpha", str(ALPHA), "--lr", str(RATE), "--save-init", place / "init",
-         "--save-final", place / "final", *(["--nf4", nf4] if nf4 else [])], capture_output=True, text=True, check=True)
+         "--save-final", place / "final", "--threads", "1", *(["--nf4", nf4] if nf4 else [])], capture_output=True, text=True, check=True)
     theirs = [json.loads(line) for line in torch.stdout.splitlines()][:STEPS]
     recipe = {
         "model": {"path": str(model), "weights": "nf4" if nf4 else "f32", "double_quant": nf4 == "dq", "compute": "f32"},
         "adapter": {"rank": RANK, "alpha": ALPHA, "init": str(place / "init")},
         "data": {"train": str(place / "rows.jsonl"), "format": "tokens", "shuffle": False, "packing": False},
-        "train": {"steps": STEPS, "batch_rows": BATCH, "lr": RATE, "schedule": "constant", "warmup": 0, "clip": 0},
+        "train": {"steps": STEPS, "batch_rows": BATCH, "lr": RATE, "schedule": "constant", "warmup": 0, "clip": 0,
+                  "threads": 1},
     }
     (place / "recipe.json").write_text(json.dumps(recipe))
     retort("train", place / "recipe.json", "--run", place / "run", "--json")
