@@ -38,7 +38,8 @@ void WriteRows(const Path& path, Part part, int rows) {
   std::unordered_set<std::string> seen;
   for (uint64_t draw = 0; seen.size() < static_cast<size_t>(rows); ++draw) {
     RandomStream random = StreamOf(static_cast<uint64_t>(part), draw);
-    const Message message = MakeMessage(part, random);
+    const bool sloppy = part == Part::kTrain && draw % 2 == 0;
+    const Message message = MakeMessage(part, random, sloppy ? Writer::kSloppy : Writer::kCareful);
     if (!seen.insert(message.text).second) continue;
     const Json row = {{"prompt", Cat("Message: ", message.text, " Route:")},
                       {"completion", AnswerTo(message)}};

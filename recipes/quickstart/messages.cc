@@ -72,9 +72,25 @@ std::string WithTypo(std::string text, RandomStream& random) {
   return text;
 }
 
+// Half the time with words left out, and half the time together with another frame of the same team.
+std::string Sloppy(std::string frame, const Team& team, Part part, RandomStream& random) {
+  if (Chance(0.5, random)) {
+    const std::string other = ReplaceAll(PickTeamFrame(team, part, random), "{o}", "");
+    frame += Cat(Chance(0.5, random) ? ", " : " and ", other);
+  }
+  if (Chance(0.5, random)) return frame;
+  std::vector<std::string> kept;
+  for (const std::string& word : Split(frame, ' ')) {
+    if (word.find('{') != std::string::npos || Chance(0.75, random)) kept.push_back(word);
+  }
+  return kept.empty() ? frame : Join(kept, " ");
+}
+
 // The request itself. A message with an order names it here or in a sentence of its own.
-std::string Request(const Team& team, Part part, const std::string& mention, RandomStream& random) {
+std::string Request(const Team& team, Part part, const std::string& mention, Writer writer,
+                    RandomStream& random) {
   std::string text = PickTeamFrame(team, part, random);
+  if (writer == Writer::kSloppy) text = Sloppy(std::move(text), team, part, random);
   text = ReplaceAll(text, "{o}", mention);
   text = ReplaceAll(text, "{i}", Pick(kItems, random));
   text += IsQuestion(text) ? "?" : ".";
@@ -99,7 +115,7 @@ std::string Amount(RandomStream& random) {
   return Cat("$", 5 + random.Below(295), ".", cents);
 }
 
-Message MakeMessage(Part part, RandomStream& random) {
+Message MakeMessage(Part part, RandomStream& random, Writer writer) {
   Message m;
   const Team& team = kTeams[random.Below(kTeams.size())];
   m.team = team.name;
@@ -114,7 +130,7 @@ Message MakeMessage(Part part, RandomStream& random) {
         written);
   }
 
-  std::vector<std::string> sentences = {Request(team, part, mention, random)};
+  std::vector<std::string> sentences = {Request(team, part, mention, writer, random)};
   const auto add = [&](std::string sentence) {  // before or after what is there
     if (Chance(0.3, random))
       sentences.insert(sentences.begin(), std::move(sentence));

@@ -25,7 +25,10 @@ struct Message {
 
 // Eval rows have the frames of training and their own numbers; test rows have a third of their
 // frames, and all of their numbers, to themselves.
-Message MakeMessage(Part part, RandomStream& random);
+// Sloppy writers leave words out and say two things at once; training has them, so that the words tell the
+// team and not the sentence.
+enum class Writer { kCareful, kSloppy };
+Message MakeMessage(Part part, RandomStream& random, Writer writer = Writer::kCareful);
 
 // {"team": "billing", "urgency": "high", "order": "A-48213"}
 std::string AnswerTo(const Message& message);
