@@ -13,6 +13,9 @@ from support import BUILD, Checks, make_folder, need, our_logits, retort, skip, 
 REAL = ["stories260K", "llama2xs-280K", "babyllama-936K", "tinystories-656K"]
 PROMPT = "Once upon a time"
 BOUND = 1e-4
+# Rows whose ids differ, and why: of a text of spaces alone llama.cpp's "t5" makes only those spaces, while
+# SentencePiece (and we) put the dummy prefix before them too.
+EXPLAINED = {"babyllama-936K": [" ", "  ", "   "]}
 HERE = Path(__file__).parent
 
 
@@ -73,8 +76,10 @@ class RealModel:
                      if a != b]
         for text, a, b in differing:
             print(f"  {self.name}: {text!r}\n    ours  {a}\n    theirs {b}")
-        checks.that(f"{self.name}: ids of {len(self.texts)} texts equal ({self.left_out} outside its vocabulary left out)",
-                    not differing, f"{len(differing)} differ")
+        explained = EXPLAINED.get(self.name, [])
+        checks.that(f"{self.name}: ids of {len(self.texts)} texts equal, but for {len(explained)} explained "
+                    f"({self.left_out} outside its vocabulary left out)",
+                    [text for text, _, _ in differing] == explained, f"{len(differing)} differ")
 
 
 def random_folders(place):
