@@ -37,7 +37,9 @@ void Run(const TrainFlags& flags) {
 
   TrainingSession session(recipe);
   const auto changed = [&](const std::string& old) {
-    return ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
+    std::vector<std::string> keys = ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
+    std::erase(keys, "train.threads");  // the same bytes at any number of them
+    return keys;
   };
   const FolderState state =
       PrepareRunFolder(folder, flags.resume, DumpJson(ResolvedJson(recipe), 2) + "\n", changed);

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "data/audit.h"
+#include "data/tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -220,6 +221,21 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   return set;
 }
 
+namespace {
+
+// Tokens may end in the middle of a character, and rows of ids may hold any bytes.
+std::string ValidUtf8(std::string_view bytes) {
+  std::string out;
+  for (size_t at = 0; at < bytes.size();) {
+    const Utf8Char c = DecodeUtf8(bytes, at);
+    AppendUtf8(c.valid ? c.code : U'\uFFFD', &out);
+    at += static_cast<size_t>(c.size);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string ShowExample(const Example& example, const Tokenizer& tokenizer) {
   std::string out;
   bool marked = false;
@@ -229,7 +245,7 @@ std::string ShowExample(const Example& example, const Tokenizer& tokenizer) {
     marked = loss;
     out += tokenizer.Bytes(example.ids[i], true);
   }
-  return marked ? out + "⟧" : out;
+  return ValidUtf8(marked ? out + "⟧" : out);
 }
 
 }  // namespace retort

@@ -80,6 +80,7 @@ Json PeftConfig(const Adapter& adapter) {
   if (!IsUniform(adapter)) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);
     if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
+    if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
   }
   return j;
 }

@@ -19,6 +19,14 @@ bool EndsAtDot(const std::string& module, const std::vector<std::string>& suffix
   });
 }
 
+bool MatchesWhole(const std::string& module, const std::string& pattern) {
+  try {
+    return std::regex_match(module, std::regex(pattern));
+  } catch (const std::regex_error& e) {
+    throw InputError("adapter: '", pattern, "' is no regular expression: ", e.what());
+  }
+}
+
 std::string KeyOf(const std::string& module, const char* factor) {
   return Cat("base_model.model.", module, ".lora_", factor);
 }
@@ -66,13 +74,9 @@ double LoraScale(double alpha, int64_t rank, bool rslora) {
 
 bool Targets(const AdapterConfig& config, const std::string& module) {
   if (EndsAtDot(module, config.exclude)) return false;
+  if (!config.exclude_pattern.empty() && MatchesWhole(module, config.exclude_pattern)) return false;
   if (!config.targets.empty()) return EndsAtDot(module, config.targets);
-  if (config.target_pattern == "all-linear") return true;
-  try {
-    return std::regex_match(module, std::regex(config.target_pattern));
-  } catch (const std::regex_error& e) {
-    throw InputError("adapter.targets '", config.target_pattern, "' is no regular expression: ", e.what());
-  }
+  return config.target_pattern == "all-linear" || MatchesWhole(module, config.target_pattern);
 }
 
 std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const ModelConfig& model, uint64_t seed,
@@ -117,6 +121,7 @@ AdapterConfig ReadAdapterConfig(const Path& folder) {
   c.rslora = GetBool(j, "use_rslora", where, false);
   c.base_model = GetString(j, "base_model_name_or_path", where, "");
   c.exclude = StringsOf(j, "exclude_modules", where);
+  if (const auto it = j.find("exclude_modules"); it != j.end() && it->is_string()) c.exclude_pattern = it->get<std::string>();
   c.targets = StringsOf(j, "target_modules", where);
   if (c.targets.empty()) c.target_pattern = GetString(j, "target_modules", where, "all-linear");
   return c;

@@ -22,7 +22,8 @@ struct AdapterConfig {
   // whole in `target_pattern`; else suffixes in `targets` ("q_proj", or a longer dotted end).
   std::string target_pattern = "all-linear";
   std::vector<std::string> targets;
-  std::vector<std::string> exclude;  // suffixes
+  std::vector<std::string> exclude;  // suffixes taken out again
+  std::string exclude_pattern;       // or a regular expression matched whole; "": none
   std::string base_model;            // as the adapter's file names it
 };
 

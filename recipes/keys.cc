@@ -194,9 +194,6 @@ std::vector<RecipeKey> TrainKeys() {
       MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
               "Rows, or packed sequences, of a micro-batch."),
       MakeKey(KEY(train.accumulate), {IntegerShape(1)}, "Micro-batches of a step."),
-      MakeKey(KEY(train.micro_rows), {IntegerShape(0)},
-              "Rows of a micro-batch computed at once; 0: the trainer chooses. The results differ "
-              "by rounding alone."),
       MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw"})}, "The optimiser."),
       MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
       MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),

@@ -91,7 +91,6 @@ struct TrainRecipe {
   double epochs = 1;
   int64_t batch_rows = 4;  // rows (or packed sequences) of a micro-batch
   int64_t accumulate = 1;  // micro-batches of a step
-  int64_t micro_rows = 0;  // rows of a micro-batch computed at once; 0: the trainer chooses
   std::string optimizer = "adamw";
   double beta1 = 0.9;
   double beta2 = 0.999;

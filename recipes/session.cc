@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "data/audit.h"
 #include "data/load_tokenizer.h"
 #include "eval/loss.h"
 #include "export/folders.h"
@@ -64,8 +65,7 @@ void TrainingSession::OpenData() {
   // Positions restart in every row, so only a row is bound by the model; a packed sequence may be longer.
   options.max_tokens = std::min(d.max_tokens, files_.config.max_positions);
   options.add_eos = d.add_eos;
-  const auto make = [&](const std::vector<DataSource>& sources) {
-    const Rows rows = Rows::Open(SourcesOf(sources), format);
+  const auto make = [&](const Rows& rows) {
     if (rows.HasMessages() && !chat_) {
       chat_ = ChatTemplate::Resolve(d.template_name, tokenizer_->spec(), recipe_.model.path.string());
       chat_->CheckMarks(*tokenizer_, recipe_.model.path.string());
@@ -73,8 +73,11 @@ void TrainingSession::OpenData() {
     }
     return MakeExamples(rows, *tokenizer_, chat_ ? &*chat_ : nullptr, options);
   };
-  train_ = make(d.train);
-  if (!d.eval.empty()) eval_ = make(d.eval);
+  train_ = make(Rows::Open(SourcesOf(d.train), format));
+  if (d.eval.empty()) return;
+  const Rows held_out = Rows::Open(SourcesOf(d.eval), format);
+  eval_ = make(held_out);
+  if (const std::string note = OverlapNote(train_, eval_, held_out); !note.empty()) train_.notes.push_back(note);
 }
 
 void TrainingSession::MakeAdapter() {
@@ -92,6 +95,7 @@ void TrainingSession::MakeAdapter() {
     config.targets = a.targets.suffixes;
     if (!a.targets.regex.empty()) config.target_pattern = a.targets.regex;
     config.exclude = a.exclude.suffixes;
+    config.exclude_pattern = a.exclude.regex;
     adapter_ = Adapter::Make(config, files_.config, static_cast<uint64_t>(recipe_.train.seed), *backend_);
   }
   adapter_->config().base_model = base_.path;
