@@ -66,6 +66,7 @@ class Progress {
   void operator()(int64_t done) {
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
     const double rate = static_cast<double>(done) / std::max(passed.count(), 1e-3);
+    if (done == 0) return;  // nothing is known of the rate yet
     bar_.Update(done, total_, Cat(CountText(rate), " rows/s  ",
                                   DurationText(static_cast<double>(total_ - done) / std::max(rate, 1e-9)), " left"));
   }

@@ -106,7 +106,7 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.data.over_length = "split";
   e.data.audit = "off";
   e.teacher = {"/recipes/t.gguf", "as-is", "cached", "/recipes/cache", 100, 2, "jsd", 0.1, 1, true};
-  e.train = {1000,     1,  2,   3, 1,  "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
+  e.train = {1000,     1,  2,   3, "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
              "linear", 10, 0.1, 0, 42, 2,       "block", 5,    1,    7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
