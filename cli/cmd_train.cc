@@ -15,9 +15,10 @@ namespace retort {
 namespace {
 
 struct TrainFlags {
-  std::string recipe, run;
+  std::string recipe, run, device, compute;
   std::vector<std::string> set;
   int64_t steps = 0;
+  int threads = 0;
   bool resume = false, json = false;
 };
 
@@ -32,6 +33,9 @@ std::string ProgressText(const RunProgress& p) {
 void Run(const TrainFlags& flags) {
   std::vector<std::string> overrides = flags.set;
   if (flags.steps > 0) overrides.push_back(Cat("train.steps=", flags.steps));
+  if (flags.threads > 0) overrides.push_back(Cat("train.threads=", flags.threads));
+  if (!flags.device.empty()) overrides.push_back(Cat("model.device=", flags.device));
+  if (!flags.compute.empty()) overrides.push_back(Cat("model.compute=", flags.compute));
   const Recipe recipe = ReadRecipe(flags.recipe, overrides);
   const Path folder = flags.run.empty() ? Path("runs") / recipe.name : Path(flags.run);
 
@@ -84,6 +88,9 @@ void AddTrain(CLI::App& app) {
   command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")->allow_extra_args(false);
   command->add_option("--run", flags->run, "the run's folder (default: runs/NAME)");
   command->add_option("--steps", flags->steps, "as --set train.steps=N")->check(CLI::PositiveNumber);
+  command->add_option("--device", flags->device, "as --set model.device=...: auto, cpu or cuda[:N]");
+  command->add_option("--threads", flags->threads, "as --set train.threads=N")->check(CLI::PositiveNumber);
+  command->add_option("--compute", flags->compute, "as --set model.compute=...: auto, f32, bf16 or int8");
   command->add_flag("--resume", flags->resume, "go on from the last complete checkpoint");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

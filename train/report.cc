@@ -116,9 +116,9 @@ std::vector<Point> PointsOf(const std::vector<MetricsLine>& metrics, bool eval,
   return out;
 }
 
-// An exponential mean, for the eye: the weight of a step halves every twentieth of the run.
+// An exponential mean, for the eye: the weight of a step halves every hundredth of the run.
 std::vector<Point> Smoothed(std::vector<Point> points) {
-  const double keep = std::pow(0.5, 20.0 / std::max<double>(20, static_cast<double>(points.size())));
+  const double keep = std::pow(0.5, 100.0 / std::max<double>(100, static_cast<double>(points.size())));
   for (size_t i = 1; i < points.size(); ++i) points[i].y = keep * points[i - 1].y + (1 - keep) * points[i].y;
   return points;
 }
