@@ -4,7 +4,7 @@
 add_library(retort_options INTERFACE)
 target_compile_features(retort_options INTERFACE cxx_std_20)
 target_compile_options(retort_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
-                       -Wno-maybe-uninitialized)  # GCC 12 sees it where it is not
+                       -Wno-maybe-uninitialized -Wno-restrict)  # GCC 12 sees them where they are not
 target_include_directories(retort_options INTERFACE ${PROJECT_SOURCE_DIR})
 if(RETORT_SANITIZE)
   target_compile_options(retort_options INTERFACE -fsanitize=${RETORT_SANITIZE}
