@@ -32,8 +32,8 @@ struct OpenedModel {
   std::unique_ptr<Adapter> adapter;    // null without --adapter
   std::unique_ptr<Tokenizer> tokenizer;  // null when the command asked for none
 };
-// `runner`: compute "auto" means int8 for block formats. An adapter that was trained on an NF4 base is told so
-// on standard error, since the base here is not quantised.
+// `runner`: compute "auto" means int8 for block formats. With an adapter that was trained on an NF4 base
+// the base is held in NF4 too, which is what the adapter was fitted to.
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter, const ComputeFlags& flags,
                            bool runner, bool with_tokenizer);
 

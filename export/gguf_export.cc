@@ -84,8 +84,7 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
   writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
 }
 
-}  // namespace
-
+// Under these options. A row that does not divide into blocks stays f16.
 WeightFormat StoredFormat(const TensorSpec& spec, const GgufExportOptions& options) {
   if (!IsMatrix(spec)) return WeightFormat::kF32;
   const bool outer = spec.role == Role::kEmbedding || spec.role == Role::kHead;
@@ -93,6 +92,8 @@ WeightFormat StoredFormat(const TensorSpec& spec, const GgufExportOptions& optio
       options.type == WeightFormat::kQ4_0 && outer && !options.pure ? WeightFormat::kQ8_0 : options.type;
   return spec.shape[1] % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
 }
+
+}  // namespace
 
 GgufExportResult WriteGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options) {
   if (source.gguf) throw InputError(source.path.string(), ": is a GGUF already; export reads a Hugging Face folder");

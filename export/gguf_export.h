@@ -26,7 +26,4 @@ struct GgufExportResult {
 // `target` must be on the same file system as its folder. Throws Error{kInput} for a source that is a GGUF.
 GgufExportResult WriteGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options);
 
-// The format in which a matrix is stored under these options.
-WeightFormat StoredFormat(const TensorSpec& spec, const GgufExportOptions& options);
-
 }  // namespace retort

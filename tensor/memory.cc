@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host memory in size classes, kept for reuse; and the memory that only counts.
+// Host memory in size classes, kept for reuse.
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -78,30 +78,11 @@ class HostBuffer : public Buffer {
   int64_t size_;
 };
 
-class CountingBuffer : public Buffer {
- public:
-  CountingBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes)
-      : accounts_(std::move(accounts)), size_(SizeClass(bytes)) {
-    bytes_ = bytes;
-    const std::lock_guard lock(accounts_->mutex);
-    accounts_->Count(size_);
-  }
-  ~CountingBuffer() override {
-    const std::lock_guard lock(accounts_->mutex);
-    accounts_->live -= size_;
-  }
-
- private:
-  std::shared_ptr<Accounts> accounts_;
-  int64_t size_;
-};
-
-template <class BufferType>
-class CountedMemory : public Memory {
+class HostMemory : public Memory {
  public:
   std::shared_ptr<Buffer> Allocate(int64_t bytes) override {
     RETORT_CHECK(bytes >= 0);
-    return std::make_shared<BufferType>(accounts_, bytes);
+    return std::make_shared<HostBuffer>(accounts_, bytes);
   }
   int64_t live_bytes() const override { return Locked([](Accounts& a) { return a.live; }); }
   int64_t peak_bytes() const override { return Locked([](Accounts& a) { return a.peak; }); }
@@ -119,9 +100,6 @@ class CountedMemory : public Memory {
 
 }  // namespace
 
-std::shared_ptr<Memory> MakeHostMemory() { return std::make_shared<CountedMemory<HostBuffer>>(); }
-std::shared_ptr<Memory> MakeCountingMemory() {
-  return std::make_shared<CountedMemory<CountingBuffer>>();
-}
+std::shared_ptr<Memory> MakeHostMemory() { return std::make_shared<HostMemory>(); }
 
 }  // namespace retort

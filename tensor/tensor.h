@@ -58,8 +58,6 @@ class Memory {
 };
 
 std::shared_ptr<Memory> MakeHostMemory();
-// Counts as host memory does and holds nothing: data() is null. For planning a run.
-std::shared_ptr<Memory> MakeCountingMemory();
 
 // A view of shared storage: copying one copies no elements. Constness is the view's, not the
 // elements'. Not thread-safe to assign; elements follow the caller's discipline.

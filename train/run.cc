@@ -39,9 +39,9 @@ class Speed {
   std::deque<std::pair<int64_t, double>> last_;
 };
 
-class Runner {
+class TrainingRun {
  public:
-  Runner(Trainer& trainer, const BaseRecord& base, const RunOptions& options, const RunHooks& hooks)
+  TrainingRun(Trainer& trainer, const BaseRecord& base, const RunOptions& options, const RunHooks& hooks)
       : trainer_(trainer), base_(base), options_(options), hooks_(hooks),
         trained_(options.folder / (trainer.adapter() ? "adapter" : "model")) {}
 
@@ -178,7 +178,7 @@ FolderState PrepareRunFolder(const Path& folder, bool resume, const std::string&
 }
 
 RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options, const RunHooks& hooks) {
-  return Runner(trainer, base, options, hooks).Run();
+  return TrainingRun(trainer, base, options, hooks).Run();
 }
 
 }  // namespace retort
