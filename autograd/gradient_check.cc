@@ -31,7 +31,8 @@ double WeightedSum(Context& context, const Var& y) {
   return sum;
 }
 
-std::vector<GradientCheckResult> CheckGradients(Backend& backend, const std::vector<Parameter*>& parameters,
+std::vector<GradientCheckResult> CheckGradients(Backend& backend,
+                                                const std::vector<Parameter*>& parameters,
                                                 const std::function<double(Context&)>& objective) {
   RETORT_CHECK(backend.activation_type() == DType::kF64, "gradients are checked in double");
   for (Parameter* p : parameters) p->gradient.Release();
@@ -43,7 +44,8 @@ std::vector<GradientCheckResult> CheckGradients(Backend& backend, const std::vec
   std::vector<GradientCheckResult> results;
   Context plain{backend};
   for (Parameter* p : parameters) {
-    const std::vector<double> analytic = backend.ToDoubles(p->gradient.Sum(backend, p->value.shape()));
+    const std::vector<double> analytic =
+        backend.ToDoubles(p->gradient.Sum(backend, p->value.shape()));
     double difference = 0, norm = 0;
     for (int64_t i = 0; i < p->value.elements(); ++i) {
       double& x = p->value.data<double>()[i];
@@ -57,7 +59,8 @@ std::vector<GradientCheckResult> CheckGradients(Backend& backend, const std::vec
       difference += std::pow(analytic[static_cast<size_t>(i)] - numeric, 2);
       norm += numeric * numeric;
     }
-    results.push_back({p->name, std::sqrt(difference) / std::max(std::sqrt(norm), 1e-300), std::sqrt(norm)});
+    results.push_back(
+        {p->name, std::sqrt(difference) / std::max(std::sqrt(norm), 1e-300), std::sqrt(norm)});
   }
   return results;
 }

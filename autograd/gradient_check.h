@@ -22,7 +22,8 @@ struct GradientCheckResult {
 
 // `objective` computes the value and records it on the context's tape, from the parameters'
 // present values. The backend must be the reference (f64 in host memory). One result a parameter.
-std::vector<GradientCheckResult> CheckGradients(Backend& backend, const std::vector<Parameter*>& parameters,
+std::vector<GradientCheckResult> CheckGradients(Backend& backend,
+                                                const std::vector<Parameter*>& parameters,
                                                 const std::function<double(Context&)>& objective);
 
 }  // namespace retort

@@ -29,8 +29,8 @@ Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon);
 // An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
 struct LowRank {
   Var a, b;
-  float scale = 1;    // model/lora.h: LoraScale
-  DropoutMask mask;   // on the adapter's input only; rate 0: none
+  float scale = 1;   // model/lora.h: LoraScale
+  DropoutMask mask;  // on the adapter's input only; rate 0: none
 };
 
 // x [T,in]; w [out,in]; bias [out] or empty: y = x w^T + bias + scale * drop(x) a^T b^T.
@@ -64,8 +64,8 @@ Var Checkpoint(Context& context, const Var& x, const Body& body);
 // x [T,C]; rows [N]: the tokens that carry loss; head [V,C]. For each chunk `loss` receives the
 // logits of rows[begin ... begin + n) and fills losses[n]; with a tape it also overwrites the logits with
 // the gradient of the whole objective by them (so it knows the normaliser). Returns the N losses.
-using LogitsLoss =
-    std::function<void(Backend& backend, int64_t begin, Tensor& logits, std::span<double> losses, bool want_gradient)>;
+using LogitsLoss = std::function<void(Backend& backend, int64_t begin, Tensor& logits,
+                                      std::span<double> losses, bool want_gradient)>;
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
                              const Weight& head, const LogitsLoss& loss);
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,

@@ -32,7 +32,8 @@ void Tape::Run() {
   gradients_.clear();
 }
 
-Var Context::Record(Tensor value, std::initializer_list<const Var*> inputs, Tape::Backward backward) {
+Var Context::Record(Tensor value, std::initializer_list<const Var*> inputs,
+                    Tape::Backward backward) {
   bool wanted = false;
   for (const Var* v : inputs) wanted = wanted || (v && v->wants_gradient());
   if (!tape || !wanted) return {std::move(value)};

@@ -55,12 +55,15 @@ void CheckDepth(std::string_view text, const std::string& where) {
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
-      if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
     } else if (c == '"') {
       quoted = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth) throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
+      if (++depth > kMaxDepth)
+        throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
     } else if (c == ']' || c == '}') {
       --depth;
     }
@@ -73,7 +76,8 @@ Json ParseJson(std::string_view text, const std::string& where, bool allow_comme
   if (!allow_comments) CheckDepth(text, where);  // a quote in a comment would mislead it
   int depth = 0;
   const Json::parser_callback_t watch = [&](int d, Json::parse_event_t, Json&) {
-    if ((depth = d) > kMaxDepth) throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
+    if ((depth = d) > kMaxDepth)
+      throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
     return true;
   };
   try {

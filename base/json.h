@@ -22,9 +22,11 @@ Json ReadJson(const Path& path, bool allow_comments = false);
 // "config.json: 'hidden_size' must be an integer". The ones without a fallback require the key;
 // with one, an absent key or null gives the fallback.
 int64_t GetInt(const Json& object, std::string_view key, const std::string& where);
-int64_t GetInt(const Json& object, std::string_view key, const std::string& where, int64_t fallback);
+int64_t GetInt(const Json& object, std::string_view key, const std::string& where,
+               int64_t fallback);
 double GetNumber(const Json& object, std::string_view key, const std::string& where);
-double GetNumber(const Json& object, std::string_view key, const std::string& where, double fallback);
+double GetNumber(const Json& object, std::string_view key, const std::string& where,
+                 double fallback);
 bool GetBool(const Json& object, std::string_view key, const std::string& where, bool fallback);
 std::string GetString(const Json& object, std::string_view key, const std::string& where);
 std::string GetString(const Json& object, std::string_view key, const std::string& where,

@@ -30,7 +30,8 @@ PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a, uint64_t b) {
 
 uint32_t RandomStream::Next() {
   if (used_ == 4) {
-    numbers_ = Philox({static_cast<uint32_t>(block_), static_cast<uint32_t>(block_ >> 32), 0, 0}, key_);
+    numbers_ =
+        Philox({static_cast<uint32_t>(block_), static_cast<uint32_t>(block_ >> 32), 0, 0}, key_);
     ++block_;
     used_ = 0;
   }

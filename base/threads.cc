@@ -35,15 +35,17 @@ thread_local int current_worker = -1;  // within a body: whose workspace is in u
 int AvailableProcessors() {
   cpu_set_t set;
   const int mask = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-  return std::max(1, std::min<int>(mask, static_cast<int>(std::ceil(std::min(1e6, CgroupProcessors())))));
+  return std::max(
+      1, std::min<int>(mask, static_cast<int>(std::ceil(std::min(1e6, CgroupProcessors())))));
 }
 
 // Note [Rounds]. A call of For() is a round. Its pieces are taken from one counter by the caller and
 // by whichever workers enter while the round is open; the caller closes it when no piece is left and
 // waits only for those inside. So a worker that sleeps through a short round delays nobody.
 struct ThreadPool::State {
-  static constexpr uint64_t kOpen = uint64_t{1} << 63;  // of gate; its low bits count the workers inside
-  static constexpr int kSpins = 4000;                   // some 50 us: longer than the gap between two ops
+  static constexpr uint64_t kOpen = uint64_t{1}
+                                    << 63;  // of gate; its low bits count the workers inside
+  static constexpr int kSpins = 4000;       // some 50 us: longer than the gap between two ops
 
   std::vector<std::thread> workers;
   std::mutex mutex;
@@ -62,7 +64,8 @@ struct ThreadPool::State {
   void Take(int worker) {
     current_worker = worker;
     try {
-      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < pieces;) (*body)(i, worker);
+      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < pieces;)
+        (*body)(i, worker);
     } catch (...) {
       next = pieces;
       const std::lock_guard lock(mutex);
@@ -116,8 +119,10 @@ struct ThreadPool::State {
   void Close() {
     gate.fetch_and(~kOpen);
     for (int i = 0; gate.load() != 0; ++i) {
-      if (i < kSpins) __builtin_ia32_pause();
-      else std::this_thread::yield();
+      if (i < kSpins)
+        __builtin_ia32_pause();
+      else
+        std::this_thread::yield();
     }
   }
 };

@@ -5,7 +5,8 @@
 
 namespace retort {
 
-ChatTemplate ChatFor(const std::string& name, const OpenedModel& model, const std::string& adapter) {
+ChatTemplate ChatFor(const std::string& name, const OpenedModel& model,
+                     const std::string& adapter) {
   std::string chosen = name;
   if (name == "auto" && !adapter.empty()) {
     const auto base = ReadBaseRecord(adapter);

@@ -23,7 +23,8 @@ namespace {
 struct EvalFlags {
   std::string model, adapter, choices;
   std::vector<std::string> data;
-  std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error", loss_on = "completion";
+  std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error",
+              loss_on = "completion";
   int64_t max_tokens = 1024, rows = 0, batch_tokens = 2048;
   bool no_eos = false, json = false;
   ComputeFlags compute;
@@ -56,7 +57,9 @@ struct Evaluation {
     return f.rows > 0 ? all.First(f.rows) : all;
   }
   const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
-  std::vector<Answer> Answers() const { return ReadAnswers(rows, *opened.tokenizer, chat_or_null()); }
+  std::vector<Answer> Answers() const {
+    return ReadAnswers(rows, *opened.tokenizer, chat_or_null());
+  }
 };
 
 // Keeps the progress bar up, with a text that says how it goes.
@@ -67,8 +70,10 @@ class Progress {
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
     const double rate = static_cast<double>(done) / std::max(passed.count(), 1e-3);
     if (done == 0) return;  // nothing is known of the rate yet
-    bar_.Update(done, total_, Cat(CountText(rate), " rows/s  ",
-                                  DurationText(static_cast<double>(total_ - done) / std::max(rate, 1e-9)), " left"));
+    bar_.Update(
+        done, total_,
+        Cat(CountText(rate), " rows/s  ",
+            DurationText(static_cast<double>(total_ - done) / std::max(rate, 1e-9)), " left"));
   }
 
  private:
@@ -87,8 +92,8 @@ Score LossScore(const Evaluation& e) {
   const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
   Progress progress(static_cast<int64_t>(set.examples.size()));
-  const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples, e.flags.batch_tokens,
-                                       std::ref(progress));
+  const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
+                                       e.flags.batch_tokens, std::ref(progress));
   return {total.mean(), set.rows - set.dropped, total.tokens};
 }
 
@@ -103,8 +108,9 @@ Score ExactScore(const Evaluation& e) {
   options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
   const std::vector<Answer> answers = e.Answers();
   Progress progress(static_cast<int64_t>(answers.size()));
-  const ExactResult result = EvaluateExact(*e.opened.model, e.opened.adapter.get(), *e.opened.tokenizer,
-                                           e.chat_or_null(), answers, options, std::ref(progress));
+  const ExactResult result =
+      EvaluateExact(*e.opened.model, e.opened.adapter.get(), *e.opened.tokenizer, e.chat_or_null(),
+                    answers, options, std::ref(progress));
   NoteDropped(result.dropped, e.max_tokens);
   return {result.share(), result.rows, result.tokens};
 }
@@ -116,7 +122,8 @@ Score ChoiceScore(const Evaluation& e) {
   options.add_eos = !e.flags.no_eos;
   std::vector<std::string> labels;
   if (!e.flags.choices.empty()) labels = ReadLabels(e.flags.choices);
-  const ChoiceTask task = MakeChoiceTask(e.Answers(), std::move(labels), *e.opened.tokenizer, e.chat_or_null(), options);
+  const ChoiceTask task = MakeChoiceTask(e.Answers(), std::move(labels), *e.opened.tokenizer,
+                                         e.chat_or_null(), options);
   NoteDropped(task.dropped, e.max_tokens);
   Progress progress(static_cast<int64_t>(task.cases.size()));
   const ChoiceResult result = EvaluateChoice(*e.opened.model, e.opened.adapter.get(), task.cases,
@@ -125,15 +132,24 @@ Score ChoiceScore(const Evaluation& e) {
 }
 
 void Run(const EvalFlags& flags) {
-  if (!flags.choices.empty() && flags.metric != "choice") throw InputError("--choices goes with --metric choice");
+  if (!flags.choices.empty() && flags.metric != "choice")
+    throw InputError("--choices goes with --metric choice");
   const Evaluation e(flags);
-  Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ", e.opened.backend->threads(),
-           " threads"));
-  const Score score = flags.metric == "loss" ? LossScore(e) : flags.metric == "exact" ? ExactScore(e) : ChoiceScore(e);
-  if (score.rows == 0) throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ", e.max_tokens);
+  Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ",
+           e.opened.backend->threads(), " threads"));
+  const Score score = flags.metric == "loss"    ? LossScore(e)
+                      : flags.metric == "exact" ? ExactScore(e)
+                                                : ChoiceScore(e);
+  if (score.rows == 0)
+    throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ",
+                     e.max_tokens);
   if (flags.json) {
-    return PrintJson({{"metric", flags.metric}, {"value", score.value}, {"rows", score.rows}, {"tokens", score.tokens},
-                      {"compute", std::string(NameOf(e.opened.compute))}, {"device", e.opened.backend->name()}});
+    return PrintJson({{"metric", flags.metric},
+                      {"value", score.value},
+                      {"rows", score.rows},
+                      {"tokens", score.tokens},
+                      {"compute", std::string(NameOf(e.opened.compute))},
+                      {"device", e.opened.backend->name()}});
   }
   char value[32];
   std::snprintf(value, sizeof value, flags.metric == "loss" ? "%.4f" : "%.2f %%",
@@ -144,26 +160,40 @@ void Run(const EvalFlags& flags) {
 }  // namespace
 
 void AddEval(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("eval", "Score a model, with or without an adapter, on held-out rows");
+  CLI::App* command =
+      app.add_subcommand("eval", "Score a model, with or without an adapter, on held-out rows");
   auto flags = std::make_shared<EvalFlags>();
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
-  command->add_option("--data", flags->data, "JSONL file of rows; may be given several times")->required()->allow_extra_args(false);
+  command->add_option("--data", flags->data, "JSONL file of rows; may be given several times")
+      ->required()
+      ->allow_extra_args(false);
   command->add_option("--adapter", flags->adapter, "PEFT folder");
-  command->add_option("--metric", flags->metric,
-                      "loss: mean over the tokens that carry loss; exact: greedy generation equals the answer; "
-                      "choice: the likeliest label is the answer")
+  command
+      ->add_option(
+          "--metric", flags->metric,
+          "loss: mean over the tokens that carry loss; exact: greedy generation equals the answer; "
+          "choice: the likeliest label is the answer")
       ->check(CLI::IsMember({"loss", "exact", "choice"}));
-  command->add_option("--choices", flags->choices, "JSON list of labels (default: those in the data)");
-  command->add_option("--format", flags->format, "auto, messages, prompt_completion, alpaca, text or tokens");
-  command->add_option("--template", flags->chat_template, "chat template of message rows; auto: the adapter's or model's own");
-  command->add_option("--max-tokens", flags->max_tokens, "longest row in tokens, at most the model's positions")
+  command->add_option("--choices", flags->choices,
+                      "JSON list of labels (default: those in the data)");
+  command->add_option("--format", flags->format,
+                      "auto, messages, prompt_completion, alpaca, text or tokens");
+  command->add_option("--template", flags->chat_template,
+                      "chat template of message rows; auto: the adapter's or model's own");
+  command
+      ->add_option("--max-tokens", flags->max_tokens,
+                   "longest row in tokens, at most the model's positions")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
-  command->add_option("--over-length", flags->over_length,
-                      "what becomes of longer rows: error, drop and, for the loss, truncate or split");
+  command->add_option(
+      "--over-length", flags->over_length,
+      "what becomes of longer rows: error, drop and, for the loss, truncate or split");
   command->add_option("--loss-on", flags->loss_on, "for the loss: completion or all");
-  command->add_option("--rows", flags->rows, "only the first N rows; 0: all")->check(CLI::NonNegativeNumber);
-  command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")->check(CLI::PositiveNumber);
-  command->add_flag("--no-eos", flags->no_eos, "texts and completions do not end with the end token");
+  command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--no-eos", flags->no_eos,
+                    "texts and completions do not end with the end token");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

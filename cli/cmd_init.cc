@@ -30,8 +30,8 @@ void Run(const InitFlags& flags) {
   options.seed = flags.seed;
   options.tokenizer = flags.tokenizer;
   WriteInitialModel(flags.out, options);
-  PrintLine(Cat(flags.out, ": ", options.config.layers, " layers, width ", options.config.width, ", vocabulary ",
-                options.config.vocab, ", random ", flags.weights));
+  PrintLine(Cat(flags.out, ": ", options.config.layers, " layers, width ", options.config.width,
+                ", vocabulary ", options.config.vocab, ", random ", flags.weights));
 }
 
 }  // namespace
@@ -39,14 +39,18 @@ void Run(const InitFlags& flags) {
 void AddInit(CLI::App& app) {
   CLI::App* command = app.add_subcommand("init", "Make a model folder with random weights");
   auto flags = std::make_shared<InitFlags>();
-  command->add_option("--shape", flags->shape,
-                      "smollm2-135m, llama3.2-1b, llama3.1-8b, llama3.1-70b, qwen3-0.6b, -1.7b, -4b, -8b, or L,D,H,KV,F,V")
+  command
+      ->add_option(
+          "--shape", flags->shape,
+          "smollm2-135m, llama3.2-1b, llama3.1-8b, llama3.1-70b, qwen3-0.6b, -1.7b, -4b, -8b, or L,D,H,KV,F,V")
       ->required();
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--weights", flags->weights, "f32 or bf16");
-  command->add_option("--tokenizer", flags->tokenizer, "folder whose tokenizer is taken (default: one of bytes is made up)");
+  command->add_option("--tokenizer", flags->tokenizer,
+                      "folder whose tokenizer is taken (default: one of bytes is made up)");
   command->add_option("--seed", flags->seed, "of the random weights");
-  command->add_option("--positions", flags->positions, "longest text in tokens (0: the shape's own)");
+  command->add_option("--positions", flags->positions,
+                      "longest text in tokens (0: the shape's own)");
   command->add_flag("--tied", flags->tied, "the head is the embedding");
   command->callback([flags] { Run(*flags); });
 }

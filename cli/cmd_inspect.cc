@@ -22,7 +22,8 @@ Json Report(const char* kind, const Path& path) {
   return {{"kind", kind}, {"path", path.string()}, {"facts", Json::object()}};
 }
 
-Json TensorRow(const std::string& name, std::string_view type, const std::vector<int64_t>& shape, int64_t bytes) {
+Json TensorRow(const std::string& name, std::string_view type, const std::vector<int64_t>& shape,
+               int64_t bytes) {
   return {{"name", name}, {"type", std::string(type)}, {"shape", shape}, {"bytes", bytes}};
 }
 
@@ -62,16 +63,18 @@ Json InspectSafetensors(const Path& path) {
 Json InspectHdf5(const Path& path) {
   const Path manifest = path.parent_path() / kManifestName;
   if (!std::filesystem::exists(manifest)) {
-    throw InputError(path.string(), ": HDF5 files are opened by the checksum in the ", kManifestName,
-                     " beside them, which is missing");
+    throw InputError(path.string(), ": HDF5 files are opened by the checksum in the ",
+                     kManifestName, " beside them, which is missing");
   }
   const Json known = ReadJson(manifest);
   const auto files = known.find("files");
   if (files == known.end()) throw InputError(manifest.string(), ": 'files' is missing");
-  const auto reader = Hdf5Reader::OpenChecked(path, GetString(*files, path.filename().string(), manifest.string() + ": files"));
+  const auto reader = Hdf5Reader::OpenChecked(
+      path, GetString(*files, path.filename().string(), manifest.string() + ": files"));
   Json report = Report("HDF5 file", path);
   Json rows = Json::array();
-  for (const Hdf5Reader::Dataset& d : reader.Datasets()) rows.push_back(TensorRow(d.name, d.type, d.shape, d.stored_bytes));
+  for (const Hdf5Reader::Dataset& d : reader.Datasets())
+    rows.push_back(TensorRow(d.name, d.type, d.shape, d.stored_bytes));
   report["facts"]["datasets"] = rows.size();
   report["tensors"] = std::move(rows);
   return report;
@@ -80,8 +83,10 @@ Json InspectHdf5(const Path& path) {
 // The entries of a JSON object, on one line each.
 void AddFacts(const Json& object, const std::string& prefix, Json& report) {
   for (const auto& [key, value] : object.items()) {
-    if (value.is_object()) AddFacts(value, prefix + key + ".", report);
-    else report["facts"][prefix + key] = value;
+    if (value.is_object())
+      AddFacts(value, prefix + key + ".", report);
+    else
+      report["facts"][prefix + key] = value;
   }
 }
 
@@ -99,25 +104,31 @@ Json InspectModelFolder(const Path& path) {
 
 // An adapter, or a checkpoint, which is one with the trainer's state beside it.
 Json InspectAdapter(const Path& path) {
-  Json report = Report(std::filesystem::exists(path / "trainer.h5") ? "checkpoint" : "adapter", path);
+  Json report =
+      Report(std::filesystem::exists(path / "trainer.h5") ? "checkpoint" : "adapter", path);
   AddFacts(ReadJson(path / "adapter_config.json"), "", report);
-  if (std::filesystem::exists(path / kManifestName)) AddFacts(ReadJson(path / kManifestName), "retort.", report);
+  if (std::filesystem::exists(path / kManifestName))
+    AddFacts(ReadJson(path / kManifestName), "retort.", report);
   AddTensors(ReadSafetensors(path / "adapter_model.safetensors").tensors, report);
   return report;
 }
 
 Json InspectRun(const Path& path) {
   Json report = Report("run", path);
-  const Path metrics = path / "metrics.jsonl", checkpoints = path / "checkpoints", summary = path / "summary.json";
+  const Path metrics = path / "metrics.jsonl", checkpoints = path / "checkpoints",
+             summary = path / "summary.json";
   report["facts"]["finished"] = std::filesystem::exists(summary);
   if (std::filesystem::exists(summary)) AddFacts(ReadJson(summary), "", report);
-  std::vector<std::string> lines = std::filesystem::exists(metrics) ? Split(ReadText(metrics), '\n') : std::vector<std::string>();
+  std::vector<std::string> lines = std::filesystem::exists(metrics) ? Split(ReadText(metrics), '\n')
+                                                                    : std::vector<std::string>();
   while (!lines.empty() && Strip(lines.back()).empty()) lines.pop_back();
-  if (!lines.empty()) AddFacts(ParseJson(lines.back(), Cat(metrics.string(), ":", lines.size())), "last.", report);
+  if (!lines.empty())
+    AddFacts(ParseJson(lines.back(), Cat(metrics.string(), ":", lines.size())), "last.", report);
   Json steps = Json::array();
   if (std::filesystem::is_directory(checkpoints)) {
     std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(checkpoints)) names.push_back(entry.path().filename().string());
+    for (const auto& entry : std::filesystem::directory_iterator(checkpoints))
+      names.push_back(entry.path().filename().string());
     std::sort(names.begin(), names.end());
     steps = names;
   }
@@ -131,13 +142,16 @@ Json InspectFolder(const Path& path) {
   if (has("adapter_config.json")) return InspectAdapter(path);
   if (has("config.json")) return InspectModelFolder(path);
   if (has("recipe.json")) return InspectRun(path);
-  throw InputError(path.string(), ": holds no config.json (a model), adapter_config.json (an adapter) or recipe.json (a run)");
+  throw InputError(
+      path.string(),
+      ": holds no config.json (a model), adapter_config.json (an adapter) or recipe.json (a run)");
 }
 
 Json Inspect(const Path& path) {
   if (std::filesystem::is_directory(path)) return InspectFolder(path);
   const auto file = MappedFile::Open(path);
-  const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()), file->bytes().size());
+  const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()),
+                              file->bytes().size());
   if (text.starts_with("GGUF")) return InspectGguf(path);
   if (text.starts_with("\x89HDF")) return InspectHdf5(path);
   if (path.extension() == ".safetensors") return InspectSafetensors(path);
@@ -175,7 +189,8 @@ void Print(const Json& report) {
   Table tensors;
   for (const Json& t : report["tensors"]) {
     tensors.push_back({t["name"].get<std::string>(), t["type"].get<std::string>(),
-                       ShapeText(t["shape"].get<std::vector<int64_t>>()), BytesText(t["bytes"].get<int64_t>())});
+                       ShapeText(t["shape"].get<std::vector<int64_t>>()),
+                       BytesText(t["bytes"].get<int64_t>())});
   }
   PrintTable(tensors);
 }
@@ -189,12 +204,17 @@ void AddInspect(CLI::App& app) {
     bool json = false;
   };
   auto flags = std::make_shared<InspectFlags>();
-  command->add_option("path", flags->path, "GGUF, safetensors or HDF5 file; model, adapter, checkpoint or run folder")->required();
+  command
+      ->add_option("path", flags->path,
+                   "GGUF, safetensors or HDF5 file; model, adapter, checkpoint or run folder")
+      ->required();
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] {
     const Json report = Inspect(flags->path);
-    if (flags->json) PrintJson(report);
-    else Print(report);
+    if (flags->json)
+      PrintJson(report);
+    else
+      Print(report);
   });
 }
 

@@ -34,7 +34,8 @@ std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
 
 void Run(const LogitsFlags& flags) {
   constexpr int32_t kRows = 64;  // logits at once
-  const OpenedModel m = OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/false, false);
+  const OpenedModel m =
+      OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/false, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
   Batch batch;
   batch.layout.window = static_cast<int32_t>(m.model->config.window);
@@ -50,10 +51,15 @@ void Run(const LogitsFlags& flags) {
     file.Write(std::as_bytes(std::span(logits)));
   }
   file.Commit();
-  const Json result = {{"tokens", ids.size()}, {"vocab", m.model->config.vocab},
-                       {"compute", std::string(NameOf(m.compute))}, {"out", flags.out}};
-  if (flags.json) PrintJson(result);
-  else PrintLine(Cat(flags.out, ": ", ids.size(), " x ", m.model->config.vocab, " logits, computed in ", NameOf(m.compute)));
+  const Json result = {{"tokens", ids.size()},
+                       {"vocab", m.model->config.vocab},
+                       {"compute", std::string(NameOf(m.compute))},
+                       {"out", flags.out}};
+  if (flags.json)
+    PrintJson(result);
+  else
+    PrintLine(Cat(flags.out, ": ", ids.size(), " x ", m.model->config.vocab,
+                  " logits, computed in ", NameOf(m.compute)));
 }
 
 }  // namespace
@@ -64,7 +70,8 @@ void AddLogits(CLI::App& app) {
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
   command->add_option("--tokens", flags->tokens, "ids, separated by commas")->required();
   command->add_option("--adapter", flags->adapter, "PEFT folder");
-  command->add_option("--out", flags->out, "file of little-endian f32, [tokens, vocabulary]")->required();
+  command->add_option("--out", flags->out, "file of little-endian f32, [tokens, vocabulary]")
+      ->required();
   flags->compute.Add(*command, false);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

@@ -24,9 +24,11 @@ void Run(const MergeFlags& flags) {
   result["out"] = flags.out;
   if (flags.json) return PrintJson(result);
   char text[200];
-  std::snprintf(text, sizeof text, "%lld of %lld matrices changed onto %s: largest change %.3g, relative %.3g, lost in rounding %.3g",
-                static_cast<long long>(r.changed), static_cast<long long>(r.matrices), r.onto.c_str(), r.largest,
-                r.relative, r.rounding);
+  std::snprintf(
+      text, sizeof text,
+      "%lld of %lld matrices changed onto %s: largest change %.3g, relative %.3g, lost in rounding %.3g",
+      static_cast<long long>(r.changed), static_cast<long long>(r.matrices), r.onto.c_str(),
+      r.largest, r.relative, r.rounding);
   PrintLine(Cat(flags.out, ": ", text));
   if (r.onto == "nf4") PrintLine(Cat("the base's rounding to NF4, relative: ", r.quantisation));
 }
@@ -36,11 +38,14 @@ void Run(const MergeFlags& flags) {
 void AddMerge(CLI::App& app) {
   CLI::App* command = app.add_subcommand("merge", "Merge an adapter into its base");
   auto flags = std::make_shared<MergeFlags>();
-  command->add_option("--base", flags->base, "Hugging Face folder (default: the one that the adapter was trained on)");
+  command->add_option("--base", flags->base,
+                      "Hugging Face folder (default: the one that the adapter was trained on)");
   command->add_option("--adapter", flags->adapter, "PEFT folder")->required();
   command->add_option("--out", flags->out, "folder to make")->required();
-  command->add_option("--onto", flags->onto, "original or nf4 (default: as the adapter was trained)");
-  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")->check(CLI::NonNegativeNumber);
+  command->add_option("--onto", flags->onto,
+                      "original or nf4 (default: as the adapter was trained)");
+  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

@@ -58,19 +58,23 @@ double TokensPerSecond(const Generation& g) {
 class Runner {
  public:
   explicit Runner(const RunFlags& flags)
-      : flags_(flags), opened_(OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true)) {
+      : flags_(flags),
+        opened_(OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true)) {
     EngineOptions options;
     options.parallel = 1;
     options.context = flags.context;
     options.cache_type = CacheType(flags.compute.kv, opened_.compute);
     engine_.emplace(*opened_.model, opened_.adapter.get(), *opened_.tokenizer, options);
     if (!flags.quiet) {
-      Note(Cat("compute  ", NameOf(opened_.compute), " on ", opened_.backend->name(), ", ", opened_.backend->threads(),
-               " threads; cache ", flags.compute.kv == "auto" ? NameOf(options.cache_type) : flags.compute.kv));
+      Note(Cat("compute  ", NameOf(opened_.compute), " on ", opened_.backend->name(), ", ",
+               opened_.backend->threads(), " threads; cache ",
+               flags.compute.kv == "auto" ? NameOf(options.cache_type) : flags.compute.kv));
     }
   }
 
-  void Prompt(const std::string& text) { Show(Say(opened_.tokenizer->EncodePrompt(text), flags_.sampling)); }
+  void Prompt(const std::string& text) {
+    Show(Say(opened_.tokenizer->EncodePrompt(text), flags_.sampling));
+  }
   void Ask(const std::string& text) {
     Converse();
     messages_.push_back({"user", text});
@@ -108,7 +112,8 @@ class Runner {
 };
 
 Generation Runner::Say(std::vector<int32_t> prompt, const SamplingOptions& sampling) {
-  if (prompt.empty()) throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
+  if (prompt.empty())
+    throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
   interrupted = 0;
   return Generate(*engine_, std::move(prompt), sampling, [&](const GenerationEvent& event) {
     if (!flags_.json) std::cout << event.text << std::flush;
@@ -118,10 +123,15 @@ Generation Runner::Say(std::vector<int32_t> prompt, const SamplingOptions& sampl
 
 void Runner::Show(const Generation& g) {
   if (flags_.json) {
-    PrintJson({{"text", g.text}, {"ids", g.ids}, {"finish_reason", std::string(NameOf(g.finish))},
-               {"prompt_tokens", g.prompt_tokens}, {"completion_tokens", g.ids.size()},
-               {"tokens_per_second", TokensPerSecond(g)}, {"prefill_seconds", g.prefill_seconds},
-               {"decode_seconds", g.decode_seconds}, {"compute", std::string(NameOf(opened_.compute))},
+    PrintJson({{"text", g.text},
+               {"ids", g.ids},
+               {"finish_reason", std::string(NameOf(g.finish))},
+               {"prompt_tokens", g.prompt_tokens},
+               {"completion_tokens", g.ids.size()},
+               {"tokens_per_second", TokensPerSecond(g)},
+               {"prefill_seconds", g.prefill_seconds},
+               {"decode_seconds", g.decode_seconds},
+               {"compute", std::string(NameOf(opened_.compute))},
                {"device", opened_.backend->name()}});
     return;
   }
@@ -133,8 +143,8 @@ void Runner::NoteSpeed(const Generation& g) const {
   if (flags_.quiet) return;
   char text[160];
   std::snprintf(text, sizeof text, "[%lld prompt tokens in %.2f s, %zu tokens, %.1f tok/s, %s]",
-                static_cast<long long>(g.prompt_tokens), g.prefill_seconds, g.ids.size(), TokensPerSecond(g),
-                std::string(NameOf(g.finish)).c_str());
+                static_cast<long long>(g.prompt_tokens), g.prefill_seconds, g.ids.size(),
+                TokensPerSecond(g), std::string(NameOf(g.finish)).c_str());
   Note(text);
 }
 
@@ -143,7 +153,8 @@ std::vector<int32_t> Runner::EncodedToFit() {
   std::vector<int32_t> ids = Encoded();
   const size_t first = flags_.system.empty() ? 0 : 1;
   bool left_out = false;
-  while (static_cast<int64_t>(ids.size()) + room > engine_->context() && messages_.size() > first + 2) {
+  while (static_cast<int64_t>(ids.size()) + room > engine_->context() &&
+         messages_.size() > first + 2) {
     const auto oldest = messages_.begin() + static_cast<int64_t>(first);
     messages_.erase(oldest, oldest + 2);  // a question and its answer
     ids = Encoded();
@@ -156,7 +167,9 @@ std::vector<int32_t> Runner::EncodedToFit() {
 void Runner::Chat() {
   Converse();
   const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
-  if (terminal) Note("Type a message; /clear forgets the conversation, /exit or Ctrl-D ends it, Ctrl-C ends an answer.");
+  if (terminal)
+    Note(
+        "Type a message; /clear forgets the conversation, /exit or Ctrl-D ends it, Ctrl-C ends an answer.");
   const CatchInterrupt catch_interrupt;
   for (std::string line;;) {
     if (terminal) std::cerr << "> " << std::flush;
@@ -186,9 +199,12 @@ void Run(const RunFlags& flags) {
   if (flags.prompt && flags.chat) throw InputError("--prompt and --chat exclude each other");
   CheckSampling(flags.sampling);
   Runner runner(flags);
-  if (flags.prompt) runner.Prompt(*flags.prompt);
-  else if (flags.chat) runner.Ask(*flags.chat);
-  else runner.Chat();
+  if (flags.prompt)
+    runner.Prompt(*flags.prompt);
+  else if (flags.chat)
+    runner.Ask(*flags.chat);
+  else
+    runner.Chat();
 }
 
 }  // namespace
@@ -202,14 +218,18 @@ void AddRun(CLI::App& app) {
   command->add_option("--prompt", flags->prompt, "raw text to go on from");
   command->add_option("--chat", flags->chat, "one message, put into the chat template");
   command->add_option("--system", flags->system, "system prompt of a chat");
-  command->add_option("--template", flags->chat_template, "chat template; auto: the adapter's or model's own");
+  command->add_option("--template", flags->chat_template,
+                      "chat template; auto: the adapter's or model's own");
   command->add_option("--max-tokens", s.max_tokens, "most tokens of an answer");
   command->add_option("--temperature", s.temperature, "0: the likeliest token every time");
   command->add_option("--top-k", s.top_k, "sample from the K likeliest tokens; 0: off");
-  command->add_option("--top-p", s.top_p, "sample from the likeliest tokens that reach this share; 1: off");
-  command->add_option("--min-p", s.min_p, "leave out tokens below this share of the likeliest; 0: off");
+  command->add_option("--top-p", s.top_p,
+                      "sample from the likeliest tokens that reach this share; 1: off");
+  command->add_option("--min-p", s.min_p,
+                      "leave out tokens below this share of the likeliest; 0: off");
   command->add_option("--seed", s.seed, "of the random numbers");
-  command->add_option("--stop", s.stop, "text that ends an answer; may be given several times")->allow_extra_args(false);
+  command->add_option("--stop", s.stop, "text that ends an answer; may be given several times")
+      ->allow_extra_args(false);
   command->add_option("--context", flags->context, "most tokens of a conversation; 0: the model's");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");

@@ -36,26 +36,35 @@ std::string NameFrom(const Path& path) {
 }
 
 void Serve(const ServeFlags& flags) {
-  const OpenedModel opened = OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true);
-  ServedModel served{*opened.model, opened.adapter.get(), *opened.tokenizer,
-                     flags.name.empty() ? NameFrom(flags.model) : flags.name, {}, {}};
+  const OpenedModel opened =
+      OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true);
+  ServedModel served{*opened.model,
+                     opened.adapter.get(),
+                     *opened.tokenizer,
+                     flags.name.empty() ? NameFrom(flags.model) : flags.name,
+                     {},
+                     {}};
   if (HasTemplate(flags, opened)) {
     served.chat = ChatFor(flags.chat_template, opened, flags.adapter);
   } else {
-    served.no_chat = "the model has no chat template; start the server with --template NAME, or use /v1/completions";
+    served.no_chat =
+        "the model has no chat template; start the server with --template NAME, or use /v1/completions";
   }
   ServerOptions options = flags.server;
   options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
   options.http.catch_signals = true;
 
   Server server(served, options);
-  Note(Cat("model    ", served.name, ", chat template ", served.chat ? served.chat->name() : "none"));
-  Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ", opened.backend->threads(),
-           " threads; cache ", NameOf(options.engine.cache_type), ", ", BytesText(server.counts().cache_bytes)));
-  Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ", server.context(),
-           " tokens each"));
+  Note(Cat("model    ", served.name, ", chat template ",
+           served.chat ? served.chat->name() : "none"));
+  Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
+           opened.backend->threads(), " threads; cache ", NameOf(options.engine.cache_type), ", ",
+           BytesText(server.counts().cache_bytes)));
+  Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
+           server.context(), " tokens each"));
   if (!server.loopback() && options.api_key.empty()) {
-    Note("retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
+    Note(
+        "retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
   }
   PrintLine("listening on " + server.url());
   server.Run();
@@ -73,11 +82,17 @@ void AddServe(CLI::App& app) {
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
   command->add_option("--api-key", s.api_key, "what clients must send as Authorization: Bearer KEY")
       ->envname("RETORT_API_KEY");
-  command->add_option("--name", flags->name, "what the API calls the model; the file's name unless given");
-  command->add_option("--template", flags->chat_template, "chat template; auto: the adapter's or model's own");
-  command->add_option("--parallel", s.engine.parallel, "requests that run at once")->check(CLI::PositiveNumber);
-  command->add_option("--queue", s.queue, "requests that may wait beside them")->check(CLI::NonNegativeNumber);
-  command->add_option("--context", s.engine.context, "most tokens of a request, its answer included; 0: the model's")
+  command->add_option("--name", flags->name,
+                      "what the API calls the model; the file's name unless given");
+  command->add_option("--template", flags->chat_template,
+                      "chat template; auto: the adapter's or model's own");
+  command->add_option("--parallel", s.engine.parallel, "requests that run at once")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--queue", s.queue, "requests that may wait beside them")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--context", s.engine.context,
+                   "most tokens of a request, its answer included; 0: the model's")
       ->check(CLI::NonNegativeNumber);
   flags->compute.Add(*command, true);
   command->callback([flags] { Serve(*flags); });

@@ -18,7 +18,8 @@ struct TokenizeFlags {
 };
 
 void Run(const TokenizeFlags& flags) {
-  if (flags.text.empty() == flags.file.empty()) throw InputError("tokenize: give one of --text and --file");
+  if (flags.text.empty() == flags.file.empty())
+    throw InputError("tokenize: give one of --text and --file");
   const auto tokenizer = LoadTokenizer(Path(flags.model));
   const std::string text = flags.file.empty() ? flags.text : ReadText(flags.file);
   std::vector<int32_t> ids;

@@ -24,9 +24,9 @@ struct TrainFlags {
 
 std::string ProgressText(const RunProgress& p) {
   char text[160];
-  std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  %s tok/s  %s left  %s", p.metrics.loss, p.metrics.lr,
-                CountText(p.tokens_per_second).c_str(), DurationText(p.seconds_left).c_str(),
-                BytesText(p.peak_bytes).c_str());
+  std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  %s tok/s  %s left  %s", p.metrics.loss,
+                p.metrics.lr, CountText(p.tokens_per_second).c_str(),
+                DurationText(p.seconds_left).c_str(), BytesText(p.peak_bytes).c_str());
   return text;
 }
 
@@ -41,7 +41,8 @@ void Run(const TrainFlags& flags) {
 
   TrainingSession session(recipe);
   const auto changed = [&](const std::string& old) {
-    std::vector<std::string> keys = ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
+    std::vector<std::string> keys =
+        ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
     std::erase(keys, "train.threads");  // the same bytes at any number of them
     return keys;
   };
@@ -60,7 +61,8 @@ void Run(const TrainFlags& flags) {
   {
     ProgressBar bar("train");
     const TrainRecipe& t = recipe.train;
-    const RunOptions options{folder, session.total_steps(), t.checkpoint_every, t.keep, t.eval_every, recipe.name};
+    const RunOptions options{folder, session.total_steps(), t.checkpoint_every,
+                             t.keep, t.eval_every,          recipe.name};
     summary = session.Run(options, [&](const RunProgress& p) {
       if (p.eval_loss) bar.Say(Cat("step ", p.metrics.step, "  held-out loss ", *p.eval_loss));
       bar.Update(p.metrics.step, p.total_steps, ProgressText(p));
@@ -73,24 +75,30 @@ void Run(const TrainFlags& flags) {
   result["compute"] = std::string(NameOf(session.compute()));
   result["device"] = session.backend().name();
   if (flags.json) return PrintJson(result);
-  PrintLine(Cat("trained ", summary.steps, " steps in ", DurationText(summary.seconds), ": loss ", summary.loss,
-                summary.eval_loss ? Cat(", held-out loss ", *summary.eval_loss) : "", "\n  ", summary.trained.string(), "\n  ",
-                (folder / "report.html").string()));
+  PrintLine(Cat("trained ", summary.steps, " steps in ", DurationText(summary.seconds), ": loss ",
+                summary.loss, summary.eval_loss ? Cat(", held-out loss ", *summary.eval_loss) : "",
+                "\n  ", summary.trained.string(), "\n  ", (folder / "report.html").string()));
   for (const std::string& line : exported) PrintLine(Cat("  ", line));
 }
 
 }  // namespace
 
 void AddTrain(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("train", "Train an adapter (or every weight) as a recipe says");
+  CLI::App* command =
+      app.add_subcommand("train", "Train an adapter (or every weight) as a recipe says");
   auto flags = std::make_shared<TrainFlags>();
   command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
-  command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")->allow_extra_args(false);
+  command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")
+      ->allow_extra_args(false);
   command->add_option("--run", flags->run, "the run's folder (default: runs/NAME)");
-  command->add_option("--steps", flags->steps, "as --set train.steps=N")->check(CLI::PositiveNumber);
-  command->add_option("--device", flags->device, "as --set model.device=...: auto, cpu or cuda[:N]");
-  command->add_option("--threads", flags->threads, "as --set train.threads=N")->check(CLI::PositiveNumber);
-  command->add_option("--compute", flags->compute, "as --set model.compute=...: auto, f32, bf16 or int8");
+  command->add_option("--steps", flags->steps, "as --set train.steps=N")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--device", flags->device,
+                      "as --set model.device=...: auto, cpu or cuda[:N]");
+  command->add_option("--threads", flags->threads, "as --set train.threads=N")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--compute", flags->compute,
+                      "as --set model.compute=...: auto, f32, bf16 or int8");
   command->add_flag("--resume", flags->resume, "go on from the last complete checkpoint");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

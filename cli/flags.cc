@@ -14,13 +14,15 @@ namespace retort {
 
 void ComputeFlags::Add(CLI::App& command, bool generates) {
   command.add_option("--device", device, "auto, cpu or cuda[:N]");
-  command.add_option("--threads", threads, "threads; 0: all this process may use")->check(CLI::NonNegativeNumber);
+  command.add_option("--threads", threads, "threads; 0: all this process may use")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--compute", compute, "type of the matrix products: auto, f32, bf16 or int8");
-  if (generates) command.add_option("--kv", kv, "type of the cached keys and values: auto, f32, f16 or bf16");
+  if (generates)
+    command.add_option("--kv", kv, "type of the cached keys and values: auto, f32, f16 or bf16");
 }
 
-OpenedModel OpenForRunning(const std::string& path, const std::string& adapter, const ComputeFlags& flags,
-                           bool runner, bool with_tokenizer) {
+OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
+                           const ComputeFlags& flags, bool runner, bool with_tokenizer) {
   OpenedModel out;
   out.files = OpenModel(path);
   out.compute = ResolveCompute(flags.compute, out.files.stored_format(), runner);

@@ -29,19 +29,19 @@ struct OpenedModel {
   Compute compute;
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
-  std::unique_ptr<Adapter> adapter;    // null without --adapter
+  std::unique_ptr<Adapter> adapter;      // null without --adapter
   std::unique_ptr<Tokenizer> tokenizer;  // null when the command asked for none
 };
 // `runner`: compute "auto" means int8 for block formats. With an adapter that was trained on an NF4 base
 // the base is held in NF4 too, which is what the adapter was fitted to.
-OpenedModel OpenForRunning(const std::string& path, const std::string& adapter, const ComputeFlags& flags,
-                           bool runner, bool with_tokenizer);
+OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
+                           const ComputeFlags& flags, bool runner, bool with_tokenizer);
 
 // The type that --kv means: auto is f32 where the model computes in f32, else bf16.
 DType CacheType(const std::string& flag, Compute compute);
 
-void PrintJson(const Json& value);            // one line on standard output
-void PrintLine(const std::string& text);      // a line on standard output
-void Note(const std::string& text);           // a line on standard error
+void PrintJson(const Json& value);        // one line on standard output
+void PrintLine(const std::string& text);  // a line on standard output
+void Note(const std::string& text);       // a line on standard error
 
 }  // namespace retort

@@ -19,7 +19,8 @@ constexpr std::chrono::seconds kPlainLine(10);
 std::string Bar(int64_t done, int64_t total) {
   // Eighths of a block, so that a slow bar still moves.
   static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const int64_t eighths = total > 0 ? std::clamp<int64_t>(done * kWidth * 8 / total, 0, kWidth * 8) : 0;
+  const int64_t eighths =
+      total > 0 ? std::clamp<int64_t>(done * kWidth * 8 / total, 0, kWidth * 8) : 0;
   std::string out;
   for (int64_t i = 0; i < eighths / 8; ++i) out += "█";
   out += kEighths[eighths % 8];
@@ -29,7 +30,8 @@ std::string Bar(int64_t done, int64_t total) {
 
 }  // namespace
 
-ProgressBar::ProgressBar(std::string label) : label_(std::move(label)), terminal_(::isatty(STDERR_FILENO) != 0) {}
+ProgressBar::ProgressBar(std::string label)
+    : label_(std::move(label)), terminal_(::isatty(STDERR_FILENO) != 0) {}
 
 ProgressBar::~ProgressBar() {
   if (shown_) std::cerr << "\n";
@@ -44,7 +46,8 @@ void ProgressBar::Update(int64_t done, int64_t total, const std::string& text) {
   last_ = now;
   if (terminal_) {
     Clear();
-    std::cerr << label_ << " │" << Bar(done, total) << "│ " << done << "/" << total << "  " << text << std::flush;
+    std::cerr << label_ << " │" << Bar(done, total) << "│ " << done << "/" << total << "  " << text
+              << std::flush;
     shown_ = true;
   } else {
     std::cerr << label_ << " " << done << "/" << total << "  " << text << "\n";
@@ -69,17 +72,20 @@ std::string DurationText(double seconds) {
   } else if (s < 3600) {
     std::snprintf(text, sizeof text, "%d:%02d", static_cast<int>(s / 60), static_cast<int>(s % 60));
   } else {
-    std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(s / 3600), static_cast<int>(s / 60 % 60),
-                  static_cast<int>(s % 60));
+    std::snprintf(text, sizeof text, "%d:%02d:%02d", static_cast<int>(s / 3600),
+                  static_cast<int>(s / 60 % 60), static_cast<int>(s % 60));
   }
   return text;
 }
 
 std::string CountText(double count) {
   char text[32];
-  if (count < 10000) std::snprintf(text, sizeof text, "%.0f", count);
-  else if (count < 1e6) std::snprintf(text, sizeof text, "%.1fk", count / 1e3);
-  else std::snprintf(text, sizeof text, "%.1fM", count / 1e6);
+  if (count < 10000)
+    std::snprintf(text, sizeof text, "%.0f", count);
+  else if (count < 1e6)
+    std::snprintf(text, sizeof text, "%.1fk", count / 1e3);
+  else
+    std::snprintf(text, sizeof text, "%.1fM", count / 1e6);
   return text;
 }
 

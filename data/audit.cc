@@ -44,7 +44,8 @@ std::string Percent(int64_t part, int64_t whole) {
 }  // namespace
 
 Auditor::Auditor(const Tokenizer& tokenizer, const ExampleOptions& options)
-    : tokenizer_(tokenizer), options_(options),
+    : tokenizer_(tokenizer),
+      options_(options),
       special_texts_(TellingSpecialTexts(tokenizer.spec())) {}
 
 void Auditor::Finding::Add(const Row& row) {
@@ -69,8 +70,8 @@ void Auditor::LookAtText(const Row& row) {
     if (row.completion.empty()) empty_.Add(row);
     if (row.prompt.ends_with(' ')) trailing_space_.Add(row);
   }
-  bool special = spells_special(row.prompt) || spells_special(row.completion) ||
-                 spells_special(row.text);
+  bool special =
+      spells_special(row.prompt) || spells_special(row.completion) || spells_special(row.text);
   for (const Message& m : row.messages) special = special || spells_special(m.content);
   if (special) special_text_.Add(row);
 }
@@ -124,11 +125,12 @@ void Auditor::Judge(std::vector<std::string>& notes) const {
   } else {
     note(unknown_learnt_, teaches);
   }
-  note(unknown_row_, Cat(Percent(unknown_, tokens_),
-                         " of all tokens are unknown to the tokenizer; first here"));
+  note(unknown_row_,
+       Cat(Percent(unknown_, tokens_), " of all tokens are unknown to the tokenizer; first here"));
   if (rows_ && ends_learnt_ == 0 && tokenizer_.spec().eos >= 0) {
-    notes.push_back("no row teaches the end token, so generation will not know where to stop; "
-                    "set data.add_eos to true");
+    notes.push_back(
+        "no row teaches the end token, so generation will not know where to stop; "
+        "set data.add_eos to true");
   }
   note(empty_, "the completion is empty");
   note(trailing_space_,
@@ -150,7 +152,8 @@ std::string OverlapNote(const ExampleSet& train, const ExampleSet& eval, const R
   }
   if (count == 0) return "";
   return Cat(count, " of ", eval.examples.size(),
-             " evaluation rows also occur in the training rows (first: ", eval_rows.Where(first), ")");
+             " evaluation rows also occur in the training rows (first: ", eval_rows.Where(first),
+             ")");
 }
 
 }  // namespace retort

@@ -25,7 +25,8 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
 bool IsOfCharacters(const TokenizerSpec& spec) {
   return std::all_of(spec.pieces.begin(), spec.pieces.end(), [](const auto& piece) {
     if (piece.type == PieceType::kUserDefined || piece.type == PieceType::kByte) return false;
-    return piece.type != PieceType::kNormal || DecodeUtf8(piece.text, 0).size == static_cast<int>(piece.text.size());
+    return piece.type != PieceType::kNormal ||
+           DecodeUtf8(piece.text, 0).size == static_cast<int>(piece.text.size());
   });
 }
 
@@ -34,17 +35,22 @@ bool IsOfCharacters(const TokenizerSpec& spec) {
 // vocabulary of characters is written as that one.
 std::string GgufKind(const TokenizerSpec& spec) {
   if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
-  const bool characters = spec.kind == Kind::kSentencePiece && !spec.byte_fallback && IsOfCharacters(spec);
+  const bool characters =
+      spec.kind == Kind::kSentencePiece && !spec.byte_fallback && IsOfCharacters(spec);
   return spec.unigram || characters ? "t5" : "llama";
 }
 
 std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const std::string& where) {
   const std::vector<std::string>& texts = m.Texts("tokenizer.ggml.tokens");
-  const auto types = m.Find("tokenizer.ggml.token_type") ? m.Ints("tokenizer.ggml.token_type") : std::vector<int64_t>();
-  const auto scores = m.Find("tokenizer.ggml.scores") ? m.Floats("tokenizer.ggml.scores") : std::vector<float>();
-  for (const auto& [name, size] : {std::pair("token_type", types.size()), std::pair("scores", scores.size())}) {
+  const auto types = m.Find("tokenizer.ggml.token_type") ? m.Ints("tokenizer.ggml.token_type")
+                                                         : std::vector<int64_t>();
+  const auto scores =
+      m.Find("tokenizer.ggml.scores") ? m.Floats("tokenizer.ggml.scores") : std::vector<float>();
+  for (const auto& [name, size] :
+       {std::pair("token_type", types.size()), std::pair("scores", scores.size())}) {
     if (size != 0 && size != texts.size()) {
-      throw InputError(where, ": tokenizer.ggml.", name, " has ", size, " entries for ", texts.size(), " tokens");
+      throw InputError(where, ": tokenizer.ggml.", name, " has ", size, " entries for ",
+                       texts.size(), " tokens");
     }
   }
   std::vector<TokenizerSpec::Piece> pieces(texts.size());
@@ -52,7 +58,8 @@ std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const st
     pieces[i].text = texts[i];
     if (!scores.empty()) pieces[i].score = scores[i];
     if (types.empty()) continue;
-    if (types[i] < 1 || types[i] > 6) throw InputError(where, ": token ", i, " has the unknown type ", types[i]);
+    if (types[i] < 1 || types[i] > 6)
+      throw InputError(where, ": token ", i, " has the unknown type ", types[i]);
     pieces[i].type = static_cast<PieceType>(types[i]);
   }
   return pieces;
@@ -78,13 +85,15 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
     spec.byte_fallback = bytes > 0;
     spec.remove_extra_whitespaces = m.Bool("tokenizer.ggml.remove_extra_whitespaces", spec.unigram);
   } else {
-    throw InputError(where, ": tokenizer.ggml.model '", model, "' is not supported; supported: gpt2, llama, t5");
+    throw InputError(where, ": tokenizer.ggml.model '", model,
+                     "' is not supported; supported: gpt2, llama, t5");
   }
   spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
   for (const NamedId& named : kIds) {
     const int64_t id = m.Int(named.key, -1);
     if (id >= static_cast<int64_t>(spec.pieces.size())) {
-      throw InputError(where, ": ", named.key, " is ", id, ", the vocabulary has ", spec.pieces.size());
+      throw InputError(where, ": ", named.key, " is ", id, ", the vocabulary has ",
+                       spec.pieces.size());
     }
     spec.*named.id = static_cast<int32_t>(std::max<int64_t>(id, -1));
   }
@@ -97,7 +106,8 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
 void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m) {
   const std::string kind = GgufKind(spec);
   if (kind == "gpt2" && spec.pre.empty()) {
-    throw InputError("this tokenizer.json splits words in a way that GGUF has no name for; it cannot be exported");
+    throw InputError(
+        "this tokenizer.json splits words in a way that GGUF has no name for; it cannot be exported");
   }
   std::vector<std::string> texts;
   std::vector<float> scores;
@@ -137,11 +147,12 @@ void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m)
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const ModelFiles& files) {
   const std::string where = files.path.string();
-  auto tokenizer = files.gguf ? Tokenizer::FromSpec(SpecFromGguf(files.gguf->metadata, where), where)
-                              : Tokenizer::Load(files.path);
+  auto tokenizer = files.gguf
+                       ? Tokenizer::FromSpec(SpecFromGguf(files.gguf->metadata, where), where)
+                       : Tokenizer::Load(files.path);
   if (tokenizer->vocab_size() > files.config.vocab) {
-    throw InputError(where, ": the tokenizer does not fit the model: it has ", tokenizer->vocab_size(),
-                     " ids, the model's vocabulary ", files.config.vocab);
+    throw InputError(where, ": the tokenizer does not fit the model: it has ",
+                     tokenizer->vocab_size(), " ids, the model's vocabulary ", files.config.vocab);
   }
   return tokenizer;
 }

@@ -33,24 +33,24 @@ struct TokenizerSpec {
   };
 
   Kind kind = Kind::kBpe;
-  std::vector<Piece> pieces;                // by id; for byte-level BPE in GPT-2's alphabet
-  std::vector<std::string> merges;          // "left right", best first; BPE alone
+  std::vector<Piece> pieces;        // by id; for byte-level BPE in GPT-2's alphabet
+  std::vector<std::string> merges;  // "left right", best first; BPE alone
   std::vector<AddedToken> added;
-  std::string sentencepiece_model;          // the .model file's bytes; empty unless it came from one
-  std::string tokenizer_json;               // the file's text; empty unless it came from one
+  std::string sentencepiece_model;  // the .model file's bytes; empty unless it came from one
+  std::string tokenizer_json;       // the file's text; empty unless it came from one
   // GGUF's tokenizer.ggml.pre: "llama-bpe", "qwen2", "gpt-2", "smollm", "default". Empty when a
   // tokenizer.json splits words in a way that has no such name: it cannot be written as a GGUF.
   std::string pre;
-  bool byte_level = false;                  // BPE: GPT-2's byte alphabet, as opposed to "▁" and byte pieces
+  bool byte_level = false;  // BPE: GPT-2's byte alphabet, as opposed to "▁" and byte pieces
   bool byte_fallback = false;
-  bool unigram = false;                     // SentencePiece: a unigram model (GGUF's "t5"), else BPE
-  std::string charsmap;                     // SentencePiece: the normaliser's table, may be empty
-  bool remove_extra_whitespaces = false;    // SentencePiece: as the library does it
+  bool unigram = false;                   // SentencePiece: a unigram model (GGUF's "t5"), else BPE
+  std::string charsmap;                   // SentencePiece: the normaliser's table, may be empty
+  bool remove_extra_whitespaces = false;  // SentencePiece: as the library does it
   bool add_space_prefix = false;
   bool ignore_merges = false;
   bool add_bos = false, add_eos = false;
   int32_t bos = -1, eos = -1, unk = -1, pad = -1;
-  std::string chat_template;                // the Jinja text, empty when none
+  std::string chat_template;  // the Jinja text, empty when none
 };
 
 // A stretch of text to encode. In markup the text of special tokens is read as those tokens; in
@@ -78,7 +78,8 @@ class Tokenizer {
   // so no dummy prefix ("▁") is put before it. A stretch of text that follows a special token gets
   // its own dummy prefix, as in llama.cpp. Added tokens that their file does not call special are
   // words like any other and are read in content too. Thread-safe.
-  virtual std::vector<int32_t> Encode(const std::vector<Segment>& segments, bool continuation) const = 0;
+  virtual std::vector<int32_t> Encode(const std::vector<Segment>& segments,
+                                      bool continuation) const = 0;
   std::vector<int32_t> Encode(std::string_view text, bool continuation = false) const {
     return Encode(std::vector<Segment>{{std::string(text), false}}, continuation);
   }

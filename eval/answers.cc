@@ -9,45 +9,53 @@ namespace {
 Answer AnswerOf(const Row& row) {
   if (row.kind == RowFormat::kPromptCompletion) return {row.where, {}, row.completion, false};
   if (row.kind != RowFormat::kMessages) {
-    throw InputError(row.where, ": this metric needs rows of prompt and completion, or of messages");
+    throw InputError(row.where,
+                     ": this metric needs rows of prompt and completion, or of messages");
   }
   if (row.messages.empty() || row.messages.back().role != "assistant") {
-    throw InputError(row.where, ": the conversation does not end with the assistant, so there is no answer to compare with");
+    throw InputError(
+        row.where,
+        ": the conversation does not end with the assistant, so there is no answer to compare with");
   }
   return {row.where, {}, row.messages.back().content, true};
 }
 
 }  // namespace
 
-std::vector<Answer> ReadAnswers(const Rows& rows, const Tokenizer& tokenizer, const ChatTemplate* chat) {
+std::vector<Answer> ReadAnswers(const Rows& rows, const Tokenizer& tokenizer,
+                                const ChatTemplate* chat) {
   std::vector<Answer> answers;
   for (int64_t i = 0; i < rows.size(); ++i) {
     const Row row = rows.Read(i);
     answers.push_back(AnswerOf(row));
     answers.back().prompt = EncodeRowPrompt(row, tokenizer, chat);
-    if (answers.back().prompt.empty()) throw InputError(row.where, ": the prompt is empty and the tokenizer adds no BOS");
+    if (answers.back().prompt.empty())
+      throw InputError(row.where, ": the prompt is empty and the tokenizer adds no BOS");
   }
   return answers;
 }
 
-std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text, const Tokenizer& tokenizer,
-                                  const ChatTemplate* chat, bool add_eos) {
+std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
+                                  const Tokenizer& tokenizer, const ChatTemplate* chat,
+                                  bool add_eos) {
   if (!like.chat) return EncodeCompletion(tokenizer, text, add_eos);
   // A reply's ids do not depend on what was asked (EncodeChatPieces), so any question will do.
   const std::vector<Message> messages = {{"user", "?"}, {"assistant", text}};
   std::vector<int32_t> ids;
-  for (const EncodedPiece& piece : EncodeChatPieces(tokenizer, *chat, messages, false, like.where)) {
+  for (const EncodedPiece& piece :
+       EncodeChatPieces(tokenizer, *chat, messages, false, like.where)) {
     if (piece.reply) ids = piece.ids;
   }
   return ids;
 }
 
-bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens, OverLength over_length) {
+bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens,
+                OverLength over_length) {
   const int64_t size = static_cast<int64_t>(answer.prompt.size()) + answer_tokens;
   if (size <= max_tokens) return true;
   if (over_length == OverLength::kDrop) return false;
-  throw InputError(answer.where, ": prompt and answer have ", size, " tokens, over the limit of ", max_tokens,
-                   "; raise --max-tokens or use --over-length drop");
+  throw InputError(answer.where, ": prompt and answer have ", size, " tokens, over the limit of ",
+                   max_tokens, "; raise --max-tokens or use --over-length drop");
 }
 
 }  // namespace retort

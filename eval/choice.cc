@@ -25,12 +25,14 @@ std::vector<std::string> LabelsInData(const std::vector<Answer>& answers) {
 // The label trees of a data set: one for every way in which its answers are set in white space.
 class Trees {
  public:
-  Trees(const std::vector<std::string>& labels, const Tokenizer& tokenizer, const ChatTemplate* chat, bool add_eos)
+  Trees(const std::vector<std::string>& labels, const Tokenizer& tokenizer,
+        const ChatTemplate* chat, bool add_eos)
       : labels_(labels), tokenizer_(tokenizer), chat_(chat), add_eos_(add_eos) {}
 
   const std::shared_ptr<const LabelTree>& For(const Answer& answer) {
     const std::string_view text = answer.text, bare = Strip(text);
-    const size_t begin = bare.empty() ? text.size() : static_cast<size_t>(bare.data() - text.data());
+    const size_t begin =
+        bare.empty() ? text.size() : static_cast<size_t>(bare.data() - text.data());
     const std::string before(text.substr(0, begin)), behind(text.substr(begin + bare.size()));
     auto& tree = trees_[{before, behind, answer.chat}];
     if (tree) return tree;
@@ -58,7 +60,8 @@ int64_t TokensOf(const ChoiceCase& c) {
 
 std::vector<std::string> ReadLabels(const Path& file) {
   const Json json = ReadJson(file);
-  if (!json.is_array() || json.empty()) throw InputError(file.string(), ": must be a JSON list of labels");
+  if (!json.is_array() || json.empty())
+    throw InputError(file.string(), ": must be a JSON list of labels");
   std::vector<std::string> labels;
   for (size_t i = 0; i < json.size(); ++i) {
     if (!json[i].is_string()) throw InputError(file.string(), ": entry ", i + 1, " is not a text");
@@ -72,19 +75,21 @@ std::vector<std::string> ReadLabels(const Path& file) {
 }
 
 ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::string> labels,
-                          const Tokenizer& tokenizer, const ChatTemplate* chat, const ChoiceOptions& options) {
+                          const Tokenizer& tokenizer, const ChatTemplate* chat,
+                          const ChoiceOptions& options) {
   ChoiceTask task;
   task.labels = labels.empty() ? LabelsInData(answers) : std::move(labels);
   std::unordered_map<std::string, int32_t> index;
-  for (size_t i = 0; i < task.labels.size(); ++i) index.emplace(task.labels[i], static_cast<int32_t>(i));
+  for (size_t i = 0; i < task.labels.size(); ++i)
+    index.emplace(task.labels[i], static_cast<int32_t>(i));
   Trees trees(task.labels, tokenizer, chat, options.add_eos);
   for (const Answer& answer : answers) {
     const std::string label(Strip(answer.text));
     const auto at = index.find(label);
     if (at == index.end()) {
       const std::string nearest = Nearest(label, task.labels);
-      throw InputError(answer.where, ": '", label, "' is not among the ", task.labels.size(), " labels",
-                       nearest.empty() ? "" : Cat("; did you mean '", nearest, "'?"));
+      throw InputError(answer.where, ": '", label, "' is not among the ", task.labels.size(),
+                       " labels", nearest.empty() ? "" : Cat("; did you mean '", nearest, "'?"));
     }
     const auto& tree = trees.For(answer);
     if (!AnswerFits(answer, tree->depth() + 1, options.max_tokens, options.over_length)) {
@@ -108,7 +113,8 @@ std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter*
   }
   Context context{model.backend};
   const Var hidden = model.Hidden(context, {batch, adapter});
-  const std::vector<double> losses = model.Losses(context, hidden, rows, ops::CrossEntropy(targets, 1));
+  const std::vector<double> losses =
+      model.Losses(context, hidden, rows, ops::CrossEntropy(targets, 1));
 
   std::vector<std::vector<double>> scores;
   std::span<const double> left = losses;
@@ -119,13 +125,16 @@ std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter*
   return scores;
 }
 
-ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter, const std::vector<ChoiceCase>& cases,
-                            int64_t batch_tokens, const std::function<void(int64_t)>& on_progress) {
+ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
+                            const std::vector<ChoiceCase>& cases, int64_t batch_tokens,
+                            const std::function<void(int64_t)>& on_progress) {
   ChoiceResult result;
   for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
     int64_t tokens = TokensOf(cases[end++]);
-    while (end < cases.size() && tokens + TokensOf(cases[end]) <= batch_tokens) tokens += TokensOf(cases[end++]);
-    for (const auto& scores : ScoreChoices(model, adapter, std::span(cases).subspan(begin, end - begin))) {
+    while (end < cases.size() && tokens + TokensOf(cases[end]) <= batch_tokens)
+      tokens += TokensOf(cases[end++]);
+    for (const auto& scores :
+         ScoreChoices(model, adapter, std::span(cases).subspan(begin, end - begin))) {
       const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
       result.right += best == cases[result.chosen.size()].expected;
       result.chosen.push_back(static_cast<int32_t>(best));

@@ -15,7 +15,7 @@ namespace retort {
 struct ChoiceOptions {
   int64_t max_tokens = 1024;  // of prompt and label
   OverLength over_length = OverLength::kError;
-  bool add_eos = true;        // completions end with the end token; an assistant's turn always does
+  bool add_eos = true;  // completions end with the end token; an assistant's turn always does
   int64_t batch_tokens = 2048;
 };
 
@@ -37,17 +37,21 @@ std::vector<std::string> ReadLabels(const Path& file);
 // white space that the row's own answer has. labels empty: the answers that occur in the data, in
 // order. Throws Error{kInput} naming a row whose answer is no label.
 ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::string> labels,
-                          const Tokenizer& tokenizer, const ChatTemplate* chat, const ChoiceOptions& options);
+                          const Tokenizer& tokenizer, const ChatTemplate* chat,
+                          const ChoiceOptions& options);
 
 struct ChoiceResult {
   int64_t right = 0, rows = 0;
-  int64_t tokens = 0;                           // read by the model
-  std::vector<int32_t> chosen;                  // a label for every case; of equals the first
-  double share() const { return rows > 0 ? static_cast<double>(right) / static_cast<double>(rows) : 0; }
+  int64_t tokens = 0;           // read by the model
+  std::vector<int32_t> chosen;  // a label for every case; of equals the first
+  double share() const {
+    return rows > 0 ? static_cast<double>(right) / static_cast<double>(rows) : 0;
+  }
 };
 // adapter may be null. `on_progress` is told how many cases are done.
-ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter, const std::vector<ChoiceCase>& cases,
-                            int64_t batch_tokens = 2048, const std::function<void(int64_t done)>& on_progress = {});
+ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
+                            const std::vector<ChoiceCase>& cases, int64_t batch_tokens = 2048,
+                            const std::function<void(int64_t done)>& on_progress = {});
 
 // The labels' log-probabilities for each case, computed as one batch.
 std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter* adapter,

@@ -24,7 +24,8 @@ struct Comparison {
 }  // namespace
 
 ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
-                          const ChatTemplate* chat, const std::vector<Answer>& answers, const ExactOptions& options,
+                          const ChatTemplate* chat, const std::vector<Answer>& answers,
+                          const ExactOptions& options,
                           const std::function<void(int64_t)>& on_progress) {
   ExactResult result;
   EngineOptions engine_options;
@@ -38,7 +39,8 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
   std::vector<std::unique_ptr<Comparison>> comparisons;
   int64_t done = 0;
   for (const Answer& answer : answers) {
-    const auto tokens = static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
+    const auto tokens =
+        static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
     if (!AnswerFits(answer, tokens, engine.context(), options.over_length)) {
       ++result.dropped;
       continue;

@@ -21,13 +21,16 @@ struct ExactResult {
   int64_t matches = 0, rows = 0, dropped = 0;
   int64_t tokens = 0;         // generated
   std::vector<bool> matched;  // of the rows that were not dropped, in order
-  double share() const { return rows > 0 ? static_cast<double>(matches) / static_cast<double>(rows) : 0; }
+  double share() const {
+    return rows > 0 ? static_cast<double>(matches) / static_cast<double>(rows) : 0;
+  }
 };
 
 // A generation is cut off as soon as it can no longer match. `on_progress` is told how many rows are
 // done. adapter and chat may be null.
 ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
-                          const ChatTemplate* chat, const std::vector<Answer>& answers, const ExactOptions& options,
+                          const ChatTemplate* chat, const std::vector<Answer>& answers,
+                          const ExactOptions& options,
                           const std::function<void(int64_t done)>& on_progress = {});
 
 }  // namespace retort

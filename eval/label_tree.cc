@@ -39,7 +39,8 @@ LabelTree::LabelTree(const std::vector<std::vector<int32_t>>& labels) : paths_(l
   }
 }
 
-void LabelTree::Insert(const std::vector<int32_t>& label, std::vector<int32_t>& path, std::vector<int32_t>& steps_to) {
+void LabelTree::Insert(const std::vector<int32_t>& label, std::vector<int32_t>& path,
+                       std::vector<int32_t>& steps_to) {
   for (size_t i = path.size(); i + 1 < label.size(); ++i) {
     const int32_t parent = path.empty() ? -1 : path.back();
     steps_to.push_back(static_cast<int32_t>(steps_.size()));
@@ -52,7 +53,8 @@ void LabelTree::Insert(const std::vector<int32_t>& label, std::vector<int32_t>& 
 std::vector<int32_t> LabelTree::Lay(std::span<const int32_t> prompt, Batch& batch) const {
   AttentionLayout& layout = batch.layout;
   layout.block_size = 1;
-  const auto begin = static_cast<int32_t>(batch.tokens()), size = static_cast<int32_t>(prompt.size());
+  const auto begin = static_cast<int32_t>(batch.tokens()),
+             size = static_cast<int32_t>(prompt.size());
   const auto lay = [&](int32_t token, int32_t position) {
     layout.block_rows.push_back(static_cast<int32_t>(batch.tokens()));
     batch.ids.push_back(token);

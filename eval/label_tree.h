@@ -38,7 +38,8 @@ class LabelTree {
   std::vector<double> LogProbabilities(std::span<const double> step_losses) const;
 
  private:
-  void Insert(const std::vector<int32_t>& label, std::vector<int32_t>& path, std::vector<int32_t>& steps_to);
+  void Insert(const std::vector<int32_t>& label, std::vector<int32_t>& path,
+              std::vector<int32_t>& steps_to);
 
   std::vector<Node> nodes_;
   std::vector<Step> steps_;

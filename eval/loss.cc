@@ -32,8 +32,9 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
   return out;
 }
 
-LossTotal EvaluateLoss(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
-                       int64_t batch_tokens, const std::function<void(int64_t)>& on_progress) {
+LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
+                       const std::vector<Example>& examples, int64_t batch_tokens,
+                       const std::function<void(int64_t)>& on_progress) {
   LossTotal total;
   std::vector<const Example*> batch;
   int64_t tokens = 0, done = 0;

@@ -11,15 +11,15 @@
 namespace retort {
 
 struct LossTotal {
-  double sum = 0;        // natural-log units
-  int64_t tokens = 0;    // that carry loss
+  double sum = 0;      // natural-log units
+  int64_t tokens = 0;  // that carry loss
   double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0; }
 };
 
 // Rows are laid into batches of at most `batch_tokens` tokens (a longer row is a batch of its own).
 // `on_progress` is told how many examples are done. adapter may be null.
-LossTotal EvaluateLoss(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
-                       int64_t batch_tokens = 2048,
+LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
+                       const std::vector<Example>& examples, int64_t batch_tokens = 2048,
                        const std::function<void(int64_t done)>& on_progress = {});
 
 // A loss for every example, in order.

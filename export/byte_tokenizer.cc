@@ -23,7 +23,8 @@ std::string Letter(int byte) {
 
 void WriteByteTokenizer(const Path& folder, int64_t vocab) {
   if (vocab < kFixed) {
-    throw InputError("a byte-level vocabulary needs ", kFixed, " ids, the shape has ", vocab, "; name a --tokenizer");
+    throw InputError("a byte-level vocabulary needs ", kFixed, " ids, the shape has ", vocab,
+                     "; name a --tokenizer");
   }
   Json pieces = Json::object(), merges = Json::array();
   int64_t next = 0;
@@ -38,22 +39,37 @@ void WriteByteTokenizer(const Path& folder, int64_t vocab) {
     pieces[Cat("<|unused_", next, "|>")] = next;
     ++next;
   }
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-  const Json tokenizer = {
-      {"version", "1.0"},
-      {"truncation", nullptr},
-      {"padding", nullptr},
-      {"added_tokens", Json::array({{{"id", 256}, {"content", kEnd}, {"single_word", false}, {"lstrip", false},
-                                     {"rstrip", false}, {"normalized", false}, {"special", true}}})},
-      {"normalizer", nullptr},
-      {"pre_tokenizer", byte_level},
-      {"post_processor", nullptr},
-      {"decoder", byte_level},
-      {"model", {{"type", "BPE"}, {"dropout", nullptr}, {"unk_token", nullptr}, {"continuing_subword_prefix", nullptr},
-                 {"end_of_word_suffix", nullptr}, {"fuse_unk", false}, {"byte_fallback", false}, {"vocab", pieces},
-                 {"merges", merges}}}};
+  const Json byte_level = {{"type", "ByteLevel"},
+                           {"add_prefix_space", false},
+                           {"trim_offsets", true},
+                           {"use_regex", true}};
+  const Json tokenizer = {{"version", "1.0"},
+                          {"truncation", nullptr},
+                          {"padding", nullptr},
+                          {"added_tokens", Json::array({{{"id", 256},
+                                                         {"content", kEnd},
+                                                         {"single_word", false},
+                                                         {"lstrip", false},
+                                                         {"rstrip", false},
+                                                         {"normalized", false},
+                                                         {"special", true}}})},
+                          {"normalizer", nullptr},
+                          {"pre_tokenizer", byte_level},
+                          {"post_processor", nullptr},
+                          {"decoder", byte_level},
+                          {"model",
+                           {{"type", "BPE"},
+                            {"dropout", nullptr},
+                            {"unk_token", nullptr},
+                            {"continuing_subword_prefix", nullptr},
+                            {"end_of_word_suffix", nullptr},
+                            {"fuse_unk", false},
+                            {"byte_fallback", false},
+                            {"vocab", pieces},
+                            {"merges", merges}}}};
   WriteTextAtomically(folder / "tokenizer.json", DumpJson(tokenizer) + "\n");
-  const Json config = {{"tokenizer_class", "GPT2Tokenizer"}, {"eos_token", kEnd}, {"add_bos_token", false}};
+  const Json config = {
+      {"tokenizer_class", "GPT2Tokenizer"}, {"eos_token", kEnd}, {"add_bos_token", false}};
   WriteTextAtomically(folder / "tokenizer_config.json", DumpJson(config, 2) + "\n");
 }
 

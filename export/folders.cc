@@ -25,9 +25,11 @@ std::string KeyOf(const Parameter& p) {
   return p.name.starts_with("base_model.") ? p.name + ".weight" : p.name;
 }
 
-void WriteParameters(const Path& path, const std::vector<const Parameter*>& parameters, Backend& backend) {
+void WriteParameters(const Path& path, const std::vector<const Parameter*>& parameters,
+                     Backend& backend) {
   SafetensorsWriter writer(path, {{"format", "pt"}});
-  for (const Parameter* p : parameters) writer.Declare(KeyOf(*p), WeightFormat::kF32, DimsOf(p->value));
+  for (const Parameter* p : parameters)
+    writer.Declare(KeyOf(*p), WeightFormat::kF32, DimsOf(p->value));
   for (const Parameter* p : parameters) {
     const std::vector<float> values = backend.ToFloats(p->value);
     writer.Write(KeyOf(*p), std::as_bytes(std::span(values)));
@@ -112,18 +114,21 @@ void CopyModelFiles(const Path& source, const Path& folder, const std::string& t
 }
 
 void CopyTokenizerFiles(const Path& source, const Path& folder) {
-  for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-                           "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt"}) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+        "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt"}) {
     if (std::filesystem::exists(source / name)) CopyFileAtomically(source / name, folder / name);
   }
 }
 
-void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters, Backend& backend) {
+void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
+                    Backend& backend) {
   const TensorTable table = ReadSafetensors(safetensors).tensors;
   for (Parameter* p : parameters) {
     const Weight w = table.Fetch(KeyOf(*p), DimsOf(p->value));
     std::vector<float> values(static_cast<size_t>(p->value.elements()));
-    for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());
+    for (int64_t r = 0; r < w.rows(); ++r)
+      DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());
     // In place: the model's Vars share the parameter's storage.
     backend.Fill(p->value, 0);
     backend.Accumulate(backend.FromFloats(values, p->value.shape()), p->value);

@@ -25,7 +25,8 @@ void CopyModelFiles(const Path& source, const Path& folder, const std::string& t
 void CopyTokenizerFiles(const Path& source, const Path& folder);
 
 // Puts values of a file written by one of the first two back. Throws Error{kInput} naming what does not fit.
-void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters, Backend& backend);
+void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
+                    Backend& backend);
 
 // Hash of a model's tensors by name, shape, type and first bytes: tells one base from another
 // without reading gigabytes.

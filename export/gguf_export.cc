@@ -20,14 +20,21 @@ constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of encoded rows, written a
 // llama.cpp's numbers for "mostly this type".
 uint32_t FileType(WeightFormat format) {
   switch (format) {
-    case WeightFormat::kF32: return 0;
-    case WeightFormat::kF16: return 1;
-    case WeightFormat::kQ4_0: return 2;
-    case WeightFormat::kQ8_0: return 7;
-    case WeightFormat::kBF16: return 32;
-    case WeightFormat::kNF4: break;
+    case WeightFormat::kF32:
+      return 0;
+    case WeightFormat::kF16:
+      return 1;
+    case WeightFormat::kQ4_0:
+      return 2;
+    case WeightFormat::kQ8_0:
+      return 7;
+    case WeightFormat::kBF16:
+      return 32;
+    case WeightFormat::kNF4:
+      break;
   }
-  throw InputError("--type ", TraitsOf(format).name, " cannot be written to a GGUF; use f32, f16, bf16, q8_0 or q4_0");
+  throw InputError("--type ", TraitsOf(format).name,
+                   " cannot be written to a GGUF; use f32, f16, bf16, q8_0 or q4_0");
 }
 
 bool IsMatrix(const TensorSpec& spec) { return spec.shape.size() > 1; }
@@ -36,14 +43,16 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   GgufMetadata m;
   ConfigToGguf(source.config, m);
   const Path folder = std::filesystem::absolute(source.path).lexically_normal();
-  m.Set("general.name", (folder.has_filename() ? folder : folder.parent_path()).filename().string());
+  m.Set("general.name",
+        (folder.has_filename() ? folder : folder.parent_path()).filename().string());
   m.Set("general.file_type", FileType(options.type));
   const auto tokenizer = LoadTokenizer(source);
   TokenizerSpec spec = tokenizer->spec();
   const std::vector<int32_t>& ends = source.config.ends;
   // A generation ends at each id of the model's list. GGUF's own key holds one; llama.cpp reads a second
   // as the end of a turn, Retort all of them.
-  if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end()) spec.eos = ends.front();
+  if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end())
+    spec.eos = ends.front();
   SpecToGguf(spec, source.config.vocab, m);
   for (int32_t id : ends) {
     if (id != spec.eos && !m.Find("tokenizer.ggml.eot_token_id")) {
@@ -59,11 +68,13 @@ int64_t SourceRow(const TensorSpec& spec, int64_t row, int64_t rows) {
   return spec.interleaved_heads > 0 ? HuggingFaceRow(row, rows, spec.interleaved_heads) : row;
 }
 
-void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format, ThreadPool& pool, GgufWriter& writer) {
+void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format, ThreadPool& pool,
+                 GgufWriter& writer) {
   const int64_t row_bytes = RowBytes(format, w.cols());
   const int64_t panel = std::max<int64_t>(1, kPanelBytes / row_bytes);
   std::vector<std::byte> bytes(static_cast<size_t>(std::min(panel, w.rows()) * row_bytes));
-  std::vector<std::vector<float>> rows(static_cast<size_t>(pool.threads()), std::vector<float>(static_cast<size_t>(w.cols())));
+  std::vector<std::vector<float>> rows(static_cast<size_t>(pool.threads()),
+                                       std::vector<float>(static_cast<size_t>(w.cols())));
   for (int64_t begin = 0; begin < w.rows(); begin += panel) {
     const int64_t count = std::min(panel, w.rows() - begin);
     pool.For(count, [&](int64_t i, int worker) {
@@ -88,25 +99,31 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
 WeightFormat StoredFormat(const TensorSpec& spec, const GgufExportOptions& options) {
   if (!IsMatrix(spec)) return WeightFormat::kF32;
   const bool outer = spec.role == Role::kEmbedding || spec.role == Role::kHead;
-  const WeightFormat wanted =
-      options.type == WeightFormat::kQ4_0 && outer && !options.pure ? WeightFormat::kQ8_0 : options.type;
+  const WeightFormat wanted = options.type == WeightFormat::kQ4_0 && outer && !options.pure
+                                  ? WeightFormat::kQ8_0
+                                  : options.type;
   return spec.shape[1] % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
 }
 
 }  // namespace
 
-GgufExportResult WriteGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options) {
-  if (source.gguf) throw InputError(source.path.string(), ": is a GGUF already; export reads a Hugging Face folder");
+GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
+                           const GgufExportOptions& options) {
+  if (source.gguf)
+    throw InputError(source.path.string(),
+                     ": is a GGUF already; export reads a Hugging Face folder");
   const std::vector<TensorSpec> tensors = ModelTensors(source.config);
   GgufExportResult result;
   GgufWriter writer(target, MakeMetadata(source, options));
   const bool scaled = source.config.rotary.kind == RotaryScaling::Kind::kLlama3;
   const std::vector<float> factors = RotaryFactors(source.config);
-  if (scaled) writer.Declare("rope_freqs.weight", WeightFormat::kF32, {static_cast<int64_t>(factors.size())});
+  if (scaled)
+    writer.Declare("rope_freqs.weight", WeightFormat::kF32, {static_cast<int64_t>(factors.size())});
   for (const TensorSpec& spec : tensors) {
     const WeightFormat format = StoredFormat(spec, options);
     writer.Declare(spec.gguf_name, format, spec.shape);
-    if (IsMatrix(spec) && format == WeightFormat::kF16 && options.type != format) result.kept_f16.push_back(spec.gguf_name);
+    if (IsMatrix(spec) && format == WeightFormat::kF16 && options.type != format)
+      result.kept_f16.push_back(spec.gguf_name);
   }
   ThreadPool pool(options.threads > 0 ? options.threads : AvailableProcessors());
   if (scaled) writer.Write("rope_freqs.weight", std::as_bytes(std::span(factors)));

@@ -24,6 +24,7 @@ struct GgufExportResult {
 // Writes the file; it appears whole or not at all. Norms and biases are f32; q and k are put into the order
 // of GGUF's architecture. Tensor by tensor, a panel of rows at a time: memory does not grow with the model.
 // `target` must be on the same file system as its folder. Throws Error{kInput} for a source that is a GGUF.
-GgufExportResult WriteGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options);
+GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
+                           const GgufExportOptions& options);
 
 }  // namespace retort

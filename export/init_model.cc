@@ -53,17 +53,20 @@ ModelConfig ConfigOf(const NamedShape& s) {
 }
 
 bool EntersResidual(const TensorSpec& spec) {
-  return spec.role == TensorSpec::Role::kLinear && (spec.slot == Slot::kO || spec.slot == Slot::kDown);
+  return spec.role == TensorSpec::Role::kLinear &&
+         (spec.slot == Slot::kO || spec.slot == Slot::kDown);
 }
 
-void FillRow(const TensorSpec& spec, const ModelConfig& config, PhiloxKey key, std::vector<float>& row) {
+void FillRow(const TensorSpec& spec, const ModelConfig& config, PhiloxKey key,
+             std::vector<float>& row) {
   using Role = TensorSpec::Role;
   if (spec.shape.size() == 1) {
     std::fill(row.begin(), row.end(), spec.role == Role::kBias ? 0.0f : 1.0f);
     return;
   }
-  const double deviation =
-      EntersResidual(spec) ? kDeviation / std::sqrt(2.0 * static_cast<double>(config.layers)) : kDeviation;
+  const double deviation = EntersResidual(spec)
+                               ? kDeviation / std::sqrt(2.0 * static_cast<double>(config.layers))
+                               : kDeviation;
   RandomStream random(key);
   for (float& v : row) v = static_cast<float>(deviation * random.Normal());
 }
@@ -73,11 +76,13 @@ void WriteWeights(const Path& path, const InitOptions& options) {
   SafetensorsWriter writer(path, {{"format", "pt"}});
   for (const TensorSpec& spec : tensors) writer.Declare(spec.name, options.weights, spec.shape);
   for (size_t t = 0; t < tensors.size(); ++t) {
-    const int64_t cols = tensors[t].shape.back(), rows = tensors[t].shape.size() > 1 ? tensors[t].shape[0] : 1;
+    const int64_t cols = tensors[t].shape.back(),
+                  rows = tensors[t].shape.size() > 1 ? tensors[t].shape[0] : 1;
     std::vector<float> row(static_cast<size_t>(cols));
     std::vector<std::byte> bytes(static_cast<size_t>(RowBytes(options.weights, cols)));
     for (int64_t r = 0; r < rows; ++r) {
-      FillRow(tensors[t], options.config, MakeKey(options.seed, RandomUse::kInit, t, static_cast<uint64_t>(r)), row);
+      FillRow(tensors[t], options.config,
+              MakeKey(options.seed, RandomUse::kInit, t, static_cast<uint64_t>(r)), row);
       EncodeRow(options.weights, row.data(), cols, bytes.data());
       writer.Write(tensors[t].name, bytes);
     }
@@ -100,7 +105,8 @@ ModelConfig ShapeNamed(const std::string& shape) {
     if (error == std::errc() && end == part.data() + part.size()) numbers.push_back(n);
   }
   if (numbers.size() != 6 || Split(shape, ',').size() != 6) {
-    throw InputError("--shape '", shape, "' is not known; use ", names, "or six numbers L,D,H,KV,F,V");
+    throw InputError("--shape '", shape, "' is not known; use ", names,
+                     "or six numbers L,D,H,KV,F,V");
   }
   ModelConfig c;
   c.family = "llama";
@@ -109,7 +115,8 @@ ModelConfig ShapeNamed(const std::string& shape) {
   c.head_dim = c.heads > 0 ? c.width / c.heads : 0;
   c.norm_epsilon = 1e-5;
   if (c.heads > 0 && c.width % c.heads != 0) {
-    throw InputError("--shape '", shape, "': width ", c.width, " is no multiple of ", c.heads, " heads");
+    throw InputError("--shape '", shape, "': width ", c.width, " is no multiple of ", c.heads,
+                     " heads");
   }
   ValidateConfig(c, Cat("--shape '", shape, "'"));
   return c;
@@ -131,7 +138,8 @@ void WriteInitialModel(const Path& out, const InitOptions& options) {
   filled.config.bos = tokenizer->spec().bos;
   if (tokenizer->spec().eos >= 0) filled.config.ends = {tokenizer->spec().eos};
   const std::string dtype = options.weights == WeightFormat::kBF16 ? "bfloat16" : "float32";
-  WriteTextAtomically(folder.path() / "config.json", DumpJson(ConfigJson(filled.config, dtype), 2) + "\n");
+  WriteTextAtomically(folder.path() / "config.json",
+                      DumpJson(ConfigJson(filled.config, dtype), 2) + "\n");
   WriteWeights(folder.path() / "model.safetensors", filled);
   folder.Commit();
 }

@@ -25,7 +25,11 @@ struct Sums {
 class Merger {
  public:
   Merger(const MergeOptions& options, ModelFiles files, const BaseRecord& record, Backend& backend)
-      : options_(options), files_(std::move(files)), record_(record), backend_(backend), pool_(backend.threads()),
+      : options_(options),
+        files_(std::move(files)),
+        record_(record),
+        backend_(backend),
+        pool_(backend.threads()),
         adapter_(Adapter::Load(options.adapter, files_.config, backend)) {}
 
   // Every tensor of one of the base's files into a file of the same name.
@@ -50,7 +54,9 @@ class Merger {
     MergeReport r = report_;
     r.onto = options_.onto;
     r.largest = total_.largest;
-    const auto share = [](double part, double whole) { return whole > 0 ? std::sqrt(part / whole) : 0.0; };
+    const auto share = [](double part, double whole) {
+      return whole > 0 ? std::sqrt(part / whole) : 0.0;
+    };
     r.relative = share(total_.delta, total_.weight);
     r.quantisation = share(total_.quantisation, total_.weight);
     r.rounding = share(total_.rounding, total_.delta);
@@ -63,7 +69,8 @@ class Merger {
   // The block's linear layer that this tensor is; layer -1 for any other tensor.
   std::pair<int64_t, Slot> PlaceOf(const std::string& name) const {
     for (const TensorSpec& spec : ModelTensors(files_.config)) {
-      if (spec.role == TensorSpec::Role::kLinear && spec.name == name) return {spec.layer, spec.slot};
+      if (spec.role == TensorSpec::Role::kLinear && spec.name == name)
+        return {spec.layer, spec.slot};
     }
     return {-1, Slot::kQ};
   }
@@ -74,7 +81,8 @@ class Merger {
     if (!pair && !nf4) return writer.Write(entry.name, entry.bytes);
     report_.changed += pair != nullptr;
     const Weight original = files_.tensors.Fetch(entry.name, entry.shape);
-    const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant, backend_.memory(), pool_)
+    const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant,
+                                          backend_.memory(), pool_)
                             : original;
     const int64_t cols = base.cols(), row_bytes = RowBytes(entry.format, cols);
     for (int64_t begin = 0; begin < base.rows(); begin += kPanelRows) {
@@ -82,7 +90,8 @@ class Merger {
       const std::vector<float> delta = Delta(pair, begin, rows, cols);
       std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
       for (int64_t r = 0; r < rows; ++r) {
-        MergeRow(original, base, begin + r, std::span(delta).subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols)),
+        MergeRow(original, base, begin + r,
+                 std::span(delta).subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols)),
                  bytes.data() + r * row_bytes);
       }
       writer.Write(entry.name, bytes);
@@ -93,18 +102,22 @@ class Merger {
   std::vector<float> Delta(const Adapter::Pair* pair, int64_t begin, int64_t rows, int64_t cols) {
     if (!pair) return std::vector<float>(static_cast<size_t>(rows * cols));
     Tensor out = backend_.New({rows, cols});
-    backend_.Gemm(false, false, pair->scale, pair->b.value.RowRange(begin, rows), pair->a.value, 0, out);
+    backend_.Gemm(false, false, pair->scale, pair->b.value.RowRange(begin, rows), pair->a.value, 0,
+                  out);
     return backend_.ToFloats(out);
   }
 
-  void MergeRow(const Weight& original, const Weight& base, int64_t row, std::span<const float> delta, std::byte* out) {
+  void MergeRow(const Weight& original, const Weight& base, int64_t row,
+                std::span<const float> delta, std::byte* out) {
     const auto cols = static_cast<int64_t>(delta.size());
-    std::vector<float> before(delta.size()), onto(delta.size()), sum(delta.size()), stored(delta.size());
+    std::vector<float> before(delta.size()), onto(delta.size()), sum(delta.size()),
+        stored(delta.size());
     DecodeRow(original, row, 0, cols, before.data());
     DecodeRow(base, row, 0, cols, onto.data());
     for (size_t i = 0; i < delta.size(); ++i) sum[i] = onto[i] + delta[i];
     EncodeRow(original.format(), sum.data(), cols, out);
-    const Weight written(original.format(), 1, cols, {out, static_cast<size_t>(RowBytes(original.format(), cols))}, nullptr);
+    const Weight written(original.format(), 1, cols,
+                         {out, static_cast<size_t>(RowBytes(original.format(), cols))}, nullptr);
     DecodeRow(written, 0, 0, cols, stored.data());
     for (size_t i = 0; i < delta.size(); ++i) {
       total_.weight += double{before[i]} * before[i];
@@ -148,7 +161,8 @@ void AddTemplate(const Path& folder, const std::string& name) {
 std::vector<Path> SourceFiles(const ModelFiles& files) {
   std::vector<Path> out;
   for (const TensorEntry& entry : files.tensors.entries()) {
-    if (std::find(out.begin(), out.end(), entry.file->path()) == out.end()) out.push_back(entry.file->path());
+    if (std::find(out.begin(), out.end(), entry.file->path()) == out.end())
+      out.push_back(entry.file->path());
   }
   return out;
 }
@@ -156,8 +170,9 @@ std::vector<Path> SourceFiles(const ModelFiles& files) {
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
-  return {{"onto", r.onto},         {"matrices", r.matrices},         {"changed", r.changed},  {"largest", r.largest},
-          {"relative", r.relative}, {"quantisation", r.quantisation}, {"rounding", r.rounding}};
+  return {{"onto", r.onto},        {"matrices", r.matrices}, {"changed", r.changed},
+          {"largest", r.largest},  {"relative", r.relative}, {"quantisation", r.quantisation},
+          {"rounding", r.rounding}};
 }
 
 MergeReport Merge(const MergeOptions& given) {
@@ -165,21 +180,26 @@ MergeReport Merge(const MergeOptions& given) {
   const auto recorded = ReadBaseRecord(options.adapter);
   const BaseRecord record = recorded.value_or(BaseRecord{"", "", "as-is", true, ""});
   if (options.base.empty()) options.base = record.path;
-  if (options.base.empty()) throw InputError(options.adapter.string(), ": has no retort.json; name its --base");
+  if (options.base.empty())
+    throw InputError(options.adapter.string(), ": has no retort.json; name its --base");
   if (options.onto.empty()) options.onto = record.weights == "nf4" ? "nf4" : "original";
   if (options.onto != "nf4" && options.onto != "original") {
     throw InputError("--onto '", options.onto, "' is not known; use original or nf4");
   }
   ModelFiles files = OpenModel(options.base);
-  if (files.gguf) throw InputError(options.base.string(), ": merging needs the Hugging Face folder, not a GGUF");
+  if (files.gguf)
+    throw InputError(options.base.string(), ": merging needs the Hugging Face folder, not a GGUF");
   if (!record.fingerprint.empty() && Fingerprint(files) != record.fingerprint) {
-    throw InputError(options.base.string(), ": is not the base that ", options.adapter.string(), " was trained on (",
-                     record.path, "); merging onto another one gives a broken model");
+    throw InputError(options.base.string(), ": is not the base that ", options.adapter.string(),
+                     " was trained on (", record.path,
+                     "); merging onto another one gives a broken model");
   }
-  const auto backend = MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
+  const auto backend =
+      MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);
   AtomicFolder folder(options.out);
-  for (const Path& file : SourceFiles(merger.files())) merger.WriteFile(file, folder.path() / file.filename());
+  for (const Path& file : SourceFiles(merger.files()))
+    merger.WriteFile(file, folder.path() / file.filename());
   const Path index = options.base / "model.safetensors.index.json";
   if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());
   CopyModelFiles(options.base, folder.path());

@@ -24,7 +24,7 @@ struct MergeReport {
   double largest = 0;                 // |s B A| of any element
   double relative = 0;                // norm of s B A over the norm of W, over all changed matrices
   double quantisation = 0;            // onto nf4: norm of dequant(NF4(W)) - W over the norm of W
-  double rounding = 0;                // norm of what the base's type rounded away, over that of s B A
+  double rounding = 0;  // norm of what the base's type rounded away, over that of s B A
 };
 Json MergeJson(const MergeReport& report);
 

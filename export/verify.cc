@@ -57,22 +57,25 @@ std::vector<int32_t> SampleIds(const Tokenizer& tokenizer, int64_t max_positions
 
 std::string CompareTokenizers(const Tokenizer& a, const Tokenizer& b, int64_t& texts) {
   for (const char* text : kTexts) {
-    if (a.EncodePrompt(text) != b.EncodePrompt(text)) return Cat("the tokens of '", text, "' differ");
+    if (a.EncodePrompt(text) != b.EncodePrompt(text))
+      return Cat("the tokens of '", text, "' differ");
     ++texts;
   }
   for (size_t id = 0; id < a.spec().pieces.size(); ++id) {  // special tokens, read as such
     const auto& piece = a.spec().pieces[id];
     if (piece.type != TokenizerSpec::PieceType::kControl) continue;
     const std::vector<Segment> marked = {{piece.text, true}, {"text", false}};
-    if (a.Encode(marked, true) != b.Encode(marked, true)) return Cat("the special token '", piece.text, "' is read differently");
+    if (a.Encode(marked, true) != b.Encode(marked, true))
+      return Cat("the special token '", piece.text, "' is read differently");
   }
   if (a.spec().chat_template != b.spec().chat_template) return "the chat template differs";
-  if (a.spec().bos != b.spec().bos || a.spec().add_bos != b.spec().add_bos) return "the BOS token differs";
+  if (a.spec().bos != b.spec().bos || a.spec().add_bos != b.spec().add_bos)
+    return "the BOS token differs";
   return "";
 }
 
-void CompareLogits(const ModelFiles& source, const ModelFiles& file, const std::vector<int32_t>& ids, int threads,
-                   VerifyReport& report) {
+void CompareLogits(const ModelFiles& source, const ModelFiles& file,
+                   const std::vector<int32_t>& ids, int threads, VerifyReport& report) {
   const auto backend = MakeCpuBackend(threads, Compute::kF32);
   const std::vector<float> want = LogitsOf(*LoadModel(source, {}, *backend), ids);
   const std::vector<float> got = LogitsOf(*LoadModel(file, {}, *backend), ids);
@@ -85,7 +88,8 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file, const std::
     for (size_t v = 0; v < vocab; ++v) kl += std::exp(p[v]) * (p[v] - q[v]);
     sum += kl;
     report.largest_kl = std::max(report.largest_kl, kl);
-    same += std::max_element(p.begin(), p.end()) - p.begin() == std::max_element(q.begin(), q.end()) - q.begin();
+    same += std::max_element(p.begin(), p.end()) - p.begin() ==
+            std::max_element(q.begin(), q.end()) - q.begin();
   }
   report.tokens = static_cast<int64_t>(ids.size());
   report.mean_kl = sum / static_cast<double>(ids.size());
@@ -109,7 +113,8 @@ class Untested {
 
 }  // namespace
 
-VerifiedExport ExportGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options) {
+VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
+                          const GgufExportOptions& options) {
   Untested file(target);
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);
@@ -124,23 +129,31 @@ VerifiedExport ExportGguf(const ModelFiles& source, const Path& target, const Gg
 
 double KlLimit(WeightFormat type) {
   switch (type) {
-    case WeightFormat::kF32: return 1e-6;
-    case WeightFormat::kF16: return 1e-4;
-    case WeightFormat::kBF16: return 5e-3;
-    case WeightFormat::kQ8_0: return 1e-2;
-    case WeightFormat::kQ4_0: case WeightFormat::kNF4: return 1.0;
+    case WeightFormat::kF32:
+      return 1e-6;
+    case WeightFormat::kF16:
+      return 1e-4;
+    case WeightFormat::kBF16:
+      return 5e-3;
+    case WeightFormat::kQ8_0:
+      return 1e-2;
+    case WeightFormat::kQ4_0:
+    case WeightFormat::kNF4:
+      return 1.0;
   }
   return 0;
 }
 
 Json VerifyJson(const VerifyReport& r) {
-  Json j = {{"passed", r.passed},         {"texts", r.texts}, {"tokens", r.tokens}, {"mean_kl", r.mean_kl},
-            {"largest_kl", r.largest_kl}, {"top1", r.top1},   {"limit", r.limit}};
+  Json j = {{"passed", r.passed},   {"texts", r.texts},           {"tokens", r.tokens},
+            {"mean_kl", r.mean_kl}, {"largest_kl", r.largest_kl}, {"top1", r.top1},
+            {"limit", r.limit}};
   if (!r.fault.empty()) j["fault"] = r.fault;
   return j;
 }
 
-VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads) {
+VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type,
+                        int threads) {
   VerifyReport report;
   report.limit = KlLimit(type);
   const ModelFiles file = OpenModel(gguf);
@@ -156,7 +169,8 @@ VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat
   }
   CompareLogits(source, file, SampleIds(*tokenizer, source.config.max_positions), threads, report);
   report.passed = report.mean_kl <= report.limit;
-  if (!report.passed) report.fault = Cat("mean KL ", report.mean_kl, " is above the limit of ", report.limit);
+  if (!report.passed)
+    report.fault = Cat("mean KL ", report.mean_kl, " is above the limit of ", report.limit);
   return report;
 }
 

@@ -12,13 +12,13 @@ namespace retort {
 
 struct VerifyReport {
   bool passed = false;
-  std::string fault;         // what differs, when not passed: one line
-  int64_t texts = 0;         // whose ids agreed
-  int64_t tokens = 0;        // whose logits were compared
-  double mean_kl = 0;        // KL(source || file) per token, natural logs
+  std::string fault;   // what differs, when not passed: one line
+  int64_t texts = 0;   // whose ids agreed
+  int64_t tokens = 0;  // whose logits were compared
+  double mean_kl = 0;  // KL(source || file) per token, natural logs
   double largest_kl = 0;
-  double top1 = 0;           // share of tokens whose likeliest next one is the same
-  double limit = 0;          // on mean_kl
+  double top1 = 0;   // share of tokens whose likeliest next one is the same
+  double limit = 0;  // on mean_kl
 };
 Json VerifyJson(const VerifyReport& report);
 
@@ -36,6 +36,7 @@ struct VerifiedExport {
   GgufExportResult written;
   VerifyReport verdict;
 };
-VerifiedExport ExportGguf(const ModelFiles& source, const Path& target, const GgufExportOptions& options);
+VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
+                          const GgufExportOptions& options);
 
 }  // namespace retort

@@ -11,19 +11,21 @@
 namespace retort {
 
 struct Batch {
-  std::vector<int32_t> ids;         // [T]
-  std::vector<int32_t> positions;   // [T] within its row or stream
-  AttentionLayout layout;           // which tokens are one run and which keys they see; its window the model's
+  std::vector<int32_t> ids;        // [T]
+  std::vector<int32_t> positions;  // [T] within its row or stream
+  AttentionLayout
+      layout;  // which tokens are one run and which keys they see; its window the model's
   // Where dropout masks come from (training only): the row's index in the data order, the token's in its row.
-  std::vector<int64_t> row_index;   // [T]
-  std::vector<int32_t> row_token;   // [T]
+  std::vector<int64_t> row_index;  // [T]
+  std::vector<int32_t> row_token;  // [T]
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
 
   // Lays one more training row at the end: positions from 0, attention within the row, keys and
   // values those of the batch itself.
   void AddRow(std::span<const int32_t> row_ids, int64_t index) {
-    const auto begin = static_cast<int32_t>(ids.size()), count = static_cast<int32_t>(row_ids.size());
+    const auto begin = static_cast<int32_t>(ids.size()),
+               count = static_cast<int32_t>(row_ids.size());
     layout.block_size = 1 << 30;
     layout.runs.push_back({begin, count, 0, static_cast<int32_t>(layout.block_rows.size())});
     layout.block_rows.push_back(begin);

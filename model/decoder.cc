@@ -19,8 +19,8 @@ Model::Model(ModelConfig model_config, Backend& kernels)
 
 Var Model::Hidden(Context& context, const ForwardPass& pass) const {
   const Batch& batch = pass.batch;
-  RETORT_CHECK(batch.layout.window == config.window, "a batch of window ", batch.layout.window, ", the model's is ",
-               config.window);
+  RETORT_CHECK(batch.layout.window == config.window, "a batch of window ", batch.layout.window,
+               ", the model's is ", config.window);
   ops::RotaryAngles angles{backend.New({batch.tokens(), config.head_dim / 2}),
                            backend.New({batch.tokens(), config.head_dim / 2})};
   backend.RotaryTable(batch.positions, frequencies_, 1.0, angles.cos, angles.sin);
@@ -36,11 +36,13 @@ Var Model::Hidden(Context& context, const ForwardPass& pass) const {
   return ops::RmsNorm(context, x, final_norm, static_cast<float>(config.norm_epsilon));
 }
 
-Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles, int64_t index,
-                 const Var& x) const {
+Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles,
+                 int64_t index, const Var& x) const {
   const Layer& layer = layers[static_cast<size_t>(index)];
   const auto epsilon = static_cast<float>(config.norm_epsilon);
-  const auto project = [&](Slot slot, const Var& in) { return Project(context, pass, index, slot, in); };
+  const auto project = [&](Slot slot, const Var& in) {
+    return Project(context, pass, index, slot, in);
+  };
 
   const Var normed = ops::RmsNorm(context, x, layer.attention_norm, epsilon);
   Var q = project(Slot::kQ, normed), k = project(Slot::kK, normed), v = project(Slot::kV, normed);
@@ -65,7 +67,8 @@ Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAng
   return ops::Add(context, middle, project(Slot::kDown, active));
 }
 
-Var Model::Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot, const Var& x) const {
+Var Model::Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot,
+                   const Var& x) const {
   const Projection& p = layers[static_cast<size_t>(index)][slot];
   if (p.trained.value) return ops::Linear(context, x, p.trained, p.bias);
   Adapter::Pair* pair = pass.adapter ? pass.adapter->at(index, slot) : nullptr;
@@ -75,8 +78,8 @@ Var Model::Project(Context& context, const ForwardPass& pass, int64_t index, Slo
   if (pass.dropout_seed != 0) {
     const auto place = static_cast<uint64_t>(index * kSlots + static_cast<int64_t>(slot));
     const PhiloxKey key = MakeKey(pass.dropout_seed, RandomUse::kDropout, place);
-    low_rank.mask = {static_cast<float>(pass.adapter->config().dropout), uint64_t{key[0]} << 32 | key[1],
-                     pass.batch.row_index, pass.batch.row_token};
+    low_rank.mask = {static_cast<float>(pass.adapter->config().dropout),
+                     uint64_t{key[0]} << 32 | key[1], pass.batch.row_index, pass.batch.row_token};
   }
   return ops::Linear(context, x, p.frozen, p.bias, &low_rank);
 }

@@ -18,7 +18,8 @@ constexpr size_t kListed = 8;  // faults that one error names
 // The tensor's name in the file at hand. A tied model may store only its head.
 std::string StoredName(const ModelFiles& files, const TensorSpec& spec) {
   if (files.gguf) return spec.gguf_name;
-  if (files.config.tied && spec.role == TensorSpec::Role::kEmbedding && !files.tensors.Find(spec.name)) {
+  if (files.config.tied && spec.role == TensorSpec::Role::kEmbedding &&
+      !files.tensors.Find(spec.name)) {
     return "lm_head.weight";
   }
   return spec.name;
@@ -48,21 +49,26 @@ void CheckTensors(const ModelFiles& files) {
     if (!entry) {
       faults.push_back(Cat("'", name, "' is missing"));
     } else if (entry->shape != spec.shape) {
-      faults.push_back(Cat("'", name, "' is ", ShapeText(entry->shape), ", want ", ShapeText(spec.shape)));
+      faults.push_back(
+          Cat("'", name, "' is ", ShapeText(entry->shape), ", want ", ShapeText(spec.shape)));
     } else if (!entry->is_weight()) {
-      faults.push_back(Cat("'", name, "' has type ", entry->type_name(), ", which is not supported"));
+      faults.push_back(
+          Cat("'", name, "' has type ", entry->type_name(), ", which is not supported"));
     }
   }
   for (const TensorEntry& entry : files.tensors.entries()) {
-    if (expected.contains(entry.name) || IsDerived(entry.name) || IsTiedCopy(files, entry)) continue;
-    faults.push_back(files.config.tied && entry.name == "lm_head.weight"
-                         ? "'lm_head.weight' differs from the embedding although tie_word_embeddings is true"
-                         : Cat("'", entry.name, "' belongs to no layer of this model"));
+    if (expected.contains(entry.name) || IsDerived(entry.name) || IsTiedCopy(files, entry))
+      continue;
+    faults.push_back(
+        files.config.tied && entry.name == "lm_head.weight"
+            ? "'lm_head.weight' differs from the embedding although tie_word_embeddings is true"
+            : Cat("'", entry.name, "' belongs to no layer of this model"));
   }
   if (faults.empty()) return;
   const size_t more = faults.size() > kListed ? faults.size() - kListed : 0;
   faults.resize(std::min(faults.size(), kListed));
-  throw InputError(files.tensors.where(), ": tensors do not fit the configuration: ", Join(faults, "; "),
+  throw InputError(files.tensors.where(),
+                   ": tensors do not fit the configuration: ", Join(faults, "; "),
                    more ? Cat("; and ", more, " more") : "");
 }
 
@@ -72,7 +78,8 @@ Weight HuggingFaceOrder(const Weight& w, int64_t heads, Memory& memory) {
   const auto buffer = memory.Allocate(static_cast<int64_t>(w.bytes().size()));
   for (int64_t r = 0; r < w.rows(); ++r) {
     const auto to = static_cast<size_t>(HuggingFaceRow(r, w.rows(), heads)) * row_bytes;
-    std::memcpy(buffer->data() + to, w.bytes().data() + static_cast<size_t>(r) * row_bytes, row_bytes);
+    std::memcpy(buffer->data() + to, w.bytes().data() + static_cast<size_t>(r) * row_bytes,
+                row_bytes);
   }
   return Weight(w.format(), w.rows(), w.cols(), {buffer->data(), w.bytes().size()}, buffer);
 }
@@ -81,7 +88,10 @@ Weight HuggingFaceOrder(const Weight& w, int64_t heads, Memory& memory) {
 class Loader {
  public:
   Loader(const ModelFiles& files, const LoadOptions& options, Backend& backend)
-      : files_(files), options_(options), backend_(backend), pool_(backend.threads()),
+      : files_(files),
+        options_(options),
+        backend_(backend),
+        pool_(backend.threads()),
         model_(std::make_unique<Model>(files.config, backend)) {}
 
   std::unique_ptr<Model> Load() {
@@ -98,13 +108,22 @@ class Loader {
     Layer& layer = model_->layers[static_cast<size_t>(spec.layer)];
     Projection& projection = layer.projections[static_cast<size_t>(spec.slot)];
     switch (spec.role) {
-      case Role::kLinear: return PlaceMatrix(spec, projection.frozen, projection.trained);
-      case Role::kBias: return PlaceVector(spec, projection.bias);
-      case Role::kAttentionNorm: return PlaceVector(spec, layer.attention_norm);
-      case Role::kFfnNorm: return PlaceVector(spec, layer.ffn_norm);
-      case Role::kQNorm: return PlaceVector(spec, layer.q_norm);
-      case Role::kKNorm: return PlaceVector(spec, layer.k_norm);
-      case Role::kEmbedding: case Role::kHead: case Role::kFinalNorm: break;
+      case Role::kLinear:
+        return PlaceMatrix(spec, projection.frozen, projection.trained);
+      case Role::kBias:
+        return PlaceVector(spec, projection.bias);
+      case Role::kAttentionNorm:
+        return PlaceVector(spec, layer.attention_norm);
+      case Role::kFfnNorm:
+        return PlaceVector(spec, layer.ffn_norm);
+      case Role::kQNorm:
+        return PlaceVector(spec, layer.q_norm);
+      case Role::kKNorm:
+        return PlaceVector(spec, layer.k_norm);
+      case Role::kEmbedding:
+      case Role::kHead:
+      case Role::kFinalNorm:
+        break;
     }
     RETORT_CHECK(false, "tensor '", spec.name, "' is of no block");
   }
@@ -143,7 +162,8 @@ class Loader {
   }
 
   void DropSource(const TensorSpec& spec) const {
-    if (const TensorEntry* entry = files_.tensors.Find(StoredName(files_, spec))) entry->file->Drop(entry->bytes);
+    if (const TensorEntry* entry = files_.tensors.Find(StoredName(files_, spec)))
+      entry->file->Drop(entry->bytes);
   }
 
   void PlaceVector(const TensorSpec& spec, Var& out) {
@@ -152,7 +172,8 @@ class Loader {
   }
 
   Var Trained(const std::string& name, Tensor value) {
-    return model_->parameters.emplace_back(std::make_unique<Parameter>(name, std::move(value)))->var();
+    return model_->parameters.emplace_back(std::make_unique<Parameter>(name, std::move(value)))
+        ->var();
   }
 
   const ModelFiles& files_;
@@ -166,7 +187,8 @@ class Loader {
 
 WeightFormat ModelFiles::stored_format() const {
   for (const TensorSpec& spec : ModelTensors(config)) {
-    if (spec.role == TensorSpec::Role::kLinear) return tensors.Find(StoredName(*this, spec))->format;
+    if (spec.role == TensorSpec::Role::kLinear)
+      return tensors.Find(StoredName(*this, spec))->format;
   }
   return WeightFormat::kF32;
 }
@@ -199,11 +221,13 @@ Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec) {
 std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec) {
   const Weight stored = FetchTensor(files, spec);
   std::vector<float> values(static_cast<size_t>(spec.shape[0]));
-  for (int64_t r = 0; r < stored.rows(); ++r) DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
+  for (int64_t r = 0; r < stored.rows(); ++r)
+    DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
   return values;
 }
 
-std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options, Backend& backend) {
+std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
+                                 Backend& backend) {
   return Loader(files, options, backend).Load();
 }
 
@@ -211,7 +235,8 @@ Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner
   if (flag == "f32") return Compute::kF32;
   if (flag == "bf16") return Compute::kBF16;
   if (flag == "int8") return Compute::kInt8;
-  if (flag != "auto") throw InputError("--compute '", flag, "' is not known; use auto, f32, bf16 or int8");
+  if (flag != "auto")
+    throw InputError("--compute '", flag, "' is not known; use auto, f32, bf16 or int8");
   const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
   if (format == WeightFormat::kF32) return Compute::kF32;
   if (blocks && runner) return Compute::kInt8;

@@ -42,7 +42,8 @@ struct LoadOptions {
 };
 
 // Each tensor is converted as it is read, and its source pages are dropped from memory.
-std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options, Backend& backend);
+std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
+                                 Backend& backend);
 
 // What `--compute` means for weights of this format. "auto": f32 stays f32; bf16, f16 and NF4
 // compute in bf16 where the processor has it, else f32; block formats in int8 when `runner`, else as bf16's.

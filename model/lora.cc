@@ -36,14 +36,17 @@ void RefuseUnsupported(const Json& j, const std::string& where) {
   if (const std::string kind = GetString(j, "peft_type", where, "LORA"); kind != "LORA") {
     throw InputError(where, ": peft_type '", kind, "' is not supported; supported: LORA");
   }
-  if (GetBool(j, "use_dora", where, false)) throw InputError(where, ": 'use_dora' is not supported");
-  if (GetBool(j, "fan_in_fan_out", where, false)) throw InputError(where, ": 'fan_in_fan_out' is not supported");
+  if (GetBool(j, "use_dora", where, false))
+    throw InputError(where, ": 'use_dora' is not supported");
+  if (GetBool(j, "fan_in_fan_out", where, false))
+    throw InputError(where, ": 'fan_in_fan_out' is not supported");
   if (const std::string bias = GetString(j, "bias", where, "none"); bias != "none") {
     throw InputError(where, ": bias '", bias, "' is not supported; supported: none");
   }
   for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save"}) {
     const auto it = j.find(key);
-    if (it != j.end() && !it->is_null() && !it->empty()) throw InputError(where, ": '", key, "' is not supported");
+    if (it != j.end() && !it->is_null() && !it->empty())
+      throw InputError(where, ": '", key, "' is not supported");
   }
 }
 
@@ -59,7 +62,8 @@ std::vector<std::string> StringsOf(const Json& j, const char* key, const std::st
 }
 
 // The factor's values as an f32 tensor of the expected shape.
-Tensor ReadFactor(const TensorTable& table, const std::string& key, int64_t rows, int64_t cols, Backend& backend) {
+Tensor ReadFactor(const TensorTable& table, const std::string& key, int64_t rows, int64_t cols,
+                  Backend& backend) {
   const Weight weight = table.Fetch(key + ".weight", {rows, cols});
   std::vector<float> values(static_cast<size_t>(rows * cols));
   for (int64_t r = 0; r < rows; ++r) DecodeRow(weight, r, 0, cols, values.data() + r * cols);
@@ -79,8 +83,8 @@ bool Targets(const AdapterConfig& config, const std::string& module) {
   return config.target_pattern == "all-linear" || MatchesWhole(module, config.target_pattern);
 }
 
-std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const ModelConfig& model, uint64_t seed,
-                                       Backend& backend) {
+std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const ModelConfig& model,
+                                       uint64_t seed, Backend& backend) {
   auto out = std::make_unique<Adapter>();
   out->config_ = config;
   out->pairs_.resize(static_cast<size_t>(model.layers));
@@ -98,12 +102,14 @@ std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const ModelC
       for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
       out->pairs_[static_cast<size_t>(layer)][static_cast<size_t>(slot)] = std::unique_ptr<Pair>(
           new Pair{{KeyOf(module, "A"), backend.FromFloats(a, {config.rank, cols})},
-                   {KeyOf(module, "B"), backend.Zeros({rows, config.rank})}, scale});
+                   {KeyOf(module, "B"), backend.Zeros({rows, config.rank})},
+                   scale});
       ++made;
     }
   }
   if (made == 0) {
-    throw InputError("adapter.targets matches no linear layer; layers are named like '", ModuleName(0, Slot::kQ), "'");
+    throw InputError("adapter.targets matches no linear layer; layers are named like '",
+                     ModuleName(0, Slot::kQ), "'");
   }
   return out;
 }
@@ -115,19 +121,22 @@ AdapterConfig ReadAdapterConfig(const Path& folder) {
   RefuseUnsupported(j, where);
   AdapterConfig c;
   c.rank = GetInt(j, "r", where);
-  if (c.rank < 1 || c.rank > 65536) throw InputError(where, ": 'r' is ", c.rank, "; must be in 1 ... 65536");
+  if (c.rank < 1 || c.rank > 65536)
+    throw InputError(where, ": 'r' is ", c.rank, "; must be in 1 ... 65536");
   c.alpha = GetNumber(j, "lora_alpha", where);
   c.dropout = GetNumber(j, "lora_dropout", where, 0);
   c.rslora = GetBool(j, "use_rslora", where, false);
   c.base_model = GetString(j, "base_model_name_or_path", where, "");
   c.exclude = StringsOf(j, "exclude_modules", where);
-  if (const auto it = j.find("exclude_modules"); it != j.end() && it->is_string()) c.exclude_pattern = it->get<std::string>();
+  if (const auto it = j.find("exclude_modules"); it != j.end() && it->is_string())
+    c.exclude_pattern = it->get<std::string>();
   c.targets = StringsOf(j, "target_modules", where);
   if (c.targets.empty()) c.target_pattern = GetString(j, "target_modules", where, "all-linear");
   return c;
 }
 
-std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const ModelConfig& model, Backend& backend) {
+std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const ModelConfig& model,
+                                       Backend& backend) {
   auto out = std::make_unique<Adapter>();
   out->config_ = ReadAdapterConfig(folder);
   const AdapterConfig& config = out->config_;
@@ -141,20 +150,25 @@ std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const ModelConfig& mo
       if (!Targets(config, module)) continue;
       const auto [rows, cols] = ShapeOf(model, slot);
       const std::string a = KeyOf(module, "A"), b = KeyOf(module, "B");
-      out->pairs_[static_cast<size_t>(layer)][static_cast<size_t>(slot)] = std::unique_ptr<Pair>(
-          new Pair{{a, ReadFactor(table, a, config.rank, cols, backend)},
-                   {b, ReadFactor(table, b, rows, config.rank, backend)}, scale});
+      out->pairs_[static_cast<size_t>(layer)][static_cast<size_t>(slot)] =
+          std::unique_ptr<Pair>(new Pair{{a, ReadFactor(table, a, config.rank, cols, backend)},
+                                         {b, ReadFactor(table, b, rows, config.rank, backend)},
+                                         scale});
       used += 2;
     }
   }
   for (const TensorEntry& entry : table.entries()) {
     if (used == table.entries().size()) break;
-    const bool ours = std::any_of(out->pairs_.begin(), out->pairs_.end(), [&](const LayerPairs& pairs) {
-      return std::any_of(pairs.begin(), pairs.end(), [&](const auto& p) {
-        return p && (entry.name == p->a.name + ".weight" || entry.name == p->b.name + ".weight");
-      });
-    });
-    if (!ours) throw InputError(table.where(), ": tensor '", entry.name, "' belongs to no layer of this model");
+    const bool ours =
+        std::any_of(out->pairs_.begin(), out->pairs_.end(), [&](const LayerPairs& pairs) {
+          return std::any_of(pairs.begin(), pairs.end(), [&](const auto& p) {
+            return p &&
+                   (entry.name == p->a.name + ".weight" || entry.name == p->b.name + ".weight");
+          });
+        });
+    if (!ours)
+      throw InputError(table.where(), ": tensor '", entry.name,
+                       "' belongs to no layer of this model");
   }
   return out;
 }

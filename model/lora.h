@@ -16,8 +16,8 @@ namespace retort {
 struct AdapterConfig {
   int64_t rank = 16;
   double alpha = 32;
-  double dropout = 0;          // on the adapter's input, training only
-  bool rslora = false;         // scale alpha / sqrt(rank) (arXiv 2312.03732)
+  double dropout = 0;   // on the adapter's input, training only
+  bool rslora = false;  // scale alpha / sqrt(rank) (arXiv 2312.03732)
   // Which modules: "all-linear" (every linear layer but the head) or a regular expression matched
   // whole in `target_pattern`; else suffixes in `targets` ("q_proj", or a longer dotted end).
   std::string target_pattern = "all-linear";
@@ -46,7 +46,8 @@ class Adapter {
                                        uint64_t seed, Backend& backend);
   // From a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra, of
   // the wrong shape, or a setting that is not supported (DoRA, trained biases, saved modules).
-  static std::unique_ptr<Adapter> Load(const Path& folder, const ModelConfig& model, Backend& backend);
+  static std::unique_ptr<Adapter> Load(const Path& folder, const ModelConfig& model,
+                                       Backend& backend);
 
   const AdapterConfig& config() const { return config_; }
   AdapterConfig& config() { return config_; }

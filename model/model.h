@@ -65,9 +65,10 @@ class Model {
   int64_t weight_bytes() const;  // of all frozen weights
 
  private:
-  Var Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles, int64_t index,
-            const Var& x) const;
-  Var Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot, const Var& x) const;
+  Var Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles,
+            int64_t index, const Var& x) const;
+  Var Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot,
+              const Var& x) const;
 
   AttentionShape attention_;
   std::vector<double> frequencies_;

@@ -14,13 +14,15 @@ std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder)
   std::filesystem::create_directories(out);
   std::vector<std::string> made;
   if (recipe.adapter.kind != "none" && !std::filesystem::exists(merged)) {
-    const MergeReport report = Merge({{}, folder / "adapter", merged, wanted.merge == "auto" ? "" : wanted.merge});
+    const MergeReport report =
+        Merge({{}, folder / "adapter", merged, wanted.merge == "auto" ? "" : wanted.merge});
     made.push_back(Cat(merged.string(), ": merged onto ", report.onto));
   }
   for (const std::string& type : wanted.gguf) {
     const Path file = out / Cat(recipe.name, "-", type, ".gguf");
     const VerifiedExport done = ExportGguf(OpenModel(merged), file, {FormatNamed(type)});
-    made.push_back(Cat(file.string(), ": ", BytesText(done.written.bytes), ", verified, mean KL ", done.verdict.mean_kl));
+    made.push_back(Cat(file.string(), ": ", BytesText(done.written.bytes), ", verified, mean KL ",
+                       done.verdict.mean_kl));
   }
   return made;
 }

@@ -31,7 +31,8 @@ WeightFormat LoadedFormat(const Recipe& recipe, WeightFormat stored) {
 
 TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   if (recipe_.has_teacher()) {
-    throw InputError("recipe '", recipe_.name, "': 'teacher' is not supported by this version; remove the section");
+    throw InputError("recipe '", recipe_.name,
+                     "': 'teacher' is not supported by this version; remove the section");
   }
   OpenBase();
   OpenData();
@@ -51,8 +52,9 @@ void TrainingSession::OpenBase() {
   options.trainable = trainable;
   model_ = LoadModel(files_, options, *backend_);
   tokenizer_ = LoadTokenizer(files_);
-  base_ = {std::filesystem::absolute(recipe_.model.path).lexically_normal().string(), Fingerprint(files_),
-           trainable ? "f32" : recipe_.model.weights, recipe_.model.double_quant, ""};
+  base_ = {std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
+           Fingerprint(files_), trainable ? "f32" : recipe_.model.weights,
+           recipe_.model.double_quant, ""};
 }
 
 void TrainingSession::OpenData() {
@@ -67,7 +69,8 @@ void TrainingSession::OpenData() {
   options.add_eos = d.add_eos;
   const auto make = [&](const Rows& rows) {
     if (rows.HasMessages() && !chat_) {
-      chat_ = ChatTemplate::Resolve(d.template_name, tokenizer_->spec(), recipe_.model.path.string());
+      chat_ =
+          ChatTemplate::Resolve(d.template_name, tokenizer_->spec(), recipe_.model.path.string());
       chat_->CheckMarks(*tokenizer_, recipe_.model.path.string());
       base_.chat_template = std::string(chat_->name());
     }
@@ -77,7 +80,8 @@ void TrainingSession::OpenData() {
   if (d.eval.empty()) return;
   const Rows held_out = Rows::Open(SourcesOf(d.eval), format);
   eval_ = make(held_out);
-  if (const std::string note = OverlapNote(train_, eval_, held_out); !note.empty()) train_.notes.push_back(note);
+  if (const std::string note = OverlapNote(train_, eval_, held_out); !note.empty())
+    train_.notes.push_back(note);
 }
 
 void TrainingSession::MakeAdapter() {
@@ -96,7 +100,8 @@ void TrainingSession::MakeAdapter() {
     if (!a.targets.regex.empty()) config.target_pattern = a.targets.regex;
     config.exclude = a.exclude.suffixes;
     config.exclude_pattern = a.exclude.regex;
-    adapter_ = Adapter::Make(config, files_.config, static_cast<uint64_t>(recipe_.train.seed), *backend_);
+    adapter_ =
+        Adapter::Make(config, files_.config, static_cast<uint64_t>(recipe_.train.seed), *backend_);
   }
   adapter_->config().base_model = base_.path;
 }
@@ -105,14 +110,17 @@ void TrainingSession::MakeTrainer() {
   const TrainRecipe& t = recipe_.train;
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
   stream_ = std::make_unique<BatchStream>(
-      train_.examples, BatchOptions{t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
-                                    recipe_.data.shuffle, static_cast<uint64_t>(t.seed), t.steps > 0 ? 0 : epochs});
+      train_.examples,
+      BatchOptions{t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
+                   recipe_.data.shuffle, static_cast<uint64_t>(t.seed), t.steps > 0 ? 0 : epochs});
   const double whole_epochs = static_cast<double>(stream_->TotalSteps());
   schedule_.kind = ScheduleNamed(t.schedule);
   schedule_.peak = t.lr;
   schedule_.least = t.min_lr;
-  schedule_.total_steps = t.steps > 0 ? t.steps
-                                      : static_cast<int64_t>(std::ceil(whole_epochs * t.epochs / static_cast<double>(epochs)));
+  schedule_.total_steps =
+      t.steps > 0
+          ? t.steps
+          : static_cast<int64_t>(std::ceil(whole_epochs * t.epochs / static_cast<double>(epochs)));
   schedule_.warmup_steps = WarmupSteps(t.warmup, schedule_.total_steps);
   TrainerOptions options;
   options.optimizer = {t.beta1, t.beta2, t.epsilon, t.weight_decay, t.clip};
@@ -123,10 +131,13 @@ void TrainingSession::MakeTrainer() {
 }
 
 double TrainingSession::Evaluate() const {
-  return EvaluateLoss(*model_, adapter_.get(), eval_.examples, recipe_.data.max_tokens * recipe_.train.batch_rows).mean();
+  return EvaluateLoss(*model_, adapter_.get(), eval_.examples,
+                      recipe_.data.max_tokens * recipe_.train.batch_rows)
+      .mean();
 }
 
-RunSummary TrainingSession::Run(const RunOptions& options, const std::function<void(const RunProgress&)>& on_step) {
+RunSummary TrainingSession::Run(const RunOptions& options,
+                                const std::function<void(const RunProgress&)>& on_step) {
   RunHooks hooks;
   hooks.on_step = on_step;
   if (!eval_.examples.empty()) hooks.evaluate = [this] { return Evaluate(); };
@@ -137,20 +148,28 @@ std::vector<std::string> TrainingSession::Describe() const {
   int64_t trained = 0;
   for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
   std::vector<std::string> lines = {
-      Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ", files_.config.layers, " layers, width ",
-          files_.config.width, ", vocabulary ", files_.config.vocab),
+      Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
+          files_.config.layers, " layers, width ", files_.config.width, ", vocabulary ",
+          files_.config.vocab),
       Cat("weights  ", recipe_.adapter.kind == "none" ? "f32, all trained" : recipe_.model.weights,
-          recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" && recipe_.model.double_quant
-              ? " with double quantisation" : "",
-          "; compute ", NameOf(compute_), " on ", backend_->name(), ", ", backend_->threads(), " threads"),
-      Cat("trained  ", trained, " parameters", adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
-      Cat("data     ", train_.examples.size(), " rows, ", train_.tokens, " tokens, of which ", train_.loss_tokens,
-          " carry loss", eval_.examples.empty() ? "" : Cat("; held out ", eval_.examples.size(), " rows")),
+          recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" &&
+                  recipe_.model.double_quant
+              ? " with double quantisation"
+              : "",
+          "; compute ", NameOf(compute_), " on ", backend_->name(), ", ", backend_->threads(),
+          " threads"),
+      Cat("trained  ", trained, " parameters",
+          adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
+      Cat("data     ", train_.examples.size(), " rows, ", train_.tokens, " tokens, of which ",
+          train_.loss_tokens, " carry loss",
+          eval_.examples.empty() ? "" : Cat("; held out ", eval_.examples.size(), " rows")),
       Cat("steps    ", schedule_.total_steps)};
   for (const std::string& note : train_.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
 
-std::string TrainingSession::ShowFirstExample() const { return ShowExample(train_.examples.front(), *tokenizer_); }
+std::string TrainingSession::ShowFirstExample() const {
+  return ShowExample(train_.examples.front(), *tokenizer_);
+}
 
 }  // namespace retort

@@ -22,7 +22,8 @@ class TrainingSession {
   // trained.
   explicit TrainingSession(const Recipe& recipe);
 
-  RunSummary Run(const RunOptions& folder_options, const std::function<void(const RunProgress&)>& on_step);
+  RunSummary Run(const RunOptions& folder_options,
+                 const std::function<void(const RunProgress&)>& on_step);
 
   // What was chosen and found, a line each: model, compute, adapter, data, steps.
   std::vector<std::string> Describe() const;

@@ -14,16 +14,21 @@ constexpr int64_t kMostCacheTokens = 65536;  // unless asked for, or one stream 
 
 EngineOptions Resolved(EngineOptions options, const ModelConfig& config) {
   if (options.parallel < 1) throw InputError("parallel must be at least 1, not ", options.parallel);
-  if (options.prefill_tokens < 1) throw InputError("prefill_tokens must be at least 1, not ", options.prefill_tokens);
-  if (options.context < 0 || options.cache_tokens < 0) throw InputError("context and cache sizes must not be negative");
+  if (options.prefill_tokens < 1)
+    throw InputError("prefill_tokens must be at least 1, not ", options.prefill_tokens);
+  if (options.context < 0 || options.cache_tokens < 0)
+    throw InputError("context and cache sizes must not be negative");
   if (options.context > config.max_positions) {
-    throw InputError("a context of ", options.context, " tokens is more than the model's ", config.max_positions);
+    throw InputError("a context of ", options.context, " tokens is more than the model's ",
+                     config.max_positions);
   }
   if (options.context == 0) options.context = config.max_positions;
   if (options.cache_tokens == 0) {
-    options.cache_tokens = std::max(options.context, std::min(kMostCacheTokens, options.parallel * options.context));
+    options.cache_tokens =
+        std::max(options.context, std::min(kMostCacheTokens, options.parallel * options.context));
   }
-  if (options.cache_tokens > INT32_MAX / 2) throw InputError("a cache of ", options.cache_tokens, " tokens is too large");
+  if (options.cache_tokens > INT32_MAX / 2)
+    throw InputError("a cache of ", options.cache_tokens, " tokens is too large");
   options.context = std::min(options.context, options.cache_tokens);
   return options;
 }
@@ -39,7 +44,11 @@ std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
 
 struct Engine::State {
   State(const Model& m, const Adapter* a, const Tokenizer& t, const EngineOptions& o)
-      : model(m), adapter(a), tokenizer(t), options(Resolved(o, m.config)), ends(EndsOf(m, t)),
+      : model(m),
+        adapter(a),
+        tokenizer(t),
+        options(Resolved(o, m.config)),
+        ends(EndsOf(m, t)),
         cache(m.backend, m.config, options.cache_type, options.cache_tokens) {}
 
   using Streams = std::deque<std::unique_ptr<Stream>>;
@@ -48,8 +57,10 @@ struct Engine::State {
   void Admit();
   // Lays every live stream's next tokens, prompts until prefill_tokens are reached. Returns the
   // streams that have nothing left to read; `last` are their last tokens in the batch.
-  std::vector<Stream*> Lay(Batch& batch, std::vector<int32_t>& cache_rows, std::vector<int32_t>& last);
-  std::vector<float> Forward(const Batch& batch, std::vector<int32_t> cache_rows, const std::vector<int32_t>& last);
+  std::vector<Stream*> Lay(Batch& batch, std::vector<int32_t>& cache_rows,
+                           std::vector<int32_t>& last);
+  std::vector<float> Forward(const Batch& batch, std::vector<int32_t> cache_rows,
+                             const std::vector<int32_t>& last);
   void Deliver(RequestId id, const GenerationEvent& event);
   std::unique_ptr<Stream> Remove(RequestId id);
 
@@ -69,12 +80,14 @@ void Engine::State::Check(const GenerationRequest& request) const {
   if (request.prompt.empty()) throw InputError("the prompt is empty");
   for (const int32_t id : request.prompt) {
     if (id < 0 || id >= model.config.vocab) {
-      throw InputError("the prompt's token ", id, " is not within the vocabulary of ", model.config.vocab);
+      throw InputError("the prompt's token ", id, " is not within the vocabulary of ",
+                       model.config.vocab);
     }
   }
   const auto size = static_cast<int64_t>(request.prompt.size());
   if (size >= options.context) {
-    throw InputError("the prompt's ", size, " tokens leave no room in the context of ", options.context);
+    throw InputError("the prompt's ", size, " tokens leave no room in the context of ",
+                     options.context);
   }
 }
 
@@ -89,7 +102,8 @@ void Engine::State::Admit() {
   }
 }
 
-std::vector<Stream*> Engine::State::Lay(Batch& batch, std::vector<int32_t>& cache_rows, std::vector<int32_t>& last) {
+std::vector<Stream*> Engine::State::Lay(Batch& batch, std::vector<int32_t>& cache_rows,
+                                        std::vector<int32_t>& last) {
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   batch.layout.window = static_cast<int32_t>(model.config.window);
   std::vector<Stream*> ready;
@@ -119,7 +133,8 @@ std::vector<float> Engine::State::Forward(const Batch& batch, std::vector<int32_
 
 std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
   for (Streams* streams : {&live, &queue}) {
-    const auto at = std::find_if(streams->begin(), streams->end(), [&](const auto& s) { return s->id() == id; });
+    const auto at = std::find_if(streams->begin(), streams->end(),
+                                 [&](const auto& s) { return s->id() == id; });
     if (at == streams->end()) continue;
     std::unique_ptr<Stream> stream = std::move(*at);
     streams->erase(at);
@@ -130,7 +145,8 @@ std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
 }
 
 void Engine::State::Deliver(RequestId id, const GenerationEvent& event) {
-  const auto at = std::find_if(live.begin(), live.end(), [&](const auto& s) { return s->id() == id; });
+  const auto at =
+      std::find_if(live.begin(), live.end(), [&](const auto& s) { return s->id() == id; });
   if (at == live.end()) return;  // cancelled by another's on_event
   if (event.finish == FinishReason::kNone) {
     // A copy: on_event may cancel its own stream and with it itself.
@@ -144,23 +160,28 @@ void Engine::State::Deliver(RequestId id, const GenerationEvent& event) {
 
 std::string_view NameOf(FinishReason reason) {
   switch (reason) {
-    case FinishReason::kNone: return "none";
-    case FinishReason::kStop: return "stop";
-    case FinishReason::kLength: return "length";
-    case FinishReason::kCancelled: return "cancelled";
+    case FinishReason::kNone:
+      return "none";
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kCancelled:
+      return "cancelled";
   }
   return "none";
 }
 
-Engine::Engine(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer, const EngineOptions& options)
+Engine::Engine(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
+               const EngineOptions& options)
     : state_(std::make_unique<State>(model, adapter, tokenizer, options)) {}
 Engine::~Engine() = default;
 
 Engine::RequestId Engine::Submit(GenerationRequest request) {
   state_->Check(request);
   const RequestId id = ++state_->last_id;
-  state_->queue.push_back(std::make_unique<Stream>(id, std::move(request), state_->tokenizer, state_->ends,
-                                                   state_->options.context));
+  state_->queue.push_back(std::make_unique<Stream>(id, std::move(request), state_->tokenizer,
+                                                   state_->ends, state_->options.context));
   return id;
 }
 
@@ -180,7 +201,8 @@ bool Engine::Step() {
   std::vector<std::pair<RequestId, GenerationEvent>> events;
   const auto vocab = static_cast<size_t>(s.model.config.vocab);
   for (size_t i = 0; i < ready.size(); ++i) {
-    events.emplace_back(ready[i]->id(), ready[i]->Next(std::span(logits).subspan(i * vocab, vocab)));
+    events.emplace_back(ready[i]->id(),
+                        ready[i]->Next(std::span(logits).subspan(i * vocab, vocab)));
     ++s.totals.generated_tokens;
   }
   for (const auto& [id, event] : events) s.Deliver(id, event);

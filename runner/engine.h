@@ -21,8 +21,8 @@ std::string_view NameOf(FinishReason reason);  // "stop", "length", "cancelled"
 
 // What happened to a request in one step.
 struct GenerationEvent {
-  std::string text;             // new text, whole characters, never part of a stop text
-  std::vector<int32_t> ids;     // new ids; the end token is left out, a stop text's are not
+  std::string text;          // new text, whole characters, never part of a stop text
+  std::vector<int32_t> ids;  // new ids; the end token is left out, a stop text's are not
   FinishReason finish = FinishReason::kNone;
 };
 
@@ -35,19 +35,19 @@ struct GenerationRequest {
 };
 
 struct EngineOptions {
-  int64_t parallel = 4;          // streams at once; more wait in the queue
-  int64_t context = 0;           // most tokens of a stream, prompt included; 0: the model's
-  int64_t cache_tokens = 0;      // of all streams together; 0: parallel * context, at most 65536
-                                 // (but one whole context)
-  int64_t prefill_tokens = 512;  // of prompts, in one step
+  int64_t parallel = 4;            // streams at once; more wait in the queue
+  int64_t context = 0;             // most tokens of a stream, prompt included; 0: the model's
+  int64_t cache_tokens = 0;        // of all streams together; 0: parallel * context, at most 65536
+                                   // (but one whole context)
+  int64_t prefill_tokens = 512;    // of prompts, in one step
   DType cache_type = DType::kF32;  // f32, f16 or bf16
 };
 
 struct EngineCounts {
   int64_t live = 0, queued = 0;
-  int64_t cached_tokens = 0, cache_capacity = 0;        // of live streams; of the pool
+  int64_t cached_tokens = 0, cache_capacity = 0;  // of live streams; of the pool
   int64_t cache_bytes = 0;
-  int64_t prompt_tokens = 0, generated_tokens = 0;      // since the start, end tokens counted
+  int64_t prompt_tokens = 0, generated_tokens = 0;  // since the start, end tokens counted
   int64_t steps = 0;
 };
 
@@ -61,7 +61,8 @@ struct EngineCounts {
 // another order.
 class Engine {
  public:
-  Engine(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer, const EngineOptions& options);
+  Engine(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
+         const EngineOptions& options);
   ~Engine();
 
   using RequestId = uint64_t;

@@ -5,7 +5,8 @@
 
 namespace retort {
 
-EngineThread::EngineThread(Engine& engine, int64_t most) : engine_(engine), most_(most), counts_(engine.counts()) {
+EngineThread::EngineThread(Engine& engine, int64_t most)
+    : engine_(engine), most_(most), counts_(engine.counts()) {
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -18,7 +19,8 @@ EngineThread::~EngineThread() {
   thread_.join();
 }
 
-std::optional<EngineThread::Ticket> EngineThread::Submit(GenerationRequest request, OnFailure on_failure) {
+std::optional<EngineThread::Ticket> EngineThread::Submit(GenerationRequest request,
+                                                         OnFailure on_failure) {
   const std::lock_guard lock(mutex_);
   if (present_ >= most_) return std::nullopt;
   ++present_;
@@ -70,11 +72,12 @@ void EngineThread::Loop() {
 
 void EngineThread::Start(Job job) {
   const Ticket ticket = job.ticket;
-  job.request.on_event = [this, ticket, on_event = std::move(job.request.on_event)](const GenerationEvent& event) {
-    const bool go_on = on_event(event);
-    if (!go_on || event.finish != FinishReason::kNone) End(ticket);
-    return go_on;
-  };
+  job.request.on_event =
+      [this, ticket, on_event = std::move(job.request.on_event)](const GenerationEvent& event) {
+        const bool go_on = on_event(event);
+        if (!go_on || event.finish != FinishReason::kNone) End(ticket);
+        return go_on;
+      };
   try {
     const Engine::RequestId id = engine_.Submit(std::move(job.request));
     running_[ticket] = {id, std::move(job.on_failure)};

@@ -22,7 +22,8 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
                    out.ids.insert(out.ids.end(), event.ids.begin(), event.ids.end());
                    out.finish = event.finish;
                    const bool go_on = !on_event || on_event(event);
-                   if (!go_on && out.finish == FinishReason::kNone) out.finish = FinishReason::kCancelled;
+                   if (!go_on && out.finish == FinishReason::kNone)
+                     out.finish = FinishReason::kCancelled;
                    return go_on;
                  }});
   while (out.finish == FinishReason::kNone && engine.Step()) {

@@ -82,7 +82,9 @@ struct Shared {
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, Shared& shared)
-      : shared_(shared), stream_(std::move(socket)), wake_(stream_.get_executor()),
+      : shared_(shared),
+        stream_(std::move(socket)),
+        wake_(stream_.get_executor()),
         buffer_(static_cast<size_t>(shared.options.header_limit + shared.options.body_limit)) {
     shared_.connections.insert(this);
   }
@@ -115,7 +117,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   asio::awaitable<void> Refuse(int status, std::string message);
   // Writes what the exchange sends until its end. False when the client has gone.
   asio::awaitable<bool> Answer(unsigned version, bool keep_alive, bool head);
-  asio::awaitable<void> WriteWhole(const HttpAnswer& answer, unsigned version, bool keep_alive, bool head);
+  asio::awaitable<void> WriteWhole(const HttpAnswer& answer, unsigned version, bool keep_alive,
+                                   bool head);
   asio::awaitable<void> WriteHead(const HttpAnswer& answer, unsigned version, bool keep_alive);
   asio::awaitable<void> WriteBytes(std::string bytes);
   // Reads until the client closes too: closing on unread input would take the answer back from it.
@@ -135,7 +138,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 void Exchange::Post(Part part) {
   asio::post(executor_, [self = shared_from_this(), part = std::move(part)]() mutable {
-    if (const auto connection = self->connection_.lock()) connection->Deliver(self.get(), std::move(part));
+    if (const auto connection = self->connection_.lock())
+      connection->Deliver(self.get(), std::move(part));
   });
 }
 
@@ -194,7 +198,8 @@ asio::awaitable<bool> Connection::Read(Parser& parser) {
   if (error == http::error::body_limit) {
     co_await Refuse(413, Cat("the body is larger than ", BytesText(shared_.options.body_limit)));
   } else if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-    co_await Refuse(431, Cat("the header is larger than ", BytesText(shared_.options.header_limit)));
+    co_await Refuse(431,
+                    Cat("the header is larger than ", BytesText(shared_.options.header_limit)));
   } else if (error.category() == make_error_code(http::error::bad_method).category() &&
              error != http::error::end_of_stream && error != http::error::partial_message) {
     co_await Refuse(400, Cat("not HTTP: ", error.message()));
@@ -209,7 +214,8 @@ asio::awaitable<void> Connection::Refuse(int status, std::string message) {
 
 void Connection::Handle(const http::request<http::string_body>& request) {
   const auto text = [](auto view) { return std::string(view.data(), view.size()); };
-  HttpRequest plain{text(request.method_string()), text(request.target()), text(request[http::field::authorization]),
+  HttpRequest plain{text(request.method_string()), text(request.target()),
+                    text(request[http::field::authorization]),
                     text(request[http::field::content_type]), request.body()};
   plain.path.resize(std::min(plain.path.size(), plain.path.find('?')));
   try {
@@ -223,15 +229,16 @@ void Connection::Handle(const http::request<http::string_body>& request) {
 // its next request early; after the latter only a failing write tells that it has gone.
 void Connection::Watch() {
   stream_.expires_never();
-  stream_.socket().async_wait(tcp::socket::wait_read, [self = shared_from_this(), of = exchange_](ErrorCode error) {
-    if (error || self->exchange_ != of) return;
-    char byte;
-    self->stream_.socket().receive(asio::buffer(&byte, 1), tcp::socket::message_peek, error);
-    if (!error) return;
-    if (error == asio::error::would_block) return self->Watch();
-    self->gone_ = true;
-    self->wake_.cancel();
-  });
+  stream_.socket().async_wait(
+      tcp::socket::wait_read, [self = shared_from_this(), of = exchange_](ErrorCode error) {
+        if (error || self->exchange_ != of) return;
+        char byte;
+        self->stream_.socket().receive(asio::buffer(&byte, 1), tcp::socket::message_peek, error);
+        if (!error) return;
+        if (error == asio::error::would_block) return self->Watch();
+        self->gone_ = true;
+        self->wake_.cancel();
+      });
 }
 
 asio::awaitable<bool> Connection::Answer(unsigned version, bool keep_alive, bool head) {
@@ -263,19 +270,24 @@ asio::awaitable<bool> Connection::Answer(unsigned version, bool keep_alive, bool
   }
 }
 
-asio::awaitable<void> Connection::WriteWhole(const HttpAnswer& answer, unsigned version, bool keep_alive, bool head) {
-  http::response<http::string_body> response(http::int_to_status(static_cast<unsigned>(answer.status)), version);
+asio::awaitable<void> Connection::WriteWhole(const HttpAnswer& answer, unsigned version,
+                                             bool keep_alive, bool head) {
+  http::response<http::string_body> response(
+      http::int_to_status(static_cast<unsigned>(answer.status)), version);
   SetHead(response, answer, keep_alive);
   response.body() = answer.body;
   if (answer.status != 204) response.content_length(answer.body.size());
   http::response_serializer<http::string_body> serializer(response);
   stream_.expires_after(shared_.options.write_timeout);
-  if (head) co_await http::async_write_header(stream_, serializer, asio::use_awaitable);
-  else co_await http::async_write(stream_, serializer, asio::use_awaitable);
+  if (head)
+    co_await http::async_write_header(stream_, serializer, asio::use_awaitable);
+  else
+    co_await http::async_write(stream_, serializer, asio::use_awaitable);
   stream_.expires_never();
 }
 
-asio::awaitable<void> Connection::WriteHead(const HttpAnswer& answer, unsigned version, bool keep_alive) {
+asio::awaitable<void> Connection::WriteHead(const HttpAnswer& answer, unsigned version,
+                                            bool keep_alive) {
   http::response<http::empty_body> response(http::status::ok, version);
   SetHead(response, answer, keep_alive);
   if (chunked_) response.chunked(true);
@@ -288,9 +300,12 @@ asio::awaitable<void> Connection::WriteHead(const HttpAnswer& answer, unsigned v
 asio::awaitable<void> Connection::WriteBytes(std::string bytes) {
   stream_.expires_after(shared_.options.write_timeout);
   const auto buffer = asio::buffer(bytes);
-  if (!chunked_) co_await asio::async_write(stream_, buffer, asio::use_awaitable);
-  else if (bytes.empty()) co_await asio::async_write(stream_, http::make_chunk_last(), asio::use_awaitable);
-  else co_await asio::async_write(stream_, http::make_chunk(buffer), asio::use_awaitable);
+  if (!chunked_)
+    co_await asio::async_write(stream_, buffer, asio::use_awaitable);
+  else if (bytes.empty())
+    co_await asio::async_write(stream_, http::make_chunk_last(), asio::use_awaitable);
+  else
+    co_await asio::async_write(stream_, http::make_chunk(buffer), asio::use_awaitable);
   stream_.expires_never();
 }
 
@@ -334,20 +349,24 @@ struct HttpServer::State {
     const HttpOptions& options = shared.options;
     ErrorCode error;
     const auto found = tcp::resolver(io).resolve(options.host, std::to_string(options.port), error);
-    if (error || found.empty()) throw InputError("--host '", options.host, "' is no address: ", error.message());
+    if (error || found.empty())
+      throw InputError("--host '", options.host, "' is no address: ", error.message());
     const tcp::endpoint endpoint = found.begin()->endpoint();
     acceptor.open(endpoint.protocol());
     acceptor.set_option(tcp::acceptor::reuse_address(true));
     acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error) throw Failure("cannot listen on ", options.host, " port ", options.port, ": ", error.message());
+    if (error)
+      throw Failure("cannot listen on ", options.host, " port ", options.port, ": ",
+                    error.message());
     bound = acceptor.local_endpoint();
   }
 
   asio::awaitable<void> Accept() {
     while (acceptor.is_open()) {
       ErrorCode error;
-      tcp::socket socket = co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
+      tcp::socket socket =
+          co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
       if (error && acceptor.is_open()) {  // out of descriptors, say: some will come free
         asio::steady_timer pause(io, std::chrono::milliseconds(100));
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
@@ -364,12 +383,14 @@ struct HttpServer::State {
     socket.set_option(tcp::no_delay(true), ignored);  // a token is a small write
     if (static_cast<int>(shared.connections.size()) >= shared.options.connections) {
       const std::string body = shared.fault_body(503, "too many connections");
-      const std::string text = Cat("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n",
-                                   "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
+      const std::string text =
+          Cat("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n",
+              "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
       socket.write_some(asio::buffer(text), ignored);  // its buffer is empty: one write takes it
       return;
     }
-    asio::co_spawn(io, Connection::Run(std::make_shared<Connection>(std::move(socket), shared)), asio::detached);
+    asio::co_spawn(io, Connection::Run(std::make_shared<Connection>(std::move(socket), shared)),
+                   asio::detached);
   }
 
   void AwaitSignal() {

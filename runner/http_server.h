@@ -43,8 +43,8 @@ struct HttpOptions {
   std::string host = "127.0.0.1";  // an address, or a name that resolves to one
   int port = 8080;                 // 0: any free one
   int64_t header_limit = 16 << 10, body_limit = 4 << 20;  // bytes
-  int connections = 256;                          // more are answered 503 and closed
-  std::chrono::milliseconds read_timeout{30000};  // for a request's header, and again for its body
+  int connections = 256;                                  // more are answered 503 and closed
+  std::chrono::milliseconds read_timeout{30000};   // for a request's header, and again for its body
   std::chrono::milliseconds write_timeout{30000};  // for each write
   std::chrono::milliseconds grace{5000};  // that answers under way have to end in, once stopped
   bool catch_signals = false;             // SIGINT and SIGTERM stop it
@@ -53,7 +53,8 @@ struct HttpOptions {
 class HttpServer {
  public:
   // On the server's thread; must not block. What it throws is answered with 500.
-  using Handler = std::function<void(const HttpRequest& request, const std::shared_ptr<HttpExchange>& exchange)>;
+  using Handler = std::function<void(const HttpRequest& request,
+                                     const std::shared_ptr<HttpExchange>& exchange)>;
   // The body that says what was wrong with a request that never became one.
   using FaultBody = std::function<std::string(int status, const std::string& message)>;
 

@@ -7,9 +7,11 @@ namespace retort {
 
 KvCache::KvCache(Backend& backend, const ModelConfig& config, DType type, int64_t tokens)
     : pages_(PagesFor(tokens)) {
-  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ", NameOf(type));
+  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ",
+               NameOf(type));
   const int64_t rows = pages_ * kPageTokens;
-  RETORT_CHECK(tokens > 0 && rows <= std::numeric_limits<int32_t>::max(), "cache of ", tokens, " tokens");
+  RETORT_CHECK(tokens > 0 && rows <= std::numeric_limits<int32_t>::max(), "cache of ", tokens,
+               " tokens");
   const DType stored = type == DType::kF32 ? backend.activation_type() : type;
   for (int64_t i = 0; i < config.layers; ++i) {
     view_.keys.push_back(backend.New({rows, config.kv_width()}, stored));

@@ -20,7 +20,9 @@ Json FinishJson(FinishReason finish) {
 
 Json Begin(const ApiAnswer& answer, const char* chat_object, const char* completion_object) {
   const bool chat = answer.kind == ApiKind::kChat;
-  return {{"id", answer.id}, {"object", chat ? chat_object : completion_object}, {"created", answer.created},
+  return {{"id", answer.id},
+          {"object", chat ? chat_object : completion_object},
+          {"created", answer.created},
           {"model", answer.model}};
 }
 
@@ -48,7 +50,8 @@ std::string TypeOf(int status) {
 
 }  // namespace
 
-std::string ApiAnswer::Whole(const std::string& text, FinishReason finish, const ApiUsage& usage) const {
+std::string ApiAnswer::Whole(const std::string& text, FinishReason finish,
+                             const ApiUsage& usage) const {
   Json choice = {{"index", 0}};
   if (kind == ApiKind::kChat) {
     choice["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
@@ -68,7 +71,8 @@ std::string ApiAnswer::RoleChunk() const {
 }
 
 std::string ApiAnswer::TextChunk(const std::string& text) const {
-  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json{{"content", text}} : Json(text), FinishReason::kNone);
+  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json{{"content", text}} : Json(text),
+                     FinishReason::kNone);
 }
 
 std::string ApiAnswer::FinishChunk(FinishReason finish) const {
@@ -81,8 +85,11 @@ std::string ApiAnswer::UsageChunk(const ApiUsage& usage) const {
 
 std::string ApiErrorBody(const ApiError& error) {
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
-  return DumpJson({{"error", {{"message", error.what()}, {"type", TypeOf(error.status)},
-                              {"param", or_null(error.param)}, {"code", or_null(error.code)}}}});
+  return DumpJson({{"error",
+                    {{"message", error.what()},
+                     {"type", TypeOf(error.status)},
+                     {"param", or_null(error.param)},
+                     {"code", or_null(error.code)}}}});
 }
 
 std::string ServerSentEvent(const std::string& text) { return Cat("data: ", text, "\n\n"); }

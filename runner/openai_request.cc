@@ -23,22 +23,36 @@ struct Idle {
 };
 
 const std::vector<Idle>& IdleParameters() {
-  static const auto* idle = new std::vector<Idle>{
-      {"user", {}}, {"metadata", {}}, {"store", {}}, {"service_tier", {}}, {"safety_identifier", {}},
-      {"prompt_cache_key", {}}, {"parallel_tool_calls", {}},
-      {"n", {1}}, {"best_of", {1}}, {"echo", {false}}, {"suffix", {""}},
-      {"logprobs", {false}}, {"top_logprobs", {0}},
-      {"presence_penalty", {0}}, {"frequency_penalty", {0}}, {"logit_bias", {Json::object()}},
-      {"response_format", {{{"type", "text"}}}}, {"modalities", {Json::array({"text"})}},
-      {"tools", {Json::array()}}, {"tool_choice", {"none", "auto"}},
-      {"functions", {Json::array()}}, {"function_call", {"none", "auto"}},
-      {"reasoning_effort", {"none"}}};
+  static const auto* idle = new std::vector<Idle>{{"user", {}},
+                                                  {"metadata", {}},
+                                                  {"store", {}},
+                                                  {"service_tier", {}},
+                                                  {"safety_identifier", {}},
+                                                  {"prompt_cache_key", {}},
+                                                  {"parallel_tool_calls", {}},
+                                                  {"n", {1}},
+                                                  {"best_of", {1}},
+                                                  {"echo", {false}},
+                                                  {"suffix", {""}},
+                                                  {"logprobs", {false}},
+                                                  {"top_logprobs", {0}},
+                                                  {"presence_penalty", {0}},
+                                                  {"frequency_penalty", {0}},
+                                                  {"logit_bias", {Json::object()}},
+                                                  {"response_format", {{{"type", "text"}}}},
+                                                  {"modalities", {Json::array({"text"})}},
+                                                  {"tools", {Json::array()}},
+                                                  {"tool_choice", {"none", "auto"}},
+                                                  {"functions", {Json::array()}},
+                                                  {"function_call", {"none", "auto"}},
+                                                  {"reasoning_effort", {"none"}}};
   return *idle;
 }
 
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
-  static const std::vector<std::string> common = {"model", "max_tokens", "temperature", "top_k", "top_p", "min_p",
-                                                  "seed", "stop", "stream", "stream_options"};
+  static const std::vector<std::string> common = {"model",  "max_tokens",    "temperature", "top_k",
+                                                  "top_p",  "min_p",         "seed",        "stop",
+                                                  "stream", "stream_options"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     return more;
@@ -59,11 +73,13 @@ void CheckParameter(ApiKind kind, const std::string& name, const Json& value) {
     for (const Json& harmless : idle.values) {
       if (value == harmless) return;
     }
-    throw ApiError(400, Cat("'", name, "' is not supported, but for ", DumpJson(idle.values[0])), name,
-                   "unsupported_value");
+    throw ApiError(400, Cat("'", name, "' is not supported, but for ", DumpJson(idle.values[0])),
+                   name, "unsupported_value");
   }
   const std::string nearest = Nearest(name, known);
-  throw ApiError(400, Cat("'", name, "' is not supported", nearest.empty() ? "" : Cat("; did you mean '", nearest, "'?")),
+  throw ApiError(400,
+                 Cat("'", name, "' is not supported",
+                     nearest.empty() ? "" : Cat("; did you mean '", nearest, "'?")),
                  name, "unknown_parameter");
 }
 
@@ -77,7 +93,8 @@ const Json& At(const Json& object, const std::string& name) {
 int64_t Integer(const Json& object, const std::string& name, int64_t fallback) {
   const Json& value = At(object, name);
   if (value.is_null()) return fallback;
-  if (value.is_number_integer() && (!value.is_number_unsigned() || value.get<uint64_t>() <= INT64_MAX)) {
+  if (value.is_number_integer() &&
+      (!value.is_number_unsigned() || value.get<uint64_t>() <= INT64_MAX)) {
     return value.get<int64_t>();
   }
   throw BadValue(name, "must be an integer");
@@ -121,7 +138,8 @@ std::vector<std::string> Stops(const Json& object) {
     add(value);
     return stops;
   }
-  if (value.size() > kMostStops) throw BadValue("stop", Cat("may hold at most ", kMostStops, " texts"));
+  if (value.size() > kMostStops)
+    throw BadValue("stop", Cat("may hold at most ", kMostStops, " texts"));
   for (const Json& text : value) add(text);
   return stops;
 }
@@ -132,7 +150,8 @@ SamplingOptions Sampling(const Json& object, ApiKind kind, uint64_t random_seed)
   s.top_k = Integer(object, "top_k", 0);
   s.top_p = Number(object, "top_p", 1);
   s.min_p = Number(object, "min_p", 0);
-  s.seed = At(object, "seed").is_null() ? random_seed : static_cast<uint64_t>(Integer(object, "seed", 0));
+  s.seed = At(object, "seed").is_null() ? random_seed
+                                        : static_cast<uint64_t>(Integer(object, "seed", 0));
   s.max_tokens = MaxTokens(object, kind);
   s.stop = Stops(object);
   try {
@@ -158,7 +177,8 @@ std::string Content(const Json& content, const std::string& where) {
 
 std::vector<Message> Messages(const Json& object) {
   const Json& value = At(object, "messages");
-  if (!value.is_array() || value.empty()) throw BadValue("messages", "must be a list of at least one message");
+  if (!value.is_array() || value.empty())
+    throw BadValue("messages", "must be a list of at least one message");
   std::vector<Message> messages;
   for (const Json& message : value) {
     const std::string where = Cat("messages[", messages.size(), "]");
@@ -167,14 +187,16 @@ std::vector<Message> Messages(const Json& object) {
       // An answer that a client sends back carries these, empty.
       const bool nothing = member.is_null() || (member.is_array() && member.empty());
       if (key != "role" && key != "content" && !nothing) {
-        throw ApiError(400, Cat("'", where, ".", key, "' is not supported"), Cat(where, ".", key), "unsupported_value");
+        throw ApiError(400, Cat("'", where, ".", key, "' is not supported"), Cat(where, ".", key),
+                       "unsupported_value");
       }
     }
     const Json& role = At(message, "role");
     if (role != "system" && role != "user" && role != "assistant") {
       throw BadValue(where + ".role", "must be system, user or assistant");
     }
-    messages.push_back({role.get<std::string>(), Content(At(message, "content"), where + ".content")});
+    messages.push_back(
+        {role.get<std::string>(), Content(At(message, "content"), where + ".content")});
   }
   return messages;
 }
@@ -204,8 +226,8 @@ void ReadStreaming(const Json& object, ApiRequest& request) {
   for (const auto& [key, value] : options.items()) {
     // Padding against guessing at lengths changes no answer; without it is what there is.
     if (key == "include_usage" || (key == "include_obfuscation" && value == false)) continue;
-    throw ApiError(400, Cat("'stream_options.", key, "' is not supported"), Cat("stream_options.", key),
-                   "unknown_parameter");
+    throw ApiError(400, Cat("'stream_options.", key, "' is not supported"),
+                   Cat("stream_options.", key), "unknown_parameter");
   }
   request.include_usage = Flag(options, "include_usage");
 }
@@ -219,15 +241,18 @@ ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random
   } catch (const Error& e) {
     throw ApiError(400, e.what(), "", "invalid_json");
   }
-  if (!object.is_object()) throw ApiError(400, "the body must be a JSON object", "", "invalid_json");
+  if (!object.is_object())
+    throw ApiError(400, "the body must be a JSON object", "", "invalid_json");
   for (const auto& [name, value] : object.items()) CheckParameter(kind, name, value);
   const Json& model = At(object, "model");
   if (!model.is_null() && !model.is_string()) throw BadValue("model", "must be a text");
 
   ApiRequest request;
   request.kind = kind;
-  if (kind == ApiKind::kChat) request.messages = Messages(object);
-  else ReadPrompt(object, request);
+  if (kind == ApiKind::kChat)
+    request.messages = Messages(object);
+  else
+    ReadPrompt(object, request);
   request.sampling = Sampling(object, kind, random_seed);
   ReadStreaming(object, request);
   return request;

@@ -94,8 +94,10 @@ void CheckSampling(const SamplingOptions& o) {
     throw InputError("temperature must be 0 or more, not ", o.temperature);
   }
   if (o.top_k < 0) throw InputError("top_k must be 0 (off) or more, not ", o.top_k);
-  if (!(o.top_p >= 0 && o.top_p <= 1)) throw InputError("top_p must be within 0 and 1, not ", o.top_p);
-  if (!(o.min_p >= 0 && o.min_p <= 1)) throw InputError("min_p must be within 0 and 1, not ", o.min_p);
+  if (!(o.top_p >= 0 && o.top_p <= 1))
+    throw InputError("top_p must be within 0 and 1, not ", o.top_p);
+  if (!(o.min_p >= 0 && o.min_p <= 1))
+    throw InputError("min_p must be within 0 and 1, not ", o.min_p);
   if (o.max_tokens < 1) throw InputError("max_tokens must be at least 1, not ", o.max_tokens);
   for (const std::string& stop : o.stop) {
     if (stop.empty()) throw InputError("a stop text must not be empty");
@@ -116,7 +118,8 @@ int32_t Likeliest(std::span<const float> logits) {
   return static_cast<int32_t>(best);
 }
 
-int32_t SampleToken(std::span<const float> logits, const SamplingOptions& options, uint64_t position) {
+int32_t SampleToken(std::span<const float> logits, const SamplingOptions& options,
+                    uint64_t position) {
   if (options.temperature == 0) return Likeliest(logits);
   Candidates candidates = Weigh(logits, options.temperature);
   KeepTopK(candidates, options.top_k);

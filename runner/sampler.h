@@ -10,10 +10,10 @@
 namespace retort {
 
 struct SamplingOptions {
-  double temperature = 0;   // 0: greedy; the others act only above 0
-  int64_t top_k = 0;        // 0: off
-  double top_p = 1;         // 1: off
-  double min_p = 0;         // 0: off; relative to the likeliest token
+  double temperature = 0;  // 0: greedy; the others act only above 0
+  int64_t top_k = 0;       // 0: off
+  double top_p = 1;        // 1: off
+  double min_p = 0;        // 0: off; relative to the likeliest token
   uint64_t seed = 1;
   int64_t max_tokens = 256;
   std::vector<std::string> stop;  // texts that end a generation and are left out of it
@@ -30,6 +30,7 @@ int32_t Likeliest(std::span<const float> logits);
 // what they share, the fewest likeliest whose probabilities reach top_p; those at least min_p times
 // as likely as the likeliest. Equals are taken by lowest id, and one token always stays. The random
 // number is a function of the seed and `position` alone (the token's place in its stream).
-int32_t SampleToken(std::span<const float> logits, const SamplingOptions& options, uint64_t position);
+int32_t SampleToken(std::span<const float> logits, const SamplingOptions& options,
+                    uint64_t position);
 
 }  // namespace retort

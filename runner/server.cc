@@ -44,7 +44,10 @@ bool SameText(std::string_view given, std::string_view secret) {
 class Reply {
  public:
   Reply(ExchangePtr exchange, ApiAnswer answer, bool stream, int64_t prompt_tokens)
-      : exchange_(std::move(exchange)), answer_(std::move(answer)), stream_(stream), usage_{prompt_tokens, 0} {}
+      : exchange_(std::move(exchange)),
+        answer_(std::move(answer)),
+        stream_(stream),
+        usage_{prompt_tokens, 0} {}
 
   void Hear(const GenerationEvent& event) {
     usage_.completion_tokens += static_cast<int64_t>(event.ids.size());
@@ -94,9 +97,14 @@ class Reply {
 
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
-      : model(std::move(m)), options(o), engine(model.model, model.adapter, model.tokenizer, o.engine),
-        http(o.http, [this](const HttpRequest& r, const ExchangePtr& e) { Handle(r, e); },
-             [](int status, const std::string& message) { return ApiErrorBody(ApiError(status, message)); }),
+      : model(std::move(m)),
+        options(o),
+        engine(model.model, model.adapter, model.tokenizer, o.engine),
+        http(
+            o.http, [this](const HttpRequest& r, const ExchangePtr& e) { Handle(r, e); },
+            [](int status, const std::string& message) {
+              return ApiErrorBody(ApiError(status, message));
+            }),
         thread(engine, o.engine.parallel + o.queue) {
     if (model.chat) end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
   }
@@ -122,45 +130,55 @@ struct Server::State {
   const ServerOptions options;
   const int64_t started = Now();
   int32_t end_of_turn = -1;
-  std::mt19937_64 random{std::random_device{}()};  // seeds and ids: nothing that must be kept secret
+  std::mt19937_64 random{
+      std::random_device{}()};  // seeds and ids: nothing that must be kept secret
   Engine engine;
   HttpServer http;
   EngineThread thread;  // ends before what its last answers go through
 
   static int64_t Now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return std::chrono::duration_cast<std::chrono::seconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
   }
 };
 
 void Server::State::Route(const HttpRequest& request, const ExchangePtr& exchange) {
   const bool models = request.path == "/v1/models" || request.path == "/v1/models/" + model.name;
-  const bool chat = request.path == "/v1/chat/completions", completion = request.path == "/v1/completions";
+  const bool chat = request.path == "/v1/chat/completions",
+             completion = request.path == "/v1/completions";
   const bool reads = models || request.path == "/health";
   if (!reads && !chat && !completion) {
-    throw ApiError(404, Cat("there is no ", request.path, "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
+    throw ApiError(404, Cat("there is no ", request.path,
+                            "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
   }
   const std::string allowed = reads ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
   if (request.method == "OPTIONS") return exchange->Answer({204, "", "", {{"Allow", allowed}}});
   if (reads ? request.method != "GET" && request.method != "HEAD" : request.method != "POST") {
-    HttpAnswer answer = ErrorAnswer(ApiError(405, Cat(request.path, " takes ", allowed, ", not ", request.method)));
+    HttpAnswer answer =
+        ErrorAnswer(ApiError(405, Cat(request.path, " takes ", allowed, ", not ", request.method)));
     answer.headers = {{"Allow", allowed}};
     return exchange->Answer(std::move(answer));
   }
   if (request.path == "/health") return exchange->Answer(JsonAnswer(Health()));
   CheckKey(request);
-  if (chat || completion) return Complete(chat ? ApiKind::kChat : ApiKind::kCompletion, request, exchange);
-  exchange->Answer(JsonAnswer(request.path == "/v1/models" ? Json{{"object", "list"}, {"data", Json::array({ModelJson()})}}
-                                                           : ModelJson()));
+  if (chat || completion)
+    return Complete(chat ? ApiKind::kChat : ApiKind::kCompletion, request, exchange);
+  exchange->Answer(JsonAnswer(request.path == "/v1/models"
+                                  ? Json{{"object", "list"}, {"data", Json::array({ModelJson()})}}
+                                  : ModelJson()));
 }
 
 void Server::State::CheckKey(const HttpRequest& request) const {
   if (options.api_key.empty()) return;
   if (!SameText(request.authorization, "Bearer " + options.api_key)) {
-    throw ApiError(401, "a valid API key is needed: Authorization: Bearer KEY", "", "invalid_api_key");
+    throw ApiError(401, "a valid API key is needed: Authorization: Bearer KEY", "",
+                   "invalid_api_key");
   }
 }
 
-void Server::State::Complete(ApiKind kind, const HttpRequest& request, const ExchangePtr& exchange) {
+void Server::State::Complete(ApiKind kind, const HttpRequest& request,
+                             const ExchangePtr& exchange) {
   // A page in a browser can send other types to a local server without asking it first.
   if (!StartsWith(request.content_type, "application/json")) {
     throw ApiError(415, "the body must come with Content-Type: application/json");
@@ -177,8 +195,10 @@ void Server::State::Complete(ApiKind kind, const HttpRequest& request, const Exc
     reply->Hear(event);
     return true;
   };
-  const auto ticket = thread.Submit(std::move(generation), [reply](const std::exception& e) { reply->Fail(e); });
-  if (!ticket) throw ApiError(503, "too many requests are waiting; try again later", "", "queue_full");
+  const auto ticket =
+      thread.Submit(std::move(generation), [reply](const std::exception& e) { reply->Fail(e); });
+  if (!ticket)
+    throw ApiError(503, "too many requests are waiting; try again later", "", "queue_full");
   exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
 }
 
@@ -200,12 +220,16 @@ std::vector<int32_t> Server::State::PromptOf(const ApiRequest& request) const {
   if (ids.empty()) throw ApiError(400, "the prompt is empty", param, "invalid_value");
   for (const int32_t id : ids) {
     if (id >= model.model.config.vocab) {
-      throw ApiError(400, Cat("the prompt's token ", id, " is not within the vocabulary of ", model.model.config.vocab),
+      throw ApiError(400,
+                     Cat("the prompt's token ", id, " is not within the vocabulary of ",
+                         model.model.config.vocab),
                      param, "invalid_value");
     }
   }
   if (static_cast<int64_t>(ids.size()) >= engine.context()) {
-    throw ApiError(400, Cat("the prompt's ", ids.size(), " tokens leave no room in the context of ", engine.context()),
+    throw ApiError(400,
+                   Cat("the prompt's ", ids.size(), " tokens leave no room in the context of ",
+                       engine.context()),
                    param, "context_length_exceeded");
   }
   return ids;
@@ -220,8 +244,11 @@ ApiAnswer Server::State::AnswerTo(const ApiRequest& request) {
 
 Json Server::State::Health() const {
   const EngineCounts counts = thread.counts();
-  return {{"status", "ok"}, {"running", counts.live}, {"queued", counts.queued},
-          {"cached_tokens", counts.cached_tokens}, {"cache_capacity", counts.cache_capacity}};
+  return {{"status", "ok"},
+          {"running", counts.live},
+          {"queued", counts.queued},
+          {"cached_tokens", counts.cached_tokens},
+          {"cache_capacity", counts.cache_capacity}};
 }
 
 Json Server::State::ModelJson() const {

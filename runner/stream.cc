@@ -30,11 +30,14 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
 }
 
 void Stream::Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
-  RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "laying ", count, " tokens");
+  RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "laying ",
+               count, " tokens");
   AttentionLayout& layout = batch.layout;
   layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),
-                         static_cast<int32_t>(read_), static_cast<int32_t>(layout.block_rows.size())});
-  for (const int32_t page : pages.pages) layout.block_rows.push_back(page * static_cast<int32_t>(kPageTokens));
+                         static_cast<int32_t>(read_),
+                         static_cast<int32_t>(layout.block_rows.size())});
+  for (const int32_t page : pages.pages)
+    layout.block_rows.push_back(page * static_cast<int32_t>(kPageTokens));
   for (int64_t p = read_; p < read_ + count; ++p) {
     batch.ids.push_back(tokens_[static_cast<size_t>(p)]);
     batch.positions.push_back(static_cast<int32_t>(p));
@@ -47,8 +50,10 @@ GenerationEvent Stream::Next(std::span<const float> logits) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
   const int32_t id = SampleToken(logits, request_.sampling, tokens_.size());
   GenerationEvent event;
-  if (IsEnd(id)) event.finish = FinishReason::kStop;
-  else Accept(id, event);
+  if (IsEnd(id))
+    event.finish = FinishReason::kStop;
+  else
+    Accept(id, event);
   if (event.finish == FinishReason::kNone) return event;
   // The end: what was held back will not become anything else now.
   event.text += stop_.Push(decoder_.Flush());
@@ -60,10 +65,14 @@ void Stream::Accept(int32_t id, GenerationEvent& event) {
   tokens_.push_back(id);
   event.ids.push_back(id);
   event.text = stop_.Push(decoder_.Push(id));
-  if (stop_.found()) event.finish = FinishReason::kStop;
-  else if (static_cast<int64_t>(tokens_.size()) >= limit_) event.finish = FinishReason::kLength;
+  if (stop_.found())
+    event.finish = FinishReason::kStop;
+  else if (static_cast<int64_t>(tokens_.size()) >= limit_)
+    event.finish = FinishReason::kLength;
 }
 
-bool Stream::IsEnd(int32_t id) const { return std::find(ends_.begin(), ends_.end(), id) != ends_.end(); }
+bool Stream::IsEnd(int32_t id) const {
+  return std::find(ends_.begin(), ends_.end(), id) != ends_.end();
+}
 
 }  // namespace retort

@@ -16,7 +16,8 @@ std::optional<int> CudaIndex(std::string_view device) {
   const std::string_view digits = device.substr(5);
   int index = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), index);
-  if (error != std::errc() || end != digits.data() + digits.size() || index < 0) return std::nullopt;
+  if (error != std::errc() || end != digits.data() + digits.size() || index < 0)
+    return std::nullopt;
   return index;
 }
 
@@ -24,9 +25,12 @@ std::optional<int> CudaIndex(std::string_view device) {
 
 std::string_view NameOf(Compute compute) {
   switch (compute) {
-    case Compute::kF32: return "f32";
-    case Compute::kBF16: return "bf16";
-    case Compute::kInt8: return "int8";
+    case Compute::kF32:
+      return "f32";
+    case Compute::kBF16:
+      return "bf16";
+    case Compute::kInt8:
+      return "int8";
   }
   return "";
 }

@@ -35,10 +35,10 @@ std::string_view NameOf(Compute compute);
 // Keys and values lie in blocks of layout.block_size rows of the key tensor; key p is row
 // block_rows[first_block + p / block_size] + p % block_size.
 struct AttentionRun {
-  int32_t first_query;     // index among the batch's tokens
+  int32_t first_query;  // index among the batch's tokens
   int32_t queries;
   int32_t first_position;
-  int32_t first_block;     // index into block_rows
+  int32_t first_block;  // index into block_rows
 };
 struct AttentionLayout {
   std::vector<AttentionRun> runs;
@@ -57,14 +57,14 @@ struct AttentionShape {
 // is >= rate * 2^32; what is kept is scaled by 1 / (1 - rate).
 struct DropoutMask {
   float rate = 0;
-  uint64_t seed = 0;                     // mixed from the run's seed, the step and the place in the model
-  std::span<const int64_t> row_index;    // [T] the row's index in the data order
-  std::span<const int32_t> row_token;    // [T] the token's index in its row
+  uint64_t seed = 0;  // mixed from the run's seed, the step and the place in the model
+  std::span<const int64_t> row_index;  // [T] the row's index in the data order
+  std::span<const int32_t> row_token;  // [T] the token's index in its row
 };
 
 struct AdamWStep {
   float lr, beta1, beta2, epsilon, weight_decay;
-  int64_t step;  // from 1
+  int64_t step;      // from 1
   float grad_scale;  // multiplies the gradient first (clipping)
 };
 
@@ -90,13 +90,15 @@ class Backend {
 
   // ---- elementwise ----
   virtual void Fill(Tensor& x, float value) = 0;
-  virtual void Add(const Tensor& a, const Tensor& b, Tensor& out) = 0;        // out = a + b
-  virtual void Accumulate(const Tensor& x, Tensor& sum) = 0;                  // sum += x
-  virtual void Scale(Tensor& x, float factor) = 0;                            // x *= factor
-  virtual void AddBias(Tensor& y, const Tensor& bias) = 0;                    // y[t,:] += bias[:]
-  virtual void BiasGrad(const Tensor& dy, Tensor& dbias) = 0;                 // dbias[c] += sum_t dy[t,c]
-  virtual void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) = 0;      // y = x * m / (1-rate)
-  virtual void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) = 0;  // dx += dy * m / (1-rate)
+  virtual void Add(const Tensor& a, const Tensor& b, Tensor& out) = 0;  // out = a + b
+  virtual void Accumulate(const Tensor& x, Tensor& sum) = 0;            // sum += x
+  virtual void Scale(Tensor& x, float factor) = 0;                      // x *= factor
+  virtual void AddBias(Tensor& y, const Tensor& bias) = 0;              // y[t,:] += bias[:]
+  virtual void BiasGrad(const Tensor& dy, Tensor& dbias) = 0;           // dbias[c] += sum_t dy[t,c]
+  virtual void Dropout(const Tensor& x, const DropoutMask& mask,
+                       Tensor& y) = 0;  // y = x * m / (1-rate)
+  virtual void DropoutGrad(const Tensor& dy, const DropoutMask& mask,
+                           Tensor& dx) = 0;  // dx += dy * m / (1-rate)
   // gate, up, y [T,F]: y = silu(gate) * up, silu(z) = z / (1 + exp(-z))
   virtual void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) = 0;
   virtual void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
@@ -106,7 +108,8 @@ class Backend {
   // out[i,:] = table row ids[i], decoded. ids in [0, rows).
   virtual void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) = 0;
   virtual void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) = 0;
-  virtual void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) = 0;  // out[rows[i],:] += x[i,:]
+  virtual void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows,
+                              Tensor& out) = 0;  // out[rows[i],:] += x[i,:]
 
   // ---- normalisation and rotary embedding ----
   // x, y [N,C]; gain [C]; inv_rms [N]: y = x * r * gain, r = 1 / sqrt(mean(x^2) + epsilon)
@@ -138,8 +141,9 @@ class Backend {
   // q, out [T,H*D]; keys, values [rows,K*D] in A, f16 or bf16 (a cache); log_sum [T,H]: natural log of the sum of
   // exp(scale * q.k), which the backward needs. Query head h reads key head h / (H/K).
   // Tokens that no run covers are left alone.
-  virtual void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
-                         const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) = 0;
+  virtual void Attention(const AttentionShape& shape, const AttentionLayout& layout,
+                         const Tensor& q, const Tensor& keys, const Tensor& values, Tensor& out,
+                         Tensor& log_sum) = 0;
   // dq, dkeys, dvalues +=. Never T x T in memory.
   virtual void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
                              const Tensor& dout, const Tensor& q, const Tensor& keys,

@@ -17,7 +17,8 @@ constexpr int64_t kKept = 1 << 16;  // smaller blocks go straight back: malloc i
 
 // Rounded up to a multiple of an eighth of its power of two, so that at most 1/8 is wasted.
 int64_t SizeClass(int64_t bytes) {
-  const int64_t aligned = std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  const int64_t aligned =
+      std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
   if (aligned < kKept) return aligned;
   const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(aligned))) / 8;
   return (aligned + step - 1) / step * step;
@@ -58,7 +59,9 @@ class HostBuffer : public Buffer {
       // A loop whose sizes drift must not hoard what it no longer asks for.
       if (accounts_->kept_bytes > accounts_->peak / 4) accounts_->Trim();
       data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<size_t>(size_)));
-      if (!data_) throw Failure("out of memory: ", BytesText(size_), " more than ", BytesText(accounts_->live));
+      if (!data_)
+        throw Failure("out of memory: ", BytesText(size_), " more than ",
+                      BytesText(accounts_->live));
     }
     accounts_->Count(size_);
   }
@@ -84,10 +87,21 @@ class HostMemory : public Memory {
     RETORT_CHECK(bytes >= 0);
     return std::make_shared<HostBuffer>(accounts_, bytes);
   }
-  int64_t live_bytes() const override { return Locked([](Accounts& a) { return a.live; }); }
-  int64_t peak_bytes() const override { return Locked([](Accounts& a) { return a.peak; }); }
-  void ResetPeak() override { Locked([](Accounts& a) { return a.peak = a.live; }); }
-  void Trim() override { Locked([](Accounts& a) { a.Trim(); return 0; }); }
+  int64_t live_bytes() const override {
+    return Locked([](Accounts& a) { return a.live; });
+  }
+  int64_t peak_bytes() const override {
+    return Locked([](Accounts& a) { return a.peak; });
+  }
+  void ResetPeak() override {
+    Locked([](Accounts& a) { return a.peak = a.live; });
+  }
+  void Trim() override {
+    Locked([](Accounts& a) {
+      a.Trim();
+      return 0;
+    });
+  }
 
  private:
   template <class F>

@@ -51,10 +51,10 @@ class Memory {
  public:
   virtual ~Memory() = default;
   virtual std::shared_ptr<Buffer> Allocate(int64_t bytes) = 0;  // uninitialised
-  virtual int64_t live_bytes() const = 0;  // handed out and not given back
+  virtual int64_t live_bytes() const = 0;                       // handed out and not given back
   virtual int64_t peak_bytes() const = 0;  // the most that live_bytes ever was since ResetPeak
   virtual void ResetPeak() = 0;
-  virtual void Trim() = 0;                 // gives the kept blocks back to the system
+  virtual void Trim() = 0;  // gives the kept blocks back to the system
 };
 
 std::shared_ptr<Memory> MakeHostMemory();
@@ -72,7 +72,7 @@ class Tensor {
   DType dtype() const { return type_; }
   int64_t elements() const { return buffer_ ? shape_.elements() : 0; }
   int64_t bytes() const { return elements() * SizeOf(type_); }
-  int64_t cols() const { return shape_.back(); }                    // the last dimension
+  int64_t cols() const { return shape_.back(); }                     // the last dimension
   int64_t rows() const { return cols() ? elements() / cols() : 0; }  // all the others
 
   // The elements; T must match the type.
@@ -81,10 +81,13 @@ class Tensor {
     RETORT_CHECK(kDTypeOf<T> == type_, "tensor is ", NameOf(type_));
     return reinterpret_cast<T*>(raw());
   }
-  std::byte* raw() const { return buffer_ && buffer_->data() ? buffer_->data() + offset_ : nullptr; }
+  std::byte* raw() const {
+    return buffer_ && buffer_->data() ? buffer_->data() + offset_ : nullptr;
+  }
 
-  Tensor Reshaped(Shape shape) const;                      // same elements
-  Tensor RowRange(int64_t begin, int64_t count) const;     // rows [begin, begin + count) as [count, cols]
+  Tensor Reshaped(Shape shape) const;  // same elements
+  Tensor RowRange(int64_t begin,
+                  int64_t count) const;  // rows [begin, begin + count) as [count, cols]
 
  private:
   std::shared_ptr<Buffer> buffer_;

@@ -14,11 +14,16 @@ int64_t RowBytes(WeightFormat format, int64_t cols) {
 
 Weight::Weight(WeightFormat format, int64_t rows, int64_t cols, Bytes bytes,
                std::shared_ptr<const void> owner, Nf4Scales nf4)
-    : format_(format), rows_(rows), cols_(cols), bytes_(bytes), owner_(std::move(owner)),
+    : format_(format),
+      rows_(rows),
+      cols_(cols),
+      bytes_(bytes),
+      owner_(std::move(owner)),
       nf4_(std::move(nf4)) {
-  const int64_t want = format == WeightFormat::kNF4 ? (rows * cols + 1) / 2 : rows * RowBytes(format, cols);
-  RETORT_CHECK(static_cast<int64_t>(bytes.size()) == want, TraitsOf(format).name, " weight of ", rows,
-               " x ", cols, ": want ", want, " bytes, got ", bytes.size());
+  const int64_t want =
+      format == WeightFormat::kNF4 ? (rows * cols + 1) / 2 : rows * RowBytes(format, cols);
+  RETORT_CHECK(static_cast<int64_t>(bytes.size()) == want, TraitsOf(format).name, " weight of ",
+               rows, " x ", cols, ": want ", want, " bytes, got ", bytes.size());
 }
 
 int64_t Weight::total_bytes() const {

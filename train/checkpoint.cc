@@ -28,7 +28,8 @@ void WriteWeights(const Path& folder, Trainer& trainer, const BaseRecord& base) 
 
 Json Checksums(const Path& folder) {
   std::vector<Path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) files.push_back(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   Json out = Json::object();
   for (const Path& f : files) out[f.filename().string()] = Sha256(MappedFile::Open(f)->bytes());
@@ -81,7 +82,8 @@ std::optional<int64_t> StepOf(const Path& folder) {
   int64_t step = 0;
   if (!name.starts_with("step-")) return std::nullopt;
   const auto [end, error] = std::from_chars(name.data() + 5, name.data() + name.size(), step);
-  return error == std::errc() && end == name.data() + name.size() ? std::optional(step) : std::nullopt;
+  return error == std::errc() && end == name.data() + name.size() ? std::optional(step)
+                                                                  : std::nullopt;
 }
 
 std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
@@ -89,7 +91,8 @@ std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
   std::error_code missing;
   for (const auto& entry : std::filesystem::directory_iterator(checkpoints, missing)) {
     const auto step = StepOf(entry.path());
-    if (step && std::filesystem::exists(entry.path() / kManifestName)) out.push_back({entry.path(), *step});
+    if (step && std::filesystem::exists(entry.path() / kManifestName))
+      out.push_back({entry.path(), *step});
   }
   std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.step < b.step; });
   return out;
@@ -115,11 +118,12 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
   const std::string where = (folder / kManifestName).string();
   const Json manifest = ReadJson(folder / kManifestName);
   const auto files = manifest.find("files");
-  if (files == manifest.end() || !files->is_object()) throw InputError(where, ": 'files' is missing");
+  if (files == manifest.end() || !files->is_object())
+    throw InputError(where, ": 'files' is missing");
   const std::string weights = WeightsFile(trainer);
   if (Sha256(MappedFile::Open(folder / weights)->bytes()) != GetString(*files, weights, where)) {
-    throw InputError((folder / weights).string(), ": its checksum is not the one in ", kManifestName,
-                     "; remove the folder to go on from the checkpoint before it");
+    throw InputError((folder / weights).string(), ": its checksum is not the one in ",
+                     kManifestName, "; remove the folder to go on from the checkpoint before it");
   }
   std::vector<Parameter*> parameters;
   for (const auto& m : trainer.optimizer().moments()) parameters.push_back(m.parameter);
@@ -137,7 +141,8 @@ std::optional<CheckpointPlace> LastCheckpoint(const Path& checkpoints) {
 
 void PruneCheckpoints(const Path& checkpoints, int64_t keep) {
   auto all = Checkpoints(checkpoints);
-  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) std::filesystem::remove_all(all[i].folder);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i)
+    std::filesystem::remove_all(all[i].folder);
 }
 
 }  // namespace retort

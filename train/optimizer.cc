@@ -5,7 +5,8 @@
 
 namespace retort {
 
-AdamWOptimizer::AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options, Backend& backend)
+AdamWOptimizer::AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options,
+                               Backend& backend)
     : options_(options), backend_(backend) {
   for (Parameter* p : parameters) {
     moments_.push_back({p, backend.Zeros(p->value.shape()), backend.Zeros(p->value.shape())});
@@ -32,7 +33,8 @@ void AdamWOptimizer::Step(double learning_rate, double gradient_norm) {
   const double scale = options_.clip / (gradient_norm + 1e-6);
   rule.grad_scale = options_.clip > 0 && scale < 1 ? static_cast<float>(scale) : 1.0f;
   for (Moments& m : moments_) {
-    rule.weight_decay = m.parameter->value.shape().rank() > 1 ? static_cast<float>(options_.weight_decay) : 0.0f;
+    rule.weight_decay =
+        m.parameter->value.shape().rank() > 1 ? static_cast<float>(options_.weight_decay) : 0.0f;
     Tensor& gradient = m.parameter->gradient.Sum(backend_, m.parameter->value.shape());
     backend_.AdamW(rule, m.parameter->value, gradient, m.first, m.second);
     backend_.Fill(gradient, 0);

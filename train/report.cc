@@ -58,36 +58,46 @@ class Plot {
       }
     }
     if (high_.x <= low_.x) high_.x = low_.x + 1;
-    const double margin = high_.y > low_.y ? 0.05 * (high_.y - low_.y) : std::max(1e-9, std::abs(high_.y) * 0.1);
+    const double margin =
+        high_.y > low_.y ? 0.05 * (high_.y - low_.y) : std::max(1e-9, std::abs(high_.y) * 0.1);
     low_.y -= margin, high_.y += margin;
   }
 
   std::string Svg(const std::string& title) const {
-    std::string s = Cat("<figure><figcaption>", Escaped(title), Legend(), "</figcaption><svg viewBox=\"0 0 ", kWidth, " ",
-                        kHeight, "\" role=\"img\" aria-label=\"", Escaped(title), "\">");
+    std::string s =
+        Cat("<figure><figcaption>", Escaped(title), Legend(), "</figcaption><svg viewBox=\"0 0 ",
+            kWidth, " ", kHeight, "\" role=\"img\" aria-label=\"", Escaped(title), "\">");
     const double step = RoundStep(high_.y - low_.y, 4);
     for (double y = std::ceil(low_.y / step) * step; y <= high_.y; y += step) {
-      s += Cat("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", Y(y), "\" y2=\"", Y(y),
-               "\"/><text x=\"", kLeft - 8, "\" y=\"", Y(y) + 4, "\" text-anchor=\"end\">",
-               Number(std::abs(y) < step / 1e6 ? 0 : y), "</text>");
+      s += Cat("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", Y(y),
+               "\" y2=\"", Y(y), "\"/><text x=\"", kLeft - 8, "\" y=\"", Y(y) + 4,
+               "\" text-anchor=\"end\">", Number(std::abs(y) < step / 1e6 ? 0 : y), "</text>");
     }
     const double across = std::max(1.0, RoundStep(high_.x - low_.x, 8));
     for (double x = std::ceil(low_.x / across) * across; x <= high_.x; x += across) {
-      s += Cat("<text x=\"", X(x), "\" y=\"", kHeight - 8, "\" text-anchor=\"middle\">", Number(x), "</text>");
+      s += Cat("<text x=\"", X(x), "\" y=\"", kHeight - 8, "\" text-anchor=\"middle\">", Number(x),
+               "</text>");
     }
     for (const Curve& c : curves_) s += Path(c);
     return s + "</svg></figure>\n";
   }
 
  private:
-  double X(double x) const { return Fixed(kLeft + (x - low_.x) / (high_.x - low_.x) * (kWidth - kLeft - kRight)); }
-  double Y(double y) const { return Fixed(kHeight - kBottom - (y - low_.y) / (high_.y - low_.y) * (kHeight - kTop - kBottom)); }
+  double X(double x) const {
+    return Fixed(kLeft + (x - low_.x) / (high_.x - low_.x) * (kWidth - kLeft - kRight));
+  }
+  double Y(double y) const {
+    return Fixed(kHeight - kBottom -
+                 (y - low_.y) / (high_.y - low_.y) * (kHeight - kTop - kBottom));
+  }
   static double Fixed(double v) { return std::round(v * 100) / 100; }
 
   std::string Legend() const {
     std::string s;
     for (const Curve& c : curves_) {
-      if (!c.name.empty()) s += Cat(" <span style=\"color:", c.colour, "\">", c.dots ? "●" : "―", " ", c.name, "</span>");
+      if (!c.name.empty())
+        s += Cat(" <span style=\"color:", c.colour, "\">", c.dots ? "●" : "―", " ", c.name,
+                 "</span>");
     }
     return s;
   }
@@ -98,9 +108,12 @@ class Plot {
     for (size_t i = 0; i < c.points.size(); i += every) {
       const Point& p = c.points[i];
       points += Cat(X(p.x), ",", Y(p.y), " ");
-      if (c.dots) dots += Cat("<circle cx=\"", X(p.x), "\" cy=\"", Y(p.y), "\" r=\"3.5\" fill=\"", c.colour, "\"/>");
+      if (c.dots)
+        dots += Cat("<circle cx=\"", X(p.x), "\" cy=\"", Y(p.y), "\" r=\"3.5\" fill=\"", c.colour,
+                    "\"/>");
     }
-    return Cat("<polyline fill=\"none\" stroke=\"", c.colour, "\" stroke-width=\"1.6\" points=\"", points, "\"/>", dots);
+    return Cat("<polyline fill=\"none\" stroke=\"", c.colour, "\" stroke-width=\"1.6\" points=\"",
+               points, "\"/>", dots);
   }
 
   std::vector<Curve> curves_;
@@ -111,15 +124,18 @@ std::vector<Point> PointsOf(const std::vector<MetricsLine>& metrics, bool eval,
                             const std::function<double(const MetricsLine&)>& value) {
   std::vector<Point> out;
   for (const MetricsLine& line : metrics) {
-    if (line.eval_loss.has_value() == eval) out.push_back({static_cast<double>(line.metrics.step), value(line)});
+    if (line.eval_loss.has_value() == eval)
+      out.push_back({static_cast<double>(line.metrics.step), value(line)});
   }
   return out;
 }
 
 // An exponential mean, for the eye: the weight of a step halves every hundredth of the run.
 std::vector<Point> Smoothed(std::vector<Point> points) {
-  const double keep = std::pow(0.5, 100.0 / std::max<double>(100, static_cast<double>(points.size())));
-  for (size_t i = 1; i < points.size(); ++i) points[i].y = keep * points[i - 1].y + (1 - keep) * points[i].y;
+  const double keep =
+      std::pow(0.5, 100.0 / std::max<double>(100, static_cast<double>(points.size())));
+  for (size_t i = 1; i < points.size(); ++i)
+    points[i].y = keep * points[i - 1].y + (1 - keep) * points[i].y;
   return points;
 }
 
@@ -128,7 +144,8 @@ std::string Table(const std::string& title, const Json& object) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_object()) {
       for (const auto& [inner, v] : value.items()) {
-        rows += Cat("<tr><th>", Escaped(key), ".", Escaped(inner), "</th><td>", Escaped(DumpJson(v)), "</td></tr>");
+        rows += Cat("<tr><th>", Escaped(key), ".", Escaped(inner), "</th><td>",
+                    Escaped(DumpJson(v)), "</td></tr>");
       }
     } else {
       rows += Cat("<tr><th>", Escaped(key), "</th><td>", Escaped(DumpJson(value)), "</td></tr>");
@@ -149,10 +166,11 @@ th{font-weight:500;color:var(--soft);width:16rem})";
 
 }  // namespace
 
-std::string ReportPage(const std::string& title, const std::vector<MetricsLine>& metrics, const Json& recipe,
-                       const Json& summary) {
+std::string ReportPage(const std::string& title, const std::vector<MetricsLine>& metrics,
+                       const Json& recipe, const Json& summary) {
   const auto loss = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.loss; });
-  std::vector<Curve> losses = {{"each step", "#9db7e0", loss}, {"smoothed", "#2f6fd0", Smoothed(loss)}};
+  std::vector<Curve> losses = {{"each step", "#9db7e0", loss},
+                               {"smoothed", "#2f6fd0", Smoothed(loss)}};
   const auto held_out = PointsOf(metrics, true, [](const MetricsLine& l) { return *l.eval_loss; });
   if (!held_out.empty()) losses.push_back({"held out", "#d9622b", held_out, true});
   const auto one = [&](const char* name, const char* colour, auto value) {
@@ -160,11 +178,14 @@ std::string ReportPage(const std::string& title, const std::vector<MetricsLine>&
   };
   return Cat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width\"><title>", Escaped(title), "</title><style>", kStyle, "</style></head><body>\n<h1>",
-      Escaped(title), "</h1><p>A training run of Retort.</p>\n", Plot(losses).Svg("Loss per token"),
-      one("", "#2f8f6b", [](const MetricsLine& l) { return l.metrics.grad_norm; }).Svg("Gradient norm, before clipping"),
+      "content=\"width=device-width\"><title>",
+      Escaped(title), "</title><style>", kStyle, "</style></head><body>\n<h1>", Escaped(title),
+      "</h1><p>A training run of Retort.</p>\n", Plot(losses).Svg("Loss per token"),
+      one("", "#2f8f6b", [](const MetricsLine& l) { return l.metrics.grad_norm; })
+          .Svg("Gradient norm, before clipping"),
       one("", "#8a5cc4", [](const MetricsLine& l) { return l.metrics.lr; }).Svg("Learning rate"),
-      one("", "#5f6b7a", [](const MetricsLine& l) { return l.tokens_per_second; }).Svg("Tokens per second"),
+      one("", "#5f6b7a", [](const MetricsLine& l) { return l.tokens_per_second; })
+          .Svg("Tokens per second"),
       Table("Result", summary), Table("Recipe", recipe), "</body></html>\n");
 }
 

@@ -28,7 +28,9 @@ class Speed {
     const auto [tokens, seconds] = Sums();
     return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
   }
-  double seconds_per_step() const { return last_.empty() ? 0 : Sums().second / static_cast<double>(last_.size()); }
+  double seconds_per_step() const {
+    return last_.empty() ? 0 : Sums().second / static_cast<double>(last_.size());
+  }
 
  private:
   std::pair<int64_t, double> Sums() const {
@@ -41,8 +43,12 @@ class Speed {
 
 class TrainingRun {
  public:
-  TrainingRun(Trainer& trainer, const BaseRecord& base, const RunOptions& options, const RunHooks& hooks)
-      : trainer_(trainer), base_(base), options_(options), hooks_(hooks),
+  TrainingRun(Trainer& trainer, const BaseRecord& base, const RunOptions& options,
+              const RunHooks& hooks)
+      : trainer_(trainer),
+        base_(base),
+        options_(options),
+        hooks_(hooks),
         trained_(options.folder / (trainer.adapter() ? "adapter" : "model")) {}
 
   RunSummary Run() {
@@ -64,8 +70,11 @@ class TrainingRun {
     LoadCheckpoint(place->folder, trainer_);
     for (const MetricsLine& line : ReadMetrics(options_.folder / "metrics.jsonl")) {
       if (line.metrics.step > place->step) break;
-      if (line.eval_loss) summary_.eval_loss = std::min(summary_.eval_loss.value_or(*line.eval_loss), *line.eval_loss);
-      else Count(line.metrics);
+      if (line.eval_loss)
+        summary_.eval_loss =
+            std::min(summary_.eval_loss.value_or(*line.eval_loss), *line.eval_loss);
+      else
+        Count(line.metrics);
     }
   }
 
@@ -82,11 +91,13 @@ class TrainingRun {
     metrics.Append({m, speed_.tokens_per_second(), peak, {}});
     const bool last = m.step == options_.total_steps;
     std::optional<double> eval_loss;
-    if (options_.eval_every > 0 && m.step % options_.eval_every == 0 && !last) eval_loss = Evaluate(m, metrics);
+    if (options_.eval_every > 0 && m.step % options_.eval_every == 0 && !last)
+      eval_loss = Evaluate(m, metrics);
     // The best adapter is put in place before the checkpoint that remembers its loss.
     if (options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0) Checkpoint();
     if (hooks_.on_step) {
-      const double left = speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
+      const double left =
+          speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
       hooks_.on_step({m, options_.total_steps, speed_.tokens_per_second(), left, peak, eval_loss});
     }
     last_metrics_ = m;
@@ -151,23 +162,28 @@ class TrainingRun {
 }  // namespace
 
 Json SummaryJson(const RunSummary& s) {
-  Json j = {{"steps", s.steps}, {"loss", s.loss}, {"tokens", s.tokens}, {"seconds", s.seconds},
+  Json j = {{"steps", s.steps},
+            {"loss", s.loss},
+            {"tokens", s.tokens},
+            {"seconds", s.seconds},
             {"trained", s.trained.filename().string()}};
   if (s.eval_loss) j["eval_loss"] = *s.eval_loss;
   return j;
 }
 
-FolderState PrepareRunFolder(const Path& folder, bool resume, const std::string& recipe_json,
-                             const std::function<std::vector<std::string>(const std::string&)>& changed_keys) {
+FolderState PrepareRunFolder(
+    const Path& folder, bool resume, const std::string& recipe_json,
+    const std::function<std::vector<std::string>(const std::string&)>& changed_keys) {
   const Path recipe = folder / "recipe.json";
   const bool used = std::filesystem::exists(folder) && !std::filesystem::is_empty(folder);
   if (used && !resume) {
-    throw InputError(folder.string(), ": is not empty; go on with --resume, or choose another folder with --run");
+    throw InputError(folder.string(),
+                     ": is not empty; go on with --resume, or choose another folder with --run");
   }
   if (used && std::filesystem::exists(recipe)) {
     if (const auto changed = changed_keys(ReadText(recipe)); !changed.empty()) {
-      throw InputError(recipe.string(), ": the run was started with another recipe (", Join(changed, ", "),
-                       "); put these back, or start anew with --run");
+      throw InputError(recipe.string(), ": the run was started with another recipe (",
+                       Join(changed, ", "), "); put these back, or start anew with --run");
     }
     if (std::filesystem::exists(folder / "summary.json")) return FolderState::kFinished;
     return FolderState::kResumable;
@@ -177,7 +193,8 @@ FolderState PrepareRunFolder(const Path& folder, bool resume, const std::string&
   return FolderState::kFresh;
 }
 
-RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options, const RunHooks& hooks) {
+RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options,
+                       const RunHooks& hooks) {
   return TrainingRun(trainer, base, options, hooks).Run();
 }
 

@@ -19,16 +19,16 @@ struct RunOptions {
   int64_t total_steps = 0;
   int64_t checkpoint_every = 100;  // 0: only at the end
   int64_t keep = 2;
-  int64_t eval_every = 0;          // 0: at the end
-  std::string title;               // for the report
+  int64_t eval_every = 0;  // 0: at the end
+  std::string title;       // for the report
 };
 
 struct RunProgress {
   StepMetrics metrics;
   int64_t total_steps;
-  double tokens_per_second;       // over the last steps
+  double tokens_per_second;  // over the last steps
   double seconds_left;
-  int64_t peak_bytes;             // that our memory ever held
+  int64_t peak_bytes;               // that our memory ever held
   std::optional<double> eval_loss;  // when this step was followed by an evaluation
 };
 
@@ -44,7 +44,7 @@ Json SummaryJson(const RunSummary& summary);
 
 // What happens between steps, given by the caller.
 struct RunHooks {
-  std::function<double()> evaluate;                        // null: no held-out data
+  std::function<double()> evaluate;  // null: no held-out data
   std::function<void(const RunProgress&)> on_step;
 };
 
@@ -52,10 +52,12 @@ struct RunHooks {
 // false (naming --resume), or when it was made by a recipe that differs (naming the keys, by
 // `changed_keys`).
 enum class FolderState { kFresh, kResumable, kFinished };
-FolderState PrepareRunFolder(const Path& folder, bool resume, const std::string& recipe_json,
-                             const std::function<std::vector<std::string>(const std::string& old_recipe)>& changed_keys);
+FolderState PrepareRunFolder(
+    const Path& folder, bool resume, const std::string& recipe_json,
+    const std::function<std::vector<std::string>(const std::string& old_recipe)>& changed_keys);
 
 // Trains to the end (from the last complete checkpoint when there is one) and writes everything.
-RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options, const RunHooks& hooks);
+RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options,
+                       const RunHooks& hooks);
 
 }  // namespace retort

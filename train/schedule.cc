@@ -12,8 +12,9 @@ namespace retort {
 double Schedule::RateOf(int64_t step) const {
   const int64_t s = step - 1;
   if (s < warmup_steps) return peak * static_cast<double>(s) / static_cast<double>(warmup_steps);
-  const double progress = std::min(1.0, static_cast<double>(s - warmup_steps) /
-                                            static_cast<double>(std::max<int64_t>(1, total_steps - warmup_steps)));
+  const double progress =
+      std::min(1.0, static_cast<double>(s - warmup_steps) /
+                        static_cast<double>(std::max<int64_t>(1, total_steps - warmup_steps)));
   double share = 1;
   if (kind == Kind::kCosine) share = (1 + std::cos(std::numbers::pi * progress)) / 2;
   if (kind == Kind::kLinear) share = 1 - progress;

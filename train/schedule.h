@@ -10,9 +10,9 @@ namespace retort {
 struct Schedule {
   enum class Kind { kCosine, kLinear, kConstant };
   Kind kind = Kind::kCosine;
-  double peak = 2e-4;          // lr
-  double least = 0;            // cosine and linear end here
-  int64_t warmup_steps = 0;    // rising linearly from 0
+  double peak = 2e-4;        // lr
+  double least = 0;          // cosine and linear end here
+  int64_t warmup_steps = 0;  // rising linearly from 0
   int64_t total_steps = 1;
 
   // Of step 1, 2, ...: with s = step - 1, w = warmup_steps, T = total_steps, p = (s - w) / max(1, T - w):

@@ -19,8 +19,12 @@ std::vector<Parameter*> Trained(const Model& model, const Adapter* adapter) {
 
 }  // namespace
 
-Trainer::Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options)
-    : model_(model), adapter_(adapter), stream_(stream), options_(options),
+Trainer::Trainer(const Model& model, Adapter* adapter, BatchStream& stream,
+                 const TrainerOptions& options)
+    : model_(model),
+      adapter_(adapter),
+      stream_(stream),
+      options_(options),
       optimizer_(Trained(model, adapter), options.optimizer, model.backend) {}
 
 std::optional<StepMetrics> Trainer::Step() {
@@ -58,7 +62,8 @@ double Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens) {
   ForwardPass pass{data.batch, adapter_};
   pass.checkpoint = options_.checkpoint_blocks;
   if (adapter_ && adapter_->config().dropout > 0) {
-    const PhiloxKey key = MakeKey(options_.seed, RandomUse::kDropout, static_cast<uint64_t>(optimizer_.steps() + 1));
+    const PhiloxKey key =
+        MakeKey(options_.seed, RandomUse::kDropout, static_cast<uint64_t>(optimizer_.steps() + 1));
     pass.dropout_seed = (uint64_t{key[0]} << 32 | key[1]) | 1;  // 0 would mean none
   }
 

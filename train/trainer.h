@@ -22,13 +22,13 @@ struct TrainerOptions {
 
 // A line of metrics.jsonl.
 struct StepMetrics {
-  int64_t step = 0;        // from 1
+  int64_t step = 0;  // from 1
   double epoch = 0;
-  double loss = 0;         // sum of the step's token losses over loss_tokens
-  double ce = 0, kd = 0;   // what it is made of
+  double loss = 0;        // sum of the step's token losses over loss_tokens
+  double ce = 0, kd = 0;  // what it is made of
   double lr = 0;
-  double grad_norm = 0;    // before clipping
-  int64_t tokens = 0;      // no padding exists
+  double grad_norm = 0;  // before clipping
+  int64_t tokens = 0;    // no padding exists
   int64_t loss_tokens = 0;
   double seconds = 0;
 };

@@ -10,20 +10,22 @@ namespace retort::ops {
 
 Var Attention(Context& context, const AttentionShape& shape, const AttentionLayout& layout,
               const Var& q, const Var& keys, const Var& values) {
-  RETORT_CHECK(shape.heads % shape.kv_heads == 0 && q.value.cols() == shape.heads * shape.head_dim &&
-                   keys.value.cols() == shape.kv_heads * shape.head_dim && keys.shape() == values.shape(),
-               "attention: q ", q.shape().text(), ", keys ", keys.shape().text());
+  RETORT_CHECK(
+      shape.heads % shape.kv_heads == 0 && q.value.cols() == shape.heads * shape.head_dim &&
+          keys.value.cols() == shape.kv_heads * shape.head_dim && keys.shape() == values.shape(),
+      "attention: q ", q.shape().text(), ", keys ", keys.shape().text());
 
   Tensor out = context.backend.New(q.shape());
   Tensor log_sum = context.backend.New({q.value.rows(), shape.heads});
   context.backend.Attention(shape, layout, q.value, keys.value, values.value, out, log_sum);
 
-  return context.Record(out, {&q, &keys, &values},
-                        [shape, &layout, q, keys, values, out, log_sum](Backend& k, const Tensor& dout) {
-    RETORT_CHECK(q.wants_gradient() && keys.wants_gradient() && values.wants_gradient());
-    k.AttentionGrad(shape, layout, dout, q.value, keys.value, values.value, out, log_sum,
-                    q.GradientSum(k), keys.GradientSum(k), values.GradientSum(k));
-  });
+  return context.Record(
+      out, {&q, &keys, &values},
+      [shape, &layout, q, keys, values, out, log_sum](Backend& k, const Tensor& dout) {
+        RETORT_CHECK(q.wants_gradient() && keys.wants_gradient() && values.wants_gradient());
+        k.AttentionGrad(shape, layout, dout, q.value, keys.value, values.value, out, log_sum,
+                        q.GradientSum(k), keys.GradientSum(k), values.GradientSum(k));
+      });
 }
 
 }  // namespace retort::ops

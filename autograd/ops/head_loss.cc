@@ -26,8 +26,12 @@ struct TrainedHead {
   const Var& w;
   int64_t vocab() const { return w.value.rows(); }
   bool trained() const { return w.wants_gradient(); }
-  void Logits(Backend& k, const Tensor& x, Tensor& z) const { k.Gemm(false, true, 1, x, w.value, 0, z); }
-  void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const { k.Gemm(false, false, 1, dz, w.value, 1, dx); }
+  void Logits(Backend& k, const Tensor& x, Tensor& z) const {
+    k.Gemm(false, true, 1, x, w.value, 0, z);
+  }
+  void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const {
+    k.Gemm(false, false, 1, dz, w.value, 1, dx);
+  }
   void WeightGrad(Backend& k, const Tensor& dz, const Tensor& x) const {
     k.Gemm(true, false, 1, dz, x, 1, w.GradientSum(k));
   }
@@ -70,13 +74,15 @@ std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int3
 
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
                              const Weight& head, const LogitsLoss& loss) {
-  RETORT_CHECK(head.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.cols(), " columns");
+  RETORT_CHECK(head.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.cols(),
+               " columns");
   return ChunkedLoss(context, x, std::move(rows), FrozenHead{head}, loss);
 }
 
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
                              const Var& head, const LogitsLoss& loss) {
-  RETORT_CHECK(head.value.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.shape().text());
+  RETORT_CHECK(head.value.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ",
+               head.shape().text());
   return ChunkedLoss(context, x, std::move(rows), TrainedHead{head}, loss);
 }
 

@@ -15,15 +15,15 @@ namespace {
 
 void CheckShapes(const Var& x, int64_t out, int64_t in, const Var& bias) {
   RETORT_CHECK(x.value.cols() == in, "linear: x ", x.shape().text(), ", W [", out, ", ", in, "]");
-  RETORT_CHECK(!bias.value || bias.value.elements() == out, "linear: W [", out, ", ", in, "], bias ",
-               bias.shape().text());
+  RETORT_CHECK(!bias.value || bias.value.elements() == out, "linear: W [", out, ", ", in,
+               "], bias ", bias.shape().text());
 }
 
 void CheckShapes(const LowRank& adapter, int64_t out, int64_t in) {
   const int64_t rank = adapter.a.value.rows();
   RETORT_CHECK(adapter.a.shape() == Shape({rank, in}) && adapter.b.shape() == Shape({out, rank}),
-               "adapter: A ", adapter.a.shape().text(), ", B ", adapter.b.shape().text(), " beside W [",
-               out, ", ", in, "]");
+               "adapter: A ", adapter.a.shape().text(), ", B ", adapter.b.shape().text(),
+               " beside W [", out, ", ", in, "]");
 }
 
 // The adapter's input: x itself when nothing is dropped.
@@ -42,7 +42,8 @@ Tensor AddLowRank(Backend& k, const Tensor& x, const LowRank& adapter, Tensor& y
   return u;
 }
 
-void LowRankGrad(Backend& k, const Tensor& dy, const Var& x, const LowRank& adapter, const Tensor& u) {
+void LowRankGrad(Backend& k, const Tensor& dy, const Var& x, const LowRank& adapter,
+                 const Tensor& u) {
   k.Gemm(true, false, adapter.scale, dy, u, 1, adapter.b.GradientSum(k));
   Tensor du = k.New(u.shape());
   k.Gemm(false, false, adapter.scale, dy, adapter.b.value, 0, du);
@@ -59,7 +60,8 @@ void LowRankGrad(Backend& k, const Tensor& dy, const Var& x, const LowRank& adap
 
 }  // namespace
 
-Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias, const LowRank* adapter) {
+Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias,
+           const LowRank* adapter) {
   CheckShapes(x, w.rows(), w.cols(), bias);
   if (adapter) CheckShapes(*adapter, w.rows(), w.cols());
 
@@ -69,11 +71,12 @@ Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias, con
   if (adapter) u = AddLowRank(context.backend, x.value, *adapter, y);
 
   const LowRank low_rank = adapter ? *adapter : LowRank{};
-  return context.Record(y, {&x, &bias, &low_rank.a}, [x, &w, bias, low_rank, u](Backend& k, const Tensor& dy) {
-    if (x.wants_gradient()) k.LinearInputGrad(dy, w, x.GradientSum(k));
-    if (bias.wants_gradient()) k.BiasGrad(dy, bias.GradientSum(k));
-    if (u) LowRankGrad(k, dy, x, low_rank, u);
-  });
+  return context.Record(y, {&x, &bias, &low_rank.a},
+                        [x, &w, bias, low_rank, u](Backend& k, const Tensor& dy) {
+                          if (x.wants_gradient()) k.LinearInputGrad(dy, w, x.GradientSum(k));
+                          if (bias.wants_gradient()) k.BiasGrad(dy, bias.GradientSum(k));
+                          if (u) LowRankGrad(k, dy, x, low_rank, u);
+                        });
 }
 
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias) {

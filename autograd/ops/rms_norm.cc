@@ -10,8 +10,8 @@ namespace retort::ops {
 
 Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon) {
   const int64_t width = gain.value.elements();
-  RETORT_CHECK(width > 0 && x.value.cols() % width == 0, "rms_norm: x ", x.shape().text(), ", gain ",
-               gain.shape().text());
+  RETORT_CHECK(width > 0 && x.value.cols() % width == 0, "rms_norm: x ", x.shape().text(),
+               ", gain ", gain.shape().text());
   const Shape as_rows = {x.value.elements() / width, width};
 
   Tensor y = context.backend.New(as_rows), inv_rms = context.backend.New({as_rows[0]});

@@ -7,8 +7,9 @@
 namespace retort::ops {
 
 Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads) {
-  RETORT_CHECK(angles.cos.rows() == x.value.rows() && heads * 2 * angles.cos.cols() == x.value.cols(),
-               "rotary: x ", x.shape().text(), ", ", heads, " heads, angles ", angles.cos.shape().text());
+  RETORT_CHECK(
+      angles.cos.rows() == x.value.rows() && heads * 2 * angles.cos.cols() == x.value.cols(),
+      "rotary: x ", x.shape().text(), ", ", heads, " heads, angles ", angles.cos.shape().text());
 
   Tensor y = context.backend.New(x.shape());
   context.backend.Rotary(x.value, angles.cos, angles.sin, heads, /*inverse=*/false, y);

@@ -9,31 +9,36 @@ namespace {
 
 using PieceType = TokenizerSpec::PieceType;
 
-bool IsSpecial(PieceType type) { return type == PieceType::kControl || type == PieceType::kUnknown; }
+bool IsSpecial(PieceType type) {
+  return type == PieceType::kControl || type == PieceType::kUnknown;
+}
 
 // Byte-level pieces are spelt in GPT-2's alphabet, but for the added ones, which are plain text.
 std::string SpokenBytes(const TokenizerSpec& spec, const TokenizerSpec::Piece& piece,
                         const std::string& where) {
   if (piece.type == PieceType::kByte) {
     const int byte = BytePiece(piece.text);
-    if (byte < 0) throw InputError(where, ": byte piece '", piece.text, "' is not of the form <0xNN>");
+    if (byte < 0)
+      throw InputError(where, ": byte piece '", piece.text, "' is not of the form <0xNN>");
     return std::string(1, static_cast<char>(byte));
   }
   if (spec.byte_level) {
     std::string bytes;
-    return piece.type == PieceType::kNormal && LettersToBytes(piece.text, &bytes) ? bytes : piece.text;
+    return piece.type == PieceType::kNormal && LettersToBytes(piece.text, &bytes) ? bytes
+                                                                                  : piece.text;
   }
   return IsSpecial(piece.type) ? piece.text : ReplaceAll(piece.text, kMetaSpace, " ");
 }
 
 }  // namespace
 
-BaseTokenizer::BaseTokenizer(TokenizerSpec spec, const std::string& where) : spec_(std::move(spec)) {
+BaseTokenizer::BaseTokenizer(TokenizerSpec spec, const std::string& where)
+    : spec_(std::move(spec)) {
   if (spec_.pieces.empty()) throw InputError(where, ": the vocabulary is empty");
   const auto check = [&](int32_t id, std::string_view name) {
     if (id < -1 || id >= vocab_size()) {
-      throw InputError(where, ": the ", name, " token's id ", id, " is outside of the vocabulary of ",
-                       vocab_size());
+      throw InputError(where, ": the ", name, " token's id ", id,
+                       " is outside of the vocabulary of ", vocab_size());
     }
   };
   check(spec_.bos, "bos");

@@ -50,8 +50,8 @@ BpeModel::BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& sp
     const std::string& text = byte_level_ ? spoken[i] : piece.text;
     const auto id = static_cast<int32_t>(i);
     ids_.Put(text, id);
-    const int byte = byte_level_ ? (text.size() == 1 ? static_cast<uint8_t>(text[0]) : -1)
-                                 : BytePiece(text);
+    const int byte =
+        byte_level_ ? (text.size() == 1 ? static_cast<uint8_t>(text[0]) : -1) : BytePiece(text);
     if (byte >= 0 && byte_ids_[byte] < 0) byte_ids_[byte] = id;
   }
   AddMerges(spec, where);
@@ -69,7 +69,8 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
     const std::string_view merge = spec.merges[rank];
     // A piece may itself hold a space: of the ways to cut, the one whose parts are pieces counts.
     int32_t left = -1, right = -1, id = -1;
-    for (size_t cut = merge.find(' '); cut != merge.npos && id < 0; cut = merge.find(' ', cut + 1)) {
+    for (size_t cut = merge.find(' '); cut != merge.npos && id < 0;
+         cut = merge.find(' ', cut + 1)) {
       left = spelt.Find(merge.substr(0, cut));
       right = spelt.Find(merge.substr(cut + 1));
       whole.assign(merge.substr(0, cut)).append(merge.substr(cut + 1));
@@ -79,7 +80,8 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
       throw InputError(where, ": merge ", rank, " '", merge,
                        "' does not join two pieces of the vocabulary into a third");
     }
-    if (spec.pieces[id].type == PieceType::kControl) continue;  // text never becomes a control token
+    if (spec.pieces[id].type == PieceType::kControl)
+      continue;  // text never becomes a control token
     merges_.Put(left, right, static_cast<int32_t>(rank), id);
   }
 }
@@ -99,7 +101,8 @@ void BpeModel::StartBytes(std::string_view word, Scratch* scratch) const {
 
 bool BpeModel::PutBytes(std::string_view character, Scratch* scratch) const {
   const auto has = [&](char c) { return byte_ids_[static_cast<uint8_t>(c)] >= 0; };
-  if (!options_.byte_fallback || !std::all_of(character.begin(), character.end(), has)) return false;
+  if (!options_.byte_fallback || !std::all_of(character.begin(), character.end(), has))
+    return false;
   for (const char c : character) PutSymbol(byte_ids_[static_cast<uint8_t>(c)], scratch);
   return true;
 }
@@ -146,7 +149,8 @@ void BpeModel::Merge(Scratch* scratch) const {
     right.id = -1;
     left.next = right.next;
     if (left.next >= 0) symbols[left.next].previous = best.place;
-    if (left.previous >= 0 && consider(left.previous)) std::push_heap(heap.begin(), heap.end(), Worse);
+    if (left.previous >= 0 && consider(left.previous))
+      std::push_heap(heap.begin(), heap.end(), Worse);
     if (left.next >= 0 && consider(best.place)) std::push_heap(heap.begin(), heap.end(), Worse);
   }
 }

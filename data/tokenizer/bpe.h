@@ -46,8 +46,9 @@ class MergeTable {
 
 struct BpeOptions {
   bool ignore_merges = false;  // a word that is a piece is that piece, whatever the merges say
-  bool byte_fallback = false;  // a character that is no piece becomes its <0xNN> pieces, if all exist
-  bool fuse_unk = false;       // neighbouring unknown characters are one unknown token
+  bool byte_fallback =
+      false;              // a character that is no piece becomes its <0xNN> pieces, if all exist
+  bool fuse_unk = false;  // neighbouring unknown characters are one unknown token
 };
 
 class BpeModel {
@@ -80,8 +81,8 @@ class BpeModel {
   bool PutBytes(std::string_view character, Scratch* scratch) const;
   void Merge(Scratch* scratch) const;
 
-  TextIndex ids_;                        // of the spec's or spoken's strings
-  std::array<int32_t, 256> byte_ids_;                  // of single bytes or <0xNN> pieces, -1: none
+  TextIndex ids_;                      // of the spec's or spoken's strings
+  std::array<int32_t, 256> byte_ids_;  // of single bytes or <0xNN> pieces, -1: none
   MergeTable merges_;
   BpeOptions options_;
   bool byte_level_;

@@ -62,8 +62,8 @@ void ByteLevelPipeline(const TokenizerSpec& spec, const std::string& where, BpeP
   if (!pre) {
     std::vector<std::string> names;
     for (const KnownPre& known : KnownPres()) names.push_back(known.name);
-    throw InputError(where, ": pre-tokenizer '", spec.pre, "' is not known; known: ",
-                     Join(names, ", "));
+    throw InputError(where, ": pre-tokenizer '", spec.pre,
+                     "' is not known; known: ", Join(names, ", "));
   }
   pipeline->splits = SplitsOf(*pre);
   pipeline->options.ignore_merges |= pre->ignore_merges;

@@ -35,7 +35,6 @@ BpePipeline PipelineFromSpec(const TokenizerSpec& spec, const std::string& where
 // Reads the text of a tokenizer.json with a BPE model. Fills the spec's pieces, merges, added, pre,
 // byte_level, byte_fallback, add_space_prefix, ignore_merges, add_bos, add_eos, bos, unk and
 // tokenizer_json. Throws Error{kInput} naming what is not known.
-BpePipeline ParseTokenizerJson(std::string text, const std::string& where,
-                               TokenizerSpec* spec);
+BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec);
 
 }  // namespace retort

@@ -28,7 +28,10 @@ uint32_t Offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6
 class Walk {
  public:
   Walk(std::string_view units, size_t values, const std::string& where)
-      : units_(units), count_(units.size() / 4), values_(values), where_(where),
+      : units_(units),
+        count_(units.size() / 4),
+        values_(values),
+        where_(where),
         most_(count_, kUnseen) {}
 
   void Check() {
@@ -107,7 +110,8 @@ void CheckCharsmap(std::string_view charsmap, const std::string& where) {
   if (charsmap.size() < 4) throw wrong("it ends within its length");
   const uint32_t size = Word(charsmap, 0);
   const std::string_view rest = charsmap.substr(4);
-  if (size < 1024 || size % 1024 != 0 || size >= rest.size()) throw wrong("its length does not fit");
+  if (size < 1024 || size % 1024 != 0 || size >= rest.size())
+    throw wrong("its length does not fit");
   const std::string_view replacements = rest.substr(size);
   if (replacements.back() != '\0') throw wrong("its replacements have no end");
   Walk(rest.substr(0, size), replacements.size(), where).Check();

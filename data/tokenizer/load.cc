@@ -18,7 +18,7 @@ using PieceType = TokenizerSpec::PieceType;
 using std::filesystem::exists;
 
 struct NamedToken {
-  const char* key;    // tokenizer_config.json, special_tokens_map.json
+  const char* key;     // tokenizer_config.json, special_tokens_map.json
   const char* id_key;  // config.json, generation_config.json
   int32_t TokenizerSpec::*id;
 };
@@ -34,7 +34,8 @@ Json ReadIfThere(const Path& path) {
 }
 
 // The text of "<s>" or {"content": "<s>", ...}; nothing when null or absent.
-std::optional<std::string> TokenText(const Json& config, const char* key, const std::string& where) {
+std::optional<std::string> TokenText(const Json& config, const char* key,
+                                     const std::string& where) {
   const auto it = config.find(key);
   if (it == config.end() || it->is_null()) return std::nullopt;
   if (it->is_string()) return it->get<std::string>();
@@ -54,8 +55,8 @@ void AddTokensPastModel(const Json& config, const std::string& where, TokenizerS
   if (it == config.end() || !it->is_object()) return;
   std::map<int64_t, TokenizerSpec::Piece> more;
   for (const auto& [key, token] : it->items()) {
-    const bool number = !key.empty() && key.size() < 10 &&
-                        key.find_first_not_of("0123456789") == std::string::npos;
+    const bool number =
+        !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
     if (!number) throw InputError(where, ": added_tokens_decoder: '", key, "' is no id");
     const int64_t id = std::stoll(key);
     if (id < static_cast<int64_t>(spec->pieces.size())) continue;
@@ -150,7 +151,8 @@ std::unique_ptr<Tokenizer> Tokenizer::Load(const Path& folder) {
     ReadNeighbours(folder, &spec);
     return MakeSentencePieceTokenizer(std::move(spec), model.string());
   }
-  throw InputError(folder.string(), ": no tokenizer here; expected tokenizer.json or tokenizer.model");
+  throw InputError(folder.string(),
+                   ": no tokenizer here; expected tokenizer.json or tokenizer.model");
 }
 
 }  // namespace retort

@@ -78,11 +78,12 @@ Regex::Regex(std::string_view pattern, const std::string& where) : code_(std::ma
   int error = 0;
   PCRE2_SIZE at = 0;
   const std::string text = WithUnicodeSpaces(pattern);
-  code_->code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                              PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr);
+  code_->code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr);
   if (!code_->code) {
-    throw InputError(where, ": the expression '", pattern, "' is not understood: ",
-                     MessageOf(error));
+    throw InputError(where, ": the expression '", pattern,
+                     "' is not understood: ", MessageOf(error));
   }
   code_->jit = pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE) == 0;
 }

@@ -26,8 +26,17 @@ constexpr int kMaxNestedPieces = 60;
 enum : uint32_t { kPieces = 1, kTrainer = 2, kNormalizer = 3 };
 enum : uint32_t { kPieceText = 1, kPieceScore = 2, kPieceKind = 3 };
 enum : uint32_t {
-  kModelType = 3, kWhitespaceAsSuffix = 24, kByteFallback = 35,
-  kUnkId = 40, kBosId, kEosId, kPadId, kUnkPiece = 45, kBosPiece, kEosPiece, kPadPiece,
+  kModelType = 3,
+  kWhitespaceAsSuffix = 24,
+  kByteFallback = 35,
+  kUnkId = 40,
+  kBosId,
+  kEosId,
+  kPadId,
+  kUnkPiece = 45,
+  kBosPiece,
+  kEosPiece,
+  kPadPiece,
 };
 enum : uint32_t { kCharsmap = 2, kDummyPrefix = 3, kRemoveSpaces = 4, kEscapeSpaces = 5 };
 enum : uint64_t { kUnigram = 1, kBpe = 2 };
@@ -71,7 +80,8 @@ Trainer ParseTrainer(std::string_view bytes, const std::string& where, size_t of
     if (field.number == kPadPiece) trainer.pad = field.bytes;
   }
   if (trainer.model_type != kUnigram && trainer.model_type != kBpe) {
-    throw InputError(where, ": model type ", trainer.model_type, " is not known; known: 1 (unigram), "
+    throw InputError(where, ": model type ", trainer.model_type,
+                     " is not known; known: 1 (unigram), "
                      "2 (bpe)");
   }
   return trainer;
@@ -140,7 +150,8 @@ TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string&
     if (field.type != 2) continue;
     const size_t offset = reader.offset() - field.bytes.size();
     if (field.number == kPieces) {
-      if (spec.pieces.size() == kMaxPieces) throw reader.Wrong(Cat("more than ", kMaxPieces, " pieces"));
+      if (spec.pieces.size() == kMaxPieces)
+        throw reader.Wrong(Cat("more than ", kMaxPieces, " pieces"));
       spec.pieces.push_back(ParsePiece(field.bytes, where, offset));
     } else if (field.number == kTrainer) {
       trainer = ParseTrainer(field.bytes, where, offset);
@@ -163,7 +174,8 @@ TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string&
 
 void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where) {
   if (spec.pieces.empty()) throw InputError(where, ": not a SentencePiece model: it has no pieces");
-  if (spec.pieces.size() > kMaxPieces) throw InputError(where, ": more than ", kMaxPieces, " pieces");
+  if (spec.pieces.size() > kMaxPieces)
+    throw InputError(where, ": more than ", kMaxPieces, " pieces");
   std::unordered_set<std::string_view> seen;
   bool is_byte[256] = {};
   int unknown = 0;
@@ -179,7 +191,8 @@ void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where)
   if (unknown != 1) throw InputError(where, ": ", unknown, " unknown pieces where one is needed");
   const auto bytes = std::count(is_byte, is_byte + 256, true);
   if (bytes != (spec.byte_fallback ? 256 : 0)) {
-    throw InputError(where, ": ", bytes, " byte pieces; with byte fallback there must be 256, without "
+    throw InputError(where, ": ", bytes,
+                     " byte pieces; with byte fallback there must be 256, without "
                      "it none");
   }
   CheckNesting(spec, where);

@@ -28,7 +28,8 @@ std::unique_ptr<SentencePieceProcessor> MakeProcessor(const TokenizerSpec& spec,
   sentencepiece::logging::SetMinLogLevel(kSilent);
   auto processor = std::make_unique<SentencePieceProcessor>();
   const auto status = processor->LoadFromSerializedProto(WriteSentencePieceModel(spec, prefix));
-  if (!status.ok()) throw InputError(where, ": SentencePiece refuses the model: ", status.message());
+  if (!status.ok())
+    throw InputError(where, ": SentencePiece refuses the model: ", status.message());
   return processor;
 }
 
@@ -115,7 +116,8 @@ class SentencePieceTokenizer : public BaseTokenizer {
   // The next space that follows another character than a space or U+2581.
   static size_t WordEnd(std::string_view text, size_t begin) {
     for (size_t end = text.find(' ', begin + 1); end != text.npos; end = text.find(' ', end + 1)) {
-      if (text[end - 1] != ' ' && !EndsWith(text.substr(begin, end - begin), kMetaSpace)) return end;
+      if (text[end - 1] != ' ' && !EndsWith(text.substr(begin, end - begin), kMetaSpace))
+        return end;
     }
     return text.size();
   }
@@ -128,7 +130,8 @@ class SentencePieceTokenizer : public BaseTokenizer {
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(TokenizerSpec spec, const std::string& where) {
+std::unique_ptr<Tokenizer> MakeSentencePieceTokenizer(TokenizerSpec spec,
+                                                      const std::string& where) {
   CheckSentencePieceSpec(spec, where);
   return std::make_unique<SentencePieceTokenizer>(std::move(spec), where);
 }

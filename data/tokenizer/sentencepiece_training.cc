@@ -85,8 +85,12 @@ std::unordered_map<std::string, std::string> Settings(const SentencePieceTrainin
 }
 
 Json TokenizerConfig() {
-  return {{"add_bos_token", true},  {"add_eos_token", false}, {"bos_token", "<s>"},
-          {"eos_token", "</s>"},    {"unk_token", "<unk>"},   {"legacy", false},
+  return {{"add_bos_token", true},
+          {"add_eos_token", false},
+          {"bos_token", "<s>"},
+          {"eos_token", "</s>"},
+          {"unk_token", "<unk>"},
+          {"legacy", false},
           {"tokenizer_class", "LlamaTokenizer"}};
 }
 
@@ -96,7 +100,8 @@ std::string WithDigitPairs(TokenizerSpec spec) {
   float least = 0;
   for (const auto& piece : spec.pieces) least = std::min(least, piece.score);
   for (int pair = 0; pair < kDigitPairs; ++pair) {
-    spec.pieces.push_back({Cat(pair / 10, pair % 10), least - 1, TokenizerSpec::PieceType::kNormal});
+    spec.pieces.push_back(
+        {Cat(pair / 10, pair % 10), least - 1, TokenizerSpec::PieceType::kNormal});
   }
   return WriteSentencePieceModel(spec, /*add_dummy_prefix=*/true);
 }
@@ -114,21 +119,24 @@ void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePie
   if (options.digits != 1 && !(options.digits == 2 && options.bpe)) {
     throw InputError("tokenizer train: digits are 1, or 2 in a bpe vocabulary");
   }
-  const size_t reserved = kReservedPieces + options.control_symbols.size() + options.user_symbols.size() +
-                          (options.digits == 2 ? kDigitPairs : 0);
+  const size_t reserved = kReservedPieces + options.control_symbols.size() +
+                          options.user_symbols.size() + (options.digits == 2 ? kDigitPairs : 0);
   if (options.vocab < 0 || static_cast<size_t>(options.vocab) <= reserved) {
-    throw InputError("tokenizer train: vocab ", options.vocab, " leaves no room beside the ", reserved,
-                     " bytes and marks");
+    throw InputError("tokenizer train: vocab ", options.vocab, " leaves no room beside the ",
+                     reserved, " bytes and marks");
   }
   size_t longest = 0;
-  for (Lines lines(texts); !lines.done(); lines.Next()) longest = std::max(longest, lines.value().size());
+  for (Lines lines(texts); !lines.done(); lines.Next())
+    longest = std::max(longest, lines.value().size());
   if (longest == 0) throw InputError("tokenizer train: there is no text to learn from");
 
   Lines lines(texts);
   std::string model;
-  const auto status = sentencepiece::SentencePieceTrainer::Train(Settings(options, longest), &lines, &model);
+  const auto status =
+      sentencepiece::SentencePieceTrainer::Train(Settings(options, longest), &lines, &model);
   if (!status.ok()) throw InputError("tokenizer train: ", Advice(status.message()));
-  if (options.digits == 2) model = WithDigitPairs(ParseSentencePieceModel(model, "the trained model"));
+  if (options.digits == 2)
+    model = WithDigitPairs(ParseSentencePieceModel(model, "the trained model"));
   const TokenizerSpec spec = ParseSentencePieceModel(model, "the trained model");
   if (static_cast<int>(spec.pieces.size()) != options.vocab) {
     throw InputError("tokenizer train: the text yields ", spec.pieces.size(), " pieces, not ",

@@ -15,7 +15,8 @@ using Behavior = SplitSpec::Behavior;
 
 const Json& List(const Json& object, const char* key, const std::string& where) {
   const auto it = object.find(key);
-  if (it == object.end() || !it->is_array()) throw InputError(where, ": '", key, "' must be a list");
+  if (it == object.end() || !it->is_array())
+    throw InputError(where, ": '", key, "' must be a list");
   return *it;
 }
 
@@ -56,7 +57,8 @@ void ReadNormalizer(const Json& step, const std::string& where, TextSteps* out) 
     out->normalizers.push_back({compatible ? (composed ? Kind::kNfkc : Kind::kNfkd)
                                            : (composed ? Kind::kNfc : Kind::kNfd)});
   } else {
-    throw InputError(where, ": normalizer '", type, "' is not known; known: NFC, NFD, NFKC, NFKD, "
+    throw InputError(where, ": normalizer '", type,
+                     "' is not known; known: NFC, NFD, NFKC, NFKD, "
                      "Prepend, Replace, Sequence");
   }
 }
@@ -70,9 +72,9 @@ void ReadMetaspace(const Json& step, const std::string& where, TextSteps* out) {
       GetString(step, "prepend_scheme", where, legacy_prefix ? "always" : "never");
   out->normalizers.push_back({Kind::kReplaceText, " ", mark});
   if (scheme == "always" || scheme == "first") {
-    out->normalizers.push_back({Kind::kPrepend, "", mark, /*unless_there=*/true,
-                                scheme == "first" ? NormalizerSpec::Where::kFirstRun
-                                                  : NormalizerSpec::Where::kEveryRun});
+    out->normalizers.push_back(
+        {Kind::kPrepend, "", mark, /*unless_there=*/true,
+         scheme == "first" ? NormalizerSpec::Where::kFirstRun : NormalizerSpec::Where::kEveryRun});
   } else if (scheme != "never") {
     throw InputError(where, ": prepend_scheme '", scheme, "' is not known");
   }
@@ -113,7 +115,8 @@ void ReadPreTokenizer(const Json& step, const std::string& where, TextSteps* out
   } else if (type == "WhitespaceSplit") {
     out->splits.push_back({R"(\s)", /*literal=*/false, Behavior::kRemoved});
   } else {
-    throw InputError(where, ": pre-tokenizer '", type, "' is not known; known: ByteLevel, Digits, "
+    throw InputError(where, ": pre-tokenizer '", type,
+                     "' is not known; known: ByteLevel, Digits, "
                      "Metaspace, Sequence, Split, WhitespaceSplit");
   }
 }

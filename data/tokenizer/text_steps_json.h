@@ -17,6 +17,7 @@ struct TextSteps {
 };
 
 // Both may be null. Throws Error{kInput} naming a type, option or order that is not known.
-TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer, const std::string& where);
+TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer,
+                        const std::string& where);
 
 }  // namespace retort

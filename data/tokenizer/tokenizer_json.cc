@@ -72,15 +72,17 @@ void ReadMerges(PlainJson merges, const std::string& where, TokenizerSpec* spec)
       spec->merges.push_back(std::move(merge.get_ref<std::string&>()));
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
                merge[1].is_string()) {
-      spec->merges.push_back(Cat(merge[0].get_ref<const std::string&>(), " ",
-                                 merge[1].get_ref<const std::string&>()));
+      spec->merges.push_back(
+          Cat(merge[0].get_ref<const std::string&>(), " ", merge[1].get_ref<const std::string&>()));
     } else {
-      throw InputError(where, ": merge ", spec->merges.size(), " is neither \"a b\" nor [\"a\", \"b\"]");
+      throw InputError(where, ": merge ", spec->merges.size(),
+                       " is neither \"a b\" nor [\"a\", \"b\"]");
     }
   }
 }
 
-void ReadAddedTokens(const Json& list, size_t limit, const std::string& where, TokenizerSpec* spec) {
+void ReadAddedTokens(const Json& list, size_t limit, const std::string& where,
+                     TokenizerSpec* spec) {
   for (const Json& token : list) {
     TokenizerSpec::AddedToken added;
     added.text = GetString(token, "content", where);
@@ -144,13 +146,15 @@ void ReadPostProcessor(const Json& processor, const std::string& where, Tokenize
       const int32_t id = IdOf(*spec, name);
       if (id < 0) throw InputError(where, ": token '", name, "' is not in the vocabulary");
       bool& there = before ? spec->add_bos : spec->add_eos;
-      if (there) throw InputError(where, ": more than one token ", before ? "before" : "after",
-                                  " the text is not known");
+      if (there)
+        throw InputError(where, ": more than one token ", before ? "before" : "after",
+                         " the text is not known");
       there = true;
       (before ? spec->bos : spec->eos) = id;
     }
   } else if (type != "ByteLevel") {
-    throw InputError(where, ": post-processor '", type, "' is not known; known: ByteLevel, "
+    throw InputError(where, ": post-processor '", type,
+                     "' is not known; known: ByteLevel, "
                      "Sequence, TemplateProcessing");
   }
 }
@@ -196,8 +200,7 @@ void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
 
 }  // namespace
 
-BpePipeline ParseTokenizerJson(std::string text, const std::string& where,
-                               TokenizerSpec* spec) {
+BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec) {
   PlainJson parsed = Parse(text, where);
   if (!parsed.is_object() || !parsed.contains("model") || !parsed["model"].is_object()) {
     throw InputError(where, ": must be an object with a 'model'");

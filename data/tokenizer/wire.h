@@ -29,13 +29,23 @@ class WireReader {
     const uint64_t tag = Varint();
     field->number = static_cast<uint32_t>(tag >> 3);
     field->type = static_cast<uint32_t>(tag & 7);
-    if (field->number == 0 || tag >> 3 > 0x1FFFFFFF) throw Wrong("a field's number is out of range");
+    if (field->number == 0 || tag >> 3 > 0x1FFFFFFF)
+      throw Wrong("a field's number is out of range");
     switch (field->type) {
-      case 0: field->value = Varint(); break;
-      case 1: field->value = Fixed(8); break;
-      case 2: field->bytes = Take(Varint()); break;
-      case 5: field->value = Fixed(4); break;
-      default: throw Wrong(Cat("wire type ", field->type, " is not known"));
+      case 0:
+        field->value = Varint();
+        break;
+      case 1:
+        field->value = Fixed(8);
+        break;
+      case 2:
+        field->bytes = Take(Varint());
+        break;
+      case 5:
+        field->value = Fixed(4);
+        break;
+      default:
+        throw Wrong(Cat("wire type ", field->type, " is not known"));
     }
     return true;
   }
@@ -46,7 +56,8 @@ class WireReader {
 
  private:
   std::string_view Take(uint64_t size) {
-    if (size > bytes_.size() - pos_) throw Wrong(Cat("a field of ", size, " bytes runs past the end"));
+    if (size > bytes_.size() - pos_)
+      throw Wrong(Cat("a field of ", size, " bytes runs past the end"));
     const std::string_view part = bytes_.substr(pos_, size);
     pos_ += size;
     return part;

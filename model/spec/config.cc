@@ -13,7 +13,7 @@ namespace {
 struct Family {
   const char* name;
   const char* architecture;
-  bool qkv_bias;     // always there, whatever the config says
+  bool qkv_bias;  // always there, whatever the config says
   bool qk_norm;
   bool uses_window;  // sliding_window holds unless use_sliding_window says no
 };
@@ -37,11 +37,13 @@ RotaryScaling ReadScaling(const Json& config, const std::string& where) {
   RotaryScaling out;
   const auto it = config.find("rope_scaling");
   const auto newer = config.find("rope_parameters");
-  const Json* scaling = it != config.end() && it->is_object() ? &*it
-                        : newer != config.end() && newer->is_object() ? &*newer : nullptr;
+  const Json* scaling = it != config.end() && it->is_object()         ? &*it
+                        : newer != config.end() && newer->is_object() ? &*newer
+                                                                      : nullptr;
   if (!scaling) return out;
   const std::string at = Cat(where, ": rope_scaling");
-  const std::string type = GetString(*scaling, "rope_type", at, GetString(*scaling, "type", at, "default"));
+  const std::string type =
+      GetString(*scaling, "rope_type", at, GetString(*scaling, "type", at, "default"));
   if (type == "default") return out;
   out.factor = GetNumber(*scaling, "factor", at);
   if (type == "linear") {
@@ -52,7 +54,8 @@ RotaryScaling ReadScaling(const Json& config, const std::string& where) {
     out.high_freq_factor = GetNumber(*scaling, "high_freq_factor", at);
     out.original_max_positions = GetInt(*scaling, "original_max_position_embeddings", at);
   } else {
-    throw InputError(at, " of type '", type, "' is not supported; supported: default, linear, llama3");
+    throw InputError(at, " of type '", type,
+                     "' is not supported; supported: default, linear, llama3");
   }
   if (!(out.factor >= 1)) throw InputError(at, ": factor must be at least 1");
   return out;
@@ -64,7 +67,8 @@ void ReadEnds(const Json& config, const std::string& where, ModelConfig& out) {
   out.ends.clear();
   const Json list = it->is_array() ? *it : Json::array({*it});
   for (const Json& id : list) {
-    if (!id.is_number_integer()) throw InputError(where, ": 'eos_token_id' must be an id or a list of ids");
+    if (!id.is_number_integer())
+      throw InputError(where, ": 'eos_token_id' must be an id or a list of ids");
     out.ends.push_back(id.get<int32_t>());
   }
 }
@@ -99,7 +103,8 @@ ModelConfig ReadConfig(const Path& folder) {
   c.qk_norm = family.qk_norm;
   c.tied = GetBool(j, "tie_word_embeddings", where, false);
   if (GetBool(j, "use_sliding_window", where, family.uses_window)) {
-    if (!family.uses_window) throw InputError(where, ": 'use_sliding_window' is not supported for ", c.family);
+    if (!family.uses_window)
+      throw InputError(where, ": 'use_sliding_window' is not supported for ", c.family);
     c.window = GetInt(j, "sliding_window", where, 0);
   }
   if (const std::string act = GetString(j, "hidden_act", where, "silu"); act != "silu") {
@@ -107,7 +112,8 @@ ModelConfig ReadConfig(const Path& folder) {
   }
   c.bos = static_cast<int32_t>(GetInt(j, "bos_token_id", where, -1));
   ReadEnds(j, where, c);
-  if (const Path generation = folder / "generation_config.json"; std::filesystem::exists(generation)) {
+  if (const Path generation = folder / "generation_config.json";
+      std::filesystem::exists(generation)) {
     ReadEnds(ReadJson(generation), generation.string(), c);
   }
   ValidateConfig(c, where);
@@ -129,9 +135,11 @@ void ValidateConfig(const ModelConfig& c, const std::string& where) {
   bounded("vocab_size", c.vocab, 1 << 24);
   bounded("max_position_embeddings", c.max_positions, int64_t{1} << 30);
   if (c.heads % c.kv_heads != 0) {
-    throw InputError(where, ": num_attention_heads ", c.heads, " is no multiple of num_key_value_heads ", c.kv_heads);
+    throw InputError(where, ": num_attention_heads ", c.heads,
+                     " is no multiple of num_key_value_heads ", c.kv_heads);
   }
-  if (c.head_dim % 2 != 0) throw InputError(where, ": head_dim ", c.head_dim, " is odd; rotary pairs need an even one");
+  if (c.head_dim % 2 != 0)
+    throw InputError(where, ": head_dim ", c.head_dim, " is odd; rotary pairs need an even one");
   if (c.window < 0) throw InputError(where, ": sliding_window is negative");
   if (!(c.norm_epsilon > 0)) throw InputError(where, ": rms_norm_eps must be above 0");
   if (!(c.rotary_base > 0)) throw InputError(where, ": rope_theta must be above 0");
@@ -180,13 +188,15 @@ std::vector<float> RotaryFactors(const ModelConfig& c) {
   if (s.kind != RotaryScaling::Kind::kLlama3) return factors;
   const auto original = static_cast<double>(s.original_max_positions);
   for (size_t i = 0; i < factors.size(); ++i) {
-    const double frequency = std::pow(c.rotary_base, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
+    const double frequency =
+        std::pow(c.rotary_base, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
     const double wavelength = 2 * std::numbers::pi / frequency;
     if (wavelength < original / s.high_freq_factor) continue;
     if (wavelength > original / s.low_freq_factor) {
       factors[i] = static_cast<float>(s.factor);
     } else {
-      const double smooth = (original / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+      const double smooth =
+          (original / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
       factors[i] = static_cast<float>(1 / ((1 - smooth) / s.factor + smooth));
     }
   }
@@ -198,8 +208,9 @@ std::vector<double> RotaryFrequencies(const ModelConfig& c) {
   const double linear = c.rotary.kind == RotaryScaling::Kind::kLinear ? c.rotary.factor : 1;
   std::vector<double> out(factors.size());
   for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = std::pow(c.rotary_base, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim)) /
-             (static_cast<double>(factors[i]) * linear);
+    out[i] =
+        std::pow(c.rotary_base, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim)) /
+        (static_cast<double>(factors[i]) * linear);
   }
   return out;
 }

@@ -19,22 +19,23 @@ struct RotaryScaling {
   Kind kind = Kind::kNone;
   double factor = 1, low_freq_factor = 1, high_freq_factor = 4;
   int64_t original_max_positions = 8192;
-  std::vector<float> factors;  // kFactors: what each of the D/2 frequencies is divided by (a GGUF's rope_freqs)
+  std::vector<float>
+      factors;  // kFactors: what each of the D/2 frequencies is divided by (a GGUF's rope_freqs)
 };
 
 struct ModelConfig {
-  std::string family;             // Hugging Face's model_type: llama, mistral, qwen2, qwen3
+  std::string family;  // Hugging Face's model_type: llama, mistral, qwen2, qwen3
   int64_t layers = 0, width = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
   int64_t max_positions = 2048;
-  int64_t window = 0;             // sliding attention; 0: none
+  int64_t window = 0;  // sliding attention; 0: none
   double norm_epsilon = 1e-6;
   double rotary_base = 10000;
   RotaryScaling rotary;
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
-  bool qk_norm = false;           // RMS norms on each head of q and k
-  bool tied = false;              // the head is the embedding
+  bool qk_norm = false;  // RMS norms on each head of q and k
+  bool tied = false;     // the head is the embedding
   int32_t bos = -1;
-  std::vector<int32_t> ends;      // every id that ends a generation
+  std::vector<int32_t> ends;  // every id that ends a generation
 
   int64_t attention_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }

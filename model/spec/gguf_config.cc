@@ -22,10 +22,13 @@ std::vector<int32_t> EndsOf(const GgufMetadata& m, int64_t vocab, const std::str
   std::vector<int32_t> ends;
   const auto add = [&](int64_t id) {
     if (id < 0) return;
-    if (id >= vocab) throw InputError(where, ": end token ", id, " is outside the vocabulary of ", vocab);
-    if (std::find(ends.begin(), ends.end(), id) == ends.end()) ends.push_back(static_cast<int32_t>(id));
+    if (id >= vocab)
+      throw InputError(where, ": end token ", id, " is outside the vocabulary of ", vocab);
+    if (std::find(ends.begin(), ends.end(), id) == ends.end())
+      ends.push_back(static_cast<int32_t>(id));
   };
-  for (const char* kind : {"eos", "eot", "eom"}) add(m.Int(Cat("tokenizer.ggml.", kind, "_token_id"), -1));
+  for (const char* kind : {"eos", "eot", "eom"})
+    add(m.Int(Cat("tokenizer.ggml.", kind, "_token_id"), -1));
   if (m.Find("retort.end_token_ids")) {
     for (int64_t id : m.Ints("retort.end_token_ids")) add(id);
   }
@@ -55,7 +58,8 @@ ModelConfig ConfigFromGguf(const GgufFile& file) {
   const std::string where = file.tensors.where();
   const std::string arch = m.Text("general.architecture");
   if (arch != "llama" && arch != "qwen2" && arch != "qwen3") {
-    throw InputError(where, ": architecture '", arch, "' is not supported; supported: llama, qwen2, qwen3");
+    throw InputError(where, ": architecture '", arch,
+                     "' is not supported; supported: llama, qwen2, qwen3");
   }
   const auto has = [&](const char* name) { return file.tensors.Find(name) != nullptr; };
   ModelConfig c;
@@ -70,7 +74,8 @@ ModelConfig ConfigFromGguf(const GgufFile& file) {
   c.rotary_base = m.Number(arch + ".rope.freq_base", 10000);
   c.window = m.Int(arch + ".attention.sliding_window", 0);
   const TensorEntry* table = file.tensors.Find("token_embd.weight");
-  if (!table || table->shape.size() != 2) throw InputError(where, ": tensor 'token_embd.weight' is missing");
+  if (!table || table->shape.size() != 2)
+    throw InputError(where, ": tensor 'token_embd.weight' is missing");
   c.vocab = table->shape[0];
   c.family = arch == "llama" && c.window > 0 ? "mistral" : arch;
   c.qkv_bias = has("blk.0.attn_q.bias");
@@ -87,8 +92,12 @@ ModelConfig ConfigFromGguf(const GgufFile& file) {
 
 void ConfigToGguf(const ModelConfig& c, GgufMetadata& m) {
   const std::string arch = GgufArchitecture(c);
-  const auto count = [&](const char* key, int64_t value) { m.Set(Cat(arch, ".", key), static_cast<uint32_t>(value)); };
-  const auto number = [&](const char* key, double value) { m.Set(Cat(arch, ".", key), static_cast<float>(value)); };
+  const auto count = [&](const char* key, int64_t value) {
+    m.Set(Cat(arch, ".", key), static_cast<uint32_t>(value));
+  };
+  const auto number = [&](const char* key, double value) {
+    m.Set(Cat(arch, ".", key), static_cast<float>(value));
+  };
   m.Set("general.architecture", arch);
   count("block_count", c.layers);
   count("context_length", c.max_positions);

@@ -18,14 +18,22 @@ inline constexpr Slot kAllSlots[kSlots] = {Slot::kQ,    Slot::kK,  Slot::kV,   S
 
 struct TensorSpec {
   enum class Role : uint8_t {
-    kEmbedding, kHead, kLinear, kBias, kAttentionNorm, kFfnNorm, kQNorm, kKNorm, kFinalNorm
+    kEmbedding,
+    kHead,
+    kLinear,
+    kBias,
+    kAttentionNorm,
+    kFfnNorm,
+    kQNorm,
+    kKNorm,
+    kFinalNorm
   };
   std::string name;       // "model.layers.0.self_attn.q_proj.weight"
   std::string gguf_name;  // "blk.0.attn_q.weight"
   std::vector<int64_t> shape;
   Role role;
-  int64_t layer = -1;        // of a block's tensor
-  Slot slot = Slot::kQ;      // of a linear layer's weight or bias
+  int64_t layer = -1;    // of a block's tensor
+  Slot slot = Slot::kQ;  // of a linear layer's weight or bias
   // Heads whose rows GGUF's llama architecture interleaves (its rotary pairs are neighbours, Hugging
   // Face's are half a head apart); 0: same order in both. Holds for q and k, weights and biases.
   int64_t interleaved_heads = 0;

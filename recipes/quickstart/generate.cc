@@ -75,7 +75,8 @@ void WriteCopies(const Path& path) {
 // A model of this size learns to look back at what stood before much sooner where nothing else can be learnt.
 void WriteRepeats(const Path& path) {
   constexpr uint64_t kRepeatsPart = 102;
-  constexpr int32_t kBos = 1, kFirstPiece = 3 + 256;  // of the tokenizer: marks and bytes come first
+  constexpr int32_t kBos = 1,
+                    kFirstPiece = 3 + 256;  // of the tokenizer: marks and bytes come first
   AtomicFile file(path);
   for (uint64_t i = 0; i < kRepeats; ++i) {
     RandomStream random = StreamOf(kRepeatsPart, i);
@@ -83,7 +84,8 @@ void WriteRepeats(const Path& path) {
     // The last hundred pieces are the pairs of digits, which copying is about.
     const int32_t first = random.Below(3) == 0 ? kVocabulary - 148 : kFirstPiece;
     std::vector<int32_t> pieces(count);
-    for (int32_t& id : pieces) id = first + static_cast<int32_t>(random.Below(static_cast<uint64_t>(kVocabulary - first)));
+    for (int32_t& id : pieces)
+      id = first + static_cast<int32_t>(random.Below(static_cast<uint64_t>(kVocabulary - first)));
     std::vector<int32_t> ids = {kBos}, labels(count + 1, -100);
     for (int pass = 0; pass < 2; ++pass) ids.insert(ids.end(), pieces.begin(), pieces.end());
     labels.insert(labels.end(), pieces.begin(), pieces.end());

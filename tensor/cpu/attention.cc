@@ -19,11 +19,11 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // One worker's buffers for a tile of `rows` query rows.
 struct ForwardSpace {
-  float *queries;  // [D, rows], scaled
-  float *scores;   // [kTileKeys, rows]
-  float *out;      // [rows, D]
-  float *keys, *values;  // [kTileKeys, D]
-  float *most, *sum, *factor;  // [rows]
+  float* queries;                 // [D, rows], scaled
+  float* scores;                  // [kTileKeys, rows]
+  float* out;                     // [rows, D]
+  float *keys, *values;           // [kTileKeys, D]
+  float *most, *sum, *factor;     // [rows]
   int32_t *first_key, *last_key;  // [rows]
 
   static int64_t Floats(const AttentionGeometry& g) {
@@ -50,11 +50,13 @@ struct ForwardTensors {
   float *out, *log_sum;
 };
 
-template <class T> struct ForwardTile {
+template <class T>
+struct ForwardTile {
   // The running softmax of the rows' scores over n more keys: scores become exp(score - most), and
   // `factor` is what earlier sums are multiplied by.
   template <int W>
-  RETORT_INLINE static void Softmax(const ForwardSpace& s, int64_t rows, int64_t first, int64_t n, bool all) {
+  RETORT_INLINE static void Softmax(const ForwardSpace& s, int64_t rows, int64_t first, int64_t n,
+                                    bool all) {
     for (int64_t r = 0; r < rows; r += W) {
       float* column = s.scores + r;
       const Floats<W> before = Load<W>(s.most + r);
@@ -86,7 +88,8 @@ template <class T> struct ForwardTile {
   }
 
   template <int W>
-  RETORT_INLINE static void Begin(const QueryTile& tile, const float* q, int64_t rows, const ForwardSpace& s) {
+  RETORT_INLINE static void Begin(const QueryTile& tile, const float* q, int64_t rows,
+                                  const ForwardSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
     for (int64_t r = 0; r < rows; ++r) {
       const bool used = r < tile.rows();
@@ -102,7 +105,8 @@ template <class T> struct ForwardTile {
   }
 
   template <int W>
-  RETORT_INLINE static void Run(const QueryTile* work, const ForwardTensors* x, const ForwardSpace* space) {
+  RETORT_INLINE static void Run(const QueryTile* work, const ForwardTensors* x,
+                                const ForwardSpace* space) {
     const QueryTile& tile = *work;
     const ForwardSpace& s = *space;
     const AttentionGeometry& g = *tile.geometry;
@@ -114,8 +118,8 @@ template <class T> struct ForwardTile {
       const KeyOffsets at(g, *tile.run, tile.kv_head, first, n);
       const KeyRows k = ReadKeys<W>(g, static_cast<const T*>(x->keys), at, s.keys);
       const KeyRows v = ReadKeys<W>(g, static_cast<const T*>(x->values), at, s.values);
-      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{k.data, k.row, 1}, TileB{s.queries, rows},
-                                      TileC{s.scores, rows});
+      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{k.data, k.row, 1},
+                                      TileB{s.queries, rows}, TileC{s.scores, rows});
       Softmax<W>(s, rows, first, n, tile.SeesAll(first, first + n));
       for (int64_t r = 0; r < tile.rows(); ++r) {
         if (s.factor[r] == 1) continue;
@@ -123,8 +127,8 @@ template <class T> struct ForwardTile {
           Store<W>(s.out + r * ld + d, Load<W>(s.out + r * ld + d) * s.factor[r]);
         }
       }
-      CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.scores, 1, rows}, TileB{v.data, v.row},
-                                     TileC{s.out, ld});
+      CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.scores, 1, rows},
+                                     TileB{v.data, v.row}, TileC{s.out, ld});
     }
     for (int64_t r = 0; r < tile.rows(); ++r) {
       float* out = x->out + tile.Offset(r);
@@ -136,7 +140,8 @@ template <class T> struct ForwardTile {
 };
 
 template <class T>
-void RunForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g, const ForwardTensors& x) {
+void RunForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g,
+                const ForwardTensors& x) {
   const int64_t floats = std::max(ForwardSpace::Floats(g), DecodeSpace::Floats(g));
   const Tensor space = Tensor::Make(memory, {pool.threads(), floats}, DType::kF32);
   int64_t pieces = 0;
@@ -176,36 +181,46 @@ void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, 
   RETORT_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && shape.head_dim > 0,
                shape.heads, " heads on ", shape.kv_heads);
   RETORT_CHECK(q.cols() == int64_t{shape.heads} * shape.head_dim, q.shape().text());
-  RETORT_CHECK(keys.cols() == int64_t{shape.kv_heads} * shape.head_dim && values.shape() == keys.shape() &&
-               values.dtype() == keys.dtype(), keys.shape().text(), " and ", values.shape().text());
+  RETORT_CHECK(keys.cols() == int64_t{shape.kv_heads} * shape.head_dim &&
+                   values.shape() == keys.shape() && values.dtype() == keys.dtype(),
+               keys.shape().text(), " and ", values.shape().text());
   RETORT_CHECK(layout.block_size > 0 && layout.window >= 0);
-  for (const int32_t row : layout.block_rows) RETORT_CHECK(row >= 0 && row < keys.rows(), "block at row ", row);
+  for (const int32_t row : layout.block_rows)
+    RETORT_CHECK(row >= 0 && row < keys.rows(), "block at row ", row);
   for (const AttentionRun& run : layout.runs) {
-    RETORT_CHECK(run.queries >= 0 && run.first_query >= 0 && run.first_position >= 0 && run.first_block >= 0 &&
-                 int64_t{run.first_query} + run.queries <= q.rows());
+    RETORT_CHECK(run.queries >= 0 && run.first_query >= 0 && run.first_position >= 0 &&
+                 run.first_block >= 0 && int64_t{run.first_query} + run.queries <= q.rows());
     const int64_t last = int64_t{run.first_position} + run.queries - 1;
     if (run.queries == 0) continue;
     const int64_t blocks = last / layout.block_size + 1, end = run.first_block + blocks;
-    RETORT_CHECK(end <= static_cast<int64_t>(layout.block_rows.size()), "run needs ", blocks, " blocks");
+    RETORT_CHECK(end <= static_cast<int64_t>(layout.block_rows.size()), "run needs ", blocks,
+                 " blocks");
     const int64_t in_last = last % layout.block_size;
     for (int64_t b = run.first_block; b < end; ++b) {
       const int64_t used = b + 1 < end ? layout.block_size - 1 : in_last;
-      RETORT_CHECK(layout.block_rows[static_cast<size_t>(b)] + used < keys.rows(), "block ", b, " of ", keys.rows(), " rows");
+      RETORT_CHECK(layout.block_rows[static_cast<size_t>(b)] + used < keys.rows(), "block ", b,
+                   " of ", keys.rows(), " rows");
     }
   }
 }
 
-void CpuBackend::Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
-                           const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) {
+void CpuBackend::Attention(const AttentionShape& shape, const AttentionLayout& layout,
+                           const Tensor& q, const Tensor& keys, const Tensor& values, Tensor& out,
+                           Tensor& log_sum) {
   CheckAttention(shape, layout, q, keys, values);
   RETORT_CHECK(out.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads);
   const AttentionGeometry g(shape, layout);
-  const ForwardTensors x{q.data<float>(), keys.raw(), values.raw(), out.data<float>(), log_sum.data<float>()};
+  const ForwardTensors x{q.data<float>(), keys.raw(), values.raw(), out.data<float>(),
+                         log_sum.data<float>()};
   switch (keys.dtype()) {
-    case DType::kF32: return RunForward<float>(pool_, isa_, *memory_, g, x);
-    case DType::kF16: return RunForward<F16>(pool_, isa_, *memory_, g, x);
-    case DType::kBF16: return RunForward<BF16>(pool_, isa_, *memory_, g, x);
-    default: RETORT_CHECK(false, "keys of ", NameOf(keys.dtype()));
+    case DType::kF32:
+      return RunForward<float>(pool_, isa_, *memory_, g, x);
+    case DType::kF16:
+      return RunForward<F16>(pool_, isa_, *memory_, g, x);
+    case DType::kBF16:
+      return RunForward<BF16>(pool_, isa_, *memory_, g, x);
+    default:
+      RETORT_CHECK(false, "keys of ", NameOf(keys.dtype()));
   }
 }
 

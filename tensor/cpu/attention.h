@@ -20,7 +20,9 @@ inline constexpr int64_t kTileKeys = 64;
 inline constexpr int64_t kTileRows = 64;  // more only where a group of heads is larger
 
 // Rows of tiles lie in buffers padded for the widest vectors; a kernel works on whole vectors of its own.
-constexpr int64_t RoundedUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+constexpr int64_t RoundedUp(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 constexpr int64_t Padded(int64_t n) { return RoundedUp(n, 16); }
 
 struct AttentionGeometry {
@@ -31,11 +33,19 @@ struct AttentionGeometry {
   const AttentionLayout* layout;
 
   AttentionGeometry(const AttentionShape& shape, const AttentionLayout& l)
-      : heads(shape.heads), kv_heads(shape.kv_heads), group(heads / kv_heads), dim(shape.head_dim),
-        tile_queries(std::max<int64_t>(1, kTileRows / group)), tile_rows(Padded(tile_queries * group)),
-        padded_dim(Padded(dim)), scale(shape.scale), layout(&l) {}
+      : heads(shape.heads),
+        kv_heads(shape.kv_heads),
+        group(heads / kv_heads),
+        dim(shape.head_dim),
+        tile_queries(std::max<int64_t>(1, kTileRows / group)),
+        tile_rows(Padded(tile_queries * group)),
+        padded_dim(Padded(dim)),
+        scale(shape.scale),
+        layout(&l) {}
 
-  int64_t Tiles(const AttentionRun& run) const { return (run.queries + tile_queries - 1) / tile_queries; }
+  int64_t Tiles(const AttentionRun& run) const {
+    return (run.queries + tile_queries - 1) / tile_queries;
+  }
 };
 
 // Queries [begin, begin + count) of a run with the heads of one group.
@@ -70,11 +80,13 @@ struct KeyOffsets {
   int64_t count;
   bool consecutive;  // the rows follow each other
 
-  KeyOffsets(const AttentionGeometry& g, const AttentionRun& run, int64_t kv_head, int64_t first, int64_t n)
+  KeyOffsets(const AttentionGeometry& g, const AttentionRun& run, int64_t kv_head, int64_t first,
+             int64_t n)
       : count(n) {
     const AttentionLayout& layout = *g.layout;
     const int64_t width = g.kv_heads * g.dim;
-    const int32_t* block = &layout.block_rows[static_cast<size_t>(run.first_block + first / layout.block_size)];
+    const int32_t* block =
+        &layout.block_rows[static_cast<size_t>(run.first_block + first / layout.block_size)];
     for (int64_t i = 0, in_block = first % layout.block_size; i < n; ++i, ++in_block) {
       if (in_block == layout.block_size) ++block, in_block = 0;
       at[i] = (*block + in_block) * width + kv_head * g.dim;
@@ -84,7 +96,8 @@ struct KeyOffsets {
   }
 };
 
-template <int W, class T> RETORT_INLINE void CopyKey(const T* from, int64_t dim, float* to) {
+template <int W, class T>
+RETORT_INLINE void CopyKey(const T* from, int64_t dim, float* to) {
   int64_t d = 0;
   for (; d + W <= dim; d += W) Store<W>(to + d, Load<W>(from + d));
   if (d < dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{dim - d}));
@@ -96,11 +109,13 @@ struct KeyRows {
   int64_t row;
 };
 template <int W, class T>
-RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const KeyOffsets& keys, float* copy) {
+RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const KeyOffsets& keys,
+                               float* copy) {
   if constexpr (std::is_same_v<T, float>) {
     if (keys.consecutive && g.dim % W == 0) return {base + keys.at[0], g.kv_heads * g.dim};
   }
-  for (int64_t i = 0; i < keys.count; ++i) CopyKey<W>(base + keys.at[i], g.dim, copy + i * g.padded_dim);
+  for (int64_t i = 0; i < keys.count; ++i)
+    CopyKey<W>(base + keys.at[i], g.dim, copy + i * g.padded_dim);
   return {copy, g.padded_dim};
 }
 

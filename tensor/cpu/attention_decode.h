@@ -12,11 +12,11 @@
 namespace retort {
 
 struct DecodeSpace {
-  float* queries;  // [group, D], scaled, padded with zeros
-  float* out;      // [group, D]
+  float* queries;        // [group, D], scaled, padded with zeros
+  float* out;            // [group, D]
   float *keys, *values;  // [kTileKeys, D]
-  float* scores;   // [kTileKeys]
-  float *most, *sum;  // [group]
+  float* scores;         // [kTileKeys]
+  float *most, *sum;     // [group]
 
   static int64_t Floats(const AttentionGeometry& g) {
     return g.group * (2 * g.padded_dim + 2) + kTileKeys * (2 * g.padded_dim + 1);
@@ -40,11 +40,12 @@ struct DecodeTensors {
   float *out, *log_sum;
 };
 
-template <class T> struct DecodeTile {
+template <class T>
+struct DecodeTile {
   // Rows of D floats, padded with zeros to whole vectors: in the tensor, else in `copy`.
   template <int W>
-  RETORT_INLINE static void Rows(const AttentionGeometry& g, const T* base, const KeyOffsets& at, float* copy,
-                                 const float** rows) {
+  RETORT_INLINE static void Rows(const AttentionGeometry& g, const T* base, const KeyOffsets& at,
+                                 float* copy, const float** rows) {
     const bool as_it_lies = std::is_same_v<T, float> && g.dim % W == 0;
     for (int64_t k = 0; k < at.count; ++k) {
       rows[k] = copy + k * g.padded_dim;
@@ -58,8 +59,8 @@ template <class T> struct DecodeTile {
 
   // scores[k] = query . keys[k], W keys at a time; those beyond count repeat the last.
   template <int W>
-  RETORT_INLINE static void Scores(const float* query, int64_t cols, const float* const* keys, int64_t count,
-                                   float* scores) {
+  RETORT_INLINE static void Scores(const float* query, int64_t cols, const float* const* keys,
+                                   int64_t count, float* scores) {
     for (int64_t k = 0; k < count; k += W) {
       Floats<W> sum[W] = {};
       const float* row[W];
@@ -96,8 +97,8 @@ template <class T> struct DecodeTile {
 
   // out = out * factor + sum_k p[k] values[k], over kVectors vectors of columns.
   template <int W, int kVectors>
-  RETORT_INLINE static void Mix(const float* const* values, int64_t col, int64_t count, const float* p,
-                                float factor, float* out) {
+  RETORT_INLINE static void Mix(const float* const* values, int64_t col, int64_t count,
+                                const float* p, float factor, float* out) {
     Floats<W> sum[kVectors];
     for (int j = 0; j < kVectors; ++j) sum[j] = Load<W>(out + col + j * W) * factor;
     for (int64_t k = 0; k < count; ++k) {
@@ -107,12 +108,14 @@ template <class T> struct DecodeTile {
   }
 
   template <int W>
-  RETORT_INLINE static void Run(const QueryTile* tile, const DecodeTensors* x, const DecodeSpace* space) {
+  RETORT_INLINE static void Run(const QueryTile* tile, const DecodeTensors* x,
+                                const DecodeSpace* space) {
     const AttentionGeometry& g = *tile->geometry;
     const DecodeSpace& s = *space;
     std::fill(s.queries, s.queries + 2 * g.group * g.padded_dim, 0.0f);  // and out
     for (int64_t h = 0; h < g.group; ++h) {
-      for (int64_t d = 0; d < g.dim; ++d) s.queries[h * g.padded_dim + d] = x->q[h * g.dim + d] * g.scale;
+      for (int64_t d = 0; d < g.dim; ++d)
+        s.queries[h * g.padded_dim + d] = x->q[h * g.dim + d] * g.scale;
       s.most[h] = -std::numeric_limits<float>::infinity();
       s.sum[h] = 0;
     }
@@ -134,7 +137,8 @@ template <class T> struct DecodeTile {
     }
     for (int64_t h = 0; h < g.group; ++h) {
       const float inverse = 1 / s.sum[h];
-      for (int64_t d = 0; d < g.dim; ++d) x->out[h * g.dim + d] = s.out[h * g.padded_dim + d] * inverse;
+      for (int64_t d = 0; d < g.dim; ++d)
+        x->out[h * g.dim + d] = s.out[h * g.padded_dim + d] * inverse;
       x->log_sum[h] = s.most[h] + std::log(s.sum[h]);
     }
   }

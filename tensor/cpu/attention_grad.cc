@@ -22,12 +22,12 @@ struct GradTensors {
 
 // One worker's buffers; p and ds as the forward's scores. Rows beyond the tile's are zeros.
 struct GradSpace {
-  float *q_cols, *dout_cols;  // [D, rows]; q is scaled in both
-  float *q_rows, *dout_rows;  // [rows, D]
-  float *dq;                  // [rows, D]
-  float *p, *ds;              // [kTileKeys, rows]
+  float *q_cols, *dout_cols;      // [D, rows]; q is scaled in both
+  float *q_rows, *dout_rows;      // [rows, D]
+  float* dq;                      // [rows, D]
+  float *p, *ds;                  // [kTileKeys, rows]
   float *keys, *values, *dkeys;   // [kTileKeys, D]
-  float *log_sum, *delta;     // [rows]
+  float *log_sum, *delta;         // [rows]
   int32_t *first_key, *last_key;  // [rows]
 
   static int64_t Floats(const AttentionGeometry& g) {
@@ -36,7 +36,8 @@ struct GradSpace {
   GradSpace(const AttentionGeometry& g, float* at) {
     const auto take = [&](int64_t n) { return std::exchange(at, at + n); };
     const int64_t matrix = g.tile_rows * g.padded_dim;
-    q_cols = take(matrix), dout_cols = take(matrix), q_rows = take(matrix), dout_rows = take(matrix);
+    q_cols = take(matrix), dout_cols = take(matrix), q_rows = take(matrix),
+    dout_rows = take(matrix);
     dq = take(matrix);
     p = take(kTileKeys * g.tile_rows), ds = take(kTileKeys * g.tile_rows);
     keys = take(kTileKeys * g.padded_dim), values = take(kTileKeys * g.padded_dim);
@@ -48,7 +49,8 @@ struct GradSpace {
 };
 
 struct GradPiece {
-  RETORT_INLINE static void Begin(const QueryTile& tile, const GradTensors& x, int64_t rows, const GradSpace& s) {
+  RETORT_INLINE static void Begin(const QueryTile& tile, const GradTensors& x, int64_t rows,
+                                  const GradSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
     const int64_t ld = g.padded_dim;
     std::fill(s.dq, s.dq + rows * ld, 0.0f);
@@ -74,7 +76,8 @@ struct GradPiece {
 
   // p from scores to probabilities, ds from dP to dS.
   template <int W>
-  RETORT_INLINE static void Probabilities(const GradSpace& s, int64_t rows, int64_t first, int64_t n, bool all) {
+  RETORT_INLINE static void Probabilities(const GradSpace& s, int64_t rows, int64_t first,
+                                          int64_t n, bool all) {
     for (int64_t r = 0; r < rows; r += W) {
       const Floats<W> log_sum = Load<W>(s.log_sum + r), delta = Load<W>(s.delta + r);
       Ints<W> low, high;
@@ -93,8 +96,9 @@ struct GradPiece {
 
   // gradient rows at the keys += a b, with a [keys, rows] and b [rows, D].
   template <int W>
-  RETORT_INLINE static void AddToKeys(const AttentionGeometry& g, const KeyOffsets& at, int64_t rows,
-                                      const float* a, const float* b, float* copy, float* gradient) {
+  RETORT_INLINE static void AddToKeys(const AttentionGeometry& g, const KeyOffsets& at,
+                                      int64_t rows, const float* a, const float* b, float* copy,
+                                      float* gradient) {
     const TileA left{a, rows, 1};
     const TileB right{b, g.padded_dim};
     const int64_t cols = RoundedUp(g.dim, W), depth = rows;
@@ -117,16 +121,17 @@ struct GradPiece {
     for (int64_t first = tile.FirstKey(0); first < end; first += kTileKeys) {
       const int64_t n = std::min(kTileKeys, end - first);
       const KeyOffsets at(g, *tile.run, tile.kv_head, first, n);
-      const KeyRows k = ReadKeys<W>(g, x.keys, at, s.keys), v = ReadKeys<W>(g, x.values, at, s.values);
-      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{k.data, k.row, 1}, TileB{s.q_cols, rows},
-                                      TileC{s.p, rows});
-      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{v.data, v.row, 1}, TileB{s.dout_cols, rows},
-                                      TileC{s.ds, rows});
+      const KeyRows k = ReadKeys<W>(g, x.keys, at, s.keys),
+                    v = ReadKeys<W>(g, x.values, at, s.values);
+      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{k.data, k.row, 1},
+                                      TileB{s.q_cols, rows}, TileC{s.p, rows});
+      CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{v.data, v.row, 1},
+                                      TileB{s.dout_cols, rows}, TileC{s.ds, rows});
       Probabilities<W>(s, rows, first, n, tile.SeesAll(first, first + n) && rows == tile.rows());
       AddToKeys<W>(g, at, rows, s.p, s.dout_rows, s.dkeys, x.dvalues);
       AddToKeys<W>(g, at, rows, s.ds, s.q_rows, s.dkeys, x.dkeys);
-      CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.ds, 1, rows}, TileB{k.data, k.row},
-                                     TileC{s.dq, ld});
+      CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.ds, 1, rows},
+                                     TileB{k.data, k.row}, TileC{s.dq, ld});
     }
     for (int64_t r = 0; r < tile.rows(); ++r) {
       float* dq = x.dq + tile.Offset(r);
@@ -135,8 +140,8 @@ struct GradPiece {
   }
 
   template <int W>
-  RETORT_INLINE static void Run(const AttentionGeometry* g, const AttentionRun* run, int64_t kv_head,
-                                const GradTensors* x, const GradSpace* s) {
+  RETORT_INLINE static void Run(const AttentionGeometry* g, const AttentionRun* run,
+                                int64_t kv_head, const GradTensors* x, const GradSpace* s) {
     for (int64_t begin = 0; begin < run->queries; begin += g->tile_queries) {
       const int64_t count = std::min(g->tile_queries, run->queries - begin);
       Tile<W>({g, run, kv_head, begin, count}, *x, *s);
@@ -155,9 +160,9 @@ void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayou
                dq.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads &&
                dkeys.elements() == keys.elements() && dvalues.elements() == keys.elements());
   const AttentionGeometry g(shape, layout);
-  const GradTensors x{dout.data<float>(), q.data<float>(), keys.data<float>(), values.data<float>(),
-                      out.data<float>(), log_sum.data<float>(), dq.data<float>(),
-                      dkeys.data<float>(), dvalues.data<float>()};
+  const GradTensors x{dout.data<float>(),   q.data<float>(),     keys.data<float>(),
+                      values.data<float>(), out.data<float>(),   log_sum.data<float>(),
+                      dq.data<float>(),     dkeys.data<float>(), dvalues.data<float>()};
   const int64_t floats = GradSpace::Floats(g);
   const Tensor space = Tensor::Make(*memory_, {pool_.threads(), floats}, DType::kF32);
   const auto piece = [&](int64_t p, int worker) {

@@ -49,7 +49,9 @@ bool IsPanelLayout(const dnnl_memory_desc_t& d, int64_t depth, DType type) {
 class OneDnnGemm : public BlockGemm {
  public:
   OneDnnGemm(DType type, int workers, Memory& memory)
-      : type_(type), engine_(dnnl::engine::kind::cpu, 0), memory_(memory),
+      : type_(type),
+        engine_(dnnl::engine::kind::cpu, 0),
+        memory_(memory),
         scratchpads_(static_cast<size_t>(workers)) {
     for (int i = 0; i < workers; ++i) streams_.emplace_back(engine_);
   }
@@ -93,10 +95,11 @@ class OneDnnGemm : public BlockGemm {
     const auto view = [&](const dnnl::memory::desc& desc, const void* data) {
       return dnnl::memory(desc, engine_, const_cast<void*>(data));
     };
-    p.run.execute(streams_[w], {{DNNL_ARG_SRC, view(p.a, a)},
-                                {DNNL_ARG_WEIGHTS, view(p.b, b)},
-                                {DNNL_ARG_DST, view(p.c, c)},
-                                {DNNL_ARG_SCRATCHPAD, view(p.scratchpad, scratchpads_[w]->data())}});
+    p.run.execute(streams_[w],
+                  {{DNNL_ARG_SRC, view(p.a, a)},
+                   {DNNL_ARG_WEIGHTS, view(p.b, b)},
+                   {DNNL_ARG_DST, view(p.c, c)},
+                   {DNNL_ARG_SCRATCHPAD, view(p.scratchpad, scratchpads_[w]->data())}});
   }
 
  private:
@@ -119,8 +122,8 @@ class OneDnnGemm : public BlockGemm {
   DType type_;
   dnnl::engine engine_;
   Memory& memory_;
-  std::vector<dnnl::stream> streams_;                  // one a worker
-  std::vector<std::shared_ptr<Buffer>> scratchpads_;   // one a worker
+  std::vector<dnnl::stream> streams_;                                          // one a worker
+  std::vector<std::shared_ptr<Buffer>> scratchpads_;                           // one a worker
   std::map<int64_t, std::array<Primitive, kMostRows / kRowStep>> primitives_;  // by depth
 };
 

@@ -16,15 +16,18 @@ struct ExpTerm {  // exp(x - most), kept where asked
   float most;
   float* keep;
 
-  template <int W> RETORT_INLINE Floats<W> Term(int64_t i, AllLanes lanes) const {
+  template <int W>
+  RETORT_INLINE Floats<W> Term(int64_t i, AllLanes lanes) const {
     return Kept<W>(Load<W>(x + i), i, lanes);
   }
-  template <int W> RETORT_INLINE Floats<W> Term(int64_t i, FirstLanes lanes) const {
+  template <int W>
+  RETORT_INLINE Floats<W> Term(int64_t i, FirstLanes lanes) const {
     float part[W];  // unused lanes must come to 0
     for (int64_t j = 0; j < W; ++j) part[j] = j < lanes.n ? x[i + j] : kLowest;
     return Kept<W>(Load<W>(part), i, lanes);
   }
-  template <int W, class Lanes> RETORT_INLINE Floats<W> Kept(Floats<W> v, int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Kept(Floats<W> v, int64_t i, Lanes lanes) const {
     const Floats<W> e = Exp<W>(v - most);
     if (keep) Store<W>(keep + i, e, lanes);
     return e;
@@ -34,7 +37,8 @@ struct ExpTerm {  // exp(x - most), kept where asked
 struct ScaleOp {
   float* x;
   float factor;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
   }
 };
@@ -42,7 +46,8 @@ struct ScaleOp {
 struct CrossEntropyRow {
   static constexpr int64_t kBlock = 4096;  // sums of blocks are added in double
 
-  template <int W> RETORT_INLINE static float Most(const float* x, int64_t n) {
+  template <int W>
+  RETORT_INLINE static float Most(const float* x, int64_t n) {
     Floats<W> most = Splat<W>(kLowest);
     int64_t i = 0;
     for (; i + W <= n; i += W) most = Max<W>(Load<W>(x + i), most);
@@ -52,7 +57,8 @@ struct CrossEntropyRow {
   }
 
   template <int W>
-  RETORT_INLINE static void Run(float* x, int64_t n, int32_t target, float gradient_scale, double* loss) {
+  RETORT_INLINE static void Run(float* x, int64_t n, int32_t target, float gradient_scale,
+                                double* loss) {
     const float most = Most<W>(x, n), at_target = x[target];
     const ExpTerm term{x, most, gradient_scale != 0 ? x : nullptr};
     double sum = 0;
@@ -66,8 +72,8 @@ struct CrossEntropyRow {
 
 }  // namespace
 
-void CpuBackend::CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
-                              std::span<double> losses) {
+void CpuBackend::CrossEntropy(Tensor& logits, std::span<const int32_t> targets,
+                              float gradient_scale, std::span<double> losses) {
   const int64_t rows = logits.rows(), cols = logits.cols();
   RETORT_CHECK(static_cast<int64_t>(targets.size()) == rows && losses.size() == targets.size(),
                targets.size(), " targets, ", losses.size(), " losses for ", rows, " rows");

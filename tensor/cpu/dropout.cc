@@ -37,11 +37,13 @@ struct DropoutRow {
       k1 += 0xBB67AE85;
     }
     for (int i = 0; i < kBlocks; ++i) {
-      words[4 * i] = c0[i], words[4 * i + 1] = c1[i], words[4 * i + 2] = c2[i], words[4 * i + 3] = c3[i];
+      words[4 * i] = c0[i], words[4 * i + 1] = c1[i], words[4 * i + 2] = c2[i],
+                words[4 * i + 3] = c3[i];
     }
   }
 
-  template <int W> RETORT_INLINE static void Run(const DropoutRow* row) {
+  template <int W>
+  RETORT_INLINE static void Run(const DropoutRow* row) {
     for (int64_t begin = 0; begin < row->cols; begin += 4 * kBlocks) {
       uint32_t words[4 * kBlocks];
       row->Words(static_cast<uint32_t>(begin / 4), words);
@@ -56,11 +58,13 @@ struct DropoutRow {
   }
 };
 
-void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mask, bool add, Tensor& y) {
+void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mask, bool add,
+              Tensor& y) {
   const int64_t rows = x.rows(), cols = x.cols();
   RETORT_CHECK(y.elements() == x.elements());
   RETORT_CHECK(static_cast<int64_t>(mask.row_index.size()) == rows &&
-               static_cast<int64_t>(mask.row_token.size()) == rows, "mask for ", rows, " tokens");
+                   static_cast<int64_t>(mask.row_token.size()) == rows,
+               "mask for ", rows, " tokens");
   RETORT_CHECK(mask.rate >= 0 && mask.rate < 1, "dropout ", mask.rate);
   const auto threshold = static_cast<uint64_t>(std::ceil(static_cast<double>(mask.rate) * 0x1p32));
   const float scale = static_cast<float>(1 / (1 - static_cast<double>(mask.rate)));
@@ -68,7 +72,12 @@ void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mas
     for (int64_t t = begin; t < end; ++t) {
       const auto at = static_cast<size_t>(t);
       const DropoutRow row{
-          x.data<float>() + t * cols, y.data<float>() + t * cols, cols, threshold, scale, add,
+          x.data<float>() + t * cols,
+          y.data<float>() + t * cols,
+          cols,
+          threshold,
+          scale,
+          add,
           static_cast<uint32_t>(mask.row_token[at]),
           MakeKey(mask.seed, RandomUse::kDropout, static_cast<uint64_t>(mask.row_index[at]))};
       CallSimd<DropoutRow>(isa, &row);

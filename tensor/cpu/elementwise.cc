@@ -11,7 +11,8 @@ namespace {
 struct FillOp {
   float* x;
   float value;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(x + i, Splat<W>(value), lanes);
   }
 };
@@ -19,7 +20,8 @@ struct FillOp {
 struct AddOp {
   const float *a, *b;
   float* out;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(out + i, Load<W>(a + i, lanes) + Load<W>(b + i, lanes), lanes);
   }
 };
@@ -27,7 +29,8 @@ struct AddOp {
 struct ScaleOp {
   float* x;
   float factor;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
   }
 };
@@ -35,7 +38,8 @@ struct ScaleOp {
 struct SwiGluOp {
   const float *gate, *up;
   float* y;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     const Floats<W> z = Load<W>(gate + i, lanes);
     Store<W>(y + i, z / (1.0f + Exp<W>(-z)) * Load<W>(up + i, lanes), lanes);
   }
@@ -45,7 +49,8 @@ struct SwiGluOp {
 struct SwiGluGradOp {
   const float *dy, *gate, *up;
   float *dgate, *dup;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     const Floats<W> z = Load<W>(gate + i, lanes), g = Load<W>(dy + i, lanes);
     const Floats<W> s = Sigmoid<W>(z);
     const Floats<W> slope = s * (1.0f + z * (1.0f - s));
@@ -57,7 +62,8 @@ struct SwiGluGradOp {
 struct RowTerm {
   const float* x;
   int64_t cols;
-  template <int W, class Lanes> RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
     return Load<W>(x + t * cols + c, lanes);
   }
 };
@@ -66,7 +72,8 @@ struct RowTerm {
 
 Tensor CpuBackend::FromFloats(std::span<const float> values, Shape shape) {
   Tensor x = New(shape);
-  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ", shape.text());
+  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ",
+               shape.text());
   std::copy(values.begin(), values.end(), x.data<float>());
   return x;
 }
@@ -77,8 +84,10 @@ std::vector<float> CpuBackend::ToFloats(const Tensor& x) {
 
 Tensor CpuBackend::FromDoubles(std::span<const double> values, Shape shape) {
   Tensor x = New(shape);
-  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ", shape.text());
-  std::transform(values.begin(), values.end(), x.data<float>(), [](double v) { return static_cast<float>(v); });
+  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ",
+               shape.text());
+  std::transform(values.begin(), values.end(), x.data<float>(),
+                 [](double v) { return static_cast<float>(v); });
   return x;
 }
 
@@ -92,7 +101,8 @@ void CpuBackend::Fill(Tensor& x, float value) {
 
 void CpuBackend::Add(const Tensor& a, const Tensor& b, Tensor& out) {
   RETORT_CHECK(a.elements() == b.elements() && a.elements() == out.elements());
-  ForElements(pool_, isa_, out.elements(), AddOp{a.data<float>(), b.data<float>(), out.data<float>()});
+  ForElements(pool_, isa_, out.elements(),
+              AddOp{a.data<float>(), b.data<float>(), out.data<float>()});
 }
 
 void CpuBackend::Accumulate(const Tensor& x, Tensor& sum) { Add(x, sum, sum); }
@@ -121,15 +131,18 @@ void CpuBackend::BiasGrad(const Tensor& dy, Tensor& dbias) {
 
 void CpuBackend::SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) {
   RETORT_CHECK(gate.elements() == up.elements() && gate.elements() == y.elements());
-  ForElements(pool_, isa_, y.elements(), SwiGluOp{gate.data<float>(), up.data<float>(), y.data<float>()});
+  ForElements(pool_, isa_, y.elements(),
+              SwiGluOp{gate.data<float>(), up.data<float>(), y.data<float>()});
 }
 
 void CpuBackend::SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
                             Tensor& dup) {
   const int64_t n = dy.elements();
-  RETORT_CHECK(gate.elements() == n && up.elements() == n && dgate.elements() == n && dup.elements() == n);
-  ForElements(pool_, isa_, n, SwiGluGradOp{dy.data<float>(), gate.data<float>(), up.data<float>(),
-                                           dgate.data<float>(), dup.data<float>()});
+  RETORT_CHECK(gate.elements() == n && up.elements() == n && dgate.elements() == n &&
+               dup.elements() == n);
+  ForElements(pool_, isa_, n,
+              SwiGluGradOp{dy.data<float>(), gate.data<float>(), up.data<float>(),
+                           dgate.data<float>(), dup.data<float>()});
 }
 
 }  // namespace retort

@@ -58,14 +58,17 @@ void Pack(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t blocks
 
 // panel.sums[t] = the product of row t, from block `first` on, with the panel.
 template <int kRows>
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]] void Multiply(
-    const Int8Row* x, int64_t first, int64_t blocks, Int8Panel& panel) {
+[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]] void Multiply(const Int8Row* x,
+                                                                               int64_t first,
+                                                                               int64_t blocks,
+                                                                               Int8Panel& panel) {
   for (int64_t half = 0; half < kPanel; half += 32) {
     __m512 sum[kRows][2];
     for (auto& s : sum) s[0] = s[1] = _mm512_setzero_ps();
     for (int64_t b = 0; b < blocks; ++b) {
       __m512i dot[kRows][2];
-      for (int t = 0; t < kRows; ++t) dot[t][0] = dot[t][1] = _mm512_set1_epi32(x[t].offset[first + b]);
+      for (int t = 0; t < kRows; ++t)
+        dot[t][0] = dot[t][1] = _mm512_set1_epi32(x[t].offset[first + b]);
       const std::byte* bytes = panel.bytes + (b * 8 * kPanel + half) * 4;
       for (int64_t k = 0; k < 8; ++k, bytes += kPanel * 4) {
         const __m512i w0 = _mm512_load_si512(bytes), w1 = _mm512_load_si512(bytes + 64);
@@ -87,17 +90,22 @@ template <int kRows>
       }
     }
     for (int t = 0; t < kRows; ++t) {
-      for (int i = 0; i < 2; ++i) _mm512_store_ps(panel.sums + t * kPanel + half + i * 16, sum[t][i]);
+      for (int i = 0; i < 2; ++i)
+        _mm512_store_ps(panel.sums + t * kPanel + half + i * 16, sum[t][i]);
     }
   }
 }
 
 void MultiplyRows(const Int8Row* x, int64_t rows, int64_t first, int64_t blocks, Int8Panel& panel) {
   switch (rows) {
-    case 1: return Multiply<1>(x, first, blocks, panel);
-    case 2: return Multiply<2>(x, first, blocks, panel);
-    case 3: return Multiply<3>(x, first, blocks, panel);
-    case 4: return Multiply<4>(x, first, blocks, panel);
+    case 1:
+      return Multiply<1>(x, first, blocks, panel);
+    case 2:
+      return Multiply<2>(x, first, blocks, panel);
+    case 3:
+      return Multiply<3>(x, first, blocks, panel);
+    case 4:
+      return Multiply<4>(x, first, blocks, panel);
   }
 }
 

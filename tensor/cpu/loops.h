@@ -12,7 +12,8 @@
 namespace retort {
 
 // op.template Step<W>(i, lanes) for i = begin, begin + W, ... below end.
-template <int W, class Op> RETORT_INLINE void ForLanes(const Op& op, int64_t begin, int64_t end) {
+template <int W, class Op>
+RETORT_INLINE void ForLanes(const Op& op, int64_t begin, int64_t end) {
   int64_t i = begin;
   for (; i + W <= end; i += W) op.template Step<W>(i, AllLanes{});
   if (i < end) op.template Step<W>(i, FirstLanes{end - i});
@@ -20,7 +21,8 @@ template <int W, class Op> RETORT_INLINE void ForLanes(const Op& op, int64_t beg
 
 // The sum of op.template Term<W>(i, lanes) over [begin, end): four running vectors, then their
 // lanes, so that rounding grows with the length over 4 W. Terms of unused lanes must be 0.
-template <int W, class Op> RETORT_INLINE float SumLanes(const Op& op, int64_t begin, int64_t end) {
+template <int W, class Op>
+RETORT_INLINE float SumLanes(const Op& op, int64_t begin, int64_t end) {
   Floats<W> sum[4] = {};
   int64_t i = begin;
   for (; i + 4 * W <= end; i += 4 * W) {
@@ -45,16 +47,17 @@ void ForRanges(ThreadPool& pool, int64_t n, int64_t grain, const Body& body) {
 }
 
 struct LanesKernel {
-  template <int W, class Op> RETORT_INLINE static void Run(const Op* op, int64_t begin, int64_t end) {
+  template <int W, class Op>
+  RETORT_INLINE static void Run(const Op* op, int64_t begin, int64_t end) {
     ForLanes<W>(*op, begin, end);
   }
 };
 
 // op's steps over n elements, in parallel.
-template <class Op> void ForElements(ThreadPool& pool, Isa isa, int64_t n, const Op& op) {
-  ForRanges(pool, n, kPieceElements, [&](int64_t begin, int64_t end) {
-    CallSimd<LanesKernel>(isa, &op, begin, end);
-  });
+template <class Op>
+void ForElements(ThreadPool& pool, Isa isa, int64_t n, const Op& op) {
+  ForRanges(pool, n, kPieceElements,
+            [&](int64_t begin, int64_t end) { CallSimd<LanesKernel>(isa, &op, begin, end); });
 }
 
 // out[c] += sum over rows t of op.template Term<W>(t, c, lanes), for a strip of columns and in
@@ -62,18 +65,21 @@ template <class Op> void ForElements(ThreadPool& pool, Isa isa, int64_t n, const
 struct ColumnSumsKernel {
   static constexpr int64_t kStrip = 128, kRows = 64;
 
-  template <class Op> struct AddRow {
+  template <class Op>
+  struct AddRow {
     const Op& op;
     int64_t row, first;
     float* sums;
-    template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    template <int W, class Lanes>
+    RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
       const Floats<W> term = op.template Term<W>(row, first + i, lanes);
       Store<W>(sums + i, Load<W>(sums + i, lanes) + term, lanes);
     }
   };
 
   template <int W, class Op>
-  RETORT_INLINE static void Run(const Op* op, int64_t rows, int64_t begin, int64_t end, float* out) {
+  RETORT_INLINE static void Run(const Op* op, int64_t rows, int64_t begin, int64_t end,
+                                float* out) {
     for (int64_t top = 0; top < rows; top += kRows) {
       float sums[kStrip] = {};
       for (int64_t t = top; t < std::min(rows, top + kRows); ++t) {
@@ -85,7 +91,8 @@ struct ColumnSumsKernel {
 };
 
 template <class Op>
-void AddColumnSums(ThreadPool& pool, Isa isa, int64_t rows, int64_t cols, const Op& op, float* out) {
+void AddColumnSums(ThreadPool& pool, Isa isa, int64_t rows, int64_t cols, const Op& op,
+                   float* out) {
   ForRanges(pool, cols, ColumnSumsKernel::kStrip, [&](int64_t begin, int64_t end) {
     CallSimd<ColumnSumsKernel>(isa, &op, rows, begin, end, out);
   });

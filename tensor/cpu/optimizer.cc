@@ -13,7 +13,8 @@ namespace {
 // that the result is the same on every processor.
 struct SquaresInDouble {
   static constexpr int kLanes = 32;
-  template <int W> RETORT_INLINE static void Run(const float* x, int64_t n, double* result) {
+  template <int W>
+  RETORT_INLINE static void Run(const float* x, int64_t n, double* result) {
     double sums[kLanes] = {};
     int64_t i = 0;
     for (; i + kLanes <= n; i += kLanes) {
@@ -34,7 +35,8 @@ struct AdamWOp {
   const float* gradient;
   float *parameter, *m, *v;
 
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     const Floats<W> g = Load<W>(gradient + i, lanes) * grad_scale;
     const Floats<W> first = Load<W>(m + i, lanes) * beta1 + g * rest1;
     const Floats<W> second = Load<W>(v + i, lanes) * beta2 + g * g * rest2;
@@ -63,17 +65,25 @@ double CpuBackend::SumSquares(const Tensor& x) {
 void CpuBackend::AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
                        Tensor& v) {
   const int64_t n = parameter.elements();
-  RETORT_CHECK(gradient.elements() == n && m.elements() == n && v.elements() == n && step.step >= 1);
+  RETORT_CHECK(gradient.elements() == n && m.elements() == n && v.elements() == n &&
+               step.step >= 1);
   const double lr = step.lr, beta1 = step.beta1, beta2 = step.beta2;
   const auto t = static_cast<double>(step.step);
   const double correction2 = std::sqrt(1 - std::pow(beta2, t));
   const auto f = [](double value) { return static_cast<float>(value); };
-  ForElements(pool_, isa_, n, AdamWOp{
-      .beta1 = step.beta1, .beta2 = step.beta2, .rest1 = f(1 - beta1), .rest2 = f(1 - beta2),
-      .decay = f(lr * step.weight_decay), .rate = f(lr * correction2 / (1 - std::pow(beta1, t))),
-      .epsilon = f(step.epsilon * correction2), .grad_scale = step.grad_scale,
-      .gradient = gradient.data<float>(), .parameter = parameter.data<float>(),
-      .m = m.data<float>(), .v = v.data<float>()});
+  ForElements(pool_, isa_, n,
+              AdamWOp{.beta1 = step.beta1,
+                      .beta2 = step.beta2,
+                      .rest1 = f(1 - beta1),
+                      .rest2 = f(1 - beta2),
+                      .decay = f(lr * step.weight_decay),
+                      .rate = f(lr * correction2 / (1 - std::pow(beta1, t))),
+                      .epsilon = f(step.epsilon * correction2),
+                      .grad_scale = step.grad_scale,
+                      .gradient = gradient.data<float>(),
+                      .parameter = parameter.data<float>(),
+                      .m = m.data<float>(),
+                      .v = v.data<float>()});
 }
 
 }  // namespace retort

@@ -16,8 +16,8 @@ constexpr int64_t kTileRows = 16;  // weight rows that are transposed together
 // Lanes of a and b mixed so that steps 1, 2, 4 ... W/2 over pairs of rows transpose a W x W tile.
 template <int W, int S, bool kHigh, int... L>
 RETORT_INLINE Ints<W> Mixed(Ints<W> a, Ints<W> b, std::integer_sequence<int, L...>) {
-  return __builtin_shufflevector(
-      a, b, (kHigh ? (L & S ? W + L : L + S) : (L & S ? W + L - S : L))...);
+  return __builtin_shufflevector(a, b,
+                                 (kHigh ? (L & S ? W + L : L + S) : (L & S ? W + L - S : L))...);
 }
 
 template <int W, int S = 1>
@@ -41,7 +41,8 @@ struct TransposeKernel {
     for (int64_t j = 0; j < words; j += W) {
       for (int64_t top = 0; top < kTileRows; top += W) {
         Ints<W> tile[W];
-        for (int r = 0; r < W; ++r) std::memcpy(&tile[r], from + ((top + r) * stride + j) * 4, W * 4);
+        for (int r = 0; r < W; ++r)
+          std::memcpy(&tile[r], from + ((top + r) * stride + j) * 4, W * 4);
         TransposeTile<W>(tile);
         for (int i = 0; i < W; ++i) std::memcpy(to + ((j + i) * kPanel + top) * 4, &tile[i], W * 4);
       }
@@ -99,8 +100,7 @@ void PackTransposed(Isa isa, DType type, const Weight& w, int64_t panel, int64_t
 }
 
 void PackStraight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t panels,
-                  int64_t first, int64_t count, int64_t padded, std::byte* scratch,
-                  std::byte* to) {
+                  int64_t first, int64_t count, int64_t padded, std::byte* scratch, std::byte* to) {
   const int64_t col = panel * kPanel, width = panels * kPanel;
   const auto row_of = [&](int64_t k) { return k < count ? first + k : w.rows(); };
   if (type == DType::kF32) {

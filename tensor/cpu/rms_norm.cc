@@ -10,7 +10,8 @@ namespace {
 
 struct SquareTerm {
   const float* x;
-  template <int W, class Lanes> RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
     const Floats<W> v = Load<W>(x + i, lanes);
     return v * v;
   }
@@ -20,7 +21,8 @@ struct NormOp {
   const float *x, *gain;
   float r;
   float* y;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(y + i, Load<W>(x + i, lanes) * r * Load<W>(gain + i, lanes), lanes);
   }
 };
@@ -29,7 +31,8 @@ struct NormRow {
   template <int W>
   RETORT_INLINE static void Run(const float* x, const float* gain, int64_t cols, float epsilon,
                                 float* y, float* inv_rms) {
-    const double mean = static_cast<double>(SumLanes<W>(SquareTerm{x}, 0, cols)) / static_cast<double>(cols);
+    const double mean =
+        static_cast<double>(SumLanes<W>(SquareTerm{x}, 0, cols)) / static_cast<double>(cols);
     *inv_rms = static_cast<float>(1 / std::sqrt(mean + epsilon));
     ForLanes<W>(NormOp{x, gain, *inv_rms, y}, 0, cols);
   }
@@ -37,7 +40,8 @@ struct NormRow {
 
 struct ProductTerm {
   const float *dy, *x, *gain;
-  template <int W, class Lanes> RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
     return Load<W>(dy + i, lanes) * Load<W>(gain + i, lanes) * Load<W>(x + i, lanes);
   }
 };
@@ -46,7 +50,8 @@ struct NormGradOp {
   const float *dy, *x, *gain;
   float r, shift;
   float* dx;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     const Floats<W> direct = Load<W>(dy + i, lanes) * Load<W>(gain + i, lanes) * r;
     Store<W>(dx + i, Load<W>(dx + i, lanes) + (direct - Load<W>(x + i, lanes) * shift), lanes);
   }
@@ -66,7 +71,8 @@ struct NormGradRow {
 struct GainGradTerm {
   const float *dy, *x, *inv_rms;
   int64_t cols;
-  template <int W, class Lanes> RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
     const int64_t i = t * cols + c;
     return Load<W>(dy + i, lanes) * (Load<W>(x + i, lanes) * inv_rms[t]);
   }
@@ -74,9 +80,11 @@ struct GainGradTerm {
 
 }  // namespace
 
-void CpuBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y, Tensor& inv_rms) {
+void CpuBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+                         Tensor& inv_rms) {
   const int64_t rows = x.rows(), cols = x.cols();
-  RETORT_CHECK(gain.elements() == cols && y.elements() == x.elements() && inv_rms.elements() == rows);
+  RETORT_CHECK(gain.elements() == cols && y.elements() == x.elements() &&
+               inv_rms.elements() == rows);
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float* row = x.data<float>() + t * cols;

@@ -14,7 +14,8 @@ struct TurnOp {
   int64_t half;
   float sign;  // -1: by minus the angle
   float* y;
-  template <int W, class Lanes> RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     const Floats<W> a = Load<W>(x + i, lanes), b = Load<W>(x + half + i, lanes);
     const Floats<W> c = Load<W>(cos + i, lanes), s = Load<W>(sin + i, lanes) * sign;
     Store<W>(y + i, a * c - b * s, lanes);
@@ -23,7 +24,8 @@ struct TurnOp {
 };
 
 struct TurnToken {
-  template <int W> RETORT_INLINE static void Run(TurnOp op, int64_t heads) {
+  template <int W>
+  RETORT_INLINE static void Run(TurnOp op, int64_t heads) {
     for (int64_t h = 0; h < heads; ++h, op.x += 2 * op.half, op.y += 2 * op.half) {
       ForLanes<W>(op, 0, op.half);
     }
@@ -34,7 +36,8 @@ struct TurnToken {
 
 void CpuBackend::RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
                              double amplitude, Tensor& cos, Tensor& sin) {
-  const auto rows = static_cast<int64_t>(positions.size()), half = static_cast<int64_t>(inv_freq.size());
+  const auto rows = static_cast<int64_t>(positions.size()),
+             half = static_cast<int64_t>(inv_freq.size());
   RETORT_CHECK(cos.elements() == rows * half && sin.elements() == rows * half);
   ForRanges(pool_, rows, RowsPerPiece(half * 16), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
@@ -51,12 +54,13 @@ void CpuBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, i
                         bool inverse, Tensor& y) {
   const int64_t half = cos.cols(), rows = cos.rows(), cols = heads * 2 * half;
   RETORT_CHECK(x.elements() == rows * cols && y.elements() == x.elements() &&
-               sin.elements() == cos.elements(), x.shape().text(), " turned by ", cos.shape().text());
+                   sin.elements() == cos.elements(),
+               x.shape().text(), " turned by ", cos.shape().text());
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const TurnOp op{x.data<float>() + t * cols, cos.data<float>() + t * half,
-                      sin.data<float>() + t * half, half, inverse ? -1.0f : 1.0f,
-                      y.data<float>() + t * cols};
+      const TurnOp op{x.data<float>() + t * cols,   cos.data<float>() + t * half,
+                      sin.data<float>() + t * half, half,
+                      inverse ? -1.0f : 1.0f,       y.data<float>() + t * cols};
       CallSimd<TurnToken>(isa_, op, static_cast<int64_t>(heads));
     }
   });

@@ -11,13 +11,15 @@ namespace {
 constexpr int64_t kStrip = 256;  // columns of a piece of ScatterAddRows
 
 struct AddRow {
-  template <int W> RETORT_INLINE static void Run(const float* x, float* sum, int64_t n) {
+  template <int W>
+  RETORT_INLINE static void Run(const float* x, float* sum, int64_t n) {
     for (int64_t i = 0; i < n; ++i) sum[i] += x[i];
   }
 };
 
 void CheckRows(std::span<const int32_t> rows, int64_t count, int64_t limit) {
-  RETORT_CHECK(static_cast<int64_t>(rows.size()) == count, rows.size(), " row numbers for ", count, " rows");
+  RETORT_CHECK(static_cast<int64_t>(rows.size()) == count, rows.size(), " row numbers for ", count,
+               " rows");
   for (int32_t r : rows) RETORT_CHECK(r >= 0 && r < limit, "row ", r, " of ", limit);
 }
 
@@ -39,7 +41,8 @@ void CpuBackend::GatherRows(const Tensor& x, std::span<const int32_t> rows, Tens
   CheckRows(rows, out.rows(), x.rows());
   ForRanges(pool_, out.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      std::memcpy(out.data<float>() + i * cols, x.data<float>() + rows[static_cast<size_t>(i)] * cols,
+      std::memcpy(out.data<float>() + i * cols,
+                  x.data<float>() + rows[static_cast<size_t>(i)] * cols,
                   static_cast<size_t>(cols) * sizeof(float));
     }
   });
@@ -62,7 +65,8 @@ void CpuBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tenso
   const int64_t cols = x.cols();
   const DType type = cache.dtype();
   RETORT_CHECK(cache.cols() == cols);
-  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ", NameOf(type));
+  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ",
+               NameOf(type));
   CheckRows(rows, x.rows(), cache.rows());
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {

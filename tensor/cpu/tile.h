@@ -23,7 +23,8 @@ struct TileC {
 
 // c [rows, cols] = a [rows, depth] b [depth, cols], or += with kAdd; cols is a multiple of W. Every
 // element is summed in the order of the depth.
-template <bool kAdd> struct TileProduct {
+template <bool kAdd>
+struct TileProduct {
   template <int W, int kRows, int kVectors>
   RETORT_INLINE static void Block(int64_t depth, TileA a, TileB b, TileC c) {
     Floats<W> sum[kRows][kVectors] = {};
@@ -62,7 +63,8 @@ template <bool kAdd> struct TileProduct {
   }
 
   template <int W>
-  RETORT_INLINE static void Run(int64_t rows, int64_t cols, int64_t depth, TileA a, TileB b, TileC c) {
+  RETORT_INLINE static void Run(int64_t rows, int64_t cols, int64_t depth, TileA a, TileB b,
+                                TileC c) {
     constexpr int kVectors = W == 16 ? 4 : 2;
     int64_t j = 0;
     for (; j + kVectors * W <= cols; j += kVectors * W) {

@@ -65,7 +65,8 @@ TEST_F(GradientTest, Embedding) {
 }
 
 TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
-  Parameter &x = Make("x", {4, 12}), &gain = Make("gain", {12}), &head_gain = Make("head_gain", {3});
+  Parameter &x = Make("x", {4, 12}), &gain = Make("gain", {12}),
+            &head_gain = Make("head_gain", {3});
   ExpectOp([&](Context& c) {
     const Var y = ops::RmsNorm(c, x.var(), gain.var(), 1e-5f);
     return ops::RmsNorm(c, y, head_gain.var(), 1e-5f);
@@ -74,7 +75,8 @@ TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
 
 TEST_F(GradientTest, FrozenLinearWithBiasAndAdapter) {
   const Weight w = Frozen(6, 5);
-  Parameter &x = Make("x", {4, 5}), &bias = Make("bias", {6}), &a = Make("a", {2, 5}), &b = Make("b", {6, 2});
+  Parameter &x = Make("x", {4, 5}), &bias = Make("bias", {6}), &a = Make("a", {2, 5}),
+            &b = Make("b", {6, 2});
   ExpectOp([&](Context& c) {
     const ops::LowRank low_rank{a.var(), b.var(), 1.5f, {}};
     return ops::Linear(c, x.var(), w, bias.var(), &low_rank);
@@ -111,7 +113,8 @@ TEST_F(GradientTest, TrainedLinear) {
 TEST_F(GradientTest, Rotary) {
   Parameter& x = Make("x", {5, 2 * 6});
   ops::RotaryAngles angles{backend_->New({5, 3}), backend_->New({5, 3})};
-  backend_->RotaryTable(std::vector<int32_t>{0, 1, 2, 7, 30}, std::vector<double>{1, 0.1, 0.01}, 1.0, angles.cos, angles.sin);
+  backend_->RotaryTable(std::vector<int32_t>{0, 1, 2, 7, 30}, std::vector<double>{1, 0.1, 0.01},
+                        1.0, angles.cos, angles.sin);
   ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2); });
 }
 
@@ -119,7 +122,8 @@ struct AttentionCase {
   const char* name;
   int heads, kv_heads, window;
 };
-class AttentionGradientTest : public GradientTest, public ::testing::WithParamInterface<AttentionCase> {};
+class AttentionGradientTest : public GradientTest,
+                              public ::testing::WithParamInterface<AttentionCase> {};
 
 TEST_P(AttentionGradientTest, OverUnevenRows) {
   const AttentionCase& p = GetParam();
@@ -136,8 +140,10 @@ TEST_P(AttentionGradientTest, OverUnevenRows) {
   });
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradientTest,
-                         ::testing::Values(AttentionCase{"plain", 2, 2, 0}, AttentionCase{"grouped", 4, 2, 0},
-                                           AttentionCase{"shared", 3, 1, 0}, AttentionCase{"window", 2, 1, 2}),
+                         ::testing::Values(AttentionCase{"plain", 2, 2, 0},
+                                           AttentionCase{"grouped", 4, 2, 0},
+                                           AttentionCase{"shared", 3, 1, 0},
+                                           AttentionCase{"window", 2, 1, 2}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(GradientTest, SwiGlu) {

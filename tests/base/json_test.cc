@@ -43,7 +43,8 @@ TEST(Json, CommentsOnlyWhereAllowed) {
 TEST(Json, DepthIsCapped) {
   const std::string deep(100000, '[');
   EXPECT_NE(MessageOf([&] { ParseJson(deep, "d"); }).find("nested deeper"), std::string::npos);
-  EXPECT_NE(MessageOf([&] { ParseJson(deep, "d", true); }).find("nested deeper"), std::string::npos);
+  EXPECT_NE(MessageOf([&] { ParseJson(deep, "d", true); }).find("nested deeper"),
+            std::string::npos);
 }
 
 }  // namespace

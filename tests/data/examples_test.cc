@@ -120,7 +120,9 @@ TEST_F(ExamplesTest, OverLongRowsAreRefusedByDefault) {
 }
 
 TEST_F(ExamplesTest, OverLongRowsDropped) {
-  const std::string text = R"({"text": "abcdefghij"})" "\n" R"({"text": "ab"})";
+  const std::string text = R"({"text": "abcdefghij"})"
+                           "\n"
+                           R"({"text": "ab"})";
   const ExampleSet set = Make(text, With(OverLength::kDrop, 6));
   ASSERT_EQ(set.examples.size(), 1u);
   EXPECT_EQ(set.examples[0].row, 1);
@@ -211,20 +213,25 @@ TEST_F(ExamplesTest, UnknownTokensStopWhereATenthOfTheRowsTeachThem) {
   };
   const ExampleSet one = Make(rows(1));
   ASSERT_EQ(one.notes.size(), 2u);
-  EXPECT_TRUE(EndsWith(one.notes[0], ":2: the row teaches the token for what the tokenizer does not "
-                                     "know (1 of 10 rows)")) << one.notes[0];
+  EXPECT_TRUE(EndsWith(one.notes[0],
+                       ":2: the row teaches the token for what the tokenizer does not "
+                       "know (1 of 10 rows)"))
+      << one.notes[0];
   // 2 of 6 + 9 * 8 tokens: <s> ▁ X a b </s> and <s> ▁ p 1 a X b </s>.
-  EXPECT_TRUE(EndsWith(one.notes[1], ":1: 2.6 % of all tokens are unknown to the tokenizer; first "
-                                     "here (2 of 10 rows)")) << one.notes[1];
-  EXPECT_EQ(Fault(rows(2)),
-            "train.jsonl:2: the row teaches the token for what the tokenizer does not know (2 of 10 "
-            "rows); use a model whose tokenizer covers this text, or set data.audit to warn");
+  EXPECT_TRUE(EndsWith(one.notes[1],
+                       ":1: 2.6 % of all tokens are unknown to the tokenizer; first "
+                       "here (2 of 10 rows)"))
+      << one.notes[1];
+  EXPECT_EQ(
+      Fault(rows(2)),
+      "train.jsonl:2: the row teaches the token for what the tokenizer does not know (2 of 10 "
+      "rows); use a model whose tokenizer covers this text, or set data.audit to warn");
 }
 
 TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
-  const ExampleSet set = Make(std::string(kPair) + "\n" + kPair + "\n" +
-                              R"({"prompt": "Q: ", "completion": ""})" + "\n" +
-                              R"({"prompt": "<|im_start|>user", "completion": " A"})");
+  const ExampleSet set =
+      Make(std::string(kPair) + "\n" + kPair + "\n" + R"({"prompt": "Q: ", "completion": ""})" +
+           "\n" + R"({"prompt": "<|im_start|>user", "completion": " A"})");
   const std::vector<std::string> want = {
       ":3: the completion is empty (1 of 4 rows)",
       ":3: the prompt ends in a space, which most tokenizers would rather have at the completion's "
@@ -261,8 +268,9 @@ TEST_F(ExamplesTest, FaultsOfRowsNameTheRow) {
   EXPECT_EQ(InputFault([&] { MakeExamples(Rows::Open({{path}}), tokenizer_, nullptr, {}); }, path),
             "train.jsonl:1: rows of messages need a chat template; set data.template");
   tokenizer_.mutable_spec().eos = -1;
-  EXPECT_EQ(Fault(kPair), "train.jsonl:1: the tokenizer has no end token to put after the row; set "
-                          "data.add_eos to false");
+  EXPECT_EQ(Fault(kPair),
+            "train.jsonl:1: the tokenizer has no end token to put after the row; set "
+            "data.add_eos to false");
 }
 
 TEST_F(ExamplesTest, OptionNames) {

@@ -21,11 +21,13 @@ using PieceType = TokenizerSpec::PieceType;
 
 // Sentences over some eighty made-up words, numbers and double spaces.
 std::vector<std::string> Corpus() {
-  static constexpr const char* kParts[] = {"ka", "tor", "mi", "lun", "sed", "ver", "pol", "an", "ist"};
+  static constexpr const char* kParts[] = {"ka",  "tor", "mi", "lun", "sed",
+                                           "ver", "pol", "an", "ist"};
   std::vector<std::string> lines;
   for (int i = 0; i < 600; ++i) {
     std::string line = Cat("order ", 1000 + 37 * i, " did not  arrive\n");
-    for (int k = 1; k < 6; ++k) line += Cat(kParts[i * k % 9], kParts[(i + k * k) % 9], k % 2 ? " " : "");
+    for (int k = 1; k < 6; ++k)
+      line += Cat(kParts[i * k % 9], kParts[(i + k * k) % 9], k % 2 ? " " : "");
     lines.push_back(line);
   }
   return lines;
@@ -57,7 +59,8 @@ TEST_F(TrainedSentencePiece, MakesAModelOfExactlyTheSizeAskedFor) {
     EXPECT_EQ(t->PieceText(4), "<|a,\"b\"|>");
     EXPECT_EQ(t->PieceText(5), "order");
     EXPECT_EQ(t->PieceText(6), "<0x00>");
-    for (const std::string text : {" two  spaces ", "unseen \xF0\x9F\xA6\x99 bytes\n\ttab", "order 1037"}) {
+    for (const std::string text :
+         {" two  spaces ", "unseen \xF0\x9F\xA6\x99 bytes\n\ttab", "order 1037"}) {
       EXPECT_EQ(t->Decode(t->Encode(text)), text);
     }
     EXPECT_EQ(t->Encode({{"<|user|>", true}}, false), Ids{3});
@@ -78,7 +81,8 @@ TEST_F(TrainedSentencePiece, RefusesWhatCannotBe) {
     TrainSentencePiece(Corpus(), {.vocab = 5000, .bpe = false}, folder_);
     FAIL();
   } catch (const Error& e) {
-    EXPECT_EQ(std::string(e.what()).find("tokenizer train: Vocabulary size too high"), 0u) << e.what();
+    EXPECT_EQ(std::string(e.what()).find("tokenizer train: Vocabulary size too high"), 0u)
+        << e.what();
   }
   EXPECT_FALSE(exists(folder_ / "tokenizer.model"));
 }
@@ -97,10 +101,14 @@ std::string ModelWithCharsmap() {
     size_t at_ = 0;
   } lines;
   std::string model;
-  const auto status = sentencepiece::SentencePieceTrainer::Train(
-      {{"model_type", "unigram"}, {"vocab_size", "60"}, {"hard_vocab_limit", "false"},
-       {"normalization_rule_name", "nmt_nfkc"}, {"num_threads", "1"}, {"minloglevel", "4"}},
-      &lines, &model);
+  const auto status =
+      sentencepiece::SentencePieceTrainer::Train({{"model_type", "unigram"},
+                                                  {"vocab_size", "60"},
+                                                  {"hard_vocab_limit", "false"},
+                                                  {"normalization_rule_name", "nmt_nfkc"},
+                                                  {"num_threads", "1"},
+                                                  {"minloglevel", "4"}},
+                                                 &lines, &model);
   EXPECT_TRUE(status.ok()) << status.message();
   return model;
 }
@@ -114,7 +122,10 @@ TEST(SentencePieceFile, KeepsANormalisingTable) {
   const auto t = Tokenizer::FromSpec(spec, "test");
   sentencepiece::SentencePieceProcessor library;
   ASSERT_TRUE(library.LoadFromSerializedProto(model).ok());
-  for (const char* text : {"  order  1037 ", "\xEF\xBD\x8F\xEF\xBD\x92" "der\xE2\x91\xA0", "e\xCC\x81 \xEF\xAC\x81n", ""}) {
+  for (const char* text : {"  order  1037 ",
+                           "\xEF\xBD\x8F\xEF\xBD\x92"
+                           "der\xE2\x91\xA0",
+                           "e\xCC\x81 \xEF\xAC\x81n", ""}) {
     std::vector<int> ids;
     ASSERT_TRUE(library.Encode(text, &ids).ok());
     EXPECT_EQ(t->Encode(text), ids) << text;
@@ -143,7 +154,8 @@ TEST(SentencePieceFile, SurvivesDamage) {
   int accepted = 0;
   for (int round = 0; round < 3000; ++round) {
     std::string damaged = whole;
-    for (int k = 0; k < 1 + round % 4; ++k) damaged[next() % damaged.size()] = static_cast<char>(next());
+    for (int k = 0; k < 1 + round % 4; ++k)
+      damaged[next() % damaged.size()] = static_cast<char>(next());
     if (round % 7 == 0) damaged.resize(next() % damaged.size());
     accepted += Accepts(damaged);
   }
@@ -160,7 +172,8 @@ TEST(SentencePieceFile, SurvivesADamagedTable) {
     TokenizerSpec damaged = spec;
     // The root and the nodes that text reaches first lie at the front.
     const size_t reach = round % 2 ? damaged.charsmap.size() : 4096;
-    for (int k = 0; k < 1 + round % 8; ++k) damaged.charsmap[next() % reach] = static_cast<char>(next());
+    for (int k = 0; k < 1 + round % 8; ++k)
+      damaged.charsmap[next() % reach] = static_cast<char>(next());
     if (round % 9 == 0) damaged.charsmap.resize(next() % damaged.charsmap.size());
     accepted += Accepts(WriteSentencePieceModel(damaged, true));
   }
@@ -194,7 +207,8 @@ TEST(SentencePieceFile, NamesWhatIsWrong) {
   says("\x0A\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", "more than 10 bytes");
   says("\x0B", "wire type 3");
   says(Model({unk, {""}}), "piece 1 is empty");
-  says(Model({unk, {std::string(5000, 'a')}}), "has 5000 bytes");  // the library would recurse so deep
+  says(Model({unk, {std::string(5000, 'a')}}),
+       "has 5000 bytes");  // the library would recurse so deep
   says(Model({unk, {std::string("a\0b", 3)}}), "zero byte");
   says(Model({unk, {"a", std::numeric_limits<float>::infinity()}}), "score");
   says(Model({unk, {"a", std::nanf("")}}), "score");

@@ -22,7 +22,8 @@ class TokenizerJson : public testing::Test {
     std::filesystem::create_directories(folder_);
     file_ = ParseJson(R"({"added_tokens": [], "normalizer": null, "pre_tokenizer": null,
       "post_processor": null, "decoder": null,
-      "model": {"type": "BPE", "vocab": {}, "merges": []}})", "test");
+      "model": {"type": "BPE", "vocab": {}, "merges": []}})",
+                      "test");
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
@@ -62,10 +63,10 @@ TEST_F(TokenizerJson, MergesByRankThenFromTheLeft) {
   Vocabulary({"a", "b", "c", "ab", "bc", "aa", "aab"});
   file_["model"]["merges"] = {"b c", "a b", "a a", "aa b"};
   const auto t = Load();
-  EXPECT_EQ(Pieces(*t, "abc"), "a|bc");     // rank 0 first, though "ab" stands further left
-  EXPECT_EQ(Pieces(*t, "aaa"), "aa|a");     // of equals the leftmost
-  EXPECT_EQ(Pieces(*t, "aab"), "a|ab");     // "ab" is better than "aa"
-  EXPECT_EQ(Pieces(*t, "xaby"), "ab");      // without an unknown token, unknown characters vanish
+  EXPECT_EQ(Pieces(*t, "abc"), "a|bc");  // rank 0 first, though "ab" stands further left
+  EXPECT_EQ(Pieces(*t, "aaa"), "aa|a");  // of equals the leftmost
+  EXPECT_EQ(Pieces(*t, "aab"), "a|ab");  // "ab" is better than "aa"
+  EXPECT_EQ(Pieces(*t, "xaby"), "ab");   // without an unknown token, unknown characters vanish
   file_["model"]["ignore_merges"] = true;
   EXPECT_EQ(Pieces(*Load(), "aab"), "aab");  // the word is a piece
   file_["model"]["merges"] = Step(R"([["a", "b"]])");
@@ -77,7 +78,10 @@ TEST_F(TokenizerJson, FallsBackToBytesOrUnknown) {
   file_["model"]["unk_token"] = "<unk>";
   EXPECT_EQ(Pieces(*Load(), "a\xC3\xA9\xC3\xA9"), "a|<unk>|<unk>");
   file_["model"]["fuse_unk"] = true;
-  EXPECT_EQ(Pieces(*Load(), "a\xC3\xA9\xC3\xA9" "a"), "a|<unk>|a");
+  EXPECT_EQ(Pieces(*Load(),
+                   "a\xC3\xA9\xC3\xA9"
+                   "a"),
+            "a|<unk>|a");
   file_["model"]["byte_fallback"] = true;
   const auto t = Load();
   EXPECT_EQ(Pieces(*t, "a\xC3\xA9\xC3\xAA"), "a|<0xC3>|<0xA9>|<unk>");  // no piece for byte AA
@@ -90,7 +94,8 @@ TEST_F(TokenizerJson, AddsTokensAsTheirFlagsSay) {
       Step(R"({"id": 5, "content": "[L]", "special": false, "normalized": false, "lstrip": true})"),
       Step(R"({"id": 6, "content": "[R]", "special": false, "normalized": false, "rstrip": true})"),
       Step(R"({"id": 7, "content": "[R]]", "special": false, "normalized": false})"),
-      Step(R"({"id": 8, "content": "ab", "special": false, "normalized": false, "single_word": true})")};
+      Step(
+          R"({"id": 8, "content": "ab", "special": false, "normalized": false, "single_word": true})")};
   const auto t = Load();
   EXPECT_EQ(t->Encode("a [L] a"), (Ids{0, 5, 1, 0}));
   EXPECT_EQ(t->Encode("a [R] \n a"), (Ids{0, 1, 6, 0}));
@@ -102,8 +107,8 @@ TEST_F(TokenizerJson, AddsTokensAsTheirFlagsSay) {
 TEST_F(TokenizerJson, FindsNormalizedTokensInNormalizedText) {
   Vocabulary({"a", "b"});
   file_["normalizer"] = Step(R"({"type": "Replace", "pattern": {"Regex": "x+"}, "content": "b"})");
-  file_["added_tokens"] = Json::array({
-      Step(R"({"id": 2, "content": "axa", "special": false, "normalized": true})")});
+  file_["added_tokens"] =
+      Json::array({Step(R"({"id": 2, "content": "axa", "special": false, "normalized": true})")});
   EXPECT_EQ(Load()->Encode("aaxxxab"), (Ids{0, 2, 1}));
 }
 
@@ -112,7 +117,8 @@ TEST_F(TokenizerJson, PutsMetaspaceWhereItsSchemeSays) {
   Vocabulary({mark, "a", "b", mark + "a", "[S]"});
   file_["model"]["merges"] = Json::array({mark + " a"});
   file_["added_tokens"] = Json::array({Step(R"({"id": 4, "content": "[S]", "special": true})")});
-  file_["pre_tokenizer"] = Step(R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"})");
+  file_["pre_tokenizer"] =
+      Step(R"({"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"})");
   const std::vector<Segment> marked = {{"a b[S]a", true}};
   EXPECT_EQ(Load()->Encode(marked, false), (Ids{3, 0, 2, 4, 1}));
   EXPECT_EQ(Load()->Encode(marked, true), (Ids{1, 0, 2, 4, 1}));
@@ -157,10 +163,14 @@ TEST_F(TokenizerJson, KnowsSmolLm) {
 TEST_F(TokenizerJson, SeesUnicodesSpaces) {
   // U+180E was a space once and PCRE2 still says so; U+0085 and U+3000 are.
   Vocabulary({"a"});
-  file_["added_tokens"] = Json::array({
-      Step(R"({"id": 1, "content": "S", "special": false, "normalized": true})")});
+  file_["added_tokens"] =
+      Json::array({Step(R"({"id": 1, "content": "S", "special": false, "normalized": true})")});
   file_["normalizer"] = Step(R"({"type": "Replace", "pattern": {"Regex": "\\s"}, "content": "S"})");
-  EXPECT_EQ(Load()->Encode("a\xC2\x85" "a\xE3\x80\x80" "a\xE1\xA0\x8E" "a"), (Ids{0, 1, 0, 1, 0, 0}));
+  EXPECT_EQ(Load()->Encode("a\xC2\x85"
+                           "a\xE3\x80\x80"
+                           "a\xE1\xA0\x8E"
+                           "a"),
+            (Ids{0, 1, 0, 1, 0, 0}));
   file_["normalizer"]["pattern"]["Regex"] = "[^\\sa]|\\S";
   EXPECT_EQ(Load()->Encode("\xE1\xA0\x8E\xE3\x80\x80"), (Ids{1}));
 }
@@ -178,7 +188,8 @@ TEST_F(TokenizerJson, RefusesWhatItDoesNotKnowByName) {
   refuses("normalizer", R"({"type": "Sequence", "normalizers": [{"type": "Frobnicate"}]})",
           "normalizer 'Frobnicate' is not known");
   refuses("pre_tokenizer", R"({"type": "BertPreTokenizer"})", "pre-tokenizer 'BertPreTokenizer'");
-  refuses("pre_tokenizer", R"({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"})",
+  refuses("pre_tokenizer",
+          R"({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"})",
           "the expression '(' is not understood");
   refuses("pre_tokenizer", R"({"type": "Split", "pattern": {"String": "-"}, "behavior": "Odd"})",
           "behavior 'Odd'");
@@ -220,7 +231,8 @@ TEST_F(TokenizerJson, SurvivesDamage) {
   file_["model"]["merges"] = Json::array({"a b"});
   file_["added_tokens"] = Json::array({Step(R"({"id": 4, "content": "[S]", "special": true})")});
   file_["normalizer"] = Step(R"({"type": "NFC"})");
-  file_["pre_tokenizer"] = Step(R"({"type": "Split", "pattern": {"Regex": "a|b"}, "behavior": "Isolated"})");
+  file_["pre_tokenizer"] =
+      Step(R"({"type": "Split", "pattern": {"Regex": "a|b"}, "behavior": "Isolated"})");
   const std::string whole = DumpJson(file_);
   uint32_t state = 1;
   int accepted = 0;

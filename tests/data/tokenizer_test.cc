@@ -109,17 +109,16 @@ TEST_P(KnownTokenizer, DecodesWhatItEncoded) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, KnownTokenizer,
-    testing::Values(Case{"llama2-spm", "ggml-vocab-llama-spm.gguf", "default"},
-                    Case{"gpt2", "ggml-vocab-gpt-2.gguf", "gpt-2"},
-                    Case{"llama3_2", "ggml-vocab-llama-bpe.gguf", "llama-bpe"},
-                    Case{"qwen2_5", "ggml-vocab-qwen2.gguf", "qwen2"}),
-    [](const auto& info) {
-      std::string name = info.param.folder;
-      std::replace(name.begin(), name.end(), '-', '_');
-      return name;
-    });
+INSTANTIATE_TEST_SUITE_P(All, KnownTokenizer,
+                         testing::Values(Case{"llama2-spm", "ggml-vocab-llama-spm.gguf", "default"},
+                                         Case{"gpt2", "ggml-vocab-gpt-2.gguf", "gpt-2"},
+                                         Case{"llama3_2", "ggml-vocab-llama-bpe.gguf", "llama-bpe"},
+                                         Case{"qwen2_5", "ggml-vocab-qwen2.gguf", "qwen2"}),
+                         [](const auto& info) {
+                           std::string name = info.param.folder;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
 
 // Words are encoded one by one from a cache: the same as the library on the whole text.
 TEST(SentencePieceTokenizer, FollowsTheLibrary) {
@@ -142,7 +141,9 @@ TEST(SentencePieceTokenizer, FollowsTheLibraryOnBytesThatAreNoText) {
   const auto tokenizer = Tokenizer::Load(shared);
   sentencepiece::SentencePieceProcessor library;
   ASSERT_TRUE(library.Load((shared / "tokenizer.model").string()).ok());
-  const std::string alphabet = " \xE2\x96\x81" "ab\xFF\xF0\x9F\n";
+  const std::string alphabet =
+      " \xE2\x96\x81"
+      "ab\xFF\xF0\x9F\n";
   uint32_t state = 1;
   for (int round = 0; round < 2000; ++round) {
     std::string text;
@@ -190,7 +191,9 @@ TEST(SentencePieceTokenizer, ContinuesWithoutAPrefix) {
   const Ids ids = tokenizer->Encode({{"a</s>b", true}}, /*continuation=*/true);
   ASSERT_EQ(ids.size(), 3u);
   EXPECT_EQ(ids[1], 2);
-  EXPECT_EQ(tokenizer->PieceText(ids[2]), "\xE2\x96\x81" "b");
+  EXPECT_EQ(tokenizer->PieceText(ids[2]),
+            "\xE2\x96\x81"
+            "b");
 }
 
 TEST(SpecialTokens, AreReadInMarkupAlone) {
@@ -198,9 +201,10 @@ TEST(SpecialTokens, AreReadInMarkupAlone) {
   struct Marks {
     const char *folder, *open, *close;
   };
-  for (const Marks m : {Marks{"qwen2_5", "<|im_start|>", "<|im_end|>"},
-                        Marks{"llama3_2", "<|start_header_id|>", "<|eot_id|>"},
-                        Marks{"llama2-spm", "<s>", "</s>"}, Marks{"mistral-v3-spm", "[INST]", "[/INST]"}}) {
+  for (const Marks m :
+       {Marks{"qwen2_5", "<|im_start|>", "<|im_end|>"},
+        Marks{"llama3_2", "<|start_header_id|>", "<|eot_id|>"}, Marks{"llama2-spm", "<s>", "</s>"},
+        Marks{"mistral-v3-spm", "[INST]", "[/INST]"}}) {
     const auto tokenizer = Tokenizer::Load(shared / m.folder);
     const auto special = [&](const Ids& ids) {
       return std::count_if(ids.begin(), ids.end(), [&](int32_t id) {
@@ -213,11 +217,14 @@ TEST(SpecialTokens, AreReadInMarkupAlone) {
     EXPECT_EQ(special(tokenizer->Encode(open)), 0);
     // Neither with the help of markup around it.
     const size_t half = open.size() / 2;
-    const Ids split = tokenizer->Encode({{open.substr(0, half), true}, {open.substr(half), false}}, false);
+    const Ids split =
+        tokenizer->Encode({{open.substr(0, half), true}, {open.substr(half), false}}, false);
     EXPECT_EQ(special(split), 0);
     EXPECT_EQ(split, tokenizer->Encode(open));
     // Markup in parts is one markup.
-    EXPECT_EQ(special(tokenizer->Encode({{open.substr(0, half), true}, {open.substr(half), true}}, false)), 1);
+    EXPECT_EQ(special(tokenizer->Encode({{open.substr(0, half), true}, {open.substr(half), true}},
+                                        false)),
+              1);
     const Ids both = tokenizer->Encode({{open, true}, {close, false}}, false);
     EXPECT_EQ(special(both), 1);
     EXPECT_EQ(tokenizer->Bytes(both[0]), "");
@@ -254,7 +261,9 @@ TEST(BpeTokenizer, ReadsWhatItsNeighboursSay) {
 TEST(BpeTokenizer, KeepsBytesThatAreNoText) {
   RETORT_NEEDS(shared, "real/tokenizers/qwen2_5");
   const auto tokenizer = Tokenizer::Load(shared);
-  for (const std::string text : {"a\xFF" "b", "\x80\x80 \xE2\x96", "e\xCC\xFF\x81 \xF0\x9F\x98"}) {
+  for (const std::string text : {"a\xFF"
+                                 "b",
+                                 "\x80\x80 \xE2\x96", "e\xCC\xFF\x81 \xF0\x9F\x98"}) {
     EXPECT_EQ(tokenizer->Decode(tokenizer->Encode(text)), text);
   }
 }
@@ -336,7 +345,8 @@ TEST(TinyStories, IsTheSameFromScores) {
 TEST(StreamDecoder, GivesWholeCharacters) {
   RETORT_NEEDS(shared, "real/tokenizers/gpt2");
   const auto tokenizer = Tokenizer::Load(shared);
-  const Ids ids = tokenizer->Encode("x\xF0\x9F\xA6\x99y");  // GPT-2 needs several tokens for a llama
+  const Ids ids =
+      tokenizer->Encode("x\xF0\x9F\xA6\x99y");  // GPT-2 needs several tokens for a llama
   ASSERT_GE(ids.size(), 4u);
   StreamDecoder stream(*tokenizer);
   std::vector<std::string> parts;

@@ -21,7 +21,8 @@ TEST(Choice, ScoresAreSumsOverTheLabelAndItsEnd) {
   for (const int64_t window : {0, 4}) {
     const SmallWorld world(4, window);
     const Texts labels = {"card_lost", "card_late", "card", "fee", "feedback"};
-    const std::vector<Answer> answers = {AnswerOf(world, "Where is it?", " card_late"), AnswerOf(world, "Hm", " fee")};
+    const std::vector<Answer> answers = {AnswerOf(world, "Where is it?", " card_late"),
+                                         AnswerOf(world, "Hm", " fee")};
     for (const bool eos : {true, false}) {
       ChoiceOptions options;
       options.add_eos = eos;
@@ -33,7 +34,8 @@ TEST(Choice, ScoresAreSumsOverTheLabelAndItsEnd) {
           // The data's own form: with the space before it.
           auto ids = world.tokenizer.Encode(" " + labels[l], true);
           if (eos) ids.push_back(ByteTokenizer::kEos);
-          EXPECT_NEAR(scores[row][l], world.LogProbability(answers[row].prompt, ids), 1e-9) << row << " " << labels[l];
+          EXPECT_NEAR(scores[row][l], world.LogProbability(answers[row].prompt, ids), 1e-9)
+              << row << " " << labels[l];
         }
       }
     }
@@ -45,7 +47,9 @@ TEST(Choice, TakesTheLikeliestWhateverTheBatch) {
   Texts labels;
   std::vector<Answer> answers;
   for (int i = 0; i < 12; ++i) labels.push_back(Cat("label ", i * i));
-  for (int i = 0; i < 20; ++i) answers.push_back(AnswerOf(world, Cat("question ", i * 7), Cat(" label ", (i % 12) * (i % 12))));
+  for (int i = 0; i < 20; ++i)
+    answers.push_back(
+        AnswerOf(world, Cat("question ", i * 7), Cat(" label ", (i % 12) * (i % 12))));
   const ChoiceTask task = MakeChoiceTask(answers, labels, world.tokenizer, nullptr, {});
   int64_t right = 0;
   std::vector<int32_t> chosen;
@@ -56,10 +60,11 @@ TEST(Choice, TakesTheLikeliestWhateverTheBatch) {
   }
   for (const int64_t batch_tokens : {1, 300, 100000}) {
     int64_t last = 0;
-    const ChoiceResult result = EvaluateChoice(*world.model, nullptr, task.cases, batch_tokens, [&](int64_t done) {
-      EXPECT_GT(done, last);
-      last = done;
-    });
+    const ChoiceResult result =
+        EvaluateChoice(*world.model, nullptr, task.cases, batch_tokens, [&](int64_t done) {
+          EXPECT_GT(done, last);
+          last = done;
+        });
     EXPECT_EQ(result.chosen, chosen);
     EXPECT_EQ(result.right, right);
     EXPECT_EQ(result.rows, 20);
@@ -70,8 +75,9 @@ TEST(Choice, TakesTheLikeliestWhateverTheBatch) {
 
 TEST(Choice, LabelsComeFromTheDataWhereNoneAreGiven) {
   const SmallWorld world;
-  const ChoiceTask task = MakeChoiceTask({AnswerOf(world, "a", " y"), AnswerOf(world, "b", " x\n"), AnswerOf(world, "c", "y")},
-                                         {}, world.tokenizer, nullptr, {});
+  const ChoiceTask task = MakeChoiceTask(
+      {AnswerOf(world, "a", " y"), AnswerOf(world, "b", " x\n"), AnswerOf(world, "c", "y")}, {},
+      world.tokenizer, nullptr, {});
   EXPECT_EQ(task.labels, (Texts{"y", "x"}));
   EXPECT_EQ(task.cases[0].expected, 0);
   EXPECT_EQ(task.cases[1].expected, 1);
@@ -85,7 +91,8 @@ TEST(Choice, LabelsComeFromTheDataWhereNoneAreGiven) {
 TEST(Choice, NamesARowWhoseAnswerIsNoLabel) {
   const SmallWorld world;
   try {
-    MakeChoiceTask({AnswerOf(world, "a", " card_lots")}, {"fee", "card_lost"}, world.tokenizer, nullptr, {});
+    MakeChoiceTask({AnswerOf(world, "a", " card_lots")}, {"fee", "card_lost"}, world.tokenizer,
+                   nullptr, {});
     FAIL();
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), Error::Kind::kInput);
@@ -96,7 +103,8 @@ TEST(Choice, NamesARowWhoseAnswerIsNoLabel) {
 
 TEST(Choice, LongRowsAreRefusedOrLeftOut) {
   const SmallWorld world;
-  const std::vector<Answer> answers = {AnswerOf(world, "a", " y"), AnswerOf(world, std::string(30, 'b'), " y")};
+  const std::vector<Answer> answers = {AnswerOf(world, "a", " y"),
+                                       AnswerOf(world, std::string(30, 'b'), " y")};
   ChoiceOptions options;
   options.max_tokens = 20;
   EXPECT_THROW(MakeChoiceTask(answers, {}, world.tokenizer, nullptr, options), Error);
@@ -115,7 +123,8 @@ TEST(Choice, ReadsALabelFile) {
     return ReadLabels(file);
   };
   EXPECT_EQ(read(R"(["a", " b "])"), (Texts{"a", "b"}));
-  for (const char* bad : {"{}", "[]", "[1]", R"([""])", R"(["a", "a "])", "["}) EXPECT_THROW(read(bad), Error) << bad;
+  for (const char* bad : {"{}", "[]", "[1]", R"([""])", R"(["a", "a "])", "["})
+    EXPECT_THROW(read(bad), Error) << bad;
 }
 
 }  // namespace

@@ -16,7 +16,9 @@ class ExactTest : public testing::Test {
   std::string SaidUntilTheEnd() {
     const std::vector<int32_t> ids = world_.Greedy(prompt_, 40);
     size_t at = 3;
-    const auto known = [&] { return std::find(ids.begin(), ids.begin() + at, ids[at]) != ids.begin() + at; };
+    const auto known = [&] {
+      return std::find(ids.begin(), ids.begin() + at, ids[at]) != ids.begin() + at;
+    };
     while (at + 1 < ids.size() && known()) ++at;
     world_.model->config.ends = {ids[at]};
     StreamDecoder decoder(world_.tokenizer);
@@ -56,7 +58,8 @@ TEST_F(ExactTest, StopsAsSoonAsItCannotMatch) {
 }
 
 TEST_F(ExactTest, LongRowsAreRefusedOrLeftOut) {
-  const std::vector<Answer> answers = {{"short", {ByteTokenizer::kBos}, "a"}, {"long", prompt_, std::string(60, 'a')}};
+  const std::vector<Answer> answers = {{"short", {ByteTokenizer::kBos}, "a"},
+                                       {"long", prompt_, std::string(60, 'a')}};
   ExactOptions options;
   options.max_tokens = 40;
   EXPECT_THROW(Evaluate(answers, options), Error);

@@ -16,8 +16,10 @@ Ids Seen(const Batch& batch, int32_t t) {
     if (t < run.first_query || t >= run.first_query + run.queries) continue;
     Ids out;
     for (int32_t key = 0; key <= run.first_position + t - run.first_query; ++key) {
-      const int32_t row = batch.layout.block_rows[static_cast<size_t>(run.first_block + key / batch.layout.block_size)] +
-                          key % batch.layout.block_size;
+      const int32_t row =
+          batch.layout
+              .block_rows[static_cast<size_t>(run.first_block + key / batch.layout.block_size)] +
+          key % batch.layout.block_size;
       out.push_back(batch.ids[static_cast<size_t>(row)]);
     }
     return out;
@@ -48,14 +50,16 @@ TEST(LabelTree, EveryTokenSeesThePromptAndItsAncestorsAlone) {
     ASSERT_EQ(after.size(), tree.steps().size());
     // All ways from the prompt to a step, as (what is seen, what is predicted).
     std::set<std::pair<Ids, int32_t>> got, want;
-    for (size_t s = 0; s < after.size(); ++s) got.insert({Seen(batch, after[s]), tree.steps()[s].token});
+    for (size_t s = 0; s < after.size(); ++s)
+      got.insert({Seen(batch, after[s]), tree.steps()[s].token});
     for (const Ids& label : labels) {
       for (size_t i = 0; i < label.size(); ++i) want.insert({Joined(prompt, label, i), label[i]});
     }
     EXPECT_EQ(got, want);
     for (int32_t t = begin; t < batch.tokens(); ++t) {
       EXPECT_EQ(Seen(batch, t).back(), batch.ids[static_cast<size_t>(t)]);
-      EXPECT_EQ(Seen(batch, t).size(), static_cast<size_t>(batch.positions[static_cast<size_t>(t)]) + 1);
+      EXPECT_EQ(Seen(batch, t).size(),
+                static_cast<size_t>(batch.positions[static_cast<size_t>(t)]) + 1);
     }
   }
 }
@@ -66,10 +70,12 @@ TEST(LabelTree, SumsEachLabelsOwnSteps) {
   std::vector<double> losses;
   // A step's loss spells what is predicted and how deep: 1 -> 1, 2 -> 20, 3 -> 30, 9 after 1 -> 90, deeper -> 900.
   for (const auto& step : tree.steps()) {
-    const int32_t depth = step.after < 0 ? 0 : tree.nodes()[static_cast<size_t>(step.after)].depth + 1;
+    const int32_t depth =
+        step.after < 0 ? 0 : tree.nodes()[static_cast<size_t>(step.after)].depth + 1;
     losses.push_back(step.token * (depth == 0 ? 1 : depth == 1 ? 10 : 100));
   }
-  EXPECT_EQ(tree.LogProbabilities(losses), (std::vector<double>{-(1 + 20 + 900), -(1 + 90), -(1 + 30 + 900), -(1 + 90)}));
+  EXPECT_EQ(tree.LogProbabilities(losses),
+            (std::vector<double>{-(1 + 20 + 900), -(1 + 90), -(1 + 30 + 900), -(1 + 90)}));
 }
 
 }  // namespace

@@ -26,14 +26,16 @@ TEST_P(RealLoss, OfTheFirstEightStories) {
   options.max_tokens = 256;
   options.over_length = OverLength::kTruncate;
   options.add_eos = false;
-  const ExampleSet set = MakeExamples(Rows::Open({{data}}, RowFormat::kText).First(8), *tokenizer, nullptr, options);
+  const ExampleSet set =
+      MakeExamples(Rows::Open({{data}}, RowFormat::kText).First(8), *tokenizer, nullptr, options);
   ASSERT_EQ(set.examples.size(), 8u);
   EXPECT_NEAR(EvaluateLoss(*model, nullptr, set.examples).mean(), expected, 2e-4);
   EXPECT_NEAR(EvaluateLoss(*model, nullptr, set.examples, 1).mean(), expected, 2e-4);
 }
 
 INSTANTIATE_TEST_SUITE_P(Shared, RealLoss,
-                         testing::Values(std::pair{"stories260K", 1.5496}, std::pair{"llama2xs-280K", 2.2139}));
+                         testing::Values(std::pair{"stories260K", 1.5496},
+                                         std::pair{"llama2xs-280K", 2.2139}));
 
 // Labels scored one by one, as rows of their own, through the loss that training uses.
 TEST(RealChoice, SharedPromptsScoreAsSeparateRows) {
@@ -66,7 +68,8 @@ TEST(RealChoice, SharedPromptsScoreAsSeparateRows) {
     std::vector<const Example*> pointers;
     for (const Example& e : examples) pointers.push_back(&e);
     const auto losses = ExampleLosses(*model, nullptr, pointers);
-    for (size_t l = 0; l < labels.size(); ++l) EXPECT_NEAR(scores[row][l], -losses[l].sum, 1e-3) << labels[l];
+    for (size_t l = 0; l < labels.size(); ++l)
+      EXPECT_NEAR(scores[row][l], -losses[l].sum, 1e-3) << labels[l];
   }
 }
 

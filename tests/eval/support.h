@@ -23,7 +23,8 @@ struct SmallWorld {
     batch.layout.window = static_cast<int32_t>(model->config.window);
     Context context{*backend};
     const Var hidden = model->Hidden(context, {batch});
-    return backend->ToDoubles(model->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
+    return backend->ToDoubles(
+        model->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
   }
   // log p(rest | ids), a whole forward pass a token.
   double LogProbability(std::vector<int32_t> ids, const std::vector<int32_t>& rest) const {
@@ -41,7 +42,8 @@ struct SmallWorld {
     std::vector<int32_t> out;
     for (int64_t i = 0; i < tokens; ++i) {
       const std::vector<double> logits = NextLogits(ids);
-      out.push_back(static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
+      out.push_back(
+          static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin()));
       if (out.back() == ByteTokenizer::kEos) break;
       ids.push_back(out.back());
     }

@@ -42,9 +42,13 @@ ModelConfig Tied() {
 }
 
 TEST_F(GgufExport, F32IsTheSameModel) {
-  const std::pair<const char*, ModelConfig> cases[] = {
-      {"llama", FolderConfig("llama")}, {"qwen2", FolderConfig("qwen2")}, {"qwen3", FolderConfig("qwen3")},
-      {"mistral", FolderConfig("mistral")}, {"llama3", Scaled()}, {"linear", Stretched()}, {"tied", Tied()}};
+  const std::pair<const char*, ModelConfig> cases[] = {{"llama", FolderConfig("llama")},
+                                                       {"qwen2", FolderConfig("qwen2")},
+                                                       {"qwen3", FolderConfig("qwen3")},
+                                                       {"mistral", FolderConfig("mistral")},
+                                                       {"llama3", Scaled()},
+                                                       {"linear", Stretched()},
+                                                       {"tied", Tied()}};
   for (const auto& [name, config] : cases) {
     SCOPED_TRACE(name);
     MakeModelFolder(folder_ / name, config);
@@ -61,11 +65,15 @@ TEST_F(GgufExport, AliasesShardsAndBf16) {
   ModelConfig config = FolderConfig("llama");
   config.tied = true;
   MakeModelFolder(folder_ / "head", config, {.head_only = true});
-  EXPECT_LT(LargestDifference(LogitsOf(folder_ / "head", kIds), LogitsOf(Export(folder_ / "head", "h.gguf", {WeightFormat::kF32}), kIds)), 1e-5);
+  EXPECT_LT(
+      LargestDifference(LogitsOf(folder_ / "head", kIds),
+                        LogitsOf(Export(folder_ / "head", "h.gguf", {WeightFormat::kF32}), kIds)),
+      1e-5);
   MakeModelFolder(folder_ / "shards", FolderConfig("qwen3"), {WeightFormat::kBF16, 3});
   const auto want = LogitsOf(folder_ / "shards", kIds);
   for (const WeightFormat type : {WeightFormat::kF32, WeightFormat::kBF16}) {
-    EXPECT_LT(LargestDifference(want, LogitsOf(Export(folder_ / "shards", "s.gguf", {type}), kIds)), 1e-5);
+    EXPECT_LT(LargestDifference(want, LogitsOf(Export(folder_ / "shards", "s.gguf", {type}), kIds)),
+              1e-5);
   }
 }
 
@@ -83,7 +91,8 @@ TEST_F(GgufExport, StoresEachTensorAsTheContractSays) {
     EXPECT_EQ(file.tensors.Find("blk.1.attn_q.bias")->format, WeightFormat::kF32);
     EXPECT_EQ(file.tensors.Find("blk.1.ffn_down.weight")->format, WeightFormat::kF16);
     EXPECT_EQ(file.tensors.Find("output_norm.weight")->format, WeightFormat::kF32);
-    EXPECT_EQ(result_.kept_f16, (std::vector<std::string>{"blk.0.ffn_down.weight", "blk.1.ffn_down.weight"}));
+    EXPECT_EQ(result_.kept_f16,
+              (std::vector<std::string>{"blk.0.ffn_down.weight", "blk.1.ffn_down.weight"}));
     EXPECT_EQ(result_.bytes, static_cast<int64_t>(std::filesystem::file_size(gguf)));
   }
 }
@@ -94,7 +103,8 @@ std::string ContentSum(const Path& gguf) {
   const GgufFile file = ReadGguf(gguf);
   for (const TensorEntry& e : file.tensors.entries()) sorted[e.name] = &e;
   std::string all;
-  for (const auto& [name, e] : sorted) all += Cat(name, " ", e->type_name(), " ", Sha256(e->bytes), "\n");
+  for (const auto& [name, e] : sorted)
+    all += Cat(name, " ", e->type_name(), " ", Sha256(e->bytes), "\n");
   return Sha256(all);
 }
 
@@ -105,15 +115,19 @@ TEST_F(GgufExport, BlocksAreThoseOfLlamaQuantize) {
   options.config = ShapeNamed("2,64,4,2,96,300");
   options.seed = 7;
   WriteInitialModel(folder_ / "m", options);
-  EXPECT_EQ(ContentSum(Export(folder_ / "m", "f32.gguf", {WeightFormat::kF32, true})), "a5a9176c0139adb9e7eda20ac8951de2fae016b434cc8fad89c88665369c2263");
-  EXPECT_EQ(ContentSum(Export(folder_ / "m", "q8.gguf", {WeightFormat::kQ8_0, true})), "5a49ce5f247d651b01a4b6cb88089be66b54d4ac4b2779786d67a27b5ef8098a");
-  EXPECT_EQ(ContentSum(Export(folder_ / "m", "q4.gguf", {WeightFormat::kQ4_0, true})), "ceb4a64549eed88340734dd200e51110e93da84ff2f2e76459ed3b598a2459d1");
+  EXPECT_EQ(ContentSum(Export(folder_ / "m", "f32.gguf", {WeightFormat::kF32, true})),
+            "a5a9176c0139adb9e7eda20ac8951de2fae016b434cc8fad89c88665369c2263");
+  EXPECT_EQ(ContentSum(Export(folder_ / "m", "q8.gguf", {WeightFormat::kQ8_0, true})),
+            "5a49ce5f247d651b01a4b6cb88089be66b54d4ac4b2779786d67a27b5ef8098a");
+  EXPECT_EQ(ContentSum(Export(folder_ / "m", "q4.gguf", {WeightFormat::kQ4_0, true})),
+            "ceb4a64549eed88340734dd200e51110e93da84ff2f2e76459ed3b598a2459d1");
 }
 
 TEST_F(GgufExport, BytesDoNotDependOnThreads) {
   MakeModelFolder(folder_ / "m", FolderConfig("llama"));
   const Path one = Export(folder_ / "m", "one.gguf", {WeightFormat::kQ4_0, false, 1});
-  EXPECT_EQ(ReadText(one), ReadText(Export(folder_ / "m", "four.gguf", {WeightFormat::kQ4_0, false, 4})));
+  EXPECT_EQ(ReadText(one),
+            ReadText(Export(folder_ / "m", "four.gguf", {WeightFormat::kQ4_0, false, 4})));
 }
 
 TEST_F(GgufExport, RefusalsLeaveNothing) {

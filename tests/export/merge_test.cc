@@ -24,8 +24,8 @@ std::vector<float> ValuesOf(const TensorTable& tensors, const std::string& name)
 }
 
 // W + s B A in double, B [out,R] and A [R,in] read from the adapter's own file.
-std::vector<double> Merged(const std::vector<float>& base, const TensorTable& adapter, const std::string& module,
-                           double scale, int64_t rank) {
+std::vector<double> Merged(const std::vector<float>& base, const TensorTable& adapter,
+                           const std::string& module, double scale, int64_t rank) {
   const auto a = ValuesOf(adapter, "base_model.model." + module + ".lora_A.weight");
   const auto b = ValuesOf(adapter, "base_model.model." + module + ".lora_B.weight");
   const int64_t cols = std::ssize(a) / rank, rows = std::ssize(b) / rank;
@@ -33,7 +33,8 @@ std::vector<double> Merged(const std::vector<float>& base, const TensorTable& ad
   for (int64_t i = 0; i < rows; ++i) {
     for (int64_t j = 0; j < cols; ++j) {
       double sum = 0;
-      for (int64_t r = 0; r < rank; ++r) sum += double{b[static_cast<size_t>(i * rank + r)]} * a[static_cast<size_t>(r * cols + j)];
+      for (int64_t r = 0; r < rank; ++r)
+        sum += double{b[static_cast<size_t>(i * rank + r)]} * a[static_cast<size_t>(r * cols + j)];
       out[static_cast<size_t>(i * cols + j)] += scale * sum;
     }
   }
@@ -41,7 +42,9 @@ std::vector<double> Merged(const std::vector<float>& base, const TensorTable& ad
 }
 
 // The distance between a type's neighbouring values at v, halved: what one rounding may cost.
-double HalfStep(double v, int mantissa_bits) { return std::ldexp(1.0, std::ilogb(v) - mantissa_bits - 1); }
+double HalfStep(double v, int mantissa_bits) {
+  return std::ldexp(1.0, std::ilogb(v) - mantissa_bits - 1);
+}
 
 class Merging : public ::testing::Test {
  protected:
@@ -50,7 +53,8 @@ class Merging : public ::testing::Test {
   void ExpectMerged(const ModelFiles& original, const Path& merged_folder, int mantissa_bits,
                     const std::function<std::vector<float>(const Weight&)>& onto) {
     const TensorTable merged = ReadSafetensorsFolder(merged_folder);
-    const TensorTable adapter = ReadSafetensors(folder_ / "adapter/adapter_model.safetensors").tensors;
+    const TensorTable adapter =
+        ReadSafetensors(folder_ / "adapter/adapter_model.safetensors").tensors;
     ASSERT_EQ(merged.entries().size(), original.tensors.entries().size());
     int linear = 0;
     for (const TensorEntry& entry : original.tensors.entries()) {
@@ -64,12 +68,14 @@ class Merging : public ::testing::Test {
         continue;
       }
       ++linear;
-      const auto want = Merged(onto(original.tensors.Fetch(entry.name, entry.shape)), adapter, module, 6.0 / 4, 4);
+      const auto want = Merged(onto(original.tensors.Fetch(entry.name, entry.shape)), adapter,
+                               module, 6.0 / 4, 4);
       const auto got = ValuesOf(merged, entry.name);
       ASSERT_EQ(want.size(), got.size());
       size_t off = 0;
       // The sum itself is in f32: a value that lies between two may fall to the other one.
-      for (size_t i = 0; i < want.size(); ++i) off += std::abs(got[i] - want[i]) > HalfStep(want[i], mantissa_bits) + 1e-6;
+      for (size_t i = 0; i < want.size(); ++i)
+        off += std::abs(got[i] - want[i]) > HalfStep(want[i], mantissa_bits) + 1e-6;
       EXPECT_EQ(off, 0u);
     }
     EXPECT_EQ(linear, 14);
@@ -88,7 +94,8 @@ TEST_F(Merging, EqualsDoubleArithmetic) {
   MakeModelFolder(folder_ / "base", FolderConfig("llama"));
   const ModelFiles base = OpenModel(folder_ / "base");
   MakeAdapterFolder(folder_ / "adapter", base, nullptr);
-  const MergeReport report = Merge({folder_ / "base", folder_ / "adapter", folder_ / "out", "original", 2});
+  const MergeReport report =
+      Merge({folder_ / "base", folder_ / "adapter", folder_ / "out", "original", 2});
   EXPECT_EQ(report.matrices, 14);
   EXPECT_EQ(report.changed, 14);
   EXPECT_GT(report.relative, 0.01);
@@ -109,11 +116,13 @@ TEST_F(Merging, OntoNf4StandsOnTheRoundedBase) {
   const ModelFiles base = OpenModel(folder_ / "base");
   for (const bool double_quant : {false, true}) {
     SCOPED_TRACE(double_quant);
-    const BaseRecord record{(folder_ / "base").string(), Fingerprint(base), "nf4", double_quant, ""};
+    const BaseRecord record{(folder_ / "base").string(), Fingerprint(base), "nf4", double_quant,
+                            ""};
     std::filesystem::remove_all(folder_ / "adapter");
     std::filesystem::remove_all(folder_ / "out");
     MakeAdapterFolder(folder_ / "adapter", base, &record);
-    const MergeReport report = Merge({"", folder_ / "adapter", folder_ / "out", "", 2});  // both from retort.json
+    const MergeReport report =
+        Merge({"", folder_ / "adapter", folder_ / "out", "", 2});  // both from retort.json
     EXPECT_EQ(report.onto, "nf4");
     EXPECT_GT(report.quantisation, 0.01);
     const auto memory = MakeHostMemory();
@@ -150,13 +159,15 @@ TEST_F(Merging, TheRealModelThatStoresItsHeadAlone) {
   MakeAdapterFolder(folder_ / "adapter", base, nullptr);
   Merge({model, folder_ / "adapter", folder_ / "out", "", 1});
   ExpectMerged(base, folder_ / "out", 23, AsIs);
-  EXPECT_EQ(LoadTokenizer(folder_ / "out")->EncodePrompt("Once upon"), LoadTokenizer(model)->EncodePrompt("Once upon"));
+  EXPECT_EQ(LoadTokenizer(folder_ / "out")->EncodePrompt("Once upon"),
+            LoadTokenizer(model)->EncodePrompt("Once upon"));
 }
 
 TEST_F(Merging, SaysWhatBaseAndAdapterSay) {
   for (const char* family : {"llama", "qwen2", "qwen3", "mistral"}) {
     SCOPED_TRACE(family);
-    const Path base = folder_ / Cat(family, "-base"), adapter = folder_ / Cat(family, "-adapter"), out = folder_ / Cat(family, "-out");
+    const Path base = folder_ / Cat(family, "-base"), adapter = folder_ / Cat(family, "-adapter"),
+               out = folder_ / Cat(family, "-out");
     MakeModelFolder(base, FolderConfig(family));
     MakeAdapterFolder(adapter, OpenModel(base), nullptr);
     Merge({base, adapter, out, "", 1});
@@ -169,7 +180,8 @@ TEST_F(Merging, SaysWhatBaseAndAdapterSay) {
 TEST_F(Merging, AnotherBaseIsRefused) {
   MakeModelFolder(folder_ / "base", FolderConfig("llama"));
   MakeModelFolder(folder_ / "other", FolderConfig("llama"), {.seed = 2});
-  const BaseRecord record{(folder_ / "base").string(), Fingerprint(OpenModel(folder_ / "base")), "as-is", true, ""};
+  const BaseRecord record{(folder_ / "base").string(), Fingerprint(OpenModel(folder_ / "base")),
+                          "as-is", true, ""};
   MakeAdapterFolder(folder_ / "adapter", OpenModel(folder_ / "base"), &record);
   EXPECT_THROW(Merge({folder_ / "other", folder_ / "adapter", folder_ / "out", "", 1}), Error);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
@@ -178,7 +190,8 @@ TEST_F(Merging, AnotherBaseIsRefused) {
   MakeModelFolder(folder_ / "wide", wide);
   MakeAdapterFolder(folder_ / "free", OpenModel(folder_ / "base"), nullptr);
   EXPECT_THROW(Merge({folder_ / "wide", folder_ / "free", folder_ / "out", "", 1}), Error);
-  EXPECT_EQ(FilesIn(folder_.path()), (std::vector<std::string>{"adapter", "base", "free", "other", "wide"}));
+  EXPECT_EQ(FilesIn(folder_.path()),
+            (std::vector<std::string>{"adapter", "base", "free", "other", "wide"}));
 }
 
 }  // namespace

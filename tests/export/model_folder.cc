@@ -18,7 +18,8 @@ namespace {
 
 constexpr int64_t kVocab = 300;
 
-std::vector<std::byte> RandomRows(const TensorSpec& spec, const FolderOptions& options, uint64_t index) {
+std::vector<std::byte> RandomRows(const TensorSpec& spec, const FolderOptions& options,
+                                  uint64_t index) {
   const int64_t cols = spec.shape.back(), rows = spec.shape.size() > 1 ? spec.shape[0] : 1;
   const auto row_bytes = static_cast<size_t>(RowBytes(options.weights, cols));
   RandomStream random(MakeKey(options.seed, RandomUse::kInit, index));
@@ -38,7 +39,8 @@ std::vector<std::byte> RandomRows(const TensorSpec& spec, const FolderOptions& o
 ModelConfig FolderConfig(const std::string& family) {
   ModelConfig c;
   c.family = family;
-  c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 16, c.ffn = 96, c.vocab = kVocab;
+  c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 16, c.ffn = 96,
+  c.vocab = kVocab;
   c.max_positions = 256;
   c.norm_epsilon = 1e-5;
   c.qkv_bias = family == "qwen2";
@@ -60,22 +62,27 @@ void MakeModelFolder(const Path& folder, const ModelConfig& config, const Folder
   if (options.head_only) tensors.front().name = "lm_head.weight";
   Json index = Json::object();
   for (int shard = 0; shard < options.shards; ++shard) {
-    const std::string file = options.shards == 1 ? "model.safetensors" : Cat("model-", shard + 1, ".safetensors");
+    const std::string file =
+        options.shards == 1 ? "model.safetensors" : Cat("model-", shard + 1, ".safetensors");
     SafetensorsWriter writer(folder / file, {{"format", "pt"}});
-    for (size_t t = static_cast<size_t>(shard); t < tensors.size(); t += static_cast<size_t>(options.shards)) {
+    for (size_t t = static_cast<size_t>(shard); t < tensors.size();
+         t += static_cast<size_t>(options.shards)) {
       writer.Declare(tensors[t].name, options.weights, tensors[t].shape);
       index[tensors[t].name] = file;
     }
-    for (size_t t = static_cast<size_t>(shard); t < tensors.size(); t += static_cast<size_t>(options.shards)) {
+    for (size_t t = static_cast<size_t>(shard); t < tensors.size();
+         t += static_cast<size_t>(options.shards)) {
       writer.Write(tensors[t].name, RandomRows(tensors[t], options, t));
     }
     writer.Commit();
   }
   if (options.shards == 1) return;
-  WriteTextAtomically(folder / "model.safetensors.index.json", DumpJson({{"metadata", Json::object()}, {"weight_map", index}}));
+  WriteTextAtomically(folder / "model.safetensors.index.json",
+                      DumpJson({{"metadata", Json::object()}, {"weight_map", index}}));
 }
 
-void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record, uint64_t seed) {
+void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record,
+                       uint64_t seed) {
   std::filesystem::create_directories(folder);
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   AdapterConfig config;
@@ -92,11 +99,13 @@ void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRec
   if (record) WriteTextAtomically(folder / kManifestName, DumpJson({{"base", BaseJson(*record)}}));
 }
 
-std::vector<float> LogitsOf(const Path& path, const std::vector<int32_t>& ids, const Path& adapter_folder) {
+std::vector<float> LogitsOf(const Path& path, const std::vector<int32_t>& ids,
+                            const Path& adapter_folder) {
   const ModelFiles files = OpenModel(path);
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   const auto model = LoadModel(files, {}, *backend);
-  const auto adapter = adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.config, *backend);
+  const auto adapter =
+      adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.config, *backend);
   Batch batch;
   batch.layout.window = static_cast<int32_t>(files.config.window);
   batch.AddRow(ids, 0);
@@ -119,7 +128,8 @@ double LargestDifference(const std::vector<float>& a, const std::vector<float>& 
 
 std::vector<std::string> FilesIn(const Path& folder) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
 }

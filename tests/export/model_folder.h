@@ -24,20 +24,24 @@ struct FolderOptions {
 
 // Two layers, two query heads a key head, a byte-level tokenizer of 300 ids.
 ModelConfig FolderConfig(const std::string& family);
-void MakeModelFolder(const Path& folder, const ModelConfig& config, const FolderOptions& options = {});
+void MakeModelFolder(const Path& folder, const ModelConfig& config,
+                     const FolderOptions& options = {});
 
 // An adapter of rank 4 on every linear layer, in PEFT's layout, large enough to change what the model says; with a
 // retort.json unless the record is empty.
-void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record, uint64_t seed = 5);
+void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record,
+                       uint64_t seed = 5);
 
 // Logits [T,V] in f32 of ids; the adapter may be null.
-std::vector<float> LogitsOf(const Path& model, const std::vector<int32_t>& ids, const Path& adapter = {});
+std::vector<float> LogitsOf(const Path& model, const std::vector<int32_t>& ids,
+                            const Path& adapter = {});
 
 double LargestDifference(const std::vector<float>& a, const std::vector<float>& b);
 
 // The files of a folder, temporaries included.
 std::vector<std::string> FilesIn(const Path& folder);
 
-inline const std::vector<int32_t> kIds = {1, 250, 33, 32, 104, 299, 260, 7, 7, 90, 101, 12, 200, 150, 3, 64, 65};
+inline const std::vector<int32_t> kIds = {1,  250, 33, 32,  104, 299, 260, 7, 7,
+                                          90, 101, 12, 200, 150, 3,   64,  65};
 
 }  // namespace retort

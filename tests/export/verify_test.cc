@@ -17,14 +17,17 @@ class Verify : public ::testing::Test {
     WriteGguf(*source_, folder_ / "m.gguf", {type});
     return folder_ / "m.gguf";
   }
-  VerifyReport Check(WeightFormat type) { return VerifyGguf(*source_, folder_ / "m.gguf", type, 1); }
+  VerifyReport Check(WeightFormat type) {
+    return VerifyGguf(*source_, folder_ / "m.gguf", type, 1);
+  }
 
   TemporaryFolder folder_;
   std::optional<ModelFiles> source_;
 };
 
 TEST_F(Verify, EveryTypePasses) {
-  for (const WeightFormat type : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16, WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+  for (const WeightFormat type : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
+                                  WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
     SCOPED_TRACE(TraitsOf(type).name);
     Export(type);
     const VerifyReport report = Check(type);
@@ -43,7 +46,8 @@ TEST_F(Verify, FlippedBytesOfATensorAreFound) {
   const GgufFile file = ReadGguf(gguf);
   const TensorEntry* entry = file.tensors.Find("blk.1.attn_output.weight");
   const auto at = static_cast<size_t>(entry->bytes.data() - entry->file->bytes().data());
-  for (size_t i = 0; i < 4; ++i) {  // signs and exponents, so that values stay finite and change a lot
+  for (size_t i = 0; i < 4;
+       ++i) {  // signs and exponents, so that values stay finite and change a lot
     text[at + 4 * i + 3] = static_cast<char>(text[at + 4 * i + 3] ^ 0x81);
   }
   folder_.Put("m.gguf", text);
@@ -56,7 +60,9 @@ TEST_F(Verify, AChangedTokenIsFound) {
   const Path gguf = Export(WeightFormat::kF32);
   std::string text = ReadText(gguf);
   const std::string token = "\xC4\xA0t";  // " t" in the byte-level alphabet
-  const size_t at = text.find(std::string("\x04\0\0\0\0\0\0\0", 8).replace(0, 1, 1, static_cast<char>(token.size())) + token);
+  const size_t at = text.find(
+      std::string("\x04\0\0\0\0\0\0\0", 8).replace(0, 1, 1, static_cast<char>(token.size())) +
+      token);
   ASSERT_NE(at, std::string::npos);
   text[at + 8 + token.size() - 1] = '!';
   folder_.Put("m.gguf", text);

@@ -12,7 +12,8 @@ int main(int argc, char** argv) {
     if (argc != 2) throw InputError("usage: retort_judge_ids MODEL < TEXTS");
     const auto tokenizer = LoadTokenizer(Path(argv[1]));
     for (std::string line; std::getline(std::cin, line);) {
-      std::cout << Json(tokenizer->Encode(ParseJson(line, "text").get<std::string>())).dump() << "\n";
+      std::cout << Json(tokenizer->Encode(ParseJson(line, "text").get<std::string>())).dump()
+                << "\n";
     }
     return 0;
   } catch (const std::exception& e) {

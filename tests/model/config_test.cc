@@ -18,8 +18,8 @@ class ConfigTest : public ::testing::Test {
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   Json Plain(const char* family) {
-    return {{"model_type", family}, {"num_hidden_layers", 2}, {"hidden_size", 64}, {"num_attention_heads", 4},
-            {"intermediate_size", 128}, {"vocab_size", 300}};
+    return {{"model_type", family},     {"num_hidden_layers", 2},   {"hidden_size", 64},
+            {"num_attention_heads", 4}, {"intermediate_size", 128}, {"vocab_size", 300}};
   }
   ModelConfig Read(const Json& config) {
     WriteTextAtomically(folder_ / "config.json", DumpJson(config));
@@ -61,7 +61,8 @@ TEST_F(ConfigTest, EndsComeFromTheGenerationConfigWhenItIsThere) {
 }
 
 TEST_F(ConfigTest, FaultsNameTheKey) {
-  EXPECT_NE(Fault(Plain("gpt9")).find("'gpt9' is not supported; supported: llama"), std::string::npos);
+  EXPECT_NE(Fault(Plain("gpt9")).find("'gpt9' is not supported; supported: llama"),
+            std::string::npos);
   Json odd = Plain("llama");
   odd["num_key_value_heads"] = 3;
   EXPECT_NE(Fault(odd).find("no multiple of num_key_value_heads"), std::string::npos);
@@ -79,7 +80,10 @@ TEST_F(ConfigTest, FaultsNameTheKey) {
 TEST_F(ConfigTest, WhatIsWrittenReadsBackTheSame) {
   Json config = Plain("qwen3");
   config["head_dim"] = 32;
-  config["rope_scaling"] = {{"rope_type", "llama3"}, {"factor", 8}, {"low_freq_factor", 1}, {"high_freq_factor", 4},
+  config["rope_scaling"] = {{"rope_type", "llama3"},
+                            {"factor", 8},
+                            {"low_freq_factor", 1},
+                            {"high_freq_factor", 4},
                             {"original_max_position_embeddings", 64}};
   const ModelConfig once = Read(config);
   const Json written = ConfigJson(once, "float32");
@@ -101,7 +105,8 @@ TEST_F(ConfigTest, Llama3StretchesLongWavelengthsAlone) {
     EXPECT_GE(factors[i], factors[i - 1]);
     blended += factors[i] > 1 && factors[i] < 8;
   }
-  EXPECT_EQ(blended, 6);  // wavelengths between 2048 and 8192: 500000^(2i/128) 2 pi for i = 29 ... 34
+  EXPECT_EQ(blended,
+            6);  // wavelengths between 2048 and 8192: 500000^(2i/128) 2 pi for i = 29 ... 34
   EXPECT_NEAR(RotaryFrequencies(c)[1], std::pow(500000.0, -2.0 / 128), 1e-12);
 }
 

@@ -41,7 +41,8 @@ TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
 
 TEST(Adapter, StartsWithAUniformAndBZero) {
   ModelConfig model;
-  model.layers = 2, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8, model.ffn = 64;
+  model.layers = 2, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64;
   const auto backend = MakeReferenceBackend();
   const auto adapter = Adapter::Make({}, model, 7, *backend);
   ASSERT_EQ(adapter->parameters().size(), 2u * 2 * kSlots);

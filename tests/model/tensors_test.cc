@@ -12,7 +12,8 @@ namespace {
 ModelConfig Small(const char* family) {
   ModelConfig c;
   c.family = family;
-  c.layers = 3, c.width = 32, c.heads = 4, c.kv_heads = 2, c.head_dim = 8, c.ffn = 64, c.vocab = 100;
+  c.layers = 3, c.width = 32, c.heads = 4, c.kv_heads = 2, c.head_dim = 8, c.ffn = 64,
+  c.vocab = 100;
   return c;
 }
 
@@ -34,7 +35,10 @@ TEST(ModelTensors, OnlyTheLlamaArchitectureInterleavesItsQueriesAndKeys) {
   for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
     for (const TensorSpec& t : ModelTensors(Small(family))) {
       const bool llama = GgufArchitecture(Small(family)) == "llama";
-      const int64_t want = !llama ? 0 : t.name.ends_with("q_proj.weight") ? 4 : t.name.ends_with("k_proj.weight") ? 2 : 0;
+      const int64_t want = !llama                              ? 0
+                           : t.name.ends_with("q_proj.weight") ? 4
+                           : t.name.ends_with("k_proj.weight") ? 2
+                                                               : 0;
       EXPECT_EQ(t.interleaved_heads, want) << family << " " << t.name;
     }
   }

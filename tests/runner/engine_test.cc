@@ -34,8 +34,8 @@ class EngineTest : public testing::Test {
       batch.layout.window = static_cast<int32_t>(model_->config.window);
       Context context{*backend_};
       const Var hidden = model_->Hidden(context, {batch});
-      const auto logits =
-          backend_->ToFloats(model_->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
+      const auto logits = backend_->ToFloats(
+          model_->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
       out.push_back(SampleToken(logits, sampling, ids.size()));
       ids.push_back(out.back());
     }
@@ -97,7 +97,8 @@ TEST_F(EngineTest, ManyStreamsSayWhatEachSaysAlone) {
     std::vector<Ids> expected;
     for (int32_t i = 0; i < 8; ++i) {
       SamplingOptions sampling = Most(5 + 3 * i);
-      if (i % 2) sampling.temperature = 0.8, sampling.top_p = 0.9, sampling.seed = static_cast<uint64_t>(i);
+      if (i % 2)
+        sampling.temperature = 0.8, sampling.top_p = 0.9, sampling.seed = static_cast<uint64_t>(i);
       requests.push_back({Prompt(1 + 9 * i, i), sampling, {}});
       expected.push_back(Slowly(Prompt(1 + 9 * i, i), sampling.max_tokens, sampling));
     }
@@ -115,7 +116,8 @@ TEST_F(EngineTest, StopsAtEveryEndAndLeavesItOut) {
   // The first token from place 5 on that was not said before.
   size_t at = 5;
   while (std::find(free.begin(), free.begin() + static_cast<int64_t>(at), free[at]) !=
-         free.begin() + static_cast<int64_t>(at)) ++at;
+         free.begin() + static_cast<int64_t>(at))
+    ++at;
   const Ids before(free.begin(), free.begin() + static_cast<int64_t>(at));
   model_->config.ends = {free[at], 299};
   {
@@ -143,7 +145,9 @@ TEST_F(EngineTest, StopTextsEndItAndAreNeverShown) {
   ASSERT_GT(free.text.size(), 20u);
   // Whole characters of the middle of what it says without stops.
   size_t begin = free.text.size() / 2, size = 4;
-  const auto continues = [&](size_t i) { return i < free.text.size() && (free.text[i] & 0xc0) == 0x80; };
+  const auto continues = [&](size_t i) {
+    return i < free.text.size() && (free.text[i] & 0xc0) == 0x80;
+  };
   while (continues(begin)) ++begin;
   while (continues(begin + size)) ++size;
   SamplingOptions sampling = Most(60);
@@ -199,7 +203,8 @@ TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
   options.cache_tokens = 2 * kPageTokens;  // room for one at a time
   Engine engine(*model_, nullptr, tokenizer_, options);
   int first_events = 0;
-  const auto first = engine.Submit({Prompt(20, 1), Most(40), [&](const GenerationEvent&) { return ++first_events, true; }});
+  const auto first = engine.Submit(
+      {Prompt(20, 1), Most(40), [&](const GenerationEvent&) { return ++first_events, true; }});
   Generation second;
   engine.Submit({Prompt(20, 2), Most(40), [&](const GenerationEvent& e) {
                    second.ids.insert(second.ids.end(), e.ids.begin(), e.ids.end());
@@ -233,7 +238,8 @@ TEST_F(EngineTest, AnEventHandlerMayCancelAndSubmit) {
                                       }});
                        return true;
                      }});
-  b = engine.Submit({Prompt(5, 2), Most(20), [&](const GenerationEvent&) { return ++b_events, true; }});
+  b = engine.Submit(
+      {Prompt(5, 2), Most(20), [&](const GenerationEvent&) { return ++b_events, true; }});
   while (engine.Step()) {
   }
   EXPECT_EQ(a_events, 3);
@@ -243,7 +249,8 @@ TEST_F(EngineTest, AnEventHandlerMayCancelAndSubmit) {
 
 TEST_F(EngineTest, ReturningFalseCancels) {
   Engine engine(*model_, nullptr, tokenizer_, {});
-  const Generation g = Generate(engine, Prompt(5, 1), Most(20), [](const GenerationEvent&) { return false; });
+  const Generation g =
+      Generate(engine, Prompt(5, 1), Most(20), [](const GenerationEvent&) { return false; });
   EXPECT_EQ(g.ids.size(), 1u);
   EXPECT_EQ(g.finish, FinishReason::kCancelled);
   EXPECT_EQ(engine.counts().live, 0);

@@ -17,7 +17,7 @@
 namespace retort {
 
 struct RawAnswer {
-  int status = 0;  // 0: the connection ended before an answer
+  int status = 0;                              // 0: the connection ended before an answer
   std::map<std::string, std::string> headers;  // names in lower case
   std::string body;                            // chunks laid end to end
   int chunks = 0;
@@ -32,7 +32,8 @@ class RawClient {
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    connected_ =
+        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
   ~RawClient() { Close(); }
   RawClient(const RawClient&) = delete;

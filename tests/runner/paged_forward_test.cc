@@ -23,7 +23,8 @@ using Logits = std::vector<double>;  // [T,V]
 Ids RandomIds(int64_t count, int64_t vocab, uint64_t seed) {
   RandomStream random(MakeKey(seed, RandomUse::kData));
   Ids ids;
-  for (int64_t i = 0; i < count; ++i) ids.push_back(static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab))));
+  for (int64_t i = 0; i < count; ++i)
+    ids.push_back(static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab))));
   return ids;
 }
 
@@ -39,9 +40,11 @@ Logits TrainingLogits(const Model& model, const Ids& ids) {
 
 // Reads texts side by side, each in its own pieces (the last size repeats), and gives the logits of every token.
 std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& texts,
-                                const std::vector<std::vector<int64_t>>& pieces, DType type = DType::kF32) {
+                                const std::vector<std::vector<int64_t>>& pieces,
+                                DType type = DType::kF32) {
   const ByteTokenizer tokenizer;
-  KvCache cache(model.backend, model.config, type, static_cast<int64_t>(texts.size()) * model.config.max_positions);
+  KvCache cache(model.backend, model.config, type,
+                static_cast<int64_t>(texts.size()) * model.config.max_positions);
   // Pages out of order, as after many streams.
   PageTable hole = cache.Take(kPageTokens), other = cache.Take(kPageTokens);
   cache.Give(hole);
@@ -98,18 +101,21 @@ TEST_P(PagedForward, EqualsTheTrainingForwardInDouble) {
   ModelConfig config = SmallConfig(50);
   GetParam().change(config);
   const auto model = RandomModel(config, 3, *backend, 2);
-  const std::vector<Ids> texts = {RandomIds(75, 50, 1), RandomIds(33, 50, 2), RandomIds(7, 50, 3), RandomIds(64, 50, 4)};
+  const std::vector<Ids> texts = {RandomIds(75, 50, 1), RandomIds(33, 50, 2), RandomIds(7, 50, 3),
+                                  RandomIds(64, 50, 4)};
   const auto got = PagedLogits(*model, texts, {{40, 1, 20, 1}, {1}, {7}, {32, 32}});
-  for (size_t i = 0; i < texts.size(); ++i) EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-12) << i;
+  for (size_t i = 0; i < texts.size(); ++i)
+    EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-12) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, PagedForward,
-                         testing::Values(Case{"Llama", [](ModelConfig&) {}},
-                                         Case{"Window", [](ModelConfig& c) { c.window = 5; }},
-                                         Case{"WindowOverPages", [](ModelConfig& c) { c.window = 37; }},
-                                         Case{"BiasesAndQkNorms",
-                                              [](ModelConfig& c) { c.qkv_bias = c.qk_norm = c.tied = true; }}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Models, PagedForward,
+    testing::Values(Case{"Llama", [](ModelConfig&) {}},
+                    Case{"Window", [](ModelConfig& c) { c.window = 5; }},
+                    Case{"WindowOverPages", [](ModelConfig& c) { c.window = 37; }},
+                    Case{"BiasesAndQkNorms",
+                         [](ModelConfig& c) { c.qkv_bias = c.qk_norm = c.tied = true; }}),
+    [](const auto& info) { return info.param.name; });
 
 TEST(PagedForward, HalfCachesStayWithinTheirPrecision) {
   const auto backend = MakeReferenceBackend();
@@ -140,16 +146,19 @@ TEST_P(RealModels, PagedLogitsEqualTheTrainersInF32) {
   std::vector<Ids> texts;
   for (const int64_t size : {200, 50, 97}) {
     std::string text;
-    for (int64_t row = 10 * size; static_cast<int64_t>(text.size()) < 10 * size; ++row) text += rows.Read(row).text;
+    for (int64_t row = 10 * size; static_cast<int64_t>(text.size()) < 10 * size; ++row)
+      text += rows.Read(row).text;
     texts.push_back(tokenizer->EncodePrompt(text));
     texts.back().resize(static_cast<size_t>(size));
   }
   const auto got = PagedLogits(*model, texts, {{100, 1, 1, 50, 1}, {1}, {33}});
-  for (size_t i = 0; i < texts.size(); ++i) EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-4) << i;
+  for (size_t i = 0; i < texts.size(); ++i)
+    EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-4) << i;
 }
 
 INSTANTIATE_TEST_SUITE_P(Shared, RealModels,
-                         testing::Values("stories260K", "llama2xs-280K", "babyllama-936K", "tinystories-656K"));
+                         testing::Values("stories260K", "llama2xs-280K", "babyllama-936K",
+                                         "tinystories-656K"));
 
 TEST(KvCache, GivesPagesBackAndNeverTwice) {
   const auto backend = MakeReferenceBackend();

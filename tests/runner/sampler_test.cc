@@ -21,14 +21,17 @@ std::vector<float> LogsOf(const std::vector<double>& probabilities) {
   return logits;
 }
 
-std::map<int32_t, int64_t> Counts(const std::vector<float>& logits, const SamplingOptions& options, int64_t draws) {
+std::map<int32_t, int64_t> Counts(const std::vector<float>& logits, const SamplingOptions& options,
+                                  int64_t draws) {
   std::map<int32_t, int64_t> counts;
-  for (int64_t i = 0; i < draws; ++i) ++counts[SampleToken(logits, options, static_cast<uint64_t>(i))];
+  for (int64_t i = 0; i < draws; ++i)
+    ++counts[SampleToken(logits, options, static_cast<uint64_t>(i))];
   return counts;
 }
 
 // Pearson's statistic of the draws against the distribution, and that nothing else is ever drawn.
-double ChiSquare(const std::map<int32_t, int64_t>& counts, const std::map<int32_t, double>& expected, int64_t draws) {
+double ChiSquare(const std::map<int32_t, int64_t>& counts,
+                 const std::map<int32_t, double>& expected, int64_t draws) {
   double sum = 0;
   for (const auto& [id, n] : counts) {
     if (!expected.contains(id)) return kInfinity;
@@ -57,7 +60,8 @@ class Distributions : public testing::TestWithParam<Case> {};
 TEST_P(Distributions, AreDrawnAsTheOptionsSay) {
   const std::vector<float> logits = LogsOf({.1, .4, .2, .25, .05});
   const Case& c = GetParam();
-  EXPECT_LT(ChiSquare(Counts(logits, c.options, kDraws), c.expected, kDraws), kLimit[c.expected.size() - 1] + 1e-9);
+  EXPECT_LT(ChiSquare(Counts(logits, c.options, kDraws), c.expected, kDraws),
+            kLimit[c.expected.size() - 1] + 1e-9);
 }
 
 SamplingOptions At(double temperature, int64_t top_k = 0, double top_p = 1, double min_p = 0) {
@@ -74,7 +78,13 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"Plain", At(1), {{0, .1}, {1, .4}, {2, .2}, {3, .25}, {4, .05}}},
         // Temperature 1/2 squares: .01 .16 .04 .0625 .0025 of .275
-        Case{"Cool", At(.5), {{0, .01 / .275}, {1, .16 / .275}, {2, .04 / .275}, {3, .0625 / .275}, {4, .0025 / .275}}},
+        Case{"Cool",
+             At(.5),
+             {{0, .01 / .275},
+              {1, .16 / .275},
+              {2, .04 / .275},
+              {3, .0625 / .275},
+              {4, .0025 / .275}}},
         Case{"TopK", At(1, 2), {{1, .4 / .65}, {3, .25 / .65}}},
         Case{"TopKBeyondTheVocabulary", At(1, 9), {{0, .1}, {1, .4}, {2, .2}, {3, .25}, {4, .05}}},
         // .4 + .25 < .7 <= .4 + .25 + .2: the one that crosses stays.
@@ -90,7 +100,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(Sampler, KeepsOneTokenWhateverTheOptions) {
   const std::vector<float> logits = LogsOf({.1, .4, .2, .25, .05});
-  for (const SamplingOptions& o : {At(1, 1), At(1, 0, 0), At(1, 0, .39), At(1, 0, 1, 1), At(1e-300), At(1e-6)}) {
+  for (const SamplingOptions& o :
+       {At(1, 1), At(1, 0, 0), At(1, 0, .39), At(1, 0, 1, 1), At(1e-300), At(1e-6)}) {
     const auto counts = Counts(logits, o, 200);
     EXPECT_EQ(counts.size(), 1u);
     EXPECT_EQ(counts.begin()->first, 1);
@@ -116,7 +127,8 @@ TEST(Sampler, TopPBeyondTheFirstStretchMatchesAFullSort) {
   std::vector<float> logits;
   for (double& x : p) logits.push_back(static_cast<float>(std::log(x)));
   std::vector<std::pair<double, int32_t>> sorted;
-  for (size_t i = 0; i < p.size(); ++i) sorted.emplace_back(-std::exp(static_cast<double>(logits[i])), i);
+  for (size_t i = 0; i < p.size(); ++i)
+    sorted.emplace_back(-std::exp(static_cast<double>(logits[i])), i);
   std::sort(sorted.begin(), sorted.end());
   std::map<int32_t, bool> kept;
   double reached = 0;
@@ -147,7 +159,8 @@ TEST(Sampler, DrawsDependOnSeedAndPositionAlone) {
 }
 
 TEST(Sampler, RefusesLogitsThatAreNoNumbers) {
-  const float nan = std::numeric_limits<float>::quiet_NaN(), inf = std::numeric_limits<float>::infinity();
+  const float nan = std::numeric_limits<float>::quiet_NaN(),
+              inf = std::numeric_limits<float>::infinity();
   EXPECT_THROW(Likeliest(std::vector<float>{1, nan}), Error);
   EXPECT_THROW(Likeliest(std::vector<float>{nan, 1}), Error);
   EXPECT_THROW(SampleToken(std::vector<float>{1, inf}, At(1), 0), Error);

@@ -22,7 +22,8 @@ std::string Post(const std::string& path, const std::string& body, const std::st
   return Cat("POST ", path, " HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n", more,
              "Content-Length: ", body.size(), "\r\n\r\n", body);
 }
-std::string Get(const std::string& path, const std::string& more = "", const std::string& method = "GET") {
+std::string Get(const std::string& path, const std::string& more = "",
+                const std::string& method = "GET") {
   return Cat(method, " ", path, " HTTP/1.1\r\nHost: x\r\n", more, "\r\n");
 }
 
@@ -102,7 +103,8 @@ class ServerTest : public testing::Test {
     return false;
   }
   bool EventuallyIdle() {
-    return Eventually([](const EngineCounts& c) { return c.live + c.queued + c.cached_tokens == 0; });
+    return Eventually(
+        [](const EngineCounts& c) { return c.live + c.queued + c.cached_tokens == 0; });
   }
 
   // A request that does not end by itself for a long time, as the model is made to know no end.
@@ -129,7 +131,8 @@ TEST_F(ServerTest, CompletesTextAsTheEngineDoes) {
   SamplingOptions sampling;
   sampling.max_tokens = 24;
   const Generation alone = Alone(tokenizer_.EncodePrompt("Once"), sampling);
-  const RawAnswer answer = Ask(Post(kComplete, R"({"model": "x", "prompt": "Once", "max_tokens": 24})"));
+  const RawAnswer answer =
+      Ask(Post(kComplete, R"({"model": "x", "prompt": "Once", "max_tokens": 24})"));
   ASSERT_EQ(answer.status, 200) << answer.body;
   EXPECT_EQ(answer.headers.at("content-type"), "application/json");
   const Json body = ParseJson(answer.body, "body");
@@ -140,15 +143,21 @@ TEST_F(ServerTest, CompletesTextAsTheEngineDoes) {
   EXPECT_EQ(body["choices"][0]["finish_reason"], std::string(NameOf(alone.finish)));
   EXPECT_EQ(body["usage"]["prompt_tokens"], alone.prompt_tokens);
   EXPECT_EQ(body["usage"]["completion_tokens"], alone.ids.size());
-  EXPECT_EQ(body["usage"]["total_tokens"], alone.prompt_tokens + static_cast<int64_t>(alone.ids.size()));
+  EXPECT_EQ(body["usage"]["total_tokens"],
+            alone.prompt_tokens + static_cast<int64_t>(alone.ids.size()));
 
   // The same as ids, and with a random choice that the seed fixes.
   const std::string ids = DumpJson(tokenizer_.EncodePrompt("Once"));
-  EXPECT_EQ(ParseJson(Ask(Post(kComplete, Cat(R"({"prompt": )", ids, R"(, "max_tokens": 24})"))).body, "")["choices"],
-            body["choices"]);
+  EXPECT_EQ(
+      ParseJson(Ask(Post(kComplete, Cat(R"({"prompt": )", ids, R"(, "max_tokens": 24})"))).body,
+                "")["choices"],
+      body["choices"]);
   sampling.temperature = 1, sampling.seed = 77, sampling.top_p = 0.9;
-  const Json drawn = ParseJson(Ask(Post(kComplete, R"({"prompt": "Once", "max_tokens": 24, "temperature": 1,
-      "seed": 77, "top_p": 0.9})")).body, "");
+  const Json drawn =
+      ParseJson(Ask(Post(kComplete, R"({"prompt": "Once", "max_tokens": 24, "temperature": 1,
+      "seed": 77, "top_p": 0.9})"))
+                    .body,
+                "");
   EXPECT_EQ(drawn["choices"][0]["text"], Alone(tokenizer_.EncodePrompt("Once"), sampling).text);
 }
 
@@ -158,9 +167,11 @@ TEST_F(ServerTest, ChatsThroughTheTemplateAndStopsAtItsMark) {
   SamplingOptions sampling;
   sampling.max_tokens = 20;
   sampling.stop_ids = {tokenizer_.Id("<|im_end|>")};
-  const auto prompt = EncodeChat(tokenizer_, chatml, {{"system", "Be brief."}, {"user", "Hello"}}, true, "");
+  const auto prompt =
+      EncodeChat(tokenizer_, chatml, {{"system", "Be brief."}, {"user", "Hello"}}, true, "");
   const Generation alone = Alone(prompt, sampling);
-  const RawAnswer answer = Ask(Post(kChat, R"({"model": "tiny", "max_completion_tokens": 20, "user": "me", "n": 1,
+  const RawAnswer answer =
+      Ask(Post(kChat, R"({"model": "tiny", "max_completion_tokens": 20, "user": "me", "n": 1,
       "presence_penalty": 0, "logprobs": false, "messages": [{"role": "system", "content": "Be brief."},
       {"role": "user", "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]}]})"));
   ASSERT_EQ(answer.status, 200) << answer.body;
@@ -175,8 +186,8 @@ TEST_F(ServerTest, StreamsTheSameTextInWholeCharacters) {
   Start();
   const std::string asks = R"("messages": [{"role": "user", "content": "Hé"}], "max_tokens": 60)";
   const Json whole = ParseJson(Ask(Post(kChat, Cat("{", asks, "}"))).body, "");
-  const RawAnswer answer =
-      Ask(Post(kChat, Cat("{", asks, R"(, "stream": true, "stream_options": {"include_usage": true}})")));
+  const RawAnswer answer = Ask(Post(
+      kChat, Cat("{", asks, R"(, "stream": true, "stream_options": {"include_usage": true}})")));
   ASSERT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.at("content-type").substr(0, 17), "text/event-stream");
   EXPECT_GT(answer.chunks, 3);
@@ -198,7 +209,8 @@ TEST_F(ServerTest, StreamsTheSameTextInWholeCharacters) {
   EXPECT_EQ(events.back()["choices"], Json::array());
   EXPECT_EQ(events.back()["usage"], whole["usage"]);
 
-  const std::vector<Json> plain = Events(Ask(Post(kComplete, R"({"prompt": "a", "stream": true})")).body);
+  const std::vector<Json> plain =
+      Events(Ask(Post(kComplete, R"({"prompt": "a", "stream": true})")).body);
   EXPECT_EQ(plain[0]["object"], "text_completion");
   EXPECT_FALSE(plain[0].contains("usage"));
   EXPECT_TRUE(plain[0]["choices"][0]["text"].is_string());
@@ -210,7 +222,8 @@ TEST_F(ServerTest, EightStreamsSayWhatEachSaysAlone) {
   std::vector<std::unique_ptr<RawClient>> clients;
   for (int i = 0; i < 8; ++i) {
     clients.push_back(std::make_unique<RawClient>(server_->port()));
-    clients.back()->Send(Post(kComplete, Cat(R"({"prompt": "Prompt )", i, R"(", "max_tokens": 30, "stream": true})")));
+    clients.back()->Send(Post(
+        kComplete, Cat(R"({"prompt": "Prompt )", i, R"(", "max_tokens": 30, "stream": true})")));
   }
   SamplingOptions sampling;
   sampling.max_tokens = 30;
@@ -253,8 +266,9 @@ TEST_F(ServerTest, KeepsAConnectionForManyRequests) {
   EXPECT_TRUE(client.AtEnd());
 
   RawClient old(server_->port());  // HTTP/1.0 knows no chunks
-  old.Send("POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 44\r\n\r\n"
-           R"({"prompt":"a","max_tokens":3,"stream": true})");
+  old.Send(
+      "POST /v1/completions HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 44\r\n\r\n"
+      R"({"prompt":"a","max_tokens":3,"stream": true})");
   const RawAnswer answer = old.Read();
   EXPECT_EQ(answer.chunks, 0);
   EXPECT_GE(Events(answer.body).size(), 1u);
@@ -285,9 +299,13 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   EXPECT_EQ(Refused(400, kChat, "[]")["code"], "invalid_json");
   EXPECT_EQ(Refused(400, kChat, std::string(100000, '['))["code"], "invalid_json");
   EXPECT_EQ(Refused(400, kChat, "{}")["param"], "messages");
-  for (const auto& [param, value] : std::map<std::string, std::string>{
-           {"n", "2"}, {"logprobs", "true"}, {"presence_penalty", "0.5"}, {"tools", R"([{"type": "function"}])"},
-           {"response_format", R"({"type": "json_object"})"}, {"logit_bias", R"({"5": 1})"}}) {
+  for (const auto& [param, value] :
+       std::map<std::string, std::string>{{"n", "2"},
+                                          {"logprobs", "true"},
+                                          {"presence_penalty", "0.5"},
+                                          {"tools", R"([{"type": "function"}])"},
+                                          {"response_format", R"({"type": "json_object"})"},
+                                          {"logit_bias", R"({"5": 1})"}}) {
     const Json error = Refused(400, kChat, chat(Cat("\"", param, "\": ", value)));
     EXPECT_EQ(error["param"], param);
     EXPECT_EQ(error["code"], "unsupported_value");
@@ -295,22 +313,34 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   const Json unknown = Refused(400, kChat, chat(R"("temprature": 1)"));
   EXPECT_EQ(unknown["code"], "unknown_parameter");
   EXPECT_NE(unknown["message"].get<std::string>().find("'temperature'"), std::string::npos);
-  for (const auto& [param, value] : std::map<std::string, std::string>{
-           {"max_tokens", "0"}, {"max_tokens", "1.5"}, {"temperature", "\"hot\""}, {"stop", "[1]"}, {"stop", "\"\""},
-           {"stream", "1"}, {"seed", "18446744073709551615"}, {"stream_options", R"({"include_usage": true})"}}) {
+  for (const auto& [param, value] :
+       std::map<std::string, std::string>{{"max_tokens", "0"},
+                                          {"max_tokens", "1.5"},
+                                          {"temperature", "\"hot\""},
+                                          {"stop", "[1]"},
+                                          {"stop", "\"\""},
+                                          {"stream", "1"},
+                                          {"seed", "18446744073709551615"},
+                                          {"stream_options", R"({"include_usage": true})"}}) {
     EXPECT_EQ(Refused(400, kChat, chat(Cat("\"", param, "\": ", value)))["param"], param);
   }
-  for (const char* bad : {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)"}) {
+  for (const char* bad :
+       {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)"}) {
     Refused(400, kChat, chat(bad));
   }
-  EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "tool", "content": "a"}]})")["param"], "messages[0].role");
-  EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})")["param"],
-            "messages[0].content");
+  EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "tool", "content": "a"}]})")["param"],
+            "messages[0].role");
+  EXPECT_EQ(
+      Refused(400, kChat,
+              R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})")["param"],
+      "messages[0].content");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": ["a", "b"]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": [1, -1]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": [1, 9999]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "messages": []})")["param"], "messages");
-  Refused(415, Ask("POST /v1/completions HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"));
+  Refused(
+      415,
+      Ask("POST /v1/completions HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}"));
   EXPECT_EQ(Ask(Post(kChat, chat(R"("max_tokens": 2, "stop": null, "tools": null)"))).status, 200);
 }
 
@@ -335,8 +365,9 @@ TEST_F(ServerTest, WantsItsKey) {
   options_.api_key = "sesame";
   Start();
   const std::string body = R"({"prompt": "a", "max_tokens": 2})";
-  for (const char* given : {"", "Authorization: Bearer sesam\r\n", "Authorization: Bearer sesame2\r\n",
-                            "Authorization: Bearer sesamE\r\n", "Authorization: sesame\r\n"}) {
+  for (const char* given :
+       {"", "Authorization: Bearer sesam\r\n", "Authorization: Bearer sesame2\r\n",
+        "Authorization: Bearer sesamE\r\n", "Authorization: sesame\r\n"}) {
     EXPECT_EQ(Refused(401, Ask(Post(kComplete, body, given)))["code"], "invalid_api_key") << given;
   }
   Refused(401, Ask(Get("/v1/models")));
@@ -351,8 +382,8 @@ TEST_F(ServerTest, BoundsWhatItReads) {
   Start();
   Refused(413, Ask(Post(kComplete, std::string(2001, ' '))));
   Refused(413, Ask("POST /v1/completions HTTP/1.1\r\nContent-Length: 99999999999999\r\n\r\n"));
-  Refused(413, Ask(Cat("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "bb8\r\n",
-                       std::string(3000, ' '), "\r\n0\r\n\r\n")));
+  Refused(413, Ask(Cat("POST /v1/completions HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+                       "bb8\r\n", std::string(3000, ' '), "\r\n0\r\n\r\n")));
   Refused(431, Ask(Get("/health", Cat("X: ", std::string(1500, 'x'), "\r\n"))));
   Refused(400, Ask("nonsense\r\n\r\n"));
   RawClient slow(server_->port());
@@ -378,7 +409,8 @@ TEST_F(ServerTest, BoundsItsConnections) {
   EXPECT_EQ(first.Read().status, 200);
   first.Close();
   bool again = false;
-  for (int i = 0; i < 100 && !again; ++i, std::this_thread::sleep_for(20ms)) again = Ask(Get("/health")).status == 200;
+  for (int i = 0; i < 100 && !again; ++i, std::this_thread::sleep_for(20ms))
+    again = Ask(Get("/health")).status == 200;
   EXPECT_TRUE(again);
 }
 
@@ -415,7 +447,8 @@ TEST_F(ServerTest, AFailedStepIsAnsweredAndServedOn) {
   Start();
   const Var norm = model_->final_norm;
   const auto width = static_cast<size_t>(model_->config.width);
-  model_->final_norm = {backend_->FromFloats(std::vector<float>(width, std::nanf("")), {model_->config.width})};
+  model_->final_norm = {
+      backend_->FromFloats(std::vector<float>(width, std::nanf("")), {model_->config.width})};
   const std::string asks = R"({"prompt": "a", "max_tokens": 4})";
   EXPECT_EQ(Refused(500, kComplete, asks)["type"], "server_error");
   EXPECT_EQ(Refused(500, kComplete, R"({"prompt": "a", "stream": true})")["type"], "server_error");

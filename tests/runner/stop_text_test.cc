@@ -7,7 +7,8 @@ namespace retort {
 namespace {
 
 // What is shown after each piece, and at the end.
-std::vector<std::string> Shown(std::vector<std::string> stops, const std::vector<std::string>& pieces, bool* found) {
+std::vector<std::string> Shown(std::vector<std::string> stops,
+                               const std::vector<std::string>& pieces, bool* found) {
   StopText stop(std::move(stops));
   std::vector<std::string> out;
   for (const std::string& piece : pieces) out.push_back(stop.Push(piece));

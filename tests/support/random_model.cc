@@ -48,7 +48,8 @@ ModelConfig SmallConfig(int64_t vocab) {
   return c;
 }
 
-std::unique_ptr<Model> RandomModel(const ModelConfig& config, uint64_t seed, Backend& backend, double spread) {
+std::unique_ptr<Model> RandomModel(const ModelConfig& config, uint64_t seed, Backend& backend,
+                                   double spread) {
   auto model = std::make_unique<Model>(config, backend);
   Filler fill(seed, backend, spread);
   using Role = TensorSpec::Role;
@@ -56,15 +57,33 @@ std::unique_ptr<Model> RandomModel(const ModelConfig& config, uint64_t seed, Bac
     Layer* layer = spec.layer < 0 ? nullptr : &model->layers[static_cast<size_t>(spec.layer)];
     Projection* projection = layer ? &layer->projections[static_cast<size_t>(spec.slot)] : nullptr;
     switch (spec.role) {
-      case Role::kEmbedding: model->embedding.frozen = fill.Matrix(spec.shape[0], spec.shape[1]); break;
-      case Role::kHead: model->head.frozen = fill.Matrix(spec.shape[0], spec.shape[1]); break;
-      case Role::kLinear: projection->frozen = fill.Matrix(spec.shape[0], spec.shape[1]); break;
-      case Role::kBias: projection->bias = fill.Vector(spec.shape[0], 0); break;
-      case Role::kFinalNorm: model->final_norm = fill.Vector(spec.shape[0], 1); break;
-      case Role::kAttentionNorm: layer->attention_norm = fill.Vector(spec.shape[0], 1); break;
-      case Role::kFfnNorm: layer->ffn_norm = fill.Vector(spec.shape[0], 1); break;
-      case Role::kQNorm: layer->q_norm = fill.Vector(spec.shape[0], 1); break;
-      case Role::kKNorm: layer->k_norm = fill.Vector(spec.shape[0], 1); break;
+      case Role::kEmbedding:
+        model->embedding.frozen = fill.Matrix(spec.shape[0], spec.shape[1]);
+        break;
+      case Role::kHead:
+        model->head.frozen = fill.Matrix(spec.shape[0], spec.shape[1]);
+        break;
+      case Role::kLinear:
+        projection->frozen = fill.Matrix(spec.shape[0], spec.shape[1]);
+        break;
+      case Role::kBias:
+        projection->bias = fill.Vector(spec.shape[0], 0);
+        break;
+      case Role::kFinalNorm:
+        model->final_norm = fill.Vector(spec.shape[0], 1);
+        break;
+      case Role::kAttentionNorm:
+        layer->attention_norm = fill.Vector(spec.shape[0], 1);
+        break;
+      case Role::kFfnNorm:
+        layer->ffn_norm = fill.Vector(spec.shape[0], 1);
+        break;
+      case Role::kQNorm:
+        layer->q_norm = fill.Vector(spec.shape[0], 1);
+        break;
+      case Role::kKNorm:
+        layer->k_norm = fill.Vector(spec.shape[0], 1);
+        break;
     }
   }
   if (config.tied) model->head = model->embedding;

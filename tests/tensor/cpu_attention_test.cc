@@ -5,7 +5,9 @@
 namespace retort {
 namespace {
 
-struct Run { int32_t queries, first_position; };
+struct Run {
+  int32_t queries, first_position;
+};
 struct Case {
   const char* name;
   AttentionShape shape;
@@ -27,7 +29,8 @@ struct Batch {
     int32_t blocks = 0;
     for (const Run& run : c.runs) {
       ++tokens;
-      layout.runs.push_back({static_cast<int32_t>(tokens), run.queries, run.first_position, blocks});
+      layout.runs.push_back(
+          {static_cast<int32_t>(tokens), run.queries, run.first_position, blocks});
       tokens += run.queries;
       blocks += (run.first_position + run.queries + c.block_size - 1) / c.block_size;
     }
@@ -71,12 +74,16 @@ Expected PlainAttention(const Case& c, const Batch& b) {
       for (int64_t h = 0; h < H; ++h) {
         const int64_t at = ((run.first_query + i) * H + h) * D;
         const auto key_at = [&](int64_t p) {
-          const int64_t block = b.layout.block_rows[static_cast<size_t>(run.first_block + p / c.block_size)];
+          const int64_t block =
+              b.layout.block_rows[static_cast<size_t>(run.first_block + p / c.block_size)];
           return ((block + p % c.block_size) * K + h / (H / K)) * D;
         };
-        const auto dot = [&](const std::vector<float>& x, int64_t xi, const std::vector<float>& y, int64_t yi) {
+        const auto dot = [&](const std::vector<float>& x, int64_t xi, const std::vector<float>& y,
+                             int64_t yi) {
           double sum = 0;
-          for (int64_t d = 0; d < D; ++d) sum += static_cast<double>(x[static_cast<size_t>(xi + d)]) * y[static_cast<size_t>(yi + d)];
+          for (int64_t d = 0; d < D; ++d)
+            sum += static_cast<double>(x[static_cast<size_t>(xi + d)]) *
+                   y[static_cast<size_t>(yi + d)];
           return sum;
         };
         std::vector<double> p;
@@ -93,7 +100,8 @@ Expected PlainAttention(const Case& c, const Batch& b) {
         for (int64_t k = first; k <= position; ++k) {
           double& weight = p[static_cast<size_t>(k - first)];
           weight /= sum;
-          for (int64_t d = 0; d < D; ++d) out[d] += weight * b.values[static_cast<size_t>(key_at(k) + d)];
+          for (int64_t d = 0; d < D; ++d)
+            out[d] += weight * b.values[static_cast<size_t>(key_at(k) + d)];
           delta += weight * dot(b.dout, at, b.values, key_at(k));
         }
         for (int64_t k = first; k <= position; ++k) {
@@ -133,7 +141,8 @@ TEST_P(CpuAttention, MatchesDoubles) {
   const double tolerance = c.spread > 1 ? 5e-5 : 2e-6;
   ForCpuBackends([&](CpuBackend& cpu) {
     const Tensor q = cpu.FromFloats(b.q, {b.tokens, width});
-    const Tensor keys = Cache(cpu, b.keys, b.key_rows, c.cache), values = Cache(cpu, b.values, b.key_rows, c.cache);
+    const Tensor keys = Cache(cpu, b.keys, b.key_rows, c.cache),
+                 values = Cache(cpu, b.values, b.key_rows, c.cache);
     Tensor out = cpu.New(q.shape()), log_sum = cpu.New({b.tokens, c.shape.heads});
     cpu.Fill(out, kUntouched);
     cpu.Fill(log_sum, kUntouched);
@@ -165,36 +174,38 @@ const std::vector<Run> kMixed = {{1, 0}, {1, 150}, {3, 61}, {70, 64}, {1, 64}, {
 
 INSTANTIATE_TEST_SUITE_P(
     Layouts, CpuAttention,
-    testing::Values(
-        Case{"Training", Heads(9, 3, 64), kRows, 512, 0},
-        Case{"OneHead", Heads(1, 1, 16), kRows, 512, 0},
-        Case{"ManyQueriesAKey", Heads(8, 1, 32), kRows, 512, 0},
-        Case{"MoreHeadsThanATileHasRows", Heads(71, 1, 8), {{5, 0}, {1, 70}}, 128, 0},
-        Case{"Wide", Heads(4, 2, 128), {{90, 0}}, 128, 0},
-        Case{"OddWidth", Heads(4, 2, 20), kMixed, 7, 0},
-        Case{"Narrow", Heads(6, 3, 8), kMixed, 16, 0},
-        Case{"TinyWidth", Heads(2, 1, 2), kMixed, 16, 0},
-        Case{"Window", Heads(6, 2, 16), {{200, 0}, {1, 99}, {40, 111}}, 512, 33},
-        Case{"WindowOfOne", Heads(2, 2, 16), {{70, 0}, {1, 70}}, 16, 1},
-        Case{"WindowInBlocks", Heads(4, 2, 64), {{150, 70}, {1, 200}}, 32, 64},
-        Case{"BlocksOfOne", Heads(4, 2, 64), kMixed, 1, 0},
-        Case{"Blocks", Heads(8, 2, 64), kMixed, 16, 0},
-        Case{"LargeScores", Heads(4, 2, 64), kMixed, 16, 0, 8},
-        Case{"HalfCache", Heads(8, 2, 64), kMixed, 32, 0, 1, DType::kF16},
-        Case{"HalfCacheOddWidth", Heads(4, 2, 20), kMixed, 32, 21, 1, DType::kF16},
-        Case{"BrainCache", Heads(6, 2, 128), kMixed, 32, 0, 1, DType::kBF16},
-        Case{"BrainCacheOddWidth", Heads(6, 2, 12), kMixed, 5, 0, 1, DType::kBF16}),
+    testing::Values(Case{"Training", Heads(9, 3, 64), kRows, 512, 0},
+                    Case{"OneHead", Heads(1, 1, 16), kRows, 512, 0},
+                    Case{"ManyQueriesAKey", Heads(8, 1, 32), kRows, 512, 0},
+                    Case{"MoreHeadsThanATileHasRows", Heads(71, 1, 8), {{5, 0}, {1, 70}}, 128, 0},
+                    Case{"Wide", Heads(4, 2, 128), {{90, 0}}, 128, 0},
+                    Case{"OddWidth", Heads(4, 2, 20), kMixed, 7, 0},
+                    Case{"Narrow", Heads(6, 3, 8), kMixed, 16, 0},
+                    Case{"TinyWidth", Heads(2, 1, 2), kMixed, 16, 0},
+                    Case{"Window", Heads(6, 2, 16), {{200, 0}, {1, 99}, {40, 111}}, 512, 33},
+                    Case{"WindowOfOne", Heads(2, 2, 16), {{70, 0}, {1, 70}}, 16, 1},
+                    Case{"WindowInBlocks", Heads(4, 2, 64), {{150, 70}, {1, 200}}, 32, 64},
+                    Case{"BlocksOfOne", Heads(4, 2, 64), kMixed, 1, 0},
+                    Case{"Blocks", Heads(8, 2, 64), kMixed, 16, 0},
+                    Case{"LargeScores", Heads(4, 2, 64), kMixed, 16, 0, 8},
+                    Case{"HalfCache", Heads(8, 2, 64), kMixed, 32, 0, 1, DType::kF16},
+                    Case{"HalfCacheOddWidth", Heads(4, 2, 20), kMixed, 32, 21, 1, DType::kF16},
+                    Case{"BrainCache", Heads(6, 2, 128), kMixed, 32, 0, 1, DType::kBF16},
+                    Case{"BrainCacheOddWidth", Heads(6, 2, 12), kMixed, 5, 0, 1, DType::kBF16}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(CpuAttentionLayout, RefusesBlocksOutsideTheKeys) {
   CpuBackend cpu(1, Compute::kF32);
   const AttentionShape shape = Heads(2, 1, 8);
-  Tensor q = cpu.Zeros({4, 16}), keys = cpu.Zeros({8, 8}), out = cpu.New({4, 16}), log_sum = cpu.New({4, 2});
-  const auto attend = [&](AttentionLayout layout) { cpu.Attention(shape, layout, q, keys, keys, out, log_sum); };
+  Tensor q = cpu.Zeros({4, 16}), keys = cpu.Zeros({8, 8}), out = cpu.New({4, 16}),
+         log_sum = cpu.New({4, 2});
+  const auto attend = [&](AttentionLayout layout) {
+    cpu.Attention(shape, layout, q, keys, keys, out, log_sum);
+  };
   EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4, 0}));
-  EXPECT_THROW(attend({{{0, 4, 5, 0}}, {4, 0}, 4, 0}), Error);   // a third block is missing
-  EXPECT_THROW(attend({{{0, 4, 4, 0}}, {0, 5}, 4, 0}), Error);   // the second ends beyond row 8
-  EXPECT_THROW(attend({{{1, 4, 0, 0}}, {4, 0}, 4, 0}), Error);   // a fifth query
+  EXPECT_THROW(attend({{{0, 4, 5, 0}}, {4, 0}, 4, 0}), Error);  // a third block is missing
+  EXPECT_THROW(attend({{{0, 4, 4, 0}}, {0, 5}, 4, 0}), Error);  // the second ends beyond row 8
+  EXPECT_THROW(attend({{{1, 4, 0, 0}}, {4, 0}, 4, 0}), Error);  // a fifth query
   EXPECT_THROW(attend({{{0, 4, 4, 0}}, {4, -4}, 4, 0}), Error);
 }
 
@@ -204,7 +215,8 @@ TEST(CpuAttentionMemory, NeverHoldsTokensByTokens) {
   const AttentionShape shape = Heads(2, 1, 8);
   const AttentionLayout layout{{{0, static_cast<int32_t>(tokens), 0, 0}}, {0}, 4096, 0};
   Tensor q = cpu.Zeros({tokens, 16}), keys = cpu.Zeros({tokens, 8}), out = cpu.New({tokens, 16});
-  Tensor log_sum = cpu.New({tokens, 2}), dq = cpu.Zeros({tokens, 16}), dk = cpu.Zeros({tokens, 8}), dv = cpu.Zeros({tokens, 8});
+  Tensor log_sum = cpu.New({tokens, 2}), dq = cpu.Zeros({tokens, 16}), dk = cpu.Zeros({tokens, 8}),
+         dv = cpu.Zeros({tokens, 8});
   const int64_t before = cpu.memory().live_bytes();
   cpu.memory().ResetPeak();
   cpu.Attention(shape, layout, q, keys, keys, out, log_sum);

@@ -6,7 +6,8 @@ namespace retort {
 namespace {
 
 struct ExpKernel {
-  template <int W> RETORT_INLINE static void Run(const float* x, float* y, int64_t n) {
+  template <int W>
+  RETORT_INLINE static void Run(const float* x, float* y, int64_t n) {
     for (int64_t i = 0; i < n; i += W) Store<W>(y + i, Exp<W>(Load<W>(x + i)));
   }
 };
@@ -38,12 +39,14 @@ TEST(CpuSimd, ExpIsRightToOneUlpAndAtItsLimits) {
 }
 
 struct WidenKernel {
-  template <int W, class T> RETORT_INLINE static void Run(const T* x, float* y) {
+  template <int W, class T>
+  RETORT_INLINE static void Run(const T* x, float* y) {
     for (int64_t i = 0; i < 65536; i += W) Store<W>(y + i, Load<W>(x + i));
   }
 };
 
-template <class T> void ExpectAllWiden() {
+template <class T>
+void ExpectAllWiden() {
   std::vector<T> x(65536);
   for (size_t i = 0; i < x.size(); ++i) x[i].bits = static_cast<uint16_t>(i);
   for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
@@ -108,7 +111,8 @@ TEST(CpuElementwise, GatesAndTheirGradient) {
     dgate.push_back(2 + dy[i] * up[i] * (s + z * s * (1 - s)));
   }
   ForCpuBackends([&](CpuBackend& cpu) {
-    const Tensor g = cpu.FromFloats(gate, {n}), u = cpu.FromFloats(up, {n}), d = cpu.FromFloats(dy, {n});
+    const Tensor g = cpu.FromFloats(gate, {n}), u = cpu.FromFloats(up, {n}),
+                 d = cpu.FromFloats(dy, {n});
     Tensor out = cpu.New({n}), dg = cpu.New({n}), du = cpu.New({n});
     cpu.Fill(dg, 2);
     cpu.Fill(du, 1);
@@ -135,7 +139,8 @@ TEST(CpuDropout, KeepsExactlyTheWordsItsContractNames) {
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t t = i / cols;
     const auto c = static_cast<uint32_t>(i % cols);
-    const PhiloxKey key = MakeKey(mask.seed, RandomUse::kDropout, static_cast<uint64_t>(row_index[t]));
+    const PhiloxKey key =
+        MakeKey(mask.seed, RandomUse::kDropout, static_cast<uint64_t>(row_index[t]));
     const uint32_t word = Philox({static_cast<uint32_t>(row_token[t]), c / 4, 0, 0}, key)[c % 4];
     const float kept = word >= rate * 0x1p32 ? x[i] * static_cast<float>(1 / (1 - rate)) : 0;
     expected.push_back(kept);

@@ -10,7 +10,8 @@ struct Losses {
   std::vector<double> losses, gradient;
 };
 
-Losses PlainCrossEntropy(const std::vector<float>& logits, const std::vector<int32_t>& targets, int64_t cols, double scale) {
+Losses PlainCrossEntropy(const std::vector<float>& logits, const std::vector<int32_t>& targets,
+                         int64_t cols, double scale) {
   Losses result;
   for (size_t i = 0; i < targets.size(); ++i) {
     const float* row = logits.data() + static_cast<int64_t>(i) * cols;
@@ -30,9 +31,10 @@ TEST(CpuCrossEntropy, MatchesDoublesWithAndWithoutGradient) {
   const std::vector<int32_t> targets = {0, 20010, 77, 9, 9, 4096};
   const auto rows = static_cast<int64_t>(targets.size());
   std::vector<float> logits = RandomFloats(rows * cols, 1, 5);
-  logits[2 * cols + 77] = 60;                       // certain, and right
-  for (int64_t c = 0; c < cols; ++c) logits[static_cast<size_t>(3 * cols + c)] += 3e4f;  // far from 0
-  logits[4 * cols + 500] = 1e4f;                    // certain, and wrong by 1e4
+  logits[2 * cols + 77] = 60;  // certain, and right
+  for (int64_t c = 0; c < cols; ++c)
+    logits[static_cast<size_t>(3 * cols + c)] += 3e4f;  // far from 0
+  logits[4 * cols + 500] = 1e4f;                        // certain, and wrong by 1e4
   logits[5 * cols + 3] = -std::numeric_limits<float>::infinity();
   const double scale = 0.125;
   const Losses expected = PlainCrossEntropy(logits, targets, cols, scale);
@@ -92,11 +94,13 @@ TEST(CpuOptimizer, AdamWFollowsItsFormulaForManySteps) {
   // Gradients of very different sizes, and one that is always 0: only decay moves its parameter.
   const auto gradient = [&](int64_t step) {
     std::vector<float> g = RandomFloats(n, static_cast<uint64_t>(100 + step));
-    for (size_t i = 0; i < count; ++i) g[i] *= static_cast<float>(std::pow(10.0, -static_cast<double>(i % 9)));
+    for (size_t i = 0; i < count; ++i)
+      g[i] *= static_cast<float>(std::pow(10.0, -static_cast<double>(i % 9)));
     g[5] = 0;
     return g;
   };
-  const float lr = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, decay = 1e-2f, grad_scale = 0.37f;
+  const float lr = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, epsilon = 1e-8f, decay = 1e-2f,
+              grad_scale = 0.37f;
   std::vector<double> p(start.begin(), start.end()), m(count), v(count);
   for (int64_t t = 1; t <= 12; ++t) {
     const std::vector<float> g = gradient(t);
@@ -115,7 +119,8 @@ TEST(CpuOptimizer, AdamWFollowsItsFormulaForManySteps) {
   ForCpuBackends([&](CpuBackend& cpu) {
     Tensor tp = cpu.FromFloats(start, {n}), tm = cpu.Zeros({n}), tv = cpu.Zeros({n});
     for (int64_t t = 1; t <= 12; ++t) {
-      cpu.AdamW({lr, beta1, beta2, epsilon, decay, t, grad_scale}, tp, cpu.FromFloats(gradient(t), {n}), tm, tv);
+      cpu.AdamW({lr, beta1, beta2, epsilon, decay, t, grad_scale}, tp,
+                cpu.FromFloats(gradient(t), {n}), tm, tv);
     }
     std::vector<float> result = cpu.ToFloats(tp), change = result;
     for (size_t i = 0; i < count; ++i) change[i] -= start[i];

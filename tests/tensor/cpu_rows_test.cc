@@ -43,7 +43,8 @@ TEST(CpuRows, StoresRowsInEveryCacheType) {
   const std::vector<int32_t> rows = {2, 0};
   CpuBackend cpu(2, Compute::kF32);
   const Tensor from = cpu.FromFloats(x, {2, cols});
-  Tensor f32 = cpu.New({3, cols}), f16 = cpu.New({3, cols}, DType::kF16), bf16 = cpu.New({3, cols}, DType::kBF16);
+  Tensor f32 = cpu.New({3, cols}), f16 = cpu.New({3, cols}, DType::kF16),
+         bf16 = cpu.New({3, cols}, DType::kBF16);
   std::fill(f16.raw(), f16.raw() + f16.bytes(), std::byte{0x11});
   cpu.StoreRows(from, rows, f32);
   cpu.StoreRows(from, rows, f16);
@@ -82,7 +83,8 @@ TEST(CpuRmsNorm, NormalisesAndItsGradient) {
   ForCpuBackends([&](CpuBackend& cpu) {
     const Tensor tx = cpu.FromFloats(x, {rows, cols}), tg = cpu.FromFloats(gain, {cols}),
                  td = cpu.FromFloats(dy, {rows, cols});
-    Tensor ty = cpu.New({rows, cols}), ti = cpu.New({rows}), tdx = cpu.New({rows, cols}), tdg = cpu.New({cols});
+    Tensor ty = cpu.New({rows, cols}), ti = cpu.New({rows}), tdx = cpu.New({rows, cols}),
+           tdg = cpu.New({cols});
     cpu.Fill(tdx, 0.5f);
     cpu.Fill(tdg, 0.25f);
     cpu.RmsNorm(tx, tg, static_cast<float>(epsilon), ty, ti);
@@ -105,7 +107,8 @@ TEST(CpuRotary, TurnsInPlaceAndBack) {
   std::vector<int32_t> positions;
   std::vector<double> freq;
   for (int64_t t = 0; t < rows; ++t) positions.push_back(static_cast<int32_t>(t * 3000));
-  for (int64_t i = 0; i < half; ++i) freq.push_back(std::pow(10000.0, -static_cast<double>(i) / half));
+  for (int64_t i = 0; i < half; ++i)
+    freq.push_back(std::pow(10000.0, -static_cast<double>(i) / half));
   const int64_t cols = heads * 2 * half;
   const std::vector<float> x = RandomFloats(rows * cols, 7);
   std::vector<double> expected(x.size());
@@ -117,7 +120,8 @@ TEST(CpuRotary, TurnsInPlaceAndBack) {
     expected[at] = i < half ? x[at] * c - x[at + half] * s : x[at] * c + x[at - half] * s;
   }
   ForCpuBackends([&](CpuBackend& cpu) {
-    Tensor c = cpu.New({rows, half}), s = cpu.New({rows, half}), y = cpu.FromFloats(x, {rows, cols});
+    Tensor c = cpu.New({rows, half}), s = cpu.New({rows, half}),
+           y = cpu.FromFloats(x, {rows, cols});
     cpu.RotaryTable(positions, freq, amplitude, c, s);
     cpu.Rotary(y, c, s, heads, false, y);
     const std::vector<float> turned = cpu.ToFloats(y);

@@ -19,14 +19,16 @@ void ForCpuBackends(const Body& body, Compute compute = Compute::kF32) {
     if (isa > HostIsa()) continue;
     std::vector<float> one_thread;
     for (const int threads : {1, 2, 3}) {
-      SCOPED_TRACE(testing::Message() << "isa " << static_cast<int>(isa) << ", threads " << threads);
+      SCOPED_TRACE(testing::Message()
+                   << "isa " << static_cast<int>(isa) << ", threads " << threads);
       CpuBackend backend(threads, compute);
       backend.set_isa(isa);
       const std::vector<float> result = body(backend);
       if (threads == 1) one_thread = result;
       ASSERT_EQ(result.size(), one_thread.size());
       for (size_t i = 0; i < result.size(); ++i) {
-        ASSERT_EQ(std::bit_cast<uint32_t>(result[i]), std::bit_cast<uint32_t>(one_thread[i])) << "element " << i;
+        ASSERT_EQ(std::bit_cast<uint32_t>(result[i]), std::bit_cast<uint32_t>(one_thread[i]))
+            << "element " << i;
       }
     }
   }

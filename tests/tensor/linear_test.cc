@@ -13,10 +13,9 @@ struct Storage {
   WeightFormat format;
   bool double_quant = false;
 };
-constexpr Storage kStorages[] = {{WeightFormat::kF32},  {WeightFormat::kF16},
-                                 {WeightFormat::kBF16}, {WeightFormat::kQ8_0},
-                                 {WeightFormat::kQ4_0}, {WeightFormat::kNF4},
-                                 {WeightFormat::kNF4, true}};
+constexpr Storage kStorages[] = {
+    {WeightFormat::kF32},  {WeightFormat::kF16}, {WeightFormat::kBF16},     {WeightFormat::kQ8_0},
+    {WeightFormat::kQ4_0}, {WeightFormat::kNF4}, {WeightFormat::kNF4, true}};
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
 bool InBlocks(WeightFormat format) {
@@ -27,8 +26,9 @@ struct Case {
   int64_t tokens, outputs, inputs;
 };
 std::vector<Case> CasesFor(WeightFormat format) {
-  std::vector<Case> cases = {{1, 1, 1},    {3, 5, 7},     {2, 65, 129},  {4, 172, 64},
-                             {5, 129, 65}, {17, 172, 172}, {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}};
+  std::vector<Case> cases = {{1, 1, 1},      {3, 5, 7},     {2, 65, 129},
+                             {4, 172, 64},   {5, 129, 65},  {17, 172, 172},
+                             {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}};
   for (int64_t t = 1; t <= 5; ++t) cases.push_back({t, 40, 1056});
   for (int64_t t = 12; t <= 18; ++t) cases.push_back({t, 80, 2080});  // around every switch of path
   for (Case& c : cases) {
@@ -101,12 +101,14 @@ Sums InputGrad(const Case& c, const std::vector<float>& dy, const std::vector<fl
 // One case's operands, and what must come of them.
 struct Operands {
   Operands(TestWeights& weights, const Case& c, const Storage& storage)
-      : x(RandomFloats(c.tokens * c.inputs, 1)), dy(RandomFloats(c.tokens * c.outputs, 2)),
+      : x(RandomFloats(c.tokens * c.inputs, 1)),
+        dy(RandomFloats(c.tokens * c.outputs, 2)),
         dx(RandomFloats(c.tokens * c.inputs, 3)),
         w(weights.Make(storage.format, c.outputs, c.inputs,
                        RandomFloats(c.outputs * c.inputs, 4, 0.05), storage.double_quant)) {
     values.resize(static_cast<size_t>(c.outputs * c.inputs));
-    for (int64_t o = 0; o < c.outputs; ++o) DecodeRow(w, o, 0, c.inputs, values.data() + o * c.inputs);
+    for (int64_t o = 0; o < c.outputs; ++o)
+      DecodeRow(w, o, 0, c.inputs, values.data() + o * c.inputs);
     exact = Forward(c, x, values);
     bf16 = Forward(c, Rounded(x), Rounded(values));
     if (InBlocks(storage.format)) int8 = Forward(c, RoundedInt8(x), values);
@@ -247,7 +249,7 @@ TEST(Gemm, EqualsTheDoubleLoop) {
   struct Shape3 {
     int64_t m, n, k;
   };
-  const Shape3 shapes[] = {{1, 1, 1},    {3, 5, 7},      {130, 8, 65},  {8, 600, 129},
+  const Shape3 shapes[] = {{1, 1, 1},      {3, 5, 7},      {130, 8, 65}, {8, 600, 129},
                            {172, 172, 64}, {16, 700, 300}, {700, 16, 40}};
   ForCpuBackends([&](CpuBackend& backend) {
     std::vector<float> all;

@@ -72,7 +72,8 @@ TEST(Nf4, PacksTheFirstValueHighAndZerosAsCodeSeven) {
   values[65] = 2;
   values[66] = 0.5f;  // 0.25 of the maximum: nearest is code 10, 0.2461
   TestWeights weights;
-  const Weight w = weights.Converted(weights.Make(WeightFormat::kF32, 1, 67, values), WeightFormat::kNF4);
+  const Weight w =
+      weights.Converted(weights.Make(WeightFormat::kF32, 1, 67, values), WeightFormat::kNF4);
   ASSERT_EQ(w.bytes().size(), 34u);
   for (size_t i = 0; i < 32; ++i) EXPECT_EQ(static_cast<int>(w.bytes()[i]), 0x77);
   EXPECT_EQ(static_cast<int>(w.bytes()[32]), 0x0f);
@@ -84,9 +85,9 @@ TEST(Nf4, PacksTheFirstValueHighAndZerosAsCodeSeven) {
 TEST(Nf4, DynamicMapHasBitsandbytesValues) {
   const auto map = DynamicMap();
   EXPECT_TRUE(std::is_sorted(map.begin(), map.end()));
-  const std::pair<int, double> spots[] = {{0, -0.992968738}, {64, -0.0985937491}, {126, -5.5e-07},
-                                          {127, 0},          {128, 5.5e-07},      {191, 0.107031256},
-                                          {192, 0.12109375}, {254, 0.992968738},  {255, 1}};
+  const std::pair<int, double> spots[] = {
+      {0, -0.992968738},  {64, -0.0985937491}, {126, -5.5e-07},    {127, 0}, {128, 5.5e-07},
+      {191, 0.107031256}, {192, 0.12109375},   {254, 0.992968738}, {255, 1}};
   for (const auto& [i, value] : spots) {
     EXPECT_NEAR(map[static_cast<size_t>(i)], value, 2e-7 * std::abs(value)) << i;
   }
@@ -185,7 +186,8 @@ TEST(DecodeRow, PartsOfRowsAreTheSameWithEveryInstructionSet) {
       for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
         if (isa > HostIsa()) continue;
         for (int64_t begin = 0; begin < cols; begin += 7) {
-          for (const int64_t count : {int64_t{0}, int64_t{1}, int64_t{31}, int64_t{66}, cols - begin}) {
+          for (const int64_t count :
+               {int64_t{0}, int64_t{1}, int64_t{31}, int64_t{66}, cols - begin}) {
             if (begin + count > cols) continue;
             std::vector<float> part(static_cast<size_t>(count) + 1, 77.0f);
             std::vector<BF16> rounded(static_cast<size_t>(count) + 1, BF16{77});
@@ -216,8 +218,10 @@ TEST(DecodeRow, WidensEveryHalf) {
     DecodeRow(isa, w, 0, 0, 1 << 16, out.data());
     for (size_t i = 0; i < halves.size(); ++i) {
       const float expected = ToFloat(halves[i]);
-      if (std::isnan(expected)) ASSERT_TRUE(std::isnan(out[i])) << i;
-      else ASSERT_EQ(std::bit_cast<uint32_t>(out[i]), std::bit_cast<uint32_t>(expected)) << i;
+      if (std::isnan(expected))
+        ASSERT_TRUE(std::isnan(out[i])) << i;
+      else
+        ASSERT_EQ(std::bit_cast<uint32_t>(out[i]), std::bit_cast<uint32_t>(expected)) << i;
     }
   }
 }
