@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "tensor/distillation.h"
 #include "tensor/tensor.h"
 #include "tensor/weight.h"
 
@@ -158,6 +159,14 @@ class Backend {
   // Returns nothing whole: losses are host doubles.
   virtual void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
                             std::span<double> losses) = 0;
+
+  // logits [N,V], teacher [N,U], both as they left their heads; teacher is used up. Fills tokens.ce and tokens.kd, and when
+  // `gradient` overwrites the logits with the objective's gradient (tensor/distillation.h).
+  virtual void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+                       Tensor& logits, Tensor& teacher) = 0;
+  // The same against the most probable outcomes alone. Not for kSorted.
+  virtual void DistillTop(const DistillSettings& settings, const DistillTokens& tokens,
+                          bool gradient, Tensor& logits, const TopOutcomes& teacher) = 0;
 
   // ---- optimiser ----
   virtual double SumSquares(const Tensor& x) = 0;  // in double, in a fixed order

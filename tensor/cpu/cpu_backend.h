@@ -78,6 +78,10 @@ class CpuBackend final : public Backend {
 
   void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
                     std::span<double> losses) override;
+  void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+               Tensor& logits, Tensor& teacher) override;
+  void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+                  Tensor& logits, const TopOutcomes& teacher) override;
 
   double SumSquares(const Tensor& x) override;
   void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,

@@ -197,6 +197,18 @@ template <int W> RETORT_INLINE Floats<W> Exp(Floats<W> x) {
   return p * scale1 * scale2;
 }
 
+// log(1 + e) for e in [0, 1], to 1e-7 of it: 2 atanh(s) with s = e / (2 + e) <= 1/3, by its series to s^13.
+template <int W> RETORT_INLINE Floats<W> Log1pOfShare(Floats<W> e) {
+  const Floats<W> s = e / (e + 2.0f), s2 = s * s;
+  Floats<W> p = s2 * (1.0f / 13) + 1.0f / 11;
+  p = p * s2 + 1.0f / 9;
+  p = p * s2 + 1.0f / 7;
+  p = p * s2 + 1.0f / 5;
+  p = p * s2 + 1.0f / 3;
+  p = p * s2;
+  return (p * s + s) * 2.0f;
+}
+
 template <int W> RETORT_INLINE Floats<W> Sigmoid(Floats<W> z) { return 1.0f / (1.0f + Exp<W>(-z)); }
 
 }  // namespace retort

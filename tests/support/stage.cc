@@ -54,6 +54,9 @@ Tensor Stage::Output(std::string name, Shape shape) {
   const std::vector<float> nothing(static_cast<size_t>(shape.elements()), static_cast<float>(kNaN));
   return Guarded(std::move(name), Role::kOutput, shape, nothing);
 }
+Tensor Stage::Scratch(std::string name, Shape shape, const std::vector<float>& values) {
+  return Guarded(std::move(name), Role::kScratch, shape, values);
+}
 
 std::span<double> Stage::HostOutput(std::string name, int64_t count) {
   return host_.emplace_back(std::move(name), std::vector<double>(static_cast<size_t>(count), kNaN))
@@ -97,7 +100,9 @@ std::vector<OpOutput> Stage::Outputs() const {
   for (const Place& place : places_) {
     const std::vector<double> all = backend_.ToDoubles(place.whole);
     const auto begin = all.begin() + kGuard, end = all.end() - kGuard;
-    outputs.push_back({place.name, {begin, end}, place.role == Role::kInput});
+    if (place.role != Role::kScratch) {
+      outputs.push_back({place.name, {begin, end}, place.role == Role::kInput});
+    }
     if (place.role == Role::kInput) continue;
     std::vector<double> guards(all.begin(), begin);
     guards.insert(guards.end(), end, all.end());

@@ -26,6 +26,8 @@ class Stage {
   Tensor InOut(std::string name, Shape shape, const std::vector<float>& values);
   // What a kernel overwrites: begins as NaN.
   Tensor Output(std::string name, Shape shape);
+  // What a kernel may use up: its values afterwards mean nothing.
+  Tensor Scratch(std::string name, Shape shape, const std::vector<float>& values);
   // Results that a kernel returns to the host: begin as NaN.
   std::span<double> HostOutput(std::string name, int64_t count);
   // A key/value cache of that type, holding the values as StoreRows puts them there. It has no
@@ -40,7 +42,7 @@ class Stage {
   std::vector<OpOutput> Outputs() const;
 
  private:
-  enum class Role { kInput, kOutput };
+  enum class Role { kInput, kOutput, kScratch };
   struct Place {
     std::string name;
     Role role;

@@ -175,6 +175,33 @@ struct CrossEntropyWithoutScale : Reference {
     Reference::CrossEntropy(logits, targets, scale == 0 ? 0 : 1, losses);
   }
 };
+struct DistillSwapsBeta : Reference {
+  void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+               Tensor& logits, Tensor& teacher) override {
+    DistillSettings swapped = settings;
+    swapped.beta = 1 - swapped.beta;
+    Reference::Distill(swapped, tokens, gradient, logits, teacher);
+  }
+};
+struct DistillWithSquaredTemperature : Reference {
+  void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+               Tensor& logits, Tensor& teacher) override {
+    std::vector<float> weights(tokens.kd_weight.begin(), tokens.kd_weight.end());
+    for (float& w : weights) w *= settings.temperature * settings.temperature;
+    DistillTokens squared = tokens;
+    squared.kd_weight = weights;
+    Reference::Distill(settings, squared, gradient, logits, teacher);
+  }
+};
+struct DistillTopWithoutTail : Reference {
+  void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+                  Tensor& logits, const TopOutcomes& teacher) override {
+    TopOutcomes cut = teacher;
+    const std::vector<float> none(teacher.tail.size(), -INFINITY);
+    cut.tail = none;
+    Reference::DistillTop(settings, tokens, gradient, logits, cut);
+  }
+};
 struct SumSquaresInFloat : Reference {
   double SumSquares(const Tensor& x) override {
     float sum = 0;
@@ -239,6 +266,11 @@ constexpr Fault kFaults[] = {
     {"AttentionInBaseTwo", "attention", "decode_h4", Make<AttentionInBaseTwo>},
     {"AttentionGradOfOneHead", "attention_grad", "rows_h4", Make<AttentionGradOfOneHead>},
     {"CrossEntropyWithoutScale", "cross_entropy", "n17", Make<CrossEntropyWithoutScale>},
+    {"DistillSwapsBeta", "distill", "jsd_n17", Make<DistillSwapsBeta>},
+    {"DistillWithSquaredTemperature", "distill", "forward_n5_v105_u105",
+     Make<DistillWithSquaredTemperature>},
+    {"DistillTopWithoutTail", "distill_top", "forward_n17_v512_u512_z1_t10_grad_k170",
+     Make<DistillTopWithoutTail>},
     {"SumSquaresInFloat", "sum_squares", "n1000", Make<SumSquaresInFloat>},
     {"AdamWWithCoupledDecay", "adamw", "n65", Make<AdamWWithCoupledDecay>},
     {"AdamWWithBareEpsilon", "adamw", "n65", Make<AdamWWithBareEpsilon>},

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Distillation against a teacher's most probable outcomes and the tail of all others, as one more.
+//
+// The student's tail is summed over the ids that were not kept, never taken as what the kept ones
+// leave of 1. Ids of the tail share one dL/dq, so the gradient is one pass over the row and a
+// correction at each kept id.
+#include <vector>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/distill.h"
+
+namespace retort {
+namespace {
+
+// k + 1 outcomes, the tail last.
+struct Outcomes {
+  explicit Outcomes(int64_t count)
+      : logits(static_cast<size_t>(count)), log_p(logits), log_q(logits), h(logits) {}
+  std::vector<float> logits, log_p, log_q, h;
+};
+
+struct TopRow {
+  const int32_t* ids;
+  const float* log_probs;
+  float tail;
+  int64_t kept;
+};
+
+template <Divergence kKind>
+struct DistillTopRow {
+  template <int W>
+  RETORT_INLINE static void Run(const DistillSettings* settings, float* z, int64_t vocab,
+                                int64_t shared, const TopRow* top, int32_t target, float ce_weight,
+                                float kd_weight, bool gradient, Outcomes* work, double* ce,
+                                double* kd) {
+    const StudentRow row =
+        MakeStudentRow<W>(*settings, z, vocab, shared, target, ce_weight, kd_weight);
+    *ce = row.CrossEntropy();
+    const int64_t kept = top->kept;
+    float *own = work->logits.data(), *log_p = work->log_p.data(), *log_q = work->log_q.data(),
+          *h = work->h.data();
+    for (int64_t k = 0; k < kept; ++k) {
+      own[k] = z[top->ids[k]];
+      z[top->ids[k]] = kLowest;
+    }
+    const double rest = SumBlocks<W>(ExpTerm{z, row.most, row.factor}, shared);
+    for (int64_t k = 0; k < kept; ++k) {
+      z[top->ids[k]] = own[k];
+      log_p[k] = top->log_probs[k];
+      log_q[k] = (own[k] - row.most) * row.factor - static_cast<float>(std::log(row.kd_sum));
+    }
+    log_p[kept] = top->tail;
+    log_q[kept] = static_cast<float>(std::log(rest / row.kd_sum));
+    *kd = SumBlocks<W>(TermOf<kKind>(*settings, {log_p}, {log_q}, h), kept + 1);
+    if (!gradient) return;
+    const double sum_h = SumBlocks<W>(PlainTerm{h}, kept + 1);
+    const double slope = rest > 0 ? h[kept] * row.kd_sum / rest : 0;  // dL/dq of the tail
+    WriteGradient<W>(row, nullptr, static_cast<float>(slope - sum_h));
+    for (int64_t k = 0; k < kept; ++k) {
+      const double q = std::exp(static_cast<double>(log_q[k]));
+      z[top->ids[k]] += static_cast<float>(row.kd_weight * (h[k] - q * slope));
+    }
+  }
+};
+
+void CheckTop(const TopOutcomes& top, int64_t rows, int64_t vocab) {
+  const auto n = static_cast<size_t>(rows), kept = static_cast<size_t>(top.kept);
+  RETORT_CHECK(top.kept >= 1 && top.kept <= top.vocab && top.vocab <= vocab, top.kept, " kept of ",
+               top.vocab, " ids, ", vocab, " logits");
+  RETORT_CHECK(top.ids.size() == n * kept && top.log_probs.size() == n * kept &&
+                   top.tail.size() == n,
+               top.ids.size(), " kept ids for ", rows, " rows");
+  for (int32_t id : top.ids) RETORT_CHECK(id >= 0 && id < top.vocab, "id ", id, " of ", top.vocab);
+}
+
+}  // namespace
+
+void CpuBackend::DistillTop(const DistillSettings& settings, const DistillTokens& tokens,
+                            bool gradient, Tensor& logits, const TopOutcomes& teacher) {
+  const int64_t rows = logits.rows(), cols = logits.cols();
+  CheckDistill(settings, tokens, rows, cols);
+  CheckTop(teacher, rows, cols);
+  ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+    Outcomes work(teacher.kept + 1);
+    for (int64_t i = begin; i < end; ++i) {
+      const auto at = static_cast<size_t>(i), first = static_cast<size_t>(i * teacher.kept);
+      const TopRow top{&teacher.ids[first], &teacher.log_probs[first], teacher.tail[at],
+                       teacher.kept};
+      ForDivergence(settings.divergence, [&]<Divergence kKind>() {
+        CallSimd<DistillTopRow<kKind>>(isa_, &settings, logits.data<float>() + i * cols, cols,
+                                       teacher.vocab, &top, tokens.targets[at],
+                                       tokens.ce_weight[at], tokens.kd_weight[at], gradient, &work,
+                                       &tokens.ce[at], &tokens.kd[at]);
+      });
+    }
+  });
+}
+
+}  // namespace retort

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "tests/support/stage.h"
+
+namespace retort {
+namespace {
+
+struct Variant {
+  int64_t rows, vocab, teacher_vocab;
+  int size;
+  float temperature;
+  bool gradient;
+
+  std::string name(Divergence divergence) const {
+    static constexpr const char* kNames[] = {"forward", "reverse", "jsd", "tv", "sorted"};
+    return Cat(kNames[static_cast<size_t>(divergence)], "_n", rows, "_v", vocab, "_u",
+               teacher_vocab, "_z", size, "_t", std::lround(temperature * 10),
+               gradient ? "_grad" : "");
+  }
+  double tolerance() const { return size == 1 ? 2e-6 : 2e-5; }  // as cross_entropy's
+};
+
+// The tokens' own side of a case: targets, weights that differ (one of them 0), outputs.
+struct Tokens {
+  Tokens(Stage& stage, const Variant& v)
+      : targets(stage.Below(v.rows, v.vocab)),
+        ce_weight(static_cast<size_t>(v.rows)),
+        kd_weight(ce_weight.size()),
+        ce(stage.HostOutput("ce", v.rows)),
+        kd(stage.HostOutput("kd", v.rows)) {
+    for (float& w : ce_weight) w = static_cast<float>(stage.random().Uniform());
+    for (float& w : kd_weight) w = static_cast<float>(stage.random().Uniform()) + 0.1f;
+    targets.back() = static_cast<int32_t>(v.vocab - 1);
+    if (v.rows > 2) ce_weight[1] = 0, kd_weight[2] = 0;
+  }
+  DistillTokens view() const { return {targets, ce_weight, kd_weight, ce, kd}; }
+  // A divergence is made of differences between probabilities that sum to 1, and f32 keeps it to so much of 1, not of
+  // itself where the two distributions are close.
+  void CountKdFromOne() const {
+    for (double& d : kd) d += 1;
+  }
+
+  std::vector<int32_t> targets;
+  std::vector<float> ce_weight, kd_weight;
+  std::span<double> ce, kd;
+};
+
+OpCase DistillCase(Divergence divergence, const Variant& v) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const auto tokens = std::make_shared<Tokens>(*stage, v);
+    Tensor logits =
+        stage->InOut("logits", {v.rows, v.vocab}, stage->Normal(v.rows * v.vocab, v.size));
+    Tensor teacher = stage->Scratch("teacher", {v.rows, v.teacher_vocab},
+                                    stage->Normal(v.rows * v.teacher_vocab, v.size));
+    return RunOn(stage, [=, &b]() mutable {
+      b.Distill({divergence, 0.3f, v.temperature}, tokens->view(), v.gradient, logits, teacher);
+      tokens->CountKdFromOne();
+    });
+  };
+  const double elements = static_cast<double>(v.rows) * static_cast<double>(v.vocab);
+  return {"distill",       v.name(divergence), v.tolerance(), Compute::kF32, 20 * elements,
+          12 * elements, prepare};
+}
+
+// A teacher's kept outcomes: those of random logits, most probable first, of the first `vocab` ids.
+struct Kept {
+  Kept(Stage& stage, int64_t rows, int64_t vocab, int64_t kept, double size) {
+    for (int64_t i = 0; i < rows; ++i) {
+      const std::vector<float> z = stage.Normal(vocab, size);
+      std::vector<int32_t> order(z.size());
+      std::iota(order.begin(), order.end(), 0);
+      std::ranges::sort(order, std::greater<>(), [&](int32_t id) { return z[static_cast<size_t>(id)]; });
+      double sum = 0, rest = 0;
+      for (size_t k = 0; k < z.size(); ++k) {
+        const double e = std::exp(static_cast<double>(z[static_cast<size_t>(order[k])]));
+        sum += e;
+        if (static_cast<int64_t>(k) >= kept) rest += e;
+      }
+      for (int64_t k = 0; k < kept; ++k) {
+        const int32_t id = order[static_cast<size_t>(k)];
+        ids.push_back(id);
+        log_probs.push_back(static_cast<float>(z[static_cast<size_t>(id)] - std::log(sum)));
+      }
+      tail.push_back(static_cast<float>(std::log(rest / sum)));
+    }
+  }
+  std::vector<int32_t> ids;
+  std::vector<float> log_probs, tail;
+};
+
+// teacher_vocab: the ids that the outcomes cover.
+OpCase DistillTopCase(Divergence divergence, const Variant& v, int64_t kept) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const auto tokens = std::make_shared<Tokens>(*stage, v);
+    const auto top = std::make_shared<Kept>(*stage, v.rows, v.teacher_vocab, kept, v.size);
+    Tensor logits =
+        stage->InOut("logits", {v.rows, v.vocab}, stage->Normal(v.rows * v.vocab, v.size));
+    return RunOn(stage, [=, &b]() mutable {
+      b.DistillTop({divergence, 0.3f, v.temperature}, tokens->view(), v.gradient, logits,
+                   {kept, v.teacher_vocab, top->ids, top->log_probs, top->tail});
+      tokens->CountKdFromOne();
+    });
+  };
+  const double elements = static_cast<double>(v.rows) * static_cast<double>(v.vocab);
+  return {"distill_top",  Cat(v.name(divergence), "_k", kept), v.tolerance(), Compute::kF32,
+          12 * elements, 8 * elements, prepare};
+}
+
+}  // namespace
+
+std::vector<OpCase> DistillCases() {
+  std::vector<OpCase> cases;
+  for (const Divergence d : {Divergence::kForwardKl, Divergence::kReverseKl, Divergence::kJsd,
+                             Divergence::kTotalVariation, Divergence::kSorted}) {
+    for (const Variant& v : {Variant{17, 512, 512, 1, 1, true}, {17, 512, 512, 1, 1, false},
+                             {5, 105, 105, 8, 2, true}, {5, 105, 113, 1, 1, true},
+                             {5, 107, 99, 1, 0.7f, true}, {3, 32000, 32000, 1, 2, true},
+                             {4, 2, 3, 1, 1, true}}) {
+      cases.push_back(DistillCase(d, v));
+      if (d == Divergence::kSorted || v.teacher_vocab > v.vocab) continue;
+      for (const int64_t kept : {int64_t{1}, v.teacher_vocab / 3, v.teacher_vocab}) {
+        if (kept > 0 && kept <= 1024) cases.push_back(DistillTopCase(d, v, kept));
+      }
+    }
+  }
+  return cases;
+}
+
+}  // namespace retort
