@@ -74,4 +74,24 @@ std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t
 // The loss -log softmax(logits)[target], each weighted by `scale` in the objective. targets [N].
 LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale);
 
+// What each token's loss is made of: ce_weight * CE + kd_weight * divergence (tensor/distillation.h).
+struct DistillObjective {
+  DistillSettings settings;
+  std::vector<int32_t> targets;             // [N]
+  std::vector<float> ce_weight, kd_weight;  // [N]
+};
+// Sums over the tokens so far, without weights.
+struct DistillSums {
+  double ce = 0, kd = 0;
+};
+// A teacher's logits [count,U] of the tokens begin ... begin + count - 1; the loss uses them up.
+using TeacherLogits = std::function<Tensor(int64_t begin, int64_t count)>;
+
+// Distillation from a teacher's logits, asked for chunk by chunk, or from its most probable outcomes (borrowed until
+// the losses are there). Each loss is weighted by `scale` in the objective; `sums`, where given, is added to.
+LogitsLoss Distill(DistillObjective objective, float scale, TeacherLogits teacher,
+                   DistillSums* sums = nullptr);
+LogitsLoss DistillTop(DistillObjective objective, float scale, const TopOutcomes& teacher,
+                      DistillSums* sums = nullptr);
+
 }  // namespace retort::ops

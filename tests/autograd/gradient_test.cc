@@ -181,6 +181,61 @@ TEST_F(GradientTest, HeadLossFrozen) {
   Expect([&](Context& c) { return HeadObjective(c, x.var(), head); });
 }
 
+// Four tokens whose weights differ, one without each term. The head has 7 ids, the teacher another
+// number, so that only some are shared.
+struct DistillParts {
+  std::vector<int32_t> rows = {5, 0, 3, 2};
+  ops::DistillObjective objective{{}, {1, 6, 0, 2}, {0.5f, 0, 1, 0.3f}, {0.5f, 1, 0, 0.7f}};
+
+  double Sum(Context& c, const Var& x, const Var& head, const ops::LogitsLoss& loss) const {
+    double sum = 0;
+    for (double l : ops::HeadLoss(c, x, rows, head, loss)) sum += 0.25 * l;
+    return sum;
+  }
+};
+
+TEST_F(GradientTest, DistillationByEveryDivergence) {
+  Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
+  for (const int64_t teacher_vocab : {7, 5, 9}) {
+    for (const char* name : {"forward_kl", "reverse_kl", "jsd", "total_variation", "sorted"}) {
+      for (const float temperature : {1.0f, 2.0f}) {
+        SCOPED_TRACE(Cat(name, " at ", temperature, ", a teacher of ", teacher_vocab));
+        DistillParts parts;
+        parts.objective.settings = {DivergenceNamed(name), 0.3f, temperature};
+        const auto teacher = [&](int64_t begin, int64_t count) {
+          RandomStream random(MakeKey(5, RandomUse::kData, static_cast<uint64_t>(begin)));
+          std::vector<double> z(static_cast<size_t>(count * teacher_vocab));
+          for (double& v : z) v = random.Normal();
+          return backend_->FromDoubles(z, {count, teacher_vocab});
+        };
+        Expect([&](Context& c) {
+          return parts.Sum(c, x.var(), head.var(), ops::Distill(parts.objective, 0.25f, teacher));
+        });
+      }
+    }
+  }
+}
+
+TEST_F(GradientTest, DistillationFromKeptOutcomes) {
+  Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
+  const std::vector<int32_t> ids = {3, 0, 1, 5, 2, 4, 0, 2};
+  const std::vector<float> log_probs(8, std::log(0.3f)), tail(4, std::log(0.4f));
+  for (const int64_t shared : {7, 6}) {
+    for (const char* name : {"forward_kl", "reverse_kl", "jsd", "total_variation"}) {
+      for (const float temperature : {1.0f, 2.0f}) {
+        SCOPED_TRACE(Cat(name, " at ", temperature, ", ", shared, " ids shared"));
+        DistillParts parts;
+        parts.objective.settings = {DivergenceNamed(name), 0.3f, temperature};
+        Expect([&](Context& c) {
+          return parts.Sum(c, x.var(), head.var(),
+                           ops::DistillTop(parts.objective, 0.25f,
+                                           {2, shared, ids, log_probs, tail}));
+        });
+      }
+    }
+  }
+}
+
 // The checker must catch a wrong backward: this one forgets a factor in one place out of many.
 TEST_F(GradientTest, TheCheckerCatchesAWrongBackward) {
   Parameter& a = Make("a", {4, 6});
