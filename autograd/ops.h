@@ -74,4 +74,13 @@ std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t
 // The loss -log softmax(logits)[target], each weighted by `scale` in the objective. targets [N].
 LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale);
 
+// A student's hidden states against its teacher's, through a learned projection P.
+//
+// x [T,C]; rows [N]: the tokens that are compared; teacher [N,D]: the teacher's states of those
+// tokens, constants; projection [D,C]: y = x[rows] P^T. Returns the sum over the rows of
+// Backend::HiddenDistance(y, teacher); the objective has it times `scale`, and x and P receive that
+// gradient (P's at once, x's when the tape runs).
+double HiddenLoss(Context& context, const Var& x, std::span<const int32_t> rows,
+                  const Tensor& teacher, const Var& projection, HiddenLossKind kind, float scale);
+
 }  // namespace retort::ops

@@ -79,6 +79,9 @@ class CpuBackend final : public Backend {
   void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
                     std::span<double> losses) override;
 
+  void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float gradient_scale,
+                      std::span<double> losses) override;
+
   double SumSquares(const Tensor& x) override;
   void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
              Tensor& v) override;
