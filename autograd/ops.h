@@ -94,4 +94,13 @@ LogitsLoss Distill(DistillObjective objective, float scale, TeacherLogits teache
 LogitsLoss DistillTop(DistillObjective objective, float scale, const TopOutcomes& teacher,
                       DistillSums* sums = nullptr);
 
+// A student's hidden states against its teacher's, through a learned projection P.
+//
+// x [T,C]; rows [N]: the tokens that are compared; teacher [N,D]: the teacher's states of those
+// tokens, constants; projection [D,C]: y = x[rows] P^T. Returns the sum over the rows of
+// Backend::HiddenDistance(y, teacher); the objective has it times `scale`, and x and P receive that
+// gradient (P's at once, x's when the tape runs).
+double HiddenLoss(Context& context, const Var& x, std::span<const int32_t> rows,
+                  const Tensor& teacher, const Var& projection, HiddenLossKind kind, float scale);
+
 }  // namespace retort::ops

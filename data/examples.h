@@ -22,6 +22,8 @@ struct Example {
   int64_t row = 0;  // index in Rows; the parts of a split row share it
   std::vector<int32_t> ids;
   std::vector<int32_t> labels;  // as many as ids
+  // An answer that the model itself has given: nobody says that it is right, so cross-entropy has no part in it.
+  bool generated = false;
 
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
   // Tokens that carry loss. A label at place 0 never counts: nothing comes before it to predict it.

@@ -32,6 +32,7 @@ Var Model::Hidden(Context& context, const ForwardPass& pass) const {
       return Block(c, pass, angles, i, in);
     };
     x = pass.checkpoint ? ops::Checkpoint(context, x, block) : block(context, x);
+    if (pass.observer && pass.observer->block_output) pass.observer->block_output(i, x);
   }
   return ops::RmsNorm(context, x, final_norm, static_cast<float>(config.norm_epsilon));
 }
@@ -64,6 +65,7 @@ Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAng
 
   const Var inner = ops::RmsNorm(context, middle, layer.ffn_norm, epsilon);
   const Var active = ops::SwiGlu(context, project(Slot::kGate, inner), project(Slot::kUp, inner));
+  if (pass.observer && pass.observer->ffn_active) pass.observer->ffn_active(index, active.value);
   return ops::Add(context, middle, project(Slot::kDown, active));
 }
 
@@ -94,8 +96,12 @@ Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int3
   const auto count = static_cast<int64_t>(rows.size());
   Tensor chosen = backend.New({count, config.width});
   backend.GatherRows(hidden.value, rows, chosen);
-  return head.trained.value ? ops::Linear(context, {chosen}, head.trained).value
-                            : ops::Linear(context, {chosen}, head.frozen).value;
+  return LogitsOf(context, chosen);
+}
+
+Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
+  return head.trained.value ? ops::Linear(context, {hidden}, head.trained).value
+                            : ops::Linear(context, {hidden}, head.frozen).value;
 }
 
 int64_t Model::weight_bytes() const {

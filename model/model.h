@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -34,6 +35,15 @@ struct TokenTable {
   Var trained;
 };
 
+// What looks on while a forward pass runs. An empty function is not called; what a function is given
+// may be kept, and a Var with a gradient may carry a further loss.
+struct PassObserver {
+  // The residual stream [T,C] after block `layer`, once a pass, checkpointed or not.
+  std::function<void(int64_t layer, const Var& x)> block_output;
+  // silu(gate) * up of block `layer`, [T,F]; again whenever a checkpointed block is recomputed.
+  std::function<void(int64_t layer, const Tensor& active)> ffn_active;
+};
+
 // What one forward pass is given. Everything is borrowed and must outlive the tape's Run().
 struct ForwardPass {
   const Batch& batch;
@@ -41,6 +51,7 @@ struct ForwardPass {
   const CacheView* cache = nullptr;  // null: attention within the batch (training)
   bool checkpoint = false;           // recompute each block in the backward pass
   uint64_t dropout_seed = 0;         // of this step; 0: nothing is dropped
+  const PassObserver* observer = nullptr;
 };
 
 class Model {
@@ -54,6 +65,8 @@ class Model {
                              const ops::LogitsLoss& loss) const;
   // Logits [N,V] of chosen tokens, whole: for generation, not for training.
   Tensor Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const;
+  // Logits [N,V] of N hidden states.
+  Tensor LogitsOf(Context& context, const Tensor& hidden) const;
 
   ModelConfig config;
   Backend& backend;

@@ -151,7 +151,13 @@ std::vector<RecipeKey> TeacherKeys() {
   std::vector<RecipeKey> keys = {
       MakeKey(KEY(teacher.path), {TextShape("a path")}, "The teacher's folder or GGUF file."),
       MakeKey(KEY(teacher.weights), {ChoiceShape({"as-is", "f32", "bf16", "nf4"})},
-              "How the teacher's linear layers are held in memory."),
+              "How the teacher's linear layers are held in memory; with the student's own base in the "
+              "student's own format, one copy serves both."),
+      MakeKey(KEY(teacher.adapter), {TextShape("a path")}, "A PEFT folder on the teacher."),
+      MakeKey(KEY(teacher.compute), {ChoiceShape({"auto", "f32", "bf16", "int8"})},
+              "The type that the teacher's matrix products are computed in."),
+      MakeKey(KEY(teacher.device), {DeviceShape()},
+              "Where the teacher runs; auto: where the student does."),
       MakeKey(KEY(teacher.mode), {ChoiceShape({"online", "cached", "on-policy"})},
               "Its logits are computed alongside, read from a cache, or given on the student's own "
               "answers."),
@@ -159,13 +165,26 @@ std::vector<RecipeKey> TeacherKeys() {
       MakeKey(KEY(teacher.top_k), {IntegerShape(1)},
               "Log-probabilities that a cache keeps a token."),
       MakeKey(KEY(teacher.temperature), {PositiveShape()}, "Divides both models' logits."),
-      MakeKey(KEY(teacher.divergence), {ChoiceShape({"forward_kl", "reverse_kl", "jsd"})},
-              "The distance from the teacher's distribution to the student's."),
+      MakeKey(KEY(teacher.divergence),
+              {ChoiceShape({"forward_kl", "reverse_kl", "jsd", "total_variation", "sorted"})},
+              "The distance from the teacher's distribution to the student's; sorted compares "
+              "probabilities by rank and serves a teacher with another tokenizer."),
       MakeKey(KEY(teacher.beta), {OpenShareShape()}, "The teacher's share in jsd's mixture."),
       MakeKey(KEY(teacher.weight), {NumberShape(0, 1)},
               "loss = (1 - weight) * cross-entropy + weight * divergence."),
       MakeKey(KEY(teacher.scale_t2), {BoolShape()},
               "Multiply the divergence by the temperature squared."),
+      MakeKey(KEY(teacher.lambda), {NumberShape(0, 1)},
+              "On-policy: the share of rows whose answer the student gives itself."),
+      MakeKey(KEY(teacher.sampling_temperature), {NumberShape(0)},
+              "On-policy: the temperature of the student's answers; 0: the likeliest token."),
+      MakeKey(KEY(teacher.max_new_tokens), {IntegerShape(1)},
+              "The longest generated answer, in tokens."),
+      MakeKey(KEY(teacher.hidden), {ChoiceShape({"none", "mse", "cosine"})},
+              "A further term: the distance between projected hidden states and the teacher's."),
+      MakeKey(KEY(teacher.hidden_weight), {NumberShape(0)}, "What that term is multiplied by."),
+      MakeKey(KEY(teacher.hidden_layers), {ChoiceShape({"last", "all"})},
+              "The blocks whose outputs it compares."),
   };
   for (RecipeKey& key : keys) {
     key = Unless([](const Recipe& r) { return !r.has_teacher(); }, std::move(key));

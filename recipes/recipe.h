@@ -72,16 +72,25 @@ struct DataRecipe {
 };
 
 struct TeacherRecipe {
-  Path path;
+  Path path;                     // a Hugging Face folder or a GGUF file
+  Path adapter;                  // a PEFT folder on it; empty: none
   std::string weights = "bf16";  // as-is | f32 | bf16 | nf4
+  std::string compute = "auto";  // auto | f32 | bf16 | int8
+  std::string device = "auto";   // auto: the model's
   std::string mode = "online";   // online | cached | on-policy
-  Path cache;
-  int64_t top_k = 64;
+  Path cache;                    // of cached
+  int64_t top_k = 64;            // that a cache keeps
   double temperature = 1;
-  std::string divergence = "forward_kl";  // forward_kl | reverse_kl | jsd
+  std::string divergence = "forward_kl";  // tensor/distillation.h
   double beta = 0.5;                      // of jsd, between 0 and 1
   double weight = 0.5;                    // loss = (1 - weight) * CE + weight * KD
   bool scale_t2 = false;
+  double lambda = 1;                // on-policy: the share of rows that the student answers
+  double sampling_temperature = 1;  // on-policy: of these answers
+  int64_t max_new_tokens = 128;     // on-policy, and of teach --generate
+  std::string hidden = "none";      // none | mse | cosine: a term between hidden states
+  double hidden_weight = 1;
+  std::string hidden_layers = "last";  // last | all
 
   bool operator==(const TeacherRecipe&) const = default;
 };

@@ -171,6 +171,14 @@ class Reader {
       throw InputError(WhereOf("teacher.mode"), ": 'teacher.mode' ", r.teacher.mode,
                        " needs 'teacher.path'");
     }
+    if (r.teacher.mode != "online" && r.teacher.divergence == "sorted") {
+      throw InputError(WhereOf("teacher.divergence"), ": 'teacher.divergence' sorted needs "
+                       "'teacher.mode' online, not ", r.teacher.mode);
+    }
+    if (r.teacher.mode == "cached" && r.teacher.hidden != "none") {
+      throw InputError(WhereOf("teacher.hidden"), ": 'teacher.hidden' ", r.teacher.hidden,
+                       " needs the teacher itself; a cache holds no hidden states");
+    }
   }
 
   const RecipeKey* Find(const std::string& name) const {

@@ -5,45 +5,37 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "data/audit.h"
-#include "data/load_tokenizer.h"
+#include "data/tokenizer_agreement.h"
 #include "eval/loss.h"
 #include "export/folders.h"
+#include "train/on_policy.h"
 
 namespace retort {
 namespace {
 
-std::vector<RowSource> SourcesOf(const std::vector<DataSource>& sources) {
-  std::vector<RowSource> out;
-  for (const DataSource& s : sources) out.push_back({s.path, s.weight});
-  return out;
-}
-
-// What the weights are once loaded: NF4 covers plain linear layers, block formats stay.
-WeightFormat LoadedFormat(const Recipe& recipe, WeightFormat stored) {
-  if (recipe.adapter.kind == "none") return WeightFormat::kF32;
-  if (recipe.model.weights == "as-is") return stored;
-  const WeightFormat wanted = FormatNamed(recipe.model.weights);
-  return wanted == WeightFormat::kNF4 && TraitsOf(stored).block_elements > 1 ? stored : wanted;
+TeacherOptions TeacherOptionsOf(const TeacherRecipe& t) {
+  return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
+           static_cast<float>(t.temperature)},
+          t.weight,
+          t.scale_t2};
 }
 
 }  // namespace
 
 TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
-  if (recipe_.has_teacher()) {
-    throw InputError("recipe '", recipe_.name,
-                     "': 'teacher' is not supported by this version; remove the section");
-  }
   OpenBase();
-  OpenData();
+  data_ = OpenRecipeData(recipe_, files_);
+  base_.chat_template = data_.chat_name;
   MakeAdapter();
+  if (recipe_.has_teacher()) MakeTeacher();
   MakeTrainer();
 }
 
 void TrainingSession::OpenBase() {
   files_ = OpenModel(recipe_.model.path);
   const bool trainable = recipe_.adapter.kind == "none";
-  const WeightFormat format = LoadedFormat(recipe_, files_.stored_format());
+  const WeightFormat format = trainable ? WeightFormat::kF32
+                                        : HeldFormat(recipe_.model.weights, files_.stored_format());
   compute_ = ResolveCompute(recipe_.model.compute, format, /*runner=*/false);
   backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads), compute_});
   LoadOptions options;
@@ -51,37 +43,9 @@ void TrainingSession::OpenBase() {
   options.double_quant = recipe_.model.double_quant;
   options.trainable = trainable;
   model_ = LoadModel(files_, options, *backend_);
-  tokenizer_ = LoadTokenizer(files_);
   base_ = {std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
            Fingerprint(files_), trainable ? "f32" : recipe_.model.weights,
            recipe_.model.double_quant, ""};
-}
-
-void TrainingSession::OpenData() {
-  const DataRecipe& d = recipe_.data;
-  const RowFormat format = ParseRowFormat(d.format);
-  ExampleOptions options;
-  options.loss_on = ParseLossOn(d.loss_on);
-  options.over_length = ParseOverLength(d.over_length);
-  options.audit = ParseAudit(d.audit);
-  // Positions restart in every row, so only a row is bound by the model; a packed sequence may be longer.
-  options.max_tokens = std::min(d.max_tokens, files_.config.max_positions);
-  options.add_eos = d.add_eos;
-  const auto make = [&](const Rows& rows) {
-    if (rows.HasMessages() && !chat_) {
-      chat_ =
-          ChatTemplate::Resolve(d.template_name, tokenizer_->spec(), recipe_.model.path.string());
-      chat_->CheckMarks(*tokenizer_, recipe_.model.path.string());
-      base_.chat_template = std::string(chat_->name());
-    }
-    return MakeExamples(rows, *tokenizer_, chat_ ? &*chat_ : nullptr, options);
-  };
-  train_ = make(Rows::Open(SourcesOf(d.train), format));
-  if (d.eval.empty()) return;
-  const Rows held_out = Rows::Open(SourcesOf(d.eval), format);
-  eval_ = make(held_out);
-  if (const std::string note = OverlapNote(train_, eval_, held_out); !note.empty())
-    train_.notes.push_back(note);
 }
 
 void TrainingSession::MakeAdapter() {
@@ -106,11 +70,46 @@ void TrainingSession::MakeAdapter() {
   adapter_->config().base_model = base_.path;
 }
 
+void TrainingSession::MakeTeacher() {
+  teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+  teacher_ = OnlineOrOnPolicy();
+}
+
+std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
+  const TeacherRecipe& t = recipe_.teacher;
+  const auto seed = static_cast<uint64_t>(recipe_.train.seed);
+  std::optional<HiddenOptions> hidden;
+  if (t.hidden != "none") {
+    hidden = {t.hidden == "mse" ? HiddenLossKind::kMse : HiddenLossKind::kCosine, t.hidden_weight,
+              t.hidden_layers == "all", seed};
+  }
+  auto online =
+      std::make_unique<OnlineTeacher>(*teacher_model_.model, teacher_model_.adapter.get(), *model_,
+                                      TeacherOptionsOf(t), hidden);
+  if (t.divergence == "sorted" &&
+      !Disagreement(*data_.tokenizer, *teacher_model_.tokenizer).empty()) {
+    online->ReadOwnRows(RowsForTeacher(recipe_, teacher_model_, data_));
+  } else {
+    CheckSameTokens(recipe_, teacher_model_, data_);
+  }
+  if (t.mode != "on-policy") return online;
+  OnPolicyOptions options{t.lambda,
+                          t.sampling_temperature,
+                          t.max_new_tokens,
+                          recipe_.data.max_tokens,
+                          seed};
+  options.cache_type = compute_ == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.parallel = std::min<int64_t>(
+      options.parallel, recipe_.train.batch_rows * recipe_.train.accumulate * (recipe_.data.packing ? 8 : 1));
+  return std::make_unique<OnPolicyTeacher>(std::move(online), *model_, adapter_.get(),
+                                           *data_.tokenizer, options);
+}
+
 void TrainingSession::MakeTrainer() {
   const TrainRecipe& t = recipe_.train;
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
   stream_ = std::make_unique<BatchStream>(
-      train_.examples,
+      data_.train.examples,
       BatchOptions{t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
                    recipe_.data.shuffle, static_cast<uint64_t>(t.seed), t.steps > 0 ? 0 : epochs});
   const double whole_epochs = static_cast<double>(stream_->TotalSteps());
@@ -127,11 +126,12 @@ void TrainingSession::MakeTrainer() {
   options.schedule = schedule_;
   options.seed = static_cast<uint64_t>(t.seed);
   options.checkpoint_blocks = t.gradient_checkpointing == "block";
-  trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options);
+  trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options,
+                                       teacher_.get());
 }
 
 double TrainingSession::Evaluate() const {
-  return EvaluateLoss(*model_, adapter_.get(), eval_.examples,
+  return EvaluateLoss(*model_, adapter_.get(), data_.eval.examples,
                       recipe_.data.max_tokens * recipe_.train.batch_rows)
       .mean();
 }
@@ -140,7 +140,7 @@ RunSummary TrainingSession::Run(const RunOptions& options,
                                 const std::function<void(const RunProgress&)>& on_step) {
   RunHooks hooks;
   hooks.on_step = on_step;
-  if (!eval_.examples.empty()) hooks.evaluate = [this] { return Evaluate(); };
+  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return Evaluate(); };
   return RunTraining(*trainer_, base_, options, hooks);
 }
 
@@ -160,16 +160,28 @@ std::vector<std::string> TrainingSession::Describe() const {
           " threads"),
       Cat("trained  ", trained, " parameters",
           adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
-      Cat("data     ", train_.examples.size(), " rows, ", train_.tokens, " tokens, of which ",
-          train_.loss_tokens, " carry loss",
-          eval_.examples.empty() ? "" : Cat("; held out ", eval_.examples.size(), " rows")),
+      Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens, " tokens, of which ",
+          data_.train.loss_tokens, " carry loss",
+          data_.eval.examples.empty() ? "" : Cat("; held out ", data_.eval.examples.size(), " rows")),
       Cat("steps    ", schedule_.total_steps)};
-  for (const std::string& note : train_.notes) lines.push_back(Cat("note     ", note));
+  if (teacher_) lines.push_back(Cat("teacher  ", DescribeTeacher()));
+  for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
 
+std::string TrainingSession::DescribeTeacher() const {
+  const TeacherRecipe& t = recipe_.teacher;
+  const std::string loss = Cat(t.divergence, t.divergence == "jsd" ? Cat(" of beta ", t.beta) : "",
+                               " at temperature ", t.temperature, ", weight ", t.weight);
+  const ModelConfig& c = teacher_model_.files.config;
+  return Cat(t.path.string(), ": ", c.layers, " layers, width ", c.width, ", ",
+             teacher_model_.shared() ? "the student's own base"
+                                     : Cat(t.weights, ", compute ", NameOf(teacher_model_.compute)),
+             "; ", t.mode, ", ", loss);
+}
+
 std::string TrainingSession::ShowFirstExample() const {
-  return ShowExample(train_.examples.front(), *tokenizer_);
+  return ShowExample(data_.train.examples.front(), *data_.tokenizer);
 }
 
 }  // namespace retort

@@ -7,11 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "data/examples.h"
-#include "data/packing.h"
-#include "data/tokenizer.h"
-#include "model/load.h"
-#include "recipes/recipe.h"
+#include "recipes/open_teacher.h"
 #include "train/run.h"
 
 namespace retort {
@@ -35,9 +31,11 @@ class TrainingSession {
 
  private:
   void OpenBase();
-  void OpenData();
   void MakeAdapter();
+  void MakeTeacher();
+  std::unique_ptr<Teacher> OnlineOrOnPolicy();
   void MakeTrainer();
+  std::string DescribeTeacher() const;
   double Evaluate() const;
 
   const Recipe recipe_;
@@ -45,10 +43,10 @@ class TrainingSession {
   Compute compute_ = Compute::kF32;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
-  std::unique_ptr<Tokenizer> tokenizer_;
-  std::optional<ChatTemplate> chat_;
-  ExampleSet train_, eval_;
+  RecipeData data_;
   std::unique_ptr<Adapter> adapter_;
+  TeacherModel teacher_model_;
+  std::unique_ptr<Teacher> teacher_;  // null without one
   std::unique_ptr<BatchStream> stream_;
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;

@@ -24,6 +24,7 @@ struct GenerationEvent {
   std::string text;          // new text, whole characters, never part of a stop text
   std::vector<int32_t> ids;  // new ids; the end token is left out, a stop text's are not
   FinishReason finish = FinishReason::kNone;
+  int32_t end_id = -1;  // the token that ended it; -1 when none did
 };
 
 struct GenerationRequest {

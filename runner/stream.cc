@@ -50,10 +50,12 @@ GenerationEvent Stream::Next(std::span<const float> logits) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
   const int32_t id = SampleToken(logits, request_.sampling, tokens_.size());
   GenerationEvent event;
-  if (IsEnd(id))
+  if (IsEnd(id)) {
     event.finish = FinishReason::kStop;
-  else
+    event.end_id = id;
+  } else {
     Accept(id, event);
+  }
   if (event.finish == FinishReason::kNone) return event;
   // The end: what was held back will not become anything else now.
   event.text += stop_.Push(decoder_.Flush());

@@ -63,6 +63,9 @@ struct DropoutMask {
   std::span<const int32_t> row_token;  // [T] the token's index in its row
 };
 
+// How far a student's hidden state is from its teacher's.
+enum class HiddenLossKind : uint8_t { kMse, kCosine };
+
 struct AdamWStep {
   float lr, beta1, beta2, epsilon, weight_decay;
   int64_t step;      // from 1
@@ -167,6 +170,13 @@ class Backend {
   // The same against the most probable outcomes alone. Not for kSorted.
   virtual void DistillTop(const DistillSettings& settings, const DistillTokens& tokens,
                           bool gradient, Tensor& logits, const TopOutcomes& teacher) = 0;
+
+  // ---- losses over hidden states ----
+  // y, target [N,D]. mse: losses[i] = mean_d (y[i][d] - t[i][d])^2; cosine: losses[i] =
+  // 1 - y[i].t[i] / (|y[i]| |t[i]|), which is 1 and flat where either is zero. When gradient_scale is
+  // not 0, y is overwritten by gradient_scale * d losses[i] / d y.
+  virtual void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind,
+                              float gradient_scale, std::span<double> losses) = 0;
 
   // ---- optimiser ----
   virtual double SumSquares(const Tensor& x) = 0;  // in double, in a fixed order

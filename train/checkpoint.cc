@@ -14,6 +14,11 @@ namespace {
 
 constexpr const char* kTrainerState = "trainer.h5";
 
+// Trained beside the student and no part of what is shipped.
+std::vector<Parameter*> Companions(Trainer& trainer) {
+  return trainer.teacher() ? trainer.teacher()->parameters() : std::vector<Parameter*>();
+}
+
 std::string WeightsFile(Trainer& trainer) {
   return trainer.adapter() ? "adapter_model.safetensors" : "model.safetensors";
 }
@@ -58,6 +63,9 @@ void WriteTrainerState(const Path& path, Trainer& trainer) {
     write("first", m.first);
     write("second", m.second);
   }
+  for (const Parameter* p : Companions(trainer)) {
+    writer.Write<float>(Cat("value/", p->name), {p->value.elements()}, backend.ToFloats(p->value));
+  }
   writer.Commit();
 }
 
@@ -72,6 +80,11 @@ void ReadTrainerState(const Path& path, const std::string& checksum, Trainer& tr
     };
     read("first", m.first);
     read("second", m.second);
+  }
+  for (Parameter* p : Companions(trainer)) {
+    std::vector<float> values(static_cast<size_t>(p->value.elements()));
+    reader.Read<float>(Cat("value/", p->name), {p->value.elements()}, values);
+    p->value = backend.FromFloats(values, p->value.shape());
   }
   trainer.optimizer().set_steps(reader.Int("step"));
 }
@@ -126,7 +139,11 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
                      kManifestName, "; remove the folder to go on from the checkpoint before it");
   }
   std::vector<Parameter*> parameters;
-  for (const auto& m : trainer.optimizer().moments()) parameters.push_back(m.parameter);
+  const std::vector<Parameter*> companions = Companions(trainer);
+  for (const auto& m : trainer.optimizer().moments()) {
+    if (std::ranges::find(companions, m.parameter) == companions.end())
+      parameters.push_back(m.parameter);
+  }
   ReadParameters(folder / weights, parameters, trainer.model().backend);
   ReadTrainerState(folder / kTrainerState, GetString(*files, kTrainerState, where), trainer);
   const auto data = manifest.find("data");

@@ -3,7 +3,8 @@
 // seen is whole. All random numbers are counted from the seed and the step, so the step is their state.
 //
 //   adapter_model.safetensors, adapter_config.json    or model.safetensors and the model's files
-//   trainer.h5      optimiser: "first/NAME" and "second/NAME" for each parameter
+//   trainer.h5      optimiser: "first/NAME" and "second/NAME" for each parameter;
+//                   "value/NAME" of a teacher's projections
 //   retort.json     step, place in the data, what it was trained on, SHA-256 of every other file
 #pragma once
 

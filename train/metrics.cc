@@ -12,17 +12,24 @@ namespace {
 Json ToJson(const MetricsLine& line) {
   const StepMetrics& m = line.metrics;
   if (line.eval_loss) return {{"step", m.step}, {"epoch", m.epoch}, {"eval_loss", *line.eval_loss}};
-  return {{"step", m.step},
-          {"epoch", m.epoch},
-          {"loss", m.loss},
-          {"ce", m.ce},
-          {"kd", m.kd},
-          {"lr", m.lr},
-          {"grad_norm", m.grad_norm},
-          {"tokens", m.tokens},
-          {"loss_tokens", m.loss_tokens},
-          {"tokens_per_second", line.tokens_per_second},
-          {"peak_bytes", line.peak_bytes}};
+  Json j = {{"step", m.step},
+            {"epoch", m.epoch},
+            {"loss", m.loss},
+            {"ce", m.ce},
+            {"kd", m.kd},
+            {"lr", m.lr},
+            {"grad_norm", m.grad_norm},
+            {"tokens", m.tokens},
+            {"loss_tokens", m.loss_tokens},
+            {"tokens_per_second", line.tokens_per_second},
+            {"peak_bytes", line.peak_bytes},
+            {"seconds", m.seconds}};
+  if (m.hidden != 0) j["hidden"] = m.hidden;
+  if (m.generated_tokens > 0) {
+    j["generated_tokens"] = m.generated_tokens;
+    j["generation_share"] = m.generation_seconds / m.seconds;
+  }
+  return j;
 }
 
 MetricsLine FromJson(const Json& j, const std::string& where) {
@@ -43,6 +50,10 @@ MetricsLine FromJson(const Json& j, const std::string& where) {
   m.loss_tokens = GetInt(j, "loss_tokens", where);
   line.tokens_per_second = GetNumber(j, "tokens_per_second", where);
   line.peak_bytes = GetInt(j, "peak_bytes", where);
+  m.seconds = GetNumber(j, "seconds", where, 0);
+  m.hidden = GetNumber(j, "hidden", where, 0);
+  m.generated_tokens = j.contains("generated_tokens") ? GetInt(j, "generated_tokens", where) : 0;
+  m.generation_seconds = GetNumber(j, "generation_share", where, 0) * m.seconds;
   return line;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -10,40 +11,55 @@
 namespace retort {
 namespace {
 
-std::vector<Parameter*> Trained(const Model& model, const Adapter* adapter) {
-  if (adapter) return adapter->parameters();
+std::vector<Parameter*> Trained(const Model& model, const Adapter* adapter, Teacher* teacher) {
   std::vector<Parameter*> out;
-  for (const auto& p : model.parameters) out.push_back(p.get());
+  if (adapter) {
+    out = adapter->parameters();
+  } else {
+    for (const auto& p : model.parameters) out.push_back(p.get());
+  }
+  if (teacher) std::ranges::copy(teacher->parameters(), std::back_inserter(out));
   return out;
+}
+
+double Seconds(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since).count();
 }
 
 }  // namespace
 
 Trainer::Trainer(const Model& model, Adapter* adapter, BatchStream& stream,
-                 const TrainerOptions& options)
+                 const TrainerOptions& options, Teacher* teacher)
     : model_(model),
       adapter_(adapter),
       stream_(stream),
       options_(options),
-      optimizer_(Trained(model, adapter), options.optimizer, model.backend) {}
+      teacher_(teacher),
+      optimizer_(Trained(model, adapter, teacher), options.optimizer, model.backend) {}
 
 std::optional<StepMetrics> Trainer::Step() {
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Sample.
-  const std::optional<retort::Step> step = stream_.Next();
+  std::optional<retort::Step> step = stream_.Next();
   if (!step) return std::nullopt;
   StepMetrics m;
   m.step = optimizer_.steps() + 1;
+  if (teacher_) m.generated_tokens = teacher_->Prepare(*step, m.step);
+  m.generation_seconds = m.generated_tokens > 0 ? Seconds(start) : 0;
   m.epoch = step->epoch;
   m.tokens = step->tokens;
   m.loss_tokens = step->loss_tokens;
   m.lr = options_.schedule.RateOf(m.step);
 
   // 2. Forward and 3. backward, micro-batch by micro-batch, over one common number of tokens.
-  double loss_sum = 0;
-  for (const MicroBatch& micro : step->micro) loss_sum += ForwardBackward(micro, step->loss_tokens);
-  m.loss = m.ce = step->loss_tokens > 0 ? loss_sum / static_cast<double>(step->loss_tokens) : 0;
+  LossSums sums;
+  for (const MicroBatch& micro : step->micro) ForwardBackward(micro, step->loss_tokens, sums);
+  const double per_token = step->loss_tokens > 0 ? 1 / static_cast<double>(step->loss_tokens) : 0;
+  m.loss = (sums.loss + sums.hidden) * per_token;
+  m.ce = (teacher_ ? sums.parts.ce : sums.loss) * per_token;
+  m.kd = sums.parts.kd * per_token;
+  m.hidden = sums.hidden * per_token;
   m.grad_norm = optimizer_.GradientNorm();
   if (!std::isfinite(m.loss) || !std::isfinite(m.grad_norm)) {
     throw Failure("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm,
@@ -52,15 +68,20 @@ std::optional<StepMetrics> Trainer::Step() {
 
   // 4. Optimise.
   optimizer_.Step(m.lr, m.grad_norm);
-  m.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  m.seconds = Seconds(start);
   return m;
 }
 
-double Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens) {
-  if (micro.loss_tokens == 0) return 0;
+void Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums) {
+  if (micro.loss_tokens == 0) return;
   const TrainingBatch data = MakeTrainingBatch(micro, model_.config.window);
+  const auto scale = static_cast<float>(1.0 / static_cast<double>(loss_tokens));
+  // The teacher reads first, while the student holds no activations.
+  const TeacherView view = teacher_ ? teacher_->Look(micro, data, scale, &sums.parts)
+                                    : TeacherView{ops::CrossEntropy(data.targets, scale), {}, {}};
   ForwardPass pass{data.batch, adapter_};
   pass.checkpoint = options_.checkpoint_blocks;
+  pass.observer = view.observer;
   if (adapter_ && adapter_->config().dropout > 0) {
     const PhiloxKey key =
         MakeKey(options_.seed, RandomUse::kDropout, static_cast<uint64_t>(optimizer_.steps() + 1));
@@ -70,27 +91,10 @@ double Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens) {
   Tape tape(model_.backend);
   Context context{model_.backend, &tape};
   const Var hidden = model_.Hidden(context, pass);
-  const auto scale = static_cast<float>(1.0 / static_cast<double>(loss_tokens));
-  const std::vector<double> losses =
-      model_.Losses(context, hidden, data.rows, ops::CrossEntropy(data.targets, scale));
+  const std::vector<double> losses = model_.Losses(context, hidden, data.rows, view.loss);
+  if (view.rest) sums.hidden += view.rest(context);
   tape.Run();
-  return std::accumulate(losses.begin(), losses.end(), 0.0);
-}
-
-TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window) {
-  TrainingBatch out;
-  out.batch.layout.window = static_cast<int32_t>(window);
-  for (size_t r = 0; r < micro.rows.size(); ++r) {
-    const Example& row = *micro.rows[r];
-    const auto begin = static_cast<int32_t>(out.batch.tokens());
-    out.batch.AddRow(row.ids, micro.order[r]);
-    for (size_t i = 1; i < row.labels.size(); ++i) {
-      if (row.labels[i] == kNoLoss) continue;
-      out.rows.push_back(begin + static_cast<int32_t>(i) - 1);
-      out.targets.push_back(row.labels[i]);
-    }
-  }
-  return out;
+  sums.loss += std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 }  // namespace retort

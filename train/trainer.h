@@ -10,6 +10,7 @@
 #include "model/model.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
+#include "train/teacher.h"
 
 namespace retort {
 
@@ -26,17 +27,22 @@ struct StepMetrics {
   double epoch = 0;
   double loss = 0;        // sum of the step's token losses over loss_tokens
   double ce = 0, kd = 0;  // what it is made of
+  double hidden = 0;          // the term between hidden states, where there is one
   double lr = 0;
   double grad_norm = 0;  // before clipping
   int64_t tokens = 0;    // no padding exists
   int64_t loss_tokens = 0;
   double seconds = 0;
+  int64_t generated_tokens = 0;  // by the student, on-policy
+  double generation_seconds = 0;  // of `seconds`
 };
 
 class Trainer {
  public:
-  // Trains the adapter when there is one, else the model's own parameters. Everything is borrowed.
-  Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options);
+  // Trains the adapter when there is one, else the model's own parameters; with a teacher also what it has to be
+  // learnt beside. Everything is borrowed; `teacher` may be null.
+  Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options,
+          Teacher* teacher = nullptr);
 
   // The next step; nullopt when the data has ended. Throws Error{kFailure} when loss or gradient is not
   // finite, before any parameter has changed.
@@ -47,24 +53,23 @@ class Trainer {
   BatchStream& stream() { return stream_; }
   const Model& model() const { return model_; }
   Adapter* adapter() { return adapter_; }
+  Teacher* teacher() { return teacher_; }
 
  private:
-  // Adds the gradients of one micro-batch and returns its summed loss.
-  double ForwardBackward(const MicroBatch& micro, int64_t loss_tokens);
+  // Sums over tokens of the losses of a step, so far.
+  struct LossSums {
+    double loss = 0, hidden = 0;
+    ops::DistillSums parts;
+  };
+  // Adds the gradients of one micro-batch, and its losses to `sums`.
+  void ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums);
 
   const Model& model_;
   Adapter* adapter_;
   BatchStream& stream_;
   TrainerOptions options_;
+  Teacher* teacher_;
   AdamWOptimizer optimizer_;
 };
-
-// A micro-batch as the decoder is fed it, and the places and targets of the tokens that carry loss: logits at place
-// rows[i] predict targets[i] (labels are shifted here, once).
-struct TrainingBatch {
-  Batch batch;
-  std::vector<int32_t> rows, targets;
-};
-TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window);
 
 }  // namespace retort

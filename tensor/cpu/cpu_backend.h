@@ -83,6 +83,9 @@ class CpuBackend final : public Backend {
   void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                   Tensor& logits, const TopOutcomes& teacher) override;
 
+  void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float gradient_scale,
+                      std::span<double> losses) override;
+
   double SumSquares(const Tensor& x) override;
   void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
              Tensor& v) override;

@@ -4,7 +4,8 @@
 // speed is no aim. The contracts are tensor/backend.h's, with A = f64.
 //
 // One source file a topic: reference_backend.cc (memory, values in and out), elementwise.cc,
-// rows.cc, norm_rotary.cc, products.cc, attention.cc, losses.cc (and the optimiser).
+// rows.cc, norm_rotary.cc, products.cc, attention.cc, hidden_distance.cc, losses.cc (and the
+// optimiser).
 #pragma once
 
 #include <memory>
@@ -70,6 +71,8 @@ class ReferenceBackend : public Backend {
                Tensor& logits, Tensor& teacher) override;
   void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                   Tensor& logits, const TopOutcomes& teacher) override;
+  void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float gradient_scale,
+                      std::span<double> losses) override;
   double SumSquares(const Tensor& x) override;
   void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
              Tensor& v) override;

@@ -236,6 +236,22 @@ TEST_F(GradientTest, DistillationFromKeptOutcomes) {
   }
 }
 
+// The rows out of order, one of them twice; the states are also used elsewhere.
+TEST_F(GradientTest, HiddenLoss) {
+  Parameter &x = Make("x", {6, 4}), &p = Make("p", {5, 4});
+  const Tensor teacher = Make("teacher", {4, 5}).value;
+  made_.pop_back();
+  const std::vector<int32_t> rows = {5, 0, 3, 3};
+  for (HiddenLossKind kind : {HiddenLossKind::kMse, HiddenLossKind::kCosine}) {
+    SCOPED_TRACE(static_cast<int>(kind));
+    Expect([&](Context& c) {
+      const Var y = ops::Add(c, x.var(), x.var());
+      const double loss = ops::HiddenLoss(c, y, rows, teacher, p.var(), kind, 0.25f);
+      return 0.25 * loss + WeightedSum(c, ops::Add(c, y, x.var()));
+    });
+  }
+}
+
 // The checker must catch a wrong backward: this one forgets a factor in one place out of many.
 TEST_F(GradientTest, TheCheckerCatchesAWrongBackward) {
   Parameter& a = Make("a", {4, 6});

@@ -54,9 +54,11 @@ TEST(RecipeReader, DefaultsAreTheContracts) {
 TEST(RecipeReader, TeachersDefaultsAppearWithATeacher) {
   EXPECT_FALSE(ResolvedJson(Parse(kMinimal)).contains("teacher"));
   const Json teacher = ResolvedJson(Parse(kMinimal, {"teacher.path=/t"}))["teacher"];
-  EXPECT_EQ(teacher, ParseJson(R"({"path": "/t", "weights": "bf16", "mode": "online", "top_k": 64,
-      "temperature": 1, "divergence": "forward_kl", "beta": 0.5, "weight": 0.5,
-      "scale_t2": false})",
+  EXPECT_EQ(teacher, ParseJson(R"({"path": "/t", "weights": "bf16", "compute": "auto",
+      "device": "auto", "mode": "online", "top_k": 64, "temperature": 1,
+      "divergence": "forward_kl", "beta": 0.5, "weight": 0.5, "scale_t2": false, "lambda": 1,
+      "sampling_temperature": 1, "max_new_tokens": 128, "hidden": "none", "hidden_weight": 1,
+      "hidden_layers": "last"})",
                                "expected"));
 }
 
@@ -105,7 +107,16 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.data.packing = e.data.shuffle = e.data.add_eos = false;
   e.data.over_length = "split";
   e.data.audit = "off";
-  e.teacher = {"/recipes/t.gguf", "as-is", "cached", "/recipes/cache", 100, 2, "jsd", 0.1, 1, true};
+  e.teacher.path = "/recipes/t.gguf";
+  e.teacher.weights = "as-is";
+  e.teacher.mode = "cached";
+  e.teacher.cache = "/recipes/cache";
+  e.teacher.top_k = 100;
+  e.teacher.temperature = 2;
+  e.teacher.divergence = "jsd";
+  e.teacher.beta = 0.1;
+  e.teacher.weight = 1;
+  e.teacher.scale_t2 = true;
   e.train = {1000,     1,  2,   3, "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
              "linear", 10, 0.1, 0, 42, 2,       "block", 5,    1,    7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};

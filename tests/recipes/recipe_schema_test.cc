@@ -55,7 +55,7 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   // Everything that a resolved recipe can hold is in the schema, and the other way round.
   Json resolved = ResolvedJson(ParseRecipe(
       R"({"name": "n", "model": {"path": "m"}, "adapter": {"init": "i"},
-          "data": {"train": "t", "eval": "e"}, "teacher": {"path": "t", "cache": "c"},
+          "data": {"train": "t", "eval": "e"}, "teacher": {"path": "t", "cache": "c", "adapter": "a"},
           "export": {"out": "o"}})",
       "recipe.json", "/"));
   resolved["train"]["steps"] = 1;

@@ -53,6 +53,7 @@ std::vector<OpCase> GemmCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> LossAndOptimizerCases();
 std::vector<OpCase> DistillCases();
+std::vector<OpCase> HiddenCases();
 
 // The case's outputs after one call.
 std::vector<OpOutput> OutputsOf(const OpCase& op_case, Backend& backend);

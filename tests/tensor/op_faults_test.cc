@@ -231,6 +231,29 @@ struct AdamWWithBareEpsilon : Reference {
   }
 };
 
+struct CosineGradWithoutItsOwnDirection : Reference {
+  void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float scale,
+                      std::span<double> losses) override {
+    const std::vector<double> before = ToDoubles(y);
+    Reference::HiddenDistance(y, target, kind, scale, losses);
+    if (scale == 0 || kind == HiddenLossKind::kMse) return;
+    for (int64_t i = 0; i < y.elements(); ++i) {
+      double yy = 0;
+      for (int64_t d = i / y.cols() * y.cols(); d < (i / y.cols() + 1) * y.cols(); ++d)
+        yy += before[static_cast<size_t>(d)] * before[static_cast<size_t>(d)];
+      y.data<double>()[i] -= scale * (1 - losses[static_cast<size_t>(i / y.cols())]) *
+                             before[static_cast<size_t>(i)] / yy;
+    }
+  }
+};
+struct MseSumsItsColumns : Reference {
+  void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float scale,
+                      std::span<double> losses) override {
+    Reference::HiddenDistance(y, target, kind, scale, losses);
+    for (double& loss : losses) loss *= static_cast<double>(y.cols());
+  }
+};
+
 struct Fault {
   const char* name;
   const char* kernel;
@@ -271,6 +294,9 @@ constexpr Fault kFaults[] = {
      Make<DistillWithSquaredTemperature>},
     {"DistillTopWithoutTail", "distill_top", "forward_n17_v512_u512_z1_t10_grad_k170",
      Make<DistillTopWithoutTail>},
+    {"CosineGradWithoutItsOwnDirection", "hidden_distance", "cosine_n17",
+     Make<CosineGradWithoutItsOwnDirection>},
+    {"MseSumsItsColumns", "hidden_distance", "mse_n17", Make<MseSumsItsColumns>},
     {"SumSquaresInFloat", "sum_squares", "n1000", Make<SumSquaresInFloat>},
     {"AdamWWithCoupledDecay", "adamw", "n65", Make<AdamWWithCoupledDecay>},
     {"AdamWWithBareEpsilon", "adamw", "n65", Make<AdamWWithBareEpsilon>},

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/training_batch.h"
+
+namespace retort {
+
+TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window) {
+  TrainingBatch out;
+  out.batch.layout.window = static_cast<int32_t>(window);
+  for (size_t r = 0; r < micro.rows.size(); ++r) {
+    const Example& row = *micro.rows[r];
+    const auto begin = static_cast<int32_t>(out.batch.tokens());
+    out.batch.AddRow(row.ids, micro.order[r]);
+    for (size_t i = 1; i < row.labels.size(); ++i) {
+      if (row.labels[i] == kNoLoss) continue;
+      out.rows.push_back(begin + static_cast<int32_t>(i) - 1);
+      out.targets.push_back(row.labels[i]);
+    }
+  }
+  return out;
+}
+
+}  // namespace retort

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// A micro-batch as a decoder is fed it.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "data/packing.h"
+#include "model/batch.h"
+
+namespace retort {
+
+// rows: the places of the tokens that carry loss; logits at place rows[i] predict targets[i] (labels are shifted
+// here, once).
+struct TrainingBatch {
+  Batch batch;
+  std::vector<int32_t> rows, targets;
+};
+// `window` is that of the model which reads it.
+TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window);
+
+}  // namespace retort
