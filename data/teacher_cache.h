@@ -114,7 +114,7 @@ struct TeacherCacheReading {
   int64_t memory_bytes = int64_t{256} << 20;  // for decoded blocks, 8 bytes a kept id
 };
 
-// Reads a finished folder. Every fault of a file is Error{kInput} naming it and the mend.
+// Reads a finished folder. Every fault of a file is Error{kInput} naming it.
 //
 // Cost: a shard's first use reads it once for its SHA-256, and holds one file descriptor from then
 // on. Rows are stored in blocks of 4096 / k (1 to 256); the blocks that an example touches are

@@ -75,7 +75,7 @@ void CheckTeacherShardSize(const Path& path, const TeacherShard& shard) {
   if (problem) throw InputError(path.string(), ": is missing; ", kTeachElsewhere);
   if (bytes != static_cast<uintmax_t>(shard.bytes)) {
     throw InputError(path.string(), ": has ", bytes, " bytes, expected ", shard.bytes,
-                     "; the file was changed or damaged: ", kTeachElsewhere);
+                     "; the file was changed or damaged; ", kTeachElsewhere);
   }
 }
 

@@ -29,7 +29,7 @@ void CheckChecksums(const Path& folder, const TeacherManifest& manifest) {
     CheckTeacherShardSize(path, manifest.shards[s]);
     if (Sha256(MappedFile::Open(path)->bytes()) == manifest.shards[s].sha256) continue;
     throw InputError(path.string(), ": its checksum is not the one in ", kTeacherCacheManifest,
-                     "; the file was changed or damaged: ", kTeachElsewhere);
+                     "; the file was changed or damaged; ", kTeachElsewhere);
   }
 }
 
