@@ -95,13 +95,13 @@ class TeacherCacheWriter {
 };
 
 struct TeacherCacheSummary {
-  TeacherCacheKey key;
-  int64_t kept = 0;                     // k
+  TeacherCacheKey key;       // top_k is k
   int64_t shards = 0;
-  int64_t examples = 0, examples_done = 0;
-  int64_t tokens_done = 0;              // rows in the shards
-  int64_t raw_bytes = 0;                // of them, before compression
-  int64_t stored_bytes = 0;             // of the shards' files
+  int64_t examples = 0;      // of the whole; examples_done of them are in the shards
+  int64_t examples_done = 0;
+  int64_t tokens_done = 0;   // rows in the shards
+  int64_t raw_bytes = 0;     // of the shards, before compression
+  int64_t stored_bytes = 0;  // of the shards' files
   bool finished() const { return examples_done == examples; }
 };
 

@@ -13,7 +13,6 @@ namespace {
 TeacherCacheSummary Summarize(const TeacherManifest& m) {
   TeacherCacheSummary out;
   out.key = m.key;
-  out.kept = m.key.top_k;
   out.shards = static_cast<int64_t>(m.shards.size());
   out.examples = m.examples;
   out.examples_done = m.examples_done();

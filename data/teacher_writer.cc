@@ -12,12 +12,19 @@ int64_t DefaultShardBytes(int64_t total) {
   return std::max(int64_t{64} << 20, (total + 511) / 512);
 }
 
+void MakeFolder(const Path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
+}
+
 // What a killed writer left: files that were never renamed.
 void RemovePartialFiles(const Path& folder) {
   std::vector<Path> left;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    const bool ours = StartsWith(name, ".shard-") || StartsWith(name, Cat(".", kTeacherCacheManifest));
+    const bool ours =
+        StartsWith(name, ".shard-") || StartsWith(name, Cat(".", kTeacherCacheManifest));
     if (ours && EndsWith(name, ".partial")) left.push_back(entry.path());
   }
   for (const Path& path : left) std::filesystem::remove(path);
@@ -93,7 +100,7 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
   TeacherManifest& manifest = state_->manifest;
   state_->folder = folder;
   state_->examples = examples;
-  std::filesystem::create_directories(folder);
+  MakeFolder(folder);
   RemovePartialFiles(folder);
   if (std::filesystem::exists(folder / kTeacherCacheManifest)) {
     manifest = ReadTeacherManifest(folder);

@@ -2,6 +2,9 @@
 #include "data/teacher_cache.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <limits>
@@ -143,6 +146,33 @@ TEST_F(TeacherCache, AKillLosesOneShardAndTheBytesAreTheSame) {
   EXPECT_EQ(FilesOf(Folder()), whole);
 }
 
+// The same with a process that is really killed, whatever it is doing.
+TEST_F(TeacherCache, SurvivesBeingKilledAtAnyMoment) {
+  const std::vector<Example> examples = RandomExamples(80);
+  const TeacherCacheKey key = KeyOf(512, 16);
+  TeachAll(Folder("whole"), key, examples);
+  int kills = 0;
+  for (useconds_t wait = 3000;; wait += 3000) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      TeachAll(Folder(), key, examples);
+      _exit(0);
+    }
+    usleep(wait);
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (WIFEXITED(status)) {
+      ASSERT_EQ(WEXITSTATUS(status), 0);
+      break;
+    }
+    ++kills;
+  }
+  EXPECT_GT(kills, 0);
+  EXPECT_EQ(FilesOf(Folder()), FilesOf(Folder("whole")));
+}
+
 TEST_F(TeacherCache, NoMoreThanSixBytesAKeptId) {
   EXPECT_EQ(TeacherBytesPerToken(512, 64), 64 * 4 + 2);
   EXPECT_EQ(TeacherBytesPerToken(65'536, 64), 64 * 4 + 2);
@@ -180,7 +210,7 @@ TEST_F(TeacherCache, TheArithmeticIsThatOfTheFiles) {
     EXPECT_EQ(summary.stored_bytes, stored);
     EXPECT_EQ(summary.shards, files);
     EXPECT_EQ(summary.examples, 40);
-    EXPECT_EQ(summary.kept, std::min(key.top_k, key.vocab));
+    EXPECT_EQ(summary.key.top_k, std::min(key.top_k, key.vocab));
     int64_t tokens = 0;
     for (const Example& e : examples) tokens += e.LossTokens();
     EXPECT_EQ(summary.tokens_done, tokens);
