@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort inspect: what a model file, an adapter, a trainer's state or a run's folder holds.
+// retort inspect: what a model file, an adapter, a trainer's state, a run's folder or a teacher's
+// cache holds.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -9,6 +10,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "data/load_tokenizer.h"
+#include "data/teacher_cache.h"
 #include "export/base_record.h"
 #include "formats/hdf5.h"
 #include "formats/safetensors.h"
@@ -60,7 +62,9 @@ Json InspectSafetensors(const Path& path) {
 }
 
 // The library sees no HDF5 file but one whose checksum the manifest beside it gives.
-Json InspectHdf5(const Path& path) {
+std::string ChecksumBeside(const Path& path) {
+  if (std::filesystem::exists(path.parent_path() / kTeacherCacheManifest))
+    return TeacherShardChecksum(path);
   const Path manifest = path.parent_path() / kManifestName;
   if (!std::filesystem::exists(manifest)) {
     throw InputError(path.string(), ": HDF5 files are opened by the checksum in the ",
@@ -69,8 +73,11 @@ Json InspectHdf5(const Path& path) {
   const Json known = ReadJson(manifest);
   const auto files = known.find("files");
   if (files == known.end()) throw InputError(manifest.string(), ": 'files' is missing");
-  const auto reader = Hdf5Reader::OpenChecked(
-      path, GetString(*files, path.filename().string(), manifest.string() + ": files"));
+  return GetString(*files, path.filename().string(), manifest.string() + ": files");
+}
+
+Json InspectHdf5(const Path& path) {
+  const auto reader = Hdf5Reader::OpenChecked(path, ChecksumBeside(path));
   Json report = Report("HDF5 file", path);
   Json rows = Json::array();
   for (const Hdf5Reader::Dataset& d : reader.Datasets())
@@ -137,14 +144,36 @@ Json InspectRun(const Path& path) {
   return report;
 }
 
+Json InspectTeacherCache(const Path& path) {
+  const TeacherCacheSummary cache = SummarizeTeacherCache(path);
+  Json report = Report("teacher's cache", path);
+  report["facts"] = {{"finished", cache.finished()},
+                     {"teacher", cache.key.teacher},
+                     {"fingerprint", cache.key.fingerprint},
+                     {"adapter fingerprint", cache.key.adapter_fingerprint},
+                     {"tokenizer hash", cache.key.tokenizer_hash},
+                     {"template hash", cache.key.template_hash},
+                     {"vocabulary", cache.key.vocab},
+                     {"top_k", cache.key.top_k},
+                     {"temperature", cache.key.temperature},
+                     {"shards", cache.shards},
+                     {"examples", cache.examples},
+                     {"examples done", cache.examples_done},
+                     {"tokens done", cache.tokens_done},
+                     {"bytes before compression", cache.raw_bytes},
+                     {"bytes stored", cache.stored_bytes}};
+  return report;
+}
+
 Json InspectFolder(const Path& path) {
   const auto has = [&](const char* name) { return std::filesystem::exists(path / name); };
   if (has("adapter_config.json")) return InspectAdapter(path);
   if (has("config.json")) return InspectModelFolder(path);
   if (has("recipe.json")) return InspectRun(path);
-  throw InputError(
-      path.string(),
-      ": holds no config.json (a model), adapter_config.json (an adapter) or recipe.json (a run)");
+  if (has(kTeacherCacheManifest)) return InspectTeacherCache(path);
+  throw InputError(path.string(),
+                   ": holds no config.json (a model), adapter_config.json (an adapter), "
+                   "recipe.json (a run) or ", kTeacherCacheManifest, " (a teacher's cache)");
 }
 
 Json Inspect(const Path& path) {
@@ -206,7 +235,8 @@ void AddInspect(CLI::App& app) {
   auto flags = std::make_shared<InspectFlags>();
   command
       ->add_option("path", flags->path,
-                   "GGUF, safetensors or HDF5 file; model, adapter, checkpoint or run folder")
+                   "GGUF, safetensors or HDF5 file; model, adapter, checkpoint, run or teacher's cache "
+                   "folder")
       ->required();
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] {

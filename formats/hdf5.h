@@ -19,7 +19,7 @@
 namespace retort {
 
 // Element types, little-endian in the file.
-enum class Hdf5Type { kF32, kF64, kI32, kI64, kU8 };
+enum class Hdf5Type { kF32, kF64, kI32, kI64, kU8, kU16 };
 std::string_view NameOf(Hdf5Type type);  // "f32"
 
 template <class T> struct Hdf5TypeOf;
@@ -28,6 +28,7 @@ template <> struct Hdf5TypeOf<double> { static constexpr Hdf5Type value = Hdf5Ty
 template <> struct Hdf5TypeOf<int32_t> { static constexpr Hdf5Type value = Hdf5Type::kI32; };
 template <> struct Hdf5TypeOf<int64_t> { static constexpr Hdf5Type value = Hdf5Type::kI64; };
 template <> struct Hdf5TypeOf<uint8_t> { static constexpr Hdf5Type value = Hdf5Type::kU8; };
+template <> struct Hdf5TypeOf<uint16_t> { static constexpr Hdf5Type value = Hdf5Type::kU16; };
 
 // How a dataset is stored: in one piece, or in chunks of rows that may be compressed.
 struct Hdf5Storage {
@@ -87,6 +88,9 @@ class Hdf5Reader {
   std::vector<Dataset> Datasets() const;  // by name
   bool Has(const std::string& name) const;
   std::vector<int64_t> ShapeOf(const std::string& name) const;
+  // Rows of a chunk, each as wide as the dataset: what reading one row decompresses. 0 when stored
+  // in one piece; chunks that are cut within a row are Error{kInput}.
+  int64_t ChunkRows(const std::string& name) const;
 
   // The whole dataset into `out`, which holds product(shape) values.
   template <class T>

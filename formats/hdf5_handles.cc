@@ -14,6 +14,7 @@ std::string_view NameOf(Hdf5Type type) {
     case Hdf5Type::kI32: return "i32";
     case Hdf5Type::kI64: return "i64";
     case Hdf5Type::kU8: return "u8";
+    case Hdf5Type::kU16: return "u16";
   }
   return "";
 }
@@ -48,6 +49,7 @@ int64_t FileType(Hdf5Type type) {
     case Hdf5Type::kI32: return H5T_STD_I32LE;
     case Hdf5Type::kI64: return H5T_STD_I64LE;
     case Hdf5Type::kU8: return H5T_STD_U8LE;
+    case Hdf5Type::kU16: return H5T_STD_U16LE;
   }
   return H5I_INVALID_HID;
 }
@@ -59,6 +61,7 @@ int64_t MemoryType(Hdf5Type type) {
     case Hdf5Type::kI32: return H5T_NATIVE_INT32;
     case Hdf5Type::kI64: return H5T_NATIVE_INT64;
     case Hdf5Type::kU8: return H5T_NATIVE_UINT8;
+    case Hdf5Type::kU16: return H5T_NATIVE_UINT16;
   }
   return H5I_INVALID_HID;
 }
@@ -67,6 +70,7 @@ size_t BytesOf(Hdf5Type type) {
   switch (type) {
     case Hdf5Type::kF64: case Hdf5Type::kI64: return 8;
     case Hdf5Type::kF32: case Hdf5Type::kI32: return 4;
+    case Hdf5Type::kU16: return 2;
     case Hdf5Type::kU8: return 1;
   }
   return 0;

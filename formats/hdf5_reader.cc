@@ -55,7 +55,7 @@ std::vector<int64_t> ShapeOfDataset(const Handle& dataset, const std::string& pl
 
 std::string TypeTextOf(hid_t type) {
   using enum Hdf5Type;
-  for (Hdf5Type t : {kF32, kF64, kI32, kI64, kU8}) {
+  for (Hdf5Type t : {kF32, kF64, kI32, kI64, kU8, kU16}) {
     if (H5Tequal(type, hdf5::FileType(t)) > 0) return std::string(NameOf(t));
   }
   return "other";
@@ -117,6 +117,23 @@ std::vector<int64_t> Hdf5Reader::ShapeOf(const std::string& name) const {
   const Quiet quiet;
   const std::string place = state_->Place("dataset", name);
   return ShapeOfDataset(OpenDataset(state_->file.id(), name, place), place);
+}
+
+int64_t Hdf5Reader::ChunkRows(const std::string& name) const {
+  const Quiet quiet;
+  const std::string place = state_->Place("dataset", name);
+  const Handle dataset = OpenDataset(state_->file.id(), name, place);
+  const Handle creation(Checked(H5Dget_create_plist(dataset.id()), place), H5Pclose);
+  if (Checked(H5Pget_layout(creation.id()), place) != H5D_CHUNKED) return 0;
+  const std::vector<int64_t> shape = ShapeOfDataset(dataset, place);
+  std::vector<hsize_t> chunk(shape.size());
+  Checked(H5Pget_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), place);
+  for (size_t i = 1; i < chunk.size(); ++i) {
+    if (static_cast<int64_t>(chunk[i]) != shape[i]) {
+      throw InputError(place, " is cut within its rows, expected chunks of whole rows");
+    }
+  }
+  return static_cast<int64_t>(chunk[0]);
 }
 
 std::vector<Hdf5Reader::Dataset> Hdf5Reader::Datasets() const {

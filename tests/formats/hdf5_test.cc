@@ -41,6 +41,8 @@ void WriteSample(const Path& path) {
   writer.Write<int64_t>("steps", {5}, std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1},
                         {.chunk_rows = 2});
   writer.Write<uint8_t>("bytes", {256}, Ramp<uint8_t>(256, 0));
+  writer.Write<uint16_t>("halves", {3, 2}, std::vector<uint16_t>{0, 1, 255, 256, 32768, 65535},
+                         {.chunk_rows = 2, .gzip = 1});
   writer.Write<float>("nothing", {0, 4}, std::vector<float>{}, {.chunk_rows = 8, .gzip = 1});
   writer.SetText("kind", "trainer state ✓");
   writer.SetText("empty", "");
@@ -62,6 +64,8 @@ TEST(Hdf5, RoundTripsEveryTypeBitForBit) {
   EXPECT_EQ(ReadAll<int64_t>(reader, "steps", {5}),
             (std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1}));
   EXPECT_EQ(ReadAll<uint8_t>(reader, "bytes", {256}), Ramp<uint8_t>(256, 0));
+  EXPECT_EQ(ReadAll<uint16_t>(reader, "halves", {3, 2}),
+            (std::vector<uint16_t>{0, 1, 255, 256, 32768, 65535}));
   EXPECT_TRUE(ReadAll<float>(reader, "nothing", {0, 4}).empty());
   EXPECT_EQ(reader.Text("kind"), "trainer state ✓");
   EXPECT_EQ(reader.Text("empty"), "");
@@ -74,18 +78,23 @@ TEST(Hdf5, ListsItsDatasets) {
   WriteSample(folder / "a.h5");
   const Hdf5Reader reader = Open(folder / "a.h5");
   const auto sets = reader.Datasets();
-  ASSERT_EQ(sets.size(), 6u);
+  ASSERT_EQ(sets.size(), 7u);
   EXPECT_EQ(sets[0].name, "bytes");
-  EXPECT_EQ(sets[1].name, "ids");
-  EXPECT_EQ(sets[1].type, "i32");
-  EXPECT_EQ(sets[1].shape, (std::vector<int64_t>{100, 7}));
-  EXPECT_GT(sets[1].stored_bytes, 0);
-  EXPECT_LT(sets[1].stored_bytes, 2800 / 2);  // a ramp, shuffled, packs well
-  EXPECT_EQ(sets[3].name, "optimizer/m/model.layers.0.q_proj");
+  EXPECT_EQ(sets[1].type, "u16");
+  EXPECT_EQ(sets[2].name, "ids");
+  EXPECT_EQ(sets[2].type, "i32");
+  EXPECT_EQ(sets[2].shape, (std::vector<int64_t>{100, 7}));
+  EXPECT_GT(sets[2].stored_bytes, 0);
+  EXPECT_LT(sets[2].stored_bytes, 2800 / 2);  // a ramp, shuffled, packs well
+  EXPECT_EQ(sets[4].name, "optimizer/m/model.layers.0.q_proj");
   EXPECT_TRUE(reader.Has("optimizer/m/model.layers.0.q_proj"));
   EXPECT_TRUE(reader.Has("optimizer/m"));
   EXPECT_FALSE(reader.Has("optimizer/v/model.layers.0.q_proj"));
   EXPECT_EQ(reader.ShapeOf("nothing"), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(reader.ChunkRows("ids"), 16);
+  EXPECT_EQ(reader.ChunkRows("halves"), 2);
+  EXPECT_EQ(reader.ChunkRows("bytes"), 0);
+  ExpectRefused([&] { reader.ChunkRows("none"); }, {"a.h5", "'none'", "missing"});
 }
 
 TEST(Hdf5, ReadsRowsAcrossChunks) {
@@ -113,6 +122,8 @@ TEST(Hdf5, RefusesAnotherTypeOrShapeByName) {
   const Hdf5Reader reader = Open(folder / "a.h5");
   ExpectRefused([&] { ReadAll<double>(reader, "ids", {100, 7}); }, {"a.h5", "'ids'", "i32", "f64"});
   ExpectRefused([&] { ReadAll<float>(reader, "ids", {100, 7}); }, {"'ids'", "i32", "f32"});
+  ExpectRefused([&] { ReadAll<uint16_t>(reader, "bytes", {256}); }, {"'bytes'", "u8", "u16"});
+  ExpectRefused([&] { ReadAll<uint8_t>(reader, "halves", {3, 2}); }, {"'halves'", "u16", "u8"});
   ExpectRefused(
       [&] {
         ReadAll<int32_t>(reader, "ids", {7, 100});

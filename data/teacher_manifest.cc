@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manifest of a teacher's cache: reading it with distrust, writing it, comparing it.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "data/teacher_files.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kMaxVocab = 1 << 24;            // an id is three bytes at most
+constexpr int64_t kMaxCount = int64_t{1} << 40;   // of anything; keeps the sums below in range
+constexpr int64_t kMostPacked = 1100;             // deflate packs at most 1032 bytes into one
+
+int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t most,
+                const std::string& where) {
+  const int64_t value = GetInt(object, name, where);
+  if (value < least || value > most) {
+    throw InputError(where, ": '", name, "' is ", value, ", expected ", least, " to ", most);
+  }
+  return value;
+}
+
+std::string Checksum(const Json& object, const char* name, const std::string& where) {
+  std::string text = GetString(object, name, where);
+  if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+    throw InputError(where, ": '", name, "' is no SHA-256");
+  }
+  return text;
+}
+
+TeacherShard ParseShard(const Json& json, const TeacherManifest& before, const std::string& where) {
+  TeacherShard shard;
+  shard.sha256 = Checksum(json, "sha256", where);
+  shard.bytes = Bounded(json, "bytes", 1, kMaxCount, where);
+  shard.first_example = Bounded(json, "first_example", 0, kMaxCount, where);
+  shard.examples = Bounded(json, "examples", 1, kMaxCount, where);
+  shard.tokens = Bounded(json, "tokens", 0, kMaxCount, where);
+  shard.examples_sha256 = Checksum(json, "examples_sha256", where);
+  if (shard.first_example != before.examples_done()) {
+    throw InputError(where, ": 'first_example' is ", shard.first_example, ", expected ",
+                     before.examples_done());
+  }
+  if (shard.examples > before.examples - shard.first_example) {
+    throw InputError(where, ": holds examples beyond the ", before.examples, " of the whole");
+  }
+  // Examples are stored as they are, rows compressed: more than the file can hold is refused before
+  // memory is asked for.
+  const uint64_t raw = CheckedMul(static_cast<uint64_t>(shard.tokens),
+                                  static_cast<uint64_t>(before.layout().row_bytes()), where);
+  if (shard.examples > shard.bytes / kTeacherBytesPerExample ||
+      raw / kMostPacked > static_cast<uint64_t>(shard.bytes)) {
+    throw InputError(where, ": ", shard.bytes, " bytes cannot hold ", shard.examples,
+                     " examples of ", shard.tokens, " tokens");
+  }
+  return shard;
+}
+
+}  // namespace
+
+Path TeacherShardPath(const Path& folder, size_t shard) {
+  const std::string number = Cat(shard);
+  return folder / Cat("shard-", std::string(number.size() < 5 ? 5 - number.size() : 0, '0'), number,
+                      ".h5");
+}
+
+TeacherManifest ReadTeacherManifest(const Path& folder) {
+  const Path path = folder / kTeacherCacheManifest;
+  const std::string where = path.string();
+  if (!std::filesystem::exists(path)) {
+    throw InputError(folder.string(), ": holds no ", kTeacherCacheManifest,
+                     "; make a teacher's cache with `retort teach`");
+  }
+  const Json json = ReadJson(path);
+  if (const int64_t version = GetInt(json, "retort_teacher_cache", where); version != 1) {
+    throw InputError(where, ": version ", version, " of the format, expected 1");
+  }
+  TeacherManifest m;
+  m.key.teacher = GetString(json, "teacher", where);
+  m.key.fingerprint = GetString(json, "fingerprint", where);
+  m.key.adapter_fingerprint = GetString(json, "adapter_fingerprint", where);
+  m.key.tokenizer_hash = GetString(json, "tokenizer_hash", where);
+  m.key.template_hash = GetString(json, "template_hash", where);
+  m.key.vocab = Bounded(json, "vocab", 1, kMaxVocab, where);
+  m.key.top_k = Bounded(json, "top_k", 1, m.key.vocab, where);
+  m.key.temperature = GetNumber(json, "temperature", where);
+  if (!(m.key.temperature > 0) || !std::isfinite(m.key.temperature)) {
+    throw InputError(where, ": 'temperature' must be positive");
+  }
+  m.examples = Bounded(json, "examples", 1, kMaxCount, where);
+  m.shard_bytes = Bounded(json, "shard_bytes", 1, kMaxCount, where);
+  const auto shards = json.find("shards");
+  if (shards == json.end() || !shards->is_array()) {
+    throw InputError(where, ": 'shards' must be a list");
+  }
+  for (const Json& shard : *shards) {
+    m.shards.push_back(ParseShard(shard, m, Cat(where, ": shard ", m.shards.size())));
+  }
+  return m;
+}
+
+void WriteTeacherManifest(const Path& folder, const TeacherManifest& m) {
+  Json shards = Json::array();
+  for (const TeacherShard& s : m.shards) {
+    shards.push_back({{"sha256", s.sha256},
+                      {"bytes", s.bytes},
+                      {"first_example", s.first_example},
+                      {"examples", s.examples},
+                      {"tokens", s.tokens},
+                      {"examples_sha256", s.examples_sha256}});
+  }
+  const Json json = {{"retort_teacher_cache", 1},
+                     {"teacher", m.key.teacher},
+                     {"fingerprint", m.key.fingerprint},
+                     {"adapter_fingerprint", m.key.adapter_fingerprint},
+                     {"tokenizer_hash", m.key.tokenizer_hash},
+                     {"template_hash", m.key.template_hash},
+                     {"vocab", m.key.vocab},
+                     {"top_k", m.key.top_k},
+                     {"temperature", m.key.temperature},
+                     {"examples", m.examples},
+                     {"shard_bytes", m.shard_bytes},
+                     {"shards", std::move(shards)}};
+  WriteTextAtomically(folder / kTeacherCacheManifest, DumpJson(json, 2) + "\n");
+}
+
+void CheckTeacherKey(const Path& folder, const TeacherCacheKey& have, const TeacherCacheKey& want,
+                     bool any_temperature) {
+  const auto compare = [&](std::string_view what, const auto& held, const auto& wanted,
+                           const std::string& held_note = "", const std::string& wanted_note = "") {
+    if (held == wanted) return;
+    const auto shown = [](const auto& value) {
+      if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) return Cat(value);
+      else return value.empty() ? std::string("none") : Cat("'", value, "'");
+    };
+    throw InputError(folder.string(), ": the cache is of ", what, " ", shown(held), held_note,
+                     ", wanted is ", shown(wanted), wanted_note, "; ", kTeachElsewhere);
+  };
+  const auto made_by = [](const std::string& teacher) { return Cat(" (", teacher, ")"); };
+  compare("teacher", have.fingerprint, want.fingerprint, made_by(have.teacher),
+          made_by(want.teacher));
+  compare("teacher's adapter", have.adapter_fingerprint, want.adapter_fingerprint);
+  compare("tokenizer", have.tokenizer_hash, want.tokenizer_hash);
+  compare("chat template", have.template_hash, want.template_hash);
+  compare("vocabulary", have.vocab, want.vocab);
+  compare("top_k", have.top_k, std::min(want.top_k, want.vocab));
+  if (!any_temperature || have.top_k < have.vocab) {
+    compare("temperature", have.temperature, want.temperature);
+  }
+}
+
+}  // namespace retort

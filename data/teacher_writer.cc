@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "data/teacher_files.h"
+
+namespace retort {
+namespace {
+
+int64_t DefaultShardBytes(int64_t total) {
+  return std::max(int64_t{64} << 20, (total + 511) / 512);
+}
+
+void MakeFolder(const Path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
+}
+
+// What a killed writer left: files that were never renamed.
+void RemovePartialFiles(const Path& folder) {
+  std::vector<Path> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const bool ours =
+        StartsWith(name, ".shard-") || StartsWith(name, Cat(".", kTeacherCacheManifest));
+    if (ours && EndsWith(name, ".partial")) left.push_back(entry.path());
+  }
+  for (const Path& path : left) std::filesystem::remove(path);
+}
+
+void CheckChecksums(const Path& folder, const TeacherManifest& manifest) {
+  for (size_t s = 0; s < manifest.shards.size(); ++s) {
+    const Path path = TeacherShardPath(folder, s);
+    CheckTeacherShardSize(path, manifest.shards[s]);
+    if (Sha256(MappedFile::Open(path)->bytes()) == manifest.shards[s].sha256) continue;
+    throw InputError(path.string(), ": its checksum is not the one in ", kTeacherCacheManifest,
+                     "; the file was changed or damaged; ", kTeachElsewhere);
+  }
+}
+
+}  // namespace
+
+int64_t TeacherBytesPerToken(int64_t vocab, int64_t top_k) {
+  return TeacherLayout{vocab, std::min(top_k, vocab)}.row_bytes();
+}
+
+int64_t TeacherCacheBytes(std::span<const Example> examples, int64_t vocab, int64_t top_k) {
+  int64_t tokens = 0;
+  for (const Example& e : examples) tokens += e.LossTokens();
+  return tokens * TeacherBytesPerToken(vocab, top_k) +
+         static_cast<int64_t>(examples.size()) * kTeacherBytesPerExample;
+}
+
+ExampleHash HashOf(const Example& example) {
+  std::vector<int32_t> words = example.ids;
+  words.insert(words.end(), example.labels.begin(), example.labels.end());
+  const std::string hex = Sha256(std::as_bytes(std::span(words)));
+  ExampleHash out;
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<std::byte>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
+  }
+  return out;
+}
+
+struct TeacherCacheWriter::State {
+  Path folder;
+  std::span<const Example> examples;
+  TeacherManifest manifest;
+  ShardContent open;
+
+  int64_t next() const {
+    return manifest.examples_done() + static_cast<int64_t>(open.counts.size());
+  }
+
+  void CloseShard() {
+    const TeacherLayout layout = manifest.layout();
+    const Path path = TeacherShardPath(folder, manifest.shards.size());
+    WriteTeacherShard(path, layout, open);
+    const auto file = MappedFile::Open(path);
+    manifest.shards.push_back({.sha256 = Sha256(file->bytes()),
+                               .bytes = static_cast<int64_t>(file->bytes().size()),
+                               .first_example = manifest.examples_done(),
+                               .examples = static_cast<int64_t>(open.counts.size()),
+                               .tokens = open.tokens,
+                               .examples_sha256 = HashOfHashes(open.hashes)});
+    WriteTeacherManifest(folder, manifest);
+    open = {};
+  }
+};
+
+TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey& key,
+                                       std::span<const Example> examples, const WhereExample& where,
+                                       const TeacherCacheOptions& options)
+    : state_(std::make_unique<State>()) {
+  RETORT_CHECK(key.vocab > 0 && key.vocab <= 1 << 24 && key.top_k > 0 && key.temperature > 0,
+               "vocabulary ", key.vocab, ", top_k ", key.top_k, ", temperature ", key.temperature);
+  RETORT_CHECK(!examples.empty(), "no examples");
+  TeacherManifest& manifest = state_->manifest;
+  state_->folder = folder;
+  state_->examples = examples;
+  MakeFolder(folder);
+  RemovePartialFiles(folder);
+  if (std::filesystem::exists(folder / kTeacherCacheManifest)) {
+    manifest = ReadTeacherManifest(folder);
+    CheckTeacherKey(folder, manifest.key, key, false);
+    CheckChecksums(folder, manifest);
+    CheckTeacherExamples(folder, manifest, examples, where);
+    return;
+  }
+  if (!std::filesystem::is_empty(folder)) {
+    throw InputError(folder.string(), ": is not empty and holds no ", kTeacherCacheManifest,
+                     "; name a folder that is new or a teacher's cache");
+  }
+  manifest.key = key;
+  manifest.key.top_k = std::min(key.top_k, key.vocab);
+  manifest.examples = static_cast<int64_t>(examples.size());
+  manifest.shard_bytes =
+      options.shard_bytes > 0
+          ? options.shard_bytes
+          : DefaultShardBytes(TeacherCacheBytes(examples, key.vocab, key.top_k));
+  WriteTeacherManifest(folder, manifest);
+}
+
+TeacherCacheWriter::~TeacherCacheWriter() = default;
+
+int64_t TeacherCacheWriter::next_example() const { return state_->next(); }
+
+void TeacherCacheWriter::Append(const TopTokens& rows) {
+  State& s = *state_;
+  RETORT_CHECK(s.next() < s.manifest.examples, "all examples are in");
+  const Example& example = s.examples[static_cast<size_t>(s.next())];
+  RETORT_CHECK(rows.n == example.LossTokens(), rows.n, " rows for an example of ",
+               example.LossTokens(), " tokens with loss");
+  const TeacherLayout layout = s.manifest.layout();
+  EncodeRows(layout, rows, s.open.rows);
+  const ExampleHash hash = HashOf(example);
+  const auto* bytes = reinterpret_cast<const uint8_t*>(hash.data());
+  s.open.hashes.insert(s.open.hashes.end(), bytes, bytes + hash.size());
+  s.open.counts.push_back(static_cast<int32_t>(rows.n));
+  s.open.tokens += rows.n;
+  const int64_t filled = s.open.tokens * layout.row_bytes() +
+                         static_cast<int64_t>(s.open.counts.size()) * kTeacherBytesPerExample;
+  if (filled >= s.manifest.shard_bytes) s.CloseShard();
+}
+
+void TeacherCacheWriter::Finish() {
+  RETORT_CHECK(state_->next() == state_->manifest.examples, "only ", state_->next(), " of ",
+               state_->manifest.examples, " examples are in");
+  if (!state_->open.counts.empty()) state_->CloseShard();
+}
+
+}  // namespace retort

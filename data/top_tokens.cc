@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/top_tokens.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+// Keys compare as (logit, then the lower id): the float's bits turned into an unsigned number of
+// the same order above, the id's complement below.
+uint64_t KeyOf(float logit, uint32_t id) {
+  const uint32_t bits = std::bit_cast<uint32_t>(logit + 0.0f);  // -0 and 0 are one value
+  const uint32_t ordered = bits & 0x80000000 ? ~bits : bits | 0x80000000;
+  return uint64_t{ordered} << 32 | static_cast<uint32_t>(~id);
+}
+
+int32_t IdOf(uint64_t key) { return static_cast<int32_t>(~static_cast<uint32_t>(key)); }
+
+}  // namespace
+
+TopSelector::TopSelector(int64_t vocab, int64_t top_k, double temperature)
+    : vocab_(vocab), kept_(std::min(top_k, vocab)), temperature_(temperature) {
+  RETORT_CHECK(top_k > 0 && vocab > 0 && vocab <= std::numeric_limits<int32_t>::max(), top_k,
+               " of ", vocab);
+  RETORT_CHECK(temperature > 0 && std::isfinite(temperature), temperature);
+  if (kept_ < vocab_) keys_.resize(static_cast<size_t>(vocab_));
+}
+
+void TopSelector::SelectIds(std::span<const float> logits, std::span<int32_t> ids) {
+  if (kept_ == vocab_) return std::iota(ids.begin(), ids.end(), 0);
+  for (size_t i = 0; i < logits.size(); ++i) keys_[i] = KeyOf(logits[i], static_cast<uint32_t>(i));
+  const auto end = keys_.begin() + kept_;
+  std::nth_element(keys_.begin(), end - 1, keys_.end(), std::greater<>());
+  std::sort(keys_.begin(), end, std::greater<>());
+  std::transform(keys_.begin(), end, ids.begin(), IdOf);
+}
+
+void TopSelector::Select(std::span<const float> logits, TopTokens& out, int64_t row) {
+  RETORT_CHECK(static_cast<int64_t>(logits.size()) == vocab_, logits.size(), " logits of ", vocab_);
+  RETORT_CHECK(out.k == kept_ && row >= 0 && row < out.n, "row ", row, " of ", out.n);
+  const auto first = static_cast<size_t>(row * kept_), count = static_cast<size_t>(kept_);
+  const std::span<int32_t> ids = std::span(out.ids).subspan(first, count);
+  SelectIds(logits, ids);
+
+  // Sums relative to the largest logit. A NaN anywhere makes the total one.
+  const double largest = *std::max_element(logits.begin(), logits.end());
+  const uint64_t last = KeyOf(logits[static_cast<size_t>(ids.back())],
+                              static_cast<uint32_t>(ids.back()));
+  double kept = 0, left_out = 0;
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const double mass = std::exp((logits[i] - largest) / temperature_);
+    const bool keep = kept_ == vocab_ || KeyOf(logits[i], static_cast<uint32_t>(i)) >= last;
+    (keep ? kept : left_out) += mass;
+  }
+  const double log_total = std::log(kept + left_out);
+  if (!std::isfinite(log_total)) throw Failure("a teacher's logits hold NaN or infinity");
+  for (size_t j = 0; j < count; ++j) {
+    const double log_mass = (logits[static_cast<size_t>(ids[j])] - largest) / temperature_;
+    out.log_probs[first + j] = static_cast<float>(std::min(0.0, log_mass - log_total));
+  }
+  out.tail[static_cast<size_t>(row)] = static_cast<float>(std::log(left_out) - log_total);
+}
+
+}  // namespace retort
