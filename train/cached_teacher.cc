@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/cached_teacher.h"
+
+namespace retort {
+
+TeacherView CachedTeacher::Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
+                                ops::DistillSums* sums) {
+  std::vector<int64_t> places;
+  for (const Example* row : micro.rows) places.push_back(row - examples_.data());
+  rows_ = reader_->Read(places, options_.settings.temperature);
+  const TopOutcomes outcomes{rows_.k, reader_->summary().key.vocab, rows_.ids, rows_.log_probs,
+                             rows_.tail};
+  return {ops::DistillTop(ObjectiveOf(options_, micro, data.targets), scale, outcomes, sums),
+          nullptr,
+          {}};
+}
+
+}  // namespace retort

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/teach.h"
+
+#include "train/training_batch.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kChunkElements = int64_t{1} << 22;  // logits that exist at once
+
+// The next examples from `begin` on that together have at most batch_tokens tokens, one at least.
+MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_t batch_tokens) {
+  MicroBatch micro;
+  for (size_t i = static_cast<size_t>(begin); i < examples.size(); ++i) {
+    if (!micro.rows.empty() && micro.tokens + examples[i].size() > batch_tokens) break;
+    micro.rows.push_back(&examples[i]);
+    micro.order.push_back(static_cast<int64_t>(i));
+    micro.tokens += examples[i].size();
+    micro.loss_tokens += examples[i].LossTokens();
+  }
+  return micro;
+}
+
+// Cuts the logits of all the batch's tokens that carry loss down, chunk by chunk.
+TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const TrainingBatch& data,
+                     int64_t vocab, TopSelector& selector) {
+  Backend& k = model.backend;
+  Context context{k};
+  const auto count = static_cast<int64_t>(data.rows.size());
+  TopTokens out(count, selector.kept());
+  if (count == 0) return out;
+  const Var hidden = model.Hidden(context, {data.batch, adapter});
+  Tensor chosen = k.New({count, hidden.value.cols()});
+  k.GatherRows(hidden.value, data.rows, chosen);
+  const int64_t width = model.config.vocab, chunk = std::max<int64_t>(1, kChunkElements / width);
+  for (int64_t begin = 0; begin < count; begin += chunk) {
+    const int64_t n = std::min(chunk, count - begin);
+    const std::vector<float> logits =
+        k.ToFloats(model.LogitsOf(context, chosen.RowRange(begin, n)));
+    for (int64_t i = 0; i < n; ++i) {
+      const auto row = std::span(logits).subspan(static_cast<size_t>(i * width));
+      selector.Select(row.first(static_cast<size_t>(vocab)), out, begin + i);
+    }
+  }
+  return out;
+}
+
+TopTokens RowsOf(const TopTokens& all, int64_t begin, int64_t count) {
+  TopTokens out(count, all.k);
+  const auto copy = [](const auto& from, int64_t at, auto& to) {
+    std::copy_n(from.begin() + at, to.size(), to.begin());
+  };
+  copy(all.ids, begin * all.k, out.ids);
+  copy(all.log_probs, begin * all.k, out.log_probs);
+  copy(all.tail, begin, out.tail);
+  return out;
+}
+
+}  // namespace
+
+void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
+                  const TeacherCacheKey& key, int64_t batch_tokens, TeacherCacheWriter& writer,
+                  const TeachProgress& on_progress) {
+  TopSelector selector(key.vocab, key.top_k, key.temperature);
+  int64_t tokens = 0;
+  while (writer.next_example() < static_cast<int64_t>(examples.size())) {
+    const MicroBatch micro = NextBatch(examples, writer.next_example(), batch_tokens);
+    const TopTokens all = OutcomesOf(model, adapter, MakeTrainingBatch(micro, model.config.window),
+                                     key.vocab, selector);
+    int64_t begin = 0;
+    for (const Example* row : micro.rows) {
+      writer.Append(RowsOf(all, begin, row->LossTokens()));
+      begin += row->LossTokens();
+    }
+    tokens += micro.tokens;
+    if (on_progress) on_progress(writer.next_example(), tokens);
+  }
+  writer.Finish();
+}
+
+}  // namespace retort
