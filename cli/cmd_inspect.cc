@@ -235,8 +235,8 @@ void AddInspect(CLI::App& app) {
   auto flags = std::make_shared<InspectFlags>();
   command
       ->add_option("path", flags->path,
-                   "GGUF, safetensors or HDF5 file; model, adapter, checkpoint, run or teacher's cache "
-                   "folder")
+                   "GGUF, safetensors or HDF5 file; folder of a model, adapter, checkpoint, run or "
+                   "teacher's cache")
       ->required();
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] {

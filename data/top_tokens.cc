@@ -30,16 +30,30 @@ TopSelector::TopSelector(int64_t vocab, int64_t top_k, double temperature)
   RETORT_CHECK(top_k > 0 && vocab > 0 && vocab <= std::numeric_limits<int32_t>::max(), top_k,
                " of ", vocab);
   RETORT_CHECK(temperature > 0 && std::isfinite(temperature), temperature);
-  if (kept_ < vocab_) keys_.resize(static_cast<size_t>(vocab_));
 }
 
+// Keeps the best so far and as many newcomers that beat the worst of them; when these are as many
+// as the kept ones, the better half stays. Newcomers soon become rare.
 void TopSelector::SelectIds(std::span<const float> logits, std::span<int32_t> ids) {
   if (kept_ == vocab_) return std::iota(ids.begin(), ids.end(), 0);
-  for (size_t i = 0; i < logits.size(); ++i) keys_[i] = KeyOf(logits[i], static_cast<uint32_t>(i));
-  const auto end = keys_.begin() + kept_;
-  std::nth_element(keys_.begin(), end - 1, keys_.end(), std::greater<>());
-  std::sort(keys_.begin(), end, std::greater<>());
-  std::transform(keys_.begin(), end, ids.begin(), IdOf);
+  const auto count = static_cast<size_t>(kept_);
+  const auto keep_best = [&] {
+    std::nth_element(keys_.begin(), keys_.begin() + kept_ - 1, keys_.end(), std::greater<>());
+    keys_.resize(count);
+  };
+  keys_.clear();
+  uint64_t worst = 0;  // of the kept ones; nothing is below it
+  for (size_t i = 0; i < logits.size(); ++i) {
+    const uint64_t key = KeyOf(logits[i], static_cast<uint32_t>(i));
+    if (key < worst) continue;
+    keys_.push_back(key);
+    if (keys_.size() < 2 * count) continue;
+    keep_best();
+    worst = keys_[count - 1];
+  }
+  keep_best();
+  std::sort(keys_.begin(), keys_.end(), std::greater<>());
+  std::transform(keys_.begin(), keys_.end(), ids.begin(), IdOf);
 }
 
 void TopSelector::Select(std::span<const float> logits, TopTokens& out, int64_t row) {
@@ -51,18 +65,21 @@ void TopSelector::Select(std::span<const float> logits, TopTokens& out, int64_t 
 
   // Sums relative to the largest logit. A NaN anywhere makes the total one.
   const double largest = *std::max_element(logits.begin(), logits.end());
-  const uint64_t last = KeyOf(logits[static_cast<size_t>(ids.back())],
-                              static_cast<uint32_t>(ids.back()));
+  const double per_temperature = 1 / temperature_;
+  const bool all = kept_ == vocab_;
+  const float last = all ? -std::numeric_limits<float>::infinity()
+                         : logits[static_cast<size_t>(ids.back())];
+  const auto last_id = static_cast<size_t>(ids.back());
   double kept = 0, left_out = 0;
   for (size_t i = 0; i < logits.size(); ++i) {
-    const double mass = std::exp((logits[i] - largest) / temperature_);
-    const bool keep = kept_ == vocab_ || KeyOf(logits[i], static_cast<uint32_t>(i)) >= last;
+    const double mass = std::exp((logits[i] - largest) * per_temperature);
+    const bool keep = logits[i] > last || (logits[i] == last && i <= last_id);
     (keep ? kept : left_out) += mass;
   }
   const double log_total = std::log(kept + left_out);
   if (!std::isfinite(log_total)) throw Failure("a teacher's logits hold NaN or infinity");
   for (size_t j = 0; j < count; ++j) {
-    const double log_mass = (logits[static_cast<size_t>(ids[j])] - largest) / temperature_;
+    const double log_mass = (logits[static_cast<size_t>(ids[j])] - largest) * per_temperature;
     out.log_probs[first + j] = static_cast<float>(std::min(0.0, log_mass - log_total));
   }
   out.tail[static_cast<size_t>(row)] = static_cast<float>(std::log(left_out) - log_total);

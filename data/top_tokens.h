@@ -44,7 +44,7 @@ class TopSelector {
 
   int64_t vocab_, kept_;
   double temperature_;
-  std::vector<uint64_t> keys_;  // [vocab]; empty where all is kept
+  std::vector<uint64_t> keys_;  // at most 2 * kept_
 };
 
 }  // namespace retort
