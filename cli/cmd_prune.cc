@@ -4,6 +4,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,6 +17,8 @@
 
 namespace retort {
 namespace {
+
+constexpr int64_t kBlock = 32;  // values in a block of Q8_0 and Q4_0
 
 struct PruneFlags {
   std::string model, out, by = "loss", format = "auto", chat_template = "auto";
@@ -77,12 +80,17 @@ void NoteLayers(const PruneReport& report) {
 
 void NoteNeurons(const PruneReport& report) {
   if (report.neuron_share.empty()) return;
-  const auto [least, most] = std::minmax_element(report.neuron_share.begin(),
-                                                 report.neuron_share.end());
+  const auto [least, most] =
+      std::minmax_element(report.neuron_share.begin(), report.neuron_share.end());
   char line[120];
-  std::snprintf(line, sizeof line, "neurons  those kept hold %.1f to %.1f %% of an MLP's importance",
-                100 * *least, 100 * *most);
+  std::snprintf(line, sizeof line,
+                "neurons  those kept hold %.1f to %.1f %% of an MLP's importance", 100 * *least,
+                100 * *most);
   Note(line);
+  if (report.after.ffn % kBlock != 0) {
+    Note(Cat("note     ", report.after.ffn, " neurons are no multiple of ", kBlock,
+             ": a quantised GGUF will keep the down projections in f16"));
+  }
 }
 
 void Run(const PruneFlags& flags) {
@@ -102,8 +110,13 @@ void Run(const PruneFlags& flags) {
   PruneReport report;
   {
     ProgressBar bar("prune");
+    const auto begin = std::chrono::steady_clock::now();
     options.importance.on_progress = [&](int64_t done, int64_t total) {
-      bar.Update(done, total, "passes over the rows");
+      const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin;
+      const double passes_left = static_cast<double>(total - done) / static_cast<double>(done);
+      bar.Update(
+          done, total,
+          Cat("passes over the rows  ", DurationText(passed.count() * passes_left), " left"));
     };
     report = Prune(opened.files, *opened.model, examples, options);
   }
@@ -118,9 +131,9 @@ void Run(const PruneFlags& flags) {
                 report.after.ffn, " of ", report.before.ffn, " neurons, ",
                 CountText(static_cast<double>(report.parameters_after)), " of ",
                 CountText(static_cast<double>(report.parameters_before)), " parameters"));
-  PrintLine(Cat("loss on ", report.rows, " rows (", report.loss_tokens, " tokens): ",
-                FixedText(report.loss_before), " before, ", FixedText(report.loss_after),
-                " after; distil it to mend it"));
+  PrintLine(Cat("loss on ", report.rows, " rows (", report.loss_tokens,
+                " tokens): ", FixedText(report.loss_before), " before, ",
+                FixedText(report.loss_after), " after; distil it to mend it"));
 }
 
 }  // namespace

@@ -32,8 +32,8 @@ struct LayerRanking {
 };
 
 struct ImportanceOptions {
-  int64_t batch_tokens = 2048;  // computed at once
-  uint64_t seed = 1;            // kRandom
+  int64_t batch_tokens = 2048;                                   // computed at once
+  uint64_t seed = 1;                                             // kRandom
   std::function<void(int64_t done, int64_t total)> on_progress;  // passes over the rows
 };
 

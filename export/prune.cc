@@ -198,9 +198,9 @@ Json PruneJson(const PruneReport& r) {
 
 void WritePrunedModel(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
   RefuseGguf(source);
-  RETORT_CHECK(!plan.layers.empty() &&
-                   (plan.neurons.empty() || plan.neurons.size() == plan.layers.size()),
-               plan.neurons.size(), " lists of neurons for ", plan.layers.size(), " layers");
+  RETORT_CHECK(
+      !plan.layers.empty() && (plan.neurons.empty() || plan.neurons.size() == plan.layers.size()),
+      plan.neurons.size(), " lists of neurons for ", plan.layers.size(), " layers");
   Pruner pruner(source, plan);
   for (const Path& file : TensorFiles(source)) pruner.WriteFile(file, folder / file.filename());
   const char* index = "model.safetensors.index.json";
@@ -238,8 +238,7 @@ PruneReport Prune(const ModelFiles& source, const Model& model,
   report.by = options.by;
   report.seed = options.importance.seed;
   report.before = source.config;
-  const LossTotal before =
-      EvaluateLoss(model, nullptr, examples, options.importance.batch_tokens);
+  const LossTotal before = EvaluateLoss(model, nullptr, examples, options.importance.batch_tokens);
   if (before.tokens == 0) throw InputError("no token of the rows carries loss");
   if (!std::isfinite(before.mean()))
     throw InputError(source.path.string(), ": its loss on the rows is not a finite number");

@@ -206,8 +206,8 @@ TEST_F(Pruning, NeuronsThatReachNothingGoFirst) {
   const TensorTable pruned = ReadSafetensorsFolder(folder_ / "out");
   const TensorTable base = ReadSafetensorsFolder(folder_ / "base");
   const std::string gate = "model.layers.3.mlp.gate_proj.weight";  // has the fewest dead ones
-  EXPECT_TRUE(std::ranges::equal(pruned.Find(gate)->bytes,
-                                 Picked(*base.Find(gate), living[3], UpTo(64))));
+  EXPECT_TRUE(
+      std::ranges::equal(pruned.Find(gate)->bytes, Picked(*base.Find(gate), living[3], UpTo(64))));
 }
 
 TEST_F(Pruning, ARecordSaysWhatItWasMadeOf) {
