@@ -27,8 +27,8 @@ int RunCli(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", RETORT_VERSION);
   app.option_defaults()->always_capture_default();
-  for (const auto add : {AddTrain, AddEval, AddMerge, AddExport, AddRun, AddServe, AddInspect,
-                         AddInit, AddTokenize, AddTokenizer, AddLogits}) {
+  for (const auto add : {AddTrain, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe,
+                         AddInspect, AddInit, AddTokenize, AddTokenizer, AddLogits}) {
     add(app);
   }
   try {

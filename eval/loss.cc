@@ -32,28 +32,35 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
   return out;
 }
 
+void ForEachBatch(const std::vector<Example>& examples, int64_t batch_tokens,
+                  const std::function<void(const std::vector<const Example*>&)>& body) {
+  std::vector<const Example*> batch;
+  int64_t tokens = 0;
+  for (const Example& example : examples) {
+    if (!batch.empty() && tokens + example.size() > batch_tokens) {
+      body(batch);
+      batch.clear();
+      tokens = 0;
+    }
+    batch.push_back(&example);
+    tokens += example.size();
+  }
+  if (!batch.empty()) body(batch);
+}
+
 LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
                        const std::vector<Example>& examples, int64_t batch_tokens,
                        const std::function<void(int64_t)>& on_progress) {
   LossTotal total;
-  std::vector<const Example*> batch;
-  int64_t tokens = 0, done = 0;
-  const auto flush = [&] {
+  int64_t done = 0;
+  ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& batch) {
     for (const LossTotal& one : ExampleLosses(model, adapter, batch)) {
       total.sum += one.sum;
       total.tokens += one.tokens;
     }
-    done += static_cast<int64_t>(batch.size());
-    batch.clear();
-    tokens = 0;
+    done += std::ssize(batch);
     if (on_progress) on_progress(done);
-  };
-  for (const Example& example : examples) {
-    if (!batch.empty() && tokens + example.size() > batch_tokens) flush();
-    batch.push_back(&example);
-    tokens += example.size();
-  }
-  if (!batch.empty()) flush();
+  });
   return total;
 }
 

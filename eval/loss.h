@@ -16,11 +16,15 @@ struct LossTotal {
   double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0; }
 };
 
-// Rows are laid into batches of at most `batch_tokens` tokens (a longer row is a batch of its own).
 // `on_progress` is told how many examples are done. adapter may be null.
 LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
                        const std::vector<Example>& examples, int64_t batch_tokens = 2048,
                        const std::function<void(int64_t done)>& on_progress = {});
+
+// Calls `body` with the examples in order, in batches of at most `batch_tokens` tokens (a longer
+// example is a batch of its own).
+void ForEachBatch(const std::vector<Example>& examples, int64_t batch_tokens,
+                  const std::function<void(const std::vector<const Example*>& batch)>& body);
 
 // A loss for every example, in order.
 std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,

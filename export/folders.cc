@@ -135,6 +135,15 @@ void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& para
   }
 }
 
+std::vector<Path> TensorFiles(const ModelFiles& files) {
+  std::vector<Path> out;
+  for (const TensorEntry& entry : files.tensors.entries()) {
+    if (std::find(out.begin(), out.end(), entry.file->path()) == out.end())
+      out.push_back(entry.file->path());
+  }
+  return out;
+}
+
 std::string Fingerprint(const ModelFiles& files) {
   std::string text;
   for (const TensorEntry& entry : files.tensors.entries()) {

@@ -28,6 +28,9 @@ void CopyTokenizerFiles(const Path& source, const Path& folder);
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
                     Backend& backend);
 
+// The files that hold a model's tensors, each once.
+std::vector<Path> TensorFiles(const ModelFiles& files);
+
 // Hash of a model's tensors by name, shape, type and first bytes: tells one base from another
 // without reading gigabytes.
 std::string Fingerprint(const ModelFiles& files);

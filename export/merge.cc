@@ -158,15 +158,6 @@ void AddTemplate(const Path& folder, const std::string& name) {
   WriteTextAtomically(generation, DumpJson(g, 2) + "\n");
 }
 
-std::vector<Path> SourceFiles(const ModelFiles& files) {
-  std::vector<Path> out;
-  for (const TensorEntry& entry : files.tensors.entries()) {
-    if (std::find(out.begin(), out.end(), entry.file->path()) == out.end())
-      out.push_back(entry.file->path());
-  }
-  return out;
-}
-
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
@@ -198,7 +189,7 @@ MergeReport Merge(const MergeOptions& given) {
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);
   AtomicFolder folder(options.out);
-  for (const Path& file : SourceFiles(merger.files()))
+  for (const Path& file : TensorFiles(merger.files()))
     merger.WriteFile(file, folder.path() / file.filename());
   const Path index = options.base / "model.safetensors.index.json";
   if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());

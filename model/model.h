@@ -35,8 +35,8 @@ struct TokenTable {
   Var trained;
 };
 
-// What looks on while a forward pass runs. An empty function is not called; what a function is given
-// may be kept, and a Var with a gradient may carry a further loss.
+// What looks on while a forward pass runs. An empty function is not called; what a function is
+// given may be kept, and a Var with a gradient may carry a further loss.
 struct PassObserver {
   // The residual stream [T,C] after block `layer`, once a pass, checkpointed or not.
   std::function<void(int64_t layer, const Var& x)> block_output;

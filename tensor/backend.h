@@ -173,8 +173,8 @@ class Backend {
 
   // ---- losses over hidden states ----
   // y, target [N,D]. mse: losses[i] = mean_d (y[i][d] - t[i][d])^2; cosine: losses[i] =
-  // 1 - y[i].t[i] / (|y[i]| |t[i]|), which is 1 and flat where either is zero. When gradient_scale is
-  // not 0, y is overwritten by gradient_scale * d losses[i] / d y.
+  // 1 - y[i].t[i] / (|y[i]| |t[i]|), which is 1 and flat where either is zero. When gradient_scale
+  // is not 0, y is overwritten by gradient_scale * d losses[i] / d y.
   virtual void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind,
                               float gradient_scale, std::span<double> losses) = 0;
 

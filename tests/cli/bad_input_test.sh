@@ -100,6 +100,17 @@ refuses 'evaluating empty data' 2 'bad.jsonl' x eval model --data bad.jsonl
 refuses 'an unknown flag' 2 'retort --help' x export model --out x.gguf --typ f32
 refuses 'an unknown type' 2 'q5_9' x.gguf export model --out x.gguf --type q5_9
 refuses 'nothing to inspect' 2 'rows.jsonl' x inspect rows.jsonl
+prune() { refuses "$1" 2 "$2" pruned prune model --data rows.jsonl --out pruned "${@:3}"; }
+prune 'pruning nothing' 'model: nothing to leave out.*--layers below 2.*--ffn below 64'
+prune 'more layers than there are' '--layers 3.*model has 2 layers' --layers 3
+prune 'no layer left' '--layers' --layers 0
+prune 'not fewer neurons' '--ffn 64.*1 to 63' --ffn 64
+prune 'an unknown rule' "'guess'.*loss, cosine or random" --layers 1 --by guess
+refuses 'pruning by no data' 2 'nothing.jsonl' pruned prune model --data nothing.jsonl --out pruned --layers 1
+refuses 'pruning into a folder that is there' 2 'run: is there already' x prune model --data rows.jsonl --out run --layers 1
+"$retort" export model --out model.gguf --type f32 >/dev/null
+refuses 'pruning a GGUF' 2 'model.gguf: prune needs a Hugging Face folder' pruned prune model.gguf --data rows.jsonl --out pruned --layers 1
+rm model.gguf
 refuses 'merging without a base' 2 'model' merged merge --adapter model --out merged
 
 # A full disk: a small file system of its own.

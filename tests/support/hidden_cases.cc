@@ -10,20 +10,25 @@ OpCase HiddenDistanceCase(HiddenLossKind kind, int64_t rows, int64_t width, floa
     Tensor y = stage->InOut("y", {rows, width});
     const Tensor target = stage->Input("target", {rows, width}, 3);
     const std::span<double> losses = stage->HostOutput("losses", rows);
-    return RunOn(stage, [=, &b]() mutable {
-      b.HiddenDistance(y, target, kind, gradient_scale, losses);
-    });
+    return RunOn(stage,
+                 [=, &b]() mutable { b.HiddenDistance(y, target, kind, gradient_scale, losses); });
   };
   return {"hidden_distance",
           Cat(kind == HiddenLossKind::kMse ? "mse" : "cosine", "_n", rows, "_d", width,
               gradient_scale == 0 ? "" : "_grad"),
-          1e-6, Compute::kF32, 6.0 * rows * width, 12.0 * rows * width, prepare};
+          1e-6,
+          Compute::kF32,
+          6.0 * rows * width,
+          12.0 * rows * width,
+          prepare};
 }
 
 }  // namespace
 
 std::vector<OpCase> HiddenCases() {
-  struct Size { int64_t rows, width; };
+  struct Size {
+    int64_t rows, width;
+  };
   std::vector<OpCase> cases;
   for (const Size& s : {Size{1, 2}, {3, 7}, {17, 65}, {129, 64}, {5, 2048}}) {
     for (HiddenLossKind kind : {HiddenLossKind::kMse, HiddenLossKind::kCosine}) {
