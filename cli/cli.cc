@@ -27,7 +27,7 @@ int RunCli(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", RETORT_VERSION);
   app.option_defaults()->always_capture_default();
-  for (const auto add : {AddTrain, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe,
+  for (const auto add : {AddTrain, AddTeach, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe,
                          AddInspect, AddInit, AddTokenize, AddTokenizer, AddLogits}) {
     add(app);
   }

@@ -8,6 +8,7 @@
 #include "data/tokenizer_agreement.h"
 #include "eval/loss.h"
 #include "export/folders.h"
+#include "recipes/teaching.h"
 #include "train/on_policy.h"
 
 namespace retort {
@@ -71,6 +72,12 @@ void TrainingSession::MakeAdapter() {
 }
 
 void TrainingSession::MakeTeacher() {
+  if (recipe_.teacher.mode == "cached") {
+    teacher_ = std::make_unique<CachedTeacher>(OpenTeacherCache(recipe_, data_, files_),
+                                               data_.train.examples,
+                                               TeacherOptionsOf(recipe_.teacher));
+    return;
+  }
   teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
   teacher_ = OnlineOrOnPolicy();
 }
@@ -97,7 +104,10 @@ std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
                           t.sampling_temperature,
                           t.max_new_tokens,
                           recipe_.data.max_tokens,
-                          seed};
+                          seed,
+                          {}};
+  if (data_.chat)
+    options.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
   options.cache_type = compute_ == Compute::kF32 ? DType::kF32 : DType::kBF16;
   options.parallel = std::min<int64_t>(
       options.parallel, recipe_.train.batch_rows * recipe_.train.accumulate * (recipe_.data.packing ? 8 : 1));
@@ -173,6 +183,7 @@ std::string TrainingSession::DescribeTeacher() const {
   const TeacherRecipe& t = recipe_.teacher;
   const std::string loss = Cat(t.divergence, t.divergence == "jsd" ? Cat(" of beta ", t.beta) : "",
                                " at temperature ", t.temperature, ", weight ", t.weight);
+  if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
   const ModelConfig& c = teacher_model_.files.config;
   return Cat(t.path.string(), ": ", c.layers, " layers, width ", c.width, ", ",
              teacher_model_.shared() ? "the student's own base"

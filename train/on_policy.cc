@@ -50,6 +50,7 @@ void OnPolicyTeacher::Submit(const Example& row, int64_t order, int64_t number, 
   request.prompt = answer.row.ids;
   request.sampling.temperature = options_.temperature;
   request.sampling.max_tokens = options_.max_new_tokens;
+  request.sampling.stop_ids = options_.stop_ids;
   request.sampling.seed = Seed(MakeKey(options_.seed, RandomUse::kSample,
                                        static_cast<uint64_t>(number), static_cast<uint64_t>(order)));
   request.on_event = [&answer](const GenerationEvent& event) {

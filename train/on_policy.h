@@ -16,6 +16,7 @@ struct OnPolicyOptions {
   int64_t max_new_tokens = 128;
   int64_t max_tokens = 1024;  // of a row: prompt and answer
   uint64_t seed = 1;
+  std::vector<int32_t> stop_ids;  // that end an answer, beside the model's own ends
   int64_t parallel = 32;  // streams of the runner at once
   DType cache_type = DType::kF32;
 };
