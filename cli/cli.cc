@@ -28,7 +28,7 @@ int RunCli(int argc, const char* const* argv) {
   app.set_version_flag("--version", RETORT_VERSION);
   app.option_defaults()->always_capture_default();
   for (const auto add : {AddTrain, AddEval, AddMerge, AddExport, AddRun, AddServe, AddInspect,
-                         AddInit, AddTokenize, AddTokenizer, AddLogits}) {
+                         AddInit, AddTokenize, AddTokenizer, AddLogits, AddBench}) {
     add(app);
   }
   try {
