@@ -20,7 +20,8 @@ struct SubjectOptions {
   std::string weights;       // empty: as stored; of a shape bf16
   std::string device = "auto", compute = "auto";
   int threads = 0;
-  bool runner = true;  // compute auto: as the runner, else as the trainer resolves it
+  bool runner = true;    // compute auto: as the runner, else as the trainer resolves it
+  int64_t positions = 1;  // tokens of the longest sequence; random weights are given them
 };
 struct Subject {
   std::string name, weights;  // the file or shape; the format of the blocks' linear layers
@@ -28,7 +29,8 @@ struct Subject {
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
 };
-// Throws Error{kInput} when not exactly one of model and shape is given, and what loading throws.
+// Throws Error{kInput} when not exactly one of model and shape is given, or a model has too few
+// positions, and what loading throws.
 Subject OpenSubject(const SubjectOptions& options);
 
 struct BenchResult {

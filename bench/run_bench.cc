@@ -7,6 +7,7 @@
 #include "bench/bench.h"
 #include "bench/work.h"
 #include "runner/engine.h"
+#include "runner/kv_cache.h"
 
 namespace retort {
 namespace {
@@ -51,6 +52,8 @@ class Sequences {
     EngineOptions engine;
     engine.parallel = options.sequences;
     engine.context = options.prompt + generated;
+    engine.cache_tokens =  // whole pages for each, so that all run at once
+        options.sequences * KvCache::PagesFor(engine.context) * kPageTokens;
     engine.prefill_tokens = prefill_tokens;
     engine.cache_type = options.cache_type;
     return engine;

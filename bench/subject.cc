@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "base/error.h"
 #include "bench/bench.h"
 #include "bench/random_model.h"
@@ -22,7 +24,8 @@ Subject OpenSubject(const SubjectOptions& options) {
   }
   Subject subject;
   if (!options.shape.empty()) {
-    const ModelConfig config = ShapeNamed(options.shape);
+    ModelConfig config = ShapeNamed(options.shape);
+    config.max_positions = std::max(config.max_positions, options.positions);
     const WeightFormat format = FormatNamed(options.weights.empty() ? "bf16" : options.weights);
     subject.name = options.shape;
     Open(options, format, subject);
@@ -30,6 +33,10 @@ Subject OpenSubject(const SubjectOptions& options) {
     return subject;
   }
   const ModelFiles files = OpenModel(options.model);
+  if (options.positions > files.config.max_positions) {
+    throw InputError(options.model, ": ", options.positions, " tokens are more than the model's ",
+                     files.config.max_positions, " positions");
+  }
   LoadOptions load;
   if (!options.weights.empty()) load.weights = FormatNamed(options.weights);
   subject.name = options.model;

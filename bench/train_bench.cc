@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <vector>
 
-#include "base/error.h"
 #include "base/random.h"
 #include "bench/bench.h"
 #include "bench/work.h"
@@ -30,10 +29,6 @@ std::vector<Example> RandomExamples(int64_t count, int64_t tokens, int64_t vocab
 BenchResult BenchTraining(Subject& subject, const TrainBench& options, const OnRepeat& on_repeat) {
   const Model& model = *subject.model;
   Backend& backend = *subject.backend;
-  if (options.tokens > model.config.max_positions) {
-    throw InputError(subject.name, ": --tokens ", options.tokens, " is more than the model's ",
-                     model.config.max_positions, " positions");
-  }
   const std::vector<Example> examples =
       RandomExamples(options.batch_rows * (options.repeat + 1), options.tokens, model.config.vocab);
   BatchOptions batches;

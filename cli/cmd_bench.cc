@@ -84,7 +84,8 @@ void RunWork(BenchFlags f) {
                                  .device = f.compute.device,
                                  .compute = f.compute.compute,
                                  .threads = f.compute.threads,
-                                 .runner = !train});
+                                 .runner = !train,
+                                 .positions = train ? f.tokens : f.prompt + f.gen + 1});
   Note(Cat(f.work, " ", subject.name, ", ", subject.weights, ", computed in ",
            NameOf(subject.compute), " on ", subject.backend->name(), ", ",
            subject.backend->threads(), " threads"));

@@ -92,7 +92,9 @@ refuses 'q9' prefill --shape $shape --weights q9
 refuses 'nowhere' prefill nowhere
 refuses '--teacher' train --shape $shape --teacher $shape
 refuses '--repeat' train --shape $shape --repeat 0
-refuses 'positions' train --shape $shape --tokens 4096
+"$retort" init --shape $shape --positions 64 --out "$folder/short" >/dev/null
+refuses '65.*64 positions' train "$folder/short" --tokens 65
+refuses '64 positions' decode "$folder/short" --prompt 32 --gen 32
 refuses 'compute.*fp8' decode --shape $shape --compute fp8
 refuses 'block' decode --shape 1,40,2,1,64,300 --weights q8_0
 
