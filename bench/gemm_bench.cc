@@ -48,20 +48,28 @@ std::vector<Mode> ModesOf(const std::string& flag, WeightFormat format) {
   return modes;
 }
 
-// As many weights of one shape as no cache holds at once, used in turn.
+// As many weights of one shape as no cache holds at once, used in turn: stretches of one buffer.
 class ColdWeights {
  public:
-  ColdWeights(WeightFormat format, int64_t rows, int64_t cols, Memory& memory) {
-    do {
-      weights_.push_back(RandomWeight(format, rows, cols, weights_.size(), memory));
-    } while (weights_.front().total_bytes() * std::ssize(weights_) < kColdBytes);
+  ColdWeights(WeightFormat format, int64_t rows, int64_t cols)
+      : one_(RandomWeight(format, rows, cols, 1, *memory_)),
+        count_(std::max<int64_t>(1, kColdBytes / one_.total_bytes())),
+        all_(RandomWeight(format, rows * count_, cols, 1, *memory_)) {}
+
+  // NF4's scales, a small part of the bytes, are those of the first each time.
+  Weight Next() {
+    const size_t bytes = one_.bytes().size(), at = static_cast<size_t>(next_++ % count_) * bytes;
+    return Weight(one_.format(), one_.rows(), one_.cols(), all_.bytes().subspan(at, bytes),
+                  all_.owner(), one_.nf4());
   }
-  const Weight& Next() { return weights_[next_++ % weights_.size()]; }
-  int64_t bytes() const { return weights_.front().total_bytes(); }
+  int64_t bytes() const { return one_.total_bytes(); }
 
  private:
-  std::vector<Weight> weights_;
-  size_t next_ = 0;
+  std::shared_ptr<Memory> memory_ = MakeHostMemory();
+  Weight one_;
+  int64_t count_;
+  Weight all_;
+  int64_t next_ = 0;
 };
 
 // Median seconds of one product.
@@ -113,9 +121,9 @@ void BenchGemm(const GemmBench& options, const std::function<void(const GemmResu
   for (const std::string& name : formats) {
     const WeightFormat format = FormatNamed(name);
     for (const NamedLayer& layer : LayersOf(options.config)) {
+      ColdWeights weights(format, layer.outputs, layer.inputs);
       for (const Mode& mode : ModesOf(options.compute, format)) {
         const auto backend = MakeBackend({options.device, options.threads, mode.compute});
-        ColdWeights weights(format, layer.outputs, layer.inputs, backend->memory());
         for (const int64_t tokens : counts) {
           if (layer.name == std::string_view("head") && tokens > kMostHeadTokens) continue;
           GemmResult r{layer.name, format, mode.gradient, mode.compute, tokens, layer.outputs,
