@@ -20,7 +20,7 @@ struct SubjectOptions {
   std::string weights;       // empty: as stored; of a shape bf16
   std::string device = "auto", compute = "auto";
   int threads = 0;
-  bool runner = true;    // compute auto: as the runner, else as the trainer resolves it
+  bool runner = true;     // compute auto: as the runner, else as the trainer resolves it
   int64_t positions = 1;  // tokens of the longest sequence; random weights are given them
 };
 struct Subject {
@@ -34,13 +34,13 @@ struct Subject {
 Subject OpenSubject(const SubjectOptions& options);
 
 struct BenchResult {
-  Spread tokens_per_second;  // over the repetitions
-  int64_t tokens = 0;        // of one repetition
-  int64_t peak_rss_bytes = 0;    // the model and the work; taken before the limit is measured
-  double fraction_of_peak = 0;   // the median's share of `limit`
-  double limit = 0;              // operations (train, prefill) or bytes (decode) a second
+  Spread tokens_per_second;     // over the repetitions
+  int64_t tokens = 0;           // of one repetition
+  int64_t peak_rss_bytes = 0;   // the model and the work; taken before the limit is measured
+  double fraction_of_peak = 0;  // the median's share of `limit`
+  double limit = 0;             // operations (train, prefill) or bytes (decode) a second
   std::string limit_by;
-  double work_per_token = 0;     // operations, or bytes
+  double work_per_token = 0;  // operations, or bytes
   // Prefill alone, else 0: the share without the head, which only the last token needs.
   double fraction_of_peak_blocks = 0;
 };
@@ -49,7 +49,7 @@ struct BenchResult {
 using OnRepeat = std::function<void(int64_t done, int64_t total, double tokens_per_second)>;
 
 struct TrainBench {
-  int64_t rank = 16;  // of a LoRA adapter on all linear layers
+  int64_t rank = 16;                     // of a LoRA adapter on all linear layers
   int64_t batch_rows = 4, tokens = 256;  // rows of a step; tokens of a row, all of which carry loss
   int64_t repeat = 5;                    // steps that are timed, after one that is not
 };

@@ -12,7 +12,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostHeadTokens = 512;  // training cuts the head into chunks, too
+constexpr int64_t kMostHeadTokens = 512;            // training cuts the head into chunks, too
 constexpr int64_t kColdBytes = int64_t{128} << 20;  // several times the last cache
 constexpr double kSecondsATime = 0.1;
 
@@ -23,8 +23,9 @@ struct NamedLayer {
 
 std::vector<NamedLayer> LayersOf(const ModelConfig& c) {
   std::vector<NamedLayer> layers;
-  for (const auto& [name, slot] : {std::pair{"q", Slot::kQ}, std::pair{"kv", Slot::kK},
-                                   std::pair{"gate_up", Slot::kGate}, std::pair{"down", Slot::kDown}}) {
+  for (const auto& [name, slot] :
+       {std::pair{"q", Slot::kQ}, std::pair{"kv", Slot::kK}, std::pair{"gate_up", Slot::kGate},
+        std::pair{"down", Slot::kDown}}) {
     const SlotShape shape = ShapeOf(c, slot);
     layers.push_back({name, shape.rows, shape.cols});
   }
@@ -115,8 +116,8 @@ void BenchGemm(const GemmBench& options, const std::function<void(const GemmResu
   const std::vector<std::string> formats =
       options.weights.empty() ? std::vector<std::string>{"f32", "bf16", "nf4", "q8_0", "q4_0"}
                               : std::vector<std::string>{options.weights};
-  const std::vector<int64_t> counts =
-      options.tokens > 0 ? std::vector<int64_t>{options.tokens} : std::vector<int64_t>{1, 16, 512, 2048};
+  const std::vector<int64_t> counts = options.tokens > 0 ? std::vector<int64_t>{options.tokens}
+                                                         : std::vector<int64_t>{1, 16, 512, 2048};
   Limits limits(MakeBackend({options.device, options.threads, Compute::kF32})->threads());
   for (const std::string& name : formats) {
     const WeightFormat format = FormatNamed(name);
@@ -126,13 +127,14 @@ void BenchGemm(const GemmBench& options, const std::function<void(const GemmResu
         const auto backend = MakeBackend({options.device, options.threads, mode.compute});
         for (const int64_t tokens : counts) {
           if (layer.name == std::string_view("head") && tokens > kMostHeadTokens) continue;
-          GemmResult r{layer.name, format, mode.gradient, mode.compute, tokens, layer.outputs,
-                       layer.inputs};
+          GemmResult r{layer.name, format,        mode.gradient, mode.compute,
+                       tokens,     layer.outputs, layer.inputs};
           const double seconds = Time(*backend, weights, r, options.repeat);
           r.device = backend->name();
           r.threads = backend->threads();
           r.tokens_per_second = static_cast<double>(tokens) / seconds;
-          r.flops_per_second = 2.0 * static_cast<double>(layer.outputs * layer.inputs) * r.tokens_per_second;
+          r.flops_per_second =
+              2.0 * static_cast<double>(layer.outputs * layer.inputs) * r.tokens_per_second;
           r.fraction_of_peak = r.flops_per_second / limits.Gemm(mode.compute);
           r.fraction_of_bandwidth =
               static_cast<double>(weights.bytes()) / seconds / limits.Bandwidth();

@@ -27,7 +27,7 @@ struct GemmBench {
 struct GemmResult {
   std::string layer;  // "q", "kv", "gate_up", "down" or "head"
   WeightFormat format;
-  bool gradient;      // dx += dy w, else y = x w^T
+  bool gradient;  // dx += dy w, else y = x w^T
   Compute compute;
   int64_t tokens, outputs, inputs;
   double tokens_per_second = 0;      // the median

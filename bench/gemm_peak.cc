@@ -48,9 +48,10 @@ class OneDnnProduct {
                                                    : DataType::f32;
     const DataType b = compute == Compute::kInt8 ? DataType::s8 : a;
     const DataType c = compute == Compute::kInt8 ? DataType::s32 : DataType::f32;
-    const dnnl::matmul::primitive_desc made(
-        {{{kRows, kDepth}, a, Tag::ab}, {{kDepth, kCols}, b, Tag::any}, {{kRows, kCols}, c, Tag::ab}},
-        engine_);
+    const dnnl::matmul::primitive_desc made({{{kRows, kDepth}, a, Tag::ab},
+                                             {{kDepth, kCols}, b, Tag::any},
+                                             {{kRows, kCols}, c, Tag::ab}},
+                                            engine_);
     run_ = dnnl::matmul(made);
     // Small whole numbers: nothing overflows, nothing is denormal. (bf16 0x3f80 is 1.)
     arguments_ = {{DNNL_ARG_SRC, Filled(made.src_desc(), a)},

@@ -95,15 +95,33 @@ std::unique_ptr<Model> MakeRandomModel(const ModelConfig& config, WeightFormat w
     Layer* layer = spec.layer < 0 ? nullptr : &model->layers[static_cast<size_t>(spec.layer)];
     Projection* projection = layer ? &layer->projections[static_cast<size_t>(spec.slot)] : nullptr;
     switch (spec.role) {
-      case Role::kEmbedding: model->embedding.frozen = matrix(TableFormat(weights)); break;
-      case Role::kHead: model->head.frozen = matrix(TableFormat(weights)); break;
-      case Role::kLinear: projection->frozen = matrix(weights); break;
-      case Role::kBias: projection->bias = vector(0); break;
-      case Role::kFinalNorm: model->final_norm = vector(1); break;
-      case Role::kAttentionNorm: layer->attention_norm = vector(1); break;
-      case Role::kFfnNorm: layer->ffn_norm = vector(1); break;
-      case Role::kQNorm: layer->q_norm = vector(1); break;
-      case Role::kKNorm: layer->k_norm = vector(1); break;
+      case Role::kEmbedding:
+        model->embedding.frozen = matrix(TableFormat(weights));
+        break;
+      case Role::kHead:
+        model->head.frozen = matrix(TableFormat(weights));
+        break;
+      case Role::kLinear:
+        projection->frozen = matrix(weights);
+        break;
+      case Role::kBias:
+        projection->bias = vector(0);
+        break;
+      case Role::kFinalNorm:
+        model->final_norm = vector(1);
+        break;
+      case Role::kAttentionNorm:
+        layer->attention_norm = vector(1);
+        break;
+      case Role::kFfnNorm:
+        layer->ffn_norm = vector(1);
+        break;
+      case Role::kQNorm:
+        layer->q_norm = vector(1);
+        break;
+      case Role::kKNorm:
+        layer->k_norm = vector(1);
+        break;
     }
   }
   if (config.tied) model->head = model->embedding;

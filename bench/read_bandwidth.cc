@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <fstream>
-#include <string>
 
 #include "base/error.h"
 #include "base/threads.h"
@@ -21,7 +19,8 @@ constexpr int kRounds = 12;
 // Anonymous pages, large ones where the system has them.
 class Pages {
  public:
-  Pages() : at_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+  Pages()
+      : at_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
     if (at_ == MAP_FAILED) throw Failure("no memory to measure the bandwidth with: ", ErrnoText());
     ::madvise(at_, kBytes, MADV_HUGEPAGE);
   }
@@ -75,17 +74,6 @@ double MeasureReadBandwidth(int threads) {
     best = std::max({best, read(kStretchWords), read(kWords / 2), read(kWords / 8)});
   }
   return best;
-}
-
-int64_t PeakRssBytes() {
-  // Not getrusage: its maximum is handed on from the process that started this one.
-  std::ifstream status("/proc/self/status");
-  std::string key;
-  int64_t kib = 0;
-  while (status >> key) {
-    if (key == "VmHWM:" && status >> kib) return kib << 10;
-  }
-  throw Failure("/proc/self/status does not tell the peak of resident memory (VmHWM)");
 }
 
 }  // namespace retort

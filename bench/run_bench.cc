@@ -33,7 +33,9 @@ class Sequences {
   // `generated` tokens of each sequence beside the prompt; `prefill_tokens` read in one step.
   Sequences(const Subject& subject, const RunBench& options, int64_t generated,
             int64_t prefill_tokens)
-      : options_(options), generated_(generated), vocab_(subject.model->config.vocab),
+      : options_(options),
+        generated_(generated),
+        vocab_(subject.model->config.vocab),
         engine_(*subject.model, nullptr, no_text_, EngineOf(options, generated, prefill_tokens)) {}
 
   void Submit() {
@@ -137,8 +139,8 @@ BenchResult BenchDecode(Subject& subject, const RunBench& options, const OnRepea
   result.limit = MeasureReadBandwidth(subject.backend->threads());
   result.limit_by = "sequential reads";
   // Step i reads the keys of the prompt, of the i tokens before and of its own.
-  const double context = static_cast<double>(options.prompt) +
-                         (static_cast<double>(options.gen) + 1) / 2;
+  const double context =
+      static_cast<double>(options.prompt) + (static_cast<double>(options.gen) + 1) / 2;
   result.work_per_token =
       DecodeBytes(*subject.model, options.cache_type, options.sequences, context) /
       static_cast<double>(options.sequences);

@@ -16,8 +16,7 @@ std::vector<Example> RandomExamples(int64_t count, int64_t tokens, int64_t vocab
     RandomStream random(MakeKey(1, RandomUse::kData, i));
     examples[i].row = static_cast<int64_t>(i);
     for (int64_t t = 0; t < tokens; ++t) {
-      examples[i].ids.push_back(
-          static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab))));
+      examples[i].ids.push_back(static_cast<int32_t>(random.Below(static_cast<uint64_t>(vocab))));
     }
     examples[i].labels = examples[i].ids;
   }

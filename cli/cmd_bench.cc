@@ -122,12 +122,13 @@ void PrintProduct(const BenchFlags& f, const GemmResult& r) {
                       {"fraction_of_peak", r.fraction_of_peak},
                       {"fraction_of_bandwidth", r.fraction_of_bandwidth}});
   }
-  PrintLine(Format("%-5s %-8s %-5s %-8s %6lld x %6lld  %5lld tokens  %8.1f GFLOP/s  %5.1f %% of the "
-                   "peak  %5.1f %% of the bandwidth",
-                   format.c_str(), direction, compute.c_str(), r.layer.c_str(),
-                   static_cast<long long>(r.outputs), static_cast<long long>(r.inputs),
-                   static_cast<long long>(r.tokens), r.flops_per_second / 1e9,
-                   100 * r.fraction_of_peak, 100 * r.fraction_of_bandwidth));
+  PrintLine(
+      Format("%-5s %-8s %-5s %-8s %6lld x %6lld  %5lld tokens  %8.1f GFLOP/s  %5.1f %% of the "
+             "peak  %5.1f %% of the bandwidth",
+             format.c_str(), direction, compute.c_str(), r.layer.c_str(),
+             static_cast<long long>(r.outputs), static_cast<long long>(r.inputs),
+             static_cast<long long>(r.tokens), r.flops_per_second / 1e9, 100 * r.fraction_of_peak,
+             100 * r.fraction_of_bandwidth));
 }
 
 void RunGemm(const BenchFlags& f) {
@@ -157,7 +158,8 @@ void Run(const BenchFlags& flags) {
 
 void AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
-      "bench", "Time training, prefill, decoding or single products, as a share of what this machine can do");
+      "bench",
+      "Time training, prefill, decoding or products, as a share of what this machine can do");
   auto flags = std::make_shared<BenchFlags>();
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
@@ -166,13 +168,16 @@ void AddBench(CLI::App& app) {
       ->required()
       ->check(CLI::IsMember({"train", "prefill", "decode", "gemm"}));
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file");
-  command->add_option("--shape", flags->shape,
-                      "instead of a model, random weights of this shape: a name as in init, or L,D,H,KV,F,V");
-  command->add_option("--weights", flags->weights,
-                      "f32, bf16, f16, nf4, q8_0 or q4_0 (default: as stored; of a shape bf16, of gemm all)");
+  command->add_option(
+      "--shape", flags->shape,
+      "instead of a model, random weights of this shape: a name as in init, or L,D,H,KV,F,V");
+  command->add_option(
+      "--weights", flags->weights,
+      "f32, bf16, f16, nf4, q8_0 or q4_0 (default: as stored; of a shape bf16, of gemm all)");
   count("--rank", flags->rank, 1, "train: rank of the adapter on all linear layers");
   count("--batch-rows", flags->batch_rows, 1, "train: rows of a step");
-  count("--tokens", flags->tokens, 0, "train: tokens of a row (0: 256); gemm: rows of the activations (0: 1, 16, 512, 2048)");
+  count("--tokens", flags->tokens, 0,
+        "train: tokens of a row (0: 256); gemm: rows of the activations (0: 1, 16, 512, 2048)");
   count("--sequences", flags->sequences, 1, "prefill, decode: sequences together");
   count("--prompt", flags->prompt, 0, "tokens of each prompt (0: prefill 512, decode 1)");
   count("--gen", flags->gen, 1, "decode: tokens generated after the first, each sequence");
