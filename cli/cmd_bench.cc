@@ -150,6 +150,9 @@ void Run(const BenchFlags& flags) {
   if (!flags.teacher.empty()) {
     throw InputError("bench: --teacher is not supported by this version; leave it out");
   }
+  if (flags.work == "train" && flags.compute.compute == "int8") {
+    throw InputError("bench train: --compute int8 is the runner's; use auto, f32 or bf16");
+  }
   if (flags.work == "gemm") return RunGemm(flags);
   RunWork(flags);
 }

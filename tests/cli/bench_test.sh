@@ -91,6 +91,7 @@ refuses 'six numbers' train --shape 2,64
 refuses 'q9' prefill --shape $shape --weights q9
 refuses 'nowhere' prefill nowhere
 refuses '--teacher' train --shape $shape --teacher $shape
+refuses 'int8.*runner' train --shape $shape --compute int8
 refuses '--repeat' train --shape $shape --repeat 0
 "$retort" init --shape $shape --positions 64 --out "$folder/short" >/dev/null
 refuses '65.*64 positions' train "$folder/short" --tokens 65
