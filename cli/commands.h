@@ -22,6 +22,7 @@ void AddTokenize(CLI::App& app);
 void AddTokenizer(CLI::App& app);
 void AddLogits(CLI::App& app);
 void AddInit(CLI::App& app);
+void AddBench(CLI::App& app);
 
 // Parses and runs; the process's exit status: 0 done, 1 failed, 2 bad usage, recipe or input file.
 int RunCli(int argc, const char* const* argv);

@@ -4,9 +4,9 @@
 # File names are relative to the root of the tree.
 
 BEGIN {
-  count = split("base tensor formats autograd model data runner eval export train recipes cli", room)
+  count = split("base tensor formats autograd model data runner eval export train recipes bench cli", room)
   for (i = 1; i <= count; ++i) level[room[i]] = i
-  level["tests"] = level["bench"] = count + 1  # above every room
+  level["tests"] = count + 1  # above every room
 
   # Third-party headers by their spelling, the library's name, and the folders that may use it
   # ("*" is every source file). The first match decides.
@@ -118,7 +118,7 @@ function BeginFile() {
   sub("^[.]/", "", file)
   own = file
   sub("/.*", "", own)
-  library = own != "cli" && own != "tests" && own != "bench"
+  library = own != "cli" && own != "tests"
   header = file ~ /[.](h|cuh)$/
   within = ""
   guarded = program = calls = 0

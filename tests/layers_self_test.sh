@@ -62,6 +62,7 @@ good_tree
 bad 'a room above' base/up.cc 'base/up.cc:3: base/ includes "tensor/tensor.h"' '' '#include "tensor/tensor.h"'
 bad 'a room above, in angles' train/up.cc 'train/up.cc:2: train/ includes' '#include <cli/main.h>'
 bad 'the tests, from a room' cli/up.cc 'cli/ includes "tests/a.h"' '#include "tests/a.h"'
+bad 'a command, from the bench' bench/up.cc 'bench/ includes "cli/flags.h", but cli/ is above it' '#include "cli/flags.h"'
 bad 'the neighbour above' runner/up.cc 'runner/ includes "eval/eval.h"' '  #  include "eval/eval.h"'
 bad 'a path that is not from the root' data/b.cc '"words.h" is not written from the root' '#include "words.h"'
 bad 'a path that climbs' base/b.cc 'is not written from the root' '#include "../cli/main.h"'
@@ -95,6 +96,7 @@ for call in 'assert(x);' 'std::abort();' 'if (x) exit (1);' 'std::printf("x");' 
   bad "a library: $call" data/b.cc 'data/b.cc:3: ' '' "$call"
 done
 bad 'a library that prints' eval/b.cc 'a library does not print' 'std::cerr << 1;'
+bad 'a bench that prints' bench/b.cc 'a library does not print' 'std::cout << 1;'
 bad 'after a raw text' data/b.cc 'abort()' 'auto a = R"(" )"; abort();'
 
 good_tree

@@ -16,7 +16,7 @@ fault() {
 }
 
 folders=()
-for folder in base tensor formats autograd model data runner eval export train recipes cli tests bench; do
+for folder in base tensor formats autograd model data runner eval export train recipes bench cli tests; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 ((${#folders[@]})) || { echo "no room of Retort in $PWD"; exit 1; }

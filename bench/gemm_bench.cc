@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/gemm_bench.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "bench/random_model.h"
+#include "bench/timing.h"
+#include "model/load.h"
+#include "model/spec/tensors.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kMostHeadTokens = 512;            // training cuts the head into chunks, too
+constexpr int64_t kColdBytes = int64_t{128} << 20;  // several times the last cache
+constexpr double kSecondsATime = 0.1;
+
+struct NamedLayer {
+  const char* name;
+  int64_t outputs, inputs;
+};
+
+std::vector<NamedLayer> LayersOf(const ModelConfig& c) {
+  std::vector<NamedLayer> layers;
+  for (const auto& [name, slot] :
+       {std::pair{"q", Slot::kQ}, std::pair{"kv", Slot::kK}, std::pair{"gate_up", Slot::kGate},
+        std::pair{"down", Slot::kDown}}) {
+    const SlotShape shape = ShapeOf(c, slot);
+    layers.push_back({name, shape.rows, shape.cols});
+  }
+  layers.push_back({"head", c.vocab, c.width});
+  return layers;
+}
+
+// One way to compute with weights of a format.
+struct Mode {
+  bool gradient;
+  Compute compute;
+};
+
+std::vector<Mode> ModesOf(const std::string& flag, WeightFormat format) {
+  const Compute training = ResolveCompute(flag, format, /*runner=*/false);
+  const Compute running = ResolveCompute(flag, format, /*runner=*/true);
+  std::vector<Mode> modes;
+  if (running != training) modes.push_back({false, running});
+  modes.push_back({false, training});
+  if (training != Compute::kInt8) modes.push_back({true, training});  // int8 has no gradient
+  return modes;
+}
+
+// As many weights of one shape as no cache holds at once, used in turn: stretches of one buffer.
+class ColdWeights {
+ public:
+  ColdWeights(WeightFormat format, int64_t rows, int64_t cols)
+      : one_(RandomWeight(format, rows, cols, 1, *memory_)),
+        count_(std::max<int64_t>(1, kColdBytes / one_.total_bytes())),
+        all_(RandomWeight(format, rows * count_, cols, 1, *memory_)) {}
+
+  // NF4's scales, a small part of the bytes, are those of the first each time.
+  Weight Next() {
+    const size_t bytes = one_.bytes().size(), at = static_cast<size_t>(next_++ % count_) * bytes;
+    return Weight(one_.format(), one_.rows(), one_.cols(), all_.bytes().subspan(at, bytes),
+                  all_.owner(), one_.nf4());
+  }
+  int64_t bytes() const { return one_.total_bytes(); }
+
+ private:
+  std::shared_ptr<Memory> memory_ = MakeHostMemory();
+  Weight one_;
+  int64_t count_;
+  Weight all_;
+  int64_t next_ = 0;
+};
+
+// Median seconds of one product.
+double Time(Backend& backend, ColdWeights& weights, const GemmResult& what, int64_t repeat) {
+  Tensor x = backend.New({what.tokens, what.inputs}), y = backend.New({what.tokens, what.outputs});
+  backend.Fill(x, 0.5f);
+  backend.Fill(y, 0.5f);
+  const auto product = [&] {
+    if (what.gradient) {
+      backend.LinearInputGrad(y, weights.Next(), x);
+    } else {
+      backend.LinearForward(x, weights.Next(), y);
+    }
+  };
+  product();
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < repeat; ++i) {
+    if (what.gradient) backend.Fill(x, 0);  // it adds
+    const Stopwatch watch;
+    int64_t calls = 0;
+    do {
+      product();
+      ++calls;
+    } while (watch.seconds() < kSecondsATime);
+    seconds.push_back(watch.seconds() / static_cast<double>(calls));
+  }
+  return SpreadOf(seconds).median;
+}
+
+}  // namespace
+
+double Limits::Gemm(Compute compute) {
+  if (!gemm_.contains(compute)) gemm_[compute] = MeasureGemmPeak(compute, threads_).per_second;
+  return gemm_[compute];
+}
+
+double Limits::Bandwidth() {
+  if (bandwidth_ == 0) bandwidth_ = MeasureReadBandwidth(threads_);
+  return bandwidth_;
+}
+
+void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result) {
+  const std::vector<std::string> formats =
+      options.weights.empty() ? std::vector<std::string>{"f32", "bf16", "nf4", "q8_0", "q4_0"}
+                              : std::vector<std::string>{options.weights};
+  const std::vector<int64_t> counts = options.tokens > 0 ? std::vector<int64_t>{options.tokens}
+                                                         : std::vector<int64_t>{1, 16, 512, 2048};
+  Limits limits(MakeBackend({options.device, options.threads, Compute::kF32})->threads());
+  for (const std::string& name : formats) {
+    const WeightFormat format = FormatNamed(name);
+    for (const NamedLayer& layer : LayersOf(options.config)) {
+      ColdWeights weights(format, layer.outputs, layer.inputs);
+      for (const Mode& mode : ModesOf(options.compute, format)) {
+        const auto backend = MakeBackend({options.device, options.threads, mode.compute});
+        for (const int64_t tokens : counts) {
+          if (layer.name == std::string_view("head") && tokens > kMostHeadTokens) continue;
+          GemmResult r{layer.name, format,        mode.gradient, mode.compute,
+                       tokens,     layer.outputs, layer.inputs};
+          const double seconds = Time(*backend, weights, r, options.repeat);
+          r.device = backend->name();
+          r.threads = backend->threads();
+          r.tokens_per_second = static_cast<double>(tokens) / seconds;
+          r.flops_per_second =
+              2.0 * static_cast<double>(layer.outputs * layer.inputs) * r.tokens_per_second;
+          r.fraction_of_peak = r.flops_per_second / limits.Gemm(mode.compute);
+          r.fraction_of_bandwidth =
+              static_cast<double>(weights.bytes()) / seconds / limits.Bandwidth();
+          on_result(r);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace retort

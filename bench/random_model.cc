@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/random_model.h"
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "base/random.h"
+#include "model/spec/tensors.h"
+#include "tensor/quant/quant.h"
+
+namespace retort {
+namespace {
+
+constexpr double kDeviation = 0.02;
+constexpr int64_t kDrawnRows = 61;  // a prime: rows that meet in a tile or a panel differ
+
+// `bytes` bytes that repeat `pattern`.
+std::shared_ptr<Buffer> Repeated(const std::vector<std::byte>& pattern, int64_t bytes,
+                                 Memory& memory) {
+  auto buffer = memory.Allocate(bytes);
+  const auto step = static_cast<int64_t>(pattern.size());
+  for (int64_t at = 0; at < bytes; at += step) {
+    std::memcpy(buffer->data() + at, pattern.data(),
+                static_cast<size_t>(std::min(step, bytes - at)));
+  }
+  return buffer;
+}
+
+std::vector<std::byte> RandomBytes(RandomStream& random, size_t count) {
+  std::vector<std::byte> bytes(count);
+  for (std::byte& b : bytes) b = static_cast<std::byte>(random.Next() & 255);
+  return bytes;
+}
+
+Tensor Filled(Memory& memory, int64_t count, float value) {
+  Tensor out = Tensor::Make(memory, {count}, DType::kF32);
+  std::fill_n(out.data<float>(), count, value);
+  return out;
+}
+
+// Any bytes are NF4 codes, and any bytes are codes of block maxima, which lie here in 0.03 +- 0.01.
+Weight RandomNf4(int64_t rows, int64_t cols, RandomStream& random, Memory& memory) {
+  constexpr int64_t kBlock = 64, kNested = 256;
+  const int64_t values = rows * cols, blocks = (values + kBlock - 1) / kBlock;
+  const std::vector<std::byte> pattern = RandomBytes(random, 4099);
+  Nf4Scales scales;
+  scales.double_quant = true;
+  scales.codes = Tensor(Repeated(pattern, blocks, memory), {blocks}, DType::kU8);
+  scales.nested_absmax = Filled(memory, (blocks + kNested - 1) / kNested, 0.01f);
+  scales.offset = 0.03f;
+  const int64_t bytes = (values + 1) / 2;
+  const auto codes = Repeated(pattern, bytes, memory);
+  return Weight(WeightFormat::kNF4, rows, cols, {codes->data(), static_cast<size_t>(bytes)}, codes,
+                std::move(scales));
+}
+
+WeightFormat TableFormat(WeightFormat weights) {
+  if (weights == WeightFormat::kNF4) return WeightFormat::kBF16;
+  return weights == WeightFormat::kQ4_0 ? WeightFormat::kQ8_0 : weights;
+}
+
+}  // namespace
+
+Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t seed,
+                    Memory& memory) {
+  RandomStream random(MakeKey(seed, RandomUse::kInit));
+  if (format == WeightFormat::kNF4) return RandomNf4(rows, cols, random, memory);
+  const int64_t row_bytes = RowBytes(format, cols);
+  std::vector<std::byte> pattern(static_cast<size_t>(std::min(rows, kDrawnRows) * row_bytes));
+  std::vector<float> row(static_cast<size_t>(cols));
+  for (size_t at = 0; at < pattern.size(); at += static_cast<size_t>(row_bytes)) {
+    for (float& v : row) v = static_cast<float>(kDeviation * random.Normal());
+    EncodeRow(format, row.data(), cols, pattern.data() + at);
+  }
+  const int64_t bytes = rows * row_bytes;
+  const auto buffer = Repeated(pattern, bytes, memory);
+  return Weight(format, rows, cols, {buffer->data(), static_cast<size_t>(bytes)}, buffer);
+}
+
+std::unique_ptr<Model> MakeRandomModel(const ModelConfig& config, WeightFormat weights,
+                                       Backend& backend) {
+  using Role = TensorSpec::Role;
+  auto model = std::make_unique<Model>(config, backend);
+  uint64_t seed = 0;
+  for (const TensorSpec& spec : ModelTensors(config)) {
+    const auto matrix = [&](WeightFormat format) {
+      return RandomWeight(format, spec.shape[0], spec.shape[1], ++seed, backend.memory());
+    };
+    const auto vector = [&](float value) {
+      Tensor v = backend.New({spec.shape[0]});
+      backend.Fill(v, value);
+      return Var{v};
+    };
+    Layer* layer = spec.layer < 0 ? nullptr : &model->layers[static_cast<size_t>(spec.layer)];
+    Projection* projection = layer ? &layer->projections[static_cast<size_t>(spec.slot)] : nullptr;
+    switch (spec.role) {
+      case Role::kEmbedding:
+        model->embedding.frozen = matrix(TableFormat(weights));
+        break;
+      case Role::kHead:
+        model->head.frozen = matrix(TableFormat(weights));
+        break;
+      case Role::kLinear:
+        projection->frozen = matrix(weights);
+        break;
+      case Role::kBias:
+        projection->bias = vector(0);
+        break;
+      case Role::kFinalNorm:
+        model->final_norm = vector(1);
+        break;
+      case Role::kAttentionNorm:
+        layer->attention_norm = vector(1);
+        break;
+      case Role::kFfnNorm:
+        layer->ffn_norm = vector(1);
+        break;
+      case Role::kQNorm:
+        layer->q_norm = vector(1);
+        break;
+      case Role::kKNorm:
+        layer->k_norm = vector(1);
+        break;
+    }
+  }
+  if (config.tied) model->head = model->embedding;
+  return model;
+}
+
+}  // namespace retort

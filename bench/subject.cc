@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "base/error.h"
+#include "bench/bench.h"
+#include "bench/random_model.h"
+#include "export/init_model.h"
+#include "model/load.h"
+
+namespace retort {
+namespace {
+
+void Open(const SubjectOptions& options, WeightFormat format, Subject& subject) {
+  subject.weights = std::string(TraitsOf(format).name);
+  subject.compute = ResolveCompute(options.compute, format, options.runner);
+  subject.backend = MakeBackend({options.device, options.threads, subject.compute});
+}
+
+}  // namespace
+
+Subject OpenSubject(const SubjectOptions& options) {
+  if (options.model.empty() == options.shape.empty()) {
+    throw InputError("bench: give a model (folder or GGUF file) or --shape, one of them");
+  }
+  Subject subject;
+  if (!options.shape.empty()) {
+    ModelConfig config = ShapeNamed(options.shape);
+    config.max_positions = std::max(config.max_positions, options.positions);
+    const WeightFormat format = FormatNamed(options.weights.empty() ? "bf16" : options.weights);
+    subject.name = options.shape;
+    Open(options, format, subject);
+    subject.model = MakeRandomModel(config, format, *subject.backend);
+    return subject;
+  }
+  const ModelFiles files = OpenModel(options.model);
+  if (options.positions > files.config.max_positions) {
+    throw InputError(options.model, ": ", options.positions, " tokens are more than the model's ",
+                     files.config.max_positions, " positions");
+  }
+  LoadOptions load;
+  if (!options.weights.empty()) load.weights = FormatNamed(options.weights);
+  subject.name = options.model;
+  Open(options, load.weights.value_or(files.stored_format()), subject);
+  subject.model = LoadModel(files, load, *subject.backend);
+  // What NF4 does not cover stays as it was stored.
+  const WeightFormat loaded = subject.model->layers[0][Slot::kQ].frozen.format();
+  subject.weights = std::string(TraitsOf(loaded).name);
+  return subject;
+}
+
+}  // namespace retort

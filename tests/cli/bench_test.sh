@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# bench_test.sh RETORT: every kind of `retort bench` on a tiny shape says what the contract asks for,
+# with figures that fit each other, and refuses what it cannot do in one line.
+set -euo pipefail
+retort=$1
+out=$(mktemp) err=$(mktemp)
+trap 'rm -f "$out" "$err"' EXIT
+
+failures=0
+fail() {
+  printf 'FAILED %s\n' "$*"
+  failures=$((failures + 1))
+}
+
+# value KEY: of the first line's object.
+value() { head -1 "$out" | grep -oE "\"$1\":(\"[^\"]*\"|[^,}]*)" | head -1 | cut -d: -f2- | tr -d '"'; }
+# holds NAME EXPRESSION: in awk's arithmetic.
+holds() { awk "BEGIN { exit !($2) }" || fail "$1: not so: $2: $(cat "$out")"; }
+
+# bench ARGUMENT...: runs it and checks what every kind of it must say.
+bench() {
+  "$retort" bench "$@" --threads 2 --json >"$out" 2>"$err" || fail "$*: status $?: $(tail -1 "$err")"
+  local key
+  for key in tokens_per_second peak_rss_bytes threads device compute fraction_of_peak; do
+    [[ -n $(value $key) ]] || fail "$*: no '$key' in: $(cat "$out")"
+  done
+  [[ $(value device) == cpu && $(value threads) == 2 ]] || fail "$*: $(cat "$out")"
+  holds "$*" "$(value tokens_per_second) > 0"
+  # A process with OpenBLAS and oneDNN in it has 10 MB at least, this one not half a gigabyte.
+  [[ $1 == gemm ]] || holds "$*" "$(value peak_rss_bytes) > 1e7 && $(value peak_rss_bytes) < 5e8"
+  holds "$*" "$(value fraction_of_peak) > 0 && $(value fraction_of_peak) < 1.5"
+}
+
+shape=2,64,4,2,128,512
+parameters=106496  # 2 blocks of 36,864, a head of 32,768
+
+# share WORK: the fraction is what the rate, the work of a token and the limit give.
+share() {
+  holds "$1" "$(value "$2") * $(value tokens_per_second) / $(value "$3") / $(value fraction_of_peak) - 1 < 1e-6"
+  holds "$1" "$(value "$2") * $(value tokens_per_second) / $(value "$3") / $(value fraction_of_peak) - 1 > -1e-6"
+  holds "$1" "$(value tokens_per_second_min) <= $(value tokens_per_second)"
+  holds "$1" "$(value tokens_per_second) <= $(value tokens_per_second_max)"
+}
+
+for weights in f32 bf16 nf4; do
+  bench train --shape $shape --weights $weights --tokens 32 --batch-rows 2 --repeat 2
+  [[ $(value weights) == "$weights" && $(value batch_rows) == 2 && $(value tokens) == 32 ]] || fail "train $weights: $(cat "$out")"
+  holds "train $weights" "$(value flops_per_token) == 4 * $parameters"
+  share "train $weights" flops_per_token peak_flops_per_second
+done
+bench train --shape $shape --weights f32 --tokens 32 --repeat 1
+[[ $(value compute) == f32 ]] || fail "f32 weights are trained in $(value compute)"
+
+bench prefill --shape $shape --weights q8_0 --prompt 70 --sequences 2 --repeat 2
+[[ $(value compute) == int8 && $(value prompt) == 70 ]] || fail "prefill: $(cat "$out")"
+holds prefill "$(value flops_per_token) == 2 * $parameters"
+share prefill flops_per_token peak_flops_per_second
+holds prefill "$(value fraction_of_peak_blocks) < $(value fraction_of_peak)"
+
+bench decode --shape $shape --weights q8_0 --prompt 3 --gen 9 --sequences 2 --kv f16 --repeat 3
+[[ $(value gen) == 9 && $(value sequences) == 2 ]] || fail "decode: $(cat "$out")"
+# Weights of 34 bytes a block for both sequences; 8 tokens seen on average, 256 bytes each.
+holds decode "$(value bytes_per_token) == $parameters * 34 / 32 / 2 + 8 * 256"
+share decode bytes_per_token peak_bytes_per_second
+
+bench gemm --shape $shape --weights q4_0 --tokens 16 --repeat 1
+[[ $(wc -l <"$out") == 15 ]] || fail "gemm: $(wc -l <"$out") products, not 5 layers x 3 ways"
+[[ $(grep -c '"compute":"int8"' "$out") == 5 && $(grep -c '"direction":"gradient"' "$out") == 5 ]] || fail "gemm: $(cat "$out")"
+
+# A model of files; weights as stored.
+folder=$(mktemp -d)
+trap 'rm -rf "$out" "$err" "$folder"' EXIT
+"$retort" init --shape $shape --out "$folder/m" >/dev/null
+bench decode "$folder/m" --gen 4 --repeat 1
+[[ $(value weights) == f32 && $(value compute) == f32 ]] || fail "a folder: $(cat "$out")"
+
+# refuses PATTERN ARGUMENT...
+refuses() {
+  local pattern=$1 status=0
+  shift
+  "$retort" bench "$@" >"$out" 2>"$err" || status=$?
+  [[ $status == 2 && $(wc -l <"$err") == 1 && ! -s $out ]] || fail "bench $*: status $status: $(cat "$err" "$out")"
+  grep -qE -- "$pattern" "$err" || fail "bench $*: '$(cat "$err")' does not match '$pattern'"
+}
+refuses 'model.*--shape' train
+refuses 'model.*--shape' gemm
+refuses 'model.*--shape' decode "$folder/m" --shape $shape
+refuses 'work.*tests' tests --shape $shape
+refuses 'six numbers' train --shape 2,64
+refuses 'q9' prefill --shape $shape --weights q9
+refuses 'nowhere' prefill nowhere
+refuses '--teacher' train --shape $shape --teacher $shape
+refuses 'int8.*runner' train --shape $shape --compute int8
+refuses '--repeat' train --shape $shape --repeat 0
+"$retort" init --shape $shape --positions 64 --out "$folder/short" >/dev/null
+refuses '65.*64 positions' train "$folder/short" --tokens 65
+refuses '64 positions' decode "$folder/short" --prompt 32 --gen 32
+refuses 'compute.*fp8' decode --shape $shape --compute fp8
+refuses 'block' decode --shape 1,40,2,1,64,300 --weights q8_0
+
+((failures == 0)) && echo 'every bench says what it should'
