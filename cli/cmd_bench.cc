@@ -5,6 +5,7 @@
 #include <CLI/Formatter.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "bench/bench.h"
 #include "bench/gemm_bench.h"
@@ -18,7 +19,7 @@ namespace retort {
 namespace {
 
 struct BenchFlags {
-  std::string work, model, shape, weights, teacher;
+  std::string work, model, shape, weights, teacher, teacher_weights;
   int64_t rank = 16, batch_rows = 4, tokens = 0, sequences = 1, prompt = 0, gen = 128, repeat = 5;
   ComputeFlags compute;
   bool json = false;
@@ -35,6 +36,7 @@ Json Conditions(const BenchFlags& f, const Subject& subject) {
   Json out = {{"work", f.work}, {"model", subject.name}, {"weights", subject.weights}};
   if (f.work == "train") {
     out.update({{"rank", f.rank}, {"batch_rows", f.batch_rows}, {"tokens", f.tokens}});
+    if (!f.teacher.empty()) out["teacher"] = f.teacher;
   } else {
     out.update({{"sequences", f.sequences}, {"prompt", f.prompt}});
     if (f.work == "decode") out["gen"] = f.gen;
@@ -55,6 +57,7 @@ void Print(const BenchFlags& f, const Subject& subject, const BenchResult& r) {
                 {"device", subject.backend->name()},
                 {"compute", std::string(NameOf(subject.compute))},
                 {"fraction_of_peak", r.fraction_of_peak}});
+    if (!f.teacher.empty()) out["teacher_overhead"] = r.teacher_overhead;
     if (f.work == "prefill") out["fraction_of_peak_blocks"] = r.fraction_of_peak_blocks;
     out.update({{decode ? "bytes_per_token" : "flops_per_token", r.work_per_token},
                 {decode ? "peak_bytes_per_second" : "peak_flops_per_second", r.limit},
@@ -67,6 +70,10 @@ void Print(const BenchFlags& f, const Subject& subject, const BenchResult& r) {
   PrintLine(Format("%.1f %% of the limit: %.1f %s a token at %.1f %s/s (%s)",
                    100 * r.fraction_of_peak, r.work_per_token / 1e6, decode ? "MB" : "MFLOP",
                    r.limit / 1e9, decode ? "GB" : "GFLOP", r.limit_by.c_str()));
+  if (!f.teacher.empty()) {
+    PrintLine(Format("%.3f x a step without the teacher and the teacher's forward pass",
+                     r.teacher_overhead));
+  }
   if (f.work == "prefill") {
     PrintLine(Format("%.1f %% counting the blocks alone (the head is computed for last tokens)",
                      100 * r.fraction_of_peak_blocks));
@@ -86,6 +93,17 @@ void RunWork(BenchFlags f) {
                                  .threads = f.compute.threads,
                                  .runner = !train,
                                  .positions = train ? f.tokens : f.prompt + f.gen + 1});
+  std::optional<Subject> teacher;
+  if (!f.teacher.empty()) {
+    teacher = OpenSubject({.model = "",
+                           .shape = f.teacher,
+                           .weights = f.teacher_weights,
+                           .device = f.compute.device,
+                           .compute = f.compute.compute,
+                           .threads = f.compute.threads,
+                           .runner = false,
+                           .positions = f.tokens});
+  }
   Note(Cat(f.work, " ", subject.name, ", ", subject.weights, ", computed in ",
            NameOf(subject.compute), " on ", subject.backend->name(), ", ",
            subject.backend->threads(), " threads"));
@@ -96,7 +114,8 @@ void RunWork(BenchFlags f) {
   const RunBench run{f.sequences, f.prompt, f.gen, CacheType(f.compute.kv, subject.compute),
                      f.repeat};
   const BenchResult result =
-      train ? BenchTraining(subject, {f.rank, f.batch_rows, f.tokens, f.repeat}, progress)
+      train ? BenchTraining(subject, teacher ? &*teacher : nullptr,
+                            {f.rank, f.batch_rows, f.tokens, f.repeat}, progress)
       : f.work == "prefill" ? BenchPrefill(subject, run, progress)
                             : BenchDecode(subject, run, progress);
   Print(f, subject, result);
@@ -147,8 +166,8 @@ void RunGemm(const BenchFlags& f) {
 }
 
 void Run(const BenchFlags& flags) {
-  if (!flags.teacher.empty()) {
-    throw InputError("bench: --teacher is not supported by this version; leave it out");
+  if (!flags.teacher.empty() && flags.work != "train") {
+    throw InputError("bench ", flags.work, ": --teacher goes with train");
   }
   if (flags.work == "train" && flags.compute.compute == "int8") {
     throw InputError("bench train: --compute int8 is the runner's; use auto, f32 or bf16");
@@ -185,6 +204,8 @@ void AddBench(CLI::App& app) {
   count("--prompt", flags->prompt, 0, "tokens of each prompt (0: prefill 512, decode 1)");
   count("--gen", flags->gen, 1, "decode: tokens generated after the first, each sequence");
   command->add_option("--teacher", flags->teacher, "train: shape of an online teacher");
+  command->add_option("--teacher-weights", flags->teacher_weights,
+                      "train: how the teacher is held (default bf16)");
   count("--repeat", flags->repeat, 1, "repetitions; the median is told");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object; gemm: one a product");

@@ -68,6 +68,13 @@ bench gemm --shape $shape --weights q4_0 --tokens 16 --repeat 1
 [[ $(wc -l <"$out") == 15 ]] || fail "gemm: $(wc -l <"$out") products, not 5 layers x 3 ways"
 [[ $(grep -c '"compute":"int8"' "$out") == 5 && $(grep -c '"direction":"gradient"' "$out") == 5 ]] || fail "gemm: $(cat "$out")"
 
+# A teacher of the same shape: its 2 N operations count beside the student's 4 N.
+bench train --shape $shape --tokens 32 --batch-rows 2 --repeat 1
+alone=$(value flops_per_token)
+bench train --shape $shape --teacher $shape --tokens 32 --batch-rows 2 --repeat 1
+holds teacher "$(value flops_per_token) == $alone * 1.5"
+holds teacher "$(value teacher_overhead) > 0"
+
 # A model of files; weights as stored.
 folder=$(mktemp -d)
 trap 'rm -rf "$out" "$err" "$folder"' EXIT
@@ -90,7 +97,7 @@ refuses 'work.*tests' tests --shape $shape
 refuses 'six numbers' train --shape 2,64
 refuses 'q9' prefill --shape $shape --weights q9
 refuses 'nowhere' prefill nowhere
-refuses '--teacher' train --shape $shape --teacher $shape
+refuses '--teacher' prefill --shape $shape --teacher $shape
 refuses 'int8.*runner' train --shape $shape --compute int8
 refuses '--repeat' train --shape $shape --repeat 0
 "$retort" init --shape $shape --positions 64 --out "$folder/short" >/dev/null
