@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/teach.h"
 
+#include <algorithm>
+
+#include "base/threads.h"
 #include "train/training_batch.h"
 
 namespace retort {
@@ -21,13 +24,35 @@ MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_
   return micro;
 }
 
+// Selectors for all threads: a row of a large vocabulary takes one of them a while.
+class Selectors {
+ public:
+  Selectors(const TeacherCacheKey& key, int threads) : vocab_(key.vocab), pool_(threads) {
+    for (int i = 0; i < pool_.threads(); ++i)
+      selectors_.emplace_back(key.vocab, key.top_k, key.temperature);
+  }
+  int64_t kept() const { return selectors_[0].kept(); }
+  // rows of `width` logits into `out` from row `begin` on.
+  void Select(std::span<const float> logits, int64_t width, TopTokens& out, int64_t begin) {
+    pool_.For(static_cast<int64_t>(logits.size()) / width, [&](int64_t i, int worker) {
+      const auto row = logits.subspan(static_cast<size_t>(i * width), static_cast<size_t>(vocab_));
+      selectors_[static_cast<size_t>(worker)].Select(row, out, begin + i);
+    });
+  }
+
+ private:
+  int64_t vocab_;
+  ThreadPool pool_;
+  std::vector<TopSelector> selectors_;
+};
+
 // Cuts the logits of all the batch's tokens that carry loss down, chunk by chunk.
 TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const TrainingBatch& data,
-                     int64_t vocab, TopSelector& selector) {
+                     Selectors& selectors) {
   Backend& k = model.backend;
   Context context{k};
   const auto count = static_cast<int64_t>(data.rows.size());
-  TopTokens out(count, selector.kept());
+  TopTokens out(count, selectors.kept());
   if (count == 0) return out;
   const Var hidden = model.Hidden(context, {data.batch, adapter});
   Tensor chosen = k.New({count, hidden.value.cols()});
@@ -37,10 +62,7 @@ TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const TrainingB
     const int64_t n = std::min(chunk, count - begin);
     const std::vector<float> logits =
         k.ToFloats(model.LogitsOf(context, chosen.RowRange(begin, n)));
-    for (int64_t i = 0; i < n; ++i) {
-      const auto row = std::span(logits).subspan(static_cast<size_t>(i * width));
-      selector.Select(row.first(static_cast<size_t>(vocab)), out, begin + i);
-    }
+    selectors.Select(logits, width, out, begin);
   }
   return out;
 }
@@ -61,12 +83,12 @@ TopTokens RowsOf(const TopTokens& all, int64_t begin, int64_t count) {
 void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
                   const TeacherCacheKey& key, int64_t batch_tokens, TeacherCacheWriter& writer,
                   const TeachProgress& on_progress) {
-  TopSelector selector(key.vocab, key.top_k, key.temperature);
+  Selectors selectors(key, model.backend.threads());
   int64_t tokens = 0;
   while (writer.next_example() < static_cast<int64_t>(examples.size())) {
     const MicroBatch micro = NextBatch(examples, writer.next_example(), batch_tokens);
-    const TopTokens all = OutcomesOf(model, adapter, MakeTrainingBatch(micro, model.config.window),
-                                     key.vocab, selector);
+    const TopTokens all =
+        OutcomesOf(model, adapter, MakeTrainingBatch(micro, model.config.window), selectors);
     int64_t begin = 0;
     for (const Example* row : micro.rows) {
       writer.Append(RowsOf(all, begin, row->LossTokens()));
