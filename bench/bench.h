@@ -55,6 +55,7 @@ struct TrainBench {
   int64_t rank = 16;                     // of a LoRA adapter on all linear layers
   int64_t batch_rows = 4, tokens = 256;  // rows of a step; tokens of a row, all of which carry loss
   int64_t repeat = 5;                    // steps that are timed, after one that is not
+  int64_t part_tokens = 512;             // TrainerOptions
 };
 // With a teacher (may be null) its 2 N operations a token count as well, and what is timed is a step of
 // online distillation (forward KL, weight 0.5).

@@ -34,6 +34,7 @@ class Student {
       : stream_(examples, BatchesOf(options)), adapter_(Adapter::Make(Lora(options), model.config, 1, model.backend)) {
     TrainerOptions training;
     training.schedule.kind = Schedule::Kind::kConstant;
+    training.part_tokens = options.part_tokens;
     trainer_ = std::make_unique<Trainer>(model, adapter_.get(), stream_, training, teacher);
   }
   double StepSeconds() { return trainer_->Step()->seconds; }

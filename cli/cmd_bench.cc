@@ -20,7 +20,8 @@ namespace {
 
 struct BenchFlags {
   std::string work, model, shape, weights, teacher, teacher_weights;
-  int64_t rank = 16, batch_rows = 4, tokens = 0, sequences = 1, prompt = 0, gen = 128, repeat = 5;
+  int64_t rank = 16, batch_rows = 4, tokens = 0, sequences = 1, prompt = 0, gen = 128, repeat = 5,
+          part_tokens = 512;
   ComputeFlags compute;
   bool json = false;
 };
@@ -115,7 +116,7 @@ void RunWork(BenchFlags f) {
                      f.repeat};
   const BenchResult result =
       train ? BenchTraining(subject, teacher ? &*teacher : nullptr,
-                            {f.rank, f.batch_rows, f.tokens, f.repeat}, progress)
+                            {f.rank, f.batch_rows, f.tokens, f.repeat, f.part_tokens}, progress)
       : f.work == "prefill" ? BenchPrefill(subject, run, progress)
                             : BenchDecode(subject, run, progress);
   Print(f, subject, result);
@@ -206,6 +207,7 @@ void AddBench(CLI::App& app) {
   command->add_option("--teacher", flags->teacher, "train: shape of an online teacher");
   command->add_option("--teacher-weights", flags->teacher_weights,
                       "train: how the teacher is held (default bf16)");
+  count("--part-tokens", flags->part_tokens, 1, "train: tokens computed at once, as train.part_tokens");
   count("--repeat", flags->repeat, 1, "repetitions; the median is told");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object; gemm: one a product");

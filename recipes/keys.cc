@@ -229,6 +229,9 @@ std::vector<RecipeKey> TrainKeys() {
       std::move(threads),
       MakeKey(KEY(train.gradient_checkpointing), {ChoiceShape({"auto", "none", "block"})},
               "Recompute each block's activations in the backward pass to save memory."),
+      MakeKey(KEY(train.part_tokens), {IntegerShape(1)},
+              "Tokens of a micro-batch that are computed at once, in whole rows: fewer take less memory; "
+              "the step stays the same."),
       MakeKey(KEY(train.checkpoint_every), {IntegerShape(0)},
               "Steps between checkpoints; 0: only at the end."),
       MakeKey(KEY(train.keep), {IntegerShape(1)}, "The newest checkpoints that stay."),

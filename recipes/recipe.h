@@ -113,6 +113,7 @@ struct TrainRecipe {
   int64_t seed = 1;
   int64_t threads = 0;                          // 0: all
   std::string gradient_checkpointing = "auto";  // auto | none | block
+  int64_t part_tokens = 512;                    // of a micro-batch, computed at once
   int64_t checkpoint_every = 100;               // steps; 0: only at the end
   int64_t keep = 2;                             // newest checkpoints that stay
   int64_t eval_every = 0;                       // steps; 0: at the end

@@ -135,6 +135,7 @@ void TrainingSession::MakeTrainer() {
   options.optimizer = {t.beta1, t.beta2, t.epsilon, t.weight_decay, t.clip};
   options.schedule = schedule_;
   options.seed = static_cast<uint64_t>(t.seed);
+  options.part_tokens = t.part_tokens;
   options.checkpoint_blocks = t.gradient_checkpointing == "block";
   trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options,
                                        teacher_.get());

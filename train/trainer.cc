@@ -54,7 +54,10 @@ std::optional<StepMetrics> Trainer::Step() {
 
   // 2. Forward and 3. backward, micro-batch by micro-batch, over one common number of tokens.
   LossSums sums;
-  for (const MicroBatch& micro : step->micro) ForwardBackward(micro, step->loss_tokens, sums);
+  for (const MicroBatch& micro : step->micro) {
+    for (const MicroBatch& part : CutMicroBatch(micro, options_.part_tokens))
+      ForwardBackward(part, step->loss_tokens, sums);
+  }
   const double per_token = step->loss_tokens > 0 ? 1 / static_cast<double>(step->loss_tokens) : 0;
   m.loss = (sums.loss + sums.hidden) * per_token;
   m.ce = (teacher_ ? sums.parts.ce : sums.loss) * per_token;

@@ -19,6 +19,7 @@ struct TrainerOptions {
   Schedule schedule;
   uint64_t seed = 1;
   bool checkpoint_blocks = false;  // gradient checkpointing
+  int64_t part_tokens = 512;       // that are computed at once (CutMicroBatch)
 };
 
 // A line of metrics.jsonl.
@@ -61,7 +62,7 @@ class Trainer {
     double loss = 0, hidden = 0;
     ops::DistillSums parts;
   };
-  // Adds the gradients of one micro-batch, and its losses to `sums`.
+  // Adds the gradients of a part of a micro-batch, and its losses to `sums`.
   void ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums);
 
   const Model& model_;

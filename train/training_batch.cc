@@ -19,4 +19,18 @@ TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window) {
   return out;
 }
 
+std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens) {
+  std::vector<MicroBatch> parts;
+  for (size_t r = 0; r < micro.rows.size(); ++r) {
+    const int64_t size = micro.rows[r]->size();
+    if (parts.empty() || parts.back().tokens + size > tokens) parts.emplace_back();
+    MicroBatch& part = parts.back();
+    part.rows.push_back(micro.rows[r]);
+    part.order.push_back(micro.order[r]);
+    part.tokens += size;
+    part.loss_tokens += micro.rows[r]->LossTokens();
+  }
+  return parts;
+}
+
 }  // namespace retort

@@ -16,6 +16,10 @@ struct TrainingBatch {
   Batch batch;
   std::vector<int32_t> rows, targets;
 };
+// The micro-batch as parts of whole rows, each of at most `tokens` tokens where its rows allow it. What is computed at
+// once, and so how much memory activations take, is a part; gradients are summed all the same.
+std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens);
+
 // `window` is that of the model which reads it.
 TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window);
 

@@ -44,7 +44,7 @@ TEST(RecipeReader, DefaultsAreTheContracts) {
     "train": {"epochs": 1, "batch_rows": 4, "accumulate": 1, 
               "optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "lr": 2e-4,
               "min_lr": 0, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0, "clip": 1,
-              "seed": 1, "threads": "all", "gradient_checkpointing": "auto",
+              "seed": 1, "threads": "all", "gradient_checkpointing": "auto", "part_tokens": 512,
               "checkpoint_every": 100, "keep": 2, "eval_every": 0},
     "export": {"merge": "auto", "gguf": []}})",
                                   "expected");
@@ -81,7 +81,7 @@ const char* const kFull = R"({
   "train": {"steps": 1e3, "batch_rows": 2, "accumulate": 3, "optimizer": "adamw",
             "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "lr": 0.1, "min_lr": 0.01,
             "schedule": "linear", "warmup": 10, "weight_decay": 0.1, "clip": 0, "seed": 42,
-            "threads": 2, "gradient_checkpointing": "block", "checkpoint_every": 5, "keep": 1,
+            "threads": 2, "gradient_checkpointing": "block", "part_tokens": 96, "checkpoint_every": 5, "keep": 1,
             "eval_every": 7},
   "export": {"merge": "nf4", "gguf": ["q8_0", "f16"], "out": "out"}
 })";
@@ -118,7 +118,7 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.teacher.weight = 1;
   e.teacher.scale_t2 = true;
   e.train = {1000,     1,  2,   3, "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
-             "linear", 10, 0.1, 0, 42, 2,       "block", 5,    1,    7};
+             "linear", 10, 0.1, 0, 42, 2,       "block", 96,   5,    1,    7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
 }

@@ -102,6 +102,16 @@ TEST_F(TrainingTest, GivesTheSameBytesAtAnyNumberOfThreads) {
   }
 }
 
+// Rows of up to 20 tokens: a part of 1 token is a row by itself.
+TEST_F(TrainingTest, ComputesAStepInPartsOfAnySize) {
+  const auto whole = Losses(Run("uncut", {"train.part_tokens=4096"}));
+  for (const char* tokens : {"1", "40"}) {
+    const auto parts = Losses(Run(Cat("cut_", tokens), {Cat("train.part_tokens=", tokens)}));
+    ASSERT_EQ(parts.size(), whole.size());
+    for (size_t i = 0; i < whole.size(); ++i) EXPECT_NEAR(parts[i], whole[i], 1e-4 * whole[i]);
+  }
+}
+
 TEST_F(TrainingTest, ResumesToTheSameBytes) {
   const std::vector<std::string> settings = {"adapter.dropout=0.2", "data.packing=true"};
   const auto straight = Run("straight", settings);
