@@ -80,6 +80,10 @@ class Reader {
            const Path& folder) {
     const std::string place = where.empty() ? PlaceOf(name) : where;
     if (IsSection(name)) {
+      if (!where.empty() && value.is_null()) {  // --set teacher=null: as if the file had none
+        std::erase_if(given_, [&](const auto& g) { return g.first.starts_with(name + "."); });
+        return;
+      }
       if (!value.is_object()) {
         throw InputError(place, ": '", name, "' must be an object, not ", Shown(value));
       }

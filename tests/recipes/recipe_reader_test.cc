@@ -62,6 +62,13 @@ TEST(RecipeReader, TeachersDefaultsAppearWithATeacher) {
                                "expected"));
 }
 
+TEST(RecipeReader, ASectionCanBeTakenOut) {
+  const Recipe r = Parse(kFull, {"teacher=null"});
+  EXPECT_FALSE(r.has_teacher());
+  EXPECT_EQ(r.teacher.divergence, "forward_kl");
+  EXPECT_EQ(r.train.lr, Parse(kFull).train.lr);
+}
+
 // Every key away from its default, in every form that a value may take.
 const char* const kFull = R"({
   // A comment, with a "quote: {
