@@ -62,13 +62,6 @@ TEST(RecipeReader, TeachersDefaultsAppearWithATeacher) {
                                "expected"));
 }
 
-TEST(RecipeReader, ASectionCanBeTakenOut) {
-  const Recipe r = Parse(kFull, {"teacher=null"});
-  EXPECT_FALSE(r.has_teacher());
-  EXPECT_EQ(r.teacher.divergence, "forward_kl");
-  EXPECT_EQ(r.train.lr, Parse(kFull).train.lr);
-}
-
 // Every key away from its default, in every form that a value may take.
 const char* const kFull = R"({
   // A comment, with a "quote: {
@@ -128,6 +121,13 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
              "linear", 10, 0.1, 0, 42, 2,       "block", 96,   5,    1,    7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
+}
+
+TEST(RecipeReader, ASectionCanBeTakenOut) {
+  const Recipe r = Parse(kFull, {"teacher=null"});
+  EXPECT_FALSE(r.has_teacher());
+  EXPECT_EQ(r.teacher.divergence, "forward_kl");
+  EXPECT_EQ(r.train.lr, Parse(kFull).train.lr);
 }
 
 TEST(RecipeReader, TheResolvedRecipeReadsBackTheSame) {
