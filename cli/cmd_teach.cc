@@ -59,7 +59,6 @@ void FillCache(TeachingSession& session, const Recipe& recipe, bool json) {
 }
 
 void WriteAnswers(TeachingSession& session, const TeachFlags& flags) {
-  if (flags.out.empty()) throw InputError("--generate needs --out FILE.jsonl");
   GeneratedAnswers done;
   {
     ProgressBar bar("teach");
@@ -81,7 +80,9 @@ void WriteAnswers(TeachingSession& session, const TeachFlags& flags) {
 void Run(const TeachFlags& flags) {
   const Recipe recipe = RecipeOf(flags);
   if (!flags.generate && !flags.out.empty()) throw InputError("--out goes with --generate");
-  TeachingSession session(recipe);
+  if (flags.generate && flags.out.empty()) throw InputError("--generate needs --out FILE.jsonl");
+  TeachingSession session(recipe, flags.generate ? TeachingSession::Work::kAnswers
+                                                 : TeachingSession::Work::kCache);
   for (const std::string& line : session.Describe()) Note(line);
   flags.generate ? WriteAnswers(session, flags) : FillCache(session, recipe, flags.json);
 }

@@ -70,13 +70,18 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
   return reader;
 }
 
-TeachingSession::TeachingSession(const Recipe& recipe) : recipe_(recipe) {
+TeachingSession::TeachingSession(const Recipe& recipe, Work work) : recipe_(recipe), work_(work) {
   if (recipe_.teacher.path.empty()) {
     throw InputError("recipe '", recipe_.name, "': 'teacher.path' is missing; teach needs a teacher");
   }
+  if (work == Work::kCache && recipe_.teacher.cache.empty()) {
+    throw InputError("recipe '", recipe_.name, "': 'teacher.cache', the folder to fill, is missing");
+  }
   student_ = OpenModel(recipe_.model.path);
   data_ = OpenRecipeData(recipe_, student_);
+  if (work == Work::kAnswers) CheckPrompts(data_.rows);
   teacher_ = OpenTeacherModel(recipe_, student_, nullptr);
+  if (work == Work::kCache) CheckSameTokens(recipe_, teacher_, data_);
 }
 
 std::vector<std::string> TeachingSession::Describe() const {
@@ -89,7 +94,7 @@ std::vector<std::string> TeachingSession::Describe() const {
           NameOf(teacher_.compute)),
       Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
           " tokens, of which ", data_.train.loss_tokens, " carry loss")};
-  if (!recipe_.teacher.cache.empty()) {
+  if (work_ == Work::kCache) {
     lines.push_back(Cat("cache    ", recipe_.teacher.cache.string(), ": ", key.top_k, " of ",
                         key.vocab, " ids a token, ", per_token, " bytes a token, ",
                         BytesText(TeacherCacheBytes(data_.train.examples, key.vocab, key.top_k)),
@@ -101,10 +106,6 @@ std::vector<std::string> TeachingSession::Describe() const {
 
 TeacherCacheSummary TeachingSession::Cache(const TeachProgress& on_progress) {
   const TeacherRecipe& t = recipe_.teacher;
-  if (t.cache.empty()) {
-    throw InputError("recipe '", recipe_.name, "': 'teacher.cache', the folder to fill, is missing");
-  }
-  CheckSameTokens(recipe_, teacher_, data_);
   const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
   TeacherCacheWriter writer(t.cache, key, data_.train.examples, Namer(data_));
   CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key,

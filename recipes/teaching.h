@@ -23,8 +23,10 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
 
 class TeachingSession {
  public:
-  // Opens teacher and data and proves that they fit the student, whose weights are not read. Throws Error{kInput}.
-  explicit TeachingSession(const Recipe& recipe);
+  enum class Work { kCache, kAnswers };
+  // Opens teacher and data and proves that they fit the work: for a cache the student, whose weights are not read, must
+  // speak in the teacher's tokens; for answers every row must have a prompt. Throws Error{kInput}.
+  TeachingSession(const Recipe& recipe, Work work);
 
   // What will be written, before it is: teacher, rows, bytes a token and in all, a line each.
   std::vector<std::string> Describe() const;
@@ -42,6 +44,7 @@ class TeachingSession {
 
  private:
   const Recipe recipe_;
+  const Work work_;
   ModelFiles student_;
   RecipeData data_;
   TeacherModel teacher_;

@@ -73,6 +73,10 @@ struct Pending {
 
 }  // namespace
 
+void CheckPrompts(const Rows& rows) {
+  for (int64_t i = 0; i < rows.size(); ++i) PromptOf(rows.Read(i));
+}
+
 GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
                                  const Tokenizer& tokenizer, const ChatTemplate* chat,
                                  const Rows& rows, const Path& out, const GenerateOptions& options,

@@ -23,6 +23,9 @@ struct GeneratedAnswers {
   int64_t cut = 0;     // answers that max_new_tokens ended
 };
 
+// Throws Error{kInput} naming the first row that asks for nothing.
+void CheckPrompts(const Rows& rows);
+
 // Appends a line to `out` for each row, in order: {"prompt", "completion"}, or {"messages"} whose last turn is the
 // answer. A line is written as soon as all before it are, so an interrupted call loses the answers under way and
 // the next one goes on; a half line at the end is cut off. Throws Error{kInput} naming a line that belongs to

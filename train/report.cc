@@ -164,6 +164,17 @@ svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}.grid{stroke
 table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:500;color:var(--soft);width:16rem})";
 
+// What the loss is made of, where there is a teacher; held-out loss is cross-entropy, so it stands here.
+std::string PartsPlot(const std::vector<MetricsLine>& metrics, const std::vector<Point>& held_out) {
+  const auto kd = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.kd; });
+  if (std::ranges::all_of(kd, [](const Point& p) { return p.y == 0; })) return "";
+  const auto ce = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.ce; });
+  std::vector<Curve> parts = {{"cross-entropy", "#2f6fd0", Smoothed(ce)},
+                              {"divergence from the teacher", "#2f8f6b", Smoothed(kd)}};
+  if (!held_out.empty()) parts.push_back({"held out", "#d9622b", held_out, true});
+  return Plot(parts).Svg("What the loss is made of, smoothed");
+}
+
 }  // namespace
 
 std::string ReportPage(const std::string& title, const std::vector<MetricsLine>& metrics,
@@ -172,7 +183,8 @@ std::string ReportPage(const std::string& title, const std::vector<MetricsLine>&
   std::vector<Curve> losses = {{"each step", "#9db7e0", loss},
                                {"smoothed", "#2f6fd0", Smoothed(loss)}};
   const auto held_out = PointsOf(metrics, true, [](const MetricsLine& l) { return *l.eval_loss; });
-  if (!held_out.empty()) losses.push_back({"held out", "#d9622b", held_out, true});
+  const std::string parts = PartsPlot(metrics, held_out);
+  if (!held_out.empty() && parts.empty()) losses.push_back({"held out", "#d9622b", held_out, true});
   const auto one = [&](const char* name, const char* colour, auto value) {
     return Plot({{name, colour, PointsOf(metrics, false, value)}});
   };
@@ -180,7 +192,7 @@ std::string ReportPage(const std::string& title, const std::vector<MetricsLine>&
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\"><title>",
       Escaped(title), "</title><style>", kStyle, "</style></head><body>\n<h1>", Escaped(title),
-      "</h1><p>A training run of Retort.</p>\n", Plot(losses).Svg("Loss per token"),
+      "</h1><p>A training run of Retort.</p>\n", Plot(losses).Svg("Loss per token"), parts,
       one("", "#2f8f6b", [](const MetricsLine& l) { return l.metrics.grad_norm; })
           .Svg("Gradient norm, before clipping"),
       one("", "#8a5cc4", [](const MetricsLine& l) { return l.metrics.lr; }).Svg("Learning rate"),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head and the loss over its logits, chunk by chunk:
 //   z = x[rows] W^T,   losses = loss(z),   dx[rows] += dz W,   dW += dz^T x[rows]
-// A chunk's logits are about 16 MiB whatever the vocabulary. The loss is the tape's root: it knows
+// A chunk's logits are about 32 MiB whatever the vocabulary. The loss is the tape's root: it knows
 // its own scale, so each chunk's gradient is taken at once while its logits exist, and what is
 // saved is dx of the rows that carry loss, [N,C].
 #include <algorithm>
@@ -11,7 +11,7 @@
 namespace retort::ops {
 namespace {
 
-constexpr int64_t kChunkElements = int64_t{1} << 22;
+constexpr int64_t kChunkElements = int64_t{1} << 23;
 
 // The three products with the head, frozen or trained.
 struct FrozenHead {

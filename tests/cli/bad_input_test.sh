@@ -111,6 +111,20 @@ refuses 'pruning into a folder that is there' 2 'run: is there already' x prune 
 "$retort" export model --out model.gguf --type f32 >/dev/null
 refuses 'pruning a GGUF' 2 'model.gguf: prune needs a Hugging Face folder' pruned prune model.gguf --data rows.jsonl --out pruned --layers 1
 rm model.gguf
+# Teachers.
+"$retort" init --shape 2,48,2,1,96,320 --out foreign --seed 4 >/dev/null
+recipe model rows.jsonl '' '' | sed 's/, "train": {"steps"/, "teacher": {"path": "foreign", "cache": "cache", "weights": "f32"}, "train": {"steps"/' >teach.json
+refuses 'a teacher with another tokenizer' 2 'foreign: its tokenizer.*teacher.divergence to sorted' bad train teach.json --run bad
+refuses 'teaching across tokenizers' 2 'foreign: its tokenizer' cache teach teach.json
+refuses 'a cache that is not there' 2 'cache' bad train teach.json --run bad --set teacher.path=null --set teacher.mode=cached
+refuses 'a cached run without a cache' 2 "'teacher.cache'" bad train teach.json --run bad --set teacher.cache=null --set teacher.mode=cached
+refuses 'teaching without a teacher' 2 "'teacher.path' is missing" cache teach good.json
+refuses 'answers without a file' 2 '--generate needs --out' cache teach teach.json --generate
+refuses 'an unknown divergence' 2 "'teacher.divergence' must be one of" bad train teach.json --run bad --set teacher.divergence=kl
+refuses 'ranks out of a cache' 2 "sorted needs 'teacher.mode' online" bad train teach.json --run bad --set teacher.divergence=sorted --set teacher.mode=cached
+refuses 'hidden states out of a cache' 2 'a cache holds no hidden states' bad train teach.json --run bad --set teacher.hidden=mse --set teacher.mode=cached
+echo '{"text": "no prompt"}' >text.jsonl
+refuses 'answers to no prompt' 2 'text.jsonl:1: has no prompt' cache teach teach.json --generate --out answers.jsonl --set data.train=text.jsonl --set data.format=text
 refuses 'merging without a base' 2 'model' merged merge --adapter model --out merged
 
 # A full disk: a small file system of its own.

@@ -88,7 +88,7 @@ class DistillationTest : public ::testing::Test {
     return out;
   }
   static void Teach(const std::vector<std::string>& settings) {
-    TeachingSession(RecipeOf(settings)).Cache({});
+    TeachingSession(RecipeOf(settings), TeachingSession::Work::kCache).Cache({});
   }
   static std::string AdapterHash(const std::string& name) {
     return Sha256(
@@ -294,7 +294,7 @@ TEST_F(DistillationTest, HiddenStatesDrawNearer) {
 TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
   const Recipe recipe = RecipeOf({"teacher.max_new_tokens=6"});
   const Path whole = Folder() / "whole.jsonl", broken = Folder() / "broken.jsonl";
-  const auto all = TeachingSession(recipe).Generate(whole, 0, {});
+  const auto all = TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(whole, 0, {});
   EXPECT_EQ(all.kept, 0);
   const std::string text = ReadText(whole);
   EXPECT_EQ(std::ranges::count(text, '\n'), 24);
@@ -302,11 +302,11 @@ TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
   size_t end = 0;
   for (int i = 0; i < 5; ++i) end = text.find('\n', end) + 1;
   WriteTextAtomically(broken, text.substr(0, end + 9));
-  const auto rest = TeachingSession(recipe).Generate(broken, 0, {});
+  const auto rest = TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {});
   EXPECT_EQ(rest.kept, 5);
   EXPECT_EQ(ReadText(broken), text);
   WriteTextAtomically(broken, "{\"prompt\": \"another\", \"completion\": \"x\"}\n");
-  EXPECT_NE(Refusal([&] { TeachingSession(recipe).Generate(broken, 0, {}); }).find("broken.jsonl:1"),
+  EXPECT_NE(Refusal([&] { TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {}); }).find("broken.jsonl:1"),
             std::string::npos);
 }
 
