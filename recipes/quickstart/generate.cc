@@ -6,6 +6,8 @@
 //   copies.jsonl    {"prompt": some things, "completion": the same things}
 //   repeats.jsonl   rows of tokens: pieces drawn at random, then the same ones again, which carry the loss
 //   train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
+//   few.jsonl       the first rows of train.jsonl
+//   inbox.jsonl     messages as in train.jsonl that nobody answered: {"prompt": message, "completion": ""}
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
@@ -27,22 +29,28 @@ constexpr int kRepeats = 20000;
 constexpr int kTrainRows = 8000;
 constexpr int kEvalRows = 300;
 constexpr int kTestRows = 600;
+constexpr int kFewRows = 500;
+constexpr int kInboxRows = 4000;
 
 // Each row has a stream of its own, so that one more row changes no other.
 RandomStream StreamOf(uint64_t part, uint64_t row) {
   return RandomStream(MakeKey(kSeed, RandomUse::kData, part, row));
 }
 
-void WriteRows(const Path& path, Part part, int rows) {
+enum class Answered { kYes, kNo };
+
+void WriteRows(const Path& path, Part part, int rows, Answered answered = Answered::kYes) {
+  constexpr uint64_t kInboxPart = 103;
   AtomicFile file(path);
   std::unordered_set<std::string> seen;
+  const uint64_t stream = answered == Answered::kYes ? static_cast<uint64_t>(part) : kInboxPart;
   for (uint64_t draw = 0; seen.size() < static_cast<size_t>(rows); ++draw) {
-    RandomStream random = StreamOf(static_cast<uint64_t>(part), draw);
+    RandomStream random = StreamOf(stream, draw);
     const bool sloppy = part == Part::kTrain && draw % 2 == 0;
     const Message message = MakeMessage(part, random, sloppy ? Writer::kSloppy : Writer::kCareful);
     if (!seen.insert(message.text).second) continue;
     const Json row = {{"prompt", Cat("Message: ", message.text, " Route:")},
-                      {"completion", AnswerTo(message)}};
+                      {"completion", answered == Answered::kYes ? AnswerTo(message) : ""}};
     file.Write(DumpJson(row) + "\n");
   }
   file.Commit();
@@ -102,6 +110,8 @@ void WriteAll(const Path& folder) {
   WriteCopies(folder / "copies.jsonl");
   WriteRepeats(folder / "repeats.jsonl");
   WriteRows(folder / "train.jsonl", Part::kTrain, kTrainRows);
+  WriteRows(folder / "few.jsonl", Part::kTrain, kFewRows);
+  WriteRows(folder / "inbox.jsonl", Part::kTrain, kInboxRows, Answered::kNo);
   WriteRows(folder / "eval.jsonl", Part::kEval, kEvalRows);
   WriteRows(folder / "test.jsonl", Part::kTest, kTestRows);
 }
