@@ -6,6 +6,10 @@
 //   copies.jsonl    {"prompt": some things, "completion": the same things}
 //   repeats.jsonl   rows of tokens: pieces drawn at random, then the same ones again, which carry the loss
 //   train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
+//   few.jsonl       the first rows of train.jsonl
+//   inbox.jsonl     messages as in train.jsonl that nobody answered, {"prompt": message, "completion": ""},
+//                   each followed by two that were torn: words are missing, pieces of others stand in
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
@@ -13,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/strings.h"
 #include "recipes/quickstart/corpus.h"
 #include "recipes/quickstart/messages.h"
 
@@ -27,10 +32,16 @@ constexpr int kRepeats = 20000;
 constexpr int kTrainRows = 8000;
 constexpr int kEvalRows = 300;
 constexpr int kTestRows = 600;
+constexpr int kFewRows = 500;
+constexpr int kInboxMessages = 4000;
 
 // Each row has a stream of its own, so that one more row changes no other.
 RandomStream StreamOf(uint64_t part, uint64_t row) {
   return RandomStream(MakeKey(kSeed, RandomUse::kData, part, row));
+}
+
+Json RowOf(const std::string& message, const std::string& answer) {
+  return {{"prompt", Cat("Message: ", message, " Route:")}, {"completion", answer}};
 }
 
 void WriteRows(const Path& path, Part part, int rows) {
@@ -41,9 +52,50 @@ void WriteRows(const Path& path, Part part, int rows) {
     const bool sloppy = part == Part::kTrain && draw % 2 == 0;
     const Message message = MakeMessage(part, random, sloppy ? Writer::kSloppy : Writer::kCareful);
     if (!seen.insert(message.text).second) continue;
-    const Json row = {{"prompt", Cat("Message: ", message.text, " Route:")},
-                      {"completion", AnswerTo(message)}};
-    file.Write(DumpJson(row) + "\n");
+    file.Write(DumpJson(RowOf(message.text, AnswerTo(message))) + "\n");
+  }
+  file.Commit();
+}
+
+bool HasDigit(const std::string& word) {
+  return word.find_first_of("0123456789") != std::string::npos;
+}
+
+std::string MessageWords(RandomStream& random) {
+  const Writer writer = Chance(0.5, random) ? Writer::kSloppy : Writer::kCareful;
+  return MakeMessage(Part::kTrain, random, writer).text;
+}
+
+// Up to half of the words are gone, and up to two runs of two to five words of other messages are put in
+// between. Numbers stay, and none comes in. Such a message says little that is sure, so it takes a router's
+// opinion to answer it, and that opinion shows what each word means to the router.
+std::string Torn(const std::string& message, RandomStream& random) {
+  const double lost = 0.5 * random.Uniform();
+  std::vector<std::string> words;
+  for (const std::string& word : Split(message, ' ')) {
+    if (HasDigit(word) || !Chance(lost, random)) words.push_back(word);
+  }
+  for (uint64_t pieces = random.Below(3); pieces > 0; --pieces) {
+    std::vector<std::string> other = Split(MessageWords(random), ' ');
+    std::erase_if(other, HasDigit);
+    const auto length = std::min<uint64_t>(other.size(), 2 + random.Below(4));
+    const auto first = other.begin() + static_cast<int64_t>(random.Below(other.size() - length + 1));
+    const auto place = words.begin() + static_cast<int64_t>(random.Below(words.size() + 1));
+    words.insert(place, first, first + static_cast<int64_t>(length));
+  }
+  return words.empty() ? message : Join(words, " ");
+}
+
+void WriteInbox(const Path& path) {
+  constexpr uint64_t kInboxPart = 103;
+  AtomicFile file(path);
+  for (uint64_t i = 0; i < kInboxMessages; ++i) {
+    RandomStream random = StreamOf(kInboxPart, i);
+    const std::string message = MessageWords(random);
+    const std::string torn = Torn(message, random), torn_again = Torn(message, random);
+    for (const std::string& text : {message, torn, torn_again}) {
+      file.Write(DumpJson(RowOf(text, "")) + "\n");
+    }
   }
   file.Commit();
 }
@@ -102,6 +154,8 @@ void WriteAll(const Path& folder) {
   WriteCopies(folder / "copies.jsonl");
   WriteRepeats(folder / "repeats.jsonl");
   WriteRows(folder / "train.jsonl", Part::kTrain, kTrainRows);
+  WriteRows(folder / "few.jsonl", Part::kTrain, kFewRows);
+  WriteInbox(folder / "inbox.jsonl");
   WriteRows(folder / "eval.jsonl", Part::kEval, kEvalRows);
   WriteRows(folder / "test.jsonl", Part::kTest, kTestRows);
 }

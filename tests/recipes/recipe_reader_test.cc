@@ -296,5 +296,26 @@ TEST(RecipeReader, ShippedRecipesAreInOrder) {
   EXPECT_TRUE(router.adapter.targets.empty()) << "all linear layers";
 }
 
+// What the quickstart claims for distillation is claimed at equal rows, steps and learning rate.
+TEST(RecipeReader, TheShippedStudentsDifferByTheirTeacherAlone) {
+  const Path folder = Path(RETORT_SOURCE_DIR) / "recipes" / "quickstart";
+  const Recipe alone = ReadRecipe(folder / "student.json");
+  Recipe taught = ReadRecipe(folder / "distil.json");
+  EXPECT_FALSE(alone.has_teacher());
+  ASSERT_TRUE(taught.has_teacher());
+  taught.name = alone.name;
+  taught.teacher = alone.teacher;
+  EXPECT_EQ(alone, taught);
+}
+
+TEST(RecipeReader, ThePrunedStudentsRecipesAreInOrder) {
+  const Path folder = Path(RETORT_SOURCE_DIR) / "recipes" / "prune";
+  for (const char* file : {"router.json", "stories.json"}) {
+    const Recipe recipe = ReadRecipe(folder / file);
+    EXPECT_EQ(recipe.adapter.kind, "none") << file;
+    EXPECT_TRUE(recipe.has_teacher()) << file;
+  }
+}
+
 }  // namespace
 }  // namespace retort
