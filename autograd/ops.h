@@ -36,7 +36,14 @@ struct LowRank {
 // x [T,in]; w [out,in]; bias [out] or empty: y = x w^T + bias + scale * drop(x) a^T b^T.
 Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias = {},
            const LowRank* adapter = nullptr);
-// The same with a weight that is trained itself.
+// Several frozen layers over the same x, y[i] as Linear(context, x, *layers[i].w, ...) makes it.
+struct FrozenLayer {
+  const Weight* w;
+  Var bias;
+  const LowRank* adapter = nullptr;
+};
+void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers, std::span<Var> y);
+// As Linear with a weight that is trained itself.
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias = {});
 
 // Angles of the batch's positions: cos, sin [T,D/2]. Shared by all layers.

@@ -39,15 +39,37 @@ int AvailableProcessors() {
       1, std::min<int>(mask, static_cast<int>(std::ceil(std::min(1e6, CgroupProcessors())))));
 }
 
-// Note [Rounds]. A call of For() is a round. Its pieces are taken from one counter by the caller and
-// by whichever workers enter while the round is open; the caller closes it when no piece is left and
-// waits only for those inside. So a worker that sleeps through a short round delays nobody.
+// Note [Rounds]. A call of For() is a round. It gives every worker a share, one run of pieces after
+// another, so that what it reads streams past it; who has done its own share takes pieces from the
+// end of others'. The caller works too, closes the round when no piece is left and waits only for
+// those inside. So a worker that sleeps through a short round delays nobody.
 struct ThreadPool::State {
   static constexpr uint64_t kOpen = uint64_t{1}
                                     << 63;  // of gate; its low bits count the workers inside
   static constexpr int kSpins = 4000;       // some 50 us: longer than the gap between two ops
 
+  // Pieces [begin, end) that nobody has taken: begin in the high half, end in the low one.
+  struct alignas(64) Share {
+    std::atomic<uint64_t> pieces{0};
+
+    void Set(int64_t begin, int64_t end) {
+      pieces = static_cast<uint64_t>(begin) << 32 | static_cast<uint64_t>(end);
+    }
+    // The first piece, for its owner, or the last; -1 when none is left.
+    int64_t Take(bool first) {
+      for (uint64_t now = pieces.load(std::memory_order_relaxed);;) {
+        const uint64_t begin = now >> 32, end = now & UINT32_MAX;
+        if (begin >= end) return -1;
+        const uint64_t then = first ? (begin + 1) << 32 | end : now - 1;
+        if (pieces.compare_exchange_weak(now, then, std::memory_order_relaxed)) {
+          return static_cast<int64_t>(first ? begin : end - 1);
+        }
+      }
+    }
+  };
+
   std::vector<std::thread> workers;
+  std::vector<Share> shares;  // one a worker; set before the gate opens
   std::mutex mutex;
   std::condition_variable wake;
   std::atomic<uint64_t> round{0};  // grows by one for every For()
@@ -57,17 +79,21 @@ struct ThreadPool::State {
 
   // Of the open round; written before the gate opens.
   const std::function<void(int64_t, int)>* body = nullptr;
-  int64_t pieces = 0;
-  std::atomic<int64_t> next{0};
   std::exception_ptr failure;
+
+  explicit State(int threads) : shares(static_cast<size_t>(threads)) {
+    for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { Loop(i); });
+  }
 
   void Take(int worker) {
     current_worker = worker;
     try {
-      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < pieces;)
-        (*body)(i, worker);
+      for (size_t turn = 0; turn < shares.size(); ++turn) {
+        Share& share = shares[(static_cast<size_t>(worker) + turn) % shares.size()];
+        for (int64_t i; (i = share.Take(turn == 0)) >= 0;) (*body)(i, worker);
+      }
     } catch (...) {
-      next = pieces;
+      for (Share& share : shares) share.Set(0, 0);
       const std::lock_guard lock(mutex);
       if (!failure) failure = std::current_exception();
     }
@@ -106,8 +132,10 @@ struct ThreadPool::State {
 
   void Open(int64_t count, const std::function<void(int64_t, int)>& work) {
     body = &work;
-    pieces = count;
-    next = 0;
+    const auto threads = static_cast<int64_t>(shares.size());
+    for (int64_t i = 0; i < threads; ++i) {
+      shares[static_cast<size_t>(i)].Set(count * i / threads, count * (i + 1) / threads);
+    }
     failure = nullptr;
     gate = kOpen;
     ++round;
@@ -127,9 +155,9 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(int threads) {
   RETORT_CHECK(threads >= 1);
-  for (int i = 1; i < threads; ++i) state_->workers.emplace_back([this, i] { state_->Loop(i); });
+  state_ = std::make_unique<State>(threads);
 }
 
 ThreadPool::~ThreadPool() {
@@ -141,7 +169,7 @@ ThreadPool::~ThreadPool() {
   for (std::thread& t : state_->workers) t.join();
 }
 
-int ThreadPool::threads() const { return static_cast<int>(state_->workers.size()) + 1; }
+int ThreadPool::threads() const { return static_cast<int>(state_->shares.size()); }
 
 void ThreadPool::For(int64_t pieces, const std::function<void(int64_t, int)>& body) {
   if (pieces <= 1 || state_->workers.empty() || current_worker >= 0) {
@@ -149,6 +177,7 @@ void ThreadPool::For(int64_t pieces, const std::function<void(int64_t, int)>& bo
     for (int64_t i = 0; i < pieces; ++i) body(i, worker);
     return;
   }
+  RETORT_CHECK(pieces <= INT32_MAX, pieces, " pieces of one round");
   State& s = *state_;
   s.Open(pieces, body);
   s.Take(0);

@@ -41,12 +41,9 @@ Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAng
                  int64_t index, const Var& x) const {
   const Layer& layer = layers[static_cast<size_t>(index)];
   const auto epsilon = static_cast<float>(config.norm_epsilon);
-  const auto project = [&](Slot slot, const Var& in) {
-    return Project(context, pass, index, slot, in);
-  };
 
   const Var normed = ops::RmsNorm(context, x, layer.attention_norm, epsilon);
-  Var q = project(Slot::kQ, normed), k = project(Slot::kK, normed), v = project(Slot::kV, normed);
+  auto [q, k, v] = Project(context, pass, index, std::array{Slot::kQ, Slot::kK, Slot::kV}, normed);
   if (config.qk_norm) {
     q = ops::RmsNorm(context, q, layer.q_norm, epsilon);
     k = ops::RmsNorm(context, k, layer.k_norm, epsilon);
@@ -61,21 +58,44 @@ Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAng
     k = {keys}, v = {values};
   }
   const Var mixed = ops::Attention(context, attention_, pass.batch.layout, q, k, v);
-  const Var middle = ops::Add(context, x, project(Slot::kO, mixed));
+  const auto [back] = Project(context, pass, index, std::array{Slot::kO}, mixed);
+  const Var middle = ops::Add(context, x, back);
 
   const Var inner = ops::RmsNorm(context, middle, layer.ffn_norm, epsilon);
-  const Var active = ops::SwiGlu(context, project(Slot::kGate, inner), project(Slot::kUp, inner));
+  const auto [gate, up] = Project(context, pass, index, std::array{Slot::kGate, Slot::kUp}, inner);
+  const Var active = ops::SwiGlu(context, gate, up);
   if (pass.observer && pass.observer->ffn_active) pass.observer->ffn_active(index, active.value);
-  return ops::Add(context, middle, project(Slot::kDown, active));
+  const auto [down] = Project(context, pass, index, std::array{Slot::kDown}, active);
+  return ops::Add(context, middle, down);
 }
 
-Var Model::Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot,
-                   const Var& x) const {
-  const Projection& p = layers[static_cast<size_t>(index)][slot];
-  if (p.trained.value) return ops::Linear(context, x, p.trained, p.bias);
-  Adapter::Pair* pair = pass.adapter ? pass.adapter->at(index, slot) : nullptr;
-  if (!pair) return ops::Linear(context, x, p.frozen, p.bias);
+template <size_t N>
+std::array<Var, N> Model::Project(Context& context, const ForwardPass& pass, int64_t index,
+                                  const std::array<Slot, N>& slots, const Var& x) const {
+  const Layer& layer = layers[static_cast<size_t>(index)];
+  std::array<Var, N> y;
+  if (layer[slots[0]].trained.value) {  // then all of them are
+    for (size_t i = 0; i < N; ++i) {
+      const Projection& p = layer[slots[i]];
+      y[i] = ops::Linear(context, x, p.trained, p.bias);
+    }
+    return y;
+  }
+  std::array<std::optional<ops::LowRank>, N> adapters;
+  std::array<ops::FrozenLayer, N> frozen;
+  for (size_t i = 0; i < N; ++i) {
+    adapters[i] = LowRankOf(pass, index, slots[i]);
+    const Projection& p = layer[slots[i]];
+    frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr};
+  }
+  ops::Linears(context, x, frozen, y);
+  return y;
+}
 
+std::optional<ops::LowRank> Model::LowRankOf(const ForwardPass& pass, int64_t index,
+                                             Slot slot) const {
+  Adapter::Pair* pair = pass.adapter ? pass.adapter->at(index, slot) : nullptr;
+  if (!pair) return std::nullopt;
   ops::LowRank low_rank{pair->a.var(), pair->b.var(), pair->scale, {}};
   if (pass.dropout_seed != 0) {
     const auto place = static_cast<uint64_t>(index * kSlots + static_cast<int64_t>(slot));
@@ -83,7 +103,7 @@ Var Model::Project(Context& context, const ForwardPass& pass, int64_t index, Slo
     low_rank.mask = {static_cast<float>(pass.adapter->config().dropout),
                      uint64_t{key[0]} << 32 | key[1], pass.batch.row_index, pass.batch.row_token};
   }
-  return ops::Linear(context, x, p.frozen, p.bias, &low_rank);
+  return low_rank;
 }
 
 std::vector<double> Model::Losses(Context& context, const Var& hidden, std::vector<int32_t> rows,

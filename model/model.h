@@ -5,6 +5,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "autograd/ops.h"
@@ -80,8 +81,11 @@ class Model {
  private:
   Var Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles,
             int64_t index, const Var& x) const;
-  Var Project(Context& context, const ForwardPass& pass, int64_t index, Slot slot,
-              const Var& x) const;
+  // The projections of x by slots that share it, all frozen or all trained.
+  template <size_t N>
+  std::array<Var, N> Project(Context& context, const ForwardPass& pass, int64_t index,
+                             const std::array<Slot, N>& slots, const Var& x) const;
+  std::optional<ops::LowRank> LowRankOf(const ForwardPass& pass, int64_t index, Slot slot) const;
 
   AttentionShape attention_;
   std::vector<double> frequencies_;

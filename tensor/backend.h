@@ -63,6 +63,12 @@ struct DropoutMask {
   std::span<const int32_t> row_token;  // [T] the token's index in its row
 };
 
+// One of several products with the same x: y = x w^T.
+struct LinearProduct {
+  const Weight* w;
+  Tensor y;
+};
+
 // How far a student's hidden state is from its teacher's.
 enum class HiddenLossKind : uint8_t { kMse, kCosine };
 
@@ -134,6 +140,8 @@ class Backend {
   // ---- products ----
   // x [T,in]; w [out,in]; y [T,out]: y = x w^T
   virtual void LinearForward(const Tensor& x, const Weight& w, Tensor& y) = 0;
+  // Several products with the same x, one at least: the bytes that LinearForward makes of each.
+  virtual void LinearForwards(const Tensor& x, std::span<LinearProduct> products);
   // dy [T,out]; dx [T,in]: dx += dy w
   virtual void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) = 0;
   // Dense: c [M,N] = alpha * op(a) op(b) + beta * c. op transposes when asked.

@@ -10,4 +10,8 @@ Tensor Backend::Zeros(Shape shape) {
   return x;
 }
 
+void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
+  for (LinearProduct& p : products) LinearForward(x, *p.w, p.y);
+}
+
 }  // namespace retort

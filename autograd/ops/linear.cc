@@ -8,6 +8,8 @@
 //
 // Saves x (shared with whoever made it) and u [T,R]; drop(x) is made again from its mask.
 // A frozen W has no gradient, and in 4 bits only its products with x and dy are ever needed.
+#include <array>
+
 #include "autograd/ops.h"
 
 namespace retort::ops {
@@ -58,25 +60,49 @@ void LowRankGrad(Backend& k, const Tensor& dy, const Var& x, const LowRank& adap
   }
 }
 
+// What comes after y = x w^T: bias and adapter, and the record of it all.
+Var Finish(Context& context, const Var& x, const FrozenLayer& layer, Tensor y) {
+  Tensor u;
+  if (layer.bias.value) context.backend.AddBias(y, layer.bias.value);
+  if (layer.adapter) u = AddLowRank(context.backend, x.value, *layer.adapter, y);
+  if (!context.tape) return {std::move(y)};
+
+  const LowRank low_rank = layer.adapter ? *layer.adapter : LowRank{};
+  return context.Record(std::move(y), {&x, &layer.bias, &low_rank.a},
+                        [x, w = layer.w, bias = layer.bias, low_rank, u](Backend& k,
+                                                                         const Tensor& dy) {
+                          if (x.wants_gradient()) k.LinearInputGrad(dy, *w, x.GradientSum(k));
+                          if (bias.wants_gradient()) k.BiasGrad(dy, bias.GradientSum(k));
+                          if (u) LowRankGrad(k, dy, x, low_rank, u);
+                        });
+}
+
 }  // namespace
 
 Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias,
            const LowRank* adapter) {
-  CheckShapes(x, w.rows(), w.cols(), bias);
-  if (adapter) CheckShapes(*adapter, w.rows(), w.cols());
+  const FrozenLayer layer{&w, bias, adapter};
+  Var y;
+  Linears(context, x, {&layer, 1}, {&y, 1});
+  return y;
+}
 
-  Tensor y = context.backend.New({x.value.rows(), w.rows()}), u;
-  context.backend.LinearForward(x.value, w, y);
-  if (bias.value) context.backend.AddBias(y, bias.value);
-  if (adapter) u = AddLowRank(context.backend, x.value, *adapter, y);
-
-  const LowRank low_rank = adapter ? *adapter : LowRank{};
-  return context.Record(y, {&x, &bias, &low_rank.a},
-                        [x, &w, bias, low_rank, u](Backend& k, const Tensor& dy) {
-                          if (x.wants_gradient()) k.LinearInputGrad(dy, w, x.GradientSum(k));
-                          if (bias.wants_gradient()) k.BiasGrad(dy, bias.GradientSum(k));
-                          if (u) LowRankGrad(k, dy, x, low_rank, u);
-                        });
+void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers,
+             std::span<Var> y) {
+  constexpr size_t kMost = 4;
+  RETORT_CHECK(!layers.empty() && layers.size() <= kMost && y.size() == layers.size(), "linear: ",
+               layers.size(), " layers into ", y.size());
+  std::array<LinearProduct, kMost> products;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const Weight& w = *layers[i].w;
+    CheckShapes(x, w.rows(), w.cols(), layers[i].bias);
+    if (layers[i].adapter) CheckShapes(*layers[i].adapter, w.rows(), w.cols());
+    products[i] = {&w, context.backend.New({x.value.rows(), w.rows()})};
+  }
+  context.backend.LinearForwards(x.value, std::span(products).first(layers.size()));
+  for (size_t i = 0; i < layers.size(); ++i) {
+    y[i] = Finish(context, x, layers[i], std::move(products[i].y));
+  }
 }
 
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias) {

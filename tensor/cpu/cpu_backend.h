@@ -64,6 +64,7 @@ class CpuBackend final : public Backend {
               Tensor& y) override;
 
   void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
+  void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
   void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
             float beta, Tensor& c) override;
@@ -91,6 +92,8 @@ class CpuBackend final : public Backend {
              Tensor& v) override;
 
  private:
+  void PanelForward(const float* x, int64_t rows, const Weight& w, float* y);
+
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   ThreadPool pool_;
   Compute compute_;

@@ -21,21 +21,44 @@ bool HasInt8Product(WeightFormat format) {
 }  // namespace
 
 void CpuBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y) {
-  CheckShapes("product", x, w, y, w.cols(), w.rows());
-  const float* in = x.data<float>();
-  float* out = y.data<float>();
-  const int64_t rows = x.rows();
-  if (compute_ == Compute::kInt8 && HasInt8Product(w.format())) {
-    return Int8Forward(pool_, *memory_, isa_, in, rows, w, out);
+  LinearProduct product{&w, y};
+  LinearForwards(x, {&product, 1});
+}
+
+void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
+  const auto in_int8 = [&](const LinearProduct& p) {
+    return compute_ == Compute::kInt8 && HasInt8Product(p.w->format());
+  };
+  for (const LinearProduct& p : products) {
+    CheckShapes("product", x, *p.w, p.y, p.w->cols(), p.w->rows());
   }
-  if (rows <= kVectorRows) return VectorForward(pool_, isa_, in, rows, w, out);
+  const float* in = x.data<float>();
+  const int64_t rows = x.rows();
+  // Runs of products that go the same way.
+  while (!products.empty()) {
+    const bool int8 = in_int8(products[0]);
+    size_t count = 1;
+    while (count < products.size() && in_int8(products[count]) == int8) ++count;
+    const auto same = products.first(count);
+    products = products.subspan(count);
+    if (int8) {
+      Int8Forward(pool_, *memory_, isa_, in, rows, same);
+    } else if (rows <= kVectorRows) {
+      VectorForward(pool_, isa_, in, rows, same);
+    } else {
+      for (LinearProduct& p : same) PanelForward(in, rows, *p.w, p.y.data<float>());
+    }
+  }
+}
+
+void CpuBackend::PanelForward(const float* x, int64_t rows, const Weight& w, float* y) {
   BlockGemm& gemm = products_->gemm();
   const auto pack = [&](int64_t panel, int64_t, int64_t first, int64_t count, int64_t padded,
                         std::byte* scratch, std::byte* to) {
     PackTransposed(isa_, gemm.type(), w, panel, first, count, padded, scratch, to);
   };
-  RunPanels({gemm, pool_, *memory_, isa_}, {.a = in, .rows = rows, .depth = w.cols(),
-                                            .cols = w.rows(), .out = out, .add = false,
+  RunPanels({gemm, pool_, *memory_, isa_}, {.a = x, .rows = rows, .depth = w.cols(),
+                                            .cols = w.rows(), .out = y, .add = false,
                                             .pack = pack});
 }
 

@@ -29,9 +29,9 @@ class CpuProducts {
 // Below so many floating-point operations waking a thread costs more than it brings.
 inline constexpr double kWorthThreads = 1 << 18;
 
-inline void ForPieces(ThreadPool& pool, double operations, int64_t pieces,
-                      const std::function<void(int64_t piece, int worker)>& body) {
-  if (operations >= kWorthThreads) return pool.For(pieces, body);
+template <class Body>
+void ForPieces(ThreadPool& pool, double operations, int64_t pieces, const Body& body) {
+  if (operations >= kWorthThreads) return pool.For(pieces, std::cref(body));
   for (int64_t i = 0; i < pieces; ++i) body(i, 0);
 }
 
@@ -69,15 +69,16 @@ void PackStraight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t p
 // of 16.
 void TransposeWords(Isa isa, const std::byte* from, int64_t stride, int64_t words, std::byte* to);
 
-// y [rows,w.rows()] = x w^T for a few rows, each weight row decoded once and used at once.
+// All products with x, for a few rows: each weight row is decoded once and used at once.
 // Up to so many rows this is faster than packing panels; and bf16 rounds nothing here.
 inline constexpr int64_t kVectorRows = 16;
-void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows, const Weight& w,
-                   float* y);
+void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
+                   std::span<LinearProduct> products);
 
-// The same for any number of rows in int8: w is Q8_0 or Q4_0; x is quantised in blocks of 32.
+// All products with x, for any number of rows in int8: weights are Q8_0 or Q4_0, x is quantised in
+// blocks of 32.
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
-                 const Weight& w, float* y);
+                 std::span<LinearProduct> products);
 
 constexpr int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 constexpr int64_t CeilDiv(int64_t n, int64_t step) { return (n + step - 1) / step; }

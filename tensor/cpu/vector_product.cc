@@ -51,15 +51,24 @@ struct DotsKernel {
 
 }  // namespace
 
-void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows, const Weight& w,
-                   float* y) {
+void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
+                   std::span<LinearProduct> products) {
   RETORT_CHECK(rows <= kVectorRows);
-  const int64_t cols = w.cols(), outputs = w.rows();
-  const int64_t grain = std::clamp<int64_t>((1 << 16) / std::max<int64_t>(1, cols), 1, 64);
+  const int64_t cols = products[0].w->cols();
+  const int64_t grain = std::clamp<int64_t>((1 << 15) / std::max<int64_t>(1, cols), 1, 64);
+  int64_t pieces = 0, outputs = 0;
+  for (const LinearProduct& p : products) {
+    pieces += CeilDiv(p.w->rows(), grain);
+    outputs += p.w->rows();
+  }
   const double operations = 2.0 * static_cast<double>(rows * cols) * static_cast<double>(outputs);
-  ForPieces(pool, operations, CeilDiv(outputs, grain), [&](int64_t piece, int) {
+  ForPieces(pool, operations, pieces, [&](int64_t piece, int) {
+    const LinearProduct* p = products.data();
+    for (; piece >= CeilDiv(p->w->rows(), grain); ++p) piece -= CeilDiv(p->w->rows(), grain);
+    const Weight& w = *p->w;
+    float* y = p->y.data<float>();
     alignas(64) float decoded[kChunk];
-    for (int64_t o = piece * grain; o < std::min(outputs, (piece + 1) * grain); ++o) {
+    for (int64_t o = piece * grain; o < std::min(w.rows(), (piece + 1) * grain); ++o) {
       float sums[kVectorRows] = {};
       for (int64_t k = 0; k < cols; k += kChunk) {
         const int64_t n = std::min(kChunk, cols - k);
@@ -74,7 +83,7 @@ void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows, cons
                                n, static_cast<float*>(sums + t));
         }
       }
-      for (int64_t t = 0; t < rows; ++t) y[t * outputs + o] = sums[t];
+      for (int64_t t = 0; t < rows; ++t) y[t * w.rows() + o] = sums[t];
     }
   });
 }

@@ -44,6 +44,29 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
           weight_bytes + 4.0 * tokens * (in + out), prepare};
 }
 
+// Several products with one x, in runs of formats that go different ways.
+OpCase ManyCase(Compute compute, int64_t tokens) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    constexpr int64_t kIn = 192;
+    const Tensor x = stage->Input("x", {tokens, kIn}, WholeValues(*stage, tokens, kIn));
+    auto weights = std::make_shared<std::vector<Weight>>();
+    std::vector<Tensor> outputs;
+    for (const auto& [format, out] : {std::pair{WeightFormat::kQ8_0, 65}, {WeightFormat::kQ4_0, 3},
+                                      {WeightFormat::kQ4_0, 130}, {WeightFormat::kBF16, 7}}) {
+      weights->push_back(MakeWeight(*stage, format, out, kIn, true, false));
+      outputs.push_back(stage->Output(Cat("y", outputs.size()), {tokens, out}));
+    }
+    return RunOn(stage, [=, &b] {
+      std::vector<LinearProduct> products;
+      for (size_t i = 0; i < outputs.size(); ++i) products.push_back({&(*weights)[i], outputs[i]});
+      b.LinearForwards(x, products);
+    });
+  };
+  return {"linears", Cat(NameOf(compute), "_t", tokens), 2e-6, compute, 2.0 * tokens * 192 * 205,
+          4.0 * tokens * (192 + 205), prepare};
+}
+
 // Those means say nothing about a handful of values: whole values alone test such sizes.
 bool TooFewForMeans(const Size& size) { return size.tokens * std::min(size.in, size.out) < 8; }
 
@@ -51,7 +74,8 @@ bool TooFewForMeans(const Size& size) { return size.tokens * std::min(size.in, s
 // blocks run on from row to row and end in half a byte.
 std::vector<Size> SizesFor(WeightFormat format) {
   if (format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0) {
-    return {{1, 32, 1}, {2, 64, 105}, {17, 96, 65}, {1, 576, 172}, {64, 160, 64}, {129, 192, 33}};
+    return {{1, 32, 1}, {2, 64, 105}, {3, 160, 33}, {7, 224, 10}, {17, 96, 65}, {1, 576, 172},
+            {64, 160, 64}, {129, 192, 33}};
   }
   return {{1, 1, 1}, {1, 7, 13}, {2, 65, 105}, {17, 172, 65}, {1, 576, 172}, {64, 64, 64},
           {129, 65, 33}};
@@ -86,6 +110,9 @@ std::vector<OpCase> LinearCases() {
     for (bool gradient : {false, true}) {
       cases.push_back(LinearCase(l.format, l.compute, l.size, false, gradient, l.double_quant));
     }
+  }
+  for (Compute compute : {Compute::kF32, Compute::kInt8}) {
+    for (int64_t tokens : {1, 3, 21}) cases.push_back(ManyCase(compute, tokens));
   }
   return cases;
 }
