@@ -27,6 +27,31 @@ struct Int8Panel {
   alignas(64) float sums[4 * kPanel];
 };
 
+#ifdef __x86_64__
+
+#define RETORT_INT8_AVX512 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]]
+
+// A block's values + 128.
+RETORT_INT8_AVX512 inline __m256i Raised(const BlockQ8_0& block) {
+  const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.q));
+  return _mm256_xor_si256(q, _mm256_set1_epi8(-128));
+}
+RETORT_INT8_AVX512 inline __m256i Raised(const BlockQ4_0& block) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.q));
+  const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes),
+                                               _mm_srli_epi16(bytes, 4), 1);
+  return _mm256_add_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(120));
+}
+
+// One row's bytes into a strip, its scales kPanel apart.
+template <class Block>
+RETORT_INT8_AVX512 void Raise(const Block* row, int64_t blocks, int8_t* strip, float* scales) {
+  for (int64_t b = 0; b < blocks; ++b) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(strip + b * kBlockValues), Raised(row[b]));
+    scales[b * kPanel] = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(row[b].d.bits)));
+  }
+}
+
 template <class Block>
 void Pack(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t blocks, Int8Panel& out) {
   const auto* all = reinterpret_cast<const Block*>(w.bytes().data());
@@ -36,32 +61,23 @@ void Pack(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t blocks
     for (int64_t r = 0; r < kTileRows; ++r) {
       const int64_t row = panel * kPanel + top + r;
       int8_t* strip = out.strips + r * words * 4;
-      for (int64_t b = 0; b < blocks; ++b, strip += kBlockValues) {
-        float& scale = out.scales[b * kPanel + top + r];
-        if (row >= w.rows()) {
-          scale = 0;
-          std::fill_n(strip, kBlockValues, int8_t{-128});
-          continue;
-        }
-        const Block& block = all[row * row_blocks + first + b];
-        scale = ScaleOf(block.d);
-        ExpandBlock(block, strip);
-        for (int i = 0; i < kBlockValues; ++i) strip[i] = static_cast<int8_t>(strip[i] ^ -128);
+      float* scales = out.scales + top + r;
+      if (row < w.rows()) {
+        Raise(all + row * row_blocks + first, blocks, strip, scales);
+        continue;
       }
+      std::fill_n(strip, blocks * kBlockValues, int8_t{-128});
+      for (int64_t b = 0; b < blocks; ++b) scales[b * kPanel] = 0;
     }
     TransposeWords(isa, reinterpret_cast<const std::byte*>(out.strips), words, words,
                    out.bytes + top * 4);
   }
 }
 
-#ifdef __x86_64__
-
 // panel.sums[t] = the product of row t, from block `first` on, with the panel.
 template <int kRows>
-[[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")]] void Multiply(const Int8Row* x,
-                                                                               int64_t first,
-                                                                               int64_t blocks,
-                                                                               Int8Panel& panel) {
+RETORT_INT8_AVX512 void Multiply(const Int8Row* x, int64_t first, int64_t blocks,
+                                 Int8Panel& panel) {
   for (int64_t half = 0; half < kPanel; half += 32) {
     __m512 sum[kRows][2];
     for (auto& s : sum) s[0] = s[1] = _mm512_setzero_ps();
@@ -110,6 +126,8 @@ void MultiplyRows(const Int8Row* x, int64_t rows, int64_t first, int64_t blocks,
 }
 
 #else
+template <class Block>
+void Pack(Isa, const Weight&, int64_t, int64_t, int64_t, Int8Panel&) {}
 void MultiplyRows(const Int8Row*, int64_t, int64_t, int64_t, Int8Panel&) {}
 #endif
 
