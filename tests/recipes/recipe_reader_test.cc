@@ -296,14 +296,18 @@ TEST(RecipeReader, ShippedRecipesAreInOrder) {
   EXPECT_TRUE(router.adapter.targets.empty()) << "all linear layers";
 }
 
-// What the quickstart claims for distillation is claimed at equal rows, steps and learning rate.
-TEST(RecipeReader, TheShippedStudentsDifferByTheirTeacherAlone) {
+// What the quickstart claims for distillation is claimed at equal steps and learning rate, and with every row
+// that the student alone has.
+TEST(RecipeReader, TheShippedStudentsDifferByTheirTeacherAndItsAnswers) {
   const Path folder = Path(RETORT_SOURCE_DIR) / "recipes" / "quickstart";
   const Recipe alone = ReadRecipe(folder / "student.json");
   Recipe taught = ReadRecipe(folder / "distil.json");
   EXPECT_FALSE(alone.has_teacher());
   ASSERT_TRUE(taught.has_teacher());
+  ASSERT_EQ(taught.data.train.size(), 2u);
+  EXPECT_EQ(taught.data.train[0], alone.data.train[0]);
   taught.name = alone.name;
+  taught.data.train = alone.data.train;
   taught.teacher = alone.teacher;
   EXPECT_EQ(alone, taught);
 }
