@@ -66,13 +66,14 @@ def follow(name, rows, student, teacher, beta, temperature, weight, place, check
         checks.below(f"{name}: {key}, {theirs[0][key]:.3f} to {theirs[-1][key]:.3f}, relative", largest(key), 1e-4)
     first = abs(ours[0]["grad_norm"] / theirs[0]["grad_norm"] - 1)
     checks.below(f"{name}: the first step's gradient norm, relative", first, 1e-4)
-    checks.below(f"{name}: gradient norm, relative", largest("grad_norm"), 1e-3)
+    # AdamW divides by the root of the squared gradients, so where those are next to nothing rounding decides on whole
+    # steps: what follows the first one is held to the losses' 1e-4, gradients and the final adapter only to a hundredth.
+    checks.below(f"{name}: gradient norm, relative", largest("grad_norm"), 1e-2)
     a = read_safetensors(place / "run/adapter/adapter_model.safetensors")
     b = read_safetensors(place / "final/adapter_model.safetensors")
     start = read_safetensors(place / "init/adapter_model.safetensors")
     checks.that(f"{name}: the adapters' tensors, all of them changed",
                 a.keys() == b.keys() and len(a) > 0 and all(np.abs(a[k] - start[k]).max() > 0 for k in a))
-    # AdamW divides by the root of the squared gradients, so where those are next to nothing rounding decides on whole steps.
     checks.below(f"{name}: final adapter, the worst of {len(b)} tensors",
                  max(np.linalg.norm(a[k] - b[k]) / np.linalg.norm(b[k]) for k in b), 1e-2)
 
