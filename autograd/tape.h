@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,12 @@ class Gradient {
  public:
   // The sum so far, zero at first, in `shape`.
   Tensor& Sum(Backend& backend, const Shape& shape);
+  // The same for a kernel that can overwrite: what is not yet there is not filled with zeros.
+  struct Target {
+    Tensor& sum;
+    bool add;  // to what is in sum; else overwrite it
+  };
+  Target ToWrite(Backend& backend, const Shape& shape);
   const Tensor& sum() const { return sum_; }
   void Release() { sum_ = Tensor(); }
 
@@ -38,6 +45,9 @@ struct Var {
   const Shape& shape() const { return value.shape(); }
   // Where dvalue is added. Only when wants_gradient().
   Tensor& GradientSum(Backend& backend) const { return gradient->Sum(backend, value.shape()); }
+  Gradient::Target GradientToWrite(Backend& backend) const {
+    return gradient->ToWrite(backend, value.shape());
+  }
 };
 
 // Something that is trained. Not movable: Vars point at its gradient.
@@ -57,6 +67,8 @@ class Tape {
  public:
   // dy: the gradient of the op's output.
   using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
+  // Of an op with several outputs; empty for one that received no gradient.
+  using BackwardOfAll = std::function<void(Backend& backend, std::span<const Tensor> dy)>;
   // A root has no output: it knows the gradient it starts from.
   using Root = std::function<void(Backend& backend)>;
 
@@ -65,9 +77,11 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
 
   Var Record(Tensor value, Backward backward);
+  // outputs[i], which has a value, becomes a Var of this tape.
+  void RecordAll(std::span<Var> outputs, BackwardOfAll backward);
   void RecordRoot(Root root);
 
-  // Runs every step, last first. A step whose output received no gradient is skipped. Afterwards
+  // Runs every step, last first. A step whose outputs received no gradient is skipped. Afterwards
   // the tape is empty; only parameters' gradients remain.
   void Run();
 
@@ -75,8 +89,8 @@ class Tape {
 
  private:
   struct Step {
-    Gradient* output;  // null: a root
-    Backward backward;
+    std::vector<Gradient*> outputs;  // none: a root
+    BackwardOfAll backward;
   };
   Backend& backend_;
   std::deque<Gradient> gradients_;  // of the outputs; addresses stay

@@ -240,7 +240,7 @@ Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner
   const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
   if (format == WeightFormat::kF32) return Compute::kF32;
   if (blocks && runner) return Compute::kInt8;
-  return CpuHasBf16() ? Compute::kBF16 : Compute::kF32;
+  return CpuPrefersBf16() ? Compute::kBF16 : Compute::kF32;
 }
 
 }  // namespace retort

@@ -63,10 +63,26 @@ struct DropoutMask {
   std::span<const int32_t> row_token;  // [T] the token's index in its row
 };
 
-// One of several products with the same x: y = x w^T.
+// An adapter beside a weight: + u b^T, u = scale * input a^T. Without one, a is empty.
+struct AdapterProduct {
+  Tensor a, b;       // [R,in], [out,R]
+  float scale = 0;
+  Tensor input;      // [T,in]: x, or x after dropout
+  Tensor u;          // [T,R]: written by the forward product, read by the gradient
+};
+// One of several products with the same x: y = x w^T, and the adapter's.
 struct LinearProduct {
   const Weight* w;
-  Tensor y;
+  Tensor y;  // [T,out]
+  AdapterProduct adapter;
+};
+// The gradient of one of several products with the same x.
+struct LinearGradient {
+  const Weight* w;
+  Tensor dy;  // [T,out]
+  AdapterProduct adapter;
+  Tensor da, db;   // of the adapter's matrices: +=
+  Tensor dropped;  // [T,in]: where the adapter's input was not x itself, its gradient; else empty
 };
 
 // How far a student's hidden state is from its teacher's.
@@ -140,10 +156,13 @@ class Backend {
   // ---- products ----
   // x [T,in]; w [out,in]; y [T,out]: y = x w^T
   virtual void LinearForward(const Tensor& x, const Weight& w, Tensor& y) = 0;
-  // Several products with the same x, one at least: the bytes that LinearForward makes of each.
+  // Several products with the same x, one at least, and their adapters.
   virtual void LinearForwards(const Tensor& x, std::span<LinearProduct> products);
   // dy [T,out]; dx [T,in]: dx += dy w
   virtual void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) = 0;
+  // Of LinearForwards, with du = scale * dy b: db += dy^T u, da += du^T input, and, where dx is given,
+  // dx (+= with `add`) the sum over the layers of dy w + du a; or `dropped` = du a instead of the latter.
+  virtual void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add);
   // Dense: c [M,N] = alpha * op(a) op(b) + beta * c. op transposes when asked.
   // In f32 (the reference: f64) whatever the compute type.
   virtual void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a,
@@ -206,7 +225,10 @@ std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute);
 std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops
 std::unique_ptr<Backend> MakeCudaBackend(int index, Compute compute);
 
-// Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX): what "auto" asks.
+// Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX),
 bool CpuHasBf16();
+// and whether that is faster than f32, which is what "auto" asks: with AMX, and on AMD's processors.
+// Intel's AVX512_BF16 without AMX takes as long for a pair of products as for four in f32.
+bool CpuPrefersBf16();
 
 }  // namespace retort

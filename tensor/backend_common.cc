@@ -11,7 +11,30 @@ Tensor Backend::Zeros(Shape shape) {
 }
 
 void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
-  for (LinearProduct& p : products) LinearForward(x, *p.w, p.y);
+  for (LinearProduct& p : products) {
+    LinearForward(x, *p.w, p.y);
+    if (!p.adapter.a) continue;
+    Gemm(false, true, p.adapter.scale, p.adapter.input, p.adapter.a, 0, p.adapter.u);
+    Gemm(false, true, 1, p.adapter.u, p.adapter.b, 1, p.y);
+  }
+}
+
+void Backend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) {
+  if (dx && !add) Fill(*dx, 0);
+  for (LinearGradient& layer : layers) {
+    AdapterProduct& adapter = layer.adapter;
+    if (dx) LinearInputGrad(layer.dy, *layer.w, *dx);
+    if (!adapter.a) continue;
+    Tensor du = New(adapter.u.shape());
+    Gemm(false, false, adapter.scale, layer.dy, adapter.b, 0, du);
+    Gemm(true, false, 1, layer.dy, adapter.u, 1, layer.db);
+    Gemm(true, false, 1, du, adapter.input, 1, layer.da);
+    if (layer.dropped) {
+      Gemm(false, false, 1, du, adapter.a, 0, layer.dropped);
+    } else if (dx) {
+      Gemm(false, false, 1, du, adapter.a, 1, *dx);
+    }
+  }
 }
 
 }  // namespace retort

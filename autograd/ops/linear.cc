@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A linear layer, frozen with an optional low-rank adapter, or trained.
 //
-//   frozen:   y = x W^T + bias + s u B^T,   u = drop(x) A^T          x [T,in], W [out,in], A [R,in], B [out,R]
+//   frozen:   y = x W^T + bias + u B^T,   u = s drop(x) A^T          x [T,in], W [out,in], A [R,in], B [out,R]
 //             dx += dy W + undrop(du A),    du = s dy B
-//             dB += s dy^T u,   dA += du^T drop(x),   dbias += column sums of dy
+//             dB += dy^T u,   dA += du^T drop(x),   dbias += column sums of dy
 //   trained:  y = x W^T + bias,   dx += dy W,   dW += dy^T x,   dbias as above
 //
+// Layers that share x are one step: their outputs are made in one go, and so is dx.
 // Saves x (shared with whoever made it) and u [T,R]; drop(x) is made again from its mask.
 // A frozen W has no gradient, and in 4 bits only its products with x and dy are ever needed.
 #include <array>
+#include <optional>
+#include <vector>
 
 #include "autograd/ops.h"
 
@@ -28,53 +31,48 @@ void CheckShapes(const LowRank& adapter, int64_t out, int64_t in) {
                " beside W [", out, ", ", in, "]");
 }
 
-// The adapter's input: x itself when nothing is dropped.
-Tensor Dropped(Backend& k, const Tensor& x, const DropoutMask& mask) {
-  if (mask.rate == 0) return x;
-  Tensor y = k.New(x.shape());
-  k.Dropout(x, mask, y);
-  return y;
-}
-
-// y += s u B^T; returns u = drop(x) A^T.
-Tensor AddLowRank(Backend& k, const Tensor& x, const LowRank& adapter, Tensor& y) {
-  Tensor u = k.New({x.rows(), adapter.a.value.rows()});
-  k.Gemm(false, true, 1, Dropped(k, x, adapter.mask), adapter.a.value, 0, u);
-  k.Gemm(false, true, adapter.scale, u, adapter.b.value, 1, y);
-  return u;
-}
-
-void LowRankGrad(Backend& k, const Tensor& dy, const Var& x, const LowRank& adapter,
-                 const Tensor& u) {
-  k.Gemm(true, false, adapter.scale, dy, u, 1, adapter.b.GradientSum(k));
-  Tensor du = k.New(u.shape());
-  k.Gemm(false, false, adapter.scale, dy, adapter.b.value, 0, du);
-  k.Gemm(true, false, 1, du, Dropped(k, x.value, adapter.mask), 1, adapter.a.GradientSum(k));
-  if (!x.wants_gradient()) return;
-  if (adapter.mask.rate == 0) {
-    k.Gemm(false, false, 1, du, adapter.a.value, 1, x.GradientSum(k));
-  } else {
-    Tensor dropped = k.New(x.shape());
-    k.Gemm(false, false, 1, du, adapter.a.value, 0, dropped);
-    k.DropoutGrad(dropped, adapter.mask, x.GradientSum(k));
+// The adapter beside a layer as the kernels take it; u [T,R] is where its first product lies.
+AdapterProduct ProductOf(Backend& k, const Tensor& x, const LowRank& adapter, Tensor u) {
+  AdapterProduct p{adapter.a.value, adapter.b.value, adapter.scale, x, std::move(u)};
+  if (adapter.mask.rate > 0) {
+    p.input = k.New(x.shape());
+    k.Dropout(x, adapter.mask, p.input);
   }
+  return p;
 }
 
-// What comes after y = x w^T: bias and adapter, and the record of it all.
-Var Finish(Context& context, const Var& x, const FrozenLayer& layer, Tensor y) {
+// What the backward pass needs of one layer.
+struct Saved {
+  const Weight* w;
+  Var bias;
+  std::optional<LowRank> adapter;
   Tensor u;
-  if (layer.bias.value) context.backend.AddBias(y, layer.bias.value);
-  if (layer.adapter) u = AddLowRank(context.backend, x.value, *layer.adapter, y);
-  if (!context.tape) return {std::move(y)};
+};
 
-  const LowRank low_rank = layer.adapter ? *layer.adapter : LowRank{};
-  return context.Record(std::move(y), {&x, &layer.bias, &low_rank.a},
-                        [x, w = layer.w, bias = layer.bias, low_rank, u](Backend& k,
-                                                                         const Tensor& dy) {
-                          if (x.wants_gradient()) k.LinearInputGrad(dy, *w, x.GradientSum(k));
-                          if (bias.wants_gradient()) k.BiasGrad(dy, bias.GradientSum(k));
-                          if (u) LowRankGrad(k, dy, x, low_rank, u);
-                        });
+LinearGradient GradientOf(Backend& k, const Var& x, const Saved& saved, const Tensor& dy) {
+  LinearGradient g{saved.w, dy, {}, {}, {}, {}};
+  if (saved.bias.wants_gradient()) k.BiasGrad(dy, saved.bias.GradientSum(k));
+  if (!saved.adapter) return g;
+  g.adapter = ProductOf(k, x.value, *saved.adapter, saved.u);
+  g.da = saved.adapter->a.GradientSum(k), g.db = saved.adapter->b.GradientSum(k);
+  if (saved.adapter->mask.rate > 0 && x.wants_gradient()) g.dropped = k.New(x.shape());
+  return g;
+}
+
+void Backward(Backend& k, const Var& x, std::span<const Saved> layers, std::span<const Tensor> dy) {
+  std::vector<LinearGradient> gradients;
+  std::vector<const LowRank*> adapters;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (!dy[i]) continue;
+    gradients.push_back(GradientOf(k, x, layers[i], dy[i]));
+    adapters.push_back(layers[i].adapter ? &*layers[i].adapter : nullptr);
+  }
+  if (!x.wants_gradient()) return k.LinearGrads(gradients, nullptr, false);
+  const auto [dx, add] = x.GradientToWrite(k);
+  k.LinearGrads(gradients, &dx, add);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].dropped) k.DropoutGrad(gradients[i].dropped, adapters[i]->mask, dx);
+  }
 }
 
 }  // namespace
@@ -92,17 +90,36 @@ void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers
   constexpr size_t kMost = 4;
   RETORT_CHECK(!layers.empty() && layers.size() <= kMost && y.size() == layers.size(), "linear: ",
                layers.size(), " layers into ", y.size());
+  Backend& k = context.backend;
+  const int64_t tokens = x.value.rows();
+  bool wanted = x.wants_gradient();
   std::array<LinearProduct, kMost> products;
   for (size_t i = 0; i < layers.size(); ++i) {
     const Weight& w = *layers[i].w;
+    const LowRank* adapter = layers[i].adapter;
     CheckShapes(x, w.rows(), w.cols(), layers[i].bias);
-    if (layers[i].adapter) CheckShapes(*layers[i].adapter, w.rows(), w.cols());
-    products[i] = {&w, context.backend.New({x.value.rows(), w.rows()})};
+    products[i] = {&w, k.New({tokens, w.rows()}), {}};
+    wanted = wanted || layers[i].bias.wants_gradient();
+    if (!adapter) continue;
+    CheckShapes(*adapter, w.rows(), w.cols());
+    products[i].adapter = ProductOf(k, x.value, *adapter, k.New({tokens, adapter->a.value.rows()}));
+    wanted = wanted || adapter->a.wants_gradient();
   }
-  context.backend.LinearForwards(x.value, std::span(products).first(layers.size()));
+  k.LinearForwards(x.value, std::span(products).first(layers.size()));
   for (size_t i = 0; i < layers.size(); ++i) {
-    y[i] = Finish(context, x, layers[i], std::move(products[i].y));
+    if (layers[i].bias.value) k.AddBias(products[i].y, layers[i].bias.value);
+    y[i] = {products[i].y};
   }
+  if (!context.tape || !wanted) return;
+
+  std::vector<Saved> saved;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    Saved& s = saved.emplace_back(Saved{layers[i].w, layers[i].bias, {}, products[i].adapter.u});
+    if (layers[i].adapter) s.adapter = *layers[i].adapter;
+  }
+  context.tape->RecordAll(y, [x, saved = std::move(saved)](Backend& b, std::span<const Tensor> dy) {
+    Backward(b, x, saved, dy);
+  });
 }
 
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias) {

@@ -1,37 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
-// The product that everything large is made of: a few rows times a packed panel of 64 columns, one
-// single-threaded library call.
+// The product that everything large is made of: rows times a packed panel of 64 columns, on one
+// thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
+#include "tensor/cpu/simd.h"
 #include "tensor/tensor.h"
 
 namespace retort {
 
-inline constexpr int64_t kPanel = 64;       // columns of a panel
-inline constexpr int64_t kRowStep = 16;     // rows are padded to multiples of this,
-inline constexpr int64_t kMostRows = 64;    // and at most so many go into one call
-inline constexpr int64_t kDepthStep = 32;   // depths are padded (with zeros) to multiples of this
+inline constexpr int64_t kPanel = 64;      // columns of a panel
+inline constexpr int64_t kDepthStep = 32;  // a panel's depth is padded (with zeros) to a multiple
 
-// c [rows,64] = a [rows,depth] b [depth,64], all dense. a and b are f32 or bf16, c is f32. A panel
-// of bf16 holds pairs: element (k, n) lies at (k / 2 * 64 + n) * 2 + k % 2.
+// out [rows,cols] (+)= a [rows,depth] b [depth,64]. a and b are of the kernel's type, rows of a
+// a_row elements apart; b is dense; out is f32, rows out_row apart, and cols <= 64.
+struct BlockProduct {
+  const std::byte* a;
+  int64_t a_row;
+  const std::byte* b;
+  int64_t rows, depth;
+  float* out;
+  int64_t out_row, cols;
+  bool add;
+};
+
 class BlockGemm {
  public:
   virtual ~BlockGemm() = default;
-  virtual DType type() const = 0;  // of a and b
+  // Of a and b: f32 or bf16. A panel of bf16 holds pairs: element (k, n) lies at
+  // (k / 2 * 64 + n) * 2 + k % 2.
+  virtual DType type() const = 0;
+  // Depths, and rows where a is of bf16, are multiples of these.
+  virtual int64_t depth_step() const { return 1; }
+  virtual int64_t row_step() const { return 1; }
   // Makes ready for a depth. Not thread-safe; called before the workers start.
-  virtual void Prepare(int64_t depth) = 0;
-  // Thread-safe between different workers. rows is 16, 32, 48 or 64, depth was prepared.
-  virtual void Multiply(int worker, const std::byte* a, const std::byte* b, int64_t rows,
-                        int64_t depth, float* c) = 0;
+  virtual void Prepare(int64_t /*depth*/) {}
+  // Every element is summed in one order, whatever the rows beside it. Thread-safe
+  // between different workers.
+  virtual void Multiply(int worker, const BlockProduct& product) = 0;
 };
 
-// oneDNN's batch-reduce kernels (AVX-512; bf16 needs AVX512_BF16 or AMX). Null where this
-// processor has none.
-std::unique_ptr<BlockGemm> MakeOneDnnGemm(DType type, int workers, Memory& memory);
+// Ours, f32: AVX2 and AVX-512.
+std::unique_ptr<BlockGemm> MakeVectorGemm(Isa isa);
+// Ours, bf16: AVX512_BF16's dot products. Null where this processor has none.
+std::unique_ptr<BlockGemm> MakeBF16Gemm();
+// oneDNN's batch-reduce kernels, bf16: they know AMX. Null where this processor cannot.
+std::unique_ptr<BlockGemm> MakeOneDnnGemm(int workers, Memory& memory);
+bool OneDnnHasAmx();
 // OpenBLAS, f32, any processor.
 std::unique_ptr<BlockGemm> MakeOpenBlasGemm();
+
+// Stores block [rows, cols] of rows 64 apart.
+void StoreBlock(const float* block, const BlockProduct& product, int64_t first_row, int64_t rows);
 
 }  // namespace retort

@@ -24,6 +24,9 @@ class OneOpenMpThread {
   int before_;
 };
 
+constexpr int64_t kRowStep = 16;   // rows are padded to multiples of this,
+constexpr int64_t kMostRows = 64;  // and at most so many go into one call
+
 // An inner product whose weights stay in the blocked layout of the batch-reduce kernels. For a
 // panel of 64 outputs that layout is what BlockGemm promises, whatever the block of depth.
 struct Primitive {
@@ -31,32 +34,29 @@ struct Primitive {
   dnnl::memory::desc a, b, c, scratchpad;
 };
 
-dnnl::memory::data_type TypeOf(DType type) {
-  return type == DType::kBF16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
-}
-
-bool IsPanelLayout(const dnnl_memory_desc_t& d, int64_t depth, DType type) {
+bool IsPanelLayout(const dnnl_memory_desc_t& d, int64_t depth) {
   const auto& blocking = d.format_desc.blocking;
-  const int64_t pair = type == DType::kBF16 ? 2 : 1;
   if (d.padded_dims[0] != kPanel || d.padded_dims[1] != depth) return false;
-  if (blocking.inner_nblks != (pair == 2 ? 3 : 2)) return false;
-  const int64_t block = blocking.inner_blks[0] * pair;
+  if (blocking.inner_nblks != 3) return false;
   return blocking.inner_idxs[0] == 1 && blocking.inner_idxs[1] == 0 &&
-         blocking.inner_blks[1] == kPanel && blocking.strides[1] == block * kPanel &&
-         (pair == 1 || (blocking.inner_idxs[2] == 1 && blocking.inner_blks[2] == 2));
+         blocking.inner_blks[1] == kPanel &&
+         blocking.strides[1] == blocking.inner_blks[0] * 2 * kPanel &&
+         blocking.inner_idxs[2] == 1 && blocking.inner_blks[2] == 2;
 }
 
 class OneDnnGemm : public BlockGemm {
  public:
-  OneDnnGemm(DType type, int workers, Memory& memory)
-      : type_(type),
-        engine_(dnnl::engine::kind::cpu, 0),
+  OneDnnGemm(int workers, Memory& memory)
+      : engine_(dnnl::engine::kind::cpu, 0),
         memory_(memory),
+        blocks_(Tensor::Make(memory, {workers, kMostRows * kPanel}, DType::kF32)),
         scratchpads_(static_cast<size_t>(workers)) {
     for (int i = 0; i < workers; ++i) streams_.emplace_back(engine_);
   }
 
-  DType type() const override { return type_; }
+  DType type() const override { return DType::kBF16; }
+  int64_t depth_step() const override { return kDepthStep; }
+  int64_t row_step() const override { return kRowStep; }
 
   bool Usable() {
     const OneOpenMpThread one;
@@ -87,9 +87,21 @@ class OneDnnGemm : public BlockGemm {
     }
   }
 
-  void Multiply(int worker, const std::byte* a, const std::byte* b, int64_t rows, int64_t depth,
-                float* c) override {
+  void Multiply(int worker, const BlockProduct& p) override {
     const OneOpenMpThread one;
+    float* block = blocks_.data<float>() + worker * blocks_.cols();
+    for (int64_t t = 0; t < p.rows; t += kMostRows) {
+      const int64_t rows = std::min(kMostRows, p.rows - t);
+      const int64_t whole = (rows + kRowStep - 1) / kRowStep * kRowStep;
+      Run(worker, p.a + t * p.a_row * SizeOf(DType::kBF16), p.b, whole, p.depth, block);
+      StoreBlock(block, p, t, rows);
+    }
+  }
+
+ private:
+  // c [rows,64] = a [rows,depth] b, all dense.
+  void Run(int worker, const std::byte* a, const std::byte* b, int64_t rows, int64_t depth,
+           float* c) {
     const auto w = static_cast<size_t>(worker);
     const Primitive& p = primitives_.at(depth)[static_cast<size_t>(rows / kRowStep - 1)];
     const auto view = [&](const dnnl::memory::desc& desc, const void* data) {
@@ -102,26 +114,25 @@ class OneDnnGemm : public BlockGemm {
                    {DNNL_ARG_SCRATCHPAD, view(p.scratchpad, scratchpads_[w]->data())}});
   }
 
- private:
   Primitive Make(int64_t rows, int64_t depth) const {
     using Tag = dnnl::memory::format_tag;
-    const auto type = TypeOf(type_), f32 = dnnl::memory::data_type::f32;
-    const dnnl::memory::desc a({rows, depth}, type, Tag::ab), c({rows, kPanel}, f32, Tag::ab);
-    const dnnl::memory::desc any({kPanel, depth}, type, Tag::any);
+    const auto bf16 = dnnl::memory::data_type::bf16, f32 = dnnl::memory::data_type::f32;
+    const dnnl::memory::desc a({rows, depth}, bf16, Tag::ab), c({rows, kPanel}, f32, Tag::ab);
+    const dnnl::memory::desc any({kPanel, depth}, bf16, Tag::any);
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
     const dnnl::inner_product_forward::primitive_desc made(
         {dnnl::prop_kind::forward_inference, a, any, c}, attributes, engine_);
     const dnnl::memory::desc b = made.weights_desc();
     RETORT_CHECK(std::string_view(made.impl_info_str()).starts_with("brgemm") &&
-                     IsPanelLayout(b.data, depth, type_),
+                     IsPanelLayout(b.data, depth),
                  "oneDNN offers ", made.impl_info_str(), " for depth ", depth);
     return {dnnl::inner_product_forward(made), a, b, c, made.scratchpad_desc()};
   }
 
-  DType type_;
   dnnl::engine engine_;
   Memory& memory_;
+  Tensor blocks_;                                                              // one a worker
   std::vector<dnnl::stream> streams_;                                          // one a worker
   std::vector<std::shared_ptr<Buffer>> scratchpads_;                           // one a worker
   std::map<int64_t, std::array<Primitive, kMostRows / kRowStep>> primitives_;  // by depth
@@ -129,8 +140,13 @@ class OneDnnGemm : public BlockGemm {
 
 }  // namespace
 
-std::unique_ptr<BlockGemm> MakeOneDnnGemm(DType type, int workers, Memory& memory) {
-  auto gemm = std::make_unique<OneDnnGemm>(type, workers, memory);
+bool OneDnnHasAmx() {
+  constexpr auto kAmx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
+  return (static_cast<unsigned>(dnnl::get_effective_cpu_isa()) & kAmx) == kAmx;
+}
+
+std::unique_ptr<BlockGemm> MakeOneDnnGemm(int workers, Memory& memory) {
+  auto gemm = std::make_unique<OneDnnGemm>(workers, memory);
   if (!gemm->Usable()) return nullptr;
   return gemm;
 }

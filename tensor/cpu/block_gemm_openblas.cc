@@ -9,13 +9,12 @@ namespace {
 class OpenBlasGemm : public BlockGemm {
  public:
   DType type() const override { return DType::kF32; }
-  void Prepare(int64_t) override {}
-  void Multiply(int, const std::byte* a, const std::byte* b, int64_t rows, int64_t depth,
-                float* c) override {
-    const auto k = static_cast<blasint>(depth);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<blasint>(rows), kPanel, k,
-                1.0f, reinterpret_cast<const float*>(a), k, reinterpret_cast<const float*>(b),
-                kPanel, 0.0f, c, kPanel);
+  void Multiply(int, const BlockProduct& p) override {
+    const auto size = [](int64_t n) { return static_cast<blasint>(n); };
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, size(p.rows), size(p.cols),
+                size(p.depth), 1.0f, reinterpret_cast<const float*>(p.a), size(p.a_row),
+                reinterpret_cast<const float*>(p.b), kPanel, p.add ? 1.0f : 0.0f, p.out,
+                size(p.out_row));
   }
 };
 

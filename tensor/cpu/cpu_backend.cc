@@ -15,26 +15,32 @@ bool CpuHasBf16() {
 #endif
 }
 
-CpuProducts::CpuProducts(int workers, Compute compute, Memory& memory, bool portable) {
+bool CpuPrefersBf16() {
+#ifdef __x86_64__
+  return CpuHasBf16() && (__builtin_cpu_is("amd") || OneDnnHasAmx());
+#else
+  return false;
+#endif
+}
+
+CpuProducts::CpuProducts(int workers, Compute compute, Memory& memory, Isa isa) {
   openblas_set_num_threads(1);  // the threads are ours
-  if (!portable) {
-    if (compute != Compute::kF32 && CpuHasBf16()) {
-      bf16_ = MakeOneDnnGemm(DType::kBF16, workers, memory);
-    }
-    if (!bf16_) f32_ = MakeOneDnnGemm(DType::kF32, workers, memory);
-  }
-  if (!bf16_ && !f32_) f32_ = MakeOpenBlasGemm();
+  f32_ = isa == Isa::kPortable ? MakeOpenBlasGemm() : MakeVectorGemm(isa);
+  const bool wanted = compute == Compute::kBF16 || (compute == Compute::kInt8 && CpuPrefersBf16());
+  if (!wanted || isa != Isa::kAvx512) return;
+  if (OneDnnHasAmx()) bf16_ = MakeOneDnnGemm(workers, memory);
+  if (!bf16_) bf16_ = MakeBF16Gemm();
 }
 
 CpuBackend::CpuBackend(int threads, Compute compute)
     : pool_(threads), compute_(compute),
-      products_(std::make_unique<CpuProducts>(threads, compute, *memory_, isa_ != Isa::kAvx512)) {}
+      products_(std::make_unique<CpuProducts>(threads, compute, *memory_, isa_)) {}
 
 CpuBackend::~CpuBackend() = default;
 
 void CpuBackend::set_isa(Isa isa) {
   isa_ = isa;
-  products_ = std::make_unique<CpuProducts>(threads(), compute_, *memory_, isa != Isa::kAvx512);
+  products_ = std::make_unique<CpuProducts>(threads(), compute_, *memory_, isa);
 }
 
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute) {

@@ -66,6 +66,7 @@ class CpuBackend final : public Backend {
   void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
   void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
+  void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
             float beta, Tensor& c) override;
 
@@ -92,7 +93,12 @@ class CpuBackend final : public Backend {
              Tensor& v) override;
 
  private:
-  void PanelForward(const float* x, int64_t rows, const Weight& w, float* y);
+  struct TokenSum {  // c [M,N] += a^T b, a [T,M], b [T,N]
+    Tensor a, b, c;
+  };
+  void AddTokenSums(std::span<const TokenSum> sums);
+  void PanelForwards(const float* x, int64_t rows, std::span<LinearProduct> products);
+  void AddAdapters(std::span<LinearProduct> products);
 
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   ThreadPool pool_;

@@ -1,22 +1,98 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense products in f32: OpenBLAS on panels of the longer side of the result. The sum over the
-// depth is never split.
-#include <cblas.h>
-
+// Dense products in f32, of three kinds by which factor lies transposed:
+//   a b^T and a b   the panels of a weight's products, over b
+//   a^T b           a sum over tokens, of which neither factor is packed
 #include <algorithm>
+#include <vector>
 
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
 #include "tensor/cpu/products.h"
+#include "tensor/cpu/tile.h"
 
 namespace retort {
 namespace {
 
-// About eight pieces, in steps of 64, neither too narrow nor too wide for one call.
-int64_t PanelWidth(int64_t n) {
-  return std::clamp<int64_t>(RoundUp(CeilDiv(n, 8), 64), 64, 512);
+constexpr int64_t kTokens = 64;  // summed at a time: as many pages as the processor knows at once
+constexpr int64_t kNarrow = 64;  // columns up to which the other factor gives the panels
+
+// c [M,N] += a^T b, or where b is the narrow one its transpose: c^T += b^T a.
+struct Outer {
+  const float *left, *right;  // [tokens,narrow], [tokens,wide]
+  float* out;
+  bool turned;
+  int64_t tokens, narrow, wide;
+
+  template <class Sum>
+  explicit Outer(const Sum& s) : turned(s.b.cols() <= kNarrow && s.b.cols() < s.a.cols()) {
+    const Tensor &small = turned ? s.b : s.a, &large = turned ? s.a : s.b;
+    left = small.template data<float>(), right = large.template data<float>();
+    out = s.c.template data<float>();
+    tokens = s.a.rows(), narrow = small.cols(), wide = large.cols();
+  }
+
+  // sum [narrow,64] += left^T times `right` from col on, of which n columns exist.
+  void AddTo(Isa isa, int64_t col, int64_t n, float* sum, int64_t sum_row) const {
+    for (int64_t t = 0; t < tokens; t += kTokens) {
+      const int64_t count = std::min(kTokens, tokens - t);
+      alignas(64) float copy[kTokens * kPanel];
+      TileB b{right + t * wide + col, wide};
+      if (n < kPanel) {
+        std::fill_n(copy, count * kPanel, 0.0f);
+        for (int64_t i = 0; i < count; ++i) std::copy_n(b.data + i * wide, n, copy + i * kPanel);
+        b = {copy, kPanel};
+      }
+      CallSimd<TileProduct<true>>(isa, narrow, kPanel, count, TileA{left + t * narrow, 1, narrow},
+                                  b, TileC{sum, sum_row});
+    }
+  }
+
+  // block: room for [narrow,64]
+  void AddPanel(Isa isa, int64_t col, float* block) const {
+    const int64_t n = std::min(kPanel, wide - col);
+    if (!turned && n == kPanel) return AddTo(isa, col, n, out + col, wide);
+    std::fill_n(block, narrow * kPanel, 0.0f);
+    AddTo(isa, col, n, block, kPanel);
+    for (int64_t i = 0; i < narrow; ++i) {
+      for (int64_t j = 0; j < n; ++j)
+        out[turned ? (col + j) * narrow + i : i * wide + col + j] += block[i * kPanel + j];
+    }
+  }
+};
+
+Tensor Transposed(ThreadPool& pool, Memory& memory, const Tensor& x) {
+  const int64_t rows = x.rows(), cols = x.cols();
+  const Tensor out = Tensor::Make(memory, {cols, rows}, DType::kF32);
+  ForRanges(pool, cols, RowsPerPiece(rows), [&](int64_t begin, int64_t end) {
+    for (int64_t c = begin; c < end; ++c) {
+      for (int64_t r = 0; r < rows; ++r)
+        out.data<float>()[c * rows + r] = x.data<float>()[r * cols + c];
+    }
+  });
+  return out;
 }
 
 }  // namespace
+
+// Panels of the wider factor times all of the other.
+void CpuBackend::AddTokenSums(std::span<const TokenSum> sums) {
+  std::vector<int64_t> ends;  // of each sum's pieces, counted through
+  int64_t pieces = 0, narrowest = 0;
+  double operations = 0;
+  std::vector<Outer> outers;
+  for (const TokenSum& sum : sums) {
+    const Outer& outer = outers.emplace_back(sum);
+    ends.push_back(pieces += CeilDiv(outer.wide, kPanel));
+    narrowest = std::max(narrowest, outer.narrow);
+    operations += 2.0 * static_cast<double>(outer.tokens * outer.wide * outer.narrow);
+  }
+  const Tensor room = Tensor::Make(*memory_, {pool_.threads(), narrowest * kPanel}, DType::kF32);
+  ForPieces(pool_, operations, pieces, [&](int64_t piece, int worker) {
+    const auto at = static_cast<size_t>(std::ranges::upper_bound(ends, piece) - ends.begin());
+    const int64_t col = (piece - (at ? ends[at - 1] : 0)) * kPanel;
+    outers[at].AddPanel(isa_, col, room.data<float>() + worker * room.cols());
+  });
+}
 
 void CpuBackend::Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a,
                       const Tensor& b, float beta, Tensor& c) {
@@ -27,24 +103,33 @@ void CpuBackend::Gemm(bool transpose_a, bool transpose_b, float alpha, const Ten
                "gemm of ", a.shape().text(), transpose_a ? "^T" : "", " and ", b.shape().text(),
                transpose_b ? "^T" : "", " into ", c.shape().text());
   if (rows == 0 || cols == 0) return;
-  const float* from_a = a.data<float>();
-  const float* from_b = b.data<float>();
-  float* to = c.data<float>();
-  const bool by_rows = rows >= cols;
-  const int64_t longer = by_rows ? rows : cols, width = PanelWidth(longer);
-  const double operations =
-      2.0 * static_cast<double>(rows) * static_cast<double>(cols) * static_cast<double>(depth);
-  ForPieces(pool_, operations, CeilDiv(longer, width), [&](int64_t piece, int) {
-    const int64_t begin = piece * width, n = std::min(width, longer - begin);
-    const int64_t row = by_rows ? begin : 0, col = by_rows ? 0 : begin;
-    const auto size = [](int64_t v) { return static_cast<blasint>(v); };
-    cblas_sgemm(CblasRowMajor, transpose_a ? CblasTrans : CblasNoTrans,
-                transpose_b ? CblasTrans : CblasNoTrans, size(by_rows ? n : rows),
-                size(by_rows ? cols : n), size(depth), alpha,
-                from_a + (transpose_a ? row : row * depth), size(std::max<int64_t>(1, a.cols())),
-                from_b + (transpose_b ? col * depth : col), size(std::max<int64_t>(1, b.cols())),
-                beta, to + row * cols + col, size(cols));
-  });
+  const bool by_tokens = transpose_a && !transpose_b;
+  if (beta == 0 && by_tokens) {
+    Fill(c, 0);
+  } else if (beta != 0 && beta != 1) {
+    Scale(c, beta);
+  }
+  Tensor left = transpose_a && !by_tokens ? Transposed(pool_, *memory_, a) : a, right = b;
+  if (alpha != 1) {  // in the smaller factor
+    Tensor& smaller = a.elements() < b.elements() ? left : right;
+    Tensor scaled = Zeros(smaller.shape());
+    Accumulate(smaller, scaled);
+    Scale(scaled, alpha);
+    smaller = scaled;
+  }
+  if (by_tokens) {
+    const TokenSum sum{left, right, c};
+    return AddTokenSums({&sum, 1});
+  }
+  const DType f32 = DType::kF32;
+  const Weight w = AsWeight(right);
+  const PanelProduct product{.terms = {{left.data<float>(), depth,
+                                        transpose_b ? PackTransposed(isa_, f32, w)
+                                                    : PackStraight(isa_, f32, w)}},
+                             .cols = cols,
+                             .out = c.data<float>(),
+                             .add = beta != 0};
+  RunPanels({products_->f32(), pool_, *memory_, isa_}, rows, {&product, 1});
 }
 
 }  // namespace retort

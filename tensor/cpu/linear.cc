@@ -21,7 +21,7 @@ bool HasInt8Product(WeightFormat format) {
 }  // namespace
 
 void CpuBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y) {
-  LinearProduct product{&w, y};
+  LinearProduct product{&w, y, {}};
   LinearForwards(x, {&product, 1});
 }
 
@@ -41,40 +41,98 @@ void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produc
     while (count < products.size() && in_int8(products[count]) == int8) ++count;
     const auto same = products.first(count);
     products = products.subspan(count);
+    if (!int8 && rows > kVectorRows) {
+      PanelForwards(in, rows, same);
+      continue;
+    }
     if (int8) {
       Int8Forward(pool_, *memory_, isa_, in, rows, same);
-    } else if (rows <= kVectorRows) {
-      VectorForward(pool_, isa_, in, rows, same);
     } else {
-      for (LinearProduct& p : same) PanelForward(in, rows, *p.w, p.y.data<float>());
+      VectorForward(pool_, isa_, in, rows, same);
     }
+    AddAdapters(same);
   }
 }
 
-void CpuBackend::PanelForward(const float* x, int64_t rows, const Weight& w, float* y) {
+// y += u b^T, u = scale * input a^T, beside products that have no place for them.
+void CpuBackend::AddAdapters(std::span<LinearProduct> products) {
+  for (LinearProduct& p : products) {
+    if (!p.adapter.a) continue;
+    const Weight a = AsWeight(p.adapter.a), b = AsWeight(p.adapter.b);
+    Tensor change = New(p.y.shape());
+    LinearProduct first{&a, p.adapter.u, {}}, second{&b, change, {}};
+    LinearForwards(p.adapter.input, {&first, 1});
+    Scale(p.adapter.u, p.adapter.scale);
+    LinearForwards(p.adapter.u, {&second, 1});
+    Accumulate(change, p.y);
+  }
+}
+
+// Two rounds: all u, then all y, with u and b as more of the depth.
+void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<LinearProduct> products) {
   BlockGemm& gemm = products_->gemm();
-  const auto pack = [&](int64_t panel, int64_t, int64_t first, int64_t count, int64_t padded,
-                        std::byte* scratch, std::byte* to) {
-    PackTransposed(isa_, gemm.type(), w, panel, first, count, padded, scratch, to);
-  };
-  RunPanels({gemm, pool_, *memory_, isa_}, {.a = x, .rows = rows, .depth = w.cols(),
-                                            .cols = w.rows(), .out = y, .add = false,
-                                            .pack = pack});
+  const ProductContext context{gemm, pool_, *memory_, isa_};
+  const auto transposed = [&](const Weight& w) { return PackTransposed(isa_, gemm.type(), w); };
+  std::vector<PanelProduct> inner, outer;
+  for (LinearProduct& p : products) {
+    outer.push_back({{{x, p.w->cols(), transposed(*p.w)}}, p.w->rows(), p.y.data<float>(), false});
+    if (!p.adapter.a) continue;
+    const AdapterProduct& adapter = p.adapter;
+    float* u = p.adapter.u.data<float>();
+    const int64_t rank = adapter.a.rows();
+    inner.push_back({{{adapter.input.data<float>(), adapter.a.cols(),
+                       transposed(AsWeight(adapter.a))}}, rank, u, false});
+    outer.back().terms.push_back({u, rank, transposed(AsWeight(adapter.b))});
+  }
+  if (!inner.empty()) RunPanels(context, rows, inner);
+  for (LinearProduct& p : products) {
+    if (p.adapter.a) Scale(p.adapter.u, p.adapter.scale);
+  }
+  RunPanels(context, rows, outer);
 }
 
 void CpuBackend::LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) {
-  CheckShapes("gradient", dy, w, dx, w.rows(), w.cols());
+  LinearGradient gradient{&w, dy, {}, {}, {}, {}};
+  LinearGrads({&gradient, 1}, &dx, true);
+}
+
+// Three rounds: all du; dx, with every layer's dy w and du a as more of the depth; all da and db.
+void CpuBackend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) {
+  if (layers.empty()) return;
   BlockGemm& gemm = products_->gemm();
-  const auto pack = [&](int64_t panel, int64_t panels, int64_t first, int64_t count,
-                        int64_t padded, std::byte* scratch, std::byte* to) {
-    PackStraight(isa_, gemm.type(), w, panel, panels, first, count, padded, scratch, to);
-  };
-  // Wider pieces decode longer runs of a row; but there must be pieces for several threads.
-  const int64_t panels = CeilDiv(w.cols(), kPanel);
-  const int64_t grain = panels >= 32 ? 4 : panels >= 16 ? 2 : 1;
-  RunPanels({gemm, pool_, *memory_, isa_},
-            {.a = dy.data<float>(), .rows = dy.rows(), .depth = w.rows(), .cols = w.cols(),
-             .out = dx.data<float>(), .add = true, .pack = pack, .panels_per_piece = grain});
+  const ProductContext context{gemm, pool_, *memory_, isa_};
+  const auto straight = [&](const Weight& w) { return PackStraight(isa_, gemm.type(), w); };
+  const int64_t rows = layers[0].dy.rows(), cols = layers[0].w->cols();
+  std::vector<PanelProduct> inner, outer;
+  std::vector<TokenSum> sums;
+  std::vector<Tensor> du;
+  if (dx) outer.push_back({{}, cols, dx->data<float>(), add});
+  for (LinearGradient& layer : layers) {
+    const Weight& w = *layer.w;
+    if (dx) CheckShapes("gradient", layer.dy, w, *dx, w.rows(), cols);
+    const float* dy = layer.dy.data<float>();
+    if (dx) outer[0].terms.push_back({dy, w.rows(), straight(w)});
+    const AdapterProduct& adapter = layer.adapter;
+    if (!adapter.a) continue;
+    const int64_t rank = adapter.a.rows();
+    float* out = du.emplace_back(New(adapter.u.shape())).data<float>();
+    inner.push_back({{{dy, w.rows(), straight(AsWeight(adapter.b))}}, rank, out, false});
+    sums.push_back({layer.dy, adapter.u, layer.db});
+    sums.push_back({du.back(), adapter.input, layer.da});
+    const PanelTerm through{out, rank, straight(AsWeight(adapter.a))};
+    if (layer.dropped) {
+      outer.push_back({{through}, cols, layer.dropped.data<float>(), false});
+    } else if (dx) {
+      outer[0].terms.push_back(through);
+    }
+  }
+  if (!inner.empty()) RunPanels(context, rows, inner);
+  size_t next = 0;
+  for (const LinearGradient& layer : layers) {
+    if (layer.adapter.a) Scale(du[next++], layer.adapter.scale);
+  }
+  if (!outer.empty()) RunPanels(context, rows, outer);
+  if (!sums.empty()) AddTokenSums(sums);
 }
 
 void CpuBackend::EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) {

@@ -2,6 +2,7 @@
 // Weights, decoded, into BlockGemm's panels. A panel is 64 words of 32 bits wide in both types: a
 // float, or a pair of bf16 that follow each other in depth.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -50,17 +51,6 @@ struct TransposeKernel {
   }
 };
 
-// to[i] = even[i] | odd[i] << 16
-struct PairKernel {
-  template <int W>
-  RETORT_INLINE static void Run(const std::byte* even, const std::byte* odd, std::byte* to) {
-    for (int64_t i = 0; i < kPanel; i += W) {
-      const Ints<W> pair = LoadWidened<W>(even + i * 2) | LoadWidened<W>(odd + i * 2) << 16;
-      std::memcpy(to + i * 4, &pair, sizeof pair);
-    }
-  }
-};
-
 // One row's values into a strip that is zero beyond them; a row that does not exist is all zeros.
 template <class T>
 void DecodeStrip(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t width, T* strip) {
@@ -87,43 +77,54 @@ void Transposed(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t 
   }
 }
 
+// Floats into a panel of pairs.
+void PackPairs(Isa isa, const float* rows, int64_t count, std::byte* to) {
+  alignas(64) std::array<BF16, 2 * kPanel> rounded;
+  auto* pairs = reinterpret_cast<uint32_t*>(to);
+  for (int64_t k = 0; k < count; k += 2, pairs += kPanel) {
+    RoundToBF16(isa, rows + k * kPanel, 2 * kPanel, rounded.data());
+    for (size_t i = 0; i < kPanel; ++i)
+      pairs[i] = rounded[i].bits | uint32_t{rounded[i + kPanel].bits} << 16;
+  }
+}
+
+// Rows [first, first + count) of a panel, and zeros up to `padded`.
+void Straight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first, int64_t count,
+              int64_t padded, std::byte* scratch, std::byte* to) {
+  constexpr int64_t kRows = kPackScratchBytes / kPanel / int64_t{sizeof(float)};
+  for (int64_t k = 0; k < padded; k += kRows) {
+    const int64_t rows = std::min(kRows, padded - k), filled = std::clamp<int64_t>(count - k, 0, rows);
+    auto* floats = reinterpret_cast<float*>(type == DType::kF32 ? to + k * kPanel * 4 : scratch);
+    if (filled > 0) DecodeColumns(isa, w, first + k, filled, panel * kPanel, floats);
+    std::fill(floats + filled * kPanel, floats + rows * kPanel, 0.0f);
+    if (type == DType::kBF16) PackPairs(isa, floats, rows, to + k * kPanel * 2);
+  }
+}
+
 }  // namespace
 
 void TransposeWords(Isa isa, const std::byte* from, int64_t stride, int64_t words, std::byte* to) {
   CallSimd<TransposeKernel>(isa, from, stride, words, to);
 }
 
-void PackTransposed(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first, int64_t,
-                    int64_t padded, std::byte* scratch, std::byte* to) {
-  if (type == DType::kBF16) return Transposed<BF16>(isa, w, panel, first, padded, scratch, to);
-  Transposed<float>(isa, w, panel, first, padded, scratch, to);
+PackPanel PackTransposed(Isa isa, DType type, Weight w) {
+  return [=](int64_t panel, int64_t first, int64_t, int64_t padded, std::byte* scratch,
+             std::byte* to) {
+    if (type == DType::kBF16) return Transposed<BF16>(isa, w, panel, first, padded, scratch, to);
+    Transposed<float>(isa, w, panel, first, padded, scratch, to);
+  };
 }
 
-void PackStraight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t panels,
-                  int64_t first, int64_t count, int64_t padded, std::byte* scratch, std::byte* to) {
-  const int64_t col = panel * kPanel, width = panels * kPanel;
-  const auto row_of = [&](int64_t k) { return k < count ? first + k : w.rows(); };
-  if (type == DType::kF32) {
-    auto* strip = reinterpret_cast<float*>(scratch);
-    for (int64_t k = 0; k < padded; ++k) {
-      DecodeStrip(isa, w, row_of(k), col, width, strip);
-      for (int64_t i = 0; i < panels; ++i) {
-        std::memcpy(to + (i * padded + k) * kPanel * 4, strip + i * kPanel, kPanel * 4);
-      }
-    }
-    return;
-  }
-  auto* even = reinterpret_cast<BF16*>(scratch);
-  BF16* odd = even + width;
-  for (int64_t k = 0; k < padded; k += 2) {
-    DecodeStrip(isa, w, row_of(k), col, width, even);
-    DecodeStrip(isa, w, row_of(k + 1), col, width, odd);
-    for (int64_t i = 0; i < panels; ++i) {
-      CallSimd<PairKernel>(isa, reinterpret_cast<const std::byte*>(even + i * kPanel),
-                           reinterpret_cast<const std::byte*>(odd + i * kPanel),
-                           to + (i * padded + k) * kPanel * 2);
-    }
-  }
+PackPanel PackStraight(Isa isa, DType type, Weight w) {
+  return [=](int64_t panel, int64_t first, int64_t count, int64_t padded, std::byte* scratch,
+             std::byte* to) {
+    Straight(isa, type, w, panel, first, count, padded, scratch, to);
+  };
+}
+
+Weight AsWeight(const Tensor& matrix) {
+  const Bytes bytes{matrix.raw(), static_cast<size_t>(matrix.bytes())};
+  return Weight(WeightFormat::kF32, matrix.rows(), matrix.cols(), bytes, nullptr);
 }
 
 }  // namespace retort

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "tensor/cpu/products.h"
 #include "tensor/quant/decode.h"
@@ -8,104 +9,147 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kDepthChunk = 1024;  // of a panel that is packed at a time: it stays in the L2
-constexpr int64_t kRowBlock = 1024;    // rows for which a panel is decoded once
+constexpr int64_t kPanelBytes = 160 << 10;  // of a panel that are packed at a time: they stay in the L2
+constexpr int64_t kRowBlock = 1024;         // rows for which a panel is decoded once
+constexpr int64_t kLeastRows = 96;          // for which decoding a panel again is cheap enough
+constexpr int64_t kPieces = 32;              // of a round at least, where there are rows enough
 
-// The left factor, converted and padded: chunk by chunk of the depth, each [padded rows, padded
-// chunk] dense.
-class PackedRows {
+// How a depth is cut: evenly, into chunks of whole kDepthSteps.
+int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
+  const int64_t most = kPanelBytes / kPanel / SizeOf(gemm.type());
+  return RoundUp(CeilDiv(depth, CeilDiv(depth, most)), kDepthStep);
+}
+
+// A term's left factor, for rows [begin, begin + rows): f32 as it lies, bf16 converted and padded,
+// chunk by chunk of the depth, each [padded rows, padded chunk] dense.
+class LeftFactor {
  public:
-  PackedRows(const ProductContext& context, const PanelProduct& p, int64_t begin, int64_t rows)
-      : rows_(RoundUp(rows, kRowStep)), type_(context.gemm.type()),
-        data_(Tensor::Make(context.memory, {rows_, RoundUp(p.depth, kDepthStep)}, type_)) {
-    const double work = static_cast<double>(rows_ * p.depth) * 8;
-    ForPieces(context.pool, work, rows_ / kRowStep, [&](int64_t piece, int) {
-      for (int64_t t = piece * kRowStep; t < (piece + 1) * kRowStep; ++t) {
-        for (int64_t k = 0; k < p.depth; k += kDepthChunk) {
-          const int64_t count = std::min(kDepthChunk, p.depth - k);
-          const float* from = t < rows ? p.a + (begin + t) * p.depth + k : nullptr;
-          PackRow(context.isa, from, count, RoundUp(count, kDepthStep), At(k, t));
-        }
-      }
-    });
+  LeftFactor(const ProductContext& context, const PanelTerm& term, int64_t begin, int64_t rows)
+      : floats_(term.a + begin * term.depth), depth_(term.depth) {
+    if (context.gemm.type() == DType::kF32) return;
+    const int64_t step = context.gemm.row_step();
+    chunk_ = ChunkOf(context.gemm, depth_);
+    rows_ = RoundUp(rows, step);
+    packed_ = Tensor::Make(context.memory, {rows_, RoundUp(depth_, kDepthStep)}, DType::kBF16);
+    ForPieces(context.pool, 8.0 * static_cast<double>(rows_ * depth_), CeilDiv(rows_, kPackRows),
+              [&](int64_t piece, int) {
+                const int64_t end = std::min(rows_, (piece + 1) * kPackRows);
+                for (int64_t t = piece * kPackRows; t < end; ++t) PackRow(context.isa, t, t < rows);
+              });
   }
 
-  int64_t rows() const { return rows_; }
-  // Row t of the chunk that begins at depth k; the rows after it follow.
-  std::byte* At(int64_t k, int64_t t) const {
-    const int64_t width = std::min(kDepthChunk, data_.cols() - k);
-    return data_.raw() + (rows_ * k + t * width) * SizeOf(type_);
+  // Rows [t, ...) of the chunk that begins at depth k, and how far apart they lie.
+  const std::byte* At(int64_t k, int64_t t) const {
+    if (packed_) return reinterpret_cast<const std::byte*>(Packed(k, t));
+    return reinterpret_cast<const std::byte*>(floats_ + t * depth_ + k);
   }
+  int64_t stride(int64_t k) const { return packed_ ? Width(k) : depth_; }
 
  private:
-  void PackRow(Isa isa, const float* from, int64_t count, int64_t padded, std::byte* to) const {
-    const int64_t size = SizeOf(type_), filled = from ? count : 0;
-    std::memset(to + filled * size, 0, static_cast<size_t>((padded - filled) * size));
-    if (!from) return;
-    if (type_ == DType::kBF16) {
-      RoundToBF16(isa, from, count, reinterpret_cast<BF16*>(to));
-    } else {
-      std::memcpy(to, from, static_cast<size_t>(count * size));
+  static constexpr int64_t kPackRows = 16;
+
+  int64_t Width(int64_t k) const { return std::min(chunk_, packed_.cols() - k); }
+  BF16* Packed(int64_t k, int64_t t) const {
+    return packed_.data<BF16>() + rows_ * k + t * Width(k);
+  }
+  void PackRow(Isa isa, int64_t t, bool exists) const {
+    for (int64_t k = 0; k < depth_; k += chunk_) {
+      const int64_t count = exists ? std::min(chunk_, depth_ - k) : 0;
+      BF16* to = Packed(k, t);
+      if (count > 0) RoundToBF16(isa, floats_ + t * depth_ + k, count, to);
+      std::memset(static_cast<void*>(to + count), 0,
+                  static_cast<size_t>(Width(k) - count) * sizeof(BF16));
     }
   }
 
-  int64_t rows_;
-  DType type_;
-  Tensor data_;
+  const float* floats_;
+  int64_t depth_, chunk_ = 0, rows_ = 0;
+  Tensor packed_;
 };
 
-void StoreBlock(const float* c, int64_t rows, int64_t cols, bool add, float* out, int64_t stride) {
-  for (int64_t t = 0; t < rows; ++t, c += kPanel, out += stride) {
-    if (add) {
-      for (int64_t i = 0; i < cols; ++i) out[i] += c[i];
-    } else {
-      std::copy_n(c, cols, out);
+// How the round is cut into pieces: a panel of one product times some of the rows.
+struct Cut {
+  std::vector<int64_t> ends;  // of each product's panels, counted through
+  int64_t height;             // rows of a piece
+  int64_t groups;             // of rows
+
+  Cut(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products) {
+    int64_t panels = 0;
+    for (const PanelProduct& p : products) ends.push_back(panels += CeilDiv(p.cols, kPanel));
+    const int64_t wanted = CeilDiv(kPieces, panels);
+    groups = std::clamp<int64_t>(rows / kLeastRows, 1, wanted);
+    height = RoundUp(CeilDiv(rows, groups), gemm.row_step());
+    groups = CeilDiv(rows, height);
+  }
+};
+
+// A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each term's
+// panel and multiplies. `out` is the product's at row t.
+void RunPiece(const ProductContext& context, const PanelProduct& product,
+              const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t, int64_t rows,
+              float* out, int worker, std::byte* room) {
+  std::byte* packed = room + kPackScratchBytes;
+  bool add = product.add;
+  for (const PanelTerm& term : product.terms) {
+    const LeftFactor& a = left.at(term.a);
+    const int64_t chunk = ChunkOf(context.gemm, term.depth);
+    for (int64_t k = 0; k < term.depth; k += chunk, add = true) {
+      const int64_t count = std::min(chunk, term.depth - k);
+      term.pack(panel, k, count, RoundUp(count, kDepthStep), room, packed);
+      context.gemm.Multiply(worker, {.a = a.At(k, t),
+                                     .a_row = a.stride(k),
+                                     .b = packed,
+                                     .rows = rows,
+                                     .depth = RoundUp(count, context.gemm.depth_step()),
+                                     .out = out + panel * kPanel,
+                                     .out_row = product.cols,
+                                     .cols = std::min(kPanel, product.cols - panel * kPanel),
+                                     .add = add});
     }
   }
 }
 
+void RunRows(const ProductContext& context, int64_t top, int64_t rows,
+             std::span<const PanelProduct> products, const Tensor& room) {
+  std::map<const float*, LeftFactor> left;
+  double operations = 0;
+  for (const PanelProduct& p : products) {
+    for (const PanelTerm& term : p.terms) {
+      if (!left.contains(term.a)) left.emplace(term.a, LeftFactor(context, term, top, rows));
+      operations += 2.0 * static_cast<double>(rows * term.depth) * static_cast<double>(p.cols);
+    }
+  }
+  const Cut cut(context.gemm, rows, products);
+  const int64_t panels = cut.ends.back();
+  ForPieces(context.pool, operations, panels * cut.groups, [&](int64_t piece, int worker) {
+    const int64_t nth = piece % panels, t = piece / panels * cut.height;
+    const auto at = static_cast<size_t>(std::ranges::upper_bound(cut.ends, nth) - cut.ends.begin());
+    const PanelProduct& p = products[at];
+    RunPiece(context, p, left, nth - (at ? cut.ends[at - 1] : 0), t,
+             std::min(cut.height, rows - t), p.out + (top + t) * p.cols, worker,
+             room.raw() + worker * room.cols());
+  });
+}
+
 }  // namespace
 
-void RunPanels(const ProductContext& context, const PanelProduct& p) {
-  BlockGemm& gemm = context.gemm;
-  for (int64_t k = 0; k < p.depth; k += kDepthChunk) {
-    gemm.Prepare(RoundUp(std::min(kDepthChunk, p.depth - k), kDepthStep));
-  }
-  const int64_t all = CeilDiv(p.cols, kPanel), grain = p.panels_per_piece;
-  const int64_t longest = RoundUp(std::min(kDepthChunk, p.depth), kDepthStep);
-  const int64_t panel_bytes = longest * kPanel * SizeOf(gemm.type());
-  const int64_t block_bytes = kMostRows * kPanel * SizeOf(DType::kF32);
-  const Tensor room = Tensor::Make(
-      context.memory,
-      {context.pool.threads(), grain * panel_bytes + block_bytes + kPackScratchBytes}, DType::kU8);
-
-  for (int64_t top = 0; top < p.rows; top += kRowBlock) {
-    const int64_t rows = std::min(kRowBlock, p.rows - top);
-    const PackedRows a(context, p, top, rows);
-    const auto piece = [&](int64_t index, int worker) {
-      std::byte* packed = room.raw() + worker * room.cols();
-      auto* c = reinterpret_cast<float*>(packed + grain * panel_bytes);
-      std::byte* scratch = packed + grain * panel_bytes + block_bytes;
-      const int64_t panel = index * grain, panels = std::min(grain, all - panel);
-      for (int64_t k = 0; k < p.depth; k += kDepthChunk) {
-        const int64_t count = std::min(kDepthChunk, p.depth - k);
-        const int64_t padded = RoundUp(count, kDepthStep);
-        p.pack(panel, panels, k, count, padded, scratch, packed);
-        for (int64_t t = 0; t < rows; t += kMostRows) {
-          const int64_t height = std::min(kMostRows, a.rows() - t);
-          for (int64_t i = 0; i < panels; ++i) {
-            const std::byte* b = packed + i * padded * kPanel * SizeOf(gemm.type());
-            gemm.Multiply(worker, a.At(k, t), b, height, padded, c);
-            const int64_t col = (panel + i) * kPanel;
-            StoreBlock(c, std::min(height, rows - t), std::min(kPanel, p.cols - col),
-                       p.add || k > 0, p.out + (top + t) * p.cols + col, p.cols);
-          }
-        }
+void RunPanels(const ProductContext& context, int64_t rows,
+               std::span<const PanelProduct> products) {
+  int64_t longest = 0;
+  for (const PanelProduct& p : products) {
+    for (const PanelTerm& term : p.terms) {
+      const int64_t chunk = ChunkOf(context.gemm, term.depth);
+      longest = std::max(longest, chunk);
+      for (int64_t k = 0; k < term.depth; k += chunk) {
+        context.gemm.Prepare(RoundUp(std::min(chunk, term.depth - k), kDepthStep));
       }
-    };
-    const double operations = 2.0 * static_cast<double>(rows) * static_cast<double>(p.depth) *
-                              static_cast<double>(p.cols);
-    ForPieces(context.pool, operations, CeilDiv(all, grain), piece);
+    }
+  }
+  const int64_t packed = longest * kPanel * SizeOf(context.gemm.type());
+  const Tensor room = Tensor::Make(
+      context.memory, {context.pool.threads(), kPackScratchBytes + packed}, DType::kU8);
+  for (int64_t top = 0; top < rows; top += kRowBlock) {
+    RunRows(context, top, std::min(kRowBlock, rows - top), products, room);
   }
 }
 

@@ -5,6 +5,8 @@
 
 #include <functional>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "base/threads.h"
 #include "tensor/backend.h"
@@ -15,12 +17,12 @@ namespace retort {
 
 class CpuProducts {
  public:
-  // portable: as on a processor without AVX-512.
-  CpuProducts(int workers, Compute compute, Memory& memory, bool portable);
+  CpuProducts(int workers, Compute compute, Memory& memory, Isa isa);
 
-  // The product for activations and weights that the compute type asks for: bf16 (and int8's
-  // fallback) where the processor has it, else f32.
+  // The product for activations and weights that the compute type asks for: bf16 where the
+  // processor has it (int8's fallback: where it is faster), else f32.
   BlockGemm& gemm() { return bf16_ ? *bf16_ : *f32_; }
+  BlockGemm& f32() { return *f32_; }
 
  private:
   std::unique_ptr<BlockGemm> f32_, bf16_;
@@ -35,21 +37,26 @@ void ForPieces(ThreadPool& pool, double operations, int64_t pieces, const Body& 
   for (int64_t i = 0; i < pieces; ++i) body(i, 0);
 }
 
-// out [rows,cols] (+)= a [rows,depth] B, where B [depth,cols] is decoded panel by panel.
-struct PanelProduct {
+// Packs rows [first, first + count) of B's panel into `to`: [padded,64] as BlockGemm wants it, zeros
+// beyond count and cols. Called by several workers at a time; `scratch` is the worker's, of
+// kPackScratchBytes.
+using PackPanel = std::function<void(int64_t panel, int64_t first, int64_t count, int64_t padded,
+                                     std::byte* scratch, std::byte* to)>;
+inline constexpr int64_t kPackScratchBytes = 32 << 10;
+
+// One term of a sum of products: a [rows,depth], dense, times B [depth,cols], decoded panel by panel.
+struct PanelTerm {
   const float* a;
-  int64_t rows, depth, cols;
+  int64_t depth;
+  PackPanel pack;
+};
+// out [rows,cols], dense, (+)= the sum of the terms.
+struct PanelProduct {
+  std::vector<PanelTerm> terms;
+  int64_t cols;
   float* out;
   bool add;  // to what is in out, or overwrite it
-  // Packs B's rows [first, first + count) of panels [panel, panel + panels) into `to`: for each
-  // panel a [padded,64] block as BlockGemm wants it, zeros beyond count and cols. Called by
-  // several workers at a time; `scratch` is the worker's, of kPackScratchBytes.
-  std::function<void(int64_t panel, int64_t panels, int64_t first, int64_t count, int64_t padded,
-                     std::byte* scratch, std::byte* to)>
-      pack;
-  int64_t panels_per_piece = 1;
 };
-inline constexpr int64_t kPackScratchBytes = 32 << 10;
 
 struct ProductContext {
   BlockGemm& gemm;
@@ -57,13 +64,14 @@ struct ProductContext {
   Memory& memory;
   Isa isa;
 };
-void RunPanels(const ProductContext& context, const PanelProduct& product);
+// All products in one round of the pool.
+void RunPanels(const ProductContext& context, int64_t rows, std::span<const PanelProduct> products);
 
 // B = w^T, for the forward product, and B = w, for the gradient.
-void PackTransposed(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first,
-                    int64_t count, int64_t padded, std::byte* scratch, std::byte* to);
-void PackStraight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t panels,
-                  int64_t first, int64_t count, int64_t padded, std::byte* scratch, std::byte* to);
+PackPanel PackTransposed(Isa isa, DType type, Weight w);
+PackPanel PackStraight(Isa isa, DType type, Weight w);
+// A dense matrix [rows,cols] of floats as a weight that borrows it.
+Weight AsWeight(const Tensor& matrix);
 
 // to[j * 64 + r] = from[r * stride + j], words of 32 bits, for 16 rows r and j < words, a multiple
 // of 16.

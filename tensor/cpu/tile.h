@@ -22,17 +22,13 @@ struct TileC {
 };
 
 // c [rows, cols] = a [rows, depth] b [depth, cols], or += with kAdd; cols is a multiple of W. Every
-// element is summed in the order of the depth.
+// element is summed in the order of the depth, and what was there is added last: a long depth that
+// comes in pieces is a sum of sums.
 template <bool kAdd>
 struct TileProduct {
   template <int W, int kRows, int kVectors>
   RETORT_INLINE static void Block(int64_t depth, TileA a, TileB b, TileC c) {
     Floats<W> sum[kRows][kVectors] = {};
-    if (kAdd) {
-      for (int i = 0; i < kRows; ++i) {
-        for (int j = 0; j < kVectors; ++j) sum[i][j] = Load<W>(c.data + i * c.row + j * W);
-      }
-    }
     for (int64_t k = 0; k < depth; ++k) {
       Floats<W> right[kVectors];
       for (int j = 0; j < kVectors; ++j) right[j] = Load<W>(b.data + k * b.row + j * W);
@@ -42,24 +38,30 @@ struct TileProduct {
       }
     }
     for (int i = 0; i < kRows; ++i) {
-      for (int j = 0; j < kVectors; ++j) Store<W>(c.data + i * c.row + j * W, sum[i][j]);
+      for (int j = 0; j < kVectors; ++j) {
+        float* out = c.data + i * c.row + j * W;
+        Store<W>(out, kAdd ? Load<W>(out) + sum[i][j] : sum[i][j]);
+      }
     }
   }
 
+  // Rows [i, rows) in blocks of kRows, then of half as many, and so on.
+  template <int W, int kRows, int kVectors>
+  RETORT_INLINE static void Rows(int64_t i, int64_t rows, int64_t depth, TileA a, TileB b,
+                                 TileC c) {
+    for (; i + kRows <= rows; i += kRows) {
+      Block<W, kRows, kVectors>(depth, {a.data + i * a.row, a.row, a.col}, b,
+                                {c.data + i * c.row, c.row});
+    }
+    if constexpr (kRows > 1) Rows<W, kRows / 2, kVectors>(i, rows, depth, a, b, c);
+  }
+
+  // A strip of kVectors vectors: as many rows at once as the registers hold sums of.
   template <int W, int kVectors>
   RETORT_INLINE static void Strip(int64_t rows, int64_t depth, TileA a, TileB b, TileC c) {
-    constexpr int kRows = W == 16 ? 6 : 4;  // what the registers hold
-    int64_t i = 0;
-    const auto at = [&](int64_t r) __attribute__((always_inline)) {
-      return TileA{a.data + r * a.row, a.row, a.col};
-    };
-    for (; i + kRows <= rows; i += kRows) {
-      Block<W, kRows, kVectors>(depth, at(i), b, {c.data + i * c.row, c.row});
-    }
-    for (; i + 2 <= rows; i += 2) {
-      Block<W, 2, kVectors>(depth, at(i), b, {c.data + i * c.row, c.row});
-    }
-    if (i < rows) Block<W, 1, kVectors>(depth, at(i), b, {c.data + i * c.row, c.row});
+    constexpr int kSums = W == 16 ? 24 : 12, kMostRows = W == 16 ? 14 : 8;
+    constexpr int kRows = kSums / kVectors < kMostRows ? kSums / kVectors : kMostRows;
+    Rows<W, kRows, kVectors>(0, rows, depth, a, b, c);
   }
 
   template <int W>
@@ -67,11 +69,14 @@ struct TileProduct {
                                 TileC c) {
     constexpr int kVectors = W == 16 ? 4 : 2;
     int64_t j = 0;
-    for (; j + kVectors * W <= cols; j += kVectors * W) {
-      Strip<W, kVectors>(rows, depth, a, {b.data + j, b.row}, {c.data + j, c.row});
-    }
-    for (; j < cols; j += W) {
-      Strip<W, 1>(rows, depth, a, {b.data + j, b.row}, {c.data + j, c.row});
+    const auto strip = [&]<int V>() __attribute__((always_inline)) {
+      Strip<W, V>(rows, depth, a, {b.data + j, b.row}, {c.data + j, c.row});
+    };
+    for (; j + kVectors * W <= cols; j += kVectors * W) strip.template operator()<kVectors>();
+    switch ((cols - j) / W) {
+      case 3: return strip.template operator()<3>();
+      case 2: return strip.template operator()<2>();
+      case 1: return strip.template operator()<1>();
     }
   }
 };

@@ -11,6 +11,11 @@ namespace retort {
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, float* out);
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out);
 
+// Columns [col, col + 64) of rows [first, first + count), out's rows 64 apart; zeros beyond the
+// weight's columns. col is a multiple of 64.
+inline constexpr int64_t kDecodedCols = 64;
+void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out);
+
 // Values rounded to nearest even; NaN stays NaN.
 void RoundToBF16(Isa isa, const float* values, int64_t count, BF16* out);
 

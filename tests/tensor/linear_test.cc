@@ -122,7 +122,8 @@ struct Operands {
 };
 
 bool MultipliesBf16(const CpuBackend& backend, Isa isa) {
-  return backend.compute() != Compute::kF32 && isa == Isa::kAvx512 && CpuHasBf16();
+  const bool here = backend.compute() == Compute::kInt8 ? CpuPrefersBf16() : CpuHasBf16();
+  return backend.compute() != Compute::kF32 && isa == Isa::kAvx512 && here;
 }
 
 // body(backend, isa) for every width of vectors; the same bits with one, two and three threads.
