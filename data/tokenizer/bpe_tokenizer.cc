@@ -67,10 +67,11 @@ class BpeTokenizer : public BaseTokenizer {
     pre_tokenizer_.Apply(text, &work->regex, &work->words);
     for (const PreTokenizer::Range range : work->words) {
       const std::string_view word = text.substr(range.begin, range.end - range.begin);
-      if (work->cache.Get(word, ids)) continue;
+      const WordCache::Key key(word, text.data() + text.size());
+      if (work->cache.Get(key, ids)) continue;
       const size_t before = ids->size();
       model_.Encode(word, &work->model, ids);
-      work->cache.Put(word, ids->data() + before, ids->size() - before);
+      work->cache.Put(key, ids->data() + before, ids->size() - before);
     }
   }
 

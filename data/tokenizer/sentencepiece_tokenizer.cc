@@ -81,9 +81,10 @@ class SentencePieceTokenizer : public BaseTokenizer {
       const size_t end = WordEnd(text, begin);
       const std::string_view word = text.substr(begin, end - begin);
       begin = end;
-      if (cache->Get(word, ids)) continue;
+      const WordCache::Key key(word, text.data() + text.size());
+      if (cache->Get(key, ids)) continue;
       const std::vector<int32_t> more = plain_.Encode(word);
-      cache->Put(word, more.data(), more.size());
+      cache->Put(key, more.data(), more.size());
       Append(more, ids);
     }
   }
