@@ -53,7 +53,7 @@ class AddedTokenFinder {
                                       const MarkedText* marked) const;
 
   std::vector<TokenizerSpec::AddedToken> tokens_;        // the longest first
-  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, the longest first
+  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, as they stand
   std::array<bool, 256> begins_{}, begins_plain_{};  // bytes that begin any; one that is not special
   bool plain_ = false;                               // whether there is one that is not special
 };

@@ -19,10 +19,10 @@ constexpr std::array<CharClass, 128> MakeAscii() {
   for (int c = 0; c < 128; ++c) {
     const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
     const bool space = c == ' ' || (c >= '\t' && c <= '\r');
-    classes[c] = letter                    ? CharClass::kLetter
+    classes[c] = letter                 ? CharClass::kLetter
                  : c >= '0' && c <= '9' ? CharClass::kNumber
-                 : space                   ? CharClass::kSpace
-                                           : CharClass::kOther;
+                 : space                ? CharClass::kSpace
+                                        : CharClass::kOther;
   }
   return classes;
 }

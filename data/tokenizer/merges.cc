@@ -50,7 +50,8 @@ void MergeLong(const MergeTable& merges, MergeScratch* scratch, std::vector<int3
   auto& heap = scratch->heap;
   const auto size = static_cast<int32_t>(ids->size());
   symbols.clear();
-  for (int32_t i = 0; i < size; ++i) symbols.push_back({(*ids)[i], i - 1, i + 1 < size ? i + 1 : -1});
+  for (int32_t i = 0; i < size; ++i)
+    symbols.push_back({(*ids)[i], i - 1, i + 1 < size ? i + 1 : -1});
   heap.clear();
   const auto consider = [&](int32_t place) {
     const int32_t left = symbols[place].id, right = symbols[symbols[place].next].id;

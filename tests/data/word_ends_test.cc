@@ -63,17 +63,51 @@ class WordEnds : public testing::TestWithParam<Case> {
 };
 
 TEST_P(WordEnds, AreTheExpressionsOnMadeUpTexts) {
-  const std::vector<std::string> parts = {
-      " ",  " ",  "\n", "\r", "\t", "\v", "'",  "s",  "S",   "re",  "VE",  "'ll", "'D", "l",
-      "a",  "Z",  "b",  "1",  "23", "9",  ".",  "!?", "_",   "\"",  std::string(1, '\0'),
-      "\xC5\xBF",          // long s
-      "\xE2\x84\xAA",      // Kelvin's K
-      "\xC2\x85",          // next line
-      "\xC2\xA0", "\xE3\x80\x80", "\xE2\x80\xA8",  // spaces
-      "\xE1\xA0\x8E", "\xE2\x80\x8B",              // spaces once and never
-      "\xD9\xA3", "\xE2\x85\xA7", "\xC2\xBD",      // numbers: a digit, a numeral, a half
-      "\xC3\xA9", "\xE4\xBD\xA0", "\xF0\x9F\x98\x80", "\xCC\x81", "\xF0\x90\x90\x80",
-      "\xFF", "\xE2\x96", "\xED\xA0\x80", "\xF4\x90\x80\x80"};  // no UTF-8
+  const std::vector<std::string> parts = {" ",
+                                          " ",
+                                          "\n",
+                                          "\r",
+                                          "\t",
+                                          "\v",
+                                          "'",
+                                          "s",
+                                          "S",
+                                          "re",
+                                          "VE",
+                                          "'ll",
+                                          "'D",
+                                          "l",
+                                          "a",
+                                          "Z",
+                                          "b",
+                                          "1",
+                                          "23",
+                                          "9",
+                                          ".",
+                                          "!?",
+                                          "_",
+                                          "\"",
+                                          std::string(1, '\0'),
+                                          "\xC5\xBF",      // long s
+                                          "\xE2\x84\xAA",  // Kelvin's K
+                                          "\xC2\x85",      // next line
+                                          "\xC2\xA0",
+                                          "\xE3\x80\x80",
+                                          "\xE2\x80\xA8",  // spaces
+                                          "\xE1\xA0\x8E",
+                                          "\xE2\x80\x8B",  // spaces once and never
+                                          "\xD9\xA3",
+                                          "\xE2\x85\xA7",
+                                          "\xC2\xBD",  // numbers: a digit, a numeral, a half
+                                          "\xC3\xA9",
+                                          "\xE4\xBD\xA0",
+                                          "\xF0\x9F\x98\x80",
+                                          "\xCC\x81",
+                                          "\xF0\x90\x90\x80",
+                                          "\xFF",
+                                          "\xE2\x96",
+                                          "\xED\xA0\x80",
+                                          "\xF4\x90\x80\x80"};  // no UTF-8
   uint32_t state = 1;
   const auto next = [&](size_t below) {
     return ((state = state * 1664525 + 1013904223) >> 8) % below;
@@ -145,7 +179,8 @@ TEST(CharClass, IsWhatUnicodeSays) {
 
 TEST(ValidUtf8, EndsAtTheFirstByteThatBeginsNoCharacter) {
   for (size_t at = 0; at < 20; ++at) {
-    for (const char* bad : {"\xFF", "\x80", "\xC0\x80", "\xE2\x96", "\xED\xA0\x80", "\xF0\x9F\x98"}) {
+    for (const char* bad :
+         {"\xFF", "\x80", "\xC0\x80", "\xE2\x96", "\xED\xA0\x80", "\xF0\x9F\x98"}) {
       const std::string text = std::string(at, 'a') + bad;
       EXPECT_EQ(ValidUtf8End(text, 0), at) << testing::PrintToString(text);
     }
