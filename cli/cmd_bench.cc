@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort bench train|prefill|decode|gemm: tokens a second, and their share of the machine's limit.
+// retort bench tokenize: bytes a second of text on one core.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -9,6 +10,7 @@
 
 #include "bench/bench.h"
 #include "bench/gemm_bench.h"
+#include "bench/tokenize_bench.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
@@ -19,11 +21,11 @@ namespace retort {
 namespace {
 
 struct BenchFlags {
-  std::string work, model, shape, weights, teacher, teacher_weights;
+  std::string work, model, shape, weights, teacher, teacher_weights, file;
   int64_t rank = 16, batch_rows = 4, tokens = 0, sequences = 1, prompt = 0, gen = 128, repeat = 5,
           part_tokens = 512;
   ComputeFlags compute;
-  bool json = false;
+  bool whole = false, json = false;
 };
 
 std::string Format(const char* format, auto... values) {
@@ -166,7 +168,54 @@ void RunGemm(const BenchFlags& f) {
   BenchGemm(options, [&](const GemmResult& r) { PrintProduct(f, r); });
 }
 
+void PrintTokenize(const BenchFlags& f, const TokenizeResult& r) {
+  const Spread& s = r.bytes_per_second;
+  if (f.json) {
+    Json out = {{"work", "tokenize"},
+                {"model", f.model},
+                {"file", f.file},
+                {"whole", f.whole},
+                {"rows", r.rows},
+                {"bytes", r.bytes},
+                {"tokens", r.tokens},
+                {"repeat", f.repeat},
+                {"bytes_per_second", s.median},
+                {"bytes_per_second_min", s.least},
+                {"bytes_per_second_max", s.most},
+                {"tokens_per_second", r.tokens_per_second},
+                {"peak_rss_bytes", PeakRssBytes()},
+                {"threads", 1}};
+    if (r.library_bytes_per_second) {
+      out.update({{"library_bytes_per_second", r.library_bytes_per_second->median},
+                  {"times_library", r.times_library}});
+    }
+    return PrintJson(out);
+  }
+  PrintLine(Format("%.2f MB/s  (%.2f to %.2f, median of %lld x %.2f MB in %lld rows, one thread)",
+                   s.median / 1e6, s.least / 1e6, s.most / 1e6, static_cast<long long>(f.repeat),
+                   static_cast<double>(r.bytes) / 1e6, static_cast<long long>(r.rows)));
+  PrintLine(Format("%.0f tokens/s", r.tokens_per_second));
+  if (r.library_bytes_per_second) {
+    PrintLine(Format("%.2f x the SentencePiece library alone, %.2f MB/s; the same ids",
+                     r.times_library, r.library_bytes_per_second->median / 1e6));
+  }
+}
+
+void RunTokenize(const BenchFlags& f) {
+  if (f.model.empty() || f.file.empty())
+    throw InputError("bench tokenize: give a model or tokenizer folder, or a GGUF file, and --file");
+  ProgressBar bar("tokenize");
+  const TokenizeResult result = BenchTokenize(
+      {f.model, f.file, f.whole, f.repeat}, [&](int64_t done, int64_t total, double rate) {
+        bar.Update(done, total, done ? Format("%.2f MB/s", rate / 1e6) : "");
+      });
+  PrintTokenize(f, result);
+}
+
 void Run(const BenchFlags& flags) {
+  if ((flags.whole || !flags.file.empty()) && flags.work != "tokenize") {
+    throw InputError("bench ", flags.work, ": --file and --whole go with tokenize");
+  }
   if (!flags.teacher.empty() && flags.work != "train") {
     throw InputError("bench ", flags.work, ": --teacher goes with train");
   }
@@ -174,6 +223,7 @@ void Run(const BenchFlags& flags) {
     throw InputError("bench train: --compute int8 is the runner's; use auto, f32 or bf16");
   }
   if (flags.work == "gemm") return RunGemm(flags);
+  if (flags.work == "tokenize") return RunTokenize(flags);
   RunWork(flags);
 }
 
@@ -182,14 +232,14 @@ void Run(const BenchFlags& flags) {
 void AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "bench",
-      "Time training, prefill, decoding or products, as a share of what this machine can do");
+      "Time training, prefill, decoding, products or tokenizing, beside what this machine can do");
   auto flags = std::make_shared<BenchFlags>();
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
   };
-  command->add_option("work", flags->work, "train, prefill, decode or gemm")
+  command->add_option("work", flags->work, "train, prefill, decode, gemm or tokenize")
       ->required()
-      ->check(CLI::IsMember({"train", "prefill", "decode", "gemm"}));
+      ->check(CLI::IsMember({"train", "prefill", "decode", "gemm", "tokenize"}));
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file");
   command->add_option(
       "--shape", flags->shape,
@@ -208,6 +258,9 @@ void AddBench(CLI::App& app) {
   command->add_option("--teacher-weights", flags->teacher_weights,
                       "train: how the teacher is held (default bf16)");
   count("--part-tokens", flags->part_tokens, 1, "train: tokens computed at once, as train.part_tokens");
+  command->add_option("--file", flags->file,
+                      "tokenize: text whose lines are the rows, or *.jsonl with rows of training");
+  command->add_flag("--whole", flags->whole, "tokenize: the whole file is one row");
   count("--repeat", flags->repeat, 1, "repetitions; the median is told");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object; gemm: one a product");

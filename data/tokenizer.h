@@ -16,7 +16,7 @@ namespace retort {
 // reader makes it again.
 struct TokenizerSpec {
   enum class Kind {
-    kSentencePiece,  // a SentencePiece model, unigram or BPE; run by the library
+    kSentencePiece,  // a SentencePiece model, unigram or BPE; the ids are the library's
     kBpe,            // merges over pieces, byte-level (GPT-2's alphabet) or SentencePiece-style
   };
   // GGUF's numbers; SentencePiece's own are the same.

@@ -71,7 +71,10 @@ AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std
     return a.text.size() > b.text.size();
   });
   for (uint32_t i = 0; i < tokens_.size(); ++i) {
-    by_first_byte_[static_cast<uint8_t>(tokens_[i].text[0])].push_back(i);
+    const auto first = static_cast<uint8_t>(tokens_[i].text[0]);
+    by_first_byte_[first].push_back(i);
+    begins_[first] = true;
+    if (!tokens_[i].special) plain_ = begins_plain_[first] = true;
   }
 }
 
@@ -94,8 +97,11 @@ std::vector<Run> AddedTokenFinder::Cut(std::string_view text, const MarkedText* 
   const auto put_text = [&](size_t end) {
     if (end > begin) runs.push_back({-1, text.substr(begin, end - begin), begin == 0});
   };
-  for (size_t pos = 0; !tokens_.empty() && pos < text.size();) {
-    const AddedToken* token = At(text, pos, marked);
+  const bool markup = marked && marked->has_markup();
+  const std::array<bool, 256>& begins = markup ? begins_ : begins_plain_;
+  for (size_t pos = 0; (markup || plain_) && pos < text.size();) {
+    const AddedToken* token =
+        begins[static_cast<uint8_t>(text[pos])] ? At(text, pos, marked) : nullptr;
     if (!token) {
       ++pos;
       continue;

@@ -23,6 +23,7 @@ class MarkedText {
  public:
   explicit MarkedText(const std::vector<Segment>& segments);
   std::string_view text() const { return text_; }
+  bool has_markup() const { return !markup_.empty(); }
   // Whether all of [begin, end) is markup.
   bool IsMarkup(size_t begin, size_t end) const;
 
@@ -52,7 +53,9 @@ class AddedTokenFinder {
                                       const MarkedText* marked) const;
 
   std::vector<TokenizerSpec::AddedToken> tokens_;        // the longest first
-  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, the longest first
+  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, as they stand
+  std::array<bool, 256> begins_{}, begins_plain_{};  // bytes that begin any; one that is not special
+  bool plain_ = false;                               // whether there is one that is not special
 };
 
 // The control and unknown pieces as special tokens, and the user-defined ones as tokens that are

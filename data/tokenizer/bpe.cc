@@ -9,35 +9,9 @@
 namespace retort {
 namespace {
 
-using Candidate = BpeModel::Scratch::Candidate;
 using PieceType = TokenizerSpec::PieceType;
 
-// A heap of this order has the best candidate at its front.
-bool Worse(const Candidate& a, const Candidate& b) {
-  return a.rank != b.rank ? a.rank > b.rank : a.place > b.place;
-}
-
-void PutSymbol(int32_t id, BpeModel::Scratch* scratch) {
-  const auto place = static_cast<int32_t>(scratch->symbols.size());
-  if (place > 0) scratch->symbols.back().next = place;
-  scratch->symbols.push_back({id, place - 1, -1});
-}
-
 }  // namespace
-
-void MergeTable::Reserve(size_t merges) {
-  size_t slots = 16;
-  while (slots < merges + merges / 2) slots *= 2;
-  slots_.assign(slots, Merge{});
-  mask_ = slots - 1;
-}
-
-void MergeTable::Put(int32_t left, int32_t right, int32_t rank, int32_t id) {
-  const uint64_t pair = Key(left, right);
-  size_t i = Slot(pair);
-  while (slots_[i].pair != kNone && slots_[i].pair != pair) i = (i + 1) & mask_;
-  slots_[i] = {pair, rank, id};
-}
 
 BpeModel::BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& spoken,
                    BpeOptions options, const std::string& where)
@@ -91,9 +65,9 @@ void BpeModel::StartBytes(std::string_view word, Scratch* scratch) const {
   for (const char c : word) {
     const int32_t id = byte_ids_[static_cast<uint8_t>(c)];
     if (id >= 0) {
-      PutSymbol(id, scratch);
+      scratch->symbols.push_back(id);
     } else if (unk_ >= 0 && !(fused && options_.fuse_unk)) {
-      PutSymbol(unk_, scratch);
+      scratch->symbols.push_back(unk_);
     }
     fused = id < 0;
   }
@@ -103,7 +77,7 @@ bool BpeModel::PutBytes(std::string_view character, Scratch* scratch) const {
   const auto has = [&](char c) { return byte_ids_[static_cast<uint8_t>(c)] >= 0; };
   if (!options_.byte_fallback || !std::all_of(character.begin(), character.end(), has))
     return false;
-  for (const char c : character) PutSymbol(byte_ids_[static_cast<uint8_t>(c)], scratch);
+  for (const char c : character) scratch->symbols.push_back(byte_ids_[static_cast<uint8_t>(c)]);
   return true;
 }
 
@@ -114,44 +88,14 @@ void BpeModel::StartCharacters(std::string_view word, Scratch* scratch) const {
     pos += character.size();
     const int32_t id = ids_.Find(character);
     if (id >= 0) {
-      PutSymbol(id, scratch);
+      scratch->symbols.push_back(id);
       fused = false;
     } else if (PutBytes(character, scratch)) {
       fused = false;
     } else {
-      if (unk_ >= 0 && !(fused && options_.fuse_unk)) PutSymbol(unk_, scratch);
+      if (unk_ >= 0 && !(fused && options_.fuse_unk)) scratch->symbols.push_back(unk_);
       fused = true;
     }
-  }
-}
-
-void BpeModel::Merge(Scratch* scratch) const {
-  auto& symbols = scratch->symbols;
-  auto& heap = scratch->heap;
-  heap.clear();
-  const auto consider = [&](int32_t place) {
-    const int32_t left = symbols[place].id, right = symbols[symbols[place].next].id;
-    const MergeTable::Merge* merge = merges_.Find(left, right);
-    if (merge) heap.push_back({merge->rank, place, left, right, merge->id});
-    return merge != nullptr;
-  };
-  for (size_t i = 0; i + 1 < symbols.size(); ++i) consider(static_cast<int32_t>(i));
-  std::make_heap(heap.begin(), heap.end(), Worse);
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), Worse);
-    const Candidate best = heap.back();
-    heap.pop_back();
-    auto& left = symbols[best.place];
-    // A candidate whose symbols have merged with others since is stale.
-    if (left.id != best.left || left.next < 0 || symbols[left.next].id != best.right) continue;
-    auto& right = symbols[left.next];
-    left.id = best.id;
-    right.id = -1;
-    left.next = right.next;
-    if (left.next >= 0) symbols[left.next].previous = best.place;
-    if (left.previous >= 0 && consider(left.previous))
-      std::push_heap(heap.begin(), heap.end(), Worse);
-    if (left.next >= 0 && consider(best.place)) std::push_heap(heap.begin(), heap.end(), Worse);
   }
 }
 
@@ -165,9 +109,8 @@ void BpeModel::Encode(std::string_view word, Scratch* scratch, std::vector<int32
   }
   scratch->symbols.clear();
   byte_level_ ? StartBytes(word, scratch) : StartCharacters(word, scratch);
-  if (scratch->symbols.empty()) return;
-  Merge(scratch);
-  for (int32_t i = 0; i >= 0; i = scratch->symbols[i].next) ids->push_back(scratch->symbols[i].id);
+  MergeAll(merges_, &scratch->merging, &scratch->symbols);
+  ids->insert(ids->end(), scratch->symbols.begin(), scratch->symbols.end());
 }
 
 }  // namespace retort

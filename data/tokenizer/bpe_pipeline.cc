@@ -4,20 +4,13 @@
 #include "base/error.h"
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/utf8.h"
+#include "data/tokenizer/word_ends.h"
 
 namespace retort {
-
-const char kGpt2Words[] =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
 
 namespace {
 
 using Kind = NormalizerSpec::Kind;
-
-constexpr char kLlama3Words[] =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-constexpr char kQwen2Words[] =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 struct KnownPre {
   const char* name;
@@ -34,7 +27,7 @@ const std::vector<KnownPre>& KnownPres() {
       {"llama3", {kLlama3Words}, false, true, true},
       {"llama-v3", {kLlama3Words}, false, true, true},
       {"qwen2", {kQwen2Words}, true},
-      {"smollm", {R"(\p{N})", kGpt2Words}},
+      {"smollm", {kEachDigit, kGpt2Words}},
       // llama.cpp's cutting for files that name none.
       {"default",
        {R"([\p{P}\$\+<=>\^~\|]+)",

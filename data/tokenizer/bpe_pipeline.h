@@ -20,9 +20,6 @@ struct BpePipeline {
   BpeOptions options;
 };
 
-// How GPT-2 cuts text into words.
-extern const char kGpt2Words[];
-
 // The name of splits and normalisers in GGUF's tokenizer.ggml.pre, "" when they have none.
 std::string PreName(const std::vector<SplitSpec>& splits,
                     const std::vector<NormalizerSpec>& normalizers);

@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "data/tokenizer/added_tokens.h"
 #include "data/tokenizer/base_tokenizer.h"
 #include "data/tokenizer/bpe.h"
 #include "data/tokenizer/bpe_pipeline.h"
+#include "data/tokenizer/meta_words.h"
 #include "data/tokenizer/pool.h"
+#include "data/tokenizer/utf8.h"
 #include "data/tokenizer/word_cache.h"
 
 namespace retort {
 namespace {
+
+// Whether a text that no step cuts may be encoded word by word. Marks must be known, as unknown
+// characters on both sides of one would fuse.
+bool CutsAtMarks(const TokenizerSpec& spec, const BpeOptions& options) {
+  return !spec.byte_level && !options.ignore_merges && MarksOnlyLead(spec) &&
+         std::ranges::any_of(spec.pieces, [](const TokenizerSpec::Piece& piece) {
+           return piece.type == TokenizerSpec::PieceType::kNormal && piece.text == kMetaSpace;
+         });
+}
 
 class BpeTokenizer : public BaseTokenizer {
  public:
@@ -16,6 +29,7 @@ class BpeTokenizer : public BaseTokenizer {
         raw_tokens_(std::move(pipeline.raw_tokens)),
         normalizer_(pipeline.normalizers, where),
         pre_tokenizer_(pipeline.splits, where),
+        cut_at_marks_(pipeline.splits.empty() && CutsAtMarks(spec(), pipeline.options)),
         model_(spec(), spoken(), pipeline.options, where),
         normalized_tokens_(Normalized(std::move(pipeline.normalized_tokens))) {}
 
@@ -64,19 +78,26 @@ class BpeTokenizer : public BaseTokenizer {
   }
 
   void EncodeWords(std::string_view text, Workspace* work, std::vector<int32_t>* ids) const {
-    pre_tokenizer_.Apply(text, &work->regex, &work->words);
+    // A character that breaks off before a mark is read differently where the text ends there.
+    if (cut_at_marks_ && ValidUtf8End(text, 0) == text.size()) {
+      CutAtMarks(text, &work->words);
+    } else {
+      pre_tokenizer_.Apply(text, &work->regex, &work->words);
+    }
     for (const PreTokenizer::Range range : work->words) {
       const std::string_view word = text.substr(range.begin, range.end - range.begin);
-      if (work->cache.Get(word, ids)) continue;
+      const WordCache::Key key(word, text.data() + text.size());
+      if (work->cache.Get(key, ids)) continue;
       const size_t before = ids->size();
       model_.Encode(word, &work->model, ids);
-      work->cache.Put(word, ids->data() + before, ids->size() - before);
+      work->cache.Put(key, ids->data() + before, ids->size() - before);
     }
   }
 
   AddedTokenFinder raw_tokens_;
   Normalizer normalizer_;
   PreTokenizer pre_tokenizer_;
+  bool cut_at_marks_;
   BpeModel model_;
   AddedTokenFinder normalized_tokens_;
   mutable Pool<Workspace> workspaces_;

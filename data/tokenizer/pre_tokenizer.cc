@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/tokenizer/text_steps.h"
 #include "data/tokenizer/utf8.h"
+#include "data/tokenizer/word_ends.h"
 
 namespace retort {
 namespace {
@@ -52,7 +53,9 @@ bool FindText(std::string_view text, std::string_view pattern, size_t from, Rege
 
 }  // namespace
 
-PreTokenizer::PreTokenizer(const std::vector<SplitSpec>& steps, const std::string& where) {
+PreTokenizer::PreTokenizer(const std::vector<SplitSpec>& steps, const std::string& where)
+    : word_end_(WordEndOf(steps)) {
+  if (word_end_) return;
   for (const SplitSpec& spec : steps) {
     Step& step = steps_.emplace_back(Step{spec, std::nullopt});
     if (!spec.literal) step.regex.emplace(spec.pattern, where);
@@ -73,36 +76,42 @@ void PreTokenizer::Split(const Step& step, std::string_view text, size_t offset,
   joiner.Put(done, text.size(), false);
 }
 
+void PreTokenizer::SplitValid(std::string_view text, size_t begin, size_t end,
+                              Regex::Scratch* scratch, std::vector<Range>* words) const {
+  if (word_end_) {
+    const std::string_view valid = text.substr(0, end);
+    for (size_t pos = begin; pos < end; pos = words->back().end) {
+      words->push_back({pos, word_end_(valid, pos)});
+    }
+    return;
+  }
+  std::vector<Range> now = {{begin, end}}, next;
+  for (const Step& step : steps_) {
+    next.clear();
+    for (const Range& r : now) {
+      Split(step, text.substr(r.begin, r.end - r.begin), r.begin, scratch, &next);
+    }
+    now.swap(next);
+  }
+  words->insert(words->end(), now.begin(), now.end());
+}
+
 void PreTokenizer::Apply(std::string_view text, Regex::Scratch* scratch,
                          std::vector<Range>* words) const {
   words->clear();
-  if (steps_.empty()) {
+  if (steps_.empty() && !word_end_) {
     if (!text.empty()) words->push_back({0, text.size()});
     return;
   }
-  std::vector<Range> next;
-  const auto split_valid = [&](size_t begin, size_t end) {
-    std::vector<Range> now = {{begin, end}};
-    for (const Step& step : steps_) {
-      next.clear();
-      for (const Range& r : now) {
-        Split(step, text.substr(r.begin, r.end - r.begin), r.begin, scratch, &next);
-      }
-      now.swap(next);
-    }
-    words->insert(words->end(), now.begin(), now.end());
-  };
-  size_t begin = 0;
-  for (size_t pos = 0; pos < text.size();) {
-    const Utf8Char c = DecodeUtf8(text, pos);
-    if (!c.valid) {
-      if (pos > begin) split_valid(begin, pos);
-      words->push_back({pos, pos + c.size});
-      begin = pos + c.size;
-    }
-    pos += c.size;
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = ValidUtf8End(text, begin);
+    if (end > begin) SplitValid(text, begin, end, scratch, words);
+    begin = end;
+    if (begin == text.size()) break;
+    const auto size = static_cast<size_t>(DecodeUtf8(text, begin).size);
+    words->push_back({begin, begin + size});
+    begin += size;
   }
-  if (begin < text.size()) split_valid(begin, text.size());
 }
 
 }  // namespace retort

@@ -11,14 +11,23 @@
 namespace retort {
 
 inline uint64_t HashText(std::string_view text) {
-  uint64_t hash = text.size();
-  for (size_t i = 0; i < text.size(); i += 8) {
-    uint64_t part = 0;
-    std::memcpy(&part, text.data() + i, std::min<size_t>(8, text.size() - i));
+  const auto load = [&](size_t at, auto part) -> uint64_t {
+    std::memcpy(&part, text.data() + at, sizeof part);
+    return part;
+  };
+  const auto mix = [](uint64_t hash, uint64_t part) {
     hash = (hash ^ part) * 0x9E3779B97F4A7C15u;
-    hash ^= hash >> 29;
-  }
-  return hash;
+    return hash ^ hash >> 29;
+  };
+  const size_t size = text.size();
+  uint64_t hash = size;
+  for (size_t at = 0; at + 8 < size; at += 8) hash = mix(hash, load(at, uint64_t{}));
+  // The last eight bytes, some of them for the second time, or what there is.
+  if (size >= 8) return mix(hash, load(size - 8, uint64_t{}));
+  if (size >= 4) return mix(hash, load(0, uint32_t{}) << 32 | load(size - 4, uint32_t{}));
+  if (size == 0) return hash;
+  return mix(hash, load(0, uint8_t{}) << 16 | load(size / 2, uint8_t{}) << 8 |
+                       load(size - 1, uint8_t{}));
 }
 
 // Open addressing with a limited load; the texts belong to somebody else.

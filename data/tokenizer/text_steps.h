@@ -66,7 +66,12 @@ class PreTokenizer {
   };
   void Split(const Step& step, std::string_view text, size_t offset, Regex::Scratch* scratch,
              std::vector<Range>* out) const;
-  std::vector<Step> steps_;
+  // Appends the words of text[begin, end), which is valid UTF-8.
+  void SplitValid(std::string_view text, size_t begin, size_t end, Regex::Scratch* scratch,
+                  std::vector<Range>* words) const;
+
+  std::vector<Step> steps_;                                    // where there is no word_end_
+  size_t (*word_end_)(std::string_view text, size_t pos) = nullptr;  // word_ends.h
 };
 
 }  // namespace retort

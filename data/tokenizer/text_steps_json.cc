@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "data/tokenizer/bpe_pipeline.h"
 #include "data/tokenizer/utf8.h"
+#include "data/tokenizer/word_ends.h"
 
 namespace retort {
 namespace {
@@ -111,7 +112,7 @@ void ReadPreTokenizer(const Json& step, const std::string& where, TextSteps* out
     ReadMetaspace(step, where, out);
   } else if (type == "Digits") {
     const bool each = GetBool(step, "individual_digits", where, false);
-    out->splits.push_back({each ? R"(\p{N})" : R"(\p{N}+)"});
+    out->splits.push_back({each ? kEachDigit : R"(\p{N}+)"});
   } else if (type == "WhitespaceSplit") {
     out->splits.push_back({R"(\s)", /*literal=*/false, Behavior::kRemoved});
   } else {

@@ -2,6 +2,7 @@
 #include "data/tokenizer/utf8.h"
 
 #include <array>
+#include <cstring>
 
 namespace retort {
 namespace {
@@ -58,6 +59,23 @@ Utf8Char DecodeUtf8(std::string_view text, size_t pos) {
     code = code << 6 | (next & 0x3F);
   }
   return {code, size, true};
+}
+
+size_t ValidUtf8End(std::string_view text, size_t pos) {
+  while (pos < text.size()) {
+    uint64_t eight = 0;
+    if (text.size() - pos >= sizeof eight) {
+      std::memcpy(&eight, text.data() + pos, sizeof eight);
+      if ((eight & 0x8080808080808080) == 0) {
+        pos += sizeof eight;
+        continue;
+      }
+    }
+    const Utf8Char c = DecodeUtf8(text, pos);
+    if (!c.valid) break;
+    pos += static_cast<size_t>(c.size);
+  }
+  return pos;
 }
 
 void AppendUtf8(char32_t code, std::string* out) {

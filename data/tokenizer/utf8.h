@@ -18,6 +18,9 @@ struct Utf8Char {
 
 // The character at `pos` < text.size().
 Utf8Char DecodeUtf8(std::string_view text, size_t pos);
+// Where the first byte at or after `pos` stands that begins no valid character; text.size() when
+// none does.
+size_t ValidUtf8End(std::string_view text, size_t pos);
 void AppendUtf8(char32_t code, std::string* out);
 // Where the character that ends before `pos` > 0 begins.
 size_t PreviousUtf8(std::string_view text, size_t pos);

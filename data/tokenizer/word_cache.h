@@ -2,47 +2,78 @@
 // The ids of words met before. Text repeats its words, so most of it is encoded by looking here.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <vector>
-
-#include "data/tokenizer/text_index.h"
 
 namespace retort {
 
 // One place per hash, the newest word wins: bounded memory and no bookkeeping. Not thread-safe.
 class WordCache {
  public:
-  // Appends the word's ids and returns true when it is there.
-  bool Get(std::string_view word, std::vector<int32_t>* ids) {
-    if (word.size() > kMaxBytes) return false;
-    const Entry& entry = entries_[Slot(word)];
-    if (entry.bytes != word.size() || std::memcmp(entry.word, word.data(), word.size()) != 0) {
-      return false;
+  static constexpr size_t kMaxBytes = 31, kMaxIds = 7;
+
+  // A word, and the place that is its own. A longer one than kMaxBytes has none.
+  class Key {
+   public:
+    // `word` is part of a longer text that ends at `end`.
+    Key(std::string_view word, const char* end) : size_(word.size()) {
+      if (size_ > kMaxBytes) return;
+      // Whole words of the machine, the bytes past the text's word made zero: no loop, no call.
+      alignas(16) char bytes[32] = {};
+      const char* from = word.data();
+      if (end - from < 32) {
+        std::memcpy(bytes, from, size_);
+        from = bytes;
+      }
+      std::array<uint64_t, 4> mask;
+      std::memcpy(parts_.data(), from, 32);
+      std::memcpy(mask.data(), kMask.data() + 32 - size_, 32);
+      for (size_t i = 0; i < 4; ++i) parts_[i] &= mask[i];
+      slot_ = (parts_[0] * 0x9E3779B97F4A7C15u + parts_[1] * 0xC2B2AE3D27D4EB4Fu +
+               parts_[2] * 0x165667B19E3779F9u + parts_[3] * 0xD6E8FEB86659FD93u + size_) *
+                  0x9E3779B97F4A7C15u >>
+              (64 - kSlotBits);
     }
-    ids->insert(ids->end(), entry.ids, entry.ids + entry.count);
+
+   private:
+    friend class WordCache;
+    static constexpr std::array<uint8_t, 64> kMask = [] {
+      std::array<uint8_t, 64> mask{};
+      for (size_t i = 0; i < 32; ++i) mask[i] = 0xFF;
+      return mask;
+    }();
+    size_t size_;
+    size_t slot_ = 0;
+    std::array<uint64_t, 4> parts_{};
+  };
+
+  // Appends the word's ids and returns true when it is there.
+  bool Get(const Key& key, std::vector<int32_t>* ids) const {
+    const Entry& entry = entries_[key.slot_];
+    if (entry.bytes != key.size_ || entry.parts != key.parts_ || entry.bytes == 0) return false;
+    for (int i = 0; i < entry.count; ++i) ids->push_back(entry.ids[i]);
     return true;
   }
 
-  void Put(std::string_view word, const int32_t* ids, size_t count) {
-    if (word.empty() || word.size() > kMaxBytes || count > kMaxIds) return;
-    Entry& entry = entries_[Slot(word)];
-    entry.bytes = static_cast<uint8_t>(word.size());
+  void Put(const Key& key, const int32_t* ids, size_t count) {
+    if (key.size_ > kMaxBytes || count > kMaxIds) return;
+    Entry& entry = entries_[key.slot_];
+    entry.parts = key.parts_;
+    entry.bytes = static_cast<uint8_t>(key.size_);
     entry.count = static_cast<uint8_t>(count);
-    std::memcpy(entry.word, word.data(), word.size());
     std::memcpy(entry.ids, ids, count * sizeof *ids);
   }
 
  private:
-  static constexpr size_t kSlotBits = 15, kMaxBytes = 30, kMaxIds = 8;
-  struct Entry {  // 64 bytes, one cache line
-    uint8_t bytes = 0, count = 0;
-    char word[kMaxBytes] = {};
+  static constexpr size_t kSlotBits = 15;
+  struct alignas(64) Entry {  // one cache line
+    std::array<uint64_t, 4> parts{};
     int32_t ids[kMaxIds] = {};
+    uint8_t bytes = 0, count = 0;  // bytes 0: nothing is here
   };
-
-  static size_t Slot(std::string_view word) { return HashText(word) >> (64 - kSlotBits); }
 
   std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kSlotBits);
 };

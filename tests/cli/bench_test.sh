@@ -82,6 +82,25 @@ trap 'rm -rf "$out" "$err" "$folder"' EXIT
 bench decode "$folder/m" --gen 4 --repeat 1
 [[ $(value weights) == f32 && $(value compute) == f32 ]] || fail "a folder: $(cat "$out")"
 
+# Rows of text: the empty line is none.
+printf 'one row\n\ntwo rows\n' >"$folder/rows.txt"
+printf '{"prompt": "one", "completion": " row"}\n{"prompt": "two", "completion": " rows"}\n' >"$folder/rows.jsonl"
+tokenize() { "$retort" bench tokenize "$@" --repeat 3 --json >"$out" 2>"$err" || fail "tokenize $*: status $?: $(tail -1 "$err")"; }
+tokenize "$folder/m" --file "$folder/rows.txt"
+[[ $(value rows) == 2 && $(value bytes) == 15 && $(value threads) == 1 ]] || fail "tokenize: $(cat "$out")"
+holds tokenize "$(value bytes_per_second_min) <= $(value bytes_per_second) && $(value bytes_per_second) <= $(value bytes_per_second_max)"
+holds tokenize "$(value tokens) > 2 && $(value tokens) <= 15"
+holds tokenize "$(value tokens_per_second) / $(value bytes_per_second) - $(value tokens) / 15 < 1e-6"
+[[ -z $(value times_library) ]] || fail "a library beside byte-level BPE: $(cat "$out")"
+tokenize "$folder/m" --file "$folder/rows.txt" --whole
+[[ $(value rows) == 1 && $(value bytes) == 18 ]] || fail "tokenize --whole: $(cat "$out")"
+tokenize "$folder/m" --file "$folder/rows.jsonl"
+[[ $(value rows) == 4 && $(value bytes) == 15 ]] || fail "tokenize of rows: $(cat "$out")"
+seq -f 'a row of some length, number %g' 40 >"$folder/rows.txt"
+"$retort" tokenizer train --data "$folder/rows.txt" --vocab 300 --kind sentencepiece --out "$folder/sp" >/dev/null
+tokenize "$folder/sp" --file "$folder/rows.txt"
+holds "tokenize beside the library" "$(value times_library) > 0 && $(value library_bytes_per_second) > 0"
+
 # refuses PATTERN ARGUMENT...
 refuses() {
   local pattern=$1 status=0
@@ -97,6 +116,9 @@ refuses 'work.*tests' tests --shape $shape
 refuses 'six numbers' train --shape 2,64
 refuses 'q9' prefill --shape $shape --weights q9
 refuses 'nowhere' prefill nowhere
+refuses '--file' tokenize "$folder/m"
+refuses 'no text' tokenize "$folder/m" --file /dev/null
+refuses '--file.*tokenize' decode --shape $shape --file x
 refuses '--teacher' prefill --shape $shape --teacher $shape
 refuses 'int8.*runner' train --shape $shape --compute int8
 refuses '--repeat' train --shape $shape --repeat 0

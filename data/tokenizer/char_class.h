@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What expressions that cut words ask of a character.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace retort {
+
+enum class CharClass : uint8_t { kOther, kLetter, kNumber, kSpace };  // \p{L}, \p{N}, \s
+
+// Of a character beyond ASCII. The first call makes a table with the expressions themselves, so
+// that both know the same Unicode.
+CharClass ClassBeyondAscii(char32_t code);
+
+namespace char_class {
+constexpr std::array<CharClass, 128> MakeAscii() {
+  std::array<CharClass, 128> classes{};
+  for (int c = 0; c < 128; ++c) {
+    const bool letter = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+    const bool space = c == ' ' || (c >= '\t' && c <= '\r');
+    classes[c] = letter                 ? CharClass::kLetter
+                 : c >= '0' && c <= '9' ? CharClass::kNumber
+                 : space                ? CharClass::kSpace
+                                        : CharClass::kOther;
+  }
+  return classes;
+}
+inline constexpr std::array<CharClass, 128> kAscii = MakeAscii();
+}  // namespace char_class
+
+inline CharClass ClassOf(char32_t code) {
+  return code < 128 ? char_class::kAscii[code] : ClassBeyondAscii(code);
+}
+
+}  // namespace retort

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop of byte-pair encoding: merge the pair of best rank, the leftmost of equals, until no
+// pair has one (Sennrich et al., arXiv 1508.07909).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace retort {
+
+// (left id, right id) -> rank and merged id; open addressing, read-only once filled. Negative ids
+// may be asked for, but not -1 beside -1; there is never a pair of them.
+class MergeTable {
+ public:
+  struct Merge {
+    uint64_t pair = kNone;
+    int32_t rank = 0;
+    int32_t id = 0;
+  };
+  void Reserve(size_t merges);
+  // A pair that is there already gets the new rank.
+  void Put(int32_t left, int32_t right, int32_t rank, int32_t id);
+  const Merge* Find(int32_t left, int32_t right) const {  // nullptr when absent
+    const uint64_t pair = Key(left, right);
+    for (size_t i = Slot(pair);; i = (i + 1) & mask_) {
+      if (slots_[i].pair == pair) return &slots_[i];
+      if (slots_[i].pair == kNone) return nullptr;
+    }
+  }
+
+ private:
+  static constexpr uint64_t kNone = ~uint64_t{0};
+  static uint64_t Key(int32_t left, int32_t right) {
+    return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
+  }
+  size_t Slot(uint64_t pair) const { return (pair * 0x9E3779B97F4A7C15u >> 20) & mask_; }
+
+  std::vector<Merge> slots_ = std::vector<Merge>(1);
+  size_t mask_ = 0;
+};
+
+// What merging writes to; one per thread.
+struct MergeScratch {
+  struct Symbol {
+    int32_t id, previous, next;  // neighbours' places, -1 at the ends; id -1 once merged away
+  };
+  struct Candidate {
+    int32_t rank, place, left, right, id;
+  };
+  std::vector<Symbol> symbols;
+  std::vector<Candidate> heap;
+};
+
+// Merges the symbols of one word in place. O(n log n) for n symbols.
+void MergeAll(const MergeTable& merges, MergeScratch* scratch, std::vector<int32_t>* symbols);
+
+}  // namespace retort
