@@ -30,7 +30,8 @@ void DotsPortable(const Block* w, int64_t blocks, const Int8Row* x, float* sums)
 #ifdef __x86_64__
 
 #define RETORT_INT8_AVX2 [[gnu::target("avx2,fma")]]
-#define RETORT_INT8_AVX512 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")]]
+#define RETORT_INT8_AVX512 \
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]]
 
 RETORT_INT8_AVX2 inline __m256i Load32(const BlockQ8_0& block) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.q));
@@ -70,31 +71,64 @@ RETORT_INT8_AVX2 void DotsAvx2(const Block* w, int64_t blocks, const Int8Row* x,
   for (int t = 0; t < kRows; ++t) sums[t] = SumLanes(sum[t]);
 }
 
-// Two blocks at a time, a row after the other: two rows side by side are two streams, which the
-// processor fetches at half the speed.
-template <int kRows>
-RETORT_INT8_AVX512 void Row(const BlockQ8_0* w, int64_t blocks, const Int8Row* x, float* y,
-                            int64_t stride) {
-  __m512 sum[kRows];
-  for (auto& s : sum) s = _mm512_setzero_ps();
+RETORT_INT8_AVX512 inline __m128i LoadPair(const void* two_words) {
+  return _mm_loadl_epi64(static_cast<const __m128i*>(two_words));
+}
+
+// Asks for weights that lie kAhead beyond the rows at hand: into the L1 while that holds the rows.
+constexpr int64_t kAhead = 4096, kNearBytes = 24 << 10;
+RETORT_INT8_AVX512 inline void Fetch(const char* at, bool near) {
+  if (near) {
+    _mm_prefetch(at, _MM_HINT_T0);
+  } else {
+    _mm_prefetch(at, _MM_HINT_T1);
+  }
+}
+
+// kWeights weight rows side by side, so that each row of activations is loaded for all of them; two
+// blocks at a time. Bytes are turned into values + 128, which x's offset takes off again, as the
+// byte products want their first factor unsigned. The rows lie one behind the other: they are
+// fetched in the order of their addresses, some way ahead, whatever order they are used in.
+template <int kWeights, int kRows>
+RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* x, float* y,
+                             int64_t stride) {
+  __m512 sum[kRows][kWeights];
+  for (auto& row : sum) {
+    for (auto& s : row) s = _mm512_setzero_ps();
+  }
+  const __m512i flip = _mm512_set1_epi8(-128);
   const __m512i halves = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
+  const auto* ahead = reinterpret_cast<const char*>(w + kWeights * blocks) + kAhead;
+  const bool near = kWeights * blocks * int64_t{sizeof(BlockQ8_0)} <= kNearBytes;
   for (int64_t b = 0; b < blocks; b += 2) {
     const bool both = b + 1 < blocks;
-    const __m256i first = Load32(w[b]), second = both ? Load32(w[b + 1]) : _mm256_setzero_si256();
-    const __m512i q = _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
-    const __m512i magnitude = _mm512_abs_epi8(q);
-    const __mmask64 negative = _mm512_movepi8_mask(q);
-    const __m128 d = _mm_set_ps(0, 0, both ? ScaleOf(w[b + 1].d) : 0.0f, ScaleOf(w[b].d));
+    __m512i in[kRows], start[kRows];
+    __m128 d_x[kRows];
     for (int t = 0; t < kRows; ++t) {
-      const __m512i in = _mm512_loadu_si512(x[t].q + b * 32);
-      const __m512i turned = _mm512_mask_sub_epi8(in, negative, _mm512_setzero_si512(), in);
-      const __m512i dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), magnitude, turned);
-      const __m128 scales = _mm_mul_ps(d, _mm_maskz_loadu_ps(3, x[t].d + b));
-      const __m512 spread = _mm512_permutexvar_ps(halves, _mm512_castps128_ps512(scales));
-      sum[t] = _mm512_fmadd_ps(spread, _mm512_cvtepi32_ps(dots), sum[t]);
+      in[t] = _mm512_loadu_si512(x[t].q + b * 32);
+      start[t] = _mm512_maskz_permutexvar_epi32(
+          0x0101, halves, _mm512_castsi128_si512(LoadPair(x[t].offset + b)));
+      d_x[t] = _mm_castsi128_ps(LoadPair(x[t].d + b));
+    }
+    for (int r = 0; r < kWeights; ++r, ahead += 2 * sizeof(BlockQ8_0)) {
+      const BlockQ8_0* pair = w + r * blocks + b;
+      Fetch(ahead, near);
+      const __m256i second = both ? Load32(pair[1]) : _mm256_setzero_si256();
+      const __m512i q = _mm512_xor_si512(
+          _mm512_inserti64x4(_mm512_castsi256_si512(Load32(pair[0])), second, 1), flip);
+      const int d_bits = pair[0].d.bits | (both ? pair[1].d.bits << 16 : 0);
+      const __m128 d = _mm_cvtph_ps(_mm_cvtsi32_si128(d_bits));
+      for (int t = 0; t < kRows; ++t) {
+        const __m512 pair_scales = _mm512_castps128_ps512(_mm_mul_ps(d, d_x[t]));
+        const __m512 scale = _mm512_permutexvar_ps(halves, pair_scales);
+        const __m512i dots = _mm512_dpbusd_epi32(start[t], q, in[t]);
+        sum[t][r] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(dots), sum[t][r]);
+      }
     }
   }
-  for (int t = 0; t < kRows; ++t) y[t * stride] = SumLanes(sum[t]);
+  for (int t = 0; t < kRows; ++t) {
+    for (int r = 0; r < kWeights; ++r) y[t * stride + r] = SumLanes(sum[t][r]);
+  }
 }
 
 // Four blocks of Q4_0 are 36 words of 16 bits: which of them hold the quants, and which the
@@ -111,14 +145,12 @@ struct WordsQ4_0 {
 };
 constexpr WordsQ4_0 kWordsQ4_0;
 
-// kWeights weight rows side by side, so that each row of activations is loaded for all of them;
-// four blocks at a time, whose low nibbles are one vector and whose high ones another. Nibbles are
-// values + 8, which x's offset takes off again. The rows lie one behind the other: they are
-// fetched in the order of their addresses, some way ahead, whatever order they are used in.
+// The same four blocks at a time, whose low nibbles are one vector and whose high ones another.
+// Nibbles are values + 8.
 template <int kWeights, int kRows>
 RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* x, float* y,
                              int64_t stride) {
-  constexpr int64_t kAhead = 4096, kGroupBytes = kInt8GroupBlocks * sizeof(BlockQ4_0);
+  constexpr int64_t kGroupBytes = kInt8GroupBlocks * sizeof(BlockQ4_0);
   __m512 sum[kRows][kWeights];
   for (auto& row : sum) {
     for (auto& s : row) s = _mm512_setzero_ps();
@@ -171,16 +203,12 @@ RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* 
 template <class Block, int kRows>
 RETORT_INT8_AVX512 void DotsAvx512(const Block* w, int64_t blocks, int64_t count, const Int8Row* x,
                                    float* y, int64_t stride) {
-  if constexpr (std::is_same_v<Block, BlockQ8_0>) {
-    for (int64_t o = 0; o < count; ++o) Row<kRows>(w + o * blocks, blocks, x, y + o, stride);
-  } else {
-    constexpr int kSide = kRows <= 2 ? 4 : 2;
-    int64_t o = 0;
-    for (; o + kSide <= count; o += kSide) {
-      Rows<kSide, kRows>(w + o * blocks, blocks, x, y + o, stride);
-    }
-    for (; o < count; ++o) Rows<1, kRows>(w + o * blocks, blocks, x, y + o, stride);
+  constexpr int kSide = kRows <= 2 ? 4 : 2;
+  int64_t o = 0;
+  for (; o + kSide <= count; o += kSide) {
+    Rows<kSide, kRows>(w + o * blocks, blocks, x, y + o, stride);
   }
+  for (; o < count; ++o) Rows<1, kRows>(w + o * blocks, blocks, x, y + o, stride);
 }
 
 #endif

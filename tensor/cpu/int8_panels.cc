@@ -1,170 +1,162 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/cpu/int8_panels.h"
 
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
-#include <array>
+#include <cstring>
 
+#include "tensor/cpu/int8_tile.h"
 #include "tensor/cpu/products.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kChunkBlocks = 64;  // of a panel that are packed at a time
-constexpr int64_t kStrip = kChunkBlocks * kBlockValues;
-constexpr int64_t kTileRows = 16;
+constexpr int64_t kMostRows = 85 * kInt8TileRows;  // of a piece: its sums stay in the L2
+constexpr int64_t kFewRows = 32;
 
-// 64 weight rows, some blocks long. Bytes are values + 128, as the byte products want their first
-// factor unsigned: value (k, n) lies at (k / 4 * 64 + n) * 4 + k % 4. Rows beyond the weight's are
-// zero.
-struct Int8Panel {
-  alignas(64) std::byte bytes[kStrip * kPanel];
-  alignas(64) float scales[kChunkBlocks * kPanel];
-  alignas(64) int8_t strips[kTileRows * kStrip];
-  alignas(64) float sums[4 * kPanel];
+// How a round is cut: by its shape alone.
+struct Cut {
+  int64_t rows, blocks;
+  int64_t piece_rows, row_pieces;
+  int64_t chunk;   // blocks that are packed at a time
+  int64_t strips;  // of a piece; more of them read the activations less often from afar
+
+  Cut(int64_t x_rows, int64_t x_blocks) : rows(x_rows), blocks(x_blocks) {
+    row_pieces = CeilDiv(rows, kMostRows);
+    piece_rows = CeilDiv(rows, row_pieces);
+    // Few rows are done with a strip sooner than memory is: it is packed whole, and the next one
+    // is fetched meanwhile. Many come back to it: what is packed stays in the L1.
+    chunk = std::min<int64_t>(blocks, rows <= kFewRows ? 256 : 16);
+    strips = TileBytes(piece_rows, blocks) > (1 << 20) ? 4 : 1;
+  }
+  int64_t Pieces(const Weight& w) const {
+    return CeilDiv(CeilDiv(w.rows(), kInt8Cols), strips) * row_pieces;
+  }
 };
 
-#ifdef __x86_64__
+// Tiles of nearly the same number of rows: [Begin(i), Begin(i + 1)) of `rows`.
+struct Tiles {
+  int64_t rows, count;
+  explicit Tiles(int64_t n) : rows(n), count(CeilDiv(n, kInt8TileRows)) {}
+  int64_t Begin(int64_t i) const { return rows * i / count; }
+  int64_t Rows(int64_t i) const { return Begin(i + 1) - Begin(i); }
+};
 
-#define RETORT_INT8_AVX512 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]]
+// A worker's work space.
+struct Room {
+  PackedInt8 packed;
+  float* sums;  // [strips, piece_rows, kInt8Cols]
 
-// A block's values + 128.
-RETORT_INT8_AVX512 inline __m256i Raised(const BlockQ8_0& block) {
-  const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.q));
-  return _mm256_xor_si256(q, _mm256_set1_epi8(-128));
-}
-RETORT_INT8_AVX512 inline __m256i Raised(const BlockQ4_0& block) {
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.q));
-  const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes),
-                                               _mm_srli_epi16(bytes, 4), 1);
-  return _mm256_add_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(120));
-}
-
-// One row's bytes into a strip, its scales kPanel apart.
-template <class Block>
-RETORT_INT8_AVX512 void Raise(const Block* row, int64_t blocks, int8_t* strip, float* scales) {
-  for (int64_t b = 0; b < blocks; ++b) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(strip + b * kBlockValues), Raised(row[b]));
-    scales[b * kPanel] = _mm_cvtss_f32(_mm_cvtph_ps(_mm_cvtsi32_si128(row[b].d.bits)));
+  static int64_t Bytes(const Cut& cut) {
+    return RoundUp(cut.chunk * kPackedBlockBytes + cut.strips * cut.piece_rows * kInt8Cols * 4, 64);
   }
-}
-
-template <class Block>
-void Pack(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t blocks, Int8Panel& out) {
-  const auto* all = reinterpret_cast<const Block*>(w.bytes().data());
-  const int64_t row_blocks = w.cols() / kBlockValues;
-  const int64_t words = RoundUp(blocks * kBlockValues / 4, 16);
-  for (int64_t top = 0; top < kPanel; top += kTileRows) {
-    for (int64_t r = 0; r < kTileRows; ++r) {
-      const int64_t row = panel * kPanel + top + r;
-      int8_t* strip = out.strips + r * words * 4;
-      float* scales = out.scales + top + r;
-      if (row < w.rows()) {
-        Raise(all + row * row_blocks + first, blocks, strip, scales);
-        continue;
-      }
-      std::fill_n(strip, blocks * kBlockValues, int8_t{-128});
-      for (int64_t b = 0; b < blocks; ++b) scales[b * kPanel] = 0;
-    }
-    TransposeWords(isa, reinterpret_cast<const std::byte*>(out.strips), words, words,
-                   out.bytes + top * 4);
+  Room(const Cut& cut, std::byte* at) {
+    packed.bytes = at;
+    packed.scales = reinterpret_cast<float*>(at + cut.chunk * kInt8Cols * kBlockValues);
+    sums = packed.scales + cut.chunk * kInt8Cols;
+    packed.halves =
+        reinterpret_cast<uint16_t*>(sums + cut.strips * cut.piece_rows * kInt8Cols);
   }
-}
+};
 
-// panel.sums[t] = the product of row t, from block `first` on, with the panel.
-template <int kRows>
-RETORT_INT8_AVX512 void Multiply(const Int8Row* x, int64_t first, int64_t blocks,
-                                 Int8Panel& panel) {
-  for (int64_t half = 0; half < kPanel; half += 32) {
-    __m512 sum[kRows][2];
-    for (auto& s : sum) s[0] = s[1] = _mm512_setzero_ps();
-    for (int64_t b = 0; b < blocks; ++b) {
-      __m512i dot[kRows][2];
-      for (int t = 0; t < kRows; ++t)
-        dot[t][0] = dot[t][1] = _mm512_set1_epi32(x[t].offset[first + b]);
-      const std::byte* bytes = panel.bytes + (b * 8 * kPanel + half) * 4;
-      for (int64_t k = 0; k < 8; ++k, bytes += kPanel * 4) {
-        const __m512i w0 = _mm512_load_si512(bytes), w1 = _mm512_load_si512(bytes + 64);
-        for (int t = 0; t < kRows; ++t) {
-          int32_t four;
-          std::memcpy(&four, x[t].q + (first + b) * kBlockValues + k * 4, sizeof four);
-          const __m512i in = _mm512_set1_epi32(four);
-          dot[t][0] = _mm512_dpbusd_epi32(dot[t][0], w0, in);
-          dot[t][1] = _mm512_dpbusd_epi32(dot[t][1], w1, in);
-        }
-      }
-      const float* scales = panel.scales + b * kPanel + half;
-      for (int t = 0; t < kRows; ++t) {
-        const __m512 d = _mm512_set1_ps(x[t].d[first + b]);
-        for (int i = 0; i < 2; ++i) {
-          const __m512 scale = _mm512_mul_ps(_mm512_load_ps(scales + i * 16), d);
-          sum[t][i] = _mm512_fmadd_ps(scale, _mm512_cvtepi32_ps(dot[t][i]), sum[t][i]);
+// One product's outputs of strips [strip, strip + cut.strips) for rows [top, top + rows) of x.
+class StripPiece {
+ public:
+  StripPiece(const Cut& cut, const LinearProduct& product, int64_t strip, int64_t top)
+      : cut_(cut), w_(*product.w), y_(product.y.data<float>()), strip_(strip), top_(top),
+        tiles_(std::min(cut.piece_rows, cut.rows - top)) {}
+
+  // x: all rows, interleaved in tiles piece by piece.
+  void Run(const std::byte* x, const Room& room) const {
+    const int64_t strips = std::min(cut_.strips, CeilDiv(w_.rows(), kInt8Cols) - strip_);
+    for (int64_t first = 0; first < cut_.blocks; first += cut_.chunk) {
+      const int64_t blocks = std::min(cut_.chunk, cut_.blocks - first);
+      for (int64_t s = 0; s < strips; ++s) {
+        PackInt8(w_, FirstRow(strip_ + s), first, blocks, room.packed);
+        Ahead ahead = AheadOf(strip_ + s, blocks);
+        for (int64_t i = 0; i < tiles_.count; ++i) {
+          const int64_t rows = tiles_.Rows(i);
+          const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), cut_.blocks);
+          MultiplyInt8(tile + TileBytes(rows, first), rows, room.packed, blocks, first > 0,
+                       SumsOf(room, s, tiles_.Begin(i)), ahead);
         }
       }
     }
-    for (int t = 0; t < kRows; ++t) {
-      for (int i = 0; i < 2; ++i)
-        _mm512_store_ps(panel.sums + t * kPanel + half + i * 16, sum[t][i]);
+    for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, SumsOf(room, s, 0));
+  }
+
+ private:
+  // The last strip reaches back into the one before.
+  int64_t FirstRow(int64_t strip) const {
+    return std::min(strip * kInt8Cols, w_.rows() - kInt8Cols);
+  }
+  float* SumsOf(const Room& room, int64_t strip, int64_t row) const {
+    return room.sums + (strip * cut_.piece_rows + row) * kInt8Cols;
+  }
+  // The next strip, whole, when this one is packed whole.
+  Ahead AheadOf(int64_t strip, int64_t blocks) const {
+    if (blocks < cut_.blocks || cut_.rows > kFewRows) return {nullptr, nullptr, 0};
+    const int64_t bytes = kInt8Cols * RowBytes(w_.format(), w_.cols());
+    const std::byte* next = w_.bytes().data() + (strip + 1) * bytes;
+    return {next, next + bytes, CeilDiv(bytes, 64 * blocks * tiles_.count)};
+  }
+  void Write(int64_t strip, const float* sums) const {
+    const int64_t col = strip * kInt8Cols, cols = std::min(kInt8Cols, w_.rows() - col);
+    for (int64_t t = 0; t < tiles_.rows; ++t, sums += kInt8Cols) {
+      float* y = y_ + (top_ + t) * w_.rows() + col;
+      if (cols == kInt8Cols) {
+        std::memcpy(y, sums, kInt8Cols * sizeof(float));  // of a constant size: no call
+      } else {
+        std::copy_n(sums + kInt8Cols - cols, cols, y);
+      }
     }
   }
-}
 
-void MultiplyRows(const Int8Row* x, int64_t rows, int64_t first, int64_t blocks, Int8Panel& panel) {
-  switch (rows) {
-    case 1:
-      return Multiply<1>(x, first, blocks, panel);
-    case 2:
-      return Multiply<2>(x, first, blocks, panel);
-    case 3:
-      return Multiply<3>(x, first, blocks, panel);
-    case 4:
-      return Multiply<4>(x, first, blocks, panel);
+  const Cut& cut_;
+  const Weight& w_;
+  float* y_;
+  int64_t strip_, top_;
+  Tiles tiles_;
+};
+
+// x as StripPiece::Run wants it.
+Tensor Interleaved(ThreadPool& pool, Memory& memory, const Cut& cut, std::span<const Int8Row> x) {
+  Tensor out = Tensor::Make(memory, {TileBytes(cut.rows, cut.blocks)}, DType::kU8);
+  const double moved = 4.0 * static_cast<double>(out.bytes());
+  for (int64_t top = 0; top < cut.rows; top += cut.piece_rows) {
+    const Tiles tiles(std::min(cut.piece_rows, cut.rows - top));
+    ForPieces(pool, moved, tiles.count, [&](int64_t i, int) {
+      const int64_t row = top + tiles.Begin(i);
+      InterleaveInt8(x.data() + row, tiles.Rows(i), cut.blocks,
+                     out.raw() + TileBytes(row, cut.blocks));
+    });
   }
+  return out;
 }
-
-#else
-template <class Block>
-void Pack(Isa, const Weight&, int64_t, int64_t, int64_t, Int8Panel&) {}
-void MultiplyRows(const Int8Row*, int64_t, int64_t, int64_t, Int8Panel&) {}
-#endif
 
 }  // namespace
 
-void Int8PanelForward(ThreadPool& pool, Memory& memory, Isa isa, std::span<const Int8Row> x,
-                      const Weight& w, float* y) {
+bool FitsInt8Panels(const Weight& w) { return w.rows() >= kInt8Cols; }
+
+void Int8PanelForward(ThreadPool& pool, Memory& memory, std::span<const Int8Row> x,
+                      std::span<LinearProduct> products) {
   RETORT_CHECK(CpuHasVnni());
-  const int64_t rows = std::ssize(x), outputs = w.rows(), blocks = w.cols() / kBlockValues;
-  constexpr int64_t kRoom = RoundUp(sizeof(Int8Panel), 64);
-  const Tensor room = Tensor::Make(memory, {pool.threads(), kRoom}, DType::kU8);
-  const double operations =
-      2.0 * static_cast<double>(rows * w.cols()) * static_cast<double>(outputs);
-  ForPieces(pool, operations, CeilDiv(outputs, kPanel), [&](int64_t piece, int worker) {
-    auto& panel = *reinterpret_cast<Int8Panel*>(room.raw() + worker * kRoom);
-    const int64_t col = piece * kPanel, cols = std::min(kPanel, outputs - col);
-    for (int64_t first = 0; first < blocks; first += kChunkBlocks) {
-      const int64_t count = std::min(kChunkBlocks, blocks - first);
-      if (w.format() == WeightFormat::kQ8_0) {
-        Pack<BlockQ8_0>(isa, w, piece, first, count, panel);
-      } else {
-        Pack<BlockQ4_0>(isa, w, piece, first, count, panel);
-      }
-      for (int64_t t = 0; t < rows; t += 4) {
-        const int64_t few = std::min<int64_t>(4, rows - t);
-        MultiplyRows(x.data() + t, few, first, count, panel);
-        for (int64_t i = 0; i < few; ++i) {
-          float* out = y + (t + i) * outputs + col;
-          const float* sums = panel.sums + i * kPanel;
-          if (first == 0) {
-            std::copy_n(sums, cols, out);
-          } else {
-            for (int64_t c = 0; c < cols; ++c) out[c] += sums[c];
-          }
-        }
-      }
-    }
+  const Cut cut(std::ssize(x), products[0].w->cols() / kBlockValues);
+  const Tensor tiles = Interleaved(pool, memory, cut, x);
+  const int64_t room_bytes = Room::Bytes(cut);
+  const Tensor rooms = Tensor::Make(memory, {pool.threads(), room_bytes}, DType::kU8);
+  int64_t pieces = 0, outputs = 0;
+  for (const LinearProduct& p : products) {
+    pieces += cut.Pieces(*p.w);
+    outputs += p.w->rows();
+  }
+  const double operations = 2.0 * static_cast<double>(cut.rows * cut.blocks * kBlockValues) *
+                            static_cast<double>(outputs);
+  ForPieces(pool, operations, pieces, [&](int64_t piece, int worker) {
+    const LinearProduct* p = products.data();
+    for (; piece >= cut.Pieces(*p->w); ++p) piece -= cut.Pieces(*p->w);
+    const int64_t strip = piece / cut.row_pieces * cut.strips;
+    StripPiece(cut, *p, strip, piece % cut.row_pieces * cut.piece_rows)
+        .Run(tiles.raw(), Room(cut, rooms.raw() + worker * room_bytes));
   });
 }
 

@@ -99,11 +99,19 @@ void FewRows(ThreadPool& pool, Isa isa, std::span<const Int8Row> x,
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<LinearProduct> products) {
   const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols());
-  if (rows < kInt8PanelRows || isa != Isa::kAvx512 || !CpuHasVnni()) {
-    return FewRows(pool, isa, quantised.rows(), products);
-  }
-  for (LinearProduct& p : products) {
-    Int8PanelForward(pool, memory, isa, quantised.rows(), *p.w, p.y.data<float>());
+  const auto x_rows = quantised.rows();
+  const bool panels = rows >= kInt8PanelRows && isa == Isa::kAvx512 && CpuHasVnni();
+  const auto fits = [&](const LinearProduct& p) { return panels && FitsInt8Panels(*p.w); };
+  while (!products.empty()) {  // runs of products that go the same way
+    size_t count = 1;
+    while (count < products.size() && fits(products[count]) == fits(products[0])) ++count;
+    const auto same = products.first(count);
+    products = products.subspan(count);
+    if (fits(same[0])) {
+      Int8PanelForward(pool, memory, x_rows, same);
+    } else {
+      FewRows(pool, isa, x_rows, same);
+    }
   }
 }
 

@@ -143,12 +143,13 @@ template <int W> RETORT_INLINE Ints<W> LoadWidened(const void* p) {  // of 16 bi
 template <int W> RETORT_INLINE Floats<W> Load(const BF16* p) {
   return (Floats<W>)(LoadWidened<W>(p) << 16);
 }
-// Exponent and fraction move to their place, and a product with 2^112 mends the exponent's bias,
-// of subnormals too; infinities and NaNs get the largest exponent.
+// As ScaleOf (tensor/quant/blocks.h): exponent and fraction move to their place, and no subnormal
+// half becomes a subnormal float on the way.
 template <int W> RETORT_INLINE Floats<W> Load(const F16* p) {
   const Ints<W> h = LoadWidened<W>(p);
   const Ints<W> magnitude = (h & 0x7fff) << 13;
-  const Ints<W> finite = (Ints<W>)((Floats<W>)magnitude * 0x1p112f);
+  const Ints<W> small = (Ints<W>)((Floats<W>)(magnitude + 0x38800000) - 0x1p-14f);
+  const Ints<W> finite = magnitude < 1 << 23 ? small : magnitude + (112 << 23);
   const Ints<W> value = (h & 0x7c00) == 0x7c00 ? magnitude | 0x7f800000 : finite;
   return (Floats<W>)(value | (h & 0x8000) << 16);
 }

@@ -29,7 +29,12 @@ std::vector<Case> CasesFor(WeightFormat format) {
   std::vector<Case> cases = {{1, 1, 1},      {3, 5, 7},     {2, 65, 129},
                              {4, 172, 64},   {5, 129, 65},  {17, 172, 172},
                              {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}};
-  for (int64_t t = 1; t <= 5; ++t) cases.push_back({t, 40, 1056});
+  for (int64_t t = 1; t <= 8; ++t) cases.push_back({t, 40, 1056});
+  if (InBlocks(format)) {
+    for (int64_t t : {32, 33, 37}) cases.push_back({t, 70, 2080});  // packed whole, and in parts
+    for (int64_t t : {510, 511}) cases.push_back({t, 33, 544});  // rows in one piece, and in two
+    cases.push_back({110, 70, 7680});                            // several strips of a piece
+  }
   for (int64_t t = 12; t <= 18; ++t) cases.push_back({t, 80, 2080});  // around every switch of path
   for (Case& c : cases) {
     if (InBlocks(format)) c.inputs = RoundUp(c.inputs, 32);

@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "base/file.h"
+#include "tensor/quant/blocks.h"
 #include "tensor/quant/decode.h"
 #include "tests/tensor/awkward_matrix.h"
 #include "tests/tensor/weights.h"
@@ -241,6 +243,18 @@ TEST(RoundToBF16, RoundsAsTheScalarDoes) {
     RoundToBF16(isa, values.data(), std::ssize(values), out.data());
     for (size_t i = 0; i < values.size(); ++i) {
       ASSERT_EQ(out[i].bits, ToBF16(values[i]).bits) << values[i];
+    }
+  }
+}
+
+TEST(Blocks, AScaleIsItsHalfsValue) {
+  for (uint32_t bits = 0; bits < 1 << 16; ++bits) {
+    const F16 half{static_cast<uint16_t>(bits)};
+    const float expected = ToFloat(half), actual = ScaleOf(half);
+    if (std::isnan(expected)) {
+      EXPECT_TRUE(std::isnan(actual)) << bits;
+    } else {
+      EXPECT_EQ(std::bit_cast<uint32_t>(actual), std::bit_cast<uint32_t>(expected)) << bits;
     }
   }
 }

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/cpu/int8_tile.h"
+
+#ifdef __x86_64__
+#include <immintrin.h>
+#endif
+
+namespace retort {
+namespace {
+
+#ifdef __x86_64__
+
+#define RETORT_INT8_AVX512 \
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]]
+
+// 16 bytes of 16 rows: lane l of v[i] is row 4 l + i's.
+RETORT_INT8_AVX512 inline void LoadRows(const std::byte* at, int64_t row_bytes, __m512i* v) {
+  const auto part = [&](int64_t row) __attribute__((target("avx512f"), always_inline)) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + row * row_bytes));
+  };
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm512_castsi128_si512(part(i));
+    v[i] = _mm512_mask_broadcast_i32x4(v[i], 0x00f0, part(i + 4));
+    v[i] = _mm512_mask_broadcast_i32x4(v[i], 0x0f00, part(i + 8));
+    v[i] = _mm512_mask_broadcast_i32x4(v[i], 0xf000, part(i + 12));
+  }
+}
+
+// Then v[i] becomes the i-th four bytes of all 16 rows in order.
+RETORT_INT8_AVX512 inline void Transpose(__m512i* v) {
+  const __m512i low01 = _mm512_unpacklo_epi32(v[0], v[1]);
+  const __m512i high01 = _mm512_unpackhi_epi32(v[0], v[1]);
+  const __m512i low23 = _mm512_unpacklo_epi32(v[2], v[3]);
+  const __m512i high23 = _mm512_unpackhi_epi32(v[2], v[3]);
+  v[0] = _mm512_unpacklo_epi64(low01, low23);
+  v[1] = _mm512_unpackhi_epi64(low01, low23);
+  v[2] = _mm512_unpacklo_epi64(high01, high23);
+  v[3] = _mm512_unpackhi_epi64(high01, high23);
+}
+
+// A block of 16 rows into `to`, raised by 128.
+RETORT_INT8_AVX512 inline void PackBlock(const BlockQ8_0* block, int64_t row_bytes, std::byte* to) {
+  const __m512i flip = _mm512_set1_epi8(-128);
+  for (int half = 0; half < 2; ++half) {
+    __m512i v[4];
+    LoadRows(reinterpret_cast<const std::byte*>(block->q) + half * 16, row_bytes, v);
+    Transpose(v);
+    for (int i = 0; i < 4; ++i)
+      _mm512_store_si512(to + (half * 4 + i) * kInt8Cols * 4, _mm512_xor_si512(v[i], flip));
+  }
+}
+RETORT_INT8_AVX512 inline void PackBlock(const BlockQ4_0* block, int64_t row_bytes, std::byte* to) {
+  const __m512i low = _mm512_set1_epi8(15), raise = _mm512_set1_epi8(120);
+  __m512i v[4];
+  LoadRows(reinterpret_cast<const std::byte*>(block->q), row_bytes, v);
+  Transpose(v);
+  for (int i = 0; i < 4; ++i) {
+    const __m512i high = _mm512_srli_epi16(v[i], 4);
+    _mm512_store_si512(to + i * kInt8Cols * 4,
+                       _mm512_add_epi8(_mm512_and_si512(v[i], low), raise));
+    _mm512_store_si512(to + (4 + i) * kInt8Cols * 4,
+                       _mm512_add_epi8(_mm512_and_si512(high, low), raise));
+  }
+}
+
+template <class Block>
+RETORT_INT8_AVX512 void Pack(const Weight& w, int64_t row, int64_t first, int64_t blocks,
+                             const PackedInt8& out) {
+  const int64_t row_blocks = w.cols() / kBlockValues, row_bytes = row_blocks * sizeof(Block);
+  const auto* all = reinterpret_cast<const Block*>(w.bytes().data()) + row * row_blocks + first;
+  for (int64_t top = 0; top < kInt8Cols; top += 16) {
+    const Block* rows = all + top * row_blocks;
+    for (int64_t b = 0; b < blocks; ++b) {
+      PackBlock(rows + b, row_bytes, out.bytes + (b * 8 * kInt8Cols + top) * 4);
+      for (int64_t r = 0; r < 16; ++r)
+        out.halves[b * kInt8Cols + top + r] = rows[r * row_blocks + b].d.bits;
+    }
+  }
+  for (int64_t i = 0; i < blocks * kInt8Cols; i += 16) {
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(out.halves + i));
+    _mm512_store_ps(out.scales + i, _mm512_cvtph_ps(halves));
+  }
+}
+
+template <int kRows>
+RETORT_INT8_AVX512 void Multiply(const std::byte* tile, const PackedInt8& w, int64_t blocks,
+                                 bool add, float* sums, Ahead& ahead) {
+  __m512 sum[kRows][2];
+  for (int t = 0; t < kRows; ++t) {
+    for (int i = 0; i < 2; ++i)
+      sum[t][i] = add ? _mm512_load_ps(sums + t * kInt8Cols + i * 16) : _mm512_setzero_ps();
+  }
+  const auto* bytes = w.bytes;
+  const float* scales = w.scales;
+  for (int64_t b = 0; b < blocks; ++b, tile += kRows * (kBlockValues + 8), scales += kInt8Cols) {
+    const auto* q = reinterpret_cast<const int32_t*>(tile);
+    const auto* d = reinterpret_cast<const float*>(q + 8 * kRows);
+    const auto* offset = q + 9 * kRows;
+    __m512i dot[kRows][2];
+    for (int t = 0; t < kRows; ++t) dot[t][0] = dot[t][1] = _mm512_set1_epi32(offset[t]);
+    for (int k = 0; k < 8; ++k, bytes += kInt8Cols * 4) {
+      const __m512i w0 = _mm512_load_si512(bytes), w1 = _mm512_load_si512(bytes + 64);
+      for (int t = 0; t < kRows; ++t) {
+        const __m512i in = _mm512_set1_epi32(q[k * kRows + t]);
+        dot[t][0] = _mm512_dpbusd_epi32(dot[t][0], w0, in);
+        dot[t][1] = _mm512_dpbusd_epi32(dot[t][1], w1, in);
+      }
+    }
+    const __m512 d0 = _mm512_load_ps(scales), d1 = _mm512_load_ps(scales + 16);
+    for (int t = 0; t < kRows; ++t) {
+      const __m512 d_x = _mm512_set1_ps(d[t]);
+      sum[t][0] = _mm512_fmadd_ps(_mm512_mul_ps(d0, d_x), _mm512_cvtepi32_ps(dot[t][0]), sum[t][0]);
+      sum[t][1] = _mm512_fmadd_ps(_mm512_mul_ps(d1, d_x), _mm512_cvtepi32_ps(dot[t][1]), sum[t][1]);
+    }
+    if (ahead.at < ahead.end) {
+      for (int64_t line = 0; line < ahead.lines; ++line, ahead.at += 64)
+        _mm_prefetch(ahead.at, _MM_HINT_T1);
+    }
+  }
+  for (int t = 0; t < kRows; ++t) {
+    for (int i = 0; i < 2; ++i) _mm512_store_ps(sums + t * kInt8Cols + i * 16, sum[t][i]);
+  }
+}
+
+#endif
+
+template <int kRows>
+void Interleave(const Int8Row* x, int64_t blocks, std::byte* tile) {
+  for (int64_t b = 0; b < blocks; ++b, tile += kRows * (kBlockValues + 8)) {
+    for (int t = 0; t < kRows; ++t) {
+      for (int k = 0; k < 8; ++k)
+        std::memcpy(tile + (k * kRows + t) * 4, x[t].q + b * kBlockValues + k * 4, 4);
+      std::memcpy(tile + (8 * kRows + t) * 4, x[t].d + b, 4);
+      std::memcpy(tile + (9 * kRows + t) * 4, x[t].offset + b, 4);
+    }
+  }
+}
+
+// body(rows as a constant)
+template <class Body>
+void WithRows(int64_t rows, const Body& body) {
+  switch (rows) {
+    case 1: return body(std::integral_constant<int, 1>());
+    case 2: return body(std::integral_constant<int, 2>());
+    case 3: return body(std::integral_constant<int, 3>());
+    case 4: return body(std::integral_constant<int, 4>());
+    case 5: return body(std::integral_constant<int, 5>());
+    case 6: return body(std::integral_constant<int, 6>());
+  }
+  RETORT_CHECK(false, rows, " rows of a tile");
+}
+
+}  // namespace
+
+void InterleaveInt8(const Int8Row* x, int64_t rows, int64_t blocks, std::byte* tile) {
+  WithRows(rows, [&](auto count) { Interleave<count>(x, blocks, tile); });
+}
+
+#ifdef __x86_64__
+void PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, const PackedInt8& out) {
+  if (w.format() == WeightFormat::kQ8_0) return Pack<BlockQ8_0>(w, row, first, blocks, out);
+  Pack<BlockQ4_0>(w, row, first, blocks, out);
+}
+
+void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
+                  bool add, float* sums, Ahead& ahead) {
+  WithRows(rows, [&](auto count) { Multiply<count>(tile, w, blocks, add, sums, ahead); });
+}
+#else
+void PackInt8(const Weight&, int64_t, int64_t, int64_t, const PackedInt8&) {}
+void MultiplyInt8(const std::byte*, int64_t, const PackedInt8&, int64_t, bool, float*, Ahead&) {}
+#endif
+
+}  // namespace retort
