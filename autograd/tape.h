@@ -35,6 +35,15 @@ class Gradient {
   Tensor sum_;
 };
 
+// Where the gradient of a value of that shape gathers, without holding the value.
+struct GradientSink {
+  Gradient* gradient = nullptr;
+  Shape shape;
+
+  bool wanted() const { return gradient != nullptr; }
+  Tensor& Sum(Backend& backend) const { return gradient->Sum(backend, shape); }
+};
+
 // A value and, when its gradient is wanted, where that gathers. Whoever made the Var owns the
 // Gradient: the tape for an op's output, the Parameter for a parameter.
 struct Var {
@@ -43,6 +52,8 @@ struct Var {
 
   bool wants_gradient() const { return gradient != nullptr; }
   const Shape& shape() const { return value.shape(); }
+  // For a backward step that has no need of the value.
+  GradientSink sink() const { return {gradient, value.shape()}; }
   // Where dvalue is added. Only when wants_gradient().
   Tensor& GradientSum(Backend& backend) const { return gradient->Sum(backend, value.shape()); }
   Gradient::Target GradientToWrite(Backend& backend) const {

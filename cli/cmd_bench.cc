@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort bench train|prefill|decode|gemm: tokens a second, and their share of the machine's limit.
-// retort bench tokenize: bytes a second of text on one core.
+// retort bench train|prefill|decode|gemm|attention: tokens a second, and their share of the
+// machine's limit. retort bench tokenize: bytes a second of text on one core.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "bench/attention_bench.h"
 #include "bench/bench.h"
 #include "bench/gemm_bench.h"
 #include "bench/tokenize_bench.h"
@@ -212,6 +213,40 @@ void RunTokenize(const BenchFlags& f) {
   PrintTokenize(f, result);
 }
 
+void PrintAttention(const BenchFlags& f, const AttentionResult& r) {
+  if (f.json) {
+    return PrintJson({{"work", "attention"},
+                      {"tokens", r.tokens},
+                      {"tokens_per_second", r.tokens_per_second},
+                      {"forward_flops_per_second", r.forward_flops_per_second},
+                      {"gradient_flops_per_second", r.gradient_flops_per_second},
+                      {"workspace_bytes", r.workspace_bytes},
+                      {"peak_rss_bytes", PeakRssBytes()},
+                      {"threads", r.threads},
+                      {"device", r.device},
+                      {"compute", "f32"},
+                      {"fraction_of_peak", r.fraction_of_peak}});
+  }
+  PrintLine(Format("%6lld tokens  forward %7.1f GFLOP/s  gradient %7.1f GFLOP/s  %5.1f %% of the peak  "
+                   "%10.1f tokens/s  workspace %s",
+                   static_cast<long long>(r.tokens), r.forward_flops_per_second / 1e9,
+                   r.gradient_flops_per_second / 1e9, 100 * r.fraction_of_peak, r.tokens_per_second,
+                   BytesText(r.workspace_bytes).c_str()));
+}
+
+void RunAttention(const BenchFlags& f) {
+  if (f.model.empty() == f.shape.empty()) {
+    throw InputError("bench: give a model (folder or GGUF file) or --shape, one of them");
+  }
+  AttentionBench options;
+  options.config = f.shape.empty() ? OpenModel(f.model).config : ShapeNamed(f.shape);
+  options.device = f.compute.device;
+  options.threads = f.compute.threads;
+  options.tokens = f.tokens;
+  options.repeat = f.repeat;
+  BenchAttention(options, [&](const AttentionResult& r) { PrintAttention(f, r); });
+}
+
 void Run(const BenchFlags& flags) {
   if ((flags.whole || !flags.file.empty()) && flags.work != "tokenize") {
     throw InputError("bench ", flags.work, ": --file and --whole go with tokenize");
@@ -224,6 +259,7 @@ void Run(const BenchFlags& flags) {
   }
   if (flags.work == "gemm") return RunGemm(flags);
   if (flags.work == "tokenize") return RunTokenize(flags);
+  if (flags.work == "attention") return RunAttention(flags);
   RunWork(flags);
 }
 
@@ -232,14 +268,16 @@ void Run(const BenchFlags& flags) {
 void AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "bench",
-      "Time training, prefill, decoding, products or tokenizing, beside what this machine can do");
+      "Time training, prefill, decoding, products, attention or tokenizing, beside what this machine "
+      "can do");
   auto flags = std::make_shared<BenchFlags>();
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
   };
-  command->add_option("work", flags->work, "train, prefill, decode, gemm or tokenize")
+  command->add_option("work", flags->work,
+                      "train, prefill, decode, gemm, attention or tokenize")
       ->required()
-      ->check(CLI::IsMember({"train", "prefill", "decode", "gemm", "tokenize"}));
+      ->check(CLI::IsMember({"train", "prefill", "decode", "gemm", "attention", "tokenize"}));
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file");
   command->add_option(
       "--shape", flags->shape,
@@ -250,7 +288,8 @@ void AddBench(CLI::App& app) {
   count("--rank", flags->rank, 1, "train: rank of the adapter on all linear layers");
   count("--batch-rows", flags->batch_rows, 1, "train: rows of a step");
   count("--tokens", flags->tokens, 0,
-        "train: tokens of a row (0: 256); gemm: rows of the activations (0: 1, 16, 512, 2048)");
+        "train: tokens of a row (0: 256); gemm: rows of the activations (0: 1, 16, 512, 2048); "
+        "attention: of the one row (0: 512, 1024, ... 16384)");
   count("--sequences", flags->sequences, 1, "prefill, decode: sequences together");
   count("--prompt", flags->prompt, 0, "tokens of each prompt (0: prefill 512, decode 1)");
   count("--gen", flags->gen, 1, "decode: tokens generated after the first, each sequence");
@@ -263,7 +302,7 @@ void AddBench(CLI::App& app) {
   command->add_flag("--whole", flags->whole, "tokenize: the whole file is one row");
   count("--repeat", flags->repeat, 1, "repetitions; the median is told");
   flags->compute.Add(*command, true);
-  command->add_flag("--json", flags->json, "print one JSON object; gemm: one a product");
+  command->add_flag("--json", flags->json, "print one JSON object; gemm, attention: one a line");
   command->callback([flags] { Run(*flags); });
 }
 

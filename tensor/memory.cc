@@ -38,6 +38,21 @@ struct Accounts {
     kept.clear();
     kept_bytes = 0;
   }
+  // A loop whose sizes drift must not hoard what it no longer asks for: what is kept beside what is
+  // live stays within an eighth more than the most that ever was live.
+  void MakeRoomFor(int64_t bytes) {
+    const int64_t most = std::max(peak, live + bytes) / 8 * 9;
+    while (!kept.empty() && live + kept_bytes + bytes > most) {
+      auto& [size, blocks] = *kept.rbegin();
+      if (blocks.empty()) {
+        kept.erase(size);
+        continue;
+      }
+      std::free(blocks.back());
+      blocks.pop_back();
+      kept_bytes -= size;
+    }
+  }
   void Count(int64_t bytes) {
     live += bytes;
     peak = std::max(peak, live);
@@ -56,8 +71,7 @@ class HostBuffer : public Buffer {
       found->second.pop_back();
       accounts_->kept_bytes -= size_;
     } else {
-      // A loop whose sizes drift must not hoard what it no longer asks for.
-      if (accounts_->kept_bytes > accounts_->peak / 4) accounts_->Trim();
+      accounts_->MakeRoomFor(size_);
       data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<size_t>(size_)));
       if (!data_)
         throw Failure("out of memory: ", BytesText(size_), " more than ",

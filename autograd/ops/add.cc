@@ -10,9 +10,9 @@ Var Add(Context& context, const Var& a, const Var& b) {
   Tensor y = context.backend.New(a.shape());
   context.backend.Add(a.value, b.value, y);
 
-  return context.Record(y, {&a, &b}, [da = a, db = b](Backend& k, const Tensor& dy) {
-    if (da.wants_gradient()) k.Accumulate(dy, da.GradientSum(k));
-    if (db.wants_gradient()) k.Accumulate(dy, db.GradientSum(k));
+  return context.Record(y, {&a, &b}, [da = a.sink(), db = b.sink()](Backend& k, const Tensor& dy) {
+    if (da.wanted()) k.Accumulate(dy, da.Sum(k));
+    if (db.wanted()) k.Accumulate(dy, db.Sum(k));
   });
 }
 

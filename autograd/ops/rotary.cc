@@ -14,10 +14,10 @@ Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads
   Tensor y = context.backend.New(x.shape());
   context.backend.Rotary(x.value, angles.cos, angles.sin, heads, /*inverse=*/false, y);
 
-  return context.Record(y, {&x}, [x, angles, heads](Backend& k, const Tensor& dy) {
+  return context.Record(y, {&x}, [dx = x.sink(), angles, heads](Backend& k, const Tensor& dy) {
     Tensor turned = k.New(dy.shape());
     k.Rotary(dy, angles.cos, angles.sin, heads, /*inverse=*/true, turned);
-    k.Accumulate(turned, x.GradientSum(k));
+    k.Accumulate(turned, dx.Sum(k));
   });
 }
 

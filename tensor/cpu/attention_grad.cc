@@ -3,9 +3,12 @@
 // probabilities are computed again, tile by tile, from the forward's log_sum.
 //   P = exp(S - log_sum)   dV = P' dO   dP = dO V'   dS = P (dP - rowsum(dO O))
 //   dK = scale dS' Q       dQ = scale dS K
-// A piece is a key head of a run: it alone writes that head's dK and dV and its queries' dQ.
+// A piece is a share of a run's queries with one key head: it alone writes its queries' dQ. Where
+// there are many runs and key heads the share is all queries; else it is one of two of equal work,
+// of which the first sums dK and dV apart, for the keys that it sees.
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "tensor/cpu/attention.h"
 #include "tensor/cpu/cpu_backend.h"
@@ -46,6 +49,19 @@ struct GradSpace {
     first_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
     last_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
   }
+};
+
+// Where dK and dV of key rows from first_row on are summed.
+struct KeySums {
+  Tensor dkeys, dvalues;
+  int64_t first_row;
+};
+
+// Queries [begin, end) of a run with one key head, and which KeySums they add to.
+struct Share {
+  const AttentionRun* run;
+  int64_t kv_head, begin, end;
+  size_t sums;
 };
 
 struct GradPiece {
@@ -140,14 +156,51 @@ struct GradPiece {
   }
 
   template <int W>
-  RETORT_INLINE static void Run(const AttentionGeometry* g, const AttentionRun* run,
-                                int64_t kv_head, const GradTensors* x, const GradSpace* s) {
-    for (int64_t begin = 0; begin < run->queries; begin += g->tile_queries) {
-      const int64_t count = std::min(g->tile_queries, run->queries - begin);
-      Tile<W>({g, run, kv_head, begin, count}, *x, *s);
+  RETORT_INLINE static void Run(const AttentionGeometry* g, const Share* share,
+                                const GradTensors* x, const GradSpace* s) {
+    for (int64_t begin = share->begin; begin < share->end; begin += g->tile_queries) {
+      const int64_t count = std::min(g->tile_queries, share->end - begin);
+      Tile<W>({g, share->run, share->kv_head, begin, count}, *x, *s);
     }
   }
 };
+
+constexpr int64_t kPieces = 8;           // of which runs and key heads alone are enough
+constexpr int64_t kShareQueries = 256;  // a share is worth as many
+
+// The key rows of a run's keys [0, keys): first and end.
+std::pair<int64_t, int64_t> KeyRange(const AttentionLayout& layout, const AttentionRun& run,
+                                     int64_t keys) {
+  const int32_t* blocks = &layout.block_rows[static_cast<size_t>(run.first_block)];
+  int64_t first = blocks[0], end = 0;
+  for (int64_t k = 0; k < keys; k += layout.block_size, ++blocks) {
+    first = std::min<int64_t>(first, *blocks);
+    end = std::max(end, *blocks + std::min<int64_t>(layout.block_size, keys - k));
+  }
+  return {first, end};
+}
+
+// All shares, and where they sum: sums[0] is the result itself. How runs are cut depends on the
+// layout alone. Query i sees some i keys: the work is halved where the square of i is.
+std::vector<Share> Shares(const AttentionGeometry& g, Backend& backend, std::vector<KeySums>& sums) {
+  std::vector<Share> all;
+  const bool few = std::ssize(g.layout->runs) * g.kv_heads < kPieces;
+  for (const AttentionRun& run : g.layout->runs) {
+    int64_t middle = 0;
+    if (few && run.queries >= 2 * kShareQueries) {
+      middle = static_cast<int64_t>(static_cast<double>(run.queries) * std::sqrt(0.5)) /
+               g.tile_queries * g.tile_queries;
+      const auto [first, end] = KeyRange(*g.layout, run, run.first_position + middle);
+      const Shape shape{end - first, g.kv_heads * g.dim};
+      sums.push_back({backend.Zeros(shape), backend.Zeros(shape), first});
+    }
+    for (int64_t head = 0; head < g.kv_heads; ++head) {
+      if (middle > 0) all.push_back({&run, head, 0, middle, sums.size() - 1});
+      all.push_back({&run, head, middle, run.queries, 0});
+    }
+  }
+  return all;
+}
 
 }  // namespace
 
@@ -160,17 +213,33 @@ void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayou
                dq.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads &&
                dkeys.elements() == keys.elements() && dvalues.elements() == keys.elements());
   const AttentionGeometry g(shape, layout);
-  const GradTensors x{dout.data<float>(),   q.data<float>(),     keys.data<float>(),
-                      values.data<float>(), out.data<float>(),   log_sum.data<float>(),
-                      dq.data<float>(),     dkeys.data<float>(), dvalues.data<float>()};
+  std::vector<KeySums> sums{{dkeys, dvalues, 0}};
+  const std::vector<Share> shares = Shares(g, *this, sums);
   const int64_t floats = GradSpace::Floats(g);
   const Tensor space = Tensor::Make(*memory_, {pool_.threads(), floats}, DType::kF32);
   const auto piece = [&](int64_t p, int worker) {
     const GradSpace mine(g, space.data<float>() + worker * floats);
-    const AttentionRun* run = &layout.runs[static_cast<size_t>(p / g.kv_heads)];
-    CallSimd<GradPiece>(isa_, &g, run, p % g.kv_heads, &x, &mine);
+    const Share& share = shares[static_cast<size_t>(p)];
+    const KeySums& to = sums[share.sums];
+    const int64_t skipped = to.first_row * keys.cols();
+    const GradTensors x{dout.data<float>(),
+                        q.data<float>(),
+                        keys.data<float>(),
+                        values.data<float>(),
+                        out.data<float>(),
+                        log_sum.data<float>(),
+                        dq.data<float>(),
+                        to.dkeys.data<float>() - skipped,
+                        to.dvalues.data<float>() - skipped};
+    CallSimd<GradPiece>(isa_, &g, &share, &x, &mine);
   };
-  pool_.For(static_cast<int64_t>(layout.runs.size()) * g.kv_heads, std::cref(piece));
+  pool_.For(std::ssize(shares), std::cref(piece));
+  for (size_t i = 1; i < sums.size(); ++i) {
+    Tensor dk = dkeys.RowRange(sums[i].first_row, sums[i].dkeys.rows());
+    Tensor dv = dvalues.RowRange(sums[i].first_row, sums[i].dvalues.rows());
+    Accumulate(sums[i].dkeys, dk);
+    Accumulate(sums[i].dvalues, dv);
+  }
 }
 
 }  // namespace retort

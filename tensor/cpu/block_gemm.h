@@ -37,7 +37,7 @@ class BlockGemm {
   virtual int64_t row_step() const { return 1; }
   // Makes ready for a depth. Not thread-safe; called before the workers start.
   virtual void Prepare(int64_t /*depth*/) {}
-  // Every element is summed in one order, whatever the rows beside it. Thread-safe
+  // In our kernels every element is summed in one order, whatever the rows beside it. Thread-safe
   // between different workers.
   virtual void Multiply(int worker, const BlockProduct& product) = 0;
 };

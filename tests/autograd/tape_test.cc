@@ -27,6 +27,40 @@ TEST(Tape, FreesWhatAStepSavedAsSoonAsItHasRun) {
   EXPECT_LE(backend->memory().live_bytes() - before, 2 * 8192);
 }
 
+TEST(Tape, HoldsNoValueThatNoBackwardNeeds) {
+  auto backend = MakeReferenceBackend();
+  Parameter p("p", backend->Zeros({10, 64}));
+  Tape tape(*backend);
+  Context context{*backend, &tape};
+  const ops::RotaryAngles angles{backend->Zeros({10, 8}), backend->Zeros({10, 8})};
+  Var x = p.var();
+  const int64_t before = backend->memory().live_bytes();
+  for (int i = 0; i < 20; ++i) {
+    x = ops::Add(context, x, p.var());
+    x = ops::Rotary(context, x, angles, 4);
+  }
+  // Of 40 outputs only the last is alive.
+  EXPECT_LE(backend->memory().live_bytes() - before, 2 * 10 * 64 * 8);
+}
+
+TEST(Tape, GivesAStepTheGradientsOfAllItsOutputs) {
+  auto backend = MakeReferenceBackend();
+  Parameter p("p", backend->FromDoubles(std::vector<double>{1.0}, {1, 1}));
+  Tape tape(*backend);
+  std::vector<Var> outputs = {{p.value}, {p.value}, {p.value}};
+  std::vector<Tensor> received;
+  tape.RecordAll(outputs, [&](Backend&, std::span<const Tensor> dy) {
+    received.assign(dy.begin(), dy.end());
+  });
+  backend->Fill(outputs[0].GradientSum(*backend), 2);
+  backend->Fill(outputs[2].GradientSum(*backend), 3);
+  tape.Run();
+  ASSERT_EQ(received.size(), 3u);
+  EXPECT_EQ(backend->ToDoubles(received[0])[0], 2);
+  EXPECT_FALSE(received[1]);  // nothing came that way
+  EXPECT_EQ(backend->ToDoubles(received[2])[0], 3);
+}
+
 TEST(Tape, RecordsNothingForFrozenInputsAndWithoutATape) {
   auto backend = MakeReferenceBackend();
   Tape tape(*backend);

@@ -200,6 +200,9 @@ std::vector<OpCase> AttentionCases() {
     cases.push_back(ForwardCase(where, {2, 1, 16}, DType::kF32, 40));
     cases.push_back(BackwardCase(where, {2, 1, 16}, 40));
   }
+  // Rows so long that their queries are cut into shares.
+  cases.push_back(BackwardCase(BatchLayout("row2100", {2100}, 0), {1, 1, 8}, 1));
+  cases.push_back(BackwardCase(BatchLayout("long_gap_w300", {40, 2100}, 300, 3), {4, 2, 16}, 1));
   return cases;
 }
 

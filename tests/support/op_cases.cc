@@ -41,7 +41,8 @@ std::string DifferenceOf(const OpOutput& got, const OpOutput& want, double toler
 
 std::vector<OpCase> AllOpCases() {
   std::vector<OpCase> all;
-  for (const auto& topic : {ElementwiseCases, RowCases, NormAndRotaryCases, LinearCases, GemmCases,
+  for (const auto& topic : {ElementwiseCases, RowCases, NormAndRotaryCases, LinearCases, AdapterCases,
+                            GemmCases,
                             AttentionCases, LossAndOptimizerCases, DistillCases, HiddenCases}) {
     for (OpCase& op_case : topic()) all.push_back(std::move(op_case));
   }

@@ -49,6 +49,7 @@ std::vector<OpCase> ElementwiseCases();
 std::vector<OpCase> RowCases();
 std::vector<OpCase> NormAndRotaryCases();
 std::vector<OpCase> LinearCases();
+std::vector<OpCase> AdapterCases();
 std::vector<OpCase> GemmCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> LossAndOptimizerCases();

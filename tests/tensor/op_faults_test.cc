@@ -113,6 +113,19 @@ struct LinearGradOverwrites : Reference {
     Reference::LinearInputGrad(dy, w, dx);
   }
 };
+struct AdapterGradWithoutScale : Reference {
+  void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override {
+    for (LinearGradient& layer : layers) layer.adapter.scale = 1;
+    Reference::LinearGrads(layers, dx, add);
+  }
+};
+// du a of every adapter into dx, of those too whose input was not x.
+struct AdapterGradForgetsDropout : Reference {
+  void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override {
+    for (LinearGradient& layer : layers) layer.dropped = Tensor();
+    Reference::LinearGrads(layers, dx, add);
+  }
+};
 struct GemmAddsToNaN : Reference {
   void Gemm(bool ta, bool tb, float alpha, const Tensor& a, const Tensor& b, float beta,
             Tensor& c) override {
@@ -281,6 +294,8 @@ constexpr Fault kFaults[] = {
     {"ScatterKeepsTheLast", "scatter_add", "n17", Make<ScatterKeepsTheLast>},
     {"LinearRoundsToBf16", "linear", "q8_0_f32_t17", Make<LinearRoundsToBf16>},
     {"LinearGradOverwrites", "linear_grad", "nf4_bf16_t17", Make<LinearGradOverwrites>},
+    {"AdapterGradWithoutScale", "adapters_grad", "f32_t21_add", Make<AdapterGradWithoutScale>},
+    {"AdapterGradForgetsDropout", "adapters_grad", "f32_t21_add", Make<AdapterGradForgetsDropout>},
     {"GemmAddsToNaN", "gemm", "m64", Make<GemmAddsToNaN>},
     {"GemmWithoutAlpha", "gemm", "m64", Make<GemmWithoutAlpha>},
     {"AttentionWithoutWindow", "attention", "rows_gap_w7", Make<AttentionWithoutWindow>},
