@@ -73,8 +73,9 @@ class Hdf5Reader {
  public:
   // HDF5 1.10 has known faults on hostile files, so the library sees no file but one whose SHA-256
   // (64 hexadecimal digits, as a manifest beside it gives it) is right. Throws Error{kInput} when
-  // it is not.
-  static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex);
+  // it is not, with `mend` at the end.
+  static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex,
+                                std::string_view mend = {});
   ~Hdf5Reader();
   Hdf5Reader(Hdf5Reader&&) noexcept;
   Hdf5Reader& operator=(Hdf5Reader&&) noexcept;

@@ -87,11 +87,13 @@ void ReadScalar(hid_t file, const std::string& name, hid_t file_type, hid_t memo
 
 }  // namespace
 
-Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex) {
+Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex,
+                                   std::string_view mend) {
   const std::string have = Sha256(MappedFile::Open(path)->bytes());
   if (have != sha256_hex) {
     throw InputError(path.string(), ": checksum is ", have, ", expected ",
-                     sha256_hex.substr(0, 64), "; the file was changed or damaged");
+                     sha256_hex.substr(0, 64), "; the file was changed or damaged",
+                     mend.empty() ? "" : "; ", mend);
   }
   const Quiet quiet;
   const std::string place = path.string();

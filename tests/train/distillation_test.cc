@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "export/folders.h"
 #include "recipes/recipe_reader.h"
 #include "recipes/session.h"
@@ -305,6 +306,12 @@ TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
   const auto rest = TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {});
   EXPECT_EQ(rest.kept, 5);
   EXPECT_EQ(ReadText(broken), text);
+  {
+    const FileLock lock(Folder() / ".broken.jsonl.lock", "held");
+    EXPECT_NE(Refusal([&] { TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {}); })
+                  .find("broken.jsonl: process "),
+              std::string::npos);
+  }
   WriteTextAtomically(broken, "{\"prompt\": \"another\", \"completion\": \"x\"}\n");
   EXPECT_NE(Refusal([&] { TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {}); }).find("broken.jsonl:1"),
             std::string::npos);
