@@ -7,8 +7,8 @@
 // order, of one Example after another; an example is known by its place in the ExampleSet. The row
 // holds the k = min(top_k, vocab) most probable ids and, where k < vocab, the tail.
 //
-// HDF5 is not thread-safe: at most one thread of the process may be in a function of this header
-// (or of formats/hdf5.h) at a time. A folder has one writer at a time.
+// A folder has one writer at a time. Threads: a reader's Read and Prefetch may be called at once, all else of an object
+// by one thread at a time.
 #pragma once
 
 #include <array>
@@ -147,6 +147,9 @@ class TeacherCacheReader {
   // the sum of the rounded outcomes is subtracted from each. `temperature` is the stored one, or,
   // where all of the vocabulary was kept, any: log p is scaled by stored / wanted before that.
   TopTokens Read(std::span<const int64_t> examples, double temperature);
+  // Decodes what Read of these examples will need, in a thread beside its own: at most half of what the memory holds,
+  // so that the rows at work are not driven out. Throws as Read does.
+  void Prefetch(std::span<const int64_t> examples);
 
  private:
   struct State;

@@ -2,9 +2,9 @@
 // HDF5 files of plain numeric datasets: a trainer's state, a teacher's logits. A thin layer over
 // the HDF5 C API (serial), which stays in the source files.
 //
-// The library is not thread-safe and keeps global state: at most one thread of a process may be in
-// a function of this header at a time. Its own error printing is off while it is in use here; an
-// error is one line with file and dataset.
+// The library is not thread-safe and keeps global state, so one thread of the process at a time is let into it: the
+// functions of this header wait for each other. A reader or writer is one thread's at a time. The library's own error
+// printing is off while it is in use here; an error is one line with file and dataset.
 #pragma once
 
 #include <cstdint>
