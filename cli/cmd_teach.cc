@@ -49,13 +49,17 @@ void FillCache(TeachingSession& session, const Recipe& recipe, bool json) {
                       {"tokens", done.tokens_done},
                       {"top_k", done.key.top_k},
                       {"shards", done.shards},
+                      {"written_again", done.written_again},
                       {"raw_bytes", done.raw_bytes},
                       {"stored_bytes", done.stored_bytes}});
   }
   PrintLine(Cat(recipe.teacher.cache.string(), ": ", done.tokens_done, " tokens of ",
                 done.examples_done, " rows in ", done.shards, " shards, ",
                 BytesText(done.stored_bytes), " (", BytesText(done.raw_bytes),
-                " before compression)"));
+                " before compression)",
+                done.written_again > 0
+                    ? Cat("; ", done.written_again, " were damaged and are written again")
+                    : std::string()));
 }
 
 void WriteAnswers(TeachingSession& session, const TeachFlags& flags) {

@@ -7,8 +7,8 @@
 // order, of one Example after another; an example is known by its place in the ExampleSet. The row
 // holds the k = min(top_k, vocab) most probable ids and, where k < vocab, the tail.
 //
-// HDF5 is not thread-safe: at most one thread of the process may be in a function of this header
-// (or of formats/hdf5.h) at a time. One writer a folder at a time.
+// A folder has one writer at a time. Threads: a reader's Read and Prefetch may be called at once, all else of an object
+// by one thread at a time.
 #pragma once
 
 #include <array>
@@ -70,8 +70,9 @@ class TeacherCacheWriter {
   // Makes the folder, or goes on with one of the same key whose finished shards hold the first of
   // these examples. `examples` is borrowed. Throws Error{kInput}
   //   naming the field of the key that differs, or the first row that does;
-  //   on a finished shard that is missing or damaged;
-  //   on a folder that holds other things.
+  //   on a folder that holds other things;
+  //   on a folder that another writer has, naming its process.
+  // Finished shards that are missing or damaged are written again first.
   TeacherCacheWriter(const Path& folder, const TeacherCacheKey& key,
                      std::span<const Example> examples, const WhereExample& where,
                      const TeacherCacheOptions& options = {});
@@ -79,14 +80,17 @@ class TeacherCacheWriter {
   TeacherCacheWriter(const TeacherCacheWriter&) = delete;
   TeacherCacheWriter& operator=(const TeacherCacheWriter&) = delete;
 
-  // The example whose rows Append takes next; as many as there are examples once all are in.
+  // The example whose rows Append takes next; as many as there are examples once all are in. The ones after it
+  // follow up to end_example(), where a damaged shard ends and next_example() may be another.
   int64_t next_example() const;
+  int64_t end_example() const;
+  int64_t damaged_shards() const;  // how many there were to begin with
 
   // The rows of examples[next_example()], as TopSelector makes them: LossTokens() of them, none of
   // which may be a bug. Log-probabilities are rounded to f16 and held at -65504 or above.
   void Append(const TopTokens& rows);
 
-  // Closes the last shard. All examples must be in. Nothing happens on a finished folder.
+  // Closes the last shard and lets go of the folder. All examples must be in. Nothing is written to a finished folder.
   void Finish();
 
  private:
@@ -102,6 +106,7 @@ struct TeacherCacheSummary {
   int64_t tokens_done = 0;   // rows in the shards
   int64_t raw_bytes = 0;     // of the shards, before compression
   int64_t stored_bytes = 0;  // of the shards' files
+  int64_t written_again = 0;  // damaged shards; the manifest does not tell, a writer's caller does
   bool finished() const { return examples_done == examples; }
 };
 
@@ -142,6 +147,9 @@ class TeacherCacheReader {
   // the sum of the rounded outcomes is subtracted from each. `temperature` is the stored one, or,
   // where all of the vocabulary was kept, any: log p is scaled by stored / wanted before that.
   TopTokens Read(std::span<const int64_t> examples, double temperature);
+  // Decodes what Read of these examples will need, in a thread beside its own: at most half of what the memory holds,
+  // so that the rows at work are not driven out. Throws as Read does.
+  void Prefetch(std::span<const int64_t> examples);
 
  private:
   struct State;

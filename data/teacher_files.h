@@ -12,8 +12,9 @@
 
 namespace retort {
 
-// Ends every error about a damaged folder.
+// Ends every error about a folder of something else, and about a damaged shard.
 inline constexpr const char* kTeachElsewhere = "run `retort teach` again into another folder";
+inline constexpr const char* kTeachAgain = "`retort teach` writes it again";
 
 struct TeacherShard {
   std::string sha256;  // of the file
@@ -53,6 +54,8 @@ void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
 
 // That the file is there and has its size. Throws Error{kInput}.
 void CheckTeacherShardSize(const Path& path, const TeacherShard& shard);
+// That it is there with its size and its checksum.
+bool IsWhole(const Path& path, const TeacherShard& shard);
 
 // A shard under construction: rows, and the hash and the number of rows of each example.
 struct ShardContent {

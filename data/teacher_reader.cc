@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <list>
 #include <map>
+#include <mutex>
 #include <optional>
 
 #include "base/error.h"
@@ -59,7 +60,8 @@ class BlockCache {
  private:
   static int64_t BytesOf(const TopTokens& block) { return block.n * (8 * block.k + 4); }
 
-  int64_t limit_, bytes_ = 0;
+  const int64_t limit_;
+  int64_t bytes_ = 0;
   std::list<std::pair<Place, TopTokens>> recent_;  // the last used one first
   std::map<Place, decltype(recent_)::iterator> places_;
 };
@@ -76,12 +78,14 @@ void AppendRows(const TopTokens& from, int64_t begin, int64_t count, TopTokens& 
 }  // namespace
 
 struct TeacherCacheReader::State {
+  std::mutex mutex;  // held for one example or block at a time
   Path folder;
   TeacherManifest manifest;
   TeacherCacheSummary summary;
   std::vector<std::optional<OpenShard>> shards;
   RowDecoder decoder;
-  BlockCache blocks;
+  const int64_t memory_bytes;
+  BlockCache blocks{memory_bytes};
 
   OpenShard& Shard(size_t index) {
     if (!shards[index]) {
@@ -100,17 +104,28 @@ struct TeacherCacheReader::State {
     return blocks.Put({shard, block}, decoder.Decode(open.ReadRows(begin, count), count, place));
   }
 
-  void AppendExample(int64_t example, TopTokens& out) {
+  // Where an example's rows stand.
+  struct Place {
+    size_t shard;
+    int64_t begin, end;
+  };
+  Place PlaceOf(int64_t example) {
     const auto after = std::upper_bound(
         manifest.shards.begin(), manifest.shards.end(), example,
         [](int64_t e, const TeacherShard& s) { return e < s.first_example; });
     const auto shard = static_cast<size_t>(after - manifest.shards.begin()) - 1;
     const auto& offsets = Shard(shard).offsets();
     const auto local = static_cast<size_t>(example - manifest.shards[shard].first_example);
-    const int64_t rows = manifest.layout().block_rows(), end = offsets[local + 1];
-    for (int64_t row = offsets[local]; row < end;) {
-      const int64_t within = row % rows, count = std::min(end - row, rows - within);
-      AppendRows(Block(shard, row / rows), within, count, out);
+    return {shard, offsets[local], offsets[local + 1]};
+  }
+
+  void AppendExample(int64_t example, TopTokens& out) {
+    const std::lock_guard lock(mutex);
+    const Place place = PlaceOf(example);
+    const int64_t rows = manifest.layout().block_rows();
+    for (int64_t row = place.begin; row < place.end;) {
+      const int64_t within = row % rows, count = std::min(place.end - row, rows - within);
+      AppendRows(Block(place.shard, row / rows), within, count, out);
       row += count;
     }
   }
@@ -142,8 +157,8 @@ TeacherCacheReader::TeacherCacheReader(const Path& folder, const TeacherCacheRea
   }
   const TeacherLayout layout = manifest.layout();
   std::vector<std::optional<OpenShard>> shards(manifest.shards.size());
-  state_.reset(new State{folder, std::move(manifest), summary, std::move(shards),
-                         RowDecoder(layout), BlockCache(reading.memory_bytes)});
+  state_.reset(new State{{}, folder, std::move(manifest), summary, std::move(shards),
+                         RowDecoder(layout), reading.memory_bytes});
 }
 
 TeacherCacheReader::~TeacherCacheReader() = default;
@@ -157,6 +172,24 @@ void TeacherCacheReader::Check(const TeacherCacheKey& want) const {
 void TeacherCacheReader::CheckExamples(std::span<const Example> examples,
                                        const WhereExample& where) const {
   CheckTeacherExamples(state_->folder, state_->manifest, examples, where);
+}
+
+void TeacherCacheReader::Prefetch(std::span<const int64_t> examples) {
+  State& s = *state_;
+  const TeacherLayout layout = s.manifest.layout();
+  const int64_t rows = layout.block_rows(), block_bytes = rows * (8 * layout.kept + 4);
+  int64_t left = s.memory_bytes / 2;
+  for (const int64_t example : examples) {
+    std::unique_lock lock(s.mutex);
+    const State::Place place = s.PlaceOf(example);
+    lock.unlock();
+    for (int64_t b = place.begin / rows; b * rows < place.end; ++b) {
+      if ((left -= block_bytes) < 0) return;
+      lock.lock();
+      s.Block(place.shard, b);
+      lock.unlock();
+    }
+  }
 }
 
 TopTokens TeacherCacheReader::Read(std::span<const int64_t> examples, double temperature) {

@@ -72,15 +72,24 @@ void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const Shar
 void CheckTeacherShardSize(const Path& path, const TeacherShard& shard) {
   std::error_code problem;
   const auto bytes = std::filesystem::file_size(path, problem);
-  if (problem) throw InputError(path.string(), ": is missing; ", kTeachElsewhere);
+  if (problem) throw InputError(path.string(), ": is missing; ", kTeachAgain);
   if (bytes != static_cast<uintmax_t>(shard.bytes)) {
     throw InputError(path.string(), ": has ", bytes, " bytes, expected ", shard.bytes,
-                     "; the file was changed or damaged; ", kTeachElsewhere);
+                     "; the file was changed or damaged; ", kTeachAgain);
   }
 }
 
+bool IsWhole(const Path& path, const TeacherShard& shard) {
+  std::error_code problem;
+  const auto bytes = std::filesystem::file_size(path, problem);
+  return !problem && bytes == static_cast<uintmax_t>(shard.bytes) &&
+         Sha256(MappedFile::Open(path)->bytes()) == shard.sha256;
+}
+
 OpenShard::OpenShard(const Path& path, const TeacherShard& shard, const TeacherLayout& layout)
-    : place_(path.string()), layout_(layout), file_(Hdf5Reader::OpenChecked(path, shard.sha256)) {
+    : place_(path.string()),
+      layout_(layout),
+      file_(Hdf5Reader::OpenChecked(path, shard.sha256, kTeachAgain)) {
   CheckChunks(file_, layout, shard.tokens, place_);
   const std::vector<int64_t> shape = {shard.tokens, layout.kept};
   if (file_.ShapeOf("rows/values") != shape) {
@@ -135,6 +144,11 @@ void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
     const std::vector<uint8_t> want = HashesOf(
         examples.subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
     if (count == shard.examples && HashOfHashes(want) == shard.examples_sha256) continue;
+    if (!IsWhole(TeacherShardPath(folder, s), shard)) {
+      throw InputError(folder.string(), ": of the rows from ", where(first), " to ",
+                       where(first + count - 1), " not all are what the teacher saw there; ",
+                       kTeachElsewhere);
+    }
     const std::vector<uint8_t> have = Open(folder, manifest, s).Hashes();
     const auto differs = std::mismatch(want.begin(), want.end(), have.begin()).first;
     if (differs != want.end()) {

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstring>
+#include <deque>
+#include <optional>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "data/teacher_files.h"
 
 namespace retort {
 namespace {
+
+constexpr const char* kLockName = ".lock";
 
 int64_t DefaultShardBytes(int64_t total) {
   return std::max(int64_t{64} << 20, (total + 511) / 512);
@@ -30,14 +35,20 @@ void RemovePartialFiles(const Path& folder) {
   for (const Path& path : left) std::filesystem::remove(path);
 }
 
-void CheckChecksums(const Path& folder, const TeacherManifest& manifest) {
+// The numbers of the shards that are not what the manifest says.
+std::deque<size_t> DamagedShards(const Path& folder, const TeacherManifest& manifest) {
+  std::deque<size_t> out;
   for (size_t s = 0; s < manifest.shards.size(); ++s) {
-    const Path path = TeacherShardPath(folder, s);
-    CheckTeacherShardSize(path, manifest.shards[s]);
-    if (Sha256(MappedFile::Open(path)->bytes()) == manifest.shards[s].sha256) continue;
-    throw InputError(path.string(), ": its checksum is not the one in ", kTeacherCacheManifest,
-                     "; the file was changed or damaged; ", kTeachElsewhere);
+    if (!IsWhole(TeacherShardPath(folder, s), manifest.shards[s])) out.push_back(s);
   }
+  return out;
+}
+
+bool HoldsOtherThings(const Path& folder) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename() != kLockName) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -67,24 +78,45 @@ ExampleHash HashOf(const Example& example) {
 struct TeacherCacheWriter::State {
   Path folder;
   std::span<const Example> examples;
+  std::optional<FileLock> lock;
   TeacherManifest manifest;
+  std::deque<size_t> damaged;  // shards to be written again, before any new one
+  int64_t found_damaged = 0;
   ShardContent open;
 
-  int64_t next() const {
-    return manifest.examples_done() + static_cast<int64_t>(open.counts.size());
+  int64_t first() const {
+    return damaged.empty() ? manifest.examples_done()
+                           : manifest.shards[damaged.front()].first_example;
+  }
+  int64_t next() const { return first() + static_cast<int64_t>(open.counts.size()); }
+  int64_t end() const {
+    return damaged.empty() ? manifest.examples
+                           : first() + manifest.shards[damaged.front()].examples;
+  }
+  bool ShardIsFull() const {
+    if (!damaged.empty()) return next() == end();
+    const int64_t filled = open.tokens * manifest.layout().row_bytes() +
+                           static_cast<int64_t>(open.counts.size()) * kTeacherBytesPerExample;
+    return filled >= manifest.shard_bytes;
   }
 
   void CloseShard() {
-    const TeacherLayout layout = manifest.layout();
-    const Path path = TeacherShardPath(folder, manifest.shards.size());
-    WriteTeacherShard(path, layout, open);
+    const size_t number = damaged.empty() ? manifest.shards.size() : damaged.front();
+    const Path path = TeacherShardPath(folder, number);
+    WriteTeacherShard(path, manifest.layout(), open);
     const auto file = MappedFile::Open(path);
-    manifest.shards.push_back({.sha256 = Sha256(file->bytes()),
-                               .bytes = static_cast<int64_t>(file->bytes().size()),
-                               .first_example = manifest.examples_done(),
-                               .examples = static_cast<int64_t>(open.counts.size()),
-                               .tokens = open.tokens,
-                               .examples_sha256 = HashOfHashes(open.hashes)});
+    const TeacherShard shard{.sha256 = Sha256(file->bytes()),
+                             .bytes = static_cast<int64_t>(file->bytes().size()),
+                             .first_example = first(),
+                             .examples = static_cast<int64_t>(open.counts.size()),
+                             .tokens = open.tokens,
+                             .examples_sha256 = HashOfHashes(open.hashes)};
+    if (damaged.empty()) {
+      manifest.shards.push_back(shard);
+    } else {
+      manifest.shards[number] = shard;
+      damaged.pop_front();
+    }
     WriteTeacherManifest(folder, manifest);
     open = {};
   }
@@ -101,15 +133,17 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
   state_->folder = folder;
   state_->examples = examples;
   MakeFolder(folder);
+  state_->lock.emplace(folder / kLockName, folder.string());
   RemovePartialFiles(folder);
   if (std::filesystem::exists(folder / kTeacherCacheManifest)) {
     manifest = ReadTeacherManifest(folder);
     CheckTeacherKey(folder, manifest.key, key, false);
-    CheckChecksums(folder, manifest);
     CheckTeacherExamples(folder, manifest, examples, where);
+    state_->damaged = DamagedShards(folder, manifest);
+    state_->found_damaged = static_cast<int64_t>(state_->damaged.size());
     return;
   }
-  if (!std::filesystem::is_empty(folder)) {
+  if (HoldsOtherThings(folder)) {
     throw InputError(folder.string(), ": is not empty and holds no ", kTeacherCacheManifest,
                      "; name a folder that is new or a teacher's cache");
   }
@@ -126,6 +160,8 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
 TeacherCacheWriter::~TeacherCacheWriter() = default;
 
 int64_t TeacherCacheWriter::next_example() const { return state_->next(); }
+int64_t TeacherCacheWriter::end_example() const { return state_->end(); }
+int64_t TeacherCacheWriter::damaged_shards() const { return state_->found_damaged; }
 
 void TeacherCacheWriter::Append(const TopTokens& rows) {
   State& s = *state_;
@@ -133,22 +169,20 @@ void TeacherCacheWriter::Append(const TopTokens& rows) {
   const Example& example = s.examples[static_cast<size_t>(s.next())];
   RETORT_CHECK(rows.n == example.LossTokens(), rows.n, " rows for an example of ",
                example.LossTokens(), " tokens with loss");
-  const TeacherLayout layout = s.manifest.layout();
-  EncodeRows(layout, rows, s.open.rows);
+  EncodeRows(s.manifest.layout(), rows, s.open.rows);
   const ExampleHash hash = HashOf(example);
   const auto* bytes = reinterpret_cast<const uint8_t*>(hash.data());
   s.open.hashes.insert(s.open.hashes.end(), bytes, bytes + hash.size());
   s.open.counts.push_back(static_cast<int32_t>(rows.n));
   s.open.tokens += rows.n;
-  const int64_t filled = s.open.tokens * layout.row_bytes() +
-                         static_cast<int64_t>(s.open.counts.size()) * kTeacherBytesPerExample;
-  if (filled >= s.manifest.shard_bytes) s.CloseShard();
+  if (s.ShardIsFull()) s.CloseShard();
 }
 
 void TeacherCacheWriter::Finish() {
   RETORT_CHECK(state_->next() == state_->manifest.examples, "only ", state_->next(), " of ",
                state_->manifest.examples, " examples are in");
   if (!state_->open.counts.empty()) state_->CloseShard();
+  state_->lock.reset();
 }
 
 }  // namespace retort

@@ -2,9 +2,9 @@
 // HDF5 files of plain numeric datasets: a trainer's state, a teacher's logits. A thin layer over
 // the HDF5 C API (serial), which stays in the source files.
 //
-// The library is not thread-safe and keeps global state: at most one thread of a process may be in
-// a function of this header at a time. Its own error printing is off while it is in use here; an
-// error is one line with file and dataset.
+// The library is not thread-safe and keeps global state, so one thread of the process at a time is let into it: the
+// functions of this header wait for each other. A reader or writer is one thread's at a time. The library's own error
+// printing is off while it is in use here; an error is one line with file and dataset.
 #pragma once
 
 #include <cstdint>
@@ -73,8 +73,9 @@ class Hdf5Reader {
  public:
   // HDF5 1.10 has known faults on hostile files, so the library sees no file but one whose SHA-256
   // (64 hexadecimal digits, as a manifest beside it gives it) is right. Throws Error{kInput} when
-  // it is not.
-  static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex);
+  // it is not, with `mend` at the end.
+  static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex,
+                                std::string_view mend = {});
   ~Hdf5Reader();
   Hdf5Reader(Hdf5Reader&&) noexcept;
   Hdf5Reader& operator=(Hdf5Reader&&) noexcept;

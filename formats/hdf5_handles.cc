@@ -23,12 +23,21 @@ namespace hdf5 {
 
 static_assert(std::is_same_v<hid_t, int64_t> && std::is_same_v<herr_t, int>);
 
-Quiet::Quiet() {
+namespace {
+
+std::recursive_mutex& LibraryMutex() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
+
+}  // namespace
+
+InLibrary::InLibrary() : lock_(LibraryMutex()) {
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
-Quiet::~Quiet() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
+InLibrary::~InLibrary() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
 
 std::string Reason() {
   std::string reason;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -39,15 +40,17 @@ class Handle {
   Close close_ = nullptr;
 };
 
-// Keeps the library from printing its error stack for as long as it lives.
-class Quiet {
+// Held by whoever is in the library: keeps other threads out of it, which its global state demands, and the library
+// from printing its error stack. A thread may hold several.
+class InLibrary {
  public:
-  Quiet();
-  ~Quiet();
-  Quiet(const Quiet&) = delete;
-  Quiet& operator=(const Quiet&) = delete;
+  InLibrary();
+  ~InLibrary();
+  InLibrary(const InLibrary&) = delete;
+  InLibrary& operator=(const InLibrary&) = delete;
 
  private:
+  std::unique_lock<std::recursive_mutex> lock_;
   int (*function_)(int64_t, void*) = nullptr;
   void* data_ = nullptr;
 };

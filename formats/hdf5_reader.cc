@@ -2,6 +2,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/checked.h"
 #include "formats/hdf5_handles.h"
@@ -10,14 +11,23 @@ namespace retort {
 
 using hdf5::Checked;
 using hdf5::Handle;
-using hdf5::Quiet;
+using hdf5::InLibrary;
 
 struct Hdf5Reader::State {
+  // What reading rows needs to know of a dataset. It stays open: rows are read block by block, and opening costs
+  // more than a small block does.
+  struct Rows {
+    Handle dataset, space;
+    Hdf5Type type;  // that it was checked to have
+    std::vector<int64_t> shape;
+  };
   Path path;
   Handle file;
+  std::map<std::string, Rows> rows;
 
   ~State() {
-    const Quiet quiet;
+    const InLibrary in;
+    rows.clear();
     file.Release();
   }
 
@@ -36,9 +46,10 @@ bool Exists(hid_t file, const std::string& name) {
   }
 }
 
-Handle OpenDataset(hid_t file, const std::string& name, const std::string& place) {
+Handle OpenDataset(hid_t file, const std::string& name, const std::string& place,
+                   hid_t access = H5P_DEFAULT) {
   if (!Exists(file, name)) throw InputError(place, " is missing");
-  return {Checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), place), H5Dclose};
+  return {Checked(H5Dopen2(file, name.c_str(), access), place), H5Dclose};
 }
 
 std::vector<int64_t> Dims(hid_t space, const std::string& place) {
@@ -73,6 +84,13 @@ Handle OpenAttribute(hid_t file, const std::string& name, const std::string& pla
   return {Checked(H5Aopen(file, name.c_str(), H5P_DEFAULT), place), H5Aclose};
 }
 
+// Without the library's cache of chunks, a megabyte for each open dataset: a block is read once.
+Handle UncachedAccess(const std::string& place) {
+  Handle access(Checked(H5Pcreate(H5P_DATASET_ACCESS), place), H5Pclose);
+  Checked(H5Pset_chunk_cache(access.id(), 1, 0, 1), place);
+  return access;
+}
+
 // Reads a scalar attribute whose type in the file is `file_type`.
 void ReadScalar(hid_t file, const std::string& name, hid_t file_type, hid_t memory_type,
                 void* out, std::string_view want, const std::string& place) {
@@ -87,13 +105,15 @@ void ReadScalar(hid_t file, const std::string& name, hid_t file_type, hid_t memo
 
 }  // namespace
 
-Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex) {
+Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex,
+                                   std::string_view mend) {
   const std::string have = Sha256(MappedFile::Open(path)->bytes());
   if (have != sha256_hex) {
     throw InputError(path.string(), ": checksum is ", have, ", expected ",
-                     sha256_hex.substr(0, 64), "; the file was changed or damaged");
+                     sha256_hex.substr(0, 64), "; the file was changed or damaged",
+                     mend.empty() ? "" : "; ", mend);
   }
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = path.string();
   // No code is loaded at a file's wish: filters come with the library or not at all.
   Checked(H5PLset_loading_state(0), place);
@@ -109,18 +129,18 @@ Hdf5Reader::Hdf5Reader(Hdf5Reader&&) noexcept = default;
 Hdf5Reader& Hdf5Reader::operator=(Hdf5Reader&&) noexcept = default;
 
 bool Hdf5Reader::Has(const std::string& name) const {
-  const Quiet quiet;
+  const InLibrary in;
   return Exists(state_->file.id(), name);
 }
 
 std::vector<int64_t> Hdf5Reader::ShapeOf(const std::string& name) const {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("dataset", name);
   return ShapeOfDataset(OpenDataset(state_->file.id(), name, place), place);
 }
 
 int64_t Hdf5Reader::ChunkRows(const std::string& name) const {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("dataset", name);
   const Handle dataset = OpenDataset(state_->file.id(), name, place);
   const Handle creation(Checked(H5Dget_create_plist(dataset.id()), place), H5Pclose);
@@ -137,7 +157,7 @@ int64_t Hdf5Reader::ChunkRows(const std::string& name) const {
 }
 
 std::vector<Hdf5Reader::Dataset> Hdf5Reader::Datasets() const {
-  const Quiet quiet;
+  const InLibrary in;
   std::vector<std::string> names;
   // Called by C code, which no exception may cross: a failed push is reported by its status.
   const auto take = [](hid_t, const char* name, const H5O_info_t* info, void* out) -> herr_t {
@@ -165,7 +185,7 @@ std::vector<Hdf5Reader::Dataset> Hdf5Reader::Datasets() const {
 
 void Hdf5Reader::ReadRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
                          std::span<std::byte> out) const {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("dataset", name);
   const Handle dataset = OpenDataset(state_->file.id(), name, place);
   CheckType(dataset, type, place);
@@ -183,16 +203,21 @@ void Hdf5Reader::ReadRaw(const std::string& name, const std::vector<int64_t>& sh
 
 void Hdf5Reader::ReadRowsRaw(const std::string& name, int64_t begin, int64_t count, int64_t columns,
                              Hdf5Type type, std::span<std::byte> out) const {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("dataset", name);
   RETORT_CHECK(begin >= 0 && count >= 0 && columns > 0 &&
                    static_cast<uint64_t>(count) * static_cast<uint64_t>(columns) *
                            hdf5::BytesOf(type) == out.size(),
                place, ": rows from ", begin, ", ", count, " of them");
-  const Handle dataset = OpenDataset(state_->file.id(), name, place);
-  CheckType(dataset, type, place);
-  const Handle space(Checked(H5Dget_space(dataset.id()), place), H5Sclose);
-  const std::vector<int64_t> shape = Dims(space.id(), place);
+  auto found = state_->rows.find(name);
+  if (found == state_->rows.end() || found->second.type != type) {
+    State::Rows rows{OpenDataset(state_->file.id(), name, place, UncachedAccess(place).id()), {}, type, {}};
+    CheckType(rows.dataset, type, place);
+    rows.space = {Checked(H5Dget_space(rows.dataset.id()), place), H5Sclose};
+    rows.shape = Dims(rows.space.id(), place);
+    found = state_->rows.insert_or_assign(name, std::move(rows)).first;
+  }
+  const auto& [dataset, space, checked_type, shape] = found->second;
   const bool fits = shape.size() == 2 ? shape[1] == columns : shape.size() == 1 && columns == 1;
   if (!fits) {
     throw InputError(place, " has shape ", ShapeText(shape), ", expected ", columns, " columns");
@@ -213,7 +238,7 @@ void Hdf5Reader::ReadRowsRaw(const std::string& name, int64_t begin, int64_t cou
 }
 
 std::string Hdf5Reader::Text(const std::string& name) const {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("attribute", name);
   const Handle attribute = OpenAttribute(state_->file.id(), name, place);
   const Handle type(Checked(H5Aget_type(attribute.id()), place), H5Tclose);
@@ -228,7 +253,7 @@ std::string Hdf5Reader::Text(const std::string& name) const {
 }
 
 int64_t Hdf5Reader::Int(const std::string& name) const {
-  const Quiet quiet;
+  const InLibrary in;
   int64_t value = 0;
   ReadScalar(state_->file.id(), name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value, "an i64",
              state_->Place("attribute", name));
@@ -236,7 +261,7 @@ int64_t Hdf5Reader::Int(const std::string& name) const {
 }
 
 double Hdf5Reader::Number(const std::string& name) const {
-  const Quiet quiet;
+  const InLibrary in;
   double value = 0;
   ReadScalar(state_->file.id(), name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value, "an f64",
              state_->Place("attribute", name));

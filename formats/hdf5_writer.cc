@@ -9,7 +9,7 @@ namespace retort {
 
 using hdf5::Checked;
 using hdf5::Handle;
-using hdf5::Quiet;
+using hdf5::InLibrary;
 
 struct Hdf5Writer::State {
   Path target, temporary;
@@ -17,7 +17,7 @@ struct Hdf5Writer::State {
   bool committed = false;
 
   ~State() {
-    const Quiet quiet;
+    const InLibrary in;
     file.Release();
     std::error_code ignored;
     if (!committed) std::filesystem::remove(temporary, ignored);
@@ -59,7 +59,7 @@ Handle CreationProperties(const std::vector<hsize_t>& dims, Hdf5Storage storage,
 }  // namespace
 
 Hdf5Writer::Hdf5Writer(const Path& target) : state_(std::make_unique<State>()) {
-  const Quiet quiet;
+  const InLibrary in;
   state_->target = target;
   state_->temporary = TemporaryBeside(target);
   const std::string place = target.string();
@@ -73,7 +73,7 @@ Hdf5Writer::~Hdf5Writer() = default;
 
 void Hdf5Writer::WriteRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
                           Bytes bytes, Hdf5Storage storage) {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("dataset", name);
   RETORT_CHECK(shape.size() == 1 || shape.size() == 2, place, ": shape ", ShapeText(shape));
   RETORT_CHECK(storage.gzip == 0 || storage.chunk_rows > 0, place, ": gzip needs chunks");
@@ -97,7 +97,7 @@ void Hdf5Writer::WriteRaw(const std::string& name, const std::vector<int64_t>& s
 }
 
 void Hdf5Writer::SetText(const std::string& name, std::string_view text) {
-  const Quiet quiet;
+  const InLibrary in;
   const std::string place = state_->Place("attribute", name);
   RETORT_CHECK(text.size() <= 60'000 && text.find('\0') == std::string_view::npos, place);
   // Padded with NULs to its own length, and one more so that it is never of length 0.
@@ -109,19 +109,19 @@ void Hdf5Writer::SetText(const std::string& name, std::string_view text) {
 }
 
 void Hdf5Writer::SetInt(const std::string& name, int64_t value) {
-  const Quiet quiet;
+  const InLibrary in;
   WriteAttribute(state_->file.id(), name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value,
                  state_->Place("attribute", name));
 }
 
 void Hdf5Writer::SetNumber(const std::string& name, double value) {
-  const Quiet quiet;
+  const InLibrary in;
   WriteAttribute(state_->file.id(), name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value,
                  state_->Place("attribute", name));
 }
 
 void Hdf5Writer::Commit() {
-  const Quiet quiet;
+  const InLibrary in;
   // What could not be flushed is known only when the file closes.
   Checked(state_->file.Release(), state_->target.string());
   PutInPlace(state_->temporary, state_->target);

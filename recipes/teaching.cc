@@ -110,7 +110,9 @@ TeacherCacheSummary TeachingSession::Cache(const TeachProgress& on_progress) {
   TeacherCacheWriter writer(t.cache, key, data_.train.examples, Namer(data_));
   CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key,
                recipe_.data.max_tokens * recipe_.train.batch_rows, writer, on_progress);
-  return SummarizeTeacherCache(t.cache);
+  TeacherCacheSummary summary = SummarizeTeacherCache(t.cache);
+  summary.written_again = writer.damaged_shards();
+  return summary;
 }
 
 GeneratedAnswers TeachingSession::Generate(

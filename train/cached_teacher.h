@@ -2,6 +2,8 @@
 // A teacher that has spoken before: its most probable outcomes come from a folder that `retort teach` wrote.
 #pragma once
 
+#include <future>
+
 #include "data/teacher_cache.h"
 #include "train/teacher.h"
 
@@ -15,14 +17,22 @@ class CachedTeacher : public Teacher {
                 const TeacherOptions& options)
       : reader_(std::move(reader)), examples_(examples), options_(options) {}
 
+  ~CachedTeacher() override;
+
+  // Reading and unpacking a step's rows takes one thread as long whatever the trainer's number of threads: it goes on
+  // beside the step before.
+  void Expect(const Step& next) override;
   TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
                    ops::DistillSums* sums) override;
 
  private:
+  std::vector<int64_t> PlacesOf(const MicroBatch& micro) const;
+
   std::unique_ptr<TeacherCacheReader> reader_;
   const std::vector<Example>& examples_;
   const TeacherOptions options_;
-  TopTokens rows_;  // of the present micro-batch
+  TopTokens rows_;             // of the present micro-batch
+  std::future<void> expected_;  // the next step's
 };
 
 }  // namespace retort

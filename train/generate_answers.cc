@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/file_lock.h"
 #include "base/json.h"
 #include "base/random.h"
 #include "data/examples.h"
@@ -82,6 +83,7 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
                                  const Rows& rows, const Path& out, const GenerateOptions& options,
                                  const std::function<void(int64_t)>& on_progress) {
   GeneratedAnswers result;
+  const FileLock lock(out.parent_path() / Cat(".", out.filename().string(), ".lock"), out.string());
   result.kept = KeepWholeLines(out, rows);
   AppendFile file(out);
   EngineOptions engine_options;

@@ -29,7 +29,7 @@ void CheckPrompts(const Rows& rows);
 // Appends a line to `out` for each row, in order: {"prompt", "completion"}, or {"messages"} whose last turn is the
 // answer. A line is written as soon as all before it are, so an interrupted call loses the answers under way and
 // the next one goes on; a half line at the end is cut off. Throws Error{kInput} naming a line that belongs to
-// another prompt, and a row that has none. adapter and chat may be null.
+// another prompt, a row that has none, and the process that is writing the same file. adapter and chat may be null.
 GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
                                  const Tokenizer& tokenizer, const ChatTemplate* chat,
                                  const Rows& rows, const Path& out, const GenerateOptions& options,

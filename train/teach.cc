@@ -11,10 +11,11 @@ namespace {
 
 constexpr int64_t kChunkElements = int64_t{1} << 22;  // logits that exist at once
 
-// The next examples from `begin` on that together have at most batch_tokens tokens, one at least.
-MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_t batch_tokens) {
+// The first of these examples that together have at most batch_tokens tokens, one at least.
+MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_t end,
+                     int64_t batch_tokens) {
   MicroBatch micro;
-  for (size_t i = static_cast<size_t>(begin); i < examples.size(); ++i) {
+  for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
     if (!micro.rows.empty() && micro.tokens + examples[i].size() > batch_tokens) break;
     micro.rows.push_back(&examples[i]);
     micro.order.push_back(static_cast<int64_t>(i));
@@ -86,7 +87,8 @@ void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<
   Selectors selectors(key, model.backend.threads());
   int64_t tokens = 0;
   while (writer.next_example() < static_cast<int64_t>(examples.size())) {
-    const MicroBatch micro = NextBatch(examples, writer.next_example(), batch_tokens);
+    const MicroBatch micro =
+        NextBatch(examples, writer.next_example(), writer.end_example(), batch_tokens);
     const TopTokens all =
         OutcomesOf(model, adapter, MakeTrainingBatch(micro, model.config.window), selectors);
     int64_t begin = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Caches of something else, unfinished, damaged or made up: each is one clear line.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@ namespace retort {
 namespace {
 
 constexpr const char* kAgain = "; run `retort teach` again into another folder";
+constexpr const char* kMend = "; `retort teach` writes it again";
 
 class TeacherCacheFaults : public testing::Test {
  protected:
@@ -127,22 +129,73 @@ TEST_F(TeacherCacheFaults, OtherFolders) {
             "teacher's cache");
 }
 
+// A reader says so and what to do; a writer then writes again what is damaged and nothing else.
 TEST_F(TeacherCacheFaults, DamagedShards) {
   const std::string shard = ShardName(1), whole = ReadText(folder_ / shard);
+  const auto files = FilesOf(folder_);
+  const int64_t first = Manifest()["shards"][1]["first_example"];
+  const int64_t count = Manifest()["shards"][1]["examples"];
+  const auto mend = [&] {
+    {
+      TeacherCacheWriter writer(folder_, key_, examples_, WhereOf);
+      EXPECT_EQ(writer.damaged_shards(), 1);
+      EXPECT_EQ(writer.next_example(), first);
+      EXPECT_EQ(writer.end_example(), first + count);
+    }
+    TeachAll(folder_, key_, examples_);
+    EXPECT_EQ(FilesOf(folder_), files);
+    EXPECT_EQ(ReadFault(), "");
+  };
   std::string flipped = whole;
   flipped[whole.size() / 2] = static_cast<char>(flipped[whole.size() / 2] ^ 4);
   temp_.Write("cache/" + shard, flipped);
   EXPECT_TRUE(StartsWith(ReadFault(), shard + ": checksum is ")) << ReadFault();
-  EXPECT_TRUE(StartsWith(WriteFault(key_, examples_), shard + ": its checksum is not the one"));
-
+  EXPECT_TRUE(EndsWith(ReadFault(), kMend)) << ReadFault();
+  mend();
   temp_.Write("cache/" + shard, whole.substr(0, whole.size() - 100));
   EXPECT_EQ(ReadFault(), Cat(shard, ": has ", whole.size() - 100, " bytes, expected ",
-                             whole.size(), "; the file was changed or damaged", kAgain));
-  EXPECT_EQ(WriteFault(key_, examples_), ReadFault());
-
+                             whole.size(), "; the file was changed or damaged", kMend));
+  mend();
   std::filesystem::remove(folder_ / shard);
-  EXPECT_EQ(ReadFault(), Cat(shard, ": is missing", kAgain));
-  EXPECT_EQ(WriteFault(key_, examples_), ReadFault());
+  EXPECT_EQ(ReadFault(), Cat(shard, ": is missing", kMend));
+  mend();
+}
+
+// Several at once, in a folder that was not finished: first what is damaged, then the rest.
+TEST_F(TeacherCacheFaults, DamagedShardsOfAnUnfinishedCache) {
+  const Path half = temp_.path() / "half";
+  Teach(half, key_, examples_, 30, 3000);
+  std::filesystem::remove(half / ShardName(0));
+  temp_.Write("half/" + ShardName(2), "");
+  {
+    TeacherCacheWriter writer(half, key_, examples_, WhereOf);
+    EXPECT_EQ(writer.damaged_shards(), 2);
+    EXPECT_EQ(writer.next_example(), 0);
+  }
+  TeachAll(half, key_, examples_);
+  EXPECT_EQ(FilesOf(half), FilesOf(folder_));
+}
+
+// Rows that changed are refused even where the shard of them can no longer be read.
+TEST_F(TeacherCacheFaults, ChangedRowsOfADamagedShard) {
+  std::vector<Example> changed = examples_;
+  changed[0].ids[0] += 1;
+  temp_.Write("cache/" + ShardName(0), "");
+  const int64_t count = Manifest()["shards"][0]["examples"];
+  EXPECT_EQ(WithoutFolder(WriteFault(key_, changed)),
+            Cat("of the rows from train.jsonl:1 to train.jsonl:", count,
+                " not all are what the teacher saw there", kAgain));
+}
+
+TEST_F(TeacherCacheFaults, TwoWritersOfOneFolder) {
+  const Path folder = temp_.path() / "two";
+  {
+    TeacherCacheWriter first(folder, key_, examples_, WhereOf, {.shard_bytes = 3000});
+    EXPECT_EQ(InputFault([&] { TeacherCacheWriter(folder, key_, examples_, WhereOf); }, folder),
+              Cat("two: process ", ::getpid(), " is writing it; wait until that has ended"));
+  }
+  TeachAll(folder, key_, examples_);
+  EXPECT_EQ(FilesOf(folder), FilesOf(folder_));
 }
 
 TEST_F(TeacherCacheFaults, ManifestsThatContradictThemselves) {

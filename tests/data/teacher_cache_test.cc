@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <future>
 #include <limits>
 #include <numeric>
 
@@ -102,6 +103,28 @@ TEST_F(TeacherCache, RoundsToNearestEvenAndClamps) {
   EXPECT_FLOAT_EQ(have.log_probs[1], -65504);
   EXPECT_FLOAT_EQ(have.log_probs[2], -65504);
   EXPECT_FLOAT_EQ(have.tail[0], static_cast<float>(-kLn2));
+}
+
+// Threads that read ahead change when blocks are decoded, never what is read; some of them are driven out again.
+TEST_F(TeacherCache, ReadsWhileOthersReadAhead) {
+  const std::vector<Example> examples = RandomExamples(60);
+  TeachAll(Folder(), KeyOf(512, 64), examples);
+  std::vector<int64_t> all(examples.size());
+  std::iota(all.begin(), all.end(), 0);
+  const TopTokens want = TeacherCacheReader(Folder()).Read(all, 1);
+  for (const int64_t memory_bytes : {10'000, 1'000'000}) {
+    TeacherCacheReader reader(Folder(), {.memory_bytes = memory_bytes});
+    const auto ahead = [&] {
+      for (int i = 0; i < 5; ++i) reader.Prefetch(all);
+    };
+    const auto one = std::async(std::launch::async, ahead), two = std::async(std::launch::async, ahead);
+    for (int i = 0; i < 5; ++i) {
+      const TopTokens have = reader.Read(all, 1);
+      EXPECT_EQ(have.ids, want.ids);
+      EXPECT_EQ(have.log_probs, want.log_probs);
+      EXPECT_EQ(have.tail, want.tail);
+    }
+  }
 }
 
 TEST_F(TeacherCache, AnotherTemperatureWhereAllWasKept) {

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/file_lock.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+// Whether the open file is still the one at `path`: its holder removes it before letting go of it.
+bool IsAt(int fd, const Path& path) {
+  struct stat open, there;
+  return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &there) == 0 &&
+         open.st_dev == there.st_dev && open.st_ino == there.st_ino;
+}
+
+std::string HolderOf(int fd) {
+  char text[32];
+  const ssize_t n = ::pread(fd, text, sizeof text, 0);
+  return n > 0 ? Cat("process ", std::string(text, static_cast<size_t>(n))) : "another process";
+}
+
+}  // namespace
+
+FileLock::FileLock(const Path& file, const std::string& subject) : path_(file) {
+  for (;;) {
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd_ < 0) throw Failure(path_.string(), ": cannot be made: ", ErrnoText());
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      const bool held = errno == EWOULDBLOCK;
+      const std::string who = held ? HolderOf(fd_) : ErrnoText();
+      ::close(fd_);
+      if (!held) throw Failure(path_.string(), ": cannot be locked: ", who);
+      throw InputError(subject, ": ", who, " is writing it; wait until that has ended");
+    }
+    if (IsAt(fd_, path_)) break;
+    ::close(fd_);
+  }
+  const std::string id = Cat(::getpid());
+  // The id is for messages alone: one that could not be written is no reason to stop.
+  if (::ftruncate(fd_, 0) == 0) [[maybe_unused]] const auto n = ::pwrite(fd_, id.data(), id.size(), 0);
+}
+
+FileLock::~FileLock() {
+  ::unlink(path_.c_str());
+  ::close(fd_);
+}
+
+}  // namespace retort
