@@ -104,11 +104,12 @@ void CpuBackend::Gemm(bool transpose_a, bool transpose_b, float alpha, const Ten
                transpose_b ? "^T" : "", " into ", c.shape().text());
   if (rows == 0 || cols == 0) return;
   const bool by_tokens = transpose_a && !transpose_b;
-  if (beta == 0 && by_tokens) {
+  if (beta == 0 && (by_tokens || depth == 0)) {
     Fill(c, 0);
   } else if (beta != 0 && beta != 1) {
     Scale(c, beta);
   }
+  if (depth == 0) return;
   Tensor left = transpose_a && !by_tokens ? Transposed(pool_, *memory_, a) : a, right = b;
   if (alpha != 1) {  // in the smaller factor
     Tensor& smaller = a.elements() < b.elements() ? left : right;
