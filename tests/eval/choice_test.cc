@@ -2,6 +2,7 @@
 #include "eval/choice.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
@@ -117,7 +118,7 @@ TEST(Choice, LongRowsAreRefusedOrLeftOut) {
 }
 
 TEST(Choice, ReadsALabelFile) {
-  const Path file = Path(testing::TempDir()) / "labels.json";
+  const Path file = Path(testing::TempDir()) / Cat("labels_", ::getpid(), ".json");
   const auto read = [&](const std::string& text) {
     std::ofstream(file) << text;
     return ReadLabels(file);
@@ -125,6 +126,7 @@ TEST(Choice, ReadsALabelFile) {
   EXPECT_EQ(read(R"(["a", " b "])"), (Texts{"a", "b"}));
   for (const char* bad : {"{}", "[]", "[1]", R"([""])", R"(["a", "a "])", "["})
     EXPECT_THROW(read(bad), Error) << bad;
+  std::filesystem::remove(file);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "recipes/recipe_reader.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -140,7 +141,7 @@ TEST(RecipeReader, TheResolvedRecipeReadsBackTheSame) {
 }
 
 TEST(RecipeReader, FilesNameTheRunAndAnchorTheirPaths) {
-  const Path folder = std::filesystem::temp_directory_path() / "retort_recipe_reader_test";
+  const Path folder = std::filesystem::temp_directory_path() / Cat("retort_recipe_reader_test_", ::getpid());
   std::filesystem::create_directories(folder);
   WriteTextAtomically(folder / "router.json", kMinimal);
   const Recipe r = ReadRecipe(folder / "router.json", {"data.eval=e.jsonl"});
