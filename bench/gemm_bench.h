@@ -51,8 +51,8 @@ class Limits {
   double bandwidth_ = 0;
 };
 
-// With compute auto: f32 in f32; bf16 and nf4 in bf16; q8_0 and q4_0 in int8 (forward, the runner)
-// and in bf16 (forward and gradient, training). Weights are read from memory, not from a cache
+// With compute auto: f32 in f32; bf16 and nf4 in bf16 where that is faster, else f32; q8_0 and q4_0 in
+// int8 (forward, the runner) and as bf16 does (forward and gradient, training). Weights are read from memory, not from a cache
 // that the call before has filled. Throws Error{kInput} on unknown names.
 void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result);
 

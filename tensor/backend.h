@@ -26,7 +26,7 @@ namespace retort {
 
 // What the products of activations with weights are computed in. kInt8 quantises activations in
 // blocks of 32 for block formats (Q8_0, Q4_0) in LinearForward; other formats fall back to bf16
-// where the processor has it, else f32.
+// where that is faster (CpuPrefersBf16), else f32.
 enum class Compute : uint8_t { kF32, kBF16, kInt8 };
 std::string_view NameOf(Compute compute);
 

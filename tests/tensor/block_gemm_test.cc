@@ -4,8 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
+#include <array>
+#include <cstring>
+#include <string>
+#include <vector>
 
 #include "base/random.h"
 
