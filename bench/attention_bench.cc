@@ -14,8 +14,6 @@
 namespace retort {
 namespace {
 
-constexpr double kSecondsATime = 0.1;
-
 // One row's tensors.
 class Row {
  public:
@@ -53,22 +51,6 @@ class Row {
   Tensor q_, keys_, values_, out_, log_sum_, dout_, dq_, dkeys_, dvalues_;
 };
 
-// Median seconds of a call.
-double Time(const std::function<void()>& call, int64_t repeat) {
-  call();
-  std::vector<double> seconds;
-  for (int64_t i = 0; i < repeat; ++i) {
-    const Stopwatch watch;
-    int64_t calls = 0;
-    do {
-      call();
-      ++calls;
-    } while (watch.seconds() < kSecondsATime);
-    seconds.push_back(watch.seconds() / static_cast<double>(calls));
-  }
-  return SpreadOf(seconds).median;
-}
-
 }  // namespace
 
 void BenchAttention(const AttentionBench& options,
@@ -81,8 +63,8 @@ void BenchAttention(const AttentionBench& options,
     Row row(*backend, options.config, tokens);
     backend->memory().ResetPeak();
     const int64_t held = backend->memory().live_bytes();
-    const double forward = Time([&] { row.Forward(); }, options.repeat);
-    const double gradient = Time([&] { row.Gradient(); }, options.repeat);
+    const double forward = MedianSeconds([&] { row.Forward(); }, options.repeat);
+    const double gradient = MedianSeconds([&] { row.Gradient(); }, options.repeat);
     const auto pairs = 0.5 * static_cast<double>(tokens) * static_cast<double>(tokens + 1);
     const double product = 2 * pairs * static_cast<double>(options.config.heads * options.config.head_dim);
     on_result({.tokens = tokens,

@@ -14,7 +14,6 @@ namespace {
 
 constexpr int64_t kMostHeadTokens = 512;            // training cuts the head into chunks, too
 constexpr int64_t kColdBytes = int64_t{128} << 20;  // several times the last cache
-constexpr double kSecondsATime = 0.1;
 
 struct NamedLayer {
   const char* name;
@@ -85,19 +84,9 @@ double Time(Backend& backend, ColdWeights& weights, const GemmResult& what, int6
       backend.LinearForward(x, weights.Next(), y);
     }
   };
-  product();
-  std::vector<double> seconds;
-  for (int64_t i = 0; i < repeat; ++i) {
+  return MedianSeconds(product, repeat, [&] {
     if (what.gradient) backend.Fill(x, 0);  // it adds
-    const Stopwatch watch;
-    int64_t calls = 0;
-    do {
-      product();
-      ++calls;
-    } while (watch.seconds() < kSecondsATime);
-    seconds.push_back(watch.seconds() / static_cast<double>(calls));
-  }
-  return SpreadOf(seconds).median;
+  });
 }
 
 }  // namespace

@@ -16,4 +16,22 @@ Spread SpreadOf(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
+double MedianSeconds(const std::function<void()>& call, int64_t repeat,
+                     const std::function<void()>& before) {
+  constexpr double kStretchSeconds = 0.1;
+  call();
+  std::vector<double> seconds;
+  for (int64_t i = 0; i < repeat; ++i) {
+    before();
+    const Stopwatch watch;
+    int64_t calls = 0;
+    do {
+      call();
+      ++calls;
+    } while (watch.seconds() < kStretchSeconds);
+    seconds.push_back(watch.seconds() / static_cast<double>(calls));
+  }
+  return SpreadOf(seconds).median;
+}
+
 }  // namespace retort
