@@ -121,13 +121,6 @@ std::optional<Step> BatchStream::Next() {
   return step;
 }
 
-std::optional<Step> BatchStream::Peek() {
-  const BatchState here = state_;
-  std::optional<Step> step = Next();
-  Seek(here);
-  return step;
-}
-
 void BatchStream::Seek(BatchState state) {
   const bool past_end =
       options_.epochs > 0 && state.epoch == options_.epochs && state.position == 0;

@@ -65,8 +65,6 @@ class BatchStream {
   // The next step; nullopt once all epochs are done. With epochs, the last step may be short;
   // without, a step may straddle epochs.
   std::optional<Step> Next();
-  // What Next would give, without going on. Dear where that is in another epoch.
-  std::optional<Step> Peek();
 
   BatchState state() const { return state_; }
   // Goes on from a state that this stream, or one like it, was in. Throws Error{kInput} when the

@@ -68,6 +68,14 @@ void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const Shar
 // SHA-256 over the hashes, as a manifest lists it.
 std::string HashOfHashes(std::span<const uint8_t> hashes);
 
+// A block of rows that is still compressed; what the layout has no use for is empty.
+struct PackedRows {
+  Hdf5Chunk values, ids, high_ids, tails;
+  std::string place;  // for errors
+
+  StoredRows Unpack() const;  // in any thread; of the last block only the first rows are used
+};
+
 // A shard opened by its checksum.
 class OpenShard {
  public:
@@ -77,8 +85,8 @@ class OpenShard {
   std::vector<uint8_t> Hashes() const;  // [examples, 16]
   // Where the rows of each example begin, and at the end the number of rows: [examples + 1].
   const std::vector<int64_t>& offsets() const { return offsets_; }
-  // Rows [begin, begin + count) as they are stored.
-  StoredRows ReadRows(int64_t begin, int64_t count) const;
+  // Block `block`, layout.block_rows() rows, as it lies in the file.
+  PackedRows ReadBlock(int64_t block) const;
   const std::string& place() const { return place_; }
 
  private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/teacher_rows.h"
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -21,7 +22,8 @@ uint16_t ValueOf(float log_prob) {
   return ToF16(std::min(-log_prob, 65504.0f)).bits;
 }
 
-float LogProbOf(uint16_t value) { return -ToFloat(F16{value}); }
+// The f16 of these bits, negated; at most kLargest. Exact: both exponents count from 2^-1 x their greatest, 112 apart.
+float LogProbOf(uint32_t value) { return std::bit_cast<float>(value << 13) * -0x1p112f; }
 
 double SumOf(const TopTokens& rows, int64_t row) {
   double sum = std::exp(double{rows.tail[static_cast<size_t>(row)]});
@@ -68,12 +70,12 @@ double Renormalize(TopTokens& rows, int64_t row) {
 
 RowDecoder::RowDecoder(const TeacherLayout& layout) : layout_(layout) {
   if (!layout.all_kept()) seen_.resize(static_cast<size_t>(layout.vocab));
+  values_.resize(static_cast<size_t>(layout.kept));
 }
 
-void RowDecoder::DecodeIds(const StoredRows& stored, int64_t row, TopTokens& out,
+void RowDecoder::DecodeIds(const StoredRows& stored, int64_t row, std::span<int32_t> ids,
                            const std::string& place) {
   const auto first = static_cast<size_t>(row * layout_.kept);
-  const auto ids = std::span(out.ids).subspan(first, static_cast<size_t>(layout_.kept));
   if (layout_.all_kept()) return std::iota(ids.begin(), ids.end(), 0);
   ++serial_;
   for (size_t j = 0; j < ids.size(); ++j) {
@@ -89,34 +91,36 @@ void RowDecoder::DecodeIds(const StoredRows& stored, int64_t row, TopTokens& out
   }
 }
 
-void RowDecoder::DecodeValues(const StoredRows& stored, int64_t row, TopTokens& out,
-                              const std::string& place) const {
-  const auto value_of = [&](uint32_t value) {
-    if (value > kLargest) throw InputError(place, ": row ", row, " holds no log-probabilities");
-    return LogProbOf(static_cast<uint16_t>(value));
-  };
-  uint32_t value = 0;
-  for (int64_t j = 0; j < layout_.kept; ++j) {
-    const auto at = static_cast<size_t>(row * layout_.kept + j);
-    value = stored.values[at] + (layout_.all_kept() ? 0 : value);
-    out.log_probs[at] = value_of(value);
+void RowDecoder::DecodeValues(const StoredRows& stored, int64_t row, std::span<float> log_probs,
+                              const std::string& place) {
+  const uint16_t* in = stored.values.data() + row * layout_.kept;
+  if (layout_.all_kept()) std::copy_n(in, values_.size(), values_.begin());
+  else std::inclusive_scan(in, in + layout_.kept, values_.begin(), std::plus<uint32_t>(), uint32_t{0});
+  if (std::ranges::max(values_) > kLargest) {
+    throw InputError(place, ": row ", row, " holds no log-probabilities");
   }
-  out.tail[static_cast<size_t>(row)] = layout_.all_kept()
-                                           ? -std::numeric_limits<float>::infinity()
-                                           : value_of(stored.tails[static_cast<size_t>(row)]);
+  std::ranges::transform(values_, log_probs.begin(), LogProbOf);
 }
 
-TopTokens RowDecoder::Decode(const StoredRows& stored, int64_t n, const std::string& place) {
-  TopTokens out(n, layout_.kept);
-  for (int64_t row = 0; row < n; ++row) {
-    DecodeIds(stored, row, out, place);
-    DecodeValues(stored, row, out, place);
-    const double log_sum = Renormalize(out, row);
+void RowDecoder::Decode(const StoredRows& stored, int64_t begin, int64_t n,
+                        const std::string& place, TopTokens& out, int64_t at) {
+  const auto kept = static_cast<size_t>(layout_.kept);
+  for (int64_t row = begin; row < begin + n; ++row, ++at) {
+    const size_t first = static_cast<size_t>(at) * kept;
+    DecodeIds(stored, row, std::span(out.ids).subspan(first, kept), place);
+    DecodeValues(stored, row, std::span(out.log_probs).subspan(first, kept), place);
+    float& tail = out.tail[static_cast<size_t>(at)];
+    tail = -std::numeric_limits<float>::infinity();
+    if (!layout_.all_kept()) {
+      const uint16_t value = stored.tails[static_cast<size_t>(row)];
+      if (value > kLargest) throw InputError(place, ": row ", row, " holds no log-probabilities");
+      tail = LogProbOf(value);
+    }
+    const double log_sum = Renormalize(out, at);
     if (!(std::abs(log_sum) < kSumSlack)) {
       throw InputError(place, ": row ", row, " sums to ", std::exp(log_sum), ", expected 1");
     }
   }
-  return out;
 }
 
 }  // namespace retort

@@ -42,16 +42,17 @@ void EncodeRows(const TeacherLayout& layout, const TopTokens& rows, StoredRows& 
 class RowDecoder {
  public:
   explicit RowDecoder(const TeacherLayout& layout);
-  // The n rows of `stored`. Throws Error{kInput} beginning with `place`, naming the row.
-  TopTokens Decode(const StoredRows& stored, int64_t n, const std::string& place);
+  // Rows [begin, begin + n) of `stored`, to rows `at` and on of `out`. Throws Error{kInput} beginning with `place`, naming
+  // the row.
+  void Decode(const StoredRows& stored, int64_t begin, int64_t n, const std::string& place, TopTokens& out, int64_t at);
 
  private:
-  void DecodeIds(const StoredRows& stored, int64_t row, TopTokens& out, const std::string& place);
-  void DecodeValues(const StoredRows& stored, int64_t row, TopTokens& out,
-                    const std::string& place) const;
+  void DecodeIds(const StoredRows& stored, int64_t row, std::span<int32_t> ids, const std::string& place);
+  void DecodeValues(const StoredRows& stored, int64_t row, std::span<float> log_probs, const std::string& place);
 
   TeacherLayout layout_;
-  std::vector<int64_t> seen_;  // [vocab] the serial number of the last row with this id
+  std::vector<int64_t> seen_;     // [vocab] the serial number of the last row with this id
+  std::vector<uint32_t> values_;  // [k] of a row
   int64_t serial_ = 0;
 };
 

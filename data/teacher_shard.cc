@@ -119,19 +119,23 @@ std::vector<uint8_t> OpenShard::Hashes() const {
   return out;
 }
 
-StoredRows OpenShard::ReadRows(int64_t begin, int64_t count) const {
-  StoredRows out;
-  const auto read = [&]<class T>(const char* name, int64_t columns, std::vector<T>& values) {
-    values.resize(static_cast<size_t>(count * columns));
-    file_.ReadRows<T>(name, begin, count, columns, values);
-  };
-  read("rows/values", layout_.kept, out.values);
+PackedRows OpenShard::ReadBlock(int64_t block) const {
+  PackedRows out{.place = Cat(place_, ": block ", block)};
+  const int64_t k = layout_.kept;
+  out.values = file_.ReadChunk<uint16_t>("rows/values", block, k);
   if (!layout_.all_kept()) {
-    read("rows/ids", layout_.kept, out.ids);
-    read("rows/tail", 1, out.tails);
+    out.ids = file_.ReadChunk<uint16_t>("rows/ids", block, k);
+    out.tails = file_.ReadChunk<uint16_t>("rows/tail", block, 1);
   }
-  if (layout_.wide_ids()) read("rows/high_ids", layout_.kept, out.high_ids);
+  if (layout_.wide_ids()) out.high_ids = file_.ReadChunk<uint8_t>("rows/high_ids", block, k);
   return out;
+}
+
+StoredRows PackedRows::Unpack() const {
+  return {.ids = Hdf5Reader::Unpack<uint16_t>(ids),
+          .high_ids = Hdf5Reader::Unpack<uint8_t>(high_ids),
+          .values = Hdf5Reader::Unpack<uint16_t>(values),
+          .tails = Hdf5Reader::Unpack<uint16_t>(tails)};
 }
 
 void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,

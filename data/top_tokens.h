@@ -11,9 +11,14 @@ namespace retort {
 // Rows of k outcomes and one more, the tail: everything that was not kept. All row major.
 struct TopTokens {
   TopTokens() = default;
-  TopTokens(int64_t rows, int64_t kept)
-      : n(rows), k(kept), ids(static_cast<size_t>(rows * kept)),
-        log_probs(static_cast<size_t>(rows * kept)), tail(static_cast<size_t>(rows)) {}
+  TopTokens(int64_t rows, int64_t kept) { Resize(rows, kept); }
+  void Resize(int64_t rows, int64_t kept) {
+    n = rows;
+    k = kept;
+    ids.resize(static_cast<size_t>(n * k));
+    log_probs.resize(static_cast<size_t>(n * k));
+    tail.resize(static_cast<size_t>(n));
+  }
 
   int64_t n = 0, k = 0;
   // [n, k]: distinct, by falling probability, the lower id first where two are equal. All of the

@@ -75,7 +75,7 @@ void TrainingSession::MakeTeacher() {
   if (recipe_.teacher.mode == "cached") {
     teacher_ = std::make_unique<CachedTeacher>(OpenTeacherCache(recipe_, data_, files_),
                                                data_.train.examples,
-                                               TeacherOptionsOf(recipe_.teacher));
+                                               TeacherOptionsOf(recipe_.teacher), backend_->pool());
     return;
   }
   teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/random.h"
+#include "base/threads.h"
 #include "tensor/distillation.h"
 #include "tensor/tensor.h"
 #include "tensor/weight.h"
@@ -102,7 +103,9 @@ class Backend {
   virtual std::string name() const = 0;  // "cpu"
   virtual DType activation_type() const = 0;
   virtual Memory& memory() = 0;
-  virtual int threads() const { return 1; }
+  // The host's threads, for the caller's own work between kernels.
+  virtual ThreadPool& pool() = 0;
+  int threads() { return pool().threads(); }
 
   Tensor New(Shape shape) { return Tensor::Make(memory(), shape, activation_type()); }
   Tensor New(Shape shape, DType type) { return Tensor::Make(memory(), shape, type); }

@@ -17,6 +17,8 @@ BEGIN {
   Library("^omp[.]h$", "OpenMP", "tensor")
   Library("^(cuda|cublas|cub/|curand|nccl|mma[.]h|device_)", "CUDA", "tensor/cuda")
   Library("^(hdf5|H5)", "HDF5", "formats")  # plain C and small: formats/ may wrap its handles in a header
+  Library("^libdeflate[.]h$", "libdeflate", "formats")
+  Library("^openssl/", "OpenSSL", "base")
   Library("^sentencepiece", "SentencePiece", "data")
   Library("^pcre2", "PCRE2", "data")
   Library("^utf8proc", "utf8proc", "data")

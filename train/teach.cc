@@ -28,7 +28,7 @@ MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_
 // Selectors for all threads: a row of a large vocabulary takes one of them a while.
 class Selectors {
  public:
-  Selectors(const TeacherCacheKey& key, int threads) : vocab_(key.vocab), pool_(threads) {
+  Selectors(const TeacherCacheKey& key, ThreadPool& pool) : vocab_(key.vocab), pool_(pool) {
     for (int i = 0; i < pool_.threads(); ++i)
       selectors_.emplace_back(key.vocab, key.top_k, key.temperature);
   }
@@ -43,7 +43,7 @@ class Selectors {
 
  private:
   int64_t vocab_;
-  ThreadPool pool_;
+  ThreadPool& pool_;
   std::vector<TopSelector> selectors_;
 };
 
@@ -84,7 +84,7 @@ TopTokens RowsOf(const TopTokens& all, int64_t begin, int64_t count) {
 void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
                   const TeacherCacheKey& key, int64_t batch_tokens, TeacherCacheWriter& writer,
                   const TeachProgress& on_progress) {
-  Selectors selectors(key, model.backend.threads());
+  Selectors selectors(key, model.backend.pool());
   int64_t tokens = 0;
   while (writer.next_example() < static_cast<int64_t>(examples.size())) {
     const MicroBatch micro =

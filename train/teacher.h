@@ -39,9 +39,6 @@ class Teacher {
   // the next call. Returns the number of tokens that were generated for it.
   virtual int64_t Prepare(Step&, int64_t /*step*/) { return 0; }
 
-  // The step after the present one, once a step, before it is computed: what can be made ready meanwhile.
-  virtual void Expect(const Step&) {}
-
   // `data` is the student's view of the micro-batch; the loss weighs every token by `scale`, and adds its parts to
   // `sums`.
   virtual TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,

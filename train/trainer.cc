@@ -46,9 +46,6 @@ std::optional<StepMetrics> Trainer::Step() {
   StepMetrics m;
   m.step = optimizer_.steps() + 1;
   if (teacher_) m.generated_tokens = teacher_->Prepare(*step, m.step);
-  if (teacher_) {
-    if (const std::optional<retort::Step> next = stream_.Peek()) teacher_->Expect(*next);
-  }
   m.generation_seconds = m.generated_tokens > 0 ? Seconds(start) : 0;
   m.epoch = step->epoch;
   m.tokens = step->tokens;

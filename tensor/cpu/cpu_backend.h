@@ -26,8 +26,7 @@ class CpuBackend final : public Backend {
   std::string name() const override { return "cpu"; }
   DType activation_type() const override { return DType::kF32; }
   Memory& memory() override { return *memory_; }
-  int threads() const override { return pool_.threads(); }
-  ThreadPool& pool() { return pool_; }
+  ThreadPool& pool() override { return pool_; }
   Compute compute() const { return compute_; }
   // Which vectors the kernels of ours use; tests take the narrower ones in turn.
   Isa isa() const { return isa_; }

@@ -26,6 +26,19 @@ struct TopRow {
   int64_t kept;
 };
 
+// h = weight * (h - q slope): what a kept outcome's gradient has beyond the tail's.
+struct KeptOp {
+  float* h;
+  const float* log_q;
+  float slope, weight;
+
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t k, Lanes lanes) const {
+    const Floats<W> q = Exp<W>(Load<W>(log_q + k, lanes));
+    Store<W>(h + k, (Load<W>(h + k, lanes) - q * slope) * weight, lanes);
+  }
+};
+
 template <Divergence kKind>
 struct DistillTopRow {
   template <int W>
@@ -44,10 +57,11 @@ struct DistillTopRow {
       z[top->ids[k]] = kLowest;
     }
     const double rest = SumBlocks<W>(ExpTerm{z, row.most, row.factor}, shared);
+    const auto log_sum = static_cast<float>(std::log(row.kd_sum));
     for (int64_t k = 0; k < kept; ++k) {
       z[top->ids[k]] = own[k];
       log_p[k] = top->log_probs[k];
-      log_q[k] = (own[k] - row.most) * row.factor - static_cast<float>(std::log(row.kd_sum));
+      log_q[k] = (own[k] - row.most) * row.factor - log_sum;
     }
     log_p[kept] = top->tail;
     log_q[kept] = static_cast<float>(std::log(rest / row.kd_sum));
@@ -56,10 +70,8 @@ struct DistillTopRow {
     const double sum_h = SumBlocks<W>(PlainTerm{h}, kept + 1);
     const double slope = rest > 0 ? h[kept] * row.kd_sum / rest : 0;  // dL/dq of the tail
     WriteGradient<W>(row, nullptr, static_cast<float>(slope - sum_h));
-    for (int64_t k = 0; k < kept; ++k) {
-      const double q = std::exp(static_cast<double>(log_q[k]));
-      z[top->ids[k]] += static_cast<float>(row.kd_weight * (h[k] - q * slope));
-    }
+    ForLanes<W>(KeptOp{h, log_q, static_cast<float>(slope), row.kd_weight}, 0, kept);
+    for (int64_t k = 0; k < kept; ++k) z[top->ids[k]] += h[k];
   }
 };
 

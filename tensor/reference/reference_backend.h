@@ -21,6 +21,7 @@ class ReferenceBackend : public Backend {
   std::string name() const override { return "reference"; }
   DType activation_type() const override { return DType::kF64; }
   Memory& memory() override { return *memory_; }
+  ThreadPool& pool() override { return pool_; }
 
   Tensor FromFloats(std::span<const float> values, Shape shape) override;
   std::vector<float> ToFloats(const Tensor& x) override;
@@ -82,6 +83,7 @@ class ReferenceBackend : public Backend {
   Tensor AsDoubles(const Tensor& x);
 
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
+  ThreadPool pool_{1};
 };
 
 }  // namespace retort

@@ -200,22 +200,6 @@ TEST(BatchStream, ResumedFromAnyStateItGoesOnAsItWould) {
   }
 }
 
-TEST(BatchStream, LooksAheadWithoutGoingOn) {
-  const std::vector<Example> rows = MakeRows(23);
-  for (const int64_t epochs : {0, 2}) {
-    BatchStream stream(rows, Options(true, true, epochs)), other(rows, Options(true, true, epochs));
-    for (int i = 0; i < 40; ++i) {
-      const auto ahead = other.Peek();
-      const auto step = stream.Next(), next = other.Next();
-      ASSERT_EQ(ahead.has_value(), step.has_value()) << i;
-      EXPECT_EQ(other.state(), stream.state());
-      if (!step) break;
-      EXPECT_EQ(RowsOf(*ahead), RowsOf(*step));
-      EXPECT_EQ(RowsOf(*next), RowsOf(*step));
-    }
-  }
-}
-
 TEST(BatchStream, StatesOfOtherDataAreRefused) {
   const std::vector<Example> rows = MakeRows(10);
   BatchStream stream(rows, Options(false, true, 2));

@@ -28,7 +28,7 @@ class TeacherCacheFaults : public testing::Test {
           reader.CheckExamples(examples_, WhereOf);
           std::vector<int64_t> all(examples_.size());
           for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
-          reader.Read(all, 1);
+          ReadRows(reader, all, 1);
         },
         folder_ / "x");
   }

@@ -14,6 +14,17 @@ inline TeacherCacheKey KeyOf(int64_t vocab, int64_t top_k, double temperature = 
   return {"models/teacher", "f00d", "", "70ce", "c4a7", vocab, top_k, temperature};
 }
 
+inline ThreadPool& TestPool() {
+  static ThreadPool pool(3);
+  return pool;
+}
+
+inline TopTokens ReadRows(TeacherCacheReader& reader, const std::vector<int64_t>& examples, double temperature) {
+  TopTokens out(7, 3);  // what it holds does not matter
+  reader.Read(examples, temperature, TestPool(), out);
+  return out;
+}
+
 inline std::string WhereOf(int64_t example) { return Cat("train.jsonl:", example + 1); }
 
 // Examples of 2 to 30 tokens, of which those after a prompt carry loss; every seventh has none.

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cmath>
-#include <future>
 #include <limits>
 #include <numeric>
 
@@ -64,7 +63,7 @@ TEST_F(TeacherCache, GivesBackEveryExampleInAnyOrder) {
     const TeacherCacheKey key = KeyOf(vocab, top_k, 1.5);
     const Path folder = Folder(Cat(vocab, "-", top_k));
     TeachAll(folder, key, examples, 800);
-    TeacherCacheReader reader(folder, {.memory_bytes = 20'000});
+    TeacherCacheReader reader(folder);
     EXPECT_GT(reader.summary().shards, 1);
     reader.Check(key);
     reader.CheckExamples(examples, WhereOf);
@@ -78,7 +77,7 @@ TEST_F(TeacherCache, GivesBackEveryExampleInAnyOrder) {
         want.log_probs.insert(want.log_probs.end(), rows.log_probs.begin(), rows.log_probs.end());
         want.tail.insert(want.tail.end(), rows.tail.begin(), rows.tail.end());
       }
-      ExpectWithinF16(reader.Read(batch, 1.5), want, vocab);
+      ExpectWithinF16(ReadRows(reader, batch, 1.5), want, vocab);
       if (HasFatalFailure()) FAIL() << "vocabulary " << vocab << ", top_k " << top_k;
     }
   }
@@ -95,7 +94,7 @@ TEST_F(TeacherCache, RoundsToNearestEvenAndClamps) {
   writer.Append(rows);
   writer.Finish();
   TeacherCacheReader reader(Folder());
-  const TopTokens have = reader.Read(std::vector<int64_t>{0}, 1);
+  const TopTokens have = ReadRows(reader, std::vector<int64_t>{0}, 1);
   // 0.69314718 lies between the halves 0.693359375 (1420 / 2048) and 0.69287109375.
   const double sum = std::log(2 * std::exp(-0.693359375));
   EXPECT_EQ(have.ids, rows.ids);
@@ -105,35 +104,13 @@ TEST_F(TeacherCache, RoundsToNearestEvenAndClamps) {
   EXPECT_FLOAT_EQ(have.tail[0], static_cast<float>(-kLn2));
 }
 
-// Threads that read ahead change when blocks are decoded, never what is read; some of them are driven out again.
-TEST_F(TeacherCache, ReadsWhileOthersReadAhead) {
-  const std::vector<Example> examples = RandomExamples(60);
-  TeachAll(Folder(), KeyOf(512, 64), examples);
-  std::vector<int64_t> all(examples.size());
-  std::iota(all.begin(), all.end(), 0);
-  const TopTokens want = TeacherCacheReader(Folder()).Read(all, 1);
-  for (const int64_t memory_bytes : {10'000, 1'000'000}) {
-    TeacherCacheReader reader(Folder(), {.memory_bytes = memory_bytes});
-    const auto ahead = [&] {
-      for (int i = 0; i < 5; ++i) reader.Prefetch(all);
-    };
-    const auto one = std::async(std::launch::async, ahead), two = std::async(std::launch::async, ahead);
-    for (int i = 0; i < 5; ++i) {
-      const TopTokens have = reader.Read(all, 1);
-      EXPECT_EQ(have.ids, want.ids);
-      EXPECT_EQ(have.log_probs, want.log_probs);
-      EXPECT_EQ(have.tail, want.tail);
-    }
-  }
-}
-
 TEST_F(TeacherCache, AnotherTemperatureWhereAllWasKept) {
   const std::vector<Example> examples = RandomExamples(5);
   const TeacherCacheKey at_one = KeyOf(100, 100, 1), at_two = KeyOf(100, 100, 2);
   TeachAll(Folder(), at_one, examples);
   TeacherCacheReader reader(Folder());
   reader.Check(at_two);
-  const TopTokens have = reader.Read(std::vector<int64_t>{2}, 2);
+  const TopTokens have = ReadRows(reader, std::vector<int64_t>{2}, 2);
   ExpectWithinF16(have, RowsOf(2, examples[2].LossTokens(), at_two), 100);
 }
 

@@ -53,7 +53,7 @@ class MadeUpShard : public testing::Test {
         [&] {
           TeacherCacheReader reader(folder);
           reader.CheckExamples(examples, WhereOf);
-          reader.Read(std::vector<int64_t>{1}, 1);
+          ReadRows(reader, std::vector<int64_t>{1}, 1);
         },
         shard);
   }

@@ -97,23 +97,48 @@ TEST(Hdf5, ListsItsDatasets) {
   ExpectRefused([&] { reader.ChunkRows("none"); }, {"a.h5", "'none'", "missing"});
 }
 
-TEST(Hdf5, ReadsRowsAcrossChunks) {
+// What the library's own filters read, whole, is what the chunks hold; the last chunk's rest is what HDF5 filled it with.
+TEST(Hdf5, ChunksHoldWhatTheLibraryReads) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
   const Hdf5Reader reader = Open(folder / "a.h5");
-  std::vector<int32_t> rows(20 * 7);
-  reader.ReadRows<int32_t>("ids", 10, 20, 7, rows);
-  EXPECT_EQ(rows, Ramp<int32_t>(140, -5 + 70));
-  std::vector<uint8_t> three(3);
-  reader.ReadRows<uint8_t>("bytes", 253, 3, 1, three);
-  EXPECT_EQ(three, Ramp<uint8_t>(3, 253));
-  reader.ReadRows<uint8_t>("bytes", 256, 0, 1, std::span<uint8_t>());
-  ExpectRefused([&] { reader.ReadRows<uint8_t>("bytes", 254, 3, 1, three); },
-                {"a.h5", "'bytes'", "256 rows", "254 to 257"});
-  std::vector<int32_t> wide(8);
-  ExpectRefused([&] { reader.ReadRows<int32_t>("ids", 0, 1, 8, wide); },
-                {"'ids'", "[100, 7]", "8 columns"});
-  EXPECT_THROW(reader.ReadRows<uint8_t>("bytes", 0, 4, 1, three), Error);
+  const std::vector<int32_t> want = ReadAll<int32_t>(reader, "ids", {100, 7});
+  std::vector<int32_t> have;
+  for (int64_t chunk = 0; chunk < 7; ++chunk) {
+    const Hdf5Chunk packed = reader.ReadChunk<int32_t>("ids", chunk, 7);
+    EXPECT_TRUE(packed.shuffled && packed.deflated);
+    const std::vector<int32_t> values = Hdf5Reader::Unpack<int32_t>(packed);
+    EXPECT_EQ(values.size(), 16u * 7);
+    have.insert(have.end(), values.begin(), values.end());
+  }
+  EXPECT_EQ(std::vector<int32_t>(have.begin() + 700, have.end()), std::vector<int32_t>(84, 0));
+  have.resize(700);
+  EXPECT_EQ(have, want);
+  const Hdf5Chunk halves = reader.ReadChunk<uint16_t>("halves", 1, 2);
+  EXPECT_EQ(Hdf5Reader::Unpack<uint16_t>(halves)[0], ReadAll<uint16_t>(reader, "halves", {3, 2})[4]);
+  const Hdf5Chunk plain = reader.ReadChunk<int64_t>("steps", 1, 1);
+  EXPECT_FALSE(plain.shuffled || plain.deflated);
+  EXPECT_EQ(Hdf5Reader::Unpack<int64_t>(plain), (std::vector<int64_t>{INT64_MAX, 0}));
+  ExpectRefused([&] { reader.ReadChunk<int32_t>("ids", 7, 7); },
+                {"a.h5", "'ids'", "100 rows in chunks of 16", "chunk 7"});
+  ExpectRefused([&] { reader.ReadChunk<int32_t>("ids", 0, 8); }, {"'ids'", "[100, 7]", "8 columns"});
+  ExpectRefused([&] { reader.ReadChunk<uint8_t>("ids", 0, 7); }, {"'ids'", "i32", "u8"});
+  ExpectRefused([&] { reader.ReadChunk<uint8_t>("bytes", 0, 1); }, {"'bytes'", "in one piece"});
+}
+
+TEST(Hdf5, DamagedChunksAreRefused) {
+  TemporaryFolder folder;
+  WriteSample(folder / "a.h5");
+  const Hdf5Reader reader = Open(folder / "a.h5");
+  const Hdf5Chunk good = reader.ReadChunk<int32_t>("ids", 0, 7);
+  for (size_t i = 0; i < good.stored.size(); ++i) {
+    Hdf5Chunk bad = good;
+    bad.stored.resize(i);  // cut short
+    ExpectRefused([&] { Hdf5Reader::Unpack<int32_t>(bad); }, {"a.h5", "'ids'", "448 bytes"});
+    bad = good;
+    bad.stored[i] ^= std::byte{0xff};
+    ExpectRefused([&] { Hdf5Reader::Unpack<int32_t>(bad); }, {"a.h5", "'ids'", "448 bytes"});
+  }
 }
 
 TEST(Hdf5, RefusesAnotherTypeOrShapeByName) {

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "formats/hdf5_dataset.h"
+
+#include <hdf5.h>
+
+namespace retort::hdf5 {
+namespace {
+
+std::vector<int64_t> Dims(hid_t space, const std::string& place) {
+  const int rank = Checked(H5Sget_simple_extent_ndims(space), place);
+  std::vector<hsize_t> dims(static_cast<size_t>(rank));
+  Checked(H5Sget_simple_extent_dims(space, dims.data(), nullptr), place);
+  return {dims.begin(), dims.end()};
+}
+
+}  // namespace
+
+// H5Lexists asks for one link at a time: every group on the way must be there.
+bool Exists(int64_t file, const std::string& name) {
+  for (size_t end = name.find('/');; end = name.find('/', end + 1)) {
+    if (H5Lexists(file, name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;
+    if (end == std::string::npos) return true;
+  }
+}
+
+Handle OpenDataset(int64_t file, const std::string& name, const std::string& place) {
+  if (!Exists(file, name)) throw InputError(place, " is missing");
+  return {Checked(H5Dopen2(file, name.c_str(), H5P_DEFAULT), place), H5Dclose};
+}
+
+std::vector<int64_t> ShapeOf(const Handle& dataset, const std::string& place) {
+  const Handle space(Checked(H5Dget_space(dataset.id()), place), H5Sclose);
+  return Dims(space.id(), place);
+}
+
+std::string TypeTextOf(int64_t type) {
+  using enum Hdf5Type;
+  for (Hdf5Type t : {kF32, kF64, kI32, kI64, kU8, kU16}) {
+    if (H5Tequal(type, FileType(t)) > 0) return std::string(NameOf(t));
+  }
+  return "other";
+}
+
+void CheckType(const Handle& dataset, Hdf5Type want, const std::string& place) {
+  const Handle type(Checked(H5Dget_type(dataset.id()), place), H5Tclose);
+  if (H5Tequal(type.id(), FileType(want)) <= 0) {
+    throw InputError(place, " holds ", TypeTextOf(type.id()), ", expected ", NameOf(want));
+  }
+}
+
+int64_t ChunkRowsOf(const Handle& dataset, const std::string& place) {
+  const Handle creation(Checked(H5Dget_create_plist(dataset.id()), place), H5Pclose);
+  if (Checked(H5Pget_layout(creation.id()), place) != H5D_CHUNKED) return 0;
+  const std::vector<int64_t> shape = ShapeOf(dataset, place);
+  std::vector<hsize_t> chunk(shape.size());
+  Checked(H5Pget_chunk(creation.id(), static_cast<int>(chunk.size()), chunk.data()), place);
+  for (size_t i = 1; i < chunk.size(); ++i) {
+    if (static_cast<int64_t>(chunk[i]) != shape[i]) {
+      throw InputError(place, " is cut within its rows, expected chunks of whole rows");
+    }
+  }
+  return static_cast<int64_t>(chunk[0]);
+}
+
+}  // namespace retort::hdf5

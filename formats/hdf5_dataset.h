@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the reader knows of a file and of its datasets; shared by the reader's source files.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "formats/hdf5_handles.h"
+
+namespace retort {
+namespace hdf5 {
+
+// `place` names file and dataset in errors.
+bool Exists(int64_t file, const std::string& name);
+Handle OpenDataset(int64_t file, const std::string& name, const std::string& place);
+std::vector<int64_t> ShapeOf(const Handle& dataset, const std::string& place);
+std::string TypeTextOf(int64_t type);  // NameOf an Hdf5Type, or "other"
+void CheckType(const Handle& dataset, Hdf5Type want, const std::string& place);
+// 0 when the dataset is stored in one piece; chunks that are cut within a row are Error{kInput}.
+int64_t ChunkRowsOf(const Handle& dataset, const std::string& place);
+
+// A dataset that is read chunk by chunk. It stays open: opening costs more than a chunk does.
+struct ChunkedDataset {
+  Handle dataset;
+  Hdf5Type type;  // that it was checked to have
+  std::vector<int64_t> shape;
+  int64_t chunk_rows;
+  int shuffle, deflate;  // their places among the filters, -1 for none
+};
+
+}  // namespace hdf5
+
+struct Hdf5Reader::State {
+  Path path;
+  hdf5::Handle file;
+  std::map<std::string, hdf5::ChunkedDataset> chunked;
+
+  ~State() {
+    const hdf5::InLibrary in;
+    chunked.clear();
+    file.Release();
+  }
+
+  std::string Place(std::string_view what, std::string_view name) const {
+    return Cat(path.string(), ": ", what, " '", name, "'");
+  }
+};
+
+}  // namespace retort
