@@ -87,7 +87,6 @@ class OpenShard {
   const std::vector<int64_t>& offsets() const { return offsets_; }
   // Block `block`, layout.block_rows() rows, as it lies in the file.
   PackedRows ReadBlock(int64_t block) const;
-  const std::string& place() const { return place_; }
 
  private:
   std::string place_;
