@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "tensor/cpu/fetch.h"
+
 namespace retort {
 namespace {
 
@@ -59,6 +61,7 @@ RETORT_INT8_AVX2 void DotsAvx2(const Block* w, int64_t blocks, const Int8Row* x,
   __m256 sum[kRows];
   for (auto& s : sum) s = _mm256_setzero_ps();
   for (int64_t b = 0; b < blocks; ++b) {
+    FetchAhead<sizeof(Block)>(w + b);
     const __m256i q = Load32(w[b]), magnitude = _mm256_abs_epi8(q);
     const float d = ScaleOf(w[b].d);
     for (int t = 0; t < kRows; ++t) {
@@ -75,32 +78,23 @@ RETORT_INT8_AVX512 inline __m128i LoadPair(const void* two_words) {
   return _mm_loadl_epi64(static_cast<const __m128i*>(two_words));
 }
 
-// Asks for weights that lie kAhead beyond the rows at hand: into the L1 while that holds the rows.
-constexpr int64_t kAhead = 4096, kNearBytes = 24 << 10;
-RETORT_INT8_AVX512 inline void Fetch(const char* at, bool near) {
-  if (near) {
-    _mm_prefetch(at, _MM_HINT_T0);
-  } else {
-    _mm_prefetch(at, _MM_HINT_T1);
-  }
-}
-
 // kWeights weight rows side by side, so that each row of activations is loaded for all of them; two
 // blocks at a time. Bytes are turned into values + 128, which x's offset takes off again, as the
-// byte products want their first factor unsigned. The rows lie one behind the other: they are
-// fetched in the order of their addresses, some way ahead, whatever order they are used in.
+// byte products want their first factor unsigned.
 template <int kWeights, int kRows>
 RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* x, float* y,
                              int64_t stride) {
+  constexpr int64_t kStepBytes = kWeights * 2 * sizeof(BlockQ8_0);
   __m512 sum[kRows][kWeights];
   for (auto& row : sum) {
     for (auto& s : row) s = _mm512_setzero_ps();
   }
   const __m512i flip = _mm512_set1_epi8(-128);
   const __m512i halves = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-  const auto* ahead = reinterpret_cast<const char*>(w + kWeights * blocks) + kAhead;
-  const bool near = kWeights * blocks * int64_t{sizeof(BlockQ8_0)} <= kNearBytes;
+  const auto* next = reinterpret_cast<const char*>(w + kWeights * blocks);  // the rows after these
   for (int64_t b = 0; b < blocks; b += 2) {
+    FetchAhead<kStepBytes>(next);
+    next += kStepBytes;
     const bool both = b + 1 < blocks;
     __m512i in[kRows], start[kRows];
     __m128 d_x[kRows];
@@ -110,9 +104,8 @@ RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* 
           0x0101, halves, _mm512_castsi128_si512(LoadPair(x[t].offset + b)));
       d_x[t] = _mm_castsi128_ps(LoadPair(x[t].d + b));
     }
-    for (int r = 0; r < kWeights; ++r, ahead += 2 * sizeof(BlockQ8_0)) {
+    for (int r = 0; r < kWeights; ++r) {
       const BlockQ8_0* pair = w + r * blocks + b;
-      Fetch(ahead, near);
       const __m256i second = both ? Load32(pair[1]) : _mm256_setzero_si256();
       const __m512i q = _mm512_xor_si512(
           _mm512_inserti64x4(_mm512_castsi256_si512(Load32(pair[0])), second, 1), flip);
@@ -150,7 +143,7 @@ constexpr WordsQ4_0 kWordsQ4_0;
 template <int kWeights, int kRows>
 RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* x, float* y,
                              int64_t stride) {
-  constexpr int64_t kGroupBytes = kInt8GroupBlocks * sizeof(BlockQ4_0);
+  constexpr int64_t kStepBytes = kWeights * kInt8GroupBlocks * sizeof(BlockQ4_0);
   __m512 sum[kRows][kWeights];
   for (auto& row : sum) {
     for (auto& s : row) s = _mm512_setzero_ps();
@@ -159,8 +152,10 @@ RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* 
   const __m512i scales = _mm512_load_si512(kWordsQ4_0.scales);
   const __m512i low = _mm512_set1_epi8(15);
   const __m512i spread = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  const auto* ahead = reinterpret_cast<const char*>(w + kWeights * blocks) + kAhead;
+  const auto* next = reinterpret_cast<const char*>(w + kWeights * blocks);  // the rows after these
   for (int64_t b = 0; b < blocks; b += kInt8GroupBlocks) {
+    FetchAhead<kStepBytes>(next);
+    next += kStepBytes;
     const int64_t words = std::min(kInt8GroupBlocks, blocks - b) * 9;
     const bool whole = words == 36;
     const __mmask32 live = (uint64_t{1} << std::min<int64_t>(words, 32)) - 1;
@@ -176,9 +171,8 @@ RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* 
       start[t] = _mm512_maskz_broadcast_i32x4(0x8421, _mm_srai_epi32(offset, 4));  // of -8, not -128
       d_x[t] = _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(x[t].d + b)), spread);
     }
-    for (int r = 0; r < kWeights; ++r, ahead += kGroupBytes) {
+    for (int r = 0; r < kWeights; ++r) {
       const auto* words_at = reinterpret_cast<const char*>(w + r * blocks + b);
-      _mm_prefetch(ahead, _MM_HINT_T0);
       const __m512i first = whole ? _mm512_loadu_si512(words_at)
                                   : _mm512_maskz_loadu_epi16(live, words_at);
       const __m512i later = whole ? _mm512_loadu_si512(words_at + 8)

@@ -76,20 +76,11 @@ int64_t Grain(int64_t cols) {
 void FewRows(ThreadPool& pool, Isa isa, std::span<const Int8Row> x,
              std::span<LinearProduct> products) {
   const auto rows = static_cast<int64_t>(std::ssize(x));
-  const int64_t cols = products[0].w->cols(), grain = Grain(cols);
-  int64_t pieces = 0, outputs = 0;
-  for (const LinearProduct& p : products) {
-    pieces += CeilDiv(p.w->rows(), grain);
-    outputs += p.w->rows();
-  }
-  const double operations = 2.0 * static_cast<double>(rows * cols) * static_cast<double>(outputs);
-  ForPieces(pool, operations, pieces, [&](int64_t piece, int) {
-    const LinearProduct* p = products.data();
-    for (; piece >= CeilDiv(p->w->rows(), grain); ++p) piece -= CeilDiv(p->w->rows(), grain);
-    const int64_t all = p->w->rows(), begin = piece * grain, end = std::min(all, begin + grain);
+  ForOutputs(pool, rows, Grain(products[0].w->cols()), products, [&](LinearProduct& p, int64_t begin, int64_t end) {
+    const int64_t all = p.w->rows();
     for (int64_t t = 0; t < rows; t += kInt8DotRows) {
-      Int8Dots(isa, *p->w, begin, end, x.data() + t, std::min(kInt8DotRows, rows - t),
-               p->y.data<float>() + t * all + begin, all);
+      Int8Dots(isa, *p.w, begin, end, x.data() + t, std::min(kInt8DotRows, rows - t),
+               p.y.data<float>() + t * all + begin, all);
     }
   });
 }

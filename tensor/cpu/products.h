@@ -15,6 +15,8 @@
 
 namespace retort {
 
+constexpr int64_t CeilDiv(int64_t n, int64_t step) { return (n + step - 1) / step; }
+
 class CpuProducts {
  public:
   CpuProducts(int workers, Compute compute, Memory& memory, Isa isa);
@@ -35,6 +37,21 @@ template <class Body>
 void ForPieces(ThreadPool& pool, double operations, int64_t pieces, const Body& body) {
   if (operations >= kWorthThreads) return pool.For(pieces, std::cref(body));
   for (int64_t i = 0; i < pieces; ++i) body(i, 0);
+}
+
+// body(product, begin, end) for pieces of `grain` outputs of products with the same `rows` rows of x.
+template <class Body>
+void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<LinearProduct> products, const Body& body) {
+  int64_t pieces = 0, weights = 0;
+  for (const LinearProduct& p : products) {
+    pieces += CeilDiv(p.w->rows(), grain);
+    weights += p.w->rows() * p.w->cols();
+  }
+  ForPieces(pool, 2.0 * static_cast<double>(rows) * static_cast<double>(weights), pieces, [&](int64_t piece, int) {
+    LinearProduct* p = products.data();
+    for (; piece >= CeilDiv(p->w->rows(), grain); ++p) piece -= CeilDiv(p->w->rows(), grain);
+    body(*p, piece * grain, std::min(p->w->rows(), (piece + 1) * grain));
+  });
 }
 
 // Packs rows [first, first + count) of B's panel into `to`: [padded,64] as BlockGemm wants it, zeros
@@ -89,6 +106,5 @@ void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int6
                  std::span<LinearProduct> products);
 
 constexpr int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-constexpr int64_t CeilDiv(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 }  // namespace retort
