@@ -38,6 +38,7 @@ Subject OpenSubject(const SubjectOptions& options) {
                      files.config.max_positions, " positions");
   }
   LoadOptions load;
+  load.copy = options.runner && WorthCopying(files);
   if (!options.weights.empty()) load.weights = FormatNamed(options.weights);
   subject.name = options.model;
   Open(options, load.weights.value_or(files.stored_format()), subject);

@@ -35,7 +35,7 @@ std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
 void Run(const LogitsFlags& flags) {
   constexpr int32_t kRows = 64;  // logits at once
   const OpenedModel m =
-      OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/false, false);
+      OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kScores, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
   Batch batch;
   batch.layout.window = static_cast<int32_t>(m.model->config.window);

@@ -103,7 +103,7 @@ void Run(const PruneFlags& flags) {
   options.importance.seed = flags.seed;
   CheckPruneOptions(OpenModel(flags.model), options);
   const OpenedModel opened =
-      OpenForRunning(flags.model, "", flags.compute, /*runner=*/false, /*with_tokenizer=*/true);
+      OpenForRunning(flags.model, "", flags.compute, OpenedFor::kScores, /*with_tokenizer=*/true);
   const std::vector<Example> examples = CalibrationExamples(flags, opened);
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads"));

@@ -59,7 +59,8 @@ class Runner {
  public:
   explicit Runner(const RunFlags& flags)
       : flags_(flags),
-        opened_(OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true)) {
+        opened_(OpenForRunning(flags.model, flags.adapter, flags.compute,
+                               flags.prompt || flags.chat ? OpenedFor::kText : OpenedFor::kMuchText, true)) {
     EngineOptions options;
     options.parallel = 1;
     options.context = flags.context;

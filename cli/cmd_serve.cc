@@ -37,7 +37,7 @@ std::string NameFrom(const Path& path) {
 
 void Serve(const ServeFlags& flags) {
   const OpenedModel opened =
-      OpenForRunning(flags.model, flags.adapter, flags.compute, /*runner=*/true, true);
+      OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kMuchText, true);
   ServedModel served{*opened.model,
                      opened.adapter.get(),
                      *opened.tokenizer,

@@ -22,12 +22,13 @@ void ComputeFlags::Add(CLI::App& command, bool generates) {
 }
 
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
-                           const ComputeFlags& flags, bool runner, bool with_tokenizer) {
+                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer) {
   OpenedModel out;
   out.files = OpenModel(path);
-  out.compute = ResolveCompute(flags.compute, out.files.stored_format(), runner);
+  out.compute = ResolveCompute(flags.compute, out.files.stored_format(), use != OpenedFor::kScores);
   out.backend = MakeBackend({flags.device, flags.threads, out.compute});
   LoadOptions options;
+  options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
   if (!adapter.empty()) {
     // The adapter was fitted to the base as training held it, so that is what it runs on.
     const auto base = ReadBaseRecord(adapter);

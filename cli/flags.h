@@ -23,6 +23,8 @@ struct ComputeFlags {
   void Add(CLI::App& command, bool generates);
 };
 
+enum class OpenedFor { kScores, kText, kMuchText };
+
 // A model ready to run: MODEL, and --adapter where there is one.
 struct OpenedModel {
   ModelFiles files;
@@ -32,10 +34,11 @@ struct OpenedModel {
   std::unique_ptr<Adapter> adapter;      // null without --adapter
   std::unique_ptr<Tokenizer> tokenizer;  // null when the command asked for none
 };
-// `runner`: compute "auto" means int8 for block formats. With an adapter that was trained on an NF4 base
+// What for: scores (losses, logits), or text, where compute "auto" means int8 for block formats; much of it makes up for the
+// time that copying the weights into large pages takes (WorthCopying). With an adapter that was trained on an NF4 base
 // the base is held in NF4 too, which is what the adapter was fitted to.
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
-                           const ComputeFlags& flags, bool runner, bool with_tokenizer);
+                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 
 // The type that --kv means: auto is f32 where the model computes in f32, else bf16.
 DType CacheType(const std::string& flag, Compute compute);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/machine.h"
 #include "formats/safetensors.h"
 #include "model/spec/gguf_config.h"
 #include "tensor/quant/quant.h"
@@ -146,10 +147,24 @@ class Loader {
       return;
     }
     const auto wanted = WantedFormat(spec, stored.format());
-    frozen = wanted == stored.format()
-                 ? std::move(stored)
-                 : Requantised(stored, wanted, options_.double_quant, backend_.memory(), pool_);
+    if (wanted != stored.format()) {
+      frozen = Requantised(stored, wanted, options_.double_quant, backend_.memory(), pool_);
+    } else {
+      const bool few_rows = spec.role == Role::kEmbedding && !files_.config.tied;  // are ever read
+      frozen = options_.copy && !few_rows ? Copied(stored) : std::move(stored);
+    }
     if (frozen.owner() != source_owner) DropSource(spec);
+  }
+
+  Weight Copied(const Weight& w) {
+    constexpr size_t kPiece = 4 << 20;
+    const Bytes from = w.bytes();
+    const auto buffer = backend_.memory().Allocate(static_cast<int64_t>(from.size()));
+    pool_.For(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i, int) {
+      const size_t begin = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, from.size() - begin);
+      std::memcpy(buffer->data() + begin, from.data() + begin, size);
+    });
+    return Weight(w.format(), w.rows(), w.cols(), {buffer->data(), from.size()}, buffer);
   }
 
   WeightFormat WantedFormat(const TensorSpec& spec, WeightFormat stored) const {
@@ -224,6 +239,12 @@ std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec) 
   for (int64_t r = 0; r < stored.rows(); ++r)
     DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
   return values;
+}
+
+bool WorthCopying(const ModelFiles& files) {
+  int64_t bytes = 0;
+  for (const TensorEntry& entry : files.tensors.entries()) bytes += static_cast<int64_t>(entry.bytes.size());
+  return bytes <= AvailableMemory() / 2;
 }
 
 std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,

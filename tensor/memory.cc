@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host memory in size classes, kept for reuse.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
@@ -22,6 +24,18 @@ int64_t SizeClass(int64_t bytes) {
   if (aligned < kKept) return aligned;
   const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(aligned))) / 8;
   return (aligned + step - 1) / step * step;
+}
+
+// Pages of 2 MiB where the system has them, in as far as they are used whole: large tensors are then found with few
+// look-ups, and made with few faults.
+constexpr int64_t kLargePage = 2 << 20;
+std::byte* FromSystem(int64_t bytes) {
+  const int64_t alignment = bytes >= kLargePage ? kLargePage : kAlignment;
+  void* data = std::aligned_alloc(static_cast<size_t>(alignment), static_cast<size_t>(bytes));
+  if (data && bytes >= kLargePage) {
+    ::madvise(data, static_cast<size_t>(bytes / kLargePage * kLargePage), MADV_HUGEPAGE);
+  }
+  return static_cast<std::byte*>(data);
 }
 
 // Shared by the memory and its buffers, which may outlive it.
@@ -72,7 +86,7 @@ class HostBuffer : public Buffer {
       accounts_->kept_bytes -= size_;
     } else {
       accounts_->MakeRoomFor(size_);
-      data_ = static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<size_t>(size_)));
+      data_ = FromSystem(size_);
       if (!data_)
         throw Failure("out of memory: ", BytesText(size_), " more than ",
                       BytesText(accounts_->live));

@@ -143,5 +143,28 @@ TEST_F(GgufExport, RefusalsLeaveNothing) {
   EXPECT_EQ(FilesIn(folder_.path()), (std::vector<std::string>{"m", "m.gguf"}));
 }
 
+// Copied weights are the mapped ones, elsewhere; an embedding that is no head stays in the file.
+TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
+  MakeModelFolder(folder_ / "in", FolderConfig("llama"));
+  const ModelFiles files = OpenModel(Export(folder_ / "in", "m.gguf", {WeightFormat::kQ8_0}));
+  const auto backend = MakeCpuBackend(2, Compute::kF32);
+  const auto mapped = LoadModel(files, {}, *backend);
+  LoadOptions options;
+  options.copy = true;
+  const auto copied = LoadModel(files, options, *backend);
+  EXPECT_TRUE(WorthCopying(files));
+  const auto same = [](const Weight& a, const Weight& b) { return std::ranges::equal(a.bytes(), b.bytes()); };
+  for (size_t i = 0; i < mapped->layers.size(); ++i) {
+    for (size_t slot = 0; slot < kSlots; ++slot) {
+      const Weight &from = mapped->layers[i].projections[slot].frozen, &to = copied->layers[i].projections[slot].frozen;
+      EXPECT_TRUE(same(from, to)) << i << " " << slot;
+      EXPECT_NE(from.bytes().data(), to.bytes().data()) << i << " " << slot;
+    }
+  }
+  EXPECT_TRUE(same(mapped->head.frozen, copied->head.frozen));
+  EXPECT_NE(mapped->head.frozen.bytes().data(), copied->head.frozen.bytes().data());
+  EXPECT_EQ(mapped->embedding.frozen.bytes().data(), copied->embedding.frozen.bytes().data());
+}
+
 }  // namespace
 }  // namespace retort
