@@ -41,6 +41,7 @@ struct FrozenLayer {
   const Weight* w;
   Var bias;
   const LowRank* adapter = nullptr;
+  bool precise = false;  // LinearProduct
 };
 void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers, std::span<Var> y);
 // As Linear with a weight that is trained itself.

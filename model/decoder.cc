@@ -86,7 +86,9 @@ std::array<Var, N> Model::Project(Context& context, const ForwardPass& pass, int
   for (size_t i = 0; i < N; ++i) {
     adapters[i] = LowRankOf(pass, index, slots[i]);
     const Projection& p = layer[slots[i]];
-    frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr};
+    // Scores grow with queries and keys, and softmax with scores: errors of 8 bits there move the logits most.
+    const bool precise = slots[0] == Slot::kQ;
+    frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr, precise};
   }
   ops::Linears(context, x, frozen, y);
   return y;
@@ -120,8 +122,11 @@ Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int3
 }
 
 Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
-  return head.trained.value ? ops::Linear(context, {hidden}, head.trained).value
-                            : ops::Linear(context, {hidden}, head.frozen).value;
+  if (head.trained.value) return ops::Linear(context, {hidden}, head.trained).value;
+  const ops::FrozenLayer layer{&head.frozen, {}, nullptr, /*precise=*/true};
+  Var logits;
+  ops::Linears(context, {hidden}, {&layer, 1}, {&logits, 1});
+  return logits.value;
 }
 
 int64_t Model::weight_bytes() const {

@@ -26,7 +26,7 @@
 namespace retort {
 
 // What the products of activations with weights are computed in. kInt8 quantises activations in
-// blocks of 32 for block formats (Q8_0, Q4_0) in LinearForward; other formats fall back to bf16
+// blocks of 32 for block formats (Q8_0, Q4_0) in LinearForward(s); other formats fall back to bf16
 // where that is faster (CpuPrefersBf16), else f32.
 enum class Compute : uint8_t { kF32, kBF16, kInt8 };
 std::string_view NameOf(Compute compute);
@@ -76,6 +76,7 @@ struct LinearProduct {
   const Weight* w;
   Tensor y;  // [T,out]
   AdapterProduct adapter;
+  bool precise = false;  // kInt8: x in 15 bits, for twice the work, where what comes of y is sensitive to it
 };
 // The gradient of one of several products with the same x.
 struct LinearGradient {

@@ -98,7 +98,7 @@ void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers
     const Weight& w = *layers[i].w;
     const LowRank* adapter = layers[i].adapter;
     CheckShapes(x, w.rows(), w.cols(), layers[i].bias);
-    products[i] = {&w, k.New({tokens, w.rows()}), {}};
+    products[i] = {&w, k.New({tokens, w.rows()}), {}, layers[i].precise};
     wanted = wanted || layers[i].bias.wants_gradient();
     if (!adapter) continue;
     CheckShapes(*adapter, w.rows(), w.cols());

@@ -15,14 +15,14 @@ constexpr int64_t kFewRows = 32;
 
 // How a round is cut: by its shape alone.
 struct Cut {
-  int64_t rows, blocks;
+  int64_t rows, blocks, parts;  // Int8Rows: so many rows after another add up to one of y
   int64_t piece_rows, row_pieces;
   int64_t chunk;   // blocks that are packed at a time
   int64_t strips;  // of a piece; more of them read the activations less often from afar
 
-  Cut(int64_t x_rows, int64_t x_blocks) : rows(x_rows), blocks(x_blocks) {
+  Cut(const Int8Rows& x, int64_t x_blocks) : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
     row_pieces = CeilDiv(rows, kMostRows);
-    piece_rows = CeilDiv(rows, row_pieces);
+    piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
     // Few rows are done with a strip sooner than memory is: it is packed whole, and the next one
     // is fetched meanwhile. Many come back to it: what is packed stays in the L1.
     chunk = std::min<int64_t>(blocks, rows <= kFewRows ? 256 : 16);
@@ -101,12 +101,17 @@ class StripPiece {
   }
   void Write(int64_t strip, const float* sums) const {
     const int64_t col = strip * kInt8Cols, cols = std::min(kInt8Cols, w_.rows() - col);
-    for (int64_t t = 0; t < tiles_.rows; ++t, sums += kInt8Cols) {
-      float* y = y_ + (top_ + t) * w_.rows() + col;
+    for (int64_t t = 0; t < tiles_.rows; t += cut_.parts, sums += cut_.parts * kInt8Cols) {
+      float row[kInt8Cols];
+      std::memcpy(row, sums, sizeof row);
+      if (cut_.parts == 2) {
+        for (int64_t n = 0; n < kInt8Cols; ++n) row[n] += sums[kInt8Cols + n];
+      }
+      float* y = y_ + (top_ + t) / cut_.parts * w_.rows() + col;
       if (cols == kInt8Cols) {
-        std::memcpy(y, sums, kInt8Cols * sizeof(float));  // of a constant size: no call
+        std::memcpy(y, row, sizeof row);  // of a constant size: no call
       } else {
-        std::copy_n(sums + kInt8Cols - cols, cols, y);
+        std::copy_n(row + kInt8Cols - cols, cols, y);
       }
     }
   }
@@ -137,11 +142,11 @@ Tensor Interleaved(ThreadPool& pool, Memory& memory, const Cut& cut, std::span<c
 
 bool FitsInt8Panels(const Weight& w) { return w.rows() >= kInt8Cols; }
 
-void Int8PanelForward(ThreadPool& pool, Memory& memory, std::span<const Int8Row> x,
+void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
                       std::span<LinearProduct> products) {
   RETORT_CHECK(CpuHasVnni());
-  const Cut cut(std::ssize(x), products[0].w->cols() / kBlockValues);
-  const Tensor tiles = Interleaved(pool, memory, cut, x);
+  const Cut cut(x, products[0].w->cols() / kBlockValues);
+  const Tensor tiles = Interleaved(pool, memory, cut, x.rows());
   const int64_t room_bytes = Room::Bytes(cut);
   const Tensor rooms = Tensor::Make(memory, {pool.threads(), room_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;

@@ -7,7 +7,7 @@
 
 #include "base/threads.h"
 #include "tensor/backend.h"
-#include "tensor/cpu/int8_dots.h"
+#include "tensor/cpu/int8_rows.h"
 
 namespace retort {
 
@@ -18,7 +18,7 @@ inline constexpr int64_t kInt8PanelRows = 5;
 bool FitsInt8Panels(const Weight& w);
 
 // All products with x in one round; weights are Q8_0 or Q4_0 and fit. Needs CpuHasVnni().
-void Int8PanelForward(ThreadPool& pool, Memory& memory, std::span<const Int8Row> x,
+void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
                       std::span<LinearProduct> products);
 
 }  // namespace retort

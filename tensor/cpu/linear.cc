@@ -38,7 +38,10 @@ void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produc
   while (!products.empty()) {
     const bool int8 = in_int8(products[0]);
     size_t count = 1;
-    while (count < products.size() && in_int8(products[count]) == int8) ++count;
+    while (count < products.size() && in_int8(products[count]) == int8 &&
+           (!int8 || products[count].precise == products[0].precise)) {
+      ++count;
+    }
     const auto same = products.first(count);
     products = products.subspan(count);
     if (!int8 && rows > kVectorRows) {

@@ -101,7 +101,7 @@ void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
                    std::span<LinearProduct> products);
 
 // All products with x, for any number of rows in int8: weights are Q8_0 or Q4_0, x is quantised in
-// blocks of 32.
+// blocks of 32. Either all products are precise or none.
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<LinearProduct> products);
 

@@ -3,6 +3,8 @@
 // loops round theirs likewise, so that tolerances stay those of f32 sums.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "tensor/cpu/products.h"
 #include "tests/tensor/weights.h"
 
@@ -64,12 +66,12 @@ std::vector<float> Rounded(std::vector<float> values) {
   return values;
 }
 
-// The nearest multiple of a 127th of the largest magnitude among each 32.
-std::vector<float> RoundedInt8(std::vector<float> values) {
+// The nearest multiple of a 127th of the largest magnitude among each 32; precisely, of a 16319th.
+std::vector<float> RoundedInt8(std::vector<float> values, bool precise = false) {
   for (size_t b = 0; b < values.size(); b += 32) {
     float top = 0;
     for (size_t i = b; i < b + 32; ++i) top = std::max(top, std::abs(values[i]));
-    const float d = top / 127, inverse = d > 0 ? 1 / d : 0;
+    const float d = top / (precise ? 128 * 127 + 63 : 127), inverse = d > 0 ? 1 / d : 0;
     for (size_t i = b; i < b + 32; ++i) values[i] = std::nearbyint(values[i] * inverse) * d;
   }
   return values;
@@ -116,14 +118,17 @@ struct Operands {
       DecodeRow(w, o, 0, c.inputs, values.data() + o * c.inputs);
     exact = Forward(c, x, values);
     bf16 = Forward(c, Rounded(x), Rounded(values));
-    if (InBlocks(storage.format)) int8 = Forward(c, RoundedInt8(x), values);
+    if (InBlocks(storage.format)) {
+      int8 = Forward(c, RoundedInt8(x), values);
+      precise = Forward(c, RoundedInt8(x, true), values);
+    }
     exact_grad = InputGrad(c, dy, values, dx);
     bf16_grad = InputGrad(c, Rounded(dy), Rounded(values), dx);
   }
   std::vector<float> x, dy, dx;
   Weight w;
   std::vector<float> values;  // of w
-  Sums exact, bf16, int8, exact_grad, bf16_grad;
+  Sums exact, bf16, int8, precise, exact_grad, bf16_grad;
 };
 
 bool MultipliesBf16(const CpuBackend& backend, Isa isa) {
@@ -164,6 +169,14 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
             EXPECT_LT(in.exact.ErrorOf(actual), kTolerance);
           }
           Append(all, actual);
+          if (compute != Compute::kInt8 || !InBlocks(storage.format)) continue;
+          // Beside one that is not: neither changes the other.
+          Tensor other = backend.New(y.shape()), precise = backend.New(y.shape());
+          std::array products = {LinearProduct{&in.w, other, {}}, LinearProduct{&in.w, precise, {}, true}};
+          backend.LinearForwards(backend.FromFloats(in.x, {c.tokens, c.inputs}), products);
+          EXPECT_EQ(backend.ToFloats(other), actual);
+          EXPECT_LT(in.precise.ErrorOf(backend.ToFloats(precise)), kTolerance);
+          Append(all, backend.ToFloats(precise));
         }
         return all;
       });
@@ -248,6 +261,9 @@ TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
     const double error = RelativeError(backend.ToFloats(y), in.exact.values);
     EXPECT_LT(error, 0.01);
     EXPECT_GT(error, 1e-4);  // or it was not int8 at all
+    LinearProduct precise{&in.w, y, {}, true};
+    backend.LinearForwards(backend.FromFloats(in.x, {c.tokens, c.inputs}), {&precise, 1});
+    EXPECT_LT(RelativeError(backend.ToFloats(y), in.exact.values), error / 50);
   }
 }
 

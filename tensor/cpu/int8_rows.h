@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Activations quantised for int8 products, in blocks of 32 of one scale.
+#pragma once
+
+#include <vector>
+
+#include "base/threads.h"
+#include "tensor/cpu/int8_dots.h"
+#include "tensor/tensor.h"
+
+namespace retort {
+
+// x [rows,cols] as d q, |q| <= 127; or precisely, in 15 bits, as d (128 high + low), -64 <= low < 64: then there are two
+// rows for each, the high part of scale 128 d and the low one, whose products are to be added.
+class Int8Rows {
+ public:
+  Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows, int64_t cols, bool precise);
+
+  std::span<const Int8Row> rows() const { return rows_; }  // parts() for each row of x
+  int64_t parts() const { return parts_; }
+
+ private:
+  int64_t parts_;
+  Tensor storage_;
+  std::vector<Int8Row> rows_;
+};
+
+}  // namespace retort
