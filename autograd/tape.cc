@@ -51,12 +51,4 @@ void Tape::Run() {
   gradients_.clear();
 }
 
-Var Context::Record(Tensor value, std::initializer_list<const Var*> inputs,
-                    Tape::Backward backward) {
-  bool wanted = false;
-  for (const Var* v : inputs) wanted = wanted || (v && v->wants_gradient());
-  if (!tape || !wanted) return {std::move(value)};
-  return tape->Record(std::move(value), std::move(backward));
-}
-
 }  // namespace retort

@@ -113,8 +113,14 @@ struct Context {
   Backend& backend;
   Tape* tape = nullptr;
 
-  // The op's output; recorded when one of the inputs wants a gradient.
-  Var Record(Tensor value, std::initializer_list<const Var*> inputs, Tape::Backward backward);
+  // The op's output; recorded when one of the inputs wants a gradient, so that without a tape no step is made at all.
+  template <class Backward>
+  Var Record(Tensor value, std::initializer_list<const Var*> inputs, Backward&& backward) {
+    bool wanted = false;
+    for (const Var* v : inputs) wanted = wanted || (v && v->wants_gradient());
+    if (!tape || !wanted) return {std::move(value)};
+    return tape->Record(std::move(value), std::forward<Backward>(backward));
+  }
 };
 
 }  // namespace retort

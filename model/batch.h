@@ -21,6 +21,12 @@ struct Batch {
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
 
+  // Without tokens again; what they took is kept.
+  void Clear() {
+    ids.clear(), positions.clear(), row_index.clear(), row_token.clear();
+    layout.runs.clear(), layout.block_rows.clear();
+  }
+
   // Lays one more training row at the end: positions from 0, attention within the row, keys and
   // values those of the batch itself.
   void AddRow(std::span<const int32_t> row_ids, int64_t index) {

@@ -28,7 +28,7 @@ Var Model::Hidden(Context& context, const ForwardPass& pass) const {
   Var x = embedding.trained.value ? ops::Embedding(context, embedding.trained, batch.ids)
                                   : ops::Embedding(context, embedding.frozen, batch.ids);
   for (int64_t i = 0; i < config.layers; ++i) {
-    const ops::Body block = [this, &pass, angles, i](Context& c, const Var& in) {
+    const auto block = [this, &pass, angles, i](Context& c, const Var& in) {
       return Block(c, pass, angles, i, in);
     };
     x = pass.checkpoint ? ops::Checkpoint(context, x, block) : block(context, x);

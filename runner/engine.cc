@@ -55,12 +55,10 @@ struct Engine::State {
 
   void Check(const GenerationRequest& request) const;
   void Admit();
-  // Lays every live stream's next tokens, prompts until prefill_tokens are reached. Returns the
-  // streams that have nothing left to read; `last` are their last tokens in the batch.
-  std::vector<Stream*> Lay(Batch& batch, std::vector<int32_t>& cache_rows,
-                           std::vector<int32_t>& last);
-  std::vector<float> Forward(const Batch& batch, std::vector<int32_t> cache_rows,
-                             const std::vector<int32_t>& last);
+  // Lays every live stream's next tokens into the pass, prompts until prefill_tokens are reached.
+  void Lay();
+  // One forward pass over what is laid; the logits after each of `last`.
+  void Forward();
   void Deliver(RequestId id, const GenerationEvent& event);
   std::unique_ptr<Stream> Remove(RequestId id);
 
@@ -71,6 +69,13 @@ struct Engine::State {
   const std::vector<int32_t> ends;
   KvCache cache;
   Streams live, queue;
+
+  // Of the present step; kept, so that a step like the one before allocates nothing for them.
+  Batch batch;
+  std::vector<Stream*> ready;  // that have nothing left to read
+  std::vector<int32_t> last;   // their last tokens in the batch
+  std::vector<float> logits;   // [last, V]
+  std::vector<std::pair<RequestId, GenerationEvent>> events;
   RequestId last_id = 0;
   EngineCounts totals;
 };
@@ -102,11 +107,12 @@ void Engine::State::Admit() {
   }
 }
 
-std::vector<Stream*> Engine::State::Lay(Batch& batch, std::vector<int32_t>& cache_rows,
-                                        std::vector<int32_t>& last) {
+void Engine::State::Lay() {
+  batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   batch.layout.window = static_cast<int32_t>(model.config.window);
-  std::vector<Stream*> ready;
+  std::vector<int32_t>& cache_rows = cache.view().rows;
+  cache_rows.clear(), ready.clear(), last.clear();
   int64_t budget = options.prefill_tokens;
   for (const auto& stream : live) {
     const bool prompt = stream->read() < stream->prompt_tokens();
@@ -118,17 +124,14 @@ std::vector<Stream*> Engine::State::Lay(Batch& batch, std::vector<int32_t>& cach
     ready.push_back(stream.get());
     last.push_back(static_cast<int32_t>(batch.tokens()) - 1);
   }
-  return ready;
 }
 
-std::vector<float> Engine::State::Forward(const Batch& batch, std::vector<int32_t> cache_rows,
-                                          const std::vector<int32_t>& last) {
+void Engine::State::Forward() {
   Context context{model.backend};
-  CacheView view = cache.View();
-  view.rows = std::move(cache_rows);
-  const Var hidden = model.Hidden(context, {batch, adapter, &view});
-  if (last.empty()) return {};
-  return model.backend.ToFloats(model.Logits(context, hidden, last));
+  const Var hidden = model.Hidden(context, {batch, adapter, &cache.view()});
+  if (last.empty()) return;
+  logits.resize(last.size() * static_cast<size_t>(model.config.vocab));
+  model.backend.CopyFloats(model.Logits(context, hidden, last), logits);
 }
 
 std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
@@ -191,21 +194,19 @@ bool Engine::Step() {
   State& s = *state_;
   s.Admit();
   if (s.live.empty()) return false;
-  Batch batch;
-  std::vector<int32_t> cache_rows, last;
-  const std::vector<Stream*> ready = s.Lay(batch, cache_rows, last);
-  const std::vector<float> logits = s.Forward(batch, std::move(cache_rows), last);
+  s.Lay();
+  s.Forward();
   ++s.totals.steps;
 
   // All streams sample before anyone hears of it: on_event may submit and cancel.
-  std::vector<std::pair<RequestId, GenerationEvent>> events;
+  s.events.clear();
   const auto vocab = static_cast<size_t>(s.model.config.vocab);
-  for (size_t i = 0; i < ready.size(); ++i) {
-    events.emplace_back(ready[i]->id(),
-                        ready[i]->Next(std::span(logits).subspan(i * vocab, vocab)));
+  for (size_t i = 0; i < s.ready.size(); ++i) {
+    s.events.emplace_back(s.ready[i]->id(),
+                          s.ready[i]->Next(std::span(s.logits).subspan(i * vocab, vocab)));
     ++s.totals.generated_tokens;
   }
-  for (const auto& [id, event] : events) s.Deliver(id, event);
+  for (const auto& [id, event] : s.events) s.Deliver(id, event);
   return true;
 }
 

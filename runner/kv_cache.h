@@ -43,7 +43,7 @@ class KvCache {
   void Give(PageTable& table);
 
   // The decoder's view of the cache; `rows` is left to whoever lays the batch.
-  CacheView View() const { return view_; }
+  CacheView& view() { return view_; }
 
  private:
   int64_t pages_;

@@ -27,6 +27,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       stop_(request_.sampling.stop) {
   const auto& more = request_.sampling.stop_ids;
   ends_.insert(ends_.end(), more.begin(), more.end());
+  tokens_.reserve(static_cast<size_t>(limit_));
 }
 
 void Stream::Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows) {

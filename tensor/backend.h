@@ -113,7 +113,12 @@ class Backend {
   Tensor Zeros(Shape shape);
   // Host floats to an activation tensor and back.
   virtual Tensor FromFloats(std::span<const float> values, Shape shape) = 0;
-  virtual std::vector<float> ToFloats(const Tensor& x) = 0;
+  virtual void CopyFloats(const Tensor& x, std::span<float> out) = 0;
+  std::vector<float> ToFloats(const Tensor& x) {
+    std::vector<float> out(static_cast<size_t>(x.elements()));
+    CopyFloats(x, out);
+    return out;
+  }
   // The same in double, which only the reference keeps exactly.
   virtual Tensor FromDoubles(std::span<const double> values, Shape shape) = 0;
   virtual std::vector<double> ToDoubles(const Tensor& x) = 0;

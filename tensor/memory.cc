@@ -3,10 +3,13 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
+#include <new>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -15,13 +18,14 @@ namespace retort {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-constexpr int64_t kKept = 1 << 16;  // smaller blocks go straight back: malloc is good at them
+constexpr int64_t kSmall = 1 << 16;       // smaller blocks are of any multiple of kAlignment
+constexpr int64_t kSmallKept = 4 << 20;   // bytes of them in all
 
 // Rounded up to a multiple of an eighth of its power of two, so that at most 1/8 is wasted.
 int64_t SizeClass(int64_t bytes) {
   const int64_t aligned =
       std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-  if (aligned < kKept) return aligned;
+  if (aligned < kSmall) return aligned;
   const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(aligned))) / 8;
   return (aligned + step - 1) / step * step;
 }
@@ -38,11 +42,48 @@ std::byte* FromSystem(int64_t bytes) {
   return static_cast<std::byte*>(data);
 }
 
+// Small blocks that were given back, by size; each holds the pointer to the next.
+class SmallBlocks {
+ public:
+  ~SmallBlocks() { Trim(); }
+
+  std::byte* Take(int64_t size) {
+    std::byte*& first = First(size);
+    std::byte* block = first;
+    if (!block) return FromSystem(size);
+    std::memcpy(&first, block, sizeof first);
+    kept_bytes_ -= size;
+    return block;
+  }
+  void Give(std::byte* block, int64_t size) {
+    if (kept_bytes_ + size > kSmallKept) return std::free(block);
+    std::memcpy(block, &First(size), sizeof block);
+    First(size) = block;
+    kept_bytes_ += size;
+  }
+  void Trim() {
+    for (std::byte*& first : first_) {
+      while (std::byte* block = first) {
+        std::memcpy(&first, block, sizeof first);
+        std::free(block);
+      }
+    }
+    kept_bytes_ = 0;
+  }
+
+ private:
+  std::byte*& First(int64_t size) { return first_[static_cast<size_t>(size / kAlignment)]; }
+
+  std::array<std::byte*, kSmall / kAlignment> first_{};
+  int64_t kept_bytes_ = 0;
+};
+
 // Shared by the memory and its buffers, which may outlive it.
 struct Accounts {
   std::mutex mutex;
   int64_t live = 0, peak = 0, kept_bytes = 0;
-  std::map<int64_t, std::vector<std::byte*>> kept;  // by size class
+  std::map<int64_t, std::vector<std::byte*>> kept;  // by size class, from kSmall on
+  SmallBlocks small;
 
   ~Accounts() { Trim(); }
   void Trim() {
@@ -51,6 +92,24 @@ struct Accounts {
     }
     kept.clear();
     kept_bytes = 0;
+    small.Trim();
+  }
+  std::byte* Take(int64_t size) {
+    if (size < kSmall) return small.Take(size);
+    const auto found = kept.find(size);
+    if (found == kept.end() || found->second.empty()) {
+      MakeRoomFor(size);
+      return FromSystem(size);
+    }
+    std::byte* block = found->second.back();
+    found->second.pop_back();
+    kept_bytes -= size;
+    return block;
+  }
+  void Give(std::byte* block, int64_t size) {
+    if (size < kSmall) return small.Give(block, size);
+    kept[size].push_back(block);
+    kept_bytes += size;
   }
   // A loop whose sizes drift must not hoard what it no longer asks for: what is kept beside what is
   // live stays within an eighth more than the most that ever was live.
@@ -67,10 +126,6 @@ struct Accounts {
       kept_bytes -= size;
     }
   }
-  void Count(int64_t bytes) {
-    live += bytes;
-    peak = std::max(peak, live);
-  }
 };
 
 class HostBuffer : public Buffer {
@@ -79,29 +134,16 @@ class HostBuffer : public Buffer {
       : accounts_(std::move(accounts)), size_(SizeClass(bytes)) {
     bytes_ = bytes;
     const std::lock_guard lock(accounts_->mutex);
-    const auto found = accounts_->kept.find(size_);
-    if (found != accounts_->kept.end() && !found->second.empty()) {
-      data_ = found->second.back();
-      found->second.pop_back();
-      accounts_->kept_bytes -= size_;
-    } else {
-      accounts_->MakeRoomFor(size_);
-      data_ = FromSystem(size_);
-      if (!data_)
-        throw Failure("out of memory: ", BytesText(size_), " more than ",
-                      BytesText(accounts_->live));
-    }
-    accounts_->Count(size_);
+    data_ = accounts_->Take(size_);
+    if (!data_)
+      throw Failure("out of memory: ", BytesText(size_), " more than ", BytesText(accounts_->live));
+    accounts_->live += size_;
+    accounts_->peak = std::max(accounts_->peak, accounts_->live);
   }
   ~HostBuffer() override {
     const std::lock_guard lock(accounts_->mutex);
     accounts_->live -= size_;
-    if (size_ < kKept) {
-      std::free(data_);
-    } else {
-      accounts_->kept[size_].push_back(data_);
-      accounts_->kept_bytes += size_;
-    }
+    accounts_->Give(data_, size_);
   }
 
  private:
@@ -109,11 +151,34 @@ class HostBuffer : public Buffer {
   int64_t size_;
 };
 
+// Where the buffers themselves lie: blocks that are kept too, and not counted.
+template <class T>
+struct NodeAllocator {
+  using value_type = T;
+  std::shared_ptr<Accounts> accounts;
+
+  explicit NodeAllocator(std::shared_ptr<Accounts> a) : accounts(std::move(a)) {}
+  template <class U>
+  NodeAllocator(const NodeAllocator<U>& other) : accounts(other.accounts) {}
+
+  static constexpr int64_t kBytes = (static_cast<int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
+  T* allocate(size_t) {
+    const std::lock_guard lock(accounts->mutex);
+    std::byte* block = accounts->small.Take(kBytes);
+    if (!block) throw std::bad_alloc();
+    return reinterpret_cast<T*>(block);
+  }
+  void deallocate(T* at, size_t) {
+    const std::lock_guard lock(accounts->mutex);
+    accounts->small.Give(reinterpret_cast<std::byte*>(at), kBytes);
+  }
+};
+
 class HostMemory : public Memory {
  public:
   std::shared_ptr<Buffer> Allocate(int64_t bytes) override {
     RETORT_CHECK(bytes >= 0);
-    return std::make_shared<HostBuffer>(accounts_, bytes);
+    return std::allocate_shared<HostBuffer>(NodeAllocator<HostBuffer>(accounts_), accounts_, bytes);
   }
   int64_t live_bytes() const override {
     return Locked([](Accounts& a) { return a.live; });

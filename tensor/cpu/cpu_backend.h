@@ -33,7 +33,7 @@ class CpuBackend final : public Backend {
   void set_isa(Isa isa);
 
   Tensor FromFloats(std::span<const float> values, Shape shape) override;
-  std::vector<float> ToFloats(const Tensor& x) override;
+  void CopyFloats(const Tensor& x, std::span<float> out) override;
   Tensor FromDoubles(std::span<const double> values, Shape shape) override;
   std::vector<double> ToDoubles(const Tensor& x) override;
 

@@ -78,8 +78,9 @@ Tensor CpuBackend::FromFloats(std::span<const float> values, Shape shape) {
   return x;
 }
 
-std::vector<float> CpuBackend::ToFloats(const Tensor& x) {
-  return std::vector<float>(x.data<float>(), x.data<float>() + x.elements());
+void CpuBackend::CopyFloats(const Tensor& x, std::span<float> out) {
+  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " floats of ", x.shape().text());
+  std::copy_n(x.data<float>(), out.size(), out.begin());
 }
 
 Tensor CpuBackend::FromDoubles(std::span<const double> values, Shape shape) {

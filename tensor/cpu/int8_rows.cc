@@ -74,8 +74,9 @@ Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, in
     : parts_(precise ? 2 : 1) {
   const int64_t blocks = RoundUp(cols / kBlockValues, kInt8GroupBlocks);
   const int64_t row_bytes = blocks * (kBlockValues + 8);
-  storage_ = Tensor::Make(memory, {parts_ * rows, row_bytes}, DType::kU8);
-  rows_.resize(static_cast<size_t>(parts_ * rows));
+  const int64_t count = parts_ * rows, list_bytes = count * static_cast<int64_t>(sizeof(Int8Row));
+  storage_ = Tensor::Make(memory, {count * row_bytes + list_bytes}, DType::kU8);
+  rows_ = {reinterpret_cast<Int8Row*>(storage_.raw() + count * row_bytes), static_cast<size_t>(count)};
   const auto space = [&](int64_t row) {
     const RowSpace to(storage_.raw() + row * row_bytes, cols, blocks);
     rows_[static_cast<size_t>(row)] = {to.q, to.d, to.offset};

@@ -2,7 +2,7 @@
 // Activations quantised for int8 products, in blocks of 32 of one scale.
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "base/threads.h"
 #include "tensor/cpu/int8_dots.h"
@@ -22,7 +22,7 @@ class Int8Rows {
  private:
   int64_t parts_;
   Tensor storage_;
-  std::vector<Int8Row> rows_;
+  std::span<Int8Row> rows_;  // in storage_ too
 };
 
 }  // namespace retort

@@ -12,9 +12,9 @@ Tensor ReferenceBackend::FromFloats(std::span<const float> values, Shape shape) 
   return FromDoubles(std::vector<double>(values.begin(), values.end()), shape);
 }
 
-std::vector<float> ReferenceBackend::ToFloats(const Tensor& x) {
-  const std::vector<double> values = ToDoubles(x);
-  return std::vector<float>(values.begin(), values.end());
+void ReferenceBackend::CopyFloats(const Tensor& x, std::span<float> out) {
+  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " floats of ", x.shape().text());
+  std::copy_n(x.data<double>(), out.size(), out.begin());
 }
 
 Tensor ReferenceBackend::FromDoubles(std::span<const double> values, Shape shape) {

@@ -24,7 +24,7 @@ class ReferenceBackend : public Backend {
   ThreadPool& pool() override { return pool_; }
 
   Tensor FromFloats(std::span<const float> values, Shape shape) override;
-  std::vector<float> ToFloats(const Tensor& x) override;
+  void CopyFloats(const Tensor& x, std::span<float> out) override;
   Tensor FromDoubles(std::span<const double> values, Shape shape) override;
   std::vector<double> ToDoubles(const Tensor& x) override;
 

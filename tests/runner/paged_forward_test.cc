@@ -59,7 +59,8 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
     Batch batch;
     batch.layout.block_size = static_cast<int32_t>(kPageTokens);
     batch.layout.window = static_cast<int32_t>(model.config.window);
-    CacheView view = cache.View();
+    CacheView& view = cache.view();
+    view.rows.clear();
     std::vector<size_t> owner;
     for (size_t s = 0; s < streams.size(); ++s) {
       if (streams[s]->unread() == 0) continue;

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Once a stream runs, its tokens ask the system for no memory: what a step takes is what the step before gave back. This
+// file counts what the whole test program asks for.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "runner/engine.h"
+#include "tensor/quant/quant.h"
+#include "tests/data/byte_tokenizer.h"
+#include "tests/support/random_model.h"
+
+namespace {
+std::atomic<int64_t> asked{0};
+
+void* Asked(size_t bytes, size_t alignment) {
+  ++asked;
+  void* data = nullptr;
+  if (posix_memalign(&data, alignment, bytes ? bytes : 1) != 0) throw std::bad_alloc();
+  return data;
+}
+}  // namespace
+
+void* operator new(size_t bytes) { return Asked(bytes, alignof(std::max_align_t)); }
+void* operator new(size_t bytes, std::align_val_t alignment) {
+  return Asked(bytes, std::max(sizeof(void*), static_cast<size_t>(alignment)));
+}
+void operator delete(void* data) noexcept { std::free(data); }
+void operator delete(void* data, size_t) noexcept { std::free(data); }
+void operator delete(void* data, std::align_val_t) noexcept { std::free(data); }
+void operator delete(void* data, size_t, std::align_val_t) noexcept { std::free(data); }
+extern "C" void* aligned_alloc(size_t alignment, size_t bytes) { return Asked(bytes, alignment); }  // of tensor/memory.cc
+
+namespace retort {
+namespace {
+
+TEST(TokenLoop, AsksTheSystemForNoMemory) {
+  for (const bool int8 : {false, true}) {
+    const auto backend = MakeCpuBackend(2, int8 ? Compute::kInt8 : Compute::kF32);
+    ModelConfig config = SmallConfig(256);
+    config.width = 64, config.ffn = 96, config.head_dim = 16;
+    const auto model = RandomModel(config, 3, *backend);
+    ThreadPool pool(1);
+    for (Layer& layer : model->layers) {
+      for (Projection& p : layer.projections) {
+        if (int8) p.frozen = Requantised(p.frozen, WeightFormat::kQ8_0, false, backend->memory(), pool);
+      }
+    }
+    const ByteTokenizer tokenizer;
+    Engine engine(*model, nullptr, tokenizer, {.parallel = 2});
+    GenerationRequest request;
+    request.prompt = {1, 2, 3};
+    request.sampling.max_tokens = 60;
+    int64_t tokens = 0;
+    request.on_event = [&](const GenerationEvent& event) { return tokens += std::ssize(event.ids), true; };
+    engine.Submit(request);
+    engine.Submit(request);
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(engine.Step());
+    const int64_t before = asked, begun = tokens;
+    for (int i = 0; i < 20; ++i) ASSERT_TRUE(engine.Step());
+    EXPECT_EQ(tokens - begun, 40);
+    // Each token is told in an event, whose list of ids is its own.
+    EXPECT_LE(asked - before, tokens - begun) << (int8 ? "int8" : "f32");
+  }
+}
+
+}  // namespace
+}  // namespace retort
