@@ -23,9 +23,7 @@ struct Cut {
   Cut(const Int8Rows& x, int64_t x_blocks) : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
     row_pieces = CeilDiv(rows, kMostRows);
     piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
-    // Few rows are done with a strip sooner than memory is: it is packed whole, and the next one
-    // is fetched meanwhile. Many come back to it: what is packed stays in the L1.
-    chunk = std::min<int64_t>(blocks, rows <= kFewRows ? 256 : 16);
+    chunk = std::min<int64_t>(blocks, 16);  // what is packed stays in the L1
     strips = TileBytes(piece_rows, blocks) > (1 << 20) ? 4 : 1;
   }
   int64_t Pieces(const Weight& w) const {
@@ -72,7 +70,7 @@ class StripPiece {
       const int64_t blocks = std::min(cut_.chunk, cut_.blocks - first);
       for (int64_t s = 0; s < strips; ++s) {
         PackInt8(w_, FirstRow(strip_ + s), first, blocks, room.packed);
-        Ahead ahead = AheadOf(strip_ + s, blocks);
+        Ahead ahead = AheadOf(strip_ + s, first, blocks);
         for (int64_t i = 0; i < tiles_.count; ++i) {
           const int64_t rows = tiles_.Rows(i);
           const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), cut_.blocks);
@@ -92,12 +90,13 @@ class StripPiece {
   float* SumsOf(const Room& room, int64_t strip, int64_t row) const {
     return room.sums + (strip * cut_.piece_rows + row) * kInt8Cols;
   }
-  // The next strip, whole, when this one is packed whole.
-  Ahead AheadOf(int64_t strip, int64_t blocks) const {
-    if (blocks < cut_.blocks || cut_.rows > kFewRows) return {nullptr, nullptr, 0};
+  // With few rows memory takes as long as the arithmetic: of the next strip as large a part as this one's at hand.
+  Ahead AheadOf(int64_t strip, int64_t first, int64_t blocks) const {
+    if (cut_.rows > kFewRows * cut_.parts) return {nullptr, nullptr, 0};
     const int64_t bytes = kInt8Cols * RowBytes(w_.format(), w_.cols());
     const std::byte* next = w_.bytes().data() + (strip + 1) * bytes;
-    return {next, next + bytes, CeilDiv(bytes, 64 * blocks * tiles_.count)};
+    const int64_t begin = bytes * first / cut_.blocks, end = bytes * (first + blocks) / cut_.blocks;
+    return {next + begin, next + end, CeilDiv(end - begin, 64 * blocks * tiles_.count)};
   }
   void Write(int64_t strip, const float* sums) const {
     const int64_t col = strip * kInt8Cols, cols = std::min(kInt8Cols, w_.rows() - col);
