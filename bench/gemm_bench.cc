@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/gemm_bench.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -13,7 +15,9 @@ namespace retort {
 namespace {
 
 constexpr int64_t kMostHeadTokens = 512;            // training cuts the head into chunks, too
-constexpr int64_t kColdBytes = int64_t{128} << 20;  // several times the last cache
+
+// Several times the last cache, which a virtual machine shares with others.
+int64_t ColdBytes() { return std::max<int64_t>(int64_t{128} << 20, 3 * ::sysconf(_SC_LEVEL3_CACHE_SIZE)); }
 
 struct NamedLayer {
   const char* name;
@@ -48,19 +52,22 @@ std::vector<Mode> ModesOf(const std::string& flag, WeightFormat format) {
   return modes;
 }
 
-// As many weights of one shape as no cache holds at once, used in turn: stretches of one buffer.
+// As many copies of one weight as no cache holds at once, used in turn.
 class ColdWeights {
  public:
   ColdWeights(WeightFormat format, int64_t rows, int64_t cols)
       : one_(RandomWeight(format, rows, cols, 1, *memory_)),
-        count_(std::max<int64_t>(1, kColdBytes / one_.total_bytes())),
-        all_(RandomWeight(format, rows * count_, cols, 1, *memory_)) {}
+        count_(std::max<int64_t>(1, ColdBytes() / one_.total_bytes())),
+        all_(memory_->Allocate(count_ * std::ssize(one_.bytes()))) {
+    for (int64_t i = 0; i < count_; ++i)
+      std::ranges::copy(one_.bytes(), all_->data() + i * std::ssize(one_.bytes()));
+  }
 
   // NF4's scales, a small part of the bytes, are those of the first each time.
   Weight Next() {
-    const size_t bytes = one_.bytes().size(), at = static_cast<size_t>(next_++ % count_) * bytes;
-    return Weight(one_.format(), one_.rows(), one_.cols(), all_.bytes().subspan(at, bytes),
-                  all_.owner(), one_.nf4());
+    const size_t bytes = one_.bytes().size();
+    const std::byte* at = all_->data() + static_cast<size_t>(next_++ % count_) * bytes;
+    return Weight(one_.format(), one_.rows(), one_.cols(), {at, bytes}, all_, one_.nf4());
   }
   int64_t bytes() const { return one_.total_bytes(); }
 
@@ -68,7 +75,7 @@ class ColdWeights {
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   Weight one_;
   int64_t count_;
-  Weight all_;
+  std::shared_ptr<Buffer> all_;
   int64_t next_ = 0;
 };
 

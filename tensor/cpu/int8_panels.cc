@@ -79,7 +79,10 @@ class StripPiece {
         }
       }
     }
-    for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, SumsOf(room, s, 0));
+    // Row by row: the strips' parts of one lie together.
+    for (int64_t t = 0; t < tiles_.rows; t += cut_.parts) {
+      for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, t, SumsOf(room, s, t));
+    }
   }
 
  private:
@@ -98,20 +101,18 @@ class StripPiece {
     const int64_t begin = bytes * first / cut_.blocks, end = bytes * (first + blocks) / cut_.blocks;
     return {next + begin, next + end, CeilDiv(end - begin, 64 * blocks * tiles_.count)};
   }
-  void Write(int64_t strip, const float* sums) const {
+  void Write(int64_t strip, int64_t t, const float* sums) const {
     const int64_t col = strip * kInt8Cols, cols = std::min(kInt8Cols, w_.rows() - col);
-    for (int64_t t = 0; t < tiles_.rows; t += cut_.parts, sums += cut_.parts * kInt8Cols) {
-      float row[kInt8Cols];
-      std::memcpy(row, sums, sizeof row);
-      if (cut_.parts == 2) {
-        for (int64_t n = 0; n < kInt8Cols; ++n) row[n] += sums[kInt8Cols + n];
-      }
-      float* y = y_ + (top_ + t) / cut_.parts * w_.rows() + col;
-      if (cols == kInt8Cols) {
-        std::memcpy(y, row, sizeof row);  // of a constant size: no call
-      } else {
-        std::copy_n(row + kInt8Cols - cols, cols, y);
-      }
+    float row[kInt8Cols];
+    if (cut_.parts == 2) {
+      for (int64_t n = 0; n < kInt8Cols; ++n) row[n] = sums[n] + sums[kInt8Cols + n];
+      sums = row;
+    }
+    float* y = y_ + (top_ + t) / cut_.parts * w_.rows() + col;
+    if (cols == kInt8Cols) {
+      std::memcpy(y, sums, sizeof row);  // of a constant size: no call
+    } else {
+      std::copy_n(sums + kInt8Cols - cols, cols, y);
     }
   }
 
