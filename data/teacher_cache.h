@@ -119,7 +119,7 @@ std::string TeacherShardChecksum(const Path& shard);
 //
 // Cost: a shard's first use reads it once for its SHA-256, and holds one file descriptor from then on. Rows are stored in
 // blocks of 4096 / k (1 to 256), and the blocks that an example touches are decompressed whole each time, in all threads:
-// some 1.5 us of one for a row of 64 outcomes, hardly more than fetching it from memory where it lay decoded.
+// nothing is kept decoded, since that is a small part of what a student takes for its own step (docs/distillation.md).
 class TeacherCacheReader {
  public:
   // Throws Error{kInput} on an unfinished folder, saying how much is there, and when a shard is

@@ -22,7 +22,7 @@ uint16_t ValueOf(float log_prob) {
   return ToF16(std::min(-log_prob, 65504.0f)).bits;
 }
 
-// The f16 of these bits, negated; at most kLargest. Exact: both exponents count from 2^-1 x their greatest, 112 apart.
+// The f16 of these bits, at most kLargest, negated. Exact: f16's exponents count from 15 where f32's count from 127.
 float LogProbOf(uint32_t value) { return std::bit_cast<float>(value << 13) * -0x1p112f; }
 
 double SumOf(const TopTokens& rows, int64_t row) {

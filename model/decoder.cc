@@ -86,7 +86,8 @@ std::array<Var, N> Model::Project(Context& context, const ForwardPass& pass, int
   for (size_t i = 0; i < N; ++i) {
     adapters[i] = LowRankOf(pass, index, slots[i]);
     const Projection& p = layer[slots[i]];
-    // Scores grow with queries and keys, and softmax with scores: errors of 8 bits there move the logits most.
+    // Scores grow with queries and keys, and softmax with scores: errors of 8 bits there move the logits most. Values
+    // have the same x.
     const bool precise = slots[0] == Slot::kQ;
     frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr, precise};
   }

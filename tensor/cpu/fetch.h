@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weights that are read once, from memory, in the order of their addresses. A processor's own fetching stops at every
-// 4 KiB and keeps few lines under way, with which Q8_0 streams at 57 % of a plain read. So every line is asked for: far
+// 4 KiB and keeps few lines under way, with which Q8_0 streams at little more than half of a plain read. So every line is asked for: far
 // ahead into the L2 and from there, a little later, into the L1.
 #pragma once
 
