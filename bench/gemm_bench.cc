@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/gemm_bench.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/error.h"
@@ -16,8 +14,7 @@ namespace {
 
 constexpr int64_t kMostHeadTokens = 512;            // training cuts the head into chunks, too
 
-// Several times the last cache, which a virtual machine shares with others.
-int64_t ColdBytes() { return std::max<int64_t>(int64_t{128} << 20, 3 * ::sysconf(_SC_LEVEL3_CACHE_SIZE)); }
+int64_t ColdBytes() { return std::max(int64_t{128} << 20, 3 * LastCacheBytes()); }
 
 struct NamedLayer {
   const char* name;
@@ -52,11 +49,11 @@ std::vector<Mode> ModesOf(const std::string& flag, WeightFormat format) {
   return modes;
 }
 
-// As many copies of one weight as no cache holds at once, used in turn.
+// As many copies of one weight, as the backend holds it, as no cache holds at once, used in turn.
 class ColdWeights {
  public:
-  ColdWeights(WeightFormat format, int64_t rows, int64_t cols)
-      : one_(RandomWeight(format, rows, cols, 1, *memory_)),
+  ColdWeights(WeightFormat format, int64_t rows, int64_t cols, Backend& backend)
+      : one_(backend.Resident(RandomWeight(format, rows, cols, 1, *memory_))),
         count_(std::max<int64_t>(1, ColdBytes() / one_.total_bytes())),
         all_(memory_->Allocate(count_ * std::ssize(one_.bytes()))) {
     for (int64_t i = 0; i < count_; ++i)
@@ -67,7 +64,7 @@ class ColdWeights {
   Weight Next() {
     const size_t bytes = one_.bytes().size();
     const std::byte* at = all_->data() + static_cast<size_t>(next_++ % count_) * bytes;
-    return Weight(one_.format(), one_.rows(), one_.cols(), {at, bytes}, all_, one_.nf4());
+    return Weight(one_.format(), one_.rows(), one_.cols(), {at, bytes}, all_, one_.nf4(), one_.layout());
   }
   int64_t bytes() const { return one_.total_bytes(); }
 
@@ -118,9 +115,9 @@ void BenchGemm(const GemmBench& options, const std::function<void(const GemmResu
   for (const std::string& name : formats) {
     const WeightFormat format = FormatNamed(name);
     for (const NamedLayer& layer : LayersOf(options.config)) {
-      ColdWeights weights(format, layer.outputs, layer.inputs);
       for (const Mode& mode : ModesOf(options.compute, format)) {
         const auto backend = MakeBackend({options.device, options.threads, mode.compute});
+        ColdWeights weights(format, layer.outputs, layer.inputs, *backend);
         for (const int64_t tokens : counts) {
           if (layer.name == std::string_view("head") && tokens > kMostHeadTokens) continue;
           GemmResult r{layer.name, format,        mode.gradient, mode.compute,

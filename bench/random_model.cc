@@ -79,13 +79,14 @@ Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t se
 }
 
 std::unique_ptr<Model> MakeRandomModel(const ModelConfig& config, WeightFormat weights,
-                                       Backend& backend) {
+                                       Backend& backend, bool resident) {
   using Role = TensorSpec::Role;
   auto model = std::make_unique<Model>(config, backend);
   uint64_t seed = 0;
   for (const TensorSpec& spec : ModelTensors(config)) {
     const auto matrix = [&](WeightFormat format) {
-      return RandomWeight(format, spec.shape[0], spec.shape[1], ++seed, backend.memory());
+      const Weight w = RandomWeight(format, spec.shape[0], spec.shape[1], ++seed, backend.memory());
+      return resident && spec.role != Role::kEmbedding ? backend.Resident(w) : w;
     };
     const auto vector = [&](float value) {
       Tensor v = backend.New({spec.shape[0]});
@@ -124,7 +125,10 @@ std::unique_ptr<Model> MakeRandomModel(const ModelConfig& config, WeightFormat w
         break;
     }
   }
-  if (config.tied) model->head = model->embedding;
+  if (config.tied) {
+    model->head = model->embedding;
+    if (resident) model->head.frozen = backend.Resident(model->head.frozen);
+  }
   return model;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -13,24 +14,26 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kBytes = int64_t{512} << 20;
+constexpr int64_t kShort = int64_t{4} << 20, kLong = int64_t{64} << 20;  // stretches of the buffer
 constexpr int kRounds = 12;
 
 // Anonymous pages, large ones where the system has them.
 class Pages {
  public:
-  Pages()
-      : at_(::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
+  explicit Pages(int64_t bytes)
+      : bytes_(static_cast<size_t>(bytes)),
+        at_(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
     if (at_ == MAP_FAILED) throw Failure("no memory to measure the bandwidth with: ", ErrnoText());
-    ::madvise(at_, kBytes, MADV_HUGEPAGE);
+    ::madvise(at_, bytes_, MADV_HUGEPAGE);
   }
-  ~Pages() { ::munmap(at_, kBytes); }
+  ~Pages() { ::munmap(at_, bytes_); }
   Pages(const Pages&) = delete;
   Pages& operator=(const Pages&) = delete;
 
   uint64_t* words() const { return static_cast<uint64_t*>(at_); }
 
  private:
+  size_t bytes_;
   void* at_;
 };
 
@@ -52,27 +55,28 @@ Sum(const uint64_t* words, int64_t count) {
 
 }  // namespace
 
+int64_t LastCacheBytes() { return std::max<int64_t>(0, ::sysconf(_SC_LEVEL3_CACHE_SIZE)); }
+
 double MeasureReadBandwidth(int threads) {
-  constexpr int64_t kStretch = int64_t{4} << 20;
-  const Pages pages;
+  const int64_t bytes = std::max(8 * kLong, (4 * LastCacheBytes() + kLong - 1) / kLong * kLong);
+  const int64_t words = bytes / 8;
+  const Pages pages(bytes);
   ThreadPool pool(threads);
-  constexpr int64_t kWords = kBytes / 8, kStretchWords = kStretch / 8;
-  std::fill_n(pages.words(), kWords, uint64_t{1});
+  std::fill_n(pages.words(), words, uint64_t{1});
   // Each thread from its own end of the buffer, or all of them along one front.
-  const auto read = [&](int64_t stretch_words) {
+  const auto read = [&](int64_t stretch) {
+    const int64_t stretch_words = stretch / 8;
     std::atomic<uint64_t> sum{0};
     const Stopwatch watch;
-    pool.For(kWords / stretch_words, [&](int64_t piece, int) {
+    pool.For(words / stretch_words, [&](int64_t piece, int) {
       sum += Sum(pages.words() + piece * stretch_words, stretch_words);
     });
     const double seconds = watch.seconds();
-    RETORT_CHECK(sum == static_cast<uint64_t>(kWords), "read ", sum.load(), " words");
-    return static_cast<double>(kBytes) / seconds;
+    RETORT_CHECK(sum == static_cast<uint64_t>(words), "read ", sum.load(), " words");
+    return static_cast<double>(bytes) / seconds;
   };
   double best = 0;
-  for (int i = 0; i < kRounds; ++i) {
-    best = std::max({best, read(kStretchWords), read(kWords / 2), read(kWords / 8)});
-  }
+  for (int i = 0; i < kRounds; ++i) best = std::max({best, read(kShort), read(kLong), read(bytes / 2)});
   return best;
 }
 

@@ -29,7 +29,7 @@ Subject OpenSubject(const SubjectOptions& options) {
     const WeightFormat format = FormatNamed(options.weights.empty() ? "bf16" : options.weights);
     subject.name = options.shape;
     Open(options, format, subject);
-    subject.model = MakeRandomModel(config, format, *subject.backend);
+    subject.model = MakeRandomModel(config, format, *subject.backend, options.runner);
     return subject;
   }
   const ModelFiles files = OpenModel(options.model);

@@ -92,12 +92,10 @@ class Loader {
       : files_(files),
         options_(options),
         backend_(backend),
-        pool_(backend.threads()),
         model_(std::make_unique<Model>(files.config, backend)) {}
 
   std::unique_ptr<Model> Load() {
     for (const TensorSpec& spec : ModelTensors(files_.config)) Place(spec);
-    if (files_.config.tied) model_->head = model_->embedding;
     return std::move(model_);
   }
 
@@ -133,6 +131,11 @@ class Loader {
     if (spec.role == Role::kFinalNorm) return PlaceVector(spec, model_->final_norm);
     TokenTable& table = spec.role == Role::kHead ? model_->head : model_->embedding;
     PlaceMatrix(spec, table.frozen, table.trained);
+    if (spec.role == Role::kHead || !files_.config.tied) return;
+    model_->head = table;
+    if (!options_.copy) return;
+    model_->head.frozen = backend_.Resident(table.frozen);
+    DropSource(spec);
   }
 
   void PlaceMatrix(const TensorSpec& spec, Weight& frozen, Var& trained) {
@@ -147,24 +150,12 @@ class Loader {
       return;
     }
     const auto wanted = WantedFormat(spec, stored.format());
-    if (wanted != stored.format()) {
-      frozen = Requantised(stored, wanted, options_.double_quant, backend_.memory(), pool_);
-    } else {
-      const bool few_rows = spec.role == Role::kEmbedding && !files_.config.tied;  // are ever read
-      frozen = options_.copy && !few_rows ? Copied(stored) : std::move(stored);
-    }
+    frozen = wanted == stored.format()
+                 ? std::move(stored)
+                 : Requantised(stored, wanted, options_.double_quant, backend_.memory(), backend_.pool());
+    // Of an embedding few rows are ever read.
+    if (options_.copy && spec.role != Role::kEmbedding) frozen = backend_.Resident(frozen);
     if (frozen.owner() != source_owner) DropSource(spec);
-  }
-
-  Weight Copied(const Weight& w) {
-    constexpr size_t kPiece = 4 << 20;
-    const Bytes from = w.bytes();
-    const auto buffer = backend_.memory().Allocate(static_cast<int64_t>(from.size()));
-    pool_.For(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i, int) {
-      const size_t begin = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, from.size() - begin);
-      std::memcpy(buffer->data() + begin, from.data() + begin, size);
-    });
-    return Weight(w.format(), w.rows(), w.cols(), {buffer->data(), from.size()}, buffer);
   }
 
   WeightFormat WantedFormat(const TensorSpec& spec, WeightFormat stored) const {
@@ -194,7 +185,6 @@ class Loader {
   const ModelFiles& files_;
   const LoadOptions& options_;
   Backend& backend_;
-  ThreadPool pool_;
   std::unique_ptr<Model> model_;
 };
 

@@ -39,12 +39,13 @@ struct LoadOptions {
   std::optional<WeightFormat> weights;
   bool double_quant = true;
   bool trainable = false;  // every weight in f32, as a Parameter
-  // Matrices that stay as stored: copied out of the mapped file, into large pages, rather than used where they lie.
+  // Matrices copied out of the mapped file as products read them fastest (Backend::Resident), rather than used where they
+  // lie. An embedding stays in the file.
   bool copy = false;
 };
 
-// Whether a runner should copy: decoding reads all weights for every token, some 5 % faster from large pages. Not where the
-// copy takes more than half of the memory that is left.
+// Whether a runner should copy: decoding reads all weights for every token. Not where the copy takes more than half of the
+// memory that is left.
 bool WorthCopying(const ModelFiles& files);
 
 // Each tensor is converted as it is read, and its source pages are dropped from memory.

@@ -123,6 +123,10 @@ class Backend {
   virtual Tensor FromDoubles(std::span<const double> values, Shape shape) = 0;
   virtual std::vector<double> ToDoubles(const Tensor& x) = 0;
 
+  // The same values, where and as LinearForward(s) read them fastest, in this backend's memory: for weights that are
+  // used for many tokens. Every backend reads every layout.
+  virtual Weight Resident(const Weight& w);
+
   // ---- elementwise ----
   virtual void Fill(Tensor& x, float value) = 0;
   virtual void Add(const Tensor& a, const Tensor& b, Tensor& out) = 0;  // out = a + b

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every backend does alike.
+#include <algorithm>
+#include <cstring>
+
 #include "tensor/backend.h"
 
 namespace retort {
@@ -8,6 +11,18 @@ Tensor Backend::Zeros(Shape shape) {
   Tensor x = New(shape);
   Fill(x, 0);
   return x;
+}
+
+Weight Backend::Resident(const Weight& w) {
+  constexpr size_t kPiece = 4 << 20;
+  const Bytes from = w.bytes();
+  auto buffer = memory().Allocate(std::ssize(from));
+  pool().For(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i, int) {
+    const size_t begin = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, from.size() - begin);
+    std::memcpy(buffer->data() + begin, from.data() + begin, size);
+  });
+  const Bytes view(buffer->data(), from.size());
+  return Weight(w.format(), w.rows(), w.cols(), view, std::move(buffer), w.nf4(), w.layout());
 }
 
 void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/weight.h"
 
+#include "tensor/quant/strips.h"
+
 namespace retort {
+namespace {
+
+int64_t BytesOf(WeightFormat format, int64_t rows, int64_t cols, WeightLayout layout) {
+  if (layout == WeightLayout::kStrips) return StripCount(rows) * StripBytes(format, cols);
+  return format == WeightFormat::kNF4 ? (rows * cols + 1) / 2 : rows * RowBytes(format, cols);
+}
+
+}  // namespace
 
 int64_t RowBytes(WeightFormat format, int64_t cols) {
   const FormatTraits& t = TraitsOf(format);
@@ -13,15 +23,15 @@ int64_t RowBytes(WeightFormat format, int64_t cols) {
 }
 
 Weight::Weight(WeightFormat format, int64_t rows, int64_t cols, Bytes bytes,
-               std::shared_ptr<const void> owner, Nf4Scales nf4)
+               std::shared_ptr<const void> owner, Nf4Scales nf4, WeightLayout layout)
     : format_(format),
+      layout_(layout),
       rows_(rows),
       cols_(cols),
       bytes_(bytes),
       owner_(std::move(owner)),
       nf4_(std::move(nf4)) {
-  const int64_t want =
-      format == WeightFormat::kNF4 ? (rows * cols + 1) / 2 : rows * RowBytes(format, cols);
+  const int64_t want = BytesOf(format, rows, cols, layout);
   RETORT_CHECK(static_cast<int64_t>(bytes.size()) == want, TraitsOf(format).name, " weight of ",
                rows, " x ", cols, ": want ", want, " bytes, got ", bytes.size());
 }

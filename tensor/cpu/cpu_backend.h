@@ -37,6 +37,8 @@ class CpuBackend final : public Backend {
   Tensor FromDoubles(std::span<const double> values, Shape shape) override;
   std::vector<double> ToDoubles(const Tensor& x) override;
 
+  Weight Resident(const Weight& w) override;
+
   void Fill(Tensor& x, float value) override;
   void Add(const Tensor& a, const Tensor& b, Tensor& out) override;
   void Accumulate(const Tensor& x, Tensor& sum) override;

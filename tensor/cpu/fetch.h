@@ -11,7 +11,7 @@ namespace retort {
 // For the `bytes` from `at` on, what lies kToL1 and kToL2 beyond them; nothing there is touched, it need not exist.
 template <int64_t kBytes>
 [[gnu::always_inline]] inline void FetchAhead(const void* at) {
-  constexpr int64_t kLine = 64, kToL1 = 1024, kToL2 = 8192;
+  constexpr int64_t kLine = 64, kToL1 = 4096, kToL2 = 16384;
   for (int64_t i = 0; i < kBytes; i += kLine) {
     __builtin_prefetch(static_cast<const char*>(at) + kToL1 + i, 0, 3);
     __builtin_prefetch(static_cast<const char*>(at) + kToL2 + i, 0, 2);

@@ -6,8 +6,10 @@
 #endif
 
 #include <algorithm>
+#include <vector>
 
 #include "tensor/cpu/fetch.h"
+#include "tensor/quant/strips.h"
 
 namespace retort {
 namespace {
@@ -211,18 +213,21 @@ template <class Block, int kRows>
 void Dots(Isa isa, const Weight& w, int64_t begin, int64_t end, const Int8Row* x, float* y,
           int64_t stride) {
   const int64_t blocks = w.cols() / kBlockValues;
-  const Block* at = reinterpret_cast<const Block*>(w.bytes().data()) + begin * blocks;
-  auto* row = DotsPortable<Block, kRows>;
+  const bool in_strips = w.layout() == WeightLayout::kStrips;
+  const Block* rows = reinterpret_cast<const Block*>(w.bytes().data());
+  auto* dots = DotsPortable<Block, kRows>;
 #ifdef __x86_64__
-  if (isa == Isa::kAvx512 && CpuHasVnni()) {
-    return DotsAvx512<Block, kRows>(at, blocks, end - begin, x, y, stride);
+  if (isa == Isa::kAvx512 && CpuHasVnni() && !in_strips) {
+    return DotsAvx512<Block, kRows>(rows + begin * blocks, blocks, end - begin, x, y, stride);
   }
-  if (isa != Isa::kPortable) row = DotsAvx2<Block, kRows>;
+  if (isa != Isa::kPortable) dots = DotsAvx2<Block, kRows>;
 #endif
-  for (int64_t o = 0; o < end - begin; ++o, at += blocks) {
+  std::vector<Block> gathered(static_cast<size_t>(in_strips ? blocks : 0));
+  for (int64_t o = begin; o < end; ++o) {
+    for (size_t b = 0; b < gathered.size(); ++b) gathered[b] = BlockOf<Block>(w, o, static_cast<int64_t>(b));
     float sums[kRows];
-    row(at, blocks, x, sums);
-    for (int t = 0; t < kRows; ++t) y[t * stride + o] = sums[t];
+    dots(in_strips ? gathered.data() : rows + o * blocks, blocks, x, sums);
+    for (int t = 0; t < kRows; ++t) y[t * stride + o - begin] = sums[t];
   }
 }
 

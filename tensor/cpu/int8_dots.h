@@ -24,7 +24,7 @@ inline constexpr int64_t kInt8DotRows = 4;
 bool CpuHasVnni();
 
 // y[t * stride + o - begin] = x[t] . weight row o, for o in [begin, end) and t < rows, at most
-// kInt8DotRows. w is Q8_0 or Q4_0.
+// kInt8DotRows. w is Q8_0 or Q4_0; in strips, which MultiplyStrip is for, it works but slowly.
 void Int8Dots(Isa isa, const Weight& w, int64_t begin, int64_t end, const Int8Row* x, int64_t rows,
               float* y, int64_t stride);
 

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kMostRows = 85 * kInt8TileRows;  // of a piece: its sums stay in the L2
 constexpr int64_t kFewRows = 32;
+constexpr int64_t kMostBlocks = 18;  // packed at a time: they stay in the L1
 
 // How a round is cut: by its shape alone.
 struct Cut {
@@ -23,11 +24,11 @@ struct Cut {
   Cut(const Int8Rows& x, int64_t x_blocks) : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
     row_pieces = CeilDiv(rows, kMostRows);
     piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
-    chunk = std::min<int64_t>(blocks, 16);  // what is packed stays in the L1
+    chunk = CeilDiv(blocks, CeilDiv(blocks, kMostBlocks));
     strips = TileBytes(piece_rows, blocks) > (1 << 20) ? 4 : 1;
   }
   int64_t Pieces(const Weight& w) const {
-    return CeilDiv(CeilDiv(w.rows(), kInt8Cols), strips) * row_pieces;
+    return CeilDiv(CeilDiv(w.rows(), kStripRows), strips) * row_pieces;
   }
 };
 
@@ -41,40 +42,49 @@ struct Tiles {
 
 // A worker's work space.
 struct Room {
-  PackedInt8 packed;
-  float* sums;  // [strips, piece_rows, kInt8Cols]
+  std::byte* packed;
+  float* sums;  // [strips, piece_rows, kStripRows]
 
   static int64_t Bytes(const Cut& cut) {
-    return RoundUp(cut.chunk * kPackedBlockBytes + cut.strips * cut.piece_rows * kInt8Cols * 4, 64);
+    return RoundUp(cut.chunk * kPackedBlockBytes + cut.strips * cut.piece_rows * kStripRows * 4, 64);
   }
-  Room(const Cut& cut, std::byte* at) {
-    packed.bytes = at;
-    packed.scales = reinterpret_cast<float*>(at + cut.chunk * kInt8Cols * kBlockValues);
-    sums = packed.scales + cut.chunk * kInt8Cols;
-    packed.halves =
-        reinterpret_cast<uint16_t*>(sums + cut.strips * cut.piece_rows * kInt8Cols);
-  }
+  Room(const Cut& cut, std::byte* at)
+      : packed(at), sums(reinterpret_cast<float*>(at + cut.chunk * kPackedBlockBytes)) {}
 };
+
+// y [cols] = sums [parts,kStripRows] from column `first` on, added up.
+void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, float* y) {
+  float row[kStripRows];
+  if (parts == 2) {
+    for (int64_t n = 0; n < kStripRows; ++n) row[n] = sums[n] + sums[kStripRows + n];
+    sums = row;
+  }
+  if (cols == kStripRows) {
+    std::memcpy(y, sums, sizeof row);  // of a constant size: no call
+  } else {
+    std::copy_n(sums + first, cols, y);
+  }
+}
 
 // One product's outputs of strips [strip, strip + cut.strips) for rows [top, top + rows) of x.
 class StripPiece {
  public:
   StripPiece(const Cut& cut, const LinearProduct& product, int64_t strip, int64_t top)
       : cut_(cut), w_(*product.w), y_(product.y.data<float>()), strip_(strip), top_(top),
-        tiles_(std::min(cut.piece_rows, cut.rows - top)) {}
+        tiles_(std::min(cut.piece_rows, cut.rows - top)), in_strips_(w_.layout() == WeightLayout::kStrips) {}
 
   // x: all rows, interleaved in tiles piece by piece.
   void Run(const std::byte* x, const Room& room) const {
-    const int64_t strips = std::min(cut_.strips, CeilDiv(w_.rows(), kInt8Cols) - strip_);
+    const int64_t strips = std::min(cut_.strips, CeilDiv(w_.rows(), kStripRows) - strip_);
     for (int64_t first = 0; first < cut_.blocks; first += cut_.chunk) {
       const int64_t blocks = std::min(cut_.chunk, cut_.blocks - first);
       for (int64_t s = 0; s < strips; ++s) {
-        PackInt8(w_, FirstRow(strip_ + s), first, blocks, room.packed);
+        const PackedInt8 packed = PackInt8(w_, FirstRow(strip_ + s), first, blocks, room.packed);
         Ahead ahead = AheadOf(strip_ + s, first, blocks);
         for (int64_t i = 0; i < tiles_.count; ++i) {
           const int64_t rows = tiles_.Rows(i);
           const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), cut_.blocks);
-          MultiplyInt8(tile + TileBytes(rows, first), rows, room.packed, blocks, first > 0,
+          MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks, first > 0,
                        SumsOf(room, s, tiles_.Begin(i)), ahead);
         }
       }
@@ -86,34 +96,25 @@ class StripPiece {
   }
 
  private:
-  // The last strip reaches back into the one before.
+  // Of rows, the last strip reaches back into the one before.
   int64_t FirstRow(int64_t strip) const {
-    return std::min(strip * kInt8Cols, w_.rows() - kInt8Cols);
+    return in_strips_ ? strip * kStripRows : std::min(strip * kStripRows, w_.rows() - kStripRows);
   }
   float* SumsOf(const Room& room, int64_t strip, int64_t row) const {
-    return room.sums + (strip * cut_.piece_rows + row) * kInt8Cols;
+    return room.sums + (strip * cut_.piece_rows + row) * kStripRows;
   }
   // With few rows memory takes as long as the arithmetic: of the next strip as large a part as this one's at hand.
   Ahead AheadOf(int64_t strip, int64_t first, int64_t blocks) const {
     if (cut_.rows > kFewRows * cut_.parts) return {nullptr, nullptr, 0};
-    const int64_t bytes = kInt8Cols * RowBytes(w_.format(), w_.cols());
+    const int64_t bytes = kStripRows * RowBytes(w_.format(), w_.cols());
     const std::byte* next = w_.bytes().data() + (strip + 1) * bytes;
     const int64_t begin = bytes * first / cut_.blocks, end = bytes * (first + blocks) / cut_.blocks;
     return {next + begin, next + end, CeilDiv(end - begin, 64 * blocks * tiles_.count)};
   }
   void Write(int64_t strip, int64_t t, const float* sums) const {
-    const int64_t col = strip * kInt8Cols, cols = std::min(kInt8Cols, w_.rows() - col);
-    float row[kInt8Cols];
-    if (cut_.parts == 2) {
-      for (int64_t n = 0; n < kInt8Cols; ++n) row[n] = sums[n] + sums[kInt8Cols + n];
-      sums = row;
-    }
+    const int64_t col = strip * kStripRows, cols = std::min(kStripRows, w_.rows() - col);
     float* y = y_ + (top_ + t) / cut_.parts * w_.rows() + col;
-    if (cols == kInt8Cols) {
-      std::memcpy(y, sums, sizeof row);  // of a constant size: no call
-    } else {
-      std::copy_n(sums + kInt8Cols - cols, cols, y);
-    }
+    WriteSums(sums, cut_.parts, in_strips_ ? 0 : kStripRows - cols, cols, y);
   }
 
   const Cut& cut_;
@@ -121,6 +122,7 @@ class StripPiece {
   float* y_;
   int64_t strip_, top_;
   Tiles tiles_;
+  bool in_strips_;
 };
 
 // x as StripPiece::Run wants it.
@@ -138,15 +140,30 @@ Tensor Interleaved(ThreadPool& pool, Memory& memory, const Cut& cut, std::span<c
   return out;
 }
 
-}  // namespace
+// Every strip is read once, as it lies, for a single tile of rows.
+void StreamStrips(ThreadPool& pool, const Cut& cut, const std::byte* tile, std::span<LinearProduct> products) {
+  ForOutputs(pool, cut.rows, kStripRows, products, [&](LinearProduct& p, int64_t begin, int64_t end) {
+    alignas(64) float sums[kInt8TileRows * kStripRows];
+    MultiplyStrip(tile, cut.rows, *p.w, begin, sums);
+    float* y = p.y.data<float>() + begin;
+    for (int64_t t = 0; t < cut.rows; t += cut.parts, y += p.w->rows()) {
+      WriteSums(sums + t * kStripRows, cut.parts, 0, end - begin, y);
+    }
+  });
+}
 
-bool FitsInt8Panels(const Weight& w) { return w.rows() >= kInt8Cols; }
+bool LiesInStrips(const LinearProduct& p) { return p.w->layout() == WeightLayout::kStrips; }
+
+}  // namespace
 
 void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
                       std::span<LinearProduct> products) {
   RETORT_CHECK(CpuHasVnni());
   const Cut cut(x, products[0].w->cols() / kBlockValues);
   const Tensor tiles = Interleaved(pool, memory, cut, x.rows());
+  if (cut.rows <= kInt8TileRows && std::ranges::all_of(products, LiesInStrips)) {
+    return StreamStrips(pool, cut, tiles.raw(), products);
+  }
   const int64_t room_bytes = Room::Bytes(cut);
   const Tensor rooms = Tensor::Make(memory, {pool.threads(), room_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;

@@ -5,6 +5,7 @@
 
 #include "tensor/cpu/int8_panels.h"
 #include "tensor/cpu/products.h"
+#include "tensor/quant/strips.h"
 
 namespace retort {
 namespace {
@@ -35,8 +36,10 @@ void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<LinearProdu
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<LinearProduct> products) {
   const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols(), products[0].precise);
-  const bool panels = std::ssize(quantised.rows()) >= kInt8PanelRows && isa == Isa::kAvx512 && CpuHasVnni();
-  const auto fits = [&](const LinearProduct& p) { return panels && FitsInt8Panels(*p.w); };
+  const bool vnni = isa == Isa::kAvx512 && CpuHasVnni(), many = std::ssize(quantised.rows()) >= kInt8PanelRows;
+  const auto fits = [&](const LinearProduct& p) {
+    return vnni && (p.w->layout() == WeightLayout::kStrips || (many && p.w->rows() >= kStripRows));
+  };
   while (!products.empty()) {  // runs of products that go the same way
     size_t count = 1;
     while (count < products.size() && fits(products[count]) == fits(products[0])) ++count;

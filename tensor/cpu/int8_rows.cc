@@ -31,9 +31,13 @@ template <int W> RETORT_INLINE void StoreBytes(Ints<W> v, int8_t* to) {
 }
 
 template <int W> RETORT_INLINE int32_t OffsetOf(Ints<W> sums) {
-  int32_t sum = 0;
-  for (int i = 0; i < W; ++i) sum += sums[i];
-  return -128 * sum;
+  if constexpr (W == 1) {
+    return -128 * sums[0];
+  } else {
+    struct { Ints<W / 2> low, high; } parts;
+    std::memcpy(&parts, &sums, sizeof sums);
+    return OffsetOf<W / 2>(parts.low + parts.high);
+  }
 }
 
 template <bool kPrecise>

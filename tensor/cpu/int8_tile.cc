@@ -5,6 +5,8 @@
 #include <immintrin.h>
 #endif
 
+#include "tensor/cpu/fetch.h"
+
 namespace retort {
 namespace {
 
@@ -46,67 +48,118 @@ RETORT_INT8_AVX512 inline void PackBlock(const BlockQ8_0* block, int64_t row_byt
     LoadRows(reinterpret_cast<const std::byte*>(block->q) + half * 16, row_bytes, v);
     Transpose(v);
     for (int i = 0; i < 4; ++i)
-      _mm512_store_si512(to + (half * 4 + i) * kInt8Cols * 4, _mm512_xor_si512(v[i], flip));
+      _mm512_store_si512(to + (half * 4 + i) * kStripRows * 4, _mm512_xor_si512(v[i], flip));
   }
 }
-RETORT_INT8_AVX512 inline void PackBlock(const BlockQ4_0* block, int64_t row_bytes, std::byte* to) {
+// The two nibbles of each byte of v, raised from 8 to 128, four rows of bytes apart.
+RETORT_INT8_AVX512 inline void StoreNibbles(__m512i v, std::byte* to) {
   const __m512i low = _mm512_set1_epi8(15), raise = _mm512_set1_epi8(120);
+  const __m512i high = _mm512_srli_epi16(v, 4);
+  _mm512_store_si512(to, _mm512_add_epi8(_mm512_and_si512(v, low), raise));
+  _mm512_store_si512(to + 4 * kStripRows * 4, _mm512_add_epi8(_mm512_and_si512(high, low), raise));
+}
+RETORT_INT8_AVX512 inline void PackBlock(const BlockQ4_0* block, int64_t row_bytes, std::byte* to) {
   __m512i v[4];
   LoadRows(reinterpret_cast<const std::byte*>(block->q), row_bytes, v);
   Transpose(v);
-  for (int i = 0; i < 4; ++i) {
-    const __m512i high = _mm512_srli_epi16(v[i], 4);
-    _mm512_store_si512(to + i * kInt8Cols * 4,
-                       _mm512_add_epi8(_mm512_and_si512(v[i], low), raise));
-    _mm512_store_si512(to + (4 + i) * kInt8Cols * 4,
-                       _mm512_add_epi8(_mm512_and_si512(high, low), raise));
-  }
+  for (int i = 0; i < 4; ++i) StoreNibbles(v[i], to + i * kStripRows * 4);
+}
+
+RETORT_INT8_AVX512 inline __m512 ScalesAt(const F16* d) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(d)));
+}
+RETORT_INT8_AVX512 inline void StoreScales(const F16* d, float* to) {
+  for (int64_t i = 0; i < kStripRows; i += 16) _mm512_store_ps(to + i, ScalesAt(d + i));
 }
 
 template <class Block>
-RETORT_INT8_AVX512 void Pack(const Weight& w, int64_t row, int64_t first, int64_t blocks,
-                             const PackedInt8& out) {
+RETORT_INT8_AVX512 void PackRows(const Weight& w, int64_t row, int64_t first, int64_t blocks, std::byte* bytes,
+                                 float* scales) {
   const int64_t row_blocks = w.cols() / kBlockValues, row_bytes = row_blocks * sizeof(Block);
   const auto* all = reinterpret_cast<const Block*>(w.bytes().data()) + row * row_blocks + first;
-  for (int64_t top = 0; top < kInt8Cols; top += 16) {
-    const Block* rows = all + top * row_blocks;
-    for (int64_t b = 0; b < blocks; ++b) {
-      PackBlock(rows + b, row_bytes, out.bytes + (b * 8 * kInt8Cols + top) * 4);
-      for (int64_t r = 0; r < 16; ++r)
-        out.halves[b * kInt8Cols + top + r] = rows[r * row_blocks + b].d.bits;
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t top = 0; top < kStripRows; top += 16) {
+      PackBlock(all + top * row_blocks + b, row_bytes, bytes + (b * 8 * kStripRows + top) * 4);
     }
-  }
-  for (int64_t i = 0; i < blocks * kInt8Cols; i += 16) {
-    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(out.halves + i));
-    _mm512_store_ps(out.scales + i, _mm512_cvtph_ps(halves));
+    F16 d[kStripRows];
+    for (int64_t r = 0; r < kStripRows; ++r) d[r] = all[r * row_blocks + b].d;
+    StoreScales(d, scales + b * kStripRows);
   }
 }
 
-template <int kRows>
-RETORT_INT8_AVX512 void Multiply(const std::byte* tile, const PackedInt8& w, int64_t blocks,
-                                 bool add, float* sums, Ahead& ahead) {
+template <class StripBlock>
+const StripBlock* StripAt(const Weight& w, int64_t row) {
+  return reinterpret_cast<const StripBlock*>(w.bytes().data()) + row / kStripRows * (w.cols() / kBlockValues);
+}
+RETORT_INT8_AVX512 void PackScales(const StripBlockQ8_0* strip, int64_t blocks, float* scales) {
+  for (int64_t b = 0; b < blocks; ++b) StoreScales(strip[b].d, scales + b * kStripRows);
+}
+RETORT_INT8_AVX512 void PackNibbles(const StripBlockQ4_0* strip, int64_t blocks, std::byte* bytes, float* scales) {
+  for (int64_t b = 0; b < blocks; ++b, bytes += kStripRows * kBlockValues) {
+    for (int64_t i = 0; i < 4 * kStripRows * 4; i += 64) {
+      StoreNibbles(_mm512_load_si512(strip[b].q[0][0] + i), bytes + i);
+    }
+    StoreScales(strip[b].d, scales + b * kStripRows);
+  }
+}
+
+// Where a product takes a block of weights from: Quad(k, half) is four bytes of each of 16 outputs, values + 128 or,
+// where kOffsetShift is 4, + 8.
+struct FromPacked {
+  static constexpr int kOffsetShift = 0;
+  const std::byte* bytes;
+  int64_t stride;
+  const float* scales;
+
+  RETORT_INT8_AVX512 __m512i Quad(int k, int half) const {
+    return _mm512_load_si512(bytes + (k * 2 + half) * 64);
+  }
+  RETORT_INT8_AVX512 __m512 Scales(int half) const { return _mm512_load_ps(scales + half * 16); }
+  void Next() { bytes += stride, scales += kStripRows; }
+};
+template <class StripBlock>
+struct FromStrip {
+  static constexpr bool kNibbles = sizeof(StripBlock) == sizeof(StripBlockQ4_0);
+  static constexpr int kOffsetShift = kNibbles ? 4 : 0;
+  const StripBlock* block;
+
+  RETORT_INT8_AVX512 __m512i Quad(int k, int half) const {
+    if constexpr (!kNibbles) return _mm512_load_si512(block->q[k][half * 16]);
+    const __m512i pair = _mm512_load_si512(block->q[k % 4][half * 16]);
+    return _mm512_and_si512(k < 4 ? pair : _mm512_srli_epi16(pair, 4), _mm512_set1_epi8(15));
+  }
+  RETORT_INT8_AVX512 __m512 Scales(int half) const { return ScalesAt(block->d + half * 16); }
+  void Next() {
+    FetchAhead<sizeof(StripBlock)>(block);
+    ++block;
+  }
+};
+
+template <int kRows, class From>
+RETORT_INT8_AVX512 inline void Multiply(const std::byte* tile, From w, int64_t blocks, bool add, float* sums,
+                                        Ahead& ahead) {
   __m512 sum[kRows][2];
   for (int t = 0; t < kRows; ++t) {
     for (int i = 0; i < 2; ++i)
-      sum[t][i] = add ? _mm512_load_ps(sums + t * kInt8Cols + i * 16) : _mm512_setzero_ps();
+      sum[t][i] = add ? _mm512_load_ps(sums + t * kStripRows + i * 16) : _mm512_setzero_ps();
   }
-  const auto* bytes = w.bytes;
-  const float* scales = w.scales;
-  for (int64_t b = 0; b < blocks; ++b, tile += kRows * (kBlockValues + 8), scales += kInt8Cols) {
+  for (int64_t b = 0; b < blocks; ++b, tile += kRows * (kBlockValues + 8), w.Next()) {
     const auto* q = reinterpret_cast<const int32_t*>(tile);
     const auto* d = reinterpret_cast<const float*>(q + 8 * kRows);
     const auto* offset = q + 9 * kRows;
     __m512i dot[kRows][2];
-    for (int t = 0; t < kRows; ++t) dot[t][0] = dot[t][1] = _mm512_set1_epi32(offset[t]);
-    for (int k = 0; k < 8; ++k, bytes += kInt8Cols * 4) {
-      const __m512i w0 = _mm512_load_si512(bytes), w1 = _mm512_load_si512(bytes + 64);
+    for (int t = 0; t < kRows; ++t) {
+      dot[t][0] = dot[t][1] = _mm512_set1_epi32(offset[t] >> From::kOffsetShift);
+    }
+    for (int k = 0; k < 8; ++k) {
+      const __m512i w0 = w.Quad(k, 0), w1 = w.Quad(k, 1);
       for (int t = 0; t < kRows; ++t) {
         const __m512i in = _mm512_set1_epi32(q[k * kRows + t]);
         dot[t][0] = _mm512_dpbusd_epi32(dot[t][0], w0, in);
         dot[t][1] = _mm512_dpbusd_epi32(dot[t][1], w1, in);
       }
     }
-    const __m512 d0 = _mm512_load_ps(scales), d1 = _mm512_load_ps(scales + 16);
+    const __m512 d0 = w.Scales(0), d1 = w.Scales(1);
     for (int t = 0; t < kRows; ++t) {
       const __m512 d_x = _mm512_set1_ps(d[t]);
       sum[t][0] = _mm512_fmadd_ps(_mm512_mul_ps(d0, d_x), _mm512_cvtepi32_ps(dot[t][0]), sum[t][0]);
@@ -118,8 +171,19 @@ RETORT_INT8_AVX512 void Multiply(const std::byte* tile, const PackedInt8& w, int
     }
   }
   for (int t = 0; t < kRows; ++t) {
-    for (int i = 0; i < 2; ++i) _mm512_store_ps(sums + t * kInt8Cols + i * 16, sum[t][i]);
+    for (int i = 0; i < 2; ++i) _mm512_store_ps(sums + t * kStripRows + i * 16, sum[t][i]);
   }
+}
+
+template <int kRows>
+RETORT_INT8_AVX512 void MultiplyPacked(const std::byte* tile, const PackedInt8& w, int64_t blocks, bool add,
+                                       float* sums, Ahead& ahead) {
+  Multiply<kRows>(tile, FromPacked{w.bytes, w.stride, w.scales}, blocks, add, sums, ahead);
+}
+template <int kRows, class StripBlock>
+RETORT_INT8_AVX512 void MultiplyStreaming(const std::byte* tile, const StripBlock* strip, int64_t blocks, float* sums) {
+  Ahead none{nullptr, nullptr, 0};
+  Multiply<kRows>(tile, FromStrip<StripBlock>{strip}, blocks, false, sums, none);
 }
 
 #endif
@@ -157,18 +221,43 @@ void InterleaveInt8(const Int8Row* x, int64_t rows, int64_t blocks, std::byte* t
 }
 
 #ifdef __x86_64__
-void PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, const PackedInt8& out) {
-  if (w.format() == WeightFormat::kQ8_0) return Pack<BlockQ8_0>(w, row, first, blocks, out);
-  Pack<BlockQ4_0>(w, row, first, blocks, out);
+PackedInt8 PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, std::byte* room) {
+  float* scales = reinterpret_cast<float*>(room + blocks * kStripRows * kBlockValues);
+  const bool in_strips = w.layout() == WeightLayout::kStrips;
+  if (w.format() == WeightFormat::kQ8_0) {
+    if (in_strips) {
+      const StripBlockQ8_0* strip = StripAt<StripBlockQ8_0>(w, row) + first;
+      PackScales(strip, blocks, scales);
+      return {reinterpret_cast<const std::byte*>(strip), sizeof *strip, scales};
+    }
+    PackRows<BlockQ8_0>(w, row, first, blocks, room, scales);
+  } else if (in_strips) {
+    PackNibbles(StripAt<StripBlockQ4_0>(w, row) + first, blocks, room, scales);
+  } else {
+    PackRows<BlockQ4_0>(w, row, first, blocks, room, scales);
+  }
+  return {room, kStripRows * kBlockValues, scales};
 }
 
 void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
                   bool add, float* sums, Ahead& ahead) {
-  WithRows(rows, [&](auto count) { Multiply<count>(tile, w, blocks, add, sums, ahead); });
+  WithRows(rows, [&](auto count) { MultiplyPacked<count>(tile, w, blocks, add, sums, ahead); });
+}
+
+void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums) {
+  const int64_t blocks = w.cols() / kBlockValues;
+  WithRows(rows, [&](auto count) {
+    if (w.format() == WeightFormat::kQ8_0) {
+      MultiplyStreaming<count>(tile, StripAt<StripBlockQ8_0>(w, row), blocks, sums);
+    } else {
+      MultiplyStreaming<count>(tile, StripAt<StripBlockQ4_0>(w, row), blocks, sums);
+    }
+  });
 }
 #else
-void PackInt8(const Weight&, int64_t, int64_t, int64_t, const PackedInt8&) {}
+PackedInt8 PackInt8(const Weight&, int64_t, int64_t, int64_t, std::byte*) { return {}; }
 void MultiplyInt8(const std::byte*, int64_t, const PackedInt8&, int64_t, bool, float*, Ahead&) {}
+void MultiplyStrip(const std::byte*, int64_t, const Weight&, int64_t, float*) {}
 #endif
 
 }  // namespace retort

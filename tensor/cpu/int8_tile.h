@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of int8 products with many rows, on AVX-512 VNNI: a strip of kInt8Cols weight rows is
-// packed so that outputs lie along the vectors, and multiplied with tiles of activation rows.
+// The inside of int8 products whose outputs lie along the vectors: tiles of activation rows times a strip of
+// kStripRows weight rows (tensor/quant/strips.h), as it lies in memory or packed.
 #pragma once
 
 #include "tensor/cpu/int8_dots.h"
+#include "tensor/quant/strips.h"
 
 namespace retort {
 
-inline constexpr int64_t kInt8Cols = 32;
 inline constexpr int64_t kInt8TileRows = 6;  // with 32 outputs: as many sums as registers hold
-
-// Some blocks of kInt8Cols weight rows. Bytes are values + 128, as the byte products want their
-// first factor unsigned: value k of row n of a block lies at (k / 4 * kInt8Cols + n) * 4 + k % 4.
-struct PackedInt8 {
-  std::byte* bytes;  // [blocks, 8, kInt8Cols, 4]
-  float* scales;     // [blocks, kInt8Cols]
-  uint16_t* halves;  // [blocks, kInt8Cols] work space
-};
-inline constexpr int64_t kPackedBlockBytes = kInt8Cols * (kBlockValues + 4 + 2);
-
-// Packs blocks [first, first + blocks) of w's rows [row, row + kInt8Cols), all of which exist.
-void PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, const PackedInt8& out);
 
 // Rows of a tile, block by block: eight times four bytes of each row in turn, then the rows' scales
 // and their offsets (Int8Row).
@@ -29,15 +17,30 @@ constexpr int64_t TileBytes(int64_t rows, int64_t blocks) {
 }
 void InterleaveInt8(const Int8Row* x, int64_t rows, int64_t blocks, std::byte* tile);
 
+// Some blocks of a strip for many tiles: bytes are values + 128, as in StripBlockQ8_0, and scales are floats.
+struct PackedInt8 {
+  const std::byte* bytes;  // of each block [8, kStripRows, 4],
+  int64_t stride;          // so many bytes apart
+  const float* scales;     // [blocks, kStripRows]
+};
+// What packing needs: [blocks, 8, kStripRows, 4] bytes and the scales.
+inline constexpr int64_t kPackedBlockBytes = kStripRows * (kBlockValues + 4);
+
+// Packs blocks [first, first + blocks) of w's rows [row, row + kStripRows) into `room`, 64-byte aligned: from a strip, whose
+// quants stay where they are if they are bytes, or from rows, which then all must exist.
+PackedInt8 PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, std::byte* room);
+
 // What a product asks for ahead while it multiplies: `lines` cache lines a block, until `end`.
 struct Ahead {
   const std::byte *at, *end;
   int64_t lines;
 };
 
-// sums [rows,kInt8Cols] (+)= the products of a tile's rows with packed weights, block after block.
-// `tile` is at the first of the blocks.
+// sums [rows,kStripRows] (+)= the products of a tile's rows with packed weights, block after block.
+// `tile` is at the first of the blocks. Needs CpuHasVnni().
 void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
                   bool add, float* sums, Ahead& ahead);
+// sums = the products with the whole strip that begins at `row` of w, which is in strips and streams from memory.
+void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums);
 
 }  // namespace retort

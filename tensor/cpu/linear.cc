@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of activations with weights in any format.
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/int8_dots.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/decode.h"
+#include "tensor/quant/strips.h"
 
 namespace retort {
 namespace {
@@ -14,11 +16,14 @@ void CheckShapes(const char* what, const Tensor& in, const Weight& w, const Tens
                out.shape().text());
 }
 
-bool HasInt8Product(WeightFormat format) {
-  return format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-}
-
 }  // namespace
+
+// Strips are made for byte products of whole vectors; the row kernels serve narrower processors better.
+Weight CpuBackend::Resident(const Weight& w) {
+  const bool strips = compute_ == Compute::kInt8 && isa_ == Isa::kAvx512 && CpuHasVnni() && HasStrips(w.format()) &&
+                      w.layout() == WeightLayout::kRows;
+  return strips ? InStrips(w, *memory_, pool_) : Backend::Resident(w);
+}
 
 void CpuBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y) {
   LinearProduct product{&w, y, {}};
@@ -27,7 +32,7 @@ void CpuBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y) {
 
 void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
   const auto in_int8 = [&](const LinearProduct& p) {
-    return compute_ == Compute::kInt8 && HasInt8Product(p.w->format());
+    return compute_ == Compute::kInt8 && HasStrips(p.w->format());
   };
   for (const LinearProduct& p : products) {
     CheckShapes("product", x, *p.w, p.y, p.w->cols(), p.w->rows());

@@ -8,6 +8,7 @@
 #include "tensor/quant/decode_kernels.h"
 #include "tensor/quant/nf4.h"
 #include "tensor/quant/quant.h"
+#include "tensor/quant/strips.h"
 
 namespace retort {
 namespace {
@@ -64,6 +65,16 @@ void DecodeBlocks(Isa isa, const std::byte* row, int64_t begin, int64_t count, f
   });
 }
 
+template <class Block, class Kernel>
+void DecodeStrip(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, float* out) {
+  DecodeRange<kBlockValues>(begin, count, out, [&](int64_t first, int64_t n, float* to) {
+    for (int64_t i = 0; i < n; ++i) {
+      const Block block = BlockOf<Block>(w, row, first + i);
+      CallSimd<Kernel>(isa, &block, int64_t{1}, to + i * kBlockValues);
+    }
+  });
+}
+
 }  // namespace
 
 void RoundToBF16(Isa isa, const float* values, int64_t count, BF16* out) {
@@ -77,6 +88,10 @@ void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t cou
     return DecodeRange<kNf4BlockValues>(
         row * w.cols() + begin, count, out,
         [&](int64_t first, int64_t n, float* to) { DecodeNf4(isa, w, first, n, to); });
+  }
+  if (w.layout() == WeightLayout::kStrips) {
+    return w.format() == WeightFormat::kQ8_0 ? DecodeStrip<BlockQ8_0, Q8Kernel>(isa, w, row, begin, count, out)
+                                             : DecodeStrip<BlockQ4_0, Q4Kernel>(isa, w, row, begin, count, out);
   }
   const std::byte* bytes = w.bytes().data() + row * RowBytes(w.format(), w.cols());
   switch (w.format()) {

@@ -74,8 +74,9 @@ void DecodeNf4Columns(Isa isa, const Weight& w, int64_t first, int64_t count, in
   }
 }
 
-// Whether 64 columns from col on lie in whole blocks of every row.
+// Whether 64 columns from col on lie in whole blocks of every row, one after another.
 bool LieInBlocks(const Weight& w, int64_t col) {
+  if (w.layout() != WeightLayout::kRows) return false;
   const bool whole_rows = w.format() != WeightFormat::kNF4 || w.cols() % kNf4BlockValues == 0;
   return whole_rows && col + kDecodedCols <= w.cols();
 }

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "export/init_model.h"
+#include "tensor/quant/quant.h"
 #include "tests/export/model_folder.h"
 
 namespace retort {
@@ -143,27 +144,41 @@ TEST_F(GgufExport, RefusalsLeaveNothing) {
   EXPECT_EQ(FilesIn(folder_.path()), (std::vector<std::string>{"m", "m.gguf"}));
 }
 
-// Copied weights are the mapped ones, elsewhere; an embedding that is no head stays in the file.
+std::vector<float> ValuesOf(const Weight& w) {
+  std::vector<float> values(static_cast<size_t>(w.rows() * w.cols()));
+  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());
+  return values;
+}
+
+// Copied weights hold the mapped ones' values, elsewhere; an embedding stays in the file, tied or not.
 TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
-  MakeModelFolder(folder_ / "in", FolderConfig("llama"));
-  const ModelFiles files = OpenModel(Export(folder_ / "in", "m.gguf", {WeightFormat::kQ8_0}));
-  const auto backend = MakeCpuBackend(2, Compute::kF32);
-  const auto mapped = LoadModel(files, {}, *backend);
-  LoadOptions options;
-  options.copy = true;
-  const auto copied = LoadModel(files, options, *backend);
-  EXPECT_TRUE(WorthCopying(files));
-  const auto same = [](const Weight& a, const Weight& b) { return std::ranges::equal(a.bytes(), b.bytes()); };
-  for (size_t i = 0; i < mapped->layers.size(); ++i) {
-    for (size_t slot = 0; slot < kSlots; ++slot) {
-      const Weight &from = mapped->layers[i].projections[slot].frozen, &to = copied->layers[i].projections[slot].frozen;
-      EXPECT_TRUE(same(from, to)) << i << " " << slot;
-      EXPECT_NE(from.bytes().data(), to.bytes().data()) << i << " " << slot;
+  for (const bool tied : {false, true}) {
+    ModelConfig config = FolderConfig("llama");
+    config.tied = tied;
+    const Path folder = folder_ / Cat("in", tied);
+    MakeModelFolder(folder, config);
+    const ModelFiles files = OpenModel(Export(folder, Cat("m", tied, ".gguf"), {WeightFormat::kQ8_0}));
+    EXPECT_TRUE(WorthCopying(files));
+    for (const Compute compute : {Compute::kF32, Compute::kInt8}) {
+      const auto backend = MakeCpuBackend(2, compute);
+      const auto mapped = LoadModel(files, {}, *backend);
+      LoadOptions options;
+      options.copy = true;
+      const auto copied = LoadModel(files, options, *backend);
+      const auto expect_copy = [](const Weight& from, const Weight& to) {
+        EXPECT_NE(from.bytes().data(), to.bytes().data());
+        EXPECT_EQ(ValuesOf(from), ValuesOf(to));
+      };
+      for (size_t i = 0; i < mapped->layers.size(); ++i) {
+        for (size_t slot = 0; slot < kSlots; ++slot) {
+          SCOPED_TRACE(Cat(NameOf(compute), " layer ", i, " slot ", slot));
+          expect_copy(mapped->layers[i].projections[slot].frozen, copied->layers[i].projections[slot].frozen);
+        }
+      }
+      expect_copy(mapped->head.frozen, copied->head.frozen);
+      EXPECT_EQ(mapped->embedding.frozen.bytes().data(), copied->embedding.frozen.bytes().data());
     }
   }
-  EXPECT_TRUE(same(mapped->head.frozen, copied->head.frozen));
-  EXPECT_NE(mapped->head.frozen.bytes().data(), copied->head.frozen.bytes().data());
-  EXPECT_EQ(mapped->embedding.frozen.bytes().data(), copied->embedding.frozen.bytes().data());
 }
 
 }  // namespace

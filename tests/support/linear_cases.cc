@@ -19,12 +19,14 @@ double ToleranceOf(WeightFormat format, Compute compute, bool whole, bool gradie
   return compute == Compute::kInt8 && blocks && !gradient ? 7e-3 : 2.5e-3;
 }
 
+// `resident`: the weight as a runner holds it.
 OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool whole, bool gradient,
-                  bool double_quant) {
+                  bool double_quant, bool resident = false) {
   const auto [tokens, in, out] = size;
   const auto prepare = [=, tokens = tokens, in = in, out = out](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const Weight w = MakeWeight(*stage, format, out, in, whole, double_quant);
+    const Weight stored = MakeWeight(*stage, format, out, in, whole, double_quant);
+    const Weight w = resident ? b.Resident(stored) : stored;
     const int64_t given = gradient ? out : in;
     const Tensor x = stage->Input(gradient ? "dy" : "x", {tokens, given},
                                   whole ? WholeValues(*stage, tokens, given)
@@ -36,7 +38,7 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
   };
   const std::string variant =
       Cat(TraitsOf(format).name, double_quant ? "_dq_" : "_", NameOf(compute), "_t", tokens, "_i",
-          in, "_o", out, whole ? "_whole" : "");
+          in, "_o", out, whole ? "_whole" : "", resident ? "_resident" : "");
   const FormatTraits& traits = TraitsOf(format);
   const double weight_bytes = 1.0 * in * out * traits.block_bytes / traits.block_elements;
   return {gradient ? "linear_grad" : "linear", variant,
@@ -96,6 +98,10 @@ std::vector<OpCase> LinearCases() {
           }
           if (!rounds || format == WeightFormat::kNF4) continue;
           cases.push_back(LinearCase(format, compute, size, true, gradient, false));
+        }
+        const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
+        if (compute == Compute::kInt8 && blocks) {
+          cases.push_back(LinearCase(format, compute, size, true, false, false, true));
         }
       }
     }

@@ -5,6 +5,7 @@
 
 #include <array>
 
+#include "tensor/cpu/int8_dots.h"
 #include "tensor/cpu/products.h"
 #include "tests/tensor/weights.h"
 
@@ -13,11 +14,13 @@ namespace {
 
 struct Storage {
   WeightFormat format;
-  bool double_quant = false;
+  bool double_quant = false, strips = false;
 };
 constexpr Storage kStorages[] = {
     {WeightFormat::kF32},  {WeightFormat::kF16}, {WeightFormat::kBF16},     {WeightFormat::kQ8_0},
-    {WeightFormat::kQ4_0}, {WeightFormat::kNF4}, {WeightFormat::kNF4, true}};
+    {WeightFormat::kQ4_0}, {WeightFormat::kNF4}, {WeightFormat::kNF4, true}, {WeightFormat::kQ8_0, false, true},
+    {WeightFormat::kQ4_0, false, true}};
+std::string TextOf(const Storage& s) { return Cat(TraitsOf(s.format).name, s.strips ? " in strips" : ""); }
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
 bool InBlocks(WeightFormat format) {
@@ -113,6 +116,7 @@ struct Operands {
         dx(RandomFloats(c.tokens * c.inputs, 3)),
         w(weights.Make(storage.format, c.outputs, c.inputs,
                        RandomFloats(c.outputs * c.inputs, 4, 0.05), storage.double_quant)) {
+    if (storage.strips) w = weights.InStrips(w);
     values.resize(static_cast<size_t>(c.outputs * c.inputs));
     for (int64_t o = 0; o < c.outputs; ++o)
       DecodeRow(w, o, 0, c.inputs, values.data() + o * c.inputs);
@@ -151,7 +155,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
     std::vector<Operands> operands;
     for (const Case& c : cases) operands.emplace_back(weights, c, storage);
     for (const Compute compute : kComputes) {
-      SCOPED_TRACE(Cat(TraitsOf(storage.format).name, " in ", NameOf(compute)));
+      SCOPED_TRACE(Cat(TextOf(storage), ", computed in ", NameOf(compute)));
       ForEach(compute, [&](CpuBackend& backend, Isa isa) {
         std::vector<float> all;
         for (size_t i = 0; i < cases.size(); ++i) {
@@ -195,7 +199,7 @@ TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
     std::vector<Operands> operands;
     for (const Case& c : cases) operands.emplace_back(weights, c, storage);
     for (const Compute compute : kComputes) {
-      SCOPED_TRACE(Cat(TraitsOf(storage.format).name, " in ", NameOf(compute)));
+      SCOPED_TRACE(Cat(TextOf(storage), ", computed in ", NameOf(compute)));
       ForEach(compute, [&](CpuBackend& backend, Isa isa) {
         std::vector<float> all;
         for (size_t i = 0; i < cases.size(); ++i) {
@@ -246,6 +250,39 @@ TEST(LinearForward, ANotANumberStaysInItsRow) {
   const std::vector<float> actual = backend.ToFloats(y);
   for (size_t i = 0; i < actual.size(); ++i) {
     EXPECT_EQ(std::isnan(actual[i]), i >= size_t{20 * 80}) << i;
+  }
+}
+
+// Of weights as a runner holds them a token's logits do not depend on what is computed beside it.
+TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
+  TestWeights weights;
+  constexpr int64_t kMost = 40, kIn = 1056, kOut = 75;
+  const std::vector<float> x = RandomFloats(kMost * kIn, 1), values = RandomFloats(kOut * kIn, 2, 0.05);
+  const auto run = [&](CpuBackend& backend, const Weight& w, bool precise) {
+    const auto product = [&](int64_t first, int64_t rows) {
+      const std::span in(x.data() + first * kIn, static_cast<size_t>(rows * kIn));
+      LinearProduct p{&w, backend.New({rows, kOut}), {}, precise};
+      backend.LinearForwards(backend.FromFloats(in, {rows, kIn}), {&p, 1});
+      return backend.ToFloats(p.y);
+    };
+    std::vector<float> alone;
+    for (int64_t t = 0; t < kMost; ++t) Append(alone, product(t, 1));
+    if (w.layout() != WeightLayout::kStrips) return alone;
+    for (const int64_t rows : {2, 3, 6, 7, 13, 40}) {
+      EXPECT_EQ(product(0, rows), std::vector<float>(alone.begin(), alone.begin() + rows * kOut)) << rows;
+    }
+    return alone;
+  };
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+    const Weight stored = weights.Make(format, kOut, kIn, values);
+    const auto both = [&](CpuBackend& backend) {
+      const Weight w = backend.Resident(stored);
+      EXPECT_EQ(w.layout() == WeightLayout::kStrips, backend.isa() == Isa::kAvx512 && CpuHasVnni());
+      std::vector<float> all = run(backend, w, false);
+      Append(all, run(backend, w, true));
+      return all;
+    };
+    ForCpuBackends(both, Compute::kInt8);
   }
 }
 

@@ -51,6 +51,35 @@ TEST(Encode, BytesEqualThoseOfOtherPrograms) {
   }
 }
 
+TEST(Strips, HoldTheRowsValuesWhereTheirHeaderSays) {
+  TestWeights weights;
+  constexpr int64_t kRows = 70, kCols = 96;
+  const std::vector<float> matrix = RandomFloats(kRows * kCols, 5);
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+    SCOPED_TRACE(TraitsOf(format).name);
+    const Weight rows = weights.Make(format, kRows, kCols, matrix), strips = weights.InStrips(rows);
+    EXPECT_EQ(std::ssize(strips.bytes()), 3 * StripBytes(format, kCols));
+    const std::vector<float> values = Decoded(rows);
+    EXPECT_EQ(Decoded(strips), values);
+    std::vector<float> part(50);
+    DecodeRow(strips, 69, 33, 50, part.data());  // begins and ends within blocks
+    EXPECT_EQ(part, std::vector<float>(values.end() - 63, values.end() - 13));
+  }
+  const Weight q8 = weights.Make(WeightFormat::kQ8_0, kRows, kCols, matrix);
+  const Weight q4 = weights.Make(WeightFormat::kQ4_0, kRows, kCols, matrix);
+  const Weight q8_strips = weights.InStrips(q8), q4_strips = weights.InStrips(q4);
+  const auto* wide = reinterpret_cast<const StripBlockQ8_0*>(q8_strips.bytes().data());
+  const auto* narrow = reinterpret_cast<const StripBlockQ4_0*>(q4_strips.bytes().data());
+  const auto* q8_rows = reinterpret_cast<const BlockQ8_0*>(q8.bytes().data());
+  const auto* q4_rows = reinterpret_cast<const BlockQ4_0*>(q4.bytes().data());
+  // Block 2 of row 37: strip 1, row 5 of it, three blocks a row.
+  for (int i = 0; i < 32; ++i) EXPECT_EQ(wide[3 + 2].q[i / 4][5][i % 4], q8_rows[37 * 3 + 2].q[i] + 128) << i;
+  for (int i = 0; i < 16; ++i) EXPECT_EQ(narrow[3 + 2].q[i / 4][5][i % 4], q4_rows[37 * 3 + 2].q[i]) << i;
+  EXPECT_EQ(wide[3 + 2].d[5].bits, q8_rows[37 * 3 + 2].d.bits);
+  EXPECT_EQ(narrow[3 + 2].d[5].bits, q4_rows[37 * 3 + 2].d.bits);
+  for (int64_t r = 70 - 64; r < 32; ++r) EXPECT_EQ(wide[6 + 1].d[r].bits, 0) << r;  // rows that are not there
+}
+
 // The sums are of what the PyTorch program of the project's reference data (nf4_round) makes of the
 // flattened matrix, whole and without its last five values.
 TEST(Nf4, DecodesToTheReferenceProgramsValues) {

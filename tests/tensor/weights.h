@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/quant/quant.h"
+#include "tensor/quant/strips.h"
 #include "tests/tensor/cpu_support.h"
 
 namespace retort {
@@ -25,6 +26,7 @@ class TestWeights {
                        std::make_shared<Tensor>(copy));
     return format == WeightFormat::kF32 ? plain : Converted(plain, format, double_quant);
   }
+  Weight InStrips(const Weight& w) { return retort::InStrips(w, *memory_, pool_); }
   Weight Converted(const Weight& source, WeightFormat format, bool double_quant = false) {
     return Requantised(source, format, double_quant, *memory_, pool_);
   }
