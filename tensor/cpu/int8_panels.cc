@@ -71,7 +71,8 @@ class StripPiece {
  public:
   StripPiece(const Cut& cut, const LinearProduct& product, int64_t strip, int64_t top)
       : cut_(cut), w_(*product.w), y_(product.y.data<float>()), strip_(strip), top_(top),
-        tiles_(std::min(cut.piece_rows, cut.rows - top)), in_strips_(w_.layout() == WeightLayout::kStrips) {}
+        tiles_(std::min(cut.piece_rows, cut.rows - top)), in_strips_(w_.layout() == WeightLayout::kStrips),
+        direct_(cut.parts == 1 && (strip + cut.strips) * kStripRows <= w_.rows()) {}
 
   // x: all rows, interleaved in tiles piece by piece.
   void Run(const std::byte* x, const Room& room) const {
@@ -84,11 +85,14 @@ class StripPiece {
         for (int64_t i = 0; i < tiles_.count; ++i) {
           const int64_t rows = tiles_.Rows(i);
           const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), cut_.blocks);
-          MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks, first > 0,
-                       SumsOf(room, s, tiles_.Begin(i)), ahead);
+          float* sums = SumsOf(room, s, tiles_.Begin(i));
+          const bool direct = direct_ && first + blocks == cut_.blocks;
+          MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks, first > 0 ? sums : nullptr,
+                       direct ? RowOfY(strip_ + s, tiles_.Begin(i)) : sums, direct ? w_.rows() : kStripRows, ahead);
         }
       }
     }
+    if (direct_) return;
     // Row by row: the strips' parts of one lie together.
     for (int64_t t = 0; t < tiles_.rows; t += cut_.parts) {
       for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, t, SumsOf(room, s, t));
@@ -113,8 +117,10 @@ class StripPiece {
   }
   void Write(int64_t strip, int64_t t, const float* sums) const {
     const int64_t col = strip * kStripRows, cols = std::min(kStripRows, w_.rows() - col);
-    float* y = y_ + (top_ + t) / cut_.parts * w_.rows() + col;
-    WriteSums(sums, cut_.parts, in_strips_ ? 0 : kStripRows - cols, cols, y);
+    WriteSums(sums, cut_.parts, in_strips_ ? 0 : kStripRows - cols, cols, RowOfY(strip, t));
+  }
+  float* RowOfY(int64_t strip, int64_t t) const {
+    return y_ + (top_ + t) / cut_.parts * w_.rows() + strip * kStripRows;
   }
 
   const Cut& cut_;
@@ -123,6 +129,7 @@ class StripPiece {
   int64_t strip_, top_;
   Tiles tiles_;
   bool in_strips_;
+  bool direct_;  // the last sums go straight to y
 };
 
 // x as StripPiece::Run wants it.

@@ -13,7 +13,7 @@ namespace {
 #ifdef __x86_64__
 
 #define RETORT_INT8_AVX512 \
-  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]]
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,prfchw")]]
 
 // 16 bytes of 16 rows: lane l of v[i] is row 4 l + i's.
 RETORT_INT8_AVX512 inline void LoadRows(const std::byte* at, int64_t row_bytes, __m512i* v) {
@@ -136,12 +136,16 @@ struct FromStrip {
 };
 
 template <int kRows, class From>
-RETORT_INT8_AVX512 inline void Multiply(const std::byte* tile, From w, int64_t blocks, bool add, float* sums,
-                                        Ahead& ahead) {
+RETORT_INT8_AVX512 void Multiply(const std::byte* tile, From w, int64_t blocks, const float* before, float* out,
+                                 int64_t stride, Ahead& ahead) {
+  for (int t = 0; t < kRows; ++t) {
+    __builtin_prefetch(out + t * stride, 1, 3);
+    __builtin_prefetch(out + t * stride + 16, 1, 3);
+  }
   __m512 sum[kRows][2];
   for (int t = 0; t < kRows; ++t) {
     for (int i = 0; i < 2; ++i)
-      sum[t][i] = add ? _mm512_load_ps(sums + t * kStripRows + i * 16) : _mm512_setzero_ps();
+      sum[t][i] = before ? _mm512_load_ps(before + t * kStripRows + i * 16) : _mm512_setzero_ps();
   }
   for (int64_t b = 0; b < blocks; ++b, tile += kRows * (kBlockValues + 8), w.Next()) {
     const auto* q = reinterpret_cast<const int32_t*>(tile);
@@ -171,19 +175,8 @@ RETORT_INT8_AVX512 inline void Multiply(const std::byte* tile, From w, int64_t b
     }
   }
   for (int t = 0; t < kRows; ++t) {
-    for (int i = 0; i < 2; ++i) _mm512_store_ps(sums + t * kStripRows + i * 16, sum[t][i]);
+    for (int i = 0; i < 2; ++i) _mm512_storeu_ps(out + t * stride + i * 16, sum[t][i]);
   }
-}
-
-template <int kRows>
-RETORT_INT8_AVX512 void MultiplyPacked(const std::byte* tile, const PackedInt8& w, int64_t blocks, bool add,
-                                       float* sums, Ahead& ahead) {
-  Multiply<kRows>(tile, FromPacked{w.bytes, w.stride, w.scales}, blocks, add, sums, ahead);
-}
-template <int kRows, class StripBlock>
-RETORT_INT8_AVX512 void MultiplyStreaming(const std::byte* tile, const StripBlock* strip, int64_t blocks, float* sums) {
-  Ahead none{nullptr, nullptr, 0};
-  Multiply<kRows>(tile, FromStrip<StripBlock>{strip}, blocks, false, sums, none);
 }
 
 #endif
@@ -239,24 +232,26 @@ PackedInt8 PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks,
   return {room, kStripRows * kBlockValues, scales};
 }
 
-void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
-                  bool add, float* sums, Ahead& ahead) {
-  WithRows(rows, [&](auto count) { MultiplyPacked<count>(tile, w, blocks, add, sums, ahead); });
+void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks, const float* before,
+                  float* out, int64_t stride, Ahead& ahead) {
+  WithRows(rows, [&](auto count) {
+    Multiply<count>(tile, FromPacked{w.bytes, w.stride, w.scales}, blocks, before, out, stride, ahead);
+  });
 }
 
 void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums) {
   const int64_t blocks = w.cols() / kBlockValues;
+  Ahead none{nullptr, nullptr, 0};
   WithRows(rows, [&](auto count) {
-    if (w.format() == WeightFormat::kQ8_0) {
-      MultiplyStreaming<count>(tile, StripAt<StripBlockQ8_0>(w, row), blocks, sums);
-    } else {
-      MultiplyStreaming<count>(tile, StripAt<StripBlockQ4_0>(w, row), blocks, sums);
-    }
+    const auto from = [&]<class StripBlock>(StripBlock) {
+      Multiply<count>(tile, FromStrip<StripBlock>{StripAt<StripBlock>(w, row)}, blocks, nullptr, sums, kStripRows, none);
+    };
+    w.format() == WeightFormat::kQ8_0 ? from(StripBlockQ8_0()) : from(StripBlockQ4_0());
   });
 }
 #else
 PackedInt8 PackInt8(const Weight&, int64_t, int64_t, int64_t, std::byte*) { return {}; }
-void MultiplyInt8(const std::byte*, int64_t, const PackedInt8&, int64_t, bool, float*, Ahead&) {}
+void MultiplyInt8(const std::byte*, int64_t, const PackedInt8&, int64_t, const float*, float*, int64_t, Ahead&) {}
 void MultiplyStrip(const std::byte*, int64_t, const Weight&, int64_t, float*) {}
 #endif
 

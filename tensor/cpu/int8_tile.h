@@ -36,10 +36,10 @@ struct Ahead {
   int64_t lines;
 };
 
-// sums [rows,kStripRows] (+)= the products of a tile's rows with packed weights, block after block.
-// `tile` is at the first of the blocks. Needs CpuHasVnni().
-void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
-                  bool add, float* sums, Ahead& ahead);
+// out = before + the products of a tile's rows with packed weights, block after block; `tile` is at the first of the
+// blocks. before [rows,kStripRows], 64-byte aligned, or null for zeros; out's rows are `stride` apart. Needs CpuHasVnni().
+void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks, const float* before,
+                  float* out, int64_t stride, Ahead& ahead);
 // sums = the products with the whole strip that begins at `row` of w, which is in strips and streams from memory.
 void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums);
 
