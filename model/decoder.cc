@@ -86,9 +86,9 @@ std::array<Var, N> Model::Project(Context& context, const ForwardPass& pass, int
   for (size_t i = 0; i < N; ++i) {
     adapters[i] = LowRankOf(pass, index, slots[i]);
     const Projection& p = layer[slots[i]];
-    // Scores grow with queries and keys, and softmax with scores: errors of 8 bits there move the logits most. Values
-    // have the same x.
-    const bool precise = slots[0] == Slot::kQ;
+    // Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores (values
+    // have the same x), and in the first layer, as all others carry them on.
+    const bool precise = slots[0] == Slot::kQ || index == 0;
     frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr, precise};
   }
   ops::Linears(context, x, frozen, y);
