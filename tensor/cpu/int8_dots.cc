@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/cpu/int8_dots.h"
 
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <vector>
 
 #include "tensor/cpu/fetch.h"
+#include "tensor/cpu/int8_avx512.h"
 #include "tensor/quant/strips.h"
 
 namespace retort {
@@ -34,8 +31,6 @@ void DotsPortable(const Block* w, int64_t blocks, const Int8Row* x, float* sums)
 #ifdef __x86_64__
 
 #define RETORT_INT8_AVX2 [[gnu::target("avx2,fma")]]
-#define RETORT_INT8_AVX512 \
-  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]]
 
 RETORT_INT8_AVX2 inline __m256i Load32(const BlockQ8_0& block) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.q));

@@ -63,8 +63,7 @@ Weight InStrips(const Weight& w, Memory& memory, ThreadPool& pool) {
 
 template <class Block>
 Block BlockOf(const Weight& w, int64_t row, int64_t b) {
-  const auto* strips = reinterpret_cast<const typename StripOf<Block>::Type*>(w.bytes().data());
-  const auto& strip = strips[row / kStripRows * (w.cols() / kBlockValues) + b];
+  const auto& strip = StripAt<typename StripOf<Block>::Type>(w, row)[b];
   Block block;
   block.d = strip.d[row % kStripRows];
   for (size_t k = 0; k < std::size(strip.q); ++k) {

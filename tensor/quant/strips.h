@@ -34,6 +34,11 @@ inline int64_t StripBytes(WeightFormat format, int64_t cols) { return kStripRows
 // A weight that HasStrips and lies in rows, in strips, in `memory`.
 Weight InStrips(const Weight& w, Memory& memory, ThreadPool& pool);
 
+// The strip that begins at `row`: one StripBlock for each block of a row. StripBlock is the one of w's format.
+template <class StripBlock> const StripBlock* StripAt(const Weight& w, int64_t row) {
+  return reinterpret_cast<const StripBlock*>(w.bytes().data()) + row / kStripRows * (w.cols() / kBlockValues);
+}
+
 // Block `b` of row `row` of a weight in strips, as rows have it: a BlockQ8_0 or BlockQ4_0.
 template <class Block> Block BlockOf(const Weight& w, int64_t row, int64_t b);
 

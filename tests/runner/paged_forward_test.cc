@@ -10,6 +10,7 @@
 #include "data/rows.h"
 #include "model/load.h"
 #include "runner/stream.h"
+#include "tensor/quant/quant.h"
 #include "tests/data/byte_tokenizer.h"
 #include "tests/support/random_model.h"
 #include "tests/support/shared_data.h"
@@ -132,6 +133,28 @@ TEST(PagedForward, HalfCachesStayWithinTheirPrecision) {
   EXPECT_LT(bf16, 4 * largest * std::exp2(-8));
   EXPECT_GT(f16, 1e-6);
   EXPECT_GT(bf16, 3 * f16);
+}
+
+// With weights as a runner holds them, bit for bit.
+TEST(PagedForward, Int8LogitsDoNotDependOnTheStreamsBeside) {
+  const auto backend = MakeCpuBackend(2, Compute::kInt8);
+  ModelConfig config = SmallConfig(50);
+  config.width = 64, config.ffn = 96, config.head_dim = 16;
+  const auto model = RandomModel(config, 3, *backend);
+  const auto make_resident = [&](Weight& w, WeightFormat format) {
+    w = backend->Resident(Requantised(w, format, false, backend->memory(), backend->pool()));
+  };
+  for (Layer& layer : model->layers) {
+    for (Projection& p : layer.projections) make_resident(p.frozen, WeightFormat::kQ4_0);
+  }
+  make_resident(model->head.frozen, WeightFormat::kQ8_0);
+  if (model->head.frozen.layout() != WeightLayout::kStrips) GTEST_SKIP() << "int8 products of rows: no VNNI here";
+  std::vector<Ids> texts;
+  for (uint64_t seed = 0; seed < 9; ++seed) texts.push_back(RandomIds(40, 50, seed));
+  const auto together = PagedLogits(*model, texts, std::vector(texts.size(), std::vector<int64_t>{20, 1}));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ(PagedLogits(*model, {texts[i]}, {{20, 1}})[0], together[i]) << i;
+  }
 }
 
 class RealModels : public testing::TestWithParam<const char*> {};

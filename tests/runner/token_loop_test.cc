@@ -42,10 +42,11 @@ TEST(TokenLoop, AsksTheSystemForNoMemory) {
     ModelConfig config = SmallConfig(256);
     config.width = 64, config.ffn = 96, config.head_dim = 16;
     const auto model = RandomModel(config, 3, *backend);
-    ThreadPool pool(1);
     for (Layer& layer : model->layers) {
       for (Projection& p : layer.projections) {
-        if (int8) p.frozen = Requantised(p.frozen, WeightFormat::kQ8_0, false, backend->memory(), pool);
+        if (!int8) continue;
+        p.frozen = backend->Resident(
+            Requantised(p.frozen, WeightFormat::kQ8_0, false, backend->memory(), backend->pool()));
       }
     }
     const ByteTokenizer tokenizer;

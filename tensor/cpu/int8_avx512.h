@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the AVX-512 VNNI kernels share.
+#pragma once
+
+#ifdef __x86_64__
+#include <immintrin.h>
+
+#include "tensor/dtype.h"
+
+#define RETORT_INT8_AVX512 \
+  [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,prfchw")]]
+
+namespace retort {
+
+RETORT_INT8_AVX512 inline __m512 LoadScales(const F16* d) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(d)));
+}
+
+}  // namespace retort
+#endif
