@@ -18,7 +18,8 @@ Weight Copied(const Weight& source, Memory& memory) {
   const int64_t bytes = static_cast<int64_t>(source.bytes().size());
   auto buffer = memory.Allocate(bytes);
   std::copy(source.bytes().begin(), source.bytes().end(), buffer->data());
-  return Owning(source.format(), source, std::move(buffer), bytes);
+  const Bytes view(buffer->data(), source.bytes().size());
+  return Weight(source.format(), source.rows(), source.cols(), view, std::move(buffer), {}, source.layout());
 }
 
 Weight EncodedByRows(const Weight& source, WeightFormat format, Memory& memory, ThreadPool& pool) {

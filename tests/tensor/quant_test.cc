@@ -61,6 +61,7 @@ TEST(Strips, HoldTheRowsValuesWhereTheirHeaderSays) {
     EXPECT_EQ(std::ssize(strips.bytes()), 3 * StripBytes(format, kCols));
     const std::vector<float> values = Decoded(rows);
     EXPECT_EQ(Decoded(strips), values);
+    EXPECT_EQ(Decoded(weights.Converted(strips, format)), values);  // a copy
     std::vector<float> part(50);
     DecodeRow(strips, 69, 33, 50, part.data());  // begins and ends within blocks
     EXPECT_EQ(part, std::vector<float>(values.end() - 63, values.end() - 13));
