@@ -8,7 +8,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <map>
-#include <mutex>
 #include <new>
 #include <vector>
 
@@ -80,7 +79,6 @@ class SmallBlocks {
 
 // Shared by the memory and its buffers, which may outlive it.
 struct Accounts {
-  std::mutex mutex;
   int64_t live = 0, peak = 0, kept_bytes = 0;
   std::map<int64_t, std::vector<std::byte*>> kept;  // by size class, from kSmall on
   SmallBlocks small;
@@ -133,7 +131,6 @@ class HostBuffer : public Buffer {
   HostBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes)
       : accounts_(std::move(accounts)), size_(SizeClass(bytes)) {
     bytes_ = bytes;
-    const std::lock_guard lock(accounts_->mutex);
     data_ = accounts_->Take(size_);
     if (!data_)
       throw Failure("out of memory: ", BytesText(size_), " more than ", BytesText(accounts_->live));
@@ -141,7 +138,6 @@ class HostBuffer : public Buffer {
     accounts_->peak = std::max(accounts_->peak, accounts_->live);
   }
   ~HostBuffer() override {
-    const std::lock_guard lock(accounts_->mutex);
     accounts_->live -= size_;
     accounts_->Give(data_, size_);
   }
@@ -163,13 +159,11 @@ struct NodeAllocator {
 
   static constexpr int64_t kBytes = (static_cast<int64_t>(sizeof(T)) + kAlignment - 1) / kAlignment * kAlignment;
   T* allocate(size_t) {
-    const std::lock_guard lock(accounts->mutex);
     std::byte* block = accounts->small.Take(kBytes);
     if (!block) throw std::bad_alloc();
     return reinterpret_cast<T*>(block);
   }
   void deallocate(T* at, size_t) {
-    const std::lock_guard lock(accounts->mutex);
     accounts->small.Give(reinterpret_cast<std::byte*>(at), kBytes);
   }
 };
@@ -180,28 +174,12 @@ class HostMemory : public Memory {
     RETORT_CHECK(bytes >= 0);
     return std::allocate_shared<HostBuffer>(NodeAllocator<HostBuffer>(accounts_), accounts_, bytes);
   }
-  int64_t live_bytes() const override {
-    return Locked([](Accounts& a) { return a.live; });
-  }
-  int64_t peak_bytes() const override {
-    return Locked([](Accounts& a) { return a.peak; });
-  }
-  void ResetPeak() override {
-    Locked([](Accounts& a) { return a.peak = a.live; });
-  }
-  void Trim() override {
-    Locked([](Accounts& a) {
-      a.Trim();
-      return 0;
-    });
-  }
+  int64_t live_bytes() const override { return accounts_->live; }
+  int64_t peak_bytes() const override { return accounts_->peak; }
+  void ResetPeak() override { accounts_->peak = accounts_->live; }
+  void Trim() override { accounts_->Trim(); }
 
  private:
-  template <class F>
-  int64_t Locked(F body) const {
-    const std::lock_guard lock(accounts_->mutex);
-    return body(*accounts_);
-  }
   std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
 };
 

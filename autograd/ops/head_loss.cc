@@ -46,14 +46,15 @@ std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int3
   Backend& k = context.backend;
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t width = x.value.cols();
-  const int64_t chunk = std::clamp<int64_t>(kChunkElements / head.vocab(), 16, 4096);
+  const int64_t most = std::clamp<int64_t>(kChunkElements / head.vocab(), 16, 4096);
+  const int64_t chunks = (count + most - 1) / most;
   const bool want_dx = context.tape && x.wants_gradient();
   const bool want_gradient = want_dx || (context.tape && head.trained());
 
   std::vector<double> losses(rows.size());
   Tensor dx_rows = want_dx ? k.Zeros({count, width}) : Tensor();
-  for (int64_t begin = 0; begin < count; begin += chunk) {
-    const int64_t n = std::min(chunk, count - begin);
+  for (int64_t i = 0; i < chunks; ++i) {
+    const int64_t begin = count * i / chunks, n = count * (i + 1) / chunks - begin;
     const auto from = static_cast<size_t>(begin), size = static_cast<size_t>(n);
     Tensor selected = k.New({n, width}), logits = k.New({n, head.vocab()});
     k.GatherRows(x.value, std::span(rows).subspan(from, size), selected);

@@ -11,6 +11,7 @@
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
 #include "tensor/cpu/tile.h"
+#include "tensor/cpu/transpose.h"
 
 namespace retort {
 namespace {
@@ -87,20 +88,21 @@ struct ForwardTile {
     }
   }
 
+  // Queries pass through `out` on their way.
   template <int W>
   RETORT_INLINE static void Begin(const QueryTile& tile, const float* q, int64_t rows,
                                   const ForwardSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
     for (int64_t r = 0; r < rows; ++r) {
-      const bool used = r < tile.rows();
       const int64_t query = std::min(r / g.group, tile.count - 1);
       s.most[r] = kLowest;
       s.sum[r] = 0;
       s.first_key[r] = static_cast<int32_t>(tile.FirstKey(query));
       s.last_key[r] = static_cast<int32_t>(tile.LastKey(query));
-      const float* from = q + (used ? tile.Offset(r) : 0);
-      for (int64_t d = 0; d < g.dim; ++d) s.queries[d * rows + r] = used ? from[d] * g.scale : 0;
+      if (r < tile.rows()) CopyRow<W>(q + tile.Offset(r), g.dim, g.scale, s.out + r * g.padded_dim);
     }
+    std::fill(s.out + tile.rows() * g.padded_dim, s.out + rows * g.padded_dim, 0.0f);
+    Transpose<W>(s.out, g.padded_dim, rows, RoundedUp(g.dim, W), s.queries, rows);
     std::fill(s.out, s.out + rows * g.padded_dim, 0.0f);
   }
 

@@ -96,11 +96,12 @@ struct KeyOffsets {
   }
 };
 
+// D values times `factor` into whole vectors, zeros beyond them.
 template <int W, class T>
-RETORT_INLINE void CopyKey(const T* from, int64_t dim, float* to) {
+RETORT_INLINE void CopyRow(const T* from, int64_t dim, float factor, float* to) {
   int64_t d = 0;
-  for (; d + W <= dim; d += W) Store<W>(to + d, Load<W>(from + d));
-  if (d < dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{dim - d}));
+  for (; d + W <= dim; d += W) Store<W>(to + d, Load<W>(from + d) * factor);
+  if (d < dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{dim - d}) * factor);
 }
 
 // Rows of D floats, padded to whole vectors: the tensor itself where it lies so, else a copy.
@@ -115,7 +116,7 @@ RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const 
     if (keys.consecutive && g.dim % W == 0) return {base + keys.at[0], g.kv_heads * g.dim};
   }
   for (int64_t i = 0; i < keys.count; ++i)
-    CopyKey<W>(base + keys.at[i], g.dim, copy + i * g.padded_dim);
+    CopyRow<W>(base + keys.at[i], g.dim, 1, copy + i * g.padded_dim);
   return {copy, g.padded_dim};
 }
 

@@ -52,7 +52,7 @@ struct DecodeTile {
       if (as_it_lies) {
         rows[k] = reinterpret_cast<const float*>(base + at.at[k]);
       } else {
-        CopyKey<W>(base + at.at[k], g.dim, copy + k * g.padded_dim);
+        CopyRow<W>(base + at.at[k], g.dim, 1, copy + k * g.padded_dim);
       }
     }
   }

@@ -14,6 +14,7 @@
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
 #include "tensor/cpu/tile.h"
+#include "tensor/cpu/transpose.h"
 
 namespace retort {
 namespace {
@@ -64,30 +65,41 @@ struct Share {
   size_t sums;
 };
 
+struct ProductTerm {
+  const float *a, *b;
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
+    return Load<W>(a + i, lanes) * Load<W>(b + i, lanes);
+  }
+};
+
 struct GradPiece {
+  template <int W>
   RETORT_INLINE static void Begin(const QueryTile& tile, const GradTensors& x, int64_t rows,
                                   const GradSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
-    const int64_t ld = g.padded_dim;
+    const int64_t ld = g.padded_dim, cols = RoundedUp(g.dim, W);
     std::fill(s.dq, s.dq + rows * ld, 0.0f);
     for (int64_t r = 0; r < rows; ++r) {
-      const bool used = r < tile.rows();
-      const int64_t from = used ? tile.Offset(r) : 0, query = std::min(r / g.group, tile.count - 1);
-      float delta = 0;
-      for (int64_t d = 0; d < ld; ++d) {
-        const bool inside = used && d < g.dim;
-        const float q = inside ? x.q[from + d] * g.scale : 0, dout = inside ? x.dout[from + d] : 0;
-        s.q_rows[r * ld + d] = q;
-        s.dout_rows[r * ld + d] = dout;
-        s.q_cols[d * rows + r] = q;
-        s.dout_cols[d * rows + r] = dout;
-        if (inside) delta += dout * x.out[from + d];
-      }
-      s.delta[r] = delta;
-      s.log_sum[r] = used ? x.log_sum[tile.StatOffset(r)] : 0;
+      const int64_t query = std::min(r / g.group, tile.count - 1);
       s.first_key[r] = static_cast<int32_t>(tile.FirstKey(query));
-      s.last_key[r] = used ? static_cast<int32_t>(tile.LastKey(query)) : -1;
+      float *q = s.q_rows + r * ld, *dout = s.dout_rows + r * ld;
+      if (r >= tile.rows()) {
+        std::fill(q, q + ld, 0.0f);
+        std::fill(dout, dout + ld, 0.0f);
+        s.log_sum[r] = s.delta[r] = 0;
+        s.last_key[r] = -1;
+        continue;
+      }
+      const int64_t at = tile.Offset(r);
+      CopyRow<W>(x.q + at, g.dim, g.scale, q);
+      CopyRow<W>(x.dout + at, g.dim, 1, dout);
+      s.delta[r] = SumLanes<W>(ProductTerm{x.dout + at, x.out + at}, 0, g.dim);
+      s.log_sum[r] = x.log_sum[tile.StatOffset(r)];
+      s.last_key[r] = static_cast<int32_t>(tile.LastKey(query));
     }
+    Transpose<W>(s.q_rows, ld, rows, cols, s.q_cols, rows);
+    Transpose<W>(s.dout_rows, ld, rows, cols, s.dout_cols, rows);
   }
 
   // p from scores to probabilities, ds from dP to dS.
@@ -132,7 +144,7 @@ struct GradPiece {
   RETORT_INLINE static void Tile(const QueryTile& tile, const GradTensors& x, const GradSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
     const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
-    Begin(tile, x, rows, s);
+    Begin<W>(tile, x, rows, s);
     const int64_t end = tile.LastKey(tile.count - 1) + 1;
     for (int64_t first = tile.FirstKey(0); first < end; first += kTileKeys) {
       const int64_t n = std::min(kTileKeys, end - first);

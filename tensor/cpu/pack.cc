@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tensor/cpu/products.h"
+#include "tensor/cpu/transpose.h"
 #include "tensor/quant/decode.h"
 
 namespace retort {
@@ -14,40 +15,10 @@ namespace {
 
 constexpr int64_t kTileRows = 16;  // weight rows that are transposed together
 
-// Lanes of a and b mixed so that steps 1, 2, 4 ... W/2 over pairs of rows transpose a W x W tile.
-template <int W, int S, bool kHigh, int... L>
-RETORT_INLINE Ints<W> Mixed(Ints<W> a, Ints<W> b, std::integer_sequence<int, L...>) {
-  return __builtin_shufflevector(a, b,
-                                 (kHigh ? (L & S ? W + L : L + S) : (L & S ? W + L - S : L))...);
-}
-
-template <int W, int S = 1>
-RETORT_INLINE void TransposeTile(Ints<W>* rows) {
-  if constexpr (S < W) {
-    using Lanes = std::make_integer_sequence<int, W>;
-    for (int i = 0; i < W; ++i) {
-      if (i & S) continue;
-      const Ints<W> a = rows[i], b = rows[i + S];
-      rows[i] = Mixed<W, S, false>(a, b, Lanes{});
-      rows[i + S] = Mixed<W, S, true>(a, b, Lanes{});
-    }
-    TransposeTile<W, 2 * S>(rows);
-  }
-}
-
 struct TransposeKernel {
   template <int W>
-  RETORT_INLINE static void Run(const std::byte* from, int64_t stride, int64_t words,
-                                std::byte* to) {
-    for (int64_t j = 0; j < words; j += W) {
-      for (int64_t top = 0; top < kTileRows; top += W) {
-        Ints<W> tile[W];
-        for (int r = 0; r < W; ++r)
-          std::memcpy(&tile[r], from + ((top + r) * stride + j) * 4, W * 4);
-        TransposeTile<W>(tile);
-        for (int i = 0; i < W; ++i) std::memcpy(to + ((j + i) * kPanel + top) * 4, &tile[i], W * 4);
-      }
-    }
+  RETORT_INLINE static void Run(const std::byte* from, int64_t words, std::byte* to) {
+    Transpose<W>(reinterpret_cast<const float*>(from), words, kTileRows, words, reinterpret_cast<float*>(to), kPanel);
   }
 };
 
@@ -71,8 +42,7 @@ void Transposed(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t 
       for (int64_t r = 0; r < kTileRows; ++r) {
         DecodeStrip(isa, w, panel * kPanel + top + r, first + k, width, strips + r * width);
       }
-      TransposeWords(isa, scratch, width / kPerWord, width / kPerWord,
-                     to + (k / kPerWord * kPanel + top) * 4);
+      CallSimd<TransposeKernel>(isa, scratch, width / kPerWord, to + (k / kPerWord * kPanel + top) * 4);
     }
   }
 }
@@ -102,10 +72,6 @@ void Straight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first
 }
 
 }  // namespace
-
-void TransposeWords(Isa isa, const std::byte* from, int64_t stride, int64_t words, std::byte* to) {
-  CallSimd<TransposeKernel>(isa, from, stride, words, to);
-}
 
 PackPanel PackTransposed(Isa isa, DType type, Weight w) {
   return [=](int64_t panel, int64_t first, int64_t, int64_t padded, std::byte* scratch,

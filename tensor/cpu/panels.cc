@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cstring>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "tensor/cpu/products.h"
 #include "tensor/quant/decode.h"
@@ -10,9 +12,11 @@ namespace retort {
 namespace {
 
 constexpr int64_t kPanelBytes = 160 << 10;  // of a panel that are packed at a time: they stay in the L2
+constexpr int64_t kKeptBytes = 512 << 10;   // of a whole panel that a worker keeps for its next rows
 constexpr int64_t kRowBlock = 1024;         // rows for which a panel is decoded once
-constexpr int64_t kLeastRows = 96;          // for which decoding a panel again is cheap enough
-constexpr int64_t kPieces = 32;              // of a round at least, where there are rows enough
+constexpr int64_t kLeastRows = 64;          // for which decoding a panel again is cheap enough
+constexpr int64_t kPieces = 32;             // of a round at least, where there are rows enough; half of it
+                                            // where each of them decodes its panel again
 
 // How a depth is cut: evenly, into chunks of whole kDepthSteps.
 int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
@@ -67,50 +71,72 @@ class LeftFactor {
   Tensor packed_;
 };
 
-// How the round is cut into pieces: a panel of one product times some of the rows.
+// Bytes of the largest packed panel of these products, all terms of it.
+int64_t PackedBytes(const BlockGemm& gemm, std::span<const PanelProduct> products) {
+  int64_t most = 0;
+  for (const PanelProduct& p : products) {
+    int64_t depth = 0;
+    for (const PanelTerm& term : p.terms) depth += RoundUp(term.depth, kDepthStep);
+    most = std::max(most, depth);
+  }
+  return most * kPanel * SizeOf(gemm.type());
+}
+
+// How the round is cut into pieces, a panel of one product times some of the rows each. A panel's
+// pieces follow each other: where it can be kept, a worker packs it once for those that fall to it.
 struct Cut {
   std::vector<int64_t> ends;  // of each product's panels, counted through
   int64_t height;             // rows of a piece
   int64_t groups;             // of rows
+  bool keeps;
 
-  Cut(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products) {
+  Cut(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products)
+      : keeps(PackedBytes(gemm, products) <= kKeptBytes) {
     int64_t panels = 0;
     for (const PanelProduct& p : products) ends.push_back(panels += CeilDiv(p.cols, kPanel));
-    const int64_t wanted = CeilDiv(kPieces, panels);
+    const int64_t wanted = CeilDiv(keeps ? kPieces : kPieces / 2, panels);
     groups = std::clamp<int64_t>(rows / kLeastRows, 1, wanted);
     height = RoundUp(CeilDiv(rows, groups), gemm.row_step());
     groups = CeilDiv(rows, height);
   }
 };
 
+// A worker's work space.
+struct Room {
+  std::byte *scratch, *packed;
+  int64_t panel = -1;  // that lies in `packed`, counted through
+};
+
 // A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each term's
-// panel and multiplies. `out` is the product's at row t.
+// panel and multiplies. `out` is the product's at row t. keep: chunks lie one behind the other, and
+// where `packed` they do so already.
 void RunPiece(const ProductContext& context, const PanelProduct& product,
               const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t, int64_t rows,
-              float* out, int worker, std::byte* room) {
-  std::byte* packed = room + kPackScratchBytes;
+              float* out, int worker, const Room& room, bool keep, bool packed) {
+  std::byte* b = room.packed;
   bool add = product.add;
   for (const PanelTerm& term : product.terms) {
     const LeftFactor& a = left.at(term.a);
     const int64_t chunk = ChunkOf(context.gemm, term.depth);
     for (int64_t k = 0; k < term.depth; k += chunk, add = true) {
-      const int64_t count = std::min(chunk, term.depth - k);
-      term.pack(panel, k, count, RoundUp(count, kDepthStep), room, packed);
+      const int64_t count = std::min(chunk, term.depth - k), padded = RoundUp(count, kDepthStep);
+      if (!packed) term.pack(panel, k, count, padded, room.scratch, b);
       context.gemm.Multiply(worker, {.a = a.At(k, t),
                                      .a_row = a.stride(k),
-                                     .b = packed,
+                                     .b = b,
                                      .rows = rows,
                                      .depth = RoundUp(count, context.gemm.depth_step()),
                                      .out = out + panel * kPanel,
                                      .out_row = product.cols,
                                      .cols = std::min(kPanel, product.cols - panel * kPanel),
                                      .add = add});
+      if (keep) b += padded * kPanel * SizeOf(context.gemm.type());
     }
   }
 }
 
 void RunRows(const ProductContext& context, int64_t top, int64_t rows,
-             std::span<const PanelProduct> products, const Tensor& room) {
+             std::span<const PanelProduct> products, const Tensor& space) {
   std::map<const float*, LeftFactor> left;
   double operations = 0;
   for (const PanelProduct& p : products) {
@@ -120,14 +146,19 @@ void RunRows(const ProductContext& context, int64_t top, int64_t rows,
     }
   }
   const Cut cut(context.gemm, rows, products);
-  const int64_t panels = cut.ends.back();
-  ForPieces(context.pool, operations, panels * cut.groups, [&](int64_t piece, int worker) {
-    const int64_t nth = piece % panels, t = piece / panels * cut.height;
+  std::vector<Room> rooms;
+  for (int64_t w = 0; w < space.rows(); ++w) {
+    std::byte* at = space.raw() + w * space.cols();
+    rooms.push_back({at, at + kPackScratchBytes});
+  }
+  ForPieces(context.pool, operations, cut.ends.back() * cut.groups, [&](int64_t piece, int worker) {
+    const int64_t nth = piece / cut.groups, t = piece % cut.groups * cut.height;
     const auto at = static_cast<size_t>(std::ranges::upper_bound(cut.ends, nth) - cut.ends.begin());
     const PanelProduct& p = products[at];
-    RunPiece(context, p, left, nth - (at ? cut.ends[at - 1] : 0), t,
-             std::min(cut.height, rows - t), p.out + (top + t) * p.cols, worker,
-             room.raw() + worker * room.cols());
+    Room& room = rooms[static_cast<size_t>(worker)];
+    const bool packed = cut.keeps && std::exchange(room.panel, nth) == nth;
+    RunPiece(context, p, left, nth - (at ? cut.ends[at - 1] : 0), t, std::min(cut.height, rows - t),
+             p.out + (top + t) * p.cols, worker, room, cut.keeps, packed);
   });
 }
 
@@ -145,11 +176,12 @@ void RunPanels(const ProductContext& context, int64_t rows,
       }
     }
   }
-  const int64_t packed = longest * kPanel * SizeOf(context.gemm.type());
-  const Tensor room = Tensor::Make(
+  const int64_t whole = PackedBytes(context.gemm, products);
+  const int64_t packed = whole <= kKeptBytes ? whole : longest * kPanel * SizeOf(context.gemm.type());
+  const Tensor space = Tensor::Make(
       context.memory, {context.pool.threads(), kPackScratchBytes + packed}, DType::kU8);
   for (int64_t top = 0; top < rows; top += kRowBlock) {
-    RunRows(context, top, std::min(kRowBlock, rows - top), products, room);
+    RunRows(context, top, std::min(kRowBlock, rows - top), products, space);
   }
 }
 

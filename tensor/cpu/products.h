@@ -90,10 +90,6 @@ PackPanel PackStraight(Isa isa, DType type, Weight w);
 // A dense matrix [rows,cols] of floats as a weight that borrows it.
 Weight AsWeight(const Tensor& matrix);
 
-// to[j * 64 + r] = from[r * stride + j], words of 32 bits, for 16 rows r and j < words, a multiple
-// of 16.
-void TransposeWords(Isa isa, const std::byte* from, int64_t stride, int64_t words, std::byte* to);
-
 // All products with x, for a few rows: each weight row is decoded once and used at once.
 // Up to so many rows this is faster than packing panels; and bf16 rounds nothing here.
 inline constexpr int64_t kVectorRows = 16;

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transposing words of 32 bits by whole vectors.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#include "tensor/cpu/simd.h"
+
+namespace retort {
+
+// Lanes of a and b mixed so that steps 1, 2, 4 ... W/2 over pairs of rows transpose a W x W tile.
+template <int W, int S, bool kHigh, int... L>
+RETORT_INLINE Ints<W> Mixed(Ints<W> a, Ints<W> b, std::integer_sequence<int, L...>) {
+  return __builtin_shufflevector(a, b,
+                                 (kHigh ? (L & S ? W + L : L + S) : (L & S ? W + L - S : L))...);
+}
+
+template <int W, int S = 1>
+RETORT_INLINE void TransposeTile(Ints<W>* rows) {
+  if constexpr (S < W) {
+    using Lanes = std::make_integer_sequence<int, W>;
+    for (int i = 0; i < W; ++i) {
+      if (i & S) continue;
+      const Ints<W> a = rows[i], b = rows[i + S];
+      rows[i] = Mixed<W, S, false>(a, b, Lanes{});
+      rows[i + S] = Mixed<W, S, true>(a, b, Lanes{});
+    }
+    TransposeTile<W, 2 * S>(rows);
+  }
+}
+
+// to[c * to_row + r] = from[r * from_row + c] for `rows` r and `cols` c, both multiples of W.
+template <int W>
+RETORT_INLINE void Transpose(const float* from, int64_t from_row, int64_t rows, int64_t cols,
+                             float* to, int64_t to_row) {
+  for (int64_t c = 0; c < cols; c += W) {
+    for (int64_t r = 0; r < rows; r += W) {
+      Ints<W> tile[W];
+      for (int i = 0; i < W; ++i) std::memcpy(&tile[i], from + (r + i) * from_row + c, W * 4);
+      TransposeTile<W>(tile);
+      for (int i = 0; i < W; ++i) std::memcpy(to + (c + i) * to_row + r, &tile[i], W * 4);
+    }
+  }
+}
+
+}  // namespace retort
