@@ -14,6 +14,11 @@ Gradient::Target Gradient::ToWrite(Backend& backend, const Shape& shape) {
   return {sum_, false};
 }
 
+void Gradient::Take(Backend& backend, Tensor part) {
+  if (sum_) return backend.Accumulate(part, sum_);
+  sum_ = std::move(part);
+}
+
 Var Tape::Record(Tensor value, Backward backward) {
   Var output{std::move(value)};
   RecordAll({&output, 1}, [backward = std::move(backward)](Backend& k, std::span<const Tensor> dy) {

@@ -28,6 +28,8 @@ class Gradient {
     bool add;  // to what is in sum; else overwrite it
   };
   Target ToWrite(Backend& backend, const Shape& shape);
+  // Adds `part`, whose elements nobody else uses any more: the first to come becomes the sum as it is.
+  void Take(Backend& backend, Tensor part);
   const Tensor& sum() const { return sum_; }
   void Release() { sum_ = Tensor(); }
 
@@ -42,6 +44,7 @@ struct GradientSink {
 
   bool wanted() const { return gradient != nullptr; }
   Tensor& Sum(Backend& backend) const { return gradient->Sum(backend, shape); }
+  void Take(Backend& backend, const Tensor& part) const { gradient->Take(backend, part.Reshaped(shape)); }
 };
 
 // A value and, when its gradient is wanted, where that gathers. Whoever made the Var owns the
@@ -76,7 +79,7 @@ struct Parameter {
 
 class Tape {
  public:
-  // dy: the gradient of the op's output.
+  // dy: the gradient of the op's output, which only this step still uses: it may write to it, or give it on.
   using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
   // Of an op with several outputs; empty for one that received no gradient.
   using BackwardOfAll = std::function<void(Backend& backend, std::span<const Tensor> dy)>;

@@ -171,6 +171,8 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::threads() const { return static_cast<int>(state_->shares.size()); }
 
+bool ThreadPool::InRound() { return current_worker >= 0; }
+
 void ThreadPool::For(int64_t pieces, const std::function<void(int64_t, int)>& body) {
   if (pieces <= 1 || state_->workers.empty() || current_worker >= 0) {
     const int worker = std::max(0, current_worker);

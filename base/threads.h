@@ -21,6 +21,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
+  // Whether the caller is a body that For() has called.
+  static bool InRound();
 
   // Calls body(piece, worker) once for every piece in [0, pieces); worker in [0, threads()) says
   // whose workspace may be used. Returns when all are done; rethrows the first exception.

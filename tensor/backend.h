@@ -141,7 +141,7 @@ class Backend {
   // gate, up, y [T,F]: y = silu(gate) * up, silu(z) = z / (1 + exp(-z))
   virtual void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) = 0;
   virtual void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
-                          Tensor& dup) = 0;  // +=
+                          Tensor& dup) = 0;
 
   // ---- rows ----
   // out[i,:] = table row ids[i], decoded. ids in [0, rows).

@@ -11,6 +11,7 @@
 #include <new>
 #include <vector>
 
+#include "base/threads.h"
 #include "tensor/tensor.h"
 
 namespace retort {
@@ -171,7 +172,7 @@ struct NodeAllocator {
 class HostMemory : public Memory {
  public:
   std::shared_ptr<Buffer> Allocate(int64_t bytes) override {
-    RETORT_CHECK(bytes >= 0);
+    RETORT_CHECK(bytes >= 0 && !ThreadPool::InRound(), bytes, " bytes");
     return std::allocate_shared<HostBuffer>(NodeAllocator<HostBuffer>(accounts_), accounts_, bytes);
   }
   int64_t live_bytes() const override { return accounts_->live; }

@@ -46,7 +46,8 @@ class Buffer {
 
 // Hands out memory, 64-byte aligned, and counts every byte of it. Freed blocks are kept for the
 // next request of their size class, so that a loop that repeats itself asks the system for nothing.
-// Thread-safe.
+// Like the backend that it belongs to it has one caller at a time, and takes no lock: a round of
+// threads may neither allocate nor give back.
 class Memory {
  public:
   virtual ~Memory() = default;

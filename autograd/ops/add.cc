@@ -11,8 +11,8 @@ Var Add(Context& context, const Var& a, const Var& b) {
   context.backend.Add(a.value, b.value, y);
 
   return context.Record(y, {&a, &b}, [da = a.sink(), db = b.sink()](Backend& k, const Tensor& dy) {
-    if (da.wanted()) k.Accumulate(dy, da.Sum(k));
-    if (db.wanted()) k.Accumulate(dy, db.Sum(k));
+    if (da.wanted() && db.wanted()) k.Accumulate(dy, da.Sum(k));
+    (db.wanted() ? db : da).Take(k, dy);
   });
 }
 

@@ -17,7 +17,7 @@ Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads
   return context.Record(y, {&x}, [dx = x.sink(), angles, heads](Backend& k, const Tensor& dy) {
     Tensor turned = k.New(dy.shape());
     k.Rotary(dy, angles.cos, angles.sin, heads, /*inverse=*/true, turned);
-    k.Accumulate(turned, dx.Sum(k));
+    dx.Take(k, turned);
   });
 }
 

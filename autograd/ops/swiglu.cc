@@ -15,11 +15,10 @@ Var SwiGlu(Context& context, const Var& gate, const Var& up) {
   context.backend.SwiGlu(gate.value, up.value, y);
 
   return context.Record(y, {&gate, &up}, [gate, up](Backend& k, const Tensor& dy) {
-    // Where only one of the two is trained, the other's gradient is made and dropped.
-    Tensor unwanted =
-        gate.wants_gradient() && up.wants_gradient() ? Tensor() : k.Zeros(gate.shape());
-    k.SwiGluGrad(dy, gate.value, up.value, gate.wants_gradient() ? gate.GradientSum(k) : unwanted,
-                 up.wants_gradient() ? up.GradientSum(k) : unwanted);
+    Tensor dgate = k.New(gate.shape()), dup = k.New(up.shape());
+    k.SwiGluGrad(dy, gate.value, up.value, dgate, dup);
+    if (gate.wants_gradient()) gate.sink().Take(k, dgate);
+    if (up.wants_gradient()) up.sink().Take(k, dup);
   });
 }
 

@@ -54,8 +54,8 @@ struct SwiGluGradOp {
     const Floats<W> z = Load<W>(gate + i, lanes), g = Load<W>(dy + i, lanes);
     const Floats<W> s = Sigmoid<W>(z);
     const Floats<W> slope = s * (1.0f + z * (1.0f - s));
-    Store<W>(dgate + i, Load<W>(dgate + i, lanes) + g * Load<W>(up + i, lanes) * slope, lanes);
-    Store<W>(dup + i, Load<W>(dup + i, lanes) + g * z * s, lanes);
+    Store<W>(dgate + i, g * Load<W>(up + i, lanes) * slope, lanes);
+    Store<W>(dup + i, g * z * s, lanes);
   }
 };
 

@@ -108,8 +108,8 @@ void ReferenceBackend::SwiGluGrad(const Tensor& dy, const Tensor& gate, const Te
   for (int64_t i = 0; i < gate.elements(); ++i) {
     const double z = gate.data<double>()[i];
     const double s = 1 / (1 + std::exp(-z));
-    dgate.data<double>()[i] += dy.data<double>()[i] * up.data<double>()[i] * s * (1 + z * (1 - s));
-    dup.data<double>()[i] += dy.data<double>()[i] * z * s;
+    dgate.data<double>()[i] = dy.data<double>()[i] * up.data<double>()[i] * s * (1 + z * (1 - s));
+    dup.data<double>()[i] = dy.data<double>()[i] * z * s;
   }
 }
 

@@ -122,12 +122,12 @@ OpCase SwiGluGradCase(int64_t rows, int64_t cols, int size) {
     const Tensor dy = stage->Input("dy", {rows, cols});
     const Tensor gate = stage->Input("gate", {rows, cols}, size);
     const Tensor up = stage->Input("up", {rows, cols});
-    Tensor dgate = stage->InOut("dgate", {rows, cols});
-    Tensor dup = stage->InOut("dup", {rows, cols});
+    Tensor dgate = stage->Output("dgate", {rows, cols});
+    Tensor dup = stage->Output("dup", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.SwiGluGrad(dy, gate, up, dgate, dup); });
   };
   return {"swiglu_grad", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
-          12.0 * rows * cols, 28.0 * rows * cols, prepare};
+          12.0 * rows * cols, 20.0 * rows * cols, prepare};
 }
 
 }  // namespace
