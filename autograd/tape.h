@@ -62,6 +62,7 @@ struct Var {
   Gradient::Target GradientToWrite(Backend& backend) const {
     return gradient->ToWrite(backend, value.shape());
   }
+  void TakeGradient(Backend& backend, const Tensor& part) const { sink().Take(backend, part); }
 };
 
 // Something that is trained. Not movable: Vars point at its gradient.
@@ -79,9 +80,9 @@ struct Parameter {
 
 class Tape {
  public:
-  // dy: the gradient of the op's output, which only this step still uses: it may write to it, or give it on.
+  // dy: the gradient of the op's output. Only this step still uses it, and may hand it on (Gradient::Take).
   using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
-  // Of an op with several outputs; empty for one that received no gradient.
+  // Of an op with several outputs; a dy is empty where no gradient was received.
   using BackwardOfAll = std::function<void(Backend& backend, std::span<const Tensor> dy)>;
   // A root has no output: it knows the gradient it starts from.
   using Root = std::function<void(Backend& backend)>;

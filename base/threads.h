@@ -21,7 +21,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
-  // Whether the caller is a body that For() has called.
+  // Whether the caller is a body of For() beside which others may run.
   static bool InRound();
 
   // Calls body(piece, worker) once for every piece in [0, pieces); worker in [0, threads()) says

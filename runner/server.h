@@ -32,7 +32,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Listens from here on; what it throws, HttpServer and Engine throw. The model must outlive it.
+  // Listens from here on; what it throws, HttpServer and Engine throw. The model must outlive it, and
+  // nobody else may use its backend meanwhile.
   Server(ServedModel model, const ServerOptions& options);
   ~Server();
 

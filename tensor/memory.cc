@@ -172,7 +172,8 @@ struct NodeAllocator {
 class HostMemory : public Memory {
  public:
   std::shared_ptr<Buffer> Allocate(int64_t bytes) override {
-    RETORT_CHECK(bytes >= 0 && !ThreadPool::InRound(), bytes, " bytes");
+    RETORT_CHECK(bytes >= 0, bytes, " bytes");
+    RETORT_CHECK(!ThreadPool::InRound(), bytes, " bytes within a round of threads");
     return std::allocate_shared<HostBuffer>(NodeAllocator<HostBuffer>(accounts_), accounts_, bytes);
   }
   int64_t live_bytes() const override { return accounts_->live; }

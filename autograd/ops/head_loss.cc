@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head and the loss over its logits, chunk by chunk:
 //   z = x[rows] W^T,   losses = loss(z),   dx[rows] += dz W,   dW += dz^T x[rows]
-// A chunk's logits are about 32 MiB whatever the vocabulary. The loss is the tape's root: it knows
+// A chunk's logits are at most 32 MiB, or 16 rows. The loss is the tape's root: it knows
 // its own scale, so each chunk's gradient is taken at once while its logits exist, and what is
 // saved is dx of the rows that carry loss, [N,C].
 #include <algorithm>
@@ -47,6 +47,7 @@ std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int3
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t width = x.value.cols();
   const int64_t most = std::clamp<int64_t>(kChunkElements / head.vocab(), 16, 4096);
+  // Even ones: a last chunk of a few rows would decode the whole head for them.
   const int64_t chunks = (count + most - 1) / most;
   const bool want_dx = context.tape && x.wants_gradient();
   const bool want_gradient = want_dx || (context.tape && head.trained());

@@ -17,8 +17,8 @@ Var SwiGlu(Context& context, const Var& gate, const Var& up) {
   return context.Record(y, {&gate, &up}, [gate, up](Backend& k, const Tensor& dy) {
     Tensor dgate = k.New(gate.shape()), dup = k.New(up.shape());
     k.SwiGluGrad(dy, gate.value, up.value, dgate, dup);
-    if (gate.wants_gradient()) gate.sink().Take(k, dgate);
-    if (up.wants_gradient()) up.sink().Take(k, dup);
+    if (gate.wants_gradient()) gate.TakeGradient(k, dgate);
+    if (up.wants_gradient()) up.TakeGradient(k, dup);
   });
 }
 

@@ -127,8 +127,7 @@ struct DecodeTile {
     const DecodeSpace& s = *space;
     std::fill(s.queries, s.queries + 2 * g.group * g.padded_dim, 0.0f);  // and out
     for (int64_t h = 0; h < g.group; ++h) {
-      for (int64_t d = 0; d < g.dim; ++d)
-        s.queries[h * g.padded_dim + d] = x->q[h * g.dim + d] * g.scale;
+      CopyRow<W>(x->q + h * g.dim, g.dim, g.scale, s.queries + h * g.padded_dim);
       s.most[h] = -std::numeric_limits<float>::infinity();
       s.sum[h] = 0;
     }

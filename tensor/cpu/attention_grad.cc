@@ -65,14 +65,6 @@ struct Share {
   size_t sums;
 };
 
-struct ProductTerm {
-  const float *a, *b;
-  template <int W, class Lanes>
-  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
-    return Load<W>(a + i, lanes) * Load<W>(b + i, lanes);
-  }
-};
-
 struct GradPiece {
   template <int W>
   RETORT_INLINE static void Begin(const QueryTile& tile, const GradTensors& x, int64_t rows,
@@ -94,7 +86,7 @@ struct GradPiece {
       const int64_t at = tile.Offset(r);
       CopyRow<W>(x.q + at, g.dim, g.scale, q);
       CopyRow<W>(x.dout + at, g.dim, 1, dout);
-      s.delta[r] = SumLanes<W>(ProductTerm{x.dout + at, x.out + at}, 0, g.dim);
+      s.delta[r] = SumLanes<W>(DotTerm{x.dout + at, x.out + at}, 0, g.dim);
       s.log_sum[r] = x.log_sum[tile.StatOffset(r)];
       s.last_key[r] = static_cast<int32_t>(tile.LastKey(query));
     }

@@ -17,14 +17,6 @@ struct SquaredDifference {
   }
 };
 
-struct Product {
-  const float *a, *b;
-  template <int W, class Lanes>
-  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
-    return Load<W>(a + i, lanes) * Load<W>(b + i, lanes);
-  }
-};
-
 // Both gradients are of this form: y = (y * along - t) * factor.
 struct GradientOp {
   float* y;
@@ -54,9 +46,9 @@ struct CosineRow {
   template <int W>
   RETORT_INLINE static void Run(float* y, const float* t, int64_t width, float scale,
                                 double* loss) {
-    const double dot = SumLanes<W>(Product{y, t}, 0, width);
-    const double yy = SumLanes<W>(Product{y, y}, 0, width);
-    const double tt = SumLanes<W>(Product{t, t}, 0, width);
+    const double dot = SumLanes<W>(DotTerm{y, t}, 0, width);
+    const double yy = SumLanes<W>(DotTerm{y, y}, 0, width);
+    const double tt = SumLanes<W>(DotTerm{t, t}, 0, width);
     const double norms = std::sqrt(yy) * std::sqrt(tt);
     const bool flat = norms == 0;  // not norms > 0: a NaN must come through
     *loss = flat ? 1 : 1 - dot / norms;

@@ -33,6 +33,14 @@ RETORT_INLINE float SumLanes(const Op& op, int64_t begin, int64_t end) {
   return Sum<W>((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
+struct DotTerm {  // of a sum of products
+  const float *a, *b;
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
+    return Load<W>(a + i, lanes) * Load<W>(b + i, lanes);
+  }
+};
+
 // A piece of work worth waking a thread for, in elements; less than that runs in the caller.
 inline constexpr int64_t kPieceElements = 16384;
 constexpr int64_t RowsPerPiece(int64_t cols) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <utility>
 
 #include "tensor/cpu/products.h"
 #include "tensor/cpu/transpose.h"
@@ -18,7 +17,8 @@ constexpr int64_t kTileRows = 16;  // weight rows that are transposed together
 struct TransposeKernel {
   template <int W>
   RETORT_INLINE static void Run(const std::byte* from, int64_t words, std::byte* to) {
-    Transpose<W>(reinterpret_cast<const float*>(from), words, kTileRows, words, reinterpret_cast<float*>(to), kPanel);
+    Transpose<W>(reinterpret_cast<const uint32_t*>(from), words, kTileRows, words,
+                 reinterpret_cast<uint32_t*>(to), kPanel);
   }
 };
 
@@ -42,7 +42,8 @@ void Transposed(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t 
       for (int64_t r = 0; r < kTileRows; ++r) {
         DecodeStrip(isa, w, panel * kPanel + top + r, first + k, width, strips + r * width);
       }
-      CallSimd<TransposeKernel>(isa, scratch, width / kPerWord, to + (k / kPerWord * kPanel + top) * 4);
+      CallSimd<TransposeKernel>(isa, scratch, width / kPerWord,
+                                to + (k / kPerWord * kPanel + top) * 4);
     }
   }
 }

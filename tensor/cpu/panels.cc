@@ -12,11 +12,11 @@ namespace retort {
 namespace {
 
 constexpr int64_t kPanelBytes = 160 << 10;  // of a panel that are packed at a time: they stay in the L2
-constexpr int64_t kKeptBytes = 512 << 10;   // of a whole panel that a worker keeps for its next rows
-constexpr int64_t kRowBlock = 1024;         // rows for which a panel is decoded once
-constexpr int64_t kLeastRows = 64;          // for which decoding a panel again is cheap enough
-constexpr int64_t kPieces = 32;             // of a round at least, where there are rows enough; half of it
-                                            // where each of them decodes its panel again
+constexpr int64_t kKeptBytes = 512 << 10;   // of a panel that is kept whole for the next rows
+constexpr int64_t kRowBlock = 1024;         // rows of a round
+constexpr int64_t kLeastRows = 64;          // of a piece, where there are so many
+constexpr int64_t kPieces = 32;             // of a round at least, where there are rows enough,
+constexpr int64_t kDeepPieces = 16;         // and where each must decode its panel again
 
 // How a depth is cut: evenly, into chunks of whole kDepthSteps.
 int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
@@ -71,48 +71,61 @@ class LeftFactor {
   Tensor packed_;
 };
 
-// Bytes of the largest packed panel of these products, all terms of it.
-int64_t PackedBytes(const BlockGemm& gemm, std::span<const PanelProduct> products) {
-  int64_t most = 0;
-  for (const PanelProduct& p : products) {
-    int64_t depth = 0;
-    for (const PanelTerm& term : p.terms) depth += RoundUp(term.depth, kDepthStep);
-    most = std::max(most, depth);
+// How deep the deepest panel is in all its terms, and the deepest chunk of one.
+struct Depths {
+  int64_t whole = 0, chunk = 0;
+
+  Depths(const BlockGemm& gemm, std::span<const PanelProduct> products) {
+    for (const PanelProduct& p : products) {
+      int64_t depth = 0;
+      for (const PanelTerm& term : p.terms) {
+        depth += RoundUp(term.depth, kDepthStep);
+        chunk = std::max(chunk, ChunkOf(gemm, term.depth));
+      }
+      whole = std::max(whole, depth);
+    }
   }
-  return most * kPanel * SizeOf(gemm.type());
-}
+};
 
 // How the round is cut into pieces, a panel of one product times some of the rows each. A panel's
-// pieces follow each other: where it can be kept, a worker packs it once for those that fall to it.
+// pieces follow each other: a worker packs it once for those that fall to it, if it can be kept.
 struct Cut {
   std::vector<int64_t> ends;  // of each product's panels, counted through
   int64_t height;             // rows of a piece
   int64_t groups;             // of rows
-  bool keeps;
+  bool keeps;                 // a packed panel, for the next rows
+  int64_t packed_bytes;       // of what is packed at a time
 
-  Cut(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products)
-      : keeps(PackedBytes(gemm, products) <= kKeptBytes) {
+  Cut(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products) {
     int64_t panels = 0;
     for (const PanelProduct& p : products) ends.push_back(panels += CeilDiv(p.cols, kPanel));
-    const int64_t wanted = CeilDiv(keeps ? kPieces : kPieces / 2, panels);
+    const Depths depths(gemm, products);
+    const int64_t depth_bytes = kPanel * SizeOf(gemm.type());
+    const bool small = depths.whole * depth_bytes <= kKeptBytes;
+    const int64_t wanted = CeilDiv(small ? kPieces : kDeepPieces, panels);
     groups = std::clamp<int64_t>(rows / kLeastRows, 1, wanted);
     height = RoundUp(CeilDiv(rows, groups), gemm.row_step());
     groups = CeilDiv(rows, height);
+    keeps = small && groups > 1;
+    packed_bytes = (keeps ? depths.whole : depths.chunk) * depth_bytes;
   }
 };
 
 // A worker's work space.
 struct Room {
   std::byte *scratch, *packed;
-  int64_t panel = -1;  // that lies in `packed`, counted through
+  bool keeps;
+  int64_t panel = -1;  // the one in `packed`, counted through
+
+  // Whether that panel is there. If it is to be kept, it will be.
+  bool Holds(int64_t nth) { return keeps && std::exchange(panel, nth) == nth; }
 };
 
 // A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each term's
-// panel and multiplies. `out` is the product's at row t. keep: chunks lie one behind the other, and
-// where `packed` they do so already.
+// panel, unless they are in the room, and multiplies. `out` is the product's at row t.
 void RunPiece(const ProductContext& context, const PanelProduct& product,
               const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t, int64_t rows,
-              float* out, int worker, const Room& room, bool keep, bool packed) {
+              float* out, int worker, const Room& room, bool packed) {
   std::byte* b = room.packed;
   bool add = product.add;
   for (const PanelTerm& term : product.terms) {
@@ -130,13 +143,13 @@ void RunPiece(const ProductContext& context, const PanelProduct& product,
                                      .out_row = product.cols,
                                      .cols = std::min(kPanel, product.cols - panel * kPanel),
                                      .add = add});
-      if (keep) b += padded * kPanel * SizeOf(context.gemm.type());
+      if (room.keeps) b += padded * kPanel * SizeOf(context.gemm.type());  // chunks lie one behind the other
     }
   }
 }
 
 void RunRows(const ProductContext& context, int64_t top, int64_t rows,
-             std::span<const PanelProduct> products, const Tensor& space) {
+             std::span<const PanelProduct> products) {
   std::map<const float*, LeftFactor> left;
   double operations = 0;
   for (const PanelProduct& p : products) {
@@ -146,19 +159,21 @@ void RunRows(const ProductContext& context, int64_t top, int64_t rows,
     }
   }
   const Cut cut(context.gemm, rows, products);
+  const Tensor space = Tensor::Make(
+      context.memory, {context.pool.threads(), kPackScratchBytes + cut.packed_bytes}, DType::kU8);
   std::vector<Room> rooms;
   for (int64_t w = 0; w < space.rows(); ++w) {
     std::byte* at = space.raw() + w * space.cols();
-    rooms.push_back({at, at + kPackScratchBytes});
+    rooms.push_back({at, at + kPackScratchBytes, cut.keeps});
   }
   ForPieces(context.pool, operations, cut.ends.back() * cut.groups, [&](int64_t piece, int worker) {
     const int64_t nth = piece / cut.groups, t = piece % cut.groups * cut.height;
     const auto at = static_cast<size_t>(std::ranges::upper_bound(cut.ends, nth) - cut.ends.begin());
     const PanelProduct& p = products[at];
     Room& room = rooms[static_cast<size_t>(worker)];
-    const bool packed = cut.keeps && std::exchange(room.panel, nth) == nth;
+    const bool packed = room.Holds(nth);
     RunPiece(context, p, left, nth - (at ? cut.ends[at - 1] : 0), t, std::min(cut.height, rows - t),
-             p.out + (top + t) * p.cols, worker, room, cut.keeps, packed);
+             p.out + (top + t) * p.cols, worker, room, packed);
   });
 }
 
@@ -166,22 +181,16 @@ void RunRows(const ProductContext& context, int64_t top, int64_t rows,
 
 void RunPanels(const ProductContext& context, int64_t rows,
                std::span<const PanelProduct> products) {
-  int64_t longest = 0;
   for (const PanelProduct& p : products) {
     for (const PanelTerm& term : p.terms) {
       const int64_t chunk = ChunkOf(context.gemm, term.depth);
-      longest = std::max(longest, chunk);
       for (int64_t k = 0; k < term.depth; k += chunk) {
         context.gemm.Prepare(RoundUp(std::min(chunk, term.depth - k), kDepthStep));
       }
     }
   }
-  const int64_t whole = PackedBytes(context.gemm, products);
-  const int64_t packed = whole <= kKeptBytes ? whole : longest * kPanel * SizeOf(context.gemm.type());
-  const Tensor space = Tensor::Make(
-      context.memory, {context.pool.threads(), kPackScratchBytes + packed}, DType::kU8);
   for (int64_t top = 0; top < rows; top += kRowBlock) {
-    RunRows(context, top, std::min(kRowBlock, rows - top), products, space);
+    RunRows(context, top, std::min(kRowBlock, rows - top), products);
   }
 }
 

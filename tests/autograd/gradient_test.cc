@@ -59,6 +59,27 @@ TEST_F(GradientTest, AValueUsedTwiceGathersBothGradients) {
   });
 }
 
+// A sum hands its gradient on as it is to one of its operands: what that one gathers besides must not reach the other.
+TEST_F(GradientTest, GradientsThatAreHandedOnStayApart) {
+  Parameter &a = Make("a", {3, 5}), &b = Make("b", {3, 5});
+  ExpectOp([&](Context& c) {
+    const Var m = ops::SwiGlu(c, a.var(), b.var()), n = ops::SwiGlu(c, b.var(), a.var());
+    const Var last_m = ops::SwiGlu(c, m, m), last_n = ops::SwiGlu(c, n, a.var());
+    const Var both = ops::Add(c, ops::Add(c, m, n), ops::Add(c, n, m));
+    return ops::Add(c, ops::Add(c, last_m, both), last_n);
+  });
+}
+
+TEST_F(GradientTest, OfOneOperandBesideAFrozenOne) {
+  const Var frozen{Make("frozen", {3, 5}).value};
+  made_.clear();
+  Parameter& x = Make("x", {3, 5}, 0.5);
+  ExpectOp([&](Context& c) { return ops::Add(c, frozen, x.var()); });
+  ExpectOp([&](Context& c) { return ops::Add(c, x.var(), frozen); });
+  ExpectOp([&](Context& c) { return ops::SwiGlu(c, frozen, x.var()); });
+  ExpectOp([&](Context& c) { return ops::SwiGlu(c, x.var(), frozen); });
+}
+
 TEST_F(GradientTest, Embedding) {
   Parameter& table = Make("table", {7, 4});
   ExpectOp([&](Context& c) { return ops::Embedding(c, table.var(), {3, 0, 3, 6, 1, 2, 4, 5}); });
@@ -179,6 +200,33 @@ TEST_F(GradientTest, HeadLossFrozen) {
   const Weight head = Frozen(7, 4);
   Parameter& x = Make("x", {6, 4});
   Expect([&](Context& c) { return HeadObjective(c, x.var(), head); });
+}
+
+// More rows than a chunk holds: what several calls make of fewer each.
+TEST_F(GradientTest, HeadLossOfManyRowsIsThatOfItsParts) {
+  constexpr int kRows = 5000;
+  Parameter &x = Make("x", {kRows, 4}), &head = Make("head", {3, 4});
+  const auto outcome = [&](int parts) {
+    x.gradient.Release(), head.gradient.Release();
+    Tape tape(*backend_);
+    Context c{*backend_, &tape};
+    std::vector<double> all;
+    for (int i = 0; i < parts; ++i) {
+      std::vector<int32_t> rows, targets;
+      for (int t = kRows * i / parts; t < kRows * (i + 1) / parts; ++t) rows.push_back(t), targets.push_back(t % 3);
+      const auto losses = ops::HeadLoss(c, x.var(), rows, head.var(), ops::CrossEntropy(targets, 0.25f));
+      all.insert(all.end(), losses.begin(), losses.end());
+    }
+    tape.Run();
+    for (const Parameter* p : {&x, &head}) {
+      const std::vector<double> gradient = backend_->ToDoubles(p->gradient.sum());
+      all.insert(all.end(), gradient.begin(), gradient.end());
+    }
+    return all;
+  };
+  const std::vector<double> whole = outcome(1), parts = outcome(7);
+  ASSERT_EQ(whole.size(), parts.size());
+  for (size_t i = 0; i < whole.size(); ++i) ASSERT_NEAR(whole[i], parts[i], 1e-9) << i;
 }
 
 // Four tokens whose weights differ, one without each term. The head has 7 ids, the teacher another

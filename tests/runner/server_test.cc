@@ -55,7 +55,7 @@ class ServerTest : public testing::Test {
  protected:
   ServerTest() {
     ModelConfig config = SmallConfig(tokenizer_.vocab_size());
-    model_ = RandomModel(config, 4, *backend_, 3);
+    model_ = RandomModel(config, kSeed, *backend_, kSize);
     options_.http.port = 0;
     options_.http.grace = 500ms;
   }
@@ -90,9 +90,11 @@ class ServerTest : public testing::Test {
   Json Refused(int status, const std::string& path, const std::string& body) {
     return Refused(status, Ask(Post(path, body)));
   }
-  // What the engine says to the same ids, run alone.
+  // What an engine says to the same ids, alone and with a backend of its own: the server's is the engine's thread's.
   Generation Alone(std::vector<int32_t> prompt, SamplingOptions sampling) {
-    Engine engine(*model_, nullptr, tokenizer_, options_.engine);
+    const auto backend = MakeReferenceBackend();
+    const auto model = RandomModel(model_->config, kSeed, *backend, kSize);
+    Engine engine(*model, nullptr, tokenizer_, options_.engine);
     return Generate(engine, std::move(prompt), sampling);
   }
   bool Eventually(const std::function<bool(const EngineCounts&)>& holds) {
@@ -118,6 +120,8 @@ class ServerTest : public testing::Test {
     return Post(kComplete, Cat(R"({"prompt": "go", "max_tokens": 50000, "stream": )", stream, "}"));
   }
 
+  static constexpr uint64_t kSeed = 4;
+  static constexpr double kSize = 3;
   ByteTokenizer tokenizer_;
   std::unique_ptr<Backend> backend_ = MakeReferenceBackend();
   std::unique_ptr<Model> model_;

@@ -115,6 +115,7 @@ TEST(CpuElementwise, GatesAndTheirGradient) {
                  d = cpu.FromFloats(dy, {n});
     Tensor out = cpu.New({n}), dg = cpu.New({n}), du = cpu.New({n});
     cpu.SwiGlu(g, u, out);
+    for (Tensor* overwritten : {&dg, &du}) cpu.Fill(*overwritten, 7);
     cpu.SwiGluGrad(d, g, u, dg, du);
     std::vector<float> result = cpu.ToFloats(out);
     EXPECT_LT(RelativeError(result, y), 2e-7);

@@ -33,7 +33,7 @@ struct Case {
 std::vector<Case> CasesFor(WeightFormat format) {
   std::vector<Case> cases = {{1, 1, 1},      {3, 5, 7},     {2, 65, 129},
                              {4, 172, 64},   {5, 129, 65},  {17, 172, 172},
-                             {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}};
+                             {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}, {130, 70, 2080}};
   for (int64_t t = 1; t <= 8; ++t) cases.push_back({t, 40, 1056});
   if (InBlocks(format)) {
     for (int64_t t : {32, 33, 37}) cases.push_back({t, 70, 2080});  // packed whole, and in parts

@@ -91,14 +91,14 @@ TEST_F(ReferenceTest, SwiGluByHandAndGradient) {
   ExpectValues(one, {0, 2 / (1 + std::exp(-1.0)), 0});
 
   const Tensor gate = Random({2, 3}), up = Random({2, 3}), dy = Random({2, 3});
-  Tensor dgate = b_->New({2, 3}), dup = b_->New({2, 3});
+  Tensor dgate = Ones({2, 3}), dup = Ones({2, 3});  // overwritten
   const auto forward = [&] {
     Tensor y = b_->New({2, 3});
     b_->SwiGlu(gate, up, y);
     return y;
   };
   b_->SwiGluGrad(dy, gate, up, dgate, dup);
-  for (Tensor* overwritten : {&dgate, &dup}) b_->Accumulate(Ones({2, 3}), *overwritten);  // as ExpectGradient expects it
+  for (Tensor* gradient : {&dgate, &dup}) b_->Accumulate(Ones({2, 3}), *gradient);  // as ExpectGradient wants it
   ExpectGradient(gate, dgate, dy, forward);
   ExpectGradient(up, dup, dy, forward);
 }
