@@ -44,7 +44,9 @@ struct GradientSink {
 
   bool wanted() const { return gradient != nullptr; }
   Tensor& Sum(Backend& backend) const { return gradient->Sum(backend, shape); }
-  void Take(Backend& backend, const Tensor& part) const { gradient->Take(backend, part.Reshaped(shape)); }
+  void Take(Backend& backend, const Tensor& part) const {
+    gradient->Take(backend, part.Reshaped(shape));
+  }
 };
 
 // A value and, when its gradient is wanted, where that gathers. Whoever made the Var owns the

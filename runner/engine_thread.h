@@ -20,7 +20,8 @@ class EngineThread {
   using Ticket = uint64_t;
   using OnFailure = std::function<void(const std::exception& reason)>;
 
-  // most: requests at once, running and waiting. `engine`, and its model's backend, are this object's alone until it is gone.
+  // most: requests at once, running and waiting. `engine` and its model's backend are this object's
+  // alone until it is gone.
   EngineThread(Engine& engine, int64_t most);
   // Fails what is under way with "the server is stopping".
   ~EngineThread();

@@ -15,6 +15,7 @@ Var SwiGlu(Context& context, const Var& gate, const Var& up) {
   context.backend.SwiGlu(gate.value, up.value, y);
 
   return context.Record(y, {&gate, &up}, [gate, up](Backend& k, const Tensor& dy) {
+    // Both are made at once; what is not wanted is dropped.
     Tensor dgate = k.New(gate.shape()), dup = k.New(up.shape());
     k.SwiGluGrad(dy, gate.value, up.value, dgate, dup);
     if (gate.wants_gradient()) gate.TakeGradient(k, dgate);

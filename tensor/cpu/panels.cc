@@ -15,8 +15,8 @@ constexpr int64_t kPanelBytes = 160 << 10;  // of a panel that are packed at a t
 constexpr int64_t kKeptBytes = 512 << 10;   // of a panel that is kept whole for the next rows
 constexpr int64_t kRowBlock = 1024;         // rows of a round
 constexpr int64_t kLeastRows = 64;          // of a piece, where there are so many
-constexpr int64_t kPieces = 32;             // of a round at least, where there are rows enough,
-constexpr int64_t kDeepPieces = 16;         // and where each must decode its panel again
+constexpr int64_t kPieces = 32;             // of a round, at least, where there are rows enough;
+constexpr int64_t kDeepPieces = 16;         // where panels are too deep to be kept: each decodes its own
 
 // How a depth is cut: evenly, into chunks of whole kDepthSteps.
 int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
@@ -117,8 +117,8 @@ struct Room {
   bool keeps;
   int64_t panel = -1;  // the one in `packed`, counted through
 
-  // Whether that panel is there. If it is to be kept, it will be.
-  bool Holds(int64_t nth) { return keeps && std::exchange(panel, nth) == nth; }
+  // Whether that panel is there already. From now on it is, where panels are kept.
+  bool Claim(int64_t nth) { return keeps && std::exchange(panel, nth) == nth; }
 };
 
 // A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each term's
@@ -171,7 +171,7 @@ void RunRows(const ProductContext& context, int64_t top, int64_t rows,
     const auto at = static_cast<size_t>(std::ranges::upper_bound(cut.ends, nth) - cut.ends.begin());
     const PanelProduct& p = products[at];
     Room& room = rooms[static_cast<size_t>(worker)];
-    const bool packed = room.Holds(nth);
+    const bool packed = room.Claim(nth);
     RunPiece(context, p, left, nth - (at ? cut.ends[at - 1] : 0), t, std::min(cut.height, rows - t),
              p.out + (top + t) * p.cols, worker, room, packed);
   });
