@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,6 +6,7 @@
 #include <cstdint>
 
 #include "base/error.h"
+#include "base/large_pages.h"
 #include "base/threads.h"
 #include "bench/machine.h"
 #include "bench/timing.h"
@@ -16,26 +16,6 @@ namespace {
 
 constexpr int64_t kShort = int64_t{4} << 20, kLong = int64_t{64} << 20;  // stretches of the buffer
 constexpr int kRounds = 12;
-
-// Anonymous pages, large ones where the system has them.
-class Pages {
- public:
-  explicit Pages(int64_t bytes)
-      : bytes_(static_cast<size_t>(bytes)),
-        at_(::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)) {
-    if (at_ == MAP_FAILED) throw Failure("no memory to measure the bandwidth with: ", ErrnoText());
-    ::madvise(at_, bytes_, MADV_HUGEPAGE);
-  }
-  ~Pages() { ::munmap(at_, bytes_); }
-  Pages(const Pages&) = delete;
-  Pages& operator=(const Pages&) = delete;
-
-  uint64_t* words() const { return static_cast<uint64_t*>(at_); }
-
- private:
-  size_t bytes_;
-  void* at_;
-};
 
 // Independent sums, so that no addition waits for the one before.
 #ifdef __x86_64__
@@ -60,16 +40,17 @@ int64_t LastCacheBytes() { return std::max<int64_t>(0, ::sysconf(_SC_LEVEL3_CACH
 double MeasureReadBandwidth(int threads) {
   const int64_t bytes = std::max(8 * kLong, (4 * LastCacheBytes() + kLong - 1) / kLong * kLong);
   const int64_t words = bytes / 8;
-  const Pages pages(bytes);
+  const LargePages pages(bytes);
+  auto* const buffer = reinterpret_cast<uint64_t*>(pages.data());
   ThreadPool pool(threads);
-  std::fill_n(pages.words(), words, uint64_t{1});
+  std::fill_n(buffer, words, uint64_t{1});
   // Each thread from its own end of the buffer, or all of them along one front.
   const auto read = [&](int64_t stretch) {
     const int64_t stretch_words = stretch / 8;
     std::atomic<uint64_t> sum{0};
     const Stopwatch watch;
     pool.For(words / stretch_words, [&](int64_t piece, int) {
-      sum += Sum(pages.words() + piece * stretch_words, stretch_words);
+      sum += Sum(buffer + piece * stretch_words, stretch_words);
     });
     const double seconds = watch.seconds();
     RETORT_CHECK(sum == static_cast<uint64_t>(words), "read ", sum.load(), " words");

@@ -16,7 +16,7 @@ Tensor Backend::Zeros(Shape shape) {
 Weight Backend::Resident(const Weight& w) {
   constexpr size_t kPiece = 4 << 20;
   const Bytes from = w.bytes();
-  auto buffer = memory().Allocate(std::ssize(from));
+  auto buffer = memory().AllocateLasting(std::ssize(from));
   pool().For(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i, int) {
     const size_t begin = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, from.size() - begin);
     std::memcpy(buffer->data() + begin, from.data() + begin, size);

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Host memory in size classes, kept for reuse.
-#include <sys/mman.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -11,6 +9,7 @@
 #include <new>
 #include <vector>
 
+#include "base/large_pages.h"
 #include "base/threads.h"
 #include "tensor/tensor.h"
 
@@ -20,25 +19,24 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kSmall = 1 << 16;       // smaller blocks are of any multiple of kAlignment
 constexpr int64_t kSmallKept = 4 << 20;   // bytes of them in all
+constexpr int64_t kRegion = 64 << 20;     // of lasting buffers, or the only one's size
+
+int64_t Aligned(int64_t bytes) {
+  return std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+}
 
 // Rounded up to a multiple of an eighth of its power of two, so that at most 1/8 is wasted.
 int64_t SizeClass(int64_t bytes) {
-  const int64_t aligned =
-      std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+  const int64_t aligned = Aligned(bytes);
   if (aligned < kSmall) return aligned;
   const int64_t step = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(aligned))) / 8;
   return (aligned + step - 1) / step * step;
 }
 
-// Pages of 2 MiB where the system has them, in as far as they are used whole: large tensors are then found with few
-// look-ups, and made with few faults.
-constexpr int64_t kLargePage = 2 << 20;
 std::byte* FromSystem(int64_t bytes) {
   const int64_t alignment = bytes >= kLargePage ? kLargePage : kAlignment;
   void* data = std::aligned_alloc(static_cast<size_t>(alignment), static_cast<size_t>(bytes));
-  if (data && bytes >= kLargePage) {
-    ::madvise(data, static_cast<size_t>(bytes / kLargePage * kLargePage), MADV_HUGEPAGE);
-  }
+  if (data && bytes >= kLargePage) PreferLargePages(data, bytes);
   return static_cast<std::byte*>(data);
 }
 
@@ -78,11 +76,29 @@ class SmallBlocks {
   int64_t kept_bytes_ = 0;
 };
 
+// Lasting buffers, one behind the other; given back to the system as a whole.
+class Region {
+ public:
+  explicit Region(int64_t bytes) : pages_(bytes) {}
+
+  bool Fits(int64_t bytes) const { return used_ + bytes <= pages_.bytes(); }
+  std::byte* Take(int64_t bytes) {
+    used_ += bytes;
+    return pages_.data() + used_ - bytes;
+  }
+  void Clear() { used_ = 0; }
+
+ private:
+  LargePages pages_;
+  int64_t used_ = 0;
+};
+
 // Shared by the memory and its buffers, which may outlive it.
 struct Accounts {
   int64_t live = 0, peak = 0, kept_bytes = 0;
   std::map<int64_t, std::vector<std::byte*>> kept;  // by size class, from kSmall on
   SmallBlocks small;
+  std::shared_ptr<Region> region;  // the one that has room left
 
   ~Accounts() { Trim(); }
   void Trim() {
@@ -92,6 +108,16 @@ struct Accounts {
     kept.clear();
     kept_bytes = 0;
     small.Trim();
+    region.reset();
+  }
+  void CountIn(int64_t size) {
+    live += size;
+    peak = std::max(peak, live);
+  }
+  std::shared_ptr<Region> RegionFor(int64_t size) {
+    if (region && region.use_count() == 1) region->Clear();
+    if (!region || !region->Fits(size)) region = std::make_shared<Region>(std::max(size, kRegion));
+    return region;
   }
   std::byte* Take(int64_t size) {
     if (size < kSmall) return small.Take(size);
@@ -135,8 +161,7 @@ class HostBuffer : public Buffer {
     data_ = accounts_->Take(size_);
     if (!data_)
       throw Failure("out of memory: ", BytesText(size_), " more than ", BytesText(accounts_->live));
-    accounts_->live += size_;
-    accounts_->peak = std::max(accounts_->peak, accounts_->live);
+    accounts_->CountIn(size_);
   }
   ~HostBuffer() override {
     accounts_->live -= size_;
@@ -146,6 +171,22 @@ class HostBuffer : public Buffer {
  private:
   std::shared_ptr<Accounts> accounts_;
   int64_t size_;
+};
+
+class LastingBuffer : public Buffer {
+ public:
+  LastingBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes)
+      : accounts_(std::move(accounts)), size_(Aligned(bytes)), region_(accounts_->RegionFor(size_)) {
+    bytes_ = bytes;
+    data_ = region_->Take(size_);
+    accounts_->CountIn(size_);
+  }
+  ~LastingBuffer() override { accounts_->live -= size_; }
+
+ private:
+  std::shared_ptr<Accounts> accounts_;
+  int64_t size_;
+  std::shared_ptr<Region> region_;
 };
 
 // Where the buffers themselves lie: blocks that are kept too, and not counted.
@@ -171,17 +212,21 @@ struct NodeAllocator {
 
 class HostMemory : public Memory {
  public:
-  std::shared_ptr<Buffer> Allocate(int64_t bytes) override {
-    RETORT_CHECK(bytes >= 0, bytes, " bytes");
-    RETORT_CHECK(!ThreadPool::InRound(), bytes, " bytes within a round of threads");
-    return std::allocate_shared<HostBuffer>(NodeAllocator<HostBuffer>(accounts_), accounts_, bytes);
-  }
+  std::shared_ptr<Buffer> Allocate(int64_t bytes) override { return Make<HostBuffer>(bytes); }
+  std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) override { return Make<LastingBuffer>(bytes); }
   int64_t live_bytes() const override { return accounts_->live; }
   int64_t peak_bytes() const override { return accounts_->peak; }
   void ResetPeak() override { accounts_->peak = accounts_->live; }
   void Trim() override { accounts_->Trim(); }
 
  private:
+  template <class Made>
+  std::shared_ptr<Buffer> Make(int64_t bytes) {
+    RETORT_CHECK(bytes >= 0, bytes, " bytes");
+    RETORT_CHECK(!ThreadPool::InRound(), bytes, " bytes within a round of threads");
+    return std::allocate_shared<Made>(NodeAllocator<Made>(accounts_), accounts_, bytes);
+  }
+
   std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
 };
 

@@ -51,7 +51,7 @@ void LayStrips(const Weight& w, std::byte* out, ThreadPool& pool) {
 Weight InStrips(const Weight& w, Memory& memory, ThreadPool& pool) {
   RETORT_CHECK(HasStrips(w.format()) && w.layout() == WeightLayout::kRows);
   const int64_t bytes = StripCount(w.rows()) * StripBytes(w.format(), w.cols());
-  auto buffer = memory.Allocate(bytes);
+  auto buffer = memory.AllocateLasting(bytes);
   if (w.format() == WeightFormat::kQ8_0) {
     LayStrips<BlockQ8_0>(w, buffer->data(), pool);
   } else {

@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <cstdlib>
+#include <memory>
+#include <vector>
 
 #include "base/threads.h"
 #include "tensor/tensor.h"
@@ -51,9 +53,31 @@ TEST(HostMemory, HandsOutAgainWhatWasGivenBackUntilTrimmed) {
 
 TEST(HostMemory, BuffersMayOutliveIt) {
   auto memory = MakeHostMemory();
-  const std::shared_ptr<Buffer> buffer = memory->Allocate(1 << 20);
+  const auto buffer = memory->Allocate(1 << 20), lasting = memory->AllocateLasting(1 << 20);
   memory.reset();
-  buffer->data()[(1 << 20) - 1] = std::byte{1};
+  buffer->data()[(1 << 20) - 1] = lasting->data()[(1 << 20) - 1] = std::byte{1};
+}
+
+TEST(HostMemory, LaysLastingBuffersOneBehindTheOther) {
+  const auto memory = MakeHostMemory();
+  const std::vector<int64_t> sizes = {1000, 3 << 20, 64, 100 << 20, 5000};
+  std::vector<std::shared_ptr<Buffer>> buffers;
+  for (const int64_t bytes : sizes) {
+    buffers.push_back(memory->AllocateLasting(bytes));
+    EXPECT_EQ(buffers.back()->bytes(), bytes);
+    buffers.back()->data()[0] = buffers.back()->data()[bytes - 1] = std::byte{1};
+  }
+  EXPECT_EQ(buffers[1]->data(), buffers[0]->data() + 1024);
+  EXPECT_EQ(buffers[2]->data(), buffers[1]->data() + (3 << 20));
+  EXPECT_NE(buffers[3]->data(), buffers[2]->data() + 64);  // too large for what is left there
+  EXPECT_EQ(memory->live_bytes(), 1024 + (3 << 20) + 64 + (100 << 20) + 5056);
+
+  std::byte* const last = buffers[4]->data();
+  buffers[3].reset();
+  EXPECT_NE(memory->AllocateLasting(5000)->data(), last);
+  buffers.clear();
+  EXPECT_EQ(memory->live_bytes(), 0);
+  EXPECT_EQ(memory->AllocateLasting(5000)->data(), last);  // nobody is left beside it
 }
 
 // It takes no lock, so threads that allocate beside each other would spoil it.
@@ -61,6 +85,7 @@ TEST(HostMemory, RefusesARoundOfThreads) {
   const auto memory = MakeHostMemory();
   ThreadPool pool(2);
   EXPECT_THROW(pool.For(4, [&](int64_t, int) { memory->Allocate(64); }), Error);
+  EXPECT_THROW(pool.For(4, [&](int64_t, int) { memory->AllocateLasting(64); }), Error);
   EXPECT_EQ(memory->Allocate(64)->bytes(), 64);
 }
 

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/large_pages.h"
+
+#include <sys/mman.h>
+
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace retort {
+namespace {
+
+uintptr_t RoundUpToPage(uintptr_t at) { return (at + kLargePage - 1) / kLargePage * kLargePage; }
+
+}  // namespace
+
+void PreferLargePages(void* at, int64_t bytes) {
+  const auto address = reinterpret_cast<uintptr_t>(at);
+  const uintptr_t begin = RoundUpToPage(address), end = (address + static_cast<uintptr_t>(bytes)) / kLargePage * kLargePage;
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+}
+
+LargePages::LargePages(int64_t bytes)
+    : bytes_(static_cast<int64_t>(RoundUpToPage(static_cast<uintptr_t>(bytes)))) {
+  const auto size = static_cast<size_t>(bytes_);
+  void* mapped =
+      ::mmap(nullptr, size + kLargePage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapped == MAP_FAILED) throw Failure("out of memory: ", BytesText(bytes_), " more: ", ErrnoText());
+  auto* begin = static_cast<std::byte*>(mapped);
+  data_ = reinterpret_cast<std::byte*>(RoundUpToPage(reinterpret_cast<uintptr_t>(mapped)));
+  const auto before = static_cast<size_t>(data_ - begin);
+  if (before > 0) ::munmap(begin, before);
+  ::munmap(data_ + bytes_, kLargePage - before);
+  PreferLargePages(data_, bytes_);
+}
+
+LargePages::~LargePages() { ::munmap(data_, static_cast<size_t>(bytes_)); }
+
+}  // namespace retort
