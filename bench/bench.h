@@ -11,6 +11,7 @@
 #include "bench/machine.h"
 #include "bench/timing.h"
 #include "model/model.h"
+#include "runner/sampler.h"
 
 namespace retort {
 
@@ -68,11 +69,12 @@ struct RunBench {
   int64_t sequences = 1, prompt = 512, gen = 128;  // tokens of each sequence
   DType cache_type = DType::kF32;
   int64_t repeat = 5;
+  SamplingOptions sampling;
 };
 // Reads `sequences` prompts, 512 tokens a step, and samples one token of each. 2 N operations a
 // token over the GEMM peak of the compute type.
 BenchResult BenchPrefill(Subject& subject, const RunBench& options, const OnRepeat& on_repeat);
-// Generates `gen` tokens of each sequence greedily, all sequences together; reading the prompts is
+// Generates `gen` tokens of each sequence, all sequences together; reading the prompts is
 // not timed. Bytes read (weights and cache) over the bandwidth of sequential reads.
 BenchResult BenchDecode(Subject& subject, const RunBench& options, const OnRepeat& on_repeat);
 

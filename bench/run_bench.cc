@@ -42,6 +42,7 @@ class Sequences {
     for (int64_t s = 0; s < options_.sequences; ++s) {
       GenerationRequest request;
       request.prompt = RandomPrompt();
+      request.sampling = options_.sampling;
       request.sampling.max_tokens = generated_;
       engine_.Submit(std::move(request));
     }

@@ -18,6 +18,7 @@ struct BenchFlags {
   int64_t rank = 16, batch_rows = 4, tokens = 0, sequences = 1, prompt = 0, gen = 128, repeat = 5,
           part_tokens = 512;
   ComputeFlags compute;
+  SamplingOptions sampling;  // temperature and top_p
   bool whole = false, json = false;
 };
 

@@ -47,7 +47,7 @@ void RunWork(BenchFlags f) {
     bar.Update(done, total, done ? Cat(CountText(rate), " tokens/s") : "");
   };
   const RunBench run{f.sequences, f.prompt, f.gen, CacheType(f.compute.kv, subject.compute),
-                     f.repeat};
+                     f.repeat, f.sampling};
   const BenchResult result =
       train ? BenchTraining(subject, teacher ? &*teacher : nullptr,
                             {f.rank, f.batch_rows, f.tokens, f.repeat, f.part_tokens}, progress)
@@ -141,6 +141,8 @@ void AddBench(CLI::App& app) {
   count("--sequences", flags->sequences, 1, "prefill, decode: sequences together");
   count("--prompt", flags->prompt, 0, "tokens of each prompt (0: prefill 512, decode 1)");
   count("--gen", flags->gen, 1, "decode: tokens generated after the first, each sequence");
+  command->add_option("--temperature", flags->sampling.temperature, "decode: sampled (0: the likeliest token every time)");
+  command->add_option("--top-p", flags->sampling.top_p, "decode: of the likeliest tokens that reach this share");
   command->add_option("--teacher", flags->teacher, "train: shape of an online teacher");
   command->add_option("--teacher-weights", flags->teacher_weights,
                       "train: how the teacher is held (default bf16)");

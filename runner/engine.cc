@@ -75,6 +75,7 @@ struct Engine::State {
   std::vector<Stream*> ready;  // that have nothing left to read
   std::vector<int32_t> last;   // their last tokens in the batch
   std::vector<float> logits;   // [last, V]
+  Sampler sampler;
   std::vector<std::pair<RequestId, GenerationEvent>> events;
   RequestId last_id = 0;
   EngineCounts totals;
@@ -203,7 +204,7 @@ bool Engine::Step() {
   const auto vocab = static_cast<size_t>(s.model.config.vocab);
   for (size_t i = 0; i < s.ready.size(); ++i) {
     s.events.emplace_back(s.ready[i]->id(),
-                          s.ready[i]->Next(std::span(s.logits).subspan(i * vocab, vocab)));
+                          s.ready[i]->Next(std::span(s.logits).subspan(i * vocab, vocab), s.sampler));
     ++s.totals.generated_tokens;
   }
   for (const auto& [id, event] : s.events) s.Deliver(id, event);

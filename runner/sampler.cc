@@ -3,91 +3,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/random.h"
+#include "tensor/cpu/logits.h"
 
 namespace retort {
-namespace {
-
-struct Candidate {
-  int32_t id;
-  double weight;  // exp((logit - highest) / temperature)
-};
-
-bool Likelier(const Candidate& a, const Candidate& b) {
-  return a.weight != b.weight ? a.weight > b.weight : a.id < b.id;
-}
-
-using Candidates = std::vector<Candidate>;
-
-Candidates Weigh(std::span<const float> logits, double temperature) {
-  const double highest = logits[static_cast<size_t>(Likeliest(logits))];
-  Candidates out;
-  out.reserve(logits.size());
-  for (size_t i = 0; i < logits.size(); ++i) {
-    // A weight of 0 can never be drawn; leaving it out here is most of the work saved.
-    const double weight = std::exp((logits[i] - highest) / temperature);
-    if (weight > 0) out.push_back({static_cast<int32_t>(i), weight});
-  }
-  return out;
-}
-
-void KeepTopK(Candidates& candidates, int64_t k) {
-  if (k == 0 || k >= static_cast<int64_t>(candidates.size())) return;
-  std::nth_element(candidates.begin(), candidates.begin() + k, candidates.end(), Likelier);
-  candidates.resize(static_cast<size_t>(k));
-}
-
-double Sum(const Candidates& candidates) {
-  double sum = 0;
-  for (const Candidate& c : candidates) sum += c.weight;
-  return sum;
-}
-
-// Sorts only as many of the likeliest as it takes to reach the share, in stretches that grow.
-void KeepTopP(Candidates& candidates, double share) {
-  if (share >= 1) return;
-  const double wanted = share * Sum(candidates);
-  const auto size = static_cast<int64_t>(candidates.size());
-  double reached = 0;
-  for (int64_t begin = 0, stretch = 64; begin < size; begin += stretch, stretch *= 4) {
-    const auto first = candidates.begin() + begin;
-    const auto end = candidates.begin() + std::min(size, begin + stretch);
-    if (end != candidates.end()) std::nth_element(first, end, candidates.end(), Likelier);
-    std::sort(first, end, Likelier);
-    for (auto at = first; at != end; ++at) {
-      reached += at->weight;
-      if (reached >= wanted) {
-        candidates.erase(at + 1, candidates.end());
-        return;
-      }
-    }
-  }
-}
-
-void KeepMinP(Candidates& candidates, double share) {
-  if (share <= 0) return;
-  double highest = 0;
-  for (const Candidate& c : candidates) highest = std::max(highest, c.weight);
-  std::erase_if(candidates, [&](const Candidate& c) { return c.weight < share * highest; });
-}
-
-int32_t Draw(Candidates& candidates, double uniform) {
-  // By id, so that how the partial sorts left them plays no part. Mostly few, or in order already.
-  const auto by_id = [](const Candidate& a, const Candidate& b) { return a.id < b.id; };
-  if (!std::is_sorted(candidates.begin(), candidates.end(), by_id)) {
-    std::sort(candidates.begin(), candidates.end(), by_id);
-  }
-  double left = uniform * Sum(candidates);
-  for (const Candidate& c : candidates) {
-    left -= c.weight;
-    if (left < 0) return c.id;
-  }
-  return candidates.back().id;  // the sum rounded down
-}
-
-}  // namespace
 
 void CheckSampling(const SamplingOptions& o) {
   if (!(o.temperature >= 0) || !std::isfinite(o.temperature)) {
@@ -104,29 +28,149 @@ void CheckSampling(const SamplingOptions& o) {
   }
 }
 
-int32_t Likeliest(std::span<const float> logits) {
-  RETORT_CHECK(!logits.empty(), "no logits");
-  size_t best = 0;
-  bool numbers = true;
-  for (size_t i = 0; i < logits.size(); ++i) {
-    numbers &= !std::isnan(logits[i]);
-    if (logits[i] > logits[best]) best = i;
+int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& options, uint64_t position) {
+  logits_ = logits;
+  const float highest = Highest();
+  if (options.temperature == 0) return FirstOf(highest);
+
+  // Finite, so that neither 0 nor infinity times it is undefined.
+  using Limits = std::numeric_limits<float>;
+  const auto factor =
+      static_cast<float>(std::clamp<double>(1 / options.temperature, Limits::min(), Limits::max()));
+  weights_.resize(logits.size());
+  sums_.resize(most_.size());
+  ExpWeights(HostIsa(), logits, highest, factor, weights_, sums_);
+  const double uniform = RandomStream(MakeKey(options.seed, RandomUse::kSample, position)).Uniform();
+
+  const auto k = static_cast<size_t>(options.top_k);
+  const bool few = k > 0 && k < logits.size();
+  if (few) {
+    GatherTopK(k);
+    if (options.top_p < 1) KeepShare(options.top_p * SumOfCandidates());
+  } else if (options.top_p < 1) {
+    const double wanted = options.top_p * std::accumulate(sums_.begin(), sums_.end(), 0.0);
+    GatherShare(wanted, highest, factor);
+    KeepShare(wanted);
+  } else if (options.min_p > 0) {
+    // A little lower than it is, as the weights are rounded.
+    Gather(static_cast<float>(highest + (std::log(options.min_p) - 1e-3) / factor));
+  } else {
+    return DrawFromAll(uniform);
   }
-  if (!numbers || std::isinf(logits[best])) {
-    throw Failure("the model's logits are not finite numbers; its weights or adapter are damaged");
-  }
-  return static_cast<int32_t>(best);
+  std::erase_if(candidates_, [&](const Candidate& c) { return c.weight < options.min_p; });
+  return DrawCandidate(uniform);
 }
 
-int32_t SampleToken(std::span<const float> logits, const SamplingOptions& options,
-                    uint64_t position) {
-  if (options.temperature == 0) return Likeliest(logits);
-  Candidates candidates = Weigh(logits, options.temperature);
-  KeepTopK(candidates, options.top_k);
-  KeepTopP(candidates, options.top_p);
-  KeepMinP(candidates, options.min_p);
-  RandomStream random(MakeKey(options.seed, RandomUse::kSample, position));
-  return Draw(candidates, random.Uniform());
+float Sampler::Highest() {
+  RETORT_CHECK(!logits_.empty(), "no logits");
+  most_.resize(LogitsBlocks(logits_.size()));
+  const bool numbers = BlockMaxima(HostIsa(), logits_, most_);
+  const float highest = *std::max_element(most_.begin(), most_.end());
+  if (!numbers || std::isinf(highest)) {
+    throw Failure("the model's logits are not finite numbers; its weights or adapter are damaged");
+  }
+  return highest;
+}
+
+int32_t Sampler::FirstOf(float logit) const {
+  const auto block = static_cast<size_t>(std::find(most_.begin(), most_.end(), logit) - most_.begin());
+  const auto at = std::find(logits_.begin() + static_cast<ptrdiff_t>(block * kLogitsBlock), logits_.end(), logit);
+  return static_cast<int32_t>(at - logits_.begin());
+}
+
+// Candidates are all that are no less than `floor`.
+void Sampler::Gather(float floor) {
+  candidates_.clear();
+  for (size_t block = 0; block < most_.size(); ++block) {
+    if (most_[block] < floor) continue;
+    const size_t end = std::min(logits_.size(), (block + 1) * kLogitsBlock);
+    for (size_t i = block * kLogitsBlock; i < end; ++i) {
+      if (logits_[i] >= floor) candidates_.push_back({static_cast<int32_t>(i), logits_[i], weights_[i]});
+    }
+  }
+}
+
+// At least k are no less than the k-th largest of the blocks' largest.
+void Sampler::GatherTopK(size_t k) {
+  float floor = -std::numeric_limits<float>::infinity();
+  if (k <= most_.size()) {
+    tops_ = most_;
+    const auto at = tops_.begin() + static_cast<ptrdiff_t>(k - 1);
+    std::nth_element(tops_.begin(), at, tops_.end(), std::greater());
+    floor = *at;
+  }
+  Gather(floor);
+  KeepTopK(k);
+}
+
+// Mostly the share is reached near the highest.
+void Sampler::GatherShare(double wanted, float highest, float factor) {
+  for (const float depth : {3.0f, 6.0f, 12.0f, 24.0f, std::numeric_limits<float>::infinity()}) {
+    Gather(highest - depth / factor);
+    if (SumOfCandidates() >= wanted) return;
+  }
+}
+
+void Sampler::KeepTopK(size_t k) {
+  order_ = candidates_;
+  const auto last = order_.begin() + static_cast<ptrdiff_t>(k - 1);
+  std::nth_element(order_.begin(), last, order_.end(), Likelier);
+  KeepUpTo(*last);
+}
+
+// The likelier half either reaches the share, and the end of it lies there, or stays as a whole.
+void Sampler::KeepShare(double wanted) {
+  order_ = candidates_;
+  auto begin = order_.begin(), end = order_.end();
+  while (end - begin > 1) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end, Likelier);
+    double half = 0;
+    for (auto at = begin; at != middle; ++at) half += at->weight;
+    if (half >= wanted) {
+      end = middle;
+    } else {
+      begin = middle;
+      wanted -= half;
+    }
+  }
+  KeepUpTo(*begin);
+}
+
+void Sampler::KeepUpTo(Candidate last) {
+  std::erase_if(candidates_, [&](const Candidate& c) { return Likelier(last, c); });
+}
+
+double Sampler::SumOfCandidates() const {
+  double sum = 0;
+  for (const Candidate& c : candidates_) sum += c.weight;
+  return sum;
+}
+
+int32_t Sampler::DrawCandidate(double uniform) const {
+  double left = uniform * SumOfCandidates();
+  for (const Candidate& c : candidates_) {
+    left -= c.weight;
+    if (left < 0) return c.id;
+  }
+  return candidates_.back().id;  // the sum rounded down
+}
+
+int32_t Sampler::DrawFromAll(double uniform) const {
+  double left = uniform * std::accumulate(sums_.begin(), sums_.end(), 0.0);
+  size_t block = 0;  // the one it falls into: the last that can be drawn from, if sums were rounded down
+  for (size_t b = 0; b < sums_.size(); ++b) {
+    if (sums_[b] > 0) block = b;
+    if (left < sums_[b]) break;
+    left -= sums_[b];
+  }
+  size_t last = 0;
+  for (size_t i = block * kLogitsBlock; i < std::min(weights_.size(), (block + 1) * kLogitsBlock); ++i) {
+    if (weights_[i] > 0) last = i;
+    left -= weights_[i];
+    if (left < 0) break;
+  }
+  return static_cast<int32_t>(last);
 }
 
 }  // namespace retort

@@ -47,9 +47,9 @@ void Stream::Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
   read_ += count;
 }
 
-GenerationEvent Stream::Next(std::span<const float> logits) {
+GenerationEvent Stream::Next(std::span<const float> logits, Sampler& sampler) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
-  const int32_t id = SampleToken(logits, request_.sampling, tokens_.size());
+  const int32_t id = sampler.Sample(logits, request_.sampling, tokens_.size());
   GenerationEvent event;
   if (IsEnd(id)) {
     event.finish = FinishReason::kStop;

@@ -29,7 +29,7 @@ class Stream {
   // Lays the next `count` tokens at the batch's end, their places in the cache into `rows`.
   void Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // Samples the token after all that was read and says what came of it. Only when nothing is unread.
-  GenerationEvent Next(std::span<const float> logits);
+  GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
 
   PageTable pages;
 

@@ -36,7 +36,7 @@ class EngineTest : public testing::Test {
       const Var hidden = model_->Hidden(context, {batch});
       const auto logits = backend_->ToFloats(
           model_->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
-      out.push_back(SampleToken(logits, sampling, ids.size()));
+      out.push_back(Sampler().Sample(logits, sampling, ids.size()));
       ids.push_back(out.back());
     }
     return out;

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -24,8 +26,9 @@ std::vector<float> LogsOf(const std::vector<double>& probabilities) {
 std::map<int32_t, int64_t> Counts(const std::vector<float>& logits, const SamplingOptions& options,
                                   int64_t draws) {
   std::map<int32_t, int64_t> counts;
+  Sampler sampler;
   for (int64_t i = 0; i < draws; ++i)
-    ++counts[SampleToken(logits, options, static_cast<uint64_t>(i))];
+    ++counts[sampler.Sample(logits, options, static_cast<uint64_t>(i))];
   return counts;
 }
 
@@ -109,8 +112,8 @@ TEST(Sampler, KeepsOneTokenWhateverTheOptions) {
 }
 
 TEST(Sampler, GreedyTakesTheLowestOfEquals) {
-  EXPECT_EQ(Likeliest(std::vector<float>{1, 3, 2, 3}), 1);
-  EXPECT_EQ(SampleToken(std::vector<float>{-5, -5}, At(0), 0), 0);
+  EXPECT_EQ(Sampler().Sample(std::vector<float>{1, 3, 2, 3}, At(0), 0), 1);
+  EXPECT_EQ(Sampler().Sample(std::vector<float>{-5, -5}, At(0), 0), 0);
 }
 
 TEST(Sampler, TakesTheLowestIdsOfEqualsAtAnEdge) {
@@ -143,15 +146,71 @@ TEST(Sampler, TopPBeyondTheFirstStretchMatchesAFullSort) {
   EXPECT_GT(counts.size(), kept.size() * 9 / 10);
 }
 
+// The definition, by sorting everything, in double.
+int32_t ByDefinition(const std::vector<float>& logits, const SamplingOptions& o, uint64_t position) {
+  struct Token { int32_t id; double weight; };
+  std::vector<Token> all;
+  const double highest = *std::max_element(logits.begin(), logits.end());
+  for (const float x : logits) all.push_back({static_cast<int32_t>(all.size()), std::exp((x - highest) / o.temperature)});
+  std::stable_sort(all.begin(), all.end(), [](const Token& a, const Token& b) { return a.weight > b.weight; });
+  if (o.top_k > 0 && o.top_k < std::ssize(all)) all.resize(static_cast<size_t>(o.top_k));
+  const auto sum = [&] { return std::accumulate(all.begin(), all.end(), 0.0, [](double s, const Token& t) { return s + t.weight; }); };
+  if (o.top_p < 1) {
+    const double wanted = o.top_p * sum();
+    size_t kept = 0;
+    for (double reached = 0; kept < all.size() && (kept == 0 || reached < wanted); ++kept) reached += all[kept].weight;
+    all.resize(kept);
+  }
+  std::erase_if(all, [&](const Token& t) { return t.weight < o.min_p; });
+  std::sort(all.begin(), all.end(), [](const Token& a, const Token& b) { return a.id < b.id; });
+  double left = RandomStream(MakeKey(o.seed, RandomUse::kSample, position)).Uniform() * sum();
+  for (const Token& t : all) {
+    if ((left -= t.weight) < 0) return t.id;
+  }
+  return all.back().id;
+}
+
+TEST(Sampler, DrawsByItsDefinitionFromVocabulariesOfManyBlocks) {
+  RandomStream random(MakeKey(8, RandomUse::kData));
+  for (const size_t size : {1, 2, 127, 128, 129, 1000, 20011}) {
+    for (const double spread : {0.3, 3.0}) {
+      std::vector<float> logits(size);
+      for (float& x : logits) x = static_cast<float>(spread * random.Normal());
+      for (size_t i = 0; i < size; i += 3) logits[i] = std::round(logits[i] * 8) / 8;  // equals
+      Sampler sampler;
+      for (const SamplingOptions& o :
+           {At(1), At(.5), At(2), At(1, 1), At(1, 40), At(1, 700), At(1, 40, .8), At(1, 700, .95, .01), At(1, 0, .5), At(1, 0, .95),
+            At(2, 0, .999), At(1, 0, 0), At(1, 0, 1, .05), At(.7, 0, .9, .1), At(1, 0, 1, 1), At(1, 0, .999999)}) {
+        int differ = 0;
+        for (uint64_t i = 0; i < 40; ++i) differ += sampler.Sample(logits, o, i) != ByDefinition(logits, o, i);
+        // A number that falls next to a border may be rounded over it.
+        EXPECT_LE(differ, 1) << size << " logits, temperature " << o.temperature << ", top_k " << o.top_k << ", top_p "
+                             << o.top_p << ", min_p " << o.min_p;
+      }
+    }
+  }
+}
+
+TEST(Sampler, GreedyFindsTheHighestWhereverItIs) {
+  Sampler sampler;
+  for (const size_t size : {1, 5, 127, 128, 129, 400}) {
+    for (size_t at = 0; at < size; ++at) {
+      std::vector<float> logits(size, -7.0f);
+      logits[at] = -6;
+      EXPECT_EQ(sampler.Sample(logits, At(0), 0), static_cast<int32_t>(at)) << size;
+    }
+  }
+}
+
 TEST(Sampler, DrawsDependOnSeedAndPositionAlone) {
   const std::vector<float> logits(200, 0.0f);
   SamplingOptions a = At(1), b = At(1);
   b.seed = 2;
   int same_seed = 0, other_seed = 0, next = 0;
   for (uint64_t i = 0; i < 500; ++i) {
-    same_seed += SampleToken(logits, a, i) == SampleToken(logits, a, i);
-    other_seed += SampleToken(logits, a, i) == SampleToken(logits, b, i);
-    next += SampleToken(logits, a, i) == SampleToken(logits, a, i + 1);
+    same_seed += Sampler().Sample(logits, a, i) == Sampler().Sample(logits, a, i);
+    other_seed += Sampler().Sample(logits, a, i) == Sampler().Sample(logits, b, i);
+    next += Sampler().Sample(logits, a, i) == Sampler().Sample(logits, a, i + 1);
   }
   EXPECT_EQ(same_seed, 500);
   EXPECT_LT(other_seed, 20);
@@ -161,11 +220,11 @@ TEST(Sampler, DrawsDependOnSeedAndPositionAlone) {
 TEST(Sampler, RefusesLogitsThatAreNoNumbers) {
   const float nan = std::numeric_limits<float>::quiet_NaN(),
               inf = std::numeric_limits<float>::infinity();
-  EXPECT_THROW(Likeliest(std::vector<float>{1, nan}), Error);
-  EXPECT_THROW(Likeliest(std::vector<float>{nan, 1}), Error);
-  EXPECT_THROW(SampleToken(std::vector<float>{1, inf}, At(1), 0), Error);
-  EXPECT_THROW(Likeliest(std::vector<float>{-inf, -inf}), Error);
-  EXPECT_EQ(SampleToken(std::vector<float>{-inf, 1}, At(1), 0), 1);
+  EXPECT_THROW(Sampler().Sample(std::vector<float>{1, nan}, At(0), 0), Error);
+  EXPECT_THROW(Sampler().Sample(std::vector<float>{nan, 1}, At(0), 0), Error);
+  EXPECT_THROW(Sampler().Sample(std::vector<float>{1, inf}, At(1), 0), Error);
+  EXPECT_THROW(Sampler().Sample(std::vector<float>{-inf, -inf}, At(0), 0), Error);
+  EXPECT_EQ(Sampler().Sample(std::vector<float>{-inf, 1}, At(1), 0), 1);
 }
 
 TEST(Sampler, RefusesOptionsOutOfRange) {
