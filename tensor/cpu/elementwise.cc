@@ -80,7 +80,9 @@ Tensor CpuBackend::FromFloats(std::span<const float> values, Shape shape) {
 
 void CpuBackend::CopyFloats(const Tensor& x, std::span<float> out) {
   RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " floats of ", x.shape().text());
-  std::copy_n(x.data<float>(), out.size(), out.begin());
+  ForRanges(pool_, x.elements(), kPieceElements, [&](int64_t begin, int64_t end) {
+    std::copy(x.data<float>() + begin, x.data<float>() + end, out.data() + begin);
+  });
 }
 
 Tensor CpuBackend::FromDoubles(std::span<const double> values, Shape shape) {
