@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kAlignment = 64;
 constexpr int64_t kSmall = 1 << 16;       // smaller blocks are of any multiple of kAlignment
 constexpr int64_t kSmallKept = 4 << 20;   // bytes of them in all
-constexpr int64_t kRegion = 64 << 20;     // of lasting buffers, or the only one's size
+constexpr int64_t kRegion = 64 << 20;     // of lasting buffers, unless one of them is larger
 
 int64_t Aligned(int64_t bytes) {
   return std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
