@@ -52,8 +52,8 @@ class Memory {
  public:
   virtual ~Memory() = default;
   virtual std::shared_ptr<Buffer> Allocate(int64_t bytes) = 0;  // uninitialised
-  // For weights, which stay: one buffer behind the other in large pages, so that they stream. Not counted in size
-  // classes; its memory is free again when all of its neighbours are given back too.
+  // For weights, which stay: one buffer behind the other in large pages, so that they stream. Takes
+  // what it asks for, no size class; its memory is free again when all of its neighbours are given back too.
   virtual std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) = 0;
   virtual int64_t live_bytes() const = 0;                       // handed out and not given back
   virtual int64_t peak_bytes() const = 0;  // the most that live_bytes ever was since ResetPeak
