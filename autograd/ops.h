@@ -54,8 +54,8 @@ struct RotaryAngles {
 // x [T,N*D] of N heads, turned by the angles (Backend::Rotary).
 Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads);
 
-// q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. Keys that are a cache (no gradient) serve the
-// runner; in training they are the batch's own.
+// q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. In training they are the batch's own; the runner's are its
+// cache's pages [pages,K,P,D], without gradient.
 Var Attention(Context& context, const AttentionShape& shape, const AttentionLayout& layout,
               const Var& q, const Var& keys, const Var& values);
 

@@ -47,7 +47,7 @@ struct Batch {
 // The runner's cache as the decoder sees it: the batch's keys and values are stored at `rows` and
 // attention reads the cache (batch.layout's block_rows are its rows).
 struct CacheView {
-  std::vector<Tensor> keys, values;  // a layer each: [cache rows, K*D], A, f16 or bf16
+  std::vector<Tensor> keys, values;  // a layer each: [pages, K, P, D], A, f16 or bf16
   std::vector<int32_t> rows;         // [T]
 };
 

@@ -12,10 +12,11 @@ KvCache::KvCache(Backend& backend, const ModelConfig& config, DType type, int64_
   const int64_t rows = pages_ * kPageTokens;
   RETORT_CHECK(tokens > 0 && rows <= std::numeric_limits<int32_t>::max(), "cache of ", tokens,
                " tokens");
+  const Shape shape{pages_, config.kv_heads, kPageTokens, config.head_dim};
   const DType stored = type == DType::kF32 ? backend.activation_type() : type;
   for (int64_t i = 0; i < config.layers; ++i) {
-    view_.keys.push_back(backend.New({rows, config.kv_width()}, stored));
-    view_.values.push_back(backend.New({rows, config.kv_width()}, stored));
+    view_.keys.push_back(backend.New(shape, stored));
+    view_.values.push_back(backend.New(shape, stored));
   }
   for (int64_t page = pages_ - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }

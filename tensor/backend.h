@@ -34,8 +34,10 @@ std::string_view NameOf(Compute compute);
 // One run of consecutive queries among a batch's tokens and the keys it may see: a row of a
 // training batch, or one stream of the runner. Query i stands at position first_position + i and
 // sees keys 0 ... first_position + i (of a window W: the last W of them, itself included).
-// Keys and values lie in blocks of layout.block_size rows of the key tensor; key p is row
-// block_rows[first_block + p / block_size] + p % block_size.
+// Keys and values lie in blocks of layout.block_size rows; key p is row
+// block_rows[first_block + p / block_size] + p % block_size. Rows lie in a tensor [rows, K*D], or in
+// pages [pages, K, P, D], where row r is row r % P of page r / P for each head: a head's keys follow
+// each other, so that one query reads them as a stream. There a block is a page, block_size = P.
 struct AttentionRun {
   int32_t first_query;  // index among the batch's tokens
   int32_t queries;
@@ -182,19 +184,19 @@ class Backend {
                     const Tensor& b, float beta, Tensor& c) = 0;
 
   // ---- attention ----
-  // q, out [T,H*D]; keys, values [rows,K*D] in A, f16 or bf16 (a cache); log_sum [T,H]: natural log of the sum of
+  // q, out [T,H*D]; keys, values [rows,K*D] or pages, in A, f16 or bf16; log_sum [T,H]: natural log of the sum of
   // exp(scale * q.k), which the backward needs. Query head h reads key head h / (H/K).
   // Tokens that no run covers are left alone.
   virtual void Attention(const AttentionShape& shape, const AttentionLayout& layout,
                          const Tensor& q, const Tensor& keys, const Tensor& values, Tensor& out,
                          Tensor& log_sum) = 0;
-  // dq, dkeys, dvalues +=. Never T x T in memory.
+  // dq, dkeys, dvalues +=. Keys and values [rows,K*D] in A. Never T x T in memory.
   virtual void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
                              const Tensor& dout, const Tensor& q, const Tensor& keys,
                              const Tensor& values, const Tensor& out, const Tensor& log_sum,
                              Tensor& dq, Tensor& dkeys, Tensor& dvalues) = 0;
-  // cache[rows[t],:] = x[t,:], converted to the cache's type (A, f16 or bf16)
-  virtual void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) = 0;
+  // x [T,K*D] to rows[t] of pages [pages,K,P,D], converted to their type (A, f16 or bf16).
+  virtual void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) = 0;
 
   // ---- losses over logits ----
   // logits [N,V]; targets [N]: losses[i] = log sum exp(logits[i]) - logits[i][targets[i]]. When

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention's forward kernel: tiles of queries against tiles of keys with a running softmax
 // (Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867; Dao et
-// al., "FlashAttention", arXiv 2205.14135). A tile of one query takes tensor/cpu/attention_decode.h.
+// al., "FlashAttention", arXiv 2205.14135). Runs of one query take tensor/cpu/attention_decode.cc.
 #include "tensor/cpu/attention.h"
 
 #include <cmath>
 #include <limits>
 
-#include "tensor/cpu/attention_decode.h"
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
 #include "tensor/cpu/tile.h"
@@ -43,12 +42,6 @@ struct ForwardSpace {
     first_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
     last_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
   }
-};
-
-struct ForwardTensors {
-  const float* q;
-  const void *keys, *values;
-  float *out, *log_sum;
 };
 
 template <class T>
@@ -141,31 +134,7 @@ struct ForwardTile {
   }
 };
 
-template <class T>
-void RunForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g,
-                const ForwardTensors& x) {
-  const int64_t floats = std::max(ForwardSpace::Floats(g), DecodeSpace::Floats(g));
-  const Tensor space = Tensor::Make(memory, {pool.threads(), floats}, DType::kF32);
-  int64_t pieces = 0;
-  for (const AttentionRun& run : g.layout->runs) pieces += g.Tiles(run) * g.kv_heads;
-  const auto piece = [&](int64_t p, int worker) {
-    const QueryTile tile = TileOfPiece(g, p);
-    float* mine = space.data<float>() + worker * floats;
-    if (tile.count == 1) {
-      const DecodeSpace s(g, mine);
-      const DecodeTensors tensors{x.q + tile.Offset(0), x.keys, x.values, x.out + tile.Offset(0),
-                                  x.log_sum + tile.StatOffset(0)};
-      CallSimd<DecodeTile<T>>(isa, &tile, &tensors, &s);
-    } else {
-      const ForwardSpace s(g, mine);
-      CallSimd<ForwardTile<T>>(isa, &tile, &x, &s);
-    }
-  };
-  pool.For(pieces, std::cref(piece));
-}
-
-}  // namespace
-
+// Pieces of work in order, the longest of a run first: its last queries see the most keys.
 QueryTile TileOfPiece(const AttentionGeometry& g, int64_t piece) {
   for (const AttentionRun& run : g.layout->runs) {
     const int64_t tiles = g.Tiles(run), here = tiles * g.kv_heads;
@@ -178,17 +147,40 @@ QueryTile TileOfPiece(const AttentionGeometry& g, int64_t piece) {
   RETORT_CHECK(false, "piece ", piece, " is beyond the runs");
 }
 
+template <class T>
+void RunForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g,
+                const ForwardTensors& x) {
+  DecodeForward<T>(pool, isa, memory, g, x);
+  int64_t pieces = 0;
+  for (const AttentionRun& run : g.layout->runs) pieces += g.Tiles(run) * g.kv_heads;
+  if (pieces == 0) return;
+  const int64_t floats = ForwardSpace::Floats(g);
+  const Tensor space = Tensor::Make(memory, {pool.threads(), floats}, DType::kF32);
+  const auto piece = [&](int64_t p, int worker) {
+    const QueryTile tile = TileOfPiece(g, p);
+    const ForwardSpace s(g, space.data<float>() + worker * floats);
+    CallSimd<ForwardTile<T>>(isa, &tile, &x, &s);
+  };
+  pool.For(pieces, std::cref(piece));
+}
+
+}  // namespace
+
 void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
                     const Tensor& keys, const Tensor& values) {
   RETORT_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && shape.head_dim > 0,
                shape.heads, " heads on ", shape.kv_heads);
   RETORT_CHECK(q.cols() == int64_t{shape.heads} * shape.head_dim, q.shape().text());
-  RETORT_CHECK(keys.cols() == int64_t{shape.kv_heads} * shape.head_dim &&
-                   values.shape() == keys.shape() && values.dtype() == keys.dtype(),
-               keys.shape().text(), " and ", values.shape().text());
   RETORT_CHECK(layout.block_size > 0 && layout.window >= 0);
+  const int64_t width = int64_t{shape.kv_heads} * shape.head_dim, key_rows = keys.elements() / width;
+  const bool pages = keys.shape().rank() == 4;
+  RETORT_CHECK(pages ? keys.shape() == Shape({key_rows / layout.block_size, shape.kv_heads, layout.block_size,
+                                              shape.head_dim})
+                     : keys.cols() == width,
+               keys.shape().text(), " in blocks of ", layout.block_size);
+  RETORT_CHECK(values.shape() == keys.shape() && values.dtype() == keys.dtype(), values.shape().text());
   for (const int32_t row : layout.block_rows)
-    RETORT_CHECK(row >= 0 && row < keys.rows(), "block at row ", row);
+    RETORT_CHECK(row >= 0 && row < key_rows && (!pages || row % layout.block_size == 0), "block at row ", row);
   for (const AttentionRun& run : layout.runs) {
     RETORT_CHECK(run.queries >= 0 && run.first_query >= 0 && run.first_position >= 0 &&
                  run.first_block >= 0 && int64_t{run.first_query} + run.queries <= q.rows());
@@ -200,8 +192,8 @@ void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, 
     const int64_t in_last = last % layout.block_size;
     for (int64_t b = run.first_block; b < end; ++b) {
       const int64_t used = b + 1 < end ? layout.block_size - 1 : in_last;
-      RETORT_CHECK(layout.block_rows[static_cast<size_t>(b)] + used < keys.rows(), "block ", b,
-                   " of ", keys.rows(), " rows");
+      RETORT_CHECK(layout.block_rows[static_cast<size_t>(b)] + used < key_rows, "block ", b, " of ", key_rows,
+                   " rows");
     }
   }
 }
@@ -211,7 +203,7 @@ void CpuBackend::Attention(const AttentionShape& shape, const AttentionLayout& l
                            Tensor& log_sum) {
   CheckAttention(shape, layout, q, keys, values);
   RETORT_CHECK(out.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads);
-  const AttentionGeometry g(shape, layout);
+  const AttentionGeometry g(shape, layout, keys.shape());
   const ForwardTensors x{q.data<float>(), keys.raw(), values.raw(), out.data<float>(),
                          log_sum.data<float>()};
   switch (keys.dtype()) {

@@ -29,10 +29,11 @@ struct AttentionGeometry {
   int64_t heads, kv_heads, group, dim;  // group = heads / kv_heads
   int64_t tile_queries, tile_rows;      // of a full tile; tile_rows is padded
   int64_t padded_dim;
+  int64_t key_row, key_head;  // elements from a key to the next, and to the next head's
   float scale;
   const AttentionLayout* layout;
 
-  AttentionGeometry(const AttentionShape& shape, const AttentionLayout& l)
+  AttentionGeometry(const AttentionShape& shape, const AttentionLayout& l, const Shape& keys)
       : heads(shape.heads),
         kv_heads(shape.kv_heads),
         group(heads / kv_heads),
@@ -40,11 +41,13 @@ struct AttentionGeometry {
         tile_queries(std::max<int64_t>(1, kTileRows / group)),
         tile_rows(Padded(tile_queries * group)),
         padded_dim(Padded(dim)),
+        key_row(keys.rank() == 4 ? dim : kv_heads * dim),
+        key_head(keys.rank() == 4 ? keys[2] * dim : dim),
         scale(shape.scale),
         layout(&l) {}
 
-  int64_t Tiles(const AttentionRun& run) const {
-    return (run.queries + tile_queries - 1) / tile_queries;
+  int64_t Tiles(const AttentionRun& run) const {  // a single query has none: DecodeForward
+    return run.queries == 1 ? 0 : (run.queries + tile_queries - 1) / tile_queries;
   }
 };
 
@@ -73,8 +76,8 @@ struct QueryTile {
   }
 };
 
-// Offsets in elements, within a key or value tensor [rows, K * D], of one head of keys
-// [first, first + count), count <= kTileKeys.
+// Offsets in elements, within a key or value tensor, of one head of keys [first, first + count),
+// count <= kTileKeys.
 struct KeyOffsets {
   int64_t at[kTileKeys];
   int64_t count;
@@ -84,15 +87,15 @@ struct KeyOffsets {
              int64_t n)
       : count(n) {
     const AttentionLayout& layout = *g.layout;
-    const int64_t width = g.kv_heads * g.dim;
+    const int64_t width = g.kv_heads * g.dim;  // of a row, all heads
     const int32_t* block =
         &layout.block_rows[static_cast<size_t>(run.first_block + first / layout.block_size)];
     for (int64_t i = 0, in_block = first % layout.block_size; i < n; ++i, ++in_block) {
       if (in_block == layout.block_size) ++block, in_block = 0;
-      at[i] = (*block + in_block) * width + kv_head * g.dim;
+      at[i] = *block * width + kv_head * g.key_head + in_block * g.key_row;
     }
     consecutive = true;
-    for (int64_t i = 1; i < n; ++i) consecutive &= at[i] == at[i - 1] + width;
+    for (int64_t i = 1; i < n; ++i) consecutive &= at[i] == at[i - 1] + g.key_row;
   }
 };
 
@@ -113,15 +116,21 @@ template <int W, class T>
 RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const KeyOffsets& keys,
                                float* copy) {
   if constexpr (std::is_same_v<T, float>) {
-    if (keys.consecutive && g.dim % W == 0) return {base + keys.at[0], g.kv_heads * g.dim};
+    if (keys.consecutive && g.dim % W == 0) return {base + keys.at[0], g.key_row};
   }
   for (int64_t i = 0; i < keys.count; ++i)
     CopyRow<W>(base + keys.at[i], g.dim, 1, copy + i * g.padded_dim);
   return {copy, g.padded_dim};
 }
 
-// Pieces of work in order, the longest of a run first: its last queries see the most keys.
-QueryTile TileOfPiece(const AttentionGeometry& g, int64_t piece);
+struct ForwardTensors {
+  const float* q;
+  const void *keys, *values;  // of type T
+  float *out, *log_sum;
+};
+// Of the runs of one query.
+template <class T>
+void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g, const ForwardTensors& x);
 
 // Checks every index of the layout against the tensors it will read, once a call.
 void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,

@@ -123,7 +123,7 @@ struct GradPiece {
     const TileB right{b, g.padded_dim};
     const int64_t cols = RoundedUp(g.dim, W), depth = rows;
     if (at.consecutive && g.dim % W == 0) {
-      const TileC sum{gradient + at.at[0], g.kv_heads * g.dim};
+      const TileC sum{gradient + at.at[0], g.key_row};
       return CallSimd<TileProduct<true>, W>(at.count, cols, depth, left, right, sum);
     }
     CallSimd<TileProduct<false>, W>(at.count, cols, depth, left, right, TileC{copy, g.padded_dim});
@@ -213,10 +213,10 @@ void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayou
                                const Tensor& values, const Tensor& out, const Tensor& log_sum,
                                Tensor& dq, Tensor& dkeys, Tensor& dvalues) {
   CheckAttention(shape, layout, q, keys, values);
-  RETORT_CHECK(dout.elements() == q.elements() && out.elements() == q.elements() &&
+  RETORT_CHECK(keys.shape().rank() == 2 && dout.elements() == q.elements() && out.elements() == q.elements() &&
                dq.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads &&
                dkeys.elements() == keys.elements() && dvalues.elements() == keys.elements());
-  const AttentionGeometry g(shape, layout);
+  const AttentionGeometry g(shape, layout, keys.shape());
   std::vector<KeySums> sums{{dkeys, dvalues, 0}};
   const std::vector<Share> shares = Shares(g, *this, sums);
   const int64_t floats = GradSpace::Floats(g);

@@ -77,7 +77,7 @@ class CpuBackend final : public Backend {
                      const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
                      const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
                      Tensor& dvalues) override;
-  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) override;
+  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) override;
 
   void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
                     std::span<double> losses) override;

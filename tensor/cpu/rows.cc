@@ -61,17 +61,20 @@ void CpuBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, 
   });
 }
 
-void CpuBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) {
-  const int64_t cols = x.cols();
-  const DType type = cache.dtype();
-  RETORT_CHECK(cache.cols() == cols);
-  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ",
-               NameOf(type));
-  CheckRows(rows, x.rows(), cache.rows());
+void CpuBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) {
+  const DType type = pages.dtype();
+  RETORT_CHECK(pages.shape().rank() == 4, "pages ", pages.shape().text());
+  const int64_t heads = pages.shape()[1], page_rows = pages.shape()[2], dim = pages.cols(), cols = x.cols();
+  RETORT_CHECK(cols == heads * dim, x.shape().text(), " into ", pages.shape().text());
+  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "pages of ", NameOf(type));
+  CheckRows(rows, x.rows(), pages.shape()[0] * page_rows);
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      std::byte* row = cache.raw() + rows[static_cast<size_t>(t)] * cols * SizeOf(type);
-      StoreRow(x.data<float>() + t * cols, cols, row, type);
+      const int64_t row = rows[static_cast<size_t>(t)], page = row / page_rows;
+      for (int64_t h = 0; h < heads; ++h) {
+        const int64_t to = ((page * heads + h) * page_rows + row % page_rows) * dim;
+        StoreRow(x.data<float>() + t * cols + h * dim, dim, pages.raw() + to * SizeOf(type), type);
+      }
     }
   });
 }

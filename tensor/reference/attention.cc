@@ -36,6 +36,18 @@ double Softmax(std::vector<double>& scores) {
   return top + std::log(sum);
 }
 
+// Keys or values as [rows, K*D], however they lie.
+Tensor InRows(Backend& backend, const Tensor& x) {
+  const Shape& s = x.shape();
+  if (s.rank() != 4) return x;
+  Tensor rows = backend.New({s[0] * s[2], s[1] * s[3]});
+  for (int64_t i = 0; i < x.elements(); ++i) {
+    const int64_t d = i % s[3], in_page = i / s[3] % s[2], head = i / s[3] / s[2] % s[1], page = i / s[3] / s[2] / s[1];
+    rows.data<double>()[(page * s[2] + in_page) * rows.cols() + head * s[3] + d] = x.data<double>()[i];
+  }
+  return rows;
+}
+
 // Calls body(token, head, visible rows, offset of the head in a key row) for every query head.
 template <class Body>
 void ForEachQuery(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
@@ -63,8 +75,9 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLay
                                  const Tensor& q, const Tensor& keys, const Tensor& values,
                                  Tensor& out, Tensor& log_sum) {
   RETORT_CHECK(out.shape() == q.shape() && log_sum.elements() == q.rows() * shape.heads);
-  const Tensor wide_keys = AsDoubles(keys), wide_values = AsDoubles(values);
-  const int64_t dim = shape.head_dim, width = keys.cols();
+  RETORT_CHECK(keys.shape().rank() != 4 || keys.shape()[2] == layout.block_size, "pages ", keys.shape().text());
+  const Tensor wide_keys = InRows(*this, AsDoubles(keys)), wide_values = InRows(*this, AsDoubles(values));
+  const int64_t dim = shape.head_dim, width = wide_keys.cols();
   const auto one = [&](int64_t token, int head, const std::vector<int64_t>& rows, int64_t kv) {
     const int64_t at = token * q.cols() + head * dim;
     const double* query = q.data<double>() + at;
@@ -80,7 +93,7 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLay
       out.data<double>()[at + d] = sum;
     }
   };
-  ForEachQuery(shape, layout, q, keys, values, one);
+  ForEachQuery(shape, layout, q, wide_keys, wide_values, one);
 }
 
 // With p the probabilities, s the scores before the softmax and o the output:

@@ -43,7 +43,7 @@ class ReferenceBackend : public Backend {
   void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) override;
   void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
   void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
-  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) override;
+  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) override;
 
   void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                Tensor& inv_rms) override;

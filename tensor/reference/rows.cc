@@ -45,18 +45,21 @@ void ReferenceBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> 
   }
 }
 
-void ReferenceBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& cache) {
-  CheckRows(rows, cache.rows(), x);
-  RETORT_CHECK(x.cols() == cache.cols());
+void ReferenceBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) {
+  const Shape& shape = pages.shape();
+  RETORT_CHECK(shape.rank() == 4 && x.cols() == shape[1] * shape[3], x.shape().text(), " into ", shape.text());
+  CheckRows(rows, shape[0] * shape[2], x);
   for (int64_t i = 0; i < x.elements(); ++i) {
     const double value = x.data<double>()[i];
-    const int64_t to = rows[static_cast<size_t>(i / x.cols())] * x.cols() + i % x.cols();
-    switch (cache.dtype()) {
-      case DType::kF64: cache.data<double>()[to] = value; break;
-      case DType::kF32: cache.data<float>()[to] = static_cast<float>(value); break;
-      case DType::kF16: cache.data<F16>()[to] = ToF16(static_cast<float>(value)); break;
-      case DType::kBF16: cache.data<BF16>()[to] = ToBF16(static_cast<float>(value)); break;
-      default: RETORT_CHECK(false, "a cache of ", NameOf(cache.dtype()));
+    const int64_t row = rows[static_cast<size_t>(i / x.cols())], head = i % x.cols() / shape[3];
+    const int64_t page = row / shape[2], in_page = row % shape[2];
+    const int64_t to = ((page * shape[1] + head) * shape[2] + in_page) * shape[3] + i % shape[3];
+    switch (pages.dtype()) {
+      case DType::kF64: pages.data<double>()[to] = value; break;
+      case DType::kF32: pages.data<float>()[to] = static_cast<float>(value); break;
+      case DType::kF16: pages.data<F16>()[to] = ToF16(static_cast<float>(value)); break;
+      case DType::kBF16: pages.data<BF16>()[to] = ToBF16(static_cast<float>(value)); break;
+      default: RETORT_CHECK(false, "pages of ", NameOf(pages.dtype()));
     }
   }
 }

@@ -16,6 +16,7 @@ struct Layout {
   AttentionLayout layout;
   int64_t tokens;    // of the queries; those that no run covers are left alone
   int64_t key_rows;
+  bool pages = false;  // as a cache lays them, [pages, K, P, D]
 };
 
 // The rows of a training batch end to end: each run sees its own keys, in one block that begins
@@ -61,6 +62,7 @@ Layout PagedLayout(std::string name, const std::vector<Stream>& streams, int win
     made.tokens += s.queries;
   }
   made.key_rows = blocks * kBlock;
+  made.pages = true;
   return made;
 }
 
@@ -102,11 +104,32 @@ std::vector<float> KeyValues(Stage& stage, const Layout& where, int64_t cols) {
   return values;
 }
 
-Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, int64_t cols, DType type) {
-  const Shape shape = {where.key_rows, cols};
-  const std::vector<float> values = KeyValues(stage, where, cols);
-  if (type == DType::kF32) return stage.Input(std::move(name), shape, values);
-  return stage.Cache(shape, type, values);
+// Rows [rows, K*D] in the order in which pages hold them.
+std::vector<float> InPages(const std::vector<float>& rows, const Shape& pages) {
+  std::vector<float> paged;
+  const int64_t heads = pages[1], page_rows = pages[2], dim = pages[3];
+  for (int64_t page = 0; page < pages[0]; ++page) {
+    for (int64_t head = 0; head < heads; ++head) {
+      for (int64_t row = page * page_rows; row < (page + 1) * page_rows; ++row) {
+        const auto from = rows.begin() + (row * heads + head) * dim;
+        paged.insert(paged.end(), from, from + dim);
+      }
+    }
+  }
+  return paged;
+}
+
+// Of floats guarded on both sides; of other types as StoreRows lays them.
+Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, const Heads& h, DType type) {
+  const int64_t page_rows = where.pages ? where.layout.block_size : 1, cols = int64_t{h.kv_heads} * h.head_dim;
+  const Shape pages = {where.key_rows / page_rows, h.kv_heads, page_rows, h.head_dim};
+  const std::vector<float> rows = KeyValues(stage, where, cols);
+  if (type != DType::kF32) {
+    const Tensor stored = stage.Pages(pages, type, rows);
+    return where.pages ? stored : stored.Reshaped({where.key_rows, cols});
+  }
+  if (where.pages) return stage.Input(std::move(name), pages, InPages(rows, pages));
+  return stage.Input(std::move(name), {where.key_rows, cols}, rows);
 }
 
 // `sharp` multiplies the scores: at 40 their exponentials are beyond f32 unless the largest is
@@ -114,11 +137,10 @@ Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, int64_t co
 OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int sharp) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const int64_t key_width = int64_t{h.kv_heads} * h.head_dim;
     const Shape queries = {where.tokens, int64_t{h.heads} * h.head_dim};
     const Tensor q = stage->Input("q", queries, sharp);
-    const Tensor keys = KeyTensor(*stage, "keys", where, key_width, key_type);
-    const Tensor values = KeyTensor(*stage, "values", where, key_width, key_type);
+    const Tensor keys = KeyTensor(*stage, "keys", where, h, key_type);
+    const Tensor values = KeyTensor(*stage, "values", where, h, key_type);
     // Not NaN: what no run covers must stay as it was.
     Tensor out = stage->InOut("out", queries);
     Tensor log_sum = stage->InOut("log_sum", {where.tokens, h.heads});

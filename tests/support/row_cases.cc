@@ -51,15 +51,16 @@ OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
 OpCase StoreCase(DType type, int64_t tokens, int heads) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const int64_t rows = 2 * tokens + 3, cols = 8 * heads;
+    constexpr int32_t kPage = 4;
+    const int64_t pages = tokens / 2 + 1, rows = pages * kPage, cols = 8 * heads;
     const Tensor x = stage->Input("x", {tokens, cols});
-    Tensor cache = stage->Cache({rows, cols}, type, stage->Normal(rows * cols));
+    Tensor cache = stage->Pages({pages, heads, kPage, 8}, type, stage->Normal(rows * cols));
     std::vector<int32_t> to;
-    AttentionLayout each;
+    AttentionLayout each{{}, {}, kPage, /*window=*/1};
     for (int64_t row : Permutation(rows, MakeKey(3, RandomUse::kData))) {
       const auto i = static_cast<int32_t>(each.runs.size());
-      each.runs.push_back({i, 1, 0, i});
-      each.block_rows.push_back(i);
+      each.runs.push_back({i, 1, i % kPage, i / kPage});
+      if (i % kPage == 0) each.block_rows.push_back(i);
       to.push_back(static_cast<int32_t>(row));
     }
     to.resize(static_cast<size_t>(tokens));

@@ -63,12 +63,12 @@ std::span<double> Stage::HostOutput(std::string name, int64_t count) {
       .second;
 }
 
-Tensor Stage::Cache(Shape shape, DType type, const std::vector<float>& values) {
-  Tensor cache = backend_.New(shape, type);
-  std::vector<int32_t> rows(static_cast<size_t>(shape[0]));
-  std::iota(rows.begin(), rows.end(), 0);
-  backend_.StoreRows(backend_.FromFloats(values, shape), rows, cache);
-  return cache;
+Tensor Stage::Pages(Shape shape, DType type, const std::vector<float>& rows) {
+  Tensor pages = backend_.New(shape, type);
+  std::vector<int32_t> to(static_cast<size_t>(shape[0] * shape[2]));
+  std::iota(to.begin(), to.end(), 0);
+  backend_.StoreRows(backend_.FromFloats(rows, {std::ssize(to), shape[1] * shape[3]}), to, pages);
+  return pages;
 }
 
 Tensor Stage::Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values) {

@@ -30,9 +30,9 @@ class Stage {
   Tensor Scratch(std::string name, Shape shape, const std::vector<float>& values);
   // Results that a kernel returns to the host: begin as NaN.
   std::span<double> HostOutput(std::string name, int64_t count);
-  // A key/value cache of that type, holding the values as StoreRows puts them there. It has no
-  // guards, and nothing reads it back but Attention.
-  Tensor Cache(Shape shape, DType type, const std::vector<float>& values);
+  // Pages [pages,K,P,D] of that type, holding rows of values [pages*P, K*D] as StoreRows puts them there. They have no
+  // guards, and nothing reads them back but Attention.
+  Tensor Pages(Shape pages, DType type, const std::vector<float>& rows);
 
   Backend& backend() { return backend_; }
   RandomStream& random() { return random_; }

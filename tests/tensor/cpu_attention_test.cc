@@ -120,13 +120,15 @@ Expected PlainAttention(const Case& c, const Batch& b) {
   return e;
 }
 
-Tensor Cache(CpuBackend& cpu, const std::vector<float>& x, int64_t rows, DType type) {
-  const int64_t cols = static_cast<int64_t>(x.size()) / rows;
-  Tensor cache = cpu.New({rows, cols}, type);
+// Rows of floats as they are, as in training; those of other types in pages.
+Tensor KeysOf(CpuBackend& cpu, const Case& c, const std::vector<float>& x, int64_t rows) {
+  const Tensor plain = cpu.FromFloats(x, {rows, static_cast<int64_t>(x.size()) / rows});
+  if (c.cache == DType::kF32) return plain;
+  Tensor pages = cpu.New({rows / c.block_size, c.shape.kv_heads, c.block_size, c.shape.head_dim}, c.cache);
   std::vector<int32_t> order;
   for (int64_t r = 0; r < rows; ++r) order.push_back(static_cast<int32_t>(r));
-  cpu.StoreRows(cpu.FromFloats(x, {rows, cols}), order, cache);
-  return cache;
+  cpu.StoreRows(plain, order, pages);
+  return pages;
 }
 
 class CpuAttention : public testing::TestWithParam<Case> {};
@@ -141,8 +143,7 @@ TEST_P(CpuAttention, MatchesDoubles) {
   const double tolerance = c.spread > 1 ? 5e-5 : 2e-6;
   ForCpuBackends([&](CpuBackend& cpu) {
     const Tensor q = cpu.FromFloats(b.q, {b.tokens, width});
-    const Tensor keys = Cache(cpu, b.keys, b.key_rows, c.cache),
-                 values = Cache(cpu, b.values, b.key_rows, c.cache);
+    const Tensor keys = KeysOf(cpu, c, b.keys, b.key_rows), values = KeysOf(cpu, c, b.values, b.key_rows);
     Tensor out = cpu.New(q.shape()), log_sum = cpu.New({b.tokens, c.shape.heads});
     cpu.Fill(out, kUntouched);
     cpu.Fill(log_sum, kUntouched);
@@ -207,6 +208,12 @@ TEST(CpuAttentionLayout, RefusesBlocksOutsideTheKeys) {
   EXPECT_THROW(attend({{{0, 4, 4, 0}}, {0, 5}, 4, 0}), Error);  // the second ends beyond row 8
   EXPECT_THROW(attend({{{1, 4, 0, 0}}, {4, 0}, 4, 0}), Error);  // a fifth query
   EXPECT_THROW(attend({{{0, 4, 4, 0}}, {4, -4}, 4, 0}), Error);
+  keys = cpu.Zeros({2, 1, 4, 8});  // two pages
+  EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4, 0}));
+  EXPECT_THROW(attend({{{0, 2, 4, 0}}, {4, 2}, 4, 0}), Error);  // a block within a page
+  EXPECT_THROW(attend({{{0, 4, 0, 0}}, {0, 2}, 2, 0}), Error);  // blocks of half a page
+  keys = cpu.Zeros({1, 2, 4, 8});
+  EXPECT_THROW(attend({{{0, 4, 0, 0}}, {0}, 4, 0}), Error);  // of two heads
 }
 
 TEST(CpuAttentionMemory, NeverHoldsTokensByTokens) {

@@ -32,30 +32,33 @@ TEST(CpuRows, RefusesRowsThatDoNotExist) {
   for (const int32_t row : {-1, 4}) {
     EXPECT_THROW(cpu.GatherRows(x, std::vector{row}, out), Error);
     EXPECT_THROW(cpu.ScatterAddRows(out, std::vector{row}, x), Error);
-    EXPECT_THROW(cpu.StoreRows(out, std::vector{row}, x), Error);
+    Tensor pages = cpu.Zeros({2, 1, 2, 8});
+    EXPECT_THROW(cpu.StoreRows(out, std::vector{row}, pages), Error);
   }
+  EXPECT_THROW(cpu.StoreRows(out, std::vector{0}, x), Error);  // no pages
 }
 
-TEST(CpuRows, StoresRowsInEveryCacheType) {
-  const int64_t cols = 37;
+TEST(CpuRows, StoresRowsInPagesOfEveryType) {
+  constexpr int64_t kHeads = 2, kRows = 3, kDim = 37, cols = kHeads * kDim;
   std::vector<float> x = RandomFloats(2 * cols, 3, 100);
   x[0] = 1e9f, x[1] = 1e-7f, x[2] = 65519.0f;
-  const std::vector<int32_t> rows = {2, 0};
+  const std::vector<int32_t> rows = {5, 0};
   CpuBackend cpu(2, Compute::kF32);
   const Tensor from = cpu.FromFloats(x, {2, cols});
-  Tensor f32 = cpu.New({3, cols}), f16 = cpu.New({3, cols}, DType::kF16),
-         bf16 = cpu.New({3, cols}, DType::kBF16);
+  const Shape pages{2, kHeads, kRows, kDim};
+  Tensor f32 = cpu.New(pages), f16 = cpu.New(pages, DType::kF16), bf16 = cpu.New(pages, DType::kBF16);
   std::fill(f16.raw(), f16.raw() + f16.bytes(), std::byte{0x11});
   cpu.StoreRows(from, rows, f32);
   cpu.StoreRows(from, rows, f16);
   cpu.StoreRows(from, rows, bf16);
   for (size_t i = 0; i < x.size(); ++i) {
-    const int64_t at = rows[i / cols] * cols + static_cast<int64_t>(i % cols);
+    const int64_t row = rows[i / cols], c = static_cast<int64_t>(i % cols);
+    const int64_t at = ((row / kRows * kHeads + c / kDim) * kRows + row % kRows) * kDim + c % kDim;
     EXPECT_EQ(f32.data<float>()[at], x[i]);
     EXPECT_EQ(f16.data<F16>()[at].bits, ToF16(x[i]).bits);
     EXPECT_EQ(bf16.data<BF16>()[at].bits, ToBF16(x[i]).bits);
   }
-  EXPECT_EQ(f16.data<F16>()[cols].bits, 0x1111);  // row 1 is nobody's
+  EXPECT_EQ(f16.data<F16>()[kDim].bits, 0x1111);  // row 1 is nobody's
 }
 
 TEST(CpuRmsNorm, NormalisesAndItsGradient) {

@@ -193,6 +193,11 @@ TEST_F(ReferenceTest, AttentionOverPagesAndWindowSeesTheRowsItShould) {
   Tensor out = b_->New({2, 1}), log_sum = b_->New({2, 1});
   b_->Attention(shape, layout, q, keys, values, out, log_sum);
   ExpectValues(out, {(2.0 + 4 + 8) / 3, (16.0 + 32 + 1) / 3});
+  // The same rows of two heads in pages; the other head's are a hundred times as large.
+  const Tensor pages = Of({1, 2, 100, 200, 4, 8, 400, 800, 16, 32, 1600, 3200}, {3, 2, 2, 1});
+  Tensor out2 = b_->New({2, 2}), log_sum2 = b_->New({2, 2});
+  b_->Attention({2, 2, 1, 0.0f}, layout, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2, log_sum2);
+  ExpectValues(out2, {14.0 / 3, 1400.0 / 3, 49.0 / 3, 4900.0 / 3});
 }
 
 TEST_F(ReferenceTest, AttentionGradient) {
@@ -255,10 +260,10 @@ TEST_F(ReferenceTest, RowsAndCaches) {
   ExpectValues(taken, {5, 6, 1, 2});
   b_->ScatterAddRows(x, std::vector<int32_t>{1, 1, 0}, sum);
   ExpectValues(sum, {6, 7, 5, 7});
-  Tensor cache = b_->New({2, 2}, DType::kBF16);
-  b_->Fill(cache, 8);
-  b_->StoreRows(Of({1.00390625, 1.01171875}, {1, 2}), std::vector<int32_t>{1}, cache);
-  ExpectValues(cache, {8, 8, 1, 1.015625});  // ties to even
+  Tensor pages = b_->New({1, 2, 2, 1}, DType::kBF16);
+  b_->Fill(pages, 8);
+  b_->StoreRows(Of({1.00390625, 1.01171875}, {1, 2}), std::vector<int32_t>{1}, pages);
+  ExpectValues(pages, {8, 1, 8, 1.015625});  // ties to even
 }
 
 }  // namespace

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention of runs of one query. All heads of a group work on a few keys or values at a time, which
+// are read once and as they lie. A run's keys are cut into parts of kPartKeys, pieces of work of their
+// own, whose sums are put together at the end (Dao, Haziza, Massa and Sizov, "Flash-Decoding", 2023).
+#include <cmath>
+#include <limits>
+
+#include "tensor/cpu/attention.h"
+#include "tensor/cpu/loops.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kPartKeys = 256;
+
+// Keys [first, first + count) of a run's query, for the heads of one group.
+struct DecodePart {
+  const AttentionGeometry* geometry;
+  const AttentionRun* run;
+  int64_t kv_head, first, count;
+
+  // The part's keys by the blocks that they lie in: body(key's index in the part, keys, offset in elements of the
+  // first, and of what is read next).
+  template <class Body>
+  RETORT_INLINE void ForBlocks(const Body& body) const {
+    for (int64_t k = 0, at = Offset(0); k < count;) {
+      const int64_t block = geometry->layout->block_size;
+      const int64_t keys = std::min(count - k, block - (first + k) % block), next = k + keys < count ? Offset(k + keys) : at;
+      body(k, keys, at, next);
+      k += keys, at = next;
+    }
+  }
+  int64_t Offset(int64_t k) const {
+    const AttentionLayout& layout = *geometry->layout;
+    const int64_t key = first + k, block = run->first_block + key / layout.block_size;
+    return layout.block_rows[static_cast<size_t>(block)] * geometry->kv_heads * geometry->dim +
+           kv_head * geometry->key_head + key % layout.block_size * geometry->key_row;
+  }
+};
+
+// What a part leaves behind, for each head of the group.
+struct DecodeSums {
+  float* out;          // [group, D]: the sum of exp(score - most) value
+  float *most, *sum;   // [group]: the largest score, and the sum of exp(score - most)
+
+  static int64_t Floats(const AttentionGeometry& g) { return g.group * (g.padded_dim + 2); }
+  DecodeSums(const AttentionGeometry& g, float* at)
+      : out(at), most(at + g.group * g.padded_dim), sum(most + g.group) {}
+};
+
+// One worker's buffers.
+struct DecodeSpace {
+  static constexpr int64_t kScoresRow = kPartKeys + 16;
+  float* queries;  // [group, D], scaled, padded with zeros
+  float* scores;   // [group, kScoresRow]
+
+  static int64_t Floats(const AttentionGeometry& g) { return g.group * (g.padded_dim + kScoresRow); }
+  DecodeSpace(const AttentionGeometry& g, float* at) : queries(at), scores(at + g.group * g.padded_dim) {}
+};
+
+template <class T>
+struct DecodeKernel {
+  // Asks for what is read next, of as many rows.
+  RETORT_INLINE static void Fetch(const T* row, int64_t dim) {
+    for (int64_t d = 0; d < dim; d += static_cast<int64_t>(64 / sizeof(T))) __builtin_prefetch(row + d);
+  }
+
+  // scores[h,k] = query[h] . key[k], for kHeads heads and so many keys at a time that every lane gets a sum of its own.
+  template <int W, int kHeads>
+  RETORT_INLINE static void Scores(const DecodePart& part, const T* keys, const float* queries, float* scores) {
+    constexpr int kKeys = W / kHeads;
+    const AttentionGeometry& g = *part.geometry;
+    const int64_t dim = g.dim, key_row = g.key_row, query_row = g.padded_dim;
+    part.ForBlocks([&](int64_t first, int64_t count, int64_t at, int64_t next) {
+      for (int64_t k = 0; k < count; k += kKeys) {
+        const T* row[kKeys];
+        for (int i = 0; i < kKeys; ++i) {
+          const int64_t key = std::min(k + i, count - 1);
+          row[i] = keys + at + key * key_row;
+          Fetch(keys + next + key * key_row, dim);
+        }
+        Floats<W> sum[W];
+        for (int i = 0; i < W; ++i) sum[i] = Floats<W>{};  // = {} would clear them in memory
+        const auto add = [&](int64_t d, auto lanes) {
+          for (int i = 0; i < kKeys; ++i) {
+            const Floats<W> key = Load<W>(row[i] + d, lanes);
+            for (int h = 0; h < kHeads; ++h) sum[h * kKeys + i] += key * Load<W>(queries + h * query_row + d);
+          }
+        };
+        int64_t d = 0;
+        for (; d + W <= dim; d += W) add(d, AllLanes{});
+        if (d < dim) add(d, FirstLanes{dim - d});
+        float each[W];
+        Store<W>(each, SumEach<W>(sum));
+        for (int h = 0; h < kHeads; ++h) {
+          std::memcpy(scores + h * DecodeSpace::kScoresRow + first + k, each + h * kKeys, kKeys * sizeof(float));
+        }
+      }
+    });
+  }
+
+  // scores become exp(score - most), 0 beyond the n keys.
+  template <int W>
+  RETORT_INLINE static void Softmax(float* scores, int64_t n, float* most, float* sum) {
+    constexpr float kLowest = -std::numeric_limits<float>::infinity();
+    const int64_t whole = RoundedUp(n, W);
+    for (int64_t k = n; k < whole; ++k) scores[k] = kLowest;
+    Floats<W> best = Splat<W>(kLowest), total = {};
+    for (int64_t k = 0; k < whole; k += W) best = Max<W>(Load<W>(scores + k), best);
+    *most = MaxLane<W>(best);
+    for (int64_t k = 0; k < whole; k += W) {
+      const Floats<W> e = Exp<W>(Load<W>(scores + k) - *most);
+      Store<W>(scores + k, e);
+      total += e;
+    }
+    *sum = Sum<W>(total);
+  }
+
+  // out[h] = sum_k p[h,k] value[k], in kVectors vectors of columns, or in one, of the lanes given.
+  template <int W, int kHeads, int kVectors, class Lanes>
+  RETORT_INLINE static void MixColumns(const DecodePart& part, const T* values, const float* p, Lanes lanes, float* out) {
+    const int64_t value_row = part.geometry->key_row, out_row = part.geometry->padded_dim;
+    Floats<W> sum[kHeads][kVectors];
+    for (int h = 0; h < kHeads; ++h) {
+      for (int j = 0; j < kVectors; ++j) sum[h][j] = Floats<W>{};
+    }
+    part.ForBlocks([&](int64_t first, int64_t count, int64_t at, int64_t next) {
+      const T *row = values + at, *ahead = values + next;
+      for (int64_t k = 0; k < count; ++k, row += value_row, ahead += value_row) {
+        Fetch(ahead, kVectors * W);
+        for (int j = 0; j < kVectors; ++j) {
+          const Floats<W> value = Load<W>(row + j * W, lanes);
+          for (int h = 0; h < kHeads; ++h) sum[h][j] += p[h * DecodeSpace::kScoresRow + first + k] * value;
+        }
+      }
+    });
+    for (int h = 0; h < kHeads; ++h) {
+      for (int j = 0; j < kVectors; ++j) Store<W>(out + h * out_row + j * W, sum[h][j]);
+    }
+  }
+  template <int W, int kHeads>
+  RETORT_INLINE static void Mix(const DecodePart& part, const T* values, const float* p, float* out) {
+    constexpr int kVectors = W == 16 ? 4 : 2;  // as many sums as there are registers
+    const int64_t dim = part.geometry->dim;
+    int64_t d = 0;
+    for (; d + kVectors * W <= dim; d += kVectors * W) {
+      MixColumns<W, kHeads, kVectors>(part, values + d, p, AllLanes{}, out + d);
+    }
+    for (; d + W <= dim; d += W) MixColumns<W, kHeads, 1>(part, values + d, p, AllLanes{}, out + d);
+    if (d < dim) MixColumns<W, kHeads, 1>(part, values + d, p, FirstLanes{dim - d}, out + d);
+  }
+
+  template <int W, int kHeads>
+  RETORT_INLINE static void Heads(const DecodePart& part, int64_t head, const T* keys, const T* values,
+                                  const DecodeSpace& s, const DecodeSums& sums) {
+    const int64_t row = part.geometry->padded_dim;
+    float* scores = s.scores + head * DecodeSpace::kScoresRow;
+    Scores<W, kHeads>(part, keys, s.queries + head * row, scores);
+    for (int h = 0; h < kHeads; ++h) {
+      Softmax<W>(scores + h * DecodeSpace::kScoresRow, part.count, sums.most + head + h, sums.sum + head + h);
+    }
+    Mix<W, kHeads>(part, values, scores, sums.out + head * row);
+  }
+
+  // q: at the group's first head.
+  template <int W>
+  RETORT_INLINE static void Run(const DecodePart* part, const float* q, const T* keys, const T* values,
+                                const DecodeSpace* space, const DecodeSums* sums) {
+    const AttentionGeometry& g = *part->geometry;
+    std::fill(space->queries, space->queries + g.group * g.padded_dim, 0.0f);
+    for (int64_t h = 0; h < g.group; ++h) CopyRow<W>(q + h * g.dim, g.dim, g.scale, space->queries + h * g.padded_dim);
+    int64_t h = 0;
+    for (; h + 4 <= g.group; h += 4) Heads<W, 4>(*part, h, keys, values, *space, *sums);
+    for (; h + 2 <= g.group; h += 2) Heads<W, 2>(*part, h, keys, values, *space, *sums);
+    for (; h < g.group; ++h) Heads<W, 1>(*part, h, keys, values, *space, *sums);
+  }
+};
+
+// out, log_sum, at the group's first head, from the sums of `parts` parts, one behind the other.
+struct MergeParts {
+  struct Weighted {
+    const float* from;
+    float factor;
+    float* to;
+    bool first;
+    template <int W, class Lanes>
+    RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+      const Floats<W> term = Load<W>(from + i, lanes) * factor;
+      Store<W>(to + i, first ? term : Load<W>(to + i, lanes) + term, lanes);
+    }
+  };
+  template <int W>
+  RETORT_INLINE static void Run(const AttentionGeometry* geometry, float* at, int64_t parts, float* out,
+                                float* log_sum) {
+    const AttentionGeometry& g = *geometry;
+    for (int64_t h = 0; h < g.group; ++h) {
+      const auto sums = [&](int64_t part) { return DecodeSums(g, at + part * DecodeSums::Floats(g)); };
+      float most = sums(0).most[h], sum = 0;
+      for (int64_t i = 1; i < parts; ++i) most = std::max(most, sums(i).most[h]);
+      for (int64_t i = 0; i < parts; ++i) sum += sums(i).sum[h] * std::exp(sums(i).most[h] - most);
+      for (int64_t i = 0; i < parts; ++i) {
+        const DecodeSums part = sums(i);
+        ForLanes<W>(Weighted{part.out + h * g.padded_dim, std::exp(part.most[h] - most) / sum, out + h * g.dim, i == 0}, 0,
+                    g.dim);
+      }
+      log_sum[h] = most + std::log(sum);
+    }
+  }
+};
+
+// A part of a run, and how many parts its key heads have each. Pieces of work go run by run, head by head.
+struct PartOfPiece {
+  DecodePart part;
+  int64_t index = 0, parts = 0;
+
+  PartOfPiece(const AttentionGeometry& g, int64_t piece) {
+    for (const AttentionRun& run : g.layout->runs) {
+      parts = Parts(g, run);
+      if (piece >= parts * g.kv_heads) {
+        piece -= parts * g.kv_heads;
+        continue;
+      }
+      const QueryTile query{&g, &run, piece / parts, 0, 1};
+      index = piece % parts;
+      const int64_t first = query.FirstKey(0) + index * kPartKeys;
+      part = {&g, &run, query.kv_head, first, std::min(kPartKeys, query.LastKey(0) + 1 - first)};
+      return;
+    }
+    RETORT_CHECK(false, "piece ", piece, " is beyond the runs");
+  }
+  static int64_t Parts(const AttentionGeometry& g, const AttentionRun& run) {
+    if (run.queries != 1) return 0;
+    const QueryTile query{&g, &run, 0, 0, 1};
+    return (query.LastKey(0) - query.FirstKey(0)) / kPartKeys + 1;
+  }
+};
+
+}  // namespace
+
+template <class T>
+void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g, const ForwardTensors& x) {
+  int64_t pieces = 0, most_parts = 0;
+  for (const AttentionRun& run : g.layout->runs) {
+    const int64_t parts = PartOfPiece::Parts(g, run);
+    pieces += parts * g.kv_heads;
+    most_parts = std::max(most_parts, parts);
+  }
+  if (pieces == 0) return;
+  const int64_t per_worker = DecodeSpace::Floats(g), per_piece = DecodeSums::Floats(g);
+  const Tensor space = Tensor::Make(memory, {pool.threads() * per_worker + pieces * per_piece}, DType::kF32);
+  float* sums = space.data<float>() + pool.threads() * per_worker;
+  const auto merge = [&](const PartOfPiece& p, int64_t piece) {
+    const QueryTile query{&g, p.part.run, p.part.kv_head, 0, 1};
+    CallSimd<MergeParts>(isa, &g, sums + piece * per_piece, p.parts, x.out + query.Offset(0),
+                         x.log_sum + query.StatOffset(0));
+  };
+  const auto attend = [&](int64_t piece, int worker) {
+    const PartOfPiece p(g, piece);
+    const DecodeSpace mine(g, space.data<float>() + worker * per_worker);
+    const DecodeSums to(g, sums + piece * per_piece);
+    const float* q = x.q + QueryTile{&g, p.part.run, p.part.kv_head, 0, 1}.Offset(0);
+    CallSimd<DecodeKernel<T>>(isa, &p.part, q, static_cast<const T*>(x.keys), static_cast<const T*>(x.values), &mine,
+                              &to);
+    if (p.parts == 1) merge(p, piece);
+  };
+  pool.For(pieces, std::cref(attend));
+  if (most_parts == 1) return;
+  const auto put_together = [&](int64_t piece, int) {
+    const PartOfPiece p(g, piece);
+    if (p.parts > 1 && p.index == 0) merge(p, piece);
+  };
+  pool.For(pieces, std::cref(put_together));
+}
+
+template void DecodeForward<float>(ThreadPool&, Isa, Memory&, const AttentionGeometry&, const ForwardTensors&);
+template void DecodeForward<F16>(ThreadPool&, Isa, Memory&, const AttentionGeometry&, const ForwardTensors&);
+template void DecodeForward<BF16>(ThreadPool&, Isa, Memory&, const AttentionGeometry&, const ForwardTensors&);
+
+}  // namespace retort
