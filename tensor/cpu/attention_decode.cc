@@ -60,14 +60,15 @@ struct DecodeSpace {
 
 template <class T>
 struct DecodeKernel {
-  // Asks for what is read next, of as many rows.
   RETORT_INLINE static void Fetch(const T* row, int64_t dim) {
     for (int64_t d = 0; d < dim; d += static_cast<int64_t>(64 / sizeof(T))) __builtin_prefetch(row + d);
   }
 
   // scores[h,k] = query[h] . key[k], for kHeads heads and so many keys at a time that every lane gets a sum of its own.
+  // Asks for the next block's keys, and for the values, which are read after all of the keys.
   template <int W, int kHeads>
-  RETORT_INLINE static void Scores(const DecodePart& part, const T* keys, const float* queries, float* scores) {
+  RETORT_INLINE static void Scores(const DecodePart& part, const T* keys, const T* values, const float* queries,
+                                   float* scores) {
     constexpr int kKeys = W / kHeads;
     const AttentionGeometry& g = *part.geometry;
     const int64_t dim = g.dim, key_row = g.key_row, query_row = g.padded_dim;
@@ -78,6 +79,7 @@ struct DecodeKernel {
           const int64_t key = std::min(k + i, count - 1);
           row[i] = keys + at + key * key_row;
           Fetch(keys + next + key * key_row, dim);
+          Fetch(values + at + key * key_row, dim);
         }
         Floats<W> sum[W];
         for (int i = 0; i < W; ++i) sum[i] = Floats<W>{};  // = {} would clear them in memory
@@ -124,10 +126,9 @@ struct DecodeKernel {
     for (int h = 0; h < kHeads; ++h) {
       for (int j = 0; j < kVectors; ++j) sum[h][j] = Floats<W>{};
     }
-    part.ForBlocks([&](int64_t first, int64_t count, int64_t at, int64_t next) {
-      const T *row = values + at, *ahead = values + next;
-      for (int64_t k = 0; k < count; ++k, row += value_row, ahead += value_row) {
-        Fetch(ahead, kVectors * W);
+    part.ForBlocks([&](int64_t first, int64_t count, int64_t at, int64_t) {
+      const T* row = values + at;
+      for (int64_t k = 0; k < count; ++k, row += value_row) {
         for (int j = 0; j < kVectors; ++j) {
           const Floats<W> value = Load<W>(row + j * W, lanes);
           for (int h = 0; h < kHeads; ++h) sum[h][j] += p[h * DecodeSpace::kScoresRow + first + k] * value;
@@ -155,7 +156,7 @@ struct DecodeKernel {
                                   const DecodeSpace& s, const DecodeSums& sums) {
     const int64_t row = part.geometry->padded_dim;
     float* scores = s.scores + head * DecodeSpace::kScoresRow;
-    Scores<W, kHeads>(part, keys, s.queries + head * row, scores);
+    Scores<W, kHeads>(part, keys, values, s.queries + head * row, scores);
     for (int h = 0; h < kHeads; ++h) {
       Softmax<W>(scores + h * DecodeSpace::kScoresRow, part.count, sums.most + head + h, sums.sum + head + h);
     }
