@@ -30,43 +30,60 @@ template <int W> RETORT_INLINE void StoreBytes(Ints<W> v, int8_t* to) {
   std::memcpy(to, &bytes, sizeof bytes);
 }
 
-template <int W> RETORT_INLINE int32_t OffsetOf(Ints<W> sums) {
-  if constexpr (W == 1) {
-    return -128 * sums[0];
-  } else {
-    struct { Ints<W / 2> low, high; } parts;
-    std::memcpy(&parts, &sums, sizeof sums);
-    return OffsetOf<W / 2>(parts.low + parts.high);
-  }
+// Zeros in every vector, one by one: clearing an array at once takes the way through memory.
+template <class Vector, int kCount> RETORT_INLINE void Clear(Vector (&v)[kCount]) {
+  for (int i = 0; i < kCount; ++i) v[i] = Vector{};
+}
+template <class Vector> RETORT_INLINE void StoreFirst(Vector v, int64_t n, void* to) {
+  std::memcpy(to, &v, static_cast<size_t>(n) * 4);
 }
 
+// W blocks at a time, so that their scales and sums are one vector each.
 template <bool kPrecise>
 struct QuantiseRow {
   template <int W>
   RETORT_INLINE static void Run(const float* x, int64_t cols, RowSpace high, RowSpace low) {
+    const int64_t blocks = cols / kBlockValues;
+    for (int64_t b = 0; b < blocks; b += W) {
+      Blocks<W>(x + b * kBlockValues, b, std::min<int64_t>(W, blocks - b), high, low);
+    }
+  }
+
+  template <int W>
+  RETORT_INLINE static void Blocks(const float* x, int64_t at, int64_t n, const RowSpace& high, const RowSpace& low) {
     constexpr float kMost = kPrecise ? 128 * 127 + 63 : 127;
-    for (int64_t b = 0; b < cols / kBlockValues; ++b, x += kBlockValues) {
-      Floats<W> tops = {};
+    Floats<W> tops[W];
+    Clear(tops);
+    for (int64_t b = 0; b < n; ++b) {
       for (int i = 0; i < kBlockValues; i += W) {
-        const Floats<W> v = Load<W>(x + i);
-        tops = Max<W>(tops, Max<W>(v, -v));
+        const Floats<W> v = Load<W>(x + b * kBlockValues + i);
+        tops[b] = Max<W>(tops[b], (Floats<W>)((Ints<W>)v & 0x7fffffff));
       }
-      const float scale = MaxLane<W>(tops) / kMost;
-      const float inverse = scale >= 0x1p-126f ? 1 / scale : 0.0f;
-      Ints<W> sums = {}, low_sums = {};
+    }
+    const Floats<W> scale = MaxEach<W>(tops) / kMost;
+    float inverse[W];
+    Store<W>(inverse, scale >= 0x1p-126f ? 1 / scale : Floats<W>{});
+    Ints<W> sums[W], low_sums[W];
+    Clear(sums);
+    Clear(low_sums);
+    for (int64_t b = 0; b < n; ++b) {
       for (int i = 0; i < kBlockValues; i += W) {  // to nearest even, by adding 1.5 * 2^23
-        const Ints<W> n = (Ints<W>)(Load<W>(x + i) * inverse + 12582912.0f) - 0x4b400000;
-        const Ints<W> top = kPrecise ? (n + 64) >> 7 : n;
-        sums += top;
-        StoreBytes<W>(top, high.q + b * kBlockValues + i);
+        const int64_t from = b * kBlockValues + i, to = at * kBlockValues + from;
+        const Ints<W> q = (Ints<W>)(Load<W>(x + from) * inverse[b] + 12582912.0f) - 0x4b400000;
+        const Ints<W> top = kPrecise ? (q + 64) >> 7 : q;
+        sums[b] += top;
+        StoreBytes<W>(top, high.q + to);
         if constexpr (kPrecise) {
-          low_sums += n - (top << 7);
-          StoreBytes<W>(n - (top << 7), low.q + b * kBlockValues + i);
+          low_sums[b] += q - (top << 7);
+          StoreBytes<W>(q - (top << 7), low.q + to);
         }
       }
-      high.d[b] = kPrecise ? 128 * scale : scale;
-      high.offset[b] = OffsetOf<W>(sums);
-      if constexpr (kPrecise) low.d[b] = scale, low.offset[b] = OffsetOf<W>(low_sums);
+    }
+    StoreFirst(kPrecise ? 128 * scale : scale, n, high.d + at);
+    StoreFirst(-128 * SumEach<W>(sums), n, high.offset + at);
+    if constexpr (kPrecise) {
+      StoreFirst(scale, n, low.d + at);
+      StoreFirst(-128 * SumEach<W>(low_sums), n, low.offset + at);
     }
   }
 };

@@ -17,6 +17,7 @@
 #include "tensor/dtype.h"
 
 #define RETORT_INLINE [[gnu::always_inline]] inline
+#define RETORT_INLINE_LAMBDA __attribute__((always_inline))
 
 #ifdef __x86_64__
 #define RETORT_AVX512 \
@@ -106,24 +107,31 @@ template <int W> RETORT_INLINE float MaxLane(Floats<W> v) {
 }
 
 // a and b in groups of 2 kHalf lanes: every group is folded to kHalf lanes, a's and b's in turn.
-template <int W, int kHalf, int... kLane>
-RETORT_INLINE Floats<W> Fold(Floats<W> a, Floats<W> b, std::integer_sequence<int, kLane...>) {
+template <int W, int kHalf, class Vector, class Op, int... kLane>
+RETORT_INLINE Vector Fold(Vector a, Vector b, const Op& op, std::integer_sequence<int, kLane...>) {
 #define RETORT_FROM(lane, high) \
   ((lane) / kHalf % 2 * W + (lane) / kHalf / 2 * 2 * kHalf + (lane) % kHalf + (high) * kHalf)
-  return __builtin_shufflevector(a, b, RETORT_FROM(kLane, 0)...) +
-         __builtin_shufflevector(a, b, RETORT_FROM(kLane, 1)...);
+  return op(__builtin_shufflevector(a, b, RETORT_FROM(kLane, 0)...),
+            __builtin_shufflevector(a, b, RETORT_FROM(kLane, 1)...));
 #undef RETORT_FROM
 }
-// Lane i is the sum of v[i]'s lanes; v is used up.
-template <int W, int kHalf = W / 2> RETORT_INLINE Floats<W> SumEach(Floats<W>* v) {
+// Lane i is what v[i]'s lanes come to under op; v is used up.
+template <int W, int kHalf = W / 2, class Vector, class Op>
+RETORT_INLINE Vector FoldEach(Vector* v, const Op& op) {
   for (int i = 0; i < kHalf; ++i) {
-    v[i] = Fold<W, kHalf>(v[i], v[i + kHalf], std::make_integer_sequence<int, W>());
+    v[i] = Fold<W, kHalf>(v[i], v[i + kHalf], op, std::make_integer_sequence<int, W>());
   }
   if constexpr (kHalf == 1) {
     return v[0];
   } else {
-    return SumEach<W, kHalf / 2>(v);
+    return FoldEach<W, kHalf / 2>(v, op);
   }
+}
+template <int W, class Vector> RETORT_INLINE Vector SumEach(Vector* v) {
+  return FoldEach<W>(v, [](Vector a, Vector b) RETORT_INLINE_LAMBDA { return a + b; });
+}
+template <int W> RETORT_INLINE Floats<W> MaxEach(Floats<W>* v) {
+  return FoldEach<W>(v, [](Floats<W> a, Floats<W> b) RETORT_INLINE_LAMBDA { return Max<W>(a, b); });
 }
 
 // ---- loading and storing; no alignment is asked for ----
