@@ -93,8 +93,10 @@ class Region {
   int64_t used_ = 0;
 };
 
-// Shared by the memory and its buffers, which may outlive it.
+// Shared by the memory and its buffers, which may outlive it. Counts its users itself: there is one caller at a time, and
+// a token's pass takes and gives back hundreds of buffers.
 struct Accounts {
+  int64_t users = 1;  // the memory, and every buffer's node
   int64_t live = 0, peak = 0, kept_bytes = 0;
   std::map<int64_t, std::vector<std::byte*>> kept;  // by size class, from kSmall on
   SmallBlocks small;
@@ -109,6 +111,9 @@ struct Accounts {
     kept_bytes = 0;
     small.Trim();
     region.reset();
+  }
+  void Release() {
+    if (--users == 0) delete this;
   }
   void CountIn(int64_t size) {
     live += size;
@@ -155,8 +160,7 @@ struct Accounts {
 
 class HostBuffer : public Buffer {
  public:
-  HostBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes)
-      : accounts_(std::move(accounts)), size_(SizeClass(bytes)) {
+  HostBuffer(Accounts* accounts, int64_t bytes) : accounts_(accounts), size_(SizeClass(bytes)) {
     bytes_ = bytes;
     data_ = accounts_->Take(size_);
     if (!data_)
@@ -169,14 +173,14 @@ class HostBuffer : public Buffer {
   }
 
  private:
-  std::shared_ptr<Accounts> accounts_;
+  Accounts* accounts_;
   int64_t size_;
 };
 
 class LastingBuffer : public Buffer {
  public:
-  LastingBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes)
-      : accounts_(std::move(accounts)), size_(Aligned(bytes)), region_(accounts_->RegionFor(size_)) {
+  LastingBuffer(Accounts* accounts, int64_t bytes)
+      : accounts_(accounts), size_(Aligned(bytes)), region_(accounts_->RegionFor(size_)) {
     bytes_ = bytes;
     data_ = region_->Take(size_);
     accounts_->CountIn(size_);
@@ -184,18 +188,18 @@ class LastingBuffer : public Buffer {
   ~LastingBuffer() override { accounts_->live -= size_; }
 
  private:
-  std::shared_ptr<Accounts> accounts_;
+  Accounts* accounts_;
   int64_t size_;
   std::shared_ptr<Region> region_;
 };
 
-// Where the buffers themselves lie: blocks that are kept too, and not counted.
+// Where the buffers themselves lie: blocks that are kept too, and not counted. The accounts last as long as a node.
 template <class T>
 struct NodeAllocator {
   using value_type = T;
-  std::shared_ptr<Accounts> accounts;
+  Accounts* accounts;
 
-  explicit NodeAllocator(std::shared_ptr<Accounts> a) : accounts(std::move(a)) {}
+  explicit NodeAllocator(Accounts* a) : accounts(a) {}
   template <class U>
   NodeAllocator(const NodeAllocator<U>& other) : accounts(other.accounts) {}
 
@@ -203,15 +207,18 @@ struct NodeAllocator {
   T* allocate(size_t) {
     std::byte* block = accounts->small.Take(kBytes);
     if (!block) throw std::bad_alloc();
+    ++accounts->users;
     return reinterpret_cast<T*>(block);
   }
   void deallocate(T* at, size_t) {
     accounts->small.Give(reinterpret_cast<std::byte*>(at), kBytes);
+    accounts->Release();
   }
 };
 
 class HostMemory : public Memory {
  public:
+  ~HostMemory() override { accounts_->Release(); }
   std::shared_ptr<Buffer> Allocate(int64_t bytes) override { return Make<HostBuffer>(bytes); }
   std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) override { return Make<LastingBuffer>(bytes); }
   int64_t live_bytes() const override { return accounts_->live; }
@@ -227,7 +234,7 @@ class HostMemory : public Memory {
     return std::allocate_shared<Made>(NodeAllocator<Made>(accounts_), accounts_, bytes);
   }
 
-  std::shared_ptr<Accounts> accounts_ = std::make_shared<Accounts>();
+  Accounts* accounts_ = new Accounts;
 };
 
 }  // namespace
