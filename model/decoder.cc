@@ -8,6 +8,14 @@
 
 namespace retort {
 
+namespace {
+
+// Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores (values
+// have the same x, and the step's first slot is kQ), and in the first layer, as all others carry them on.
+bool IsPrecise(int64_t layer, Slot first) { return first == Slot::kQ || layer == 0; }
+
+}  // namespace
+
 Model::Model(ModelConfig model_config, Backend& kernels)
     : config(std::move(model_config)),
       backend(kernels),
@@ -62,11 +70,26 @@ Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAng
   const Var middle = ops::Add(context, x, back);
 
   const Var inner = ops::RmsNorm(context, middle, layer.ffn_norm, epsilon);
-  const auto [gate, up] = Project(context, pass, index, std::array{Slot::kGate, Slot::kUp}, inner);
+  return ops::Add(context, middle, FeedForward(context, pass, index, inner));
+}
+
+Var Model::FeedForward(Context& context, const ForwardPass& pass, int64_t index, const Var& x) const {
+  const Layer& layer = layers[static_cast<size_t>(index)];
+  const bool watched = pass.observer && pass.observer->ffn_active;
+  const auto bare = [&](Slot slot) {
+    return !layer[slot].trained.value && !layer[slot].bias.value && !(pass.adapter && pass.adapter->at(index, slot));
+  };
+  if (!context.tape && !watched && bare(Slot::kGate) && bare(Slot::kUp) && bare(Slot::kDown)) {
+    Tensor y = backend.New(x.shape());
+    backend.FeedForward(x.value, layer[Slot::kGate].frozen, layer[Slot::kUp].frozen, layer[Slot::kDown].frozen,
+                        IsPrecise(index, Slot::kGate), y);
+    return {y};
+  }
+  const auto [gate, up] = Project(context, pass, index, std::array{Slot::kGate, Slot::kUp}, x);
   const Var active = ops::SwiGlu(context, gate, up);
-  if (pass.observer && pass.observer->ffn_active) pass.observer->ffn_active(index, active.value);
+  if (watched) pass.observer->ffn_active(index, active.value);
   const auto [down] = Project(context, pass, index, std::array{Slot::kDown}, active);
-  return ops::Add(context, middle, down);
+  return down;
 }
 
 template <size_t N>
@@ -86,10 +109,7 @@ std::array<Var, N> Model::Project(Context& context, const ForwardPass& pass, int
   for (size_t i = 0; i < N; ++i) {
     adapters[i] = LowRankOf(pass, index, slots[i]);
     const Projection& p = layer[slots[i]];
-    // Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores (values
-    // have the same x), and in the first layer, as all others carry them on.
-    const bool precise = slots[0] == Slot::kQ || index == 0;
-    frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr, precise};
+    frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr, IsPrecise(index, slots[0])};
   }
   ops::Linears(context, x, frozen, y);
   return y;

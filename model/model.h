@@ -81,6 +81,8 @@ class Model {
  private:
   Var Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles,
             int64_t index, const Var& x) const;
+  // Of the block's second half: (silu(x gate^T) * (x up^T)) down^T.
+  Var FeedForward(Context& context, const ForwardPass& pass, int64_t index, const Var& x) const;
   // The projections of x by slots that share it, all frozen or all trained.
   template <size_t N>
   std::array<Var, N> Project(Context& context, const ForwardPass& pass, int64_t index,

@@ -140,7 +140,7 @@ class Backend {
                        Tensor& y) = 0;  // y = x * m / (1-rate)
   virtual void DropoutGrad(const Tensor& dy, const DropoutMask& mask,
                            Tensor& dx) = 0;  // dx += dy * m / (1-rate)
-  // gate, up, y [T,F]: y = silu(gate) * up, silu(z) = z / (1 + exp(-z))
+  // gate, up, y [T,F]: y = silu(gate) * up, silu(z) = z / (1 + exp(-z)); y may be gate or up
   virtual void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) = 0;
   virtual void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
                           Tensor& dup) = 0;
@@ -173,6 +173,10 @@ class Backend {
   virtual void LinearForward(const Tensor& x, const Weight& w, Tensor& y) = 0;
   // Several products with the same x, one at least, and their adapters.
   virtual void LinearForwards(const Tensor& x, std::span<LinearProduct> products);
+  // A gated feed-forward layer of which nothing but y is kept: y = h down^T, h = silu(x gate^T) * (x up^T).
+  // x [T,in]; gate, up [F,in]; down [out,F]; y [T,out]. precise: of each product, as LinearProduct's.
+  virtual void FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
+                           Tensor& y);
   // dy [T,out]; dx [T,in]: dx += dy w
   virtual void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) = 0;
   // Of LinearForwards, with du = scale * dy b: db += dy^T u, da += du^T input, and, where dx is given,

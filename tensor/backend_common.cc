@@ -34,6 +34,16 @@ void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products)
   }
 }
 
+void Backend::FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
+                          Tensor& y) {
+  LinearProduct first[] = {{&gate, New({x.rows(), gate.rows()}), {}, precise}, {&up, New({x.rows(), up.rows()}), {}, precise}};
+  LinearForwards(x, first);
+  Tensor& h = first[0].y;
+  SwiGlu(h, first[1].y, h);
+  LinearProduct last{&down, y, {}, precise};
+  LinearForwards(h, {&last, 1});
+}
+
 void Backend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) {
   if (dx && !add) Fill(*dx, 0);
   for (LinearGradient& layer : layers) {

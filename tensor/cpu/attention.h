@@ -46,6 +46,10 @@ struct AttentionGeometry {
         scale(shape.scale),
         layout(&l) {}
 
+  // Where a head's rows begin, in elements, of a block that begins at that row of keys and values.
+  int64_t BlockOffset(int64_t block_row, int64_t kv_head) const {
+    return block_row * kv_heads * dim + kv_head * key_head;
+  }
   int64_t Tiles(const AttentionRun& run) const {  // a single query has none: DecodeForward
     return run.queries == 1 ? 0 : (run.queries + tile_queries - 1) / tile_queries;
   }
@@ -87,12 +91,11 @@ struct KeyOffsets {
              int64_t n)
       : count(n) {
     const AttentionLayout& layout = *g.layout;
-    const int64_t width = g.kv_heads * g.dim;  // of a row, all heads
     const int32_t* block =
         &layout.block_rows[static_cast<size_t>(run.first_block + first / layout.block_size)];
     for (int64_t i = 0, in_block = first % layout.block_size; i < n; ++i, ++in_block) {
       if (in_block == layout.block_size) ++block, in_block = 0;
-      at[i] = *block * width + kv_head * g.key_head + in_block * g.key_row;
+      at[i] = g.BlockOffset(*block, kv_head) + in_block * g.key_row;
     }
     consecutive = true;
     for (int64_t i = 1; i < n; ++i) consecutive &= at[i] == at[i - 1] + g.key_row;

@@ -19,13 +19,14 @@ struct DecodePart {
   const AttentionRun* run;
   int64_t kv_head, first, count;
 
-  // The part's keys by the blocks that they lie in: body(key's index in the part, keys, offset in elements of the
-  // first, and of what is read next).
+  // The part's keys by the blocks that they lie in: body(the first's index in the part, keys, its offset in elements,
+  // and that of the next block).
   template <class Body>
   RETORT_INLINE void ForBlocks(const Body& body) const {
+    const int64_t block = geometry->layout->block_size;
     for (int64_t k = 0, at = Offset(0); k < count;) {
-      const int64_t block = geometry->layout->block_size;
-      const int64_t keys = std::min(count - k, block - (first + k) % block), next = k + keys < count ? Offset(k + keys) : at;
+      const int64_t keys = std::min(count - k, block - (first + k) % block);
+      const int64_t next = k + keys < count ? Offset(k + keys) : at;
       body(k, keys, at, next);
       k += keys, at = next;
     }
@@ -33,8 +34,8 @@ struct DecodePart {
   int64_t Offset(int64_t k) const {
     const AttentionLayout& layout = *geometry->layout;
     const int64_t key = first + k, block = run->first_block + key / layout.block_size;
-    return layout.block_rows[static_cast<size_t>(block)] * geometry->kv_heads * geometry->dim +
-           kv_head * geometry->key_head + key % layout.block_size * geometry->key_row;
+    return geometry->BlockOffset(layout.block_rows[static_cast<size_t>(block)], kv_head) +
+           key % layout.block_size * geometry->key_row;
   }
 };
 

@@ -66,6 +66,8 @@ class CpuBackend final : public Backend {
 
   void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
+  void FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
+                   Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
   void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,

@@ -4,6 +4,7 @@
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
+#include "tensor/cpu/swiglu.h"
 
 namespace retort {
 namespace {
@@ -32,16 +33,6 @@ struct ScaleOp {
   template <int W, class Lanes>
   RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
-  }
-};
-
-struct SwiGluOp {
-  const float *gate, *up;
-  float* y;
-  template <int W, class Lanes>
-  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
-    const Floats<W> z = Load<W>(gate + i, lanes);
-    Store<W>(y + i, z / (1.0f + Exp<W>(-z)) * Load<W>(up + i, lanes), lanes);
   }
 };
 

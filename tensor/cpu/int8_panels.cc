@@ -2,8 +2,8 @@
 #include "tensor/cpu/int8_panels.h"
 
 #include <algorithm>
-#include <cstring>
 
+#include "tensor/cpu/int8_stream.h"
 #include "tensor/cpu/int8_tile.h"
 #include "tensor/cpu/products.h"
 
@@ -51,20 +51,6 @@ struct Room {
   Room(const Cut& cut, std::byte* at)
       : packed(at), sums(reinterpret_cast<float*>(at + cut.chunk * kPackedBlockBytes)) {}
 };
-
-// y [cols] = sums [parts,kStripRows] from column `first` on, added up.
-void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, float* y) {
-  float row[kStripRows];
-  if (parts == 2) {
-    for (int64_t n = 0; n < kStripRows; ++n) row[n] = sums[n] + sums[kStripRows + n];
-    sums = row;
-  }
-  if (cols == kStripRows) {
-    std::memcpy(y, sums, sizeof row);  // of a constant size: no call
-  } else {
-    std::copy_n(sums + first, cols, y);
-  }
-}
 
 // One product's outputs of strips [strip, strip + cut.strips) for rows [top, top + rows) of x.
 class StripPiece {
@@ -147,30 +133,14 @@ Tensor Interleaved(ThreadPool& pool, Memory& memory, const Cut& cut, std::span<c
   return out;
 }
 
-// Every strip is read once, as it lies, for a single tile of rows.
-void StreamStrips(ThreadPool& pool, const Cut& cut, const std::byte* tile, std::span<LinearProduct> products) {
-  ForOutputs(pool, cut.rows, kStripRows, products, [&](LinearProduct& p, int64_t begin, int64_t end) {
-    alignas(64) float sums[kInt8TileRows * kStripRows];
-    MultiplyStrip(tile, cut.rows, *p.w, begin, sums);
-    float* y = p.y.data<float>() + begin;
-    for (int64_t t = 0; t < cut.rows; t += cut.parts, y += p.w->rows()) {
-      WriteSums(sums + t * kStripRows, cut.parts, 0, end - begin, y);
-    }
-  });
-}
-
-bool LiesInStrips(const LinearProduct& p) { return p.w->layout() == WeightLayout::kStrips; }
-
 }  // namespace
 
 void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
                       std::span<LinearProduct> products) {
   RETORT_CHECK(CpuHasVnni());
+  if (Streams(x, products)) return StreamForward(pool, memory, x, products);
   const Cut cut(x, products[0].w->cols() / kBlockValues);
   const Tensor tiles = Interleaved(pool, memory, cut, x.rows());
-  if (cut.rows <= kInt8TileRows && std::ranges::all_of(products, LiesInStrips)) {
-    return StreamStrips(pool, cut, tiles.raw(), products);
-  }
   const int64_t room_bytes = Room::Bytes(cut);
   const Tensor rooms = Tensor::Make(memory, {pool.threads(), room_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;

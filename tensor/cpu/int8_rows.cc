@@ -8,21 +8,15 @@
 namespace retort {
 namespace {
 
-// Where a quantised row goes; padded with zeros to whole groups of blocks.
-struct RowSpace {
-  int8_t* q;
-  float* d;
-  int32_t* offset;
-
-  RowSpace(std::byte* at, int64_t cols, int64_t blocks)
-      : q(reinterpret_cast<int8_t*>(at)),
-        d(reinterpret_cast<float*>(at + blocks * kBlockValues)),
-        offset(reinterpret_cast<int32_t*>(d + blocks)) {
-    std::fill(q + cols, q + blocks * kBlockValues, int8_t{0});
-    std::fill(d + cols / kBlockValues, d + blocks, 0.0f);
-    std::fill(offset + cols / kBlockValues, offset + blocks, 0);
-  }
-};
+// A row's space at `at`, padded with zeros to so many blocks.
+Int8Space PaddedSpace(std::byte* at, int64_t cols, int64_t blocks) {
+  auto* d = reinterpret_cast<float*>(at + blocks * kBlockValues);
+  const Int8Space s{reinterpret_cast<int8_t*>(at), d, reinterpret_cast<int32_t*>(d + blocks)};
+  std::fill(s.q + cols, s.q + blocks * kBlockValues, int8_t{0});
+  std::fill(s.d + cols / kBlockValues, s.d + blocks, 0.0f);
+  std::fill(s.offset + cols / kBlockValues, s.offset + blocks, 0);
+  return s;
+}
 
 template <int W> using Bytes8 [[gnu::vector_size(W)]] = int8_t;
 template <int W> RETORT_INLINE void StoreBytes(Ints<W> v, int8_t* to) {
@@ -42,7 +36,7 @@ template <class Vector> RETORT_INLINE void StoreFirst(Vector v, int64_t n, void*
 template <bool kPrecise>
 struct QuantiseRow {
   template <int W>
-  RETORT_INLINE static void Run(const float* x, int64_t cols, RowSpace high, RowSpace low) {
+  RETORT_INLINE static void Run(const float* x, int64_t cols, Int8Space high, Int8Space low) {
     const int64_t blocks = cols / kBlockValues;
     for (int64_t b = 0; b < blocks; b += W) {
       Blocks<W>(x + b * kBlockValues, b, std::min<int64_t>(W, blocks - b), high, low);
@@ -50,7 +44,7 @@ struct QuantiseRow {
   }
 
   template <int W>
-  RETORT_INLINE static void Blocks(const float* x, int64_t at, int64_t n, const RowSpace& high, const RowSpace& low) {
+  RETORT_INLINE static void Blocks(const float* x, int64_t at, int64_t n, const Int8Space& high, const Int8Space& low) {
     constexpr float kMost = kPrecise ? 128 * 127 + 63 : 127;
     Floats<W> tops[W];
     Clear(tops);
@@ -90,6 +84,10 @@ struct QuantiseRow {
 
 }  // namespace
 
+void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool precise, const Int8Space& high, const Int8Space& low) {
+  precise ? CallSimd<QuantiseRow<true>>(isa, x, cols, high, low) : CallSimd<QuantiseRow<false>>(isa, x, cols, high, low);
+}
+
 Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows, int64_t cols,
                    bool precise)
     : parts_(precise ? 2 : 1) {
@@ -99,17 +97,13 @@ Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, in
   storage_ = Tensor::Make(memory, {count * row_bytes + list_bytes}, DType::kU8);
   rows_ = {reinterpret_cast<Int8Row*>(storage_.raw() + count * row_bytes), static_cast<size_t>(count)};
   const auto space = [&](int64_t row) {
-    const RowSpace to(storage_.raw() + row * row_bytes, cols, blocks);
+    const Int8Space to = PaddedSpace(storage_.raw() + row * row_bytes, cols, blocks);
     rows_[static_cast<size_t>(row)] = {to.q, to.d, to.offset};
     return to;
   };
   ForPieces(pool, 16.0 * static_cast<double>(rows * cols), rows, [&](int64_t t, int) {
-    const RowSpace high = space(parts_ * t);
-    if (precise) {
-      CallSimd<QuantiseRow<true>>(isa, x + t * cols, cols, high, space(parts_ * t + 1));
-    } else {
-      CallSimd<QuantiseRow<false>>(isa, x + t * cols, cols, high, high);
-    }
+    const Int8Space high = space(parts_ * t);
+    QuantiseInt8(isa, x + t * cols, cols, precise, high, precise ? space(parts_ * t + 1) : high);
   });
 }
 

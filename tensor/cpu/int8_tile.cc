@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tensor/cpu/int8_tile.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "tensor/cpu/fetch.h"
 #include "tensor/cpu/int8_avx512.h"
 
@@ -116,6 +119,19 @@ void WithRows(int64_t rows, const Body& body) {
 
 void InterleaveInt8(const Int8Row* x, int64_t rows, int64_t blocks, std::byte* tile) {
   WithRows(rows, [&](auto count) { Interleave<count>(x, blocks, tile); });
+}
+
+void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, float* y) {
+  float row[kStripRows];
+  if (parts == 2) {
+    for (int64_t n = 0; n < kStripRows; ++n) row[n] = sums[n] + sums[kStripRows + n];
+    sums = row;
+  }
+  if (cols == kStripRows) {
+    std::memcpy(y, sums, sizeof row);  // of a constant size: no call
+  } else {
+    std::copy_n(sums + first, cols, y);
+  }
 }
 
 #ifdef __x86_64__

@@ -42,5 +42,7 @@ void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int6
                   float* out, int64_t stride, Ahead& ahead);
 // sums = the products with the whole strip that begins at `row` of w, which is in strips and streams from memory.
 void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums);
+// y [cols] = sums [parts,kStripRows] from column `first` on, added up.
+void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, float* y);
 
 }  // namespace retort

@@ -2,6 +2,7 @@
 // Products of activations with weights in any format.
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/int8_dots.h"
+#include "tensor/cpu/int8_stream.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/decode.h"
 #include "tensor/quant/strips.h"
@@ -60,6 +61,18 @@ void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produc
     }
     AddAdapters(same);
   }
+}
+
+void CpuBackend::FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
+                             Tensor& y) {
+  CheckShapes("feed-forward", x, gate, y, gate.cols(), down.rows());
+  RETORT_CHECK(up.rows() == gate.rows() && up.cols() == gate.cols() && down.cols() == gate.rows(), "feed-forward of ",
+               gate.rows(), ", ", up.rows(), " and ", down.cols());
+  const FeedForwardWeights w{gate, up, down};
+  if (compute_ == Compute::kInt8 && StreamsFeedForward(isa_, w, x.rows(), precise)) {
+    return StreamFeedForward(pool_, *memory_, isa_, x.data<float>(), x.rows(), w, precise, y);
+  }
+  Backend::FeedForward(x, gate, up, down, precise, y);
 }
 
 // y += u b^T, u = scale * input a^T, beside products that have no place for them.

@@ -201,6 +201,8 @@ std::vector<Layout> Layouts() {
       BatchLayout("rows_gap_w7", {9, 1, 40}, 7, 3),
       PagedLayout("decode", {{0, 1}, {70, 1}, {15, 1}, {16, 1}, {200, 1}}, 0),
       PagedLayout("decode_w20", {{3, 1}, {70, 1}, {47, 1}}, 20),
+      PagedLayout("decode_long", {{255, 1}, {256, 1}, {0, 1}, {1100, 1}, {511, 1}}, 0),
+      PagedLayout("decode_long_w300", {{299, 1}, {700, 1}, {400, 2}}, 300),
       PagedLayout("chunks", {{32, 17}, {5, 30}, {100, 1}, {0, 64}}, 0),
       PagedLayout("chunks_w33", {{32, 17}, {5, 30}, {100, 1}, {0, 64}}, 33),
   };

@@ -148,6 +148,14 @@ struct AttentionWithoutWindow : Reference {
     Reference::Attention(shape, all, q, keys, values, out, log_sum);
   }
 };
+struct AttentionOfTheLast256Keys : Reference {
+  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
+    AttentionLayout last = layout;
+    if (last.window == 0) last.window = 256;
+    Reference::Attention(shape, last, q, keys, values, out, log_sum);
+  }
+};
 struct AttentionClearsUncoveredTokens : Reference {
   void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
@@ -300,6 +308,7 @@ constexpr Fault kFaults[] = {
     {"GemmAddsToNaN", "gemm", "m64", Make<GemmAddsToNaN>},
     {"GemmWithoutAlpha", "gemm", "m64", Make<GemmWithoutAlpha>},
     {"AttentionWithoutWindow", "attention", "rows_gap_w7", Make<AttentionWithoutWindow>},
+    {"AttentionOfTheLast256Keys", "attention", "decode_long", Make<AttentionOfTheLast256Keys>},
     {"AttentionClearsUncoveredTokens", "attention", "rows_gap_w7",
      Make<AttentionClearsUncoveredTokens>},
     {"AttentionInBaseTwo", "attention", "decode_h4", Make<AttentionInBaseTwo>},

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// A feed-forward layer in one go gives the bits of its products and activation one after the other.
+#include "tests/tensor/weights.h"
+
+namespace retort {
+namespace {
+
+struct Layer {
+  Weight gate, up, down;
+};
+
+class FeedForward : public testing::Test {
+ protected:
+  Layer Make(WeightFormat format, bool strips, int64_t in, int64_t hidden, int64_t out) {
+    const auto weight = [&](int64_t rows, int64_t cols, uint64_t seed) {
+      const Weight w = weights_.Make(format, rows, cols, RandomFloats(rows * cols, seed, 0.2));
+      return strips ? weights_.InStrips(w) : w;
+    };
+    return {weight(hidden, in, 1), weight(hidden, in, 2), weight(out, hidden, 3)};
+  }
+
+  static std::vector<float> Run(Backend& b, const Layer& w, const std::vector<float>& x, int64_t rows, bool precise,
+                                bool at_once) {
+    const Tensor in = b.FromFloats(x, {rows, w.gate.cols()});
+    Tensor y = b.New({rows, w.down.rows()});
+    b.Fill(y, NAN);
+    at_once ? b.FeedForward(in, w.gate, w.up, w.down, precise, y)
+            : b.Backend::FeedForward(in, w.gate, w.up, w.down, precise, y);
+    return b.ToFloats(y);
+  }
+
+  TestWeights weights_;
+};
+
+TEST_F(FeedForward, GivesTheBitsOfOneStepAfterTheOther) {
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+    for (const bool strips : {false, true}) {
+      const Layer w = Make(format, strips, 96, 416, 70);  // 13 strips, and 2 with one that is cut short
+      for (const bool precise : {false, true}) {
+        for (const int64_t rows : {1, 2, 3, 4, 6, 7, 20}) {
+          SCOPED_TRACE(testing::Message() << TraitsOf(format).name << ", strips " << strips << ", precise " << precise
+                                          << ", rows " << rows);
+          std::vector<float> x = RandomFloats(rows * 96, 4);
+          std::fill_n(x.begin(), 32, 0.0f);  // a block without a scale
+          ForCpuBackends(
+              [&](CpuBackend& cpu) {
+                const std::vector<float> got = Run(cpu, w, x, rows, precise, true);
+                EXPECT_EQ(got, Run(cpu, w, x, rows, precise, false));
+                return got;
+              },
+              Compute::kInt8);
+        }
+      }
+    }
+  }
+}
+
+// Both factors to 8 bits, or to 15, where they were floats; the weights' values are the same on both sides.
+TEST_F(FeedForward, IsNearTheReference) {
+  const std::vector<float> x = RandomFloats(3 * 96, 5);
+  const std::unique_ptr<Backend> reference = MakeReferenceBackend();
+  CpuBackend cpu(2, Compute::kInt8);
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+    const Layer w = Make(format, false, 96, 416, 70);
+    const Layer resident{cpu.Resident(w.gate), cpu.Resident(w.up), cpu.Resident(w.down)};
+    const std::vector<float> exact = Run(*reference, w, x, 3, false, true);
+    const std::vector<double> want(exact.begin(), exact.end());
+    EXPECT_LT(RelativeError(Run(cpu, resident, x, 3, false, true), want), 2e-2);
+    EXPECT_LT(RelativeError(Run(cpu, resident, x, 3, true, true), want), 1e-4);
+  }
+}
+
+TEST_F(FeedForward, RefusesWeightsThatDoNotMeet) {
+  CpuBackend cpu(1, Compute::kInt8);
+  const Layer w = Make(WeightFormat::kQ8_0, true, 64, 96, 32), other = Make(WeightFormat::kQ8_0, true, 64, 64, 32);
+  const Tensor x = cpu.Zeros({1, 64});
+  Tensor y = cpu.New({1, 32}), narrow = cpu.New({1, 31});
+  EXPECT_NO_THROW(cpu.FeedForward(x, w.gate, w.up, w.down, false, y));
+  EXPECT_THROW(cpu.FeedForward(x, w.gate, other.up, w.down, false, y), Error);
+  EXPECT_THROW(cpu.FeedForward(x, w.gate, w.up, other.down, false, y), Error);
+  EXPECT_THROW(cpu.FeedForward(x, w.gate, w.up, w.down, false, narrow), Error);
+}
+
+}  // namespace
+}  // namespace retort
