@@ -57,34 +57,39 @@ def compare(work, ours, theirs, pairs, progress=sys.stderr):
     The order within a pair alternates, so that neither always comes after the other's heat. A row
     of the table, as a dictionary that goes to JSON.
     """
-    rates, sizes, last = {"ours": [], "theirs": []}, {"ours": [], "theirs": []}, {}
+    rates, sizes, shares = {"ours": [], "theirs": []}, {"ours": [], "theirs": []}, []
     for pair in range(pairs):
         order = [("theirs", theirs), ("ours", ours)]
         for side, call in order if pair % 2 == 0 else reversed(order):
             result = call()
             rates[side].append(result[0])
             sizes[side].append(result[1])
-            last[side] = result[-1]
+            if side == "ours":
+                shares.append(result[-1]["fraction_of_peak"])
         print(f"{work}: pair {pair + 1} of {pairs}: ours {rates['ours'][-1]:.1f}, theirs {rates['theirs'][-1]:.1f} "
               "tokens/s", file=progress, flush=True)
     ratio = Spread([a / b for a, b in zip(rates["ours"], rates["theirs"])])
     mine, other = Spread(rates["ours"]), Spread(rates["theirs"])
     return {"work": work, "pairs": pairs, "ours": vars(mine), "theirs": vars(other), "ratio": vars(ratio),
             "ours_peak_rss_bytes": max(sizes["ours"]), "theirs_peak_rss_bytes": max(sizes["theirs"]),
-            "fraction_of_peak": last["ours"]["fraction_of_peak"]}
+            "fraction_of_peak": vars(Spread(shares))}
 
 
 def spread_of(entry):
     return Spread([entry["least"], entry["median"], entry["most"]])
 
 
+def percent_of(entry):
+    return spread_of({name: 100 * value for name, value in entry.items()}).text(1)
+
+
 def print_table(rows, peer):
     """Rows of `compare` as a Markdown table: median (least..most)."""
-    print(f"| work | retort, tokens/s | {peer}, tokens/s | ratio | share of the limit | peak RSS, retort | {peer} |")
+    print(f"| work | retort, tokens/s | {peer}, tokens/s | ratio | share of the limit, % | peak RSS, retort | {peer} |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
         print(f"| {row['work']} | {spread_of(row['ours']).text(1)} | {spread_of(row['theirs']).text(1)} "
-              f"| {spread_of(row['ratio']).text(2)} | {100 * row['fraction_of_peak']:.1f} % "
+              f"| {spread_of(row['ratio']).text(2)} | {percent_of(row['fraction_of_peak'])} "
               f"| {row['ours_peak_rss_bytes'] / 2**20:.0f} MiB | {row['theirs_peak_rss_bytes'] / 2**20:.0f} MiB |")
 
 
