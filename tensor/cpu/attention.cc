@@ -5,7 +5,6 @@
 #include "tensor/cpu/attention.h"
 
 #include <cmath>
-#include <limits>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
@@ -14,8 +13,6 @@
 
 namespace retort {
 namespace {
-
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // One worker's buffers for a tile of `rows` query rows.
 struct ForwardSpace {

@@ -3,7 +3,6 @@
 // are read once and as they lie. A run's keys are cut into parts of kPartKeys, pieces of work of their
 // own, whose sums are put together at the end (Dao, Haziza, Massa and Sizov, "Flash-Decoding", 2023).
 #include <cmath>
-#include <limits>
 
 #include "tensor/cpu/attention.h"
 #include "tensor/cpu/loops.h"
@@ -105,7 +104,6 @@ struct DecodeKernel {
   // scores become exp(score - most), 0 beyond the n keys.
   template <int W>
   RETORT_INLINE static void Softmax(float* scores, int64_t n, float* most, float* sum) {
-    constexpr float kLowest = -std::numeric_limits<float>::infinity();
     const int64_t whole = RoundedUp(n, W);
     for (int64_t k = n; k < whole; ++k) scores[k] = kLowest;
     Floats<W> best = Splat<W>(kLowest), total = {};
@@ -212,6 +210,7 @@ struct MergeParts {
 
 // A part of a run, and how many parts its key heads have each. Pieces of work go run by run, head by head.
 struct PartOfPiece {
+  QueryTile query;  // the run's only one
   DecodePart part;
   int64_t index = 0, parts = 0;
 
@@ -222,7 +221,7 @@ struct PartOfPiece {
         piece -= parts * g.kv_heads;
         continue;
       }
-      const QueryTile query{&g, &run, piece / parts, 0, 1};
+      query = {&g, &run, piece / parts, 0, 1};
       index = piece % parts;
       const int64_t first = query.FirstKey(0) + index * kPartKeys;
       part = {&g, &run, query.kv_head, first, std::min(kPartKeys, query.LastKey(0) + 1 - first)};
@@ -252,17 +251,15 @@ void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeo
   const Tensor space = Tensor::Make(memory, {pool.threads() * per_worker + pieces * per_piece}, DType::kF32);
   float* sums = space.data<float>() + pool.threads() * per_worker;
   const auto merge = [&](const PartOfPiece& p, int64_t piece) {
-    const QueryTile query{&g, p.part.run, p.part.kv_head, 0, 1};
-    CallSimd<MergeParts>(isa, &g, sums + piece * per_piece, p.parts, x.out + query.Offset(0),
-                         x.log_sum + query.StatOffset(0));
+    CallSimd<MergeParts>(isa, &g, sums + piece * per_piece, p.parts, x.out + p.query.Offset(0),
+                         x.log_sum + p.query.StatOffset(0));
   };
   const auto attend = [&](int64_t piece, int worker) {
     const PartOfPiece p(g, piece);
     const DecodeSpace mine(g, space.data<float>() + worker * per_worker);
     const DecodeSums to(g, sums + piece * per_piece);
-    const float* q = x.q + QueryTile{&g, p.part.run, p.part.kv_head, 0, 1}.Offset(0);
-    CallSimd<DecodeKernel<T>>(isa, &p.part, q, static_cast<const T*>(x.keys), static_cast<const T*>(x.values), &mine,
-                              &to);
+    CallSimd<DecodeKernel<T>>(isa, &p.part, x.q + p.query.Offset(0), static_cast<const T*>(x.keys),
+                              static_cast<const T*>(x.values), &mine, &to);
     if (p.parts == 1) merge(p, piece);
   };
   pool.For(pieces, std::cref(attend));

@@ -12,6 +12,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 #include "tensor/dtype.h"
@@ -77,6 +78,8 @@ void CallSimd(Isa isa, Args... args) {
 template <int W> using Floats [[gnu::vector_size(W * 4)]] = float;
 template <int W> using Ints [[gnu::vector_size(W * 4)]] = int32_t;
 template <int W> using Halves [[gnu::vector_size(W * 2)]] = uint16_t;
+
+inline constexpr float kLowest = -std::numeric_limits<float>::infinity();  // where a maximum begins
 
 template <int W> RETORT_INLINE Floats<W> Splat(float x) { return x - Floats<W>{}; }
 template <int W> RETORT_INLINE Ints<W> SplatInt(int32_t x) { return x + Ints<W>{}; }

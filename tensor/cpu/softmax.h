@@ -3,13 +3,11 @@
 #pragma once
 
 #include <cmath>
-#include <limits>
 
 #include "tensor/cpu/loops.h"
 
 namespace retort {
 
-inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 inline constexpr int64_t kSumBlock = 4096;  // sums of blocks are added in double
 
 // Loads with `fill` in the lanes that are not used.
