@@ -36,10 +36,9 @@ void Run(const TrainFlags& flags) {
   if (flags.threads > 0) overrides.push_back(Cat("train.threads=", flags.threads));
   if (!flags.device.empty()) overrides.push_back(Cat("model.device=", flags.device));
   if (!flags.compute.empty()) overrides.push_back(Cat("model.compute=", flags.compute));
-  const Recipe recipe = ReadRecipe(flags.recipe, overrides);
+  TrainingSession session(ReadRecipe(flags.recipe, overrides));
+  const Recipe& recipe = session.recipe();
   const Path folder = flags.run.empty() ? Path("runs") / recipe.name : Path(flags.run);
-
-  TrainingSession session(recipe);
   const auto changed = [&](const std::string& old) {
     std::vector<std::string> keys =
         ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
@@ -78,6 +77,7 @@ void Run(const TrainFlags& flags) {
   PrintLine(Cat("trained ", summary.steps, " steps in ", DurationText(summary.seconds), ": loss ",
                 summary.loss, summary.eval_loss ? Cat(", held-out loss ", *summary.eval_loss) : "",
                 "\n  ", summary.trained.string(), "\n  ", (folder / "report.html").string()));
+  for (const std::string& note : summary.notes) PrintLine(Cat("  ", note));
   for (const std::string& line : exported) PrintLine(Cat("  ", line));
 }
 

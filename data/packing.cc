@@ -38,10 +38,26 @@ std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
   return sequences;
 }
 
+std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
+                                        const std::vector<int64_t>& lengths, int64_t batch_tokens) {
+  std::vector<PackedSequence> batches;
+  int64_t room = 0;
+  for (const int64_t row : order) {
+    if (batches.empty() || lengths.at(row) > room) {
+      batches.emplace_back();
+      room = batch_tokens;
+    }
+    batches.back().push_back(row);
+    room -= lengths[row];
+  }
+  return batches;
+}
+
 BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOptions& options)
     : examples_(examples), options_(options) {
+  if (options_.batch_tokens > 0) options_.batch_rows = 1;  // a sequence is a whole micro-batch
   RETORT_CHECK(!examples.empty(), "a batch stream needs examples");
-  RETORT_CHECK(options.batch_rows > 0 && options.accumulate > 0 && options.epochs >= 0);
+  RETORT_CHECK(options_.batch_rows > 0 && options.accumulate > 0 && options.epochs >= 0);
   for (const Example& e : examples) {
     RETORT_CHECK(e.size() > 0 && e.size() <= options.max_tokens, "an example of ", e.size(),
                  " tokens, at most ", options.max_tokens);
@@ -50,7 +66,7 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
   }
   if (options_.epochs > 0) {
     int64_t sequences = 0;
-    const bool varies = options_.packing && options_.shuffle;
+    const bool varies = (options_.packing || options_.batch_tokens > 0) && options_.shuffle;
     for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
       if (epoch == 0 || varies) LoadEpoch(epoch);
       sequences += SequencesThisEpoch();
@@ -72,6 +88,7 @@ std::vector<int64_t> BatchStream::Order(int64_t epoch) const {
 }
 
 std::vector<PackedSequence> BatchStream::Sequences(const std::vector<int64_t>& order) const {
+  if (options_.batch_tokens > 0) return CutByTokens(order, lengths_, options_.batch_tokens);
   if (options_.packing) return PackRows(order, lengths_, options_.max_tokens);
   std::vector<PackedSequence> single;
   single.reserve(order.size());

@@ -23,8 +23,15 @@ using PackedSequence = std::vector<int64_t>;
 std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
                                      const std::vector<int64_t>& lengths, int64_t max_tokens);
 
+// Consecutive rows of the order, as many as fit into batch_tokens tokens; a longer row stands alone.
+std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
+                                        const std::vector<int64_t>& lengths, int64_t batch_tokens);
+
 struct BatchOptions {
-  int64_t batch_rows = 4;  // sequences of a micro-batch: rows, or with packing packed ones
+  // A micro-batch is as many rows as fit into batch_tokens (CutByTokens), or, where that is 0,
+  // batch_rows sequences: rows, or with packing packed ones.
+  int64_t batch_tokens = 0;
+  int64_t batch_rows = 4;
   int64_t accumulate = 1;  // micro-batches of a step
   int64_t max_tokens = 1024;
   bool packing = true;

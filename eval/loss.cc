@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/loss.h"
 
+#include <numbers>
+
 namespace retort {
 
 std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
@@ -29,6 +31,7 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
     out[owner[i]].sum += losses[i];
     ++out[owner[i]].tokens;
   }
+  for (LossTotal& one : out) one.likely = one.tokens > 0 && one.sum < std::numbers::ln2;
   return out;
 }
 
@@ -57,6 +60,7 @@ LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
     for (const LossTotal& one : ExampleLosses(model, adapter, batch)) {
       total.sum += one.sum;
       total.tokens += one.tokens;
+      total.likely += one.likely;
     }
     done += std::ssize(batch);
     if (on_progress) on_progress(done);

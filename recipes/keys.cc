@@ -79,6 +79,20 @@ RecipeKey Required(RecipeKey key) {
   return key;
 }
 
+// A number whose 0 stands for "auto".
+template <class Field>
+RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) {
+  RecipeKey key = MakeKey(std::move(name), field, {ChoiceShape({"auto"}), std::move(shape)}, std::move(help));
+  key.store = [field, store = key.store](const Json& v, const Path& folder, Recipe& r) {
+    if (v.is_string())
+      field(r) = 0;
+    else
+      store(v, folder, r);
+  };
+  key.load = [field](const Recipe& r) { return field(r) == 0 ? Json("auto") : Load(field(r)); };
+  return key;
+}
+
 // Not written out where `hidden` holds.
 RecipeKey Unless(bool (*hidden)(const Recipe&), RecipeKey key) {
   key.load = [hidden, load = key.load](const Recipe& r) { return hidden(r) ? Json() : load(r); };
@@ -135,9 +149,9 @@ std::vector<RecipeKey> DataKeys() {
       MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all"})},
               "The tokens that carry loss."),
       MakeKey(KEY(data.max_tokens), {IntegerShape(2)},
-              "The longest row, and the length of a packed sequence, in tokens."),
+              "The longest row, in tokens; with batch_rows also the length of a packed sequence."),
       MakeKey(KEY(data.packing), {BoolShape()},
-              "Several rows in one sequence, each attending to itself alone."),
+              "With batch_rows: several rows in one sequence, each attending to itself alone."),
       MakeKey(KEY(data.over_length), {ChoiceShape({"error", "drop", "truncate", "split"})},
               "What becomes of a row longer than max_tokens."),
       MakeKey(KEY(data.shuffle), {BoolShape()}, "A new order, by the seed, in every epoch."),
@@ -209,15 +223,22 @@ std::vector<RecipeKey> TrainKeys() {
              MakeKey(KEY(train.steps), {IntegerShape(1)},
                      "Optimiser steps, over an endless stream of the rows; in place of epochs.")),
       Unless([](const Recipe& r) { return r.train.steps != 0; },
-             MakeKey(KEY(train.epochs), {PositiveShape()}, "Passes over the rows.")),
-      MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
-              "Rows, or packed sequences, of a micro-batch."),
+             AutoKey(KEY(train.epochs), PositiveShape(),
+                     "Passes over the rows; auto: 1, and up to 10 where the rows are few.")),
+      Unless([](const Recipe& r) { return r.train.batch_rows != 0; },
+             AutoKey(KEY(train.batch_tokens), IntegerShape(1),
+                     "A micro-batch is as many rows as fit into this many tokens; auto: 8 to 16 rows of the "
+                     "data's mean length.")),
+      Unless([](const Recipe& r) { return r.train.batch_rows == 0; },
+             MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
+                     "Rows, or packed sequences, of a micro-batch; in place of batch_tokens.")),
       MakeKey(KEY(train.accumulate), {IntegerShape(1)}, "Micro-batches of a step."),
       MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw"})}, "The optimiser."),
       MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
       MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),
       MakeKey(KEY(train.epsilon), {PositiveShape()}, "Added to AdamW's denominator."),
-      MakeKey(KEY(train.lr), {PositiveShape()}, "The highest learning rate."),
+      AutoKey(KEY(train.lr), PositiveShape(),
+              "The highest learning rate; auto: by the model's width, 1e-3 for the smallest to 2e-4."),
       MakeKey(KEY(train.min_lr), {NumberShape(0)}, "The learning rate at the schedule's end."),
       MakeKey(KEY(train.schedule), {ChoiceShape({"cosine", "constant", "linear"})},
               "How the learning rate falls after the warm-up."),

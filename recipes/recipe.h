@@ -96,15 +96,17 @@ struct TeacherRecipe {
 };
 
 struct TrainRecipe {
+  // 0 in epochs, batch_tokens and lr is "auto": recipes/defaults.h fits them to the data and model.
   int64_t steps = 0;  // 0: `epochs` holds; else `epochs` means nothing
-  double epochs = 1;
-  int64_t batch_rows = 4;  // rows (or packed sequences) of a micro-batch
+  double epochs = 0;
+  int64_t batch_tokens = 0;  // of a micro-batch, unless batch_rows is given
+  int64_t batch_rows = 0;    // rows (or packed sequences) of a micro-batch; 0: batch_tokens holds
   int64_t accumulate = 1;  // micro-batches of a step
   std::string optimizer = "adamw";
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double lr = 2e-4;
+  double lr = 0;
   double min_lr = 0;                // the schedule ends here instead of at 0
   std::string schedule = "cosine";  // cosine | constant | linear
   double warmup = 0.03;             // below 1 a share of the steps, rounded up; else whole steps

@@ -52,6 +52,8 @@ class Reader {
     if (value.is_discarded() || (misfit && Fits(Json(text), key->shapes))) value = text;
     if (name == "train.steps") given_.erase("train.epochs");
     if (name == "train.epochs") given_.erase("train.steps");
+    if (name == "train.batch_rows") given_.erase("train.batch_tokens");
+    if (name == "train.batch_tokens") given_.erase("train.batch_rows");
     Add(name, value, "--set " + argument, Path("."));
   }
 
@@ -141,10 +143,8 @@ class Reader {
 
   // What the values do not say one by one.
   void CheckTogether(const Recipe& r) const {
-    if (given_.contains("train.steps") && given_.contains("train.epochs")) {
-      throw InputError(given_.at("train.epochs").where,
-                       ": 'train.steps' and 'train.epochs' exclude each other; keep one of them");
-    }
+    CheckOneOf("train.steps", "train.epochs");
+    CheckOneOf("train.batch_rows", "train.batch_tokens");
     if (r.adapter.kind == "none" && r.model.weights == "nf4") {
       throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
                        "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
@@ -153,11 +153,17 @@ class Reader {
       throw InputError(WhereOf("adapter.init"),
                        ": 'adapter.init' has no use with 'adapter.kind' none; leave one out");
     }
-    if (r.train.min_lr > r.train.lr) {
+    if (r.train.lr > 0 && r.train.min_lr > r.train.lr) {
       throw InputError(WhereOf("train.min_lr"), ": 'train.min_lr' ", r.train.min_lr,
                        " must not be above 'train.lr' ", r.train.lr);
     }
     CheckTeacher(r);
+  }
+
+  void CheckOneOf(const std::string& one, const std::string& other) const {
+    if (!given_.contains(one) || !given_.contains(other)) return;
+    throw InputError(given_.at(other).where, ": '", one, "' and '", other,
+                     "' exclude each other; keep one of them");
   }
 
   void CheckTeacher(const Recipe& r) const {

@@ -8,11 +8,23 @@
 #include "data/tokenizer_agreement.h"
 #include "eval/loss.h"
 #include "export/folders.h"
+#include "recipes/defaults.h"
 #include "recipes/teaching.h"
 #include "train/on_policy.h"
 
 namespace retort {
 namespace {
+
+constexpr int64_t kEvaluationTokens = 4096;  // computed at once
+constexpr int64_t kCheckedRows = 256;        // of the training data, where none is held out
+
+// Rows of a step, by the data's mean length.
+int64_t RowsAStep(const Recipe& recipe, const ExampleSet& train) {
+  const TrainRecipe& t = recipe.train;
+  const int64_t tokens = t.batch_rows == 0 ? t.batch_tokens : t.batch_rows * recipe.data.max_tokens;
+  const int64_t packed = tokens * std::ssize(train.examples) / std::max<int64_t>(1, train.tokens);
+  return t.accumulate * (t.batch_rows > 0 && !recipe.data.packing ? t.batch_rows : packed);
+}
 
 TeacherOptions TeacherOptionsOf(const TeacherRecipe& t) {
   return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
@@ -27,6 +39,7 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   OpenBase();
   data_ = OpenRecipeData(recipe_, files_);
   base_.chat_template = data_.chat_name;
+  recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
   MakeAdapter();
   if (recipe_.has_teacher()) MakeTeacher();
   MakeTrainer();
@@ -109,8 +122,7 @@ std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
   if (data_.chat)
     options.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
   options.cache_type = compute_ == Compute::kF32 ? DType::kF32 : DType::kBF16;
-  options.parallel = std::min<int64_t>(
-      options.parallel, recipe_.train.batch_rows * recipe_.train.accumulate * (recipe_.data.packing ? 8 : 1));
+  options.parallel = std::clamp<int64_t>(RowsAStep(recipe_, data_.train), 1, options.parallel);
   return std::make_unique<OnPolicyTeacher>(std::move(online), *model_, adapter_.get(),
                                            *data_.tokenizer, options);
 }
@@ -120,7 +132,7 @@ void TrainingSession::MakeTrainer() {
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
   stream_ = std::make_unique<BatchStream>(
       data_.train.examples,
-      BatchOptions{t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
+      BatchOptions{t.batch_tokens, t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
                    recipe_.data.shuffle, static_cast<uint64_t>(t.seed), t.steps > 0 ? 0 : epochs});
   const double whole_epochs = static_cast<double>(stream_->TotalSteps());
   schedule_.kind = ScheduleNamed(t.schedule);
@@ -141,18 +153,30 @@ void TrainingSession::MakeTrainer() {
                                        teacher_.get());
 }
 
-double TrainingSession::Evaluate() const {
-  return EvaluateLoss(*model_, adapter_.get(), data_.eval.examples,
-                      recipe_.data.max_tokens * recipe_.train.batch_rows)
-      .mean();
+Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
+  const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
+  return {total.mean(), std::ssize(examples), total.likely, total.tokens};
 }
 
 RunSummary TrainingSession::Run(const RunOptions& options,
                                 const std::function<void(const RunProgress&)>& on_step) {
   RunHooks hooks;
   hooks.on_step = on_step;
-  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return Evaluate(); };
+  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
+  hooks.check_trained = [this] {
+    const auto& all = data_.train.examples;
+    return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
+  };
   return RunTraining(*trainer_, base_, options, hooks);
+}
+
+std::string TrainingSession::DescribeSteps() const {
+  const TrainRecipe& t = recipe_.train;
+  const std::string batch = t.batch_rows == 0 ? Cat(t.batch_tokens, " tokens (some ", RowsAStep(recipe_, data_.train), " rows)")
+                            : recipe_.data.packing ? Cat(t.batch_rows, " packed sequences of ", recipe_.data.max_tokens, " tokens")
+                                                   : Cat(t.batch_rows, " rows");
+  return Cat("steps    ", schedule_.total_steps, t.steps > 0 ? "" : Cat(": ", t.epochs, " epochs"), " of ",
+             t.accumulate > 1 ? Cat(t.accumulate, " times ") : "", batch, "; learning rate ", t.lr, ", ", t.schedule);
 }
 
 std::vector<std::string> TrainingSession::Describe() const {
@@ -174,7 +198,7 @@ std::vector<std::string> TrainingSession::Describe() const {
       Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens, " tokens, of which ",
           data_.train.loss_tokens, " carry loss",
           data_.eval.examples.empty() ? "" : Cat("; held out ", data_.eval.examples.size(), " rows")),
-      Cat("steps    ", schedule_.total_steps)};
+      DescribeSteps()};
   if (teacher_) lines.push_back(Cat("teacher  ", DescribeTeacher()));
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
   return lines;

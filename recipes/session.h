@@ -28,6 +28,8 @@ class TrainingSession {
   int64_t total_steps() const { return schedule_.total_steps; }
   Compute compute() const { return compute_; }
   const Backend& backend() const { return *backend_; }
+  // As given, with every "auto" that depends on data and model filled in (recipes/defaults.h).
+  const Recipe& recipe() const { return recipe_; }
 
  private:
   void OpenBase();
@@ -35,10 +37,11 @@ class TrainingSession {
   void MakeTeacher();
   std::unique_ptr<Teacher> OnlineOrOnPolicy();
   void MakeTrainer();
+  std::string DescribeSteps() const;
   std::string DescribeTeacher() const;
-  double Evaluate() const;
+  Evaluation Evaluate(const std::vector<Example>& examples) const;
 
-  const Recipe recipe_;
+  Recipe recipe_;
   ModelFiles files_;
   Compute compute_ = Compute::kF32;
   std::unique_ptr<Backend> backend_;

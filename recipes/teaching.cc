@@ -9,6 +9,8 @@
 namespace retort {
 namespace {
 
+constexpr int64_t kTeacherTokens = 4096;  // that the teacher reads at once
+
 std::string HashOf(const TokenizerSpec& spec) {
   std::string text = Cat(static_cast<int>(spec.kind), " ", spec.pre, " ", spec.add_bos, "\n");
   for (const auto& piece : spec.pieces) text += Cat(piece.text, "\n");
@@ -109,7 +111,7 @@ TeacherCacheSummary TeachingSession::Cache(const TeachProgress& on_progress) {
   const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
   TeacherCacheWriter writer(t.cache, key, data_.train.examples, Namer(data_));
   CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key,
-               recipe_.data.max_tokens * recipe_.train.batch_rows, writer, on_progress);
+               kTeacherTokens, writer, on_progress);
   TeacherCacheSummary summary = SummarizeTeacherCache(t.cache);
   summary.written_again = writer.damaged_shards();
   return summary;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <deque>
 #include <nlohmann/json.hpp>
 
@@ -79,6 +80,7 @@ class TrainingRun {
   }
 
   void Count(const StepMetrics& m) {
+    if (m.step == 1) summary_.first_loss = m.loss;
     summary_.steps = m.step;
     summary_.loss = m.loss;
     summary_.tokens += m.tokens;
@@ -106,7 +108,8 @@ class TrainingRun {
   // Returns the loss when there is held-out data; the adapter goes into place when it is the best so far.
   std::optional<double> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
     if (!hooks_.evaluate) return std::nullopt;
-    const double loss = hooks_.evaluate();
+    last_evaluation_ = hooks_.evaluate();
+    const double loss = last_evaluation_.loss;
     MetricsLine line{m, 0, 0, loss};
     metrics.Append(line);
     if (!summary_.eval_loss || loss < *summary_.eval_loss) {
@@ -140,6 +143,10 @@ class TrainingRun {
     }
     if (!hooks_.evaluate || !std::filesystem::exists(trained_)) PutTrained();
     Checkpoint();
+    const bool held_out = hooks_.evaluate != nullptr;
+    if (!held_out && hooks_.check_trained) last_evaluation_ = hooks_.check_trained();
+    if (last_evaluation_.rows > 0)
+      summary_.notes = LearningNotes(summary_.first_loss, last_evaluation_, held_out);
     summary_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
     const Json summary = SummaryJson(summary_);
     WriteTextAtomically(options_.folder / "report.html",
@@ -157,16 +164,42 @@ class TrainingRun {
   Speed speed_;
   RunSummary summary_;
   StepMetrics last_metrics_;
+  Evaluation last_evaluation_;
 };
 
+// Of an answer: beyond this its probability as a whole says little.
+constexpr int64_t kShortAnswer = 24;
+constexpr double kLeastGain = 0.25;     // of the first loss
+constexpr double kLeastLikely = 0.5;    // of the rows
+
 }  // namespace
+
+std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now, bool held_out) {
+  std::vector<std::string> notes;
+  const char* rows = held_out ? "held-out" : "training";
+  const bool short_answers = now.loss_tokens <= now.rows * kShortAnswer;
+  const double likely = static_cast<double>(now.likely) / static_cast<double>(now.rows);
+  if (short_answers) {
+    notes.push_back(Cat("of ", now.rows, " ", rows, " rows, ", std::lround(100 * likely),
+                        " % have an answer that the model now gives with a probability above one half"));
+  }
+  const bool little_gain = !(now.loss < (1 - kLeastGain) * first_loss);
+  if (little_gain || (short_answers && likely < kLeastLikely)) {
+    notes.push_back(Cat("little was learnt: loss ", now.loss, " on ", rows, " rows, ", first_loss,
+                        " at the first step; try more train.epochs, a higher train.lr, a smaller "
+                        "train.batch_tokens, or look at the rows"));
+  }
+  return notes;
+}
 
 Json SummaryJson(const RunSummary& s) {
   Json j = {{"steps", s.steps},
             {"loss", s.loss},
             {"tokens", s.tokens},
             {"seconds", s.seconds},
-            {"trained", s.trained.filename().string()}};
+            {"trained", s.trained.filename().string()},
+            {"first_loss", s.first_loss},
+            {"notes", s.notes}};
   if (s.eval_loss) j["eval_loss"] = *s.eval_loss;
   return j;
 }

@@ -32,19 +32,34 @@ struct RunProgress {
   std::optional<double> eval_loss;  // when this step was followed by an evaluation
 };
 
+// A model's loss on some rows.
+struct Evaluation {
+  double loss = 0;         // mean of the tokens that carry loss
+  int64_t rows = 0;
+  int64_t likely = 0;      // rows whose whole answer has a probability above one half: greedy decoding gives it
+  int64_t loss_tokens = 0;
+};
+
 struct RunSummary {
   int64_t steps = 0;
+  double first_loss = 0;            // of step 1, before anything was learnt
   double loss = 0;                  // of the last step
   std::optional<double> eval_loss;  // the best
   int64_t tokens = 0;
   double seconds = 0;
   Path trained;  // folder of the adapter or model
+  std::vector<std::string> notes;  // what the user should know about it (LearningNotes)
 };
 Json SummaryJson(const RunSummary& summary);
 
+// What a finished run says of itself: how many answers are likely, where they are short enough for that to mean something,
+// and a warning with a mend when little was learnt. `held_out`: what `now` was measured on.
+std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now, bool held_out);
+
 // What happens between steps, given by the caller.
 struct RunHooks {
-  std::function<double()> evaluate;  // null: no held-out data
+  std::function<Evaluation()> evaluate;       // on held-out data; null: there is none
+  std::function<Evaluation()> check_trained;  // on some of the training data
   std::function<void(const RunProgress&)> on_step;
 };
 

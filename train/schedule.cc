@@ -11,7 +11,8 @@ namespace retort {
 
 double Schedule::RateOf(int64_t step) const {
   const int64_t s = step - 1;
-  if (s < warmup_steps) return peak * static_cast<double>(s) / static_cast<double>(warmup_steps);
+  if (s < warmup_steps)
+    return peak * static_cast<double>(s + 1) / static_cast<double>(warmup_steps + 1);
   const double progress =
       std::min(1.0, static_cast<double>(s - warmup_steps) /
                         static_cast<double>(std::max<int64_t>(1, total_steps - warmup_steps)));

@@ -47,6 +47,34 @@ std::vector<int64_t> RowsOf(const Step& step) {
   return rows;
 }
 
+TEST(CutByTokens, FillsEachBatchInOrderAndLetsALongRowStandAlone) {
+  const std::vector<int64_t> lengths = {4, 3, 3, 20, 1, 9, 10}, order = {0, 1, 2, 3, 4, 5, 6};
+  const std::vector<PackedSequence> expected = {{0, 1, 2}, {3}, {4, 5}, {6}};
+  EXPECT_EQ(CutByTokens(order, lengths, 10), expected);
+  EXPECT_EQ(CutByTokens({6, 5, 4}, lengths, 10), (std::vector<PackedSequence>{{6}, {5, 4}}));
+}
+
+// Batches by tokens: every row once an epoch, in the shuffled order, the steps counted beforehand.
+TEST(BatchStream, BatchesByTokensHoldEveryRowOnce) {
+  const std::vector<Example> rows = MakeRows(200);
+  BatchOptions options = Options(/*packing=*/true, /*shuffle=*/true, /*epochs=*/2);
+  options.batch_tokens = 150;
+  options.accumulate = 1;
+  BatchStream stream(rows, options);
+  std::map<int64_t, int> seen;
+  int64_t steps = 0, full = 0;
+  while (const auto step = stream.Next()) {
+    ++steps;
+    EXPECT_LE(step->tokens, 150);
+    full += step->tokens > 150 - 64;  // no row of the data is longer than 64
+    for (const int64_t row : RowsOf(*step)) ++seen[row];
+  }
+  EXPECT_EQ(steps, stream.TotalSteps());
+  EXPECT_GE(full, steps - 2);  // all but each epoch's last
+  EXPECT_EQ(seen.size(), 200u);
+  EXPECT_TRUE(std::ranges::all_of(seen, [](const auto& s) { return s.second == 2; }));
+}
+
 TEST(PackRows, EveryRowOnceNothingOverflowsAndLittleRoomIsLeft) {
   const std::vector<Example> rows = MakeRows(1000);
   std::vector<int64_t> lengths, order = Permutation(1000, MakeKey(3, RandomUse::kShuffle));

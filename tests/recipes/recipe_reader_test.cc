@@ -42,8 +42,8 @@ TEST(RecipeReader, DefaultsAreTheContracts) {
     "data": {"train": [{"path": "/recipes/t.jsonl", "weight": 1}], "format": "auto",
              "template": "auto", "loss_on": "completion", "max_tokens": 1024, "packing": true,
              "over_length": "error", "shuffle": true, "add_eos": true, "audit": "stop"},
-    "train": {"epochs": 1, "batch_rows": 4, "accumulate": 1, 
-              "optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "lr": 2e-4,
+    "train": {"epochs": "auto", "batch_tokens": "auto", "accumulate": 1,
+              "optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "lr": "auto",
               "min_lr": 0, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0, "clip": 1,
               "seed": 1, "threads": "all", "gradient_checkpointing": "auto", "part_tokens": 512,
               "checkpoint_every": 100, "keep": 2, "eval_every": 0},
@@ -118,7 +118,7 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.teacher.beta = 0.1;
   e.teacher.weight = 1;
   e.teacher.scale_t2 = true;
-  e.train = {1000,     1,  2,   3, "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
+  e.train = {1000,     0,  0, 2,   3, "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
              "linear", 10, 0.1, 0, 42, 2,       "block", 96,   5,    1,    7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
@@ -179,8 +179,10 @@ TEST(RecipeReader, CommentsDoNotShiftLines) {
 
 TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
   const std::pair<const char*, const char*> cases[] = {
-      {"train.lr=0", "'train.lr' must be a number above 0, not 0"},
-      {"train.lr=high", "'train.lr' must be a number above 0, not \"high\""},
+      {"train.lr=0", "'train.lr' must be \"auto\" or a number above 0, not 0"},
+      {"train.lr=high", "'train.lr' must be \"auto\" or a number above 0, not \"high\""},
+      {"train.epochs=0", "'train.epochs' must be \"auto\" or a number above 0, not 0"},
+      {"train.batch_tokens=0", "'train.batch_tokens' must be \"auto\" or an integer of at least 1, not 0"},
       {"train.steps=0", "'train.steps' must be an integer of at least 1, not 0"},
       {"train.steps=2.5", "'train.steps' must be an integer of at least 1, not 2.5"},
       {"train.seed=9007199254740994",

@@ -10,10 +10,10 @@
 namespace retort {
 namespace {
 
-TEST(Schedule, WarmsUpFromZeroAndFollowsTheCosine) {
+TEST(Schedule, WarmsUpFromAboveZeroAndFollowsTheCosine) {
   const Schedule s{Schedule::Kind::kCosine, 1.0, 0.0, 4, 20};
-  EXPECT_EQ(s.RateOf(1), 0);
-  EXPECT_EQ(s.RateOf(3), 0.5);
+  EXPECT_EQ(s.RateOf(1), 0.2);
+  EXPECT_EQ(s.RateOf(3), 0.6);
   EXPECT_EQ(s.RateOf(5), 1);
   EXPECT_NEAR(s.RateOf(13), 0.5, 1e-12);  // half way between steps 4 and 20
   EXPECT_NEAR(s.RateOf(20), 0.5 * (1 + std::cos(M_PI * 15 / 16)), 1e-12);
@@ -25,8 +25,21 @@ TEST(Schedule, LinearEndsAtTheLeastAndConstantStays) {
   EXPECT_NEAR(linear.RateOf(6), 0.6, 1e-12);
   EXPECT_NEAR(linear.RateOf(11), 0.2, 1e-12);
   const Schedule constant{Schedule::Kind::kConstant, 0.5, 0.0, 2, 10};
-  EXPECT_EQ(constant.RateOf(2), 0.25);
+  EXPECT_NEAR(constant.RateOf(2), 1.0 / 3, 1e-12);
   EXPECT_EQ(constant.RateOf(10), 0.5);
+}
+
+// A run of one step, or one that is all warm-up, must still learn.
+TEST(Schedule, NoStepHasRateZero) {
+  for (const auto kind : {Schedule::Kind::kCosine, Schedule::Kind::kLinear, Schedule::Kind::kConstant}) {
+    for (const int64_t steps : {1, 2, 7, 60}) {
+      for (const int64_t warmup : {int64_t{0}, int64_t{1}, WarmupSteps(0.03, steps), steps, 2 * steps}) {
+        const Schedule s{kind, 1.0, 0.0, warmup, steps};
+        for (int64_t step = 1; step <= steps; ++step)
+          EXPECT_GT(s.RateOf(step), 0) << step << " of " << steps << ", warm-up " << warmup;
+      }
+    }
+  }
 }
 
 TEST(Schedule, WarmupIsAShareRoundedUpOrSteps) {
