@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "data/load_tokenizer.h"
 #include "data/rows.h"
-#include "data/tokenizer/sentencepiece_library.h"
+#include "tokenizer/load_tokenizer.h"
+#include "tokenizer/sentencepiece_library.h"
 
 namespace retort {
 namespace {

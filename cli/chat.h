@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/flags.h"
-#include "data/chat_template.h"
+#include "template/chat_template.h"
 
 namespace retort {
 

@@ -9,11 +9,11 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "data/load_tokenizer.h"
+#include "data/model_tokenizer.h"
 #include "data/teacher_cache.h"
-#include "export/base_record.h"
 #include "formats/hdf5.h"
 #include "formats/safetensors.h"
+#include "model/store/base_record.h"
 
 namespace retort {
 namespace {

@@ -13,7 +13,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
-#include "export/prune.h"
+#include "compress/prune.h"
 
 namespace retort {
 namespace {

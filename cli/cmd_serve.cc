@@ -8,7 +8,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "export/base_record.h"
+#include "model/store/base_record.h"
 #include "runner/server.h"
 
 namespace retort {

@@ -9,7 +9,7 @@
 #include "cli/flags.h"
 #include "cli/progress.h"
 #include "recipes/recipe_reader.h"
-#include "recipes/teaching.h"
+#include "session/teaching.h"
 
 namespace retort {
 namespace {

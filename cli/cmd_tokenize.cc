@@ -7,7 +7,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "data/load_tokenizer.h"
+#include "tokenizer/load_tokenizer.h"
 
 namespace retort {
 namespace {

@@ -9,7 +9,7 @@
 #include "cli/flags.h"
 #include "cli/progress.h"
 #include "recipes/recipe_reader.h"
-#include "recipes/session.h"
+#include "session/session.h"
 
 namespace retort {
 namespace {

@@ -7,8 +7,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "data/load_tokenizer.h"
-#include "export/base_record.h"
+#include "data/model_tokenizer.h"
+#include "model/store/base_record.h"
 
 namespace retort {
 

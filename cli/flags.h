@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/json.h"
-#include "data/tokenizer.h"
 #include "model/load.h"
+#include "tokenizer/tokenizer.h"
 
 namespace CLI {
 class App;

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "data/audit.h"
-#include "data/tokenizer/utf8.h"
+#include "tokenizer/utf8.h"
 
 namespace retort {
 namespace {

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "data/chat_template.h"
 #include "data/rows.h"
-#include "data/tokenizer.h"
+#include "template/chat_template.h"
+#include "tokenizer/tokenizer.h"
 
 namespace retort {
 

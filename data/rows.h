@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "base/file.h"
-#include "data/chat_template.h"
+#include "template/chat_template.h"
 
 namespace retort {
 

@@ -31,7 +31,7 @@ inline constexpr const char* kTeacherCacheManifest = "teacher-cache.json";
 // text. vocab is at most 2^24.
 struct TeacherCacheKey {
   std::string teacher;              // its path: named in messages, not compared
-  std::string fingerprint;          // of its weights: export/folders.h
+  std::string fingerprint;          // of its weights: model/store/folders.h
   std::string adapter_fingerprint;  // "" without an adapter
   std::string tokenizer_hash;
   std::string template_hash;        // "" where no row is a conversation

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "data/load_tokenizer.h"
+#include "data/model_tokenizer.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
 #include "tensor/quant/quant.h"

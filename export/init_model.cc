@@ -8,12 +8,12 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "data/tokenizer.h"
-#include "export/byte_tokenizer.h"
-#include "export/folders.h"
 #include "formats/safetensors.h"
 #include "model/spec/tensors.h"
+#include "model/store/folders.h"
 #include "tensor/quant/quant.h"
+#include "tokenizer/byte_tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace retort {
 namespace {

@@ -6,11 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "data/chat_template.h"
-#include "data/load_tokenizer.h"
-#include "export/folders.h"
 #include "formats/safetensors.h"
+#include "model/store/folders.h"
+#include "template/chat_template.h"
 #include "tensor/quant/quant.h"
+#include "tokenizer/load_tokenizer.h"
 
 namespace retort {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "export/base_record.h"
+#include "model/store/base_record.h"
 
 namespace retort {
 

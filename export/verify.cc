@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/threads.h"
-#include "data/load_tokenizer.h"
+#include "data/model_tokenizer.h"
 
 namespace retort {
 namespace {

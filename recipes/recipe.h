@@ -96,7 +96,7 @@ struct TeacherRecipe {
 };
 
 struct TrainRecipe {
-  // 0 in epochs, batch_tokens and lr is "auto": recipes/defaults.h fits them to the data and model.
+  // 0 in epochs, batch_tokens and lr is "auto": session/defaults.h fits them to the data and model.
   int64_t steps = 0;  // 0: `epochs` holds; else `epochs` means nothing
   double epochs = 0;
   int64_t batch_tokens = 0;  // of a micro-batch, unless batch_rows is given

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "data/tokenizer.h"
 #include "model/model.h"
 #include "runner/sampler.h"
+#include "tokenizer/tokenizer.h"
 
 namespace retort {
 

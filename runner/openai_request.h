@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "data/chat_template.h"
 #include "runner/sampler.h"
+#include "template/chat_template.h"
 
 namespace retort {
 

@@ -7,9 +7,9 @@
 #include <optional>
 #include <string>
 
-#include "data/chat_template.h"
 #include "runner/engine.h"
 #include "runner/http_server.h"
+#include "template/chat_template.h"
 
 namespace retort {
 

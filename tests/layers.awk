@@ -4,7 +4,8 @@
 # File names are relative to the root of the tree.
 
 BEGIN {
-  count = split("base tensor formats autograd model data runner eval export train recipes bench cli", room)
+  count = split("base tensor formats tokenizer template autograd model data runner eval compress export " \
+                "train recipes session bench cli", room)
   for (i = 1; i <= count; ++i) level[room[i]] = i
   level["tests"] = count + 1  # above every room
 
@@ -19,9 +20,9 @@ BEGIN {
   Library("^(hdf5|H5)", "HDF5", "formats")  # plain C and small: formats/ may wrap its handles in a header
   Library("^libdeflate[.]h$", "libdeflate", "formats")
   Library("^openssl/", "OpenSSL", "base")
-  Library("^sentencepiece", "SentencePiece", "data")
-  Library("^pcre2", "PCRE2", "data")
-  Library("^utf8proc", "utf8proc", "data")
+  Library("^sentencepiece", "SentencePiece", "tokenizer")
+  Library("^pcre2", "PCRE2", "tokenizer")
+  Library("^utf8proc", "utf8proc", "tokenizer")
   Library("^boost/", "Boost", "runner")
   Library("^CLI/", "CLI11", "cli")
   Library("^(gtest|gmock)/", "GoogleTest", "tests")

@@ -16,7 +16,8 @@ fault() {
 }
 
 folders=()
-for folder in base tensor formats autograd model data runner eval export train recipes bench cli tests; do
+for folder in base tensor formats tokenizer template autograd model data runner eval compress export train \
+  recipes session bench cli tests; do
   [[ -d $folder ]] && folders+=("$folder")
 done
 ((${#folders[@]})) || { echo "no room of Retort in $PWD"; exit 1; }

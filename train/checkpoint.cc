@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "export/folders.h"
 #include "formats/hdf5.h"
+#include "model/store/folders.h"
 
 namespace retort {
 namespace {

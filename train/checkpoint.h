@@ -10,7 +10,7 @@
 
 #include <optional>
 
-#include "export/base_record.h"
+#include "model/store/base_record.h"
 #include "train/trainer.h"
 
 namespace retort {

@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "data/audit.h"
-#include "tests/data/byte_tokenizer.h"
 #include "tests/data/support.h"
+#include "tests/tokenizer/byte_tokenizer.h"
 
 namespace retort {
 namespace {

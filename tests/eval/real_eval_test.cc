@@ -2,7 +2,7 @@
 // The losses that an independent NumPy forward pass gave for these models (four decimals).
 #include <gtest/gtest.h>
 
-#include "data/load_tokenizer.h"
+#include "data/model_tokenizer.h"
 #include "eval/answers.h"
 #include "eval/choice.h"
 #include "eval/loss.h"

@@ -4,8 +4,8 @@
 
 #include <cmath>
 
-#include "tests/data/byte_tokenizer.h"
 #include "tests/support/random_model.h"
+#include "tests/tokenizer/byte_tokenizer.h"
 
 namespace retort {
 

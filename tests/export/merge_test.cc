@@ -4,12 +4,12 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "data/load_tokenizer.h"
-#include "export/folders.h"
 #include "formats/safetensors.h"
+#include "model/store/folders.h"
 #include "tensor/quant/quant.h"
 #include "tests/export/model_folder.h"
 #include "tests/support/shared_data.h"
+#include "tokenizer/load_tokenizer.h"
 
 namespace retort {
 namespace {

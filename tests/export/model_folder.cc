@@ -7,11 +7,11 @@
 #include <numeric>
 
 #include "base/random.h"
-#include "export/byte_tokenizer.h"
-#include "export/folders.h"
 #include "formats/safetensors.h"
 #include "model/model.h"
+#include "model/store/folders.h"
 #include "tensor/quant/quant.h"
+#include "tokenizer/byte_tokenizer.h"
 
 namespace retort {
 namespace {

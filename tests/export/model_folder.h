@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "export/base_record.h"
 #include "model/load.h"
+#include "model/store/base_record.h"
 #include "tests/formats/support.h"
 
 namespace retort {

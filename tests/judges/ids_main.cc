@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "data/load_tokenizer.h"
+#include "tokenizer/load_tokenizer.h"
 
 int main(int argc, char** argv) {
   using namespace retort;

@@ -6,8 +6,8 @@
 #include <map>
 
 #include "runner/kv_cache.h"
-#include "tests/data/byte_tokenizer.h"
 #include "tests/support/random_model.h"
+#include "tests/tokenizer/byte_tokenizer.h"
 
 namespace retort {
 namespace {

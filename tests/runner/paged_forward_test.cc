@@ -6,14 +6,14 @@
 #include <cmath>
 
 #include "base/random.h"
-#include "data/load_tokenizer.h"
+#include "data/model_tokenizer.h"
 #include "data/rows.h"
 #include "model/load.h"
 #include "runner/stream.h"
 #include "tensor/quant/quant.h"
-#include "tests/data/byte_tokenizer.h"
 #include "tests/support/random_model.h"
 #include "tests/support/shared_data.h"
+#include "tests/tokenizer/byte_tokenizer.h"
 
 namespace retort {
 namespace {

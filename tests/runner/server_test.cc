@@ -9,9 +9,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "tests/data/byte_tokenizer.h"
 #include "tests/runner/http_client.h"
 #include "tests/support/random_model.h"
+#include "tests/tokenizer/byte_tokenizer.h"
 
 namespace retort {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "runner/engine.h"
 #include "tensor/quant/quant.h"
-#include "tests/data/byte_tokenizer.h"
 #include "tests/support/random_model.h"
+#include "tests/tokenizer/byte_tokenizer.h"
 
 namespace {
 std::atomic<int64_t> asked{0};

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compress/importance.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "eval/loss.h"
+#include "tensor/quant/quant.h"
+
+namespace retort {
+namespace {
+
+// One pass of the decoder over all examples, for the observer's sake; `before` is given each
+// batch's embeddings first.
+void Observe(const Model& model, const std::vector<Example>& examples, int64_t batch_tokens,
+             const PassObserver& observer, const std::function<void(const Tensor&)>& before = {}) {
+  Context context{model.backend};
+  ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& some) {
+    Batch batch;
+    batch.layout.window = static_cast<int32_t>(model.config.window);
+    for (const Example* example : some) batch.AddRow(example->ids, example->row);
+    if (before) before(ops::Embedding(context, model.embedding.frozen, batch.ids).value);
+    ForwardPass pass{batch};
+    pass.observer = &observer;
+    model.Hidden(context, pass);
+  });
+}
+
+int64_t Tokens(const std::vector<Example>& examples) {
+  int64_t sum = 0;
+  for (const Example& example : examples) sum += example.size();
+  return sum;
+}
+
+std::vector<int64_t> AllBut(const std::vector<int64_t>& from, int64_t one) {
+  std::vector<int64_t> out;
+  std::copy_if(from.begin(), from.end(), std::back_inserter(out),
+               [&](int64_t layer) { return layer != one; });
+  return out;
+}
+
+std::vector<double> BlockInfluence(const Model& model, const std::vector<Example>& examples,
+                                   int64_t batch_tokens) {
+  std::vector<double> sums(model.layers.size());
+  Tensor input;
+  PassObserver observer;
+  observer.block_output = [&](int64_t layer, const Var& x) {
+    std::vector<double> distances(static_cast<size_t>(input.rows()));
+    model.backend.HiddenDistance(input, x.value, HiddenLossKind::kCosine, 0, distances);
+    for (const double d : distances) sums[static_cast<size_t>(layer)] += d;
+    input = x.value;
+  };
+  Observe(model, examples, batch_tokens, observer, [&](const Tensor& x) { input = x; });
+  for (double& sum : sums) sum /= static_cast<double>(Tokens(examples));
+  return sums;
+}
+
+void DropByLoss(const Model& model, const std::vector<Example>& examples, int64_t drop,
+                const ImportanceOptions& options, LayerRanking& ranking) {
+  int64_t done = 0, total = 0;
+  for (int64_t round = 0; round < drop; ++round) total += std::ssize(ranking.kept) - round;
+  for (int64_t round = 0; round < drop; ++round) {
+    std::vector<double> losses;
+    for (const int64_t layer : ranking.kept) {
+      const Model without = WithLayers(model, AllBut(ranking.kept, layer));
+      const double loss = EvaluateLoss(without, nullptr, examples, options.batch_tokens).mean();
+      losses.push_back(std::isnan(loss) ? INFINITY : loss);
+      if (options.on_progress) options.on_progress(++done, total);
+    }
+    const auto best = std::min_element(losses.begin(), losses.end()) - losses.begin();
+    if (round == 0) ranking.importance = losses;
+    ranking.losses.push_back(losses[static_cast<size_t>(best)]);
+    ranking.dropped.push_back(ranking.kept[static_cast<size_t>(best)]);
+    ranking.kept.erase(ranking.kept.begin() + best);
+  }
+}
+
+// Euclidean norms of the columns.
+std::vector<double> ColumnNorms(const Weight& w) {
+  RETORT_CHECK(!w.empty(), "column norms of a layer that is not frozen");
+  std::vector<double> sums(static_cast<size_t>(w.cols()));
+  std::vector<float> row(sums.size());
+  for (int64_t r = 0; r < w.rows(); ++r) {
+    DecodeRow(w, r, 0, w.cols(), row.data());
+    for (size_t c = 0; c < row.size(); ++c) sums[c] += double{row[c]} * row[c];
+  }
+  for (double& sum : sums) sum = std::sqrt(sum);
+  return sums;
+}
+
+}  // namespace
+
+std::string_view NameOf(LayerRule rule) {
+  constexpr std::string_view kNames[] = {"loss", "cosine", "random"};
+  return kNames[static_cast<size_t>(rule)];
+}
+
+LayerRule ParseLayerRule(std::string_view name) {
+  for (const LayerRule rule : {LayerRule::kLoss, LayerRule::kCosine, LayerRule::kRandom}) {
+    if (name == NameOf(rule)) return rule;
+  }
+  throw InputError("--by '", name, "' is not known; use loss, cosine or random");
+}
+
+LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples, LayerRule rule,
+                        int64_t drop, const ImportanceOptions& options) {
+  const int64_t layers = std::ssize(model.layers);
+  RETORT_CHECK(drop >= 0 && drop < layers, "dropping ", drop, " of ", layers, " layers");
+  LayerRanking ranking;
+  ranking.kept.resize(model.layers.size());
+  std::iota(ranking.kept.begin(), ranking.kept.end(), 0);
+  if (rule == LayerRule::kLoss) {
+    DropByLoss(model, examples, drop, options, ranking);
+    return ranking;
+  }
+  if (rule == LayerRule::kCosine) {
+    ranking.importance = BlockInfluence(model, examples, options.batch_tokens);
+    ranking.dropped = ranking.kept;
+    const auto influence = [&](int64_t layer) {
+      return ranking.importance[static_cast<size_t>(layer)];
+    };
+    std::stable_sort(ranking.dropped.begin(), ranking.dropped.end(),
+                     [&](int64_t a, int64_t b) { return influence(a) < influence(b); });
+  } else {
+    ranking.dropped = Permutation(layers, MakeKey(options.seed, RandomUse::kSample));
+  }
+  ranking.dropped.resize(static_cast<size_t>(drop));
+  for (const int64_t layer : ranking.dropped) ranking.kept = AllBut(ranking.kept, layer);
+  return ranking;
+}
+
+Model WithLayers(const Model& model, const std::vector<int64_t>& kept) {
+  ModelConfig config = model.config;
+  config.layers = std::ssize(kept);
+  Model out(config, model.backend);
+  out.embedding = model.embedding;
+  out.head = model.head;
+  out.final_norm = model.final_norm;
+  for (size_t i = 0; i < kept.size(); ++i)
+    out.layers[i] = model.layers[static_cast<size_t>(kept[i])];
+  return out;
+}
+
+std::vector<std::vector<double>> NeuronImportance(const Model& model,
+                                                  const std::vector<Example>& examples,
+                                                  const ImportanceOptions& options) {
+  const auto width = static_cast<size_t>(model.config.ffn);
+  std::vector<std::vector<double>> sums(model.layers.size(), std::vector<double>(width));
+  PassObserver observer;
+  observer.ffn_active = [&](int64_t layer, const Tensor& active) {
+    std::vector<double>& sum = sums[static_cast<size_t>(layer)];
+    const std::vector<float> values = model.backend.ToFloats(active);
+    for (size_t i = 0; i < values.size(); i += width) {
+      for (size_t f = 0; f < width; ++f) sum[f] += std::abs(values[i + f]);
+    }
+  };
+  Observe(model, examples, options.batch_tokens, observer);
+  for (size_t l = 0; l < sums.size(); ++l) {
+    const std::vector<double> norms = ColumnNorms(model.layers[l][Slot::kDown].frozen);
+    for (size_t f = 0; f < width; ++f)
+      sums[l][f] *= norms[f] / static_cast<double>(Tokens(examples));
+  }
+  return sums;
+}
+
+std::vector<int64_t> LargestPlaces(const std::vector<double>& values, int64_t count) {
+  std::vector<int64_t> places(values.size());
+  std::iota(places.begin(), places.end(), 0);
+  std::stable_sort(places.begin(), places.end(), [&](int64_t a, int64_t b) {
+    return values[static_cast<size_t>(a)] > values[static_cast<size_t>(b)];
+  });
+  places.resize(static_cast<size_t>(count));
+  std::sort(places.begin(), places.end());
+  return places;
+}
+
+}  // namespace retort

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compress/prune.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "base/error.h"
+#include "eval/loss.h"
+#include "formats/safetensors.h"
+#include "model/store/base_record.h"
+#include "model/store/folders.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of rows, written at once
+constexpr std::string_view kLayerPrefix = "model.layers.";
+
+void RefuseGguf(const ModelFiles& source) {
+  if (source.gguf)
+    throw InputError(source.path.string(), ": prune needs a Hugging Face folder, not a GGUF");
+}
+
+// What becomes of one tensor.
+struct Cut {
+  std::string name;                            // the new one
+  const std::vector<int64_t>* rows = nullptr;  // kept; null: all
+  const std::vector<int64_t>* cols = nullptr;
+};
+
+class Pruner {
+ public:
+  Pruner(const ModelFiles& source, const PrunePlan& plan) : source_(source), plan_(plan) {
+    for (const TensorSpec& spec : ModelTensors(source.config)) specs_[spec.name] = spec;
+  }
+
+  // One of the source's files into one of the same name, unless nothing of it is left.
+  void WriteFile(const Path& file, const Path& target) {
+    std::vector<std::pair<const TensorEntry*, Cut>> cuts;
+    for (const TensorEntry& entry : source_.tensors.entries()) {
+      if (entry.file->path() != file || !entry.is_weight()) continue;
+      if (const auto cut = CutOf(entry.name)) cuts.emplace_back(&entry, *cut);
+    }
+    if (cuts.empty()) return;
+    SafetensorsWriter writer(target, {{"format", "pt"}});
+    for (const auto& [entry, cut] : cuts) {
+      writer.Declare(cut.name, entry->format, ShapeOf(*entry, cut));
+      weight_map_[cut.name] = target.filename().string();
+    }
+    for (const auto& [entry, cut] : cuts) {
+      WriteTensor(*entry, cut, writer);
+      entry->file->Drop(entry->bytes);
+    }
+    writer.Commit();
+  }
+
+  // Of all files written.
+  Json Index() const {
+    return {{"metadata", {{"total_size", bytes_}}}, {"weight_map", weight_map_}};
+  }
+
+ private:
+  // nullopt for a tensor of a layer that goes.
+  std::optional<Cut> CutOf(const std::string& name) const {
+    if (!StartsWith(name, kLayerPrefix)) return Cut{name};
+    const auto end = name.find('.', kLayerPrefix.size());
+    const std::string number = name.substr(kLayerPrefix.size(), end - kLayerPrefix.size());
+    const auto place = std::find_if(plan_.layers.begin(), plan_.layers.end(),
+                                    [&](int64_t layer) { return number == Cat(layer); });
+    if (place == plan_.layers.end()) return std::nullopt;
+    const auto layer = static_cast<size_t>(place - plan_.layers.begin());
+    Cut cut{Cat(kLayerPrefix, layer, name.substr(end))};
+    const auto spec = specs_.find(name);
+    if (plan_.neurons.empty() || spec == specs_.end()) return cut;
+    const bool weight = spec->second.role == TensorSpec::Role::kLinear;
+    const bool bias = spec->second.role == TensorSpec::Role::kBias;
+    const Slot slot = spec->second.slot;
+    if (weight && slot == Slot::kDown) cut.cols = &plan_.neurons[layer];
+    if (weight && (slot == Slot::kGate || slot == Slot::kUp)) cut.rows = &plan_.neurons[layer];
+    if (bias && (slot == Slot::kGate || slot == Slot::kUp)) cut.cols = &plan_.neurons[layer];
+    return cut;
+  }
+
+  static std::vector<int64_t> ShapeOf(const TensorEntry& entry, const Cut& cut) {
+    std::vector<int64_t> shape = entry.shape;
+    if (cut.rows) shape.front() = std::ssize(*cut.rows);
+    if (cut.cols) shape.back() = std::ssize(*cut.cols);
+    return shape;
+  }
+
+  void WriteTensor(const TensorEntry& entry, const Cut& cut, SafetensorsWriter& writer) {
+    if (!cut.rows && !cut.cols) {
+      bytes_ += std::ssize(entry.bytes);
+      return writer.Write(cut.name, entry.bytes);
+    }
+    const int64_t cols = entry.shape.back();
+    const auto row_bytes = static_cast<size_t>(RowBytes(entry.format, cols));
+    const size_t element = row_bytes / static_cast<size_t>(cols);  // safetensors has no blocks
+    const auto all = static_cast<int64_t>(entry.bytes.size() / row_bytes);
+    const int64_t rows = cut.rows ? std::ssize(*cut.rows) : all;
+    std::vector<std::byte> panel;
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t from = cut.rows ? (*cut.rows)[static_cast<size_t>(r)] : r;
+      const Bytes row = entry.bytes.subspan(static_cast<size_t>(from) * row_bytes, row_bytes);
+      Append(row, element, cut.cols, panel);
+      if (std::ssize(panel) < kPanelBytes && r + 1 < rows) continue;
+      writer.Write(cut.name, panel);
+      bytes_ += std::ssize(panel);
+      panel.clear();
+    }
+  }
+
+  static void Append(Bytes row, size_t element, const std::vector<int64_t>* cols,
+                     std::vector<std::byte>& out) {
+    if (!cols) {
+      out.insert(out.end(), row.begin(), row.end());
+      return;
+    }
+    for (const int64_t c : *cols) {
+      const Bytes one = row.subspan(static_cast<size_t>(c) * element, element);
+      out.insert(out.end(), one.begin(), one.end());
+    }
+  }
+
+  const ModelFiles& source_;
+  const PrunePlan& plan_;
+  std::map<std::string, TensorSpec> specs_;
+  Json weight_map_ = Json::object();
+  int64_t bytes_ = 0;
+};
+
+// config.json for what is left; lists with an entry a layer lose those of the layers that go.
+void WriteConfig(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
+  Json j = ReadJson(folder / "config.json");
+  j["num_hidden_layers"] = plan.layers.size();
+  if (!plan.neurons.empty()) j["intermediate_size"] = plan.neurons.front().size();
+  if (const auto types = j.find("layer_types");
+      types != j.end() && std::ssize(*types) == source.config.layers) {
+    Json kept = Json::array();
+    for (const int64_t layer : plan.layers) kept.push_back((*types)[static_cast<size_t>(layer)]);
+    *types = kept;
+  }
+  WriteTextAtomically(folder / "config.json", DumpJson(j, 2) + "\n");
+}
+
+void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path& folder) {
+  Json j = PruneJson(report);
+  j["model"] = {{"path", std::filesystem::absolute(source.path).lexically_normal().string()},
+                {"fingerprint", Fingerprint(source)}};
+  WriteTextAtomically(folder / kManifestName, DumpJson({{"pruned", j}}, 2) + "\n");
+}
+
+int64_t Parameters(const ModelConfig& config) {
+  int64_t sum = 0;
+  for (const TensorSpec& spec : ModelTensors(config)) {
+    sum += std::accumulate(spec.shape.begin(), spec.shape.end(), int64_t{1}, std::multiplies<>());
+  }
+  return sum;
+}
+
+// The neurons that stay of each kept layer, and what share of the importance they hold.
+void ChooseNeurons(const Model& model, const std::vector<Example>& examples,
+                   const PruneOptions& options, PrunePlan& plan, PruneReport& report) {
+  const Model layers = WithLayers(model, plan.layers);
+  for (const auto& importance : NeuronImportance(layers, examples, options.importance)) {
+    const std::vector<int64_t>& kept =
+        plan.neurons.emplace_back(LargestPlaces(importance, options.ffn));
+    double part = 0;
+    for (const int64_t f : kept) part += importance[static_cast<size_t>(f)];
+    const double whole = std::accumulate(importance.begin(), importance.end(), 0.0);
+    report.neuron_share.push_back(whole > 0 ? part / whole : 1);
+  }
+}
+
+}  // namespace
+
+Json PruneJson(const PruneReport& r) {
+  Json j = {{"by", std::string(NameOf(r.by))},
+            {"seed", r.seed},
+            {"layers", r.ranking.kept},
+            {"dropped", r.ranking.dropped},
+            {"importance", r.ranking.importance},
+            {"losses", r.ranking.losses},
+            {"ffn", r.after.ffn},
+            {"neuron_share", r.neuron_share},
+            {"loss_before", r.loss_before},
+            {"loss_after", r.loss_after},
+            {"rows", r.rows},
+            {"tokens", r.loss_tokens},
+            {"parameters_before", r.parameters_before},
+            {"parameters_after", r.parameters_after}};
+  return j;
+}
+
+void WritePrunedModel(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
+  RefuseGguf(source);
+  RETORT_CHECK(
+      !plan.layers.empty() && (plan.neurons.empty() || plan.neurons.size() == plan.layers.size()),
+      plan.neurons.size(), " lists of neurons for ", plan.layers.size(), " layers");
+  Pruner pruner(source, plan);
+  for (const Path& file : TensorFiles(source)) pruner.WriteFile(file, folder / file.filename());
+  const char* index = "model.safetensors.index.json";
+  if (std::filesystem::exists(source.path / index))
+    WriteTextAtomically(folder / index, DumpJson(pruner.Index(), 2) + "\n");
+  CopyModelFiles(source.path, folder);
+  WriteConfig(source, plan, folder);
+}
+
+void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options) {
+  RefuseGguf(source);
+  const std::string where = source.path.string();
+  const int64_t layers = source.config.layers, ffn = source.config.ffn;
+  if (options.layers < 0 || options.layers > layers) {
+    throw InputError("--layers ", options.layers, ": ", where, " has ", layers,
+                     " layers; keep 1 to ", layers, " of them");
+  }
+  if (options.ffn < 0 || options.ffn >= ffn) {
+    throw InputError("--ffn ", options.ffn, ": ", where, " has ", ffn,
+                     " neurons in each MLP; keep 1 to ", ffn - 1, " of them");
+  }
+  if ((options.layers == 0 || options.layers == layers) && options.ffn == 0) {
+    throw InputError(where, ": nothing to leave out; give --layers below ", layers,
+                     " or --ffn below ", ffn);
+  }
+  if (std::filesystem::exists(options.out) && !std::filesystem::is_empty(options.out))
+    throw InputError(options.out.string(), ": is there already; name another --out");
+}
+
+PruneReport Prune(const ModelFiles& source, const Model& model,
+                  const std::vector<Example>& examples, const PruneOptions& options) {
+  CheckPruneOptions(source, options);
+  AtomicFolder folder(options.out);
+  PruneReport report;
+  report.by = options.by;
+  report.seed = options.importance.seed;
+  report.before = source.config;
+  const LossTotal before = EvaluateLoss(model, nullptr, examples, options.importance.batch_tokens);
+  if (before.tokens == 0) throw InputError("no token of the rows carries loss");
+  if (!std::isfinite(before.mean()))
+    throw InputError(source.path.string(), ": its loss on the rows is not a finite number");
+  report.loss_before = before.mean();
+  report.loss_tokens = before.tokens;
+  report.rows = std::ssize(examples);
+
+  const int64_t drop = options.layers == 0 ? 0 : source.config.layers - options.layers;
+  report.ranking = RankLayers(model, examples, options.by, drop, options.importance);
+  PrunePlan plan{report.ranking.kept, {}};
+  if (options.ffn > 0) ChooseNeurons(model, examples, options, plan, report);
+
+  WritePrunedModel(source, plan, folder.path());
+  const ModelFiles written = OpenModel(folder.path());
+  const auto student = LoadModel(written, {}, model.backend);
+  report.after = written.config;
+  report.loss_after =
+      EvaluateLoss(*student, nullptr, examples, options.importance.batch_tokens).mean();
+  report.parameters_before = Parameters(report.before);
+  report.parameters_after = Parameters(report.after);
+  WriteRecord(source, report, folder.path());
+  folder.Commit();
+  return report;
+}
+
+}  // namespace retort

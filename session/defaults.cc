@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/defaults.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+namespace retort {
+namespace {
+
+constexpr int64_t kFewestRows = 8, kMostRows = 16;  // of a step
+constexpr int64_t kStepsAnEpoch = 200;              // where the rows allow it
+constexpr int64_t kMostTokens = 8192;               // of a step
+constexpr double kRowsOfOneEpoch = 40000, kMostEpochs = 10;
+
+int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+double TwoDigits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1e", value);
+  return std::strtod(text, nullptr);
+}
+
+}  // namespace
+
+double DefaultRate(int64_t width, bool lora) {
+  const double rate = 2e-4 * std::pow(4096 / static_cast<double>(width), 0.8);
+  return TwoDigits(std::clamp(rate, 1e-4, 3e-3) / (lora ? 1 : 10));
+}
+
+int64_t DefaultBatchTokens(const RunFacts& facts) {
+  const int64_t rows = std::clamp(facts.rows / kStepsAnEpoch, kFewestRows, kMostRows);
+  return std::min(kMostTokens, CeilDiv(facts.tokens * rows, facts.rows));
+}
+
+int64_t DefaultEpochs(int64_t rows) {
+  const double passes = std::round(std::sqrt(kRowsOfOneEpoch / static_cast<double>(rows)));
+  return static_cast<int64_t>(std::clamp(passes, 1.0, kMostEpochs));
+}
+
+Recipe WithDefaults(Recipe recipe, const RunFacts& facts) {
+  TrainRecipe& t = recipe.train;
+  if (t.lr == 0) t.lr = std::max(t.min_lr, DefaultRate(facts.width, recipe.adapter.kind == "lora"));
+  if (t.batch_rows == 0 && t.batch_tokens == 0) t.batch_tokens = DefaultBatchTokens(facts);
+  if (t.steps == 0 && t.epochs == 0) t.epochs = static_cast<double>(DefaultEpochs(facts.rows));
+  return recipe;
+}
+
+}  // namespace retort

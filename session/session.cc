@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/session.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "eval/loss.h"
+#include "model/store/folders.h"
+#include "session/defaults.h"
+#include "session/teaching.h"
+#include "tokenizer/tokenizer_agreement.h"
+#include "train/on_policy.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kEvaluationTokens = 4096;  // computed at once
+constexpr int64_t kCheckedRows = 256;        // of the training data, where none is held out
+
+// Rows of a step, by the data's mean length.
+int64_t RowsAStep(const Recipe& recipe, const ExampleSet& train) {
+  const TrainRecipe& t = recipe.train;
+  const int64_t tokens = t.batch_rows == 0 ? t.batch_tokens : t.batch_rows * recipe.data.max_tokens;
+  const int64_t packed = tokens * std::ssize(train.examples) / std::max<int64_t>(1, train.tokens);
+  return t.accumulate * (t.batch_rows > 0 && !recipe.data.packing ? t.batch_rows : packed);
+}
+
+TeacherOptions TeacherOptionsOf(const TeacherRecipe& t) {
+  return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
+           static_cast<float>(t.temperature)},
+          t.weight,
+          t.scale_t2};
+}
+
+}  // namespace
+
+TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
+  OpenBase();
+  data_ = OpenRecipeData(recipe_, files_);
+  base_.chat_template = data_.chat_name;
+  recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
+  MakeAdapter();
+  if (recipe_.has_teacher()) MakeTeacher();
+  MakeTrainer();
+}
+
+void TrainingSession::OpenBase() {
+  files_ = OpenModel(recipe_.model.path);
+  const bool trainable = recipe_.adapter.kind == "none";
+  const WeightFormat format = trainable ? WeightFormat::kF32
+                                        : HeldFormat(recipe_.model.weights, files_.stored_format());
+  compute_ = ResolveCompute(recipe_.model.compute, format, /*runner=*/false);
+  backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads), compute_});
+  LoadOptions options;
+  if (recipe_.model.weights != "as-is") options.weights = FormatNamed(recipe_.model.weights);
+  options.double_quant = recipe_.model.double_quant;
+  options.trainable = trainable;
+  model_ = LoadModel(files_, options, *backend_);
+  base_ = {std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
+           Fingerprint(files_), trainable ? "f32" : recipe_.model.weights,
+           recipe_.model.double_quant, ""};
+}
+
+void TrainingSession::MakeAdapter() {
+  const AdapterRecipe& a = recipe_.adapter;
+  if (a.kind == "none") return;
+  if (!a.init.empty()) {
+    adapter_ = Adapter::Load(a.init, files_.config, *backend_);
+    adapter_->config().dropout = a.dropout;
+  } else {
+    AdapterConfig config;
+    config.rank = a.rank;
+    config.alpha = a.alpha;
+    config.dropout = a.dropout;
+    config.rslora = a.rslora;
+    config.targets = a.targets.suffixes;
+    if (!a.targets.regex.empty()) config.target_pattern = a.targets.regex;
+    config.exclude = a.exclude.suffixes;
+    config.exclude_pattern = a.exclude.regex;
+    adapter_ =
+        Adapter::Make(config, files_.config, static_cast<uint64_t>(recipe_.train.seed), *backend_);
+  }
+  adapter_->config().base_model = base_.path;
+}
+
+void TrainingSession::MakeTeacher() {
+  if (recipe_.teacher.mode == "cached") {
+    teacher_ = std::make_unique<CachedTeacher>(OpenTeacherCache(recipe_, data_, files_),
+                                               data_.train.examples,
+                                               TeacherOptionsOf(recipe_.teacher), backend_->pool());
+    return;
+  }
+  teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+  teacher_ = OnlineOrOnPolicy();
+}
+
+std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
+  const TeacherRecipe& t = recipe_.teacher;
+  const auto seed = static_cast<uint64_t>(recipe_.train.seed);
+  std::optional<HiddenOptions> hidden;
+  if (t.hidden != "none") {
+    hidden = {t.hidden == "mse" ? HiddenLossKind::kMse : HiddenLossKind::kCosine, t.hidden_weight,
+              t.hidden_layers == "all", seed};
+  }
+  auto online =
+      std::make_unique<OnlineTeacher>(*teacher_model_.model, teacher_model_.adapter.get(), *model_,
+                                      TeacherOptionsOf(t), hidden);
+  if (t.divergence == "sorted" &&
+      !Disagreement(*data_.tokenizer, *teacher_model_.tokenizer).empty()) {
+    online->ReadOwnRows(RowsForTeacher(recipe_, teacher_model_, data_));
+  } else {
+    CheckSameTokens(recipe_, teacher_model_, data_);
+  }
+  if (t.mode != "on-policy") return online;
+  OnPolicyOptions options{t.lambda,
+                          t.sampling_temperature,
+                          t.max_new_tokens,
+                          recipe_.data.max_tokens,
+                          seed,
+                          {}};
+  if (data_.chat)
+    options.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
+  options.cache_type = compute_ == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.parallel = std::clamp<int64_t>(RowsAStep(recipe_, data_.train), 1, options.parallel);
+  return std::make_unique<OnPolicyTeacher>(std::move(online), *model_, adapter_.get(),
+                                           *data_.tokenizer, options);
+}
+
+void TrainingSession::MakeTrainer() {
+  const TrainRecipe& t = recipe_.train;
+  const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
+  stream_ = std::make_unique<BatchStream>(
+      data_.train.examples,
+      BatchOptions{t.batch_tokens, t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
+                   recipe_.data.shuffle, static_cast<uint64_t>(t.seed), t.steps > 0 ? 0 : epochs});
+  const double whole_epochs = static_cast<double>(stream_->TotalSteps());
+  schedule_.kind = ScheduleNamed(t.schedule);
+  schedule_.peak = t.lr;
+  schedule_.least = t.min_lr;
+  schedule_.total_steps =
+      t.steps > 0
+          ? t.steps
+          : static_cast<int64_t>(std::ceil(whole_epochs * t.epochs / static_cast<double>(epochs)));
+  schedule_.warmup_steps = WarmupSteps(t.warmup, schedule_.total_steps);
+  TrainerOptions options;
+  options.optimizer = {t.beta1, t.beta2, t.epsilon, t.weight_decay, t.clip};
+  options.schedule = schedule_;
+  options.seed = static_cast<uint64_t>(t.seed);
+  options.part_tokens = t.part_tokens;
+  options.checkpoint_blocks = t.gradient_checkpointing == "block";
+  trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options,
+                                       teacher_.get());
+}
+
+Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
+  const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
+  return {total.mean(), std::ssize(examples), total.likely, total.tokens};
+}
+
+RunSummary TrainingSession::Run(const RunOptions& options,
+                                const std::function<void(const RunProgress&)>& on_step) {
+  RunHooks hooks;
+  hooks.on_step = on_step;
+  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
+  hooks.check_trained = [this] {
+    const auto& all = data_.train.examples;
+    return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
+  };
+  return RunTraining(*trainer_, base_, options, hooks);
+}
+
+std::string TrainingSession::DescribeSteps() const {
+  const TrainRecipe& t = recipe_.train;
+  const std::string batch = t.batch_rows == 0 ? Cat(t.batch_tokens, " tokens (some ", RowsAStep(recipe_, data_.train), " rows)")
+                            : recipe_.data.packing ? Cat(t.batch_rows, " packed sequences of ", recipe_.data.max_tokens, " tokens")
+                                                   : Cat(t.batch_rows, " rows");
+  return Cat("steps    ", schedule_.total_steps, t.steps > 0 ? "" : Cat(": ", t.epochs, " epochs"), " of ",
+             t.accumulate > 1 ? Cat(t.accumulate, " times ") : "", batch, "; learning rate ", t.lr, ", ", t.schedule);
+}
+
+std::vector<std::string> TrainingSession::Describe() const {
+  int64_t trained = 0;
+  for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
+  std::vector<std::string> lines = {
+      Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
+          files_.config.layers, " layers, width ", files_.config.width, ", vocabulary ",
+          files_.config.vocab),
+      Cat("weights  ", recipe_.adapter.kind == "none" ? "f32, all trained" : recipe_.model.weights,
+          recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" &&
+                  recipe_.model.double_quant
+              ? " with double quantisation"
+              : "",
+          "; compute ", NameOf(compute_), " on ", backend_->name(), ", ", backend_->threads(),
+          " threads"),
+      Cat("trained  ", trained, " parameters",
+          adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
+      Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens, " tokens, of which ",
+          data_.train.loss_tokens, " carry loss",
+          data_.eval.examples.empty() ? "" : Cat("; held out ", data_.eval.examples.size(), " rows")),
+      DescribeSteps()};
+  if (teacher_) lines.push_back(Cat("teacher  ", DescribeTeacher()));
+  for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
+  return lines;
+}
+
+std::string TrainingSession::DescribeTeacher() const {
+  const TeacherRecipe& t = recipe_.teacher;
+  const std::string loss = Cat(t.divergence, t.divergence == "jsd" ? Cat(" of beta ", t.beta) : "",
+                               " at temperature ", t.temperature, ", weight ", t.weight);
+  if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
+  const ModelConfig& c = teacher_model_.files.config;
+  return Cat(t.path.string(), ": ", c.layers, " layers, width ", c.width, ", ",
+             teacher_model_.shared() ? "the student's own base"
+                                     : Cat(t.weights, ", compute ", NameOf(teacher_model_.compute)),
+             "; ", t.mode, ", ", loss);
+}
+
+std::string TrainingSession::ShowFirstExample() const {
+  return ShowExample(data_.train.examples.front(), *data_.tokenizer);
+}
+
+}  // namespace retort

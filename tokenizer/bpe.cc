@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/bpe.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+namespace {
+
+using PieceType = TokenizerSpec::PieceType;
+
+}  // namespace
+
+BpeModel::BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& spoken,
+                   BpeOptions options, const std::string& where)
+    : options_(options), byte_level_(spec.byte_level), unk_(spec.unk) {
+  byte_ids_.fill(-1);
+  ids_.Reserve(spec.pieces.size());
+  for (size_t i = 0; i < spec.pieces.size(); ++i) {
+    const TokenizerSpec::Piece& piece = spec.pieces[i];
+    if (piece.type == PieceType::kControl || piece.type == PieceType::kUnknown) continue;
+    const std::string& text = byte_level_ ? spoken[i] : piece.text;
+    const auto id = static_cast<int32_t>(i);
+    ids_.Put(text, id);
+    const int byte =
+        byte_level_ ? (text.size() == 1 ? static_cast<uint8_t>(text[0]) : -1) : BytePiece(text);
+    if (byte >= 0 && byte_ids_[byte] < 0) byte_ids_[byte] = id;
+  }
+  AddMerges(spec, where);
+}
+
+void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
+  TextIndex spelt;
+  spelt.Reserve(spec.pieces.size());
+  for (size_t i = 0; i < spec.pieces.size(); ++i) {
+    spelt.Put(spec.pieces[i].text, static_cast<int32_t>(i));
+  }
+  merges_.Reserve(spec.merges.size());
+  std::string whole;
+  for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
+    const std::string_view merge = spec.merges[rank];
+    // A piece may itself hold a space: of the ways to cut, the one whose parts are pieces counts.
+    int32_t left = -1, right = -1, id = -1;
+    for (size_t cut = merge.find(' '); cut != merge.npos && id < 0;
+         cut = merge.find(' ', cut + 1)) {
+      left = spelt.Find(merge.substr(0, cut));
+      right = spelt.Find(merge.substr(cut + 1));
+      whole.assign(merge.substr(0, cut)).append(merge.substr(cut + 1));
+      id = left < 0 || right < 0 ? -1 : spelt.Find(whole);
+    }
+    if (id < 0) {
+      throw InputError(where, ": merge ", rank, " '", merge,
+                       "' does not join two pieces of the vocabulary into a third");
+    }
+    if (spec.pieces[id].type == PieceType::kControl)
+      continue;  // text never becomes a control token
+    merges_.Put(left, right, static_cast<int32_t>(rank), id);
+  }
+}
+
+void BpeModel::StartBytes(std::string_view word, Scratch* scratch) const {
+  bool fused = false;
+  for (const char c : word) {
+    const int32_t id = byte_ids_[static_cast<uint8_t>(c)];
+    if (id >= 0) {
+      scratch->symbols.push_back(id);
+    } else if (unk_ >= 0 && !(fused && options_.fuse_unk)) {
+      scratch->symbols.push_back(unk_);
+    }
+    fused = id < 0;
+  }
+}
+
+bool BpeModel::PutBytes(std::string_view character, Scratch* scratch) const {
+  const auto has = [&](char c) { return byte_ids_[static_cast<uint8_t>(c)] >= 0; };
+  if (!options_.byte_fallback || !std::all_of(character.begin(), character.end(), has))
+    return false;
+  for (const char c : character) scratch->symbols.push_back(byte_ids_[static_cast<uint8_t>(c)]);
+  return true;
+}
+
+void BpeModel::StartCharacters(std::string_view word, Scratch* scratch) const {
+  bool fused = false;
+  for (size_t pos = 0; pos < word.size();) {
+    const std::string_view character = word.substr(pos, DecodeUtf8(word, pos).size);
+    pos += character.size();
+    const int32_t id = ids_.Find(character);
+    if (id >= 0) {
+      scratch->symbols.push_back(id);
+      fused = false;
+    } else if (PutBytes(character, scratch)) {
+      fused = false;
+    } else {
+      if (unk_ >= 0 && !(fused && options_.fuse_unk)) scratch->symbols.push_back(unk_);
+      fused = true;
+    }
+  }
+}
+
+void BpeModel::Encode(std::string_view word, Scratch* scratch, std::vector<int32_t>* ids) const {
+  if (options_.ignore_merges) {
+    const int32_t whole = ids_.Find(word);
+    if (whole >= 0) {
+      ids->push_back(whole);
+      return;
+    }
+  }
+  scratch->symbols.clear();
+  byte_level_ ? StartBytes(word, scratch) : StartCharacters(word, scratch);
+  MergeAll(merges_, &scratch->merging, &scratch->symbols);
+  ids->insert(ids->end(), scratch->symbols.begin(), scratch->symbols.end());
+}
+
+}  // namespace retort

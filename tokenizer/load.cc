@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// A tokenizer from a model's folder: the tokenizer's own file, then what its neighbours say.
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "tokenizer/base_tokenizer.h"
+#include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/sentencepiece_file.h"
+#include "tokenizer/tokenizer.h"
+
+namespace retort {
+namespace {
+
+using PieceType = TokenizerSpec::PieceType;
+using std::filesystem::exists;
+
+struct NamedToken {
+  const char* key;     // tokenizer_config.json, special_tokens_map.json
+  const char* id_key;  // config.json, generation_config.json
+  int32_t TokenizerSpec::*id;
+};
+constexpr NamedToken kNamed[] = {{"bos_token", "bos_token_id", &TokenizerSpec::bos},
+                                 {"eos_token", "eos_token_id", &TokenizerSpec::eos},
+                                 {"unk_token", nullptr, &TokenizerSpec::unk},
+                                 {"pad_token", "pad_token_id", &TokenizerSpec::pad}};
+
+Json ReadIfThere(const Path& path) {
+  Json json = exists(path) ? ReadJson(path) : Json::object();
+  if (!json.is_object()) throw InputError(path.string(), ": must be an object");
+  return json;
+}
+
+// The text of "<s>" or {"content": "<s>", ...}; nothing when null or absent.
+std::optional<std::string> TokenText(const Json& config, const char* key,
+                                     const std::string& where) {
+  const auto it = config.find(key);
+  if (it == config.end() || it->is_null()) return std::nullopt;
+  if (it->is_string()) return it->get<std::string>();
+  return GetString(*it, "content", Cat(where, ": ", key));
+}
+
+int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
+  for (size_t id = 0; id < spec.pieces.size(); ++id) {
+    if (spec.pieces[id].text == text) return static_cast<int32_t>(id);
+  }
+  return -1;
+}
+
+// Tokens that a folder adds to its SentencePiece model; they follow the model's own pieces.
+void AddTokensPastModel(const Json& config, const std::string& where, TokenizerSpec* spec) {
+  const auto it = config.find("added_tokens_decoder");
+  if (it == config.end() || !it->is_object()) return;
+  std::map<int64_t, TokenizerSpec::Piece> more;
+  for (const auto& [key, token] : it->items()) {
+    const bool number =
+        !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
+    if (!number) throw InputError(where, ": added_tokens_decoder: '", key, "' is no id");
+    const int64_t id = std::stoll(key);
+    if (id < static_cast<int64_t>(spec->pieces.size())) continue;
+    const bool special = GetBool(token, "special", where, false);
+    more[id] = {GetString(token, "content", where), 0,
+                special ? PieceType::kControl : PieceType::kUserDefined};
+  }
+  for (auto& [id, piece] : more) {
+    if (id != static_cast<int64_t>(spec->pieces.size())) {
+      throw InputError(where, ": added_tokens_decoder leaves out id ", spec->pieces.size());
+    }
+    spec->pieces.push_back(std::move(piece));
+  }
+}
+
+// "chat_template" is a text, or a list of {"name", "template"} of which "default" counts.
+void ReadChatTemplate(const Json& config, const std::string& where, TokenizerSpec* spec) {
+  const auto it = config.find("chat_template");
+  if (it == config.end() || it->is_null()) return;
+  if (it->is_string()) {
+    spec->chat_template = it->get<std::string>();
+  } else if (it->is_array()) {
+    for (const Json& one : *it) {
+      if (GetString(one, "name", where) == "default") {
+        spec->chat_template = GetString(one, "template", where);
+      }
+    }
+  } else {
+    throw InputError(where, ": 'chat_template' must be a text or a list");
+  }
+}
+
+void ReadNamedTokens(const Path& folder, const Json& tokenizer_config, TokenizerSpec* spec) {
+  const Json map = ReadIfThere(folder / "special_tokens_map.json");
+  const Json generation = ReadIfThere(folder / "generation_config.json");
+  const Json config = ReadIfThere(folder / "config.json");
+  for (const NamedToken& named : kNamed) {
+    const std::string where = (folder / "tokenizer_config.json").string();
+    std::optional<std::string> text = TokenText(tokenizer_config, named.key, where);
+    if (!text) text = TokenText(map, named.key, (folder / "special_tokens_map.json").string());
+    int32_t& id = spec->*named.id;
+    if (text && !text->empty()) {
+      const int32_t found = IdOf(*spec, *text);
+      if (found < 0) {
+        throw InputError(where, ": ", named.key, " '", *text, "' is not in the vocabulary");
+      }
+      // GPT-2's files call their end token unknown too, which no text ever becomes.
+      if (named.id != &TokenizerSpec::unk || spec->kind != TokenizerSpec::Kind::kBpe) id = found;
+      continue;
+    }
+    for (const Json* file : {&generation, &config}) {
+      if (id >= 0 || !named.id_key || !file->contains(named.id_key)) continue;
+      const Json& value = (*file)[named.id_key];
+      const Json& first = value.is_array() && !value.empty() ? value[0] : value;
+      if (!first.is_number_integer()) continue;
+      const int64_t given = first.get<int64_t>();
+      if (given >= 0 && given < static_cast<int64_t>(spec->pieces.size())) {
+        id = static_cast<int32_t>(given);
+      }
+    }
+  }
+}
+
+void ReadNeighbours(const Path& folder, TokenizerSpec* spec) {
+  const Path path = folder / "tokenizer_config.json";
+  const Json config = ReadIfThere(path);
+  const std::string where = path.string();
+  if (spec->kind == TokenizerSpec::Kind::kSentencePiece) AddTokensPastModel(config, where, spec);
+  ReadNamedTokens(folder, config, spec);
+  spec->add_bos = GetBool(config, "add_bos_token", where, spec->add_bos);
+  spec->add_eos = GetBool(config, "add_eos_token", where, spec->add_eos);
+  ReadChatTemplate(config, where, spec);
+  const Path jinja = folder / "chat_template.jinja";
+  if (exists(jinja)) spec->chat_template = ReadText(jinja);
+}
+
+}  // namespace
+
+std::unique_ptr<Tokenizer> Tokenizer::Load(const Path& folder) {
+  const Path json = folder / "tokenizer.json", model = folder / "tokenizer.model";
+  TokenizerSpec spec;
+  if (exists(json)) {
+    BpePipeline pipeline = ParseTokenizerJson(ReadText(json), json.string(), &spec);
+    ReadNeighbours(folder, &spec);
+    return MakeBpeTokenizer(std::move(spec), std::move(pipeline), json.string());
+  }
+  if (exists(model)) {
+    std::string bytes = ReadText(model);
+    spec = ParseSentencePieceModel(bytes, model.string());
+    spec.sentencepiece_model = std::move(bytes);
+    spec.add_bos = spec.bos >= 0;  // as Llama's readers do with a bare model
+    ReadNeighbours(folder, &spec);
+    return MakeSentencePieceTokenizer(std::move(spec), model.string());
+  }
+  throw InputError(folder.string(),
+                   ": no tokenizer here; expected tokenizer.json or tokenizer.model");
+}
+
+}  // namespace retort

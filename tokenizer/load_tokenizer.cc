@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/load_tokenizer.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+namespace {
+
+using Kind = TokenizerSpec::Kind;
+using PieceType = TokenizerSpec::PieceType;
+
+struct NamedId {
+  const char* key;
+  int32_t TokenizerSpec::*id;
+};
+constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos},
+                            {"tokenizer.ggml.eos_token_id", &TokenizerSpec::eos},
+                            {"tokenizer.ggml.unknown_token_id", &TokenizerSpec::unk},
+                            {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
+
+// Every word of the vocabulary is one character, so that a text has one segmentation, by merges or by scores.
+bool IsOfCharacters(const TokenizerSpec& spec) {
+  return std::all_of(spec.pieces.begin(), spec.pieces.end(), [](const auto& piece) {
+    if (piece.type == PieceType::kUserDefined || piece.type == PieceType::kByte) return false;
+    return piece.type != PieceType::kNormal ||
+           DecodeUtf8(piece.text, 0).size == static_cast<int>(piece.text.size());
+  });
+}
+
+// The name of the GGUF tokenizer that does what the spec says. llama.cpp's "llama" spells an unknown character
+// in byte pieces and aborts when there are none; its "t5" gives the unknown token, as SentencePiece does, so a
+// vocabulary of characters is written as that one.
+std::string GgufKind(const TokenizerSpec& spec) {
+  if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
+  const bool characters =
+      spec.kind == Kind::kSentencePiece && !spec.byte_fallback && IsOfCharacters(spec);
+  return spec.unigram || characters ? "t5" : "llama";
+}
+
+std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const std::string& where) {
+  const std::vector<std::string>& texts = m.Texts("tokenizer.ggml.tokens");
+  const auto types = m.Find("tokenizer.ggml.token_type") ? m.Ints("tokenizer.ggml.token_type")
+                                                         : std::vector<int64_t>();
+  const auto scores =
+      m.Find("tokenizer.ggml.scores") ? m.Floats("tokenizer.ggml.scores") : std::vector<float>();
+  for (const auto& [name, size] :
+       {std::pair("token_type", types.size()), std::pair("scores", scores.size())}) {
+    if (size != 0 && size != texts.size()) {
+      throw InputError(where, ": tokenizer.ggml.", name, " has ", size, " entries for ",
+                       texts.size(), " tokens");
+    }
+  }
+  std::vector<TokenizerSpec::Piece> pieces(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    pieces[i].text = texts[i];
+    if (!scores.empty()) pieces[i].score = scores[i];
+    if (types.empty()) continue;
+    if (types[i] < 1 || types[i] > 6)
+      throw InputError(where, ": token ", i, " has the unknown type ", types[i]);
+    pieces[i].type = static_cast<PieceType>(types[i]);
+  }
+  return pieces;
+}
+
+}  // namespace
+
+TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
+  const std::string model = m.Text("tokenizer.ggml.model");
+  TokenizerSpec spec;
+  spec.pieces = PiecesFromGguf(m, where);
+  if (model == "gpt2") {
+    spec.kind = Kind::kBpe;
+    spec.byte_level = true;
+    spec.merges = m.Texts("tokenizer.ggml.merges");
+    spec.pre = m.Text("tokenizer.ggml.pre", "default");
+  } else if (model == "llama" || model == "t5") {
+    spec.kind = Kind::kSentencePiece;
+    spec.unigram = model == "t5";
+    spec.pre = "default";
+    const auto bytes = std::count_if(spec.pieces.begin(), spec.pieces.end(),
+                                     [](const auto& p) { return p.type == PieceType::kByte; });
+    spec.byte_fallback = bytes > 0;
+    spec.remove_extra_whitespaces = m.Bool("tokenizer.ggml.remove_extra_whitespaces", spec.unigram);
+  } else {
+    throw InputError(where, ": tokenizer.ggml.model '", model,
+                     "' is not supported; supported: gpt2, llama, t5");
+  }
+  spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
+  for (const NamedId& named : kIds) {
+    const int64_t id = m.Int(named.key, -1);
+    if (id >= static_cast<int64_t>(spec.pieces.size())) {
+      throw InputError(where, ": ", named.key, " is ", id, ", the vocabulary has ",
+                       spec.pieces.size());
+    }
+    spec.*named.id = static_cast<int32_t>(std::max<int64_t>(id, -1));
+  }
+  spec.add_bos = m.Bool("tokenizer.ggml.add_bos_token", model == "llama");
+  spec.add_eos = m.Bool("tokenizer.ggml.add_eos_token", false);
+  spec.chat_template = m.Text("tokenizer.chat_template", "");
+  return spec;
+}
+
+void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m) {
+  const std::string kind = GgufKind(spec);
+  if (kind == "gpt2" && spec.pre.empty()) {
+    throw InputError(
+        "this tokenizer.json splits words in a way that GGUF has no name for; it cannot be exported");
+  }
+  std::vector<std::string> texts;
+  std::vector<float> scores;
+  std::vector<int32_t> types;
+  for (const auto& piece : spec.pieces) {
+    texts.push_back(piece.text);
+    scores.push_back(piece.score);
+    types.push_back(static_cast<int32_t>(piece.type));
+  }
+  // A model's table may have more rows than the tokenizer has ids.
+  for (int64_t id = spec.pieces.size(); id < model_vocab; ++id) {
+    texts.push_back(Cat("[PAD", id, "]"));
+    scores.push_back(0);
+    types.push_back(static_cast<int32_t>(PieceType::kUnused));
+  }
+  m.Set("tokenizer.ggml.model", kind);
+  m.Set("tokenizer.ggml.pre", spec.pre.empty() ? std::string("default") : spec.pre);
+  m.Set("tokenizer.ggml.tokens", GgufArray(std::move(texts)));
+  if (kind != "gpt2") m.Set("tokenizer.ggml.scores", GgufArray(std::move(scores)));
+  m.Set("tokenizer.ggml.token_type", GgufArray(std::move(types)));
+  if (kind == "gpt2") m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
+  for (const NamedId& named : kIds) {
+    if (spec.*named.id >= 0) m.Set(named.key, static_cast<uint32_t>(spec.*named.id));
+  }
+  m.Set("tokenizer.ggml.add_bos_token", spec.add_bos);
+  m.Set("tokenizer.ggml.add_eos_token", spec.add_eos);
+  m.Set("tokenizer.ggml.add_space_prefix", spec.add_space_prefix);
+  if (kind == "t5") {
+    m.Set("tokenizer.ggml.remove_extra_whitespaces", spec.remove_extra_whitespaces);
+    if (!spec.charsmap.empty()) {
+      m.Set("tokenizer.ggml.precompiled_charsmap",
+            GgufArray(std::vector<uint8_t>(spec.charsmap.begin(), spec.charsmap.end())));
+    }
+  }
+  if (!spec.chat_template.empty()) m.Set("tokenizer.chat_template", spec.chat_template);
+}
+
+std::unique_ptr<Tokenizer> LoadTokenizer(const Path& path) {
+  if (std::filesystem::is_directory(path)) return Tokenizer::Load(path);
+  return Tokenizer::FromSpec(SpecFromGguf(ReadGguf(path).metadata, path.string()), path.string());
+}
+
+}  // namespace retort

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/text_steps.h"
+#include "tokenizer/utf8.h"
+#include "tokenizer/word_ends.h"
+
+namespace retort {
+namespace {
+
+using Range = PreTokenizer::Range;
+using Behavior = SplitSpec::Behavior;
+
+// Turns the matches of one step and the gaps between them, fed in order, into words.
+class Joiner {
+ public:
+  Joiner(const SplitSpec& spec, size_t offset, std::vector<Range>* out)
+      : spec_(spec), offset_(offset), first_(out->size()), out_(out) {}
+
+  void Put(size_t begin, size_t end, bool match) {
+    if (begin == end) return;
+    match ^= spec_.invert;
+    const bool join = out_->size() > first_ && Joins(match);
+    if (join) {
+      out_->back().end = end + offset_;
+    } else if (!(match && spec_.behavior == Behavior::kRemoved)) {
+      out_->push_back({begin + offset_, end + offset_});
+    }
+    last_was_match_ = match;
+  }
+
+ private:
+  // Whether a match, or a gap, belongs to the word before it.
+  bool Joins(bool match) const {
+    switch (spec_.behavior) {
+      case Behavior::kMergedWithPrevious: return match && !last_was_match_;
+      case Behavior::kMergedWithNext: return !match && last_was_match_;
+      case Behavior::kContiguous: return match == last_was_match_;
+      default: return false;
+    }
+  }
+
+  const SplitSpec& spec_;
+  size_t offset_, first_;
+  std::vector<Range>* out_;
+  bool last_was_match_ = false;
+};
+
+bool FindText(std::string_view text, std::string_view pattern, size_t from, Regex::Match* match) {
+  const size_t at = pattern.empty() ? text.npos : text.find(pattern, from);
+  if (at == text.npos) return false;
+  *match = {at, at + pattern.size()};
+  return true;
+}
+
+}  // namespace
+
+PreTokenizer::PreTokenizer(const std::vector<SplitSpec>& steps, const std::string& where)
+    : word_end_(WordEndOf(steps)) {
+  if (word_end_) return;
+  for (const SplitSpec& spec : steps) {
+    Step& step = steps_.emplace_back(Step{spec, std::nullopt});
+    if (!spec.literal) step.regex.emplace(spec.pattern, where);
+  }
+}
+
+void PreTokenizer::Split(const Step& step, std::string_view text, size_t offset,
+                         Regex::Scratch* scratch, std::vector<Range>* out) const {
+  Joiner joiner(step.spec, offset, out);
+  size_t done = 0;
+  for (Regex::Match match;; done = match.end) {
+    const bool found = step.regex ? step.regex->Find(text, done, scratch, &match)
+                                  : FindText(text, step.spec.pattern, done, &match);
+    if (!found) break;
+    joiner.Put(done, match.begin, false);
+    joiner.Put(match.begin, match.end, true);
+  }
+  joiner.Put(done, text.size(), false);
+}
+
+void PreTokenizer::SplitValid(std::string_view text, size_t begin, size_t end,
+                              Regex::Scratch* scratch, std::vector<Range>* words) const {
+  if (word_end_) {
+    const std::string_view valid = text.substr(0, end);
+    for (size_t pos = begin; pos < end; pos = words->back().end) {
+      words->push_back({pos, word_end_(valid, pos)});
+    }
+    return;
+  }
+  std::vector<Range> now = {{begin, end}}, next;
+  for (const Step& step : steps_) {
+    next.clear();
+    for (const Range& r : now) {
+      Split(step, text.substr(r.begin, r.end - r.begin), r.begin, scratch, &next);
+    }
+    now.swap(next);
+  }
+  words->insert(words->end(), now.begin(), now.end());
+}
+
+void PreTokenizer::Apply(std::string_view text, Regex::Scratch* scratch,
+                         std::vector<Range>* words) const {
+  words->clear();
+  if (steps_.empty() && !word_end_) {
+    if (!text.empty()) words->push_back({0, text.size()});
+    return;
+  }
+  for (size_t begin = 0; begin < text.size();) {
+    const size_t end = ValidUtf8End(text, begin);
+    if (end > begin) SplitValid(text, begin, end, scratch, words);
+    begin = end;
+    if (begin == text.size()) break;
+    const auto size = static_cast<size_t>(DecodeUtf8(text, begin).size);
+    words->push_back({begin, begin + size});
+    begin += size;
+  }
+}
+
+}  // namespace retort

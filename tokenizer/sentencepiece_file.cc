@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/sentencepiece_file.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "tokenizer/utf8.h"
+#include "tokenizer/wire.h"
+
+namespace retort {
+namespace {
+
+using SpecPiece = TokenizerSpec::Piece;
+using PieceType = TokenizerSpec::PieceType;
+
+constexpr size_t kMaxPieces = 1 << 22;
+// The library recurses once per byte of a piece when it builds its tries.
+constexpr size_t kMaxPieceBytes = 4096;
+// The library has room for 64 user-defined pieces that begin at one place.
+constexpr int kMaxNestedPieces = 60;
+
+// Field numbers of ModelProto and the messages in it.
+enum : uint32_t { kPieces = 1, kTrainer = 2, kNormalizer = 3 };
+enum : uint32_t { kPieceText = 1, kPieceScore = 2, kPieceKind = 3 };
+enum : uint32_t {
+  kModelType = 3,
+  kWhitespaceAsSuffix = 24,
+  kByteFallback = 35,
+  kUnkId = 40,
+  kBosId,
+  kEosId,
+  kPadId,
+  kUnkPiece = 45,
+  kBosPiece,
+  kEosPiece,
+  kPadPiece,
+};
+enum : uint32_t { kCharsmap = 2, kDummyPrefix = 3, kRemoveSpaces = 4, kEscapeSpaces = 5 };
+enum : uint64_t { kUnigram = 1, kBpe = 2 };
+
+// What TrainerSpec says that decides about ids; the defaults are the format's own.
+struct Trainer {
+  uint64_t model_type = kUnigram;
+  bool byte_fallback = false;
+  std::string unk = "<unk>", bos = "<s>", eos = "</s>", pad = "<pad>";
+};
+
+SpecPiece ParsePiece(std::string_view bytes, const std::string& where, size_t offset) {
+  WireReader reader(bytes, where, offset);
+  SpecPiece piece;
+  for (WireReader::Field field; reader.Next(&field);) {
+    if (field.number == kPieceText && field.type == 2) {
+      piece.text = field.bytes;
+    } else if (field.number == kPieceScore && field.type == 5) {
+      piece.score = std::bit_cast<float>(static_cast<uint32_t>(field.value));
+    } else if (field.number == kPieceKind && field.type == 0) {
+      if (field.value < 1 || field.value > 6) throw reader.Wrong(Cat("piece type ", field.value));
+      piece.type = static_cast<PieceType>(field.value);
+    }
+  }
+  return piece;
+}
+
+Trainer ParseTrainer(std::string_view bytes, const std::string& where, size_t offset) {
+  WireReader reader(bytes, where, offset);
+  Trainer trainer;
+  for (WireReader::Field field; reader.Next(&field);) {
+    if (field.type == 0 && field.number == kModelType) trainer.model_type = field.value;
+    if (field.type == 0 && field.number == kByteFallback) trainer.byte_fallback = field.value != 0;
+    if (field.type == 0 && field.number == kWhitespaceAsSuffix && field.value != 0) {
+      throw InputError(where, ": 'treat_whitespace_as_suffix' is not known");
+    }
+    if (field.type != 2) continue;
+    if (field.number == kUnkPiece) trainer.unk = field.bytes;
+    if (field.number == kBosPiece) trainer.bos = field.bytes;
+    if (field.number == kEosPiece) trainer.eos = field.bytes;
+    if (field.number == kPadPiece) trainer.pad = field.bytes;
+  }
+  if (trainer.model_type != kUnigram && trainer.model_type != kBpe) {
+    throw InputError(where, ": model type ", trainer.model_type,
+                     " is not known; known: 1 (unigram), "
+                     "2 (bpe)");
+  }
+  return trainer;
+}
+
+void ParseNormalizer(std::string_view bytes, const std::string& where, size_t offset,
+                     TokenizerSpec* spec) {
+  WireReader reader(bytes, where, offset);
+  for (WireReader::Field field; reader.Next(&field);) {
+    if (field.number == kCharsmap && field.type == 2) spec->charsmap = field.bytes;
+    if (field.type != 0) continue;
+    if (field.number == kDummyPrefix) spec->add_space_prefix = field.value != 0;
+    if (field.number == kRemoveSpaces) spec->remove_extra_whitespaces = field.value != 0;
+    if (field.number == kEscapeSpaces && field.value == 0) {
+      throw InputError(where, ": 'escape_whitespaces: false' is not known");
+    }
+  }
+}
+
+int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
+  const auto it = std::find_if(spec.pieces.begin(), spec.pieces.end(),
+                               [&](const SpecPiece& piece) { return piece.text == text; });
+  return it == spec.pieces.end() ? -1 : static_cast<int32_t>(it - spec.pieces.begin());
+}
+
+void CheckPiece(const SpecPiece& piece, size_t id, const std::string& where) {
+  const auto wrong = [&](const auto&... what) {
+    return InputError(where, ": piece ", id, " ", what...);
+  };
+  if (piece.text.empty()) throw wrong("is empty");
+  if (piece.text.size() > kMaxPieceBytes) {
+    throw wrong("has ", piece.text.size(), " bytes; at most ", kMaxPieceBytes, " are read");
+  }
+  if (piece.text.find('\0') != std::string::npos) throw wrong("holds a zero byte");
+  if (!std::isfinite(piece.score)) throw wrong("'", piece.text, "' has a score that is no number");
+  if (piece.type == PieceType::kByte && BytePiece(piece.text) < 0) {
+    throw wrong("'", piece.text, "' is no byte of the form <0xNN>");
+  }
+}
+
+void CheckNesting(const TokenizerSpec& spec, const std::string& where) {
+  std::unordered_set<std::string_view> user;
+  for (const SpecPiece& p : spec.pieces) {
+    if (p.type == PieceType::kUserDefined) user.insert(p.text);
+  }
+  for (const std::string_view text : user) {
+    int nested = 0;
+    for (size_t size = 1; size <= text.size(); ++size) nested += user.count(text.substr(0, size));
+    if (nested > kMaxNestedPieces) {
+      throw InputError(where, ": user-defined piece '", text, "' begins with ", nested - 1,
+                       " others; at most ", kMaxNestedPieces - 1, " are read");
+    }
+  }
+}
+
+}  // namespace
+
+TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string& where) {
+  TokenizerSpec spec;
+  spec.kind = TokenizerSpec::Kind::kSentencePiece;
+  spec.add_space_prefix = spec.remove_extra_whitespaces = true;  // the format's defaults
+  spec.pre = "default";
+  Trainer trainer;
+  WireReader reader(bytes, where);
+  for (WireReader::Field field; reader.Next(&field);) {
+    if (field.type != 2) continue;
+    const size_t offset = reader.offset() - field.bytes.size();
+    if (field.number == kPieces) {
+      if (spec.pieces.size() == kMaxPieces)
+        throw reader.Wrong(Cat("more than ", kMaxPieces, " pieces"));
+      spec.pieces.push_back(ParsePiece(field.bytes, where, offset));
+    } else if (field.number == kTrainer) {
+      trainer = ParseTrainer(field.bytes, where, offset);
+    } else if (field.number == kNormalizer) {
+      ParseNormalizer(field.bytes, where, offset, &spec);
+    }
+  }
+  spec.unigram = trainer.model_type == kUnigram;
+  spec.byte_fallback = trainer.byte_fallback;
+  spec.unk = IdOf(spec, trainer.unk);
+  spec.bos = IdOf(spec, trainer.bos);
+  spec.eos = IdOf(spec, trainer.eos);
+  spec.pad = IdOf(spec, trainer.pad);
+  // Llama's readers, llama.cpp and Hugging Face's fast tokenizers alike, keep all spaces whatever
+  // the file says, and its models were trained and are served that way.
+  if (!spec.unigram) spec.remove_extra_whitespaces = false;
+  CheckSentencePieceSpec(spec, where);
+  return spec;
+}
+
+void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where) {
+  if (spec.pieces.empty()) throw InputError(where, ": not a SentencePiece model: it has no pieces");
+  if (spec.pieces.size() > kMaxPieces)
+    throw InputError(where, ": more than ", kMaxPieces, " pieces");
+  std::unordered_set<std::string_view> seen;
+  bool is_byte[256] = {};
+  int unknown = 0;
+  for (size_t id = 0; id < spec.pieces.size(); ++id) {
+    const SpecPiece& piece = spec.pieces[id];
+    CheckPiece(piece, id, where);
+    if (!seen.insert(piece.text).second) {
+      throw InputError(where, ": piece ", id, " '", piece.text, "' is there twice");
+    }
+    if (piece.type == PieceType::kByte) is_byte[BytePiece(piece.text)] = true;
+    if (piece.type == PieceType::kUnknown) ++unknown;
+  }
+  if (unknown != 1) throw InputError(where, ": ", unknown, " unknown pieces where one is needed");
+  const auto bytes = std::count(is_byte, is_byte + 256, true);
+  if (bytes != (spec.byte_fallback ? 256 : 0)) {
+    throw InputError(where, ": ", bytes,
+                     " byte pieces; with byte fallback there must be 256, without "
+                     "it none");
+  }
+  CheckNesting(spec, where);
+  CheckCharsmap(spec.charsmap, where);
+}
+
+std::string WriteSentencePieceModel(const TokenizerSpec& spec, bool add_dummy_prefix) {
+  WireWriter model;
+  for (const SpecPiece& piece : spec.pieces) {
+    WireWriter one;
+    one.PutBytes(kPieceText, piece.text);
+    one.PutFloat(kPieceScore, piece.score);
+    one.PutVarint(kPieceKind, static_cast<uint64_t>(piece.type));
+    model.PutBytes(kPieces, one.bytes());
+  }
+  WireWriter trainer;
+  trainer.PutVarint(kModelType, spec.unigram ? kUnigram : kBpe);
+  trainer.PutVarint(kByteFallback, spec.byte_fallback);
+  model.PutBytes(kTrainer, trainer.bytes());
+  WireWriter normalizer;
+  normalizer.PutBytes(kCharsmap, spec.charsmap);
+  normalizer.PutVarint(kDummyPrefix, add_dummy_prefix);
+  normalizer.PutVarint(kRemoveSpaces, spec.remove_extra_whitespaces);
+  normalizer.PutVarint(kEscapeSpaces, 1);
+  model.PutBytes(kNormalizer, normalizer.bytes());
+  return model.bytes();
+}
+
+}  // namespace retort

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/sentencepiece_library.h"
+
+#include <sentencepiece_processor.h>
+
+#include "base/error.h"
+#include "tokenizer/sentencepiece_file.h"
+
+namespace sentencepiece::logging {
+void SetMinLogLevel(int level);  // exported by the library, declared in none of its public headers
+}  // namespace sentencepiece::logging
+
+namespace retort {
+namespace {
+
+constexpr int kSilent = 4;  // past the library's highest level; its errors come back as values
+
+}  // namespace
+
+struct SentencePieceLibrary::Processor : sentencepiece::SentencePieceProcessor {};
+
+SentencePieceLibrary::SentencePieceLibrary(const TokenizerSpec& spec, bool prefix,
+                                           const std::string& where)
+    : processor_(std::make_unique<Processor>()) {
+  sentencepiece::logging::SetMinLogLevel(kSilent);
+  const auto status = processor_->LoadFromSerializedProto(WriteSentencePieceModel(spec, prefix));
+  if (!status.ok())
+    throw InputError(where, ": SentencePiece refuses the model: ", status.message());
+}
+SentencePieceLibrary::~SentencePieceLibrary() = default;
+
+std::vector<int32_t> SentencePieceLibrary::Encode(std::string_view text) const {
+  std::vector<int> ids;
+  const auto status = processor_->Encode(text, &ids);
+  if (!status.ok()) throw Failure("SentencePiece cannot encode a text: ", status.message());
+  return ids;
+}
+
+}  // namespace retort

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The SentencePiece library as an encoder: what Retort's own is held to, and what does the work
+// where there is no own way.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tokenizer/tokenizer.h"
+
+namespace retort {
+
+class SentencePieceLibrary {
+ public:
+  // `spec` has passed CheckSentencePieceSpec. `prefix`: a space is put before every text. Throws
+  // Error{kInput} when the library refuses the model.
+  SentencePieceLibrary(const TokenizerSpec& spec, bool prefix, const std::string& where);
+  ~SentencePieceLibrary();
+
+  // Thread-safe.
+  std::vector<int32_t> Encode(std::string_view text) const;
+
+ private:
+  struct Processor;
+  std::unique_ptr<Processor> processor_;
+};
+
+}  // namespace retort

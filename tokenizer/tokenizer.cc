@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/tokenizer.h"
+
+#include "base/error.h"
+#include "tokenizer/base_tokenizer.h"
+#include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+
+std::unique_ptr<Tokenizer> Tokenizer::FromSpec(TokenizerSpec spec, const std::string& where) {
+  if (spec.kind == TokenizerSpec::Kind::kSentencePiece) {
+    return MakeSentencePieceTokenizer(std::move(spec), where);
+  }
+  if (spec.tokenizer_json.empty()) {
+    BpePipeline pipeline = PipelineFromSpec(spec, where);
+    return MakeBpeTokenizer(std::move(spec), std::move(pipeline), where);
+  }
+  // The file knows more than the spec, but what its neighbours said stands in the spec alone.
+  TokenizerSpec again;
+  BpePipeline pipeline = ParseTokenizerJson(std::move(spec.tokenizer_json), where, &again);
+  again.bos = spec.bos, again.eos = spec.eos, again.pad = spec.pad;
+  again.add_bos = spec.add_bos, again.add_eos = spec.add_eos;
+  again.chat_template = std::move(spec.chat_template);
+  return MakeBpeTokenizer(std::move(again), std::move(pipeline), where);
+}
+
+std::vector<int32_t> Tokenizer::EncodePrompt(std::string_view text) const {
+  std::vector<int32_t> ids = Encode(text);
+  if (spec().add_bos && spec().bos >= 0) ids.insert(ids.begin(), spec().bos);
+  return ids;
+}
+
+const std::string& Tokenizer::PieceText(int32_t id) const {
+  RETORT_CHECK(id >= 0 && id < vocab_size(), "token ", id, " of ", vocab_size());
+  return spec().pieces[id].text;
+}
+
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool at_start)
+    : tokenizer_(tokenizer), at_start_(at_start && tokenizer.spec().add_space_prefix) {}
+
+std::string StreamDecoder::Push(int32_t id) {
+  std::string bytes = tokenizer_.Bytes(id);
+  if (at_start_ && !bytes.empty()) {
+    at_start_ = false;
+    if (bytes[0] == ' ') bytes.erase(0, 1);
+  }
+  pending_ += bytes;
+  std::string ready;
+  size_t pos = 0;
+  while (pos < pending_.size()) {
+    const Utf8Char c = DecodeUtf8(pending_, pos);
+    if (c.cut) break;
+    AppendUtf8(c.code, &ready);
+    pos += c.size;
+  }
+  pending_.erase(0, pos);
+  return ready;
+}
+
+std::string StreamDecoder::Flush() {
+  // What is left began a character that never ended: one U+FFFD for all of it.
+  std::string rest;
+  if (!pending_.empty()) AppendUtf8(0xFFFD, &rest);
+  pending_.clear();
+  return rest;
+}
+
+}  // namespace retort

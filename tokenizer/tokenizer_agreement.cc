@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/tokenizer_agreement.h"
+
+#include <algorithm>
+
+#include "base/strings.h"
+
+namespace retort {
+namespace {
+
+// A file may list more merges than there are pieces that both share; the first that differs tells.
+std::string MergesDisagree(const TokenizerSpec& a, const TokenizerSpec& b) {
+  const size_t count = std::min(a.merges.size(), b.merges.size());
+  for (size_t i = 0; i < count; ++i) {
+    if (a.merges[i] != b.merges[i]) {
+      return Cat("merge ", i, " is '", a.merges[i], "' in the one and '", b.merges[i],
+                 "' in the other");
+    }
+  }
+  if (a.merges.size() == b.merges.size()) return "";
+  return Cat("the one has ", a.merges.size(), " merges, the other ", b.merges.size());
+}
+
+}  // namespace
+
+std::string Disagreement(const Tokenizer& one, const Tokenizer& other) {
+  const TokenizerSpec &a = one.spec(), &b = other.spec();
+  if (a.kind != b.kind) return "one is a SentencePiece model, the other is byte-pair merges";
+  const size_t shared = std::min(a.pieces.size(), b.pieces.size());
+  for (size_t id = 0; id < shared; ++id) {
+    if (a.pieces[id].text == b.pieces[id].text) continue;
+    return Cat("id ", id, " is '", a.pieces[id].text, "' in the one and '", b.pieces[id].text,
+               "' in the other");
+  }
+  // What lies beyond the shared ids may only be tokens that no plain text becomes.
+  const std::vector<TokenizerSpec::Piece>& longer =
+      a.pieces.size() > shared ? a.pieces : b.pieces;
+  for (size_t id = shared; id < longer.size(); ++id) {
+    if (longer[id].type == TokenizerSpec::PieceType::kNormal) {
+      return Cat("id ", id, " is '", longer[id].text, "' in the one and unknown to the other");
+    }
+  }
+  return a.kind == TokenizerSpec::Kind::kBpe ? MergesDisagree(a, b) : "";
+}
+
+}  // namespace retort

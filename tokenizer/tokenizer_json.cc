@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// tokenizer.json, the Hugging Face tokenizers library's format, where its model is BPE.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/text_steps_json.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+namespace {
+
+using PieceType = TokenizerSpec::PieceType;
+using PlainJson = nlohmann::json;  // the ordered kind takes quadratic time on a vocabulary
+
+constexpr int kMaxDepth = 64;
+// Room for ids that a file leaves out; a lying id past it is not worth the memory.
+constexpr size_t kMaxGaps = 1 << 16;
+
+PlainJson Parse(const std::string& text, const std::string& where) {
+  try {
+    return PlainJson::parse(text, [&](int depth, PlainJson::parse_event_t, PlainJson&) {
+      if (depth > kMaxDepth) throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
+      return true;
+    });
+  } catch (const PlainJson::exception& e) {
+    const std::string_view what = e.what();
+    const size_t at = what.find("at line ");
+    throw InputError(where, ": not JSON: ", at == what.npos ? what : what.substr(at));
+  }
+}
+
+// Moves a member out, so that what stays is small.
+PlainJson Take(PlainJson* object, const char* key) {
+  const auto it = object->is_object() ? object->find(key) : object->end();
+  return it == object->end() ? PlainJson() : std::move(*it);
+}
+
+Json Member(const Json& object, const char* key) {
+  const auto it = object.find(key);
+  return it == object.end() ? Json() : *it;
+}
+
+void PutPiece(int64_t id, const std::string& text, PieceType type, size_t limit,
+              const std::string& where, TokenizerSpec* spec) {
+  if (id < 0 || id >= static_cast<int64_t>(limit)) {
+    throw InputError(where, ": the id ", id, " of '", text, "' is outside of 0 ... ", limit - 1);
+  }
+  const auto place = static_cast<size_t>(id);
+  while (spec->pieces.size() <= place) {
+    spec->pieces.push_back({Cat("[PAD", spec->pieces.size(), "]"), 0, PieceType::kUnused});
+  }
+  spec->pieces[place] = {text, 0, type};
+}
+
+void ReadVocabulary(const PlainJson& vocab, size_t limit, const std::string& where,
+                    TokenizerSpec* spec) {
+  for (const auto& [text, id] : vocab.items()) {
+    if (!id.is_number_integer()) throw InputError(where, ": the id of '", text, "' is no integer");
+    PutPiece(id.get<int64_t>(), text, PieceType::kNormal, limit, where, spec);
+  }
+}
+
+void ReadMerges(PlainJson merges, const std::string& where, TokenizerSpec* spec) {
+  if (!merges.is_array()) throw InputError(where, ": 'merges' must be a list");
+  spec->merges.reserve(merges.size());
+  for (PlainJson& merge : merges) {
+    if (merge.is_string()) {
+      spec->merges.push_back(std::move(merge.get_ref<std::string&>()));
+    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+               merge[1].is_string()) {
+      spec->merges.push_back(
+          Cat(merge[0].get_ref<const std::string&>(), " ", merge[1].get_ref<const std::string&>()));
+    } else {
+      throw InputError(where, ": merge ", spec->merges.size(),
+                       " is neither \"a b\" nor [\"a\", \"b\"]");
+    }
+  }
+}
+
+void ReadAddedTokens(const Json& list, size_t limit, const std::string& where,
+                     TokenizerSpec* spec) {
+  for (const Json& token : list) {
+    TokenizerSpec::AddedToken added;
+    added.text = GetString(token, "content", where);
+    added.special = GetBool(token, "special", where, false);
+    added.lstrip = GetBool(token, "lstrip", where, false);
+    added.rstrip = GetBool(token, "rstrip", where, false);
+    added.single_word = GetBool(token, "single_word", where, false);
+    added.normalized = GetBool(token, "normalized", where, !added.special);
+    const int64_t id = GetInt(token, "id", where);
+    PutPiece(id, added.text, added.special ? PieceType::kControl : PieceType::kUserDefined, limit,
+             where, spec);
+    added.id = static_cast<int32_t>(id);
+    spec->added.push_back(std::move(added));
+  }
+}
+
+void CheckModel(const Json& model, const std::string& where) {
+  // Old files do not name their model's type; only BPE has merges.
+  const std::string type = GetString(model, "type", where, "BPE");
+  if (type != "BPE") throw InputError(where, ": model '", type, "' is not known; known: BPE");
+  if (GetNumber(model, "dropout", where, 0) != 0) {
+    throw InputError(where, ": 'dropout' must be null or 0: it would make ids a matter of chance");
+  }
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
+    const std::string affix = GetString(model, key, where, "");
+    if (!affix.empty()) throw InputError(where, ": ", key, " '", affix, "' is not known");
+  }
+}
+
+int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
+  const auto it = std::find_if(spec.pieces.begin(), spec.pieces.end(),
+                               [&](const TokenizerSpec::Piece& p) { return p.text == text; });
+  return it == spec.pieces.end() ? -1 : static_cast<int32_t>(it - spec.pieces.begin());
+}
+
+BpeOptions ReadModelOptions(const Json& model, const std::string& where, TokenizerSpec* spec) {
+  const std::string unk = GetString(model, "unk_token", where, "");
+  if (!unk.empty()) {
+    spec->unk = IdOf(*spec, unk);
+    if (spec->unk < 0) throw InputError(where, ": unk_token '", unk, "' is not in the vocabulary");
+  }
+  spec->ignore_merges = GetBool(model, "ignore_merges", where, false);
+  return {spec->ignore_merges, GetBool(model, "byte_fallback", where, false),
+          GetBool(model, "fuse_unk", where, false)};
+}
+
+// What is put around a text: "single" of a TemplateProcessing.
+void ReadPostProcessor(const Json& processor, const std::string& where, TokenizerSpec* spec) {
+  if (processor.is_null()) return;
+  const std::string type = GetString(processor, "type", where);
+  if (type == "Sequence") {
+    for (const Json& one : Member(processor, "processors")) ReadPostProcessor(one, where, spec);
+  } else if (type == "TemplateProcessing") {
+    bool before = true;
+    for (const Json& part : Member(processor, "single")) {
+      if (part.is_object() && part.contains("Sequence")) {
+        before = false;
+        continue;
+      }
+      const std::string name = GetString(Member(part, "SpecialToken"), "id", where);
+      const int32_t id = IdOf(*spec, name);
+      if (id < 0) throw InputError(where, ": token '", name, "' is not in the vocabulary");
+      bool& there = before ? spec->add_bos : spec->add_eos;
+      if (there)
+        throw InputError(where, ": more than one token ", before ? "before" : "after",
+                         " the text is not known");
+      there = true;
+      (before ? spec->bos : spec->eos) = id;
+    }
+  } else if (type != "ByteLevel") {
+    throw InputError(where, ": post-processor '", type,
+                     "' is not known; known: ByteLevel, "
+                     "Sequence, TemplateProcessing");
+  }
+}
+
+void CheckDecoder(const Json& decoder, const std::string& where) {
+  if (decoder.is_null()) return;
+  const std::string type = GetString(decoder, "type", where);
+  if (type == "Sequence") {
+    for (const Json& one : Member(decoder, "decoders")) CheckDecoder(one, where);
+    return;
+  }
+  for (const char* known : {"ByteLevel", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"}) {
+    if (type == known) return;
+  }
+  throw InputError(where, ": decoder '", type, "' is not known");
+}
+
+// The vocabulary as GGUF's "llama" tokenizer sees it: bytes marked, and a score per piece that makes
+// the best merge the one of the lowest rank.
+void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
+  std::unordered_map<std::string, float> score;
+  for (size_t rank = 0; rank < spec->merges.size(); ++rank) {
+    std::string whole = spec->merges[rank];
+    const size_t cut = whole.find(' ');
+    if (cut != whole.npos) whole.erase(cut, 1);
+    score.emplace(std::move(whole), -static_cast<float>(rank));
+  }
+  const float never = -static_cast<float>(spec->merges.size()) - 1;
+  int bytes = 0;
+  for (auto& piece : spec->pieces) {
+    if (piece.type != PieceType::kNormal) continue;
+    if (byte_fallback && BytePiece(piece.text) >= 0) {
+      piece.type = PieceType::kByte;
+      ++bytes;
+      continue;
+    }
+    const auto known = score.find(piece.text);
+    piece.score = known != score.end() ? known->second : never;
+  }
+  spec->byte_fallback = bytes == 256;
+  if (spec->unk >= 0) spec->pieces[spec->unk].type = PieceType::kUnknown;
+}
+
+}  // namespace
+
+BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec) {
+  PlainJson parsed = Parse(text, where);
+  if (!parsed.is_object() || !parsed.contains("model") || !parsed["model"].is_object()) {
+    throw InputError(where, ": must be an object with a 'model'");
+  }
+  const PlainJson vocab = Take(&parsed["model"], "vocab");
+  PlainJson merges = Take(&parsed["model"], "merges");
+  const Json file = parsed;
+  const Json model = file["model"], added = Member(file, "added_tokens");
+  const std::string in_model = where + ": model";
+  CheckModel(model, in_model);
+  if (!vocab.is_object()) throw InputError(in_model, ": 'vocab' must be an object");
+
+  spec->kind = TokenizerSpec::Kind::kBpe;
+  spec->tokenizer_json = std::move(text);
+  const size_t limit = vocab.size() + added.size() + kMaxGaps;
+  ReadVocabulary(vocab, limit, in_model, spec);
+  ReadMerges(std::move(merges), in_model, spec);
+  ReadAddedTokens(added, limit, where + ": added_tokens", spec);
+
+  BpePipeline pipeline;
+  pipeline.options = ReadModelOptions(model, in_model, spec);
+  TextSteps steps = ReadTextSteps(Member(file, "normalizer"), Member(file, "pre_tokenizer"), where);
+  spec->byte_level = steps.byte_level;
+  spec->add_space_prefix =
+      std::any_of(steps.normalizers.begin(), steps.normalizers.end(),
+                  [](const NormalizerSpec& n) { return n.kind == NormalizerSpec::Kind::kPrepend; });
+  if (steps.byte_level) {
+    spec->pre = PreName(steps.splits, steps.normalizers);
+  } else {
+    FinishMetaSpacePieces(pipeline.options.byte_fallback, spec);
+    if (steps.splits.empty()) spec->pre = "default";
+  }
+  ReadPostProcessor(Member(file, "post_processor"), where + ": post_processor", spec);
+  CheckDecoder(Member(file, "decoder"), where + ": decoder");
+
+  for (const auto& token : spec->added) {
+    (token.special || !token.normalized ? pipeline.raw_tokens : pipeline.normalized_tokens)
+        .push_back(token);
+  }
+  pipeline.normalizers = std::move(steps.normalizers);
+  pipeline.splits = std::move(steps.splits);
+  return pipeline;
+}
+
+}  // namespace retort
