@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exported GGUF files judged by llama.cpp: logits, greedy generation and token ids."""
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
 
-from support import BUILD, Checks, make_folder, need, our_logits, retort, skip, stage
+from support import BUILD, JUDGES, Checks, make_folder, need, our_logits, retort, skip, stage
 
 REAL = ["stories260K", "llama2xs-280K", "babyllama-936K", "tinystories-656K"]
 PROMPT = "Once upon a time"
@@ -17,12 +16,13 @@ BOUND = 1e-4
 # SentencePiece (and we) put the dummy prefix before them too.
 EXPLAINED = {"babyllama-936K": [" ", "  ", "   "]}
 HERE = Path(__file__).parent
+PACKAGES = JUDGES / "node/node_modules"
 
 
 def judge(questions, place):
-    packages = Path(os.environ["RETORT_JUDGES"])
-    program = packages / "llama_cpp_judge.mjs"  # resolves its packages from its own folder
+    program = place / "llama_cpp_judge.mjs"  # modules are looked for beside the program that imports them
     shutil.copy(HERE / program.name, program)
+    (place / "node_modules").symlink_to(PACKAGES)
     (place / "questions.json").write_text(json.dumps(questions))
     subprocess.run(["node", program, place / "questions.json", place / "answers.json"], check=True)
     return json.loads((place / "answers.json").read_text())
@@ -102,8 +102,8 @@ def random_folders(place):
 def main():
     if not shutil.which("node"):
         skip("needs node 20 or newer")
-    if not (Path(os.environ["RETORT_JUDGES"]) / "node_modules/node-llama-cpp").exists():
-        skip("needs npm's node-llama-cpp (scripts/setup --judges)")
+    if not (PACKAGES / "node-llama-cpp").exists():
+        skip("needs npm's node-llama-cpp (scripts/judges)")
     strings = need("real/tokenizers/expected/ggml-vocab-llama-spm.gguf.inp").read_text("utf-8")
     texts = strings.split("\n__ggml_vocab_test__\n") + rows_of(need("real/datasets/tinystories/train.jsonl"), "text")
     texts += rows_of(need("real/datasets/banking77/train.jsonl"), "prompt")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 SHARED = Path(os.environ["RETORT_SHARED"]).resolve()
+JUDGES = Path(os.environ["RETORT_JUDGES"]).resolve()  # of scripts/judges
 BUILD = Path(sys.argv[1])
 
 
@@ -24,6 +25,21 @@ def need(relative):
     if not path.exists():
         skip(f"needs shared/{relative}, not present")
     return path
+
+
+def llama_cpp(relative):
+    """A file of llama.cpp's folder: a script of its source, or a program in build/bin."""
+    path = JUDGES / "llama.cpp" / relative
+    if not path.exists():
+        skip(f"needs llama.cpp's {relative} (scripts/judges)")
+    return path
+
+
+def run(*command):
+    """Runs a judge's program quietly, and shows what it said when it fails."""
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}")
 
 
 def stage():

@@ -82,7 +82,7 @@ def main():
     try:
         import torch  # noqa: F401
     except ImportError:
-        skip("needs Debian's python3-torch (scripts/setup --judges)")
+        skip("needs PyTorch (scripts/judges)")
     student, teacher = need("real/models/llama2xs-280K"), need("real/models/stories260K")
     place, checks = stage(), Checks()
     random = make_rows(512, STEPS * BATCH)
