@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "tensor/dtype.h"
+#include "tensor/isa.h"
 
 #define RETORT_INLINE [[gnu::always_inline]] inline
 #define RETORT_INLINE_LAMBDA __attribute__((always_inline))
@@ -30,18 +31,6 @@
 #endif
 
 namespace retort {
-
-enum class Isa : uint8_t { kPortable, kAvx2, kAvx512 };
-inline Isa HostIsa() {  // the best of this processor
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) {
-    return Isa::kAvx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return Isa::kAvx2;
-#endif
-  return Isa::kPortable;
-}
 
 template <class Kernel, class... Args>
 RETORT_AVX512 [[gnu::noinline]] void RunAvx512(Args... args) {
