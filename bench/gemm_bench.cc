@@ -107,8 +107,7 @@ double Limits::Bandwidth() {
 
 void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result) {
   const std::vector<std::string> formats =
-      options.weights.empty() ? std::vector<std::string>{"f32", "bf16", "nf4", "q8_0", "q4_0"}
-                              : std::vector<std::string>{options.weights};
+      options.weights.empty() ? FormatNames() : std::vector<std::string>{options.weights};
   const std::vector<int64_t> counts = options.tokens > 0 ? std::vector<int64_t>{options.tokens}
                                                          : std::vector<int64_t>{1, 16, 512, 2048};
   Limits limits(MakeBackend({options.device, options.threads, Compute::kF32})->threads());

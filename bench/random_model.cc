@@ -55,11 +55,6 @@ Weight RandomNf4(int64_t rows, int64_t cols, RandomStream& random, Memory& memor
                 std::move(scales));
 }
 
-WeightFormat TableFormat(WeightFormat weights) {
-  if (weights == WeightFormat::kNF4) return WeightFormat::kBF16;
-  return weights == WeightFormat::kQ4_0 ? WeightFormat::kQ8_0 : weights;
-}
-
 }  // namespace
 
 Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t seed,
@@ -97,10 +92,10 @@ std::unique_ptr<Model> MakeRandomModel(const ModelConfig& config, WeightFormat w
     Projection* projection = layer ? &layer->projections[static_cast<size_t>(spec.slot)] : nullptr;
     switch (spec.role) {
       case Role::kEmbedding:
-        model->embedding.frozen = matrix(TableFormat(weights));
+        model->embedding.frozen = matrix(EmbeddingFormat(weights));
         break;
       case Role::kHead:
-        model->head.frozen = matrix(TableFormat(weights));
+        model->head.frozen = matrix(EmbeddingFormat(weights));
         break;
       case Role::kLinear:
         projection->frozen = matrix(weights);

@@ -132,7 +132,7 @@ void AddBench(CLI::App& app) {
       "instead of a model, random weights of this shape: a name as in init, or L,D,H,KV,F,V");
   command->add_option(
       "--weights", flags->weights,
-      "f32, bf16, f16, nf4, q8_0 or q4_0 (default: as stored; of a shape bf16, of gemm all)");
+      Cat(Join(FormatNames(), ", "), " (default: as stored; of a shape bf16, of gemm all)"));
   count("--rank", flags->rank, 1, "train: rank of the adapter on all linear layers");
   count("--batch-rows", flags->batch_rows, 1, "train: rows of a step");
   count("--tokens", flags->tokens, 0,

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "base/threads.h"
 #include "data/load_tokenizer.h"
 #include "formats/gguf.h"
@@ -17,24 +18,11 @@ using Role = TensorSpec::Role;
 
 constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of encoded rows, written at once
 
-// llama.cpp's numbers for "mostly this type".
+// llama.cpp's number for "mostly this type".
 uint32_t FileType(WeightFormat format) {
-  switch (format) {
-    case WeightFormat::kF32:
-      return 0;
-    case WeightFormat::kF16:
-      return 1;
-    case WeightFormat::kQ4_0:
-      return 2;
-    case WeightFormat::kQ8_0:
-      return 7;
-    case WeightFormat::kBF16:
-      return 32;
-    case WeightFormat::kNF4:
-      break;
-  }
-  throw InputError("--type ", TraitsOf(format).name,
-                   " cannot be written to a GGUF; use f32, f16, bf16, q8_0 or q4_0");
+  const BlockFormat& f = TraitsOf(format);
+  if (f.in_gguf()) return *f.file_type;
+  throw InputError("--type ", f.name, " cannot be written to a GGUF; use one of ", Join(GgufFormatNames(), ", "));
 }
 
 bool IsMatrix(const TensorSpec& spec) { return spec.shape.size() > 1; }
@@ -99,9 +87,7 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
 WeightFormat StoredFormat(const TensorSpec& spec, const GgufExportOptions& options) {
   if (!IsMatrix(spec)) return WeightFormat::kF32;
   const bool outer = spec.role == Role::kEmbedding || spec.role == Role::kHead;
-  const WeightFormat wanted = options.type == WeightFormat::kQ4_0 && outer && !options.pure
-                                  ? WeightFormat::kQ8_0
-                                  : options.type;
+  const WeightFormat wanted = outer && !options.pure ? EmbeddingFormat(options.type) : options.type;
   return spec.shape[1] % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
 }
 

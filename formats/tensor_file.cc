@@ -6,14 +6,6 @@
 #include "base/checked.h"
 
 namespace retort {
-namespace {
-
-// What a kernel may read at once: an element, or a block's f16 scale.
-size_t AlignmentOf(WeightFormat format) {
-  return format == WeightFormat::kF32 ? 4 : format == WeightFormat::kNF4 ? 1 : 2;
-}
-
-}  // namespace
 
 void TensorTable::Add(TensorEntry entry) {
   if (!index_.emplace(entry.name, entries_.size()).second) {
@@ -42,7 +34,7 @@ Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& sha
   }
   Bytes bytes = entry->bytes;
   std::shared_ptr<const void> owner = entry->file;
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % AlignmentOf(entry->format) != 0) {
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % static_cast<uintptr_t>(TraitsOf(entry->format).alignment) != 0) {
     const auto copy = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
     bytes = *copy;
     owner = copy;

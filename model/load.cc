@@ -248,9 +248,8 @@ Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner
   if (flag == "int8") return Compute::kInt8;
   if (flag != "auto")
     throw InputError("--compute '", flag, "' is not known; use auto, f32, bf16 or int8");
-  const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
   if (format == WeightFormat::kF32) return Compute::kF32;
-  if (blocks && runner) return Compute::kInt8;
+  if (TraitsOf(format).int8 && runner) return Compute::kInt8;
   return CpuPrefersBf16() ? Compute::kBF16 : Compute::kF32;
 }
 

@@ -52,8 +52,8 @@ bool WorthCopying(const ModelFiles& files);
 std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
                                  Backend& backend);
 
-// What `--compute` means for weights of this format. "auto": f32 stays f32; bf16, f16 and NF4
-// compute in bf16 where the processor has it, else f32; block formats in int8 when `runner`, else as bf16's.
+// What `--compute` means for weights of this format. "auto": f32 stays f32; formats with int8 products compute in
+// int8 when `runner`; all others in bf16 where the processor has it, else in f32.
 Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner);
 
 }  // namespace retort

@@ -8,13 +8,15 @@ namespace {
 
 int64_t BytesOf(WeightFormat format, int64_t rows, int64_t cols, WeightLayout layout) {
   if (layout == WeightLayout::kStrips) return StripCount(rows) * StripBytes(format, cols);
-  return format == WeightFormat::kNF4 ? (rows * cols + 1) / 2 : rows * RowBytes(format, cols);
+  const BlockFormat& f = TraitsOf(format);
+  if (!f.flattened) return rows * RowBytes(format, cols);
+  return (rows * cols * f.block_bytes + f.block_elements - 1) / f.block_elements;
 }
 
 }  // namespace
 
 int64_t RowBytes(WeightFormat format, int64_t cols) {
-  const FormatTraits& t = TraitsOf(format);
+  const BlockFormat& t = TraitsOf(format);
   if (cols % t.block_elements != 0) {
     throw InputError("rows of ", cols, " values do not divide into ", t.name, " blocks of ",
                      t.block_elements);

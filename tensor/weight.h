@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "tensor/dtype.h"
+#include "tensor/quant/format.h"
 #include "tensor/tensor.h"
 
 namespace retort {
@@ -57,7 +58,7 @@ class Weight {
   Nf4Scales nf4_;
 };
 
-// Bytes of one row of `cols` elements; for NF4 of the whole matrix flattened when rows given.
+// Bytes of one row of `cols` elements of a format whose rows are whole blocks.
 // Throws Error{kInput} when a row does not divide into blocks.
 int64_t RowBytes(WeightFormat format, int64_t cols);
 

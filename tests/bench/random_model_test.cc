@@ -14,9 +14,6 @@
 namespace retort {
 namespace {
 
-constexpr WeightFormat kFormats[] = {WeightFormat::kF32,  WeightFormat::kF16,  WeightFormat::kBF16,
-                                     WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4};
-
 std::vector<float> Row(const Weight& w, int64_t row) {
   std::vector<float> out(static_cast<size_t>(w.cols()));
   DecodeRow(w, row, 0, w.cols(), out.data());
@@ -25,7 +22,7 @@ std::vector<float> Row(const Weight& w, int64_t row) {
 
 TEST(RandomModelTest, WeightsAreSmallAndDiffer) {
   const auto memory = MakeHostMemory();
-  for (const WeightFormat format : kFormats) {
+  for (const WeightFormat format : AllFormats()) {
     const Weight w = RandomWeight(format, 300, 96, 1, *memory);
     double squares = 0;
     for (int64_t r = 0; r < w.rows(); ++r) {
@@ -59,7 +56,7 @@ TEST(RandomModelTest, GivesTheTablesTheirOwnFormat) {
 
 // Every family's extra tensors are there, and no layer lets the numbers run away.
 TEST(RandomModelTest, ComputesFiniteLogits) {
-  for (const WeightFormat format : kFormats) {
+  for (const WeightFormat format : AllFormats()) {
     const auto backend = MakeCpuBackend(1, Compute::kF32);
     ModelConfig c = ShapeNamed("2,64,4,2,128,512");
     c.qk_norm = c.qkv_bias = true;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tests/support/stage.h"
 
 namespace retort {
@@ -80,12 +82,11 @@ OpCase StoreCase(DType type, int64_t tokens, int heads) {
 
 std::vector<OpCase> RowCases() {
   std::vector<OpCase> cases;
-  for (WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
-                              WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4}) {
-    const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-    cases.push_back(EmbedCase(format, 512, blocks ? 64 : 65, 17, false));
-    cases.push_back(EmbedCase(format, 105, 576, 2, false));
-    cases.push_back(EmbedCase(format, 7, blocks ? 32 : 1, 3, false));
+  for (const WeightFormat format : AllFormats()) {
+    const int64_t step = TraitsOf(format).row_step();
+    cases.push_back(EmbedCase(format, 512, step > 1 ? 2 * step : 65, 17, false));
+    cases.push_back(EmbedCase(format, 105, 18 * std::max<int64_t>(32, step), 2, false));
+    cases.push_back(EmbedCase(format, 7, step, 3, false));
   }
   cases.push_back(EmbedCase(WeightFormat::kNF4, 512, 172, 64, true));
   cases.push_back(EmbedCase(WeightFormat::kBF16, 32000, 64, 129, false));
