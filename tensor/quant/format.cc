@@ -16,7 +16,8 @@ namespace retort {
   FORMAT(kQ8_0Format)          \
   FORMAT(kQ4_0Format)          \
   FORMAT(kNf4Format)           \
-  FORMAT(kQ4_1Format)
+  FORMAT(kQ4_1Format)          \
+  FORMAT(kQ5_0Format)
 
 #define RETORT_DECLARE(name) extern const BlockFormat name;
 #define RETORT_ADDRESS(name) &name,
