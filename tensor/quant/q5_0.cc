@@ -18,25 +18,26 @@ struct Q5_0Kernel {
   using Block = BlockQ5_0;
   static constexpr int64_t kValues = 32;
 
-  // The lowest W of the bits, each as 16 or 0.
-  template <int W>
-  RETORT_INLINE static Ints<W> FifthBits(uint32_t bits) {
-    Ints<W> place;
-    for (int i = 0; i < W; ++i) place[i] = 1 << i;
-    return ((SplatInt<W>(static_cast<int32_t>(bits)) & place) != 0) & 16;
+  // Bit i of `bits` as 16 or 0 in byte i: each byte keeps a bit of its own, which a sum then carries to bit 7.
+  RETORT_INLINE static uint64_t FifthBits(uint8_t bits) {
+    const uint64_t own = (bits * 0x0101010101010101u) & 0x8040201008040201u;
+    return ((own + 0x7f7f7f7f7f7f7f7fu) & 0x8080808080808080u) >> 3;
   }
 
   template <int W>
   RETORT_INLINE static void Run(const Block* in, int64_t blocks, float* out) {
+    using Pair [[gnu::vector_size(16)]] = uint64_t;
     for (int64_t b = 0; b < blocks; ++b, out += kValues) {
       const float d = ScaleOf(in[b].d);
-      const auto high = LoadAs<uint32_t>(in[b].high);
-      for (int i = 0; i < 16; i += W) {
-        const auto q = Widened<W>(LoadAs<Chars<W>>(in[b].q + i));
-        const Ints<W> low_half = (q & 15) | FifthBits<W>(high >> i);
-        const Ints<W> high_half = (q >> 4) | FifthBits<W>(high >> (16 + i));
-        Store<W>(out + i, __builtin_convertvector(low_half - 16, Floats<W>) * d);
-        Store<W>(out + 16 + i, __builtin_convertvector(high_half - 16, Floats<W>) * d);
+      const uint8_t* high = in[b].high;
+      const auto q = LoadAs<Chars<16>>(in[b].q);
+      const Chars<16> halves[2] = {(q & 15) | (Chars<16>)Pair{FifthBits(high[0]), FifthBits(high[1])},
+                                   (q >> 4) | (Chars<16>)Pair{FifthBits(high[2]), FifthBits(high[3])}};
+      uint8_t codes[32];
+      std::memcpy(codes, halves, sizeof codes);
+      for (int i = 0; i < 32; i += W) {
+        const auto code = Widened<W>(LoadAs<Chars<W>>(codes + i));
+        Store<W>(out + i, __builtin_convertvector(code - 16, Floats<W>) * d);
       }
     }
   }
@@ -70,7 +71,7 @@ extern const BlockFormat kQ5_0Format = {.name = "q5_0",
                                         .alignment = alignof(BlockQ5_0),
                                         .ggml_type = 6,
                                         .file_type = 8,
-                                        .kl_limit = 1.0,
+                                        .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_0Kernel>,
                                         .columns = DecodeBlockColumns<Q5_0Kernel>,
                                         .encode = EncodeBlocks<Q5_0Kernel>};

@@ -30,7 +30,8 @@ std::string Sha256OfFloats(std::vector<float> values) {
 
 // The sums of ggml's formats are of the tensor's bytes in the file that llama.cpp's
 // `llama-quantize --pure` made of this matrix as an F32 GGUF (version 0.25.1 of its ggml); those
-// of f16 and bf16, of NumPy's and PyTorch's conversion.
+// of f16 and bf16, of NumPy's and PyTorch's conversion. Those of q4_1 and q5_0 are of what ggml_quantize_chunk made,
+// which that program calls.
 TEST(Encode, BytesEqualThoseOfOtherPrograms) {
   const std::vector<float> matrix = AwkwardMatrix();
   ASSERT_EQ(Sha256(std::as_bytes(std::span(matrix))), kAwkwardSha256);
@@ -59,7 +60,7 @@ std::string HexOf(Bytes bytes) {
   return text;
 }
 
-// A line a block, as `llama-quantize --pure` wrote it.
+// A line a block, as ggml_quantize_chunk, which `llama-quantize --pure` calls, wrote it (ggml 0.25.1).
 TEST(Encode, BlocksHaveTheBytesOfTheDefiningProgram) {
   const std::vector<float> values = SpecialBlocks();
   const std::pair<std::string_view, std::string> expected[] = {
