@@ -47,20 +47,21 @@ void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers
 // As Linear with a weight that is trained itself.
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias = {});
 
-// Angles of the batch's positions: cos, sin [T,D/2]. Shared by all layers.
+// Angles of the batch's positions: cos, sin [T,n], n of them a head, 2 n <= D. Shared by all layers.
 struct RotaryAngles {
   Tensor cos, sin;
 };
-// x [T,N*D] of N heads, turned by the angles (Backend::Rotary).
-Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads);
+// x [T,N*D] of N heads, the first 2 n values of each turned by the angles (Backend::Rotary).
+Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads,
+           RotaryPairs pairs = RotaryPairs::kHalves);
 
 // q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. In training they are the batch's own; the runner's are its
 // cache's pages [pages,K,P,D], without gradient.
 Var Attention(Context& context, const AttentionShape& shape, const AttentionLayout& layout,
               const Var& q, const Var& keys, const Var& values);
 
-// gate, up [T,F]: silu(gate) * up
-Var SwiGlu(Context& context, const Var& gate, const Var& up);
+// gate, up [T,F]: f(gate) * up
+Var GatedActivation(Context& context, Activation activation, const Var& gate, const Var& up);
 
 // Runs body(x) without saving anything inside it and runs it again in the backward pass.
 // The body must compute the same both times.

@@ -23,7 +23,7 @@ class Row {
                static_cast<int>(c.head_dim),
                static_cast<float>(1 / std::sqrt(static_cast<double>(c.head_dim)))} {
     const auto length = static_cast<int32_t>(tokens);
-    layout_ = {{{0, length, 0, 0}}, {0}, length, 0};
+    layout_ = {{{0, length, 0, 0}}, {0}, length};
     const Shape queries{tokens, c.heads * c.head_dim}, keys{tokens, c.kv_heads * c.head_dim};
     q_ = Random(queries), out_ = Random(queries), dout_ = Random(queries);
     keys_ = Random(keys), values_ = Random(keys);

@@ -69,7 +69,7 @@ double ForwardSeconds(const Model& model, const std::vector<Example>& examples,
     micro.rows.push_back(&examples[static_cast<size_t>(i)]);
     micro.order.push_back(i);
   }
-  const TrainingBatch data = MakeTrainingBatch(micro, model.config.window);
+  const TrainingBatch data = MakeTrainingBatch(micro);
   Context context{model.backend};
   const Tensor hidden = model.Hidden(context, {data.batch}).value;
   const int64_t chunk = std::max<int64_t>(1, kChunkElements / model.config.vocab);

@@ -20,7 +20,6 @@ void Observe(const Model& model, const std::vector<Example>& examples, int64_t b
   Context context{model.backend};
   ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& some) {
     Batch batch;
-    batch.layout.window = static_cast<int32_t>(model.config.window);
     for (const Example* example : some) batch.AddRow(example->ids, example->row);
     if (before) before(ops::Embedding(context, model.embedding.frozen, batch.ids).value);
     ForwardPass pass{batch};

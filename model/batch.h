@@ -13,8 +13,7 @@ namespace retort {
 struct Batch {
   std::vector<int32_t> ids;        // [T]
   std::vector<int32_t> positions;  // [T] within its row or stream
-  AttentionLayout
-      layout;  // which tokens are one run and which keys they see; its window the model's
+  AttentionLayout layout;          // which tokens are one run and which keys they see
   // Where dropout masks come from (training only): the row's index in the data order, the token's in its row.
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]

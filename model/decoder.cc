@@ -22,13 +22,12 @@ Model::Model(ModelConfig model_config, Backend& kernels)
       layers(static_cast<size_t>(config.layers)),
       attention_{static_cast<int>(config.heads), static_cast<int>(config.kv_heads),
                  static_cast<int>(config.head_dim),
-                 static_cast<float>(1 / std::sqrt(static_cast<double>(config.head_dim)))},
+                 static_cast<float>(1 / std::sqrt(static_cast<double>(config.head_dim))), /*soft_cap=*/0,
+                 static_cast<int>(config.window)},
       frequencies_(RotaryFrequencies(config)) {}
 
 Var Model::Hidden(Context& context, const ForwardPass& pass) const {
   const Batch& batch = pass.batch;
-  RETORT_CHECK(batch.layout.window == config.window, "a batch of window ", batch.layout.window,
-               ", the model's is ", config.window);
   ops::RotaryAngles angles{backend.New({batch.tokens(), config.head_dim / 2}),
                            backend.New({batch.tokens(), config.head_dim / 2})};
   backend.RotaryTable(batch.positions, frequencies_, 1.0, angles.cos, angles.sin);
@@ -81,12 +80,12 @@ Var Model::FeedForward(Context& context, const ForwardPass& pass, int64_t index,
   };
   if (!context.tape && !watched && bare(Slot::kGate) && bare(Slot::kUp) && bare(Slot::kDown)) {
     Tensor y = backend.New(x.shape());
-    backend.FeedForward(x.value, layer[Slot::kGate].frozen, layer[Slot::kUp].frozen, layer[Slot::kDown].frozen,
-                        IsPrecise(index, Slot::kGate), y);
+    backend.FeedForward(Activation::kSilu, x.value, layer[Slot::kGate].frozen, layer[Slot::kUp].frozen,
+                        layer[Slot::kDown].frozen, IsPrecise(index, Slot::kGate), y);
     return {y};
   }
   const auto [gate, up] = Project(context, pass, index, std::array{Slot::kGate, Slot::kUp}, x);
-  const Var active = ops::SwiGlu(context, gate, up);
+  const Var active = ops::GatedActivation(context, Activation::kSilu, gate, up);
   if (watched) pass.observer->ffn_active(index, active.value);
   const auto [down] = Project(context, pass, index, std::array{Slot::kDown}, active);
   return down;

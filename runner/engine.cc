@@ -111,7 +111,6 @@ void Engine::State::Admit() {
 void Engine::State::Lay() {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   std::vector<int32_t>& cache_rows = cache.view().rows;
   cache_rows.clear(), ready.clear(), last.clear();
   int64_t budget = options.prefill_tokens;

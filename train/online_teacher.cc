@@ -18,10 +18,8 @@ struct OwnReading {
   std::vector<bool> matched;
 };
 
-OwnReading ReadingOf(const MicroBatch& micro, const std::map<int64_t, Example>& own,
-                     int64_t window) {
+OwnReading ReadingOf(const MicroBatch& micro, const std::map<int64_t, Example>& own) {
   OwnReading out;
-  out.batch.layout.window = static_cast<int32_t>(window);
   for (size_t r = 0; r < micro.rows.size(); ++r) {
     const auto found = own.find(micro.rows[r]->row);
     RETORT_CHECK(found != own.end(), "the teacher has no tokens of row ", micro.rows[r]->row);
@@ -91,13 +89,13 @@ TeacherView OnlineTeacher::Look(const MicroBatch& micro, const TrainingBatch& da
   ops::DistillObjective objective = ObjectiveOf(options_, micro, data.targets);
   Tensor hidden;
   if (own_rows_) {
-    const OwnReading own = ReadingOf(micro, *own_rows_, model_.config.window);
+    const OwnReading own = ReadingOf(micro, *own_rows_);
     hidden = Read(own.batch, own.rows);
     for (size_t i = 0; i < own.matched.size(); ++i) {
       if (!own.matched[i]) objective.kd_weight[i] = 0;
     }
   } else {
-    hidden = Read(MakeTrainingBatch(micro, model_.config.window).batch, data.rows);
+    hidden = Read(MakeTrainingBatch(micro).batch, data.rows);
   }
   const auto logits = [this, hidden](int64_t begin, int64_t count) {
     Context context{model_.backend};

@@ -20,7 +20,6 @@ struct SmallWorld {
   std::vector<double> NextLogits(const std::vector<int32_t>& ids) const {
     Batch batch;
     batch.AddRow(ids, 0);
-    batch.layout.window = static_cast<int32_t>(model->config.window);
     Context context{*backend};
     const Var hidden = model->Hidden(context, {batch});
     return backend->ToDoubles(

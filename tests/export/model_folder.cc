@@ -107,7 +107,6 @@ std::vector<float> LogitsOf(const Path& path, const std::vector<int32_t>& ids,
   const auto adapter =
       adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.config, *backend);
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(files.config.window);
   batch.AddRow(ids, 0);
   Context context{*backend};
   const Var hidden = model->Hidden(context, {batch, adapter.get()});

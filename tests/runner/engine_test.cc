@@ -31,7 +31,6 @@ class EngineTest : public testing::Test {
     for (int64_t i = 0; i < tokens; ++i) {
       Batch batch;
       batch.AddRow(ids, 0);
-      batch.layout.window = static_cast<int32_t>(model_->config.window);
       Context context{*backend_};
       const Var hidden = model_->Hidden(context, {batch});
       const auto logits = backend_->ToFloats(

@@ -32,7 +32,6 @@ Ids RandomIds(int64_t count, int64_t vocab, uint64_t seed) {
 Logits TrainingLogits(const Model& model, const Ids& ids) {
   Batch batch;
   batch.AddRow(ids, 0);
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   Context context{model.backend};
   Ids rows(ids.size());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
@@ -59,7 +58,6 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
   for (size_t step = 0;; ++step) {
     Batch batch;
     batch.layout.block_size = static_cast<int32_t>(kPageTokens);
-    batch.layout.window = static_cast<int32_t>(model.config.window);
     CacheView& view = cache.view();
     view.rows.clear();
     std::vector<size_t> owner;

@@ -331,7 +331,7 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
   row.labels.assign(1025, 7);
   MicroBatch micro{{&row, &row, &row, &row}, {0, 1, 2, 3}, 4100, 4096};
   const auto peak_over_hidden = [&](const MicroBatch& part) {
-    const TrainingBatch data = MakeTrainingBatch(part, student.window);
+    const TrainingBatch data = MakeTrainingBatch(part);
     const ForwardPass pass{data.batch};
     OnlineTeacher online(*large, nullptr, *small, {});
     backend->memory().ResetPeak();
