@@ -2,6 +2,7 @@
 // Every op's gradient against central differences, in double, within 1e-6.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
 #include "tests/autograd/gradient_support.h"
@@ -45,6 +46,28 @@ TEST_F(GradientTest, OfOneOperandBesideAFrozenOne) {
   ExpectOp([&](Context& c) { return ops::Add(c, x.var(), frozen); });
   ExpectOp([&](Context& c) { return Gate(c, frozen, x.var()); });
   ExpectOp([&](Context& c) { return Gate(c, x.var(), frozen); });
+}
+
+TEST_F(GradientTest, Scale) {
+  Parameter& x = Make("x", {3, 5});
+  // x is used beside it: what it gathers must not be scaled too.
+  ExpectOp([&](Context& c) { return ops::Add(c, ops::Scale(c, x.var(), 1.75f), x.var()); });
+}
+
+// A part that is used twice, one that is used once and one that nobody uses.
+TEST_F(GradientTest, Split) {
+  Parameter& x = Make("x", {3, 11});
+  ExpectOp([&](Context& c) {
+    std::array<Var, 3> parts;
+    ops::Split(c, x.var(), std::array<int64_t, 3>{4, 3, 4}, parts);
+    const Var again = ops::Add(c, parts[2], parts[0]);
+    return Gate(c, again, parts[0]);
+  });
+}
+
+TEST_F(GradientTest, Gather) {
+  Parameter& x = Make("x", {5, 4});
+  ExpectOp([&](Context& c) { return ops::Gather(c, x.var(), {3, 0, 3, 4, 1, 2}); });
 }
 
 TEST_F(GradientTest, Embedding) {
@@ -166,9 +189,9 @@ TEST_F(GradientTest, CheckpointEqualsItsBody) {
 }
 
 // Each token's loss weighted by the same scale; rows out of order and one of them twice.
-double HeadObjective(Context& c, const Var& x, const auto& head) {
+double HeadObjective(Context& c, const Var& x, const auto& head, const ops::HeadTransform& transform = {}) {
   const std::vector<int32_t> rows = {5, 0, 3, 3}, targets = {1, 6, 0, 2};
-  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, 0.25f));
+  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, 0.25f), transform);
   double sum = 0;
   for (double l : losses) sum += 0.25 * l;
   return sum;
@@ -183,6 +206,26 @@ TEST_F(GradientTest, HeadLossFrozen) {
   const Weight head = Frozen(7, 4);
   Parameter& x = Make("x", {6, 4});
   Expect([&](Context& c) { return HeadObjective(c, x.var(), head); });
+}
+
+TEST_F(GradientTest, HeadLossOfTransformedLogits) {
+  const Weight frozen = Frozen(7, 4);
+  Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
+  for (const ops::HeadTransform& transform : {ops::HeadTransform{0.6f, 0}, {1, 1.5f}, {0.6f, 1.5f}}) {
+    SCOPED_TRACE(Cat(transform.scale, ", ", transform.soft_cap));
+    Expect([&](Context& c) {
+      return HeadObjective(c, x.var(), head.var(), transform) + HeadObjective(c, x.var(), frozen, transform);
+    });
+  }
+}
+
+TEST_F(GradientTest, TransformedLogitsByHand) {
+  Tensor logits = backend_->FromDoubles(std::vector<double>{1, -3, 0}, {1, 3});
+  ops::TransformLogits(*backend_, {0.5f, 2}, logits);
+  const std::vector<double> got = backend_->ToDoubles(logits);
+  EXPECT_NEAR(got[0], 2 * std::tanh(0.25), 1e-15);
+  EXPECT_NEAR(got[1], 2 * std::tanh(-0.75), 1e-15);
+  EXPECT_EQ(got[2], 0);
 }
 
 // More rows than a chunk holds: what several calls make of fewer each.
