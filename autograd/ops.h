@@ -79,7 +79,9 @@ std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
                              const Var& head, const LogitsLoss& loss);
 
-// The loss -log softmax(logits)[target], each weighted by `scale` in the objective. targets [N].
+// The losses -log softmax(logits)[target]; the objective has each times its own scale, or all times one.
+// targets, scales [N].
+LogitsLoss CrossEntropy(std::vector<int32_t> targets, std::vector<float> scales);
 LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale);
 
 // What each token's loss is made of: ce_weight * CE + kd_weight * divergence (tensor/distillation.h).

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "recipes/open_teacher.h"
-#include "train/cached_teacher.h"
 #include "train/generate_answers.h"
+#include "train/objectives/cached_distillation.h"
 #include "train/teach.h"
 
 namespace retort {

@@ -14,10 +14,8 @@ namespace {
 
 constexpr const char* kTrainerState = "trainer.h5";
 
-// Trained beside the student and no part of what is shipped.
-std::vector<Parameter*> Companions(Trainer& trainer) {
-  return trainer.teacher() ? trainer.teacher()->parameters() : std::vector<Parameter*>();
-}
+// Trained beside the model and no part of what is shipped.
+std::vector<Parameter*> Companions(Trainer& trainer) { return trainer.objective().parameters(); }
 
 std::string WeightsFile(Trainer& trainer) {
   return trainer.adapter() ? "adapter_model.safetensors" : "model.safetensors";

@@ -91,12 +91,28 @@ std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t
   return ChunkedLoss(context, x, std::move(rows), TrainedHead{head}, loss);
 }
 
-LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale) {
-  return [targets = std::move(targets), scale](Backend& k, int64_t begin, Tensor& logits,
-                                               std::span<double> losses, bool want_gradient) {
-    const auto part = std::span(targets).subspan(static_cast<size_t>(begin), losses.size());
-    k.CrossEntropy(logits, part, want_gradient ? scale : 0, losses);
+LogitsLoss CrossEntropy(std::vector<int32_t> targets, std::vector<float> scales) {
+  RETORT_CHECK(scales.size() == targets.size(), scales.size(), " scales for ", targets.size(),
+               " targets");
+  return [targets = std::move(targets), scales = std::move(scales)](
+             Backend& k, int64_t begin, Tensor& logits, std::span<double> losses,
+             bool want_gradient) {
+    // The kernel takes one scale: tokens that follow each other with the same go together.
+    const auto from = static_cast<size_t>(begin), count = losses.size();
+    for (size_t i = 0, n = 0; i < count; i += n) {
+      const float scale = scales[from + i];
+      for (n = 1; i + n < count && (!want_gradient || scales[from + i + n] == scale);) ++n;
+      Tensor run = logits.RowRange(static_cast<int64_t>(i), static_cast<int64_t>(n));
+      k.CrossEntropy(run, std::span(targets).subspan(from + i, n), want_gradient ? scale : 0,
+                     losses.subspan(i, n));
+      if (want_gradient && scale == 0) k.Fill(run, 0);
+    }
   };
+}
+
+LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale) {
+  std::vector<float> scales(targets.size(), scale);
+  return CrossEntropy(std::move(targets), std::move(scales));
 }
 
 }  // namespace retort::ops

@@ -182,12 +182,13 @@ TEST_F(GradientTest, CheckpointEqualsItsBody) {
   });
 }
 
-// Each token's loss weighted by the same scale; rows out of order and one of them twice.
+// Each token's loss with a scale of its own, one of them 0; rows out of order and one of them twice.
 double HeadObjective(Context& c, const Var& x, const auto& head) {
   const std::vector<int32_t> rows = {5, 0, 3, 3}, targets = {1, 6, 0, 2};
-  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, 0.25f));
+  const std::vector<float> scales = {0.25f, -0.5f, 0, 1.5f};
+  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, scales));
   double sum = 0;
-  for (double l : losses) sum += 0.25 * l;
+  for (size_t i = 0; i < losses.size(); ++i) sum += scales[i] * losses[i];
   return sum;
 }
 

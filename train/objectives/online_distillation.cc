@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/online_teacher.h"
+#include "train/objectives/online_distillation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,25 +13,20 @@ namespace {
 // The teacher's tokens of the rows, and for each of the student's tokens that carry loss the teacher's place that
 // answers it; `matched` says whether there is one.
 struct OwnReading {
-  Batch batch;
+  LabelledBatch own;
   std::vector<int32_t> rows;
   std::vector<bool> matched;
 };
 
 OwnReading ReadingOf(const MicroBatch& micro, const std::map<int64_t, Example>& own,
                      int64_t window) {
-  OwnReading out;
-  out.batch.layout.window = static_cast<int32_t>(window);
+  OwnReading out{LabelledBatch(window), {}, {}};
   for (size_t r = 0; r < micro.rows.size(); ++r) {
     const auto found = own.find(micro.rows[r]->row);
     RETORT_CHECK(found != own.end(), "the teacher has no tokens of row ", micro.rows[r]->row);
-    const Example& example = found->second;
-    const auto begin = static_cast<int32_t>(out.batch.tokens());
-    out.batch.AddRow(example.ids, micro.order[r]);
-    std::vector<int32_t> places;
-    for (size_t i = 1; i < example.labels.size(); ++i) {
-      if (example.labels[i] != kNoLoss) places.push_back(begin + static_cast<int32_t>(i) - 1);
-    }
+    const auto begin = static_cast<int32_t>(out.own.batch.tokens());
+    out.own.Add(found->second, micro.order[r]);
+    const std::span<const int32_t> places = out.own.Of(r, out.own.rows);
     const auto wanted = static_cast<size_t>(micro.rows[r]->LossTokens());
     for (size_t i = 0; i < wanted; ++i) {
       out.matched.push_back(i < places.size());
@@ -55,14 +50,14 @@ std::vector<float> InitialProjection(int64_t rows, int64_t cols, uint64_t seed, 
 
 }  // namespace
 
-OnlineTeacher::OnlineTeacher(const Model& model, const Adapter* adapter, const Model& student,
-                             const TeacherOptions& options,
-                             const std::optional<HiddenOptions>& hidden)
-    : model_(model), adapter_(adapter), student_(student), options_(options), hidden_(hidden) {
+OnlineDistillation::OnlineDistillation(const Model& model, const Adapter* adapter,
+                                       const Model& student, const DistillationOptions& options,
+                                       const std::optional<HiddenOptions>& hidden)
+    : Distillation(options), model_(model), adapter_(adapter), student_(student), hidden_(hidden) {
   if (hidden_) MakePairs(*hidden_);
 }
 
-void OnlineTeacher::MakePairs(const HiddenOptions& options) {
+void OnlineDistillation::MakePairs(const HiddenOptions& options) {
   const int64_t layers = student_.config.layers, deep = model_.config.layers;
   for (int64_t i = options.all_layers ? 0 : layers - 1; i < layers; ++i) {
     const int64_t at = ((i + 1) * deep + layers - 1) / layers - 1;
@@ -80,40 +75,33 @@ void OnlineTeacher::MakePairs(const HiddenOptions& options) {
   };
 }
 
-std::vector<Parameter*> OnlineTeacher::parameters() {
+std::vector<Parameter*> OnlineDistillation::parameters() {
   std::vector<Parameter*> out;
   for (const Pair& pair : pairs_) out.push_back(pair.projection.get());
   return out;
 }
 
-TeacherView OnlineTeacher::Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                                ops::DistillSums* sums) {
-  ops::DistillObjective objective = ObjectiveOf(options_, micro, data.targets);
+ops::LogitsLoss OnlineDistillation::LossOf(const MicroBatch& micro, const LabelledBatch& data,
+                                           float scale, ops::DistillSums* sums) {
+  ops::DistillObjective objective = Weighed(micro, data);
   Tensor hidden;
   if (own_rows_) {
-    const OwnReading own = ReadingOf(micro, *own_rows_, model_.config.window);
-    hidden = Read(own.batch, own.rows);
-    for (size_t i = 0; i < own.matched.size(); ++i) {
-      if (!own.matched[i]) objective.kd_weight[i] = 0;
+    const OwnReading reading = ReadingOf(micro, *own_rows_, model_.config.window);
+    hidden = Read(reading.own.batch, reading.rows);
+    for (size_t i = 0; i < reading.matched.size(); ++i) {
+      if (!reading.matched[i]) objective.kd_weight[i] = 0;
     }
   } else {
-    hidden = Read(MakeTrainingBatch(micro, model_.config.window).batch, data.rows);
+    hidden = Read(MakeLabelledBatch(micro, model_.config.window).batch, data.rows);
   }
   const auto logits = [this, hidden](int64_t begin, int64_t count) {
     Context context{model_.backend};
     return ToStudent(model_.LogitsOf(context, hidden.RowRange(begin, count)));
   };
-  TeacherView view{ops::Distill(std::move(objective), scale, logits, sums), nullptr, {}};
-  if (!pairs_.empty()) {
-    view.observer = &observer_;
-    view.rest = [this, rows = data.rows, scale](Context& context) {
-      return HiddenTerms(context, rows, scale);
-    };
-  }
-  return view;
+  return ops::Distill(std::move(objective), scale, logits, sums);
 }
 
-Tensor OnlineTeacher::Read(const Batch& batch, const std::vector<int32_t>& rows) {
+Tensor OnlineDistillation::Read(const Batch& batch, const std::vector<int32_t>& rows) {
   Context context{model_.backend};
   const auto chosen = [&](const Tensor& x) {
     Tensor out = model_.backend.New({static_cast<int64_t>(rows.size()), x.cols()});
@@ -132,16 +120,17 @@ Tensor OnlineTeacher::Read(const Batch& batch, const std::vector<int32_t>& rows)
 }
 
 // Through host memory where the two are on different devices.
-Tensor OnlineTeacher::ToStudent(const Tensor& x) const {
+Tensor OnlineDistillation::ToStudent(const Tensor& x) const {
   if (model_.backend.name() == student_.backend.name()) return x;
   return student_.backend.FromFloats(model_.backend.ToFloats(x), x.shape());
 }
 
-double OnlineTeacher::HiddenTerms(Context& context, const std::vector<int32_t>& rows, float scale) {
+double OnlineDistillation::HiddenTerms(TrainingPass& pass, float scale) {
+  if (pairs_.empty()) return 0;
   const double weight = hidden_->weight / static_cast<double>(pairs_.size());
   double sum = 0;
   for (Pair& pair : pairs_) {
-    sum += weight * ops::HiddenLoss(context, pair.found, rows, pair.wanted,
+    sum += weight * ops::HiddenLoss(pass.context(), pair.found, pass.data().rows, pair.wanted,
                                     pair.projection->var(), hidden_->kind,
                                     static_cast<float>(weight) * scale);
     pair.found = {};

@@ -4,9 +4,10 @@
 #pragma once
 
 #include <deque>
+#include <memory>
 
 #include "runner/engine.h"
-#include "train/teacher.h"
+#include "train/objectives/objective.h"
 
 namespace retort {
 
@@ -21,18 +22,19 @@ struct OnPolicyOptions {
   DType cache_type = DType::kF32;
 };
 
-class OnPolicyTeacher : public Teacher {
+class OnPolicyDistillation : public Objective {
  public:
   // `scorer` says what the teacher thinks of the rows. The student, its adapter (may be null) and tokenizer are borrowed.
-  OnPolicyTeacher(std::unique_ptr<Teacher> scorer, const Model& student, const Adapter* adapter,
-                  const Tokenizer& tokenizer, const OnPolicyOptions& options);
+  OnPolicyDistillation(std::unique_ptr<Objective> scorer, const Model& student,
+                       const Adapter* adapter, const Tokenizer& tokenizer,
+                       const OnPolicyOptions& options);
 
   // A row's prompt is what stands before its first token that carries loss. Which rows are drawn and what is sampled
   // depends on the seed, the step and the row's place in the data order, not on how the batch is cut.
   int64_t Prepare(Step& step, int64_t number) override;
-  TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                   ops::DistillSums* sums) override {
-    return scorer_->Look(micro, data, scale, sums);
+  int64_t Terms(const Step& step) const override { return scorer_->Terms(step); }
+  void Run(TrainingPass& pass, float scale, LossSums& sums) override {
+    scorer_->Run(pass, scale, sums);
   }
   std::vector<Parameter*> parameters() override { return scorer_->parameters(); }
 
@@ -40,7 +42,7 @@ class OnPolicyTeacher : public Teacher {
   struct Answer;
   void Submit(const Example& row, int64_t order, int64_t number, Answer& answer);
 
-  std::unique_ptr<Teacher> scorer_;
+  std::unique_ptr<Objective> scorer_;
   const OnPolicyOptions options_;
   Engine engine_;
   std::deque<Example> rows_;  // of the present step; addresses stay

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "train/on_policy.h"
+#include "train/objectives/on_policy.h"
 
 #include <algorithm>
 
@@ -29,21 +29,22 @@ uint64_t Seed(PhiloxKey key) { return uint64_t{key[0]} << 32 | key[1]; }
 }  // namespace
 
 // A row's answer while it is being generated, and the place in the step that it is for.
-struct OnPolicyTeacher::Answer {
+struct OnPolicyDistillation::Answer {
   const Example** place;
   Example row;
 };
 
-OnPolicyTeacher::OnPolicyTeacher(std::unique_ptr<Teacher> scorer, const Model& student,
-                                 const Adapter* adapter, const Tokenizer& tokenizer,
-                                 const OnPolicyOptions& options)
+OnPolicyDistillation::OnPolicyDistillation(std::unique_ptr<Objective> scorer, const Model& student,
+                                           const Adapter* adapter, const Tokenizer& tokenizer,
+                                           const OnPolicyOptions& options)
     : scorer_(std::move(scorer)),
       options_(options),
       engine_(student, adapter, tokenizer, EngineOptionsOf(options, student.config)) {}
 
-void OnPolicyTeacher::Submit(const Example& row, int64_t order, int64_t number, Answer& answer) {
+void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t number, Answer& answer) {
   answer.row.row = row.row;
   answer.row.generated = true;
+  answer.row.joined = row.joined;
   answer.row.ids = PromptOf(row);
   answer.row.labels.assign(answer.row.ids.size(), kNoLoss);
   GenerationRequest request;
@@ -63,7 +64,7 @@ void OnPolicyTeacher::Submit(const Example& row, int64_t order, int64_t number, 
   engine_.Submit(std::move(request));
 }
 
-int64_t OnPolicyTeacher::Prepare(Step& step, int64_t number) {
+int64_t OnPolicyDistillation::Prepare(Step& step, int64_t number) {
   std::deque<Answer> answers;
   for (MicroBatch& micro : step.micro) {
     for (size_t r = 0; r < micro.rows.size(); ++r) {

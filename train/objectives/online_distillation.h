@@ -3,9 +3,10 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <optional>
 
-#include "train/teacher.h"
+#include "train/objectives/distillation.h"
 
 namespace retort {
 
@@ -19,27 +20,32 @@ struct HiddenOptions {
                             // equal, and random otherwise
 };
 
-class OnlineTeacher : public Teacher {
+class OnlineDistillation : public Distillation {
  public:
   // model and adapter (may be null) are the teacher's; model may be the student's own, which it then reads without the
   // student's adapter. Everything is borrowed.
-  OnlineTeacher(const Model& model, const Adapter* adapter, const Model& student,
-                const TeacherOptions& options, const std::optional<HiddenOptions>& hidden = {});
+  OnlineDistillation(const Model& model, const Adapter* adapter, const Model& student,
+                     const DistillationOptions& options,
+                     const std::optional<HiddenOptions>& hidden = {});
 
   // Where the tokenizers differ: the teacher's own tokens of each row, by Example::row. A row's j-th token that
   // carries loss is then compared with the j-th of the teacher's, as far as both go.
   void ReadOwnRows(std::map<int64_t, Example> rows) { own_rows_ = std::move(rows); }
 
-  TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                   ops::DistillSums* sums) override;
+  ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
+                         ops::DistillSums* sums) override;
   std::vector<Parameter*> parameters() override;
+
+ protected:
+  const PassObserver* observer() override { return pairs_.empty() ? nullptr : &observer_; }
+  double HiddenTerms(TrainingPass& pass, float scale) override;
 
  private:
   // A pair of blocks whose outputs are compared.
   struct Pair {
     int64_t student, teacher;
     std::unique_ptr<Parameter> projection;
-    Tensor wanted;  // the teacher's states of the micro-batch's tokens that carry loss, on the student's backend
+    Tensor wanted;  // the teacher's states of the part's tokens that carry loss, on the student's backend
     Var found;      // the student's, all tokens
   };
 
@@ -47,12 +53,10 @@ class OnlineTeacher : public Teacher {
   // The final hidden states [N,C] of the places `rows`; fills the pairs' `wanted`.
   Tensor Read(const Batch& batch, const std::vector<int32_t>& rows);
   Tensor ToStudent(const Tensor& x) const;
-  double HiddenTerms(Context& context, const std::vector<int32_t>& rows, float scale);
 
   const Model& model_;
   const Adapter* adapter_;
   const Model& student_;
-  const TeacherOptions options_;
   const std::optional<HiddenOptions> hidden_;
   std::optional<std::map<int64_t, Example>> own_rows_;
   std::vector<Pair> pairs_;
