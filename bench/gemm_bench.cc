@@ -7,7 +7,6 @@
 #include "bench/random_model.h"
 #include "bench/timing.h"
 #include "model/load.h"
-#include "model/spec/tensors.h"
 
 namespace retort {
 namespace {
@@ -21,16 +20,13 @@ struct NamedLayer {
   int64_t outputs, inputs;
 };
 
-std::vector<NamedLayer> LayersOf(const ModelConfig& c) {
-  std::vector<NamedLayer> layers;
-  for (const auto& [name, slot] :
-       {std::pair{"q", Slot::kQ}, std::pair{"kv", Slot::kK}, std::pair{"gate_up", Slot::kGate},
-        std::pair{"down", Slot::kDown}}) {
-    const SlotShape shape = ShapeOf(c, slot);
-    layers.push_back({name, shape.rows, shape.cols});
-  }
-  layers.push_back({"head", c.vocab, c.width});
-  return layers;
+std::vector<NamedLayer> LayersOf(const Architecture& a) {
+  const BlockSpec& block = a.blocks.front();
+  return {{"q", block.attention.q_width(), a.width},
+          {"kv", block.attention.kv_width(), a.width},
+          {"gate_up", block.mlp.width, a.width},
+          {"down", a.width, block.mlp.width},
+          {"head", a.vocab, a.width}};
 }
 
 // One way to compute with weights of a format.
@@ -107,8 +103,7 @@ double Limits::Bandwidth() {
 
 void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result) {
   const std::vector<std::string> formats =
-      options.weights.empty() ? std::vector<std::string>{"f32", "bf16", "nf4", "q8_0", "q4_0"}
-                              : std::vector<std::string>{options.weights};
+      options.weights.empty() ? FormatNames() : std::vector<std::string>{options.weights};
   const std::vector<int64_t> counts = options.tokens > 0 ? std::vector<int64_t>{options.tokens}
                                                          : std::vector<int64_t>{1, 16, 512, 2048};
   Limits limits(MakeBackend({options.device, options.threads, Compute::kF32})->threads());

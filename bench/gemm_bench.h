@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "bench/machine.h"
-#include "model/spec/config.h"
+#include "model/layout.h"
 #include "tensor/backend.h"
 
 namespace retort {
 
 struct GemmBench {
-  ModelConfig config;
-  std::string weights;  // one format; empty: f32, bf16, nf4, q8_0 and q4_0
+  Architecture config;
+  std::string weights;  // one format; empty: all
   std::string device = "auto", compute = "auto";
   int threads = 0;
   int64_t tokens = 0;  // 0: 1, 16, 512 and 2048
@@ -51,8 +51,8 @@ class Limits {
   double bandwidth_ = 0;
 };
 
-// With compute auto: f32 in f32; bf16 and nf4 in bf16 where that is faster, else f32; q8_0 and q4_0 in
-// int8 (forward, the runner) and as bf16 does (forward and gradient, training). Weights are read from memory, not from a cache
+// With compute auto: as ResolveCompute (model/load.h) says: formats with int8 products in int8 (forward, the runner)
+// and as bf16 does (forward and gradient, training), the others as for training. Weights are read from memory, not from a cache
 // that the call before has filled. Throws Error{kInput} on unknown names.
 void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result);
 

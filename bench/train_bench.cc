@@ -7,7 +7,8 @@
 #include "bench/bench.h"
 #include "bench/work.h"
 #include "data/packing.h"
-#include "train/online_teacher.h"
+#include "train/objectives/cross_entropy.h"
+#include "train/objectives/online_distillation.h"
 #include "train/trainer.h"
 
 namespace retort {
@@ -30,12 +31,12 @@ std::vector<Example> RandomExamples(int64_t count, int64_t tokens, int64_t vocab
 class Student {
  public:
   Student(const Model& model, const std::vector<Example>& examples, const TrainBench& options,
-          Teacher* teacher)
-      : stream_(examples, BatchesOf(options)), adapter_(Adapter::Make(Lora(options), model.config, 1, model.backend)) {
+          Objective& objective)
+      : stream_(examples, BatchesOf(options)), adapter_(Adapter::Make(Lora(options), model.layout, 1, model.backend)) {
     TrainerOptions training;
     training.schedule.kind = Schedule::Kind::kConstant;
     training.part_tokens = options.part_tokens;
-    trainer_ = std::make_unique<Trainer>(model, adapter_.get(), stream_, training, teacher);
+    trainer_ = std::make_unique<Trainer>(model, adapter_.get(), stream_, training, objective);
   }
   double StepSeconds() { return trainer_->Step()->seconds; }
 
@@ -69,7 +70,7 @@ double ForwardSeconds(const Model& model, const std::vector<Example>& examples,
     micro.rows.push_back(&examples[static_cast<size_t>(i)]);
     micro.order.push_back(i);
   }
-  const TrainingBatch data = MakeTrainingBatch(micro, model.config.window);
+  const LabelledBatch data = MakeLabelledBatch(micro);
   Context context{model.backend};
   const Tensor hidden = model.Hidden(context, {data.batch}).value;
   const int64_t chunk = std::max<int64_t>(1, kChunkElements / model.config.vocab);
@@ -86,11 +87,13 @@ BenchResult BenchTraining(Subject& subject, const Subject* teacher, const TrainB
   Backend& backend = *subject.backend;
   const std::vector<Example> examples =
       RandomExamples(options.batch_rows * (options.repeat + 1), options.tokens, model.config.vocab);
-  std::optional<OnlineTeacher> online;
-  if (teacher) online.emplace(*teacher->model, nullptr, model, TeacherOptions{});
-  Student timed(model, examples, options, online ? &*online : nullptr);
+  CrossEntropyObjective plain;
+  std::optional<OnlineDistillation> online;
+  if (teacher) online.emplace(*teacher->model, nullptr, model, DistillationOptions{});
+  Objective& objective = online ? static_cast<Objective&>(*online) : plain;
+  Student timed(model, examples, options, objective);
   std::optional<Student> alone;
-  if (teacher) alone.emplace(model, examples, options, nullptr);
+  if (teacher) alone.emplace(model, examples, options, plain);
 
   BenchResult result;
   result.tokens = options.batch_rows * options.tokens;

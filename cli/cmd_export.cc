@@ -53,9 +53,9 @@ void AddExport(CLI::App& app) {
   auto flags = std::make_shared<ExportFlags>();
   command->add_option("source", flags->source, "Hugging Face folder")->required();
   command->add_option("--out", flags->out, "GGUF file to write")->required();
-  command->add_option("--type", flags->type, "f32, f16, bf16, q8_0 or q4_0");
+  command->add_option("--type", flags->type, Join(GgufFormatNames(), ", "));
   command->add_flag("--pure", flags->pure,
-                    "the same type for embedding and head (else q8_0 in a 4-bit file)");
+                    "the same type for embedding and head (else q8_0 where the type has fewer than 8 bits)");
   command->add_option("--threads", flags->threads, "threads; 0: all this process may use")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -24,6 +24,9 @@ struct Example {
   std::vector<int32_t> labels;  // as many as ids
   // An answer that the model itself has given: nobody says that it is right, so cross-entropy has no part in it.
   bool generated = false;
+  // Belongs to the example before it (a rejected answer after the chosen one): the two are one group, which is
+  // shuffled, packed and computed as a whole. The first example of all never does.
+  bool joined = false;
 
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
   // Tokens that carry loss. A label at place 0 never counts: nothing comes before it to predict it.

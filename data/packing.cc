@@ -20,9 +20,8 @@ std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
                                      const std::vector<int64_t>& lengths, int64_t max_tokens) {
   std::vector<PackedSequence> sequences;
   std::vector<int64_t> room;  // by sequence
-  for (const int64_t row : order) {
-    const int64_t length = lengths.at(row);
-    RETORT_CHECK(length <= max_tokens, "a row of ", length, " tokens in sequences of ", max_tokens);
+  for (const int64_t group : order) {
+    const int64_t length = lengths.at(group);
     const size_t first = sequences.size() - std::min(sequences.size(), kOpenSequences);
     size_t best = sequences.size();
     for (size_t s = first; s < sequences.size(); ++s) {
@@ -32,7 +31,7 @@ std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
       sequences.emplace_back();
       room.push_back(max_tokens);
     }
-    sequences[best].push_back(row);
+    sequences[best].push_back(group);
     room[best] -= length;
   }
   return sequences;
@@ -42,15 +41,41 @@ std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
                                         const std::vector<int64_t>& lengths, int64_t batch_tokens) {
   std::vector<PackedSequence> batches;
   int64_t room = 0;
-  for (const int64_t row : order) {
-    if (batches.empty() || lengths.at(row) > room) {
+  for (const int64_t group : order) {
+    if (batches.empty() || lengths.at(group) > room) {
       batches.emplace_back();
       room = batch_tokens;
     }
-    batches.back().push_back(row);
-    room -= lengths[row];
+    batches.back().push_back(group);
+    room -= lengths[group];
   }
   return batches;
+}
+
+std::vector<RowGroup> GroupsOf(const MicroBatch& micro) {
+  std::vector<RowGroup> groups;
+  for (size_t r = 0; r < micro.rows.size(); ++r) {
+    if (groups.empty() || !micro.rows[r]->joined) groups.push_back({r, r});
+    groups.back().end = r + 1;
+  }
+  return groups;
+}
+
+std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens) {
+  std::vector<MicroBatch> parts;
+  for (const RowGroup& group : GroupsOf(micro)) {
+    int64_t size = 0;
+    for (size_t r = group.begin; r < group.end; ++r) size += micro.rows[r]->size();
+    if (parts.empty() || parts.back().tokens + size > tokens) parts.emplace_back();
+    MicroBatch& part = parts.back();
+    part.tokens += size;
+    for (size_t r = group.begin; r < group.end; ++r) {
+      part.rows.push_back(micro.rows[r]);
+      part.order.push_back(micro.order[r]);
+      part.loss_tokens += micro.rows[r]->LossTokens();
+    }
+  }
+  return parts;
 }
 
 BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOptions& options)
@@ -58,12 +83,17 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
   if (options_.batch_tokens > 0) options_.batch_rows = 1;  // a sequence is a whole micro-batch
   RETORT_CHECK(!examples.empty(), "a batch stream needs examples");
   RETORT_CHECK(options_.batch_rows > 0 && options.accumulate > 0 && options.epochs >= 0);
-  for (const Example& e : examples) {
-    RETORT_CHECK(e.size() > 0 && e.size() <= options.max_tokens, "an example of ", e.size(),
-                 " tokens, at most ", options.max_tokens);
-    lengths_.push_back(e.size());
-    loss_tokens_.push_back(e.LossTokens());
+  RETORT_CHECK(!examples.front().joined, "the first example is joined to none");
+  for (size_t e = 0; e < examples.size(); ++e) {
+    RETORT_CHECK(examples[e].size() > 0 && examples[e].size() <= options.max_tokens,
+                 "an example of ", examples[e].size(), " tokens, at most ", options.max_tokens);
+    if (!examples[e].joined) {
+      group_begins_.push_back(static_cast<int64_t>(e));
+      lengths_.push_back(0);
+    }
+    lengths_.back() += examples[e].size();
   }
+  group_begins_.push_back(static_cast<int64_t>(examples.size()));
   if (options_.epochs > 0) {
     int64_t sequences = 0;
     const bool varies = (options_.packing || options_.batch_tokens > 0) && options_.shuffle;
@@ -77,12 +107,11 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
 }
 
 std::vector<int64_t> BatchStream::Order(int64_t epoch) const {
-  const int64_t n = static_cast<int64_t>(examples_.size());
   if (options_.shuffle) {
-    return Permutation(n,
+    return Permutation(groups(),
                        MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
   }
-  std::vector<int64_t> order(n);
+  std::vector<int64_t> order(lengths_.size());
   std::iota(order.begin(), order.end(), 0);
   return order;
 }
@@ -92,14 +121,18 @@ std::vector<PackedSequence> BatchStream::Sequences(const std::vector<int64_t>& o
   if (options_.packing) return PackRows(order, lengths_, options_.max_tokens);
   std::vector<PackedSequence> single;
   single.reserve(order.size());
-  for (const int64_t row : order) single.push_back({row});
+  for (const int64_t group : order) single.push_back({group});
   return single;
 }
 
 void BatchStream::LoadEpoch(int64_t epoch) {
   const std::vector<int64_t> order = Order(epoch);
-  place_.resize(order.size());
-  for (size_t i = 0; i < order.size(); ++i) place_[order[i]] = static_cast<int64_t>(i);
+  place_.resize(examples_.size());
+  int64_t next = 0;
+  for (const int64_t group : order) {
+    for (int64_t row = group_begins_[group]; row < group_begins_[group + 1]; ++row)
+      place_[row] = next++;
+  }
   sequences_ = Sequences(order);
   state_ = {epoch, 0};
 }
@@ -108,11 +141,13 @@ bool BatchStream::AtEnd() const { return options_.epochs > 0 && state_.epoch >= 
 
 void BatchStream::Add(const PackedSequence& sequence, MicroBatch& micro) const {
   const int64_t before = state_.epoch * static_cast<int64_t>(examples_.size());
-  for (const int64_t row : sequence) {
-    micro.rows.push_back(&examples_[row]);
-    micro.order.push_back(before + place_[row]);
-    micro.tokens += lengths_[row];
-    micro.loss_tokens += loss_tokens_[row];
+  for (const int64_t group : sequence) {
+    micro.tokens += lengths_[group];
+    for (int64_t row = group_begins_[group]; row < group_begins_[group + 1]; ++row) {
+      micro.rows.push_back(&examples_[row]);
+      micro.order.push_back(before + place_[row]);
+      micro.loss_tokens += examples_[row].LossTokens();
+    }
   }
 }
 

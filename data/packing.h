@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The order of the examples, their packing into sequences, and the steps that come of it.
 //
+// What is ordered, packed and cut are groups: an example with those after it that are joined to it
+// (Example::joined), for the most part one alone. Nothing here ever separates a group's rows.
+//
 // The model takes rows laid end to end without any padding, with attention inside each row and
 // positions from 0 in each, so a sequence is only a list of rows, and packing changes how many
 // tokens a step has, never what a row computes.
@@ -14,22 +17,23 @@
 
 namespace retort {
 
-// Rows (by their index in the examples) that share a sequence of at most max_tokens tokens.
+// Groups (by their index) that share a sequence of at most max_tokens tokens.
 using PackedSequence = std::vector<int64_t>;
 
-// Best fit over the last few open sequences, in the order given: each row goes where the least room
-// is left, or opens a new one. Sequences come in the order of their first rows, so the order of the
-// data (shuffled or not) is kept but for that small neighbourhood. lengths[row] <= max_tokens.
+// Best fit over the last few open sequences, in the order given: each group goes where the least room
+// is left, or opens a new one. Sequences come in the order of their first groups, so the order of the
+// data (shuffled or not) is kept but for that small neighbourhood. A longer group stands alone.
+// lengths[group]: the tokens of all its rows.
 std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
                                      const std::vector<int64_t>& lengths, int64_t max_tokens);
 
-// Consecutive rows of the order, as many as fit into batch_tokens tokens; a longer row stands alone.
+// Consecutive groups of the order, as many as fit into batch_tokens tokens; a longer one stands alone.
 std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
                                         const std::vector<int64_t>& lengths, int64_t batch_tokens);
 
 struct BatchOptions {
-  // A micro-batch is as many rows as fit into batch_tokens (CutByTokens), or, where that is 0,
-  // batch_rows sequences: rows, or with packing packed ones.
+  // A micro-batch is as many groups as fit into batch_tokens (CutByTokens), or, where that is 0,
+  // batch_rows sequences: groups, or with packing packed ones.
   int64_t batch_tokens = 0;
   int64_t batch_rows = 4;
   int64_t accumulate = 1;  // micro-batches of a step
@@ -49,6 +53,17 @@ struct MicroBatch {
   int64_t loss_tokens = 0;
 };
 
+// A group of a micro-batch: rows[begin] ... rows[end - 1].
+struct RowGroup {
+  size_t begin, end;
+};
+std::vector<RowGroup> GroupsOf(const MicroBatch& micro);
+
+// The micro-batch as parts of whole groups, each of at most `tokens` tokens where its groups allow it.
+// What is computed at once, and so how much memory activations take, is a part; gradients are summed
+// all the same.
+std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens);
+
 struct Step {
   std::vector<MicroBatch> micro;
   int64_t tokens = 0;
@@ -66,7 +81,7 @@ struct BatchState {
 // Steps over examples that outlive it. The same options and state give the same steps, always.
 class BatchStream {
  public:
-  // No example may be longer than max_tokens or empty, and there must be one.
+  // No example may be longer than max_tokens or empty, and there must be one. A group may be longer.
   BatchStream(const std::vector<Example>& examples, const BatchOptions& options);
 
   // The next step; nullopt once all epochs are done. With epochs, the last step may be short;
@@ -84,6 +99,7 @@ class BatchStream {
   int64_t SequencesThisEpoch() const { return static_cast<int64_t>(sequences_.size()); }
 
  private:
+  int64_t groups() const { return static_cast<int64_t>(lengths_.size()); }
   std::vector<int64_t> Order(int64_t epoch) const;
   std::vector<PackedSequence> Sequences(const std::vector<int64_t>& order) const;
   void LoadEpoch(int64_t epoch);
@@ -92,7 +108,8 @@ class BatchStream {
 
   const std::vector<Example>& examples_;
   BatchOptions options_;
-  std::vector<int64_t> lengths_, loss_tokens_;
+  std::vector<int64_t> group_begins_;  // group g: examples group_begins_[g] ... group_begins_[g + 1] - 1
+  std::vector<int64_t> lengths_;       // by group
   int64_t total_steps_ = 0;
   BatchState state_;
   std::vector<PackedSequence> sequences_;  // of state_.epoch

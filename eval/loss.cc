@@ -3,35 +3,23 @@
 
 #include <numbers>
 
+#include "data/labelled_batch.h"
+
 namespace retort {
 
 std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
                                      const std::vector<const Example*>& examples) {
-  Batch batch;
-  batch.layout.window = static_cast<int32_t>(model.config.window);
-  std::vector<int32_t> rows, targets;
-  std::vector<size_t> owner;  // of each loss: the example
-  for (size_t e = 0; e < examples.size(); ++e) {
-    const Example& example = *examples[e];
-    const auto begin = static_cast<int32_t>(batch.tokens());
-    batch.AddRow(example.ids, example.row);
-    for (size_t i = 1; i < example.labels.size(); ++i) {
-      if (example.labels[i] == kNoLoss) continue;
-      rows.push_back(begin + static_cast<int32_t>(i) - 1);
-      targets.push_back(example.labels[i]);
-      owner.push_back(e);
-    }
-  }
+  LabelledBatch data;
+  for (const Example* example : examples) data.Add(*example, example->row);
   std::vector<LossTotal> out(examples.size());
-  if (rows.empty()) return out;
+  if (data.rows.empty()) return out;
   Context context{model.backend};
-  const Var hidden = model.Hidden(context, {batch, adapter});
-  const auto losses = model.Losses(context, hidden, rows, ops::CrossEntropy(targets, 1));
-  for (size_t i = 0; i < losses.size(); ++i) {
-    out[owner[i]].sum += losses[i];
-    ++out[owner[i]].tokens;
+  const Var hidden = model.Hidden(context, {data.batch, adapter});
+  const auto losses = model.Losses(context, hidden, data.rows, ops::CrossEntropy(data.targets, 1));
+  for (size_t e = 0; e < examples.size(); ++e) {
+    for (const double loss : data.Of(e, losses)) out[e].sum += loss, ++out[e].tokens;
+    out[e].likely = out[e].tokens > 0 && out[e].sum < std::numbers::ln2;
   }
-  for (LossTotal& one : out) one.likely = one.tokens > 0 && one.sum < std::numbers::ln2;
   return out;
 }
 

@@ -11,8 +11,8 @@
 namespace retort {
 
 struct GgufExportOptions {
-  WeightFormat type = WeightFormat::kQ8_0;  // f32, f16, bf16, q8_0, q4_0
-  bool pure = false;                        // 4 bits for embedding and head too
+  WeightFormat type = WeightFormat::kQ8_0;  // one of GgufFormatNames()
+  bool pure = false;                        // for embedding and head too, not EmbeddingFormat(type)
   int threads = 0;                          // 0: all
 };
 

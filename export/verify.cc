@@ -37,7 +37,6 @@ std::vector<double> LogSoftmax(std::span<const float> logits) {
 // Logits of every token, [T,V].
 std::vector<float> LogitsOf(const Model& model, const std::vector<int32_t>& ids) {
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   batch.AddRow(ids, 0);
   Context context{model.backend};
   const Var hidden = model.Hidden(context, {batch});
@@ -127,23 +126,6 @@ VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
   return out;
 }
 
-double KlLimit(WeightFormat type) {
-  switch (type) {
-    case WeightFormat::kF32:
-      return 1e-6;
-    case WeightFormat::kF16:
-      return 1e-4;
-    case WeightFormat::kBF16:
-      return 5e-3;
-    case WeightFormat::kQ8_0:
-      return 1e-2;
-    case WeightFormat::kQ4_0:
-    case WeightFormat::kNF4:
-      return 1.0;
-  }
-  return 0;
-}
-
 Json VerifyJson(const VerifyReport& r) {
   Json j = {{"passed", r.passed},   {"texts", r.texts},           {"tokens", r.tokens},
             {"mean_kl", r.mean_kl}, {"largest_kl", r.largest_kl}, {"top1", r.top1},
@@ -155,7 +137,7 @@ Json VerifyJson(const VerifyReport& r) {
 VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type,
                         int threads) {
   VerifyReport report;
-  report.limit = KlLimit(type);
+  report.limit = TraitsOf(type).kl_limit;
   const ModelFiles file = OpenModel(gguf);
   const auto tokenizer = LoadTokenizer(source);
   report.fault = CompareTokenizers(*tokenizer, *LoadTokenizer(file), report.texts);

@@ -18,14 +18,9 @@ struct VerifyReport {
   double mean_kl = 0;  // KL(source || file) per token, natural logs
   double largest_kl = 0;
   double top1 = 0;   // share of tokens whose likeliest next one is the same
-  double limit = 0;  // on mean_kl
+  double limit = 0;  // on mean_kl: BlockFormat::kl_limit of the file's type
 };
 Json VerifyJson(const VerifyReport& report);
-
-// The limit on mean KL for a file of this type. f32 must be the same model; the others are some ten times what
-// their rounding costs on the small real models that were measured (docs/results.md), which
-// suffer more from it than large ones.
-double KlLimit(WeightFormat type);
 
 // Compares tokens of sample texts, template, end tokens, and the logits of a sample text, both computed in f32.
 VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads);

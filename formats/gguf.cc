@@ -117,7 +117,7 @@ void ReadType(Cursor& cursor, TensorInfo& info, const std::string& place) {
     info.entry.other_type = Cat("ggml type ", id);
     return;
   }
-  if (type->format) info.entry.format = *type->format;
+  if (const auto format = FormatOfGgmlType(id)) info.entry.format = *format;
   else info.entry.other_type = type->name;
   const int64_t row = info.entry.shape.empty() ? 1 : info.entry.shape.back();
   if (row % type->block_elements != 0) {

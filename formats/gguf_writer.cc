@@ -70,7 +70,7 @@ GgufWriter::GgufWriter(const Path& target, GgufMetadata metadata)
 }
 
 void GgufWriter::Check(const Slot& slot) const {
-  RETORT_CHECK(FindGgmlType(slot.format), "tensor ", slot.name, ": GGUF has no ",
+  RETORT_CHECK(TraitsOf(slot.format).ggml_type, "tensor ", slot.name, ": GGUF has no ",
                TraitsOf(slot.format).name);
   RETORT_CHECK(!slot.name.empty() && slot.name.size() <= kMaxNameBytes, "tensor ", slot.name,
                ": a name has 1 to ", kMaxNameBytes, " bytes");
@@ -99,7 +99,7 @@ TensorFileWriter::Layout GgufWriter::Place(std::vector<Slot>& slots) const {
     AppendText(head, slot.name);
     Append(head, static_cast<uint32_t>(slot.shape.size()));
     for (size_t i = slot.shape.size(); i-- > 0;) Append(head, static_cast<uint64_t>(slot.shape[i]));
-    Append(head, FindGgmlType(slot.format)->id);
+    Append(head, *TraitsOf(slot.format).ggml_type);
     Append(head, end);
     slot.offset = end;
     end += Padded(slot.bytes, alignment_);

@@ -29,13 +29,6 @@ constexpr std::array<DtypeBits, 22> kDtypes = {{
     {"F4", 4},       {"C64", 64},
 }};
 
-std::optional<WeightFormat> FormatOf(std::string_view dtype) {
-  if (dtype == "F32") return WeightFormat::kF32;
-  if (dtype == "F16") return WeightFormat::kF16;
-  if (dtype == "BF16") return WeightFormat::kBF16;
-  return std::nullopt;
-}
-
 // A dtype that is not in the table has the size that its offsets say.
 void CheckSize(const SafetensorsHeader::Tensor& t, const std::string& place) {
   if (t.end < t.begin) {
@@ -136,7 +129,7 @@ SafetensorsFile ReadSafetensors(const Path& path) {
   CheckTiling(header, data.size(), file->bytes().size(), where);
   for (const auto& t : header.tensors) {
     TensorEntry entry{t.name, t.shape};
-    if (const auto format = FormatOf(t.dtype)) entry.format = *format;
+    if (const auto format = FormatOfSafetensors(t.dtype)) entry.format = *format;
     else entry.other_type = t.dtype.empty() ? "?" : t.dtype;
     entry.bytes = data.subspan(t.begin, t.end - t.begin);
     entry.file = file;

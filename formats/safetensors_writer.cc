@@ -10,28 +10,19 @@ namespace {
 
 constexpr uint64_t kHeaderAlignment = 8;
 
-std::string_view DtypeOf(WeightFormat format) {
-  switch (format) {
-    case WeightFormat::kF32: return "F32";
-    case WeightFormat::kF16: return "F16";
-    case WeightFormat::kBF16: return "BF16";
-    default: return "";
-  }
-}
-
 std::string JsonText(std::string_view text) { return DumpJson(Json(std::string(text))); }
 
 }  // namespace
 
 void SafetensorsWriter::Check(const Slot& slot) const {
-  RETORT_CHECK(!DtypeOf(slot.format).empty(), "tensor ", slot.name, ": safetensors has no ",
+  RETORT_CHECK(!TraitsOf(slot.format).safetensors.empty(), "tensor ", slot.name, ": safetensors has no ",
                TraitsOf(slot.format).name);
   RETORT_CHECK(slot.name != "__metadata__", "a tensor's name is taken");
 }
 
 TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) const {
   uint64_t end = 0;
-  for (int element_bytes : {4, 2}) {
+  for (int element_bytes : {4, 2, 1}) {
     for (Slot& slot : slots) {
       if (TraitsOf(slot.format).block_bytes != element_bytes) continue;
       slot.offset = end;
@@ -46,7 +37,7 @@ TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) cons
   }
   for (const Slot& slot : slots) {
     json += Cat(&slot == slots.data() ? "" : ",", JsonText(slot.name), ":{\"dtype\":\"",
-                DtypeOf(slot.format), "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""),
+                TraitsOf(slot.format).safetensors, "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""),
                 ",\"data_offsets\":[", slot.offset, ",", slot.offset + slot.bytes, "]}");
   }
   json += "}";

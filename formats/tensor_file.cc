@@ -6,14 +6,6 @@
 #include "base/checked.h"
 
 namespace retort {
-namespace {
-
-// What a kernel may read at once: an element, or a block's f16 scale.
-size_t AlignmentOf(WeightFormat format) {
-  return format == WeightFormat::kF32 ? 4 : format == WeightFormat::kNF4 ? 1 : 2;
-}
-
-}  // namespace
 
 void TensorTable::Add(TensorEntry entry) {
   if (!index_.emplace(entry.name, entries_.size()).second) {
@@ -28,7 +20,7 @@ const TensorEntry* TensorTable::Find(std::string_view name) const {
 }
 
 Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& shape) const {
-  RETORT_CHECK(shape.size() == 1 || shape.size() == 2, "a weight has 1 or 2 dimensions");
+  RETORT_CHECK(shape.size() >= 1 && shape.size() <= 3, "a weight has 1 to 3 dimensions");
   const TensorEntry* entry = Find(name);
   if (!entry) throw InputError(where_, ": tensor ", Quoted(name), " is missing");
   const std::string place = Cat(entry->file->path().string(), ": tensor ", Quoted(name));
@@ -42,12 +34,13 @@ Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& sha
   }
   Bytes bytes = entry->bytes;
   std::shared_ptr<const void> owner = entry->file;
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % AlignmentOf(entry->format) != 0) {
+  if (reinterpret_cast<uintptr_t>(bytes.data()) % static_cast<uintptr_t>(TraitsOf(entry->format).alignment) != 0) {
     const auto copy = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
     bytes = *copy;
     owner = copy;
   }
-  const int64_t rows = shape.size() == 2 ? shape[0] : 1;
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
   return Weight(entry->format, rows, shape.back(), bytes, std::move(owner));
 }
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "tensor/quant/format.h"
+
 namespace retort {
 namespace {
 
@@ -266,7 +268,7 @@ std::vector<RecipeKey> ExportKeys() {
       MakeKey("export.merge", FIELD(exports.merge), {ChoiceShape({"auto", "original", "nf4"})},
               "The base that the adapter is merged onto; auto: the one that it was trained on."),
       MakeKey("export.gguf", FIELD(exports.gguf),
-              {ListShape("a list of types", {"f32", "f16", "bf16", "q8_0", "q4_0"})},
+              {ListShape("a list of types", GgufFormatNames())},
               "The GGUF files to write when training has ended."),
       MakeKey("export.out", FIELD(exports.out), {TextShape("a path")},
               "The folder for the merged model and its GGUF files; by default export in the run's "

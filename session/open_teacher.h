@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "session/open_data.h"
-#include "train/online_teacher.h"
+#include "train/objectives/online_distillation.h"
 
 namespace retort {
 

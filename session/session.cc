@@ -10,7 +10,8 @@
 #include "session/defaults.h"
 #include "session/teaching.h"
 #include "tokenizer/tokenizer_agreement.h"
-#include "train/on_policy.h"
+#include "train/objectives/cross_entropy.h"
+#include "train/objectives/on_policy.h"
 
 namespace retort {
 namespace {
@@ -26,7 +27,7 @@ int64_t RowsAStep(const Recipe& recipe, const ExampleSet& train) {
   return t.accumulate * (t.batch_rows > 0 && !recipe.data.packing ? t.batch_rows : packed);
 }
 
-TeacherOptions TeacherOptionsOf(const TeacherRecipe& t) {
+DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
   return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
            static_cast<float>(t.temperature)},
           t.weight,
@@ -41,7 +42,7 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   base_.chat_template = data_.chat_name;
   recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
   MakeAdapter();
-  if (recipe_.has_teacher()) MakeTeacher();
+  MakeObjective();
   MakeTrainer();
 }
 
@@ -66,7 +67,7 @@ void TrainingSession::MakeAdapter() {
   const AdapterRecipe& a = recipe_.adapter;
   if (a.kind == "none") return;
   if (!a.init.empty()) {
-    adapter_ = Adapter::Load(a.init, files_.config, *backend_);
+    adapter_ = Adapter::Load(a.init, files_.layout, *backend_);
     adapter_->config().dropout = a.dropout;
   } else {
     AdapterConfig config;
@@ -79,23 +80,25 @@ void TrainingSession::MakeAdapter() {
     config.exclude = a.exclude.suffixes;
     config.exclude_pattern = a.exclude.regex;
     adapter_ =
-        Adapter::Make(config, files_.config, static_cast<uint64_t>(recipe_.train.seed), *backend_);
+        Adapter::Make(config, files_.layout, static_cast<uint64_t>(recipe_.train.seed), *backend_);
   }
   adapter_->config().base_model = base_.path;
 }
 
-void TrainingSession::MakeTeacher() {
-  if (recipe_.teacher.mode == "cached") {
-    teacher_ = std::make_unique<CachedTeacher>(OpenTeacherCache(recipe_, data_, files_),
-                                               data_.train.examples,
-                                               TeacherOptionsOf(recipe_.teacher), backend_->pool());
-    return;
+void TrainingSession::MakeObjective() {
+  if (!recipe_.has_teacher()) {
+    objective_ = std::make_unique<CrossEntropyObjective>();
+  } else if (recipe_.teacher.mode == "cached") {
+    objective_ = std::make_unique<CachedDistillation>(
+        OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
+        DistillationOptionsOf(recipe_.teacher), backend_->pool());
+  } else {
+    teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+    objective_ = OnlineOrOnPolicy();
   }
-  teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
-  teacher_ = OnlineOrOnPolicy();
 }
 
-std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
+std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
   const TeacherRecipe& t = recipe_.teacher;
   const auto seed = static_cast<uint64_t>(recipe_.train.seed);
   std::optional<HiddenOptions> hidden;
@@ -104,8 +107,8 @@ std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
               t.hidden_layers == "all", seed};
   }
   auto online =
-      std::make_unique<OnlineTeacher>(*teacher_model_.model, teacher_model_.adapter.get(), *model_,
-                                      TeacherOptionsOf(t), hidden);
+      std::make_unique<OnlineDistillation>(*teacher_model_.model, teacher_model_.adapter.get(),
+                                           *model_, DistillationOptionsOf(t), hidden);
   if (t.divergence == "sorted" &&
       !Disagreement(*data_.tokenizer, *teacher_model_.tokenizer).empty()) {
     online->ReadOwnRows(RowsForTeacher(recipe_, teacher_model_, data_));
@@ -123,8 +126,8 @@ std::unique_ptr<Teacher> TrainingSession::OnlineOrOnPolicy() {
     options.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
   options.cache_type = compute_ == Compute::kF32 ? DType::kF32 : DType::kBF16;
   options.parallel = std::clamp<int64_t>(RowsAStep(recipe_, data_.train), 1, options.parallel);
-  return std::make_unique<OnPolicyTeacher>(std::move(online), *model_, adapter_.get(),
-                                           *data_.tokenizer, options);
+  return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
+                                                *data_.tokenizer, options);
 }
 
 void TrainingSession::MakeTrainer() {
@@ -149,8 +152,7 @@ void TrainingSession::MakeTrainer() {
   options.seed = static_cast<uint64_t>(t.seed);
   options.part_tokens = t.part_tokens;
   options.checkpoint_blocks = t.gradient_checkpointing == "block";
-  trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options,
-                                       teacher_.get());
+  trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options, *objective_);
 }
 
 Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
@@ -184,7 +186,7 @@ std::vector<std::string> TrainingSession::Describe() const {
   for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
   std::vector<std::string> lines = {
       Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
-          files_.config.layers, " layers, width ", files_.config.width, ", vocabulary ",
+          files_.config.layers(), " layers, width ", files_.config.width, ", vocabulary ",
           files_.config.vocab),
       Cat("weights  ", recipe_.adapter.kind == "none" ? "f32, all trained" : recipe_.model.weights,
           recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" &&
@@ -199,7 +201,7 @@ std::vector<std::string> TrainingSession::Describe() const {
           data_.train.loss_tokens, " carry loss",
           data_.eval.examples.empty() ? "" : Cat("; held out ", data_.eval.examples.size(), " rows")),
       DescribeSteps()};
-  if (teacher_) lines.push_back(Cat("teacher  ", DescribeTeacher()));
+  if (recipe_.has_teacher()) lines.push_back(Cat("teacher  ", DescribeTeacher()));
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
@@ -209,8 +211,8 @@ std::string TrainingSession::DescribeTeacher() const {
   const std::string loss = Cat(t.divergence, t.divergence == "jsd" ? Cat(" of beta ", t.beta) : "",
                                " at temperature ", t.temperature, ", weight ", t.weight);
   if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
-  const ModelConfig& c = teacher_model_.files.config;
-  return Cat(t.path.string(), ": ", c.layers, " layers, width ", c.width, ", ",
+  const Architecture& c = teacher_model_.files.config;
+  return Cat(t.path.string(), ": ", c.layers(), " layers, width ", c.width, ", ",
              teacher_model_.shared() ? "the student's own base"
                                      : Cat(t.weights, ", compute ", NameOf(teacher_model_.compute)),
              "; ", t.mode, ", ", loss);

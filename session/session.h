@@ -34,8 +34,8 @@ class TrainingSession {
  private:
   void OpenBase();
   void MakeAdapter();
-  void MakeTeacher();
-  std::unique_ptr<Teacher> OnlineOrOnPolicy();
+  void MakeObjective();
+  std::unique_ptr<Objective> OnlineOrOnPolicy();
   void MakeTrainer();
   std::string DescribeSteps() const;
   std::string DescribeTeacher() const;
@@ -49,7 +49,7 @@ class TrainingSession {
   RecipeData data_;
   std::unique_ptr<Adapter> adapter_;
   TeacherModel teacher_model_;
-  std::unique_ptr<Teacher> teacher_;  // null without one
+  std::unique_ptr<Objective> objective_;
   std::unique_ptr<BatchStream> stream_;
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;

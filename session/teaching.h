@@ -7,8 +7,9 @@
 #include <vector>
 
 #include "session/open_teacher.h"
-#include "train/cached_teacher.h"
+#include "train/objectives/cached_distillation.h"
 #include "train/generate_answers.h"
+#include "train/objectives/cached_distillation.h"
 #include "train/teach.h"
 
 namespace retort {

@@ -4,18 +4,6 @@
 #include <array>
 
 namespace retort {
-namespace {
-
-constexpr std::array<FormatTraits, 6> kFormats = {{
-    {"f32", 1, 4},
-    {"f16", 1, 2},
-    {"bf16", 1, 2},
-    {"q8_0", 32, 34},
-    {"q4_0", 32, 18},
-    {"nf4", 64, 32},
-}};
-
-}  // namespace
 
 std::string_view NameOf(DType type) {
   constexpr std::array<std::string_view, 6> kNames = {"f32", "f64", "f16", "bf16", "i32", "u8"};
@@ -46,17 +34,6 @@ F16 ToF16(float v) {
   }
   const uint32_t rounded = magnitude + 0xfff + (magnitude >> 13 & 1);
   return {static_cast<uint16_t>(sign | (rounded - (112u << 23)) >> 13)};
-}
-
-const FormatTraits& TraitsOf(WeightFormat format) { return kFormats[static_cast<size_t>(format)]; }
-
-WeightFormat FormatNamed(std::string_view name) {
-  std::string known;
-  for (size_t i = 0; i < kFormats.size(); ++i) {
-    if (kFormats[i].name == name) return static_cast<WeightFormat>(i);
-    known += Cat(i ? ", " : "", kFormats[i].name);
-  }
-  throw InputError("weight format '", name, "' is not known; use one of ", known);
 }
 
 }  // namespace retort

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element types of tensors, and storage formats of weights.
+// Element types of tensors, and the formats of weights by number.
 #pragma once
 
 #include <bit>
@@ -44,18 +44,8 @@ template <> inline constexpr DType kDTypeOf<int32_t> = DType::kI32;
 template <> inline constexpr DType kDTypeOf<BF16> = DType::kBF16;
 template <> inline constexpr DType kDTypeOf<F16> = DType::kF16;
 
-// How a weight matrix is stored. The order is ours; GGUF's type ids are mapped in formats/gguf.h.
+// How a weight matrix is stored: an index into the table of tensor/quant/format.h, which says what each format is
+// like. Named here are the formats that code refers to; the table has more.
 enum class WeightFormat : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kNF4 };
-
-// A row of a weight is whole blocks (NF4 apart, whose blocks run over the flattened matrix).
-struct FormatTraits {
-  std::string_view name;  // "q8_0": as users write it
-  int block_elements;
-  int block_bytes;  // NF4: of the packed codes alone, the block maxima are stored beside
-};
-const FormatTraits& TraitsOf(WeightFormat format);
-
-// The format of that name, e.g. "bf16". Throws Error{kInput} listing the known names.
-WeightFormat FormatNamed(std::string_view name);
 
 }  // namespace retort

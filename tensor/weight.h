@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "tensor/dtype.h"
+#include "tensor/quant/format.h"
 #include "tensor/tensor.h"
 
 namespace retort {
@@ -47,6 +48,8 @@ class Weight {
   const Nf4Scales& nf4() const { return nf4_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
   int64_t total_bytes() const;  // block maxima included
+  // Rows [begin, begin + count) of a matrix that lies in rows, NF4 apart; nothing is copied.
+  Weight RowRange(int64_t begin, int64_t count) const;
 
  private:
   WeightFormat format_ = WeightFormat::kF32;
@@ -57,7 +60,7 @@ class Weight {
   Nf4Scales nf4_;
 };
 
-// Bytes of one row of `cols` elements; for NF4 of the whole matrix flattened when rows given.
+// Bytes of one row of `cols` elements of a format whose rows are whole blocks.
 // Throws Error{kInput} when a row does not divide into blocks.
 int64_t RowBytes(WeightFormat format, int64_t cols);
 

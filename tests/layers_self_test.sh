@@ -25,6 +25,7 @@ good_tree() {
   write base/error.h "$licence" '#pragma once' '#include <string>'
   write base/json.h "$licence" '#pragma once' '#include <nlohmann/json_fwd.hpp>'
   write tensor/cpu/gemm.cc "$licence" '#include <cblas.h>' '#include <omp.h>' '#include "base/error.h"'
+  write tensor/isa.cc "$licence" 'auto a = std::getenv("RETORT_ISA");'
   write tensor/cuda/gemm.h "$licence" '#pragma once' '#include <cuda_runtime.h>'
   write data/words.cc "$licence" '#include <sys/mman.h>' '#include <nlohmann/json.hpp>' \
     '// an assert(x) in a comment' 'auto a = "exit(1) // printf(";  /* abort(); ' 'abort(); */' \
@@ -97,6 +98,8 @@ for call in 'assert(x);' 'std::abort();' 'if (x) exit (1);' 'std::printf("x");' 
   'return getenv("A");' 'std::terminate();' 'a = "//"; puts("x");' '/* x */ abort();'; do
   bad "a library: $call" data/b.cc 'data/b.cc:3: ' '' "$call"
 done
+bad 'another call where the environment may be read' tensor/isa.cc 'setenv() in a library' 'setenv("A", "", 1);'
+bad 'the environment, from another room' base/isa.cc 'getenv() in a library' 'auto a = std::getenv("RETORT_ISA");'
 bad 'a library that prints' eval/b.cc 'a library does not print' 'std::cerr << 1;'
 bad 'a bench that prints' bench/b.cc 'a library does not print' 'std::cout << 1;'
 bad 'after a raw text' data/b.cc 'abort()' 'auto a = R"(" )"; abort();'

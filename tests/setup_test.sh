@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Holds every script to bash's grammar, and scripts/setup to its promises on a machine acted out by
-# stubs of id, dpkg-query, apt-get and sudo: nothing to do when all is there, one update, only the
-# missing packages, sudo when not root, a clear end without it.
+# Holds every script to bash's grammar, and scripts/setup and scripts/judges to their promises on a
+# machine acted out by stubs of id, dpkg-query, apt-get and sudo: nothing to do when all is there, one
+# update, only the missing packages, sudo when not root, a clear end without it; judges that are there
+# are taken as they are, those that cannot be had are named.
 # shellcheck disable=SC2016  # the stubs expand their own variables
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
-for script in "$root"/scripts/* "$root"/tests/*.sh "$root"/.ci/run; do
+for script in "$root"/scripts/* "$root"/tests/*.sh "$root"/tests/*/*.sh "$root"/.ci/run; do
   [[ $script == *.txt ]] || bash -n "$script"
 done
 
@@ -74,4 +75,41 @@ user=1000 setup_says "$but_two"
 expect 'sudo when not root' "$status/$calls" "0/sudo: apt-get update
 sudo: apt-get install -y --no-install-recommends cmake libpcre2-dev"
 
-((failures == 0)) && echo "scripts parse, and setup keeps its promises"
+# scripts/judges, in a folder where all is there: Python is a stub that says so, llama.cpp a clone of a bundle.
+mkdir -p "$stage/tests/judges" "$stage/judges/python/bin" "$stage/judges/node/node_modules/node-llama-cpp/llama"
+cp "$root/scripts/judges" "$stage/scripts"
+cp "$root"/tests/judges/{package.json,requirements.txt} "$stage/tests/judges"
+for tool in git cmp cut cp mkdir tail touch; do ln -s "$(command -v $tool)" "$stage/bin/$tool"; done
+printf '#!/bin/bash\nexit "${PYTHON_STATUS:-0}"\n' >"$stage/judges/python/bin/python"
+chmod +x "$stage/judges/python/bin/python"
+cp "$root/tests/judges/package.json" "$stage/judges/node/installed.json"
+git init -q "$stage/source"
+git -C "$stage/source" -c user.name=a -c user.email=a@b commit -q --allow-empty -m a
+git -C "$stage/source" bundle create -q "$stage/judges/node/node_modules/node-llama-cpp/llama/gitRelease.bundle" HEAD
+git clone -q "$stage/judges/node/node_modules/node-llama-cpp/llama/gitRelease.bundle" "$stage/judges/llama.cpp" 2>/dev/null
+mkdir "$stage/judges/llama.cpp/build"
+touch "$stage/judges/llama.cpp/build/installed"
+printf '%s\n' "$all" "$judges" >"$stage/installed"
+
+# judges_say ARGUMENTS...
+judges_say() {
+  status=0
+  said=$(env -i STAGE="$stage" PATH="$stage/bin" HOME=/home/a RETORT_JUDGES="${folder-$stage/judges}" \
+    PYTHON_STATUS="${python_status:-0}" "$stage/scripts/judges" "$@" 2>&1) || status=$?
+}
+judges_say
+expect 'all judges are there' "$status/$said" '0/'
+judges_say --folder
+expect 'the folder that is named' "$status/$said" "0/$stage/judges"
+folder='' judges_say --folder
+expect 'the folder when none is named' "$status/$said" '0//home/a/.cache/retort-judges'
+judges_say --what
+expect 'a flag that judges does not know' "$status/$said" '2/judges: usage: scripts/judges [--folder]'
+python_status=1 judges_say
+expect 'Python packages that cannot be had' "$status/${said##*$'\n'}" '1/judges: going on without python'
+rm "$stage/judges/node/installed.json"
+judges_say
+expect 'neither npm nor its packages' "$status/$said" '1/judges: needs npm, and node 20 or newer
+judges: going on without node'
+
+((failures == 0)) && echo "scripts parse, and setup and judges keep their promises"

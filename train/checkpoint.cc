@@ -14,10 +14,8 @@ namespace {
 
 constexpr const char* kTrainerState = "trainer.h5";
 
-// Trained beside the student and no part of what is shipped.
-std::vector<Parameter*> Companions(Trainer& trainer) {
-  return trainer.teacher() ? trainer.teacher()->parameters() : std::vector<Parameter*>();
-}
+// Trained beside the model and no part of what is shipped.
+std::vector<Parameter*> Companions(Trainer& trainer) { return trainer.objective().parameters(); }
 
 std::string WeightsFile(Trainer& trainer) {
   return trainer.adapter() ? "adapter_model.safetensors" : "model.safetensors";
@@ -25,7 +23,7 @@ std::string WeightsFile(Trainer& trainer) {
 
 void WriteWeights(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   if (trainer.adapter()) {
-    WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().backend);
+    WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().layout, trainer.model().backend);
   } else {
     WriteTrainedModelFiles(folder, trainer.model(), base.path);
   }
@@ -144,7 +142,7 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
     if (std::ranges::find(companions, m.parameter) == companions.end())
       parameters.push_back(m.parameter);
   }
-  ReadParameters(folder / weights, parameters, trainer.model().backend);
+  ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
   ReadTrainerState(folder / kTrainerState, GetString(*files, kTrainerState, where), trainer);
   const auto data = manifest.find("data");
   if (data == manifest.end()) throw InputError(where, ": 'data' is missing");

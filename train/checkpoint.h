@@ -4,7 +4,7 @@
 //
 //   adapter_model.safetensors, adapter_config.json    or model.safetensors and the model's files
 //   trainer.h5      optimiser: "first/NAME" and "second/NAME" for each parameter;
-//                   "value/NAME" of a teacher's projections
+//                   "value/NAME" of the objective's own parameters
 //   retort.json     step, place in the data, what it was trained on, SHA-256 of every other file
 #pragma once
 

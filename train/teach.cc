@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/threads.h"
-#include "train/training_batch.h"
+#include "data/labelled_batch.h"
 
 namespace retort {
 namespace {
@@ -48,7 +48,7 @@ class Selectors {
 };
 
 // Cuts the logits of all the batch's tokens that carry loss down, chunk by chunk.
-TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const TrainingBatch& data,
+TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const LabelledBatch& data,
                      Selectors& selectors) {
   Backend& k = model.backend;
   Context context{k};
@@ -90,7 +90,7 @@ void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<
     const MicroBatch micro =
         NextBatch(examples, writer.next_example(), writer.end_example(), batch_tokens);
     const TopTokens all =
-        OutcomesOf(model, adapter, MakeTrainingBatch(micro, model.config.window), selectors);
+        OutcomesOf(model, adapter, MakeLabelledBatch(micro), selectors);
     int64_t begin = 0;
     for (const Example* row : micro.rows) {
       writer.Append(RowsOf(all, begin, row->LossTokens()));

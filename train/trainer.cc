@@ -4,21 +4,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 
 namespace retort {
 namespace {
 
-std::vector<Parameter*> Trained(const Model& model, const Adapter* adapter, Teacher* teacher) {
+std::vector<Parameter*> Trained(const Model& model, const Adapter* adapter, Objective& objective) {
   std::vector<Parameter*> out;
   if (adapter) {
     out = adapter->parameters();
   } else {
     for (const auto& p : model.parameters) out.push_back(p.get());
   }
-  if (teacher) std::ranges::copy(teacher->parameters(), std::back_inserter(out));
+  std::ranges::copy(objective.parameters(), std::back_inserter(out));
   return out;
 }
 
@@ -29,13 +28,13 @@ double Seconds(std::chrono::steady_clock::time_point since) {
 }  // namespace
 
 Trainer::Trainer(const Model& model, Adapter* adapter, BatchStream& stream,
-                 const TrainerOptions& options, Teacher* teacher)
+                 const TrainerOptions& options, Objective& objective)
     : model_(model),
       adapter_(adapter),
       stream_(stream),
       options_(options),
-      teacher_(teacher),
-      optimizer_(Trained(model, adapter, teacher), options.optimizer, model.backend) {}
+      objective_(objective),
+      optimizer_(Trained(model, adapter, objective), options.optimizer, model.backend) {}
 
 std::optional<StepMetrics> Trainer::Step() {
   const auto start = std::chrono::steady_clock::now();
@@ -45,24 +44,25 @@ std::optional<StepMetrics> Trainer::Step() {
   if (!step) return std::nullopt;
   StepMetrics m;
   m.step = optimizer_.steps() + 1;
-  if (teacher_) m.generated_tokens = teacher_->Prepare(*step, m.step);
+  m.generated_tokens = objective_.Prepare(*step, m.step);
   m.generation_seconds = m.generated_tokens > 0 ? Seconds(start) : 0;
   m.epoch = step->epoch;
   m.tokens = step->tokens;
   m.loss_tokens = step->loss_tokens;
   m.lr = options_.schedule.RateOf(m.step);
 
-  // 2. Forward and 3. backward, micro-batch by micro-batch, over one common number of tokens.
+  // 2. Forward and 3. backward, part by part, over one common number of terms.
+  const int64_t terms = objective_.Terms(*step);
+  const double per_term = terms > 0 ? 1 / static_cast<double>(terms) : 0;
   LossSums sums;
   for (const MicroBatch& micro : step->micro) {
     for (const MicroBatch& part : CutMicroBatch(micro, options_.part_tokens))
-      ForwardBackward(part, step->loss_tokens, sums);
+      ForwardBackward(part, static_cast<float>(per_term), sums);
   }
-  const double per_token = step->loss_tokens > 0 ? 1 / static_cast<double>(step->loss_tokens) : 0;
-  m.loss = (sums.loss + sums.hidden) * per_token;
-  m.ce = (teacher_ ? sums.parts.ce : sums.loss) * per_token;
-  m.kd = sums.parts.kd * per_token;
-  m.hidden = sums.hidden * per_token;
+  m.loss = (sums.loss + sums.hidden) * per_term;
+  m.ce = sums.parts.ce * per_term;
+  m.kd = sums.parts.kd * per_term;
+  m.hidden = sums.hidden * per_term;
   m.grad_norm = optimizer_.GradientNorm();
   if (!std::isfinite(m.loss) || !std::isfinite(m.grad_norm)) {
     throw Failure("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm,
@@ -75,29 +75,19 @@ std::optional<StepMetrics> Trainer::Step() {
   return m;
 }
 
-void Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums) {
-  if (micro.loss_tokens == 0) return;
-  const TrainingBatch data = MakeTrainingBatch(micro, model_.config.window);
-  const auto scale = static_cast<float>(1.0 / static_cast<double>(loss_tokens));
-  // The teacher reads first, while the student holds no activations.
-  const TeacherView view = teacher_ ? teacher_->Look(micro, data, scale, &sums.parts)
-                                    : TeacherView{ops::CrossEntropy(data.targets, scale), {}, {}};
-  ForwardPass pass{data.batch, adapter_};
-  pass.checkpoint = options_.checkpoint_blocks;
-  pass.observer = view.observer;
+void Trainer::ForwardBackward(const MicroBatch& part, float scale, LossSums& sums) {
+  if (part.loss_tokens == 0) return;
+  TrainingPass::Options options{adapter_, options_.checkpoint_blocks};
   if (adapter_ && adapter_->config().dropout > 0) {
     const PhiloxKey key =
         MakeKey(options_.seed, RandomUse::kDropout, static_cast<uint64_t>(optimizer_.steps() + 1));
-    pass.dropout_seed = (uint64_t{key[0]} << 32 | key[1]) | 1;  // 0 would mean none
+    options.dropout_seed = (uint64_t{key[0]} << 32 | key[1]) | 1;  // 0 would mean none
   }
-
   Tape tape(model_.backend);
   Context context{model_.backend, &tape};
-  const Var hidden = model_.Hidden(context, pass);
-  const std::vector<double> losses = model_.Losses(context, hidden, data.rows, view.loss);
-  if (view.rest) sums.hidden += view.rest(context);
+  TrainingPass pass(context, model_, part, options);
+  objective_.Run(pass, scale, sums);
   tape.Run();
-  sums.loss += std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 }  // namespace retort

@@ -8,9 +8,9 @@
 
 #include "data/packing.h"
 #include "model/model.h"
+#include "train/objectives/objective.h"
 #include "train/optimizer.h"
 #include "train/schedule.h"
-#include "train/teacher.h"
 
 namespace retort {
 
@@ -26,7 +26,7 @@ struct TrainerOptions {
 struct StepMetrics {
   int64_t step = 0;  // from 1
   double epoch = 0;
-  double loss = 0;        // sum of the step's token losses over loss_tokens
+  double loss = 0;        // sum of the step's losses over the objective's terms
   double ce = 0, kd = 0;  // what it is made of
   double hidden = 0;          // the term between hidden states, where there is one
   double lr = 0;
@@ -40,10 +40,10 @@ struct StepMetrics {
 
 class Trainer {
  public:
-  // Trains the adapter when there is one, else the model's own parameters; with a teacher also what it has to be
-  // learnt beside. Everything is borrowed; `teacher` may be null.
+  // Trains the adapter when there is one, else the model's own parameters, and what the objective brings along.
+  // Everything is borrowed; `adapter` may be null.
   Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options,
-          Teacher* teacher = nullptr);
+          Objective& objective);
 
   // The next step; nullopt when the data has ended. Throws Error{kFailure} when loss or gradient is not
   // finite, before any parameter has changed.
@@ -54,22 +54,17 @@ class Trainer {
   BatchStream& stream() { return stream_; }
   const Model& model() const { return model_; }
   Adapter* adapter() { return adapter_; }
-  Teacher* teacher() { return teacher_; }
+  Objective& objective() { return objective_; }
 
  private:
-  // Sums over tokens of the losses of a step, so far.
-  struct LossSums {
-    double loss = 0, hidden = 0;
-    ops::DistillSums parts;
-  };
-  // Adds the gradients of a part of a micro-batch, and its losses to `sums`.
-  void ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums);
+  // Adds the gradients of a part of a micro-batch, its losses times `scale`, and these without it to `sums`.
+  void ForwardBackward(const MicroBatch& part, float scale, LossSums& sums);
 
   const Model& model_;
   Adapter* adapter_;
   BatchStream& stream_;
   TrainerOptions options_;
-  Teacher* teacher_;
+  Objective& objective_;
   AdamWOptimizer optimizer_;
 };
 

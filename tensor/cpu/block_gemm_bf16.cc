@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "tensor/backend.h"
 #include "tensor/cpu/block_gemm.h"
 
 namespace retort {
@@ -83,7 +84,7 @@ class BF16Gemm : public BlockGemm {
 
 std::unique_ptr<BlockGemm> MakeBF16Gemm() {
 #ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512bf16")) return std::make_unique<BF16Gemm>();
+  if (CpuHasBf16()) return std::make_unique<BF16Gemm>();
 #endif
   return nullptr;
 }

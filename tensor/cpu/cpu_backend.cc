@@ -9,7 +9,8 @@ namespace retort {
 
 bool CpuHasBf16() {
 #ifdef __x86_64__
-  return __builtin_cpu_supports("avx512bf16");  // every processor with AMX has it too
+  // Every processor with AMX has it too.
+  return HostIsa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
 #else
   return false;
 #endif

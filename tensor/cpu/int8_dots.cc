@@ -241,7 +241,7 @@ void DotsOfRows(Isa isa, const Weight& w, int64_t begin, int64_t end, const Int8
 
 bool CpuHasVnni() {
 #ifdef __x86_64__
-  return __builtin_cpu_supports("avx512vnni");
+  return HostIsa() == Isa::kAvx512 && __builtin_cpu_supports("avx512vnni");
 #else
   return false;
 #endif

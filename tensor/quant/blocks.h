@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bytes of one block of each block format, and its scale.
+// The blocks that products of 8-bit activations know (Q8_0 and Q4_0), and the scale of a block of any format.
 #pragma once
 
 #include <bit>
@@ -9,9 +9,7 @@
 
 namespace retort {
 
-inline constexpr int64_t kBlockValues = 32;  // of Q8_0 and Q4_0
-inline constexpr int64_t kNf4BlockValues = 64;
-inline constexpr int64_t kNf4BlockBytes = 32;
+inline constexpr int64_t kBlockValues = 32;  // of both
 
 struct BlockQ8_0 {
   F16 d;

@@ -3,76 +3,36 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 
-#include "tensor/quant/decode_kernels.h"
-#include "tensor/quant/nf4.h"
+#include "tensor/quant/format_kernels.h"
 #include "tensor/quant/quant.h"
 #include "tensor/quant/strips.h"
 
 namespace retort {
 namespace {
 
-// Values [begin, begin + count) of a sequence of blocks: decode(first, n, to) gives n whole blocks.
-template <int64_t kBlock, class Decode>
-void DecodeRange(int64_t begin, int64_t count, float* out, const Decode& decode) {
-  while (count > 0) {
-    const int64_t block = begin / kBlock, skip = begin % kBlock;
-    int64_t done;
-    if (skip == 0 && count >= kBlock) {
-      done = count / kBlock * kBlock;
-      decode(block, count / kBlock, out);
-    } else {
-      float whole[kBlock];
-      decode(block, int64_t{1}, whole);
-      done = std::min(kBlock - skip, count);
-      std::copy_n(whole + skip, done, out);
-    }
-    begin += done;
-    count -= done;
-    out += done;
+struct RoundKernel {
+  template <int W> RETORT_INLINE static Halves<W> Rounded(Floats<W> v) {
+    const Ints<W> u = (Ints<W>)v;
+    const Ints<W> nearest = u + 0x7fff + (u >> 16 & 1);
+    const Ints<W> bits = (u & 0x7fffffff) > 0x7f800000 ? u | 0x400000 : nearest;
+    return __builtin_convertvector(bits >> 16 & 0xffff, Halves<W>);
   }
-}
-
-void DecodeNf4(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
-  constexpr int64_t kGroup = 32;  // whose maxima are expanded at a time
-  const int64_t whole = static_cast<int64_t>(w.bytes().size()) / kNf4BlockBytes;
-  const float* table = Nf4Codes().data();
-  for (const int64_t end = first + blocks; first < end;) {
-    const int64_t n = std::min(kGroup, end - first);
-    std::array<float, kGroup> scales;
-    ScalesOf(w.nf4(), first, std::span(scales).first(static_cast<size_t>(n)));
-    const std::byte* codes = w.bytes().data() + first * kNf4BlockBytes;
-    const int64_t full = std::min(n, whole - first);
-    CallSimd<Nf4Kernel>(isa, codes, table, static_cast<const float*>(scales.data()), full, out);
-    if (full < n) {  // the short last block
-      std::array<std::byte, kNf4BlockBytes> padded{};
-      std::copy(codes + full * kNf4BlockBytes, w.bytes().data() + w.bytes().size(), padded.begin());
-      CallSimd<Nf4Kernel>(isa, static_cast<const std::byte*>(padded.data()), table,
-                          static_cast<const float*>(scales.data() + full), int64_t{1},
-                          out + full * kNf4BlockValues);
+  template <int W> RETORT_INLINE static void Run(const float* in, int64_t n, BF16* out) {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) {
+      const Halves<W> h = Rounded<W>(Load<W>(in + i));
+      std::memcpy(out + i, &h, sizeof h);
     }
-    first += n;
-    out += n * kNf4BlockValues;
+    for (; i < n; ++i) out[i] = ToBF16(in[i]);
   }
-}
+};
 
-template <class Block, class Kernel>
-void DecodeBlocks(Isa isa, const std::byte* row, int64_t begin, int64_t count, float* out) {
-  const auto* blocks = reinterpret_cast<const Block*>(row);
-  DecodeRange<kBlockValues>(begin, count, out, [&](int64_t first, int64_t n, float* to) {
-    CallSimd<Kernel>(isa, blocks + first, n, to);
-  });
-}
-
-template <class Block, class Kernel>
-void DecodeStrip(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, float* out) {
-  DecodeRange<kBlockValues>(begin, count, out, [&](int64_t first, int64_t n, float* to) {
-    for (int64_t i = 0; i < n; ++i) {
-      const Block block = BlockOf<Block>(w, row, first + i);
-      CallSimd<Kernel>(isa, &block, int64_t{1}, to + i * kBlockValues);
-    }
-  });
+void CheckRange(const Weight& w, int64_t row, int64_t begin, int64_t count) {
+  RETORT_CHECK(row >= 0 && row < w.rows() && begin >= 0 && count >= 0 && begin + count <= w.cols(),
+               "row ", row, " values ", begin, " + ", count, " of ", w.rows(), " x ", w.cols());
 }
 
 }  // namespace
@@ -81,40 +41,38 @@ void RoundToBF16(Isa isa, const float* values, int64_t count, BF16* out) {
   CallSimd<RoundKernel>(isa, values, count, out);
 }
 
+// Whole blocks are decoded in place, the first and the last one beside it where only a part is asked for.
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, float* out) {
-  RETORT_CHECK(row >= 0 && row < w.rows() && begin >= 0 && count >= 0 && begin + count <= w.cols(),
-               "row ", row, " values ", begin, " + ", count, " of ", w.rows(), " x ", w.cols());
-  if (w.format() == WeightFormat::kNF4) {
-    return DecodeRange<kNf4BlockValues>(
-        row * w.cols() + begin, count, out,
-        [&](int64_t first, int64_t n, float* to) { DecodeNf4(isa, w, first, n, to); });
-  }
-  if (w.layout() == WeightLayout::kStrips) {
-    return w.format() == WeightFormat::kQ8_0 ? DecodeStrip<BlockQ8_0, Q8Kernel>(isa, w, row, begin, count, out)
-                                             : DecodeStrip<BlockQ4_0, Q4Kernel>(isa, w, row, begin, count, out);
-  }
-  const std::byte* bytes = w.bytes().data() + row * RowBytes(w.format(), w.cols());
-  switch (w.format()) {
-    case WeightFormat::kF32:
-      std::memcpy(out, bytes + begin * 4, static_cast<size_t>(count) * 4);
-      return;
-    case WeightFormat::kF16:
-      return CallSimd<WidenKernel>(isa, reinterpret_cast<const F16*>(bytes) + begin, count, out);
-    case WeightFormat::kBF16:
-      return CallSimd<WidenKernel>(isa, reinterpret_cast<const BF16*>(bytes) + begin, count, out);
-    case WeightFormat::kQ8_0:
-      return DecodeBlocks<BlockQ8_0, Q8Kernel>(isa, bytes, begin, count, out);
-    case WeightFormat::kQ4_0:
-      return DecodeBlocks<BlockQ4_0, Q4Kernel>(isa, bytes, begin, count, out);
-    case WeightFormat::kNF4: return;
+  CheckRange(w, row, begin, count);
+  const BlockFormat& f = TraitsOf(w.format());
+  const auto decode = w.layout() == WeightLayout::kStrips ? DecodeStrips : f.decode;
+  const int shift = std::countr_zero(static_cast<unsigned>(f.block_elements));
+  const int64_t values = f.block_elements;
+  // In both kinds of formats: rows are whole blocks, or blocks run over the flattened matrix.
+  int64_t at = row * w.cols() + begin;
+  if (((at | count) & (values - 1)) == 0) return decode(isa, w, at >> shift, count >> shift, out);
+  while (count > 0) {
+    const int64_t skip = at & (values - 1);
+    int64_t done;
+    if (skip == 0 && count >= values) {
+      done = count & -values;
+      decode(isa, w, at >> shift, count >> shift, out);
+    } else {
+      float whole[kMostBlockElements];
+      decode(isa, w, at >> shift, 1, whole);
+      done = std::min(values - skip, count);
+      std::copy_n(whole + skip, done, out);
+    }
+    at += done;
+    count -= done;
+    out += done;
   }
 }
 
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out) {
   if (w.format() == WeightFormat::kBF16) {
-    RETORT_CHECK(row >= 0 && row < w.rows() && begin >= 0 && begin + count <= w.cols());
-    std::memcpy(out, w.bytes().data() + (row * w.cols() + begin) * 2,
-                static_cast<size_t>(count) * 2);
+    CheckRange(w, row, begin, count);
+    std::memcpy(out, BlocksOf<BF16>(w, row * w.cols() + begin), static_cast<size_t>(count) * sizeof(BF16));
     return;
   }
   constexpr int64_t kChunk = 512;
@@ -131,6 +89,20 @@ void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, float
 }
 void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out) {
   DecodeRow(HostIsa(), w, row, begin, count, out);
+}
+
+void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out) {
+  RETORT_CHECK(first >= 0 && count >= 0 && first + count <= w.rows() && col >= 0 &&
+                   col % kDecodedCols == 0 && col < w.cols(),
+               "rows ", first, " + ", count, ", column ", col, " of ", w.rows(), " x ", w.cols());
+  const BlockFormat& f = TraitsOf(w.format());
+  const bool whole_rows = w.layout() == WeightLayout::kRows && w.cols() % f.block_elements == 0;
+  if (f.columns && whole_rows && col + kDecodedCols <= w.cols()) return f.columns(isa, w, first, count, col, out);
+  const int64_t n = std::min(kDecodedCols, w.cols() - col);
+  for (int64_t k = 0; k < count; ++k, out += kDecodedCols) {
+    DecodeRow(isa, w, first + k, col, n, out);
+    std::fill(out + n, out + kDecodedCols, 0.0f);
+  }
 }
 
 }  // namespace retort

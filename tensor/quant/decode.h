@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DecodeRow with a given instruction set. All of them give the same bits: a decoded value is one
-// product, correctly rounded.
+// DecodeRow with a given instruction set. All of them give the same bits: each operation of a format's formula is
+// rounded by itself.
 #pragma once
 
 #include "tensor/cpu/simd.h"
@@ -13,7 +13,6 @@ void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t cou
 
 // Columns [col, col + 64) of rows [first, first + count), out's rows 64 apart; zeros beyond the
 // weight's columns. col is a multiple of 64.
-inline constexpr int64_t kDecodedCols = 64;
 void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out);
 
 // Values rounded to nearest even; NaN stays NaN.

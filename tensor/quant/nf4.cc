@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// NF4: blocks of 64 values absmax * code[q] of the flattened matrix, q of 4 bits (QLoRA, bitsandbytes).
 #include "tensor/quant/nf4.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 
-#include "tensor/quant/blocks.h"
+#include "tensor/quant/format_kernels.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -24,30 +24,89 @@ constexpr std::array<float, 15> kMidpoints = [] {
   return m;
 }();
 
-constexpr int64_t kNestedBlock = 256;
+// table[index & 15]
+template <int W> RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
+  if constexpr (W == 16) {
+    return __builtin_shuffle(Load<16>(table), index);
+  } else if constexpr (W == 8) {
+    const Floats<8> low = __builtin_shuffle(Load<8>(table), index);
+    const Floats<8> high = __builtin_shuffle(Load<8>(table + 8), index);
+    return (index & 8) != 0 ? high : low;
+  } else {
+    Floats<W> v;
+    for (int i = 0; i < W; ++i) v[i] = table[index[i] & 15];
+    return v;
+  }
+}
 
-// For i = 0 ... 6: 2^i equal intervals of [0.1, 1], their middles times 10^(i - 6), with both
-// signs; and 0 and 1.
-std::array<float, 256> MakeDynamicMap() {
-  std::array<float, 256> map = {0.0f, 1.0f};
-  size_t n = 2;
-  for (int i = 0; i < 7; ++i) {
-    const int intervals = 1 << i;
-    const float step = (1.0f - 0.1f) / static_cast<float>(intervals);
-    // Edges are counted from the nearer end, as torch.linspace does.
-    const auto edge = [&](int k) {
-      return k < (intervals + 1) / 2 ? 0.1f + step * static_cast<float>(k)
-                                     : 1.0f - step * static_cast<float>(intervals - k);
-    };
-    const float power = static_cast<float>(std::pow(10.0, i - 6));
-    for (int k = 0; k < intervals; ++k) {
-      const float value = (edge(k + 1) + edge(k)) / 2 * power;
-      map[n++] = value;
-      map[n++] = -value;
+struct Nf4Kernel {
+  template <int W>
+  RETORT_INLINE static void Run(const std::byte* in, const float* scales, int64_t blocks, float* out) {
+    const float* table = kCodes.data();
+    for (int64_t b = 0; b < blocks; ++b) {
+      for (int half = 0; half < 2; ++half, in += 16, out += 32) {
+        // The first of two values is the high half of a byte: bring it to the lower address.
+        const auto pairs = __builtin_convertvector(LoadAs<Chars<16>>(in), Halves<16>);
+        const Halves<16> spread = pairs >> 4 | (pairs & 15) << 8;
+        uint8_t codes[32];
+        std::memcpy(codes, &spread, sizeof codes);
+        for (int i = 0; i < 32; i += W) {
+          const auto q = Widened<W>(LoadAs<Chars<W>>(codes + i));
+          Store<W>(out + i, LookUp<W>(table, q) * scales[b]);
+        }
+      }
     }
   }
-  std::sort(map.begin(), map.end());
-  return map;
+};
+
+void Decode(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
+  constexpr int64_t kGroup = 32;  // whose maxima are expanded at a time
+  const int64_t whole = static_cast<int64_t>(w.bytes().size()) / kNf4BlockBytes;
+  for (const int64_t end = first + blocks; first < end;) {
+    const int64_t n = std::min(kGroup, end - first);
+    std::array<float, kGroup> scales;
+    ScalesOf(w.nf4(), first, std::span(scales).first(static_cast<size_t>(n)));
+    const std::byte* codes = w.bytes().data() + first * kNf4BlockBytes;
+    const int64_t full = std::min(n, whole - first);
+    CallSimd<Nf4Kernel>(isa, codes, static_cast<const float*>(scales.data()), full, out);
+    if (full < n) {  // the short last block
+      std::array<std::byte, kNf4BlockBytes> padded{};
+      std::copy(codes + full * kNf4BlockBytes, w.bytes().data() + w.bytes().size(), padded.begin());
+      CallSimd<Nf4Kernel>(isa, static_cast<const std::byte*>(padded.data()),
+                          static_cast<const float*>(scales.data() + full), int64_t{1},
+                          out + full * kNf4BlockValues);
+    }
+    first += n;
+    out += n * kNf4BlockValues;
+  }
+}
+
+struct Nf4ColumnsKernel {
+  static constexpr int64_t kAhead = 16;
+  template <int W>
+  RETORT_INLINE static void Run(const std::byte* in, int64_t stride, const float* scales, int64_t count, float* out) {
+    for (int64_t k = 0; k < count; ++k) {
+      __builtin_prefetch(in + std::min(k + kAhead, count - 1) * stride);
+      Nf4Kernel::Run<W>(in + k * stride, scales + k, 1, out + k * kDecodedCols);
+    }
+  }
+};
+static_assert(kDecodedCols == kNf4BlockValues);
+
+// Of a matrix whose rows are whole blocks.
+void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out) {
+  constexpr int64_t kGroup = 64;  // rows whose maxima are expanded at a time
+  const int64_t row_blocks = w.cols() / kNf4BlockValues;
+  for (int64_t k = 0; k < count; k += kGroup) {
+    const int64_t n = std::min(kGroup, count - k);
+    const int64_t block = (first + k) * row_blocks + col / kNf4BlockValues;
+    std::array<float, kGroup> scales;
+    for (int64_t i = 0; i < n; ++i) {
+      ScalesOf(w.nf4(), block + i * row_blocks, std::span(scales).subspan(static_cast<size_t>(i), 1));
+    }
+    CallSimd<Nf4ColumnsKernel>(isa, w.bytes().data() + block * kNf4BlockBytes, row_blocks * kNf4BlockBytes,
+                               static_cast<const float*>(scales.data()), n, out + k * kDecodedCols);
+  }
 }
 
 void EncodeBlock(const float* values, float absmax, uint8_t* code) {
@@ -60,16 +119,11 @@ void EncodeBlock(const float* values, float absmax, uint8_t* code) {
   for (int64_t i = 0; i < kNf4BlockValues; ++i) code[i] = static_cast<uint8_t>(below[i]);
 }
 
-}  // namespace
-
-std::span<const float, 16> Nf4Codes() { return kCodes; }
-
-std::span<const float, 256> DynamicMap() {
-  static const std::array<float, 256> map = MakeDynamicMap();
-  return map;
-}
-
-void EncodeNf4(std::span<const float> values, std::byte* codes, float* absmax) {
+// Encodes `values` (whole blocks of 64 and perhaps a short last one): one maximum of magnitudes a
+// block, and two values a byte, the first in the high half. A block of zeros has code 7 (zero)
+// throughout. A value's code is the number of midpoints between neighbouring codes that lie
+// strictly below value / maximum.
+void EncodeFlat(std::span<const float> values, std::byte* codes, float* absmax) {
   const int64_t count = static_cast<int64_t>(values.size());
   for (int64_t begin = 0; begin < count; begin += kNf4BlockValues) {
     const int64_t n = std::min(kNf4BlockValues, count - begin);
@@ -87,46 +141,54 @@ void EncodeNf4(std::span<const float> values, std::byte* codes, float* absmax) {
   }
 }
 
-Nf4Scales DoubleQuantised(std::span<const float> absmax, Memory& memory) {
-  const int64_t blocks = static_cast<int64_t>(absmax.size());
-  Nf4Scales out;
-  out.double_quant = true;
-  out.codes = Tensor::Make(memory, {blocks}, DType::kU8);
-  out.nested_absmax =
-      Tensor::Make(memory, {(blocks + kNestedBlock - 1) / kNestedBlock}, DType::kF32);
-  double sum = 0;
-  for (const float v : absmax) sum += v;
-  out.offset = blocks ? static_cast<float>(sum / static_cast<double>(blocks)) : 0.0f;
-
-  const auto map = DynamicMap();
-  std::array<float, 255> midpoints;
-  for (size_t i = 0; i < midpoints.size(); ++i) midpoints[i] = (map[i + 1] + map[i]) / 2;
-  for (int64_t begin = 0; begin < blocks; begin += kNestedBlock) {
-    const int64_t end = std::min(blocks, begin + kNestedBlock);
-    float top = 0;
-    for (int64_t i = begin; i < end; ++i) top = std::max(top, std::abs(absmax[i] - out.offset));
-    out.nested_absmax.data<float>()[begin / kNestedBlock] = top;
-    for (int64_t i = begin; i < end; ++i) {
-      const float unit = top > 0 ? (absmax[i] - out.offset) / top : 0.0f;
-      out.codes.data<uint8_t>()[i] = static_cast<uint8_t>(
-          std::lower_bound(midpoints.begin(), midpoints.end(), unit) - midpoints.begin());
-    }
-  }
-  return out;
-}
-
-void ScalesOf(const Nf4Scales& scales, int64_t first, std::span<float> out) {
-  if (!scales.double_quant) {
-    std::copy_n(scales.absmax.data<float>() + first, out.size(), out.begin());
-    return;
-  }
-  const auto map = DynamicMap();
-  const uint8_t* codes = scales.codes.data<uint8_t>();
-  const float* nested = scales.nested_absmax.data<float>();
-  for (int64_t i = 0; i < static_cast<int64_t>(out.size()); ++i) {
-    const float spread = map[codes[first + i]] * nested[(first + i) / kNestedBlock];
-    out[i] = spread + scales.offset;
+// Values [begin, begin + count) of the flattened matrix.
+void DecodeFlat(const Weight& w, int64_t begin, int64_t count, float* out) {
+  while (count > 0) {
+    const int64_t row = begin / w.cols(), col = begin % w.cols();
+    const int64_t n = std::min(count, w.cols() - col);
+    DecodeRow(w, row, col, n, out);
+    begin += n;
+    count -= n;
+    out += n;
   }
 }
+
+Weight Encoded(const Weight& source, bool double_quant, Memory& memory, ThreadPool& pool) {
+  constexpr int64_t kPieceBlocks = 512, kPieceValues = kPieceBlocks * kNf4BlockValues;
+  const int64_t values = source.rows() * source.cols(), bytes = (values + 1) / 2;
+  auto buffer = memory.Allocate(bytes);
+  const int64_t blocks = (values + kNf4BlockValues - 1) / kNf4BlockValues;
+  Tensor absmax = Tensor::Make(memory, {blocks}, DType::kF32);
+  const Tensor flat_of = Tensor::Make(memory, {pool.threads(), kPieceValues}, DType::kF32);
+  pool.For((values + kPieceValues - 1) / kPieceValues, [&](int64_t piece, int worker) {
+    float* flat = flat_of.data<float>() + worker * kPieceValues;
+    const int64_t begin = piece * kPieceValues, n = std::min(kPieceValues, values - begin);
+    DecodeFlat(source, begin, n, flat);
+    EncodeFlat({flat, static_cast<size_t>(n)}, buffer->data() + begin / 2,
+              absmax.data<float>() + piece * kPieceBlocks);
+  });
+  Nf4Scales scales;
+  if (double_quant) {
+    scales = DoubleQuantised({absmax.data<float>(), static_cast<size_t>(blocks)}, memory);
+  } else {
+    scales.absmax = std::move(absmax);
+  }
+  const Bytes view(buffer->data(), static_cast<size_t>(bytes));
+  return Weight(WeightFormat::kNF4, source.rows(), source.cols(), view, std::move(buffer), std::move(scales));
+}
+
+}  // namespace
+
+std::span<const float, 16> Nf4Codes() { return kCodes; }
+
+extern const BlockFormat kNf4Format = {.name = "nf4",
+                                       .block_elements = kNf4BlockValues,
+                                       .block_bytes = kNf4BlockBytes,
+                                       .alignment = 1,
+                                       .kl_limit = 1.0,
+                                       .flattened = true,
+                                       .decode = Decode,
+                                       .columns = DecodeColumns,
+                                       .convert = Encoded};
 
 }  // namespace retort

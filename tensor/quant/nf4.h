@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NF4's own pieces, for quant/ alone: block maxima and codes.
+// NF4's block maxima, for its own files alone.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,8 @@
 
 namespace retort {
 
-// Encodes `values` (whole blocks of 64 and perhaps a short last one): one maximum of magnitudes a
-// block, and two values a byte, the first in the high half. A block of zeros has code 7 (zero)
-// throughout. A value's code is the number of midpoints between neighbouring codes that lie
-// strictly below value / maximum.
-void EncodeNf4(std::span<const float> values, std::byte* codes, float* absmax);
+inline constexpr int64_t kNf4BlockValues = 64;
+inline constexpr int64_t kNf4BlockBytes = 32;
 
 // Block maxima to 8-bit codes of the dynamic map, in blocks of 256, around their mean.
 Nf4Scales DoubleQuantised(std::span<const float> absmax, Memory& memory);

@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every block format's encode and decode, each once.
+// Weights of every format to floats and back, by the table of formats (tensor/quant/format.h).
 //
-//   format  block              bytes  value
-//   q8_0    32 of one row      34     d * q,        d f16, q int8               (ggml's Q8_0)
-//   q4_0    32 of one row      18     d * (q - 8),  d f16, q 4 bit              (ggml's Q4_0)
-//   nf4     64, flattened      32     absmax * code[q], see Nf4Scales           (QLoRA, bitsandbytes)
-//
-// Encoded bytes equal those of llama.cpp's `llama-quantize --pure` (q8_0, q4_0) and, away from
-// ties, bitsandbytes' (nf4). f32, f16 and bf16 pass through the same functions.
+// Encoded bytes of ggml's block formats equal those of llama.cpp's `llama-quantize --pure`; those of nf4, away from
+// ties, bitsandbytes'.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +19,8 @@ void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, float
 // The same, rounded to bf16.
 void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out);
 
-// Encodes one row (count a multiple of the block, not NF4) of floats into `out`
-// (RowBytes(format, count) bytes).
+// Encodes one row of floats into `out` (RowBytes(format, count) bytes). count is a multiple of the block; the format
+// is one that has `encode`.
 void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out);
 
 // A copy of `source` in another format, in memory from `memory`, converted in pieces of rows over

@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
-#include "tensor/quant/blocks.h"
-#include "tensor/quant/nf4.h"
+#include "tensor/cpu/simd.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
 namespace {
-
-Weight Owning(WeightFormat format, const Weight& source, std::shared_ptr<Buffer> buffer,
-              int64_t bytes, Nf4Scales scales = {}) {
-  const Bytes view(buffer->data(), static_cast<size_t>(bytes));
-  return Weight(format, source.rows(), source.cols(), view, std::move(buffer), std::move(scales));
-}
 
 Weight Copied(const Weight& source, Memory& memory) {
   const int64_t bytes = static_cast<int64_t>(source.bytes().size());
@@ -35,49 +28,21 @@ Weight EncodedByRows(const Weight& source, WeightFormat format, Memory& memory, 
       EncodeRow(format, row, cols, buffer->data() + r * stride);
     }
   });
-  return Owning(format, source, std::move(buffer), rows * stride);
-}
-
-// Values [begin, begin + count) of the flattened matrix.
-void DecodeFlat(const Weight& w, int64_t begin, int64_t count, float* out) {
-  while (count > 0) {
-    const int64_t row = begin / w.cols(), col = begin % w.cols();
-    const int64_t n = std::min(count, w.cols() - col);
-    DecodeRow(w, row, col, n, out);
-    begin += n;
-    count -= n;
-    out += n;
-  }
-}
-
-Weight EncodedNf4(const Weight& source, bool double_quant, Memory& memory, ThreadPool& pool) {
-  constexpr int64_t kPieceBlocks = 512, kPieceValues = kPieceBlocks * kNf4BlockValues;
-  const int64_t values = source.rows() * source.cols(), bytes = (values + 1) / 2;
-  auto buffer = memory.Allocate(bytes);
-  const int64_t blocks = (values + kNf4BlockValues - 1) / kNf4BlockValues;
-  Tensor absmax = Tensor::Make(memory, {blocks}, DType::kF32);
-  const Tensor flat_of = Tensor::Make(memory, {pool.threads(), kPieceValues}, DType::kF32);
-  pool.For((values + kPieceValues - 1) / kPieceValues, [&](int64_t piece, int worker) {
-    float* flat = flat_of.data<float>() + worker * kPieceValues;
-    const int64_t begin = piece * kPieceValues, n = std::min(kPieceValues, values - begin);
-    DecodeFlat(source, begin, n, flat);
-    EncodeNf4({flat, static_cast<size_t>(n)}, buffer->data() + begin / 2,
-              absmax.data<float>() + piece * kPieceBlocks);
-  });
-  Nf4Scales scales;
-  if (double_quant) {
-    scales = DoubleQuantised({absmax.data<float>(), static_cast<size_t>(blocks)}, memory);
-  } else {
-    scales.absmax = std::move(absmax);
-  }
-  return Owning(WeightFormat::kNF4, source, std::move(buffer), bytes, std::move(scales));
+  const Bytes view(buffer->data(), static_cast<size_t>(rows * stride));
+  return Weight(format, rows, cols, view, std::move(buffer));
 }
 
 }  // namespace
 
+void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out) {
+  const BlockFormat& f = TraitsOf(format);
+  RETORT_CHECK(f.encode && count % f.block_elements == 0, count, " values as ", f.name);
+  f.encode(HostIsa(), row, count, out);
+}
+
 Weight Requantised(const Weight& source, WeightFormat format, bool double_quant, Memory& memory,
                    ThreadPool& pool) {
-  if (format == WeightFormat::kNF4) return EncodedNf4(source, double_quant, memory, pool);
+  if (const auto convert = TraitsOf(format).convert) return convert(source, double_quant, memory, pool);
   if (format == source.format()) return Copied(source, memory);
   return EncodedByRows(source, format, memory, pool);
 }

@@ -2,6 +2,7 @@
 #include "tensor/quant/strips.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace retort {
@@ -77,5 +78,32 @@ Block BlockOf(const Weight& w, int64_t row, int64_t b) {
 
 template BlockQ8_0 BlockOf(const Weight&, int64_t, int64_t);
 template BlockQ4_0 BlockOf(const Weight&, int64_t, int64_t);
+
+namespace {
+
+// Blocks as rows have them, a few at a time, and then as the format decodes those.
+template <class Block>
+void DecodeGathered(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
+  constexpr int64_t kGroup = 16;
+  const int64_t row_blocks = w.cols() / kBlockValues;
+  for (int64_t done = 0; done < blocks; done += kGroup) {
+    const int64_t n = std::min(kGroup, blocks - done);
+    std::array<Block, kGroup> group;
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t index = first + done + i;
+      group[static_cast<size_t>(i)] = BlockOf<Block>(w, index / row_blocks, index % row_blocks);
+    }
+    const Bytes bytes = std::as_bytes(std::span(group).first(static_cast<size_t>(n)));
+    const Weight row(w.format(), 1, n * kBlockValues, bytes, nullptr);
+    TraitsOf(w.format()).decode(isa, row, 0, n, out + done * kBlockValues);
+  }
+}
+
+}  // namespace
+
+void DecodeStrips(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
+  if (w.format() == WeightFormat::kQ8_0) return DecodeGathered<BlockQ8_0>(isa, w, first, blocks, out);
+  DecodeGathered<BlockQ4_0>(isa, w, first, blocks, out);
+}
 
 }  // namespace retort

@@ -25,9 +25,7 @@ struct StripBlockQ4_0 {
 static_assert(sizeof(StripBlockQ8_0) == kStripRows * sizeof(BlockQ8_0));
 static_assert(sizeof(StripBlockQ4_0) == kStripRows * sizeof(BlockQ4_0));
 
-inline constexpr bool HasStrips(WeightFormat format) {
-  return format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-}
+inline bool HasStrips(WeightFormat format) { return TraitsOf(format).int8; }
 inline int64_t StripCount(int64_t rows) { return (rows + kStripRows - 1) / kStripRows; }
 inline int64_t StripBytes(WeightFormat format, int64_t cols) { return kStripRows * RowBytes(format, cols); }
 
@@ -41,5 +39,8 @@ template <class StripBlock> const StripBlock* StripAt(const Weight& w, int64_t r
 
 // Block `b` of row `row` of a weight in strips, as rows have it: a BlockQ8_0 or BlockQ4_0.
 template <class Block> Block BlockOf(const Weight& w, int64_t row, int64_t b);
+
+// BlockFormat::decode of a weight in strips. Slow: products read strips as they lie.
+void DecodeStrips(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out);
 
 }  // namespace retort

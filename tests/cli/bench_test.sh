@@ -29,7 +29,9 @@ bench() {
   holds "$*" "$(value tokens_per_second) > 0"
   # A process with OpenBLAS and oneDNN in it has 10 MB at least, this one not half a gigabyte.
   [[ $1 == gemm ]] || holds "$*" "$(value peak_rss_bytes) > 1e7 && $(value peak_rss_bytes) < 5e8"
-  holds "$*" "$(value fraction_of_peak) > 0 && $(value fraction_of_peak) < 1.5"
+  # No more than that: the limit is measured at another moment and in other memory than the work, so on a
+  # busy machine, or with weights that lie in a cache, the share may be anything.
+  holds "$*" "$(value fraction_of_peak) > 0"
 }
 
 shape=2,64,4,2,128,512
@@ -66,6 +68,15 @@ share decode bytes_per_token peak_bytes_per_second
 
 bench gemm --shape $shape --weights q4_0 --tokens 16 --repeat 1
 [[ $(wc -l <"$out") == 15 ]] || fail "gemm: $(wc -l <"$out") products, not 5 layers x 3 ways"
+# A product's rates fit each other, and products that are computed alike are shares of one limit.
+awk '
+  function get(key) { match($0, "\"" key "\":[^,}]*"); return substr($0, RSTART + length(key) + 3, RLENGTH - length(key) - 3) }
+  function near(a, b) { return a / b > 1 - 1e-6 && a / b < 1 + 1e-6 }
+  { limit = get("flops_per_second") / get("fraction_of_peak"); kind = get("compute")
+    if (!(kind in limits)) limits[kind] = limit
+    if (!near(limit, limits[kind]) || !near(get("flops_per_second"), 2 * get("outputs") * get("inputs") * get("tokens_per_second")))
+      { print; bad = 1 } }
+  END { exit bad || NR == 0 }' "$out" || fail "gemm: rates and shares that do not fit"
 [[ $(grep -c '"compute":"int8"' "$out") == 5 && $(grep -c '"direction":"gradient"' "$out") == 5 ]] || fail "gemm: $(cat "$out")"
 
 # A teacher of the same shape: its 2 N operations count beside the student's 4 N.

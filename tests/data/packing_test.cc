@@ -39,6 +39,48 @@ BatchOptions Options(bool packing, bool shuffle, int64_t epochs) {
   return options;
 }
 
+// The rows in groups of these sizes, over and over; the sizes' sum divides the count.
+std::vector<Example> MakeGroups(int64_t count, const std::vector<int64_t>& sizes) {
+  std::vector<Example> rows = MakeRows(count);
+  size_t r = 0;
+  while (r < rows.size()) {
+    for (const int64_t size : sizes) {
+      for (int64_t i = 0; i < size; ++i) rows[r++].joined = i > 0;
+    }
+  }
+  return rows;
+}
+
+// Groups may be as long as two or three rows here, so some are longer than a sequence and a batch.
+std::vector<BatchOptions> EveryMode(int64_t epochs) {
+  std::vector<BatchOptions> modes;
+  for (const bool shuffle : {false, true}) {
+    for (const bool packing : {false, true}) modes.push_back(Options(packing, shuffle, epochs));
+    for (const int64_t batch_tokens : {1, 90, 400}) {
+      modes.push_back(Options(false, shuffle, epochs));
+      modes.back().batch_tokens = batch_tokens;
+    }
+  }
+  return modes;
+}
+
+// That these rows are whole groups of `examples`, each in its order.
+void ExpectWholeGroups(const std::vector<Example>& examples, const MicroBatch& micro) {
+  ASSERT_EQ(micro.order.size(), micro.rows.size());
+  size_t r = 0;
+  while (r < micro.rows.size()) {
+    auto at = static_cast<size_t>(micro.rows[r]->row);
+    ASSERT_FALSE(examples[at].joined) << "row " << at << " came without those before it";
+    const int64_t first = micro.order[r] - micro.rows[r]->row;
+    do {
+      ASSERT_LT(r, micro.rows.size()) << "row " << at << " is missing";
+      ASSERT_EQ(micro.rows[r], &examples[at]);
+      ASSERT_EQ(micro.order[r], first + micro.rows[r]->row);
+      ++r, ++at;
+    } while (at < examples.size() && examples[at].joined);
+  }
+}
+
 std::vector<int64_t> RowsOf(const Step& step) {
   std::vector<int64_t> rows;
   for (const MicroBatch& micro : step.micro) {
@@ -103,6 +145,11 @@ TEST(PackRows, BestFit) {
   EXPECT_EQ(PackRows({2, 0}, {10, 1, 10}, 10), (std::vector<PackedSequence>{{2}, {0}}));
 }
 
+TEST(PackRows, WhatIsTooLongStandsAlone) {
+  EXPECT_EQ(PackRows({0, 1, 2, 3}, {3, 12, 4, 3}, 10),
+            (std::vector<PackedSequence>{{0, 2, 3}, {1}}));
+}
+
 TEST(PackRows, OrderIsKeptButForANeighbourhood) {
   std::vector<int64_t> order(5000), lengths(5000, 30);
   std::iota(order.begin(), order.end(), 0);
@@ -138,6 +185,103 @@ TEST(BatchStream, EveryRowOnceAnEpoch) {
       // The data order numbers each row of each epoch differently.
       std::ranges::sort(order);
       EXPECT_TRUE(std::ranges::equal(order, std::views::iota(int64_t{0}, int64_t{303})));
+    }
+  }
+}
+
+TEST(BatchStream, NoModeCutsAGroup) {
+  for (const std::vector<int64_t>& sizes : {std::vector<int64_t>{2}, {1, 3, 2}}) {
+    const std::vector<Example> rows = MakeGroups(120, sizes);
+    for (const BatchOptions& options : EveryMode(2)) {
+      SCOPED_TRACE(::testing::Message() << sizes.size() << " " << options.packing << options.shuffle
+                                        << " " << options.batch_tokens);
+      BatchStream stream(rows, options);
+      std::vector<int64_t> seen, order;
+      int64_t steps = 0;
+      while (const auto step = stream.Next()) {
+        ++steps;
+        for (const MicroBatch& micro : step->micro) {
+          ExpectWholeGroups(rows, micro);
+          for (const Example* e : micro.rows) seen.push_back(e->row);
+          order.insert(order.end(), micro.order.begin(), micro.order.end());
+          EXPECT_TRUE(options.batch_tokens == 0 || micro.tokens <= options.batch_tokens ||
+                      GroupsOf(micro).size() == 1);
+        }
+      }
+      EXPECT_EQ(steps, stream.TotalSteps());
+      for (auto* all : {&seen, &order}) std::ranges::sort(*all);
+      ASSERT_EQ(seen.size(), 240u);
+      for (int64_t i = 0; i < 240; ++i) {
+        EXPECT_EQ(seen[static_cast<size_t>(i)], i / 2);  // every row once an epoch
+        EXPECT_EQ(order[static_cast<size_t>(i)], i);
+      }
+    }
+  }
+}
+
+TEST(BatchStream, GroupsAreShuffledAndPackedWithOthers) {
+  const std::vector<Example> rows = MakeGroups(120, {2});
+  BatchOptions options = Options(/*packing=*/true, /*shuffle=*/true, /*epochs=*/1);
+  BatchStream stream(rows, options);
+  EXPECT_LT(stream.SequencesThisEpoch(), 60);
+  int64_t in_order = 0, before = -1;
+  while (const auto step = stream.Next()) {
+    for (const int64_t row : RowsOf(*step)) {
+      in_order += row == before + 1;
+      before = row;
+    }
+  }
+  EXPECT_LT(in_order, 70);  // the 60 that follow their chosen ones, and a few by chance
+}
+
+// Parts smaller than a group hold it whole.
+TEST(CutMicroBatch, CutsBetweenGroupsAlone) {
+  const std::vector<Example> rows = MakeGroups(120, {1, 3, 2});
+  BatchOptions options = Options(/*packing=*/true, /*shuffle=*/true, /*epochs=*/1);
+  BatchStream stream(rows, options);
+  while (const auto step = stream.Next()) {
+    for (const MicroBatch& micro : step->micro) {
+      for (const int64_t tokens : {1, 70, 150, 100000}) {
+        MicroBatch all;
+        for (const MicroBatch& part : CutMicroBatch(micro, tokens)) {
+          ExpectWholeGroups(rows, part);
+          EXPECT_TRUE(part.tokens <= tokens || GroupsOf(part).size() == 1) << tokens;
+          EXPECT_TRUE(tokens > 1 || GroupsOf(part).size() == 1) << "cut at every group";
+          all.rows.insert(all.rows.end(), part.rows.begin(), part.rows.end());
+          all.order.insert(all.order.end(), part.order.begin(), part.order.end());
+          all.tokens += part.tokens, all.loss_tokens += part.loss_tokens;
+        }
+        EXPECT_EQ(all.rows, micro.rows);
+        EXPECT_EQ(all.order, micro.order);
+        EXPECT_EQ(all.tokens, micro.tokens);
+        EXPECT_EQ(all.loss_tokens, micro.loss_tokens);
+      }
+    }
+  }
+}
+
+TEST(BatchStream, ResumedWithGroupsItGoesOnAsItWould) {
+  const std::vector<Example> rows = MakeGroups(36, {1, 3, 2});
+  for (const BatchOptions& options : EveryMode(2)) {
+    std::vector<BatchState> states;
+    std::vector<std::vector<int64_t>> steps;
+    BatchStream straight(rows, options);
+    while (true) {
+      states.push_back(straight.state());
+      const auto step = straight.Next();
+      if (!step) break;
+      steps.push_back(RowsOf(*step));
+    }
+    for (size_t from = 0; from < states.size(); ++from) {
+      BatchStream resumed(rows, options);
+      resumed.Seek(states[from]);
+      for (size_t i = from; i < steps.size(); ++i) {
+        const auto step = resumed.Next();
+        ASSERT_TRUE(step);
+        EXPECT_EQ(RowsOf(*step), steps[i]) << from << " " << i;
+        for (const MicroBatch& micro : step->micro) ExpectWholeGroups(rows, micro);
+      }
+      EXPECT_FALSE(resumed.Next());
     }
   }
 }

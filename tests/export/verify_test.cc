@@ -26,8 +26,8 @@ class Verify : public ::testing::Test {
 };
 
 TEST_F(Verify, EveryTypePasses) {
-  for (const WeightFormat type : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
-                                  WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
+  for (const std::string& name : GgufFormatNames()) {
+    const WeightFormat type = FormatNamed(name);
     SCOPED_TRACE(TraitsOf(type).name);
     Export(type);
     const VerifyReport report = Check(type);
@@ -35,7 +35,7 @@ TEST_F(Verify, EveryTypePasses) {
     EXPECT_GT(report.texts, 5);
     EXPECT_GT(report.tokens, 50);
     EXPECT_GE(report.largest_kl, report.mean_kl);
-    EXPECT_EQ(report.limit, KlLimit(type));
+    EXPECT_EQ(report.limit, TraitsOf(type).kl_limit);
   }
 }
 

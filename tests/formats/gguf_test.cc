@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/gguf.h"
 
+#include <cctype>
 #include <cstring>
 #include <limits>
 
+#include "formats/gguf_types.h"
 #include "tests/formats/support.h"
 #include "tests/support/shared_data.h"
 
@@ -152,7 +154,29 @@ TEST(Gguf, WritesExactlyTheseBytes) {
   EXPECT_EQ(ReadText(folder / "w"), b.text());
 }
 
+// The table of formats against ggml's table of types.
+TEST(Gguf, FormatsAreWhatGgmlSays) {
+  int found = 0;
+  for (const WeightFormat format : AllFormats()) {
+    const BlockFormat& f = TraitsOf(format);
+    SCOPED_TRACE(f.name);
+    if (!f.ggml_type) continue;
+    const GgmlType* type = FindGgmlType(*f.ggml_type);
+    ASSERT_TRUE(type);
+    std::string name(type->name);
+    for (char& c : name) c = static_cast<char>(std::tolower(c));
+    EXPECT_EQ(f.name, name);
+    EXPECT_EQ(static_cast<uint32_t>(f.block_elements), type->block_elements);
+    EXPECT_EQ(static_cast<uint32_t>(f.block_bytes), type->block_bytes);
+    EXPECT_EQ(FormatOfGgmlType(*f.ggml_type), format);
+    ++found;
+  }
+  EXPECT_GE(found, 7);
+  EXPECT_FALSE(FormatOfGgmlType(24));  // I8
+}
+
 TEST(Gguf, WhatIsWrittenIsRead) {
+  constexpr int64_t kCols = 256;  // whole blocks of every format
   TemporaryFolder folder;
   const GgufMetadata all = [&] {
     GgufMetadata m = ReadGguf(folder.Put("hand", HandMade(3))).metadata;
@@ -160,13 +184,13 @@ TEST(Gguf, WhatIsWrittenIsRead) {
     return m;
   }();
   GgufWriter writer(folder / "w", all);
-  std::vector<std::pair<WeightFormat, size_t>> formats = {{WeightFormat::kF32, 256},
-                                                          {WeightFormat::kF16, 128},
-                                                          {WeightFormat::kBF16, 128},
-                                                          {WeightFormat::kQ8_0, 68},
-                                                          {WeightFormat::kQ4_0, 36}};
+  std::vector<std::pair<WeightFormat, size_t>> formats;
+  for (const std::string& name : GgufFormatNames()) {
+    const WeightFormat format = FormatNamed(name);
+    formats.push_back({format, static_cast<size_t>(2 * RowBytes(format, kCols))});
+  }
   for (const auto& [format, bytes] : formats) {
-    writer.Declare(std::string(TraitsOf(format).name), format, {2, 32});
+    writer.Declare(std::string(TraitsOf(format).name), format, {2, kCols});
   }
   for (const auto& [format, bytes] : formats) {
     writer.Write(TraitsOf(format).name,
@@ -180,7 +204,7 @@ TEST(Gguf, WhatIsWrittenIsRead) {
   }
   EXPECT_EQ(file.metadata.Int("general.quantization_version"), 2);
   for (const auto& [format, bytes] : formats) {
-    const Weight weight = file.tensors.Fetch(TraitsOf(format).name, {2, 32});
+    const Weight weight = file.tensors.Fetch(TraitsOf(format).name, {2, kCols});
     EXPECT_EQ(weight.format(), format);
     EXPECT_EQ(TextOf(weight.bytes()), std::string(bytes, TraitsOf(format).name[0]));
     const auto* start = file.tensors.entries()[0].file->bytes().data();

@@ -1,28 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exported GGUF files judged by llama.cpp: logits, greedy generation and token ids."""
+"""Exported GGUF files judged by llama.cpp: logits, greedy generation and token ids.
+
+Both programs compute logits in f32 and round differently: over 90 tokens of llama2xs-280K the worst is off by 3e-5 in Retort
+and by 1e-4 in llama.cpp. So Retort's are held to a bound against the same pass in double, and llama.cpp's to a wider one: it
+vouches that the file means to it what the double pass computes.
+"""
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from support import BUILD, Checks, make_folder, need, our_logits, retort, skip, stage
+from double_model import DoubleModel
+from support import BUILD, JUDGES, Checks, make_folder, need, our_logits, retort, skip, stage
 
 REAL = ["stories260K", "llama2xs-280K", "babyllama-936K", "tinystories-656K"]
 PROMPT = "Once upon a time"
-BOUND = 1e-4
+BOUND = 1e-4  # of Retort's logits, the largest of which are some 20, from the double pass
+JUDGE_BOUND = 5e-4  # of llama.cpp's
 # Rows whose ids differ, and why: of a text of spaces alone llama.cpp's "t5" makes only those spaces, while
 # SentencePiece (and we) put the dummy prefix before them too.
 EXPLAINED = {"babyllama-936K": [" ", "  ", "   "]}
 HERE = Path(__file__).parent
+PACKAGES = JUDGES / "node/node_modules"
 
 
 def judge(questions, place):
-    packages = Path(os.environ["RETORT_JUDGES"])
-    program = packages / "llama_cpp_judge.mjs"  # resolves its packages from its own folder
+    program = place / "llama_cpp_judge.mjs"  # modules are looked for beside the program that imports them
     shutil.copy(HERE / program.name, program)
+    (place / "node_modules").symlink_to(PACKAGES)
     (place / "questions.json").write_text(json.dumps(questions))
     subprocess.run(["node", program, place / "questions.json", place / "answers.json"], check=True)
     return json.loads((place / "answers.json").read_text())
@@ -37,6 +45,20 @@ def our_ids(model, texts):
 def rows_of(path, key, count=200):
     with open(path, encoding="utf-8") as file:
         return [json.loads(next(file))[key] for _ in range(count)]
+
+
+def exact_logits(folder, ids):
+    with torch.no_grad():
+        return DoubleModel(folder).logits(ids).numpy()
+
+
+def check_logits(name, folder, gguf, ids, theirs, place, checks):
+    exact = exact_logits(folder, ids)
+    theirs = np.fromfile(theirs, "<f4").reshape(exact.shape)
+    checks.below(f"{name}: logits of {len(ids)} tokens, llama.cpp against the double pass", np.abs(theirs - exact).max(), JUDGE_BOUND)
+    for source, what in ((folder, "folder"), (gguf, "GGUF")):
+        ours = our_logits(source, ids, place / "ours.f32")
+        checks.below(f"{name}: logits of {len(ids)} tokens, {what} against the double pass", np.abs(ours - exact).max(), BOUND)
 
 
 class RealModel:
@@ -60,11 +82,7 @@ class RealModel:
                 "greedy": [{"ids": self.prompt, "count": 64}], "tokenize": self.texts}
 
     def check(self, answer, checks):
-        theirs = np.fromfile(str(self.place / "theirs.f32") + self.name, "<f4").reshape(len(self.ids), -1)
-        for source, what in ((self.folder, "folder"), (self.gguf, "GGUF")):
-            ours = our_logits(source, self.ids, self.place / "ours.f32")
-            checks.below(f"{self.name}: logits of {len(self.ids)} tokens, {what} against llama.cpp",
-                         np.abs(ours - theirs).max(), BOUND)
+        check_logits(self.name, self.folder, self.gguf, self.ids, str(self.place / "theirs.f32") + self.name, self.place, checks)
         run = json.loads(retort("run", self.gguf, "--prompt", PROMPT, "--max-tokens", 64, "--temperature", 0,
                                 "--compute", "f32", "--kv", "f32", "--json", "--quiet"))
         greedy = answer["greedy"][0]
@@ -100,10 +118,11 @@ def random_folders(place):
 
 
 def main():
+    torch.set_num_threads(1)
     if not shutil.which("node"):
         skip("needs node 20 or newer")
-    if not (Path(os.environ["RETORT_JUDGES"]) / "node_modules/node-llama-cpp").exists():
-        skip("needs npm's node-llama-cpp (scripts/setup --judges)")
+    if not (PACKAGES / "node-llama-cpp").exists():
+        skip("needs npm's node-llama-cpp (scripts/judges)")
     strings = need("real/tokenizers/expected/ggml-vocab-llama-spm.gguf.inp").read_text("utf-8")
     texts = strings.split("\n__ggml_vocab_test__\n") + rows_of(need("real/datasets/tinystories/train.jsonl"), "text")
     texts += rows_of(need("real/datasets/banking77/train.jsonl"), "prompt")
@@ -120,11 +139,7 @@ def main():
     for model, answer in zip(real, answers):
         model.check(answer, checks)
     for name, folder, ids in folders:
-        theirs = np.fromfile(place / f"{name}.f32", "<f4").reshape(len(ids), -1)
-        for source in (folder, place / f"{name}.gguf"):
-            ours = our_logits(source, ids, place / "ours.f32")
-            checks.below(f"random {name}: logits of {len(ids)} tokens, {source.name} against llama.cpp",
-                         np.abs(ours - theirs).max(), BOUND)
+        check_logits(f"random {name}", folder, place / f"{name}.gguf", ids, place / f"{name}.f32", place, checks)
     checks.finish()
 
 

@@ -2,17 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # npm's openai package against `retort serve`.
 #
-#   openai_client_test.sh RETORT
-#
-# Looks for the package in build/judges, or in the folder that RETORT_JUDGES names.
+#   openai_client_test.sh BUILD      by judge.sh
 set -euo pipefail
-retort=$(realpath "$1")
+retort=$(realpath "$1/retort")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-judges=${RETORT_JUDGES:-$here/../../build/judges}
+packages=${RETORT_JUDGES:?names the folder of scripts/judges}/node/node_modules
 
 skip() { echo "SKIP: $*"; exit 77; }
 command -v node >/dev/null || skip "node is not installed"
-[[ -d $judges/node_modules/openai ]] || skip "npm's openai is not installed; run scripts/setup --judges"
+[[ -d $packages/openai ]] || skip "needs npm's openai (scripts/judges)"
 
 work=$(mktemp -d)
 server=
@@ -37,7 +35,7 @@ url=$(sed -n 's/^listening on //p' "$work/out")
 
 # Modules are looked for beside the script that imports them.
 cp "$here/openai_client_test.mjs" "$work/"
-ln -s "$(realpath "$judges")/node_modules" "$work/node_modules"
+ln -s "$(realpath "$packages")" "$work/node_modules"
 status=0
 node "$work/openai_client_test.mjs" "$url" sesame || status=$?
 kill -TERM "$server"

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 SHARED = Path(os.environ["RETORT_SHARED"]).resolve()
+JUDGES = Path(os.environ["RETORT_JUDGES"]).resolve()  # of scripts/judges
 BUILD = Path(sys.argv[1])
 
 
@@ -24,6 +25,21 @@ def need(relative):
     if not path.exists():
         skip(f"needs shared/{relative}, not present")
     return path
+
+
+def llama_cpp(relative):
+    """A file of llama.cpp's folder: a script of its source, or a program in build/bin."""
+    path = JUDGES / "llama.cpp" / relative
+    if not path.exists():
+        skip(f"needs llama.cpp's {relative} (scripts/judges)")
+    return path
+
+
+def run(*command):
+    """Runs a judge's program quietly, and shows what it said when it fails."""
+    done = subprocess.run([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, command))}: status {done.returncode}\n{done.stdout}")
 
 
 def stage():
@@ -157,3 +173,23 @@ def make_folder(folder, seed, tokenizer, shards=1, bf16=False, **config):
         index.update({name: file for name in part})
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": index}))
     return config
+
+
+def write_adapter(folder, model, rank, alpha, seed):
+    """A fresh LoRA in PEFT's layout on every linear layer of a model's folder: A uniform within 1 / sqrt(inputs), B zero."""
+    random = np.random.RandomState(seed)
+    tensors = {}
+    for path in sorted(Path(model).glob("*.safetensors")):
+        for name, values in read_safetensors(path).items():
+            if not name.endswith("_proj.weight"):
+                continue
+            outputs, inputs = values.shape
+            place = "base_model.model." + name.removesuffix(".weight")
+            tensors[place + ".lora_A.weight"] = random.uniform(-1, 1, (rank, inputs)) / np.sqrt(inputs)
+            tensors[place + ".lora_B.weight"] = np.zeros((outputs, rank))
+    folder.mkdir()
+    write_safetensors(folder / "adapter_model.safetensors", tensors)
+    targets = sorted({name.split(".")[-3] for name in tensors})
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": alpha, "lora_dropout": 0.0,
+              "target_modules": targets, "bias": "none", "base_model_name_or_path": str(model)}
+    (folder / "adapter_config.json").write_text(json.dumps(config))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retort's distillation followed step for step by a PyTorch program: losses, both terms of them, gradient norms, final adapters."""
+"""Retort's distillation followed step for step by PyTorch in double: losses, both terms of them, gradients and updates."""
 import json
-import subprocess
-import sys
 
 import numpy as np
+import torch
 
-from support import Checks, need, read_safetensors, retort, skip, stage
+from double_model import DoubleModel
+from replay import divergence, replay
+from support import Checks, need, retort, stage, write_adapter
 
 STEPS, BATCH, RANK, ALPHA, RATE = 20, 4, 8, 16, 5e-4
 DIVERGENCE = {0: "forward_kl", 0.5: "jsd", 1: "reverse_kl"}
@@ -35,54 +36,26 @@ def real_rows(model, count):
 
 def follow(name, rows, student, teacher, beta, temperature, weight, place, checks):
     place.mkdir()
-    (place / "rows.json").write_text(json.dumps(rows))
-    (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    torch = subprocess.run(
-        [sys.executable, need("oracle/torch_lora.py"), "--model", student, "--teacher", teacher, "--tokens", place / "rows.json",
-         "--steps", str(STEPS), "--batch", str(BATCH), "--rank", str(RANK), "--alpha", str(ALPHA), "--lr", str(RATE),
-         "--beta", str(beta), "--temperature", str(temperature), "--kd-weight", str(weight),
-         "--save-init", place / "init", "--save-final", place / "final", "--threads", "1"],
-        capture_output=True, text=True, check=True)
-    theirs = [json.loads(line) for line in torch.stdout.splitlines()][:STEPS]
+    write_adapter(place / "init", student, RANK, ALPHA, seed=0)
     recipe = {
         "model": {"path": str(student), "weights": "f32", "compute": "f32"},
         "adapter": {"rank": RANK, "alpha": ALPHA, "init": str(place / "init")},
-        "data": {"train": str(place / "rows.jsonl"), "format": "tokens", "shuffle": False, "packing": False},
         "teacher": {"path": str(teacher), "weights": "f32", "divergence": DIVERGENCE[beta], "beta": 0.5,
                     "temperature": temperature, "weight": weight},
-        "train": {"steps": STEPS, "batch_rows": BATCH, "lr": RATE, "schedule": "constant", "warmup": 0, "clip": 0,
-                  "threads": 1},
+        "train": {"steps": STEPS, "batch_rows": BATCH, "lr": RATE},
     }
-    (place / "recipe.json").write_text(json.dumps(recipe))
-    retort("train", place / "recipe.json", "--run", place / "run", "--json")
-    ours = [json.loads(line) for line in (place / "run/metrics.jsonl").read_text().splitlines()]
-    ours = [line for line in ours if "loss" in line]
-    checks.that(f"{name}: {STEPS} steps", len(ours) == len(theirs) == STEPS, (len(ours), len(theirs)))
+    teaching = DoubleModel(teacher)
 
-    def largest(key):
-        return max(abs(a[key] - b[key]) / abs(b[key]) for a, b in zip(ours, theirs))
+    def taught(row, logits, keep):
+        with torch.no_grad():
+            wanted = teaching.logits(row["input_ids"])[:-1][keep]
+        return divergence(logits, wanted, beta, temperature)
 
-    for key in ("loss", "ce", "kd"):
-        checks.below(f"{name}: {key}, {theirs[0][key]:.3f} to {theirs[-1][key]:.3f}, relative", largest(key), 1e-4)
-    first = abs(ours[0]["grad_norm"] / theirs[0]["grad_norm"] - 1)
-    checks.below(f"{name}: the first step's gradient norm, relative", first, 1e-4)
-    # AdamW divides by the root of the squared gradients, so where those are next to nothing rounding decides on whole
-    # steps: what follows the first one is held to the losses' 1e-4, gradients and the final adapter only to a hundredth.
-    checks.below(f"{name}: gradient norm, relative", largest("grad_norm"), 1e-2)
-    a = read_safetensors(place / "run/adapter/adapter_model.safetensors")
-    b = read_safetensors(place / "final/adapter_model.safetensors")
-    start = read_safetensors(place / "init/adapter_model.safetensors")
-    checks.that(f"{name}: the adapters' tensors, all of them changed",
-                a.keys() == b.keys() and len(a) > 0 and all(np.abs(a[k] - start[k]).max() > 0 for k in a))
-    checks.below(f"{name}: final adapter, the worst of {len(b)} tensors",
-                 max(np.linalg.norm(a[k] - b[k]) / np.linalg.norm(b[k]) for k in b), 1e-2)
+    replay(name, recipe, rows, DoubleModel(student), place, checks, taught, weight)
 
 
 def main():
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        skip("needs Debian's python3-torch (scripts/setup --judges)")
+    torch.set_num_threads(1)
     student, teacher = need("real/models/llama2xs-280K"), need("real/models/stories260K")
     place, checks = stage(), Checks()
     random = make_rows(512, STEPS * BATCH)

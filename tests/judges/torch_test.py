@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from support import Checks, make_folder, need, read_safetensors, retort, skip, stage
+from support import Checks, make_folder, need, read_safetensors, retort, stage
 
 STEPS, BATCH, RANK, ALPHA, RATE = 20, 4, 8, 16, 2e-3
 
@@ -60,10 +60,6 @@ def follow(name, model, vocab, nf4, place, checks):
 
 
 def main():
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        skip("needs Debian's python3-torch (scripts/setup --judges)")
     stories = need("real/models/stories260K")
     place, checks = stage(), Checks()
     shape = {"vocab_size": 512, "bos_token_id": 1, "eos_token_id": 2}

@@ -58,7 +58,8 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
           "data": {"train": "t", "eval": "e"}, "teacher": {"path": "t", "cache": "c", "adapter": "a"},
           "export": {"out": "o"}})",
       "recipe.json", "/"));
-  resolved["train"]["steps"] = 1;
+  resolved["train"]["steps"] = 1;  // in place of epochs, and batch_rows of batch_tokens
+  resolved["train"]["batch_rows"] = 1;
   const Json schema = Published();
   size_t keys = 0;
   EachKey(schema, [&](const std::string& section, const std::string& leaf, const Json& entry) {

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "data/model_tokenizer.h"
 #include "model/store/folders.h"
 #include "recipes/recipe_reader.h"
 #include "session/session.h"
@@ -17,7 +18,8 @@
 #include "tests/export/model_folder.h"
 #include "tests/support/random_model.h"
 #include "train/metrics.h"
-#include "train/on_policy.h"
+#include "train/objectives/cross_entropy.h"
+#include "train/objectives/on_policy.h"
 
 namespace retort {
 namespace {
@@ -42,7 +44,7 @@ class DistillationTest : public ::testing::Test {
   static void SetUpTestSuite() {
     std::filesystem::remove_all(Folder());
     std::filesystem::create_directories(Folder());
-    ModelConfig small = FolderConfig("llama"), large = small;
+    DenseConfig small = FolderConfig("llama"), large = small;
     MakeModelFolder(Folder() / "student", small, {.seed = 1});
     large.layers = 3, large.width = 96, large.head_dim = 24, large.ffn = 128;
     MakeModelFolder(Folder() / "teacher", large, {.seed = 2});
@@ -285,6 +287,26 @@ TEST_F(DistillationTest, OnPolicyTrainsOnTheStudentsOwnAnswers) {
   EXPECT_EQ(Run("off_policy", none)[0].generated_tokens, 0);
 }
 
+// The student's answer to a rejected row's prompt still belongs to that of the chosen row.
+TEST_F(DistillationTest, AnswersInPlaceOfRowsStayInTheirGroups) {
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  const ModelFiles files = OpenModel(Folder() / "student");
+  const auto model = LoadModel(files, {}, *backend);
+  const auto tokenizer = LoadTokenizer(files);
+  OnPolicyDistillation objective(std::make_unique<CrossEntropyObjective>(), *model, nullptr,
+                                 *tokenizer, {.max_new_tokens = 4, .max_tokens = 64});
+  const Example chosen{0, {5, 6, 7}, {kNoLoss, kNoLoss, 7}};
+  Example rejected{1, {5, 6, 8}, {kNoLoss, kNoLoss, 8}};
+  rejected.joined = true;
+  Step step;
+  step.micro.push_back({{&chosen, &rejected, &chosen}, {0, 1, 2}, 9, 3});
+  EXPECT_GT(objective.Prepare(step, 1), 0);
+  for (const Example* row : step.micro[0].rows) EXPECT_TRUE(row->generated);
+  const auto groups = GroupsOf(step.micro[0]);
+  ASSERT_EQ(groups.size(), 2u);
+  EXPECT_EQ(groups[0].end, 2u);
+}
+
 TEST_F(DistillationTest, HiddenStatesDrawNearer) {
   const auto metrics = Run("hidden", {"teacher.hidden=mse", "teacher.hidden_weight=1",
                                       "teacher.weight=0.5", "train.steps=30"});
@@ -322,7 +344,7 @@ TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
 // 151,936 and 152,064, in models of these widths; over the parts that the trainer would compute at once.
 int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part_tokens) {
   const auto backend = MakeCpuBackend(2, CpuHasBf16() ? Compute::kBF16 : Compute::kF32);
-  ModelConfig student = SmallConfig(151936), teacher = SmallConfig(152064);
+  DenseConfig student = SmallConfig(151936), teacher = SmallConfig(152064);
   student.width = student_width, teacher.width = teacher_width;
   student.tied = teacher.tied = true;
   const auto small = RandomModel(student, 1, *backend), large = RandomModel(teacher, 2, *backend);
@@ -331,9 +353,9 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
   row.labels.assign(1025, 7);
   MicroBatch micro{{&row, &row, &row, &row}, {0, 1, 2, 3}, 4100, 4096};
   const auto peak_over_hidden = [&](const MicroBatch& part) {
-    const TrainingBatch data = MakeTrainingBatch(part, student.window);
+    const LabelledBatch data = MakeLabelledBatch(part);
     const ForwardPass pass{data.batch};
-    OnlineTeacher online(*large, nullptr, *small, {});
+    OnlineDistillation online(*large, nullptr, *small, {});
     backend->memory().ResetPeak();
     Tape tape(*backend);
     Context context{*backend, &tape};
@@ -343,8 +365,8 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
     const int64_t before = backend->memory().live_bytes();
     backend->memory().ResetPeak();
     ops::DistillSums sums;
-    const TeacherView view = online.Look(part, data, 1.0f / 4096, &sums);
-    const auto losses = small->Losses(context, hidden, data.rows, view.loss);
+    const ops::LogitsLoss loss = online.LossOf(part, data, 1.0f / 4096, &sums);
+    const auto losses = small->Losses(context, hidden, data.rows, loss);
     EXPECT_EQ(static_cast<int64_t>(losses.size()), part.loss_tokens);
     EXPECT_GT(sums.kd, 0);
     return backend->memory().peak_bytes() - before;

@@ -15,8 +15,7 @@ struct Size { int64_t tokens, in, out; };
 double ToleranceOf(WeightFormat format, Compute compute, bool whole, bool gradient) {
   if (compute == Compute::kF32) return 2e-6;
   if (whole) return 2e-6;
-  const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-  return compute == Compute::kInt8 && blocks && !gradient ? 7e-3 : 2.5e-3;
+  return compute == Compute::kInt8 && TraitsOf(format).int8 && !gradient ? 7e-3 : 2.5e-3;
 }
 
 // `resident`: the weight as a runner holds it.
@@ -39,14 +38,14 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
   const std::string variant =
       Cat(TraitsOf(format).name, double_quant ? "_dq_" : "_", NameOf(compute), "_t", tokens, "_i",
           in, "_o", out, whole ? "_whole" : "", resident ? "_resident" : "");
-  const FormatTraits& traits = TraitsOf(format);
+  const BlockFormat& traits = TraitsOf(format);
   const double weight_bytes = 1.0 * in * out * traits.block_bytes / traits.block_elements;
   return {gradient ? "linear_grad" : "linear", variant,
           ToleranceOf(format, compute, whole, gradient), compute, 2.0 * tokens * in * out,
           weight_bytes + 4.0 * tokens * (in + out), prepare};
 }
 
-// Several products with one x, in runs of formats that go different ways.
+// Several products with one x, in runs of formats that go different ways: the CPU has int8 products of three.
 OpCase ManyCase(Compute compute, int64_t tokens) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -55,7 +54,7 @@ OpCase ManyCase(Compute compute, int64_t tokens) {
     auto weights = std::make_shared<std::vector<Weight>>();
     std::vector<Tensor> outputs;
     for (const auto& [format, out] : {std::pair{WeightFormat::kQ8_0, 65}, {WeightFormat::kQ4_0, 3},
-                                      {WeightFormat::kQ4_0, 130}, {WeightFormat::kBF16, 7}}) {
+                                      {FormatNamed("q4_1"), 9}, {WeightFormat::kQ4_0, 130}, {WeightFormat::kBF16, 7}}) {
       weights->push_back(MakeWeight(*stage, format, out, kIn, true, false));
       outputs.push_back(stage->Output(Cat("y", outputs.size()), {tokens, out}));
     }
@@ -65,19 +64,21 @@ OpCase ManyCase(Compute compute, int64_t tokens) {
       b.LinearForwards(x, products);
     });
   };
-  return {"linears", Cat(NameOf(compute), "_t", tokens), 2e-6, compute, 2.0 * tokens * 192 * 205,
-          4.0 * tokens * (192 + 205), prepare};
+  return {"linears", Cat(NameOf(compute), "_t", tokens), 2e-6, compute, 2.0 * tokens * 192 * 214,
+          4.0 * tokens * (192 + 214), prepare};
 }
 
 // Those means say nothing about a handful of values: whole values alone test such sizes.
 bool TooFewForMeans(const Size& size) { return size.tokens * std::min(size.in, size.out) < 8; }
 
-// Odd widths where a format allows them: rows of Q8_0 and Q4_0 are whole blocks of 32, while NF4's
-// blocks run on from row to row and end in half a byte.
+// Odd widths where a format allows them: rows are whole blocks, while NF4's blocks run on from row
+// to row and end in half a byte.
 std::vector<Size> SizesFor(WeightFormat format) {
-  if (format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0) {
-    return {{1, 32, 1}, {2, 64, 105}, {3, 160, 33}, {7, 224, 10}, {17, 96, 65}, {1, 576, 172},
-            {64, 160, 64}, {129, 192, 33}};
+  if (const int64_t step = TraitsOf(format).row_step(); step > 1) {
+    std::vector<Size> sizes = {{1, 32, 1},    {2, 64, 105},  {3, 160, 33},  {7, 224, 10},
+                               {17, 96, 65},  {1, 576, 172}, {64, 160, 64}, {129, 192, 33}};
+    for (Size& size : sizes) size.in = (size.in + step - 1) / step * step;
+    return sizes;
   }
   return {{1, 1, 1}, {1, 7, 13}, {2, 65, 105}, {17, 172, 65}, {1, 576, 172}, {64, 64, 64},
           {129, 65, 33}};
@@ -87,8 +88,7 @@ std::vector<Size> SizesFor(WeightFormat format) {
 
 std::vector<OpCase> LinearCases() {
   std::vector<OpCase> cases;
-  for (WeightFormat format : {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16,
-                              WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4}) {
+  for (const WeightFormat format : AllFormats()) {
     for (Compute compute : {Compute::kF32, Compute::kBF16, Compute::kInt8}) {
       for (const Size& size : SizesFor(format)) {
         for (bool gradient : {false, true}) {
@@ -99,8 +99,7 @@ std::vector<OpCase> LinearCases() {
           if (!rounds || format == WeightFormat::kNF4) continue;
           cases.push_back(LinearCase(format, compute, size, true, gradient, false));
         }
-        const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-        if (compute == Compute::kInt8 && blocks) {
+        if (compute == Compute::kInt8 && TraitsOf(format).int8) {
           cases.push_back(LinearCase(format, compute, size, true, false, false, true));
         }
       }

@@ -16,12 +16,13 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 // Integers that the blocks of a format hold exactly, times a power of two.
 std::vector<float> WholeWeights(Stage& stage, WeightFormat format, int64_t rows, int64_t cols) {
-  if (format != WeightFormat::kQ4_0) return WholeValues(stage, rows, cols);
+  const BlockFormat& f = TraitsOf(format);
+  if (f.block_bytes >= f.block_elements) return WholeValues(stage, rows, cols);
   std::vector<float> values;
   for (int64_t i = 0; i < rows * cols; ++i) {
-    const bool extreme = i % cols % 32 == 0;  // d = extreme / -8
+    const int64_t place = i % cols % f.block_elements;  // of a block, which holds -8 and 7
     const int drawn = static_cast<int>(stage.random().Below(15)) - 7;
-    values.push_back(static_cast<float>(extreme ? -8 : drawn) / 8);
+    values.push_back(static_cast<float>(place == 0 ? -8 : place == 1 ? 7 : drawn) / 8);
   }
   return values;
 }
@@ -121,7 +122,7 @@ Weight MakeWeight(Stage& stage, WeightFormat format, int64_t rows, int64_t cols,
   const std::vector<float> values =
       whole ? WholeWeights(stage, format, rows, cols)
             : stage.Normal(rows * cols, 1 / std::sqrt(static_cast<double>(cols)));
-  if (format != WeightFormat::kNF4) return FromFloats(format, rows, cols, values);
+  if (!TraitsOf(format).convert) return FromFloats(format, rows, cols, values);
   const std::shared_ptr<Memory> memory = MakeHostMemory();
   ThreadPool pool(1);
   return Requantised(FromFloats(WeightFormat::kF32, rows, cols, values), format, double_quant,

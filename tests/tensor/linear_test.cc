@@ -16,16 +16,18 @@ struct Storage {
   WeightFormat format;
   bool double_quant = false, strips = false;
 };
-constexpr Storage kStorages[] = {
-    {WeightFormat::kF32},  {WeightFormat::kF16}, {WeightFormat::kBF16},     {WeightFormat::kQ8_0},
-    {WeightFormat::kQ4_0}, {WeightFormat::kNF4}, {WeightFormat::kNF4, true}, {WeightFormat::kQ8_0, false, true},
-    {WeightFormat::kQ4_0, false, true}};
+std::vector<Storage> Storages() {
+  std::vector<Storage> storages = {{WeightFormat::kNF4, true}};
+  for (const WeightFormat format : AllFormats()) {
+    storages.push_back({format});
+    if (TraitsOf(format).int8) storages.push_back({format, false, true});
+  }
+  return storages;
+}
 std::string TextOf(const Storage& s) { return Cat(TraitsOf(s.format).name, s.strips ? " in strips" : ""); }
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
-bool InBlocks(WeightFormat format) {
-  return format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-}
+bool HasInt8(WeightFormat format) { return TraitsOf(format).int8; }
 
 struct Case {
   int64_t tokens, outputs, inputs;
@@ -35,15 +37,13 @@ std::vector<Case> CasesFor(WeightFormat format) {
                              {4, 172, 64},   {5, 129, 65},  {17, 172, 172},
                              {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}, {130, 70, 2080}};
   for (int64_t t = 1; t <= 8; ++t) cases.push_back({t, 40, 1056});
-  if (InBlocks(format)) {
+  if (HasInt8(format)) {
     for (int64_t t : {32, 33, 37}) cases.push_back({t, 70, 2080});  // packed whole, and in parts
     for (int64_t t : {510, 511}) cases.push_back({t, 33, 544});  // rows in one piece, and in two
     cases.push_back({110, 70, 7680});                            // several strips of a piece
   }
   for (int64_t t = 12; t <= 18; ++t) cases.push_back({t, 80, 2080});  // around every switch of path
-  for (Case& c : cases) {
-    if (InBlocks(format)) c.inputs = RoundUp(c.inputs, 32);
-  }
+  for (Case& c : cases) c.inputs = RoundUp(c.inputs, TraitsOf(format).row_step());
   return cases;
 }
 
@@ -122,7 +122,7 @@ struct Operands {
       DecodeRow(w, o, 0, c.inputs, values.data() + o * c.inputs);
     exact = Forward(c, x, values);
     bf16 = Forward(c, Rounded(x), Rounded(values));
-    if (InBlocks(storage.format)) {
+    if (HasInt8(storage.format)) {
       int8 = Forward(c, RoundedInt8(x), values);
       precise = Forward(c, RoundedInt8(x, true), values);
     }
@@ -149,7 +149,7 @@ void ForEach(Compute compute, const Body& body) {
 constexpr double kTolerance = 1e-6;  // of sums in f32
 
 TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
-  for (const Storage& storage : kStorages) {
+  for (const Storage& storage : Storages()) {
     TestWeights weights;
     const std::vector<Case> cases = CasesFor(storage.format);
     std::vector<Operands> operands;
@@ -165,7 +165,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           Tensor y = backend.New({c.tokens, c.outputs});
           backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
           const std::vector<float> actual = backend.ToFloats(y);
-          if (compute == Compute::kInt8 && InBlocks(storage.format)) {
+          if (compute == Compute::kInt8 && HasInt8(storage.format)) {
             EXPECT_LT(in.int8.ErrorOf(actual), kTolerance);
           } else if (MultipliesBf16(backend, isa) && c.tokens > kVectorRows) {
             EXPECT_LT(in.bf16.ErrorOf(actual), kTolerance);
@@ -173,7 +173,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
             EXPECT_LT(in.exact.ErrorOf(actual), kTolerance);
           }
           Append(all, actual);
-          if (compute != Compute::kInt8 || !InBlocks(storage.format)) continue;
+          if (compute != Compute::kInt8 || !HasInt8(storage.format)) continue;
           // Beside one that is not: neither changes the other.
           Tensor other = backend.New(y.shape()), precise = backend.New(y.shape());
           std::array products = {LinearProduct{&in.w, other, {}}, LinearProduct{&in.w, precise, {}, true}};
@@ -189,13 +189,14 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
 }
 
 TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
-  for (const Storage& storage : kStorages) {
+  for (const Storage& storage : Storages()) {
     TestWeights weights;
     std::vector<Case> cases = CasesFor(storage.format);
     // More than one chunk of outputs; enough columns for pieces of several panels.
-    cases.push_back({20, 1100, 96});
-    cases.push_back({7, 33, InBlocks(storage.format) ? 1120 : 1111});
-    cases.push_back({6, 18, InBlocks(storage.format) ? 2176 : 2177});
+    cases.push_back({20, 1100, RoundUp(96, TraitsOf(storage.format).row_step())});
+    const int64_t step = TraitsOf(storage.format).row_step();
+    cases.push_back({7, 33, RoundUp(1111, step)});
+    cases.push_back({6, 18, RoundUp(2177, step)});
     std::vector<Operands> operands;
     for (const Case& c : cases) operands.emplace_back(weights, c, storage);
     for (const Compute compute : kComputes) {
@@ -347,7 +348,7 @@ TEST(Gemm, EqualsTheDoubleLoop) {
 }
 
 TEST(EmbedRows, GivesDecodedRows) {
-  for (const Storage& storage : kStorages) {
+  for (const Storage& storage : Storages()) {
     TestWeights weights;
     const Operands in(weights, {1, 50, 96}, storage);
     const std::vector<int32_t> ids = {0, 49, 7, 7, 31};

@@ -17,9 +17,6 @@
 namespace retort {
 namespace {
 
-constexpr WeightFormat kAll[] = {WeightFormat::kF32,  WeightFormat::kF16,  WeightFormat::kBF16,
-                                 WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kNF4};
-
 std::vector<float> Decoded(const Weight& w) {
   std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
   for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), out.data() + r * w.cols());
@@ -31,23 +28,130 @@ std::string Sha256OfFloats(std::vector<float> values) {
   return Sha256(std::as_bytes(std::span(values)));
 }
 
-// The sums of q8_0 and q4_0 are of the tensor's bytes in the file that llama.cpp's
+// The sums of ggml's formats are of the tensor's bytes in the file that llama.cpp's
 // `llama-quantize --pure` made of this matrix as an F32 GGUF (version 0.25.1 of its ggml); those
-// of f16 and bf16, of NumPy's and PyTorch's conversion.
+// of f16 and bf16, of NumPy's and PyTorch's conversion. Those of q4_1 and q5_0 are of what ggml_quantize_chunk made,
+// which that program calls.
 TEST(Encode, BytesEqualThoseOfOtherPrograms) {
   const std::vector<float> matrix = AwkwardMatrix();
   ASSERT_EQ(Sha256(std::as_bytes(std::span(matrix))), kAwkwardSha256);
-  const std::pair<WeightFormat, std::string_view> expected[] = {
-      {WeightFormat::kQ8_0, "9a993766c0cf6854fbed8fe2fb942bf7a2206196790224a61f7a0cb18b515e9b"},
-      {WeightFormat::kQ4_0, "3adc8c76d6955a607374641f0102a20c3c5a8b3319262a0d853df042b37a8f81"},
-      {WeightFormat::kF16, "bbc3bd5675837468b54e2012d94fcee3bd7f386b24ba9da1589bceb9a19ce556"},
-      {WeightFormat::kBF16, "d5436c2ea7cfea5f7f728da31b6d270d8a1af8a07939154f88e8e2482cb3ba01"},
+  const std::pair<std::string_view, std::string_view> expected[] = {
+      {"q8_0", "9a993766c0cf6854fbed8fe2fb942bf7a2206196790224a61f7a0cb18b515e9b"},
+      {"q4_0", "3adc8c76d6955a607374641f0102a20c3c5a8b3319262a0d853df042b37a8f81"},
+      {"q4_1", "8e65a42e3748dbea29e499985156a0bdb286a1ae00c954b80ccbd6a85e247c9d"},
+      {"q5_0", "1e44487e333566b6a5b852aa336135422e8f6e92d66ed0f7340c43ff6a8ce993"},
+      {"f16", "bbc3bd5675837468b54e2012d94fcee3bd7f386b24ba9da1589bceb9a19ce556"},
+      {"bf16", "d5436c2ea7cfea5f7f728da31b6d270d8a1af8a07939154f88e8e2482cb3ba01"},
   };
   TestWeights weights;
   const Weight source = weights.Make(WeightFormat::kF32, kAwkwardRows, kAwkwardCols, matrix);
-  for (const auto& [format, sum] : expected) {
-    SCOPED_TRACE(TraitsOf(format).name);
-    EXPECT_EQ(Sha256(weights.Converted(source, format).bytes()), sum);
+  for (const auto& [name, sum] : expected) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(Sha256(weights.Converted(source, FormatNamed(name)).bytes()), sum);
+  }
+}
+
+std::string HexOf(Bytes bytes) {
+  std::string text;
+  for (const std::byte b : bytes) {
+    text += "0123456789abcdef"[static_cast<int>(b) >> 4];
+    text += "0123456789abcdef"[static_cast<int>(b) & 15];
+  }
+  return text;
+}
+
+// A line a block, as ggml_quantize_chunk, which `llama-quantize --pure` calls, wrote it (ggml 0.25.1).
+TEST(Encode, BlocksHaveTheBytesOfTheDefiningProgram) {
+  const std::vector<float> values = SpecialBlocks();
+  const std::pair<std::string_view, std::string> expected[] = {
+      {"q4_1",
+       "0000000000000000000000000000000000000000"
+       "0000008000000000000000000000000000000000"
+       "0000cd3400000000000000000000000000000000"
+       "000000be00000000000000000000000000000000"
+       "003c0000809191a2a2b3b3c4c4d5d5e6e6f7f7f8"
+       "444000cc04ff80f4009f05ff90f600af07ffb0f7"
+       "222880b080809191a2a2b3b3c4c4d5d5e6e6f7f7"
+       "0000008000000000000000000000000000000000"},
+      {"q5_0",
+       "0080ffffffff00000000000000000000000000000000"
+       "0080ffffffff00000000000000000000000000000000"
+       "cda40000000000000000000000000000000000000000"
+       "002e0000000000000000000000000000000000000000"
+       "80bb01000000707f6f6e5e5d4d4c3c3b2b2a1a190908"
+       "00bc5dd75114f800ff07ffe0f500cf04ffb0f2009f01"
+       "80a5ff030000b7a695948473726151404f3f2e1d1c0c"
+       "00000000000000000000000000000000000000000000"},
+  };
+  TestWeights weights;
+  const Weight source = weights.Make(WeightFormat::kF32, 4, 64, values);
+  for (const auto& [name, bytes] : expected) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(HexOf(weights.Converted(source, FormatNamed(name)).bytes()), bytes);
+  }
+}
+
+// With the bytes known to be right, this shows that decoding finds each value at its place.
+TEST(Encode, DecodesToNearlyTheSameValues) {
+  TestWeights weights;
+  const std::vector<float> values = RandomFloats(8 * 512, 11);
+  for (const WeightFormat format : AllFormats()) {
+    const BlockFormat& f = TraitsOf(format);
+    if (f.block_elements == 1) continue;
+    SCOPED_TRACE(f.name);
+    const std::vector<float> decoded = Decoded(weights.Converted(weights.Make(WeightFormat::kF32, 8, 512, values), format));
+    const int bits = 8 * f.block_bytes / f.block_elements;  // of a value, of which one is its sign
+    for (size_t i = 0; i < values.size(); ++i) {
+      const size_t begin = i / f.block_elements * f.block_elements;
+      float top = 0;
+      for (size_t j = begin; j < begin + f.block_elements; ++j) top = std::max(top, std::abs(values[j]));
+      ASSERT_NEAR(decoded[i], values[i], 1.25 * top / (1 << (bits - 1))) << i;
+    }
+  }
+}
+
+TEST(Encode, GivesTheSameBytesWithEveryInstructionSet) {
+  std::vector<float> values = AwkwardMatrix();
+  for (const float v : SpecialBlocks()) values.push_back(v);
+  const float inf = std::numeric_limits<float>::infinity();
+  for (int i = 0; i < 256; ++i) values.push_back(i % 77 == 5 ? (i % 2 ? inf : -inf) : static_cast<float>(i));
+  for (const WeightFormat format : AllFormats()) {
+    const BlockFormat& f = TraitsOf(format);
+    if (!f.encode) continue;
+    SCOPED_TRACE(f.name);
+    const int64_t count = std::ssize(values) / f.block_elements * f.block_elements;
+    std::vector<std::byte> portable(static_cast<size_t>(count / f.block_elements * f.block_bytes)), other = portable;
+    f.encode(Isa::kPortable, values.data(), count, portable.data());
+    for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
+      if (isa > HostIsa()) continue;
+      f.encode(isa, values.data(), count, other.data());
+      EXPECT_EQ(HexOf(portable), HexOf(other));
+    }
+  }
+}
+
+// Code names some formats by their place in the table.
+TEST(Formats, NamesAreThoseOfTheTable) {
+  const std::pair<WeightFormat, std::string_view> named[] = {
+      {WeightFormat::kF32, "f32"},   {WeightFormat::kF16, "f16"},   {WeightFormat::kBF16, "bf16"},
+      {WeightFormat::kQ8_0, "q8_0"}, {WeightFormat::kQ4_0, "q4_0"}, {WeightFormat::kNF4, "nf4"}};
+  for (const auto& [format, name] : named) {
+    EXPECT_EQ(TraitsOf(format).name, name);
+    EXPECT_EQ(FormatNamed(name), format);
+  }
+  EXPECT_EQ(FormatNames().size(), AllFormats().size());
+  EXPECT_THROW(FormatNamed("q9"), Error);
+}
+
+TEST(Formats, AreUsable) {
+  for (const WeightFormat format : AllFormats()) {
+    const BlockFormat& f = TraitsOf(format);
+    SCOPED_TRACE(f.name);
+    EXPECT_TRUE(std::has_single_bit(static_cast<unsigned>(f.block_elements)));
+    EXPECT_LE(f.block_elements, kMostBlockElements);
+    EXPECT_TRUE(f.decode);
+    EXPECT_FALSE(f.encode && f.convert);
+    EXPECT_GT(f.kl_limit, 0);
   }
 }
 
@@ -167,7 +271,7 @@ TEST(Nf4, DoubleQuantisationIsThatOfThePlainMaxima) {
 TEST(Requantised, GivesTheSameBytesAtAnyNumberOfThreads) {
   TestWeights weights;
   const Weight source = weights.Make(WeightFormat::kF32, 700, 416, RandomFloats(700 * 416, 5));
-  for (const WeightFormat format : kAll) {
+  for (const WeightFormat format : AllFormats()) {
     SCOPED_TRACE(TraitsOf(format).name);
     for (const bool twice : {false, true}) {
       std::vector<std::string> sums;
@@ -206,10 +310,9 @@ TEST(Requantised, NeverHoldsTheMatrixInF32) {
 // every instruction set to the bit, and rounded when bf16 is asked for.
 TEST(DecodeRow, PartsOfRowsAreTheSameWithEveryInstructionSet) {
   TestWeights weights;
-  for (const WeightFormat format : kAll) {
+  for (const WeightFormat format : AllFormats()) {
     SCOPED_TRACE(TraitsOf(format).name);
-    const bool blocks = format == WeightFormat::kQ8_0 || format == WeightFormat::kQ4_0;
-    const int64_t rows = 5, cols = blocks ? 160 : 173;
+    const int64_t step = TraitsOf(format).row_step(), rows = 5, cols = step > 1 ? 5 * step : 173;
     const Weight w = weights.Converted(
         weights.Make(WeightFormat::kF32, rows, cols, RandomFloats(rows * cols, 9)), format);
     std::vector<float> whole(static_cast<size_t>(cols));

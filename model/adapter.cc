@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/adapter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+
+#include "base/random.h"
+#include "formats/safetensors.h"
+#include "tensor/quant/quant.h"
+
+namespace retort {
+namespace {
+
+bool EndsAtDot(const std::string& module, const std::vector<std::string>& suffixes) {
+  return std::any_of(suffixes.begin(), suffixes.end(), [&](const std::string& s) {
+    return module == s || module.ends_with("." + s);
+  });
+}
+
+bool MatchesWhole(const std::string& module, const std::string& pattern) {
+  try {
+    return std::regex_match(module, std::regex(pattern));
+  } catch (const std::regex_error& e) {
+    throw InputError("adapter: '", pattern, "' is no regular expression: ", e.what());
+  }
+}
+
+std::string KeyOf(const std::string& module, const char* factor) {
+  return Cat("base_model.model.", module, ".lora_", factor);
+}
+
+// PEFT's settings that would change the arithmetic and that this loader does not know.
+void RefuseUnsupported(const Json& j, const std::string& where) {
+  if (const std::string kind = GetString(j, "peft_type", where, "LORA"); kind != "LORA") {
+    throw InputError(where, ": peft_type '", kind, "' is not supported; supported: LORA");
+  }
+  if (GetBool(j, "use_dora", where, false))
+    throw InputError(where, ": 'use_dora' is not supported");
+  if (GetBool(j, "fan_in_fan_out", where, false))
+    throw InputError(where, ": 'fan_in_fan_out' is not supported");
+  if (const std::string bias = GetString(j, "bias", where, "none"); bias != "none") {
+    throw InputError(where, ": bias '", bias, "' is not supported; supported: none");
+  }
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save"}) {
+    const auto it = j.find(key);
+    if (it != j.end() && !it->is_null() && !it->empty())
+      throw InputError(where, ": '", key, "' is not supported");
+  }
+}
+
+std::vector<std::string> StringsOf(const Json& j, const char* key, const std::string& where) {
+  std::vector<std::string> out;
+  const auto it = j.find(key);
+  if (it == j.end() || !it->is_array()) return out;
+  for (const Json& s : *it) {
+    if (!s.is_string()) throw InputError(where, ": '", key, "' must be a list of strings");
+    out.push_back(s.get<std::string>());
+  }
+  return out;
+}
+
+// The factor's values as an f32 tensor of the expected shape.
+Tensor ReadFactor(const TensorTable& table, const std::string& key, int64_t rows, int64_t cols,
+                  Backend& backend) {
+  const Weight weight = table.Fetch(key + ".weight", {rows, cols});
+  std::vector<float> values(static_cast<size_t>(rows * cols));
+  for (int64_t r = 0; r < rows; ++r) DecodeRow(weight, r, 0, cols, values.data() + r * cols);
+  return backend.FromFloats(values, {rows, cols});
+}
+
+}  // namespace
+
+double LoraScale(double alpha, int64_t rank, bool rslora) {
+  return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
+}
+
+bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
+  if (!linear.adaptable()) return false;
+  if (EndsAtDot(linear.name, config.exclude)) return false;
+  if (!config.exclude_pattern.empty() && MatchesWhole(linear.name, config.exclude_pattern)) return false;
+  if (!config.targets.empty()) return EndsAtDot(linear.name, config.targets);
+  if (config.target_pattern == "all-linear") return linear.expert < 0;
+  return MatchesWhole(linear.name, config.target_pattern);
+}
+
+std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout& layout,
+                                       uint64_t seed, Backend& backend) {
+  auto out = std::make_unique<Adapter>();
+  out->config_ = config;
+  out->sites_.resize(layout.linears.size());
+  const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
+  const std::string* example = nullptr;
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    const LinearSpec& linear = layout.linears[id];
+    if (!example && linear.adaptable()) example = &linear.name;
+    if (!Targets(config, linear)) continue;
+    RandomStream random(MakeKey(seed, RandomUse::kInit, NameKey(linear.name)));
+    std::vector<float> a(static_cast<size_t>(config.rank * linear.cols));
+    const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
+    for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
+    out->sites_[id] = std::unique_ptr<AdapterSite>(
+        new AdapterSite{{KeyOf(linear.name, "A"), backend.FromFloats(a, {config.rank, linear.cols})},
+                        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
+                        scale});
+  }
+  if (out->parameters().empty()) {
+    throw InputError("adapter.targets matches no linear layer; layers are named like '", example ? *example : "", "'");
+  }
+  return out;
+}
+
+AdapterConfig ReadAdapterConfig(const Path& folder) {
+  const Path path = folder / "adapter_config.json";
+  const std::string where = path.string();
+  const Json j = ReadJson(path);
+  RefuseUnsupported(j, where);
+  AdapterConfig c;
+  c.rank = GetInt(j, "r", where);
+  if (c.rank < 1 || c.rank > 65536)
+    throw InputError(where, ": 'r' is ", c.rank, "; must be in 1 ... 65536");
+  c.alpha = GetNumber(j, "lora_alpha", where);
+  c.dropout = GetNumber(j, "lora_dropout", where, 0);
+  c.rslora = GetBool(j, "use_rslora", where, false);
+  c.base_model = GetString(j, "base_model_name_or_path", where, "");
+  c.exclude = StringsOf(j, "exclude_modules", where);
+  if (const auto it = j.find("exclude_modules"); it != j.end() && it->is_string())
+    c.exclude_pattern = it->get<std::string>();
+  c.targets = StringsOf(j, "target_modules", where);
+  if (c.targets.empty()) c.target_pattern = GetString(j, "target_modules", where, "all-linear");
+  return c;
+}
+
+std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout, Backend& backend) {
+  auto out = std::make_unique<Adapter>();
+  out->config_ = ReadAdapterConfig(folder);
+  const AdapterConfig& config = out->config_;
+  const TensorTable table = ReadSafetensors(folder / "adapter_model.safetensors").tensors;
+  out->sites_.resize(layout.linears.size());
+  const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
+  std::set<std::string> used;
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    const LinearSpec& linear = layout.linears[id];
+    if (!Targets(config, linear)) continue;
+    const std::string a = KeyOf(linear.name, "A"), b = KeyOf(linear.name, "B");
+    out->sites_[id] = std::unique_ptr<AdapterSite>(
+        new AdapterSite{{a, ReadFactor(table, a, config.rank, linear.cols, backend)},
+                        {b, ReadFactor(table, b, linear.rows, config.rank, backend)},
+                        scale});
+    used.insert({a + ".weight", b + ".weight"});
+  }
+  for (const TensorEntry& entry : table.entries()) {
+    if (!used.contains(entry.name))
+      throw InputError(table.where(), ": tensor '", entry.name, "' belongs to no layer of this model");
+  }
+  return out;
+}
+
+std::vector<Parameter*> Adapter::parameters() const {
+  std::vector<Parameter*> out;
+  for (const auto& site : sites_) {
+    if (site) out.push_back(&site->a), out.push_back(&site->b);
+  }
+  return out;
+}
+
+}  // namespace retort

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tensor/quant/format.h"
+
+#include <iterator>
+
+#include "base/strings.h"
+
+namespace retort {
+
+// One line a format: the object that its own file defines. The order of the first six is that of WeightFormat's
+// enumerators; new formats go to the end.
+#define RETORT_FORMATS(FORMAT) \
+  FORMAT(kF32Format)           \
+  FORMAT(kF16Format)           \
+  FORMAT(kBF16Format)          \
+  FORMAT(kQ8_0Format)          \
+  FORMAT(kQ4_0Format)          \
+  FORMAT(kNf4Format)           \
+  FORMAT(kQ4_1Format)          \
+  FORMAT(kQ5_0Format)
+
+#define RETORT_DECLARE(name) extern const BlockFormat name;
+#define RETORT_ADDRESS(name) &name,
+RETORT_FORMATS(RETORT_DECLARE)
+
+namespace {
+
+constexpr const BlockFormat* kFormats[] = {RETORT_FORMATS(RETORT_ADDRESS)};
+
+template <class Matches>
+std::optional<WeightFormat> FindFormat(const Matches& matches) {
+  for (size_t i = 0; i < std::size(kFormats); ++i) {
+    if (matches(*kFormats[i])) return static_cast<WeightFormat>(i);
+  }
+  return std::nullopt;
+}
+
+template <class Matches>
+std::vector<std::string> NamesOf(const Matches& matches) {
+  std::vector<std::string> names;
+  for (const BlockFormat* f : kFormats) {
+    if (matches(*f)) names.emplace_back(f->name);
+  }
+  return names;
+}
+
+}  // namespace
+
+std::vector<WeightFormat> AllFormats() {
+  std::vector<WeightFormat> formats;
+  for (size_t i = 0; i < std::size(kFormats); ++i) formats.push_back(static_cast<WeightFormat>(i));
+  return formats;
+}
+
+const BlockFormat& TraitsOf(WeightFormat format) { return *kFormats[static_cast<size_t>(format)]; }
+
+WeightFormat FormatNamed(std::string_view name) {
+  const auto format = FindFormat([&](const BlockFormat& f) { return f.name == name; });
+  if (format) return *format;
+  throw InputError("weight format '", name, "' is not known; use one of ", Join(FormatNames(), ", "));
+}
+
+std::optional<WeightFormat> FormatOfGgmlType(uint32_t id) {
+  return FindFormat([&](const BlockFormat& f) { return f.ggml_type == id; });
+}
+
+std::optional<WeightFormat> FormatOfSafetensors(std::string_view dtype) {
+  return FindFormat([&](const BlockFormat& f) { return !dtype.empty() && f.safetensors == dtype; });
+}
+
+std::vector<std::string> FormatNames() {
+  return NamesOf([](const BlockFormat&) { return true; });
+}
+
+std::vector<std::string> GgufFormatNames() {
+  return NamesOf([](const BlockFormat& f) { return f.in_gguf(); });
+}
+
+WeightFormat EmbeddingFormat(WeightFormat format) {
+  if (format == WeightFormat::kNF4) return WeightFormat::kBF16;
+  const BlockFormat& f = TraitsOf(format);
+  return f.block_bytes < f.block_elements ? WeightFormat::kQ8_0 : format;
+}
+
+}  // namespace retort

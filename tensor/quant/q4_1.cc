@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// ggml's Q4_1: 32 values d * q + m, d and m f16, q of 4 bits.
+#include "tensor/quant/format_kernels.h"
+
+namespace retort {
+namespace {
+
+// The low four bits of q[i] are value i, the high ones value i + 16.
+struct BlockQ4_1 {
+  F16 d, m;
+  uint8_t q[16];
+};
+static_assert(sizeof(BlockQ4_1) == 20);
+
+struct Q4_1Kernel {
+  using Block = BlockQ4_1;
+  static constexpr int64_t kValues = 32;
+
+  template <int W>
+  RETORT_INLINE static void Run(const Block* in, int64_t blocks, float* out) {
+    for (int64_t b = 0; b < blocks; ++b, out += kValues) {
+      const float d = ScaleOf(in[b].d), m = ScaleOf(in[b].m);
+      for (int i = 0; i < 16; i += W) {
+        const auto q = Widened<W>(LoadAs<Chars<W>>(in[b].q + i));
+        Store<W>(out + i, __builtin_convertvector(q & 15, Floats<W>) * d + m);
+        Store<W>(out + 16 + i, __builtin_convertvector(q >> 4, Floats<W>) * d + m);
+      }
+    }
+  }
+
+  struct Range {
+    float low, high;
+  };
+  template <int W>
+  RETORT_INLINE static Range RangeOf(const float* x) {
+    Floats<W> negated = Splat<W>(-FLT_MAX), highest = negated;  // the largest of -v and of v
+    for (int i = 0; i < 32; i += W) {
+      const Floats<W> v = Load<W>(x + i);
+      negated = -v > negated ? -v : negated;
+      highest = v > highest ? v : highest;
+    }
+    Range range{-MaxLane<W>(negated), MaxLane<W>(highest)};
+    if (range.low != 0) return range;
+    // Of zeros of both signs the first one is the lowest, and the highest where there is nothing else.
+    const float* zero = std::find(x, x + 32, 0.0f);
+    return {*zero, range.high == 0 ? *zero : range.high};
+  }
+
+  // The lowest value becomes 0, the highest 15.
+  template <int W>
+  RETORT_INLINE static Block Encoded(const float* x) {
+    const auto [low, high] = RangeOf<W>(x);
+    const float m = low, d = (high - low) / 15, inverse = InverseOf(d);
+    const auto codes = [&](const float* from) RETORT_INLINE_LAMBDA {
+      const Ints<W> q = Truncated<W>((Load<W>(from) - m) * inverse + 0.5f);
+      return q < 15 ? q : SplatInt<W>(15);
+    };
+    Block block;
+    block.d = ToF16(d);
+    block.m = ToF16(m);
+    for (int i = 0; i < 16; i += W) StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
+    return block;
+  }
+};
+
+}  // namespace
+
+extern const BlockFormat kQ4_1Format = {.name = "q4_1",
+                                        .block_elements = 32,
+                                        .block_bytes = sizeof(BlockQ4_1),
+                                        .alignment = alignof(BlockQ4_1),
+                                        .ggml_type = 3,
+                                        .file_type = 3,
+                                        .kl_limit = 1.0,
+                                        .decode = DecodeBlocks<Q4_1Kernel>,
+                                        .columns = DecodeBlockColumns<Q4_1Kernel>,
+                                        .encode = EncodeBlocks<Q4_1Kernel>};
+
+}  // namespace retort

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exported GGUF files beside those of llama.cpp's convert_hf_to_gguf.py, and its quantiser in Python (gguf.quants): tensors
+byte for byte."""
+import sys
+
+import numpy as np
+from gguf import GGMLQuantizationType, GGUFReader
+from gguf.quants import quantize
+
+from support import Checks, llama_cpp, need, retort, run, stage
+
+
+def tensors(path):
+    """Type, shape and bytes by name."""
+    return {t.name: (t.tensor_type.name, t.shape.tolist(), t.data.tobytes()) for t in GGUFReader(path).tensors}
+
+
+def quantized(path, kind):
+    """The tensors of an f32 file, its matrices quantised by llama.cpp's own code."""
+    out = {}
+    for t in GGUFReader(path).tensors:
+        values = np.array(t.data, np.float32).reshape(t.shape.tolist()[::-1])
+        plain = values.ndim == 1
+        data = values if plain else quantize(values, GGMLQuantizationType[kind.upper()])
+        out[t.name] = ("F32" if plain else kind.upper(), t.shape.tolist(), data.tobytes())
+    return out
+
+
+def check(what, ours, theirs, checks):
+    ours, theirs = tensors(ours), theirs if isinstance(theirs, dict) else tensors(theirs)
+    differing = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+    checks.that(f"{what}: {len(theirs)} tensors", not differing and len(theirs) > 0, sorted(differing)[:4])
+
+
+def main():
+    convert = llama_cpp("convert_hf_to_gguf.py")
+    place, checks = stage(), Checks()
+    for model, kinds in (("stories260K", ("f32", "f16", "bf16", "q8_0")), ("llama2xs-280K", ("f32",))):
+        folder = need(f"real/models/{model}")
+        for kind in kinds:
+            ours, theirs = place / f"ours-{kind}.gguf", place / f"theirs-{kind}.gguf"
+            retort("export", folder, "--out", ours, "--type", kind)
+            run(sys.executable, convert, folder, "--outfile", theirs, "--outtype", kind)
+            check(f"{model}, {kind}, convert_hf_to_gguf.py", ours, theirs, checks)
+        for kind in ("q8_0", "q4_0", "q4_1", "q5_0") if model == "llama2xs-280K" else ():  # rows that divide into blocks
+            ours = place / f"pure-{kind}.gguf"
+            retort("export", folder, "--out", ours, "--type", kind, "--pure")
+            check(f"{model}, {kind}, gguf.quants", ours, quantized(place / "theirs-f32.gguf", kind), checks)
+    checks.finish()
+
+
+main()

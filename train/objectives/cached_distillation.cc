@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/objectives/cached_distillation.h"
+
+namespace retort {
+
+ops::LogitsLoss CachedDistillation::LossOf(const MicroBatch& micro, const LabelledBatch& data,
+                                           float scale, ops::DistillSums* sums) {
+  std::vector<int64_t> places;
+  for (const Example* row : micro.rows) places.push_back(row - examples_.data());
+  reader_->Read(places, options_.settings.temperature, pool_, rows_);
+  const TopOutcomes outcomes{rows_.k, reader_->summary().key.vocab, rows_.ids, rows_.log_probs,
+                             rows_.tail};
+  return ops::DistillTop(Weighed(micro, data), scale, outcomes, sums);
+}
+
+}  // namespace retort

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cross-entropy with the labels, every token alike.
+#pragma once
+
+#include "train/objectives/objective.h"
+
+namespace retort {
+
+class CrossEntropyObjective : public Objective {
+ public:
+  void Run(TrainingPass& pass, float scale, LossSums& sums) override;
+};
+
+}  // namespace retort

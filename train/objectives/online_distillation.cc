@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/objectives/online_distillation.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace retort {
+namespace {
+
+// The teacher's tokens of the rows, and for each of the student's tokens that carry loss the teacher's place that
+// answers it; `matched` says whether there is one.
+struct OwnReading {
+  LabelledBatch own;
+  std::vector<int32_t> rows;
+  std::vector<bool> matched;
+};
+
+OwnReading ReadingOf(const MicroBatch& micro, const std::map<int64_t, Example>& own) {
+  OwnReading out;
+  for (size_t r = 0; r < micro.rows.size(); ++r) {
+    const auto found = own.find(micro.rows[r]->row);
+    RETORT_CHECK(found != own.end(), "the teacher has no tokens of row ", micro.rows[r]->row);
+    const auto begin = static_cast<int32_t>(out.own.batch.tokens());
+    out.own.Add(found->second, micro.order[r]);
+    const std::span<const int32_t> places = out.own.Of(r, out.own.rows);
+    const auto wanted = static_cast<size_t>(micro.rows[r]->LossTokens());
+    for (size_t i = 0; i < wanted; ++i) {
+      out.matched.push_back(i < places.size());
+      out.rows.push_back(i < places.size() ? places[i] : begin);
+    }
+  }
+  return out;
+}
+
+std::vector<float> InitialProjection(int64_t rows, int64_t cols, uint64_t seed, int64_t index) {
+  std::vector<float> values(static_cast<size_t>(rows * cols));
+  RandomStream random(MakeKey(seed, RandomUse::kInit, ~uint64_t{0}, static_cast<uint64_t>(index)));
+  const double deviation = 1 / std::sqrt(static_cast<double>(cols));
+  for (int64_t i = 0; i < rows * cols; ++i) {
+    const bool diagonal = i / cols == i % cols;
+    values[static_cast<size_t>(i)] =
+        rows == cols ? (diagonal ? 1.0f : 0.0f) : static_cast<float>(deviation * random.Normal());
+  }
+  return values;
+}
+
+}  // namespace
+
+OnlineDistillation::OnlineDistillation(const Model& model, const Adapter* adapter,
+                                       const Model& student, const DistillationOptions& options,
+                                       const std::optional<HiddenOptions>& hidden)
+    : Distillation(options), model_(model), adapter_(adapter), student_(student), hidden_(hidden) {
+  if (hidden_) MakePairs(*hidden_);
+}
+
+void OnlineDistillation::MakePairs(const HiddenOptions& options) {
+  const int64_t layers = student_.config.layers(), deep = model_.config.layers();
+  for (int64_t i = options.all_layers ? 0 : layers - 1; i < layers; ++i) {
+    const int64_t at = ((i + 1) * deep + layers - 1) / layers - 1;
+    const Shape shape{model_.config.width, student_.config.width};
+    const std::vector<float> values = InitialProjection(shape[0], shape[1], options.seed, i);
+    pairs_.push_back({i, at,
+                      std::make_unique<Parameter>(Cat("teacher.projection.", i),
+                                                  student_.backend.FromFloats(values, shape)),
+                      {}, {}});
+  }
+  observer_.block_output = [this](int64_t layer, const Var& x) {
+    for (Pair& pair : pairs_) {
+      if (pair.student == layer) pair.found = x;
+    }
+  };
+}
+
+std::vector<Parameter*> OnlineDistillation::parameters() {
+  std::vector<Parameter*> out;
+  for (const Pair& pair : pairs_) out.push_back(pair.projection.get());
+  return out;
+}
+
+ops::LogitsLoss OnlineDistillation::LossOf(const MicroBatch& micro, const LabelledBatch& data,
+                                           float scale, ops::DistillSums* sums) {
+  ops::DistillObjective objective = Weighed(micro, data);
+  Tensor hidden;
+  if (own_rows_) {
+    const OwnReading reading = ReadingOf(micro, *own_rows_);
+    hidden = Read(reading.own.batch, reading.rows);
+    for (size_t i = 0; i < reading.matched.size(); ++i) {
+      if (!reading.matched[i]) objective.kd_weight[i] = 0;
+    }
+  } else {
+    hidden = Read(MakeLabelledBatch(micro).batch, data.rows);
+  }
+  const auto logits = [this, hidden](int64_t begin, int64_t count) {
+    Context context{model_.backend};
+    return ToStudent(model_.LogitsOf(context, hidden.RowRange(begin, count)));
+  };
+  return ops::Distill(std::move(objective), scale, logits, sums);
+}
+
+Tensor OnlineDistillation::Read(const Batch& batch, const std::vector<int32_t>& rows) {
+  Context context{model_.backend};
+  const auto chosen = [&](const Tensor& x) {
+    Tensor out = model_.backend.New({static_cast<int64_t>(rows.size()), x.cols()});
+    model_.backend.GatherRows(x, rows, out);
+    return out;
+  };
+  const Observer observer{[&](int64_t layer, const Var& x) {
+                                for (Pair& pair : pairs_) {
+                                  if (pair.teacher == layer) pair.wanted = ToStudent(chosen(x.value));
+                                }
+                              },
+                              {}};
+  ForwardPass pass{batch, adapter_};
+  if (!pairs_.empty()) pass.observer = &observer;
+  return chosen(model_.Hidden(context, pass).value);
+}
+
+// Through host memory where the two are on different devices.
+Tensor OnlineDistillation::ToStudent(const Tensor& x) const {
+  if (model_.backend.name() == student_.backend.name()) return x;
+  return student_.backend.FromFloats(model_.backend.ToFloats(x), x.shape());
+}
+
+double OnlineDistillation::HiddenTerms(TrainingPass& pass, float scale) {
+  if (pairs_.empty()) return 0;
+  const double weight = hidden_->weight / static_cast<double>(pairs_.size());
+  double sum = 0;
+  for (Pair& pair : pairs_) {
+    sum += weight * ops::HiddenLoss(pass.context(), pair.found, pass.data().rows, pair.wanted,
+                                    pair.projection->var(), hidden_->kind,
+                                    static_cast<float>(weight) * scale);
+    pair.found = {};
+    pair.wanted = Tensor();
+  }
+  return sum;
+}
+
+}  // namespace retort
