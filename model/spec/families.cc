@@ -9,12 +9,12 @@
 namespace retort {
 
 // The pages of families/.
-extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen3, kQwen3Moe, kGemma2, kGemma3;
+extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen3, kQwen3Moe, kGemma2, kGemma3, kPhi3;
 
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama, &kMistral, &kMixtral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma2, &kGemma3,
+    &kLlama, &kMistral, &kMixtral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma2, &kGemma3, &kPhi3,
 };
 
 // What most families call their parts.

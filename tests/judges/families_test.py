@@ -12,7 +12,7 @@ import numpy as np
 
 from support import JUDGES, Checks, need, our_logits, retort, skip, stage, write_safetensors
 
-FAMILIES = ["gemma2", "gemma3_text", "mixtral", "qwen3_moe"]
+FAMILIES = ["gemma2", "gemma3_text", "mixtral", "qwen3_moe", "phi3"]
 # What GGUF cannot say: export refuses these.
 NO_GGUF = {("gemma2", 1): "query_pre_attn_scalar", ("gemma3_text", 1): "query_pre_attn_scalar",
            ("qwen3_moe", 1): "norm_topk_prob"}

@@ -58,6 +58,13 @@ Architecture Qwen3Moe() {  // a dense layer before one of experts, whose weights
   return a;
 }
 
+Architecture Phi3() {
+  Architecture a = Tiny("phi3");
+  a.ropes[0].dims = 2;
+  for (BlockSpec& block : a.blocks) block.attention.fused = block.mlp.fused = true;
+  return a;
+}
+
 struct Case {
   const char* name;
   Architecture (*make)();
@@ -127,7 +134,7 @@ TEST_P(Families, EveryWeightsGradientIsItsDifference) {
 
 INSTANTIATE_TEST_SUITE_P(All, Families,
                          testing::Values(Case{"Gemma2", Gemma2}, Case{"Gemma3", Gemma3}, Case{"Mixtral", Mixtral},
-                                         Case{"Qwen3Moe", Qwen3Moe}),
+                                         Case{"Qwen3Moe", Qwen3Moe}, Case{"Phi3", Phi3}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
