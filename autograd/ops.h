@@ -19,6 +19,14 @@ namespace retort::ops {
 // a, b, out [T,C]: a + b
 Var Add(Context& context, const Var& a, const Var& b);
 
+// x: factor * x
+Var Scale(Context& context, const Var& x, float factor);
+
+// x [T,M]: parts[i] [T,widths[i]] are its columns, one part behind the other. The widths add up to M.
+void Split(Context& context, const Var& x, std::span<const int64_t> widths, std::span<Var> parts);
+// x [T,C] -> [N,C]: row rows[i] of x. A row may be named more than once.
+Var Gather(Context& context, const Var& x, std::vector<int32_t> rows);
+
 // out [T,C]: row ids[t] of the table [V,C]. A frozen table has no gradient; a trained one (Var) has.
 Var Embedding(Context& context, const Weight& table, std::span<const int32_t> ids);
 Var Embedding(Context& context, const Var& table, std::vector<int32_t> ids);
@@ -47,37 +55,62 @@ void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers
 // As Linear with a weight that is trained itself.
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias = {});
 
-// Angles of the batch's positions: cos, sin [T,D/2]. Shared by all layers.
+// Angles of the batch's positions: cos, sin [T,n], n of them a head, 2 n <= D. Shared by all layers.
 struct RotaryAngles {
   Tensor cos, sin;
 };
-// x [T,N*D] of N heads, turned by the angles (Backend::Rotary).
-Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads);
+// x [T,N*D] of N heads, the first 2 n values of each turned by the angles (Backend::Rotary).
+Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads,
+           RotaryPairs pairs = RotaryPairs::kHalves);
 
 // q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. In training they are the batch's own; the runner's are its
 // cache's pages [pages,K,P,D], without gradient.
 Var Attention(Context& context, const AttentionShape& shape, const AttentionLayout& layout,
               const Var& q, const Var& keys, const Var& values);
 
-// gate, up [T,F]: silu(gate) * up
-Var SwiGlu(Context& context, const Var& gate, const Var& up);
+// gate, up [T,F]: f(gate) * up
+Var GatedActivation(Context& context, Activation activation, const Var& gate, const Var& up);
+
+// A mixture of experts. logits [T,E] -> which experts each token goes to, by falling weight, and the weights
+// [T,used] (RouteRule).
+struct Routing {
+  std::vector<int32_t> experts;  // [T * used], on the host
+  Var weights;                   // [T,used]
+};
+Routing Route(Context& context, const Var& logits, const RouteRule& rule);
+// What one expert made of the tokens rows[i]: y [N,C], N = 0 allowed; its weights lie at places[i].
+struct ExpertRows {
+  Var y;
+  std::vector<int32_t> rows, places;  // [N]; places count through weights [T,used] as it lies
+};
+// out [tokens,C]: the sum over all parts of weights[places[i]] * y[i] at rows[i]. One part at least.
+Var Combine(Context& context, int64_t tokens, std::vector<ExpertRows> parts, const Var& weights);
 
 // Runs body(x) without saving anything inside it and runs it again in the backward pass.
 // The body must compute the same both times.
 using Body = std::function<Var(Context& context, const Var& x)>;
 Var Checkpoint(Context& context, const Var& x, const Body& body);
 
+// What happens to a head's logits z before anybody reads them: cap(scale z), cap(z) = soft_cap tanh(z / soft_cap)
+// where soft_cap > 0 (Gemma 2).
+struct HeadTransform {
+  float scale = 1, soft_cap = 0;
+};
+void TransformLogits(Backend& backend, const HeadTransform& transform, Tensor& logits);
+
 // The head and a loss over its logits, in chunks of tokens: logits [N,V] never exist whole.
 //
 // x [T,C]; rows [N]: the tokens that carry loss; head [V,C]. For each chunk `loss` receives the
-// logits of rows[begin ... begin + n) and fills losses[n]; with a tape it also overwrites the logits with
+// transformed logits of rows[begin ... begin + n) and fills losses[n]; with a tape it also overwrites the logits with
 // the gradient of the whole objective by them (so it knows the normaliser). Returns the N losses.
 using LogitsLoss = std::function<void(Backend& backend, int64_t begin, Tensor& logits,
                                       std::span<double> losses, bool want_gradient)>;
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                             const Weight& head, const LogitsLoss& loss);
+                             const Weight& head, const LogitsLoss& loss,
+                             const HeadTransform& transform = {});
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                             const Var& head, const LogitsLoss& loss);
+                             const Var& head, const LogitsLoss& loss,
+                             const HeadTransform& transform = {});
 
 // The loss -log softmax(logits)[target], each weighted by `scale` in the objective. targets [N].
 LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale);

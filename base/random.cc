@@ -28,6 +28,12 @@ PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a, uint64_t b) {
   return {c[0], c[1]};
 }
 
+uint64_t NameKey(std::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
 uint32_t RandomStream::Next() {
   if (used_ == 4) {
     numbers_ =

@@ -17,13 +17,12 @@ namespace {
 // One row's tensors.
 class Row {
  public:
-  Row(Backend& backend, const ModelConfig& c, int64_t tokens)
+  Row(Backend& backend, const AttentionSpec& c, int64_t tokens)
       : backend_(backend),
         shape_{static_cast<int>(c.heads), static_cast<int>(c.kv_heads),
-               static_cast<int>(c.head_dim),
-               static_cast<float>(1 / std::sqrt(static_cast<double>(c.head_dim)))} {
+               static_cast<int>(c.head_dim), static_cast<float>(c.scale)} {
     const auto length = static_cast<int32_t>(tokens);
-    layout_ = {{{0, length, 0, 0}}, {0}, length, 0};
+    layout_ = {{{0, length, 0, 0}}, {0}, length};
     const Shape queries{tokens, c.heads * c.head_dim}, keys{tokens, c.kv_heads * c.head_dim};
     q_ = Random(queries), out_ = Random(queries), dout_ = Random(queries);
     keys_ = Random(keys), values_ = Random(keys);
@@ -60,13 +59,13 @@ void BenchAttention(const AttentionBench& options,
   const int64_t first = options.tokens > 0 ? options.tokens : 512;
   const int64_t last = options.tokens > 0 ? options.tokens : 16384;
   for (int64_t tokens = first; tokens <= last; tokens *= 2) {
-    Row row(*backend, options.config, tokens);
+    Row row(*backend, options.attention, tokens);
     backend->memory().ResetPeak();
     const int64_t held = backend->memory().live_bytes();
     const double forward = MedianSeconds([&] { row.Forward(); }, options.repeat);
     const double gradient = MedianSeconds([&] { row.Gradient(); }, options.repeat);
     const auto pairs = 0.5 * static_cast<double>(tokens) * static_cast<double>(tokens + 1);
-    const double product = 2 * pairs * static_cast<double>(options.config.heads * options.config.head_dim);
+    const double product = 2 * pairs * static_cast<double>(options.attention.q_width());
     on_result({.tokens = tokens,
                .tokens_per_second = static_cast<double>(tokens) / (forward + gradient),
                .forward_flops_per_second = 2 * product / forward,

@@ -7,12 +7,12 @@
 #include <functional>
 #include <string>
 
-#include "model/spec/config.h"
+#include "model/spec/architecture.h"
 
 namespace retort {
 
 struct AttentionBench {
-  ModelConfig config;
+  AttentionSpec attention;
   std::string device = "auto";
   int threads = 0;
   int64_t tokens = 0;  // 0: 512, 1024, ... 16384

@@ -7,7 +7,6 @@
 #include "bench/random_model.h"
 #include "bench/timing.h"
 #include "model/load.h"
-#include "model/spec/tensors.h"
 
 namespace retort {
 namespace {
@@ -21,16 +20,13 @@ struct NamedLayer {
   int64_t outputs, inputs;
 };
 
-std::vector<NamedLayer> LayersOf(const ModelConfig& c) {
-  std::vector<NamedLayer> layers;
-  for (const auto& [name, slot] :
-       {std::pair{"q", Slot::kQ}, std::pair{"kv", Slot::kK}, std::pair{"gate_up", Slot::kGate},
-        std::pair{"down", Slot::kDown}}) {
-    const SlotShape shape = ShapeOf(c, slot);
-    layers.push_back({name, shape.rows, shape.cols});
-  }
-  layers.push_back({"head", c.vocab, c.width});
-  return layers;
+std::vector<NamedLayer> LayersOf(const Architecture& a) {
+  const BlockSpec& block = a.blocks.front();
+  return {{"q", block.attention.q_width(), a.width},
+          {"kv", block.attention.kv_width(), a.width},
+          {"gate_up", block.mlp.width, a.width},
+          {"down", a.width, block.mlp.width},
+          {"head", a.vocab, a.width}};
 }
 
 // One way to compute with weights of a format.

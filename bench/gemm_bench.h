@@ -10,13 +10,13 @@
 #include <vector>
 
 #include "bench/machine.h"
-#include "model/spec/config.h"
+#include "model/layout.h"
 #include "tensor/backend.h"
 
 namespace retort {
 
 struct GemmBench {
-  ModelConfig config;
+  Architecture config;
   std::string weights;  // one format; empty: f32, bf16, nf4, q8_0 and q4_0
   std::string device = "auto", compute = "auto";
   int threads = 0;

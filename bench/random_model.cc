@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/random.h"
-#include "model/spec/tensors.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -78,57 +77,27 @@ Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t se
   return Weight(format, rows, cols, {buffer->data(), static_cast<size_t>(bytes)}, buffer);
 }
 
-std::unique_ptr<Model> MakeRandomModel(const ModelConfig& config, WeightFormat weights,
+std::unique_ptr<Model> MakeRandomModel(const Architecture& config, WeightFormat weights,
                                        Backend& backend, bool resident) {
-  using Role = TensorSpec::Role;
   auto model = std::make_unique<Model>(config, backend);
   uint64_t seed = 0;
-  for (const TensorSpec& spec : ModelTensors(config)) {
-    const auto matrix = [&](WeightFormat format) {
-      const Weight w = RandomWeight(format, spec.shape[0], spec.shape[1], ++seed, backend.memory());
-      return resident && spec.role != Role::kEmbedding ? backend.Resident(w) : w;
-    };
-    const auto vector = [&](float value) {
-      Tensor v = backend.New({spec.shape[0]});
-      backend.Fill(v, value);
-      return Var{v};
-    };
-    Layer* layer = spec.layer < 0 ? nullptr : &model->layers[static_cast<size_t>(spec.layer)];
-    Projection* projection = layer ? &layer->projections[static_cast<size_t>(spec.slot)] : nullptr;
-    switch (spec.role) {
-      case Role::kEmbedding:
-        model->embedding.frozen = matrix(TableFormat(weights));
-        break;
-      case Role::kHead:
-        model->head.frozen = matrix(TableFormat(weights));
-        break;
-      case Role::kLinear:
-        projection->frozen = matrix(weights);
-        break;
-      case Role::kBias:
-        projection->bias = vector(0);
-        break;
-      case Role::kFinalNorm:
-        model->final_norm = vector(1);
-        break;
-      case Role::kAttentionNorm:
-        layer->attention_norm = vector(1);
-        break;
-      case Role::kFfnNorm:
-        layer->ffn_norm = vector(1);
-        break;
-      case Role::kQNorm:
-        layer->q_norm = vector(1);
-        break;
-      case Role::kKNorm:
-        layer->k_norm = vector(1);
-        break;
+  const auto vector = [&](int64_t size, float value) {
+    Tensor v = backend.New({size});
+    backend.Fill(v, value);
+    return Var{v};
+  };
+  for (const TensorSpec& spec : model->layout.tensors) {
+    const LinearSpec* linear = model->layout.LinearOf(spec);
+    if (!linear) {
+      model->Set(spec.target, vector(spec.shape[0], spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f));
+      continue;
     }
+    const WeightFormat format = linear->adaptable() ? weights : TableFormat(weights);
+    const Weight w = RandomWeight(format, linear->rows, linear->cols, ++seed, backend.memory());
+    model->Set(spec.target, resident && linear->use != LinearUse::kEmbedding ? backend.Resident(w) : w);
   }
-  if (config.tied) {
-    model->head = model->embedding;
-    if (resident) model->head.frozen = backend.Resident(model->head.frozen);
-  }
+  Linear& head = model->linears[static_cast<size_t>(model->layout.head)];
+  if (config.head.tied && resident) head.weight = backend.Resident(head.frozen());
   return model;
 }
 

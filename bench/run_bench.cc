@@ -96,7 +96,7 @@ Spread Repeat(int64_t repeat, int64_t tokens, const OnRepeat& on_repeat,
 
 BenchResult BenchPrefill(Subject& subject, const RunBench& options, const OnRepeat& on_repeat) {
   RunOn(subject);
-  const ModelConfig& config = subject.model->config;
+  const Architecture& config = subject.model->config;
   const int threads = subject.backend->threads();
   const GemmPeak before = MeasureGemmPeak(subject.compute, threads);
   Sequences sequences(subject, options, 1, kPrefillTokens);

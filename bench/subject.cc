@@ -24,7 +24,7 @@ Subject OpenSubject(const SubjectOptions& options) {
   }
   Subject subject;
   if (!options.shape.empty()) {
-    ModelConfig config = ShapeNamed(options.shape);
+    DenseConfig config = ShapeNamed(options.shape);
     config.max_positions = std::max(config.max_positions, options.positions);
     const WeightFormat format = FormatNamed(options.weights.empty() ? "bf16" : options.weights);
     subject.name = options.shape;
@@ -44,7 +44,9 @@ Subject OpenSubject(const SubjectOptions& options) {
   Open(options, load.weights.value_or(files.stored_format()), subject);
   subject.model = LoadModel(files, load, *subject.backend);
   // What NF4 does not cover stays as it was stored.
-  const WeightFormat loaded = subject.model->layers[0][Slot::kQ].frozen.format();
+  const auto& specs = subject.model->layout.linears;
+  const auto first = std::ranges::find_if(specs, &LinearSpec::adaptable) - specs.begin();
+  const WeightFormat loaded = subject.model->linears[static_cast<size_t>(first)].frozen().format();
   subject.weights = std::string(TraitsOf(loaded).name);
   return subject;
 }

@@ -31,7 +31,7 @@ class Student {
  public:
   Student(const Model& model, const std::vector<Example>& examples, const TrainBench& options,
           Teacher* teacher)
-      : stream_(examples, BatchesOf(options)), adapter_(Adapter::Make(Lora(options), model.config, 1, model.backend)) {
+      : stream_(examples, BatchesOf(options)), adapter_(Adapter::Make(Lora(options), model.layout, 1, model.backend)) {
     TrainerOptions training;
     training.schedule.kind = Schedule::Kind::kConstant;
     training.part_tokens = options.part_tokens;
@@ -69,7 +69,7 @@ double ForwardSeconds(const Model& model, const std::vector<Example>& examples,
     micro.rows.push_back(&examples[static_cast<size_t>(i)]);
     micro.order.push_back(i);
   }
-  const TrainingBatch data = MakeTrainingBatch(micro, model.config.window);
+  const TrainingBatch data = MakeTrainingBatch(micro);
   Context context{model.backend};
   const Tensor hidden = model.Hidden(context, {data.batch}).value;
   const int64_t chunk = std::max<int64_t>(1, kChunkElements / model.config.vocab);

@@ -3,31 +3,34 @@
 
 #include <algorithm>
 
-#include "model/spec/tensors.h"
 
 namespace retort {
 
-int64_t BlockParameters(const ModelConfig& config) {
+int64_t BlockParameters(const Architecture& architecture) {
   int64_t sum = 0;
-  for (const Slot slot : kAllSlots) {
-    const SlotShape shape = ShapeOf(config, slot);
-    sum += shape.rows * shape.cols;
+  for (const LinearSpec& linear : LayoutOf(architecture).linears) {
+    if (!linear.in_block()) continue;
+    const auto& experts = architecture.blocks[static_cast<size_t>(linear.layer)].mlp.experts;
+    if (linear.expert < 0 || linear.expert < experts->used) sum += linear.rows * linear.cols;
   }
-  return sum * config.layers;
+  return sum;
 }
 
-int64_t MatrixParameters(const ModelConfig& config) {
-  return BlockParameters(config) + config.vocab * config.width;
+int64_t MatrixParameters(const Architecture& architecture) {
+  return BlockParameters(architecture) + architecture.vocab * architecture.width;
 }
 
 double DecodeBytes(const Model& model, DType cache_type, int64_t sequences, double context) {
-  const ModelConfig& c = model.config;
   // An untied embedding gives a row a token, which is nothing beside the rest.
-  const int64_t embedding = c.tied ? 0 : model.embedding.frozen.total_bytes();
-  const int64_t token_bytes = 2 * c.kv_width() * c.layers * SizeOf(cache_type);
-  const double seen = c.window > 0 ? std::min(context, static_cast<double>(c.window)) : context;
-  return static_cast<double>(model.weight_bytes() - embedding) +
-         static_cast<double>(sequences * token_bytes) * seen;
+  const int64_t embedding =
+      model.config.head.tied ? 0 : model.linear(model.layout.embedding).frozen().total_bytes();
+  double bytes = static_cast<double>(model.weight_bytes() - embedding);
+  for (const BlockSpec& block : model.config.blocks) {
+    const AttentionSpec& a = block.attention;
+    const double seen = a.window > 0 ? std::min(context, static_cast<double>(a.window)) : context;
+    bytes += static_cast<double>(sequences * 2 * a.kv_width() * SizeOf(cache_type)) * seen;
+  }
+  return bytes;
 }
 
 }  // namespace retort

@@ -8,13 +8,14 @@
 
 namespace retort {
 
-// N: the parameters used in matrix products, which are the blocks' linear layers and the head
+// N: the parameters used in matrix products, which are the blocks' linear layers (of experts those that a
+// token uses) and the head
 // (tied or not). Embedding look-ups, norms, biases and adapters do not count.
-int64_t MatrixParameters(const ModelConfig& config);
+int64_t MatrixParameters(const Architecture& architecture);
 
 // Of the blocks' linear layers alone: what prefill multiplies for every token, the head being
 // needed for the last one only.
-int64_t BlockParameters(const ModelConfig& config);
+int64_t BlockParameters(const Architecture& architecture);
 
 // Bytes that one step of decoding reads from memory: every matrix once, and for each of
 // `sequences` the keys and values of `context` tokens (of a sliding window at most its width).

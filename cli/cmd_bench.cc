@@ -16,6 +16,11 @@
 namespace retort {
 namespace {
 
+Architecture ArchitectureOf(const BenchFlags& f) {
+  if (f.shape.empty()) return OpenModel(f.model).config;
+  return ShapeNamed(f.shape);
+}
+
 void RunWork(BenchFlags f) {
   const bool train = f.work == "train";
   if (f.tokens == 0) f.tokens = 256;
@@ -61,7 +66,7 @@ void RunGemm(const BenchFlags& f) {
     throw InputError("bench: give a model (folder or GGUF file) or --shape, one of them");
   }
   GemmBench options;
-  options.config = f.shape.empty() ? OpenModel(f.model).config : ShapeNamed(f.shape);
+  options.config = ArchitectureOf(f);
   options.weights = f.weights;
   options.device = f.compute.device;
   options.compute = f.compute.compute;
@@ -87,7 +92,7 @@ void RunAttention(const BenchFlags& f) {
     throw InputError("bench: give a model (folder or GGUF file) or --shape, one of them");
   }
   AttentionBench options;
-  options.config = f.shape.empty() ? OpenModel(f.model).config : ShapeNamed(f.shape);
+  options.attention = ArchitectureOf(f).blocks.front().attention;
   options.device = f.compute.device;
   options.threads = f.compute.threads;
   options.tokens = f.tokens;

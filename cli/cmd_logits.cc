@@ -38,7 +38,6 @@ void Run(const LogitsFlags& flags) {
       OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kScores, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(m.model->config.window);
   batch.AddRow(ids, 0);
   Context context{*m.backend};
   const Var hidden = m.model->Hidden(context, {batch, m.adapter.get()});

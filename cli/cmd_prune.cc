@@ -62,7 +62,7 @@ void NoteLayers(const PruneReport& report) {
   const LayerRanking& r = report.ranking;
   if (r.dropped.empty()) return;
   Note(Cat("layer    ", MeasureText(report.by)));
-  for (int64_t layer = 0; layer < report.before.layers; ++layer) {
+  for (int64_t layer = 0; layer < report.before.layers(); ++layer) {
     const auto place = std::find(r.dropped.begin(), r.dropped.end(), layer) - r.dropped.begin();
     const auto at = static_cast<size_t>(place);
     std::string measured, fate = "kept";
@@ -87,8 +87,8 @@ void NoteNeurons(const PruneReport& report) {
                 "neurons  those kept hold %.1f to %.1f %% of an MLP's importance", 100 * *least,
                 100 * *most);
   Note(line);
-  if (report.after.ffn % kBlock != 0) {
-    Note(Cat("note     ", report.after.ffn, " neurons are no multiple of ", kBlock,
+  if (report.after.mlp_width() % kBlock != 0) {
+    Note(Cat("note     ", report.after.mlp_width(), " neurons are no multiple of ", kBlock,
              ": a quantised GGUF will keep the down projections in f16"));
   }
 }
@@ -127,8 +127,8 @@ void Run(const PruneFlags& flags) {
     result["out"] = flags.out;
     return PrintJson(result);
   }
-  PrintLine(Cat(flags.out, ": ", report.after.layers, " of ", report.before.layers, " layers, ",
-                report.after.ffn, " of ", report.before.ffn, " neurons, ",
+  PrintLine(Cat(flags.out, ": ", report.after.layers(), " of ", report.before.layers(), " layers, ",
+                report.after.mlp_width(), " of ", report.before.mlp_width(), " neurons, ",
                 CountText(static_cast<double>(report.parameters_after)), " of ",
                 CountText(static_cast<double>(report.parameters_before)), " parameters"));
   PrintLine(Cat("loss on ", report.rows, " rows (", report.loss_tokens,

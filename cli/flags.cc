@@ -38,7 +38,7 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
     }
   }
   out.model = LoadModel(out.files, options, *out.backend);
-  if (!adapter.empty()) out.adapter = Adapter::Load(adapter, out.files.config, *out.backend);
+  if (!adapter.empty()) out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
   return out;
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 
 #include "base/error.h"
@@ -16,13 +17,12 @@ namespace {
 // One pass of the decoder over all examples, for the observer's sake; `before` is given each
 // batch's embeddings first.
 void Observe(const Model& model, const std::vector<Example>& examples, int64_t batch_tokens,
-             const PassObserver& observer, const std::function<void(const Tensor&)>& before = {}) {
+             const Observer& observer, const std::function<void(const Tensor&)>& before = {}) {
   Context context{model.backend};
   ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& some) {
     Batch batch;
-    batch.layout.window = static_cast<int32_t>(model.config.window);
     for (const Example* example : some) batch.AddRow(example->ids, example->row);
-    if (before) before(ops::Embedding(context, model.embedding.frozen, batch.ids).value);
+    if (before) before(model.Embed(context, batch.ids).value);
     ForwardPass pass{batch};
     pass.observer = &observer;
     model.Hidden(context, pass);
@@ -44,9 +44,9 @@ std::vector<int64_t> AllBut(const std::vector<int64_t>& from, int64_t one) {
 
 std::vector<double> BlockInfluence(const Model& model, const std::vector<Example>& examples,
                                    int64_t batch_tokens) {
-  std::vector<double> sums(model.layers.size());
+  std::vector<double> sums(static_cast<size_t>(model.config.layers()));
   Tensor input;
-  PassObserver observer;
+  Observer observer;
   observer.block_output = [&](int64_t layer, const Var& x) {
     std::vector<double> distances(static_cast<size_t>(input.rows()));
     model.backend.HiddenDistance(input, x.value, HiddenLossKind::kCosine, 0, distances);
@@ -78,6 +78,15 @@ void DropByLoss(const Model& model, const std::vector<Example>& examples, int64_
   }
 }
 
+// What the tensor of a model of the kept layers alone is called in the whole one.
+std::string NameBefore(const std::string& name, const std::vector<int64_t>& kept) {
+  constexpr std::string_view kPrefix = "model.layers.";
+  if (!name.starts_with(kPrefix)) return name;
+  const size_t end = name.find('.', kPrefix.size());
+  const int64_t layer = std::stoll(name.substr(kPrefix.size(), end - kPrefix.size()));
+  return Cat(kPrefix, kept[static_cast<size_t>(layer)], name.substr(end));
+}
+
 // Euclidean norms of the columns.
 std::vector<double> ColumnNorms(const Weight& w) {
   RETORT_CHECK(!w.empty(), "column norms of a layer that is not frozen");
@@ -107,10 +116,10 @@ LayerRule ParseLayerRule(std::string_view name) {
 
 LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples, LayerRule rule,
                         int64_t drop, const ImportanceOptions& options) {
-  const int64_t layers = std::ssize(model.layers);
+  const int64_t layers = model.config.layers();
   RETORT_CHECK(drop >= 0 && drop < layers, "dropping ", drop, " of ", layers, " layers");
   LayerRanking ranking;
-  ranking.kept.resize(model.layers.size());
+  ranking.kept.resize(static_cast<size_t>(layers));
   std::iota(ranking.kept.begin(), ranking.kept.end(), 0);
   if (rule == LayerRule::kLoss) {
     DropByLoss(model, examples, drop, options, ranking);
@@ -133,35 +142,40 @@ LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples
 }
 
 Model WithLayers(const Model& model, const std::vector<int64_t>& kept) {
-  ModelConfig config = model.config;
-  config.layers = std::ssize(kept);
+  Architecture config = model.config;
+  config.blocks.clear();
+  for (const int64_t layer : kept) config.blocks.push_back(model.config.blocks[static_cast<size_t>(layer)]);
   Model out(config, model.backend);
-  out.embedding = model.embedding;
-  out.head = model.head;
-  out.final_norm = model.final_norm;
-  for (size_t i = 0; i < kept.size(); ++i)
-    out.layers[i] = model.layers[static_cast<size_t>(kept[i])];
+  std::map<std::string, Target> targets;
+  for (const TensorSpec& spec : model.layout.tensors) targets[spec.name] = spec.target;
+  for (const TensorSpec& spec : out.layout.tensors)
+    out.Set(spec.target, model.Get(targets.at(NameBefore(spec.name, kept))));
+  out.linears[static_cast<size_t>(out.layout.head)] = model.linear(model.layout.head);
   return out;
 }
 
 std::vector<std::vector<double>> NeuronImportance(const Model& model,
                                                   const std::vector<Example>& examples,
                                                   const ImportanceOptions& options) {
-  const auto width = static_cast<size_t>(model.config.ffn);
-  std::vector<std::vector<double>> sums(model.layers.size(), std::vector<double>(width));
-  PassObserver observer;
-  observer.ffn_active = [&](int64_t layer, const Tensor& active) {
-    std::vector<double>& sum = sums[static_cast<size_t>(layer)];
+  const auto width = static_cast<size_t>(model.config.mlp_width());
+  std::vector<std::vector<double>> sums(static_cast<size_t>(model.config.layers()), std::vector<double>(width));
+  Observer observer;
+  observer.linear_input = [&](LinearId id, const Tensor& active) {
+    const LinearSpec& linear = model.layout.of(id);
+    if (linear.use != LinearUse::kMlpOut) return;
+    std::vector<double>& sum = sums[static_cast<size_t>(linear.layer)];
     const std::vector<float> values = model.backend.ToFloats(active);
     for (size_t i = 0; i < values.size(); i += width) {
       for (size_t f = 0; f < width; ++f) sum[f] += std::abs(values[i + f]);
     }
   };
   Observe(model, examples, options.batch_tokens, observer);
-  for (size_t l = 0; l < sums.size(); ++l) {
-    const std::vector<double> norms = ColumnNorms(model.layers[l][Slot::kDown].frozen);
-    for (size_t f = 0; f < width; ++f)
-      sums[l][f] *= norms[f] / static_cast<double>(Tokens(examples));
+  for (size_t id = 0; id < model.linears.size(); ++id) {
+    const LinearSpec& linear = model.layout.linears[id];
+    if (linear.use != LinearUse::kMlpOut) continue;
+    const std::vector<double> norms = ColumnNorms(model.linears[id].frozen());
+    std::vector<double>& sum = sums[static_cast<size_t>(linear.layer)];
+    for (size_t f = 0; f < width; ++f) sum[f] *= norms[f] / static_cast<double>(Tokens(examples));
   }
   return sums;
 }

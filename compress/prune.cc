@@ -35,7 +35,7 @@ struct Cut {
 class Pruner {
  public:
   Pruner(const ModelFiles& source, const PrunePlan& plan) : source_(source), plan_(plan) {
-    for (const TensorSpec& spec : ModelTensors(source.config)) specs_[spec.name] = spec;
+    for (const TensorSpec& spec : source.layout.tensors) specs_[spec.name] = spec;
   }
 
   // One of the source's files into one of the same name, unless nothing of it is left.
@@ -76,12 +76,12 @@ class Pruner {
     Cut cut{Cat(kLayerPrefix, layer, name.substr(end))};
     const auto spec = specs_.find(name);
     if (plan_.neurons.empty() || spec == specs_.end()) return cut;
-    const bool weight = spec->second.role == TensorSpec::Role::kLinear;
-    const bool bias = spec->second.role == TensorSpec::Role::kBias;
-    const Slot slot = spec->second.slot;
-    if (weight && slot == Slot::kDown) cut.cols = &plan_.neurons[layer];
-    if (weight && (slot == Slot::kGate || slot == Slot::kUp)) cut.rows = &plan_.neurons[layer];
-    if (bias && (slot == Slot::kGate || slot == Slot::kUp)) cut.cols = &plan_.neurons[layer];
+    const Target& target = spec->second.target;
+    if (target.kind == Target::Kind::kGain) return cut;
+    const LinearUse use = source_.layout.of(target.id).use;
+    const bool weight = target.kind == Target::Kind::kLinear;
+    if (use == LinearUse::kMlpOut && weight) cut.cols = &plan_.neurons[layer];
+    if (use == LinearUse::kMlpIn) (weight ? cut.rows : cut.cols) = &plan_.neurons[layer];
     return cut;
   }
 
@@ -139,7 +139,7 @@ void WriteConfig(const ModelFiles& source, const PrunePlan& plan, const Path& fo
   j["num_hidden_layers"] = plan.layers.size();
   if (!plan.neurons.empty()) j["intermediate_size"] = plan.neurons.front().size();
   if (const auto types = j.find("layer_types");
-      types != j.end() && std::ssize(*types) == source.config.layers) {
+      types != j.end() && std::ssize(*types) == source.config.layers()) {
     Json kept = Json::array();
     for (const int64_t layer : plan.layers) kept.push_back((*types)[static_cast<size_t>(layer)]);
     *types = kept;
@@ -154,9 +154,9 @@ void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path
   WriteTextAtomically(folder / kManifestName, DumpJson({{"pruned", j}}, 2) + "\n");
 }
 
-int64_t Parameters(const ModelConfig& config) {
+int64_t Parameters(const Architecture& config) {
   int64_t sum = 0;
-  for (const TensorSpec& spec : ModelTensors(config)) {
+  for (const TensorSpec& spec : LayoutOf(config).tensors) {
     sum += std::accumulate(spec.shape.begin(), spec.shape.end(), int64_t{1}, std::multiplies<>());
   }
   return sum;
@@ -185,7 +185,7 @@ Json PruneJson(const PruneReport& r) {
             {"dropped", r.ranking.dropped},
             {"importance", r.ranking.importance},
             {"losses", r.ranking.losses},
-            {"ffn", r.after.ffn},
+            {"ffn", r.after.mlp_width()},
             {"neuron_share", r.neuron_share},
             {"loss_before", r.loss_before},
             {"loss_after", r.loss_after},
@@ -213,7 +213,11 @@ void WritePrunedModel(const ModelFiles& source, const PrunePlan& plan, const Pat
 void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options) {
   RefuseGguf(source);
   const std::string where = source.path.string();
-  const int64_t layers = source.config.layers, ffn = source.config.ffn;
+  const int64_t layers = source.config.layers(), ffn = source.config.mlp_width();
+  for (const BlockSpec& block : source.config.blocks) {
+    if (options.ffn > 0 && (block.mlp.experts || block.mlp.fused))
+      throw InputError(where, ": --ffn needs an MLP of gate, up and down; this model's ", block.mlp.experts ? "are experts" : "is fused");
+  }
   if (options.layers < 0 || options.layers > layers) {
     throw InputError("--layers ", options.layers, ": ", where, " has ", layers,
                      " layers; keep 1 to ", layers, " of them");
@@ -246,7 +250,7 @@ PruneReport Prune(const ModelFiles& source, const Model& model,
   report.loss_tokens = before.tokens;
   report.rows = std::ssize(examples);
 
-  const int64_t drop = options.layers == 0 ? 0 : source.config.layers - options.layers;
+  const int64_t drop = options.layers == 0 ? 0 : source.config.layers() - options.layers;
   report.ranking = RankLayers(model, examples, options.by, drop, options.importance);
   PrunePlan plan{report.ranking.kept, {}};
   if (options.ffn > 0) ChooseNeurons(model, examples, options, plan, report);

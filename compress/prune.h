@@ -40,7 +40,7 @@ struct PruneReport {
   // Of each kept layer: the share of all its neurons' importance that stays. Empty when every MLP
   // stayed whole.
   std::vector<double> neuron_share;
-  ModelConfig before, after;
+  Architecture before, after;
   double loss_before = 0, loss_after = 0;  // mean on the rows
   int64_t rows = 0, loss_tokens = 0;
   int64_t parameters_before = 0, parameters_after = 0;

@@ -104,7 +104,6 @@ ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::s
 std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter* adapter,
                                               std::span<const ChoiceCase> cases) {
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   std::vector<int32_t> rows, targets;
   for (const ChoiceCase& c : cases) {
     const std::vector<int32_t> after = c.labels->Lay(c.prompt, batch);

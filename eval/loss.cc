@@ -8,7 +8,6 @@ namespace retort {
 std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
                                      const std::vector<const Example*>& examples) {
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   std::vector<int32_t> rows, targets;
   std::vector<size_t> owner;  // of each loss: the example
   for (size_t e = 0; e < examples.size(); ++e) {

@@ -13,8 +13,6 @@
 namespace retort {
 namespace {
 
-using Role = TensorSpec::Role;
-
 constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of encoded rows, written at once
 
 // llama.cpp's numbers for "mostly this type".
@@ -37,11 +35,9 @@ uint32_t FileType(WeightFormat format) {
                    " cannot be written to a GGUF; use f32, f16, bf16, q8_0 or q4_0");
 }
 
-bool IsMatrix(const TensorSpec& spec) { return spec.shape.size() > 1; }
-
 GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& options) {
   GgufMetadata m;
-  ConfigToGguf(source.config, m);
+  ConfigToGguf(source.config, source.path.string(), m);
   const Path folder = std::filesystem::absolute(source.path).lexically_normal();
   m.Set("general.name",
         (folder.has_filename() ? folder : folder.parent_path()).filename().string());
@@ -63,11 +59,6 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   return m;
 }
 
-// Row r of the GGUF is this row of the source.
-int64_t SourceRow(const TensorSpec& spec, int64_t row, int64_t rows) {
-  return spec.interleaved_heads > 0 ? HuggingFaceRow(row, rows, spec.interleaved_heads) : row;
-}
-
 void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format, ThreadPool& pool,
                  GgufWriter& writer) {
   const int64_t row_bytes = RowBytes(format, w.cols());
@@ -79,7 +70,7 @@ void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format, T
     const int64_t count = std::min(panel, w.rows() - begin);
     pool.For(count, [&](int64_t i, int worker) {
       float* row = rows[static_cast<size_t>(worker)].data();
-      DecodeRow(w, SourceRow(spec, begin + i, w.rows()), 0, w.cols(), row);
+      DecodeRow(w, spec.order.HuggingFaceRow(begin + i, w.rows()), 0, w.cols(), row);
       EncodeRow(format, row, w.cols(), bytes.data() + i * row_bytes);
     });
     writer.Write(spec.gguf_name, Bytes(bytes).first(static_cast<size_t>(count * row_bytes)));
@@ -90,15 +81,16 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
   std::vector<float> ordered(values.size());
   const auto size = static_cast<int64_t>(values.size());
   for (int64_t i = 0; i < size; ++i) {
-    ordered[static_cast<size_t>(i)] = values[static_cast<size_t>(SourceRow(spec, i, size))];
+    ordered[static_cast<size_t>(i)] = values[static_cast<size_t>(spec.order.HuggingFaceRow(i, size))];
   }
   writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
 }
 
 // Under these options. A row that does not divide into blocks stays f16.
-WeightFormat StoredFormat(const TensorSpec& spec, const GgufExportOptions& options) {
-  if (!IsMatrix(spec)) return WeightFormat::kF32;
-  const bool outer = spec.role == Role::kEmbedding || spec.role == Role::kHead;
+WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec, const GgufExportOptions& options) {
+  const LinearSpec* linear = layout.LinearOf(spec);
+  if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
+  const bool outer = !linear->in_block();
   const WeightFormat wanted = options.type == WeightFormat::kQ4_0 && outer && !options.pure
                                   ? WeightFormat::kQ8_0
                                   : options.type;
@@ -112,28 +104,31 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
   if (source.gguf)
     throw InputError(source.path.string(),
                      ": is a GGUF already; export reads a Hugging Face folder");
-  const std::vector<TensorSpec> tensors = ModelTensors(source.config);
+  const Layout& layout = source.layout;
   GgufExportResult result;
   GgufWriter writer(target, MakeMetadata(source, options));
-  const bool scaled = source.config.rotary.kind == RotaryScaling::Kind::kLlama3;
-  const std::vector<float> factors = RotaryFactors(source.config);
+  const RopeSpec& rope = source.config.ropes.front();
+  const bool scaled = rope.scaling.kind == RopeScaling::Kind::kLlama3;
+  const std::vector<float> factors = RopeFactors(rope);
   if (scaled)
     writer.Declare("rope_freqs.weight", WeightFormat::kF32, {static_cast<int64_t>(factors.size())});
-  for (const TensorSpec& spec : tensors) {
-    const WeightFormat format = StoredFormat(spec, options);
-    writer.Declare(spec.gguf_name, format, spec.shape);
-    if (IsMatrix(spec) && format == WeightFormat::kF16 && options.type != format)
+  for (const TensorSpec& spec : layout.tensors) {
+    if (spec.expert > 0) continue;  // the first has declared them all
+    const WeightFormat format = StoredFormat(layout, spec, options);
+    writer.Declare(spec.gguf_name, format, spec.gguf_shape());
+    if (spec.is_matrix() && format == WeightFormat::kF16 && options.type != format)
       result.kept_f16.push_back(spec.gguf_name);
   }
   ThreadPool pool(options.threads > 0 ? options.threads : AvailableProcessors());
   if (scaled) writer.Write("rope_freqs.weight", std::as_bytes(std::span(factors)));
-  for (const TensorSpec& spec : tensors) {
-    if (!IsMatrix(spec)) {
+  const auto memory = MakeHostMemory();
+  for (const TensorSpec& spec : layout.tensors) {
+    if (!spec.is_matrix()) {
       WriteVector(spec, FetchVector(source, spec), writer);
       continue;
     }
-    const Weight w = FetchTensor(source, spec);
-    WriteMatrix(spec, w, StoredFormat(spec, options), pool, writer);
+    const Weight w = FetchTensor(source, spec, *memory);
+    WriteMatrix(spec, w, StoredFormat(layout, spec, options), pool, writer);
     if (const TensorEntry* entry = source.tensors.Find(spec.name)) entry->file->Drop(entry->bytes);
   }
   writer.Commit();

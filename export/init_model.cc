@@ -9,7 +9,8 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "formats/safetensors.h"
-#include "model/spec/tensors.h"
+#include "model/layout.h"
+#include "model/spec/config_reader.h"
 #include "model/store/folders.h"
 #include "tensor/quant/quant.h"
 #include "tokenizer/byte_tokenizer.h"
@@ -39,8 +40,8 @@ constexpr NamedShape kShapes[] = {
     {"qwen3-8b", "qwen3", 36, 4096, 32, 8, 128, 12288, 151936, false, 1e6, 1e-6, 40960},
 };
 
-ModelConfig ConfigOf(const NamedShape& s) {
-  ModelConfig c;
+DenseConfig ConfigOf(const NamedShape& s) {
+  DenseConfig c;
   c.family = s.family;
   c.layers = s.layers, c.width = s.width, c.heads = s.heads, c.kv_heads = s.kv_heads;
   c.head_dim = s.head_dim, c.ffn = s.ffn, c.vocab = s.vocab;
@@ -52,27 +53,26 @@ ModelConfig ConfigOf(const NamedShape& s) {
   return c;
 }
 
-bool EntersResidual(const TensorSpec& spec) {
-  return spec.role == TensorSpec::Role::kLinear &&
-         (spec.slot == Slot::kO || spec.slot == Slot::kDown);
+bool EntersResidual(const LinearSpec& linear) {
+  return linear.use == LinearUse::kAttentionOut || linear.use == LinearUse::kMlpOut;
 }
 
-void FillRow(const TensorSpec& spec, const ModelConfig& config, PhiloxKey key,
+void FillRow(const Layout& layout, const TensorSpec& spec, int64_t layers, PhiloxKey key,
              std::vector<float>& row) {
-  using Role = TensorSpec::Role;
-  if (spec.shape.size() == 1) {
-    std::fill(row.begin(), row.end(), spec.role == Role::kBias ? 0.0f : 1.0f);
+  const LinearSpec* linear = layout.LinearOf(spec);
+  if (!linear) {
+    std::fill(row.begin(), row.end(), spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f);
     return;
   }
-  const double deviation = EntersResidual(spec)
-                               ? kDeviation / std::sqrt(2.0 * static_cast<double>(config.layers))
-                               : kDeviation;
+  const double deviation =
+      EntersResidual(*linear) ? kDeviation / std::sqrt(2.0 * static_cast<double>(layers)) : kDeviation;
   RandomStream random(key);
   for (float& v : row) v = static_cast<float>(deviation * random.Normal());
 }
 
 void WriteWeights(const Path& path, const InitOptions& options) {
-  const std::vector<TensorSpec> tensors = ModelTensors(options.config);
+  const Layout layout = LayoutOf(options.config);
+  const std::vector<TensorSpec>& tensors = layout.tensors;
   SafetensorsWriter writer(path, {{"format", "pt"}});
   for (const TensorSpec& spec : tensors) writer.Declare(spec.name, options.weights, spec.shape);
   for (size_t t = 0; t < tensors.size(); ++t) {
@@ -81,8 +81,8 @@ void WriteWeights(const Path& path, const InitOptions& options) {
     std::vector<float> row(static_cast<size_t>(cols));
     std::vector<std::byte> bytes(static_cast<size_t>(RowBytes(options.weights, cols)));
     for (int64_t r = 0; r < rows; ++r) {
-      FillRow(tensors[t], options.config,
-              MakeKey(options.seed, RandomUse::kInit, t, static_cast<uint64_t>(r)), row);
+      FillRow(layout, tensors[t], options.config.layers,
+              MakeKey(options.seed, RandomUse::kInit, NameKey(tensors[t].name), static_cast<uint64_t>(r)), row);
       EncodeRow(options.weights, row.data(), cols, bytes.data());
       writer.Write(tensors[t].name, bytes);
     }
@@ -92,7 +92,7 @@ void WriteWeights(const Path& path, const InitOptions& options) {
 
 }  // namespace
 
-ModelConfig ShapeNamed(const std::string& shape) {
+DenseConfig ShapeNamed(const std::string& shape) {
   std::string names;
   for (const NamedShape& s : kShapes) {
     if (shape == s.name) return ConfigOf(s);
@@ -108,7 +108,7 @@ ModelConfig ShapeNamed(const std::string& shape) {
     throw InputError("--shape '", shape, "' is not known; use ", names,
                      "or six numbers L,D,H,KV,F,V");
   }
-  ModelConfig c;
+  DenseConfig c;
   c.family = "llama";
   c.layers = numbers[0], c.width = numbers[1], c.heads = numbers[2], c.kv_heads = numbers[3];
   c.ffn = numbers[4], c.vocab = numbers[5];
@@ -118,7 +118,7 @@ ModelConfig ShapeNamed(const std::string& shape) {
     throw InputError("--shape '", shape, "': width ", c.width, " is no multiple of ", c.heads,
                      " heads");
   }
-  ValidateConfig(c, Cat("--shape '", shape, "'"));
+  Validate(c, Cat("--shape '", shape, "'"));
   return c;
 }
 

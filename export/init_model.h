@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "model/spec/config.h"
+#include "model/spec/architecture.h"
 #include "tensor/dtype.h"
 
 namespace retort {
@@ -12,10 +12,10 @@ namespace retort {
 // A named shape (smollm2-135m, llama3.2-1b, llama3.1-8b, llama3.1-70b, qwen3-0.6b, -1.7b, -4b, -8b) or
 // "L,D,H,KV,F,V": layers, width, heads, key/value heads, feed-forward width, vocabulary; untied.
 // Throws Error{kInput} listing the names.
-ModelConfig ShapeNamed(const std::string& shape);
+DenseConfig ShapeNamed(const std::string& shape);
 
 struct InitOptions {
-  ModelConfig config;
+  DenseConfig config;
   WeightFormat weights = WeightFormat::kF32;  // f32 or bf16, of the matrices; norms alike
   uint64_t seed = 1;
   Path tokenizer;  // a folder whose tokenizer files are copied; empty: a byte-level one is made up

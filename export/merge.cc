@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -30,7 +31,12 @@ class Merger {
         record_(record),
         backend_(backend),
         pool_(backend.threads()),
-        adapter_(Adapter::Load(options.adapter, files_.config, backend)) {}
+        adapter_(Adapter::Load(options.adapter, files_.layout, backend)) {
+    for (const TensorSpec& spec : files_.layout.tensors) {
+      const LinearSpec* linear = files_.layout.LinearOf(spec);
+      if (linear && linear->adaptable()) layers_[spec.name] = spec.target.id;
+    }
+  }
 
   // Every tensor of one of the base's files into a file of the same name.
   void WriteFile(const Path& source, const Path& target) {
@@ -40,8 +46,8 @@ class Merger {
     }
     for (const TensorEntry& entry : files_.tensors.entries()) {
       if (entry.file->path() != source) continue;
-      if (const auto [layer, slot] = PlaceOf(entry.name); layer >= 0) {
-        WriteMatrix(entry, adapter_->at(layer, slot), writer);
+      if (const auto layer = layers_.find(entry.name); layer != layers_.end()) {
+        WriteMatrix(entry, adapter_->at(layer->second), writer);
       } else {
         writer.Write(entry.name, entry.bytes);
       }
@@ -66,16 +72,7 @@ class Merger {
   const ModelFiles& files() const { return files_; }
 
  private:
-  // The block's linear layer that this tensor is; layer -1 for any other tensor.
-  std::pair<int64_t, Slot> PlaceOf(const std::string& name) const {
-    for (const TensorSpec& spec : ModelTensors(files_.config)) {
-      if (spec.role == TensorSpec::Role::kLinear && spec.name == name)
-        return {spec.layer, spec.slot};
-    }
-    return {-1, Slot::kQ};
-  }
-
-  void WriteMatrix(const TensorEntry& entry, const Adapter::Pair* pair, SafetensorsWriter& writer) {
+  void WriteMatrix(const TensorEntry& entry, const AdapterSite* pair, SafetensorsWriter& writer) {
     ++report_.matrices;
     const bool nf4 = options_.onto == "nf4";
     if (!pair && !nf4) return writer.Write(entry.name, entry.bytes);
@@ -99,7 +96,7 @@ class Merger {
   }
 
   // s B A of some rows; zeros where there is no adapter.
-  std::vector<float> Delta(const Adapter::Pair* pair, int64_t begin, int64_t rows, int64_t cols) {
+  std::vector<float> Delta(const AdapterSite* pair, int64_t begin, int64_t rows, int64_t cols) {
     if (!pair) return std::vector<float>(static_cast<size_t>(rows * cols));
     Tensor out = backend_.New({rows, cols});
     backend_.Gemm(false, false, pair->scale, pair->b.value.RowRange(begin, rows), pair->a.value, 0,
@@ -134,6 +131,7 @@ class Merger {
   Backend& backend_;
   ThreadPool pool_;
   std::unique_ptr<Adapter> adapter_;
+  std::map<std::string, LinearId> layers_;  // the blocks' linear layers by their tensors
   MergeReport report_;
   Sums total_;
 };

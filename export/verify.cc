@@ -37,7 +37,6 @@ std::vector<double> LogSoftmax(std::span<const float> logits) {
 // Logits of every token, [T,V].
 std::vector<float> LogitsOf(const Model& model, const std::vector<int32_t>& ids) {
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   batch.AddRow(ids, 0);
   Context context{model.backend};
   const Var hidden = model.Hidden(context, {batch});

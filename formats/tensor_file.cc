@@ -28,7 +28,7 @@ const TensorEntry* TensorTable::Find(std::string_view name) const {
 }
 
 Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& shape) const {
-  RETORT_CHECK(shape.size() == 1 || shape.size() == 2, "a weight has 1 or 2 dimensions");
+  RETORT_CHECK(shape.size() >= 1 && shape.size() <= 3, "a weight has 1 to 3 dimensions");
   const TensorEntry* entry = Find(name);
   if (!entry) throw InputError(where_, ": tensor ", Quoted(name), " is missing");
   const std::string place = Cat(entry->file->path().string(), ": tensor ", Quoted(name));
@@ -47,7 +47,8 @@ Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& sha
     bytes = *copy;
     owner = copy;
   }
-  const int64_t rows = shape.size() == 2 ? shape[0] : 1;
+  int64_t rows = 1;
+  for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
   return Weight(entry->format, rows, shape.back(), bytes, std::move(owner));
 }
 

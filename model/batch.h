@@ -13,8 +13,7 @@ namespace retort {
 struct Batch {
   std::vector<int32_t> ids;        // [T]
   std::vector<int32_t> positions;  // [T] within its row or stream
-  AttentionLayout
-      layout;  // which tokens are one run and which keys they see; its window the model's
+  AttentionLayout layout;          // which tokens are one run and which keys they see
   // Where dropout masks come from (training only): the row's index in the data order, the token's in its row.
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]
@@ -47,8 +46,14 @@ struct Batch {
 // The runner's cache as the decoder sees it: the batch's keys and values are stored at `rows` and
 // attention reads the cache (batch.layout's block_rows are its rows).
 struct CacheView {
-  std::vector<Tensor> keys, values;  // a layer each: [pages, K, P, D], A, f16 or bf16
-  std::vector<int32_t> rows;         // [T]
+  std::vector<std::vector<Tensor>> planes;  // by layer, those that its mixer asks for: [pages, heads, P, dim], A, f16 or bf16
+  std::vector<int32_t> rows;                // [T]
+};
+
+// What a mixer keeps of each token in a cache.
+struct CachePlane {
+  int64_t heads, dim;
+  bool operator==(const CachePlane&) const = default;
 };
 
 }  // namespace retort

@@ -1,138 +1,60 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pre-norm transformer decoder of the Llama family (arXiv 2302.13971): RMS norms, rotary
-// positions, grouped attention, SwiGLU. Families differ in data (ModelConfig), not in code.
-#include <cmath>
-
+// The transformer decoder: embeddings, blocks, norm, head. Families differ in data (Architecture) and modules.
 #include "base/error.h"
 #include "model/model.h"
+#include "model/modules/linear.h"
 
 namespace retort {
 
-namespace {
+Model::Model(Architecture architecture, Backend& kernels)
+    : config(std::move(architecture)), backend(kernels) {
+  layout = MakeModules(config, blocks_);
+  gains.resize(layout.gains.size());
+  // Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores, in
+  // the first layer, as all others carry them on, and in the head.
+  for (const LinearSpec& spec : layout.linears) {
+    Linear& linear = linears.emplace_back();
+    linear.sensitive = spec.use == LinearUse::kAttentionIn || spec.use == LinearUse::kHead || spec.layer == 0;
+  }
+  for (const RopeSpec& rope : config.ropes) frequencies_.push_back(RopeFrequencies(rope));
+}
 
-// Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores (values
-// have the same x, and the step's first slot is kQ), and in the first layer, as all others carry them on.
-bool IsPrecise(int64_t layer, Slot first) { return first == Slot::kQ || layer == 0; }
-
-}  // namespace
-
-Model::Model(ModelConfig model_config, Backend& kernels)
-    : config(std::move(model_config)),
-      backend(kernels),
-      layers(static_cast<size_t>(config.layers)),
-      attention_{static_cast<int>(config.heads), static_cast<int>(config.kv_heads),
-                 static_cast<int>(config.head_dim),
-                 static_cast<float>(1 / std::sqrt(static_cast<double>(config.head_dim)))},
-      frequencies_(RotaryFrequencies(config)) {}
+Var Model::Embed(Context& context, const std::vector<int32_t>& ids) const {
+  const Linear& table = linear(layout.embedding);
+  const Var x = table.trained() ? ops::Embedding(context, table.var(), ids)
+                                : ops::Embedding(context, table.frozen(), ids);
+  return config.embedding_scale == 1 ? x : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
+}
 
 Var Model::Hidden(Context& context, const ForwardPass& pass) const {
-  const Batch& batch = pass.batch;
-  RETORT_CHECK(batch.layout.window == config.window, "a batch of window ", batch.layout.window,
-               ", the model's is ", config.window);
-  ops::RotaryAngles angles{backend.New({batch.tokens(), config.head_dim / 2}),
-                           backend.New({batch.tokens(), config.head_dim / 2})};
-  backend.RotaryTable(batch.positions, frequencies_, 1.0, angles.cos, angles.sin);
-
-  Var x = embedding.trained.value ? ops::Embedding(context, embedding.trained, batch.ids)
-                                  : ops::Embedding(context, embedding.frozen, batch.ids);
-  for (int64_t i = 0; i < config.layers; ++i) {
-    const auto block = [this, &pass, angles, i](Context& c, const Var& in) {
-      return Block(c, pass, angles, i, in);
-    };
-    x = pass.checkpoint ? ops::Checkpoint(context, x, block) : block(context, x);
-    if (pass.observer && pass.observer->block_output) pass.observer->block_output(i, x);
+  std::vector<ops::RotaryAngles> angles;
+  for (const std::vector<double>& frequencies : frequencies_) {
+    const Shape shape{pass.batch.tokens(), std::ssize(frequencies)};
+    angles.push_back({backend.New(shape), backend.New(shape)});
+    backend.RotaryTable(pass.batch.positions, frequencies, 1.0, angles.back().cos, angles.back().sin);
   }
-  return ops::RmsNorm(context, x, final_norm, static_cast<float>(config.norm_epsilon));
-}
-
-Var Model::Block(Context& context, const ForwardPass& pass, const ops::RotaryAngles& angles,
-                 int64_t index, const Var& x) const {
-  const Layer& layer = layers[static_cast<size_t>(index)];
-  const auto epsilon = static_cast<float>(config.norm_epsilon);
-
-  const Var normed = ops::RmsNorm(context, x, layer.attention_norm, epsilon);
-  auto [q, k, v] = Project(context, pass, index, std::array{Slot::kQ, Slot::kK, Slot::kV}, normed);
-  if (config.qk_norm) {
-    q = ops::RmsNorm(context, q, layer.q_norm, epsilon);
-    k = ops::RmsNorm(context, k, layer.k_norm, epsilon);
-  }
-  q = ops::Rotary(context, q, angles, attention_.heads);
-  k = ops::Rotary(context, k, angles, attention_.kv_heads);
-  if (pass.cache) {
-    const auto at = static_cast<size_t>(index);
-    Tensor keys = pass.cache->keys[at], values = pass.cache->values[at];
-    backend.StoreRows(k.value, pass.cache->rows, keys);
-    backend.StoreRows(v.value, pass.cache->rows, values);
-    k = {keys}, v = {values};
-  }
-  const Var mixed = ops::Attention(context, attention_, pass.batch.layout, q, k, v);
-  const auto [back] = Project(context, pass, index, std::array{Slot::kO}, mixed);
-  const Var middle = ops::Add(context, x, back);
-
-  const Var inner = ops::RmsNorm(context, middle, layer.ffn_norm, epsilon);
-  return ops::Add(context, middle, FeedForward(context, pass, index, inner));
-}
-
-Var Model::FeedForward(Context& context, const ForwardPass& pass, int64_t index, const Var& x) const {
-  const Layer& layer = layers[static_cast<size_t>(index)];
-  const bool watched = pass.observer && pass.observer->ffn_active;
-  const auto bare = [&](Slot slot) {
-    return !layer[slot].trained.value && !layer[slot].bias.value && !(pass.adapter && pass.adapter->at(index, slot));
+  const auto run_in = [&](Context& c, const ForwardPass& p, std::span<const ops::RotaryAngles> a) {
+    return PassContext{c, p, layout, linears, gains, a, static_cast<float>(config.norm.epsilon)};
   };
-  if (!context.tape && !watched && bare(Slot::kGate) && bare(Slot::kUp) && bare(Slot::kDown)) {
-    Tensor y = backend.New(x.shape());
-    backend.FeedForward(x.value, layer[Slot::kGate].frozen, layer[Slot::kUp].frozen, layer[Slot::kDown].frozen,
-                        IsPrecise(index, Slot::kGate), y);
-    return {y};
+
+  Var x = Embed(context, pass.batch.ids);
+  for (const Block& block : blocks_) {
+    const auto forward = [this, &block, pass, angles, run_in](Context& c, const Var& in) {
+      return block.Forward(run_in(c, pass, angles), in);
+    };
+    x = pass.checkpoint ? ops::Checkpoint(context, x, forward) : forward(context, x);
+    if (pass.observer && pass.observer->block_output) pass.observer->block_output(&block - blocks_.data(), x);
   }
-  const auto [gate, up] = Project(context, pass, index, std::array{Slot::kGate, Slot::kUp}, x);
-  const Var active = ops::SwiGlu(context, gate, up);
-  if (watched) pass.observer->ffn_active(index, active.value);
-  const auto [down] = Project(context, pass, index, std::array{Slot::kDown}, active);
-  return down;
+  return Norm(run_in(context, pass, angles), layout.final_norm, x);
 }
 
-template <size_t N>
-std::array<Var, N> Model::Project(Context& context, const ForwardPass& pass, int64_t index,
-                                  const std::array<Slot, N>& slots, const Var& x) const {
-  const Layer& layer = layers[static_cast<size_t>(index)];
-  std::array<Var, N> y;
-  if (layer[slots[0]].trained.value) {  // then all of them are
-    for (size_t i = 0; i < N; ++i) {
-      const Projection& p = layer[slots[i]];
-      y[i] = ops::Linear(context, x, p.trained, p.bias);
-    }
-    return y;
-  }
-  std::array<std::optional<ops::LowRank>, N> adapters;
-  std::array<ops::FrozenLayer, N> frozen;
-  for (size_t i = 0; i < N; ++i) {
-    adapters[i] = LowRankOf(pass, index, slots[i]);
-    const Projection& p = layer[slots[i]];
-    frozen[i] = {&p.frozen, p.bias, adapters[i] ? &*adapters[i] : nullptr, IsPrecise(index, slots[0])};
-  }
-  ops::Linears(context, x, frozen, y);
-  return y;
-}
-
-std::optional<ops::LowRank> Model::LowRankOf(const ForwardPass& pass, int64_t index,
-                                             Slot slot) const {
-  Adapter::Pair* pair = pass.adapter ? pass.adapter->at(index, slot) : nullptr;
-  if (!pair) return std::nullopt;
-  ops::LowRank low_rank{pair->a.var(), pair->b.var(), pair->scale, {}};
-  if (pass.dropout_seed != 0) {
-    const auto place = static_cast<uint64_t>(index * kSlots + static_cast<int64_t>(slot));
-    const PhiloxKey key = MakeKey(pass.dropout_seed, RandomUse::kDropout, place);
-    low_rank.mask = {static_cast<float>(pass.adapter->config().dropout),
-                     uint64_t{key[0]} << 32 | key[1], pass.batch.row_index, pass.batch.row_token};
-  }
-  return low_rank;
-}
+ops::HeadTransform Model::head_transform() const { return {1, static_cast<float>(config.head.soft_cap)}; }
 
 std::vector<double> Model::Losses(Context& context, const Var& hidden, std::vector<int32_t> rows,
                                   const ops::LogitsLoss& loss) const {
-  return head.trained.value ? ops::HeadLoss(context, hidden, std::move(rows), head.trained, loss)
-                            : ops::HeadLoss(context, hidden, std::move(rows), head.frozen, loss);
+  const Linear& head = linear(layout.head);
+  return head.trained() ? ops::HeadLoss(context, hidden, std::move(rows), head.var(), loss, head_transform())
+                        : ops::HeadLoss(context, hidden, std::move(rows), head.frozen(), loss, head_transform());
 }
 
 Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const {
@@ -143,17 +65,60 @@ Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int3
 }
 
 Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
-  if (head.trained.value) return ops::Linear(context, {hidden}, head.trained).value;
-  const ops::FrozenLayer layer{&head.frozen, {}, nullptr, /*precise=*/true};
-  Var logits;
-  ops::Linears(context, {hidden}, {&layer, 1}, {&logits, 1});
-  return logits.value;
+  const Linear& head = linear(layout.head);
+  Tensor logits;
+  if (head.trained()) {
+    logits = ops::Linear(context, {hidden}, head.var()).value;
+  } else {
+    logits = backend.New({hidden.rows(), config.vocab});
+    LinearProduct product{&head.frozen(), logits, {}, head.sensitive};
+    backend.LinearForwards(hidden, {&product, 1});
+  }
+  ops::TransformLogits(backend, head_transform(), logits);
+  return logits;
+}
+
+void Model::Set(const Target& target, Value value) {
+  const auto id = static_cast<size_t>(target.id);
+  switch (target.kind) {
+    case Target::Kind::kLinear:
+      if (config.head.tied && target.id == layout.embedding)
+        linears[static_cast<size_t>(layout.head)].weight = value;
+      linears[id].weight = std::move(value);
+      return;
+    case Target::Kind::kBias:
+      linears[id].bias = std::get<Var>(value);
+      return;
+    case Target::Kind::kGain:
+      gains[id] = std::get<Var>(value);
+      return;
+  }
+}
+
+Model::Value Model::Get(const Target& target) const {
+  const auto id = static_cast<size_t>(target.id);
+  switch (target.kind) {
+    case Target::Kind::kLinear:
+      return linears[id].weight;
+    case Target::Kind::kBias:
+      return linears[id].bias;
+    case Target::Kind::kGain:
+      return gains[id];
+  }
+  return Var{};
+}
+
+std::vector<std::vector<CachePlane>> Model::planes() const {
+  std::vector<std::vector<CachePlane>> planes;
+  for (const Block& block : blocks_) planes.push_back(block.planes());
+  return planes;
 }
 
 int64_t Model::weight_bytes() const {
-  int64_t sum = embedding.frozen.total_bytes() + (config.tied ? 0 : head.frozen.total_bytes());
-  for (const Layer& layer : layers) {
-    for (const Projection& p : layer.projections) sum += p.frozen.total_bytes();
+  int64_t sum = 0;
+  for (size_t i = 0; i < linears.size(); ++i) {
+    const bool shared = config.head.tied && static_cast<LinearId>(i) == layout.head;
+    if (!shared && !linears[i].trained()) sum += linears[i].frozen().total_bytes();
   }
   return sum;
 }

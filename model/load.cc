@@ -19,11 +19,14 @@ constexpr size_t kListed = 8;  // faults that one error names
 // The tensor's name in the file at hand. A tied model may store only its head.
 std::string StoredName(const ModelFiles& files, const TensorSpec& spec) {
   if (files.gguf) return spec.gguf_name;
-  if (files.config.tied && spec.role == TensorSpec::Role::kEmbedding &&
-      !files.tensors.Find(spec.name)) {
-    return "lm_head.weight";
-  }
+  const LinearSpec* linear = files.layout.LinearOf(spec);
+  const bool aliased = files.config.head.tied && linear && linear->use == LinearUse::kEmbedding;
+  if (aliased && !files.tensors.Find(spec.name)) return files.layout.of(files.layout.head).name + ".weight";
   return spec.name;
+}
+
+std::vector<int64_t> StoredShape(const ModelFiles& files, const TensorSpec& spec) {
+  return files.gguf ? spec.gguf_shape() : spec.shape;
 }
 
 // Tensors that some exporters leave in the file and that the model computes by itself.
@@ -31,10 +34,13 @@ bool IsDerived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight";
 }
 
+std::string HeadName(const ModelFiles& files) { return files.layout.of(files.layout.head).name + ".weight"; }
+std::string EmbeddingName(const ModelFiles& files) { return files.layout.of(files.layout.embedding).name + ".weight"; }
+
 // A tied head stored beside its embedding must be the same tensor.
 bool IsTiedCopy(const ModelFiles& files, const TensorEntry& entry) {
-  if (!files.config.tied || entry.name != "lm_head.weight") return false;
-  const TensorEntry* table = files.tensors.Find("model.embed_tokens.weight");
+  if (!files.config.head.tied || entry.name != HeadName(files)) return false;
+  const TensorEntry* table = files.tensors.Find(EmbeddingName(files));
   if (!table) return true;
   return table->bytes.size() == entry.bytes.size() &&
          std::memcmp(table->bytes.data(), entry.bytes.data(), entry.bytes.size()) == 0;
@@ -43,15 +49,15 @@ bool IsTiedCopy(const ModelFiles& files, const TensorEntry& entry) {
 void CheckTensors(const ModelFiles& files) {
   std::vector<std::string> faults;
   std::set<std::string> expected;
-  for (const TensorSpec& spec : ModelTensors(files.config)) {
+  for (const TensorSpec& spec : files.layout.tensors) {
     const std::string name = StoredName(files, spec);
-    expected.insert(name);
+    if (!expected.insert(name).second) continue;  // another slice of the same tensor
     const TensorEntry* entry = files.tensors.Find(name);
+    const std::vector<int64_t> shape = StoredShape(files, spec);
     if (!entry) {
       faults.push_back(Cat("'", name, "' is missing"));
-    } else if (entry->shape != spec.shape) {
-      faults.push_back(
-          Cat("'", name, "' is ", ShapeText(entry->shape), ", want ", ShapeText(spec.shape)));
+    } else if (entry->shape != shape) {
+      faults.push_back(Cat("'", name, "' is ", ShapeText(entry->shape), ", want ", ShapeText(shape)));
     } else if (!entry->is_weight()) {
       faults.push_back(
           Cat("'", name, "' has type ", entry->type_name(), ", which is not supported"));
@@ -61,8 +67,8 @@ void CheckTensors(const ModelFiles& files) {
     if (expected.contains(entry.name) || IsDerived(entry.name) || IsTiedCopy(files, entry))
       continue;
     faults.push_back(
-        files.config.tied && entry.name == "lm_head.weight"
-            ? "'lm_head.weight' differs from the embedding although tie_word_embeddings is true"
+        files.config.head.tied && entry.name == HeadName(files)
+            ? Cat("'", entry.name, "' differs from the embedding although tie_word_embeddings is true")
             : Cat("'", entry.name, "' belongs to no layer of this model"));
   }
   if (faults.empty()) return;
@@ -73,16 +79,23 @@ void CheckTensors(const ModelFiles& files) {
                    more ? Cat("; and ", more, " more") : "");
 }
 
-// GGUF's llama architecture interleaves the rows of q and k; whole rows move, so any format will do.
-Weight HuggingFaceOrder(const Weight& w, int64_t heads, Memory& memory) {
+// Whole rows move, so any format will do.
+Weight HuggingFaceOrder(const Weight& w, const RowOrder& order, Memory& memory) {
   const auto row_bytes = static_cast<size_t>(RowBytes(w.format(), w.cols()));
   const auto buffer = memory.Allocate(static_cast<int64_t>(w.bytes().size()));
   for (int64_t r = 0; r < w.rows(); ++r) {
-    const auto to = static_cast<size_t>(HuggingFaceRow(r, w.rows(), heads)) * row_bytes;
+    const auto to = static_cast<size_t>(order.HuggingFaceRow(r, w.rows())) * row_bytes;
     std::memcpy(buffer->data() + to, w.bytes().data() + static_cast<size_t>(r) * row_bytes,
                 row_bytes);
   }
   return Weight(w.format(), w.rows(), w.cols(), {buffer->data(), w.bytes().size()}, buffer);
+}
+
+// As the file has it: a tensor, or one expert's slice of one.
+Weight FetchStored(const ModelFiles& files, const TensorSpec& spec) {
+  const Weight stored = files.tensors.Fetch(StoredName(files, spec), StoredShape(files, spec));
+  if (!files.gguf || spec.expert < 0) return stored;
+  return stored.RowRange(spec.expert * spec.shape[0], spec.shape[0]);
 }
 
 // Fills a Model from its files, tensor by tensor.
@@ -95,74 +108,49 @@ class Loader {
         model_(std::make_unique<Model>(files.config, backend)) {}
 
   std::unique_ptr<Model> Load() {
-    for (const TensorSpec& spec : ModelTensors(files_.config)) Place(spec);
+    for (const TensorSpec& spec : files_.layout.tensors) {
+      model_->Set(spec.target, spec.is_matrix() ? MatrixOf(spec) : VectorOf(spec));
+    }
+    if (files_.config.head.tied && options_.copy) CopyTiedHead();
     return std::move(model_);
   }
 
  private:
-  using Role = TensorSpec::Role;
+  const LinearSpec& LinearOf(const TensorSpec& spec) const { return *files_.layout.LinearOf(spec); }
 
-  void Place(const TensorSpec& spec) {
-    if (spec.layer < 0) return PlaceOutside(spec);
-    Layer& layer = model_->layers[static_cast<size_t>(spec.layer)];
-    Projection& projection = layer.projections[static_cast<size_t>(spec.slot)];
-    switch (spec.role) {
-      case Role::kLinear:
-        return PlaceMatrix(spec, projection.frozen, projection.trained);
-      case Role::kBias:
-        return PlaceVector(spec, projection.bias);
-      case Role::kAttentionNorm:
-        return PlaceVector(spec, layer.attention_norm);
-      case Role::kFfnNorm:
-        return PlaceVector(spec, layer.ffn_norm);
-      case Role::kQNorm:
-        return PlaceVector(spec, layer.q_norm);
-      case Role::kKNorm:
-        return PlaceVector(spec, layer.k_norm);
-      case Role::kEmbedding:
-      case Role::kHead:
-      case Role::kFinalNorm:
-        break;
-    }
-    RETORT_CHECK(false, "tensor '", spec.name, "' is of no block");
-  }
-
-  void PlaceOutside(const TensorSpec& spec) {
-    if (spec.role == Role::kFinalNorm) return PlaceVector(spec, model_->final_norm);
-    TokenTable& table = spec.role == Role::kHead ? model_->head : model_->embedding;
-    PlaceMatrix(spec, table.frozen, table.trained);
-    if (spec.role == Role::kHead || !files_.config.tied) return;
-    model_->head = table;
-    if (!options_.copy) return;
-    model_->head.frozen = backend_.Resident(table.frozen);
-    DropSource(spec);
-  }
-
-  void PlaceMatrix(const TensorSpec& spec, Weight& frozen, Var& trained) {
-    Weight stored = FetchTensor(files_, spec);
+  Model::Value MatrixOf(const TensorSpec& spec) {
+    Weight stored = FetchTensor(files_, spec, backend_.memory());
     const auto source_owner = stored.owner();
     if (options_.trainable) {
       std::vector<float> values(static_cast<size_t>(stored.rows() * stored.cols()));
       for (int64_t r = 0; r < stored.rows(); ++r) {
         DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
       }
-      trained = Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()}));
-      return;
+      return Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()}));
     }
-    const auto wanted = WantedFormat(spec, stored.format());
-    frozen = wanted == stored.format()
-                 ? std::move(stored)
-                 : Requantised(stored, wanted, options_.double_quant, backend_.memory(), backend_.pool());
+    const auto wanted = WantedFormat(LinearOf(spec), stored.format());
+    Weight frozen = wanted == stored.format()
+                        ? std::move(stored)
+                        : Requantised(stored, wanted, options_.double_quant, backend_.memory(), backend_.pool());
     // Of an embedding few rows are ever read.
-    if (options_.copy && spec.role != Role::kEmbedding) frozen = backend_.Resident(frozen);
+    if (options_.copy && LinearOf(spec).use != LinearUse::kEmbedding) frozen = backend_.Resident(frozen);
     if (frozen.owner() != source_owner) DropSource(spec);
+    return frozen;
   }
 
-  WeightFormat WantedFormat(const TensorSpec& spec, WeightFormat stored) const {
+  void CopyTiedHead() {
+    Linear& head = model_->linears[static_cast<size_t>(files_.layout.head)];
+    head.weight = backend_.Resident(head.frozen());
+    for (const TensorSpec& spec : files_.layout.tensors) {
+      if (spec.is_matrix() && spec.target.id == files_.layout.embedding) DropSource(spec);
+    }
+  }
+
+  WeightFormat WantedFormat(const LinearSpec& linear, WeightFormat stored) const {
     if (!options_.weights) return stored;
     if (*options_.weights == WeightFormat::kNF4) {
       const bool plain = TraitsOf(stored).block_elements == 1;
-      return spec.role == Role::kLinear && plain ? WeightFormat::kNF4 : stored;
+      return linear.adaptable() && plain ? WeightFormat::kNF4 : stored;
     }
     return *options_.weights;
   }
@@ -172,9 +160,9 @@ class Loader {
       entry->file->Drop(entry->bytes);
   }
 
-  void PlaceVector(const TensorSpec& spec, Var& out) {
+  Var VectorOf(const TensorSpec& spec) {
     const Tensor values = backend_.FromFloats(FetchVector(files_, spec), {spec.shape[0]});
-    out = options_.trainable ? Trained(spec.name, values) : Var{values};
+    return options_.trainable ? Trained(spec.name, values) : Var{values};
   }
 
   Var Trained(const std::string& name, Tensor value) {
@@ -191,9 +179,9 @@ class Loader {
 }  // namespace
 
 WeightFormat ModelFiles::stored_format() const {
-  for (const TensorSpec& spec : ModelTensors(config)) {
-    if (spec.role == TensorSpec::Role::kLinear)
-      return tensors.Find(StoredName(*this, spec))->format;
+  for (const TensorSpec& spec : layout.tensors) {
+    const LinearSpec* linear = layout.LinearOf(spec);
+    if (linear && linear->adaptable()) return tensors.Find(StoredName(*this, spec))->format;
   }
   return WeightFormat::kF32;
 }
@@ -209,26 +197,29 @@ ModelFiles OpenModel(const Path& path) {
     files.config = ConfigFromGguf(*files.gguf);
     files.tensors = files.gguf->tensors;
   }
+  files.layout = LayoutOf(files.config);
   CheckTensors(files);
   return files;
 }
 
-Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec) {
-  Weight stored = files.tensors.Fetch(StoredName(files, spec), spec.shape);
-  if (!files.gguf || spec.interleaved_heads == 0) return stored;
-  const auto memory = MakeHostMemory();
-  if (spec.role == TensorSpec::Role::kBias) {  // one row of values, each of which moves
-    stored = Weight(stored.format(), stored.cols(), 1, stored.bytes(), stored.owner());
-  }
-  return HuggingFaceOrder(stored, spec.interleaved_heads, *memory);
+Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
+  const Weight stored = FetchStored(files, spec);
+  if (!files.gguf || spec.order.interleaved_heads == 0) return stored;
+  return HuggingFaceOrder(stored, spec.order, memory);
 }
 
 std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec) {
-  const Weight stored = FetchTensor(files, spec);
+  const Weight stored = FetchStored(files, spec);
   std::vector<float> values(static_cast<size_t>(spec.shape[0]));
-  for (int64_t r = 0; r < stored.rows(); ++r)
-    DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
-  return values;
+  DecodeRow(stored, 0, 0, stored.cols(), values.data());
+  if (!files.gguf) {
+    for (float& v : values) v = static_cast<float>(v + spec.offset);
+    return values;
+  }
+  std::vector<float> ordered(values.size());
+  for (int64_t i = 0; i < spec.shape[0]; ++i)
+    ordered[static_cast<size_t>(spec.order.HuggingFaceRow(i, spec.shape[0]))] = values[static_cast<size_t>(i)];
+  return ordered;
 }
 
 bool WorthCopying(const ModelFiles& files) {

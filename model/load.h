@@ -15,7 +15,8 @@ namespace retort {
 // A model on disk, opened and checked but not loaded: its configuration and mapped tensors.
 struct ModelFiles {
   Path path;
-  ModelConfig config;
+  Architecture config;
+  Layout layout;                         // of its tensors
   TensorTable tensors;                   // under the names of their own file
   std::shared_ptr<const GgufFile> gguf;  // null for a folder
 
@@ -27,10 +28,11 @@ struct ModelFiles {
 // missing, extra or wrongly shaped.
 ModelFiles OpenModel(const Path& path);
 
-// A tensor of the model in Hugging Face's row order: borrowed from the mapped file, or a copy
-// where a GGUF interleaves its rows. An alias (a tied head stored alone) is followed.
-Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec);
-// The same for a norm's or bias's values.
+// A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in `memory` where a
+// GGUF interleaves its rows. An alias (a tied head stored alone) is followed.
+Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
+// The values of a bias or a gain, in the same order; a gain as it is multiplied with, whatever offset the folder
+// stores it with.
 std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec);
 
 struct LoadOptions {

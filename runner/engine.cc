@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kMostCacheTokens = 65536;  // unless asked for, or one stream needs them
 
-EngineOptions Resolved(EngineOptions options, const ModelConfig& config) {
+EngineOptions Resolved(EngineOptions options, const Architecture& config) {
   if (options.parallel < 1) throw InputError("parallel must be at least 1, not ", options.parallel);
   if (options.prefill_tokens < 1)
     throw InputError("prefill_tokens must be at least 1, not ", options.prefill_tokens);
@@ -49,7 +49,7 @@ struct Engine::State {
         tokenizer(t),
         options(Resolved(o, m.config)),
         ends(EndsOf(m, t)),
-        cache(m.backend, m.config, options.cache_type, options.cache_tokens) {}
+        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens) {}
 
   using Streams = std::deque<std::unique_ptr<Stream>>;
 
@@ -111,7 +111,6 @@ void Engine::State::Admit() {
 void Engine::State::Lay() {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   std::vector<int32_t>& cache_rows = cache.view().rows;
   cache_rows.clear(), ready.clear(), last.clear();
   int64_t budget = options.prefill_tokens;

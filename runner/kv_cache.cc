@@ -5,25 +5,28 @@
 
 namespace retort {
 
-KvCache::KvCache(Backend& backend, const ModelConfig& config, DType type, int64_t tokens)
+KvCache::KvCache(Backend& backend, const std::vector<std::vector<CachePlane>>& layers, DType type,
+                 int64_t tokens)
     : pages_(PagesFor(tokens)) {
   RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "cache of ",
                NameOf(type));
   const int64_t rows = pages_ * kPageTokens;
   RETORT_CHECK(tokens > 0 && rows <= std::numeric_limits<int32_t>::max(), "cache of ", tokens,
                " tokens");
-  const Shape shape{pages_, config.kv_heads, kPageTokens, config.head_dim};
   const DType stored = type == DType::kF32 ? backend.activation_type() : type;
-  for (int64_t i = 0; i < config.layers; ++i) {
-    view_.keys.push_back(backend.New(shape, stored));
-    view_.values.push_back(backend.New(shape, stored));
+  for (const std::vector<CachePlane>& layer : layers) {
+    std::vector<Tensor>& planes = view_.planes.emplace_back();
+    for (const CachePlane& plane : layer)
+      planes.push_back(backend.New({pages_, plane.heads, kPageTokens, plane.dim}, stored));
   }
   for (int64_t page = pages_ - 1; page >= 0; --page) free_.push_back(static_cast<int32_t>(page));
 }
 
 int64_t KvCache::bytes() const {
   int64_t sum = 0;
-  for (const Tensor& t : view_.keys) sum += 2 * t.bytes();
+  for (const std::vector<Tensor>& planes : view_.planes) {
+    for (const Tensor& plane : planes) sum += plane.bytes();
+  }
   return sum;
 }
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "model/batch.h"
-#include "model/spec/config.h"
 
 namespace retort {
 
@@ -29,9 +28,9 @@ struct PageTable {
 // with the cache.
 class KvCache {
  public:
-  // Room for at least `tokens` tokens, each K*D keys and values a layer. type: f32 (which means the
-  // backend's activation type), f16 or bf16.
-  KvCache(Backend& backend, const ModelConfig& config, DType type, int64_t tokens);
+  // Room for at least `tokens` tokens in each layer's planes (Model::planes). type: f32 (which means
+  // the backend's activation type), f16 or bf16.
+  KvCache(Backend& backend, const std::vector<std::vector<CachePlane>>& layers, DType type, int64_t tokens);
 
   static int64_t PagesFor(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
   int64_t pages() const { return pages_; }

@@ -66,7 +66,7 @@ void TrainingSession::MakeAdapter() {
   const AdapterRecipe& a = recipe_.adapter;
   if (a.kind == "none") return;
   if (!a.init.empty()) {
-    adapter_ = Adapter::Load(a.init, files_.config, *backend_);
+    adapter_ = Adapter::Load(a.init, files_.layout, *backend_);
     adapter_->config().dropout = a.dropout;
   } else {
     AdapterConfig config;
@@ -79,7 +79,7 @@ void TrainingSession::MakeAdapter() {
     config.exclude = a.exclude.suffixes;
     config.exclude_pattern = a.exclude.regex;
     adapter_ =
-        Adapter::Make(config, files_.config, static_cast<uint64_t>(recipe_.train.seed), *backend_);
+        Adapter::Make(config, files_.layout, static_cast<uint64_t>(recipe_.train.seed), *backend_);
   }
   adapter_->config().base_model = base_.path;
 }
@@ -184,7 +184,7 @@ std::vector<std::string> TrainingSession::Describe() const {
   for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
   std::vector<std::string> lines = {
       Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
-          files_.config.layers, " layers, width ", files_.config.width, ", vocabulary ",
+          files_.config.layers(), " layers, width ", files_.config.width, ", vocabulary ",
           files_.config.vocab),
       Cat("weights  ", recipe_.adapter.kind == "none" ? "f32, all trained" : recipe_.model.weights,
           recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" &&
@@ -209,8 +209,8 @@ std::string TrainingSession::DescribeTeacher() const {
   const std::string loss = Cat(t.divergence, t.divergence == "jsd" ? Cat(" of beta ", t.beta) : "",
                                " at temperature ", t.temperature, ", weight ", t.weight);
   if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
-  const ModelConfig& c = teacher_model_.files.config;
-  return Cat(t.path.string(), ": ", c.layers, " layers, width ", c.width, ", ",
+  const Architecture& c = teacher_model_.files.config;
+  return Cat(t.path.string(), ": ", c.layers(), " layers, width ", c.width, ", ",
              teacher_model_.shared() ? "the student's own base"
                                      : Cat(t.weights, ", compute ", NameOf(teacher_model_.compute)),
              "; ", t.mode, ", ", loss);

@@ -87,11 +87,11 @@ TeachingSession::TeachingSession(const Recipe& recipe, Work work) : recipe_(reci
 }
 
 std::vector<std::string> TeachingSession::Describe() const {
-  const ModelConfig& c = teacher_.files.config;
+  const Architecture& c = teacher_.files.config;
   const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
   const int64_t per_token = TeacherBytesPerToken(key.vocab, key.top_k);
   std::vector<std::string> lines = {
-      Cat("teacher  ", recipe_.teacher.path.string(), ": ", c.layers, " layers, width ", c.width,
+      Cat("teacher  ", recipe_.teacher.path.string(), ": ", c.layers(), " layers, width ", c.width,
           ", vocabulary ", c.vocab, ", ", recipe_.teacher.weights, ", compute ",
           NameOf(teacher_.compute)),
       Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,

@@ -33,7 +33,7 @@ std::string_view NameOf(Compute compute);
 
 // One run of consecutive queries among a batch's tokens and the keys it may see: a row of a
 // training batch, or one stream of the runner. Query i stands at position first_position + i and
-// sees keys 0 ... first_position + i (of a window W: the last W of them, itself included).
+// sees keys 0 ... first_position + i (with a window W: the last W of them, itself included).
 // Keys and values lie in blocks of layout.block_size rows; key p is row
 // block_rows[first_block + p / block_size] + p % block_size. Rows lie in a tensor [rows, K*D], or in
 // pages [pages, K, P, D], where row r is row r % P of page r / P for each head: a head's keys follow
@@ -48,12 +48,35 @@ struct AttentionLayout {
   std::vector<AttentionRun> runs;
   std::vector<int32_t> block_rows;
   int32_t block_size = 1;
-  int32_t window = 0;  // 0: no window
 };
 
+// One layer's attention. A score is s = scale * q.k. With a soft cap c > 0 it becomes c * tanh(s / c)
+// before keys are masked (Gemma 2, arXiv 2408.00118).
 struct AttentionShape {
   int heads, kv_heads, head_dim;  // H, K, D; H is a multiple of K
-  float scale;                    // 1 / sqrt(D) in all families so far
+  float scale;                    // usually 1 / sqrt(D)
+  float soft_cap = 0;             // 0: none
+  int window = 0;                 // 0: none
+};
+
+// The activation f of a gated feed-forward layer, y = f(gate) * up.
+enum class Activation : uint8_t {
+  kSilu,      // z / (1 + exp(-z))
+  kGelu,      // z Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2
+  kGeluTanh,  // z (1 + tanh(u)) / 2, u = sqrt(2 / pi) (z + 0.044715 z^3): Hugging Face's gelu_pytorch_tanh
+  kRelu2,     // max(z, 0)^2
+};
+
+// Which values of a head are turned together by angle i of n: (x[i], x[i + n]) as Hugging Face stores
+// Llama, or (x[2i], x[2i + 1]) as the original does.
+enum class RotaryPairs : uint8_t { kHalves, kNeighbours };
+
+// How a router chooses among E experts: softmax over all of them, then the `used` most probable ones; of
+// equal ones the lower index. An expert's weight is its probability, divided by the sum of the chosen ones'
+// with `renormalise`.
+struct RouteRule {
+  int used = 1;
+  bool renormalise = false;
 };
 
 // Where a dropout mask comes from: element (t, c) is kept iff word c % 4 of
@@ -121,7 +144,9 @@ class Backend {
     CopyFloats(x, out);
     return out;
   }
-  // The same in double, which only the reference keeps exactly.
+  // The elements of an i32 tensor.
+  virtual void CopyInts(const Tensor& x, std::span<int32_t> out);
+  // Doubles to an activation tensor and back. Only the reference keeps them exactly.
   virtual Tensor FromDoubles(std::span<const double> values, Shape shape) = 0;
   virtual std::vector<double> ToDoubles(const Tensor& x) = 0;
 
@@ -140,10 +165,16 @@ class Backend {
                        Tensor& y) = 0;  // y = x * m / (1-rate)
   virtual void DropoutGrad(const Tensor& dy, const DropoutMask& mask,
                            Tensor& dx) = 0;  // dx += dy * m / (1-rate)
-  // gate, up, y [T,F]: y = silu(gate) * up, silu(z) = z / (1 + exp(-z)); y may be gate or up
-  virtual void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) = 0;
-  virtual void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
-                          Tensor& dup) = 0;
+  // gate, up, y [T,F]: y = f(gate) * up; y may be gate or up
+  virtual void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
+                               Tensor& y) = 0;
+  // dgate = dy * up * f'(gate), dup = dy * f(gate): written, not added
+  virtual void GatedActivationGrad(Activation activation, const Tensor& dy, const Tensor& gate,
+                                   const Tensor& up, Tensor& dgate, Tensor& dup) = 0;
+  // x = cap * tanh(x / cap), cap > 0
+  virtual void SoftCap(Tensor& x, float cap) = 0;
+  // capped: what SoftCap made. dx *= 1 - (capped / cap)^2
+  virtual void SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) = 0;
 
   // ---- rows ----
   // out[i,:] = table row ids[i], decoded. ids in [0, rows).
@@ -151,6 +182,29 @@ class Backend {
   virtual void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) = 0;
   virtual void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows,
                               Tensor& out) = 0;  // out[rows[i],:] += x[i,:]
+  // x [T,M], y [T,N], begin + N <= M: y[t,:] = x[t, begin ... begin + N)
+  virtual void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) = 0;
+  // dy [T,N], dx [T,M], begin + N <= M: dx[t, begin + c] += dy[t,c]
+  virtual void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) = 0;
+
+  // ---- mixtures of experts ----
+  // logits, probabilities [T,E]; experts [T,used] in i32, by falling probability; weights [T,used].
+  // 1 <= used <= E.
+  virtual void Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
+                     Tensor& experts, Tensor& weights) = 0;
+  // dweights [T,used]; dlogits [T,E] +=. The choice itself has no gradient.
+  virtual void RouteGrad(const RouteRule& rule, const Tensor& dweights,
+                         const Tensor& probabilities, const Tensor& experts, Tensor& dlogits) = 0;
+  // x [N,C]; rows, places [N]; weights: any shape, indexed flat: out[rows[i],:] += weights[places[i]] * x[i,:].
+  // A row may be named more than once.
+  virtual void AddWeightedRows(const Tensor& x, const Tensor& weights,
+                               std::span<const int32_t> rows, std::span<const int32_t> places,
+                               Tensor& out) = 0;
+  // dx[i,:] = weights[places[i]] * dout[rows[i],:], written; where dweights is given,
+  // dweights[places[i]] += dout[rows[i],:] . x[i,:]
+  virtual void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
+                                std::span<const int32_t> rows, std::span<const int32_t> places,
+                                Tensor& dx, Tensor* dweights) = 0;
 
   // ---- normalisation and rotary embedding ----
   // x, y [N,C]; gain [C]; inv_rms [N]: y = x * r * gain, r = 1 / sqrt(mean(x^2) + epsilon)
@@ -159,24 +213,24 @@ class Backend {
   // dx +=; dgain [C] += when not null
   virtual void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
                            const Tensor& inv_rms, Tensor& dx, Tensor* dgain) = 0;
-  // cos, sin [T, D/2] of positions[t] * inv_freq[i] * 1 (angles taken in double), times `amplitude`.
+  // cos, sin [T,n] of positions[t] * inv_freq[i] * 1 (angles taken in double), times `amplitude`.
   virtual void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
                            double amplitude, Tensor& cos, Tensor& sin) = 0;
-  // x, y [T, heads * D], may be the same tensor: each head's (x[i], x[i + D/2]) is turned by its
-  // angle: y[i] = x[i] cos - x[i+D/2] sin, y[i+D/2] = x[i+D/2] cos + x[i] sin. inverse: by minus
-  // the angle, which is the gradient.
+  // x, y [T, heads * D], may be the same tensor; cos, sin [T,n], 2 n <= D. Each head's pairs (a, b) among
+  // its first 2 n values are turned by their angles: a cos - b sin, b cos + a sin. The other D - 2 n
+  // values are copied. inverse: by minus the angles, which is the gradient.
   virtual void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
-                      bool inverse, Tensor& y) = 0;
+                      bool inverse, Tensor& y, RotaryPairs pairs = RotaryPairs::kHalves) = 0;
 
   // ---- products ----
   // x [T,in]; w [out,in]; y [T,out]: y = x w^T
   virtual void LinearForward(const Tensor& x, const Weight& w, Tensor& y) = 0;
   // Several products with the same x, one at least, and their adapters.
   virtual void LinearForwards(const Tensor& x, std::span<LinearProduct> products);
-  // A gated feed-forward layer of which nothing but y is kept: y = h down^T, h = silu(x gate^T) * (x up^T).
+  // A gated feed-forward layer of which nothing but y is kept: y = h down^T, h = f(x gate^T) * (x up^T).
   // x [T,in]; gate, up [F,in]; down [out,F]; y [T,out]. precise: of each product, as LinearProduct's.
-  virtual void FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
-                           Tensor& y);
+  virtual void FeedForward(Activation activation, const Tensor& x, const Weight& gate, const Weight& up,
+                           const Weight& down, bool precise, Tensor& y);
   // dy [T,out]; dx [T,in]: dx += dy w
   virtual void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) = 0;
   // Of LinearForwards, with du = scale * dy b: db += dy^T u, da += du^T input, and, where dx is given,
@@ -189,7 +243,7 @@ class Backend {
 
   // ---- attention ----
   // q, out [T,H*D]; keys, values [rows,K*D] or pages, in A, f16 or bf16; log_sum [T,H]: natural log of the sum of
-  // exp(scale * q.k), which the backward needs. Query head h reads key head h / (H/K).
+  // exp(score), which the backward needs. Query head h reads key head h / (H/K).
   // Tokens that no run covers are left alone.
   virtual void Attention(const AttentionShape& shape, const AttentionLayout& layout,
                          const Tensor& q, const Tensor& keys, const Tensor& values, Tensor& out,

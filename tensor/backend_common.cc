@@ -13,6 +13,11 @@ Tensor Backend::Zeros(Shape shape) {
   return x;
 }
 
+void Backend::CopyInts(const Tensor& x, std::span<int32_t> out) {
+  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " integers of ", x.shape().text());
+  std::copy_n(x.data<int32_t>(), out.size(), out.begin());
+}
+
 Weight Backend::Resident(const Weight& w) {
   constexpr size_t kPiece = 4 << 20;
   const Bytes from = w.bytes();
@@ -34,12 +39,12 @@ void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products)
   }
 }
 
-void Backend::FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
-                          Tensor& y) {
+void Backend::FeedForward(Activation activation, const Tensor& x, const Weight& gate, const Weight& up,
+                          const Weight& down, bool precise, Tensor& y) {
   LinearProduct first[] = {{&gate, New({x.rows(), gate.rows()}), {}, precise}, {&up, New({x.rows(), up.rows()}), {}, precise}};
   LinearForwards(x, first);
   Tensor& h = first[0].y;
-  SwiGlu(h, first[1].y, h);
+  GatedActivation(activation, h, first[1].y, h);
   LinearProduct last{&down, y, {}, precise};
   LinearForwards(h, {&last, 1});
 }

@@ -47,6 +47,8 @@ class Weight {
   const Nf4Scales& nf4() const { return nf4_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
   int64_t total_bytes() const;  // block maxima included
+  // Rows [begin, begin + count) of a matrix that lies in rows, NF4 apart; nothing is copied.
+  Weight RowRange(int64_t begin, int64_t count) const;
 
  private:
   WeightFormat format_ = WeightFormat::kF32;

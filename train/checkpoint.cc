@@ -25,7 +25,7 @@ std::string WeightsFile(Trainer& trainer) {
 
 void WriteWeights(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   if (trainer.adapter()) {
-    WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().backend);
+    WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().layout, trainer.model().backend);
   } else {
     WriteTrainedModelFiles(folder, trainer.model(), base.path);
   }
@@ -144,7 +144,7 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
     if (std::ranges::find(companions, m.parameter) == companions.end())
       parameters.push_back(m.parameter);
   }
-  ReadParameters(folder / weights, parameters, trainer.model().backend);
+  ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
   ReadTrainerState(folder / kTrainerState, GetString(*files, kTrainerState, where), trainer);
   const auto data = manifest.find("data");
   if (data == manifest.end()) throw InputError(where, ": 'data' is missing");

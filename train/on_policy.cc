@@ -9,7 +9,7 @@
 namespace retort {
 namespace {
 
-EngineOptions EngineOptionsOf(const OnPolicyOptions& options, const ModelConfig& config) {
+EngineOptions EngineOptionsOf(const OnPolicyOptions& options, const Architecture& config) {
   EngineOptions out;
   out.parallel = options.parallel;
   out.context = std::min(options.max_tokens, config.max_positions);

@@ -18,10 +18,8 @@ struct OwnReading {
   std::vector<bool> matched;
 };
 
-OwnReading ReadingOf(const MicroBatch& micro, const std::map<int64_t, Example>& own,
-                     int64_t window) {
+OwnReading ReadingOf(const MicroBatch& micro, const std::map<int64_t, Example>& own) {
   OwnReading out;
-  out.batch.layout.window = static_cast<int32_t>(window);
   for (size_t r = 0; r < micro.rows.size(); ++r) {
     const auto found = own.find(micro.rows[r]->row);
     RETORT_CHECK(found != own.end(), "the teacher has no tokens of row ", micro.rows[r]->row);
@@ -63,7 +61,7 @@ OnlineTeacher::OnlineTeacher(const Model& model, const Adapter* adapter, const M
 }
 
 void OnlineTeacher::MakePairs(const HiddenOptions& options) {
-  const int64_t layers = student_.config.layers, deep = model_.config.layers;
+  const int64_t layers = student_.config.layers(), deep = model_.config.layers();
   for (int64_t i = options.all_layers ? 0 : layers - 1; i < layers; ++i) {
     const int64_t at = ((i + 1) * deep + layers - 1) / layers - 1;
     const Shape shape{model_.config.width, student_.config.width};
@@ -91,13 +89,13 @@ TeacherView OnlineTeacher::Look(const MicroBatch& micro, const TrainingBatch& da
   ops::DistillObjective objective = ObjectiveOf(options_, micro, data.targets);
   Tensor hidden;
   if (own_rows_) {
-    const OwnReading own = ReadingOf(micro, *own_rows_, model_.config.window);
+    const OwnReading own = ReadingOf(micro, *own_rows_);
     hidden = Read(own.batch, own.rows);
     for (size_t i = 0; i < own.matched.size(); ++i) {
       if (!own.matched[i]) objective.kd_weight[i] = 0;
     }
   } else {
-    hidden = Read(MakeTrainingBatch(micro, model_.config.window).batch, data.rows);
+    hidden = Read(MakeTrainingBatch(micro).batch, data.rows);
   }
   const auto logits = [this, hidden](int64_t begin, int64_t count) {
     Context context{model_.backend};
@@ -120,7 +118,7 @@ Tensor OnlineTeacher::Read(const Batch& batch, const std::vector<int32_t>& rows)
     model_.backend.GatherRows(x, rows, out);
     return out;
   };
-  const PassObserver observer{[&](int64_t layer, const Var& x) {
+  const Observer observer{[&](int64_t layer, const Var& x) {
                                 for (Pair& pair : pairs_) {
                                   if (pair.teacher == layer) pair.wanted = ToStudent(chosen(x.value));
                                 }

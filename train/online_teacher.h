@@ -56,7 +56,7 @@ class OnlineTeacher : public Teacher {
   const std::optional<HiddenOptions> hidden_;
   std::optional<std::map<int64_t, Example>> own_rows_;
   std::vector<Pair> pairs_;
-  PassObserver observer_;
+  Observer observer_;
 };
 
 }  // namespace retort

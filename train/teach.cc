@@ -90,7 +90,7 @@ void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<
     const MicroBatch micro =
         NextBatch(examples, writer.next_example(), writer.end_example(), batch_tokens);
     const TopTokens all =
-        OutcomesOf(model, adapter, MakeTrainingBatch(micro, model.config.window), selectors);
+        OutcomesOf(model, adapter, MakeTrainingBatch(micro), selectors);
     int64_t begin = 0;
     for (const Example* row : micro.rows) {
       writer.Append(RowsOf(all, begin, row->LossTokens()));

@@ -26,7 +26,7 @@ struct TeacherOptions {
 // What of the teacher is needed for one micro-batch. `loss` borrows from the teacher, until the next call of Look.
 struct TeacherView {
   ops::LogitsLoss loss;
-  const PassObserver* observer = nullptr;  // for the student's forward pass
+  const Observer* observer = nullptr;  // for the student's forward pass
   // Once the student's forward pass is done: puts further terms on the tape, returns their sum over tokens.
   std::function<double(Context& context)> rest;
 };

@@ -77,7 +77,7 @@ std::optional<StepMetrics> Trainer::Step() {
 
 void Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums) {
   if (micro.loss_tokens == 0) return;
-  const TrainingBatch data = MakeTrainingBatch(micro, model_.config.window);
+  const TrainingBatch data = MakeTrainingBatch(micro);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(loss_tokens));
   // The teacher reads first, while the student holds no activations.
   const TeacherView view = teacher_ ? teacher_->Look(micro, data, scale, &sums.parts)

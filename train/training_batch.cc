@@ -3,9 +3,8 @@
 
 namespace retort {
 
-TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window) {
+TrainingBatch MakeTrainingBatch(const MicroBatch& micro) {
   TrainingBatch out;
-  out.batch.layout.window = static_cast<int32_t>(window);
   for (size_t r = 0; r < micro.rows.size(); ++r) {
     const Example& row = *micro.rows[r];
     const auto begin = static_cast<int32_t>(out.batch.tokens());

@@ -20,7 +20,6 @@ struct TrainingBatch {
 // once, and so how much memory activations take, is a part; gradients are summed all the same.
 std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens);
 
-// `window` is that of the model which reads it.
-TrainingBatch MakeTrainingBatch(const MicroBatch& micro, int64_t window);
+TrainingBatch MakeTrainingBatch(const MicroBatch& micro);
 
 }  // namespace retort

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // y[t] = table[ids[t]].   dtable[ids[t]] += dy[t].   Saves the ids.
+#include <utility>
+
 #include "autograd/ops.h"
 
 namespace retort::ops {
@@ -11,12 +13,7 @@ Var Embedding(Context& context, const Weight& table, std::span<const int32_t> id
 }
 
 Var Embedding(Context& context, const Var& table, std::vector<int32_t> ids) {
-  Tensor y = context.backend.New({static_cast<int64_t>(ids.size()), table.value.cols()});
-  context.backend.GatherRows(table.value, ids, y);
-
-  return context.Record(y, {&table}, [table, ids = std::move(ids)](Backend& k, const Tensor& dy) {
-    k.ScatterAddRows(dy, ids, table.GradientSum(k));
-  });
+  return Gather(context, table, std::move(ids));
 }
 
 }  // namespace retort::ops

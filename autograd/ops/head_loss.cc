@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The head and the loss over its logits, chunk by chunk:
-//   z = x[rows] W^T,   losses = loss(z),   dx[rows] += dz W,   dW += dz^T x[rows]
-// A chunk's logits are at most 32 MiB, or 16 rows. The loss is the tape's root: it knows
-// its own scale, so each chunk's gradient is taken at once while its logits exist, and what is
-// saved is dx of the rows that carry loss, [N,C].
+//   z = x[rows] W^T,   y = cap(scale z),   losses = loss(y),   dz = scale cap'(z) dy
+//   dx[rows] += dz W,   dW += dz^T x[rows]
+// A chunk's logits are at most 32 MiB, or 16 rows; twice that where a soft cap's outputs are kept.
+// The loss is the tape's root: it knows its own scale, so each chunk's gradient is taken at once while
+// its logits exist, and what is saved is dx of the rows that carry loss, [N,C].
 #include <algorithm>
 
 #include "autograd/ops.h"
@@ -40,9 +41,25 @@ struct TrainedHead {
   }
 };
 
+// Of one chunk: the losses of logits z, which become d objective / dz when the gradient is wanted. Only a soft
+// cap needs a copy, of its own outputs.
+void LossOfChunk(Backend& k, const HeadTransform& transform, const LogitsLoss& loss, int64_t begin,
+                 Tensor& logits, std::span<double> losses, bool want_gradient) {
+  TransformLogits(k, transform, logits);
+  Tensor capped;
+  if (want_gradient && transform.soft_cap > 0) {
+    capped = k.New(logits.shape());
+    k.CopyColumns(logits, 0, capped);
+  }
+  loss(k, begin, logits, losses, want_gradient);
+  if (!want_gradient) return;
+  if (capped) k.SoftCapGrad(capped, transform.soft_cap, logits);
+  if (transform.scale != 1) k.Scale(logits, transform.scale);
+}
+
 template <class Head>
 std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                                const Head& head, const LogitsLoss& loss) {
+                                const Head& head, const LogitsLoss& loss, const HeadTransform& transform) {
   Backend& k = context.backend;
   const auto count = static_cast<int64_t>(rows.size());
   const int64_t width = x.value.cols();
@@ -60,7 +77,7 @@ std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int3
     Tensor selected = k.New({n, width}), logits = k.New({n, head.vocab()});
     k.GatherRows(x.value, std::span(rows).subspan(from, size), selected);
     head.Logits(k, selected, logits);
-    loss(k, begin, logits, std::span(losses).subspan(from, size), want_gradient);
+    LossOfChunk(k, transform, loss, begin, logits, std::span(losses).subspan(from, size), want_gradient);
     if (want_dx) {
       Tensor dx = dx_rows.RowRange(begin, n);
       head.InputGrad(k, logits, dx);
@@ -77,18 +94,25 @@ std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int3
 
 }  // namespace
 
-std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                             const Weight& head, const LogitsLoss& loss) {
-  RETORT_CHECK(head.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.cols(),
-               " columns");
-  return ChunkedLoss(context, x, std::move(rows), FrozenHead{head}, loss);
+void TransformLogits(Backend& backend, const HeadTransform& transform, Tensor& logits) {
+  if (transform.scale != 1) backend.Scale(logits, transform.scale);
+  if (transform.soft_cap > 0) backend.SoftCap(logits, transform.soft_cap);
 }
 
 std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                             const Var& head, const LogitsLoss& loss) {
+                             const Weight& head, const LogitsLoss& loss,
+                             const HeadTransform& transform) {
+  RETORT_CHECK(head.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.cols(),
+               " columns");
+  return ChunkedLoss(context, x, std::move(rows), FrozenHead{head}, loss, transform);
+}
+
+std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
+                             const Var& head, const LogitsLoss& loss,
+                             const HeadTransform& transform) {
   RETORT_CHECK(head.value.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ",
                head.shape().text());
-  return ChunkedLoss(context, x, std::move(rows), TrainedHead{head}, loss);
+  return ChunkedLoss(context, x, std::move(rows), TrainedHead{head}, loss, transform);
 }
 
 LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale) {

@@ -25,41 +25,53 @@ std::string KeyOf(const Parameter& p) {
   return p.name.starts_with("base_model.") ? p.name + ".weight" : p.name;
 }
 
+// What a folder stores less of a parameter than its value: a gain's offset.
+double OffsetOf(const Parameter& p, const Layout& layout) {
+  if (p.value.shape().rank() != 1) return 0;
+  for (const TensorSpec& spec : layout.tensors) {
+    if (spec.name == p.name) return spec.offset;
+  }
+  return 0;
+}
+
 void WriteParameters(const Path& path, const std::vector<const Parameter*>& parameters,
-                     Backend& backend) {
+                     const Layout& layout, Backend& backend) {
   SafetensorsWriter writer(path, {{"format", "pt"}});
   for (const Parameter* p : parameters)
     writer.Declare(KeyOf(*p), WeightFormat::kF32, DimsOf(p->value));
   for (const Parameter* p : parameters) {
-    const std::vector<float> values = backend.ToFloats(p->value);
+    std::vector<float> values = backend.ToFloats(p->value);
+    if (const double offset = OffsetOf(*p, layout); offset != 0) {
+      for (float& v : values) v = static_cast<float>(v - offset);
+    }
     writer.Write(KeyOf(*p), std::as_bytes(std::span(values)));
   }
   writer.Commit();
 }
 
+std::string LastPart(const LinearSpec& linear) { return Split(linear.name, '.').back(); }
+
 // The last part of every adapted module's name: PEFT's target_modules.
-std::vector<std::string> TargetModules(const Adapter& adapter) {
+std::set<std::string> TargetModules(const Adapter& adapter, const Layout& layout) {
   std::set<std::string> names;
-  for (int64_t layer = 0; layer < adapter.layers(); ++layer) {
-    for (Slot slot : kAllSlots) {
-      if (adapter.at(layer, slot)) names.insert(Split(ModuleName(layer, slot), '.').back());
-    }
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    if (adapter.at(static_cast<LinearId>(id))) names.insert(LastPart(layout.linears[id]));
   }
-  return {names.begin(), names.end()};
+  return names;
 }
 
-// A list of last parts says the same only if each of them is adapted in every layer.
-bool IsUniform(const Adapter& adapter) {
-  return std::all_of(std::begin(kAllSlots), std::end(kAllSlots), [&](Slot slot) {
-    for (int64_t layer = 1; layer < adapter.layers(); ++layer) {
-      if (!adapter.at(layer, slot) != !adapter.at(0, slot)) return false;
-    }
-    return true;
-  });
+// A list of last parts says the same only if every layer whose name ends in one of them is adapted.
+bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std::string>& names) {
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    const LinearSpec& linear = layout.linears[id];
+    if (linear.adaptable() && names.contains(LastPart(linear)) && !adapter.at(static_cast<LinearId>(id))) return false;
+  }
+  return true;
 }
 
-Json PeftConfig(const Adapter& adapter) {
+Json PeftConfig(const Adapter& adapter, const Layout& layout) {
   const AdapterConfig& c = adapter.config();
+  const std::set<std::string> names = TargetModules(adapter, layout);
   Json j = {{"alpha_pattern", Json::object()},
             {"base_model_name_or_path", c.base_model},
             {"bias", "none"},
@@ -75,11 +87,11 @@ Json PeftConfig(const Adapter& adapter) {
             {"peft_type", "LORA"},
             {"r", c.rank},
             {"rank_pattern", Json::object()},
-            {"target_modules", TargetModules(adapter)},
+            {"target_modules", names},
             {"task_type", "CAUSAL_LM"},
             {"use_dora", false},
             {"use_rslora", c.rslora}};
-  if (!IsUniform(adapter)) {
+  if (!IsUniform(adapter, layout, names)) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);
     if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
     if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
@@ -89,17 +101,17 @@ Json PeftConfig(const Adapter& adapter) {
 
 }  // namespace
 
-void WriteAdapterFiles(const Path& folder, const Adapter& adapter, Backend& backend) {
+void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout, Backend& backend) {
   std::vector<const Parameter*> parameters;
   for (const Parameter* p : adapter.parameters()) parameters.push_back(p);
-  WriteParameters(folder / "adapter_model.safetensors", parameters, backend);
-  WriteTextAtomically(folder / "adapter_config.json", DumpJson(PeftConfig(adapter), 2) + "\n");
+  WriteParameters(folder / "adapter_model.safetensors", parameters, layout, backend);
+  WriteTextAtomically(folder / "adapter_config.json", DumpJson(PeftConfig(adapter, layout), 2) + "\n");
 }
 
 void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& source) {
   std::vector<const Parameter*> parameters;
   for (const auto& p : model.parameters) parameters.push_back(p.get());
-  WriteParameters(folder / "model.safetensors", parameters, model.backend);
+  WriteParameters(folder / "model.safetensors", parameters, model.layout, model.backend);
   CopyModelFiles(source, folder, "float32");
 }
 
@@ -122,13 +134,16 @@ void CopyTokenizerFiles(const Path& source, const Path& folder) {
 }
 
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
-                    Backend& backend) {
+                    const Layout& layout, Backend& backend) {
   const TensorTable table = ReadSafetensors(safetensors).tensors;
   for (Parameter* p : parameters) {
     const Weight w = table.Fetch(KeyOf(*p), DimsOf(p->value));
     std::vector<float> values(static_cast<size_t>(p->value.elements()));
     for (int64_t r = 0; r < w.rows(); ++r)
       DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());
+    if (const double offset = OffsetOf(*p, layout); offset != 0) {
+      for (float& v : values) v = static_cast<float>(v + offset);
+    }
     // In place: the model's Vars share the parameter's storage.
     backend.Fill(p->value, 0);
     backend.Accumulate(backend.FromFloats(values, p->value.shape()), p->value);

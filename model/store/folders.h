@@ -11,7 +11,7 @@
 namespace retort {
 
 // adapter_model.safetensors (f32) and adapter_config.json into an existing folder.
-void WriteAdapterFiles(const Path& folder, const Adapter& adapter, Backend& backend);
+void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout, Backend& backend);
 
 // A model whose weights are all trained: model.safetensors (f32) into an existing folder, beside the
 // configuration and tokenizer of the folder it came from.
@@ -26,7 +26,7 @@ void CopyTokenizerFiles(const Path& source, const Path& folder);
 
 // Puts values of a file written by one of the first two back. Throws Error{kInput} naming what does not fit.
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
-                    Backend& backend);
+                    const Layout& layout, Backend& backend);
 
 // The files that hold a model's tensors, each once.
 std::vector<Path> TensorFiles(const ModelFiles& files);

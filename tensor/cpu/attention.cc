@@ -112,6 +112,7 @@ struct ForwardTile {
       const KeyRows v = ReadKeys<W>(g, static_cast<const T*>(x->values), at, s.values);
       CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{k.data, k.row, 1},
                                       TileB{s.queries, rows}, TileC{s.scores, rows});
+      CapScores<W>(g, s.scores, n * rows);
       Softmax<W>(s, rows, first, n, tile.SeesAll(first, first + n));
       for (int64_t r = 0; r < tile.rows(); ++r) {
         if (s.factor[r] == 1) continue;
@@ -168,7 +169,7 @@ void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, 
   RETORT_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && shape.head_dim > 0,
                shape.heads, " heads on ", shape.kv_heads);
   RETORT_CHECK(q.cols() == int64_t{shape.heads} * shape.head_dim, q.shape().text());
-  RETORT_CHECK(layout.block_size > 0 && layout.window >= 0);
+  RETORT_CHECK(layout.block_size > 0 && shape.window >= 0 && shape.soft_cap >= 0);
   const int64_t width = int64_t{shape.kv_heads} * shape.head_dim, key_rows = keys.elements() / width;
   const bool pages = keys.shape().rank() == 4;
   RETORT_CHECK(pages ? keys.shape() == Shape({key_rows / layout.block_size, shape.kv_heads, layout.block_size,

@@ -12,7 +12,9 @@
 #include <type_traits>
 
 #include "tensor/backend.h"
+#include "tensor/cpu/loops.h"
 #include "tensor/cpu/simd.h"
+#include "tensor/cpu/soft_cap.h"
 
 namespace retort {
 
@@ -30,7 +32,8 @@ struct AttentionGeometry {
   int64_t tile_queries, tile_rows;      // of a full tile; tile_rows is padded
   int64_t padded_dim;
   int64_t key_row, key_head;  // elements from a key to the next, and to the next head's
-  float scale;
+  float scale, soft_cap;     // soft_cap 0: none
+  int64_t window;            // 0: none
   const AttentionLayout* layout;
 
   AttentionGeometry(const AttentionShape& shape, const AttentionLayout& l, const Shape& keys)
@@ -44,6 +47,8 @@ struct AttentionGeometry {
         key_row(keys.rank() == 4 ? dim : kv_heads * dim),
         key_head(keys.rank() == 4 ? keys[2] * dim : dim),
         scale(shape.scale),
+        soft_cap(shape.soft_cap),
+        window(shape.window),
         layout(&l) {}
 
   // Where a head's rows begin, in elements, of a block that begins at that row of keys and values.
@@ -70,8 +75,7 @@ struct QueryTile {
   int64_t StatOffset(int64_t r) const { return Token(r) * geometry->heads + Head(r); }
   // The keys that query i sees: [FirstKey(i), LastKey(i)].
   int64_t FirstKey(int64_t query) const {
-    const int64_t window = geometry->layout->window;
-    return window ? std::max<int64_t>(0, position(query) - window + 1) : 0;
+    return geometry->window ? std::max<int64_t>(0, position(query) - geometry->window + 1) : 0;
   }
   int64_t LastKey(int64_t query) const { return position(query); }
   // Whether every query sees all keys of [first, end).
@@ -124,6 +128,12 @@ RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const 
   for (int64_t i = 0; i < keys.count; ++i)
     CopyRow<W>(base + keys.at[i], g.dim, 1, copy + i * g.padded_dim);
   return {copy, g.padded_dim};
+}
+
+// n scores become what the layer's soft cap makes of them, if it has one. Asked once for many scores.
+template <int W>
+RETORT_INLINE void CapScores(const AttentionGeometry& g, float* scores, int64_t n) {
+  if (g.soft_cap > 0) ForLanes<W>(SoftCapOp{scores, g.soft_cap}, 0, n);
 }
 
 struct ForwardTensors {

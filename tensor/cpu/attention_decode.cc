@@ -157,7 +157,9 @@ struct DecodeKernel {
     float* scores = s.scores + head * DecodeSpace::kScoresRow;
     Scores<W, kHeads>(part, keys, values, s.queries + head * row, scores);
     for (int h = 0; h < kHeads; ++h) {
-      Softmax<W>(scores + h * DecodeSpace::kScoresRow, part.count, sums.most + head + h, sums.sum + head + h);
+      float* of_head = scores + h * DecodeSpace::kScoresRow;
+      CapScores<W>(*part.geometry, of_head, part.count);
+      Softmax<W>(of_head, part.count, sums.most + head + h, sums.sum + head + h);
     }
     Mix<W, kHeads>(part, values, scores, sums.out + head * row);
   }

@@ -3,6 +3,7 @@
 // probabilities are computed again, tile by tile, from the forward's log_sum.
 //   P = exp(S - log_sum)   dV = P' dO   dP = dO V'   dS = P (dP - rowsum(dO O))
 //   dK = scale dS' Q       dQ = scale dS K
+// Where scores were capped, S is what the cap made of them and dS picks up the cap's slope.
 // A piece is a share of a run's queries with one key head: it alone writes its queries' dQ. Where
 // there are many runs and key heads the share is all queries; else it is one of two of equal work,
 // of which the first sums dK and dV apart, for the keys that it sees.
@@ -94,10 +95,10 @@ struct GradPiece {
     Transpose<W>(s.dout_rows, ld, rows, cols, s.dout_cols, rows);
   }
 
-  // p from scores to probabilities, ds from dP to dS.
-  template <int W>
-  RETORT_INLINE static void Probabilities(const GradSpace& s, int64_t rows, int64_t first,
-                                          int64_t n, bool all) {
+  // p from scores, capped where kCapped, to probabilities, ds from dP to dS.
+  template <int W, bool kCapped>
+  RETORT_INLINE static void Probabilities(const GradSpace& s, float soft_cap, int64_t rows,
+                                          int64_t first, int64_t n, bool all) {
     for (int64_t r = 0; r < rows; r += W) {
       const Floats<W> log_sum = Load<W>(s.log_sum + r), delta = Load<W>(s.delta + r);
       Ints<W> low, high;
@@ -106,10 +107,13 @@ struct GradPiece {
       for (int64_t k = 0; k < n; ++k) {
         const auto key = static_cast<int32_t>(first + k);
         float *p_at = s.p + k * rows + r, *ds_at = s.ds + k * rows + r;
-        Floats<W> p = Exp<W>(Load<W>(p_at) - log_sum);
+        const Floats<W> score = Load<W>(p_at);
+        Floats<W> p = Exp<W>(score - log_sum);
         if (!all) p = (low <= key) & (high >= key) ? p : Splat<W>(0);
         Store<W>(p_at, p);
-        Store<W>(ds_at, p * (Load<W>(ds_at) - delta));
+        Floats<W> ds = p * (Load<W>(ds_at) - delta);
+        if constexpr (kCapped) ds *= SoftCapSlope<W>(score, soft_cap);
+        Store<W>(ds_at, ds);
       }
     }
   }
@@ -147,7 +151,13 @@ struct GradPiece {
                                       TileB{s.q_cols, rows}, TileC{s.p, rows});
       CallSimd<TileProduct<false>, W>(n, rows, g.dim, TileA{v.data, v.row, 1},
                                       TileB{s.dout_cols, rows}, TileC{s.ds, rows});
-      Probabilities<W>(s, rows, first, n, tile.SeesAll(first, first + n) && rows == tile.rows());
+      const bool all = tile.SeesAll(first, first + n) && rows == tile.rows();
+      if (g.soft_cap > 0) {
+        CapScores<W>(g, s.p, n * rows);
+        Probabilities<W, true>(s, g.soft_cap, rows, first, n, all);
+      } else {
+        Probabilities<W, false>(s, 0, rows, first, n, all);
+      }
       AddToKeys<W>(g, at, rows, s.p, s.dout_rows, s.dkeys, x.dvalues);
       AddToKeys<W>(g, at, rows, s.ds, s.q_rows, s.dkeys, x.dkeys);
       CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.ds, 1, rows},

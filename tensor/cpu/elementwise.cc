@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filling, copying, adding, scaling, biases and the gated activation.
+// Filling, copying, adding, scaling and biases.
 #include <algorithm>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
-#include "tensor/cpu/swiglu.h"
 
 namespace retort {
 namespace {
@@ -33,20 +32,6 @@ struct ScaleOp {
   template <int W, class Lanes>
   RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
     Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
-  }
-};
-
-// With s = 1 / (1 + exp(-z)): d silu / dz = s (1 + z (1 - s)).
-struct SwiGluGradOp {
-  const float *dy, *gate, *up;
-  float *dgate, *dup;
-  template <int W, class Lanes>
-  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
-    const Floats<W> z = Load<W>(gate + i, lanes), g = Load<W>(dy + i, lanes);
-    const Floats<W> s = Sigmoid<W>(z);
-    const Floats<W> slope = s * (1.0f + z * (1.0f - s));
-    Store<W>(dgate + i, g * Load<W>(up + i, lanes) * slope, lanes);
-    Store<W>(dup + i, g * z * s, lanes);
   }
 };
 
@@ -121,22 +106,6 @@ void CpuBackend::BiasGrad(const Tensor& dy, Tensor& dbias) {
   const int64_t rows = dy.rows(), cols = dy.cols();
   RETORT_CHECK(dbias.elements() == cols, "bias of ", dbias.elements(), " for ", cols, " columns");
   AddColumnSums(pool_, isa_, rows, cols, RowTerm{dy.data<float>(), cols}, dbias.data<float>());
-}
-
-void CpuBackend::SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) {
-  RETORT_CHECK(gate.elements() == up.elements() && gate.elements() == y.elements());
-  ForElements(pool_, isa_, y.elements(),
-              SwiGluOp{gate.data<float>(), up.data<float>(), y.data<float>()});
-}
-
-void CpuBackend::SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
-                            Tensor& dup) {
-  const int64_t n = dy.elements();
-  RETORT_CHECK(gate.elements() == n && up.elements() == n && dgate.elements() == n &&
-               dup.elements() == n);
-  ForElements(pool_, isa_, n,
-              SwiGluGradOp{dy.data<float>(), gate.data<float>(), up.data<float>(),
-                           dgate.data<float>(), dup.data<float>()});
 }
 
 }  // namespace retort

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 
+#include "tensor/cpu/gated_activation.h"
 #include "tensor/cpu/int8_tile.h"
-#include "tensor/cpu/loops.h"
 #include "tensor/cpu/products.h"
-#include "tensor/cpu/swiglu.h"
 
 namespace retort {
 namespace {
@@ -72,8 +71,8 @@ bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool
          LiesInStrips(w.up) && LiesInStrips(w.down);
 }
 
-void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
-                       const FeedForwardWeights& w, bool precise, Tensor& y) {
+void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation activation, const float* x,
+                       int64_t rows, const FeedForwardWeights& w, bool precise, Tensor& y) {
   const int64_t hidden = w.gate.rows();
   const Tile in(memory, Int8Rows(pool, memory, isa, x, rows, w.gate.cols(), precise), w.gate.cols());
   const Tile h(memory, in.rows, in.parts, hidden);
@@ -82,8 +81,7 @@ void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, const float* x
     float gate[kInt8TileRows * kStripRows], up[kInt8TileRows * kStripRows];
     in.Multiply(w.gate, strip * kStripRows, gate, kStripRows);
     in.Multiply(w.up, strip * kStripRows, up, kStripRows);
-    const SwiGluOp activation{gate, up, gate};
-    CallSimd<LanesKernel>(isa, &activation, int64_t{0}, rows * kStripRows);
+    ActivateGated(isa, activation, {gate, up, gate}, 0, rows * kStripRows);
     h.Quantise(isa, gate, strip);
   });
   LinearProduct last{&w.down, y, {}};

@@ -21,7 +21,7 @@ struct FeedForwardWeights {
 bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool precise);
 // In two rounds: a piece of the first makes 32 values of h of every row and quantises them for the second, to the same
 // bits as one product after the other would.
-void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
-                       const FeedForwardWeights& w, bool precise, Tensor& y);
+void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation activation, const float* x,
+                       int64_t rows, const FeedForwardWeights& w, bool precise, Tensor& y);
 
 }  // namespace retort

@@ -63,16 +63,16 @@ void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produc
   }
 }
 
-void CpuBackend::FeedForward(const Tensor& x, const Weight& gate, const Weight& up, const Weight& down, bool precise,
-                             Tensor& y) {
+void CpuBackend::FeedForward(Activation activation, const Tensor& x, const Weight& gate, const Weight& up,
+                             const Weight& down, bool precise, Tensor& y) {
   CheckShapes("feed-forward", x, gate, y, gate.cols(), down.rows());
   RETORT_CHECK(up.rows() == gate.rows() && up.cols() == gate.cols() && down.cols() == gate.rows(), "feed-forward of ",
                gate.rows(), ", ", up.rows(), " and ", down.cols());
   const FeedForwardWeights w{gate, up, down};
   if (compute_ == Compute::kInt8 && StreamsFeedForward(isa_, w, x.rows(), precise)) {
-    return StreamFeedForward(pool_, *memory_, isa_, x.data<float>(), x.rows(), w, precise, y);
+    return StreamFeedForward(pool_, *memory_, isa_, activation, x.data<float>(), x.rows(), w, precise, y);
   }
-  Backend::FeedForward(x, gate, up, down, precise, y);
+  Backend::FeedForward(activation, x, gate, up, down, precise, y);
 }
 
 // y += u b^T, u = scale * input a^T, beside products that have no place for them.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rotary position embedding (Su et al., "RoFormer", arXiv 2104.09864), halves paired as Hugging
-// Face stores them.
+// Rotary position embedding (Su et al., "RoFormer", arXiv 2104.09864).
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
@@ -9,7 +10,7 @@
 namespace retort {
 namespace {
 
-struct TurnOp {
+struct TurnHalves {
   const float *x, *cos, *sin;
   int64_t half;
   float sign;  // -1: by minus the angle
@@ -23,11 +24,47 @@ struct TurnOp {
   }
 };
 
+// The lanes of one of two vectors of pairs: as many as there are beyond `before` of them.
+RETORT_INLINE AllLanes PairLanes(AllLanes, int64_t, int64_t) { return {}; }
+RETORT_INLINE FirstLanes PairLanes(FirstLanes lanes, int64_t before, int64_t width) {
+  return {std::clamp<int64_t>(2 * lanes.n - before, 0, width)};
+}
+
+struct TurnNeighbours {
+  const float *x, *cos, *sin;
+  int64_t half;
+  float sign;
+  float* y;
+  // The even lanes of a and b, or with kOdd 1 the odd ones.
+  template <int W, int kOdd, int... kLane>
+  RETORT_INLINE static Floats<W> EverySecond(Floats<W> a, Floats<W> b, std::integer_sequence<int, kLane...>) {
+    return __builtin_shufflevector(a, b, (2 * kLane + kOdd)...);
+  }
+  // The lanes of a and b from `kBegin` on in turn.
+  template <int W, int kBegin, int... kLane>
+  RETORT_INLINE static Floats<W> InTurn(Floats<W> a, Floats<W> b, std::integer_sequence<int, kLane...>) {
+    return __builtin_shufflevector(a, b, (kBegin + kLane / 2 + kLane % 2 * W)...);
+  }
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    constexpr auto kLanes = std::make_integer_sequence<int, W>();
+    const auto low = PairLanes(lanes, 0, W), high = PairLanes(lanes, W, W);
+    const Floats<W> first = Load<W>(x + 2 * i, low), second = Load<W>(x + 2 * i + W, high);
+    const Floats<W> a = EverySecond<W, 0>(first, second, kLanes), b = EverySecond<W, 1>(first, second, kLanes);
+    const Floats<W> c = Load<W>(cos + i, lanes), s = Load<W>(sin + i, lanes) * sign;
+    const Floats<W> even = a * c - b * s, odd = b * c + a * s;
+    Store<W>(y + 2 * i, InTurn<W, 0>(even, odd, kLanes), low);
+    Store<W>(y + 2 * i + W, InTurn<W, W / 2>(even, odd, kLanes), high);
+  }
+};
+
 struct TurnToken {
-  template <int W>
-  RETORT_INLINE static void Run(TurnOp op, int64_t heads) {
-    for (int64_t h = 0; h < heads; ++h, op.x += 2 * op.half, op.y += 2 * op.half) {
+  template <int W, class Op>
+  RETORT_INLINE static void Run(Op op, int64_t heads, int64_t width) {
+    const int64_t turned = 2 * op.half;
+    for (int64_t h = 0; h < heads; ++h, op.x += width, op.y += width) {
       ForLanes<W>(op, 0, op.half);
+      if (turned < width && op.x != op.y) std::copy(op.x + turned, op.x + width, op.y + turned);
     }
   }
 };
@@ -51,19 +88,22 @@ void CpuBackend::RotaryTable(std::span<const int32_t> positions, std::span<const
 }
 
 void CpuBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
-                        bool inverse, Tensor& y) {
-  const int64_t half = cos.cols(), rows = cos.rows(), cols = heads * 2 * half;
-  RETORT_CHECK(x.elements() == rows * cols && y.elements() == x.elements() &&
-                   sin.elements() == cos.elements(),
-               x.shape().text(), " turned by ", cos.shape().text());
-  ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const TurnOp op{x.data<float>() + t * cols,   cos.data<float>() + t * half,
-                      sin.data<float>() + t * half, half,
-                      inverse ? -1.0f : 1.0f,       y.data<float>() + t * cols};
-      CallSimd<TurnToken>(isa_, op, static_cast<int64_t>(heads));
-    }
-  });
+                        bool inverse, Tensor& y, RotaryPairs pairs) {
+  const int64_t half = cos.cols(), rows = cos.rows(), cols = x.cols(), width = cols / heads;
+  RETORT_CHECK(x.elements() == rows * cols && width * heads == cols && 2 * half <= width &&
+                   y.elements() == x.elements() && sin.elements() == cos.elements(),
+               x.shape().text(), " of ", heads, " heads turned by ", cos.shape().text());
+  const auto turn = [&]<class Op>(const Op&) {
+    ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+      for (int64_t t = begin; t < end; ++t) {
+        const Op op{x.data<float>() + t * cols,   cos.data<float>() + t * half,
+                    sin.data<float>() + t * half, half,
+                    inverse ? -1.0f : 1.0f,       y.data<float>() + t * cols};
+        CallSimd<TurnToken>(isa_, op, static_cast<int64_t>(heads), width);
+      }
+    });
+  };
+  pairs == RotaryPairs::kHalves ? turn(TurnHalves{}) : turn(TurnNeighbours{});
 }
 
 }  // namespace retort

@@ -23,6 +23,11 @@ void CheckRows(std::span<const int32_t> rows, int64_t count, int64_t limit) {
   for (int32_t r : rows) RETORT_CHECK(r >= 0 && r < limit, "row ", r, " of ", limit);
 }
 
+void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
+  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(), "columns ", begin,
+               " + ", part.shape().text(), " of ", whole.shape().text());
+}
+
 void StoreRow(const float* x, int64_t n, std::byte* row, DType type) {
   if (type == DType::kF32) {
     std::memcpy(row, x, static_cast<size_t>(n) * sizeof(float));
@@ -57,6 +62,28 @@ void CpuBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, 
     for (size_t i = 0; i < rows.size(); ++i) {
       const float* from = x.data<float>() + static_cast<int64_t>(i) * cols + begin;
       CallSimd<AddRow>(isa_, from, out.data<float>() + rows[i] * cols + begin, end - begin);
+    }
+  });
+}
+
+void CpuBackend::CopyColumns(const Tensor& x, int64_t begin, Tensor& y) {
+  CheckColumns(x, begin, y);
+  const int64_t cols = y.cols();
+  ForRanges(pool_, y.rows(), RowsPerPiece(cols), [&](int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) {
+      std::memcpy(y.data<float>() + t * cols, x.data<float>() + t * x.cols() + begin,
+                  static_cast<size_t>(cols) * sizeof(float));
+    }
+  });
+}
+
+void CpuBackend::AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) {
+  CheckColumns(dx, begin, dy);
+  const int64_t cols = dy.cols();
+  ForRanges(pool_, dy.rows(), RowsPerPiece(cols), [&](int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) {
+      const float* from = dy.data<float>() + t * cols;
+      CallSimd<AddRow>(isa_, from, dx.data<float>() + t * dx.cols() + begin, cols);
     }
   });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention as softmax(scale * q k^T) v, one query of one head at a time over the list of the key
+// Attention as softmax(cap(scale * q k^T)) v, one query of one head at a time over the list of the key
 // rows that it sees.
 #include <algorithm>
 #include <cmath>
@@ -10,9 +10,10 @@ namespace retort {
 namespace {
 
 // Rows of the key tensor that query i of a run sees, oldest first.
-std::vector<int64_t> VisibleRows(const AttentionLayout& layout, const AttentionRun& run, int i) {
+std::vector<int64_t> VisibleRows(int window, const AttentionLayout& layout, const AttentionRun& run,
+                                 int i) {
   const int position = run.first_position + i;
-  const int oldest = layout.window > 0 ? std::max(0, position - layout.window + 1) : 0;
+  const int oldest = window > 0 ? std::max(0, position - window + 1) : 0;
   std::vector<int64_t> rows;
   for (int p = oldest; p <= position; ++p) {
     const int block = run.first_block + p / layout.block_size;
@@ -25,6 +26,16 @@ double Dot(const double* a, const double* b, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
   return sum;
+}
+
+double Capped(const AttentionShape& shape, double score) {
+  const double cap = shape.soft_cap;
+  return cap > 0 ? cap * std::tanh(score / cap) : score;
+}
+// d capped / d score = 1 - tanh(score / cap)^2, from the capped score.
+double CapSlope(const AttentionShape& shape, double capped) {
+  const double cap = shape.soft_cap;
+  return cap > 0 ? 1 - capped * capped / (cap * cap) : 1;
 }
 
 // Turns scores into probabilities; returns the natural log of the sum of their exponentials.
@@ -60,7 +71,7 @@ void ForEachQuery(const AttentionShape& shape, const AttentionLayout& layout, co
   for (const AttentionRun& run : layout.runs) {
     for (int i = 0; i < run.queries; ++i) {
       const int64_t token = run.first_query + i;
-      const std::vector<int64_t> rows = VisibleRows(layout, run, i);
+      const std::vector<int64_t> rows = VisibleRows(shape.window, layout, run, i);
       RETORT_CHECK(token >= 0 && token < q.rows() && *std::ranges::max_element(rows) < keys.rows());
       for (int h = 0; h < shape.heads; ++h) {
         body(token, h, rows, int64_t{h / (shape.heads / shape.kv_heads)} * shape.head_dim);
@@ -83,7 +94,7 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLay
     const double* query = q.data<double>() + at;
     const double* key = wide_keys.data<double>() + kv;
     std::vector<double> p;
-    for (int64_t row : rows) p.push_back(shape.scale * Dot(query, key + row * width, dim));
+    for (int64_t row : rows) p.push_back(Capped(shape, shape.scale * Dot(query, key + row * width, dim)));
     log_sum.data<double>()[token * shape.heads + head] = Softmax(p);
     for (int64_t d = 0; d < dim; ++d) {
       double sum = 0;
@@ -97,8 +108,9 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLay
 }
 
 // With p the probabilities, s the scores before the softmax and o the output:
-//   dv_j += p_j do,   dp_j = do . v_j,   ds_j = p_j (dp_j - sum_i p_i dp_i),
-//   dq += scale * sum_j ds_j k_j,   dk_j += scale * ds_j q.
+//   dv_j += p_j do,   dp_j = do . v_j,   ds_j = p_j (dp_j - sum_i p_i dp_i) c'_j,
+//   dq += scale * sum_j ds_j k_j,   dk_j += scale * ds_j q,
+// c'_j the soft cap's slope where score j was.
 // `out` and `log_sum` would save work and are not used: p is taken afresh, so that a fault in what
 // a forward pass saved cannot hide in its gradient.
 void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
@@ -114,15 +126,16 @@ void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const Attentio
     const int64_t at = token * q.cols() + head * dim;
     const double* query = q.data<double>() + at;
     const double* d_out = dout.data<double>() + at;
-    std::vector<double> p, dp;
+    std::vector<double> p, dp, slope;
     for (int64_t row : rows) {
-      p.push_back(shape.scale * Dot(query, wide_keys.data<double>() + row * width + kv, dim));
+      p.push_back(Capped(shape, shape.scale * Dot(query, wide_keys.data<double>() + row * width + kv, dim)));
+      slope.push_back(CapSlope(shape, p.back()));
       dp.push_back(Dot(d_out, wide_values.data<double>() + row * width + kv, dim));
     }
     Softmax(p);
     const double mean = Dot(p.data(), dp.data(), static_cast<int64_t>(p.size()));
     for (size_t j = 0; j < p.size(); ++j) {
-      const double ds = p[j] * (dp[j] - mean);
+      const double ds = p[j] * (dp[j] - mean) * slope[j];
       const int64_t key = rows[j] * width + kv;
       for (int64_t d = 0; d < dim; ++d) {
         dvalues.data<double>()[key + d] += p[j] * d_out[d];

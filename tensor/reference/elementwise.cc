@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cmath>
-
 #include "tensor/reference/reference_backend.h"
 
 namespace retort {
@@ -87,30 +85,6 @@ void ReferenceBackend::Dropout(const Tensor& x, const DropoutMask& mask, Tensor&
 
 void ReferenceBackend::DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) {
   AddDropped(dy, mask, dx);
-}
-
-void ReferenceBackend::SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) {
-  CheckAlike(gate, up);
-  CheckAlike(gate, y);
-  for (int64_t i = 0; i < gate.elements(); ++i) {
-    const double z = gate.data<double>()[i];
-    y.data<double>()[i] = z / (1 + std::exp(-z)) * up.data<double>()[i];
-  }
-}
-
-// With s = 1 / (1 + exp(-z)): d silu / dz = s * (1 + z * (1 - s)).
-void ReferenceBackend::SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up,
-                                  Tensor& dgate, Tensor& dup) {
-  for (const Tensor* t : {&gate, &up, static_cast<const Tensor*>(&dgate),
-                          static_cast<const Tensor*>(&dup)}) {
-    CheckAlike(dy, *t);
-  }
-  for (int64_t i = 0; i < gate.elements(); ++i) {
-    const double z = gate.data<double>()[i];
-    const double s = 1 / (1 + std::exp(-z));
-    dgate.data<double>()[i] = dy.data<double>()[i] * up.data<double>()[i] * s * (1 + z * (1 - s));
-    dup.data<double>()[i] = dy.data<double>()[i] * z * s;
-  }
 }
 
 }  // namespace retort

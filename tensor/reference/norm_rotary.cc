@@ -63,22 +63,24 @@ void ReferenceBackend::RotaryTable(std::span<const int32_t> positions,
 }
 
 void ReferenceBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
-                              bool inverse, Tensor& y) {
-  const int64_t tokens = cos.rows(), half = cos.cols();
+                              bool inverse, Tensor& y, RotaryPairs pairs) {
+  const int64_t tokens = cos.rows(), half = cos.cols(), width = x.cols() / heads;
+  const bool halves = pairs == RotaryPairs::kHalves;
   RETORT_CHECK(x.shape() == y.shape() && cos.shape() == sin.shape() && x.rows() == tokens &&
-                   x.cols() == heads * 2 * half,
-               "rotary of ", x.shape().text(), " by ", cos.shape().text());
+                   x.cols() == heads * width && 2 * half <= width,
+               "rotary of ", x.shape().text(), " in ", heads, " heads by ", cos.shape().text());
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t h = 0; h < heads; ++h) {
-      const int64_t head = (t * heads + h) * 2 * half;
+      const int64_t head = (t * heads + h) * width;
       for (int64_t i = 0; i < half; ++i) {
         const double c = cos.data<double>()[t * half + i];
         const double s = sin.data<double>()[t * half + i] * (inverse ? -1 : 1);
-        const double first = x.data<double>()[head + i];
-        const double second = x.data<double>()[head + i + half];
-        y.data<double>()[head + i] = first * c - second * s;
-        y.data<double>()[head + i + half] = second * c + first * s;
+        const int64_t a = head + (halves ? i : 2 * i), b = head + (halves ? i + half : 2 * i + 1);
+        const double first = x.data<double>()[a], second = x.data<double>()[b];
+        y.data<double>()[a] = first * c - second * s;
+        y.data<double>()[b] = second * c + first * s;
       }
+      for (int64_t i = 2 * half; i < width; ++i) y.data<double>()[head + i] = x.data<double>()[head + i];
     }
   }
 }

@@ -4,8 +4,8 @@
 // speed is no aim. The contracts are tensor/backend.h's, with A = f64.
 //
 // One source file a topic: reference_backend.cc (memory, values in and out), elementwise.cc,
-// rows.cc, norm_rotary.cc, products.cc, attention.cc, hidden_distance.cc, losses.cc (and the
-// optimiser).
+// activations.cc, rows.cc, routing.cc, norm_rotary.cc, products.cc, attention.cc, hidden_distance.cc,
+// losses.cc (and the optimiser).
 #pragma once
 
 #include <memory>
@@ -36,14 +36,29 @@ class ReferenceBackend : public Backend {
   void BiasGrad(const Tensor& dy, Tensor& dbias) override;
   void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override;
   void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) override;
-  void SwiGlu(const Tensor& gate, const Tensor& up, Tensor& y) override;
-  void SwiGluGrad(const Tensor& dy, const Tensor& gate, const Tensor& up, Tensor& dgate,
-                  Tensor& dup) override;
+  void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
+                       Tensor& y) override;
+  void GatedActivationGrad(Activation activation, const Tensor& dy, const Tensor& gate,
+                           const Tensor& up, Tensor& dgate, Tensor& dup) override;
+  void SoftCap(Tensor& x, float cap) override;
+  void SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) override;
 
   void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) override;
   void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
   void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+  void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) override;
+  void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) override;
   void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) override;
+
+  void Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities, Tensor& experts,
+             Tensor& weights) override;
+  void RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& probabilities,
+                 const Tensor& experts, Tensor& dlogits) override;
+  void AddWeightedRows(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
+                       std::span<const int32_t> places, Tensor& out) override;
+  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
+                        std::span<const int32_t> rows, std::span<const int32_t> places,
+                        Tensor& dx, Tensor* dweights) override;
 
   void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                Tensor& inv_rms) override;
@@ -52,7 +67,7 @@ class ReferenceBackend : public Backend {
   void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
                    double amplitude, Tensor& cos, Tensor& sin) override;
   void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
-              Tensor& y) override;
+              Tensor& y, RotaryPairs pairs = RotaryPairs::kHalves) override;
 
   void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;

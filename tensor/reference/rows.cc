@@ -11,6 +11,11 @@ void CheckRows(std::span<const int32_t> rows, int64_t limit, const Tensor& each)
   for (int32_t row : rows) RETORT_CHECK(row >= 0 && row < limit, "row ", row, " of ", limit);
 }
 
+void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
+  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(), "columns ", begin,
+               " + ", part.shape().text(), " of ", whole.shape().text());
+}
+
 }  // namespace
 
 void ReferenceBackend::EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) {
@@ -41,6 +46,24 @@ void ReferenceBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> 
     for (int64_t c = 0; c < x.cols(); ++c) {
       out.data<double>()[rows[static_cast<size_t>(i)] * x.cols() + c] +=
           x.data<double>()[i * x.cols() + c];
+    }
+  }
+}
+
+void ReferenceBackend::CopyColumns(const Tensor& x, int64_t begin, Tensor& y) {
+  CheckColumns(x, begin, y);
+  for (int64_t t = 0; t < y.rows(); ++t) {
+    for (int64_t c = 0; c < y.cols(); ++c) {
+      y.data<double>()[t * y.cols() + c] = x.data<double>()[t * x.cols() + begin + c];
+    }
+  }
+}
+
+void ReferenceBackend::AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) {
+  CheckColumns(dx, begin, dy);
+  for (int64_t t = 0; t < dy.rows(); ++t) {
+    for (int64_t c = 0; c < dy.cols(); ++c) {
+      dx.data<double>()[t * dx.cols() + begin + c] += dy.data<double>()[t * dy.cols() + c];
     }
   }
 }

@@ -2,49 +2,17 @@
 // Every op's gradient against central differences, in double, within 1e-6.
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 
-#include "autograd/gradient_check.h"
-#include "autograd/ops.h"
+#include "tests/autograd/gradient_support.h"
 
 namespace retort {
 namespace {
 
-constexpr double kLimit = 1e-6;
-
-class GradientTest : public ::testing::Test {
- protected:
-  Parameter& Make(const std::string& name, Shape shape, double mean = 0) {
-    RandomStream random(MakeKey(made_.size() + 1, RandomUse::kInit));
-    std::vector<double> values(static_cast<size_t>(shape.elements()));
-    for (double& v : values) v = mean + random.Normal();
-    made_.push_back(std::make_unique<Parameter>(name, backend_->FromDoubles(values, shape)));
-    return *made_.back();
-  }
-
-  // A frozen f32 weight with random values.
-  Weight Frozen(int64_t rows, int64_t cols) {
-    RandomStream random(MakeKey(77, RandomUse::kInit));
-    auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(rows * cols));
-    for (float& v : *values) v = static_cast<float>(random.Normal());
-    return Weight(WeightFormat::kF32, rows, cols, std::as_bytes(std::span(*values)), values);
-  }
-
-  void Expect(const std::function<double(Context&)>& objective) {
-    std::vector<Parameter*> parameters;
-    for (const auto& p : made_) parameters.push_back(p.get());
-    for (const GradientCheckResult& r : CheckGradients(*backend_, parameters, objective)) {
-      EXPECT_LE(r.relative_error, kLimit) << r.name;
-      EXPECT_GT(r.norm, 1e-3) << r.name << ": the objective does not depend on it";
-    }
-  }
-  void ExpectOp(const std::function<Var(Context&)>& op) {
-    Expect([&](Context& c) { return WeightedSum(c, op(c)); });
-  }
-
-  std::unique_ptr<Backend> backend_ = MakeReferenceBackend();
-  std::vector<std::unique_ptr<Parameter>> made_;
-};
+Var Gate(Context& c, const Var& gate, const Var& up) {
+  return ops::GatedActivation(c, Activation::kSilu, gate, up);
+}
 
 TEST_F(GradientTest, Add) {
   Parameter &a = Make("a", {3, 5}), &b = Make("b", {3, 5});
@@ -55,7 +23,7 @@ TEST_F(GradientTest, AValueUsedTwiceGathersBothGradients) {
   Parameter& a = Make("a", {3, 5});
   ExpectOp([&](Context& c) {
     const Var doubled = ops::Add(c, a.var(), a.var());
-    return ops::SwiGlu(c, doubled, a.var());
+    return Gate(c, doubled, a.var());
   });
 }
 
@@ -63,8 +31,8 @@ TEST_F(GradientTest, AValueUsedTwiceGathersBothGradients) {
 TEST_F(GradientTest, GradientsThatAreHandedOnStayApart) {
   Parameter &a = Make("a", {3, 5}), &b = Make("b", {3, 5});
   ExpectOp([&](Context& c) {
-    const Var m = ops::SwiGlu(c, a.var(), b.var()), n = ops::SwiGlu(c, b.var(), a.var());
-    const Var last_m = ops::SwiGlu(c, m, m), last_n = ops::SwiGlu(c, n, a.var());
+    const Var m = Gate(c, a.var(), b.var()), n = Gate(c, b.var(), a.var());
+    const Var last_m = Gate(c, m, m), last_n = Gate(c, n, a.var());
     const Var both = ops::Add(c, ops::Add(c, m, n), ops::Add(c, n, m));
     return ops::Add(c, ops::Add(c, last_m, both), last_n);
   });
@@ -76,8 +44,30 @@ TEST_F(GradientTest, OfOneOperandBesideAFrozenOne) {
   Parameter& x = Make("x", {3, 5}, 0.5);
   ExpectOp([&](Context& c) { return ops::Add(c, frozen, x.var()); });
   ExpectOp([&](Context& c) { return ops::Add(c, x.var(), frozen); });
-  ExpectOp([&](Context& c) { return ops::SwiGlu(c, frozen, x.var()); });
-  ExpectOp([&](Context& c) { return ops::SwiGlu(c, x.var(), frozen); });
+  ExpectOp([&](Context& c) { return Gate(c, frozen, x.var()); });
+  ExpectOp([&](Context& c) { return Gate(c, x.var(), frozen); });
+}
+
+TEST_F(GradientTest, Scale) {
+  Parameter& x = Make("x", {3, 5});
+  // x is used beside it: what it gathers must not be scaled too.
+  ExpectOp([&](Context& c) { return ops::Add(c, ops::Scale(c, x.var(), 1.75f), x.var()); });
+}
+
+// A part that is used twice, one that is used once and one that nobody uses.
+TEST_F(GradientTest, Split) {
+  Parameter& x = Make("x", {3, 11});
+  ExpectOp([&](Context& c) {
+    std::array<Var, 3> parts;
+    ops::Split(c, x.var(), std::array<int64_t, 3>{4, 3, 4}, parts);
+    const Var again = ops::Add(c, parts[2], parts[0]);
+    return Gate(c, again, parts[0]);
+  });
+}
+
+TEST_F(GradientTest, Gather) {
+  Parameter& x = Make("x", {5, 4});
+  ExpectOp([&](Context& c) { return ops::Gather(c, x.var(), {3, 0, 3, 4, 1, 2}); });
 }
 
 TEST_F(GradientTest, Embedding) {
@@ -139,9 +129,20 @@ TEST_F(GradientTest, Rotary) {
   ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2); });
 }
 
+TEST_F(GradientTest, RotaryOfAPartOfEachHead) {
+  Parameter& x = Make("x", {5, 2 * 7});
+  ops::RotaryAngles angles{backend_->New({5, 2}), backend_->New({5, 2})};
+  backend_->RotaryTable(std::vector<int32_t>{0, 1, 2, 7, 30}, std::vector<double>{1, 0.1}, 1.5, angles.cos,
+                        angles.sin);
+  for (const RotaryPairs pairs : {RotaryPairs::kHalves, RotaryPairs::kNeighbours}) {
+    ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2, pairs); });
+  }
+}
+
 struct AttentionCase {
   const char* name;
   int heads, kv_heads, window;
+  float soft_cap = 0;
 };
 class AttentionGradientTest : public GradientTest,
                               public ::testing::WithParamInterface<AttentionCase> {};
@@ -153,23 +154,28 @@ TEST_P(AttentionGradientTest, OverUnevenRows) {
             &v = Make("v", {9, p.kv_heads * kDim});
   AttentionLayout layout;  // rows of 5, 1 and 3 tokens
   layout.block_size = 1 << 20;
-  layout.window = p.window;
   layout.runs = {{0, 5, 0, 0}, {5, 1, 0, 1}, {6, 3, 0, 2}};
   layout.block_rows = {0, 5, 6};
   ExpectOp([&](Context& c) {
-    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f}, layout, q.var(), k.var(), v.var());
+    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f, p.soft_cap, p.window}, layout, q.var(), k.var(),
+                          v.var());
   });
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradientTest,
                          ::testing::Values(AttentionCase{"plain", 2, 2, 0},
                                            AttentionCase{"grouped", 4, 2, 0},
                                            AttentionCase{"shared", 3, 1, 0},
-                                           AttentionCase{"window", 2, 1, 2}),
+                                           AttentionCase{"window", 2, 1, 2},
+                                           AttentionCase{"cap", 4, 2, 0, 0.8f},
+                                           AttentionCase{"cap_and_window", 2, 1, 2, 0.8f}),
                          [](const auto& info) { return std::string(info.param.name); });
 
-TEST_F(GradientTest, SwiGlu) {
+TEST_F(GradientTest, EveryGatedActivation) {
   Parameter &gate = Make("gate", {3, 7}), &up = Make("up", {3, 7});
-  ExpectOp([&](Context& c) { return ops::SwiGlu(c, gate.var(), up.var()); });
+  for (const Activation f : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu2}) {
+    SCOPED_TRACE(static_cast<int>(f));
+    ExpectOp([&](Context& c) { return ops::GatedActivation(c, f, gate.var(), up.var()); });
+  }
 }
 
 TEST_F(GradientTest, CheckpointEqualsItsBody) {
@@ -177,15 +183,15 @@ TEST_F(GradientTest, CheckpointEqualsItsBody) {
   ExpectOp([&](Context& c) {
     return ops::Checkpoint(c, x.var(), [&](Context& inner, const Var& in) {
       const Var y = ops::Linear(inner, in, w.var());
-      return ops::Add(inner, in, ops::SwiGlu(inner, y, in));
+      return ops::Add(inner, in, Gate(inner, y, in));
     });
   });
 }
 
 // Each token's loss weighted by the same scale; rows out of order and one of them twice.
-double HeadObjective(Context& c, const Var& x, const auto& head) {
+double HeadObjective(Context& c, const Var& x, const auto& head, const ops::HeadTransform& transform = {}) {
   const std::vector<int32_t> rows = {5, 0, 3, 3}, targets = {1, 6, 0, 2};
-  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, 0.25f));
+  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, 0.25f), transform);
   double sum = 0;
   for (double l : losses) sum += 0.25 * l;
   return sum;
@@ -200,6 +206,26 @@ TEST_F(GradientTest, HeadLossFrozen) {
   const Weight head = Frozen(7, 4);
   Parameter& x = Make("x", {6, 4});
   Expect([&](Context& c) { return HeadObjective(c, x.var(), head); });
+}
+
+TEST_F(GradientTest, HeadLossOfTransformedLogits) {
+  const Weight frozen = Frozen(7, 4);
+  Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
+  for (const ops::HeadTransform& transform : {ops::HeadTransform{0.6f, 0}, {1, 1.5f}, {0.6f, 1.5f}}) {
+    SCOPED_TRACE(Cat(transform.scale, ", ", transform.soft_cap));
+    Expect([&](Context& c) {
+      return HeadObjective(c, x.var(), head.var(), transform) + HeadObjective(c, x.var(), frozen, transform);
+    });
+  }
+}
+
+TEST_F(GradientTest, TransformedLogitsByHand) {
+  Tensor logits = backend_->FromDoubles(std::vector<double>{1, -3, 0}, {1, 3});
+  ops::TransformLogits(*backend_, {0.5f, 2}, logits);
+  const std::vector<double> got = backend_->ToDoubles(logits);
+  EXPECT_NEAR(got[0], 2 * std::tanh(0.25), 1e-15);
+  EXPECT_NEAR(got[1], 2 * std::tanh(-0.75), 1e-15);
+  EXPECT_EQ(got[2], 0);
 }
 
 // More rows than a chunk holds: what several calls make of fewer each.

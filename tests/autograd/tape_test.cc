@@ -15,7 +15,7 @@ TEST(Tape, FreesWhatAStepSavedAsSoonAsItHasRun) {
   Tape tape(*backend);
   Context context{*backend, &tape};
   Var x = p.var();
-  for (int i = 0; i < 50; ++i) x = ops::SwiGlu(context, x, x);
+  for (int i = 0; i < 50; ++i) x = ops::GatedActivation(context, Activation::kSilu, x, x);
   const int64_t taped = backend->memory().live_bytes();
   x.GradientSum(*backend);
   x.value = Tensor();

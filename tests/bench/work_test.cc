@@ -12,7 +12,7 @@ namespace retort {
 namespace {
 
 TEST(WorkTest, CountsTheParametersOfProducts) {
-  const ModelConfig c = ShapeNamed("2,64,4,2,128,512");  // head width 16: k and v are 32 wide
+  const DenseConfig c = ShapeNamed("2,64,4,2,128,512");  // head width 16: k and v are 32 wide
   const int64_t block = 64 * 64 + 2 * (32 * 64) + 64 * 64 + 3 * (64 * 128);
   EXPECT_EQ(BlockParameters(c), 2 * block);
   EXPECT_EQ(MatrixParameters(c), 2 * block + 512 * 64);
@@ -29,7 +29,7 @@ TEST(WorkTest, AgreesWithPublishedSizes) {
 
 TEST(WorkTest, CountsTheBytesThatDecodingReads) {
   const auto backend = MakeCpuBackend(1, Compute::kF32);
-  ModelConfig c = ShapeNamed("2,64,4,2,128,512");
+  DenseConfig c = ShapeNamed("2,64,4,2,128,512");
   const double matrices = 2.0 * static_cast<double>(MatrixParameters(c));  // bf16
   const double token = 2 * 32 * 2 * 2;  // keys and values, 32 wide, 2 layers, 2 bytes
   const auto untied = MakeRandomModel(c, WeightFormat::kBF16, *backend);
@@ -46,7 +46,7 @@ TEST(WorkTest, CountsTheBytesThatDecodingReads) {
 
 TEST(WorkTest, CountsBlockFormatsWithTheirScales) {
   const auto backend = MakeCpuBackend(1, Compute::kF32);
-  const ModelConfig c = ShapeNamed("2,64,4,2,128,512");
+  const DenseConfig c = ShapeNamed("2,64,4,2,128,512");
   const auto blocks = static_cast<double>(BlockParameters(c));
   const double head = 512 * 64;
   const auto q8 = MakeRandomModel(c, WeightFormat::kQ8_0, *backend);

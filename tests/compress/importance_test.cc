@@ -23,13 +23,13 @@ std::vector<std::vector<float>> Stream(const Model& model, const std::vector<Exa
     auto& all = out[static_cast<size_t>(depth)];
     all.insert(all.end(), values.begin(), values.end());
   };
-  PassObserver observer;
+  Observer observer;
   observer.block_output = [&](int64_t layer, const Var& x) { append(layer + 1, x.value); };
   Context context{model.backend};
   for (const Example& example : examples) {
     Batch batch;
     batch.AddRow(example.ids, 0);
-    append(0, ops::Embedding(context, model.embedding.frozen, batch.ids).value);
+    append(0, model.Embed(context, batch.ids).value);
     ForwardPass pass{batch};
     pass.observer = &observer;
     model.Hidden(context, pass);
@@ -45,7 +45,7 @@ double Dot(const float* a, const float* b, int64_t n) {
 
 TEST(Importance, InfluenceIsTheTurnOfTheStream) {
   const auto backend = MakeCpuBackend(1, Compute::kF32);
-  ModelConfig config = SmallConfig(11);
+  DenseConfig config = SmallConfig(11);
   config.layers = 4;
   const auto model = RandomModel(config, 3, *backend);
   ImportanceOptions options;
@@ -74,12 +74,13 @@ TEST(Importance, ANeuronCountsByWhatTheBlockLosesWithoutIt) {
   const auto got = NeuronImportance(*model, SomeExamples(), {.batch_tokens = 9});
   ASSERT_EQ(got.size(), 2u);
   ASSERT_EQ(got[1].size(), 40u);
-  const Weight down = model->layers[1][Slot::kDown].frozen;
+  const LinearId down_id = LinearNamed(model->layout, "model.layers.1.mlp.down_proj");
+  const Weight down = model->linear(down_id).frozen();
   for (const int64_t f : {0, 17, 39}) {
     auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(24 * 40));
     for (int64_t r = 0; r < 24; ++r) DecodeRow(down, r, 0, 40, values->data() + r * 40);
     for (int64_t r = 0; r < 24; ++r) (*values)[static_cast<size_t>(r * 40 + f)] = 0;
-    model->layers[1].projections[static_cast<size_t>(Slot::kDown)].frozen =
+    model->linears[static_cast<size_t>(down_id)].weight =
         Weight(WeightFormat::kF32, 24, 40, std::as_bytes(std::span(*values)), values);
     const auto without = Stream(*model, SomeExamples());
     double sum = 0;

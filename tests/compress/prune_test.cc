@@ -17,8 +17,8 @@
 namespace retort {
 namespace {
 
-ModelConfig FourLayers(const std::string& family) {
-  ModelConfig config = FolderConfig(family);
+DenseConfig FourLayers(const std::string& family) {
+  DenseConfig config = FolderConfig(family);
   config.layers = 4;
   return config;
 }
@@ -92,7 +92,7 @@ TEST_F(Pruning, KeptTensorsAreTheirSourcesBytes) {
   for (const char* family : {"llama", "qwen2", "qwen3"}) {
     for (const WeightFormat weights : {WeightFormat::kF32, WeightFormat::kBF16}) {
       SCOPED_TRACE(Cat(family, " ", TraitsOf(weights).name));
-      ModelConfig config = FourLayers(family);
+      DenseConfig config = FourLayers(family);
       config.mlp_bias = std::string(family) == "llama";
       const Path base = folder_ / Cat(family, TraitsOf(weights).name), out = base / "pruned";
       MakeModelFolder(base, config, {weights, 3});
@@ -101,8 +101,8 @@ TEST_F(Pruning, KeptTensorsAreTheirSourcesBytes) {
       WritePrunedModel(source, plan, out);
 
       const ModelFiles pruned = OpenModel(out);  // refuses missing, extra and misshapen tensors
-      EXPECT_EQ(pruned.config.layers, 3);
-      EXPECT_EQ(pruned.config.ffn, 3);
+      EXPECT_EQ(pruned.config.layers(), 3);
+      EXPECT_EQ(pruned.config.blocks[0].mlp.width, 3);
       EXPECT_TRUE(std::filesystem::exists(out / "model-3.safetensors"));
       for (const TensorEntry& got : pruned.tensors.entries()) {
         SCOPED_TRACE(got.name);
@@ -135,7 +135,7 @@ TEST_F(Pruning, KeptTensorsAreTheirSourcesBytes) {
 }
 
 TEST_F(Pruning, ConfigurationLosesTheListsOfLayersThatGo) {
-  ModelConfig config = FourLayers("llama");
+  DenseConfig config = FourLayers("llama");
   config.tied = true;
   MakeModelFolder(folder_ / "base", config, {.head_only = true});
   Json j = ReadJson(folder_ / "base/config.json");

@@ -11,7 +11,7 @@ namespace retort {
 
 struct SmallWorld {
   explicit SmallWorld(uint64_t seed = 4, int64_t window = 0) {
-    ModelConfig config = SmallConfig(tokenizer.vocab_size());
+    DenseConfig config = SmallConfig(tokenizer.vocab_size());
     config.window = window;
     config.ends = {ByteTokenizer::kEos};
     model = RandomModel(config, seed, *backend, 2);
@@ -20,7 +20,6 @@ struct SmallWorld {
   std::vector<double> NextLogits(const std::vector<int32_t>& ids) const {
     Batch batch;
     batch.AddRow(ids, 0);
-    batch.layout.window = static_cast<int32_t>(model->config.window);
     Context context{*backend};
     const Var hidden = model->Hidden(context, {batch});
     return backend->ToDoubles(

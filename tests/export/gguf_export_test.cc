@@ -21,29 +21,29 @@ class GgufExport : public ::testing::Test {
   GgufExportResult result_;
 };
 
-ModelConfig Scaled() {
-  ModelConfig c = FolderConfig("llama");
-  c.rotary.kind = RotaryScaling::Kind::kLlama3;
+DenseConfig Scaled() {
+  DenseConfig c = FolderConfig("llama");
+  c.rotary.kind = RopeScaling::Kind::kLlama3;
   c.rotary.factor = 8;
   c.rotary.original_max_positions = 8;  // the ids go on beyond it
   return c;
 }
 
-ModelConfig Stretched() {
-  ModelConfig c = FolderConfig("llama");
-  c.rotary.kind = RotaryScaling::Kind::kLinear;
+DenseConfig Stretched() {
+  DenseConfig c = FolderConfig("llama");
+  c.rotary.kind = RopeScaling::Kind::kLinear;
   c.rotary.factor = 4;
   return c;
 }
 
-ModelConfig Tied() {
-  ModelConfig c = FolderConfig("qwen2");
+DenseConfig Tied() {
+  DenseConfig c = FolderConfig("qwen2");
   c.tied = true;
   return c;
 }
 
 TEST_F(GgufExport, F32IsTheSameModel) {
-  const std::pair<const char*, ModelConfig> cases[] = {{"llama", FolderConfig("llama")},
+  const std::pair<const char*, DenseConfig> cases[] = {{"llama", FolderConfig("llama")},
                                                        {"qwen2", FolderConfig("qwen2")},
                                                        {"qwen3", FolderConfig("qwen3")},
                                                        {"mistral", FolderConfig("mistral")},
@@ -55,15 +55,15 @@ TEST_F(GgufExport, F32IsTheSameModel) {
     MakeModelFolder(folder_ / name, config);
     const Path gguf = Export(folder_ / name, Cat(name, ".gguf"), {WeightFormat::kF32});
     EXPECT_LT(LargestDifference(LogitsOf(folder_ / name, kIds), LogitsOf(gguf, kIds)), 1e-5);
-    const ModelConfig read = OpenModel(gguf).config;
-    EXPECT_EQ(read.window, config.window);
-    EXPECT_EQ(read.head_dim, config.head_dim);
+    const Architecture read = OpenModel(gguf).config;
+    EXPECT_EQ(read.blocks[0].attention.window, config.window);
+    EXPECT_EQ(read.blocks[0].attention.head_dim, config.head_dim);
     EXPECT_EQ(read.ends, std::vector<int32_t>{256});
   }
 }
 
 TEST_F(GgufExport, AliasesShardsAndBf16) {
-  ModelConfig config = FolderConfig("llama");
+  DenseConfig config = FolderConfig("llama");
   config.tied = true;
   MakeModelFolder(folder_ / "head", config, {.head_only = true});
   EXPECT_LT(
@@ -79,7 +79,7 @@ TEST_F(GgufExport, AliasesShardsAndBf16) {
 }
 
 TEST_F(GgufExport, StoresEachTensorAsTheContractSays) {
-  ModelConfig config = FolderConfig("qwen2");
+  DenseConfig config = FolderConfig("qwen2");
   config.ffn = 40;  // rows of ffn_down do not divide into blocks of 32
   MakeModelFolder(folder_ / "m", config);
   for (const bool pure : {false, true}) {
@@ -140,6 +140,7 @@ TEST_F(GgufExport, RefusalsLeaveNothing) {
   const ModelFiles files = OpenModel(folder_ / "m");
   ModelFiles broken = files;
   broken.config.vocab = 299;  // the table has 300 rows
+  broken.layout = LayoutOf(broken.config);
   EXPECT_THROW(WriteGguf(broken, folder_ / "broken.gguf", {}), Error);
   EXPECT_EQ(FilesIn(folder_.path()), (std::vector<std::string>{"m", "m.gguf"}));
 }
@@ -153,7 +154,7 @@ std::vector<float> ValuesOf(const Weight& w) {
 // Copied weights hold the mapped ones' values, elsewhere; an embedding stays in the file, tied or not.
 TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
   for (const bool tied : {false, true}) {
-    ModelConfig config = FolderConfig("llama");
+    DenseConfig config = FolderConfig("llama");
     config.tied = tied;
     const Path folder = folder_ / Cat("in", tied);
     MakeModelFolder(folder, config);
@@ -169,14 +170,16 @@ TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
         EXPECT_NE(from.bytes().data(), to.bytes().data());
         EXPECT_EQ(ValuesOf(from), ValuesOf(to));
       };
-      for (size_t i = 0; i < mapped->layers.size(); ++i) {
-        for (size_t slot = 0; slot < kSlots; ++slot) {
-          SCOPED_TRACE(Cat(NameOf(compute), " layer ", i, " slot ", slot));
-          expect_copy(mapped->layers[i].projections[slot].frozen, copied->layers[i].projections[slot].frozen);
+      for (size_t id = 0; id < mapped->linears.size(); ++id) {
+        const LinearSpec& linear = mapped->layout.linears[id];
+        SCOPED_TRACE(Cat(NameOf(compute), " ", linear.name));
+        const Weight &from = mapped->linears[id].frozen(), &to = copied->linears[id].frozen();
+        if (linear.use == LinearUse::kEmbedding) {
+          EXPECT_EQ(from.bytes().data(), to.bytes().data());
+        } else {
+          expect_copy(from, to);
         }
       }
-      expect_copy(mapped->head.frozen, copied->head.frozen);
-      EXPECT_EQ(mapped->embedding.frozen.bytes().data(), copied->embedding.frozen.bytes().data());
     }
   }
 }

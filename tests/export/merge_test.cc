@@ -143,7 +143,7 @@ TEST_F(Merging, ShardsStayShards) {
 }
 
 TEST_F(Merging, AnAliasStaysOne) {
-  ModelConfig config = FolderConfig("llama");
+  DenseConfig config = FolderConfig("llama");
   config.tied = true;
   MakeModelFolder(folder_ / "base", config, {.head_only = true});
   const ModelFiles base = OpenModel(folder_ / "base");
@@ -185,7 +185,7 @@ TEST_F(Merging, AnotherBaseIsRefused) {
   MakeAdapterFolder(folder_ / "adapter", OpenModel(folder_ / "base"), &record);
   EXPECT_THROW(Merge({folder_ / "other", folder_ / "adapter", folder_ / "out", "", 1}), Error);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "out"));
-  ModelConfig wide = FolderConfig("llama");
+  DenseConfig wide = FolderConfig("llama");
   wide.ffn = 128;
   MakeModelFolder(folder_ / "wide", wide);
   MakeAdapterFolder(folder_ / "free", OpenModel(folder_ / "base"), nullptr);

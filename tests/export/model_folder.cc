@@ -23,7 +23,7 @@ std::vector<std::byte> RandomRows(const TensorSpec& spec, const FolderOptions& o
   const int64_t cols = spec.shape.back(), rows = spec.shape.size() > 1 ? spec.shape[0] : 1;
   const auto row_bytes = static_cast<size_t>(RowBytes(options.weights, cols));
   RandomStream random(MakeKey(options.seed, RandomUse::kInit, index));
-  const bool norm = spec.shape.size() == 1 && spec.role != TensorSpec::Role::kBias;
+  const bool norm = spec.target.kind == Target::Kind::kGain;
   const double deviation = spec.shape.size() > 1 ? 1 / std::sqrt(static_cast<double>(cols)) : 0.2;
   std::vector<std::byte> bytes(static_cast<size_t>(rows) * row_bytes);
   std::vector<float> row(static_cast<size_t>(cols));
@@ -36,8 +36,8 @@ std::vector<std::byte> RandomRows(const TensorSpec& spec, const FolderOptions& o
 
 }  // namespace
 
-ModelConfig FolderConfig(const std::string& family) {
-  ModelConfig c;
+DenseConfig FolderConfig(const std::string& family) {
+  DenseConfig c;
   c.family = family;
   c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 16, c.ffn = 96,
   c.vocab = kVocab;
@@ -50,15 +50,15 @@ ModelConfig FolderConfig(const std::string& family) {
   return c;
 }
 
-void MakeModelFolder(const Path& folder, const ModelConfig& config, const FolderOptions& options) {
+void MakeModelFolder(const Path& folder, const DenseConfig& config, const FolderOptions& options) {
   std::filesystem::create_directories(folder);
   WriteByteTokenizer(folder, config.vocab);
-  ModelConfig named = config;
+  DenseConfig named = config;
   named.ends = {256};
   const char* dtype = options.weights == WeightFormat::kBF16 ? "bfloat16" : "float32";
   WriteTextAtomically(folder / "config.json", DumpJson(ConfigJson(named, dtype)));
 
-  std::vector<TensorSpec> tensors = ModelTensors(config);
+  std::vector<TensorSpec> tensors = LayoutOf(config).tensors;
   if (options.head_only) tensors.front().name = "lm_head.weight";
   Json index = Json::object();
   for (int shard = 0; shard < options.shards; ++shard) {
@@ -88,14 +88,14 @@ void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRec
   AdapterConfig config;
   config.rank = 4;
   config.alpha = 6;
-  const auto adapter = Adapter::Make(config, base.config, seed, *backend);
+  const auto adapter = Adapter::Make(config, base.layout, seed, *backend);
   RandomStream random(MakeKey(seed, RandomUse::kInit, 99));
   for (Parameter* p : adapter->parameters()) {
     std::vector<float> values = backend->ToFloats(p->value);
     for (float& v : values) v = static_cast<float>(0.1 * random.Normal());
     p->value = backend->FromFloats(values, p->value.shape());
   }
-  WriteAdapterFiles(folder, *adapter, *backend);
+  WriteAdapterFiles(folder, *adapter, base.layout, *backend);
   if (record) WriteTextAtomically(folder / kManifestName, DumpJson({{"base", BaseJson(*record)}}));
 }
 
@@ -105,9 +105,8 @@ std::vector<float> LogitsOf(const Path& path, const std::vector<int32_t>& ids,
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   const auto model = LoadModel(files, {}, *backend);
   const auto adapter =
-      adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.config, *backend);
+      adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.layout, *backend);
   Batch batch;
-  batch.layout.window = static_cast<int32_t>(files.config.window);
   batch.AddRow(ids, 0);
   Context context{*backend};
   const Var hidden = model->Hidden(context, {batch, adapter.get()});

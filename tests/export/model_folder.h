@@ -23,8 +23,8 @@ struct FolderOptions {
 };
 
 // Two layers, two query heads a key head, a byte-level tokenizer of 300 ids.
-ModelConfig FolderConfig(const std::string& family);
-void MakeModelFolder(const Path& folder, const ModelConfig& config,
+DenseConfig FolderConfig(const std::string& family);
+void MakeModelFolder(const Path& folder, const DenseConfig& config,
                      const FolderOptions& options = {});
 
 // An adapter of rank 4 on every linear layer, in PEFT's layout, large enough to change what the model says; with a

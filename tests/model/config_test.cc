@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/spec/config.h"
+#include "model/spec/config_reader.h"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -21,7 +21,7 @@ class ConfigTest : public ::testing::Test {
     return {{"model_type", family},     {"num_hidden_layers", 2},   {"hidden_size", 64},
             {"num_attention_heads", 4}, {"intermediate_size", 128}, {"vocab_size", 300}};
   }
-  ModelConfig Read(const Json& config) {
+  Architecture Read(const Json& config) {
     WriteTextAtomically(folder_ / "config.json", DumpJson(config));
     return ReadConfig(folder_);
   }
@@ -38,18 +38,19 @@ class ConfigTest : public ::testing::Test {
 };
 
 TEST_F(ConfigTest, FamiliesDifferInData) {
-  EXPECT_FALSE(Read(Plain("llama")).qkv_bias);
-  EXPECT_TRUE(Read(Plain("qwen2")).qkv_bias);
-  EXPECT_FALSE(Read(Plain("qwen2")).o_bias);
-  EXPECT_TRUE(Read(Plain("qwen3")).qk_norm);
+  const auto attention = [&](const Json& config) { return Read(config).blocks.at(1).attention; };
+  EXPECT_FALSE(attention(Plain("llama")).qkv_bias);
+  EXPECT_TRUE(attention(Plain("qwen2")).qkv_bias);
+  EXPECT_FALSE(attention(Plain("qwen2")).o_bias);
+  EXPECT_TRUE(attention(Plain("qwen3")).qk_norm);
   Json mistral = Plain("mistral");
   mistral["sliding_window"] = 16;
-  EXPECT_EQ(Read(mistral).window, 16);
+  EXPECT_EQ(attention(mistral).window, 16);
   Json qwen = Plain("qwen2");
   qwen["sliding_window"] = 16;  // there in every Qwen2 file, and off
-  EXPECT_EQ(Read(qwen).window, 0);
-  EXPECT_EQ(Read(Plain("llama")).kv_heads, 4);
-  EXPECT_EQ(Read(Plain("llama")).head_dim, 16);
+  EXPECT_EQ(attention(qwen).window, 0);
+  EXPECT_EQ(attention(Plain("llama")).kv_heads, 4);
+  EXPECT_EQ(attention(Plain("llama")).head_dim, 16);
 }
 
 TEST_F(ConfigTest, EndsComeFromTheGenerationConfigWhenItIsThere) {
@@ -78,25 +79,26 @@ TEST_F(ConfigTest, FaultsNameTheKey) {
 }
 
 TEST_F(ConfigTest, WhatIsWrittenReadsBackTheSame) {
-  Json config = Plain("qwen3");
-  config["head_dim"] = 32;
-  config["rope_scaling"] = {{"rope_type", "llama3"},
-                            {"factor", 8},
-                            {"low_freq_factor", 1},
-                            {"high_freq_factor", 4},
-                            {"original_max_position_embeddings", 64}};
-  const ModelConfig once = Read(config);
-  const Json written = ConfigJson(once, "float32");
-  EXPECT_EQ(ConfigJson(Read(written), "float32"), written);
+  DenseConfig c;
+  c.family = "qwen3";
+  c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 32, c.ffn = 128, c.vocab = 300;
+  c.rotary = {RopeScaling::Kind::kLlama3, 8, 1, 4, 64, {}};
+  c.tied = true;
+  c.ends = {5, 7};
+  const Architecture read = Read(ConfigJson(c, "float32"));
+  EXPECT_EQ(read.family, "qwen3");
+  EXPECT_EQ(read.layers(), 2);
+  EXPECT_EQ(read.blocks[1].attention.kv_heads, 2);
+  EXPECT_EQ(read.blocks[1].attention.head_dim, 32);
+  EXPECT_EQ(read.ropes, (std::vector<RopeSpec>{{c.rotary_base, 32, c.rotary}}));
+  EXPECT_TRUE(read.head.tied);
+  EXPECT_EQ(read.ends, c.ends);
 }
 
 // Llama 3.1's own settings: short wavelengths stay, long ones are divided by 8, the middle is blended.
-TEST_F(ConfigTest, Llama3StretchesLongWavelengthsAlone) {
-  ModelConfig c = Read(Plain("llama"));
-  c.head_dim = 128;
-  c.rotary_base = 500000;
-  c.rotary = {RotaryScaling::Kind::kLlama3, 8, 1, 4, 8192, {}};
-  const std::vector<float> factors = RotaryFactors(c);
+TEST(RopeFactors, Llama3StretchesLongWavelengthsAlone) {
+  const RopeSpec rope{500000, 128, {RopeScaling::Kind::kLlama3, 8, 1, 4, 8192, {}}};
+  const std::vector<float> factors = RopeFactors(rope);
   ASSERT_EQ(factors.size(), 64u);
   EXPECT_EQ(factors.front(), 1);
   EXPECT_EQ(factors.back(), 8);
@@ -107,7 +109,7 @@ TEST_F(ConfigTest, Llama3StretchesLongWavelengthsAlone) {
   }
   EXPECT_EQ(blended,
             6);  // wavelengths between 2048 and 8192: 500000^(2i/128) 2 pi for i = 29 ... 34
-  EXPECT_NEAR(RotaryFrequencies(c)[1], std::pow(500000.0, -2.0 / 128), 1e-12);
+  EXPECT_NEAR(RopeFrequencies(rope)[1], std::pow(500000.0, -2.0 / 128), 1e-12);
 }
 
 }  // namespace

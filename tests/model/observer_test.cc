@@ -19,7 +19,7 @@ struct Observed {
 Observed Pass(bool checkpoint, bool later_loss) {
   const auto backend = MakeReferenceBackend();
   const auto model = RandomModel(SmallConfig(11), 3, *backend);
-  const auto adapter = Adapter::Make({.rank = 2}, model->config, 5, *backend);
+  const auto adapter = Adapter::Make({.rank = 2}, model->layout, 5, *backend);
   RandomStream random(MakeKey(9, RandomUse::kInit));
   const auto normal = [&](Shape shape) {
     std::vector<double> values(static_cast<size_t>(shape.elements()));
@@ -34,7 +34,7 @@ Observed Pass(bool checkpoint, bool later_loss) {
   Observed out;
   Tape tape(*backend);
   Context context{*backend, &tape};
-  PassObserver observer;
+  Observer observer;
   observer.block_output = [&](int64_t layer, const Var& x) {
     ++out.outputs;
     if (layer != 0) return;
@@ -56,7 +56,7 @@ Observed Pass(bool checkpoint, bool later_loss) {
   return out;
 }
 
-TEST(PassObserver, ALossOnABlockReachesWhatComesBeforeIt) {
+TEST(Observer, ALossOnABlockReachesWhatComesBeforeIt) {
   const Observed alone = Pass(false, false);
   EXPECT_EQ(alone.outputs, 2);
   EXPECT_GT(alone.loss, 0);
@@ -64,7 +64,7 @@ TEST(PassObserver, ALossOnABlockReachesWhatComesBeforeIt) {
   for (size_t i = 0; i < 2 * half; ++i) EXPECT_EQ(alone.gradients[i].empty(), i >= half) << i;
 }
 
-TEST(PassObserver, CheckpointingChangesNoGradient) {
+TEST(Observer, CheckpointingChangesNoGradient) {
   const Observed plain = Pass(false, true), checkpointed = Pass(true, true);
   EXPECT_EQ(plain.outputs, checkpointed.outputs);
   EXPECT_EQ(plain.loss, checkpointed.loss);

@@ -20,7 +20,7 @@ class EngineTest : public testing::Test {
   EngineTest() { Make(4); }
 
   void Make(uint64_t seed, int64_t window = 0) {
-    ModelConfig config = SmallConfig(tokenizer_.vocab_size());
+    DenseConfig config = SmallConfig(tokenizer_.vocab_size());
     config.window = window;
     model_ = RandomModel(config, seed, *backend_, 3);
   }
@@ -31,7 +31,6 @@ class EngineTest : public testing::Test {
     for (int64_t i = 0; i < tokens; ++i) {
       Batch batch;
       batch.AddRow(ids, 0);
-      batch.layout.window = static_cast<int32_t>(model_->config.window);
       Context context{*backend_};
       const Var hidden = model_->Hidden(context, {batch});
       const auto logits = backend_->ToFloats(

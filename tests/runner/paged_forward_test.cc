@@ -32,7 +32,6 @@ Ids RandomIds(int64_t count, int64_t vocab, uint64_t seed) {
 Logits TrainingLogits(const Model& model, const Ids& ids) {
   Batch batch;
   batch.AddRow(ids, 0);
-  batch.layout.window = static_cast<int32_t>(model.config.window);
   Context context{model.backend};
   Ids rows(ids.size());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
@@ -44,7 +43,7 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
                                 const std::vector<std::vector<int64_t>>& pieces,
                                 DType type = DType::kF32) {
   const ByteTokenizer tokenizer;
-  KvCache cache(model.backend, model.config, type,
+  KvCache cache(model.backend, model.planes(), type,
                 static_cast<int64_t>(texts.size()) * model.config.max_positions);
   // Pages out of order, as after many streams.
   PageTable hole = cache.Take(kPageTokens), other = cache.Take(kPageTokens);
@@ -59,7 +58,6 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
   for (size_t step = 0;; ++step) {
     Batch batch;
     batch.layout.block_size = static_cast<int32_t>(kPageTokens);
-    batch.layout.window = static_cast<int32_t>(model.config.window);
     CacheView& view = cache.view();
     view.rows.clear();
     std::vector<size_t> owner;
@@ -93,14 +91,14 @@ double Furthest(const Logits& a, const Logits& b) {
 
 struct Case {
   std::string name;
-  std::function<void(ModelConfig&)> change;
+  std::function<void(DenseConfig&)> change;
 };
 
 class PagedForward : public testing::TestWithParam<Case> {};
 
 TEST_P(PagedForward, EqualsTheTrainingForwardInDouble) {
   const auto backend = MakeReferenceBackend();
-  ModelConfig config = SmallConfig(50);
+  DenseConfig config = SmallConfig(50);
   GetParam().change(config);
   const auto model = RandomModel(config, 3, *backend, 2);
   const std::vector<Ids> texts = {RandomIds(75, 50, 1), RandomIds(33, 50, 2), RandomIds(7, 50, 3),
@@ -112,11 +110,11 @@ TEST_P(PagedForward, EqualsTheTrainingForwardInDouble) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, PagedForward,
-    testing::Values(Case{"Llama", [](ModelConfig&) {}},
-                    Case{"Window", [](ModelConfig& c) { c.window = 5; }},
-                    Case{"WindowOverPages", [](ModelConfig& c) { c.window = 37; }},
+    testing::Values(Case{"Llama", [](DenseConfig&) {}},
+                    Case{"Window", [](DenseConfig& c) { c.window = 5; }},
+                    Case{"WindowOverPages", [](DenseConfig& c) { c.window = 37; }},
                     Case{"BiasesAndQkNorms",
-                         [](ModelConfig& c) { c.qkv_bias = c.qk_norm = c.tied = true; }}),
+                         [](DenseConfig& c) { c.qkv_bias = c.qk_norm = c.tied = true; }}),
     [](const auto& info) { return info.param.name; });
 
 TEST(PagedForward, HalfCachesStayWithinTheirPrecision) {
@@ -138,17 +136,19 @@ TEST(PagedForward, HalfCachesStayWithinTheirPrecision) {
 // With weights as a runner holds them, bit for bit.
 TEST(PagedForward, Int8LogitsDoNotDependOnTheStreamsBeside) {
   const auto backend = MakeCpuBackend(2, Compute::kInt8);
-  ModelConfig config = SmallConfig(50);
+  DenseConfig config = SmallConfig(50);
   config.width = 64, config.ffn = 96, config.head_dim = 16;
   const auto model = RandomModel(config, 3, *backend);
   const auto make_resident = [&](Weight& w, WeightFormat format) {
     w = backend->Resident(Requantised(w, format, false, backend->memory(), backend->pool()));
   };
-  for (Layer& layer : model->layers) {
-    for (Projection& p : layer.projections) make_resident(p.frozen, WeightFormat::kQ4_0);
+  for (size_t id = 0; id < model->linears.size(); ++id) {
+    const LinearUse use = model->layout.linears[id].use;
+    if (use == LinearUse::kEmbedding) continue;
+    make_resident(std::get<Weight>(model->linears[id].weight),
+                  use == LinearUse::kHead ? WeightFormat::kQ8_0 : WeightFormat::kQ4_0);
   }
-  make_resident(model->head.frozen, WeightFormat::kQ8_0);
-  if (model->head.frozen.layout() != WeightLayout::kStrips) GTEST_SKIP() << "int8 products of rows: no VNNI here";
+  if (model->linear(model->layout.head).frozen().layout() != WeightLayout::kStrips) GTEST_SKIP() << "int8 products of rows: no VNNI here";
   std::vector<Ids> texts;
   for (uint64_t seed = 0; seed < 9; ++seed) texts.push_back(RandomIds(40, 50, seed));
   const auto together = PagedLogits(*model, texts, std::vector(texts.size(), std::vector<int64_t>{20, 1}));
@@ -186,10 +186,11 @@ INSTANTIATE_TEST_SUITE_P(Shared, RealModels,
 
 TEST(KvCache, GivesPagesBackAndNeverTwice) {
   const auto backend = MakeReferenceBackend();
-  const ModelConfig config = SmallConfig(50);
+  const DenseConfig config = SmallConfig(50);
+  const CachePlane plane{config.kv_heads, config.head_dim};
   const int64_t before = backend->memory().live_bytes();
-  KvCache cache(*backend, config, DType::kF16, 4 * kPageTokens);
-  EXPECT_EQ(cache.bytes(), 2 * 2 * 4 * kPageTokens * config.kv_width() * 2);
+  KvCache cache(*backend, {{plane, plane}, {plane, plane}}, DType::kF16, 4 * kPageTokens);
+  EXPECT_EQ(cache.bytes(), 2 * 2 * 4 * kPageTokens * config.kv_heads * config.head_dim * 2);
   EXPECT_GE(backend->memory().live_bytes() - before, cache.bytes());
   PageTable a = cache.Take(kPageTokens + 1), b = cache.Take(1);
   EXPECT_EQ(a.pages.size(), 2u);

@@ -54,7 +54,7 @@ std::vector<Json> Events(const std::string& body) {
 class ServerTest : public testing::Test {
  protected:
   ServerTest() {
-    ModelConfig config = SmallConfig(tokenizer_.vocab_size());
+    DenseConfig config = SmallConfig(tokenizer_.vocab_size());
     model_ = RandomModel(config, kSeed, *backend_, kSize);
     options_.http.port = 0;
     options_.http.grace = 500ms;
@@ -449,15 +449,16 @@ TEST_F(ServerTest, AClientThatGoesFreesItsPlace) {
 
 TEST_F(ServerTest, AFailedStepIsAnsweredAndServedOn) {
   Start();
-  const Var norm = model_->final_norm;
+  Var& final_norm = model_->gains[static_cast<size_t>(model_->layout.final_norm)];
+  const Var norm = final_norm;
   const auto width = static_cast<size_t>(model_->config.width);
-  model_->final_norm = {
+  final_norm = {
       backend_->FromFloats(std::vector<float>(width, std::nanf("")), {model_->config.width})};
   const std::string asks = R"({"prompt": "a", "max_tokens": 4})";
   EXPECT_EQ(Refused(500, kComplete, asks)["type"], "server_error");
   EXPECT_EQ(Refused(500, kComplete, R"({"prompt": "a", "stream": true})")["type"], "server_error");
   EXPECT_TRUE(EventuallyIdle());
-  model_->final_norm = norm;
+  final_norm = norm;
   EXPECT_EQ(Ask(Post(kComplete, asks)).status, 200);
 }
 

@@ -39,15 +39,14 @@ namespace {
 TEST(TokenLoop, AsksTheSystemForNoMemory) {
   for (const bool int8 : {false, true}) {
     const auto backend = MakeCpuBackend(2, int8 ? Compute::kInt8 : Compute::kF32);
-    ModelConfig config = SmallConfig(256);
+    DenseConfig config = SmallConfig(256);
     config.width = 64, config.ffn = 96, config.head_dim = 16;
     const auto model = RandomModel(config, 3, *backend);
-    for (Layer& layer : model->layers) {
-      for (Projection& p : layer.projections) {
-        if (!int8) continue;
-        p.frozen = backend->Resident(
-            Requantised(p.frozen, WeightFormat::kQ8_0, false, backend->memory(), backend->pool()));
-      }
+    for (size_t id = 0; int8 && id < model->linears.size(); ++id) {
+      if (!model->layout.linears[id].in_block()) continue;
+      Linear& linear = model->linears[id];
+      linear.weight = backend->Resident(
+          Requantised(linear.frozen(), WeightFormat::kQ8_0, false, backend->memory(), backend->pool()));
     }
     const ByteTokenizer tokenizer;
     Engine engine(*model, nullptr, tokenizer, {.parallel = 2});

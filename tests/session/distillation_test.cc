@@ -42,7 +42,7 @@ class DistillationTest : public ::testing::Test {
   static void SetUpTestSuite() {
     std::filesystem::remove_all(Folder());
     std::filesystem::create_directories(Folder());
-    ModelConfig small = FolderConfig("llama"), large = small;
+    DenseConfig small = FolderConfig("llama"), large = small;
     MakeModelFolder(Folder() / "student", small, {.seed = 1});
     large.layers = 3, large.width = 96, large.head_dim = 24, large.ffn = 128;
     MakeModelFolder(Folder() / "teacher", large, {.seed = 2});
@@ -322,7 +322,7 @@ TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
 // 151,936 and 152,064, in models of these widths; over the parts that the trainer would compute at once.
 int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part_tokens) {
   const auto backend = MakeCpuBackend(2, CpuHasBf16() ? Compute::kBF16 : Compute::kF32);
-  ModelConfig student = SmallConfig(151936), teacher = SmallConfig(152064);
+  DenseConfig student = SmallConfig(151936), teacher = SmallConfig(152064);
   student.width = student_width, teacher.width = teacher_width;
   student.tied = teacher.tied = true;
   const auto small = RandomModel(student, 1, *backend), large = RandomModel(teacher, 2, *backend);
@@ -331,7 +331,7 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
   row.labels.assign(1025, 7);
   MicroBatch micro{{&row, &row, &row, &row}, {0, 1, 2, 3}, 4100, 4096};
   const auto peak_over_hidden = [&](const MicroBatch& part) {
-    const TrainingBatch data = MakeTrainingBatch(part, student.window);
+    const TrainingBatch data = MakeTrainingBatch(part);
     const ForwardPass pass{data.batch};
     OnlineTeacher online(*large, nullptr, *small, {});
     backend->memory().ResetPeak();

@@ -83,10 +83,10 @@ TEST_F(TrainingTest, LearnsAndChangesEveryFactor) {
       R"({"model": {"path": "model"}, "data": {"train": "rows.jsonl"}})", "r", Folder());
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   const ModelFiles files = OpenModel(recipe.model.path);
-  const auto trained = Adapter::Load(Folder() / "plain" / "adapter", files.config, *backend);
-  const auto fresh = Adapter::Make(trained->config(), files.config, 1, *backend);
+  const auto trained = Adapter::Load(Folder() / "plain" / "adapter", files.layout, *backend);
+  const auto fresh = Adapter::Make(trained->config(), files.layout, 1, *backend);
   const auto a = trained->parameters(), b = fresh->parameters();
-  ASSERT_EQ(a.size(), 2u * 2 * kSlots);
+  ASSERT_EQ(a.size(), 2u * 2 * 7);
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_NE(backend->ToFloats(a[i]->value), backend->ToFloats(b[i]->value))
         << a[i]->name << " was not trained";
@@ -143,7 +143,7 @@ TEST_F(TrainingTest, TrainsEveryWeight) {
   EXPECT_LT(losses.back(), 0.5 * losses.front());
   const ModelFiles before = OpenModel(Folder() / "model"),
                    after = OpenModel(Folder() / "every" / "model");
-  for (const TensorSpec& spec : ModelTensors(before.config)) {
+  for (const TensorSpec& spec : before.layout.tensors) {
     const Bytes old = before.tensors.Find(spec.name)->bytes,
                 now = after.tensors.Find(spec.name)->bytes;
     EXPECT_FALSE(std::equal(old.begin(), old.end(), now.begin(), now.end()))

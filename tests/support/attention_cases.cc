@@ -9,13 +9,17 @@
 namespace retort {
 namespace {
 
-struct Heads { int heads, kv_heads, head_dim; };
+struct Heads {
+  int heads, kv_heads, head_dim;
+  float soft_cap = 0;
+};
 
 struct Layout {
   std::string name;
   AttentionLayout layout;
   int64_t tokens;    // of the queries; those that no run covers are left alone
   int64_t key_rows;
+  int window = 0;
   bool pages = false;  // as a cache lays them, [pages, K, P, D]
 };
 
@@ -23,7 +27,7 @@ struct Layout {
 // where the run does. `gap` tokens before and after belong to no run.
 Layout BatchLayout(std::string name, const std::vector<int>& lengths, int window, int gap = 0) {
   Layout made{std::move(name), {}, gap, 0};
-  made.layout.window = window;
+  made.window = window;
   made.layout.block_size = *std::ranges::max_element(lengths);
   for (int length : lengths) {
     const int first = static_cast<int>(made.tokens);
@@ -43,7 +47,7 @@ struct Stream { int first_position, queries; };
 Layout PagedLayout(std::string name, const std::vector<Stream>& streams, int window) {
   constexpr int kBlock = 16;
   Layout made{std::move(name), {}, 0, 0};
-  made.layout.window = window;
+  made.window = window;
   made.layout.block_size = kBlock;
   const auto blocks_of = [](const Stream& s) {
     return (s.first_position + s.queries - 1) / kBlock + 1;
@@ -72,18 +76,20 @@ double ProductFlops(const Layout& where, const Heads& h) {
   for (const AttentionRun& run : where.layout.runs) {
     for (int i = 0; i < run.queries; ++i) {
       const int seen = run.first_position + i + 1;
-      pairs += where.layout.window > 0 ? std::min(seen, where.layout.window) : seen;
+      pairs += where.window > 0 ? std::min(seen, where.window) : seen;
     }
   }
   return 2 * pairs * h.heads * h.head_dim;
 }
 
-AttentionShape ShapeOf(const Heads& h) {
-  return {h.heads, h.kv_heads, h.head_dim, 1 / std::sqrt(static_cast<float>(h.head_dim))};
+AttentionShape ShapeOf(const Layout& where, const Heads& h) {
+  const float scale = 1 / std::sqrt(static_cast<float>(h.head_dim));
+  return {h.heads, h.kv_heads, h.head_dim, scale, h.soft_cap, where.window};
 }
 
 std::string VariantOf(const Layout& where, const Heads& h, bool sharp) {
-  return Cat(where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim, sharp ? "_sharp" : "");
+  return Cat(where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim, h.soft_cap > 0 ? "_cap" : "",
+             sharp ? "_sharp" : "");
 }
 
 // Normal keys or values where some query sees them and NaN elsewhere, as fresh pages may hold.
@@ -93,7 +99,7 @@ std::vector<float> KeyValues(Stage& stage, const Layout& where, int64_t cols) {
   const AttentionLayout& layout = where.layout;
   for (const AttentionRun& run : layout.runs) {
     const int end = run.first_position + run.queries;
-    const int begin = layout.window > 0 ? std::max(0, run.first_position - layout.window + 1) : 0;
+    const int begin = where.window > 0 ? std::max(0, run.first_position - where.window + 1) : 0;
     for (int p = begin; p < end; ++p) {
       const auto block = static_cast<size_t>(run.first_block + p / layout.block_size);
       const std::vector<float> row = stage.Normal(cols);
@@ -145,7 +151,7 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
     Tensor out = stage->InOut("out", queries);
     Tensor log_sum = stage->InOut("log_sum", {where.tokens, h.heads});
     return RunOn(stage, [=, &b]() mutable {
-      b.Attention(ShapeOf(h), where.layout, q, keys, values, out, log_sum);
+      b.Attention(ShapeOf(where, h), where.layout, q, keys, values, out, log_sum);
     });
   };
   const std::string suffix = key_type == DType::kF32 ? "" : Cat("_", NameOf(key_type));
@@ -168,7 +174,7 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
     Tensor exact_out = exact->New(queries), exact_log_sum = exact->New({where.tokens, h.heads});
     exact->Fill(exact_out, 0);
     exact->Fill(exact_log_sum, 0);
-    exact->Attention(ShapeOf(h), where.layout, exact->FromFloats(q_values, queries),
+    exact->Attention(ShapeOf(where, h), where.layout, exact->FromFloats(q_values, queries),
                      exact->FromFloats(k_values, keys_shape),
                      exact->FromFloats(v_values, keys_shape), exact_out, exact_log_sum);
     const Tensor q = stage->Input("q", queries, q_values);
@@ -181,7 +187,7 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
     Tensor dkeys = stage->InOut("dkeys", keys_shape);
     Tensor dvalues = stage->InOut("dvalues", keys_shape);
     return RunOn(stage, [=, &b]() mutable {
-      b.AttentionGrad(ShapeOf(h), where.layout, dout, q, keys, values, out, log_sum, dq, dkeys,
+      b.AttentionGrad(ShapeOf(where, h), where.layout, dout, q, keys, values, out, log_sum, dq, dkeys,
                       dvalues);
     });
   };
@@ -223,6 +229,14 @@ std::vector<OpCase> AttentionCases() {
     }
     cases.push_back(ForwardCase(where, {2, 1, 16}, DType::kF32, 40));
     cases.push_back(BackwardCase(where, {2, 1, 16}, 40));
+    // Scores are some 1, and 40 where sharp: caps that bite, and that nearly all of them reach.
+    for (const Heads& h : {Heads{4, 2, 64, 1.5f}, {1, 1, 8, 1.5f}, {3, 1, 20, 1.5f}}) {
+      cases.push_back(ForwardCase(where, h, DType::kF32, 1));
+      cases.push_back(BackwardCase(where, h, 1));
+    }
+    cases.push_back(ForwardCase(where, {6, 2, 64, 1.5f}, DType::kF16, 1));
+    cases.push_back(ForwardCase(where, {2, 1, 16, 20.0f}, DType::kF32, 40));
+    cases.push_back(BackwardCase(where, {2, 1, 16, 20.0f}, 40));
   }
   // Rows so long that their queries are cut into shares.
   cases.push_back(BackwardCase(BatchLayout("row2100", {2100}, 0), {1, 1, 8}, 1));

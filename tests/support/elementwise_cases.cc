@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cmath>
+
 #include "tests/support/stage.h"
 
 namespace retort {
@@ -103,20 +105,29 @@ OpCase DropoutCase(int64_t rows, int64_t cols, float rate, bool gradient) {
           kRounding, Compute::kF32, 0, 8.0 * rows * cols, prepare};
 }
 
-// `size` of the gate's values: 40 takes exp(-z) beyond f32 on either side.
-OpCase SwiGluCase(int64_t rows, int64_t cols, int size) {
+struct Gated {
+  Activation activation;
+  const char* name;
+};
+constexpr Gated kActivations[] = {{Activation::kSilu, "silu"},
+                                  {Activation::kGelu, "gelu"},
+                                  {Activation::kGeluTanh, "gelu_tanh"},
+                                  {Activation::kRelu2, "relu2"}};
+
+// `size` of the gate's values: 40 takes exponentials beyond f32 on either side.
+OpCase GatedCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor gate = stage->Input("gate", {rows, cols}, size);
     const Tensor up = stage->Input("up", {rows, cols});
     Tensor y = stage->Output("y", {rows, cols});
-    return RunOn(stage, [=, &b]() mutable { b.SwiGlu(gate, up, y); });
+    return RunOn(stage, [=, &b]() mutable { b.GatedActivation(gated.activation, gate, up, y); });
   };
-  return {"swiglu", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
+  return {"gated_activation", Cat(gated.name, "_", SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
           5.0 * rows * cols, 12.0 * rows * cols, prepare};
 }
 
-OpCase SwiGluGradCase(int64_t rows, int64_t cols, int size) {
+OpCase GatedGradCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor dy = stage->Input("dy", {rows, cols});
@@ -124,10 +135,35 @@ OpCase SwiGluGradCase(int64_t rows, int64_t cols, int size) {
     const Tensor up = stage->Input("up", {rows, cols});
     Tensor dgate = stage->Output("dgate", {rows, cols});
     Tensor dup = stage->Output("dup", {rows, cols});
-    return RunOn(stage, [=, &b]() mutable { b.SwiGluGrad(dy, gate, up, dgate, dup); });
+    return RunOn(stage, [=, &b]() mutable { b.GatedActivationGrad(gated.activation, dy, gate, up, dgate, dup); });
   };
-  return {"swiglu_grad", Cat(SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
+  return {"gated_activation_grad", Cat(gated.name, "_", SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
           12.0 * rows * cols, 20.0 * rows * cols, prepare};
+}
+
+// Values of size 1 under a cap of 1.5, which bites, and of size 40 under one of 30.
+OpCase SoftCapCase(int64_t rows, int64_t cols, bool large) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    Tensor x = stage->InOut("x", {rows, cols}, large ? 40 : 1);
+    return RunOn(stage, [=, &b]() mutable { b.SoftCap(x, large ? 30 : 1.5f); });
+  };
+  return {"soft_cap", Cat(SizeText(rows, cols), large ? "_large" : ""), kRounding, Compute::kF32,
+          15.0 * rows * cols, 8.0 * rows * cols, prepare};
+}
+
+OpCase SoftCapGradCase(int64_t rows, int64_t cols, bool large) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const float cap = large ? 30 : 1.5f;
+    std::vector<float> capped = stage->Normal(rows * cols, large ? 40 : 1);
+    for (float& v : capped) v = cap * std::tanh(v / cap);
+    const Tensor y = stage->Input("capped", {rows, cols}, capped);
+    Tensor dx = stage->InOut("dx", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.SoftCapGrad(y, cap, dx); });
+  };
+  return {"soft_cap_grad", Cat(SizeText(rows, cols), large ? "_large" : ""), kSimple, Compute::kF32,
+          5.0 * rows * cols, 12.0 * rows * cols, prepare};
 }
 
 }  // namespace
@@ -143,9 +179,15 @@ std::vector<OpCase> ElementwiseCases() {
     for (float rate : {0.0f, 0.1f, 0.5f}) {
       for (bool gradient : {false, true}) cases.push_back(DropoutCase(rows, cols, rate, gradient));
     }
-    for (int size : {1, 40}) {
-      cases.push_back(SwiGluCase(rows, cols, size));
-      cases.push_back(SwiGluGradCase(rows, cols, size));
+    for (const Gated& gated : kActivations) {
+      for (int size : {1, 40}) {
+        cases.push_back(GatedCase(rows, cols, size, gated));
+        cases.push_back(GatedGradCase(rows, cols, size, gated));
+      }
+    }
+    for (bool large : {false, true}) {
+      cases.push_back(SoftCapCase(rows, cols, large));
+      cases.push_back(SoftCapGradCase(rows, cols, large));
     }
   }
   return cases;

@@ -74,22 +74,31 @@ OpCase TableCase(int64_t tokens, int head_dim) {
   return {"rotary_table", Cat("t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};
 }
 
-OpCase RotaryCase(int64_t tokens, int heads, int head_dim, bool inverse, bool in_place) {
+// Of each head's values the first `turned` are.
+struct Turn {
+  int64_t tokens;
+  int heads, head_dim, turned;
+  RotaryPairs pairs = RotaryPairs::kHalves;
+};
+
+OpCase RotaryCase(const Turn& turn, bool inverse, bool in_place) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const int64_t width = int64_t{heads} * head_dim;
+    const int64_t tokens = turn.tokens, width = int64_t{turn.heads} * turn.head_dim;
     // Any factors will do: the kernel must not rely on cos^2 + sin^2 = 1 (an amplitude may be in).
-    const Tensor cos = stage->Input("cos", {tokens, head_dim / 2});
-    const Tensor sin = stage->Input("sin", {tokens, head_dim / 2});
+    const Tensor cos = stage->Input("cos", {tokens, turn.turned / 2});
+    const Tensor sin = stage->Input("sin", {tokens, turn.turned / 2});
     Tensor x = in_place ? stage->InOut("x", {tokens, width}) : stage->Input("x", {tokens, width});
     Tensor y = in_place ? x : stage->Output("y", {tokens, width});
-    return RunOn(stage, [=, &b]() mutable { b.Rotary(x, cos, sin, heads, inverse, y); });
+    return RunOn(stage, [=, &b]() mutable { b.Rotary(x, cos, sin, turn.heads, inverse, y, turn.pairs); });
   };
+  const double values = 1.0 * turn.tokens * turn.heads * turn.head_dim;
   return {"rotary",
-          Cat("t", tokens, "_h", heads, "_d", head_dim, inverse ? "_inverse" : "",
+          Cat("t", turn.tokens, "_h", turn.heads, "_d", turn.head_dim,
+              turn.turned < turn.head_dim ? Cat("_of", turn.turned) : "",
+              turn.pairs == RotaryPairs::kNeighbours ? "_neighbours" : "", inverse ? "_inverse" : "",
               in_place ? "_in_place" : ""),
-          kSimple, Compute::kF32, 3.0 * tokens * heads * head_dim, 8.0 * tokens * heads * head_dim,
-          prepare};
+          kSimple, Compute::kF32, 3 * values, 8 * values, prepare};
 }
 
 }  // namespace
@@ -107,10 +116,15 @@ std::vector<OpCase> NormAndRotaryCases() {
   struct Heads { int64_t tokens; int heads, head_dim; };
   for (const Heads& h : {Heads{1, 1, 8}, {2, 3, 16}, {17, 9, 64}, {129, 2, 128}, {64, 1, 2}}) {
     cases.push_back(TableCase(h.tokens, h.head_dim));
+  }
+  constexpr RotaryPairs kNeighbours = RotaryPairs::kNeighbours;
+  for (const Turn& turn :
+       {Turn{1, 1, 8, 8}, {2, 3, 16, 16}, {17, 9, 64, 64}, {129, 2, 128, 128}, {64, 1, 2, 2}, {17, 3, 96, 72},
+        {5, 2, 7, 2}, {33, 4, 64, 32}, {1, 1, 8, 8, kNeighbours}, {2, 3, 16, 16, kNeighbours},
+        {17, 9, 64, 64, kNeighbours}, {64, 1, 2, 2, kNeighbours}, {17, 3, 96, 70, kNeighbours},
+        {5, 2, 7, 6, kNeighbours}, {33, 4, 64, 20, kNeighbours}}) {
     for (bool inverse : {false, true}) {
-      for (bool in_place : {false, true}) {
-        cases.push_back(RotaryCase(h.tokens, h.heads, h.head_dim, inverse, in_place));
-      }
+      for (bool in_place : {false, true}) cases.push_back(RotaryCase(turn, inverse, in_place));
     }
   }
   return cases;

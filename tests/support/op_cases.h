@@ -47,6 +47,7 @@ std::vector<OpCase> AllOpCases();
 // By topic; AllOpCases is these joined.
 std::vector<OpCase> ElementwiseCases();
 std::vector<OpCase> RowCases();
+std::vector<OpCase> RoutingCases();
 std::vector<OpCase> NormAndRotaryCases();
 std::vector<OpCase> LinearCases();
 std::vector<OpCase> AdapterCases();

@@ -3,8 +3,8 @@
 
 #include <cmath>
 
+#include "base/error.h"
 #include "base/random.h"
-#include "model/spec/tensors.h"
 
 namespace retort {
 namespace {
@@ -34,8 +34,8 @@ class Filler {
 
 }  // namespace
 
-ModelConfig SmallConfig(int64_t vocab) {
-  ModelConfig c;
+DenseConfig SmallConfig(int64_t vocab) {
+  DenseConfig c;
   c.family = "llama";
   c.layers = 2;
   c.width = 24;
@@ -48,45 +48,24 @@ ModelConfig SmallConfig(int64_t vocab) {
   return c;
 }
 
-std::unique_ptr<Model> RandomModel(const ModelConfig& config, uint64_t seed, Backend& backend,
+LinearId LinearNamed(const Layout& layout, std::string_view name) {
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    if (layout.linears[id].name == name) return static_cast<LinearId>(id);
+  }
+  RETORT_CHECK(false, "no layer ", name);
+}
+
+std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Backend& backend,
                                    double spread) {
   auto model = std::make_unique<Model>(config, backend);
   Filler fill(seed, backend, spread);
-  using Role = TensorSpec::Role;
-  for (const TensorSpec& spec : ModelTensors(config)) {
-    Layer* layer = spec.layer < 0 ? nullptr : &model->layers[static_cast<size_t>(spec.layer)];
-    Projection* projection = layer ? &layer->projections[static_cast<size_t>(spec.slot)] : nullptr;
-    switch (spec.role) {
-      case Role::kEmbedding:
-        model->embedding.frozen = fill.Matrix(spec.shape[0], spec.shape[1]);
-        break;
-      case Role::kHead:
-        model->head.frozen = fill.Matrix(spec.shape[0], spec.shape[1]);
-        break;
-      case Role::kLinear:
-        projection->frozen = fill.Matrix(spec.shape[0], spec.shape[1]);
-        break;
-      case Role::kBias:
-        projection->bias = fill.Vector(spec.shape[0], 0);
-        break;
-      case Role::kFinalNorm:
-        model->final_norm = fill.Vector(spec.shape[0], 1);
-        break;
-      case Role::kAttentionNorm:
-        layer->attention_norm = fill.Vector(spec.shape[0], 1);
-        break;
-      case Role::kFfnNorm:
-        layer->ffn_norm = fill.Vector(spec.shape[0], 1);
-        break;
-      case Role::kQNorm:
-        layer->q_norm = fill.Vector(spec.shape[0], 1);
-        break;
-      case Role::kKNorm:
-        layer->k_norm = fill.Vector(spec.shape[0], 1);
-        break;
+  for (const TensorSpec& spec : model->layout.tensors) {
+    if (spec.is_matrix()) {
+      model->Set(spec.target, fill.Matrix(spec.shape[0], spec.shape[1]));
+    } else {
+      model->Set(spec.target, fill.Vector(spec.shape[0], spec.target.kind == Target::Kind::kGain));
     }
   }
-  if (config.tied) model->head = model->embedding;
   return model;
 }
 

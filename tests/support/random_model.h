@@ -9,11 +9,14 @@
 namespace retort {
 
 // Two layers, four query heads that share two key heads, widths that are no powers of two.
-ModelConfig SmallConfig(int64_t vocab);
+DenseConfig SmallConfig(int64_t vocab);
+
+// The linear layer of that name. There must be one.
+LinearId LinearNamed(const Layout& layout, std::string_view name);
 
 // Every weight normal with deviation 1/sqrt(inputs) times `spread`, norms near 1, the head its own
 // or tied as the config says. A spread well above 1 makes likely tokens stand out.
-std::unique_ptr<Model> RandomModel(const ModelConfig& config, uint64_t seed, Backend& backend,
+std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Backend& backend,
                                    double spread = 1);
 
 }  // namespace retort

@@ -46,6 +46,27 @@ OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
           1.0 * rows * cols, 12.0 * rows * cols, prepare};
 }
 
+OpCase CopyColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, 2 * cols + 1});
+    Tensor y = stage->Output("y", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.CopyColumns(x, begin, y); });
+  };
+  return {"copy_columns", Cat("n", rows, "_c", cols, "_at", begin), 0, Compute::kF32, 0, 8.0 * rows * cols, prepare};
+}
+
+OpCase AddColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor dy = stage->Input("dy", {rows, cols});
+    Tensor dx = stage->InOut("dx", {rows, 2 * cols + 1});
+    return RunOn(stage, [=, &b]() mutable { b.AddColumns(dy, begin, dx); });
+  };
+  return {"add_columns", Cat("n", rows, "_c", cols, "_at", begin), 2e-7, Compute::kF32, 1.0 * rows * cols,
+          12.0 * rows * cols, prepare};
+}
+
 // Stores rows into a cache that holds others, and reads the whole of it through Attention, as the
 // runner does: query i sees key row i alone, so its output is that row's values.
 OpCase StoreCase(DType type, int64_t tokens, int heads) {
@@ -56,7 +77,7 @@ OpCase StoreCase(DType type, int64_t tokens, int heads) {
     const Tensor x = stage->Input("x", {tokens, cols});
     Tensor cache = stage->Pages({pages, heads, kPage, 8}, type, stage->Normal(rows * cols));
     std::vector<int32_t> to;
-    AttentionLayout each{{}, {}, kPage, /*window=*/1};
+    AttentionLayout each{{}, {}, kPage};
     for (int64_t row : Permutation(rows, MakeKey(3, RandomUse::kData))) {
       const auto i = static_cast<int32_t>(each.runs.size());
       each.runs.push_back({i, 1, i % kPage, i / kPage});
@@ -69,7 +90,7 @@ OpCase StoreCase(DType type, int64_t tokens, int heads) {
     Tensor log_sum = b.New({rows, heads});
     return RunOn(stage, [=, &b]() mutable {
       b.StoreRows(x, to, cache);
-      b.Attention({heads, heads, 8, 1}, each, q, cache, cache, out, log_sum);
+      b.Attention({heads, heads, 8, 1, /*soft_cap=*/0, /*window=*/1}, each, q, cache, cache, out, log_sum);
     });
   };
   return {"store_rows", Cat(NameOf(type), "_t", tokens, "_h", heads), 0, Compute::kF32, 0, 0,
@@ -94,6 +115,12 @@ std::vector<OpCase> RowCases() {
     cases.push_back(make(17, 65, 5));
     cases.push_back(make(129, 172, 64));
     cases.push_back(make(64, 576, 2));
+  }
+  for (const auto& make : {CopyColumnsCase, AddColumnsCase}) {
+    cases.push_back(make(1, 1, 0));
+    cases.push_back(make(17, 65, 66));
+    cases.push_back(make(129, 172, 3));
+    cases.push_back(make(64, 576, 0));
   }
   for (DType type : {DType::kF32, DType::kF16, DType::kBF16}) {
     cases.push_back(StoreCase(type, 1, 1));

@@ -12,7 +12,7 @@ struct Case {
   const char* name;
   AttentionShape shape;
   std::vector<Run> runs;
-  int32_t block_size, window;
+  int32_t block_size;
   double spread = 1;  // of queries and keys
   DType cache = DType::kF32;
 };
@@ -25,7 +25,6 @@ struct Batch {
 
   explicit Batch(const Case& c) {
     layout.block_size = c.block_size;
-    layout.window = c.window;
     int32_t blocks = 0;
     for (const Run& run : c.runs) {
       ++tokens;
@@ -60,7 +59,7 @@ struct Expected {
 
 Expected PlainAttention(const Case& c, const Batch& b) {
   const int64_t H = c.shape.heads, K = c.shape.kv_heads, D = c.shape.head_dim;
-  const double scale = c.shape.scale;
+  const double scale = c.shape.scale, cap = c.shape.soft_cap;
   Expected e;
   e.out.assign(b.q.size(), kUntouched);
   e.dq = e.out;
@@ -70,7 +69,7 @@ Expected PlainAttention(const Case& c, const Batch& b) {
   for (const AttentionRun& run : b.layout.runs) {
     for (int64_t i = 0; i < run.queries; ++i) {
       const int64_t position = run.first_position + i;
-      const int64_t first = c.window ? std::max<int64_t>(0, position - c.window + 1) : 0;
+      const int64_t window = c.shape.window, first = window ? std::max<int64_t>(0, position - window + 1) : 0;
       for (int64_t h = 0; h < H; ++h) {
         const int64_t at = ((run.first_query + i) * H + h) * D;
         const auto key_at = [&](int64_t p) {
@@ -86,10 +85,12 @@ Expected PlainAttention(const Case& c, const Batch& b) {
                    y[static_cast<size_t>(yi + d)];
           return sum;
         };
-        std::vector<double> p;
+        std::vector<double> p, slope;
         double most = -1e300, sum = 0;
         for (int64_t k = first; k <= position; ++k) {
-          p.push_back(scale * dot(b.q, at, b.keys, key_at(k)));
+          const double score = scale * dot(b.q, at, b.keys, key_at(k));
+          p.push_back(cap > 0 ? cap * std::tanh(score / cap) : score);
+          slope.push_back(cap > 0 ? 1 / std::pow(std::cosh(score / cap), 2) : 1);
           most = std::max(most, p.back());
         }
         for (double& v : p) sum += v = std::exp(v - most);
@@ -106,7 +107,8 @@ Expected PlainAttention(const Case& c, const Batch& b) {
         }
         for (int64_t k = first; k <= position; ++k) {
           const double weight = p[static_cast<size_t>(k - first)];
-          const double ds = weight * (dot(b.dout, at, b.values, key_at(k)) - delta) * scale;
+          const double ds = weight * (dot(b.dout, at, b.values, key_at(k)) - delta) * scale *
+                            slope[static_cast<size_t>(k - first)];
           for (int64_t d = 0; d < D; ++d) {
             const auto qi = static_cast<size_t>(at + d), ki = static_cast<size_t>(key_at(k) + d);
             e.dvalues[ki] += weight * b.dout[qi];
@@ -166,8 +168,8 @@ TEST_P(CpuAttention, MatchesDoubles) {
   });
 }
 
-AttentionShape Heads(int heads, int kv_heads, int dim) {
-  return {heads, kv_heads, dim, static_cast<float>(1 / std::sqrt(static_cast<double>(dim)))};
+AttentionShape Heads(int heads, int kv_heads, int dim, int window = 0, float soft_cap = 0) {
+  return {heads, kv_heads, dim, static_cast<float>(1 / std::sqrt(static_cast<double>(dim))), soft_cap, window};
 }
 
 const std::vector<Run> kRows = {{100, 0}, {1, 0}, {37, 0}, {130, 0}};
@@ -175,24 +177,29 @@ const std::vector<Run> kMixed = {{1, 0}, {1, 150}, {3, 61}, {70, 64}, {1, 64}, {
 
 INSTANTIATE_TEST_SUITE_P(
     Layouts, CpuAttention,
-    testing::Values(Case{"Training", Heads(9, 3, 64), kRows, 512, 0},
-                    Case{"OneHead", Heads(1, 1, 16), kRows, 512, 0},
-                    Case{"ManyQueriesAKey", Heads(8, 1, 32), kRows, 512, 0},
-                    Case{"MoreHeadsThanATileHasRows", Heads(71, 1, 8), {{5, 0}, {1, 70}}, 128, 0},
-                    Case{"Wide", Heads(4, 2, 128), {{90, 0}}, 128, 0},
-                    Case{"OddWidth", Heads(4, 2, 20), kMixed, 7, 0},
-                    Case{"Narrow", Heads(6, 3, 8), kMixed, 16, 0},
-                    Case{"TinyWidth", Heads(2, 1, 2), kMixed, 16, 0},
-                    Case{"Window", Heads(6, 2, 16), {{200, 0}, {1, 99}, {40, 111}}, 512, 33},
-                    Case{"WindowOfOne", Heads(2, 2, 16), {{70, 0}, {1, 70}}, 16, 1},
-                    Case{"WindowInBlocks", Heads(4, 2, 64), {{150, 70}, {1, 200}}, 32, 64},
-                    Case{"BlocksOfOne", Heads(4, 2, 64), kMixed, 1, 0},
-                    Case{"Blocks", Heads(8, 2, 64), kMixed, 16, 0},
-                    Case{"LargeScores", Heads(4, 2, 64), kMixed, 16, 0, 8},
-                    Case{"HalfCache", Heads(8, 2, 64), kMixed, 32, 0, 1, DType::kF16},
-                    Case{"HalfCacheOddWidth", Heads(4, 2, 20), kMixed, 32, 21, 1, DType::kF16},
-                    Case{"BrainCache", Heads(6, 2, 128), kMixed, 32, 0, 1, DType::kBF16},
-                    Case{"BrainCacheOddWidth", Heads(6, 2, 12), kMixed, 5, 0, 1, DType::kBF16}),
+    testing::Values(Case{"Training", Heads(9, 3, 64), kRows, 512},
+                    Case{"OneHead", Heads(1, 1, 16), kRows, 512},
+                    Case{"ManyQueriesAKey", Heads(8, 1, 32), kRows, 512},
+                    Case{"MoreHeadsThanATileHasRows", Heads(71, 1, 8), {{5, 0}, {1, 70}}, 128},
+                    Case{"Wide", Heads(4, 2, 128), {{90, 0}}, 128},
+                    Case{"OddWidth", Heads(4, 2, 20), kMixed, 7},
+                    Case{"Narrow", Heads(6, 3, 8), kMixed, 16},
+                    Case{"TinyWidth", Heads(2, 1, 2), kMixed, 16},
+                    Case{"Window", Heads(6, 2, 16, 33), {{200, 0}, {1, 99}, {40, 111}}, 512},
+                    Case{"WindowOfOne", Heads(2, 2, 16, 1), {{70, 0}, {1, 70}}, 16},
+                    Case{"WindowInBlocks", Heads(4, 2, 64, 64), {{150, 70}, {1, 200}}, 32},
+                    Case{"BlocksOfOne", Heads(4, 2, 64), kMixed, 1},
+                    Case{"Blocks", Heads(8, 2, 64), kMixed, 16},
+                    Case{"LargeScores", Heads(4, 2, 64), kMixed, 16, 8},
+                    Case{"HalfCache", Heads(8, 2, 64), kMixed, 32, 1, DType::kF16},
+                    Case{"HalfCacheOddWidth", Heads(4, 2, 20, 21), kMixed, 32, 1, DType::kF16},
+                    Case{"BrainCache", Heads(6, 2, 128), kMixed, 32, 1, DType::kBF16},
+                    Case{"BrainCacheOddWidth", Heads(6, 2, 12), kMixed, 5, 1, DType::kBF16},
+                    Case{"SoftCap", Heads(9, 3, 64, 0, 1.5f), kRows, 512},
+                    Case{"SoftCapOddWidth", Heads(4, 2, 20, 0, 0.7f), kMixed, 7},
+                    Case{"SoftCapOfLargeScores", Heads(4, 2, 64, 0, 30), kMixed, 16, 8},
+                    Case{"SoftCapAndWindow", Heads(6, 2, 16, 33, 1), {{200, 0}, {1, 99}, {40, 111}}, 512},
+                    Case{"SoftCapHalfCache", Heads(8, 2, 64, 21, 1), kMixed, 32, 1, DType::kF16}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(CpuAttentionLayout, RefusesBlocksOutsideTheKeys) {
@@ -203,24 +210,24 @@ TEST(CpuAttentionLayout, RefusesBlocksOutsideTheKeys) {
   const auto attend = [&](AttentionLayout layout) {
     cpu.Attention(shape, layout, q, keys, keys, out, log_sum);
   };
-  EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4, 0}));
-  EXPECT_THROW(attend({{{0, 4, 5, 0}}, {4, 0}, 4, 0}), Error);  // a third block is missing
-  EXPECT_THROW(attend({{{0, 4, 4, 0}}, {0, 5}, 4, 0}), Error);  // the second ends beyond row 8
-  EXPECT_THROW(attend({{{1, 4, 0, 0}}, {4, 0}, 4, 0}), Error);  // a fifth query
-  EXPECT_THROW(attend({{{0, 4, 4, 0}}, {4, -4}, 4, 0}), Error);
+  EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4}));
+  EXPECT_THROW(attend({{{0, 4, 5, 0}}, {4, 0}, 4}), Error);  // a third block is missing
+  EXPECT_THROW(attend({{{0, 4, 4, 0}}, {0, 5}, 4}), Error);  // the second ends beyond row 8
+  EXPECT_THROW(attend({{{1, 4, 0, 0}}, {4, 0}, 4}), Error);  // a fifth query
+  EXPECT_THROW(attend({{{0, 4, 4, 0}}, {4, -4}, 4}), Error);
   keys = cpu.Zeros({2, 1, 4, 8});  // two pages
-  EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4, 0}));
-  EXPECT_THROW(attend({{{0, 2, 4, 0}}, {4, 2}, 4, 0}), Error);  // a block within a page
-  EXPECT_THROW(attend({{{0, 4, 0, 0}}, {0, 2}, 2, 0}), Error);  // blocks of half a page
+  EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4}));
+  EXPECT_THROW(attend({{{0, 2, 4, 0}}, {4, 2}, 4}), Error);  // a block within a page
+  EXPECT_THROW(attend({{{0, 4, 0, 0}}, {0, 2}, 2}), Error);  // blocks of half a page
   keys = cpu.Zeros({1, 2, 4, 8});
-  EXPECT_THROW(attend({{{0, 4, 0, 0}}, {0}, 4, 0}), Error);  // of two heads
+  EXPECT_THROW(attend({{{0, 4, 0, 0}}, {0}, 4}), Error);  // of two heads
 }
 
 TEST(CpuAttentionMemory, NeverHoldsTokensByTokens) {
   CpuBackend cpu(1, Compute::kF32);
   const int64_t tokens = 3000;
   const AttentionShape shape = Heads(2, 1, 8);
-  const AttentionLayout layout{{{0, static_cast<int32_t>(tokens), 0, 0}}, {0}, 4096, 0};
+  const AttentionLayout layout{{{0, static_cast<int32_t>(tokens), 0, 0}}, {0}, 4096};
   Tensor q = cpu.Zeros({tokens, 16}), keys = cpu.Zeros({tokens, 8}), out = cpu.New({tokens, 16});
   Tensor log_sum = cpu.New({tokens, 2}), dq = cpu.Zeros({tokens, 16}), dk = cpu.Zeros({tokens, 8}),
          dv = cpu.Zeros({tokens, 8});

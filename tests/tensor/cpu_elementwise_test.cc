@@ -38,6 +38,63 @@ TEST(CpuSimd, ExpIsRightToOneUlpAndAtItsLimits) {
   }
 }
 
+struct TanhKernel {
+  template <int W>
+  RETORT_INLINE static void Run(const float* x, float* y, int64_t n) {
+    for (int64_t i = 0; i < n; i += W) Store<W>(y + i, Tanh<W>(Load<W>(x + i)));
+  }
+};
+struct ErfKernel {
+  template <int W>
+  RETORT_INLINE static void Run(const float* x, float* y, int64_t n) {
+    for (int64_t i = 0; i < n; i += W) Store<W>(y + i, Erf<W>(Load<W>(x + i)));
+  }
+};
+
+// Of both signs: the range in which the function bends in steps of 2e-5, small values, and where the pieces meet.
+std::vector<float> SigmoidGrid() {
+  std::vector<float> x;
+  for (double v = 1e-5; v < 10; v += 2e-5) x.push_back(static_cast<float>(v));
+  for (double v = 1e-37; v < 1e-5; v *= 1.01) x.push_back(static_cast<float>(v));
+  for (const float seam : {0.625f, 1.0f}) {
+    for (float v = seam - 1e-5f; v < seam + 1e-5f; v = std::nextafter(v, 9.0f)) x.push_back(v);
+  }
+  x.insert(x.end(), {0, 44.4f, 44.5f, 90, 1e10f, 1e30f, INFINITY});
+  while (x.size() % 16) x.push_back(0);
+  const size_t half = x.size();
+  for (size_t i = 0; i < half; ++i) x.push_back(-x[i]);
+  return x;
+}
+
+// `exact` in double; the sign of zeros is kept, and NaN.
+template <class Kernel>
+void ExpectTwoUlp(double (*exact)(double)) {
+  std::vector<float> x = SigmoidGrid();
+  x.resize(x.size() + 16, NAN);
+  for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
+    if (isa > HostIsa()) continue;
+    std::vector<float> y(x.size());
+    CallSimd<Kernel>(isa, x.data(), y.data(), static_cast<int64_t>(x.size()));
+    double worst = 0;
+    for (size_t i = 0; i < x.size(); ++i) {
+      if (std::isnan(x[i])) {
+        EXPECT_TRUE(std::isnan(y[i]));
+        continue;
+      }
+      const double want = exact(static_cast<double>(x[i]));
+      const auto nearest = static_cast<float>(std::abs(want));
+      const double ulp = std::nextafter(nearest, INFINITY) - static_cast<double>(nearest);
+      worst = std::max(worst, std::abs(y[i] - want) / ulp);
+      ASSERT_EQ(std::signbit(y[i]), std::signbit(x[i])) << x[i];
+      ASSERT_LE(std::abs(y[i]), 1) << x[i];
+    }
+    EXPECT_LE(worst, 2) << "isa " << static_cast<int>(isa);
+    testing::Test::RecordProperty(Cat("worst_ulp_isa", static_cast<int>(isa)), Cat(worst));
+  }
+}
+TEST(CpuSimd, TanhIsRightToTwoUlp) { ExpectTwoUlp<TanhKernel>(std::tanh); }
+TEST(CpuSimd, ErfIsRightToTwoUlp) { ExpectTwoUlp<ErfKernel>(std::erf); }
+
 struct WidenKernel {
   template <int W, class T>
   RETORT_INLINE static void Run(const T* x, float* y) {
@@ -114,9 +171,9 @@ TEST(CpuElementwise, GatesAndTheirGradient) {
     const Tensor g = cpu.FromFloats(gate, {n}), u = cpu.FromFloats(up, {n}),
                  d = cpu.FromFloats(dy, {n});
     Tensor out = cpu.New({n}), dg = cpu.New({n}), du = cpu.New({n});
-    cpu.SwiGlu(g, u, out);
+    cpu.GatedActivation(Activation::kSilu, g, u, out);
     for (Tensor* overwritten : {&dg, &du}) cpu.Fill(*overwritten, 7);
-    cpu.SwiGluGrad(d, g, u, dg, du);
+    cpu.GatedActivationGrad(Activation::kSilu, d, g, u, dg, du);
     std::vector<float> result = cpu.ToFloats(out);
     EXPECT_LT(RelativeError(result, y), 2e-7);
     EXPECT_LT(RelativeError(cpu.ToFloats(dg), dgate), 5e-7);  // a chain of eight roundings

@@ -38,6 +38,42 @@ TEST(CpuRows, RefusesRowsThatDoNotExist) {
   EXPECT_THROW(cpu.StoreRows(out, std::vector{0}, x), Error);  // no pages
 }
 
+TEST(CpuRows, RefusesColumnsAndPlacesThatDoNotExist) {
+  CpuBackend cpu(1, Compute::kF32);
+  Tensor x = cpu.Zeros({4, 8}), part = cpu.Zeros({4, 3}), weights = cpu.Zeros({2, 2}), out = cpu.Zeros({5, 8});
+  for (const int64_t begin : {-1, 6}) {
+    EXPECT_THROW(cpu.CopyColumns(x, begin, part), Error);
+    EXPECT_THROW(cpu.AddColumns(part, begin, x), Error);
+  }
+  EXPECT_NO_THROW(cpu.CopyColumns(x, 5, part));
+  const std::vector<int32_t> good = {0, 3, 1, 2};
+  EXPECT_NO_THROW(cpu.AddWeightedRows(x, weights, good, good, out));
+  for (const int32_t bad : {-1, 5}) {
+    const std::vector<int32_t> some = {0, bad, 1, 2};
+    EXPECT_THROW(cpu.AddWeightedRows(x, weights, some, good, out), Error);
+    EXPECT_THROW(cpu.AddWeightedRows(x, weights, good, some, out), Error);
+    Tensor dx = cpu.New({4, 8});
+    EXPECT_THROW(cpu.WeightedRowsGrad(out, x, weights, some, good, dx, nullptr), Error);
+  }
+}
+
+// A model that overflows must not make a router name an expert twice, or one that there is not.
+TEST(CpuRoute, ChoosesDifferentExpertsWhateverTheLogits) {
+  ForCpuBackends([&](CpuBackend& cpu) {
+    const Tensor logits = cpu.FromFloats(
+        std::vector<float>{NAN, NAN, NAN, 1, NAN, 2, INFINITY, INFINITY, 0, -INFINITY, -INFINITY, -INFINITY}, {4, 3});
+    Tensor p = cpu.New({4, 3}), experts = cpu.New({4, 2}, DType::kI32), weights = cpu.New({4, 2});
+    cpu.Route({2, true}, logits, p, experts, weights);
+    std::vector<int32_t> chosen(8);
+    cpu.CopyInts(experts, chosen);
+    for (size_t t = 0; t < 4; ++t) {
+      EXPECT_NE(chosen[2 * t], chosen[2 * t + 1]);
+      for (const int32_t e : {chosen[2 * t], chosen[2 * t + 1]}) EXPECT_TRUE(e >= 0 && e < 3) << e;
+    }
+    return std::vector<float>(chosen.begin(), chosen.end());
+  });
+}
+
 TEST(CpuRows, StoresRowsInPagesOfEveryType) {
   constexpr int64_t kHeads = 2, kRows = 3, kDim = 37, cols = kHeads * kDim;
   std::vector<float> x = RandomFloats(2 * cols, 3, 100);

@@ -20,12 +20,12 @@ class FeedForward : public testing::Test {
   }
 
   static std::vector<float> Run(Backend& b, const Layer& w, const std::vector<float>& x, int64_t rows, bool precise,
-                                bool at_once) {
+                                bool at_once, Activation f = Activation::kSilu) {
     const Tensor in = b.FromFloats(x, {rows, w.gate.cols()});
     Tensor y = b.New({rows, w.down.rows()});
     b.Fill(y, NAN);
-    at_once ? b.FeedForward(in, w.gate, w.up, w.down, precise, y)
-            : b.Backend::FeedForward(in, w.gate, w.up, w.down, precise, y);
+    at_once ? b.FeedForward(f, in, w.gate, w.up, w.down, precise, y)
+            : b.Backend::FeedForward(f, in, w.gate, w.up, w.down, precise, y);
     return b.ToFloats(y);
   }
 
@@ -55,6 +55,25 @@ TEST_F(FeedForward, GivesTheBitsOfOneStepAfterTheOther) {
   }
 }
 
+TEST_F(FeedForward, GatesWithTheActivationThatItIsGiven) {
+  const std::unique_ptr<Backend> reference = MakeReferenceBackend();
+  const Layer w = Make(WeightFormat::kQ8_0, true, 96, 416, 70), plain = Make(WeightFormat::kQ8_0, false, 96, 416, 70);
+  const std::vector<float> x = RandomFloats(3 * 96, 6);
+  for (const Activation f : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu2}) {
+    SCOPED_TRACE(static_cast<int>(f));
+    const std::vector<float> exact = Run(*reference, plain, x, 3, true, true, f);
+    const std::vector<double> want(exact.begin(), exact.end());
+    ForCpuBackends(
+        [&](CpuBackend& cpu) {
+          const std::vector<float> got = Run(cpu, w, x, 3, true, true, f);
+          EXPECT_EQ(got, Run(cpu, w, x, 3, true, false, f));
+          EXPECT_LT(RelativeError(got, want), 5e-4);  // 15 bits of the activations
+          return got;
+        },
+        Compute::kInt8);
+  }
+}
+
 // Both factors to 8 bits, or to 15, where they were floats; the weights' values are the same on both sides.
 TEST_F(FeedForward, IsNearTheReference) {
   const std::vector<float> x = RandomFloats(3 * 96, 5);
@@ -75,10 +94,10 @@ TEST_F(FeedForward, RefusesWeightsThatDoNotMeet) {
   const Layer w = Make(WeightFormat::kQ8_0, true, 64, 96, 32), other = Make(WeightFormat::kQ8_0, true, 64, 64, 32);
   const Tensor x = cpu.Zeros({1, 64});
   Tensor y = cpu.New({1, 32}), narrow = cpu.New({1, 31});
-  EXPECT_NO_THROW(cpu.FeedForward(x, w.gate, w.up, w.down, false, y));
-  EXPECT_THROW(cpu.FeedForward(x, w.gate, other.up, w.down, false, y), Error);
-  EXPECT_THROW(cpu.FeedForward(x, w.gate, w.up, other.down, false, y), Error);
-  EXPECT_THROW(cpu.FeedForward(x, w.gate, w.up, w.down, false, narrow), Error);
+  EXPECT_NO_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, w.up, w.down, false, y));
+  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, other.up, w.down, false, y), Error);
+  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, w.up, other.down, false, y), Error);
+  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, w.up, w.down, false, narrow), Error);
 }
 
 }  // namespace

@@ -85,22 +85,76 @@ TEST_F(ReferenceTest, NormGradient) {
   ExpectGradient(gain, dgain, dy, forward);
 }
 
-TEST_F(ReferenceTest, SwiGluByHandAndGradient) {
-  Tensor one = b_->New({3});
-  b_->SwiGlu(Of({0, 1, -1000}, {3}), Of({7, 2, 3}, {3}), one);
-  ExpectValues(one, {0, 2 / (1 + std::exp(-1.0)), 0});
-
-  const Tensor gate = Random({2, 3}), up = Random({2, 3}), dy = Random({2, 3});
-  Tensor dgate = Ones({2, 3}), dup = Ones({2, 3});  // overwritten
-  const auto forward = [&] {
-    Tensor y = b_->New({2, 3});
-    b_->SwiGlu(gate, up, y);
-    return y;
+// GELU's values by Python's math.erf and math.tanh.
+TEST_F(ReferenceTest, GatedActivationsByHandAndGradient) {
+  struct Known {
+    Activation activation;
+    double at_one, at_minus_one;
   };
-  b_->SwiGluGrad(dy, gate, up, dgate, dup);
-  for (Tensor* gradient : {&dgate, &dup}) b_->Accumulate(Ones({2, 3}), *gradient);  // as ExpectGradient wants it
-  ExpectGradient(gate, dgate, dy, forward);
-  ExpectGradient(up, dup, dy, forward);
+  for (const auto& [activation, at_one, at_minus_one] :
+       {Known{Activation::kSilu, 1 / (1 + std::exp(-1.0)), -1 / (1 + std::exp(1.0))},
+        {Activation::kGelu, 0.8413447460685429, -0.15865525393145707},
+        {Activation::kGeluTanh, 0.8411919906082768, -0.15880800939172324},
+        {Activation::kRelu2, 1, 0}}) {
+    SCOPED_TRACE(static_cast<int>(activation));
+    Tensor one = b_->New({4});
+    b_->GatedActivation(activation, Of({0, 1, -1, -1000}, {4}), Of({7, 2, 3, 3}, {4}), one);
+    ExpectValues(one, {0, 2 * at_one, 3 * at_minus_one, 0});
+
+    const Tensor gate = Random({2, 3}), up = Random({2, 3}), dy = Random({2, 3});
+    Tensor dgate = Ones({2, 3}), dup = Ones({2, 3});  // overwritten
+    const auto forward = [&] {
+      Tensor y = b_->New({2, 3});
+      b_->GatedActivation(activation, gate, up, y);
+      return y;
+    };
+    b_->GatedActivationGrad(activation, dy, gate, up, dgate, dup);
+    for (Tensor* gradient : {&dgate, &dup}) b_->Accumulate(Ones({2, 3}), *gradient);  // as ExpectGradient wants it
+    ExpectGradient(gate, dgate, dy, forward);
+    ExpectGradient(up, dup, dy, forward);
+  }
+}
+
+TEST_F(ReferenceTest, SoftCapByHand) {
+  Tensor x = Of({0, 3, -1e9}, {3}), dx = Of({5, 5, 5}, {3});
+  b_->SoftCap(x, 3);
+  ExpectValues(x, {0, 3 * std::tanh(1.0), -3});
+  b_->SoftCapGrad(x, 3, dx);
+  ExpectValues(dx, {5, 5 / std::pow(std::cosh(1.0), 2), 0});
+}
+
+TEST_F(ReferenceTest, ColumnsAreCopiedAndAdded) {
+  Tensor y = b_->New({2, 2}), x = Of({1, 2, 3, 4, 5, 6}, {2, 3});
+  b_->CopyColumns(x, 1, y);
+  ExpectValues(y, {2, 3, 5, 6});
+  b_->AddColumns(Of({10, 20, 30, 40}, {2, 2}), 0, x);
+  ExpectValues(x, {11, 22, 3, 34, 45, 6});
+}
+
+// Odds of 1 : 3 : 2 : 3.
+TEST_F(ReferenceTest, RouteByHand) {
+  const Tensor logits = Of({0, std::log(3.0), std::log(2.0), std::log(3.0)}, {1, 4});
+  Tensor probabilities = b_->New({1, 4}), experts = b_->New({1, 3}, DType::kI32), weights = b_->New({1, 3});
+  std::vector<int32_t> chosen(3);
+  for (const bool renormalise : {false, true}) {
+    b_->Route({3, renormalise}, logits, probabilities, experts, weights);
+    b_->CopyInts(experts, chosen);
+    EXPECT_EQ(chosen, (std::vector<int32_t>{1, 3, 2}));
+    ExpectValues(probabilities, {1.0 / 9, 3.0 / 9, 2.0 / 9, 3.0 / 9});
+    const double all = renormalise ? 8 : 9;
+    ExpectValues(weights, {3 / all, 3 / all, 2 / all});
+  }
+}
+
+TEST_F(ReferenceTest, WeightedRowsByHand) {
+  const Tensor x = Of({1, 2, 3, 4, 5, 6}, {3, 2}), weights = Of({10, 100, 1000, 7}, {2, 2});
+  const std::vector<int32_t> rows = {1, 1, 0}, places = {2, 0, 1};
+  Tensor out = Of({1, 1, 1, 1}, {2, 2}), dx = b_->New({3, 2}), dweights = Of({1, 1, 1, 1}, {2, 2});
+  b_->AddWeightedRows(x, weights, rows, places, out);
+  ExpectValues(out, {501, 601, 1031, 2041});
+  b_->WeightedRowsGrad(Of({1, 2, 3, 4}, {2, 2}), x, weights, rows, places, dx, &dweights);
+  ExpectValues(dx, {3000, 4000, 30, 40, 100, 200});
+  ExpectValues(dweights, {1 + 3 * 3 + 4 * 4, 1 + 5 + 2 * 6, 1 + 3 + 4 * 2, 1});
 }
 
 TEST_F(ReferenceTest, DropoutKeepsByTheDocumentedWordsAndHasTheMatchingGradient) {
@@ -132,6 +186,15 @@ TEST_F(ReferenceTest, RotaryTurnsHalvesAndItsInverseIsItsGradient) {
   Tensor quarter = b_->New({1, 4});
   b_->Rotary(Of({1, 2, 3, 4}, {1, 4}), Of({0, 0}, {1, 2}), Of({1, 1}, {1, 2}), 1, false, quarter);
   ExpectValues(quarter, {-3, -4, 1, 2});
+  b_->Rotary(Of({1, 2, 3, 4}, {1, 4}), Of({0, 0}, {1, 2}), Of({1, 1}, {1, 2}), 1, false, quarter,
+             RotaryPairs::kNeighbours);
+  ExpectValues(quarter, {-2, 1, -4, 3});
+  // Two of three values are turned: of either kind the same two.
+  for (const RotaryPairs pairs : {RotaryPairs::kHalves, RotaryPairs::kNeighbours}) {
+    Tensor part = b_->New({1, 6});
+    b_->Rotary(Of({1, 2, 3, 4, 5, 6}, {1, 6}), Of({0}, {1, 1}), Of({1}, {1, 1}), 2, false, part, pairs);
+    ExpectValues(part, {-2, 1, 3, -5, 4, 6});
+  }
 
   const Tensor x = Random({2, 8}), dy = Random({2, 8});
   Tensor dx = b_->New({2, 8});
@@ -175,7 +238,7 @@ TEST_F(ReferenceTest, LinearByHandAndGradient) {
 
 TEST_F(ReferenceTest, AttentionByHand) {
   const AttentionShape shape{2, 1, 1, 1.0f};
-  const AttentionLayout layout{{{0, 2, 0, 0}}, {0}, 2, 0};
+  const AttentionLayout layout{{{0, 2, 0, 0}}, {0}, 2};
   const double three = std::log(3.0);
   Tensor out = b_->New({2, 2}), log_sum = b_->New({2, 2});
   // Token 1's first head scores (0, ln 3), so weighs its keys 1 : 3; its second scores them alike.
@@ -186,9 +249,9 @@ TEST_F(ReferenceTest, AttentionByHand) {
 }
 
 TEST_F(ReferenceTest, AttentionOverPagesAndWindowSeesTheRowsItShould) {
-  const AttentionShape shape{1, 1, 1, 0.0f};  // all visible keys weigh the same
+  const AttentionShape shape{1, 1, 1, 0.0f, 0, /*window=*/3};  // all visible keys weigh the same
   // Blocks of 2 rows at rows 4, 0, 2: positions 0..5 lie in rows 4 5 0 1 2 3.
-  const AttentionLayout layout{{{0, 1, 5, 0}, {1, 1, 2, 0}}, {4, 0, 2}, 2, 3};
+  const AttentionLayout layout{{{0, 1, 5, 0}, {1, 1, 2, 0}}, {4, 0, 2}, 2};
   const Tensor q = Zeros({2, 1}), keys = Zeros({6, 1}), values = Of({1, 2, 4, 8, 16, 32}, {6, 1});
   Tensor out = b_->New({2, 1}), log_sum = b_->New({2, 1});
   b_->Attention(shape, layout, q, keys, values, out, log_sum);
@@ -196,13 +259,24 @@ TEST_F(ReferenceTest, AttentionOverPagesAndWindowSeesTheRowsItShould) {
   // The same rows of two heads in pages; the other head's are a hundred times as large.
   const Tensor pages = Of({1, 2, 100, 200, 4, 8, 400, 800, 16, 32, 1600, 3200}, {3, 2, 2, 1});
   Tensor out2 = b_->New({2, 2}), log_sum2 = b_->New({2, 2});
-  b_->Attention({2, 2, 1, 0.0f}, layout, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2, log_sum2);
+  b_->Attention({2, 2, 1, 0.0f, 0, 3}, layout, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2, log_sum2);
   ExpectValues(out2, {14.0 / 3, 1400.0 / 3, 49.0 / 3, 4900.0 / 3});
 }
 
+TEST_F(ReferenceTest, AttentionCapsItsScaledScores) {
+  const AttentionShape shape{1, 1, 1, 0.5f, 2};
+  Tensor out = b_->New({2, 1}), log_sum = b_->New({2, 1});
+  // Token 1 scores (0, 0.5 * 4 = 2), the latter capped to 2 tanh(1).
+  b_->Attention(shape, {{{0, 2, 0, 0}}, {0}, 2}, Of({0, 1}, {2, 1}), Of({0, 4}, {2, 1}), Of({0, 1}, {2, 1}), out,
+                log_sum);
+  const double e = std::exp(2 * std::tanh(1.0));
+  ExpectValues(out, {0, e / (1 + e)});
+  ExpectValues(log_sum, {0, std::log(1 + e)});
+}
+
 TEST_F(ReferenceTest, AttentionGradient) {
-  const AttentionShape shape{4, 2, 3, 0.7f};
-  const AttentionLayout layout{{{0, 4, 0, 0}, {4, 2, 1, 2}}, {6, 0, 3, 9}, 3, 3};
+  const AttentionShape shape{4, 2, 3, 0.7f, 0.8f, /*window=*/3};
+  const AttentionLayout layout{{{0, 4, 0, 0}, {4, 2, 1, 2}}, {6, 0, 3, 9}, 3};
   const Tensor q = Random({6, 12}), keys = Random({12, 6}), values = Random({12, 6});
   const Tensor dout = Random({6, 12});
   Tensor log_sum = b_->New({6, 4});

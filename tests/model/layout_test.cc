@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/spec/tensors.h"
+#include "model/layout.h"
 
 #include <gtest/gtest.h>
 
@@ -9,49 +9,50 @@
 namespace retort {
 namespace {
 
-ModelConfig Small(const char* family) {
-  ModelConfig c;
+DenseConfig Small(const char* family) {
+  DenseConfig c;
   c.family = family;
   c.layers = 3, c.width = 32, c.heads = 4, c.kv_heads = 2, c.head_dim = 8, c.ffn = 64,
   c.vocab = 100;
   return c;
 }
 
-TEST(ModelTensors, NamesAreUniqueInBothFiles) {
-  ModelConfig c = Small("qwen3");
+TEST(Layout, NamesAreUniqueInBothFiles) {
+  DenseConfig c = Small("qwen3");
   c.qkv_bias = c.o_bias = c.mlp_bias = c.qk_norm = true;
   std::set<std::string> hf, gguf;
-  const auto tensors = ModelTensors(c);
+  const auto tensors = LayoutOf(c).tensors;
   for (const TensorSpec& t : tensors) {
     EXPECT_TRUE(hf.insert(t.name).second) << t.name;
     EXPECT_TRUE(gguf.insert(t.gguf_name).second) << t.gguf_name;
   }
   EXPECT_EQ(tensors.size(), 3u + 3 * (2 + 7 + 7 + 2));
   c.tied = true;
-  EXPECT_EQ(ModelTensors(c).size(), tensors.size() - 1);
+  EXPECT_EQ(LayoutOf(c).tensors.size(), tensors.size() - 1);
 }
 
-TEST(ModelTensors, OnlyTheLlamaArchitectureInterleavesItsQueriesAndKeys) {
+TEST(Layout, OnlyTheLlamaArchitectureInterleavesItsQueriesAndKeys) {
   for (const char* family : {"llama", "mistral", "qwen2", "qwen3"}) {
-    for (const TensorSpec& t : ModelTensors(Small(family))) {
-      const bool llama = GgufArchitecture(Small(family)) == "llama";
+    for (const TensorSpec& t : LayoutOf(Small(family)).tensors) {
+      const bool llama = FamilyOf(Small(family)).gguf_architecture == "llama";
       const int64_t want = !llama                              ? 0
                            : t.name.ends_with("q_proj.weight") ? 4
                            : t.name.ends_with("k_proj.weight") ? 2
                                                                : 0;
-      EXPECT_EQ(t.interleaved_heads, want) << family << " " << t.name;
+      EXPECT_EQ(t.order.interleaved_heads, want) << family << " " << t.name;
     }
   }
 }
 
-TEST(HuggingFaceRow, PairsOfNeighboursAreHalfAHeadApart) {
+TEST(RowOrder, PairsOfNeighboursAreHalfAHeadApart) {
+  const RowOrder order{2};
   // Two heads of 8 rows: GGUF's rows 0 and 1 are a rotary pair, Hugging Face's rows 0 and 4.
-  EXPECT_EQ(HuggingFaceRow(0, 16, 2), 0);
-  EXPECT_EQ(HuggingFaceRow(1, 16, 2), 4);
-  EXPECT_EQ(HuggingFaceRow(2, 16, 2), 1);
-  EXPECT_EQ(HuggingFaceRow(9, 16, 2), 12);
+  EXPECT_EQ(order.HuggingFaceRow(0, 16), 0);
+  EXPECT_EQ(order.HuggingFaceRow(1, 16), 4);
+  EXPECT_EQ(order.HuggingFaceRow(2, 16), 1);
+  EXPECT_EQ(order.HuggingFaceRow(9, 16), 12);
   std::set<int64_t> seen;
-  for (int64_t r = 0; r < 16; ++r) seen.insert(HuggingFaceRow(r, 16, 2));
+  for (int64_t r = 0; r < 16; ++r) seen.insert(order.HuggingFaceRow(r, 16));
   EXPECT_EQ(seen.size(), 16u);
 }
 

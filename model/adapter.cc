@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/lora.h"
+#include "model/adapter.h"
 
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <regex>
+#include <set>
 
 #include "base/random.h"
 #include "formats/safetensors.h"
@@ -76,40 +77,37 @@ double LoraScale(double alpha, int64_t rank, bool rslora) {
   return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
 }
 
-bool Targets(const AdapterConfig& config, const std::string& module) {
-  if (EndsAtDot(module, config.exclude)) return false;
-  if (!config.exclude_pattern.empty() && MatchesWhole(module, config.exclude_pattern)) return false;
-  if (!config.targets.empty()) return EndsAtDot(module, config.targets);
-  return config.target_pattern == "all-linear" || MatchesWhole(module, config.target_pattern);
+bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
+  if (!linear.adaptable()) return false;
+  if (EndsAtDot(linear.name, config.exclude)) return false;
+  if (!config.exclude_pattern.empty() && MatchesWhole(linear.name, config.exclude_pattern)) return false;
+  if (!config.targets.empty()) return EndsAtDot(linear.name, config.targets);
+  if (config.target_pattern == "all-linear") return linear.expert < 0;
+  return MatchesWhole(linear.name, config.target_pattern);
 }
 
-std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const ModelConfig& model,
+std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend) {
   auto out = std::make_unique<Adapter>();
   out->config_ = config;
-  out->pairs_.resize(static_cast<size_t>(model.layers));
+  out->sites_.resize(layout.linears.size());
   const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
-  int64_t made = 0;
-  for (int64_t layer = 0; layer < model.layers; ++layer) {
-    for (Slot slot : kAllSlots) {
-      const std::string module = ModuleName(layer, slot);
-      if (!Targets(config, module)) continue;
-      const auto [rows, cols] = ShapeOf(model, slot);
-      const auto place = static_cast<uint64_t>(layer * kSlots + static_cast<int64_t>(slot));
-      RandomStream random(MakeKey(seed, RandomUse::kInit, place));
-      std::vector<float> a(static_cast<size_t>(config.rank * cols));
-      const double bound = 1 / std::sqrt(static_cast<double>(cols));
-      for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
-      out->pairs_[static_cast<size_t>(layer)][static_cast<size_t>(slot)] = std::unique_ptr<Pair>(
-          new Pair{{KeyOf(module, "A"), backend.FromFloats(a, {config.rank, cols})},
-                   {KeyOf(module, "B"), backend.Zeros({rows, config.rank})},
-                   scale});
-      ++made;
-    }
+  const std::string* example = nullptr;
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    const LinearSpec& linear = layout.linears[id];
+    if (!example && linear.adaptable()) example = &linear.name;
+    if (!Targets(config, linear)) continue;
+    RandomStream random(MakeKey(seed, RandomUse::kInit, NameKey(linear.name)));
+    std::vector<float> a(static_cast<size_t>(config.rank * linear.cols));
+    const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
+    for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
+    out->sites_[id] = std::unique_ptr<AdapterSite>(
+        new AdapterSite{{KeyOf(linear.name, "A"), backend.FromFloats(a, {config.rank, linear.cols})},
+                        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
+                        scale});
   }
-  if (made == 0) {
-    throw InputError("adapter.targets matches no linear layer; layers are named like '",
-                     ModuleName(0, Slot::kQ), "'");
+  if (out->parameters().empty()) {
+    throw InputError("adapter.targets matches no linear layer; layers are named like '", example ? *example : "", "'");
   }
   return out;
 }
@@ -135,52 +133,35 @@ AdapterConfig ReadAdapterConfig(const Path& folder) {
   return c;
 }
 
-std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const ModelConfig& model,
-                                       Backend& backend) {
+std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout, Backend& backend) {
   auto out = std::make_unique<Adapter>();
   out->config_ = ReadAdapterConfig(folder);
   const AdapterConfig& config = out->config_;
   const TensorTable table = ReadSafetensors(folder / "adapter_model.safetensors").tensors;
-  out->pairs_.resize(static_cast<size_t>(model.layers));
+  out->sites_.resize(layout.linears.size());
   const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
-  size_t used = 0;
-  for (int64_t layer = 0; layer < model.layers; ++layer) {
-    for (Slot slot : kAllSlots) {
-      const std::string module = ModuleName(layer, slot);
-      if (!Targets(config, module)) continue;
-      const auto [rows, cols] = ShapeOf(model, slot);
-      const std::string a = KeyOf(module, "A"), b = KeyOf(module, "B");
-      out->pairs_[static_cast<size_t>(layer)][static_cast<size_t>(slot)] =
-          std::unique_ptr<Pair>(new Pair{{a, ReadFactor(table, a, config.rank, cols, backend)},
-                                         {b, ReadFactor(table, b, rows, config.rank, backend)},
-                                         scale});
-      used += 2;
-    }
+  std::set<std::string> used;
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    const LinearSpec& linear = layout.linears[id];
+    if (!Targets(config, linear)) continue;
+    const std::string a = KeyOf(linear.name, "A"), b = KeyOf(linear.name, "B");
+    out->sites_[id] = std::unique_ptr<AdapterSite>(
+        new AdapterSite{{a, ReadFactor(table, a, config.rank, linear.cols, backend)},
+                        {b, ReadFactor(table, b, linear.rows, config.rank, backend)},
+                        scale});
+    used.insert({a + ".weight", b + ".weight"});
   }
   for (const TensorEntry& entry : table.entries()) {
-    if (used == table.entries().size()) break;
-    const bool ours =
-        std::any_of(out->pairs_.begin(), out->pairs_.end(), [&](const LayerPairs& pairs) {
-          return std::any_of(pairs.begin(), pairs.end(), [&](const auto& p) {
-            return p &&
-                   (entry.name == p->a.name + ".weight" || entry.name == p->b.name + ".weight");
-          });
-        });
-    if (!ours)
-      throw InputError(table.where(), ": tensor '", entry.name,
-                       "' belongs to no layer of this model");
+    if (!used.contains(entry.name))
+      throw InputError(table.where(), ": tensor '", entry.name, "' belongs to no layer of this model");
   }
   return out;
 }
 
 std::vector<Parameter*> Adapter::parameters() const {
   std::vector<Parameter*> out;
-  for (const LayerPairs& pairs : pairs_) {
-    for (const auto& pair : pairs) {
-      if (!pair) continue;
-      out.push_back(&pair->a);
-      out.push_back(&pair->b);
-    }
+  for (const auto& site : sites_) {
+    if (site) out.push_back(&site->a), out.push_back(&site->b);
   }
   return out;
 }

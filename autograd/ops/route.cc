@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which experts each token goes to, and with which weights (Shazeer et al., arXiv 1701.06538; Jiang et al.,
+// "Mixtral of Experts", arXiv 2401.04088):
+//   p = softmax(logits),   w_j = p of the j-th most probable expert, / sum of the chosen if renormalised
+//   dlogits += the softmax's gradient of dp, dp being what dw gives the chosen and 0 elsewhere
+// The choice is constant. Saves p [T,E] and the experts [T,used].
+#include "autograd/ops.h"
+
+namespace retort::ops {
+
+Routing Route(Context& context, const Var& logits, const RouteRule& rule) {
+  Backend& backend = context.backend;
+  const int64_t tokens = logits.value.rows();
+  Tensor probabilities = backend.New(logits.shape());
+  Tensor experts = backend.New({tokens, rule.used}, DType::kI32);
+  Tensor weights = backend.New({tokens, rule.used});
+  backend.Route(rule, logits.value, probabilities, experts, weights);
+
+  Routing routing;
+  routing.experts.resize(static_cast<size_t>(experts.elements()));
+  backend.CopyInts(experts, routing.experts);
+  const auto backward = [dlogits = logits.sink(), rule, probabilities, experts](Backend& k, const Tensor& dw) {
+    k.RouteGrad(rule, dw, probabilities, experts, dlogits.Sum(k));
+  };
+  routing.weights = context.Record(weights, {&logits}, backward);
+  return routing;
+}
+
+}  // namespace retort::ops

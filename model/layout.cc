@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/layout.h"
+
+#include "base/strings.h"
+#include "model/block.h"
+
+namespace retort {
+
+int64_t RowOrder::HuggingFaceRow(int64_t gguf_row, int64_t rows) const {
+  if (interleaved_heads == 0) return gguf_row;
+  const int64_t width = rows / interleaved_heads, head = gguf_row / width, within = gguf_row % width;
+  return head * width + within % 2 * (width / 2) + within / 2;
+}
+
+std::vector<int64_t> TensorSpec::gguf_shape() const {
+  if (expert < 0) return shape;
+  return {experts, shape[0], shape[1]};
+}
+
+const LinearSpec* Layout::LinearOf(const TensorSpec& tensor) const {
+  return tensor.target.kind == Target::Kind::kLinear ? &of(tensor.target.id) : nullptr;
+}
+
+std::string LayoutBuilder::GgufName(std::string_view part) const {
+  return layer_ < 0 ? std::string(part) : Cat("blk.", layer_, ".", part);
+}
+
+LinearId LayoutBuilder::AddLinear(std::string_view part, int64_t rows, int64_t cols, LinearUse use,
+                                  const Options& options) {
+  const LinearId id = AddTied(part, rows, cols, use);
+  LinearSpec& linear = layout_.linears.back();
+  linear.name = HuggingFaceName(family_, part, layer_, options.expert);
+  linear.expert = options.expert;
+  const RowOrder order{family_.interleaved_rows ? options.rotary_heads : 0};
+  layout_.tensors.push_back({linear.name + ".weight", GgufName(part) + ".weight", {rows, cols},
+                             {Target::Kind::kLinear, id}, order, options.expert, options.experts, 0});
+  if (options.bias) {
+    layout_.tensors.push_back({linear.name + ".bias", GgufName(part) + ".bias", {rows},
+                               {Target::Kind::kBias, id}, order, -1, 0, 0});
+  }
+  return id;
+}
+
+LinearId LayoutBuilder::AddTied(std::string_view part, int64_t rows, int64_t cols, LinearUse use) {
+  const auto id = static_cast<LinearId>(layout_.linears.size());
+  layout_.linears.push_back({HuggingFaceName(family_, part, layer_), rows, cols, use, layer_, -1});
+  return id;
+}
+
+GainId LayoutBuilder::AddGain(std::string_view part, int64_t size) {
+  const auto id = static_cast<GainId>(layout_.gains.size());
+  layout_.gains.push_back(size);
+  layout_.tensors.push_back({HuggingFaceName(family_, part, layer_) + ".weight", GgufName(part) + ".weight", {size},
+                             {Target::Kind::kGain, id}, {}, -1, 0, architecture_.norm.gain_offset});
+  return id;
+}
+
+Layout LayoutOf(const Architecture& architecture) {
+  std::vector<Block> blocks;
+  return MakeModules(architecture, blocks);
+}
+
+}  // namespace retort

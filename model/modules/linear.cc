@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/modules/linear.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "base/random.h"
+
+namespace retort {
+namespace {
+
+constexpr size_t kMost = 4;
+
+std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
+  AdapterSite* site = run.pass.site(id);
+  if (!site) return std::nullopt;
+  ops::LowRank low_rank{site->a.var(), site->b.var(), site->scale, {}};
+  if (run.pass.dropout_seed != 0) {
+    // Keyed by the layer's name: a family that gains a module changes nobody else's numbers.
+    const PhiloxKey key = MakeKey(run.pass.dropout_seed, RandomUse::kDropout, NameKey(run.layout.of(id).name));
+    low_rank.mask = {static_cast<float>(run.pass.adapter->config().dropout), uint64_t{key[0]} << 32 | key[1],
+                     run.pass.batch.row_index, run.pass.batch.row_token};
+  }
+  return low_rank;
+}
+
+}  // namespace
+
+void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x, std::span<Var> y) {
+  RETORT_CHECK(ids.size() <= kMost && ids.size() == y.size(), ids.size(), " layers into ", y.size());
+  if (run.pass.observes_linears()) {
+    for (const LinearId id : ids) run.pass.observer->linear_input(id, x.value);
+  }
+  if (std::ranges::any_of(ids, [&](LinearId id) { return run.linear(id).trained(); })) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const Linear& linear = run.linear(ids[i]);
+      y[i] = ops::Linear(run.context, x, linear.var(), linear.bias);
+    }
+    return;
+  }
+  std::array<std::optional<ops::LowRank>, kMost> adapters;
+  std::array<ops::FrozenLayer, kMost> frozen;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    adapters[i] = LowRankOf(run, ids[i]);
+    const Linear& linear = run.linear(ids[i]);
+    frozen[i] = {&linear.frozen(), linear.bias, adapters[i] ? &*adapters[i] : nullptr, linear.sensitive};
+  }
+  ops::Linears(run.context, x, std::span(frozen).first(ids.size()), y);
+}
+
+bool IsBare(const PassContext& run, LinearId id) {
+  return !run.context.tape && !run.pass.observes_linears() && !run.linear(id).trained() &&
+         !run.linear(id).bias.value && !run.pass.site(id);
+}
+
+Var Norm(const PassContext& run, GainId gain, const Var& x) {
+  return ops::RmsNorm(run.context, x, run.gain(gain), run.norm_epsilon);
+}
+
+}  // namespace retort

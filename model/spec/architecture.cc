@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/spec/architecture.h"
+
+#include <cmath>
+#include <numbers>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kMostPositions = int64_t{1} << 30;
+
+double PlainFrequency(const RopeSpec& rope, int64_t pair) {
+  return std::pow(rope.base, -2.0 * static_cast<double>(pair) / static_cast<double>(rope.dims));
+}
+
+float Llama3Factor(const RopeScaling& s, double frequency) {
+  const auto original = static_cast<double>(s.original_max_positions);
+  const double wavelength = 2 * std::numbers::pi / frequency;
+  if (wavelength < original / s.high_freq_factor) return 1;
+  if (wavelength > original / s.low_freq_factor) return static_cast<float>(s.factor);
+  const double smooth =
+      (original / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  return static_cast<float>(1 / ((1 - smooth) / s.factor + smooth));
+}
+
+class Checker {
+ public:
+  explicit Checker(const std::string& where) : where_(where) {}
+
+  void Range(const char* name, int64_t value, int64_t least, int64_t most) const {
+    if (value >= least && value <= most) return;
+    throw InputError(where_, ": ", name, " is ", value, "; must be in ", least, " ... ", most);
+  }
+  void Above0(const char* name, double value) const {
+    if (value > 0 && std::isfinite(value)) return;
+    throw InputError(where_, ": ", name, " is ", value, "; must be above 0");
+  }
+  void Check(const RopeSpec& rope) const {
+    Above0("rope_theta", rope.base);
+    Range("rotary dimensions", rope.dims, 2, 1024);
+    if (rope.dims % 2 != 0) {
+      throw InputError(where_, ": ", rope.dims, " rotary dimensions (head_dim) are odd; rotary pairs need an even number");
+    }
+    for (const float factor : RopeFactors(rope)) Above0("a rotary factor", factor);
+    const RopeScaling& s = rope.scaling;
+    if (s.kind == RopeScaling::Kind::kFactors)
+      Range("the number of rotary factors", std::ssize(s.factors), rope.dims / 2, rope.dims / 2);
+    if (!(s.factor >= 1)) throw InputError(where_, ": rope_scaling: factor must be at least 1");
+  }
+  void Check(const AttentionSpec& a, const Architecture& model) const {
+    Range("num_attention_heads", a.heads, 1, 1 << 14);
+    Range("num_key_value_heads", a.kv_heads, 1, a.heads);
+    Range("head_dim", a.head_dim, 1, 1024);
+    if (a.heads % a.kv_heads != 0) {
+      throw InputError(where_, ": num_attention_heads ", a.heads,
+                       " is no multiple of num_key_value_heads ", a.kv_heads);
+    }
+    Range("sliding_window", a.window, 0, kMostPositions);
+    Above0("the attention's scale", a.scale);
+    if (!(a.soft_cap >= 0)) throw InputError(where_, ": attn_logit_softcapping is negative");
+    RETORT_CHECK(a.rope >= 0 && a.rope < std::ssize(model.ropes), "rope ", a.rope);
+    Range("rotary dimensions", model.ropes[static_cast<size_t>(a.rope)].dims, 2, a.head_dim);
+  }
+  void Check(const MlpSpec& m) const {
+    Range("intermediate_size", m.width, 1, 1 << 22);
+    if (!m.experts) return;
+    Range("the number of experts", m.experts->count, 1, 1 << 14);
+    Range("experts used for a token", m.experts->used, 1, m.experts->count);
+  }
+
+ private:
+  const std::string& where_;
+};
+
+}  // namespace
+
+std::vector<float> RopeFactors(const RopeSpec& rope) {
+  const RopeScaling& s = rope.scaling;
+  if (s.kind == RopeScaling::Kind::kFactors) return s.factors;
+  std::vector<float> factors(static_cast<size_t>(rope.dims / 2), 1.0f);
+  if (s.kind != RopeScaling::Kind::kLlama3) return factors;
+  for (size_t i = 0; i < factors.size(); ++i)
+    factors[i] = Llama3Factor(s, PlainFrequency(rope, static_cast<int64_t>(i)));
+  return factors;
+}
+
+std::vector<double> RopeFrequencies(const RopeSpec& rope) {
+  const std::vector<float> factors = RopeFactors(rope);
+  const double linear = rope.scaling.kind == RopeScaling::Kind::kLinear ? rope.scaling.factor : 1;
+  std::vector<double> out(factors.size());
+  for (size_t i = 0; i < out.size(); ++i) {
+    out[i] = PlainFrequency(rope, static_cast<int64_t>(i)) / (static_cast<double>(factors[i]) * linear);
+  }
+  return out;
+}
+
+DenseConfig::operator Architecture() const {
+  Architecture a;
+  a.family = family;
+  a.width = width, a.vocab = vocab, a.max_positions = max_positions;
+  BlockSpec block;
+  block.attention = {.heads = heads,
+                     .kv_heads = kv_heads,
+                     .head_dim = head_dim,
+                     .scale = 1 / std::sqrt(static_cast<double>(head_dim)),
+                     .window = window,
+                     .qkv_bias = qkv_bias,
+                     .o_bias = o_bias,
+                     .qk_norm = qk_norm};
+  block.mlp = {.width = ffn, .bias = mlp_bias};
+  a.blocks.assign(static_cast<size_t>(std::max<int64_t>(0, layers)), block);
+  a.ropes = {{rotary_base, head_dim, rotary}};
+  a.norm.epsilon = norm_epsilon;
+  a.head.tied = tied;
+  a.bos = bos, a.ends = ends;
+  return a;
+}
+
+void Validate(const Architecture& a, const std::string& where) {
+  const Checker check(where);
+  check.Range("num_hidden_layers", a.layers(), 1, 4096);
+  check.Range("hidden_size", a.width, 1, 1 << 20);
+  check.Range("vocab_size", a.vocab, 1, 1 << 24);
+  check.Range("max_position_embeddings", a.max_positions, 1, kMostPositions);
+  check.Above0("rms_norm_eps", a.norm.epsilon);
+  check.Above0("the embedding's scale", a.embedding_scale);
+  if (!(a.head.soft_cap >= 0)) throw InputError(where, ": final_logit_softcapping is negative");
+  for (const RopeSpec& rope : a.ropes) check.Check(rope);
+  for (const BlockSpec& block : a.blocks) {
+    check.Check(block.attention, a);
+    check.Check(block.mlp);
+  }
+}
+
+}  // namespace retort

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a model is: plain data, layer by layer. Families (families.h) fill it in, modules
+// (model/modules/) compute by it. Nothing above asks for a family's name; it asks for these traits.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tensor/backend.h"
+
+namespace retort {
+
+// How rotary frequencies are stretched for long texts.
+//   linear   every frequency divided by `factor`
+//   llama3   wavelengths below original / high_freq_factor stay, those above
+//            original / low_freq_factor are divided by `factor`, between them the two are blended
+//   factors  frequency i divided by factors[i] (a GGUF's rope_freqs)
+struct RopeScaling {
+  enum class Kind : uint8_t { kNone, kLinear, kLlama3, kFactors };
+  Kind kind = Kind::kNone;
+  double factor = 1, low_freq_factor = 1, high_freq_factor = 4;
+  int64_t original_max_positions = 8192;
+  std::vector<float> factors;
+
+  bool operator==(const RopeScaling&) const = default;
+};
+
+// Rotary position embedding (arXiv 2104.09864): pair i of the first `dims` values of a head is turned
+// by position * base^(-2i / dims), scaled.
+struct RopeSpec {
+  double base = 10000;
+  int64_t dims = 0;  // even, at most the head's width
+  RopeScaling scaling;
+
+  bool operator==(const RopeSpec&) const = default;
+};
+
+// The frequencies of the dims / 2 pairs, scaling applied.
+std::vector<double> RopeFrequencies(const RopeSpec& rope);
+// What scaling divides each of them by: GGUF's rope_freqs.weight. All 1 without one; linear is not in it.
+std::vector<float> RopeFactors(const RopeSpec& rope);
+
+// Causal attention with grouped heads.
+struct AttentionSpec {
+  int64_t heads = 0, kv_heads = 0, head_dim = 0;
+  double scale = 0;      // of the scores
+  double soft_cap = 0;   // scores s become soft_cap tanh(s / soft_cap); 0: as they are
+  int64_t window = 0;    // a query sees this many keys, itself included; 0: all before it
+  int rope = 0;          // index into Architecture::ropes
+  bool qkv_bias = false, o_bias = false;
+  bool qk_norm = false;  // RMS norms over each head of q and k
+  bool fused = false;    // q, k and v are one matrix
+
+  int64_t q_width() const { return heads * head_dim; }
+  int64_t kv_width() const { return kv_heads * head_dim; }
+};
+
+// A mixture of experts: each token goes through the `used` MLPs that the router finds most probable.
+struct ExpertsSpec {
+  int64_t count = 0, used = 0;
+  bool renormalise = true;  // the chosen probabilities are divided by their sum
+};
+
+// A gated MLP: down(activation(gate x) * up x). With experts, `width` is that of one.
+struct MlpSpec {
+  int64_t width = 0;
+  Activation activation = Activation::kSilu;
+  bool bias = false;
+  bool fused = false;  // gate and up are one matrix
+  std::optional<ExpertsSpec> experts;
+};
+
+enum class ResidualOrder : uint8_t {
+  kPre,      // x + f(norm(x))
+  kPrePost,  // x + norm(f(norm(x)))
+};
+
+struct BlockSpec {
+  ResidualOrder order = ResidualOrder::kPre;
+  AttentionSpec attention;
+  MlpSpec mlp;
+};
+
+struct NormSpec {
+  double epsilon = 1e-6;
+  double gain_offset = 0;  // a Hugging Face folder stores gain - offset (Gemma: 1)
+};
+
+// logits = soft_cap tanh(z / soft_cap), z = x head^T; 0: z itself.
+struct HeadSpec {
+  bool tied = false;  // the head is the embedding
+  double soft_cap = 0;
+};
+
+struct Architecture {
+  std::string family;  // Hugging Face's model_type: "llama", "gemma3_text"
+  int64_t width = 0, vocab = 0, max_positions = 2048;
+  std::vector<BlockSpec> blocks;
+  std::vector<RopeSpec> ropes;
+  NormSpec norm;              // of every norm
+  double embedding_scale = 1;
+  HeadSpec head;
+  int32_t bos = -1;
+  std::vector<int32_t> ends;  // every id that ends a generation
+
+  int64_t layers() const { return static_cast<int64_t>(blocks.size()); }
+  int64_t mlp_width() const { return blocks.empty() ? 0 : blocks.front().mlp.width; }  // of the first block
+};
+
+// The traits of a decoder whose blocks are all alike, as most files state them.
+struct DenseConfig {
+  std::string family = "llama";
+  int64_t layers = 0, width = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
+  int64_t max_positions = 2048;
+  int64_t window = 0;
+  double norm_epsilon = 1e-6;
+  double rotary_base = 10000;
+  RopeScaling rotary;
+  bool qkv_bias = false, o_bias = false, mlp_bias = false;
+  bool qk_norm = false, tied = false;
+  int32_t bos = -1;
+  std::vector<int32_t> ends;
+
+  // Pre-norm blocks with silu, scores scaled by 1 / sqrt(head_dim), one rope over whole heads.
+  operator Architecture() const;  // NOLINT(google-explicit-constructor): it is the same model
+};
+
+// Checks that sizes are positive, bounded and fit each other; `where` begins the error. Throws
+// Error{kInput}.
+void Validate(const Architecture& architecture, const std::string& where);
+
+}  // namespace retort

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// config.json, key by key: what families' pages read from.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "model/spec/architecture.h"
+
+namespace retort {
+
+// Typed access to one JSON object. An absent key or null gives the fallback; without one the key is
+// required. Throws Error{kInput} naming file and key.
+class ConfigReader {
+ public:
+  ConfigReader(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {}
+
+  int64_t Int(std::string_view key) const;
+  int64_t Int(std::string_view key, int64_t fallback) const;
+  double Number(std::string_view key) const;
+  double Number(std::string_view key, double fallback) const;
+  bool Bool(std::string_view key, bool fallback) const;
+  std::string Text(std::string_view key, std::string_view fallback) const;
+  // A list of texts; empty where the key is absent.
+  std::vector<std::string> Texts(std::string_view key) const;
+  // A list of integers; empty where the key is absent.
+  std::vector<int64_t> Ints(std::string_view key) const;
+  // Whether the key is there and not null.
+  bool Has(std::string_view key) const;
+  // The object under a key that is there.
+  ConfigReader Section(std::string_view key) const;
+  // A token id, -1 where the key is absent.
+  int32_t Id(std::string_view key) const;
+
+  const Json& object() const { return *object_; }
+  const std::string& where() const { return where_; }
+
+ private:
+  const Json* object_;
+  std::string where_;
+};
+
+// The keys that nearly all families share: sizes, epsilon, vocabulary, ties, rope. The window and
+// biases are left to the family.
+DenseConfig ReadDense(const ConfigReader& config);
+
+// rope_scaling of older files or rope_parameters of newer ones (of `layer_type`, where they tell
+// "full_attention" and "sliding_attention" apart) over `dims` rotary dimensions. `base`: where neither the key
+// nor rope_theta says.
+RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base, std::string_view layer_type = "");
+
+// hidden_act or hidden_activation.
+Activation ReadActivation(const ConfigReader& config, Activation fallback);
+
+// layer_types' "sliding_attention", a layer each; where the key is absent, `usual(layer)`.
+std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers, bool (*usual)(int64_t layer));
+
+// From a Hugging Face folder's config.json and, where present, generation_config.json. Throws
+// Error{kInput} naming the file and key for what is missing, out of range or not supported.
+Architecture ReadConfig(const Path& folder);
+
+// config.json's object for a dense model that Retort makes itself.
+Json ConfigJson(const DenseConfig& config, const std::string& torch_dtype);
+
+}  // namespace retort

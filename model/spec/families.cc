@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/spec/families.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace retort {
+
+// The pages of families/.
+extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen3, kQwen3Moe, kGemma2, kGemma3, kPhi3;
+
+namespace {
+
+constexpr const Family* kFamilies[] = {
+    &kLlama, &kMistral, &kMixtral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma2, &kGemma3, &kPhi3,
+};
+
+// What most families call their parts.
+constexpr PartName kCommonNames[] = {
+    {"token_embd", "model.embed_tokens"},
+    {"output_norm", "model.norm"},
+    {"output", "lm_head"},
+    {"attn_norm", "input_layernorm"},
+    {"attn_q", "self_attn.q_proj"},
+    {"attn_k", "self_attn.k_proj"},
+    {"attn_v", "self_attn.v_proj"},
+    {"attn_qkv", "self_attn.qkv_proj"},
+    {"attn_output", "self_attn.o_proj"},
+    {"attn_q_norm", "self_attn.q_norm"},
+    {"attn_k_norm", "self_attn.k_norm"},
+    {"ffn_norm", "post_attention_layernorm"},
+    {"ffn_gate", "mlp.gate_proj"},
+    {"ffn_up", "mlp.up_proj"},
+    {"ffn_down", "mlp.down_proj"},
+    {"ffn_gate_inp", "mlp.gate"},
+    {"ffn_gate_exps", "mlp.experts.#.gate_proj"},
+    {"ffn_up_exps", "mlp.experts.#.up_proj"},
+    {"ffn_down_exps", "mlp.experts.#.down_proj"},
+};
+
+// The first family for which `field` is `value`.
+const Family& Find(std::string_view Family::*field, std::string_view value, const std::string& where,
+                   const char* what) {
+  std::vector<std::string> known;
+  for (const Family* family : kFamilies) {
+    if (family->*field == value) return *family;
+    const std::string name(family->*field);
+    if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
+  }
+  throw InputError(where, ": ", what, " '", value, "' is not supported; supported: ", Join(known, ", "));
+}
+
+}  // namespace
+
+std::span<const Family* const> Families() { return kFamilies; }
+
+const Family& FamilyOfType(std::string_view model_type, const std::string& where) {
+  return Find(&Family::model_type, model_type, where, "model_type");
+}
+
+const Family& FamilyOfGguf(std::string_view architecture, const std::string& where) {
+  return Find(&Family::gguf_architecture, architecture, where, "architecture");
+}
+
+const Family& FamilyOf(const Architecture& architecture) {
+  return FamilyOfType(architecture.family, "model");
+}
+
+std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer, int64_t expert) {
+  std::string name;
+  for (const std::span<const PartName> names : {family.names, std::span<const PartName>(kCommonNames)}) {
+    const auto at = std::find_if(names.begin(), names.end(), [&](const PartName& n) { return n.gguf == part; });
+    if (name.empty() && at != names.end()) name = at->hugging_face;
+  }
+  RETORT_CHECK(!name.empty(), "family ", family.model_type, " has no name for ", part);
+  if (const size_t mark = name.find('#'); mark != std::string::npos) name.replace(mark, 1, std::to_string(expert));
+  return layer < 0 ? name : Cat("model.layers.", layer, ".", name);
+}
+
+}  // namespace retort

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Llama (arXiv 2302.13971, 2407.21783), Mistral (arXiv 2310.06825) and Mixtral (arXiv 2401.04088): one GGUF architecture,
+// "llama". Mistral may slide its window; Mixtral's MLP is a mixture of experts.
+#include "base/error.h"
+#include "model/spec/families.h"
+#include "model/spec/gguf_config.h"
+
+namespace retort {
+namespace {
+
+DenseConfig ReadBiases(const ConfigReader& j) {
+  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
+    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""), "' is not supported; supported: silu");
+  DenseConfig c = ReadDense(j);
+  c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
+  c.mlp_bias = j.Bool("mlp_bias", false);
+  return c;
+}
+
+Architecture Read(const ConfigReader& j) { return ReadBiases(j); }
+
+Architecture ReadWithWindow(const ConfigReader& j) {
+  DenseConfig c = ReadBiases(j);
+  c.window = j.Int("sliding_window", 0);
+  return c;
+}
+
+void MakeExperts(const ExpertsSpec& experts, Architecture& a) {
+  for (BlockSpec& block : a.blocks) block.mlp.experts = experts;
+}
+
+Architecture ReadMixtral(const ConfigReader& j) {
+  Architecture a = ReadWithWindow(j);
+  MakeExperts({j.Int("num_local_experts"), j.Int("num_experts_per_tok"), true}, a);
+  return a;
+}
+
+Architecture ReadGguf(const GgufFile& file) {
+  const GgufKeys keys(file);
+  DenseConfig c = ReadDense(file);
+  const int64_t experts = keys.Int("expert_count", 0);
+  c.family = experts > 0 ? "mixtral" : c.window > 0 ? "mistral" : "llama";
+  Architecture a = c;
+  if (experts > 0) MakeExperts({experts, keys.Int("expert_used_count"), true}, a);
+  return a;
+}
+
+void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  WriteDense(a, where, m);
+  if (const auto& experts = a.blocks.front().mlp.experts) {
+    m.Set("llama.expert_count", static_cast<uint32_t>(experts->count));
+    m.Set("llama.expert_used_count", static_cast<uint32_t>(experts->used));
+  }
+}
+
+constexpr PartName kMixtralNames[] = {
+    {"ffn_gate_inp", "block_sparse_moe.gate"},
+    {"ffn_gate_exps", "block_sparse_moe.experts.#.w1"},
+    {"ffn_up_exps", "block_sparse_moe.experts.#.w3"},
+    {"ffn_down_exps", "block_sparse_moe.experts.#.w2"},
+};
+
+}  // namespace
+
+extern const Family kLlama{"llama", "LlamaForCausalLM", "llama", Read, ReadGguf, WriteGguf, {}, true};
+extern const Family kMistral{"mistral", "MistralForCausalLM", "llama", ReadWithWindow, ReadGguf, WriteGguf, {}, true};
+extern const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", ReadMixtral, ReadGguf, WriteGguf, kMixtralNames, true};
+
+}  // namespace retort

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "tensor/reference/reference_backend.h"
+
+namespace retort {
+namespace {
+
+void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& probabilities, const Tensor& experts,
+                const Tensor& weights) {
+  RETORT_CHECK(logits.shape() == probabilities.shape() && rule.used >= 1 && rule.used <= logits.cols() &&
+                   experts.elements() == logits.rows() * rule.used && weights.elements() == experts.elements(),
+               rule.used, " experts of ", logits.shape().text(), ", weights ", weights.shape().text());
+}
+
+void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
+                 std::span<const int32_t> places, const Tensor& out) {
+  RETORT_CHECK(x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(), rows.size(),
+               " rows and ", places.size(), " places for ", x.shape().text(), " and ", out.shape().text());
+  for (const int32_t r : rows) RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
+  for (const int32_t p : places) RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
+}
+
+}  // namespace
+
+void ReferenceBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
+                             Tensor& experts, Tensor& weights) {
+  CheckRoute(rule, logits, probabilities, experts, weights);
+  const int64_t count = logits.cols();
+  for (int64_t t = 0; t < logits.rows(); ++t) {
+    const double* z = logits.data<double>() + t * count;
+    double* p = probabilities.data<double>() + t * count;
+    const double top = *std::max_element(z, z + count);
+    double sum = 0;
+    for (int64_t e = 0; e < count; ++e) sum += std::exp(z[e] - top);
+    for (int64_t e = 0; e < count; ++e) p[e] = std::exp(z[e] - top) / sum;
+
+    std::vector<int32_t> order(static_cast<size_t>(count));
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return p[a] > p[b]; });
+    double chosen = 0;
+    for (int j = 0; j < rule.used; ++j) chosen += p[order[static_cast<size_t>(j)]];
+    for (int j = 0; j < rule.used; ++j) {
+      const int32_t e = order[static_cast<size_t>(j)];
+      experts.data<int32_t>()[t * rule.used + j] = e;
+      weights.data<double>()[t * rule.used + j] = rule.renormalise ? p[e] / chosen : p[e];
+    }
+  }
+}
+
+// Through the two steps in turn. The weights w_j = p_j / s, s the sum over the chosen, give
+//   dp_j = (dw_j - sum_i dw_i w_i) / s; without renormalising dp_j = dw_j; dp is 0 for experts not chosen.
+// The softmax gives dz_e += p_e (dp_e - sum_i p_i dp_i).
+void ReferenceBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
+                                 const Tensor& probabilities, const Tensor& experts,
+                                 Tensor& dlogits) {
+  CheckRoute(rule, dlogits, probabilities, experts, dweights);
+  const int64_t count = dlogits.cols();
+  for (int64_t t = 0; t < dlogits.rows(); ++t) {
+    const double* p = probabilities.data<double>() + t * count;
+    const double* dw = dweights.data<double>() + t * rule.used;
+    const int32_t* chosen = experts.data<int32_t>() + t * rule.used;
+    double sum = 0, weighted = 0;
+    for (int j = 0; j < rule.used; ++j) sum += p[chosen[j]], weighted += dw[j] * p[chosen[j]];
+    std::vector<double> dp(static_cast<size_t>(count));
+    for (int j = 0; j < rule.used; ++j) {
+      dp[static_cast<size_t>(chosen[j])] = rule.renormalise ? (dw[j] - weighted / sum) / sum : dw[j];
+    }
+    const double mean = std::inner_product(dp.begin(), dp.end(), p, 0.0);
+    for (int64_t e = 0; e < count; ++e) {
+      dlogits.data<double>()[t * count + e] += p[e] * (dp[static_cast<size_t>(e)] - mean);
+    }
+  }
+}
+
+void ReferenceBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
+                                       std::span<const int32_t> rows,
+                                       std::span<const int32_t> places, Tensor& out) {
+  CheckPlaces(x, weights, rows, places, out);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double weight = weights.data<double>()[places[i]];
+    for (int64_t c = 0; c < x.cols(); ++c) {
+      out.data<double>()[rows[i] * x.cols() + c] +=
+          weight * x.data<double>()[static_cast<int64_t>(i) * x.cols() + c];
+    }
+  }
+}
+
+void ReferenceBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
+                                        std::span<const int32_t> rows,
+                                        std::span<const int32_t> places, Tensor& dx,
+                                        Tensor* dweights) {
+  CheckPlaces(x, weights, rows, places, dout);
+  RETORT_CHECK(dx.shape() == x.shape() && (!dweights || dweights->shape() == weights.shape()));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    double dot = 0;
+    for (int64_t c = 0; c < x.cols(); ++c) {
+      const int64_t at = static_cast<int64_t>(i) * x.cols() + c;
+      const double d = dout.data<double>()[rows[i] * x.cols() + c];
+      dx.data<double>()[at] = weights.data<double>()[places[i]] * d;
+      dot += d * x.data<double>()[at];
+    }
+    if (dweights) dweights->data<double>()[places[i]] += dot;
+  }
+}
+
+}  // namespace retort

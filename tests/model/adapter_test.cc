@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/adapter.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace retort {
+namespace {
+
+TEST(LoraScale, IsAlphaOverRankOrItsRoot) {
+  EXPECT_EQ(LoraScale(32, 16, false), 2);
+  EXPECT_EQ(LoraScale(32, 16, true), 8);
+}
+
+LinearSpec Layer(const char* name) { return {name, 8, 8, LinearUse::kAttentionIn, 3}; }
+
+TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
+  const LinearSpec q = Layer("model.layers.3.self_attn.q_proj"), up = Layer("model.layers.3.mlp.up_proj");
+  AdapterConfig c;
+  EXPECT_TRUE(Targets(c, q));
+  c.targets = {"q_proj"};
+  EXPECT_TRUE(Targets(c, q));
+  EXPECT_FALSE(Targets(c, up));
+  c.targets = {"proj"};  // a suffix ends at a dot
+  EXPECT_FALSE(Targets(c, q));
+  c.targets = {};
+  c.target_pattern = R"(.*\.3\.mlp\..*)";
+  EXPECT_TRUE(Targets(c, up));
+  EXPECT_FALSE(Targets(c, q));
+  c.target_pattern = "mlp";  // matched whole
+  EXPECT_FALSE(Targets(c, up));
+  c.target_pattern = "all-linear";
+  c.exclude = {"mlp.up_proj"};
+  EXPECT_FALSE(Targets(c, up));
+  c.exclude = {};
+  c.exclude_pattern = R"(model\.layers\.3\..*)";
+  EXPECT_FALSE(Targets(c, q));
+  EXPECT_TRUE(Targets(c, Layer("model.layers.2.self_attn.q_proj")));
+  c.target_pattern = "(";
+  EXPECT_THROW(Targets(c, Layer("model.layers.2.self_attn.q_proj")), Error);
+}
+
+// Routers never; experts only when they are named, as PEFT has it.
+TEST(Targets, LeavesRoutersAndUnnamedExpertsOut) {
+  LinearSpec router = Layer("model.layers.0.mlp.gate"), expert = Layer("model.layers.0.mlp.experts.2.up_proj");
+  router.use = LinearUse::kRouter;
+  expert.expert = 2;
+  AdapterConfig c;
+  EXPECT_FALSE(Targets(c, expert));
+  EXPECT_FALSE(Targets(c, router));
+  c.targets = {"up_proj", "gate"};
+  EXPECT_TRUE(Targets(c, expert));
+  EXPECT_FALSE(Targets(c, router));
+}
+
+// A layer's numbers are keyed by its name: more layers change none of them.
+TEST(Adapter, ALayersNumbersDependOnItsNameAlone) {
+  DenseConfig model;
+  model.layers = 1, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8, model.ffn = 64,
+  model.vocab = 10;
+  const auto backend = MakeReferenceBackend();
+  const auto small = Adapter::Make({}, LayoutOf(model), 7, *backend);
+  model.layers = 3, model.qk_norm = model.qkv_bias = true, model.family = "qwen3";
+  AdapterConfig some;
+  some.targets = {"down_proj"};
+  const auto large = Adapter::Make(some, LayoutOf(model), 7, *backend);
+  const Parameter *a = small->parameters()[12], *b = large->parameters()[0];
+  ASSERT_EQ(a->name, "base_model.model.model.layers.0.mlp.down_proj.lora_A");
+  ASSERT_EQ(a->name, b->name);
+  EXPECT_EQ(backend->ToDoubles(a->value), backend->ToDoubles(b->value));
+}
+
+TEST(Adapter, StartsWithAUniformAndBZero) {
+  DenseConfig model;
+  model.layers = 2, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
+  const auto backend = MakeReferenceBackend();
+  const auto adapter = Adapter::Make({}, LayoutOf(model), 7, *backend);
+  ASSERT_EQ(adapter->parameters().size(), 2u * 2 * 7);
+  double squares = 0, count = 0;
+  for (const Parameter* p : adapter->parameters()) {
+    for (double v : backend->ToDoubles(p->value)) {
+      if (p->name.ends_with("lora_B")) {
+        EXPECT_EQ(v, 0) << p->name;
+      } else {
+        const double unit = v * std::sqrt(static_cast<double>(p->value.cols()));
+        EXPECT_LE(std::abs(unit), 1) << p->name;
+        squares += unit * unit;
+        ++count;
+      }
+    }
+  }
+  EXPECT_NEAR(squares / count, 1.0 / 3, 0.01);  // the variance of U(-1, 1)
+}
+
+}  // namespace
+}  // namespace retort
