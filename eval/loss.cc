@@ -23,9 +23,11 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
   }
   std::vector<LossTotal> out(examples.size());
   if (rows.empty()) return out;
-  Context context{model.backend};
+  Backend& k = model.backend;
+  Context context{k};
   const Var hidden = model.Hidden(context, {batch, adapter});
-  const auto losses = model.Losses(context, hidden, rows, ops::CrossEntropy(targets, 1));
+  const std::vector<double> losses = k.ToDoubles(model.Losses(
+      context, hidden, k.Upload(rows), ops::CrossEntropy(k.Upload(targets), 1)));
   for (size_t i = 0; i < losses.size(); ++i) {
     out[owner[i]].sum += losses[i];
     ++out[owner[i]].tokens;

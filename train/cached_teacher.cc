@@ -4,13 +4,14 @@
 namespace retort {
 
 TeacherView CachedTeacher::Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                                ops::DistillSums* sums) {
+                                const ops::DistillSums& sums) {
   std::vector<int64_t> places;
   for (const Example* row : micro.rows) places.push_back(row - examples_.data());
-  reader_->Read(places, options_.settings.temperature, pool_, rows_);
-  const TopOutcomes outcomes{rows_.k, reader_->summary().key.vocab, rows_.ids, rows_.log_probs,
-                             rows_.tail};
-  return {ops::DistillTop(ObjectiveOf(options_, micro, data.targets), scale, outcomes, sums),
+  reader_->Read(places, options_.settings.temperature, backend_.pool(), rows_);
+  const TopOutcomes outcomes{rows_.k, reader_->summary().key.vocab, backend_.Upload(rows_.ids),
+                             backend_.Upload(rows_.log_probs), backend_.Upload(rows_.tail)};
+  return {ops::DistillTop(ObjectiveOf(options_, WeightsOf(options_, micro), data.targets, backend_),
+                          scale, outcomes, sums),
           nullptr,
           {}};
 }

@@ -10,19 +10,19 @@ namespace retort {
 class CachedTeacher : public Teacher {
  public:
   // `reader` holds the rows of `examples`, by their place (it has been checked); the steps' rows point into
-  // `examples`, which is borrowed, as is the pool that unpacks them.
+  // `examples`, which is borrowed, as is the student's backend, whose threads unpack them.
   CachedTeacher(std::unique_ptr<TeacherCacheReader> reader, const std::vector<Example>& examples,
-                const TeacherOptions& options, ThreadPool& pool)
-      : reader_(std::move(reader)), examples_(examples), options_(options), pool_(pool) {}
+                const TeacherOptions& options, Backend& student)
+      : reader_(std::move(reader)), examples_(examples), options_(options), backend_(student) {}
 
   TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                   ops::DistillSums* sums) override;
+                   const ops::DistillSums& sums) override;
 
  private:
   std::unique_ptr<TeacherCacheReader> reader_;
   const std::vector<Example>& examples_;
   const TeacherOptions options_;
-  ThreadPool& pool_;
+  Backend& backend_;  // the student's
   TopTokens rows_;  // of the present micro-batch
 };
 

@@ -31,7 +31,7 @@ class OnPolicyTeacher : public Teacher {
   // depends on the seed, the step and the row's place in the data order, not on how the batch is cut.
   int64_t Prepare(Step& step, int64_t number) override;
   TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                   ops::DistillSums* sums) override {
+                   const ops::DistillSums& sums) override {
     return scorer_->Look(micro, data, scale, sums);
   }
   std::vector<Parameter*> parameters() override { return scorer_->parameters(); }

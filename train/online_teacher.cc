@@ -85,14 +85,14 @@ std::vector<Parameter*> OnlineTeacher::parameters() {
 }
 
 TeacherView OnlineTeacher::Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                                ops::DistillSums* sums) {
-  ops::DistillObjective objective = ObjectiveOf(options_, micro, data.targets);
+                                const ops::DistillSums& sums) {
+  TokenWeights weights = WeightsOf(options_, micro);
   Tensor hidden;
   if (own_rows_) {
     const OwnReading own = ReadingOf(micro, *own_rows_);
     hidden = Read(own.batch, own.rows);
     for (size_t i = 0; i < own.matched.size(); ++i) {
-      if (!own.matched[i]) objective.kd_weight[i] = 0;
+      if (!own.matched[i]) weights.kd[i] = 0;
     }
   } else {
     hidden = Read(MakeTrainingBatch(micro).batch, data.rows);
@@ -101,21 +101,26 @@ TeacherView OnlineTeacher::Look(const MicroBatch& micro, const TrainingBatch& da
     Context context{model_.backend};
     return ToStudent(model_.LogitsOf(context, hidden.RowRange(begin, count)));
   };
-  TeacherView view{ops::Distill(std::move(objective), scale, logits, sums), nullptr, {}};
+  Backend& k = student_.backend;
+  TeacherView view{ops::Distill(ObjectiveOf(options_, weights, data.targets, k), scale, logits, sums),
+                   nullptr,
+                   {}};
   if (!pairs_.empty()) {
     view.observer = &observer_;
-    view.rest = [this, rows = data.rows, scale](Context& context) {
-      return HiddenTerms(context, rows, scale);
+    view.rest = [this, rows = k.Upload(data.rows), scale](Context& context, Tensor& sum) {
+      HiddenTerms(context, rows, scale, sum);
     };
   }
   return view;
 }
 
 Tensor OnlineTeacher::Read(const Batch& batch, const std::vector<int32_t>& rows) {
-  Context context{model_.backend};
+  Backend& k = model_.backend;
+  Context context{k};
+  const Tensor places = k.Upload(rows);
   const auto chosen = [&](const Tensor& x) {
-    Tensor out = model_.backend.New({static_cast<int64_t>(rows.size()), x.cols()});
-    model_.backend.GatherRows(x, rows, out);
+    Tensor out = k.New({places.elements(), x.cols()});
+    k.GatherRows(x, places, out);
     return out;
   };
   const Observer observer{[&](int64_t layer, const Var& x) {
@@ -135,17 +140,16 @@ Tensor OnlineTeacher::ToStudent(const Tensor& x) const {
   return student_.backend.FromFloats(model_.backend.ToFloats(x), x.shape());
 }
 
-double OnlineTeacher::HiddenTerms(Context& context, const std::vector<int32_t>& rows, float scale) {
+void OnlineTeacher::HiddenTerms(Context& context, const Tensor& rows, float scale, Tensor& sum) {
   const double weight = hidden_->weight / static_cast<double>(pairs_.size());
-  double sum = 0;
   for (Pair& pair : pairs_) {
-    sum += weight * ops::HiddenLoss(context, pair.found, rows, pair.wanted,
-                                    pair.projection->var(), hidden_->kind,
-                                    static_cast<float>(weight) * scale);
+    const Tensor losses =
+        ops::HiddenLoss(context, pair.found, rows, pair.wanted, pair.projection->var(),
+                        hidden_->kind, static_cast<float>(weight) * scale);
+    context.backend.AddSum(losses, weight, sum);
     pair.found = {};
     pair.wanted = Tensor();
   }
-  return sum;
 }
 
 }  // namespace retort

@@ -31,7 +31,7 @@ class OnlineTeacher : public Teacher {
   void ReadOwnRows(std::map<int64_t, Example> rows) { own_rows_ = std::move(rows); }
 
   TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                   ops::DistillSums* sums) override;
+                   const ops::DistillSums& sums) override;
   std::vector<Parameter*> parameters() override;
 
  private:
@@ -47,7 +47,7 @@ class OnlineTeacher : public Teacher {
   // The final hidden states [N,C] of the places `rows`; fills the pairs' `wanted`.
   Tensor Read(const Batch& batch, const std::vector<int32_t>& rows);
   Tensor ToStudent(const Tensor& x) const;
-  double HiddenTerms(Context& context, const std::vector<int32_t>& rows, float scale);
+  void HiddenTerms(Context& context, const Tensor& rows, float scale, Tensor& sum);
 
   const Model& model_;
   const Adapter* adapter_;

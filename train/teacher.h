@@ -27,8 +27,9 @@ struct TeacherOptions {
 struct TeacherView {
   ops::LogitsLoss loss;
   const Observer* observer = nullptr;  // for the student's forward pass
-  // Once the student's forward pass is done: puts further terms on the tape, returns their sum over tokens.
-  std::function<double(Context& context)> rest;
+  // Once the student's forward pass is done: puts further terms on the tape, and adds their sum over tokens to `sum`, f64
+  // [1].
+  std::function<void(Context& context, Tensor& sum)> rest;
 };
 
 class Teacher {
@@ -42,14 +43,18 @@ class Teacher {
   // `data` is the student's view of the micro-batch; the loss weighs every token by `scale`, and adds its parts to
   // `sums`.
   virtual TeacherView Look(const MicroBatch& micro, const TrainingBatch& data, float scale,
-                           ops::DistillSums* sums) = 0;
+                           const ops::DistillSums& sums) = 0;
 
   // What the teacher brings along to be trained beside the student and thrown away afterwards.
   virtual std::vector<Parameter*> parameters() { return {}; }
 };
 
-// The weights of a micro-batch's tokens that carry loss.
-ops::DistillObjective ObjectiveOf(const TeacherOptions& options, const MicroBatch& micro,
-                                  std::vector<int32_t> targets);
+// The weights of a micro-batch's tokens that carry loss, and with them what the student's backend computes.
+struct TokenWeights {
+  std::vector<float> ce, kd;  // [N]
+};
+TokenWeights WeightsOf(const TeacherOptions& options, const MicroBatch& micro);
+ops::DistillObjective ObjectiveOf(const TeacherOptions& options, const TokenWeights& weights,
+                                  const std::vector<int32_t>& targets, Backend& backend);
 
 }  // namespace retort

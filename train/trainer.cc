@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 
@@ -37,6 +36,13 @@ Trainer::Trainer(const Model& model, Adapter* adapter, BatchStream& stream,
       teacher_(teacher),
       optimizer_(Trained(model, adapter, teacher), options.optimizer, model.backend) {}
 
+Trainer::StepSums::StepSums(Backend& backend)
+    : all(backend.Upload(std::vector<double>(5))),
+      loss(all.Part(0, 1)),
+      hidden(all.Part(1, 1)),
+      squares(all.Part(4, 1)),
+      parts{all.Part(2, 1), all.Part(3, 1)} {}
+
 std::optional<StepMetrics> Trainer::Step() {
   const auto start = std::chrono::steady_clock::now();
 
@@ -53,35 +59,39 @@ std::optional<StepMetrics> Trainer::Step() {
   m.lr = options_.schedule.RateOf(m.step);
 
   // 2. Forward and 3. backward, micro-batch by micro-batch, over one common number of tokens.
-  LossSums sums;
+  StepSums sums(model_.backend);
   for (const MicroBatch& micro : step->micro) {
     for (const MicroBatch& part : CutMicroBatch(micro, options_.part_tokens))
       ForwardBackward(part, step->loss_tokens, sums);
   }
+  optimizer_.AddSquares(sums.squares);
+  const std::vector<double> host = model_.backend.ToHost<double>(sums.all);
   const double per_token = step->loss_tokens > 0 ? 1 / static_cast<double>(step->loss_tokens) : 0;
-  m.loss = (sums.loss + sums.hidden) * per_token;
-  m.ce = (teacher_ ? sums.parts.ce : sums.loss) * per_token;
-  m.kd = sums.parts.kd * per_token;
-  m.hidden = sums.hidden * per_token;
-  m.grad_norm = optimizer_.GradientNorm();
+  m.loss = (host[0] + host[1]) * per_token;
+  m.ce = host[teacher_ ? 2 : 0] * per_token;
+  m.kd = host[3] * per_token;
+  m.hidden = host[1] * per_token;
+  m.grad_norm = std::sqrt(host[4]);
   if (!std::isfinite(m.loss) || !std::isfinite(m.grad_norm)) {
     throw Failure("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm,
                   ": not finite; a lower train.lr or longer train.warmup usually helps");
   }
 
   // 4. Optimise.
-  optimizer_.Step(m.lr, m.grad_norm);
+  optimizer_.Step(m.lr, sums.squares);
   m.seconds = Seconds(start);
   return m;
 }
 
-void Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums) {
+void Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, StepSums& sums) {
   if (micro.loss_tokens == 0) return;
   const TrainingBatch data = MakeTrainingBatch(micro);
   const auto scale = static_cast<float>(1.0 / static_cast<double>(loss_tokens));
+  Backend& k = model_.backend;
   // The teacher reads first, while the student holds no activations.
-  const TeacherView view = teacher_ ? teacher_->Look(micro, data, scale, &sums.parts)
-                                    : TeacherView{ops::CrossEntropy(data.targets, scale), {}, {}};
+  const TeacherView view =
+      teacher_ ? teacher_->Look(micro, data, scale, sums.parts)
+               : TeacherView{ops::CrossEntropy(k.Upload(data.targets), scale), {}, {}};
   ForwardPass pass{data.batch, adapter_};
   pass.checkpoint = options_.checkpoint_blocks;
   pass.observer = view.observer;
@@ -91,13 +101,12 @@ void Trainer::ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, Loss
     pass.dropout_seed = (uint64_t{key[0]} << 32 | key[1]) | 1;  // 0 would mean none
   }
 
-  Tape tape(model_.backend);
-  Context context{model_.backend, &tape};
+  Tape tape(k);
+  Context context{k, &tape};
   const Var hidden = model_.Hidden(context, pass);
-  const std::vector<double> losses = model_.Losses(context, hidden, data.rows, view.loss);
-  if (view.rest) sums.hidden += view.rest(context);
+  k.AddSum(model_.Losses(context, hidden, k.Upload(data.rows), view.loss), 1, sums.loss);
+  if (view.rest) view.rest(context, sums.hidden);
   tape.Run();
-  sums.loss += std::accumulate(losses.begin(), losses.end(), 0.0);
 }
 
 }  // namespace retort

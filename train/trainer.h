@@ -57,13 +57,15 @@ class Trainer {
   Teacher* teacher() { return teacher_; }
 
  private:
-  // Sums over tokens of the losses of a step, so far.
-  struct LossSums {
-    double loss = 0, hidden = 0;
+  // Sums over tokens of the losses of a step so far, and of the squares of its gradients, f64 [1] each: places of one
+  // tensor on the device, of which a step reads all at once, and nothing else.
+  struct StepSums {
+    explicit StepSums(Backend& backend);
+    Tensor all, loss, hidden, squares;
     ops::DistillSums parts;
   };
   // Adds the gradients of a part of a micro-batch, and its losses to `sums`.
-  void ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, LossSums& sums);
+  void ForwardBackward(const MicroBatch& micro, int64_t loss_tokens, StepSums& sums);
 
   const Model& model_;
   Adapter* adapter_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross entropy of rows of logits, and its gradient in their place.
+// Cross entropy of rows of logits, and its gradient in their place; sums of losses.
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/softmax.h"
 
@@ -22,19 +22,29 @@ struct CrossEntropyRow {
 
 }  // namespace
 
-void CpuBackend::CrossEntropy(Tensor& logits, std::span<const int32_t> targets,
-                              float gradient_scale, std::span<double> losses) {
+void CpuBackend::CrossEntropy(Tensor& logits, const Tensor& targets, float gradient_scale,
+                              Tensor& losses) {
   const int64_t rows = logits.rows(), cols = logits.cols();
-  RETORT_CHECK(static_cast<int64_t>(targets.size()) == rows && losses.size() == targets.size(),
-               targets.size(), " targets, ", losses.size(), " losses for ", rows, " rows");
-  for (int32_t t : targets) RETORT_CHECK(t >= 0 && t < cols, "target ", t, " of ", cols);
+  RETORT_CHECK(targets.elements() == rows && losses.elements() == rows, targets.elements(),
+               " targets, ", losses.elements(), " losses for ", rows, " rows");
+  const int32_t* target = targets.data<int32_t>();
+  double* loss = losses.data<double>();
+  for (int64_t i = 0; i < rows; ++i) {
+    RETORT_CHECK(target[i] >= 0 && target[i] < cols, "target ", target[i], " of ", cols);
+  }
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const auto at = static_cast<size_t>(i);
-      CallSimd<CrossEntropyRow>(isa_, logits.data<float>() + i * cols, cols, targets[at],
-                                gradient_scale, &losses[at]);
+      CallSimd<CrossEntropyRow>(isa_, logits.data<float>() + i * cols, cols, target[i],
+                                gradient_scale, loss + i);
     }
   });
+}
+
+void CpuBackend::AddSum(const Tensor& x, double factor, Tensor& sum) {
+  RETORT_CHECK(sum.elements() == 1, "a sum in ", sum.shape().text());
+  double total = 0;
+  for (int64_t i = 0; i < x.elements(); ++i) total += x.data<double>()[i];
+  *sum.data<double>() += factor * total;
 }
 
 }  // namespace retort

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "runner/engine.h"
+#include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
@@ -45,8 +46,9 @@ TEST(TokenLoop, AsksTheSystemForNoMemory) {
     for (size_t id = 0; int8 && id < model->linears.size(); ++id) {
       if (!model->layout.linears[id].in_block()) continue;
       Linear& linear = model->linears[id];
-      linear.weight = backend->Resident(
-          Requantised(linear.frozen(), WeightFormat::kQ8_0, false, backend->memory(), backend->pool()));
+      linear.weight = backend->Prepare(Requantised(linear.frozen().as<CpuWeight>().weight, WeightFormat::kQ8_0, false,
+                                               backend->memory(), backend->pool()),
+                                   {.lasting = true});
     }
     const ByteTokenizer tokenizer;
     Engine engine(*model, nullptr, tokenizer, {.parallel = 2});
