@@ -37,7 +37,7 @@ Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon);
 // An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
 struct LowRank {
   Var a, b;
-  float scale = 1;   // model/lora.h: LoraScale
+  float scale = 1;   // model/adapter.h: LoraScale
   DropoutMask mask;  // on the adapter's input only; rate 0: none
 };
 

@@ -54,8 +54,6 @@ const Family& Find(std::string_view Family::*field, std::string_view value, cons
 
 }  // namespace
 
-std::span<const Family* const> Families() { return kFamilies; }
-
 const Family& FamilyOfType(std::string_view model_type, const std::string& where) {
   return Find(&Family::model_type, model_type, where, "model_type");
 }

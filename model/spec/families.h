@@ -35,7 +35,6 @@ struct Family {
   bool interleaved_rows = false;  // GGUF stores q's and k's rows as pairs of neighbours (RowOrder)
 };
 
-std::span<const Family* const> Families();
 // Throws Error{kInput} listing the known ones; `where` begins the error.
 const Family& FamilyOfType(std::string_view model_type, const std::string& where);
 const Family& FamilyOfGguf(std::string_view architecture, const std::string& where);

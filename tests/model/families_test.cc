@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kind of block, forwards and backwards: gradients in double against central differences, of adapters and of every
-// weight, and the cache's answer against the batch's.
+// weight.
 #include <gtest/gtest.h>
 
 #include "autograd/gradient_check.h"

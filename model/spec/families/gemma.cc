@@ -2,6 +2,7 @@
 // Gemma 2 (arXiv 2408.00118): norms before and after, GeGLU, scores and logits softly capped, every second layer local.
 // Gemma 3 (arXiv 2503.19786): norms on the heads of q and k instead of the cap on scores, five local layers to one
 // global one, each kind with its own rope. Both scale embeddings by sqrt(width) and store gains less 1.
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -82,7 +83,6 @@ Architecture ReadGguf(const GgufFile& file, const char* family, int64_t largest,
   c.family = family;
   Architecture a = c;
   MakeGemma(c, a);
-  a.norm.gain_offset = 1;
   SetScale(QueryScalar(c, largest), a);
   const int64_t pattern = std::max<int64_t>(1, keys.Int("attention.sliding_window_pattern", usual_pattern));
   std::vector<bool> sliding;
