@@ -115,7 +115,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     }
     const Weight w = FetchTensor(source, spec, *memory);
     WriteMatrix(spec, w, StoredFormat(layout, spec, options), pool, writer);
-    if (const TensorEntry* entry = source.tensors.Find(spec.name)) entry->file->Drop(entry->bytes);
+    if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name)) entry->file->Drop(entry->bytes);
   }
   writer.Commit();
   result.bytes = static_cast<int64_t>(std::filesystem::file_size(target));

@@ -34,7 +34,9 @@ class Merger {
         adapter_(Adapter::Load(options.adapter, files_.layout, backend)) {
     for (const TensorSpec& spec : files_.layout.tensors) {
       const LinearSpec* linear = files_.layout.LinearOf(spec);
-      if (linear && linear->adaptable()) layers_[spec.name] = spec.target.id;
+      if (!linear || !linear->adaptable()) continue;
+      const TensorPlace place = PlaceOf(files_, spec);
+      parts_[place.name].push_back({spec.target.id, place.begin, spec.shape[0]});
     }
   }
 
@@ -46,8 +48,8 @@ class Merger {
     }
     for (const TensorEntry& entry : files_.tensors.entries()) {
       if (entry.file->path() != source) continue;
-      if (const auto layer = layers_.find(entry.name); layer != layers_.end()) {
-        WriteMatrix(entry, adapter_->at(layer->second), writer);
+      if (const auto parts = parts_.find(entry.name); parts != parts_.end()) {
+        for (const Part& part : parts->second) WriteMatrix(entry, part, writer);
       } else {
         writer.Write(entry.name, entry.bytes);
       }
@@ -72,12 +74,19 @@ class Merger {
   const ModelFiles& files() const { return files_; }
 
  private:
-  void WriteMatrix(const TensorEntry& entry, const AdapterSite* pair, SafetensorsWriter& writer) {
+  // The rows of a file's tensor that are one linear layer's: all of them, or of stacked experts a slice.
+  struct Part {
+    LinearId layer;
+    int64_t begin, rows;
+  };
+
+  void WriteMatrix(const TensorEntry& entry, const Part& part, SafetensorsWriter& writer) {
     ++report_.matrices;
     const bool nf4 = options_.onto == "nf4";
-    if (!pair && !nf4) return writer.Write(entry.name, entry.bytes);
+    const AdapterSite* pair = adapter_->at(part.layer);
+    const Weight original = files_.tensors.Fetch(entry.name, entry.shape).RowRange(part.begin, part.rows);
+    if (!pair && !nf4) return writer.Write(entry.name, original.bytes());
     report_.changed += pair != nullptr;
-    const Weight original = files_.tensors.Fetch(entry.name, entry.shape);
     const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant,
                                           backend_.memory(), pool_)
                             : original;
@@ -131,7 +140,7 @@ class Merger {
   Backend& backend_;
   ThreadPool pool_;
   std::unique_ptr<Adapter> adapter_;
-  std::map<std::string, LinearId> layers_;  // the blocks' linear layers by their tensors
+  std::map<std::string, std::vector<Part>> parts_;  // the blocks' linear layers by their tensors, in the order of rows
   MergeReport report_;
   Sums total_;
 };

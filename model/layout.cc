@@ -33,12 +33,20 @@ LinearId LayoutBuilder::AddLinear(std::string_view part, int64_t rows, int64_t c
   linear.expert = options.expert;
   const RowOrder order{family_.interleaved_rows ? options.rotary_heads : 0};
   layout_.tensors.push_back({linear.name + ".weight", GgufName(part) + ".weight", {rows, cols},
-                             {Target::Kind::kLinear, id}, order, options.expert, options.experts, 0});
+                             {Target::Kind::kLinear, id}, order, options.expert, options.experts, 0,
+                             StackedPlace(part, rows, cols, options)});
   if (options.bias) {
     layout_.tensors.push_back({linear.name + ".bias", GgufName(part) + ".bias", {rows},
                                {Target::Kind::kBias, id}, order, -1, 0, 0});
   }
   return id;
+}
+
+TensorPlace LayoutBuilder::StackedPlace(std::string_view part, int64_t rows, int64_t cols, const Options& options) const {
+  const StackedPart stacked = StackedPartOf(family_, part, layer_);
+  if (options.expert < 0) return {stacked.name, {rows, cols}, 0};
+  const int64_t expert_rows = stacked.count * rows;
+  return {stacked.name, {options.experts, expert_rows, cols}, options.expert * expert_rows + stacked.index * rows};
 }
 
 LinearId LayoutBuilder::AddTied(std::string_view part, int64_t rows, int64_t cols, LinearUse use) {

@@ -57,6 +57,13 @@ struct RowOrder {
   int64_t HuggingFaceRow(int64_t gguf_row, int64_t rows) const;
 };
 
+// Where a tensor lies in a file: it is all of one of the file's, or some rows of a larger one.
+struct TensorPlace {
+  std::string name;  // of the file's tensor; empty: there is none
+  std::vector<int64_t> shape;
+  int64_t begin = 0;  // the first row, counted over all dimensions but the last
+};
+
 // A tensor as a Hugging Face folder has it.
 struct TensorSpec {
   std::string name;             // "model.layers.0.self_attn.q_proj.weight"
@@ -67,6 +74,7 @@ struct TensorSpec {
   // A GGUF keeps a layer's experts in one tensor [experts, rows, cols], of which this is slice `expert`; -1: by itself.
   int64_t expert = -1, experts = 0;
   double offset = 0;  // of a gain: a folder stores gain - offset, a GGUF the gain
+  TensorPlace stacked = {};  // in a folder that keeps a layer's experts together (PartName::stacked)
 
   bool is_matrix() const { return shape.size() == 2; }
   // As the GGUF declares it.
@@ -112,6 +120,7 @@ class LayoutBuilder {
 
  private:
   std::string GgufName(std::string_view part) const;
+  TensorPlace StackedPlace(std::string_view part, int64_t rows, int64_t cols, const Options& options) const;
 
   const Architecture& architecture_;
   const Family& family_;

@@ -16,22 +16,14 @@ namespace {
 
 constexpr size_t kListed = 8;  // faults that one error names
 
-// The tensor's name in the file at hand. A tied model may store only its head.
-std::string StoredName(const ModelFiles& files, const TensorSpec& spec) {
-  if (files.gguf) return spec.gguf_name;
-  const LinearSpec* linear = files.layout.LinearOf(spec);
-  const bool aliased = files.config.head.tied && linear && linear->use == LinearUse::kEmbedding;
-  if (aliased && !files.tensors.Find(spec.name)) return files.layout.of(files.layout.head).name + ".weight";
-  return spec.name;
-}
-
-std::vector<int64_t> StoredShape(const ModelFiles& files, const TensorSpec& spec) {
-  return files.gguf ? spec.gguf_shape() : spec.shape;
-}
-
 // Tensors that some exporters leave in the file and that the model computes by itself.
 bool IsDerived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight";
+}
+
+// Whether the folder keeps it together with others; it then has none of its own.
+bool IsStacked(const ModelFiles& files, const TensorSpec& spec) {
+  return !files.gguf && !spec.stacked.name.empty() && files.tensors.Find(spec.stacked.name);
 }
 
 std::string HeadName(const ModelFiles& files) { return files.layout.of(files.layout.head).name + ".weight"; }
@@ -50,10 +42,11 @@ void CheckTensors(const ModelFiles& files) {
   std::vector<std::string> faults;
   std::set<std::string> expected;
   for (const TensorSpec& spec : files.layout.tensors) {
-    const std::string name = StoredName(files, spec);
+    const auto [name, shape, begin] = PlaceOf(files, spec);
+    if (IsStacked(files, spec) && name == spec.name)
+      faults.push_back(Cat("'", name, "' is there twice, also within '", spec.stacked.name, "'"));
     if (!expected.insert(name).second) continue;  // another slice of the same tensor
     const TensorEntry* entry = files.tensors.Find(name);
-    const std::vector<int64_t> shape = StoredShape(files, spec);
     if (!entry) {
       faults.push_back(Cat("'", name, "' is missing"));
     } else if (entry->shape != shape) {
@@ -93,9 +86,9 @@ Weight HuggingFaceOrder(const Weight& w, const RowOrder& order, Memory& memory) 
 
 // As the file has it: a tensor, or one expert's slice of one.
 Weight FetchStored(const ModelFiles& files, const TensorSpec& spec) {
-  const Weight stored = files.tensors.Fetch(StoredName(files, spec), StoredShape(files, spec));
-  if (!files.gguf || spec.expert < 0) return stored;
-  return stored.RowRange(spec.expert * spec.shape[0], spec.shape[0]);
+  const TensorPlace place = PlaceOf(files, spec);
+  const Weight stored = files.tensors.Fetch(place.name, place.shape);
+  return spec.is_matrix() ? stored.RowRange(place.begin, spec.shape[0]) : stored;
 }
 
 // Fills a Model from its files, tensor by tensor.
@@ -156,7 +149,7 @@ class Loader {
   }
 
   void DropSource(const TensorSpec& spec) const {
-    if (const TensorEntry* entry = files_.tensors.Find(StoredName(files_, spec)))
+    if (const TensorEntry* entry = files_.tensors.Find(PlaceOf(files_, spec).name))
       entry->file->Drop(entry->bytes);
   }
 
@@ -181,7 +174,7 @@ class Loader {
 WeightFormat ModelFiles::stored_format() const {
   for (const TensorSpec& spec : layout.tensors) {
     const LinearSpec* linear = layout.LinearOf(spec);
-    if (linear && linear->adaptable()) return tensors.Find(StoredName(*this, spec))->format;
+    if (linear && linear->adaptable()) return tensors.Find(PlaceOf(*this, spec).name)->format;
   }
   return WeightFormat::kF32;
 }
@@ -200,6 +193,16 @@ ModelFiles OpenModel(const Path& path) {
   files.layout = LayoutOf(files.config);
   CheckTensors(files);
   return files;
+}
+
+TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec) {
+  if (files.gguf) return {spec.gguf_name, spec.gguf_shape(), std::max<int64_t>(0, spec.expert) * spec.shape[0]};
+  if (!files.tensors.Find(spec.name)) {
+    if (IsStacked(files, spec)) return spec.stacked;
+    const LinearSpec* linear = files.layout.LinearOf(spec);
+    if (files.config.head.tied && linear && linear->use == LinearUse::kEmbedding) return {HeadName(files), spec.shape};
+  }
+  return {spec.name, spec.shape};
 }
 
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {

@@ -28,8 +28,11 @@ struct ModelFiles {
 // missing, extra or wrongly shaped.
 ModelFiles OpenModel(const Path& path);
 
+// Where the file at hand keeps a tensor. A tied model may store only its head: then the embedding lies there.
+TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec);
+
 // A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in `memory` where a
-// GGUF interleaves its rows. An alias (a tied head stored alone) is followed.
+// GGUF interleaves its rows. Tied heads and stacked experts are followed.
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
 // The values of a bias or a gain, in the same order; a gain as it is multiplied with, whatever offset the folder
 // stores it with.

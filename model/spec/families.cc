@@ -35,9 +35,9 @@ constexpr PartName kCommonNames[] = {
     {"ffn_up", "mlp.up_proj"},
     {"ffn_down", "mlp.down_proj"},
     {"ffn_gate_inp", "mlp.gate"},
-    {"ffn_gate_exps", "mlp.experts.#.gate_proj"},
-    {"ffn_up_exps", "mlp.experts.#.up_proj"},
-    {"ffn_down_exps", "mlp.experts.#.down_proj"},
+    {"ffn_gate_exps", "mlp.experts.#.gate_proj", "mlp.experts.gate_up_proj"},
+    {"ffn_up_exps", "mlp.experts.#.up_proj", "mlp.experts.gate_up_proj"},
+    {"ffn_down_exps", "mlp.experts.#.down_proj", "mlp.experts.down_proj"},
 };
 
 // The first family for which `field` is `value`.
@@ -50,6 +50,24 @@ const Family& Find(std::string_view Family::*field, std::string_view value, cons
     if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
   }
   throw InputError(where, ": ", what, " '", value, "' is not supported; supported: ", Join(known, ", "));
+}
+
+// A part in the family's own table, or else in the common one.
+struct TableEntry {
+  const PartName* entry;
+  std::span<const PartName> table;
+};
+TableEntry Named(const Family& family, std::string_view part) {
+  for (const std::span<const PartName> table : {family.names, std::span<const PartName>(kCommonNames)}) {
+    for (const PartName& name : table) {
+      if (name.gguf == part) return {&name, table};
+    }
+  }
+  RETORT_CHECK(false, "family ", family.model_type, " has no name for ", part);
+}
+
+std::string InLayer(std::string_view name, int64_t layer) {
+  return layer < 0 ? std::string(name) : Cat("model.layers.", layer, ".", name);
 }
 
 }  // namespace
@@ -67,14 +85,21 @@ const Family& FamilyOf(const Architecture& architecture) {
 }
 
 std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer, int64_t expert) {
-  std::string name;
-  for (const std::span<const PartName> names : {family.names, std::span<const PartName>(kCommonNames)}) {
-    const auto at = std::find_if(names.begin(), names.end(), [&](const PartName& n) { return n.gguf == part; });
-    if (name.empty() && at != names.end()) name = at->hugging_face;
-  }
-  RETORT_CHECK(!name.empty(), "family ", family.model_type, " has no name for ", part);
+  std::string name(Named(family, part).entry->hugging_face);
   if (const size_t mark = name.find('#'); mark != std::string::npos) name.replace(mark, 1, std::to_string(expert));
-  return layer < 0 ? name : Cat("model.layers.", layer, ".", name);
+  return InLayer(name, layer);
+}
+
+StackedPart StackedPartOf(const Family& family, std::string_view part, int64_t layer) {
+  const auto [entry, table] = Named(family, part);
+  if (entry->stacked.empty()) return {};
+  StackedPart out{InLayer(entry->stacked, layer), 0, 0};
+  for (const PartName& other : table) {
+    if (other.stacked != entry->stacked) continue;
+    if (&other < entry) ++out.index;
+    ++out.count;
+  }
+  return out;
 }
 
 }  // namespace retort

@@ -19,6 +19,10 @@ namespace retort {
 // within the layer ("self_attn.q_proj"). '#' stands for an expert's number.
 struct PartName {
   std::string_view gguf, hugging_face;
+  // The tensor that holds it where transformers 5 saved the modules of its own (save_original_format=False): experts one
+  // behind the other, [experts, rows, cols]. Parts that share one, gate and up, follow each other within each expert's rows
+  // in the table's order.
+  std::string_view stacked = {};
 };
 
 struct Family {
@@ -43,5 +47,13 @@ const Family& FamilyOf(const Architecture& architecture);
 // A part's Hugging Face name within the model: "model.layers.3.self_attn.q_proj", or outside the blocks
 // (layer -1) "model.embed_tokens".
 std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer, int64_t expert = -1);
+
+// A part's place in PartName::stacked: the tensor's name within the model, and that the part is number `index` of the
+// `count` that share each expert's rows.
+struct StackedPart {
+  std::string name;  // "model.layers.3.mlp.experts.gate_up_proj"; empty: it is never stacked
+  int64_t index = 0, count = 1;
+};
+StackedPart StackedPartOf(const Family& family, std::string_view part, int64_t layer);
 
 }  // namespace retort

@@ -51,14 +51,19 @@ DenseConfig FolderConfig(const std::string& family) {
 }
 
 void MakeModelFolder(const Path& folder, const DenseConfig& config, const FolderOptions& options) {
-  std::filesystem::create_directories(folder);
-  WriteByteTokenizer(folder, config.vocab);
   DenseConfig named = config;
   named.ends = {256};
   const char* dtype = options.weights == WeightFormat::kBF16 ? "bfloat16" : "float32";
-  WriteTextAtomically(folder / "config.json", DumpJson(ConfigJson(named, dtype)));
+  MakeModelFolder(folder, ConfigJson(named, dtype), options);
+}
 
-  std::vector<TensorSpec> tensors = LayoutOf(config).tensors;
+void MakeModelFolder(const Path& folder, const Json& config, const FolderOptions& options) {
+  std::filesystem::create_directories(folder);
+  WriteTextAtomically(folder / "config.json", DumpJson(config));
+  const Architecture architecture = ReadConfig(folder);
+  WriteByteTokenizer(folder, architecture.vocab);
+
+  std::vector<TensorSpec> tensors = LayoutOf(architecture).tensors;
   if (options.head_only) tensors.front().name = "lm_head.weight";
   Json index = Json::object();
   for (int shard = 0; shard < options.shards; ++shard) {
@@ -82,12 +87,13 @@ void MakeModelFolder(const Path& folder, const DenseConfig& config, const Folder
 }
 
 void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record,
-                       uint64_t seed) {
+                       uint64_t seed, const std::string& targets) {
   std::filesystem::create_directories(folder);
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   AdapterConfig config;
   config.rank = 4;
   config.alpha = 6;
+  config.target_pattern = targets;
   const auto adapter = Adapter::Make(config, base.layout, seed, *backend);
   RandomStream random(MakeKey(seed, RandomUse::kInit, 99));
   for (Parameter* p : adapter->parameters()) {

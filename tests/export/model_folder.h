@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "model/load.h"
 #include "model/store/base_record.h"
 #include "tests/formats/support.h"
@@ -26,11 +27,13 @@ struct FolderOptions {
 DenseConfig FolderConfig(const std::string& family);
 void MakeModelFolder(const Path& folder, const DenseConfig& config,
                      const FolderOptions& options = {});
+// The same for any config.json.
+void MakeModelFolder(const Path& folder, const Json& config, const FolderOptions& options = {});
 
-// An adapter of rank 4 on every linear layer, in PEFT's layout, large enough to change what the model says; with a
-// retort.json unless the record is empty.
+// An adapter of rank 4 on every linear layer that `targets` matches, in PEFT's layout, large enough to change what the
+// model says; with a retort.json unless the record is empty.
 void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record,
-                       uint64_t seed = 5);
+                       uint64_t seed = 5, const std::string& targets = "all-linear");
 
 // Logits [T,V] in f32 of ids; the adapter may be null.
 std::vector<float> LogitsOf(const Path& model, const std::vector<int32_t>& ids,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from support import JUDGES, Checks, need, our_logits, retort, skip, stage, write_safetensors
+from support import JUDGES, Checks, need, our_logits, read_safetensors, retort, skip, stage, write_safetensors
 
 FAMILIES = ["gemma2", "gemma3_text", "mixtral", "qwen3_moe", "phi3"]
 # What GGUF cannot say: export refuses these.
@@ -59,6 +59,18 @@ def write_adapter(folder, config):
          "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}))
 
 
+def check_stacked(name, folder, ids, place, checks):
+    """The folder again as transformers 5 keeps the model in memory: experts stacked, Mixtral's under another name."""
+    import torch
+    from transformers import AutoModelForCausalLM
+    stacked = place / "stacked"
+    AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).save_pretrained(stacked, save_original_format=False)
+    names = read_safetensors(stacked / "model.safetensors").keys()
+    checks.that(f"{name}: transformers wrote stacked experts", any(n.endswith("mlp.experts.gate_up_proj") for n in names), names)
+    apart, together = (our_logits(path, ids, place / "ours.f32") for path in (folder, stacked))
+    checks.that(f"{name}: logits, experts stacked and apart, bit for bit", np.array_equal(apart, together))
+
+
 def follow_peft(name, folder, place, checks, nf4):
     rows = make_rows(np.random.RandomState(11), STEPS * BATCH)
     (place / "rows.json").write_text(json.dumps(rows))
@@ -103,6 +115,8 @@ def check_family(family, variant, place, tokenizer, checks):
     theirs = np.fromfile(place / "theirs.f32", "<f4").reshape(len(ids), -1)
     checks.below(f"{name}: logits of {len(ids)} tokens, folder against transformers",
                  furthest(our_logits(folder, ids, place / "ours.f32"), theirs), 1e-4)
+    if "experts" in (folder / "config.json").read_text():
+        check_stacked(name, folder, ids, place, checks)
     gguf = place / "model.gguf"
     if (family, variant) in NO_GGUF:
         done = subprocess.run([Path(sys.argv[1]) / "retort", "export", folder, "--out", gguf, "--type", "f32"],

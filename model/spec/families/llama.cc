@@ -54,10 +54,10 @@ void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m)
 }
 
 constexpr PartName kMixtralNames[] = {
-    {"ffn_gate_inp", "block_sparse_moe.gate"},
-    {"ffn_gate_exps", "block_sparse_moe.experts.#.w1"},
-    {"ffn_up_exps", "block_sparse_moe.experts.#.w3"},
-    {"ffn_down_exps", "block_sparse_moe.experts.#.w2"},
+    {"ffn_gate_inp", "block_sparse_moe.gate", "mlp.gate.weight"},
+    {"ffn_gate_exps", "block_sparse_moe.experts.#.w1", "mlp.experts.gate_up_proj"},
+    {"ffn_up_exps", "block_sparse_moe.experts.#.w3", "mlp.experts.gate_up_proj"},
+    {"ffn_down_exps", "block_sparse_moe.experts.#.w2", "mlp.experts.down_proj"},
 };
 
 }  // namespace
