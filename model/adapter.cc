@@ -32,23 +32,71 @@ std::string KeyOf(const std::string& module, const char* factor) {
   return Cat("base_model.model.", module, ".lora_", factor);
 }
 
-// PEFT's settings that would change the arithmetic and that this loader does not know.
+// PEFT's settings (LoraConfig of 0.21) that change the arithmetic and that this loader does not know, and what each is.
+struct Setting {
+  const char *key, *what;
+};
+constexpr Setting kUnsupported[] = {
+    {"target_parameters", "LoRA on parameters, such as a layer's stacked experts"},
+    {"rank_pattern", "other ranks for some layers"},
+    {"alpha_pattern", "other alphas for some layers"},
+    {"layers_to_transform", "some layers alone"},
+    {"layer_replication", "layers repeated"},
+    {"modules_to_save", "modules trained whole"},
+    {"trainable_token_indices", "trained embeddings of single tokens"},
+    {"use_dora", "DoRA"},
+    {"lora_bias", "a bias beside B"},
+    {"fan_in_fan_out", "transposed weights"},
+    {"alora_invocation_tokens", "activated LoRA"},
+    {"use_qalora", "QALoRA"},
+    {"use_bdlora", "block-diagonal LoRA"},
+    {"arrow_config", "arrow routing"},
+    {"kasa_config", "KaSA"},
+    {"monteclora_config", "MonteCLoRA"},
+};
+
+// What to do with an adapter that is refused.
+constexpr const char* kMend =
+    "; supported is plain LoRA of one rank and alpha on 'target_modules': merge this adapter into its base with PEFT "
+    "(merge_and_unload, save_pretrained) and use that folder";
+
+// Absent, null, false and empty values say nothing.
+bool IsSet(const Json& value) {
+  return !value.is_null() && value != Json(false) && !(value.is_structured() && value.empty());
+}
+
+// A pattern that gives every layer what it has anyway.
+bool RepeatsTheUsual(const Json& j, const std::string& key, const Json& value) {
+  const auto usual = j.find(key == "rank_pattern" ? "r" : "lora_alpha");
+  return key.ends_with("_pattern") && value.is_object() && usual != j.end() &&
+         std::all_of(value.begin(), value.end(), [&](const Json& one) { return one == *usual; });
+}
+
+// Initialisations after which the base is no longer the model that its folder holds: PEFT changes it again on loading.
+void RefuseChangedBase(const Json& j, const std::string& where) {
+  const auto init = j.find("init_lora_weights");
+  if (init == j.end() || !init->is_string()) return;
+  const std::string name = init->get<std::string>();
+  for (const char* harmless : {"gaussian", "eva", "orthogonal", "mica"}) {
+    if (name == harmless) return;
+  }
+  throw InputError(where, ": init_lora_weights '", name,
+                   "' is not supported: it changes the base's weights too; save the adapter with PEFT's "
+                   "path_initial_model_for_weight_conversion, which makes a plain LoRA of it");
+}
+
 void RefuseUnsupported(const Json& j, const std::string& where) {
   if (const std::string kind = GetString(j, "peft_type", where, "LORA"); kind != "LORA") {
     throw InputError(where, ": peft_type '", kind, "' is not supported; supported: LORA");
   }
-  if (GetBool(j, "use_dora", where, false))
-    throw InputError(where, ": 'use_dora' is not supported");
-  if (GetBool(j, "fan_in_fan_out", where, false))
-    throw InputError(where, ": 'fan_in_fan_out' is not supported");
-  if (const std::string bias = GetString(j, "bias", where, "none"); bias != "none") {
-    throw InputError(where, ": bias '", bias, "' is not supported; supported: none");
-  }
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save"}) {
+  if (const std::string bias = GetString(j, "bias", where, "none"); bias != "none")
+    throw InputError(where, ": bias '", bias, "' is not supported", kMend);
+  for (const auto& [key, what] : kUnsupported) {
     const auto it = j.find(key);
-    if (it != j.end() && !it->is_null() && !it->empty())
-      throw InputError(where, ": '", key, "' is not supported");
+    if (it != j.end() && IsSet(*it) && !RepeatsTheUsual(j, key, *it))
+      throw InputError(where, ": '", key, "' (", what, ") is not supported", kMend);
   }
+  RefuseChangedBase(j, where);
 }
 
 std::vector<std::string> StringsOf(const Json& j, const char* key, const std::string& where) {

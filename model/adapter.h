@@ -45,7 +45,7 @@ class Adapter {
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend);
   // From a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra, of
-  // the wrong shape, or a setting that is not supported (DoRA, trained biases, saved modules).
+  // the wrong shape, or a setting that is not supported (ReadAdapterConfig).
   static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend);
 
   const AdapterConfig& config() const { return config_; }
@@ -61,7 +61,9 @@ class Adapter {
   std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
 };
 
-// adapter_config.json's settings. Throws Error{kInput} naming the file.
+// adapter_config.json's settings. Throws Error{kInput} naming file and field of what would change the arithmetic and is not
+// supported: LoRA on parameters (target_parameters), ranks or alphas that differ between layers, DoRA, saved modules,
+// initialisations that change the base, and the like.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

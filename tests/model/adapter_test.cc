@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "tests/formats/support.h"
+
 namespace retort {
 namespace {
 
@@ -92,6 +94,60 @@ TEST(Adapter, StartsWithAUniformAndBZero) {
     }
   }
   EXPECT_NEAR(squares / count, 1.0 / 3, 0.01);  // the variance of U(-1, 1)
+}
+
+// A refusal, or "" where the configuration is read.
+std::string Refusal(const std::string& settings) {
+  TemporaryFolder folder;
+  folder.Put("adapter_config.json", R"({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"])" +
+                                        (settings.empty() ? "" : ", " + settings) + "}");
+  try {
+    ReadAdapterConfig(folder.path());
+    return "";
+  } catch (const Error& e) {
+    EXPECT_EQ(std::string(e.what()).find('\n'), std::string::npos);
+    return e.what();
+  }
+}
+
+// What PEFT 0.21 writes for Mixtral or Qwen3-MoE whose experts are targeted, and for its other kinds of LoRA.
+TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
+  const std::vector<std::pair<const char*, const char*>> cases = {
+      {"target_parameters", R"("target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])"},
+      {"target_parameters", R"("target_parameters": ["down_proj"], "rank_pattern": {".*\\.gate_up_proj": 16})"},
+      {"rank_pattern", R"("rank_pattern": {"down_proj": 4})"},
+      {"rank_pattern", R"("rank_pattern": {"down_proj": 8, "up_proj": 4})"},
+      {"alpha_pattern", R"("alpha_pattern": {"v_proj": 4})"},
+      {"layers_to_transform", R"("layers_to_transform": [1, 3])"},
+      {"layers_to_transform", R"("layers_to_transform": 0)"},
+      {"layer_replication", R"("layer_replication": [[0, 2], [1, 3]])"},
+      {"modules_to_save", R"("modules_to_save": ["lm_head"])"},
+      {"trainable_token_indices", R"("trainable_token_indices": [5])"},
+      {"use_dora", R"("use_dora": true)"},
+      {"lora_bias", R"("lora_bias": true)"},
+      {"fan_in_fan_out", R"("fan_in_fan_out": true)"},
+      {"alora_invocation_tokens", R"("alora_invocation_tokens": [1])"},
+      {"kasa_config", R"("kasa_config": {"r": 1})"},
+      {"bias", R"("bias": "all")"},
+      {"init_lora_weights", R"("init_lora_weights": "pissa")"},
+      {"init_lora_weights", R"("init_lora_weights": "pissa_niter_16")"},
+      {"init_lora_weights", R"("init_lora_weights": "olora")"},
+      {"init_lora_weights", R"("init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4})"},
+  };
+  for (const auto& [field, settings] : cases) {
+    const std::string said = Refusal(settings);
+    EXPECT_NE(said.find("adapter_config.json"), std::string::npos) << settings << ": " << said;
+    EXPECT_NE(said.find(field), std::string::npos) << settings << ": " << said;
+  }
+}
+
+TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
+  for (const char* settings :
+       {"", R"("target_parameters": null, "rank_pattern": {}, "alpha_pattern": {}, "layers_to_transform": null)",
+        R"("target_parameters": [], "lora_bias": false, "use_bdlora": null, "loftq_config": {})",
+        R"("rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 16, "q_proj": 16})",
+        R"("init_lora_weights": true)", R"("init_lora_weights": false)", R"("init_lora_weights": "gaussian")"})
+    EXPECT_EQ(Refusal(settings), "") << settings;
 }
 
 }  // namespace
