@@ -19,6 +19,13 @@ void PreferLargePages(void* at, int64_t bytes) {
   if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 }
 
+void DropPages(void* at, int64_t bytes) {
+  constexpr uintptr_t kPage = 4096;
+  const auto address = reinterpret_cast<uintptr_t>(at);
+  const uintptr_t begin = (address + kPage - 1) / kPage * kPage, end = (address + static_cast<uintptr_t>(bytes)) / kPage * kPage;
+  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 LargePages::LargePages(int64_t bytes)
     : bytes_(static_cast<int64_t>(RoundUpToPage(static_cast<uintptr_t>(bytes)))) {
   const auto size = static_cast<size_t>(bytes_);

@@ -13,6 +13,9 @@ inline constexpr int64_t kLargePage = int64_t{2} << 20;
 // Asks for large pages where they lie whole within the bytes from `at` on.
 void PreferLargePages(void* at, int64_t bytes);
 
+// Gives the pages that lie whole within these bytes back to the system. They read as zeros afterwards.
+void DropPages(void* at, int64_t bytes);
+
 // Zeros, made resident as they are touched.
 class LargePages {
  public:

@@ -22,7 +22,7 @@ class Row {
         shape_{static_cast<int>(c.heads), static_cast<int>(c.kv_heads),
                static_cast<int>(c.head_dim), static_cast<float>(c.scale)} {
     const auto length = static_cast<int32_t>(tokens);
-    layout_ = {{{0, length, 0, 0}}, {0}, length};
+    plan_ = backend.Plan({{{0, length, 0, 0}}, {0}, length});
     const Shape queries{tokens, c.heads * c.head_dim}, keys{tokens, c.kv_heads * c.head_dim};
     q_ = Random(queries), out_ = Random(queries), dout_ = Random(queries);
     keys_ = Random(keys), values_ = Random(keys);
@@ -30,9 +30,9 @@ class Row {
     dq_ = backend.Zeros(queries), dkeys_ = backend.Zeros(keys), dvalues_ = backend.Zeros(keys);
   }
 
-  void Forward() { backend_.Attention(shape_, layout_, q_, keys_, values_, out_, log_sum_); }
+  void Forward() { backend_.Attention(shape_, *plan_, q_, keys_, values_, out_, log_sum_); }
   void Gradient() {
-    backend_.AttentionGrad(shape_, layout_, dout_, q_, keys_, values_, out_, log_sum_, dq_, dkeys_,
+    backend_.AttentionGrad(shape_, *plan_, dout_, q_, keys_, values_, out_, log_sum_, dq_, dkeys_,
                            dvalues_);
   }
 
@@ -45,7 +45,7 @@ class Row {
 
   Backend& backend_;
   AttentionShape shape_;
-  AttentionLayout layout_;
+  std::shared_ptr<const AttentionPlan> plan_;
   RandomStream random_{MakeKey(1, RandomUse::kData)};
   Tensor q_, keys_, values_, out_, log_sum_, dout_, dq_, dkeys_, dvalues_;
 };

@@ -35,9 +35,11 @@ struct Mode {
   Compute compute;
 };
 
-std::vector<Mode> ModesOf(const std::string& flag, WeightFormat format) {
-  const Compute training = ResolveCompute(flag, format, /*runner=*/false);
-  const Compute running = ResolveCompute(flag, format, /*runner=*/true);
+std::vector<Mode> ModesOf(const GemmBench& options, WeightFormat format) {
+  const auto backend = MakeBackend({options.device, 1, ComputeNamed(options.compute)});
+  const Weight some = RandomWeight(format, 64, 64, 1, backend->host_memory());
+  const Compute training = backend->Prepare(some, {.purpose = WeightUse::Purpose::kTraining}).compute();
+  const Compute running = backend->Prepare(some, {.purpose = WeightUse::Purpose::kRunning}).compute();
   std::vector<Mode> modes;
   if (running != training) modes.push_back({false, running});
   modes.push_back({false, training});
@@ -48,28 +50,21 @@ std::vector<Mode> ModesOf(const std::string& flag, WeightFormat format) {
 // As many copies of one weight, as the backend holds it, as no cache holds at once, used in turn.
 class ColdWeights {
  public:
-  ColdWeights(WeightFormat format, int64_t rows, int64_t cols, Backend& backend)
-      : one_(backend.Resident(RandomWeight(format, rows, cols, 1, *memory_))),
-        count_(std::max<int64_t>(1, ColdBytes() / one_.total_bytes())),
-        all_(memory_->Allocate(count_ * std::ssize(one_.bytes()))) {
-    for (int64_t i = 0; i < count_; ++i)
-      std::ranges::copy(one_.bytes(), all_->data() + i * std::ssize(one_.bytes()));
+  ColdWeights(WeightFormat format, int64_t rows, int64_t cols, Backend& backend) {
+    const Weight one = RandomWeight(format, rows, cols, 1, *memory_);
+    const WeightUse use{.purpose = WeightUse::Purpose::kRunning, .lasting = true};
+    do {
+      all_.push_back(backend.Prepare(one, use));
+    } while (std::ssize(all_) < ColdBytes() / all_[0].bytes());
   }
 
-  // NF4's scales, a small part of the bytes, are those of the first each time.
-  Weight Next() {
-    const size_t bytes = one_.bytes().size();
-    const std::byte* at = all_->data() + static_cast<size_t>(next_++ % count_) * bytes;
-    return Weight(one_.format(), one_.rows(), one_.cols(), {at, bytes}, all_, one_.nf4(), one_.layout());
-  }
-  int64_t bytes() const { return one_.total_bytes(); }
+  const PreparedWeight& Next() { return all_[next_++ % all_.size()]; }
+  int64_t bytes() const { return all_[0].bytes(); }
 
  private:
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
-  Weight one_;
-  int64_t count_;
-  std::shared_ptr<Buffer> all_;
-  int64_t next_ = 0;
+  std::vector<PreparedWeight> all_;
+  size_t next_ = 0;
 };
 
 // Median seconds of one product.
@@ -110,7 +105,7 @@ void BenchGemm(const GemmBench& options, const std::function<void(const GemmResu
   for (const std::string& name : formats) {
     const WeightFormat format = FormatNamed(name);
     for (const NamedLayer& layer : LayersOf(options.config)) {
-      for (const Mode& mode : ModesOf(options.compute, format)) {
+      for (const Mode& mode : ModesOf(options, format)) {
         const auto backend = MakeBackend({options.device, options.threads, mode.compute});
         ColdWeights weights(format, layer.outputs, layer.inputs, *backend);
         for (const int64_t tokens : counts) {

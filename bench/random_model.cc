@@ -88,11 +88,10 @@ std::unique_ptr<Model> MakeRandomModel(const Architecture& config, WeightFormat 
       continue;
     }
     const WeightFormat format = linear->adaptable() ? weights : EmbeddingFormat(weights);
-    const Weight w = RandomWeight(format, linear->rows, linear->cols, ++seed, backend.memory());
-    model->Set(spec.target, resident && linear->use != LinearUse::kEmbedding ? backend.Resident(w) : w);
+    const Weight w = RandomWeight(format, linear->rows, linear->cols, ++seed, backend.host_memory());
+    const auto purpose = resident ? WeightUse::Purpose::kRunning : WeightUse::Purpose::kTraining;
+    model->Set(spec.target, w, {.purpose = purpose, .lasting = resident});
   }
-  Linear& head = model->linears[static_cast<size_t>(model->layout.head)];
-  if (config.head.tied && resident) head.weight = backend.Resident(head.frozen());
   return model;
 }
 

@@ -12,8 +12,7 @@ namespace {
 
 void Open(const SubjectOptions& options, WeightFormat format, Subject& subject) {
   subject.weights = std::string(TraitsOf(format).name);
-  subject.compute = ResolveCompute(options.compute, format, options.runner);
-  subject.backend = MakeBackend({options.device, options.threads, subject.compute});
+  subject.backend = MakeBackend({options.device, options.threads, ComputeNamed(options.compute)});
 }
 
 }  // namespace
@@ -30,6 +29,7 @@ Subject OpenSubject(const SubjectOptions& options) {
     subject.name = options.shape;
     Open(options, format, subject);
     subject.model = MakeRandomModel(config, format, *subject.backend, options.runner);
+    subject.compute = subject.model->compute();
     return subject;
   }
   const ModelFiles files = OpenModel(options.model);
@@ -39,15 +39,16 @@ Subject OpenSubject(const SubjectOptions& options) {
   }
   LoadOptions load;
   load.copy = options.runner && WorthCopying(files);
+  if (options.runner) load.purpose = WeightUse::Purpose::kRunning;
   if (!options.weights.empty()) load.weights = FormatNamed(options.weights);
   subject.name = options.model;
   Open(options, load.weights.value_or(files.stored_format()), subject);
   subject.model = LoadModel(files, load, *subject.backend);
+  subject.compute = subject.model->compute();
   // What NF4 does not cover stays as it was stored.
-  const auto& specs = subject.model->layout.linears;
-  const auto first = std::ranges::find_if(specs, &LinearSpec::adaptable) - specs.begin();
-  const WeightFormat loaded = subject.model->linears[static_cast<size_t>(first)].frozen().format();
-  subject.weights = std::string(TraitsOf(loaded).name);
+  const bool kept = load.weights == WeightFormat::kNF4 &&
+                    TraitsOf(files.stored_format()).block_elements > 1;
+  if (kept) subject.weights = std::string(TraitsOf(files.stored_format()).name);
   return subject;
 }
 

@@ -25,9 +25,9 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer) {
   OpenedModel out;
   out.files = OpenModel(path);
-  out.compute = ResolveCompute(flags.compute, out.files.stored_format(), use != OpenedFor::kScores);
-  out.backend = MakeBackend({flags.device, flags.threads, out.compute});
+  out.backend = MakeBackend({flags.device, flags.threads, ComputeNamed(flags.compute)});
   LoadOptions options;
+  if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
   if (!adapter.empty()) {
     // The adapter was fitted to the base as training held it, so that is what it runs on.
@@ -38,6 +38,7 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
     }
   }
   out.model = LoadModel(out.files, options, *out.backend);
+  out.compute = out.model->compute();
   if (!adapter.empty()) out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
   return out;

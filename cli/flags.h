@@ -28,7 +28,7 @@ enum class OpenedFor { kScores, kText, kMuchText };
 // A model ready to run: MODEL, and --adapter where there is one.
 struct OpenedModel {
   ModelFiles files;
-  Compute compute;
+  Compute compute;  // Model::compute
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
   std::unique_ptr<Adapter> adapter;      // null without --adapter

@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "eval/loss.h"
-#include "tensor/quant/quant.h"
 
 namespace retort {
 namespace {
@@ -22,7 +21,7 @@ void Observe(const Model& model, const std::vector<Example>& examples, int64_t b
   ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& some) {
     Batch batch;
     for (const Example* example : some) batch.AddRow(example->ids, example->row);
-    if (before) before(model.Embed(context, batch.ids).value);
+    if (before) before(model.Embed(context, model.backend.Upload(batch.ids)).value);
     ForwardPass pass{batch};
     pass.observer = &observer;
     model.Hidden(context, pass);
@@ -48,9 +47,9 @@ std::vector<double> BlockInfluence(const Model& model, const std::vector<Example
   Tensor input;
   Observer observer;
   observer.block_output = [&](int64_t layer, const Var& x) {
-    std::vector<double> distances(static_cast<size_t>(input.rows()));
+    Tensor distances = model.backend.New({input.rows()}, DType::kF64);
     model.backend.HiddenDistance(input, x.value, HiddenLossKind::kCosine, 0, distances);
-    for (const double d : distances) sums[static_cast<size_t>(layer)] += d;
+    for (const double d : model.backend.ToDoubles(distances)) sums[static_cast<size_t>(layer)] += d;
     input = x.value;
   };
   Observe(model, examples, batch_tokens, observer, [&](const Tensor& x) { input = x; });
@@ -87,14 +86,20 @@ std::string NameBefore(const std::string& name, const std::vector<int64_t>& kept
   return Cat(kPrefix, kept[static_cast<size_t>(layer)], name.substr(end));
 }
 
-// Euclidean norms of the columns.
-std::vector<double> ColumnNorms(const Weight& w) {
+// Euclidean norms of the columns. The device decodes the rows, a few at a time.
+std::vector<double> ColumnNorms(Backend& k, const PreparedWeight& w) {
+  constexpr int64_t kRows = 64;
   RETORT_CHECK(!w.empty(), "column norms of a layer that is not frozen");
   std::vector<double> sums(static_cast<size_t>(w.cols()));
-  std::vector<float> row(sums.size());
-  for (int64_t r = 0; r < w.rows(); ++r) {
-    DecodeRow(w, r, 0, w.cols(), row.data());
-    for (size_t c = 0; c < row.size(); ++c) sums[c] += double{row[c]} * row[c];
+  for (int64_t r = 0; r < w.rows(); r += kRows) {
+    std::vector<int32_t> rows(static_cast<size_t>(std::min(kRows, w.rows() - r)));
+    std::iota(rows.begin(), rows.end(), static_cast<int32_t>(r));
+    Tensor decoded = k.New({std::ssize(rows), w.cols()});
+    k.EmbedRows(w, k.Upload(rows), decoded);
+    const std::vector<float> values = k.ToFloats(decoded);
+    for (size_t i = 0; i < values.size(); ++i) {
+      sums[i % sums.size()] += double{values[i]} * values[i];
+    }
   }
   for (double& sum : sums) sum = std::sqrt(sum);
   return sums;
@@ -173,7 +178,7 @@ std::vector<std::vector<double>> NeuronImportance(const Model& model,
   for (size_t id = 0; id < model.linears.size(); ++id) {
     const LinearSpec& linear = model.layout.linears[id];
     if (linear.use != LinearUse::kMlpOut) continue;
-    const std::vector<double> norms = ColumnNorms(model.linears[id].frozen());
+    const std::vector<double> norms = ColumnNorms(model.backend, model.linears[id].frozen());
     std::vector<double>& sum = sums[static_cast<size_t>(linear.layer)];
     for (size_t f = 0; f < width; ++f) sum[f] *= norms[f] / static_cast<double>(Tokens(examples));
   }

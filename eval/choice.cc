@@ -110,10 +110,11 @@ std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter*
     rows.insert(rows.end(), after.begin(), after.end());
     for (const LabelTree::Step& step : c.labels->steps()) targets.push_back(step.token);
   }
-  Context context{model.backend};
+  Backend& k = model.backend;
+  Context context{k};
   const Var hidden = model.Hidden(context, {batch, adapter});
-  const std::vector<double> losses =
-      model.Losses(context, hidden, rows, ops::CrossEntropy(targets, 1));
+  const std::vector<double> losses = k.ToDoubles(model.Losses(
+      context, hidden, k.Upload(rows), ops::CrossEntropy(k.Upload(targets), 1)));
 
   std::vector<std::vector<double>> scores;
   std::span<const double> left = losses;

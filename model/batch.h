@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -54,6 +55,14 @@ struct CacheView {
 struct CachePlane {
   int64_t heads, dim;
   bool operator==(const CachePlane&) const = default;
+};
+
+// A batch as a device reads it: made once a pass, shared by all layers and by the tape.
+struct DeviceBatch {
+  Tensor ids, positions;         // i32 [T]
+  Tensor row_index, row_token;   // i64, i32 [T]: where something is dropped
+  Tensor cache_rows;             // i32 [T]: with a cache
+  std::shared_ptr<const AttentionPlan> plan;
 };
 
 }  // namespace retort

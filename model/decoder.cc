@@ -11,41 +11,50 @@ namespace {
 
 constexpr size_t kMostRopes = 4;  // of a model; so few that a pass over a token allocates nothing for them
 
+DeviceBatch Uploaded(Backend& backend, const ForwardPass& pass) {
+  const Batch& batch = pass.batch;
+  DeviceBatch out{backend.Upload(batch.ids), backend.Upload(batch.positions), {}, {}, {},
+                  backend.Plan(batch.layout)};
+  if (pass.dropout_seed != 0) {
+    out.row_index = backend.Upload(batch.row_index);
+    out.row_token = backend.Upload(batch.row_token);
+  }
+  if (pass.cache) out.cache_rows = backend.Upload(pass.cache->rows);
+  return out;
+}
+
 }  // namespace
 
 Model::Model(Architecture architecture, Backend& kernels)
     : config(std::move(architecture)), backend(kernels) {
   layout = MakeModules(config, blocks_);
   gains.resize(layout.gains.size());
-  // Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores, in
-  // the first layer, as all others carry them on, and in the head.
-  for (const LinearSpec& spec : layout.linears) {
-    Linear& linear = linears.emplace_back();
-    linear.sensitive = spec.use == LinearUse::kAttentionIn || spec.use == LinearUse::kHead || spec.layer == 0;
-  }
+  linears.resize(layout.linears.size());
   RETORT_CHECK(config.ropes.size() <= kMostRopes, config.ropes.size(), " ropes");
-  for (const RopeSpec& rope : config.ropes) frequencies_.push_back(RopeFrequencies(rope));
+  for (const RopeSpec& rope : config.ropes) frequencies_.push_back(backend.Upload(RopeFrequencies(rope)));
 }
 
-Var Model::Embed(Context& context, const std::vector<int32_t>& ids) const {
+Var Model::Embed(Context& context, const Tensor& ids) const {
   const Linear& table = linear(layout.embedding);
   const Var x = table.trained() ? ops::Embedding(context, table.var(), ids)
                                 : ops::Embedding(context, table.frozen(), ids);
   return config.embedding_scale == 1 ? x : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
 }
 
-Var Model::Hidden(Context& context, const ForwardPass& pass) const {
+Var Model::Hidden(Context& context, const ForwardPass& given) const {
+  ForwardPass pass = given;
+  pass.on_device = Uploaded(backend, given);
   std::array<ops::RotaryAngles, kMostRopes> angles;
   for (size_t i = 0; i < frequencies_.size(); ++i) {
-    const Shape shape{pass.batch.tokens(), std::ssize(frequencies_[i])};
+    const Shape shape{given.batch.tokens(), frequencies_[i].elements()};
     angles[i] = {backend.New(shape), backend.New(shape)};
-    backend.RotaryTable(pass.batch.positions, frequencies_[i], 1.0, angles[i].cos, angles[i].sin);
+    backend.RotaryTable(pass.on_device.positions, frequencies_[i], 1.0, angles[i].cos, angles[i].sin);
   }
   const auto run_in = [&](Context& c, const ForwardPass& p, std::span<const ops::RotaryAngles> a) {
     return PassContext{c, p, layout, linears, gains, a, static_cast<float>(config.norm.epsilon)};
   };
 
-  Var x = Embed(context, pass.batch.ids);
+  Var x = Embed(context, pass.on_device.ids);
   for (const Block& block : blocks_) {
     const auto forward = [this, &block, pass, angles, run_in](Context& c, const Var& in) {
       return block.Forward(run_in(c, pass, angles), in);
@@ -58,39 +67,49 @@ Var Model::Hidden(Context& context, const ForwardPass& pass) const {
 
 ops::HeadTransform Model::head_transform() const { return {1, static_cast<float>(config.head.soft_cap)}; }
 
-std::vector<double> Model::Losses(Context& context, const Var& hidden, std::vector<int32_t> rows,
-                                  const ops::LogitsLoss& loss) const {
+Tensor Model::Losses(Context& context, const Var& hidden, const Tensor& rows,
+                     const ops::LogitsLoss& loss) const {
   const Linear& head = linear(layout.head);
-  return head.trained() ? ops::HeadLoss(context, hidden, std::move(rows), head.var(), loss, head_transform())
-                        : ops::HeadLoss(context, hidden, std::move(rows), head.frozen(), loss, head_transform());
+  return head.trained() ? ops::HeadLoss(context, hidden, rows, head.var(), loss, head_transform())
+                        : ops::HeadLoss(context, hidden, rows, head.frozen(), loss, head_transform());
 }
 
 Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const {
   const auto count = static_cast<int64_t>(rows.size());
   Tensor chosen = backend.New({count, config.width});
-  backend.GatherRows(hidden.value, rows, chosen);
+  backend.GatherRows(hidden.value, backend.Upload(rows), chosen);
   return LogitsOf(context, chosen);
 }
 
 Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
   const Linear& head = linear(layout.head);
-  Tensor logits;
-  if (head.trained()) {
-    logits = ops::Linear(context, {hidden}, head.var()).value;
-  } else {
-    logits = backend.New({hidden.rows(), config.vocab});
-    LinearProduct product{&head.frozen(), logits, {}, head.sensitive};
-    backend.LinearForwards(hidden, {&product, 1});
-  }
+  Tensor logits = head.trained() ? ops::Linear(context, {hidden}, head.var()).value
+                                 : ops::Linear(context, {hidden}, head.frozen()).value;
   ops::TransformLogits(backend, head_transform(), logits);
   return logits;
+}
+
+// Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores, in the
+// first layer, as all others carry them on, and in the head.
+void Model::Set(const Target& target, const Weight& weight, const WeightUse& use) {
+  RETORT_CHECK(target.kind == Target::Kind::kLinear, "a frozen matrix as a bias or gain");
+  const auto put = [&](LinearId id) {
+    const LinearSpec& spec = layout.of(id);
+    WeightUse own = use;
+    own.sensitive = spec.use == LinearUse::kAttentionIn || spec.use == LinearUse::kHead || spec.layer == 0;
+    // Of an embedding few rows are ever read.
+    if (spec.use == LinearUse::kEmbedding) own.purpose = WeightUse::Purpose::kTable, own.lasting = false;
+    linears[static_cast<size_t>(id)].weight = backend.Prepare(weight, own);
+  };
+  put(target.id);
+  if (config.head.tied && target.id == layout.embedding) put(layout.head);
 }
 
 void Model::Set(const Target& target, Value value) {
   const auto id = static_cast<size_t>(target.id);
   switch (target.kind) {
     case Target::Kind::kLinear:
-      if (config.head.tied && target.id == layout.embedding)
+      if (config.head.tied && target.id == layout.embedding && std::holds_alternative<Var>(value))
         linears[static_cast<size_t>(layout.head)].weight = value;
       linears[id].weight = std::move(value);
       return;
@@ -122,11 +141,18 @@ std::vector<std::vector<CachePlane>> Model::planes() const {
   return planes;
 }
 
+Compute Model::compute() const {
+  for (size_t i = 0; i < linears.size(); ++i) {
+    if (layout.linears[i].adaptable() && !linears[i].trained()) return linears[i].frozen().compute();
+  }
+  return Compute::kF32;
+}
+
 int64_t Model::weight_bytes() const {
   int64_t sum = 0;
   for (size_t i = 0; i < linears.size(); ++i) {
     const bool shared = config.head.tied && static_cast<LinearId>(i) == layout.head;
-    if (!shared && !linears[i].trained()) sum += linears[i].frozen().total_bytes();
+    if (!shared && !linears[i].trained()) sum += linears[i].frozen().bytes();
   }
   return sum;
 }

@@ -102,41 +102,31 @@ class Loader {
 
   std::unique_ptr<Model> Load() {
     for (const TensorSpec& spec : files_.layout.tensors) {
-      model_->Set(spec.target, spec.is_matrix() ? MatrixOf(spec) : VectorOf(spec));
+      spec.is_matrix() ? PlaceMatrix(spec) : model_->Set(spec.target, VectorOf(spec));
     }
-    if (files_.config.head.tied && options_.copy) CopyTiedHead();
     return std::move(model_);
   }
 
  private:
   const LinearSpec& LinearOf(const TensorSpec& spec) const { return *files_.layout.LinearOf(spec); }
 
-  Model::Value MatrixOf(const TensorSpec& spec) {
-    Weight stored = FetchTensor(files_, spec, backend_.memory());
+  void PlaceMatrix(const TensorSpec& spec) {
+    Weight stored = FetchTensor(files_, spec, backend_.host_memory());
     const auto source_owner = stored.owner();
     if (options_.trainable) {
       std::vector<float> values(static_cast<size_t>(stored.rows() * stored.cols()));
       for (int64_t r = 0; r < stored.rows(); ++r) {
         DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
       }
-      return Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()}));
+      return model_->Set(spec.target, Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
     }
     const auto wanted = WantedFormat(LinearOf(spec), stored.format());
     Weight frozen = wanted == stored.format()
                         ? std::move(stored)
-                        : Requantised(stored, wanted, options_.double_quant, backend_.memory(), backend_.pool());
-    // Of an embedding few rows are ever read.
-    if (options_.copy && LinearOf(spec).use != LinearUse::kEmbedding) frozen = backend_.Resident(frozen);
-    if (frozen.owner() != source_owner) DropSource(spec);
-    return frozen;
-  }
-
-  void CopyTiedHead() {
-    Linear& head = model_->linears[static_cast<size_t>(files_.layout.head)];
-    head.weight = backend_.Resident(head.frozen());
-    for (const TensorSpec& spec : files_.layout.tensors) {
-      if (spec.is_matrix() && spec.target.id == files_.layout.embedding) DropSource(spec);
-    }
+                        : Requantised(stored, wanted, options_.double_quant, backend_.host_memory(), backend_.pool());
+    model_->Set(spec.target, frozen, {.purpose = options_.purpose, .lasting = options_.copy});
+    // What was copied is read no more, but for an embedding's rows, a few at a time.
+    if (options_.copy || frozen.owner() != source_owner) DropSource(spec);
   }
 
   WeightFormat WantedFormat(const LinearSpec& linear, WeightFormat stored) const {
@@ -234,17 +224,6 @@ bool WorthCopying(const ModelFiles& files) {
 std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
                                  Backend& backend) {
   return Loader(files, options, backend).Load();
-}
-
-Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner) {
-  if (flag == "f32") return Compute::kF32;
-  if (flag == "bf16") return Compute::kBF16;
-  if (flag == "int8") return Compute::kInt8;
-  if (flag != "auto")
-    throw InputError("--compute '", flag, "' is not known; use auto, f32, bf16 or int8");
-  if (format == WeightFormat::kF32) return Compute::kF32;
-  if (TraitsOf(format).int8 && runner) return Compute::kInt8;
-  return CpuPrefersBf16() ? Compute::kBF16 : Compute::kF32;
 }
 
 }  // namespace retort

@@ -44,9 +44,11 @@ struct LoadOptions {
   std::optional<WeightFormat> weights;
   bool double_quant = true;
   bool trainable = false;  // every weight in f32, as a Parameter
-  // Matrices copied out of the mapped file as products read them fastest (Backend::Resident), rather than used where they
-  // lie. An embedding stays in the file.
+  // Matrices copied out of the mapped file as products read them fastest (WeightUse::lasting), rather than used where
+  // they lie. An embedding stays in the file.
   bool copy = false;
+  // What the matrices are used for, which decides with their formats what products are computed in.
+  WeightUse::Purpose purpose = WeightUse::Purpose::kTraining;
 };
 
 // Whether a runner should copy: decoding reads all weights for every token. Not where the copy takes more than half of the
@@ -56,9 +58,5 @@ bool WorthCopying(const ModelFiles& files);
 // Each tensor is converted as it is read, and its source pages are dropped from memory.
 std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
                                  Backend& backend);
-
-// What `--compute` means for weights of this format. "auto": f32 stays f32; formats with int8 products compute in
-// int8 when `runner`; all others in bf16 where the processor has it, else in f32.
-Compute ResolveCompute(const std::string& flag, WeightFormat format, bool runner);
 
 }  // namespace retort

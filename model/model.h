@@ -16,24 +16,28 @@ class Model {
 
   // The last block's output after the final norm: [T,C].
   Var Hidden(Context& context, const ForwardPass& pass) const;
-  // Losses of the tokens rows[i] of a hidden state (ops::HeadLoss).
-  std::vector<double> Losses(Context& context, const Var& hidden, std::vector<int32_t> rows,
-                             const ops::LogitsLoss& loss) const;
+  // Losses f64 [N] of the tokens rows[i], i32 [N], of a hidden state (ops::HeadLoss).
+  Tensor Losses(Context& context, const Var& hidden, const Tensor& rows,
+                const ops::LogitsLoss& loss) const;
   // Logits [N,V] of chosen tokens, whole: for generation, not for training.
   Tensor Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const;
   // Logits [N,V] of N hidden states.
   Tensor LogitsOf(Context& context, const Tensor& hidden) const;
-  // Embeddings [T,C] of a batch's tokens, as the first block reads them.
-  Var Embed(Context& context, const std::vector<int32_t>& ids) const;
+  // Embeddings [T,C] of a batch's tokens, i32 [T], as the first block reads them.
+  Var Embed(Context& context, const Tensor& ids) const;
 
-  // What a tensor of a file becomes: a frozen matrix, or values that may be trained.
-  using Value = std::variant<Weight, Var>;
-  // Puts it where it belongs; a tied head shares the embedding's.
+  // Puts a tensor of a file where it belongs: a frozen matrix, which the backend prepares for what its layer does and for
+  // `use`, or values that may be trained. A tied head is made of the embedding's too.
+  void Set(const Target& target, const Weight& weight, const WeightUse& use = {});
+  // What it has become, which may be put into another model of the same backend: there a frozen tied head stays as it is.
+  using Value = std::variant<PreparedWeight, Var>;
   void Set(const Target& target, Value value);
   Value Get(const Target& target) const;
 
   // What each block keeps of a token in a cache.
   std::vector<std::vector<CachePlane>> planes() const;
+  // What the blocks' linear layers are computed in, for reports: the first of them, f32 where they are trained.
+  Compute compute() const;
   int64_t weight_bytes() const;  // of all frozen weights; a tied head counts once
 
   const Linear& linear(LinearId id) const { return linears[static_cast<size_t>(id)]; }
@@ -49,7 +53,7 @@ class Model {
   ops::HeadTransform head_transform() const;
 
   std::vector<Block> blocks_;
-  std::vector<std::vector<double>> frequencies_;  // by rope
+  std::vector<Tensor> frequencies_;  // by rope: f64
 };
 
 }  // namespace retort

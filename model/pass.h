@@ -14,14 +14,13 @@
 
 namespace retort {
 
-// A linear layer's weights: frozen in whatever format they are stored, or trained.
+// A linear layer's weights: frozen, as the backend has prepared them, or trained.
 struct Linear {
-  std::variant<Weight, Var> weight;
-  Var bias;                // [rows], or empty
-  bool sensitive = false;  // int8 products take its input in 15 bits
+  std::variant<PreparedWeight, Var> weight;
+  Var bias;  // [rows], or empty
 
   bool trained() const { return std::holds_alternative<Var>(weight); }
-  const Weight& frozen() const { return std::get<Weight>(weight); }
+  const PreparedWeight& frozen() const { return std::get<PreparedWeight>(weight); }
   const Var& var() const { return std::get<Var>(weight); }
 };
 
@@ -35,7 +34,7 @@ struct Observer {
   std::function<void(LinearId id, const Tensor& x)> linear_input;
 };
 
-// Everything is borrowed and must outlive the tape's Run().
+// Everything is borrowed; the adapter, cache and observer must outlive the tape's Run().
 struct ForwardPass {
   const Batch& batch;
   const Adapter* adapter = nullptr;
@@ -43,6 +42,7 @@ struct ForwardPass {
   bool checkpoint = false;           // recompute each block in the backward pass
   uint64_t dropout_seed = 0;         // of this step; 0: nothing is dropped
   const Observer* observer = nullptr;
+  DeviceBatch on_device = {};        // filled by Model::Hidden
 
   bool observes_linears() const { return observer && observer->linear_input; }
   AdapterSite* site(LinearId id) const { return adapter ? adapter->at(id) : nullptr; }

@@ -24,12 +24,6 @@ Error OtherTokens(const Recipe& recipe, const std::string& difference) {
 
 }  // namespace
 
-WeightFormat HeldFormat(const std::string& weights, WeightFormat stored) {
-  if (weights == "as-is") return stored;
-  const WeightFormat wanted = FormatNamed(weights);
-  return wanted == WeightFormat::kNF4 && TraitsOf(stored).block_elements > 1 ? stored : wanted;
-}
-
 TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_files,
                               const Model* student) {
   const TeacherRecipe& t = recipe.teacher;
@@ -39,10 +33,8 @@ TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_fi
   if (student && MayShare(recipe, out.files, student_files)) {
     out.model = student;
   } else {
-    const WeightFormat format = HeldFormat(t.weights, out.files.stored_format());
-    out.compute = ResolveCompute(t.compute, format, /*runner=*/false);
     const std::string device = t.device == "auto" ? recipe.model.device : t.device;
-    out.backend = MakeBackend({device, static_cast<int>(recipe.train.threads), out.compute});
+    out.backend = MakeBackend({device, static_cast<int>(recipe.train.threads), ComputeNamed(t.compute)});
     LoadOptions options;
     if (t.weights != "as-is") options.weights = FormatNamed(t.weights);
     out.own = LoadModel(out.files, options, *out.backend);

@@ -20,7 +20,6 @@ struct TeacherModel {
   std::unique_ptr<Adapter> adapter;   // teacher.adapter; null without
   std::unique_ptr<Tokenizer> tokenizer;
   const Model* model = nullptr;
-  Compute compute = Compute::kF32;
 
   bool shared() const { return own == nullptr; }
 };
@@ -37,8 +36,5 @@ void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const Re
 // The training rows in the teacher's own tokens, by Example::row, for a teacher with another tokenizer.
 std::map<int64_t, Example> RowsForTeacher(const Recipe& recipe, const TeacherModel& teacher,
                                           const RecipeData& data);
-
-// How the weights of a model file are held: `weights` as in a recipe, where NF4 leaves block formats as they are.
-WeightFormat HeldFormat(const std::string& weights, WeightFormat stored);
 
 }  // namespace retort

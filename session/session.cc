@@ -49,10 +49,8 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
 void TrainingSession::OpenBase() {
   files_ = OpenModel(recipe_.model.path);
   const bool trainable = recipe_.adapter.kind == "none";
-  const WeightFormat format = trainable ? WeightFormat::kF32
-                                        : HeldFormat(recipe_.model.weights, files_.stored_format());
-  compute_ = ResolveCompute(recipe_.model.compute, format, /*runner=*/false);
-  backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads), compute_});
+  backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads),
+                          ComputeNamed(recipe_.model.compute)});
   LoadOptions options;
   if (recipe_.model.weights != "as-is") options.weights = FormatNamed(recipe_.model.weights);
   options.double_quant = recipe_.model.double_quant;
@@ -91,7 +89,7 @@ void TrainingSession::MakeObjective() {
   } else if (recipe_.teacher.mode == "cached") {
     objective_ = std::make_unique<CachedDistillation>(
         OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
-        DistillationOptionsOf(recipe_.teacher), backend_->pool());
+        DistillationOptionsOf(recipe_.teacher), *backend_);
   } else {
     teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
     objective_ = OnlineOrOnPolicy();
@@ -124,7 +122,7 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
                           {}};
   if (data_.chat)
     options.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
-  options.cache_type = compute_ == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.cache_type = compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
   options.parallel = std::clamp<int64_t>(RowsAStep(recipe_, data_.train), 1, options.parallel);
   return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
                                                 *data_.tokenizer, options);
@@ -193,7 +191,7 @@ std::vector<std::string> TrainingSession::Describe() const {
                   recipe_.model.double_quant
               ? " with double quantisation"
               : "",
-          "; compute ", NameOf(compute_), " on ", backend_->name(), ", ", backend_->threads(),
+          "; compute ", NameOf(compute()), " on ", backend_->name(), ", ", backend_->threads(),
           " threads"),
       Cat("trained  ", trained, " parameters",
           adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
@@ -214,7 +212,7 @@ std::string TrainingSession::DescribeTeacher() const {
   const Architecture& c = teacher_model_.files.config;
   return Cat(t.path.string(), ": ", c.layers(), " layers, width ", c.width, ", ",
              teacher_model_.shared() ? "the student's own base"
-                                     : Cat(t.weights, ", compute ", NameOf(teacher_model_.compute)),
+                                     : Cat(t.weights, ", compute ", NameOf(teacher_model_.model->compute())),
              "; ", t.mode, ", ", loss);
 }
 

@@ -26,7 +26,7 @@ class TrainingSession {
   // One row as it is trained, with what carries loss marked.
   std::string ShowFirstExample() const;
   int64_t total_steps() const { return schedule_.total_steps; }
-  Compute compute() const { return compute_; }
+  Compute compute() const { return model_->compute(); }
   const Backend& backend() const { return *backend_; }
   // As given, with every "auto" that depends on data and model filled in (session/defaults.h).
   const Recipe& recipe() const { return recipe_; }
@@ -43,7 +43,6 @@ class TrainingSession {
 
   Recipe recipe_;
   ModelFiles files_;
-  Compute compute_ = Compute::kF32;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
   RecipeData data_;

@@ -93,7 +93,7 @@ std::vector<std::string> TeachingSession::Describe() const {
   std::vector<std::string> lines = {
       Cat("teacher  ", recipe_.teacher.path.string(), ": ", c.layers(), " layers, width ", c.width,
           ", vocabulary ", c.vocab, ", ", recipe_.teacher.weights, ", compute ",
-          NameOf(teacher_.compute)),
+          NameOf(teacher_.model->compute())),
       Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
           " tokens, of which ", data_.train.loss_tokens, " carry loss")};
   if (work_ == Work::kCache) {
@@ -123,7 +123,7 @@ GeneratedAnswers TeachingSession::Generate(
   options.max_new_tokens = recipe_.teacher.max_new_tokens;
   options.temperature = temperature;
   options.seed = static_cast<uint64_t>(recipe_.train.seed);
-  options.cache_type = teacher_.compute == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.cache_type = teacher_.model->compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
   // The teacher's own template, where it has another tokenizer's marks.
   std::optional<ChatTemplate> chat;
   if (data_.rows.HasMessages()) {

@@ -23,18 +23,6 @@ std::optional<int> CudaIndex(std::string_view device) {
 
 }  // namespace
 
-std::string_view NameOf(Compute compute) {
-  switch (compute) {
-    case Compute::kF32:
-      return "f32";
-    case Compute::kBF16:
-      return "bf16";
-    case Compute::kInt8:
-      return "int8";
-  }
-  return "";
-}
-
 std::unique_ptr<Backend> MakeBackend(const BackendOptions& options) {
   if (options.device == "auto" || options.device == "cpu") {
     return MakeCpuBackend(options.threads, options.compute);

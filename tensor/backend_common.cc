@@ -1,11 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // What every backend does alike.
 #include <algorithm>
-#include <cstring>
 
 #include "tensor/backend.h"
 
 namespace retort {
+namespace {
+
+double ToDouble(double v) { return v; }
+double ToDouble(float v) { return v; }
+double ToDouble(F16 v) { return ToFloat(v); }
+double ToDouble(BF16 v) { return ToFloat(v); }
+
+template <class T>
+std::vector<double> Widened(Device& device, const Tensor& x) {
+  const std::vector<T> values = device.ToHost<T>(x);
+  std::vector<double> out;
+  out.reserve(values.size());
+  for (const T v : values) out.push_back(ToDouble(v));
+  return out;
+}
+
+template <class To, class From>
+Tensor UploadAs(Device& device, std::span<const From> values, Shape shape) {
+  const std::vector<To> converted(values.begin(), values.end());
+  return device.Upload(std::span(converted), shape);
+}
+
+}  // namespace
 
 Tensor Backend::Zeros(Shape shape) {
   Tensor x = New(shape);
@@ -13,21 +35,36 @@ Tensor Backend::Zeros(Shape shape) {
   return x;
 }
 
-void Backend::CopyInts(const Tensor& x, std::span<int32_t> out) {
-  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " integers of ", x.shape().text());
-  std::copy_n(x.data<int32_t>(), out.size(), out.begin());
+Tensor Backend::FromFloats(std::span<const float> values, Shape shape) {
+  return activation_type() == DType::kF32 ? Upload(values, shape)
+                                          : UploadAs<double>(*this, values, shape);
 }
 
-Weight Backend::Resident(const Weight& w) {
-  constexpr size_t kPiece = 4 << 20;
-  const Bytes from = w.bytes();
-  auto buffer = memory().AllocateLasting(std::ssize(from));
-  pool().For(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i, int) {
-    const size_t begin = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, from.size() - begin);
-    std::memcpy(buffer->data() + begin, from.data() + begin, size);
-  });
-  const Bytes view(buffer->data(), from.size());
-  return Weight(w.format(), w.rows(), w.cols(), view, std::move(buffer), w.nf4(), w.layout());
+Tensor Backend::FromDoubles(std::span<const double> values, Shape shape) {
+  return activation_type() == DType::kF64 ? Upload(values, shape)
+                                          : UploadAs<float>(*this, values, shape);
+}
+
+void Backend::CopyFloats(const Tensor& x, std::span<float> out) {
+  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " floats of ", x.shape().text());
+  if (x.dtype() == DType::kF32) return Wait(Download(x, out));
+  std::ranges::copy(ToDoubles(x), out.begin());
+}
+
+std::vector<float> Backend::ToFloats(const Tensor& x) {
+  std::vector<float> out(static_cast<size_t>(x.elements()));
+  CopyFloats(x, out);
+  return out;
+}
+
+std::vector<double> Backend::ToDoubles(const Tensor& x) {
+  switch (x.dtype()) {
+    case DType::kF64: return ToHost<double>(x);
+    case DType::kF32: return Widened<float>(*this, x);
+    case DType::kF16: return Widened<F16>(*this, x);
+    case DType::kBF16: return Widened<BF16>(*this, x);
+    default: RETORT_CHECK(false, "a tensor of ", NameOf(x.dtype()), " holds no real numbers");
+  }
 }
 
 void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
@@ -39,13 +76,14 @@ void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products)
   }
 }
 
-void Backend::FeedForward(Activation activation, const Tensor& x, const Weight& gate, const Weight& up,
-                          const Weight& down, bool precise, Tensor& y) {
-  LinearProduct first[] = {{&gate, New({x.rows(), gate.rows()}), {}, precise}, {&up, New({x.rows(), up.rows()}), {}, precise}};
+void Backend::FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
+                          const PreparedWeight& up, const PreparedWeight& down, Tensor& y) {
+  LinearProduct first[] = {{&gate, New({x.rows(), gate.rows()}), {}},
+                           {&up, New({x.rows(), up.rows()}), {}}};
   LinearForwards(x, first);
   Tensor& h = first[0].y;
   GatedActivation(activation, h, first[1].y, h);
-  LinearProduct last{&down, y, {}, precise};
+  LinearProduct last{&down, y, {}};
   LinearForwards(h, {&last, 1});
 }
 

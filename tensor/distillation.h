@@ -17,8 +17,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string_view>
+
+#include "tensor/tensor.h"
 
 namespace retort {
 
@@ -33,21 +34,34 @@ struct DistillSettings {
   float temperature = 1;
 };
 
-// The N tokens of a chunk of logits. The objective is sum_i ce_weight[i] ce[i] + kd_weight[i] kd[i].
+// The N tokens of a chunk of logits. The objective is scale * sum_i losses[i] with
+// losses[i] = ce_weight[i] ce[i] + kd_weight[i] kd[i]; a weight of 0 takes its term out, whatever
+// that is.
 struct DistillTokens {
-  std::span<const int32_t> targets;
-  std::span<const float> ce_weight, kd_weight;
-  std::span<double> ce, kd;  // filled: cross-entropy at temperature 1, and the divergence
+  Tensor targets;               // i32 [N]
+  Tensor ce_weight, kd_weight;  // f32 [N]
+  float scale = 1;
+  // Filled, f64 [N]: cross-entropy at temperature 1, the divergence, and the loss made of them.
+  Tensor ce, kd, losses;
 };
 
 // The k most probable ids of a teacher, N rows of them, and what all others have together, which is one more outcome
 // in P and in Q. Each row's exp(log_probs) and exp(tail) sum to 1; a tail of -infinity is none. Ids of a row differ.
 struct TopOutcomes {
-  int64_t kept = 0;                   // k
-  int64_t vocab = 0;                  // S: ids from here on are outside both distributions
-  std::span<const int32_t> ids;       // [N,k]
-  std::span<const float> log_probs;   // [N,k], at the settings' temperature
-  std::span<const float> tail;        // [N]
+  int64_t kept = 0;    // k
+  int64_t vocab = 0;   // S: ids from here on are outside both distributions
+  Tensor ids;          // i32 [N,k]
+  Tensor log_probs;    // f32 [N,k], at the settings' temperature
+  Tensor tail;         // f32 [N]
+
+  // Of rows [begin, begin + count).
+  TopOutcomes Rows(int64_t begin, int64_t count) const;
 };
+
+// One token's loss, and whether the tokens of a call fit N rows of V logits (else Error{kBug}).
+inline double DistillLoss(float ce_weight, double ce, float kd_weight, double kd) {
+  return (ce_weight != 0 ? ce_weight * ce : 0) + (kd_weight != 0 ? kd_weight * kd : 0);
+}
+void CheckDistill(const DistillSettings& settings, const DistillTokens& tokens, int64_t rows);
 
 }  // namespace retort

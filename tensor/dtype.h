@@ -11,11 +11,11 @@
 namespace retort {
 
 // What one element of an activation, gradient, index or cache tensor is.
-enum class DType : uint8_t { kF32, kF64, kF16, kBF16, kI32, kU8 };
+enum class DType : uint8_t { kF32, kF64, kF16, kBF16, kI32, kI64, kU8 };
 
 constexpr int64_t SizeOf(DType type) {
   switch (type) {
-    case DType::kF64: return 8;
+    case DType::kF64: case DType::kI64: return 8;
     case DType::kF32: case DType::kI32: return 4;
     case DType::kF16: case DType::kBF16: return 2;
     case DType::kU8: return 1;
@@ -41,6 +41,7 @@ template <class T> constexpr DType kDTypeOf = DType::kU8;
 template <> inline constexpr DType kDTypeOf<float> = DType::kF32;
 template <> inline constexpr DType kDTypeOf<double> = DType::kF64;
 template <> inline constexpr DType kDTypeOf<int32_t> = DType::kI32;
+template <> inline constexpr DType kDTypeOf<int64_t> = DType::kI64;
 template <> inline constexpr DType kDTypeOf<BF16> = DType::kBF16;
 template <> inline constexpr DType kDTypeOf<F16> = DType::kF16;
 

@@ -39,6 +39,10 @@ Tensor Tensor::Reshaped(Shape shape) const {
   return Tensor(buffer_, shape, type_, offset_);
 }
 
+Tensor Tensor::Part(int64_t begin, int64_t count) const {
+  return Reshaped({elements(), 1}).RowRange(begin, count).Reshaped({count});
+}
+
 Tensor Tensor::RowRange(int64_t begin, int64_t count) const {
   RETORT_CHECK(begin >= 0 && count >= 0 && begin + count <= rows(), "rows ", begin, " + ", count,
                " of ", rows());

@@ -35,17 +35,28 @@ class Shape {
 // One block of memory, given back to where it came from when the last tensor over it is gone.
 class Buffer {
  public:
+  // Who may touch the bytes: anybody, or the kernels of a device alone.
+  enum class Space : uint8_t { kHost, kDevice };
+
   virtual ~Buffer() = default;
-  std::byte* data() const { return data_; }
+  Space space() const { return space_; }
+  // Where the bytes are, in their own space.
+  std::byte* address() const { return data_; }
+  // The same for the host. Throws Error{kBug} when the memory is a device's.
+  std::byte* data() const {
+    RETORT_CHECK(space_ == Space::kHost, "the host reads a device's memory");
+    return data_;
+  }
   int64_t bytes() const { return bytes_; }
 
  protected:
   std::byte* data_ = nullptr;
   int64_t bytes_ = 0;
+  Space space_ = Space::kHost;
 };
 
-// Hands out memory, 64-byte aligned, and counts every byte of it. Freed blocks are kept for the
-// next request of their size class, so that a loop that repeats itself asks the system for nothing.
+// Hands out memory, 64-byte aligned, and counts every byte of it. What is given back is kept for the
+// next request, so that a loop that repeats itself asks the system for nothing.
 // Like the backend that it belongs to it has one caller at a time, and takes no lock: a round of
 // threads may neither allocate nor give back.
 class Memory {
@@ -57,8 +68,10 @@ class Memory {
   virtual std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) = 0;
   virtual int64_t live_bytes() const = 0;                       // handed out and not given back
   virtual int64_t peak_bytes() const = 0;  // the most that live_bytes ever was since ResetPeak
+  // Addresses that buffers which come and go (Allocate) have from the system; untouched ones are no memory yet.
+  virtual int64_t held_bytes() const = 0;
   virtual void ResetPeak() = 0;
-  virtual void Trim() = 0;  // gives the kept blocks back to the system
+  virtual void Trim() = 0;  // gives what is free back to the system
 };
 
 std::shared_ptr<Memory> MakeHostMemory();
@@ -79,7 +92,7 @@ class Tensor {
   int64_t cols() const { return shape_.back(); }                     // the last dimension
   int64_t rows() const { return cols() ? elements() / cols() : 0; }  // all the others
 
-  // The elements; T must match the type.
+  // The elements; T must match the type, and the memory must be the host's (Buffer::space()).
   template <class T>
   T* data() const {
     RETORT_CHECK(kDTypeOf<T> == type_, "tensor is ", NameOf(type_));
@@ -88,8 +101,12 @@ class Tensor {
   std::byte* raw() const {
     return buffer_ && buffer_->data() ? buffer_->data() + offset_ : nullptr;
   }
+  Buffer::Space space() const { return buffer_ ? buffer_->space() : Buffer::Space::kHost; }
+  // For a device's own kernels: where the elements are in its space.
+  std::byte* address() const { return buffer_ ? buffer_->address() + offset_ : nullptr; }
 
-  Tensor Reshaped(Shape shape) const;  // same elements
+  Tensor Reshaped(Shape shape) const;                      // same elements
+  Tensor Part(int64_t begin, int64_t count) const;         // elements from `begin` on, as [count]
   Tensor RowRange(int64_t begin,
                   int64_t count) const;  // rows [begin, begin + count) as [count, cols]
 

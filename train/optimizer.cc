@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/optimizer.h"
 
-#include <cmath>
-
 namespace retort {
 
 AdamWOptimizer::AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options,
@@ -13,15 +11,13 @@ AdamWOptimizer::AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOp
   }
 }
 
-double AdamWOptimizer::GradientNorm() const {
-  double sum = 0;
+void AdamWOptimizer::AddSquares(Tensor& sum) const {
   for (const Moments& m : moments_) {
-    if (const Tensor& gradient = m.parameter->gradient.sum()) sum += backend_.SumSquares(gradient);
+    if (const Tensor& gradient = m.parameter->gradient.sum()) backend_.SumSquares(gradient, sum);
   }
-  return std::sqrt(sum);
 }
 
-void AdamWOptimizer::Step(double learning_rate, double gradient_norm) {
+void AdamWOptimizer::Step(double learning_rate, const Tensor& sum_squares) {
   ++steps_;
   AdamWStep rule{};
   rule.lr = static_cast<float>(learning_rate);
@@ -29,14 +25,13 @@ void AdamWOptimizer::Step(double learning_rate, double gradient_norm) {
   rule.beta2 = static_cast<float>(options_.beta2);
   rule.epsilon = static_cast<float>(options_.epsilon);
   rule.step = steps_;
-  // torch.nn.utils.clip_grad_norm_: scaled by clip / (norm + 1e-6) where that is below 1.
-  const double scale = options_.clip / (gradient_norm + 1e-6);
-  rule.grad_scale = options_.clip > 0 && scale < 1 ? static_cast<float>(scale) : 1.0f;
+  Tensor factor = backend_.New({1}, DType::kF32);
+  backend_.ClipFactor(sum_squares, options_.clip, factor);
   for (Moments& m : moments_) {
     rule.weight_decay =
         m.parameter->value.shape().rank() > 1 ? static_cast<float>(options_.weight_decay) : 0.0f;
     Tensor& gradient = m.parameter->gradient.Sum(backend_, m.parameter->value.shape());
-    backend_.AdamW(rule, m.parameter->value, gradient, m.first, m.second);
+    backend_.AdamW(rule, factor, m.parameter->value, gradient, m.first, m.second);
     backend_.Fill(gradient, 0);
   }
 }

@@ -21,10 +21,11 @@ class AdamWOptimizer {
   // Parameters must outlive it. Two moments of f32 for each, zero at first.
   AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options, Backend& backend);
 
-  // Euclidean norm of all gradients together.
-  double GradientNorm() const;
-  // One update with gradients of the given norm, which are cleared afterwards.
-  void Step(double learning_rate, double gradient_norm);
+  // sum f64 [1]: adds the squares of all gradients, whose root is their norm.
+  void AddSquares(Tensor& sum) const;
+  // One update with gradients of that sum of squares, which are cleared afterwards. The norm and the factor that clips
+  // never leave the device.
+  void Step(double learning_rate, const Tensor& sum_squares);
 
   struct Moments {
     Parameter* parameter;

@@ -57,7 +57,7 @@ TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const LabelledB
   if (count == 0) return out;
   const Var hidden = model.Hidden(context, {data.batch, adapter});
   Tensor chosen = k.New({count, hidden.value.cols()});
-  k.GatherRows(hidden.value, data.rows, chosen);
+  k.GatherRows(hidden.value, k.Upload(data.rows), chosen);
   const int64_t width = model.config.vocab, chunk = std::max<int64_t>(1, kChunkElements / width);
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);

@@ -36,6 +36,11 @@ Trainer::Trainer(const Model& model, Adapter* adapter, BatchStream& stream,
       objective_(objective),
       optimizer_(Trained(model, adapter, objective), options.optimizer, model.backend) {}
 
+Trainer::StepSums::StepSums(Backend& backend)
+    : all(backend.Upload(std::vector<double>(5))),
+      losses{all.Part(0, 1), all.Part(1, 1), {all.Part(2, 1), all.Part(3, 1)}},
+      squares(all.Part(4, 1)) {}
+
 std::optional<StepMetrics> Trainer::Step() {
   const auto start = std::chrono::steady_clock::now();
 
@@ -54,23 +59,25 @@ std::optional<StepMetrics> Trainer::Step() {
   // 2. Forward and 3. backward, part by part, over one common number of terms.
   const int64_t terms = objective_.Terms(*step);
   const double per_term = terms > 0 ? 1 / static_cast<double>(terms) : 0;
-  LossSums sums;
+  StepSums sums(model_.backend);
   for (const MicroBatch& micro : step->micro) {
     for (const MicroBatch& part : CutMicroBatch(micro, options_.part_tokens))
-      ForwardBackward(part, static_cast<float>(per_term), sums);
+      ForwardBackward(part, static_cast<float>(per_term), sums.losses);
   }
-  m.loss = (sums.loss + sums.hidden) * per_term;
-  m.ce = sums.parts.ce * per_term;
-  m.kd = sums.parts.kd * per_term;
-  m.hidden = sums.hidden * per_term;
-  m.grad_norm = optimizer_.GradientNorm();
+  optimizer_.AddSquares(sums.squares);
+  const std::vector<double> host = model_.backend.ToHost<double>(sums.all);
+  m.loss = (host[0] + host[1]) * per_term;
+  m.hidden = host[1] * per_term;
+  m.ce = host[2] * per_term;
+  m.kd = host[3] * per_term;
+  m.grad_norm = std::sqrt(host[4]);
   if (!std::isfinite(m.loss) || !std::isfinite(m.grad_norm)) {
     throw Failure("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm,
                   ": not finite; a lower train.lr or longer train.warmup usually helps");
   }
 
   // 4. Optimise.
-  optimizer_.Step(m.lr, m.grad_norm);
+  optimizer_.Step(m.lr, sums.squares);
   m.seconds = Seconds(start);
   return m;
 }

@@ -57,6 +57,14 @@ class Trainer {
   Objective& objective() { return objective_; }
 
  private:
+  // The losses of a step so far and the squares of its gradients: places of one f64 tensor on the device, which is the
+  // one thing that a step reads back.
+  struct StepSums {
+    explicit StepSums(Backend& backend);
+    Tensor all;
+    LossSums losses;
+    Tensor squares;
+  };
   // Adds the gradients of a part of a micro-batch, its losses times `scale`, and these without it to `sums`.
   void ForwardBackward(const MicroBatch& part, float scale, LossSums& sums);
 

@@ -16,12 +16,11 @@ constexpr int64_t kChunkElements = int64_t{1} << 23;
 
 // The three products with the head, frozen or trained.
 struct FrozenHead {
-  const Weight& w;
+  const PreparedWeight& w;
   int64_t vocab() const { return w.rows(); }
   bool trained() const { return false; }
   void Logits(Backend& k, const Tensor& x, Tensor& z) const {
-    LinearProduct product{&w, z, {}, /*precise=*/true};
-    k.LinearForwards(x, {&product, 1});
+    k.LinearForward(x, w, z);
   }
   void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const { k.LinearInputGrad(dz, w, dx); }
   void WeightGrad(Backend&, const Tensor&, const Tensor&) const {}
@@ -44,7 +43,7 @@ struct TrainedHead {
 // Of one chunk: the losses of logits z, which become d objective / dz when the gradient is wanted. Only a soft
 // cap needs a copy, of its own outputs.
 void LossOfChunk(Backend& k, const HeadTransform& transform, const LogitsLoss& loss, int64_t begin,
-                 Tensor& logits, std::span<double> losses, bool want_gradient) {
+                 Tensor& logits, Tensor& losses, bool want_gradient) {
   TransformLogits(k, transform, logits);
   Tensor capped;
   if (want_gradient && transform.soft_cap > 0) {
@@ -58,26 +57,25 @@ void LossOfChunk(Backend& k, const HeadTransform& transform, const LogitsLoss& l
 }
 
 template <class Head>
-std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                                const Head& head, const LogitsLoss& loss, const HeadTransform& transform) {
+Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, const Head& head,
+                   const LogitsLoss& loss, const HeadTransform& transform) {
   Backend& k = context.backend;
-  const auto count = static_cast<int64_t>(rows.size());
-  const int64_t width = x.value.cols();
+  const int64_t count = rows.elements(), width = x.value.cols();
   const int64_t most = std::clamp<int64_t>(kChunkElements / head.vocab(), 16, 4096);
   // Even ones: a last chunk of a few rows would decode the whole head for them.
   const int64_t chunks = (count + most - 1) / most;
   const bool want_dx = context.tape && x.wants_gradient();
   const bool want_gradient = want_dx || (context.tape && head.trained());
 
-  std::vector<double> losses(rows.size());
+  const Tensor losses = k.New({count}, DType::kF64);
   Tensor dx_rows = want_dx ? k.Zeros({count, width}) : Tensor();
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t begin = count * i / chunks, n = count * (i + 1) / chunks - begin;
-    const auto from = static_cast<size_t>(begin), size = static_cast<size_t>(n);
     Tensor selected = k.New({n, width}), logits = k.New({n, head.vocab()});
-    k.GatherRows(x.value, std::span(rows).subspan(from, size), selected);
+    Tensor part = losses.Part(begin, n);
+    k.GatherRows(x.value, rows.Part(begin, n), selected);
     head.Logits(k, selected, logits);
-    LossOfChunk(k, transform, loss, begin, logits, std::span(losses).subspan(from, size), want_gradient);
+    LossOfChunk(k, transform, loss, begin, logits, part, want_gradient);
     if (want_dx) {
       Tensor dx = dx_rows.RowRange(begin, n);
       head.InputGrad(k, logits, dx);
@@ -85,7 +83,7 @@ std::vector<double> ChunkedLoss(Context& context, const Var& x, std::vector<int3
     if (want_gradient) head.WeightGrad(k, logits, selected);
   }
   if (want_dx) {
-    context.tape->RecordRoot([x, dx_rows, rows = std::move(rows)](Backend& b) {
+    context.tape->RecordRoot([x, dx_rows, rows](Backend& b) {
       b.ScatterAddRows(dx_rows, rows, x.GradientSum(b));
     });
   }
@@ -99,44 +97,39 @@ void TransformLogits(Backend& backend, const HeadTransform& transform, Tensor& l
   if (transform.soft_cap > 0) backend.SoftCap(logits, transform.soft_cap);
 }
 
-std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                             const Weight& head, const LogitsLoss& loss,
-                             const HeadTransform& transform) {
+Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const PreparedWeight& head,
+                const LogitsLoss& loss, const HeadTransform& transform) {
   RETORT_CHECK(head.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ", head.cols(),
                " columns");
-  return ChunkedLoss(context, x, std::move(rows), FrozenHead{head}, loss, transform);
+  return ChunkedLoss(context, x, rows, FrozenHead{head}, loss, transform);
 }
 
-std::vector<double> HeadLoss(Context& context, const Var& x, std::vector<int32_t> rows,
-                             const Var& head, const LogitsLoss& loss,
-                             const HeadTransform& transform) {
+Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const Var& head,
+                const LogitsLoss& loss, const HeadTransform& transform) {
   RETORT_CHECK(head.value.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ",
                head.shape().text());
-  return ChunkedLoss(context, x, std::move(rows), TrainedHead{head}, loss, transform);
+  return ChunkedLoss(context, x, rows, TrainedHead{head}, loss, transform);
 }
 
-LogitsLoss CrossEntropy(std::vector<int32_t> targets, std::vector<float> scales) {
-  RETORT_CHECK(scales.size() == targets.size(), scales.size(), " scales for ", targets.size(),
-               " targets");
+LogitsLoss CrossEntropy(Tensor targets, Tensor scales) {
+  RETORT_CHECK(scales.elements() == targets.elements(), scales.elements(), " scales for ",
+               targets.elements(), " targets");
   return [targets = std::move(targets), scales = std::move(scales)](
-             Backend& k, int64_t begin, Tensor& logits, std::span<double> losses,
-             bool want_gradient) {
-    // The kernel takes one scale: tokens that follow each other with the same go together.
-    const auto from = static_cast<size_t>(begin), count = losses.size();
-    for (size_t i = 0, n = 0; i < count; i += n) {
-      const float scale = scales[from + i];
-      for (n = 1; i + n < count && (!want_gradient || scales[from + i + n] == scale);) ++n;
-      Tensor run = logits.RowRange(static_cast<int64_t>(i), static_cast<int64_t>(n));
-      k.CrossEntropy(run, std::span(targets).subspan(from + i, n), want_gradient ? scale : 0,
-                     losses.subspan(i, n));
-      if (want_gradient && scale == 0) k.Fill(run, 0);
-    }
+             Backend& k, int64_t begin, Tensor& logits, Tensor& losses, bool want_gradient) {
+    const int64_t n = losses.elements();
+    k.CrossEntropy(logits, targets.Part(begin, n), want_gradient ? scales.Part(begin, n) : Tensor(),
+                   losses);
   };
 }
 
-LogitsLoss CrossEntropy(std::vector<int32_t> targets, float scale) {
-  std::vector<float> scales(targets.size(), scale);
-  return CrossEntropy(std::move(targets), std::move(scales));
+LogitsLoss CrossEntropy(Tensor targets, float scale) {
+  return [targets = std::move(targets), scale](Backend& k, int64_t begin, Tensor& logits,
+                                               Tensor& losses, bool want_gradient) {
+    const int64_t n = losses.elements();
+    Tensor scales;
+    if (want_gradient) k.Fill(scales = k.New({n}, DType::kF32), scale);
+    k.CrossEntropy(logits, targets.Part(begin, n), scales, losses);
+  };
 }
 
 }  // namespace retort::ops

@@ -4,7 +4,6 @@
 // Like the head's loss it is a root of the tape that knows its own scale, so each chunk's gradient
 // is taken at once, and what is saved is dx of the rows compared, [N,C].
 #include <algorithm>
-#include <numeric>
 
 #include "autograd/ops.h"
 
@@ -15,10 +14,10 @@ constexpr int64_t kChunkElements = int64_t{1} << 20;
 
 }  // namespace
 
-double HiddenLoss(Context& context, const Var& x, std::span<const int32_t> rows,
-                  const Tensor& teacher, const Var& projection, HiddenLossKind kind, float scale) {
+Tensor HiddenLoss(Context& context, const Var& x, const Tensor& rows, const Tensor& teacher,
+                  const Var& projection, HiddenLossKind kind, float scale) {
   Backend& k = context.backend;
-  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t count = rows.elements();
   const Tensor& p = projection.value;
   const int64_t width = x.value.cols(), target_width = p.rows();
   RETORT_CHECK(p.cols() == width && teacher.elements() == count * target_width, "hidden loss: x ",
@@ -29,16 +28,15 @@ double HiddenLoss(Context& context, const Var& x, std::span<const int32_t> rows,
   const int64_t chunk =
       std::clamp<int64_t>(kChunkElements / std::max(width, target_width), 16, 4096);
 
-  std::vector<double> losses(rows.size());
+  const Tensor losses = k.New({count}, DType::kF64);
   Tensor dx_rows = want_dx ? k.New({count, width}) : Tensor();
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);
-    const auto from = static_cast<size_t>(begin), size = static_cast<size_t>(n);
     Tensor selected = k.New({n, width}), y = k.New({n, target_width});
-    k.GatherRows(x.value, rows.subspan(from, size), selected);
+    Tensor part = losses.Part(begin, n);
+    k.GatherRows(x.value, rows.Part(begin, n), selected);
     k.Gemm(false, true, 1, selected, p, 0, y);
-    k.HiddenDistance(y, teacher.RowRange(begin, n), kind, want_dx || want_dp ? scale : 0,
-                     std::span(losses).subspan(from, size));
+    k.HiddenDistance(y, teacher.RowRange(begin, n), kind, want_dx || want_dp ? scale : 0, part);
     if (want_dx) {
       Tensor dx = dx_rows.RowRange(begin, n);
       k.Gemm(false, false, 1, y, p, 0, dx);
@@ -46,12 +44,11 @@ double HiddenLoss(Context& context, const Var& x, std::span<const int32_t> rows,
     if (want_dp) k.Gemm(true, false, 1, y, selected, 1, projection.GradientSum(k));
   }
   if (want_dx) {
-    context.tape->RecordRoot(
-        [x, dx_rows, saved = std::vector<int32_t>(rows.begin(), rows.end())](Backend& b) {
-          b.ScatterAddRows(dx_rows, saved, x.GradientSum(b));
-        });
+    context.tape->RecordRoot([x, dx_rows, rows](Backend& b) {
+      b.ScatterAddRows(dx_rows, rows, x.GradientSum(b));
+    });
   }
-  return std::accumulate(losses.begin(), losses.end(), 0.0);
+  return losses;
 }
 
 }  // namespace retort::ops

@@ -43,7 +43,7 @@ AdapterProduct ProductOf(Backend& k, const Tensor& x, const LowRank& adapter, Te
 
 // What the backward pass needs of one layer.
 struct Saved {
-  const Weight* w;
+  const PreparedWeight* w;
   Var bias;
   std::optional<LowRank> adapter;
   Tensor u;
@@ -77,7 +77,7 @@ void Backward(Backend& k, const Var& x, std::span<const Saved> layers, std::span
 
 }  // namespace
 
-Var Linear(Context& context, const Var& x, const Weight& w, const Var& bias,
+Var Linear(Context& context, const Var& x, const PreparedWeight& w, const Var& bias,
            const LowRank* adapter) {
   const FrozenLayer layer{&w, bias, adapter};
   Var y;
@@ -95,10 +95,10 @@ void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers
   bool wanted = x.wants_gradient();
   std::array<LinearProduct, kMost> products;
   for (size_t i = 0; i < layers.size(); ++i) {
-    const Weight& w = *layers[i].w;
+    const PreparedWeight& w = *layers[i].w;
     const LowRank* adapter = layers[i].adapter;
     CheckShapes(x, w.rows(), w.cols(), layers[i].bias);
-    products[i] = {&w, k.New({tokens, w.rows()}), {}, layers[i].precise};
+    products[i] = {&w, k.New({tokens, w.rows()}), {}};
     wanted = wanted || layers[i].bias.wants_gradient();
     if (!adapter) continue;
     CheckShapes(*adapter, w.rows(), w.cols());

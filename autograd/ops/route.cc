@@ -17,8 +17,7 @@ Routing Route(Context& context, const Var& logits, const RouteRule& rule) {
   backend.Route(rule, logits.value, probabilities, experts, weights);
 
   Routing routing;
-  routing.experts.resize(static_cast<size_t>(experts.elements()));
-  backend.CopyInts(experts, routing.experts);
+  routing.experts = backend.ToHost<int32_t>(experts);
   const auto backward = [dlogits = logits.sink(), rule, probabilities, experts](Backend& k, const Tensor& dw) {
     k.RouteGrad(rule, dw, probabilities, experts, dlogits.Sum(k));
   };

@@ -45,11 +45,11 @@ Var Attention::Forward(const PassContext& run, int64_t layer, const Var& x) cons
   if (const CacheView* cache = run.pass.cache) {
     const std::vector<Tensor>& planes = cache->planes[static_cast<size_t>(layer)];
     Tensor keys = planes[0], values = planes[1];
-    run.backend().StoreRows(k.value, cache->rows, keys);
-    run.backend().StoreRows(v.value, cache->rows, values);
+    run.backend().StoreRows(k.value, run.pass.on_device.cache_rows, keys);
+    run.backend().StoreRows(v.value, run.pass.on_device.cache_rows, values);
     k = {keys}, v = {values};
   }
-  const Var mixed = ops::Attention(run.context, shape_, run.pass.batch.layout, q, k, v);
+  const Var mixed = ops::Attention(run.context, shape_, run.pass.on_device.plan, q, k, v);
   return retort::Project(run, o_, mixed);
 }
 

@@ -17,17 +17,21 @@ Var Experts::Forward(const PassContext& run, const Var& x) const {
   const ops::Routing routing = ops::Route(run.context, Project(run, router_, x), rule_);
 
   // Tokens by expert; place t * used + i is the i-th choice of token t.
-  std::vector<ops::ExpertRows> parts(experts_.size());
+  struct Numbers {
+    std::vector<int32_t> rows, places;
+  };
+  std::vector<Numbers> parts(experts_.size());
   for (size_t place = 0; place < routing.experts.size(); ++place) {
-    ops::ExpertRows& part = parts[static_cast<size_t>(routing.experts[place])];
+    Numbers& part = parts[static_cast<size_t>(routing.experts[place])];
     part.rows.push_back(static_cast<int32_t>(place) / rule_.used);
     part.places.push_back(static_cast<int32_t>(place));
   }
   std::vector<ops::ExpertRows> taken;
   for (size_t e = 0; e < parts.size(); ++e) {
     if (parts[e].rows.empty()) continue;
-    parts[e].y = experts_[e].Forward(run, ops::Gather(run.context, x, parts[e].rows));
-    taken.push_back(std::move(parts[e]));
+    const Tensor rows = run.backend().Upload(parts[e].rows);
+    taken.push_back({experts_[e].Forward(run, ops::Gather(run.context, x, rows)), rows,
+                     run.backend().Upload(parts[e].places)});
   }
   return ops::Combine(run.context, tokens, std::move(taken), routing.weights);
 }

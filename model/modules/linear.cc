@@ -19,7 +19,7 @@ std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
     // Keyed by the layer's name: a family that gains a module changes nobody else's numbers.
     const PhiloxKey key = MakeKey(run.pass.dropout_seed, RandomUse::kDropout, NameKey(run.layout.of(id).name));
     low_rank.mask = {static_cast<float>(run.pass.adapter->config().dropout), uint64_t{key[0]} << 32 | key[1],
-                     run.pass.batch.row_index, run.pass.batch.row_token};
+                     run.pass.on_device.row_index, run.pass.on_device.row_token};
   }
   return low_rank;
 }
@@ -43,7 +43,7 @@ void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x
   for (size_t i = 0; i < ids.size(); ++i) {
     adapters[i] = LowRankOf(run, ids[i]);
     const Linear& linear = run.linear(ids[i]);
-    frozen[i] = {&linear.frozen(), linear.bias, adapters[i] ? &*adapters[i] : nullptr, linear.sensitive};
+    frozen[i] = {&linear.frozen(), linear.bias, adapters[i] ? &*adapters[i] : nullptr};
   }
   ops::Linears(run.context, x, std::span(frozen).first(ids.size()), y);
 }

@@ -25,7 +25,7 @@ Var Mlp::Forward(const PassContext& run, const Var& x) const {
   if (!spec_.fused && IsBare(run, gate_) && IsBare(run, up_) && IsBare(run, down_)) {
     Tensor y = run.backend().New(x.shape());
     run.backend().FeedForward(spec_.activation, x.value, run.linear(gate_).frozen(), run.linear(up_).frozen(),
-                              run.linear(down_).frozen(), run.linear(gate_).sensitive, y);
+                              run.linear(down_).frozen(), y);
     return {y};
   }
   Var parts[2];

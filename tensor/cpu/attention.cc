@@ -164,44 +164,12 @@ void RunForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeomet
 
 }  // namespace
 
-void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
-                    const Tensor& keys, const Tensor& values) {
-  RETORT_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0 && shape.head_dim > 0,
-               shape.heads, " heads on ", shape.kv_heads);
-  RETORT_CHECK(q.cols() == int64_t{shape.heads} * shape.head_dim, q.shape().text());
-  RETORT_CHECK(layout.block_size > 0 && shape.window >= 0 && shape.soft_cap >= 0);
-  const int64_t width = int64_t{shape.kv_heads} * shape.head_dim, key_rows = keys.elements() / width;
-  const bool pages = keys.shape().rank() == 4;
-  RETORT_CHECK(pages ? keys.shape() == Shape({key_rows / layout.block_size, shape.kv_heads, layout.block_size,
-                                              shape.head_dim})
-                     : keys.cols() == width,
-               keys.shape().text(), " in blocks of ", layout.block_size);
-  RETORT_CHECK(values.shape() == keys.shape() && values.dtype() == keys.dtype(), values.shape().text());
-  for (const int32_t row : layout.block_rows)
-    RETORT_CHECK(row >= 0 && row < key_rows && (!pages || row % layout.block_size == 0), "block at row ", row);
-  for (const AttentionRun& run : layout.runs) {
-    RETORT_CHECK(run.queries >= 0 && run.first_query >= 0 && run.first_position >= 0 &&
-                 run.first_block >= 0 && int64_t{run.first_query} + run.queries <= q.rows());
-    const int64_t last = int64_t{run.first_position} + run.queries - 1;
-    if (run.queries == 0) continue;
-    const int64_t blocks = last / layout.block_size + 1, end = run.first_block + blocks;
-    RETORT_CHECK(end <= static_cast<int64_t>(layout.block_rows.size()), "run needs ", blocks,
-                 " blocks");
-    const int64_t in_last = last % layout.block_size;
-    for (int64_t b = run.first_block; b < end; ++b) {
-      const int64_t used = b + 1 < end ? layout.block_size - 1 : in_last;
-      RETORT_CHECK(layout.block_rows[static_cast<size_t>(b)] + used < key_rows, "block ", b, " of ", key_rows,
-                   " rows");
-    }
-  }
-}
-
-void CpuBackend::Attention(const AttentionShape& shape, const AttentionLayout& layout,
-                           const Tensor& q, const Tensor& keys, const Tensor& values, Tensor& out,
-                           Tensor& log_sum) {
-  CheckAttention(shape, layout, q, keys, values);
+void CpuBackend::Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
+                           const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) {
+  const HostPlan& host = HostPlan::Of(plan);
+  host.Check(shape, q, keys, values);
   RETORT_CHECK(out.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads);
-  const AttentionGeometry g(shape, layout, keys.shape());
+  const AttentionGeometry g(shape, host.layout(), keys.shape());
   const ForwardTensors x{q.data<float>(), keys.raw(), values.raw(), out.data<float>(),
                          log_sum.data<float>()};
   switch (keys.dtype()) {

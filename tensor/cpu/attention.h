@@ -145,8 +145,4 @@ struct ForwardTensors {
 template <class T>
 void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g, const ForwardTensors& x);
 
-// Checks every index of the layout against the tensors it will read, once a call.
-void CheckAttention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
-                    const Tensor& keys, const Tensor& values);
-
 }  // namespace retort

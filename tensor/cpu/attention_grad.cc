@@ -218,15 +218,16 @@ std::vector<Share> Shares(const AttentionGeometry& g, Backend& backend, std::vec
 
 }  // namespace
 
-void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                                const Tensor& dout, const Tensor& q, const Tensor& keys,
                                const Tensor& values, const Tensor& out, const Tensor& log_sum,
                                Tensor& dq, Tensor& dkeys, Tensor& dvalues) {
-  CheckAttention(shape, layout, q, keys, values);
+  const HostPlan& host = HostPlan::Of(plan);
+  host.Check(shape, q, keys, values);
   RETORT_CHECK(keys.shape().rank() == 2 && dout.elements() == q.elements() && out.elements() == q.elements() &&
                dq.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads &&
                dkeys.elements() == keys.elements() && dvalues.elements() == keys.elements());
-  const AttentionGeometry g(shape, layout, keys.shape());
+  const AttentionGeometry g(shape, host.layout(), keys.shape());
   std::vector<KeySums> sums{{dkeys, dvalues, 0}};
   const std::vector<Share> shares = Shares(g, *this, sums);
   const int64_t floats = GradSpace::Floats(g);

@@ -3,6 +3,9 @@
 
 #include <cblas.h>
 
+#include <cstring>
+
+#include "tensor/cpu/loops.h"
 #include "tensor/cpu/products.h"
 
 namespace retort {
@@ -27,7 +30,8 @@ bool CpuPrefersBf16() {
 CpuProducts::CpuProducts(int workers, Compute compute, Memory& memory, Isa isa) {
   openblas_set_num_threads(1);  // the threads are ours
   f32_ = isa == Isa::kPortable ? MakeOpenBlasGemm() : MakeVectorGemm(isa);
-  const bool wanted = compute == Compute::kBF16 || (compute == Compute::kInt8 && CpuPrefersBf16());
+  const bool wanted =
+      compute == Compute::kBF16 || (compute != Compute::kF32 && CpuPrefersBf16());
   if (!wanted || isa != Isa::kAvx512) return;
   if (OneDnnHasAmx()) bf16_ = MakeOneDnnGemm(workers, memory);
   if (!bf16_) bf16_ = MakeBF16Gemm();
@@ -42,6 +46,19 @@ CpuBackend::~CpuBackend() = default;
 void CpuBackend::set_isa(Isa isa) {
   isa_ = isa;
   products_ = std::make_unique<CpuProducts>(threads(), compute_, *memory_, isa);
+}
+
+void CpuBackend::UploadBytes(std::span<const std::byte> from, const Tensor& to) {
+  RETORT_CHECK(std::ssize(from) == to.bytes(), from.size(), " bytes as ", to.shape().text());
+  if (!from.empty()) std::memcpy(to.raw(), from.data(), from.size());
+}
+
+Event CpuBackend::DownloadBytes(const Tensor& x, std::span<std::byte> out) {
+  RETORT_CHECK(std::ssize(out) == x.bytes(), out.size(), " bytes of ", x.shape().text());
+  ForRanges(pool_, x.bytes(), kPieceElements * 4, [&](int64_t begin, int64_t end) {
+    std::memcpy(out.data() + begin, x.raw() + begin, static_cast<size_t>(end - begin));
+  });
+  return {};
 }
 
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute) {

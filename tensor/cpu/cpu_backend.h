@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels on the CPU, in f32. Member functions live in files by topic: linear.cc (products with
-// weights), gemm.cc (dense products), elementwise.cc, attention.cc and so on. The contracts are
-// those of Backend.
+// The kernels on the CPU, in f32. Member functions live in files by topic: prepare.cc (weights and
+// their numeric policy), linear.cc (products with weights), gemm.cc (dense products), elementwise.cc,
+// attention.cc and so on. The contracts are those of Backend.
 #pragma once
 
 #include <memory>
@@ -12,10 +12,13 @@
 #include "base/threads.h"
 #include "tensor/backend.h"
 #include "tensor/cpu/simd.h"
+#include "tensor/host_plan.h"
 
 namespace retort {
 
 class CpuProducts;  // tensor/cpu/products.h: what products keep between calls
+struct WeightProduct;
+struct Arithmetic;
 
 class CpuBackend final : public Backend {
  public:
@@ -32,12 +35,11 @@ class CpuBackend final : public Backend {
   Isa isa() const { return isa_; }
   void set_isa(Isa isa);
 
-  Tensor FromFloats(std::span<const float> values, Shape shape) override;
-  void CopyFloats(const Tensor& x, std::span<float> out) override;
-  Tensor FromDoubles(std::span<const double> values, Shape shape) override;
-  std::vector<double> ToDoubles(const Tensor& x) override;
-
-  Weight Resident(const Weight& w) override;
+  void Wait(Event) override {}  // all is done when a call returns
+  PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
+  std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) override {
+    return planner_.Plan(layout);
+  }
 
   void Fill(Tensor& x, float value) override;
   void Add(const Tensor& a, const Tensor& b, Tensor& out) override;
@@ -54,9 +56,9 @@ class CpuBackend final : public Backend {
   void SoftCap(Tensor& x, float cap) override;
   void SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) override;
 
-  void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) override;
-  void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
-  void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+  void EmbedRows(const PreparedWeight& table, const Tensor& ids, Tensor& out) override;
+  void GatherRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
+  void ScatterAddRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
   void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) override;
   void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) override;
 
@@ -64,65 +66,75 @@ class CpuBackend final : public Backend {
              Tensor& weights) override;
   void RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& probabilities,
                  const Tensor& experts, Tensor& dlogits) override;
-  void AddWeightedRows(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                       std::span<const int32_t> places, Tensor& out) override;
+  void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,
+                       const Tensor& places, Tensor& out) override;
   void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
-                        std::span<const int32_t> rows, std::span<const int32_t> places,
-                        Tensor& dx, Tensor* dweights) override;
+                        const Tensor& rows, const Tensor& places, Tensor& dx,
+                        Tensor* dweights) override;
 
   void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                Tensor& inv_rms) override;
   void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
                    Tensor& dx, Tensor* dgain) override;
-  void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
-                   double amplitude, Tensor& cos, Tensor& sin) override;
+  void RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude, Tensor& cos,
+                   Tensor& sin) override;
   void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
               Tensor& y, RotaryPairs pairs = RotaryPairs::kHalves) override;
 
-  void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
+  void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
-  void FeedForward(Activation activation, const Tensor& x, const Weight& gate, const Weight& up,
-                   const Weight& down, bool precise, Tensor& y) override;
-  void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
+  void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
+                   const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
+  void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;
   void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
             float beta, Tensor& c) override;
 
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
-  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                      const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
                      const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
                      Tensor& dvalues) override;
-  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) override;
+  void StoreRows(const Tensor& x, const Tensor& rows, Tensor& pages) override;
 
-  void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
-                    std::span<double> losses) override;
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
+                    Tensor& losses) override;
   void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                Tensor& logits, Tensor& teacher) override;
   void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                   Tensor& logits, const TopOutcomes& teacher) override;
 
   void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float gradient_scale,
-                      std::span<double> losses) override;
+                      Tensor& losses) override;
+  void AddSum(const Tensor& x, double factor, Tensor& sum) override;
 
-  double SumSquares(const Tensor& x) override;
-  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
-             Tensor& v) override;
+  void SumSquares(const Tensor& x, Tensor& sum) override;
+  void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+             const Tensor& gradient, Tensor& m, Tensor& v) override;
+
+ protected:
+  void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;
+  Event DownloadBytes(const Tensor& x, std::span<std::byte> out) override;
 
  private:
   struct TokenSum {  // c [M,N] += a^T b, a [T,M], b [T,N]
     Tensor a, b, c;
   };
   void AddTokenSums(std::span<const TokenSum> sums);
-  void PanelForwards(const float* x, int64_t rows, std::span<LinearProduct> products);
-  void AddAdapters(std::span<LinearProduct> products);
+  void Forwards(const Tensor& x, std::span<WeightProduct> products);
+  void PanelForwards(const float* x, int64_t rows, std::span<WeightProduct> products);
+  void AddAdapters(std::span<WeightProduct> products);
+  // How products with a weight of that format are computed.
+  Arithmetic ArithmeticOf(WeightFormat format, const WeightUse& use) const;
 
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   ThreadPool pool_;
   Compute compute_;
   Isa isa_ = HostIsa();
   std::unique_ptr<CpuProducts> products_;
+  HostPlanner planner_;
 };
 
 }  // namespace retort

@@ -29,37 +29,40 @@ struct DistillRow {
 
 }  // namespace
 
-void CheckDistill(const DistillSettings& settings, const DistillTokens& tokens, int64_t rows,
-                  int64_t vocab) {
-  const auto n = static_cast<size_t>(rows);
-  RETORT_CHECK(tokens.targets.size() == n && tokens.ce_weight.size() == n &&
-                   tokens.kd_weight.size() == n && tokens.ce.size() == n && tokens.kd.size() == n,
-               tokens.targets.size(), " targets for ", rows, " rows");
-  for (int32_t t : tokens.targets) RETORT_CHECK(t >= 0 && t < vocab, "target ", t, " of ", vocab);
-  RETORT_CHECK(settings.temperature > 0, "a temperature of ", settings.temperature);
-  RETORT_CHECK(settings.divergence != Divergence::kJsd || (settings.beta > 0 && settings.beta < 1),
-               "a beta of ", settings.beta);
+DistillRows::DistillRows(const DistillSettings& settings, const DistillTokens& tokens,
+                         int64_t rows, int64_t vocab)
+    : targets(tokens.targets.data<int32_t>()),
+      ce_weights(tokens.ce_weight.data<float>()),
+      kd_weights(tokens.kd_weight.data<float>()),
+      scale(tokens.scale),
+      ce(tokens.ce.data<double>()),
+      kd(tokens.kd.data<double>()),
+      losses(tokens.losses.data<double>()) {
+  CheckDistill(settings, tokens, rows);
+  for (int64_t i = 0; i < rows; ++i) {
+    RETORT_CHECK(targets[i] >= 0 && targets[i] < vocab, "target ", targets[i], " of ", vocab);
+  }
 }
 
 void CpuBackend::Distill(const DistillSettings& settings, const DistillTokens& tokens,
                          bool gradient, Tensor& logits, Tensor& teacher) {
   const int64_t rows = logits.rows(), cols = logits.cols(), teacher_cols = teacher.cols();
-  CheckDistill(settings, tokens, rows, cols);
+  const DistillRows at(settings, tokens, rows, cols);
   RETORT_CHECK(teacher.rows() == rows, teacher.shape().text(), " for ", logits.shape().text());
   const int64_t shared = std::min(cols, teacher_cols);
   const auto row = [&](int64_t i) {
-    const auto at = static_cast<size_t>(i);
     float *z = logits.data<float>() + i * cols, *t = teacher.data<float>() + i * teacher_cols;
-    const int32_t target = tokens.targets[at];
-    const float ce_weight = tokens.ce_weight[at], kd_weight = tokens.kd_weight[at];
     if (settings.divergence == Divergence::kSorted) {
-      return DistillSortedRow(isa_, settings, z, cols, t, teacher_cols, target, ce_weight,
-                              kd_weight, gradient, &tokens.ce[at], &tokens.kd[at]);
+      DistillSortedRow(isa_, settings, z, cols, t, teacher_cols, at.targets[i], at.ce_weight(i),
+                       at.kd_weight(i), gradient, at.ce + i, at.kd + i);
+    } else {
+      ForDivergence(settings.divergence, [&]<Divergence kKind>() {
+        CallSimd<DistillRow<kKind>>(isa_, &settings, z, cols, t, shared, at.targets[i],
+                                    at.ce_weight(i), at.kd_weight(i), gradient, at.ce + i,
+                                    at.kd + i);
+      });
     }
-    ForDivergence(settings.divergence, [&]<Divergence kKind>() {
-      CallSimd<DistillRow<kKind>>(isa_, &settings, z, cols, t, shared, target, ce_weight,
-                                  kd_weight, gradient, &tokens.ce[at], &tokens.kd[at]);
-    });
+    at.SetLoss(i);
   };
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) row(i);

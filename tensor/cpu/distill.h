@@ -149,9 +149,22 @@ void ForDivergence(Divergence kind, const Fn& fn) {
   RETORT_CHECK(false, "sorted has no outcomes of its own");
 }
 
-// Bugs are found before anything is overwritten.
-void CheckDistill(const DistillSettings& settings, const DistillTokens& tokens, int64_t rows,
-                  int64_t vocab);
+// The tokens of a call, checked before anything is overwritten, as the kernels read and fill them.
+struct DistillRows {
+  DistillRows(const DistillSettings& settings, const DistillTokens& tokens, int64_t rows,
+              int64_t vocab);
+
+  float ce_weight(int64_t i) const { return scale * ce_weights[i]; }
+  float kd_weight(int64_t i) const { return scale * kd_weights[i]; }
+  void SetLoss(int64_t i) const {
+    losses[i] = DistillLoss(ce_weights[i], ce[i], kd_weights[i], kd[i]);
+  }
+
+  const int32_t* targets;
+  const float *ce_weights, *kd_weights;
+  float scale;
+  double *ce, *kd, *losses;
+};
 
 // The kSorted case of Distill, one row.
 void DistillSortedRow(Isa isa, const DistillSettings& settings, float* z, int64_t vocab,

@@ -76,34 +76,36 @@ struct DistillTopRow {
 };
 
 void CheckTop(const TopOutcomes& top, int64_t rows, int64_t vocab) {
-  const auto n = static_cast<size_t>(rows), kept = static_cast<size_t>(top.kept);
   RETORT_CHECK(top.kept >= 1 && top.kept <= top.vocab && top.vocab <= vocab, top.kept, " kept of ",
                top.vocab, " ids, ", vocab, " logits");
-  RETORT_CHECK(top.ids.size() == n * kept && top.log_probs.size() == n * kept &&
-                   top.tail.size() == n,
-               top.ids.size(), " kept ids for ", rows, " rows");
-  for (int32_t id : top.ids) RETORT_CHECK(id >= 0 && id < top.vocab, "id ", id, " of ", top.vocab);
+  RETORT_CHECK(top.ids.elements() == rows * top.kept &&
+                   top.log_probs.elements() == rows * top.kept && top.tail.elements() == rows,
+               top.ids.elements(), " kept ids for ", rows, " rows");
+  const int32_t* ids = top.ids.data<int32_t>();
+  for (int64_t i = 0; i < top.ids.elements(); ++i) {
+    RETORT_CHECK(ids[i] >= 0 && ids[i] < top.vocab, "id ", ids[i], " of ", top.vocab);
+  }
 }
 
 }  // namespace
 
 void CpuBackend::DistillTop(const DistillSettings& settings, const DistillTokens& tokens,
                             bool gradient, Tensor& logits, const TopOutcomes& teacher) {
-  const int64_t rows = logits.rows(), cols = logits.cols();
-  CheckDistill(settings, tokens, rows, cols);
+  const int64_t rows = logits.rows(), cols = logits.cols(), kept = teacher.kept;
+  const DistillRows at(settings, tokens, rows, cols);
   CheckTop(teacher, rows, cols);
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
-    Outcomes work(teacher.kept + 1);
+    Outcomes work(kept + 1);
     for (int64_t i = begin; i < end; ++i) {
-      const auto at = static_cast<size_t>(i), first = static_cast<size_t>(i * teacher.kept);
-      const TopRow top{&teacher.ids[first], &teacher.log_probs[first], teacher.tail[at],
-                       teacher.kept};
+      const TopRow top{teacher.ids.data<int32_t>() + i * kept,
+                       teacher.log_probs.data<float>() + i * kept, teacher.tail.data<float>()[i],
+                       kept};
       ForDivergence(settings.divergence, [&]<Divergence kKind>() {
         CallSimd<DistillTopRow<kKind>>(isa_, &settings, logits.data<float>() + i * cols, cols,
-                                       teacher.vocab, &top, tokens.targets[at],
-                                       tokens.ce_weight[at], tokens.kd_weight[at], gradient, &work,
-                                       &tokens.ce[at], &tokens.kd[at]);
+                                       teacher.vocab, &top, at.targets[i], at.ce_weight(i),
+                                       at.kd_weight(i), gradient, &work, at.ce + i, at.kd + i);
       });
+      at.SetLoss(i);
     }
   });
 }

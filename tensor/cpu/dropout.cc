@@ -62,15 +62,13 @@ void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mas
               Tensor& y) {
   const int64_t rows = x.rows(), cols = x.cols();
   RETORT_CHECK(y.elements() == x.elements());
-  RETORT_CHECK(static_cast<int64_t>(mask.row_index.size()) == rows &&
-                   static_cast<int64_t>(mask.row_token.size()) == rows,
-               "mask for ", rows, " tokens");
+  RETORT_CHECK(mask.row_index.elements() == rows && mask.row_token.elements() == rows, "mask for ",
+               rows, " tokens");
   RETORT_CHECK(mask.rate >= 0 && mask.rate < 1, "dropout ", mask.rate);
   const auto threshold = static_cast<uint64_t>(std::ceil(static_cast<double>(mask.rate) * 0x1p32));
   const float scale = static_cast<float>(1 / (1 - static_cast<double>(mask.rate)));
   ForRanges(pool, rows, RowsPerPiece(cols * 4), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const auto at = static_cast<size_t>(t);
       const DropoutRow row{
           x.data<float>() + t * cols,
           y.data<float>() + t * cols,
@@ -78,8 +76,9 @@ void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mas
           threshold,
           scale,
           add,
-          static_cast<uint32_t>(mask.row_token[at]),
-          MakeKey(mask.seed, RandomUse::kDropout, static_cast<uint64_t>(mask.row_index[at]))};
+          static_cast<uint32_t>(mask.row_token.data<int32_t>()[t]),
+          MakeKey(mask.seed, RandomUse::kDropout,
+                  static_cast<uint64_t>(mask.row_index.data<int64_t>()[t]))};
       CallSimd<DropoutRow>(isa, &row);
     }
   });

@@ -46,34 +46,6 @@ struct RowTerm {
 
 }  // namespace
 
-Tensor CpuBackend::FromFloats(std::span<const float> values, Shape shape) {
-  Tensor x = New(shape);
-  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ",
-               shape.text());
-  std::copy(values.begin(), values.end(), x.data<float>());
-  return x;
-}
-
-void CpuBackend::CopyFloats(const Tensor& x, std::span<float> out) {
-  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " floats of ", x.shape().text());
-  ForRanges(pool_, x.elements(), kPieceElements, [&](int64_t begin, int64_t end) {
-    std::copy(x.data<float>() + begin, x.data<float>() + end, out.data() + begin);
-  });
-}
-
-Tensor CpuBackend::FromDoubles(std::span<const double> values, Shape shape) {
-  Tensor x = New(shape);
-  RETORT_CHECK(x.elements() == static_cast<int64_t>(values.size()), values.size(), " values for ",
-               shape.text());
-  std::transform(values.begin(), values.end(), x.data<float>(),
-                 [](double v) { return static_cast<float>(v); });
-  return x;
-}
-
-std::vector<double> CpuBackend::ToDoubles(const Tensor& x) {
-  return std::vector<double>(x.data<float>(), x.data<float>() + x.elements());
-}
-
 void CpuBackend::Fill(Tensor& x, float value) {
   ForElements(pool_, isa_, x.elements(), FillOp{x.data<float>(), value});
 }

@@ -61,16 +61,16 @@ struct CosineRow {
 }  // namespace
 
 void CpuBackend::HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind,
-                                float gradient_scale, std::span<double> losses) {
+                                float gradient_scale, Tensor& losses) {
   const int64_t rows = y.rows(), width = y.cols();
-  RETORT_CHECK(target.rows() == rows && target.cols() == width && std::ssize(losses) == rows,
+  RETORT_CHECK(target.rows() == rows && target.cols() == width && losses.elements() == rows,
                "hidden states ", y.shape().text(), ", targets ", target.shape().text(), ", ",
-               losses.size(), " losses");
+               losses.elements(), " losses");
   ForRanges(pool_, rows, RowsPerPiece(width), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* row = y.data<float>() + i * width;
       const float* to = target.data<float>() + i * width;
-      double* loss = &losses[static_cast<size_t>(i)];
+      double* loss = losses.data<double>() + i;
       if (kind == HiddenLossKind::kMse) {
         CallSimd<MseRow>(isa_, row, to, width, gradient_scale, loss);
       } else {

@@ -55,7 +55,7 @@ struct Room {
 // One product's outputs of strips [strip, strip + cut.strips) for rows [top, top + rows) of x.
 class StripPiece {
  public:
-  StripPiece(const Cut& cut, const LinearProduct& product, int64_t strip, int64_t top)
+  StripPiece(const Cut& cut, const WeightProduct& product, int64_t strip, int64_t top)
       : cut_(cut), w_(*product.w), y_(product.y.data<float>()), strip_(strip), top_(top),
         tiles_(std::min(cut.piece_rows, cut.rows - top)), in_strips_(w_.layout() == WeightLayout::kStrips),
         direct_(cut.parts == 1 && (strip + cut.strips) * kStripRows <= w_.rows()) {}
@@ -136,7 +136,7 @@ Tensor Interleaved(ThreadPool& pool, Memory& memory, const Cut& cut, std::span<c
 }  // namespace
 
 void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
-                      std::span<LinearProduct> products) {
+                      std::span<WeightProduct> products) {
   RETORT_CHECK(CpuHasVnni());
   if (Streams(x, products)) return StreamForward(pool, memory, x, products);
   const Cut cut(x, products[0].w->cols() / kBlockValues);
@@ -144,14 +144,14 @@ void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
   const int64_t room_bytes = Room::Bytes(cut);
   const Tensor rooms = Tensor::Make(memory, {pool.threads(), room_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;
-  for (const LinearProduct& p : products) {
+  for (const WeightProduct& p : products) {
     pieces += cut.Pieces(*p.w);
     outputs += p.w->rows();
   }
   const double operations = 2.0 * static_cast<double>(cut.rows * cut.blocks * kBlockValues) *
                             static_cast<double>(outputs);
   ForPieces(pool, operations, pieces, [&](int64_t piece, int worker) {
-    const LinearProduct* p = products.data();
+    const WeightProduct* p = products.data();
     for (; piece >= cut.Pieces(*p->w); ++p) piece -= cut.Pieces(*p->w);
     const int64_t strip = piece / cut.row_pieces * cut.strips;
     StripPiece(cut, *p, strip, piece % cut.row_pieces * cut.piece_rows)

@@ -6,8 +6,8 @@
 #include <span>
 
 #include "base/threads.h"
-#include "tensor/backend.h"
 #include "tensor/cpu/int8_rows.h"
+#include "tensor/cpu/products.h"
 
 namespace retort {
 
@@ -17,6 +17,6 @@ inline constexpr int64_t kInt8PanelRows = 5;
 // All products with x in one round; weights are Q8_0 or Q4_0, in strips or of at least kStripRows rows. Needs
 // CpuHasVnni().
 void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
-                      std::span<LinearProduct> products);
+                      std::span<WeightProduct> products);
 
 }  // namespace retort

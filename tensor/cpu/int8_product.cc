@@ -15,10 +15,10 @@ int64_t Grain(int64_t cols) {
   return std::clamp<int64_t>((1 << 15) / std::max<int64_t>(1, cols), 4, 64) / 4 * 4;
 }
 
-void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<LinearProduct> products) {
+void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<WeightProduct> products) {
   constexpr int64_t kMostOutputs = 64;
   const int64_t rows = std::ssize(x.rows()), parts = x.parts();
-  ForOutputs(pool, rows, Grain(products[0].w->cols()), products, [&](LinearProduct& p, int64_t begin, int64_t end) {
+  ForOutputs(pool, rows, Grain(products[0].w->cols()), products, [&](WeightProduct& p, int64_t begin, int64_t end) {
     float sums[kInt8DotRows][kMostOutputs];
     for (int64_t row = 0; row < rows; row += kInt8DotRows) {
       const int64_t count = std::min(kInt8DotRows, rows - row);
@@ -34,10 +34,10 @@ void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<LinearProdu
 }  // namespace
 
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
-                 std::span<LinearProduct> products) {
-  const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols(), products[0].precise);
+                 std::span<WeightProduct> products) {
+  const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols(), products[0].arithmetic.wide);
   const bool vnni = isa == Isa::kAvx512 && CpuHasVnni(), many = std::ssize(quantised.rows()) >= kInt8PanelRows;
-  const auto fits = [&](const LinearProduct& p) {
+  const auto fits = [&](const WeightProduct& p) {
     return vnni && (p.w->layout() == WeightLayout::kStrips || (many && p.w->rows() >= kStripRows));
   };
   while (!products.empty()) {  // runs of products that go the same way

@@ -32,8 +32,8 @@ struct Tile {
     const int64_t cols = std::min(kStripRows, w.rows() - begin);
     for (int64_t t = 0; t < rows; t += parts, y += stride) WriteSums(sums + t * kStripRows, parts, 0, cols, y);
   }
-  void Multiply(ThreadPool& pool, std::span<LinearProduct> products) const {
-    ForOutputs(pool, rows, kStripRows, products, [&](LinearProduct& p, int64_t begin, int64_t) {
+  void Multiply(ThreadPool& pool, std::span<WeightProduct> products) const {
+    ForOutputs(pool, rows, kStripRows, products, [&](WeightProduct& p, int64_t begin, int64_t) {
       Multiply(*p.w, begin, p.y.data<float>() + begin, p.w->rows());
     });
   }
@@ -57,12 +57,12 @@ bool LiesInStrips(const Weight& w) { return w.layout() == WeightLayout::kStrips;
 
 }  // namespace
 
-bool Streams(const Int8Rows& x, std::span<const LinearProduct> products) {
+bool Streams(const Int8Rows& x, std::span<const WeightProduct> products) {
   return std::ssize(x.rows()) <= kInt8TileRows &&
-         std::ranges::all_of(products, [](const LinearProduct& p) { return LiesInStrips(*p.w); });
+         std::ranges::all_of(products, [](const WeightProduct& p) { return LiesInStrips(*p.w); });
 }
 
-void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x, std::span<LinearProduct> products) {
+void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x, std::span<WeightProduct> products) {
   Tile(memory, x, products[0].w->cols()).Multiply(pool, products);
 }
 
@@ -84,7 +84,7 @@ void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation act
     ActivateGated(isa, activation, {gate, up, gate}, 0, rows * kStripRows);
     h.Quantise(isa, gate, strip);
   });
-  LinearProduct last{&w.down, y, {}};
+  WeightProduct last{&w.down, y, {}};
   h.Multiply(pool, {&last, 1});
 }
 

@@ -6,13 +6,13 @@
 #include <span>
 
 #include "base/threads.h"
-#include "tensor/backend.h"
+#include "tensor/cpu/products.h"
 #include "tensor/cpu/int8_rows.h"
 
 namespace retort {
 
-bool Streams(const Int8Rows& x, std::span<const LinearProduct> products);
-void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x, std::span<LinearProduct> products);
+bool Streams(const Int8Rows& x, std::span<const WeightProduct> products);
+void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x, std::span<WeightProduct> products);
 
 // Of Backend::FeedForward.
 struct FeedForwardWeights {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of activations with weights in any format.
+#include <algorithm>
+#include <array>
+
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/int8_dots.h"
 #include "tensor/cpu/int8_stream.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/decode.h"
-#include "tensor/quant/strips.h"
 
 namespace retort {
 namespace {
@@ -19,42 +21,38 @@ void CheckShapes(const char* what, const Tensor& in, const Weight& w, const Tens
 
 }  // namespace
 
-// Strips are made for byte products of whole vectors; the row kernels serve narrower processors better.
-Weight CpuBackend::Resident(const Weight& w) {
-  const bool strips = compute_ == Compute::kInt8 && isa_ == Isa::kAvx512 && CpuHasVnni() && HasStrips(w.format()) &&
-                      w.layout() == WeightLayout::kRows;
-  return strips ? InStrips(w, *memory_, pool_) : Backend::Resident(w);
-}
-
-void CpuBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y) {
+void CpuBackend::LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) {
   LinearProduct product{&w, y, {}};
   LinearForwards(x, {&product, 1});
 }
 
 void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
-  const auto in_int8 = [&](const LinearProduct& p) {
-    return compute_ == Compute::kInt8 && HasStrips(p.w->format());
-  };
-  for (const LinearProduct& p : products) {
-    CheckShapes("product", x, *p.w, p.y, p.w->cols(), p.w->rows());
+  RETORT_CHECK(!products.empty() && products.size() <= kMostProducts, products.size(), " products");
+  std::array<WeightProduct, kMostProducts> all;
+  for (size_t i = 0; i < products.size(); ++i) {
+    const LinearProduct& p = products[i];
+    const CpuWeight& w = p.w->as<CpuWeight>();
+    CheckShapes("product", x, w.weight, p.y, w.weight.cols(), w.weight.rows());
+    all[i] = {&w.weight, p.y, p.adapter, w.arithmetic};
   }
+  Forwards(x, std::span(all).first(products.size()));
+}
+
+void CpuBackend::Forwards(const Tensor& x, std::span<WeightProduct> products) {
   const float* in = x.data<float>();
   const int64_t rows = x.rows();
   // Runs of products that go the same way.
   while (!products.empty()) {
-    const bool int8 = in_int8(products[0]);
+    const Arithmetic arithmetic = products[0].arithmetic;
     size_t count = 1;
-    while (count < products.size() && in_int8(products[count]) == int8 &&
-           (!int8 || products[count].precise == products[0].precise)) {
-      ++count;
-    }
+    while (count < products.size() && products[count].arithmetic == arithmetic) ++count;
     const auto same = products.first(count);
     products = products.subspan(count);
-    if (!int8 && rows > kVectorRows) {
+    if (!arithmetic.int8 && rows > kVectorRows) {
       PanelForwards(in, rows, same);
       continue;
     }
-    if (int8) {
+    if (arithmetic.int8) {
       Int8Forward(pool_, *memory_, isa_, in, rows, same);
     } else {
       VectorForward(pool_, isa_, in, rows, same);
@@ -63,39 +61,45 @@ void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produc
   }
 }
 
-void CpuBackend::FeedForward(Activation activation, const Tensor& x, const Weight& gate, const Weight& up,
-                             const Weight& down, bool precise, Tensor& y) {
-  CheckShapes("feed-forward", x, gate, y, gate.cols(), down.rows());
+void CpuBackend::FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
+                             const PreparedWeight& up, const PreparedWeight& down, Tensor& y) {
+  const CpuWeight &g = gate.as<CpuWeight>(), &u = up.as<CpuWeight>(), &d = down.as<CpuWeight>();
+  CheckShapes("feed-forward", x, g.weight, y, gate.cols(), down.rows());
   RETORT_CHECK(up.rows() == gate.rows() && up.cols() == gate.cols() && down.cols() == gate.rows(), "feed-forward of ",
                gate.rows(), ", ", up.rows(), " and ", down.cols());
-  const FeedForwardWeights w{gate, up, down};
-  if (compute_ == Compute::kInt8 && StreamsFeedForward(isa_, w, x.rows(), precise)) {
-    return StreamFeedForward(pool_, *memory_, isa_, activation, x.data<float>(), x.rows(), w, precise, y);
+  const FeedForwardWeights w{g.weight, u.weight, d.weight};
+  const Arithmetic& how = g.arithmetic;
+  if (how.int8 && how == u.arithmetic && how == d.arithmetic &&
+      StreamsFeedForward(isa_, w, x.rows(), how.wide)) {
+    return StreamFeedForward(pool_, *memory_, isa_, activation, x.data<float>(), x.rows(), w, how.wide, y);
   }
-  Backend::FeedForward(activation, x, gate, up, down, precise, y);
+  Backend::FeedForward(activation, x, gate, up, down, y);
 }
 
 // y += u b^T, u = scale * input a^T, beside products that have no place for them.
-void CpuBackend::AddAdapters(std::span<LinearProduct> products) {
-  for (LinearProduct& p : products) {
+void CpuBackend::AddAdapters(std::span<WeightProduct> products) {
+  for (WeightProduct& p : products) {
     if (!p.adapter.a) continue;
     const Weight a = AsWeight(p.adapter.a), b = AsWeight(p.adapter.b);
     Tensor change = New(p.y.shape());
-    LinearProduct first{&a, p.adapter.u, {}}, second{&b, change, {}};
-    LinearForwards(p.adapter.input, {&first, 1});
+    const Arithmetic how{.bf16 = p.arithmetic.bf16};
+    CheckShapes("adapter", p.adapter.input, a, p.adapter.u, a.cols(), a.rows());
+    CheckShapes("adapter", p.adapter.u, b, p.y, b.cols(), b.rows());
+    WeightProduct first{&a, p.adapter.u, {}, how}, second{&b, change, {}, how};
+    Forwards(p.adapter.input, {&first, 1});
     Scale(p.adapter.u, p.adapter.scale);
-    LinearForwards(p.adapter.u, {&second, 1});
+    Forwards(p.adapter.u, {&second, 1});
     Accumulate(change, p.y);
   }
 }
 
 // Two rounds: all u, then all y, with u and b as more of the depth.
-void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<LinearProduct> products) {
-  BlockGemm& gemm = products_->gemm();
+void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<WeightProduct> products) {
+  BlockGemm& gemm = products_->gemm(products[0].arithmetic.bf16);
   const ProductContext context{gemm, pool_, *memory_, isa_};
   const auto transposed = [&](const Weight& w) { return PackTransposed(isa_, gemm.type(), w); };
   std::vector<PanelProduct> inner, outer;
-  for (LinearProduct& p : products) {
+  for (WeightProduct& p : products) {
     outer.push_back({{{x, p.w->cols(), transposed(*p.w)}}, p.w->rows(), p.y.data<float>(), false});
     if (!p.adapter.a) continue;
     const AdapterProduct& adapter = p.adapter;
@@ -106,13 +110,13 @@ void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<LinearPro
     outer.back().terms.push_back({u, rank, transposed(AsWeight(adapter.b))});
   }
   if (!inner.empty()) RunPanels(context, rows, inner);
-  for (LinearProduct& p : products) {
+  for (WeightProduct& p : products) {
     if (p.adapter.a) Scale(p.adapter.u, p.adapter.scale);
   }
   RunPanels(context, rows, outer);
 }
 
-void CpuBackend::LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) {
+void CpuBackend::LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) {
   LinearGradient gradient{&w, dy, {}, {}, {}, {}};
   LinearGrads({&gradient, 1}, &dx, true);
 }
@@ -120,7 +124,11 @@ void CpuBackend::LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) 
 // Three rounds: all du; dx, with every layer's dy w and du a as more of the depth; all da and db.
 void CpuBackend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) {
   if (layers.empty()) return;
-  BlockGemm& gemm = products_->gemm();
+  // One sum has one type: bf16 where all of the weights allow it.
+  const bool bf16 = std::ranges::all_of(layers, [](const LinearGradient& layer) {
+    return layer.w->as<CpuWeight>().arithmetic.bf16;
+  });
+  BlockGemm& gemm = products_->gemm(bf16);
   const ProductContext context{gemm, pool_, *memory_, isa_};
   const auto straight = [&](const Weight& w) { return PackStraight(isa_, gemm.type(), w); };
   const int64_t rows = layers[0].dy.rows(), cols = layers[0].w->cols();
@@ -129,7 +137,7 @@ void CpuBackend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool 
   std::vector<Tensor> du;
   if (dx) outer.push_back({{}, cols, dx->data<float>(), add});
   for (LinearGradient& layer : layers) {
-    const Weight& w = *layer.w;
+    const Weight& w = layer.w->as<CpuWeight>().weight;
     if (dx) CheckShapes("gradient", layer.dy, w, *dx, w.rows(), cols);
     const float* dy = layer.dy.data<float>();
     if (dx) outer[0].terms.push_back({dy, w.rows(), straight(w)});
@@ -156,8 +164,10 @@ void CpuBackend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool 
   if (!sums.empty()) AddTokenSums(sums);
 }
 
-void CpuBackend::EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) {
-  const auto count = static_cast<int64_t>(ids.size());
+void CpuBackend::EmbedRows(const PreparedWeight& prepared, const Tensor& numbers, Tensor& out) {
+  const Weight& table = prepared.as<CpuWeight>().weight;
+  const int64_t count = numbers.elements();
+  const std::span<const int32_t> ids(numbers.data<int32_t>(), static_cast<size_t>(count));
   RETORT_CHECK(out.cols() == table.cols() && out.rows() == count, "embedding of ", count,
                " ids, ", table.cols(), " wide, into ", out.shape().text());
   for (const int32_t id : ids) {

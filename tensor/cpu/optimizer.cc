@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the optimiser needs: the squared norm of a gradient, and AdamW (Loshchilov and Hutter,
+// What the optimiser needs: the squared norm of a gradient, the factor that clips it, and AdamW (Loshchilov and Hutter,
 // "Decoupled weight decay regularization", arXiv 1711.05101).
 #include <cmath>
 
@@ -50,23 +50,30 @@ struct AdamWOp {
 
 }  // namespace
 
-double CpuBackend::SumSquares(const Tensor& x) {
+void CpuBackend::SumSquares(const Tensor& x, Tensor& sum) {
+  RETORT_CHECK(sum.elements() == 1, "a sum in ", sum.shape().text());
   const int64_t n = x.elements(), pieces = (n + kPieceElements - 1) / kPieceElements;
   Tensor partials = New({pieces}, DType::kF64);
   ForRanges(pool_, n, kPieceElements, [&](int64_t begin, int64_t end) {
     CallSimd<SquaresInDouble>(isa_, x.data<float>() + begin, end - begin,
                               partials.data<double>() + begin / kPieceElements);
   });
-  double sum = 0;
-  for (int64_t p = 0; p < pieces; ++p) sum += partials.data<double>()[p];
-  return sum;
+  double total = 0;
+  for (int64_t p = 0; p < pieces; ++p) total += partials.data<double>()[p];
+  *sum.data<double>() += total;
 }
 
-void CpuBackend::AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
-                       Tensor& v) {
+void CpuBackend::ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) {
+  RETORT_CHECK(sum_squares.elements() == 1 && factor.elements() == 1);
+  const double scale = limit / (std::sqrt(*sum_squares.data<double>()) + 1e-6);
+  *factor.data<float>() = limit > 0 && scale < 1 ? static_cast<float>(scale) : 1.0f;
+}
+
+void CpuBackend::AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+                       const Tensor& gradient, Tensor& m, Tensor& v) {
   const int64_t n = parameter.elements();
   RETORT_CHECK(gradient.elements() == n && m.elements() == n && v.elements() == n &&
-               step.step >= 1);
+               factor.elements() == 1 && step.step >= 1);
   const double lr = step.lr, beta1 = step.beta1, beta2 = step.beta2;
   const auto t = static_cast<double>(step.step);
   const double correction2 = std::sqrt(1 - std::pow(beta2, t));
@@ -79,7 +86,7 @@ void CpuBackend::AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& g
                       .decay = f(lr * step.weight_decay),
                       .rate = f(lr * correction2 / (1 - std::pow(beta1, t))),
                       .epsilon = f(step.epsilon * correction2),
-                      .grad_scale = step.grad_scale,
+                      .grad_scale = *factor.data<float>(),
                       .gradient = gradient.data<float>(),
                       .parameter = parameter.data<float>(),
                       .m = m.data<float>(),

@@ -15,15 +15,36 @@
 
 namespace retort {
 
+// How products with one weight are computed.
+struct Arithmetic {
+  bool int8 = false;  // forwards, with activations quantised in blocks of 32
+  bool wide = false;  // those in 15 bits rather than 8
+  bool bf16 = false;  // what is not int8: panels of bf16 rather than f32
+
+  bool operator==(const Arithmetic&) const = default;
+};
+// A weight as this backend keeps it.
+struct CpuWeight : PreparedWeight::Data {
+  CpuWeight(Weight w, Arithmetic a) : weight(std::move(w)), arithmetic(a) {}
+  Weight weight;
+  Arithmetic arithmetic;
+};
+// LinearProduct as the kernels take it.
+struct WeightProduct {
+  const Weight* w;
+  Tensor y;
+  AdapterProduct adapter;
+  Arithmetic arithmetic;
+};
+
 constexpr int64_t CeilDiv(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 class CpuProducts {
  public:
   CpuProducts(int workers, Compute compute, Memory& memory, Isa isa);
 
-  // The product for activations and weights that the compute type asks for: bf16 where the
-  // processor has it (int8's fallback: where it is faster), else f32.
-  BlockGemm& gemm() { return bf16_ ? *bf16_ : *f32_; }
+  // bf16 where it was asked for and the processor has it, else f32.
+  BlockGemm& gemm(bool bf16) { return bf16 && bf16_ ? *bf16_ : *f32_; }
   BlockGemm& f32() { return *f32_; }
 
  private:
@@ -41,14 +62,14 @@ void ForPieces(ThreadPool& pool, double operations, int64_t pieces, const Body& 
 
 // body(product, begin, end) for pieces of `grain` outputs of products with the same `rows` rows of x.
 template <class Body>
-void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<LinearProduct> products, const Body& body) {
+void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<WeightProduct> products, const Body& body) {
   int64_t pieces = 0, weights = 0;
-  for (const LinearProduct& p : products) {
+  for (const WeightProduct& p : products) {
     pieces += CeilDiv(p.w->rows(), grain);
     weights += p.w->rows() * p.w->cols();
   }
   ForPieces(pool, 2.0 * static_cast<double>(rows) * static_cast<double>(weights), pieces, [&](int64_t piece, int) {
-    LinearProduct* p = products.data();
+    WeightProduct* p = products.data();
     for (; piece >= CeilDiv(p->w->rows(), grain); ++p) piece -= CeilDiv(p->w->rows(), grain);
     body(*p, piece * grain, std::min(p->w->rows(), (piece + 1) * grain));
   });
@@ -94,12 +115,12 @@ Weight AsWeight(const Tensor& matrix);
 // Up to so many rows this is faster than packing panels; and bf16 rounds nothing here.
 inline constexpr int64_t kVectorRows = 16;
 void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
-                   std::span<LinearProduct> products);
+                   std::span<WeightProduct> products);
 
 // All products with x, for any number of rows in int8: weights are Q8_0 or Q4_0, x is quantised in
-// blocks of 32. Either all products are precise or none.
+// blocks of 32. Either all products are wide or none.
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
-                 std::span<LinearProduct> products);
+                 std::span<WeightProduct> products);
 
 constexpr int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 

@@ -71,15 +71,14 @@ struct TurnToken {
 
 }  // namespace
 
-void CpuBackend::RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
-                             double amplitude, Tensor& cos, Tensor& sin) {
-  const auto rows = static_cast<int64_t>(positions.size()),
-             half = static_cast<int64_t>(inv_freq.size());
+void CpuBackend::RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude,
+                             Tensor& cos, Tensor& sin) {
+  const int64_t rows = positions.elements(), half = inv_freq.elements();
   RETORT_CHECK(cos.elements() == rows * half && sin.elements() == rows * half);
   ForRanges(pool_, rows, RowsPerPiece(half * 16), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       for (int64_t i = 0; i < half; ++i) {
-        const double angle = positions[static_cast<size_t>(t)] * inv_freq[static_cast<size_t>(i)];
+        const double angle = positions.data<int32_t>()[t] * inv_freq.data<double>()[i];
         cos.data<float>()[t * half + i] = static_cast<float>(std::cos(angle) * amplitude);
         sin.data<float>()[t * half + i] = static_cast<float>(std::sin(angle) * amplitude);
       }

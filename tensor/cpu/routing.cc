@@ -95,6 +95,10 @@ void CheckRoute(const RouteRule& rule, const Tensor& probabilities, const Tensor
                rule.used, " experts of ", probabilities.shape().text(), ", weights ", weights.shape().text());
 }
 
+std::span<const int32_t> Numbers(const Tensor& x) {
+  return {x.data<int32_t>(), static_cast<size_t>(x.elements())};
+}
+
 void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
                  std::span<const int32_t> places, const Tensor& out) {
   RETORT_CHECK(x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(), rows.size(),
@@ -134,8 +138,9 @@ void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
 
 // A row may be named more than once: a piece is a strip of columns and takes the rows in order.
 void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
-                                 std::span<const int32_t> rows, std::span<const int32_t> places,
+                                 const Tensor& row_numbers, const Tensor& place_numbers,
                                  Tensor& out) {
+  const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, out);
   const int64_t cols = x.cols();
   ForRanges(pool_, cols, kStrip, [&](int64_t begin, int64_t end) {
@@ -149,8 +154,9 @@ void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
 
 // The sums for dweights are made row by row and then added in order, as a place too may be named more than once.
 void CpuBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
-                                  std::span<const int32_t> rows, std::span<const int32_t> places,
+                                  const Tensor& row_numbers, const Tensor& place_numbers,
                                   Tensor& dx, Tensor* dweights) {
+  const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, dout);
   RETORT_CHECK(dx.elements() == x.elements() && (!dweights || dweights->elements() == weights.elements()));
   const int64_t cols = x.cols();

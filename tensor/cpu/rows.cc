@@ -17,10 +17,14 @@ struct AddRow {
   }
 };
 
-void CheckRows(std::span<const int32_t> rows, int64_t count, int64_t limit) {
-  RETORT_CHECK(static_cast<int64_t>(rows.size()) == count, rows.size(), " row numbers for ", count,
-               " rows");
-  for (int32_t r : rows) RETORT_CHECK(r >= 0 && r < limit, "row ", r, " of ", limit);
+// The row numbers, `count` of them, all below the limit.
+const int32_t* Checked(const Tensor& rows, int64_t count, int64_t limit) {
+  RETORT_CHECK(rows.elements() == count, rows.elements(), " row numbers for ", count, " rows");
+  const int32_t* numbers = rows.data<int32_t>();
+  for (int64_t i = 0; i < count; ++i) {
+    RETORT_CHECK(numbers[i] >= 0 && numbers[i] < limit, "row ", numbers[i], " of ", limit);
+  }
+  return numbers;
 }
 
 void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
@@ -40,27 +44,27 @@ void StoreRow(const float* x, int64_t n, std::byte* row, DType type) {
 
 }  // namespace
 
-void CpuBackend::GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
+void CpuBackend::GatherRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(out.cols() == cols);
-  CheckRows(rows, out.rows(), x.rows());
+  const int32_t* rows = Checked(numbers, out.rows(), x.rows());
   ForRanges(pool_, out.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::memcpy(out.data<float>() + i * cols,
-                  x.data<float>() + rows[static_cast<size_t>(i)] * cols,
+                  x.data<float>() + rows[i] * cols,
                   static_cast<size_t>(cols) * sizeof(float));
     }
   });
 }
 
 // A row may be named more than once: a piece is a strip of columns and takes the rows in order.
-void CpuBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
+void CpuBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(out.cols() == cols);
-  CheckRows(rows, x.rows(), out.rows());
+  const int32_t* rows = Checked(numbers, x.rows(), out.rows());
   ForRanges(pool_, cols, kStrip, [&](int64_t begin, int64_t end) {
-    for (size_t i = 0; i < rows.size(); ++i) {
-      const float* from = x.data<float>() + static_cast<int64_t>(i) * cols + begin;
+    for (int64_t i = 0; i < x.rows(); ++i) {
+      const float* from = x.data<float>() + i * cols + begin;
       CallSimd<AddRow>(isa_, from, out.data<float>() + rows[i] * cols + begin, end - begin);
     }
   });
@@ -88,16 +92,16 @@ void CpuBackend::AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) {
   });
 }
 
-void CpuBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) {
+void CpuBackend::StoreRows(const Tensor& x, const Tensor& numbers, Tensor& pages) {
   const DType type = pages.dtype();
   RETORT_CHECK(pages.shape().rank() == 4, "pages ", pages.shape().text());
   const int64_t heads = pages.shape()[1], page_rows = pages.shape()[2], dim = pages.cols(), cols = x.cols();
   RETORT_CHECK(cols == heads * dim, x.shape().text(), " into ", pages.shape().text());
   RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "pages of ", NameOf(type));
-  CheckRows(rows, x.rows(), pages.shape()[0] * page_rows);
+  const int32_t* rows = Checked(numbers, x.rows(), pages.shape()[0] * page_rows);
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const int64_t row = rows[static_cast<size_t>(t)], page = row / page_rows;
+      const int64_t row = rows[t], page = row / page_rows;
       for (int64_t h = 0; h < heads; ++h) {
         const int64_t to = ((page * heads + h) * page_rows + row % page_rows) * dim;
         StoreRow(x.data<float>() + t * cols + h * dim, dim, pages.raw() + to * SizeOf(type), type);

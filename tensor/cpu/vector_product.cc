@@ -91,12 +91,12 @@ struct FewRows {
 }  // namespace
 
 void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
-                   std::span<LinearProduct> products) {
+                   std::span<WeightProduct> products) {
   RETORT_CHECK(rows <= kVectorRows);
   const int64_t cols = products[0].w->cols();
   const FewRows in{isa, x, rows, cols};
   const int64_t grain = std::clamp<int64_t>((1 << 15) / std::max<int64_t>(1, cols), 1, 64);
-  ForOutputs(pool, rows, grain, products, [&](LinearProduct& p, int64_t begin, int64_t end) {
+  ForOutputs(pool, rows, grain, products, [&](WeightProduct& p, int64_t begin, int64_t end) {
     float* y = p.y.data<float>();
     for (int64_t o = begin; o < end; ++o) {
       float sums[kVectorRows] = {};

@@ -10,8 +10,8 @@ namespace retort {
 namespace {
 
 // Rows of the key tensor that query i of a run sees, oldest first.
-std::vector<int64_t> VisibleRows(int window, const AttentionLayout& layout, const AttentionRun& run,
-                                 int i) {
+std::vector<int64_t> VisibleRows(const AttentionLayout& layout, int window,
+                                 const AttentionRun& run, int i) {
   const int position = run.first_position + i;
   const int oldest = window > 0 ? std::max(0, position - window + 1) : 0;
   std::vector<int64_t> rows;
@@ -71,7 +71,7 @@ void ForEachQuery(const AttentionShape& shape, const AttentionLayout& layout, co
   for (const AttentionRun& run : layout.runs) {
     for (int i = 0; i < run.queries; ++i) {
       const int64_t token = run.first_query + i;
-      const std::vector<int64_t> rows = VisibleRows(shape.window, layout, run, i);
+      const std::vector<int64_t> rows = VisibleRows(layout, shape.window, run, i);
       RETORT_CHECK(token >= 0 && token < q.rows() && *std::ranges::max_element(rows) < keys.rows());
       for (int h = 0; h < shape.heads; ++h) {
         body(token, h, rows, int64_t{h / (shape.heads / shape.kv_heads)} * shape.head_dim);
@@ -82,11 +82,12 @@ void ForEachQuery(const AttentionShape& shape, const AttentionLayout& layout, co
 
 }  // namespace
 
-void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLayout& layout,
+void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionPlan& plan,
                                  const Tensor& q, const Tensor& keys, const Tensor& values,
                                  Tensor& out, Tensor& log_sum) {
+  const HostPlan& host = HostPlan::Of(plan);
+  host.Check(shape, q, keys, values);
   RETORT_CHECK(out.shape() == q.shape() && log_sum.elements() == q.rows() * shape.heads);
-  RETORT_CHECK(keys.shape().rank() != 4 || keys.shape()[2] == layout.block_size, "pages ", keys.shape().text());
   const Tensor wide_keys = InRows(*this, AsDoubles(keys)), wide_values = InRows(*this, AsDoubles(values));
   const int64_t dim = shape.head_dim, width = wide_keys.cols();
   const auto one = [&](int64_t token, int head, const std::vector<int64_t>& rows, int64_t kv) {
@@ -104,7 +105,7 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLay
       out.data<double>()[at + d] = sum;
     }
   };
-  ForEachQuery(shape, layout, q, wide_keys, wide_values, one);
+  ForEachQuery(shape, host.layout(), q, wide_keys, wide_values, one);
 }
 
 // With p the probabilities, s the scores before the softmax and o the output:
@@ -113,13 +114,15 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionLay
 // c'_j the soft cap's slope where score j was.
 // `out` and `log_sum` would save work and are not used: p is taken afresh, so that a fault in what
 // a forward pass saved cannot hide in its gradient.
-void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                                      const Tensor& dout, const Tensor& q, const Tensor& keys,
                                      const Tensor& values, const Tensor& out, const Tensor& log_sum,
                                      Tensor& dq, Tensor& dkeys, Tensor& dvalues) {
   RETORT_CHECK(dout.shape() == q.shape() && out.shape() == q.shape() && dq.shape() == q.shape() &&
                log_sum.elements() == q.rows() * shape.heads && dkeys.shape() == keys.shape() &&
                dvalues.shape() == values.shape());
+  const HostPlan& host = HostPlan::Of(plan);
+  host.Check(shape, q, keys, values);
   const Tensor wide_keys = AsDoubles(keys), wide_values = AsDoubles(values);
   const int64_t dim = shape.head_dim, width = keys.cols();
   const auto one = [&](int64_t token, int head, const std::vector<int64_t>& rows, int64_t kv) {
@@ -144,7 +147,7 @@ void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const Attentio
       }
     }
   };
-  ForEachQuery(shape, layout, q, keys, values, one);
+  ForEachQuery(shape, host.layout(), q, keys, values, one);
 }
 
 }  // namespace retort

@@ -86,17 +86,22 @@ double SortedValue(const DistillSettings& s, const Doubles& p, const Doubles& q,
 }
 
 // One token: its logits, the student's distribution q over the first q.size() ids, and dL/dq.
-void Finish(const DistillSettings& s, const DistillTokens& tokens, size_t i, bool gradient,
-            const Doubles& q, const Doubles& dq, double* z, int64_t vocab) {
-  const int32_t target = tokens.targets[i];
-  const double log_sum = LogSum(z, vocab, 1);
-  tokens.ce[i] = log_sum - z[target];
+void Finish(const DistillSettings& s, const DistillTokens& tokens, int64_t i, double kd,
+            bool gradient, const Doubles& q, const Doubles& dq, double* z, int64_t vocab) {
+  const int32_t target = tokens.targets.data<int32_t>()[i];
+  RETORT_CHECK(target >= 0 && target < vocab, "target ", target, " of ", vocab);
+  const float ce_weight = tokens.ce_weight.data<float>()[i];
+  const float kd_weight = tokens.kd_weight.data<float>()[i];
+  const double log_sum = LogSum(z, vocab, 1), ce = log_sum - z[target];
+  tokens.ce.data<double>()[i] = ce;
+  tokens.kd.data<double>()[i] = kd;
+  tokens.losses.data<double>()[i] = DistillLoss(ce_weight, ce, kd_weight, kd);
   if (!gradient) return;
   const double mean = std::inner_product(q.begin(), q.end(), dq.begin(), 0.0);
   for (int64_t v = 0; v < vocab; ++v) {
     const auto at = static_cast<size_t>(v);
-    double dz = tokens.ce_weight[i] * (std::exp(z[v] - log_sum) - (v == target ? 1 : 0));
-    if (at < q.size()) dz += tokens.kd_weight[i] * q[at] * (dq[at] - mean) / s.temperature;
+    double dz = tokens.scale * ce_weight * (std::exp(z[v] - log_sum) - (v == target ? 1 : 0));
+    if (at < q.size()) dz += tokens.scale * kd_weight * q[at] * (dq[at] - mean) / s.temperature;
     z[v] = dz;
   }
 }
@@ -105,37 +110,41 @@ void Finish(const DistillSettings& s, const DistillTokens& tokens, size_t i, boo
 
 void ReferenceBackend::Distill(const DistillSettings& s, const DistillTokens& tokens, bool gradient,
                                Tensor& logits, Tensor& teacher) {
+  CheckDistill(s, tokens, logits.rows());
   const int64_t vocab = logits.cols();
   const bool sorted = s.divergence == Divergence::kSorted;
   const int64_t shared = std::min(vocab, teacher.cols());
-  for (size_t i = 0; i < tokens.targets.size(); ++i) {
-    double* z = logits.data<double>() + static_cast<int64_t>(i) * vocab;
-    const double* t = teacher.data<double>() + static_cast<int64_t>(i) * teacher.cols();
+  for (int64_t i = 0; i < logits.rows(); ++i) {
+    double* z = logits.data<double>() + i * vocab;
+    const double* t = teacher.data<double>() + i * teacher.cols();
     const Doubles q = Softmax(z, sorted ? vocab : shared, s.temperature);
     const Doubles p = Softmax(t, sorted ? teacher.cols() : shared, s.temperature);
     Doubles dq(q.size());
-    tokens.kd[i] = sorted ? SortedValue(s, p, q, dq) : Value(s, p, q, dq);
-    Finish(s, tokens, i, gradient, q, dq, z, vocab);
+    const double kd = sorted ? SortedValue(s, p, q, dq) : Value(s, p, q, dq);
+    Finish(s, tokens, i, kd, gradient, q, dq, z, vocab);
   }
 }
 
 void ReferenceBackend::DistillTop(const DistillSettings& s, const DistillTokens& tokens,
                                   bool gradient, Tensor& logits, const TopOutcomes& top) {
+  CheckDistill(s, tokens, logits.rows());
   const auto kept = static_cast<size_t>(top.kept);
-  for (size_t i = 0; i < tokens.targets.size(); ++i) {
-    double* z = logits.data<double>() + static_cast<int64_t>(i) * logits.cols();
+  for (int64_t i = 0; i < logits.rows(); ++i) {
+    double* z = logits.data<double>() + i * logits.cols();
+    const int32_t* ids = top.ids.data<int32_t>() + i * top.kept;
+    const float* log_probs = top.log_probs.data<float>() + i * top.kept;
     const Doubles q = Softmax(z, top.vocab, s.temperature);
     std::vector<size_t> outcome(q.size(), kept);  // of each id; the last is the tail
     Doubles p(kept + 1), student(kept + 1), d_outcome(kept + 1), dq(q.size());
     for (size_t k = 0; k < kept; ++k) {
-      outcome[static_cast<size_t>(top.ids[i * kept + k])] = k;
-      p[k] = std::exp(static_cast<double>(top.log_probs[i * kept + k]));
+      outcome[static_cast<size_t>(ids[k])] = k;
+      p[k] = std::exp(static_cast<double>(log_probs[k]));
     }
-    p[kept] = std::exp(static_cast<double>(top.tail[i]));
+    p[kept] = std::exp(static_cast<double>(top.tail.data<float>()[i]));
     for (size_t v = 0; v < q.size(); ++v) student[outcome[v]] += q[v];
-    tokens.kd[i] = Value(s, p, student, d_outcome);
+    const double kd = Value(s, p, student, d_outcome);
     for (size_t v = 0; v < q.size(); ++v) dq[v] = d_outcome[outcome[v]];
-    Finish(s, tokens, i, gradient, q, dq, z, logits.cols());
+    Finish(s, tokens, i, kd, gradient, q, dq, z, logits.cols());
   }
 }
 

@@ -12,14 +12,13 @@ void CheckAlike(const Tensor& a, const Tensor& b) {
 void AddDropped(const Tensor& x, const DropoutMask& mask, Tensor& out) {
   CheckAlike(x, out);
   RETORT_CHECK(mask.rate >= 0 && mask.rate < 1, "dropout rate ", mask.rate);
-  RETORT_CHECK(static_cast<int64_t>(mask.row_index.size()) == x.rows() &&
-                   mask.row_token.size() == mask.row_index.size(),
-               "dropout of ", x.rows(), " tokens with a mask of ", mask.row_index.size());
+  RETORT_CHECK(mask.row_index.elements() == x.rows() && mask.row_token.elements() == x.rows(),
+               "dropout of ", x.rows(), " tokens with a mask of ", mask.row_index.elements());
   const double rate = mask.rate;
   for (int64_t t = 0; t < x.rows(); ++t) {
     const PhiloxKey key = MakeKey(mask.seed, RandomUse::kDropout,
-                                  static_cast<uint64_t>(mask.row_index[static_cast<size_t>(t)]));
-    const uint32_t token = static_cast<uint32_t>(mask.row_token[static_cast<size_t>(t)]);
+                                  static_cast<uint64_t>(mask.row_index.data<int64_t>()[t]));
+    const uint32_t token = static_cast<uint32_t>(mask.row_token.data<int32_t>()[t]);
     for (int64_t c = 0; c < x.cols(); ++c) {
       const PhiloxCounter words = Philox({token, static_cast<uint32_t>(c / 4), 0, 0}, key);
       const bool kept = words[static_cast<size_t>(c % 4)] >= rate * 4294967296.0;

@@ -30,14 +30,14 @@ double Cosine(double* y, const double* t, int64_t width, double scale) {
 }  // namespace
 
 void ReferenceBackend::HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind,
-                                      float gradient_scale, std::span<double> losses) {
+                                      float gradient_scale, Tensor& losses) {
   const int64_t rows = y.rows(), width = y.cols();
-  RETORT_CHECK(target.rows() == rows && target.cols() == width && std::ssize(losses) == rows,
+  RETORT_CHECK(target.rows() == rows && target.cols() == width && losses.elements() == rows,
                "hidden states ", y.shape().text(), ", targets ", target.shape().text(), ", ",
-               losses.size(), " losses");
+               losses.elements(), " losses");
   for (int64_t i = 0; i < rows; ++i) {
     const auto distance = kind == HiddenLossKind::kMse ? MeanSquare : Cosine;
-    losses[static_cast<size_t>(i)] = distance(
+    losses.data<double>()[i] = distance(
         y.data<double>() + i * width, target.data<double>() + i * width, width, gradient_scale);
   }
 }

@@ -46,16 +46,14 @@ void ReferenceBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tens
   }
 }
 
-void ReferenceBackend::RotaryTable(std::span<const int32_t> positions,
-                                   std::span<const double> inv_freq, double amplitude, Tensor& cos,
-                                   Tensor& sin) {
-  const size_t half = inv_freq.size();
-  RETORT_CHECK(cos.elements() == static_cast<int64_t>(positions.size() * half) &&
-                   cos.shape() == sin.shape(),
+void ReferenceBackend::RotaryTable(const Tensor& positions, const Tensor& inv_freq,
+                                   double amplitude, Tensor& cos, Tensor& sin) {
+  const int64_t half = inv_freq.elements();
+  RETORT_CHECK(cos.elements() == positions.elements() * half && cos.shape() == sin.shape(),
                "rotary table ", cos.shape().text());
-  for (size_t t = 0; t < positions.size(); ++t) {
-    for (size_t i = 0; i < half; ++i) {
-      const double angle = positions[t] * inv_freq[i];
+  for (int64_t t = 0; t < positions.elements(); ++t) {
+    for (int64_t i = 0; i < half; ++i) {
+      const double angle = positions.data<int32_t>()[t] * inv_freq.data<double>()[i];
       cos.data<double>()[t * half + i] = amplitude * std::cos(angle);
       sin.data<double>()[t * half + i] = amplitude * std::sin(angle);
     }

@@ -3,8 +3,25 @@
 #include "tensor/reference/reference_backend.h"
 
 namespace retort {
+namespace {
 
-void ReferenceBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y) {
+struct Borrowed : PreparedWeight::Data {
+  explicit Borrowed(const Weight& w) : weight(w) {}
+  Weight weight;
+};
+
+}  // namespace
+
+PreparedWeight ReferenceBackend::Prepare(const Weight& w, const WeightUse&) {
+  return {w.rows(), w.cols(), w.total_bytes(), Compute::kF32, std::make_shared<Borrowed>(w)};
+}
+
+const Weight& ReferenceBackend::Stored(const PreparedWeight& w) {
+  return w.as<Borrowed>().weight;
+}
+
+void ReferenceBackend::LinearForward(const Tensor& x, const PreparedWeight& prepared, Tensor& y) {
+  const Weight& w = Stored(prepared);
   RETORT_CHECK(x.cols() == w.cols() && y.cols() == w.rows() && x.rows() == y.rows(), "product of ",
                x.shape().text(), " with a weight of ", w.rows(), " x ", w.cols());
   std::vector<float> row(static_cast<size_t>(w.cols()));
@@ -19,7 +36,9 @@ void ReferenceBackend::LinearForward(const Tensor& x, const Weight& w, Tensor& y
   }
 }
 
-void ReferenceBackend::LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) {
+void ReferenceBackend::LinearInputGrad(const Tensor& dy, const PreparedWeight& prepared,
+                                       Tensor& dx) {
+  const Weight& w = Stored(prepared);
   RETORT_CHECK(dx.cols() == w.cols() && dy.cols() == w.rows() && dx.rows() == dy.rows(),
                "gradient of ", dy.shape().text(), " through a weight of ", w.rows(), " x ",
                w.cols());

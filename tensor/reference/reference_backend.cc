@@ -8,26 +8,15 @@ namespace retort {
 
 std::unique_ptr<Backend> MakeReferenceBackend() { return std::make_unique<ReferenceBackend>(); }
 
-Tensor ReferenceBackend::FromFloats(std::span<const float> values, Shape shape) {
-  return FromDoubles(std::vector<double>(values.begin(), values.end()), shape);
+void ReferenceBackend::UploadBytes(std::span<const std::byte> from, const Tensor& to) {
+  RETORT_CHECK(std::ssize(from) == to.bytes(), from.size(), " bytes as ", to.shape().text());
+  std::ranges::copy(from, to.raw());
 }
 
-void ReferenceBackend::CopyFloats(const Tensor& x, std::span<float> out) {
-  RETORT_CHECK(std::ssize(out) == x.elements(), out.size(), " floats of ", x.shape().text());
-  std::copy_n(x.data<double>(), out.size(), out.begin());
-}
-
-Tensor ReferenceBackend::FromDoubles(std::span<const double> values, Shape shape) {
-  RETORT_CHECK(static_cast<int64_t>(values.size()) == shape.elements(), values.size(),
-               " values as ", shape.text());
-  Tensor x = New(shape);
-  std::copy(values.begin(), values.end(), x.data<double>());
-  return x;
-}
-
-std::vector<double> ReferenceBackend::ToDoubles(const Tensor& x) {
-  const Tensor wide = AsDoubles(x);
-  return std::vector<double>(wide.data<double>(), wide.data<double>() + wide.elements());
+Event ReferenceBackend::DownloadBytes(const Tensor& x, std::span<std::byte> out) {
+  RETORT_CHECK(std::ssize(out) == x.bytes(), out.size(), " bytes of ", x.shape().text());
+  std::copy_n(x.raw(), out.size(), out.begin());
+  return {};
 }
 
 Tensor ReferenceBackend::AsDoubles(const Tensor& x) {

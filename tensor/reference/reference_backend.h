@@ -3,9 +3,9 @@
 // gradients are compared with. One thread, no blocking, no fused steps, nothing to be clever about;
 // speed is no aim. The contracts are tensor/backend.h's, with A = f64.
 //
-// One source file a topic: reference_backend.cc (memory, values in and out), elementwise.cc,
-// activations.cc, rows.cc, routing.cc, norm_rotary.cc, products.cc, attention.cc, hidden_distance.cc,
-// losses.cc (and the optimiser).
+// One source file a topic: reference_backend.cc (values in and out), elementwise.cc, activations.cc,
+// rows.cc, routing.cc, norm_rotary.cc, products.cc, attention.cc, hidden_distance.cc, losses.cc (and
+// the optimiser).
 #pragma once
 
 #include <memory>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "tensor/backend.h"
+#include "tensor/host_plan.h"
 
 namespace retort {
 
@@ -23,10 +24,12 @@ class ReferenceBackend : public Backend {
   Memory& memory() override { return *memory_; }
   ThreadPool& pool() override { return pool_; }
 
-  Tensor FromFloats(std::span<const float> values, Shape shape) override;
-  void CopyFloats(const Tensor& x, std::span<float> out) override;
-  Tensor FromDoubles(std::span<const double> values, Shape shape) override;
-  std::vector<double> ToDoubles(const Tensor& x) override;
+  void Wait(Event) override {}
+  // Borrows the weight where it lies.
+  PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
+  std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) override {
+    return planner_.Plan(layout);
+  }
 
   void Fill(Tensor& x, float value) override;
   void Add(const Tensor& a, const Tensor& b, Tensor& out) override;
@@ -43,62 +46,71 @@ class ReferenceBackend : public Backend {
   void SoftCap(Tensor& x, float cap) override;
   void SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) override;
 
-  void EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) override;
-  void GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
-  void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override;
+  void EmbedRows(const PreparedWeight& table, const Tensor& ids, Tensor& out) override;
+  void GatherRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
+  void ScatterAddRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
   void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) override;
   void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) override;
-  void StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) override;
+  void StoreRows(const Tensor& x, const Tensor& rows, Tensor& pages) override;
 
   void Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities, Tensor& experts,
              Tensor& weights) override;
   void RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& probabilities,
                  const Tensor& experts, Tensor& dlogits) override;
-  void AddWeightedRows(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                       std::span<const int32_t> places, Tensor& out) override;
+  void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,
+                       const Tensor& places, Tensor& out) override;
   void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
-                        std::span<const int32_t> rows, std::span<const int32_t> places,
+                        const Tensor& rows, const Tensor& places,
                         Tensor& dx, Tensor* dweights) override;
 
   void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                Tensor& inv_rms) override;
   void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
                    Tensor& dx, Tensor* dgain) override;
-  void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
-                   double amplitude, Tensor& cos, Tensor& sin) override;
+  void RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude, Tensor& cos,
+                   Tensor& sin) override;
   void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
               Tensor& y, RotaryPairs pairs = RotaryPairs::kHalves) override;
 
-  void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override;
-  void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override;
+  void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
+  void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
             float beta, Tensor& c) override;
 
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
-  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                      const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
                      const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
                      Tensor& dvalues) override;
 
-  void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float gradient_scale,
-                    std::span<double> losses) override;
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
+                    Tensor& losses) override;
   void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                Tensor& logits, Tensor& teacher) override;
   void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                   Tensor& logits, const TopOutcomes& teacher) override;
   void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float gradient_scale,
-                      std::span<double> losses) override;
-  double SumSquares(const Tensor& x) override;
-  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
-             Tensor& v) override;
+                      Tensor& losses) override;
+  void AddSum(const Tensor& x, double factor, Tensor& sum) override;
+
+  void SumSquares(const Tensor& x, Tensor& sum) override;
+  void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+             const Tensor& gradient, Tensor& m, Tensor& v) override;
+
+ protected:
+  void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;
+  Event DownloadBytes(const Tensor& x, std::span<std::byte> out) override;
 
  private:
+  static const Weight& Stored(const PreparedWeight& w);
   // x itself when it is f64, else a copy of it in f64 (from f32, f16 or bf16).
   Tensor AsDoubles(const Tensor& x);
 
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   ThreadPool pool_{1};
+  HostPlanner planner_;
 };
 
 }  // namespace retort

@@ -15,6 +15,10 @@ void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& proba
                rule.used, " experts of ", logits.shape().text(), ", weights ", weights.shape().text());
 }
 
+std::span<const int32_t> Numbers(const Tensor& x) {
+  return {x.data<int32_t>(), static_cast<size_t>(x.elements())};
+}
+
 void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
                  std::span<const int32_t> places, const Tensor& out) {
   RETORT_CHECK(x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(), rows.size(),
@@ -76,8 +80,8 @@ void ReferenceBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
 }
 
 void ReferenceBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
-                                       std::span<const int32_t> rows,
-                                       std::span<const int32_t> places, Tensor& out) {
+                                       const Tensor& row_numbers, const Tensor& place_numbers, Tensor& out) {
+  const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, out);
   for (size_t i = 0; i < rows.size(); ++i) {
     const double weight = weights.data<double>()[places[i]];
@@ -89,9 +93,9 @@ void ReferenceBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
 }
 
 void ReferenceBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
-                                        std::span<const int32_t> rows,
-                                        std::span<const int32_t> places, Tensor& dx,
+                                        const Tensor& row_numbers, const Tensor& place_numbers, Tensor& dx,
                                         Tensor* dweights) {
+  const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, dout);
   RETORT_CHECK(dx.shape() == x.shape() && (!dweights || dweights->shape() == weights.shape()));
   for (size_t i = 0; i < rows.size(); ++i) {

@@ -5,10 +5,14 @@
 namespace retort {
 namespace {
 
-void CheckRows(std::span<const int32_t> rows, int64_t limit, const Tensor& each) {
-  RETORT_CHECK(static_cast<int64_t>(rows.size()) == each.rows(), rows.size(), " row numbers for ",
+// The row numbers, one for each row of `each`, all below the limit.
+std::span<const int32_t> Checked(const Tensor& rows, int64_t limit, const Tensor& each) {
+  RETORT_CHECK(rows.elements() == each.rows(), rows.shape().text(), " row numbers for ",
                each.shape().text());
-  for (int32_t row : rows) RETORT_CHECK(row >= 0 && row < limit, "row ", row, " of ", limit);
+  const std::span<const int32_t> numbers(rows.data<int32_t>(),
+                                         static_cast<size_t>(rows.elements()));
+  for (int32_t row : numbers) RETORT_CHECK(row >= 0 && row < limit, "row ", row, " of ", limit);
+  return numbers;
 }
 
 void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
@@ -18,8 +22,10 @@ void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
 
 }  // namespace
 
-void ReferenceBackend::EmbedRows(const Weight& table, std::span<const int32_t> ids, Tensor& out) {
-  CheckRows(ids, table.rows(), out);
+void ReferenceBackend::EmbedRows(const PreparedWeight& prepared, const Tensor& numbers,
+                                 Tensor& out) {
+  const Weight& table = Stored(prepared);
+  const std::span<const int32_t> ids = Checked(numbers, table.rows(), out);
   RETORT_CHECK(out.cols() == table.cols());
   std::vector<float> row(static_cast<size_t>(table.cols()));
   for (size_t i = 0; i < ids.size(); ++i) {
@@ -28,8 +34,8 @@ void ReferenceBackend::EmbedRows(const Weight& table, std::span<const int32_t> i
   }
 }
 
-void ReferenceBackend::GatherRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
-  CheckRows(rows, x.rows(), out);
+void ReferenceBackend::GatherRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
+  const std::span<const int32_t> rows = Checked(numbers, x.rows(), out);
   RETORT_CHECK(x.cols() == out.cols());
   for (int64_t i = 0; i < out.rows(); ++i) {
     for (int64_t c = 0; c < x.cols(); ++c) {
@@ -39,8 +45,8 @@ void ReferenceBackend::GatherRows(const Tensor& x, std::span<const int32_t> rows
   }
 }
 
-void ReferenceBackend::ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) {
-  CheckRows(rows, out.rows(), x);
+void ReferenceBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
+  const std::span<const int32_t> rows = Checked(numbers, out.rows(), x);
   RETORT_CHECK(x.cols() == out.cols());
   for (int64_t i = 0; i < x.rows(); ++i) {
     for (int64_t c = 0; c < x.cols(); ++c) {
@@ -68,10 +74,10 @@ void ReferenceBackend::AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) {
   }
 }
 
-void ReferenceBackend::StoreRows(const Tensor& x, std::span<const int32_t> rows, Tensor& pages) {
+void ReferenceBackend::StoreRows(const Tensor& x, const Tensor& numbers, Tensor& pages) {
   const Shape& shape = pages.shape();
   RETORT_CHECK(shape.rank() == 4 && x.cols() == shape[1] * shape[3], x.shape().text(), " into ", shape.text());
-  CheckRows(rows, shape[0] * shape[2], x);
+  const std::span<const int32_t> rows = Checked(numbers, shape[0] * shape[2], x);
   for (int64_t i = 0; i < x.elements(); ++i) {
     const double value = x.data<double>()[i];
     const int64_t row = rows[static_cast<size_t>(i / x.cols())], head = i % x.cols() / shape[3];

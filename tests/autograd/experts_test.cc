@@ -8,12 +8,16 @@ namespace {
 class ExpertsTest : public GradientTest {
  protected:
   // Each expert's tokens and where their weights lie.
-  static std::vector<ops::ExpertRows> RowsOf(const ops::Routing& routing, int64_t experts, int used) {
-    std::vector<ops::ExpertRows> parts(static_cast<size_t>(experts));
-    for (size_t i = 0; i < routing.experts.size(); ++i) {
-      ops::ExpertRows& part = parts[static_cast<size_t>(routing.experts[i])];
-      part.rows.push_back(static_cast<int32_t>(i) / used);
-      part.places.push_back(static_cast<int32_t>(i));
+  std::vector<ops::ExpertRows> RowsOf(const ops::Routing& routing, int64_t experts, int used) {
+    std::vector<ops::ExpertRows> parts;
+    for (int64_t e = 0; e < experts; ++e) {
+      std::vector<int32_t> rows, places;
+      for (size_t i = 0; i < routing.experts.size(); ++i) {
+        if (routing.experts[i] != e) continue;
+        rows.push_back(static_cast<int32_t>(i) / used);
+        places.push_back(static_cast<int32_t>(i));
+      }
+      parts.push_back({{}, Numbers(rows), Numbers(places)});
     }
     return parts;
   }
@@ -42,8 +46,10 @@ TEST_F(ExpertsTest, Combine) {
   Parameter &a = Make("a", {3, 4}), &b = Make("b", {2, 4}), &weights = Make("weights", {4, 2});
   ExpectOp([&](Context& c) {
     return ops::Combine(c, 4,
-                        {{a.var(), {0, 2, 0}, {1, 4, 0}}, {none, {}, {}}, {b.var(), {2, 1}, {7, 2}},
-                         {frozen, {1}, {3}}},
+                        {{a.var(), Numbers({0, 2, 0}), Numbers({1, 4, 0})},
+                         {none, Numbers({}), Numbers({})},
+                         {b.var(), Numbers({2, 1}), Numbers({7, 2})},
+                         {frozen, Numbers({1}), Numbers({3})}},
                         weights.var());
   });
 }
@@ -77,7 +83,7 @@ TEST_F(ExpertsTest, ByHand) {
   EXPECT_EQ(routing.experts, (std::vector<int32_t>{1, 0}));
   const Var one{backend_->FromDoubles(std::vector<double>{1, 2}, {1, 2})};
   const Var ten{backend_->FromDoubles(std::vector<double>{10, 20}, {1, 2})};
-  const Var out = ops::Combine(c, 1, {{one, {0}, {1}}, {ten, {0}, {0}}}, routing.weights);
+  const Var out = ops::Combine(c, 1, {{one, Numbers({0}), Numbers({1})}, {ten, Numbers({0}), Numbers({0})}}, routing.weights);
   const std::vector<double> got = backend_->ToDoubles(out.value);
   EXPECT_NEAR(got[0], 0.25 * 1 + 0.75 * 10, 1e-12);
   EXPECT_NEAR(got[1], 0.25 * 2 + 0.75 * 20, 1e-12);

@@ -28,12 +28,14 @@ class GradientTest : public ::testing::Test {
   }
 
   // A frozen f32 weight with random values.
-  Weight Frozen(int64_t rows, int64_t cols) {
+  PreparedWeight Frozen(int64_t rows, int64_t cols) {
     RandomStream random(MakeKey(77, RandomUse::kInit));
     auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(rows * cols));
     for (float& v : *values) v = static_cast<float>(random.Normal());
-    return Weight(WeightFormat::kF32, rows, cols, std::as_bytes(std::span(*values)), values);
+    return backend_->Prepare(
+        Weight(WeightFormat::kF32, rows, cols, std::as_bytes(std::span(*values)), values));
   }
+  Tensor Numbers(const std::vector<int32_t>& values) { return backend_->Upload(values); }
 
   void Expect(const std::function<double(Context&)>& objective) {
     std::vector<Parameter*> parameters;

@@ -67,12 +67,12 @@ TEST_F(GradientTest, Split) {
 
 TEST_F(GradientTest, Gather) {
   Parameter& x = Make("x", {5, 4});
-  ExpectOp([&](Context& c) { return ops::Gather(c, x.var(), {3, 0, 3, 4, 1, 2}); });
+  ExpectOp([&](Context& c) { return ops::Gather(c, x.var(), Numbers({3, 0, 3, 4, 1, 2})); });
 }
 
 TEST_F(GradientTest, Embedding) {
   Parameter& table = Make("table", {7, 4});
-  ExpectOp([&](Context& c) { return ops::Embedding(c, table.var(), {3, 0, 3, 6, 1, 2, 4, 5}); });
+  ExpectOp([&](Context& c) { return ops::Embedding(c, table.var(), Numbers({3, 0, 3, 6, 1, 2, 4, 5})); });
 }
 
 TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
@@ -85,7 +85,7 @@ TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
 }
 
 TEST_F(GradientTest, FrozenLinearWithBiasAndAdapter) {
-  const Weight w = Frozen(6, 5);
+  const PreparedWeight w = Frozen(6, 5);
   Parameter &x = Make("x", {4, 5}), &bias = Make("bias", {6}), &a = Make("a", {2, 5}),
             &b = Make("b", {6, 2});
   ExpectOp([&](Context& c) {
@@ -95,10 +95,10 @@ TEST_F(GradientTest, FrozenLinearWithBiasAndAdapter) {
 }
 
 TEST_F(GradientTest, FrozenLinearWithDropout) {
-  const Weight w = Frozen(6, 5);
+  const PreparedWeight w = Frozen(6, 5);
   Parameter &x = Make("x", {4, 5}), &a = Make("a", {2, 5}), &b = Make("b", {6, 2});
-  const std::vector<int64_t> rows = {3, 3, 8, 8};
-  const std::vector<int32_t> tokens = {0, 1, 0, 1};
+  const Tensor rows = backend_->Upload(std::vector<int64_t>{3, 3, 8, 8});
+  const Tensor tokens = Numbers({0, 1, 0, 1});
   ExpectOp([&](Context& c) {
     const ops::LowRank low_rank{a.var(), b.var(), 0.5f, {0.4f, 9, rows, tokens}};
     return ops::Linear(c, x.var(), w, {}, &low_rank);
@@ -106,7 +106,7 @@ TEST_F(GradientTest, FrozenLinearWithDropout) {
 }
 
 TEST_F(GradientTest, AdapterOnAFrozenInput) {
-  const Weight w = Frozen(6, 5);
+  const PreparedWeight w = Frozen(6, 5);
   const Var x{Make("unused", {4, 5}).value};
   made_.clear();
   Parameter &a = Make("a", {2, 5}), &b = Make("b", {6, 2});
@@ -124,7 +124,7 @@ TEST_F(GradientTest, TrainedLinear) {
 TEST_F(GradientTest, Rotary) {
   Parameter& x = Make("x", {5, 2 * 6});
   ops::RotaryAngles angles{backend_->New({5, 3}), backend_->New({5, 3})};
-  backend_->RotaryTable(std::vector<int32_t>{0, 1, 2, 7, 30}, std::vector<double>{1, 0.1, 0.01},
+  backend_->RotaryTable(Numbers({0, 1, 2, 7, 30}), backend_->Upload(std::vector<double>{1, 0.1, 0.01}),
                         1.0, angles.cos, angles.sin);
   ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2); });
 }
@@ -132,8 +132,8 @@ TEST_F(GradientTest, Rotary) {
 TEST_F(GradientTest, RotaryOfAPartOfEachHead) {
   Parameter& x = Make("x", {5, 2 * 7});
   ops::RotaryAngles angles{backend_->New({5, 2}), backend_->New({5, 2})};
-  backend_->RotaryTable(std::vector<int32_t>{0, 1, 2, 7, 30}, std::vector<double>{1, 0.1}, 1.5, angles.cos,
-                        angles.sin);
+  backend_->RotaryTable(Numbers({0, 1, 2, 7, 30}), backend_->Upload(std::vector<double>{1, 0.1}),
+                        1.5, angles.cos, angles.sin);
   for (const RotaryPairs pairs : {RotaryPairs::kHalves, RotaryPairs::kNeighbours}) {
     ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2, pairs); });
   }
@@ -156,9 +156,9 @@ TEST_P(AttentionGradientTest, OverUnevenRows) {
   layout.block_size = 1 << 20;
   layout.runs = {{0, 5, 0, 0}, {5, 1, 0, 1}, {6, 3, 0, 2}};
   layout.block_rows = {0, 5, 6};
+  const auto plan = backend_->Plan(layout);
   ExpectOp([&](Context& c) {
-    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f, p.soft_cap, p.window}, layout, q.var(), k.var(),
-                          v.var());
+    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f, p.soft_cap, p.window}, plan, q.var(), k.var(), v.var());
   });
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradientTest,
@@ -190,9 +190,11 @@ TEST_F(GradientTest, CheckpointEqualsItsBody) {
 
 // Each token's loss with a scale of its own, one of them 0; rows out of order and one of them twice.
 double HeadObjective(Context& c, const Var& x, const auto& head, const ops::HeadTransform& transform = {}) {
-  const std::vector<int32_t> rows = {5, 0, 3, 3}, targets = {1, 6, 0, 2};
+  const Tensor rows = c.backend.Upload(std::vector<int32_t>{5, 0, 3, 3});
+  const Tensor targets = c.backend.Upload(std::vector<int32_t>{1, 6, 0, 2});
   const std::vector<float> scales = {0.25f, -0.5f, 0, 1.5f};
-  const auto losses = ops::HeadLoss(c, x, rows, head, ops::CrossEntropy(targets, scales), transform);
+  const std::vector<double> losses = c.backend.ToHost<double>(ops::HeadLoss(
+      c, x, rows, head, ops::CrossEntropy(targets, c.backend.Upload(scales)), transform));
   double sum = 0;
   for (size_t i = 0; i < losses.size(); ++i) sum += scales[i] * losses[i];
   return sum;
@@ -204,13 +206,13 @@ TEST_F(GradientTest, HeadLossTrained) {
 }
 
 TEST_F(GradientTest, HeadLossFrozen) {
-  const Weight head = Frozen(7, 4);
+  const PreparedWeight head = Frozen(7, 4);
   Parameter& x = Make("x", {6, 4});
   Expect([&](Context& c) { return HeadObjective(c, x.var(), head); });
 }
 
 TEST_F(GradientTest, HeadLossOfTransformedLogits) {
-  const Weight frozen = Frozen(7, 4);
+  const PreparedWeight frozen = Frozen(7, 4);
   Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
   for (const ops::HeadTransform& transform : {ops::HeadTransform{0.6f, 0}, {1, 1.5f}, {0.6f, 1.5f}}) {
     SCOPED_TRACE(Cat(transform.scale, ", ", transform.soft_cap));
@@ -241,7 +243,8 @@ TEST_F(GradientTest, HeadLossOfManyRowsIsThatOfItsParts) {
     for (int i = 0; i < parts; ++i) {
       std::vector<int32_t> rows, targets;
       for (int t = kRows * i / parts; t < kRows * (i + 1) / parts; ++t) rows.push_back(t), targets.push_back(t % 3);
-      const auto losses = ops::HeadLoss(c, x.var(), rows, head.var(), ops::CrossEntropy(targets, 0.25f));
+      const std::vector<double> losses = backend_->ToDoubles(ops::HeadLoss(
+          c, x.var(), Numbers(rows), head.var(), ops::CrossEntropy(Numbers(targets), 0.25f)));
       all.insert(all.end(), losses.begin(), losses.end());
     }
     tape.Run();
@@ -259,12 +262,18 @@ TEST_F(GradientTest, HeadLossOfManyRowsIsThatOfItsParts) {
 // Four tokens whose weights differ, one without each term. The head has 7 ids, the teacher another
 // number, so that only some are shared.
 struct DistillParts {
-  std::vector<int32_t> rows = {5, 0, 3, 2};
-  ops::DistillObjective objective{{}, {1, 6, 0, 2}, {0.5f, 0, 1, 0.3f}, {0.5f, 1, 0, 0.7f}};
+  explicit DistillParts(Backend& k)
+      : rows(k.Upload(std::vector<int32_t>{5, 0, 3, 2})),
+        objective{{},
+                  k.Upload(std::vector<int32_t>{1, 6, 0, 2}),
+                  k.Upload(std::vector<float>{0.5f, 0, 1, 0.3f}),
+                  k.Upload(std::vector<float>{0.5f, 1, 0, 0.7f})} {}
+  Tensor rows;
+  ops::DistillObjective objective;
 
   double Sum(Context& c, const Var& x, const Var& head, const ops::LogitsLoss& loss) const {
     double sum = 0;
-    for (double l : ops::HeadLoss(c, x, rows, head, loss)) sum += 0.25 * l;
+    for (double l : c.backend.ToDoubles(ops::HeadLoss(c, x, rows, head, loss))) sum += 0.25 * l;
     return sum;
   }
 };
@@ -275,7 +284,7 @@ TEST_F(GradientTest, DistillationByEveryDivergence) {
     for (const char* name : {"forward_kl", "reverse_kl", "jsd", "total_variation", "sorted"}) {
       for (const float temperature : {1.0f, 2.0f}) {
         SCOPED_TRACE(Cat(name, " at ", temperature, ", a teacher of ", teacher_vocab));
-        DistillParts parts;
+        DistillParts parts(*backend_);
         parts.objective.settings = {DivergenceNamed(name), 0.3f, temperature};
         const auto teacher = [&](int64_t begin, int64_t count) {
           RandomStream random(MakeKey(5, RandomUse::kData, static_cast<uint64_t>(begin)));
@@ -293,13 +302,14 @@ TEST_F(GradientTest, DistillationByEveryDivergence) {
 
 TEST_F(GradientTest, DistillationFromKeptOutcomes) {
   Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
-  const std::vector<int32_t> ids = {3, 0, 1, 5, 2, 4, 0, 2};
-  const std::vector<float> log_probs(8, std::log(0.3f)), tail(4, std::log(0.4f));
+  const Tensor ids = Numbers({3, 0, 1, 5, 2, 4, 0, 2});
+  const Tensor log_probs = backend_->Upload(std::vector<float>(8, std::log(0.3f)));
+  const Tensor tail = backend_->Upload(std::vector<float>(4, std::log(0.4f)));
   for (const int64_t shared : {7, 6}) {
     for (const char* name : {"forward_kl", "reverse_kl", "jsd", "total_variation"}) {
       for (const float temperature : {1.0f, 2.0f}) {
         SCOPED_TRACE(Cat(name, " at ", temperature, ", ", shared, " ids shared"));
-        DistillParts parts;
+        DistillParts parts(*backend_);
         parts.objective.settings = {DivergenceNamed(name), 0.3f, temperature};
         Expect([&](Context& c) {
           return parts.Sum(c, x.var(), head.var(),
@@ -316,12 +326,14 @@ TEST_F(GradientTest, HiddenLoss) {
   Parameter &x = Make("x", {6, 4}), &p = Make("p", {5, 4});
   const Tensor teacher = Make("teacher", {4, 5}).value;
   made_.pop_back();
-  const std::vector<int32_t> rows = {5, 0, 3, 3};
+  const Tensor rows = Numbers({5, 0, 3, 3});
   for (HiddenLossKind kind : {HiddenLossKind::kMse, HiddenLossKind::kCosine}) {
     SCOPED_TRACE(static_cast<int>(kind));
     Expect([&](Context& c) {
       const Var y = ops::Add(c, x.var(), x.var());
-      const double loss = ops::HiddenLoss(c, y, rows, teacher, p.var(), kind, 0.25f);
+      double loss = 0;
+      for (double l : backend_->ToDoubles(ops::HiddenLoss(c, y, rows, teacher, p.var(), kind, 0.25f)))
+        loss += l;
       return 0.25 * loss + WeightedSum(c, ops::Add(c, y, x.var()));
     });
   }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
 #include "tests/support/random_model.h"
 
@@ -29,7 +30,7 @@ std::vector<std::vector<float>> Stream(const Model& model, const std::vector<Exa
   for (const Example& example : examples) {
     Batch batch;
     batch.AddRow(example.ids, 0);
-    append(0, model.Embed(context, batch.ids).value);
+    append(0, model.Embed(context, model.backend.Upload(batch.ids)).value);
     ForwardPass pass{batch};
     pass.observer = &observer;
     model.Hidden(context, pass);
@@ -75,13 +76,13 @@ TEST(Importance, ANeuronCountsByWhatTheBlockLosesWithoutIt) {
   ASSERT_EQ(got.size(), 2u);
   ASSERT_EQ(got[1].size(), 40u);
   const LinearId down_id = LinearNamed(model->layout, "model.layers.1.mlp.down_proj");
-  const Weight down = model->linear(down_id).frozen();
+  const Weight down = model->linear(down_id).frozen().as<CpuWeight>().weight;
   for (const int64_t f : {0, 17, 39}) {
     auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(24 * 40));
     for (int64_t r = 0; r < 24; ++r) DecodeRow(down, r, 0, 40, values->data() + r * 40);
     for (int64_t r = 0; r < 24; ++r) (*values)[static_cast<size_t>(r * 40 + f)] = 0;
     model->linears[static_cast<size_t>(down_id)].weight =
-        Weight(WeightFormat::kF32, 24, 40, std::as_bytes(std::span(*values)), values);
+        backend->Prepare(Weight(WeightFormat::kF32, 24, 40, std::as_bytes(std::span(*values)), values));
     const auto without = Stream(*model, SomeExamples());
     double sum = 0;
     for (size_t at = 0; at < whole[2].size(); at += 24) {

@@ -29,7 +29,7 @@ Observed Pass(bool checkpoint, bool later_loss) {
   for (Parameter* p : adapter->parameters()) p->value = normal(p->value.shape());
   Parameter projection("projection", normal({7, 24}));
   const Tensor teacher = normal({2, 7});
-  const std::vector<int32_t> rows = {4, 1};
+  const Tensor rows = backend->Upload(std::vector<int32_t>{4, 1});
 
   Observed out;
   Tape tape(*backend);
@@ -38,8 +38,10 @@ Observed Pass(bool checkpoint, bool later_loss) {
   observer.block_output = [&](int64_t layer, const Var& x) {
     ++out.outputs;
     if (layer != 0) return;
-    out.loss =
-        ops::HiddenLoss(context, x, rows, teacher, projection.var(), HiddenLossKind::kMse, 0.5f);
+    out.loss = 0;
+    for (double l : backend->ToDoubles(ops::HiddenLoss(context, x, rows, teacher, projection.var(),
+                                                       HiddenLossKind::kMse, 0.5f)))
+      out.loss += l;
   };
   Batch batch;
   batch.AddRow(std::vector<int32_t>{3, 1, 4, 1, 5}, 0);
@@ -47,7 +49,8 @@ Observed Pass(bool checkpoint, bool later_loss) {
   pass.checkpoint = checkpoint;
   pass.observer = &observer;
   const Var hidden = model->Hidden(context, pass);
-  if (later_loss) model->Losses(context, hidden, {1, 2}, ops::CrossEntropy({4, 1}, 0.25f));
+  if (later_loss) model->Losses(context, hidden, backend->Upload(std::vector<int32_t>{1, 2}),
+                                ops::CrossEntropy(backend->Upload(std::vector<int32_t>{4, 1}), 0.25f));
   tape.Run();
   for (Parameter* p : adapter->parameters())
     out.gradients.push_back(p->gradient.sum() ? backend->ToDoubles(p->gradient.sum())

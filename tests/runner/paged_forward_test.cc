@@ -10,6 +10,7 @@
 #include "data/rows.h"
 #include "model/load.h"
 #include "runner/stream.h"
+#include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
 #include "tests/support/random_model.h"
 #include "tests/support/shared_data.h"
@@ -147,16 +148,17 @@ TEST(PagedForward, Int8LogitsDoNotDependOnTheStreamsBeside) {
   DenseConfig config = SmallConfig(50);
   config.width = 64, config.ffn = 96, config.head_dim = 16;
   const auto model = RandomModel(config, 3, *backend);
-  const auto make_resident = [&](Weight& w, WeightFormat format) {
-    w = backend->Resident(Requantised(w, format, false, backend->memory(), backend->pool()));
+  const auto make_resident = [&](PreparedWeight& w, WeightFormat format) {
+    w = backend->Prepare(Requantised(w.as<CpuWeight>().weight, format, false, backend->memory(), backend->pool()),
+                         {.lasting = true});
   };
   for (size_t id = 0; id < model->linears.size(); ++id) {
     const LinearUse use = model->layout.linears[id].use;
     if (use == LinearUse::kEmbedding) continue;
-    make_resident(std::get<Weight>(model->linears[id].weight),
+    make_resident(std::get<PreparedWeight>(model->linears[id].weight),
                   use == LinearUse::kHead ? WeightFormat::kQ8_0 : WeightFormat::kQ4_0);
   }
-  if (model->linear(model->layout.head).frozen().layout() != WeightLayout::kStrips) GTEST_SKIP() << "int8 products of rows: no VNNI here";
+  if (model->linear(model->layout.head).frozen().as<CpuWeight>().weight.layout() != WeightLayout::kStrips) GTEST_SKIP() << "int8 products of rows: no VNNI here";
   std::vector<Ids> texts;
   for (uint64_t seed = 0; seed < 9; ++seed) texts.push_back(RandomIds(40, 50, seed));
   const auto together = PagedLogits(*model, texts, std::vector(texts.size(), std::vector<int64_t>{20, 1}));

@@ -8,6 +8,7 @@
 #include <new>
 
 #include "runner/engine.h"
+#include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
@@ -31,7 +32,6 @@ void operator delete(void* data) noexcept { std::free(data); }
 void operator delete(void* data, size_t) noexcept { std::free(data); }
 void operator delete(void* data, std::align_val_t) noexcept { std::free(data); }
 void operator delete(void* data, size_t, std::align_val_t) noexcept { std::free(data); }
-extern "C" void* aligned_alloc(size_t alignment, size_t bytes) { return Asked(bytes, alignment); }  // of tensor/memory.cc
 
 namespace retort {
 namespace {
@@ -45,8 +45,9 @@ TEST(TokenLoop, AsksTheSystemForNoMemory) {
     for (size_t id = 0; int8 && id < model->linears.size(); ++id) {
       if (!model->layout.linears[id].in_block()) continue;
       Linear& linear = model->linears[id];
-      linear.weight = backend->Resident(
-          Requantised(linear.frozen(), WeightFormat::kQ8_0, false, backend->memory(), backend->pool()));
+      linear.weight = backend->Prepare(Requantised(linear.frozen().as<CpuWeight>().weight, WeightFormat::kQ8_0, false,
+                                               backend->memory(), backend->pool()),
+                                   {.lasting = true});
     }
     const ByteTokenizer tokenizer;
     Engine engine(*model, nullptr, tokenizer, {.parallel = 2});
@@ -58,9 +59,10 @@ TEST(TokenLoop, AsksTheSystemForNoMemory) {
     engine.Submit(request);
     engine.Submit(request);
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(engine.Step());
-    const int64_t before = asked, begun = tokens;
+    const int64_t before = asked, held = backend->memory().held_bytes(), begun = tokens;
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(engine.Step());
     EXPECT_EQ(tokens - begun, 40);
+    EXPECT_EQ(backend->memory().held_bytes(), held);
     // Each token is told in an event, whose list of ids is its own.
     EXPECT_LE(asked - before, tokens - begun) << (int8 ? "int8" : "f32");
   }

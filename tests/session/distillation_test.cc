@@ -223,15 +223,21 @@ TEST_F(DistillationTest, PaddingIsNoOutcome) {
   RandomStream random(MakeKey(1, RandomUse::kData));
   for (double& v : values) v = 2 * random.Normal();
   std::vector<double> cut(values.begin(), values.begin() + 17);
-  const std::vector<int32_t> targets = {3};
-  const std::vector<float> one = {1};
-  double kd[2], ce[2];
+  const Tensor targets = backend->Upload(std::vector<int32_t>{3});
+  const Tensor one = backend->Upload(std::vector<float>{1});
+  std::vector<double> kd;
   for (const int64_t vocab : {17, 23}) {
     Tensor z = backend->FromDoubles(std::vector<double>(17, 0.5), {1, 17});
     Tensor t = backend->FromDoubles(std::span(values).first(static_cast<size_t>(vocab)), {1, vocab});
-    const size_t at = vocab == 23;
-    backend->Distill({Divergence::kJsd, 0.5f, 1}, {targets, one, one, {&ce[at], 1}, {&kd[at], 1}},
-                     true, z, t);
+    const DistillTokens tokens{targets,
+                               one,
+                               one,
+                               1,
+                               backend->New({1}, DType::kF64),
+                               backend->New({1}, DType::kF64),
+                               backend->New({1}, DType::kF64)};
+    backend->Distill({Divergence::kJsd, 0.5f, 1}, tokens, true, z, t);
+    kd.push_back(backend->ToDoubles(tokens.kd)[0]);
   }
   EXPECT_EQ(kd[0], kd[1]);
 }
@@ -364,11 +370,12 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
     const Var hidden{trained, &gradient};
     const int64_t before = backend->memory().live_bytes();
     backend->memory().ResetPeak();
-    ops::DistillSums sums;
-    const ops::LogitsLoss loss = online.LossOf(part, data, 1.0f / 4096, &sums);
-    const auto losses = small->Losses(context, hidden, data.rows, loss);
-    EXPECT_EQ(static_cast<int64_t>(losses.size()), part.loss_tokens);
-    EXPECT_GT(sums.kd, 0);
+    const ops::DistillSums sums{backend->Upload(std::vector<double>{0}),
+                                backend->Upload(std::vector<double>{0})};
+    const ops::LogitsLoss loss = online.LossOf(part, data, 1.0f / 4096, sums);
+    const Tensor losses = small->Losses(context, hidden, backend->Upload(data.rows), loss);
+    EXPECT_EQ(losses.elements(), part.loss_tokens);
+    EXPECT_GT(backend->ToDoubles(sums.kd)[0], 0);
     return backend->memory().peak_bytes() - before;
   };
   int64_t added = 0, tokens = 0;

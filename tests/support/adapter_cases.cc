@@ -14,14 +14,15 @@ struct LayerCase { int64_t out, rank; bool dropped; };  // rank 0: no adapter
 constexpr LayerCase kLayers[] = {{65, 16, false}, {130, 0, false}, {64, 5, false}, {33, 40, true}};
 
 struct Layers {
-  std::vector<Weight> weights;
+  std::vector<PreparedWeight> weights;
   std::vector<AdapterProduct> adapters;  // without u
 };
 
 std::shared_ptr<Layers> MakeLayers(Stage& stage, const Tensor& x) {
   auto out = std::make_shared<Layers>();
   for (const auto& [rows, rank, dropped] : kLayers) {
-    out->weights.push_back(MakeWeight(stage, WeightFormat::kBF16, rows, kIn, false));
+    out->weights.push_back(
+        stage.backend().Prepare(MakeWeight(stage, WeightFormat::kBF16, rows, kIn, false)));
     AdapterProduct& adapter = out->adapters.emplace_back();
     if (rank == 0) continue;
     const std::string name = Cat("layer ", out->weights.size(), " ");

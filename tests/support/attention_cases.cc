@@ -150,8 +150,8 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
     // Not NaN: what no run covers must stay as it was.
     Tensor out = stage->InOut("out", queries);
     Tensor log_sum = stage->InOut("log_sum", {where.tokens, h.heads});
-    return RunOn(stage, [=, &b]() mutable {
-      b.Attention(ShapeOf(where, h), where.layout, q, keys, values, out, log_sum);
+    return RunOn(stage, [=, &b, plan = b.Plan(where.layout)]() mutable {
+      b.Attention(ShapeOf(where, h), *plan, q, keys, values, out, log_sum);
     });
   };
   const std::string suffix = key_type == DType::kF32 ? "" : Cat("_", NameOf(key_type));
@@ -174,7 +174,7 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
     Tensor exact_out = exact->New(queries), exact_log_sum = exact->New({where.tokens, h.heads});
     exact->Fill(exact_out, 0);
     exact->Fill(exact_log_sum, 0);
-    exact->Attention(ShapeOf(where, h), where.layout, exact->FromFloats(q_values, queries),
+    exact->Attention(ShapeOf(where, h), *exact->Plan(where.layout), exact->FromFloats(q_values, queries),
                      exact->FromFloats(k_values, keys_shape),
                      exact->FromFloats(v_values, keys_shape), exact_out, exact_log_sum);
     const Tensor q = stage->Input("q", queries, q_values);
@@ -186,8 +186,8 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
     Tensor dq = stage->InOut("dq", queries);
     Tensor dkeys = stage->InOut("dkeys", keys_shape);
     Tensor dvalues = stage->InOut("dvalues", keys_shape);
-    return RunOn(stage, [=, &b]() mutable {
-      b.AttentionGrad(ShapeOf(where, h), where.layout, dout, q, keys, values, out, log_sum, dq, dkeys,
+    return RunOn(stage, [=, &b, plan = b.Plan(where.layout)]() mutable {
+      b.AttentionGrad(ShapeOf(where, h), *plan, dout, q, keys, values, out, log_sum, dq, dkeys,
                       dvalues);
     });
   };

@@ -23,42 +23,35 @@ struct Variant {
   double tolerance() const { return size == 1 ? 2e-6 : 2e-5; }  // as cross_entropy's
 };
 
-// The tokens' own side of a case: targets, weights that differ (one of them 0), outputs.
-struct Tokens {
-  Tokens(Stage& stage, const Variant& v)
-      : targets(stage.Below(v.rows, v.vocab)),
-        ce_weight(static_cast<size_t>(v.rows)),
-        kd_weight(ce_weight.size()),
-        ce(stage.HostOutput("ce", v.rows)),
-        kd(stage.HostOutput("kd", v.rows)) {
-    for (float& w : ce_weight) w = static_cast<float>(stage.random().Uniform());
-    for (float& w : kd_weight) w = static_cast<float>(stage.random().Uniform()) + 0.1f;
-    targets.back() = static_cast<int32_t>(v.vocab - 1);
-    if (v.rows > 2) ce_weight[1] = 0, kd_weight[2] = 0;
-  }
-  DistillTokens view() const { return {targets, ce_weight, kd_weight, ce, kd}; }
-  // A divergence is made of differences between probabilities that sum to 1, and f32 keeps it to so much of 1, not of
-  // itself where the two distributions are close.
-  void CountKdFromOne() const {
-    for (double& d : kd) d += 1;
-  }
-
-  std::vector<int32_t> targets;
-  std::vector<float> ce_weight, kd_weight;
-  std::span<double> ce, kd;
-};
+// The tokens' own side of a case: targets, weights that differ (one of them 0), outputs. A divergence is made of
+// differences between probabilities that sum to 1, and f32 keeps it to so much of 1, not of itself where the two
+// distributions are close.
+DistillTokens MakeTokens(Stage& stage, const Variant& v) {
+  std::vector<int32_t> targets = stage.Below(v.rows, v.vocab);
+  std::vector<float> ce_weight(static_cast<size_t>(v.rows)), kd_weight(ce_weight.size());
+  for (float& w : ce_weight) w = static_cast<float>(stage.random().Uniform());
+  for (float& w : kd_weight) w = static_cast<float>(stage.random().Uniform()) + 0.1f;
+  targets.back() = static_cast<int32_t>(v.vocab - 1);
+  if (v.rows > 2) ce_weight[1] = 0, kd_weight[2] = 0;
+  return {.targets = stage.Indices(targets),
+          .ce_weight = stage.Singles("ce weight", ce_weight),
+          .kd_weight = stage.Singles("kd weight", kd_weight),
+          .scale = 0.75f,
+          .ce = stage.Doubles("ce", v.rows),
+          .kd = stage.Doubles("kd", v.rows, 1),
+          .losses = stage.Doubles("losses", v.rows, 1)};
+}
 
 OpCase DistillCase(Divergence divergence, const Variant& v) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const auto tokens = std::make_shared<Tokens>(*stage, v);
+    const DistillTokens tokens = MakeTokens(*stage, v);
     Tensor logits =
         stage->InOut("logits", {v.rows, v.vocab}, stage->Normal(v.rows * v.vocab, v.size));
     Tensor teacher = stage->Scratch("teacher", {v.rows, v.teacher_vocab},
                                     stage->Normal(v.rows * v.teacher_vocab, v.size));
     return RunOn(stage, [=, &b]() mutable {
-      b.Distill({divergence, 0.3f, v.temperature}, tokens->view(), v.gradient, logits, teacher);
-      tokens->CountKdFromOne();
+      b.Distill({divergence, 0.3f, v.temperature}, tokens, v.gradient, logits, teacher);
     });
   };
   const double elements = static_cast<double>(v.rows) * static_cast<double>(v.vocab);
@@ -96,14 +89,15 @@ struct Kept {
 OpCase DistillTopCase(Divergence divergence, const Variant& v, int64_t kept) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const auto tokens = std::make_shared<Tokens>(*stage, v);
-    const auto top = std::make_shared<Kept>(*stage, v.rows, v.teacher_vocab, kept, v.size);
+    const DistillTokens tokens = MakeTokens(*stage, v);
+    const Kept top(*stage, v.rows, v.teacher_vocab, kept, v.size);
+    const TopOutcomes outcomes{kept, v.teacher_vocab, stage->Indices(top.ids),
+                               stage->Singles("log_probs", top.log_probs),
+                               stage->Singles("tail", top.tail)};
     Tensor logits =
         stage->InOut("logits", {v.rows, v.vocab}, stage->Normal(v.rows * v.vocab, v.size));
     return RunOn(stage, [=, &b]() mutable {
-      b.DistillTop({divergence, 0.3f, v.temperature}, tokens->view(), v.gradient, logits,
-                   {kept, v.teacher_vocab, top->ids, top->log_probs, top->tail});
-      tokens->CountKdFromOne();
+      b.DistillTop({divergence, 0.3f, v.temperature}, tokens, v.gradient, logits, outcomes);
     });
   };
   const double elements = static_cast<double>(v.rows) * static_cast<double>(v.vocab);

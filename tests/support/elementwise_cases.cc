@@ -94,8 +94,9 @@ OpCase DropoutCase(int64_t rows, int64_t cols, float rate, bool gradient) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor x = stage->Input(gradient ? "dy" : "x", {rows, cols});
     Tensor y = gradient ? stage->InOut("dx", {rows, cols}) : stage->Output("y", {rows, cols});
-    const auto call = [=, &b, where = TokensOfRows(rows)]() mutable {
-      const DropoutMask mask{rate, 0x123456789abcdef0, where.index, where.token};
+    const Rows where = TokensOfRows(rows);
+    const DropoutMask mask{rate, 0x123456789abcdef0, b.Upload(where.index), b.Upload(where.token)};
+    const auto call = [=, &b]() mutable {
       gradient ? b.DropoutGrad(x, mask, y) : b.Dropout(x, mask, y);
     };
     return RunOn(stage, call);

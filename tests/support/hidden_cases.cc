@@ -9,7 +9,7 @@ OpCase HiddenDistanceCase(HiddenLossKind kind, int64_t rows, int64_t width, floa
     auto stage = std::make_shared<Stage>(b);
     Tensor y = stage->InOut("y", {rows, width});
     const Tensor target = stage->Input("target", {rows, width}, 3);
-    const std::span<double> losses = stage->HostOutput("losses", rows);
+    Tensor losses = stage->Doubles("losses", rows);
     return RunOn(stage,
                  [=, &b]() mutable { b.HiddenDistance(y, target, kind, gradient_scale, losses); });
   };

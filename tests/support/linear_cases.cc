@@ -18,14 +18,14 @@ double ToleranceOf(WeightFormat format, Compute compute, bool whole, bool gradie
   return compute == Compute::kInt8 && TraitsOf(format).int8 && !gradient ? 7e-3 : 2.5e-3;
 }
 
-// `resident`: the weight as a runner holds it.
+// `resident`: the weight as one is held that is used for many tokens.
 OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool whole, bool gradient,
                   bool double_quant, bool resident = false) {
   const auto [tokens, in, out] = size;
   const auto prepare = [=, tokens = tokens, in = in, out = out](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const Weight stored = MakeWeight(*stage, format, out, in, whole, double_quant);
-    const Weight w = resident ? b.Resident(stored) : stored;
+    const PreparedWeight w =
+        b.Prepare(MakeWeight(*stage, format, out, in, whole, double_quant), {.lasting = resident});
     const int64_t given = gradient ? out : in;
     const Tensor x = stage->Input(gradient ? "dy" : "x", {tokens, given},
                                   whole ? WholeValues(*stage, tokens, given)
@@ -51,16 +51,16 @@ OpCase ManyCase(Compute compute, int64_t tokens) {
     auto stage = std::make_shared<Stage>(b);
     constexpr int64_t kIn = 192;
     const Tensor x = stage->Input("x", {tokens, kIn}, WholeValues(*stage, tokens, kIn));
-    auto weights = std::make_shared<std::vector<Weight>>();
+    auto weights = std::make_shared<std::vector<PreparedWeight>>();
     std::vector<Tensor> outputs;
     for (const auto& [format, out] : {std::pair{WeightFormat::kQ8_0, 65}, {WeightFormat::kQ4_0, 3},
                                       {FormatNamed("q4_1"), 9}, {WeightFormat::kQ4_0, 130}, {WeightFormat::kBF16, 7}}) {
-      weights->push_back(MakeWeight(*stage, format, out, kIn, true, false));
+      weights->push_back(b.Prepare(MakeWeight(*stage, format, out, kIn, true, false)));
       outputs.push_back(stage->Output(Cat("y", outputs.size()), {tokens, out}));
     }
     return RunOn(stage, [=, &b] {
       std::vector<LinearProduct> products;
-      for (size_t i = 0; i < outputs.size(); ++i) products.push_back({&(*weights)[i], outputs[i]});
+      for (size_t i = 0; i < outputs.size(); ++i) products.push_back({&(*weights)[i], outputs[i], {}});
       b.LinearForwards(x, products);
     });
   };

@@ -6,23 +6,26 @@
 namespace retort {
 namespace {
 
-// Logits of size 40 take exp beyond f32 unless the largest is taken off first.
-OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float gradient_scale) {
+// Logits of size 40 take exp beyond f32 unless the largest is taken off first. Each row has a scale of its own, the
+// first one `scale`; 0: no gradient is asked for.
+OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float scale) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const std::vector<float> values = stage->Normal(rows * vocabulary, size);
     std::vector<int32_t> targets = stage->Below(rows, vocabulary);
     targets.back() = static_cast<int32_t>(vocabulary - 1);
     Tensor logits = stage->InOut("logits", {rows, vocabulary}, values);
-    const std::span<double> losses = stage->HostOutput("losses", rows);
-    return RunOn(stage, [=, &b]() mutable {
-      b.CrossEntropy(logits, targets, gradient_scale, losses);
-    });
+    const Tensor wanted = stage->Indices(targets);
+    Tensor losses = stage->Doubles("losses", rows);
+    std::vector<float> own;
+    for (int64_t i = 0; i < rows; ++i) own.push_back(scale * static_cast<float>(1 - i % 4));
+    const Tensor scales = scale == 0 ? Tensor() : b.Upload(own);
+    return RunOn(stage, [=, &b]() mutable { b.CrossEntropy(logits, wanted, scales, losses); });
   };
   // An f32 logit of 160 is itself known to 1e-5, and so is its exponential.
   return {"cross_entropy",
           Cat("n", rows, "_v", vocabulary, "_z", size,
-              gradient_scale == 0 ? "" : "_grad"),
+              scale == 0 ? "" : "_grad"),
           size == 1 ? 1e-6 : 1e-5, Compute::kF32, 6.0 * rows * vocabulary, 8.0 * rows * vocabulary,
           prepare};
 }
@@ -32,24 +35,48 @@ OpCase SumSquaresCase(int64_t count) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor x = stage->Input("x", {count});
-    const std::span<double> sum = stage->HostOutput("sum", 1);
-    return RunOn(stage, [=, &b] { sum[0] = b.SumSquares(x); });
+    Tensor sum = stage->Sum("sum", 0.25);
+    return RunOn(stage, [=, &b]() mutable { b.SumSquares(x, sum); });
   };
   return {"sum_squares", Cat("n", count), 1e-12, Compute::kF32, 2.0 * count, 4.0 * count, prepare};
+}
+
+OpCase AddSumCase(int64_t count, double factor) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const std::vector<float> values = stage->Normal(count);
+    const Tensor x = b.Upload(std::vector<double>(values.begin(), values.end()));
+    Tensor sum = stage->Sum("sum", 0.75);
+    return RunOn(stage, [=, &b]() mutable { b.AddSum(x, factor, sum); });
+  };
+  return {"add_sum", Cat("n", count, factor == 1 ? "" : "_factor"), 1e-12, Compute::kF32, 1.0 * count, 8.0 * count,
+          prepare};
+}
+
+// Norms on either side of the limit, and no limit.
+OpCase ClipCase(std::string name, double norm, double limit) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor squares = b.Upload(std::vector<double>{norm * norm});
+    Tensor factor = stage->SingleOutput("factor");
+    return RunOn(stage, [=, &b]() mutable { b.ClipFactor(squares, limit, factor); });
+  };
+  return {"clip_factor", std::move(name), 1e-7, Compute::kF32, 0, 0, prepare};
 }
 
 // A step as large as the parameter and an epsilon as large as the root of v: every term weighs.
 OpCase AdamWCase(int64_t count, int64_t step) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const AdamWStep options{0.5f, 0.9f, 0.999f, 0.1f, 0.2f, step, 0.3f};
+    const AdamWStep options{0.5f, 0.9f, 0.999f, 0.1f, 0.2f, step};
+    const Tensor factor = stage->Singles("factor", {0.3f});
     std::vector<float> squares = stage->Normal(count);
     for (float& v : squares) v *= v;
     const Tensor gradient = stage->Input("gradient", {count});
     Tensor parameter = stage->InOut("parameter", {count});
     Tensor m = stage->InOut("m", {count});
     Tensor v = stage->InOut("v", {count}, squares);
-    return RunOn(stage, [=, &b]() mutable { b.AdamW(options, parameter, gradient, m, v); });
+    return RunOn(stage, [=, &b]() mutable { b.AdamW(options, factor, parameter, gradient, m, v); });
   };
   return {"adamw", Cat("n", count, "_step", step), 1e-6, Compute::kF32, 12.0 * count, 28.0 * count,
           prepare};
@@ -72,7 +99,12 @@ std::vector<OpCase> LossAndOptimizerCases() {
   for (int64_t count : {1, 7, 65, 1000, 99072}) {
     cases.push_back(SumSquaresCase(count));
     for (int64_t step : {1, 2, 1000}) cases.push_back(AdamWCase(count, step));
+    for (double factor : {1.0, -0.3}) cases.push_back(AddSumCase(count, factor));
   }
+  cases.push_back(ClipCase("above", 3, 0.5));
+  cases.push_back(ClipCase("below", 0.25, 0.5));
+  cases.push_back(ClipCase("off", 3, 0));
+  cases.push_back(ClipCase("zero", 0, 0.5));
   return cases;
 }
 

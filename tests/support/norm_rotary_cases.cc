@@ -67,8 +67,9 @@ OpCase TableCase(int64_t tokens, int head_dim) {
     positions.back() = 0;
     Tensor cos = stage->Output("cos", {tokens, head_dim / 2});
     Tensor sin = stage->Output("sin", {tokens, head_dim / 2});
-    return RunOn(stage, [=, &b, inv_freq = Frequencies(head_dim)]() mutable {
-      b.RotaryTable(positions, inv_freq, 1.25, cos, sin);
+    const Tensor places = b.Upload(positions), inv_freq = b.Upload(Frequencies(head_dim));
+    return RunOn(stage, [=, &b]() mutable {
+      b.RotaryTable(places, inv_freq, 1.25, cos, sin);
     });
   };
   return {"rotary_table", Cat("t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};

@@ -19,7 +19,8 @@ std::string DifferenceOf(const OpOutput& got, const OpOutput& want, double toler
   double error = 0, norm = 0, worst = -1;
   size_t worst_at = 0;
   for (size_t i = 0; i < want.values.size(); ++i) {
-    if (want.exact && std::isnan(got.values[i]) && std::isnan(want.values[i])) continue;
+    const bool both_nan = std::isnan(got.values[i]) && std::isnan(want.values[i]);
+    if (want.exact && (got.values[i] == want.values[i] || both_nan)) continue;
     double off = std::abs(got.values[i] - want.values[i]);
     if (!std::isfinite(off)) {
       return Cat(want.name, "[", i, "]: got ", got.values[i], ", want ", want.values[i], "\n");

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choosing experts, and adding what they made to their tokens.
-#include <algorithm>
-
 #include "tests/support/stage.h"
 
 namespace retort {
@@ -27,13 +25,9 @@ OpCase RouteCase(const Router& r) {
     const Tensor logits = stage->Input("logits", {r.tokens, r.experts}, values);
     Tensor probabilities = stage->Output("probabilities", {r.tokens, r.experts});
     Tensor weights = stage->Output("weights", {r.tokens, r.rule.used});
-    Tensor experts = b.New({r.tokens, r.rule.used}, DType::kI32);
-    const std::span<double> chosen = stage->HostOutput("experts", experts.elements());
+    Tensor experts = stage->IndexOutput("experts", weights.elements()).Reshaped(weights.shape());
     return RunOn(stage, [=, &b]() mutable {
       b.Route(r.rule, logits, probabilities, experts, weights);
-      std::vector<int32_t> ids(chosen.size());
-      b.CopyInts(experts, ids);
-      std::ranges::copy(ids, chosen.begin());
     });
   };
   return {"route", VariantOf(r), 1e-6, Compute::kF32, 0, 8.0 * r.tokens * r.experts, prepare};
@@ -49,8 +43,8 @@ OpCase RouteGradCase(const Router& r) {
     Tensor exact_experts = exact->New(chosen_shape, DType::kI32);
     exact->Route(r.rule, exact->FromFloats(stage->Normal(all_shape.elements(), 2), all_shape), exact_p, exact_experts,
                  exact_weights);
-    const Tensor experts = b.New(chosen_shape, DType::kI32);
-    exact->CopyInts(exact_experts, {experts.data<int32_t>(), static_cast<size_t>(experts.elements())});
+    const Tensor experts =
+        stage->Indices(exact->ToHost<int32_t>(exact_experts)).Reshaped(chosen_shape);
     const Tensor dweights = stage->Input("dweights", chosen_shape);
     const Tensor probabilities = stage->Input("probabilities", all_shape, exact->ToFloats(exact_p));
     Tensor dlogits = stage->InOut("dlogits", all_shape);
@@ -61,10 +55,10 @@ OpCase RouteGradCase(const Router& r) {
 
 // More rows than tokens, so that many meet in one; more places than rows, in no order.
 struct Places {
-  std::vector<int32_t> rows, places;
+  Tensor rows, places;
 };
 Places PlacesOf(Stage& stage, int64_t rows, int64_t tokens) {
-  return {stage.Below(rows, tokens), stage.Below(rows, 2 * rows)};
+  return {stage.Indices(stage.Below(rows, tokens)), stage.Indices(stage.Below(rows, 2 * rows))};
 }
 
 OpCase WeightedCase(int64_t rows, int64_t cols, int64_t tokens) {

@@ -10,12 +10,15 @@ OpCase EmbedCase(WeightFormat format, int64_t vocabulary, int64_t cols, int64_t 
                  bool double_quant) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
-    const Weight table = MakeWeight(*stage, format, vocabulary, cols, false, double_quant);
+    const PreparedWeight table =
+        b.Prepare(MakeWeight(*stage, format, vocabulary, cols, false, double_quant),
+                  {.purpose = WeightUse::Purpose::kTable});
     std::vector<int32_t> ids = stage->Below(tokens, vocabulary);
     ids.front() = static_cast<int32_t>(vocabulary - 1);
     ids.back() = 0;
+    const Tensor rows = stage->Indices(ids);
     Tensor out = stage->Output("out", {tokens, cols});
-    return RunOn(stage, [=, &b]() mutable { b.EmbedRows(table, ids, out); });
+    return RunOn(stage, [=, &b]() mutable { b.EmbedRows(table, rows, out); });
   };
   return {"embed",
           Cat(TraitsOf(format).name, double_quant ? "_dq" : "", "_v", vocabulary, "_c", cols, "_t",
@@ -27,7 +30,7 @@ OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor x = stage->Input("x", {rows, cols});
-    const std::vector<int32_t> ids = stage->Below(taken, rows);
+    const Tensor ids = stage->Indices(stage->Below(taken, rows));
     Tensor out = stage->Output("out", {taken, cols});
     return RunOn(stage, [=, &b]() mutable { b.GatherRows(x, ids, out); });
   };
@@ -40,7 +43,7 @@ OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor x = stage->Input("x", {rows, cols});
-    const std::vector<int32_t> ids = stage->Below(rows, places);
+    const Tensor ids = stage->Indices(stage->Below(rows, places));
     Tensor out = stage->InOut("out", {places, cols});
     return RunOn(stage, [=, &b]() mutable { b.ScatterAddRows(x, ids, out); });
   };
@@ -87,12 +90,15 @@ OpCase StoreCase(DType type, int64_t tokens, int heads) {
       to.push_back(static_cast<int32_t>(row));
     }
     to.resize(static_cast<size_t>(tokens));
+    const Tensor stored = stage->Indices(to);
+    const auto plan = b.Plan(each);
     const Tensor q = stage->Input("q", {rows, cols});
     Tensor out = stage->Output("cache", {rows, cols});
     Tensor log_sum = b.New({rows, heads});
     return RunOn(stage, [=, &b]() mutable {
-      b.StoreRows(x, to, cache);
-      b.Attention({heads, heads, 8, 1, /*soft_cap=*/0, /*window=*/1}, each, q, cache, cache, out, log_sum);
+      b.StoreRows(x, stored, cache);
+      b.Attention({.heads = heads, .kv_heads = heads, .head_dim = 8, .scale = 1, .window = 1},
+                  *plan, q, cache, cache, out, log_sum);
     });
   };
   return {"store_rows", Cat(NameOf(type), "_t", tokens, "_h", heads), 0, Compute::kF32, 0, 0,

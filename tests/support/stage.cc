@@ -37,6 +37,12 @@ Weight FromFloats(WeightFormat format, int64_t rows, int64_t cols,
   return Weight(format, rows, cols, Bytes(*bytes), bytes);
 }
 
+std::vector<double> ValuesOf(Backend& backend, const Tensor& x) {
+  if (x.dtype() != DType::kI32) return backend.ToDoubles(x);
+  const std::vector<int32_t> values = backend.ToHost<int32_t>(x);
+  return {values.begin(), values.end()};
+}
+
 }  // namespace
 
 Tensor Stage::Input(std::string name, Shape shape, double size) {
@@ -59,29 +65,60 @@ Tensor Stage::Scratch(std::string name, Shape shape, const std::vector<float>& v
   return Guarded(std::move(name), Role::kScratch, shape, values);
 }
 
-std::span<double> Stage::HostOutput(std::string name, int64_t count) {
-  return host_.emplace_back(std::move(name), std::vector<double>(static_cast<size_t>(count), kNaN))
-      .second;
+Tensor Stage::Doubles(std::string name, int64_t count, double more) {
+  return GuardedAs(std::move(name), Role::kOutput, {count},
+                   std::vector<double>(static_cast<size_t>(count), kNaN), more);
+}
+Tensor Stage::Sum(std::string name, double before) {
+  return GuardedAs(std::move(name), Role::kOutput, {1}, std::vector<double>{before});
+}
+Tensor Stage::Singles(std::string name, const std::vector<float>& values) {
+  return GuardedAs(std::move(name), Role::kInput, {std::ssize(values)}, values);
+}
+Tensor Stage::SingleOutput(std::string name) {
+  return GuardedAs(std::move(name), Role::kOutput, {1}, std::vector<float>{static_cast<float>(kNaN)});
+}
+
+Tensor Stage::IndexOutput(std::string name, int64_t count) {
+  return GuardedAs(std::move(name), Role::kOutput, {count},
+                   std::vector<int32_t>(static_cast<size_t>(count), -1));
+}
+
+Tensor Stage::Indices(const std::vector<int32_t>& values) {
+  std::vector<int32_t> all(kGuard, -1);
+  all.insert(all.end(), values.begin(), values.end());
+  all.insert(all.end(), kGuard, -1);
+  return backend_.Upload(all).Part(kGuard, std::ssize(values));
 }
 
 Tensor Stage::Pages(Shape shape, DType type, const std::vector<float>& rows) {
   Tensor pages = backend_.New(shape, type);
   std::vector<int32_t> to(static_cast<size_t>(shape[0] * shape[2]));
   std::iota(to.begin(), to.end(), 0);
-  backend_.StoreRows(backend_.FromFloats(rows, {std::ssize(to), shape[1] * shape[3]}), to, pages);
+  backend_.StoreRows(backend_.FromFloats(rows, {std::ssize(to), shape[1] * shape[3]}),
+                     backend_.Upload(to), pages);
   return pages;
 }
 
-Tensor Stage::Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values) {
+template <class T>
+Tensor Stage::GuardedAs(std::string name, Role role, Shape shape, const std::vector<T>& values,
+                        double more) {
   const int64_t count = shape.elements();
-  RETORT_CHECK(static_cast<int64_t>(values.size()) == count, name);
-  std::vector<double> all(kGuard, role == Role::kInput ? kNaN : kGuardValue);
-  const std::vector<double> guard = all;
+  RETORT_CHECK(std::ssize(values) == count, name);
+  std::vector<T> all(kGuard, static_cast<T>(role == Role::kInput ? kNaN : kGuardValue));
+  const std::vector<T> guard = all;
   all.insert(all.end(), values.begin(), values.end());
   all.insert(all.end(), guard.begin(), guard.end());
-  const Tensor whole = backend_.FromDoubles(all, {count + 2 * kGuard, 1});
-  places_.push_back({std::move(name), role, whole});
-  return whole.RowRange(kGuard, count).Reshaped(shape);
+  const Tensor whole = backend_.Upload(all);
+  places_.push_back({std::move(name), role, whole, more});
+  return whole.Part(kGuard, count).Reshaped(shape);
+}
+
+Tensor Stage::Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values) {
+  if (backend_.activation_type() == DType::kF32) {
+    return GuardedAs(std::move(name), role, shape, values);
+  }
+  return GuardedAs(std::move(name), role, shape, std::vector<double>(values.begin(), values.end()));
 }
 
 std::vector<float> Stage::Normal(int64_t count, double size) {
@@ -99,17 +136,17 @@ std::vector<int32_t> Stage::Below(int64_t count, int64_t limit) {
 std::vector<OpOutput> Stage::Outputs() const {
   std::vector<OpOutput> outputs;
   for (const Place& place : places_) {
-    const std::vector<double> all = backend_.ToDoubles(place.whole);
+    const std::vector<double> all = ValuesOf(backend_, place.whole);
     const auto begin = all.begin() + kGuard, end = all.end() - kGuard;
     if (place.role != Role::kScratch) {
       outputs.push_back({place.name, {begin, end}, place.role == Role::kInput});
+      for (double& value : outputs.back().values) value += place.more;
     }
     if (place.role == Role::kInput) continue;
     std::vector<double> guards(all.begin(), begin);
     guards.insert(guards.end(), end, all.end());
     outputs.push_back({place.name + " guards", guards, true});
   }
-  for (const auto& [name, values] : host_) outputs.push_back({name, values});
   return outputs;
 }
 

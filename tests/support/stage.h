@@ -4,7 +4,6 @@
 // number around outputs, which must still be there afterwards.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,8 +27,18 @@ class Stage {
   Tensor Output(std::string name, Shape shape);
   // What a kernel may use up: its values afterwards mean nothing.
   Tensor Scratch(std::string name, Shape shape, const std::vector<float>& values);
-  // Results that a kernel returns to the host: begin as NaN.
-  std::span<double> HostOutput(std::string name, int64_t count);
+  // Of f64 whatever the backend's type. What a kernel overwrites: begins as NaN. `more` is added to what comes out,
+  // where a tolerance is of 1 rather than of values near 0.
+  Tensor Doubles(std::string name, int64_t count, double more = 0);
+  // A sum in f64, which a kernel adds to.
+  Tensor Sum(std::string name, double before);
+  // Numbers of rows, i32 [N], between others that are no row's.
+  Tensor Indices(const std::vector<int32_t>& values);
+  // i32 [N], which a kernel overwrites.
+  Tensor IndexOutput(std::string name, int64_t count);
+  // f32 [N] whatever the backend's type: weights of tokens, factors.
+  Tensor Singles(std::string name, const std::vector<float>& values);
+  Tensor SingleOutput(std::string name);
   // Pages [pages,K,P,D] of that type, holding rows of values [pages*P, K*D] as StoreRows puts them there. They have no
   // guards, and nothing reads them back but Attention.
   Tensor Pages(Shape pages, DType type, const std::vector<float>& rows);
@@ -47,13 +56,15 @@ class Stage {
     std::string name;
     Role role;
     Tensor whole;  // guards included
+    double more = 0;
   };
+  template <class T>
+  Tensor GuardedAs(std::string name, Role role, Shape shape, const std::vector<T>& values, double more = 0);
   Tensor Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values);
 
   Backend& backend_;
   RandomStream random_{MakeKey(20240917, RandomUse::kData)};
   std::vector<Place> places_;
-  std::deque<std::pair<std::string, std::vector<double>>> host_;
 };
 
 // The run of a stage: `call` must hold its tensors by value.

@@ -8,37 +8,37 @@ namespace retort {
 namespace {
 
 struct AttentionWithoutWindow : Reference {
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
     AttentionShape all = shape;
     all.window = 0;
-    Reference::Attention(all, layout, q, keys, values, out, log_sum);
+    Reference::Attention(all, plan, q, keys, values, out, log_sum);
   }
 };
 struct AttentionOfTheLast256Keys : Reference {
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
     AttentionShape last = shape;
     if (last.window == 0) last.window = 256;
-    Reference::Attention(last, layout, q, keys, values, out, log_sum);
+    Reference::Attention(last, plan, q, keys, values, out, log_sum);
   }
 };
 struct AttentionClearsUncoveredTokens : Reference {
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
     Fill(out, 0);
-    Reference::Attention(shape, layout, q, keys, values, out, log_sum);
+    Reference::Attention(shape, plan, q, keys, values, out, log_sum);
   }
 };
 struct AttentionInBaseTwo : Reference {
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
-    Reference::Attention(shape, layout, q, keys, values, out, log_sum);
+    Reference::Attention(shape, plan, q, keys, values, out, log_sum);
     Scale(log_sum, 1.4426950408889634f);
   }
 };
 struct AttentionGradOfOneHead : Reference {
-  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                      const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
                      const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
                      Tensor& dvalues) override {
@@ -49,40 +49,40 @@ struct AttentionGradOfOneHead : Reference {
     }
     Tensor ignored = New(dq.shape());
     Fill(ignored, 0);
-    Reference::AttentionGrad(shape, layout, one, q, keys, values, out, log_sum, ignored, dkeys,
+    Reference::AttentionGrad(shape, plan, one, q, keys, values, out, log_sum, ignored, dkeys,
                              dvalues);
     Tensor ignored_keys = New(dkeys.shape()), ignored_values = New(dvalues.shape());
     Fill(ignored_keys, 0);
     Fill(ignored_values, 0);
-    Reference::AttentionGrad(shape, layout, dout, q, keys, values, out, log_sum, dq, ignored_keys,
+    Reference::AttentionGrad(shape, plan, dout, q, keys, values, out, log_sum, dq, ignored_keys,
                              ignored_values);
   }
 };
 struct AttentionWithoutCap : Reference {
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
     AttentionShape bare = shape;
     bare.soft_cap = 0;
-    Reference::Attention(bare, layout, q, keys, values, out, log_sum);
+    Reference::Attention(bare, plan, q, keys, values, out, log_sum);
   }
 };
 // scale * cap(q.k) instead of cap(scale * q.k).
 struct AttentionCapsBeforeItScales : Reference {
-  void Attention(const AttentionShape& shape, const AttentionLayout& layout, const Tensor& q,
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override {
     AttentionShape early = shape;
     early.soft_cap *= shape.scale;
-    Reference::Attention(early, layout, q, keys, values, out, log_sum);
+    Reference::Attention(early, plan, q, keys, values, out, log_sum);
   }
 };
 struct AttentionGradWithoutCap : Reference {
-  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                      const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
                      const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
                      Tensor& dvalues) override {
     AttentionShape bare = shape;
     bare.soft_cap = 0;
-    Reference::AttentionGrad(bare, layout, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
+    Reference::AttentionGrad(bare, plan, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
   }
 };
 // Capped probabilities, but dS as if scores had not been capped. Of one head over one row alone.
@@ -99,11 +99,11 @@ struct AttentionGradWithoutTheCapsSlope : Reference {
       sum.data<double>()[to * x.cols() + d] += factor * x.data<double>()[from * x.cols() + d];
     }
   }
-  void AttentionGrad(const AttentionShape& shape, const AttentionLayout& layout,
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                      const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
                      const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
                      Tensor& dvalues) override {
-    RETORT_CHECK(layout.runs.size() == 1 && shape.heads == 1 && shape.window == 0);
+    RETORT_CHECK(HostPlan::Of(plan).layout().runs.size() == 1 && shape.heads == 1 && shape.window == 0);
     const double cap = shape.soft_cap;
     for (int64_t t = 0; t < q.rows(); ++t) {
       for (int64_t k = 0; k <= t; ++k) {

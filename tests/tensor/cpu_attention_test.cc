@@ -129,7 +129,7 @@ Tensor KeysOf(CpuBackend& cpu, const Case& c, const std::vector<float>& x, int64
   Tensor pages = cpu.New({rows / c.block_size, c.shape.kv_heads, c.block_size, c.shape.head_dim}, c.cache);
   std::vector<int32_t> order;
   for (int64_t r = 0; r < rows; ++r) order.push_back(static_cast<int32_t>(r));
-  cpu.StoreRows(plain, order, pages);
+  cpu.StoreRows(plain, cpu.Upload(order), pages);
   return pages;
 }
 
@@ -149,7 +149,9 @@ TEST_P(CpuAttention, MatchesDoubles) {
     Tensor out = cpu.New(q.shape()), log_sum = cpu.New({b.tokens, c.shape.heads});
     cpu.Fill(out, kUntouched);
     cpu.Fill(log_sum, kUntouched);
-    cpu.Attention(c.shape, b.layout, q, keys, values, out, log_sum);
+    const AttentionShape& shape = c.shape;
+    const auto plan = cpu.Plan(b.layout);
+    cpu.Attention(shape, *plan, q, keys, values, out, log_sum);
     std::vector<float> result = cpu.ToFloats(out);
     EXPECT_LT(RelativeError(result, expected.out), tolerance);
     EXPECT_LT(RelativeError(cpu.ToFloats(log_sum), expected.log_sum), tolerance);
@@ -159,7 +161,7 @@ TEST_P(CpuAttention, MatchesDoubles) {
     const Tensor dout = cpu.FromFloats(b.dout, q.shape());
     Tensor dq = cpu.New(q.shape()), dkeys = cpu.New(keys.shape()), dvalues = cpu.New(keys.shape());
     for (Tensor* x : {&dq, &dkeys, &dvalues}) cpu.Fill(*x, kUntouched);
-    cpu.AttentionGrad(c.shape, b.layout, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
+    cpu.AttentionGrad(shape, *plan, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
     EXPECT_LT(RelativeError(cpu.ToFloats(dq), expected.dq), tolerance);
     EXPECT_LT(RelativeError(cpu.ToFloats(dkeys), expected.dkeys), tolerance);
     EXPECT_LT(RelativeError(cpu.ToFloats(dvalues), expected.dvalues), tolerance);
@@ -208,7 +210,7 @@ TEST(CpuAttentionLayout, RefusesBlocksOutsideTheKeys) {
   Tensor q = cpu.Zeros({4, 16}), keys = cpu.Zeros({8, 8}), out = cpu.New({4, 16}),
          log_sum = cpu.New({4, 2});
   const auto attend = [&](AttentionLayout layout) {
-    cpu.Attention(shape, layout, q, keys, keys, out, log_sum);
+    cpu.Attention(shape, *cpu.Plan(layout), q, keys, keys, out, log_sum);
   };
   EXPECT_NO_THROW(attend({{{0, 4, 4, 0}}, {4, 0}, 4}));
   EXPECT_THROW(attend({{{0, 4, 5, 0}}, {4, 0}, 4}), Error);  // a third block is missing
@@ -227,14 +229,14 @@ TEST(CpuAttentionMemory, NeverHoldsTokensByTokens) {
   CpuBackend cpu(1, Compute::kF32);
   const int64_t tokens = 3000;
   const AttentionShape shape = Heads(2, 1, 8);
-  const AttentionLayout layout{{{0, static_cast<int32_t>(tokens), 0, 0}}, {0}, 4096};
+  const auto plan = cpu.Plan({{{0, static_cast<int32_t>(tokens), 0, 0}}, {0}, 4096});
   Tensor q = cpu.Zeros({tokens, 16}), keys = cpu.Zeros({tokens, 8}), out = cpu.New({tokens, 16});
   Tensor log_sum = cpu.New({tokens, 2}), dq = cpu.Zeros({tokens, 16}), dk = cpu.Zeros({tokens, 8}),
          dv = cpu.Zeros({tokens, 8});
   const int64_t before = cpu.memory().live_bytes();
   cpu.memory().ResetPeak();
-  cpu.Attention(shape, layout, q, keys, keys, out, log_sum);
-  cpu.AttentionGrad(shape, layout, q, q, keys, keys, out, log_sum, dq, dk, dv);
+  cpu.Attention(shape, *plan, q, keys, keys, out, log_sum);
+  cpu.AttentionGrad(shape, *plan, q, q, keys, keys, out, log_sum, dq, dk, dv);
   EXPECT_LT(cpu.memory().peak_bytes() - before, 256 << 10);
 }
 

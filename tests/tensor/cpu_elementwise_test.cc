@@ -189,14 +189,14 @@ TEST(CpuDropout, KeepsExactlyTheWordsItsContractNames) {
   const std::vector<float> x = RandomFloats(rows * cols, 8), before = RandomFloats(rows * cols, 9);
   const std::vector<int64_t> row_index = {7, 7, 1'000'000'000'000, 0, 3};
   const std::vector<int32_t> row_token = {0, 1, 5, 0, 2047};
-  const DropoutMask mask{0.3f, 0x123456789abcdef0, row_index, row_token};
-  const double rate = mask.rate;
+  constexpr uint64_t kSeed = 0x123456789abcdef0;
+  const double rate = 0.3f;
   std::vector<float> expected, gradient;
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t t = i / cols;
     const auto c = static_cast<uint32_t>(i % cols);
     const PhiloxKey key =
-        MakeKey(mask.seed, RandomUse::kDropout, static_cast<uint64_t>(row_index[t]));
+        MakeKey(kSeed, RandomUse::kDropout, static_cast<uint64_t>(row_index[t]));
     const uint32_t word = Philox({static_cast<uint32_t>(row_token[t]), c / 4, 0, 0}, key)[c % 4];
     const float kept = word >= rate * 0x1p32 ? x[i] * static_cast<float>(1 / (1 - rate)) : 0;
     expected.push_back(kept);
@@ -205,6 +205,7 @@ TEST(CpuDropout, KeepsExactlyTheWordsItsContractNames) {
   ForCpuBackends([&](CpuBackend& cpu) {
     const Tensor in = cpu.FromFloats(x, {rows, cols});
     Tensor y = cpu.New({rows, cols}), dx = cpu.FromFloats(before, {rows, cols});
+    const DropoutMask mask{0.3f, kSeed, cpu.Upload(row_index), cpu.Upload(row_token)};
     cpu.Dropout(in, mask, y);
     cpu.DropoutGrad(in, mask, dx);
     std::vector<float> result = cpu.ToFloats(y);
@@ -223,7 +224,7 @@ TEST(CpuDropout, DropsItsShareAndNothingAtRateZero) {
   Tensor x = cpu.New({rows, cols}), y = cpu.New({rows, cols});
   cpu.Fill(x, 1);
   for (const float rate : {0.0f, 0.05f, 0.5f, 0.9f}) {
-    cpu.Dropout(x, {rate, 99, row_index, row_token}, y);
+    cpu.Dropout(x, {rate, 99, cpu.Upload(row_index), cpu.Upload(row_token)}, y);
     double sum = 0, kept = 0;
     for (float v : cpu.ToFloats(y)) sum += v, kept += v != 0;
     const double n = rows * cols, expected = 1 - static_cast<double>(rate);

@@ -36,15 +36,17 @@ TEST(CpuCrossEntropy, MatchesDoublesWithAndWithoutGradient) {
     logits[static_cast<size_t>(3 * cols + c)] += 3e4f;  // far from 0
   logits[4 * cols + 500] = 1e4f;                        // certain, and wrong by 1e4
   logits[5 * cols + 3] = -std::numeric_limits<float>::infinity();
-  const double scale = 0.125;
+  const float scale = 0.125f;
   const Losses expected = PlainCrossEntropy(logits, targets, cols, scale);
   ForCpuBackends([&](CpuBackend& cpu) {
     Tensor x = cpu.FromFloats(logits, {rows, cols});
-    std::vector<double> losses(targets.size());
-    cpu.CrossEntropy(x, targets, 0, losses);
+    const Tensor wanted = cpu.Upload(targets);
+    Tensor filled = cpu.New({rows}, DType::kF64);
+    cpu.CrossEntropy(x, wanted, {}, filled);
     EXPECT_EQ(cpu.ToFloats(x), logits);
-    const std::vector<double> without = losses;
-    cpu.CrossEntropy(x, targets, scale, losses);
+    const std::vector<double> without = cpu.ToDoubles(filled);
+    cpu.CrossEntropy(x, wanted, cpu.Upload(std::vector<float>(targets.size(), scale)), filled);
+    const std::vector<double> losses = cpu.ToDoubles(filled);
     EXPECT_EQ(losses, without);
     for (size_t i = 0; i < losses.size(); ++i) {
       EXPECT_NEAR(losses[i], expected.losses[i], 2e-6 * (1 + std::abs(expected.losses[i]))) << i;
@@ -62,17 +64,18 @@ TEST(CpuCrossEntropy, MatchesDoublesWithAndWithoutGradient) {
 
 TEST(CpuCrossEntropy, LetsNansThroughAndRefusesForeignTargets) {
   CpuBackend cpu(1, Compute::kF32);
-  std::vector<double> loss(1);
+  Tensor loss = cpu.New({1}, DType::kF64);
+  const Tensor one = cpu.Upload(std::vector<float>{1});
   for (const int64_t at : {0, 17, 36}) {
     std::vector<float> logits(37, 1.0f);
     logits[static_cast<size_t>(at)] = NAN;
     Tensor x = cpu.FromFloats(logits, {1, 37});
-    cpu.CrossEntropy(x, std::vector<int32_t>{5}, 1, loss);
-    EXPECT_TRUE(std::isnan(loss[0])) << at;
+    cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{5}), one, loss);
+    EXPECT_TRUE(std::isnan(cpu.ToDoubles(loss)[0])) << at;
   }
   Tensor x = cpu.Zeros({1, 37});
-  EXPECT_THROW(cpu.CrossEntropy(x, std::vector<int32_t>{37}, 1, loss), Error);
-  EXPECT_THROW(cpu.CrossEntropy(x, std::vector<int32_t>{-100}, 1, loss), Error);
+  EXPECT_THROW(cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{37}), one, loss), Error);
+  EXPECT_THROW(cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{-100}), one, loss), Error);
 }
 
 TEST(CpuOptimizer, SumsSquaresInDouble) {
@@ -80,7 +83,9 @@ TEST(CpuOptimizer, SumsSquaresInDouble) {
   double expected = 0;
   for (const float v : x) expected += static_cast<double>(v) * v;
   ForCpuBackends([&](CpuBackend& cpu) {
-    const double sum = cpu.SumSquares(cpu.FromFloats(x, {100003}));
+    Tensor filled = cpu.Upload(std::vector<double>{0});
+    cpu.SumSquares(cpu.FromFloats(x, {100003}), filled);
+    const double sum = cpu.ToDoubles(filled)[0];
     EXPECT_NEAR(sum / expected, 1, 1e-13);
     const auto bits = std::bit_cast<std::array<float, 2>>(sum);
     return std::vector<float>(bits.begin(), bits.end());
@@ -119,7 +124,7 @@ TEST(CpuOptimizer, AdamWFollowsItsFormulaForManySteps) {
   ForCpuBackends([&](CpuBackend& cpu) {
     Tensor tp = cpu.FromFloats(start, {n}), tm = cpu.Zeros({n}), tv = cpu.Zeros({n});
     for (int64_t t = 1; t <= 12; ++t) {
-      cpu.AdamW({lr, beta1, beta2, epsilon, decay, t, grad_scale}, tp,
+      cpu.AdamW({lr, beta1, beta2, epsilon, decay, t}, cpu.Upload(std::vector<float>{grad_scale}), tp,
                 cpu.FromFloats(gradient(t), {n}), tm, tv);
     }
     std::vector<float> result = cpu.ToFloats(tp), change = result;

@@ -11,9 +11,9 @@ TEST(CpuRows, GathersAndScattersRepeatedRowsInOrder) {
   ForCpuBackends([&](CpuBackend& cpu) {
     const Tensor table = cpu.FromFloats(x, {4, cols});
     Tensor out = cpu.New({5, cols}), sum = cpu.FromFloats(x, {4, cols});
-    cpu.GatherRows(table, rows, out);
+    cpu.GatherRows(table, cpu.Upload(rows), out);
     const std::vector<float> gathered = cpu.ToFloats(out);
-    cpu.ScatterAddRows(cpu.FromFloats(more, {5, cols}), rows, sum);
+    cpu.ScatterAddRows(cpu.FromFloats(more, {5, cols}), cpu.Upload(rows), sum);
     const std::vector<float> scattered = cpu.ToFloats(sum);
     std::vector<float> expected = x;
     for (size_t i = 0; i < more.size(); ++i) {
@@ -30,12 +30,12 @@ TEST(CpuRows, RefusesRowsThatDoNotExist) {
   CpuBackend cpu(1, Compute::kF32);
   Tensor x = cpu.Zeros({4, 8}), out = cpu.Zeros({1, 8});
   for (const int32_t row : {-1, 4}) {
-    EXPECT_THROW(cpu.GatherRows(x, std::vector{row}, out), Error);
-    EXPECT_THROW(cpu.ScatterAddRows(out, std::vector{row}, x), Error);
+    EXPECT_THROW(cpu.GatherRows(x, cpu.Upload(std::vector{row}), out), Error);
+    EXPECT_THROW(cpu.ScatterAddRows(out, cpu.Upload(std::vector{row}), x), Error);
     Tensor pages = cpu.Zeros({2, 1, 2, 8});
-    EXPECT_THROW(cpu.StoreRows(out, std::vector{row}, pages), Error);
+    EXPECT_THROW(cpu.StoreRows(out, cpu.Upload(std::vector{row}), pages), Error);
   }
-  EXPECT_THROW(cpu.StoreRows(out, std::vector{0}, x), Error);  // no pages
+  EXPECT_THROW(cpu.StoreRows(out, cpu.Upload(std::vector{0}), x), Error);  // no pages
 }
 
 TEST(CpuRows, RefusesColumnsAndPlacesThatDoNotExist) {
@@ -46,10 +46,10 @@ TEST(CpuRows, RefusesColumnsAndPlacesThatDoNotExist) {
     EXPECT_THROW(cpu.AddColumns(part, begin, x), Error);
   }
   EXPECT_NO_THROW(cpu.CopyColumns(x, 5, part));
-  const std::vector<int32_t> good = {0, 3, 1, 2};
+  const Tensor good = cpu.Upload(std::vector<int32_t>{0, 3, 1, 2});
   EXPECT_NO_THROW(cpu.AddWeightedRows(x, weights, good, good, out));
   for (const int32_t bad : {-1, 5}) {
-    const std::vector<int32_t> some = {0, bad, 1, 2};
+    const Tensor some = cpu.Upload(std::vector<int32_t>{0, bad, 1, 2});
     EXPECT_THROW(cpu.AddWeightedRows(x, weights, some, good, out), Error);
     EXPECT_THROW(cpu.AddWeightedRows(x, weights, good, some, out), Error);
     Tensor dx = cpu.New({4, 8});
@@ -64,8 +64,7 @@ TEST(CpuRoute, ChoosesDifferentExpertsWhateverTheLogits) {
         std::vector<float>{NAN, NAN, NAN, 1, NAN, 2, INFINITY, INFINITY, 0, -INFINITY, -INFINITY, -INFINITY}, {4, 3});
     Tensor p = cpu.New({4, 3}), experts = cpu.New({4, 2}, DType::kI32), weights = cpu.New({4, 2});
     cpu.Route({2, true}, logits, p, experts, weights);
-    std::vector<int32_t> chosen(8);
-    cpu.CopyInts(experts, chosen);
+    const std::vector<int32_t> chosen = cpu.ToHost<int32_t>(experts);
     for (size_t t = 0; t < 4; ++t) {
       EXPECT_NE(chosen[2 * t], chosen[2 * t + 1]);
       for (const int32_t e : {chosen[2 * t], chosen[2 * t + 1]}) EXPECT_TRUE(e >= 0 && e < 3) << e;
@@ -84,9 +83,9 @@ TEST(CpuRows, StoresRowsInPagesOfEveryType) {
   const Shape pages{2, kHeads, kRows, kDim};
   Tensor f32 = cpu.New(pages), f16 = cpu.New(pages, DType::kF16), bf16 = cpu.New(pages, DType::kBF16);
   std::fill(f16.raw(), f16.raw() + f16.bytes(), std::byte{0x11});
-  cpu.StoreRows(from, rows, f32);
-  cpu.StoreRows(from, rows, f16);
-  cpu.StoreRows(from, rows, bf16);
+  cpu.StoreRows(from, cpu.Upload(rows), f32);
+  cpu.StoreRows(from, cpu.Upload(rows), f16);
+  cpu.StoreRows(from, cpu.Upload(rows), bf16);
   for (size_t i = 0; i < x.size(); ++i) {
     const int64_t row = rows[i / cols], c = static_cast<int64_t>(i % cols);
     const int64_t at = ((row / kRows * kHeads + c / kDim) * kRows + row % kRows) * kDim + c % kDim;
@@ -161,7 +160,7 @@ TEST(CpuRotary, TurnsInPlaceAndBack) {
   ForCpuBackends([&](CpuBackend& cpu) {
     Tensor c = cpu.New({rows, half}), s = cpu.New({rows, half}),
            y = cpu.FromFloats(x, {rows, cols});
-    cpu.RotaryTable(positions, freq, amplitude, c, s);
+    cpu.RotaryTable(cpu.Upload(positions), cpu.Upload(freq), amplitude, c, s);
     cpu.Rotary(y, c, s, heads, false, y);
     const std::vector<float> turned = cpu.ToFloats(y);
     EXPECT_LT(RelativeError(turned, expected), 2e-7);

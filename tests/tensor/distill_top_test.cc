@@ -70,7 +70,13 @@ TEST(DistillTop, KeepsTheGradientsDirection) {
   const auto backend = MakeReferenceBackend();
   const std::vector<int32_t> targets(static_cast<size_t>(kRows), 0);
   const std::vector<float> none(targets.size(), 0), one(targets.size(), 1);
-  std::vector<double> ce(targets.size()), kd(ce), kd_top(ce);
+  const Shape all{kRows};
+  const Tensor ce = backend->New(all), losses = backend->New(all), exact = backend->New(all),
+               kept = backend->New(all);
+  const auto tokens = [&](const Tensor& kd) {
+    return DistillTokens{backend->Upload(targets), backend->Upload(none), backend->Upload(one), 1,
+                         ce, kd, losses};
+  };
   struct Case { double exponent, disagreement, at_least; };
   for (const Case& c : {Case{1.0, 1, 0.99}, {1.5, 1, 0.999}, {2.0, 1, 0.9999}}) {
     const Pair pair = MakePair(c.exponent, c.disagreement);
@@ -78,12 +84,14 @@ TEST(DistillTop, KeepsTheGradientsDirection) {
     Tensor full = backend->FromDoubles(pair.student, {kRows, kVocab});
     Tensor cut = backend->FromDoubles(pair.student, {kRows, kVocab});
     Tensor teacher = backend->FromDoubles(pair.teacher, {kRows, kVocab});
-    backend->Distill({}, {targets, none, one, ce, kd}, true, full, teacher);
-    backend->DistillTop({}, {targets, none, one, ce, kd_top}, true, cut,
-                        {kKept, kVocab, tops.ids, tops.log_probs, tops.tail});
+    backend->Distill({}, tokens(exact), true, full, teacher);
+    backend->DistillTop({}, tokens(kept), true, cut,
+                        {kKept, kVocab, backend->Upload(tops.ids), backend->Upload(tops.log_probs),
+                         backend->Upload(tops.tail)});
+    const std::vector<double> kd = backend->ToDoubles(exact), kd_top = backend->ToDoubles(kept);
     const double cosine = Cosine(backend->ToDoubles(full), backend->ToDoubles(cut));
     double tail = 0, sum = 0, sum_top = 0;
-    for (size_t i = 0; i < ce.size(); ++i)
+    for (size_t i = 0; i < kd.size(); ++i)
       tail += std::exp(tops.tail[i]) / kRows, sum += kd[i] / kRows, sum_top += kd_top[i] / kRows;
     std::cout << "probabilities falling as rank^-" << c.exponent << ": tail " << tail << ", KL " << sum
               << ", of the kept " << sum_top << ", cosine of the gradients " << cosine << "\n";

@@ -20,12 +20,13 @@ class FeedForward : public testing::Test {
   }
 
   static std::vector<float> Run(Backend& b, const Layer& w, const std::vector<float>& x, int64_t rows, bool precise,
-                                bool at_once, Activation f = Activation::kSilu) {
+                                bool at_once, Activation f = Activation::kSilu, bool lasting = false) {
+    const WeightUse use{.sensitive = precise, .lasting = lasting};
+    const PreparedWeight gate = b.Prepare(w.gate, use), up = b.Prepare(w.up, use), down = b.Prepare(w.down, use);
     const Tensor in = b.FromFloats(x, {rows, w.gate.cols()});
     Tensor y = b.New({rows, w.down.rows()});
     b.Fill(y, NAN);
-    at_once ? b.FeedForward(f, in, w.gate, w.up, w.down, precise, y)
-            : b.Backend::FeedForward(f, in, w.gate, w.up, w.down, precise, y);
+    at_once ? b.FeedForward(f, in, gate, up, down, y) : b.Backend::FeedForward(f, in, gate, up, down, y);
     return b.ToFloats(y);
   }
 
@@ -81,23 +82,23 @@ TEST_F(FeedForward, IsNearTheReference) {
   CpuBackend cpu(2, Compute::kInt8);
   for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
     const Layer w = Make(format, false, 96, 416, 70);
-    const Layer resident{cpu.Resident(w.gate), cpu.Resident(w.up), cpu.Resident(w.down)};
     const std::vector<float> exact = Run(*reference, w, x, 3, false, true);
     const std::vector<double> want(exact.begin(), exact.end());
-    EXPECT_LT(RelativeError(Run(cpu, resident, x, 3, false, true), want), 2e-2);
-    EXPECT_LT(RelativeError(Run(cpu, resident, x, 3, true, true), want), 1e-4);
+    EXPECT_LT(RelativeError(Run(cpu, w, x, 3, false, true, Activation::kSilu, true), want), 2e-2);
+    EXPECT_LT(RelativeError(Run(cpu, w, x, 3, true, true, Activation::kSilu, true), want), 1e-4);
   }
 }
 
 TEST_F(FeedForward, RefusesWeightsThatDoNotMeet) {
   CpuBackend cpu(1, Compute::kInt8);
-  const Layer w = Make(WeightFormat::kQ8_0, true, 64, 96, 32), other = Make(WeightFormat::kQ8_0, true, 64, 64, 32);
+  const Layer stored = Make(WeightFormat::kQ8_0, true, 64, 96, 32), other = Make(WeightFormat::kQ8_0, true, 64, 64, 32);
+  const PreparedWeight gate = cpu.Prepare(stored.gate, {}), up = cpu.Prepare(stored.up, {}), down = cpu.Prepare(stored.down, {});
   const Tensor x = cpu.Zeros({1, 64});
   Tensor y = cpu.New({1, 32}), narrow = cpu.New({1, 31});
-  EXPECT_NO_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, w.up, w.down, false, y));
-  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, other.up, w.down, false, y), Error);
-  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, w.up, other.down, false, y), Error);
-  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, w.gate, w.up, w.down, false, narrow), Error);
+  EXPECT_NO_THROW(cpu.FeedForward(Activation::kSilu, x, gate, up, down, y));
+  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, gate, cpu.Prepare(other.up, {}), down, y), Error);
+  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, gate, up, cpu.Prepare(other.down, {}), y), Error);
+  EXPECT_THROW(cpu.FeedForward(Activation::kSilu, x, gate, up, down, narrow), Error);
 }
 
 }  // namespace

@@ -131,24 +131,21 @@ struct RouteGradOfTheChosenAlone : Reference {
 };
 
 struct WeightedRowsCountPlacesAsRows : Reference {
-  void AddWeightedRows(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                       std::span<const int32_t> places, Tensor& out) override {
-    std::vector<int32_t> counted(places.size());
+  void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows, const Tensor& places, Tensor& out) override {
+    std::vector<int32_t> counted(static_cast<size_t>(places.elements()));
     std::iota(counted.begin(), counted.end(), 0);
-    Reference::AddWeightedRows(x, weights, rows, counted, out);
+    Reference::AddWeightedRows(x, weights, rows, Upload(counted), out);
   }
 };
 struct WeightedRowsGradAddsToRows : Reference {
-  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                        std::span<const int32_t> places, Tensor& dx, Tensor* dweights) override {
+  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights, const Tensor& rows, const Tensor& places, Tensor& dx, Tensor* dweights) override {
     Tensor before = FromDoubles(ToDoubles(dx), dx.shape());
     Reference::WeightedRowsGrad(dout, x, weights, rows, places, dx, dweights);
     Accumulate(before, dx);
   }
 };
 struct WeightedRowsGradOverwritesWeights : Reference {
-  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                        std::span<const int32_t> places, Tensor& dx, Tensor* dweights) override {
+  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights, const Tensor& rows, const Tensor& places, Tensor& dx, Tensor* dweights) override {
     if (dweights) Fill(*dweights, 0);
     Reference::WeightedRowsGrad(dout, x, weights, rows, places, dx, dweights);
   }

@@ -163,7 +163,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           SCOPED_TRACE(Cat(c.tokens, " x ", c.inputs, " to ", c.outputs));
           const Operands& in = operands[i];
           Tensor y = backend.New({c.tokens, c.outputs});
-          backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+          backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
           const std::vector<float> actual = backend.ToFloats(y);
           if (compute == Compute::kInt8 && HasInt8(storage.format)) {
             EXPECT_LT(in.int8.ErrorOf(actual), kTolerance);
@@ -176,7 +176,8 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           if (compute != Compute::kInt8 || !HasInt8(storage.format)) continue;
           // Beside one that is not: neither changes the other.
           Tensor other = backend.New(y.shape()), precise = backend.New(y.shape());
-          std::array products = {LinearProduct{&in.w, other, {}}, LinearProduct{&in.w, precise, {}, true}};
+          const PreparedWeight plain = backend.Prepare(in.w, {}), wide = backend.Prepare(in.w, {.sensitive = true});
+          std::array products = {LinearProduct{&plain, other, {}}, LinearProduct{&wide, precise, {}}};
           backend.LinearForwards(backend.FromFloats(in.x, {c.tokens, c.inputs}), products);
           EXPECT_EQ(backend.ToFloats(other), actual);
           EXPECT_LT(in.precise.ErrorOf(backend.ToFloats(precise)), kTolerance);
@@ -208,7 +209,7 @@ TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
           SCOPED_TRACE(Cat(c.tokens, " x ", c.outputs, " back to ", c.inputs));
           const Operands& in = operands[i];
           Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
-          backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), in.w, dx);
+          backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), backend.Prepare(in.w, {}), dx);
           const std::vector<float> actual = backend.ToFloats(dx);
           const bool bf16 = MultipliesBf16(backend, isa);
           EXPECT_LT((bf16 ? in.bf16_grad : in.exact_grad).ErrorOf(actual), kTolerance);
@@ -228,8 +229,8 @@ TEST(LinearForward, TakesManyTokens) {
   ForCpuBackends([&](CpuBackend& backend) {
     Tensor y = backend.New({c.tokens, c.outputs});
     Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
-    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
-    backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), in.w, dx);
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
+    backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), backend.Prepare(in.w, {}), dx);
     std::vector<float> all = backend.ToFloats(y);
     EXPECT_LT(in.exact.ErrorOf(all), kTolerance);
     EXPECT_LT(in.exact_grad.ErrorOf(backend.ToFloats(dx)), kTolerance);
@@ -247,7 +248,7 @@ TEST(LinearForward, ANotANumberStaysInItsRow) {
   in.x[20 * 96 + 3] = std::numeric_limits<float>::quiet_NaN();
   CpuBackend backend(1, Compute::kF32);
   Tensor y = backend.New({c.tokens, c.outputs});
-  backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+  backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
   const std::vector<float> actual = backend.ToFloats(y);
   for (size_t i = 0; i < actual.size(); ++i) {
     EXPECT_EQ(std::isnan(actual[i]), i >= size_t{20 * 80}) << i;
@@ -259,16 +260,16 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
   TestWeights weights;
   constexpr int64_t kMost = 40, kIn = 1056, kOut = 75;
   const std::vector<float> x = RandomFloats(kMost * kIn, 1), values = RandomFloats(kOut * kIn, 2, 0.05);
-  const auto run = [&](CpuBackend& backend, const Weight& w, bool precise) {
+  const auto run = [&](CpuBackend& backend, const PreparedWeight& w) {
     const auto product = [&](int64_t first, int64_t rows) {
       const std::span in(x.data() + first * kIn, static_cast<size_t>(rows * kIn));
-      LinearProduct p{&w, backend.New({rows, kOut}), {}, precise};
+      LinearProduct p{&w, backend.New({rows, kOut}), {}};
       backend.LinearForwards(backend.FromFloats(in, {rows, kIn}), {&p, 1});
       return backend.ToFloats(p.y);
     };
     std::vector<float> alone;
     for (int64_t t = 0; t < kMost; ++t) Append(alone, product(t, 1));
-    if (w.layout() != WeightLayout::kStrips) return alone;
+    if (w.as<CpuWeight>().weight.layout() != WeightLayout::kStrips) return alone;
     for (const int64_t rows : {2, 3, 6, 7, 13, 40}) {
       EXPECT_EQ(product(0, rows), std::vector<float>(alone.begin(), alone.begin() + rows * kOut)) << rows;
     }
@@ -277,10 +278,11 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
   for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
     const Weight stored = weights.Make(format, kOut, kIn, values);
     const auto both = [&](CpuBackend& backend) {
-      const Weight w = backend.Resident(stored);
-      EXPECT_EQ(w.layout() == WeightLayout::kStrips, backend.isa() == Isa::kAvx512 && CpuHasVnni());
-      std::vector<float> all = run(backend, w, false);
-      Append(all, run(backend, w, true));
+      const PreparedWeight w = backend.Prepare(stored, {.lasting = true});
+      EXPECT_EQ(w.as<CpuWeight>().weight.layout() == WeightLayout::kStrips,
+                backend.isa() == Isa::kAvx512 && CpuHasVnni());
+      std::vector<float> all = run(backend, w);
+      Append(all, run(backend, backend.Prepare(stored, {.sensitive = true, .lasting = true})));
       return all;
     };
     ForCpuBackends(both, Compute::kInt8);
@@ -295,12 +297,12 @@ TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
     const Operands in(weights, c, {format});
     CpuBackend backend(2, Compute::kInt8);
     Tensor y = backend.New({c.tokens, c.outputs});
-    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), in.w, y);
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
     const double error = RelativeError(backend.ToFloats(y), in.exact.values);
     EXPECT_LT(error, 0.01);
     EXPECT_GT(error, 1e-4);  // or it was not int8 at all
-    LinearProduct precise{&in.w, y, {}, true};
-    backend.LinearForwards(backend.FromFloats(in.x, {c.tokens, c.inputs}), {&precise, 1});
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
+                          backend.Prepare(in.w, {.sensitive = true}), y);
     EXPECT_LT(RelativeError(backend.ToFloats(y), in.exact.values), error / 50);
   }
 }
@@ -354,7 +356,7 @@ TEST(EmbedRows, GivesDecodedRows) {
     const std::vector<int32_t> ids = {0, 49, 7, 7, 31};
     ForCpuBackends([&](CpuBackend& backend) {
       Tensor out = backend.New({5, 96});
-      backend.EmbedRows(in.w, ids, out);
+      backend.EmbedRows(backend.Prepare(in.w, {}), backend.Upload(ids), out);
       const std::vector<float> actual = backend.ToFloats(out);
       for (size_t i = 0; i < ids.size(); ++i) {
         for (size_t c = 0; c < 96; ++c) {
@@ -371,13 +373,14 @@ TEST(Products, RefuseSizesThatDoNotFit) {
   const Operands in(weights, {1, 8, 32}, {WeightFormat::kF32});
   CpuBackend backend(1, Compute::kF32);
   Tensor y = backend.New({2, 8}), short_y = backend.New({2, 7}), x = backend.Zeros({2, 32});
-  EXPECT_THROW(backend.LinearForward(x, in.w, short_y), Error);
-  EXPECT_THROW(backend.LinearForward(y, in.w, y), Error);
-  EXPECT_THROW(backend.LinearInputGrad(y, in.w, short_y), Error);
+  const PreparedWeight w = backend.Prepare(in.w, {});
+  EXPECT_THROW(backend.LinearForward(x, w, short_y), Error);
+  EXPECT_THROW(backend.LinearForward(y, w, y), Error);
+  EXPECT_THROW(backend.LinearInputGrad(y, w, short_y), Error);
   EXPECT_THROW(backend.Gemm(false, false, 1, x, x, 0, y), Error);
   Tensor out = backend.New({1, 32});
-  EXPECT_THROW(backend.EmbedRows(in.w, std::vector<int32_t>{8}, out), Error);
-  EXPECT_THROW(backend.EmbedRows(in.w, std::vector<int32_t>{-1}, out), Error);
+  EXPECT_THROW(backend.EmbedRows(w, backend.Upload(std::vector<int32_t>{8}), out), Error);
+  EXPECT_THROW(backend.EmbedRows(w, backend.Upload(std::vector<int32_t>{-1}), out), Error);
 }
 
 TEST(MakeBackend, KnowsItsDevices) {

@@ -1,24 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts what tensor/memory.cc asks the system for.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <cstdlib>
+#include <map>
 #include <memory>
 #include <vector>
 
+#include "base/random.h"
 #include "base/threads.h"
+#include "tensor/arena.h"
 #include "tensor/tensor.h"
-
-namespace {
-std::atomic<int64_t> asked{0};
-}  // namespace
-
-extern "C" void* aligned_alloc(size_t alignment, size_t bytes) {
-  ++asked;
-  void* data = nullptr;
-  return posix_memalign(&data, alignment, bytes) == 0 ? data : nullptr;
-}
 
 namespace retort {
 namespace {
@@ -40,15 +30,64 @@ TEST(HostMemory, CountsWhatIsHandedOut) {
 
 TEST(HostMemory, HandsOutAgainWhatWasGivenBackUntilTrimmed) {
   const auto memory = MakeHostMemory();
-  for (const int64_t bytes : {1000, 1 << 20}) {
-    memory->Allocate(bytes);
-    const int64_t before = asked;
-    for (int i = 0; i < 3; ++i) memory->Allocate(bytes);
-    EXPECT_EQ(asked, before) << bytes;
+  for (const int64_t bytes : {1000, 1 << 20, 200 << 20}) {
+    const std::byte* const first = memory->Allocate(bytes)->data();
+    const int64_t held = memory->held_bytes();
+    EXPECT_GE(held, bytes);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(memory->Allocate(bytes)->data(), first) << bytes;
+    EXPECT_EQ(memory->held_bytes(), held) << bytes;
     memory->Trim();
-    memory->Allocate(bytes);
-    EXPECT_GT(asked, before) << bytes;
+    EXPECT_EQ(memory->held_bytes(), 0) << bytes;
   }
+}
+
+// Blocks of sizes that drift, given back in any order: none overlaps another or loses its bytes, and what lies free
+// is merged, so that the arena stays close to what was live.
+TEST(Arena, MergesWhatIsGivenBack) {
+  Arena arena;
+  RandomStream random(MakeKey(3, RandomUse::kData));
+  std::map<std::byte*, std::pair<int64_t, std::byte>> blocks;
+  int64_t live = 0, peak = 0;
+  for (int i = 0; i < 20000; ++i) {
+    if (random.Uniform() < 0.5 && !blocks.empty()) {
+      auto at = blocks.upper_bound(std::next(blocks.begin(), static_cast<int64_t>(random.Below(blocks.size())))->first);
+      if (at == blocks.end()) at = blocks.begin();
+      const auto [size, mark] = at->second;
+      ASSERT_EQ(at->first[0], mark);
+      ASSERT_EQ(at->first[size - 1], mark);
+      arena.Give(at->first);
+      live -= size;
+      blocks.erase(at);
+      continue;
+    }
+    const int64_t top = int64_t{1} << (6 + i / 1500), size = 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(top)));
+    std::byte* const data = arena.Take(size);
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
+    const auto next = blocks.lower_bound(data);
+    ASSERT_TRUE(next == blocks.end() || data + size <= next->first);
+    ASSERT_TRUE(next == blocks.begin() || std::prev(next)->first + std::prev(next)->second.first <= data);
+    const auto mark = static_cast<std::byte>(i);
+    data[0] = data[size - 1] = mark;
+    blocks[data] = {size, mark};
+    live += size;
+    peak = std::max(peak, live);
+  }
+  EXPECT_LE(arena.held_bytes(), std::max<int64_t>(peak * 3 / 2, 64 << 20));
+  for (const auto& [data, _] : blocks) arena.Give(data);
+  arena.Trim();
+  EXPECT_EQ(arena.held_bytes(), 0);
+}
+
+TEST(Arena, KeepsWhatIsUsedWhenItIsTrimmed) {
+  Arena arena;
+  std::byte *const a = arena.Take(3 << 20), *const b = arena.Take(3 << 20), *const c = arena.Take(100);
+  a[0] = c[99] = std::byte{7};
+  arena.Give(b);
+  arena.Trim();
+  EXPECT_EQ(a[0], std::byte{7});
+  EXPECT_EQ(c[99], std::byte{7});
+  EXPECT_EQ(arena.Take(3 << 20), b);
+  EXPECT_EQ(b[1 << 20], std::byte{0});  // its pages went back to the system
 }
 
 TEST(HostMemory, BuffersMayOutliveIt) {

@@ -53,14 +53,14 @@ struct DropoutCountsTokensInTheBatch : Reference {
   void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override {
     std::vector<int32_t> token;
     for (int32_t t = 0; t < x.rows(); ++t) token.push_back(t);
-    Reference::Dropout(x, {mask.rate, mask.seed, mask.row_index, token}, y);
+    Reference::Dropout(x, {mask.rate, mask.seed, mask.row_index, Upload(token)}, y);
   }
 };
 struct DropoutCutsRowNumbers : Reference {
   void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override {
     std::vector<int64_t> rows;
-    for (int64_t row : mask.row_index) rows.push_back(static_cast<int32_t>(row));
-    Reference::Dropout(x, {mask.rate, mask.seed, rows, mask.row_token}, y);
+    for (int64_t row : ToHost<int64_t>(mask.row_index)) rows.push_back(static_cast<int32_t>(row));
+    Reference::Dropout(x, {mask.rate, mask.seed, Upload(rows), mask.row_token}, y);
   }
 };
 struct RotaryForwardAsItsGradient : Reference {
@@ -70,33 +70,35 @@ struct RotaryForwardAsItsGradient : Reference {
   }
 };
 struct RotaryAnglesInFloat : Reference {
-  void RotaryTable(std::span<const int32_t> positions, std::span<const double> inv_freq,
-                   double amplitude, Tensor& cos, Tensor& sin) override {
-    const std::vector<float> rounded(inv_freq.begin(), inv_freq.end());
+  void RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude, Tensor& cos,
+                   Tensor& sin) override {
+    const std::vector<double> exact = ToDoubles(inv_freq);
+    const std::vector<float> rounded(exact.begin(), exact.end());
     const std::vector<double> frequencies(rounded.begin(), rounded.end());
-    Reference::RotaryTable(positions, frequencies, amplitude, cos, sin);
+    Reference::RotaryTable(positions, Upload(frequencies), amplitude, cos, sin);
   }
 };
 struct ScatterKeepsTheLast : Reference {
-  void ScatterAddRows(const Tensor& x, std::span<const int32_t> rows, Tensor& out) override {
+  void ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& out) override {
+    const std::vector<int32_t> rows = ToHost<int32_t>(numbers);
     for (size_t i = 0; i < rows.size(); ++i) {
       const auto row = static_cast<int64_t>(i);
       Tensor to = out.RowRange(rows[i], 1);
       const std::vector<int32_t> first = {0};
       if (std::find(rows.begin(), rows.begin() + row, rows[i]) != rows.begin() + row) Fill(to, 0);
-      Reference::ScatterAddRows(x.RowRange(row, 1), first, to);
+      Reference::ScatterAddRows(x.RowRange(row, 1), Upload(first), to);
     }
   }
 };
 struct LinearRoundsToBf16 : Reference {
-  void LinearForward(const Tensor& x, const Weight& w, Tensor& y) override {
+  void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override {
     std::vector<double> rounded = ToDoubles(x);
     for (double& v : rounded) v = ToFloat(ToBF16(static_cast<float>(v)));
     Reference::LinearForward(FromDoubles(rounded, x.shape()), w, y);
   }
 };
 struct LinearGradOverwrites : Reference {
-  void LinearInputGrad(const Tensor& dy, const Weight& w, Tensor& dx) override {
+  void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override {
     Fill(dx, 0);
     Reference::LinearInputGrad(dy, w, dx);
   }
@@ -128,9 +130,11 @@ struct GemmWithoutAlpha : Reference {
   }
 };
 struct CrossEntropyWithoutScale : Reference {
-  void CrossEntropy(Tensor& logits, std::span<const int32_t> targets, float scale,
-                    std::span<double> losses) override {
-    Reference::CrossEntropy(logits, targets, scale == 0 ? 0 : 1, losses);
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
+                    Tensor& losses) override {
+    Tensor ones = scales;
+    if (ones) ones = Upload(std::vector<float>(static_cast<size_t>(scales.elements()), 1));
+    Reference::CrossEntropy(logits, targets, ones, losses);
   }
 };
 struct DistillSwapsBeta : Reference {
@@ -144,10 +148,10 @@ struct DistillSwapsBeta : Reference {
 struct DistillWithSquaredTemperature : Reference {
   void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                Tensor& logits, Tensor& teacher) override {
-    std::vector<float> weights(tokens.kd_weight.begin(), tokens.kd_weight.end());
+    std::vector<float> weights = ToHost<float>(tokens.kd_weight);
     for (float& w : weights) w *= settings.temperature * settings.temperature;
     DistillTokens squared = tokens;
-    squared.kd_weight = weights;
+    squared.kd_weight = Upload(weights);
     Reference::Distill(settings, squared, gradient, logits, teacher);
   }
 };
@@ -155,43 +159,63 @@ struct DistillTopWithoutTail : Reference {
   void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                   Tensor& logits, const TopOutcomes& teacher) override {
     TopOutcomes cut = teacher;
-    const std::vector<float> none(teacher.tail.size(), -INFINITY);
-    cut.tail = none;
+    cut.tail = Upload(std::vector<float>(static_cast<size_t>(logits.rows()), -INFINITY));
     Reference::DistillTop(settings, tokens, gradient, logits, cut);
   }
 };
 struct SumSquaresInFloat : Reference {
-  double SumSquares(const Tensor& x) override {
+  void SumSquares(const Tensor& x, Tensor& out) override {
     float sum = 0;
     for (double v : ToDoubles(x)) sum += static_cast<float>(v * v);
-    return sum;
+    *out.data<double>() += sum;
+  }
+};
+struct SumSquaresOverwrites : Reference {
+  void SumSquares(const Tensor& x, Tensor& out) override {
+    Fill(out, 0);
+    Reference::SumSquares(x, out);
+  }
+};
+struct AddSumWithoutFactor : Reference {
+  void AddSum(const Tensor& x, double, Tensor& sum) override { Reference::AddSum(x, 1, sum); }
+};
+struct ClipWithoutRoot : Reference {
+  void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override {
+    const double sum = *sum_squares.data<double>();
+    Reference::ClipFactor(Upload(std::vector<double>{sum * sum}), limit, factor);
+  }
+};
+struct ClipRaisesSmallGradients : Reference {
+  void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override {
+    const double norm = std::sqrt(*sum_squares.data<double>());
+    *factor.data<float>() = limit > 0 ? static_cast<float>(limit / (norm + 1e-6)) : 1;
   }
 };
 struct AdamWWithCoupledDecay : Reference {
-  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
-             Tensor& v) override {
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+             const Tensor& gradient, Tensor& m, Tensor& v) override {
     Tensor coupled = FromDoubles(ToDoubles(gradient), gradient.shape());
     for (int64_t i = 0; i < coupled.elements(); ++i) {
       coupled.data<double>()[i] += step.weight_decay * parameter.data<double>()[i];
     }
     AdamWStep rest = step;
     rest.weight_decay = 0;
-    Reference::AdamW(rest, parameter, coupled, m, v);
+    Reference::AdamW(rest, factor, parameter, coupled, m, v);
   }
 };
 // epsilon added to the uncorrected root, as if it were not scaled by sqrt(1 - beta2^t).
 struct AdamWWithBareEpsilon : Reference {
-  void AdamW(const AdamWStep& step, Tensor& parameter, const Tensor& gradient, Tensor& m,
-             Tensor& v) override {
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+             const Tensor& gradient, Tensor& m, Tensor& v) override {
     AdamWStep bare = step;
     bare.epsilon /= std::sqrt(1 - std::pow(step.beta2, static_cast<float>(step.step)));
-    Reference::AdamW(bare, parameter, gradient, m, v);
+    Reference::AdamW(bare, factor, parameter, gradient, m, v);
   }
 };
 
 struct CosineGradWithoutItsOwnDirection : Reference {
   void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float scale,
-                      std::span<double> losses) override {
+                      Tensor& losses) override {
     const std::vector<double> before = ToDoubles(y);
     Reference::HiddenDistance(y, target, kind, scale, losses);
     if (scale == 0 || kind == HiddenLossKind::kMse) return;
@@ -199,16 +223,16 @@ struct CosineGradWithoutItsOwnDirection : Reference {
       double yy = 0;
       for (int64_t d = i / y.cols() * y.cols(); d < (i / y.cols() + 1) * y.cols(); ++d)
         yy += before[static_cast<size_t>(d)] * before[static_cast<size_t>(d)];
-      y.data<double>()[i] -= scale * (1 - losses[static_cast<size_t>(i / y.cols())]) *
+      y.data<double>()[i] -= scale * (1 - losses.data<double>()[i / y.cols()]) *
                              before[static_cast<size_t>(i)] / yy;
     }
   }
 };
 struct MseSumsItsColumns : Reference {
   void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float scale,
-                      std::span<double> losses) override {
+                      Tensor& losses) override {
     Reference::HiddenDistance(y, target, kind, scale, losses);
-    for (double& loss : losses) loss *= static_cast<double>(y.cols());
+    for (int64_t i = 0; i < y.rows(); ++i) losses.data<double>()[i] *= static_cast<double>(y.cols());
   }
 };
 
@@ -240,6 +264,10 @@ constexpr Fault kFaults[] = {
      Make<CosineGradWithoutItsOwnDirection>},
     {"MseSumsItsColumns", "hidden_distance", "mse_n17", Make<MseSumsItsColumns>},
     {"SumSquaresInFloat", "sum_squares", "n1000", Make<SumSquaresInFloat>},
+    {"SumSquaresOverwrites", "sum_squares", "n65", Make<SumSquaresOverwrites>},
+    {"AddSumWithoutFactor", "add_sum", "n65", Make<AddSumWithoutFactor>},
+    {"ClipWithoutRoot", "clip_factor", "above", Make<ClipWithoutRoot>},
+    {"ClipRaisesSmallGradients", "clip_factor", "below", Make<ClipRaisesSmallGradients>},
     {"AdamWWithCoupledDecay", "adamw", "n65", Make<AdamWWithCoupledDecay>},
     {"AdamWWithBareEpsilon", "adamw", "n65", Make<AdamWWithBareEpsilon>},
 };

@@ -135,11 +135,9 @@ TEST_F(ReferenceTest, ColumnsAreCopiedAndAdded) {
 TEST_F(ReferenceTest, RouteByHand) {
   const Tensor logits = Of({0, std::log(3.0), std::log(2.0), std::log(3.0)}, {1, 4});
   Tensor probabilities = b_->New({1, 4}), experts = b_->New({1, 3}, DType::kI32), weights = b_->New({1, 3});
-  std::vector<int32_t> chosen(3);
   for (const bool renormalise : {false, true}) {
     b_->Route({3, renormalise}, logits, probabilities, experts, weights);
-    b_->CopyInts(experts, chosen);
-    EXPECT_EQ(chosen, (std::vector<int32_t>{1, 3, 2}));
+    EXPECT_EQ(b_->ToHost<int32_t>(experts), (std::vector<int32_t>{1, 3, 2}));
     ExpectValues(probabilities, {1.0 / 9, 3.0 / 9, 2.0 / 9, 3.0 / 9});
     const double all = renormalise ? 8 : 9;
     ExpectValues(weights, {3 / all, 3 / all, 2 / all});
@@ -148,7 +146,8 @@ TEST_F(ReferenceTest, RouteByHand) {
 
 TEST_F(ReferenceTest, WeightedRowsByHand) {
   const Tensor x = Of({1, 2, 3, 4, 5, 6}, {3, 2}), weights = Of({10, 100, 1000, 7}, {2, 2});
-  const std::vector<int32_t> rows = {1, 1, 0}, places = {2, 0, 1};
+  const Tensor rows = b_->Upload(std::vector<int32_t>{1, 1, 0}),
+               places = b_->Upload(std::vector<int32_t>{2, 0, 1});
   Tensor out = Of({1, 1, 1, 1}, {2, 2}), dx = b_->New({3, 2}), dweights = Of({1, 1, 1, 1}, {2, 2});
   b_->AddWeightedRows(x, weights, rows, places, out);
   ExpectValues(out, {501, 601, 1031, 2041});
@@ -160,7 +159,7 @@ TEST_F(ReferenceTest, WeightedRowsByHand) {
 TEST_F(ReferenceTest, DropoutKeepsByTheDocumentedWordsAndHasTheMatchingGradient) {
   const std::vector<int64_t> row = {9, 1LL << 40};
   const std::vector<int32_t> token = {3, 0};
-  const DropoutMask mask{0.25f, 77, row, token};
+  const DropoutMask mask{0.25f, 77, b_->Upload(row), b_->Upload(token)};
   const Tensor x = Random({2, 6}), dy = Random({2, 6});
   Tensor dx = Ones({2, 6});
   const auto forward = [&] {
@@ -179,7 +178,7 @@ TEST_F(ReferenceTest, RotaryTurnsHalvesAndItsInverseIsItsGradient) {
   const std::vector<int32_t> positions = {0, 7};
   const std::vector<double> inv_freq = {1.0, 0.125};
   Tensor cos = b_->New({2, 2}), sin = b_->New({2, 2});
-  b_->RotaryTable(positions, inv_freq, 2.0, cos, sin);
+  b_->RotaryTable(b_->Upload(positions), b_->Upload(inv_freq), 2.0, cos, sin);
   ExpectValues(cos, {2, 2, 2 * std::cos(7.0), 2 * std::cos(0.875)});
   ExpectValues(sin, {0, 0, 2 * std::sin(7.0), 2 * std::sin(0.875)});
 
@@ -221,7 +220,8 @@ TEST_F(ReferenceTest, GemmByHandInAllFourWays) {
 
 TEST_F(ReferenceTest, LinearByHandAndGradient) {
   const auto values = std::make_shared<std::vector<float>>(std::vector<float>{1, 2, 3, 4, 5, 6});
-  const Weight w(WeightFormat::kF32, 3, 2, Bytes(std::as_bytes(std::span(*values))), values);
+  const PreparedWeight w = b_->Prepare(
+      Weight(WeightFormat::kF32, 3, 2, Bytes(std::as_bytes(std::span(*values))), values));
   Tensor y = b_->New({1, 3});
   b_->LinearForward(Of({1, 10}, {1, 2}), w, y);
   ExpectValues(y, {21, 43, 65});
@@ -238,28 +238,28 @@ TEST_F(ReferenceTest, LinearByHandAndGradient) {
 
 TEST_F(ReferenceTest, AttentionByHand) {
   const AttentionShape shape{2, 1, 1, 1.0f};
-  const AttentionLayout layout{{{0, 2, 0, 0}}, {0}, 2};
+  const auto plan = b_->Plan({{{0, 2, 0, 0}}, {0}, 2});
   const double three = std::log(3.0);
   Tensor out = b_->New({2, 2}), log_sum = b_->New({2, 2});
   // Token 1's first head scores (0, ln 3), so weighs its keys 1 : 3; its second scores them alike.
-  b_->Attention(shape, layout, Of({5, 5, 1, 0}, {2, 2}), Of({0, three}, {2, 1}),
+  b_->Attention(shape, *plan, Of({5, 5, 1, 0}, {2, 2}), Of({0, three}, {2, 1}),
                 Of({4, 8}, {2, 1}), out, log_sum);
   ExpectValues(out, {4, 4, 7, 6});
   ExpectValues(log_sum, {0, 0, std::log(4.0), std::log(2.0)});
 }
 
 TEST_F(ReferenceTest, AttentionOverPagesAndWindowSeesTheRowsItShould) {
-  const AttentionShape shape{1, 1, 1, 0.0f, 0, /*window=*/3};  // all visible keys weigh the same
+  const AttentionShape shape{1, 1, 1, 0.0f, 0, 3};  // all visible keys weigh the same
   // Blocks of 2 rows at rows 4, 0, 2: positions 0..5 lie in rows 4 5 0 1 2 3.
-  const AttentionLayout layout{{{0, 1, 5, 0}, {1, 1, 2, 0}}, {4, 0, 2}, 2};
+  const auto plan = b_->Plan({{{0, 1, 5, 0}, {1, 1, 2, 0}}, {4, 0, 2}, 2});
   const Tensor q = Zeros({2, 1}), keys = Zeros({6, 1}), values = Of({1, 2, 4, 8, 16, 32}, {6, 1});
   Tensor out = b_->New({2, 1}), log_sum = b_->New({2, 1});
-  b_->Attention(shape, layout, q, keys, values, out, log_sum);
+  b_->Attention(shape, *plan, q, keys, values, out, log_sum);
   ExpectValues(out, {(2.0 + 4 + 8) / 3, (16.0 + 32 + 1) / 3});
   // The same rows of two heads in pages; the other head's are a hundred times as large.
   const Tensor pages = Of({1, 2, 100, 200, 4, 8, 400, 800, 16, 32, 1600, 3200}, {3, 2, 2, 1});
   Tensor out2 = b_->New({2, 2}), log_sum2 = b_->New({2, 2});
-  b_->Attention({2, 2, 1, 0.0f, 0, 3}, layout, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2, log_sum2);
+  b_->Attention({2, 2, 1, 0.0f, 0, 3}, *plan, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2, log_sum2);
   ExpectValues(out2, {14.0 / 3, 1400.0 / 3, 49.0 / 3, 4900.0 / 3});
 }
 
@@ -267,7 +267,7 @@ TEST_F(ReferenceTest, AttentionCapsItsScaledScores) {
   const AttentionShape shape{1, 1, 1, 0.5f, 2};
   Tensor out = b_->New({2, 1}), log_sum = b_->New({2, 1});
   // Token 1 scores (0, 0.5 * 4 = 2), the latter capped to 2 tanh(1).
-  b_->Attention(shape, {{{0, 2, 0, 0}}, {0}, 2}, Of({0, 1}, {2, 1}), Of({0, 4}, {2, 1}), Of({0, 1}, {2, 1}), out,
+  b_->Attention(shape, *b_->Plan({{{0, 2, 0, 0}}, {0}, 2}), Of({0, 1}, {2, 1}), Of({0, 4}, {2, 1}), Of({0, 1}, {2, 1}), out,
                 log_sum);
   const double e = std::exp(2 * std::tanh(1.0));
   ExpectValues(out, {0, e / (1 + e)});
@@ -276,67 +276,67 @@ TEST_F(ReferenceTest, AttentionCapsItsScaledScores) {
 
 TEST_F(ReferenceTest, AttentionGradient) {
   const AttentionShape shape{4, 2, 3, 0.7f, 0.8f, /*window=*/3};
-  const AttentionLayout layout{{{0, 4, 0, 0}, {4, 2, 1, 2}}, {6, 0, 3, 9}, 3};
+  const auto plan = b_->Plan({{{0, 4, 0, 0}, {4, 2, 1, 2}}, {6, 0, 3, 9}, 3});
   const Tensor q = Random({6, 12}), keys = Random({12, 6}), values = Random({12, 6});
   const Tensor dout = Random({6, 12});
   Tensor log_sum = b_->New({6, 4});
   const auto forward = [&] {
     Tensor out = b_->New({6, 12});
-    b_->Attention(shape, layout, q, keys, values, out, log_sum);
+    b_->Attention(shape, *plan, q, keys, values, out, log_sum);
     return out;
   };
   const Tensor out = forward();
   Tensor dq = Ones({6, 12}), dkeys = Ones({12, 6}), dvalues = Ones({12, 6});
-  b_->AttentionGrad(shape, layout, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
+  b_->AttentionGrad(shape, *plan, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
   ExpectGradient(q, dq, dout, forward);
   ExpectGradient(keys, dkeys, dout, forward);
   ExpectGradient(values, dvalues, dout, forward);
 }
 
 TEST_F(ReferenceTest, CrossEntropyByHandAndGradient) {
-  const std::vector<int32_t> targets = {2, 0};
-  std::vector<double> losses(2);
+  const Tensor targets = b_->Upload(std::vector<int32_t>{2, 0});
+  Tensor losses = b_->New({2});
   Tensor even = Of({9, 9, 9, 1000, 0, 0}, {2, 3});
-  b_->CrossEntropy(even, targets, 0.5f, losses);
-  EXPECT_NEAR(losses[0], std::log(3.0), 1e-12);
-  EXPECT_EQ(losses[1], 0);
+  b_->CrossEntropy(even, targets, b_->Upload(std::vector<float>{0.5f, 0.5f}), losses);
+  EXPECT_NEAR(losses.data<double>()[0], std::log(3.0), 1e-12);
+  EXPECT_EQ(losses.data<double>()[1], 0);
   ExpectValues(even, {0.5 / 3, 0.5 / 3, -1.0 / 3, 0, 0, 0});
 
   const Tensor logits = Random({2, 4}), weights = Ones({2});
-  const auto loss_of = [&](float scale, Tensor& copy) {
+  const auto loss_of = [&](const Tensor& scales, Tensor& copy) {
     copy = b_->FromDoubles(b_->ToDoubles(logits), {2, 4});
-    b_->CrossEntropy(copy, targets, scale, losses);
-    return b_->FromDoubles(losses, {2});
+    b_->CrossEntropy(copy, targets, scales, losses);
+    return b_->FromDoubles(b_->ToDoubles(losses), {2});
   };
   Tensor gradient, untouched;
-  loss_of(1, gradient);
+  loss_of(b_->Upload(std::vector<float>{1, 1}), gradient);
   b_->Add(gradient, Ones({2, 4}), gradient);
-  ExpectGradient(logits, gradient, weights, [&] { return loss_of(0, untouched); });
+  ExpectGradient(logits, gradient, weights, [&] { return loss_of({}, untouched); });
   EXPECT_EQ(b_->ToDoubles(untouched).size(), 8u);
 }
 
 TEST_F(ReferenceTest, FirstAdamWStepGoesByTheSignAndDecays) {
   Tensor p = Of({1, -2}, {2}), m = Zeros({2}), v = Zeros({2});
-  const AdamWStep step{0.25f, 0.5f, 0.75f, 0, 0.5f, 1, 1};
-  b_->AdamW(step, p, Of({8, -0.125}, {2}), m, v);
+  const AdamWStep step{0.25f, 0.5f, 0.75f, 0, 0.5f, 1};
+  b_->AdamW(step, b_->Upload(std::vector<float>{1}), p, Of({8, -0.125}, {2}), m, v);
   ExpectValues(p, {1 * 0.875 - 0.25, -2 * 0.875 + 0.25});
   ExpectValues(m, {4, -0.0625});
   ExpectValues(v, {16, 0.00390625});
   // The second by hand, with clipping: g = 4, m = 2 + 2, v = 12 + 4.
-  b_->AdamW({0.25f, 0.5f, 0.75f, 0, 0, 2, 0.5f}, p, Of({8, 0}, {2}), m, v);
+  b_->AdamW({0.25f, 0.5f, 0.75f, 0, 0, 2}, b_->Upload(std::vector<float>{0.5f}), p, Of({8, 0}, {2}), m, v);
   EXPECT_NEAR(b_->ToDoubles(p)[0], 0.625 - 0.25 * (4 / 0.75) / std::sqrt(16 / 0.4375), 1e-12);
 }
 
 TEST_F(ReferenceTest, RowsAndCaches) {
   const Tensor x = Of({1, 2, 3, 4, 5, 6}, {3, 2});
   Tensor taken = b_->New({2, 2}), sum = Ones({2, 2});
-  b_->GatherRows(x, std::vector<int32_t>{2, 0}, taken);
+  b_->GatherRows(x, b_->Upload(std::vector<int32_t>{2, 0}), taken);
   ExpectValues(taken, {5, 6, 1, 2});
-  b_->ScatterAddRows(x, std::vector<int32_t>{1, 1, 0}, sum);
+  b_->ScatterAddRows(x, b_->Upload(std::vector<int32_t>{1, 1, 0}), sum);
   ExpectValues(sum, {6, 7, 5, 7});
   Tensor pages = b_->New({1, 2, 2, 1}, DType::kBF16);
   b_->Fill(pages, 8);
-  b_->StoreRows(Of({1.00390625, 1.01171875}, {1, 2}), std::vector<int32_t>{1}, pages);
+  b_->StoreRows(Of({1.00390625, 1.01171875}, {1, 2}), b_->Upload(std::vector<int32_t>{1}), pages);
   ExpectValues(pages, {8, 1, 8, 1.015625});  // ties to even
 }
 

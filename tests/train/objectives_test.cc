@@ -28,6 +28,7 @@ class PairwiseObjective : public Objective {
   }
 
   void Run(TrainingPass& pass, float scale, LossSums& sums) override {
+    Backend& k = pass.context().backend;
     const Var hidden = pass.Hidden();
     const std::vector<double> losses = pass.TokenLosses(hidden);
     std::vector<float> scales;
@@ -36,12 +37,12 @@ class PairwiseObjective : public Objective {
       const auto chosen = pass.data().Of(group.begin, losses);
       const auto rejected = pass.data().Of(group.begin + 1, losses);
       const double margin = kBeta * (Sum(rejected) - Sum(chosen));
-      sums.loss += std::log1p(std::exp(-margin));
+      k.AddSum(k.Upload(std::vector{std::log1p(std::exp(-margin))}), 1, sums.loss);
       const auto pull = static_cast<float>(scale * kBeta / (1 + std::exp(margin)));
       scales.insert(scales.end(), chosen.size(), pull);
       scales.insert(scales.end(), rejected.size(), -pull);
     }
-    pass.Losses(hidden, ops::CrossEntropy(pass.data().targets, scales));
+    pass.Losses(hidden, ops::CrossEntropy(pass.targets(), k.Upload(scales)));
   }
 
  private:
@@ -100,10 +101,12 @@ class ObjectivesTest : public ::testing::Test {
   // The objective's loss of all the pairs, by one pass.
   double Loss(Context& context, const MicroBatch& micro, const TrainingPass::Options& options) {
     LossSums sums;
+    for (Tensor* sum : {&sums.loss, &sums.hidden, &sums.parts.ce, &sums.parts.kd})
+      *sum = backend_->Upload(std::vector<double>{0});
     PairwiseObjective objective;
     passes_.push_back(std::make_unique<TrainingPass>(context, *model_, micro, options));
     objective.Run(*passes_.back(), kScale, sums);
-    return kScale * sums.loss;
+    return kScale * backend_->ToDoubles(sums.loss)[0];
   }
 
   static constexpr float kScale = 0.25f;

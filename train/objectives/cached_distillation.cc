@@ -4,12 +4,12 @@
 namespace retort {
 
 ops::LogitsLoss CachedDistillation::LossOf(const MicroBatch& micro, const LabelledBatch& data,
-                                           float scale, ops::DistillSums* sums) {
+                                           float scale, const ops::DistillSums& sums) {
   std::vector<int64_t> places;
   for (const Example* row : micro.rows) places.push_back(row - examples_.data());
-  reader_->Read(places, options_.settings.temperature, pool_, rows_);
-  const TopOutcomes outcomes{rows_.k, reader_->summary().key.vocab, rows_.ids, rows_.log_probs,
-                             rows_.tail};
+  reader_->Read(places, options_.settings.temperature, backend_.pool(), rows_);
+  const TopOutcomes outcomes{rows_.k, reader_->summary().key.vocab, backend_.Upload(rows_.ids),
+                             backend_.Upload(rows_.log_probs), backend_.Upload(rows_.tail)};
   return ops::DistillTop(Weighed(micro, data), scale, outcomes, sums);
 }
 

@@ -12,19 +12,18 @@ namespace retort {
 class CachedDistillation : public Distillation {
  public:
   // `reader` holds the rows of `examples`, by their place (it has been checked); the steps' rows point into
-  // `examples`, which is borrowed, as is the pool that unpacks them.
+  // `examples`, which is borrowed, as is the student's backend.
   CachedDistillation(std::unique_ptr<TeacherCacheReader> reader,
                      const std::vector<Example>& examples, const DistillationOptions& options,
-                     ThreadPool& pool)
-      : Distillation(options), reader_(std::move(reader)), examples_(examples), pool_(pool) {}
+                     Backend& backend)
+      : Distillation(options, backend), reader_(std::move(reader)), examples_(examples) {}
 
   ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
-                         ops::DistillSums* sums) override;
+                         const ops::DistillSums& sums) override;
 
  private:
   std::unique_ptr<TeacherCacheReader> reader_;
   const std::vector<Example>& examples_;
-  ThreadPool& pool_;
   TopTokens rows_;  // of the present part
 };
 

@@ -4,10 +4,10 @@
 namespace retort {
 
 void CrossEntropyObjective::Run(TrainingPass& pass, float scale, LossSums& sums) {
-  const double loss =
-      pass.Losses(pass.Hidden(), ops::CrossEntropy(pass.data().targets, scale));
-  sums.loss += loss;
-  sums.parts.ce += loss;
+  const Tensor losses = pass.Losses(pass.Hidden(), ops::CrossEntropy(pass.targets(), scale));
+  Backend& k = pass.context().backend;
+  k.AddSum(losses, 1, sums.loss);
+  k.AddSum(losses, 1, sums.parts.ce);
 }
 
 }  // namespace retort

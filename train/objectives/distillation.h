@@ -28,20 +28,25 @@ class Distillation : public Objective {
   // What the teacher makes of a part: a loss that weighs every token by `scale`, and adds its terms to `sums`. Borrows
   // from this object, until the next call.
   virtual ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
-                                 ops::DistillSums* sums) = 0;
+                                 const ops::DistillSums& sums) = 0;
 
  protected:
-  explicit Distillation(const DistillationOptions& options) : options_(options) {}
+  // `backend` is the student's; borrowed.
+  Distillation(const DistillationOptions& options, Backend& backend)
+      : options_(options), backend_(backend) {}
 
-  // The weights of a micro-batch's tokens that carry loss.
-  ops::DistillObjective Weighed(const MicroBatch& micro, const LabelledBatch& data) const;
+  // The weights of a micro-batch's tokens that carry loss. A token that is not `matched` has no divergence;
+  // empty: all are.
+  ops::DistillObjective Weighed(const MicroBatch& micro, const LabelledBatch& data,
+                                const std::vector<bool>& matched = {}) const;
 
   // Terms between hidden states: who observes the student's pass, and once that is done, what is put on the tape for
-  // it. Returns its sum over the tokens.
+  // it. Adds its sum over the tokens to `sum`.
   virtual const Observer* observer() { return nullptr; }
-  virtual double HiddenTerms(TrainingPass& /*pass*/, float /*scale*/) { return 0; }
+  virtual void HiddenTerms(TrainingPass& /*pass*/, float /*scale*/, Tensor& /*sum*/) {}
 
   const DistillationOptions options_;
+  Backend& backend_;
 };
 
 }  // namespace retort

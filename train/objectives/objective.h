@@ -19,10 +19,10 @@
 
 namespace retort {
 
-// Sums over a step so far, of losses that are not yet divided by Objective::Terms.
+// Sums over a step so far, of losses that are not yet divided by Objective::Terms: f64 [1] each, on the device.
 struct LossSums {
-  double loss = 0;         // what is trained, but for `hidden`
-  double hidden = 0;       // terms between hidden states, which are trained too
+  Tensor loss;             // what is trained, but for `hidden`
+  Tensor hidden;           // terms between hidden states, which are trained too
   ops::DistillSums parts;  // what `loss` is made of, without weights; for the metrics alone
 };
 

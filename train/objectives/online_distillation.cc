@@ -52,7 +52,7 @@ std::vector<float> InitialProjection(int64_t rows, int64_t cols, uint64_t seed, 
 OnlineDistillation::OnlineDistillation(const Model& model, const Adapter* adapter,
                                        const Model& student, const DistillationOptions& options,
                                        const std::optional<HiddenOptions>& hidden)
-    : Distillation(options), model_(model), adapter_(adapter), student_(student), hidden_(hidden) {
+    : Distillation(options, student.backend), model_(model), adapter_(adapter), student_(student), hidden_(hidden) {
   if (hidden_) MakePairs(*hidden_);
 }
 
@@ -81,15 +81,13 @@ std::vector<Parameter*> OnlineDistillation::parameters() {
 }
 
 ops::LogitsLoss OnlineDistillation::LossOf(const MicroBatch& micro, const LabelledBatch& data,
-                                           float scale, ops::DistillSums* sums) {
-  ops::DistillObjective objective = Weighed(micro, data);
+                                           float scale, const ops::DistillSums& sums) {
+  std::vector<bool> matched;
   Tensor hidden;
   if (own_rows_) {
-    const OwnReading reading = ReadingOf(micro, *own_rows_);
+    OwnReading reading = ReadingOf(micro, *own_rows_);
     hidden = Read(reading.own.batch, reading.rows);
-    for (size_t i = 0; i < reading.matched.size(); ++i) {
-      if (!reading.matched[i]) objective.kd_weight[i] = 0;
-    }
+    matched = std::move(reading.matched);
   } else {
     hidden = Read(MakeLabelledBatch(micro).batch, data.rows);
   }
@@ -97,14 +95,16 @@ ops::LogitsLoss OnlineDistillation::LossOf(const MicroBatch& micro, const Labell
     Context context{model_.backend};
     return ToStudent(model_.LogitsOf(context, hidden.RowRange(begin, count)));
   };
-  return ops::Distill(std::move(objective), scale, logits, sums);
+  return ops::Distill(Weighed(micro, data, matched), scale, logits, sums);
 }
 
 Tensor OnlineDistillation::Read(const Batch& batch, const std::vector<int32_t>& rows) {
-  Context context{model_.backend};
+  Backend& k = model_.backend;
+  Context context{k};
+  const Tensor places = k.Upload(rows);
   const auto chosen = [&](const Tensor& x) {
-    Tensor out = model_.backend.New({static_cast<int64_t>(rows.size()), x.cols()});
-    model_.backend.GatherRows(x, rows, out);
+    Tensor out = k.New({places.elements(), x.cols()});
+    k.GatherRows(x, places, out);
     return out;
   };
   const Observer observer{[&](int64_t layer, const Var& x) {
@@ -124,18 +124,17 @@ Tensor OnlineDistillation::ToStudent(const Tensor& x) const {
   return student_.backend.FromFloats(model_.backend.ToFloats(x), x.shape());
 }
 
-double OnlineDistillation::HiddenTerms(TrainingPass& pass, float scale) {
-  if (pairs_.empty()) return 0;
+void OnlineDistillation::HiddenTerms(TrainingPass& pass, float scale, Tensor& sum) {
+  if (pairs_.empty()) return;
   const double weight = hidden_->weight / static_cast<double>(pairs_.size());
-  double sum = 0;
   for (Pair& pair : pairs_) {
-    sum += weight * ops::HiddenLoss(pass.context(), pair.found, pass.data().rows, pair.wanted,
-                                    pair.projection->var(), hidden_->kind,
-                                    static_cast<float>(weight) * scale);
+    const Tensor losses =
+        ops::HiddenLoss(pass.context(), pair.found, pass.rows(), pair.wanted,
+                        pair.projection->var(), hidden_->kind, static_cast<float>(weight) * scale);
+    backend_.AddSum(losses, weight, sum);
     pair.found = {};
     pair.wanted = Tensor();
   }
-  return sum;
 }
 
 }  // namespace retort

@@ -33,12 +33,12 @@ class OnlineDistillation : public Distillation {
   void ReadOwnRows(std::map<int64_t, Example> rows) { own_rows_ = std::move(rows); }
 
   ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
-                         ops::DistillSums* sums) override;
+                         const ops::DistillSums& sums) override;
   std::vector<Parameter*> parameters() override;
 
  protected:
   const Observer* observer() override { return pairs_.empty() ? nullptr : &observer_; }
-  double HiddenTerms(TrainingPass& pass, float scale) override;
+  void HiddenTerms(TrainingPass& pass, float scale, Tensor& sum) override;
 
  private:
   // A pair of blocks whose outputs are compared.

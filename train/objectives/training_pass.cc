@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/objectives/training_pass.h"
 
-#include <numeric>
-
 namespace retort {
 
 TrainingPass::TrainingPass(Context& context, const Model& model, const MicroBatch& micro,
@@ -11,6 +9,8 @@ TrainingPass::TrainingPass(Context& context, const Model& model, const MicroBatc
       model_(model),
       micro_(micro),
       data_(MakeLabelledBatch(micro)),
+      rows_(model.backend.Upload(data_.rows)),
+      targets_(model.backend.Upload(data_.targets)),
       forward_{data_.batch, options.adapter} {
   forward_.checkpoint = options.checkpoint;
   forward_.dropout_seed = options.dropout_seed;
@@ -23,12 +23,12 @@ Var TrainingPass::Hidden(const Observer* observer) {
 
 std::vector<double> TrainingPass::TokenLosses(const Var& hidden) const {
   Context plain{model_.backend};
-  return model_.Losses(plain, hidden, data_.rows, ops::CrossEntropy(data_.targets, 1));
+  return model_.backend.ToHost<double>(
+      model_.Losses(plain, hidden, rows_, ops::CrossEntropy(targets_, 1)));
 }
 
-double TrainingPass::Losses(const Var& hidden, const ops::LogitsLoss& loss) {
-  const std::vector<double> losses = model_.Losses(context_, hidden, data_.rows, loss);
-  return std::accumulate(losses.begin(), losses.end(), 0.0);
+Tensor TrainingPass::Losses(const Var& hidden, const ops::LogitsLoss& loss) {
+  return model_.Losses(context_, hidden, rows_, loss);
 }
 
 }  // namespace retort

@@ -30,20 +30,24 @@ class TrainingPass {
   const Model& model() const { return model_; }
   const MicroBatch& micro() const { return micro_; }
   const LabelledBatch& data() const { return data_; }
+  // data().rows and data().targets on the device, i32 [N].
+  const Tensor& rows() const { return rows_; }
+  const Tensor& targets() const { return targets_; }
 
   // The forward pass, once: the final hidden states [T,C].
   Var Hidden(const Observer* observer = nullptr);
   // -log p of every token that carries loss (data().Of: those of a row). Leaves nothing on the tape, so it may come
-  // before the loss that depends on it; costs the head's product once more.
+  // before the loss that depends on it; costs the head's product once more, and waits for the device.
   std::vector<double> TokenLosses(const Var& hidden) const;
-  // Losses of these tokens, on the tape (ops::HeadLoss). Returns their sum.
-  double Losses(const Var& hidden, const ops::LogitsLoss& loss);
+  // Losses of these tokens, f64 [N], on the tape (ops::HeadLoss).
+  Tensor Losses(const Var& hidden, const ops::LogitsLoss& loss);
 
  private:
   Context& context_;
   const Model& model_;
   const MicroBatch& micro_;
   const LabelledBatch data_;
+  const Tensor rows_, targets_;
   ForwardPass forward_;
 };
 

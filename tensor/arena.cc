@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region is blocks end to end, each behind its header, up to a header of size 0. Free blocks are in
+// lists by size.
+#include "tensor/arena.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kUnit = 64;
+constexpr int64_t kRegion = 64 << 20;  // unless one block is larger
+constexpr int kSteps = 5;              // log2 of the steps within a power of two
+
+int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+}  // namespace
+
+struct alignas(kUnit) Arena::Block {
+  int64_t size;   // without this header; 0: the end of the region
+  bool free;
+  Block* before;  // in address order; null: the first of the region
+  Block *previous, *next;  // of the list, when free
+
+  std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
+  Block* after() { return reinterpret_cast<Block*>(data() + size); }
+  static Block* Of(std::byte* data) { return reinterpret_cast<Block*>(data) - 1; }
+};
+
+int64_t Arena::SizeOf(int64_t bytes) {
+  const auto units = static_cast<uint64_t>(std::max<int64_t>(1, (bytes + kUnit - 1) / kUnit));
+  const int power = std::bit_width(units) - 1;
+  return RoundUp(static_cast<int64_t>(units), int64_t{1} << std::max(0, power - kSteps)) * kUnit;
+}
+
+// The list of the largest size that is no larger.
+Arena::Place Arena::PlaceOf(int64_t size) {
+  const auto units = static_cast<uint64_t>(size / kUnit);
+  const auto power = static_cast<size_t>(std::bit_width(units) - 1);
+  return {power, static_cast<size_t>((units << kSteps >> power) & (kSecond - 1))};
+}
+
+void Arena::Link(Block* block) {
+  const Place p = PlaceOf(block->size);
+  Block*& list = List(p);
+  block->free = true;
+  block->previous = nullptr;
+  block->next = list;
+  if (list) list->previous = block;
+  list = block;
+  used_[p.first] |= uint32_t{1} << p.second;
+  first_used_ |= uint64_t{1} << p.first;
+}
+
+void Arena::Unlink(Block* block) {
+  const Place p = PlaceOf(block->size);
+  block->free = false;
+  if (block->next) block->next->previous = block->previous;
+  if (block->previous) {
+    block->previous->next = block->next;
+    return;
+  }
+  List(p) = block->next;
+  if (block->next) return;
+  used_[p.first] &= ~(uint32_t{1} << p.second);
+  if (used_[p.first] == 0) first_used_ &= ~(uint64_t{1} << p.first);
+}
+
+// `size` is a size of SizeOf, so that every block of its own list is large enough.
+Arena::Block* Arena::FirstOfAtLeast(int64_t size) {
+  Place p = PlaceOf(size);
+  uint32_t lists = used_[p.first] & (~uint32_t{0} << p.second);
+  if (lists == 0) {
+    const uint64_t powers = first_used_ & (~uint64_t{0} << p.first << 1);
+    if (powers == 0) return nullptr;
+    p.first = static_cast<size_t>(std::countr_zero(powers));
+    lists = used_[p.first];
+  }
+  p.second = static_cast<size_t>(std::countr_zero(lists));
+  return List(p);
+}
+
+Arena::Block* Arena::NewRegion(int64_t size) {
+  constexpr int64_t kHeaders = 2 * static_cast<int64_t>(sizeof(Block));
+  auto pages = std::make_unique<LargePages>(std::max(kRegion, size + kHeaders));
+  auto* block = reinterpret_cast<Block*>(pages->data());
+  *block = {pages->bytes() - kHeaders, true, nullptr, nullptr, nullptr};
+  *block->after() = {0, false, block, nullptr, nullptr};
+  held_bytes_ += pages->bytes();
+  regions_.push_back(std::move(pages));
+  Link(block);
+  return block;
+}
+
+// What is left of the block beyond `size` becomes a free block.
+void Arena::Split(Block* block, int64_t size) {
+  const int64_t rest = block->size - size - static_cast<int64_t>(sizeof(Block));
+  if (rest < kUnit) return;
+  Block* const end = block->after();
+  block->size = size;
+  Block* const left = block->after();
+  *left = {rest, false, block, nullptr, nullptr};
+  end->before = left;
+  Link(left);
+}
+
+std::byte* Arena::Take(int64_t bytes) {
+  const int64_t size = SizeOf(bytes);
+  Block* block = FirstOfAtLeast(size);
+  if (!block) block = NewRegion(size);
+  Unlink(block);
+  Split(block, size);
+  return block->data();
+}
+
+void Arena::Give(std::byte* data) {
+  Block* block = Block::Of(data);
+  if (Block* const after = block->after(); after->free) {
+    Unlink(after);
+    block->size += static_cast<int64_t>(sizeof(Block)) + after->size;
+  }
+  if (Block* const before = block->before; before && before->free) {
+    Unlink(before);
+    before->size += static_cast<int64_t>(sizeof(Block)) + block->size;
+    block = before;
+  }
+  block->after()->before = block;
+  Link(block);
+}
+
+void Arena::Trim() {
+  std::erase_if(regions_, [this](const std::unique_ptr<LargePages>& pages) {
+    auto* block = reinterpret_cast<Block*>(pages->data());
+    if (block->free && block->after()->size == 0) {
+      Unlink(block);
+      held_bytes_ -= pages->bytes();
+      return true;
+    }
+    for (; block->size > 0; block = block->after()) {
+      if (block->free) DropPages(block->data(), block->size);
+    }
+    return false;
+  });
+}
+
+}  // namespace retort

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention over the keys that a plan names. Conventions as in tensor/backend.h.
+#pragma once
+
+#include <memory>
+
+#include "tensor/plan.h"
+#include "tensor/tensor.h"
+
+namespace retort {
+
+// One layer's attention. A query of a layer with a window W sees the last W of its run's keys, itself included. A score is
+// s = scale * q.k. With a soft cap c > 0 it becomes c * tanh(s / c) before keys are masked (Gemma 2, arXiv 2408.00118).
+struct AttentionShape {
+  int heads, kv_heads, head_dim;  // H, K, D; H is a multiple of K
+  float scale;                    // 1 / sqrt(D) in most families
+  float soft_cap = 0;             // 0: none
+  int window = 0;                 // 0: none
+};
+
+class AttentionKernels {
+ public:
+  // Copies what it needs of the layout. Throws Error{kBug} when a run does not fit its blocks.
+  virtual std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) = 0;
+  // q, out [T,H*D]; keys, values [rows,K*D] or pages, in A, f16 or bf16; log_sum [T,H]: natural log of
+  // the sum of exp(score), which the backward needs. Query head h reads key head h / (H/K).
+  // Tokens that no run covers are left alone.
+  virtual void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
+                         const Tensor& keys, const Tensor& values, Tensor& out,
+                         Tensor& log_sum) = 0;
+  // dq, dkeys, dvalues +=. Keys and values [rows,K*D] in A. Never T x T in memory.
+  virtual void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
+                             const Tensor& dout, const Tensor& q, const Tensor& keys,
+                             const Tensor& values, const Tensor& out, const Tensor& log_sum,
+                             Tensor& dq, Tensor& dkeys, Tensor& dvalues) = 0;
+
+ protected:
+  ~AttentionKernels() = default;
+};
+
+}  // namespace retort

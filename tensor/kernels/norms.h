@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Normalisation. Conventions as in tensor/backend.h.
+#pragma once
+
+#include "tensor/tensor.h"
+
+namespace retort {
+
+class NormKernels {
+ public:
+  // x, y [N,C]; gain [C]; inv_rms [N]: y = x * r * gain, r = 1 / sqrt(mean(x^2) + epsilon)
+  virtual void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+                       Tensor& inv_rms) = 0;
+  // dx +=; dgain [C] += when not null
+  virtual void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
+                           const Tensor& inv_rms, Tensor& dx, Tensor* dgain) = 0;
+
+ protected:
+  ~NormKernels() = default;
+};
+
+}  // namespace retort

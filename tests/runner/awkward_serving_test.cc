@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// A conversation served by a device whose memory the host may not touch, and whose work runs late:
+// the answers are those of the kernels inside on the CPU.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <thread>
+
+#include "base/json.h"
+#include "runner/server.h"
+#include "tests/runner/http_client.h"
+#include "tests/support/awkward_backend.h"
+#include "tests/support/random_model.h"
+#include "tests/tokenizer/byte_tokenizer.h"
+
+namespace retort {
+namespace {
+
+// Two turns over HTTP, greedy: what was answered.
+std::vector<std::string> Conversation(Backend& backend, DType cache_type) {
+  const ByteTokenizer tokenizer;
+  const auto model = RandomModel(SmallConfig(tokenizer.vocab_size()), 4, backend, 3);
+  ServerOptions options;
+  options.http.port = 0;
+  options.engine.cache_type = cache_type;
+  ServedModel served{*model, nullptr, tokenizer, "tiny", ChatTemplate::Named("chatml"), ""};
+  Server server(std::move(served), options);
+  std::thread thread([&] { server.Run(); });
+
+  std::vector<std::string> answers;
+  Json messages = Json::array();
+  for (const char* question : {"Hello", "And then?"}) {
+    messages.push_back({{"role", "user"}, {"content", question}});
+    const std::string body = DumpJson({{"max_completion_tokens", 16}, {"messages", messages}});
+    RawClient client(server.port());
+    client.Send(Cat("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n",
+                    "Content-Length: ", body.size(), "\r\n\r\n", body));
+    const RawAnswer answer = client.Read();
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    if (answer.status != 200) break;
+    const Json choice = ParseJson(answer.body, "answer")["choices"][0];
+    answers.push_back(choice["message"]["content"].get<std::string>());
+    messages.push_back({{"role", "assistant"}, {"content", answers.back()}});
+  }
+  server.Stop();
+  thread.join();
+  return answers;
+}
+
+TEST(AwkwardServing, AConversationIsThatOfTheCpu) {
+  for (const DType cache_type : {DType::kF32, DType::kBF16}) {
+    const auto cpu = MakeCpuBackend(1, Compute::kF32);
+    const auto awkward = MakeAwkwardBackend(1, Compute::kF32);
+    const std::vector<std::string> want = Conversation(*cpu, cache_type);
+    ASSERT_EQ(want.size(), 2u);
+    EXPECT_NE(want[0], "");
+    EXPECT_EQ(Conversation(*awkward, cache_type), want);
+  }
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// A device as unlike a CPU as a test can make it, around another backend's kernels. Its memory lies
+// in pages that nobody may touch except while its kernels run, and tensors there refuse the host
+// (Buffer::space()). Its work is queued and runs late, when somebody waits or the queue is long. A
+// buffer that is given back is handed out again at once, while work on it still waits. So whoever
+// peeks, forgets to wait, or relies on the order of the host is found out.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "tensor/backend.h"
+
+namespace retort {
+
+class AwkwardMemory;
+
+class AwkwardBackend : public Backend {
+ public:
+  explicit AwkwardBackend(std::unique_ptr<Backend> inner);
+  ~AwkwardBackend() override;
+
+  std::string name() const override { return "awkward"; }
+  DType activation_type() const override { return inner_->activation_type(); }
+  Memory& memory() override;
+  Memory& host_memory() override { return inner_->memory(); }
+  ThreadPool& pool() override { return inner_->pool(); }
+  void Wait(Event event) override;
+  PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
+  // How many kernels and copies are waiting.
+  size_t waiting() const { return queue_.size(); }
+
+  void Fill(Tensor& x, float value) override;
+  void Add(const Tensor& a, const Tensor& b, Tensor& out) override;
+  void Accumulate(const Tensor& x, Tensor& sum) override;
+  void Scale(Tensor& x, float factor) override;
+  void AddBias(Tensor& y, const Tensor& bias) override;
+  void BiasGrad(const Tensor& dy, Tensor& dbias) override;
+  void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override;
+  void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) override;
+  void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
+                       Tensor& y) override;
+  void GatedActivationGrad(Activation activation, const Tensor& dy, const Tensor& gate,
+                           const Tensor& up, Tensor& dgate, Tensor& dup) override;
+  void SoftCap(Tensor& x, float cap) override;
+  void SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) override;
+
+  void EmbedRows(const PreparedWeight& table, const Tensor& ids, Tensor& out) override;
+  void GatherRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
+  void ScatterAddRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
+  void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) override;
+  void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) override;
+  void StoreRows(const Tensor& x, const Tensor& rows, Tensor& pages) override;
+
+  void Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities, Tensor& experts,
+             Tensor& weights) override;
+  void RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& probabilities,
+                 const Tensor& experts, Tensor& dlogits) override;
+  void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,
+                       const Tensor& places, Tensor& out) override;
+  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
+                        const Tensor& rows, const Tensor& places, Tensor& dx,
+                        Tensor* dweights) override;
+
+  void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
+               Tensor& inv_rms) override;
+  void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
+                   Tensor& dx, Tensor* dgain) override;
+  void RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude, Tensor& cos,
+                   Tensor& sin) override;
+  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
+              Tensor& y, RotaryPairs pairs = RotaryPairs::kHalves) override;
+
+  void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
+  void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
+  void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
+                   const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
+  void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;
+  void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
+  void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
+            float beta, Tensor& c) override;
+
+  std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) override;
+  void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
+                 const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& dout,
+                     const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
+                     const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override;
+
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
+                    Tensor& losses) override;
+  void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+               Tensor& logits, Tensor& teacher) override;
+  void DistillTop(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
+                  Tensor& logits, const TopOutcomes& teacher) override;
+  void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float gradient_scale,
+                      Tensor& losses) override;
+  void AddSum(const Tensor& x, double factor, Tensor& sum) override;
+
+  void SumSquares(const Tensor& x, Tensor& sum) override;
+  void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+             const Tensor& gradient, Tensor& m, Tensor& v) override;
+
+ protected:
+  void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;
+  Event DownloadBytes(const Tensor& x, std::span<std::byte> out) override;
+
+ private:
+  // Asks for kernel(arguments...), each as the inner backend may read it once the memory is open.
+  template <class Kernel, class... Arguments>
+  void Queue(Kernel kernel, const Arguments&... arguments);
+  void Enqueue(std::function<void()> work);
+  // Runs what was asked for up to that point.
+  void RunUpTo(uint64_t number);
+
+  std::unique_ptr<Backend> inner_;
+  std::shared_ptr<AwkwardMemory> memory_;
+  std::deque<std::function<void()>> queue_;
+  uint64_t asked_ = 0, done_ = 0;
+};
+
+// Around a CPU backend.
+std::unique_ptr<AwkwardBackend> MakeAwkwardBackend(int threads, Compute compute);
+
+}  // namespace retort
