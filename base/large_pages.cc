@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/large_pages.h"
 
+#include <sanitizer/asan_interface.h>
 #include <sys/mman.h>
 
 #include "base/error.h"
@@ -40,6 +41,10 @@ LargePages::LargePages(int64_t bytes)
   PreferLargePages(data_, bytes_);
 }
 
-LargePages::~LargePages() { ::munmap(data_, static_cast<size_t>(bytes_)); }
+LargePages::~LargePages() {
+  // AddressSanitizer's marks must not outlive the pages (tensor/arena.cc sets them).
+  ASAN_UNPOISON_MEMORY_REGION(data_, static_cast<size_t>(bytes_));
+  ::munmap(data_, static_cast<size_t>(bytes_));
+}
 
 }  // namespace retort

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "tensor/cpu/logits.h"
+#include "tensor/logits.h"
 
 namespace retort {
 

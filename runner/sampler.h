@@ -54,7 +54,7 @@ class Sampler {
   int32_t DrawCandidate(double uniform) const;
   int32_t DrawFromAll(double uniform) const;
 
-  // Of the present row: blocks are those of tensor/cpu/logits.h.
+  // Of the present row: blocks are those of tensor/logits.h.
   std::span<const float> logits_;
   std::vector<float> most_;     // [blocks]
   std::vector<float> weights_;  // [logits] exp((logit - highest) / temperature)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region is blocks end to end, each behind its header, up to a header of size 0. Free blocks are in
-// lists by size.
+// lists by size. AddressSanitizer, where it is built in, sees free memory and the rest of a block as poisoned.
 #include "tensor/arena.h"
+
+#include <sanitizer/asan_interface.h>
 
 #include <algorithm>
 #include <bit>
@@ -14,8 +16,7 @@ namespace {
 constexpr int64_t kUnit = 64;
 constexpr int64_t kRegion = 64 << 20;  // unless one block is larger
 constexpr int kSteps = 5;              // log2 of the steps within a power of two
-
-int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+constexpr int kLooks = 16;             // blocks of a request's own list that are looked at
 
 }  // namespace
 
@@ -31,9 +32,7 @@ struct alignas(kUnit) Arena::Block {
 };
 
 int64_t Arena::SizeOf(int64_t bytes) {
-  const auto units = static_cast<uint64_t>(std::max<int64_t>(1, (bytes + kUnit - 1) / kUnit));
-  const int power = std::bit_width(units) - 1;
-  return RoundUp(static_cast<int64_t>(units), int64_t{1} << std::max(0, power - kSteps)) * kUnit;
+  return std::max<int64_t>(1, (bytes + kUnit - 1) / kUnit) * kUnit;
 }
 
 // The list of the largest size that is no larger.
@@ -69,10 +68,15 @@ void Arena::Unlink(Block* block) {
   if (used_[p.first] == 0) first_used_ &= ~(uint64_t{1} << p.first);
 }
 
-// `size` is a size of SizeOf, so that every block of its own list is large enough.
-Arena::Block* Arena::FirstOfAtLeast(int64_t size) {
+// A list holds sizes that differ by up to 1/32. In the request's own list some blocks are large enough,
+// often the one that the same request gave back; in the lists after it all are.
+Arena::Block* Arena::FreeBlock(int64_t size) {
   Place p = PlaceOf(size);
-  uint32_t lists = used_[p.first] & (~uint32_t{0} << p.second);
+  Block* own = List(p);
+  for (int i = 0; own && i < kLooks; ++i, own = own->next) {
+    if (own->size >= size) return own;
+  }
+  uint32_t lists = p.second + 1 == kSecond ? 0 : used_[p.first] & (~uint32_t{0} << (p.second + 1));
   if (lists == 0) {
     const uint64_t powers = first_used_ & (~uint64_t{0} << p.first << 1);
     if (powers == 0) return nullptr;
@@ -91,6 +95,7 @@ Arena::Block* Arena::NewRegion(int64_t size) {
   *block->after() = {0, false, block, nullptr, nullptr};
   held_bytes_ += pages->bytes();
   regions_.push_back(std::move(pages));
+  ASAN_POISON_MEMORY_REGION(block->data(), static_cast<size_t>(block->size));
   Link(block);
   return block;
 }
@@ -102,6 +107,7 @@ void Arena::Split(Block* block, int64_t size) {
   Block* const end = block->after();
   block->size = size;
   Block* const left = block->after();
+  ASAN_UNPOISON_MEMORY_REGION(left, sizeof(Block));
   *left = {rest, false, block, nullptr, nullptr};
   end->before = left;
   Link(left);
@@ -109,10 +115,11 @@ void Arena::Split(Block* block, int64_t size) {
 
 std::byte* Arena::Take(int64_t bytes) {
   const int64_t size = SizeOf(bytes);
-  Block* block = FirstOfAtLeast(size);
+  Block* block = FreeBlock(size);
   if (!block) block = NewRegion(size);
   Unlink(block);
   Split(block, size);
+  ASAN_UNPOISON_MEMORY_REGION(block->data(), static_cast<size_t>(bytes));
   return block->data();
 }
 
@@ -128,6 +135,7 @@ void Arena::Give(std::byte* data) {
     block = before;
   }
   block->after()->before = block;
+  ASAN_POISON_MEMORY_REGION(block->data(), static_cast<size_t>(block->size));
   Link(block);
 }
 

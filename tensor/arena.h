@@ -23,7 +23,7 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // What a request of so many bytes takes: a multiple of 64, at most 1/32 or 64 bytes more.
+  // What a request of so many bytes takes: the next multiple of 64.
   static int64_t SizeOf(int64_t bytes);
 
   // Uninitialised, 64-byte aligned. Throws Error{kFailure} when the system has no more.
@@ -45,7 +45,7 @@ class Arena {
   Block*& List(Place p) { return free_[p.first * kSecond + p.second]; }
   void Link(Block* block);
   void Unlink(Block* block);
-  Block* FirstOfAtLeast(int64_t size);
+  Block* FreeBlock(int64_t size);
   Block* NewRegion(int64_t size);
   void Split(Block* block, int64_t size);
 

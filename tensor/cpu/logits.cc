@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tensor/cpu/logits.h"
+#include "tensor/logits.h"
 
 #include <algorithm>
 #include <limits>
 
 #include "base/error.h"
+#include "tensor/cpu/simd.h"
 
 namespace retort {
 namespace {

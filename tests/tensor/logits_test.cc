@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tensor/cpu/logits.h"
+#include "tensor/logits.h"
 
 #include <gtest/gtest.h>
 
