@@ -36,7 +36,8 @@ void Tape::RecordAll(std::span<Var> outputs, BackwardOfAll backward) {
 }
 
 void Tape::RecordRoot(Root root) {
-  steps_.push_back({{}, [root = std::move(root)](Backend& b, std::span<const Tensor>) { root(b); }});
+  steps_.push_back(
+      {{}, [root = std::move(root)](Backend& b, std::span<const Tensor>) { root(b); }});
 }
 
 void Tape::Run() {

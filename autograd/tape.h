@@ -28,7 +28,8 @@ class Gradient {
     bool add;  // to what is in sum; else overwrite it
   };
   Target ToWrite(Backend& backend, const Shape& shape);
-  // Adds `part`, whose elements nobody else uses any more: the first to come becomes the sum as it is.
+  // Adds `part`, whose elements nobody else uses any more: the first to come becomes the sum as it
+  // is.
   void Take(Backend& backend, Tensor part);
   const Tensor& sum() const { return sum_; }
   void Release() { sum_ = Tensor(); }
@@ -82,7 +83,8 @@ struct Parameter {
 
 class Tape {
  public:
-  // dy: the gradient of the op's output. Only this step still uses it, and may hand it on (Gradient::Take).
+  // dy: the gradient of the op's output. Only this step still uses it, and may hand it on
+  // (Gradient::Take).
   using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
   // Of an op with several outputs; a dy is empty where no gradient was received.
   using BackwardOfAll = std::function<void(Backend& backend, std::span<const Tensor> dy)>;
@@ -119,7 +121,8 @@ struct Context {
   Backend& backend;
   Tape* tape = nullptr;
 
-  // The op's output; recorded when one of the inputs wants a gradient, so that without a tape no step is made at all.
+  // The op's output; recorded when one of the inputs wants a gradient, so that without a tape no
+  // step is made at all.
   template <class Backward>
   Var Record(Tensor value, std::initializer_list<const Var*> inputs, Backward&& backward) {
     bool wanted = false;

@@ -46,8 +46,9 @@ std::string ErrnoText();
 
 // RETORT_CHECK(x.cols() == w.cols(), "linear: x has ", x.cols(), " columns, W ", w.cols())
 // Always on; throws Error{kBug}. Never for what a user or a file can cause.
-#define RETORT_CHECK(condition, ...)                                                      \
-  do {                                                                                    \
-    if (!(condition)) [[unlikely]]                                                        \
-      ::retort::ThrowBug(__FILE__, __LINE__, #condition, ::retort::Cat("" __VA_OPT__(,) __VA_ARGS__)); \
+#define RETORT_CHECK(condition, ...)                                    \
+  do {                                                                  \
+    if (!(condition)) [[unlikely]]                                      \
+      ::retort::ThrowBug(__FILE__, __LINE__, #condition,                \
+                         ::retort::Cat("" __VA_OPT__(, ) __VA_ARGS__)); \
   } while (0)

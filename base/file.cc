@@ -22,9 +22,7 @@ struct Descriptor {
   }
 };
 
-Path FolderOf(const Path& path) {
-  return path.has_parent_path() ? path.parent_path() : Path(".");
-}
+Path FolderOf(const Path& path) { return path.has_parent_path() ? path.parent_path() : Path("."); }
 
 }  // namespace
 

@@ -44,7 +44,8 @@ FileLock::FileLock(const Path& file, const std::string& subject) : path_(file) {
   }
   const std::string id = Cat(::getpid());
   // The id is for messages alone: one that could not be written is no reason to stop.
-  if (::ftruncate(fd_, 0) == 0) [[maybe_unused]] const auto n = ::pwrite(fd_, id.data(), id.size(), 0);
+  if (::ftruncate(fd_, 0) == 0) [[maybe_unused]]
+    const auto n = ::pwrite(fd_, id.data(), id.size(), 0);
 }
 
 FileLock::~FileLock() {

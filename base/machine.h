@@ -6,8 +6,8 @@
 
 namespace retort {
 
-// Bytes that can be allocated before something is swapped out or killed: what the kernel takes to be available, within the
-// cgroup's limit (version 2). 0 where the kernel does not say.
+// Bytes that can be allocated before something is swapped out or killed: what the kernel takes to
+// be available, within the cgroup's limit (version 2). 0 where the kernel does not say.
 int64_t AvailableMemory();
 
 }  // namespace retort

@@ -22,8 +22,8 @@ enum class RandomUse : uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kSample
 // A key out of a seed, a use and up to two more coordinates (a step and a row, a layer ...).
 PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a = 0, uint64_t b = 0);
 
-// A coordinate for MakeKey out of a name: the 64-bit FNV-1a hash, so that what is drawn for one thing does not depend
-// on how many others there are.
+// A coordinate for MakeKey out of a name: the 64-bit FNV-1a hash, so that what is drawn for one
+// thing does not depend on how many others there are.
 uint64_t NameKey(std::string_view name);
 
 // The numbers of one key in order, for sequential work.
@@ -31,9 +31,9 @@ class RandomStream {
  public:
   explicit RandomStream(PhiloxKey key) : key_(key) {}
   uint32_t Next();
-  double Uniform();               // [0, 1), 53 bits
-  double Normal();                // mean 0, variance 1 (Box-Muller)
-  uint64_t Below(uint64_t n);     // [0, n), unbiased; n > 0
+  double Uniform();            // [0, 1), 53 bits
+  double Normal();             // mean 0, variance 1 (Box-Muller)
+  uint64_t Below(uint64_t n);  // [0, n), unbiased; n > 0
 
  private:
   PhiloxKey key_;

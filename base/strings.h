@@ -14,11 +14,11 @@ namespace retort {
 // One argument of Cat: text is borrowed, a number is printed in its shortest exact form.
 class Piece {
  public:
-  Piece(std::string_view text) : text_(text) {}             // NOLINT: implicit on purpose
-  Piece(const std::string& text) : text_(text) {}           // NOLINT
-  Piece(const char* text) : text_(text) {}                  // NOLINT
-  Piece(char c) : number_(1, c), owned_(true) {}            // NOLINT
-  Piece(bool b) : text_(b ? "true" : "false") {}            // NOLINT
+  Piece(std::string_view text) : text_(text) {}    // NOLINT: implicit on purpose
+  Piece(const std::string& text) : text_(text) {}  // NOLINT
+  Piece(const char* text) : text_(text) {}         // NOLINT
+  Piece(char c) : number_(1, c), owned_(true) {}   // NOLINT
+  Piece(bool b) : text_(b ? "true" : "false") {}   // NOLINT
   template <class T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
   Piece(T value) : number_(NumberText(value)), owned_(true) {}  // NOLINT
 
@@ -31,8 +31,10 @@ class Piece {
   static std::string NumberText(float v);
   template <class T>
   static std::string NumberText(T v) {
-    if constexpr (std::is_signed_v<T>) return NumberText(static_cast<long long>(v));
-    else return NumberText(static_cast<unsigned long long>(v));
+    if constexpr (std::is_signed_v<T>)
+      return NumberText(static_cast<long long>(v));
+    else
+      return NumberText(static_cast<unsigned long long>(v));
   }
 
   std::string_view text_;

@@ -19,8 +19,8 @@ struct AttentionBench {
   int64_t repeat = 5;
 };
 
-// Operations are those of the pairs of a query and a key that it sees: 4 H D a pair forward (scores and
-// mixing), 10 H D for the gradient, which computes the scores again.
+// Operations are those of the pairs of a query and a key that it sees: 4 H D a pair forward (scores
+// and mixing), 10 H D for the gradient, which computes the scores again.
 struct AttentionResult {
   int64_t tokens;
   double tokens_per_second;  // forward and gradient together, the median

@@ -42,8 +42,8 @@ struct BenchResult {
   double limit = 0;             // operations (train, prefill) or bytes (decode) a second
   std::string limit_by;
   double work_per_token = 0;  // operations, or bytes
-  // Training with a teacher alone, else 0: a step with it over a step without it and the teacher's forward pass by
-  // itself, the median of the repetitions, each of which times all three in turn.
+  // Training with a teacher alone, else 0: a step with it over a step without it and the teacher's
+  // forward pass by itself, the median of the repetitions, each of which times all three in turn.
   double teacher_overhead = 0;
   // Prefill alone, else 0: the share without the head, which only the last token needs.
   double fraction_of_peak_blocks = 0;
@@ -58,10 +58,10 @@ struct TrainBench {
   int64_t repeat = 5;                    // steps that are timed, after one that is not
   int64_t part_tokens = 512;             // TrainerOptions
 };
-// With a teacher (may be null) its 2 N operations a token count as well, and what is timed is a step of
-// online distillation (forward KL, weight 0.5).
-// 4 N operations a token (forward and the gradient of activations through frozen weights), over
-// the GEMM peak of the compute type. No credit for adapters, attention and recomputation.
+// With a teacher (may be null) its 2 N operations a token count as well, and what is timed is a
+// step of online distillation (forward KL, weight 0.5). 4 N operations a token (forward and the
+// gradient of activations through frozen weights), over the GEMM peak of the compute type. No
+// credit for adapters, attention and recomputation.
 BenchResult BenchTraining(Subject& subject, const Subject* teacher, const TrainBench& options,
                           const OnRepeat& on_repeat);
 

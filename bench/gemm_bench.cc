@@ -11,7 +11,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostHeadTokens = 512;            // training cuts the head into chunks, too
+constexpr int64_t kMostHeadTokens = 512;  // training cuts the head into chunks, too
 
 int64_t ColdBytes() { return std::max(int64_t{128} << 20, 3 * LastCacheBytes()); }
 
@@ -38,8 +38,10 @@ struct Mode {
 std::vector<Mode> ModesOf(const GemmBench& options, WeightFormat format) {
   const auto backend = MakeBackend({options.device, 1, ComputeNamed(options.compute)});
   const Weight some = RandomWeight(format, 64, 64, 1, backend->host_memory());
-  const Compute training = backend->Prepare(some, {.purpose = WeightUse::Purpose::kTraining}).compute();
-  const Compute running = backend->Prepare(some, {.purpose = WeightUse::Purpose::kRunning}).compute();
+  const Compute training =
+      backend->Prepare(some, {.purpose = WeightUse::Purpose::kTraining}).compute();
+  const Compute running =
+      backend->Prepare(some, {.purpose = WeightUse::Purpose::kRunning}).compute();
   std::vector<Mode> modes;
   if (running != training) modes.push_back({false, running});
   modes.push_back({false, training});

@@ -51,9 +51,10 @@ class Limits {
   double bandwidth_ = 0;
 };
 
-// With compute auto: as ResolveCompute (model/load.h) says: formats with int8 products in int8 (forward, the runner)
-// and as bf16 does (forward and gradient, training), the others as for training. Weights are read from memory, not from a cache
-// that the call before has filled. Throws Error{kInput} on unknown names.
+// With compute auto: as ResolveCompute (model/load.h) says: formats with int8 products in int8
+// (forward, the runner) and as bf16 does (forward and gradient, training), the others as for
+// training. Weights are read from memory, not from a cache that the call before has filled. Throws
+// Error{kInput} on unknown names.
 void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result);
 
 }  // namespace retort

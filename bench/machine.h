@@ -23,11 +23,13 @@ inline const GemmPeak& Higher(const GemmPeak& a, const GemmPeak& b) {
   return a.per_second < b.per_second ? b : a;
 }
 
-// Bytes of the last cache, which a virtual machine shares with others; 0 where the system does not say.
+// Bytes of the last cache, which a virtual machine shares with others; 0 where the system does not
+// say.
 int64_t LastCacheBytes();
 
-// Bytes a second of the fastest sequential read of 512 MiB, or of four times the last cache where that is more: a cache
-// keeps part of what is not several times its size. Every thread has a stretch of its own.
+// Bytes a second of the fastest sequential read of 512 MiB, or of four times the last cache where
+// that is more: a cache keeps part of what is not several times its size. Every thread has a
+// stretch of its own.
 double MeasureReadBandwidth(int threads);
 
 // The most memory this process has had resident so far (VmHWM).

@@ -84,11 +84,13 @@ std::unique_ptr<Model> MakeRandomModel(const Architecture& config, WeightFormat 
   for (const TensorSpec& spec : model->layout.tensors) {
     const LinearSpec* linear = model->layout.LinearOf(spec);
     if (!linear) {
-      model->Set(spec.target, vector(spec.shape[0], spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f));
+      model->Set(spec.target,
+                 vector(spec.shape[0], spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f));
       continue;
     }
     const WeightFormat format = linear->adaptable() ? weights : EmbeddingFormat(weights);
-    const Weight w = RandomWeight(format, linear->rows, linear->cols, ++seed, backend.host_memory());
+    const Weight w =
+        RandomWeight(format, linear->rows, linear->cols, ++seed, backend.host_memory());
     const auto purpose = resident ? WeightUse::Purpose::kRunning : WeightUse::Purpose::kTraining;
     model->Set(spec.target, w, {.purpose = purpose, .lasting = resident});
   }

@@ -15,8 +15,8 @@ namespace retort {
 Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t seed, Memory& memory);
 
 // Every linear layer of the blocks in `weights`, norms 1, biases 0. The embedding and the head are
-// what Retort itself would give such a model: of nf4 bf16, of q4_0 q8_0, else the same format. `resident`: as a runner
-// holds its weights (Backend::Resident).
+// what Retort itself would give such a model: of nf4 bf16, of q4_0 q8_0, else the same format.
+// `resident`: as a runner holds its weights (Backend::Resident).
 std::unique_ptr<Model> MakeRandomModel(const Architecture& config, WeightFormat weights,
                                        Backend& backend, bool resident = false);
 

@@ -57,7 +57,8 @@ double MeasureReadBandwidth(int threads) {
     return static_cast<double>(bytes) / seconds;
   };
   double best = 0;
-  for (int i = 0; i < kRounds; ++i) best = std::max({best, read(kShort), read(kLong), read(bytes / 2)});
+  for (int i = 0; i < kRounds; ++i)
+    best = std::max({best, read(kShort), read(kLong), read(bytes / 2)});
   return best;
 }
 

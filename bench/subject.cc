@@ -46,8 +46,8 @@ Subject OpenSubject(const SubjectOptions& options) {
   subject.model = LoadModel(files, load, *subject.backend);
   subject.compute = subject.model->compute();
   // What NF4 does not cover stays as it was stored.
-  const bool kept = load.weights == WeightFormat::kNF4 &&
-                    TraitsOf(files.stored_format()).block_elements > 1;
+  const bool kept =
+      load.weights == WeightFormat::kNF4 && TraitsOf(files.stored_format()).block_elements > 1;
   if (kept) subject.weights = std::string(TraitsOf(files.stored_format()).name);
   return subject;
 }

@@ -25,9 +25,9 @@ struct Spread {
 // values: not empty. The median of an even number is the mean of the middle two.
 Spread SpreadOf(std::vector<double> values);
 
-// Median seconds of a short call, which is made once before: of `repeat` stretches of calls, each of
-// a tenth of a second at least. `before` is called ahead of each stretch.
-double MedianSeconds(const std::function<void()>& call, int64_t repeat,
-                     const std::function<void()>& before = [] {});
+// Median seconds of a short call, which is made once before: of `repeat` stretches of calls, each
+// of a tenth of a second at least. `before` is called ahead of each stretch.
+double MedianSeconds(
+    const std::function<void()>& call, int64_t repeat, const std::function<void()>& before = [] {});
 
 }  // namespace retort

@@ -32,7 +32,8 @@ class Student {
  public:
   Student(const Model& model, const std::vector<Example>& examples, const TrainBench& options,
           Objective& objective)
-      : stream_(examples, BatchesOf(options)), adapter_(Adapter::Make(Lora(options), model.layout, 1, model.backend)) {
+      : stream_(examples, BatchesOf(options)),
+        adapter_(Adapter::Make(Lora(options), model.layout, 1, model.backend)) {
     TrainerOptions training;
     training.schedule.kind = Schedule::Kind::kConstant;
     training.part_tokens = options.part_tokens;

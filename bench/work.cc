@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-
 namespace retort {
 
 int64_t BlockParameters(const Architecture& architecture) {

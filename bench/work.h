@@ -8,9 +8,9 @@
 
 namespace retort {
 
-// N: the parameters used in matrix products, which are the blocks' linear layers (of experts those that a
-// token uses) and the head
-// (tied or not). Embedding look-ups, norms, biases and adapters do not count.
+// N: the parameters used in matrix products, which are the blocks' linear layers (of experts those
+// that a token uses) and the head (tied or not). Embedding look-ups, norms, biases and adapters do
+// not count.
 int64_t MatrixParameters(const Architecture& architecture);
 
 // Of the blocks' linear layers alone: what prefill multiplies for every token, the head being

@@ -112,11 +112,12 @@ void PrintAttention(const BenchFlags& f, const AttentionResult& r) {
                       {"compute", "f32"},
                       {"fraction_of_peak", r.fraction_of_peak}});
   }
-  PrintLine(Format("%6lld tokens  forward %7.1f GFLOP/s  gradient %7.1f GFLOP/s  %5.1f %% of the peak  "
-                   "%10.1f tokens/s  workspace %s",
-                   static_cast<long long>(r.tokens), r.forward_flops_per_second / 1e9,
-                   r.gradient_flops_per_second / 1e9, 100 * r.fraction_of_peak, r.tokens_per_second,
-                   BytesText(r.workspace_bytes).c_str()));
+  PrintLine(
+      Format("%6lld tokens  forward %7.1f GFLOP/s  gradient %7.1f GFLOP/s  %5.1f %% of the peak  "
+             "%10.1f tokens/s  workspace %s",
+             static_cast<long long>(r.tokens), r.forward_flops_per_second / 1e9,
+             r.gradient_flops_per_second / 1e9, 100 * r.fraction_of_peak, r.tokens_per_second,
+             BytesText(r.workspace_bytes).c_str()));
 }
 
 void PrintTokenize(const BenchFlags& f, const TokenizeResult& r) {

@@ -27,8 +27,9 @@ int RunCli(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", RETORT_VERSION);
   app.option_defaults()->always_capture_default();
-  for (const auto add : {AddTrain, AddTeach, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe,
-                         AddInspect, AddInit, AddTokenize, AddTokenizer, AddLogits, AddBench}) {
+  for (const auto add :
+       {AddTrain, AddTeach, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe, AddInspect,
+        AddInit, AddTokenize, AddTokenizer, AddLogits, AddBench}) {
     add(app);
   }
   try {

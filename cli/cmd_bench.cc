@@ -51,11 +51,11 @@ void RunWork(BenchFlags f) {
   const OnRepeat progress = [&](int64_t done, int64_t total, double rate) {
     bar.Update(done, total, done ? Cat(CountText(rate), " tokens/s") : "");
   };
-  const RunBench run{f.sequences, f.prompt, f.gen, CacheType(f.compute.kv, subject.compute),
-                     f.repeat, f.sampling};
+  const RunBench run{f.sequences, f.prompt,  f.gen, CacheType(f.compute.kv, subject.compute),
+                     f.repeat,    f.sampling};
   const BenchResult result =
-      train ? BenchTraining(subject, teacher ? &*teacher : nullptr,
-                            {f.rank, f.batch_rows, f.tokens, f.repeat, f.part_tokens}, progress)
+      train                 ? BenchTraining(subject, teacher ? &*teacher : nullptr,
+                                            {f.rank, f.batch_rows, f.tokens, f.repeat, f.part_tokens}, progress)
       : f.work == "prefill" ? BenchPrefill(subject, run, progress)
                             : BenchDecode(subject, run, progress);
   PrintWork(f, subject, result);
@@ -78,7 +78,8 @@ void RunGemm(const BenchFlags& f) {
 
 void RunTokenize(const BenchFlags& f) {
   if (f.model.empty() || f.file.empty())
-    throw InputError("bench tokenize: give a model or tokenizer folder, or a GGUF file, and --file");
+    throw InputError(
+        "bench tokenize: give a model or tokenizer folder, or a GGUF file, and --file");
   ProgressBar bar("tokenize");
   const TokenizeResult result = BenchTokenize(
       {f.model, f.file, f.whole, f.repeat}, [&](int64_t done, int64_t total, double rate) {
@@ -127,8 +128,7 @@ void AddBench(CLI::App& app) {
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
   };
-  command->add_option("work", flags->work,
-                      "train, prefill, decode, gemm, attention or tokenize")
+  command->add_option("work", flags->work, "train, prefill, decode, gemm, attention or tokenize")
       ->required()
       ->check(CLI::IsMember({"train", "prefill", "decode", "gemm", "attention", "tokenize"}));
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file");
@@ -146,12 +146,15 @@ void AddBench(CLI::App& app) {
   count("--sequences", flags->sequences, 1, "prefill, decode: sequences together");
   count("--prompt", flags->prompt, 0, "tokens of each prompt (0: prefill 512, decode 1)");
   count("--gen", flags->gen, 1, "decode: tokens generated after the first, each sequence");
-  command->add_option("--temperature", flags->sampling.temperature, "decode: sampled (0: the likeliest token every time)");
-  command->add_option("--top-p", flags->sampling.top_p, "decode: of the likeliest tokens that reach this share");
+  command->add_option("--temperature", flags->sampling.temperature,
+                      "decode: sampled (0: the likeliest token every time)");
+  command->add_option("--top-p", flags->sampling.top_p,
+                      "decode: of the likeliest tokens that reach this share");
   command->add_option("--teacher", flags->teacher, "train: shape of an online teacher");
   command->add_option("--teacher-weights", flags->teacher_weights,
                       "train: how the teacher is held (default bf16)");
-  count("--part-tokens", flags->part_tokens, 1, "train: tokens computed at once, as train.part_tokens");
+  count("--part-tokens", flags->part_tokens, 1,
+        "train: tokens computed at once, as train.part_tokens");
   command->add_option("--file", flags->file,
                       "tokenize: text whose lines are the rows, or *.jsonl with rows of training");
   command->add_flag("--whole", flags->whole, "tokenize: the whole file is one row");

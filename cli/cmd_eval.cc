@@ -46,7 +46,8 @@ struct Evaluation {
   explicit Evaluation(const EvalFlags& f)
       : flags(f),
         opened(OpenForRunning(f.model, f.adapter, f.compute,
-                              f.metric == "loss" ? OpenedFor::kScores : OpenedFor::kMuchText, true)),
+                              f.metric == "loss" ? OpenedFor::kScores : OpenedFor::kMuchText,
+                              true)),
         rows(OpenRows(f)),
         max_tokens(std::min(f.max_tokens, opened.files.config.max_positions)) {
     if (rows.HasMessages()) chat = ChatFor(f.chat_template, opened, f.adapter);

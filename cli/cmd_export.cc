@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort export: a Hugging Face folder to a GGUF, tested against its source before it is put in place.
+// retort export: a Hugging Face folder to a GGUF, tested against its source before it is put in
+// place.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -54,8 +55,9 @@ void AddExport(CLI::App& app) {
   command->add_option("source", flags->source, "Hugging Face folder")->required();
   command->add_option("--out", flags->out, "GGUF file to write")->required();
   command->add_option("--type", flags->type, Join(GgufFormatNames(), ", "));
-  command->add_flag("--pure", flags->pure,
-                    "the same type for embedding and head (else q8_0 where the type has fewer than 8 bits)");
+  command->add_flag(
+      "--pure", flags->pure,
+      "the same type for embedding and head (else q8_0 where the type has fewer than 8 bits)");
   command->add_option("--threads", flags->threads, "threads; 0: all this process may use")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -18,8 +18,8 @@
 namespace retort {
 namespace {
 
-// Every kind of thing becomes {"kind", "path", "facts": {label: value}, "tensors": [...]}, which is printed
-// as it is or as two aligned tables.
+// Every kind of thing becomes {"kind", "path", "facts": {label: value}, "tensors": [...]}, which is
+// printed as it is or as two aligned tables.
 Json Report(const char* kind, const Path& path) {
   return {{"kind", kind}, {"path", path.string()}, {"facts", Json::object()}};
 }
@@ -173,7 +173,8 @@ Json InspectFolder(const Path& path) {
   if (has(kTeacherCacheManifest)) return InspectTeacherCache(path);
   throw InputError(path.string(),
                    ": holds no config.json (a model), adapter_config.json (an adapter), "
-                   "recipe.json (a run) or ", kTeacherCacheManifest, " (a teacher's cache)");
+                   "recipe.json (a run) or ",
+                   kTeacherCacheManifest, " (a teacher's cache)");
 }
 
 Json Inspect(const Path& path) {

@@ -60,7 +60,8 @@ class Runner {
   explicit Runner(const RunFlags& flags)
       : flags_(flags),
         opened_(OpenForRunning(flags.model, flags.adapter, flags.compute,
-                               flags.prompt || flags.chat ? OpenedFor::kText : OpenedFor::kMuchText, true)) {
+                               flags.prompt || flags.chat ? OpenedFor::kText : OpenedFor::kMuchText,
+                               true)) {
     EngineOptions options;
     options.parallel = 1;
     options.context = flags.context;
@@ -98,7 +99,8 @@ class Runner {
   std::vector<int32_t> Encoded() const {
     return EncodeChat(*opened_.tokenizer, *chat_, messages_, true, "the conversation");
   }
-  // Leaves the oldest turns out until there is room for an answer; at least the last question stays.
+  // Leaves the oldest turns out until there is room for an answer; at least the last question
+  // stays.
   std::vector<int32_t> EncodedToFit();
   Generation Say(std::vector<int32_t> prompt, const SamplingOptions& sampling);
   void Show(const Generation& g);

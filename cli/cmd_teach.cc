@@ -53,22 +53,20 @@ void FillCache(TeachingSession& session, const Recipe& recipe, bool json) {
                       {"raw_bytes", done.raw_bytes},
                       {"stored_bytes", done.stored_bytes}});
   }
-  PrintLine(Cat(recipe.teacher.cache.string(), ": ", done.tokens_done, " tokens of ",
-                done.examples_done, " rows in ", done.shards, " shards, ",
-                BytesText(done.stored_bytes), " (", BytesText(done.raw_bytes),
-                " before compression)",
-                done.written_again > 0
-                    ? Cat("; ", done.written_again, " were damaged and are written again")
-                    : std::string()));
+  PrintLine(Cat(
+      recipe.teacher.cache.string(), ": ", done.tokens_done, " tokens of ", done.examples_done,
+      " rows in ", done.shards, " shards, ", BytesText(done.stored_bytes), " (",
+      BytesText(done.raw_bytes), " before compression)",
+      done.written_again > 0 ? Cat("; ", done.written_again, " were damaged and are written again")
+                             : std::string()));
 }
 
 void WriteAnswers(TeachingSession& session, const TeachFlags& flags) {
   GeneratedAnswers done;
   {
     ProgressBar bar("teach");
-    done = session.Generate(flags.out, flags.temperature, [&](int64_t rows) {
-      bar.Update(rows, session.rows(), "rows");
-    });
+    done = session.Generate(flags.out, flags.temperature,
+                            [&](int64_t rows) { bar.Update(rows, session.rows(), "rows"); });
   }
   if (flags.json) {
     return PrintJson({{"out", flags.out},
@@ -85,8 +83,8 @@ void Run(const TeachFlags& flags) {
   const Recipe recipe = RecipeOf(flags);
   if (!flags.generate && !flags.out.empty()) throw InputError("--out goes with --generate");
   if (flags.generate && flags.out.empty()) throw InputError("--generate needs --out FILE.jsonl");
-  TeachingSession session(recipe, flags.generate ? TeachingSession::Work::kAnswers
-                                                 : TeachingSession::Work::kCache);
+  TeachingSession session(
+      recipe, flags.generate ? TeachingSession::Work::kAnswers : TeachingSession::Work::kCache);
   for (const std::string& line : session.Describe()) Note(line);
   flags.generate ? WriteAnswers(session, flags) : FillCache(session, recipe, flags.json);
 }
@@ -95,18 +93,21 @@ void Run(const TeachFlags& flags) {
 
 void AddTeach(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
-      "teach", "Write a teacher's logits for a recipe's rows to its cache, or its answers to a file");
+      "teach",
+      "Write a teacher's logits for a recipe's rows to its cache, or its answers to a file");
   auto flags = std::make_shared<TeachFlags>();
   command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
   command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")
       ->allow_extra_args(false);
   command->add_flag("--generate", flags->generate,
                     "write the teacher's answers to the rows' prompts instead");
-  command->add_option("--out", flags->out, "the file of answers (JSONL); an earlier call's is gone on with");
+  command->add_option("--out", flags->out,
+                      "the file of answers (JSONL); an earlier call's is gone on with");
   command->add_option("--temperature", flags->temperature, "of the answers; 0: the likeliest token")
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--max-tokens", flags->max_tokens,
-                      "of an answer, as --set teacher.max_new_tokens=N (0: the recipe's)")
+  command
+      ->add_option("--max-tokens", flags->max_tokens,
+                   "of an answer, as --set teacher.max_new_tokens=N (0: the recipe's)")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--device", flags->device, "as --set teacher.device=...");
   command->add_option("--threads", flags->threads, "as --set train.threads=N")

@@ -34,9 +34,10 @@ struct OpenedModel {
   std::unique_ptr<Adapter> adapter;      // null without --adapter
   std::unique_ptr<Tokenizer> tokenizer;  // null when the command asked for none
 };
-// What for: scores (losses, logits), or text, where compute "auto" means int8 for block formats; much of it makes up for the
-// time that copying the weights into large pages takes (WorthCopying). With an adapter that was trained on an NF4 base
-// the base is held in NF4 too, which is what the adapter was fitted to.
+// What for: scores (losses, logits), or text, where compute "auto" means int8 for block formats;
+// much of it makes up for the time that copying the weights into large pages takes (WorthCopying).
+// With an adapter that was trained on an NF4 base the base is held in NF4 too, which is what the
+// adapter was fitted to.
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 

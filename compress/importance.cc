@@ -149,7 +149,8 @@ LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples
 Model WithLayers(const Model& model, const std::vector<int64_t>& kept) {
   Architecture config = model.config;
   config.blocks.clear();
-  for (const int64_t layer : kept) config.blocks.push_back(model.config.blocks[static_cast<size_t>(layer)]);
+  for (const int64_t layer : kept)
+    config.blocks.push_back(model.config.blocks[static_cast<size_t>(layer)]);
   Model out(config, model.backend);
   std::map<std::string, Target> targets;
   for (const TensorSpec& spec : model.layout.tensors) targets[spec.name] = spec.target;
@@ -163,7 +164,8 @@ std::vector<std::vector<double>> NeuronImportance(const Model& model,
                                                   const std::vector<Example>& examples,
                                                   const ImportanceOptions& options) {
   const auto width = static_cast<size_t>(model.config.mlp_width());
-  std::vector<std::vector<double>> sums(static_cast<size_t>(model.config.layers()), std::vector<double>(width));
+  std::vector<std::vector<double>> sums(static_cast<size_t>(model.config.layers()),
+                                        std::vector<double>(width));
   Observer observer;
   observer.linear_input = [&](LinearId id, const Tensor& active) {
     const LinearSpec& linear = model.layout.of(id);

@@ -216,7 +216,8 @@ void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options) {
   const int64_t layers = source.config.layers(), ffn = source.config.mlp_width();
   for (const BlockSpec& block : source.config.blocks) {
     if (options.ffn > 0 && (block.mlp.experts || block.mlp.fused))
-      throw InputError(where, ": --ffn needs an MLP of gate, up and down; this model's ", block.mlp.experts ? "are experts" : "is fused");
+      throw InputError(where, ": --ffn needs an MLP of gate, up and down; this model's ",
+                       block.mlp.experts ? "are experts" : "is fused");
   }
   if (options.layers < 0 || options.layers > layers) {
     throw InputError("--layers ", options.layers, ": ", where, " has ", layers,

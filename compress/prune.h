@@ -20,8 +20,8 @@ struct PrunePlan {
 };
 
 // Writes the plan's part of the model into an existing folder, in the base's type and in memory
-// bounded by a panel of rows: kept tensors byte for byte under their new layer's number, rows of the
-// gate and up projections, columns of the down projection. Shards stay shards (one that becomes
+// bounded by a panel of rows: kept tensors byte for byte under their new layer's number, rows of
+// the gate and up projections, columns of the down projection. Shards stay shards (one that becomes
 // empty is left out), aliases stay aliases; config.json says the new sizes; generation
 // configuration, tokenizer and template come along. Throws Error{kInput} for a GGUF.
 void WritePrunedModel(const ModelFiles& source, const PrunePlan& plan, const Path& folder);
@@ -52,8 +52,8 @@ void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options);
 
 // Chooses the layers by the rows, then the neurons by what the remaining layers do on them, writes
 // the model, loads it again and measures its loss. retort.json beside it says what it was made of.
-// `model` is the source, loaded with its weights as stored. Throws Error{kInput} for sizes as above,
-// for rows without loss and for a model whose loss is not finite.
+// `model` is the source, loaded with its weights as stored. Throws Error{kInput} for sizes as
+// above, for rows without loss and for a model whose loss is not finite.
 PruneReport Prune(const ModelFiles& source, const Model& model,
                   const std::vector<Example>& examples, const PruneOptions& options);
 

@@ -23,13 +23,16 @@ Enum ParseName(std::string_view what, std::string_view name,
 
 void Append(Example& example, const std::vector<int32_t>& ids, bool loss) {
   example.ids.insert(example.ids.end(), ids.begin(), ids.end());
-  if (loss) example.labels.insert(example.labels.end(), ids.begin(), ids.end());
-  else example.labels.resize(example.ids.size(), kNoLoss);
+  if (loss)
+    example.labels.insert(example.labels.end(), ids.begin(), ids.end());
+  else
+    example.labels.resize(example.ids.size(), kNoLoss);
 }
 
 int32_t EndToken(const Tokenizer& tokenizer, const std::string& where) {
   if (tokenizer.spec().eos < 0) {
-    throw InputError(where, ": the tokenizer has no end token to put after the row; set "
+    throw InputError(where,
+                     ": the tokenizer has no end token to put after the row; set "
                      "data.add_eos to false");
   }
   return tokenizer.spec().eos;
@@ -49,8 +52,8 @@ void CheckIds(const Row& row, int32_t vocab) {
                        ", outside the vocabulary of ", vocab);
     }
     if (row.labels[i] != kNoLoss && (row.labels[i] < 0 || row.labels[i] >= vocab)) {
-      throw InputError(row.where, ": 'labels' entry ", i + 1, " is ", row.labels[i],
-                       ", neither ", kNoLoss, " nor within the vocabulary of ", vocab);
+      throw InputError(row.where, ": 'labels' entry ", i + 1, " is ", row.labels[i], ", neither ",
+                       kNoLoss, " nor within the vocabulary of ", vocab);
     }
   }
 }
@@ -65,19 +68,23 @@ std::vector<Example> Fit(Example example, const std::string& where, const Exampl
       throw InputError(
           where, ": has ", example.size(), " tokens, over the limit of ", limit,
           "; raise data.max_tokens or set data.over_length to drop, truncate or split");
-    case OverLength::kDrop: ++set.dropped; return {};
+    case OverLength::kDrop:
+      ++set.dropped;
+      return {};
     case OverLength::kTruncate:
       ++set.truncated;
       example.ids.resize(limit);
       example.labels.resize(limit);
       return {std::move(example)};
-    case OverLength::kSplit: break;
+    case OverLength::kSplit:
+      break;
   }
   ++set.split;
   std::vector<Example> parts;
   for (int64_t begin = 0; begin + 1 < example.size(); begin += limit - 1) {
     const int64_t end = std::min(begin + limit, example.size());
-    Example part{example.row, {example.ids.begin() + begin, example.ids.begin() + end},
+    Example part{example.row,
+                 {example.ids.begin() + begin, example.ids.begin() + end},
                  {example.labels.begin() + begin, example.labels.begin() + end}};
     part.labels[0] = kNoLoss;  // the part before has predicted it
     if (part.LossTokens() > 0) parts.push_back(std::move(part));
@@ -119,8 +126,10 @@ LossOn ParseLossOn(std::string_view name) {
 
 OverLength ParseOverLength(std::string_view name) {
   static constexpr std::pair<std::string_view, OverLength> kKnown[] = {
-      {"error", OverLength::kError}, {"drop", OverLength::kDrop},
-      {"truncate", OverLength::kTruncate}, {"split", OverLength::kSplit}};
+      {"error", OverLength::kError},
+      {"drop", OverLength::kDrop},
+      {"truncate", OverLength::kTruncate},
+      {"split", OverLength::kSplit}};
   return ParseName("over_length", name, kKnown);
 }
 
@@ -146,8 +155,8 @@ Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate
   };
   switch (row.kind) {
     case RowFormat::kMessages:
-      for (const EncodedPiece& piece : EncodeChatPieces(tokenizer, RequireChat(chat, row),
-                                                        row.messages, false, row.where)) {
+      for (const EncodedPiece& piece :
+           EncodeChatPieces(tokenizer, RequireChat(chat, row), row.messages, false, row.where)) {
         Append(out, piece.ids, all || piece.reply);
       }
       break;
@@ -165,7 +174,8 @@ Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate
       out.ids = row.ids;
       out.labels = row.labels;
       break;
-    default: RETORT_CHECK(false, "a row's kind is never auto or alpaca");
+    default:
+      RETORT_CHECK(false, "a row's kind is never auto or alpaca");
   }
   return out;
 }
@@ -173,8 +183,10 @@ Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate
 std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
                                      const ChatTemplate* chat) {
   switch (row.kind) {
-    case RowFormat::kPromptCompletion: return tokenizer.EncodePrompt(row.prompt);
-    case RowFormat::kText: return tokenizer.EncodePrompt(row.text);
+    case RowFormat::kPromptCompletion:
+      return tokenizer.EncodePrompt(row.prompt);
+    case RowFormat::kText:
+      return tokenizer.EncodePrompt(row.text);
     case RowFormat::kMessages: {
       std::vector<Message> before = row.messages;
       const auto last = std::find_if(before.rbegin(), before.rend(),
@@ -182,7 +194,8 @@ std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
       if (last != before.rend()) before.erase(last.base() - 1, before.end());
       return EncodeChat(tokenizer, RequireChat(chat, row), before, true, row.where);
     }
-    default: throw InputError(row.where, ": rows of format tokens have no prompt of their own");
+    default:
+      throw InputError(row.where, ": rows of format tokens have no prompt of their own");
   }
 }
 

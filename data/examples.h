@@ -22,10 +22,11 @@ struct Example {
   int64_t row = 0;  // index in Rows; the parts of a split row share it
   std::vector<int32_t> ids;
   std::vector<int32_t> labels;  // as many as ids
-  // An answer that the model itself has given: nobody says that it is right, so cross-entropy has no part in it.
+  // An answer that the model itself has given: nobody says that it is right, so cross-entropy has
+  // no part in it.
   bool generated = false;
-  // Belongs to the example before it (a rejected answer after the chosen one): the two are one group, which is
-  // shuffled, packed and computed as a whole. The first example of all never does.
+  // Belongs to the example before it (a rejected answer after the chosen one): the two are one
+  // group, which is shuffled, packed and computed as a whole. The first example of all never does.
   bool joined = false;
 
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
@@ -76,10 +77,10 @@ std::vector<int32_t> EncodeCompletion(const Tokenizer& tokenizer, std::string_vi
                                       bool add_eos);
 
 struct ExampleSet {
-  std::vector<Example> examples;  // in the rows' order
-  int64_t rows = 0;               // read
+  std::vector<Example> examples;                  // in the rows' order
+  int64_t rows = 0;                               // read
   int64_t dropped = 0, truncated = 0, split = 0;  // rows over max_tokens, by what became of them
-  int64_t without_loss = 0;       // rows in which no token carries loss; kept only for tokens rows
+  int64_t without_loss = 0;  // rows in which no token carries loss; kept only for tokens rows
   int64_t tokens = 0, loss_tokens = 0;
   std::vector<std::string> notes;  // the audit's findings and the counts above, one line each
 };

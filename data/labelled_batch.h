@@ -11,8 +11,8 @@
 
 namespace retort {
 
-// Examples laid end to end. The logits at rows[i] of the batch's hidden state predict targets[i]: labels
-// are shifted here, once.
+// Examples laid end to end. The logits at rows[i] of the batch's hidden state predict targets[i]:
+// labels are shifted here, once.
 struct LabelledBatch {
   Batch batch;
   std::vector<int32_t> rows, targets;  // [N], by example and place

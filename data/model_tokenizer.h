@@ -7,8 +7,8 @@
 
 namespace retort {
 
-// From the folder's files or the GGUF's metadata. Throws Error{kInput} when it has more ids than the model
-// has rows, or ends and BOS outside of it.
+// From the folder's files or the GGUF's metadata. Throws Error{kInput} when it has more ids than
+// the model has rows, or ends and BOS outside of it.
 std::unique_ptr<Tokenizer> LoadTokenizer(const ModelFiles& files);
 
 }  // namespace retort

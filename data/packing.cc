@@ -162,8 +162,10 @@ std::optional<Step> BatchStream::Next() {
                                                            static_cast<double>(sequences_.size());
       if (++state_.position == SequencesThisEpoch()) {
         // Past the last epoch there is nothing to prepare, only a place to stand.
-        if (state_.epoch + 1 == options_.epochs) state_ = {state_.epoch + 1, 0};
-        else LoadEpoch(state_.epoch + 1);
+        if (state_.epoch + 1 == options_.epochs)
+          state_ = {state_.epoch + 1, 0};
+        else
+          LoadEpoch(state_.epoch + 1);
       }
     }
     step.tokens += micro.tokens;

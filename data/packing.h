@@ -20,14 +20,15 @@ namespace retort {
 // Groups (by their index) that share a sequence of at most max_tokens tokens.
 using PackedSequence = std::vector<int64_t>;
 
-// Best fit over the last few open sequences, in the order given: each group goes where the least room
-// is left, or opens a new one. Sequences come in the order of their first groups, so the order of the
-// data (shuffled or not) is kept but for that small neighbourhood. A longer group stands alone.
-// lengths[group]: the tokens of all its rows.
+// Best fit over the last few open sequences, in the order given: each group goes where the least
+// room is left, or opens a new one. Sequences come in the order of their first groups, so the order
+// of the data (shuffled or not) is kept but for that small neighbourhood. A longer group stands
+// alone. lengths[group]: the tokens of all its rows.
 std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
                                      const std::vector<int64_t>& lengths, int64_t max_tokens);
 
-// Consecutive groups of the order, as many as fit into batch_tokens tokens; a longer one stands alone.
+// Consecutive groups of the order, as many as fit into batch_tokens tokens; a longer one stands
+// alone.
 std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
                                         const std::vector<int64_t>& lengths, int64_t batch_tokens);
 
@@ -59,9 +60,9 @@ struct RowGroup {
 };
 std::vector<RowGroup> GroupsOf(const MicroBatch& micro);
 
-// The micro-batch as parts of whole groups, each of at most `tokens` tokens where its groups allow it.
-// What is computed at once, and so how much memory activations take, is a part; gradients are summed
-// all the same.
+// The micro-batch as parts of whole groups, each of at most `tokens` tokens where its groups allow
+// it. What is computed at once, and so how much memory activations take, is a part; gradients are
+// summed all the same.
 std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens);
 
 struct Step {
@@ -81,7 +82,8 @@ struct BatchState {
 // Steps over examples that outlive it. The same options and state give the same steps, always.
 class BatchStream {
  public:
-  // No example may be longer than max_tokens or empty, and there must be one. A group may be longer.
+  // No example may be longer than max_tokens or empty, and there must be one. A group may be
+  // longer.
   BatchStream(const std::vector<Example>& examples, const BatchOptions& options);
 
   // The next step; nullopt once all epochs are done. With epochs, the last step may be short;
@@ -108,8 +110,9 @@ class BatchStream {
 
   const std::vector<Example>& examples_;
   BatchOptions options_;
-  std::vector<int64_t> group_begins_;  // group g: examples group_begins_[g] ... group_begins_[g + 1] - 1
-  std::vector<int64_t> lengths_;       // by group
+  std::vector<int64_t>
+      group_begins_;              // group g: examples group_begins_[g] ... group_begins_[g + 1] - 1
+  std::vector<int64_t> lengths_;  // by group
   int64_t total_steps_ = 0;
   BatchState state_;
   std::vector<PackedSequence> sequences_;  // of state_.epoch

@@ -85,12 +85,16 @@ std::vector<int32_t> ReadIds(const Json& row, const char* key, const std::string
 // The wording that Stanford's Alpaca was trained on and that everybody has used since.
 std::string AlpacaPrompt(const std::string& instruction, const std::string& input) {
   if (input.empty()) {
-    return Cat("Below is an instruction that describes a task. Write a response that appropriately "
-               "completes the request.\n\n### Instruction:\n", instruction, "\n\n### Response:");
+    return Cat(
+        "Below is an instruction that describes a task. Write a response that appropriately "
+        "completes the request.\n\n### Instruction:\n",
+        instruction, "\n\n### Response:");
   }
-  return Cat("Below is an instruction that describes a task, paired with an input that provides "
-             "further context. Write a response that appropriately completes the request.\n\n"
-             "### Instruction:\n", instruction, "\n\n### Input:\n", input, "\n\n### Response:");
+  return Cat(
+      "Below is an instruction that describes a task, paired with an input that provides "
+      "further context. Write a response that appropriately completes the request.\n\n"
+      "### Instruction:\n",
+      instruction, "\n\n### Input:\n", input, "\n\n### Response:");
 }
 
 void FillPromptCompletion(const Json& json, Row& row) {
@@ -163,7 +167,8 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
     }
     if (places.empty()) throw InputError(name, ": holds no rows");
     if (static_cast<double>(places.size()) * source.weight +
-            static_cast<double>(rows.places_.size()) > static_cast<double>(kMaxRows)) {
+            static_cast<double>(rows.places_.size()) >
+        static_cast<double>(kMaxRows)) {
       throw InputError(name, ": more than ", kMaxRows, " rows in all");
     }
     rows.files_.push_back(file);
@@ -207,17 +212,26 @@ Row Rows::Read(int64_t index) const {
   row.kind = files_[places_[index].file].format;
   const Json json = ParseRow(Line(places_[index]), row.where);
   switch (row.kind) {
-    case RowFormat::kMessages: row.messages = ReadMessages(json, row.where); break;
-    case RowFormat::kPromptCompletion: FillPromptCompletion(json, row); break;
+    case RowFormat::kMessages:
+      row.messages = ReadMessages(json, row.where);
+      break;
+    case RowFormat::kPromptCompletion:
+      FillPromptCompletion(json, row);
+      break;
     case RowFormat::kAlpaca:
       row.prompt = AlpacaPrompt(GetString(json, "instruction", row.where),
                                 GetString(json, "input", row.where, ""));
       row.completion = GetString(json, "output", row.where);
       row.kind = RowFormat::kPromptCompletion;
       break;
-    case RowFormat::kText: row.text = GetString(json, "text", row.where); break;
-    case RowFormat::kTokens: FillTokens(json, row); break;
-    case RowFormat::kAuto: RETORT_CHECK(false, "a file's format is settled when it is opened");
+    case RowFormat::kText:
+      row.text = GetString(json, "text", row.where);
+      break;
+    case RowFormat::kTokens:
+      FillTokens(json, row);
+      break;
+    case RowFormat::kAuto:
+      RETORT_CHECK(false, "a file's format is settled when it is opened");
   }
   return row;
 }

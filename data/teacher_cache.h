@@ -34,10 +34,10 @@ struct TeacherCacheKey {
   std::string fingerprint;          // of its weights: model/store/folders.h
   std::string adapter_fingerprint;  // "" without an adapter
   std::string tokenizer_hash;
-  std::string template_hash;        // "" where no row is a conversation
+  std::string template_hash;  // "" where no row is a conversation
   int64_t vocab = 0;
-  int64_t top_k = 0;                // above vocab is vocab
-  double temperature = 1;           // the stored p = softmax(logits / temperature)
+  int64_t top_k = 0;       // above vocab is vocab
+  double temperature = 1;  // the stored p = softmax(logits / temperature)
 };
 
 // The first 16 bytes of SHA-256 over ids and then labels, each a little-endian int32.
@@ -80,8 +80,9 @@ class TeacherCacheWriter {
   TeacherCacheWriter(const TeacherCacheWriter&) = delete;
   TeacherCacheWriter& operator=(const TeacherCacheWriter&) = delete;
 
-  // The example whose rows Append takes next; as many as there are examples once all are in. The ones after it
-  // follow up to end_example(), where a damaged shard ends and next_example() may be another.
+  // The example whose rows Append takes next; as many as there are examples once all are in. The
+  // ones after it follow up to end_example(), where a damaged shard ends and next_example() may be
+  // another.
   int64_t next_example() const;
   int64_t end_example() const;
   int64_t damaged_shards() const;  // how many there were to begin with
@@ -90,7 +91,8 @@ class TeacherCacheWriter {
   // which may be a bug. Log-probabilities are rounded to f16 and held at -65504 or above.
   void Append(const TopTokens& rows);
 
-  // Closes the last shard and lets go of the folder. All examples must be in. Nothing is written to a finished folder.
+  // Closes the last shard and lets go of the folder. All examples must be in. Nothing is written to
+  // a finished folder.
   void Finish();
 
  private:
@@ -99,13 +101,13 @@ class TeacherCacheWriter {
 };
 
 struct TeacherCacheSummary {
-  TeacherCacheKey key;       // top_k is k
+  TeacherCacheKey key;  // top_k is k
   int64_t shards = 0;
-  int64_t examples = 0;      // of the whole; examples_done of them are in the shards
+  int64_t examples = 0;  // of the whole; examples_done of them are in the shards
   int64_t examples_done = 0;
-  int64_t tokens_done = 0;   // rows in the shards
-  int64_t raw_bytes = 0;     // of the shards, before compression
-  int64_t stored_bytes = 0;  // of the shards' files
+  int64_t tokens_done = 0;    // rows in the shards
+  int64_t raw_bytes = 0;      // of the shards, before compression
+  int64_t stored_bytes = 0;   // of the shards' files
   int64_t written_again = 0;  // damaged shards; the manifest does not tell, a writer's caller does
   bool finished() const { return examples_done == examples; }
 };
@@ -117,9 +119,10 @@ std::string TeacherShardChecksum(const Path& shard);
 
 // Reads a finished folder. Every fault of a file is Error{kInput} naming it.
 //
-// Cost: a shard's first use reads it once for its SHA-256, and holds one file descriptor from then on. Rows are stored in
-// blocks of 4096 / k (1 to 256), and the blocks that an example touches are decompressed whole each time, in all threads:
-// nothing is kept decoded, since that is a small part of what a student takes for its own step (docs/distillation.md).
+// Cost: a shard's first use reads it once for its SHA-256, and holds one file descriptor from then
+// on. Rows are stored in blocks of 4096 / k (1 to 256), and the blocks that an example touches are
+// decompressed whole each time, in all threads: nothing is kept decoded, since that is a small part
+// of what a student takes for its own step (docs/distillation.md).
 class TeacherCacheReader {
  public:
   // Throws Error{kInput} on an unfinished folder, saying how much is there, and when a shard is
@@ -138,10 +141,12 @@ class TeacherCacheReader {
   // has more examples than the other. Reads shards only to find the place.
   void CheckExamples(std::span<const Example> examples, const WhereExample& where) const;
 
-  // The rows of these examples, one after another, in place of what `out` held. Each row sums to 1, tail included: the log of
-  // the sum of the rounded outcomes is subtracted from each. `temperature` is the stored one, or,
-  // where all of the vocabulary was kept, any: log p is scaled by stored / wanted before that.
-  void Read(std::span<const int64_t> examples, double temperature, ThreadPool& pool, TopTokens& out);
+  // The rows of these examples, one after another, in place of what `out` held. Each row sums to 1,
+  // tail included: the log of the sum of the rounded outcomes is subtracted from each.
+  // `temperature` is the stored one, or, where all of the vocabulary was kept, any: log p is scaled
+  // by stored / wanted before that.
+  void Read(std::span<const int64_t> examples, double temperature, ThreadPool& pool,
+            TopTokens& out);
 
  private:
   struct State;

@@ -11,9 +11,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMaxVocab = 1 << 24;            // an id is three bytes at most
-constexpr int64_t kMaxCount = int64_t{1} << 40;   // of anything; keeps the sums below in range
-constexpr int64_t kMostPacked = 1100;             // deflate packs at most 1032 bytes into one
+constexpr int64_t kMaxVocab = 1 << 24;           // an id is three bytes at most
+constexpr int64_t kMaxCount = int64_t{1} << 40;  // of anything; keeps the sums below in range
+constexpr int64_t kMostPacked = 1100;            // deflate packs at most 1032 bytes into one
 
 int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t most,
                 const std::string& where) {
@@ -63,8 +63,8 @@ TeacherShard ParseShard(const Json& json, const TeacherManifest& before, const s
 
 Path TeacherShardPath(const Path& folder, size_t shard) {
   const std::string number = Cat(shard);
-  return folder / Cat("shard-", std::string(number.size() < 5 ? 5 - number.size() : 0, '0'), number,
-                      ".h5");
+  return folder /
+         Cat("shard-", std::string(number.size() < 5 ? 5 - number.size() : 0, '0'), number, ".h5");
 }
 
 TeacherManifest ReadTeacherManifest(const Path& folder) {
@@ -133,8 +133,10 @@ void CheckTeacherKey(const Path& folder, const TeacherCacheKey& have, const Teac
                            const std::string& held_note = "", const std::string& wanted_note = "") {
     if (held == wanted) return;
     const auto shown = [](const auto& value) {
-      if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>) return Cat(value);
-      else return value.empty() ? std::string("none") : Cat("'", value, "'");
+      if constexpr (std::is_arithmetic_v<std::decay_t<decltype(value)>>)
+        return Cat(value);
+      else
+        return value.empty() ? std::string("none") : Cat("'", value, "'");
     };
     throw InputError(folder.string(), ": the cache is of ", what, " ", shown(held), held_note,
                      ", wanted is ", shown(wanted), wanted_note, "; ", kTeachElsewhere);

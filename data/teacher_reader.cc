@@ -18,8 +18,8 @@ TeacherCacheSummary Summarize(const TeacherManifest& m) {
     out.tokens_done += s.tokens;
     out.stored_bytes += s.bytes;
   }
-  out.raw_bytes = out.tokens_done * m.layout().row_bytes() +
-                  out.examples_done * kTeacherBytesPerExample;
+  out.raw_bytes =
+      out.tokens_done * m.layout().row_bytes() + out.examples_done * kTeacherBytesPerExample;
   return out;
 }
 
@@ -49,9 +49,9 @@ struct TeacherCacheReader::State {
 
   // Appends the pieces of an example whose rows begin at row `at`; returns where they end.
   int64_t AppendPieces(int64_t example, int64_t at, std::vector<Piece>& pieces) {
-    const auto after = std::upper_bound(
-        manifest.shards.begin(), manifest.shards.end(), example,
-        [](int64_t e, const TeacherShard& s) { return e < s.first_example; });
+    const auto after =
+        std::upper_bound(manifest.shards.begin(), manifest.shards.end(), example,
+                         [](int64_t e, const TeacherShard& s) { return e < s.first_example; });
     const auto index = static_cast<size_t>(after - manifest.shards.begin()) - 1;
     const OpenShard& shard = Shard(index);
     const auto local = static_cast<size_t>(example - manifest.shards[index].first_example);
@@ -83,9 +83,9 @@ TeacherCacheReader::TeacherCacheReader(const Path& folder) {
   TeacherManifest manifest = ReadTeacherManifest(folder);
   const TeacherCacheSummary summary = Summarize(manifest);
   if (!summary.finished()) {
-    throw InputError(folder.string(), ": the teacher's cache is not finished: ",
-                     summary.examples_done, " of ", summary.examples,
-                     " examples are there; `retort teach` goes on with the rest");
+    throw InputError(folder.string(),
+                     ": the teacher's cache is not finished: ", summary.examples_done, " of ",
+                     summary.examples, " examples are there; `retort teach` goes on with the rest");
   }
   for (size_t s = 0; s < manifest.shards.size(); ++s) {
     CheckTeacherShardSize(TeacherShardPath(folder, s), manifest.shards[s]);
@@ -110,8 +110,7 @@ void TeacherCacheReader::CheckExamples(std::span<const Example> examples,
 void TeacherCacheReader::Read(std::span<const int64_t> examples, double temperature,
                               ThreadPool& pool, TopTokens& out) {
   const TeacherManifest& m = state_->manifest;
-  RETORT_CHECK(temperature > 0 &&
-                   (temperature == m.key.temperature || m.layout().all_kept()),
+  RETORT_CHECK(temperature > 0 && (temperature == m.key.temperature || m.layout().all_kept()),
                "temperature ", temperature, " of a cache at ", m.key.temperature);
   std::vector<State::Piece> pieces;
   int64_t rows = 0;
@@ -124,8 +123,8 @@ void TeacherCacheReader::Read(std::span<const int64_t> examples, double temperat
   while (std::ssize(decoders) < pool.threads()) decoders.emplace_back(m.layout());
   pool.For(std::ssize(pieces), [&](int64_t i, int worker) {
     const State::Piece& p = pieces[static_cast<size_t>(i)];
-    decoders[static_cast<size_t>(worker)].Decode(p.packed.Unpack(), p.begin, p.count, p.packed.place,
-                                                 out, p.at);
+    decoders[static_cast<size_t>(worker)].Decode(p.packed.Unpack(), p.begin, p.count,
+                                                 p.packed.place, out, p.at);
   });
   if (temperature == m.key.temperature) return;
   const auto scale = static_cast<float>(m.key.temperature / temperature);

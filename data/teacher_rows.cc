@@ -22,7 +22,8 @@ uint16_t ValueOf(float log_prob) {
   return ToF16(std::min(-log_prob, 65504.0f)).bits;
 }
 
-// The f16 of these bits, at most kLargest, negated. Exact: f16's exponents count from 15 where f32's count from 127.
+// The f16 of these bits, at most kLargest, negated. Exact: f16's exponents count from 15 where
+// f32's count from 127.
 float LogProbOf(uint32_t value) { return std::bit_cast<float>(value << 13) * -0x1p112f; }
 
 double SumOf(const TopTokens& rows, int64_t row) {
@@ -94,8 +95,10 @@ void RowDecoder::DecodeIds(const StoredRows& stored, int64_t row, std::span<int3
 void RowDecoder::DecodeValues(const StoredRows& stored, int64_t row, std::span<float> log_probs,
                               const std::string& place) {
   const uint16_t* in = stored.values.data() + row * layout_.kept;
-  if (layout_.all_kept()) std::copy_n(in, values_.size(), values_.begin());
-  else std::inclusive_scan(in, in + layout_.kept, values_.begin(), std::plus<uint32_t>(), uint32_t{0});
+  if (layout_.all_kept())
+    std::copy_n(in, values_.size(), values_.begin());
+  else
+    std::inclusive_scan(in, in + layout_.kept, values_.begin(), std::plus<uint32_t>(), uint32_t{0});
   if (std::ranges::max(values_) > kLargest) {
     throw InputError(place, ": row ", row, " holds no log-probabilities");
   }

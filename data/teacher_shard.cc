@@ -50,9 +50,7 @@ OpenShard Open(const Path& folder, const TeacherManifest& manifest, size_t shard
 
 }  // namespace
 
-std::string HashOfHashes(std::span<const uint8_t> hashes) {
-  return Sha256(std::as_bytes(hashes));
-}
+std::string HashOfHashes(std::span<const uint8_t> hashes) { return Sha256(std::as_bytes(hashes)); }
 
 void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const ShardContent& content) {
   Hdf5Writer file(path);
@@ -145,8 +143,8 @@ void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
     const TeacherShard& shard = manifest.shards[s];
     const int64_t first = shard.first_example, count = std::min(shard.examples, given - first);
     if (count <= 0) break;
-    const std::vector<uint8_t> want = HashesOf(
-        examples.subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
+    const std::vector<uint8_t> want =
+        HashesOf(examples.subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
     if (count == shard.examples && HashOfHashes(want) == shard.examples_sha256) continue;
     if (!IsWhole(TeacherShardPath(folder, s), shard)) {
       throw InputError(folder.string(), ": of the rows from ", where(first), " to ",

@@ -150,10 +150,9 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
   manifest.key = key;
   manifest.key.top_k = std::min(key.top_k, key.vocab);
   manifest.examples = static_cast<int64_t>(examples.size());
-  manifest.shard_bytes =
-      options.shard_bytes > 0
-          ? options.shard_bytes
-          : DefaultShardBytes(TeacherCacheBytes(examples, key.vocab, key.top_k));
+  manifest.shard_bytes = options.shard_bytes > 0
+                             ? options.shard_bytes
+                             : DefaultShardBytes(TeacherCacheBytes(examples, key.vocab, key.top_k));
   WriteTeacherManifest(folder, manifest);
 }
 

@@ -67,8 +67,8 @@ void TopSelector::Select(std::span<const float> logits, TopTokens& out, int64_t 
   const double largest = *std::max_element(logits.begin(), logits.end());
   const double per_temperature = 1 / temperature_;
   const bool all = kept_ == vocab_;
-  const float last = all ? -std::numeric_limits<float>::infinity()
-                         : logits[static_cast<size_t>(ids.back())];
+  const float last =
+      all ? -std::numeric_limits<float>::infinity() : logits[static_cast<size_t>(ids.back())];
   const auto last_id = static_cast<size_t>(ids.back());
   double kept = 0, left_out = 0;
   for (size_t i = 0; i < logits.size(); ++i) {

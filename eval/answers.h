@@ -16,9 +16,9 @@ struct Answer {
   bool chat = false;            // an assistant's turn, as opposed to a completion
 };
 
-// The completion of each prompt_completion row, the last assistant turn of each conversation. Throws Error{kInput}
-// naming a row of another kind, or a conversation that does not end with the assistant. chat may be
-// null where no row is a conversation.
+// The completion of each prompt_completion row, the last assistant turn of each conversation.
+// Throws Error{kInput} naming a row of another kind, or a conversation that does not end with the
+// assistant. chat may be null where no row is a conversation.
 std::vector<Answer> ReadAnswers(const Rows& rows, const Tokenizer& tokenizer,
                                 const ChatTemplate* chat);
 
@@ -28,8 +28,8 @@ std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
                                   const Tokenizer& tokenizer, const ChatTemplate* chat,
                                   bool add_eos);
 
-// Whether prompt and answer fit max_tokens. False: to be left out (kDrop). Throws Error{kInput} naming the row, for
-// kError, and for kTruncate and kSplit, which make no sense of an answer.
+// Whether prompt and answer fit max_tokens. False: to be left out (kDrop). Throws Error{kInput}
+// naming the row, for kError, and for kTruncate and kSplit, which make no sense of an answer.
 bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens,
                 OverLength over_length);
 

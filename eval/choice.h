@@ -30,12 +30,13 @@ struct ChoiceTask {
   int64_t dropped = 0;
 };
 
-// A JSON list of texts. Throws Error{kInput} naming the file, and a label that is empty or occurs twice.
+// A JSON list of texts. Throws Error{kInput} naming the file, and a label that is empty or occurs
+// twice.
 std::vector<std::string> ReadLabels(const Path& file);
 
-// Labels are compared with the rows' answers without the white space around them, and scored with the
-// white space that the row's own answer has. labels empty: the answers that occur in the data, in
-// order. Throws Error{kInput} naming a row whose answer is no label.
+// Labels are compared with the rows' answers without the white space around them, and scored with
+// the white space that the row's own answer has. labels empty: the answers that occur in the data,
+// in order. Throws Error{kInput} naming a row whose answer is no label.
 ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::string> labels,
                           const Tokenizer& tokenizer, const ChatTemplate* chat,
                           const ChoiceOptions& options);

@@ -26,8 +26,8 @@ struct ExactResult {
   }
 };
 
-// A generation is cut off as soon as it can no longer match. `on_progress` is told how many rows are
-// done. adapter and chat may be null.
+// A generation is cut off as soon as it can no longer match. `on_progress` is told how many rows
+// are done. adapter and chat may be null.
 ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
                           const ChatTemplate* chat, const std::vector<Answer>& answers,
                           const ExactOptions& options,

@@ -13,7 +13,8 @@ namespace retort {
 struct LossTotal {
   double sum = 0;      // natural-log units
   int64_t tokens = 0;  // that carry loss
-  int64_t likely = 0;  // of an example, 1 when its answer as a whole has a probability above one half
+  int64_t likely =
+      0;  // of an example, 1 when its answer as a whole has a probability above one half
   double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0; }
 };
 

@@ -20,7 +20,8 @@ constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of encoded rows, written a
 uint32_t FileType(WeightFormat format) {
   const BlockFormat& f = TraitsOf(format);
   if (f.in_gguf()) return *f.file_type;
-  throw InputError("--type ", f.name, " cannot be written to a GGUF; use one of ", Join(GgufFormatNames(), ", "));
+  throw InputError("--type ", f.name, " cannot be written to a GGUF; use one of ",
+                   Join(GgufFormatNames(), ", "));
 }
 
 GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& options) {
@@ -33,8 +34,8 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   const auto tokenizer = LoadTokenizer(source);
   TokenizerSpec spec = tokenizer->spec();
   const std::vector<int32_t>& ends = source.config.ends;
-  // A generation ends at each id of the model's list. GGUF's own key holds one; llama.cpp reads a second
-  // as the end of a turn, Retort all of them.
+  // A generation ends at each id of the model's list. GGUF's own key holds one; llama.cpp reads a
+  // second as the end of a turn, Retort all of them.
   if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end())
     spec.eos = ends.front();
   SpecToGguf(spec, source.config.vocab, m);
@@ -69,13 +70,15 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
   std::vector<float> ordered(values.size());
   const auto size = static_cast<int64_t>(values.size());
   for (int64_t i = 0; i < size; ++i) {
-    ordered[static_cast<size_t>(i)] = values[static_cast<size_t>(spec.order.HuggingFaceRow(i, size))];
+    ordered[static_cast<size_t>(i)] =
+        values[static_cast<size_t>(spec.order.HuggingFaceRow(i, size))];
   }
   writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
 }
 
 // Under these options. A row that does not divide into blocks stays f16.
-WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec, const GgufExportOptions& options) {
+WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec,
+                          const GgufExportOptions& options) {
   const LinearSpec* linear = layout.LinearOf(spec);
   if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
   const bool outer = !linear->in_block();
@@ -115,7 +118,8 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     }
     const Weight w = FetchTensor(source, spec, *memory);
     WriteMatrix(spec, w, StoredFormat(layout, spec, options), pool, writer);
-    if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name)) entry->file->Drop(entry->bytes);
+    if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))
+      entry->file->Drop(entry->bytes);
   }
   writer.Commit();
   result.bytes = static_cast<int64_t>(std::filesystem::file_size(target));

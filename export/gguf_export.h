@@ -21,9 +21,10 @@ struct GgufExportResult {
   std::vector<std::string> kept_f16;  // matrices whose rows do not divide into blocks
 };
 
-// Writes the file; it appears whole or not at all. Norms and biases are f32; q and k are put into the order
-// of GGUF's architecture. Tensor by tensor, a panel of rows at a time: memory does not grow with the model.
-// `target` must be on the same file system as its folder. Throws Error{kInput} for a source that is a GGUF.
+// Writes the file; it appears whole or not at all. Norms and biases are f32; q and k are put into
+// the order of GGUF's architecture. Tensor by tensor, a panel of rows at a time: memory does not
+// grow with the model. `target` must be on the same file system as its folder. Throws Error{kInput}
+// for a source that is a GGUF.
 GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
                            const GgufExportOptions& options);
 

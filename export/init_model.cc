@@ -64,8 +64,9 @@ void FillRow(const Layout& layout, const TensorSpec& spec, int64_t layers, Philo
     std::fill(row.begin(), row.end(), spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f);
     return;
   }
-  const double deviation =
-      EntersResidual(*linear) ? kDeviation / std::sqrt(2.0 * static_cast<double>(layers)) : kDeviation;
+  const double deviation = EntersResidual(*linear)
+                               ? kDeviation / std::sqrt(2.0 * static_cast<double>(layers))
+                               : kDeviation;
   RandomStream random(key);
   for (float& v : row) v = static_cast<float>(deviation * random.Normal());
 }
@@ -82,7 +83,9 @@ void WriteWeights(const Path& path, const InitOptions& options) {
     std::vector<std::byte> bytes(static_cast<size_t>(RowBytes(options.weights, cols)));
     for (int64_t r = 0; r < rows; ++r) {
       FillRow(layout, tensors[t], options.config.layers,
-              MakeKey(options.seed, RandomUse::kInit, NameKey(tensors[t].name), static_cast<uint64_t>(r)), row);
+              MakeKey(options.seed, RandomUse::kInit, NameKey(tensors[t].name),
+                      static_cast<uint64_t>(r)),
+              row);
       EncodeRow(options.weights, row.data(), cols, bytes.data());
       writer.Write(tensors[t].name, bytes);
     }

@@ -9,8 +9,8 @@
 
 namespace retort {
 
-// A named shape (smollm2-135m, llama3.2-1b, llama3.1-8b, llama3.1-70b, qwen3-0.6b, -1.7b, -4b, -8b) or
-// "L,D,H,KV,F,V": layers, width, heads, key/value heads, feed-forward width, vocabulary; untied.
+// A named shape (smollm2-135m, llama3.2-1b, llama3.1-8b, llama3.1-70b, qwen3-0.6b, -1.7b, -4b, -8b)
+// or "L,D,H,KV,F,V": layers, width, heads, key/value heads, feed-forward width, vocabulary; untied.
 // Throws Error{kInput} listing the names.
 DenseConfig ShapeNamed(const std::string& shape);
 

@@ -74,7 +74,8 @@ class Merger {
   const ModelFiles& files() const { return files_; }
 
  private:
-  // The rows of a file's tensor that are one linear layer's: all of them, or of stacked experts a slice.
+  // The rows of a file's tensor that are one linear layer's: all of them, or of stacked experts a
+  // slice.
   struct Part {
     LinearId layer;
     int64_t begin, rows;
@@ -84,7 +85,8 @@ class Merger {
     ++report_.matrices;
     const bool nf4 = options_.onto == "nf4";
     const AdapterSite* pair = adapter_->at(part.layer);
-    const Weight original = files_.tensors.Fetch(entry.name, entry.shape).RowRange(part.begin, part.rows);
+    const Weight original =
+        files_.tensors.Fetch(entry.name, entry.shape).RowRange(part.begin, part.rows);
     if (!pair && !nf4) return writer.Write(entry.name, original.bytes());
     report_.changed += pair != nullptr;
     const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant,
@@ -140,12 +142,14 @@ class Merger {
   Backend& backend_;
   ThreadPool pool_;
   std::unique_ptr<Adapter> adapter_;
-  std::map<std::string, std::vector<Part>> parts_;  // the blocks' linear layers by their tensors, in the order of rows
+  std::map<std::string, std::vector<Part>>
+      parts_;  // the blocks' linear layers by their tensors, in the order of rows
   MergeReport report_;
   Sums total_;
 };
 
-// What a base without a template or end token needs to be talked to as the adapter was trained to be.
+// What a base without a template or end token needs to be talked to as the adapter was trained to
+// be.
 void AddTemplate(const Path& folder, const std::string& name) {
   const auto tokenizer = LoadTokenizer(folder);
   if (name.empty() || !tokenizer->spec().chat_template.empty()) return;

@@ -11,8 +11,9 @@ namespace retort {
 
 struct MergeOptions {
   Path base, adapter, out;
-  // "original": onto W; "nf4": onto dequant(NF4(W)), which is what an adapter trained on a 4-bit base was fitted
-  // to; "": as the adapter was trained (its retort.json), original when that is not known.
+  // "original": onto W; "nf4": onto dequant(NF4(W)), which is what an adapter trained on a 4-bit
+  // base was fitted to; "": as the adapter was trained (its retort.json), original when that is not
+  // known.
   std::string onto;
   int threads = 0;
 };
@@ -28,10 +29,11 @@ struct MergeReport {
 };
 Json MergeJson(const MergeReport& report);
 
-// Writes the merged model in the base's type, each sum rounded once, in memory bounded by one matrix. Shards stay shards,
-// aliases stay aliases; configuration, tokenizer and template come along, and the template that the adapter was
-// trained with where the base has none. Throws Error{kInput} when base and adapter do not fit, or the base is not
-// the one that the adapter was trained on.
+// Writes the merged model in the base's type, each sum rounded once, in memory bounded by one
+// matrix. Shards stay shards, aliases stay aliases; configuration, tokenizer and template come
+// along, and the template that the adapter was trained with where the base has none. Throws
+// Error{kInput} when base and adapter do not fit, or the base is not the one that the adapter was
+// trained on.
 MergeReport Merge(const MergeOptions& options);
 
 }  // namespace retort

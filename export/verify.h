@@ -22,11 +22,12 @@ struct VerifyReport {
 };
 Json VerifyJson(const VerifyReport& report);
 
-// Compares tokens of sample texts, template, end tokens, and the logits of a sample text, both computed in f32.
+// Compares tokens of sample texts, template, end tokens, and the logits of a sample text, both
+// computed in f32.
 VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads);
 
-// Writes the file beside its place, verifies it and puts it in place: what `retort export` does. Throws
-// Error{kFailure} with the fault, and keeps nothing, when the verdict is no.
+// Writes the file beside its place, verifies it and puts it in place: what `retort export` does.
+// Throws Error{kFailure} with the fault, and keeps nothing, when the verdict is no.
 struct VerifiedExport {
   GgufExportResult written;
   VerifyReport verdict;

@@ -22,7 +22,8 @@ bool WithType(uint32_t id, F f) {
   return [&]<size_t... kId>(std::index_sequence<kId...>) {
     return (... || (id == kId &&
                     (f(std::type_identity<std::variant_alternative_t<kId, GgufValue>>{}), true)));
-  }(std::make_index_sequence<std::variant_size_v<GgufValue>>{});
+  }
+  (std::make_index_sequence<std::variant_size_v<GgufValue>>{});
 }
 
 // The fewest bytes that a value takes in the file.
@@ -117,8 +118,10 @@ void ReadType(Cursor& cursor, TensorInfo& info, const std::string& place) {
     info.entry.other_type = Cat("ggml type ", id);
     return;
   }
-  if (const auto format = FormatOfGgmlType(id)) info.entry.format = *format;
-  else info.entry.other_type = type->name;
+  if (const auto format = FormatOfGgmlType(id))
+    info.entry.format = *format;
+  else
+    info.entry.other_type = type->name;
   const int64_t row = info.entry.shape.empty() ? 1 : info.entry.shape.back();
   if (row % type->block_elements != 0) {
     cursor.Fail("rows of ", row, " values do not divide into ", type->name, " blocks of ",
@@ -153,9 +156,8 @@ void CheckOverlaps(const std::vector<TensorInfo>& infos, const std::string& wher
   for (const TensorInfo& info : infos) {
     if (info.bytes > 0) order.push_back(&info);
   }
-  std::sort(order.begin(), order.end(), [](const TensorInfo* a, const TensorInfo* b) {
-    return a->offset < b->offset;
-  });
+  std::sort(order.begin(), order.end(),
+            [](const TensorInfo* a, const TensorInfo* b) { return a->offset < b->offset; });
   for (size_t i = 1; i < order.size(); ++i) {
     const TensorInfo &before = *order[i - 1], &tensor = *order[i];
     if (before.offset + before.bytes > tensor.offset) {

@@ -100,8 +100,10 @@ std::string ValueText(const GgufValue& value) {
 
 void GgufMetadata::Set(std::string key, GgufValue value) {
   const auto [it, added] = index_.emplace(key, entries_.size());
-  if (added) entries_.emplace_back(std::move(key), std::move(value));
-  else entries_[it->second].second = std::move(value);
+  if (added)
+    entries_.emplace_back(std::move(key), std::move(value));
+  else
+    entries_[it->second].second = std::move(value);
 }
 
 const GgufValue* GgufMetadata::Find(std::string_view key) const {
@@ -167,9 +169,8 @@ const std::vector<std::string>& GgufMetadata::Texts(std::string_view key) const 
 std::vector<int64_t> GgufMetadata::Ints(std::string_view key) const {
   const GgufValue& value = Require(key);
   // u64 is left out: what it holds beyond i64 would be wrapped.
-  auto v = AsArray<int64_t>(value, []<class T>() {
-    return kIsInteger<T> && !std::is_same_v<T, uint64_t>;
-  });
+  auto v = AsArray<int64_t>(
+      value, []<class T>() { return kIsInteger<T> && !std::is_same_v<T, uint64_t>; });
   if (!v) throw WrongType(where_, key, value, "an array of integers");
   return *std::move(v);
 }

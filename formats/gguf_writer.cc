@@ -26,10 +26,8 @@ void AppendText(std::string& out, std::string_view text) {
 void AppendValue(std::string& out, const GgufArray& array);
 void AppendValue(std::string& out, const std::string& text) { AppendText(out, text); }
 template <class T>
-  requires std::is_arithmetic_v<T>
-void AppendValue(std::string& out, T value) {
-  Append(out, value);
-}
+requires std::is_arithmetic_v<T>
+void AppendValue(std::string& out, T value) { Append(out, value); }
 
 void AppendValue(std::string& out, const GgufArray& array) {
   Append(out, static_cast<uint32_t>(array.items.index()));

@@ -2,9 +2,10 @@
 // HDF5 files of plain numeric datasets: a trainer's state, a teacher's logits. A thin layer over
 // the HDF5 C API (serial), which stays in the source files.
 //
-// The library is not thread-safe and keeps global state, so one thread of the process at a time is let into it: the
-// functions of this header wait for each other. A reader or writer is one thread's at a time. The library's own error
-// printing is off while it is in use here; an error is one line with file and dataset.
+// The library is not thread-safe and keeps global state, so one thread of the process at a time is
+// let into it: the functions of this header wait for each other. A reader or writer is one thread's
+// at a time. The library's own error printing is off while it is in use here; an error is one line
+// with file and dataset.
 #pragma once
 
 #include <cstdint>
@@ -22,13 +23,32 @@ namespace retort {
 enum class Hdf5Type { kF32, kF64, kI32, kI64, kU8, kU16 };
 std::string_view NameOf(Hdf5Type type);  // "f32"
 
-template <class T> struct Hdf5TypeOf;
-template <> struct Hdf5TypeOf<float> { static constexpr Hdf5Type value = Hdf5Type::kF32; };
-template <> struct Hdf5TypeOf<double> { static constexpr Hdf5Type value = Hdf5Type::kF64; };
-template <> struct Hdf5TypeOf<int32_t> { static constexpr Hdf5Type value = Hdf5Type::kI32; };
-template <> struct Hdf5TypeOf<int64_t> { static constexpr Hdf5Type value = Hdf5Type::kI64; };
-template <> struct Hdf5TypeOf<uint8_t> { static constexpr Hdf5Type value = Hdf5Type::kU8; };
-template <> struct Hdf5TypeOf<uint16_t> { static constexpr Hdf5Type value = Hdf5Type::kU16; };
+template <class T>
+struct Hdf5TypeOf;
+template <>
+struct Hdf5TypeOf<float> {
+  static constexpr Hdf5Type value = Hdf5Type::kF32;
+};
+template <>
+struct Hdf5TypeOf<double> {
+  static constexpr Hdf5Type value = Hdf5Type::kF64;
+};
+template <>
+struct Hdf5TypeOf<int32_t> {
+  static constexpr Hdf5Type value = Hdf5Type::kI32;
+};
+template <>
+struct Hdf5TypeOf<int64_t> {
+  static constexpr Hdf5Type value = Hdf5Type::kI64;
+};
+template <>
+struct Hdf5TypeOf<uint8_t> {
+  static constexpr Hdf5Type value = Hdf5Type::kU8;
+};
+template <>
+struct Hdf5TypeOf<uint16_t> {
+  static constexpr Hdf5Type value = Hdf5Type::kU16;
+};
 
 // How a dataset is stored: in one piece, or in chunks of rows that may be compressed.
 struct Hdf5Storage {
@@ -67,11 +87,12 @@ class Hdf5Writer {
   std::unique_ptr<State> state_;
 };
 
-// A chunk of a dataset's rows as it lies in the file. Reading it takes the library, unpacking does not.
+// A chunk of a dataset's rows as it lies in the file. Reading it takes the library, unpacking does
+// not.
 struct Hdf5Chunk {
   std::string place;  // names file and dataset in errors
   std::vector<std::byte> stored;
-  size_t bytes = 0;   // unpacked: all rows of a whole chunk, also where the dataset ends within it
+  size_t bytes = 0;  // unpacked: all rows of a whole chunk, also where the dataset ends within it
   size_t element_bytes = 0;
   bool shuffled = false, deflated = false;
 };
@@ -107,13 +128,14 @@ class Hdf5Reader {
   void Read(const std::string& name, const std::vector<int64_t>& shape, std::span<T> out) const {
     ReadRaw(name, shape, Hdf5TypeOf<T>::value, std::as_writable_bytes(out));
   }
-  // Chunk `index` of a dataset of shape [any, columns], or [any] with columns 1, that is stored in chunks of whole rows,
-  // shuffled or deflated or neither; another filter is Error{kInput}.
+  // Chunk `index` of a dataset of shape [any, columns], or [any] with columns 1, that is stored in
+  // chunks of whole rows, shuffled or deflated or neither; another filter is Error{kInput}.
   template <class T>
   Hdf5Chunk ReadChunk(const std::string& name, int64_t index, int64_t columns) const {
     return ReadChunkRaw(name, index, columns, Hdf5TypeOf<T>::value);
   }
-  // Its values, in any thread: libdeflate takes a third of the time of the library's own filter. Throws Error{kInput}.
+  // Its values, in any thread: libdeflate takes a third of the time of the library's own filter.
+  // Throws Error{kInput}.
   template <class T>
   static std::vector<T> Unpack(const Hdf5Chunk& chunk) {
     std::vector<T> out(chunk.bytes / sizeof(T));
@@ -130,7 +152,8 @@ class Hdf5Reader {
   explicit Hdf5Reader(std::unique_ptr<State> state);
   void ReadRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
                std::span<std::byte> out) const;
-  Hdf5Chunk ReadChunkRaw(const std::string& name, int64_t index, int64_t columns, Hdf5Type type) const;
+  Hdf5Chunk ReadChunkRaw(const std::string& name, int64_t index, int64_t columns,
+                         Hdf5Type type) const;
   static void UnpackRaw(const Hdf5Chunk& chunk, std::span<std::byte> out);
   std::unique_ptr<State> state_;
 };

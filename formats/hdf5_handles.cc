@@ -9,12 +9,18 @@ namespace retort {
 
 std::string_view NameOf(Hdf5Type type) {
   switch (type) {
-    case Hdf5Type::kF32: return "f32";
-    case Hdf5Type::kF64: return "f64";
-    case Hdf5Type::kI32: return "i32";
-    case Hdf5Type::kI64: return "i64";
-    case Hdf5Type::kU8: return "u8";
-    case Hdf5Type::kU16: return "u16";
+    case Hdf5Type::kF32:
+      return "f32";
+    case Hdf5Type::kF64:
+      return "f64";
+    case Hdf5Type::kI32:
+      return "i32";
+    case Hdf5Type::kI64:
+      return "i64";
+    case Hdf5Type::kU8:
+      return "u8";
+    case Hdf5Type::kU16:
+      return "u16";
   }
   return "";
 }
@@ -53,34 +59,52 @@ std::string Reason() {
 
 int64_t FileType(Hdf5Type type) {
   switch (type) {
-    case Hdf5Type::kF32: return H5T_IEEE_F32LE;
-    case Hdf5Type::kF64: return H5T_IEEE_F64LE;
-    case Hdf5Type::kI32: return H5T_STD_I32LE;
-    case Hdf5Type::kI64: return H5T_STD_I64LE;
-    case Hdf5Type::kU8: return H5T_STD_U8LE;
-    case Hdf5Type::kU16: return H5T_STD_U16LE;
+    case Hdf5Type::kF32:
+      return H5T_IEEE_F32LE;
+    case Hdf5Type::kF64:
+      return H5T_IEEE_F64LE;
+    case Hdf5Type::kI32:
+      return H5T_STD_I32LE;
+    case Hdf5Type::kI64:
+      return H5T_STD_I64LE;
+    case Hdf5Type::kU8:
+      return H5T_STD_U8LE;
+    case Hdf5Type::kU16:
+      return H5T_STD_U16LE;
   }
   return H5I_INVALID_HID;
 }
 
 int64_t MemoryType(Hdf5Type type) {
   switch (type) {
-    case Hdf5Type::kF32: return H5T_NATIVE_FLOAT;
-    case Hdf5Type::kF64: return H5T_NATIVE_DOUBLE;
-    case Hdf5Type::kI32: return H5T_NATIVE_INT32;
-    case Hdf5Type::kI64: return H5T_NATIVE_INT64;
-    case Hdf5Type::kU8: return H5T_NATIVE_UINT8;
-    case Hdf5Type::kU16: return H5T_NATIVE_UINT16;
+    case Hdf5Type::kF32:
+      return H5T_NATIVE_FLOAT;
+    case Hdf5Type::kF64:
+      return H5T_NATIVE_DOUBLE;
+    case Hdf5Type::kI32:
+      return H5T_NATIVE_INT32;
+    case Hdf5Type::kI64:
+      return H5T_NATIVE_INT64;
+    case Hdf5Type::kU8:
+      return H5T_NATIVE_UINT8;
+    case Hdf5Type::kU16:
+      return H5T_NATIVE_UINT16;
   }
   return H5I_INVALID_HID;
 }
 
 size_t BytesOf(Hdf5Type type) {
   switch (type) {
-    case Hdf5Type::kF64: case Hdf5Type::kI64: return 8;
-    case Hdf5Type::kF32: case Hdf5Type::kI32: return 4;
-    case Hdf5Type::kU16: return 2;
-    case Hdf5Type::kU8: return 1;
+    case Hdf5Type::kF64:
+    case Hdf5Type::kI64:
+      return 8;
+    case Hdf5Type::kF32:
+    case Hdf5Type::kI32:
+      return 4;
+    case Hdf5Type::kU16:
+      return 2;
+    case Hdf5Type::kU8:
+      return 1;
   }
   return 0;
 }

@@ -20,8 +20,7 @@ class Handle {
   using Close = int (*)(int64_t);
   Handle() = default;
   Handle(int64_t id, Close close) : id_(id), close_(close) {}
-  Handle(Handle&& other) noexcept
-      : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, -1)), close_(other.close_) {}
   Handle& operator=(Handle&& other) noexcept {
     std::swap(id_, other.id_);
     std::swap(close_, other.close_);
@@ -40,8 +39,8 @@ class Handle {
   Close close_ = nullptr;
 };
 
-// Held by whoever is in the library: keeps other threads out of it, which its global state demands, and the library
-// from printing its error stack. A thread may hold several.
+// Held by whoever is in the library: keeps other threads out of it, which its global state demands,
+// and the library from printing its error stack. A thread may hold several.
 class InLibrary {
  public:
   InLibrary();

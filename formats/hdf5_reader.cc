@@ -21,8 +21,8 @@ Handle OpenAttribute(hid_t file, const std::string& name, const std::string& pla
 }
 
 // Reads a scalar attribute whose type in the file is `file_type`.
-void ReadScalar(hid_t file, const std::string& name, hid_t file_type, hid_t memory_type,
-                void* out, std::string_view want, const std::string& place) {
+void ReadScalar(hid_t file, const std::string& name, hid_t file_type, hid_t memory_type, void* out,
+                std::string_view want, const std::string& place) {
   const Handle attribute = OpenAttribute(file, name, place);
   const Handle type(Checked(H5Aget_type(attribute.id()), place), H5Tclose);
   const Handle space(Checked(H5Aget_space(attribute.id()), place), H5Sclose);
@@ -38,9 +38,8 @@ Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex
                                    std::string_view mend) {
   const std::string have = Sha256(MappedFile::Open(path)->bytes());
   if (have != sha256_hex) {
-    throw InputError(path.string(), ": checksum is ", have, ", expected ",
-                     sha256_hex.substr(0, 64), "; the file was changed or damaged",
-                     mend.empty() ? "" : "; ", mend);
+    throw InputError(path.string(), ": checksum is ", have, ", expected ", sha256_hex.substr(0, 64),
+                     "; the file was changed or damaged", mend.empty() ? "" : "; ", mend);
   }
   const InLibrary in;
   const std::string place = path.string();

@@ -35,8 +35,10 @@ Handle ScalarSpace() { return {H5Screate(H5S_SCALAR), H5Sclose}; }
 void WriteAttribute(hid_t file, const std::string& name, hid_t file_type, hid_t memory_type,
                     const void* value, const std::string& place) {
   const Handle space = ScalarSpace();
-  const Handle attribute(Checked(H5Acreate2(file, name.c_str(), file_type, space.id(), H5P_DEFAULT,
-                                            H5P_DEFAULT), place), H5Aclose);
+  const Handle attribute(
+      Checked(H5Acreate2(file, name.c_str(), file_type, space.id(), H5P_DEFAULT, H5P_DEFAULT),
+              place),
+      H5Aclose);
   Checked(H5Awrite(attribute.id(), memory_type, value), place);
 }
 
@@ -65,8 +67,10 @@ Hdf5Writer::Hdf5Writer(const Path& target) : state_(std::make_unique<State>()) {
   const std::string place = target.string();
   const Handle creation(Checked(H5Pcreate(H5P_FILE_CREATE), place), H5Pclose);
   Checked(H5Pset_obj_track_times(creation.id(), false), place);
-  state_->file = {Checked(H5Fcreate(state_->temporary.c_str(), H5F_ACC_TRUNC, creation.id(),
-                                    H5P_DEFAULT), place), H5Fclose};
+  state_->file = {
+      Checked(H5Fcreate(state_->temporary.c_str(), H5F_ACC_TRUNC, creation.id(), H5P_DEFAULT),
+              place),
+      H5Fclose};
 }
 
 Hdf5Writer::~Hdf5Writer() = default;
@@ -82,18 +86,21 @@ void Hdf5Writer::WriteRaw(const std::string& name, const std::vector<int64_t>& s
   RETORT_CHECK(elements * hdf5::BytesOf(type) == bytes.size(), place, ": shape ", ShapeText(shape),
                " of ", NameOf(type), " and ", bytes.size(), " bytes of values");
   const std::vector<hsize_t> dims(shape.begin(), shape.end());
-  const Handle space(Checked(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr),
-                             place), H5Sclose);
+  const Handle space(
+      Checked(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), place),
+      H5Sclose);
   const Handle link(Checked(H5Pcreate(H5P_LINK_CREATE), place), H5Pclose);
   Checked(H5Pset_create_intermediate_group(link.id(), 1), place);
   RETORT_CHECK(!name.empty() && name.front() != '/', place, ": bad name");
   const Handle creation = CreationProperties(dims, storage, place);
   const Handle dataset(Checked(H5Dcreate2(state_->file.id(), name.c_str(), hdf5::FileType(type),
                                           space.id(), link.id(), creation.id(), H5P_DEFAULT),
-                               place), H5Dclose);
+                               place),
+                       H5Dclose);
   if (elements == 0) return;
-  Checked(H5Dwrite(dataset.id(), hdf5::MemoryType(type), H5S_ALL, H5S_ALL, H5P_DEFAULT,
-                   bytes.data()), place);
+  Checked(
+      H5Dwrite(dataset.id(), hdf5::MemoryType(type), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()),
+      place);
 }
 
 void Hdf5Writer::SetText(const std::string& name, std::string_view text) {

@@ -22,11 +22,11 @@ struct DtypeBits {
   uint64_t bits;
 };
 constexpr std::array<DtypeBits, 22> kDtypes = {{
-    {"F32", 32},     {"F16", 16},         {"BF16", 16},        {"F64", 64},     {"I64", 64},
-    {"I32", 32},     {"I16", 16},         {"I8", 8},           {"U64", 64},     {"U32", 32},
-    {"U16", 16},     {"U8", 8},           {"BOOL", 8},         {"F8_E4M3", 8},  {"F8_E5M2", 8},
-    {"F8_E8M0", 8},  {"F8_E4M3FNUZ", 8},  {"F8_E5M2FNUZ", 8},  {"F6_E2M3", 6},  {"F6_E3M2", 6},
-    {"F4", 4},       {"C64", 64},
+    {"F32", 32},    {"F16", 16},        {"BF16", 16},       {"F64", 64},    {"I64", 64},
+    {"I32", 32},    {"I16", 16},        {"I8", 8},          {"U64", 64},    {"U32", 32},
+    {"U16", 16},    {"U8", 8},          {"BOOL", 8},        {"F8_E4M3", 8}, {"F8_E5M2", 8},
+    {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"F6_E2M3", 6}, {"F6_E3M2", 6},
+    {"F4", 4},      {"C64", 64},
 }};
 
 // A dtype that is not in the table has the size that its offsets say.
@@ -56,9 +56,9 @@ void CheckTiling(const SafetensorsHeader& header, uint64_t data_bytes, uint64_t 
   uint64_t end = 0;
   for (const auto* t : order) {
     if (t->begin != end) {
-      throw InputError(where, ": tensor ", Quoted(t->name), ": begins at ", t->begin,
-                       t->begin < end ? ", inside another that ends at "
-                                      : ", leaving a hole after ", end);
+      throw InputError(
+          where, ": tensor ", Quoted(t->name), ": begins at ", t->begin,
+          t->begin < end ? ", inside another that ends at " : ", leaving a hole after ", end);
     }
     end = t->end;
   }
@@ -121,16 +121,18 @@ SafetensorsFile ReadSafetensors(const Path& path) {
   }
   const Bytes text = cursor.Take(header_bytes, "the header");
   const Bytes data = cursor.Take(cursor.left(), "the tensors");
-  const SafetensorsHeader header = ParseSafetensorsHeader(
-      {reinterpret_cast<const char*>(text.data()), text.size()}, where);
+  const SafetensorsHeader header =
+      ParseSafetensorsHeader({reinterpret_cast<const char*>(text.data()), text.size()}, where);
 
   SafetensorsFile out{TensorTable(where), header.metadata};
   for (const auto& t : header.tensors) CheckSize(t, Cat(where, ": tensor ", Quoted(t.name)));
   CheckTiling(header, data.size(), file->bytes().size(), where);
   for (const auto& t : header.tensors) {
     TensorEntry entry{t.name, t.shape};
-    if (const auto format = FormatOfSafetensors(t.dtype)) entry.format = *format;
-    else entry.other_type = t.dtype.empty() ? "?" : t.dtype;
+    if (const auto format = FormatOfSafetensors(t.dtype))
+      entry.format = *format;
+    else
+      entry.other_type = t.dtype.empty() ? "?" : t.dtype;
     entry.bytes = data.subspan(t.begin, t.end - t.begin);
     entry.file = file;
     out.tensors.Add(std::move(entry));

@@ -79,9 +79,12 @@ class HeaderEvents final : public StrictEvents {
   }
 
   bool string(string_t& text) override {
-    if (state_ == State::kMetadata) header_.metadata.emplace_back(key_, text);
-    else if (state_ == State::kTensor && field_ == "dtype") tensor_.dtype = text;
-    else Unexpected("a string");
+    if (state_ == State::kMetadata)
+      header_.metadata.emplace_back(key_, text);
+    else if (state_ == State::kTensor && field_ == "dtype")
+      tensor_.dtype = text;
+    else
+      Unexpected("a string");
     return true;
   }
 
@@ -132,11 +135,16 @@ class HeaderEvents final : public StrictEvents {
 
   std::string Place() const override {
     switch (state_) {
-      case State::kStart: return "header: expected an object";
-      case State::kTop: return names_.empty() ? "header" : Cat("header, at ", Quoted(key_));
-      case State::kMetadata: return "__metadata__";
-      case State::kEnd: return "after the header's object";
-      default: return Cat("tensor ", Quoted(key_));
+      case State::kStart:
+        return "header: expected an object";
+      case State::kTop:
+        return names_.empty() ? "header" : Cat("header, at ", Quoted(key_));
+      case State::kMetadata:
+        return "__metadata__";
+      case State::kEnd:
+        return "after the header's object";
+      default:
+        return Cat("tensor ", Quoted(key_));
     }
   }
 

@@ -15,8 +15,8 @@ std::string JsonText(std::string_view text) { return DumpJson(Json(std::string(t
 }  // namespace
 
 void SafetensorsWriter::Check(const Slot& slot) const {
-  RETORT_CHECK(!TraitsOf(slot.format).safetensors.empty(), "tensor ", slot.name, ": safetensors has no ",
-               TraitsOf(slot.format).name);
+  RETORT_CHECK(!TraitsOf(slot.format).safetensors.empty(), "tensor ", slot.name,
+               ": safetensors has no ", TraitsOf(slot.format).name);
   RETORT_CHECK(slot.name != "__metadata__", "a tensor's name is taken");
 }
 
@@ -37,8 +37,9 @@ TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) cons
   }
   for (const Slot& slot : slots) {
     json += Cat(&slot == slots.data() ? "" : ",", JsonText(slot.name), ":{\"dtype\":\"",
-                TraitsOf(slot.format).safetensors, "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""),
-                ",\"data_offsets\":[", slot.offset, ",", slot.offset + slot.bytes, "]}");
+                TraitsOf(slot.format).safetensors,
+                "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""), ",\"data_offsets\":[",
+                slot.offset, ",", slot.offset + slot.bytes, "]}");
   }
   json += "}";
   json.append((kHeaderAlignment - json.size() % kHeaderAlignment) % kHeaderAlignment, ' ');

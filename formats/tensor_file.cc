@@ -34,7 +34,9 @@ Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& sha
   }
   Bytes bytes = entry->bytes;
   std::shared_ptr<const void> owner = entry->file;
-  if (reinterpret_cast<uintptr_t>(bytes.data()) % static_cast<uintptr_t>(TraitsOf(entry->format).alignment) != 0) {
+  if (reinterpret_cast<uintptr_t>(bytes.data()) %
+          static_cast<uintptr_t>(TraitsOf(entry->format).alignment) !=
+      0) {
     const auto copy = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
     bytes = *copy;
     owner = copy;

@@ -45,9 +45,9 @@ class TensorTable {
   const TensorEntry* Find(std::string_view name) const;  // nullptr when absent
 
   // The tensor as a weight, borrowed from the mapped file (copied when it lies unaligned there).
-  // `shape` is what the caller expects: [rows, cols], [cols] for a weight of one row, or [n, rows, cols] for n matrices
-  // one behind the other, a weight of n * rows rows. Throws
-  // Error{kInput} naming the tensor when it is absent, of another shape, or of another type.
+  // `shape` is what the caller expects: [rows, cols], [cols] for a weight of one row, or [n, rows,
+  // cols] for n matrices one behind the other, a weight of n * rows rows. Throws Error{kInput}
+  // naming the tensor when it is absent, of another shape, or of another type.
   Weight Fetch(std::string_view name, const std::vector<int64_t>& shape) const;
 
  private:

@@ -32,7 +32,8 @@ std::string KeyOf(const std::string& module, const char* factor) {
   return Cat("base_model.model.", module, ".lora_", factor);
 }
 
-// PEFT's settings (LoraConfig of 0.21) that change the arithmetic and that this loader does not know, and what each is.
+// PEFT's settings (LoraConfig of 0.21) that change the arithmetic and that this loader does not
+// know, and what each is.
 struct Setting {
   const char *key, *what;
 };
@@ -72,7 +73,8 @@ bool RepeatsTheUsual(const Json& j, const std::string& key, const Json& value) {
          std::all_of(value.begin(), value.end(), [&](const Json& one) { return one == *usual; });
 }
 
-// Initialisations after which the base is no longer the model that its folder holds: PEFT changes it again on loading.
+// Initialisations after which the base is no longer the model that its folder holds: PEFT changes
+// it again on loading.
 void RefuseChangedBase(const Json& j, const std::string& where) {
   const auto init = j.find("init_lora_weights");
   if (init == j.end() || !init->is_string()) return;
@@ -80,9 +82,10 @@ void RefuseChangedBase(const Json& j, const std::string& where) {
   for (const char* harmless : {"gaussian", "eva", "orthogonal", "mica"}) {
     if (name == harmless) return;
   }
-  throw InputError(where, ": init_lora_weights '", name,
-                   "' is not supported: it changes the base's weights too; save the adapter with PEFT's "
-                   "path_initial_model_for_weight_conversion, which makes a plain LoRA of it");
+  throw InputError(
+      where, ": init_lora_weights '", name,
+      "' is not supported: it changes the base's weights too; save the adapter with PEFT's "
+      "path_initial_model_for_weight_conversion, which makes a plain LoRA of it");
 }
 
 void RefuseUnsupported(const Json& j, const std::string& where) {
@@ -128,7 +131,8 @@ double LoraScale(double alpha, int64_t rank, bool rslora) {
 bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
   if (!linear.adaptable()) return false;
   if (EndsAtDot(linear.name, config.exclude)) return false;
-  if (!config.exclude_pattern.empty() && MatchesWhole(linear.name, config.exclude_pattern)) return false;
+  if (!config.exclude_pattern.empty() && MatchesWhole(linear.name, config.exclude_pattern))
+    return false;
   if (!config.targets.empty()) return EndsAtDot(linear.name, config.targets);
   if (config.target_pattern == "all-linear") return linear.expert < 0;
   return MatchesWhole(linear.name, config.target_pattern);
@@ -149,13 +153,14 @@ std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout
     std::vector<float> a(static_cast<size_t>(config.rank * linear.cols));
     const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
     for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
-    out->sites_[id] = std::unique_ptr<AdapterSite>(
-        new AdapterSite{{KeyOf(linear.name, "A"), backend.FromFloats(a, {config.rank, linear.cols})},
-                        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
-                        scale});
+    out->sites_[id] = std::unique_ptr<AdapterSite>(new AdapterSite{
+        {KeyOf(linear.name, "A"), backend.FromFloats(a, {config.rank, linear.cols})},
+        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
+        scale});
   }
   if (out->parameters().empty()) {
-    throw InputError("adapter.targets matches no linear layer; layers are named like '", example ? *example : "", "'");
+    throw InputError("adapter.targets matches no linear layer; layers are named like '",
+                     example ? *example : "", "'");
   }
   return out;
 }
@@ -201,7 +206,8 @@ std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout,
   }
   for (const TensorEntry& entry : table.entries()) {
     if (!used.contains(entry.name))
-      throw InputError(table.where(), ": tensor '", entry.name, "' belongs to no layer of this model");
+      throw InputError(table.where(), ": tensor '", entry.name,
+                       "' belongs to no layer of this model");
   }
   return out;
 }

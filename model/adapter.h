@@ -16,9 +16,9 @@ struct AdapterConfig {
   double alpha = 32;
   double dropout = 0;   // on the adapter's input, training only
   bool rslora = false;  // scale alpha / sqrt(rank) (arXiv 2312.03732)
-  // Which modules: "all-linear" (every linear layer of the blocks but routers and, as PEFT has it, experts) or a
-  // regular expression matched whole in `target_pattern`; else suffixes in `targets` ("q_proj", or a
-  // longer dotted end).
+  // Which modules: "all-linear" (every linear layer of the blocks but routers and, as PEFT has it,
+  // experts) or a regular expression matched whole in `target_pattern`; else suffixes in `targets`
+  // ("q_proj", or a longer dotted end).
   std::string target_pattern = "all-linear";
   std::vector<std::string> targets;
   std::vector<std::string> exclude;  // suffixes taken out again
@@ -40,8 +40,8 @@ struct AdapterSite {
 
 class Adapter {
  public:
-  // A fresh one: A uniform in +-1/sqrt(in), B zero, so that it changes nothing at first. A layer's numbers depend
-  // on the seed and its name alone. Throws Error{kInput} when no module is targeted.
+  // A fresh one: A uniform in +-1/sqrt(in), B zero, so that it changes nothing at first. A layer's
+  // numbers depend on the seed and its name alone. Throws Error{kInput} when no module is targeted.
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend);
   // From a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra, of
@@ -61,9 +61,9 @@ class Adapter {
   std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
 };
 
-// adapter_config.json's settings. Throws Error{kInput} naming file and field of what would change the arithmetic and is not
-// supported: LoRA on parameters (target_parameters), ranks or alphas that differ between layers, DoRA, saved modules,
-// initialisations that change the base, and the like.
+// adapter_config.json's settings. Throws Error{kInput} naming file and field of what would change
+// the arithmetic and is not supported: LoRA on parameters (target_parameters), ranks or alphas that
+// differ between layers, DoRA, saved modules, initialisations that change the base, and the like.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

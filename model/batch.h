@@ -15,7 +15,8 @@ struct Batch {
   std::vector<int32_t> ids;        // [T]
   std::vector<int32_t> positions;  // [T] within its row or stream
   AttentionLayout layout;          // which tokens are one run and which keys they see
-  // Where dropout masks come from (training only): the row's index in the data order, the token's in its row.
+  // Where dropout masks come from (training only): the row's index in the data order, the token's
+  // in its row.
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]
 
@@ -47,8 +48,9 @@ struct Batch {
 // The runner's cache as the decoder sees it: the batch's keys and values are stored at `rows` and
 // attention reads the cache (batch.layout's block_rows are its rows).
 struct CacheView {
-  std::vector<std::vector<Tensor>> planes;  // by layer, those that its mixer asks for: [pages, heads, P, dim], A, f16 or bf16
-  std::vector<int32_t> rows;                // [T]
+  std::vector<std::vector<Tensor>>
+      planes;  // by layer, those that its mixer asks for: [pages, heads, P, dim], A, f16 or bf16
+  std::vector<int32_t> rows;  // [T]
 };
 
 // What a mixer keeps of each token in a cache.
@@ -59,9 +61,9 @@ struct CachePlane {
 
 // A batch as a device reads it: made once a pass, shared by all layers and by the tape.
 struct DeviceBatch {
-  Tensor ids, positions;         // i32 [T]
-  Tensor row_index, row_token;   // i64, i32 [T]: where something is dropped
-  Tensor cache_rows;             // i32 [T]: with a cache
+  Tensor ids, positions;        // i32 [T]
+  Tensor row_index, row_token;  // i64, i32 [T]: where something is dropped
+  Tensor cache_rows;            // i32 [T]: with a cache
   std::shared_ptr<const AttentionPlan> plan;
 };
 

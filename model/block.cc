@@ -8,12 +8,14 @@ namespace retort {
 namespace {
 
 GainId PostNorm(const BlockSpec& spec, const char* part, LayoutBuilder& builder) {
-  return spec.order == ResidualOrder::kPrePost ? builder.AddGain(part, builder.architecture().width) : kNone;
+  return spec.order == ResidualOrder::kPrePost ? builder.AddGain(part, builder.architecture().width)
+                                               : kNone;
 }
 
 // x + f(norm(x)), or with a norm after it x + norm(f(norm(x))).
 template <class Function>
-Var Residual(const PassContext& run, const Var& x, GainId norm, GainId post_norm, const Function& f) {
+Var Residual(const PassContext& run, const Var& x, GainId norm, GainId post_norm,
+             const Function& f) {
   const Var y = f(Norm(run, norm, x));
   return ops::Add(run.context, x, post_norm == kNone ? y : Norm(run, post_norm, y));
 }

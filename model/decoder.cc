@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The transformer decoder: embeddings, blocks, norm, head. Families differ in data (Architecture) and modules.
+// The transformer decoder: embeddings, blocks, norm, head. Families differ in data (Architecture)
+// and modules.
 #include <array>
 
 #include "base/error.h"
@@ -9,7 +10,8 @@
 namespace retort {
 namespace {
 
-constexpr size_t kMostRopes = 4;  // of a model; so few that a pass over a token allocates nothing for them
+constexpr size_t kMostRopes =
+    4;  // of a model; so few that a pass over a token allocates nothing for them
 
 DeviceBatch Uploaded(Backend& backend, const ForwardPass& pass) {
   const Batch& batch = pass.batch;
@@ -31,14 +33,17 @@ Model::Model(Architecture architecture, Backend& kernels)
   gains.resize(layout.gains.size());
   linears.resize(layout.linears.size());
   RETORT_CHECK(config.ropes.size() <= kMostRopes, config.ropes.size(), " ropes");
-  for (const RopeSpec& rope : config.ropes) frequencies_.push_back(backend.Upload(RopeFrequencies(rope)));
+  for (const RopeSpec& rope : config.ropes)
+    frequencies_.push_back(backend.Upload(RopeFrequencies(rope)));
 }
 
 Var Model::Embed(Context& context, const Tensor& ids) const {
   const Linear& table = linear(layout.embedding);
   const Var x = table.trained() ? ops::Embedding(context, table.var(), ids)
                                 : ops::Embedding(context, table.frozen(), ids);
-  return config.embedding_scale == 1 ? x : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
+  return config.embedding_scale == 1
+             ? x
+             : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
 }
 
 Var Model::Hidden(Context& context, const ForwardPass& given) const {
@@ -48,7 +53,8 @@ Var Model::Hidden(Context& context, const ForwardPass& given) const {
   for (size_t i = 0; i < frequencies_.size(); ++i) {
     const Shape shape{given.batch.tokens(), frequencies_[i].elements()};
     angles[i] = {backend.New(shape), backend.New(shape)};
-    backend.RotaryTable(pass.on_device.positions, frequencies_[i], 1.0, angles[i].cos, angles[i].sin);
+    backend.RotaryTable(pass.on_device.positions, frequencies_[i], 1.0, angles[i].cos,
+                        angles[i].sin);
   }
   const auto run_in = [&](Context& c, const ForwardPass& p, std::span<const ops::RotaryAngles> a) {
     return PassContext{c, p, layout, linears, gains, a, static_cast<float>(config.norm.epsilon)};
@@ -60,18 +66,22 @@ Var Model::Hidden(Context& context, const ForwardPass& given) const {
       return block.Forward(run_in(c, pass, angles), in);
     };
     x = pass.checkpoint ? ops::Checkpoint(context, x, forward) : forward(context, x);
-    if (pass.observer && pass.observer->block_output) pass.observer->block_output(&block - blocks_.data(), x);
+    if (pass.observer && pass.observer->block_output)
+      pass.observer->block_output(&block - blocks_.data(), x);
   }
   return Norm(run_in(context, pass, angles), layout.final_norm, x);
 }
 
-ops::HeadTransform Model::head_transform() const { return {1, static_cast<float>(config.head.soft_cap)}; }
+ops::HeadTransform Model::head_transform() const {
+  return {1, static_cast<float>(config.head.soft_cap)};
+}
 
 Tensor Model::Losses(Context& context, const Var& hidden, const Tensor& rows,
                      const ops::LogitsLoss& loss) const {
   const Linear& head = linear(layout.head);
-  return head.trained() ? ops::HeadLoss(context, hidden, rows, head.var(), loss, head_transform())
-                        : ops::HeadLoss(context, hidden, rows, head.frozen(), loss, head_transform());
+  return head.trained()
+             ? ops::HeadLoss(context, hidden, rows, head.var(), loss, head_transform())
+             : ops::HeadLoss(context, hidden, rows, head.frozen(), loss, head_transform());
 }
 
 Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const {
@@ -89,16 +99,18 @@ Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
   return logits;
 }
 
-// Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax with scores, in the
-// first layer, as all others carry them on, and in the head.
+// Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax
+// with scores, in the first layer, as all others carry them on, and in the head.
 void Model::Set(const Target& target, const Weight& weight, const WeightUse& use) {
   RETORT_CHECK(target.kind == Target::Kind::kLinear, "a frozen matrix as a bias or gain");
   const auto put = [&](LinearId id) {
     const LinearSpec& spec = layout.of(id);
     WeightUse own = use;
-    own.sensitive = spec.use == LinearUse::kAttentionIn || spec.use == LinearUse::kHead || spec.layer == 0;
+    own.sensitive =
+        spec.use == LinearUse::kAttentionIn || spec.use == LinearUse::kHead || spec.layer == 0;
     // Of an embedding few rows are ever read.
-    if (spec.use == LinearUse::kEmbedding) own.purpose = WeightUse::Purpose::kTable, own.lasting = false;
+    if (spec.use == LinearUse::kEmbedding)
+      own.purpose = WeightUse::Purpose::kTable, own.lasting = false;
     linears[static_cast<size_t>(id)].weight = backend.Prepare(weight, own);
   };
   put(target.id);
@@ -143,7 +155,8 @@ std::vector<std::vector<CachePlane>> Model::planes() const {
 
 Compute Model::compute() const {
   for (size_t i = 0; i < linears.size(); ++i) {
-    if (layout.linears[i].adaptable() && !linears[i].trained()) return linears[i].frozen().compute();
+    if (layout.linears[i].adaptable() && !linears[i].trained())
+      return linears[i].frozen().compute();
   }
   return Compute::kF32;
 }

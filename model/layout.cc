@@ -8,7 +8,8 @@ namespace retort {
 
 int64_t RowOrder::HuggingFaceRow(int64_t gguf_row, int64_t rows) const {
   if (interleaved_heads == 0) return gguf_row;
-  const int64_t width = rows / interleaved_heads, head = gguf_row / width, within = gguf_row % width;
+  const int64_t width = rows / interleaved_heads, head = gguf_row / width,
+                within = gguf_row % width;
   return head * width + within % 2 * (width / 2) + within / 2;
 }
 
@@ -32,21 +33,36 @@ LinearId LayoutBuilder::AddLinear(std::string_view part, int64_t rows, int64_t c
   linear.name = HuggingFaceName(family_, part, layer_, options.expert);
   linear.expert = options.expert;
   const RowOrder order{family_.interleaved_rows ? options.rotary_heads : 0};
-  layout_.tensors.push_back({linear.name + ".weight", GgufName(part) + ".weight", {rows, cols},
-                             {Target::Kind::kLinear, id}, order, options.expert, options.experts, 0,
+  layout_.tensors.push_back({linear.name + ".weight",
+                             GgufName(part) + ".weight",
+                             {rows, cols},
+                             {Target::Kind::kLinear, id},
+                             order,
+                             options.expert,
+                             options.experts,
+                             0,
                              StackedPlace(part, rows, cols, options)});
   if (options.bias) {
-    layout_.tensors.push_back({linear.name + ".bias", GgufName(part) + ".bias", {rows},
-                               {Target::Kind::kBias, id}, order, -1, 0, 0});
+    layout_.tensors.push_back({linear.name + ".bias",
+                               GgufName(part) + ".bias",
+                               {rows},
+                               {Target::Kind::kBias, id},
+                               order,
+                               -1,
+                               0,
+                               0});
   }
   return id;
 }
 
-TensorPlace LayoutBuilder::StackedPlace(std::string_view part, int64_t rows, int64_t cols, const Options& options) const {
+TensorPlace LayoutBuilder::StackedPlace(std::string_view part, int64_t rows, int64_t cols,
+                                        const Options& options) const {
   const StackedPart stacked = StackedPartOf(family_, part, layer_);
   if (options.expert < 0) return {stacked.name, {rows, cols}, 0};
   const int64_t expert_rows = stacked.count * rows;
-  return {stacked.name, {options.experts, expert_rows, cols}, options.expert * expert_rows + stacked.index * rows};
+  return {stacked.name,
+          {options.experts, expert_rows, cols},
+          options.expert * expert_rows + stacked.index * rows};
 }
 
 LinearId LayoutBuilder::AddTied(std::string_view part, int64_t rows, int64_t cols, LinearUse use) {
@@ -58,8 +74,14 @@ LinearId LayoutBuilder::AddTied(std::string_view part, int64_t rows, int64_t col
 GainId LayoutBuilder::AddGain(std::string_view part, int64_t size) {
   const auto id = static_cast<GainId>(layout_.gains.size());
   layout_.gains.push_back(size);
-  layout_.tensors.push_back({HuggingFaceName(family_, part, layer_) + ".weight", GgufName(part) + ".weight", {size},
-                             {Target::Kind::kGain, id}, {}, -1, 0, architecture_.norm.gain_offset});
+  layout_.tensors.push_back({HuggingFaceName(family_, part, layer_) + ".weight",
+                             GgufName(part) + ".weight",
+                             {size},
+                             {Target::Kind::kGain, id},
+                             {},
+                             -1,
+                             0,
+                             architecture_.norm.gain_offset});
   return id;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model consists of: its linear layers, its gains, and the tensors of files that fill them. Made once from an
-// Architecture by the modules themselves (each declares its own weights); loading, random weights, merging, pruning,
-// exporting and adapters are loops over it.
+// What a model consists of: its linear layers, its gains, and the tensors of files that fill them.
+// Made once from an Architecture by the modules themselves (each declares its own weights);
+// loading, random weights, merging, pruning, exporting and adapters are loops over it.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,8 @@ struct Target {
 
 // How a GGUF orders the rows of a tensor.
 struct RowOrder {
-  // Heads within which rows i and i + half of a head are neighbours (rotary pairs side by side); 0: as Hugging Face.
+  // Heads within which rows i and i + half of a head are neighbours (rotary pairs side by side); 0:
+  // as Hugging Face.
   int64_t interleaved_heads = 0;
   // Where row `gguf_row` of `rows` stands in Hugging Face's order.
   int64_t HuggingFaceRow(int64_t gguf_row, int64_t rows) const;
@@ -66,15 +67,17 @@ struct TensorPlace {
 
 // A tensor as a Hugging Face folder has it.
 struct TensorSpec {
-  std::string name;             // "model.layers.0.self_attn.q_proj.weight"
-  std::string gguf_name;        // "blk.0.attn_q.weight"
-  std::vector<int64_t> shape;   // [rows, cols], or [size] of a bias or gain
+  std::string name;            // "model.layers.0.self_attn.q_proj.weight"
+  std::string gguf_name;       // "blk.0.attn_q.weight"
+  std::vector<int64_t> shape;  // [rows, cols], or [size] of a bias or gain
   Target target;
   RowOrder order;
-  // A GGUF keeps a layer's experts in one tensor [experts, rows, cols], of which this is slice `expert`; -1: by itself.
+  // A GGUF keeps a layer's experts in one tensor [experts, rows, cols], of which this is slice
+  // `expert`; -1: by itself.
   int64_t expert = -1, experts = 0;
   double offset = 0;  // of a gain: a folder stores gain - offset, a GGUF the gain
-  TensorPlace stacked = {};  // in a folder that keeps a layer's experts together (PartName::stacked)
+  TensorPlace stacked =
+      {};  // in a folder that keeps a layer's experts together (PartName::stacked)
 
   bool is_matrix() const { return shape.size() == 2; }
   // As the GGUF declares it.
@@ -110,7 +113,8 @@ class LayoutBuilder {
     int64_t expert = -1, experts = 0;
   };
   // part: the GGUF name without "blk.N.": "attn_q".
-  LinearId AddLinear(std::string_view part, int64_t rows, int64_t cols, LinearUse use, const Options& options);
+  LinearId AddLinear(std::string_view part, int64_t rows, int64_t cols, LinearUse use,
+                     const Options& options);
   LinearId AddLinear(std::string_view part, int64_t rows, int64_t cols, LinearUse use) {
     return AddLinear(part, rows, cols, use, {});
   }
@@ -120,7 +124,8 @@ class LayoutBuilder {
 
  private:
   std::string GgufName(std::string_view part) const;
-  TensorPlace StackedPlace(std::string_view part, int64_t rows, int64_t cols, const Options& options) const;
+  TensorPlace StackedPlace(std::string_view part, int64_t rows, int64_t cols,
+                           const Options& options) const;
 
   const Architecture& architecture_;
   const Family& family_;

@@ -26,8 +26,12 @@ bool IsStacked(const ModelFiles& files, const TensorSpec& spec) {
   return !files.gguf && !spec.stacked.name.empty() && files.tensors.Find(spec.stacked.name);
 }
 
-std::string HeadName(const ModelFiles& files) { return files.layout.of(files.layout.head).name + ".weight"; }
-std::string EmbeddingName(const ModelFiles& files) { return files.layout.of(files.layout.embedding).name + ".weight"; }
+std::string HeadName(const ModelFiles& files) {
+  return files.layout.of(files.layout.head).name + ".weight";
+}
+std::string EmbeddingName(const ModelFiles& files) {
+  return files.layout.of(files.layout.embedding).name + ".weight";
+}
 
 // A tied head stored beside its embedding must be the same tensor.
 bool IsTiedCopy(const ModelFiles& files, const TensorEntry& entry) {
@@ -50,7 +54,8 @@ void CheckTensors(const ModelFiles& files) {
     if (!entry) {
       faults.push_back(Cat("'", name, "' is missing"));
     } else if (entry->shape != shape) {
-      faults.push_back(Cat("'", name, "' is ", ShapeText(entry->shape), ", want ", ShapeText(shape)));
+      faults.push_back(
+          Cat("'", name, "' is ", ShapeText(entry->shape), ", want ", ShapeText(shape)));
     } else if (!entry->is_weight()) {
       faults.push_back(
           Cat("'", name, "' has type ", entry->type_name(), ", which is not supported"));
@@ -59,10 +64,10 @@ void CheckTensors(const ModelFiles& files) {
   for (const TensorEntry& entry : files.tensors.entries()) {
     if (expected.contains(entry.name) || IsDerived(entry.name) || IsTiedCopy(files, entry))
       continue;
-    faults.push_back(
-        files.config.head.tied && entry.name == HeadName(files)
-            ? Cat("'", entry.name, "' differs from the embedding although tie_word_embeddings is true")
-            : Cat("'", entry.name, "' belongs to no layer of this model"));
+    faults.push_back(files.config.head.tied && entry.name == HeadName(files)
+                         ? Cat("'", entry.name,
+                               "' differs from the embedding although tie_word_embeddings is true")
+                         : Cat("'", entry.name, "' belongs to no layer of this model"));
   }
   if (faults.empty()) return;
   const size_t more = faults.size() > kListed ? faults.size() - kListed : 0;
@@ -118,12 +123,15 @@ class Loader {
       for (int64_t r = 0; r < stored.rows(); ++r) {
         DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
       }
-      return model_->Set(spec.target, Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
+      return model_->Set(
+          spec.target,
+          Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
     }
     const auto wanted = WantedFormat(LinearOf(spec), stored.format());
     Weight frozen = wanted == stored.format()
                         ? std::move(stored)
-                        : Requantised(stored, wanted, options_.double_quant, backend_.host_memory(), backend_.pool());
+                        : Requantised(stored, wanted, options_.double_quant, backend_.host_memory(),
+                                      backend_.pool());
     model_->Set(spec.target, frozen, {.purpose = options_.purpose, .lasting = options_.copy});
     // What was copied is read no more, but for an embedding's rows, a few at a time.
     if (options_.copy || frozen.owner() != source_owner) DropSource(spec);
@@ -186,11 +194,13 @@ ModelFiles OpenModel(const Path& path) {
 }
 
 TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec) {
-  if (files.gguf) return {spec.gguf_name, spec.gguf_shape(), std::max<int64_t>(0, spec.expert) * spec.shape[0]};
+  if (files.gguf)
+    return {spec.gguf_name, spec.gguf_shape(), std::max<int64_t>(0, spec.expert) * spec.shape[0]};
   if (!files.tensors.Find(spec.name)) {
     if (IsStacked(files, spec)) return spec.stacked;
     const LinearSpec* linear = files.layout.LinearOf(spec);
-    if (files.config.head.tied && linear && linear->use == LinearUse::kEmbedding) return {HeadName(files), spec.shape};
+    if (files.config.head.tied && linear && linear->use == LinearUse::kEmbedding)
+      return {HeadName(files), spec.shape};
   }
   return {spec.name, spec.shape};
 }
@@ -211,13 +221,15 @@ std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec) 
   }
   std::vector<float> ordered(values.size());
   for (int64_t i = 0; i < spec.shape[0]; ++i)
-    ordered[static_cast<size_t>(spec.order.HuggingFaceRow(i, spec.shape[0]))] = values[static_cast<size_t>(i)];
+    ordered[static_cast<size_t>(spec.order.HuggingFaceRow(i, spec.shape[0]))] =
+        values[static_cast<size_t>(i)];
   return ordered;
 }
 
 bool WorthCopying(const ModelFiles& files) {
   int64_t bytes = 0;
-  for (const TensorEntry& entry : files.tensors.entries()) bytes += static_cast<int64_t>(entry.bytes.size());
+  for (const TensorEntry& entry : files.tensors.entries())
+    bytes += static_cast<int64_t>(entry.bytes.size());
   return bytes <= AvailableMemory() / 2;
 }
 

@@ -26,17 +26,20 @@ class Model {
   // Embeddings [T,C] of a batch's tokens, i32 [T], as the first block reads them.
   Var Embed(Context& context, const Tensor& ids) const;
 
-  // Puts a tensor of a file where it belongs: a frozen matrix, which the backend prepares for what its layer does and for
-  // `use`, or values that may be trained. A tied head is made of the embedding's too.
+  // Puts a tensor of a file where it belongs: a frozen matrix, which the backend prepares for what
+  // its layer does and for `use`, or values that may be trained. A tied head is made of the
+  // embedding's too.
   void Set(const Target& target, const Weight& weight, const WeightUse& use = {});
-  // What it has become, which may be put into another model of the same backend: there a frozen tied head stays as it is.
+  // What it has become, which may be put into another model of the same backend: there a frozen
+  // tied head stays as it is.
   using Value = std::variant<PreparedWeight, Var>;
   void Set(const Target& target, Value value);
   Value Get(const Target& target) const;
 
   // What each block keeps of a token in a cache.
   std::vector<std::vector<CachePlane>> planes() const;
-  // What the blocks' linear layers are computed in, for reports: the first of them, f32 where they are trained.
+  // What the blocks' linear layers are computed in, for reports: the first of them, f32 where they
+  // are trained.
   Compute compute() const;
   int64_t weight_bytes() const;  // of all frozen weights; a tied head counts once
 
@@ -45,8 +48,8 @@ class Model {
   Architecture config;
   Backend& backend;
   Layout layout;
-  std::vector<Linear> linears;  // by LinearId
-  std::vector<Var> gains;       // by GainId
+  std::vector<Linear> linears;                         // by LinearId
+  std::vector<Var> gains;                              // by GainId
   std::vector<std::unique_ptr<Parameter>> parameters;  // what is trained; empty when frozen
 
  private:

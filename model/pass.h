@@ -42,7 +42,7 @@ struct ForwardPass {
   bool checkpoint = false;           // recompute each block in the backward pass
   uint64_t dropout_seed = 0;         // of this step; 0: nothing is dropped
   const Observer* observer = nullptr;
-  DeviceBatch on_device = {};        // filled by Model::Hidden
+  DeviceBatch on_device = {};  // filled by Model::Hidden
 
   bool observes_linears() const { return observer && observer->linear_input; }
   AdapterSite* site(LinearId id) const { return adapter ? adapter->at(id) : nullptr; }

@@ -84,7 +84,8 @@ RecipeKey Required(RecipeKey key) {
 // A number whose 0 stands for "auto".
 template <class Field>
 RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) {
-  RecipeKey key = MakeKey(std::move(name), field, {ChoiceShape({"auto"}), std::move(shape)}, std::move(help));
+  RecipeKey key =
+      MakeKey(std::move(name), field, {ChoiceShape({"auto"}), std::move(shape)}, std::move(help));
   key.store = [field, store = key.store](const Json& v, const Path& folder, Recipe& r) {
     if (v.is_string())
       field(r) = 0;
@@ -166,9 +167,10 @@ std::vector<RecipeKey> DataKeys() {
 std::vector<RecipeKey> TeacherKeys() {
   std::vector<RecipeKey> keys = {
       MakeKey(KEY(teacher.path), {TextShape("a path")}, "The teacher's folder or GGUF file."),
-      MakeKey(KEY(teacher.weights), {ChoiceShape({"as-is", "f32", "bf16", "nf4"})},
-              "How the teacher's linear layers are held in memory; with the student's own base in the "
-              "student's own format, one copy serves both."),
+      MakeKey(
+          KEY(teacher.weights), {ChoiceShape({"as-is", "f32", "bf16", "nf4"})},
+          "How the teacher's linear layers are held in memory; with the student's own base in the "
+          "student's own format, one copy serves both."),
       MakeKey(KEY(teacher.adapter), {TextShape("a path")}, "A PEFT folder on the teacher."),
       MakeKey(KEY(teacher.compute), {ChoiceShape({"auto", "f32", "bf16", "int8"})},
               "The type that the teacher's matrix products are computed in."),
@@ -227,10 +229,12 @@ std::vector<RecipeKey> TrainKeys() {
       Unless([](const Recipe& r) { return r.train.steps != 0; },
              AutoKey(KEY(train.epochs), PositiveShape(),
                      "Passes over the rows; auto: 1, and up to 10 where the rows are few.")),
-      Unless([](const Recipe& r) { return r.train.batch_rows != 0; },
-             AutoKey(KEY(train.batch_tokens), IntegerShape(1),
-                     "A micro-batch is as many rows as fit into this many tokens; auto: 8 to 16 rows of the "
-                     "data's mean length.")),
+      Unless(
+          [](const Recipe& r) { return r.train.batch_rows != 0; },
+          AutoKey(
+              KEY(train.batch_tokens), IntegerShape(1),
+              "A micro-batch is as many rows as fit into this many tokens; auto: 8 to 16 rows of the "
+              "data's mean length.")),
       Unless([](const Recipe& r) { return r.train.batch_rows == 0; },
              MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
                      "Rows, or packed sequences, of a micro-batch; in place of batch_tokens.")),
@@ -239,8 +243,9 @@ std::vector<RecipeKey> TrainKeys() {
       MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
       MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),
       MakeKey(KEY(train.epsilon), {PositiveShape()}, "Added to AdamW's denominator."),
-      AutoKey(KEY(train.lr), PositiveShape(),
-              "The highest learning rate; auto: by the model's width, 1e-3 for the smallest to 2e-4."),
+      AutoKey(
+          KEY(train.lr), PositiveShape(),
+          "The highest learning rate; auto: by the model's width, 1e-3 for the smallest to 2e-4."),
       MakeKey(KEY(train.min_lr), {NumberShape(0)}, "The learning rate at the schedule's end."),
       MakeKey(KEY(train.schedule), {ChoiceShape({"cosine", "constant", "linear"})},
               "How the learning rate falls after the warm-up."),
@@ -252,9 +257,10 @@ std::vector<RecipeKey> TrainKeys() {
       std::move(threads),
       MakeKey(KEY(train.gradient_checkpointing), {ChoiceShape({"auto", "none", "block"})},
               "Recompute each block's activations in the backward pass to save memory."),
-      MakeKey(KEY(train.part_tokens), {IntegerShape(1)},
-              "Tokens of a micro-batch that are computed at once, in whole rows: fewer take less memory; "
-              "the step stays the same."),
+      MakeKey(
+          KEY(train.part_tokens), {IntegerShape(1)},
+          "Tokens of a micro-batch that are computed at once, in whole rows: fewer take less memory; "
+          "the step stays the same."),
       MakeKey(KEY(train.checkpoint_every), {IntegerShape(0)},
               "Steps between checkpoints; 0: only at the end."),
       MakeKey(KEY(train.keep), {IntegerShape(1)}, "The newest checkpoints that stay."),
@@ -267,8 +273,7 @@ std::vector<RecipeKey> ExportKeys() {
   return {
       MakeKey("export.merge", FIELD(exports.merge), {ChoiceShape({"auto", "original", "nf4"})},
               "The base that the adapter is merged onto; auto: the one that it was trained on."),
-      MakeKey("export.gguf", FIELD(exports.gguf),
-              {ListShape("a list of types", GgufFormatNames())},
+      MakeKey("export.gguf", FIELD(exports.gguf), {ListShape("a list of types", GgufFormatNames())},
               "The GGUF files to write when training has ended."),
       MakeKey("export.out", FIELD(exports.out), {TextShape("a path")},
               "The folder for the merged model and its GGUF files; by default export in the run's "

@@ -101,7 +101,7 @@ struct TrainRecipe {
   double epochs = 0;
   int64_t batch_tokens = 0;  // of a micro-batch, unless batch_rows is given
   int64_t batch_rows = 0;    // rows (or packed sequences) of a micro-batch; 0: batch_tokens holds
-  int64_t accumulate = 1;  // micro-batches of a step
+  int64_t accumulate = 1;    // micro-batches of a step
   std::string optimizer = "adamw";
   double beta1 = 0.9;
   double beta2 = 0.999;

@@ -182,8 +182,10 @@ class Reader {
                        " needs 'teacher.path'");
     }
     if (r.teacher.mode != "online" && r.teacher.divergence == "sorted") {
-      throw InputError(WhereOf("teacher.divergence"), ": 'teacher.divergence' sorted needs "
-                       "'teacher.mode' online, not ", r.teacher.mode);
+      throw InputError(WhereOf("teacher.divergence"),
+                       ": 'teacher.divergence' sorted needs "
+                       "'teacher.mode' online, not ",
+                       r.teacher.mode);
     }
     if (r.teacher.mode == "cached" && r.teacher.hidden != "none") {
       throw InputError(WhereOf("teacher.hidden"), ": 'teacher.hidden' ", r.teacher.hidden,

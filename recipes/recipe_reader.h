@@ -17,9 +17,9 @@
 namespace retort {
 
 // `overrides` are the arguments of --set, "train.lr=1e-4". A value is read as JSON and, where that
-// does not fit, taken as text; null takes the key out of the file, back to its default (of a section: all its keys); train.steps
-// and train.epochs each displace the other. Relative paths are taken from the recipe file's
-// folder, those in overrides from the current folder.
+// does not fit, taken as text; null takes the key out of the file, back to its default (of a
+// section: all its keys); train.steps and train.epochs each displace the other. Relative paths are
+// taken from the recipe file's folder, those in overrides from the current folder.
 Recipe ReadRecipe(const Path& file, const std::vector<std::string>& overrides = {});
 
 // The same from a text. `where` begins the errors; `folder` is where relative paths start.

@@ -202,8 +202,9 @@ bool Engine::Step() {
   s.events.clear();
   const auto vocab = static_cast<size_t>(s.model.config.vocab);
   for (size_t i = 0; i < s.ready.size(); ++i) {
-    s.events.emplace_back(s.ready[i]->id(),
-                          s.ready[i]->Next(std::span(s.logits).subspan(i * vocab, vocab), s.sampler));
+    s.events.emplace_back(
+        s.ready[i]->id(),
+        s.ready[i]->Next(std::span(s.logits).subspan(i * vocab, vocab), s.sampler));
     ++s.totals.generated_tokens;
   }
   for (const auto& [id, event] : s.events) s.Deliver(id, event);

@@ -68,8 +68,8 @@ class Engine {
 
   using RequestId = uint64_t;
   // Throws Error{kInput} when the prompt is empty, holds an id outside the vocabulary or leaves no
-  // room in the context, and when a sampling option is out of its range. max_tokens may reach beyond
-  // the context: the generation then ends with kLength where the context does.
+  // room in the context, and when a sampling option is out of its range. max_tokens may reach
+  // beyond the context: the generation then ends with kLength where the context does.
   RequestId Submit(GenerationRequest request);
   // Frees the stream's cache at once; its on_event is not called again. Unknown ids are ignored.
   void Cancel(RequestId id);

@@ -28,9 +28,10 @@ class EngineThread {
   EngineThread(const EngineThread&) = delete;
   EngineThread& operator=(const EngineThread&) = delete;
 
-  // Nullopt when there are too many. on_event and on_failure are called on the engine's thread; the last
-  // call is either an event with a finish or on_failure, unless on_event returned false or the
-  // request was cancelled. A failure of one step fails all that were in it, and later ones start afresh.
+  // Nullopt when there are too many. on_event and on_failure are called on the engine's thread; the
+  // last call is either an event with a finish or on_failure, unless on_event returned false or the
+  // request was cancelled. A failure of one step fails all that were in it, and later ones start
+  // afresh.
   std::optional<Ticket> Submit(GenerationRequest request, OnFailure on_failure);
   // Takes effect before the next step; what has ended already is ignored.
   void Cancel(Ticket ticket);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1.1 for few clients and long answers: connections, limits, timeouts, chunked streams, and word
-// of a client that has gone. What the requests mean is the handler's business.
+// HTTP/1.1 for few clients and long answers: connections, limits, timeouts, chunked streams, and
+// word of a client that has gone. What the requests mean is the handler's business.
 #pragma once
 
 #include <chrono>
@@ -26,8 +26,8 @@ struct HttpAnswer {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// One request's way back. All but OnGone may be called on any thread, and do nothing once the client
-// has gone. Either Answer() once, or Begin(), Send() any number of times, End().
+// One request's way back. All but OnGone may be called on any thread, and do nothing once the
+// client has gone. Either Answer() once, or Begin(), Send() any number of times, End().
 class HttpExchange {
  public:
   virtual ~HttpExchange() = default;
@@ -35,7 +35,8 @@ class HttpExchange {
   virtual void Begin(const std::string& content_type) = 0;
   virtual void Send(std::string bytes) = 0;
   virtual void End() = 0;
-  // Only within the handler. Called on the server's thread when the client goes before the answer's end.
+  // Only within the handler. Called on the server's thread when the client goes before the answer's
+  // end.
   virtual void OnGone(std::function<void()> on_gone) = 0;
 };
 
@@ -58,8 +59,8 @@ class HttpServer {
   // The body that says what was wrong with a request that never became one.
   using FaultBody = std::function<std::string(int status, const std::string& message)>;
 
-  // Listens from here on. Throws Error{kInput} on a host that is no address here, Error{kFailure} on a port
-  // that is taken.
+  // Listens from here on. Throws Error{kInput} on a host that is no address here, Error{kFailure}
+  // on a port that is taken.
   HttpServer(const HttpOptions& options, Handler handler, FaultBody fault_body);
   ~HttpServer();
 

@@ -12,7 +12,8 @@ namespace retort {
 
 constexpr int64_t kPageTokens = 32;
 
-// What lies in one stream's pages, in the order of its tokens: token p is in pages[p / kPageTokens].
+// What lies in one stream's pages, in the order of its tokens: token p is in pages[p /
+// kPageTokens].
 struct PageTable {
   std::vector<int32_t> pages;
 
@@ -28,9 +29,10 @@ struct PageTable {
 // with the cache.
 class KvCache {
  public:
-  // Room for at least `tokens` tokens in each layer's planes (Model::planes). type: f32 (which means
-  // the backend's activation type), f16 or bf16.
-  KvCache(Backend& backend, const std::vector<std::vector<CachePlane>>& layers, DType type, int64_t tokens);
+  // Room for at least `tokens` tokens in each layer's planes (Model::planes). type: f32 (which
+  // means the backend's activation type), f16 or bf16.
+  KvCache(Backend& backend, const std::vector<std::vector<CachePlane>>& layers, DType type,
+          int64_t tokens);
 
   static int64_t PagesFor(int64_t tokens) { return (tokens + kPageTokens - 1) / kPageTokens; }
   int64_t pages() const { return pages_; }

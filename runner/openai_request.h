@@ -39,9 +39,9 @@ struct ApiRequest {
 inline constexpr int64_t kChatMaxTokens = 1024,
                          kCompletionMaxTokens = 16;  // where the request names none
 
-// Parameters that are absent or null take their defaults: temperature 0, as in `retort run`. Those that would
-// change the answer in a way that is not to be had are refused by name; `random_seed` is the seed
-// where none is given. Throws ApiError.
+// Parameters that are absent or null take their defaults: temperature 0, as in `retort run`. Those
+// that would change the answer in a way that is not to be had are refused by name; `random_seed` is
+// the seed where none is given. Throws ApiError.
 ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random_seed);
 
 }  // namespace retort

@@ -28,7 +28,8 @@ void CheckSampling(const SamplingOptions& o) {
   }
 }
 
-int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& options, uint64_t position) {
+int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& options,
+                        uint64_t position) {
   logits_ = logits;
   const float highest = Highest();
   if (options.temperature == 0) return FirstOf(highest);
@@ -40,7 +41,8 @@ int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& op
   weights_.resize(logits.size());
   sums_.resize(most_.size());
   ExpWeights(HostIsa(), logits, highest, factor, weights_, sums_);
-  const double uniform = RandomStream(MakeKey(options.seed, RandomUse::kSample, position)).Uniform();
+  const double uniform =
+      RandomStream(MakeKey(options.seed, RandomUse::kSample, position)).Uniform();
 
   const auto k = static_cast<size_t>(options.top_k);
   const bool few = k > 0 && k < logits.size();
@@ -73,8 +75,10 @@ float Sampler::Highest() {
 }
 
 int32_t Sampler::FirstOf(float logit) const {
-  const auto block = static_cast<size_t>(std::find(most_.begin(), most_.end(), logit) - most_.begin());
-  const auto at = std::find(logits_.begin() + static_cast<ptrdiff_t>(block * kLogitsBlock), logits_.end(), logit);
+  const auto block =
+      static_cast<size_t>(std::find(most_.begin(), most_.end(), logit) - most_.begin());
+  const auto at = std::find(logits_.begin() + static_cast<ptrdiff_t>(block * kLogitsBlock),
+                            logits_.end(), logit);
   return static_cast<int32_t>(at - logits_.begin());
 }
 
@@ -85,7 +89,8 @@ void Sampler::Gather(float floor) {
     if (most_[block] < floor) continue;
     const size_t end = std::min(logits_.size(), (block + 1) * kLogitsBlock);
     for (size_t i = block * kLogitsBlock; i < end; ++i) {
-      if (logits_[i] >= floor) candidates_.push_back({static_cast<int32_t>(i), logits_[i], weights_[i]});
+      if (logits_[i] >= floor)
+        candidates_.push_back({static_cast<int32_t>(i), logits_[i], weights_[i]});
     }
   }
 }
@@ -158,14 +163,16 @@ int32_t Sampler::DrawCandidate(double uniform) const {
 
 int32_t Sampler::DrawFromAll(double uniform) const {
   double left = uniform * std::accumulate(sums_.begin(), sums_.end(), 0.0);
-  size_t block = 0;  // the one it falls into: the last that can be drawn from, if sums were rounded down
+  size_t block =
+      0;  // the one it falls into: the last that can be drawn from, if sums were rounded down
   for (size_t b = 0; b < sums_.size(); ++b) {
     if (sums_[b] > 0) block = b;
     if (left < sums_[b]) break;
     left -= sums_[b];
   }
   size_t last = 0;
-  for (size_t i = block * kLogitsBlock; i < std::min(weights_.size(), (block + 1) * kLogitsBlock); ++i) {
+  for (size_t i = block * kLogitsBlock; i < std::min(weights_.size(), (block + 1) * kLogitsBlock);
+       ++i) {
     if (weights_[i] > 0) last = i;
     left -= weights_[i];
     if (left < 0) break;

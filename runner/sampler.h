@@ -27,10 +27,11 @@ void CheckSampling(const SamplingOptions& options);
 class Sampler {
  public:
   // One token out of softmax(logits / temperature), cut down in this order: the top_k likeliest; of
-  // what they share, the fewest likeliest whose probabilities reach top_p; those at least min_p times
-  // as likely as the likeliest. Equals are taken by lowest id, and one token always stays. The random
-  // number is a function of the seed and `position` alone (the token's place in its stream). Throws
-  // Error{kFailure} on logits that are not finite numbers; -infinity is a token that cannot be.
+  // what they share, the fewest likeliest whose probabilities reach top_p; those at least min_p
+  // times as likely as the likeliest. Equals are taken by lowest id, and one token always stays.
+  // The random number is a function of the seed and `position` alone (the token's place in its
+  // stream). Throws Error{kFailure} on logits that are not finite numbers; -infinity is a token
+  // that cannot be.
   int32_t Sample(std::span<const float> logits, const SamplingOptions& options, uint64_t position);
 
  private:
@@ -56,9 +57,9 @@ class Sampler {
 
   // Of the present row: blocks are those of tensor/logits.h.
   std::span<const float> logits_;
-  std::vector<float> most_;     // [blocks]
-  std::vector<float> weights_;  // [logits] exp((logit - highest) / temperature)
-  std::vector<float> sums_;     // [blocks] of weights_
+  std::vector<float> most_;            // [blocks]
+  std::vector<float> weights_;         // [logits] exp((logit - highest) / temperature)
+  std::vector<float> sums_;            // [blocks] of weights_
   std::vector<Candidate> candidates_;  // what may still be drawn, by id
   std::vector<Candidate> order_;       // the same while it is sorted in part
   std::vector<float> tops_;            // most_ while it is

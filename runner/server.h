@@ -17,7 +17,7 @@ struct ServedModel {
   const Model& model;
   const Adapter* adapter;  // may be null
   const Tokenizer& tokenizer;
-  std::string name;        // what the API calls it
+  std::string name;  // what the API calls it
   // Without one, chat requests are answered with 400 and `no_chat`; completions work.
   std::optional<ChatTemplate> chat;
   std::string no_chat;
@@ -26,14 +26,14 @@ struct ServedModel {
 struct ServerOptions {
   HttpOptions http;
   EngineOptions engine;
-  int64_t queue = 64;    // requests that may wait beside those that run
-  std::string api_key;   // empty: anyone may ask
+  int64_t queue = 64;   // requests that may wait beside those that run
+  std::string api_key;  // empty: anyone may ask
 };
 
 class Server {
  public:
-  // Listens from here on; what it throws, HttpServer and Engine throw. The model must outlive it, and
-  // nobody else may use its backend meanwhile.
+  // Listens from here on; what it throws, HttpServer and Engine throw. The model must outlive it,
+  // and nobody else may use its backend meanwhile.
   Server(ServedModel model, const ServerOptions& options);
   ~Server();
 

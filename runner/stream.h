@@ -28,7 +28,8 @@ class Stream {
   int64_t read() const { return read_; }
   // Lays the next `count` tokens at the batch's end, their places in the cache into `rows`.
   void Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows);
-  // Samples the token after all that was read and says what came of it. Only when nothing is unread.
+  // Samples the token after all that was read and says what came of it. Only when nothing is
+  // unread.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
 
   PageTable pages;

@@ -34,7 +34,8 @@ TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_fi
     out.model = student;
   } else {
     const std::string device = t.device == "auto" ? recipe.model.device : t.device;
-    out.backend = MakeBackend({device, static_cast<int>(recipe.train.threads), ComputeNamed(t.compute)});
+    out.backend =
+        MakeBackend({device, static_cast<int>(recipe.train.threads), ComputeNamed(t.compute)});
     LoadOptions options;
     if (t.weights != "as-is") options.weights = FormatNamed(t.weights);
     out.own = LoadModel(out.files, options, *out.backend);
@@ -75,8 +76,9 @@ void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const Re
 std::map<int64_t, Example> RowsForTeacher(const Recipe& recipe, const TeacherModel& teacher,
                                           const RecipeData& data) {
   if (recipe.data.over_length == "split") {
-    throw InputError("'data.over_length' split cuts rows by the student's tokens, which the "
-                     "teacher does not share; use drop or truncate");
+    throw InputError(
+        "'data.over_length' split cuts rows by the student's tokens, which the "
+        "teacher does not share; use drop or truncate");
   }
   const auto limit = static_cast<size_t>(teacher.files.config.max_positions);
   const ExampleOptions options = ExampleOptionsOf(recipe.data, teacher.files.config.max_positions);

@@ -40,7 +40,8 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   OpenBase();
   data_ = OpenRecipeData(recipe_, files_);
   base_.chat_template = data_.chat_name;
-  recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
+  recipe_ = WithDefaults(
+      recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
   MakeAdapter();
   MakeObjective();
   MakeTrainer();
@@ -114,14 +115,11 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
     CheckSameTokens(recipe_, teacher_model_, data_);
   }
   if (t.mode != "on-policy") return online;
-  OnPolicyOptions options{t.lambda,
-                          t.sampling_temperature,
-                          t.max_new_tokens,
-                          recipe_.data.max_tokens,
-                          seed,
-                          {}};
+  OnPolicyOptions options{
+      t.lambda, t.sampling_temperature, t.max_new_tokens, recipe_.data.max_tokens, seed, {}};
   if (data_.chat)
-    options.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
+    options.stop_ids.push_back(
+        data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
   options.cache_type = compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
   options.parallel = std::clamp<int64_t>(RowsAStep(recipe_, data_.train), 1, options.parallel);
   return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
@@ -133,8 +131,9 @@ void TrainingSession::MakeTrainer() {
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
   stream_ = std::make_unique<BatchStream>(
       data_.train.examples,
-      BatchOptions{t.batch_tokens, t.batch_rows, t.accumulate, recipe_.data.max_tokens, recipe_.data.packing,
-                   recipe_.data.shuffle, static_cast<uint64_t>(t.seed), t.steps > 0 ? 0 : epochs});
+      BatchOptions{t.batch_tokens, t.batch_rows, t.accumulate, recipe_.data.max_tokens,
+                   recipe_.data.packing, recipe_.data.shuffle, static_cast<uint64_t>(t.seed),
+                   t.steps > 0 ? 0 : epochs});
   const double whole_epochs = static_cast<double>(stream_->TotalSteps());
   schedule_.kind = ScheduleNamed(t.schedule);
   schedule_.peak = t.lr;
@@ -162,7 +161,8 @@ RunSummary TrainingSession::Run(const RunOptions& options,
                                 const std::function<void(const RunProgress&)>& on_step) {
   RunHooks hooks;
   hooks.on_step = on_step;
-  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
+  if (!data_.eval.examples.empty())
+    hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
   hooks.check_trained = [this] {
     const auto& all = data_.train.examples;
     return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
@@ -172,11 +172,15 @@ RunSummary TrainingSession::Run(const RunOptions& options,
 
 std::string TrainingSession::DescribeSteps() const {
   const TrainRecipe& t = recipe_.train;
-  const std::string batch = t.batch_rows == 0 ? Cat(t.batch_tokens, " tokens (some ", RowsAStep(recipe_, data_.train), " rows)")
-                            : recipe_.data.packing ? Cat(t.batch_rows, " packed sequences of ", recipe_.data.max_tokens, " tokens")
-                                                   : Cat(t.batch_rows, " rows");
-  return Cat("steps    ", schedule_.total_steps, t.steps > 0 ? "" : Cat(": ", t.epochs, " epochs"), " of ",
-             t.accumulate > 1 ? Cat(t.accumulate, " times ") : "", batch, "; learning rate ", t.lr, ", ", t.schedule);
+  const std::string batch =
+      t.batch_rows == 0
+          ? Cat(t.batch_tokens, " tokens (some ", RowsAStep(recipe_, data_.train), " rows)")
+      : recipe_.data.packing
+          ? Cat(t.batch_rows, " packed sequences of ", recipe_.data.max_tokens, " tokens")
+          : Cat(t.batch_rows, " rows");
+  return Cat("steps    ", schedule_.total_steps, t.steps > 0 ? "" : Cat(": ", t.epochs, " epochs"),
+             " of ", t.accumulate > 1 ? Cat(t.accumulate, " times ") : "", batch,
+             "; learning rate ", t.lr, ", ", t.schedule);
 }
 
 std::vector<std::string> TrainingSession::Describe() const {
@@ -195,9 +199,10 @@ std::vector<std::string> TrainingSession::Describe() const {
           " threads"),
       Cat("trained  ", trained, " parameters",
           adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
-      Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens, " tokens, of which ",
-          data_.train.loss_tokens, " carry loss",
-          data_.eval.examples.empty() ? "" : Cat("; held out ", data_.eval.examples.size(), " rows")),
+      Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
+          " tokens, of which ", data_.train.loss_tokens, " carry loss",
+          data_.eval.examples.empty() ? ""
+                                      : Cat("; held out ", data_.eval.examples.size(), " rows")),
       DescribeSteps()};
   if (recipe_.has_teacher()) lines.push_back(Cat("teacher  ", DescribeTeacher()));
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
@@ -211,8 +216,9 @@ std::string TrainingSession::DescribeTeacher() const {
   if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
   const Architecture& c = teacher_model_.files.config;
   return Cat(t.path.string(), ": ", c.layers(), " layers, width ", c.width, ", ",
-             teacher_model_.shared() ? "the student's own base"
-                                     : Cat(t.weights, ", compute ", NameOf(teacher_model_.model->compute())),
+             teacher_model_.shared()
+                 ? "the student's own base"
+                 : Cat(t.weights, ", compute ", NameOf(teacher_model_.model->compute())),
              "; ", t.mode, ", ", loss);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a recipe to everything a training run needs, opened and checked: model, tokenizer, data, adapter,
-// trainer.
+// From a recipe to everything a training run needs, opened and checked: model, tokenizer, data,
+// adapter, trainer.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@ namespace retort {
 
 class TrainingSession {
  public:
-  // Throws Error{kInput} for whatever in the recipe, the model or the data cannot be used, before anything is
-  // trained.
+  // Throws Error{kInput} for whatever in the recipe, the model or the data cannot be used, before
+  // anything is trained.
   explicit TrainingSession(const Recipe& recipe);
 
   RunSummary Run(const RunOptions& folder_options,
@@ -55,8 +55,8 @@ class TrainingSession {
   BaseRecord base_;
 };
 
-// What the recipe's export section asks for, once a run in `folder` is trained: the merged model and GGUFs of its
-// types. Returns a line for each thing made; none when it asks for nothing.
+// What the recipe's export section asks for, once a run in `folder` is trained: the merged model
+// and GGUFs of its types. Returns a line for each thing made; none when it asks for nothing.
 std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder);
 
 }  // namespace retort

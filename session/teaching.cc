@@ -74,10 +74,12 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
 
 TeachingSession::TeachingSession(const Recipe& recipe, Work work) : recipe_(recipe), work_(work) {
   if (recipe_.teacher.path.empty()) {
-    throw InputError("recipe '", recipe_.name, "': 'teacher.path' is missing; teach needs a teacher");
+    throw InputError("recipe '", recipe_.name,
+                     "': 'teacher.path' is missing; teach needs a teacher");
   }
   if (work == Work::kCache && recipe_.teacher.cache.empty()) {
-    throw InputError("recipe '", recipe_.name, "': 'teacher.cache', the folder to fill, is missing");
+    throw InputError("recipe '", recipe_.name,
+                     "': 'teacher.cache', the folder to fill, is missing");
   }
   student_ = OpenModel(recipe_.model.path);
   data_ = OpenRecipeData(recipe_, student_);
@@ -110,15 +112,15 @@ TeacherCacheSummary TeachingSession::Cache(const TeachProgress& on_progress) {
   const TeacherRecipe& t = recipe_.teacher;
   const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
   TeacherCacheWriter writer(t.cache, key, data_.train.examples, Namer(data_));
-  CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key,
-               kTeacherTokens, writer, on_progress);
+  CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key, kTeacherTokens,
+               writer, on_progress);
   TeacherCacheSummary summary = SummarizeTeacherCache(t.cache);
   summary.written_again = writer.damaged_shards();
   return summary;
 }
 
-GeneratedAnswers TeachingSession::Generate(
-    const Path& out, double temperature, const std::function<void(int64_t)>& on_progress) {
+GeneratedAnswers TeachingSession::Generate(const Path& out, double temperature,
+                                           const std::function<void(int64_t)>& on_progress) {
   GenerateOptions options;
   options.max_new_tokens = recipe_.teacher.max_new_tokens;
   options.temperature = temperature;

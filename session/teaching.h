@@ -7,15 +7,14 @@
 #include <vector>
 
 #include "session/open_teacher.h"
-#include "train/objectives/cached_distillation.h"
 #include "train/generate_answers.h"
 #include "train/objectives/cached_distillation.h"
 #include "train/teach.h"
 
 namespace retort {
 
-// What the recipe's cache is made from. Where the recipe names no teacher but only a cache, the teacher's own fields
-// are empty. The vocabulary is what teacher and student share.
+// What the recipe's cache is made from. Where the recipe names no teacher but only a cache, the
+// teacher's own fields are empty. The vocabulary is what teacher and student share.
 TeacherCacheKey CacheKeyOf(const Recipe& recipe, const RecipeData& data, int64_t student_vocab,
                            const TeacherModel* teacher);
 // The recipe's finished cache, proved to belong to teacher, tokenizer, template and rows.
@@ -25,8 +24,9 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
 class TeachingSession {
  public:
   enum class Work { kCache, kAnswers };
-  // Opens teacher and data and proves that they fit the work: for a cache the student, whose weights are not read, must
-  // speak in the teacher's tokens; for answers every row must have a prompt. Throws Error{kInput}.
+  // Opens teacher and data and proves that they fit the work: for a cache the student, whose
+  // weights are not read, must speak in the teacher's tokens; for answers every row must have a
+  // prompt. Throws Error{kInput}.
   TeachingSession(const Recipe& recipe, Work work);
 
   // What will be written, before it is: teacher, rows, bytes a token and in all, a line each.
@@ -37,9 +37,9 @@ class TeachingSession {
   // Fills teacher.cache, going on where an earlier call stopped.
   TeacherCacheSummary Cache(const TeachProgress& on_progress);
 
-  // Sequence-level distillation (arXiv 1606.07947): the teacher answers the prompt of every training row, and each row
-  // with that answer becomes a line of `out`, in the rows' order. Lines that are there already are kept; Error{kInput} when
-  // one belongs to another prompt.
+  // Sequence-level distillation (arXiv 1606.07947): the teacher answers the prompt of every
+  // training row, and each row with that answer becomes a line of `out`, in the rows' order. Lines
+  // that are there already are kept; Error{kInput} when one belongs to another prompt.
   GeneratedAnswers Generate(const Path& out, double temperature,
                             const std::function<void(int64_t rows_done)>& on_progress);
 

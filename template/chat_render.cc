@@ -93,7 +93,8 @@ void CheckRoles(const std::vector<Message>& messages, bool alternating, const st
   for (size_t i = first; i < messages.size(); ++i) {
     const std::string_view want = (i - first) % 2 == 0 ? "user" : "assistant";
     if (messages[i].role != want) {
-      throw InputError(where, ": message ", i + 1, " is by '", messages[i].role, "'; after an "
+      throw InputError(where, ": message ", i + 1, " is by '", messages[i].role,
+                       "'; after an "
                        "optional system prompt this template needs user and assistant in turn");
     }
   }
@@ -109,8 +110,10 @@ std::vector<ChatPiece> RenderChatMl(const std::vector<Message>& messages, bool g
   Layout out;
   const auto turn = [&](const std::string& role, const std::string& content) {
     out.Markup(Cat("<|im_start|>", role, "\n"));
-    if (role == "assistant") out.Reply("", content, "<|im_end|>");
-    else out.Content(content).Markup("<|im_end|>");
+    if (role == "assistant")
+      out.Reply("", content, "<|im_end|>");
+    else
+      out.Content(content).Markup("<|im_end|>");
     out.Markup("\n");
   };
   if (!preamble.empty() && messages[0].role != "system") turn("system", preamble);
@@ -125,8 +128,10 @@ std::vector<ChatPiece> RenderLlama3(const std::vector<Message>& messages, bool g
   const auto turn = [&](const std::string& role, const std::string& before,
                         std::string_view content) {
     out.Markup(Cat("<|start_header_id|>", role, "<|end_header_id|>\n\n")).Content(before);
-    if (role == "assistant") out.Reply("", content, "<|eot_id|>");
-    else out.Content(content).Markup("<|eot_id|>");
+    if (role == "assistant")
+      out.Reply("", content, "<|eot_id|>");
+    else
+      out.Content(content).Markup("<|eot_id|>");
   };
   if (!preamble.empty() && messages[0].role != "system") turn("system", preamble, "");
   for (size_t i = 0; i < messages.size(); ++i) {

@@ -87,9 +87,12 @@ std::string ChatMlPreamble(std::string_view jinja) {
     at += kOpen.size();
     std::string_view rest = jinja.substr(at);
     rest = rest.substr(0, rest.find(kClose));
-    if (rest.starts_with("\\n")) rest.remove_prefix(2);
-    else if (rest.starts_with("\n")) rest.remove_prefix(1);
-    else continue;
+    if (rest.starts_with("\\n"))
+      rest.remove_prefix(2);
+    else if (rest.starts_with("\n"))
+      rest.remove_prefix(1);
+    else
+      continue;
     if (rest.empty() || rest.size() == jinja.size() || Has(rest, "{{")) continue;
     if (rest.find_first_of("'\"") != std::string_view::npos) continue;
     return ReplaceAll(std::string(rest), "\\n", "\n");
@@ -155,9 +158,12 @@ ChatTemplate ChatTemplate::Match(std::string_view jinja, const std::string& wher
   const std::optional<Style> style = StyleOf(jinja);
   if (!style) throw InputError(where, ": its chat template is not one of the known ones; ", mend);
   switch (*style) {
-    case Style::kChatMl: return ChatTemplate(*style, ChatMlPreamble(jinja));
-    case Style::kLlama3: return ChatTemplate(*style, Llama3Preamble(jinja, where));
-    default: return ChatTemplate(*style, "");
+    case Style::kChatMl:
+      return ChatTemplate(*style, ChatMlPreamble(jinja));
+    case Style::kLlama3:
+      return ChatTemplate(*style, Llama3Preamble(jinja, where));
+    default:
+      return ChatTemplate(*style, "");
   }
 }
 
@@ -178,7 +184,8 @@ std::string ChatTemplate::EndOfTurn(const TokenizerSpec& spec) const {
 int32_t ChatTemplate::CheckMarks(const Tokenizer& tokenizer, const std::string& where) const {
   const std::string end = EndOfTurn(tokenizer.spec());
   if (end.empty()) {
-    throw InputError(where, ": template '", name(), "' ends a turn with the end token, which this "
+    throw InputError(where, ": template '", name(),
+                     "' ends a turn with the end token, which this "
                      "tokenizer does not have");
   }
   std::vector<std::string> marks = Of(style_).marks;
@@ -200,10 +207,14 @@ std::vector<ChatPiece> ChatTemplate::Render(const std::vector<Message>& messages
                                             const std::string& where) const {
   CheckRoles(messages, style_ == Style::kLlama2 || style_ == Style::kMistral, where);
   switch (style_) {
-    case Style::kChatMl: return RenderChatMl(messages, generation_prompt, preamble_);
-    case Style::kLlama3: return RenderLlama3(messages, generation_prompt, preamble_);
-    case Style::kLlama2: return RenderLlama2(messages, spec);
-    case Style::kMistral: return RenderMistral(messages, spec);
+    case Style::kChatMl:
+      return RenderChatMl(messages, generation_prompt, preamble_);
+    case Style::kLlama3:
+      return RenderLlama3(messages, generation_prompt, preamble_);
+    case Style::kLlama2:
+      return RenderLlama2(messages, spec);
+    case Style::kMistral:
+      return RenderMistral(messages, spec);
   }
   RETORT_CHECK(false, "chat template of no style");
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named chat templates: how a conversation becomes the text that a model was made for.
 //
-//   chatml   <|im_start|>ROLE\nCONTENT<|im_end|>\n ...                 (Qwen, SmolLM2 and many more)
-//   llama2   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nUSER [/INST] ANSWER </s><s>[INST] ...
+//   chatml   <|im_start|>ROLE\nCONTENT<|im_end|>\n ...                 (Qwen, SmolLM2 and many
+//   more) llama2   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nUSER [/INST] ANSWER </s><s>[INST] ...
 //   llama3   <|begin_of_text|><|start_header_id|>ROLE<|end_header_id|>\n\nCONTENT<|eot_id|> ...
 //   mistral  <s>[INST] SYSTEM\n\nUSER[/INST] ANSWER</s>[INST] ...      (Mistral-7B-Instruct-v0.3)
 //

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A region is blocks end to end, each behind its header, up to a header of size 0. Free blocks are in
-// lists by size. AddressSanitizer, where it is built in, sees free memory and the rest of a block as poisoned.
+// A region is blocks end to end, each behind its header, up to a header of size 0. Free blocks are
+// in lists by size. AddressSanitizer, where it is built in, sees free memory and the rest of a
+// block as poisoned.
 #include "tensor/arena.h"
 
 #include <sanitizer/asan_interface.h>
@@ -21,9 +22,9 @@ constexpr int kLooks = 16;             // blocks of a request's own list that ar
 }  // namespace
 
 struct alignas(kUnit) Arena::Block {
-  int64_t size;   // without this header; 0: the end of the region
+  int64_t size;  // without this header; 0: the end of the region
   bool free;
-  Block* before;  // in address order; null: the first of the region
+  Block* before;           // in address order; null: the first of the region
   Block *previous, *next;  // of the list, when free
 
   std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
@@ -68,8 +69,8 @@ void Arena::Unlink(Block* block) {
   if (used_[p.first] == 0) first_used_ &= ~(uint64_t{1} << p.first);
 }
 
-// A list holds sizes that differ by up to 1/32. In the request's own list some blocks are large enough,
-// often the one that the same request gave back; in the lists after it all are.
+// A list holds sizes that differ by up to 1/32. In the request's own list some blocks are large
+// enough, often the one that the same request gave back; in the lists after it all are.
 Arena::Block* Arena::FreeBlock(int64_t size) {
   Place p = PlaceOf(size);
   Block* own = List(p);

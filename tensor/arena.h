@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks of memory that come and go, cut from regions of large pages. A free block is merged with free
-// neighbours, so a loop whose sizes drift does not hoard; the same requests in the same order get the
-// same addresses. Taking and giving back are of constant time (TLSF: Masmano, Ripoll, Crespo and Real,
-// "TLSF: a new dynamic memory allocator for real-time systems", ECRTS 2004).
+// Blocks of memory that come and go, cut from regions of large pages. A free block is merged with
+// free neighbours, so a loop whose sizes drift does not hoard; the same requests in the same order
+// get the same addresses. Taking and giving back are of constant time (TLSF: Masmano, Ripoll,
+// Crespo and Real, "TLSF: a new dynamic memory allocator for real-time systems", ECRTS 2004).
 //
 // One caller at a time; takes no lock.
 #pragma once
@@ -39,7 +39,8 @@ class Arena {
   struct Place {
     size_t first, second;
   };
-  static constexpr size_t kFirst = 40, kSecond = 32;  // powers of two of 64 bytes, and steps within one
+  static constexpr size_t kFirst = 40,
+                          kSecond = 32;  // powers of two of 64 bytes, and steps within one
 
   static Place PlaceOf(int64_t size);
   Block*& List(Place p) { return free_[p.first * kSecond + p.second]; }
@@ -51,8 +52,8 @@ class Arena {
 
   std::vector<std::unique_ptr<LargePages>> regions_;
   int64_t held_bytes_ = 0;
-  uint64_t first_used_ = 0;                // bit i: some list of power i has a block
-  std::array<uint32_t, kFirst> used_{};    // bit j: list j of that power has one
+  uint64_t first_used_ = 0;              // bit i: some list of power i has a block
+  std::array<uint32_t, kFirst> used_{};  // bit j: list j of that power has one
   std::array<Block*, kFirst * kSecond> free_{};
 };
 

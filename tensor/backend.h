@@ -5,11 +5,11 @@
 //
 // Conventions of all kernels. T tokens, C model width, H query heads, K key/value heads, D a head's
 // width, F feed-forward width, V vocabulary, R adapter rank (docs/notation.md). Activations,
-// gradients, gains and biases have the backend's activation type A (f32; the reference's f64) and are
-// row-major and contiguous. Indices are tensors of i32, losses and sums tensors of f64. Outputs are
-// allocated by the caller. "+=" in a contract means that the kernel adds to what is there. Sizes that
-// do not fit are bugs (RETORT_CHECK). Results do not depend on the number of threads. Not
-// thread-safe: one caller at a time.
+// gradients, gains and biases have the backend's activation type A (f32; the reference's f64) and
+// are row-major and contiguous. Indices are tensors of i32, losses and sums tensors of f64. Outputs
+// are allocated by the caller. "+=" in a contract means that the kernel adds to what is there.
+// Sizes that do not fit are bugs (RETORT_CHECK). Results do not depend on the number of threads.
+// Not thread-safe: one caller at a time.
 #pragma once
 
 #include <memory>
@@ -57,8 +57,8 @@ class Backend : public Device,
 
   // Of plain products and elementwise kernels.
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
-  void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate, const PreparedWeight& up,
-                   const PreparedWeight& down, Tensor& y) override;
+  void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
+                   const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
 };
 
@@ -68,7 +68,8 @@ struct BackendOptions {
   Compute compute = Compute::kAuto;
 };
 
-// Throws Error{kInput} for an unknown device, Error{kFailure} "built without CUDA" for a missing one.
+// Throws Error{kInput} for an unknown device, Error{kFailure} "built without CUDA" for a missing
+// one.
 std::unique_ptr<Backend> MakeBackend(const BackendOptions& options);
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute);
 std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops
@@ -76,8 +77,9 @@ std::unique_ptr<Backend> MakeCudaBackend(int index, Compute compute);
 
 // Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX),
 bool CpuHasBf16();
-// and whether that is faster than f32, which is what "auto" asks: with AMX, and on AMD's processors.
-// Intel's AVX512_BF16 without AMX takes as long for a pair of products as for four in f32.
+// and whether that is faster than f32, which is what "auto" asks: with AMX, and on AMD's
+// processors. Intel's AVX512_BF16 without AMX takes as long for a pair of products as for four in
+// f32.
 bool CpuPrefersBf16();
 
 }  // namespace retort

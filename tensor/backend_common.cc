@@ -59,11 +59,16 @@ std::vector<float> Backend::ToFloats(const Tensor& x) {
 
 std::vector<double> Backend::ToDoubles(const Tensor& x) {
   switch (x.dtype()) {
-    case DType::kF64: return ToHost<double>(x);
-    case DType::kF32: return Widened<float>(*this, x);
-    case DType::kF16: return Widened<F16>(*this, x);
-    case DType::kBF16: return Widened<BF16>(*this, x);
-    default: RETORT_CHECK(false, "a tensor of ", NameOf(x.dtype()), " holds no real numbers");
+    case DType::kF64:
+      return ToHost<double>(x);
+    case DType::kF32:
+      return Widened<float>(*this, x);
+    case DType::kF16:
+      return Widened<F16>(*this, x);
+    case DType::kBF16:
+      return Widened<BF16>(*this, x);
+    default:
+      RETORT_CHECK(false, "a tensor of ", NameOf(x.dtype()), " holds no real numbers");
   }
 }
 

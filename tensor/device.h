@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A device: its memory, what passes between it and the host, and its queue. Kernels and copies run
-// in the order in which they were asked for, and may run later than the call returns. Memory that is
-// given back is used again only by what is asked for afterwards. The host may not touch a device's
-// memory (Buffer::space()), except where both are the same.
+// in the order in which they were asked for, and may run later than the call returns. Memory that
+// is given back is used again only by what is asked for afterwards. The host may not touch a
+// device's memory (Buffer::space()), except where both are the same.
 //
 // Not thread-safe: one caller at a time.
 #pragma once

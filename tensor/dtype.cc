@@ -6,7 +6,8 @@
 namespace retort {
 
 std::string_view NameOf(DType type) {
-  constexpr std::array<std::string_view, 7> kNames = {"f32", "f64", "f16", "bf16", "i32", "i64", "u8"};
+  constexpr std::array<std::string_view, 7> kNames = {"f32", "f64", "f16", "bf16",
+                                                      "i32", "i64", "u8"};
   return kNames[static_cast<size_t>(type)];
 }
 

@@ -22,7 +22,8 @@ class HostPlan : public AttentionPlan {
   void Check(const AttentionShape& shape, const Tensor& q, const Tensor& keys,
              const Tensor& values) const;
 
-  static const HostPlan& Of(const AttentionPlan& plan);  // Error{kBug}: the plan is another device's
+  static const HostPlan& Of(
+      const AttentionPlan& plan);  // Error{kBug}: the plan is another device's
 
  private:
   AttentionLayout layout_;

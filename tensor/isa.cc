@@ -32,7 +32,8 @@ Isa ParseIsa(std::string_view name, Isa best) {
     if (name == kNames[i]) return static_cast<Isa>(i);
     available += (i == 0 ? "" : ", ") + std::string(kNames[i]);
   }
-  throw InputError("RETORT_ISA: no instruction set \"", name, "\" on this processor; available: ", available);
+  throw InputError("RETORT_ISA: no instruction set \"", name,
+                   "\" on this processor; available: ", available);
 }
 
 Isa HostIsa() {

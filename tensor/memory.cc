@@ -83,7 +83,8 @@ class LastingBuffer : public Buffer {
   std::shared_ptr<Region> region_;
 };
 
-// Buffers themselves, some hundreds of which come and go with every token, lie in the arena too. They are not counted.
+// Buffers themselves, some hundreds of which come and go with every token, lie in the arena too.
+// They are not counted.
 template <class T>
 struct ArenaAllocator {
   using value_type = T;
@@ -102,7 +103,9 @@ struct ArenaAllocator {
 class HostMemory : public Memory {
  public:
   std::shared_ptr<Buffer> Allocate(int64_t bytes) override { return Make<HostBuffer>(bytes); }
-  std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) override { return Make<LastingBuffer>(bytes); }
+  std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) override {
+    return Make<LastingBuffer>(bytes);
+  }
   int64_t live_bytes() const override { return accounts_->live; }
   int64_t peak_bytes() const override { return accounts_->peak; }
   int64_t held_bytes() const override { return accounts_->arena.held_bytes(); }

@@ -26,7 +26,8 @@ struct WeightUse {
   enum class Purpose : uint8_t { kTraining, kRunning, kTable };
   Purpose purpose = Purpose::kTraining;
   // Errors of this product weigh more than others': queries and keys (scores grow with both, and
-  // softmax with scores), the first layer, the head. In int8, x then has 15 bits, for twice the work.
+  // softmax with scores), the first layer, the head. In int8, x then has 15 bits, for twice the
+  // work.
   bool sensitive = false;
   // Used for many tokens, so that a copy in the layout that products read fastest pays. Else a
   // device that reads host memory uses the weight where it lies.

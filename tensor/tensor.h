@@ -55,20 +55,22 @@ class Buffer {
   Space space_ = Space::kHost;
 };
 
-// Hands out memory, 64-byte aligned, and counts every byte of it. What is given back is kept for the
-// next request, so that a loop that repeats itself asks the system for nothing.
-// Like the backend that it belongs to it has one caller at a time, and takes no lock: a round of
-// threads may neither allocate nor give back.
+// Hands out memory, 64-byte aligned, and counts every byte of it. What is given back is kept for
+// the next request, so that a loop that repeats itself asks the system for nothing. Like the
+// backend that it belongs to it has one caller at a time, and takes no lock: a round of threads may
+// neither allocate nor give back.
 class Memory {
  public:
   virtual ~Memory() = default;
   virtual std::shared_ptr<Buffer> Allocate(int64_t bytes) = 0;  // uninitialised
   // For weights, which stay: one buffer behind the other in large pages, so that they stream. Takes
-  // what it asks for, no size class; its memory is free again when all of its neighbours are given back too.
+  // what it asks for, no size class; its memory is free again when all of its neighbours are given
+  // back too.
   virtual std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) = 0;
-  virtual int64_t live_bytes() const = 0;                       // handed out and not given back
+  virtual int64_t live_bytes() const = 0;  // handed out and not given back
   virtual int64_t peak_bytes() const = 0;  // the most that live_bytes ever was since ResetPeak
-  // Addresses that buffers which come and go (Allocate) have from the system; untouched ones are no memory yet.
+  // Addresses that buffers which come and go (Allocate) have from the system; untouched ones are no
+  // memory yet.
   virtual int64_t held_bytes() const = 0;
   virtual void ResetPeak() = 0;
   virtual void Trim() = 0;  // gives what is free back to the system
@@ -105,8 +107,8 @@ class Tensor {
   // For a device's own kernels: where the elements are in its space.
   std::byte* address() const { return buffer_ ? buffer_->address() + offset_ : nullptr; }
 
-  Tensor Reshaped(Shape shape) const;                      // same elements
-  Tensor Part(int64_t begin, int64_t count) const;         // elements from `begin` on, as [count]
+  Tensor Reshaped(Shape shape) const;               // same elements
+  Tensor Part(int64_t begin, int64_t count) const;  // elements from `begin` on, as [count]
   Tensor RowRange(int64_t begin,
                   int64_t count) const;  // rows [begin, begin + count) as [count, cols]
 

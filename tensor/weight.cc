@@ -16,11 +16,15 @@ int64_t BytesOf(WeightFormat format, int64_t rows, int64_t cols, WeightLayout la
 }  // namespace
 
 Weight Weight::RowRange(int64_t begin, int64_t count) const {
-  RETORT_CHECK(layout_ == WeightLayout::kRows && format_ != WeightFormat::kNF4, "rows of ", TraitsOf(format_).name);
-  RETORT_CHECK(begin >= 0 && count >= 0 && begin + count <= rows_, "rows ", begin, " + ", count, " of ", rows_);
+  RETORT_CHECK(layout_ == WeightLayout::kRows && format_ != WeightFormat::kNF4, "rows of ",
+               TraitsOf(format_).name);
+  RETORT_CHECK(begin >= 0 && count >= 0 && begin + count <= rows_, "rows ", begin, " + ", count,
+               " of ", rows_);
   const auto row_bytes = static_cast<size_t>(RowBytes(format_, cols_));
   return Weight(format_, count, cols_,
-                bytes_.subspan(static_cast<size_t>(begin) * row_bytes, static_cast<size_t>(count) * row_bytes), owner_);
+                bytes_.subspan(static_cast<size_t>(begin) * row_bytes,
+                               static_cast<size_t>(count) * row_bytes),
+                owner_);
 }
 
 int64_t RowBytes(WeightFormat format, int64_t cols) {

@@ -27,17 +27,19 @@ struct Nf4Scales {
   float offset = 0;
 };
 
-// How the blocks of Q8_0 and Q4_0 lie: row after row, as files have them, or in strips of 32 rows, as products
-// with outputs along their vectors read them (tensor/quant/strips.h). All other formats lie in rows.
+// How the blocks of Q8_0 and Q4_0 lie: row after row, as files have them, or in strips of 32 rows,
+// as products with outputs along their vectors read them (tensor/quant/strips.h). All other formats
+// lie in rows.
 enum class WeightLayout : uint8_t { kRows, kStrips };
 
 class Weight {
  public:
   Weight() = default;
-  // Borrows `bytes` (blocks in that layout, or the packed codes of NF4) and holds `owner`, which keeps
-  // them alive (a mapped file, a tensor's storage).
+  // Borrows `bytes` (blocks in that layout, or the packed codes of NF4) and holds `owner`, which
+  // keeps them alive (a mapped file, a tensor's storage).
   Weight(WeightFormat format, int64_t rows, int64_t cols, Bytes bytes,
-         std::shared_ptr<const void> owner, Nf4Scales nf4 = {}, WeightLayout layout = WeightLayout::kRows);
+         std::shared_ptr<const void> owner, Nf4Scales nf4 = {},
+         WeightLayout layout = WeightLayout::kRows);
 
   WeightFormat format() const { return format_; }
   WeightLayout layout() const { return layout_; }

@@ -13,9 +13,9 @@ namespace retort {
 
 // A stretch of text, or the token found between two of them.
 struct Run {
-  int32_t id = -1;       // the token, or -1 for text
-  std::string_view text; // of the text; empty for a token
-  bool first = false;    // begins the whole text
+  int32_t id = -1;        // the token, or -1 for text
+  std::string_view text;  // of the text; empty for a token
+  bool first = false;     // begins the whole text
 };
 
 // Segments laid end to end, with the stretches that are markup.
@@ -52,10 +52,11 @@ class AddedTokenFinder {
   const TokenizerSpec::AddedToken* At(std::string_view text, size_t pos,
                                       const MarkedText* marked) const;
 
-  std::vector<TokenizerSpec::AddedToken> tokens_;        // the longest first
+  std::vector<TokenizerSpec::AddedToken> tokens_;         // the longest first
   std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, as they stand
-  std::array<bool, 256> begins_{}, begins_plain_{};  // bytes that begin any; one that is not special
-  bool plain_ = false;                               // whether there is one that is not special
+  std::array<bool, 256> begins_{},
+      begins_plain_{};  // bytes that begin any; one that is not special
+  bool plain_ = false;  // whether there is one that is not special
 };
 
 // The control and unknown pieces as special tokens, and the user-defined ones as tokens that are

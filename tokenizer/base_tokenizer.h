@@ -12,7 +12,8 @@ namespace retort {
 
 class BaseTokenizer : public Tokenizer {
  public:
-  // Throws Error{kInput} when ids of the spec are outside of its pieces, or a byte piece is no byte.
+  // Throws Error{kInput} when ids of the spec are outside of its pieces, or a byte piece is no
+  // byte.
   BaseTokenizer(TokenizerSpec spec, const std::string& where);
 
   const TokenizerSpec& spec() const override { return spec_; }

@@ -31,7 +31,8 @@ class BpeModel {
 
   // Uses the spec's pieces (control pieces are never made from text), merges, unk and byte_level.
   // `spoken[id]`: the bytes that piece id stands for within a text; a byte-level model is over
-  // these, any other over the pieces as spelt. Throws Error{kInput} naming a merge that does not fit.
+  // these, any other over the pieces as spelt. Throws Error{kInput} naming a merge that does not
+  // fit.
   BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& spoken, BpeOptions options,
            const std::string& where);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands around the merges of a BPE tokenizer, from a tokenizer.json or from the name that GGUF
-// gives it.
+// What stands around the merges of a BPE tokenizer, from a tokenizer.json or from the name that
+// GGUF gives it.
 #pragma once
 
 #include <string>

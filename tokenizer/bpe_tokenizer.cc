@@ -45,9 +45,9 @@ class BpeTokenizer : public BaseTokenizer {
       } else if (normalizer_.empty()) {
         EncodeNormalized(run.text, &*work, &ids);
       } else {
-        EncodeNormalized(normalizer_.Apply(run.text, run.first, !(continuation && run.first),
-                                           &work->regex),
-                         &*work, &ids);
+        EncodeNormalized(
+            normalizer_.Apply(run.text, run.first, !(continuation && run.first), &work->regex),
+            &*work, &ids);
       }
     }
     return ids;
@@ -72,8 +72,10 @@ class BpeTokenizer : public BaseTokenizer {
   void EncodeNormalized(std::string_view text, Workspace* work, std::vector<int32_t>* ids) const {
     if (normalized_tokens_.empty()) return EncodeWords(text, work, ids);
     for (const Run& run : normalized_tokens_.Cut(text)) {
-      if (run.id >= 0) ids->push_back(run.id);
-      else EncodeWords(run.text, work, ids);
+      if (run.id >= 0)
+        ids->push_back(run.id);
+      else
+        EncodeWords(run.text, work, ids);
     }
   }
 

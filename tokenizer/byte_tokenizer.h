@@ -8,9 +8,10 @@
 
 namespace retort {
 
-// tokenizer.json and tokenizer_config.json of a byte-level BPE with exactly `vocab` ids: the 256 bytes,
-// "<|endoftext|>" (the end token; no BOS is added), pairs of a space and a letter, and unused pieces up to
-// vocab. Throws Error{kInput} below 283, where these do not fit.
+// tokenizer.json and tokenizer_config.json of a byte-level BPE with exactly `vocab` ids: the 256
+// bytes,
+// "<|endoftext|>" (the end token; no BOS is added), pairs of a space and a letter, and unused
+// pieces up to vocab. Throws Error{kInput} below 283, where these do not fit.
 void WriteByteTokenizer(const Path& folder, int64_t vocab);
 
 }  // namespace retort

@@ -21,7 +21,8 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
                             {"tokenizer.ggml.unknown_token_id", &TokenizerSpec::unk},
                             {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
 
-// Every word of the vocabulary is one character, so that a text has one segmentation, by merges or by scores.
+// Every word of the vocabulary is one character, so that a text has one segmentation, by merges or
+// by scores.
 bool IsOfCharacters(const TokenizerSpec& spec) {
   return std::all_of(spec.pieces.begin(), spec.pieces.end(), [](const auto& piece) {
     if (piece.type == PieceType::kUserDefined || piece.type == PieceType::kByte) return false;
@@ -30,9 +31,9 @@ bool IsOfCharacters(const TokenizerSpec& spec) {
   });
 }
 
-// The name of the GGUF tokenizer that does what the spec says. llama.cpp's "llama" spells an unknown character
-// in byte pieces and aborts when there are none; its "t5" gives the unknown token, as SentencePiece does, so a
-// vocabulary of characters is written as that one.
+// The name of the GGUF tokenizer that does what the spec says. llama.cpp's "llama" spells an
+// unknown character in byte pieces and aborts when there are none; its "t5" gives the unknown
+// token, as SentencePiece does, so a vocabulary of characters is written as that one.
 std::string GgufKind(const TokenizerSpec& spec) {
   if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
   const bool characters =

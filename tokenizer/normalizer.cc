@@ -15,19 +15,22 @@ using Kind = NormalizerSpec::Kind;
 
 int UnicodeOptions(Kind kind) {
   switch (kind) {
-    case Kind::kNfc: return UTF8PROC_STABLE | UTF8PROC_COMPOSE;
-    case Kind::kNfd: return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
-    case Kind::kNfkc: return UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
-    default: return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
+    case Kind::kNfc:
+      return UTF8PROC_STABLE | UTF8PROC_COMPOSE;
+    case Kind::kNfd:
+      return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
+    case Kind::kNfkc:
+      return UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
+    default:
+      return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
   }
 }
 
 void AppendUnicodeForm(std::string_view text, int options, std::string* out) {
   utf8proc_uint8_t* mapped = nullptr;
-  const utf8proc_ssize_t size = utf8proc_map(
-      reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-      static_cast<utf8proc_ssize_t>(text.size()), &mapped,
-      static_cast<utf8proc_option_t>(options));
+  const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                             static_cast<utf8proc_ssize_t>(text.size()), &mapped,
+                                             static_cast<utf8proc_option_t>(options));
   const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owned(mapped, std::free);
   if (size < 0) throw Failure("text cannot be normalised: ", utf8proc_errmsg(size));
   out->append(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
@@ -102,9 +105,14 @@ std::string Normalizer::Apply(std::string_view text, bool first, bool prefix,
         }
         break;
       }
-      case Kind::kReplaceText: out = ReplaceAll(std::move(out), spec.pattern, spec.content); break;
-      case Kind::kReplaceRegex: out = ReplaceRegex(out, *regex, spec.content, scratch); break;
-      default: out = UnicodeForm(out, spec.kind);
+      case Kind::kReplaceText:
+        out = ReplaceAll(std::move(out), spec.pattern, spec.content);
+        break;
+      case Kind::kReplaceRegex:
+        out = ReplaceRegex(out, *regex, spec.content, scratch);
+        break;
+      default:
+        out = UnicodeForm(out, spec.kind);
     }
   }
   return out;

@@ -31,10 +31,14 @@ class Joiner {
   // Whether a match, or a gap, belongs to the word before it.
   bool Joins(bool match) const {
     switch (spec_.behavior) {
-      case Behavior::kMergedWithPrevious: return match && !last_was_match_;
-      case Behavior::kMergedWithNext: return !match && last_was_match_;
-      case Behavior::kContiguous: return match == last_was_match_;
-      default: return false;
+      case Behavior::kMergedWithPrevious:
+        return match && !last_was_match_;
+      case Behavior::kMergedWithNext:
+        return !match && last_was_match_;
+      case Behavior::kContiguous:
+        return match == last_was_match_;
+      default:
+        return false;
     }
   }
 

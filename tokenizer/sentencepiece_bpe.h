@@ -25,9 +25,9 @@ class SentencePieceBpe {
     MergeScratch merging;
   };
 
-  // `spec` has passed CheckSentencePieceSpec and must outlive the encoder. nullptr where the library
-  // is needed: unigram models, a normaliser's table, spaces taken away, and pieces of rare kinds
-  // (unused ones, control pieces of one character, very long or very many user-defined ones).
+  // `spec` has passed CheckSentencePieceSpec and must outlive the encoder. nullptr where the
+  // library is needed: unigram models, a normaliser's table, spaces taken away, and pieces of rare
+  // kinds (unused ones, control pieces of one character, very long or very many user-defined ones).
   static std::unique_ptr<SentencePieceBpe> Make(const TokenizerSpec& spec);
 
   // Appends the ids of a text as it is: no space is put before it. O(n log n) for n characters.

@@ -94,8 +94,8 @@ Json TokenizerConfig() {
           {"tokenizer_class", "LlamaTokenizer"}};
 }
 
-// The pairs 00 ... 99 at the end of the vocabulary. The trainer never joins digits with anything, so nothing competes
-// with them; equal scores make the leftmost pair the first, as in llama.cpp.
+// The pairs 00 ... 99 at the end of the vocabulary. The trainer never joins digits with anything,
+// so nothing competes with them; equal scores make the leftmost pair the first, as in llama.cpp.
 std::string WithDigitPairs(TokenizerSpec spec) {
   float least = 0;
   for (const auto& piece : spec.pieces) least = std::min(least, piece.score);

@@ -26,8 +26,8 @@ inline uint64_t HashText(std::string_view text) {
   if (size >= 8) return mix(hash, load(size - 8, uint64_t{}));
   if (size >= 4) return mix(hash, load(0, uint32_t{}) << 32 | load(size - 4, uint32_t{}));
   if (size == 0) return hash;
-  return mix(hash, load(0, uint8_t{}) << 16 | load(size / 2, uint8_t{}) << 8 |
-                       load(size - 1, uint8_t{}));
+  return mix(hash,
+             load(0, uint8_t{}) << 16 | load(size / 2, uint8_t{}) << 8 | load(size - 1, uint8_t{}));
 }
 
 // Open addressing with a limited load; the texts belong to somebody else.

@@ -17,9 +17,9 @@ struct NormalizerSpec {
   enum class Kind { kPrepend, kReplaceText, kReplaceRegex, kNfc, kNfd, kNfkc, kNfkd };
   enum class Where { kEveryRun, kFirstRun };
   Kind kind;
-  std::string pattern;  // kReplace...: what is replaced
-  std::string content;  // what is put there, or before the text
-  bool unless_there = false;      // kPrepend: not where the text begins with it already
+  std::string pattern;             // kReplace...: what is replaced
+  std::string content;             // what is put there, or before the text
+  bool unless_there = false;       // kPrepend: not where the text begins with it already
   Where where = Where::kEveryRun;  // kPrepend: only where the whole text begins, or in each run
   bool operator==(const NormalizerSpec&) const = default;
 };
@@ -70,7 +70,7 @@ class PreTokenizer {
   void SplitValid(std::string_view text, size_t begin, size_t end, Regex::Scratch* scratch,
                   std::vector<Range>* words) const;
 
-  std::vector<Step> steps_;                                    // where there is no word_end_
+  std::vector<Step> steps_;                                          // where there is no word_end_
   size_t (*word_end_)(std::string_view text, size_t pos) = nullptr;  // word_ends.h
 };
 

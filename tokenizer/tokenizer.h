@@ -66,7 +66,8 @@ class Tokenizer {
 
   // From a folder with tokenizer.json or tokenizer.model (+ tokenizer_config.json,
   // special_tokens_map.json, config.json, generation_config.json where present), tokenizer.json
-  // preferred when both are there. Throws Error{kInput} naming what the file asks for that is not known.
+  // preferred when both are there. Throws Error{kInput} naming what the file asks for that is not
+  // known.
   static std::unique_ptr<Tokenizer> Load(const Path& folder);
   static std::unique_ptr<Tokenizer> FromSpec(TokenizerSpec spec, const std::string& where);
 
@@ -83,10 +84,12 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool continuation = false) const {
     return Encode(std::vector<Segment>{{std::string(text), false}}, continuation);
   }
-  // What `run --prompt` feeds and a training row begins with: BOS where the files add one, then the text.
+  // What `run --prompt` feeds and a training row begins with: BOS where the files add one, then the
+  // text.
   std::vector<int32_t> EncodePrompt(std::string_view text) const;
 
-  // The bytes a token stands for within a text ("▁" as a space); empty for control tokens unless `special`.
+  // The bytes a token stands for within a text ("▁" as a space); empty for control tokens unless
+  // `special`.
   virtual std::string Bytes(int32_t id, bool special = false) const = 0;
   // The text of ids from the start of a sequence: the dummy prefix's space is taken away again.
   virtual std::string Decode(const std::vector<int32_t>& ids, bool special = false) const = 0;
@@ -117,8 +120,9 @@ struct SentencePieceTraining {
   bool bpe = true;                           // else unigram
   std::vector<std::string> control_symbols;  // chat marks: read in markup, never in content
   std::vector<std::string> user_symbols;     // whole pieces wherever they occur
-  // 1: every digit is a piece. 2 (bpe alone): numbers are cut into pairs from the left, "48|21|3", which a small
-  // model copies far more surely: a pair says better than a digit where in the number it stands.
+  // 1: every digit is a piece. 2 (bpe alone): numbers are cut into pairs from the left, "48|21|3",
+  // which a small model copies far more surely: a pair says better than a digit where in the number
+  // it stands.
   int digits = 1;
 };
 void TrainSentencePiece(const std::vector<std::string>& texts, const SentencePieceTraining& options,

@@ -33,8 +33,7 @@ std::string Disagreement(const Tokenizer& one, const Tokenizer& other) {
                "' in the other");
   }
   // What lies beyond the shared ids may only be tokens that no plain text becomes.
-  const std::vector<TokenizerSpec::Piece>& longer =
-      a.pieces.size() > shared ? a.pieces : b.pieces;
+  const std::vector<TokenizerSpec::Piece>& longer = a.pieces.size() > shared ? a.pieces : b.pieces;
   for (size_t id = shared; id < longer.size(); ++id) {
     if (longer[id].type == TokenizerSpec::PieceType::kNormal) {
       return Cat("id ", id, " is '", longer[id].text, "' in the one and unknown to the other");

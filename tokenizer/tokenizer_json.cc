@@ -172,8 +172,8 @@ void CheckDecoder(const Json& decoder, const std::string& where) {
   throw InputError(where, ": decoder '", type, "' is not known");
 }
 
-// The vocabulary as GGUF's "llama" tokenizer sees it: bytes marked, and a score per piece that makes
-// the best merge the one of the lowest rank.
+// The vocabulary as GGUF's "llama" tokenizer sees it: bytes marked, and a score per piece that
+// makes the best merge the one of the lowest rank.
 void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
   std::unordered_map<std::string, float> score;
   for (size_t rank = 0; rank < spec->merges.size(); ++rank) {

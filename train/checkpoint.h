@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checkpoints: a folder written beside its place and renamed into it, so that one which can be
-// seen is whole. All random numbers are counted from the seed and the step, so the step is their state.
+// seen is whole. All random numbers are counted from the seed and the step, so the step is their
+// state.
 //
 //   adapter_model.safetensors, adapter_config.json    or model.safetensors and the model's files
 //   trainer.h5      optimiser: "first/NAME" and "second/NAME" for each parameter;
@@ -20,8 +21,8 @@ void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base);
 
 // Throws Error{kFailure} on I/O faults, and leaves nothing behind then.
 void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base);
-// Puts parameters, optimiser and data stream back. Throws Error{kInput} naming the file that is missing
-// or whose checksum does not hold.
+// Puts parameters, optimiser and data stream back. Throws Error{kInput} naming the file that is
+// missing or whose checksum does not hold.
 void LoadCheckpoint(const Path& folder, Trainer& trainer);
 
 // The complete checkpoint with the largest step in run/checkpoints; nullopt when there is none.

@@ -16,11 +16,13 @@ namespace {
 // The row without its answer.
 Row PromptOf(Row row) {
   if (row.kind == RowFormat::kMessages) {
-    while (!row.messages.empty() && row.messages.back().role == "assistant") row.messages.pop_back();
+    while (!row.messages.empty() && row.messages.back().role == "assistant")
+      row.messages.pop_back();
     if (row.messages.empty()) throw InputError(row.where, ": the conversation asks for nothing");
   } else if (row.kind != RowFormat::kPromptCompletion) {
-    throw InputError(row.where, ": has no prompt to be answered; use rows of prompt and completion, "
-                                "or of messages");
+    throw InputError(row.where,
+                     ": has no prompt to be answered; use rows of prompt and completion, "
+                     "or of messages");
   }
   row.completion.clear();
   return row;

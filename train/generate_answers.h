@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Answers of a model to the prompts of rows, as rows of their own: what sequence-level distillation trains on.
+// Answers of a model to the prompts of rows, as rows of their own: what sequence-level distillation
+// trains on.
 #pragma once
 
 #include <functional>
@@ -26,10 +27,11 @@ struct GeneratedAnswers {
 // Throws Error{kInput} naming the first row that asks for nothing.
 void CheckPrompts(const Rows& rows);
 
-// Appends a line to `out` for each row, in order: {"prompt", "completion"}, or {"messages"} whose last turn is the
-// answer. A line is written as soon as all before it are, so an interrupted call loses the answers under way and
-// the next one goes on; a half line at the end is cut off. Throws Error{kInput} naming a line that belongs to
-// another prompt, a row that has none, and the process that is writing the same file. adapter and chat may be null.
+// Appends a line to `out` for each row, in order: {"prompt", "completion"}, or {"messages"} whose
+// last turn is the answer. A line is written as soon as all before it are, so an interrupted call
+// loses the answers under way and the next one goes on; a half line at the end is cut off. Throws
+// Error{kInput} naming a line that belongs to another prompt, a row that has none, and the process
+// that is writing the same file. adapter and chat may be null.
 GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
                                  const Tokenizer& tokenizer, const ChatTemplate* chat,
                                  const Rows& rows, const Path& out, const GenerateOptions& options,

@@ -23,8 +23,8 @@ class AdamWOptimizer {
 
   // sum f64 [1]: adds the squares of all gradients, whose root is their norm.
   void AddSquares(Tensor& sum) const;
-  // One update with gradients of that sum of squares, which are cleared afterwards. The norm and the factor that clips
-  // never leave the device.
+  // One update with gradients of that sum of squares, which are cleared afterwards. The norm and
+  // the factor that clips never leave the device.
   void Step(double learning_rate, const Tensor& sum_squares);
 
   struct Moments {

@@ -164,7 +164,8 @@ svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}.grid{stroke
 table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:500;color:var(--soft);width:16rem})";
 
-// What the loss is made of, where there is a teacher; held-out loss is cross-entropy, so it stands here.
+// What the loss is made of, where there is a teacher; held-out loss is cross-entropy, so it stands
+// here.
 std::string PartsPlot(const std::vector<MetricsLine>& metrics, const std::vector<Point>& held_out) {
   const auto kd = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.kd; });
   if (std::ranges::all_of(kd, [](const Point& p) { return p.y == 0; })) return "";

@@ -105,7 +105,8 @@ class TrainingRun {
     last_metrics_ = m;
   }
 
-  // Returns the loss when there is held-out data; the adapter goes into place when it is the best so far.
+  // Returns the loss when there is held-out data; the adapter goes into place when it is the best
+  // so far.
   std::optional<double> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
     if (!hooks_.evaluate) return std::nullopt;
     last_evaluation_ = hooks_.evaluate();
@@ -169,8 +170,8 @@ class TrainingRun {
 
 // Of an answer: beyond this its probability as a whole says little.
 constexpr int64_t kShortAnswer = 24;
-constexpr double kLeastGain = 0.25;     // of the first loss
-constexpr double kLeastLikely = 0.5;    // of the rows
+constexpr double kLeastGain = 0.25;   // of the first loss
+constexpr double kLeastLikely = 0.5;  // of the rows
 
 }  // namespace
 
@@ -180,8 +181,9 @@ std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now,
   const bool short_answers = now.loss_tokens <= now.rows * kShortAnswer;
   const double likely = static_cast<double>(now.likely) / static_cast<double>(now.rows);
   if (short_answers) {
-    notes.push_back(Cat("of ", now.rows, " ", rows, " rows, ", std::lround(100 * likely),
-                        " % have an answer that the model now gives with a probability above one half"));
+    notes.push_back(
+        Cat("of ", now.rows, " ", rows, " rows, ", std::lround(100 * likely),
+            " % have an answer that the model now gives with a probability above one half"));
   }
   const bool little_gain = !(now.loss < (1 - kLeastGain) * first_loss);
   if (little_gain || (short_answers && likely < kLeastLikely)) {

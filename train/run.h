@@ -34,9 +34,10 @@ struct RunProgress {
 
 // A model's loss on some rows.
 struct Evaluation {
-  double loss = 0;         // mean of the tokens that carry loss
+  double loss = 0;  // mean of the tokens that carry loss
   int64_t rows = 0;
-  int64_t likely = 0;      // rows whose whole answer has a probability above one half: greedy decoding gives it
+  int64_t likely =
+      0;  // rows whose whole answer has a probability above one half: greedy decoding gives it
   int64_t loss_tokens = 0;
 };
 
@@ -47,13 +48,14 @@ struct RunSummary {
   std::optional<double> eval_loss;  // the best
   int64_t tokens = 0;
   double seconds = 0;
-  Path trained;  // folder of the adapter or model
+  Path trained;                    // folder of the adapter or model
   std::vector<std::string> notes;  // what the user should know about it (LearningNotes)
 };
 Json SummaryJson(const RunSummary& summary);
 
-// What a finished run says of itself: how many answers are likely, where they are short enough for that to mean something,
-// and a warning with a mend when little was learnt. `held_out`: what `now` was measured on.
+// What a finished run says of itself: how many answers are likely, where they are short enough for
+// that to mean something, and a warning with a mend when little was learnt. `held_out`: what `now`
+// was measured on.
 std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now, bool held_out);
 
 // What happens between steps, given by the caller.

@@ -89,8 +89,7 @@ void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<
   while (writer.next_example() < static_cast<int64_t>(examples.size())) {
     const MicroBatch micro =
         NextBatch(examples, writer.next_example(), writer.end_example(), batch_tokens);
-    const TopTokens all =
-        OutcomesOf(model, adapter, MakeLabelledBatch(micro), selectors);
+    const TopTokens all = OutcomesOf(model, adapter, MakeLabelledBatch(micro), selectors);
     int64_t begin = 0;
     for (const Example* row : micro.rows) {
       writer.Append(RowsOf(all, begin, row->LossTokens()));

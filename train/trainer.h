@@ -28,25 +28,25 @@ struct StepMetrics {
   double epoch = 0;
   double loss = 0;        // sum of the step's losses over the objective's terms
   double ce = 0, kd = 0;  // what it is made of
-  double hidden = 0;          // the term between hidden states, where there is one
+  double hidden = 0;      // the term between hidden states, where there is one
   double lr = 0;
   double grad_norm = 0;  // before clipping
   int64_t tokens = 0;    // no padding exists
   int64_t loss_tokens = 0;
   double seconds = 0;
-  int64_t generated_tokens = 0;  // by the student, on-policy
+  int64_t generated_tokens = 0;   // by the student, on-policy
   double generation_seconds = 0;  // of `seconds`
 };
 
 class Trainer {
  public:
-  // Trains the adapter when there is one, else the model's own parameters, and what the objective brings along.
-  // Everything is borrowed; `adapter` may be null.
+  // Trains the adapter when there is one, else the model's own parameters, and what the objective
+  // brings along. Everything is borrowed; `adapter` may be null.
   Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options,
           Objective& objective);
 
-  // The next step; nullopt when the data has ended. Throws Error{kFailure} when loss or gradient is not
-  // finite, before any parameter has changed.
+  // The next step; nullopt when the data has ended. Throws Error{kFailure} when loss or gradient is
+  // not finite, before any parameter has changed.
   std::optional<StepMetrics> Step();
 
   int64_t steps_done() const { return optimizer_.steps(); }
@@ -57,15 +57,16 @@ class Trainer {
   Objective& objective() { return objective_; }
 
  private:
-  // The losses of a step so far and the squares of its gradients: places of one f64 tensor on the device, which is the
-  // one thing that a step reads back.
+  // The losses of a step so far and the squares of its gradients: places of one f64 tensor on the
+  // device, which is the one thing that a step reads back.
   struct StepSums {
     explicit StepSums(Backend& backend);
     Tensor all;
     LossSums losses;
     Tensor squares;
   };
-  // Adds the gradients of a part of a micro-batch, its losses times `scale`, and these without it to `sums`.
+  // Adds the gradients of a part of a micro-batch, its losses times `scale`, and these without it
+  // to `sums`.
   void ForwardBackward(const MicroBatch& part, float scale, LossSums& sums);
 
   const Model& model_;

@@ -4,8 +4,8 @@
 //   dV += P^T dout,   dS = P (dout V^T - rowsum(dout out)) cap',   dQ += s dS K,   dK += s dS^T Q
 // cap is the layer's soft cap, c tanh(z / c), or nothing.
 // P is never stored: the backward makes it again in tiles from log_sum, the logarithm of each
-// query's sum (Dao et al., arXiv 2205.14135). Saves q, keys, values, out and log_sum [T,H]; the plan
-// is the whole pass's.
+// query's sum (Dao et al., arXiv 2205.14135). Saves q, keys, values, out and log_sum [T,H]; the
+// plan is the whole pass's.
 #include "autograd/ops.h"
 
 namespace retort::ops {
@@ -13,10 +13,9 @@ namespace retort::ops {
 Var Attention(Context& context, const AttentionShape& shape,
               const std::shared_ptr<const AttentionPlan>& plan, const Var& q, const Var& keys,
               const Var& values) {
-  RETORT_CHECK(
-      shape.heads % shape.kv_heads == 0 && q.value.cols() == shape.heads * shape.head_dim &&
-          keys.shape() == values.shape(),
-      "attention: q ", q.shape().text(), ", keys ", keys.shape().text());
+  RETORT_CHECK(shape.heads % shape.kv_heads == 0 &&
+                   q.value.cols() == shape.heads * shape.head_dim && keys.shape() == values.shape(),
+               "attention: q ", q.shape().text(), ", keys ", keys.shape().text());
 
   Tensor out = context.backend.New(q.shape());
   Tensor log_sum = context.backend.New({q.value.rows(), shape.heads});

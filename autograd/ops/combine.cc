@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the experts made of their tokens, weighted and added up. For each part and each of its rows i, with
-// r = rows[i] and w = weights[places[i]]:
+// What the experts made of their tokens, weighted and added up. For each part and each of its rows
+// i, with r = rows[i] and w = weights[places[i]]:
 //   out[r] += w y[i]
 //   dy[i] += w dout[r],   dweights[places[i]] += dout[r] . y[i]
 // One step for all parts. Saves each y, and the weights [T,used].
@@ -12,7 +12,8 @@
 namespace retort::ops {
 namespace {
 
-void Backward(Backend& k, const std::vector<ExpertRows>& parts, const Var& weights, const Tensor& dout) {
+void Backward(Backend& k, const std::vector<ExpertRows>& parts, const Var& weights,
+              const Tensor& dout) {
   for (const ExpertRows& part : parts) {
     if (!part.y.wants_gradient() && !weights.wants_gradient()) continue;
     Tensor dy = k.New(part.y.shape());
@@ -35,9 +36,10 @@ Var Combine(Context& context, int64_t tokens, std::vector<ExpertRows> parts, con
   }
   if (!context.tape || !wanted) return {out};
 
-  return context.tape->Record(out, [parts = std::move(parts), weights](Backend& k, const Tensor& dout) {
-    Backward(k, parts, weights, dout);
-  });
+  return context.tape->Record(out,
+                              [parts = std::move(parts), weights](Backend& k, const Tensor& dout) {
+                                Backward(k, parts, weights, dout);
+                              });
 }
 
 }  // namespace retort::ops

@@ -14,9 +14,8 @@ class Chunks {
   Chunks(DistillObjective objective, float scale, DistillSums sums)
       : objective_(std::move(objective)), scale_(scale), sums_(std::move(sums)) {
     const int64_t n = objective_.targets.elements();
-    RETORT_CHECK(
-        objective_.ce_weight.elements() == n && objective_.kd_weight.elements() == n,
-        objective_.ce_weight.elements(), " weights for ", n, " targets");
+    RETORT_CHECK(objective_.ce_weight.elements() == n && objective_.kd_weight.elements() == n,
+                 objective_.ce_weight.elements(), " weights for ", n, " targets");
   }
   const DistillSettings& settings() const { return objective_.settings; }
 
@@ -44,26 +43,26 @@ class Chunks {
 
 LogitsLoss Distill(DistillObjective objective, float scale, TeacherLogits teacher,
                    DistillSums sums) {
-  return [chunks = Chunks(std::move(objective), scale, std::move(sums)),
-          teacher = std::move(teacher)](Backend& k, int64_t begin, Tensor& logits, Tensor& losses,
-                                        bool gradient) {
-    Tensor theirs = teacher(begin, logits.rows());
-    chunks.Run(k, begin, losses, [&](const DistillTokens& tokens) {
-      k.Distill(chunks.settings(), tokens, gradient, logits, theirs);
-    });
-  };
+  return
+      [chunks = Chunks(std::move(objective), scale, std::move(sums)), teacher = std::move(teacher)](
+          Backend& k, int64_t begin, Tensor& logits, Tensor& losses, bool gradient) {
+        Tensor theirs = teacher(begin, logits.rows());
+        chunks.Run(k, begin, losses, [&](const DistillTokens& tokens) {
+          k.Distill(chunks.settings(), tokens, gradient, logits, theirs);
+        });
+      };
 }
 
 LogitsLoss DistillTop(DistillObjective objective, float scale, TopOutcomes teacher,
                       DistillSums sums) {
-  return [chunks = Chunks(std::move(objective), scale, std::move(sums)),
-          teacher = std::move(teacher)](Backend& k, int64_t begin, Tensor& logits, Tensor& losses,
-                                        bool gradient) {
-    const TopOutcomes part = teacher.Rows(begin, logits.rows());
-    chunks.Run(k, begin, losses, [&](const DistillTokens& tokens) {
-      k.DistillTop(chunks.settings(), tokens, gradient, logits, part);
-    });
-  };
+  return
+      [chunks = Chunks(std::move(objective), scale, std::move(sums)), teacher = std::move(teacher)](
+          Backend& k, int64_t begin, Tensor& logits, Tensor& losses, bool gradient) {
+        const TopOutcomes part = teacher.Rows(begin, logits.rows());
+        chunks.Run(k, begin, losses, [&](const DistillTokens& tokens) {
+          k.DistillTop(chunks.settings(), tokens, gradient, logits, part);
+        });
+      };
 }
 
 }  // namespace retort::ops

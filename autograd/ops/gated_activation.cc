@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The activation of a gated feed-forward layer (Shazeer, arXiv 2002.05202), f named by `activation`:
+// The activation of a gated feed-forward layer (Shazeer, arXiv 2002.05202), f named by
+// `activation`:
 //   y = f(gate) up
 //   dgate += dy up f'(gate),   dup += dy f(gate)
 // Saves gate and up; y is not needed.

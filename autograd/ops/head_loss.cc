@@ -3,8 +3,8 @@
 //   z = x[rows] W^T,   y = cap(scale z),   losses = loss(y),   dz = scale cap'(z) dy
 //   dx[rows] += dz W,   dW += dz^T x[rows]
 // A chunk's logits are at most 32 MiB, or 16 rows; twice that where a soft cap's outputs are kept.
-// The loss is the tape's root: it knows its own scale, so each chunk's gradient is taken at once while
-// its logits exist, and what is saved is dx of the rows that carry loss, [N,C].
+// The loss is the tape's root: it knows its own scale, so each chunk's gradient is taken at once
+// while its logits exist, and what is saved is dx of the rows that carry loss, [N,C].
 #include <algorithm>
 
 #include "autograd/ops.h"
@@ -19,9 +19,7 @@ struct FrozenHead {
   const PreparedWeight& w;
   int64_t vocab() const { return w.rows(); }
   bool trained() const { return false; }
-  void Logits(Backend& k, const Tensor& x, Tensor& z) const {
-    k.LinearForward(x, w, z);
-  }
+  void Logits(Backend& k, const Tensor& x, Tensor& z) const { k.LinearForward(x, w, z); }
   void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const { k.LinearInputGrad(dz, w, dx); }
   void WeightGrad(Backend&, const Tensor&, const Tensor&) const {}
 };
@@ -40,8 +38,8 @@ struct TrainedHead {
   }
 };
 
-// Of one chunk: the losses of logits z, which become d objective / dz when the gradient is wanted. Only a soft
-// cap needs a copy, of its own outputs.
+// Of one chunk: the losses of logits z, which become d objective / dz when the gradient is wanted.
+// Only a soft cap needs a copy, of its own outputs.
 void LossOfChunk(Backend& k, const HeadTransform& transform, const LogitsLoss& loss, int64_t begin,
                  Tensor& logits, Tensor& losses, bool want_gradient) {
   TransformLogits(k, transform, logits);
@@ -83,9 +81,8 @@ Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, const Hea
     if (want_gradient) head.WeightGrad(k, logits, selected);
   }
   if (want_dx) {
-    context.tape->RecordRoot([x, dx_rows, rows](Backend& b) {
-      b.ScatterAddRows(dx_rows, rows, x.GradientSum(b));
-    });
+    context.tape->RecordRoot(
+        [x, dx_rows, rows](Backend& b) { b.ScatterAddRows(dx_rows, rows, x.GradientSum(b)); });
   }
   return losses;
 }

@@ -44,9 +44,8 @@ Tensor HiddenLoss(Context& context, const Var& x, const Tensor& rows, const Tens
     if (want_dp) k.Gemm(true, false, 1, y, selected, 1, projection.GradientSum(k));
   }
   if (want_dx) {
-    context.tape->RecordRoot([x, dx_rows, rows](Backend& b) {
-      b.ScatterAddRows(dx_rows, rows, x.GradientSum(b));
-    });
+    context.tape->RecordRoot(
+        [x, dx_rows, rows](Backend& b) { b.ScatterAddRows(dx_rows, rows, x.GradientSum(b)); });
   }
   return losses;
 }

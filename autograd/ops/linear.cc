@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A linear layer, frozen with an optional low-rank adapter, or trained.
 //
-//   frozen:   y = x W^T + bias + u B^T,   u = s drop(x) A^T          x [T,in], W [out,in], A [R,in], B [out,R]
+//   frozen:   y = x W^T + bias + u B^T,   u = s drop(x) A^T          x [T,in], W [out,in], A
+//   [R,in], B [out,R]
 //             dx += dy W + undrop(du A),    du = s dy B
 //             dB += dy^T u,   dA += du^T drop(x),   dbias += column sums of dy
 //   trained:  y = x W^T + bias,   dx += dy W,   dW += dy^T x,   dbias as above
@@ -88,8 +89,8 @@ Var Linear(Context& context, const Var& x, const PreparedWeight& w, const Var& b
 void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers,
              std::span<Var> y) {
   constexpr size_t kMost = 4;
-  RETORT_CHECK(!layers.empty() && layers.size() <= kMost && y.size() == layers.size(), "linear: ",
-               layers.size(), " layers into ", y.size());
+  RETORT_CHECK(!layers.empty() && layers.size() <= kMost && y.size() == layers.size(),
+               "linear: ", layers.size(), " layers into ", y.size());
   Backend& k = context.backend;
   const int64_t tokens = x.value.rows();
   bool wanted = x.wants_gradient();

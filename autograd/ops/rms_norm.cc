@@ -18,8 +18,8 @@ Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon) {
   context.backend.RmsNorm(x.value.Reshaped(as_rows), gain.value, epsilon, y, inv_rms);
 
   return context.Record(y.Reshaped(x.shape()), {&x, &gain}, [=](Backend& k, const Tensor& dy) {
-    // The kernel makes both at once; where x is a frozen embedding its gradient is made and dropped,
-    // which only the first norm of a model pays.
+    // The kernel makes both at once; where x is a frozen embedding its gradient is made and
+    // dropped, which only the first norm of a model pays.
     Tensor dx = (x.wants_gradient() ? x.GradientSum(k) : k.Zeros(x.shape())).Reshaped(as_rows);
     Tensor* dgain = gain.wants_gradient() ? &gain.GradientSum(k) : nullptr;
     k.RmsNormGrad(dy.Reshaped(as_rows), x.value.Reshaped(as_rows), gain.value, inv_rms, dx, dgain);

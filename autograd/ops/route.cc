@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which experts each token goes to, and with which weights (Shazeer et al., arXiv 1701.06538; Jiang et al.,
-// "Mixtral of Experts", arXiv 2401.04088):
-//   p = softmax(logits),   w_j = p of the j-th most probable expert, / sum of the chosen if renormalised
-//   dlogits += the softmax's gradient of dp, dp being what dw gives the chosen and 0 elsewhere
+// Which experts each token goes to, and with which weights (Shazeer et al., arXiv 1701.06538; Jiang
+// et al., "Mixtral of Experts", arXiv 2401.04088):
+//   p = softmax(logits),   w_j = p of the j-th most probable expert, / sum of the chosen if
+//   renormalised dlogits += the softmax's gradient of dp, dp being what dw gives the chosen and 0
+//   elsewhere
 // The choice is constant. Saves p [T,E] and the experts [T,used].
 #include "autograd/ops.h"
 
@@ -18,7 +19,8 @@ Routing Route(Context& context, const Var& logits, const RouteRule& rule) {
 
   Routing routing;
   routing.experts = backend.ToHost<int32_t>(experts);
-  const auto backward = [dlogits = logits.sink(), rule, probabilities, experts](Backend& k, const Tensor& dw) {
+  const auto backward = [dlogits = logits.sink(), rule, probabilities, experts](Backend& k,
+                                                                                const Tensor& dw) {
     k.RouteGrad(rule, dw, probabilities, experts, dlogits.Sum(k));
   };
   routing.weights = context.Record(weights, {&logits}, backward);

@@ -12,7 +12,8 @@ namespace retort::ops {
 void Split(Context& context, const Var& x, std::span<const int64_t> widths, std::span<Var> parts) {
   RETORT_CHECK(widths.size() == parts.size() &&
                    std::accumulate(widths.begin(), widths.end(), int64_t{0}) == x.value.cols(),
-               "split: x ", x.shape().text(), " into ", parts.size(), " parts of ", widths.size(), " widths");
+               "split: x ", x.shape().text(), " into ", parts.size(), " parts of ", widths.size(),
+               " widths");
 
   int64_t begin = 0;
   for (size_t i = 0; i < parts.size(); ++i) {

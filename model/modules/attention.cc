@@ -6,9 +6,9 @@
 namespace retort {
 
 Attention::Attention(const AttentionSpec& spec, LayoutBuilder& builder)
-    : spec_(spec),
-      shape_{static_cast<int>(spec.heads), static_cast<int>(spec.kv_heads), static_cast<int>(spec.head_dim),
-             static_cast<float>(spec.scale), static_cast<float>(spec.soft_cap), static_cast<int>(spec.window)} {
+    : spec_(spec), shape_{static_cast<int>(spec.heads),      static_cast<int>(spec.kv_heads),
+                          static_cast<int>(spec.head_dim),   static_cast<float>(spec.scale),
+                          static_cast<float>(spec.soft_cap), static_cast<int>(spec.window)} {
   const int64_t width = builder.architecture().width, q = spec.q_width(), kv = spec.kv_width();
   const auto in = [&](const char* part, int64_t rows, int64_t rotary_heads) {
     return builder.AddLinear(part, rows, width, LinearUse::kAttentionIn,
@@ -17,7 +17,8 @@ Attention::Attention(const AttentionSpec& spec, LayoutBuilder& builder)
   if (spec.fused) {
     qkv_ = in("attn_qkv", q + 2 * kv, 0);
   } else {
-    q_ = in("attn_q", q, spec.heads), k_ = in("attn_k", kv, spec.kv_heads), v_ = in("attn_v", kv, 0);
+    q_ = in("attn_q", q, spec.heads), k_ = in("attn_k", kv, spec.kv_heads),
+    v_ = in("attn_v", kv, 0);
   }
   o_ = builder.AddLinear("attn_output", width, q, LinearUse::kAttentionOut, {.bias = spec.o_bias});
   if (!spec.qk_norm) return;

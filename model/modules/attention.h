@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal attention with grouped heads (arXiv 2305.13245): projections, norms on heads, rope, scores.
+// Causal attention with grouped heads (arXiv 2305.13245): projections, norms on heads, rope,
+// scores.
 #pragma once
 
 #include <vector>
@@ -12,7 +13,8 @@ class Attention {
  public:
   Attention(const AttentionSpec& spec, LayoutBuilder& builder);
 
-  // x [T,C] -> [T,C], of block `layer`; keys and values go through the pass's cache where it has one.
+  // x [T,C] -> [T,C], of block `layer`; keys and values go through the pass's cache where it has
+  // one.
   Var Forward(const PassContext& run, int64_t layer, const Var& x) const;
 
   // What it keeps of each token in a cache: its keys, its values.

@@ -9,7 +9,8 @@ Experts::Experts(const MlpSpec& spec, LayoutBuilder& builder)
     : rule_{static_cast<int>(spec.experts->used), spec.experts->renormalise},
       router_(builder.AddLinear("ffn_gate_inp", spec.experts->count, builder.architecture().width,
                                 LinearUse::kRouter)) {
-  for (int64_t e = 0; e < spec.experts->count; ++e) experts_.emplace_back(spec, builder, e, spec.experts->count);
+  for (int64_t e = 0; e < spec.experts->count; ++e)
+    experts_.emplace_back(spec, builder, e, spec.experts->count);
 }
 
 Var Experts::Forward(const PassContext& run, const Var& x) const {

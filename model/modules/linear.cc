@@ -17,17 +17,21 @@ std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
   ops::LowRank low_rank{site->a.var(), site->b.var(), site->scale, {}};
   if (run.pass.dropout_seed != 0) {
     // Keyed by the layer's name: a family that gains a module changes nobody else's numbers.
-    const PhiloxKey key = MakeKey(run.pass.dropout_seed, RandomUse::kDropout, NameKey(run.layout.of(id).name));
-    low_rank.mask = {static_cast<float>(run.pass.adapter->config().dropout), uint64_t{key[0]} << 32 | key[1],
-                     run.pass.on_device.row_index, run.pass.on_device.row_token};
+    const PhiloxKey key =
+        MakeKey(run.pass.dropout_seed, RandomUse::kDropout, NameKey(run.layout.of(id).name));
+    low_rank.mask = {static_cast<float>(run.pass.adapter->config().dropout),
+                     uint64_t{key[0]} << 32 | key[1], run.pass.on_device.row_index,
+                     run.pass.on_device.row_token};
   }
   return low_rank;
 }
 
 }  // namespace
 
-void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x, std::span<Var> y) {
-  RETORT_CHECK(ids.size() <= kMost && ids.size() == y.size(), ids.size(), " layers into ", y.size());
+void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x,
+             std::span<Var> y) {
+  RETORT_CHECK(ids.size() <= kMost && ids.size() == y.size(), ids.size(), " layers into ",
+               y.size());
   if (run.pass.observes_linears()) {
     for (const LinearId id : ids) run.pass.observer->linear_input(id, x.value);
   }

@@ -13,7 +13,8 @@ namespace retort {
 void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x, std::span<Var> y);
 
 template <size_t N>
-std::array<Var, N> Project(const PassContext& run, const std::array<LinearId, N>& ids, const Var& x) {
+std::array<Var, N> Project(const PassContext& run, const std::array<LinearId, N>& ids,
+                           const Var& x) {
   std::array<Var, N> y;
   Project(run, ids, x, y);
   return y;

@@ -6,7 +6,8 @@
 
 namespace retort {
 
-Mlp::Mlp(const MlpSpec& spec, LayoutBuilder& builder, int64_t expert, int64_t experts) : spec_(spec) {
+Mlp::Mlp(const MlpSpec& spec, LayoutBuilder& builder, int64_t expert, int64_t experts)
+    : spec_(spec) {
   const int64_t width = builder.architecture().width;
   const char* suffix = expert < 0 ? "" : "_exps";
   const LayoutBuilder::Options options{.bias = spec.bias, .expert = expert, .experts = experts};
@@ -18,14 +19,15 @@ Mlp::Mlp(const MlpSpec& spec, LayoutBuilder& builder, int64_t expert, int64_t ex
   } else {
     gate_ = in("ffn_gate", spec.width), up_ = in("ffn_up", spec.width);
   }
-  down_ = builder.AddLinear(Cat("ffn_down", suffix), width, spec.width, LinearUse::kMlpOut, options);
+  down_ =
+      builder.AddLinear(Cat("ffn_down", suffix), width, spec.width, LinearUse::kMlpOut, options);
 }
 
 Var Mlp::Forward(const PassContext& run, const Var& x) const {
   if (!spec_.fused && IsBare(run, gate_) && IsBare(run, up_) && IsBare(run, down_)) {
     Tensor y = run.backend().New(x.shape());
-    run.backend().FeedForward(spec_.activation, x.value, run.linear(gate_).frozen(), run.linear(up_).frozen(),
-                              run.linear(down_).frozen(), y);
+    run.backend().FeedForward(spec_.activation, x.value, run.linear(gate_).frozen(),
+                              run.linear(up_).frozen(), run.linear(down_).frozen(), y);
     return {y};
   }
   Var parts[2];
@@ -35,7 +37,8 @@ Var Mlp::Forward(const PassContext& run, const Var& x) const {
   } else {
     Project(run, std::array{gate_, up_}, x, parts);
   }
-  return Project(run, down_, ops::GatedActivation(run.context, spec_.activation, parts[0], parts[1]));
+  return Project(run, down_,
+                 ops::GatedActivation(run.context, spec_.activation, parts[0], parts[1]));
 }
 
 }  // namespace retort

@@ -41,7 +41,8 @@ class Checker {
     Above0("rope_theta", rope.base);
     Range("rotary dimensions", rope.dims, 2, 1024);
     if (rope.dims % 2 != 0) {
-      throw InputError(where_, ": ", rope.dims, " rotary dimensions (head_dim) are odd; rotary pairs need an even number");
+      throw InputError(where_, ": ", rope.dims,
+                       " rotary dimensions (head_dim) are odd; rotary pairs need an even number");
     }
     for (const float factor : RopeFactors(rope)) Above0("a rotary factor", factor);
     const RopeScaling& s = rope.scaling;
@@ -91,7 +92,8 @@ std::vector<double> RopeFrequencies(const RopeSpec& rope) {
   const double linear = rope.scaling.kind == RopeScaling::Kind::kLinear ? rope.scaling.factor : 1;
   std::vector<double> out(factors.size());
   for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = PlainFrequency(rope, static_cast<int64_t>(i)) / (static_cast<double>(factors[i]) * linear);
+    out[i] =
+        PlainFrequency(rope, static_cast<int64_t>(i)) / (static_cast<double>(factors[i]) * linear);
   }
   return out;
 }

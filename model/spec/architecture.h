@@ -27,8 +27,8 @@ struct RopeScaling {
   bool operator==(const RopeScaling&) const = default;
 };
 
-// Rotary position embedding (arXiv 2104.09864): pair i of the first `dims` values of a head is turned
-// by position * base^(-2i / dims), scaled.
+// Rotary position embedding (arXiv 2104.09864): pair i of the first `dims` values of a head is
+// turned by position * base^(-2i / dims), scaled.
 struct RopeSpec {
   double base = 10000;
   int64_t dims = 0;  // even, at most the head's width
@@ -39,16 +39,17 @@ struct RopeSpec {
 
 // The frequencies of the dims / 2 pairs, scaling applied.
 std::vector<double> RopeFrequencies(const RopeSpec& rope);
-// What scaling divides each of them by: GGUF's rope_freqs.weight. All 1 without one; linear is not in it.
+// What scaling divides each of them by: GGUF's rope_freqs.weight. All 1 without one; linear is not
+// in it.
 std::vector<float> RopeFactors(const RopeSpec& rope);
 
 // Causal attention with grouped heads.
 struct AttentionSpec {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
-  double scale = 0;      // of the scores
-  double soft_cap = 0;   // scores s become soft_cap tanh(s / soft_cap); 0: as they are
-  int64_t window = 0;    // a query sees this many keys, itself included; 0: all before it
-  int rope = 0;          // index into Architecture::ropes
+  double scale = 0;     // of the scores
+  double soft_cap = 0;  // scores s become soft_cap tanh(s / soft_cap); 0: as they are
+  int64_t window = 0;   // a query sees this many keys, itself included; 0: all before it
+  int rope = 0;         // index into Architecture::ropes
   bool qkv_bias = false, o_bias = false;
   bool qk_norm = false;  // RMS norms over each head of q and k
   bool fused = false;    // q, k and v are one matrix
@@ -57,7 +58,8 @@ struct AttentionSpec {
   int64_t kv_width() const { return kv_heads * head_dim; }
 };
 
-// A mixture of experts: each token goes through the `used` MLPs that the router finds most probable.
+// A mixture of experts: each token goes through the `used` MLPs that the router finds most
+// probable.
 struct ExpertsSpec {
   int64_t count = 0, used = 0;
   bool renormalise = true;  // the chosen probabilities are divided by their sum
@@ -99,14 +101,16 @@ struct Architecture {
   int64_t width = 0, vocab = 0, max_positions = 2048;
   std::vector<BlockSpec> blocks;
   std::vector<RopeSpec> ropes;
-  NormSpec norm;              // of every norm
+  NormSpec norm;  // of every norm
   double embedding_scale = 1;
   HeadSpec head;
   int32_t bos = -1;
   std::vector<int32_t> ends;  // every id that ends a generation
 
   int64_t layers() const { return static_cast<int64_t>(blocks.size()); }
-  int64_t mlp_width() const { return blocks.empty() ? 0 : blocks.front().mlp.width; }  // of the first block
+  int64_t mlp_width() const {
+    return blocks.empty() ? 0 : blocks.front().mlp.width;
+  }  // of the first block
 };
 
 // The traits of a decoder whose blocks are all alike, as most files state them.

@@ -22,10 +22,13 @@ RopeScaling ReadScaling(const ConfigReader& rope) {
     out.low_freq_factor = rope.Number("low_freq_factor");
     out.high_freq_factor = rope.Number("high_freq_factor");
     out.original_max_positions = rope.Int("original_max_position_embeddings");
-    if (out.original_max_positions < 1 || !(out.high_freq_factor > out.low_freq_factor) || !(out.low_freq_factor > 0))
-      throw InputError(rope.where(), ": its factors or original_max_position_embeddings are out of range");
+    if (out.original_max_positions < 1 || !(out.high_freq_factor > out.low_freq_factor) ||
+        !(out.low_freq_factor > 0))
+      throw InputError(rope.where(),
+                       ": its factors or original_max_position_embeddings are out of range");
   } else {
-    throw InputError(rope.where(), " of type '", type, "' is not supported; supported: default, linear, llama3");
+    throw InputError(rope.where(), " of type '", type,
+                     "' is not supported; supported: default, linear, llama3");
   }
   out.factor = rope.Number("factor");
   return out;
@@ -109,7 +112,8 @@ DenseConfig ReadDense(const ConfigReader& j) {
   c.family = j.Text("model_type", "");
   c.layers = j.Int("num_hidden_layers");
   if (c.layers < 1 || c.layers > kMostLayers)
-    throw InputError(j.where(), ": num_hidden_layers is ", c.layers, "; must be in 1 ... ", kMostLayers);
+    throw InputError(j.where(), ": num_hidden_layers is ", c.layers, "; must be in 1 ... ",
+                     kMostLayers);
   c.width = j.Int("hidden_size");
   c.heads = j.Int("num_attention_heads");
   c.kv_heads = j.Int("num_key_value_heads", c.heads);
@@ -145,21 +149,25 @@ Activation ReadActivation(const ConfigReader& j, Activation fallback) {
   if (name == "silu") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
   if (name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
-  throw InputError(j.where(), ": hidden_act '", name, "' is not supported; supported: silu, gelu, gelu_pytorch_tanh");
+  throw InputError(j.where(), ": hidden_act '", name,
+                   "' is not supported; supported: silu, gelu, gelu_pytorch_tanh");
 }
 
 std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, bool (*usual)(int64_t layer)) {
   std::vector<bool> sliding;
   for (const std::string& type : j.Texts("layer_types")) {
     if (type != "sliding_attention" && type != "full_attention") {
-      throw InputError(j.where(), ": layer type '", type, "' is not supported; supported: sliding_attention, full_attention");
+      throw InputError(j.where(), ": layer type '", type,
+                       "' is not supported; supported: sliding_attention, full_attention");
     }
     sliding.push_back(type == "sliding_attention");
   }
   if (!sliding.empty() && std::ssize(sliding) != layers) {
-    throw InputError(j.where(), ": 'layer_types' names ", sliding.size(), " layers, the model has ", layers);
+    throw InputError(j.where(), ": 'layer_types' names ", sliding.size(), " layers, the model has ",
+                     layers);
   }
-  for (int64_t layer = std::ssize(sliding); layer < layers; ++layer) sliding.push_back(usual(layer));
+  for (int64_t layer = std::ssize(sliding); layer < layers; ++layer)
+    sliding.push_back(usual(layer));
   return sliding;
 }
 
@@ -169,7 +177,8 @@ Architecture ReadConfig(const Path& folder) {
   const ConfigReader reader(j, path.string());
   const std::string type = GetString(j, "model_type", path.string());
   Architecture a = FamilyOfType(type, path.string()).read(reader);
-  if (const Path generation = folder / "generation_config.json"; std::filesystem::exists(generation)) {
+  if (const Path generation = folder / "generation_config.json";
+      std::filesystem::exists(generation)) {
     const Json g = ReadJson(generation);
     a.ends = ReadEnds(ConfigReader(g, generation.string()), a.ends);
   }

@@ -15,7 +15,8 @@ namespace retort {
 // required. Throws Error{kInput} naming file and key.
 class ConfigReader {
  public:
-  ConfigReader(const Json& object, std::string where) : object_(&object), where_(std::move(where)) {}
+  ConfigReader(const Json& object, std::string where)
+      : object_(&object), where_(std::move(where)) {}
 
   int64_t Int(std::string_view key) const;
   int64_t Int(std::string_view key, int64_t fallback) const;
@@ -47,15 +48,17 @@ class ConfigReader {
 DenseConfig ReadDense(const ConfigReader& config);
 
 // rope_scaling of older files or rope_parameters of newer ones (of `layer_type`, where they tell
-// "full_attention" and "sliding_attention" apart) over `dims` rotary dimensions. `base`: where neither the key
-// nor rope_theta says.
-RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base, std::string_view layer_type = "");
+// "full_attention" and "sliding_attention" apart) over `dims` rotary dimensions. `base`: where
+// neither the key nor rope_theta says.
+RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base,
+                  std::string_view layer_type = "");
 
 // hidden_act or hidden_activation.
 Activation ReadActivation(const ConfigReader& config, Activation fallback);
 
 // layer_types' "sliding_attention", a layer each; where the key is absent, `usual(layer)`.
-std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers, bool (*usual)(int64_t layer));
+std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers,
+                              bool (*usual)(int64_t layer));
 
 // From a Hugging Face folder's config.json and, where present, generation_config.json. Throws
 // Error{kInput} naming the file and key for what is missing, out of range or not supported.

@@ -41,15 +41,16 @@ constexpr PartName kCommonNames[] = {
 };
 
 // The first family for which `field` is `value`.
-const Family& Find(std::string_view Family::*field, std::string_view value, const std::string& where,
-                   const char* what) {
+const Family& Find(std::string_view Family::*field, std::string_view value,
+                   const std::string& where, const char* what) {
   std::vector<std::string> known;
   for (const Family* family : kFamilies) {
     if (family->*field == value) return *family;
     const std::string name(family->*field);
     if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
   }
-  throw InputError(where, ": ", what, " '", value, "' is not supported; supported: ", Join(known, ", "));
+  throw InputError(where, ": ", what, " '", value,
+                   "' is not supported; supported: ", Join(known, ", "));
 }
 
 // A part in the family's own table, or else in the common one.
@@ -58,7 +59,8 @@ struct TableEntry {
   std::span<const PartName> table;
 };
 TableEntry Named(const Family& family, std::string_view part) {
-  for (const std::span<const PartName> table : {family.names, std::span<const PartName>(kCommonNames)}) {
+  for (const std::span<const PartName> table :
+       {family.names, std::span<const PartName>(kCommonNames)}) {
     for (const PartName& name : table) {
       if (name.gguf == part) return {&name, table};
     }
@@ -84,9 +86,11 @@ const Family& FamilyOf(const Architecture& architecture) {
   return FamilyOfType(architecture.family, "model");
 }
 
-std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer, int64_t expert) {
+std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer,
+                            int64_t expert) {
   std::string name(Named(family, part).entry->hugging_face);
-  if (const size_t mark = name.find('#'); mark != std::string::npos) name.replace(mark, 1, std::to_string(expert));
+  if (const size_t mark = name.find('#'); mark != std::string::npos)
+    name.replace(mark, 1, std::to_string(expert));
   return InLayer(name, layer);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The model families: one page each in families/, one line each in the registry (families.cc).
 //
-// A page says how the family's config.json and GGUF keys become an Architecture, and which names its
-// tensors have where they are not the usual ones. docs/adding-a-family.md walks through one.
+// A page says how the family's config.json and GGUF keys become an Architecture, and which names
+// its tensors have where they are not the usual ones. docs/adding-a-family.md walks through one.
 #pragma once
 
 #include <span>
@@ -19,9 +19,9 @@ namespace retort {
 // within the layer ("self_attn.q_proj"). '#' stands for an expert's number.
 struct PartName {
   std::string_view gguf, hugging_face;
-  // The tensor that holds it where transformers 5 saved the modules of its own (save_original_format=False): experts one
-  // behind the other, [experts, rows, cols]. Parts that share one, gate and up, follow each other within each expert's rows
-  // in the table's order.
+  // The tensor that holds it where transformers 5 saved the modules of its own
+  // (save_original_format=False): experts one behind the other, [experts, rows, cols]. Parts that
+  // share one, gate and up, follow each other within each expert's rows in the table's order.
   std::string_view stacked = {};
 };
 
@@ -44,12 +44,13 @@ const Family& FamilyOfType(std::string_view model_type, const std::string& where
 const Family& FamilyOfGguf(std::string_view architecture, const std::string& where);
 const Family& FamilyOf(const Architecture& architecture);
 
-// A part's Hugging Face name within the model: "model.layers.3.self_attn.q_proj", or outside the blocks
-// (layer -1) "model.embed_tokens".
-std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer, int64_t expert = -1);
+// A part's Hugging Face name within the model: "model.layers.3.self_attn.q_proj", or outside the
+// blocks (layer -1) "model.embed_tokens".
+std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer,
+                            int64_t expert = -1);
 
-// A part's place in PartName::stacked: the tensor's name within the model, and that the part is number `index` of the
-// `count` that share each expert's rows.
+// A part's place in PartName::stacked: the tensor's name within the model, and that the part is
+// number `index` of the `count` that share each expert's rows.
 struct StackedPart {
   std::string name;  // "model.layers.3.mlp.experts.gate_up_proj"; empty: it is never stacked
   int64_t index = 0, count = 1;

@@ -86,8 +86,8 @@ DenseConfig ReadDense(const GgufFile& file) {
   c.family.clear();
   c.layers = keys.Int("block_count");
   if (c.layers < 1 || c.layers > kMostLayers) {
-    throw InputError(keys.where(), ": ", keys.architecture(), ".block_count is ", c.layers, "; must be in 1 ... ",
-                     kMostLayers);
+    throw InputError(keys.where(), ": ", keys.architecture(), ".block_count is ", c.layers,
+                     "; must be in 1 ... ", kMostLayers);
   }
   c.width = keys.Int("embedding_length");
   c.heads = keys.Int("attention.head_count");
@@ -106,7 +106,8 @@ DenseConfig ReadDense(const GgufFile& file) {
   c.tied = !keys.HasTensor("output.weight");
   const int64_t dims = keys.Int("rope.dimension_count", c.head_dim);
   if (dims >= 2 && dims <= c.head_dim) c.rotary = ScalingOf(file, keys.architecture(), dims);
-  c.bos = static_cast<int32_t>(std::clamp<int64_t>(file.metadata.Int("tokenizer.ggml.bos_token_id", -1), -1, INT32_MAX));
+  c.bos = static_cast<int32_t>(
+      std::clamp<int64_t>(file.metadata.Int("tokenizer.ggml.bos_token_id", -1), -1, INT32_MAX));
   c.ends = EndsOf(file.metadata, c.vocab, keys.where());
   return c;
 }
@@ -116,7 +117,8 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
   const AttentionSpec& attention = a.blocks.front().attention;
   for (const BlockSpec& block : a.blocks) {
     if (!SameAttention(block.attention, attention))
-      throw InputError(where, ": its layers' attention differs, which a GGUF of ", architecture, " cannot say");
+      throw InputError(where, ": its layers' attention differs, which a GGUF of ", architecture,
+                       " cannot say");
   }
   const RopeSpec& rope = a.ropes[static_cast<size_t>(a.blocks.back().attention.rope)];
   const auto count = [&](const char* key, int64_t value) {
@@ -157,7 +159,8 @@ int64_t SlidingPattern(const Architecture& a, const std::string& where) {
   for (int64_t i = 0; i < a.layers(); ++i) {
     const bool sliding = a.blocks[static_cast<size_t>(i)].attention.window > 0;
     if (sliding != (i % pattern < pattern - 1))
-      throw InputError(where, ": layer ", i, " breaks the pattern of local and global layers, which a GGUF cannot say");
+      throw InputError(where, ": layer ", i,
+                       " breaks the pattern of local and global layers, which a GGUF cannot say");
   }
   return pattern;
 }

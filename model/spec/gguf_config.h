@@ -37,12 +37,13 @@ class GgufKeys {
 // family is left empty.
 DenseConfig ReadDense(const GgufFile& file);
 
-// The same keys of an architecture whose blocks have attention of one size. Throws Error{kInput} where they
-// differ.
+// The same keys of an architecture whose blocks have attention of one size. Throws Error{kInput}
+// where they differ.
 void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& metadata);
 
-// Layers with a window among layers without, every `pattern`-th (from 1) without: their number as GGUF's
-// attention.sliding_window_pattern has it; 1 where no layer has one. Throws Error{kInput} for another order.
+// Layers with a window among layers without, every `pattern`-th (from 1) without: their number as
+// GGUF's attention.sliding_window_pattern has it; 1 where no layer has one. Throws Error{kInput}
+// for another order.
 int64_t SlidingPattern(const Architecture& a, const std::string& where);
 
 // Throws Error{kInput} for an architecture that is not known.

@@ -8,8 +8,11 @@
 namespace retort {
 
 Json BaseJson(const BaseRecord& r) {
-  return {{"path", r.path}, {"fingerprint", r.fingerprint}, {"weights", r.weights},
-          {"double_quant", r.double_quant}, {"template", r.chat_template}};
+  return {{"path", r.path},
+          {"fingerprint", r.fingerprint},
+          {"weights", r.weights},
+          {"double_quant", r.double_quant},
+          {"template", r.chat_template}};
 }
 
 std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {

@@ -64,7 +64,9 @@ std::set<std::string> TargetModules(const Adapter& adapter, const Layout& layout
 bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std::string>& names) {
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
-    if (linear.adaptable() && names.contains(LastPart(linear)) && !adapter.at(static_cast<LinearId>(id))) return false;
+    if (linear.adaptable() && names.contains(LastPart(linear)) &&
+        !adapter.at(static_cast<LinearId>(id)))
+      return false;
   }
   return true;
 }
@@ -101,11 +103,13 @@ Json PeftConfig(const Adapter& adapter, const Layout& layout) {
 
 }  // namespace
 
-void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout, Backend& backend) {
+void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout,
+                       Backend& backend) {
   std::vector<const Parameter*> parameters;
   for (const Parameter* p : adapter.parameters()) parameters.push_back(p);
   WriteParameters(folder / "adapter_model.safetensors", parameters, layout, backend);
-  WriteTextAtomically(folder / "adapter_config.json", DumpJson(PeftConfig(adapter, layout), 2) + "\n");
+  WriteTextAtomically(folder / "adapter_config.json",
+                      DumpJson(PeftConfig(adapter, layout), 2) + "\n");
 }
 
 void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& source) {

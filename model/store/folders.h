@@ -11,20 +11,23 @@
 namespace retort {
 
 // adapter_model.safetensors (f32) and adapter_config.json into an existing folder.
-void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout, Backend& backend);
+void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout,
+                       Backend& backend);
 
-// A model whose weights are all trained: model.safetensors (f32) into an existing folder, beside the
-// configuration and tokenizer of the folder it came from.
+// A model whose weights are all trained: model.safetensors (f32) into an existing folder, beside
+// the configuration and tokenizer of the folder it came from.
 void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& source);
 
-// Copies what makes a folder usable besides its weights: configuration, generation configuration, tokenizer
-// files and chat template, whichever are there. `torch_dtype`, where given, replaces config.json's.
+// Copies what makes a folder usable besides its weights: configuration, generation configuration,
+// tokenizer files and chat template, whichever are there. `torch_dtype`, where given, replaces
+// config.json's.
 void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype = "");
 
 // The tokenizer's files and chat template alone.
 void CopyTokenizerFiles(const Path& source, const Path& folder);
 
-// Puts values of a file written by one of the first two back. Throws Error{kInput} naming what does not fit.
+// Puts values of a file written by one of the first two back. Throws Error{kInput} naming what does
+// not fit.
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
                     const Layout& layout, Backend& backend);
 

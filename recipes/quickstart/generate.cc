@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_quickstart_data FOLDER: writes the quickstart's data, the same bytes every time.
 //
-//   corpus.txt, corpus.jsonl   text for the tokenizer and the small base: talk of the same shop, with
+//   corpus.txt, corpus.jsonl   text for the tokenizer and the small base: talk of the same shop,
+//   with
 //                              numbers repeated and records copied, but no message ever routed
 //   copies.jsonl    {"prompt": some things, "completion": the same things}
-//   repeats.jsonl   rows of tokens: pieces drawn at random, then the same ones again, which carry the loss
-//   train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
+//   repeats.jsonl   rows of tokens: pieces drawn at random, then the same ones again, which carry
+//   the loss train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
 //   few.jsonl       the first rows of train.jsonl
-//   inbox.jsonl     messages as in train.jsonl that nobody answered, {"prompt": message, "completion": ""},
-//                   each followed by two that were torn: words are missing, pieces of others stand in
+//   inbox.jsonl     messages as in train.jsonl that nobody answered, {"prompt": message,
+//   "completion": ""},
+//                   each followed by two that were torn: words are missing, pieces of others stand
+//                   in
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -66,9 +69,9 @@ std::string MessageWords(RandomStream& random) {
   return MakeMessage(Part::kTrain, random, writer).text;
 }
 
-// Up to half of the words are gone, and up to two runs of two to five words of other messages are put in
-// between. Numbers stay, and none comes in. Such a message says little that is sure, so it takes a router's
-// opinion to answer it, and that opinion shows what each word means to the router.
+// Up to half of the words are gone, and up to two runs of two to five words of other messages are
+// put in between. Numbers stay, and none comes in. Such a message says little that is sure, so it
+// takes a router's opinion to answer it, and that opinion shows what each word means to the router.
 std::string Torn(const std::string& message, RandomStream& random) {
   const double lost = 0.5 * random.Uniform();
   std::vector<std::string> words;
@@ -79,7 +82,8 @@ std::string Torn(const std::string& message, RandomStream& random) {
     std::vector<std::string> other = Split(MessageWords(random), ' ');
     std::erase_if(other, HasDigit);
     const auto length = std::min<uint64_t>(other.size(), 2 + random.Below(4));
-    const auto first = other.begin() + static_cast<int64_t>(random.Below(other.size() - length + 1));
+    const auto first =
+        other.begin() + static_cast<int64_t>(random.Below(other.size() - length + 1));
     const auto place = words.begin() + static_cast<int64_t>(random.Below(words.size() + 1));
     words.insert(place, first, first + static_cast<int64_t>(length));
   }
@@ -124,7 +128,8 @@ void WriteCopies(const Path& path) {
   file.Commit();
 }
 
-// A model of this size learns to look back at what stood before much sooner where nothing else can be learnt.
+// A model of this size learns to look back at what stood before much sooner where nothing else can
+// be learnt.
 void WriteRepeats(const Path& path) {
   constexpr uint64_t kRepeatsPart = 102;
   constexpr int32_t kBos = 1,

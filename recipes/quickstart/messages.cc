@@ -72,7 +72,8 @@ std::string WithTypo(std::string text, RandomStream& random) {
   return text;
 }
 
-// Half the time with words left out, and half the time together with another frame of the same team.
+// Half the time with words left out, and half the time together with another frame of the same
+// team.
 std::string Sloppy(std::string frame, const Team& team, Part part, RandomStream& random) {
   if (Chance(0.5, random)) {
     const std::string other = ReplaceAll(PickTeamFrame(team, part, random), "{o}", "");

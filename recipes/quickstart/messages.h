@@ -25,8 +25,8 @@ struct Message {
 
 // Eval rows have the frames of training and their own numbers; test rows have a third of their
 // frames, and all of their numbers, to themselves.
-// Sloppy writers leave words out and say two things at once; training has them, so that the words tell the
-// team and not the sentence.
+// Sloppy writers leave words out and say two things at once; training has them, so that the words
+// tell the team and not the sentence.
 enum class Writer { kCareful, kSloppy };
 Message MakeMessage(Part part, RandomStream& random, Writer writer = Writer::kCareful);
 

@@ -3,8 +3,8 @@
 //
 // In a frame, {i} is a product and {o} the mention of an order (or nothing). Frames marked unseen
 // never occur in training: only the held-out rows have them. They share their vocabulary with the
-// seen ones, which is what there is to generalise from. Training alone has some more, so that it is the
-// words and not the frames that tell the team.
+// seen ones, which is what there is to generalise from. Training alone has some more, so that it is
+// the words and not the frames that tell the team.
 #pragma once
 
 #include <array>

@@ -78,7 +78,8 @@ struct ForwardTile {
     }
   }
 
-  // `out` holds the scaled queries, row by row, until they are transposed; then the sum's first zeros.
+  // `out` holds the scaled queries, row by row, until they are transposed; then the sum's first
+  // zeros.
   template <int W>
   RETORT_INLINE static void Begin(const QueryTile& tile, const float* q, int64_t rows,
                                   const ForwardSpace& s) {

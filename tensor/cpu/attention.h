@@ -21,7 +21,8 @@ namespace retort {
 inline constexpr int64_t kTileKeys = 64;
 inline constexpr int64_t kTileRows = 64;  // more only where a group of heads is larger
 
-// Rows of tiles lie in buffers padded for the widest vectors; a kernel works on whole vectors of its own.
+// Rows of tiles lie in buffers padded for the widest vectors; a kernel works on whole vectors of
+// its own.
 constexpr int64_t RoundedUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
@@ -32,8 +33,8 @@ struct AttentionGeometry {
   int64_t tile_queries, tile_rows;      // of a full tile; tile_rows is padded
   int64_t padded_dim;
   int64_t key_row, key_head;  // elements from a key to the next, and to the next head's
-  float scale, soft_cap;     // soft_cap 0: none
-  int64_t window;            // 0: none
+  float scale, soft_cap;      // soft_cap 0: none
+  int64_t window;             // 0: none
   const AttentionLayout* layout;
 
   AttentionGeometry(const AttentionShape& shape, const AttentionLayout& l, const Shape& keys)
@@ -130,7 +131,8 @@ RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const 
   return {copy, g.padded_dim};
 }
 
-// n scores become what the layer's soft cap makes of them, if it has one. Asked once for many scores.
+// n scores become what the layer's soft cap makes of them, if it has one. Asked once for many
+// scores.
 template <int W>
 RETORT_INLINE void CapScores(const AttentionGeometry& g, float* scores, int64_t n) {
   if (g.soft_cap > 0) ForLanes<W>(SoftCapOp{scores, g.soft_cap}, 0, n);
@@ -143,6 +145,7 @@ struct ForwardTensors {
 };
 // Of the runs of one query.
 template <class T>
-void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g, const ForwardTensors& x);
+void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g,
+                   const ForwardTensors& x);
 
 }  // namespace retort

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of runs of one query. All heads of a group work on a few keys or values at a time, which
-// are read once and as they lie. A run's keys are cut into parts of kPartKeys, pieces of work of their
-// own, whose sums are put together at the end (Dao, Haziza, Massa and Sizov, "Flash-Decoding", 2023).
+// Attention of runs of one query. All heads of a group work on a few keys or values at a time,
+// which are read once and as they lie. A run's keys are cut into parts of kPartKeys, pieces of work
+// of their own, whose sums are put together at the end (Dao, Haziza, Massa and Sizov,
+// "Flash-Decoding", 2023).
 #include <cmath>
 
 #include "tensor/cpu/attention.h"
@@ -18,8 +19,8 @@ struct DecodePart {
   const AttentionRun* run;
   int64_t kv_head, first, count;
 
-  // The part's keys by the blocks that they lie in: body(the first's index in the part, keys, its offset in elements,
-  // and that of the next block).
+  // The part's keys by the blocks that they lie in: body(the first's index in the part, keys, its
+  // offset in elements, and that of the next block).
   template <class Body>
   RETORT_INLINE void ForBlocks(const Body& body) const {
     const int64_t block = geometry->layout->block_size;
@@ -40,8 +41,8 @@ struct DecodePart {
 
 // What a part leaves behind, for each head of the group.
 struct DecodeSums {
-  float* out;          // [group, D]: the sum of exp(score - most) value
-  float *most, *sum;   // [group]: the largest score, and the sum of exp(score - most)
+  float* out;         // [group, D]: the sum of exp(score - most) value
+  float *most, *sum;  // [group]: the largest score, and the sum of exp(score - most)
 
   static int64_t Floats(const AttentionGeometry& g) { return g.group * (g.padded_dim + 2); }
   DecodeSums(const AttentionGeometry& g, float* at)
@@ -54,21 +55,26 @@ struct DecodeSpace {
   float* queries;  // [group, D], scaled, padded with zeros
   float* scores;   // [group, kScoresRow]
 
-  static int64_t Floats(const AttentionGeometry& g) { return g.group * (g.padded_dim + kScoresRow); }
-  DecodeSpace(const AttentionGeometry& g, float* at) : queries(at), scores(at + g.group * g.padded_dim) {}
+  static int64_t Floats(const AttentionGeometry& g) {
+    return g.group * (g.padded_dim + kScoresRow);
+  }
+  DecodeSpace(const AttentionGeometry& g, float* at)
+      : queries(at), scores(at + g.group * g.padded_dim) {}
 };
 
 template <class T>
 struct DecodeKernel {
   RETORT_INLINE static void Fetch(const T* row, int64_t dim) {
-    for (int64_t d = 0; d < dim; d += static_cast<int64_t>(64 / sizeof(T))) __builtin_prefetch(row + d);
+    for (int64_t d = 0; d < dim; d += static_cast<int64_t>(64 / sizeof(T)))
+      __builtin_prefetch(row + d);
   }
 
-  // scores[h,k] = query[h] . key[k], for kHeads heads and so many keys at a time that every lane gets a sum of its own.
-  // Asks for the next block's keys, and for the values, which are read after all of the keys.
+  // scores[h,k] = query[h] . key[k], for kHeads heads and so many keys at a time that every lane
+  // gets a sum of its own. Asks for the next block's keys, and for the values, which are read after
+  // all of the keys.
   template <int W, int kHeads>
-  RETORT_INLINE static void Scores(const DecodePart& part, const T* keys, const T* values, const float* queries,
-                                   float* scores) {
+  RETORT_INLINE static void Scores(const DecodePart& part, const T* keys, const T* values,
+                                   const float* queries, float* scores) {
     constexpr int kKeys = W / kHeads;
     const AttentionGeometry& g = *part.geometry;
     const int64_t dim = g.dim, key_row = g.key_row, query_row = g.padded_dim;
@@ -86,7 +92,8 @@ struct DecodeKernel {
         const auto add = [&](int64_t d, auto lanes) {
           for (int i = 0; i < kKeys; ++i) {
             const Floats<W> key = Load<W>(row[i] + d, lanes);
-            for (int h = 0; h < kHeads; ++h) sum[h * kKeys + i] += key * Load<W>(queries + h * query_row + d);
+            for (int h = 0; h < kHeads; ++h)
+              sum[h * kKeys + i] += key * Load<W>(queries + h * query_row + d);
           }
         };
         int64_t d = 0;
@@ -95,7 +102,8 @@ struct DecodeKernel {
         float each[W];
         Store<W>(each, SumEach<W>(sum));
         for (int h = 0; h < kHeads; ++h) {
-          std::memcpy(scores + h * DecodeSpace::kScoresRow + first + k, each + h * kKeys, kKeys * sizeof(float));
+          std::memcpy(scores + h * DecodeSpace::kScoresRow + first + k, each + h * kKeys,
+                      kKeys * sizeof(float));
         }
       }
     });
@@ -119,7 +127,8 @@ struct DecodeKernel {
 
   // out[h] = sum_k p[h,k] value[k], in kVectors vectors of columns, or in one, of the lanes given.
   template <int W, int kHeads, int kVectors, class Lanes>
-  RETORT_INLINE static void MixColumns(const DecodePart& part, const T* values, const float* p, Lanes lanes, float* out) {
+  RETORT_INLINE static void MixColumns(const DecodePart& part, const T* values, const float* p,
+                                       Lanes lanes, float* out) {
     const int64_t value_row = part.geometry->key_row, out_row = part.geometry->padded_dim;
     Floats<W> sum[kHeads][kVectors];
     for (int h = 0; h < kHeads; ++h) {
@@ -130,7 +139,8 @@ struct DecodeKernel {
       for (int64_t k = 0; k < count; ++k, row += value_row) {
         for (int j = 0; j < kVectors; ++j) {
           const Floats<W> value = Load<W>(row + j * W, lanes);
-          for (int h = 0; h < kHeads; ++h) sum[h][j] += p[h * DecodeSpace::kScoresRow + first + k] * value;
+          for (int h = 0; h < kHeads; ++h)
+            sum[h][j] += p[h * DecodeSpace::kScoresRow + first + k] * value;
         }
       }
     });
@@ -139,7 +149,8 @@ struct DecodeKernel {
     }
   }
   template <int W, int kHeads>
-  RETORT_INLINE static void Mix(const DecodePart& part, const T* values, const float* p, float* out) {
+  RETORT_INLINE static void Mix(const DecodePart& part, const T* values, const float* p,
+                                float* out) {
     constexpr int kVectors = W == 16 ? 4 : 2;  // as many sums as there are registers
     const int64_t dim = part.geometry->dim;
     int64_t d = 0;
@@ -151,8 +162,8 @@ struct DecodeKernel {
   }
 
   template <int W, int kHeads>
-  RETORT_INLINE static void Heads(const DecodePart& part, int64_t head, const T* keys, const T* values,
-                                  const DecodeSpace& s, const DecodeSums& sums) {
+  RETORT_INLINE static void Heads(const DecodePart& part, int64_t head, const T* keys,
+                                  const T* values, const DecodeSpace& s, const DecodeSums& sums) {
     const int64_t row = part.geometry->padded_dim;
     float* scores = s.scores + head * DecodeSpace::kScoresRow;
     Scores<W, kHeads>(part, keys, values, s.queries + head * row, scores);
@@ -166,11 +177,12 @@ struct DecodeKernel {
 
   // q: at the group's first head.
   template <int W>
-  RETORT_INLINE static void Run(const DecodePart* part, const float* q, const T* keys, const T* values,
-                                const DecodeSpace* space, const DecodeSums* sums) {
+  RETORT_INLINE static void Run(const DecodePart* part, const float* q, const T* keys,
+                                const T* values, const DecodeSpace* space, const DecodeSums* sums) {
     const AttentionGeometry& g = *part->geometry;
     std::fill(space->queries, space->queries + g.group * g.padded_dim, 0.0f);
-    for (int64_t h = 0; h < g.group; ++h) CopyRow<W>(q + h * g.dim, g.dim, g.scale, space->queries + h * g.padded_dim);
+    for (int64_t h = 0; h < g.group; ++h)
+      CopyRow<W>(q + h * g.dim, g.dim, g.scale, space->queries + h * g.padded_dim);
     int64_t h = 0;
     for (; h + 4 <= g.group; h += 4) Heads<W, 4>(*part, h, keys, values, *space, *sums);
     for (; h + 2 <= g.group; h += 2) Heads<W, 2>(*part, h, keys, values, *space, *sums);
@@ -192,25 +204,29 @@ struct MergeParts {
     }
   };
   template <int W>
-  RETORT_INLINE static void Run(const AttentionGeometry* geometry, float* at, int64_t parts, float* out,
-                                float* log_sum) {
+  RETORT_INLINE static void Run(const AttentionGeometry* geometry, float* at, int64_t parts,
+                                float* out, float* log_sum) {
     const AttentionGeometry& g = *geometry;
     for (int64_t h = 0; h < g.group; ++h) {
-      const auto sums = [&](int64_t part) { return DecodeSums(g, at + part * DecodeSums::Floats(g)); };
+      const auto sums = [&](int64_t part) {
+        return DecodeSums(g, at + part * DecodeSums::Floats(g));
+      };
       float most = sums(0).most[h], sum = 0;
       for (int64_t i = 1; i < parts; ++i) most = std::max(most, sums(i).most[h]);
       for (int64_t i = 0; i < parts; ++i) sum += sums(i).sum[h] * std::exp(sums(i).most[h] - most);
       for (int64_t i = 0; i < parts; ++i) {
         const DecodeSums part = sums(i);
-        ForLanes<W>(Weighted{part.out + h * g.padded_dim, std::exp(part.most[h] - most) / sum, out + h * g.dim, i == 0}, 0,
-                    g.dim);
+        ForLanes<W>(Weighted{part.out + h * g.padded_dim, std::exp(part.most[h] - most) / sum,
+                             out + h * g.dim, i == 0},
+                    0, g.dim);
       }
       log_sum[h] = most + std::log(sum);
     }
   }
 };
 
-// A part of a run, and how many parts its key heads have each. Pieces of work go run by run, head by head.
+// A part of a run, and how many parts its key heads have each. Pieces of work go run by run, head
+// by head.
 struct PartOfPiece {
   QueryTile query;  // the run's only one
   DecodePart part;
@@ -241,7 +257,8 @@ struct PartOfPiece {
 }  // namespace
 
 template <class T>
-void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g, const ForwardTensors& x) {
+void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g,
+                   const ForwardTensors& x) {
   int64_t pieces = 0, most_parts = 0;
   for (const AttentionRun& run : g.layout->runs) {
     const int64_t parts = PartOfPiece::Parts(g, run);
@@ -250,7 +267,8 @@ void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeo
   }
   if (pieces == 0) return;
   const int64_t per_worker = DecodeSpace::Floats(g), per_piece = DecodeSums::Floats(g);
-  const Tensor space = Tensor::Make(memory, {pool.threads() * per_worker + pieces * per_piece}, DType::kF32);
+  const Tensor space =
+      Tensor::Make(memory, {pool.threads() * per_worker + pieces * per_piece}, DType::kF32);
   float* sums = space.data<float>() + pool.threads() * per_worker;
   const auto merge = [&](const PartOfPiece& p, int64_t piece) {
     CallSimd<MergeParts>(isa, &g, sums + piece * per_piece, p.parts, x.out + p.query.Offset(0),
@@ -273,8 +291,11 @@ void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeo
   pool.For(pieces, std::cref(put_together));
 }
 
-template void DecodeForward<float>(ThreadPool&, Isa, Memory&, const AttentionGeometry&, const ForwardTensors&);
-template void DecodeForward<F16>(ThreadPool&, Isa, Memory&, const AttentionGeometry&, const ForwardTensors&);
-template void DecodeForward<BF16>(ThreadPool&, Isa, Memory&, const AttentionGeometry&, const ForwardTensors&);
+template void DecodeForward<float>(ThreadPool&, Isa, Memory&, const AttentionGeometry&,
+                                   const ForwardTensors&);
+template void DecodeForward<F16>(ThreadPool&, Isa, Memory&, const AttentionGeometry&,
+                                 const ForwardTensors&);
+template void DecodeForward<BF16>(ThreadPool&, Isa, Memory&, const AttentionGeometry&,
+                                  const ForwardTensors&);
 
 }  // namespace retort

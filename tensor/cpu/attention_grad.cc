@@ -179,7 +179,7 @@ struct GradPiece {
   }
 };
 
-constexpr int64_t kPieces = 8;           // of which runs and key heads alone are enough
+constexpr int64_t kPieces = 8;          // of which runs and key heads alone are enough
 constexpr int64_t kShareQueries = 256;  // a share is worth as many
 
 // The key rows of a run's keys [0, keys): first and end.
@@ -196,7 +196,8 @@ std::pair<int64_t, int64_t> KeyRange(const AttentionLayout& layout, const Attent
 
 // All shares, and where they sum: sums[0] is the result itself. How runs are cut depends on the
 // layout alone. Query i sees some i keys: the work is halved where the square of i is.
-std::vector<Share> Shares(const AttentionGeometry& g, Backend& backend, std::vector<KeySums>& sums) {
+std::vector<Share> Shares(const AttentionGeometry& g, Backend& backend,
+                          std::vector<KeySums>& sums) {
   std::vector<Share> all;
   const bool few = std::ssize(g.layout->runs) * g.kv_heads < kPieces;
   for (const AttentionRun& run : g.layout->runs) {
@@ -224,8 +225,9 @@ void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan&
                                Tensor& dq, Tensor& dkeys, Tensor& dvalues) {
   const HostPlan& host = HostPlan::Of(plan);
   host.Check(shape, q, keys, values);
-  RETORT_CHECK(keys.shape().rank() == 2 && dout.elements() == q.elements() && out.elements() == q.elements() &&
-               dq.elements() == q.elements() && log_sum.elements() == q.rows() * shape.heads &&
+  RETORT_CHECK(keys.shape().rank() == 2 && dout.elements() == q.elements() &&
+               out.elements() == q.elements() && dq.elements() == q.elements() &&
+               log_sum.elements() == q.rows() * shape.heads &&
                dkeys.elements() == keys.elements() && dvalues.elements() == keys.elements());
   const AttentionGeometry g(shape, host.layout(), keys.shape());
   std::vector<KeySums> sums{{dkeys, dvalues, 0}};

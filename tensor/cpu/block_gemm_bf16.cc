@@ -21,8 +21,8 @@ constexpr int64_t kTailRows = 48;
 
 // kRows rows, `pairs` pairs deep.
 template <int kRows>
-RETORT_BF16 void Block(const int32_t* a, int64_t a_row, const int32_t* b, int64_t pairs,
-                       float* out, int64_t out_row, bool add) {
+RETORT_BF16 void Block(const int32_t* a, int64_t a_row, const int32_t* b, int64_t pairs, float* out,
+                       int64_t out_row, bool add) {
   __m512 sum[kRows][kVectors];
   for (auto& row : sum) {
     for (auto& s : row) s = _mm512_setzero_ps();

@@ -7,7 +7,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kWidest = 16;     // vectors, in floats
+constexpr int64_t kWidest = 16;    // vectors, in floats
 constexpr int64_t kTailRows = 48;  // of a tail block, computed beside the output
 
 class VectorGemm : public BlockGemm {
@@ -18,7 +18,8 @@ class VectorGemm : public BlockGemm {
   void Multiply(int, const BlockProduct& p) override {
     const TileA a{reinterpret_cast<const float*>(p.a), p.a_row, 1};
     const TileB b{reinterpret_cast<const float*>(p.b), kPanel};
-    if (p.cols % kWidest == 0) return Tile(p.rows, p.cols, p.depth, a, b, {p.out, p.out_row}, p.add);
+    if (p.cols % kWidest == 0)
+      return Tile(p.rows, p.cols, p.depth, a, b, {p.out, p.out_row}, p.add);
     alignas(64) float block[kTailRows * kPanel];
     for (int64_t t = 0; t < p.rows; t += kTailRows) {
       const int64_t rows = std::min(kTailRows, p.rows - t);

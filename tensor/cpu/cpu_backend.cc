@@ -30,15 +30,15 @@ bool CpuPrefersBf16() {
 CpuProducts::CpuProducts(int workers, Compute compute, Memory& memory, Isa isa) {
   openblas_set_num_threads(1);  // the threads are ours
   f32_ = isa == Isa::kPortable ? MakeOpenBlasGemm() : MakeVectorGemm(isa);
-  const bool wanted =
-      compute == Compute::kBF16 || (compute != Compute::kF32 && CpuPrefersBf16());
+  const bool wanted = compute == Compute::kBF16 || (compute != Compute::kF32 && CpuPrefersBf16());
   if (!wanted || isa != Isa::kAvx512) return;
   if (OneDnnHasAmx()) bf16_ = MakeOneDnnGemm(workers, memory);
   if (!bf16_) bf16_ = MakeBF16Gemm();
 }
 
 CpuBackend::CpuBackend(int threads, Compute compute)
-    : pool_(threads), compute_(compute),
+    : pool_(threads),
+      compute_(compute),
       products_(std::make_unique<CpuProducts>(threads, compute, *memory_, isa_)) {}
 
 CpuBackend::~CpuBackend() = default;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernels on the CPU, in f32. Member functions live in files by topic: prepare.cc (weights and
-// their numeric policy), linear.cc (products with weights), gemm.cc (dense products), elementwise.cc,
-// attention.cc and so on. The contracts are those of Backend.
+// their numeric policy), linear.cc (products with weights), gemm.cc (dense products),
+// elementwise.cc, attention.cc and so on. The contracts are those of Backend.
 #pragma once
 
 #include <memory>
@@ -92,10 +92,9 @@ class CpuBackend final : public Backend {
 
   void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
-  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
-                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
-                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
-                     Tensor& dvalues) override;
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& dout,
+                     const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
+                     const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override;
   void StoreRows(const Tensor& x, const Tensor& rows, Tensor& pages) override;
 
   void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
@@ -111,8 +110,8 @@ class CpuBackend final : public Backend {
 
   void SumSquares(const Tensor& x, Tensor& sum) override;
   void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
-  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
-             const Tensor& gradient, Tensor& m, Tensor& v) override;
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+             Tensor& m, Tensor& v) override;
 
  protected:
   void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distillation of rows of logits against the teacher's own, and its gradient in the student's place.
-// The teacher's row becomes h.
+// Distillation of rows of logits against the teacher's own, and its gradient in the student's
+// place. The teacher's row becomes h.
 #include "tensor/cpu/distill.h"
 
 #include "tensor/cpu/cpu_backend.h"
@@ -29,8 +29,8 @@ struct DistillRow {
 
 }  // namespace
 
-DistillRows::DistillRows(const DistillSettings& settings, const DistillTokens& tokens,
-                         int64_t rows, int64_t vocab)
+DistillRows::DistillRows(const DistillSettings& settings, const DistillTokens& tokens, int64_t rows,
+                         int64_t vocab)
     : targets(tokens.targets.data<int32_t>()),
       ce_weights(tokens.ce_weight.data<float>()),
       kd_weights(tokens.kd_weight.data<float>()),

@@ -25,8 +25,8 @@ struct LogProbs {
   }
 };
 
-// The term of one outcome: value, and h. A difference of log-probabilities is taken, never a ratio of
-// probabilities that may both be 0.
+// The term of one outcome: value, and h. A difference of log-probabilities is taken, never a ratio
+// of probabilities that may both be 0.
 template <Divergence kKind>
 struct OutcomeTerm {
   LogProbs teacher, student;
@@ -70,38 +70,34 @@ OutcomeTerm<kKind> TermOf(const DistillSettings& s, const LogProbs& teacher,
 struct StudentRow {
   float* z;
   int64_t vocab, shared;
-  float most, factor;          // largest logit; 1 / temperature
-  double ce_sum, kd_sum;       // over vocab at temperature 1; over shared at the settings' own
+  float most, factor;     // largest logit; 1 / temperature
+  double ce_sum, kd_sum;  // over vocab at temperature 1; over shared at the settings' own
   int32_t target;
   float ce_weight, kd_weight;  // kd_weight over the temperature
 
   bool one_softmax() const { return factor == 1 && shared == vocab; }
-  LogProbs log_probs() const {
-    return {z, most, factor, static_cast<float>(std::log(kd_sum))};
-  }
-  double CrossEntropy() const {
-    return std::log(ce_sum) + (static_cast<double>(most) - z[target]);
-  }
+  LogProbs log_probs() const { return {z, most, factor, static_cast<float>(std::log(kd_sum))}; }
+  double CrossEntropy() const { return std::log(ce_sum) + (static_cast<double>(most) - z[target]); }
 };
 
 template <int W>
 RETORT_INLINE StudentRow MakeStudentRow(const DistillSettings& s, float* z, int64_t vocab,
                                         int64_t shared, int32_t target, float ce_weight,
                                         float kd_weight) {
-  StudentRow row{z,      vocab,     shared, Most<W>(z, vocab), 1 / s.temperature, 0, 0,
-                 target, ce_weight, kd_weight / s.temperature};
+  StudentRow row{z, vocab, shared, Most<W>(z, vocab), 1 / s.temperature,
+                 0, 0,     target, ce_weight,         kd_weight / s.temperature};
   row.ce_sum = SumBlocks<W>(ExpTerm{z, row.most}, vocab);
-  row.kd_sum = row.one_softmax() ? row.ce_sum
-                                 : SumBlocks<W>(ExpTerm{z, row.most, row.factor}, shared);
+  row.kd_sum =
+      row.one_softmax() ? row.ce_sum : SumBlocks<W>(ExpTerm{z, row.most, row.factor}, shared);
   return row;
 }
 
-// z = ce_weight softmax(z) + kd_weight (h - q H), where h is given or is q times a constant, over the
-// shared ids; the target's share of the cross-entropy comes afterwards (FinishTarget).
+// z = ce_weight softmax(z) + kd_weight (h - q H), where h is given or is q times a constant, over
+// the shared ids; the target's share of the cross-entropy comes afterwards (FinishTarget).
 struct GradientOp {
   float* z;
-  const float* h;  // null: all outcomes have dL/dq - H = `slope`
-  float slope;     // with h: -H
+  const float* h;                          // null: all outcomes have dL/dq - H = `slope`
+  float slope;                             // with h: -H
   float most, factor, ce_scale, kd_scale;  // 1 / sum of each softmax
   float ce_weight, kd_weight;
   bool one_softmax;
@@ -140,11 +136,16 @@ RETORT_INLINE void WriteGradient(const StudentRow& row, const float* h, float sl
 template <class Fn>
 void ForDivergence(Divergence kind, const Fn& fn) {
   switch (kind) {
-    case Divergence::kForwardKl: return fn.template operator()<Divergence::kForwardKl>();
-    case Divergence::kReverseKl: return fn.template operator()<Divergence::kReverseKl>();
-    case Divergence::kJsd: return fn.template operator()<Divergence::kJsd>();
-    case Divergence::kTotalVariation: return fn.template operator()<Divergence::kTotalVariation>();
-    case Divergence::kSorted: break;
+    case Divergence::kForwardKl:
+      return fn.template operator()<Divergence::kForwardKl>();
+    case Divergence::kReverseKl:
+      return fn.template operator()<Divergence::kReverseKl>();
+    case Divergence::kJsd:
+      return fn.template operator()<Divergence::kJsd>();
+    case Divergence::kTotalVariation:
+      return fn.template operator()<Divergence::kTotalVariation>();
+    case Divergence::kSorted:
+      break;
   }
   RETORT_CHECK(false, "sorted has no outcomes of its own");
 }

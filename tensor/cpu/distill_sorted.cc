@@ -10,7 +10,8 @@
 namespace retort {
 namespace {
 
-// Probabilities of a row in falling order, each with its id: positive floats order as their bits do.
+// Probabilities of a row in falling order, each with its id: positive floats order as their bits
+// do.
 struct SortKernel {
   template <int W>
   RETORT_INLINE static void Run(const float* x, int64_t n, float factor, float* p,

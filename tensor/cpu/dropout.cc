@@ -69,16 +69,15 @@ void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mas
   const float scale = static_cast<float>(1 / (1 - static_cast<double>(mask.rate)));
   ForRanges(pool, rows, RowsPerPiece(cols * 4), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const DropoutRow row{
-          x.data<float>() + t * cols,
-          y.data<float>() + t * cols,
-          cols,
-          threshold,
-          scale,
-          add,
-          static_cast<uint32_t>(mask.row_token.data<int32_t>()[t]),
-          MakeKey(mask.seed, RandomUse::kDropout,
-                  static_cast<uint64_t>(mask.row_index.data<int64_t>()[t]))};
+      const DropoutRow row{x.data<float>() + t * cols,
+                           y.data<float>() + t * cols,
+                           cols,
+                           threshold,
+                           scale,
+                           add,
+                           static_cast<uint32_t>(mask.row_token.data<int32_t>()[t]),
+                           MakeKey(mask.seed, RandomUse::kDropout,
+                                   static_cast<uint64_t>(mask.row_index.data<int64_t>()[t]))};
       CallSimd<DropoutRow>(isa, &row);
     }
   });

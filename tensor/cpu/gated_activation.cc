@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gated activations and their gradients. Each is f(z) = z * Share(z) with derivative Slope(z, Share(z)).
+// The gated activations and their gradients. Each is f(z) = z * Share(z) with derivative Slope(z,
+// Share(z)).
 #include "tensor/cpu/gated_activation.h"
 
 #include "tensor/cpu/cpu_backend.h"
@@ -118,20 +119,26 @@ template <template <class> class Op, class Values>
 void Run(Isa isa, Activation activation, const Values& values, int64_t begin, int64_t end) {
   const auto run = [&](const auto& op) { CallSimd<LanesKernel>(isa, &op, begin, end); };
   switch (activation) {
-    case Activation::kSilu: return run(Op<Silu>{values});
-    case Activation::kGelu: return run(Op<Gelu>{values});
-    case Activation::kGeluTanh: return run(Op<GeluTanh>{values});
-    case Activation::kRelu2: return run(Op<Relu2>{values});
+    case Activation::kSilu:
+      return run(Op<Silu>{values});
+    case Activation::kGelu:
+      return run(Op<Gelu>{values});
+    case Activation::kGeluTanh:
+      return run(Op<GeluTanh>{values});
+    case Activation::kRelu2:
+      return run(Op<Relu2>{values});
   }
 }
 
 }  // namespace
 
-void ActivateGated(Isa isa, Activation activation, const GatedValues& values, int64_t begin, int64_t end) {
+void ActivateGated(Isa isa, Activation activation, const GatedValues& values, int64_t begin,
+                   int64_t end) {
   Run<GatedOp>(isa, activation, values, begin, end);
 }
 
-void CpuBackend::GatedActivation(Activation activation, const Tensor& gate, const Tensor& up, Tensor& y) {
+void CpuBackend::GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
+                                 Tensor& y) {
   RETORT_CHECK(gate.elements() == up.elements() && gate.elements() == y.elements());
   const GatedValues values{gate.data<float>(), up.data<float>(), y.data<float>()};
   ForRanges(pool_, y.elements(), kPieceElements, [&](int64_t begin, int64_t end) {

@@ -14,6 +14,7 @@ struct GatedValues {
   float* y;  // may be gate or up
 };
 // y = f(gate) * up for elements [begin, end).
-void ActivateGated(Isa isa, Activation activation, const GatedValues& values, int64_t begin, int64_t end);
+void ActivateGated(Isa isa, Activation activation, const GatedValues& values, int64_t begin,
+                   int64_t end);
 
 }  // namespace retort

@@ -124,12 +124,12 @@ void CpuBackend::Gemm(bool transpose_a, bool transpose_b, float alpha, const Ten
   }
   const DType f32 = DType::kF32;
   const Weight w = AsWeight(right);
-  const PanelProduct product{.terms = {{left.data<float>(), depth,
-                                        transpose_b ? PackTransposed(isa_, f32, w)
-                                                    : PackStraight(isa_, f32, w)}},
-                             .cols = cols,
-                             .out = c.data<float>(),
-                             .add = beta != 0};
+  const PanelProduct product{
+      .terms = {{left.data<float>(), depth,
+                 transpose_b ? PackTransposed(isa_, f32, w) : PackStraight(isa_, f32, w)}},
+      .cols = cols,
+      .out = c.data<float>(),
+      .add = beta != 0};
   RunPanels({products_->f32(), pool_, *memory_, isa_}, rows, {&product, 1});
 }
 

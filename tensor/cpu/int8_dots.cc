@@ -37,8 +37,8 @@ RETORT_INT8_AVX2 inline __m256i Load32(const BlockQ8_0& block) {
 }
 RETORT_INT8_AVX2 inline __m256i Load32(const BlockQ4_0& block) {
   const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block.q));
-  const __m256i both = _mm256_inserti128_si256(_mm256_castsi128_si256(bytes),
-                                               _mm_srli_epi16(bytes, 4), 1);
+  const __m256i both =
+      _mm256_inserti128_si256(_mm256_castsi128_si256(bytes), _mm_srli_epi16(bytes, 4), 1);
   return _mm256_sub_epi8(_mm256_and_si256(both, _mm256_set1_epi8(15)), _mm256_set1_epi8(8));
 }
 
@@ -97,8 +97,8 @@ RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* 
     __m128 d_x[kRows];
     for (int t = 0; t < kRows; ++t) {
       in[t] = _mm512_loadu_si512(x[t].q + b * 32);
-      start[t] = _mm512_maskz_permutexvar_epi32(
-          0x0101, halves, _mm512_castsi128_si512(LoadPair(x[t].offset + b)));
+      start[t] = _mm512_maskz_permutexvar_epi32(0x0101, halves,
+                                                _mm512_castsi128_si512(LoadPair(x[t].offset + b)));
       d_x[t] = _mm_castsi128_ps(LoadPair(x[t].d + b));
     }
     for (int r = 0; r < kWeights; ++r) {
@@ -165,17 +165,18 @@ RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* 
       lows[t] = _mm512_shuffle_i32x4(x0, x1, 0x88);
       highs[t] = _mm512_shuffle_i32x4(x0, x1, 0xdd);
       const __m128i offset = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x[t].offset + b));
-      start[t] = _mm512_maskz_broadcast_i32x4(0x8421, _mm_srai_epi32(offset, 4));  // of -8, not -128
+      start[t] =
+          _mm512_maskz_broadcast_i32x4(0x8421, _mm_srai_epi32(offset, 4));  // of -8, not -128
       d_x[t] = _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(x[t].d + b)), spread);
     }
     for (int r = 0; r < kWeights; ++r) {
       const auto* words_at = reinterpret_cast<const char*>(w + r * blocks + b);
-      const __m512i first = whole ? _mm512_loadu_si512(words_at)
-                                  : _mm512_maskz_loadu_epi16(live, words_at);
+      const __m512i first =
+          whole ? _mm512_loadu_si512(words_at) : _mm512_maskz_loadu_epi16(live, words_at);
       const __m512i later = whole ? _mm512_loadu_si512(words_at + 8)
                                   : _mm512_maskz_loadu_epi16(live_later, words_at + 8);
-      const __m512 d = _mm512_cvtph_ps(
-          _mm512_castsi512_si256(_mm512_permutexvar_epi16(scales, first)));
+      const __m512 d =
+          _mm512_cvtph_ps(_mm512_castsi512_si256(_mm512_permutexvar_epi16(scales, first)));
       const __m512i q = _mm512_permutex2var_epi16(first, quants, later);
       const __m512i q_low = _mm512_and_si512(q, low);
       const __m512i q_high = _mm512_and_si512(_mm512_srli_epi16(q, 4), low);
@@ -219,7 +220,8 @@ void Dots(Isa isa, const Weight& w, int64_t begin, int64_t end, const Int8Row* x
 #endif
   std::vector<Block> gathered(static_cast<size_t>(in_strips ? blocks : 0));
   for (int64_t o = begin; o < end; ++o) {
-    for (size_t b = 0; b < gathered.size(); ++b) gathered[b] = BlockOf<Block>(w, o, static_cast<int64_t>(b));
+    for (size_t b = 0; b < gathered.size(); ++b)
+      gathered[b] = BlockOf<Block>(w, o, static_cast<int64_t>(b));
     float sums[kRows];
     dots(in_strips ? gathered.data() : rows + o * blocks, blocks, x, sums);
     for (int t = 0; t < kRows; ++t) y[t * stride + o - begin] = sums[t];
@@ -230,10 +232,14 @@ template <class Block>
 void DotsOfRows(Isa isa, const Weight& w, int64_t begin, int64_t end, const Int8Row* x,
                 int64_t rows, float* y, int64_t stride) {
   switch (rows) {
-    case 1: return Dots<Block, 1>(isa, w, begin, end, x, y, stride);
-    case 2: return Dots<Block, 2>(isa, w, begin, end, x, y, stride);
-    case 3: return Dots<Block, 3>(isa, w, begin, end, x, y, stride);
-    case 4: return Dots<Block, 4>(isa, w, begin, end, x, y, stride);
+    case 1:
+      return Dots<Block, 1>(isa, w, begin, end, x, y, stride);
+    case 2:
+      return Dots<Block, 2>(isa, w, begin, end, x, y, stride);
+    case 3:
+      return Dots<Block, 3>(isa, w, begin, end, x, y, stride);
+    case 4:
+      return Dots<Block, 4>(isa, w, begin, end, x, y, stride);
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights for many tiles: from rows by transposing, from strips as they lie or by spreading nibbles.
+// Weights for many tiles: from rows by transposing, from strips as they lie or by spreading
+// nibbles.
 #include "tensor/cpu/int8_avx512.h"
 #include "tensor/cpu/int8_tile.h"
 
@@ -63,8 +64,8 @@ RETORT_INT8_AVX512 inline void StoreScales(const F16* d, float* to) {
 }
 
 template <class Block>
-RETORT_INT8_AVX512 void PackRows(const Weight& w, int64_t row, int64_t first, int64_t blocks, std::byte* bytes,
-                                 float* scales) {
+RETORT_INT8_AVX512 void PackRows(const Weight& w, int64_t row, int64_t first, int64_t blocks,
+                                 std::byte* bytes, float* scales) {
   const int64_t row_blocks = w.cols() / kBlockValues, row_bytes = row_blocks * sizeof(Block);
   const auto* all = reinterpret_cast<const Block*>(w.bytes().data()) + row * row_blocks + first;
   for (int64_t b = 0; b < blocks; ++b) {
@@ -80,7 +81,8 @@ RETORT_INT8_AVX512 void PackRows(const Weight& w, int64_t row, int64_t first, in
 RETORT_INT8_AVX512 void PackScales(const StripBlockQ8_0* strip, int64_t blocks, float* scales) {
   for (int64_t b = 0; b < blocks; ++b) StoreScales(strip[b].d, scales + b * kStripRows);
 }
-RETORT_INT8_AVX512 void PackNibbles(const StripBlockQ4_0* strip, int64_t blocks, std::byte* bytes, float* scales) {
+RETORT_INT8_AVX512 void PackNibbles(const StripBlockQ4_0* strip, int64_t blocks, std::byte* bytes,
+                                    float* scales) {
   for (int64_t b = 0; b < blocks; ++b, bytes += kStripRows * kBlockValues) {
     for (int64_t i = 0; i < 4 * kStripRows * 4; i += 64) {
       StoreNibbles(_mm512_load_si512(strip[b].q[0][0] + i), bytes + i);

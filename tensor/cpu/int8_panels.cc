@@ -21,7 +21,8 @@ struct Cut {
   int64_t chunk;   // blocks that are packed at a time
   int64_t strips;  // of a piece; more of them read the activations less often from afar
 
-  Cut(const Int8Rows& x, int64_t x_blocks) : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
+  Cut(const Int8Rows& x, int64_t x_blocks)
+      : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
     row_pieces = CeilDiv(rows, kMostRows);
     piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
     chunk = CeilDiv(blocks, CeilDiv(blocks, kMostBlocks));
@@ -46,7 +47,8 @@ struct Room {
   float* sums;  // [strips, piece_rows, kStripRows]
 
   static int64_t Bytes(const Cut& cut) {
-    return RoundUp(cut.chunk * kPackedBlockBytes + cut.strips * cut.piece_rows * kStripRows * 4, 64);
+    return RoundUp(cut.chunk * kPackedBlockBytes + cut.strips * cut.piece_rows * kStripRows * 4,
+                   64);
   }
   Room(const Cut& cut, std::byte* at)
       : packed(at), sums(reinterpret_cast<float*>(at + cut.chunk * kPackedBlockBytes)) {}
@@ -56,8 +58,13 @@ struct Room {
 class StripPiece {
  public:
   StripPiece(const Cut& cut, const WeightProduct& product, int64_t strip, int64_t top)
-      : cut_(cut), w_(*product.w), y_(product.y.data<float>()), strip_(strip), top_(top),
-        tiles_(std::min(cut.piece_rows, cut.rows - top)), in_strips_(w_.layout() == WeightLayout::kStrips),
+      : cut_(cut),
+        w_(*product.w),
+        y_(product.y.data<float>()),
+        strip_(strip),
+        top_(top),
+        tiles_(std::min(cut.piece_rows, cut.rows - top)),
+        in_strips_(w_.layout() == WeightLayout::kStrips),
         direct_(cut.parts == 1 && (strip + cut.strips) * kStripRows <= w_.rows()) {}
 
   // x: all rows, interleaved in tiles piece by piece.
@@ -73,8 +80,10 @@ class StripPiece {
           const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), cut_.blocks);
           float* sums = SumsOf(room, s, tiles_.Begin(i));
           const bool direct = direct_ && first + blocks == cut_.blocks;
-          MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks, first > 0 ? sums : nullptr,
-                       direct ? RowOfY(strip_ + s, tiles_.Begin(i)) : sums, direct ? w_.rows() : kStripRows, ahead);
+          MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks,
+                       first > 0 ? sums : nullptr,
+                       direct ? RowOfY(strip_ + s, tiles_.Begin(i)) : sums,
+                       direct ? w_.rows() : kStripRows, ahead);
         }
       }
     }
@@ -93,7 +102,8 @@ class StripPiece {
   float* SumsOf(const Room& room, int64_t strip, int64_t row) const {
     return room.sums + (strip * cut_.piece_rows + row) * kStripRows;
   }
-  // With few rows memory takes as long as the arithmetic: of the next strip as large a part as this one's at hand.
+  // With few rows memory takes as long as the arithmetic: of the next strip as large a part as this
+  // one's at hand.
   Ahead AheadOf(int64_t strip, int64_t first, int64_t blocks) const {
     if (cut_.rows > kFewRows * cut_.parts) return {nullptr, nullptr, 0};
     const int64_t bytes = kStripRows * RowBytes(w_.format(), w_.cols());

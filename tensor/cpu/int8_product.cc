@@ -18,25 +18,30 @@ int64_t Grain(int64_t cols) {
 void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<WeightProduct> products) {
   constexpr int64_t kMostOutputs = 64;
   const int64_t rows = std::ssize(x.rows()), parts = x.parts();
-  ForOutputs(pool, rows, Grain(products[0].w->cols()), products, [&](WeightProduct& p, int64_t begin, int64_t end) {
-    float sums[kInt8DotRows][kMostOutputs];
-    for (int64_t row = 0; row < rows; row += kInt8DotRows) {
-      const int64_t count = std::min(kInt8DotRows, rows - row);
-      Int8Dots(isa, *p.w, begin, end, x.rows().data() + row, count, sums[0], kMostOutputs);
-      for (int64_t t = 0; t < count; t += parts) {
-        float* y = p.y.data<float>() + (row + t) / parts * p.w->rows() + begin;
-        for (int64_t o = 0; o < end - begin; ++o) y[o] = parts == 1 ? sums[t][o] : sums[t][o] + sums[t + 1][o];
-      }
-    }
-  });
+  ForOutputs(pool, rows, Grain(products[0].w->cols()), products,
+             [&](WeightProduct& p, int64_t begin, int64_t end) {
+               float sums[kInt8DotRows][kMostOutputs];
+               for (int64_t row = 0; row < rows; row += kInt8DotRows) {
+                 const int64_t count = std::min(kInt8DotRows, rows - row);
+                 Int8Dots(isa, *p.w, begin, end, x.rows().data() + row, count, sums[0],
+                          kMostOutputs);
+                 for (int64_t t = 0; t < count; t += parts) {
+                   float* y = p.y.data<float>() + (row + t) / parts * p.w->rows() + begin;
+                   for (int64_t o = 0; o < end - begin; ++o)
+                     y[o] = parts == 1 ? sums[t][o] : sums[t][o] + sums[t + 1][o];
+                 }
+               }
+             });
 }
 
 }  // namespace
 
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<WeightProduct> products) {
-  const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols(), products[0].arithmetic.wide);
-  const bool vnni = isa == Isa::kAvx512 && CpuHasVnni(), many = std::ssize(quantised.rows()) >= kInt8PanelRows;
+  const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols(),
+                           products[0].arithmetic.wide);
+  const bool vnni = isa == Isa::kAvx512 && CpuHasVnni(),
+             many = std::ssize(quantised.rows()) >= kInt8PanelRows;
   const auto fits = [&](const WeightProduct& p) {
     return vnni && (p.w->layout() == WeightLayout::kStrips || (many && p.w->rows() >= kStripRows));
   };

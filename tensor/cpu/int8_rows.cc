@@ -18,17 +18,21 @@ Int8Space PaddedSpace(std::byte* at, int64_t cols, int64_t blocks) {
   return s;
 }
 
-template <int W> using Bytes8 [[gnu::vector_size(W)]] = int8_t;
-template <int W> RETORT_INLINE void StoreBytes(Ints<W> v, int8_t* to) {
+template <int W>
+using Bytes8 [[gnu::vector_size(W)]] = int8_t;
+template <int W>
+RETORT_INLINE void StoreBytes(Ints<W> v, int8_t* to) {
   const Bytes8<W> bytes = __builtin_convertvector(v, Bytes8<W>);
   std::memcpy(to, &bytes, sizeof bytes);
 }
 
 // Zeros in every vector, one by one: clearing an array at once takes the way through memory.
-template <class Vector, int kCount> RETORT_INLINE void Clear(Vector (&v)[kCount]) {
+template <class Vector, int kCount>
+RETORT_INLINE void Clear(Vector (&v)[kCount]) {
   for (int i = 0; i < kCount; ++i) v[i] = Vector{};
 }
-template <class Vector> RETORT_INLINE void StoreFirst(Vector v, int64_t n, void* to) {
+template <class Vector>
+RETORT_INLINE void StoreFirst(Vector v, int64_t n, void* to) {
   std::memcpy(to, &v, static_cast<size_t>(n) * 4);
 }
 
@@ -44,7 +48,8 @@ struct QuantiseRow {
   }
 
   template <int W>
-  RETORT_INLINE static void Blocks(const float* x, int64_t at, int64_t n, const Int8Space& high, const Int8Space& low) {
+  RETORT_INLINE static void Blocks(const float* x, int64_t at, int64_t n, const Int8Space& high,
+                                   const Int8Space& low) {
     constexpr float kMost = kPrecise ? 128 * 127 + 63 : 127;
     Floats<W> tops[W];
     Clear(tops);
@@ -84,18 +89,21 @@ struct QuantiseRow {
 
 }  // namespace
 
-void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool precise, const Int8Space& high, const Int8Space& low) {
-  precise ? CallSimd<QuantiseRow<true>>(isa, x, cols, high, low) : CallSimd<QuantiseRow<false>>(isa, x, cols, high, low);
+void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool precise, const Int8Space& high,
+                  const Int8Space& low) {
+  precise ? CallSimd<QuantiseRow<true>>(isa, x, cols, high, low)
+          : CallSimd<QuantiseRow<false>>(isa, x, cols, high, low);
 }
 
-Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows, int64_t cols,
-                   bool precise)
+Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
+                   int64_t cols, bool precise)
     : parts_(precise ? 2 : 1) {
   const int64_t blocks = RoundUp(cols / kBlockValues, kInt8GroupBlocks);
   const int64_t row_bytes = blocks * (kBlockValues + 8);
   const int64_t count = parts_ * rows, list_bytes = count * static_cast<int64_t>(sizeof(Int8Row));
   storage_ = Tensor::Make(memory, {count * row_bytes + list_bytes}, DType::kU8);
-  rows_ = {reinterpret_cast<Int8Row*>(storage_.raw() + count * row_bytes), static_cast<size_t>(count)};
+  rows_ = {reinterpret_cast<Int8Row*>(storage_.raw() + count * row_bytes),
+           static_cast<size_t>(count)};
   const auto space = [&](int64_t row) {
     const Int8Space to = PaddedSpace(storage_.raw() + row * row_bytes, cols, blocks);
     rows_[static_cast<size_t>(row)] = {to.q, to.d, to.offset};

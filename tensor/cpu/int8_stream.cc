@@ -10,7 +10,8 @@
 namespace retort {
 namespace {
 
-static_assert(kStripRows == kBlockValues);  // a strip's outputs are a block of the next product's input
+static_assert(kStripRows ==
+              kBlockValues);  // a strip's outputs are a block of the next product's input
 
 // All rows of x, interleaved; every `parts` of them add up to a row of y.
 struct Tile {
@@ -21,7 +22,8 @@ struct Tile {
       : bytes(Tensor::Make(memory, {TileBytes(tile_rows, cols / kBlockValues)}, DType::kU8)),
         rows(tile_rows),
         parts(tile_parts) {}
-  Tile(Memory& memory, const Int8Rows& x, int64_t cols) : Tile(memory, std::ssize(x.rows()), x.parts(), cols) {
+  Tile(Memory& memory, const Int8Rows& x, int64_t cols)
+      : Tile(memory, std::ssize(x.rows()), x.parts(), cols) {
     InterleaveInt8(x.rows().data(), rows, cols / kBlockValues, bytes.raw());
   }
 
@@ -30,7 +32,8 @@ struct Tile {
     alignas(64) float sums[kInt8TileRows * kStripRows];
     MultiplyStrip(bytes.raw(), rows, w, begin, sums);
     const int64_t cols = std::min(kStripRows, w.rows() - begin);
-    for (int64_t t = 0; t < rows; t += parts, y += stride) WriteSums(sums + t * kStripRows, parts, 0, cols, y);
+    for (int64_t t = 0; t < rows; t += parts, y += stride)
+      WriteSums(sums + t * kStripRows, parts, 0, cols, y);
   }
   void Multiply(ThreadPool& pool, std::span<WeightProduct> products) const {
     ForOutputs(pool, rows, kStripRows, products, [&](WeightProduct& p, int64_t begin, int64_t) {
@@ -62,19 +65,22 @@ bool Streams(const Int8Rows& x, std::span<const WeightProduct> products) {
          std::ranges::all_of(products, [](const WeightProduct& p) { return LiesInStrips(*p.w); });
 }
 
-void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x, std::span<WeightProduct> products) {
+void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
+                   std::span<WeightProduct> products) {
   Tile(memory, x, products[0].w->cols()).Multiply(pool, products);
 }
 
 bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool precise) {
-  return isa == Isa::kAvx512 && CpuHasVnni() && rows * (precise ? 2 : 1) <= kInt8TileRows && LiesInStrips(w.gate) &&
-         LiesInStrips(w.up) && LiesInStrips(w.down);
+  return isa == Isa::kAvx512 && CpuHasVnni() && rows * (precise ? 2 : 1) <= kInt8TileRows &&
+         LiesInStrips(w.gate) && LiesInStrips(w.up) && LiesInStrips(w.down);
 }
 
-void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation activation, const float* x,
-                       int64_t rows, const FeedForwardWeights& w, bool precise, Tensor& y) {
+void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation activation,
+                       const float* x, int64_t rows, const FeedForwardWeights& w, bool precise,
+                       Tensor& y) {
   const int64_t hidden = w.gate.rows();
-  const Tile in(memory, Int8Rows(pool, memory, isa, x, rows, w.gate.cols(), precise), w.gate.cols());
+  const Tile in(memory, Int8Rows(pool, memory, isa, x, rows, w.gate.cols(), precise),
+                w.gate.cols());
   const Tile h(memory, in.rows, in.parts, hidden);
   const double operations = 4.0 * static_cast<double>(in.rows * hidden * w.gate.cols());
   ForPieces(pool, operations, hidden / kStripRows, [&](int64_t strip, int) {

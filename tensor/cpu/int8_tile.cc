@@ -12,8 +12,8 @@ namespace {
 
 #ifdef __x86_64__
 
-// Where a product takes a block of weights from: Quad(k, half) is four bytes of each of 16 outputs, values + 128 or,
-// where kOffsetShift is 4, + 8.
+// Where a product takes a block of weights from: Quad(k, half) is four bytes of each of 16 outputs,
+// values + 128 or, where kOffsetShift is 4, + 8.
 struct FromPacked {
   static constexpr int kOffsetShift = 0;
   const std::byte* bytes;
@@ -45,8 +45,8 @@ struct FromStrip {
 };
 
 template <int kRows, class From>
-RETORT_INT8_AVX512 void Multiply(const std::byte* tile, From w, int64_t blocks, const float* before, float* out,
-                                 int64_t stride, Ahead& ahead) {
+RETORT_INT8_AVX512 void Multiply(const std::byte* tile, From w, int64_t blocks, const float* before,
+                                 float* out, int64_t stride, Ahead& ahead) {
   for (int t = 0; t < kRows; ++t) {  // lines of out arrive while the sums are made
     for (int i = 0; i < 2; ++i) __builtin_prefetch(out + t * stride + i * 16, 1);
   }
@@ -105,12 +105,18 @@ void Interleave(const Int8Row* x, int64_t blocks, std::byte* tile) {
 template <class Body>
 void WithRows(int64_t rows, const Body& body) {
   switch (rows) {
-    case 1: return body(std::integral_constant<int, 1>());
-    case 2: return body(std::integral_constant<int, 2>());
-    case 3: return body(std::integral_constant<int, 3>());
-    case 4: return body(std::integral_constant<int, 4>());
-    case 5: return body(std::integral_constant<int, 5>());
-    case 6: return body(std::integral_constant<int, 6>());
+    case 1:
+      return body(std::integral_constant<int, 1>());
+    case 2:
+      return body(std::integral_constant<int, 2>());
+    case 3:
+      return body(std::integral_constant<int, 3>());
+    case 4:
+      return body(std::integral_constant<int, 4>());
+    case 5:
+      return body(std::integral_constant<int, 5>());
+    case 6:
+      return body(std::integral_constant<int, 6>());
   }
   RETORT_CHECK(false, rows, " rows of a tile");
 }
@@ -135,10 +141,11 @@ void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, fl
 }
 
 #ifdef __x86_64__
-void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks, const float* before,
-                  float* out, int64_t stride, Ahead& ahead) {
+void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
+                  const float* before, float* out, int64_t stride, Ahead& ahead) {
   WithRows(rows, [&](auto count) {
-    Multiply<count>(tile, FromPacked{w.bytes, w.stride, w.scales}, blocks, before, out, stride, ahead);
+    Multiply<count>(tile, FromPacked{w.bytes, w.stride, w.scales}, blocks, before, out, stride,
+                    ahead);
   });
 }
 
@@ -147,13 +154,15 @@ void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t
   Ahead none{nullptr, nullptr, 0};
   WithRows(rows, [&](auto count) {
     const auto from = [&]<class StripBlock>(StripBlock) {
-      Multiply<count>(tile, FromStrip<StripBlock>{StripAt<StripBlock>(w, row)}, blocks, nullptr, sums, kStripRows, none);
+      Multiply<count>(tile, FromStrip<StripBlock>{StripAt<StripBlock>(w, row)}, blocks, nullptr,
+                      sums, kStripRows, none);
     };
     w.format() == WeightFormat::kQ8_0 ? from(StripBlockQ8_0()) : from(StripBlockQ4_0());
   });
 }
 #else
-void MultiplyInt8(const std::byte*, int64_t, const PackedInt8&, int64_t, const float*, float*, int64_t, Ahead&) {}
+void MultiplyInt8(const std::byte*, int64_t, const PackedInt8&, int64_t, const float*, float*,
+                  int64_t, Ahead&) {}
 void MultiplyStrip(const std::byte*, int64_t, const Weight&, int64_t, float*) {}
 #endif
 

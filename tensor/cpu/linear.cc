@@ -65,13 +65,14 @@ void CpuBackend::FeedForward(Activation activation, const Tensor& x, const Prepa
                              const PreparedWeight& up, const PreparedWeight& down, Tensor& y) {
   const CpuWeight &g = gate.as<CpuWeight>(), &u = up.as<CpuWeight>(), &d = down.as<CpuWeight>();
   CheckShapes("feed-forward", x, g.weight, y, gate.cols(), down.rows());
-  RETORT_CHECK(up.rows() == gate.rows() && up.cols() == gate.cols() && down.cols() == gate.rows(), "feed-forward of ",
-               gate.rows(), ", ", up.rows(), " and ", down.cols());
+  RETORT_CHECK(up.rows() == gate.rows() && up.cols() == gate.cols() && down.cols() == gate.rows(),
+               "feed-forward of ", gate.rows(), ", ", up.rows(), " and ", down.cols());
   const FeedForwardWeights w{g.weight, u.weight, d.weight};
   const Arithmetic& how = g.arithmetic;
   if (how.int8 && how == u.arithmetic && how == d.arithmetic &&
       StreamsFeedForward(isa_, w, x.rows(), how.wide)) {
-    return StreamFeedForward(pool_, *memory_, isa_, activation, x.data<float>(), x.rows(), w, how.wide, y);
+    return StreamFeedForward(pool_, *memory_, isa_, activation, x.data<float>(), x.rows(), w,
+                             how.wide, y);
   }
   Backend::FeedForward(activation, x, gate, up, down, y);
 }
@@ -105,8 +106,11 @@ void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<WeightPro
     const AdapterProduct& adapter = p.adapter;
     float* u = p.adapter.u.data<float>();
     const int64_t rank = adapter.a.rows();
-    inner.push_back({{{adapter.input.data<float>(), adapter.a.cols(),
-                       transposed(AsWeight(adapter.a))}}, rank, u, false});
+    inner.push_back(
+        {{{adapter.input.data<float>(), adapter.a.cols(), transposed(AsWeight(adapter.a))}},
+         rank,
+         u,
+         false});
     outer.back().terms.push_back({u, rank, transposed(AsWeight(adapter.b))});
   }
   if (!inner.empty()) RunPanels(context, rows, inner);
@@ -125,9 +129,8 @@ void CpuBackend::LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tens
 void CpuBackend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) {
   if (layers.empty()) return;
   // One sum has one type: bf16 where all of the weights allow it.
-  const bool bf16 = std::ranges::all_of(layers, [](const LinearGradient& layer) {
-    return layer.w->as<CpuWeight>().arithmetic.bf16;
-  });
+  const bool bf16 = std::ranges::all_of(
+      layers, [](const LinearGradient& layer) { return layer.w->as<CpuWeight>().arithmetic.bf16; });
   BlockGemm& gemm = products_->gemm(bf16);
   const ProductContext context{gemm, pool_, *memory_, isa_};
   const auto straight = [&](const Weight& w) { return PackStraight(isa_, gemm.type(), w); };
@@ -168,8 +171,8 @@ void CpuBackend::EmbedRows(const PreparedWeight& prepared, const Tensor& numbers
   const Weight& table = prepared.as<CpuWeight>().weight;
   const int64_t count = numbers.elements();
   const std::span<const int32_t> ids(numbers.data<int32_t>(), static_cast<size_t>(count));
-  RETORT_CHECK(out.cols() == table.cols() && out.rows() == count, "embedding of ", count,
-               " ids, ", table.cols(), " wide, into ", out.shape().text());
+  RETORT_CHECK(out.cols() == table.cols() && out.rows() == count, "embedding of ", count, " ids, ",
+               table.cols(), " wide, into ", out.shape().text());
   for (const int32_t id : ids) {
     RETORT_CHECK(id >= 0 && id < table.rows(), "id ", id, " of ", table.rows());
   }

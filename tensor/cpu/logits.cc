@@ -35,7 +35,8 @@ struct MaximaKernel {
 
 struct WeightsKernel {
   template <int W>
-  RETORT_INLINE static void Run(std::span<const float> x, float highest, float factor, float* weights, float* sums) {
+  RETORT_INLINE static void Run(std::span<const float> x, float highest, float factor,
+                                float* weights, float* sums) {
     for (size_t begin = 0; begin < x.size(); begin += kLogitsBlock, ++sums) {
       const size_t end = std::min(x.size(), begin + kLogitsBlock);
       Floats<W> sum = {};
@@ -57,16 +58,17 @@ struct WeightsKernel {
 }  // namespace
 
 bool BlockMaxima(Isa isa, std::span<const float> logits, std::span<float> most) {
-  RETORT_CHECK(most.size() == LogitsBlocks(logits.size()), most.size(), " blocks of ", logits.size());
+  RETORT_CHECK(most.size() == LogitsBlocks(logits.size()), most.size(), " blocks of ",
+               logits.size());
   bool numbers = true;
   CallSimd<MaximaKernel>(isa, logits, most.data(), &numbers);
   return numbers;
 }
 
-void ExpWeights(Isa isa, std::span<const float> logits, float highest, float factor, std::span<float> weights,
-                std::span<float> sums) {
-  RETORT_CHECK(weights.size() == logits.size() && sums.size() == LogitsBlocks(logits.size()), weights.size(), " weights, ",
-               sums.size(), " blocks of ", logits.size());
+void ExpWeights(Isa isa, std::span<const float> logits, float highest, float factor,
+                std::span<float> weights, std::span<float> sums) {
+  RETORT_CHECK(weights.size() == logits.size() && sums.size() == LogitsBlocks(logits.size()),
+               weights.size(), " weights, ", sums.size(), " blocks of ", logits.size());
   CallSimd<WeightsKernel>(isa, logits, highest, factor, weights.data(), sums.data());
 }
 

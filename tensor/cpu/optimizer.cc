@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the optimiser needs: the squared norm of a gradient, the factor that clips it, and AdamW (Loshchilov and Hutter,
-// "Decoupled weight decay regularization", arXiv 1711.05101).
+// What the optimiser needs: the squared norm of a gradient, the factor that clips it, and AdamW
+// (Loshchilov and Hutter, "Decoupled weight decay regularization", arXiv 1711.05101).
 #include <cmath>
 
 #include "tensor/cpu/cpu_backend.h"

@@ -64,7 +64,8 @@ void Straight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first
               int64_t padded, std::byte* scratch, std::byte* to) {
   constexpr int64_t kRows = kPackScratchBytes / kPanel / int64_t{sizeof(float)};
   for (int64_t k = 0; k < padded; k += kRows) {
-    const int64_t rows = std::min(kRows, padded - k), filled = std::clamp<int64_t>(count - k, 0, rows);
+    const int64_t rows = std::min(kRows, padded - k),
+                  filled = std::clamp<int64_t>(count - k, 0, rows);
     auto* floats = reinterpret_cast<float*>(type == DType::kF32 ? to + k * kPanel * 4 : scratch);
     if (filled > 0) DecodeColumns(isa, w, first + k, filled, panel * kPanel, floats);
     std::fill(floats + filled * kPanel, floats + rows * kPanel, 0.0f);
@@ -84,9 +85,7 @@ PackPanel PackTransposed(Isa isa, DType type, Weight w) {
 
 PackPanel PackStraight(Isa isa, DType type, Weight w) {
   return [=](int64_t panel, int64_t first, int64_t count, int64_t padded, std::byte* scratch,
-             std::byte* to) {
-    Straight(isa, type, w, panel, first, count, padded, scratch, to);
-  };
+             std::byte* to) { Straight(isa, type, w, panel, first, count, padded, scratch, to); };
 }
 
 Weight AsWeight(const Tensor& matrix) {

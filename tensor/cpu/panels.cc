@@ -11,12 +11,13 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kPanelBytes = 160 << 10;  // of a panel that are packed at a time: they stay in the L2
-constexpr int64_t kKeptBytes = 512 << 10;   // of a panel that is kept whole for the next rows
-constexpr int64_t kRowBlock = 1024;         // rows of a round
-constexpr int64_t kLeastRows = 64;          // of a piece, where there are so many
-constexpr int64_t kPieces = 32;             // of a round, at least, where there are rows enough;
-constexpr int64_t kDeepPieces = 16;         // where panels are too deep to be kept: each decodes its own
+constexpr int64_t kPanelBytes = 160
+                                << 10;  // of a panel that are packed at a time: they stay in the L2
+constexpr int64_t kKeptBytes = 512 << 10;  // of a panel that is kept whole for the next rows
+constexpr int64_t kRowBlock = 1024;        // rows of a round
+constexpr int64_t kLeastRows = 64;         // of a piece, where there are so many
+constexpr int64_t kPieces = 32;            // of a round, at least, where there are rows enough;
+constexpr int64_t kDeepPieces = 16;  // where panels are too deep to be kept: each decodes its own
 
 // How a depth is cut: evenly, into chunks of whole kDepthSteps.
 int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
@@ -121,11 +122,11 @@ struct Room {
   bool Claim(int64_t nth) { return keeps && std::exchange(panel, nth) == nth; }
 };
 
-// A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each term's
-// panel, unless they are in the room, and multiplies. `out` is the product's at row t.
+// A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each
+// term's panel, unless they are in the room, and multiplies. `out` is the product's at row t.
 void RunPiece(const ProductContext& context, const PanelProduct& product,
-              const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t, int64_t rows,
-              float* out, int worker, const Room& room, bool packed) {
+              const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t,
+              int64_t rows, float* out, int worker, const Room& room, bool packed) {
   std::byte* b = room.packed;
   bool add = product.add;
   for (const PanelTerm& term : product.terms) {
@@ -143,7 +144,8 @@ void RunPiece(const ProductContext& context, const PanelProduct& product,
                                      .out_row = product.cols,
                                      .cols = std::min(kPanel, product.cols - panel * kPanel),
                                      .add = add});
-      if (room.keeps) b += padded * kPanel * SizeOf(context.gemm.type());  // chunks lie one behind the other
+      if (room.keeps)
+        b += padded * kPanel * SizeOf(context.gemm.type());  // chunks lie one behind the other
     }
   }
 }

@@ -17,7 +17,8 @@ Weight LastingCopy(const Weight& w, Memory& memory, ThreadPool& pool) {
   const Bytes from = w.bytes();
   auto buffer = memory.AllocateLasting(std::ssize(from));
   pool.For(static_cast<int64_t>((from.size() + kPiece - 1) / kPiece), [&](int64_t i, int) {
-    const size_t begin = static_cast<size_t>(i) * kPiece, size = std::min(kPiece, from.size() - begin);
+    const size_t begin = static_cast<size_t>(i) * kPiece,
+                 size = std::min(kPiece, from.size() - begin);
     std::memcpy(buffer->data() + begin, from.data() + begin, size);
   });
   const Bytes view(buffer->data(), from.size());

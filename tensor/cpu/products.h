@@ -60,29 +60,34 @@ void ForPieces(ThreadPool& pool, double operations, int64_t pieces, const Body& 
   for (int64_t i = 0; i < pieces; ++i) body(i, 0);
 }
 
-// body(product, begin, end) for pieces of `grain` outputs of products with the same `rows` rows of x.
+// body(product, begin, end) for pieces of `grain` outputs of products with the same `rows` rows of
+// x.
 template <class Body>
-void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<WeightProduct> products, const Body& body) {
+void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<WeightProduct> products,
+                const Body& body) {
   int64_t pieces = 0, weights = 0;
   for (const WeightProduct& p : products) {
     pieces += CeilDiv(p.w->rows(), grain);
     weights += p.w->rows() * p.w->cols();
   }
-  ForPieces(pool, 2.0 * static_cast<double>(rows) * static_cast<double>(weights), pieces, [&](int64_t piece, int) {
-    WeightProduct* p = products.data();
-    for (; piece >= CeilDiv(p->w->rows(), grain); ++p) piece -= CeilDiv(p->w->rows(), grain);
-    body(*p, piece * grain, std::min(p->w->rows(), (piece + 1) * grain));
-  });
+  ForPieces(pool, 2.0 * static_cast<double>(rows) * static_cast<double>(weights), pieces,
+            [&](int64_t piece, int) {
+              WeightProduct* p = products.data();
+              for (; piece >= CeilDiv(p->w->rows(), grain); ++p)
+                piece -= CeilDiv(p->w->rows(), grain);
+              body(*p, piece * grain, std::min(p->w->rows(), (piece + 1) * grain));
+            });
 }
 
-// Packs rows [first, first + count) of B's panel into `to`: [padded,64] as BlockGemm wants it, zeros
-// beyond count and cols. Called by several workers at a time; `scratch` is the worker's, of
+// Packs rows [first, first + count) of B's panel into `to`: [padded,64] as BlockGemm wants it,
+// zeros beyond count and cols. Called by several workers at a time; `scratch` is the worker's, of
 // kPackScratchBytes.
 using PackPanel = std::function<void(int64_t panel, int64_t first, int64_t count, int64_t padded,
                                      std::byte* scratch, std::byte* to)>;
 inline constexpr int64_t kPackScratchBytes = 32 << 10;
 
-// One term of a sum of products: a [rows,depth], dense, times B [depth,cols], decoded panel by panel.
+// One term of a sum of products: a [rows,depth], dense, times B [depth,cols], decoded panel by
+// panel.
 struct PanelTerm {
   const float* a;
   int64_t depth;

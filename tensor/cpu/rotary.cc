@@ -37,12 +37,14 @@ struct TurnNeighbours {
   float* y;
   // The even lanes of a and b, or with kOdd 1 the odd ones.
   template <int W, int kOdd, int... kLane>
-  RETORT_INLINE static Floats<W> EverySecond(Floats<W> a, Floats<W> b, std::integer_sequence<int, kLane...>) {
+  RETORT_INLINE static Floats<W> EverySecond(Floats<W> a, Floats<W> b,
+                                             std::integer_sequence<int, kLane...>) {
     return __builtin_shufflevector(a, b, (2 * kLane + kOdd)...);
   }
   // The lanes of a and b from `kBegin` on in turn.
   template <int W, int kBegin, int... kLane>
-  RETORT_INLINE static Floats<W> InTurn(Floats<W> a, Floats<W> b, std::integer_sequence<int, kLane...>) {
+  RETORT_INLINE static Floats<W> InTurn(Floats<W> a, Floats<W> b,
+                                        std::integer_sequence<int, kLane...>) {
     return __builtin_shufflevector(a, b, (kBegin + kLane / 2 + kLane % 2 * W)...);
   }
   template <int W, class Lanes>
@@ -50,7 +52,8 @@ struct TurnNeighbours {
     constexpr auto kLanes = std::make_integer_sequence<int, W>();
     const auto low = PairLanes(lanes, 0, W), high = PairLanes(lanes, W, W);
     const Floats<W> first = Load<W>(x + 2 * i, low), second = Load<W>(x + 2 * i + W, high);
-    const Floats<W> a = EverySecond<W, 0>(first, second, kLanes), b = EverySecond<W, 1>(first, second, kLanes);
+    const Floats<W> a = EverySecond<W, 0>(first, second, kLanes),
+                    b = EverySecond<W, 1>(first, second, kLanes);
     const Floats<W> c = Load<W>(cos + i, lanes), s = Load<W>(sin + i, lanes) * sign;
     const Floats<W> even = a * c - b * s, odd = b * c + a * s;
     Store<W>(y + 2 * i, InTurn<W, 0>(even, odd, kLanes), low);

@@ -48,11 +48,11 @@ struct RouteKernel {
   }
 };
 
-// With p the probabilities, w the weights and m = sum_j w_j dw_j over the chosen: dz_e += p_e (dp_e - m), dp_e
-// being dw_e for a chosen expert and 0 for another. Renormalised, the sum over all experts cancels:
-// dz_e += w_e (dw_e - m) for the chosen alone.
-void AddRouteGrad(const RouteRule& rule, const float* dweights, const float* probabilities, int64_t count,
-                  const int32_t* experts, float* dlogits) {
+// With p the probabilities, w the weights and m = sum_j w_j dw_j over the chosen: dz_e += p_e (dp_e
+// - m), dp_e being dw_e for a chosen expert and 0 for another. Renormalised, the sum over all
+// experts cancels: dz_e += w_e (dw_e - m) for the chosen alone.
+void AddRouteGrad(const RouteRule& rule, const float* dweights, const float* probabilities,
+                  int64_t count, const int32_t* experts, float* dlogits) {
   float chosen = 0, mean = 0;
   for (int j = 0; j < rule.used; ++j) {
     chosen += probabilities[experts[j]];
@@ -66,7 +66,8 @@ void AddRouteGrad(const RouteRule& rule, const float* dweights, const float* pro
     return;
   }
   for (int64_t e = 0; e < count; ++e) dlogits[e] -= probabilities[e] * mean;
-  for (int j = 0; j < rule.used; ++j) dlogits[experts[j]] += probabilities[experts[j]] * dweights[j];
+  for (int j = 0; j < rule.used; ++j)
+    dlogits[experts[j]] += probabilities[experts[j]] * dweights[j];
 }
 
 struct WeightedRow {  // y = weight * x, or y += it
@@ -88,11 +89,14 @@ struct DotKernel {
   }
 };
 
-void CheckRoute(const RouteRule& rule, const Tensor& probabilities, const Tensor& experts, const Tensor& weights) {
+void CheckRoute(const RouteRule& rule, const Tensor& probabilities, const Tensor& experts,
+                const Tensor& weights) {
   const int64_t tokens = probabilities.rows();
-  RETORT_CHECK(rule.used >= 1 && rule.used <= probabilities.cols() && experts.elements() == tokens * rule.used &&
+  RETORT_CHECK(rule.used >= 1 && rule.used <= probabilities.cols() &&
+                   experts.elements() == tokens * rule.used &&
                    weights.elements() == experts.elements(),
-               rule.used, " experts of ", probabilities.shape().text(), ", weights ", weights.shape().text());
+               rule.used, " experts of ", probabilities.shape().text(), ", weights ",
+               weights.shape().text());
 }
 
 std::span<const int32_t> Numbers(const Tensor& x) {
@@ -101,10 +105,14 @@ std::span<const int32_t> Numbers(const Tensor& x) {
 
 void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
                  std::span<const int32_t> places, const Tensor& out) {
-  RETORT_CHECK(x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(), rows.size(),
-               " rows and ", places.size(), " places for ", x.shape().text(), " and ", out.shape().text());
-  for (const int32_t r : rows) RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
-  for (const int32_t p : places) RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
+  RETORT_CHECK(
+      x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(),
+      rows.size(), " rows and ", places.size(), " places for ", x.shape().text(), " and ",
+      out.shape().text());
+  for (const int32_t r : rows)
+    RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
+  for (const int32_t p : places)
+    RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
 }
 
 }  // namespace
@@ -114,13 +122,15 @@ void CpuBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& prob
   CheckRoute(rule, probabilities, experts, weights);
   RETORT_CHECK(logits.elements() == probabilities.elements());
   const int64_t count = probabilities.cols(), used = rule.used;
-  ForRanges(pool_, probabilities.rows(), RowsPerPiece(count * used), [&](int64_t begin, int64_t end) {
-    for (int64_t t = begin; t < end; ++t) {
-      const RouteRow row{logits.data<float>() + t * count, count, probabilities.data<float>() + t * count,
-                         experts.data<int32_t>() + t * used, weights.data<float>() + t * used};
-      CallSimd<RouteKernel>(isa_, row, rule);
-    }
-  });
+  ForRanges(
+      pool_, probabilities.rows(), RowsPerPiece(count * used), [&](int64_t begin, int64_t end) {
+        for (int64_t t = begin; t < end; ++t) {
+          const RouteRow row{logits.data<float>() + t * count, count,
+                             probabilities.data<float>() + t * count,
+                             experts.data<int32_t>() + t * used, weights.data<float>() + t * used};
+          CallSimd<RouteKernel>(isa_, row, rule);
+        }
+      });
 }
 
 void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
@@ -130,35 +140,37 @@ void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
   const int64_t count = probabilities.cols(), used = rule.used;
   ForRanges(pool_, probabilities.rows(), RowsPerPiece(count), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      AddRouteGrad(rule, dweights.data<float>() + t * used, probabilities.data<float>() + t * count, count,
-                   experts.data<int32_t>() + t * used, dlogits.data<float>() + t * count);
+      AddRouteGrad(rule, dweights.data<float>() + t * used, probabilities.data<float>() + t * count,
+                   count, experts.data<int32_t>() + t * used, dlogits.data<float>() + t * count);
     }
   });
 }
 
 // A row may be named more than once: a piece is a strip of columns and takes the rows in order.
-void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
-                                 const Tensor& row_numbers, const Tensor& place_numbers,
-                                 Tensor& out) {
+void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& row_numbers,
+                                 const Tensor& place_numbers, Tensor& out) {
   const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, out);
   const int64_t cols = x.cols();
   ForRanges(pool_, cols, kStrip, [&](int64_t begin, int64_t end) {
     for (size_t i = 0; i < rows.size(); ++i) {
       const float* from = x.data<float>() + static_cast<int64_t>(i) * cols;
-      const WeightedRow op{from, weights.data<float>()[places[i]], true, out.data<float>() + rows[i] * cols};
+      const WeightedRow op{from, weights.data<float>()[places[i]], true,
+                           out.data<float>() + rows[i] * cols};
       CallSimd<LanesKernel>(isa_, &op, begin, end);
     }
   });
 }
 
-// The sums for dweights are made row by row and then added in order, as a place too may be named more than once.
+// The sums for dweights are made row by row and then added in order, as a place too may be named
+// more than once.
 void CpuBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
                                   const Tensor& row_numbers, const Tensor& place_numbers,
                                   Tensor& dx, Tensor* dweights) {
   const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, dout);
-  RETORT_CHECK(dx.elements() == x.elements() && (!dweights || dweights->elements() == weights.elements()));
+  RETORT_CHECK(dx.elements() == x.elements() &&
+               (!dweights || dweights->elements() == weights.elements()));
   const int64_t cols = x.cols();
   const Tensor sums = dweights ? New({x.rows()}) : Tensor();
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
@@ -169,12 +181,14 @@ void CpuBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Ten
         const float* row = x.data<float>() + i * cols;
         CallSimd<DotKernel>(isa_, from, row, cols, sums.data<float>() + i);
       }
-      const WeightedRow op{from, weights.data<float>()[places[at]], false, dx.data<float>() + i * cols};
+      const WeightedRow op{from, weights.data<float>()[places[at]], false,
+                           dx.data<float>() + i * cols};
       CallSimd<LanesKernel>(isa_, &op, int64_t{0}, cols);
     }
   });
   if (!dweights) return;
-  for (size_t i = 0; i < places.size(); ++i) dweights->data<float>()[places[i]] += sums.data<float>()[i];
+  for (size_t i = 0; i < places.size(); ++i)
+    dweights->data<float>()[places[i]] += sums.data<float>()[i];
 }
 
 }  // namespace retort

@@ -28,8 +28,8 @@ const int32_t* Checked(const Tensor& rows, int64_t count, int64_t limit) {
 }
 
 void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
-  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(), "columns ", begin,
-               " + ", part.shape().text(), " of ", whole.shape().text());
+  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(),
+               "columns ", begin, " + ", part.shape().text(), " of ", whole.shape().text());
 }
 
 void StoreRow(const float* x, int64_t n, std::byte* row, DType type) {
@@ -50,8 +50,7 @@ void CpuBackend::GatherRows(const Tensor& x, const Tensor& numbers, Tensor& out)
   const int32_t* rows = Checked(numbers, out.rows(), x.rows());
   ForRanges(pool_, out.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      std::memcpy(out.data<float>() + i * cols,
-                  x.data<float>() + rows[i] * cols,
+      std::memcpy(out.data<float>() + i * cols, x.data<float>() + rows[i] * cols,
                   static_cast<size_t>(cols) * sizeof(float));
     }
   });
@@ -95,9 +94,11 @@ void CpuBackend::AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) {
 void CpuBackend::StoreRows(const Tensor& x, const Tensor& numbers, Tensor& pages) {
   const DType type = pages.dtype();
   RETORT_CHECK(pages.shape().rank() == 4, "pages ", pages.shape().text());
-  const int64_t heads = pages.shape()[1], page_rows = pages.shape()[2], dim = pages.cols(), cols = x.cols();
+  const int64_t heads = pages.shape()[1], page_rows = pages.shape()[2], dim = pages.cols(),
+                cols = x.cols();
   RETORT_CHECK(cols == heads * dim, x.shape().text(), " into ", pages.shape().text());
-  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "pages of ", NameOf(type));
+  RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "pages of ",
+               NameOf(type));
   const int32_t* rows = Checked(numbers, x.rows(), pages.shape()[0] * page_rows);
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {

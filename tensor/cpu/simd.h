@@ -58,41 +58,63 @@ RETORT_INLINE void CallSimd(Args... args) {
 template <class Kernel, class... Args>
 void CallSimd(Isa isa, Args... args) {
   switch (isa) {
-    case Isa::kAvx512: return RunAvx512<Kernel>(args...);
-    case Isa::kAvx2: return RunAvx2<Kernel>(args...);
-    case Isa::kPortable: return RunPortable<Kernel>(args...);
+    case Isa::kAvx512:
+      return RunAvx512<Kernel>(args...);
+    case Isa::kAvx2:
+      return RunAvx2<Kernel>(args...);
+    case Isa::kPortable:
+      return RunPortable<Kernel>(args...);
   }
 }
 
-template <int W> using Floats [[gnu::vector_size(W * 4)]] = float;
-template <int W> using Ints [[gnu::vector_size(W * 4)]] = int32_t;
-template <int W> using Halves [[gnu::vector_size(W * 2)]] = uint16_t;
+template <int W>
+using Floats [[gnu::vector_size(W * 4)]] = float;
+template <int W>
+using Ints [[gnu::vector_size(W * 4)]] = int32_t;
+template <int W>
+using Halves [[gnu::vector_size(W * 2)]] = uint16_t;
 
 inline constexpr float kLowest = -std::numeric_limits<float>::infinity();  // where a maximum begins
 
-template <int W> RETORT_INLINE Floats<W> Splat(float x) { return x - Floats<W>{}; }
-template <int W> RETORT_INLINE Ints<W> SplatInt(int32_t x) { return x + Ints<W>{}; }
-template <int W> RETORT_INLINE Floats<W> Max(Floats<W> a, Floats<W> b) { return a > b ? a : b; }
-template <int W> RETORT_INLINE Floats<W> Sqrt(Floats<W> v) {
+template <int W>
+RETORT_INLINE Floats<W> Splat(float x) {
+  return x - Floats<W>{};
+}
+template <int W>
+RETORT_INLINE Ints<W> SplatInt(int32_t x) {
+  return x + Ints<W>{};
+}
+template <int W>
+RETORT_INLINE Floats<W> Max(Floats<W> a, Floats<W> b) {
+  return a > b ? a : b;
+}
+template <int W>
+RETORT_INLINE Floats<W> Sqrt(Floats<W> v) {
   for (int i = 0; i < W; ++i) v[i] = __builtin_sqrtf(v[i]);  // becomes one instruction
   return v;
 }
 
 // The lanes' sum: halves are added to halves.
-template <int W> RETORT_INLINE float Sum(Floats<W> v) {
+template <int W>
+RETORT_INLINE float Sum(Floats<W> v) {
   if constexpr (W == 1) {
     return v[0];
   } else {
-    struct { Floats<W / 2> low, high; } parts;
+    struct {
+      Floats<W / 2> low, high;
+    } parts;
     std::memcpy(&parts, &v, sizeof v);
     return Sum<W / 2>(parts.low + parts.high);
   }
 }
-template <int W> RETORT_INLINE float MaxLane(Floats<W> v) {
+template <int W>
+RETORT_INLINE float MaxLane(Floats<W> v) {
   if constexpr (W == 1) {
     return v[0];
   } else {
-    struct { Floats<W / 2> low, high; } parts;
+    struct {
+      Floats<W / 2> low, high;
+    } parts;
     std::memcpy(&parts, &v, sizeof v);
     return MaxLane<W / 2>(Max<W / 2>(parts.low, parts.high));
   }
@@ -102,7 +124,7 @@ template <int W> RETORT_INLINE float MaxLane(Floats<W> v) {
 template <int W, int kHalf, class Vector, class Op, int... kLane>
 RETORT_INLINE Vector Fold(Vector a, Vector b, const Op& op, std::integer_sequence<int, kLane...>) {
 #define RETORT_FROM(lane, high) \
-  ((lane) / kHalf % 2 * W + (lane) / kHalf / 2 * 2 * kHalf + (lane) % kHalf + (high) * kHalf)
+  ((lane) / kHalf % 2 * W + (lane) / kHalf / 2 * 2 * kHalf + (lane) % kHalf + (high)*kHalf)
   return op(__builtin_shufflevector(a, b, RETORT_FROM(kLane, 0)...),
             __builtin_shufflevector(a, b, RETORT_FROM(kLane, 1)...));
 #undef RETORT_FROM
@@ -119,39 +141,48 @@ RETORT_INLINE Vector FoldEach(Vector* v, const Op& op) {
     return FoldEach<W, kHalf / 2>(v, op);
   }
 }
-template <int W, class Vector> RETORT_INLINE Vector SumEach(Vector* v) {
+template <int W, class Vector>
+RETORT_INLINE Vector SumEach(Vector* v) {
   return FoldEach<W>(v, [](Vector a, Vector b) RETORT_INLINE_LAMBDA { return a + b; });
 }
-template <int W> RETORT_INLINE Floats<W> MaxEach(Floats<W>* v) {
+template <int W>
+RETORT_INLINE Floats<W> MaxEach(Floats<W>* v) {
   return FoldEach<W>(v, [](Floats<W> a, Floats<W> b) RETORT_INLINE_LAMBDA { return Max<W>(a, b); });
 }
 
 // ---- loading and storing; no alignment is asked for ----
 
-template <int W> RETORT_INLINE Floats<W> Load(const float* p) {
+template <int W>
+RETORT_INLINE Floats<W> Load(const float* p) {
   Floats<W> v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-template <int W> RETORT_INLINE void Store(float* p, Floats<W> v) { std::memcpy(p, &v, sizeof v); }
+template <int W>
+RETORT_INLINE void Store(float* p, Floats<W> v) {
+  std::memcpy(p, &v, sizeof v);
+}
 
-// W values of 16 bits: each with zeros behind it, which compilers make one instruction of, as they do not of a
-// conversion.
+// W values of 16 bits: each with zeros behind it, which compilers make one instruction of, as they
+// do not of a conversion.
 template <int W, int... kHalf>
 RETORT_INLINE Ints<W> LoadWidened(const void* p, std::integer_sequence<int, kHalf...>) {
   Halves<W> h, zeros = {};
   std::memcpy(&h, p, sizeof h);
   return (Ints<W>)__builtin_shufflevector(h, zeros, (kHalf % 2 ? W : kHalf / 2)...);
 }
-template <int W> RETORT_INLINE Ints<W> LoadWidened(const void* p) {
+template <int W>
+RETORT_INLINE Ints<W> LoadWidened(const void* p) {
   return LoadWidened<W>(p, std::make_integer_sequence<int, 2 * W>());
 }
-template <int W> RETORT_INLINE Floats<W> Load(const BF16* p) {
+template <int W>
+RETORT_INLINE Floats<W> Load(const BF16* p) {
   return (Floats<W>)(LoadWidened<W>(p) << 16);
 }
 // As ScaleOf (tensor/quant/blocks.h): exponent and fraction move to their place, and no subnormal
 // half becomes a subnormal float on the way.
-template <int W> RETORT_INLINE Floats<W> Load(const F16* p) {
+template <int W>
+RETORT_INLINE Floats<W> Load(const F16* p) {
   const Ints<W> h = LoadWidened<W>(p);
   const Ints<W> magnitude = (h & 0x7fff) << 13;
   const Ints<W> small = (Ints<W>)((Floats<W>)(magnitude + 0x38800000) - 0x1p-14f);
@@ -163,16 +194,26 @@ template <int W> RETORT_INLINE Floats<W> Load(const F16* p) {
 // Which lanes a step works on: all, or at the end of a row the first n < W, where the others are
 // loaded as 0 and not stored.
 struct AllLanes {};
-struct FirstLanes { int64_t n; };
+struct FirstLanes {
+  int64_t n;
+};
 
-template <int W, class T> RETORT_INLINE Floats<W> Load(const T* p, AllLanes) { return Load<W>(p); }
-template <int W, class T> RETORT_INLINE Floats<W> Load(const T* p, FirstLanes lanes) {
+template <int W, class T>
+RETORT_INLINE Floats<W> Load(const T* p, AllLanes) {
+  return Load<W>(p);
+}
+template <int W, class T>
+RETORT_INLINE Floats<W> Load(const T* p, FirstLanes lanes) {
   T part[W] = {};
   for (int64_t i = 0; i < lanes.n; ++i) part[i] = p[i];
   return Load<W>(part);
 }
-template <int W> RETORT_INLINE void Store(float* p, Floats<W> v, AllLanes) { Store<W>(p, v); }
-template <int W> RETORT_INLINE void Store(float* p, Floats<W> v, FirstLanes lanes) {
+template <int W>
+RETORT_INLINE void Store(float* p, Floats<W> v, AllLanes) {
+  Store<W>(p, v);
+}
+template <int W>
+RETORT_INLINE void Store(float* p, Floats<W> v, FirstLanes lanes) {
   float part[W];
   Store<W>(part, v);
   for (int64_t i = 0; i < lanes.n; ++i) p[i] = part[i];
@@ -183,7 +224,8 @@ template <int W> RETORT_INLINE void Store(float* p, Floats<W> v, FirstLanes lane
 // e^x to about 1 ulp everywhere: 0 and infinity beyond the range, subnormals within, NaN kept.
 // x = n ln 2 + r, |r| <= ln(2)/2; e^r by its series to r^7; 2^n in two steps, as n may reach
 // -150 or 128.
-template <int W> RETORT_INLINE Floats<W> Exp(Floats<W> x) {
+template <int W>
+RETORT_INLINE Floats<W> Exp(Floats<W> x) {
   x = x < -104.0f ? Splat<W>(-104.0f) : x;
   x = x > 89.0f ? Splat<W>(89.0f) : x;
   constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
@@ -204,8 +246,10 @@ template <int W> RETORT_INLINE Floats<W> Exp(Floats<W> x) {
   return p * scale1 * scale2;
 }
 
-// log(1 + e) for e in [0, 1], to 1e-7 of it: 2 atanh(s) with s = e / (2 + e) <= 1/3, by its series to s^13.
-template <int W> RETORT_INLINE Floats<W> Log1pOfShare(Floats<W> e) {
+// log(1 + e) for e in [0, 1], to 1e-7 of it: 2 atanh(s) with s = e / (2 + e) <= 1/3, by its series
+// to s^13.
+template <int W>
+RETORT_INLINE Floats<W> Log1pOfShare(Floats<W> e) {
   const Floats<W> s = e / (e + 2.0f), s2 = s * s;
   Floats<W> p = s2 * (1.0f / 13) + 1.0f / 11;
   p = p * s2 + 1.0f / 9;
@@ -216,17 +260,20 @@ template <int W> RETORT_INLINE Floats<W> Log1pOfShare(Floats<W> e) {
   return (p * s + s) * 2.0f;
 }
 
-template <int W> RETORT_INLINE Floats<W> Magnitude(Floats<W> x) {
+template <int W>
+RETORT_INLINE Floats<W> Magnitude(Floats<W> x) {
   return (Floats<W>)((Ints<W>)x & 0x7fffffff);
 }
 // `magnitude`, not negative, with the sign of x.
-template <int W> RETORT_INLINE Floats<W> WithSignOf(Floats<W> x, Floats<W> magnitude) {
+template <int W>
+RETORT_INLINE Floats<W> WithSignOf(Floats<W> x, Floats<W> magnitude) {
   return (Floats<W>)((Ints<W>)magnitude | ((Ints<W>)x & std::numeric_limits<int32_t>::min()));
 }
 
-// tanh x to 2 ulp everywhere, odd to the bit, NaN kept. Below 0.625: x + x^3 q(x^2), q of degree 4 fitted to the least
-// largest error, 4.4e-9 of tanh x; above: 1 - 2 / (exp(2x) + 1).
-template <int W> RETORT_INLINE Floats<W> Tanh(Floats<W> x) {
+// tanh x to 2 ulp everywhere, odd to the bit, NaN kept. Below 0.625: x + x^3 q(x^2), q of degree 4
+// fitted to the least largest error, 4.4e-9 of tanh x; above: 1 - 2 / (exp(2x) + 1).
+template <int W>
+RETORT_INLINE Floats<W> Tanh(Floats<W> x) {
   const Floats<W> a = Magnitude<W>(x), z = x * x;
   Floats<W> q = z * -0.00570498686f + 0.0206390861f;
   q = q * z - 0.0537397154f;
@@ -237,9 +284,10 @@ template <int W> RETORT_INLINE Floats<W> Tanh(Floats<W> x) {
   return WithSignOf<W>(x, a < 0.625f ? small : large);
 }
 
-// exp(a^2) (1 - erf a) for a >= 0, to 4e-7 of it: t p(t) with t = 1 / (1 + a / 2), p of degree 9 fitted to
-// 2.1e-8 on 0 <= a <= 10.
-template <int W> RETORT_INLINE Floats<W> ScaledErfc(Floats<W> a) {
+// exp(a^2) (1 - erf a) for a >= 0, to 4e-7 of it: t p(t) with t = 1 / (1 + a / 2), p of degree 9
+// fitted to 2.1e-8 on 0 <= a <= 10.
+template <int W>
+RETORT_INLINE Floats<W> ScaledErfc(Floats<W> a) {
   const Floats<W> t = 1.0f / (a * 0.5f + 1.0f);
   Floats<W> p = t * 0.0116839269f - 0.120068729f;
   p = p * t + 0.421630085f;
@@ -253,9 +301,10 @@ template <int W> RETORT_INLINE Floats<W> ScaledErfc(Floats<W> a) {
   return p * t;
 }
 
-// erf x to 2 ulp everywhere, odd to the bit, NaN kept. Below 1: x + x p(x^2), p of degree 6 fitted to 1.2e-9
-// of erf x; above: 1 - exp(-x^2) ScaledErfc(|x|).
-template <int W> RETORT_INLINE Floats<W> Erf(Floats<W> x) {
+// erf x to 2 ulp everywhere, odd to the bit, NaN kept. Below 1: x + x p(x^2), p of degree 6 fitted
+// to 1.2e-9 of erf x; above: 1 - exp(-x^2) ScaledErfc(|x|).
+template <int W>
+RETORT_INLINE Floats<W> Erf(Floats<W> x) {
   const Floats<W> a = Magnitude<W>(x), z = x * x;
   Floats<W> p = z * 7.85386146e-05f - 0.000801019371f;
   p = p * z + 0.00518832775f;
@@ -267,6 +316,9 @@ template <int W> RETORT_INLINE Floats<W> Erf(Floats<W> x) {
   return WithSignOf<W>(x, a < 1.0f ? p * a + a : large);
 }
 
-template <int W> RETORT_INLINE Floats<W> Sigmoid(Floats<W> z) { return 1.0f / (1.0f + Exp<W>(-z)); }
+template <int W>
+RETORT_INLINE Floats<W> Sigmoid(Floats<W> z) {
+  return 1.0f / (1.0f + Exp<W>(-z));
+}
 
 }  // namespace retort

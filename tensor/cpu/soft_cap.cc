@@ -26,9 +26,10 @@ void CpuBackend::SoftCap(Tensor& x, float cap) {
 }
 
 void CpuBackend::SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) {
-  RETORT_CHECK(cap > 0 && capped.elements() == dx.elements(), "soft cap ", cap, " of ", capped.shape().text(), ", ",
-               dx.shape().text());
-  ForElements(pool_, isa_, dx.elements(), SoftCapGradOp{capped.data<float>(), cap, dx.data<float>()});
+  RETORT_CHECK(cap > 0 && capped.elements() == dx.elements(), "soft cap ", cap, " of ",
+               capped.shape().text(), ", ", dx.shape().text());
+  ForElements(pool_, isa_, dx.elements(),
+              SoftCapGradOp{capped.data<float>(), cap, dx.data<float>()});
 }
 
 }  // namespace retort

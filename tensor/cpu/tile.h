@@ -74,9 +74,12 @@ struct TileProduct {
     };
     for (; j + kVectors * W <= cols; j += kVectors * W) strip.template operator()<kVectors>();
     switch ((cols - j) / W) {
-      case 3: return strip.template operator()<3>();
-      case 2: return strip.template operator()<2>();
-      case 1: return strip.template operator()<1>();
+      case 3:
+        return strip.template operator()<3>();
+      case 2:
+        return strip.template operator()<2>();
+      case 1:
+        return strip.template operator()<1>();
     }
   }
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A few rows times a weight: bound by how fast the weight streams in. Floats of any width are multiplied as they are
-// loaded; other formats are decoded a stretch at a time into the L1, and multiplied there.
+// A few rows times a weight: bound by how fast the weight streams in. Floats of any width are
+// multiplied as they are loaded; other formats are decoded a stretch at a time into the L1, and
+// multiplied there.
 #include <algorithm>
 
 #include "tensor/cpu/fetch.h"
@@ -14,7 +15,8 @@ constexpr int64_t kChunk = 1024;  // weights multiplied with all rows before the
 
 constexpr int64_t kRowsAtOnce = 4;  // whose sums fit into registers
 
-// sums[t] += the dot product of w and row t of x, for at most kRowsAtOnce rows; kFetch: w streams from memory.
+// sums[t] += the dot product of w and row t of x, for at most kRowsAtOnce rows; kFetch: w streams
+// from memory.
 template <class T, bool kFetch>
 struct DotsKernel {
   template <int W, int kRows>
@@ -41,13 +43,17 @@ struct DotsKernel {
     }
   }
   template <int W>
-  RETORT_INLINE static void Run(const T* w, const float* x, int64_t stride, int64_t rows,
-                                int64_t n, float* sums) {
+  RETORT_INLINE static void Run(const T* w, const float* x, int64_t stride, int64_t rows, int64_t n,
+                                float* sums) {
     switch (rows) {
-      case 1: return Rows<W, 1>(w, x, stride, n, sums);
-      case 2: return Rows<W, 2>(w, x, stride, n, sums);
-      case 3: return Rows<W, 3>(w, x, stride, n, sums);
-      case 4: return Rows<W, 4>(w, x, stride, n, sums);
+      case 1:
+        return Rows<W, 1>(w, x, stride, n, sums);
+      case 2:
+        return Rows<W, 2>(w, x, stride, n, sums);
+      case 3:
+        return Rows<W, 3>(w, x, stride, n, sums);
+      case 4:
+        return Rows<W, 4>(w, x, stride, n, sums);
     }
   }
 };
@@ -62,13 +68,15 @@ struct FewRows {
   template <bool kFetch, class T>
   void AddDots(const T* w, int64_t k, int64_t n, float* sums) const {
     for (int64_t t = 0; t < rows; t += kRowsAtOnce) {
-      CallSimd<DotsKernel<T, kFetch>>(isa, w, x + t * cols + k, cols, std::min(kRowsAtOnce, rows - t), n, sums + t);
+      CallSimd<DotsKernel<T, kFetch>>(isa, w, x + t * cols + k, cols,
+                                      std::min(kRowsAtOnce, rows - t), n, sums + t);
     }
   }
   template <class T>
   void Floats(const Weight& w, int64_t o, float* sums) const {
     const T* row = reinterpret_cast<const T*>(w.bytes().data()) + o * cols;
-    for (int64_t k = 0; k < cols; k += kChunk) AddDots<true>(row + k, k, std::min(kChunk, cols - k), sums);
+    for (int64_t k = 0; k < cols; k += kChunk)
+      AddDots<true>(row + k, k, std::min(kChunk, cols - k), sums);
   }
   void Decoded(const Weight& w, int64_t o, float* sums) const {
     alignas(64) float decoded[kChunk];
@@ -80,10 +88,14 @@ struct FewRows {
   }
   void Output(const Weight& w, int64_t o, float* sums) const {
     switch (w.format()) {
-      case WeightFormat::kF32: return Floats<float>(w, o, sums);
-      case WeightFormat::kF16: return Floats<F16>(w, o, sums);
-      case WeightFormat::kBF16: return Floats<BF16>(w, o, sums);
-      default: return Decoded(w, o, sums);
+      case WeightFormat::kF32:
+        return Floats<float>(w, o, sums);
+      case WeightFormat::kF16:
+        return Floats<F16>(w, o, sums);
+      case WeightFormat::kBF16:
+        return Floats<BF16>(w, o, sums);
+      default:
+        return Decoded(w, o, sums);
     }
   }
 };

@@ -9,8 +9,9 @@
 
 namespace retort {
 
-// One layer's attention. A query of a layer with a window W sees the last W of its run's keys, itself included. A score is
-// s = scale * q.k. With a soft cap c > 0 it becomes c * tanh(s / c) before keys are masked (Gemma 2, arXiv 2408.00118).
+// One layer's attention. A query of a layer with a window W sees the last W of its run's keys,
+// itself included. A score is s = scale * q.k. With a soft cap c > 0 it becomes c * tanh(s / c)
+// before keys are masked (Gemma 2, arXiv 2408.00118).
 struct AttentionShape {
   int heads, kv_heads, head_dim;  // H, K, D; H is a multiple of K
   float scale;                    // 1 / sqrt(D) in most families
@@ -22,8 +23,8 @@ class AttentionKernels {
  public:
   // Copies what it needs of the layout. Throws Error{kBug} when a run does not fit its blocks.
   virtual std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) = 0;
-  // q, out [T,H*D]; keys, values [rows,K*D] or pages, in A, f16 or bf16; log_sum [T,H]: natural log of
-  // the sum of exp(score), which the backward needs. Query head h reads key head h / (H/K).
+  // q, out [T,H*D]; keys, values [rows,K*D] or pages, in A, f16 or bf16; log_sum [T,H]: natural log
+  // of the sum of exp(score), which the backward needs. Query head h reads key head h / (H/K).
   // Tokens that no run covers are left alone.
   virtual void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                          const Tensor& keys, const Tensor& values, Tensor& out,

@@ -22,13 +22,14 @@ struct DropoutMask {
 enum class Activation : uint8_t {
   kSilu,      // z / (1 + exp(-z))
   kGelu,      // z Phi(z), Phi(z) = (1 + erf(z / sqrt(2))) / 2
-  kGeluTanh,  // z (1 + tanh(u)) / 2, u = sqrt(2 / pi) (z + 0.044715 z^3): Hugging Face's gelu_pytorch_tanh
+  kGeluTanh,  // z (1 + tanh(u)) / 2, u = sqrt(2 / pi) (z + 0.044715 z^3): Hugging Face's
+              // gelu_pytorch_tanh
   kRelu2,     // max(z, 0)^2
 };
 
 class ElementwiseKernels {
  public:
-  virtual void Fill(Tensor& x, float value) = 0;  // x of any real type
+  virtual void Fill(Tensor& x, float value) = 0;                        // x of any real type
   virtual void Add(const Tensor& a, const Tensor& b, Tensor& out) = 0;  // out = a + b
   virtual void Accumulate(const Tensor& x, Tensor& sum) = 0;            // sum += x
   virtual void Scale(Tensor& x, float factor) = 0;                      // x *= factor

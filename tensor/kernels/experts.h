@@ -7,9 +7,9 @@
 
 namespace retort {
 
-// How a router chooses among E experts: softmax over all of them, then the `used` most probable ones; of
-// equal ones the lower index. An expert's weight is its probability, divided by the sum of the chosen ones'
-// with `renormalise`.
+// How a router chooses among E experts: softmax over all of them, then the `used` most probable
+// ones; of equal ones the lower index. An expert's weight is its probability, divided by the sum of
+// the chosen ones' with `renormalise`.
 struct RouteRule {
   int used = 1;
   bool renormalise = false;
@@ -22,8 +22,8 @@ class ExpertKernels {
   virtual void Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
                      Tensor& experts, Tensor& weights) = 0;
   // dweights [T,used]; dlogits [T,E] +=. The choice itself has no gradient.
-  virtual void RouteGrad(const RouteRule& rule, const Tensor& dweights,
-                         const Tensor& probabilities, const Tensor& experts, Tensor& dlogits) = 0;
+  virtual void RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& probabilities,
+                         const Tensor& experts, Tensor& dlogits) = 0;
   // x [N,C]; rows, places i32 [N]; weights: any shape, indexed flat:
   // out[rows[i],:] += weights[places[i]] * x[i,:]. A row may be named more than once.
   virtual void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,

@@ -15,8 +15,9 @@ enum class HiddenLossKind : uint8_t { kMse, kCosine };
 
 class LossKernels {
  public:
-  // logits [N,V]; targets i32 [N]: losses[i] = log sum exp(logits[i]) - logits[i][targets[i]]. Where
-  // scales, f32 [N], are given, the logits are overwritten by scales[i] * d losses[i] / d logits.
+  // logits [N,V]; targets i32 [N]: losses[i] = log sum exp(logits[i]) - logits[i][targets[i]].
+  // Where scales, f32 [N], are given, the logits are overwritten by scales[i] * d losses[i] / d
+  // logits.
   virtual void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
                             Tensor& losses) = 0;
   // logits [N,V], teacher [N,U], both as they left their heads; teacher is used up. Fills the

@@ -18,8 +18,8 @@ class OptimiserKernels {
  public:
   // sum f64 [1]: sum += x[0]^2 + x[1]^2 + ..., in double, in a fixed order
   virtual void SumSquares(const Tensor& x, Tensor& sum) = 0;
-  // sum_squares f64 [1], of all gradients; factor f32 [1]: limit / (norm + 1e-6) where that is below
-  // 1 and limit > 0, else 1 (torch.nn.utils.clip_grad_norm_).
+  // sum_squares f64 [1], of all gradients; factor f32 [1]: limit / (norm + 1e-6) where that is
+  // below 1 and limit > 0, else 1 (torch.nn.utils.clip_grad_norm_).
   virtual void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) = 0;
   // parameter, gradient, m, v of one length; factor f32 [1] multiplies the gradient first. The
   // decoupled rule:

@@ -48,8 +48,8 @@ class ProductKernels {
   // dy [T,out]; dx [T,in]: dx += dy w
   virtual void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) = 0;
   // Of LinearForwards, with du = scale * dy b: db += dy^T u, da += du^T input, and, where dx is
-  // given, dx (+= with `add`) the sum over the layers of dy w + du a; or `dropped` = du a instead of
-  // the latter.
+  // given, dx (+= with `add`) the sum over the layers of dy w + du a; or `dropped` = du a instead
+  // of the latter.
   virtual void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) = 0;
   // Dense: c [M,N] = alpha * op(a) op(b) + beta * c. op transposes when asked.
   // In f32 (the reference: f64) whatever weights are computed in.

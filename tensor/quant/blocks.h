@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The blocks that products of 8-bit activations know (Q8_0 and Q4_0), and the scale of a block of any format.
+// The blocks that products of 8-bit activations know (Q8_0 and Q4_0), and the scale of a block of
+// any format.
 #pragma once
 
 #include <bit>

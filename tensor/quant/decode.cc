@@ -14,13 +14,15 @@ namespace retort {
 namespace {
 
 struct RoundKernel {
-  template <int W> RETORT_INLINE static Halves<W> Rounded(Floats<W> v) {
+  template <int W>
+  RETORT_INLINE static Halves<W> Rounded(Floats<W> v) {
     const Ints<W> u = (Ints<W>)v;
     const Ints<W> nearest = u + 0x7fff + (u >> 16 & 1);
     const Ints<W> bits = (u & 0x7fffffff) > 0x7f800000 ? u | 0x400000 : nearest;
     return __builtin_convertvector(bits >> 16 & 0xffff, Halves<W>);
   }
-  template <int W> RETORT_INLINE static void Run(const float* in, int64_t n, BF16* out) {
+  template <int W>
+  RETORT_INLINE static void Run(const float* in, int64_t n, BF16* out) {
     int64_t i = 0;
     for (; i + W <= n; i += W) {
       const Halves<W> h = Rounded<W>(Load<W>(in + i));
@@ -41,7 +43,8 @@ void RoundToBF16(Isa isa, const float* values, int64_t count, BF16* out) {
   CallSimd<RoundKernel>(isa, values, count, out);
 }
 
-// Whole blocks are decoded in place, the first and the last one beside it where only a part is asked for.
+// Whole blocks are decoded in place, the first and the last one beside it where only a part is
+// asked for.
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, float* out) {
   CheckRange(w, row, begin, count);
   const BlockFormat& f = TraitsOf(w.format());
@@ -72,7 +75,8 @@ void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t cou
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out) {
   if (w.format() == WeightFormat::kBF16) {
     CheckRange(w, row, begin, count);
-    std::memcpy(out, BlocksOf<BF16>(w, row * w.cols() + begin), static_cast<size_t>(count) * sizeof(BF16));
+    std::memcpy(out, BlocksOf<BF16>(w, row * w.cols() + begin),
+                static_cast<size_t>(count) * sizeof(BF16));
     return;
   }
   constexpr int64_t kChunk = 512;
@@ -91,13 +95,15 @@ void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, BF16*
   DecodeRow(HostIsa(), w, row, begin, count, out);
 }
 
-void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out) {
+void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
+                   float* out) {
   RETORT_CHECK(first >= 0 && count >= 0 && first + count <= w.rows() && col >= 0 &&
                    col % kDecodedCols == 0 && col < w.cols(),
                "rows ", first, " + ", count, ", column ", col, " of ", w.rows(), " x ", w.cols());
   const BlockFormat& f = TraitsOf(w.format());
   const bool whole_rows = w.layout() == WeightLayout::kRows && w.cols() % f.block_elements == 0;
-  if (f.columns && whole_rows && col + kDecodedCols <= w.cols()) return f.columns(isa, w, first, count, col, out);
+  if (f.columns && whole_rows && col + kDecodedCols <= w.cols())
+    return f.columns(isa, w, first, count, col, out);
   const int64_t n = std::min(kDecodedCols, w.cols() - col);
   for (int64_t k = 0; k < count; ++k, out += kDecodedCols) {
     DecodeRow(isa, w, first + k, col, n, out);

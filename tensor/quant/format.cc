@@ -7,8 +7,8 @@
 
 namespace retort {
 
-// One line a format: the object that its own file defines. The order of the first six is that of WeightFormat's
-// enumerators; new formats go to the end.
+// One line a format: the object that its own file defines. The order of the first six is that of
+// WeightFormat's enumerators; new formats go to the end.
 #define RETORT_FORMATS(FORMAT) \
   FORMAT(kF32Format)           \
   FORMAT(kF16Format)           \
@@ -57,7 +57,8 @@ const BlockFormat& TraitsOf(WeightFormat format) { return *kFormats[static_cast<
 WeightFormat FormatNamed(std::string_view name) {
   const auto format = FindFormat([&](const BlockFormat& f) { return f.name == name; });
   if (format) return *format;
-  throw InputError("weight format '", name, "' is not known; use one of ", Join(FormatNames(), ", "));
+  throw InputError("weight format '", name, "' is not known; use one of ",
+                   Join(FormatNames(), ", "));
 }
 
 std::optional<WeightFormat> FormatOfGgmlType(uint32_t id) {

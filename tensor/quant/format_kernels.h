@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a format's file builds its BlockFormat from: the three functions of the table as templates over a kernel, and
-// helpers for the kernels' vectors.
+// What a format's file builds its BlockFormat from: the three functions of the table as templates
+// over a kernel, and helpers for the kernels' vectors.
 #pragma once
 
 #include <algorithm>
@@ -35,16 +35,19 @@ struct ColumnsKernel {
   static_assert(kDecodedCols % Kernel::kValues == 0, "a longer block needs columns of its own");
   static constexpr int64_t kAhead = 16;
   template <int W>
-  RETORT_INLINE static void Run(const typename Kernel::Block* in, int64_t stride, int64_t count, float* out) {
+  RETORT_INLINE static void Run(const typename Kernel::Block* in, int64_t stride, int64_t count,
+                                float* out) {
     for (int64_t k = 0; k < count; ++k) {
       __builtin_prefetch(in + std::min(k + kAhead, count - 1) * stride);
-      Kernel::template Run<W>(in + k * stride, kDecodedCols / Kernel::kValues, out + k * kDecodedCols);
+      Kernel::template Run<W>(in + k * stride, kDecodedCols / Kernel::kValues,
+                              out + k * kDecodedCols);
     }
   }
 };
 // BlockFormat::columns, for blocks of at most kDecodedCols values.
 template <class Kernel>
-void DecodeBlockColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out) {
+void DecodeBlockColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
+                        float* out) {
   const int64_t row_blocks = w.cols() / Kernel::kValues;
   const auto* in = BlocksOf<typename Kernel::Block>(w, first * row_blocks + col / Kernel::kValues);
   CallSimd<ColumnsKernel<Kernel>>(isa, in, row_blocks, count, out);
@@ -70,40 +73,48 @@ void EncodeBlocks(Isa isa, const float* row, int64_t count, std::byte* out) {
 
 // ---- vectors of bytes ----
 
-template <int W> using Chars [[gnu::vector_size(W)]] = uint8_t;
-template <int W> using SignedChars [[gnu::vector_size(W)]] = int8_t;
+template <int W>
+using Chars [[gnu::vector_size(W)]] = uint8_t;
+template <int W>
+using SignedChars [[gnu::vector_size(W)]] = int8_t;
 
-template <class V> RETORT_INLINE V LoadAs(const void* p) {
+template <class V>
+RETORT_INLINE V LoadAs(const void* p) {
   V v;
   std::memcpy(&v, p, sizeof v);
   return v;
 }
 
 // In two steps: GCC 12 makes one step from 8 to 32 bits, or back, value by value.
-template <int W> RETORT_INLINE Ints<W> Widened(Chars<W> v) {
+template <int W>
+RETORT_INLINE Ints<W> Widened(Chars<W> v) {
   return __builtin_convertvector(__builtin_convertvector(v, Halves<W>), Ints<W>);
 }
-template <int W> RETORT_INLINE Ints<W> WidenedSigned(SignedChars<W> v) {
+template <int W>
+RETORT_INLINE Ints<W> WidenedSigned(SignedChars<W> v) {
   using SignedHalves [[gnu::vector_size(W * 2)]] = int16_t;
   return __builtin_convertvector(__builtin_convertvector(v, SignedHalves), Ints<W>);
 }
 // The low bytes of v.
-template <int W> RETORT_INLINE void StoreBytes(void* p, Ints<W> v) {
+template <int W>
+RETORT_INLINE void StoreBytes(void* p, Ints<W> v) {
   const Chars<W> bytes = __builtin_convertvector(__builtin_convertvector(v, Halves<W>), Chars<W>);
   std::memcpy(p, &bytes, sizeof bytes);
 }
 
 // ---- encoding blocks of 32, as llama.cpp does to the bit ----
 
-// Toward zero. Where 1 / d overflows (d is subnormal) products are not finite; they become 0, which is what the
-// conversion of llama.cpp gives too.
-template <int W> RETORT_INLINE Ints<W> Truncated(Floats<W> v) {
+// Toward zero. Where 1 / d overflows (d is subnormal) products are not finite; they become 0, which
+// is what the conversion of llama.cpp gives too.
+template <int W>
+RETORT_INLINE Ints<W> Truncated(Floats<W> v) {
   return __builtin_convertvector((v > -129.0f) & (v < 128.0f) ? v : Floats<W>{}, Ints<W>);
 }
 RETORT_INLINE float InverseOf(float d) { return d != 0 ? 1 / d : 0.0f; }
 
 // The value of largest magnitude, the first among equals; 0 of zeros.
-template <int W> RETORT_INLINE float ExtremeOf32(const float* x) {
+template <int W>
+RETORT_INLINE float ExtremeOf32(const float* x) {
   Floats<W> highest = {}, lowest = {};
   for (int i = 0; i < 32; i += W) {
     const Floats<W> v = Load<W>(x + i);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NF4: blocks of 64 values absmax * code[q] of the flattened matrix, q of 4 bits (QLoRA, bitsandbytes).
+// NF4: blocks of 64 values absmax * code[q] of the flattened matrix, q of 4 bits (QLoRA,
+// bitsandbytes).
 #include "tensor/quant/nf4.h"
 
 #include <array>
@@ -12,11 +13,22 @@ namespace retort {
 namespace {
 
 // QLoRA (arXiv 2305.14314), appendix E.
-constexpr std::array<float, 16> kCodes = {
-    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
-    -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f, 0.0f,
-    0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f, 0.33791524171829224f,
-    0.44070982933044434f, 0.5626170039176941f, 0.7229568362236023f, 1.0f};
+constexpr std::array<float, 16> kCodes = {-1.0f,
+                                          -0.6961928009986877f,
+                                          -0.5250730514526367f,
+                                          -0.39491748809814453f,
+                                          -0.28444138169288635f,
+                                          -0.18477343022823334f,
+                                          -0.09105003625154495f,
+                                          0.0f,
+                                          0.07958029955625534f,
+                                          0.16093020141124725f,
+                                          0.24611230194568634f,
+                                          0.33791524171829224f,
+                                          0.44070982933044434f,
+                                          0.5626170039176941f,
+                                          0.7229568362236023f,
+                                          1.0f};
 
 constexpr std::array<float, 15> kMidpoints = [] {
   std::array<float, 15> m{};
@@ -25,7 +37,8 @@ constexpr std::array<float, 15> kMidpoints = [] {
 }();
 
 // table[index & 15]
-template <int W> RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
+template <int W>
+RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
   if constexpr (W == 16) {
     return __builtin_shuffle(Load<16>(table), index);
   } else if constexpr (W == 8) {
@@ -41,7 +54,8 @@ template <int W> RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> inde
 
 struct Nf4Kernel {
   template <int W>
-  RETORT_INLINE static void Run(const std::byte* in, const float* scales, int64_t blocks, float* out) {
+  RETORT_INLINE static void Run(const std::byte* in, const float* scales, int64_t blocks,
+                                float* out) {
     const float* table = kCodes.data();
     for (int64_t b = 0; b < blocks; ++b) {
       for (int half = 0; half < 2; ++half, in += 16, out += 32) {
@@ -84,7 +98,8 @@ void Decode(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out)
 struct Nf4ColumnsKernel {
   static constexpr int64_t kAhead = 16;
   template <int W>
-  RETORT_INLINE static void Run(const std::byte* in, int64_t stride, const float* scales, int64_t count, float* out) {
+  RETORT_INLINE static void Run(const std::byte* in, int64_t stride, const float* scales,
+                                int64_t count, float* out) {
     for (int64_t k = 0; k < count; ++k) {
       __builtin_prefetch(in + std::min(k + kAhead, count - 1) * stride);
       Nf4Kernel::Run<W>(in + k * stride, scales + k, 1, out + k * kDecodedCols);
@@ -94,7 +109,8 @@ struct Nf4ColumnsKernel {
 static_assert(kDecodedCols == kNf4BlockValues);
 
 // Of a matrix whose rows are whole blocks.
-void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col, float* out) {
+void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
+                   float* out) {
   constexpr int64_t kGroup = 64;  // rows whose maxima are expanded at a time
   const int64_t row_blocks = w.cols() / kNf4BlockValues;
   for (int64_t k = 0; k < count; k += kGroup) {
@@ -102,9 +118,11 @@ void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64
     const int64_t block = (first + k) * row_blocks + col / kNf4BlockValues;
     std::array<float, kGroup> scales;
     for (int64_t i = 0; i < n; ++i) {
-      ScalesOf(w.nf4(), block + i * row_blocks, std::span(scales).subspan(static_cast<size_t>(i), 1));
+      ScalesOf(w.nf4(), block + i * row_blocks,
+               std::span(scales).subspan(static_cast<size_t>(i), 1));
     }
-    CallSimd<Nf4ColumnsKernel>(isa, w.bytes().data() + block * kNf4BlockBytes, row_blocks * kNf4BlockBytes,
+    CallSimd<Nf4ColumnsKernel>(isa, w.bytes().data() + block * kNf4BlockBytes,
+                               row_blocks * kNf4BlockBytes,
                                static_cast<const float*>(scales.data()), n, out + k * kDecodedCols);
   }
 }
@@ -165,7 +183,7 @@ Weight Encoded(const Weight& source, bool double_quant, Memory& memory, ThreadPo
     const int64_t begin = piece * kPieceValues, n = std::min(kPieceValues, values - begin);
     DecodeFlat(source, begin, n, flat);
     EncodeFlat({flat, static_cast<size_t>(n)}, buffer->data() + begin / 2,
-              absmax.data<float>() + piece * kPieceBlocks);
+               absmax.data<float>() + piece * kPieceBlocks);
   });
   Nf4Scales scales;
   if (double_quant) {
@@ -174,7 +192,8 @@ Weight Encoded(const Weight& source, bool double_quant, Memory& memory, ThreadPo
     scales.absmax = std::move(absmax);
   }
   const Bytes view(buffer->data(), static_cast<size_t>(bytes));
-  return Weight(WeightFormat::kNF4, source.rows(), source.cols(), view, std::move(buffer), std::move(scales));
+  return Weight(WeightFormat::kNF4, source.rows(), source.cols(), view, std::move(buffer),
+                std::move(scales));
 }
 
 }  // namespace

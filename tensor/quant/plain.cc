@@ -11,7 +11,8 @@ template <class T>
 struct WidenKernel {
   using Block = T;
   static constexpr int64_t kValues = 1;
-  template <int W> RETORT_INLINE static void Run(const T* in, int64_t n, float* out) {
+  template <int W>
+  RETORT_INLINE static void Run(const T* in, int64_t n, float* out) {
     int64_t i = 0;
     for (; i + W <= n; i += W) Store<W>(out + i, Load<W>(in + i));
     if (i < n) Store<W>(out + i, Load<W>(in + i, FirstLanes{n - i}), FirstLanes{n - i});

@@ -31,7 +31,8 @@ struct Q4_0Kernel {
     };
     Block block;
     block.d = ToF16(d);
-    for (int i = 0; i < 16; i += W) StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
+    for (int i = 0; i < 16; i += W)
+      StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
     return block;
   }
 };

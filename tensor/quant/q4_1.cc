@@ -41,7 +41,8 @@ struct Q4_1Kernel {
     }
     Range range{-MaxLane<W>(negated), MaxLane<W>(highest)};
     if (range.low != 0) return range;
-    // Of zeros of both signs the first one is the lowest, and the highest where there is nothing else.
+    // Of zeros of both signs the first one is the lowest, and the highest where there is nothing
+    // else.
     const float* zero = std::find(x, x + 32, 0.0f);
     return {*zero, range.high == 0 ? *zero : range.high};
   }
@@ -58,7 +59,8 @@ struct Q4_1Kernel {
     Block block;
     block.d = ToF16(d);
     block.m = ToF16(m);
-    for (int i = 0; i < 16; i += W) StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
+    for (int i = 0; i < 16; i += W)
+      StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
     return block;
   }
 };

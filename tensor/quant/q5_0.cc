@@ -5,8 +5,8 @@
 namespace retort {
 namespace {
 
-// The low four bits of q[i] are those of value i, the high ones those of value i + 16; bit i of `high`, the first byte
-// the lowest, is the fifth bit of value i.
+// The low four bits of q[i] are those of value i, the high ones those of value i + 16; bit i of
+// `high`, the first byte the lowest, is the fifth bit of value i.
 struct BlockQ5_0 {
   F16 d;
   uint8_t high[4];
@@ -18,7 +18,8 @@ struct Q5_0Kernel {
   using Block = BlockQ5_0;
   static constexpr int64_t kValues = 32;
 
-  // Bit i of `bits` as 16 or 0 in byte i: each byte keeps a bit of its own, which a sum then carries to bit 7.
+  // Bit i of `bits` as 16 or 0 in byte i: each byte keeps a bit of its own, which a sum then
+  // carries to bit 7.
   RETORT_INLINE static uint64_t FifthBits(uint8_t bits) {
     const uint64_t own = (bits * 0x0101010101010101u) & 0x8040201008040201u;
     return ((own + 0x7f7f7f7f7f7f7f7fu) & 0x8080808080808080u) >> 3;
@@ -31,8 +32,9 @@ struct Q5_0Kernel {
       const float d = ScaleOf(in[b].d);
       const uint8_t* high = in[b].high;
       const auto q = LoadAs<Chars<16>>(in[b].q);
-      const Chars<16> halves[2] = {(q & 15) | (Chars<16>)Pair{FifthBits(high[0]), FifthBits(high[1])},
-                                   (q >> 4) | (Chars<16>)Pair{FifthBits(high[2]), FifthBits(high[3])}};
+      const Chars<16> halves[2] = {
+          (q & 15) | (Chars<16>)Pair{FifthBits(high[0]), FifthBits(high[1])},
+          (q >> 4) | (Chars<16>)Pair{FifthBits(high[2]), FifthBits(high[3])}};
       uint8_t codes[32];
       std::memcpy(codes, halves, sizeof codes);
       for (int i = 0; i < 32; i += W) {
@@ -53,7 +55,8 @@ struct Q5_0Kernel {
     }
     Block block;
     block.d = ToF16(d);
-    for (int i = 0; i < 16; ++i) block.q[i] = static_cast<uint8_t>((codes[i] & 15) | codes[i + 16] << 4);
+    for (int i = 0; i < 16; ++i)
+      block.q[i] = static_cast<uint8_t>((codes[i] & 15) | codes[i + 16] << 4);
     for (int i = 0; i < 4; ++i) {
       // The fifth bits of eight codes side by side: byte k's moves from bit 8 k + 4 to bit 56 + k.
       const uint64_t fifths = LoadAs<uint64_t>(codes + 8 * i) >> 4 & 0x0101010101010101u;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weights of every format to floats and back, by the table of formats (tensor/quant/format.h).
 //
-// Encoded bytes of ggml's block formats equal those of llama.cpp's `llama-quantize --pure`; those of nf4, away from
-// ties, bitsandbytes'.
+// Encoded bytes of ggml's block formats equal those of llama.cpp's `llama-quantize --pure`; those
+// of nf4, away from ties, bitsandbytes'.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, float
 // The same, rounded to bf16.
 void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out);
 
-// Encodes one row of floats into `out` (RowBytes(format, count) bytes). count is a multiple of the block; the format
-// is one that has `encode`.
+// Encodes one row of floats into `out` (RowBytes(format, count) bytes). count is a multiple of the
+// block; the format is one that has `encode`.
 void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out);
 
 // A copy of `source` in another format, in memory from `memory`, converted in pieces of rows over

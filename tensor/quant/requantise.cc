@@ -12,7 +12,8 @@ Weight Copied(const Weight& source, Memory& memory) {
   auto buffer = memory.Allocate(bytes);
   std::copy(source.bytes().begin(), source.bytes().end(), buffer->data());
   const Bytes view(buffer->data(), source.bytes().size());
-  return Weight(source.format(), source.rows(), source.cols(), view, std::move(buffer), {}, source.layout());
+  return Weight(source.format(), source.rows(), source.cols(), view, std::move(buffer), {},
+                source.layout());
 }
 
 Weight EncodedByRows(const Weight& source, WeightFormat format, Memory& memory, ThreadPool& pool) {
@@ -42,7 +43,8 @@ void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* 
 
 Weight Requantised(const Weight& source, WeightFormat format, bool double_quant, Memory& memory,
                    ThreadPool& pool) {
-  if (const auto convert = TraitsOf(format).convert) return convert(source, double_quant, memory, pool);
+  if (const auto convert = TraitsOf(format).convert)
+    return convert(source, double_quant, memory, pool);
   if (format == source.format()) return Copied(source, memory);
   return EncodedByRows(source, format, memory, pool);
 }

@@ -8,12 +8,15 @@
 namespace retort {
 namespace {
 
-template <class Block> struct StripOf;
-template <> struct StripOf<BlockQ8_0> {
+template <class Block>
+struct StripOf;
+template <>
+struct StripOf<BlockQ8_0> {
   using Type = StripBlockQ8_0;
   static constexpr uint32_t kFlip = 0x80808080;  // adds 128 to four bytes
 };
-template <> struct StripOf<BlockQ4_0> {
+template <>
+struct StripOf<BlockQ4_0> {
   using Type = StripBlockQ4_0;
   static constexpr uint32_t kFlip = 0;
 };
@@ -43,7 +46,8 @@ void LayStrips(const Weight& w, std::byte* out, ThreadPool& pool) {
   auto* to = reinterpret_cast<typename StripOf<Block>::Type*>(out);
   pool.For(StripCount(w.rows()), [&](int64_t strip, int) {
     const int64_t row = strip * kStripRows;
-    LayStrip(from + row * blocks, std::min(kStripRows, w.rows() - row), blocks, to + strip * blocks);
+    LayStrip(from + row * blocks, std::min(kStripRows, w.rows() - row), blocks,
+             to + strip * blocks);
   });
 }
 
@@ -102,7 +106,8 @@ void DecodeGathered(Isa isa, const Weight& w, int64_t first, int64_t blocks, flo
 }  // namespace
 
 void DecodeStrips(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
-  if (w.format() == WeightFormat::kQ8_0) return DecodeGathered<BlockQ8_0>(isa, w, first, blocks, out);
+  if (w.format() == WeightFormat::kQ8_0)
+    return DecodeGathered<BlockQ8_0>(isa, w, first, blocks, out);
   DecodeGathered<BlockQ4_0>(isa, w, first, blocks, out);
 }
 

@@ -18,23 +18,30 @@ double TanhOfGelu(double z) { return std::tanh(kRoot * (z + kCube * z * z * z));
 
 double Value(Activation activation, double z) {
   switch (activation) {
-    case Activation::kSilu: return z * Sigmoid(z);
-    case Activation::kGelu: return z * NormalCdf(z);
-    case Activation::kGeluTanh: return z * (1 + TanhOfGelu(z)) / 2;
-    case Activation::kRelu2: return z > 0 ? z * z : 0;
+    case Activation::kSilu:
+      return z * Sigmoid(z);
+    case Activation::kGelu:
+      return z * NormalCdf(z);
+    case Activation::kGeluTanh:
+      return z * (1 + TanhOfGelu(z)) / 2;
+    case Activation::kRelu2:
+      return z > 0 ? z * z : 0;
   }
   RETORT_CHECK(false, "activation ", static_cast<int>(activation));
 }
 
 double Slope(Activation activation, double z) {
   switch (activation) {
-    case Activation::kSilu: return Sigmoid(z) * (1 + z * (1 - Sigmoid(z)));
-    case Activation::kGelu: return NormalCdf(z) + z * NormalDensity(z);
+    case Activation::kSilu:
+      return Sigmoid(z) * (1 + z * (1 - Sigmoid(z)));
+    case Activation::kGelu:
+      return NormalCdf(z) + z * NormalDensity(z);
     case Activation::kGeluTanh: {
       const double t = TanhOfGelu(z);
       return (1 + t) / 2 + z * (1 - t * t) / 2 * kRoot * (1 + 3 * kCube * z * z);
     }
-    case Activation::kRelu2: return 2 * std::max(z, 0.0);
+    case Activation::kRelu2:
+      return 2 * std::max(z, 0.0);
   }
   RETORT_CHECK(false, "activation ", static_cast<int>(activation));
 }
@@ -53,8 +60,8 @@ void ReferenceBackend::GatedActivation(Activation activation, const Tensor& gate
 void ReferenceBackend::GatedActivationGrad(Activation activation, const Tensor& dy,
                                            const Tensor& gate, const Tensor& up, Tensor& dgate,
                                            Tensor& dup) {
-  RETORT_CHECK(gate.shape() == dy.shape() && up.shape() == dy.shape() && dgate.shape() == dy.shape() &&
-                   dup.shape() == dy.shape(),
+  RETORT_CHECK(gate.shape() == dy.shape() && up.shape() == dy.shape() &&
+                   dgate.shape() == dy.shape() && dup.shape() == dy.shape(),
                "gated activation's gradient of ", dy.shape().text());
   for (int64_t i = 0; i < gate.elements(); ++i) {
     const double z = gate.data<double>()[i], g = dy.data<double>()[i];
@@ -71,7 +78,8 @@ void ReferenceBackend::SoftCap(Tensor& x, float cap) {
 }
 
 void ReferenceBackend::SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) {
-  RETORT_CHECK(cap > 0 && capped.shape() == dx.shape(), "soft cap ", cap, " of ", capped.shape().text());
+  RETORT_CHECK(cap > 0 && capped.shape() == dx.shape(), "soft cap ", cap, " of ",
+               capped.shape().text());
   for (int64_t i = 0; i < dx.elements(); ++i) {
     const double t = capped.data<double>()[i] / cap;
     dx.data<double>()[i] *= 1 - t * t;

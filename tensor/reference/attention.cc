@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention as softmax(cap(scale * q k^T)) v, one query of one head at a time over the list of the key
-// rows that it sees.
+// Attention as softmax(cap(scale * q k^T)) v, one query of one head at a time over the list of the
+// key rows that it sees.
 #include <algorithm>
 #include <cmath>
 
@@ -10,8 +10,8 @@ namespace retort {
 namespace {
 
 // Rows of the key tensor that query i of a run sees, oldest first.
-std::vector<int64_t> VisibleRows(const AttentionLayout& layout, int window,
-                                 const AttentionRun& run, int i) {
+std::vector<int64_t> VisibleRows(const AttentionLayout& layout, int window, const AttentionRun& run,
+                                 int i) {
   const int position = run.first_position + i;
   const int oldest = window > 0 ? std::max(0, position - window + 1) : 0;
   std::vector<int64_t> rows;
@@ -53,8 +53,10 @@ Tensor InRows(Backend& backend, const Tensor& x) {
   if (s.rank() != 4) return x;
   Tensor rows = backend.New({s[0] * s[2], s[1] * s[3]});
   for (int64_t i = 0; i < x.elements(); ++i) {
-    const int64_t d = i % s[3], in_page = i / s[3] % s[2], head = i / s[3] / s[2] % s[1], page = i / s[3] / s[2] / s[1];
-    rows.data<double>()[(page * s[2] + in_page) * rows.cols() + head * s[3] + d] = x.data<double>()[i];
+    const int64_t d = i % s[3], in_page = i / s[3] % s[2], head = i / s[3] / s[2] % s[1],
+                  page = i / s[3] / s[2] / s[1];
+    rows.data<double>()[(page * s[2] + in_page) * rows.cols() + head * s[3] + d] =
+        x.data<double>()[i];
   }
   return rows;
 }
@@ -88,14 +90,16 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionPla
   const HostPlan& host = HostPlan::Of(plan);
   host.Check(shape, q, keys, values);
   RETORT_CHECK(out.shape() == q.shape() && log_sum.elements() == q.rows() * shape.heads);
-  const Tensor wide_keys = InRows(*this, AsDoubles(keys)), wide_values = InRows(*this, AsDoubles(values));
+  const Tensor wide_keys = InRows(*this, AsDoubles(keys)),
+               wide_values = InRows(*this, AsDoubles(values));
   const int64_t dim = shape.head_dim, width = wide_keys.cols();
   const auto one = [&](int64_t token, int head, const std::vector<int64_t>& rows, int64_t kv) {
     const int64_t at = token * q.cols() + head * dim;
     const double* query = q.data<double>() + at;
     const double* key = wide_keys.data<double>() + kv;
     std::vector<double> p;
-    for (int64_t row : rows) p.push_back(Capped(shape, shape.scale * Dot(query, key + row * width, dim)));
+    for (int64_t row : rows)
+      p.push_back(Capped(shape, shape.scale * Dot(query, key + row * width, dim)));
     log_sum.data<double>()[token * shape.heads + head] = Softmax(p);
     for (int64_t d = 0; d < dim; ++d) {
       double sum = 0;
@@ -131,7 +135,8 @@ void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const Attentio
     const double* d_out = dout.data<double>() + at;
     std::vector<double> p, dp, slope;
     for (int64_t row : rows) {
-      p.push_back(Capped(shape, shape.scale * Dot(query, wide_keys.data<double>() + row * width + kv, dim)));
+      p.push_back(Capped(
+          shape, shape.scale * Dot(query, wide_keys.data<double>() + row * width + kv, dim)));
       slope.push_back(CapSlope(shape, p.back()));
       dp.push_back(Dot(d_out, wide_values.data<double>() + row * width + kv, dim));
     }

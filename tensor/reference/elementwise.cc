@@ -33,11 +33,20 @@ void AddDropped(const Tensor& x, const DropoutMask& mask, Tensor& out) {
 void ReferenceBackend::Fill(Tensor& x, float value) {
   for (int64_t i = 0; i < x.elements(); ++i) {
     switch (x.dtype()) {
-      case DType::kF64: x.data<double>()[i] = value; break;
-      case DType::kF32: x.data<float>()[i] = value; break;
-      case DType::kF16: x.data<F16>()[i] = ToF16(value); break;
-      case DType::kBF16: x.data<BF16>()[i] = ToBF16(value); break;
-      default: RETORT_CHECK(false, "fill of ", NameOf(x.dtype()));
+      case DType::kF64:
+        x.data<double>()[i] = value;
+        break;
+      case DType::kF32:
+        x.data<float>()[i] = value;
+        break;
+      case DType::kF16:
+        x.data<F16>()[i] = ToF16(value);
+        break;
+      case DType::kBF16:
+        x.data<BF16>()[i] = ToBF16(value);
+        break;
+      default:
+        RETORT_CHECK(false, "fill of ", NameOf(x.dtype()));
     }
   }
 }

@@ -37,8 +37,8 @@ void ReferenceBackend::HiddenDistance(Tensor& y, const Tensor& target, HiddenLos
                losses.elements(), " losses");
   for (int64_t i = 0; i < rows; ++i) {
     const auto distance = kind == HiddenLossKind::kMse ? MeanSquare : Cosine;
-    losses.data<double>()[i] = distance(
-        y.data<double>() + i * width, target.data<double>() + i * width, width, gradient_scale);
+    losses.data<double>()[i] = distance(y.data<double>() + i * width,
+                                        target.data<double>() + i * width, width, gradient_scale);
   }
 }
 

@@ -7,9 +7,9 @@ namespace retort {
 
 void ReferenceBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                                Tensor& inv_rms) {
-  RETORT_CHECK(x.shape() == y.shape() && gain.elements() == x.cols() &&
-                   inv_rms.elements() == x.rows(),
-               "norm of ", x.shape().text());
+  RETORT_CHECK(
+      x.shape() == y.shape() && gain.elements() == x.cols() && inv_rms.elements() == x.rows(),
+      "norm of ", x.shape().text());
   const int64_t width = x.cols();
   for (int64_t n = 0; n < x.rows(); ++n) {
     const double* row = x.data<double>() + n * width;
@@ -78,7 +78,8 @@ void ReferenceBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& 
         y.data<double>()[a] = first * c - second * s;
         y.data<double>()[b] = second * c + first * s;
       }
-      for (int64_t i = 2 * half; i < width; ++i) y.data<double>()[head + i] = x.data<double>()[head + i];
+      for (int64_t i = 2 * half; i < width; ++i)
+        y.data<double>()[head + i] = x.data<double>()[head + i];
     }
   }
 }

@@ -16,9 +16,7 @@ PreparedWeight ReferenceBackend::Prepare(const Weight& w, const WeightUse&) {
   return {w.rows(), w.cols(), w.total_bytes(), Compute::kF32, std::make_shared<Borrowed>(w)};
 }
 
-const Weight& ReferenceBackend::Stored(const PreparedWeight& w) {
-  return w.as<Borrowed>().weight;
-}
+const Weight& ReferenceBackend::Stored(const PreparedWeight& w) { return w.as<Borrowed>().weight; }
 
 void ReferenceBackend::LinearForward(const Tensor& x, const PreparedWeight& prepared, Tensor& y) {
   const Weight& w = Stored(prepared);

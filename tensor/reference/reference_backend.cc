@@ -25,10 +25,17 @@ Tensor ReferenceBackend::AsDoubles(const Tensor& x) {
   double* out = wide.data<double>();
   for (int64_t i = 0; i < x.elements(); ++i) {
     switch (x.dtype()) {
-      case DType::kF32: out[i] = x.data<float>()[i]; break;
-      case DType::kF16: out[i] = ToFloat(x.data<F16>()[i]); break;
-      case DType::kBF16: out[i] = ToFloat(x.data<BF16>()[i]); break;
-      default: RETORT_CHECK(false, "a tensor of ", NameOf(x.dtype()), " holds no real numbers");
+      case DType::kF32:
+        out[i] = x.data<float>()[i];
+        break;
+      case DType::kF16:
+        out[i] = ToFloat(x.data<F16>()[i]);
+        break;
+      case DType::kBF16:
+        out[i] = ToFloat(x.data<BF16>()[i]);
+        break;
+      default:
+        RETORT_CHECK(false, "a tensor of ", NameOf(x.dtype()), " holds no real numbers");
     }
   }
   return wide;

@@ -3,9 +3,9 @@
 // gradients are compared with. One thread, no blocking, no fused steps, nothing to be clever about;
 // speed is no aim. The contracts are tensor/backend.h's, with A = f64.
 //
-// One source file a topic: reference_backend.cc (values in and out), elementwise.cc, activations.cc,
-// rows.cc, routing.cc, norm_rotary.cc, products.cc, attention.cc, hidden_distance.cc, losses.cc (and
-// the optimiser).
+// One source file a topic: reference_backend.cc (values in and out), elementwise.cc,
+// activations.cc, rows.cc, routing.cc, norm_rotary.cc, products.cc, attention.cc,
+// hidden_distance.cc, losses.cc (and the optimiser).
 #pragma once
 
 #include <memory>
@@ -60,8 +60,8 @@ class ReferenceBackend : public Backend {
   void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,
                        const Tensor& places, Tensor& out) override;
   void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
-                        const Tensor& rows, const Tensor& places,
-                        Tensor& dx, Tensor* dweights) override;
+                        const Tensor& rows, const Tensor& places, Tensor& dx,
+                        Tensor* dweights) override;
 
   void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                Tensor& inv_rms) override;
@@ -79,10 +79,9 @@ class ReferenceBackend : public Backend {
 
   void Attention(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& q,
                  const Tensor& keys, const Tensor& values, Tensor& out, Tensor& log_sum) override;
-  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
-                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
-                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
-                     Tensor& dvalues) override;
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& dout,
+                     const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
+                     const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override;
 
   void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
                     Tensor& losses) override;
@@ -96,8 +95,8 @@ class ReferenceBackend : public Backend {
 
   void SumSquares(const Tensor& x, Tensor& sum) override;
   void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
-  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
-             const Tensor& gradient, Tensor& m, Tensor& v) override;
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+             Tensor& m, Tensor& v) override;
 
  protected:
   void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;

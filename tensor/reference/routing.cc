@@ -8,11 +8,13 @@
 namespace retort {
 namespace {
 
-void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& probabilities, const Tensor& experts,
-                const Tensor& weights) {
-  RETORT_CHECK(logits.shape() == probabilities.shape() && rule.used >= 1 && rule.used <= logits.cols() &&
-                   experts.elements() == logits.rows() * rule.used && weights.elements() == experts.elements(),
-               rule.used, " experts of ", logits.shape().text(), ", weights ", weights.shape().text());
+void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& probabilities,
+                const Tensor& experts, const Tensor& weights) {
+  RETORT_CHECK(logits.shape() == probabilities.shape() && rule.used >= 1 &&
+                   rule.used <= logits.cols() && experts.elements() == logits.rows() * rule.used &&
+                   weights.elements() == experts.elements(),
+               rule.used, " experts of ", logits.shape().text(), ", weights ",
+               weights.shape().text());
 }
 
 std::span<const int32_t> Numbers(const Tensor& x) {
@@ -21,10 +23,14 @@ std::span<const int32_t> Numbers(const Tensor& x) {
 
 void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
                  std::span<const int32_t> places, const Tensor& out) {
-  RETORT_CHECK(x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(), rows.size(),
-               " rows and ", places.size(), " places for ", x.shape().text(), " and ", out.shape().text());
-  for (const int32_t r : rows) RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
-  for (const int32_t p : places) RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
+  RETORT_CHECK(
+      x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(),
+      rows.size(), " rows and ", places.size(), " places for ", x.shape().text(), " and ",
+      out.shape().text());
+  for (const int32_t r : rows)
+    RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
+  for (const int32_t p : places)
+    RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
 }
 
 }  // namespace
@@ -55,7 +61,8 @@ void ReferenceBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor
 }
 
 // Through the two steps in turn. The weights w_j = p_j / s, s the sum over the chosen, give
-//   dp_j = (dw_j - sum_i dw_i w_i) / s; without renormalising dp_j = dw_j; dp is 0 for experts not chosen.
+//   dp_j = (dw_j - sum_i dw_i w_i) / s; without renormalising dp_j = dw_j; dp is 0 for experts not
+//   chosen.
 // The softmax gives dz_e += p_e (dp_e - sum_i p_i dp_i).
 void ReferenceBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
                                  const Tensor& probabilities, const Tensor& experts,
@@ -70,7 +77,8 @@ void ReferenceBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
     for (int j = 0; j < rule.used; ++j) sum += p[chosen[j]], weighted += dw[j] * p[chosen[j]];
     std::vector<double> dp(static_cast<size_t>(count));
     for (int j = 0; j < rule.used; ++j) {
-      dp[static_cast<size_t>(chosen[j])] = rule.renormalise ? (dw[j] - weighted / sum) / sum : dw[j];
+      dp[static_cast<size_t>(chosen[j])] =
+          rule.renormalise ? (dw[j] - weighted / sum) / sum : dw[j];
     }
     const double mean = std::inner_product(dp.begin(), dp.end(), p, 0.0);
     for (int64_t e = 0; e < count; ++e) {
@@ -80,7 +88,8 @@ void ReferenceBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
 }
 
 void ReferenceBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
-                                       const Tensor& row_numbers, const Tensor& place_numbers, Tensor& out) {
+                                       const Tensor& row_numbers, const Tensor& place_numbers,
+                                       Tensor& out) {
   const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, out);
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -93,8 +102,8 @@ void ReferenceBackend::AddWeightedRows(const Tensor& x, const Tensor& weights,
 }
 
 void ReferenceBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
-                                        const Tensor& row_numbers, const Tensor& place_numbers, Tensor& dx,
-                                        Tensor* dweights) {
+                                        const Tensor& row_numbers, const Tensor& place_numbers,
+                                        Tensor& dx, Tensor* dweights) {
   const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, dout);
   RETORT_CHECK(dx.shape() == x.shape() && (!dweights || dweights->shape() == weights.shape()));

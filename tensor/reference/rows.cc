@@ -16,8 +16,8 @@ std::span<const int32_t> Checked(const Tensor& rows, int64_t limit, const Tensor
 }
 
 void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
-  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(), "columns ", begin,
-               " + ", part.shape().text(), " of ", whole.shape().text());
+  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(),
+               "columns ", begin, " + ", part.shape().text(), " of ", whole.shape().text());
 }
 
 }  // namespace
@@ -76,7 +76,8 @@ void ReferenceBackend::AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) {
 
 void ReferenceBackend::StoreRows(const Tensor& x, const Tensor& numbers, Tensor& pages) {
   const Shape& shape = pages.shape();
-  RETORT_CHECK(shape.rank() == 4 && x.cols() == shape[1] * shape[3], x.shape().text(), " into ", shape.text());
+  RETORT_CHECK(shape.rank() == 4 && x.cols() == shape[1] * shape[3], x.shape().text(), " into ",
+               shape.text());
   const std::span<const int32_t> rows = Checked(numbers, shape[0] * shape[2], x);
   for (int64_t i = 0; i < x.elements(); ++i) {
     const double value = x.data<double>()[i];
@@ -84,11 +85,20 @@ void ReferenceBackend::StoreRows(const Tensor& x, const Tensor& numbers, Tensor&
     const int64_t page = row / shape[2], in_page = row % shape[2];
     const int64_t to = ((page * shape[1] + head) * shape[2] + in_page) * shape[3] + i % shape[3];
     switch (pages.dtype()) {
-      case DType::kF64: pages.data<double>()[to] = value; break;
-      case DType::kF32: pages.data<float>()[to] = static_cast<float>(value); break;
-      case DType::kF16: pages.data<F16>()[to] = ToF16(static_cast<float>(value)); break;
-      case DType::kBF16: pages.data<BF16>()[to] = ToBF16(static_cast<float>(value)); break;
-      default: RETORT_CHECK(false, "pages of ", NameOf(pages.dtype()));
+      case DType::kF64:
+        pages.data<double>()[to] = value;
+        break;
+      case DType::kF32:
+        pages.data<float>()[to] = static_cast<float>(value);
+        break;
+      case DType::kF16:
+        pages.data<F16>()[to] = ToF16(static_cast<float>(value));
+        break;
+      case DType::kBF16:
+        pages.data<BF16>()[to] = ToBF16(static_cast<float>(value));
+        break;
+      default:
+        RETORT_CHECK(false, "pages of ", NameOf(pages.dtype()));
     }
   }
 }

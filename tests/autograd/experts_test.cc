@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ops of a mixture of experts: their gradients against central differences, and a whole mixture by hand.
+// The ops of a mixture of experts: their gradients against central differences, and a whole mixture
+// by hand.
 #include "tests/autograd/gradient_support.h"
 
 namespace retort {
@@ -36,10 +37,12 @@ TEST_F(ExpertsTest, RouteToOneExpert) {
   Parameter& logits = Make("logits", {6, 5});
   ExpectOp([&](Context& c) { return ops::Route(c, logits.var(), {1, false}).weights; });
   Context plain{*backend_};
-  for (double w : backend_->ToDoubles(ops::Route(plain, logits.var(), {1, true}).weights.value)) EXPECT_EQ(w, 1);
+  for (double w : backend_->ToDoubles(ops::Route(plain, logits.var(), {1, true}).weights.value))
+    EXPECT_EQ(w, 1);
 }
 
-// A row that is named twice, a token that nobody answers, a part without rows and one that is frozen.
+// A row that is named twice, a token that nobody answers, a part without rows and one that is
+// frozen.
 TEST_F(ExpertsTest, Combine) {
   const Var frozen{Make("frozen", {1, 4}).value}, none{backend_->New({0, 4})};
   made_.clear();
@@ -64,7 +67,8 @@ TEST_F(ExpertsTest, AMixtureOfLinearExperts) {
   for (const bool renormalise : {false, true}) {
     SCOPED_TRACE(renormalise);
     const auto mixture = [&](Context& c) {
-      const ops::Routing routing = ops::Route(c, ops::Linear(c, x.var(), router.var()), {kUsed, renormalise});
+      const ops::Routing routing =
+          ops::Route(c, ops::Linear(c, x.var(), router.var()), {kUsed, renormalise});
       std::vector<ops::ExpertRows> parts = RowsOf(routing, kExperts, kUsed);
       for (size_t e = 0; e < parts.size(); ++e) {
         parts[e].y = ops::Linear(c, ops::Gather(c, x.var(), parts[e].rows), experts[e]->var());
@@ -83,7 +87,9 @@ TEST_F(ExpertsTest, ByHand) {
   EXPECT_EQ(routing.experts, (std::vector<int32_t>{1, 0}));
   const Var one{backend_->FromDoubles(std::vector<double>{1, 2}, {1, 2})};
   const Var ten{backend_->FromDoubles(std::vector<double>{10, 20}, {1, 2})};
-  const Var out = ops::Combine(c, 1, {{one, Numbers({0}), Numbers({1})}, {ten, Numbers({0}), Numbers({0})}}, routing.weights);
+  const Var out =
+      ops::Combine(c, 1, {{one, Numbers({0}), Numbers({1})}, {ten, Numbers({0}), Numbers({0})}},
+                   routing.weights);
   const std::vector<double> got = backend_->ToDoubles(out.value);
   EXPECT_NEAR(got[0], 0.25 * 1 + 0.75 * 10, 1e-12);
   EXPECT_NEAR(got[1], 0.25 * 2 + 0.75 * 20, 1e-12);

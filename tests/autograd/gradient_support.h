@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of gradients share: parameters with random values, and the comparison with central differences.
+// What the tests of gradients share: parameters with random values, and the comparison with central
+// differences.
 #pragma once
 
 #include <gtest/gtest.h>

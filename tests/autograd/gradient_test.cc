@@ -27,7 +27,8 @@ TEST_F(GradientTest, AValueUsedTwiceGathersBothGradients) {
   });
 }
 
-// A sum hands its gradient on as it is to one of its operands: what that one gathers besides must not reach the other.
+// A sum hands its gradient on as it is to one of its operands: what that one gathers besides must
+// not reach the other.
 TEST_F(GradientTest, GradientsThatAreHandedOnStayApart) {
   Parameter &a = Make("a", {3, 5}), &b = Make("b", {3, 5});
   ExpectOp([&](Context& c) {
@@ -72,7 +73,9 @@ TEST_F(GradientTest, Gather) {
 
 TEST_F(GradientTest, Embedding) {
   Parameter& table = Make("table", {7, 4});
-  ExpectOp([&](Context& c) { return ops::Embedding(c, table.var(), Numbers({3, 0, 3, 6, 1, 2, 4, 5})); });
+  ExpectOp([&](Context& c) {
+    return ops::Embedding(c, table.var(), Numbers({3, 0, 3, 6, 1, 2, 4, 5}));
+  });
 }
 
 TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
@@ -124,8 +127,9 @@ TEST_F(GradientTest, TrainedLinear) {
 TEST_F(GradientTest, Rotary) {
   Parameter& x = Make("x", {5, 2 * 6});
   ops::RotaryAngles angles{backend_->New({5, 3}), backend_->New({5, 3})};
-  backend_->RotaryTable(Numbers({0, 1, 2, 7, 30}), backend_->Upload(std::vector<double>{1, 0.1, 0.01}),
-                        1.0, angles.cos, angles.sin);
+  backend_->RotaryTable(Numbers({0, 1, 2, 7, 30}),
+                        backend_->Upload(std::vector<double>{1, 0.1, 0.01}), 1.0, angles.cos,
+                        angles.sin);
   ExpectOp([&](Context& c) { return ops::Rotary(c, x.var(), angles, 2); });
 }
 
@@ -158,7 +162,8 @@ TEST_P(AttentionGradientTest, OverUnevenRows) {
   layout.block_rows = {0, 5, 6};
   const auto plan = backend_->Plan(layout);
   ExpectOp([&](Context& c) {
-    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f, p.soft_cap, p.window}, plan, q.var(), k.var(), v.var());
+    return ops::Attention(c, {p.heads, p.kv_heads, kDim, 0.5f, p.soft_cap, p.window}, plan, q.var(),
+                          k.var(), v.var());
   });
 }
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradientTest,
@@ -172,7 +177,8 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradientTest,
 
 TEST_F(GradientTest, EveryGatedActivation) {
   Parameter &gate = Make("gate", {3, 7}), &up = Make("up", {3, 7});
-  for (const Activation f : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu2}) {
+  for (const Activation f :
+       {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh, Activation::kRelu2}) {
     SCOPED_TRACE(static_cast<int>(f));
     ExpectOp([&](Context& c) { return ops::GatedActivation(c, f, gate.var(), up.var()); });
   }
@@ -188,8 +194,10 @@ TEST_F(GradientTest, CheckpointEqualsItsBody) {
   });
 }
 
-// Each token's loss with a scale of its own, one of them 0; rows out of order and one of them twice.
-double HeadObjective(Context& c, const Var& x, const auto& head, const ops::HeadTransform& transform = {}) {
+// Each token's loss with a scale of its own, one of them 0; rows out of order and one of them
+// twice.
+double HeadObjective(Context& c, const Var& x, const auto& head,
+                     const ops::HeadTransform& transform = {}) {
   const Tensor rows = c.backend.Upload(std::vector<int32_t>{5, 0, 3, 3});
   const Tensor targets = c.backend.Upload(std::vector<int32_t>{1, 6, 0, 2});
   const std::vector<float> scales = {0.25f, -0.5f, 0, 1.5f};
@@ -214,10 +222,12 @@ TEST_F(GradientTest, HeadLossFrozen) {
 TEST_F(GradientTest, HeadLossOfTransformedLogits) {
   const PreparedWeight frozen = Frozen(7, 4);
   Parameter &x = Make("x", {6, 4}), &head = Make("head", {7, 4});
-  for (const ops::HeadTransform& transform : {ops::HeadTransform{0.6f, 0}, {1, 1.5f}, {0.6f, 1.5f}}) {
+  for (const ops::HeadTransform& transform :
+       {ops::HeadTransform{0.6f, 0}, {1, 1.5f}, {0.6f, 1.5f}}) {
     SCOPED_TRACE(Cat(transform.scale, ", ", transform.soft_cap));
     Expect([&](Context& c) {
-      return HeadObjective(c, x.var(), head.var(), transform) + HeadObjective(c, x.var(), frozen, transform);
+      return HeadObjective(c, x.var(), head.var(), transform) +
+             HeadObjective(c, x.var(), frozen, transform);
     });
   }
 }
@@ -242,7 +252,8 @@ TEST_F(GradientTest, HeadLossOfManyRowsIsThatOfItsParts) {
     std::vector<double> all;
     for (int i = 0; i < parts; ++i) {
       std::vector<int32_t> rows, targets;
-      for (int t = kRows * i / parts; t < kRows * (i + 1) / parts; ++t) rows.push_back(t), targets.push_back(t % 3);
+      for (int t = kRows * i / parts; t < kRows * (i + 1) / parts; ++t)
+        rows.push_back(t), targets.push_back(t % 3);
       const std::vector<double> losses = backend_->ToDoubles(ops::HeadLoss(
           c, x.var(), Numbers(rows), head.var(), ops::CrossEntropy(Numbers(targets), 0.25f)));
       all.insert(all.end(), losses.begin(), losses.end());
@@ -312,9 +323,9 @@ TEST_F(GradientTest, DistillationFromKeptOutcomes) {
         DistillParts parts(*backend_);
         parts.objective.settings = {DivergenceNamed(name), 0.3f, temperature};
         Expect([&](Context& c) {
-          return parts.Sum(c, x.var(), head.var(),
-                           ops::DistillTop(parts.objective, 0.25f,
-                                           {2, shared, ids, log_probs, tail}));
+          return parts.Sum(
+              c, x.var(), head.var(),
+              ops::DistillTop(parts.objective, 0.25f, {2, shared, ids, log_probs, tail}));
         });
       }
     }
@@ -332,7 +343,8 @@ TEST_F(GradientTest, HiddenLoss) {
     Expect([&](Context& c) {
       const Var y = ops::Add(c, x.var(), x.var());
       double loss = 0;
-      for (double l : backend_->ToDoubles(ops::HiddenLoss(c, y, rows, teacher, p.var(), kind, 0.25f)))
+      for (double l :
+           backend_->ToDoubles(ops::HiddenLoss(c, y, rows, teacher, p.var(), kind, 0.25f)))
         loss += l;
       return 0.25 * loss + WeightedSum(c, ops::Add(c, y, x.var()));
     });

@@ -12,7 +12,8 @@ namespace {
 class FileTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    folder_ = Path(::testing::TempDir()) / Cat("retort_file_test_", ::getpid());  // tests run side by side
+    folder_ = Path(::testing::TempDir()) /
+              Cat("retort_file_test_", ::getpid());  // tests run side by side
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
   }

@@ -13,7 +13,8 @@ TEST(LargePages, AreWholeAlignedAndZero) {
     const LargePages pages(bytes);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(pages.data()) % kLargePage, 0u);
     EXPECT_EQ(pages.bytes(), (bytes + kLargePage - 1) / kLargePage * kLargePage);
-    EXPECT_TRUE(std::all_of(pages.data(), pages.data() + pages.bytes(), [](std::byte b) { return b == std::byte{0}; }));
+    EXPECT_TRUE(std::all_of(pages.data(), pages.data() + pages.bytes(),
+                            [](std::byte b) { return b == std::byte{0}; }));
     std::fill_n(pages.data(), pages.bytes(), std::byte{1});
   }
 }

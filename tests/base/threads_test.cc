@@ -25,7 +25,11 @@ TEST(ThreadPool, RunsEveryPieceOnce) {
 
 TEST(ThreadPool, RethrowsAndStaysUsable) {
   ThreadPool pool(3);
-  EXPECT_THROW(pool.For(50, [](int64_t i, int) { if (i == 20) throw InputError("x"); }), Error);
+  EXPECT_THROW(pool.For(50,
+                        [](int64_t i, int) {
+                          if (i == 20) throw InputError("x");
+                        }),
+               Error);
   std::atomic<int> count{0};
   pool.For(50, [&](int64_t, int) { ++count; });
   EXPECT_EQ(count, 50);

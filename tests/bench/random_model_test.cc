@@ -49,11 +49,21 @@ TEST(RandomModelTest, GivesTheTablesTheirOwnFormat) {
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   const DenseConfig c = ShapeNamed("2,64,4,2,128,512");
   const auto q4 = MakeRandomModel(c, WeightFormat::kQ4_0, *backend);
-  EXPECT_EQ(q4->linear(LinearNamed(q4->layout, "model.layers.1.mlp.down_proj")).frozen().as<CpuWeight>().weight.format(), WeightFormat::kQ4_0);
-  EXPECT_EQ(q4->linear(q4->layout.head).frozen().as<CpuWeight>().weight.format(), WeightFormat::kQ8_0);
+  EXPECT_EQ(q4->linear(LinearNamed(q4->layout, "model.layers.1.mlp.down_proj"))
+                .frozen()
+                .as<CpuWeight>()
+                .weight.format(),
+            WeightFormat::kQ4_0);
+  EXPECT_EQ(q4->linear(q4->layout.head).frozen().as<CpuWeight>().weight.format(),
+            WeightFormat::kQ8_0);
   const auto nf4 = MakeRandomModel(c, WeightFormat::kNF4, *backend);
-  EXPECT_EQ(nf4->linear(LinearNamed(nf4->layout, "model.layers.0.self_attn.q_proj")).frozen().as<CpuWeight>().weight.format(), WeightFormat::kNF4);
-  EXPECT_EQ(nf4->linear(nf4->layout.embedding).frozen().as<CpuWeight>().weight.format(), WeightFormat::kBF16);
+  EXPECT_EQ(nf4->linear(LinearNamed(nf4->layout, "model.layers.0.self_attn.q_proj"))
+                .frozen()
+                .as<CpuWeight>()
+                .weight.format(),
+            WeightFormat::kNF4);
+  EXPECT_EQ(nf4->linear(nf4->layout.embedding).frozen().as<CpuWeight>().weight.format(),
+            WeightFormat::kBF16);
 }
 
 // Every family's extra tensors are there, and no layer lets the numbers run away.

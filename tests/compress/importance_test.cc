@@ -81,8 +81,8 @@ TEST(Importance, ANeuronCountsByWhatTheBlockLosesWithoutIt) {
     auto values = std::make_shared<std::vector<float>>(static_cast<size_t>(24 * 40));
     for (int64_t r = 0; r < 24; ++r) DecodeRow(down, r, 0, 40, values->data() + r * 40);
     for (int64_t r = 0; r < 24; ++r) (*values)[static_cast<size_t>(r * 40 + f)] = 0;
-    model->linears[static_cast<size_t>(down_id)].weight =
-        backend->Prepare(Weight(WeightFormat::kF32, 24, 40, std::as_bytes(std::span(*values)), values));
+    model->linears[static_cast<size_t>(down_id)].weight = backend->Prepare(
+        Weight(WeightFormat::kF32, 24, 40, std::as_bytes(std::span(*values)), values));
     const auto without = Stream(*model, SomeExamples());
     double sum = 0;
     for (size_t at = 0; at < whole[2].size(); at += 24) {

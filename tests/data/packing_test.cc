@@ -375,13 +375,17 @@ TEST(BatchStream, ResumedFromAnyStateItGoesOnAsItWould) {
 TEST(BatchStream, StatesOfOtherDataAreRefused) {
   const std::vector<Example> rows = MakeRows(10);
   BatchStream stream(rows, Options(false, true, 2));
-  EXPECT_EQ(InputFault([&] { stream.Seek({0, 10}); }),
+  EXPECT_EQ(InputFault([&] {
+              stream.Seek({0, 10});
+            }),
             "epoch 0 of the data has 10 sequences, not a place 10; was the data changed?");
   EXPECT_EQ(InputFault([&] {
               stream.Seek({2, 1});
             }),
             "the data has no epoch 2; was the recipe changed?");
-  EXPECT_EQ(InputFault([&] { stream.Seek({-1, 0}); }),
+  EXPECT_EQ(InputFault([&] {
+              stream.Seek({-1, 0});
+            }),
             "the data has no epoch -1; was the recipe changed?");
   stream.Seek({2, 0});
   EXPECT_FALSE(stream.Next());

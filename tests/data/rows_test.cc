@@ -19,10 +19,12 @@ class RowsTest : public testing::Test {
   // The fault of opening the text and reading every row.
   std::string Fault(const std::string& text, RowFormat format = RowFormat::kAuto) {
     const Path path = folder_.Write("train.jsonl", text);
-    return InputFault([&] {
-      const Rows rows = Rows::Open({{path}}, format);
-      for (int64_t i = 0; i < rows.size(); ++i) rows.Read(i);
-    }, path);
+    return InputFault(
+        [&] {
+          const Rows rows = Rows::Open({{path}}, format);
+          for (int64_t i = 0; i < rows.size(); ++i) rows.Read(i);
+        },
+        path);
   }
   TempFolder folder_;
 };
@@ -138,9 +140,12 @@ TEST_F(RowsTest, FilesOfDifferentFormatsMix) {
 
 TEST_F(RowsTest, RealDataReads) {
   RETORT_NEEDS(datasets, "real/datasets");
-  for (const auto& [name, count] : std::vector<std::pair<std::string, int64_t>>{
-           {"banking77", 9003}, {"clinc150", 15100}, {"restaurant8k", 7598}, {"gsm8k", 7473},
-           {"tinystories", 3413}}) {
+  for (const auto& [name, count] :
+       std::vector<std::pair<std::string, int64_t>>{{"banking77", 9003},
+                                                    {"clinc150", 15100},
+                                                    {"restaurant8k", 7598},
+                                                    {"gsm8k", 7473},
+                                                    {"tinystories", 3413}}) {
     const Rows rows = Rows::Open({{datasets / name / "train.jsonl"}});
     ASSERT_EQ(rows.size(), count) << name;
     for (int64_t i = 0; i < rows.size(); ++i) {

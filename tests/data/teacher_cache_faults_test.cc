@@ -69,7 +69,10 @@ TEST_F(TeacherCacheFaults, EveryFieldOfTheKeyIsCompared) {
   };
   using Key = TeacherCacheKey;
   EXPECT_EQ(fault([](Key& k) { k.teacher = "moved/teacher"; }), "");
-  EXPECT_EQ(fault([](Key& k) { k.fingerprint = "beef"; k.teacher = "b"; }),
+  EXPECT_EQ(fault([](Key& k) {
+              k.fingerprint = "beef";
+              k.teacher = "b";
+            }),
             "the cache is of teacher 'f00d' (models/teacher), wanted is 'beef' (b)");
   EXPECT_EQ(fault([](Key& k) { k.adapter_fingerprint = "ada"; }),
             "the cache is of teacher's adapter none, wanted is 'ada'");
@@ -79,8 +82,7 @@ TEST_F(TeacherCacheFaults, EveryFieldOfTheKeyIsCompared) {
             "the cache is of chat template 'c4a7', wanted is none");
   EXPECT_EQ(fault([](Key& k) { k.vocab = 513; }), "the cache is of vocabulary 512, wanted is 513");
   EXPECT_EQ(fault([](Key& k) { k.top_k = 17; }), "the cache is of top_k 16, wanted is 17");
-  EXPECT_EQ(fault([](Key& k) { k.temperature = 2; }),
-            "the cache is of temperature 1, wanted is 2");
+  EXPECT_EQ(fault([](Key& k) { k.temperature = 2; }), "the cache is of temperature 1, wanted is 2");
 }
 
 TEST_F(TeacherCacheFaults, TheFirstRowThatDiffersIsNamed) {
@@ -89,16 +91,19 @@ TEST_F(TeacherCacheFaults, TheFirstRowThatDiffersIsNamed) {
   changed[12].labels.back() = kNoLoss;
   EXPECT_EQ(ExamplesFault(changed),
             Cat("train.jsonl:13 is not what the teacher saw there (the cache is of 40 examples, "
-                "the data has 40)", kAgain));
+                "the data has 40)",
+                kAgain));
   changed = examples_;
   changed.erase(changed.begin() + 5);  // the one after it now stands in its place
   EXPECT_EQ(ExamplesFault(changed),
             Cat("train.jsonl:6 is not what the teacher saw there (the cache is of 40 examples, "
-                "the data has 39)", kAgain));
+                "the data has 39)",
+                kAgain));
   changed = examples_;
   changed.push_back(examples_[0]);
   EXPECT_EQ(ExamplesFault(changed), Cat("the cache is of 40 examples, the data has 41, from "
-                                        "train.jsonl:41 on new", kAgain));
+                                        "train.jsonl:41 on new",
+                                        kAgain));
   changed.resize(38);
   EXPECT_EQ(ExamplesFault(changed), Cat("the cache is of 40 examples, the data has 38", kAgain));
 }
@@ -108,7 +113,8 @@ TEST_F(TeacherCacheFaults, AnUnfinishedCacheSaysHowMuchIsThere) {
   Teach(half, key_, examples_, 20, 3000);
   const int64_t done = SummarizeTeacherCache(half).examples_done;
   EXPECT_EQ(InputFault([&] { TeacherCacheReader reader(half); }, half),
-            Cat("half: the teacher's cache is not finished: ", done, " of 40 examples are there; "
+            Cat("half: the teacher's cache is not finished: ", done,
+                " of 40 examples are there; "
                 "`retort teach` goes on with the rest"));
   // What is not taught yet may still change; what is may not.
   std::vector<Example> changed = examples_;
@@ -153,8 +159,8 @@ TEST_F(TeacherCacheFaults, DamagedShards) {
   EXPECT_TRUE(EndsWith(ReadFault(), kMend)) << ReadFault();
   mend();
   temp_.Write("cache/" + shard, whole.substr(0, whole.size() - 100));
-  EXPECT_EQ(ReadFault(), Cat(shard, ": has ", whole.size() - 100, " bytes, expected ",
-                             whole.size(), "; the file was changed or damaged", kMend));
+  EXPECT_EQ(ReadFault(), Cat(shard, ": has ", whole.size() - 100, " bytes, expected ", whole.size(),
+                             "; the file was changed or damaged", kMend));
   mend();
   std::filesystem::remove(folder_ / shard);
   EXPECT_EQ(ReadFault(), Cat(shard, ": is missing", kMend));

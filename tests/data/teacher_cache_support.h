@@ -19,7 +19,8 @@ inline ThreadPool& TestPool() {
   return pool;
 }
 
-inline TopTokens ReadRows(TeacherCacheReader& reader, const std::vector<int64_t>& examples, double temperature) {
+inline TopTokens ReadRows(TeacherCacheReader& reader, const std::vector<int64_t>& examples,
+                          double temperature) {
   TopTokens out(7, 3);  // what it holds does not matter
   reader.Read(examples, temperature, TestPool(), out);
   return out;

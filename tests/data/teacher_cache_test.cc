@@ -58,8 +58,14 @@ TEST_F(TeacherCache, GivesBackEveryExampleInAnyOrder) {
   struct Case {
     int64_t vocab, top_k;
   };
-  for (const auto [vocab, top_k] : {Case{512, 64}, {512, 1}, {300, 300}, {40, 99}, {70'000, 5},
-                                    {65'536, 3}, {65'537, 3}, {5000, 4999}}) {
+  for (const auto [vocab, top_k] : {Case{512, 64},
+                                    {512, 1},
+                                    {300, 300},
+                                    {40, 99},
+                                    {70'000, 5},
+                                    {65'536, 3},
+                                    {65'537, 3},
+                                    {5000, 4999}}) {
     const TeacherCacheKey key = KeyOf(vocab, top_k, 1.5);
     const Path folder = Folder(Cat(vocab, "-", top_k));
     TeachAll(folder, key, examples, 800);

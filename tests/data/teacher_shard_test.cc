@@ -77,10 +77,8 @@ TEST_F(MadeUpShard, RowsThatCannotBe) {
 
 TEST_F(MadeUpShard, ShapesThatDoNotFit) {
   const std::string shard = "shard-00000.h5: ";
-  EXPECT_EQ(Fault({.counts = {1, 3}}),
-            shard + "example 1 claims 3 tokens, beyond the shard's 3");
-  EXPECT_EQ(Fault({.counts = {1, -1}}),
-            shard + "example 1 claims -1 tokens, beyond the shard's 3");
+  EXPECT_EQ(Fault({.counts = {1, 3}}), shard + "example 1 claims 3 tokens, beyond the shard's 3");
+  EXPECT_EQ(Fault({.counts = {1, -1}}), shard + "example 1 claims -1 tokens, beyond the shard's 3");
   EXPECT_EQ(Fault({.counts = {1, 1}}), shard + "its examples have 2 tokens, expected 3");
   EXPECT_EQ(Fault({.counts = {3}}),
             shard + "dataset 'examples/tokens' has shape [1], expected [2]");

@@ -48,8 +48,7 @@ Naive SortAll(const std::vector<float>& z, int64_t k, double temperature) {
   }
   out.ids.resize(static_cast<size_t>(k));
   for (const int32_t id : out.ids) {
-    out.log_probs.push_back(
-        static_cast<double>((z[id] - top) / temperature - std::log(total)));
+    out.log_probs.push_back(static_cast<double>((z[id] - top) / temperature - std::log(total)));
   }
   out.tail = static_cast<double>(std::log(left) - std::log(total));
   return out;
@@ -71,8 +70,10 @@ TEST(TopSelector, AgreesWithSortingEverything) {
             ASSERT_NEAR(out.log_probs[row * out.k + j], want.log_probs[j],
                         1e-7 * std::max(1.0, -want.log_probs[j]));
           }
-          if (selector.kept() == vocab) ASSERT_EQ(out.tail[row], -kInfinity);
-          else ASSERT_NEAR(out.tail[row], want.tail, 1e-7 * std::max(1.0, -want.tail));
+          if (selector.kept() == vocab)
+            ASSERT_EQ(out.tail[row], -kInfinity);
+          else
+            ASSERT_NEAR(out.tail[row], want.tail, 1e-7 * std::max(1.0, -want.tail));
         }
       }
     }
@@ -104,9 +105,11 @@ TEST(TopSelector, ImpossibleOutcomesAndBrokenLogits) {
   EXPECT_EQ(out.log_probs[1], -kInfinity);
   EXPECT_EQ(out.tail[0], -kInfinity);
   const float nan = std::numeric_limits<float>::quiet_NaN();
-  for (const std::vector<float>& z : std::vector<std::vector<float>>{
-           {0, 1, 2, nan}, {nan, 1, 2, 3}, {0, kInfinity, 0, 0},
-           {-kInfinity, -kInfinity, -kInfinity, -kInfinity}}) {
+  for (const std::vector<float>& z :
+       std::vector<std::vector<float>>{{0, 1, 2, nan},
+                                       {nan, 1, 2, 3},
+                                       {0, kInfinity, 0, 0},
+                                       {-kInfinity, -kInfinity, -kInfinity, -kInfinity}}) {
     EXPECT_THROW(selector.Select(z, out, 0), Error);
   }
   EXPECT_THROW(selector.Select(std::vector<float>{1, 2}, out, 0), Error);

@@ -11,8 +11,8 @@ namespace {
 
 class ExactTest : public testing::Test {
  protected:
-  // Declares the first new token of what the model says to be its end, so that it ends by itself, and
-  // gives the text that it says until then.
+  // Declares the first new token of what the model says to be its end, so that it ends by itself,
+  // and gives the text that it says until then.
   std::string SaidUntilTheEnd() {
     const std::vector<int32_t> ids = world_.Greedy(prompt_, 40);
     size_t at = 3;

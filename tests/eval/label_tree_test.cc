@@ -68,7 +68,8 @@ TEST(LabelTree, SumsEachLabelsOwnSteps) {
   const std::vector<Ids> labels = {{1, 2, 9}, {1, 9}, {1, 3, 9}, {1, 9}};
   const LabelTree tree(labels);
   std::vector<double> losses;
-  // A step's loss spells what is predicted and how deep: 1 -> 1, 2 -> 20, 3 -> 30, 9 after 1 -> 90, deeper -> 900.
+  // A step's loss spells what is predicted and how deep: 1 -> 1, 2 -> 20, 3 -> 30, 9 after 1 -> 90,
+  // deeper -> 900.
   for (const auto& step : tree.steps()) {
     const int32_t depth =
         step.after < 0 ? 0 : tree.nodes()[static_cast<size_t>(step.after)].depth + 1;

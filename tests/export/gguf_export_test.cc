@@ -110,8 +110,8 @@ std::string ContentSum(const Path& gguf) {
   return Sha256(all);
 }
 
-// The tensors of these files are byte for byte those that llama.cpp's own quantiser in Python (`gguf` 0.19.0,
-// gguf.quants.quantize) makes of the F32 file of the same model.
+// The tensors of these files are byte for byte those that llama.cpp's own quantiser in Python
+// (`gguf` 0.19.0, gguf.quants.quantize) makes of the F32 file of the same model.
 TEST_F(GgufExport, BlocksAreThoseOfLlamaCpp) {
   InitOptions options;
   options.config = ShapeNamed("2,64,4,2,96,300");
@@ -141,7 +141,8 @@ TEST_F(GgufExport, RefusalsLeaveNothing) {
   const Path gguf = Export(folder_ / "m", "m.gguf", {WeightFormat::kF32});
   EXPECT_THROW(WriteGguf(OpenModel(gguf), folder_ / "again.gguf", {}), Error);
   EXPECT_THROW(Export(folder_ / "m", "nf4.gguf", {WeightFormat::kNF4}), Error);
-  // Fails after the file was begun: the tokenizer is read when the metadata is made, the weights later.
+  // Fails after the file was begun: the tokenizer is read when the metadata is made, the weights
+  // later.
   const ModelFiles files = OpenModel(folder_ / "m");
   ModelFiles broken = files;
   broken.config.vocab = 299;  // the table has 300 rows
@@ -156,14 +157,16 @@ std::vector<float> ValuesOf(const Weight& w) {
   return values;
 }
 
-// Copied weights hold the mapped ones' values, elsewhere; an embedding stays in the file, tied or not.
+// Copied weights hold the mapped ones' values, elsewhere; an embedding stays in the file, tied or
+// not.
 TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
   for (const bool tied : {false, true}) {
     DenseConfig config = FolderConfig("llama");
     config.tied = tied;
     const Path folder = folder_ / Cat("in", tied);
     MakeModelFolder(folder, config);
-    const ModelFiles files = OpenModel(Export(folder, Cat("m", tied, ".gguf"), {WeightFormat::kQ8_0}));
+    const ModelFiles files =
+        OpenModel(Export(folder, Cat("m", tied, ".gguf"), {WeightFormat::kQ8_0}));
     EXPECT_TRUE(WorthCopying(files));
     for (const Compute compute : {Compute::kF32, Compute::kInt8}) {
       const auto backend = MakeCpuBackend(2, compute);
@@ -172,7 +175,8 @@ TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
       options.copy = true;
       const auto copied = LoadModel(files, options, *backend);
       const auto stored = [](const PreparedWeight& w) { return w.as<CpuWeight>().weight; };
-      const auto expect_copy = [&](const PreparedWeight& mapped_weight, const PreparedWeight& copied_weight) {
+      const auto expect_copy = [&](const PreparedWeight& mapped_weight,
+                                   const PreparedWeight& copied_weight) {
         const Weight from = stored(mapped_weight), to = stored(copied_weight);
         EXPECT_NE(from.bytes().data(), to.bytes().data());
         EXPECT_EQ(ValuesOf(from), ValuesOf(to));
@@ -180,7 +184,8 @@ TEST_F(GgufExport, CopiedWeightsAreTheMappedOnes) {
       for (size_t id = 0; id < mapped->linears.size(); ++id) {
         const LinearSpec& linear = mapped->layout.linears[id];
         SCOPED_TRACE(Cat(NameOf(compute), " ", linear.name));
-        const PreparedWeight &from = mapped->linears[id].frozen(), &to = copied->linears[id].frozen();
+        const PreparedWeight &from = mapped->linears[id].frozen(),
+                             &to = copied->linears[id].frozen();
         if (linear.use == LinearUse::kEmbedding) {
           EXPECT_EQ(stored(from).bytes().data(), stored(to).bytes().data());
         } else {

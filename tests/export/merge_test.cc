@@ -48,8 +48,8 @@ double HalfStep(double v, int mantissa_bits) {
 
 class Merging : public ::testing::Test {
  protected:
-  // Every linear layer of `merged` against double arithmetic over `base` (by default the original weights), and every
-  // other tensor's bytes against the base's.
+  // Every linear layer of `merged` against double arithmetic over `base` (by default the original
+  // weights), and every other tensor's bytes against the base's.
   void ExpectMerged(const ModelFiles& original, const Path& merged_folder, int mantissa_bits,
                     const std::function<std::vector<float>(const Weight&)>& onto) {
     const TensorTable merged = ReadSafetensorsFolder(merged_folder);

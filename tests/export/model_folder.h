@@ -30,8 +30,8 @@ void MakeModelFolder(const Path& folder, const DenseConfig& config,
 // The same for any config.json.
 void MakeModelFolder(const Path& folder, const Json& config, const FolderOptions& options = {});
 
-// An adapter of rank 4 on every linear layer that `targets` matches, in PEFT's layout, large enough to change what the
-// model says; with a retort.json unless the record is empty.
+// An adapter of rank 4 on every linear layer that `targets` matches, in PEFT's layout, large enough
+// to change what the model says; with a retort.json unless the record is empty.
 void MakeAdapterFolder(const Path& folder, const ModelFiles& base, const BaseRecord* record,
                        uint64_t seed = 5, const std::string& targets = "all-linear");
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folders that keep a layer's experts together, as transformers 5 writes them with save_original_format=False: gate_up_proj
-// [E, 2 F, C], each expert's gate rows before its up rows, and down_proj [E, C, F]. Laid out here by hand.
+// Folders that keep a layer's experts together, as transformers 5 writes them with
+// save_original_format=False: gate_up_proj [E, 2 F, C], each expert's gate rows before its up rows,
+// and down_proj [E, C, F]. Laid out here by hand.
 #include <nlohmann/json.hpp>
 
 #include "export/merge.h"
@@ -48,7 +49,8 @@ void Stack(const Names& names, const Path& from, const Path& to, bool twice = fa
       out[entry.name] = {entry.shape, {entry.bytes.begin(), entry.bytes.end()}};
   }
   for (int layer = 0; layer < kLayers; ++layer) {
-    const std::string old = Cat("model.layers.", layer, ".", names.module, "."), now = Cat("model.layers.", layer, ".mlp.");
+    const std::string old = Cat("model.layers.", layer, ".", names.module, "."),
+                      now = Cat("model.layers.", layer, ".mlp.");
     std::vector<std::byte> gate_up, down, router;
     for (int e = 0; e < kExperts; ++e) {
       const std::string expert = Cat(old, "experts.", e, ".");
@@ -62,7 +64,8 @@ void Stack(const Names& names, const Path& from, const Path& to, bool twice = fa
     out[now + "gate.weight"] = {{kExperts, kWidth}, router};
   }
   if (twice) {
-    const std::string name = Cat("model.layers.1.", names.module, ".experts.2.", names.down, ".weight");
+    const std::string name =
+        Cat("model.layers.1.", names.module, ".experts.2.", names.down, ".weight");
     out[name].first = {kWidth, kFfn};
     Append(tensors, name, out[name].second);
   }
@@ -122,7 +125,8 @@ TEST_P(StackedExperts, StoredTwiceAreRefused) {
     OpenModel(folder_ / "twice");
     FAIL() << "was read";
   } catch (const Error& e) {
-    EXPECT_NE(std::string(e.what()).find("is there twice, also within 'model.layers.1.mlp.experts.down_proj'"),
+    EXPECT_NE(std::string(e.what()).find(
+                  "is there twice, also within 'model.layers.1.mlp.experts.down_proj'"),
               std::string::npos)
         << e.what();
   }
@@ -130,7 +134,8 @@ TEST_P(StackedExperts, StoredTwiceAreRefused) {
 
 INSTANTIATE_TEST_SUITE_P(, StackedExperts,
                          testing::Values(Names{"mixtral", "block_sparse_moe", "w1", "w3", "w2"},
-                                         Names{"qwen3_moe", "mlp", "gate_proj", "up_proj", "down_proj"}),
+                                         Names{"qwen3_moe", "mlp", "gate_proj", "up_proj",
+                                               "down_proj"}),
                          [](const auto& one) { return std::string(one.param.family); });
 
 }  // namespace

@@ -97,7 +97,8 @@ TEST(Hdf5, ListsItsDatasets) {
   ExpectRefused([&] { reader.ChunkRows("none"); }, {"a.h5", "'none'", "missing"});
 }
 
-// What the library's own filters read, whole, is what the chunks hold; the last chunk's rest is what HDF5 filled it with.
+// What the library's own filters read, whole, is what the chunks hold; the last chunk's rest is
+// what HDF5 filled it with.
 TEST(Hdf5, ChunksHoldWhatTheLibraryReads) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
@@ -115,13 +116,15 @@ TEST(Hdf5, ChunksHoldWhatTheLibraryReads) {
   have.resize(700);
   EXPECT_EQ(have, want);
   const Hdf5Chunk halves = reader.ReadChunk<uint16_t>("halves", 1, 2);
-  EXPECT_EQ(Hdf5Reader::Unpack<uint16_t>(halves)[0], ReadAll<uint16_t>(reader, "halves", {3, 2})[4]);
+  EXPECT_EQ(Hdf5Reader::Unpack<uint16_t>(halves)[0],
+            ReadAll<uint16_t>(reader, "halves", {3, 2})[4]);
   const Hdf5Chunk plain = reader.ReadChunk<int64_t>("steps", 1, 1);
   EXPECT_FALSE(plain.shuffled || plain.deflated);
   EXPECT_EQ(Hdf5Reader::Unpack<int64_t>(plain), (std::vector<int64_t>{INT64_MAX, 0}));
   ExpectRefused([&] { reader.ReadChunk<int32_t>("ids", 7, 7); },
                 {"a.h5", "'ids'", "100 rows in chunks of 16", "chunk 7"});
-  ExpectRefused([&] { reader.ReadChunk<int32_t>("ids", 0, 8); }, {"'ids'", "[100, 7]", "8 columns"});
+  ExpectRefused([&] { reader.ReadChunk<int32_t>("ids", 0, 8); },
+                {"'ids'", "[100, 7]", "8 columns"});
   ExpectRefused([&] { reader.ReadChunk<uint8_t>("ids", 0, 7); }, {"'ids'", "i32", "u8"});
   ExpectRefused([&] { reader.ReadChunk<uint8_t>("bytes", 0, 1); }, {"'bytes'", "in one piece"});
 }

@@ -72,18 +72,34 @@ std::string Mutated(std::string text, RandomStream& random) {
   for (uint64_t damages = 1 + random.Below(3); damages > 0 && !text.empty(); --damages) {
     const size_t at = random.Below(text.size());
     switch (random.Below(6)) {
-      case 0: text[at] = static_cast<char>(text[at] ^ 1 << random.Below(8)); break;
-      case 1: text[at] = "\0\1\x7f\x80\xff{}[]\",:-09"[random.Below(16)]; break;
+      case 0:
+        text[at] = static_cast<char>(text[at] ^ 1 << random.Below(8));
+        break;
+      case 1:
+        text[at] = "\0\1\x7f\x80\xff{}[]\",:-09"[random.Below(16)];
+        break;
       case 2: {
-        constexpr uint64_t kNumbers[] = {0, 1, 0xffffffff, uint64_t{1} << 31, uint64_t{1} << 40,
-                                         uint64_t{1} << 63, ~uint64_t{0}, ~uint64_t{0} / 8 + 1};
+        constexpr uint64_t kNumbers[] = {0,
+                                         1,
+                                         0xffffffff,
+                                         uint64_t{1} << 31,
+                                         uint64_t{1} << 40,
+                                         uint64_t{1} << 63,
+                                         ~uint64_t{0},
+                                         ~uint64_t{0} / 8 + 1};
         const uint64_t number = kNumbers[random.Below(8)];
         std::memcpy(text.data() + at, &number, std::min<size_t>(8, text.size() - at));
         break;
       }
-      case 3: text.erase(at, 1 + random.Below(16)); break;
-      case 4: text.insert(at, text.substr(at, 1 + random.Below(16))); break;
-      case 5: text.resize(at); break;
+      case 3:
+        text.erase(at, 1 + random.Below(16));
+        break;
+      case 4:
+        text.insert(at, text.substr(at, 1 + random.Below(16)));
+        break;
+      case 5:
+        text.resize(at);
+        break;
     }
   }
   return text;

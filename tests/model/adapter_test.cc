@@ -18,7 +18,8 @@ TEST(LoraScale, IsAlphaOverRankOrItsRoot) {
 LinearSpec Layer(const char* name) { return {name, 8, 8, LinearUse::kAttentionIn, 3}; }
 
 TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
-  const LinearSpec q = Layer("model.layers.3.self_attn.q_proj"), up = Layer("model.layers.3.mlp.up_proj");
+  const LinearSpec q = Layer("model.layers.3.self_attn.q_proj"),
+                   up = Layer("model.layers.3.mlp.up_proj");
   AdapterConfig c;
   EXPECT_TRUE(Targets(c, q));
   c.targets = {"q_proj"};
@@ -45,7 +46,8 @@ TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
 
 // Routers never; experts only when they are named, as PEFT has it.
 TEST(Targets, LeavesRoutersAndUnnamedExpertsOut) {
-  LinearSpec router = Layer("model.layers.0.mlp.gate"), expert = Layer("model.layers.0.mlp.experts.2.up_proj");
+  LinearSpec router = Layer("model.layers.0.mlp.gate"),
+             expert = Layer("model.layers.0.mlp.experts.2.up_proj");
   router.use = LinearUse::kRouter;
   expert.expert = 2;
   AdapterConfig c;
@@ -59,8 +61,8 @@ TEST(Targets, LeavesRoutersAndUnnamedExpertsOut) {
 // A layer's numbers are keyed by its name: more layers change none of them.
 TEST(Adapter, ALayersNumbersDependOnItsNameAlone) {
   DenseConfig model;
-  model.layers = 1, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8, model.ffn = 64,
-  model.vocab = 10;
+  model.layers = 1, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
   const auto backend = MakeReferenceBackend();
   const auto small = Adapter::Make({}, LayoutOf(model), 7, *backend);
   model.layers = 3, model.qk_norm = model.qkv_bias = true, model.family = "qwen3";
@@ -99,8 +101,9 @@ TEST(Adapter, StartsWithAUniformAndBZero) {
 // A refusal, or "" where the configuration is read.
 std::string Refusal(const std::string& settings) {
   TemporaryFolder folder;
-  folder.Put("adapter_config.json", R"({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"])" +
-                                        (settings.empty() ? "" : ", " + settings) + "}");
+  folder.Put("adapter_config.json",
+             R"({"peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"])" +
+                 (settings.empty() ? "" : ", " + settings) + "}");
   try {
     ReadAdapterConfig(folder.path());
     return "";
@@ -110,11 +113,14 @@ std::string Refusal(const std::string& settings) {
   }
 }
 
-// What PEFT 0.21 writes for Mixtral or Qwen3-MoE whose experts are targeted, and for its other kinds of LoRA.
+// What PEFT 0.21 writes for Mixtral or Qwen3-MoE whose experts are targeted, and for its other
+// kinds of LoRA.
 TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {"target_parameters", R"("target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])"},
-      {"target_parameters", R"("target_parameters": ["down_proj"], "rank_pattern": {".*\\.gate_up_proj": 16})"},
+      {"target_parameters",
+       R"("target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])"},
+      {"target_parameters",
+       R"("target_parameters": ["down_proj"], "rank_pattern": {".*\\.gate_up_proj": 16})"},
       {"rank_pattern", R"("rank_pattern": {"down_proj": 4})"},
       {"rank_pattern", R"("rank_pattern": {"down_proj": 8, "up_proj": 4})"},
       {"alpha_pattern", R"("alpha_pattern": {"v_proj": 4})"},
@@ -142,11 +148,14 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
 }
 
 TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
-  for (const char* settings :
-       {"", R"("target_parameters": null, "rank_pattern": {}, "alpha_pattern": {}, "layers_to_transform": null)",
-        R"("target_parameters": [], "lora_bias": false, "use_bdlora": null, "loftq_config": {})",
-        R"("rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 16, "q_proj": 16})",
-        R"("init_lora_weights": true)", R"("init_lora_weights": false)", R"("init_lora_weights": "gaussian")"})
+  for (
+      const char* settings :
+      {"",
+       R"("target_parameters": null, "rank_pattern": {}, "alpha_pattern": {}, "layers_to_transform": null)",
+       R"("target_parameters": [], "lora_bias": false, "use_bdlora": null, "loftq_config": {})",
+       R"("rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 16, "q_proj": 16})",
+       R"("init_lora_weights": true)", R"("init_lora_weights": false)",
+       R"("init_lora_weights": "gaussian")"})
     EXPECT_EQ(Refusal(settings), "") << settings;
 }
 

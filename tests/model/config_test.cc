@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "model/spec/config_reader.h"
-
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -8,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "model/spec/config_reader.h"
 
 namespace retort {
 namespace {
@@ -81,7 +80,8 @@ TEST_F(ConfigTest, FaultsNameTheKey) {
 TEST_F(ConfigTest, WhatIsWrittenReadsBackTheSame) {
   DenseConfig c;
   c.family = "qwen3";
-  c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 32, c.ffn = 128, c.vocab = 300;
+  c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 32, c.ffn = 128,
+  c.vocab = 300;
   c.rotary = {RopeScaling::Kind::kLlama3, 8, 1, 4, 64, {}};
   c.tied = true;
   c.ends = {5, 7};
@@ -95,7 +95,8 @@ TEST_F(ConfigTest, WhatIsWrittenReadsBackTheSame) {
   EXPECT_EQ(read.ends, c.ends);
 }
 
-// Llama 3.1's own settings: short wavelengths stay, long ones are divided by 8, the middle is blended.
+// Llama 3.1's own settings: short wavelengths stay, long ones are divided by 8, the middle is
+// blended.
 TEST(RopeFactors, Llama3StretchesLongWavelengthsAlone) {
   const RopeSpec rope{500000, 128, {RopeScaling::Kind::kLlama3, 8, 1, 4, 8192, {}}};
   const std::vector<float> factors = RopeFactors(rope);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kind of block, forwards and backwards: gradients in double against central differences, of adapters and of every
-// weight.
+// Every kind of block, forwards and backwards: gradients in double against central differences, of
+// adapters and of every weight.
 #include <gtest/gtest.h>
 
 #include "autograd/gradient_check.h"
@@ -103,7 +103,8 @@ class Families : public testing::TestWithParam<Case> {
     for (const double loss : losses) sum += loss;
     return sum;
   }
-  void Expect(const std::vector<Parameter*>& parameters, const std::function<double(Context&)>& objective) {
+  void Expect(const std::vector<Parameter*>& parameters,
+              const std::function<double(Context&)>& objective) {
     for (const GradientCheckResult& r : CheckGradients(*backend_, parameters, objective)) {
       if (r.norm < 1e-7) continue;  // an expert that no token takes
       EXPECT_LE(r.relative_error, kLimit) << r.name << ", gradient of norm " << r.norm;
@@ -119,7 +120,8 @@ TEST_P(Families, AdaptersGradientsAreTheirDifferences) {
   const auto adapter = Adapter::Make(some, model->layout, 5, *backend_);
   for (Parameter* p : adapter->parameters()) p->value = Normal(p->value.shape(), 0, 0.1);
   for (const bool checkpoint : {false, true})
-    Expect(adapter->parameters(), [&](Context& c) { return Loss(*model, adapter.get(), c, checkpoint); });
+    Expect(adapter->parameters(),
+           [&](Context& c) { return Loss(*model, adapter.get(), c, checkpoint); });
 }
 
 TEST_P(Families, EveryWeightsGradientIsItsDifference) {
@@ -127,8 +129,10 @@ TEST_P(Families, EveryWeightsGradientIsItsDifference) {
   std::vector<Parameter*> parameters;
   for (const TensorSpec& spec : model.layout.tensors) {
     const bool gain = spec.target.kind == Target::Kind::kGain;
-    const Shape shape = spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.shape[0]};
-    Parameter& p = *model.parameters.emplace_back(std::make_unique<Parameter>(spec.name, Normal(shape, gain, 0.4)));
+    const Shape shape =
+        spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.shape[0]};
+    Parameter& p = *model.parameters.emplace_back(
+        std::make_unique<Parameter>(spec.name, Normal(shape, gain, 0.4)));
     model.Set(spec.target, p.var());
     parameters.push_back(&p);
   }
@@ -136,8 +140,9 @@ TEST_P(Families, EveryWeightsGradientIsItsDifference) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Families,
-                         testing::Values(Case{"Gemma2", Gemma2}, Case{"Gemma3", Gemma3}, Case{"Mixtral", Mixtral},
-                                         Case{"Qwen3Moe", Qwen3Moe}, Case{"Phi3", Phi3}),
+                         testing::Values(Case{"Gemma2", Gemma2}, Case{"Gemma3", Gemma3},
+                                         Case{"Mixtral", Mixtral}, Case{"Qwen3Moe", Qwen3Moe},
+                                         Case{"Phi3", Phi3}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -49,8 +49,9 @@ Observed Pass(bool checkpoint, bool later_loss) {
   pass.checkpoint = checkpoint;
   pass.observer = &observer;
   const Var hidden = model->Hidden(context, pass);
-  if (later_loss) model->Losses(context, hidden, backend->Upload(std::vector<int32_t>{1, 2}),
-                                ops::CrossEntropy(backend->Upload(std::vector<int32_t>{4, 1}), 0.25f));
+  if (later_loss)
+    model->Losses(context, hidden, backend->Upload(std::vector<int32_t>{1, 2}),
+                  ops::CrossEntropy(backend->Upload(std::vector<int32_t>{4, 1}), 0.25f));
   tape.Run();
   for (Parameter* p : adapter->parameters())
     out.gradients.push_back(p->gradient.sum() ? backend->ToDoubles(p->gradient.sum())

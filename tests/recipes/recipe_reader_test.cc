@@ -119,8 +119,8 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.teacher.beta = 0.1;
   e.teacher.weight = 1;
   e.teacher.scale_t2 = true;
-  e.train = {1000,     0,  0, 2,   3, "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
-             "linear", 10, 0.1, 0, 42, 2,       "block", 96,   5,    1,    7};
+  e.train = {1000,     0,  0,   2, 3,  "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
+             "linear", 10, 0.1, 0, 42, 2,       "block", 96,   5,    1,   7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
 }
@@ -142,7 +142,8 @@ TEST(RecipeReader, TheResolvedRecipeReadsBackTheSame) {
 }
 
 TEST(RecipeReader, FilesNameTheRunAndAnchorTheirPaths) {
-  const Path folder = std::filesystem::temp_directory_path() / Cat("retort_recipe_reader_test_", ::getpid());
+  const Path folder =
+      std::filesystem::temp_directory_path() / Cat("retort_recipe_reader_test_", ::getpid());
   std::filesystem::create_directories(folder);
   WriteTextAtomically(folder / "router.json", kMinimal);
   const Recipe r = ReadRecipe(folder / "router.json", {"data.eval=e.jsonl"});
@@ -183,7 +184,8 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
       {"train.lr=0", "'train.lr' must be \"auto\" or a number above 0, not 0"},
       {"train.lr=high", "'train.lr' must be \"auto\" or a number above 0, not \"high\""},
       {"train.epochs=0", "'train.epochs' must be \"auto\" or a number above 0, not 0"},
-      {"train.batch_tokens=0", "'train.batch_tokens' must be \"auto\" or an integer of at least 1, not 0"},
+      {"train.batch_tokens=0",
+       "'train.batch_tokens' must be \"auto\" or an integer of at least 1, not 0"},
       {"train.steps=0", "'train.steps' must be an integer of at least 1, not 0"},
       {"train.steps=2.5", "'train.steps' must be an integer of at least 1, not 2.5"},
       {"train.seed=9007199254740994",
@@ -216,8 +218,8 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
     EXPECT_EQ(Refusal(kMinimal, {argument}), Cat("--set ", argument, ": ", message));
   }
   EXPECT_EQ(Refusal(kMinimal, {"export.gguf=[\"q9\"]"}),
-            Cat("--set export.gguf=[\"q9\"]: 'export.gguf' must be a list of types (", Join(GgufFormatNames(), ", "),
-                "), not [\"q9\"]"));
+            Cat("--set export.gguf=[\"q9\"]: 'export.gguf' must be a list of types (",
+                Join(GgufFormatNames(), ", "), "), not [\"q9\"]"));
 }
 
 TEST(RecipeReader, NullInTheFileIsNoValue) {
@@ -245,13 +247,17 @@ TEST(RecipeReader, ValuesThatDoNotGoTogether) {
   EXPECT_NE(Refusal(kMinimal, {"adapter.kind=none"}).find("set 'model.weights' to f32 or bf16"),
             std::string::npos);
   EXPECT_EQ(Refusal(kMinimal, {"adapter.kind=none", "model.weights=f32"}), "");
-  EXPECT_NE(Refusal(kMinimal, {"train.lr=0.1", "train.min_lr=1"}).find("above 'train.lr'"), std::string::npos);
-  EXPECT_NE(Refusal(R"({"model": {"path": "m"}, "data": {"train": "t"}, "train": {"batch_rows": 5, "batch_tokens": 2}})")
-                .find("exclude each other"),
+  EXPECT_NE(Refusal(kMinimal, {"train.lr=0.1", "train.min_lr=1"}).find("above 'train.lr'"),
             std::string::npos);
-  EXPECT_EQ(Refusal(R"({"model": {"path": "m"}, "data": {"train": "t"}, "train": {"batch_rows": 5}})",
-                    {"train.batch_tokens=9"}),
-            "");
+  EXPECT_NE(
+      Refusal(
+          R"({"model": {"path": "m"}, "data": {"train": "t"}, "train": {"batch_rows": 5, "batch_tokens": 2}})")
+          .find("exclude each other"),
+      std::string::npos);
+  EXPECT_EQ(
+      Refusal(R"({"model": {"path": "m"}, "data": {"train": "t"}, "train": {"batch_rows": 5}})",
+              {"train.batch_tokens=9"}),
+      "");
   EXPECT_EQ(Refusal(kMinimal, {"teacher.top_k=8"}),
             "--set teacher.top_k=8: 'teacher.path' is missing; 'teacher.top_k' needs a teacher");
   EXPECT_NE(Refusal(kMinimal, {"teacher.path=t", "teacher.mode=cached"}).find("'teacher.cache'"),
@@ -306,8 +312,8 @@ TEST(RecipeReader, ShippedRecipesAreInOrder) {
   EXPECT_TRUE(router.adapter.targets.empty()) << "all linear layers";
 }
 
-// What the quickstart claims for distillation is claimed at equal steps and learning rate, and with every row
-// that the student alone has.
+// What the quickstart claims for distillation is claimed at equal steps and learning rate, and with
+// every row that the student alone has.
 TEST(RecipeReader, TheShippedStudentsDifferByTheirTeacherAndItsAnswers) {
   const Path folder = Path(RETORT_SOURCE_DIR) / "recipes" / "quickstart";
   const Recipe alone = ReadRecipe(folder / "student.json");

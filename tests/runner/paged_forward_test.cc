@@ -39,7 +39,8 @@ Logits TrainingLogits(const Model& model, const Ids& ids) {
   return model.backend.ToDoubles(model.Logits(context, model.Hidden(context, {batch}), rows));
 }
 
-// Reads texts side by side, each in its own pieces (the last size repeats), and gives the logits of every token.
+// Reads texts side by side, each in its own pieces (the last size repeats), and gives the logits of
+// every token.
 std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& texts,
                                 const std::vector<std::vector<int64_t>>& pieces,
                                 DType type = DType::kF32) {
@@ -149,8 +150,9 @@ TEST(PagedForward, Int8LogitsDoNotDependOnTheStreamsBeside) {
   config.width = 64, config.ffn = 96, config.head_dim = 16;
   const auto model = RandomModel(config, 3, *backend);
   const auto make_resident = [&](PreparedWeight& w, WeightFormat format) {
-    w = backend->Prepare(Requantised(w.as<CpuWeight>().weight, format, false, backend->memory(), backend->pool()),
-                         {.lasting = true});
+    w = backend->Prepare(
+        Requantised(w.as<CpuWeight>().weight, format, false, backend->memory(), backend->pool()),
+        {.lasting = true});
   };
   for (size_t id = 0; id < model->linears.size(); ++id) {
     const LinearUse use = model->layout.linears[id].use;
@@ -158,10 +160,13 @@ TEST(PagedForward, Int8LogitsDoNotDependOnTheStreamsBeside) {
     make_resident(std::get<PreparedWeight>(model->linears[id].weight),
                   use == LinearUse::kHead ? WeightFormat::kQ8_0 : WeightFormat::kQ4_0);
   }
-  if (model->linear(model->layout.head).frozen().as<CpuWeight>().weight.layout() != WeightLayout::kStrips) GTEST_SKIP() << "int8 products of rows: no VNNI here";
+  if (model->linear(model->layout.head).frozen().as<CpuWeight>().weight.layout() !=
+      WeightLayout::kStrips)
+    GTEST_SKIP() << "int8 products of rows: no VNNI here";
   std::vector<Ids> texts;
   for (uint64_t seed = 0; seed < 9; ++seed) texts.push_back(RandomIds(40, 50, seed));
-  const auto together = PagedLogits(*model, texts, std::vector(texts.size(), std::vector<int64_t>{20, 1}));
+  const auto together =
+      PagedLogits(*model, texts, std::vector(texts.size(), std::vector<int64_t>{20, 1}));
   for (size_t i = 0; i < texts.size(); ++i) {
     EXPECT_EQ(PagedLogits(*model, {texts[i]}, {{20, 1}})[0], together[i]) << i;
   }
@@ -185,15 +190,17 @@ TEST_P(RealModels, PagedLogitsEqualTheTrainersInF32) {
     texts.push_back(tokenizer->EncodePrompt(text));
     texts.back().resize(static_cast<size_t>(size));
   }
-  // Both sum in f32, in orders of their own, so each is held to the pass in double. After one token of these texts
-  // llama2xs-280K makes so much of rounding that no f32 comes within 1e-4 at every logit (off by 1.2e-4 and 1.7e-4 here
-  // without and with AVX2, by 3.0e-4 in PyTorch), while over all tokens each is off by some 5e-6.
+  // Both sum in f32, in orders of their own, so each is held to the pass in double. After one token
+  // of these texts llama2xs-280K makes so much of rounding that no f32 comes within 1e-4 at every
+  // logit (off by 1.2e-4 and 1.7e-4 here without and with AVX2, by 3.0e-4 in PyTorch), while over
+  // all tokens each is off by some 5e-6.
   const bool steady = std::string(GetParam()) != "llama2xs-280K";
   const auto reference = MakeReferenceBackend();
   const auto exact = LoadModel(files, {}, *reference);
   const auto got = PagedLogits(*model, texts, {{100, 1, 1, 50, 1}, {1}, {33}});
   for (size_t i = 0; i < texts.size(); ++i) {
-    const Logits trained = TrainingLogits(*model, texts[i]), wanted = TrainingLogits(*exact, texts[i]);
+    const Logits trained = TrainingLogits(*model, texts[i]),
+                 wanted = TrainingLogits(*exact, texts[i]);
     EXPECT_LT(RootMeanSquare(got[i], wanted), 1e-5) << i;
     EXPECT_LT(RootMeanSquare(trained, wanted), 1e-5) << i;
     if (steady) EXPECT_LT(Furthest(got[i], trained), 1e-4) << i;

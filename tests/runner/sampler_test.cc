@@ -93,8 +93,8 @@ INSTANTIATE_TEST_SUITE_P(
         // .4 + .25 < .7 <= .4 + .25 + .2: the one that crosses stays.
         Case{"TopP", At(1, 0, .7), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
         Case{"TopPJustReached", At(1, 0, .649), {{1, .4 / .65}, {3, .25 / .65}}},
-        // Of the top 3's .85 half is .425, so two stay; of the whole .5 it would be the same two, of
-        // .9 of .85 = .765 all three, of .9 of the whole four.
+        // Of the top 3's .85 half is .425, so two stay; of the whole .5 it would be the same two,
+        // of .9 of .85 = .765 all three, of .9 of the whole four.
         Case{"TopPOfTopK", At(1, 3, .9), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
         // .45 * .4 = .18
         Case{"MinP", At(1, 0, 1, .45), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
@@ -147,18 +147,28 @@ TEST(Sampler, TopPBeyondTheFirstStretchMatchesAFullSort) {
 }
 
 // The definition, by sorting everything, in double.
-int32_t ByDefinition(const std::vector<float>& logits, const SamplingOptions& o, uint64_t position) {
-  struct Token { int32_t id; double weight; };
+int32_t ByDefinition(const std::vector<float>& logits, const SamplingOptions& o,
+                     uint64_t position) {
+  struct Token {
+    int32_t id;
+    double weight;
+  };
   std::vector<Token> all;
   const double highest = *std::max_element(logits.begin(), logits.end());
-  for (const float x : logits) all.push_back({static_cast<int32_t>(all.size()), std::exp((x - highest) / o.temperature)});
-  std::stable_sort(all.begin(), all.end(), [](const Token& a, const Token& b) { return a.weight > b.weight; });
+  for (const float x : logits)
+    all.push_back({static_cast<int32_t>(all.size()), std::exp((x - highest) / o.temperature)});
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Token& a, const Token& b) { return a.weight > b.weight; });
   if (o.top_k > 0 && o.top_k < std::ssize(all)) all.resize(static_cast<size_t>(o.top_k));
-  const auto sum = [&] { return std::accumulate(all.begin(), all.end(), 0.0, [](double s, const Token& t) { return s + t.weight; }); };
+  const auto sum = [&] {
+    return std::accumulate(all.begin(), all.end(), 0.0,
+                           [](double s, const Token& t) { return s + t.weight; });
+  };
   if (o.top_p < 1) {
     const double wanted = o.top_p * sum();
     size_t kept = 0;
-    for (double reached = 0; kept < all.size() && (kept == 0 || reached < wanted); ++kept) reached += all[kept].weight;
+    for (double reached = 0; kept < all.size() && (kept == 0 || reached < wanted); ++kept)
+      reached += all[kept].weight;
     all.resize(kept);
   }
   std::erase_if(all, [&](const Token& t) { return t.weight < o.min_p; });
@@ -179,13 +189,15 @@ TEST(Sampler, DrawsByItsDefinitionFromVocabulariesOfManyBlocks) {
       for (size_t i = 0; i < size; i += 3) logits[i] = std::round(logits[i] * 8) / 8;  // equals
       Sampler sampler;
       for (const SamplingOptions& o :
-           {At(1), At(.5), At(2), At(1, 1), At(1, 40), At(1, 700), At(1, 40, .8), At(1, 700, .95, .01), At(1, 0, .5), At(1, 0, .95),
-            At(2, 0, .999), At(1, 0, 0), At(1, 0, 1, .05), At(.7, 0, .9, .1), At(1, 0, 1, 1), At(1, 0, .999999)}) {
+           {At(1), At(.5), At(2), At(1, 1), At(1, 40), At(1, 700), At(1, 40, .8),
+            At(1, 700, .95, .01), At(1, 0, .5), At(1, 0, .95), At(2, 0, .999), At(1, 0, 0),
+            At(1, 0, 1, .05), At(.7, 0, .9, .1), At(1, 0, 1, 1), At(1, 0, .999999)}) {
         int differ = 0;
-        for (uint64_t i = 0; i < 40; ++i) differ += sampler.Sample(logits, o, i) != ByDefinition(logits, o, i);
+        for (uint64_t i = 0; i < 40; ++i)
+          differ += sampler.Sample(logits, o, i) != ByDefinition(logits, o, i);
         // A number that falls next to a border may be rounded over it.
-        EXPECT_LE(differ, 1) << size << " logits, temperature " << o.temperature << ", top_k " << o.top_k << ", top_p "
-                             << o.top_p << ", min_p " << o.min_p;
+        EXPECT_LE(differ, 1) << size << " logits, temperature " << o.temperature << ", top_k "
+                             << o.top_k << ", top_p " << o.top_p << ", min_p " << o.min_p;
       }
     }
   }

@@ -90,7 +90,8 @@ class ServerTest : public testing::Test {
   Json Refused(int status, const std::string& path, const std::string& body) {
     return Refused(status, Ask(Post(path, body)));
   }
-  // What an engine says to the same ids, alone and with a backend of its own: the server's is the engine's thread's.
+  // What an engine says to the same ids, alone and with a backend of its own: the server's is the
+  // engine's thread's.
   Generation Alone(std::vector<int32_t> prompt, SamplingOptions sampling) {
     const auto backend = MakeReferenceBackend();
     const auto model = RandomModel(model_->config, kSeed, *backend, kSize);
@@ -452,7 +453,8 @@ TEST_F(ServerTest, AFailedStepIsAnsweredAndServedOn) {
   Var& final_norm = model_->gains[static_cast<size_t>(model_->layout.final_norm)];
   const Var norm = final_norm;
   const int64_t width = model_->config.width;
-  final_norm = {backend_->FromFloats(std::vector<float>(static_cast<size_t>(width), std::nanf("")), {width})};
+  final_norm = {
+      backend_->FromFloats(std::vector<float>(static_cast<size_t>(width), std::nanf("")), {width})};
   const std::string asks = R"({"prompt": "a", "max_tokens": 4})";
   EXPECT_EQ(Refused(500, kComplete, asks)["type"], "server_error");
   EXPECT_EQ(Refused(500, kComplete, R"({"prompt": "a", "stream": true})")["type"], "server_error");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Once a stream runs, its tokens ask the system for no memory: what a step takes is what the step before gave back. This
-// file counts what the whole test program asks for.
+// Once a stream runs, its tokens ask the system for no memory: what a step takes is what the step
+// before gave back. This file counts what the whole test program asks for.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -45,9 +45,10 @@ TEST(TokenLoop, AsksTheSystemForNoMemory) {
     for (size_t id = 0; int8 && id < model->linears.size(); ++id) {
       if (!model->layout.linears[id].in_block()) continue;
       Linear& linear = model->linears[id];
-      linear.weight = backend->Prepare(Requantised(linear.frozen().as<CpuWeight>().weight, WeightFormat::kQ8_0, false,
-                                               backend->memory(), backend->pool()),
-                                   {.lasting = true});
+      linear.weight =
+          backend->Prepare(Requantised(linear.frozen().as<CpuWeight>().weight, WeightFormat::kQ8_0,
+                                       false, backend->memory(), backend->pool()),
+                           {.lasting = true});
     }
     const ByteTokenizer tokenizer;
     Engine engine(*model, nullptr, tokenizer, {.parallel = 2});
@@ -55,7 +56,9 @@ TEST(TokenLoop, AsksTheSystemForNoMemory) {
     request.prompt = {1, 2, 3};
     request.sampling.max_tokens = 60;
     int64_t tokens = 0;
-    request.on_event = [&](const GenerationEvent& event) { return tokens += std::ssize(event.ids), true; };
+    request.on_event = [&](const GenerationEvent& event) {
+      return tokens += std::ssize(event.ids), true;
+    };
     engine.Submit(request);
     engine.Submit(request);
     for (int i = 0; i < 20; ++i) ASSERT_TRUE(engine.Step());

@@ -131,7 +131,8 @@ TEST_F(DistillationTest, LossIsTheMixtureOfItsParts) {
   EXPECT_NEAR(scaled[0].loss, 0.7 * scaled[0].ce + 4 * 0.3 * scaled[0].kd, 1e-6 * scaled[0].loss);
 }
 
-// All of the vocabulary kept: what differs is f16 rounding of the stored log-probabilities, 2^-11 of themselves.
+// All of the vocabulary kept: what differs is f16 rounding of the stored log-probabilities, 2^-11
+// of themselves.
 TEST_F(DistillationTest, CacheOfTheWholeVocabularyEqualsOnline) {
   Teach({"teacher.cache=cache"});
   for (const char* divergence : {"forward_kl", "reverse_kl", "jsd", "total_variation"}) {
@@ -153,7 +154,8 @@ TEST_F(DistillationTest, CacheOfAFewOutcomesIsNearToOnlineAndTellsLess) {
   const auto online = Run("few_online", {});
   const auto cached =
       Run("few_cached", {"teacher.cache=top", "teacher.mode=cached", "teacher.top_k=64"});
-  // Outcomes thrown together can only bring two distributions closer (the data processing inequality).
+  // Outcomes thrown together can only bring two distributions closer (the data processing
+  // inequality).
   EXPECT_LT(cached[0].kd, online[0].kd);
   EXPECT_GT(cached[0].kd, 0.3 * online[0].kd);
 }
@@ -187,8 +189,10 @@ TEST_F(DistillationTest, RefusesACacheOfOtherThings) {
 TEST_F(DistillationTest, RefusesAChatTemplateThatTheCacheWasNotMadeWith) {
   std::string rows;
   for (int i = 0; i < 6; ++i) {
-    rows += DumpJson(Json{{"messages", {{{"role", "user"}, {"content", Cat("say ", i)}},
-                                        {{"role", "assistant"}, {"content", Cat(i)}}}}}) + "\n";
+    rows += DumpJson(Json{{"messages",
+                           {{{"role", "user"}, {"content", Cat("say ", i)}},
+                            {{"role", "assistant"}, {"content", Cat(i)}}}}}) +
+            "\n";
   }
   WriteTextAtomically(Folder() / "chat.jsonl", rows);
   const std::vector<std::string> settings = {"data.train=chat.jsonl", "data.template=llama2",
@@ -209,14 +213,13 @@ TEST_F(DistillationTest, PaddedVocabulariesAgreeAndForeignOnesAreRefused) {
       Refusal([&] { TrainingSession session(RecipeOf({"teacher.path=foreign"})); });
   EXPECT_NE(refusal.find("tokenizer"), std::string::npos) << refusal;
   EXPECT_NE(refusal.find("sorted"), std::string::npos) << refusal;
-  const auto sorted =
-      Run("sorted", {"teacher.path=foreign", "teacher.divergence=sorted", "teacher.weight=1",
-                     "train.steps=30"});
+  const auto sorted = Run("sorted", {"teacher.path=foreign", "teacher.divergence=sorted",
+                                     "teacher.weight=1", "train.steps=30"});
   EXPECT_LT(sorted.back().kd, sorted.front().kd);
 }
 
-// The padding of a larger head has no part in the divergence: the same teacher with its padding cut off gives the
-// same loss.
+// The padding of a larger head has no part in the divergence: the same teacher with its padding cut
+// off gives the same loss.
 TEST_F(DistillationTest, PaddingIsNoOutcome) {
   const auto backend = MakeReferenceBackend();
   std::vector<double> values(40);
@@ -228,7 +231,8 @@ TEST_F(DistillationTest, PaddingIsNoOutcome) {
   std::vector<double> kd;
   for (const int64_t vocab : {17, 23}) {
     Tensor z = backend->FromDoubles(std::vector<double>(17, 0.5), {1, 17});
-    Tensor t = backend->FromDoubles(std::span(values).first(static_cast<size_t>(vocab)), {1, vocab});
+    Tensor t =
+        backend->FromDoubles(std::span(values).first(static_cast<size_t>(vocab)), {1, vocab});
     const DistillTokens tokens{targets,
                                one,
                                one,
@@ -242,7 +246,8 @@ TEST_F(DistillationTest, PaddingIsNoOutcome) {
   EXPECT_EQ(kd[0], kd[1]);
 }
 
-// The same base with its adapter as the student: one copy of the weights, and no distance while B is 0.
+// The same base with its adapter as the student: one copy of the weights, and no distance while B
+// is 0.
 TEST_F(DistillationTest, SharesTheStudentsBase) {
   const std::vector<std::string> self = {"teacher.path=student", "teacher.weight=0.5"};
   const auto metrics = Run("self", self);
@@ -332,22 +337,27 @@ TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
   size_t end = 0;
   for (int i = 0; i < 5; ++i) end = text.find('\n', end) + 1;
   WriteTextAtomically(broken, text.substr(0, end + 9));
-  const auto rest = TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {});
+  const auto rest =
+      TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {});
   EXPECT_EQ(rest.kept, 5);
   EXPECT_EQ(ReadText(broken), text);
   {
     const FileLock lock(Folder() / ".broken.jsonl.lock", "held");
-    EXPECT_NE(Refusal([&] { TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {}); })
-                  .find("broken.jsonl: process "),
+    EXPECT_NE(Refusal([&] {
+                TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {});
+              }).find("broken.jsonl: process "),
               std::string::npos);
   }
   WriteTextAtomically(broken, "{\"prompt\": \"another\", \"completion\": \"x\"}\n");
-  EXPECT_NE(Refusal([&] { TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {}); }).find("broken.jsonl:1"),
+  EXPECT_NE(Refusal([&] {
+              TeachingSession(recipe, TeachingSession::Work::kAnswers).Generate(broken, 0, {});
+            }).find("broken.jsonl:1"),
             std::string::npos);
 }
 
-// What the loss of both models adds to the memory of a step of 4,096 tokens over 152k ids: heads of Qwen2's sizes,
-// 151,936 and 152,064, in models of these widths; over the parts that the trainer would compute at once.
+// What the loss of both models adds to the memory of a step of 4,096 tokens over 152k ids: heads of
+// Qwen2's sizes, 151,936 and 152,064, in models of these widths; over the parts that the trainer
+// would compute at once.
 int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part_tokens) {
   const auto backend = MakeCpuBackend(2, CpuHasBf16() ? Compute::kBF16 : Compute::kF32);
   DenseConfig student = SmallConfig(151936), teacher = SmallConfig(152064);
@@ -394,8 +404,8 @@ TEST(DistillationMemory, LossesOfTwoLargeHeadsStayWithin256MiB) {
   EXPECT_LT(added, int64_t{256} << 20);
 }
 
-// The same at the widths of a 1B student and an 8B teacher, a row at a time as the trainer does it: three minutes and
-// 4 GB, so only when asked for, with --gtest_also_run_disabled_tests.
+// The same at the widths of a 1B student and an 8B teacher, a row at a time as the trainer does it:
+// three minutes and 4 GB, so only when asked for, with --gtest_also_run_disabled_tests.
 TEST(DistillationMemory, DISABLED_LossesAtRealWidthsStayWithin256MiB) {
   EXPECT_LT(BytesOfLosses(2048, 4096, TrainerOptions().part_tokens), int64_t{256} << 20);
 }

@@ -9,7 +9,10 @@ namespace {
 constexpr float kScale = 0.75f;
 constexpr int64_t kIn = 192;
 
-struct LayerCase { int64_t out, rank; bool dropped; };  // rank 0: no adapter
+struct LayerCase {
+  int64_t out, rank;
+  bool dropped;
+};  // rank 0: no adapter
 // Odd sizes; a layer without an adapter; one whose adapter's input is not x.
 constexpr LayerCase kLayers[] = {{65, 16, false}, {130, 0, false}, {64, 5, false}, {33, 40, true}};
 
@@ -68,8 +71,13 @@ OpCase GradCase(Compute compute, int64_t tokens, Dx kind) {
     std::vector<LinearGradient> gradients;
     for (size_t i = 0; i < std::size(kLayers); ++i) {
       const auto& [out, rank, dropped] = kLayers[i];
-      LinearGradient& g = gradients.emplace_back(LinearGradient{
-          &layers->weights[i], stage->Input(Cat("dy", i), {tokens, out}), layers->adapters[i], {}, {}, {}});
+      LinearGradient& g =
+          gradients.emplace_back(LinearGradient{&layers->weights[i],
+                                                stage->Input(Cat("dy", i), {tokens, out}),
+                                                layers->adapters[i],
+                                                {},
+                                                {},
+                                                {}});
       if (rank == 0) continue;
       g.adapter.u = stage->Input(Cat("u", i), {tokens, rank});
       g.da = stage->InOut(Cat("da", i), {rank, kIn});
@@ -85,8 +93,13 @@ OpCase GradCase(Compute compute, int64_t tokens, Dx kind) {
     });
   };
   const char* name = kind == Dx::kNone ? "alone" : kind == Dx::kAdd ? "add" : "overwrite";
-  return {"adapters_grad", Cat(NameOf(compute), "_t", tokens, "_", name), ToleranceOf(compute),
-          compute, 0, 0, prepare};
+  return {"adapters_grad",
+          Cat(NameOf(compute), "_t", tokens, "_", name),
+          ToleranceOf(compute),
+          compute,
+          0,
+          0,
+          prepare};
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct Heads {
 struct Layout {
   std::string name;
   AttentionLayout layout;
-  int64_t tokens;    // of the queries; those that no run covers are left alone
+  int64_t tokens;  // of the queries; those that no run covers are left alone
   int64_t key_rows;
   int window = 0;
   bool pages = false;  // as a cache lays them, [pages, K, P, D]
@@ -41,7 +41,9 @@ Layout BatchLayout(std::string name, const std::vector<int>& lengths, int window
   return made;
 }
 
-struct Stream { int first_position, queries; };
+struct Stream {
+  int first_position, queries;
+};
 
 // Streams over a cache whose blocks are handed out in shuffled order, some of them to nobody.
 Layout PagedLayout(std::string name, const std::vector<Stream>& streams, int window) {
@@ -88,8 +90,8 @@ AttentionShape ShapeOf(const Layout& where, const Heads& h) {
 }
 
 std::string VariantOf(const Layout& where, const Heads& h, bool sharp) {
-  return Cat(where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim, h.soft_cap > 0 ? "_cap" : "",
-             sharp ? "_sharp" : "");
+  return Cat(where.name, "_h", h.heads, "_k", h.kv_heads, "_d", h.head_dim,
+             h.soft_cap > 0 ? "_cap" : "", sharp ? "_sharp" : "");
 }
 
 // Normal keys or values where some query sees them and NaN elsewhere, as fresh pages may hold.
@@ -127,7 +129,8 @@ std::vector<float> InPages(const std::vector<float>& rows, const Shape& pages) {
 
 // Of floats guarded on both sides; of other types as StoreRows lays them.
 Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, const Heads& h, DType type) {
-  const int64_t page_rows = where.pages ? where.layout.block_size : 1, cols = int64_t{h.kv_heads} * h.head_dim;
+  const int64_t page_rows = where.pages ? where.layout.block_size : 1,
+                cols = int64_t{h.kv_heads} * h.head_dim;
   const Shape pages = {where.key_rows / page_rows, h.kv_heads, page_rows, h.head_dim};
   const std::vector<float> rows = KeyValues(stage, where, cols);
   if (type != DType::kF32) {
@@ -155,9 +158,13 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
     });
   };
   const std::string suffix = key_type == DType::kF32 ? "" : Cat("_", NameOf(key_type));
-  return {"attention", Cat(VariantOf(where, h, sharp > 1), suffix),
-          sharp > 1 ? 3e-5 : 2e-6, Compute::kF32, 2 * ProductFlops(where, h),
-          8.0 * where.tokens * (h.heads + h.kv_heads) * h.head_dim, prepare};
+  return {"attention",
+          Cat(VariantOf(where, h, sharp > 1), suffix),
+          sharp > 1 ? 3e-5 : 2e-6,
+          Compute::kF32,
+          2 * ProductFlops(where, h),
+          8.0 * where.tokens * (h.heads + h.kv_heads) * h.head_dim,
+          prepare};
 }
 
 // The gradient's inputs must belong together: they come from the double reference.
@@ -174,8 +181,8 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
     Tensor exact_out = exact->New(queries), exact_log_sum = exact->New({where.tokens, h.heads});
     exact->Fill(exact_out, 0);
     exact->Fill(exact_log_sum, 0);
-    exact->Attention(ShapeOf(where, h), *exact->Plan(where.layout), exact->FromFloats(q_values, queries),
-                     exact->FromFloats(k_values, keys_shape),
+    exact->Attention(ShapeOf(where, h), *exact->Plan(where.layout),
+                     exact->FromFloats(q_values, queries), exact->FromFloats(k_values, keys_shape),
                      exact->FromFloats(v_values, keys_shape), exact_out, exact_log_sum);
     const Tensor q = stage->Input("q", queries, q_values);
     const Tensor keys = stage->Input("keys", keys_shape, k_values);
@@ -191,9 +198,13 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
                       dvalues);
     });
   };
-  return {"attention_grad", VariantOf(where, h, sharp > 1),
-          sharp > 1 ? 3e-5 : 2e-6, Compute::kF32, 5 * ProductFlops(where, h),
-          8.0 * where.tokens * (2 * h.heads + 3 * h.kv_heads) * h.head_dim, prepare};
+  return {"attention_grad",
+          VariantOf(where, h, sharp > 1),
+          sharp > 1 ? 3e-5 : 2e-6,
+          Compute::kF32,
+          5 * ProductFlops(where, h),
+          8.0 * where.tokens * (2 * h.heads + 3 * h.kv_heads) * h.head_dim,
+          prepare};
 }
 
 std::vector<Layout> Layouts() {

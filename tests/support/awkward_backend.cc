@@ -21,8 +21,8 @@ int64_t RoundedUp(int64_t n, int64_t step) { return (n + step - 1) / step * step
 class ClosedPages {
  public:
   ClosedPages()
-      : base_(static_cast<std::byte*>(mmap(nullptr, kSpace, PROT_NONE,
-                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
+      : base_(static_cast<std::byte*>(
+            mmap(nullptr, kSpace, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
     RETORT_CHECK(base_ != MAP_FAILED);
   }
   ~ClosedPages() { munmap(base_, kSpace); }
@@ -89,8 +89,8 @@ struct AwkwardPlan : AttentionPlan {
   std::shared_ptr<const AttentionPlan> inner;
 };
 
-// Arguments as the inner backend is given them. Tensors do not keep their memory: what is given back
-// while work on it waits must be safe all the same.
+// Arguments as the inner backend is given them. Tensors do not keep their memory: what is given
+// back while work on it waits must be safe all the same.
 Tensor Local(const Tensor& t) {
   if (!t) return {};
   RETORT_CHECK(t.space() == Buffer::Space::kDevice, "a tensor of the host's memory");
@@ -111,10 +111,7 @@ AdapterProduct Local(const AdapterProduct& p) {
   return {Local(p.a), Local(p.b), p.scale, Local(p.input), Local(p.u)};
 }
 template <class T>
-  requires std::is_arithmetic_v<T> || std::is_enum_v<T>
-T Local(T value) {
-  return value;
-}
+requires std::is_arithmetic_v<T> || std::is_enum_v<T> T Local(T value) { return value; }
 AdamWStep Local(const AdamWStep& step) { return step; }
 RouteRule Local(const RouteRule& rule) { return rule; }
 DistillSettings Local(const DistillSettings& settings) { return settings; }
@@ -290,13 +287,15 @@ void AwkwardBackend::AddWeightedRows(const Tensor& x, const Tensor& weights, con
 void AwkwardBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
                                       const Tensor& rows, const Tensor& places, Tensor& dx,
                                       Tensor* dweights) {
-  Queue([](Backend& inner, auto&... each) {
-    const auto call = [&](const Tensor& d, const Tensor& in, const Tensor& w, const Tensor& r,
-                          const Tensor& p, Tensor& din, Tensor& dw) {
-      inner.WeightedRowsGrad(d, in, w, r, p, din, dw ? &dw : nullptr);
-    };
-    call(each...);
-  }, dout, x, weights, rows, places, dx, dweights ? *dweights : Tensor());
+  Queue(
+      [](Backend& inner, auto&... each) {
+        const auto call = [&](const Tensor& d, const Tensor& in, const Tensor& w, const Tensor& r,
+                              const Tensor& p, Tensor& din, Tensor& dw) {
+          inner.WeightedRowsGrad(d, in, w, r, p, din, dw ? &dw : nullptr);
+        };
+        call(each...);
+      },
+      dout, x, weights, rows, places, dx, dweights ? *dweights : Tensor());
 }
 void AwkwardBackend::StoreRows(const Tensor& x, const Tensor& rows, Tensor& pages) {
   RETORT_QUEUE(StoreRows, x, rows, pages);
@@ -308,16 +307,18 @@ void AwkwardBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon,
 }
 void AwkwardBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
                                  const Tensor& inv_rms, Tensor& dx, Tensor* dgain) {
-  Queue([](Backend& inner, auto&... each) {
-    const auto call = [&](const Tensor& y, const Tensor& a, const Tensor& g, const Tensor& r,
-                          Tensor& da, Tensor& dg) {
-      inner.RmsNormGrad(y, a, g, r, da, dg ? &dg : nullptr);
-    };
-    call(each...);
-  }, dy, x, gain, inv_rms, dx, dgain ? *dgain : Tensor());
+  Queue(
+      [](Backend& inner, auto&... each) {
+        const auto call = [&](const Tensor& y, const Tensor& a, const Tensor& g, const Tensor& r,
+                              Tensor& da, Tensor& dg) {
+          inner.RmsNormGrad(y, a, g, r, da, dg ? &dg : nullptr);
+        };
+        call(each...);
+      },
+      dy, x, gain, inv_rms, dx, dgain ? *dgain : Tensor());
 }
-void AwkwardBackend::RotaryTable(const Tensor& positions, const Tensor& inv_freq,
-                                 double amplitude, Tensor& cos, Tensor& sin) {
+void AwkwardBackend::RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude,
+                                 Tensor& cos, Tensor& sin) {
   RETORT_QUEUE(RotaryTable, positions, inv_freq, amplitude, cos, sin);
 }
 void AwkwardBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
@@ -339,9 +340,8 @@ void AwkwardBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> pr
     inner->LinearForwards(in, local);
   });
 }
-void AwkwardBackend::FeedForward(Activation activation, const Tensor& x,
-                                 const PreparedWeight& gate, const PreparedWeight& up,
-                                 const PreparedWeight& down, Tensor& y) {
+void AwkwardBackend::FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
+                                 const PreparedWeight& up, const PreparedWeight& down, Tensor& y) {
   RETORT_QUEUE(FeedForward, activation, x, gate, up, down, y);
 }
 void AwkwardBackend::LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) {

@@ -100,8 +100,8 @@ class AwkwardBackend : public Backend {
 
   void SumSquares(const Tensor& x, Tensor& sum) override;
   void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
-  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
-             const Tensor& gradient, Tensor& m, Tensor& v) override;
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+             Tensor& m, Tensor& v) override;
 
  protected:
   void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;

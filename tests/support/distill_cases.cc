@@ -23,9 +23,9 @@ struct Variant {
   double tolerance() const { return size == 1 ? 2e-6 : 2e-5; }  // as cross_entropy's
 };
 
-// The tokens' own side of a case: targets, weights that differ (one of them 0), outputs. A divergence is made of
-// differences between probabilities that sum to 1, and f32 keeps it to so much of 1, not of itself where the two
-// distributions are close.
+// The tokens' own side of a case: targets, weights that differ (one of them 0), outputs. A
+// divergence is made of differences between probabilities that sum to 1, and f32 keeps it to so
+// much of 1, not of itself where the two distributions are close.
 DistillTokens MakeTokens(Stage& stage, const Variant& v) {
   std::vector<int32_t> targets = stage.Below(v.rows, v.vocab);
   std::vector<float> ce_weight(static_cast<size_t>(v.rows)), kd_weight(ce_weight.size());
@@ -55,8 +55,8 @@ OpCase DistillCase(Divergence divergence, const Variant& v) {
     });
   };
   const double elements = static_cast<double>(v.rows) * static_cast<double>(v.vocab);
-  return {"distill",       v.name(divergence), v.tolerance(), Compute::kF32, 20 * elements,
-          12 * elements, prepare};
+  return {"distill",     v.name(divergence), v.tolerance(), Compute::kF32,
+          20 * elements, 12 * elements,      prepare};
 }
 
 // A teacher's kept outcomes: those of random logits, most probable first, of the first `vocab` ids.
@@ -66,7 +66,8 @@ struct Kept {
       const std::vector<float> z = stage.Normal(vocab, size);
       std::vector<int32_t> order(z.size());
       std::iota(order.begin(), order.end(), 0);
-      std::ranges::sort(order, std::greater<>(), [&](int32_t id) { return z[static_cast<size_t>(id)]; });
+      std::ranges::sort(order, std::greater<>(),
+                        [&](int32_t id) { return z[static_cast<size_t>(id)]; });
       double sum = 0, rest = 0;
       for (size_t k = 0; k < z.size(); ++k) {
         const double e = std::exp(static_cast<double>(z[static_cast<size_t>(order[k])]));
@@ -101,8 +102,10 @@ OpCase DistillTopCase(Divergence divergence, const Variant& v, int64_t kept) {
     });
   };
   const double elements = static_cast<double>(v.rows) * static_cast<double>(v.vocab);
-  return {"distill_top",  Cat(v.name(divergence), "_k", kept), v.tolerance(), Compute::kF32,
-          12 * elements, 8 * elements, prepare};
+  return {"distill_top", Cat(v.name(divergence), "_k", kept),
+          v.tolerance(), Compute::kF32,
+          12 * elements, 8 * elements,
+          prepare};
 }
 
 }  // namespace
@@ -111,9 +114,12 @@ std::vector<OpCase> DistillCases() {
   std::vector<OpCase> cases;
   for (const Divergence d : {Divergence::kForwardKl, Divergence::kReverseKl, Divergence::kJsd,
                              Divergence::kTotalVariation, Divergence::kSorted}) {
-    for (const Variant& v : {Variant{17, 512, 512, 1, 1, true}, {17, 512, 512, 1, 1, false},
-                             {5, 105, 105, 8, 2, true}, {5, 105, 113, 1, 1, true},
-                             {5, 107, 99, 1, 0.7f, true}, {3, 32000, 32000, 1, 2, true},
+    for (const Variant& v : {Variant{17, 512, 512, 1, 1, true},
+                             {17, 512, 512, 1, 1, false},
+                             {5, 105, 105, 8, 2, true},
+                             {5, 105, 113, 1, 1, true},
+                             {5, 107, 99, 1, 0.7f, true},
+                             {3, 32000, 32000, 1, 2, true},
                              {4, 2, 3, 1, 1, true}}) {
       cases.push_back(DistillCase(d, v));
       if (d == Divergence::kSorted || v.teacher_vocab > v.vocab) continue;

@@ -28,8 +28,9 @@ OpCase AddCase(int64_t rows, int64_t cols) {
     Tensor out = stage->Output("out", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Add(x, y, out); });
   };
-  return {"add", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
-          12.0 * rows * cols, prepare};
+  return {"add",         SizeText(rows, cols), kRounding,
+          Compute::kF32, 1.0 * rows * cols,    12.0 * rows * cols,
+          prepare};
 }
 
 OpCase AccumulateCase(int64_t rows, int64_t cols) {
@@ -39,8 +40,8 @@ OpCase AccumulateCase(int64_t rows, int64_t cols) {
     Tensor sum = stage->InOut("sum", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Accumulate(x, sum); });
   };
-  return {"accumulate", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
-          12.0 * rows * cols, prepare};
+  return {"accumulate",      SizeText(rows, cols), kRounding, Compute::kF32,
+          1.0 * rows * cols, 12.0 * rows * cols,   prepare};
 }
 
 OpCase ScaleCase(int64_t rows, int64_t cols) {
@@ -49,8 +50,8 @@ OpCase ScaleCase(int64_t rows, int64_t cols) {
     Tensor x = stage->InOut("x", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.Scale(x, -0.7f); });
   };
-  return {"scale", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
-          8.0 * rows * cols, prepare};
+  return {"scale",           SizeText(rows, cols), kRounding, Compute::kF32,
+          1.0 * rows * cols, 8.0 * rows * cols,    prepare};
 }
 
 OpCase AddBiasCase(int64_t rows, int64_t cols) {
@@ -60,8 +61,8 @@ OpCase AddBiasCase(int64_t rows, int64_t cols) {
     Tensor y = stage->InOut("y", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.AddBias(y, bias); });
   };
-  return {"add_bias", SizeText(rows, cols), kRounding, Compute::kF32, 1.0 * rows * cols,
-          8.0 * rows * cols, prepare};
+  return {"add_bias",        SizeText(rows, cols), kRounding, Compute::kF32,
+          1.0 * rows * cols, 8.0 * rows * cols,    prepare};
 }
 
 OpCase BiasGradCase(int64_t rows, int64_t cols) {
@@ -71,8 +72,8 @@ OpCase BiasGradCase(int64_t rows, int64_t cols) {
     Tensor dbias = stage->InOut("dbias", {cols});
     return RunOn(stage, [=, &b]() mutable { b.BiasGrad(dy, dbias); });
   };
-  return {"bias_grad", SizeText(rows, cols), kSimple, Compute::kF32, 1.0 * rows * cols,
-          4.0 * rows * cols, prepare};
+  return {"bias_grad",       SizeText(rows, cols), kSimple, Compute::kF32,
+          1.0 * rows * cols, 4.0 * rows * cols,    prepare};
 }
 
 // Tokens of uneven rows, with row numbers beyond 32 bits and no order in them.
@@ -102,8 +103,13 @@ OpCase DropoutCase(int64_t rows, int64_t cols, float rate, bool gradient) {
     return RunOn(stage, call);
   };
   const int percent = static_cast<int>(rate * 100 + 0.5f);
-  return {gradient ? "dropout_grad" : "dropout", Cat(SizeText(rows, cols), "_r", percent),
-          kRounding, Compute::kF32, 0, 8.0 * rows * cols, prepare};
+  return {gradient ? "dropout_grad" : "dropout",
+          Cat(SizeText(rows, cols), "_r", percent),
+          kRounding,
+          Compute::kF32,
+          0,
+          8.0 * rows * cols,
+          prepare};
 }
 
 struct Gated {
@@ -124,8 +130,13 @@ OpCase GatedCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
     Tensor y = stage->Output("y", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.GatedActivation(gated.activation, gate, up, y); });
   };
-  return {"gated_activation", Cat(gated.name, "_", SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
-          5.0 * rows * cols, 12.0 * rows * cols, prepare};
+  return {"gated_activation",
+          Cat(gated.name, "_", SizeText(rows, cols), "_z", size),
+          kSimple,
+          Compute::kF32,
+          5.0 * rows * cols,
+          12.0 * rows * cols,
+          prepare};
 }
 
 OpCase GatedGradCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
@@ -136,10 +147,17 @@ OpCase GatedGradCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
     const Tensor up = stage->Input("up", {rows, cols});
     Tensor dgate = stage->Output("dgate", {rows, cols});
     Tensor dup = stage->Output("dup", {rows, cols});
-    return RunOn(stage, [=, &b]() mutable { b.GatedActivationGrad(gated.activation, dy, gate, up, dgate, dup); });
+    return RunOn(stage, [=, &b]() mutable {
+      b.GatedActivationGrad(gated.activation, dy, gate, up, dgate, dup);
+    });
   };
-  return {"gated_activation_grad", Cat(gated.name, "_", SizeText(rows, cols), "_z", size), kSimple, Compute::kF32,
-          12.0 * rows * cols, 20.0 * rows * cols, prepare};
+  return {"gated_activation_grad",
+          Cat(gated.name, "_", SizeText(rows, cols), "_z", size),
+          kSimple,
+          Compute::kF32,
+          12.0 * rows * cols,
+          20.0 * rows * cols,
+          prepare};
 }
 
 // Values of size 1 under a cap of 1.5, which bites, and of size 40 under one of 30.
@@ -149,8 +167,13 @@ OpCase SoftCapCase(int64_t rows, int64_t cols, bool large) {
     Tensor x = stage->InOut("x", {rows, cols}, large ? 40 : 1);
     return RunOn(stage, [=, &b]() mutable { b.SoftCap(x, large ? 30 : 1.5f); });
   };
-  return {"soft_cap", Cat(SizeText(rows, cols), large ? "_large" : ""), kRounding, Compute::kF32,
-          15.0 * rows * cols, 8.0 * rows * cols, prepare};
+  return {"soft_cap",
+          Cat(SizeText(rows, cols), large ? "_large" : ""),
+          kRounding,
+          Compute::kF32,
+          15.0 * rows * cols,
+          8.0 * rows * cols,
+          prepare};
 }
 
 OpCase SoftCapGradCase(int64_t rows, int64_t cols, bool large) {
@@ -163,8 +186,13 @@ OpCase SoftCapGradCase(int64_t rows, int64_t cols, bool large) {
     Tensor dx = stage->InOut("dx", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.SoftCapGrad(y, cap, dx); });
   };
-  return {"soft_cap_grad", Cat(SizeText(rows, cols), large ? "_large" : ""), kSimple, Compute::kF32,
-          5.0 * rows * cols, 12.0 * rows * cols, prepare};
+  return {"soft_cap_grad",
+          Cat(SizeText(rows, cols), large ? "_large" : ""),
+          kSimple,
+          Compute::kF32,
+          5.0 * rows * cols,
+          12.0 * rows * cols,
+          prepare};
 }
 
 }  // namespace

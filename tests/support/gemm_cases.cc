@@ -15,20 +15,35 @@ OpCase GemmCase(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpos
       b.Gemm(transpose_a, transpose_b, 0.75f, left, right, beta, c);
     });
   };
-  return {"gemm",
-          Cat("m", m, "_n", n, "_k", k, "_", transpose_a ? "t" : "n", transpose_b ? "t" : "n",
-              "_beta_", beta == 0 ? "0" : beta == 1 ? "1" : "half"),
-          2e-6, Compute::kF32, 2.0 * m * n * k, 4.0 * (m * k + k * n + m * n), prepare};
+  return {
+      "gemm",
+      Cat("m", m, "_n", n, "_k", k, "_", transpose_a ? "t" : "n", transpose_b ? "t" : "n", "_beta_",
+          beta == 0   ? "0"
+          : beta == 1 ? "1"
+                      : "half"),
+      2e-6,
+      Compute::kF32,
+      2.0 * m * n * k,
+      4.0 * (m * k + k * n + m * n),
+      prepare};
 }
 
 }  // namespace
 
 // Among them the three products of an adapter: x A^T (N x R), u B^T and their gradients.
 std::vector<OpCase> GemmCases() {
-  struct Size { int64_t m, n, k; };
+  struct Size {
+    int64_t m, n, k;
+  };
   std::vector<OpCase> cases;
-  for (const Size& s : {Size{1, 1, 1}, {7, 1, 65}, {1, 172, 16}, {129, 16, 172}, {172, 8, 129},
-                        {64, 64, 64}, {17, 576, 1}, {300, 520, 1088}}) {
+  for (const Size& s : {Size{1, 1, 1},
+                        {7, 1, 65},
+                        {1, 172, 16},
+                        {129, 16, 172},
+                        {172, 8, 129},
+                        {64, 64, 64},
+                        {17, 576, 1},
+                        {300, 520, 1088}}) {
     for (bool transpose_a : {false, true}) {
       for (bool transpose_b : {false, true}) {
         for (float beta : {0.0f, 1.0f, 0.5f}) {

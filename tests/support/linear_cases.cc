@@ -7,7 +7,9 @@
 namespace retort {
 namespace {
 
-struct Size { int64_t tokens, in, out; };
+struct Size {
+  int64_t tokens, in, out;
+};
 
 // Whole values are exact in every compute type, so their limit is f32's own; on normal values bf16
 // may round both factors (by 2^-8 at most; 1.7e-3 each and 2.4e-3 together, root mean square), int8
@@ -27,9 +29,9 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
     const PreparedWeight w =
         b.Prepare(MakeWeight(*stage, format, out, in, whole, double_quant), {.lasting = resident});
     const int64_t given = gradient ? out : in;
-    const Tensor x = stage->Input(gradient ? "dy" : "x", {tokens, given},
-                                  whole ? WholeValues(*stage, tokens, given)
-                                        : stage->Normal(tokens * given));
+    const Tensor x =
+        stage->Input(gradient ? "dy" : "x", {tokens, given},
+                     whole ? WholeValues(*stage, tokens, given) : stage->Normal(tokens * given));
     Tensor y = gradient ? stage->InOut("dx", {tokens, in}) : stage->Output("y", {tokens, out});
     return RunOn(stage, [=, &b]() mutable {
       gradient ? b.LinearInputGrad(x, w, y) : b.LinearForward(x, w, y);
@@ -40,12 +42,17 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
           in, "_o", out, whole ? "_whole" : "", resident ? "_resident" : "");
   const BlockFormat& traits = TraitsOf(format);
   const double weight_bytes = 1.0 * in * out * traits.block_bytes / traits.block_elements;
-  return {gradient ? "linear_grad" : "linear", variant,
-          ToleranceOf(format, compute, whole, gradient), compute, 2.0 * tokens * in * out,
-          weight_bytes + 4.0 * tokens * (in + out), prepare};
+  return {gradient ? "linear_grad" : "linear",
+          variant,
+          ToleranceOf(format, compute, whole, gradient),
+          compute,
+          2.0 * tokens * in * out,
+          weight_bytes + 4.0 * tokens * (in + out),
+          prepare};
 }
 
-// Several products with one x, in runs of formats that go different ways: the CPU has int8 products of three.
+// Several products with one x, in runs of formats that go different ways: the CPU has int8 products
+// of three.
 OpCase ManyCase(Compute compute, int64_t tokens) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -53,19 +60,24 @@ OpCase ManyCase(Compute compute, int64_t tokens) {
     const Tensor x = stage->Input("x", {tokens, kIn}, WholeValues(*stage, tokens, kIn));
     auto weights = std::make_shared<std::vector<PreparedWeight>>();
     std::vector<Tensor> outputs;
-    for (const auto& [format, out] : {std::pair{WeightFormat::kQ8_0, 65}, {WeightFormat::kQ4_0, 3},
-                                      {FormatNamed("q4_1"), 9}, {WeightFormat::kQ4_0, 130}, {WeightFormat::kBF16, 7}}) {
+    for (const auto& [format, out] : {std::pair{WeightFormat::kQ8_0, 65},
+                                      {WeightFormat::kQ4_0, 3},
+                                      {FormatNamed("q4_1"), 9},
+                                      {WeightFormat::kQ4_0, 130},
+                                      {WeightFormat::kBF16, 7}}) {
       weights->push_back(b.Prepare(MakeWeight(*stage, format, out, kIn, true, false)));
       outputs.push_back(stage->Output(Cat("y", outputs.size()), {tokens, out}));
     }
     return RunOn(stage, [=, &b] {
       std::vector<LinearProduct> products;
-      for (size_t i = 0; i < outputs.size(); ++i) products.push_back({&(*weights)[i], outputs[i], {}});
+      for (size_t i = 0; i < outputs.size(); ++i)
+        products.push_back({&(*weights)[i], outputs[i], {}});
       b.LinearForwards(x, products);
     });
   };
-  return {"linears", Cat(NameOf(compute), "_t", tokens), 2e-6, compute, 2.0 * tokens * 192 * 214,
-          4.0 * tokens * (192 + 214), prepare};
+  return {"linears", Cat(NameOf(compute), "_t", tokens), 2e-6,
+          compute,   2.0 * tokens * 192 * 214,           4.0 * tokens * (192 + 214),
+          prepare};
 }
 
 // Those means say nothing about a handful of values: whole values alone test such sizes.
@@ -75,13 +87,13 @@ bool TooFewForMeans(const Size& size) { return size.tokens * std::min(size.in, s
 // to row and end in half a byte.
 std::vector<Size> SizesFor(WeightFormat format) {
   if (const int64_t step = TraitsOf(format).row_step(); step > 1) {
-    std::vector<Size> sizes = {{1, 32, 1},    {2, 64, 105},  {3, 160, 33},  {7, 224, 10},
-                               {17, 96, 65},  {1, 576, 172}, {64, 160, 64}, {129, 192, 33}};
+    std::vector<Size> sizes = {{1, 32, 1},   {2, 64, 105},  {3, 160, 33},  {7, 224, 10},
+                               {17, 96, 65}, {1, 576, 172}, {64, 160, 64}, {129, 192, 33}};
     for (Size& size : sizes) size.in = (size.in + step - 1) / step * step;
     return sizes;
   }
-  return {{1, 1, 1}, {1, 7, 13}, {2, 65, 105}, {17, 172, 65}, {1, 576, 172}, {64, 64, 64},
-          {129, 65, 33}};
+  return {{1, 1, 1},     {1, 7, 13},   {2, 65, 105}, {17, 172, 65},
+          {1, 576, 172}, {64, 64, 64}, {129, 65, 33}};
 }
 
 }  // namespace
@@ -106,7 +118,12 @@ std::vector<OpCase> LinearCases() {
     }
   }
   // Heads, and panels wider and deeper than the fast kernels' blocks.
-  struct Large { WeightFormat format; Compute compute; Size size; bool double_quant; };
+  struct Large {
+    WeightFormat format;
+    Compute compute;
+    Size size;
+    bool double_quant;
+  };
   for (const Large& l : {Large{WeightFormat::kNF4, Compute::kF32, {17, 576, 172}, true},
                          {WeightFormat::kNF4, Compute::kBF16, {300, 1088, 520}, true},
                          {WeightFormat::kF32, Compute::kF32, {300, 1088, 520}, false},

@@ -6,8 +6,8 @@
 namespace retort {
 namespace {
 
-// Logits of size 40 take exp beyond f32 unless the largest is taken off first. Each row has a scale of its own, the
-// first one `scale`; 0: no gradient is asked for.
+// Logits of size 40 take exp beyond f32 unless the largest is taken off first. Each row has a scale
+// of its own, the first one `scale`; 0: no gradient is asked for.
 OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float scale) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -24,9 +24,11 @@ OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float scale)
   };
   // An f32 logit of 160 is itself known to 1e-5, and so is its exponential.
   return {"cross_entropy",
-          Cat("n", rows, "_v", vocabulary, "_z", size,
-              scale == 0 ? "" : "_grad"),
-          size == 1 ? 1e-6 : 1e-5, Compute::kF32, 6.0 * rows * vocabulary, 8.0 * rows * vocabulary,
+          Cat("n", rows, "_v", vocabulary, "_z", size, scale == 0 ? "" : "_grad"),
+          size == 1 ? 1e-6 : 1e-5,
+          Compute::kF32,
+          6.0 * rows * vocabulary,
+          8.0 * rows * vocabulary,
           prepare};
 }
 
@@ -49,7 +51,9 @@ OpCase AddSumCase(int64_t count, double factor) {
     Tensor sum = stage->Sum("sum", 0.75);
     return RunOn(stage, [=, &b]() mutable { b.AddSum(x, factor, sum); });
   };
-  return {"add_sum", Cat("n", count, factor == 1 ? "" : "_factor"), 1e-12, Compute::kF32, 1.0 * count, 8.0 * count,
+  return {"add_sum",   Cat("n", count, factor == 1 ? "" : "_factor"),
+          1e-12,       Compute::kF32,
+          1.0 * count, 8.0 * count,
           prepare};
 }
 
@@ -85,7 +89,9 @@ OpCase AdamWCase(int64_t count, int64_t step) {
 }  // namespace
 
 std::vector<OpCase> LossAndOptimizerCases() {
-  struct Size { int64_t rows, vocabulary; };
+  struct Size {
+    int64_t rows, vocabulary;
+  };
   std::vector<OpCase> cases;
   for (const Size& s : {Size{1, 1}, {1, 7}, {2, 105}, {17, 512}, {129, 105}, {3, 32000}}) {
     for (int size : {1, 40}) {

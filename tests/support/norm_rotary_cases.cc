@@ -19,8 +19,13 @@ OpCase NormCase(int64_t rows, int64_t cols, bool small) {
     Tensor inv_rms = stage->Output("inv_rms", {rows});
     return RunOn(stage, [=, &b]() mutable { b.RmsNorm(x, gain, kEpsilon, y, inv_rms); });
   };
-  return {"rms_norm", Cat("n", rows, "_c", cols, small ? "_small" : ""), kSimple, Compute::kF32,
-          4.0 * rows * cols, 8.0 * rows * cols, prepare};
+  return {"rms_norm",
+          Cat("n", rows, "_c", cols, small ? "_small" : ""),
+          kSimple,
+          Compute::kF32,
+          4.0 * rows * cols,
+          8.0 * rows * cols,
+          prepare};
 }
 
 std::vector<float> InverseRms(const std::vector<float>& x, int64_t rows, int64_t cols) {
@@ -49,8 +54,13 @@ OpCase NormGradCase(int64_t rows, int64_t cols, bool with_gain) {
       b.RmsNormGrad(dy, x, gain, inv_rms, dx, with_gain ? &dgain : nullptr);
     });
   };
-  return {"rms_norm_grad", Cat("n", rows, "_c", cols, with_gain ? "_gain" : ""), kSimple,
-          Compute::kF32, 8.0 * rows * cols, 16.0 * rows * cols, prepare};
+  return {"rms_norm_grad",
+          Cat("n", rows, "_c", cols, with_gain ? "_gain" : ""),
+          kSimple,
+          Compute::kF32,
+          8.0 * rows * cols,
+          16.0 * rows * cols,
+          prepare};
 }
 
 // Frequencies of theta = 10000 up to positions where an angle taken in f32 is off in the 3rd digit.
@@ -68,9 +78,7 @@ OpCase TableCase(int64_t tokens, int head_dim) {
     Tensor cos = stage->Output("cos", {tokens, head_dim / 2});
     Tensor sin = stage->Output("sin", {tokens, head_dim / 2});
     const Tensor places = b.Upload(positions), inv_freq = b.Upload(Frequencies(head_dim));
-    return RunOn(stage, [=, &b]() mutable {
-      b.RotaryTable(places, inv_freq, 1.25, cos, sin);
-    });
+    return RunOn(stage, [=, &b]() mutable { b.RotaryTable(places, inv_freq, 1.25, cos, sin); });
   };
   return {"rotary_table", Cat("t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};
 }
@@ -91,15 +99,20 @@ OpCase RotaryCase(const Turn& turn, bool inverse, bool in_place) {
     const Tensor sin = stage->Input("sin", {tokens, turn.turned / 2});
     Tensor x = in_place ? stage->InOut("x", {tokens, width}) : stage->Input("x", {tokens, width});
     Tensor y = in_place ? x : stage->Output("y", {tokens, width});
-    return RunOn(stage, [=, &b]() mutable { b.Rotary(x, cos, sin, turn.heads, inverse, y, turn.pairs); });
+    return RunOn(stage,
+                 [=, &b]() mutable { b.Rotary(x, cos, sin, turn.heads, inverse, y, turn.pairs); });
   };
   const double values = 1.0 * turn.tokens * turn.heads * turn.head_dim;
   return {"rotary",
           Cat("t", turn.tokens, "_h", turn.heads, "_d", turn.head_dim,
               turn.turned < turn.head_dim ? Cat("_of", turn.turned) : "",
-              turn.pairs == RotaryPairs::kNeighbours ? "_neighbours" : "", inverse ? "_inverse" : "",
-              in_place ? "_in_place" : ""),
-          kSimple, Compute::kF32, 3 * values, 8 * values, prepare};
+              turn.pairs == RotaryPairs::kNeighbours ? "_neighbours" : "",
+              inverse ? "_inverse" : "", in_place ? "_in_place" : ""),
+          kSimple,
+          Compute::kF32,
+          3 * values,
+          8 * values,
+          prepare};
 }
 
 }  // namespace
@@ -114,16 +127,29 @@ std::vector<OpCase> NormAndRotaryCases() {
       cases.push_back(NormGradCase(rows, cols, flag));
     }
   }
-  struct Heads { int64_t tokens; int heads, head_dim; };
+  struct Heads {
+    int64_t tokens;
+    int heads, head_dim;
+  };
   for (const Heads& h : {Heads{1, 1, 8}, {2, 3, 16}, {17, 9, 64}, {129, 2, 128}, {64, 1, 2}}) {
     cases.push_back(TableCase(h.tokens, h.head_dim));
   }
   constexpr RotaryPairs kNeighbours = RotaryPairs::kNeighbours;
-  for (const Turn& turn :
-       {Turn{1, 1, 8, 8}, {2, 3, 16, 16}, {17, 9, 64, 64}, {129, 2, 128, 128}, {64, 1, 2, 2}, {17, 3, 96, 72},
-        {5, 2, 7, 2}, {33, 4, 64, 32}, {1, 1, 8, 8, kNeighbours}, {2, 3, 16, 16, kNeighbours},
-        {17, 9, 64, 64, kNeighbours}, {64, 1, 2, 2, kNeighbours}, {17, 3, 96, 70, kNeighbours},
-        {5, 2, 7, 6, kNeighbours}, {33, 4, 64, 20, kNeighbours}}) {
+  for (const Turn& turn : {Turn{1, 1, 8, 8},
+                           {2, 3, 16, 16},
+                           {17, 9, 64, 64},
+                           {129, 2, 128, 128},
+                           {64, 1, 2, 2},
+                           {17, 3, 96, 72},
+                           {5, 2, 7, 2},
+                           {33, 4, 64, 32},
+                           {1, 1, 8, 8, kNeighbours},
+                           {2, 3, 16, 16, kNeighbours},
+                           {17, 9, 64, 64, kNeighbours},
+                           {64, 1, 2, 2, kNeighbours},
+                           {17, 3, 96, 70, kNeighbours},
+                           {5, 2, 7, 6, kNeighbours},
+                           {33, 4, 64, 20, kNeighbours}}) {
     for (bool inverse : {false, true}) {
       for (bool in_place : {false, true}) cases.push_back(RotaryCase(turn, inverse, in_place));
     }

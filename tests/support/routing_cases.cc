@@ -11,7 +11,8 @@ struct Router {
 };
 
 std::string VariantOf(const Router& r) {
-  return Cat("t", r.tokens, "_e", r.experts, "_u", r.rule.used, r.rule.renormalise ? "_renormalised" : "");
+  return Cat("t", r.tokens, "_e", r.experts, "_u", r.rule.used,
+             r.rule.renormalise ? "_renormalised" : "");
 }
 
 // Every third token's logits are whole numbers, so that many of its experts are equally probable.
@@ -20,15 +21,15 @@ OpCase RouteCase(const Router& r) {
     auto stage = std::make_shared<Stage>(b);
     std::vector<float> values = stage->Normal(r.tokens * r.experts, 2);
     for (size_t i = 0; i < values.size(); ++i) {
-      if (i / static_cast<size_t>(r.experts) % 3 == 0) values[i] = static_cast<float>(static_cast<int>(values[i]));
+      if (i / static_cast<size_t>(r.experts) % 3 == 0)
+        values[i] = static_cast<float>(static_cast<int>(values[i]));
     }
     const Tensor logits = stage->Input("logits", {r.tokens, r.experts}, values);
     Tensor probabilities = stage->Output("probabilities", {r.tokens, r.experts});
     Tensor weights = stage->Output("weights", {r.tokens, r.rule.used});
     Tensor experts = stage->IndexOutput("experts", weights.elements()).Reshaped(weights.shape());
-    return RunOn(stage, [=, &b]() mutable {
-      b.Route(r.rule, logits, probabilities, experts, weights);
-    });
+    return RunOn(stage,
+                 [=, &b]() mutable { b.Route(r.rule, logits, probabilities, experts, weights); });
   };
   return {"route", VariantOf(r), 1e-6, Compute::kF32, 0, 8.0 * r.tokens * r.experts, prepare};
 }
@@ -41,14 +42,16 @@ OpCase RouteGradCase(const Router& r) {
     const std::unique_ptr<Backend> exact = MakeReferenceBackend();
     Tensor exact_p = exact->New(all_shape), exact_weights = exact->New(chosen_shape);
     Tensor exact_experts = exact->New(chosen_shape, DType::kI32);
-    exact->Route(r.rule, exact->FromFloats(stage->Normal(all_shape.elements(), 2), all_shape), exact_p, exact_experts,
-                 exact_weights);
+    exact->Route(r.rule, exact->FromFloats(stage->Normal(all_shape.elements(), 2), all_shape),
+                 exact_p, exact_experts, exact_weights);
     const Tensor experts =
         stage->Indices(exact->ToHost<int32_t>(exact_experts)).Reshaped(chosen_shape);
     const Tensor dweights = stage->Input("dweights", chosen_shape);
     const Tensor probabilities = stage->Input("probabilities", all_shape, exact->ToFloats(exact_p));
     Tensor dlogits = stage->InOut("dlogits", all_shape);
-    return RunOn(stage, [=, &b]() mutable { b.RouteGrad(r.rule, dweights, probabilities, experts, dlogits); });
+    return RunOn(stage, [=, &b]() mutable {
+      b.RouteGrad(r.rule, dweights, probabilities, experts, dlogits);
+    });
   };
   return {"route_grad", VariantOf(r), 1e-6, Compute::kF32, 0, 12.0 * r.tokens * r.experts, prepare};
 }
@@ -68,10 +71,16 @@ OpCase WeightedCase(int64_t rows, int64_t cols, int64_t tokens) {
     const Tensor x = stage->Input("x", {rows, cols});
     const Tensor weights = stage->Input("weights", {rows, 2});
     Tensor out = stage->InOut("out", {tokens, cols});
-    return RunOn(stage, [=, &b]() mutable { b.AddWeightedRows(x, weights, at.rows, at.places, out); });
+    return RunOn(stage,
+                 [=, &b]() mutable { b.AddWeightedRows(x, weights, at.rows, at.places, out); });
   };
-  return {"weighted_rows", Cat("n", rows, "_c", cols, "_t", tokens), 1e-6, Compute::kF32, 2.0 * rows * cols,
-          12.0 * rows * cols, prepare};
+  return {"weighted_rows",
+          Cat("n", rows, "_c", cols, "_t", tokens),
+          1e-6,
+          Compute::kF32,
+          2.0 * rows * cols,
+          12.0 * rows * cols,
+          prepare};
 }
 
 OpCase WeightedGradCase(int64_t rows, int64_t cols, int64_t tokens, bool with_weights) {
@@ -84,11 +93,17 @@ OpCase WeightedGradCase(int64_t rows, int64_t cols, int64_t tokens, bool with_we
     Tensor dx = stage->Output("dx", {rows, cols});
     Tensor dweights = stage->InOut("dweights", {rows, 2});
     return RunOn(stage, [=, &b]() mutable {
-      b.WeightedRowsGrad(dout, x, weights, at.rows, at.places, dx, with_weights ? &dweights : nullptr);
+      b.WeightedRowsGrad(dout, x, weights, at.rows, at.places, dx,
+                         with_weights ? &dweights : nullptr);
     });
   };
-  return {"weighted_rows_grad", Cat("n", rows, "_c", cols, "_t", tokens, with_weights ? "_weights" : ""), 1e-6,
-          Compute::kF32, 4.0 * rows * cols, 12.0 * rows * cols, prepare};
+  return {"weighted_rows_grad",
+          Cat("n", rows, "_c", cols, "_t", tokens, with_weights ? "_weights" : ""),
+          1e-6,
+          Compute::kF32,
+          4.0 * rows * cols,
+          12.0 * rows * cols,
+          prepare};
 }
 
 }  // namespace
@@ -96,15 +111,22 @@ OpCase WeightedGradCase(int64_t rows, int64_t cols, int64_t tokens, bool with_we
 std::vector<OpCase> RoutingCases() {
   std::vector<OpCase> cases;
   for (const bool renormalise : {false, true}) {
-    for (const auto& [tokens, experts, used] :
-         {Router{1, 1, {1}}, {1, 8, {2}}, {17, 8, {2}}, {129, 128, {8}}, {64, 5, {5}}, {33, 60, {4}}}) {
+    for (const auto& [tokens, experts, used] : {Router{1, 1, {1}},
+                                                {1, 8, {2}},
+                                                {17, 8, {2}},
+                                                {129, 128, {8}},
+                                                {64, 5, {5}},
+                                                {33, 60, {4}}}) {
       const Router router{tokens, experts, {used.used, renormalise}};
       cases.push_back(RouteCase(router));
       cases.push_back(RouteGradCase(router));
     }
   }
-  struct Size { int64_t rows, cols, tokens; };
-  for (const Size& s : {Size{0, 8, 3}, {1, 1, 1}, {17, 65, 5}, {129, 172, 64}, {64, 576, 2}, {300, 64, 150}}) {
+  struct Size {
+    int64_t rows, cols, tokens;
+  };
+  for (const Size& s :
+       {Size{0, 8, 3}, {1, 1, 1}, {17, 65, 5}, {129, 172, 64}, {64, 576, 2}, {300, 64, 150}}) {
     cases.push_back(WeightedCase(s.rows, s.cols, s.tokens));
     for (const bool weights : {false, true}) {
       cases.push_back(WeightedGradCase(s.rows, s.cols, s.tokens, weights));

@@ -23,7 +23,11 @@ OpCase EmbedCase(WeightFormat format, int64_t vocabulary, int64_t cols, int64_t 
   return {"embed",
           Cat(TraitsOf(format).name, double_quant ? "_dq" : "", "_v", vocabulary, "_c", cols, "_t",
               tokens),
-          0, Compute::kF32, 0, 4.0 * tokens * cols, prepare};
+          0,
+          Compute::kF32,
+          0,
+          4.0 * tokens * cols,
+          prepare};
 }
 
 OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
@@ -34,8 +38,9 @@ OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
     Tensor out = stage->Output("out", {taken, cols});
     return RunOn(stage, [=, &b]() mutable { b.GatherRows(x, ids, out); });
   };
-  return {"gather", Cat("n", rows, "_c", cols, "_t", taken), 0, Compute::kF32, 0,
-          8.0 * taken * cols, prepare};
+  return {
+      "gather", Cat("n", rows, "_c", cols, "_t", taken), 0, Compute::kF32, 0, 8.0 * taken * cols,
+      prepare};
 }
 
 // More rows than places, so that many meet in one.
@@ -47,8 +52,13 @@ OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
     Tensor out = stage->InOut("out", {places, cols});
     return RunOn(stage, [=, &b]() mutable { b.ScatterAddRows(x, ids, out); });
   };
-  return {"scatter_add", Cat("n", rows, "_c", cols, "_p", places), 1e-6, Compute::kF32,
-          1.0 * rows * cols, 12.0 * rows * cols, prepare};
+  return {"scatter_add",
+          Cat("n", rows, "_c", cols, "_p", places),
+          1e-6,
+          Compute::kF32,
+          1.0 * rows * cols,
+          12.0 * rows * cols,
+          prepare};
 }
 
 OpCase CopyColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
@@ -58,7 +68,13 @@ OpCase CopyColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
     Tensor y = stage->Output("y", {rows, cols});
     return RunOn(stage, [=, &b]() mutable { b.CopyColumns(x, begin, y); });
   };
-  return {"copy_columns", Cat("n", rows, "_c", cols, "_at", begin), 0, Compute::kF32, 0, 8.0 * rows * cols, prepare};
+  return {"copy_columns",
+          Cat("n", rows, "_c", cols, "_at", begin),
+          0,
+          Compute::kF32,
+          0,
+          8.0 * rows * cols,
+          prepare};
 }
 
 OpCase AddColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
@@ -68,8 +84,13 @@ OpCase AddColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
     Tensor dx = stage->InOut("dx", {rows, 2 * cols + 1});
     return RunOn(stage, [=, &b]() mutable { b.AddColumns(dy, begin, dx); });
   };
-  return {"add_columns", Cat("n", rows, "_c", cols, "_at", begin), 2e-7, Compute::kF32, 1.0 * rows * cols,
-          12.0 * rows * cols, prepare};
+  return {"add_columns",
+          Cat("n", rows, "_c", cols, "_at", begin),
+          2e-7,
+          Compute::kF32,
+          1.0 * rows * cols,
+          12.0 * rows * cols,
+          prepare};
 }
 
 // Stores rows into a cache that holds others, and reads the whole of it through Attention, as the

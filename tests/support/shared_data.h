@@ -20,7 +20,7 @@ inline std::optional<Path> SharedData(std::string_view relative) {
 
 }  // namespace retort
 
-#define RETORT_NEEDS(variable, relative)                                                  \
-  const auto variable##_found = ::retort::SharedData(relative);                           \
+#define RETORT_NEEDS(variable, relative)                                                   \
+  const auto variable##_found = ::retort::SharedData(relative);                            \
   if (!variable##_found) GTEST_SKIP() << "needs shared/" << (relative) << ", not present"; \
   const ::retort::Path& variable = *variable##_found

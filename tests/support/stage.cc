@@ -76,7 +76,8 @@ Tensor Stage::Singles(std::string name, const std::vector<float>& values) {
   return GuardedAs(std::move(name), Role::kInput, {std::ssize(values)}, values);
 }
 Tensor Stage::SingleOutput(std::string name) {
-  return GuardedAs(std::move(name), Role::kOutput, {1}, std::vector<float>{static_cast<float>(kNaN)});
+  return GuardedAs(std::move(name), Role::kOutput, {1},
+                   std::vector<float>{static_cast<float>(kNaN)});
 }
 
 Tensor Stage::IndexOutput(std::string name, int64_t count) {

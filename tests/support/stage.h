@@ -27,8 +27,8 @@ class Stage {
   Tensor Output(std::string name, Shape shape);
   // What a kernel may use up: its values afterwards mean nothing.
   Tensor Scratch(std::string name, Shape shape, const std::vector<float>& values);
-  // Of f64 whatever the backend's type. What a kernel overwrites: begins as NaN. `more` is added to what comes out,
-  // where a tolerance is of 1 rather than of values near 0.
+  // Of f64 whatever the backend's type. What a kernel overwrites: begins as NaN. `more` is added to
+  // what comes out, where a tolerance is of 1 rather than of values near 0.
   Tensor Doubles(std::string name, int64_t count, double more = 0);
   // A sum in f64, which a kernel adds to.
   Tensor Sum(std::string name, double before);
@@ -39,8 +39,8 @@ class Stage {
   // f32 [N] whatever the backend's type: weights of tokens, factors.
   Tensor Singles(std::string name, const std::vector<float>& values);
   Tensor SingleOutput(std::string name);
-  // Pages [pages,K,P,D] of that type, holding rows of values [pages*P, K*D] as StoreRows puts them there. They have no
-  // guards, and nothing reads them back but Attention.
+  // Pages [pages,K,P,D] of that type, holding rows of values [pages*P, K*D] as StoreRows puts them
+  // there. They have no guards, and nothing reads them back but Attention.
   Tensor Pages(Shape pages, DType type, const std::vector<float>& rows);
 
   Backend& backend() { return backend_; }
@@ -59,7 +59,8 @@ class Stage {
     double more = 0;
   };
   template <class T>
-  Tensor GuardedAs(std::string name, Role role, Shape shape, const std::vector<T>& values, double more = 0);
+  Tensor GuardedAs(std::string name, Role role, Shape shape, const std::vector<T>& values,
+                   double more = 0);
   Tensor Guarded(std::string name, Role role, Shape shape, const std::vector<float>& values);
 
   Backend& backend_;

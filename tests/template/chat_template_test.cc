@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -37,8 +36,8 @@ std::vector<Golden> Goldens() {
   for (const std::string& line : Split(ReadText(path), '\n')) {
     if (line.empty()) continue;
     const Json row = ParseJson(line, path.string());
-    goldens.push_back({row["template"], row["generation_prompt"], MessagesOf(row["messages"]),
-                       row["text"]});
+    goldens.push_back(
+        {row["template"], row["generation_prompt"], MessagesOf(row["messages"]), row["text"]});
   }
   return goldens;
 }
@@ -104,15 +103,16 @@ TEST(ChatTemplate, UnknownTextsAreRefusedWithTheKnownNames) {
   const std::string mend = "name one of chatml, llama2, llama3, mistral with data.template";
   EXPECT_EQ(InputFault([] { ChatTemplate::Match(" \n", "m"); }),
             "m: has no chat template; " + mend);
-  for (const char* text : {
-           "{% for m in messages %}<|user|>{{ m.content }}{% endfor %}",
-           // Mistral's first wording, Nemo's, and Small's: other spaces, other tokens.
-           "{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}",
-           "{{ bos_token }}{{ '[INST]' + message['content'] + '[/INST]' }}",
-           "{{ bos_token }}[SYSTEM_PROMPT]{{ '[INST] ' + message['content'] + '[/INST]' }}",
-           "{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + '<|im_end|>' }}"}) {
+  for (const char* text :
+       {"{% for m in messages %}<|user|>{{ m.content }}{% endfor %}",
+        // Mistral's first wording, Nemo's, and Small's: other spaces, other tokens.
+        "{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}",
+        "{{ bos_token }}{{ '[INST]' + message['content'] + '[/INST]' }}",
+        "{{ bos_token }}[SYSTEM_PROMPT]{{ '[INST] ' + message['content'] + '[/INST]' }}",
+        "{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + '<|im_end|>' }}"}) {
     EXPECT_EQ(InputFault([&] { ChatTemplate::Match(text, "m"); }),
-              "m: its chat template is not one of the known ones; " + mend) << text;
+              "m: its chat template is not one of the known ones; " + mend)
+        << text;
   }
   EXPECT_EQ(InputFault([] { ChatTemplate::Named("chatlm"); }),
             "chat template 'chatlm' is not known; use one of chatml, llama2, llama3, mistral");
@@ -152,8 +152,8 @@ TEST(ChatTemplate, ContentNeverBecomesASpecialToken) {
 
 TEST(ChatTemplate, AConversationBeginsWithEveryPromptThatItContains) {
   const ByteTokenizer tokenizer;
-  const std::vector<Message> all = {{"system", "s"}, {"user", " u1 "}, {"assistant", "\n a1 "},
-                                    {"user", "u2"},  {"assistant", ""}, {"user", "u3"},
+  const std::vector<Message> all = {{"system", "s"},    {"user", " u1 "},  {"assistant", "\n a1 "},
+                                    {"user", "u2"},     {"assistant", ""}, {"user", "u3"},
                                     {"assistant", "a3"}};
   for (const std::string& name : ChatTemplate::Names()) {
     const ChatTemplate chat = ChatTemplate::Named(name);

@@ -38,10 +38,9 @@ struct AttentionInBaseTwo : Reference {
   }
 };
 struct AttentionGradOfOneHead : Reference {
-  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
-                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
-                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
-                     Tensor& dvalues) override {
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& dout,
+                     const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
+                     const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override {
     Tensor one = FromDoubles(ToDoubles(dout), dout.shape());
     for (int64_t i = 0; i < one.elements(); ++i) {
       const int64_t head = i % one.cols() / shape.head_dim;
@@ -76,10 +75,9 @@ struct AttentionCapsBeforeItScales : Reference {
   }
 };
 struct AttentionGradWithoutCap : Reference {
-  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
-                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
-                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
-                     Tensor& dvalues) override {
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& dout,
+                     const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
+                     const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override {
     AttentionShape bare = shape;
     bare.soft_cap = 0;
     Reference::AttentionGrad(bare, plan, dout, q, keys, values, out, log_sum, dq, dkeys, dvalues);
@@ -99,11 +97,11 @@ struct AttentionGradWithoutTheCapsSlope : Reference {
       sum.data<double>()[to * x.cols() + d] += factor * x.data<double>()[from * x.cols() + d];
     }
   }
-  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
-                     const Tensor& dout, const Tensor& q, const Tensor& keys, const Tensor& values,
-                     const Tensor& out, const Tensor& log_sum, Tensor& dq, Tensor& dkeys,
-                     Tensor& dvalues) override {
-    RETORT_CHECK(HostPlan::Of(plan).layout().runs.size() == 1 && shape.heads == 1 && shape.window == 0);
+  void AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan, const Tensor& dout,
+                     const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
+                     const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override {
+    RETORT_CHECK(HostPlan::Of(plan).layout().runs.size() == 1 && shape.heads == 1 &&
+                 shape.window == 0);
     const double cap = shape.soft_cap;
     for (int64_t t = 0; t < q.rows(); ++t) {
       for (int64_t k = 0; k <= t; ++k) {
@@ -121,12 +119,15 @@ struct AttentionGradWithoutTheCapsSlope : Reference {
 constexpr Fault kFaults[] = {
     {"AttentionWithoutWindow", "attention", "rows_gap_w7", Make<AttentionWithoutWindow>},
     {"AttentionOfTheLast256Keys", "attention", "decode_long", Make<AttentionOfTheLast256Keys>},
-    {"AttentionClearsUncoveredTokens", "attention", "rows_gap_w7", Make<AttentionClearsUncoveredTokens>},
+    {"AttentionClearsUncoveredTokens", "attention", "rows_gap_w7",
+     Make<AttentionClearsUncoveredTokens>},
     {"AttentionInBaseTwo", "attention", "decode_h4", Make<AttentionInBaseTwo>},
     {"AttentionGradOfOneHead", "attention_grad", "rows_h4", Make<AttentionGradOfOneHead>},
     {"AttentionWithoutCap", "attention", "row17_h4_k2_d64_cap", Make<AttentionWithoutCap>},
-    {"AttentionCapsBeforeItScales", "attention", "decode_h4_k2_d64_cap", Make<AttentionCapsBeforeItScales>},
-    {"AttentionGradWithoutCap", "attention_grad", "row17_h4_k2_d64_cap", Make<AttentionGradWithoutCap>},
+    {"AttentionCapsBeforeItScales", "attention", "decode_h4_k2_d64_cap",
+     Make<AttentionCapsBeforeItScales>},
+    {"AttentionGradWithoutCap", "attention_grad", "row17_h4_k2_d64_cap",
+     Make<AttentionGradWithoutCap>},
     {"AttentionGradWithoutTheCapsSlope", "attention_grad", "row17_h1_k1_d8_cap",
      Make<AttentionGradWithoutTheCapsSlope>},
 };

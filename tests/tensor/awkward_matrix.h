@@ -35,37 +35,70 @@ inline std::vector<float> AwkwardMatrix() {
       const float v = static_cast<float>(sum - 1.5);
       const auto small = static_cast<int>(random.Below(255)) - 127;
       switch (r % 8) {
-        case 0: values.push_back(v * 0.05f); break;
-        case 1: values.push_back(c % 3 ? 0.0f : -0.0f); break;
-        case 2: values.push_back(c % 32 == 5 ? 127.0f : static_cast<float>(small) / 2); break;
-        case 3: values.push_back(small % 2 ? 0.75f : -0.75f); break;
-        case 4: values.push_back(c % 32 == 17 ? -9.0f : v); break;
-        case 5: values.push_back(v * 1e-6f); break;
-        case 6: values.push_back(v * 3e5f); break;
-        default: values.push_back(v * 1e-39f); break;
+        case 0:
+          values.push_back(v * 0.05f);
+          break;
+        case 1:
+          values.push_back(c % 3 ? 0.0f : -0.0f);
+          break;
+        case 2:
+          values.push_back(c % 32 == 5 ? 127.0f : static_cast<float>(small) / 2);
+          break;
+        case 3:
+          values.push_back(small % 2 ? 0.75f : -0.75f);
+          break;
+        case 4:
+          values.push_back(c % 32 == 17 ? -9.0f : v);
+          break;
+        case 5:
+          values.push_back(v * 1e-6f);
+          break;
+        case 6:
+          values.push_back(v * 3e5f);
+          break;
+        default:
+          values.push_back(v * 1e-39f);
+          break;
       }
     }
   }
   return values;
 }
 
-// Blocks of 32 whose bytes can be checked by hand: zeros of both signs, positive first and negative first; a constant,
-// positive and negative; exact ties of rounding to 4 bits; equal magnitudes of both signs, which take 5 bits; a ramp
-// from below zero to above; and values whose scale is below half precision.
+// Blocks of 32 whose bytes can be checked by hand: zeros of both signs, positive first and negative
+// first; a constant, positive and negative; exact ties of rounding to 4 bits; equal magnitudes of
+// both signs, which take 5 bits; a ramp from below zero to above; and values whose scale is below
+// half precision.
 inline std::vector<float> SpecialBlocks() {
   std::vector<float> values;
   for (int block = 0; block < 8; ++block) {
     for (int i = 0; i < 32; ++i) {
       const auto at = static_cast<float>(i);
       switch (block) {
-        case 0: values.push_back(i % 2 ? -0.0f : 0.0f); break;
-        case 1: values.push_back(i % 2 ? 0.0f : -0.0f); break;
-        case 2: values.push_back(0.3f); break;
-        case 3: values.push_back(-1.5f); break;
-        case 4: values.push_back(i < 31 ? at / 2 : 15.0f); break;
-        case 5: values.push_back(i % 3 ? (i % 2 ? 16.0f : -16.0f) : at / 2 - 8); break;
-        case 6: values.push_back((at - 9) / 64); break;
-        default: values.push_back((at - 20) * 1e-39f); break;
+        case 0:
+          values.push_back(i % 2 ? -0.0f : 0.0f);
+          break;
+        case 1:
+          values.push_back(i % 2 ? 0.0f : -0.0f);
+          break;
+        case 2:
+          values.push_back(0.3f);
+          break;
+        case 3:
+          values.push_back(-1.5f);
+          break;
+        case 4:
+          values.push_back(i < 31 ? at / 2 : 15.0f);
+          break;
+        case 5:
+          values.push_back(i % 3 ? (i % 2 ? 16.0f : -16.0f) : at / 2 - 8);
+          break;
+        case 6:
+          values.push_back((at - 9) / 64);
+          break;
+        default:
+          values.push_back((at - 20) * 1e-39f);
+          break;
       }
     }
   }

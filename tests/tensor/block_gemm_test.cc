@@ -35,7 +35,8 @@ std::vector<float> Values(int64_t count, bool exact, uint64_t seed) {
   RandomStream random(MakeKey(seed, RandomUse::kData));
   std::vector<float> out(static_cast<size_t>(count));
   for (float& v : out) {
-    v = exact ? static_cast<float>(random.Next() % 33) / 8 - 2 : static_cast<float>(random.Normal());
+    v = exact ? static_cast<float>(random.Next() % 33) / 8 - 2
+              : static_cast<float>(random.Normal());
   }
   return out;
 }
@@ -78,8 +79,8 @@ struct Operands {
     constexpr int64_t kOutRow = 70;
     std::vector<float> out(static_cast<size_t>(count * kOutRow), 1.0f);
     gemm.Prepare(depth);
-    gemm.Multiply(0, {packed_a.data() + first * a_row * SizeOf(gemm.type()), a_row,
-                      packed_b.data(), count, depth, out.data(), kOutRow, cols, add});
+    gemm.Multiply(0, {packed_a.data() + first * a_row * SizeOf(gemm.type()), a_row, packed_b.data(),
+                      count, depth, out.data(), kOutRow, cols, add});
     for (int64_t i = 0; i < std::ssize(out); ++i) {  // what lies between the rows is left alone
       if (i % kOutRow >= cols) {
         EXPECT_EQ(out[static_cast<size_t>(i)], 1.0f);
@@ -94,8 +95,8 @@ struct Operands {
 };
 
 constexpr std::array<int64_t, 3> kSizes[] = {  // rows, depth, columns
-    {1, 1, 64}, {6, 33, 64}, {95, 64, 64}, {130, 640, 64}, {50, 40, 5}, {13, 96, 48}, {7, 16, 16},
-    {9, 70, 63}};
+    {1, 1, 64},  {6, 33, 64},  {95, 64, 64}, {130, 640, 64},
+    {50, 40, 5}, {13, 96, 48}, {7, 16, 16},  {9, 70, 63}};
 
 TEST(BlockGemm, EqualsTheDoubleLoop) {
   const auto memory = MakeHostMemory();

@@ -69,7 +69,8 @@ Expected PlainAttention(const Case& c, const Batch& b) {
   for (const AttentionRun& run : b.layout.runs) {
     for (int64_t i = 0; i < run.queries; ++i) {
       const int64_t position = run.first_position + i;
-      const int64_t window = c.shape.window, first = window ? std::max<int64_t>(0, position - window + 1) : 0;
+      const int64_t window = c.shape.window,
+                    first = window ? std::max<int64_t>(0, position - window + 1) : 0;
       for (int64_t h = 0; h < H; ++h) {
         const int64_t at = ((run.first_query + i) * H + h) * D;
         const auto key_at = [&](int64_t p) {
@@ -126,7 +127,8 @@ Expected PlainAttention(const Case& c, const Batch& b) {
 Tensor KeysOf(CpuBackend& cpu, const Case& c, const std::vector<float>& x, int64_t rows) {
   const Tensor plain = cpu.FromFloats(x, {rows, static_cast<int64_t>(x.size()) / rows});
   if (c.cache == DType::kF32) return plain;
-  Tensor pages = cpu.New({rows / c.block_size, c.shape.kv_heads, c.block_size, c.shape.head_dim}, c.cache);
+  Tensor pages =
+      cpu.New({rows / c.block_size, c.shape.kv_heads, c.block_size, c.shape.head_dim}, c.cache);
   std::vector<int32_t> order;
   for (int64_t r = 0; r < rows; ++r) order.push_back(static_cast<int32_t>(r));
   cpu.StoreRows(plain, cpu.Upload(order), pages);
@@ -145,7 +147,8 @@ TEST_P(CpuAttention, MatchesDoubles) {
   const double tolerance = c.spread > 1 ? 5e-5 : 2e-6;
   ForCpuBackends([&](CpuBackend& cpu) {
     const Tensor q = cpu.FromFloats(b.q, {b.tokens, width});
-    const Tensor keys = KeysOf(cpu, c, b.keys, b.key_rows), values = KeysOf(cpu, c, b.values, b.key_rows);
+    const Tensor keys = KeysOf(cpu, c, b.keys, b.key_rows),
+                 values = KeysOf(cpu, c, b.values, b.key_rows);
     Tensor out = cpu.New(q.shape()), log_sum = cpu.New({b.tokens, c.shape.heads});
     cpu.Fill(out, kUntouched);
     cpu.Fill(log_sum, kUntouched);
@@ -171,7 +174,8 @@ TEST_P(CpuAttention, MatchesDoubles) {
 }
 
 AttentionShape Heads(int heads, int kv_heads, int dim, int window = 0, float soft_cap = 0) {
-  return {heads, kv_heads, dim, static_cast<float>(1 / std::sqrt(static_cast<double>(dim))), soft_cap, window};
+  return {heads,    kv_heads, dim, static_cast<float>(1 / std::sqrt(static_cast<double>(dim))),
+          soft_cap, window};
 }
 
 const std::vector<Run> kRows = {{100, 0}, {1, 0}, {37, 0}, {130, 0}};
@@ -179,29 +183,28 @@ const std::vector<Run> kMixed = {{1, 0}, {1, 150}, {3, 61}, {70, 64}, {1, 64}, {
 
 INSTANTIATE_TEST_SUITE_P(
     Layouts, CpuAttention,
-    testing::Values(Case{"Training", Heads(9, 3, 64), kRows, 512},
-                    Case{"OneHead", Heads(1, 1, 16), kRows, 512},
-                    Case{"ManyQueriesAKey", Heads(8, 1, 32), kRows, 512},
-                    Case{"MoreHeadsThanATileHasRows", Heads(71, 1, 8), {{5, 0}, {1, 70}}, 128},
-                    Case{"Wide", Heads(4, 2, 128), {{90, 0}}, 128},
-                    Case{"OddWidth", Heads(4, 2, 20), kMixed, 7},
-                    Case{"Narrow", Heads(6, 3, 8), kMixed, 16},
-                    Case{"TinyWidth", Heads(2, 1, 2), kMixed, 16},
-                    Case{"Window", Heads(6, 2, 16, 33), {{200, 0}, {1, 99}, {40, 111}}, 512},
-                    Case{"WindowOfOne", Heads(2, 2, 16, 1), {{70, 0}, {1, 70}}, 16},
-                    Case{"WindowInBlocks", Heads(4, 2, 64, 64), {{150, 70}, {1, 200}}, 32},
-                    Case{"BlocksOfOne", Heads(4, 2, 64), kMixed, 1},
-                    Case{"Blocks", Heads(8, 2, 64), kMixed, 16},
-                    Case{"LargeScores", Heads(4, 2, 64), kMixed, 16, 8},
-                    Case{"HalfCache", Heads(8, 2, 64), kMixed, 32, 1, DType::kF16},
-                    Case{"HalfCacheOddWidth", Heads(4, 2, 20, 21), kMixed, 32, 1, DType::kF16},
-                    Case{"BrainCache", Heads(6, 2, 128), kMixed, 32, 1, DType::kBF16},
-                    Case{"BrainCacheOddWidth", Heads(6, 2, 12), kMixed, 5, 1, DType::kBF16},
-                    Case{"SoftCap", Heads(9, 3, 64, 0, 1.5f), kRows, 512},
-                    Case{"SoftCapOddWidth", Heads(4, 2, 20, 0, 0.7f), kMixed, 7},
-                    Case{"SoftCapOfLargeScores", Heads(4, 2, 64, 0, 30), kMixed, 16, 8},
-                    Case{"SoftCapAndWindow", Heads(6, 2, 16, 33, 1), {{200, 0}, {1, 99}, {40, 111}}, 512},
-                    Case{"SoftCapHalfCache", Heads(8, 2, 64, 21, 1), kMixed, 32, 1, DType::kF16}),
+    testing::Values(
+        Case{"Training", Heads(9, 3, 64), kRows, 512}, Case{"OneHead", Heads(1, 1, 16), kRows, 512},
+        Case{"ManyQueriesAKey", Heads(8, 1, 32), kRows, 512},
+        Case{"MoreHeadsThanATileHasRows", Heads(71, 1, 8), {{5, 0}, {1, 70}}, 128},
+        Case{"Wide", Heads(4, 2, 128), {{90, 0}}, 128},
+        Case{"OddWidth", Heads(4, 2, 20), kMixed, 7}, Case{"Narrow", Heads(6, 3, 8), kMixed, 16},
+        Case{"TinyWidth", Heads(2, 1, 2), kMixed, 16},
+        Case{"Window", Heads(6, 2, 16, 33), {{200, 0}, {1, 99}, {40, 111}}, 512},
+        Case{"WindowOfOne", Heads(2, 2, 16, 1), {{70, 0}, {1, 70}}, 16},
+        Case{"WindowInBlocks", Heads(4, 2, 64, 64), {{150, 70}, {1, 200}}, 32},
+        Case{"BlocksOfOne", Heads(4, 2, 64), kMixed, 1},
+        Case{"Blocks", Heads(8, 2, 64), kMixed, 16},
+        Case{"LargeScores", Heads(4, 2, 64), kMixed, 16, 8},
+        Case{"HalfCache", Heads(8, 2, 64), kMixed, 32, 1, DType::kF16},
+        Case{"HalfCacheOddWidth", Heads(4, 2, 20, 21), kMixed, 32, 1, DType::kF16},
+        Case{"BrainCache", Heads(6, 2, 128), kMixed, 32, 1, DType::kBF16},
+        Case{"BrainCacheOddWidth", Heads(6, 2, 12), kMixed, 5, 1, DType::kBF16},
+        Case{"SoftCap", Heads(9, 3, 64, 0, 1.5f), kRows, 512},
+        Case{"SoftCapOddWidth", Heads(4, 2, 20, 0, 0.7f), kMixed, 7},
+        Case{"SoftCapOfLargeScores", Heads(4, 2, 64, 0, 30), kMixed, 16, 8},
+        Case{"SoftCapAndWindow", Heads(6, 2, 16, 33, 1), {{200, 0}, {1, 99}, {40, 111}}, 512},
+        Case{"SoftCapHalfCache", Heads(8, 2, 64, 21, 1), kMixed, 32, 1, DType::kF16}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(CpuAttentionLayout, RefusesBlocksOutsideTheKeys) {

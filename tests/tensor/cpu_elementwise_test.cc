@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/tensor/cpu_support.h"
 #include "tensor/cpu/loops.h"
+#include "tests/tensor/cpu_support.h"
 
 namespace retort {
 namespace {
@@ -51,7 +51,8 @@ struct ErfKernel {
   }
 };
 
-// Of both signs: the range in which the function bends in steps of 2e-5, small values, and where the pieces meet.
+// Of both signs: the range in which the function bends in steps of 2e-5, small values, and where
+// the pieces meet.
 std::vector<float> SigmoidGrid() {
   std::vector<float> x;
   for (double v = 1e-5; v < 10; v += 2e-5) x.push_back(static_cast<float>(v));
@@ -195,8 +196,7 @@ TEST(CpuDropout, KeepsExactlyTheWordsItsContractNames) {
   for (size_t i = 0; i < x.size(); ++i) {
     const size_t t = i / cols;
     const auto c = static_cast<uint32_t>(i % cols);
-    const PhiloxKey key =
-        MakeKey(kSeed, RandomUse::kDropout, static_cast<uint64_t>(row_index[t]));
+    const PhiloxKey key = MakeKey(kSeed, RandomUse::kDropout, static_cast<uint64_t>(row_index[t]));
     const uint32_t word = Philox({static_cast<uint32_t>(row_token[t]), c / 4, 0, 0}, key)[c % 4];
     const float kept = word >= rate * 0x1p32 ? x[i] * static_cast<float>(1 / (1 - rate)) : 0;
     expected.push_back(kept);

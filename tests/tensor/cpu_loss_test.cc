@@ -124,8 +124,8 @@ TEST(CpuOptimizer, AdamWFollowsItsFormulaForManySteps) {
   ForCpuBackends([&](CpuBackend& cpu) {
     Tensor tp = cpu.FromFloats(start, {n}), tm = cpu.Zeros({n}), tv = cpu.Zeros({n});
     for (int64_t t = 1; t <= 12; ++t) {
-      cpu.AdamW({lr, beta1, beta2, epsilon, decay, t}, cpu.Upload(std::vector<float>{grad_scale}), tp,
-                cpu.FromFloats(gradient(t), {n}), tm, tv);
+      cpu.AdamW({lr, beta1, beta2, epsilon, decay, t}, cpu.Upload(std::vector<float>{grad_scale}),
+                tp, cpu.FromFloats(gradient(t), {n}), tm, tv);
     }
     std::vector<float> result = cpu.ToFloats(tp), change = result;
     for (size_t i = 0; i < count; ++i) change[i] -= start[i];

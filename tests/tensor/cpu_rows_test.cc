@@ -40,7 +40,8 @@ TEST(CpuRows, RefusesRowsThatDoNotExist) {
 
 TEST(CpuRows, RefusesColumnsAndPlacesThatDoNotExist) {
   CpuBackend cpu(1, Compute::kF32);
-  Tensor x = cpu.Zeros({4, 8}), part = cpu.Zeros({4, 3}), weights = cpu.Zeros({2, 2}), out = cpu.Zeros({5, 8});
+  Tensor x = cpu.Zeros({4, 8}), part = cpu.Zeros({4, 3}), weights = cpu.Zeros({2, 2}),
+         out = cpu.Zeros({5, 8});
   for (const int64_t begin : {-1, 6}) {
     EXPECT_THROW(cpu.CopyColumns(x, begin, part), Error);
     EXPECT_THROW(cpu.AddColumns(part, begin, x), Error);
@@ -60,8 +61,10 @@ TEST(CpuRows, RefusesColumnsAndPlacesThatDoNotExist) {
 // A model that overflows must not make a router name an expert twice, or one that there is not.
 TEST(CpuRoute, ChoosesDifferentExpertsWhateverTheLogits) {
   ForCpuBackends([&](CpuBackend& cpu) {
-    const Tensor logits = cpu.FromFloats(
-        std::vector<float>{NAN, NAN, NAN, 1, NAN, 2, INFINITY, INFINITY, 0, -INFINITY, -INFINITY, -INFINITY}, {4, 3});
+    const Tensor logits =
+        cpu.FromFloats(std::vector<float>{NAN, NAN, NAN, 1, NAN, 2, INFINITY, INFINITY, 0,
+                                          -INFINITY, -INFINITY, -INFINITY},
+                       {4, 3});
     Tensor p = cpu.New({4, 3}), experts = cpu.New({4, 2}, DType::kI32), weights = cpu.New({4, 2});
     cpu.Route({2, true}, logits, p, experts, weights);
     const std::vector<int32_t> chosen = cpu.ToHost<int32_t>(experts);
@@ -81,7 +84,8 @@ TEST(CpuRows, StoresRowsInPagesOfEveryType) {
   CpuBackend cpu(2, Compute::kF32);
   const Tensor from = cpu.FromFloats(x, {2, cols});
   const Shape pages{2, kHeads, kRows, kDim};
-  Tensor f32 = cpu.New(pages), f16 = cpu.New(pages, DType::kF16), bf16 = cpu.New(pages, DType::kBF16);
+  Tensor f32 = cpu.New(pages), f16 = cpu.New(pages, DType::kF16),
+         bf16 = cpu.New(pages, DType::kBF16);
   std::fill(f16.raw(), f16.raw() + f16.bytes(), std::byte{0x11});
   cpu.StoreRows(from, cpu.Upload(rows), f32);
   cpu.StoreRows(from, cpu.Upload(rows), f16);

@@ -13,8 +13,8 @@ namespace {
 
 constexpr int64_t kRows = 64, kVocab = 32000, kKept = 64;
 
-// Logits whose probabilities fall as Zipf's law does (rank to the -exponent), each with noise, ids in random order: a
-// teacher's, and a student's that agrees with it but for noise of its own.
+// Logits whose probabilities fall as Zipf's law does (rank to the -exponent), each with noise, ids
+// in random order: a teacher's, and a student's that agrees with it but for noise of its own.
 struct Pair {
   std::vector<double> teacher, student;
 };
@@ -25,8 +25,9 @@ Pair MakePair(double exponent, double disagreement) {
     const std::vector<int64_t> rank =
         Permutation(kVocab, MakeKey(12, RandomUse::kData, static_cast<uint64_t>(r)));
     for (int64_t v = 0; v < kVocab; ++v) {
-      const double z = -exponent * std::log(1.0 + static_cast<double>(rank[static_cast<size_t>(v)])) +
-                       0.5 * random.Normal();
+      const double z =
+          -exponent * std::log(1.0 + static_cast<double>(rank[static_cast<size_t>(v)])) +
+          0.5 * random.Normal();
       out.teacher.push_back(z);
       out.student.push_back(z + disagreement * random.Normal());
     }
@@ -74,10 +75,12 @@ TEST(DistillTop, KeepsTheGradientsDirection) {
   const Tensor ce = backend->New(all), losses = backend->New(all), exact = backend->New(all),
                kept = backend->New(all);
   const auto tokens = [&](const Tensor& kd) {
-    return DistillTokens{backend->Upload(targets), backend->Upload(none), backend->Upload(one), 1,
-                         ce, kd, losses};
+    return DistillTokens{
+        backend->Upload(targets), backend->Upload(none), backend->Upload(one), 1, ce, kd, losses};
   };
-  struct Case { double exponent, disagreement, at_least; };
+  struct Case {
+    double exponent, disagreement, at_least;
+  };
   for (const Case& c : {Case{1.0, 1, 0.99}, {1.5, 1, 0.999}, {2.0, 1, 0.9999}}) {
     const Pair pair = MakePair(c.exponent, c.disagreement);
     const Tops tops = TopsOf(pair.teacher);
@@ -93,8 +96,9 @@ TEST(DistillTop, KeepsTheGradientsDirection) {
     double tail = 0, sum = 0, sum_top = 0;
     for (size_t i = 0; i < kd.size(); ++i)
       tail += std::exp(tops.tail[i]) / kRows, sum += kd[i] / kRows, sum_top += kd_top[i] / kRows;
-    std::cout << "probabilities falling as rank^-" << c.exponent << ": tail " << tail << ", KL " << sum
-              << ", of the kept " << sum_top << ", cosine of the gradients " << cosine << "\n";
+    std::cout << "probabilities falling as rank^-" << c.exponent << ": tail " << tail << ", KL "
+              << sum << ", of the kept " << sum_top << ", cosine of the gradients " << cosine
+              << "\n";
     EXPECT_GE(cosine, c.at_least);
     EXPECT_LE(sum_top, sum);
   }

@@ -32,15 +32,18 @@ std::string Refusal(std::string_view name, Isa best) {
 }
 
 TEST(IsaTest, OthersAreRefusedWithWhatThereIs) {
-  EXPECT_EQ(Refusal("avx512", Isa::kAvx2),
-            "RETORT_ISA: no instruction set \"avx512\" on this processor; available: portable, avx2");
+  EXPECT_EQ(
+      Refusal("avx512", Isa::kAvx2),
+      "RETORT_ISA: no instruction set \"avx512\" on this processor; available: portable, avx2");
   EXPECT_EQ(Refusal("avx2", Isa::kPortable),
             "RETORT_ISA: no instruction set \"avx2\" on this processor; available: portable");
-  EXPECT_EQ(Refusal("AVX2", Isa::kAvx512),
-            "RETORT_ISA: no instruction set \"AVX2\" on this processor; available: portable, avx2, avx512");
+  EXPECT_EQ(
+      Refusal("AVX2", Isa::kAvx512),
+      "RETORT_ISA: no instruction set \"AVX2\" on this processor; available: portable, avx2, avx512");
 }
 
-// Runs as it is and, with RETORT_ISA set, under each set: what the variable says is what kernels take.
+// Runs as it is and, with RETORT_ISA set, under each set: what the variable says is what kernels
+// take.
 TEST(IsaTest, TheProcessTakesWhatTheEnvironmentSays) {
   const char* name = std::getenv("RETORT_ISA");
   EXPECT_EQ(HostIsa(), ParseIsa(name ? name : "", ProcessorIsa()));

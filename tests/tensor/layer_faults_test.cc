@@ -17,7 +17,8 @@ struct GatedGradAdds : Reference {
   }
 };
 struct GeluByTanh : Reference {
-  void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up, Tensor& y) override {
+  void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
+                       Tensor& y) override {
     const bool gelu = activation == Activation::kGelu;
     Reference::GatedActivation(gelu ? Activation::kGeluTanh : activation, gate, up, y);
   }
@@ -38,8 +39,8 @@ struct Relu2GradWithoutItsFactor : Reference {
 };
 
 struct RotaryClearsTheRest : Reference {
-  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse, Tensor& y,
-              RotaryPairs pairs) override {
+  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
+              Tensor& y, RotaryPairs pairs) override {
     Reference::Rotary(x, cos, sin, heads, inverse, y, pairs);
     const int64_t width = x.cols() / heads;
     for (int64_t i = 0; i < y.elements(); ++i) {
@@ -48,8 +49,8 @@ struct RotaryClearsTheRest : Reference {
   }
 };
 struct RotaryOfHalvesAlone : Reference {
-  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse, Tensor& y,
-              RotaryPairs) override {
+  void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
+              Tensor& y, RotaryPairs) override {
     Reference::Rotary(x, cos, sin, heads, inverse, y, RotaryPairs::kHalves);
   }
 };
@@ -61,10 +62,14 @@ struct SoftCapOfOne : Reference {
   }
 };
 struct SoftCapGradOfUnscaledValues : Reference {
-  void SoftCapGrad(const Tensor& capped, float, Tensor& dx) override { Reference::SoftCapGrad(capped, 1, dx); }
+  void SoftCapGrad(const Tensor& capped, float, Tensor& dx) override {
+    Reference::SoftCapGrad(capped, 1, dx);
+  }
 };
 struct ColumnsFromTheFirst : Reference {
-  void CopyColumns(const Tensor& x, int64_t, Tensor& y) override { Reference::CopyColumns(x, 0, y); }
+  void CopyColumns(const Tensor& x, int64_t, Tensor& y) override {
+    Reference::CopyColumns(x, 0, y);
+  }
 };
 struct AddColumnsOverwrites : Reference {
   void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) override {
@@ -131,21 +136,26 @@ struct RouteGradOfTheChosenAlone : Reference {
 };
 
 struct WeightedRowsCountPlacesAsRows : Reference {
-  void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows, const Tensor& places, Tensor& out) override {
+  void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,
+                       const Tensor& places, Tensor& out) override {
     std::vector<int32_t> counted(static_cast<size_t>(places.elements()));
     std::iota(counted.begin(), counted.end(), 0);
     Reference::AddWeightedRows(x, weights, rows, Upload(counted), out);
   }
 };
 struct WeightedRowsGradAddsToRows : Reference {
-  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights, const Tensor& rows, const Tensor& places, Tensor& dx, Tensor* dweights) override {
+  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
+                        const Tensor& rows, const Tensor& places, Tensor& dx,
+                        Tensor* dweights) override {
     Tensor before = FromDoubles(ToDoubles(dx), dx.shape());
     Reference::WeightedRowsGrad(dout, x, weights, rows, places, dx, dweights);
     Accumulate(before, dx);
   }
 };
 struct WeightedRowsGradOverwritesWeights : Reference {
-  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights, const Tensor& rows, const Tensor& places, Tensor& dx, Tensor* dweights) override {
+  void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
+                        const Tensor& rows, const Tensor& places, Tensor& dx,
+                        Tensor* dweights) override {
     if (dweights) Fill(*dweights, 0);
     Reference::WeightedRowsGrad(dout, x, weights, rows, places, dx, dweights);
   }
@@ -155,7 +165,8 @@ constexpr Fault kFaults[] = {
     {"GatedGradAdds", "gated_activation_grad", "silu_t17", Make<GatedGradAdds>},
     {"GeluByTanh", "gated_activation", "gelu_t17", Make<GeluByTanh>},
     {"GeluTanhGradByErf", "gated_activation_grad", "gelu_tanh_t17", Make<GeluTanhGradByErf>},
-    {"Relu2GradWithoutItsFactor", "gated_activation_grad", "relu2_t17", Make<Relu2GradWithoutItsFactor>},
+    {"Relu2GradWithoutItsFactor", "gated_activation_grad", "relu2_t17",
+     Make<Relu2GradWithoutItsFactor>},
     {"RotaryClearsTheRest", "rotary", "t17_h3_d96_of72", Make<RotaryClearsTheRest>},
     {"RotaryOfHalvesAlone", "rotary", "t17_h9_d64_neighbours", Make<RotaryOfHalvesAlone>},
     {"SoftCapOfOne", "soft_cap", "t17", Make<SoftCapOfOne>},
@@ -165,7 +176,8 @@ constexpr Fault kFaults[] = {
     {"RouteFromTheEnd", "route", "t17_e8_u2", Make<RouteFromTheEnd>},
     {"RouteNeverRenormalises", "route", "t17_e8_u2_renormalised", Make<RouteNeverRenormalises>},
     {"RouteInTheOrderOfExperts", "route", "t17_e8_u2", Make<RouteInTheOrderOfExperts>},
-    {"RouteGradOfPlainSoftmax", "route_grad", "t17_e8_u2_renormalised", Make<RouteGradOfPlainSoftmax>},
+    {"RouteGradOfPlainSoftmax", "route_grad", "t17_e8_u2_renormalised",
+     Make<RouteGradOfPlainSoftmax>},
     {"RouteGradOfTheChosenAlone", "route_grad", "t17_e8_u2", Make<RouteGradOfTheChosenAlone>},
     {"WeightedRowsCountPlacesAsRows", "weighted_rows", "n17", Make<WeightedRowsCountPlacesAsRows>},
     {"WeightedRowsGradAddsToRows", "weighted_rows_grad", "n17", Make<WeightedRowsGradAddsToRows>},

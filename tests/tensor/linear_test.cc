@@ -24,7 +24,9 @@ std::vector<Storage> Storages() {
   }
   return storages;
 }
-std::string TextOf(const Storage& s) { return Cat(TraitsOf(s.format).name, s.strips ? " in strips" : ""); }
+std::string TextOf(const Storage& s) {
+  return Cat(TraitsOf(s.format).name, s.strips ? " in strips" : "");
+}
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
 bool HasInt8(WeightFormat format) { return TraitsOf(format).int8; }
@@ -33,14 +35,14 @@ struct Case {
   int64_t tokens, outputs, inputs;
 };
 std::vector<Case> CasesFor(WeightFormat format) {
-  std::vector<Case> cases = {{1, 1, 1},      {3, 5, 7},     {2, 65, 129},
-                             {4, 172, 64},   {5, 129, 65},  {17, 172, 172},
-                             {64, 64, 1100}, {130, 70, 33}, {130, 200, 576}, {130, 70, 2080}};
+  std::vector<Case> cases = {{1, 1, 1},       {3, 5, 7},      {2, 65, 129},   {4, 172, 64},
+                             {5, 129, 65},    {17, 172, 172}, {64, 64, 1100}, {130, 70, 33},
+                             {130, 200, 576}, {130, 70, 2080}};
   for (int64_t t = 1; t <= 8; ++t) cases.push_back({t, 40, 1056});
   if (HasInt8(format)) {
     for (int64_t t : {32, 33, 37}) cases.push_back({t, 70, 2080});  // packed whole, and in parts
-    for (int64_t t : {510, 511}) cases.push_back({t, 33, 544});  // rows in one piece, and in two
-    cases.push_back({110, 70, 7680});                            // several strips of a piece
+    for (int64_t t : {510, 511}) cases.push_back({t, 33, 544});     // rows in one piece, and in two
+    cases.push_back({110, 70, 7680});                               // several strips of a piece
   }
   for (int64_t t = 12; t <= 18; ++t) cases.push_back({t, 80, 2080});  // around every switch of path
   for (Case& c : cases) c.inputs = RoundUp(c.inputs, TraitsOf(format).row_step());
@@ -163,7 +165,8 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           SCOPED_TRACE(Cat(c.tokens, " x ", c.inputs, " to ", c.outputs));
           const Operands& in = operands[i];
           Tensor y = backend.New({c.tokens, c.outputs});
-          backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
+          backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
+                                backend.Prepare(in.w, {}), y);
           const std::vector<float> actual = backend.ToFloats(y);
           if (compute == Compute::kInt8 && HasInt8(storage.format)) {
             EXPECT_LT(in.int8.ErrorOf(actual), kTolerance);
@@ -176,8 +179,10 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           if (compute != Compute::kInt8 || !HasInt8(storage.format)) continue;
           // Beside one that is not: neither changes the other.
           Tensor other = backend.New(y.shape()), precise = backend.New(y.shape());
-          const PreparedWeight plain = backend.Prepare(in.w, {}), wide = backend.Prepare(in.w, {.sensitive = true});
-          std::array products = {LinearProduct{&plain, other, {}}, LinearProduct{&wide, precise, {}}};
+          const PreparedWeight plain = backend.Prepare(in.w, {}),
+                               wide = backend.Prepare(in.w, {.sensitive = true});
+          std::array products = {LinearProduct{&plain, other, {}},
+                                 LinearProduct{&wide, precise, {}}};
           backend.LinearForwards(backend.FromFloats(in.x, {c.tokens, c.inputs}), products);
           EXPECT_EQ(backend.ToFloats(other), actual);
           EXPECT_LT(in.precise.ErrorOf(backend.ToFloats(precise)), kTolerance);
@@ -209,7 +214,8 @@ TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
           SCOPED_TRACE(Cat(c.tokens, " x ", c.outputs, " back to ", c.inputs));
           const Operands& in = operands[i];
           Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
-          backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), backend.Prepare(in.w, {}), dx);
+          backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}),
+                                  backend.Prepare(in.w, {}), dx);
           const std::vector<float> actual = backend.ToFloats(dx);
           const bool bf16 = MultipliesBf16(backend, isa);
           EXPECT_LT((bf16 ? in.bf16_grad : in.exact_grad).ErrorOf(actual), kTolerance);
@@ -229,8 +235,10 @@ TEST(LinearForward, TakesManyTokens) {
   ForCpuBackends([&](CpuBackend& backend) {
     Tensor y = backend.New({c.tokens, c.outputs});
     Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
-    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
-    backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}), backend.Prepare(in.w, {}), dx);
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}),
+                          y);
+    backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}),
+                            backend.Prepare(in.w, {}), dx);
     std::vector<float> all = backend.ToFloats(y);
     EXPECT_LT(in.exact.ErrorOf(all), kTolerance);
     EXPECT_LT(in.exact_grad.ErrorOf(backend.ToFloats(dx)), kTolerance);
@@ -248,7 +256,8 @@ TEST(LinearForward, ANotANumberStaysInItsRow) {
   in.x[20 * 96 + 3] = std::numeric_limits<float>::quiet_NaN();
   CpuBackend backend(1, Compute::kF32);
   Tensor y = backend.New({c.tokens, c.outputs});
-  backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
+  backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}),
+                        y);
   const std::vector<float> actual = backend.ToFloats(y);
   for (size_t i = 0; i < actual.size(); ++i) {
     EXPECT_EQ(std::isnan(actual[i]), i >= size_t{20 * 80}) << i;
@@ -259,7 +268,8 @@ TEST(LinearForward, ANotANumberStaysInItsRow) {
 TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
   TestWeights weights;
   constexpr int64_t kMost = 40, kIn = 1056, kOut = 75;
-  const std::vector<float> x = RandomFloats(kMost * kIn, 1), values = RandomFloats(kOut * kIn, 2, 0.05);
+  const std::vector<float> x = RandomFloats(kMost * kIn, 1),
+                           values = RandomFloats(kOut * kIn, 2, 0.05);
   const auto run = [&](CpuBackend& backend, const PreparedWeight& w) {
     const auto product = [&](int64_t first, int64_t rows) {
       const std::span in(x.data() + first * kIn, static_cast<size_t>(rows * kIn));
@@ -271,7 +281,8 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
     for (int64_t t = 0; t < kMost; ++t) Append(alone, product(t, 1));
     if (w.as<CpuWeight>().weight.layout() != WeightLayout::kStrips) return alone;
     for (const int64_t rows : {2, 3, 6, 7, 13, 40}) {
-      EXPECT_EQ(product(0, rows), std::vector<float>(alone.begin(), alone.begin() + rows * kOut)) << rows;
+      EXPECT_EQ(product(0, rows), std::vector<float>(alone.begin(), alone.begin() + rows * kOut))
+          << rows;
     }
     return alone;
   };
@@ -297,7 +308,8 @@ TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
     const Operands in(weights, c, {format});
     CpuBackend backend(2, Compute::kInt8);
     Tensor y = backend.New({c.tokens, c.outputs});
-    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}), y);
+    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}),
+                          y);
     const double error = RelativeError(backend.ToFloats(y), in.exact.values);
     EXPECT_LT(error, 0.01);
     EXPECT_GT(error, 1e-4);  // or it was not int8 at all

@@ -60,7 +60,8 @@ TEST_P(Logits, WeightsAreExponentials) {
         EXPECT_NEAR(weights[i], want, 1e-5 * want + 1e-44) << i << " of " << size;
         expected[i / kLogitsBlock] += want;
       }
-      for (size_t b = 0; b < sums.size(); ++b) EXPECT_NEAR(sums[b], expected[b], 1e-5 * expected[b] + 1e-43) << b;
+      for (size_t b = 0; b < sums.size(); ++b)
+        EXPECT_NEAR(sums[b], expected[b], 1e-5 * expected[b] + 1e-43) << b;
     }
   }
 }

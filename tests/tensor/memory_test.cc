@@ -41,8 +41,8 @@ TEST(HostMemory, HandsOutAgainWhatWasGivenBackUntilTrimmed) {
   }
 }
 
-// Blocks of sizes that drift, given back in any order: none overlaps another or loses its bytes, and what lies free
-// is merged, so that the arena stays close to what was live.
+// Blocks of sizes that drift, given back in any order: none overlaps another or loses its bytes,
+// and what lies free is merged, so that the arena stays close to what was live.
 TEST(Arena, MergesWhatIsGivenBack) {
   Arena arena;
   RandomStream random(MakeKey(3, RandomUse::kData));
@@ -50,7 +50,8 @@ TEST(Arena, MergesWhatIsGivenBack) {
   int64_t live = 0, peak = 0;
   for (int i = 0; i < 20000; ++i) {
     if (random.Uniform() < 0.5 && !blocks.empty()) {
-      auto at = blocks.upper_bound(std::next(blocks.begin(), static_cast<int64_t>(random.Below(blocks.size())))->first);
+      auto at = blocks.upper_bound(
+          std::next(blocks.begin(), static_cast<int64_t>(random.Below(blocks.size())))->first);
       if (at == blocks.end()) at = blocks.begin();
       const auto [size, mark] = at->second;
       ASSERT_EQ(at->first[0], mark);
@@ -60,12 +61,14 @@ TEST(Arena, MergesWhatIsGivenBack) {
       blocks.erase(at);
       continue;
     }
-    const int64_t top = int64_t{1} << (6 + i / 1500), size = 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(top)));
+    const int64_t top = int64_t{1} << (6 + i / 1500),
+                  size = 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(top)));
     std::byte* const data = arena.Take(size);
     ASSERT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
     const auto next = blocks.lower_bound(data);
     ASSERT_TRUE(next == blocks.end() || data + size <= next->first);
-    ASSERT_TRUE(next == blocks.begin() || std::prev(next)->first + std::prev(next)->second.first <= data);
+    ASSERT_TRUE(next == blocks.begin() ||
+                std::prev(next)->first + std::prev(next)->second.first <= data);
     const auto mark = static_cast<std::byte>(i);
     data[0] = data[size - 1] = mark;
     blocks[data] = {size, mark};
@@ -80,7 +83,8 @@ TEST(Arena, MergesWhatIsGivenBack) {
 
 TEST(Arena, KeepsWhatIsUsedWhenItIsTrimmed) {
   Arena arena;
-  std::byte *const a = arena.Take(3 << 20), *const b = arena.Take(3 << 20), *const c = arena.Take(100);
+  std::byte *const a = arena.Take(3 << 20), *const b = arena.Take(3 << 20),
+                   *const c = arena.Take(100);
   a[0] = c[99] = std::byte{7};
   arena.Give(b);
   arena.Trim();

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The CPU's kernels against the double reference, by the shared table: with every instruction set
 // that this processor has, and with one thread and two, which must agree to the bit.
+#include "tests/support/op_cases.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "tensor/cpu/cpu_backend.h"
-#include "tests/support/op_cases.h"
 
 namespace retort {
 namespace {

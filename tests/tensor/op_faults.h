@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backends with one deliberate fault each, of the kinds that fast kernels have: the table's cases must tell them
-// apart from the reference. Each file of faults makes its own list and instantiates OpFaultTest with it.
+// Backends with one deliberate fault each, of the kinds that fast kernels have: the table's cases
+// must tell them apart from the reference. Each file of faults makes its own list and instantiates
+// OpFaultTest with it.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -25,7 +26,9 @@ template <class Faulty>
 std::unique_ptr<Backend> Make() {
   return std::make_unique<Faulty>();
 }
-inline std::string NameOfFault(const testing::TestParamInfo<Fault>& info) { return info.param.name; }
+inline std::string NameOfFault(const testing::TestParamInfo<Fault>& info) {
+  return info.param.name;
+}
 
 class OpFaultTest : public testing::TestWithParam<Fault> {};
 

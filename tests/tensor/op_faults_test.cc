@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // That the comparison with the reference can fail: backends with one deliberate fault each, of the
 // kinds that fast kernels have, must be told apart from the reference by the table's cases.
+#include "tests/tensor/op_faults.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "tests/tensor/op_faults.h"
 
 namespace retort {
 namespace {
@@ -192,8 +192,8 @@ struct ClipRaisesSmallGradients : Reference {
   }
 };
 struct AdamWWithCoupledDecay : Reference {
-  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
-             const Tensor& gradient, Tensor& m, Tensor& v) override {
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+             Tensor& m, Tensor& v) override {
     Tensor coupled = FromDoubles(ToDoubles(gradient), gradient.shape());
     for (int64_t i = 0; i < coupled.elements(); ++i) {
       coupled.data<double>()[i] += step.weight_decay * parameter.data<double>()[i];
@@ -205,8 +205,8 @@ struct AdamWWithCoupledDecay : Reference {
 };
 // epsilon added to the uncorrected root, as if it were not scaled by sqrt(1 - beta2^t).
 struct AdamWWithBareEpsilon : Reference {
-  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
-             const Tensor& gradient, Tensor& m, Tensor& v) override {
+  void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+             Tensor& m, Tensor& v) override {
     AdamWStep bare = step;
     bare.epsilon /= std::sqrt(1 - std::pow(step.beta2, static_cast<float>(step.step)));
     Reference::AdamW(bare, factor, parameter, gradient, m, v);
@@ -223,8 +223,8 @@ struct CosineGradWithoutItsOwnDirection : Reference {
       double yy = 0;
       for (int64_t d = i / y.cols() * y.cols(); d < (i / y.cols() + 1) * y.cols(); ++d)
         yy += before[static_cast<size_t>(d)] * before[static_cast<size_t>(d)];
-      y.data<double>()[i] -= scale * (1 - losses.data<double>()[i / y.cols()]) *
-                             before[static_cast<size_t>(i)] / yy;
+      y.data<double>()[i] -=
+          scale * (1 - losses.data<double>()[i / y.cols()]) * before[static_cast<size_t>(i)] / yy;
     }
   }
 };
@@ -232,7 +232,8 @@ struct MseSumsItsColumns : Reference {
   void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float scale,
                       Tensor& losses) override {
     Reference::HiddenDistance(y, target, kind, scale, losses);
-    for (int64_t i = 0; i < y.rows(); ++i) losses.data<double>()[i] *= static_cast<double>(y.cols());
+    for (int64_t i = 0; i < y.rows(); ++i)
+      losses.data<double>()[i] *= static_cast<double>(y.cols());
   }
 };
 

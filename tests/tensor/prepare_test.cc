@@ -81,7 +81,8 @@ TEST_F(Prepare, AFeedForwardLayerOfMixedFormatsIsTheSumOfItsParts) {
     return cpu.Prepare(weights_.Make(format, rows, cols, RandomFloats(rows * cols, seed, 0.1)),
                        {.purpose = kRunning, .lasting = true});
   };
-  const PreparedWeight gate = make(WeightFormat::kQ8_0, 64, 96, 1), up = make(WeightFormat::kF32, 64, 96, 2),
+  const PreparedWeight gate = make(WeightFormat::kQ8_0, 64, 96, 1),
+                       up = make(WeightFormat::kF32, 64, 96, 2),
                        down = make(WeightFormat::kQ4_0, 32, 64, 3);
   const Tensor x = cpu.FromFloats(RandomFloats(2 * 96, 4), {2, 96});
   Tensor at_once = cpu.New({2, 32}), in_parts = cpu.New({2, 32});

@@ -30,8 +30,8 @@ std::string Sha256OfFloats(std::vector<float> values) {
 
 // The sums of ggml's formats are of the tensor's bytes in the file that llama.cpp's
 // `llama-quantize --pure` made of this matrix as an F32 GGUF (version 0.25.1 of its ggml); those
-// of f16 and bf16, of NumPy's and PyTorch's conversion. Those of q4_1 and q5_0 are of what ggml_quantize_chunk made,
-// which that program calls.
+// of f16 and bf16, of NumPy's and PyTorch's conversion. Those of q4_1 and q5_0 are of what
+// ggml_quantize_chunk made, which that program calls.
 TEST(Encode, BytesEqualThoseOfOtherPrograms) {
   const std::vector<float> matrix = AwkwardMatrix();
   ASSERT_EQ(Sha256(std::as_bytes(std::span(matrix))), kAwkwardSha256);
@@ -60,7 +60,8 @@ std::string HexOf(Bytes bytes) {
   return text;
 }
 
-// A line a block, as ggml_quantize_chunk, which `llama-quantize --pure` calls, wrote it (ggml 0.25.1).
+// A line a block, as ggml_quantize_chunk, which `llama-quantize --pure` calls, wrote it (ggml
+// 0.25.1).
 TEST(Encode, BlocksHaveTheBytesOfTheDefiningProgram) {
   const std::vector<float> values = SpecialBlocks();
   const std::pair<std::string_view, std::string> expected[] = {
@@ -99,12 +100,14 @@ TEST(Encode, DecodesToNearlyTheSameValues) {
     const BlockFormat& f = TraitsOf(format);
     if (f.block_elements == 1) continue;
     SCOPED_TRACE(f.name);
-    const std::vector<float> decoded = Decoded(weights.Converted(weights.Make(WeightFormat::kF32, 8, 512, values), format));
+    const std::vector<float> decoded =
+        Decoded(weights.Converted(weights.Make(WeightFormat::kF32, 8, 512, values), format));
     const int bits = 8 * f.block_bytes / f.block_elements;  // of a value, of which one is its sign
     for (size_t i = 0; i < values.size(); ++i) {
       const size_t begin = i / f.block_elements * f.block_elements;
       float top = 0;
-      for (size_t j = begin; j < begin + f.block_elements; ++j) top = std::max(top, std::abs(values[j]));
+      for (size_t j = begin; j < begin + f.block_elements; ++j)
+        top = std::max(top, std::abs(values[j]));
       ASSERT_NEAR(decoded[i], values[i], 1.25 * top / (1 << (bits - 1))) << i;
     }
   }
@@ -114,13 +117,15 @@ TEST(Encode, GivesTheSameBytesWithEveryInstructionSet) {
   std::vector<float> values = AwkwardMatrix();
   for (const float v : SpecialBlocks()) values.push_back(v);
   const float inf = std::numeric_limits<float>::infinity();
-  for (int i = 0; i < 256; ++i) values.push_back(i % 77 == 5 ? (i % 2 ? inf : -inf) : static_cast<float>(i));
+  for (int i = 0; i < 256; ++i)
+    values.push_back(i % 77 == 5 ? (i % 2 ? inf : -inf) : static_cast<float>(i));
   for (const WeightFormat format : AllFormats()) {
     const BlockFormat& f = TraitsOf(format);
     if (!f.encode) continue;
     SCOPED_TRACE(f.name);
     const int64_t count = std::ssize(values) / f.block_elements * f.block_elements;
-    std::vector<std::byte> portable(static_cast<size_t>(count / f.block_elements * f.block_bytes)), other = portable;
+    std::vector<std::byte> portable(static_cast<size_t>(count / f.block_elements * f.block_bytes)),
+        other = portable;
     f.encode(Isa::kPortable, values.data(), count, portable.data());
     for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
       if (isa > HostIsa()) continue;
@@ -178,11 +183,14 @@ TEST(Strips, HoldTheRowsValuesWhereTheirHeaderSays) {
   const auto* q8_rows = reinterpret_cast<const BlockQ8_0*>(q8.bytes().data());
   const auto* q4_rows = reinterpret_cast<const BlockQ4_0*>(q4.bytes().data());
   // Block 2 of row 37: strip 1, row 5 of it, three blocks a row.
-  for (int i = 0; i < 32; ++i) EXPECT_EQ(wide[3 + 2].q[i / 4][5][i % 4], q8_rows[37 * 3 + 2].q[i] + 128) << i;
-  for (int i = 0; i < 16; ++i) EXPECT_EQ(narrow[3 + 2].q[i / 4][5][i % 4], q4_rows[37 * 3 + 2].q[i]) << i;
+  for (int i = 0; i < 32; ++i)
+    EXPECT_EQ(wide[3 + 2].q[i / 4][5][i % 4], q8_rows[37 * 3 + 2].q[i] + 128) << i;
+  for (int i = 0; i < 16; ++i)
+    EXPECT_EQ(narrow[3 + 2].q[i / 4][5][i % 4], q4_rows[37 * 3 + 2].q[i]) << i;
   EXPECT_EQ(wide[3 + 2].d[5].bits, q8_rows[37 * 3 + 2].d.bits);
   EXPECT_EQ(narrow[3 + 2].d[5].bits, q4_rows[37 * 3 + 2].d.bits);
-  for (int64_t r = 70 - 64; r < 32; ++r) EXPECT_EQ(wide[6 + 1].d[r].bits, 0) << r;  // rows that are not there
+  for (int64_t r = 70 - 64; r < 32; ++r)
+    EXPECT_EQ(wide[6 + 1].d[r].bits, 0) << r;  // rows that are not there
 }
 
 // The sums are of what the PyTorch program of the project's reference data (nf4_round) makes of the

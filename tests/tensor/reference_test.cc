@@ -109,7 +109,8 @@ TEST_F(ReferenceTest, GatedActivationsByHandAndGradient) {
       return y;
     };
     b_->GatedActivationGrad(activation, dy, gate, up, dgate, dup);
-    for (Tensor* gradient : {&dgate, &dup}) b_->Accumulate(Ones({2, 3}), *gradient);  // as ExpectGradient wants it
+    for (Tensor* gradient : {&dgate, &dup})
+      b_->Accumulate(Ones({2, 3}), *gradient);  // as ExpectGradient wants it
     ExpectGradient(gate, dgate, dy, forward);
     ExpectGradient(up, dup, dy, forward);
   }
@@ -134,7 +135,8 @@ TEST_F(ReferenceTest, ColumnsAreCopiedAndAdded) {
 // Odds of 1 : 3 : 2 : 3.
 TEST_F(ReferenceTest, RouteByHand) {
   const Tensor logits = Of({0, std::log(3.0), std::log(2.0), std::log(3.0)}, {1, 4});
-  Tensor probabilities = b_->New({1, 4}), experts = b_->New({1, 3}, DType::kI32), weights = b_->New({1, 3});
+  Tensor probabilities = b_->New({1, 4}), experts = b_->New({1, 3}, DType::kI32),
+         weights = b_->New({1, 3});
   for (const bool renormalise : {false, true}) {
     b_->Route({3, renormalise}, logits, probabilities, experts, weights);
     EXPECT_EQ(b_->ToHost<int32_t>(experts), (std::vector<int32_t>{1, 3, 2}));
@@ -191,7 +193,8 @@ TEST_F(ReferenceTest, RotaryTurnsHalvesAndItsInverseIsItsGradient) {
   // Two of three values are turned: of either kind the same two.
   for (const RotaryPairs pairs : {RotaryPairs::kHalves, RotaryPairs::kNeighbours}) {
     Tensor part = b_->New({1, 6});
-    b_->Rotary(Of({1, 2, 3, 4, 5, 6}, {1, 6}), Of({0}, {1, 1}), Of({1}, {1, 1}), 2, false, part, pairs);
+    b_->Rotary(Of({1, 2, 3, 4, 5, 6}, {1, 6}), Of({0}, {1, 1}), Of({1}, {1, 1}), 2, false, part,
+               pairs);
     ExpectValues(part, {-2, 1, 3, -5, 4, 6});
   }
 
@@ -242,8 +245,8 @@ TEST_F(ReferenceTest, AttentionByHand) {
   const double three = std::log(3.0);
   Tensor out = b_->New({2, 2}), log_sum = b_->New({2, 2});
   // Token 1's first head scores (0, ln 3), so weighs its keys 1 : 3; its second scores them alike.
-  b_->Attention(shape, *plan, Of({5, 5, 1, 0}, {2, 2}), Of({0, three}, {2, 1}),
-                Of({4, 8}, {2, 1}), out, log_sum);
+  b_->Attention(shape, *plan, Of({5, 5, 1, 0}, {2, 2}), Of({0, three}, {2, 1}), Of({4, 8}, {2, 1}),
+                out, log_sum);
   ExpectValues(out, {4, 4, 7, 6});
   ExpectValues(log_sum, {0, 0, std::log(4.0), std::log(2.0)});
 }
@@ -259,7 +262,8 @@ TEST_F(ReferenceTest, AttentionOverPagesAndWindowSeesTheRowsItShould) {
   // The same rows of two heads in pages; the other head's are a hundred times as large.
   const Tensor pages = Of({1, 2, 100, 200, 4, 8, 400, 800, 16, 32, 1600, 3200}, {3, 2, 2, 1});
   Tensor out2 = b_->New({2, 2}), log_sum2 = b_->New({2, 2});
-  b_->Attention({2, 2, 1, 0.0f, 0, 3}, *plan, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2, log_sum2);
+  b_->Attention({2, 2, 1, 0.0f, 0, 3}, *plan, Zeros({2, 2}), Zeros({3, 2, 2, 1}), pages, out2,
+                log_sum2);
   ExpectValues(out2, {14.0 / 3, 1400.0 / 3, 49.0 / 3, 4900.0 / 3});
 }
 
@@ -267,8 +271,8 @@ TEST_F(ReferenceTest, AttentionCapsItsScaledScores) {
   const AttentionShape shape{1, 1, 1, 0.5f, 2};
   Tensor out = b_->New({2, 1}), log_sum = b_->New({2, 1});
   // Token 1 scores (0, 0.5 * 4 = 2), the latter capped to 2 tanh(1).
-  b_->Attention(shape, *b_->Plan({{{0, 2, 0, 0}}, {0}, 2}), Of({0, 1}, {2, 1}), Of({0, 4}, {2, 1}), Of({0, 1}, {2, 1}), out,
-                log_sum);
+  b_->Attention(shape, *b_->Plan({{{0, 2, 0, 0}}, {0}, 2}), Of({0, 1}, {2, 1}), Of({0, 4}, {2, 1}),
+                Of({0, 1}, {2, 1}), out, log_sum);
   const double e = std::exp(2 * std::tanh(1.0));
   ExpectValues(out, {0, e / (1 + e)});
   ExpectValues(log_sum, {0, std::log(1 + e)});
@@ -323,7 +327,8 @@ TEST_F(ReferenceTest, FirstAdamWStepGoesByTheSignAndDecays) {
   ExpectValues(m, {4, -0.0625});
   ExpectValues(v, {16, 0.00390625});
   // The second by hand, with clipping: g = 4, m = 2 + 2, v = 12 + 4.
-  b_->AdamW({0.25f, 0.5f, 0.75f, 0, 0, 2}, b_->Upload(std::vector<float>{0.5f}), p, Of({8, 0}, {2}), m, v);
+  b_->AdamW({0.25f, 0.5f, 0.75f, 0, 0, 2}, b_->Upload(std::vector<float>{0.5f}), p, Of({8, 0}, {2}),
+            m, v);
   EXPECT_NEAR(b_->ToDoubles(p)[0], 0.625 - 0.25 * (4 / 0.75) / std::sqrt(16 / 0.4375), 1e-12);
 }
 

@@ -28,8 +28,8 @@ class ByteTokenizer : public Tokenizer {
   }
 
   static std::vector<std::string> AllMarks() {
-    return {"<|im_start|>", "<|im_end|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
-            "<|begin_of_text|>"};
+    return {"<|im_start|>",      "<|im_end|>", "<|start_header_id|>",
+            "<|end_header_id|>", "<|eot_id|>", "<|begin_of_text|>"};
   }
 
   TokenizerSpec& mutable_spec() { return spec_; }

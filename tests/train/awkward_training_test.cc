@@ -34,8 +34,8 @@ struct Outcome {
 };
 
 struct Setting {
-  bool adapter = true;     // else every weight
-  bool teacher = false;    // beside an adapter: another model's logits and hidden states
+  bool adapter = true;   // else every weight
+  bool teacher = false;  // beside an adapter: another model's logits and hidden states
   bool checkpoint = false;
   double dropout = 0;
 };
@@ -44,7 +44,8 @@ std::unique_ptr<Model> TrainableModel(const Architecture& config, Backend& backe
   auto model = std::make_unique<Model>(config, backend);
   RandomStream random(MakeKey(9, RandomUse::kInit));
   for (const TensorSpec& spec : model->layout.tensors) {
-    const Shape shape = spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.shape[0]};
+    const Shape shape =
+        spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.shape[0]};
     std::vector<float> values(static_cast<size_t>(shape.elements()));
     for (float& v : values) {
       v = static_cast<float>(0.2 * random.Normal() + (spec.target.kind == Target::Kind::kGain));
@@ -58,7 +59,8 @@ std::unique_ptr<Model> TrainableModel(const Architecture& config, Backend& backe
 
 Outcome Train(Backend& backend, const Setting& setting) {
   const Architecture config = SmallConfig(kVocab);
-  const auto model = setting.adapter ? RandomModel(config, 1, backend) : TrainableModel(config, backend);
+  const auto model =
+      setting.adapter ? RandomModel(config, 1, backend) : TrainableModel(config, backend);
   const auto teacher = RandomModel(config, 2, backend);
   AdapterConfig lora;
   lora.rank = 3;
@@ -88,7 +90,8 @@ Outcome Train(Backend& backend, const Setting& setting) {
     out.norms.push_back(metrics->grad_norm);
   }
   for (const auto& m : trainer.optimizer().moments()) {
-    for (const Tensor* t : std::initializer_list<const Tensor*>{&m.parameter->value, &m.first, &m.second}) {
+    for (const Tensor* t :
+         std::initializer_list<const Tensor*>{&m.parameter->value, &m.first, &m.second}) {
       out.parameters.push_back(backend.ToFloats(*t));
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// That an objective can couple whole sequences: a pairwise logistic loss over the two rows of a group (DPO,
-// arXiv 2305.18290, without its reference model), which weighs tokens by what it has seen of both rows.
+// That an objective can couple whole sequences: a pairwise logistic loss over the two rows of a
+// group (DPO, arXiv 2305.18290, without its reference model), which weighs tokens by what it has
+// seen of both rows.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -135,9 +136,9 @@ TEST_F(ObjectivesTest, TheGradientOfASequenceCoupledLossIsThatOfCentralDifferenc
   for (const TrainingPass::Options& options :
        {TrainingPass::Options{adapter_.get()}, TrainingPass::Options{adapter_.get(), true},
         TrainingPass::Options{adapter_.get(), false, 77}}) {
-    const auto results =
-        CheckGradients(*backend_, adapter_->parameters(),
-                       [&](Context& context) { return Loss(context, micro, options); });
+    const auto results = CheckGradients(*backend_, adapter_->parameters(), [&](Context& context) {
+      return Loss(context, micro, options);
+    });
     ASSERT_EQ(results.size(), 2u * 2 * 7);
     for (const GradientCheckResult& r : results) {
       EXPECT_LT(r.relative_error, 1e-6) << r.name;

@@ -31,9 +31,11 @@ TEST(Schedule, LinearEndsAtTheLeastAndConstantStays) {
 
 // A run of one step, or one that is all warm-up, must still learn.
 TEST(Schedule, NoStepHasRateZero) {
-  for (const auto kind : {Schedule::Kind::kCosine, Schedule::Kind::kLinear, Schedule::Kind::kConstant}) {
+  for (const auto kind :
+       {Schedule::Kind::kCosine, Schedule::Kind::kLinear, Schedule::Kind::kConstant}) {
     for (const int64_t steps : {1, 2, 7, 60}) {
-      for (const int64_t warmup : {int64_t{0}, int64_t{1}, WarmupSteps(0.03, steps), steps, 2 * steps}) {
+      for (const int64_t warmup :
+           {int64_t{0}, int64_t{1}, WarmupSteps(0.03, steps), steps, 2 * steps}) {
         const Schedule s{kind, 1.0, 0.0, warmup, steps};
         for (int64_t step = 1; step <= steps; ++step)
           EXPECT_GT(s.RateOf(step), 0) << step << " of " << steps << ", warm-up " << warmup;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher that has spoken before: its most probable outcomes come from a folder that `retort teach` wrote.
+// A teacher that has spoken before: its most probable outcomes come from a folder that `retort
+// teach` wrote.
 #pragma once
 
 #include <memory>
@@ -11,8 +12,8 @@ namespace retort {
 
 class CachedDistillation : public Distillation {
  public:
-  // `reader` holds the rows of `examples`, by their place (it has been checked); the steps' rows point into
-  // `examples`, which is borrowed, as is the student's backend.
+  // `reader` holds the rows of `examples`, by their place (it has been checked); the steps' rows
+  // point into `examples`, which is borrowed, as is the student's backend.
   CachedDistillation(std::unique_ptr<TeacherCacheReader> reader,
                      const std::vector<Example>& examples, const DistillationOptions& options,
                      Backend& backend)

@@ -25,8 +25,8 @@ class Distillation : public Objective {
   // The teacher reads first, while the student holds no activations.
   void Run(TrainingPass& pass, float scale, LossSums& sums) override;
 
-  // What the teacher makes of a part: a loss that weighs every token by `scale`, and adds its terms to `sums`. Borrows
-  // from this object, until the next call.
+  // What the teacher makes of a part: a loss that weighs every token by `scale`, and adds its terms
+  // to `sums`. Borrows from this object, until the next call.
   virtual ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
                                  const ops::DistillSums& sums) = 0;
 
@@ -35,13 +35,13 @@ class Distillation : public Objective {
   Distillation(const DistillationOptions& options, Backend& backend)
       : options_(options), backend_(backend) {}
 
-  // The weights of a micro-batch's tokens that carry loss. A token that is not `matched` has no divergence;
-  // empty: all are.
+  // The weights of a micro-batch's tokens that carry loss. A token that is not `matched` has no
+  // divergence; empty: all are.
   ops::DistillObjective Weighed(const MicroBatch& micro, const LabelledBatch& data,
                                 const std::vector<bool>& matched = {}) const;
 
-  // Terms between hidden states: who observes the student's pass, and once that is done, what is put on the tape for
-  // it. Adds its sum over the tokens to `sum`.
+  // Terms between hidden states: who observes the student's pass, and once that is done, what is
+  // put on the tape for it. Adds its sum over the tokens to `sum`.
   virtual const Observer* observer() { return nullptr; }
   virtual void HiddenTerms(TrainingPass& /*pass*/, float /*scale*/, Tensor& /*sum*/) {}
 

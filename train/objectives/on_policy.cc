@@ -19,8 +19,8 @@ EngineOptions EngineOptionsOf(const OnPolicyOptions& options, const Architecture
 }
 
 std::vector<int32_t> PromptOf(const Example& row) {
-  const auto first =
-      std::find_if(row.labels.begin() + 1, row.labels.end(), [](int32_t l) { return l != kNoLoss; });
+  const auto first = std::find_if(row.labels.begin() + 1, row.labels.end(),
+                                  [](int32_t l) { return l != kNoLoss; });
   return {row.ids.begin(), row.ids.begin() + (first - row.labels.begin())};
 }
 
@@ -41,7 +41,8 @@ OnPolicyDistillation::OnPolicyDistillation(std::unique_ptr<Objective> scorer, co
       options_(options),
       engine_(student, adapter, tokenizer, EngineOptionsOf(options, student.config)) {}
 
-void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t number, Answer& answer) {
+void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t number,
+                                  Answer& answer) {
   answer.row.row = row.row;
   answer.row.generated = true;
   answer.row.joined = row.joined;
@@ -52,11 +53,13 @@ void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t num
   request.sampling.temperature = options_.temperature;
   request.sampling.max_tokens = options_.max_new_tokens;
   request.sampling.stop_ids = options_.stop_ids;
-  request.sampling.seed = Seed(MakeKey(options_.seed, RandomUse::kSample,
-                                       static_cast<uint64_t>(number), static_cast<uint64_t>(order)));
+  request.sampling.seed =
+      Seed(MakeKey(options_.seed, RandomUse::kSample, static_cast<uint64_t>(number),
+                   static_cast<uint64_t>(order)));
   request.on_event = [&answer](const GenerationEvent& event) {
     std::vector<int32_t> ids = event.ids;
-    if (event.end_id >= 0) ids.push_back(event.end_id);  // to have ended there is part of the answer
+    if (event.end_id >= 0)
+      ids.push_back(event.end_id);  // to have ended there is part of the answer
     answer.row.ids.insert(answer.row.ids.end(), ids.begin(), ids.end());
     answer.row.labels.insert(answer.row.labels.end(), ids.begin(), ids.end());
     return true;

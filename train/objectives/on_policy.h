@@ -12,25 +12,27 @@
 namespace retort {
 
 struct OnPolicyOptions {
-  double lambda = 1;        // probability that a row's answer is the student's
-  double temperature = 1;   // of its sampling; 0: greedy
+  double lambda = 1;       // probability that a row's answer is the student's
+  double temperature = 1;  // of its sampling; 0: greedy
   int64_t max_new_tokens = 128;
   int64_t max_tokens = 1024;  // of a row: prompt and answer
   uint64_t seed = 1;
   std::vector<int32_t> stop_ids;  // that end an answer, beside the model's own ends
-  int64_t parallel = 32;  // streams of the runner at once
+  int64_t parallel = 32;          // streams of the runner at once
   DType cache_type = DType::kF32;
 };
 
 class OnPolicyDistillation : public Objective {
  public:
-  // `scorer` says what the teacher thinks of the rows. The student, its adapter (may be null) and tokenizer are borrowed.
+  // `scorer` says what the teacher thinks of the rows. The student, its adapter (may be null) and
+  // tokenizer are borrowed.
   OnPolicyDistillation(std::unique_ptr<Objective> scorer, const Model& student,
                        const Adapter* adapter, const Tokenizer& tokenizer,
                        const OnPolicyOptions& options);
 
-  // A row's prompt is what stands before its first token that carries loss. Which rows are drawn and what is sampled
-  // depends on the seed, the step and the row's place in the data order, not on how the batch is cut.
+  // A row's prompt is what stands before its first token that carries loss. Which rows are drawn
+  // and what is sampled depends on the seed, the step and the row's place in the data order, not on
+  // how the batch is cut.
   int64_t Prepare(Step& step, int64_t number) override;
   int64_t Terms(const Step& step) const override { return scorer_->Terms(step); }
   void Run(TrainingPass& pass, float scale, LossSums& sums) override {

@@ -10,8 +10,8 @@
 namespace retort {
 namespace {
 
-// The teacher's tokens of the rows, and for each of the student's tokens that carry loss the teacher's place that
-// answers it; `matched` says whether there is one.
+// The teacher's tokens of the rows, and for each of the student's tokens that carry loss the
+// teacher's place that answers it; `matched` says whether there is one.
 struct OwnReading {
   LabelledBatch own;
   std::vector<int32_t> rows;
@@ -52,7 +52,11 @@ std::vector<float> InitialProjection(int64_t rows, int64_t cols, uint64_t seed, 
 OnlineDistillation::OnlineDistillation(const Model& model, const Adapter* adapter,
                                        const Model& student, const DistillationOptions& options,
                                        const std::optional<HiddenOptions>& hidden)
-    : Distillation(options, student.backend), model_(model), adapter_(adapter), student_(student), hidden_(hidden) {
+    : Distillation(options, student.backend),
+      model_(model),
+      adapter_(adapter),
+      student_(student),
+      hidden_(hidden) {
   if (hidden_) MakePairs(*hidden_);
 }
 
@@ -62,10 +66,12 @@ void OnlineDistillation::MakePairs(const HiddenOptions& options) {
     const int64_t at = ((i + 1) * deep + layers - 1) / layers - 1;
     const Shape shape{model_.config.width, student_.config.width};
     const std::vector<float> values = InitialProjection(shape[0], shape[1], options.seed, i);
-    pairs_.push_back({i, at,
+    pairs_.push_back({i,
+                      at,
                       std::make_unique<Parameter>(Cat("teacher.projection.", i),
                                                   student_.backend.FromFloats(values, shape)),
-                      {}, {}});
+                      {},
+                      {}});
   }
   observer_.block_output = [this](int64_t layer, const Var& x) {
     for (Pair& pair : pairs_) {
@@ -108,11 +114,11 @@ Tensor OnlineDistillation::Read(const Batch& batch, const std::vector<int32_t>& 
     return out;
   };
   const Observer observer{[&](int64_t layer, const Var& x) {
-                                for (Pair& pair : pairs_) {
-                                  if (pair.teacher == layer) pair.wanted = ToStudent(chosen(x.value));
-                                }
-                              },
-                              {}};
+                            for (Pair& pair : pairs_) {
+                              if (pair.teacher == layer) pair.wanted = ToStudent(chosen(x.value));
+                            }
+                          },
+                          {}};
   ForwardPass pass{batch, adapter_};
   if (!pairs_.empty()) pass.observer = &observer;
   return chosen(model_.Hidden(context, pass).value);

@@ -10,8 +10,9 @@
 
 namespace retort {
 
-// A further term: hidden states of the student, projected, against the teacher's (ops::HiddenLoss). The outputs of the
-// student's blocks are compared with those of the teacher's blocks at the same share of its depth.
+// A further term: hidden states of the student, projected, against the teacher's (ops::HiddenLoss).
+// The outputs of the student's blocks are compared with those of the teacher's blocks at the same
+// share of its depth.
 struct HiddenOptions {
   HiddenLossKind kind = HiddenLossKind::kMse;
   double weight = 1;
@@ -22,14 +23,15 @@ struct HiddenOptions {
 
 class OnlineDistillation : public Distillation {
  public:
-  // model and adapter (may be null) are the teacher's; model may be the student's own, which it then reads without the
-  // student's adapter. Everything is borrowed.
+  // model and adapter (may be null) are the teacher's; model may be the student's own, which it
+  // then reads without the student's adapter. Everything is borrowed.
   OnlineDistillation(const Model& model, const Adapter* adapter, const Model& student,
                      const DistillationOptions& options,
                      const std::optional<HiddenOptions>& hidden = {});
 
-  // Where the tokenizers differ: the teacher's own tokens of each row, by Example::row. A row's j-th token that
-  // carries loss is then compared with the j-th of the teacher's, as far as both go.
+  // Where the tokenizers differ: the teacher's own tokens of each row, by Example::row. A row's
+  // j-th token that carries loss is then compared with the j-th of the teacher's, as far as both
+  // go.
   void ReadOwnRows(std::map<int64_t, Example> rows) { own_rows_ = std::move(rows); }
 
   ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
@@ -45,7 +47,8 @@ class OnlineDistillation : public Distillation {
   struct Pair {
     int64_t student, teacher;
     std::unique_ptr<Parameter> projection;
-    Tensor wanted;  // the teacher's states of the part's tokens that carry loss, on the student's backend
+    Tensor wanted;  // the teacher's states of the part's tokens that carry loss, on the student's
+                    // backend
     Var found;      // the student's, all tokens
   };
 

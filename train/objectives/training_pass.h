@@ -20,7 +20,8 @@ class TrainingPass {
     uint64_t dropout_seed = 0;
   };
 
-  // Everything is borrowed. The pass must outlive the Run() of the context's tape, where there is one.
+  // Everything is borrowed. The pass must outlive the Run() of the context's tape, where there is
+  // one.
   TrainingPass(Context& context, const Model& model, const MicroBatch& micro,
                const Options& options);
   TrainingPass(const TrainingPass&) = delete;
@@ -36,8 +37,9 @@ class TrainingPass {
 
   // The forward pass, once: the final hidden states [T,C].
   Var Hidden(const Observer* observer = nullptr);
-  // -log p of every token that carries loss (data().Of: those of a row). Leaves nothing on the tape, so it may come
-  // before the loss that depends on it; costs the head's product once more, and waits for the device.
+  // -log p of every token that carries loss (data().Of: those of a row). Leaves nothing on the
+  // tape, so it may come before the loss that depends on it; costs the head's product once more,
+  // and waits for the device.
   std::vector<double> TokenLosses(const Var& hidden) const;
   // Losses of these tokens, f64 [N], on the tape (ops::HeadLoss).
   Tensor Losses(const Var& hidden, const ops::LogitsLoss& loss);

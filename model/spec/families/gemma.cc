@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gemma 2 (arXiv 2408.00118): norms before and after, GeGLU, scores and logits softly capped, every second layer local.
-// Gemma 3 (arXiv 2503.19786): norms on the heads of q and k instead of the cap on scores, five local layers to one
-// global one, each kind with its own rope. Both scale embeddings by sqrt(width) and store gains less 1.
+// Gemma 2 (arXiv 2408.00118): norms before and after, GeGLU, scores and logits softly capped, every
+// second layer local. Gemma 3 (arXiv 2503.19786): norms on the heads of q and k instead of the cap
+// on scores, five local layers to one global one, each kind with its own rope. Both scale
+// embeddings by sqrt(width) and store gains less 1.
 #include <algorithm>
 #include <cmath>
 
@@ -12,7 +13,8 @@
 namespace retort {
 namespace {
 
-// Layers of Gemma's largest models, whose scores are scaled by the width a head would have otherwise.
+// Layers of Gemma's largest models, whose scores are scaled by the width a head would have
+// otherwise.
 constexpr int64_t kGemma2Largest = 46, kGemma3Largest = 62;
 
 bool EverySecond(int64_t layer) { return layer % 2 == 0; }
@@ -33,7 +35,8 @@ void SetScale(double query_scalar, Architecture& a) {
 }
 
 void SetWindows(const std::vector<bool>& sliding, int64_t window, Architecture& a) {
-  for (size_t i = 0; i < sliding.size(); ++i) a.blocks[i].attention.window = sliding[i] ? window : 0;
+  for (size_t i = 0; i < sliding.size(); ++i)
+    a.blocks[i].attention.window = sliding[i] ? window : 0;
 }
 
 // Local layers take the second rope.
@@ -48,14 +51,16 @@ Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
   c.tied = j.Bool("tie_word_embeddings", true);
   Architecture a = c;
   MakeGemma(c, a);
-  if (j.Has("hidden_activation") && ReadActivation(j, Activation::kGeluTanh) != Activation::kGeluTanh)
+  if (j.Has("hidden_activation") &&
+      ReadActivation(j, Activation::kGeluTanh) != Activation::kGeluTanh)
     throw InputError(j.where(), ": hidden_activation must be gelu_pytorch_tanh");
   if (j.Bool("use_bidirectional_attention", false))
     throw InputError(j.where(), ": 'use_bidirectional_attention' is not supported");
   SetScale(j.Number("query_pre_attn_scalar", 256), a);
   SetWindows(ReadSliding(j, a.layers(), usual), j.Int("sliding_window", 4096), a);
   a.head.soft_cap = j.Number("final_logit_softcapping", 0);
-  for (BlockSpec& block : a.blocks) block.attention.soft_cap = j.Number("attn_logit_softcapping", 0);
+  for (BlockSpec& block : a.blocks)
+    block.attention.soft_cap = j.Number("attn_logit_softcapping", 0);
   return a;
 }
 
@@ -74,17 +79,20 @@ Architecture ReadGemma3(const ConfigReader& j) {
 
 // Scores' scale is not in the file: it follows from the size.
 double QueryScalar(const DenseConfig& c, int64_t largest) {
-  return static_cast<double>(c.layers == largest ? c.width / std::max<int64_t>(1, c.heads) : c.head_dim);
+  return static_cast<double>(c.layers == largest ? c.width / std::max<int64_t>(1, c.heads)
+                                                 : c.head_dim);
 }
 
-Architecture ReadGguf(const GgufFile& file, const char* family, int64_t largest, int64_t usual_pattern) {
+Architecture ReadGguf(const GgufFile& file, const char* family, int64_t largest,
+                      int64_t usual_pattern) {
   const GgufKeys keys(file);
   DenseConfig c = ReadDense(file);
   c.family = family;
   Architecture a = c;
   MakeGemma(c, a);
   SetScale(QueryScalar(c, largest), a);
-  const int64_t pattern = std::max<int64_t>(1, keys.Int("attention.sliding_window_pattern", usual_pattern));
+  const int64_t pattern =
+      std::max<int64_t>(1, keys.Int("attention.sliding_window_pattern", usual_pattern));
   std::vector<bool> sliding;
   for (int64_t i = 0; i < a.layers(); ++i) sliding.push_back(i % pattern < pattern - 1);
   SetWindows(sliding, c.window, a);
@@ -102,17 +110,19 @@ Architecture ReadGguf2(const GgufFile& file) {
 
 Architecture ReadGguf3(const GgufFile& file) {
   Architecture a = ReadGguf(file, "gemma3_text", kGemma3Largest, 6);
-  SetRopes(a.ropes.front(), {GgufKeys(file).Number("rope.freq_base_swa", 10000), a.ropes.front().dims, {}}, a);
+  SetRopes(a.ropes.front(),
+           {GgufKeys(file).Number("rope.freq_base_swa", 10000), a.ropes.front().dims, {}}, a);
   return a;
 }
 
-void WriteGguf(const Architecture& a, const std::string& where, int64_t largest, int64_t usual_pattern,
-               GgufMetadata& m) {
+void WriteGguf(const Architecture& a, const std::string& where, int64_t largest,
+               int64_t usual_pattern, GgufMetadata& m) {
   WriteDense(a, where, m);
   const std::string architecture(FamilyOf(a).gguf_architecture);
   const AttentionSpec& attention = a.blocks.front().attention;
   DenseConfig c;
-  c.layers = a.layers(), c.width = a.width, c.heads = attention.heads, c.head_dim = attention.head_dim;
+  c.layers = a.layers(), c.width = a.width, c.heads = attention.heads,
+  c.head_dim = attention.head_dim;
   if (std::abs(attention.scale * std::sqrt(QueryScalar(c, largest)) - 1) > 1e-9) {
     throw InputError(where, ": query_pre_attn_scalar is not what a GGUF of ", architecture,
                      " takes for granted (", QueryScalar(c, largest), "); use the folder itself");
@@ -135,7 +145,8 @@ void WriteGguf2(const Architecture& a, const std::string& where, GgufMetadata& m
 void WriteGguf3(const Architecture& a, const std::string& where, GgufMetadata& m) {
   const RopeSpec &global = a.ropes.front(), &local = a.ropes.back();
   if (local.scaling.kind != RopeScaling::Kind::kNone || a.blocks.front().attention.soft_cap != 0)
-    throw InputError(where, ": a stretched local rope or a cap on scores cannot be said in a GGUF of gemma3");
+    throw InputError(
+        where, ": a stretched local rope or a cap on scores cannot be said in a GGUF of gemma3");
   WriteGguf(a, where, kGemma3Largest, 6, m);
   m.Set("gemma3.rope.freq_base", static_cast<float>(global.base));
   m.Set("gemma3.rope.freq_base_swa", static_cast<float>(local.base));
@@ -149,7 +160,9 @@ constexpr PartName kNames[] = {
 
 }  // namespace
 
-extern const Family kGemma2{"gemma2", "Gemma2ForCausalLM", "gemma2", ReadGemma2, ReadGguf2, WriteGguf2, kNames};
-extern const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM", "gemma3", ReadGemma3, ReadGguf3, WriteGguf3, kNames};
+extern const Family kGemma2{"gemma2",  "Gemma2ForCausalLM", "gemma2", ReadGemma2,
+                            ReadGguf2, WriteGguf2,          kNames};
+extern const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM", "gemma3", ReadGemma3,
+                            ReadGguf3,     WriteGguf3,          kNames};
 
 }  // namespace retort

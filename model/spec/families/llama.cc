@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Llama (arXiv 2302.13971, 2407.21783), Mistral (arXiv 2310.06825) and Mixtral (arXiv 2401.04088): one GGUF architecture,
-// "llama". Mistral may slide its window; Mixtral's MLP is a mixture of experts.
+// Llama (arXiv 2302.13971, 2407.21783), Mistral (arXiv 2310.06825) and Mixtral (arXiv 2401.04088):
+// one GGUF architecture, "llama". Mistral may slide its window; Mixtral's MLP is a mixture of
+// experts.
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -10,7 +11,8 @@ namespace {
 
 DenseConfig ReadBiases(const ConfigReader& j) {
   if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""), "' is not supported; supported: silu");
+    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
+                     "' is not supported; supported: silu");
   DenseConfig c = ReadDense(j);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);
@@ -62,8 +64,11 @@ constexpr PartName kMixtralNames[] = {
 
 }  // namespace
 
-extern const Family kLlama{"llama", "LlamaForCausalLM", "llama", Read, ReadGguf, WriteGguf, {}, true};
-extern const Family kMistral{"mistral", "MistralForCausalLM", "llama", ReadWithWindow, ReadGguf, WriteGguf, {}, true};
-extern const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", ReadMixtral, ReadGguf, WriteGguf, kMixtralNames, true};
+extern const Family kLlama{"llama",  "LlamaForCausalLM", "llama", Read,
+                           ReadGguf, WriteGguf,          {},      true};
+extern const Family kMistral{
+    "mistral", "MistralForCausalLM", "llama", ReadWithWindow, ReadGguf, WriteGguf, {}, true};
+extern const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", ReadMixtral, ReadGguf,
+                             WriteGguf, kMixtralNames,        true};
 
 }  // namespace retort

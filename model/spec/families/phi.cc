@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Phi-3 and Phi-4-mini (arXiv 2404.14219): q, k and v are one matrix, and so are gate and up; rotary embedding may cover
-// only the first part of each head.
+// Phi-3 and Phi-4-mini (arXiv 2404.14219): q, k and v are one matrix, and so are gate and up;
+// rotary embedding may cover only the first part of each head.
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -15,7 +15,8 @@ void MakePhi(int64_t rotary_dims, Architecture& a) {
 
 Architecture Read(const ConfigReader& j) {
   if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""), "' is not supported; supported: silu");
+    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
+                     "' is not supported; supported: silu");
   DenseConfig c = ReadDense(j);
   c.window = j.Int("sliding_window", 0);
   double share = j.Number("partial_rotary_factor", 1);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): norms on the heads of q and k
-// instead. Qwen3-MoE: experts in place of the MLP, in all layers or between dense ones.
+// Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): norms on the heads of q
+// and k instead. Qwen3-MoE: experts in place of the MLP, in all layers or between dense ones.
 #include <algorithm>
 
 #include "base/error.h"
@@ -12,9 +12,11 @@ namespace {
 
 DenseConfig ReadQwen(const ConfigReader& j) {
   if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""), "' is not supported; supported: silu");
+    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
+                     "' is not supported; supported: silu");
   if (j.Bool("use_sliding_window", false))
-    throw InputError(j.where(), ": 'use_sliding_window' is not supported for ", j.Text("model_type", ""));
+    throw InputError(j.where(), ": 'use_sliding_window' is not supported for ",
+                     j.Text("model_type", ""));
   DenseConfig c = ReadDense(j);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   return c;
@@ -36,11 +38,14 @@ Architecture ReadQwen3Moe(const ConfigReader& j) {
   Architecture a = ReadQwen3(j);
   const int64_t step = j.Int("decoder_sparse_step", 1);
   const std::vector<int64_t> dense = j.Ints("mlp_only_layers");
-  const ExpertsSpec experts{j.Has("num_experts") ? j.Int("num_experts") : j.Int("num_local_experts"),
-                            j.Int("num_experts_per_tok"), j.Bool("norm_topk_prob", false)};
-  if (step < 1) throw InputError(j.where(), ": 'decoder_sparse_step' must be at least 1, not ", step);
+  const ExpertsSpec experts{
+      j.Has("num_experts") ? j.Int("num_experts") : j.Int("num_local_experts"),
+      j.Int("num_experts_per_tok"), j.Bool("norm_topk_prob", false)};
+  if (step < 1)
+    throw InputError(j.where(), ": 'decoder_sparse_step' must be at least 1, not ", step);
   for (int64_t layer = 0; layer < a.layers(); ++layer) {
-    if ((layer + 1) % step != 0 || std::find(dense.begin(), dense.end(), layer) != dense.end()) continue;
+    if ((layer + 1) % step != 0 || std::find(dense.begin(), dense.end(), layer) != dense.end())
+      continue;
     MlpSpec& mlp = a.blocks[static_cast<size_t>(layer)].mlp;
     mlp.experts = experts;
     mlp.width = j.Int("moe_intermediate_size");
@@ -71,8 +76,10 @@ void WriteMoeGguf(const Architecture& a, const std::string& where, GgufMetadata&
   const MlpSpec& mlp = a.blocks.front().mlp;
   for (const BlockSpec& block : a.blocks) {
     if (!block.mlp.experts || !block.mlp.experts->renormalise) {
-      throw InputError(where, ": dense layers between experts and norm_topk_prob false cannot be said in a GGUF of "
-                              "qwen3moe; use the folder itself");
+      throw InputError(
+          where,
+          ": dense layers between experts and norm_topk_prob false cannot be said in a GGUF of "
+          "qwen3moe; use the folder itself");
     }
   }
   WriteDense(a, where, m);
@@ -83,8 +90,11 @@ void WriteMoeGguf(const Architecture& a, const std::string& where, GgufMetadata&
 
 }  // namespace
 
-extern const Family kQwen2{"qwen2", "Qwen2ForCausalLM", "qwen2", ReadQwen2, ReadDenseGguf<kQwen2Type>, WriteDense};
-extern const Family kQwen3{"qwen3", "Qwen3ForCausalLM", "qwen3", ReadQwen3, ReadDenseGguf<kQwen3Type>, WriteDense};
-extern const Family kQwen3Moe{"qwen3_moe", "Qwen3MoeForCausalLM", "qwen3moe", ReadQwen3Moe, ReadMoeGguf, WriteMoeGguf};
+extern const Family kQwen2{"qwen2",   "Qwen2ForCausalLM",        "qwen2",
+                           ReadQwen2, ReadDenseGguf<kQwen2Type>, WriteDense};
+extern const Family kQwen3{"qwen3",   "Qwen3ForCausalLM",        "qwen3",
+                           ReadQwen3, ReadDenseGguf<kQwen3Type>, WriteDense};
+extern const Family kQwen3Moe{"qwen3_moe",  "Qwen3MoeForCausalLM", "qwen3moe",
+                              ReadQwen3Moe, ReadMoeGguf,           WriteMoeGguf};
 
 }  // namespace retort
