@@ -14,7 +14,7 @@ Gradient::Target Gradient::ToWrite(Backend& backend, const Shape& shape) {
   return {sum_, false};
 }
 
-void Gradient::Take(Backend& backend, Tensor part) {
+void Gradient::Accumulate(Backend& backend, Tensor part) {
   if (sum_) return backend.Accumulate(part, sum_);
   sum_ = std::move(part);
 }

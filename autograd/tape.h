@@ -30,7 +30,7 @@ class Gradient {
   Target ToWrite(Backend& backend, const Shape& shape);
   // Adds `part`, whose elements nobody else uses any more: the first to come becomes the sum as it
   // is.
-  void Take(Backend& backend, Tensor part);
+  void Accumulate(Backend& backend, Tensor part);
   const Tensor& sum() const { return sum_; }
   void Release() { sum_ = Tensor(); }
 
@@ -45,8 +45,8 @@ struct GradientSink {
 
   bool wanted() const { return gradient != nullptr; }
   Tensor& Sum(Backend& backend) const { return gradient->Sum(backend, shape); }
-  void Take(Backend& backend, const Tensor& part) const {
-    gradient->Take(backend, part.Reshaped(shape));
+  void Accumulate(Backend& backend, const Tensor& part) const {
+    gradient->Accumulate(backend, part.Reshaped(shape));
   }
 };
 
@@ -65,7 +65,9 @@ struct Var {
   Gradient::Target GradientToWrite(Backend& backend) const {
     return gradient->ToWrite(backend, value.shape());
   }
-  void TakeGradient(Backend& backend, const Tensor& part) const { sink().Take(backend, part); }
+  void AccumulateGradient(Backend& backend, const Tensor& part) const {
+    sink().Accumulate(backend, part);
+  }
 };
 
 // Something that is trained. Not movable: Vars point at its gradient.
@@ -84,7 +86,7 @@ struct Parameter {
 class Tape {
  public:
   // dy: the gradient of the op's output. Only this step still uses it, and may hand it on
-  // (Gradient::Take).
+  // (Gradient::Accumulate).
   using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
   // Of an op with several outputs; a dy is empty where no gradient was received.
   using BackwardOfAll = std::function<void(Backend& backend, std::span<const Tensor> dy)>;

@@ -33,14 +33,14 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-std::string Piece::NumberText(long long v) { return ShortestText(v); }
-std::string Piece::NumberText(unsigned long long v) { return ShortestText(v); }
-std::string Piece::NumberText(double v) { return ShortestText(v); }
-std::string Piece::NumberText(float v) { return ShortestText(v); }
+std::string CatArgument::NumberText(long long v) { return ShortestText(v); }
+std::string CatArgument::NumberText(unsigned long long v) { return ShortestText(v); }
+std::string CatArgument::NumberText(double v) { return ShortestText(v); }
+std::string CatArgument::NumberText(float v) { return ShortestText(v); }
 
-std::string CatPieces(std::initializer_list<Piece> pieces) {
+std::string CatArguments(std::initializer_list<CatArgument> pieces) {
   std::string out;
-  for (const Piece& p : pieces) out += p.text();
+  for (const CatArgument& p : pieces) out += p.text();
   return out;
 }
 

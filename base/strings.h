@@ -12,15 +12,15 @@
 namespace retort {
 
 // One argument of Cat: text is borrowed, a number is printed in its shortest exact form.
-class Piece {
+class CatArgument {
  public:
-  Piece(std::string_view text) : text_(text) {}    // NOLINT: implicit on purpose
-  Piece(const std::string& text) : text_(text) {}  // NOLINT
-  Piece(const char* text) : text_(text) {}         // NOLINT
-  Piece(char c) : number_(1, c), owned_(true) {}   // NOLINT
-  Piece(bool b) : text_(b ? "true" : "false") {}   // NOLINT
+  CatArgument(std::string_view text) : text_(text) {}    // NOLINT: implicit on purpose
+  CatArgument(const std::string& text) : text_(text) {}  // NOLINT
+  CatArgument(const char* text) : text_(text) {}         // NOLINT
+  CatArgument(char c) : number_(1, c), owned_(true) {}   // NOLINT
+  CatArgument(bool b) : text_(b ? "true" : "false") {}   // NOLINT
   template <class T, std::enable_if_t<std::is_arithmetic_v<T>, int> = 0>
-  Piece(T value) : number_(NumberText(value)), owned_(true) {}  // NOLINT
+  CatArgument(T value) : number_(NumberText(value)), owned_(true) {}  // NOLINT
 
   std::string_view text() const { return owned_ ? std::string_view(number_) : text_; }
 
@@ -42,12 +42,12 @@ class Piece {
   bool owned_ = false;
 };
 
-std::string CatPieces(std::initializer_list<Piece> pieces);
+std::string CatArguments(std::initializer_list<CatArgument> pieces);
 
 // Cat("tensor ", name, ": want ", 4, " rows")
 template <class... Args>
 std::string Cat(const Args&... args) {
-  return CatPieces({Piece(args)...});
+  return CatArguments({CatArgument(args)...});
 }
 
 // "[4, 1024]"

@@ -75,12 +75,12 @@ class Runner {
   }
 
   void Prompt(const std::string& text) {
-    Show(Say(opened_.tokenizer->EncodePrompt(text), flags_.sampling));
+    Show(Generate(opened_.tokenizer->EncodePrompt(text), flags_.sampling));
   }
-  void Ask(const std::string& text) {
+  void Answer(const std::string& text) {
     Converse();
     messages_.push_back({"user", text});
-    Show(Say(Encoded(), chat_sampling_));
+    Show(Generate(Encoded(), chat_sampling_));
   }
   void Chat();
 
@@ -102,7 +102,7 @@ class Runner {
   // Leaves the oldest turns out until there is room for an answer; at least the last question
   // stays.
   std::vector<int32_t> EncodedToFit();
-  Generation Say(std::vector<int32_t> prompt, const SamplingOptions& sampling);
+  Generation Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling);
   void Show(const Generation& g);
   void NoteSpeed(const Generation& g) const;
 
@@ -114,7 +114,7 @@ class Runner {
   std::vector<Message> messages_;
 };
 
-Generation Runner::Say(std::vector<int32_t> prompt, const SamplingOptions& sampling) {
+Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling) {
   if (prompt.empty())
     throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
   interrupted = 0;
@@ -186,7 +186,7 @@ void Runner::Chat() {
     }
     messages_.push_back({"user", std::string(text)});
     try {
-      const Generation g = Say(EncodedToFit(), chat_sampling_);
+      const Generation g = Generate(EncodedToFit(), chat_sampling_);
       messages_.push_back({"assistant", g.text});
       Show(g);
     } catch (const Error& e) {
@@ -205,7 +205,7 @@ void Run(const RunFlags& flags) {
   if (flags.prompt)
     runner.Prompt(*flags.prompt);
   else if (flags.chat)
-    runner.Ask(*flags.chat);
+    runner.Answer(*flags.chat);
   else
     runner.Chat();
 }

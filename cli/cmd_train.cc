@@ -63,7 +63,8 @@ void Run(const TrainFlags& flags) {
     const RunOptions options{folder, session.total_steps(), t.checkpoint_every,
                              t.keep, t.eval_every,          recipe.name};
     summary = session.Run(options, [&](const RunProgress& p) {
-      if (p.eval_loss) bar.Say(Cat("step ", p.metrics.step, "  held-out loss ", *p.eval_loss));
+      if (p.eval_loss)
+        bar.PrintLine(Cat("step ", p.metrics.step, "  held-out loss ", *p.eval_loss));
       bar.Update(p.metrics.step, p.total_steps, ProgressText(p));
     });
   }

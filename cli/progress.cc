@@ -54,7 +54,7 @@ void ProgressBar::Update(int64_t done, int64_t total, const std::string& text) {
   }
 }
 
-void ProgressBar::Say(const std::string& line) {
+void ProgressBar::PrintLine(const std::string& line) {
   Clear();
   std::cerr << line << "\n";
 }

@@ -16,7 +16,7 @@ class ProgressBar {
   // seconds, and for the last step.
   void Update(int64_t done, int64_t total, const std::string& text);
   // A line that stays, above the bar.
-  void Say(const std::string& line);
+  void PrintLine(const std::string& line);
 
  private:
   void Clear();

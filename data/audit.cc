@@ -53,7 +53,7 @@ void Auditor::Finding::Add(const Row& row) {
   given += row.kind == RowFormat::kTokens;
 }
 
-void Auditor::Look(const Row& row, const Example& example) {
+void Auditor::Add(const Row& row, const Example& example) {
   if (options_.audit == Audit::kOff) return;
   ++rows_;
   LookAtText(row);

@@ -29,7 +29,7 @@ class Auditor {
   Auditor(const Tokenizer& tokenizer, const ExampleOptions& options);
 
   // Every row once, before its length is looked at.
-  void Look(const Row& row, const Example& example);
+  void Add(const Row& row, const Example& example);
   // A row of which nothing that carries loss is left; had_loss: before it was cut.
   void NoLoss(const Row& row, bool had_loss);
   // Appends the findings to notes. Throws Error{kInput} on the first fault with Audit::kStop.

@@ -211,7 +211,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
     example.row = i;
     if (example.ids.empty()) throw InputError(row.where, ": the row is empty");
     const bool had_loss = example.LossTokens() > 0;
-    auditor.Look(row, example);
+    auditor.Add(row, example);
     for (Example& part : Fit(std::move(example), row.where, options, set)) {
       const int64_t loss = part.LossTokens();
       if (loss == 0) {

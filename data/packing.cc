@@ -151,9 +151,9 @@ void BatchStream::Add(const PackedSequence& sequence, MicroBatch& micro) const {
   }
 }
 
-std::optional<Step> BatchStream::Next() {
+std::optional<StepBatch> BatchStream::Next() {
   if (AtEnd()) return std::nullopt;
-  Step step;
+  StepBatch step;
   for (int64_t m = 0; m < options_.accumulate && !AtEnd(); ++m) {
     MicroBatch micro;
     for (int64_t s = 0; s < options_.batch_rows && !AtEnd(); ++s) {

@@ -65,7 +65,7 @@ std::vector<RowGroup> GroupsOf(const MicroBatch& micro);
 // summed all the same.
 std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens);
 
-struct Step {
+struct StepBatch {
   std::vector<MicroBatch> micro;
   int64_t tokens = 0;
   int64_t loss_tokens = 0;  // what the step's summed loss is divided by; may be 0
@@ -88,7 +88,7 @@ class BatchStream {
 
   // The next step; nullopt once all epochs are done. With epochs, the last step may be short;
   // without, a step may straddle epochs.
-  std::optional<Step> Next();
+  std::optional<StepBatch> Next();
 
   BatchState state() const { return state_; }
   // Goes on from a state that this stream, or one like it, was in. Throws Error{kInput} when the

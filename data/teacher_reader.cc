@@ -41,14 +41,14 @@ struct TeacherCacheReader::State {
   }
 
   // Rows of one block that are wanted, and where they go.
-  struct Piece {
+  struct Chunk {
     PackedRows packed;
     int64_t begin, count;  // in the block
     int64_t at;
   };
 
-  // Appends the pieces of an example whose rows begin at row `at`; returns where they end.
-  int64_t AppendPieces(int64_t example, int64_t at, std::vector<Piece>& pieces) {
+  // Appends the chunks of an example whose rows begin at row `at`; returns where they end.
+  int64_t AppendChunks(int64_t example, int64_t at, std::vector<Chunk>& chunks) {
     const auto after =
         std::upper_bound(manifest.shards.begin(), manifest.shards.end(), example,
                          [](int64_t e, const TeacherShard& s) { return e < s.first_example; });
@@ -58,7 +58,7 @@ struct TeacherCacheReader::State {
     const int64_t end = shard.offsets()[local + 1], rows = manifest.layout().block_rows();
     for (int64_t row = shard.offsets()[local]; row < end;) {
       const int64_t within = row % rows, count = std::min(end - row, rows - within);
-      pieces.push_back({shard.ReadBlock(row / rows), within, count, at});
+      chunks.push_back({shard.ReadBlock(row / rows), within, count, at});
       row += count;
       at += count;
     }
@@ -112,17 +112,17 @@ void TeacherCacheReader::Read(std::span<const int64_t> examples, double temperat
   const TeacherManifest& m = state_->manifest;
   RETORT_CHECK(temperature > 0 && (temperature == m.key.temperature || m.layout().all_kept()),
                "temperature ", temperature, " of a cache at ", m.key.temperature);
-  std::vector<State::Piece> pieces;
+  std::vector<State::Chunk> chunks;
   int64_t rows = 0;
   for (const int64_t example : examples) {
     RETORT_CHECK(example >= 0 && example < m.examples, "example ", example, " of ", m.examples);
-    rows = state_->AppendPieces(example, rows, pieces);
+    rows = state_->AppendChunks(example, rows, chunks);
   }
   out.Resize(rows, m.key.top_k);
   std::vector<RowDecoder>& decoders = state_->decoders;
   while (std::ssize(decoders) < pool.threads()) decoders.emplace_back(m.layout());
-  pool.For(std::ssize(pieces), [&](int64_t i, int worker) {
-    const State::Piece& p = pieces[static_cast<size_t>(i)];
+  pool.For(std::ssize(chunks), [&](int64_t i, int worker) {
+    const State::Chunk& p = chunks[static_cast<size_t>(i)];
     decoders[static_cast<size_t>(worker)].Decode(p.packed.Unpack(), p.begin, p.count,
                                                  p.packed.place, out, p.at);
   });

@@ -106,7 +106,7 @@ std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter*
   Batch batch;
   std::vector<int32_t> rows, targets;
   for (const ChoiceCase& c : cases) {
-    const std::vector<int32_t> after = c.labels->Lay(c.prompt, batch);
+    const std::vector<int32_t> after = c.labels->AppendTo(c.prompt, batch);
     rows.insert(rows.end(), after.begin(), after.end());
     for (const LabelTree::Step& step : c.labels->steps()) targets.push_back(step.token);
   }

@@ -50,7 +50,7 @@ void LabelTree::Insert(const std::vector<int32_t>& label, std::vector<int32_t>& 
   }
 }
 
-std::vector<int32_t> LabelTree::Lay(std::span<const int32_t> prompt, Batch& batch) const {
+std::vector<int32_t> LabelTree::AppendTo(std::span<const int32_t> prompt, Batch& batch) const {
   AttentionLayout& layout = batch.layout;
   layout.block_size = 1;
   const auto begin = static_cast<int32_t>(batch.tokens()),

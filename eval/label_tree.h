@@ -33,7 +33,7 @@ class LabelTree {
   // Lays the prompt and the tree after it at the batch's end, for attention without a cache: every
   // node sees the prompt and its own ancestors. Returns the batch's token after which each step is
   // predicted. All rows of such a batch must be laid by this function.
-  std::vector<int32_t> Lay(std::span<const int32_t> prompt, Batch& batch) const;
+  std::vector<int32_t> AppendTo(std::span<const int32_t> prompt, Batch& batch) const;
   // Sums a label's steps: steps' losses to labels' log-probabilities.
   std::vector<double> LogProbabilities(std::span<const double> step_losses) const;
 

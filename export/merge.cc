@@ -86,7 +86,7 @@ class Merger {
     const bool nf4 = options_.onto == "nf4";
     const AdapterSite* pair = adapter_->at(part.layer);
     const Weight original =
-        files_.tensors.Fetch(entry.name, entry.shape).RowRange(part.begin, part.rows);
+        files_.tensors.Load(entry.name, entry.shape).RowRange(part.begin, part.rows);
     if (!pair && !nf4) return writer.Write(entry.name, original.bytes());
     report_.changed += pair != nullptr;
     const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant,

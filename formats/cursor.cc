@@ -3,7 +3,7 @@
 
 namespace retort {
 
-Bytes Cursor::Take(uint64_t count, std::string_view what) {
+Bytes Cursor::ReadBytes(uint64_t count, std::string_view what) {
   if (count > left()) {
     Fail(what, " takes ", count, " bytes, ", left(), " are left; the file is truncated or damaged");
   }

@@ -31,10 +31,10 @@ class Cursor {
   T Read(std::string_view what) {
     static_assert(std::is_trivially_copyable_v<T>);
     T value;
-    std::memcpy(&value, Take(sizeof(T), what).data(), sizeof(T));
+    std::memcpy(&value, ReadBytes(sizeof(T), what).data(), sizeof(T));
     return value;
   }
-  Bytes Take(uint64_t count, std::string_view what);
+  Bytes ReadBytes(uint64_t count, std::string_view what);
 
   // Refuses a count of things of which each takes at least `least_bytes` when what is left cannot
   // hold them, so that the caller may allocate for it.

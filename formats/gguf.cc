@@ -37,7 +37,7 @@ template <>
 inline constexpr uint64_t kLeastBytes<GgufArray> = sizeof(uint32_t) + sizeof(uint64_t);
 
 std::string ReadString(Cursor& cursor, std::string_view what) {
-  const Bytes bytes = cursor.Take(cursor.Read<uint64_t>(what), what);
+  const Bytes bytes = cursor.ReadBytes(cursor.Read<uint64_t>(what), what);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
@@ -191,7 +191,7 @@ void PlaceTensors(std::vector<TensorInfo>& infos, uint64_t data_start, uint64_t 
 
 void ReadMagic(Cursor& cursor, GgufFile& out) {
   cursor.SetPlace("header");
-  const Bytes magic = cursor.Take(4, "the magic");
+  const Bytes magic = cursor.ReadBytes(4, "the magic");
   if (std::memcmp(magic.data(), "GGUF", 4) != 0) {
     cursor.Fail("is not a GGUF file: the magic is not 'GGUF'");
   }

@@ -119,8 +119,8 @@ SafetensorsFile ReadSafetensors(const Path& path) {
     throw InputError(where, ": header of ", header_bytes, " bytes; at most ", kMaxHeader,
                      " are allowed: is this a safetensors file?");
   }
-  const Bytes text = cursor.Take(header_bytes, "the header");
-  const Bytes data = cursor.Take(cursor.left(), "the tensors");
+  const Bytes text = cursor.ReadBytes(header_bytes, "the header");
+  const Bytes data = cursor.ReadBytes(cursor.left(), "the tensors");
   const SafetensorsHeader header =
       ParseSafetensorsHeader({reinterpret_cast<const char*>(text.data()), text.size()}, where);
 

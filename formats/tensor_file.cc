@@ -19,7 +19,7 @@ const TensorEntry* TensorTable::Find(std::string_view name) const {
   return it == index_.end() ? nullptr : &entries_[it->second];
 }
 
-Weight TensorTable::Fetch(std::string_view name, const std::vector<int64_t>& shape) const {
+Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shape) const {
   RETORT_CHECK(shape.size() >= 1 && shape.size() <= 3, "a weight has 1 to 3 dimensions");
   const TensorEntry* entry = Find(name);
   if (!entry) throw InputError(where_, ": tensor ", Quoted(name), " is missing");

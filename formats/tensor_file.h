@@ -48,7 +48,7 @@ class TensorTable {
   // `shape` is what the caller expects: [rows, cols], [cols] for a weight of one row, or [n, rows,
   // cols] for n matrices one behind the other, a weight of n * rows rows. Throws Error{kInput}
   // naming the tensor when it is absent, of another shape, or of another type.
-  Weight Fetch(std::string_view name, const std::vector<int64_t>& shape) const;
+  Weight Load(std::string_view name, const std::vector<int64_t>& shape) const;
 
  private:
   std::string where_;

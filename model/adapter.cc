@@ -116,7 +116,7 @@ std::vector<std::string> StringsOf(const Json& j, const char* key, const std::st
 // The factor's values as an f32 tensor of the expected shape.
 Tensor ReadFactor(const TensorTable& table, const std::string& key, int64_t rows, int64_t cols,
                   Backend& backend) {
-  const Weight weight = table.Fetch(key + ".weight", {rows, cols});
+  const Weight weight = table.Load(key + ".weight", {rows, cols});
   std::vector<float> values(static_cast<size_t>(rows * cols));
   for (int64_t r = 0; r < rows; ++r) DecodeRow(weight, r, 0, cols, values.data() + r * cols);
   return backend.FromFloats(values, {rows, cols});

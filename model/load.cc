@@ -92,7 +92,7 @@ Weight HuggingFaceOrder(const Weight& w, const RowOrder& order, Memory& memory) 
 // As the file has it: a tensor, or one expert's slice of one.
 Weight FetchStored(const ModelFiles& files, const TensorSpec& spec) {
   const TensorPlace place = PlaceOf(files, spec);
-  const Weight stored = files.tensors.Fetch(place.name, place.shape);
+  const Weight stored = files.tensors.Load(place.name, place.shape);
   return spec.is_matrix() ? stored.RowRange(place.begin, spec.shape[0]) : stored;
 }
 

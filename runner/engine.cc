@@ -56,7 +56,7 @@ struct Engine::State {
   void Check(const GenerationRequest& request) const;
   void Admit();
   // Lays every live stream's next tokens into the pass, prompts until prefill_tokens are reached.
-  void Lay();
+  void BuildBatch();
   // One forward pass over what is laid; the logits after each of `last`.
   void Forward();
   void Deliver(RequestId id, const GenerationEvent& event);
@@ -100,7 +100,7 @@ void Engine::State::Check(const GenerationRequest& request) const {
 void Engine::State::Admit() {
   while (!queue.empty() && static_cast<int64_t>(live.size()) < options.parallel) {
     Stream& first = *queue.front();
-    first.pages = cache.Take(first.cache_need());
+    first.pages = cache.Allocate(first.cache_need());
     if (first.pages.pages.empty()) return;  // in order: nobody overtakes who needs more
     totals.prompt_tokens += first.prompt_tokens();
     live.push_back(std::move(queue.front()));
@@ -108,7 +108,7 @@ void Engine::State::Admit() {
   }
 }
 
-void Engine::State::Lay() {
+void Engine::State::BuildBatch() {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   std::vector<int32_t>& cache_rows = cache.view().rows;
@@ -119,7 +119,7 @@ void Engine::State::Lay() {
     const int64_t count = prompt ? std::min(budget, stream->unread()) : 1;
     if (count == 0) continue;
     if (prompt) budget -= count;
-    stream->Lay(count, batch, cache_rows);
+    stream->AppendTo(count, batch, cache_rows);
     if (stream->unread() > 0) continue;
     ready.push_back(stream.get());
     last.push_back(static_cast<int32_t>(batch.tokens()) - 1);
@@ -141,7 +141,7 @@ std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
     if (at == streams->end()) continue;
     std::unique_ptr<Stream> stream = std::move(*at);
     streams->erase(at);
-    cache.Give(stream->pages);
+    cache.Release(stream->pages);
     return stream;
   }
   return nullptr;
@@ -194,7 +194,7 @@ bool Engine::Step() {
   State& s = *state_;
   s.Admit();
   if (s.live.empty()) return false;
-  s.Lay();
+  s.BuildBatch();
   s.Forward();
   ++s.totals.steps;
 

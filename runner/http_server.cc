@@ -57,7 +57,7 @@ class Exchange : public HttpExchange, public std::enable_shared_from_this<Exchan
   void End() override { Post({Part::Kind::kEnd, {}, {}}); }
   void OnGone(std::function<void()> on_gone) override { on_gone_ = std::move(on_gone); }
 
-  void Gone() {
+  void OnDisconnect() {
     if (const auto on_gone = std::exchange(on_gone_, nullptr)) on_gone();
   }
 
@@ -322,7 +322,7 @@ asio::awaitable<void> Connection::Drain() {
 }
 
 void Connection::Close() {
-  if (const auto exchange = std::exchange(exchange_, nullptr)) exchange->Gone();
+  if (const auto exchange = std::exchange(exchange_, nullptr)) exchange->OnDisconnect();
   stream_.close();
   shared_.connections.erase(this);
   shared_.on_closed();

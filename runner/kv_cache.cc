@@ -30,7 +30,7 @@ int64_t KvCache::bytes() const {
   return sum;
 }
 
-PageTable KvCache::Take(int64_t tokens) {
+PageTable KvCache::Allocate(int64_t tokens) {
   const int64_t count = PagesFor(tokens);
   PageTable table;
   if (count > free_pages()) return table;
@@ -39,7 +39,7 @@ PageTable KvCache::Take(int64_t tokens) {
   return table;
 }
 
-void KvCache::Give(PageTable& table) {
+void KvCache::Release(PageTable& table) {
   free_.insert(free_.end(), table.pages.rbegin(), table.pages.rend());
   table.pages.clear();
   RETORT_CHECK(free_pages() <= pages_, "pages given back twice");

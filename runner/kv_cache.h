@@ -40,8 +40,8 @@ class KvCache {
   int64_t bytes() const;
 
   // Pages for `tokens` tokens, or an empty table when there are not enough.
-  PageTable Take(int64_t tokens);
-  void Give(PageTable& table);
+  PageTable Allocate(int64_t tokens);
+  void Release(PageTable& table);
 
   // The decoder's view of the cache; `rows` is left to whoever lays the batch.
   CacheView& view() { return view_; }

@@ -49,7 +49,7 @@ class Reply {
         stream_(stream),
         usage_{prompt_tokens, 0} {}
 
-  void Hear(const GenerationEvent& event) {
+  void OnEvent(const GenerationEvent& event) {
     usage_.completion_tokens += static_cast<int64_t>(event.ids.size());
     if (stream_) return Stream(event);
     text_ += event.text;
@@ -192,7 +192,7 @@ void Server::State::Complete(ApiKind kind, const HttpRequest& request,
   const auto reply = std::make_shared<Reply>(exchange, AnswerTo(read), read.stream,
                                              static_cast<int64_t>(generation.prompt.size()));
   generation.on_event = [reply](const GenerationEvent& event) {
-    reply->Hear(event);
+    reply->OnEvent(event);
     return true;
   };
   const auto ticket =

@@ -30,7 +30,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
   tokens_.reserve(static_cast<size_t>(limit_));
 }
 
-void Stream::Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
+void Stream::AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
   RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "laying ",
                count, " tokens");
   AttentionLayout& layout = batch.layout;

@@ -27,7 +27,7 @@ class Stream {
   int64_t unread() const { return static_cast<int64_t>(tokens_.size()) - read_; }
   int64_t read() const { return read_; }
   // Lays the next `count` tokens at the batch's end, their places in the cache into `rows`.
-  void Lay(int64_t count, Batch& batch, std::vector<int32_t>& rows);
+  void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // Samples the token after all that was read and says what came of it. Only when nothing is
   // unread.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);

@@ -114,7 +114,7 @@ void Arena::Split(Block* block, int64_t size) {
   Link(left);
 }
 
-std::byte* Arena::Take(int64_t bytes) {
+std::byte* Arena::Allocate(int64_t bytes) {
   const int64_t size = SizeOf(bytes);
   Block* block = FreeBlock(size);
   if (!block) block = NewRegion(size);
@@ -124,7 +124,7 @@ std::byte* Arena::Take(int64_t bytes) {
   return block->data();
 }
 
-void Arena::Give(std::byte* data) {
+void Arena::Free(std::byte* data) {
   Block* block = Block::Of(data);
   if (Block* const after = block->after(); after->free) {
     Unlink(after);

@@ -27,8 +27,8 @@ class Arena {
   static int64_t SizeOf(int64_t bytes);
 
   // Uninitialised, 64-byte aligned. Throws Error{kFailure} when the system has no more.
-  std::byte* Take(int64_t bytes);
-  void Give(std::byte* block);
+  std::byte* Allocate(int64_t bytes);
+  void Free(std::byte* block);
   // Gives everything that is free back to the system.
   void Trim();
   // Addresses taken from the system. Pages that were never touched are among them.

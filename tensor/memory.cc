@@ -24,7 +24,7 @@ class Region {
   explicit Region(int64_t bytes) : pages_(bytes) {}
 
   bool Fits(int64_t bytes) const { return used_ + bytes <= pages_.bytes(); }
-  std::byte* Take(int64_t bytes) {
+  std::byte* Allocate(int64_t bytes) {
     used_ += bytes;
     return pages_.data() + used_ - bytes;
   }
@@ -56,12 +56,12 @@ class HostBuffer : public Buffer {
  public:
   HostBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes) : accounts_(std::move(accounts)) {
     bytes_ = bytes;
-    data_ = accounts_->arena.Take(bytes);
+    data_ = accounts_->arena.Allocate(bytes);
     accounts_->CountIn(Arena::SizeOf(bytes));
   }
   ~HostBuffer() override {
     accounts_->live -= Arena::SizeOf(bytes_);
-    accounts_->arena.Give(data_);
+    accounts_->arena.Free(data_);
   }
 
  private:
@@ -73,7 +73,7 @@ class LastingBuffer : public Buffer {
   LastingBuffer(std::shared_ptr<Accounts> accounts, int64_t bytes)
       : accounts_(std::move(accounts)), region_(accounts_->RegionFor(Aligned(bytes))) {
     bytes_ = bytes;
-    data_ = region_->Take(Aligned(bytes));
+    data_ = region_->Allocate(Aligned(bytes));
     accounts_->CountIn(Aligned(bytes));
   }
   ~LastingBuffer() override { accounts_->live -= Aligned(bytes_); }
@@ -95,9 +95,9 @@ struct ArenaAllocator {
   ArenaAllocator(const ArenaAllocator<U>& other) : accounts(other.accounts) {}
 
   T* allocate(size_t n) {
-    return reinterpret_cast<T*>(accounts->arena.Take(static_cast<int64_t>(n * sizeof(T))));
+    return reinterpret_cast<T*>(accounts->arena.Allocate(static_cast<int64_t>(n * sizeof(T))));
   }
-  void deallocate(T* at, size_t) { accounts->arena.Give(reinterpret_cast<std::byte*>(at)); }
+  void deallocate(T* at, size_t) { accounts->arena.Free(reinterpret_cast<std::byte*>(at)); }
 };
 
 class HostMemory : public Memory {

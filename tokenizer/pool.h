@@ -15,8 +15,8 @@ class Pool {
   // Gives its object back to the pool when it goes.
   class Loan {
    public:
-    explicit Loan(Pool* pool) : pool_(pool), object_(pool->Take()) {}
-    ~Loan() { pool_->Give(std::move(object_)); }
+    explicit Loan(Pool* pool) : pool_(pool), object_(pool->Acquire()) {}
+    ~Loan() { pool_->Release(std::move(object_)); }
     Loan(const Loan&) = delete;
     Loan& operator=(const Loan&) = delete;
     T* operator->() const { return object_.get(); }
@@ -28,7 +28,7 @@ class Pool {
   };
 
  private:
-  std::unique_ptr<T> Take() {
+  std::unique_ptr<T> Acquire() {
     {
       const std::lock_guard lock(mutex_);
       if (!free_.empty()) {
@@ -39,7 +39,7 @@ class Pool {
     }
     return std::make_unique<T>();
   }
-  void Give(std::unique_ptr<T> object) {
+  void Release(std::unique_ptr<T> object) {
     const std::lock_guard lock(mutex_);
     free_.push_back(std::move(object));
   }

@@ -39,7 +39,7 @@ class WireReader {
         field->value = Fixed(8);
         break;
       case 2:
-        field->bytes = Take(Varint());
+        field->bytes = ReadBytes(Varint());
         break;
       case 5:
         field->value = Fixed(4);
@@ -55,7 +55,7 @@ class WireReader {
   }
 
  private:
-  std::string_view Take(uint64_t size) {
+  std::string_view ReadBytes(uint64_t size) {
     if (size > bytes_.size() - pos_)
       throw Wrong(Cat("a field of ", size, " bytes runs past the end"));
     const std::string_view part = bytes_.substr(pos_, size);
@@ -63,7 +63,7 @@ class WireReader {
     return part;
   }
   uint64_t Fixed(int size) {
-    const std::string_view part = Take(size);
+    const std::string_view part = ReadBytes(size);
     uint64_t value = 0;
     for (int i = size; i-- > 0;) value = value << 8 | static_cast<uint8_t>(part[i]);
     return value;
@@ -71,7 +71,7 @@ class WireReader {
   uint64_t Varint() {
     uint64_t value = 0;
     for (int shift = 0; shift < 64; shift += 7) {
-      const auto byte = static_cast<uint8_t>(Take(1)[0]);
+      const auto byte = static_cast<uint8_t>(ReadBytes(1)[0]);
       value |= static_cast<uint64_t>(byte & 0x7F) << shift;
       if (byte < 0x80) return value;
     }

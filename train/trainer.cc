@@ -45,7 +45,7 @@ std::optional<StepMetrics> Trainer::Step() {
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Sample.
-  std::optional<retort::Step> step = stream_.Next();
+  std::optional<StepBatch> step = stream_.Next();
   if (!step) return std::nullopt;
   StepMetrics m;
   m.step = optimizer_.steps() + 1;

@@ -12,7 +12,7 @@ Var Add(Context& context, const Var& a, const Var& b) {
 
   return context.Record(y, {&a, &b}, [da = a.sink(), db = b.sink()](Backend& k, const Tensor& dy) {
     if (da.wanted() && db.wanted()) k.Accumulate(dy, da.Sum(k));
-    (db.wanted() ? db : da).Take(k, dy);
+    (db.wanted() ? db : da).Accumulate(k, dy);
   });
 }
 

@@ -17,7 +17,7 @@ Var Checkpoint(Context& context, const Var& x, const Body& body) {
     Context again{k, &tape};
     const Var y = body(again, x);
     if (!y.wants_gradient()) return;
-    y.TakeGradient(k, dy);
+    y.AccumulateGradient(k, dy);
     tape.Run();
   });
 }

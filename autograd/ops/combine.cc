@@ -19,7 +19,7 @@ void Backward(Backend& k, const std::vector<ExpertRows>& parts, const Var& weigh
     Tensor dy = k.New(part.y.shape());
     Tensor* dweights = weights.wants_gradient() ? &weights.GradientSum(k) : nullptr;
     k.WeightedRowsGrad(dout, part.y.value, weights.value, part.rows, part.places, dy, dweights);
-    if (part.y.wants_gradient()) part.y.TakeGradient(k, dy);
+    if (part.y.wants_gradient()) part.y.AccumulateGradient(k, dy);
   }
 }
 

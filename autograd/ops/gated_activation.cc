@@ -19,8 +19,8 @@ Var GatedActivation(Context& context, Activation activation, const Var& gate, co
     // Both are made at once; what is not wanted is dropped.
     Tensor dgate = k.New(gate.shape()), dup = k.New(up.shape());
     k.GatedActivationGrad(activation, dy, gate.value, up.value, dgate, dup);
-    if (gate.wants_gradient()) gate.TakeGradient(k, dgate);
-    if (up.wants_gradient()) up.TakeGradient(k, dup);
+    if (gate.wants_gradient()) gate.AccumulateGradient(k, dgate);
+    if (up.wants_gradient()) up.AccumulateGradient(k, dup);
   });
 }
 

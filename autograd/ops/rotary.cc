@@ -19,7 +19,7 @@ Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads
       y, {&x}, [dx = x.sink(), angles, heads, pairs](Backend& k, const Tensor& dy) {
         Tensor turned = k.New(dy.shape());
         k.Rotary(dy, angles.cos, angles.sin, heads, /*inverse=*/true, turned, pairs);
-        dx.Take(k, turned);
+        dx.Accumulate(k, turned);
       });
 }
 

@@ -12,7 +12,7 @@ Var Scale(Context& context, const Var& x, float factor) {
   return context.Record(y, {&x}, [dx = x.sink(), factor](Backend& k, const Tensor& dy) {
     Tensor scaled = dy;  // nobody else uses it any more
     k.Scale(scaled, factor);
-    dx.Take(k, scaled);
+    dx.Accumulate(k, scaled);
   });
 }
 

@@ -36,7 +36,7 @@ RopeScaling ScalingOf(const GgufFile& file, const std::string& architecture, int
   const std::string type = file.metadata.Text(architecture + ".rope.scaling.type", "none");
   if (file.tensors.Find("rope_freqs.weight")) {
     out.kind = RopeScaling::Kind::kFactors;
-    const Weight w = file.tensors.Fetch("rope_freqs.weight", {dims / 2});
+    const Weight w = file.tensors.Load("rope_freqs.weight", {dims / 2});
     out.factors.resize(static_cast<size_t>(dims / 2));
     DecodeRow(w, 0, 0, dims / 2, out.factors.data());
   } else if (type == "linear") {

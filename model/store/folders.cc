@@ -141,7 +141,7 @@ void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& para
                     const Layout& layout, Backend& backend) {
   const TensorTable table = ReadSafetensors(safetensors).tensors;
   for (Parameter* p : parameters) {
-    const Weight w = table.Fetch(KeyOf(*p), DimsOf(p->value));
+    const Weight w = table.Load(KeyOf(*p), DimsOf(p->value));
     std::vector<float> values(static_cast<size_t>(p->value.elements()));
     for (int64_t r = 0; r < w.rows(); ++r)
       DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());

@@ -59,12 +59,13 @@ struct ForwardTile {
         for (int64_t k = 0; k < n; ++k) {
           const auto key = static_cast<int32_t>(first + k);
           const Floats<W> score = Load<W>(column + k * rows);
-          Store<W>(column + k * rows, (low <= key) & (high >= key) ? score : Splat<W>(kLowest));
+          Store<W>(column + k * rows,
+                   (low <= key) & (high >= key) ? score : Splat<W>(kMinusInfinity));
         }
       }
       for (int64_t k = 0; k < n; ++k) most = Max<W>(Load<W>(column + k * rows), most);
       // A row that has seen no key yet: anything finite keeps its exponentials 0.
-      const Floats<W> base = most == kLowest ? Splat<W>(0) : most;
+      const Floats<W> base = most == kMinusInfinity ? Splat<W>(0) : most;
       Floats<W> sum = {};
       for (int64_t k = 0; k < n; ++k) {
         const Floats<W> e = Exp<W>(Load<W>(column + k * rows) - base);
@@ -86,7 +87,7 @@ struct ForwardTile {
     const AttentionGeometry& g = *tile.geometry;
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t query = std::min(r / g.group, tile.count - 1);
-      s.most[r] = kLowest;
+      s.most[r] = kMinusInfinity;
       s.sum[r] = 0;
       s.first_key[r] = static_cast<int32_t>(tile.FirstKey(query));
       s.last_key[r] = static_cast<int32_t>(tile.LastKey(query));

@@ -113,8 +113,8 @@ struct DecodeKernel {
   template <int W>
   RETORT_INLINE static void Softmax(float* scores, int64_t n, float* most, float* sum) {
     const int64_t whole = RoundedUp(n, W);
-    for (int64_t k = n; k < whole; ++k) scores[k] = kLowest;
-    Floats<W> best = Splat<W>(kLowest), total = {};
+    for (int64_t k = n; k < whole; ++k) scores[k] = kMinusInfinity;
+    Floats<W> best = Splat<W>(kMinusInfinity), total = {};
     for (int64_t k = 0; k < whole; k += W) best = Max<W>(Load<W>(scores + k), best);
     *most = MaxLane<W>(best);
     for (int64_t k = 0; k < whole; k += W) {

@@ -54,7 +54,7 @@ struct DistillTopRow {
           *h = work->h.data();
     for (int64_t k = 0; k < kept; ++k) {
       own[k] = z[top->ids[k]];
-      z[top->ids[k]] = kLowest;
+      z[top->ids[k]] = kMinusInfinity;
     }
     const double rest = SumBlocks<W>(ExpTerm{z, row.most, row.factor}, shared);
     const auto log_sum = static_cast<float>(std::log(row.kd_sum));

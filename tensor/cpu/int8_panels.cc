@@ -14,14 +14,14 @@ constexpr int64_t kMostRows = 85 * kInt8TileRows;  // of a piece: its sums stay 
 constexpr int64_t kFewRows = 32;
 constexpr int64_t kMostBlocks = 18;  // packed at a time: they stay in the L1
 
-// How a round is cut: by its shape alone.
-struct Cut {
+// How a round is divided: by its shape alone.
+struct Partition {
   int64_t rows, blocks, parts;  // Int8Rows: so many rows after another add up to one of y
   int64_t piece_rows, row_pieces;
   int64_t chunk;   // blocks that are packed at a time
   int64_t strips;  // of a piece; more of them read the activations less often from afar
 
-  Cut(const Int8Rows& x, int64_t x_blocks)
+  Partition(const Int8Rows& x, int64_t x_blocks)
       : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
     row_pieces = CeilDiv(rows, kMostRows);
     piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
@@ -42,44 +42,45 @@ struct Tiles {
 };
 
 // A worker's work space.
-struct Room {
+struct Scratch {
   std::byte* packed;
   float* sums;  // [strips, piece_rows, kStripRows]
 
-  static int64_t Bytes(const Cut& cut) {
-    return RoundUp(cut.chunk * kPackedBlockBytes + cut.strips * cut.piece_rows * kStripRows * 4,
+  static int64_t Bytes(const Partition& partition) {
+    return RoundUp(partition.chunk * kPackedBlockBytes +
+                       partition.strips * partition.piece_rows * kStripRows * 4,
                    64);
   }
-  Room(const Cut& cut, std::byte* at)
-      : packed(at), sums(reinterpret_cast<float*>(at + cut.chunk * kPackedBlockBytes)) {}
+  Scratch(const Partition& partition, std::byte* at)
+      : packed(at), sums(reinterpret_cast<float*>(at + partition.chunk * kPackedBlockBytes)) {}
 };
 
-// One product's outputs of strips [strip, strip + cut.strips) for rows [top, top + rows) of x.
+// One product's outputs of strips [strip, strip + partition.strips) for rows [top, top + rows) of x.
 class StripPiece {
  public:
-  StripPiece(const Cut& cut, const WeightProduct& product, int64_t strip, int64_t top)
-      : cut_(cut),
+  StripPiece(const Partition& partition, const WeightProduct& product, int64_t strip, int64_t top)
+      : partition_(partition),
         w_(*product.w),
         y_(product.y.data<float>()),
         strip_(strip),
         top_(top),
-        tiles_(std::min(cut.piece_rows, cut.rows - top)),
+        tiles_(std::min(partition.piece_rows, partition.rows - top)),
         in_strips_(w_.layout() == WeightLayout::kStrips),
-        direct_(cut.parts == 1 && (strip + cut.strips) * kStripRows <= w_.rows()) {}
+        direct_(partition.parts == 1 && (strip + partition.strips) * kStripRows <= w_.rows()) {}
 
   // x: all rows, interleaved in tiles piece by piece.
-  void Run(const std::byte* x, const Room& room) const {
-    const int64_t strips = std::min(cut_.strips, CeilDiv(w_.rows(), kStripRows) - strip_);
-    for (int64_t first = 0; first < cut_.blocks; first += cut_.chunk) {
-      const int64_t blocks = std::min(cut_.chunk, cut_.blocks - first);
+  void Run(const std::byte* x, const Scratch& scratch) const {
+    const int64_t strips = std::min(partition_.strips, CeilDiv(w_.rows(), kStripRows) - strip_);
+    for (int64_t first = 0; first < partition_.blocks; first += partition_.chunk) {
+      const int64_t blocks = std::min(partition_.chunk, partition_.blocks - first);
       for (int64_t s = 0; s < strips; ++s) {
-        const PackedInt8 packed = PackInt8(w_, FirstRow(strip_ + s), first, blocks, room.packed);
+        const PackedInt8 packed = PackInt8(w_, FirstRow(strip_ + s), first, blocks, scratch.packed);
         Ahead ahead = AheadOf(strip_ + s, first, blocks);
         for (int64_t i = 0; i < tiles_.count; ++i) {
           const int64_t rows = tiles_.Rows(i);
-          const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), cut_.blocks);
-          float* sums = SumsOf(room, s, tiles_.Begin(i));
-          const bool direct = direct_ && first + blocks == cut_.blocks;
+          const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), partition_.blocks);
+          float* sums = SumsOf(scratch, s, tiles_.Begin(i));
+          const bool direct = direct_ && first + blocks == partition_.blocks;
           MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks,
                        first > 0 ? sums : nullptr,
                        direct ? RowOfY(strip_ + s, tiles_.Begin(i)) : sums,
@@ -89,8 +90,8 @@ class StripPiece {
     }
     if (direct_) return;
     // Row by row: the strips' parts of one lie together.
-    for (int64_t t = 0; t < tiles_.rows; t += cut_.parts) {
-      for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, t, SumsOf(room, s, t));
+    for (int64_t t = 0; t < tiles_.rows; t += partition_.parts) {
+      for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, t, SumsOf(scratch, s, t));
     }
   }
 
@@ -99,27 +100,28 @@ class StripPiece {
   int64_t FirstRow(int64_t strip) const {
     return in_strips_ ? strip * kStripRows : std::min(strip * kStripRows, w_.rows() - kStripRows);
   }
-  float* SumsOf(const Room& room, int64_t strip, int64_t row) const {
-    return room.sums + (strip * cut_.piece_rows + row) * kStripRows;
+  float* SumsOf(const Scratch& scratch, int64_t strip, int64_t row) const {
+    return scratch.sums + (strip * partition_.piece_rows + row) * kStripRows;
   }
   // With few rows memory takes as long as the arithmetic: of the next strip as large a part as this
   // one's at hand.
   Ahead AheadOf(int64_t strip, int64_t first, int64_t blocks) const {
-    if (cut_.rows > kFewRows * cut_.parts) return {nullptr, nullptr, 0};
+    if (partition_.rows > kFewRows * partition_.parts) return {nullptr, nullptr, 0};
     const int64_t bytes = kStripRows * RowBytes(w_.format(), w_.cols());
     const std::byte* next = w_.bytes().data() + (strip + 1) * bytes;
-    const int64_t begin = bytes * first / cut_.blocks, end = bytes * (first + blocks) / cut_.blocks;
+    const int64_t begin = bytes * first / partition_.blocks,
+                  end = bytes * (first + blocks) / partition_.blocks;
     return {next + begin, next + end, CeilDiv(end - begin, 64 * blocks * tiles_.count)};
   }
   void Write(int64_t strip, int64_t t, const float* sums) const {
     const int64_t col = strip * kStripRows, cols = std::min(kStripRows, w_.rows() - col);
-    WriteSums(sums, cut_.parts, in_strips_ ? 0 : kStripRows - cols, cols, RowOfY(strip, t));
+    WriteSums(sums, partition_.parts, in_strips_ ? 0 : kStripRows - cols, cols, RowOfY(strip, t));
   }
   float* RowOfY(int64_t strip, int64_t t) const {
-    return y_ + (top_ + t) / cut_.parts * w_.rows() + strip * kStripRows;
+    return y_ + (top_ + t) / partition_.parts * w_.rows() + strip * kStripRows;
   }
 
-  const Cut& cut_;
+  const Partition& partition_;
   const Weight& w_;
   float* y_;
   int64_t strip_, top_;
@@ -129,15 +131,16 @@ class StripPiece {
 };
 
 // x as StripPiece::Run wants it.
-Tensor Interleaved(ThreadPool& pool, Memory& memory, const Cut& cut, std::span<const Int8Row> x) {
-  Tensor out = Tensor::Make(memory, {TileBytes(cut.rows, cut.blocks)}, DType::kU8);
+Tensor Interleaved(ThreadPool& pool, Memory& memory, const Partition& partition,
+                   std::span<const Int8Row> x) {
+  Tensor out = Tensor::Make(memory, {TileBytes(partition.rows, partition.blocks)}, DType::kU8);
   const double moved = 4.0 * static_cast<double>(out.bytes());
-  for (int64_t top = 0; top < cut.rows; top += cut.piece_rows) {
-    const Tiles tiles(std::min(cut.piece_rows, cut.rows - top));
+  for (int64_t top = 0; top < partition.rows; top += partition.piece_rows) {
+    const Tiles tiles(std::min(partition.piece_rows, partition.rows - top));
     ForPieces(pool, moved, tiles.count, [&](int64_t i, int) {
       const int64_t row = top + tiles.Begin(i);
-      InterleaveInt8(x.data() + row, tiles.Rows(i), cut.blocks,
-                     out.raw() + TileBytes(row, cut.blocks));
+      InterleaveInt8(x.data() + row, tiles.Rows(i), partition.blocks,
+                     out.raw() + TileBytes(row, partition.blocks));
     });
   }
   return out;
@@ -149,23 +152,24 @@ void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
                       std::span<WeightProduct> products) {
   RETORT_CHECK(CpuHasVnni());
   if (Streams(x, products)) return StreamForward(pool, memory, x, products);
-  const Cut cut(x, products[0].w->cols() / kBlockValues);
-  const Tensor tiles = Interleaved(pool, memory, cut, x.rows());
-  const int64_t room_bytes = Room::Bytes(cut);
-  const Tensor rooms = Tensor::Make(memory, {pool.threads(), room_bytes}, DType::kU8);
+  const Partition partition(x, products[0].w->cols() / kBlockValues);
+  const Tensor tiles = Interleaved(pool, memory, partition, x.rows());
+  const int64_t scratch_bytes = Scratch::Bytes(partition);
+  const Tensor scratches = Tensor::Make(memory, {pool.threads(), scratch_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;
   for (const WeightProduct& p : products) {
-    pieces += cut.Pieces(*p.w);
+    pieces += partition.Pieces(*p.w);
     outputs += p.w->rows();
   }
-  const double operations = 2.0 * static_cast<double>(cut.rows * cut.blocks * kBlockValues) *
+  const double operations = 2.0 *
+                            static_cast<double>(partition.rows * partition.blocks * kBlockValues) *
                             static_cast<double>(outputs);
   ForPieces(pool, operations, pieces, [&](int64_t piece, int worker) {
     const WeightProduct* p = products.data();
-    for (; piece >= cut.Pieces(*p->w); ++p) piece -= cut.Pieces(*p->w);
-    const int64_t strip = piece / cut.row_pieces * cut.strips;
-    StripPiece(cut, *p, strip, piece % cut.row_pieces * cut.piece_rows)
-        .Run(tiles.raw(), Room(cut, rooms.raw() + worker * room_bytes));
+    for (; piece >= partition.Pieces(*p->w); ++p) piece -= partition.Pieces(*p->w);
+    const int64_t strip = piece / partition.row_pieces * partition.strips;
+    StripPiece(partition, *p, strip, piece % partition.row_pieces * partition.piece_rows)
+        .Run(tiles.raw(), Scratch(partition, scratches.raw() + worker * scratch_bytes));
   });
 }
 

@@ -89,15 +89,15 @@ struct QuantiseRow {
 
 }  // namespace
 
-void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool precise, const Int8Space& high,
+void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool wide_input, const Int8Space& high,
                   const Int8Space& low) {
-  precise ? CallSimd<QuantiseRow<true>>(isa, x, cols, high, low)
-          : CallSimd<QuantiseRow<false>>(isa, x, cols, high, low);
+  wide_input ? CallSimd<QuantiseRow<true>>(isa, x, cols, high, low)
+             : CallSimd<QuantiseRow<false>>(isa, x, cols, high, low);
 }
 
 Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
-                   int64_t cols, bool precise)
-    : parts_(precise ? 2 : 1) {
+                   int64_t cols, bool wide_input)
+    : parts_(wide_input ? 2 : 1) {
   const int64_t blocks = RoundUp(cols / kBlockValues, kInt8GroupBlocks);
   const int64_t row_bytes = blocks * (kBlockValues + 8);
   const int64_t count = parts_ * rows, list_bytes = count * static_cast<int64_t>(sizeof(Int8Row));
@@ -111,7 +111,8 @@ Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, in
   };
   ForPieces(pool, 16.0 * static_cast<double>(rows * cols), rows, [&](int64_t t, int) {
     const Int8Space high = space(parts_ * t);
-    QuantiseInt8(isa, x + t * cols, cols, precise, high, precise ? space(parts_ * t + 1) : high);
+    QuantiseInt8(isa, x + t * cols, cols, wide_input, high,
+                 wide_input ? space(parts_ * t + 1) : high);
   });
 }
 

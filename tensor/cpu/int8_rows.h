@@ -18,7 +18,7 @@ struct Int8Space {
 };
 // x [cols], whole blocks, without padding; precisely (Int8Rows) its high and low parts, else all of
 // it to `high`.
-void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool precise, const Int8Space& high,
+void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool wide_input, const Int8Space& high,
                   const Int8Space& low);
 
 // x [rows,cols] as d q, |q| <= 127; or precisely, in 15 bits, as d (128 high + low), -64 <= low <
@@ -27,7 +27,7 @@ void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool precise, const Int
 class Int8Rows {
  public:
   Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows, int64_t cols,
-           bool precise);
+           bool wide_input);
 
   std::span<const Int8Row> rows() const { return rows_; }  // parts() for each row of x
   int64_t parts() const { return parts_; }

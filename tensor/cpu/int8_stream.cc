@@ -70,16 +70,16 @@ void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
   Tile(memory, x, products[0].w->cols()).Multiply(pool, products);
 }
 
-bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool precise) {
-  return isa == Isa::kAvx512 && CpuHasVnni() && rows * (precise ? 2 : 1) <= kInt8TileRows &&
+bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool wide_input) {
+  return isa == Isa::kAvx512 && CpuHasVnni() && rows * (wide_input ? 2 : 1) <= kInt8TileRows &&
          LiesInStrips(w.gate) && LiesInStrips(w.up) && LiesInStrips(w.down);
 }
 
 void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation activation,
-                       const float* x, int64_t rows, const FeedForwardWeights& w, bool precise,
+                       const float* x, int64_t rows, const FeedForwardWeights& w, bool wide_input,
                        Tensor& y) {
   const int64_t hidden = w.gate.rows();
-  const Tile in(memory, Int8Rows(pool, memory, isa, x, rows, w.gate.cols(), precise),
+  const Tile in(memory, Int8Rows(pool, memory, isa, x, rows, w.gate.cols(), wide_input),
                 w.gate.cols());
   const Tile h(memory, in.rows, in.parts, hidden);
   const double operations = 4.0 * static_cast<double>(in.rows * hidden * w.gate.cols());

@@ -20,11 +20,11 @@ void StreamForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
 struct FeedForwardWeights {
   const Weight &gate, &up, &down;
 };
-bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool precise);
+bool StreamsFeedForward(Isa isa, const FeedForwardWeights& w, int64_t rows, bool wide_input);
 // In two rounds: a piece of the first makes 32 values of h of every row and quantises them for the
 // second, to the same bits as one product after the other would.
 void StreamFeedForward(ThreadPool& pool, Memory& memory, Isa isa, Activation activation,
-                       const float* x, int64_t rows, const FeedForwardWeights& w, bool precise,
+                       const float* x, int64_t rows, const FeedForwardWeights& w, bool wide_input,
                        Tensor& y);
 
 }  // namespace retort

@@ -19,7 +19,7 @@ constexpr int64_t kLeastRows = 64;         // of a piece, where there are so man
 constexpr int64_t kPieces = 32;            // of a round, at least, where there are rows enough;
 constexpr int64_t kDeepPieces = 16;  // where panels are too deep to be kept: each decodes its own
 
-// How a depth is cut: evenly, into chunks of whole kDepthSteps.
+// How a depth is divided: evenly, into chunks of whole kDepthSteps.
 int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
   const int64_t most = kPanelBytes / kPanel / SizeOf(gemm.type());
   return RoundUp(CeilDiv(depth, CeilDiv(depth, most)), kDepthStep);
@@ -88,16 +88,16 @@ struct Depths {
   }
 };
 
-// How the round is cut into pieces, a panel of one product times some of the rows each. A panel's
+// How the round is divided into pieces, a panel of one product times some of the rows each. A panel's
 // pieces follow each other: a worker packs it once for those that fall to it, if it can be kept.
-struct Cut {
+struct Partition {
   std::vector<int64_t> ends;  // of each product's panels, counted through
   int64_t height;             // rows of a piece
   int64_t groups;             // of rows
   bool keeps;                 // a packed panel, for the next rows
   int64_t packed_bytes;       // of what is packed at a time
 
-  Cut(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products) {
+  Partition(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products) {
     int64_t panels = 0;
     for (const PanelProduct& p : products) ends.push_back(panels += CeilDiv(p.cols, kPanel));
     const Depths depths(gemm, products);
@@ -113,7 +113,7 @@ struct Cut {
 };
 
 // A worker's work space.
-struct Room {
+struct Scratch {
   std::byte *scratch, *packed;
   bool keeps;
   int64_t panel = -1;  // the one in `packed`, counted through
@@ -123,18 +123,18 @@ struct Room {
 };
 
 // A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each
-// term's panel, unless they are in the room, and multiplies. `out` is the product's at row t.
+// term's panel, unless they are in the scratch, and multiplies. `out` is the product's at row t.
 void RunPiece(const ProductContext& context, const PanelProduct& product,
               const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t,
-              int64_t rows, float* out, int worker, const Room& room, bool packed) {
-  std::byte* b = room.packed;
+              int64_t rows, float* out, int worker, const Scratch& scratch, bool packed) {
+  std::byte* b = scratch.packed;
   bool add = product.add;
   for (const PanelTerm& term : product.terms) {
     const LeftFactor& a = left.at(term.a);
     const int64_t chunk = ChunkOf(context.gemm, term.depth);
     for (int64_t k = 0; k < term.depth; k += chunk, add = true) {
       const int64_t count = std::min(chunk, term.depth - k), padded = RoundUp(count, kDepthStep);
-      if (!packed) term.pack(panel, k, count, padded, room.scratch, b);
+      if (!packed) term.pack(panel, k, count, padded, scratch.scratch, b);
       context.gemm.Multiply(worker, {.a = a.At(k, t),
                                      .a_row = a.stride(k),
                                      .b = b,
@@ -144,7 +144,7 @@ void RunPiece(const ProductContext& context, const PanelProduct& product,
                                      .out_row = product.cols,
                                      .cols = std::min(kPanel, product.cols - panel * kPanel),
                                      .add = add});
-      if (room.keeps)
+      if (scratch.keeps)
         b += padded * kPanel * SizeOf(context.gemm.type());  // chunks lie one behind the other
     }
   }
@@ -160,23 +160,28 @@ void RunRows(const ProductContext& context, int64_t top, int64_t rows,
       operations += 2.0 * static_cast<double>(rows * term.depth) * static_cast<double>(p.cols);
     }
   }
-  const Cut cut(context.gemm, rows, products);
+  const Partition partition(context.gemm, rows, products);
   const Tensor space = Tensor::Make(
-      context.memory, {context.pool.threads(), kPackScratchBytes + cut.packed_bytes}, DType::kU8);
-  std::vector<Room> rooms;
+      context.memory, {context.pool.threads(), kPackScratchBytes + partition.packed_bytes},
+      DType::kU8);
+  std::vector<Scratch> scratches;
   for (int64_t w = 0; w < space.rows(); ++w) {
     std::byte* at = space.raw() + w * space.cols();
-    rooms.push_back({at, at + kPackScratchBytes, cut.keeps});
+    scratches.push_back({at, at + kPackScratchBytes, partition.keeps});
   }
-  ForPieces(context.pool, operations, cut.ends.back() * cut.groups, [&](int64_t piece, int worker) {
-    const int64_t nth = piece / cut.groups, t = piece % cut.groups * cut.height;
-    const auto at = static_cast<size_t>(std::ranges::upper_bound(cut.ends, nth) - cut.ends.begin());
-    const PanelProduct& p = products[at];
-    Room& room = rooms[static_cast<size_t>(worker)];
-    const bool packed = room.Claim(nth);
-    RunPiece(context, p, left, nth - (at ? cut.ends[at - 1] : 0), t, std::min(cut.height, rows - t),
-             p.out + (top + t) * p.cols, worker, room, packed);
-  });
+  ForPieces(context.pool, operations, partition.ends.back() * partition.groups,
+            [&](int64_t piece, int worker) {
+              const int64_t nth = piece / partition.groups,
+                            t = piece % partition.groups * partition.height;
+              const auto at = static_cast<size_t>(std::ranges::upper_bound(partition.ends, nth) -
+                                                  partition.ends.begin());
+              const PanelProduct& p = products[at];
+              Scratch& scratch = scratches[static_cast<size_t>(worker)];
+              const bool packed = scratch.Claim(nth);
+              RunPiece(context, p, left, nth - (at ? partition.ends[at - 1] : 0), t,
+                       std::min(partition.height, rows - t), p.out + (top + t) * p.cols, worker,
+                       scratch, packed);
+            });
 }
 
 }  // namespace

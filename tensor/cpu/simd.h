@@ -74,7 +74,8 @@ using Ints [[gnu::vector_size(W * 4)]] = int32_t;
 template <int W>
 using Halves [[gnu::vector_size(W * 2)]] = uint16_t;
 
-inline constexpr float kLowest = -std::numeric_limits<float>::infinity();  // where a maximum begins
+inline constexpr float kMinusInfinity =
+    -std::numeric_limits<float>::infinity();  // where a maximum begins
 
 template <int W>
 RETORT_INLINE Floats<W> Splat(float x) {

@@ -24,7 +24,7 @@ RETORT_INLINE Floats<W> LoadOr(const float* p, float fill, FirstLanes lanes) {
 
 template <int W>
 RETORT_INLINE float Most(const float* x, int64_t n) {
-  Floats<W> most = Splat<W>(kLowest);
+  Floats<W> most = Splat<W>(kMinusInfinity);
   int64_t i = 0;
   for (; i + W <= n; i += W) most = Max<W>(Load<W>(x + i), most);
   float result = MaxLane<W>(most);
@@ -50,7 +50,7 @@ struct ExpTerm {  // exp((x - most) * factor), kept where asked
 
   template <int W, class Lanes>
   RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
-    const Floats<W> e = Exp<W>((LoadOr<W>(x + i, kLowest, lanes) - most) * factor);
+    const Floats<W> e = Exp<W>((LoadOr<W>(x + i, kMinusInfinity, lanes) - most) * factor);
     if (keep) Store<W>(keep + i, e, lanes);
     return e;
   }

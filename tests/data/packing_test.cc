@@ -81,7 +81,7 @@ void ExpectWholeGroups(const std::vector<Example>& examples, const MicroBatch& m
   }
 }
 
-std::vector<int64_t> RowsOf(const Step& step) {
+std::vector<int64_t> RowsOf(const StepBatch& step) {
   std::vector<int64_t> rows;
   for (const MicroBatch& micro : step.micro) {
     for (const Example* e : micro.rows) rows.push_back(e->row);

@@ -46,7 +46,7 @@ TEST(LabelTree, EveryTokenSeesThePromptAndItsAncestorsAlone) {
   Batch batch;
   for (const Ids& prompt : {Ids{100, 101, 102}, Ids{200}}) {
     const auto begin = static_cast<int32_t>(batch.tokens());
-    const Ids after = tree.Lay(prompt, batch);
+    const Ids after = tree.AppendTo(prompt, batch);
     ASSERT_EQ(after.size(), tree.steps().size());
     // All ways from the prompt to a step, as (what is seen, what is predicted).
     std::set<std::pair<Ids, int32_t>> got, want;

@@ -17,7 +17,7 @@ namespace {
 std::vector<float> ValuesOf(const TensorTable& tensors, const std::string& name) {
   const TensorEntry* entry = tensors.Find(name);
   if (!entry) throw InputError(name, " is missing");
-  const Weight w = tensors.Fetch(name, entry->shape);
+  const Weight w = tensors.Load(name, entry->shape);
   std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
   for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), out.data() + r * w.cols());
   return out;
@@ -68,8 +68,8 @@ class Merging : public ::testing::Test {
         continue;
       }
       ++linear;
-      const auto want = Merged(onto(original.tensors.Fetch(entry.name, entry.shape)), adapter,
-                               module, 6.0 / 4, 4);
+      const auto want =
+          Merged(onto(original.tensors.Load(entry.name, entry.shape)), adapter, module, 6.0 / 4, 4);
       const auto got = ValuesOf(merged, entry.name);
       ASSERT_EQ(want.size(), got.size());
       size_t off = 0;

@@ -177,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(, BrokenGguf, ::testing::ValuesIn(AllBroken()),
 TEST(Gguf, TheUnbrokenFilesAreRead) {
   TemporaryFolder folder;
   const auto read = [&](const std::string& text) { return ReadGguf(folder.Put("g", text)); };
-  EXPECT_EQ(read(Tensors({{}}, 32)).tensors.Fetch("t", {8}).cols(), 8);
+  EXPECT_EQ(read(Tensors({{}}, 32)).tensors.Load("t", {8}).cols(), 8);
   EXPECT_EQ(read(Tensors({{"a", {8}, 0, 32}, {"b"}}, 64)).tensors.entries().size(), 2u);
   EXPECT_EQ(read(Tensors({{std::string(64, 'n')}}, 32)).tensors.entries().size(), 1u);
   EXPECT_EQ(read(Tensors({{"t", {0, 1, 1, 1}}}, 0)).tensors.entries()[0].shape.size(), 4u);

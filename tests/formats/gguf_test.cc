@@ -70,15 +70,15 @@ TEST(Gguf, ReadsAFileMadeByHand) {
     EXPECT_EQ(*m.Find("a.bools"), GgufValue(GgufArray(std::vector<bool>{false, true})));
 
     ASSERT_EQ(file.tensors.entries().size(), 4u);
-    const Weight f = file.tensors.Fetch("f", {2, 3});  // dimensions turned round
+    const Weight f = file.tensors.Load("f", {2, 3});  // dimensions turned round
     float last;
     std::memcpy(&last, f.bytes().data() + 20, 4);
     EXPECT_EQ(last, 5.0f);
     EXPECT_EQ(file.tensors.Find("k")->type_name(), "Q4_K");
     EXPECT_EQ(TextOf(file.tensors.Find("k")->bytes), std::string(144, 'k'));
     EXPECT_EQ(file.tensors.Find("new")->type_name(), "ggml type 99");
-    EXPECT_EQ(TextOf(file.tensors.Fetch("q", {32}).bytes()), std::string(34, 'q'));
-    ExpectRefused([&] { file.tensors.Fetch("k", {256}); }, {"m.gguf", "'k'", "Q4_K"});
+    EXPECT_EQ(TextOf(file.tensors.Load("q", {32}).bytes()), std::string(34, 'q'));
+    ExpectRefused([&] { file.tensors.Load("k", {256}); }, {"m.gguf", "'k'", "Q4_K"});
   }
 }
 
@@ -204,7 +204,7 @@ TEST(Gguf, WhatIsWrittenIsRead) {
   }
   EXPECT_EQ(file.metadata.Int("general.quantization_version"), 2);
   for (const auto& [format, bytes] : formats) {
-    const Weight weight = file.tensors.Fetch(TraitsOf(format).name, {2, kCols});
+    const Weight weight = file.tensors.Load(TraitsOf(format).name, {2, kCols});
     EXPECT_EQ(weight.format(), format);
     EXPECT_EQ(TextOf(weight.bytes()), std::string(bytes, TraitsOf(format).name[0]));
     const auto* start = file.tensors.entries()[0].file->bytes().data();

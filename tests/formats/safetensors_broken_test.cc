@@ -128,7 +128,7 @@ INSTANTIATE_TEST_SUITE_P(, BrokenSafetensors, ::testing::ValuesIn(AllBroken()),
 // What the broken files are broken from.
 TEST(Safetensors, TheUnbrokenFileIsRead) {
   TemporaryFolder folder;
-  EXPECT_EQ(ReadSafetensors(folder.Put("a", File(kGood))).tensors.Fetch("a", {2}).cols(), 2);
+  EXPECT_EQ(ReadSafetensors(folder.Put("a", File(kGood))).tensors.Load("a", {2}).cols(), 2);
   EXPECT_EQ(ReadSafetensors(folder.Put("b", File(Two("[4,8]", "[0,4]")))).tensors.entries().size(),
             2u);
   ExpectRefused([&] { ReadSafetensors(folder / "none"); }, {"none", "cannot be opened"});

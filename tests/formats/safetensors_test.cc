@@ -31,7 +31,7 @@ TEST(Safetensors, ReadsAFileMadeByHand) {
   EXPECT_EQ(file.metadata, (TextPairs{{"format", "pt"}, {"k", "v"}}));
   ASSERT_EQ(file.tensors.entries().size(), 5u);
   EXPECT_EQ(file.tensors.entries()[0].name, "w");  // the file's order
-  const Weight w = file.tensors.Fetch("w", {2, 1});
+  const Weight w = file.tensors.Load("w", {2, 1});
   float values[2];
   std::memcpy(values, w.bytes().data(), 8);
   EXPECT_EQ(values[0], 1.0f);
@@ -42,7 +42,7 @@ TEST(Safetensors, ReadsAFileMadeByHand) {
   EXPECT_EQ(file.tensors.Find("i")->type_name(), "I8");
   EXPECT_EQ(TextOf(file.tensors.Find("i")->bytes), "abc");
   EXPECT_EQ(file.tensors.Find("n")->other_type, "NEW4");
-  ExpectRefused([&] { file.tensors.Fetch("i", {3}); }, {"a.safetensors", "'i'", "I8"});
+  ExpectRefused([&] { file.tensors.Load("i", {3}); }, {"a.safetensors", "'i'", "I8"});
 }
 
 // The bytes themselves, so that a reader and a writer that are wrong alike are caught. The 2-byte
@@ -65,7 +65,7 @@ TEST(Safetensors, WritesExactlyTheseBytes) {
   while (header.size() % 8 != 0) header += ' ';
   EXPECT_EQ(ReadText(folder / "w"),
             File(header, std::string_view("\0\0\x80\x3f\0\0\0\xc0\0\x3c", 10)));
-  EXPECT_EQ(ReadSafetensors(folder / "w").tensors.Fetch("a\"b", {1, 2}).rows(), 1);
+  EXPECT_EQ(ReadSafetensors(folder / "w").tensors.Load("a\"b", {1, 2}).rows(), 1);
 }
 
 TEST(Safetensors, WritesAFileOfNoTensors) {
@@ -91,7 +91,7 @@ class ShardsTest : public ::testing::Test {
   }
   float Value(const TensorTable& table, std::string_view name) {
     float value;
-    std::memcpy(&value, table.Fetch(name, {1}).bytes().data(), 4);
+    std::memcpy(&value, table.Load(name, {1}).bytes().data(), 4);
     return value;
   }
   TemporaryFolder folder_;
@@ -154,7 +154,7 @@ TEST(Safetensors, ReadsRealModels) {
   for (const auto& [name, width] : names) {
     const TensorTable table = ReadSafetensorsFolder(models / name);
     EXPECT_GT(table.entries().size(), 15u) << name;
-    const Weight norm = table.Fetch("model.norm.weight", {width});
+    const Weight norm = table.Load("model.norm.weight", {width});
     for (const TensorEntry& entry : table.entries()) {
       ASSERT_TRUE(entry.is_weight()) << name << " " << entry.name << " " << entry.other_type;
       if (entry.format != WeightFormat::kF32) continue;

@@ -27,9 +27,9 @@ TEST_F(TensorTableTest, FetchBorrowsAlignedBytesAndCopiesUnalignedOnes) {
   table.Add(Entry("aligned", WeightFormat::kF32, {1, 2}, 4, 8));
   table.Add(Entry("unaligned", WeightFormat::kF32, {2}, 5, 8));
   table.Add(Entry("half", WeightFormat::kBF16, {2}, 2, 4));
-  EXPECT_EQ(table.Fetch("aligned", {1, 2}).bytes().data(), file_->bytes().data() + 4);
-  EXPECT_EQ(table.Fetch("half", {2}).bytes().data(), file_->bytes().data() + 2);
-  const Weight copied = table.Fetch("unaligned", {2});
+  EXPECT_EQ(table.Load("aligned", {1, 2}).bytes().data(), file_->bytes().data() + 4);
+  EXPECT_EQ(table.Load("half", {2}).bytes().data(), file_->bytes().data() + 2);
+  const Weight copied = table.Load("unaligned", {2});
   EXPECT_EQ(reinterpret_cast<uintptr_t>(copied.bytes().data()) % 4, 0u);
   EXPECT_EQ(TextOf(copied.bytes()), TextOf(file_->bytes().subspan(5, 8)));
   EXPECT_EQ(copied.rows(), 1);
@@ -41,7 +41,7 @@ TEST_F(TensorTableTest, AWeightKeepsItsFileMapped) {
   {
     TensorTable table("t");
     table.Add(Entry("a", WeightFormat::kF32, {2, 2}, 0, 16));
-    weight = table.Fetch("a", {2, 2});
+    weight = table.Load("a", {2, 2});
     file_.reset();
   }
   EXPECT_EQ(weight.bytes()[15], std::byte{15});
@@ -53,10 +53,10 @@ TEST_F(TensorTableTest, FetchRefusesByName) {
   TensorEntry other = Entry("b", WeightFormat::kF32, {2}, 0, 16);
   other.other_type = "I64";
   table.Add(other);
-  ExpectRefused([&] { table.Fetch("c", {2}); }, {"model.x", "'c'", "missing"});
-  ExpectRefused([&] { table.Fetch("a", {4, 1}); }, {"/t:", "'a'", "[2, 2]", "[4, 1]"});
-  ExpectRefused([&] { table.Fetch("a", {4}); }, {"'a'", "[2, 2]", "[4]"});
-  ExpectRefused([&] { table.Fetch("b", {2}); }, {"/t:", "'b'", "I64"});
+  ExpectRefused([&] { table.Load("c", {2}); }, {"model.x", "'c'", "missing"});
+  ExpectRefused([&] { table.Load("a", {4, 1}); }, {"/t:", "'a'", "[2, 2]", "[4, 1]"});
+  ExpectRefused([&] { table.Load("a", {4}); }, {"'a'", "[2, 2]", "[4]"});
+  ExpectRefused([&] { table.Load("b", {2}); }, {"/t:", "'b'", "I64"});
   ExpectRefused([&] { table.Add(other); }, {"model.x", "'b'", "twice"});
 }
 

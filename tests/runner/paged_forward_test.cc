@@ -48,13 +48,13 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
   KvCache cache(model.backend, model.planes(), type,
                 static_cast<int64_t>(texts.size()) * model.config.max_positions);
   // Pages out of order, as after many streams.
-  PageTable hole = cache.Take(kPageTokens), other = cache.Take(kPageTokens);
-  cache.Give(hole);
+  PageTable hole = cache.Allocate(kPageTokens), other = cache.Allocate(kPageTokens);
+  cache.Release(hole);
   std::vector<std::unique_ptr<Stream>> streams;
   for (const Ids& ids : texts) {
     streams.push_back(std::make_unique<Stream>(1, GenerationRequest{ids, {}, {}}, tokenizer, Ids{},
                                                model.config.max_positions));
-    streams.back()->pages = cache.Take(static_cast<int64_t>(ids.size()));
+    streams.back()->pages = cache.Allocate(static_cast<int64_t>(ids.size()));
   }
   std::vector<Logits> out(texts.size());
   for (size_t step = 0;; ++step) {
@@ -67,7 +67,7 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
       if (streams[s]->unread() == 0) continue;
       const int64_t piece = pieces[s][std::min(step, pieces[s].size() - 1)];
       const int64_t count = std::min(piece, streams[s]->unread());
-      streams[s]->Lay(count, batch, view.rows);
+      streams[s]->AppendTo(count, batch, view.rows);
       owner.insert(owner.end(), static_cast<size_t>(count), s);
     }
     if (owner.empty()) return out;
@@ -219,18 +219,18 @@ TEST(KvCache, GivesPagesBackAndNeverTwice) {
   KvCache cache(*backend, {{plane, plane}, {plane, plane}}, DType::kF16, 4 * kPageTokens);
   EXPECT_EQ(cache.bytes(), 2 * 2 * 4 * kPageTokens * config.kv_heads * config.head_dim * 2);
   EXPECT_GE(backend->memory().live_bytes() - before, cache.bytes());
-  PageTable a = cache.Take(kPageTokens + 1), b = cache.Take(1);
+  PageTable a = cache.Allocate(kPageTokens + 1), b = cache.Allocate(1);
   EXPECT_EQ(a.pages.size(), 2u);
-  EXPECT_TRUE(cache.Take(2 * kPageTokens).pages.empty());
+  EXPECT_TRUE(cache.Allocate(2 * kPageTokens).pages.empty());
   EXPECT_EQ(cache.free_pages(), 1);
   std::vector<int32_t> all = a.pages;
   all.insert(all.end(), b.pages.begin(), b.pages.end());
-  PageTable c = cache.Take(1);
+  PageTable c = cache.Allocate(1);
   all.insert(all.end(), c.pages.begin(), c.pages.end());
   std::sort(all.begin(), all.end());
   EXPECT_EQ(all, (std::vector<int32_t>{0, 1, 2, 3}));
-  cache.Give(a);
-  cache.Give(a);  // an empty table by now
+  cache.Release(a);
+  cache.Release(a);  // an empty table by now
   EXPECT_EQ(cache.free_pages(), 2);
 }
 

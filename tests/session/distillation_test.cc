@@ -309,7 +309,7 @@ TEST_F(DistillationTest, AnswersInPlaceOfRowsStayInTheirGroups) {
   const Example chosen{0, {5, 6, 7}, {kNoLoss, kNoLoss, 7}};
   Example rejected{1, {5, 6, 8}, {kNoLoss, kNoLoss, 8}};
   rejected.joined = true;
-  Step step;
+  StepBatch step;
   step.micro.push_back({{&chosen, &rejected, &chosen}, {0, 1, 2}, 9, 3});
   EXPECT_GT(objective.Prepare(step, 1), 0);
   for (const Example* row : step.micro[0].rows) EXPECT_TRUE(row->generated);

@@ -34,7 +34,7 @@ class ClosedPages {
     RETORT_CHECK(mprotect(base_, bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE) == 0);
   }
   // The smallest free block that is large enough, or a new one.
-  std::byte* Take(int64_t size) {
+  std::byte* Allocate(int64_t size) {
     live_ += size;
     peak_ = std::max(peak_, live_);
     if (const auto found = free_.find(size); found != free_.end()) {
@@ -46,7 +46,7 @@ class ClosedPages {
     used_ += size;
     return base_ + used_ - size;
   }
-  void Give(std::byte* block, int64_t size) {
+  void Free(std::byte* block, int64_t size) {
     live_ -= size;
     free_.emplace(size, block);
   }
@@ -64,9 +64,9 @@ class DeviceBuffer : public Buffer {
       : pages_(std::move(pages)), size_(RoundedUp(std::max<int64_t>(bytes, 1), 64)) {
     space_ = Space::kDevice;
     bytes_ = bytes;
-    data_ = pages_->Take(size_);
+    data_ = pages_->Allocate(size_);
   }
-  ~DeviceBuffer() override { pages_->Give(data_, size_); }
+  ~DeviceBuffer() override { pages_->Free(data_, size_); }
 
  private:
   std::shared_ptr<ClosedPages> pages_;

@@ -20,9 +20,9 @@ class FeedForward : public testing::Test {
   }
 
   static std::vector<float> Run(Backend& b, const Layer& w, const std::vector<float>& x,
-                                int64_t rows, bool precise, bool at_once,
+                                int64_t rows, bool wide_input, bool at_once,
                                 Activation f = Activation::kSilu, bool lasting = false) {
-    const WeightUse use{.sensitive = precise, .lasting = lasting};
+    const WeightUse use{.sensitive = wide_input, .lasting = lasting};
     const PreparedWeight gate = b.Prepare(w.gate, use), up = b.Prepare(w.up, use),
                          down = b.Prepare(w.down, use);
     const Tensor in = b.FromFloats(x, {rows, w.gate.cols()});
@@ -41,16 +41,16 @@ TEST_F(FeedForward, GivesTheBitsOfOneStepAfterTheOther) {
     for (const bool strips : {false, true}) {
       const Layer w =
           Make(format, strips, 96, 416, 70);  // 13 strips, and 2 with one that is cut short
-      for (const bool precise : {false, true}) {
+      for (const bool wide_input : {false, true}) {
         for (const int64_t rows : {1, 2, 3, 4, 6, 7, 20}) {
           SCOPED_TRACE(testing::Message() << TraitsOf(format).name << ", strips " << strips
-                                          << ", precise " << precise << ", rows " << rows);
+                                          << ", wide_input " << wide_input << ", rows " << rows);
           std::vector<float> x = RandomFloats(rows * 96, 4);
           std::fill_n(x.begin(), 32, 0.0f);  // a block without a scale
           ForCpuBackends(
               [&](CpuBackend& cpu) {
-                const std::vector<float> got = Run(cpu, w, x, rows, precise, true);
-                EXPECT_EQ(got, Run(cpu, w, x, rows, precise, false));
+                const std::vector<float> got = Run(cpu, w, x, rows, wide_input, true);
+                EXPECT_EQ(got, Run(cpu, w, x, rows, wide_input, false));
                 return got;
               },
               Compute::kInt8);

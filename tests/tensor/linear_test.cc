@@ -72,11 +72,11 @@ std::vector<float> Rounded(std::vector<float> values) {
 }
 
 // The nearest multiple of a 127th of the largest magnitude among each 32; precisely, of a 16319th.
-std::vector<float> RoundedInt8(std::vector<float> values, bool precise = false) {
+std::vector<float> RoundedInt8(std::vector<float> values, bool wide_input = false) {
   for (size_t b = 0; b < values.size(); b += 32) {
     float top = 0;
     for (size_t i = b; i < b + 32; ++i) top = std::max(top, std::abs(values[i]));
-    const float d = top / (precise ? 128 * 127 + 63 : 127), inverse = d > 0 ? 1 / d : 0;
+    const float d = top / (wide_input ? 128 * 127 + 63 : 127), inverse = d > 0 ? 1 / d : 0;
     for (size_t i = b; i < b + 32; ++i) values[i] = std::nearbyint(values[i] * inverse) * d;
   }
   return values;
@@ -126,7 +126,7 @@ struct Operands {
     bf16 = Forward(c, Rounded(x), Rounded(values));
     if (HasInt8(storage.format)) {
       int8 = Forward(c, RoundedInt8(x), values);
-      precise = Forward(c, RoundedInt8(x, true), values);
+      wide_input = Forward(c, RoundedInt8(x, true), values);
     }
     exact_grad = InputGrad(c, dy, values, dx);
     bf16_grad = InputGrad(c, Rounded(dy), Rounded(values), dx);
@@ -134,7 +134,7 @@ struct Operands {
   std::vector<float> x, dy, dx;
   Weight w;
   std::vector<float> values;  // of w
-  Sums exact, bf16, int8, precise, exact_grad, bf16_grad;
+  Sums exact, bf16, int8, wide_input, exact_grad, bf16_grad;
 };
 
 bool MultipliesBf16(const CpuBackend& backend, Isa isa) {
@@ -178,15 +178,15 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           Append(all, actual);
           if (compute != Compute::kInt8 || !HasInt8(storage.format)) continue;
           // Beside one that is not: neither changes the other.
-          Tensor other = backend.New(y.shape()), precise = backend.New(y.shape());
+          Tensor other = backend.New(y.shape()), wide_input = backend.New(y.shape());
           const PreparedWeight plain = backend.Prepare(in.w, {}),
                                wide = backend.Prepare(in.w, {.sensitive = true});
           std::array products = {LinearProduct{&plain, other, {}},
-                                 LinearProduct{&wide, precise, {}}};
+                                 LinearProduct{&wide, wide_input, {}}};
           backend.LinearForwards(backend.FromFloats(in.x, {c.tokens, c.inputs}), products);
           EXPECT_EQ(backend.ToFloats(other), actual);
-          EXPECT_LT(in.precise.ErrorOf(backend.ToFloats(precise)), kTolerance);
-          Append(all, backend.ToFloats(precise));
+          EXPECT_LT(in.wide_input.ErrorOf(backend.ToFloats(wide_input)), kTolerance);
+          Append(all, backend.ToFloats(wide_input));
         }
         return all;
       });

@@ -56,14 +56,14 @@ TEST(Arena, MergesWhatIsGivenBack) {
       const auto [size, mark] = at->second;
       ASSERT_EQ(at->first[0], mark);
       ASSERT_EQ(at->first[size - 1], mark);
-      arena.Give(at->first);
+      arena.Free(at->first);
       live -= size;
       blocks.erase(at);
       continue;
     }
     const int64_t top = int64_t{1} << (6 + i / 1500),
                   size = 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(top)));
-    std::byte* const data = arena.Take(size);
+    std::byte* const data = arena.Allocate(size);
     ASSERT_EQ(reinterpret_cast<uintptr_t>(data) % 64, 0u);
     const auto next = blocks.lower_bound(data);
     ASSERT_TRUE(next == blocks.end() || data + size <= next->first);
@@ -76,21 +76,21 @@ TEST(Arena, MergesWhatIsGivenBack) {
     peak = std::max(peak, live);
   }
   EXPECT_LE(arena.held_bytes(), std::max<int64_t>(peak * 3 / 2, 64 << 20));
-  for (const auto& [data, _] : blocks) arena.Give(data);
+  for (const auto& [data, _] : blocks) arena.Free(data);
   arena.Trim();
   EXPECT_EQ(arena.held_bytes(), 0);
 }
 
 TEST(Arena, KeepsWhatIsUsedWhenItIsTrimmed) {
   Arena arena;
-  std::byte *const a = arena.Take(3 << 20), *const b = arena.Take(3 << 20),
-                   *const c = arena.Take(100);
+  std::byte *const a = arena.Allocate(3 << 20), *const b = arena.Allocate(3 << 20),
+                   *const c = arena.Allocate(100);
   a[0] = c[99] = std::byte{7};
-  arena.Give(b);
+  arena.Free(b);
   arena.Trim();
   EXPECT_EQ(a[0], std::byte{7});
   EXPECT_EQ(c[99], std::byte{7});
-  EXPECT_EQ(arena.Take(3 << 20), b);
+  EXPECT_EQ(arena.Allocate(3 << 20), b);
   EXPECT_EQ(b[1 << 20], std::byte{0});  // its pages went back to the system
 }
 

@@ -22,7 +22,7 @@ constexpr int64_t kVocab = 11;
 // -log sigmoid(beta (log p(chosen) - log p(rejected))) for each group of two rows.
 class PairwiseObjective : public Objective {
  public:
-  int64_t Terms(const Step& step) const override {
+  int64_t Terms(const StepBatch& step) const override {
     int64_t pairs = 0;
     for (const MicroBatch& micro : step.micro) pairs += std::ssize(GroupsOf(micro));
     return pairs;

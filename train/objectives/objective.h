@@ -33,10 +33,10 @@ class Objective {
 
   // Once a step, before it is computed. May put other rows in the place of the step's own, which
   // live until the next call. Returns the number of tokens that were generated for it.
-  virtual int64_t Prepare(Step& /*step*/, int64_t /*number*/) { return 0; }
+  virtual int64_t Prepare(StepBatch& /*step*/, int64_t /*number*/) { return 0; }
 
   // What the step's summed losses are divided by: its tokens that carry loss, or, say, its groups.
-  virtual int64_t Terms(const Step& step) const { return step.loss_tokens; }
+  virtual int64_t Terms(const StepBatch& step) const { return step.loss_tokens; }
 
   // Reads the part by `pass` and puts its losses on the tape, each times `scale`, which is 1 /
   // Terms; without a tape only computes. Adds the losses, without `scale`, to `sums`. What it lends

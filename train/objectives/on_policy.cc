@@ -67,7 +67,7 @@ void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t num
   engine_.Submit(std::move(request));
 }
 
-int64_t OnPolicyDistillation::Prepare(Step& step, int64_t number) {
+int64_t OnPolicyDistillation::Prepare(StepBatch& step, int64_t number) {
   std::deque<Answer> answers;
   for (MicroBatch& micro : step.micro) {
     for (size_t r = 0; r < micro.rows.size(); ++r) {

@@ -33,8 +33,8 @@ class OnPolicyDistillation : public Objective {
   // A row's prompt is what stands before its first token that carries loss. Which rows are drawn
   // and what is sampled depends on the seed, the step and the row's place in the data order, not on
   // how the batch is cut.
-  int64_t Prepare(Step& step, int64_t number) override;
-  int64_t Terms(const Step& step) const override { return scorer_->Terms(step); }
+  int64_t Prepare(StepBatch& step, int64_t number) override;
+  int64_t Terms(const StepBatch& step) const override { return scorer_->Terms(step); }
   void Run(TrainingPass& pass, float scale, LossSums& sums) override {
     scorer_->Run(pass, scale, sums);
   }
