@@ -7,12 +7,7 @@ import numpy as np
 from gguf import GGMLQuantizationType, GGUFReader
 from gguf.quants import quantize
 
-from support import Checks, llama_cpp, need, retort, run, stage
-
-
-def tensors(path):
-    """Type, shape and bytes by name."""
-    return {t.name: (t.tensor_type.name, t.shape.tolist(), t.data.tobytes()) for t in GGUFReader(path).tensors}
+from support import Checks, gguf_tensors, llama_cpp, need, retort, run, stage
 
 
 def quantized(path, kind):
@@ -26,12 +21,6 @@ def quantized(path, kind):
     return out
 
 
-def check(what, ours, theirs, checks):
-    ours, theirs = tensors(ours), theirs if isinstance(theirs, dict) else tensors(theirs)
-    differing = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
-    checks.that(f"{what}: {len(theirs)} tensors", not differing and len(theirs) > 0, sorted(differing)[:4])
-
-
 def main():
     convert = llama_cpp("convert_hf_to_gguf.py")
     place, checks = stage(), Checks()
@@ -41,11 +30,11 @@ def main():
             ours, theirs = place / f"ours-{kind}.gguf", place / f"theirs-{kind}.gguf"
             retort("export", folder, "--out", ours, "--type", kind)
             run(sys.executable, convert, folder, "--outfile", theirs, "--outtype", kind)
-            check(f"{model}, {kind}, convert_hf_to_gguf.py", ours, theirs, checks)
+            checks.same_tensors(f"{model}, {kind}, convert_hf_to_gguf.py", gguf_tensors(ours), gguf_tensors(theirs))
         for kind in ("q8_0", "q4_0", "q4_1", "q5_0") if model == "llama2xs-280K" else ():  # rows that divide into blocks
             ours = place / f"pure-{kind}.gguf"
             retort("export", folder, "--out", ours, "--type", kind, "--pure")
-            check(f"{model}, {kind}, gguf.quants", ours, quantized(place / "theirs-f32.gguf", kind), checks)
+            checks.same_tensors(f"{model}, {kind}, gguf.quants", gguf_tensors(ours), quantized(place / "theirs-f32.gguf", kind))
     checks.finish()
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from support import JUDGES, Checks, need, our_logits, read_safetensors, retort, skip, stage, write_safetensors
+from support import (JUDGES, Checks, gguf_tensors, llama_cpp, need, our_logits, read_safetensors, retort, run, skip, stage,
+                     write_safetensors)
 
 FAMILIES = ["gemma2", "gemma3_text", "mixtral", "qwen3_moe", "phi3"]
 # What GGUF cannot say: export refuses these.
 NO_GGUF = {("gemma2", 1): "query_pre_attn_scalar", ("gemma3_text", 1): "query_pre_attn_scalar",
            ("qwen3_moe", 1): "norm_topk_prob"}
+GGUF_TYPES = ["f32", "bf16", "q8_0"]
 STEPS, BATCH, RATE = 20, 4, 1e-3
 ENVIRONMENT = dict(os.environ, HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2")
 
@@ -136,6 +138,16 @@ def check_family(family, variant, place, tokenizer, checks):
         follow_peft(name, folder, place, checks, nf4=True)
 
 
+def check_tensors(models, place, checks):
+    """The GGUF's tensors beside those of llama.cpp's converter, byte for byte."""
+    files = [(name, folder, kind, place / f"{name.replace(' ', '-')}-{kind}.gguf") for name, folder in models for kind in GGUF_TYPES]
+    jobs = [argument for _, folder, kind, theirs in files for argument in (folder, kind, theirs)]
+    run(sys.executable, Path(__file__).parent / "convert_tensors.py", llama_cpp("convert_hf_to_gguf.py"), *jobs)
+    for name, folder, kind, theirs in files:
+        retort("export", folder, "--out", place / "ours.gguf", "--type", kind)
+        checks.same_tensors(f"{name}, {kind}, convert_hf_to_gguf.py", gguf_tensors(place / "ours.gguf"), gguf_tensors(theirs))
+
+
 def main():
     try:
         import peft  # noqa: F401
@@ -150,11 +162,15 @@ def main():
     tokenizer.mkdir()
     for file in (place / "bytes").glob("*token*"):
         shutil.copy(file, tokenizer)
+    models = []
     for family in FAMILIES:
         for variant in (0, 1):
             own = place / f"{family}-{variant}"
             own.mkdir()
             check_family(family, variant, own, tokenizer, checks)
+            if (family, variant) not in NO_GGUF:
+                models.append((f"{family} {variant}", own / "model"))
+    check_tensors(models, place, checks)
     checks.finish()
 
 

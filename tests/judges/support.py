@@ -76,6 +76,11 @@ class Checks:
         self.failed += not ok
         print(f"{'ok    ' if ok else 'FAILED'} {what}{': ' + str(note) if note and not ok else ''}", flush=True)
 
+    def same_tensors(self, what, ours, theirs):
+        """Both as gguf_tensors gives them."""
+        differing = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
+        self.that(f"{what}: {len(theirs)} tensors, byte for byte", not differing and len(theirs) > 0, sorted(differing)[:4])
+
     def finish(self):
         sys.exit(1 if self.failed else 0)
 
@@ -84,6 +89,12 @@ def to_bf16(values):
     """The upper halves of f32 values, rounded to nearest even."""
     bits = values.astype("<f4").view("<u4").astype(np.uint64)
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype("<u2")
+
+
+def gguf_tensors(path):
+    """Type, shape and bytes by name."""
+    from gguf import GGUFReader
+    return {t.name: (t.tensor_type.name, t.shape.tolist(), t.data.tobytes()) for t in GGUFReader(path).tensors}
 
 
 def read_safetensors(path):
