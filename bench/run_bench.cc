@@ -12,9 +12,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kPrefillTokens = 512;  // of one step, as the runner has it
+constexpr int64_t kPrefillTokens = 512;  // per step, as in the runner
 
-// The engine wants a tokenizer to tell what it says in text; here nobody listens.
+// The engine requires a tokenizer to produce text; the benchmark does not use the text.
 class NoText final : public Tokenizer {
  public:
   const TokenizerSpec& spec() const override { return spec_; }

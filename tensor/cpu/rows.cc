@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kStrip = 256;  // columns of a piece of ScatterAddRows
+constexpr int64_t kStrip = 256;  // columns per piece of ScatterAddRows
 
 struct AddRow {
   template <int W>
