@@ -102,7 +102,7 @@ class Hdf5Reader {
  public:
   // HDF5 1.10 has known faults on hostile files, so the library only opens a file whose SHA-256 (64
   // hexadecimal digits, from a manifest beside it) is right. Throws Error{kInput} when it is not;
-  // `mend`, a hint how to fix that, ends the text.
+  // `mend`, a hint for the fix, ends the text.
   static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex,
                                 std::string_view mend = {});
   ~Hdf5Reader();

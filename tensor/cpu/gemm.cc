@@ -14,7 +14,7 @@ namespace retort {
 namespace {
 
 constexpr int64_t kTokens = 64;  // per step: the pages of that many rows fit in the TLB
-constexpr int64_t kNarrow = 64;  // if b has at most so many columns, a is divided into panels
+constexpr int64_t kNarrow = 64;  // b with at most this many columns: panels are made from a
 
 // c [M,N] += a^T b; if b is the narrow factor, computed transposed: c^T += b^T a.
 struct Outer {
