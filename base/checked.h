@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arithmetic on counts, lengths and offsets that came out of a file: an overflow is the file's
-// fault and is reported as such, never wrapped.
+// Arithmetic on counts, lengths and offsets read from a file. Overflow throws Error{kInput} instead
+// of wrapping around.
 #pragma once
 
 #include <cstdint>

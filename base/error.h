@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one exception type, and the check for bugs.
+// The only exception type, and the check for bugs.
 //
-// A message is one line: the file, the place in it, what was expected, and a mend where there is
-// one. Only cli/main.cc, the server's request handler and threads at their top catch.
+// A message is one line: the file, the place in it, what was expected, and a fix if there is one.
+// Only cli/main.cc, the server's request handler and the top-level functions of threads catch
+// errors.
 #pragma once
 
 #include <stdexcept>
@@ -17,7 +18,7 @@ class Error : public std::runtime_error {
   enum class Kind {
     kInput,    // bad usage, recipe or input file: exit status 2
     kFailure,  // I/O, memory, a check that did not hold: exit status 1
-    kBug,      // a broken invariant of ours: exit status 1
+    kBug,      // a broken invariant in Retort itself: exit status 1
   };
   Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
   Kind kind() const { return kind_; }
@@ -36,7 +37,7 @@ Error Failure(const Args&... args) {
   return Error(Error::Kind::kFailure, Cat(args...));
 }
 
-// "No space left on device" for the current errno.
+// The text of the current errno, e.g. "No space left on device".
 std::string ErrnoText();
 
 [[noreturn]] void ThrowBug(const char* file, int line, const char* condition,
@@ -45,7 +46,7 @@ std::string ErrnoText();
 }  // namespace retort
 
 // RETORT_CHECK(x.cols() == w.cols(), "linear: x has ", x.cols(), " columns, W ", w.cols())
-// Always on; throws Error{kBug}. Never for what a user or a file can cause.
+// Enabled in all builds; throws Error{kBug}. Not for conditions that a user or a file can cause.
 #define RETORT_CHECK(condition, ...)                                    \
   do {                                                                  \
     if (!(condition)) [[unlikely]]                                      \

@@ -150,7 +150,7 @@ void AppendFile::Append(std::string_view text) {
 }
 
 AtomicFolder::AtomicFolder(const Path& target) {
-  // "dir/" and "dir" are the same folder; the temporary one must stand beside it.
+  // "dir/" and "dir" are the same folder; the temporary folder must be beside it, not in it.
   target_ = target.has_filename() ? target : target.parent_path();
   temporary_ = TemporaryBeside(target_);
   std::error_code ignored, problem;
@@ -167,7 +167,7 @@ AtomicFolder::~AtomicFolder() {
 
 void AtomicFolder::Commit() {
   SyncFolder(temporary_);
-  // rename(2) replaces an empty folder and refuses a full one.
+  // rename(2) replaces an empty folder and fails for one with content.
   if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
     throw Failure(target_.string(), ": cannot be put in place: ", ErrnoText());
   }

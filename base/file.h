@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files: mapped for reading, and written so that a reader sees either the old file or the whole
-// new one (write beside, fsync, rename, fsync the folder).
+// Files: mapped for reading, and written atomically: a reader sees either the old file or the
+// complete new one (write a temporary file beside it, fsync, rename, fsync the folder).
 #pragma once
 
 #include <cstddef>
@@ -15,10 +15,10 @@ namespace retort {
 using Path = std::filesystem::path;
 using Bytes = std::span<const std::byte>;
 
-// A file's bytes, read-only, for as long as the object lives. Movable. Thread-safe to read.
+// A file's bytes, read-only, valid for the lifetime of the object. Thread-safe.
 class MappedFile {
  public:
-  // Throws Error{kInput} naming the path when it cannot be opened.
+  // Throws Error{kInput} with the path when the file cannot be opened.
   static std::shared_ptr<const MappedFile> Open(const Path& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -26,7 +26,8 @@ class MappedFile {
 
   const Path& path() const { return path_; }
   Bytes bytes() const { return {data_, size_}; }
-  // Tells the kernel that these bytes will not be read again soon, so that the pages leave RSS.
+  // Tells the kernel that these bytes will not be read again soon, which removes the pages from
+  // RSS.
   void Drop(Bytes part) const;
 
  private:
@@ -36,11 +37,11 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// The whole file as text. Throws Error{kInput} naming the path.
+// The whole file as text. Throws Error{kInput} with the path.
 std::string ReadText(const Path& path);
 
-// Writes a file beside its target. Nothing is left in place unless Commit() returned; the
-// destructor removes an uncommitted file. Throws Error{kFailure} naming the target and the cause.
+// Writes a temporary file beside the target; Commit() renames it to the target. The destructor
+// removes an uncommitted file. Throws Error{kFailure} with the target and the cause.
 class AtomicFile {
  public:
   explicit AtomicFile(const Path& target);
@@ -50,7 +51,7 @@ class AtomicFile {
 
   void Write(Bytes bytes);
   void Write(std::string_view text);
-  // Overwrites bytes written before, e.g. a header whose lengths are known only at the end.
+  // Overwrites bytes already written, e.g. a header whose lengths are known only at the end.
   void WriteAt(uint64_t offset, Bytes bytes);
   uint64_t size() const { return size_; }
   void Commit();
@@ -64,15 +65,15 @@ class AtomicFile {
 void WriteTextAtomically(const Path& path, std::string_view text);
 
 // The same for a library that writes files by name: it writes and closes TemporaryBeside(target),
-// then PutInPlace syncs that file and renames it. On failure the temporary file is the caller's to
-// remove. Throws Error{kFailure} naming the target.
+// then PutInPlace syncs that file and renames it. On failure the caller must remove the temporary
+// file. Throws Error{kFailure} with the target.
 Path TemporaryBeside(const Path& target);
 void PutInPlace(const Path& temporary, const Path& target);
 
-// A file that grows line by line, each in the file once Append() has returned.
+// A file that grows line by line. A line is in the file when Append() returns.
 class AppendFile {
  public:
-  explicit AppendFile(const Path& path);  // made when it is not there
+  explicit AppendFile(const Path& path);  // created if it does not exist
   ~AppendFile();
   AppendFile(const AppendFile&) = delete;
   AppendFile& operator=(const AppendFile&) = delete;
@@ -84,8 +85,8 @@ class AppendFile {
   int fd_ = -1;
 };
 
-// A folder filled beside its target and renamed into place by Commit(); the target must not exist
-// (or be an empty folder). The destructor removes an uncommitted folder.
+// A temporary folder beside the target; Commit() renames it to the target, which must not exist or
+// be an empty folder. The destructor removes an uncommitted folder.
 class AtomicFolder {
  public:
   explicit AtomicFolder(const Path& target);

@@ -13,7 +13,8 @@
 namespace retort {
 namespace {
 
-// Whether the open file is still the one at `path`: its holder removes it before letting go of it.
+// Whether the open file is still the one at `path`. The holder unlinks the file before it releases
+// the lock.
 bool IsAt(int fd, const Path& path) {
   struct stat open, there;
   return ::fstat(fd, &open) == 0 && ::stat(path.c_str(), &there) == 0 &&
@@ -43,7 +44,7 @@ FileLock::FileLock(const Path& file, const std::string& subject) : path_(file) {
     ::close(fd_);
   }
   const std::string id = Cat(::getpid());
-  // The id is for messages alone: one that could not be written is no reason to stop.
+  // The id is used only in messages, so a failure to write it is ignored.
   if (::ftruncate(fd_, 0) == 0) [[maybe_unused]]
     const auto n = ::pwrite(fd_, id.data(), id.size(), 0);
 }

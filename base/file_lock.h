@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What only one process at a time may write.
+// Exclusion between processes that write the same files.
 #pragma once
 
 #include <string>
@@ -8,12 +8,13 @@
 
 namespace retort {
 
-// An exclusive lock (flock) on a file made for it, which holds the process's id and is gone with
-// the lock. Ends with the process, however that ends: a file that a killed one left is taken over.
+// An exclusive lock (flock) on a lock file that contains the process's id. The file is removed with
+// the lock. The lock ends when the process ends for any reason; a lock file left by a killed
+// process is taken over.
 class FileLock {
  public:
-  // `subject` is what the lock is for, the first word of the refusal. Throws Error{kInput} naming
-  // the process that has it; Error{kFailure} when the file cannot be made.
+  // `subject` is what the lock protects; it begins the error text. Throws Error{kInput} with the id
+  // of the process that holds the lock; Error{kFailure} when the file cannot be created.
   FileLock(const Path& file, const std::string& subject);
   ~FileLock();
   FileLock(const FileLock&) = delete;

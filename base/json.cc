@@ -28,7 +28,7 @@ int64_t AsInt(const Json& v, std::string_view key, const std::string& where) {
     throw InputError(where, ": '", key, "' is too large");
   }
   if (v.is_number_integer()) return v.get<int64_t>();
-  // 1e3 and 16.0 are whole numbers too, however they are written.
+  // Accepts 1e3 and 16.0 as integers.
   if (v.is_number_float()) {
     const double d = v.get<double>();
     if (d > -9e15 && d < 9e15 && d == static_cast<double>(static_cast<int64_t>(d))) {
@@ -48,7 +48,7 @@ std::string AsString(const Json& v, std::string_view key, const std::string& whe
   return v.get<std::string>();
 }
 
-// A depth cap before the parser proper: its tree is walked recursively when it is destroyed.
+// Limits the nesting before parsing, because the parser's tree is destroyed recursively.
 void CheckDepth(std::string_view text, const std::string& where) {
   int depth = 0;
   bool quoted = false;
@@ -73,7 +73,7 @@ void CheckDepth(std::string_view text, const std::string& where) {
 }  // namespace
 
 Json ParseJson(std::string_view text, const std::string& where, bool allow_comments) {
-  if (!allow_comments) CheckDepth(text, where);  // a quote in a comment would mislead it
+  if (!allow_comments) CheckDepth(text, where);  // does not understand quotes in comments
   int depth = 0;
   const Json::parser_callback_t watch = [&](int d, Json::parse_event_t, Json&) {
     if ((depth = d) > kMaxDepth)

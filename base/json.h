@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON through nlohmann-json, whose own header stays in source files: this one only names it.
+// JSON through nlohmann-json. This header needs only its forward declarations; source files include
+// the full header.
 #pragma once
 
 #include <cstdint>
@@ -11,16 +12,16 @@
 
 namespace retort {
 
-using Json = nlohmann::ordered_json;  // keys stay in the order they were written
+using Json = nlohmann::ordered_json;  // keys keep the order of the text
 
 // Parses text; `where` ("train.jsonl:17") begins every error. Nesting is capped at 256 levels.
 // Throws Error{kInput}: "WHERE: not JSON: unexpected '}' at line 1, column 9".
 Json ParseJson(std::string_view text, const std::string& where, bool allow_comments = false);
 Json ReadJson(const Path& path, bool allow_comments = false);
 
-// Typed access to a member of an object. `where` begins the error:
-// "config.json: 'hidden_size' must be an integer". The ones without a fallback require the key;
-// with one, an absent key or null gives the fallback.
+// Typed access to a member of an object. Throws Error{kInput} that begins with `where`:
+// "config.json: 'hidden_size' must be an integer". Without a fallback the key is required; with
+// one, an absent key or null gives the fallback.
 int64_t GetInt(const Json& object, std::string_view key, const std::string& where);
 int64_t GetInt(const Json& object, std::string_view key, const std::string& where,
                int64_t fallback);
@@ -32,7 +33,8 @@ std::string GetString(const Json& object, std::string_view key, const std::strin
 std::string GetString(const Json& object, std::string_view key, const std::string& where,
                       std::string_view fallback);
 
-// Text for a file or a line. Invalid UTF-8 is replaced, never thrown on. Numbers round-trip.
+// JSON text, on one line if indent is -1. Invalid UTF-8 is replaced and never throws. Numbers
+// round-trip.
 std::string DumpJson(const Json& value, int indent = -1);
 
 }  // namespace retort

@@ -45,7 +45,7 @@ LargePages::LargePages(int64_t bytes)
 }
 
 LargePages::~LargePages() {
-  // AddressSanitizer's marks must not outlive the pages (tensor/arena.cc sets them).
+  // Removes AddressSanitizer's poison, set by tensor/arena.cc: it must not outlive the pages.
   ASAN_UNPOISON_MEMORY_REGION(data_, static_cast<size_t>(bytes_));
   ::munmap(data_, static_cast<size_t>(bytes_));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Memory in pages of 2 MiB where the system has them. What streams through small pages has its
-// addresses looked up every 4 KiB, which in a virtual machine costs a tenth of the bandwidth.
+// Memory in pages of 2 MiB where the system supports them. With small pages, a sequential read
+// needs an address translation every 4 KiB, which in a virtual machine costs a tenth of the
+// bandwidth.
 #pragma once
 
 #include <cstddef>
@@ -10,17 +11,17 @@ namespace retort {
 
 inline constexpr int64_t kLargePage = int64_t{2} << 20;
 
-// Asks for large pages where they lie whole within the bytes from `at` on.
+// Requests large pages for those that lie completely within [at, at + bytes).
 void PreferLargePages(void* at, int64_t bytes);
 
-// Gives the pages that lie whole within these bytes back to the system. They read as zeros
+// Returns the pages that lie completely within [at, at + bytes) to the system. They read as zeros
 // afterwards.
 void DropPages(void* at, int64_t bytes);
 
-// Zeros, made resident as they are touched.
+// A zero-initialised region; pages become resident when they are first touched.
 class LargePages {
  public:
-  explicit LargePages(int64_t bytes);  // rounded up to whole pages; throws Failure
+  explicit LargePages(int64_t bytes);  // rounded up to whole pages; throws Error{kFailure}
   ~LargePages();
   LargePages(const LargePages&) = delete;
   LargePages& operator=(const LargePages&) = delete;

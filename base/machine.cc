@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-// The number after `key` in a file of "key number" lines; -1 where there is none.
+// The number after `key` in a file of "key number" lines; -1 if there is none.
 int64_t NumberAfter(const char* path, const std::string& key) {
   std::ifstream file(path);
   for (std::string word; file >> word;) {

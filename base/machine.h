@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the machine has left for this process.
+// Resources of the machine that are available to this process.
 #pragma once
 
 #include <cstdint>
 
 namespace retort {
 
-// Bytes that can be allocated before something is swapped out or killed: what the kernel takes to
-// be available, within the cgroup's limit (version 2). 0 where the kernel does not say.
+// Bytes that can be allocated without swapping or an out-of-memory kill: the kernel's estimate of
+// available memory, within the limit of the cgroup (version 2). 0 if the kernel does not report it.
 int64_t AvailableMemory();
 
 }  // namespace retort

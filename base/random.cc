@@ -22,7 +22,7 @@ PhiloxCounter Philox(PhiloxCounter c, PhiloxKey k) {
 PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a, uint64_t b) {
   const auto low = [](uint64_t v) { return static_cast<uint32_t>(v); };
   const auto high = [](uint64_t v) { return static_cast<uint32_t>(v >> 32); };
-  // Each coordinate passes through the cipher, so that neighbouring seeds share nothing.
+  // All coordinates pass through the cipher, so that keys of neighbouring seeds are unrelated.
   PhiloxCounter c = Philox({low(a), high(a), low(b), high(b)}, {low(seed), high(seed)});
   c = Philox({c[0], c[1], c[2], c[3] ^ static_cast<uint32_t>(use)}, {low(seed), high(seed)});
   return {c[0], c[1]};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Counter-based random numbers: Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy
-// as 1, 2, 3", SC 2011). A number depends on its key and counter alone, so a mask does not depend
-// on how a batch is cut, packed or recomputed, and a resumed run draws what it would have drawn.
+// as 1, 2, 3", SC 2011). A number depends on its key and counter alone. So a mask does not depend
+// on how a batch is split, packed or recomputed, and a resumed run draws the same numbers as an
+// uninterrupted one.
 #pragma once
 
 #include <array>
@@ -16,17 +17,17 @@ using PhiloxKey = std::array<uint32_t, 2>;
 
 PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key);
 
-// What a stream of numbers is for; part of its key, so that no two uses share numbers.
+// The purpose of a stream of numbers. It is part of the key, so that no two uses share numbers.
 enum class RandomUse : uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kSample = 4, kData = 5 };
 
-// A key out of a seed, a use and up to two more coordinates (a step and a row, a layer ...).
+// A key made from a seed, a use and up to two more coordinates (a step and a row, a layer ...).
 PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a = 0, uint64_t b = 0);
 
-// A coordinate for MakeKey out of a name: the 64-bit FNV-1a hash, so that what is drawn for one
-// thing does not depend on how many others there are.
+// A coordinate for MakeKey made from a name: its 64-bit FNV-1a hash. With it, the numbers drawn for
+// one object do not depend on how many others there are.
 uint64_t NameKey(std::string_view name);
 
-// The numbers of one key in order, for sequential work.
+// The numbers of one key in sequence.
 class RandomStream {
  public:
   explicit RandomStream(PhiloxKey key) : key_(key) {}

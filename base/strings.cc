@@ -15,7 +15,7 @@ std::string ShortestText(T v) {
   return std::string(buffer, end);
 }
 
-// Levenshtein's distance, one row at a time.
+// The Levenshtein distance, computed one row of the table at a time.
 size_t EditDistance(std::string_view a, std::string_view b) {
   std::vector<size_t> row(b.size() + 1);
   for (size_t j = 0; j <= b.size(); ++j) row[j] = j;

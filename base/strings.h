@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building text out of mixed pieces, and the few string helpers that every room needs.
+// Concatenation of text and numbers, and string helpers used by all folders.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace retort {
 
-// One argument of Cat: text is borrowed, a number is printed in its shortest exact form.
+// One argument of Cat. Text is borrowed; a number is printed in its shortest exact form.
 class CatArgument {
  public:
   CatArgument(std::string_view text) : text_(text) {}    // NOLINT: implicit on purpose
@@ -60,8 +60,8 @@ bool StartsWith(std::string_view text, std::string_view prefix);
 bool EndsWith(std::string_view text, std::string_view suffix);
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to);
 
-// The member of `known` with the smallest edit distance to `name`, or "" when all are far from it.
-// Used for "did you mean ..." in errors.
+// The member of `known` with the smallest edit distance to `name`, or "" if none is close. For
+// "did you mean ..." in errors.
 std::string Nearest(std::string_view name, const std::vector<std::string>& known);
 
 // "1.5 GiB", "312 MiB", "4.0 KiB", "17 B"

@@ -28,7 +28,7 @@ double CgroupProcessors() {
   return std::stod(quota) / period;
 }
 
-thread_local int current_worker = -1;  // within a body: whose workspace is in use
+thread_local int current_worker = -1;  // inside a body of For(): its worker number
 
 }  // namespace
 
@@ -39,23 +39,24 @@ int AvailableProcessors() {
       1, std::min<int>(mask, static_cast<int>(std::ceil(std::min(1e6, CgroupProcessors())))));
 }
 
-// Note [Rounds]. A call of For() is a round. It gives every worker a share, one run of pieces after
-// another, so that what it reads streams past it; who has done its own share takes pieces from the
-// end of others'. The caller works too, closes the round when no piece is left and waits only for
-// those inside. So a worker that sleeps through a short round delays nobody.
+// Note [Rounds]. A parallel call of For() is a round. Each worker gets a share of consecutive
+// pieces, so that it reads memory sequentially. A worker that has finished its share takes pieces
+// from the end of the others' shares. The calling thread works too; when no pieces are left it
+// closes the round and waits only for workers that have entered it. So a worker that is still
+// asleep during a short round delays nobody.
 struct ThreadPool::State {
-  static constexpr uint64_t kOpen = uint64_t{1}
-                                    << 63;  // of gate; its low bits count the workers inside
-  static constexpr int kSpins = 4000;       // some 50 us: longer than the gap between two ops
+  // Flag in `gate`; the low bits of `gate` count the workers inside the round.
+  static constexpr uint64_t kOpen = uint64_t{1} << 63;
+  static constexpr int kSpins = 4000;  // about 50 us: longer than the gap between two kernels
 
-  // Pieces [begin, end) that nobody has taken: begin in the high half, end in the low one.
+  // The pieces [begin, end) not yet taken: begin in the high 32 bits, end in the low 32 bits.
   struct alignas(64) Share {
     std::atomic<uint64_t> pieces{0};
 
     void Set(int64_t begin, int64_t end) {
       pieces = static_cast<uint64_t>(begin) << 32 | static_cast<uint64_t>(end);
     }
-    // The first piece, for its owner, or the last; -1 when none is left.
+    // Takes the first piece (the owner) or the last one (others); -1 when none is left.
     int64_t Take(bool first) {
       for (uint64_t now = pieces.load(std::memory_order_relaxed);;) {
         const uint64_t begin = now >> 32, end = now & UINT32_MAX;
@@ -69,15 +70,15 @@ struct ThreadPool::State {
   };
 
   std::vector<std::thread> workers;
-  std::vector<Share> shares;  // one a worker; set before the gate opens
+  std::vector<Share> shares;  // one per worker; set before the gate opens
   std::mutex mutex;
   std::condition_variable wake;
-  std::atomic<uint64_t> round{0};  // grows by one for every For()
+  std::atomic<uint64_t> round{0};  // incremented for every round
   std::atomic<uint64_t> gate{0};
   std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
 
-  // Of the open round; written before the gate opens.
+  // State of the open round; written before the gate opens.
   const std::function<void(int64_t, int)>* body = nullptr;
   std::exception_ptr failure;
 
@@ -140,7 +141,8 @@ struct ThreadPool::State {
     gate = kOpen;
     ++round;
     if (sleepers.load() == 0) return;
-    const std::lock_guard lock(mutex);  // a worker between its test and its sleep is past it now
+    // With the lock held, no worker is between testing `round` and going to sleep.
+    const std::lock_guard lock(mutex);
     wake.notify_all();
   }
 
@@ -179,7 +181,7 @@ void ThreadPool::For(int64_t pieces, const std::function<void(int64_t, int)>& bo
     for (int64_t i = 0; i < pieces; ++i) body(i, worker);
     return;
   }
-  RETORT_CHECK(pieces <= INT32_MAX, pieces, " pieces of one round");
+  RETORT_CHECK(pieces <= INT32_MAX, pieces, " pieces in one parallel pass");
   State& s = *state_;
   s.Open(pieces, body);
   s.Take(0);

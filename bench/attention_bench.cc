@@ -14,7 +14,7 @@
 namespace retort {
 namespace {
 
-// One row's tensors.
+// The tensors of one row.
 class Row {
  public:
   Row(Backend& backend, const AttentionSpec& c, int64_t tokens)

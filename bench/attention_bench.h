@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One layer's attention over one row, forward and gradient, from short rows to long ones: how time
-// and memory grow.
+// Time and memory of one layer's attention over one row, forward and gradient, for rows of
+// increasing length.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +19,14 @@ struct AttentionBench {
   int64_t repeat = 5;
 };
 
-// Operations are those of the pairs of a query and a key that it sees: 4 H D a pair forward (scores
-// and mixing), 10 H D for the gradient, which computes the scores again.
+// Operations count unmasked pairs of a query and a key: 4 H D per pair for the forward pass (scores
+// and weighted sum), 10 H D for the gradient, which recomputes the scores.
 struct AttentionResult {
   int64_t tokens;
   double tokens_per_second;  // forward and gradient together, the median
   double forward_flops_per_second, gradient_flops_per_second;
-  double fraction_of_peak;  // both together, of the f32 GEMM peak
-  int64_t workspace_bytes;  // the most that a call held beside its inputs and outputs
+  double fraction_of_peak;  // both together, relative to the f32 GEMM peak
+  int64_t workspace_bytes;  // peak memory of a call without its inputs and outputs
   std::string device;
   int threads;
 };

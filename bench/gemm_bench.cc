@@ -11,7 +11,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostHeadTokens = 512;  // training cuts the head into chunks, too
+constexpr int64_t kMostHeadTokens = 512;  // training also computes the head in chunks
 
 int64_t ColdBytes() { return std::max(int64_t{128} << 20, 3 * LastCacheBytes()); }
 
@@ -29,7 +29,7 @@ std::vector<NamedLayer> LayersOf(const Architecture& a) {
           {"head", a.vocab, a.width}};
 }
 
-// One way to compute with weights of a format.
+// One kind of product with weights of a format.
 struct Mode {
   bool gradient;
   Compute compute;
@@ -49,7 +49,7 @@ std::vector<Mode> ModesOf(const GemmBench& options, WeightFormat format) {
   return modes;
 }
 
-// As many copies of one weight, as the backend holds it, as no cache holds at once, used in turn.
+// Copies of one prepared weight, used in turn; too many to fit in the caches.
 class ColdWeights {
  public:
   ColdWeights(WeightFormat format, int64_t rows, int64_t cols, Backend& backend) {
@@ -82,7 +82,7 @@ double Time(Backend& backend, ColdWeights& weights, const GemmResult& what, int6
     }
   };
   return MedianSeconds(product, repeat, [&] {
-    if (what.gradient) backend.Fill(x, 0);  // it adds
+    if (what.gradient) backend.Fill(x, 0);  // the gradient is added to x
   });
 }
 

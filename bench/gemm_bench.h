@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The products of a shape's linear layers and head, one by one: every weight format, forward and
-// gradient, from one token to a large batch.
+// Timing of the products of a shape's linear layers and head, one by one: every weight format,
+// forward and gradient, from one token to a large batch.
 #pragma once
 
 #include <cstdint>
@@ -31,14 +31,14 @@ struct GemmResult {
   Compute compute;
   int64_t tokens, outputs, inputs;
   double tokens_per_second = 0;      // the median
-  double flops_per_second = 0;       // 2 tokens outputs inputs a call
+  double flops_per_second = 0;       // 2 * tokens * outputs * inputs per call
   double fraction_of_peak = 0;       // of the GEMM peak of the compute type
-  double fraction_of_bandwidth = 0;  // weight bytes a second over the bandwidth of reads
+  double fraction_of_bandwidth = 0;  // weight bytes per second over the bandwidth of reads
   std::string device;
   int threads = 1;
 };
 
-// The machine's limits, each measured once when it is first asked for.
+// The machine's limits, each measured once, on first use.
 class Limits {
  public:
   explicit Limits(int threads) : threads_(threads) {}
@@ -51,10 +51,10 @@ class Limits {
   double bandwidth_ = 0;
 };
 
-// With compute auto: as ResolveCompute (model/load.h) says: formats with int8 products in int8
-// (forward, the runner) and as bf16 does (forward and gradient, training), the others as for
-// training. Weights are read from memory, not from a cache that the call before has filled. Throws
-// Error{kInput} on unknown names.
+// Each format is timed in the arithmetic that the backend chooses for training (forward and
+// gradient) and, if it differs, in the one for the runner (forward): with compute auto, int8 for
+// formats that have int8 products. Weights are read from memory, not from a cache filled by the
+// previous call. Throws Error{kInput} on unknown names.
 void BenchGemm(const GemmBench& options, const std::function<void(const GemmResult&)>& on_result);
 
 }  // namespace retort

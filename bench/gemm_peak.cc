@@ -22,7 +22,8 @@ constexpr double kWindowSeconds = 0.05;
 
 using DataType = dnnl::memory::data_type;
 
-// OpenMP's threads on the calling thread, which oneDNN takes at creation and execution.
+// Sets the number of OpenMP threads of the calling thread, which oneDNN reads when a primitive is
+// created and when it is executed.
 class OpenMpThreads {
  public:
   explicit OpenMpThreads(int threads) : before_(omp_get_max_threads()) {
@@ -36,7 +37,7 @@ class OpenMpThreads {
   int before_;
 };
 
-// One product in oneDNN, its weights in the layout that the library likes best.
+// One product in oneDNN, with its weights in the layout that the library prefers.
 class OneDnnProduct {
  public:
   OneDnnProduct(Compute compute, int threads)
@@ -53,7 +54,7 @@ class OneDnnProduct {
                                              {{kRows, kCols}, c, Tag::ab}},
                                             engine_);
     run_ = dnnl::matmul(made);
-    // Small whole numbers: nothing overflows, nothing is denormal. (bf16 0x3f80 is 1.)
+    // Small integers, to avoid overflow and denormals. (bf16 0x3f80 is 1.)
     arguments_ = {{DNNL_ARG_SRC, Filled(made.src_desc(), a)},
                   {DNNL_ARG_WEIGHTS, Filled(made.weights_desc(), b)},
                   {DNNL_ARG_DST, dnnl::memory(made.dst_desc(), engine_)}};
@@ -104,9 +105,9 @@ class OpenBlasProduct {
   std::vector<float> c_ = std::vector<float>(kRows * kCols);
 };
 
-// Operations a second of the best stretch of calls.
+// Operations per second of the best series of calls.
 double BestRate(double operations, const std::function<void()>& call) {
-  call();  // makes ready
+  call();  // warm-up
   double best = 0;
   for (int i = 0; i < kWindows; ++i) {
     const Stopwatch watch;
@@ -120,7 +121,7 @@ double BestRate(double operations, const std::function<void()>& call) {
   return best;
 }
 
-// Every thread of ours runs a product of its own.
+// The total rate when every thread of the pool runs its own product.
 template <class Product>
 double RateOfEach(ThreadPool& pool, std::vector<Product>& products) {
   return BestRate(kOperations * pool.threads(), [&] {
@@ -150,7 +151,7 @@ GemmPeak MeasureGemmPeak(Compute compute, int threads) {
       throw Failure("oneDNN multiplies no ", NameOf(compute), " on this processor: ", e.what());
   }
   if (compute == Compute::kF32) {
-    openblas_set_num_threads(1);  // as the backend has it
+    openblas_set_num_threads(1);  // as in the backend
     std::vector<OpenBlasProduct> apart(count);
     offer(RateOfEach(pool, apart), "openblas, a product a thread");
   }

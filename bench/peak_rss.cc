@@ -8,7 +8,7 @@
 namespace retort {
 
 int64_t PeakRssBytes() {
-  // Not getrusage: its maximum is handed on from the process that started this one.
+  // Not getrusage: its maximum is inherited from the process that started this one.
   std::ifstream status("/proc/self/status");
   std::string key;
   int64_t kib = 0;

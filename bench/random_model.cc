@@ -12,9 +12,9 @@ namespace retort {
 namespace {
 
 constexpr double kDeviation = 0.02;
-constexpr int64_t kDrawnRows = 61;  // a prime: rows that meet in a tile or a panel differ
+constexpr int64_t kDrawnRows = 61;  // a prime, so that the rows of a tile or a panel differ
 
-// `bytes` bytes that repeat `pattern`.
+// A buffer of `bytes` bytes, filled with repetitions of `pattern`.
 std::shared_ptr<Buffer> Repeated(const std::vector<std::byte>& pattern, int64_t bytes,
                                  Memory& memory) {
   auto buffer = memory.Allocate(bytes);
@@ -38,7 +38,7 @@ Tensor Filled(Memory& memory, int64_t count, float value) {
   return out;
 }
 
-// Any bytes are NF4 codes, and any bytes are codes of block maxima, which lie here in 0.03 +- 0.01.
+// Any bytes are valid NF4 codes and valid codes of block maxima. The maxima are in 0.03 +- 0.01.
 Weight RandomNf4(int64_t rows, int64_t cols, RandomStream& random, Memory& memory) {
   constexpr int64_t kBlock = 64, kNested = 256;
   const int64_t values = rows * cols, blocks = (values + kBlock - 1) / kBlock;

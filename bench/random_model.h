@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Models of any shape and weight format with random weights, made in memory in a moment: what is
-// timed when no file is given.
+// Models of any shape and weight format with random weights, made quickly in memory, for timing
+// without a model file.
 #pragma once
 
 #include <memory>
@@ -9,14 +9,14 @@
 
 namespace retort {
 
-// A weight of small random values. A few rows are drawn and encoded, the others repeat them: each
-// is memory of its own, which is what speed depends on, and the values stay harmless. NF4 is
-// double-quantised. Throws Error{kInput} when a row does not divide into the format's blocks.
+// A weight of small random values. A few rows are drawn and encoded; the others are copies of them.
+// Speed is realistic because every row has its own memory. NF4 is double-quantised. Throws
+// Error{kInput} when a row does not divide into the format's blocks.
 Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t seed, Memory& memory);
 
-// Every linear layer of the blocks in `weights`, norms 1, biases 0. The embedding and the head are
-// what Retort itself would give such a model: of nf4 bf16, of q4_0 q8_0, else the same format.
-// `resident`: as a runner holds its weights (Backend::Resident).
+// Linear layers of the blocks have format `weights`; norms are 1, biases 0. Embedding and head have
+// EmbeddingFormat(weights): bf16 for nf4, q8_0 for q4_0, else the same format. `resident`: weights
+// are prepared as for a runner (WeightUse: kRunning, lasting), else as for training.
 std::unique_ptr<Model> MakeRandomModel(const Architecture& config, WeightFormat weights,
                                        Backend& backend, bool resident = false);
 

@@ -14,10 +14,10 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kShort = int64_t{4} << 20, kLong = int64_t{64} << 20;  // stretches of the buffer
+constexpr int64_t kShort = int64_t{4} << 20, kLong = int64_t{64} << 20;  // bytes per piece
 constexpr int kRounds = 12;
 
-// Independent sums, so that no addition waits for the one before.
+// Independent sums, so that no addition depends on the previous one.
 #ifdef __x86_64__
 [[gnu::target_clones("avx512f", "avx2", "default")]]
 #endif
@@ -44,7 +44,7 @@ double MeasureReadBandwidth(int threads) {
   auto* const buffer = reinterpret_cast<uint64_t*>(pages.data());
   ThreadPool pool(threads);
   std::fill_n(buffer, words, uint64_t{1});
-  // Each thread from its own end of the buffer, or all of them along one front.
+  // Reads the whole buffer in pieces of `stretch` bytes, divided over the threads.
   const auto read = [&](int64_t stretch) {
     const int64_t stretch_words = stretch / 8;
     std::atomic<uint64_t> sum{0};

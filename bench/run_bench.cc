@@ -12,9 +12,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kPrefillTokens = 512;  // of one step, as the runner has it
+constexpr int64_t kPrefillTokens = 512;  // per step, as in the runner
 
-// The engine wants a tokenizer to tell what it says in text; here nobody listens.
+// The engine requires a tokenizer to produce text; the benchmark does not use the text.
 class NoText final : public Tokenizer {
  public:
   const TokenizerSpec& spec() const override { return spec_; }
@@ -27,10 +27,10 @@ class NoText final : public Tokenizer {
   TokenizerSpec spec_;
 };
 
-// The engine of one bench, and its prompts.
+// The engine of one benchmark, and its prompts.
 class Sequences {
  public:
-  // `generated` tokens of each sequence beside the prompt; `prefill_tokens` read in one step.
+  // `generated`: tokens of each sequence after the prompt; `prefill_tokens`: read in one step.
   Sequences(const Subject& subject, const RunBench& options, int64_t generated,
             int64_t prefill_tokens)
       : options_(options),
@@ -55,8 +55,8 @@ class Sequences {
     EngineOptions engine;
     engine.parallel = options.sequences;
     engine.context = options.prompt + generated;
-    engine.cache_tokens =  // whole pages for each, so that all run at once
-        options.sequences * KvCache::PagesFor(engine.context) * kPageTokens;
+    // Whole pages for each sequence, so that all run at once.
+    engine.cache_tokens = options.sequences * KvCache::PagesFor(engine.context) * kPageTokens;
     engine.prefill_tokens = prefill_tokens;
     engine.cache_type = options.cache_type;
     return engine;
@@ -76,10 +76,10 @@ class Sequences {
   Engine engine_;
 };
 
-// No token ends a generation: what is timed does not hang on what a model says.
+// Removes the end tokens, so that the number of generated tokens does not depend on the model.
 void RunOn(Subject& subject) { subject.model->config.ends.clear(); }
 
-// Times `work`, which returns its seconds, once to make ready and then `repeat` times.
+// Times `work`, which returns its seconds: once as a warm-up and then `repeat` times.
 Spread Repeat(int64_t repeat, int64_t tokens, const OnRepeat& on_repeat,
               const std::function<double()>& work) {
   on_repeat(0, repeat, 0);
@@ -139,7 +139,7 @@ BenchResult BenchDecode(Subject& subject, const RunBench& options, const OnRepea
   result.peak_rss_bytes = PeakRssBytes();
   result.limit = MeasureReadBandwidth(subject.backend->threads());
   result.limit_by = "sequential reads";
-  // Step i reads the keys of the prompt, of the i tokens before and of its own.
+  // Step i reads the keys of the prompt, of the i previous tokens and of its own token.
   const double context =
       static_cast<double>(options.prompt) + (static_cast<double>(options.gen) + 1) / 2;
   result.work_per_token =

@@ -45,7 +45,7 @@ Subject OpenSubject(const SubjectOptions& options) {
   Open(options, load.weights.value_or(files.stored_format()), subject);
   subject.model = LoadModel(files, load, *subject.backend);
   subject.compute = subject.model->compute();
-  // What NF4 does not cover stays as it was stored.
+  // Weights that NF4 does not replace keep their stored format.
   const bool kept =
       load.weights == WeightFormat::kNF4 && TraitsOf(files.stored_format()).block_elements > 1;
   if (kept) subject.weights = std::string(TraitsOf(files.stored_format()).name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Time, and what several measurements of one thing say together.
+// A stopwatch, and statistics of repeated measurements.
 #pragma once
 
 #include <chrono>
@@ -25,8 +25,8 @@ struct Spread {
 // values: not empty. The median of an even number is the mean of the middle two.
 Spread SpreadOf(std::vector<double> values);
 
-// Median seconds of a short call, which is made once before: of `repeat` stretches of calls, each
-// of a tenth of a second at least. `before` is called ahead of each stretch.
+// Median seconds of a short call, over `repeat` series of calls, each at least a tenth of a second
+// long. The call is made once before as a warm-up; `before` is called before each series.
 double MedianSeconds(
     const std::function<void()>& call, int64_t repeat, const std::function<void()>& before = [] {});
 

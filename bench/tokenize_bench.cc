@@ -80,7 +80,7 @@ TokenizeResult BenchTokenize(
   const auto bytes = static_cast<double>(result.bytes);
   std::vector<double> rates, library_rates, times;
   on_repeat(0, options.repeat, 0);
-  for (int64_t i = 0; i <= options.repeat; ++i) {  // the first makes ready
+  for (int64_t i = 0; i <= options.repeat; ++i) {  // the first is a warm-up
     const auto tokenizer = Tokenizer::FromSpec(spec, options.model);
     const Timed ours =
         EncodeAll(texts, [&](const std::string& text) { return tokenizer->Encode(text); });

@@ -27,7 +27,7 @@ std::vector<Example> RandomExamples(int64_t count, int64_t tokens, int64_t vocab
   return examples;
 }
 
-// A trainer of its own adapter over the shared model and rows.
+// A trainer with its own adapter on the shared model and rows.
 class Student {
  public:
   Student(const Model& model, const std::vector<Example>& examples, const TrainBench& options,
@@ -61,7 +61,8 @@ class Student {
   std::unique_ptr<Trainer> trainer_;
 };
 
-// A forward pass of the first rows, logits of all tokens included, a chunk at a time.
+// Seconds of a forward pass of the first rows, including the logits of all tokens, computed in
+// chunks.
 double ForwardSeconds(const Model& model, const std::vector<Example>& examples,
                       const TrainBench& options) {
   constexpr int64_t kChunkElements = int64_t{1} << 22;
@@ -100,7 +101,7 @@ BenchResult BenchTraining(Subject& subject, const Subject* teacher, const TrainB
   result.tokens = options.batch_rows * options.tokens;
   const GemmPeak before = MeasureGemmPeak(subject.compute, backend.threads());
   on_repeat(0, options.repeat, 0);
-  timed.StepSeconds();  // makes ready: buffers, the library's kernels
+  timed.StepSeconds();  // warm-up: allocates buffers, creates the library's kernels
   if (alone) alone->StepSeconds();
   std::vector<double> rates, overheads;
   for (int64_t i = 0; i < options.repeat; ++i) {

@@ -20,7 +20,7 @@ int64_t MatrixParameters(const Architecture& architecture) {
 }
 
 double DecodeBytes(const Model& model, DType cache_type, int64_t sequences, double context) {
-  // An untied embedding gives a row a token, which is nothing beside the rest.
+  // Of an untied embedding only one row per token is read, which is negligible.
   const int64_t embedding =
       model.config.head.tied ? 0 : model.linear(model.layout.embedding).frozen().bytes();
   double bytes = static_cast<double>(model.weight_bytes() - embedding);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading little-endian fields out of bytes that are not trusted.
+// Reading little-endian fields from untrusted bytes.
 #pragma once
 
 #include <bit>
@@ -15,8 +15,8 @@ namespace retort {
 
 static_assert(std::endian::native == std::endian::little, "files are little-endian");
 
-// A place in a file's bytes that never leaves them: a field that does not fit in what is left is
-// refused with the file, the byte and the place in words. Borrows the bytes.
+// A bounds-checked position in a file's bytes. A field that does not fit in the remaining bytes
+// throws Error{kInput} with the file, the offset and the current place. Borrows the bytes.
 class Cursor {
  public:
   Cursor(Bytes bytes, std::string where) : bytes_(bytes), where_(std::move(where)) {}
@@ -24,7 +24,7 @@ class Cursor {
   uint64_t at() const { return at_; }
   uint64_t left() const { return bytes_.size() - at_; }
 
-  // What is being read, for errors: "metadata key 3".
+  // The part of the file being read, for errors: "metadata key 3".
   void SetPlace(std::string place) { place_ = std::move(place); }
 
   template <class T>
@@ -36,8 +36,8 @@ class Cursor {
   }
   Bytes ReadBytes(uint64_t count, std::string_view what);
 
-  // Refuses a count of things of which each takes at least `least_bytes` when what is left cannot
-  // hold them, so that the caller may allocate for it.
+  // Throws Error{kInput} when `count` items of at least `least_bytes` each do not fit in the
+  // remaining bytes. After it, allocating memory for the items is safe.
   void CheckCount(uint64_t count, uint64_t least_bytes, std::string_view what) const;
 
   template <class... Args>

@@ -15,8 +15,8 @@ constexpr int kMaxNesting = 8;
 constexpr uint64_t kMaxKeyBytes = 65'535, kMaxNameBytes = 64;
 constexpr uint32_t kMaxDims = 4;
 
-// Calls f(std::type_identity<T>{}) with the alternative of GgufValue whose index is `id`; false
-// when there is none.
+// Calls f(std::type_identity<T>{}), T being the alternative of GgufValue with index `id`. Returns
+// false if there is none.
 template <class F>
 bool WithType(uint32_t id, F f) {
   return [&]<size_t... kId>(std::index_sequence<kId...>) {
@@ -26,7 +26,7 @@ bool WithType(uint32_t id, F f) {
   (std::make_index_sequence<std::variant_size_v<GgufValue>>{});
 }
 
-// The fewest bytes that a value takes in the file.
+// The minimal size of a value in the file, in bytes.
 template <class T>
 constexpr uint64_t kLeastBytes = sizeof(T);
 template <>
@@ -104,7 +104,7 @@ uint64_t AlignmentOf(const GgufMetadata& metadata, const std::string& where) {
   return *alignment;
 }
 
-// A tensor as its info says, before its place in the file is known to be good.
+// A tensor as described by its info, before its position in the file has been checked.
 struct TensorInfo {
   TensorEntry entry;
   uint64_t offset = 0;
@@ -167,7 +167,7 @@ void CheckOverlaps(const std::vector<TensorInfo>& infos, const std::string& wher
   }
 }
 
-// Gives every entry its bytes.
+// Checks the positions and sets the bytes of every entry.
 void PlaceTensors(std::vector<TensorInfo>& infos, uint64_t data_start, uint64_t alignment,
                   const std::shared_ptr<const MappedFile>& file, const std::string& where) {
   const uint64_t size = file->bytes().size();
@@ -212,8 +212,8 @@ GgufFile ReadGguf(const Path& path) {
   ReadMagic(cursor, out);
   const auto tensors = cursor.Read<uint64_t>("the number of tensors");
   const auto entries = cursor.Read<uint64_t>("the number of metadata entries");
-  // An entry is at least a key's length, a type and a byte; a tensor a name's length, the number
-  // of dimensions, a type and an offset.
+  // A metadata entry has at least a key's length, a type and one byte; a tensor info at least a
+  // name's length, the number of dimensions, a type and an offset.
   cursor.CheckCount(entries, 8 + 4 + 1, "the number of metadata entries");
   cursor.CheckCount(tensors, 8 + 4 + 4 + 8, "the number of tensors");
 

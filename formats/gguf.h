@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GGUF: llama.cpp's one-file model format. Versions 2 and 3 are read (they differ in nothing but
-// the number), 3 is written; little-endian only. Field by field (docs/formats/gguf.md):
+// GGUF: llama.cpp's one-file model format. Reads versions 2 and 3 (which differ only in the version
+// number), writes version 3; little-endian only. The fields in order (docs/formats/gguf.md):
 //
 //   char[4]  magic "GGUF"            u32  version
 //   u64      number of tensors       u64  number of metadata entries
@@ -22,21 +22,21 @@ struct GgufFile {
   uint32_t version = 0;
   uint64_t alignment = 0;
   GgufMetadata metadata;
-  TensorTable tensors;  // shapes outermost first; types that no weight has by their ggml name
+  TensorTable tensors;  // shapes outermost first; types that no weight has, by their ggml names
 };
 
-// Throws Error{kInput} naming the file and the byte or the tensor: counts and lengths beyond what
-// the file could hold, keys or tensors that occur twice, offsets that are unaligned, outside the
-// file or inside another tensor, sizes that overflow, arrays nested deeper than 8. Maps the file;
-// memory used is a small multiple of its metadata and tensor infos.
+// Throws Error{kInput} with the file and the byte offset or the tensor, for: counts and lengths
+// that exceed the file, duplicate keys or tensors, offsets that are unaligned, outside the file or
+// inside another tensor, sizes that overflow, arrays nested deeper than 8. Maps the file; memory
+// use is a small multiple of its metadata and tensor infos.
 GgufFile ReadGguf(const Path& file);
 
-// Metadata is written in its order; general.quantization_version is added when a tensor is
-// quantised and it is not there; general.alignment is obeyed when it is.
+// Writes metadata in its order. Adds general.quantization_version if a tensor is quantised and the
+// key is missing. Uses general.alignment if it is set.
 class GgufWriter : public TensorFileWriter {
  public:
-  // A key that is not lower_snake_case segments joined by '.', and an alignment that is not a power
-  // of two from 8, is a bug.
+  // Throws Error{kBug} for a key that is not lower_snake_case segments joined by '.', and for an
+  // alignment that is not a power of two >= 8.
   GgufWriter(const Path& target, GgufMetadata metadata);
 
  private:

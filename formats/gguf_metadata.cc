@@ -16,7 +16,7 @@ constexpr std::array<std::string_view, 13> kTypeNames = {
 template <class T>
 constexpr bool kIsInteger = std::is_integral_v<T> && !std::is_same_v<T, bool>;
 
-// nullopt for what is no integer, or does not fit.
+// nullopt for values that are not integers or do not fit.
 std::optional<int64_t> AsInt(const GgufValue& value) {
   return std::visit(
       [](const auto& v) -> std::optional<int64_t> {
@@ -45,7 +45,7 @@ Error WrongType(const std::string& where, std::string_view key, const GgufValue&
                     ValueText(value), ", expected ", want);
 }
 
-// The array's items when they are of one of the kinds asked for, converted.
+// The array's items, converted; nullopt if `accepts` rejects their type.
 template <class To, class Accepts>
 std::optional<std::vector<To>> AsArray(const GgufValue& value, Accepts accepts) {
   const auto* array = std::get_if<GgufArray>(&value);
@@ -168,7 +168,7 @@ const std::vector<std::string>& GgufMetadata::Texts(std::string_view key) const 
 
 std::vector<int64_t> GgufMetadata::Ints(std::string_view key) const {
   const GgufValue& value = Require(key);
-  // u64 is left out: what it holds beyond i64 would be wrapped.
+  // Not u64: values beyond the range of i64 would wrap around.
   auto v = AsArray<int64_t>(
       value, []<class T>() { return kIsInteger<T> && !std::is_same_v<T, uint64_t>; });
   if (!v) throw WrongType(where_, key, value, "an array of integers");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// GGUF's metadata: values of 13 types under keys, in the order of the file.
+// GGUF's metadata: pairs of a key and a value of one of 13 types, in the order of the file.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace retort {
 
-// An array of one type. The variant's index is the elements' type id in the file.
+// An array with elements of one type. The variant's index is the element type's id in the file.
 struct GgufArray {
   std::variant<std::vector<uint8_t>, std::vector<int8_t>, std::vector<uint16_t>,
                std::vector<int16_t>, std::vector<uint32_t>, std::vector<int32_t>,
@@ -35,26 +35,28 @@ using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int
 
 // "u32", "string", "array of f32"
 std::string TypeText(const GgufValue& value);
-// The value on one line: text in quotes and cut, arrays by their first items and their length.
+// The value on one line: text quoted and truncated, arrays as their first items and their length.
 std::string ValueText(const GgufValue& value);
 
 class GgufMetadata {
  public:
-  // `where` begins every error: "model.gguf".
+  // `where` begins every error text: "model.gguf".
   explicit GgufMetadata(std::string where = "") : where_(std::move(where)) {}
 
-  // Appends, or replaces the value of a key that is there, in its place. A literal's type is the
-  // file's: Set("general.file_type", uint32_t{7}), Set("general.name", std::string("x")).
+  // Appends a key, or replaces the value of an existing key without moving it. The C++ type
+  // determines the type in the file: Set("general.file_type", uint32_t{7}),
+  // Set("general.name", std::string("x")).
   void Set(std::string key, GgufValue value);
 
   const std::vector<std::pair<std::string, GgufValue>>& entries() const { return entries_; }
   const GgufValue* Find(std::string_view key) const;  // nullptr when absent
 
-  // Typed access; any width of integer or float will do. Throws Error{kInput} naming file, key and
-  // the type found when it is another one, or the key is absent and there is no fallback.
+  // Typed access; integers and floats of any width are accepted. Throws Error{kInput} with the
+  // file, the key and the type found if the type does not match, or if the key is absent and there
+  // is no fallback.
   int64_t Int(std::string_view key) const;
   int64_t Int(std::string_view key, int64_t fallback) const;
-  double Number(std::string_view key) const;  // an integer will do
+  double Number(std::string_view key) const;  // integers are accepted
   double Number(std::string_view key, double fallback) const;
   bool Bool(std::string_view key, bool fallback) const;
   const std::string& Text(std::string_view key) const;

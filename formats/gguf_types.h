@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ggml's tensor types by their ids in a GGUF file. Ids, names and block sizes are those of ggml's
-// type table; ids that ggml has withdrawn (4, 5, 31-33, 36-38) are unknown.
-// Which of them a weight can have is in the table of tensor/quant/format.h.
+// ggml's tensor types by their ids in a GGUF file. Ids, names and block sizes are from ggml's type
+// table; ids that ggml has withdrawn (4, 5, 31-33, 36-38) are unknown.
+// The types that a weight can have are in the table of tensor/quant/format.h.
 #pragma once
 
 #include <cstdint>

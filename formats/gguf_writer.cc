@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint32_t kVersion = 3;
 constexpr uint32_t kQuantizationVersion = 2;  // of ggml's block formats
-constexpr size_t kMaxNameBytes = 63;          // ggml keeps names in 64 bytes, a NUL among them
+constexpr size_t kMaxNameBytes = 63;          // ggml stores names in 64 bytes, including a NUL
 
 template <class T>
 void Append(std::string& out, T value) {
@@ -40,7 +40,8 @@ void AppendValue(std::string& out, const GgufArray& array) {
       array.items);
 }
 
-// lower_snake_case segments joined by '.'; '-' occurs in names of architectures.
+// lower_snake_case segments joined by '.'; '-' is allowed because names of architectures contain
+// it.
 bool IsKey(std::string_view key) {
   if (key.empty() || key.size() > 65'535 || key.front() == '.' || key.back() == '.') return false;
   if (key.find("..") != std::string_view::npos) return false;
@@ -60,7 +61,7 @@ GgufWriter::GgufWriter(const Path& target, GgufMetadata metadata)
   for (const auto& [key, value] : metadata_.entries()) RETORT_CHECK(IsKey(key), "GGUF key ", key);
   if (const GgufValue* value = metadata_.Find("general.alignment")) {
     const auto* alignment = std::get_if<uint32_t>(value);
-    // ggml takes powers of two alone.
+    // ggml accepts only powers of two.
     RETORT_CHECK(alignment && *alignment >= 8 && std::has_single_bit(*alignment),
                  "general.alignment is ", ValueText(*value));
     alignment_ = *alignment;

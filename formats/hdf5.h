@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // HDF5 files of plain numeric datasets: a trainer's state, a teacher's logits. A thin layer over
-// the HDF5 C API (serial), which stays in the source files.
+// the serial HDF5 C API; only source files include the API.
 //
-// The library is not thread-safe and keeps global state, so one thread of the process at a time is
-// let into it: the functions of this header wait for each other. A reader or writer is one thread's
-// at a time. The library's own error printing is off while it is in use here; an error is one line
-// with file and dataset.
+// The library is not thread-safe and keeps global state, so a process-wide lock serialises all
+// functions of this header. A reader or writer may be used by one thread at a time. The library's
+// own error printing is disabled during calls; an error is one line with file and dataset.
 #pragma once
 
 #include <cstdint>
@@ -53,13 +52,13 @@ struct Hdf5TypeOf<uint16_t> {
 // How a dataset is stored: in one piece, or in chunks of rows that may be compressed.
 struct Hdf5Storage {
   int64_t chunk_rows = 0;  // 0: one piece
-  int gzip = 0;            // 0 to 9; above 0 needs chunks, and shuffles bytes first
+  int gzip = 0;            // 0 to 9; above 0 requires chunks and also shuffles bytes
 };
 
-// Writes a new file beside its target; it appears, whole and synced, on Commit. Datasets have one
-// or two dimensions; a name may hold '/', which makes groups. The bytes depend on the content
-// alone (no times are kept). Errors of the library are Error{kFailure}; a name used twice, a shape
-// of other than 1 or 2 dimensions, or one that does not fit the values is a bug.
+// Writes a temporary file beside the target; Commit syncs it and renames it to the target. Datasets
+// have one or two dimensions; '/' in a name creates groups. The bytes depend on the content alone
+// (no timestamps). Errors of the library are Error{kFailure}. Error{kBug}: a name used twice, a
+// shape of other than 1 or 2 dimensions, or one that does not fit the values.
 class Hdf5Writer {
  public:
   explicit Hdf5Writer(const Path& target);
@@ -87,23 +86,23 @@ class Hdf5Writer {
   std::unique_ptr<State> state_;
 };
 
-// A chunk of a dataset's rows as it lies in the file. Reading it takes the library, unpacking does
-// not.
+// A chunk of a dataset's rows as stored in the file. Reading it needs the library (and its lock);
+// unpacking does not.
 struct Hdf5Chunk {
   std::string place;  // names file and dataset in errors
   std::vector<std::byte> stored;
-  size_t bytes = 0;  // unpacked: all rows of a whole chunk, also where the dataset ends within it
+  size_t bytes = 0;  // unpacked size: always a full chunk, even if the dataset ends within it
   size_t element_bytes = 0;
   bool shuffled = false, deflated = false;
 };
 
-// Reads a file whose checksum holds. Every read states the type and shape that it expects; another
-// one in the file, or an absent name, is Error{kInput} naming file, dataset and both shapes.
+// Reads a file with a verified checksum. Every read states the expected type and shape; a mismatch,
+// or an absent name, is Error{kInput} with file, dataset and both shapes.
 class Hdf5Reader {
  public:
-  // HDF5 1.10 has known faults on hostile files, so the library sees no file but one whose SHA-256
-  // (64 hexadecimal digits, as a manifest beside it gives it) is right. Throws Error{kInput} when
-  // it is not, with `mend` at the end.
+  // HDF5 1.10 has known faults on hostile files, so the library only opens a file whose SHA-256 (64
+  // hexadecimal digits, from a manifest beside it) is right. Throws Error{kInput} when it is not;
+  // `mend`, a hint for the fix, ends the text.
   static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex,
                                 std::string_view mend = {});
   ~Hdf5Reader();
@@ -116,14 +115,14 @@ class Hdf5Reader {
     std::vector<int64_t> shape;
     int64_t stored_bytes;  // as compressed
   };
-  std::vector<Dataset> Datasets() const;  // by name
+  std::vector<Dataset> Datasets() const;  // sorted by name
   bool Has(const std::string& name) const;
   std::vector<int64_t> ShapeOf(const std::string& name) const;
-  // Rows of a chunk, each as wide as the dataset: what reading one row decompresses. 0 when stored
-  // in one piece; chunks that are cut within a row are Error{kInput}.
+  // Rows per chunk, i.e. how many rows are decompressed to read one. 0 when stored in one piece;
+  // chunks that split a row are Error{kInput}.
   int64_t ChunkRows(const std::string& name) const;
 
-  // The whole dataset into `out`, which holds product(shape) values.
+  // Reads the whole dataset into `out`, which holds product(shape) values.
   template <class T>
   void Read(const std::string& name, const std::vector<int64_t>& shape, std::span<T> out) const {
     ReadRaw(name, shape, Hdf5TypeOf<T>::value, std::as_writable_bytes(out));
@@ -134,8 +133,8 @@ class Hdf5Reader {
   Hdf5Chunk ReadChunk(const std::string& name, int64_t index, int64_t columns) const {
     return ReadChunkRaw(name, index, columns, Hdf5TypeOf<T>::value);
   }
-  // Its values, in any thread: libdeflate takes a third of the time of the library's own filter.
-  // Throws Error{kInput}.
+  // The chunk's values. Thread-safe. Uses libdeflate, which takes a third of the time of the
+  // library's own filter. Throws Error{kInput}.
   template <class T>
   static std::vector<T> Unpack(const Hdf5Chunk& chunk) {
     std::vector<T> out(chunk.bytes / sizeof(T));

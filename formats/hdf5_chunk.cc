@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chunks as they lie in the file, and their values: HDF5's "deflate" is a zlib stream (RFC 1950),
-// its "shuffle" puts the first byte of every element before the second of every element, and so on.
+// Reading and unpacking chunks. HDF5's "deflate" is a zlib stream (RFC 1950). Its "shuffle" stores
+// the first bytes of all elements, then the second bytes of all elements, and so on.
 #include <hdf5.h>
 #include <libdeflate.h>
 
@@ -102,12 +102,12 @@ Hdf5Chunk Hdf5Reader::ReadChunkRaw(const std::string& name, int64_t index, int64
       CheckedMul(static_cast<uint64_t>(d.chunk_rows), static_cast<uint64_t>(columns), out.place),
       out.element_bytes, out.place);
   const std::vector<hsize_t> at = {static_cast<hsize_t>(index * d.chunk_rows), 0};
-  // Not H5Dget_chunk_info_by_coord and the mapped file: HDF5 1.10 looks through all chunks for
+  // Does not use H5Dget_chunk_info_by_coord and the mapped file: HDF5 1.10 searches all chunks for
   // that.
   hsize_t stored = 0;
   Checked(H5Dget_chunk_storage_size(d.dataset.id(), at.data(), &stored), out.place);
   out.stored.resize(stored);
-  uint32_t skipped = 0;  // a bit for each filter that was not applied to this chunk
+  uint32_t skipped = 0;  // one bit for each filter that was not applied to this chunk
   if (stored > 0)
     Checked(H5Dread_chunk(d.dataset.id(), H5P_DEFAULT, at.data(), &skipped, out.stored.data()),
             out.place);

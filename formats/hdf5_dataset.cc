@@ -15,7 +15,7 @@ std::vector<int64_t> Dims(hid_t space, const std::string& place) {
 
 }  // namespace
 
-// H5Lexists asks for one link at a time: every group on the way must be there.
+// H5Lexists checks only the last link of a path and requires the groups before it to exist.
 bool Exists(int64_t file, const std::string& name) {
   for (size_t end = name.find('/');; end = name.find('/', end + 1)) {
     if (H5Lexists(file, name.substr(0, end).c_str(), H5P_DEFAULT) <= 0) return false;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the reader knows of a file and of its datasets; shared by the reader's source files.
+// The reader's state and its functions on datasets; shared by the reader's source files.
 #pragma once
 
 #include <map>
@@ -17,16 +17,17 @@ Handle OpenDataset(int64_t file, const std::string& name, const std::string& pla
 std::vector<int64_t> ShapeOf(const Handle& dataset, const std::string& place);
 std::string TypeTextOf(int64_t type);  // NameOf an Hdf5Type, or "other"
 void CheckType(const Handle& dataset, Hdf5Type want, const std::string& place);
-// 0 when the dataset is stored in one piece; chunks that are cut within a row are Error{kInput}.
+// 0 when the dataset is stored in one piece; chunks that split a row are Error{kInput}.
 int64_t ChunkRowsOf(const Handle& dataset, const std::string& place);
 
-// A dataset that is read chunk by chunk. It stays open: opening costs more than a chunk does.
+// A dataset that is read chunk by chunk. It stays open, because opening costs more than reading a
+// chunk.
 struct ChunkedDataset {
   Handle dataset;
-  Hdf5Type type;  // that it was checked to have
+  Hdf5Type type;  // checked
   std::vector<int64_t> shape;
   int64_t chunk_rows;
-  int shuffle, deflate;  // their places among the filters, -1 for none
+  int shuffle, deflate;  // their indices in the filter pipeline, -1 for none
 };
 
 }  // namespace hdf5

@@ -47,7 +47,8 @@ InLibrary::~InLibrary() { H5Eset_auto2(H5E_DEFAULT, function_, data_); }
 
 std::string Reason() {
   std::string reason;
-  // Walked from where the error began; the first entry says the most.
+  // Walks the stack from the function where the error occurred; the first entry is the most
+  // specific.
   const auto take_first = [](unsigned n, const H5E_error2_t* error, void* out) -> herr_t {
     if (n == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
     return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the HDF5 reader and writer share: handles that close themselves, types, errors. The
-// library's own types are spelt out (hid_t is int64_t, herr_t int), so that its header stays in
-// source files; formats/hdf5_handles.cc asserts that they are so.
+// Shared by the HDF5 reader and writer: owning handles, types, errors. The library's types are
+// written out (hid_t is int64_t, herr_t int), so that only source files include its header;
+// formats/hdf5_handles.cc asserts that they match.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace retort::hdf5 {
 
-// Owns one id of the library. The library counts references: closing is always this object's job.
+// Owns one id of the library and closes it. The library counts references.
 class Handle {
  public:
   using Close = int (*)(int64_t);
@@ -31,7 +31,7 @@ class Handle {
   }
 
   int64_t id() const { return id_; }
-  // Closes now, for the error: negative when it failed.
+  // Closes now and returns the library's status: negative when closing failed.
   int Release() { return id_ >= 0 ? close_(std::exchange(id_, -1)) : 0; }
 
  private:
@@ -39,8 +39,8 @@ class Handle {
   Close close_ = nullptr;
 };
 
-// Held by whoever is in the library: keeps other threads out of it, which its global state demands,
-// and the library from printing its error stack. A thread may hold several.
+// Held during every call into the library. Excludes other threads, because the library has global
+// state, and disables the printing of its error stack. Recursive: a thread may hold several.
 class InLibrary {
  public:
   InLibrary();
@@ -57,7 +57,8 @@ class InLibrary {
 // The innermost description on the library's error stack, on one line.
 std::string Reason();
 
-// The id or status when it is good; throws Error{kFailure} "PLACE: REASON" when it is negative.
+// Returns `result`, an id or status; throws Error{kFailure} "PLACE: HDF5: REASON" if it is
+// negative.
 template <class T>
 T Checked(T result, std::string_view place) {
   if (result < 0) throw Failure(place, ": HDF5: ", Reason());

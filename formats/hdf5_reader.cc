@@ -43,7 +43,7 @@ Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex
   }
   const InLibrary in;
   const std::string place = path.string();
-  // No code is loaded at a file's wish: filters come with the library or not at all.
+  // Disables plugins: a file must not cause code to be loaded. Only built-in filters are available.
   Checked(H5PLset_loading_state(0), place);
   auto state = std::make_unique<State>();
   state->path = path;
@@ -77,7 +77,7 @@ int64_t Hdf5Reader::ChunkRows(const std::string& name) const {
 std::vector<Hdf5Reader::Dataset> Hdf5Reader::Datasets() const {
   const InLibrary in;
   std::vector<std::string> names;
-  // Called by C code, which no exception may cross: a failed push is reported by its status.
+  // Called by C code, so exceptions must not leave it: a failed push_back returns an error status.
   const auto take = [](hid_t, const char* name, const H5O_info_t* info, void* out) -> herr_t {
     try {
       auto& found = *static_cast<std::vector<std::string>*>(out);

@@ -42,7 +42,7 @@ void WriteAttribute(hid_t file, const std::string& name, hid_t file_type, hid_t 
   Checked(H5Awrite(attribute.id(), memory_type, value), place);
 }
 
-// How the dataset is created: without times, in chunks where asked for.
+// Creation properties of a dataset: no timestamps, chunks if requested.
 Handle CreationProperties(const std::vector<hsize_t>& dims, Hdf5Storage storage,
                           const std::string& place) {
   Handle properties(Checked(H5Pcreate(H5P_DATASET_CREATE), place), H5Pclose);
@@ -107,7 +107,7 @@ void Hdf5Writer::SetText(const std::string& name, std::string_view text) {
   const InLibrary in;
   const std::string place = state_->Place("attribute", name);
   RETORT_CHECK(text.size() <= 60'000 && text.find('\0') == std::string_view::npos, place);
-  // Padded with NULs to its own length, and one more so that it is never of length 0.
+  // A NUL-padded string of its own length plus one: a length of 0 is not allowed.
   const std::string value(text);
   const Handle type(Checked(H5Tcopy(H5T_C_S1), place), H5Tclose);
   Checked(H5Tset_size(type.id(), value.size() + 1), place);
@@ -129,7 +129,7 @@ void Hdf5Writer::SetNumber(const std::string& name, double value) {
 
 void Hdf5Writer::Commit() {
   const InLibrary in;
-  // What could not be flushed is known only when the file closes.
+  // Closing the file reports write errors that occurred in flushing.
   Checked(state_->file.Release(), state_->target.string());
   PutInPlace(state_->temporary, state_->target);
   state_->committed = true;

@@ -29,7 +29,7 @@ constexpr std::array<DtypeBits, 22> kDtypes = {{
     {"F4", 4},      {"C64", 64},
 }};
 
-// A dtype that is not in the table has the size that its offsets say.
+// Checks the size against the offsets, except for dtypes that are not in the table.
 void CheckSize(const SafetensorsHeader::Tensor& t, const std::string& place) {
   if (t.end < t.begin) {
     throw InputError(place, ": data_offsets ", t.begin, " to ", t.end, " run backwards");
@@ -45,7 +45,8 @@ void CheckSize(const SafetensorsHeader::Tensor& t, const std::string& place) {
   }
 }
 
-// The tensors must tile the data section: sorted by place, each begins where the last one ended.
+// The tensors must fill the data section: sorted by offset, each begins where the previous one
+// ends.
 void CheckTiling(const SafetensorsHeader& header, uint64_t data_bytes, uint64_t file_bytes,
                  const std::string& where) {
   std::vector<const SafetensorsHeader::Tensor*> order;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// safetensors: Hugging Face's file of tensors. docs/formats/safetensors.md has the bytes.
+// safetensors: Hugging Face's tensor file format (docs/formats/safetensors.md).
 //
 //   u64 N (little-endian) | N bytes of JSON, padded with spaces | the tensors' bytes
 //   {"__metadata__": {"format": "pt"},
@@ -24,18 +24,18 @@ struct SafetensorsFile {
   TextPairs metadata;  // "__metadata__", in the file's order
 };
 
-// Throws Error{kInput} naming the file and the place in it for anything that is not as above. Maps
-// the file; memory used is a small multiple of its header, which is capped at 100 MB.
+// Throws Error{kInput} with the file and the place in it for anything that deviates from the
+// above. Maps the file; memory use is a small multiple of its header, which is limited to 100 MB.
 SafetensorsFile ReadSafetensors(const Path& file);
 
-// The tensors of a model's folder: model.safetensors; else the shards that
-// model.safetensors.index.json names, each opened once; else the only *.safetensors file. In
-// shards the index decides whose a tensor is; one it does not name is kept. A tensor missing from
-// its shard, and a shard that is not a plain file name, are refused.
+// The tensors of a model's folder: model.safetensors; else the shards listed in
+// model.safetensors.index.json, each opened once; else the only *.safetensors file. The index
+// determines the shard of a tensor; a tensor that it does not list is kept. Throws Error{kInput}
+// for a tensor missing from its shard, and for a shard that is not a plain file name.
 TensorTable ReadSafetensorsFolder(const Path& folder);
 
-// Tensors are laid out by falling element size, so that every one is aligned, and in the order of
-// declaration within a size. F32, F16 and BF16 only. transformers asks for the metadata
+// Tensors are stored by descending element size, so that all are aligned, and in the order of
+// declaration within a size. F32, F16 and BF16 only. transformers requires the metadata
 // {"format", "pt"}.
 class SafetensorsWriter : public TensorFileWriter {
  public:

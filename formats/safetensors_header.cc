@@ -9,7 +9,7 @@
 namespace retort {
 namespace {
 
-// Refuses every event that a subclass does not expect.
+// Throws for every event that a subclass does not handle.
 class StrictEvents : public nlohmann::json_sax<Json> {
  public:
   explicit StrictEvents(const std::string& where) : where_(where) {}
@@ -27,8 +27,8 @@ class StrictEvents : public nlohmann::json_sax<Json> {
   bool start_array(size_t) override { Unexpected("an array"); }
   bool parse_error(size_t position, const std::string&,
                    const nlohmann::detail::exception&) override {
-    // The library's own text repeats what it read, of any length and content.
-    throw InputError(where_, ": not JSON: broken at its byte ", position);
+    // Does not use the library's text, which quotes the input with any length and content.
+    throw InputError(where_, ": not JSON: syntax error at byte ", position);
   }
 
  protected:
@@ -156,7 +156,7 @@ class HeaderEvents final : public StrictEvents {
   std::set<std::string> names_, metadata_names_, fields_;
 };
 
-// Takes "weight_map", an object of strings at the top; passes over everything else.
+// Reads "weight_map", an object of strings at the top level; skips everything else.
 class IndexEvents final : public StrictEvents {
  public:
   using StrictEvents::StrictEvents;

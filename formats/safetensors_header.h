@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The JSON of safetensors: a file's header and a folder's index, read as streams of events: no
-// tree is built, so that memory stays near the size of what is kept, and a name that occurs twice
-// is seen.
+// The JSON of safetensors: a file's header and a folder's index, parsed as a stream of events. No
+// tree is built, so memory use stays close to the size of the result, and duplicate names are
+// detected.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ struct SafetensorsHeader {
   TextPairs metadata;
 };
 
-// Both throw Error{kInput} that begins with `where`.
+// Both functions throw Error{kInput} that begins with `where`.
 SafetensorsHeader ParseSafetensorsHeader(std::string_view json, const std::string& where);
 // The pairs (tensor, shard) of "weight_map".
 TextPairs ParseSafetensorsIndex(std::string_view json, const std::string& where);

@@ -99,7 +99,7 @@ void TensorFileWriter::Commit() {
                  slot.bytes, " bytes written");
     end = std::max(end, slot.offset + slot.bytes);
   }
-  // Gaps read as zeros; the last one must be made to exist.
+  // Gaps in the file read as zeros. A gap at the end exists only if its last byte is written.
   constexpr std::byte kZero{};
   if (end < file_bytes_) file_.WriteAt(file_bytes_ - 1, {&kZero, 1});
   file_.Commit();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every file of named tensors has in common, whatever its format: a table of mapped tensors
-// to read from, and a writer that takes tensors in pieces.
+// Shared by all formats of files of named tensors: a table of mapped tensors for reading, and a
+// writer that accepts tensors in pieces.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@
 
 namespace retort {
 
-// One tensor of a mapped file. `bytes` lies inside `file`, little-endian, row-major, and may be
-// unaligned for its type; Fetch takes care of that.
+// One tensor of a mapped file. `bytes` is inside `file`, little-endian, row-major, and may be
+// unaligned for its type; TensorTable::Load handles that.
 struct TensorEntry {
   std::string name;
   std::vector<int64_t> shape;  // outermost first, as Hugging Face writes it; empty: a scalar
   WeightFormat format = WeightFormat::kF32;  // when is_weight()
-  std::string other_type;  // the file's own name of a type that no weight has: "I64", "Q4_K"
+  std::string other_type;  // the file's name of a type that no weight has: "I64", "Q4_K"
   Bytes bytes;             // empty for a type of unknown size
   std::shared_ptr<const MappedFile> file;
 
@@ -30,24 +30,24 @@ struct TensorEntry {
   std::string_view type_name() const { return is_weight() ? TraitsOf(format).name : other_type; }
 };
 
-// The tensors of one file or of a folder's shards, in the order of the file. Immutable once read;
-// then thread-safe.
+// The tensors of one file or of a folder's shards, in the order of the file. Thread-safe once
+// reading is complete.
 class TensorTable {
  public:
-  // `where` begins the errors about the whole: "model.safetensors".
+  // `where` begins errors that concern the whole table: "model.safetensors".
   explicit TensorTable(std::string where = "") : where_(std::move(where)) {}
 
-  // Throws Error{kInput} when the name is there already.
+  // Throws Error{kInput} when the name already exists.
   void Add(TensorEntry entry);
 
   const std::string& where() const { return where_; }
   const std::vector<TensorEntry>& entries() const { return entries_; }
   const TensorEntry* Find(std::string_view name) const;  // nullptr when absent
 
-  // The tensor as a weight, borrowed from the mapped file (copied when it lies unaligned there).
-  // `shape` is what the caller expects: [rows, cols], [cols] for a weight of one row, or [n, rows,
-  // cols] for n matrices one behind the other, a weight of n * rows rows. Throws Error{kInput}
-  // naming the tensor when it is absent, of another shape, or of another type.
+  // The tensor as a weight, borrowed from the mapped file (copied if it is unaligned there).
+  // `shape` is what the caller expects: [rows, cols]; [cols] for a weight of one row; or [n, rows,
+  // cols] for n consecutive matrices, as a weight of n * rows rows. Throws Error{kInput} with the
+  // tensor's name when it is absent or has another shape, or when no weight has its type.
   Weight Load(std::string_view name, const std::vector<int64_t>& shape) const;
 
  private:
@@ -56,21 +56,21 @@ class TensorTable {
   std::map<std::string, size_t, std::less<>> index_;
 };
 
-// The product of a shape that came out of a file. Throws Error{kInput} on overflow; `what` begins
-// the text.
+// The product of a shape read from a file. Throws Error{kInput} on overflow; `what` begins the
+// text.
 uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what);
 
-// 'name' in quotes, fit for a one-line error: control characters escaped, long names cut.
+// 'name' in quotes for a one-line error: control characters escaped, long names truncated.
 std::string Quoted(std::string_view name);
 
-// Writes a file of tensors in bounded memory: all are declared, then their bytes come in pieces,
-// and the file appears whole on Commit (AtomicFile). A name declared twice, a tensor overfilled or
-// left short is a bug of the caller's. Throws Error{kFailure} when the disk is full and the like.
+// Writes a file of tensors in bounded memory: all are declared first, then written in pieces; the
+// complete file appears on Commit (AtomicFile). Error{kBug}: a name declared twice, a tensor given
+// too many or too few bytes. Throws Error{kFailure} on I/O errors, e.g. a full disk.
 class TensorFileWriter {
  public:
   virtual ~TensorFileWriter() = default;
 
-  // Before the first Write. Throws Error{kInput} when a row does not divide into blocks.
+  // Only before the first Write. Throws Error{kInput} when a row does not divide into blocks.
   void Declare(std::string name, WeightFormat format, std::vector<int64_t> shape);
   // Appends to that tensor. Tensors in any order, pieces of any size.
   void Write(std::string_view name, Bytes piece);
@@ -91,9 +91,9 @@ class TensorFileWriter {
   };
 
   explicit TensorFileWriter(const Path& target) : file_(target) {}
-  // Refuses, as a bug, what the format cannot hold.
+  // Throws Error{kBug} for a tensor that the format cannot store.
   virtual void Check(const Slot& slot) const = 0;
-  // Sets every slot's offset and makes the head.
+  // Sets every slot's offset and creates the head.
   virtual Layout Place(std::vector<Slot>& slots) const = 0;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A region is blocks end to end, each behind its header, up to a header of size 0. Free blocks are
-// in lists by size. AddressSanitizer, where it is built in, sees free memory and the rest of a
-// block as poisoned.
+// A region is a sequence of blocks, each preceded by its header; a header of size 0 ends it. Free
+// blocks are in lists by size. In builds with AddressSanitizer, free blocks and the unused rest of
+// allocated blocks are poisoned.
 #include "tensor/arena.h"
 
 #include <sanitizer/asan_interface.h>
@@ -17,15 +17,15 @@ namespace {
 constexpr int64_t kUnit = 64;
 constexpr int64_t kRegion = 64 << 20;  // unless one block is larger
 constexpr int kSteps = 5;              // log2 of the steps within a power of two
-constexpr int kLooks = 16;             // blocks of a request's own list that are looked at
+constexpr int kLooks = 16;             // blocks examined in the list of a request's own size class
 
 }  // namespace
 
 struct alignas(kUnit) Arena::Block {
-  int64_t size;  // without this header; 0: the end of the region
+  int64_t size;  // in bytes, without this header; 0: the end of the region
   bool free;
-  Block* before;           // in address order; null: the first of the region
-  Block *previous, *next;  // of the list, when free
+  Block* before;           // the preceding block in memory; null: the first of the region
+  Block *previous, *next;  // in the free list, if free
 
   std::byte* data() { return reinterpret_cast<std::byte*>(this + 1); }
   Block* after() { return reinterpret_cast<Block*>(data() + size); }
@@ -36,7 +36,7 @@ int64_t Arena::SizeOf(int64_t bytes) {
   return std::max<int64_t>(1, (bytes + kUnit - 1) / kUnit) * kUnit;
 }
 
-// The list of the largest size that is no larger.
+// The list whose size range contains `size`.
 Arena::Place Arena::PlaceOf(int64_t size) {
   const auto units = static_cast<uint64_t>(size / kUnit);
   const auto power = static_cast<size_t>(std::bit_width(units) - 1);
@@ -69,8 +69,8 @@ void Arena::Unlink(Block* block) {
   if (used_[p.first] == 0) first_used_ &= ~(uint64_t{1} << p.first);
 }
 
-// A list holds sizes that differ by up to 1/32. In the request's own list some blocks are large
-// enough, often the one that the same request gave back; in the lists after it all are.
+// Sizes in a list differ by up to 1/32. In the list of the request's own size some blocks may be
+// large enough, often the one freed by the same request before; in all higher lists all blocks are.
 Arena::Block* Arena::FreeBlock(int64_t size) {
   Place p = PlaceOf(size);
   Block* own = List(p);
@@ -101,7 +101,7 @@ Arena::Block* Arena::NewRegion(int64_t size) {
   return block;
 }
 
-// What is left of the block beyond `size` becomes a free block.
+// Shrinks the block to `size`; the rest becomes a free block if it is large enough.
 void Arena::Split(Block* block, int64_t size) {
   const int64_t rest = block->size - size - static_cast<int64_t>(sizeof(Block));
   if (rest < kUnit) return;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks of memory that come and go, cut from regions of large pages. A free block is merged with
-// free neighbours, so a loop whose sizes drift does not hoard; the same requests in the same order
-// get the same addresses. Taking and giving back are of constant time (TLSF: Masmano, Ripoll,
-// Crespo and Real, "TLSF: a new dynamic memory allocator for real-time systems", ECRTS 2004).
+// An allocator for short-lived blocks, cut from regions of large pages. A freed block is merged
+// with its free neighbours, so a loop whose sizes drift does not accumulate memory. The same
+// requests in the same order get the same addresses. Allocate and Free take constant time (TLSF:
+// Masmano, Ripoll, Crespo and Real, "TLSF: a new dynamic memory allocator for real-time systems",
+// ECRTS 2004).
 //
-// One caller at a time; takes no lock.
+// Not thread-safe: one caller at a time, no lock.
 #pragma once
 
 #include <array>
@@ -23,15 +24,15 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // What a request of so many bytes takes: the next multiple of 64.
+  // The memory that a request for `bytes` occupies: the next multiple of 64.
   static int64_t SizeOf(int64_t bytes);
 
-  // Uninitialised, 64-byte aligned. Throws Error{kFailure} when the system has no more.
+  // Uninitialised, 64-byte aligned. Throws Error{kFailure} when the system has no more memory.
   std::byte* Allocate(int64_t bytes);
   void Free(std::byte* block);
-  // Gives everything that is free back to the system.
+  // Returns all free memory to the system.
   void Trim();
-  // Addresses taken from the system. Pages that were never touched are among them.
+  // Bytes of address space taken from the system, including pages that were never touched.
   int64_t held_bytes() const { return held_bytes_; }
 
  private:
@@ -39,8 +40,8 @@ class Arena {
   struct Place {
     size_t first, second;
   };
-  static constexpr size_t kFirst = 40,
-                          kSecond = 32;  // powers of two of 64 bytes, and steps within one
+  // Size classes: 64 bytes times a power of two, and linear steps within each power.
+  static constexpr size_t kFirst = 40, kSecond = 32;
 
   static Place PlaceOf(int64_t size);
   Block*& List(Place p) { return free_[p.first * kSecond + p.second]; }
@@ -52,8 +53,8 @@ class Arena {
 
   std::vector<std::unique_ptr<LargePages>> regions_;
   int64_t held_bytes_ = 0;
-  uint64_t first_used_ = 0;              // bit i: some list of power i has a block
-  std::array<uint32_t, kFirst> used_{};  // bit j: list j of that power has one
+  uint64_t first_used_ = 0;              // bit i: some list of power i is not empty
+  std::array<uint32_t, kFirst> used_{};  // bit j: list j of that power is not empty
   std::array<Block*, kFirst * kSecond> free_{};
 };
 

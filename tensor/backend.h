@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device and its kernels, as one interface: tensor/cpu (f32, fast), tensor/cuda, tensor/reference
-// (f64, plain loops: what the others are compared with). A caller never knows which one it has.
-// Kernels are declared by topic in tensor/kernels/; what a device is besides, in tensor/device.h.
+// A device and its kernels, as one interface. Implementations: tensor/cpu (f32, fast), tensor/cuda,
+// and tensor/reference (f64, plain loops), which the others are tested against. Callers do not
+// depend on the implementation. Kernels are declared by topic in tensor/kernels/; memory, copies
+// and events in tensor/device.h.
 //
 // Conventions of all kernels. T tokens, C model width, H query heads, K key/value heads, D a head's
 // width, F feed-forward width, V vocabulary, R adapter rank (docs/notation.md). Activations,
 // gradients, gains and biases have the backend's activation type A (f32; the reference's f64) and
 // are row-major and contiguous. Indices are tensors of i32, losses and sums tensors of f64. Outputs
-// are allocated by the caller. "+=" in a contract means that the kernel adds to what is there.
-// Sizes that do not fit are bugs (RETORT_CHECK). Results do not depend on the number of threads.
+// are allocated by the caller. "+=" in a contract means that the kernel adds to the output.
+// Mismatched sizes are bugs (RETORT_CHECK). Results do not depend on the number of threads.
 // Not thread-safe: one caller at a time.
 #pragma once
 
@@ -47,15 +48,17 @@ class Backend : public Device,
   Tensor New(Shape shape) { return Tensor::Make(memory(), shape, activation_type()); }
   Tensor New(Shape shape, DType type) { return Tensor::Make(memory(), shape, type); }
   Tensor Zeros(Shape shape);
-  // Host floats to an activation tensor and back; the latter waits for them.
+  // Copy host floats to an activation tensor and back. The copies to the host wait until the values
+  // have arrived.
   Tensor FromFloats(std::span<const float> values, Shape shape);
   void CopyFloats(const Tensor& x, std::span<float> out);
   std::vector<float> ToFloats(const Tensor& x);
-  // The same in double, which only the reference keeps exactly. ToDoubles takes any real type.
+  // The same in double. Only the reference backend keeps doubles exactly. ToDoubles accepts any
+  // real type.
   Tensor FromDoubles(std::span<const double> values, Shape shape);
   std::vector<double> ToDoubles(const Tensor& x);
 
-  // Of plain products and elementwise kernels.
+  // Default implementations, composed of single products and elementwise kernels.
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
   void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
                    const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
@@ -64,22 +67,22 @@ class Backend : public Device,
 
 struct BackendOptions {
   std::string device = "auto";  // auto | cpu | cuda[:N]
-  int threads = 0;              // 0: all this process may use
+  int threads = 0;              // 0: all processors that this process may use
   Compute compute = Compute::kAuto;
 };
 
-// Throws Error{kInput} for an unknown device, Error{kFailure} "built without CUDA" for a missing
-// one.
+// Throws Error{kInput} for an unknown device, Error{kFailure} ("built without CUDA") for one that
+// is not available.
 std::unique_ptr<Backend> MakeBackend(const BackendOptions& options);
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute);
 std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops
 std::unique_ptr<Backend> MakeCudaBackend(int index, Compute compute);
 
-// Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX),
+// Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX).
 bool CpuHasBf16();
-// and whether that is faster than f32, which is what "auto" asks: with AMX, and on AMD's
-// processors. Intel's AVX512_BF16 without AMX takes as long for a pair of products as for four in
-// f32.
+// Whether native bf16 is also faster than f32, which decides Compute::kAuto: true with AMX and on
+// AMD processors. On Intel's AVX512_BF16 without AMX, two bf16 products take as long as four f32
+// products.
 bool CpuPrefersBf16();
 
 }  // namespace retort

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every backend does alike.
+// Functions that all backends share.
 #include <algorithm>
 
 #include "tensor/backend.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device: its memory, what passes between it and the host, and its queue. Kernels and copies run
-// in the order in which they were asked for, and may run later than the call returns. Memory that
-// is given back is used again only by what is asked for afterwards. The host may not touch a
-// device's memory (Buffer::space()), except where both are the same.
+// A device: its memory, its copies from and to the host, and its queue. Kernels and copies run in
+// the order of their calls, possibly after the call has returned. Freed memory is reused only by
+// later calls. The host may not access a device's memory (Buffer::space()) unless both are the
+// same.
 //
 // Not thread-safe: one caller at a time.
 #pragma once
@@ -19,7 +19,7 @@
 
 namespace retort {
 
-// A point in a device's queue. 0: nothing is left to wait for.
+// A point in a device's queue. 0: nothing to wait for.
 struct Event {
   uint64_t number = 0;
 };
@@ -30,15 +30,15 @@ class Device {
 
   virtual std::string name() const = 0;  // "cpu"
   virtual Memory& memory() = 0;
-  // Counted memory of the host: where weights are made ready, and results arrive. A device that
-  // computes in host memory has no other.
+  // Counted host memory, for preparing weights and receiving results. The same as memory() on a
+  // device that computes in host memory.
   virtual Memory& host_memory() { return memory(); }
-  // The host's threads, for the caller's own work between kernels.
+  // The host's threads; the caller may use them for its own work between kernels.
   virtual ThreadPool& pool() = 0;
   int threads() { return pool().threads(); }
 
-  // Values of the host as a tensor, or into one of their number and type. The source is free when
-  // the call returns.
+  // Copies host values to a new tensor, or to an existing one of the same size and type. The source
+  // may be reused when the call returns.
   template <class T>
   Tensor Upload(std::span<const T> values, Shape shape) {
     Tensor to = Tensor::Make(memory(), shape, kDTypeOf<T>);
@@ -54,14 +54,14 @@ class Device {
     RETORT_CHECK(to.dtype() == kDTypeOf<T>, "values into ", NameOf(to.dtype()));
     UploadBytes(std::as_bytes(values), to);
   }
-  // The elements of x into `out`, which is theirs until the event has passed.
+  // Copies the elements of x to `out`, which must not be touched until the event has passed.
   template <class T>
   Event Download(const Tensor& x, std::span<T> out) {
     RETORT_CHECK(x.dtype() == kDTypeOf<T>, "values from ", NameOf(x.dtype()));
     return DownloadBytes(x, std::as_writable_bytes(out));
   }
-  // Returns when everything up to the event is done. A fault of a kernel that runs late is thrown
-  // here.
+  // Returns when everything up to the event is done. Throws errors of kernels that failed after
+  // their call had returned.
   virtual void Wait(Event event) = 0;
   template <class T>
   std::vector<T> ToHost(const Tensor& x) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element types of tensors, and the formats of weights by number.
+// Element types of tensors, and identifiers of weight formats.
 #pragma once
 
 #include <bit>
@@ -10,7 +10,7 @@
 
 namespace retort {
 
-// What one element of an activation, gradient, index or cache tensor is.
+// The element type of an activation, gradient, index or cache tensor.
 enum class DType : uint8_t { kF32, kF64, kF16, kBF16, kI32, kI64, kU8 };
 
 constexpr int64_t SizeOf(DType type) {
@@ -63,8 +63,8 @@ inline constexpr DType kDTypeOf<BF16> = DType::kBF16;
 template <>
 inline constexpr DType kDTypeOf<F16> = DType::kF16;
 
-// How a weight matrix is stored: an index into the table of tensor/quant/format.h, which says what
-// each format is like. Named here are the formats that code refers to; the table has more.
+// How a weight matrix is stored: an index into the table of tensor/quant/format.h, which describes
+// each format. Only formats that code refers to by name are listed here; the table has more.
 enum class WeightFormat : uint8_t { kF32, kF16, kBF16, kQ8_0, kQ4_0, kNF4 };
 
 }  // namespace retort

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The attention plan of a device whose kernels read host memory: the layout itself, checked once.
+// The attention plan of a device whose kernels read host memory: a copy of the layout, checked
+// once.
 #pragma once
 
 #include <memory>
@@ -13,8 +14,8 @@ struct AttentionShape;
 
 class HostPlan : public AttentionPlan {
  public:
-  // Copies the layout; what an earlier one took is used again. Throws Error{kBug} when a run is
-  // negative anywhere, or needs more blocks than there are.
+  // Copies the layout and reuses the memory of the previous one. Throws Error{kBug} when a run has
+  // a negative field, or needs more blocks than the layout has.
   void Set(const AttentionLayout& layout);
 
   const AttentionLayout& layout() const { return layout_; }
@@ -22,8 +23,8 @@ class HostPlan : public AttentionPlan {
   void Check(const AttentionShape& shape, const Tensor& q, const Tensor& keys,
              const Tensor& values) const;
 
-  static const HostPlan& Of(
-      const AttentionPlan& plan);  // Error{kBug}: the plan is another device's
+  // Throws Error{kBug} when another device made the plan.
+  static const HostPlan& Of(const AttentionPlan& plan);
 
  private:
   AttentionLayout layout_;
@@ -32,8 +33,8 @@ class HostPlan : public AttentionPlan {
   bool aligned_ = true;     // every block begins at a multiple of block_size
 };
 
-// Makes plans one after the other. The last one is used again once nobody else holds it, so that a
-// loop of equal steps allocates nothing.
+// Makes plans one after the other. The last plan is reused when no other reference to it is left,
+// so that a loop of equal steps allocates nothing.
 class HostPlanner {
  public:
   std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout);

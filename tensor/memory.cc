@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Host memory: an arena for what comes and goes, regions for what lasts.
+// Host memory: an arena for short-lived buffers, regions for lasting ones.
 #include <algorithm>
 #include <memory>
 
@@ -12,13 +12,13 @@ namespace retort {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-constexpr int64_t kRegion = 64 << 20;  // of lasting buffers, unless one of them is larger
+constexpr int64_t kRegion = 64 << 20;  // bytes for lasting buffers, unless one is larger
 
 int64_t Aligned(int64_t bytes) {
   return std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
 }
 
-// Lasting buffers, one behind the other; given back to the system as a whole.
+// Lasting buffers, one after the other. The region is returned to the system as a whole.
 class Region {
  public:
   explicit Region(int64_t bytes) : pages_(bytes) {}
@@ -38,7 +38,7 @@ class Region {
 // Shared by the memory and its buffers, which may outlive it.
 struct Accounts {
   Arena arena;
-  std::shared_ptr<Region> region;  // of lasting buffers: the one that has room left
+  std::shared_ptr<Region> region;  // for the next lasting buffers
   int64_t live = 0, peak = 0;
 
   void CountIn(int64_t size) {
@@ -83,8 +83,8 @@ class LastingBuffer : public Buffer {
   std::shared_ptr<Region> region_;
 };
 
-// Buffers themselves, some hundreds of which come and go with every token, lie in the arena too.
-// They are not counted.
+// Buffer objects are also allocated from the arena, because each token creates and destroys some
+// hundreds of them. They are not counted.
 template <class T>
 struct ArenaAllocator {
   using value_type = T;
@@ -119,7 +119,7 @@ class HostMemory : public Memory {
   template <class Made>
   std::shared_ptr<Buffer> Make(int64_t bytes) {
     RETORT_CHECK(bytes >= 0, bytes, " bytes");
-    RETORT_CHECK(!ThreadPool::InRound(), bytes, " bytes within a round of threads");
+    RETORT_CHECK(!ThreadPool::InRound(), bytes, " bytes allocated inside a parallel section");
     return std::allocate_shared<Made>(ArenaAllocator<Made>(accounts_), accounts_, bytes);
   }
 

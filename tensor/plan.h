@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which keys the tokens of a batch see. A layout is plain data that a caller builds; a plan is what
-// a device makes of it, once a pass (AttentionKernels::Plan). All layers of a pass and its tape
-// share the plan.
+// Which keys the tokens of a batch attend to. A layout is plain data that a caller builds; a plan
+// is the device's form of it, made once per pass (AttentionKernels::Plan). All layers of a pass and
+// its tape share the plan.
 #pragma once
 
 #include <cstdint>
@@ -9,14 +9,15 @@
 
 namespace retort {
 
-// One run of consecutive queries among a batch's tokens and the keys that it sees: a row of a
-// training batch, or one stream of the runner. Query i stands at position first_position + i and
-// sees keys 0 ... first_position + i, of a layer with a window W the last W of them, itself
-// included. Keys and values lie in blocks of layout.block_size rows; key p is row
-// block_rows[first_block + p / block_size] + p % block_size. Rows lie in a tensor [rows, K*D], or
-// in pages [pages, K, P, D], where row r is row r % P of page r / P for each head: a head's keys
-// follow each other, so that one query reads them as a stream. There a block is a page, block_size
-// = P.
+// A run of consecutive queries among a batch's tokens, and its keys: a row of a training batch, or
+// one sequence of the runner. Query i has position first_position + i and attends to keys
+// 0 ... first_position + i; in a layer with a window W, to the last W of them, its own included.
+//
+// Keys and values are stored in blocks of layout.block_size rows; key p is row
+// block_rows[first_block + p / block_size] + p % block_size. Rows are in a tensor [rows, K*D], or
+// in pages [pages, K, P, D], where row r is row r % P of page r / P for each head. In pages the
+// keys of one head are contiguous, so that a single query reads them sequentially; a block is then
+// a page, block_size = P.
 struct AttentionRun {
   int32_t first_query;  // index among the batch's tokens
   int32_t queries;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A frozen weight as a device wants it: where and how it lies, and in what arithmetic its products
-// are computed. Device::Prepare makes it of a Weight; only that device's kernels can read it. All
-// numeric policy is here and in the device, none above tensor/: a caller says what a weight is for.
+// A frozen weight prepared for a device: its place, its layout, and the arithmetic of its products.
+// Device::Prepare makes it from a Weight; only that device's kernels can read it. All numeric
+// policy is here and in the devices, none above tensor/: callers only state what a weight is used
+// for.
 #pragma once
 
 #include <cstdint>
@@ -12,31 +13,31 @@
 
 namespace retort {
 
-// What the products of activations with weights are computed in. kAuto chooses for each weight: f32
-// for f32; int8 for block formats (Q8_0, Q4_0) that a runner uses; else bf16 where that is faster
-// (CpuPrefersBf16), else f32. kInt8 quantises activations in blocks of 32 for block formats; other
-// formats then compute as with kAuto, f32 as the others.
+// The arithmetic of products of activations with weights. kAuto chooses for each weight: f32 for
+// f32 weights; int8 for block formats (Q8_0, Q4_0) used by a runner; else bf16 where that is faster
+// (CpuPrefersBf16), else f32. kInt8 quantises activations in blocks of 32 for block formats; all
+// other formats, f32 included, use bf16 where that is faster, else f32.
 enum class Compute : uint8_t { kF32, kBF16, kInt8, kAuto };
 std::string_view NameOf(Compute compute);
-// "auto", "f32", "bf16" or "int8". Throws Error{kInput} naming these.
+// "auto", "f32", "bf16" or "int8". Throws Error{kInput} that lists these names.
 Compute ComputeNamed(std::string_view name);
 
 struct WeightUse {
-  // A runner's products may quantise activations. A table's rows are looked up, few of them.
+  // kRunning: products may quantise activations. kTable: a few rows are looked up, no products.
   enum class Purpose : uint8_t { kTraining, kRunning, kTable };
   Purpose purpose = Purpose::kTraining;
-  // Errors of this product weigh more than others': queries and keys (scores grow with both, and
-  // softmax with scores), the first layer, the head. In int8, x then has 15 bits, for twice the
-  // work.
+  // Errors of this product matter more than those of others: queries and keys (scores are linear in
+  // both, and softmax is exponential in scores), the first layer, the head. In int8, x is then
+  // quantised to 15 bits, at twice the cost.
   bool sensitive = false;
-  // Used for many tokens, so that a copy in the layout that products read fastest pays. Else a
-  // device that reads host memory uses the weight where it lies.
+  // The weight is used for many tokens, so that copying it to the fastest layout pays off.
+  // Otherwise a device that reads host memory uses the weight in place.
   bool lasting = false;
 };
 
 class PreparedWeight {
  public:
-  // What a device keeps.
+  // Base class of a device's representation.
   class Data {
    public:
     virtual ~Data() = default;
@@ -51,9 +52,9 @@ class PreparedWeight {
   int64_t rows() const { return rows_; }  // outputs
   int64_t cols() const { return cols_; }  // inputs
   int64_t bytes() const { return bytes_; }
-  // What forward products are computed in: for reports.
+  // The arithmetic of forward products, for reports.
   Compute compute() const { return compute_; }
-  // The device's own. Throws Error{kBug} when another device prepared it.
+  // The device's representation. Throws Error{kBug} when another device prepared the weight.
   template <class T>
   const T& as() const {
     const T* own = dynamic_cast<const T*>(data_.get());

@@ -32,17 +32,17 @@ class Shape {
   std::array<int64_t, 4> dims_{};
 };
 
-// One block of memory, given back to where it came from when the last tensor over it is gone.
+// One block of memory, returned to its allocator when the last tensor that uses it is destroyed.
 class Buffer {
  public:
-  // Who may touch the bytes: anybody, or the kernels of a device alone.
+  // Who may access the bytes: any code, or only the kernels of a device.
   enum class Space : uint8_t { kHost, kDevice };
 
   virtual ~Buffer() = default;
   Space space() const { return space_; }
-  // Where the bytes are, in their own space.
+  // The address of the bytes in their own space.
   std::byte* address() const { return data_; }
-  // The same for the host. Throws Error{kBug} when the memory is a device's.
+  // The same for access by the host. Throws Error{kBug} when the memory is a device's.
   std::byte* data() const {
     RETORT_CHECK(space_ == Space::kHost, "the host reads a device's memory");
     return data_;
@@ -55,31 +55,31 @@ class Buffer {
   Space space_ = Space::kHost;
 };
 
-// Hands out memory, 64-byte aligned, and counts every byte of it. What is given back is kept for
-// the next request, so that a loop that repeats itself asks the system for nothing. Like the
-// backend that it belongs to it has one caller at a time, and takes no lock: a round of threads may
-// neither allocate nor give back.
+// Allocates memory, 64-byte aligned, and counts every byte of it. Freed memory is kept for later
+// requests, so that a loop of equal steps makes no system calls. Not thread-safe: like the backend
+// that it belongs to, it has one caller at a time and no lock. Inside a parallel section
+// (ThreadPool::For) allocating throws Error{kBug}, and freeing is not allowed.
 class Memory {
  public:
   virtual ~Memory() = default;
   virtual std::shared_ptr<Buffer> Allocate(int64_t bytes) = 0;  // uninitialised
-  // For weights, which stay: one buffer behind the other in large pages, so that they stream. Takes
-  // what it asks for, no size class; its memory is free again when all of its neighbours are given
-  // back too.
+  // For long-lived weights: buffers are packed one after the other in large pages, for fast
+  // sequential reads. Sizes are not rounded up to a size class. The memory becomes free when all
+  // buffers of the region have been freed.
   virtual std::shared_ptr<Buffer> AllocateLasting(int64_t bytes) = 0;
-  virtual int64_t live_bytes() const = 0;  // handed out and not given back
-  virtual int64_t peak_bytes() const = 0;  // the most that live_bytes ever was since ResetPeak
-  // Addresses that buffers which come and go (Allocate) have from the system; untouched ones are no
-  // memory yet.
+  virtual int64_t live_bytes() const = 0;  // allocated and not freed
+  virtual int64_t peak_bytes() const = 0;  // the maximum of live_bytes since ResetPeak
+  // Bytes of address space taken from the system for short-lived buffers (Allocate), including
+  // pages that were never touched.
   virtual int64_t held_bytes() const = 0;
   virtual void ResetPeak() = 0;
-  virtual void Trim() = 0;  // gives what is free back to the system
+  virtual void Trim() = 0;  // returns free memory to the system
 };
 
 std::shared_ptr<Memory> MakeHostMemory();
 
-// A view of shared storage: copying one copies no elements. Constness is the view's, not the
-// elements'. Not thread-safe to assign; elements follow the caller's discipline.
+// A view of shared storage: copying a tensor copies no elements. A const Tensor is a constant view
+// of mutable elements. Assignment is not thread-safe; callers synchronise access to the elements.
 class Tensor {
  public:
   Tensor() = default;
@@ -92,7 +92,7 @@ class Tensor {
   int64_t elements() const { return buffer_ ? shape_.elements() : 0; }
   int64_t bytes() const { return elements() * SizeOf(type_); }
   int64_t cols() const { return shape_.back(); }                     // the last dimension
-  int64_t rows() const { return cols() ? elements() / cols() : 0; }  // all the others
+  int64_t rows() const { return cols() ? elements() / cols() : 0; }  // product of the others
 
   // The elements; T must match the type, and the memory must be the host's (Buffer::space()).
   template <class T>
@@ -104,13 +104,13 @@ class Tensor {
     return buffer_ && buffer_->data() ? buffer_->data() + offset_ : nullptr;
   }
   Buffer::Space space() const { return buffer_ ? buffer_->space() : Buffer::Space::kHost; }
-  // For a device's own kernels: where the elements are in its space.
+  // For a device's own kernels: the address of the elements in its space.
   std::byte* address() const { return buffer_ ? buffer_->address() + offset_ : nullptr; }
 
   Tensor Reshaped(Shape shape) const;               // same elements
-  Tensor Part(int64_t begin, int64_t count) const;  // elements from `begin` on, as [count]
-  Tensor RowRange(int64_t begin,
-                  int64_t count) const;  // rows [begin, begin + count) as [count, cols]
+  Tensor Part(int64_t begin, int64_t count) const;  // elements [begin, begin + count) as [count]
+  // Rows [begin, begin + count) as [count, cols].
+  Tensor RowRange(int64_t begin, int64_t count) const;
 
  private:
   std::shared_ptr<Buffer> buffer_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A frozen weight matrix in whatever format it is stored. It has no gradient and never changes:
-// that is its type, not a flag. It is used through its product with activations (Backend::Linear*)
-// or decoded row by row.
+// A frozen weight matrix in its stored format. That it has no gradient and never changes is a
+// property of the type, not a flag. It is used in products with activations (Backend::Linear*) or
+// decoded row by row.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@
 
 namespace retort {
 
-// NF4's block maxima: of 64 consecutive values of the row-major flattened matrix (blocks may cross
-// rows). Plain: one float a block. Double-quantised: an 8-bit code a block into the signed dynamic
-// map, scaled by one float for every 256 blocks, plus the mean of all maxima (QLoRA, arXiv
-// 2305.14314; bitsandbytes' layout).
+// NF4's block maxima. A block is 64 consecutive values of the row-major flattened matrix (blocks
+// may cross rows). Plain: one float per block. Double-quantised: one 8-bit code per block, an index
+// into the signed dynamic map, scaled by one float per 256 blocks, plus the mean of all maxima
+// (QLoRA, arXiv 2305.14314; bitsandbytes' layout).
 struct Nf4Scales {
   bool double_quant = false;
   Tensor absmax;         // f32 [blocks]; empty when double-quantised
@@ -27,9 +27,9 @@ struct Nf4Scales {
   float offset = 0;
 };
 
-// How the blocks of Q8_0 and Q4_0 lie: row after row, as files have them, or in strips of 32 rows,
-// as products with outputs along their vectors read them (tensor/quant/strips.h). All other formats
-// lie in rows.
+// How the blocks of Q8_0 and Q4_0 are ordered: row by row, as in files, or in strips of 32 rows, as
+// products with one output per vector lane read them (tensor/quant/strips.h). All other formats are
+// stored in rows.
 enum class WeightLayout : uint8_t { kRows, kStrips };
 
 class Weight {
@@ -50,7 +50,7 @@ class Weight {
   const Nf4Scales& nf4() const { return nf4_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
   int64_t total_bytes() const;  // block maxima included
-  // Rows [begin, begin + count) of a matrix that lies in rows, NF4 apart; nothing is copied.
+  // A view of rows [begin, begin + count) of a matrix in WeightLayout::kRows; not for NF4.
   Weight RowRange(int64_t begin, int64_t count) const;
 
  private:
@@ -62,8 +62,8 @@ class Weight {
   Nf4Scales nf4_;
 };
 
-// Bytes of one row of `cols` elements of a format whose rows are whole blocks.
-// Throws Error{kInput} when a row does not divide into blocks.
+// Bytes of one row of `cols` elements, for formats whose rows are whole blocks. Throws
+// Error{kInput} when cols is not a multiple of the block size.
 int64_t RowBytes(WeightFormat format, int64_t cols);
 
 }  // namespace retort

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""How far int8 products move a quantised model's logits on real text: the mean KL divergence from the
-logits of the same file computed in f32, and beside it that of another program.
+"""Measures how int8 products change a quantised model's logits on real text: the mean KL divergence
+from the logits of the same file computed in f32, optionally beside that of another program (the judge).
 
     bench/compare/distance.py --text eval.jsonl [--judge 'node llama.mjs logits'] model-q8_0.gguf [...]
 
-The judge is a command that takes FILE IDS OUT as `retort logits` takes its file, --tokens and --out.
+The judge is a command that takes FILE IDS OUT, like `retort logits FILE --tokens IDS --out OUT`.
 """
 import argparse
 import array
@@ -52,7 +52,7 @@ def divergences(reference, other):
 
 
 def distances(a, model, texts, folder):
-    """The divergence of every token, ours and the judge's."""
+    """The divergence of every token, for retort and for the judge."""
     ours, theirs = [], []
     out = os.path.join(folder, "logits.f32")
     for text in texts:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Prefill and decoding against llama.cpp's llama-bench, alternately in one run, on the same GGUF files.
+"""Compares prefill and decoding with llama.cpp's llama-bench, alternating, on the same GGUF files.
 
     bench/compare/llama.py --llama-bench llama-bench model-q8_0.gguf [model-q4_0.gguf ...]
 
 llama-bench must be built for this processor (GGML_NATIVE=ON). Both sides feed random tokens;
-llama-bench decodes from an empty cache, retort from a prompt of one token; with --depth both after so many. llama-bench samples
-nothing; retort's engine takes the likeliest token.
+llama-bench decodes from an empty cache, retort from a prompt of one token; with --depth N both
+decode after N tokens. llama-bench does not sample; retort's engine takes the most probable token.
 """
 import argparse
 import json

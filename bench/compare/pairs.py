@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two programs run in turn, and the ratio of what they measured. The standard library alone."""
+"""Runs two programs in turn and computes the ratio of their results. Standard library only."""
 import json
 import os
 import statistics
@@ -9,14 +9,14 @@ import tempfile
 
 
 class Failed(Exception):
-    """A program that did not do its work; the text is one line."""
+    """A program failed; the text is one line."""
 
 
 def run(command):
-    """Runs a command; its standard output, and the peak RSS of its process in bytes.
+    """Runs a command. Returns its standard output and the peak RSS of its process in bytes.
 
-    The kernel starts a child's peak at that of the process that forked it: some 15 MB of Python
-    here, which is less than anything that is compared.
+    The kernel initialises a child's peak to that of the process that forked it: about 15 MB of
+    Python here, which is less than any program that is compared.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
@@ -34,15 +34,15 @@ def run(command):
 
 
 def retort(command):
-    """`retort bench ... --json`: tokens a second, peak RSS, and the whole object."""
+    """Runs `retort bench ... --json`. Returns tokens per second, peak RSS, and the whole object."""
     out, _ = run(command + ["--json"])
     result = json.loads(out)
-    # Its own peak, which leaves out the buffers of the measurement of the machine.
+    # The peak that retort reports, which excludes the buffers for measuring the machine.
     return result["tokens_per_second"], result["peak_rss_bytes"], result
 
 
 class Spread:
-    """Median, least and most of several values."""
+    """Median, minimum and maximum of several values."""
 
     def __init__(self, values):
         self.median, self.least, self.most = statistics.median(values), min(values), max(values)
@@ -52,10 +52,10 @@ class Spread:
 
 
 def compare(work, ours, theirs, pairs, progress=sys.stderr):
-    """Runs `theirs` and `ours` in turn, `pairs` times; each returns tokens a second and peak RSS first.
+    """Runs `theirs` and `ours` in turn, `pairs` times. Both return tokens per second and peak RSS first.
 
-    The order within a pair alternates, so that neither always comes after the other's heat. A row
-    of the table, as a dictionary that goes to JSON.
+    The order within a pair alternates, so that neither always runs on a processor heated by the
+    other. Returns a row of the table, as a dictionary for JSON.
     """
     rates, sizes, shares = {"ours": [], "theirs": []}, {"ours": [], "theirs": []}, []
     for pair in range(pairs):
@@ -102,7 +102,7 @@ def finish(rows, peer, as_json):
 
 
 def main(body):
-    """Runs a script's body: a failure is one line and status 1."""
+    """Runs a script's body. A failure prints one line and exits with status 1."""
     try:
         body()
     except Failed as error:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""LoRA training against PyTorch, alternately in one run: tokens a second, ratio, peak memory.
+"""Compares LoRA training with PyTorch, alternating: tokens per second, ratio, peak memory.
 
     bench/compare/train.py --torch-lora torch_lora.py [--shape smollm2-135m] [--weights bf16,nf4]
 
@@ -14,7 +14,7 @@ import os
 
 import pairs
 
-# As torch_lora.py's --random wants them; the head is tied in all three.
+# In the form of torch_lora.py's --random; the head is tied in all three.
 SHAPES = {"smollm2-135m": "30,576,9,3,1536,49152", "llama3.2-1b": "16,2048,32,8,8192,128256",
           "llama3.1-8b": "32,4096,32,8,14336,128256"}
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

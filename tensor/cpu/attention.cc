@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention's forward kernel: tiles of queries against tiles of keys with a running softmax
 // (Milakov and Gimelshein, "Online normalizer calculation for softmax", arXiv 1805.02867; Dao et
-// al., "FlashAttention", arXiv 2205.14135). Runs of one query take tensor/cpu/attention_decode.cc.
+// al., "FlashAttention", arXiv 2205.14135). Runs of one query use tensor/cpu/attention_decode.cc.
 #include "tensor/cpu/attention.h"
 
 #include <cmath>
@@ -43,8 +43,8 @@ struct ForwardSpace {
 
 template <class T>
 struct ForwardTile {
-  // The running softmax of the rows' scores over n more keys: scores become exp(score - most), and
-  // `factor` is what earlier sums are multiplied by.
+  // One step of the running softmax, over n more keys: scores become exp(score - most), and
+  // `factor` is set to the factor for earlier sums.
   template <int W>
   RETORT_INLINE static void Softmax(const ForwardSpace& s, int64_t rows, int64_t first, int64_t n,
                                     bool all) {
@@ -64,7 +64,7 @@ struct ForwardTile {
         }
       }
       for (int64_t k = 0; k < n; ++k) most = Max<W>(Load<W>(column + k * rows), most);
-      // A row that has seen no key yet: anything finite keeps its exponentials 0.
+      // In a row without any visible key so far, any finite base gives exponentials of 0.
       const Floats<W> base = most == kMinusInfinity ? Splat<W>(0) : most;
       Floats<W> sum = {};
       for (int64_t k = 0; k < n; ++k) {
@@ -79,8 +79,7 @@ struct ForwardTile {
     }
   }
 
-  // `out` holds the scaled queries, row by row, until they are transposed; then the sum's first
-  // zeros.
+  // Transposes the scaled queries, using `out` as a buffer, then clears `out` for the sums.
   template <int W>
   RETORT_INLINE static void Begin(const QueryTile& tile, const float* q, int64_t rows,
                                   const ForwardSpace& s) {
@@ -134,7 +133,8 @@ struct ForwardTile {
   }
 };
 
-// Pieces of work in order, the longest of a run first: its last queries see the most keys.
+// Piece number `piece`. The last tiles of a run come first: they have the most keys, so the longest
+// pieces start first.
 QueryTile TileOfPiece(const AttentionGeometry& g, int64_t piece) {
   for (const AttentionRun& run : g.layout->runs) {
     const int64_t tiles = g.Tiles(run), here = tiles * g.kv_heads;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What attention's forward and backward kernels share: how a batch is cut, which keys a query
-// sees, and keys read out of their blocks.
+// Shared by attention's forward and backward kernels: the division of a batch into tiles, the range
+// of keys of a query, and reading keys from their blocks.
 //
-// A piece of work is a tile of queries of one run, with all the query heads that share one key
-// head, against that head's keys in tiles of kTileKeys. Scores are held transposed, [keys, rows]:
-// a row is one query of one head, and rows lie along the vectors, so that the softmax needs no sum
-// across lanes and K is read as it lies.
+// A work item is a tile of queries of one run, with all the query heads that share one key head,
+// against that head's keys in tiles of kTileKeys. Scores are stored transposed, [keys, rows]: a row
+// is one query of one head, and each vector lane holds one row. So the softmax needs no sum across
+// lanes, and K is read without transposing.
 #pragma once
 
 #include <algorithm>
@@ -19,10 +19,10 @@
 namespace retort {
 
 inline constexpr int64_t kTileKeys = 64;
-inline constexpr int64_t kTileRows = 64;  // more only where a group of heads is larger
+inline constexpr int64_t kTileRows = 64;  // more only if a group of heads is larger
 
-// Rows of tiles lie in buffers padded for the widest vectors; a kernel works on whole vectors of
-// its own.
+// Rows of tiles are stored in buffers padded for the widest vectors, so that kernels of any vector
+// width work on whole vectors.
 constexpr int64_t RoundedUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
@@ -32,7 +32,7 @@ struct AttentionGeometry {
   int64_t heads, kv_heads, group, dim;  // group = heads / kv_heads
   int64_t tile_queries, tile_rows;      // of a full tile; tile_rows is padded
   int64_t padded_dim;
-  int64_t key_row, key_head;  // elements from a key to the next, and to the next head's
+  int64_t key_row, key_head;  // strides in elements: to the next key, and to the next key head
   float scale, soft_cap;      // soft_cap 0: none
   int64_t window;             // 0: none
   const AttentionLayout* layout;
@@ -52,11 +52,12 @@ struct AttentionGeometry {
         window(shape.window),
         layout(&l) {}
 
-  // Where a head's rows begin, in elements, of a block that begins at that row of keys and values.
+  // The offset, in elements, of a head's first row in the block that begins at row `block_row` of
+  // keys and values.
   int64_t BlockOffset(int64_t block_row, int64_t kv_head) const {
     return block_row * kv_heads * dim + kv_head * key_head;
   }
-  int64_t Tiles(const AttentionRun& run) const {  // a single query has none: DecodeForward
+  int64_t Tiles(const AttentionRun& run) const {  // 0 for a single query: DecodeForward
     return run.queries == 1 ? 0 : (run.queries + tile_queries - 1) / tile_queries;
   }
 };
@@ -69,17 +70,17 @@ struct QueryTile {
 
   int64_t rows() const { return count * geometry->group; }
   int64_t position(int64_t query) const { return run->first_position + begin + query; }
-  // Where row r lies in a [T, H * D] tensor and in a [T, H] one.
+  // The token and head of row r, and its offset in a [T, H * D] tensor and in a [T, H] tensor.
   int64_t Token(int64_t r) const { return run->first_query + begin + r / geometry->group; }
   int64_t Head(int64_t r) const { return kv_head * geometry->group + r % geometry->group; }
   int64_t Offset(int64_t r) const { return (Token(r) * geometry->heads + Head(r)) * geometry->dim; }
   int64_t StatOffset(int64_t r) const { return Token(r) * geometry->heads + Head(r); }
-  // The keys that query i sees: [FirstKey(i), LastKey(i)].
+  // The keys of query i, inclusive: [FirstKey(i), LastKey(i)].
   int64_t FirstKey(int64_t query) const {
     return geometry->window ? std::max<int64_t>(0, position(query) - geometry->window + 1) : 0;
   }
   int64_t LastKey(int64_t query) const { return position(query); }
-  // Whether every query sees all keys of [first, end).
+  // Whether no query of the tile masks any key of [first, end).
   bool SeesAll(int64_t first, int64_t end) const {
     return FirstKey(count - 1) <= first && end - 1 <= LastKey(0);
   }
@@ -90,7 +91,7 @@ struct QueryTile {
 struct KeyOffsets {
   int64_t at[kTileKeys];
   int64_t count;
-  bool consecutive;  // the rows follow each other
+  bool consecutive;  // each row follows the one before at distance key_row
 
   KeyOffsets(const AttentionGeometry& g, const AttentionRun& run, int64_t kv_head, int64_t first,
              int64_t n)
@@ -107,7 +108,7 @@ struct KeyOffsets {
   }
 };
 
-// D values times `factor` into whole vectors, zeros beyond them.
+// Copies D values times `factor`, padded with zeros to whole vectors.
 template <int W, class T>
 RETORT_INLINE void CopyRow(const T* from, int64_t dim, float factor, float* to) {
   int64_t d = 0;
@@ -115,7 +116,7 @@ RETORT_INLINE void CopyRow(const T* from, int64_t dim, float factor, float* to) 
   if (d < dim) Store<W>(to + d, Load<W>(from + d, FirstLanes{dim - d}) * factor);
 }
 
-// Rows of D floats, padded to whole vectors: the tensor itself where it lies so, else a copy.
+// Rows of D floats, padded to whole vectors: the tensor in place if possible, else a copy.
 struct KeyRows {
   const float* data;
   int64_t row;
@@ -131,8 +132,7 @@ RETORT_INLINE KeyRows ReadKeys(const AttentionGeometry& g, const T* base, const 
   return {copy, g.padded_dim};
 }
 
-// n scores become what the layer's soft cap makes of them, if it has one. Asked once for many
-// scores.
+// Applies the layer's soft cap, if it has one, to n scores.
 template <int W>
 RETORT_INLINE void CapScores(const AttentionGeometry& g, float* scores, int64_t n) {
   if (g.soft_cap > 0) ForLanes<W>(SoftCapOp{scores, g.soft_cap}, 0, n);
@@ -143,7 +143,7 @@ struct ForwardTensors {
   const void *keys, *values;  // of type T
   float *out, *log_sum;
 };
-// Of the runs of one query.
+// The forward kernel for runs of a single query.
 template <class T>
 void DecodeForward(ThreadPool& pool, Isa isa, Memory& memory, const AttentionGeometry& g,
                    const ForwardTensors& x);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention of runs of one query. All heads of a group work on a few keys or values at a time,
-// which are read once and as they lie. A run's keys are cut into parts of kPartKeys, pieces of work
-// of their own, whose sums are put together at the end (Dao, Haziza, Massa and Sizov,
+// Attention of runs of one query. All heads of a group process a few keys or values at a time, so
+// that each is read once, without copying. A run's keys are split into parts of kPartKeys, which
+// are separate pieces of work; their sums are merged at the end (Dao, Haziza, Massa and Sizov,
 // "Flash-Decoding", 2023).
 #include <cmath>
 
@@ -19,8 +19,8 @@ struct DecodePart {
   const AttentionRun* run;
   int64_t kv_head, first, count;
 
-  // The part's keys by the blocks that they lie in: body(the first's index in the part, keys, its
-  // offset in elements, and that of the next block).
+  // For each block with keys of the part: body(index in the part of the block's first key, number
+  // of keys, that key's offset in elements, the next block's offset).
   template <class Body>
   RETORT_INLINE void ForBlocks(const Body& body) const {
     const int64_t block = geometry->layout->block_size;
@@ -39,9 +39,9 @@ struct DecodePart {
   }
 };
 
-// What a part leaves behind, for each head of the group.
+// The results of a part, for each head of the group.
 struct DecodeSums {
-  float* out;         // [group, D]: the sum of exp(score - most) value
+  float* out;         // [group, D]: the sum of exp(score - most) * value
   float *most, *sum;  // [group]: the largest score, and the sum of exp(score - most)
 
   static int64_t Floats(const AttentionGeometry& g) { return g.group * (g.padded_dim + 2); }
@@ -69,9 +69,9 @@ struct DecodeKernel {
       __builtin_prefetch(row + d);
   }
 
-  // scores[h,k] = query[h] . key[k], for kHeads heads and so many keys at a time that every lane
-  // gets a sum of its own. Asks for the next block's keys, and for the values, which are read after
-  // all of the keys.
+  // scores[h,k] = query[h] . key[k], for kHeads heads and W / kHeads keys at a time, so that each
+  // lane of a vector receives one sum. Prefetches the next block's keys, and the values, which are
+  // read after all keys.
   template <int W, int kHeads>
   RETORT_INLINE static void Scores(const DecodePart& part, const T* keys, const T* values,
                                    const float* queries, float* scores) {
@@ -88,7 +88,7 @@ struct DecodeKernel {
           Fetch(values + at + key * key_row, dim);
         }
         Floats<W> sum[W];
-        for (int i = 0; i < W; ++i) sum[i] = Floats<W>{};  // = {} would clear them in memory
+        for (int i = 0; i < W; ++i) sum[i] = Floats<W>{};  // `= {}` is compiled to stores in memory
         const auto add = [&](int64_t d, auto lanes) {
           for (int i = 0; i < kKeys; ++i) {
             const Floats<W> key = Load<W>(row[i] + d, lanes);
@@ -125,7 +125,8 @@ struct DecodeKernel {
     *sum = Sum<W>(total);
   }
 
-  // out[h] = sum_k p[h,k] value[k], in kVectors vectors of columns, or in one, of the lanes given.
+  // out[h] = sum_k p[h,k] value[k], for kVectors vectors of columns, or for `lanes` of a single
+  // one.
   template <int W, int kHeads, int kVectors, class Lanes>
   RETORT_INLINE static void MixColumns(const DecodePart& part, const T* values, const float* p,
                                        Lanes lanes, float* out) {
@@ -151,7 +152,7 @@ struct DecodeKernel {
   template <int W, int kHeads>
   RETORT_INLINE static void Mix(const DecodePart& part, const T* values, const float* p,
                                 float* out) {
-    constexpr int kVectors = W == 16 ? 4 : 2;  // as many sums as there are registers
+    constexpr int kVectors = W == 16 ? 4 : 2;  // the sums fit in registers
     const int64_t dim = part.geometry->dim;
     int64_t d = 0;
     for (; d + kVectors * W <= dim; d += kVectors * W) {
@@ -175,7 +176,7 @@ struct DecodeKernel {
     Mix<W, kHeads>(part, values, scores, sums.out + head * row);
   }
 
-  // q: at the group's first head.
+  // q points to the group's first head.
   template <int W>
   RETORT_INLINE static void Run(const DecodePart* part, const float* q, const T* keys,
                                 const T* values, const DecodeSpace* space, const DecodeSums* sums) {
@@ -190,7 +191,8 @@ struct DecodeKernel {
   }
 };
 
-// out, log_sum, at the group's first head, from the sums of `parts` parts, one behind the other.
+// Computes out and log_sum (pointers to the group's first head) from the sums of `parts`
+// consecutive parts.
 struct MergeParts {
   struct Weighted {
     const float* from;
@@ -225,8 +227,8 @@ struct MergeParts {
   }
 };
 
-// A part of a run, and how many parts its key heads have each. Pieces of work go run by run, head
-// by head.
+// The part that a piece of work computes, and the number of parts per key head of its run. Pieces
+// are ordered by run, then by head.
 struct PartOfPiece {
   QueryTile query;  // the run's only one
   DecodePart part;

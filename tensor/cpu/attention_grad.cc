@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention's backward kernel (Dao et al., "FlashAttention", arXiv 2205.14135, algorithm 4):
-// probabilities are computed again, tile by tile, from the forward's log_sum.
+// probabilities are recomputed, tile by tile, from the forward pass's log_sum.
 //   P = exp(S - log_sum)   dV = P' dO   dP = dO V'   dS = P (dP - rowsum(dO O))
 //   dK = scale dS' Q       dQ = scale dS K
-// Where scores were capped, S is what the cap made of them and dS picks up the cap's slope.
-// A piece is a share of a run's queries with one key head: it alone writes its queries' dQ. Where
-// there are many runs and key heads the share is all queries; else it is one of two of equal work,
-// of which the first sums dK and dV apart, for the keys that it sees.
+// With a soft cap, S are the capped scores and dS is multiplied by the slope of the cap.
+//
+// A piece is a share of a run's queries with one key head; no other piece writes their dQ. If there
+// are many runs and key heads, a share is all queries. Otherwise long runs are divided into two
+// shares of equal work; the first accumulates dK and dV in separate tensors that cover its keys.
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -25,7 +26,8 @@ struct GradTensors {
   float *dq, *dkeys, *dvalues;
 };
 
-// One worker's buffers; p and ds as the forward's scores. Rows beyond the tile's are zeros.
+// One worker's buffers; p and ds have the layout of the forward pass's scores. Rows beyond the tile
+// are zeros.
 struct GradSpace {
   float *q_cols, *dout_cols;      // [D, rows]; q is scaled in both
   float *q_rows, *dout_rows;      // [rows, D]
@@ -53,13 +55,13 @@ struct GradSpace {
   }
 };
 
-// Where dK and dV of key rows from first_row on are summed.
+// Accumulators of dK and dV for key rows from first_row on.
 struct KeySums {
   Tensor dkeys, dvalues;
   int64_t first_row;
 };
 
-// Queries [begin, end) of a run with one key head, and which KeySums they add to.
+// Queries [begin, end) of a run with one key head, and the index of the KeySums that they add to.
 struct Share {
   const AttentionRun* run;
   int64_t kv_head, begin, end;
@@ -95,7 +97,7 @@ struct GradPiece {
     Transpose<W>(s.dout_rows, ld, rows, cols, s.dout_cols, rows);
   }
 
-  // p from scores, capped where kCapped, to probabilities, ds from dP to dS.
+  // p: from scores (capped if kCapped) to probabilities. ds: from dP to dS.
   template <int W, bool kCapped>
   RETORT_INLINE static void Probabilities(const GradSpace& s, float soft_cap, int64_t rows,
                                           int64_t first, int64_t n, bool all) {
@@ -118,7 +120,7 @@ struct GradPiece {
     }
   }
 
-  // gradient rows at the keys += a b, with a [keys, rows] and b [rows, D].
+  // The gradient rows of the keys += a b, with a [keys, rows] and b [rows, D].
   template <int W>
   RETORT_INLINE static void AddToKeys(const AttentionGeometry& g, const KeyOffsets& at,
                                       int64_t rows, const float* a, const float* b, float* copy,
@@ -179,10 +181,10 @@ struct GradPiece {
   }
 };
 
-constexpr int64_t kPieces = 8;          // of which runs and key heads alone are enough
-constexpr int64_t kShareQueries = 256;  // a share is worth as many
+constexpr int64_t kPieces = 8;          // with at least this many, runs are not divided
+constexpr int64_t kShareQueries = 256;  // minimal queries per share
 
-// The key rows of a run's keys [0, keys): first and end.
+// The range [first, end) of the key rows of a run's keys [0, keys).
 std::pair<int64_t, int64_t> KeyRange(const AttentionLayout& layout, const AttentionRun& run,
                                      int64_t keys) {
   const int32_t* blocks = &layout.block_rows[static_cast<size_t>(run.first_block)];
@@ -194,8 +196,9 @@ std::pair<int64_t, int64_t> KeyRange(const AttentionLayout& layout, const Attent
   return {first, end};
 }
 
-// All shares, and where they sum: sums[0] is the result itself. How runs are cut depends on the
-// layout alone. Query i sees some i keys: the work is halved where the square of i is.
+// All shares. Appends their accumulators to `sums`, whose first element is the result itself. The
+// division depends on the layout alone. Query i has about i keys, so the work before query i grows
+// with i^2, and half of it is before i = queries * sqrt(0.5).
 std::vector<Share> Shares(const AttentionGeometry& g, Backend& backend,
                           std::vector<KeySums>& sums) {
   std::vector<Share> all;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// bf16 by AVX512_BF16's instruction that adds products of pairs to 16 sums.
+// bf16 products with AVX512_BF16's instruction, which adds the products of pairs to 16 sums.
 #ifdef __x86_64__
 #include <immintrin.h>
 #endif

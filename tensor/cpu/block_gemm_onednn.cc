@@ -12,7 +12,7 @@
 namespace retort {
 namespace {
 
-// oneDNN asks OpenMP how many threads it may use; here always one, on whichever thread calls.
+// oneDNN takes its number of threads from OpenMP. Sets it to one on the calling thread.
 class OneOpenMpThread {
  public:
   OneOpenMpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -24,11 +24,11 @@ class OneOpenMpThread {
   int before_;
 };
 
-constexpr int64_t kRowStep = 16;   // rows are padded to multiples of this,
-constexpr int64_t kMostRows = 64;  // and at most so many go into one call
+constexpr int64_t kRowStep = 16;   // rows are padded to multiples of this
+constexpr int64_t kMostRows = 64;  // maximal rows per call
 
-// An inner product whose weights stay in the blocked layout of the batch-reduce kernels. For a
-// panel of 64 outputs that layout is what BlockGemm promises, whatever the block of depth.
+// An inner product with weights in the blocked layout of oneDNN's batch-reduce kernels. For a panel
+// of 64 outputs this is BlockGemm's layout, for any block size of the depth.
 struct Primitive {
   dnnl::inner_product_forward run;
   dnnl::memory::desc a, b, c, scratchpad;
@@ -132,9 +132,9 @@ class OneDnnGemm : public BlockGemm {
 
   dnnl::engine engine_;
   Memory& memory_;
-  Tensor blocks_;                                                              // one a worker
-  std::vector<dnnl::stream> streams_;                                          // one a worker
-  std::vector<std::shared_ptr<Buffer>> scratchpads_;                           // one a worker
+  Tensor blocks_;                                                              // one per worker
+  std::vector<dnnl::stream> streams_;                                          // one per worker
+  std::vector<std::shared_ptr<Buffer>> scratchpads_;                           // one per worker
   std::map<int64_t, std::array<Primitive, kMostRows / kRowStep>> primitives_;  // by depth
 };
 

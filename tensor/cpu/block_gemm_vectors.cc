@@ -7,8 +7,8 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kWidest = 16;    // vectors, in floats
-constexpr int64_t kTailRows = 48;  // of a tail block, computed beside the output
+constexpr int64_t kWidest = 16;    // floats in the widest vectors
+constexpr int64_t kTailRows = 48;  // rows of the buffer for panels with a partial last vector
 
 class VectorGemm : public BlockGemm {
  public:

@@ -12,7 +12,7 @@ namespace retort {
 
 bool CpuHasBf16() {
 #ifdef __x86_64__
-  // Every processor with AMX has it too.
+  // All processors with AMX also have AVX512_BF16.
   return HostIsa() == Isa::kAvx512 && __builtin_cpu_supports("avx512bf16");
 #else
   return false;
@@ -28,7 +28,7 @@ bool CpuPrefersBf16() {
 }
 
 CpuProducts::CpuProducts(int workers, Compute compute, Memory& memory, Isa isa) {
-  openblas_set_num_threads(1);  // the threads are ours
+  openblas_set_num_threads(1);  // called from the pool's threads
   f32_ = isa == Isa::kPortable ? MakeOpenBlasGemm() : MakeVectorGemm(isa);
   const bool wanted = compute == Compute::kBF16 || (compute != Compute::kF32 && CpuPrefersBf16());
   if (!wanted || isa != Isa::kAvx512) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kernels on the CPU, in f32. Member functions live in files by topic: prepare.cc (weights and
+// The CPU backend, f32. Member functions are defined in files by topic: prepare.cc (weights and
 // their numeric policy), linear.cc (products with weights), gemm.cc (dense products),
 // elementwise.cc, attention.cc and so on. The contracts are those of Backend.
 #pragma once
@@ -16,7 +16,7 @@
 
 namespace retort {
 
-class CpuProducts;  // tensor/cpu/products.h: what products keep between calls
+class CpuProducts;  // tensor/cpu/products.h: state that products keep between calls
 struct WeightProduct;
 struct Arithmetic;
 
@@ -31,11 +31,11 @@ class CpuBackend final : public Backend {
   Memory& memory() override { return *memory_; }
   ThreadPool& pool() override { return pool_; }
   Compute compute() const { return compute_; }
-  // Which vectors the kernels of ours use; tests take the narrower ones in turn.
+  // The instruction set of our own kernels. Tests set the narrower ones in turn.
   Isa isa() const { return isa_; }
   void set_isa(Isa isa);
 
-  void Wait(Event) override {}  // all is done when a call returns
+  void Wait(Event) override {}  // kernels are done when their call returns
   PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
   std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) override {
     return planner_.Plan(layout);
@@ -125,7 +125,7 @@ class CpuBackend final : public Backend {
   void Forwards(const Tensor& x, std::span<WeightProduct> products);
   void PanelForwards(const float* x, int64_t rows, std::span<WeightProduct> products);
   void AddAdapters(std::span<WeightProduct> products);
-  // How products with a weight of that format are computed.
+  // The arithmetic of products with a weight of that format.
   Arithmetic ArithmeticOf(WeightFormat format, const WeightUse& use) const;
 
   std::shared_ptr<Memory> memory_ = MakeHostMemory();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross entropy of rows of logits, and its gradient in their place; sums of losses.
+// Cross entropy of rows of logits and its in-place gradient; sums of losses.
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/softmax.h"
 
@@ -8,7 +8,7 @@ namespace {
 
 struct CrossEntropyRow {
   template <int W>
-  // scale: null where no gradient is wanted
+  // scale: null if no gradient is needed
   RETORT_INLINE static void Run(float* x, int64_t n, int32_t target, const float* scale,
                                 double* loss) {
     const float most = Most<W>(x, n), at_target = x[target];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distillation of rows of logits against the teacher's own, and its gradient in the student's
-// place. The teacher's row becomes h.
+// Distillation loss of rows of logits against the teacher's logits. The gradient overwrites the
+// student's logits; h overwrites the teacher's.
 #include "tensor/cpu/distill.h"
 
 #include "tensor/cpu/cpu_backend.h"

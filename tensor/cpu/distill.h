@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pieces that the distillation kernels share: outcome by outcome, a divergence's value and its
-// h = q dL/dq (tensor/distillation.h), out of the two log-probabilities.
+// Shared by the distillation kernels: for each outcome, a divergence's value and its h = q dL/dq
+// (tensor/distillation.h), computed from the two log-probabilities.
 #pragma once
 
 #include "tensor/cpu/softmax.h"
@@ -25,8 +25,8 @@ struct LogProbs {
   }
 };
 
-// The term of one outcome: value, and h. A difference of log-probabilities is taken, never a ratio
-// of probabilities that may both be 0.
+// The term of one outcome: value and h. Uses differences of log-probabilities instead of ratios of
+// probabilities, which may both be 0.
 template <Divergence kKind>
 struct OutcomeTerm {
   LogProbs teacher, student;
@@ -43,7 +43,7 @@ struct OutcomeTerm {
       slope = -p;
     } else if constexpr (kKind == Divergence::kReverseKl) {
       value = q * (lq - lp);
-      slope = value;  // and q, which falls out: sum h - q H does not see a multiple of q
+      slope = value;  // without the term q: a multiple of q cancels in h - q H
     } else if constexpr (kKind == Divergence::kJsd) {
       const Floats<W> a = lp + log_beta, b = lq + log_rest;
       const Floats<W> top = Max<W>(a, b), gap = a > b ? b - a : a - b;
@@ -66,14 +66,14 @@ OutcomeTerm<kKind> TermOf(const DistillSettings& s, const LogProbs& teacher,
   return {teacher, student, s.beta, std::log(s.beta), std::log1p(-s.beta), h};
 }
 
-// A token's logits z, their sums of exponentials, and what its gradient is made of.
+// A token's logits z, their sums of exponentials, and the inputs of its gradient.
 struct StudentRow {
   float* z;
   int64_t vocab, shared;
   float most, factor;     // largest logit; 1 / temperature
-  double ce_sum, kd_sum;  // over vocab at temperature 1; over shared at the settings' own
+  double ce_sum, kd_sum;  // over vocab at temperature 1; over shared at the settings' temperature
   int32_t target;
-  float ce_weight, kd_weight;  // kd_weight over the temperature
+  float ce_weight, kd_weight;  // kd_weight is divided by the temperature
 
   bool one_softmax() const { return factor == 1 && shared == vocab; }
   LogProbs log_probs() const { return {z, most, factor, static_cast<float>(std::log(kd_sum))}; }
@@ -92,8 +92,8 @@ RETORT_INLINE StudentRow MakeStudentRow(const DistillSettings& s, float* z, int6
   return row;
 }
 
-// z = ce_weight softmax(z) + kd_weight (h - q H), where h is given or is q times a constant, over
-// the shared ids; the target's share of the cross-entropy comes afterwards (FinishTarget).
+// z = ce_weight softmax(z) + kd_weight (h - q H) over the shared ids, where h is given or is q
+// times a constant. WriteGradient subtracts ce_weight from the target's gradient afterwards.
 struct GradientOp {
   float* z;
   const float* h;                          // null: all outcomes have dL/dq - H = `slope`
@@ -132,7 +132,7 @@ RETORT_INLINE void WriteGradient(const StudentRow& row, const float* h, float sl
   row.z[row.target] -= row.ce_weight;
 }
 
-// fn.template operator()<kKind>() for the settings' divergence, kSorted apart.
+// Calls fn.template operator()<kKind>() for that divergence. kSorted is an Error{kBug}.
 template <class Fn>
 void ForDivergence(Divergence kind, const Fn& fn) {
   switch (kind) {
@@ -150,7 +150,8 @@ void ForDivergence(Divergence kind, const Fn& fn) {
   RETORT_CHECK(false, "sorted has no outcomes of its own");
 }
 
-// The tokens of a call, checked before anything is overwritten, as the kernels read and fill them.
+// Raw pointers to the tokens of a call, for the kernels. The constructor checks the tokens, before
+// anything is overwritten.
 struct DistillRows {
   DistillRows(const DistillSettings& settings, const DistillTokens& tokens, int64_t rows,
               int64_t vocab);

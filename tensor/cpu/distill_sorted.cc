@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distance between two sorted distributions, whose ids mean different things.
+// The distance between two sorted distributions over different vocabularies.
 #include <algorithm>
 #include <bit>
 #include <vector>
@@ -10,8 +10,8 @@
 namespace retort {
 namespace {
 
-// Probabilities of a row in falling order, each with its id: positive floats order as their bits
-// do.
+// The probabilities of a row in descending order, with their ids. Sorted as integers: positive
+// floats have the order of their bits.
 struct SortKernel {
   template <int W>
   RETORT_INLINE static void Run(const float* x, int64_t n, float factor, float* p,

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distillation against a teacher's most probable outcomes and the tail of all others, as one more.
+// Distillation against a teacher's most probable outcomes and the tail of all others, which is one
+// more outcome.
 //
-// The student's tail is summed over the ids that were not kept, never taken as what the kept ones
-// leave of 1. Ids of the tail share one dL/dq, so the gradient is one pass over the row and a
-// correction at each kept id.
+// The student's tail is computed as a sum over the ids that were not kept, because 1 minus the kept
+// ones would lose precision. All ids of the tail have the same dL/dq, so the gradient is one pass
+// over the row and a correction for each kept id.
 #include <vector>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -12,7 +13,7 @@
 namespace retort {
 namespace {
 
-// k + 1 outcomes, the tail last.
+// Buffers for k + 1 outcomes, the tail last.
 struct Outcomes {
   explicit Outcomes(int64_t count)
       : logits(static_cast<size_t>(count)), log_p(logits), log_q(logits), h(logits) {}
@@ -26,7 +27,7 @@ struct TopRow {
   int64_t kept;
 };
 
-// h = weight * (h - q slope): what a kept outcome's gradient has beyond the tail's.
+// h = weight * (h - q slope): the correction for a kept outcome, relative to the tail's gradient.
 struct KeptOp {
   float* h;
   const float* log_q;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dropout, whose mask is drawn anew in the backward pass rather than kept.
+// Dropout. The backward pass regenerates the mask instead of storing it.
 #include <cmath>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -8,8 +8,8 @@
 namespace retort {
 namespace {
 
-// y = x * mask (or y +=) for one row. The words of Philox (base/random.h) are drawn for kBlocks
-// counters side by side, in loops that the compiler turns into vectors.
+// y = x * mask (or y +=) for one row. The words of Philox (base/random.h) are computed for kBlocks
+// counters at a time, in loops that the compiler vectorises.
 struct DropoutRow {
   static constexpr int kBlocks = 16;  // of four words
   const float* x;

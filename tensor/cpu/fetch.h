@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights that are read once, from memory, in the order of their addresses. A processor's own
-// fetching stops at every 4 KiB and keeps few lines under way, with which Q8_0 streams at little
-// more than half of a plain read. So every line is asked for: far ahead into the L2 and from there,
-// a little later, into the L1.
+// Software prefetch for weights that are read once, sequentially, from memory. Hardware prefetchers
+// stop at every 4 KiB and keep few lines in flight, with which Q8_0 streams at little more than
+// half the bandwidth of a plain read. So every line is prefetched: far ahead into the L2, and later
+// from there into the L1.
 #pragma once
 
 #include <cstdint>
 
 namespace retort {
 
-// For the `bytes` from `at` on, what lies kToL1 and kToL2 beyond them; nothing there is touched, it
-// need not exist.
+// Prefetches kBytes bytes at kToL1 and at kToL2 beyond `at`. The addresses need not be mapped.
 template <int64_t kBytes>
 [[gnu::always_inline]] inline void FetchAhead(const void* at) {
   constexpr int64_t kLine = 64, kToL1 = 4096, kToL2 = 16384;

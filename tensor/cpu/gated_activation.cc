@@ -25,8 +25,9 @@ struct Silu {
   }
 };
 
-// f = z Phi(z), f' = Phi(z) + z phi(z), phi(z) = exp(-z^2 / 2) / sqrt(2 pi). Phi(-|z|) is
-// erfc(|z| / sqrt(2)) / 2, to 1e-6 of it, which (1 + erf(z / sqrt(2))) / 2 would not be.
+// f = z Phi(z), f' = Phi(z) + z phi(z), phi(z) = exp(-z^2 / 2) / sqrt(2 pi). Phi(-|z|) is computed
+// as erfc(|z| / sqrt(2)) / 2, with a relative error of 1e-6; (1 + erf(z / sqrt(2))) / 2 would
+// cancel.
 struct Gelu {
   template <int W>
   RETORT_INLINE static Floats<W> Value(Floats<W> z) {
@@ -47,7 +48,7 @@ struct Gelu {
   }
 };
 
-// (1 + tanh(u)) / 2 is s = 1 / (1 + exp(-2 u)), which loses no digits where tanh is near -1:
+// (1 + tanh(u)) / 2 is computed as s = 1 / (1 + exp(-2 u)), without cancellation near tanh = -1:
 // f = z s, f' = s (1 + z (1 - s) 2 u'), 2 u' = 2 sqrt(2 / pi) (1 + 3 * 0.044715 z^2).
 struct GeluTanh {
   static constexpr float kRoot = 1.59576912f, kCube = 0.044715f;  // 2 sqrt(2 / pi)
@@ -63,7 +64,7 @@ struct GeluTanh {
   RETORT_INLINE static Floats<W> Share(Floats<W> z) {
     return Sigmoid<W>(Inner<W>(z));
   }
-  // Beyond |z| = 10 the rest of a sigmoid is 0 in f32, and z^3 must not overflow against it.
+  // Beyond |z| = 10, s (1 - s) is 0 in f32, and z^3 must not overflow to infinity: 0 * infinity.
   template <int W>
   RETORT_INLINE static Floats<W> Slope(Floats<W> z, Floats<W> s) {
     const Floats<W> inner = (1.0f + z * z * (3 * kCube)) * kRoot;
@@ -114,7 +115,7 @@ struct GatedGradOp {
   }
 };
 
-// Op<F> over [begin, end), F being the activation's functions.
+// Runs Op<F> over [begin, end), F being the functions of the activation.
 template <template <class> class Op, class Values>
 void Run(Isa isa, Activation activation, const Values& values, int64_t begin, int64_t end) {
   const auto run = [&](const auto& op) { CallSimd<LanesKernel>(isa, &op, begin, end); };

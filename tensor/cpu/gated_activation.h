@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gated activation on a range of elements, inside a caller's own piece of work.
+// The gated activation on a range of elements, on the calling thread.
 #pragma once
 
 #include <cstdint>

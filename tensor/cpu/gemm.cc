@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dense products in f32, of three kinds by which factor lies transposed:
-//   a b^T and a b   the panels of a weight's products, over b
-//   a^T b           a sum over tokens, of which neither factor is packed
+// Dense products in f32. The method depends on which factor is transposed:
+//   a b^T and a b   the same panels as for weights, made from b
+//   a^T b           a sum over tokens; neither factor is packed
 #include <algorithm>
 #include <vector>
 
@@ -13,10 +13,10 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kTokens = 64;  // summed at a time: as many pages as the processor knows at once
-constexpr int64_t kNarrow = 64;  // columns up to which the other factor gives the panels
+constexpr int64_t kTokens = 64;  // per step: the pages of that many rows fit in the TLB
+constexpr int64_t kNarrow = 64;  // b with at most this many columns: panels are made from a
 
-// c [M,N] += a^T b, or where b is the narrow one its transpose: c^T += b^T a.
+// c [M,N] += a^T b; if b is the narrow factor, computed transposed: c^T += b^T a.
 struct Outer {
   const float *left, *right;  // [tokens,narrow], [tokens,wide]
   float* out;
@@ -31,7 +31,7 @@ struct Outer {
     tokens = s.a.rows(), narrow = small.cols(), wide = large.cols();
   }
 
-  // sum [narrow,64] += left^T times `right` from col on, of which n columns exist.
+  // sum [narrow,64] += left^T times columns [col, col + 64) of `right`, of which n exist.
   void AddTo(Isa isa, int64_t col, int64_t n, float* sum, int64_t sum_row) const {
     for (int64_t t = 0; t < tokens; t += kTokens) {
       const int64_t count = std::min(kTokens, tokens - t);
@@ -47,7 +47,7 @@ struct Outer {
     }
   }
 
-  // block: room for [narrow,64]
+  // block: a buffer of [narrow,64]
   void AddPanel(Isa isa, int64_t col, float* block) const {
     const int64_t n = std::min(kPanel, wide - col);
     if (!turned && n == kPanel) return AddTo(isa, col, n, out + col, wide);
@@ -74,9 +74,9 @@ Tensor Transposed(ThreadPool& pool, Memory& memory, const Tensor& x) {
 
 }  // namespace
 
-// Panels of the wider factor times all of the other.
+// Each piece multiplies a panel of the wider factor by all of the narrower one.
 void CpuBackend::AddTokenSums(std::span<const TokenSum> sums) {
-  std::vector<int64_t> ends;  // of each sum's pieces, counted through
+  std::vector<int64_t> ends;  // the end of each sum's pieces, numbered over all sums
   int64_t pieces = 0, narrowest = 0;
   double operations = 0;
   std::vector<Outer> outers;
@@ -111,7 +111,7 @@ void CpuBackend::Gemm(bool transpose_a, bool transpose_b, float alpha, const Ten
   }
   if (depth == 0) return;
   Tensor left = transpose_a && !by_tokens ? Transposed(pool_, *memory_, a) : a, right = b;
-  if (alpha != 1) {  // in the smaller factor
+  if (alpha != 1) {  // scales a copy of the smaller factor
     Tensor& smaller = a.elements() < b.elements() ? left : right;
     Tensor scaled = Zeros(smaller.shape());
     Accumulate(smaller, scaled);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distances of rows of hidden states, and their gradients in the states' place.
+// Distances between rows of hidden states, and their in-place gradients.
 #include <cmath>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -17,7 +17,7 @@ struct SquaredDifference {
   }
 };
 
-// Both gradients are of this form: y = (y * along - t) * factor.
+// Both gradients have this form: y = (y * along - t) * factor.
 struct GradientOp {
   float* y;
   const float* t;
@@ -50,7 +50,7 @@ struct CosineRow {
     const double yy = SumLanes<W>(DotTerm{y, y}, 0, width);
     const double tt = SumLanes<W>(DotTerm{t, t}, 0, width);
     const double norms = std::sqrt(yy) * std::sqrt(tt);
-    const bool flat = norms == 0;  // not norms > 0: a NaN must come through
+    const bool flat = norms == 0;  // not !(norms > 0): NaN must propagate
     *loss = flat ? 1 : 1 - dot / norms;
     if (scale == 0) return;
     const double along = flat ? 0 : dot / yy, factor = flat ? 0 : scale / norms;

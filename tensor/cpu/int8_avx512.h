@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the AVX-512 VNNI kernels share.
+// Shared by the AVX-512 VNNI kernels.
 #pragma once
 
 #ifdef __x86_64__

@@ -51,8 +51,9 @@ RETORT_INT8_AVX512 inline float SumLanes(__m512 v) {
   return SumLanes(_mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1)));
 }
 
-// |w| times x with w's sign: the first factor of the byte products must be unsigned. Neighbours
-// add up to at most 2 * 128 * 127, which 16 bits hold.
+// Computes |w| times (x with w's sign), because the first factor of the byte product instruction
+// must be unsigned. The sum of two neighbouring products is at most 2 * 128 * 127, which fits in 16
+// bits.
 template <class Block, int kRows>
 RETORT_INT8_AVX2 void DotsAvx2(const Block* w, int64_t blocks, const Int8Row* x, float* sums) {
   __m256 sum[kRows];
@@ -75,9 +76,9 @@ RETORT_INT8_AVX512 inline __m128i LoadPair(const void* two_words) {
   return _mm_loadl_epi64(static_cast<const __m128i*>(two_words));
 }
 
-// kWeights weight rows side by side, so that each row of activations is loaded for all of them; two
-// blocks at a time. Bytes are turned into values + 128, which x's offset takes off again, as the
-// byte products want their first factor unsigned.
+// kWeights weight rows at a time, so that a row of activations is loaded once for all of them; two
+// blocks at a time. Bytes are converted to values + 128, because the first factor of the byte
+// product instruction must be unsigned; x's offset corrects for that.
 template <int kWeights, int kRows>
 RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* x, float* y,
                              int64_t stride) {
@@ -121,8 +122,9 @@ RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* 
   }
 }
 
-// Four blocks of Q4_0 are 36 words of 16 bits: which of them hold the quants, and which the
-// scales, four times each. Words are counted in two loads, of words 0 ... 31 and 4 ... 35.
+// Shuffle indices for four blocks of Q4_0, which are 36 words of 16 bits: the words of the quants,
+// and the words of the scales, each repeated four times. Indices refer to two loads, of words
+// 0 ... 31 and 4 ... 35.
 struct WordsQ4_0 {
   alignas(64) uint16_t quants[32], scales[32];
   constexpr WordsQ4_0() : quants(), scales() {
@@ -135,7 +137,7 @@ struct WordsQ4_0 {
 };
 constexpr WordsQ4_0 kWordsQ4_0;
 
-// The same four blocks at a time, whose low nibbles are one vector and whose high ones another.
+// The same, four blocks at a time; their low nibbles form one vector, their high nibbles another.
 // Nibbles are values + 8.
 template <int kWeights, int kRows>
 RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* x, float* y,
@@ -165,8 +167,8 @@ RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* 
       lows[t] = _mm512_shuffle_i32x4(x0, x1, 0x88);
       highs[t] = _mm512_shuffle_i32x4(x0, x1, 0xdd);
       const __m128i offset = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x[t].offset + b));
-      start[t] =
-          _mm512_maskz_broadcast_i32x4(0x8421, _mm_srai_epi32(offset, 4));  // of -8, not -128
+      // Offsets for values + 8 instead of + 128.
+      start[t] = _mm512_maskz_broadcast_i32x4(0x8421, _mm_srai_epi32(offset, 4));
       d_x[t] = _mm512_permutevar_ps(_mm512_broadcast_f32x4(_mm_loadu_ps(x[t].d + b)), spread);
     }
     for (int r = 0; r < kWeights; ++r) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Block-quantised weights times a few int8 rows, each weight row read once as it lies in memory:
+// Block-quantised weights times a few int8 rows, each weight row read once, without repacking:
 // y = sum over blocks of (d_w d_x) times an exact int32 dot product.
 #pragma once
 
@@ -11,8 +11,8 @@
 
 namespace retort {
 
-// One row of activations, quantised in blocks of 32. All is padded with zeros to a multiple of
-// kInt8GroupBlocks blocks.
+// One row of activations, quantised in blocks of 32. All arrays are padded with zeros to a multiple
+// of kInt8GroupBlocks blocks.
 struct Int8Row {
   const int8_t* q;        // [cols], within -127 ... 127
   const float* d;         // [cols / 32]
@@ -23,8 +23,8 @@ inline constexpr int64_t kInt8DotRows = 4;
 
 bool CpuHasVnni();
 
-// y[t * stride + o - begin] = x[t] . weight row o, for o in [begin, end) and t < rows, at most
-// kInt8DotRows. w is Q8_0 or Q4_0; in strips, which MultiplyStrip is for, it works but slowly.
+// y[t * stride + o - begin] = x[t] . weight row o, for o in [begin, end) and t < rows;
+// rows <= kInt8DotRows. w is Q8_0 or Q4_0. Slow for weights in strips; those have MultiplyStrip.
 void Int8Dots(Isa isa, const Weight& w, int64_t begin, int64_t end, const Int8Row* x, int64_t rows,
               float* y, int64_t stride);
 

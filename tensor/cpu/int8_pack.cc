@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights for many tiles: from rows by transposing, from strips as they lie or by spreading
-// nibbles.
+// Packing of weights for many tiles: rows are transposed; strips are used in place (Q8_0) or their
+// nibbles are expanded to bytes (Q4_0).
 #include "tensor/cpu/int8_avx512.h"
 #include "tensor/cpu/int8_tile.h"
 
@@ -9,7 +9,7 @@ namespace retort {
 #ifdef __x86_64__
 namespace {
 
-// 16 bytes of 16 rows: lane l of v[i] is row 4 l + i's.
+// Loads 16 bytes of each of 16 rows: 128-bit lane l of v[i] comes from row 4 l + i.
 RETORT_INT8_AVX512 inline void LoadRows(const std::byte* at, int64_t row_bytes, __m512i* v) {
   const auto part = [&](int64_t row) __attribute__((target("avx512f"), always_inline)) {
     return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at + row * row_bytes));
@@ -22,7 +22,7 @@ RETORT_INT8_AVX512 inline void LoadRows(const std::byte* at, int64_t row_bytes, 
   }
 }
 
-// Then v[i] becomes the i-th four bytes of all 16 rows in order.
+// After LoadRows: v[i] becomes the i-th four bytes of all 16 rows in order.
 RETORT_INT8_AVX512 inline void Transpose(__m512i* v) {
   const __m512i low01 = _mm512_unpacklo_epi32(v[0], v[1]);
   const __m512i high01 = _mm512_unpackhi_epi32(v[0], v[1]);
@@ -34,7 +34,7 @@ RETORT_INT8_AVX512 inline void Transpose(__m512i* v) {
   v[3] = _mm512_unpackhi_epi64(high01, high23);
 }
 
-// A block of 16 rows into `to`, raised by 128.
+// Packs a block of 16 rows into `to` as values + 128.
 RETORT_INT8_AVX512 inline void PackBlock(const BlockQ8_0* block, int64_t row_bytes, std::byte* to) {
   const __m512i flip = _mm512_set1_epi8(-128);
   for (int half = 0; half < 2; ++half) {
@@ -45,7 +45,8 @@ RETORT_INT8_AVX512 inline void PackBlock(const BlockQ8_0* block, int64_t row_byt
       _mm512_store_si512(to + (half * 4 + i) * kStripRows * 4, _mm512_xor_si512(v[i], flip));
   }
 }
-// The two nibbles of each byte of v, raised from 8 to 128, four rows of bytes apart.
+// Expands the nibbles of v (values + 8) to bytes (values + 128): the low ones to `to`, the high
+// ones 16 * kStripRows bytes after it.
 RETORT_INT8_AVX512 inline void StoreNibbles(__m512i v, std::byte* to) {
   const __m512i low = _mm512_set1_epi8(15), raise = _mm512_set1_epi8(120);
   const __m512i high = _mm512_srli_epi16(v, 4);

@@ -10,16 +10,16 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostRows = 85 * kInt8TileRows;  // of a piece: its sums stay in the L2
+constexpr int64_t kMostRows = 85 * kInt8TileRows;  // per piece: its sums fit in the L2
 constexpr int64_t kFewRows = 32;
-constexpr int64_t kMostBlocks = 18;  // packed at a time: they stay in the L1
+constexpr int64_t kMostBlocks = 18;  // packed at a time: they fit in the L1
 
-// How a round is divided: by its shape alone.
+// The division of a parallel pass into pieces. Depends on the shape alone.
 struct Partition {
-  int64_t rows, blocks, parts;  // Int8Rows: so many rows after another add up to one of y
+  int64_t rows, blocks, parts;  // the sum of `parts` consecutive Int8Rows is one row of y
   int64_t piece_rows, row_pieces;
-  int64_t chunk;   // blocks that are packed at a time
-  int64_t strips;  // of a piece; more of them read the activations less often from afar
+  int64_t chunk;   // blocks packed at a time
+  int64_t strips;  // per piece; with more of them, activations are read less often from far caches
 
   Partition(const Int8Rows& x, int64_t x_blocks)
       : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
@@ -33,7 +33,7 @@ struct Partition {
   }
 };
 
-// Tiles of nearly the same number of rows: [Begin(i), Begin(i + 1)) of `rows`.
+// Divides `rows` into tiles of nearly equal size: tile i is rows [Begin(i), Begin(i + 1)).
 struct Tiles {
   int64_t rows, count;
   explicit Tiles(int64_t n) : rows(n), count(CeilDiv(n, kInt8TileRows)) {}
@@ -55,7 +55,8 @@ struct Scratch {
       : packed(at), sums(reinterpret_cast<float*>(at + partition.chunk * kPackedBlockBytes)) {}
 };
 
-// One product's outputs of strips [strip, strip + partition.strips) for rows [top, top + rows) of x.
+// One piece: a product's outputs for strips [strip, strip + partition.strips) and rows of x from
+// top on, at most partition.piece_rows.
 class StripPiece {
  public:
   StripPiece(const Partition& partition, const WeightProduct& product, int64_t strip, int64_t top)
@@ -68,7 +69,7 @@ class StripPiece {
         in_strips_(w_.layout() == WeightLayout::kStrips),
         direct_(partition.parts == 1 && (strip + partition.strips) * kStripRows <= w_.rows()) {}
 
-  // x: all rows, interleaved in tiles piece by piece.
+  // x: all rows, interleaved by Interleaved().
   void Run(const std::byte* x, const Scratch& scratch) const {
     const int64_t strips = std::min(partition_.strips, CeilDiv(w_.rows(), kStripRows) - strip_);
     for (int64_t first = 0; first < partition_.blocks; first += partition_.chunk) {
@@ -89,22 +90,22 @@ class StripPiece {
       }
     }
     if (direct_) return;
-    // Row by row: the strips' parts of one lie together.
+    // Row by row: outputs of neighbouring strips are adjacent in y.
     for (int64_t t = 0; t < tiles_.rows; t += partition_.parts) {
       for (int64_t s = 0; s < strips; ++s) Write(strip_ + s, t, SumsOf(scratch, s, t));
     }
   }
 
  private:
-  // Of rows, the last strip reaches back into the one before.
+  // For weights in rows, the last strip overlaps the one before so that all its rows exist.
   int64_t FirstRow(int64_t strip) const {
     return in_strips_ ? strip * kStripRows : std::min(strip * kStripRows, w_.rows() - kStripRows);
   }
   float* SumsOf(const Scratch& scratch, int64_t strip, int64_t row) const {
     return scratch.sums + (strip * partition_.piece_rows + row) * kStripRows;
   }
-  // With few rows memory takes as long as the arithmetic: of the next strip as large a part as this
-  // one's at hand.
+  // With few rows of x, memory takes as long as the arithmetic. So the part of the next strip that
+  // corresponds to the current blocks is prefetched.
   Ahead AheadOf(int64_t strip, int64_t first, int64_t blocks) const {
     if (partition_.rows > kFewRows * partition_.parts) return {nullptr, nullptr, 0};
     const int64_t bytes = kStripRows * RowBytes(w_.format(), w_.cols());
@@ -127,10 +128,10 @@ class StripPiece {
   int64_t strip_, top_;
   Tiles tiles_;
   bool in_strips_;
-  bool direct_;  // the last sums go straight to y
+  bool direct_;  // the final sums are written directly to y
 };
 
-// x as StripPiece::Run wants it.
+// x in the layout of StripPiece::Run: tiles interleaved by InterleaveInt8, piece by piece.
 Tensor Interleaved(ThreadPool& pool, Memory& memory, const Partition& partition,
                    std::span<const Int8Row> x) {
   Tensor out = Tensor::Make(memory, {TileBytes(partition.rows, partition.blocks)}, DType::kU8);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of block-quantised weights with int8 rows, on AVX-512 VNNI, a strip of weight rows at a
-// time: strips are read as they lie, rows are packed as they are needed.
+// time. Weights in strips are read in place; weights in rows are packed strip by strip.
 #pragma once
 
 #include <span>
@@ -11,11 +11,11 @@
 
 namespace retort {
 
-// From so many rows on, packing weights that lie in rows pays; fewer take tensor/cpu/int8_dots.h.
+// From this number of rows of x on, packing weights in rows pays off; below it, Int8Dots is faster.
 inline constexpr int64_t kInt8PanelRows = 5;
 
-// All products with x in one round; weights are Q8_0 or Q4_0, in strips or of at least kStripRows
-// rows. Needs CpuHasVnni().
+// All products with x in one parallel pass. Weights are Q8_0 or Q4_0, and in strips or of at least
+// kStripRows rows. Needs CpuHasVnni().
 void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
                       std::span<WeightProduct> products);
 

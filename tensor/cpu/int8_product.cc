@@ -10,7 +10,8 @@
 namespace retort {
 namespace {
 
-// Weight rows of a piece: a few 10 KB, read again for every few tokens.
+// Weight rows per piece: a few 10 KB, which stay in the cache because they are reread for every few
+// tokens.
 int64_t Grain(int64_t cols) {
   return std::clamp<int64_t>((1 << 15) / std::max<int64_t>(1, cols), 4, 64) / 4 * 4;
 }
@@ -45,7 +46,7 @@ void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int6
   const auto fits = [&](const WeightProduct& p) {
     return vnni && (p.w->layout() == WeightLayout::kStrips || (many && p.w->rows() >= kStripRows));
   };
-  while (!products.empty()) {  // runs of products that go the same way
+  while (!products.empty()) {  // for each run of consecutive products that use the same kernel
     size_t count = 1;
     while (count < products.size() && fits(products[count]) == fits(products[0])) ++count;
     const auto same = products.first(count);

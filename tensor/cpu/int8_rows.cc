@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-// A row's space at `at`, padded with zeros to so many blocks.
+// The space of one row, at `at`; its padding up to `blocks` blocks is set to zeros.
 Int8Space PaddedSpace(std::byte* at, int64_t cols, int64_t blocks) {
   auto* d = reinterpret_cast<float*>(at + blocks * kBlockValues);
   const Int8Space s{reinterpret_cast<int8_t*>(at), d, reinterpret_cast<int32_t*>(d + blocks)};
@@ -26,7 +26,7 @@ RETORT_INLINE void StoreBytes(Ints<W> v, int8_t* to) {
   std::memcpy(to, &bytes, sizeof bytes);
 }
 
-// Zeros in every vector, one by one: clearing an array at once takes the way through memory.
+// Clears the vectors one by one: clearing the array as a whole is compiled to stores in memory.
 template <class Vector, int kCount>
 RETORT_INLINE void Clear(Vector (&v)[kCount]) {
   for (int i = 0; i < kCount; ++i) v[i] = Vector{};
@@ -36,7 +36,7 @@ RETORT_INLINE void StoreFirst(Vector v, int64_t n, void* to) {
   std::memcpy(to, &v, static_cast<size_t>(n) * 4);
 }
 
-// W blocks at a time, so that their scales and sums are one vector each.
+// W blocks at a time, so that their scales form one vector and their sums another.
 template <bool kPrecise>
 struct QuantiseRow {
   template <int W>
@@ -66,7 +66,7 @@ struct QuantiseRow {
     Clear(sums);
     Clear(low_sums);
     for (int64_t b = 0; b < n; ++b) {
-      for (int i = 0; i < kBlockValues; i += W) {  // to nearest even, by adding 1.5 * 2^23
+      for (int i = 0; i < kBlockValues; i += W) {  // adding 1.5 * 2^23 rounds to nearest even
         const int64_t from = b * kBlockValues + i, to = at * kBlockValues + from;
         const Ints<W> q = (Ints<W>)(Load<W>(x + from) * inverse[b] + 12582912.0f) - 0x4b400000;
         const Ints<W> top = kPrecise ? (q + 64) >> 7 : q;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Activations quantised for int8 products, in blocks of 32 of one scale.
+// Activations quantised for int8 products, in blocks of 32 values with one scale.
 #pragma once
 
 #include <span>
@@ -10,20 +10,20 @@
 
 namespace retort {
 
-// Where a row goes, as Int8Row.
+// Output arrays for one row, laid out as in Int8Row.
 struct Int8Space {
   int8_t* q;
   float* d;
   int32_t* offset;
 };
-// x [cols], whole blocks, without padding; precisely (Int8Rows) its high and low parts, else all of
-// it to `high`.
+// Quantises x [cols], whole blocks, without padding: with wide_input to high and low parts (see
+// Int8Rows), else to `high` alone.
 void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool wide_input, const Int8Space& high,
                   const Int8Space& low);
 
-// x [rows,cols] as d q, |q| <= 127; or precisely, in 15 bits, as d (128 high + low), -64 <= low <
-// 64: then there are two rows for each, the high part of scale 128 d and the low one, whose
-// products are to be added.
+// x [rows,cols] as d q, |q| <= 127; or with wide_input in 15 bits as d (128 high + low),
+// -64 <= low < 64. The latter gives two rows for each row of x, the high part with scale 128 d and
+// the low part with scale d; their products are to be added.
 class Int8Rows {
  public:
   Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows, int64_t cols,
@@ -35,7 +35,7 @@ class Int8Rows {
  private:
   int64_t parts_;
   Tensor storage_;
-  std::span<Int8Row> rows_;  // in storage_ too
+  std::span<Int8Row> rows_;  // also in storage_
 };
 
 }  // namespace retort

@@ -10,10 +10,10 @@
 namespace retort {
 namespace {
 
-static_assert(kStripRows ==
-              kBlockValues);  // a strip's outputs are a block of the next product's input
+// The outputs of a strip are a block of the next product's input.
+static_assert(kStripRows == kBlockValues);
 
-// All rows of x, interleaved; every `parts` of them add up to a row of y.
+// All rows of x, interleaved; the sum of `parts` consecutive products is a row of y.
 struct Tile {
   Tensor bytes;
   int64_t rows, parts;
@@ -40,7 +40,7 @@ struct Tile {
       Multiply(*p.w, begin, p.y.data<float>() + begin, p.w->rows());
     });
   }
-  // Puts x [rows / parts, kBlockValues] in as the block-th block.
+  // Quantises x [rows / parts, kBlockValues] and stores it as block number `block` of the rows.
   void Quantise(Isa isa, const float* x, int64_t block) const {
     int8_t q[2][kInt8TileRows * kBlockValues];
     float d[2][kInt8TileRows];

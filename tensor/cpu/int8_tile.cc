@@ -12,8 +12,8 @@ namespace {
 
 #ifdef __x86_64__
 
-// Where a product takes a block of weights from: Quad(k, half) is four bytes of each of 16 outputs,
-// values + 128 or, where kOffsetShift is 4, + 8.
+// Sources of a block of weights. Quad(k, half) is four bytes of each of 16 outputs: values + 128,
+// or values + 8 if kOffsetShift is 4.
 struct FromPacked {
   static constexpr int kOffsetShift = 0;
   const std::byte* bytes;
@@ -47,7 +47,7 @@ struct FromStrip {
 template <int kRows, class From>
 RETORT_INT8_AVX512 void Multiply(const std::byte* tile, From w, int64_t blocks, const float* before,
                                  float* out, int64_t stride, Ahead& ahead) {
-  for (int t = 0; t < kRows; ++t) {  // lines of out arrive while the sums are made
+  for (int t = 0; t < kRows; ++t) {  // prefetches the lines of out during the product
     for (int i = 0; i < 2; ++i) __builtin_prefetch(out + t * stride + i * 16, 1);
   }
   __m512 sum[kRows][2];
@@ -101,7 +101,7 @@ void Interleave(const Int8Row* x, int64_t blocks, std::byte* tile) {
   }
 }
 
-// body(rows as a constant)
+// Calls body(rows as a compile-time constant).
 template <class Body>
 void WithRows(int64_t rows, const Body& body) {
   switch (rows) {
@@ -134,7 +134,7 @@ void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, fl
     sums = row;
   }
   if (cols == kStripRows) {
-    std::memcpy(y, sums, sizeof row);  // of a constant size: no call
+    std::memcpy(y, sums, sizeof row);  // a constant size, which is inlined
   } else {
     std::copy_n(sums + first, cols, y);
   }

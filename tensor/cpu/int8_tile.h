@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of int8 products whose outputs lie along the vectors: tiles of activation rows times a
-// strip of kStripRows weight rows (tensor/quant/strips.h), as it lies in memory or packed.
+// The inner kernel of int8 products with one output per vector lane: tiles of activation rows times
+// a strip of kStripRows weight rows (tensor/quant/strips.h), in place or packed.
 #pragma once
 
 #include "tensor/cpu/int8_dots.h"
@@ -8,45 +8,45 @@
 
 namespace retort {
 
-inline constexpr int64_t kInt8TileRows = 6;  // with 32 outputs: as many sums as registers hold
+inline constexpr int64_t kInt8TileRows = 6;  // times 32 outputs: the sums that fit in registers
 
-// Rows of a tile, block by block: eight times four bytes of each row in turn, then the rows' scales
-// and their offsets (Int8Row).
+// The rows of a tile, interleaved block by block: [8, rows, 4] bytes, then the rows' scales, then
+// their offsets (Int8Row).
 constexpr int64_t TileBytes(int64_t rows, int64_t blocks) {
   return rows * blocks * (kBlockValues + 8);
 }
 void InterleaveInt8(const Int8Row* x, int64_t rows, int64_t blocks, std::byte* tile);
 
-// Some blocks of a strip for many tiles: bytes are values + 128, as in StripBlockQ8_0, and scales
-// are floats.
+// Blocks of a strip, packed for use with many tiles: bytes are values + 128, as in StripBlockQ8_0,
+// and scales are floats.
 struct PackedInt8 {
-  const std::byte* bytes;  // of each block [8, kStripRows, 4],
-  int64_t stride;          // so many bytes apart
+  const std::byte* bytes;  // of each block [8, kStripRows, 4]
+  int64_t stride;          // bytes from one block to the next
   const float* scales;     // [blocks, kStripRows]
 };
-// What packing needs: [blocks, 8, kStripRows, 4] bytes and the scales.
+// The space for packing one block: [8, kStripRows, 4] bytes and the scales.
 inline constexpr int64_t kPackedBlockBytes = kStripRows * (kBlockValues + 4);
 
 // Packs blocks [first, first + blocks) of w's rows [row, row + kStripRows) into `room`, 64-byte
-// aligned: from a strip, whose quants stay where they are if they are bytes, or from rows, which
-// then all must exist.
+// aligned. If w is in strips, the bytes of Q8_0 are used in place. If w is in rows, all kStripRows
+// rows must exist.
 PackedInt8 PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, std::byte* room);
 
-// What a product asks for ahead while it multiplies: `lines` cache lines a block, until `end`.
+// Memory to prefetch during a product: `lines` cache lines per block, up to `end`.
 struct Ahead {
   const std::byte *at, *end;
   int64_t lines;
 };
 
-// out = before + the products of a tile's rows with packed weights, block after block; `tile` is at
-// the first of the blocks. before [rows,kStripRows], 64-byte aligned, or null for zeros; out's rows
-// are `stride` apart. Needs CpuHasVnni().
+// out = before + the products of a tile's rows with packed weights, summed block by block; `tile`
+// points to the first of the blocks. before [rows,kStripRows], 64-byte aligned, or null for zeros;
+// out's rows are `stride` apart. Needs CpuHasVnni().
 void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
                   const float* before, float* out, int64_t stride, Ahead& ahead);
-// sums = the products with the whole strip that begins at `row` of w, which is in strips and
-// streams from memory.
+// sums [rows,kStripRows] = the products with the whole strip that begins at `row` of w, which is in
+// strips and is prefetched as a stream.
 void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums);
-// y [cols] = sums [parts,kStripRows] from column `first` on, added up.
+// y [cols] = the sum over the parts of sums [parts,kStripRows], columns [first, first + cols).
 void WriteSums(const float* sums, int64_t parts, int64_t first, int64_t cols, float* y);
 
 }  // namespace retort

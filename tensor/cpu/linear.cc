@@ -41,7 +41,7 @@ void CpuBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produc
 void CpuBackend::Forwards(const Tensor& x, std::span<WeightProduct> products) {
   const float* in = x.data<float>();
   const int64_t rows = x.rows();
-  // Runs of products that go the same way.
+  // For each run of consecutive products with the same arithmetic.
   while (!products.empty()) {
     const Arithmetic arithmetic = products[0].arithmetic;
     size_t count = 1;
@@ -77,7 +77,7 @@ void CpuBackend::FeedForward(Activation activation, const Tensor& x, const Prepa
   Backend::FeedForward(activation, x, gate, up, down, y);
 }
 
-// y += u b^T, u = scale * input a^T, beside products that have no place for them.
+// y += u b^T, u = scale * input a^T. For kernels that cannot include the adapters in the product.
 void CpuBackend::AddAdapters(std::span<WeightProduct> products) {
   for (WeightProduct& p : products) {
     if (!p.adapter.a) continue;
@@ -94,7 +94,8 @@ void CpuBackend::AddAdapters(std::span<WeightProduct> products) {
   }
 }
 
-// Two rounds: all u, then all y, with u and b as more of the depth.
+// Two parallel passes: first all u, then all y, with u and b as an extension of the inner
+// dimension.
 void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<WeightProduct> products) {
   BlockGemm& gemm = products_->gemm(products[0].arithmetic.bf16);
   const ProductContext context{gemm, pool_, *memory_, isa_};
@@ -125,10 +126,11 @@ void CpuBackend::LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tens
   LinearGrads({&gradient, 1}, &dx, true);
 }
 
-// Three rounds: all du; dx, with every layer's dy w and du a as more of the depth; all da and db.
+// Three parallel passes: all du; dx as one product, in which the dy w and du a of all layers are
+// concatenated along the inner dimension; all da and db.
 void CpuBackend::LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) {
   if (layers.empty()) return;
-  // One sum has one type: bf16 where all of the weights allow it.
+  // dx is one sum of a single type: bf16 only if all weights use bf16.
   const bool bf16 = std::ranges::all_of(
       layers, [](const LinearGradient& layer) { return layer.w->as<CpuWeight>().arithmetic.bf16; });
   BlockGemm& gemm = products_->gemm(bf16);

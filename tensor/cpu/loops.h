@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Loops over lanes, elements and rows. How a loop is cut depends on its shape alone.
+// Loops over lanes, elements and rows. The division into pieces depends on the shape alone, never
+// on the number of threads.
 #pragma once
 
 #include <algorithm>
@@ -19,8 +20,9 @@ RETORT_INLINE void ForLanes(const Op& op, int64_t begin, int64_t end) {
   if (i < end) op.template Step<W>(i, FirstLanes{end - i});
 }
 
-// The sum of op.template Term<W>(i, lanes) over [begin, end): four running vectors, then their
-// lanes, so that rounding grows with the length over 4 W. Terms of unused lanes must be 0.
+// The sum of op.template Term<W>(i, lanes) over [begin, end), in four vectors of running sums that
+// are added at the end; so the rounding error grows with length / (4 W). Terms of unused lanes must
+// be 0.
 template <int W, class Op>
 RETORT_INLINE float SumLanes(const Op& op, int64_t begin, int64_t end) {
   Floats<W> sum[4] = {};
@@ -33,7 +35,7 @@ RETORT_INLINE float SumLanes(const Op& op, int64_t begin, int64_t end) {
   return Sum<W>((sum[0] + sum[1]) + (sum[2] + sum[3]));
 }
 
-struct DotTerm {  // of a sum of products
+struct DotTerm {  // for dot products
   const float *a, *b;
   template <int W, class Lanes>
   RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
@@ -41,7 +43,8 @@ struct DotTerm {  // of a sum of products
   }
 };
 
-// A piece of work worth waking a thread for, in elements; less than that runs in the caller.
+// The size of a piece, in elements, that is worth waking a thread for. Smaller loops run in the
+// caller.
 inline constexpr int64_t kPieceElements = 16384;
 constexpr int64_t RowsPerPiece(int64_t cols) {
   return std::max<int64_t>(1, kPieceElements / std::max<int64_t>(1, cols));
@@ -68,8 +71,8 @@ void ForElements(ThreadPool& pool, Isa isa, int64_t n, const Op& op) {
             [&](int64_t begin, int64_t end) { CallSimd<LanesKernel>(isa, &op, begin, end); });
 }
 
-// out[c] += sum over rows t of op.template Term<W>(t, c, lanes), for a strip of columns and in
-// blocks of rows, so that rounding stays small.
+// out[c] += sum over rows t of op.template Term<W>(t, c, lanes), for a strip of columns. Summed in
+// blocks of rows to keep the rounding error small.
 struct ColumnSumsKernel {
   static constexpr int64_t kStrip = 128, kRows = 64;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the optimiser needs: the squared norm of a gradient, the factor that clips it, and AdamW
+// Kernels of the optimiser: the squared norm of a gradient, the clipping factor, and AdamW
 // (Loshchilov and Hutter, "Decoupled weight decay regularization", arXiv 1711.05101).
 #include <cmath>
 
@@ -9,8 +9,8 @@
 namespace retort {
 namespace {
 
-// The squares of floats are exact in double; kLanes running sums whatever the vectors' width, so
-// that the result is the same on every processor.
+// Squares of floats are exact in double. The number of running sums is kLanes for every vector
+// width, so that the result is the same on every processor.
 struct SquaresInDouble {
   static constexpr int kLanes = 32;
   template <int W>
@@ -27,8 +27,8 @@ struct SquaresInDouble {
   }
 };
 
-// p (1 - decay) - rate m / (sqrt(v) + epsilon), with the two changes summed first: 1 - decay would
-// lose most of a small decay's digits.
+// p (1 - decay) - rate m / (sqrt(v) + epsilon), computed as p minus the sum of both changes: 1 -
+// decay would lose most digits of a small decay.
 struct AdamWOp {
   float beta1, beta2, rest1, rest2;  // rest: 1 - beta
   float decay, rate, epsilon, grad_scale;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights, decoded, into BlockGemm's panels. A panel is 64 words of 32 bits wide in both types: a
-// float, or a pair of bf16 that follow each other in depth.
+// Decodes weights into BlockGemm's panels. A panel is 64 words of 32 bits wide for both types: a
+// word is one float, or a pair of bf16 at consecutive depths.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -12,7 +12,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kTileRows = 16;  // weight rows that are transposed together
+constexpr int64_t kTileRows = 16;  // weight rows transposed at a time
 
 struct TransposeKernel {
   template <int W>
@@ -22,7 +22,7 @@ struct TransposeKernel {
   }
 };
 
-// One row's values into a strip that is zero beyond them; a row that does not exist is all zeros.
+// Decodes one row's values into a strip, padded with zeros; all zeros for rows beyond the weight.
 template <class T>
 void DecodeStrip(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t width, T* strip) {
   const int64_t count = row < w.rows() ? std::clamp<int64_t>(w.cols() - begin, 0, width) : 0;
@@ -48,7 +48,7 @@ void Transposed(Isa isa, const Weight& w, int64_t panel, int64_t first, int64_t 
   }
 }
 
-// Floats into a panel of pairs.
+// Packs rows of floats into a panel of bf16 pairs.
 void PackPairs(Isa isa, const float* rows, int64_t count, std::byte* to) {
   alignas(64) std::array<BF16, 2 * kPanel> rounded;
   auto* pairs = reinterpret_cast<uint32_t*>(to);
@@ -59,7 +59,7 @@ void PackPairs(Isa isa, const float* rows, int64_t count, std::byte* to) {
   }
 }
 
-// Rows [first, first + count) of a panel, and zeros up to `padded`.
+// Packs rows [first, first + count) of a panel, and zeros up to `padded`.
 void Straight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first, int64_t count,
               int64_t padded, std::byte* scratch, std::byte* to) {
   constexpr int64_t kRows = kPackScratchBytes / kPanel / int64_t{sizeof(float)};

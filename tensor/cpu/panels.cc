@@ -11,22 +11,21 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kPanelBytes = 160
-                                << 10;  // of a panel that are packed at a time: they stay in the L2
-constexpr int64_t kKeptBytes = 512 << 10;  // of a panel that is kept whole for the next rows
-constexpr int64_t kRowBlock = 1024;        // rows of a round
-constexpr int64_t kLeastRows = 64;         // of a piece, where there are so many
-constexpr int64_t kPieces = 32;            // of a round, at least, where there are rows enough;
-constexpr int64_t kDeepPieces = 16;  // where panels are too deep to be kept: each decodes its own
+constexpr int64_t kPanelBytes = 160 << 10;  // maximal chunk of a panel packed at a time: fits in L2
+constexpr int64_t kKeptBytes = 512 << 10;   // maximal size of a panel kept whole for the next rows
+constexpr int64_t kRowBlock = 1024;         // rows per parallel pass
+constexpr int64_t kLeastRows = 64;          // minimal rows per piece, if there are as many
+constexpr int64_t kPieces = 32;             // minimal pieces per pass, if there are enough rows
+constexpr int64_t kDeepPieces = 16;         // the same if panels are not kept: each piece decodes
 
-// How a depth is divided: evenly, into chunks of whole kDepthSteps.
+// The chunk size for a depth: even chunks, in multiples of kDepthStep.
 int64_t ChunkOf(const BlockGemm& gemm, int64_t depth) {
   const int64_t most = kPanelBytes / kPanel / SizeOf(gemm.type());
   return RoundUp(CeilDiv(depth, CeilDiv(depth, most)), kDepthStep);
 }
 
-// A term's left factor, for rows [begin, begin + rows): f32 as it lies, bf16 converted and padded,
-// chunk by chunk of the depth, each [padded rows, padded chunk] dense.
+// A term's left factor, rows [begin, begin + rows). f32 is used in place; bf16 is converted, and
+// stored chunk by chunk of the depth, each [padded rows, padded chunk] dense.
 class LeftFactor {
  public:
   LeftFactor(const ProductContext& context, const PanelTerm& term, int64_t begin, int64_t rows)
@@ -43,7 +42,7 @@ class LeftFactor {
               });
   }
 
-  // Rows [t, ...) of the chunk that begins at depth k, and how far apart they lie.
+  // Row t of the chunk that begins at depth k, and the stride of its rows in elements.
   const std::byte* At(int64_t k, int64_t t) const {
     if (packed_) return reinterpret_cast<const std::byte*>(Packed(k, t));
     return reinterpret_cast<const std::byte*>(floats_ + t * depth_ + k);
@@ -72,7 +71,7 @@ class LeftFactor {
   Tensor packed_;
 };
 
-// How deep the deepest panel is in all its terms, and the deepest chunk of one.
+// The maximal depth of a panel over all its terms, and the maximal chunk.
 struct Depths {
   int64_t whole = 0, chunk = 0;
 
@@ -88,14 +87,15 @@ struct Depths {
   }
 };
 
-// How the round is divided into pieces, a panel of one product times some of the rows each. A panel's
-// pieces follow each other: a worker packs it once for those that fall to it, if it can be kept.
+// The division of the parallel pass into pieces; a piece is a panel of one product times some of
+// the rows. The pieces of a panel are consecutive, so that a worker packs the panel once for all of
+// its pieces if the panel can be kept.
 struct Partition {
-  std::vector<int64_t> ends;  // of each product's panels, counted through
-  int64_t height;             // rows of a piece
-  int64_t groups;             // of rows
-  bool keeps;                 // a packed panel, for the next rows
-  int64_t packed_bytes;       // of what is packed at a time
+  std::vector<int64_t> ends;  // the end of each product's panels, numbered over all products
+  int64_t height;             // rows per piece
+  int64_t groups;             // pieces per panel
+  bool keeps;                 // packed panels are kept for the next piece
+  int64_t packed_bytes;       // of the buffer for packed weights
 
   Partition(const BlockGemm& gemm, int64_t rows, std::span<const PanelProduct> products) {
     int64_t panels = 0;
@@ -116,14 +116,15 @@ struct Partition {
 struct Scratch {
   std::byte *scratch, *packed;
   bool keeps;
-  int64_t panel = -1;  // the one in `packed`, counted through
+  int64_t panel = -1;  // the panel in `packed`, numbered over all products
 
-  // Whether that panel is there already. From now on it is, where panels are kept.
+  // Whether `packed` already contains that panel. Records it as the current one if panels are kept.
   bool Claim(int64_t nth) { return keeps && std::exchange(panel, nth) == nth; }
 };
 
-// A panel of a product times rows [t, t + rows) of the left factors: packs each chunk of each
-// term's panel, unless they are in the scratch, and multiplies. `out` is the product's at row t.
+// A panel of a product times rows [t, t + rows) of the left factors. Packs each chunk of each
+// term's panel, unless `packed` says that they are in the scratch, and multiplies. `out` points to
+// row t of the product's output.
 void RunPiece(const ProductContext& context, const PanelProduct& product,
               const std::map<const float*, LeftFactor>& left, int64_t panel, int64_t t,
               int64_t rows, float* out, int worker, const Scratch& scratch, bool packed) {
@@ -145,7 +146,7 @@ void RunPiece(const ProductContext& context, const PanelProduct& product,
                                      .cols = std::min(kPanel, product.cols - panel * kPanel),
                                      .add = add});
       if (scratch.keeps)
-        b += padded * kPanel * SizeOf(context.gemm.type());  // chunks lie one behind the other
+        b += padded * kPanel * SizeOf(context.gemm.type());  // chunks are stored consecutively
     }
   }
 }

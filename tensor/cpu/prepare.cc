@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights made ready for this processor: how their products are computed, and how they lie.
+// Preparation of weights: the choice of arithmetic and layout.
 #include <algorithm>
 #include <cstring>
 
@@ -11,7 +11,7 @@
 namespace retort {
 namespace {
 
-// The same bytes in large pages, one weight behind the other, so that they stream.
+// A copy in large pages, adjacent to the other weights, for fast sequential reads.
 Weight LastingCopy(const Weight& w, Memory& memory, ThreadPool& pool) {
   constexpr size_t kPiece = 4 << 20;
   const Bytes from = w.bytes();
@@ -48,8 +48,7 @@ Arithmetic CpuBackend::ArithmeticOf(WeightFormat format, const WeightUse& use) c
   return how;
 }
 
-// Strips are made for byte products of whole vectors; the row kernels serve narrower processors
-// better.
+// Strips are used with AVX-512 VNNI; on other processors the kernels for rows are faster.
 PreparedWeight CpuBackend::Prepare(const Weight& w, const WeightUse& use) {
   const Arithmetic how = ArithmeticOf(w.format(), use);
   const bool strips = use.lasting && how.int8 && isa_ == Isa::kAvx512 && CpuHasVnni() &&

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the products share: the libraries' calls made ready, and how work is cut. Pieces depend on
-// shapes alone and never share a sum, so results do not depend on the number of threads.
+// Shared by the products: the GEMM kernels in use, and the division of work into pieces. Pieces
+// depend on shapes alone and never share a sum, so results do not depend on the number of threads.
 #pragma once
 
 #include <functional>
@@ -17,19 +17,19 @@ namespace retort {
 
 // How products with one weight are computed.
 struct Arithmetic {
-  bool int8 = false;  // forwards, with activations quantised in blocks of 32
-  bool wide = false;  // those in 15 bits rather than 8
-  bool bf16 = false;  // what is not int8: panels of bf16 rather than f32
+  bool int8 = false;  // forward products with activations quantised in blocks of 32
+  bool wide = false;  // int8 products: activations have 15 bits instead of 8
+  bool bf16 = false;  // all other products: panels of bf16 instead of f32
 
   bool operator==(const Arithmetic&) const = default;
 };
-// A weight as this backend keeps it.
+// This backend's representation of a prepared weight.
 struct CpuWeight : PreparedWeight::Data {
   CpuWeight(Weight w, Arithmetic a) : weight(std::move(w)), arithmetic(a) {}
   Weight weight;
   Arithmetic arithmetic;
 };
-// LinearProduct as the kernels take it.
+// LinearProduct with the prepared weight unpacked.
 struct WeightProduct {
   const Weight* w;
   Tensor y;
@@ -43,7 +43,7 @@ class CpuProducts {
  public:
   CpuProducts(int workers, Compute compute, Memory& memory, Isa isa);
 
-  // bf16 where it was asked for and the processor has it, else f32.
+  // bf16 if requested and available, else f32.
   BlockGemm& gemm(bool bf16) { return bf16 && bf16_ ? *bf16_ : *f32_; }
   BlockGemm& f32() { return *f32_; }
 
@@ -51,7 +51,7 @@ class CpuProducts {
   std::unique_ptr<BlockGemm> f32_, bf16_;
 };
 
-// Below so many floating-point operations waking a thread costs more than it brings.
+// Below this number of floating-point operations, waking threads costs more than it saves.
 inline constexpr double kWorthThreads = 1 << 18;
 
 template <class Body>
@@ -60,8 +60,8 @@ void ForPieces(ThreadPool& pool, double operations, int64_t pieces, const Body& 
   for (int64_t i = 0; i < pieces; ++i) body(i, 0);
 }
 
-// body(product, begin, end) for pieces of `grain` outputs of products with the same `rows` rows of
-// x.
+// body(product, begin, end) for pieces of `grain` outputs of products with the same x of `rows`
+// rows.
 template <class Body>
 void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<WeightProduct> products,
                 const Body& body) {
@@ -79,15 +79,15 @@ void ForOutputs(ThreadPool& pool, int64_t rows, int64_t grain, std::span<WeightP
             });
 }
 
-// Packs rows [first, first + count) of B's panel into `to`: [padded,64] as BlockGemm wants it,
-// zeros beyond count and cols. Called by several workers at a time; `scratch` is the worker's, of
+// Packs rows [first, first + count) of B's panel into `to`, [padded,64] in BlockGemm's layout, with
+// zeros beyond count and cols. Called by several workers at a time, each with its own `scratch` of
 // kPackScratchBytes.
 using PackPanel = std::function<void(int64_t panel, int64_t first, int64_t count, int64_t padded,
                                      std::byte* scratch, std::byte* to)>;
 inline constexpr int64_t kPackScratchBytes = 32 << 10;
 
-// One term of a sum of products: a [rows,depth], dense, times B [depth,cols], decoded panel by
-// panel.
+// One term of a sum of products: a [rows,depth], dense, times B [depth,cols], which is decoded
+// panel by panel.
 struct PanelTerm {
   const float* a;
   int64_t depth;
@@ -98,7 +98,7 @@ struct PanelProduct {
   std::vector<PanelTerm> terms;
   int64_t cols;
   float* out;
-  bool add;  // to what is in out, or overwrite it
+  bool add;  // add to out, else overwrite it
 };
 
 struct ProductContext {
@@ -107,22 +107,22 @@ struct ProductContext {
   Memory& memory;
   Isa isa;
 };
-// All products in one round of the pool.
+// All products in one parallel pass.
 void RunPanels(const ProductContext& context, int64_t rows, std::span<const PanelProduct> products);
 
-// B = w^T, for the forward product, and B = w, for the gradient.
+// B = w^T (forward product) and B = w (gradient).
 PackPanel PackTransposed(Isa isa, DType type, Weight w);
 PackPanel PackStraight(Isa isa, DType type, Weight w);
-// A dense matrix [rows,cols] of floats as a weight that borrows it.
+// A weight that borrows a dense matrix [rows,cols] of floats.
 Weight AsWeight(const Tensor& matrix);
 
-// All products with x, for a few rows: each weight row is decoded once and used at once.
-// Up to so many rows this is faster than packing panels; and bf16 rounds nothing here.
+// Up to this number of rows, VectorForward is faster than packing panels; it also never rounds to
+// bf16. It computes all products with x and decodes each weight row once, just before its use.
 inline constexpr int64_t kVectorRows = 16;
 void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
                    std::span<WeightProduct> products);
 
-// All products with x, for any number of rows in int8: weights are Q8_0 or Q4_0, x is quantised in
+// All products with x in int8, for any number of rows. Weights are Q8_0 or Q4_0; x is quantised in
 // blocks of 32. Either all products are wide or none.
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<WeightProduct> products);

@@ -13,7 +13,7 @@ namespace {
 struct TurnHalves {
   const float *x, *cos, *sin;
   int64_t half;
-  float sign;  // -1: by minus the angle
+  float sign;  // -1: rotates by the negative angle
   float* y;
   template <int W, class Lanes>
   RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
@@ -24,7 +24,8 @@ struct TurnHalves {
   }
 };
 
-// The lanes of one of two vectors of pairs: as many as there are beyond `before` of them.
+// The active lanes of one of two vectors of pairs: 2 lanes per pair, minus `before`, within
+// [0, width].
 RETORT_INLINE AllLanes PairLanes(AllLanes, int64_t, int64_t) { return {}; }
 RETORT_INLINE FirstLanes PairLanes(FirstLanes lanes, int64_t before, int64_t width) {
   return {std::clamp<int64_t>(2 * lanes.n - before, 0, width)};
@@ -35,13 +36,13 @@ struct TurnNeighbours {
   int64_t half;
   float sign;
   float* y;
-  // The even lanes of a and b, or with kOdd 1 the odd ones.
+  // The even lanes of a and b, or the odd ones if kOdd is 1.
   template <int W, int kOdd, int... kLane>
   RETORT_INLINE static Floats<W> EverySecond(Floats<W> a, Floats<W> b,
                                              std::integer_sequence<int, kLane...>) {
     return __builtin_shufflevector(a, b, (2 * kLane + kOdd)...);
   }
-  // The lanes of a and b from `kBegin` on in turn.
+  // Interleaves the lanes of a and b, beginning with lane kBegin.
   template <int W, int kBegin, int... kLane>
   RETORT_INLINE static Floats<W> InTurn(Floats<W> a, Floats<W> b,
                                         std::integer_sequence<int, kLane...>) {

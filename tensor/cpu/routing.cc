@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A router's choice of experts, and rows that are weighted and added back to their tokens.
+// A router's choice of experts, and the weighted addition of expert outputs to their tokens.
 #include <algorithm>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -9,9 +9,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kStrip = 256;  // columns of a piece of AddWeightedRows
+constexpr int64_t kStrip = 256;  // columns per piece of AddWeightedRows
 
-// One token's.
+// The routing of one token.
 struct RouteRow {
   const float* logits;
   int64_t count;  // of experts
@@ -20,8 +20,9 @@ struct RouteRow {
   float* weights;
 };
 
-// The experts in order: each the most probable of those left, the first of equal ones. Not
-// a number counts as the least, so that `used` different experts are chosen whatever the logits.
+// Chooses the experts in order: each the most probable of the remaining ones, ties to the lower
+// index. NaN counts as the lowest value, so that `used` different experts are chosen for any
+// logits.
 void Choose(const RouteRow& row, int used) {
   for (int j = 0; j < used; ++j) {
     int32_t best = -1;
@@ -48,9 +49,9 @@ struct RouteKernel {
   }
 };
 
-// With p the probabilities, w the weights and m = sum_j w_j dw_j over the chosen: dz_e += p_e (dp_e
-// - m), dp_e being dw_e for a chosen expert and 0 for another. Renormalised, the sum over all
-// experts cancels: dz_e += w_e (dw_e - m) for the chosen alone.
+// With p the probabilities, w the weights and m = sum_j w_j dw_j over the chosen experts:
+// dz_e += p_e (dp_e - m), where dp_e is dw_e for chosen experts and 0 for others. With
+// renormalisation the sum over all experts cancels: dz_e += w_e (dw_e - m) for chosen experts only.
 void AddRouteGrad(const RouteRule& rule, const float* dweights, const float* probabilities,
                   int64_t count, const int32_t* experts, float* dlogits) {
   float chosen = 0, mean = 0;
@@ -146,7 +147,7 @@ void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
   });
 }
 
-// A row may be named more than once: a piece is a strip of columns and takes the rows in order.
+// Indices may repeat, so each piece is a strip of columns and adds the rows in order.
 void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& row_numbers,
                                  const Tensor& place_numbers, Tensor& out) {
   const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
@@ -162,8 +163,7 @@ void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights, const T
   });
 }
 
-// The sums for dweights are made row by row and then added in order, as a place too may be named
-// more than once.
+// The terms of dweights are computed row by row and then added in order, because places may repeat.
 void CpuBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
                                   const Tensor& row_numbers, const Tensor& place_numbers,
                                   Tensor& dx, Tensor* dweights) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows picked, added and stored.
+// Gathering, adding and storing rows.
 #include <cstring>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kStrip = 256;  // columns of a piece of ScatterAddRows
+constexpr int64_t kStrip = 256;  // columns per piece of ScatterAddRows
 
 struct AddRow {
   template <int W>
@@ -17,7 +17,7 @@ struct AddRow {
   }
 };
 
-// The row numbers, `count` of them, all below the limit.
+// The row indices. Throws Error{kBug} unless there are `count` of them, all in [0, limit).
 const int32_t* Checked(const Tensor& rows, int64_t count, int64_t limit) {
   RETORT_CHECK(rows.elements() == count, rows.elements(), " row numbers for ", count, " rows");
   const int32_t* numbers = rows.data<int32_t>();
@@ -56,7 +56,7 @@ void CpuBackend::GatherRows(const Tensor& x, const Tensor& numbers, Tensor& out)
   });
 }
 
-// A row may be named more than once: a piece is a strip of columns and takes the rows in order.
+// Indices may repeat, so each piece is a strip of columns and adds the rows in order.
 void CpuBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(out.cols() == cols);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vectors of floats, and kernels compiled once for every instruction set and picked at run time.
+// Vectors of floats, and kernels that are compiled for every instruction set and selected at run
+// time.
 //
 // A kernel is a struct with
 //   template <int W, ...> RETORT_INLINE static void Run(...)
-// written with Floats<W> and helpers marked RETORT_INLINE, so that all of it ends up inside the
-// function that carries the instruction set. CallSimd<Kernel>(isa, args...) calls it with that
-// set's W; CallSimd<Kernel, W>(args...) from inside a kernel. What W is may change the last bits
-// of a result; the number of threads never does.
+// written with Floats<W> and helpers marked RETORT_INLINE, so that all of it is inlined into the
+// function that has the target attribute. CallSimd<Kernel>(isa, args...) calls it with that set's
+// W; CallSimd<Kernel, W>(args...) does so from inside a kernel. W may change the last bits of a
+// result; the number of threads never does.
 #pragma once
 
 #include <bit>
@@ -74,8 +75,8 @@ using Ints [[gnu::vector_size(W * 4)]] = int32_t;
 template <int W>
 using Halves [[gnu::vector_size(W * 2)]] = uint16_t;
 
-inline constexpr float kMinusInfinity =
-    -std::numeric_limits<float>::infinity();  // where a maximum begins
+// The initial value of a maximum.
+inline constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 template <int W>
 RETORT_INLINE Floats<W> Splat(float x) {
@@ -95,7 +96,7 @@ RETORT_INLINE Floats<W> Sqrt(Floats<W> v) {
   return v;
 }
 
-// The lanes' sum: halves are added to halves.
+// The sum of the lanes: the two halves of the vector are added, recursively.
 template <int W>
 RETORT_INLINE float Sum(Floats<W> v) {
   if constexpr (W == 1) {
@@ -121,7 +122,8 @@ RETORT_INLINE float MaxLane(Floats<W> v) {
   }
 }
 
-// a and b in groups of 2 kHalf lanes: every group is folded to kHalf lanes, a's and b's in turn.
+// Folds each group of 2 kHalf lanes of a and b to kHalf lanes with op. Groups of a and b alternate
+// in the result.
 template <int W, int kHalf, class Vector, class Op, int... kLane>
 RETORT_INLINE Vector Fold(Vector a, Vector b, const Op& op, std::integer_sequence<int, kLane...>) {
 #define RETORT_FROM(lane, high) \
@@ -130,7 +132,7 @@ RETORT_INLINE Vector Fold(Vector a, Vector b, const Op& op, std::integer_sequenc
             __builtin_shufflevector(a, b, RETORT_FROM(kLane, 1)...));
 #undef RETORT_FROM
 }
-// Lane i is what v[i]'s lanes come to under op; v is used up.
+// Lane i of the result is the reduction of v[i]'s lanes with op. v [W] is overwritten.
 template <int W, int kHalf = W / 2, class Vector, class Op>
 RETORT_INLINE Vector FoldEach(Vector* v, const Op& op) {
   for (int i = 0; i < kHalf; ++i) {
@@ -151,7 +153,7 @@ RETORT_INLINE Floats<W> MaxEach(Floats<W>* v) {
   return FoldEach<W>(v, [](Floats<W> a, Floats<W> b) RETORT_INLINE_LAMBDA { return Max<W>(a, b); });
 }
 
-// ---- loading and storing; no alignment is asked for ----
+// ---- loading and storing, unaligned ----
 
 template <int W>
 RETORT_INLINE Floats<W> Load(const float* p) {
@@ -164,8 +166,8 @@ RETORT_INLINE void Store(float* p, Floats<W> v) {
   std::memcpy(p, &v, sizeof v);
 }
 
-// W values of 16 bits: each with zeros behind it, which compilers make one instruction of, as they
-// do not of a conversion.
+// Zero-extends W values of 16 bits, as a shuffle with zeros: compilers turn that into one
+// instruction, unlike a conversion.
 template <int W, int... kHalf>
 RETORT_INLINE Ints<W> LoadWidened(const void* p, std::integer_sequence<int, kHalf...>) {
   Halves<W> h, zeros = {};
@@ -180,8 +182,8 @@ template <int W>
 RETORT_INLINE Floats<W> Load(const BF16* p) {
   return (Floats<W>)(LoadWidened<W>(p) << 16);
 }
-// As ScaleOf (tensor/quant/blocks.h): exponent and fraction move to their place, and no subnormal
-// half becomes a subnormal float on the way.
+// The same algorithm as ScaleOf (tensor/quant/blocks.h): exponent and fraction are shifted, and no
+// subnormal float occurs as an intermediate value.
 template <int W>
 RETORT_INLINE Floats<W> Load(const F16* p) {
   const Ints<W> h = LoadWidened<W>(p);
@@ -192,7 +194,7 @@ RETORT_INLINE Floats<W> Load(const F16* p) {
   return (Floats<W>)(value | (h & 0x8000) << 16);
 }
 
-// Which lanes a step works on: all, or at the end of a row the first n < W, where the others are
+// The active lanes of a step: all, or at the end of a row the first n < W. Inactive lanes are
 // loaded as 0 and not stored.
 struct AllLanes {};
 struct FirstLanes {
@@ -222,9 +224,9 @@ RETORT_INLINE void Store(float* p, Floats<W> v, FirstLanes lanes) {
 
 // ---- functions ----
 
-// e^x to about 1 ulp everywhere: 0 and infinity beyond the range, subnormals within, NaN kept.
-// x = n ln 2 + r, |r| <= ln(2)/2; e^r by its series to r^7; 2^n in two steps, as n may reach
-// -150 or 128.
+// e^x to about 1 ulp everywhere. Underflows to 0 through the subnormals, overflows to infinity,
+// keeps NaN. x = n ln 2 + r, |r| <= ln(2)/2; e^r by its series to r^7; 2^n in two factors, because
+// n ranges from -150 to 128.
 template <int W>
 RETORT_INLINE Floats<W> Exp(Floats<W> x) {
   x = x < -104.0f ? Splat<W>(-104.0f) : x;
@@ -247,8 +249,8 @@ RETORT_INLINE Floats<W> Exp(Floats<W> x) {
   return p * scale1 * scale2;
 }
 
-// log(1 + e) for e in [0, 1], to 1e-7 of it: 2 atanh(s) with s = e / (2 + e) <= 1/3, by its series
-// to s^13.
+// log(1 + e) for e in [0, 1], relative error 1e-7: 2 atanh(s) with s = e / (2 + e) <= 1/3, by its
+// series to s^13.
 template <int W>
 RETORT_INLINE Floats<W> Log1pOfShare(Floats<W> e) {
   const Floats<W> s = e / (e + 2.0f), s2 = s * s;
@@ -265,14 +267,14 @@ template <int W>
 RETORT_INLINE Floats<W> Magnitude(Floats<W> x) {
   return (Floats<W>)((Ints<W>)x & 0x7fffffff);
 }
-// `magnitude`, not negative, with the sign of x.
+// `magnitude` (>= 0) with the sign of x.
 template <int W>
 RETORT_INLINE Floats<W> WithSignOf(Floats<W> x, Floats<W> magnitude) {
   return (Floats<W>)((Ints<W>)magnitude | ((Ints<W>)x & std::numeric_limits<int32_t>::min()));
 }
 
-// tanh x to 2 ulp everywhere, odd to the bit, NaN kept. Below 0.625: x + x^3 q(x^2), q of degree 4
-// fitted to the least largest error, 4.4e-9 of tanh x; above: 1 - 2 / (exp(2x) + 1).
+// tanh x to 2 ulp everywhere, exactly odd, keeps NaN. Below 0.625: x + x^3 q(x^2), q the minimax
+// polynomial of degree 4, relative error 4.4e-9; above: 1 - 2 / (exp(2x) + 1).
 template <int W>
 RETORT_INLINE Floats<W> Tanh(Floats<W> x) {
   const Floats<W> a = Magnitude<W>(x), z = x * x;
@@ -285,8 +287,8 @@ RETORT_INLINE Floats<W> Tanh(Floats<W> x) {
   return WithSignOf<W>(x, a < 0.625f ? small : large);
 }
 
-// exp(a^2) (1 - erf a) for a >= 0, to 4e-7 of it: t p(t) with t = 1 / (1 + a / 2), p of degree 9
-// fitted to 2.1e-8 on 0 <= a <= 10.
+// exp(a^2) (1 - erf a) for a >= 0, relative error 4e-7: t p(t) with t = 1 / (1 + a / 2), p of
+// degree 9, fitted to 2.1e-8 on 0 <= a <= 10.
 template <int W>
 RETORT_INLINE Floats<W> ScaledErfc(Floats<W> a) {
   const Floats<W> t = 1.0f / (a * 0.5f + 1.0f);
@@ -302,8 +304,8 @@ RETORT_INLINE Floats<W> ScaledErfc(Floats<W> a) {
   return p * t;
 }
 
-// erf x to 2 ulp everywhere, odd to the bit, NaN kept. Below 1: x + x p(x^2), p of degree 6 fitted
-// to 1.2e-9 of erf x; above: 1 - exp(-x^2) ScaledErfc(|x|).
+// erf x to 2 ulp everywhere, exactly odd, keeps NaN. Below 1: x + x p(x^2), p of degree 6, fitted
+// to a relative error of 1.2e-9; above: 1 - exp(-x^2) ScaledErfc(|x|).
 template <int W>
 RETORT_INLINE Floats<W> Erf(Floats<W> x) {
   const Floats<W> a = Magnitude<W>(x), z = x * x;

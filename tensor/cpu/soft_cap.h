@@ -15,8 +15,8 @@ struct SoftCapOp {
   }
 };
 
-// d capped / dx = 1 - (capped / cap)^2. As a product of differences, which lose no digits near the
-// cap.
+// d capped / dx = 1 - (capped / cap)^2, computed as a product of differences to avoid cancellation
+// near the cap.
 template <int W>
 RETORT_INLINE Floats<W> SoftCapSlope(Floats<W> capped, float cap) {
   return (cap - capped) * (cap + capped) / (cap * cap);

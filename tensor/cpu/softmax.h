@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the losses over rows of logits share: the largest value, and sums of exponentials.
+// Shared by the losses over rows of logits: maxima, and sums of exponentials.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@ namespace retort {
 
 inline constexpr int64_t kSumBlock = 4096;  // sums of blocks are added in double
 
-// Loads with `fill` in the lanes that are not used.
+// Loads with `fill` in the inactive lanes.
 template <int W>
 RETORT_INLINE Floats<W> LoadOr(const float* p, float, AllLanes) {
   return Load<W>(p);
@@ -32,7 +32,7 @@ RETORT_INLINE float Most(const float* x, int64_t n) {
   return result;
 }
 
-// The sum of op's terms over [0, n), block by block.
+// The sum of op's terms over [0, n): blocks of kSumBlock in f32, their sums in double.
 template <int W, class Op>
 RETORT_INLINE double SumBlocks(const Op& op, int64_t n) {
   double sum = 0;
@@ -42,7 +42,7 @@ RETORT_INLINE double SumBlocks(const Op& op, int64_t n) {
   return sum;
 }
 
-struct ExpTerm {  // exp((x - most) * factor), kept where asked
+struct ExpTerm {  // exp((x - most) * factor), also stored to `keep` unless that is null
   const float* x;
   float most;
   float factor = 1;  // 1 / temperature

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A product of small matrices that lie in the caches, for attention's tiles.
+// Products of small matrices that fit in the caches, for attention's tiles.
 #pragma once
 
 #include "tensor/cpu/simd.h"
 
 namespace retort {
 
-// Element (i, j) of a matrix that is only read one element at a time: any two strides.
+// A matrix that is read one element at a time: both strides are arbitrary.
 struct TileA {
   const float* data;
   int64_t row, col;  // strides
 };
-// Rows read and written in whole vectors: rows are padded to a multiple of W.
+// Matrices whose rows are read (B) and written (C) in whole vectors: rows are padded to a multiple
+// of W.
 struct TileB {
   const float* data;
   int64_t row;
@@ -21,9 +22,9 @@ struct TileC {
   int64_t row;
 };
 
-// c [rows, cols] = a [rows, depth] b [depth, cols], or += with kAdd; cols is a multiple of W. Every
-// element is summed in the order of the depth, and what was there is added last: a long depth that
-// comes in pieces is a sum of sums.
+// c [rows, cols] = a [rows, depth] b [depth, cols], or += with kAdd; cols is a multiple of W. Each
+// element is summed in the order of the depth, and with kAdd the old value is added last; so a
+// depth that is split over several calls gives a sum of partial sums.
 template <bool kAdd>
 struct TileProduct {
   template <int W, int kRows, int kVectors>
@@ -56,7 +57,7 @@ struct TileProduct {
     if constexpr (kRows > 1) Rows<W, kRows / 2, kVectors>(i, rows, depth, a, b, c);
   }
 
-  // A strip of kVectors vectors: as many rows at once as the registers hold sums of.
+  // A strip of kVectors vectors, with as many rows at a time as the registers can hold sums for.
   template <int W, int kVectors>
   RETORT_INLINE static void Strip(int64_t rows, int64_t depth, TileA a, TileB b, TileC c) {
     constexpr int kSums = W == 16 ? 24 : 12, kMostRows = W == 16 ? 14 : 8;

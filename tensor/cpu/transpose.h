@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transposing words of 32 bits by whole vectors.
+// Transposition of 32-bit words in whole vectors.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,8 @@
 
 namespace retort {
 
-// Lanes of a and b mixed so that steps 1, 2, 4 ... W/2 over pairs of rows transpose a W x W tile.
+// One step of a butterfly transposition: steps S = 1, 2, 4 ... W/2 over pairs of rows transpose a
+// W x W tile.
 template <int W, int S, bool kHigh, int... L>
 RETORT_INLINE Ints<W> MixLanes(Ints<W> a, Ints<W> b, std::integer_sequence<int, L...>) {
   return __builtin_shufflevector(a, b,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A few rows times a weight: bound by how fast the weight streams in. Floats of any width are
-// multiplied as they are loaded; other formats are decoded a stretch at a time into the L1, and
-// multiplied there.
+// Products of a few rows with a weight, limited by the bandwidth of reading the weight. f32, f16
+// and bf16 are converted as they are loaded; other formats are decoded to a buffer in the L1,
+// kChunk values at a time.
 #include <algorithm>
 
 #include "tensor/cpu/fetch.h"
@@ -11,12 +11,12 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kChunk = 1024;  // weights multiplied with all rows before the next ones
+constexpr int64_t kChunk = 1024;  // values of a weight row that are multiplied by all rows of x
 
-constexpr int64_t kRowsAtOnce = 4;  // whose sums fit into registers
+constexpr int64_t kRowsAtOnce = 4;  // their sums fit in registers
 
-// sums[t] += the dot product of w and row t of x, for at most kRowsAtOnce rows; kFetch: w streams
-// from memory.
+// sums[t] += the dot product of w and row t of x, for at most kRowsAtOnce rows. kFetch: prefetch w,
+// which is read from memory.
 template <class T, bool kFetch>
 struct DotsKernel {
   template <int W, int kRows>
@@ -58,7 +58,7 @@ struct DotsKernel {
   }
 };
 
-// x [rows,cols] as the products take it.
+// x [rows,cols] in the form that the products use.
 struct FewRows {
   Isa isa;
   const float* x;

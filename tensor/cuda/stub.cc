@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Stands in for the CUDA backend in a build without it.
+// Replaces the CUDA backend in a build without CUDA.
 #include "base/error.h"
 #include "tensor/backend.h"
 

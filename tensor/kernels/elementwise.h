@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Element by element. Conventions as in tensor/backend.h.
+// Elementwise kernels. Conventions as in tensor/backend.h.
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 
 namespace retort {
 
-// Where a dropout mask comes from: element (t, c) is kept iff word c % 4 of
+// Defines a dropout mask m: element (t, c) is kept iff word c % 4 of
 // Philox({row_token[t], c / 4, 0, 0}, MakeKey(seed, RandomUse::kDropout, row_index[t]))
-// is >= rate * 2^32; what is kept is scaled by 1 / (1 - rate).
+// is >= rate * 2^32. Kept elements are scaled by 1 / (1 - rate).
 struct DropoutMask {
   float rate = 0;
   uint64_t seed = 0;  // mixed from the run's seed, the step and the place in the model
@@ -47,7 +47,7 @@ class ElementwiseKernels {
                                    const Tensor& up, Tensor& dgate, Tensor& dup) = 0;
   // x = cap * tanh(x / cap), cap > 0
   virtual void SoftCap(Tensor& x, float cap) = 0;
-  // capped: what SoftCap made. dx *= 1 - (capped / cap)^2
+  // capped: the output of SoftCap. dx *= 1 - (capped / cap)^2
   virtual void SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) = 0;
 
  protected:

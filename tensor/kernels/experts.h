@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mixtures of experts: who goes where, and the weighted sum of what comes back. Conventions as in
-// tensor/backend.h.
+// Mixtures of experts: routing of tokens, and the weighted sum of the experts' outputs. Conventions
+// as in tensor/backend.h.
 #pragma once
 
 #include "tensor/tensor.h"
@@ -8,8 +8,8 @@
 namespace retort {
 
 // How a router chooses among E experts: softmax over all of them, then the `used` most probable
-// ones; of equal ones the lower index. An expert's weight is its probability, divided by the sum of
-// the chosen ones' with `renormalise`.
+// ones; ties go to the lower index. An expert's weight is its probability; with `renormalise` it is
+// divided by the sum over the chosen experts.
 struct RouteRule {
   int used = 1;
   bool renormalise = false;
@@ -17,7 +17,7 @@ struct RouteRule {
 
 class ExpertKernels {
  public:
-  // logits, probabilities [T,E]; experts [T,used] in i32, by falling probability; weights [T,used].
+  // logits, probabilities [T,E]; experts i32 [T,used], most probable first; weights [T,used].
   // 1 <= used <= E.
   virtual void Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
                      Tensor& experts, Tensor& weights) = 0;
@@ -28,7 +28,7 @@ class ExpertKernels {
   // out[rows[i],:] += weights[places[i]] * x[i,:]. A row may be named more than once.
   virtual void AddWeightedRows(const Tensor& x, const Tensor& weights, const Tensor& rows,
                                const Tensor& places, Tensor& out) = 0;
-  // dx[i,:] = weights[places[i]] * dout[rows[i],:], written; where dweights is given,
+  // dx[i,:] = weights[places[i]] * dout[rows[i],:] (overwritten); if dweights is given,
   // dweights[places[i]] += dout[rows[i],:] . x[i,:]
   virtual void WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Tensor& weights,
                                 const Tensor& rows, const Tensor& places, Tensor& dx,

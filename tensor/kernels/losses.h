@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Losses over rows of logits or hidden states. Losses are tensors of f64, one value a row; their
-// gradients take the place of what they were computed from. Conventions as in tensor/backend.h.
+// Losses over rows of logits or hidden states. Losses are tensors of f64, one value per row; a
+// gradient overwrites the input that it belongs to. Conventions as in tensor/backend.h.
 #pragma once
 
 #include <cstdint>
@@ -10,27 +10,27 @@
 
 namespace retort {
 
-// How far a student's hidden state is from its teacher's.
+// The distance between a student's hidden state and its teacher's.
 enum class HiddenLossKind : uint8_t { kMse, kCosine };
 
 class LossKernels {
  public:
   // logits [N,V]; targets i32 [N]: losses[i] = log sum exp(logits[i]) - logits[i][targets[i]].
-  // Where scales, f32 [N], are given, the logits are overwritten by scales[i] * d losses[i] / d
-  // logits.
+  // If scales, f32 [N], are given, the logits are overwritten by
+  // scales[i] * d losses[i] / d logits.
   virtual void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
                             Tensor& losses) = 0;
-  // logits [N,V], teacher [N,U], both as they left their heads; teacher is used up. Fills the
-  // tokens' outputs, and when `gradient` overwrites the logits with the objective's gradient
-  // (tensor/distillation.h).
+  // logits [N,V], teacher [N,U]: raw outputs of the two heads; teacher is overwritten with scratch
+  // values. Fills the tokens' outputs. With `gradient`, overwrites the logits with the gradient of
+  // the objective (tensor/distillation.h).
   virtual void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                        Tensor& logits, Tensor& teacher) = 0;
-  // The same against the most probable outcomes alone. Not for kSorted.
+  // The same against the teacher's top outcomes alone. Not for kSorted.
   virtual void DistillTop(const DistillSettings& settings, const DistillTokens& tokens,
                           bool gradient, Tensor& logits, const TopOutcomes& teacher) = 0;
   // y, target [N,D]. mse: losses[i] = mean_d (y[i][d] - t[i][d])^2; cosine: losses[i] =
-  // 1 - y[i].t[i] / (|y[i]| |t[i]|), which is 1 and flat where either is zero. When gradient_scale
-  // is not 0, y is overwritten by gradient_scale * d losses[i] / d y.
+  // 1 - y[i].t[i] / (|y[i]| |t[i]|), which is 1 with gradient 0 where either norm is zero. When
+  // gradient_scale is not 0, y is overwritten by gradient_scale * d losses[i] / d y.
   virtual void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind,
                               float gradient_scale, Tensor& losses) = 0;
   // x f64 of any shape, sum f64 [1]: sum += factor * (x[0] + x[1] + ...), in a fixed order.

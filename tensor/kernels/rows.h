@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows chosen by number. Row numbers are tensors of i32. Conventions as in tensor/backend.h.
+// Reading and writing rows by index. Row indices are tensors of i32. Conventions as in
+// tensor/backend.h.
 #pragma once
 
 #include "tensor/prepared.h"
@@ -19,7 +20,8 @@ class RowKernels {
   virtual void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) = 0;
   // dy [T,N], dx [T,M], begin + N <= M: dx[t, begin + c] += dy[t,c]
   virtual void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) = 0;
-  // x [T,K*D] to rows[t] of pages [pages,K,P,D], converted to their type (A, f16 or bf16).
+  // Writes row t of x [T,K*D] to row rows[t] of pages [pages,K,P,D], converted to their type (A,
+  // f16 or bf16).
   virtual void StoreRows(const Tensor& x, const Tensor& rows, Tensor& pages) = 0;
 
  protected:

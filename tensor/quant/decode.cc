@@ -43,15 +43,15 @@ void RoundToBF16(Isa isa, const float* values, int64_t count, BF16* out) {
   CallSimd<RoundKernel>(isa, values, count, out);
 }
 
-// Whole blocks are decoded in place, the first and the last one beside it where only a part is
-// asked for.
+// Whole blocks are decoded directly into `out`; a partial first or last block goes through a
+// buffer.
 void DecodeRow(Isa isa, const Weight& w, int64_t row, int64_t begin, int64_t count, float* out) {
   CheckRange(w, row, begin, count);
   const BlockFormat& f = TraitsOf(w.format());
   const auto decode = w.layout() == WeightLayout::kStrips ? DecodeStrips : f.decode;
   const int shift = std::countr_zero(static_cast<unsigned>(f.block_elements));
   const int64_t values = f.block_elements;
-  // In both kinds of formats: rows are whole blocks, or blocks run over the flattened matrix.
+  // Valid for both kinds of formats: rows of whole blocks, and blocks over the flattened matrix.
   int64_t at = row * w.cols() + begin;
   if (((at | count) & (values - 1)) == 0) return decode(isa, w, at >> shift, count >> shift, out);
   while (count > 0) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// DecodeRow with a given instruction set. All of them give the same bits: each operation of a
-// format's formula is rounded by itself.
+// DecodeRow with a given instruction set. All sets give the same bits: each operation of a format's
+// formula is rounded separately (no fused multiply-add).
 #pragma once
 
 #include "tensor/cpu/simd.h"

@@ -7,8 +7,8 @@
 
 namespace retort {
 
-// One line a format: the object that its own file defines. The order of the first six is that of
-// WeightFormat's enumerators; new formats go to the end.
+// One line per format: the object that its own file defines. The first six have the order of
+// WeightFormat's enumerators; new formats are added at the end.
 #define RETORT_FORMATS(FORMAT) \
   FORMAT(kF32Format)           \
   FORMAT(kF16Format)           \

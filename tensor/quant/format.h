@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of weight formats. A format is one file that defines one BlockFormat
-// (docs/adding-a-format.md); whatever lists formats, or asks what one is like, reads this table.
+// The table of weight formats. Each format is one file that defines one BlockFormat
+// (docs/adding-a-format.md). All code that lists formats or needs their properties reads this
+// table.
 #pragma once
 
 #include <cstddef>
@@ -19,75 +20,73 @@ class Memory;
 class ThreadPool;
 class Weight;
 
-// The most values that a block may have.
+// The maximal number of values in a block.
 inline constexpr int64_t kMostBlockElements = 256;
-// How many columns BlockFormat::columns decodes.
+// The number of columns that BlockFormat::columns decodes.
 inline constexpr int64_t kDecodedCols = 64;
 
-// Functions get blocks by their number, counted row after row through the whole weight. They are
-// called by several threads at a time and give the same bits with every instruction set.
+// Functions address blocks by index, counted row by row through the whole weight. They are called
+// by several threads at a time and give the same bits with every instruction set.
 struct BlockFormat {
   std::string_view name;  // "q8_0": as users write it
-  int block_elements;     // values of a block, a power of two; 1: each value stands for itself
+  int block_elements;     // values of a block, a power of two; 1: no blocks
   int block_bytes;
   int alignment;  // of a block's bytes in memory
 
-  std::optional<uint32_t> ggml_type = {};  // of a tensor in a GGUF; empty: GGUF does not have it
-  std::optional<uint32_t> file_type =
-      {};  // general.file_type of a GGUF whose matrices are mostly of this format
-  std::string_view safetensors = "";  // dtype of a safetensors file; "": it has none
+  // Type id of a tensor in a GGUF. Empty: GGUF does not have the format.
+  std::optional<uint32_t> ggml_type = {};
+  // general.file_type of a GGUF whose matrices are mostly of this format.
+  std::optional<uint32_t> file_type = {};
+  std::string_view safetensors = "";  // dtype in a safetensors file; "": none
 
-  // Limit of export's self-test on the mean KL per token, in nats: some ten times what the format
-  // costs small real models, which lose more by it than large ones.
+  // Limit of export's self-test on the mean KL per token, in nats: about ten times the KL that the
+  // format causes in small real models, which lose more by it than large ones.
   double kl_limit;
 
-  // The CPU has products of these blocks with 8-bit activations: tensor/quant/strips.h and
+  // The CPU backend has products of these blocks with 8-bit activations: tensor/quant/strips.h and
   // tensor/cpu/int8_*.
   bool int8 = false;
-  // Blocks run over the row-major flattened matrix, whose last block may be short. Else a row is
-  // whole blocks.
+  // Blocks cover the row-major flattened matrix, whose last block may be short. Otherwise each row
+  // consists of whole blocks.
   bool flattened = false;
 
-  // Decodes blocks [first, first + blocks) into `out`. w's rows lie one after another
-  // (WeightLayout::kRows).
+  // Decodes blocks [first, first + blocks) into `out`. w has WeightLayout::kRows.
   void (*decode)(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out);
 
-  // Decodes columns [col, col + kDecodedCols), all of which exist, of rows [first, first + count);
-  // out's rows are kDecodedCols apart. col is a multiple of kDecodedCols; rows are whole blocks.
-  // Null: rows are decoded one by one, which is slower.
+  // Decodes columns [col, col + kDecodedCols), all within the matrix, of rows
+  // [first, first + count); out's rows are kDecodedCols apart. col is a multiple of kDecodedCols;
+  // rows are whole blocks. Null: rows are decoded one by one, which is slower.
   void (*columns)(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
                   float* out) = nullptr;
 
   // Encodes one row of `count` values, whole blocks, into `out`, which need not be aligned. Null:
-  // Retort reads the format and does not write it, or a row alone cannot be encoded.
+  // Retort only reads the format, or its rows cannot be encoded independently.
   void (*encode)(Isa isa, const float* row, int64_t count, std::byte* out) = nullptr;
-  // Encodes a matrix that cannot be encoded row by row. `double_quant`: NF4's block maxima are
-  // quantised too.
+  // Encodes a matrix of a format that cannot be encoded row by row. `double_quant`: NF4's block
+  // maxima are quantised too.
   Weight (*convert)(const Weight& source, bool double_quant, Memory& memory,
                     ThreadPool& pool) = nullptr;
 
-  bool in_gguf() const {
-    return ggml_type && file_type && encode;
-  }  // whether `export` can write it
-  int64_t row_step() const {
-    return flattened ? 1 : block_elements;
-  }  // rows are multiples of so many values
+  // Whether `export` can write the format.
+  bool in_gguf() const { return ggml_type && file_type && encode; }
+  // The length of a row is a multiple of this.
+  int64_t row_step() const { return flattened ? 1 : block_elements; }
 };
 
 std::vector<WeightFormat> AllFormats();
 const BlockFormat& TraitsOf(WeightFormat format);
 
-// The format of that name, e.g. "bf16". Throws Error{kInput} listing the known names.
+// The format of that name, e.g. "bf16". Throws Error{kInput} that lists the known names.
 WeightFormat FormatNamed(std::string_view name);
-// The format with that type id of GGUF, or that dtype of safetensors, if a weight can have it.
+// The format with that GGUF type id, or that safetensors dtype; empty if no weight can have it.
 std::optional<WeightFormat> FormatOfGgmlType(uint32_t id);
 std::optional<WeightFormat> FormatOfSafetensors(std::string_view dtype);
 
 std::vector<std::string> FormatNames();      // all
 std::vector<std::string> GgufFormatNames();  // those that `export` can write
 
-// The format of embedding and head in a model whose other matrices are of `format`: 8 bits where
-// those have fewer, bf16 beside NF4, else the same.
+// The format of embedding and head in a model whose other matrices are of `format`: 8 bits if those
+// have fewer, bf16 for NF4, else the same.
 WeightFormat EmbeddingFormat(WeightFormat format);
 
 }  // namespace retort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a format's file builds its BlockFormat from: the three functions of the table as templates
-// over a kernel, and helpers for the kernels' vectors.
+// Building blocks of a BlockFormat: decode, columns and encode as templates over a kernel, and
+// helpers for the kernels' vectors.
 #pragma once
 
 #include <algorithm>
@@ -14,14 +14,14 @@
 
 namespace retort {
 
-// Block `index` of a weight whose rows lie one after another, counted row after row.
+// Block `index`, counted row by row, of a weight in WeightLayout::kRows.
 template <class Block>
 const Block* BlocksOf(const Weight& w, int64_t index) {
   return reinterpret_cast<const Block*>(w.bytes().data()) + index;
 }
 
-// BlockFormat::decode. Kernel says
-//   using Block = ...;                       // as the file has it
+// BlockFormat::decode. Kernel defines
+//   using Block = ...;                       // as stored in files
 //   static constexpr int64_t kValues = ...;  // of a block
 //   template <int W> RETORT_INLINE static void Run(const Block* in, int64_t blocks, float* out);
 template <class Kernel>
@@ -29,7 +29,8 @@ void DecodeBlocks(Isa isa, const Weight& w, int64_t first, int64_t blocks, float
   CallSimd<Kernel>(isa, BlocksOf<typename Kernel::Block>(w, first), blocks, out);
 }
 
-// Rows lie apart, which the processor does not foresee: they are prefetched some way ahead.
+// Rows are a large stride apart, which hardware prefetchers do not predict: they are prefetched
+// kAhead rows in advance.
 template <class Kernel>
 struct ColumnsKernel {
   static_assert(kDecodedCols % Kernel::kValues == 0, "a longer block needs columns of its own");
@@ -53,7 +54,7 @@ void DecodeBlockColumns(Isa isa, const Weight& w, int64_t first, int64_t count, 
   CallSimd<ColumnsKernel<Kernel>>(isa, in, row_blocks, count, out);
 }
 
-// One block after another into `out`, which need not be aligned.
+// Encodes consecutive blocks into `out`, which need not be aligned.
 template <class Kernel>
 struct EncodeKernel {
   template <int W>
@@ -64,7 +65,7 @@ struct EncodeKernel {
     }
   }
 };
-// BlockFormat::encode. Kernel says, besides Block and kValues,
+// BlockFormat::encode. Kernel defines, besides Block and kValues,
 //   template <int W> RETORT_INLINE static Block Encoded(const float* x);  // of kValues values
 template <class Kernel>
 void EncodeBlocks(Isa isa, const float* row, int64_t count, std::byte* out) {
@@ -85,7 +86,7 @@ RETORT_INLINE V LoadAs(const void* p) {
   return v;
 }
 
-// In two steps: GCC 12 makes one step from 8 to 32 bits, or back, value by value.
+// In two steps: GCC 12 compiles a direct conversion from 8 to 32 bits, or back, to scalar code.
 template <int W>
 RETORT_INLINE Ints<W> Widened(Chars<W> v) {
   return __builtin_convertvector(__builtin_convertvector(v, Halves<W>), Ints<W>);
@@ -102,17 +103,17 @@ RETORT_INLINE void StoreBytes(void* p, Ints<W> v) {
   std::memcpy(p, &bytes, sizeof bytes);
 }
 
-// ---- encoding blocks of 32, as llama.cpp does to the bit ----
+// ---- encoding blocks of 32, bit for bit as llama.cpp does ----
 
-// Toward zero. Where 1 / d overflows (d is subnormal) products are not finite; they become 0, which
-// is what the conversion of llama.cpp gives too.
+// Truncation toward zero. If d is subnormal, 1 / d overflows and products are not finite; these
+// become 0, as in llama.cpp.
 template <int W>
 RETORT_INLINE Ints<W> Truncated(Floats<W> v) {
   return __builtin_convertvector((v > -129.0f) & (v < 128.0f) ? v : Floats<W>{}, Ints<W>);
 }
 RETORT_INLINE float InverseOf(float d) { return d != 0 ? 1 / d : 0.0f; }
 
-// The value of largest magnitude, the first among equals; 0 of zeros.
+// The value of largest magnitude, the first among equals; 0 if all are 0.
 template <int W>
 RETORT_INLINE float ExtremeOf32(const float* x) {
   Floats<W> highest = {}, lowest = {};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NF4: blocks of 64 values absmax * code[q] of the flattened matrix, q of 4 bits (QLoRA,
-// bitsandbytes).
+// NF4: blocks of 64 consecutive values of the flattened matrix; a value is absmax * code[q], q has
+// 4 bits (QLoRA, bitsandbytes).
 #include "tensor/quant/nf4.h"
 
 #include <array>
@@ -59,7 +59,7 @@ struct Nf4Kernel {
     const float* table = kCodes.data();
     for (int64_t b = 0; b < blocks; ++b) {
       for (int half = 0; half < 2; ++half, in += 16, out += 32) {
-        // The first of two values is the high half of a byte: bring it to the lower address.
+        // The first of two values is in the high half of a byte: move it to the lower address.
         const auto pairs = __builtin_convertvector(LoadAs<Chars<16>>(in), Halves<16>);
         const Halves<16> spread = pairs >> 4 | (pairs & 15) << 8;
         uint8_t codes[32];
@@ -74,7 +74,7 @@ struct Nf4Kernel {
 };
 
 void Decode(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
-  constexpr int64_t kGroup = 32;  // whose maxima are expanded at a time
+  constexpr int64_t kGroup = 32;  // blocks whose maxima are decoded at a time
   const int64_t whole = static_cast<int64_t>(w.bytes().size()) / kNf4BlockBytes;
   for (const int64_t end = first + blocks; first < end;) {
     const int64_t n = std::min(kGroup, end - first);
@@ -108,10 +108,10 @@ struct Nf4ColumnsKernel {
 };
 static_assert(kDecodedCols == kNf4BlockValues);
 
-// Of a matrix whose rows are whole blocks.
+// Only for matrices whose rows are whole blocks.
 void DecodeColumns(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
                    float* out) {
-  constexpr int64_t kGroup = 64;  // rows whose maxima are expanded at a time
+  constexpr int64_t kGroup = 64;  // rows whose maxima are decoded at a time
   const int64_t row_blocks = w.cols() / kNf4BlockValues;
   for (int64_t k = 0; k < count; k += kGroup) {
     const int64_t n = std::min(kGroup, count - k);
@@ -137,10 +137,10 @@ void EncodeBlock(const float* values, float absmax, uint8_t* code) {
   for (int64_t i = 0; i < kNf4BlockValues; ++i) code[i] = static_cast<uint8_t>(below[i]);
 }
 
-// Encodes `values` (whole blocks of 64 and perhaps a short last one): one maximum of magnitudes a
-// block, and two values a byte, the first in the high half. A block of zeros has code 7 (zero)
-// throughout. A value's code is the number of midpoints between neighbouring codes that lie
-// strictly below value / maximum.
+// Encodes `values` (blocks of 64; the last may be short) to one maximum of magnitudes per block and
+// two values per byte, the first in the high half. A value's code is the number of midpoints
+// between neighbouring codes that are strictly below value / maximum. In a block of zeros all codes
+// are 7 (zero).
 void EncodeFlat(std::span<const float> values, std::byte* codes, float* absmax) {
   const int64_t count = static_cast<int64_t>(values.size());
   for (int64_t begin = 0; begin < count; begin += kNf4BlockValues) {
@@ -152,7 +152,7 @@ void EncodeFlat(std::span<const float> values, std::byte* codes, float* absmax) 
     *absmax++ = top;
     uint8_t code[kNf4BlockValues];
     EncodeBlock(block, top, code);
-    if (n % 2) code[n] = 0;  // the half byte after an odd end
+    if (n % 2) code[n] = 0;  // the unused half of the last byte
     for (int64_t i = 0; i < n; i += 2) {
       *codes++ = static_cast<std::byte>(code[i] << 4 | code[i + 1]);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NF4's block maxima, plain or quantised themselves.
+// NF4's block maxima, plain or double-quantised.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -12,7 +12,7 @@ namespace {
 
 constexpr int64_t kNestedBlock = 256;
 
-// For i = 0 ... 6: 2^i equal intervals of [0.1, 1], their middles times 10^(i - 6), with both
+// For i = 0 ... 6: the midpoints of 2^i equal intervals of [0.1, 1], times 10^(i - 6), with both
 // signs; and 0 and 1.
 std::array<float, 256> MakeDynamicMap() {
   std::array<float, 256> map = {0.0f, 1.0f};
@@ -20,7 +20,7 @@ std::array<float, 256> MakeDynamicMap() {
   for (int i = 0; i < 7; ++i) {
     const int intervals = 1 << i;
     const float step = (1.0f - 0.1f) / static_cast<float>(intervals);
-    // Edges are counted from the nearer end, as torch.linspace does.
+    // Edges are computed from the nearer end, as in torch.linspace.
     const auto edge = [&](int k) {
       return k < (intervals + 1) / 2 ? 0.1f + step * static_cast<float>(k)
                                      : 1.0f - step * static_cast<float>(intervals - k);

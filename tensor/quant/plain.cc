@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// f32, f16 and bf16: every value stands for itself.
+// f32, f16 and bf16: formats without blocks.
 #include <cstring>
 
 #include "tensor/quant/format_kernels.h"
@@ -44,7 +44,7 @@ extern const BlockFormat kF32Format = {.name = "f32",
                                        .ggml_type = 0,
                                        .file_type = 0,
                                        .safetensors = "F32",
-                                       .kl_limit = 1e-6,  // the same model
+                                       .kl_limit = 1e-6,  // lossless
                                        .decode = CopyFloats,
                                        .columns = DecodeBlockColumns<WidenKernel<float>>,
                                        .encode = EncodeFloats};

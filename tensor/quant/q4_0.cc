@@ -21,7 +21,7 @@ struct Q4_0Kernel {
     }
   }
 
-  // The scale is such that the value of largest magnitude, the first among equals, becomes -8.
+  // The scale maps the value of largest magnitude (the first among equals) to -8.
   template <int W>
   RETORT_INLINE static Block Encoded(const float* x) {
     const float d = ExtremeOf32<W>(x) / -8, inverse = InverseOf(d);

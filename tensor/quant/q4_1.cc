@@ -5,7 +5,7 @@
 namespace retort {
 namespace {
 
-// The low four bits of q[i] are value i, the high ones value i + 16.
+// The low four bits of q[i] are value i, the high four value i + 16.
 struct BlockQ4_1 {
   F16 d, m;
   uint8_t q[16];
@@ -41,13 +41,13 @@ struct Q4_1Kernel {
     }
     Range range{-MaxLane<W>(negated), MaxLane<W>(highest)};
     if (range.low != 0) return range;
-    // Of zeros of both signs the first one is the lowest, and the highest where there is nothing
-    // else.
+    // Among zeros of both signs, the first one counts as the lowest, and also as the highest if all
+    // values are zeros.
     const float* zero = std::find(x, x + 32, 0.0f);
     return {*zero, range.high == 0 ? *zero : range.high};
   }
 
-  // The lowest value becomes 0, the highest 15.
+  // The lowest value is encoded as 0, the highest as 15.
   template <int W>
   RETORT_INLINE static Block Encoded(const float* x) {
     const auto [low, high] = RangeOf<W>(x);

@@ -5,8 +5,8 @@
 namespace retort {
 namespace {
 
-// The low four bits of q[i] are those of value i, the high ones those of value i + 16; bit i of
-// `high`, the first byte the lowest, is the fifth bit of value i.
+// The low four bits of q[i] are the low bits of value i, the high four those of value i + 16. Bit i
+// of `high` (little-endian) is the fifth bit of value i.
 struct BlockQ5_0 {
   F16 d;
   uint8_t high[4];
@@ -18,8 +18,8 @@ struct Q5_0Kernel {
   using Block = BlockQ5_0;
   static constexpr int64_t kValues = 32;
 
-  // Bit i of `bits` as 16 or 0 in byte i: each byte keeps a bit of its own, which a sum then
-  // carries to bit 7.
+  // Bit i of `bits` as 16 or 0 in byte i: each byte is masked to one bit, and an addition carries
+  // it to bit 7.
   RETORT_INLINE static uint64_t FifthBits(uint8_t bits) {
     const uint64_t own = (bits * 0x0101010101010101u) & 0x8040201008040201u;
     return ((own + 0x7f7f7f7f7f7f7f7fu) & 0x8080808080808080u) >> 3;
@@ -44,7 +44,7 @@ struct Q5_0Kernel {
     }
   }
 
-  // The scale is such that the value of largest magnitude, the first among equals, becomes -16.
+  // The scale maps the value of largest magnitude (the first among equals) to -16.
   template <int W>
   RETORT_INLINE static Block Encoded(const float* x) {
     const float d = ExtremeOf32<W>(x) / -16, inverse = InverseOf(d);
@@ -58,7 +58,8 @@ struct Q5_0Kernel {
     for (int i = 0; i < 16; ++i)
       block.q[i] = static_cast<uint8_t>((codes[i] & 15) | codes[i + 16] << 4);
     for (int i = 0; i < 4; ++i) {
-      // The fifth bits of eight codes side by side: byte k's moves from bit 8 k + 4 to bit 56 + k.
+      // Collects the fifth bits of eight codes: that of byte k moves from bit 8 k + 4 to bit 56 +
+      // k.
       const uint64_t fifths = LoadAs<uint64_t>(codes + 8 * i) >> 4 & 0x0101010101010101u;
       block.high[i] = static_cast<uint8_t>(fifths * 0x0102040810204080u >> 56);
     }

@@ -34,9 +34,9 @@ struct Q8_0Kernel {
     for (int i = 0; i < 32; i += W) {
       const Floats<W> v = Load<W>(x + i) * inverse;
       const Ints<W> whole = Truncated<W>(v);
-      const Floats<W> rest = v - __builtin_convertvector(whole, Floats<W>);  // exact where v fits
+      const Floats<W> rest = v - __builtin_convertvector(whole, Floats<W>);  // exact if v fits
       const Ints<W> away = (v > -129.0f) & (v < 128.0f) & ((rest <= -0.5f) - (rest >= 0.5f));
-      StoreBytes<W>(block.q + i, whole + away);  // a comparison is -1 where it holds
+      StoreBytes<W>(block.q + i, whole + away);  // a true comparison is -1
     }
     return block;
   }

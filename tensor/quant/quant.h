@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Weights of every format to floats and back, by the table of formats (tensor/quant/format.h).
+// Conversion of weights of all formats to floats and back, using the table in
+// tensor/quant/format.h.
 //
 // Encoded bytes of ggml's block formats equal those of llama.cpp's `llama-quantize --pure`; those
-// of nf4, away from ties, bitsandbytes'.
+// of nf4 equal bitsandbytes' except at ties.
 #pragma once
 
 #include <cstdint>
@@ -16,20 +17,21 @@ namespace retort {
 // Decodes values [begin, begin + count) of row `row` into out[0, count). begin and count need not
 // be multiples of a block. Thread-safe.
 void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, float* out);
-// The same, rounded to bf16.
+// The same, with values rounded to bf16.
 void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out);
 
 // Encodes one row of floats into `out` (RowBytes(format, count) bytes). count is a multiple of the
-// block; the format is one that has `encode`.
+// block size; the format must have `encode`.
 void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out);
 
-// A copy of `source` in another format, in memory from `memory`, converted in pieces of rows over
-// the pool's threads; never the whole matrix in f32. `double_quant` is for NF4 alone. For NF4,
-// blocks run over the row-major flattened matrix. Same bytes at any number of threads.
+// A copy of `source` in another format, allocated from `memory`. Converted in parallel, a few rows
+// at a time, so that the whole matrix is never held in f32. `double_quant` applies to NF4 only,
+// whose blocks cover the row-major flattened matrix. The bytes do not depend on the number of
+// threads.
 Weight Requantised(const Weight& source, WeightFormat format, bool double_quant, Memory& memory,
                    ThreadPool& pool);
 
-// The 16 values of NF4 and the 256 of bitsandbytes' signed dynamic map, ascending.
+// The 16 values of NF4 and the 256 values of bitsandbytes' signed dynamic map, ascending.
 std::span<const float, 16> Nf4Codes();
 std::span<const float, 256> DynamicMap();
 

@@ -21,7 +21,7 @@ struct StripOf<BlockQ4_0> {
   static constexpr uint32_t kFlip = 0;
 };
 
-// Rows [0, rows) of a strip's; the others are zeros: of scale 0, whatever their quants are.
+// Writes rows [0, rows) of a strip. The other rows are zeros: their scales are 0.
 template <class Block>
 void LayStrip(const Block* from, int64_t rows, int64_t blocks, typename StripOf<Block>::Type* to) {
   for (int64_t b = 0; b < blocks; ++b, ++to) {
@@ -85,7 +85,7 @@ template BlockQ4_0 BlockOf(const Weight&, int64_t, int64_t);
 
 namespace {
 
-// Blocks as rows have them, a few at a time, and then as the format decodes those.
+// Converts a few blocks at a time to the layout of rows and decodes them with the format's decoder.
 template <class Block>
 void DecodeGathered(Isa isa, const Weight& w, int64_t first, int64_t blocks, float* out) {
   constexpr int64_t kGroup = 16;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention as softmax(cap(scale * q k^T)) v, one query of one head at a time over the list of the
-// key rows that it sees.
+// Attention as softmax(cap(scale * q k^T)) v, one query of one head at a time, over the list of its
+// visible key rows.
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +9,7 @@
 namespace retort {
 namespace {
 
-// Rows of the key tensor that query i of a run sees, oldest first.
+// The rows of the key tensor that are visible to query i of a run, oldest first.
 std::vector<int64_t> VisibleRows(const AttentionLayout& layout, int window, const AttentionRun& run,
                                  int i) {
   const int position = run.first_position + i;
@@ -47,7 +47,7 @@ double Softmax(std::vector<double>& scores) {
   return top + std::log(sum);
 }
 
-// Keys or values as [rows, K*D], however they lie.
+// Keys or values as [rows, K*D]; pages are copied.
 Tensor InRows(Backend& backend, const Tensor& x) {
   const Shape& s = x.shape();
   if (s.rank() != 4) return x;
@@ -115,9 +115,9 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionPla
 // With p the probabilities, s the scores before the softmax and o the output:
 //   dv_j += p_j do,   dp_j = do . v_j,   ds_j = p_j (dp_j - sum_i p_i dp_i) c'_j,
 //   dq += scale * sum_j ds_j k_j,   dk_j += scale * ds_j q,
-// c'_j the soft cap's slope where score j was.
-// `out` and `log_sum` would save work and are not used: p is taken afresh, so that a fault in what
-// a forward pass saved cannot hide in its gradient.
+// c'_j the slope of the soft cap at score j.
+// `out` and `log_sum` are not used: p is recomputed, so that an error in values saved by a forward
+// pass cannot hide in the gradient.
 void ReferenceBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan& plan,
                                      const Tensor& dout, const Tensor& q, const Tensor& keys,
                                      const Tensor& values, const Tensor& out, const Tensor& log_sum,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distillation losses by their definitions: distributions first, then L and dL/dq of each
-// outcome, then the chain rule through the softmax. Outcomes are sets of ids, so that the tail of a
-// TopOutcomes is an outcome like any other.
+// The distillation losses by their definitions: first the distributions, then L and dL/dq of each
+// outcome, then the chain rule through the softmax. An outcome is a set of ids, so that the tail of
+// a TopOutcomes needs no special case.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -30,7 +30,7 @@ Doubles Softmax(const double* x, int64_t n, double temperature) {
 
 double XLogRatio(double x, double y) { return x > 0 ? x * std::log(x / y) : 0; }
 
-// L of two distributions, and dL/dq.
+// Returns L of two distributions; sets dq to dL/dq.
 double Value(const DistillSettings& s, const Doubles& p, const Doubles& q, Doubles& dq) {
   double sum = 0;
   const double beta = s.beta;
@@ -74,7 +74,7 @@ Doubles Sorted(Doubles x, size_t size, std::vector<size_t>& order) {
   return out;
 }
 
-// L, and dL/dq of the student's ids.
+// Returns L; sets dq to dL/dq for the student's ids.
 double SortedValue(const DistillSettings& s, const Doubles& p, const Doubles& q, Doubles& dq) {
   const size_t size = std::max(p.size(), q.size());
   std::vector<size_t> unused, order;
@@ -85,7 +85,8 @@ double SortedValue(const DistillSettings& s, const Doubles& p, const Doubles& q,
   return value;
 }
 
-// One token: its logits, the student's distribution q over the first q.size() ids, and dL/dq.
+// Sets the outputs of token i, and with `gradient` overwrites its logits z with the gradient, given
+// the divergence kd, the student's distribution q over the first q.size() ids, and dL/dq.
 void Finish(const DistillSettings& s, const DistillTokens& tokens, int64_t i, double kd,
             bool gradient, const Doubles& q, const Doubles& dq, double* z, int64_t vocab) {
   const int32_t target = tokens.targets.data<int32_t>()[i];
@@ -134,7 +135,7 @@ void ReferenceBackend::DistillTop(const DistillSettings& s, const DistillTokens&
     const int32_t* ids = top.ids.data<int32_t>() + i * top.kept;
     const float* log_probs = top.log_probs.data<float>() + i * top.kept;
     const Doubles q = Softmax(z, top.vocab, s.temperature);
-    std::vector<size_t> outcome(q.size(), kept);  // of each id; the last is the tail
+    std::vector<size_t> outcome(q.size(), kept);  // of each id; outcome `kept` is the tail
     Doubles p(kept + 1), student(kept + 1), d_outcome(kept + 1), dq(q.size());
     for (size_t k = 0; k < kept; ++k) {
       outcome[static_cast<size_t>(ids[k])] = k;

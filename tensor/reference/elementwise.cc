@@ -8,7 +8,7 @@ void CheckAlike(const Tensor& a, const Tensor& b) {
   RETORT_CHECK(a.shape() == b.shape(), a.shape().text(), " and ", b.shape().text());
 }
 
-// out[t,c] += what dropout passes of x[t,c], straight from the definition of the mask.
+// out[t,c] += x[t,c] after dropout, computed from the definition of the mask.
 void AddDropped(const Tensor& x, const DropoutMask& mask, Tensor& out) {
   CheckAlike(x, out);
   RETORT_CHECK(mask.rate >= 0 && mask.rate < 1, "dropout rate ", mask.rate);

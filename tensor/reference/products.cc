@@ -69,7 +69,7 @@ void ReferenceBackend::Gemm(bool transpose_a, bool transpose_b, float alpha, con
                in_b[transpose_b ? n * depth + k : k * cols + n];
       }
       double& out = c.data<double>()[m * cols + n];
-      // beta = 0 overwrites, whatever was there: 0 * NaN would not.
+      // beta = 0 must overwrite NaN and infinity, which 0 * out would not.
       out = beta == 0 ? alpha * sum : alpha * sum + beta * out;
     }
   }

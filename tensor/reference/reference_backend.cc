@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Values in and out of the reference, and the conversions between element types.
+// Copies in and out of the reference backend, and conversions between element types.
 #include "tensor/reference/reference_backend.h"
 
 #include <algorithm>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kernel in double, as the plain loops of its formula: what the fast backends and the
-// gradients are compared with. One thread, no blocking, no fused steps, nothing to be clever about;
-// speed is no aim. The contracts are tensor/backend.h's, with A = f64.
+// All kernels in double, as plain loops of their formulas. The fast backends and the gradients are
+// tested against them. One thread, no blocking, no fused steps; not optimised for speed. The
+// contracts are those of tensor/backend.h with A = f64.
 //
-// One source file a topic: reference_backend.cc (values in and out), elementwise.cc,
+// One source file per topic: reference_backend.cc (copies in and out), elementwise.cc,
 // activations.cc, rows.cc, routing.cc, norm_rotary.cc, products.cc, attention.cc,
 // hidden_distance.cc, losses.cc (and the optimiser).
 #pragma once
@@ -25,7 +25,7 @@ class ReferenceBackend : public Backend {
   ThreadPool& pool() override { return pool_; }
 
   void Wait(Event) override {}
-  // Borrows the weight where it lies.
+  // Borrows the weight; nothing is copied.
   PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
   std::shared_ptr<const AttentionPlan> Plan(const AttentionLayout& layout) override {
     return planner_.Plan(layout);

@@ -60,10 +60,9 @@ void ReferenceBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor
   }
 }
 
-// Through the two steps in turn. The weights w_j = p_j / s, s the sum over the chosen, give
-//   dp_j = (dw_j - sum_i dw_i w_i) / s; without renormalising dp_j = dw_j; dp is 0 for experts not
-//   chosen.
-// The softmax gives dz_e += p_e (dp_e - sum_i p_i dp_i).
+// The chain rule through both steps. The weights w_j = p_j / s, s the sum over the chosen experts,
+// give dp_j = (dw_j - sum_i dw_i w_i) / s; without renormalisation dp_j = dw_j; dp is 0 for experts
+// not chosen. The softmax gives dz_e += p_e (dp_e - sum_i p_i dp_i).
 void ReferenceBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
                                  const Tensor& probabilities, const Tensor& experts,
                                  Tensor& dlogits) {

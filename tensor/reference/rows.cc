@@ -5,7 +5,8 @@
 namespace retort {
 namespace {
 
-// The row numbers, one for each row of `each`, all below the limit.
+// The row indices. Throws Error{kBug} unless there is one for each row of `each` and all are in
+// [0, limit).
 std::span<const int32_t> Checked(const Tensor& rows, int64_t limit, const Tensor& each) {
   RETORT_CHECK(rows.elements() == each.rows(), rows.shape().text(), " row numbers for ",
                each.shape().text());
