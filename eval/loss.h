@@ -13,7 +13,7 @@ namespace retort {
 struct LossTotal {
   double sum = 0;      // natural-log units
   int64_t tokens = 0;  // that carry loss
-  // For one example: 1 if its whole answer has a probability above one half.
+  // The number of examples whose whole answer has a probability above one half.
   int64_t likely = 0;
   double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0; }
 };
