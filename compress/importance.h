@@ -46,7 +46,7 @@ LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples
 // The model with only the layers `kept`, ascending. Frozen weights are shared, not copied.
 Model WithLayers(const Model& model, const std::vector<int64_t>& kept);
 
-// [layers][F]: for each MLP neuron f, the mean over all tokens of |silu(gate_f) * up_f| times the
+// [layers][F]: for each MLP neuron f, the mean over all tokens of |act(gate_f) * up_f| times the
 // norm of column f of the down projection. This is the mean norm of the neuron's contribution to
 // the block's output (activation times weight, as in Wanda, arXiv 2306.11695, per neuron, as in
 // Minitron, arXiv 2407.14679). Frozen weights only.
