@@ -15,8 +15,8 @@ namespace retort {
 struct ChoiceOptions {
   int64_t max_tokens = 1024;  // of prompt and label
   OverLength over_length = OverLength::kError;
-  bool add_eos =
-      true;  // completions end with the end token; assistant turns always end with theirs
+  // Completions end with the end token. Assistant turns always end with theirs.
+  bool add_eos = true;
   int64_t batch_tokens = 2048;
 };
 
