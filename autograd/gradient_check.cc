@@ -9,7 +9,8 @@
 namespace retort {
 namespace {
 
-// Near the cube root of double's epsilon the two errors, truncation h^2 and rounding 1/h, meet.
+// Near the cube root of double's epsilon, where the truncation error (h^2) and the rounding error
+// (1/h) are of equal size.
 constexpr double kStep = 6e-6;
 
 }  // namespace

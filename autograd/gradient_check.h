@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradients against central differences, in double: (f(x + h) - f(x - h)) / 2h.
+// Checks gradients against central differences, in double: (f(x + h) - f(x - h)) / 2h.
 #pragma once
 
 #include <functional>
@@ -10,8 +10,8 @@
 
 namespace retort {
 
-// Makes y the tape's root: the objective is sum(weights * y), with fixed pseudo-random weights, so
-// that every element of y counts differently. Returns the objective.
+// Makes y the tape's root. The objective is sum(weights * y) with fixed pseudo-random weights, so
+// that every element of y contributes differently. Returns the objective.
 double WeightedSum(Context& context, const Var& y);
 
 struct GradientCheckResult {
@@ -20,8 +20,9 @@ struct GradientCheckResult {
   double norm;            // |numeric|
 };
 
-// `objective` computes the value and records it on the context's tape, from the parameters'
-// present values. The backend must be the reference (f64 in host memory). One result a parameter.
+// `objective` computes the value from the parameters' current values and records it on the
+// context's tape. The backend must be the reference (f64 in host memory). Returns one result per
+// parameter.
 std::vector<GradientCheckResult> CheckGradients(Backend& backend,
                                                 const std::vector<Parameter*>& parameters,
                                                 const std::function<double(Context&)>& objective);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The differentiable operations, one page each in autograd/ops/. Letters as in docs/notation.md.
+// The differentiable operations, one file each in autograd/ops/. Letters as in docs/notation.md.
 //
 // Every op checks its shapes, computes through context.backend, and records its backward when the
-// context has a tape and an input wants a gradient. Without a tape it only computes. A frozen
-// weight that an op is given must outlive the tape's Run(); all else it holds itself.
+// context has a tape and an input needs a gradient. Without a tape it only computes. A frozen
+// weight is borrowed and must outlive the tape's Run(); everything else the op needs is retained.
 #pragma once
 
 #include <cstdint>
@@ -22,19 +22,18 @@ Var Add(Context& context, const Var& a, const Var& b);
 // x: factor * x
 Var Scale(Context& context, const Var& x, float factor);
 
-// x [T,M]: parts[i] [T,widths[i]] are its columns, one part behind the other. The widths add up to
-// M.
+// Splits the columns of x [T,M] into consecutive parts[i] [T,widths[i]]. The widths must sum to M.
 void Split(Context& context, const Var& x, std::span<const int64_t> widths, std::span<Var> parts);
-// x [T,C] -> [N,C]: row rows[i] of x, rows i32 [N]. A row may be named more than once.
+// x [T,C] -> [N,C]: row rows[i] of x, rows i32 [N]. A row may be selected more than once.
 Var Gather(Context& context, const Var& x, const Tensor& rows);
 
-// out [T,C]: row ids[t] of the table [V,C], ids i32 [T]. A frozen table has no gradient; a trained
-// one (Var) has.
+// out [T,C]: row ids[t] of the table [V,C], ids i32 [T]. A frozen table gets no gradient; a trained
+// one (Var) does.
 Var Embedding(Context& context, const PreparedWeight& table, const Tensor& ids);
 Var Embedding(Context& context, const Var& table, const Tensor& ids);
 
-// x [T,C] with gain [C], or x [T,N*D] with gain [D] (each head apart): x / sqrt(mean(x^2) +
-// epsilon) * gain
+// x / sqrt(mean(x^2) + epsilon) * gain, for x [T,C] with gain [C], or x [T,N*D] with gain [D] (each
+// head normalised separately).
 Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon);
 
 // An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
@@ -47,27 +46,28 @@ struct LowRank {
 // x [T,in]; w [out,in]; bias [out] or empty: y = x w^T + bias + scale * drop(x) a^T b^T.
 Var Linear(Context& context, const Var& x, const PreparedWeight& w, const Var& bias = {},
            const LowRank* adapter = nullptr);
-// Several frozen layers over the same x, y[i] as Linear(context, x, *layers[i].w, ...) makes it.
+// Several frozen layers over the same x: y[i] = Linear(context, x, *layers[i].w, ...).
 struct FrozenLayer {
   const PreparedWeight* w;
   Var bias;
   const LowRank* adapter = nullptr;
 };
 void Linears(Context& context, const Var& x, std::span<const FrozenLayer> layers, std::span<Var> y);
-// As Linear with a weight that is trained itself.
+// Linear with a trained weight.
 Var Linear(Context& context, const Var& x, const Var& w, const Var& bias = {});
 
-// Angles of the batch's positions: cos, sin [T,n], n of them a head, 2 n <= D. Shared by all
+// Angles of the batch's positions: cos, sin [T,n], with n angles per head, 2 n <= D. Shared by all
 // layers.
 struct RotaryAngles {
   Tensor cos, sin;
 };
-// x [T,N*D] of N heads, the first 2 n values of each turned by the angles (Backend::Rotary).
+// x [T,N*D] of N heads; the first 2 n values of each head are rotated by the angles
+// (Backend::Rotary).
 Var Rotary(Context& context, const Var& x, const RotaryAngles& angles, int heads,
            RotaryPairs pairs = RotaryPairs::kHalves);
 
-// q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. In training they are the batch's own; the runner's
-// are its cache's pages [pages,K,P,D], without gradient.
+// q [T,H*D]; keys, values [rows,K*D] -> [T,H*D]. In training, keys and values are those of the
+// batch; in the runner they are the cache's pages [pages,K,P,D] and have no gradient.
 Var Attention(Context& context, const AttentionShape& shape,
               const std::shared_ptr<const AttentionPlan>& plan, const Var& q, const Var& keys,
               const Var& values);
@@ -75,40 +75,41 @@ Var Attention(Context& context, const AttentionShape& shape,
 // gate, up [T,F]: f(gate) * up
 Var GatedActivation(Context& context, Activation activation, const Var& gate, const Var& up);
 
-// A mixture of experts. logits [T,E] -> which experts each token goes to, by falling weight, and
-// the weights [T,used] (RouteRule).
+// A mixture of experts. logits [T,E] -> the experts of each token in descending order of weight,
+// and the weights [T,used] (RouteRule).
 struct Routing {
   std::vector<int32_t> experts;  // [T * used], on the host
   Var weights;                   // [T,used]
 };
 Routing Route(Context& context, const Var& logits, const RouteRule& rule);
-// What one expert made of the tokens rows[i]: y [N,C], N = 0 allowed; its weights lie at places[i].
+// One expert's output y [N,C] for the tokens rows[i]; N may be 0. places[i] is the index of the
+// corresponding weight in weights [T,used], flattened row by row.
 struct ExpertRows {
   Var y;
-  Tensor rows, places;  // i32 [N]; places count through weights [T,used] as it lies
+  Tensor rows, places;  // i32 [N]
 };
-// out [tokens,C]: the sum over all parts of weights[places[i]] * y[i] at rows[i]. One part at
-// least.
+// out [tokens,C]: out[rows[i]] is the sum over all parts of weights[places[i]] * y[i]. At least one
+// part is required.
 Var Combine(Context& context, int64_t tokens, std::vector<ExpertRows> parts, const Var& weights);
 
-// Runs body(x) without saving anything inside it and runs it again in the backward pass.
-// The body must compute the same both times.
+// Runs body(x) without saving intermediate values and reruns it in the backward pass. The body must
+// compute the same result both times.
 using Body = std::function<Var(Context& context, const Var& x)>;
 Var Checkpoint(Context& context, const Var& x, const Body& body);
 
-// What happens to a head's logits z before anybody reads them: cap(scale z), cap(z) = soft_cap
-// tanh(z / soft_cap) where soft_cap > 0 (Gemma 2).
+// Transforms the head's raw logits z to cap(scale z); cap(z) = soft_cap tanh(z / soft_cap) if
+// soft_cap > 0 (Gemma 2), else z.
 struct HeadTransform {
   float scale = 1, soft_cap = 0;
 };
 void TransformLogits(Backend& backend, const HeadTransform& transform, Tensor& logits);
 
-// The head and a loss over its logits, in chunks of tokens: logits [N,V] never exist whole.
+// The head and a loss over its logits, in chunks of tokens: the full logits [N,V] are never stored.
 //
 // x [T,C]; rows i32 [N]: the tokens that carry loss; head [V,C]. For each chunk `loss` receives the
 // transformed logits of rows[begin ... begin + n) and fills losses f64 [n]; with a tape it also
-// overwrites the logits with the gradient of the whole objective by them (so it knows the
-// normaliser). Returns the losses, f64 [N].
+// overwrites the logits with the gradient of the whole objective with respect to them, so it must
+// include the normaliser. Returns the losses, f64 [N].
 using LogitsLoss = std::function<void(Backend& backend, int64_t begin, Tensor& logits,
                                       Tensor& losses, bool want_gradient)>;
 Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const PreparedWeight& head,
@@ -116,38 +117,38 @@ Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const Prepar
 Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const Var& head,
                 const LogitsLoss& loss, const HeadTransform& transform = {});
 
-// The losses -log softmax(logits)[target]; the objective has each times its own scale, or all times
-// one. targets i32 [N], scales f32 [N].
+// The losses -log softmax(logits)[target]. The objective weights each loss by its own scale, or all
+// by one scale. targets i32 [N], scales f32 [N].
 LogitsLoss CrossEntropy(Tensor targets, Tensor scales);
 LogitsLoss CrossEntropy(Tensor targets, float scale);
 
-// What each token's loss is made of: ce_weight * CE + kd_weight * divergence
-// (tensor/distillation.h).
+// Each token's loss is ce_weight * CE + kd_weight * divergence (tensor/distillation.h).
 struct DistillObjective {
   DistillSettings settings;
   Tensor targets;               // i32 [N]
   Tensor ce_weight, kd_weight;  // f32 [N]
 };
-// Sums over tokens, without weights, f64 [1] each. Empty: not asked for.
+// Unweighted sums over tokens, f64 [1] each. An empty tensor: the sum is not computed.
 struct DistillSums {
   Tensor ce, kd;
 };
-// A teacher's logits [count,U] of the tokens begin ... begin + count - 1; the loss uses them up.
+// Returns a teacher's logits [count,U] of the tokens begin ... begin + count - 1. The loss may
+// overwrite them.
 using TeacherLogits = std::function<Tensor(int64_t begin, int64_t count)>;
 
-// Distillation from a teacher's logits, asked for chunk by chunk, or from its most probable
-// outcomes. Each loss is weighted by `scale` in the objective; `sums` are added to.
+// Distillation from a teacher's logits, requested chunk by chunk, or from its most probable
+// outcomes. The objective weights each loss by `scale`. Results are added to `sums`.
 LogitsLoss Distill(DistillObjective objective, float scale, TeacherLogits teacher,
                    DistillSums sums = {});
 LogitsLoss DistillTop(DistillObjective objective, float scale, TopOutcomes teacher,
                       DistillSums sums = {});
 
-// A student's hidden states against its teacher's, through a learned projection P.
+// Distance between a student's hidden states, mapped by a learned projection P, and its teacher's.
 //
-// x [T,C]; rows i32 [N]: the tokens that are compared; teacher [N,D]: the teacher's states of those
-// tokens, constants; projection [D,C]: y = x[rows] P^T. Returns LossKernels::HiddenDistance(y,
-// teacher), f64 [N]; the objective has their sum times `scale`, and x and P receive that gradient
-// (P's at once, x's when the tape runs).
+// x [T,C]; rows i32 [N]: the tokens compared; teacher [N,D]: the teacher's states of those tokens,
+// treated as constants; projection [D,C]: y = x[rows] P^T. Returns LossKernels::HiddenDistance(y,
+// teacher), f64 [N]. Their sum times `scale` is added to the objective; P receives its gradient
+// immediately, x when the tape runs.
 Tensor HiddenLoss(Context& context, const Var& x, const Tensor& rows, const Tensor& teacher,
                   const Var& projection, HiddenLossKind kind, float scale);
 

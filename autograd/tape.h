@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reverse-mode differentiation. The tape is a vector of backward steps in execution order, walked
-// from its end in a loop; each step is destroyed as soon as it has run, and with it what it saved.
+// Reverse-mode differentiation. The tape is a vector of backward steps in execution order. Run()
+// executes them from last to first and destroys each step, with the tensors it saved, right after
+// it has run.
 //
-// An op computes its value and, when the context has a tape and an input wants a gradient, records
-// how the output's gradient flows to its inputs. Backward always adds.
+// An op computes its value and, when the context has a tape and an input needs a gradient, records
+// how the output's gradient flows to its inputs. Backward steps always add to the inputs'
+// gradients.
 #pragma once
 
 #include <deque>
@@ -17,19 +19,19 @@
 
 namespace retort {
 
-// Where the gradient of one value gathers: empty until something is added.
+// Accumulates the gradient of one value. Empty until something is added.
 class Gradient {
  public:
-  // The sum so far, zero at first, in `shape`.
+  // The sum so far, allocated as zeros of `shape` on first use.
   Tensor& Sum(Backend& backend, const Shape& shape);
-  // The same for a kernel that can overwrite: what is not yet there is not filled with zeros.
+  // As Sum(), for a kernel that can overwrite: a new sum is not filled with zeros.
   struct Target {
     Tensor& sum;
-    bool add;  // to what is in sum; else overwrite it
+    bool add;  // true: add to sum; false: overwrite it
   };
   Target ToWrite(Backend& backend, const Shape& shape);
-  // Adds `part`, whose elements nobody else uses any more: the first to come becomes the sum as it
-  // is.
+  // Adds `part`. Its elements must no longer be used elsewhere: the first contribution is moved in
+  // rather than added to zeros.
   void Accumulate(Backend& backend, Tensor part);
   const Tensor& sum() const { return sum_; }
   void Release() { sum_ = Tensor(); }
@@ -38,7 +40,7 @@ class Gradient {
   Tensor sum_;
 };
 
-// Where the gradient of a value of that shape gathers, without holding the value.
+// The Gradient and shape of a value, without retaining the value itself.
 struct GradientSink {
   Gradient* gradient = nullptr;
   Shape shape;
@@ -50,17 +52,17 @@ struct GradientSink {
   }
 };
 
-// A value and, when its gradient is wanted, where that gathers. Whoever made the Var owns the
-// Gradient: the tape for an op's output, the Parameter for a parameter.
+// A value and, when a gradient is needed, the Gradient that accumulates it. The Gradient is owned
+// by the tape for an op's output, by the Parameter for a parameter.
 struct Var {
   Tensor value;
   Gradient* gradient = nullptr;
 
   bool wants_gradient() const { return gradient != nullptr; }
   const Shape& shape() const { return value.shape(); }
-  // For a backward step that has no need of the value.
+  // For a backward step that does not need the value.
   GradientSink sink() const { return {gradient, value.shape()}; }
-  // Where dvalue is added. Only when wants_gradient().
+  // The tensor to which dvalue is added. Call only when wants_gradient().
   Tensor& GradientSum(Backend& backend) const { return gradient->Sum(backend, value.shape()); }
   Gradient::Target GradientToWrite(Backend& backend) const {
     return gradient->ToWrite(backend, value.shape());
@@ -70,7 +72,7 @@ struct Var {
   }
 };
 
-// Something that is trained. Not movable: Vars point at its gradient.
+// A trained tensor. Not movable: Vars point at its gradient.
 struct Parameter {
   Parameter(std::string parameter_name, Tensor initial)
       : name(std::move(parameter_name)), value(std::move(initial)) {}
@@ -85,12 +87,12 @@ struct Parameter {
 
 class Tape {
  public:
-  // dy: the gradient of the op's output. Only this step still uses it, and may hand it on
-  // (Gradient::Accumulate).
+  // dy: the gradient of the op's output. No other step uses it any more, so it may be passed on to
+  // Gradient::Accumulate.
   using Backward = std::function<void(Backend& backend, const Tensor& dy)>;
-  // Of an op with several outputs; a dy is empty where no gradient was received.
+  // For an op with several outputs; dy[i] is empty if output i received no gradient.
   using BackwardOfAll = std::function<void(Backend& backend, std::span<const Tensor> dy)>;
-  // A root has no output: it knows the gradient it starts from.
+  // A root has no output; it supplies the initial gradient itself.
   using Root = std::function<void(Backend& backend)>;
 
   explicit Tape(Backend& backend) : backend_(backend) {}
@@ -98,7 +100,7 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
 
   Var Record(Tensor value, Backward backward);
-  // outputs[i], which has a value, becomes a Var of this tape.
+  // outputs[i] must have a value; this gives it a Gradient of this tape.
   void RecordAll(std::span<Var> outputs, BackwardOfAll backward);
   void RecordRoot(Root root);
 
@@ -114,17 +116,17 @@ class Tape {
     BackwardOfAll backward;
   };
   Backend& backend_;
-  std::deque<Gradient> gradients_;  // of the outputs; addresses stay
+  std::deque<Gradient> gradients_;  // of the outputs; a deque keeps their addresses valid
   std::vector<Step> steps_;
 };
 
-// What every op is given: the kernels and, in training, the tape.
+// Argument of every op: the backend and, in training, the tape.
 struct Context {
   Backend& backend;
   Tape* tape = nullptr;
 
-  // The op's output; recorded when one of the inputs wants a gradient, so that without a tape no
-  // step is made at all.
+  // Returns the op's output. Records `backward` only with a tape and when an input needs a
+  // gradient.
   template <class Backward>
   Var Record(Tensor value, std::initializer_list<const Var*> inputs, Backward&& backward) {
     bool wanted = false;

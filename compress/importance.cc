@@ -13,8 +13,8 @@
 namespace retort {
 namespace {
 
-// One pass of the decoder over all examples, for the observer's sake; `before` is given each
-// batch's embeddings first.
+// Runs the decoder over all examples with `observer`. `before` is first called with each batch's
+// embeddings.
 void Observe(const Model& model, const std::vector<Example>& examples, int64_t batch_tokens,
              const Observer& observer, const std::function<void(const Tensor&)>& before = {}) {
   Context context{model.backend};
@@ -77,7 +77,7 @@ void DropByLoss(const Model& model, const std::vector<Example>& examples, int64_
   }
 }
 
-// What the tensor of a model of the kept layers alone is called in the whole one.
+// The name in the whole model of a tensor of the model with only the layers `kept`.
 std::string NameBefore(const std::string& name, const std::vector<int64_t>& kept) {
   constexpr std::string_view kPrefix = "model.layers.";
   if (!name.starts_with(kPrefix)) return name;
@@ -86,7 +86,7 @@ std::string NameBefore(const std::string& name, const std::vector<int64_t>& kept
   return Cat(kPrefix, kept[static_cast<size_t>(layer)], name.substr(end));
 }
 
-// Euclidean norms of the columns. The device decodes the rows, a few at a time.
+// Euclidean norms of the columns. The backend decodes the rows, a few at a time.
 std::vector<double> ColumnNorms(Backend& k, const PreparedWeight& w) {
   constexpr int64_t kRows = 64;
   RETORT_CHECK(!w.empty(), "column norms of a layer that is not frozen");

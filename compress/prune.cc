@@ -17,7 +17,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of rows, written at once
+constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of rows that are written together
 constexpr std::string_view kLayerPrefix = "model.layers.";
 
 void RefuseGguf(const ModelFiles& source) {
@@ -25,7 +25,7 @@ void RefuseGguf(const ModelFiles& source) {
     throw InputError(source.path.string(), ": prune needs a Hugging Face folder, not a GGUF");
 }
 
-// What becomes of one tensor.
+// The name and the kept rows and columns of one tensor.
 struct Cut {
   std::string name;                            // the new one
   const std::vector<int64_t>* rows = nullptr;  // kept; null: all
@@ -38,7 +38,7 @@ class Pruner {
     for (const TensorSpec& spec : source.layout.tensors) specs_[spec.name] = spec;
   }
 
-  // One of the source's files into one of the same name, unless nothing of it is left.
+  // Writes the kept part of one source file; no file if nothing of it is kept.
   void WriteFile(const Path& file, const Path& target) {
     std::vector<std::pair<const TensorEntry*, Cut>> cuts;
     for (const TensorEntry& entry : source_.tensors.entries()) {
@@ -58,13 +58,13 @@ class Pruner {
     writer.Commit();
   }
 
-  // Of all files written.
+  // The index of all files written.
   Json Index() const {
     return {{"metadata", {{"total_size", bytes_}}}, {"weight_map", weight_map_}};
   }
 
  private:
-  // nullopt for a tensor of a layer that goes.
+  // nullopt for a tensor of a dropped layer.
   std::optional<Cut> CutOf(const std::string& name) const {
     if (!StartsWith(name, kLayerPrefix)) return Cut{name};
     const auto end = name.find('.', kLayerPrefix.size());
@@ -99,7 +99,8 @@ class Pruner {
     }
     const int64_t cols = entry.shape.back();
     const auto row_bytes = static_cast<size_t>(RowBytes(entry.format, cols));
-    const size_t element = row_bytes / static_cast<size_t>(cols);  // safetensors has no blocks
+    const size_t element =
+        row_bytes / static_cast<size_t>(cols);  // safetensors has no block formats
     const auto all = static_cast<int64_t>(entry.bytes.size() / row_bytes);
     const int64_t rows = cut.rows ? std::ssize(*cut.rows) : all;
     std::vector<std::byte> panel;
@@ -133,7 +134,8 @@ class Pruner {
   int64_t bytes_ = 0;
 };
 
-// config.json for what is left; lists with an entry a layer lose those of the layers that go.
+// Writes config.json for the kept parts; lists with one entry per layer lose those of dropped
+// layers.
 void WriteConfig(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
   Json j = ReadJson(folder / "config.json");
   j["num_hidden_layers"] = plan.layers.size();
@@ -162,7 +164,7 @@ int64_t Parameters(const Architecture& config) {
   return sum;
 }
 
-// The neurons that stay of each kept layer, and what share of the importance they hold.
+// Selects the neurons to keep in each kept layer, and computes their share of the importance.
 void ChooseNeurons(const Model& model, const std::vector<Example>& examples,
                    const PruneOptions& options, PrunePlan& plan, PruneReport& report) {
   const Model layers = WithLayers(model, plan.layers);

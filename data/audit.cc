@@ -9,9 +9,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kUnknownLimit = 10;  // one row in so many may teach an unknown token
+constexpr int64_t kUnknownLimit = 10;  // one row in 10 may have an unknown token that carries loss
 
-// FNV-1a over the ids; equal rows are all it has to find.
+// FNV-1a over the ids; used only to find equal rows.
 uint64_t HashIds(const std::vector<int32_t>& ids) {
   uint64_t hash = 14695981039346656037u;
   for (const int32_t id : ids) {
@@ -22,7 +22,8 @@ uint64_t HashIds(const std::vector<int32_t>& ids) {
   return hash;
 }
 
-// Texts of control tokens that nobody types by chance: "<s>" and the like are too short to tell.
+// Texts of control tokens that are unlikely to be typed by chance; "<s>" and the like are too
+// short.
 std::vector<std::string> TellingSpecialTexts(const TokenizerSpec& spec) {
   std::vector<std::string> texts;
   for (const TokenizerSpec::AddedToken& token : spec.added) {
@@ -31,7 +32,7 @@ std::vector<std::string> TellingSpecialTexts(const TokenizerSpec& spec) {
   return texts;
 }
 
-// Whether the token is asked for anywhere; nothing predicts the one at place 0.
+// Whether the token is a label anywhere but at index 0, which no token predicts.
 bool Learns(const Example& example, int32_t token) {
   return std::find(example.labels.begin() + 1, example.labels.end(), token) != example.labels.end();
 }
@@ -91,7 +92,7 @@ void Auditor::LookAtIds(const Row& row, const Example& example) {
     if (unknown) unknown_row_.Add(row);
     if (Learns(example, spec.unk)) unknown_learnt_.Add(row);
   }
-  // A conversation ends its turns by construction; a given row may do so anywhere.
+  // Turns of a conversation always end with their end token; in other rows it may be anywhere.
   ends_learnt_ += row.kind == RowFormat::kMessages || Learns(example, spec.eos);
 }
 

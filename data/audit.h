@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What goes silently wrong in training data, looked for before the training starts.
+// Checks training data before training for errors that would otherwise go unnoticed.
 //
-// Faults (audit stop refuses them, warn notes them; in rows of format tokens they are only noted):
+// Faults (audit "stop" throws, "warn" notes them; in rows of format tokens they are only noted):
 //   a row in which no token carries loss
 //   BOS twice at the beginning
-//   more than a tenth of the rows teach the token for what the tokenizer does not know
-// Notes, never a reason to stop:
-//   the share of unknown tokens, and rows that teach one below that limit
-//   an assistant's or completion's end token that is nowhere learnt
+//   the unknown token carries loss in more than a tenth of the rows
+// Notes, which never stop a run:
+//   the share of unknown tokens, and rows below that limit in which one carries loss
+//   the end token of assistant turns or completions carries loss nowhere
 //   empty completions, prompts that end in a space
 //   content that spells special tokens (it is read as plain characters)
-//   rows that occur more than once (a source's weight aside); evaluation rows that occur in the
-//   training rows
+//   rows that occur more than once (other than through a source's weight); evaluation rows that
+//   occur in the training rows
 #pragma once
 
 #include <cstdint>
@@ -23,14 +23,14 @@
 
 namespace retort {
 
-// Collects over the rows of one set, then judges. Does nothing with Audit::kOff.
+// Collects findings over the rows of one set, then reports them. Does nothing with Audit::kOff.
 class Auditor {
  public:
   Auditor(const Tokenizer& tokenizer, const ExampleOptions& options);
 
-  // Every row once, before its length is looked at.
+  // Call once for every row, before the length limit is applied.
   void Add(const Row& row, const Example& example);
-  // A row of which nothing that carries loss is left; had_loss: before it was cut.
+  // Call for a row without any token that carries loss; had_loss: it had some before truncation.
   void NoLoss(const Row& row, bool had_loss);
   // Appends the findings to notes. Throws Error{kInput} on the first fault with Audit::kStop.
   void Judge(std::vector<std::string>& notes) const;
@@ -38,8 +38,8 @@ class Auditor {
  private:
   struct Finding {
     int64_t count = 0;
-    int64_t given = 0;  // of them, rows of format tokens
-    std::string first;  // where
+    int64_t given = 0;  // of these, rows of format tokens
+    std::string first;  // location of the first
     void Add(const Row& row);
   };
   void LookAtText(const Row& row);
@@ -48,7 +48,7 @@ class Auditor {
   const Tokenizer& tokenizer_;
   const ExampleOptions& options_;
   std::vector<std::string> special_texts_;
-  std::unordered_map<uint64_t, std::string> seen_;  // hash of the ids, and where they were
+  std::unordered_map<uint64_t, std::string> seen_;  // hash of the ids -> location of the row
   int64_t rows_ = 0, tokens_ = 0, unknown_ = 0, ends_learnt_ = 0;
   Finding no_loss_, cut_away_, double_bos_, empty_, trailing_space_, special_text_, repeated_,
       unknown_row_, unknown_learnt_;

@@ -58,7 +58,7 @@ void CheckIds(const Row& row, int32_t vocab) {
   }
 }
 
-// The row's parts once its length is held against max_tokens; empty where it is dropped.
+// Applies max_tokens to a row; returns its parts, none if the row is dropped.
 std::vector<Example> Fit(Example example, const std::string& where, const ExampleOptions& options,
                          ExampleSet& set) {
   const int64_t limit = options.max_tokens;
@@ -86,10 +86,10 @@ std::vector<Example> Fit(Example example, const std::string& where, const Exampl
     Example part{example.row,
                  {example.ids.begin() + begin, example.ids.begin() + end},
                  {example.labels.begin() + begin, example.labels.begin() + end}};
-    part.labels[0] = kNoLoss;  // the part before has predicted it
+    part.labels[0] = kNoLoss;  // predicted in the previous part
     if (part.LossTokens() > 0) parts.push_back(std::move(part));
   }
-  // A row without any loss still comes out once, for the caller to judge.
+  // A row without any loss is returned once, so that the caller can report it.
   if (parts.empty()) {
     example.ids.resize(limit);
     example.labels.resize(limit);
@@ -236,7 +236,8 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
 
 namespace {
 
-// Tokens may end in the middle of a character, and rows of ids may hold any bytes.
+// Makes the text valid UTF-8: tokens may end inside a character, and rows of ids may give any
+// bytes.
 std::string ValidUtf8(std::string_view bytes) {
   std::string out;
   for (size_t at = 0; at < bytes.size();) {

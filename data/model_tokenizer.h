@@ -7,8 +7,9 @@
 
 namespace retort {
 
-// From the folder's files or the GGUF's metadata. Throws Error{kInput} when it has more ids than
-// the model has rows, or ends and BOS outside of it.
+// Loads it from the folder's files or the GGUF's metadata. Throws Error{kInput} if it has more ids
+// than the model has embedding rows, or if its BOS, end or other special ids are outside its
+// pieces.
 std::unique_ptr<Tokenizer> LoadTokenizer(const ModelFiles& files);
 
 }  // namespace retort

@@ -80,7 +80,7 @@ std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens) {
 
 BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOptions& options)
     : examples_(examples), options_(options) {
-  if (options_.batch_tokens > 0) options_.batch_rows = 1;  // a sequence is a whole micro-batch
+  if (options_.batch_tokens > 0) options_.batch_rows = 1;  // a sequence is then a whole micro-batch
   RETORT_CHECK(!examples.empty(), "a batch stream needs examples");
   RETORT_CHECK(options_.batch_rows > 0 && options.accumulate > 0 && options.epochs >= 0);
   RETORT_CHECK(!examples.front().joined, "the first example is joined to none");
@@ -161,7 +161,7 @@ std::optional<StepBatch> BatchStream::Next() {
       step.epoch = static_cast<double>(state_.epoch) + static_cast<double>(state_.position + 1) /
                                                            static_cast<double>(sequences_.size());
       if (++state_.position == SequencesThisEpoch()) {
-        // Past the last epoch there is nothing to prepare, only a place to stand.
+        // After the last epoch there is no data to prepare; only the end position is recorded.
         if (state_.epoch + 1 == options_.epochs)
           state_ = {state_.epoch + 1, 0};
         else

@@ -82,7 +82,7 @@ std::vector<int32_t> ReadIds(const Json& row, const char* key, const std::string
   return ids;
 }
 
-// The wording that Stanford's Alpaca was trained on and that everybody has used since.
+// The prompt wording of Stanford Alpaca.
 std::string AlpacaPrompt(const std::string& instruction, const std::string& input) {
   if (input.empty()) {
     return Cat(
@@ -118,7 +118,7 @@ void FillTokens(const Json& json, Row& row) {
   if (row.ids.empty()) throw InputError(row.where, ": 'input_ids' is empty");
 }
 
-// The rows of a file of n that a weight asks for, in file order within each pass.
+// The indices that a weight selects from a file of n rows, in file order within each pass.
 std::vector<int64_t> Weighted(int64_t n, double weight) {
   const int64_t total = std::llround(static_cast<double>(n) * weight);
   std::vector<int64_t> out;

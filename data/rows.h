@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training and evaluation rows out of JSONL files: one JSON object a line, blank lines skipped,
-// CRLF and a byte order mark tolerated. Every fault names the file and the line.
+// Training and evaluation rows from JSONL files: one JSON object per line; blank lines are skipped,
+// CRLF and a byte order mark are accepted. Every error names the file and the line.
 //
 //   format             keys
 //   messages           messages: [{role, content}, ...]
@@ -9,7 +9,7 @@
 //   alpaca             instruction, output, input (may be absent or empty); read as a prompt in the
 //                      Stanford Alpaca wording, and the output as its completion
 //   text               text
-//   tokens             input_ids, labels: as many, no shift applied, -100 where there is no loss
+//   tokens             input_ids, labels: same length, not shifted, -100 for no loss
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,7 @@ enum class RowFormat { kAuto, kMessages, kPromptCompletion, kAlpaca, kText, kTok
 // "auto", "messages", ...; throws Error{kInput} with the nearest known name.
 RowFormat ParseRowFormat(std::string_view name);
 
-// What a row holds once its file's own wording is gone: alpaca and question/answer rows come as
+// A parsed row, independent of its file's format: alpaca and question/answer rows become
 // kPromptCompletion. Fields of other kinds are empty.
 struct Row {
   RowFormat kind = RowFormat::kText;
@@ -39,29 +39,29 @@ struct Row {
   std::vector<int32_t> ids, labels;
 };
 
-// weight 1: every row once; 2.5: every row twice and a half of them a third time; 0.1: a tenth of
-// them. Which ones is fixed (it depends on the file's number of rows alone), so that a run's seed
-// never changes its data.
+// weight 1: every row once; 2.5: every row twice and half of them a third time; 0.1: a tenth of
+// them. The selection depends only on the file's number of rows, so a run's seed never changes its
+// data.
 struct RowSource {
   Path path;
   double weight = 1;
 };
 
-// The rows of several files, in the order given. The files stay mapped and only the lines' places
-// are kept (16 bytes a row); a row is parsed when it is read. Thread-safe to read.
+// The rows of several files, in the order given. The files stay mapped, and only the lines'
+// positions are stored (16 bytes per row); a row is parsed when it is read. Reading is thread-safe.
 class Rows {
  public:
-  // kAuto looks at the keys of each file's first row. Throws Error{kInput} on a file that cannot be
-  // read or holds no rows, on unknown keys and on a weight that is not in (0, 1000].
+  // kAuto infers the format from the keys of each file's first row. Throws Error{kInput} if a file
+  // cannot be read or has no rows, on unknown keys, and on a weight that is not in (0, 1000].
   static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto);
 
   int64_t size() const { return static_cast<int64_t>(places_.size()); }
   // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
-  // The first `count` rows; all of them when there are fewer.
+  // The first `count` rows, or all if there are fewer.
   Rows First(int64_t count) const;
-  // Whether any file holds conversations, so that a chat template is needed.
+  // Whether any file has conversations, for which a chat template is needed.
   bool HasMessages() const;
 
  private:

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher's log-probabilities for the tokens that carry loss, kept in a folder of HDF5 shards:
-// written once by `retort teach`, read by every training run on the same examples.
-// docs/formats/teacher-cache.md is the format.
+// A teacher's log-probabilities for the tokens that carry loss, stored in a folder of HDF5 shards:
+// written once by `retort teach`, read by every training run on the same examples. Format:
+// docs/formats/teacher-cache.md.
 //
-// A row of the store belongs to one token that carries loss: labels[i] != kNoLoss, i >= 1, in
-// order, of one Example after another; an example is known by its place in the ExampleSet. The row
-// holds the k = min(top_k, vocab) most probable ids and, where k < vocab, the tail.
+// A row of the cache belongs to one token that carries loss (labels[i] != kNoLoss, i >= 1). Rows
+// are ordered by example, then by token; an example is identified by its index in the ExampleSet. A
+// row holds the k = min(top_k, vocab) most probable ids and, if k < vocab, the tail.
 //
-// A folder has one writer at a time, an object one thread at a time.
+// A folder may have one writer at a time. Objects are not thread-safe.
 #pragma once
 
 #include <array>
@@ -27,16 +27,16 @@ namespace retort {
 
 inline constexpr const char* kTeacherCacheManifest = "teacher-cache.json";
 
-// What the stored numbers depend on besides the examples. The hashes are the caller's, compared as
-// text. vocab is at most 2^24.
+// Everything that the stored numbers depend on besides the examples. The caller supplies the
+// hashes, which are compared as text. vocab is at most 2^24.
 struct TeacherCacheKey {
-  std::string teacher;              // its path: named in messages, not compared
+  std::string teacher;              // its path: for messages, not compared
   std::string fingerprint;          // of its weights: model/store/folders.h
   std::string adapter_fingerprint;  // "" without an adapter
   std::string tokenizer_hash;
-  std::string template_hash;  // "" where no row is a conversation
+  std::string template_hash;  // "" if no row is a conversation
   int64_t vocab = 0;
-  int64_t top_k = 0;       // above vocab is vocab
+  int64_t top_k = 0;       // values above vocab mean vocab
   double temperature = 1;  // the stored p = softmax(logits / temperature)
 };
 
@@ -44,35 +44,35 @@ struct TeacherCacheKey {
 using ExampleHash = std::array<std::byte, 16>;
 ExampleHash HashOf(const Example& example);
 
-// Names an example in an error, e.g. "train.jsonl:17".
+// Returns an example's location for errors, e.g. "train.jsonl:17".
 using WhereExample = std::function<std::string(int64_t example)>;
 
-// Before compression: k x (2 bytes for the log-probability + 0 bytes for the id where k = vocab,
-// 2 where vocab <= 65,536, else 3) + 2 for the tail where k < vocab. That is at most 6 bytes a kept
-// id (7 where k = 1 and vocab > 65,536).
+// Before compression: k x (2 bytes for the log-probability + 0 bytes for the id if k = vocab, 2 if
+// vocab <= 65,536, else 3) + 2 for the tail if k < vocab. That is at most 6 bytes per kept id (7 if
+// k = 1 and vocab > 65,536).
 int64_t TeacherBytesPerToken(int64_t vocab, int64_t top_k);
 inline constexpr int64_t kTeacherBytesPerExample = 20;  // its hash and its number of rows
-// Of all the examples' rows; the files hold less, by compression.
+// The size of all examples' rows before compression.
 int64_t TeacherCacheBytes(std::span<const Example> examples, int64_t vocab, int64_t top_k);
 
 struct TeacherCacheOptions {
-  // Bytes before compression after which a shard is closed: what a kill can lose, and what the
-  // writer holds in memory. 0: 64 MiB, or a 512th of the whole where that is more, as a reader
-  // keeps each shard open. A folder that is continued keeps the limit it was begun with.
+  // Bytes before compression after which a shard is closed. It bounds the writer's memory and the
+  // work lost if the process is killed. 0: 64 MiB, or 1/512 of the total if that is more, since a
+  // reader keeps every shard open. A continued folder keeps its original limit.
   int64_t shard_bytes = 0;
 };
 
-// Fills a folder. Each full shard is written beside its place, synced, renamed and then listed in
-// the manifest with its SHA-256, so that a kill at any moment loses at most the shard that is being
-// filled; the folder that results is the same byte for byte, however often the work was broken off.
+// Fills a folder. Each full shard is written to a temporary file, synced, renamed and then listed
+// in the manifest with its SHA-256. A kill at any moment loses at most the shard being filled, and
+// the finished folder is identical byte for byte, however often the work was interrupted.
 class TeacherCacheWriter {
  public:
-  // Makes the folder, or goes on with one of the same key whose finished shards hold the first of
+  // Creates the folder, or continues one with the same key whose finished shards hold the first of
   // these examples. `examples` is borrowed. Throws Error{kInput}
-  //   naming the field of the key that differs, or the first row that does;
-  //   on a folder that holds other things;
-  //   on a folder that another writer has, naming its process.
-  // Finished shards that are missing or damaged are written again first.
+  //   naming the first field of the key or the first row that differs;
+  //   if the folder holds other files;
+  //   if another writer uses the folder, naming its process.
+  // Finished shards that are missing or damaged are rewritten first.
   TeacherCacheWriter(const Path& folder, const TeacherCacheKey& key,
                      std::span<const Example> examples, const WhereExample& where,
                      const TeacherCacheOptions& options = {});
@@ -80,19 +80,18 @@ class TeacherCacheWriter {
   TeacherCacheWriter(const TeacherCacheWriter&) = delete;
   TeacherCacheWriter& operator=(const TeacherCacheWriter&) = delete;
 
-  // The example whose rows Append takes next; as many as there are examples once all are in. The
-  // ones after it follow up to end_example(), where a damaged shard ends and next_example() may be
-  // another.
+  // The index of the example whose rows Append takes next; the number of examples when all are
+  // done. Examples follow consecutively up to end_example(), the end of a damaged shard, after
+  // which next_example() may jump.
   int64_t next_example() const;
   int64_t end_example() const;
-  int64_t damaged_shards() const;  // how many there were to begin with
-
-  // The rows of examples[next_example()], as TopSelector makes them: LossTokens() of them, none of
-  // which may be a bug. Log-probabilities are rounded to f16 and held at -65504 or above.
+  int64_t damaged_shards() const;  // the number at the start
+  // Adds the rows of examples[next_example()], LossTokens() of them, as produced by TopSelector. An
+  // invalid row is a bug. Log-probabilities are rounded to f16 and clamped to at least -65504.
   void Append(const TopTokens& rows);
 
-  // Closes the last shard and lets go of the folder. All examples must be in. Nothing is written to
-  // a finished folder.
+  // Closes the last shard and releases the folder. All examples must have been appended. Writes
+  // nothing to a folder that was already finished.
   void Finish();
 
  private:
@@ -103,30 +102,30 @@ class TeacherCacheWriter {
 struct TeacherCacheSummary {
   TeacherCacheKey key;  // top_k is k
   int64_t shards = 0;
-  int64_t examples = 0;  // of the whole; examples_done of them are in the shards
+  int64_t examples = 0;  // in total; examples_done of them are in the shards
   int64_t examples_done = 0;
   int64_t tokens_done = 0;    // rows in the shards
   int64_t raw_bytes = 0;      // of the shards, before compression
   int64_t stored_bytes = 0;   // of the shards' files
-  int64_t written_again = 0;  // damaged shards; the manifest does not tell, a writer's caller does
+  int64_t written_again = 0;  // damaged shards rewritten; set by the writer's caller
   bool finished() const { return examples_done == examples; }
 };
 
-// From the manifest alone, finished or not. Throws Error{kInput}.
+// Reads only the manifest, of a finished or unfinished folder. Throws Error{kInput}.
 TeacherCacheSummary SummarizeTeacherCache(const Path& folder);
-// The SHA-256 that the folder's manifest gives for one of its shards.
+// The SHA-256 of a shard according to its folder's manifest.
 std::string TeacherShardChecksum(const Path& shard);
 
-// Reads a finished folder. Every fault of a file is Error{kInput} naming it.
+// Reads a finished folder. Any fault in a file throws Error{kInput} naming the file.
 //
-// Cost: a shard's first use reads it once for its SHA-256, and holds one file descriptor from then
-// on. Rows are stored in blocks of 4096 / k (1 to 256), and the blocks that an example touches are
-// decompressed whole each time, in all threads: nothing is kept decoded, since that is a small part
-// of what a student takes for its own step (docs/distillation.md).
+// Cost: the first use of a shard reads all of it once for its SHA-256; its file then stays open
+// (one descriptor). Rows are stored in blocks of 4096 / k (1 to 256). Each Read() decompresses all
+// blocks that its examples touch, in parallel. Nothing decoded is cached, since decoding takes only
+// a small part of a student's step (docs/distillation.md).
 class TeacherCacheReader {
  public:
-  // Throws Error{kInput} on an unfinished folder, saying how much is there, and when a shard is
-  // missing or not of its size.
+  // Throws Error{kInput} if the folder is unfinished, stating the progress, or if a shard is
+  // missing or of the wrong size.
   explicit TeacherCacheReader(const Path& folder);
   ~TeacherCacheReader();
   TeacherCacheReader(const TeacherCacheReader&) = delete;
@@ -134,17 +133,17 @@ class TeacherCacheReader {
 
   const TeacherCacheSummary& summary() const;
 
-  // Throws Error{kInput} naming the field that differs, both values and the mend. Another
-  // temperature is accepted where all of the vocabulary was kept.
+  // Throws Error{kInput} naming the field that differs, both values and the fix. A different
+  // temperature is accepted if the whole vocabulary was kept.
   void Check(const TeacherCacheKey& want) const;
-  // Throws Error{kInput} naming the first example whose ids or labels differ, or saying that one
-  // has more examples than the other. Reads shards only to find the place.
+  // Throws Error{kInput} naming the first example whose ids or labels differ, or reporting that the
+  // numbers of examples differ. Reads a shard only to locate a difference.
   void CheckExamples(std::span<const Example> examples, const WhereExample& where) const;
 
-  // The rows of these examples, one after another, in place of what `out` held. Each row sums to 1,
-  // tail included: the log of the sum of the rounded outcomes is subtracted from each.
-  // `temperature` is the stored one, or, where all of the vocabulary was kept, any: log p is scaled
-  // by stored / wanted before that.
+  // Replaces `out` by the rows of these examples, in order. Each row is renormalised to sum to 1,
+  // tail included, by subtracting the log of the sum of the rounded outcomes. `temperature` must be
+  // the stored one unless the whole vocabulary was kept; then any is allowed, and log p is scaled
+  // by stored / wanted before renormalising.
   void Read(std::span<const int64_t> examples, double temperature, ThreadPool& pool,
             TopTokens& out);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files of a teacher's cache, shared by its writer and its reader: the manifest, and what a
-// shard is called and made of. docs/formats/teacher-cache.md.
+// The files of a teacher's cache, used by its writer and its reader: the manifest, and the names
+// and contents of shards. See docs/formats/teacher-cache.md.
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 
 namespace retort {
 
-// Ends every error about a folder of something else, and about a damaged shard.
+// These end every error about a folder with other contents, and about a damaged shard.
 inline constexpr const char* kTeachElsewhere = "run `retort teach` again into another folder";
 inline constexpr const char* kTeachAgain = "`retort teach` writes it again";
 
@@ -36,28 +36,28 @@ struct TeacherManifest {
   }
 };
 
-// Throws Error{kInput} on a manifest that contradicts itself: counts out of bounds, shards that do
-// not follow one another.
+// Throws Error{kInput} on an inconsistent manifest: counts out of bounds, shards that are not
+// consecutive.
 TeacherManifest ReadTeacherManifest(const Path& folder);
 void WriteTeacherManifest(const Path& folder, const TeacherManifest& manifest);
 
 Path TeacherShardPath(const Path& folder, size_t shard);  // FOLDER/shard-00007.h5
 
-// Throws Error{kInput} naming the field that differs. A manifest that kept all of the vocabulary
-// agrees with any temperature where `any_temperature`.
+// Throws Error{kInput} naming the field that differs. With `any_temperature`, a manifest that kept
+// the whole vocabulary matches any temperature.
 void CheckTeacherKey(const Path& folder, const TeacherCacheKey& have, const TeacherCacheKey& want,
                      bool any_temperature);
-// That the shards hold the first of these examples; throws Error{kInput} naming the first that
-// differs, else that the manifest is of more or fewer examples than these.
+// Checks that the shards hold the first of these examples. Throws Error{kInput} naming the first
+// example that differs, or else reporting that the manifest has more or fewer examples.
 void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
                           std::span<const Example> examples, const WhereExample& where);
 
-// That the file is there and has its size. Throws Error{kInput}.
+// Throws Error{kInput} if the file is missing or has the wrong size.
 void CheckTeacherShardSize(const Path& path, const TeacherShard& shard);
-// That it is there with its size and its checksum.
+// Whether the file exists with the right size and checksum.
 bool IsWhole(const Path& path, const TeacherShard& shard);
 
-// A shard under construction: rows, and the hash and the number of rows of each example.
+// A shard being written: rows, and the hash and the number of rows of each example.
 struct ShardContent {
   std::vector<uint8_t> hashes;  // [examples, 16]
   std::vector<int32_t> counts;  // [examples]
@@ -65,27 +65,27 @@ struct ShardContent {
   int64_t tokens = 0;
 };
 void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const ShardContent& content);
-// SHA-256 over the hashes, as a manifest lists it.
+// SHA-256 over the hashes (TeacherShard::examples_sha256).
 std::string HashOfHashes(std::span<const uint8_t> hashes);
 
-// A block of rows that is still compressed; what the layout has no use for is empty.
+// A block of rows, still compressed; members that the layout does not use are empty.
 struct PackedRows {
   Hdf5Chunk values, ids, high_ids, tails;
   std::string place;  // for errors
 
-  StoredRows Unpack() const;  // in any thread; of the last block only the first rows are used
+  StoredRows Unpack() const;  // thread-safe; in the last block only the first rows are valid
 };
 
-// A shard opened by its checksum.
+// An open shard whose checksum has been verified.
 class OpenShard {
  public:
-  // Throws Error{kInput} on a damaged file and on datasets that do not fit the manifest.
+  // Throws Error{kInput} if the file is damaged or its datasets do not match the manifest.
   OpenShard(const Path& path, const TeacherShard& shard, const TeacherLayout& layout);
 
   std::vector<uint8_t> Hashes() const;  // [examples, 16]
-  // Where the rows of each example begin, and at the end the number of rows: [examples + 1].
+  // The first row of each example, followed by the number of rows: [examples + 1].
   const std::vector<int64_t>& offsets() const { return offsets_; }
-  // Block `block`, layout.block_rows() rows, as it lies in the file.
+  // Block `block` of layout.block_rows() rows, as stored in the file.
   PackedRows ReadBlock(int64_t block) const;
 
  private:

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The manifest of a teacher's cache: reading it with distrust, writing it, comparing it.
+// The manifest of a teacher's cache: reading with validation, writing, comparing.
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -11,9 +11,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMaxVocab = 1 << 24;           // an id is three bytes at most
-constexpr int64_t kMaxCount = int64_t{1} << 40;  // of anything; keeps the sums below in range
-constexpr int64_t kMostPacked = 1100;            // deflate packs at most 1032 bytes into one
+constexpr int64_t kMaxVocab = 1 << 24;           // an id takes at most three bytes
+constexpr int64_t kMaxCount = int64_t{1} << 40;  // limit of every count; keeps sums in range
+constexpr int64_t kMostPacked = 1100;            // deflate's compression ratio is at most 1032
 
 int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t most,
                 const std::string& where) {
@@ -47,8 +47,8 @@ TeacherShard ParseShard(const Json& json, const TeacherManifest& before, const s
   if (shard.examples > before.examples - shard.first_example) {
     throw InputError(where, ": holds examples beyond the ", before.examples, " of the whole");
   }
-  // Examples are stored as they are, rows compressed: more than the file can hold is refused before
-  // memory is asked for.
+  // Examples are stored uncompressed, rows compressed. Counts beyond what the file can hold are
+  // rejected before memory is allocated for them.
   const uint64_t raw = CheckedMul(static_cast<uint64_t>(shard.tokens),
                                   static_cast<uint64_t>(before.layout().row_bytes()), where);
   if (shard.examples > shard.bytes / kTeacherBytesPerExample ||

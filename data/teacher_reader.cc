@@ -30,7 +30,7 @@ struct TeacherCacheReader::State {
   TeacherManifest manifest;
   TeacherCacheSummary summary;
   std::vector<std::optional<OpenShard>> shards;
-  std::vector<RowDecoder> decoders;  // one a thread
+  std::vector<RowDecoder> decoders;  // one per thread
 
   OpenShard& Shard(size_t index) {
     if (!shards[index]) {
@@ -40,14 +40,14 @@ struct TeacherCacheReader::State {
     return *shards[index];
   }
 
-  // Rows of one block that are wanted, and where they go.
+  // The requested rows of one block, and their destination: rows `at` and on of the output.
   struct Chunk {
     PackedRows packed;
     int64_t begin, count;  // in the block
     int64_t at;
   };
 
-  // Appends the chunks of an example whose rows begin at row `at`; returns where they end.
+  // Appends the chunks of an example whose output rows begin at `at`; returns the end of its rows.
   int64_t AppendChunks(int64_t example, int64_t at, std::vector<Chunk>& chunks) {
     const auto after =
         std::upper_bound(manifest.shards.begin(), manifest.shards.end(), example,

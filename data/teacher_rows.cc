@@ -22,8 +22,8 @@ uint16_t ValueOf(float log_prob) {
   return ToF16(std::min(-log_prob, 65504.0f)).bits;
 }
 
-// The f16 of these bits, at most kLargest, negated. Exact: f16's exponents count from 15 where
-// f32's count from 127.
+// Minus the f16 with these bits, which are at most kLargest. Exact: the exponent bias is 15 for f16
+// and 127 for f32, hence the factor 2^112.
 float LogProbOf(uint32_t value) { return std::bit_cast<float>(value << 13) * -0x1p112f; }
 
 double SumOf(const TopTokens& rows, int64_t row) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One shard of a teacher's cache, and which examples the shards are of.
+// One shard of a teacher's cache, and the check that shards belong to given examples.
 #include <cstring>
 
 #include "base/error.h"
@@ -9,7 +9,7 @@ namespace retort {
 namespace {
 
 constexpr int64_t kHashBytes = static_cast<int64_t>(sizeof(ExampleHash));
-constexpr int kGzip = 1;  // higher levels take twice the time to save one percent
+constexpr int kGzip = 1;  // higher levels take twice as long and save one percent
 
 template <class T>
 void WriteColumns(Hdf5Writer& file, const std::string& name, const TeacherLayout& layout,
@@ -28,11 +28,11 @@ std::vector<uint8_t> HashesOf(std::span<const Example> examples) {
   return out;
 }
 
-// A chunk of another size than ours could cost any amount of memory to decompress.
+// Checks the chunk size: a chunk of any other size could take unbounded memory to decompress.
 void CheckChunks(const Hdf5Reader& file, const TeacherLayout& layout, int64_t tokens,
                  const std::string& place) {
   const auto expect = [&](const char* name, int64_t want) {
-    if (!file.Has(name)) return;  // reading it will say so
+    if (!file.Has(name)) return;  // reading it reports this
     const int64_t rows = file.ChunkRows(name);
     if (rows == want) return;
     throw InputError(place, ": dataset '", name, "' is in chunks of ", rows, " rows, expected ",

@@ -23,7 +23,7 @@ void MakeFolder(const Path& folder) {
   if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
 }
 
-// What a killed writer left: files that were never renamed.
+// Removes files that a killed writer left behind before renaming them.
 void RemovePartialFiles(const Path& folder) {
   std::vector<Path> left;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
@@ -35,7 +35,7 @@ void RemovePartialFiles(const Path& folder) {
   for (const Path& path : left) std::filesystem::remove(path);
 }
 
-// The numbers of the shards that are not what the manifest says.
+// The indices of shards whose files do not match the manifest.
 std::deque<size_t> DamagedShards(const Path& folder, const TeacherManifest& manifest) {
   std::deque<size_t> out;
   for (size_t s = 0; s < manifest.shards.size(); ++s) {
@@ -80,7 +80,7 @@ struct TeacherCacheWriter::State {
   std::span<const Example> examples;
   std::optional<FileLock> lock;
   TeacherManifest manifest;
-  std::deque<size_t> damaged;  // shards to be written again, before any new one
+  std::deque<size_t> damaged;  // shards to be rewritten before any new one
   int64_t found_damaged = 0;
   ShardContent open;
 

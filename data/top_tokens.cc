@@ -13,8 +13,8 @@
 namespace retort {
 namespace {
 
-// Keys compare as (logit, then the lower id): the float's bits turned into an unsigned number of
-// the same order above, the id's complement below.
+// Keys order by logit, then the lower id first. Upper half: the float's bits mapped to an unsigned
+// number of the same order; lower half: the id's complement.
 uint64_t KeyOf(float logit, uint32_t id) {
   const uint32_t bits = std::bit_cast<uint32_t>(logit + 0.0f);  // -0 and 0 are one value
   const uint32_t ordered = bits & 0x80000000 ? ~bits : bits | 0x80000000;
@@ -32,8 +32,8 @@ TopSelector::TopSelector(int64_t vocab, int64_t top_k, double temperature)
   RETORT_CHECK(temperature > 0 && std::isfinite(temperature), temperature);
 }
 
-// Keeps the best so far and as many newcomers that beat the worst of them; when these are as many
-// as the kept ones, the better half stays. Newcomers soon become rare.
+// Collects keys that beat the worst of the best kept_ so far. When 2 * kept_ have been collected,
+// the better half is kept. New candidates soon become rare.
 void TopSelector::SelectIds(std::span<const float> logits, std::span<int32_t> ids) {
   if (kept_ == vocab_) return std::iota(ids.begin(), ids.end(), 0);
   const auto count = static_cast<size_t>(kept_);
@@ -42,7 +42,7 @@ void TopSelector::SelectIds(std::span<const float> logits, std::span<int32_t> id
     keys_.resize(count);
   };
   keys_.clear();
-  uint64_t worst = 0;  // of the kept ones; nothing is below it
+  uint64_t worst = 0;  // of the kept keys; 0: every key passes
   for (size_t i = 0; i < logits.size(); ++i) {
     const uint64_t key = KeyOf(logits[i], static_cast<uint32_t>(i));
     if (key < worst) continue;
@@ -63,7 +63,7 @@ void TopSelector::Select(std::span<const float> logits, TopTokens& out, int64_t 
   const std::span<int32_t> ids = std::span(out.ids).subspan(first, count);
   SelectIds(logits, ids);
 
-  // Sums relative to the largest logit. A NaN anywhere makes the total one.
+  // Sums are relative to the largest logit. A NaN in any logit makes the total NaN.
   const double largest = *std::max_element(logits.begin(), logits.end());
   const double per_temperature = 1 / temperature_;
   const bool all = kept_ == vocab_;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher's opinion cut down: the most probable ids of each token and the mass of all the others.
+// A teacher's truncated output distribution: each token's most probable ids and the mass of all
+// other ids.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +9,7 @@
 
 namespace retort {
 
-// Rows of k outcomes and one more, the tail: everything that was not kept. All row major.
+// Rows of k outcomes plus the tail, which is all other ids together. Row major.
 struct TopTokens {
   TopTokens() = default;
   TopTokens(int64_t rows, int64_t kept) { Resize(rows, kept); }
@@ -21,14 +22,14 @@ struct TopTokens {
   }
 
   int64_t n = 0, k = 0;
-  // [n, k]: distinct, by falling probability, the lower id first where two are equal. All of the
-  // vocabulary (k = V): 0, 1, 2, ...
+  // [n, k]: distinct, in descending order of probability, equal ones by ascending id. If k = V (the
+  // whole vocabulary): 0, 1, 2, ...
   std::vector<int32_t> ids;
-  std::vector<float> log_probs;  // [n, k], natural
+  std::vector<float> log_probs;  // [n, k], natural logarithms
   std::vector<float> tail;       // [n]: log of the remaining mass; -infinity when k = V
 };
 
-// Cuts rows of logits down. One object serves one thread; it owns its scratch space.
+// Truncates rows of logits. Use one object per thread; it owns its scratch space.
 class TopSelector {
  public:
   // Keeps min(top_k, vocab) ids; p = softmax(logits / temperature). All must be positive.
@@ -36,12 +37,12 @@ class TopSelector {
 
   int64_t kept() const { return kept_; }
 
-  // Row `row` of `out`, which has kept() columns, from the `vocab` logits after one token.
+  // Fills row `row` of `out`, which has kept() columns, from the `vocab` logits after one token.
   //   log_probs[j] = z_j / t - log sum_i exp(z_i / t)
   //   tail = log sum_{i not kept} exp(z_i / t) - log sum_i exp(z_i / t)
-  // in double, each sum over ids in order; the tail is a sum of what was left out, so it keeps its
-  // relative precision however small it is (-infinity when it is below double's range).
-  // O(V), whatever top_k. A logit may be -infinity; throws Error{kFailure} on NaN or +infinity.
+  // in double, each sum over ids in ascending order. The tail is summed directly rather than as 1 -
+  // sum, so it keeps its relative precision even when tiny (-infinity if below double's range).
+  // O(V) for any top_k. A logit may be -infinity; throws Error{kFailure} on NaN or +infinity.
   void Select(std::span<const float> logits, TopTokens& out, int64_t row);
 
  private:

@@ -39,7 +39,7 @@ std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
                                   const Tokenizer& tokenizer, const ChatTemplate* chat,
                                   bool add_eos) {
   if (!like.chat) return EncodeCompletion(tokenizer, text, add_eos);
-  // A reply's ids do not depend on what was asked (EncodeChatPieces), so any question will do.
+  // A reply's ids do not depend on the question (EncodeChatPieces), so any question works.
   const std::vector<Message> messages = {{"user", "?"}, {"assistant", text}};
   std::vector<int32_t> ids;
   for (const EncodedPiece& piece :

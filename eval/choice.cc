@@ -22,7 +22,8 @@ std::vector<std::string> LabelsInData(const std::vector<Answer>& answers) {
   return labels;
 }
 
-// The label trees of a data set: one for every way in which its answers are set in white space.
+// The label trees of a data set: one for each combination of white space around its answers and of
+// completion or assistant turn.
 class Trees {
  public:
   Trees(const std::vector<std::string>& labels, const Tokenizer& tokenizer,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choice: the label with the highest summed log-probability after the prompt, its end token
-// included. A prompt is computed once for all labels.
+// Multiple choice: selects the label with the highest summed log-probability after the prompt, end
+// token included. A prompt is computed once for all labels.
 #pragma once
 
 #include <functional>
@@ -15,14 +15,15 @@ namespace retort {
 struct ChoiceOptions {
   int64_t max_tokens = 1024;  // of prompt and label
   OverLength over_length = OverLength::kError;
-  bool add_eos = true;  // completions end with the end token; an assistant's turn always does
+  // Completions end with the end token. Assistant turns always end with theirs.
+  bool add_eos = true;
   int64_t batch_tokens = 2048;
 };
 
 struct ChoiceCase {
   std::vector<int32_t> prompt;
   std::shared_ptr<const LabelTree> labels;
-  int32_t expected;  // the label that the data has
+  int32_t expected;  // index of the row's label
 };
 struct ChoiceTask {
   std::vector<std::string> labels;
@@ -30,26 +31,26 @@ struct ChoiceTask {
   int64_t dropped = 0;
 };
 
-// A JSON list of texts. Throws Error{kInput} naming the file, and a label that is empty or occurs
-// twice.
+// Reads a JSON list of texts. Throws Error{kInput} naming the file and a label that is empty or
+// occurs twice.
 std::vector<std::string> ReadLabels(const Path& file);
 
-// Labels are compared with the rows' answers without the white space around them, and scored with
-// the white space that the row's own answer has. labels empty: the answers that occur in the data,
-// in order. Throws Error{kInput} naming a row whose answer is no label.
+// Labels are matched with the rows' answers without surrounding white space, and scored with the
+// white space of the row's answer. If labels is empty, they are the answers that occur in the data,
+// in order. Throws Error{kInput} naming a row whose answer is not a label.
 ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::string> labels,
                           const Tokenizer& tokenizer, const ChatTemplate* chat,
                           const ChoiceOptions& options);
 
 struct ChoiceResult {
   int64_t right = 0, rows = 0;
-  int64_t tokens = 0;           // read by the model
-  std::vector<int32_t> chosen;  // a label for every case; of equals the first
+  int64_t tokens = 0;           // input tokens of the model
+  std::vector<int32_t> chosen;  // a label for every case; if equal, the first
   double share() const {
     return rows > 0 ? static_cast<double>(right) / static_cast<double>(rows) : 0;
   }
 };
-// adapter may be null. `on_progress` is told how many cases are done.
+// adapter may be null. Calls `on_progress` with the number of cases done.
 ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
                             const std::vector<ChoiceCase>& cases, int64_t batch_tokens = 2048,
                             const std::function<void(int64_t done)>& on_progress = {});

@@ -6,10 +6,11 @@
 namespace retort {
 namespace {
 
-// Beyond one token a byte of the answer: for white space around it and for the end token.
+// Allowed in addition to one token per byte of the answer: for surrounding white space and the end
+// token.
 constexpr int64_t kSpareTokens = 16;
 
-// Whether what was said so far may still become `wanted` with white space around it.
+// Whether the text generated so far may still become `wanted` with surrounding white space.
 bool MayMatch(std::string_view said, std::string_view wanted) {
   while (!said.empty() && Strip(said.substr(0, 1)).empty()) said.remove_prefix(1);
   if (said.size() <= wanted.size()) return StartsWith(wanted, said);

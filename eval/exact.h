@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Exact match: greedy generation against the row's answer, both without leading and trailing white
-// space.
+// Exact match: compares greedy generation with the row's answer, both without leading and trailing
+// white space.
 #pragma once
 
 #include <functional>
@@ -20,14 +20,14 @@ struct ExactOptions {
 struct ExactResult {
   int64_t matches = 0, rows = 0, dropped = 0;
   int64_t tokens = 0;         // generated
-  std::vector<bool> matched;  // of the rows that were not dropped, in order
+  std::vector<bool> matched;  // for the rows that were not dropped, in order
   double share() const {
     return rows > 0 ? static_cast<double>(matches) / static_cast<double>(rows) : 0;
   }
 };
 
-// A generation is cut off as soon as it can no longer match. `on_progress` is told how many rows
-// are done. adapter and chat may be null.
+// Stops a generation as soon as it can no longer match. Calls `on_progress` with the number of rows
+// done. adapter and chat may be null.
 ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
                           const ChatTemplate* chat, const std::vector<Answer>& answers,
                           const ExactOptions& options,

@@ -9,7 +9,7 @@
 namespace retort {
 namespace {
 
-// Tokens that both begin with, the last of neither counted.
+// The length of the common prefix, not counting the last token of either.
 size_t SharedNodes(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
   size_t n = 0;
   while (n + 1 < a.size() && n + 1 < b.size() && a[n] == b[n]) ++n;
@@ -21,7 +21,7 @@ size_t SharedNodes(const std::vector<int32_t>& a, const std::vector<int32_t>& b)
 LabelTree::LabelTree(const std::vector<std::vector<int32_t>>& labels) : paths_(labels.size()) {
   std::vector<size_t> order(labels.size());
   std::iota(order.begin(), order.end(), 0);
-  // Sorted, labels that begin alike are neighbours, and nodes come out depth first.
+  // Sorting puts labels with a common prefix next to each other and yields nodes depth first.
   std::sort(order.begin(), order.end(), [&](size_t a, size_t b) { return labels[a] < labels[b]; });
   std::vector<int32_t> path, steps_to;  // nodes of the last label, and the steps that lead to them
   const std::vector<int32_t>* before = nullptr;
@@ -71,7 +71,8 @@ std::vector<int32_t> LabelTree::AppendTo(std::span<const int32_t> prompt, Batch&
   for (size_t n = 0; n < nodes_.size(); ++n) {
     const Node& node = nodes_[n];
     if (n == 0 || node.parent != static_cast<int32_t>(n) - 1) {
-      // A branch of its own: it sees the prompt and its ancestors, wherever they lie.
+      // A new branch: it attends to the prompt and to its ancestors, wherever these are in the
+      // batch.
       begin_run(size + node.depth);
       std::vector<int32_t> rows(static_cast<size_t>(size + node.depth));
       std::iota(rows.begin(), rows.begin() + size, begin);

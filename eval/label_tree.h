@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Labels as a tree of tokens, so that what several labels begin with is computed once.
+// Labels as a tree of tokens, so that common prefixes of labels are computed only once.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +11,8 @@ namespace retort {
 
 class LabelTree {
  public:
-  // A token of some labels, after its parent (-1: after the prompt). Parents come before children,
-  // and a node's first child follows it.
+  // A token of one or more labels, after its parent (-1: after the prompt). Parents come before
+  // children, and a node's first child directly follows it.
   struct Node {
     int32_t token, parent, depth;  // depth from 0
   };
@@ -21,20 +21,20 @@ class LabelTree {
     int32_t after, token;
   };
 
-  // Labels as token ids, none of them empty. A label's last token (its end token, say) is predicted
-  // but never read.
+  // Labels as token ids, none of them empty. A label's last token (such as its end token) is only
+  // predicted, never an input.
   explicit LabelTree(const std::vector<std::vector<int32_t>>& labels);
 
   int64_t labels() const { return static_cast<int64_t>(paths_.size()); }
-  int64_t depth() const { return depth_; }  // tokens read after the prompt, at most
+  int64_t depth() const { return depth_; }  // maximum number of input tokens after the prompt
   const std::vector<Node>& nodes() const { return nodes_; }
   const std::vector<Step>& steps() const { return steps_; }
 
-  // Lays the prompt and the tree after it at the batch's end, for attention without a cache: every
-  // node sees the prompt and its own ancestors. Returns the batch's token after which each step is
-  // predicted. All rows of such a batch must be laid by this function.
+  // Appends the prompt and then the tree to the batch, for attention without a cache: every node
+  // attends to the prompt and to its ancestors. Returns for each step the index in the batch of the
+  // token after which it is predicted. All rows of such a batch must be added by this function.
   std::vector<int32_t> AppendTo(std::span<const int32_t> prompt, Batch& batch) const;
-  // Sums a label's steps: steps' losses to labels' log-probabilities.
+  // Converts the steps' losses to the labels' log-probabilities by summing over each label's steps.
   std::vector<double> LogProbabilities(std::span<const double> step_losses) const;
 
  private:
@@ -43,7 +43,7 @@ class LabelTree {
 
   std::vector<Node> nodes_;
   std::vector<Step> steps_;
-  std::vector<std::vector<int32_t>> paths_;  // of each label: its steps
+  std::vector<std::vector<int32_t>> paths_;  // for each label, its steps
   int64_t depth_ = 0;
 };
 

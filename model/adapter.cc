@@ -32,8 +32,8 @@ std::string KeyOf(const std::string& module, const char* factor) {
   return Cat("base_model.model.", module, ".lora_", factor);
 }
 
-// PEFT's settings (LoraConfig of 0.21) that change the arithmetic and that this loader does not
-// know, and what each is.
+// Settings of PEFT (LoraConfig of 0.21) that change the arithmetic and are not supported here, with
+// a description of each.
 struct Setting {
   const char *key, *what;
 };
@@ -56,25 +56,25 @@ constexpr Setting kUnsupported[] = {
     {"monteclora_config", "MonteCLoRA"},
 };
 
-// What to do with an adapter that is refused.
+// Ends the error for an unsupported adapter.
 constexpr const char* kMend =
-    "; supported is plain LoRA of one rank and alpha on 'target_modules': merge this adapter into its base with PEFT "
+    "; only plain LoRA of one rank and alpha on 'target_modules' is supported: merge this adapter into its base with PEFT "
     "(merge_and_unload, save_pretrained) and use that folder";
 
-// Absent, null, false and empty values say nothing.
+// Null, false and empty values count as not set.
 bool IsSet(const Json& value) {
   return !value.is_null() && value != Json(false) && !(value.is_structured() && value.empty());
 }
 
-// A pattern that gives every layer what it has anyway.
+// A pattern that repeats the general rank or alpha for every layer.
 bool RepeatsTheUsual(const Json& j, const std::string& key, const Json& value) {
   const auto usual = j.find(key == "rank_pattern" ? "r" : "lora_alpha");
   return key.ends_with("_pattern") && value.is_object() && usual != j.end() &&
          std::all_of(value.begin(), value.end(), [&](const Json& one) { return one == *usual; });
 }
 
-// Initialisations after which the base is no longer the model that its folder holds: PEFT changes
-// it again on loading.
+// Rejects initialisations that modify the base: PEFT modifies it again on loading, so the folder's
+// weights are not the ones the adapter was trained on.
 void RefuseChangedBase(const Json& j, const std::string& where) {
   const auto init = j.find("init_lora_weights");
   if (init == j.end() || !init->is_string()) return;

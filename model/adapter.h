@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Low-rank adapters (LoRA, arXiv 2106.09685) beside a model's linear layers, in PEFT's terms.
+// Low-rank adapters (LoRA, arXiv 2106.09685) of a model's linear layers, in PEFT's terms.
 #pragma once
 
 #include <memory>
@@ -16,23 +16,24 @@ struct AdapterConfig {
   double alpha = 32;
   double dropout = 0;   // on the adapter's input, training only
   bool rslora = false;  // scale alpha / sqrt(rank) (arXiv 2312.03732)
-  // Which modules: "all-linear" (every linear layer of the blocks but routers and, as PEFT has it,
-  // experts) or a regular expression matched whole in `target_pattern`; else suffixes in `targets`
-  // ("q_proj", or a longer dotted end).
+  // The modules that get an adapter: if `targets` is not empty, those whose name ends in one of its
+  // suffixes ("q_proj", or a longer dotted suffix). Otherwise target_pattern decides: "all-linear"
+  // (every linear layer of the blocks except routers and, as in PEFT, experts) or a regular
+  // expression that must match the whole name.
   std::string target_pattern = "all-linear";
   std::vector<std::string> targets;
-  std::vector<std::string> exclude;  // suffixes taken out again
-  std::string exclude_pattern;       // or a regular expression matched whole; "": none
+  std::vector<std::string> exclude;  // suffixes of excluded modules
+  std::string exclude_pattern;       // or a regular expression for the whole name; "": none
   std::string base_model;            // as the adapter's file names it
 };
 
 // s in W + s B A: alpha / rank, or alpha / sqrt(rank) with rsLoRA.
 double LoraScale(double alpha, int64_t rank, bool rslora);
 
-// Whether the configuration puts an adapter on this layer.
+// Whether the configuration targets this layer.
 bool Targets(const AdapterConfig& config, const LinearSpec& linear);
 
-// What stands beside one linear layer.
+// The adapter of one linear layer.
 struct AdapterSite {
   Parameter a, b;  // [R,in], [out,R]
   float scale;
@@ -40,19 +41,20 @@ struct AdapterSite {
 
 class Adapter {
  public:
-  // A fresh one: A uniform in +-1/sqrt(in), B zero, so that it changes nothing at first. A layer's
-  // numbers depend on the seed and its name alone. Throws Error{kInput} when no module is targeted.
+  // A new adapter: A uniform in +-1/sqrt(in), B zero, so that its initial output is zero. A layer's
+  // values depend only on the seed and the layer's name. Throws Error{kInput} if no module is
+  // targeted.
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend);
-  // From a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra, of
-  // the wrong shape, or a setting that is not supported (ReadAdapterConfig).
+  // Loads a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra or
+  // of the wrong shape, or a setting that is not supported (ReadAdapterConfig).
   static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend);
 
   const AdapterConfig& config() const { return config_; }
   AdapterConfig& config() { return config_; }
-  // Null where the layer has none.
+  // Null if the layer has no adapter.
   AdapterSite* at(LinearId id) const { return sites_[static_cast<size_t>(id)].get(); }
-  // In a fixed order; names are PEFT's keys without ".weight":
+  // In a fixed order. Names are PEFT's keys without ".weight", for example
   // "base_model.model.model.layers.0.self_attn.q_proj.lora_A".
   std::vector<Parameter*> parameters() const;
 
@@ -61,8 +63,8 @@ class Adapter {
   std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
 };
 
-// adapter_config.json's settings. Throws Error{kInput} naming file and field of what would change
-// the arithmetic and is not supported: LoRA on parameters (target_parameters), ranks or alphas that
+// Reads adapter_config.json. Throws Error{kInput} naming the file and a field that would change the
+// arithmetic and is not supported: LoRA on parameters (target_parameters), ranks or alphas that
 // differ between layers, DoRA, saved modules, initialisations that change the base, and the like.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 

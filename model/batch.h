@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the decoder is fed: tokens of several rows laid end to end. Padding does not exist.
+// The decoder's input: tokens of several rows, concatenated without padding.
 #pragma once
 
 #include <cstdint>
@@ -14,22 +14,22 @@ namespace retort {
 struct Batch {
   std::vector<int32_t> ids;        // [T]
   std::vector<int32_t> positions;  // [T] within its row or stream
-  AttentionLayout layout;          // which tokens are one run and which keys they see
-  // Where dropout masks come from (training only): the row's index in the data order, the token's
-  // in its row.
+  AttentionLayout layout;          // which tokens form a run, and which keys are visible to it
+  // Keys of the dropout masks (training only): the row's index in the data order, the token's in
+  // its row.
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]
 
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
 
-  // Without tokens again; what they took is kept.
+  // Removes all tokens; the allocated memory is kept.
   void Clear() {
     ids.clear(), positions.clear(), row_index.clear(), row_token.clear();
     layout.runs.clear(), layout.block_rows.clear();
   }
 
-  // Lays one more training row at the end: positions from 0, attention within the row, keys and
-  // values those of the batch itself.
+  // Appends a training row: positions from 0, attention within the row, over the batch's own keys
+  // and values.
   void AddRow(std::span<const int32_t> row_ids, int64_t index) {
     const auto begin = static_cast<int32_t>(ids.size()),
                count = static_cast<int32_t>(row_ids.size());
@@ -45,25 +45,25 @@ struct Batch {
   }
 };
 
-// The runner's cache as the decoder sees it: the batch's keys and values are stored at `rows` and
-// attention reads the cache (batch.layout's block_rows are its rows).
+// The runner's cache for the decoder: the batch's keys and values are stored at `rows`, and
+// attention reads the cache (batch.layout.block_rows are rows of the cache).
 struct CacheView {
-  std::vector<std::vector<Tensor>>
-      planes;  // by layer, those that its mixer asks for: [pages, heads, P, dim], A, f16 or bf16
+  // By layer: the planes that its attention declares, [pages, heads, P, dim] in A, f16 or bf16.
+  std::vector<std::vector<Tensor>> planes;
   std::vector<int32_t> rows;  // [T]
 };
 
-// What a mixer keeps of each token in a cache.
+// What attention stores per token in a cache: `heads` vectors of `dim` values.
 struct CachePlane {
   int64_t heads, dim;
   bool operator==(const CachePlane&) const = default;
 };
 
-// A batch as a device reads it: made once a pass, shared by all layers and by the tape.
+// A batch uploaded to the device: made once per pass, shared by all layers and by the tape.
 struct DeviceBatch {
   Tensor ids, positions;        // i32 [T]
-  Tensor row_index, row_token;  // i64, i32 [T]: where something is dropped
-  Tensor cache_rows;            // i32 [T]: with a cache
+  Tensor row_index, row_token;  // i64, i32 [T]: only with dropout
+  Tensor cache_rows;            // i32 [T]: only with a cache
   std::shared_ptr<const AttentionPlan> plan;
 };
 

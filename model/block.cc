@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The order of the residual stream, written once.
+// The order of norms, attention and MLP on the residual stream.
 #include "model/block.h"
 
 #include "model/modules/linear.h"
@@ -12,7 +12,7 @@ GainId PostNorm(const BlockSpec& spec, const char* part, LayoutBuilder& builder)
                                                : kNone;
 }
 
-// x + f(norm(x)), or with a norm after it x + norm(f(norm(x))).
+// x + f(norm(x)), or with a post-norm x + norm(f(norm(x))).
 template <class Function>
 Var Residual(const PassContext& run, const Var& x, GainId norm, GainId post_norm,
              const Function& f) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A block of the transformer: attention and an MLP (or experts) in a residual stream.
+// A transformer block: attention and an MLP (or experts) on the residual stream.
 #pragma once
 
 #include <variant>
@@ -29,7 +29,7 @@ class Block {
   GainId mlp_post_norm_;
 };
 
-// All blocks of an architecture in order, and the layout that they have declared.
+// Fills `blocks` with the architecture's blocks in order and returns the layout that they declare.
 Layout MakeModules(const Architecture& architecture, std::vector<Block>& blocks);
 
 }  // namespace retort

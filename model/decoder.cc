@@ -10,8 +10,8 @@
 namespace retort {
 namespace {
 
-constexpr size_t kMostRopes =
-    4;  // of a model; so few that a pass over a token allocates nothing for them
+// The maximum number of ropes of a model; a fixed array of them needs no allocation in a pass.
+constexpr size_t kMostRopes = 4;
 
 DeviceBatch Uploaded(Backend& backend, const ForwardPass& pass) {
   const Batch& batch = pass.batch;
@@ -99,8 +99,8 @@ Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
   return logits;
 }
 
-// Errors of 8 bits move the logits most in queries and keys, as scores grow with both and softmax
-// with scores, in the first layer, as all others carry them on, and in the head.
+// 8-bit errors change the logits most in q, k and v (scores depend on queries and keys, softmax
+// amplifies score errors), in the first layer (its errors pass through all others) and in the head.
 void Model::Set(const Target& target, const Weight& weight, const WeightUse& use) {
   RETORT_CHECK(target.kind == Target::Kind::kLinear, "a frozen matrix as a bias or gain");
   const auto put = [&](LinearId id) {
@@ -108,7 +108,7 @@ void Model::Set(const Target& target, const Weight& weight, const WeightUse& use
     WeightUse own = use;
     own.sensitive =
         spec.use == LinearUse::kAttentionIn || spec.use == LinearUse::kHead || spec.layer == 0;
-    // Of an embedding few rows are ever read.
+    // Only few rows of an embedding are ever read.
     if (spec.use == LinearUse::kEmbedding)
       own.purpose = WeightUse::Purpose::kTable, own.lasting = false;
     linears[static_cast<size_t>(id)].weight = backend.Prepare(weight, own);

@@ -14,14 +14,14 @@
 namespace retort {
 namespace {
 
-constexpr size_t kListed = 8;  // faults that one error names
+constexpr size_t kListed = 8;  // maximum number of faults listed in one error
 
-// Tensors that some exporters leave in the file and that the model computes by itself.
+// Tensors that some exporters store but that the model computes itself.
 bool IsDerived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight";
 }
 
-// Whether the folder keeps it together with others; it then has none of its own.
+// Whether the folder stores it as part of a stacked tensor instead of a tensor of its own.
 bool IsStacked(const ModelFiles& files, const TensorSpec& spec) {
   return !files.gguf && !spec.stacked.name.empty() && files.tensors.Find(spec.stacked.name);
 }
@@ -33,7 +33,7 @@ std::string EmbeddingName(const ModelFiles& files) {
   return files.layout.of(files.layout.embedding).name + ".weight";
 }
 
-// A tied head stored beside its embedding must be the same tensor.
+// Whether `entry` is a tied head, stored in place of the embedding or as an identical copy of it.
 bool IsTiedCopy(const ModelFiles& files, const TensorEntry& entry) {
   if (!files.config.head.tied || entry.name != HeadName(files)) return false;
   const TensorEntry* table = files.tensors.Find(EmbeddingName(files));
@@ -77,7 +77,7 @@ void CheckTensors(const ModelFiles& files) {
                    more ? Cat("; and ", more, " more") : "");
 }
 
-// Whole rows move, so any format will do.
+// Moves whole rows, so it works for any format.
 Weight HuggingFaceOrder(const Weight& w, const RowOrder& order, Memory& memory) {
   const auto row_bytes = static_cast<size_t>(RowBytes(w.format(), w.cols()));
   const auto buffer = memory.Allocate(static_cast<int64_t>(w.bytes().size()));
@@ -89,7 +89,7 @@ Weight HuggingFaceOrder(const Weight& w, const RowOrder& order, Memory& memory) 
   return Weight(w.format(), w.rows(), w.cols(), {buffer->data(), w.bytes().size()}, buffer);
 }
 
-// As the file has it: a tensor, or one expert's slice of one.
+// As stored: a whole tensor, or one expert's slice of one.
 Weight FetchStored(const ModelFiles& files, const TensorSpec& spec) {
   const TensorPlace place = PlaceOf(files, spec);
   const Weight stored = files.tensors.Load(place.name, place.shape);
@@ -133,7 +133,7 @@ class Loader {
                         : Requantised(stored, wanted, options_.double_quant, backend_.host_memory(),
                                       backend_.pool());
     model_->Set(spec.target, frozen, {.purpose = options_.purpose, .lasting = options_.copy});
-    // What was copied is read no more, but for an embedding's rows, a few at a time.
+    // A copied source is not read again, except single rows of an embedding.
     if (options_.copy || frozen.owner() != source_owner) DropSource(spec);
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a Hugging Face folder or a GGUF file to a Model.
+// Loads a Model from a Hugging Face folder or a GGUF file.
 #pragma once
 
 #include <memory>
@@ -17,46 +17,48 @@ struct ModelFiles {
   Path path;
   Architecture config;
   Layout layout;                         // of its tensors
-  TensorTable tensors;                   // under the names of their own file
+  TensorTable tensors;                   // by the names in the file
   std::shared_ptr<const GgufFile> gguf;  // null for a folder
 
-  // The type of the blocks' linear layers (of the first one), as stored.
+  // The stored type of the blocks' linear layers (of the first one).
   WeightFormat stored_format() const;
 };
 
-// Checks that every tensor is there in its shape, and no other. Throws Error{kInput} naming each
-// one that is missing, extra or wrongly shaped.
+// Checks that every tensor is present with its shape, and no others. Throws Error{kInput} naming
+// the missing, extra and wrongly shaped ones.
 ModelFiles OpenModel(const Path& path);
 
-// Where the file at hand keeps a tensor. A tied model may store only its head: then the embedding
-// lies there.
+// A tensor's place in the model's files. A tied model may store only its head; that is then the
+// embedding's place.
 TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec);
 
 // A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in
-// `memory` where a GGUF interleaves its rows. Tied heads and stacked experts are followed.
+// `memory` if a GGUF interleaves its rows. Resolves tied heads and stacked experts.
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
-// The values of a bias or a gain, in the same order; a gain as it is multiplied with, whatever
-// offset the folder stores it with.
+// The values of a bias or a gain, in the same order. A gain includes any offset that the folder's
+// stored values leave out.
 std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec);
 
 struct LoadOptions {
-  // Of every matrix; nullopt: as stored. NF4 covers the blocks' linear layers alone: embedding and
-  // head keep their own type. A block format of a GGUF is kept where it is asked to become NF4.
+  // The format of every matrix; nullopt: as stored. NF4 applies only to the blocks' linear layers
+  // other than routers: embedding and head keep their stored type. With NF4, matrices stored in a
+  // GGUF block format keep it.
   std::optional<WeightFormat> weights;
   bool double_quant = true;
   bool trainable = false;  // every weight in f32, as a Parameter
-  // Matrices copied out of the mapped file as products read them fastest (WeightUse::lasting),
-  // rather than used where they lie. An embedding stays in the file.
+  // Copies matrices out of the mapped file into the backend's fastest layout (WeightUse::lasting)
+  // instead of using them in place. An embedding is always used in place.
   bool copy = false;
-  // What the matrices are used for, which decides with their formats what products are computed in.
+  // The matrices' use; together with their formats it determines the type that products are
+  // computed in.
   WeightUse::Purpose purpose = WeightUse::Purpose::kTraining;
 };
 
-// Whether a runner should copy: decoding reads all weights for every token. Not where the copy
-// takes more than half of the memory that is left.
+// Whether a runner should set LoadOptions::copy, since decoding reads all weights for every token:
+// true unless the copy would take more than half of the available memory.
 bool WorthCopying(const ModelFiles& files);
 
-// Each tensor is converted as it is read, and its source pages are dropped from memory.
+// Converts each tensor as it is read and then releases its source pages from memory.
 std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
                                  Backend& backend);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The decoder, written once: training, evaluation, generation and serving run the same blocks.
+// The decoder. Training, evaluation, generation and serving all run the same blocks.
 #pragma once
 
 #include <memory>
@@ -16,30 +16,30 @@ class Model {
 
   // The last block's output after the final norm: [T,C].
   Var Hidden(Context& context, const ForwardPass& pass) const;
-  // Losses f64 [N] of the tokens rows[i], i32 [N], of a hidden state (ops::HeadLoss).
+  // The losses, f64 [N], at rows[i] (i32 [N]) of hidden (ops::HeadLoss).
   Tensor Losses(Context& context, const Var& hidden, const Tensor& rows,
                 const ops::LogitsLoss& loss) const;
-  // Logits [N,V] of chosen tokens, whole: for generation, not for training.
+  // The full logits [N,V] of the selected tokens: for generation, not for training.
   Tensor Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const;
   // Logits [N,V] of N hidden states.
   Tensor LogitsOf(Context& context, const Tensor& hidden) const;
-  // Embeddings [T,C] of a batch's tokens, i32 [T], as the first block reads them.
+  // Embeddings [T,C] of a batch's tokens, i32 [T], as input of the first block.
   Var Embed(Context& context, const Tensor& ids) const;
 
-  // Puts a tensor of a file where it belongs: a frozen matrix, which the backend prepares for what
-  // its layer does and for `use`, or values that may be trained. A tied head is made of the
-  // embedding's too.
+  // Sets a frozen matrix, which the backend prepares for its layer's role and for `use`. Setting
+  // the embedding also prepares a tied head.
   void Set(const Target& target, const Weight& weight, const WeightUse& use = {});
-  // What it has become, which may be put into another model of the same backend: there a frozen
-  // tied head stays as it is.
+  // A value that is already prepared or a Var that may be trained, possibly from Get() of another
+  // model with the same backend. Setting a trained embedding also sets a tied head; a frozen one
+  // does not.
   using Value = std::variant<PreparedWeight, Var>;
   void Set(const Target& target, Value value);
   Value Get(const Target& target) const;
 
-  // What each block keeps of a token in a cache.
+  // What each block stores per token in a cache.
   std::vector<std::vector<CachePlane>> planes() const;
-  // What the blocks' linear layers are computed in, for reports: the first of them, f32 where they
-  // are trained.
+  // The type that the blocks' linear layers are computed in (that of the first one), for reports;
+  // f32 if they are trained.
   Compute compute() const;
   int64_t weight_bytes() const;  // of all frozen weights; a tied head counts once
 
@@ -50,7 +50,7 @@ class Model {
   Layout layout;
   std::vector<Linear> linears;                         // by LinearId
   std::vector<Var> gains;                              // by GainId
-  std::vector<std::unique_ptr<Parameter>> parameters;  // what is trained; empty when frozen
+  std::vector<std::unique_ptr<Parameter>> parameters;  // the trained tensors; empty if frozen
 
  private:
   ops::HeadTransform head_transform() const;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One forward pass: what it is given, and how the modules see it.
+// One forward pass: its inputs, and the context passed to the modules.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@
 
 namespace retort {
 
-// A linear layer's weights: frozen, as the backend has prepared them, or trained.
+// A linear layer's weights: frozen and prepared by the backend, or trained.
 struct Linear {
   std::variant<PreparedWeight, Var> weight;
   Var bias;  // [rows], or empty
@@ -24,23 +24,23 @@ struct Linear {
   const Var& var() const { return std::get<Var>(weight); }
 };
 
-// What looks on while a forward pass runs. An empty function is not called; what a function is
-// given may be kept, and a Var with a gradient may carry a further loss.
+// Callbacks during a forward pass; empty functions are not called. They may retain their arguments,
+// and a Var with a gradient may be used for an additional loss.
 struct Observer {
-  // The residual stream [T,C] after block `layer`, once a pass, checkpointed or not.
+  // The residual stream [T,C] after block `layer`; called once per pass, checkpointed or not.
   std::function<void(int64_t layer, const Var& x)> block_output;
-  // The input [T,in] of a block's linear layer, of an expert's only the tokens that take it; again
-  // whenever a checkpointed block is recomputed.
+  // The input [T,in] of a block's linear layer; for an expert, only the tokens routed to it. Called
+  // again when a checkpointed block is recomputed.
   std::function<void(LinearId id, const Tensor& x)> linear_input;
 };
 
-// Everything is borrowed; the adapter, cache and observer must outlive the tape's Run().
+// All references are borrowed; the adapter, cache and observer must outlive the tape's Run().
 struct ForwardPass {
   const Batch& batch;
   const Adapter* adapter = nullptr;
   const CacheView* cache = nullptr;  // null: attention within the batch (training)
   bool checkpoint = false;           // recompute each block in the backward pass
-  uint64_t dropout_seed = 0;         // of this step; 0: nothing is dropped
+  uint64_t dropout_seed = 0;         // of this step; 0: no dropout
   const Observer* observer = nullptr;
   DeviceBatch on_device = {};  // filled by Model::Hidden
 
@@ -48,7 +48,7 @@ struct ForwardPass {
   AdapterSite* site(LinearId id) const { return adapter ? adapter->at(id) : nullptr; }
 };
 
-// A pass over one model, as its modules see it.
+// The context of a pass over one model, passed to its modules.
 struct PassContext {
   Context& context;
   const ForwardPass& pass;

@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-// Lays segments end to end; a reply gets a piece of its own.
+// Concatenates segments; a reply becomes a separate piece.
 class Layout {
  public:
   Layout& Markup(std::string_view text) { return Add(text, true); }
@@ -43,7 +43,7 @@ class Layout {
 };
 
 std::string_view StripRight(std::string_view text) {
-  // Guarding the left end keeps its white space.
+  // The "x" protects white space at the left end.
   return text.substr(0, StripUnicode(Cat("x", text)).size() - 1);
 }
 
@@ -55,8 +55,9 @@ const std::string& EndToken(const TokenizerSpec& spec) {
   return spec.pieces.at(spec.eos).text;
 }
 
-// The length of the white space that text begins (or, from_end, ends) with; 0 when none. As
-// Python's str.isspace: ASCII's, 1C-1F, 85, A0, 1680, 2000-200A, 2028, 2029, 202F, 205F, 3000.
+// The size in bytes of the white-space character that text begins (or, from_end, ends) with; 0 if
+// none. White space as in Python's str.isspace: ASCII's, 1C-1F, 85, A0, 1680, 2000-200A, 2028,
+// 2029, 202F, 205F, 3000.
 size_t SpaceLength(std::string_view text, bool from_end) {
   const auto is_space = [](std::string_view s) {
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
@@ -154,10 +155,10 @@ std::vector<ChatPiece> RenderLlama2(const std::vector<Message>& messages,
       out.Reply(" ", StripUnicode(content), Cat(" ", EndToken(spec)));
       continue;
     }
-    if (i > first) out.Markup(bos);  // the first one is the caller's
+    if (i > first) out.Markup(bos);  // the caller adds the first one
     out.Markup("[INST] ");
     if (i == first && has_system) {
-      // System prompt and message are trimmed as one text.
+      // System prompt and message are trimmed together, as one text.
       const std::string_view rest = StripRight(content);
       out.Markup("<<SYS>>\n").Content(messages[0].content).Markup("\n<</SYS>>");
       if (!rest.empty()) out.Markup("\n\n").Content(rest);

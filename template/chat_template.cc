@@ -57,7 +57,7 @@ struct Known {
   ChatTemplate::Style style;
   std::string_view name;
   std::string_view jinja;
-  std::vector<std::string> marks;  // each must be one token; the end of turn aside
+  std::vector<std::string> marks;  // each must be one token; without the end of turn
 };
 
 const std::vector<Known>& KnownTemplates() {
@@ -79,8 +79,8 @@ bool Has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
-// A chatml text with a system prompt of its own holds it as one literal between the two marks;
-// where it only copies the conversation's, quotes and plus signs stand between them.
+// A chatml text with a default system prompt has it as one literal between the two marks. If the
+// text only copies the conversation's system prompt, there are quotes and plus signs between them.
 std::string ChatMlPreamble(std::string_view jinja) {
   constexpr std::string_view kOpen = "<|im_start|>system", kClose = "<|im_end|>";
   for (size_t at = 0; (at = jinja.find(kOpen, at)) != std::string_view::npos;) {
@@ -100,8 +100,8 @@ std::string ChatMlPreamble(std::string_view jinja) {
   return "";
 }
 
-// "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n", the date being the one that
-// the text itself falls back to.
+// Returns "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n" with the text's own
+// fallback date.
 std::string Llama3Preamble(std::string_view jinja, const std::string& where) {
   constexpr std::string_view kCutting = "Cutting Knowledge Date: ", kSet = "set date_string = \"";
   const size_t cutting = jinja.find(kCutting);
@@ -125,8 +125,8 @@ std::optional<ChatTemplate::Style> StyleOf(std::string_view jinja) {
   }
   if (Has(jinja, "<|start_header_id|>") && Has(jinja, "<|eot_id|>")) return Style::kLlama3;
   if (Has(jinja, "[INST] ") && Has(jinja, "<<SYS>>")) return Style::kLlama2;
-  // Mistral's older texts write " [/INST]", its newer ones "[INST]" without a space or
-  // "[SYSTEM_PROMPT]": other tokens each, so none of them is taken for v0.3's.
+  // Mistral's older templates write " [/INST]", its newer ones "[INST]" without a space or
+  // "[SYSTEM_PROMPT]". These give different tokens, so they must not match v0.3's.
   if (Has(jinja, "[INST] ") && Has(jinja, "[/INST]") && !Has(jinja, " [/INST]") &&
       !Has(jinja, "[SYSTEM_PROMPT]")) {
     return Style::kMistral;

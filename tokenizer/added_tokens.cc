@@ -10,8 +10,9 @@ namespace {
 
 using AddedToken = TokenizerSpec::AddedToken;
 
-// Letters of any script count as word characters here; punctuation beyond ASCII does too, which no
-// known tokenizer.json can tell, as its single_word tokens stand between spaces.
+// Letters of any script count as word characters, and so does punctuation beyond ASCII. For known
+// tokenizer.json files the latter makes no difference: their single_word tokens stand between
+// spaces.
 bool IsWordChar(char32_t c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
          (c >= 0x80 && !IsSpace(c));
@@ -93,7 +94,7 @@ const AddedToken* AddedTokenFinder::At(std::string_view text, size_t pos,
 
 std::vector<Run> AddedTokenFinder::Cut(std::string_view text, const MarkedText* marked) const {
   std::vector<Run> runs;
-  size_t begin = 0;  // of the run that is not yet cut
+  size_t begin = 0;  // of the text that is not yet split off
   const auto put_text = [&](size_t end) {
     if (end > begin) runs.push_back({-1, text.substr(begin, end - begin), begin == 0});
   };

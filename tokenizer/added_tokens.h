@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Added tokens: texts that are one token wherever they stand, found before anything else.
+// Added tokens: texts that are one token wherever they occur, found before any other processing.
 #pragma once
 
 #include <array>
@@ -11,14 +11,14 @@
 
 namespace retort {
 
-// A stretch of text, or the token found between two of them.
+// A run of text, or an added token between two runs of text.
 struct Run {
   int32_t id = -1;        // the token, or -1 for text
   std::string_view text;  // of the text; empty for a token
-  bool first = false;     // begins the whole text
+  bool first = false;     // at the beginning of the whole text
 };
 
-// Segments laid end to end, with the stretches that are markup.
+// The concatenated text of segments, and the ranges in it that are markup.
 class MarkedText {
  public:
   explicit MarkedText(const std::vector<Segment>& segments);
@@ -32,18 +32,19 @@ class MarkedText {
     size_t begin, end;
   };
   std::string text_;
-  std::vector<Range> markup_;  // ascending, with gaps between
+  std::vector<Range> markup_;  // ascending, not adjacent
 };
 
 class AddedTokenFinder {
  public:
-  // Empty texts are passed over.
+  // Tokens with empty texts are ignored.
   explicit AddedTokenFinder(std::vector<TokenizerSpec::AddedToken> tokens);
 
-  // Cuts text at the tokens in it, leftmost first and the longest of those that begin at one place.
-  // Special tokens are found only where all of their text is markup. No run of text is empty.
+  // Splits text at the tokens in it: leftmost first, and the longest of those that begin at the
+  // same position. Special tokens are found only where all of their text is markup. No run of text
+  // is empty.
   std::vector<Run> Cut(const MarkedText& text) const;
-  // The same where nothing is markup.
+  // The same for text without markup.
   std::vector<Run> Cut(std::string_view text) const;
   bool empty() const { return tokens_.empty(); }
 
@@ -52,15 +53,15 @@ class AddedTokenFinder {
   const TokenizerSpec::AddedToken* At(std::string_view text, size_t pos,
                                       const MarkedText* marked) const;
 
-  std::vector<TokenizerSpec::AddedToken> tokens_;         // the longest first
-  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, as they stand
-  std::array<bool, 256> begins_{},
-      begins_plain_{};  // bytes that begin any; one that is not special
-  bool plain_ = false;  // whether there is one that is not special
+  std::vector<TokenizerSpec::AddedToken> tokens_;         // longest first
+  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, in the same order
+  // The first bytes of all tokens, and of those that are not special.
+  std::array<bool, 256> begins_{}, begins_plain_{};
+  bool plain_ = false;  // whether any token is not special
 };
 
-// The control and unknown pieces as special tokens, and the user-defined ones as tokens that are
-// not: for files that list pieces alone.
+// For files that list only pieces: the control and unknown pieces as special tokens and, if
+// `user_defined`, the user-defined pieces as tokens that are not special.
 std::vector<TokenizerSpec::AddedToken> AddedTokensOfPieces(const TokenizerSpec& spec,
                                                            bool user_defined);
 

@@ -13,7 +13,8 @@ bool IsSpecial(PieceType type) {
   return type == PieceType::kControl || type == PieceType::kUnknown;
 }
 
-// Byte-level pieces are spelt in GPT-2's alphabet, but for the added ones, which are plain text.
+// The bytes that a piece represents. Byte-level pieces are spelt in GPT-2's alphabet, except added
+// ones, which are plain text.
 std::string SpokenBytes(const TokenizerSpec& spec, const TokenizerSpec::Piece& piece,
                         const std::string& where) {
   if (piece.type == PieceType::kByte) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What every kind of tokenizer shares: the pieces' bytes and decoding by them.
+// Shared by all kinds of tokenizers: the pieces' bytes, and decoding.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@ namespace retort {
 
 class BaseTokenizer : public Tokenizer {
  public:
-  // Throws Error{kInput} when ids of the spec are outside of its pieces, or a byte piece is no
-  // byte.
+  // Throws Error{kInput} if special ids of the spec are outside its pieces, or a byte piece does
+  // not name a byte.
   BaseTokenizer(TokenizerSpec spec, const std::string& where);
 
   const TokenizerSpec& spec() const override { return spec_; }

@@ -41,7 +41,7 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
   std::string whole;
   for (size_t rank = 0; rank < spec.merges.size(); ++rank) {
     const std::string_view merge = spec.merges[rank];
-    // A piece may itself hold a space: of the ways to cut, the one whose parts are pieces counts.
+    // A piece may itself contain a space: split at the one where both parts are pieces.
     int32_t left = -1, right = -1, id = -1;
     for (size_t cut = merge.find(' '); cut != merge.npos && id < 0;
          cut = merge.find(' ', cut + 1)) {
@@ -55,7 +55,7 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
                        "' does not join two pieces of the vocabulary into a third");
     }
     if (spec.pieces[id].type == PieceType::kControl)
-      continue;  // text never becomes a control token
+      continue;  // text never produces a control token
     merges_.Put(left, right, static_cast<int32_t>(rank), id);
   }
 }

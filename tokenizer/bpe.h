@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Byte-pair encoding of one word, by a list of merges.
+// Byte-pair encoding of one word with a list of merges.
 #pragma once
 
 #include <array>
@@ -15,24 +15,23 @@
 namespace retort {
 
 struct BpeOptions {
-  bool ignore_merges = false;  // a word that is a piece is that piece, whatever the merges say
-  bool byte_fallback =
-      false;              // a character that is no piece becomes its <0xNN> pieces, if all exist
-  bool fuse_unk = false;  // neighbouring unknown characters are one unknown token
+  bool ignore_merges = false;  // a word that is a piece becomes that piece, regardless of merges
+  // A character that is not a piece becomes its <0xNN> pieces, if all exist.
+  bool byte_fallback = false;
+  bool fuse_unk = false;  // adjacent unknown characters become one unknown token
 };
 
 class BpeModel {
  public:
-  // What encoding writes to; one per thread.
+  // Workspace of Encode(); one per thread.
   struct Scratch {
     std::vector<int32_t> symbols;
     MergeScratch merging;
   };
 
-  // Uses the spec's pieces (control pieces are never made from text), merges, unk and byte_level.
-  // `spoken[id]`: the bytes that piece id stands for within a text; a byte-level model is over
-  // these, any other over the pieces as spelt. Throws Error{kInput} naming a merge that does not
-  // fit.
+  // Uses the spec's pieces (text never produces control pieces), merges, unk and byte_level.
+  // `spoken[id]`: the bytes that piece id represents in a text. A byte-level model merges over
+  // these, any other over the pieces as spelt. Throws Error{kInput} naming an invalid merge.
   BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& spoken, BpeOptions options,
            const std::string& where);
 
@@ -45,8 +44,8 @@ class BpeModel {
   void StartCharacters(std::string_view word, Scratch* scratch) const;
   bool PutBytes(std::string_view character, Scratch* scratch) const;
 
-  TextIndex ids_;                      // of the spec's or spoken's strings
-  std::array<int32_t, 256> byte_ids_;  // of single bytes or <0xNN> pieces, -1: none
+  TextIndex ids_;                      // of the strings in the spec's pieces or in `spoken`
+  std::array<int32_t, 256> byte_ids_;  // of single bytes or <0xNN> pieces; -1: none
   MergeTable merges_;
   BpeOptions options_;
   bool byte_level_;

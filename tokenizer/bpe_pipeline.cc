@@ -14,10 +14,10 @@ using Kind = NormalizerSpec::Kind;
 
 struct KnownPre {
   const char* name;
-  std::vector<const char*> splits;  // each isolates its matches
+  std::vector<const char*> splits;  // patterns, each isolating its matches
   bool nfc = false;
   bool ignore_merges = false;
-  bool reads_only = false;  // a second name of the same thing
+  bool reads_only = false;  // an alias, accepted when reading but never written
 };
 
 const std::vector<KnownPre>& KnownPres() {
@@ -28,7 +28,7 @@ const std::vector<KnownPre>& KnownPres() {
       {"llama-v3", {kLlama3Words}, false, true, true},
       {"qwen2", {kQwen2Words}, true},
       {"smollm", {kEachDigit, kGpt2Words}},
-      // llama.cpp's cutting for files that name none.
+      // llama.cpp's default for files without a name.
       {"default",
        {R"([\p{P}\$\+<=>\^~\|]+)",
         R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))", R"(\p{N}+)",
@@ -80,8 +80,9 @@ std::string PreName(const std::vector<SplitSpec>& splits,
   const bool nfc = normalizers == std::vector<NormalizerSpec>{{Kind::kNfc}};
   if (!normalizers.empty() && !nfc) return "";
   for (const KnownPre& pre : KnownPres()) {
-    // NFC has no place in GGUF. A name that implies it must have it; one that does not may: text
-    // is nearly always NFC already, and the self-test after an export would show the difference.
+    // GGUF cannot express NFC. A name that implies NFC requires it; other names match with or
+    // without it: text is nearly always NFC already, and the self-test after an export would show a
+    // difference.
     if (!pre.reads_only && splits == SplitsOf(pre) && (nfc || !pre.nfc)) return pre.name;
   }
   return "";

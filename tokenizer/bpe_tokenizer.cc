@@ -13,8 +13,8 @@
 namespace retort {
 namespace {
 
-// Whether a text that no step cuts may be encoded word by word. Marks must be known, as unknown
-// characters on both sides of one would fuse.
+// Whether a text that no step splits may be encoded word by word. "▁" must be a known piece: an
+// unknown one would fuse with unknown characters on both sides.
 bool CutsAtMarks(const TokenizerSpec& spec, const BpeOptions& options) {
   return !spec.byte_level && !options.ignore_merges && MarksOnlyLead(spec) &&
          std::ranges::any_of(spec.pieces, [](const TokenizerSpec::Piece& piece) {
@@ -61,7 +61,7 @@ class BpeTokenizer : public BaseTokenizer {
     std::vector<PreTokenizer::Range> words;
   };
 
-  // Tokens that are found in normalised text are normalised themselves, without a dummy prefix.
+  // Normalises the texts of tokens that are found in normalised text, without a dummy prefix.
   std::vector<TokenizerSpec::AddedToken> Normalized(
       std::vector<TokenizerSpec::AddedToken> tokens) const {
     Regex::Scratch scratch;
@@ -80,7 +80,8 @@ class BpeTokenizer : public BaseTokenizer {
   }
 
   void EncodeWords(std::string_view text, Workspace* work, std::vector<int32_t>* ids) const {
-    // A character that breaks off before a mark is read differently where the text ends there.
+    // Only for valid UTF-8: a character cut off before a mark would decode differently if the text
+    // ended there.
     if (cut_at_marks_ && ValidUtf8End(text, 0) == text.size()) {
       CutAtMarks(text, &work->words);
     } else {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char32_t kCodes = 0x110000;
 
-// Two bits a code.
+// Two bits per code point.
 class Table {
  public:
   Table() : bits_(kCodes / 4) {

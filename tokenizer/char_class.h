@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What expressions that cut words ask of a character.
+// The character classes used by word-splitting expressions.
 #pragma once
 
 #include <array>
@@ -9,8 +9,8 @@ namespace retort {
 
 enum class CharClass : uint8_t { kOther, kLetter, kNumber, kSpace };  // \p{L}, \p{N}, \s
 
-// Of a character beyond ASCII. The first call makes a table with the expressions themselves, so
-// that both know the same Unicode.
+// The class of a non-ASCII character. The first call builds a table with the regular expressions
+// themselves, so that both use the same Unicode version.
 CharClass ClassBeyondAscii(char32_t code);
 
 namespace char_class {

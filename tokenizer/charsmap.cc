@@ -10,7 +10,7 @@ namespace retort {
 namespace {
 
 constexpr size_t kMaxBytes = 8 << 20;
-// The library has room for 32 matches that begin at one place.
+// The library has room for 32 matches that begin at the same position.
 constexpr int kMaxMatches = 32;
 
 uint32_t Word(std::string_view bytes, size_t i) {
@@ -18,13 +18,14 @@ uint32_t Word(std::string_view bytes, size_t i) {
   return at(0) | at(1) << 8 | at(2) << 16 | at(3) << 24;
 }
 
-// A unit of the double array: bits 0-7 and 31 its label, bit 8 whether a value hangs below it,
-// bits 10-30 the way to its children, times 256 where bit 9 is set; or a value in bits 0-30.
+// A unit of the double array: bits 0-7 and 31 are its label, bit 8 tells whether it has a value,
+// bits 10-30 are the offset to its children (times 256 if bit 9 is set). A value unit has its value
+// in bits 0-30.
 uint32_t Label(uint32_t unit) { return unit & 0x800000FF; }
 bool HasValue(uint32_t unit) { return unit >> 8 & 1; }
 uint32_t Offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); }
 
-// Goes through all nodes that text can reach, deepest first, each once.
+// Visits all nodes that text can reach, deepest first, each once.
 class Walk {
  public:
   Walk(std::string_view units, size_t values, const std::string& where)
@@ -63,8 +64,8 @@ class Walk {
   struct Frame {
     uint32_t base;        // the children are at base ^ label
     uint32_t next_label;  // 1 ... 255: a zero ends text
-    int value;            // 1 when a value hangs at this node
-    int most;             // values on the richest way below it
+    int value;            // 1 if this node has a value
+    int most;             // maximum number of values on a path below it
   };
 
   Error Wrong(std::string_view what) const {
@@ -82,7 +83,7 @@ class Walk {
     if (frame->most > kMaxMatches) throw Wrong("too many entries begin alike");
   }
   void Enter(uint32_t base, int value, std::vector<Frame>* path) {
-    Unit(base | 0xFF);  // text may hold any byte
+    Unit(base | 0xFF);  // text may contain any byte
     most_[base] = kOnPath;
     path->push_back({base, 1, value, 0});
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tokenizer from a model's folder: the tokenizer's own file, then what its neighbours say.
+// Loads a tokenizer from a model's folder: the tokenizer's own file, then the other configuration
+// files in the folder.
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -33,7 +34,7 @@ Json ReadIfThere(const Path& path) {
   return json;
 }
 
-// The text of "<s>" or {"content": "<s>", ...}; nothing when null or absent.
+// The text of "<s>" or {"content": "<s>", ...}; nullopt if null or absent.
 std::optional<std::string> TokenText(const Json& config, const char* key,
                                      const std::string& where) {
   const auto it = config.find(key);
@@ -49,7 +50,8 @@ int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
   return -1;
 }
 
-// Tokens that a folder adds to its SentencePiece model; they follow the model's own pieces.
+// Adds the tokens that a folder adds to its SentencePiece model; their ids follow the model's
+// pieces.
 void AddTokensPastModel(const Json& config, const std::string& where, TokenizerSpec* spec) {
   const auto it = config.find("added_tokens_decoder");
   if (it == config.end() || !it->is_object()) return;
@@ -72,7 +74,7 @@ void AddTokensPastModel(const Json& config, const std::string& where, TokenizerS
   }
 }
 
-// "chat_template" is a text, or a list of {"name", "template"} of which "default" counts.
+// "chat_template" is a text, or a list of {"name", "template"} of which "default" is used.
 void ReadChatTemplate(const Json& config, const std::string& where, TokenizerSpec* spec) {
   const auto it = config.find("chat_template");
   if (it == config.end() || it->is_null()) return;
@@ -103,7 +105,8 @@ void ReadNamedTokens(const Path& folder, const Json& tokenizer_config, Tokenizer
       if (found < 0) {
         throw InputError(where, ": ", named.key, " '", *text, "' is not in the vocabulary");
       }
-      // GPT-2's files call their end token unknown too, which no text ever becomes.
+      // GPT-2's files also name their end token as the unknown token; byte-level text never
+      // produces it.
       if (named.id != &TokenizerSpec::unk || spec->kind != TokenizerSpec::Kind::kBpe) id = found;
       continue;
     }
@@ -147,7 +150,7 @@ std::unique_ptr<Tokenizer> Tokenizer::Load(const Path& folder) {
     std::string bytes = ReadText(model);
     spec = ParseSentencePieceModel(bytes, model.string());
     spec.sentencepiece_model = std::move(bytes);
-    spec.add_bos = spec.bos >= 0;  // as Llama's readers do with a bare model
+    spec.add_bos = spec.bos >= 0;  // as Llama implementations do for a model file alone
     ReadNeighbours(folder, &spec);
     return MakeSentencePieceTokenizer(std::move(spec), model.string());
   }

@@ -21,8 +21,8 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
                             {"tokenizer.ggml.unknown_token_id", &TokenizerSpec::unk},
                             {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
 
-// Every word of the vocabulary is one character, so that a text has one segmentation, by merges or
-// by scores.
+// Whether every text piece of the vocabulary is one character, so that a text has only one
+// segmentation, by merges or by scores.
 bool IsOfCharacters(const TokenizerSpec& spec) {
   return std::all_of(spec.pieces.begin(), spec.pieces.end(), [](const auto& piece) {
     if (piece.type == PieceType::kUserDefined || piece.type == PieceType::kByte) return false;
@@ -31,9 +31,9 @@ bool IsOfCharacters(const TokenizerSpec& spec) {
   });
 }
 
-// The name of the GGUF tokenizer that does what the spec says. llama.cpp's "llama" spells an
-// unknown character in byte pieces and aborts when there are none; its "t5" gives the unknown
-// token, as SentencePiece does, so a vocabulary of characters is written as that one.
+// The name of the GGUF tokenizer that implements the spec. llama.cpp's "llama" encodes an unknown
+// character as byte pieces and aborts if there are none; its "t5" produces the unknown token, as
+// SentencePiece does, so a vocabulary of single characters is written as "t5".
 std::string GgufKind(const TokenizerSpec& spec) {
   if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
   const bool characters =
@@ -118,7 +118,7 @@ void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m)
     scores.push_back(piece.score);
     types.push_back(static_cast<int32_t>(piece.type));
   }
-  // A model's table may have more rows than the tokenizer has ids.
+  // A model's embedding may have more rows than the tokenizer has ids.
   for (int64_t id = spec.pieces.size(); id < model_vocab; ++id) {
     texts.push_back(Cat("[PAD", id, "]"));
     scores.push_back(0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tokenizer, whichever file it lies in. That of an opened model: data/model_tokenizer.h.
+// Loads a tokenizer from a folder or a GGUF. For that of an open model see data/model_tokenizer.h.
 #pragma once
 
 #include <memory>
@@ -9,10 +9,10 @@
 
 namespace retort {
 
-// From a folder that holds tokenizer files alone, a model's folder, or a GGUF.
+// From a folder with only tokenizer files, a model's folder, or a GGUF.
 std::unique_ptr<Tokenizer> LoadTokenizer(const Path& path);
 
-// tokenizer.ggml.* of a GGUF, both ways.
+// Converts to and from the tokenizer.ggml.* keys of a GGUF.
 TokenizerSpec SpecFromGguf(const GgufMetadata& metadata, const std::string& where);
 void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& metadata);
 

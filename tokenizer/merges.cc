@@ -11,7 +11,7 @@ namespace {
 using Candidate = MergeScratch::Candidate;
 using Merge = MergeTable::Merge;
 
-// Up to so many symbols, looking at all pairs each time is quicker than keeping order among them.
+// Up to this many symbols, scanning all pairs each time is faster than a heap.
 constexpr size_t kShort = 24;
 
 void MergeShort(const MergeTable& merges, std::vector<int32_t>* symbols) {
@@ -40,7 +40,7 @@ void MergeShort(const MergeTable& merges, std::vector<int32_t>* symbols) {
   ids.resize(count + 1);
 }
 
-// A heap of this order has the best candidate at its front.
+// A heap with this order has the best candidate at its front.
 bool Worse(const Candidate& a, const Candidate& b) {
   return a.rank != b.rank ? a.rank > b.rank : a.place > b.place;
 }
@@ -66,7 +66,7 @@ void MergeLong(const MergeTable& merges, MergeScratch* scratch, std::vector<int3
     const Candidate best = heap.back();
     heap.pop_back();
     auto& left = symbols[best.place];
-    // A candidate whose symbols have merged with others since is stale.
+    // Skip a stale candidate: its symbols have since merged with others.
     if (left.id != best.left || left.next < 0 || symbols[left.next].id != best.right) continue;
     auto& right = symbols[left.next];
     left.id = best.id;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of byte-pair encoding: merge the pair of best rank, the leftmost of equals, until no
-// pair has one (Sennrich et al., arXiv 1508.07909).
+// The loop of byte-pair encoding: merge the pair with the best rank (of equal ones the leftmost)
+// until no adjacent pair has a merge (Sennrich et al., arXiv 1508.07909).
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace retort {
 
-// (left id, right id) -> rank and merged id; open addressing, read-only once filled. Negative ids
-// may be asked for, but not -1 beside -1; there is never a pair of them.
+// (left id, right id) -> rank and merged id; open addressing, read-only once filled. Find() may be
+// called with negative ids, for which there is no entry, but not with (-1, -1).
 class MergeTable {
  public:
   struct Merge {
@@ -19,7 +19,7 @@ class MergeTable {
     int32_t id = 0;
   };
   void Reserve(size_t merges);
-  // A pair that is there already gets the new rank.
+  // An existing pair gets the new rank and id.
   void Put(int32_t left, int32_t right, int32_t rank, int32_t id);
   const Merge* Find(int32_t left, int32_t right) const {  // nullptr when absent
     const uint64_t pair = Key(left, right);
@@ -40,10 +40,10 @@ class MergeTable {
   size_t mask_ = 0;
 };
 
-// What merging writes to; one per thread.
+// Workspace of MergeAll(); one per thread.
 struct MergeScratch {
   struct Symbol {
-    int32_t id, previous, next;  // neighbours' places, -1 at the ends; id -1 once merged away
+    int32_t id, previous, next;  // neighbours' indices, -1 at the ends; id -1 once merged away
   };
   struct Candidate {
     int32_t rank, place, left, right, id;

@@ -16,7 +16,7 @@ bool MarksOnlyLead(const TokenizerSpec& spec) {
       continue;
     }
     if (piece.text.find(' ') != std::string::npos) return false;
-    size_t word = 0;  // where the piece's leading marks end
+    size_t word = 0;  // end of the piece's leading marks
     while (piece.text.compare(word, kMetaSpace.size(), kMetaSpace) == 0) word += kMetaSpace.size();
     if (piece.text.find(kMetaSpace, word) != std::string::npos) return false;
   }

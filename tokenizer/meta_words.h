@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words of models that write a space as "▁" and cut texts into none: most of their text can be
-// encoded word by word all the same.
+// Splits text into words for models that write a space as "▁" and have no pre-tokenizer. Most of
+// their text can still be encoded word by word.
 #pragma once
 
 #include <string_view>
@@ -11,11 +11,11 @@
 
 namespace retort {
 
-// Whether no piece that text can become holds a space, or a mark behind another character. Then no
-// merge crosses from another character to a mark: what begins there is a word of its own.
+// Whether no piece that text can produce contains a space, or a mark ("▁") after another character.
+// Then no merge joins a mark to a preceding character, so a mark always begins a new word.
 bool MarksOnlyLead(const TokenizerSpec& spec);
 
-// The words of a text whose spaces are marks, laid end to end.
+// Returns in `words` the consecutive words of a text whose spaces are marks.
 void CutAtMarks(std::string_view text, std::vector<PreTokenizer::Range>* words);
 
 }  // namespace retort

@@ -38,8 +38,8 @@ void AppendUnicodeForm(std::string_view text, int options, std::string* out) {
 
 bool IsAscii(char c) { return static_cast<uint8_t>(c) < 0x80; }
 
-// ASCII never changes and never joins what stands before it, so only the stretches of other
-// characters need the library, each with the one character before it, which they may join.
+// ASCII never changes and never combines with preceding text, so only runs of other characters are
+// passed to the library, each with the one character before it, with which they may combine.
 std::string UnicodeForm(std::string_view text, Kind kind) {
   std::string out;
   out.reserve(text.size());

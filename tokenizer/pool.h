@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Workspaces handed to whoever needs one and kept for the next: as many as there are callers at
-// once, without one per thread that ever called.
+// A pool of reusable workspaces. It holds as many as there were concurrent callers, rather than one
+// for every thread that ever called.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace retort {
 template <class T>
 class Pool {
  public:
-  // Gives its object back to the pool when it goes.
+  // Returns its object to the pool when destroyed.
   class Loan {
    public:
     explicit Loan(Pool* pool) : pool_(pool), object_(pool->Acquire()) {}

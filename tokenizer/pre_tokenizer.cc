@@ -9,7 +9,7 @@ namespace {
 using Range = PreTokenizer::Range;
 using Behavior = SplitSpec::Behavior;
 
-// Turns the matches of one step and the gaps between them, fed in order, into words.
+// Converts the matches of one step and the gaps between them, added in order, to words.
 class Joiner {
  public:
   Joiner(const SplitSpec& spec, size_t offset, std::vector<Range>* out)
@@ -28,7 +28,7 @@ class Joiner {
   }
 
  private:
-  // Whether a match, or a gap, belongs to the word before it.
+  // Whether a match (or a gap) is joined to the preceding word.
   bool Joins(bool match) const {
     switch (spec_.behavior) {
       case Behavior::kMergedWithPrevious:

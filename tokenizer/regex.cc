@@ -18,8 +18,8 @@ std::string MessageOf(int error) {
   return reinterpret_cast<const char*>(text);
 }
 
-// PCRE2 counts U+180E as a space, the Unicode of the last ten years does not; the rest of its \s
-// is the same as this class.
+// PCRE2's \s includes U+180E, which Unicode no longer counts as a space. Otherwise this class
+// equals \s.
 std::string WithUnicodeSpaces(std::string_view pattern) {
   static constexpr std::string_view kSpaces = "\\t-\\r\\x{85}\\p{Z}";
   std::string out;
@@ -105,7 +105,7 @@ bool Regex::Find(std::string_view text, size_t from, Scratch* scratch, Match* ma
       *match = {ends[0], ends[1]};
       return true;
     }
-    // An empty match, or \K moved its start past its end: go on behind it.
+    // An empty match, or \K moved its start past its end: continue after it.
     from = std::max<size_t>(from, ends[1]);
     if (from >= text.size()) return false;
     from += DecodeUtf8(text, from).size;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Regular expressions as pre-tokenizers use them: PCRE2 on UTF-8 with Unicode classes, compiled to
-// machine code where the processor allows it.
+// Regular expressions for pre-tokenizers: PCRE2 on UTF-8 with Unicode classes, JIT-compiled if the
+// processor supports it.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,7 @@ namespace retort {
 
 class Regex {
  public:
-  // What a match writes to; one per thread, for any number of expressions.
+  // Workspace of Find(); one per thread, for any number of expressions.
   class Scratch {
    public:
     Scratch();
@@ -34,8 +34,8 @@ class Regex {
   ~Regex();
   Regex(Regex&&) noexcept;
 
-  // The first match in `text`, which must be valid UTF-8, at or after `from`, with what lies before
-  // `from` as its context. Empty matches are passed over. False when there is none.
+  // Finds the first non-empty match at or after `from` in `text`, which must be valid UTF-8.
+  // Lookbehind sees the text before `from`. Returns false if there is none.
   bool Find(std::string_view text, size_t from, Scratch* scratch, Match* match) const;
 
  private:

@@ -11,11 +11,11 @@ namespace {
 
 using PieceType = TokenizerSpec::PieceType;
 
-// Making the tables takes time in the square of a piece's length, finding user-defined pieces in
-// their number; real models stay far below.
+// Building the tables takes time quadratic in a piece's length, and finding user-defined pieces
+// takes time linear in their number. Real models are far below these limits.
 constexpr size_t kMaxPieceBytes = 256, kMaxUserPieces = 1024;
 
-// Places in a text are 32-bit numbers.
+// Positions in a text are 32-bit numbers.
 constexpr size_t kMaxTextBytes = (size_t{1} << 31) - 8;
 
 bool IsOneCharacter(std::string_view text) {
@@ -37,14 +37,15 @@ bool Encodes(const TokenizerSpec& spec) {
         break;
       case PieceType::kUnused:
         return false;
-      default:  // a character of a text would become the piece
+      default:  // a character of a text would match the piece
         if (IsOneCharacter(piece.text)) return false;
     }
   }
   return true;
 }
 
-// As the library sees text: spaces are marks, and each byte that begins no character is U+FFFD.
+// The library's internal form of text: spaces become marks, and each byte that begins no valid
+// character becomes U+FFFD.
 void Escape(std::string_view text, std::string* out) {
   out->clear();
   for (size_t pos = 0; pos < text.size();) {
@@ -99,8 +100,8 @@ void SentencePieceBpe::AddPieces() {
   }
 }
 
-// The library merges the pair whose text has the best score. Equal scores are one rank, so that
-// the leftmost of them comes first, whichever pieces they are.
+// The library merges the pair whose text has the best score. Equal scores get the same rank, so
+// that the leftmost such pair is merged first, whichever pieces they are.
 void SentencePieceBpe::AddMerges() {
   std::vector<int32_t> order;
   for (size_t i = 0; i < spec_.pieces.size(); ++i) {
@@ -139,7 +140,7 @@ void SentencePieceBpe::AddMergesOf(int32_t id, int32_t rank,
   }
 }
 
-// A symbol's id: a piece, or a character that becomes a stray; else -1.
+// A symbol's id: that of a piece, or of a single character, which is added to the strays; else -1.
 int32_t SentencePieceBpe::PartId(std::string_view part) {
   const int32_t known = ids_.Find(part);
   if (known >= 0 || !IsOneCharacter(part)) return known;
@@ -158,7 +159,7 @@ int32_t SentencePieceBpe::UserPieceAt(std::string_view text, size_t pos) const {
   return -1;
 }
 
-// User-defined pieces are whole wherever they stand, and no merge knows them.
+// User-defined pieces are one symbol wherever they occur and take part in no merge.
 int32_t SentencePieceBpe::SymbolAt(std::string_view text, size_t pos, size_t* size) const {
   if (const int32_t id = UserPieceAt(text, pos); id >= 0) {
     *size = spec_.pieces[id].text.size();

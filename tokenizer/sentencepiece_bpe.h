@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece's byte-pair models, encoded without the library: the same ids, on a table of pairs
-// instead of a search for each pair's text.
+// Encodes with SentencePiece's byte-pair models without the library: the same ids, using a table of
+// pairs instead of looking up each pair's text.
 #pragma once
 
 #include <array>
@@ -25,13 +25,14 @@ class SentencePieceBpe {
     MergeScratch merging;
   };
 
-  // `spec` has passed CheckSentencePieceSpec and must outlive the encoder. nullptr where the
-  // library is needed: unigram models, a normaliser's table, spaces taken away, and pieces of rare
-  // kinds (unused ones, control pieces of one character, very long or very many user-defined ones).
+  // `spec` must have passed CheckSentencePieceSpec and must outlive the encoder. Returns nullptr if
+  // the library is needed: for unigram models, a normaliser's table, removal of extra spaces, and
+  // rare kinds of pieces (unused ones, control pieces of one character, very long or very many
+  // user-defined ones).
   static std::unique_ptr<SentencePieceBpe> Make(const TokenizerSpec& spec);
 
-  // Appends the ids of a text as it is: no space is put before it. O(n log n) for n characters.
-  // Throws Error{kInput} on 2 GiB of text.
+  // Appends the ids of a text; puts no space before it. O(n log n) for n characters. Throws
+  // Error{kInput} on texts of 2 GiB or more.
   void Encode(std::string_view text, Scratch* scratch, std::vector<int32_t>* ids) const;
 
  private:
@@ -46,11 +47,12 @@ class SentencePieceBpe {
 
   const TokenizerSpec& spec_;
   TextIndex ids_;                       // of normal pieces
-  std::array<int32_t, 128> ascii_ids_;  // the same for one byte
-  std::array<std::vector<int32_t>, 256>
-      user_;  // user-defined pieces by first byte, the longest first
-  // Characters that pieces are made of without being one. In symbols their ids follow the pieces';
-  // a character that no piece holds is -2 less its place in the text.
+  std::array<int32_t, 128> ascii_ids_;  // the same for one ASCII character
+  // User-defined pieces by first byte, longest first.
+  std::array<std::vector<int32_t>, 256> user_;
+  // Characters that occur in pieces without being a piece. As symbols, their ids follow those of
+  // the pieces. A character that occurs in no piece has the symbol -2 minus its position in the
+  // text.
   std::vector<std::string_view> strays_;
   std::unordered_map<std::string_view, int32_t> stray_ids_;
   int32_t unk_ = -1;

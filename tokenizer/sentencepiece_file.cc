@@ -19,7 +19,7 @@ using PieceType = TokenizerSpec::PieceType;
 constexpr size_t kMaxPieces = 1 << 22;
 // The library recurses once per byte of a piece when it builds its tries.
 constexpr size_t kMaxPieceBytes = 4096;
-// The library has room for 64 user-defined pieces that begin at one place.
+// The library has room for 64 user-defined pieces that begin at the same position.
 constexpr int kMaxNestedPieces = 60;
 
 // Field numbers of ModelProto and the messages in it.
@@ -41,7 +41,7 @@ enum : uint32_t {
 enum : uint32_t { kCharsmap = 2, kDummyPrefix = 3, kRemoveSpaces = 4, kEscapeSpaces = 5 };
 enum : uint64_t { kUnigram = 1, kBpe = 2 };
 
-// What TrainerSpec says that decides about ids; the defaults are the format's own.
+// The fields of TrainerSpec that affect ids; the defaults are those of the format.
 struct Trainer {
   uint64_t model_type = kUnigram;
   bool byte_fallback = false;
@@ -165,8 +165,8 @@ TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string&
   spec.bos = IdOf(spec, trainer.bos);
   spec.eos = IdOf(spec, trainer.eos);
   spec.pad = IdOf(spec, trainer.pad);
-  // Llama's readers, llama.cpp and Hugging Face's fast tokenizers alike, keep all spaces whatever
-  // the file says, and its models were trained and are served that way.
+  // For Llama models, both llama.cpp and Hugging Face's fast tokenizers keep all spaces regardless
+  // of this flag, and the models were trained that way.
   if (!spec.unigram) spec.remove_extra_whitespaces = false;
   CheckSentencePieceSpec(spec, where);
   return spec;

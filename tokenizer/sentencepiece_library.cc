@@ -7,13 +7,13 @@
 #include "tokenizer/sentencepiece_file.h"
 
 namespace sentencepiece::logging {
-void SetMinLogLevel(int level);  // exported by the library, declared in none of its public headers
+void SetMinLogLevel(int level);  // exported by the library, but not declared in its public headers
 }  // namespace sentencepiece::logging
 
 namespace retort {
 namespace {
 
-constexpr int kSilent = 4;  // past the library's highest level; its errors come back as values
+constexpr int kSilent = 4;  // above the library's highest level; it returns errors as values
 
 }  // namespace
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SentencePiece library as an encoder: what Retort's own is held to, and what does the work
-// where there is no own way.
+// The SentencePiece library as an encoder: the reference for Retort's own encoder, and the fallback
+// for models that it does not support.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,8 @@ namespace retort {
 
 class SentencePieceLibrary {
  public:
-  // `spec` has passed CheckSentencePieceSpec. `prefix`: a space is put before every text. Throws
-  // Error{kInput} when the library refuses the model.
+  // `spec` must have passed CheckSentencePieceSpec. `prefix`: a space is put before every text.
+  // Throws Error{kInput} if the library rejects the model.
   SentencePieceLibrary(const TokenizerSpec& spec, bool prefix, const std::string& where);
   ~SentencePieceLibrary();
 

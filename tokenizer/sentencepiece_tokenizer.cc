@@ -18,13 +18,13 @@ namespace {
 
 using PieceType = TokenizerSpec::PieceType;
 
-// Whether " a b" may be encoded as " a" and " b": merges never cross from another character to a
-// space, so the words' ids do not depend on each other. (Not so for unigram models, where rounding
-// in the sum of scores can decide between two ways to cut a text.)
+// Whether " a b" may be encoded as " a" and " b": no merge joins a space to a preceding character,
+// so the words' ids are independent. (Not so for unigram models, where rounding in the sum of
+// scores can decide between two segmentations.)
 bool WordsAreIndependent(const TokenizerSpec& spec) {
   if (spec.unigram || !spec.charsmap.empty() || spec.remove_extra_whitespaces) return false;
   if (!MarksOnlyLead(spec)) return false;
-  if (spec.byte_fallback) return true;  // else unknown characters side by side fuse into one
+  if (spec.byte_fallback) return true;  // else adjacent unknown characters fuse into one
   return std::ranges::any_of(spec.pieces, [](const TokenizerSpec::Piece& piece) {
     const bool of_text = piece.type == PieceType::kNormal ||
                          piece.type == PieceType::kUserDefined || piece.type == PieceType::kUnused;
@@ -41,7 +41,7 @@ class SentencePieceTokenizer : public BaseTokenizer {
         by_words_(WordsAreIndependent(spec())) {
     if (own_) return;
     plain_.emplace(spec(), /*prefix=*/false, where);
-    // Where spaces are not kept as they are, only the library itself can put one before the text.
+    // If spaces are normalised, only the library itself can put one before the text.
     const bool own_prefix = spec().remove_extra_whitespaces || !spec().charsmap.empty();
     if (spec().add_space_prefix && own_prefix) prefixed_.emplace(spec(), true, where);
   }
@@ -99,7 +99,7 @@ class SentencePieceTokenizer : public BaseTokenizer {
     Append(plain_->Encode(part), ids);
   }
 
-  // The next space that follows another character than a space or U+2581.
+  // The next space whose preceding character is not a space or U+2581.
   static size_t WordEnd(std::string_view text, size_t begin) {
     for (size_t end = text.find(' ', begin + 1); end != text.npos; end = text.find(' ', end + 1)) {
       if (text[end - 1] != ' ' && !EndsWith(text.substr(begin, end - begin), kMetaSpace))
@@ -110,7 +110,7 @@ class SentencePieceTokenizer : public BaseTokenizer {
 
   AddedTokenFinder specials_;
   std::unique_ptr<SentencePieceBpe> own_;                 // else the library
-  std::optional<SentencePieceLibrary> plain_, prefixed_;  // prefixed_: only where needed
+  std::optional<SentencePieceLibrary> plain_, prefixed_;  // prefixed_: only if needed
   bool by_words_;
   mutable Pool<Workspace> workspaces_;
 };

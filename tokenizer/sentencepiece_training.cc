@@ -16,7 +16,7 @@ namespace {
 constexpr int kReservedPieces = 3 + 256;  // <unk>, <s>, </s> and the bytes
 constexpr int kDigitPairs = 100;
 
-// The lines of texts, as the library asks for them.
+// Iterates over the lines of texts for the library.
 class Lines : public sentencepiece::SentenceIterator {
  public:
   explicit Lines(const std::vector<std::string>& texts) : texts_(texts) { Next(); }
@@ -44,7 +44,7 @@ class Lines : public sentencepiece::SentenceIterator {
   bool done_ = false;
 };
 
-// The library's comma-separated list, quoted where a symbol needs it.
+// A comma-separated list in the library's format; symbols are quoted if necessary.
 std::string List(const std::vector<std::string>& symbols) {
   std::vector<std::string> quoted;
   for (const std::string& symbol : symbols) {
@@ -72,7 +72,7 @@ std::unordered_map<std::string, std::string> Settings(const SentencePieceTrainin
       {"bos_id", "1"},
       {"eos_id", "2"},
       {"pad_id", "-1"},
-      // The same model every time: all lines, in their order, by one thread.
+      // Deterministic: all lines, in order, in one thread.
       {"num_threads", "1"},
       {"shuffle_input_sentence", "false"},
       {"input_sentence_size", "0"},
@@ -94,8 +94,9 @@ Json TokenizerConfig() {
           {"tokenizer_class", "LlamaTokenizer"}};
 }
 
-// The pairs 00 ... 99 at the end of the vocabulary. The trainer never joins digits with anything,
-// so nothing competes with them; equal scores make the leftmost pair the first, as in llama.cpp.
+// Appends the pairs 00 ... 99 to the vocabulary. The trainer never joins digits with other
+// characters, so no other piece competes with them. With equal scores the leftmost pair is merged
+// first, as in llama.cpp.
 std::string WithDigitPairs(TokenizerSpec spec) {
   float least = 0;
   for (const auto& piece : spec.pieces) least = std::min(least, piece.score);
@@ -106,7 +107,7 @@ std::string WithDigitPairs(TokenizerSpec spec) {
   return WriteSentencePieceModel(spec, /*add_dummy_prefix=*/true);
 }
 
-// "./src/trainer_interface.cc(660) [condition] What a person can use."
+// The useful end of "./src/trainer_interface.cc(660) [condition] Message for the user."
 std::string_view Advice(std::string_view message) {
   const size_t at = message.rfind("] ");
   return at == message.npos || at + 2 == message.size() ? message : message.substr(at + 2);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text to id for a whole vocabulary: one probe, as a rule, and one comparison.
+// Maps text to id for a whole vocabulary, usually with one probe and one comparison.
 #pragma once
 
 #include <algorithm>
@@ -22,7 +22,7 @@ inline uint64_t HashText(std::string_view text) {
   const size_t size = text.size();
   uint64_t hash = size;
   for (size_t at = 0; at + 8 < size; at += 8) hash = mix(hash, load(at, uint64_t{}));
-  // The last eight bytes, some of them for the second time, or what there is.
+  // The last eight bytes, which may overlap those already read; for shorter texts, all bytes.
   if (size >= 8) return mix(hash, load(size - 8, uint64_t{}));
   if (size >= 4) return mix(hash, load(0, uint32_t{}) << 32 | load(size - 4, uint32_t{}));
   if (size == 0) return hash;
@@ -30,7 +30,7 @@ inline uint64_t HashText(std::string_view text) {
              load(0, uint8_t{}) << 16 | load(size / 2, uint8_t{}) << 8 | load(size - 1, uint8_t{}));
 }
 
-// Open addressing with a limited load; the texts belong to somebody else.
+// Open addressing with a bounded load factor; the texts are borrowed.
 class TextIndex {
  public:
   void Reserve(size_t texts) {
@@ -38,7 +38,7 @@ class TextIndex {
     while (slots < 2 * texts) slots *= 2;
     slots_.assign(slots, Slot{});
   }
-  // At most as many as were reserved. A text that is there already keeps its id.
+  // At most as many texts as were reserved. An existing text keeps its id.
   void Put(std::string_view text, int32_t id) {
     const uint64_t hash = HashText(text);
     size_t i = hash & (slots_.size() - 1);

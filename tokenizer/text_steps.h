@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is done to a stretch of text before it is cut into words (normalisers), and the cutting
-// (pre-tokenizers), as tokenizer.json describes them. The steps are plain data, so that they can be
-// compared with those of known tokenizers.
+// The steps before merging, as in tokenizer.json: normalisers rewrite a run of text, pre-tokenizers
+// split it into words. The steps are plain data, so that they can be compared with those of known
+// tokenizers.
 #pragma once
 
 #include <optional>
@@ -17,17 +17,17 @@ struct NormalizerSpec {
   enum class Kind { kPrepend, kReplaceText, kReplaceRegex, kNfc, kNfd, kNfkc, kNfkd };
   enum class Where { kEveryRun, kFirstRun };
   Kind kind;
-  std::string pattern;             // kReplace...: what is replaced
-  std::string content;             // what is put there, or before the text
-  bool unless_there = false;       // kPrepend: not where the text begins with it already
-  Where where = Where::kEveryRun;  // kPrepend: only where the whole text begins, or in each run
+  std::string pattern;             // kReplace...: the text or expression to replace
+  std::string content;             // the replacement, or for kPrepend the prefix
+  bool unless_there = false;       // kPrepend: not if the text already begins with it
+  Where where = Where::kEveryRun;  // kPrepend: to every run, or only to the first of the text
   bool operator==(const NormalizerSpec&) const = default;
 };
 
 struct SplitSpec {
   enum class Behavior { kIsolated, kRemoved, kMergedWithPrevious, kMergedWithNext, kContiguous };
   std::string pattern;
-  bool literal = false;  // the pattern is text, not an expression
+  bool literal = false;  // the pattern is plain text, not an expression
   Behavior behavior = Behavior::kIsolated;
   bool invert = false;
   bool operator==(const SplitSpec&) const = default;
@@ -37,8 +37,8 @@ class Normalizer {
  public:
   Normalizer(const std::vector<NormalizerSpec>& steps, const std::string& where);
   bool empty() const { return steps_.empty(); }
-  // `first`: the whole text begins here. `prefix`: whether Prepend steps apply. Empty text stays
-  // empty. Bytes that are no UTF-8 stay as they are.
+  // `first`: `text` is the beginning of the whole text. `prefix`: whether Prepend steps apply.
+  // Empty text stays empty. Invalid UTF-8 bytes are kept unchanged.
   std::string Apply(std::string_view text, bool first, bool prefix, Regex::Scratch* scratch) const;
 
  private:
@@ -55,8 +55,8 @@ class PreTokenizer {
     size_t begin, end;
   };
   PreTokenizer(const std::vector<SplitSpec>& steps, const std::string& where);
-  // The words of text, in order; what the steps remove is in none of them. Bytes that are no
-  // UTF-8 are words of their own.
+  // Returns in `words` the words of text, in order, without text that the steps remove. Invalid
+  // UTF-8 bytes are separate words.
   void Apply(std::string_view text, Regex::Scratch* scratch, std::vector<Range>* words) const;
 
  private:
@@ -66,11 +66,11 @@ class PreTokenizer {
   };
   void Split(const Step& step, std::string_view text, size_t offset, Regex::Scratch* scratch,
              std::vector<Range>* out) const;
-  // Appends the words of text[begin, end), which is valid UTF-8.
+  // Appends the words of text[begin, end), which must be valid UTF-8.
   void SplitValid(std::string_view text, size_t begin, size_t end, Regex::Scratch* scratch,
                   std::vector<Range>* words) const;
 
-  std::vector<Step> steps_;                                          // where there is no word_end_
+  std::vector<Step> steps_;                                          // used if word_end_ is null
   size_t (*word_end_)(std::string_view text, size_t pos) = nullptr;  // word_ends.h
 };
 

@@ -64,7 +64,7 @@ void ReadNormalizer(const Json& step, const std::string& where, TextSteps* out) 
   }
 }
 
-// Metaspace rewrites spaces first and may cut before them: the same as two normalisers and a split.
+// Metaspace replaces spaces and may split before them: equivalent to two normalisers and a split.
 void ReadMetaspace(const Json& step, const std::string& where, TextSteps* out) {
   if (!out->splits.empty()) throw InputError(where, ": Metaspace must come first");
   const std::string mark = GetString(step, "replacement", where);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The "normalizer" and "pre_tokenizer" members of a tokenizer.json as steps.
+// Converts the "normalizer" and "pre_tokenizer" members of a tokenizer.json to steps.
 #pragma once
 
 #include <string>
@@ -16,7 +16,7 @@ struct TextSteps {
   bool byte_level = false;
 };
 
-// Both may be null. Throws Error{kInput} naming a type, option or order that is not known.
+// Both may be null. Throws Error{kInput} naming an unsupported type, option or order.
 TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer,
                         const std::string& where);
 

@@ -16,7 +16,8 @@ std::unique_ptr<Tokenizer> Tokenizer::FromSpec(TokenizerSpec spec, const std::st
     BpePipeline pipeline = PipelineFromSpec(spec, where);
     return MakeBpeTokenizer(std::move(spec), std::move(pipeline), where);
   }
-  // The file knows more than the spec, but what its neighbours said stands in the spec alone.
+  // tokenizer.json has more details than the spec, but values from the folder's other files are
+  // only in the spec.
   TokenizerSpec again;
   BpePipeline pipeline = ParseTokenizerJson(std::move(spec.tokenizer_json), where, &again);
   again.bos = spec.bos, again.eos = spec.eos, again.pad = spec.pad;
@@ -59,7 +60,7 @@ std::string StreamDecoder::Push(int32_t id) {
 }
 
 std::string StreamDecoder::Flush() {
-  // What is left began a character that never ended: one U+FFFD for all of it.
+  // The remaining bytes are an incomplete character: one U+FFFD for all of them.
   std::string rest;
   if (!pending_.empty()) AppendUtf8(0xFFFD, &rest);
   pending_.clear();

@@ -8,7 +8,8 @@
 namespace retort {
 namespace {
 
-// A file may list more merges than there are pieces that both share; the first that differs tells.
+// Returns the first merge that differs. One list may be longer: a file may have merges beyond the
+// shared pieces.
 std::string MergesDisagree(const TokenizerSpec& a, const TokenizerSpec& b) {
   const size_t count = std::min(a.merges.size(), b.merges.size());
   for (size_t i = 0; i < count; ++i) {
@@ -32,7 +33,7 @@ std::string Disagreement(const Tokenizer& one, const Tokenizer& other) {
     return Cat("id ", id, " is '", a.pieces[id].text, "' in the one and '", b.pieces[id].text,
                "' in the other");
   }
-  // What lies beyond the shared ids may only be tokens that no plain text becomes.
+  // Beyond the shared ids, only tokens that plain text cannot produce are allowed.
   const std::vector<TokenizerSpec::Piece>& longer = a.pieces.size() > shared ? a.pieces : b.pieces;
   for (size_t id = shared; id < longer.size(); ++id) {
     if (longer[id].type == TokenizerSpec::PieceType::kNormal) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whether two models speak in the same tokens.
+// Checks whether two tokenizers use the same tokens.
 #pragma once
 
 #include <string>
@@ -8,11 +8,10 @@
 
 namespace retort {
 
-// "" when both make the same ids of the same texts and the same texts of the same ids, as far as
-// their pieces, merges and added tokens say, over the ids that both have; one may have more ids
-// than the other (padding, further added tokens). Else the first difference, in words: "id 1234 is
-// 'foo' in the one and 'bar' in the other". How words are cut before merging is not compared here,
-// since files spell it in many ways: compare what both make of real rows.
+// Compares pieces, merges and added tokens over the ids that both tokenizers have; one may have
+// more ids than the other (padding, further added tokens). Returns "" if they agree, else the first
+// difference, for example "id 1234 is 'foo' in the one and 'bar' in the other". Word splitting is
+// not compared, since files express it in many ways; for that, compare the encodings of real rows.
 std::string Disagreement(const Tokenizer& one, const Tokenizer& other);
 
 }  // namespace retort

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json, the Hugging Face tokenizers library's format, where its model is BPE.
+// Reads tokenizer.json, the format of Hugging Face's tokenizers library, with a BPE model.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -14,10 +14,10 @@ namespace retort {
 namespace {
 
 using PieceType = TokenizerSpec::PieceType;
-using PlainJson = nlohmann::json;  // the ordered kind takes quadratic time on a vocabulary
+using PlainJson = nlohmann::json;  // the ordered type takes quadratic time for a vocabulary
 
 constexpr int kMaxDepth = 64;
-// Room for ids that a file leaves out; a lying id past it is not worth the memory.
+// Limit on the ids that a file may skip, so that a wrong id cannot allocate unbounded memory.
 constexpr size_t kMaxGaps = 1 << 16;
 
 PlainJson Parse(const std::string& text, const std::string& where) {
@@ -33,7 +33,7 @@ PlainJson Parse(const std::string& text, const std::string& where) {
   }
 }
 
-// Moves a member out, so that what stays is small.
+// Moves a member out of the object, so that the rest is small.
 PlainJson Take(PlainJson* object, const char* key) {
   const auto it = object->is_object() ? object->find(key) : object->end();
   return it == object->end() ? PlainJson() : std::move(*it);
@@ -100,7 +100,7 @@ void ReadAddedTokens(const Json& list, size_t limit, const std::string& where,
 }
 
 void CheckModel(const Json& model, const std::string& where) {
-  // Old files do not name their model's type; only BPE has merges.
+  // Old files do not name the model's type; BPE is assumed, since only BPE has merges.
   const std::string type = GetString(model, "type", where, "BPE");
   if (type != "BPE") throw InputError(where, ": model '", type, "' is not known; known: BPE");
   if (GetNumber(model, "dropout", where, 0) != 0) {
@@ -129,7 +129,7 @@ BpeOptions ReadModelOptions(const Json& model, const std::string& where, Tokeniz
           GetBool(model, "fuse_unk", where, false)};
 }
 
-// What is put around a text: "single" of a TemplateProcessing.
+// Reads the special tokens added around a text: "single" of a TemplateProcessing.
 void ReadPostProcessor(const Json& processor, const std::string& where, TokenizerSpec* spec) {
   if (processor.is_null()) return;
   const std::string type = GetString(processor, "type", where);
@@ -172,8 +172,8 @@ void CheckDecoder(const Json& decoder, const std::string& where) {
   throw InputError(where, ": decoder '", type, "' is not known");
 }
 
-// The vocabulary as GGUF's "llama" tokenizer sees it: bytes marked, and a score per piece that
-// makes the best merge the one of the lowest rank.
+// Completes the vocabulary for GGUF's "llama" tokenizer: marks byte pieces and sets scores so that
+// the best score belongs to the merge of lowest rank.
 void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
   std::unordered_map<std::string, float> score;
   for (size_t rank = 0; rank < spec->merges.size(); ++rank) {

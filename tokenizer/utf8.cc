@@ -54,7 +54,7 @@ Utf8Char DecodeUtf8(std::string_view text, size_t pos) {
   for (int i = 1; i < size; ++i) {
     if (pos + i == text.size()) return {.cut = true};
     const uint8_t next = byte(pos + i);
-    // The second byte's range keeps out overlong forms, surrogates and codes past U+10FFFF.
+    // The second byte's range excludes overlong forms, surrogates and codes above U+10FFFF.
     const uint8_t low = i > 1 ? 0x80 : lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
     const uint8_t high = i > 1 ? 0xBF : lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
     if (next < low || next > high) return {.size = i};

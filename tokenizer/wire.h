@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The protocol buffers' wire format (protobuf.dev, "Encoding"), as far as one message needs it.
+// The part of the protocol buffers' wire format (protobuf.dev, "Encoding") that SentencePiece's
+// model file needs.
 #pragma once
 
 #include <bit>
@@ -11,7 +12,7 @@
 
 namespace retort {
 
-// Walks over the fields of one message, never past its end.
+// Reads the fields of one message, never past its end.
 class WireReader {
  public:
   struct Field {
@@ -20,7 +21,7 @@ class WireReader {
     uint64_t value = 0;      // of types 0, 1 and 5
     std::string_view bytes;  // of type 2
   };
-  // `where` begins every error; `offset` is that of the message in its file.
+  // `where` begins every error; `offset` is the message's offset in its file.
   WireReader(std::string_view bytes, const std::string& where, size_t offset = 0)
       : bytes_(bytes), where_(where), offset_(offset) {}
 
@@ -49,7 +50,7 @@ class WireReader {
     }
     return true;
   }
-  size_t offset() const { return offset_ + pos_; }  // of what comes next, in the file
+  size_t offset() const { return offset_ + pos_; }  // of the next field, in the file
   Error Wrong(const std::string& what) const {
     return InputError(where_, ": not a SentencePiece model: ", what, " (near byte ", offset(), ")");
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ids of words met before. Text repeats its words, so most of it is encoded by looking here.
+// Caches the ids of words. Text repeats its words, so most of it is encoded from the cache.
 #pragma once
 
 #include <array>
@@ -10,18 +10,19 @@
 
 namespace retort {
 
-// One place per hash, the newest word wins: bounded memory and no bookkeeping. Not thread-safe.
+// One entry per hash; the newest word replaces the old one. Bounded memory, no bookkeeping. Not
+// thread-safe.
 class WordCache {
  public:
   static constexpr size_t kMaxBytes = 31, kMaxIds = 7;
 
-  // A word, and the place that is its own. A longer one than kMaxBytes has none.
+  // A word and its slot. Words longer than kMaxBytes are not cached.
   class Key {
    public:
     // `word` is part of a longer text that ends at `end`.
     Key(std::string_view word, const char* end) : size_(word.size()) {
       if (size_ > kMaxBytes) return;
-      // Whole words of the machine, the bytes past the text's word made zero: no loop, no call.
+      // Loads 32 bytes as four machine words and zeros those past the word's end, without a loop.
       alignas(16) char bytes[32] = {};
       const char* from = word.data();
       if (end - from < 32) {
@@ -50,7 +51,7 @@ class WordCache {
     std::array<uint64_t, 4> parts_{};
   };
 
-  // Appends the word's ids and returns true when it is there.
+  // Appends the word's ids and returns true if it is cached.
   bool Get(const Key& key, std::vector<int32_t>* ids) const {
     const Entry& entry = entries_[key.slot_];
     if (entry.bytes != key.size_ || entry.parts != key.parts_ || entry.bytes == 0) return false;
@@ -72,7 +73,7 @@ class WordCache {
   struct alignas(64) Entry {  // one cache line
     std::array<uint64_t, 4> parts{};
     int32_t ids[kMaxIds] = {};
-    uint8_t bytes = 0, count = 0;  // bytes 0: nothing is here
+    uint8_t bytes = 0, count = 0;  // bytes 0: empty
   };
 
   std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kSlotBits);

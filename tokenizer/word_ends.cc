@@ -25,7 +25,7 @@ inline bool IsAt(std::string_view text, size_t pos, CharClass kind) {
   return pos < text.size() && At(text, pos).kind == kind;
 }
 
-// The end of the characters of one kind from `pos` on.
+// The end of the run of characters of one class that begins at `pos`.
 inline size_t RunEnd(std::string_view text, size_t pos, CharClass kind) {
   while (pos < text.size()) {
     const Char c = At(text, pos);
@@ -37,7 +37,7 @@ inline size_t RunEnd(std::string_view text, size_t pos, CharClass kind) {
 
 bool IsNewline(char c) { return c == '\r' || c == '\n'; }
 
-// 's, 't, 're, 've, 'm, 'll or 'd, whose apostrophe stands at `pos`: its size, else 0.
+// The size of 's, 't, 're, 've, 'm, 'll or 'd with its apostrophe at `pos`, else 0.
 template <bool kAnyCase>
 size_t Contraction(std::string_view text, size_t pos) {
   const auto letter = [&](size_t i) {
@@ -48,13 +48,13 @@ size_t Contraction(std::string_view text, size_t pos) {
   if (first == 's' || first == 't' || first == 'm' || first == 'd') return 2;
   if ((first == 'r' || first == 'v') && second == 'e') return 3;
   if (first == 'l' && second == 'l') return 3;
-  // U+017F, the long s, is an s to those who do not look at the case.
+  // U+017F, the long s, matches s when ignoring case.
   if (kAnyCase && first == '\xC5' && second == '\xBF') return 3;
   return 0;
 }
 
-// \s+(?!\S)|\s+: white space up to the text's end, else up to its last character, which belongs to
-// the word after it. `digits_end`: a digit ends the text for it.
+// \s+(?!\S)|\s+: white space up to the text's end, else without its last character, which belongs
+// to the next word. `digits_end`: a digit counts as the end of the text.
 size_t SpaceEnd(std::string_view text, size_t pos, bool digits_end) {
   size_t last = pos, end = pos;
   for (; IsAt(text, end, kSpace); end += At(text, end).size) last = end;
@@ -62,7 +62,7 @@ size_t SpaceEnd(std::string_view text, size_t pos, bool digits_end) {
   return digits_end && IsAt(text, end, kNumber) ? end : last;
 }
 
-// \s*[\r\n]+ before the above.
+// \s*[\r\n]+, else as above.
 size_t LineOrSpaceEnd(std::string_view text, size_t pos) {
   size_t line = 0;
   for (size_t end = pos; IsAt(text, end, kSpace); end += At(text, end).size) {

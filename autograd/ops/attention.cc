@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal attention with grouped heads, each row of the batch seeing only itself:
+// Causal attention with grouped heads, separately within each row of the batch:
 //   P = softmax(cap(s Q K^T)) over the visible keys,   out = P V
 //   dV += P^T dout,   dS = P (dout V^T - rowsum(dout out)) cap',   dQ += s dS K,   dK += s dS^T Q
-// cap is the layer's soft cap, c tanh(z / c), or nothing.
-// P is never stored: the backward makes it again in tiles from log_sum, the logarithm of each
+// cap is the layer's soft cap, c tanh(z / c), or the identity.
+// P is never stored: the backward pass recomputes it in tiles from log_sum, the logarithm of each
 // query's sum (Dao et al., arXiv 2205.14135). Saves q, keys, values, out and log_sum [T,H]; the
-// plan is the whole pass's.
+// plan is shared by all layers of the pass.
 #include "autograd/ops.h"
 
 namespace retort::ops {

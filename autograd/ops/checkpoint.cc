@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gradient checkpointing (Chen et al., arXiv 1604.06174): y = body(x). The forward pass keeps x
-// alone; the backward pass runs the body again on a tape of its own and then that tape. Recorded
-// whether or not x wants a gradient, since the body holds parameters.
+// Gradient checkpointing (Chen et al., arXiv 1604.06174): y = body(x). The forward pass saves only
+// x; the backward pass reruns the body on a separate tape and then runs that tape. Recorded even if
+// x needs no gradient, since the body contains parameters.
 #include "autograd/ops.h"
 
 namespace retort::ops {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the experts made of their tokens, weighted and added up. For each part and each of its rows
-// i, with r = rows[i] and w = weights[places[i]]:
+// The weighted sum of the experts' outputs. For each part and each of its rows i, with r = rows[i]
+// and w = weights[places[i]]:
 //   out[r] += w y[i]
 //   dy[i] += w dout[r],   dweights[places[i]] += dout[r] . y[i]
-// One step for all parts. Saves each y, and the weights [T,used].
+// One tape step for all parts. Saves each y, and the weights [T,used].
 #include <algorithm>
 #include <utility>
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Distillation over the head's logits, a chunk at a time:
+// Distillation over the head's logits, chunk by chunk:
 //   loss_i = ce_weight_i CE(z_i) + kd_weight_i divergence(teacher_i, z_i)
-// It knows the step's scale, so the kernel leaves the objective's gradient where the logits were
+// The step's scale is included, so the kernel overwrites the logits with the objective's gradient
 // (head_loss.cc). The teacher has no gradient.
 #include "autograd/ops.h"
 
 namespace retort::ops {
 namespace {
 
-// kernel(tokens): fills the chunk's values and gradient.
+// Runs kernel(tokens), which fills the chunk's values and gradient, and adds to the sums.
 class Chunks {
  public:
   Chunks(DistillObjective objective, float scale, DistillSums sums)

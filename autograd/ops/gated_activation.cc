@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The activation of a gated feed-forward layer (Shazeer, arXiv 2002.05202), f named by
-// `activation`:
+// The activation of a gated feed-forward layer (Shazeer, arXiv 2002.05202); `activation` selects f:
 //   y = f(gate) up
 //   dgate += dy up f'(gate),   dup += dy f(gate)
 // Saves gate and up; y is not needed.
@@ -16,7 +15,7 @@ Var GatedActivation(Context& context, Activation activation, const Var& gate, co
   context.backend.GatedActivation(activation, gate.value, up.value, y);
 
   return context.Record(y, {&gate, &up}, [activation, gate, up](Backend& k, const Tensor& dy) {
-    // Both are made at once; what is not wanted is dropped.
+    // The kernel computes both; an unneeded one is discarded.
     Tensor dgate = k.New(gate.shape()), dup = k.New(up.shape());
     k.GatedActivationGrad(activation, dy, gate.value, up.value, dgate, dup);
     if (gate.wants_gradient()) gate.AccumulateGradient(k, dgate);

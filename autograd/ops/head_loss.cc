@@ -2,9 +2,10 @@
 // The head and the loss over its logits, chunk by chunk:
 //   z = x[rows] W^T,   y = cap(scale z),   losses = loss(y),   dz = scale cap'(z) dy
 //   dx[rows] += dz W,   dW += dz^T x[rows]
-// A chunk's logits are at most 32 MiB, or 16 rows; twice that where a soft cap's outputs are kept.
-// The loss is the tape's root: it knows its own scale, so each chunk's gradient is taken at once
-// while its logits exist, and what is saved is dx of the rows that carry loss, [N,C].
+// A chunk's logits take at most 32 MiB (or 16 rows, if that is more); twice that if a soft cap's
+// outputs are kept. The loss is the tape's root and includes its own scale, so each chunk's
+// gradient is computed while its logits exist. Only dx of the rows that carry loss, [N,C], is
+// saved.
 #include <algorithm>
 
 #include "autograd/ops.h"
@@ -38,8 +39,8 @@ struct TrainedHead {
   }
 };
 
-// Of one chunk: the losses of logits z, which become d objective / dz when the gradient is wanted.
-// Only a soft cap needs a copy, of its own outputs.
+// One chunk: computes the losses of logits z and, if want_gradient, replaces z by d objective / dz.
+// Only a soft cap needs a copy (of its outputs).
 void LossOfChunk(Backend& k, const HeadTransform& transform, const LogitsLoss& loss, int64_t begin,
                  Tensor& logits, Tensor& losses, bool want_gradient) {
   TransformLogits(k, transform, logits);
@@ -60,7 +61,7 @@ Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, const Hea
   Backend& k = context.backend;
   const int64_t count = rows.elements(), width = x.value.cols();
   const int64_t most = std::clamp<int64_t>(kChunkElements / head.vocab(), 16, 4096);
-  // Even ones: a last chunk of a few rows would decode the whole head for them.
+  // Chunks of equal size: a last chunk of a few rows would decode the whole head for them.
   const int64_t chunks = (count + most - 1) / most;
   const bool want_dx = context.tape && x.wants_gradient();
   const bool want_gradient = want_dx || (context.tape && head.trained());

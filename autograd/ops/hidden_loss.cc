@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distance of projected hidden states to the teacher's, chunk by chunk:
+// The distance between projected hidden states and the teacher's, chunk by chunk:
 //   y = x[rows] P^T,   losses = distance(y, t),   dx[rows] += dy P,   dP += dy^T x[rows]
-// Like the head's loss it is a root of the tape that knows its own scale, so each chunk's gradient
-// is taken at once, and what is saved is dx of the rows compared, [N,C].
+// Like the head's loss, it is a root of the tape and includes its own scale, so each chunk's
+// gradient is computed immediately. Only dx of the compared rows, [N,C], is saved.
 #include <algorithm>
 
 #include "autograd/ops.h"

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // A linear layer, frozen with an optional low-rank adapter, or trained.
 //
-//   frozen:   y = x W^T + bias + u B^T,   u = s drop(x) A^T          x [T,in], W [out,in], A
-//   [R,in], B [out,R]
+//   shapes:   x [T,in], W [out,in], A [R,in], B [out,R]
+//   frozen:   y = x W^T + bias + u B^T,   u = s drop(x) A^T
 //             dx += dy W + undrop(du A),    du = s dy B
 //             dB += dy^T u,   dA += du^T drop(x),   dbias += column sums of dy
 //   trained:  y = x W^T + bias,   dx += dy W,   dW += dy^T x,   dbias as above
 //
-// Layers that share x are one step: their outputs are made in one go, and so is dx.
-// Saves x (shared with whoever made it) and u [T,R]; drop(x) is made again from its mask.
-// A frozen W has no gradient, and in 4 bits only its products with x and dy are ever needed.
+// Layers that share x form one step: one backend call computes all their outputs, and one their dx.
+// Saves x (shared with the op that produced it) and u [T,R]; drop(x) is recomputed from its mask.
+// A frozen W has no gradient; a 4-bit W is only ever multiplied with x and dy.
 #include <array>
 #include <optional>
 #include <vector>
@@ -32,7 +32,7 @@ void CheckShapes(const LowRank& adapter, int64_t out, int64_t in) {
                " beside W [", out, ", ", in, "]");
 }
 
-// The adapter beside a layer as the kernels take it; u [T,R] is where its first product lies.
+// A layer's adapter in the form the kernels take; u [T,R] holds its first product.
 AdapterProduct ProductOf(Backend& k, const Tensor& x, const LowRank& adapter, Tensor u) {
   AdapterProduct p{adapter.a.value, adapter.b.value, adapter.scale, x, std::move(u)};
   if (adapter.mask.rate > 0) {

@@ -3,7 +3,7 @@
 // `width` values (the whole row, or each head of it):
 //   r = 1 / sqrt(mean(x^2) + epsilon),   y = x r gain
 //   dx += r (dy gain - x r^2 mean(dy gain x)),   dgain += sum over rows of dy x r
-// Saves x and r (one number a row); y is not needed.
+// Saves x and r (one number per row); y is not needed.
 #include "autograd/ops.h"
 
 namespace retort::ops {
@@ -18,8 +18,8 @@ Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon) {
   context.backend.RmsNorm(x.value.Reshaped(as_rows), gain.value, epsilon, y, inv_rms);
 
   return context.Record(y.Reshaped(x.shape()), {&x, &gain}, [=](Backend& k, const Tensor& dy) {
-    // The kernel makes both at once; where x is a frozen embedding its gradient is made and
-    // dropped, which only the first norm of a model pays.
+    // The kernel computes both gradients in one call. If x is a frozen embedding, dx is computed
+    // and discarded; only the first norm of a model pays this cost.
     Tensor dx = (x.wants_gradient() ? x.GradientSum(k) : k.Zeros(x.shape())).Reshaped(as_rows);
     Tensor* dgain = gain.wants_gradient() ? &gain.GradientSum(k) : nullptr;
     k.RmsNormGrad(dy.Reshaped(as_rows), x.value.Reshaped(as_rows), gain.value, inv_rms, dx, dgain);

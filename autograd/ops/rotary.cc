@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rotary position embedding (Su et al., arXiv 2104.09864): in each head the i-th of n pairs of
-// values is turned by position * frequency[i]; values beyond the first 2 n of a head stay as they
-// are. The gradient is turned back by the same angles. Saves the angles, which all layers share.
+// values is rotated by position * frequency[i]; values beyond the first 2 n of a head are
+// unchanged. The backward pass rotates the gradient by the negative angles. Saves the angles, which
+// all layers share.
 #include "autograd/ops.h"
 
 namespace retort::ops {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which experts each token goes to, and with which weights (Shazeer et al., arXiv 1701.06538; Jiang
-// et al., "Mixtral of Experts", arXiv 2401.04088):
-//   p = softmax(logits),   w_j = p of the j-th most probable expert, / sum of the chosen if
-//   renormalised dlogits += the softmax's gradient of dp, dp being what dw gives the chosen and 0
-//   elsewhere
-// The choice is constant. Saves p [T,E] and the experts [T,used].
+// Chooses the experts of each token and their weights (Shazeer et al., arXiv 1701.06538; Jiang et
+// al., "Mixtral of Experts", arXiv 2401.04088):
+//   p = softmax(logits)
+//   w_j = p of the j-th most probable expert, divided by the sum of the chosen p if renormalised
+//   dlogits += softmax gradient of dp, where dp comes from dw for the chosen experts, else is 0
+// The choice itself is treated as constant. Saves p [T,E] and the experts [T,used].
 #include "autograd/ops.h"
 
 namespace retort::ops {

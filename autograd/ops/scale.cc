@@ -10,7 +10,7 @@ Var Scale(Context& context, const Var& x, float factor) {
   context.backend.Scale(y, factor);
 
   return context.Record(y, {&x}, [dx = x.sink(), factor](Backend& k, const Tensor& dy) {
-    Tensor scaled = dy;  // nobody else uses it any more
+    Tensor scaled = dy;  // shares dy's elements, which no other step uses any more
     k.Scale(scaled, factor);
     dx.Accumulate(k, scaled);
   });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// x [T,M] cut into parts of its columns, one behind the other: y_i [T,N_i], the N_i adding up to M.
+// Splits the columns of x [T,M] into consecutive parts y_i [T,N_i]; the N_i sum to M.
 //   dx[:, columns of i] += dy_i
 // One step with several outputs. Saves nothing.
 #include <numeric>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Causal attention with grouped heads (arXiv 2305.13245): projections, norms on heads, rope,
+// Causal attention with grouped heads (arXiv 2305.13245): projections, norms per head, rope,
 // scores.
 #pragma once
 
@@ -13,11 +13,10 @@ class Attention {
  public:
   Attention(const AttentionSpec& spec, LayoutBuilder& builder);
 
-  // x [T,C] -> [T,C], of block `layer`; keys and values go through the pass's cache where it has
-  // one.
+  // x [T,C] -> [T,C], for block `layer`. Keys and values go through the pass's cache if it has one.
   Var Forward(const PassContext& run, int64_t layer, const Var& x) const;
 
-  // What it keeps of each token in a cache: its keys, its values.
+  // Per-token cache storage: keys, then values.
   std::vector<CachePlane> planes() const;
 
  private:

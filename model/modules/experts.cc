@@ -17,7 +17,7 @@ Var Experts::Forward(const PassContext& run, const Var& x) const {
   const int64_t tokens = x.value.rows();
   const ops::Routing routing = ops::Route(run.context, Project(run, router_, x), rule_);
 
-  // Tokens by expert; place t * used + i is the i-th choice of token t.
+  // The tokens of each expert. Place t * used + i is the i-th choice of token t.
   struct Numbers {
     std::vector<int32_t> rows, places;
   };

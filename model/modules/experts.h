@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A mixture of experts (arXiv 1701.06538, 2401.04088): a router picks for each token the MLPs that
-// it goes through, and their outputs are added with the router's probabilities as weights.
+// A mixture of experts (arXiv 1701.06538, 2401.04088): a router selects the MLPs for each token,
+// and their outputs are summed, weighted by the router's probabilities.
 #pragma once
 
 #include <vector>

@@ -16,7 +16,7 @@ std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
   if (!site) return std::nullopt;
   ops::LowRank low_rank{site->a.var(), site->b.var(), site->scale, {}};
   if (run.pass.dropout_seed != 0) {
-    // Keyed by the layer's name: a family that gains a module changes nobody else's numbers.
+    // Keyed by the layer's name, so that adding a module does not change other layers' masks.
     const PhiloxKey key =
         MakeKey(run.pass.dropout_seed, RandomUse::kDropout, NameKey(run.layout.of(id).name));
     low_rank.mask = {static_cast<float>(run.pass.adapter->config().dropout),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Linear layers and norms of a model, by id: weights frozen or trained, biases, adapters.
+// Applies a model's linear layers and norms by id: weights frozen or trained, biases, adapters.
 #pragma once
 
 #include <array>
@@ -9,7 +9,7 @@
 
 namespace retort {
 
-// y[i] = x W_i^T + bias_i + the adapter's, of layers that share x. At most four.
+// y[i] = x W_i^T + bias_i + the adapter's term, for at most four layers that share x.
 void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x, std::span<Var> y);
 
 template <size_t N>
@@ -23,10 +23,10 @@ inline Var Project(const PassContext& run, LinearId id, const Var& x) {
   return Project(run, std::array{id}, x)[0];
 }
 
-// Whether nothing but the frozen weight takes part: no bias, adapter, observer or gradient.
+// True if only a frozen weight is involved: no bias, adapter, linear-input observer or tape.
 bool IsBare(const PassContext& run, LinearId id);
 
-// x / rms(x) * gain over rows of the gain's size: of all of x, or of each head of it.
+// x / rms(x) * gain over runs of the gain's size: whole rows of x, or each head in them.
 Var Norm(const PassContext& run, GainId gain, const Var& x);
 
 }  // namespace retort

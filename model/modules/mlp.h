@@ -8,7 +8,7 @@ namespace retort {
 
 class Mlp {
  public:
-  // expert, experts: of a mixture's MLP, else -1 and 0.
+  // expert, experts: the expert's index and their number for an MLP of a mixture, else -1 and 0.
   Mlp(const MlpSpec& spec, LayoutBuilder& builder, int64_t expert = -1, int64_t experts = 0);
 
   Var Forward(const PassContext& run, const Var& x) const;  // [T,C] -> [T,C]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a model is: plain data, layer by layer. Families (families.h) fill it in, modules
-// (model/modules/) compute by it. Nothing above asks for a family's name; it asks for these traits.
+// The description of a model: plain data, layer by layer. Families (families.h) fill it in, modules
+// (model/modules/) compute from it. Code above them checks these traits, never a family's name.
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,10 @@
 
 namespace retort {
 
-// How rotary frequencies are stretched for long texts.
+// How rotary frequencies are scaled for long contexts.
 //   linear   every frequency divided by `factor`
-//   llama3   wavelengths below original / high_freq_factor stay, those above
+//   llama3   frequencies of wavelengths below original / high_freq_factor are unchanged, those
+//   above
 //            original / low_freq_factor are divided by `factor`, between them the two are blended
 //   factors  frequency i divided by factors[i] (a GGUF's rope_freqs)
 struct RopeScaling {
@@ -28,7 +29,7 @@ struct RopeScaling {
 };
 
 // Rotary position embedding (arXiv 2104.09864): pair i of the first `dims` values of a head is
-// turned by position * base^(-2i / dims), scaled.
+// rotated by position * base^(-2i / dims), scaled.
 struct RopeSpec {
   double base = 10000;
   int64_t dims = 0;  // even, at most the head's width
@@ -37,35 +38,35 @@ struct RopeSpec {
   bool operator==(const RopeSpec&) const = default;
 };
 
-// The frequencies of the dims / 2 pairs, scaling applied.
+// The frequencies of the dims / 2 pairs, with scaling applied.
 std::vector<double> RopeFrequencies(const RopeSpec& rope);
-// What scaling divides each of them by: GGUF's rope_freqs.weight. All 1 without one; linear is not
-// in it.
+// The divisors of the frequencies (GGUF's rope_freqs.weight). All 1 without scaling; linear scaling
+// is not included.
 std::vector<float> RopeFactors(const RopeSpec& rope);
 
 // Causal attention with grouped heads.
 struct AttentionSpec {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
   double scale = 0;     // of the scores
-  double soft_cap = 0;  // scores s become soft_cap tanh(s / soft_cap); 0: as they are
-  int64_t window = 0;   // a query sees this many keys, itself included; 0: all before it
+  double soft_cap = 0;  // scores s become soft_cap tanh(s / soft_cap); 0: no cap
+  int64_t window = 0;   // keys visible to a query, including its own; 0: all preceding keys
   int rope = 0;         // index into Architecture::ropes
   bool qkv_bias = false, o_bias = false;
-  bool qk_norm = false;  // RMS norms over each head of q and k
+  bool qk_norm = false;  // RMS norm over each head of q and k
   bool fused = false;    // q, k and v are one matrix
 
   int64_t q_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
 };
 
-// A mixture of experts: each token goes through the `used` MLPs that the router finds most
-// probable.
+// A mixture of experts: each token goes through the `used` MLPs with the highest router
+// probability.
 struct ExpertsSpec {
   int64_t count = 0, used = 0;
   bool renormalise = true;  // the chosen probabilities are divided by their sum
 };
 
-// A gated MLP: down(activation(gate x) * up x). With experts, `width` is that of one.
+// A gated MLP: down(activation(gate x) * up x). With experts, `width` is the width of one expert.
 struct MlpSpec {
   int64_t width = 0;
   Activation activation = Activation::kSilu;
@@ -108,12 +109,11 @@ struct Architecture {
   std::vector<int32_t> ends;  // every id that ends a generation
 
   int64_t layers() const { return static_cast<int64_t>(blocks.size()); }
-  int64_t mlp_width() const {
-    return blocks.empty() ? 0 : blocks.front().mlp.width;
-  }  // of the first block
+  // Of the first block.
+  int64_t mlp_width() const { return blocks.empty() ? 0 : blocks.front().mlp.width; }
 };
 
-// The traits of a decoder whose blocks are all alike, as most files state them.
+// The traits of a decoder whose blocks are all alike, in the form most files use.
 struct DenseConfig {
   std::string family = "llama";
   int64_t layers = 0, width = 0, heads = 0, kv_heads = 0, head_dim = 0, ffn = 0, vocab = 0;
@@ -128,11 +128,11 @@ struct DenseConfig {
   std::vector<int32_t> ends;
 
   // Pre-norm blocks with silu, scores scaled by 1 / sqrt(head_dim), one rope over whole heads.
-  operator Architecture() const;  // NOLINT(google-explicit-constructor): it is the same model
+  operator Architecture() const;  // NOLINT(google-explicit-constructor): same model
 };
 
-// Checks that sizes are positive, bounded and fit each other; `where` begins the error. Throws
-// Error{kInput}.
+// Checks that sizes are positive, bounded and consistent. Throws Error{kInput} beginning with
+// `where`.
 void Validate(const Architecture& architecture, const std::string& where);
 
 }  // namespace retort

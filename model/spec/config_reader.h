@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// config.json, key by key: what families' pages read from.
+// Reads config.json key by key; used by the files in families/.
 #pragma once
 
 #include <string>
@@ -28,9 +28,9 @@ class ConfigReader {
   std::vector<std::string> Texts(std::string_view key) const;
   // A list of integers; empty where the key is absent.
   std::vector<int64_t> Ints(std::string_view key) const;
-  // Whether the key is there and not null.
+  // Whether the key is present and not null.
   bool Has(std::string_view key) const;
-  // The object under a key that is there.
+  // The object under a key that must be present.
   ConfigReader Section(std::string_view key) const;
   // A token id, -1 where the key is absent.
   int32_t Id(std::string_view key) const;
@@ -43,28 +43,29 @@ class ConfigReader {
   std::string where_;
 };
 
-// The keys that nearly all families share: sizes, epsilon, vocabulary, ties, rope. The window and
-// biases are left to the family.
+// The keys that nearly all families share: sizes, epsilon, vocabulary, tied embeddings, rope. The
+// family reads the window and biases.
 DenseConfig ReadDense(const ConfigReader& config);
 
-// rope_scaling of older files or rope_parameters of newer ones (of `layer_type`, where they tell
-// "full_attention" and "sliding_attention" apart) over `dims` rotary dimensions. `base`: where
-// neither the key nor rope_theta says.
+// Reads rope_scaling (older files) or rope_parameters (newer files; the entry of `layer_type` if
+// they distinguish "full_attention" and "sliding_attention") for `dims` rotary dimensions. `base`
+// is the default if neither that key nor rope_theta gives one.
 RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base,
                   std::string_view layer_type = "");
 
-// hidden_act or hidden_activation.
+// Reads hidden_act or hidden_activation.
 Activation ReadActivation(const ConfigReader& config, Activation fallback);
 
-// layer_types' "sliding_attention", a layer each; where the key is absent, `usual(layer)`.
+// One flag per layer: whether layer_types says "sliding_attention", or usual(layer) if the key is
+// absent.
 std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers,
                               bool (*usual)(int64_t layer));
 
-// From a Hugging Face folder's config.json and, where present, generation_config.json. Throws
-// Error{kInput} naming the file and key for what is missing, out of range or not supported.
+// Reads a Hugging Face folder's config.json and, if present, generation_config.json. Throws
+// Error{kInput} naming the file and a key that is missing, out of range or not supported.
 Architecture ReadConfig(const Path& folder);
 
-// config.json's object for a dense model that Retort makes itself.
+// The config.json object for a dense model created by Retort.
 Json ConfigJson(const DenseConfig& config, const std::string& torch_dtype);
 
 }  // namespace retort

@@ -8,7 +8,7 @@
 
 namespace retort {
 
-// The pages of families/.
+// Defined in families/.
 extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen3, kQwen3Moe, kGemma2, kGemma3, kPhi3;
 
 namespace {
@@ -17,7 +17,7 @@ constexpr const Family* kFamilies[] = {
     &kLlama, &kMistral, &kMixtral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma2, &kGemma3, &kPhi3,
 };
 
-// What most families call their parts.
+// The part names that most families share.
 constexpr PartName kCommonNames[] = {
     {"token_embd", "model.embed_tokens"},
     {"output_norm", "model.norm"},
@@ -40,7 +40,7 @@ constexpr PartName kCommonNames[] = {
     {"ffn_down_exps", "mlp.experts.#.down_proj", "mlp.experts.down_proj"},
 };
 
-// The first family for which `field` is `value`.
+// The first family whose `field` equals `value`.
 const Family& Find(std::string_view Family::*field, std::string_view value,
                    const std::string& where, const char* what) {
   std::vector<std::string> known;
@@ -53,7 +53,7 @@ const Family& Find(std::string_view Family::*field, std::string_view value,
                    "' is not supported; supported: ", Join(known, ", "));
 }
 
-// A part in the family's own table, or else in the common one.
+// An entry of the family's own table or, if absent there, of the common one.
 struct TableEntry {
   const PartName* entry;
   std::span<const PartName> table;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kMostLayers = 4096;
 
-// Generation ends at each of these where the file names them.
+// All ids listed in the file at which generation ends.
 std::vector<int32_t> EndsOf(const GgufMetadata& m, int64_t vocab, const std::string& where) {
   std::vector<int32_t> ends;
   const auto add = [&](int64_t id) {
@@ -118,7 +118,7 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
   for (const BlockSpec& block : a.blocks) {
     if (!SameAttention(block.attention, attention))
       throw InputError(where, ": its layers' attention differs, which a GGUF of ", architecture,
-                       " cannot say");
+                       " cannot express");
   }
   const RopeSpec& rope = a.ropes[static_cast<size_t>(a.blocks.back().attention.rope)];
   const auto count = [&](const char* key, int64_t value) {
@@ -152,15 +152,16 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
 }
 
 int64_t SlidingPattern(const Architecture& a, const std::string& where) {
-  int64_t pattern = a.layers() + 1;  // no layer without
+  int64_t pattern = a.layers() + 1;  // if every layer has a window
   for (int64_t i = a.layers() - 1; i >= 0; --i) {
     if (a.blocks[static_cast<size_t>(i)].attention.window == 0) pattern = i + 1;
   }
   for (int64_t i = 0; i < a.layers(); ++i) {
     const bool sliding = a.blocks[static_cast<size_t>(i)].attention.window > 0;
     if (sliding != (i % pattern < pattern - 1))
-      throw InputError(where, ": layer ", i,
-                       " breaks the pattern of local and global layers, which a GGUF cannot say");
+      throw InputError(
+          where, ": layer ", i,
+          " breaks the pattern of local and global layers, which a GGUF cannot express");
   }
   return pattern;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An Architecture from a GGUF's metadata and into it: what the families' pages share.
+// Converts between an Architecture and a GGUF's metadata; shared by the files in families/.
 #pragma once
 
 #include <string>
@@ -23,7 +23,7 @@ class GgufKeys {
   double Number(std::string_view key) const;
   double Number(std::string_view key, double fallback) const;
   bool HasTensor(std::string_view name) const { return file_.tensors.Find(name) != nullptr; }
-  // Of a "blk.N." tensor.
+  // The same for tensor "blk.N.part".
   bool HasPart(int64_t layer, std::string_view part) const;
 
  private:
@@ -33,22 +33,22 @@ class GgufKeys {
   std::string architecture_;
 };
 
-// The keys that all families share; biases, ties and q/k norms by the tensors that are there. The
-// family is left empty.
+// Reads the keys that all families share. Biases, tied embeddings and q/k norms are inferred from
+// the tensors present. `family` is left empty.
 DenseConfig ReadDense(const GgufFile& file);
 
-// The same keys of an architecture whose blocks have attention of one size. Throws Error{kInput}
-// where they differ.
+// Writes the same keys. Throws Error{kInput} if the blocks' attention sizes differ.
 void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& metadata);
 
-// Layers with a window among layers without, every `pattern`-th (from 1) without: their number as
-// GGUF's attention.sliding_window_pattern has it; 1 where no layer has one. Throws Error{kInput}
-// for another order.
+// The value of GGUF's attention.sliding_window_pattern: every pattern-th layer (counted from 1) has
+// no window and all others have one; 1 if no layer has a window. Throws Error{kInput} for any other
+// arrangement.
 int64_t SlidingPattern(const Architecture& a, const std::string& where);
 
-// Throws Error{kInput} for an architecture that is not known.
+// Throws Error{kInput} for an unknown architecture.
 Architecture ConfigFromGguf(const GgufFile& file);
-// general.architecture and its keys. Throws Error{kInput} for what GGUF has no place for.
+// Writes general.architecture and its keys. Throws Error{kInput} for traits that GGUF cannot
+// express.
 void ConfigToGguf(const Architecture& a, const std::string& where, GgufMetadata& metadata);
 
 }  // namespace retort

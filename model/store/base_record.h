@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an adapter was trained on: kept beside it, in retort.json.
+// The base that an adapter was trained on, stored next to it in retort.json.
 #pragma once
 
 #include <optional>
@@ -14,13 +14,14 @@ inline constexpr const char* kManifestName = "retort.json";
 struct BaseRecord {
   std::string path;         // absolute
   std::string fingerprint;  // model/store/folders.h
-  std::string weights;      // "nf4": how the base was held in training
+  std::string weights;      // the base's format in training, for example "nf4"
   bool double_quant = true;
-  std::string chat_template;  // the named template; "" when no row was a conversation
+  std::string chat_template;  // the template's name; "" if no row was a conversation
 };
 
 Json BaseJson(const BaseRecord& record);
-// From an adapter's folder; nullopt when it has no retort.json (an adapter made elsewhere).
+// Reads it from an adapter's folder; nullopt if there is no retort.json (an adapter from another
+// program).
 std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder);
 
 }  // namespace retort

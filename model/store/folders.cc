@@ -20,12 +20,13 @@ std::vector<int64_t> DimsOf(const Tensor& t) {
   return dims;
 }
 
-// PEFT's keys end in ".weight", a model's names are whole.
+// The key in the file: PEFT's keys end in ".weight", a model's parameter names are already
+// complete.
 std::string KeyOf(const Parameter& p) {
   return p.name.starts_with("base_model.") ? p.name + ".weight" : p.name;
 }
 
-// What a folder stores less of a parameter than its value: a gain's offset.
+// The offset of a gain, for which a folder stores value - offset; else 0.
 double OffsetOf(const Parameter& p, const Layout& layout) {
   if (p.value.shape().rank() != 1) return 0;
   for (const TensorSpec& spec : layout.tensors) {
@@ -60,7 +61,7 @@ std::set<std::string> TargetModules(const Adapter& adapter, const Layout& layout
   return names;
 }
 
-// A list of last parts says the same only if every layer whose name ends in one of them is adapted.
+// Whether target_modules can list last parts of names: every layer with such a name is adapted.
 bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std::string>& names) {
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];

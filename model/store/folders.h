@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing adapters in PEFT's layout and models as Hugging Face folders.
+// Writes adapters in PEFT's layout and models as Hugging Face folders.
 #pragma once
 
 #include <string>
@@ -10,32 +10,31 @@
 
 namespace retort {
 
-// adapter_model.safetensors (f32) and adapter_config.json into an existing folder.
+// Writes adapter_model.safetensors (f32) and adapter_config.json into an existing folder.
 void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout,
                        Backend& backend);
 
-// A model whose weights are all trained: model.safetensors (f32) into an existing folder, beside
-// the configuration and tokenizer of the folder it came from.
+// Writes a model whose weights are all trained: model.safetensors (f32) into an existing folder,
+// with the configuration and tokenizer files of `source`.
 void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& source);
 
-// Copies what makes a folder usable besides its weights: configuration, generation configuration,
-// tokenizer files and chat template, whichever are there. `torch_dtype`, where given, replaces
-// config.json's.
+// Copies the files besides the weights that are present: configuration, generation configuration,
+// tokenizer files and chat template. `torch_dtype`, if not empty, replaces that of config.json.
 void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype = "");
 
-// The tokenizer's files and chat template alone.
+// Copies only the tokenizer's files and the chat template.
 void CopyTokenizerFiles(const Path& source, const Path& folder);
 
-// Puts values of a file written by one of the first two back. Throws Error{kInput} naming what does
-// not fit.
+// Restores parameters from a file written by one of the first two functions. Throws Error{kInput}
+// naming a tensor that does not fit.
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
                     const Layout& layout, Backend& backend);
 
-// The files that hold a model's tensors, each once.
+// The files that contain a model's tensors, each listed once.
 std::vector<Path> TensorFiles(const ModelFiles& files);
 
-// Hash of a model's tensors by name, shape, type and first bytes: tells one base from another
-// without reading gigabytes.
+// Hash of each tensor's name, shape, type and first bytes: distinguishes bases without reading
+// gigabytes.
 std::string Fingerprint(const ModelFiles& files);
 
 }  // namespace retort

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gemma 2 (arXiv 2408.00118): norms before and after, GeGLU, scores and logits softly capped, every
-// second layer local. Gemma 3 (arXiv 2503.19786): norms on the heads of q and k instead of the cap
-// on scores, five local layers to one global one, each kind with its own rope. Both scale
-// embeddings by sqrt(width) and store gains less 1.
+// Gemma 2 (arXiv 2408.00118): norms before and after attention and MLP, GeGLU, soft caps on scores
+// and logits, every second layer local. Gemma 3 (arXiv 2503.19786): norms on the heads of q and k
+// instead of the cap on scores, five local layers per global one, each kind with its own rope. Both
+// scale embeddings by sqrt(width) and store gain - 1.
 #include <algorithm>
 #include <cmath>
 
@@ -13,14 +13,14 @@
 namespace retort {
 namespace {
 
-// Layers of Gemma's largest models, whose scores are scaled by the width a head would have
-// otherwise.
+// The layer counts of the largest models, which scale scores by 1 / sqrt(width / heads) instead of
+// 1 / sqrt(head_dim).
 constexpr int64_t kGemma2Largest = 46, kGemma3Largest = 62;
 
 bool EverySecond(int64_t layer) { return layer % 2 == 0; }
 bool FiveOfSix(int64_t layer) { return layer % 6 != 5; }
 
-// Hugging Face rounds the scale to the type that it computes in: nothing to do in f32.
+// Hugging Face rounds the embedding scale to its compute type; in f32 no rounding is needed.
 void MakeGemma(const DenseConfig& c, Architecture& a) {
   a.embedding_scale = std::sqrt(static_cast<double>(c.width));
   a.norm.gain_offset = 1;
@@ -39,7 +39,7 @@ void SetWindows(const std::vector<bool>& sliding, int64_t window, Architecture& 
     a.blocks[i].attention.window = sliding[i] ? window : 0;
 }
 
-// Local layers take the second rope.
+// Local layers use the second rope.
 void SetRopes(const RopeSpec& global, const RopeSpec& local, Architecture& a) {
   a.ropes = {global, local};
   for (BlockSpec& block : a.blocks) block.attention.rope = block.attention.window > 0;
@@ -71,13 +71,13 @@ Architecture ReadGemma3(const ConfigReader& j) {
   for (BlockSpec& block : a.blocks) block.attention.qk_norm = true;
   const int64_t dims = a.blocks.front().attention.head_dim;
   const double local = j.Number("rope_local_base_freq", 10000);
-  RopeSpec sliding{local, dims, {}};  // older files scale the global rope alone
+  RopeSpec sliding{local, dims, {}};  // older files scale only the global rope
   if (j.Has("rope_parameters")) sliding = ReadRope(j, dims, local, "sliding_attention");
   SetRopes(ReadRope(j, dims, 1e6, "full_attention"), sliding, a);
   return a;
 }
 
-// Scores' scale is not in the file: it follows from the size.
+// query_pre_attn_scalar is not in a GGUF; it follows from the model's size.
 double QueryScalar(const DenseConfig& c, int64_t largest) {
   return static_cast<double>(c.layers == largest ? c.width / std::max<int64_t>(1, c.heads)
                                                  : c.head_dim);
@@ -124,8 +124,9 @@ void WriteGguf(const Architecture& a, const std::string& where, int64_t largest,
   c.layers = a.layers(), c.width = a.width, c.heads = attention.heads,
   c.head_dim = attention.head_dim;
   if (std::abs(attention.scale * std::sqrt(QueryScalar(c, largest)) - 1) > 1e-9) {
-    throw InputError(where, ": query_pre_attn_scalar is not what a GGUF of ", architecture,
-                     " takes for granted (", QueryScalar(c, largest), "); use the folder itself");
+    throw InputError(where, ": query_pre_attn_scalar is not the value that a GGUF of ",
+                     architecture, " implies (", QueryScalar(c, largest),
+                     "); use the folder itself");
   }
   const int64_t pattern = SlidingPattern(a, where);
   if (pattern != usual_pattern && a.layers() >= std::min(pattern, usual_pattern))
@@ -146,7 +147,7 @@ void WriteGguf3(const Architecture& a, const std::string& where, GgufMetadata& m
   const RopeSpec &global = a.ropes.front(), &local = a.ropes.back();
   if (local.scaling.kind != RopeScaling::Kind::kNone || a.blocks.front().attention.soft_cap != 0)
     throw InputError(
-        where, ": a stretched local rope or a cap on scores cannot be said in a GGUF of gemma3");
+        where, ": a scaled local rope or a cap on scores cannot be written to a GGUF of gemma3");
   WriteGguf(a, where, kGemma3Largest, 6, m);
   m.Set("gemma3.rope.freq_base", static_cast<float>(global.base));
   m.Set("gemma3.rope.freq_base_swa", static_cast<float>(local.base));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Llama (arXiv 2302.13971, 2407.21783), Mistral (arXiv 2310.06825) and Mixtral (arXiv 2401.04088):
-// one GGUF architecture, "llama". Mistral may slide its window; Mixtral's MLP is a mixture of
+// one GGUF architecture, "llama". Mistral may have a sliding window; Mixtral's MLP is a mixture of
 // experts.
 #include "base/error.h"
 #include "model/spec/families.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): norms on the heads of q
-// and k instead. Qwen3-MoE: experts in place of the MLP, in all layers or between dense ones.
+// Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): instead, norms on the
+// heads of q and k. Qwen3-MoE: experts in place of the MLP, in all layers or only in some.
 #include <algorithm>
 
 #include "base/error.h"
@@ -57,7 +57,7 @@ template <const char* kType>
 Architecture ReadDenseGguf(const GgufFile& file) {
   DenseConfig c = ReadDense(file);
   c.family = kType;
-  c.window = 0;  // a key that some files have and the model does not use
+  c.window = 0;  // some files have this key, but the model does not use it
   return c;
 }
 constexpr char kQwen2Type[] = "qwen2", kQwen3Type[] = "qwen3", kQwen3MoeType[] = "qwen3_moe";
@@ -78,7 +78,7 @@ void WriteMoeGguf(const Architecture& a, const std::string& where, GgufMetadata&
     if (!block.mlp.experts || !block.mlp.experts->renormalise) {
       throw InputError(
           where,
-          ": dense layers between experts and norm_topk_prob false cannot be said in a GGUF of "
+          ": dense layers between experts and norm_topk_prob false cannot be written to a GGUF of "
           "qwen3moe; use the folder itself");
     }
   }
