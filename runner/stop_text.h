@@ -14,8 +14,8 @@ class StopText {
   // stops: none of them empty.
   explicit StopText(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
-  // Adds text and returns the text that can be shown. When a stop text is complete, this is the text
-  // before it; found() becomes true, and later calls return nothing.
+  // Adds text and returns the text that can be shown. When a stop text is complete, this is what
+  // precedes it; found() becomes true, and later calls return nothing.
   std::string Push(std::string_view text);
   // The text that was held back. Call it when there is no more text.
   std::string Flush();

@@ -18,7 +18,8 @@ Row PromptOf(Row row) {
   if (row.kind == RowFormat::kMessages) {
     while (!row.messages.empty() && row.messages.back().role == "assistant")
       row.messages.pop_back();
-    if (row.messages.empty()) throw InputError(row.where, ": the conversation asks for nothing");
+    if (row.messages.empty())
+      throw InputError(row.where, ": the conversation has no message before the assistant's");
   } else if (row.kind != RowFormat::kPromptCompletion) {
     throw InputError(row.where,
                      ": has no prompt to be answered; use rows of prompt and completion, "
