@@ -11,11 +11,11 @@ namespace {
 
 constexpr const char* kAllLinear = "all-linear";
 
-// One Store and one Load for each type that a recipe's member has.
+// One Store and one Load for each type of a recipe's members.
 
 void Store(const Json& v, const Path&, bool& out) { out = v.get<bool>(); }
 void Store(const Json& v, const Path&, int64_t& out) {
-  out = static_cast<int64_t>(v.get<double>());  // whole and within 2^53, as its shape demands
+  out = static_cast<int64_t>(v.get<double>());  // the shape ensures an integer of at most 2^53
 }
 void Store(const Json& v, const Path&, double& out) { out = v.get<double>(); }
 void Store(const Json& v, const Path&, std::string& out) { out = v.get<std::string>(); }
@@ -45,7 +45,7 @@ void Store(const Json& v, const Path& folder, std::vector<DataSource>& out) {
 
 Json Load(bool v) { return v; }
 Json Load(int64_t v) { return v; }
-Json Load(double v) {  // 32, not 32.0
+Json Load(double v) {  // writes 32, not 32.0
   if (v == std::floor(v) && std::abs(v) < 1e15) return static_cast<int64_t>(v);
   return v;
 }
@@ -71,7 +71,7 @@ RecipeKey MakeKey(std::string name, Field field, Shapes shapes, std::string help
           .load = [field](const Recipe& r) -> Json { return Load(field(r)); }};
 }
 
-// KEY(train.lr) names the key and reaches the member.
+// KEY(train.lr) expands to the key's name and an accessor of its member.
 #define FIELD(member) \
   [](auto& r) -> auto& { return r.member; }
 #define KEY(member) #member, FIELD(member)
@@ -81,7 +81,7 @@ RecipeKey Required(RecipeKey key) {
   return key;
 }
 
-// A number whose 0 stands for "auto".
+// A number, or "auto", which is stored as 0.
 template <class Field>
 RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) {
   RecipeKey key =
@@ -96,7 +96,7 @@ RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) 
   return key;
 }
 
-// Not written out where `hidden` holds.
+// The key, left out of the resolved recipe if `hidden` returns true.
 RecipeKey Unless(bool (*hidden)(const Recipe&), RecipeKey key) {
   key.load = [hidden, load = key.load](const Recipe& r) { return hidden(r) ? Json() : load(r); };
   return key;
