@@ -74,7 +74,7 @@ std::string MessageWords(RandomStream& random) {
 
 // Removes each word with a probability of at most one half (one for the whole message), and inserts
 // up to two runs of two to five words of other messages. Words with digits are never removed or
-// inserted. Such a message is ambiguous, so the router's probabilities show how it weighs the words.
+// inserted. The message is then ambiguous, so the router's probabilities show how it weighs words.
 std::string Torn(const std::string& message, RandomStream& random) {
   const double lost = 0.5 * random.Uniform();
   std::vector<std::string> words;
