@@ -109,7 +109,7 @@ void Run(const BenchFlags& flags) {
     throw InputError("bench ", flags.work, ": --teacher goes with train");
   }
   if (flags.work == "train" && flags.compute.compute == "int8") {
-    throw InputError("bench train: --compute int8 cannot train; use auto, f32 or bf16");
+    throw InputError("bench train: --compute int8 is only for the runner; use auto, f32 or bf16");
   }
   if (flags.work == "gemm") return RunGemm(flags);
   if (flags.work == "tokenize") return RunTokenize(flags);
@@ -122,8 +122,8 @@ void Run(const BenchFlags& flags) {
 void AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "bench",
-      "Time training, prefill, decoding, products, attention or tokenizing, compared with the limits "
-      "of this machine");
+      "Time training, prefill, decoding, products, attention or tokenizing, compared with the "
+      "limits of this machine");
   auto flags = std::make_shared<BenchFlags>();
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
