@@ -127,7 +127,7 @@ std::vector<float> InPages(const std::vector<float>& rows, const Shape& pages) {
   return paged;
 }
 
-// For f32: guarded on both sides. For other types and for pages: written by StoreRows.
+// f32 tensors have guards on both sides. Other types are written by StoreRows, without guards.
 Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, const Heads& h, DType type) {
   const int64_t page_rows = where.pages ? where.layout.block_size : 1,
                 cols = int64_t{h.kv_heads} * h.head_dim;
