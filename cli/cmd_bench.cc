@@ -158,7 +158,7 @@ void AddBench(CLI::App& app) {
   command->add_option("--file", flags->file,
                       "tokenize: text whose lines are the rows, or *.jsonl with rows of training");
   command->add_flag("--whole", flags->whole, "tokenize: the whole file is one row");
-  count("--repeat", flags->repeat, 1, "repetitions; the median is told");
+  count("--repeat", flags->repeat, 1, "repetitions; the median is reported");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object; gemm, attention: one a line");
   command->callback([flags] { Run(*flags); });

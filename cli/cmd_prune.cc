@@ -133,7 +133,7 @@ void Run(const PruneFlags& flags) {
                 CountText(static_cast<double>(report.parameters_before)), " parameters"));
   PrintLine(Cat("loss on ", report.rows, " rows (", report.loss_tokens,
                 " tokens): ", FixedText(report.loss_before), " before, ",
-                FixedText(report.loss_after), " after; distil it to mend it"));
+                FixedText(report.loss_after), " after; distil it to recover the loss"));
 }
 
 }  // namespace
