@@ -17,7 +17,7 @@ std::string Format(const char* format, auto... values) {
   return text;
 }
 
-// Which work, on what, with which numbers: the part of --json that a reader compares runs by.
+// The work, its subject and its parameters: the part of --json that identifies comparable runs.
 Json Conditions(const BenchFlags& f, const Subject& subject) {
   Json out = {{"work", f.work}, {"model", subject.name}, {"weights", subject.weights}};
   if (f.work == "train") {

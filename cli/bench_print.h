@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `retort bench` was told, and its results as lines or as JSON.
+// The flags of `retort bench`, and printing its results as lines or as JSON.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct BenchFlags {
   bool whole = false, json = false;
 };
 
-// train, prefill and decode; a product; a row's attention; tokenizing.
+// Print the results of train, prefill and decode; gemm; attention; and tokenize.
 void PrintWork(const BenchFlags& f, const Subject& subject, const BenchResult& r);
 void PrintProduct(const BenchFlags& f, const GemmResult& r);
 void PrintAttention(const BenchFlags& f, const AttentionResult& r);

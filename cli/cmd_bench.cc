@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort bench train|prefill|decode|gemm|attention: tokens a second, and their share of the
-// machine's limit. retort bench tokenize: bytes a second of text on one core.
+// retort bench train|prefill|decode|gemm|attention: tokens per second, and the share of the
+// machine's limit. retort bench tokenize: bytes of text per second on one core.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -109,7 +109,7 @@ void Run(const BenchFlags& flags) {
     throw InputError("bench ", flags.work, ": --teacher goes with train");
   }
   if (flags.work == "train" && flags.compute.compute == "int8") {
-    throw InputError("bench train: --compute int8 is the runner's; use auto, f32 or bf16");
+    throw InputError("bench train: --compute int8 is only for the runner; use auto, f32 or bf16");
   }
   if (flags.work == "gemm") return RunGemm(flags);
   if (flags.work == "tokenize") return RunTokenize(flags);
@@ -122,8 +122,8 @@ void Run(const BenchFlags& flags) {
 void AddBench(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "bench",
-      "Time training, prefill, decoding, products, attention or tokenizing, beside what this machine "
-      "can do");
+      "Time training, prefill, decoding, products, attention or tokenizing, compared with the "
+      "limits of this machine");
   auto flags = std::make_shared<BenchFlags>();
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
@@ -158,7 +158,7 @@ void AddBench(CLI::App& app) {
   command->add_option("--file", flags->file,
                       "tokenize: text whose lines are the rows, or *.jsonl with rows of training");
   command->add_flag("--whole", flags->whole, "tokenize: the whole file is one row");
-  count("--repeat", flags->repeat, 1, "repetitions; the median is told");
+  count("--repeat", flags->repeat, 1, "repetitions; the median is reported");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object; gemm, attention: one a line");
   command->callback([flags] { Run(*flags); });

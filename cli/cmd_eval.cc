@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort eval MODEL --data FILE.jsonl: a score of the model on held-out rows.
+// retort eval MODEL --data FILE.jsonl: scores a model on held-out rows.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -35,7 +35,7 @@ struct Score {
   int64_t rows = 0, tokens = 0;
 };
 
-// Everything that the three metrics share.
+// The data that the three metrics share.
 struct Evaluation {
   const EvalFlags& flags;
   OpenedModel opened;
@@ -64,14 +64,14 @@ struct Evaluation {
   }
 };
 
-// Keeps the progress bar up, with a text that says how it goes.
+// Updates the progress bar, with rows per second and the remaining time.
 class Progress {
  public:
   explicit Progress(int64_t total) : bar_("eval"), total_(total) {}
   void operator()(int64_t done) {
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
     const double rate = static_cast<double>(done) / std::max(passed.count(), 1e-3);
-    if (done == 0) return;  // nothing is known of the rate yet
+    if (done == 0) return;  // the rate is not known yet
     bar_.Update(
         done, total_,
         Cat(CountText(rate), " rows/s  ",
@@ -188,7 +188,7 @@ void AddEval(CLI::App& app) {
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
   command->add_option(
       "--over-length", flags->over_length,
-      "what becomes of longer rows: error, drop and, for the loss, truncate or split");
+      "what to do with longer rows: error, drop and, for the loss, truncate or split");
   command->add_option("--loss-on", flags->loss_on, "for the loss: completion or all");
   command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
       ->check(CLI::NonNegativeNumber);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort export: a Hugging Face folder to a GGUF, tested against its source before it is put in
-// place.
+// retort export: converts a Hugging Face folder to a GGUF file, which is verified against its
+// source before it gets its final name.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>

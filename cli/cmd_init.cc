@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort init: a model folder with random weights.
+// retort init: writes a model folder with random weights.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -47,7 +47,7 @@ void AddInit(CLI::App& app) {
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--weights", flags->weights, "f32 or bf16");
   command->add_option("--tokenizer", flags->tokenizer,
-                      "folder whose tokenizer is taken (default: one of bytes is made up)");
+                      "folder whose tokenizer is copied (default: a new tokenizer of bytes)");
   command->add_option("--seed", flags->seed, "of the random weights");
   command->add_option("--positions", flags->positions,
                       "longest text in tokens (0: the shape's own)");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort inspect: what a model file, an adapter, a trainer's state, a run's folder or a teacher's
-// cache holds.
+// retort inspect: shows the contents of a model file, an adapter, a trainer's state, a run's folder
+// or a teacher's cache.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -18,8 +18,8 @@
 namespace retort {
 namespace {
 
-// Every kind of thing becomes {"kind", "path", "facts": {label: value}, "tensors": [...]}, which is
-// printed as it is or as two aligned tables.
+// The report on any kind of file or folder is {"kind", "path", "facts": {label: value},
+// "tensors": [...]}. It is printed as JSON or as two aligned tables.
 Json Report(const char* kind, const Path& path) {
   return {{"kind", kind}, {"path", path.string()}, {"facts", Json::object()}};
 }
@@ -61,7 +61,7 @@ Json InspectSafetensors(const Path& path) {
   return report;
 }
 
-// The library sees no HDF5 file but one whose checksum the manifest beside it gives.
+// HDF5 files are only given to the library if they match the checksum in the manifest beside them.
 std::string ChecksumBeside(const Path& path) {
   if (std::filesystem::exists(path.parent_path() / kTeacherCacheManifest))
     return TeacherShardChecksum(path);
@@ -87,7 +87,7 @@ Json InspectHdf5(const Path& path) {
   return report;
 }
 
-// The entries of a JSON object, on one line each.
+// Adds the entries of a JSON object as facts, one line each.
 void AddFacts(const Json& object, const std::string& prefix, Json& report) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_object())
@@ -109,7 +109,7 @@ Json InspectModelFolder(const Path& path) {
   return report;
 }
 
-// An adapter, or a checkpoint, which is one with the trainer's state beside it.
+// An adapter, or a checkpoint: an adapter with the trainer's state.
 Json InspectAdapter(const Path& path) {
   Json report =
       Report(std::filesystem::exists(path / "trainer.h5") ? "checkpoint" : "adapter", path);
@@ -190,7 +190,7 @@ Json Inspect(const Path& path) {
 
 using Table = std::vector<std::vector<std::string>>;
 
-// Columns as wide as their longest cell; the last one is not padded.
+// Each column is as wide as its longest cell; the last one is not padded.
 void PrintTable(const Table& rows) {
   std::vector<size_t> widths;
   for (const auto& row : rows) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort logits MODEL --tokens 1,2,3: raw little-endian f32 [T,V], row t after token t.
+// retort logits MODEL --tokens 1,2,3: writes raw little-endian f32 [T,V]; row t is the logits after
+// token t.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -33,7 +34,7 @@ std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
 }
 
 void Run(const LogitsFlags& flags) {
-  constexpr int32_t kRows = 64;  // logits at once
+  constexpr int32_t kRows = 64;  // rows of logits computed at once
   const OpenedModel m =
       OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kScores, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort merge: an adapter into its base's weights.
+// retort merge: merges an adapter into its base's weights.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>

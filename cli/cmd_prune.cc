@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort prune MODEL --data FILE.jsonl --out DIR: a smaller model made of a larger one's parts.
+// retort prune MODEL --data FILE.jsonl --out DIR: makes a smaller model from parts of a larger one.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -57,7 +57,7 @@ std::string_view MeasureText(LayerRule rule) {
   return rule == LayerRule::kCosine ? "influence (1 - cosine)" : "(by chance)";
 }
 
-// A line a layer: its importance, and when it went.
+// Prints a line for each layer: its importance, and the order of the removed layers.
 void NoteLayers(const PruneReport& report) {
   const LayerRanking& r = report.ranking;
   if (r.dropped.empty()) return;
@@ -133,7 +133,7 @@ void Run(const PruneFlags& flags) {
                 CountText(static_cast<double>(report.parameters_before)), " parameters"));
   PrintLine(Cat("loss on ", report.rows, " rows (", report.loss_tokens,
                 " tokens): ", FixedText(report.loss_before), " before, ",
-                FixedText(report.loss_after), " after; distil it to mend it"));
+                FixedText(report.loss_after), " after; distil it to recover the loss"));
 }
 
 }  // namespace
@@ -157,12 +157,13 @@ void AddPrune(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option(
       "--by", flags->by,
-      "which layers go: loss (in turn, the one whose absence costs least), cosine (those that "
-      "change their input least; one pass) or random");
+      "which layers are removed: loss (one by one, the one whose removal costs least), cosine (those "
+      "that change their input least; one pass) or random");
   command
-      ->add_option("--rows", flags->rows,
-                   "measure on the first N rows; 0: all. By loss, each layer left is one pass over "
-                   "them for every layer that goes")
+      ->add_option(
+          "--rows", flags->rows,
+          "measure on the first N rows; 0: all. --by loss makes one pass over them for each "
+          "remaining layer, for every layer that is removed")
       ->check(CLI::NonNegativeNumber);
   command->add_option("--format", flags->format,
                       "auto, messages, prompt_completion, alpaca, text or tokens");
@@ -176,7 +177,7 @@ void AddPrune(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_flag("--no-eos", flags->no_eos,
                     "texts and completions do not end with the end token");
-  command->add_option("--seed", flags->seed, "of --by random");
+  command->add_option("--seed", flags->seed, "for --by random");
   flags->compute.Add(*command, false);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

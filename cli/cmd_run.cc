@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort run MODEL: a raw prompt, one question, or a chat in the terminal.
+// retort run MODEL: continues a raw prompt, answers one message, or chats in the terminal.
 #include <unistd.h>
 
 #include <CLI/App.hpp>
@@ -29,14 +29,14 @@ struct RunFlags {
   ComputeFlags compute;
 };
 
-// Ctrl-C ends what is being said, and between turns the program.
+// Ctrl-C ends the current answer; between turns it ends the program.
 volatile std::sig_atomic_t interrupted = 0;
 
 class CatchInterrupt {
  public:
   CatchInterrupt() {
     struct sigaction action {};
-    action.sa_handler = [](int) { interrupted = 1; };  // no SA_RESTART: a waiting read must return
+    action.sa_handler = [](int) { interrupted = 1; };  // no SA_RESTART: a blocked read must return
     sigaction(SIGINT, &action, &before_);
   }
   ~CatchInterrupt() { sigaction(SIGINT, &before_, nullptr); }
@@ -48,7 +48,7 @@ class CatchInterrupt {
 };
 
 double TokensPerSecond(const Generation& g) {
-  // The first token comes out of reading the prompt.
+  // The first token results from the prefill, so it is not part of the decoding rate.
   const auto count = static_cast<double>(g.ids.size());
   if (g.ids.size() > 1 && g.decode_seconds > 0) return (count - 1) / g.decode_seconds;
   const double seconds = g.prefill_seconds + g.decode_seconds;
@@ -85,7 +85,7 @@ class Runner {
   void Chat();
 
  private:
-  // From here on the template is needed.
+  // Loads the chat template and starts a conversation.
   void Converse() {
     chat_.emplace(ChatFor(flags_.chat_template, opened_, flags_.adapter));
     chat_sampling_ = flags_.sampling;
@@ -99,8 +99,7 @@ class Runner {
   std::vector<int32_t> Encoded() const {
     return EncodeChat(*opened_.tokenizer, *chat_, messages_, true, "the conversation");
   }
-  // Leaves the oldest turns out until there is room for an answer; at least the last question
-  // stays.
+  // Removes the oldest turns until there is room for an answer. At least the last question is kept.
   std::vector<int32_t> EncodedToFit();
   Generation Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling);
   void Show(const Generation& g);
@@ -192,7 +191,7 @@ void Runner::Chat() {
     } catch (const Error& e) {
       if (e.kind() != Error::Kind::kInput) throw;
       messages_.pop_back();
-      Note(e.what());  // too long a message, say: the conversation goes on
+      Note(e.what());  // for example a message that is too long; the conversation continues
     }
   }
   if (terminal) std::cerr << "\n";
@@ -218,12 +217,12 @@ void AddRun(CLI::App& app) {
   SamplingOptions& s = flags->sampling;
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
   command->add_option("--adapter", flags->adapter, "PEFT folder");
-  command->add_option("--prompt", flags->prompt, "raw text to go on from");
+  command->add_option("--prompt", flags->prompt, "raw text to continue");
   command->add_option("--chat", flags->chat, "one message, put into the chat template");
   command->add_option("--system", flags->system, "system prompt of a chat");
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
-  command->add_option("--max-tokens", s.max_tokens, "most tokens of an answer");
+  command->add_option("--max-tokens", s.max_tokens, "maximum tokens of an answer");
   command->add_option("--temperature", s.temperature, "0: the likeliest token every time");
   command->add_option("--top-k", s.top_k, "sample from the K likeliest tokens; 0: off");
   command->add_option("--top-p", s.top_p,
@@ -233,7 +232,8 @@ void AddRun(CLI::App& app) {
   command->add_option("--seed", s.seed, "of the random numbers");
   command->add_option("--stop", s.stop, "text that ends an answer; may be given several times")
       ->allow_extra_args(false);
-  command->add_option("--context", flags->context, "most tokens of a conversation; 0: the model's");
+  command->add_option("--context", flags->context,
+                      "maximum tokens of a conversation; 0: the model's maximum");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");
   command->add_flag("--quiet", flags->quiet, "no figures on standard error");

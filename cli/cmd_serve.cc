@@ -20,8 +20,8 @@ struct ServeFlags {
   ComputeFlags compute;
 };
 
-// A model that never had a template still completes text. One whose template is not known, or that
-// names one which it cannot use, is refused at the start.
+// A model without a template can still complete text. A model with a template that is unknown or
+// that it cannot use is rejected at the start.
 bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
   if (flags.chat_template != "auto" || !opened.tokenizer->spec().chat_template.empty()) return true;
   if (flags.adapter.empty()) return false;
@@ -92,7 +92,7 @@ void AddServe(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--context", s.engine.context,
-                   "most tokens of a request, its answer included; 0: the model's")
+                   "maximum tokens of a request, its answer included; 0: the model's maximum")
       ->check(CLI::NonNegativeNumber);
   flags->compute.Add(*command, true);
   command->callback([flags] { Serve(*flags); });

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort teach RECIPE: the teacher's logits into a cache, or its answers into a file.
+// retort teach RECIPE: writes the teacher's logits to a cache, or its answers to a file.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -75,7 +75,7 @@ void WriteAnswers(TeachingSession& session, const TeachFlags& flags) {
                       {"tokens", done.tokens},
                       {"cut", done.cut}});
   }
-  PrintLine(Cat(flags.out, ": ", session.rows(), " answers, ", done.kept, " of them there before, ",
+  PrintLine(Cat(flags.out, ": ", session.rows(), " answers, ", done.kept, " of them from before, ",
                 done.cut, " cut at the longest length"));
 }
 
@@ -101,8 +101,9 @@ void AddTeach(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_flag("--generate", flags->generate,
                     "write the teacher's answers to the rows' prompts instead");
-  command->add_option("--out", flags->out,
-                      "the file of answers (JSONL); an earlier call's is gone on with");
+  command->add_option(
+      "--out", flags->out,
+      "the file of answers (JSONL); an unfinished file of an earlier call is continued");
   command->add_option("--temperature", flags->temperature, "of the answers; 0: the likeliest token")
       ->check(CLI::NonNegativeNumber);
   command

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort tokenize MODEL: the ids that `run --prompt` would feed.
+// retort tokenize MODEL: shows the ids that `run --prompt` would use.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>

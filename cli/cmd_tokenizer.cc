@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort tokenizer train: a SentencePiece vocabulary from text.
+// retort tokenizer train: trains a SentencePiece vocabulary on text.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -44,14 +44,14 @@ void AddTokenizer(CLI::App& app) {
   CLI::App* command = group->add_subcommand("train", "Train a vocabulary on text files");
   auto flags = std::make_shared<TrainFlags>();
   command->add_option("--data", flags->data, "text files")->required();
-  command->add_option("--vocab", flags->vocab, "pieces, bytes and marks included")
+  command->add_option("--vocab", flags->vocab, "pieces, including bytes and special tokens")
       ->check(CLI::Range(260, 1 << 20));
   command->add_option("--kind", flags->kind, "sentencepiece");
   command->add_option("--model", flags->model, "bpe or unigram");
   command->add_option("--digits", flags->digits,
                       "1: each digit is a piece; 2: numbers are cut into pairs (bpe)");
   command->add_option("--symbol", flags->symbols,
-                      "a text that always is one piece; may be repeated");
+                      "a text that is always one piece; may be repeated");
   command->add_option("--out", flags->out, "folder to make")->required();
   command->callback([flags] { Train(*flags); });
 }

@@ -42,7 +42,7 @@ void Run(const TrainFlags& flags) {
   const auto changed = [&](const std::string& old) {
     std::vector<std::string> keys =
         ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
-    std::erase(keys, "train.threads");  // the same bytes at any number of them
+    std::erase(keys, "train.threads");  // the result does not depend on it
     return keys;
   };
   const FolderState state =
@@ -100,7 +100,7 @@ void AddTrain(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--compute", flags->compute,
                       "as --set model.compute=...: auto, f32, bf16 or int8");
-  command->add_flag("--resume", flags->resume, "go on from the last complete checkpoint");
+  command->add_flag("--resume", flags->resume, "continue from the last complete checkpoint");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

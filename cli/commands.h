@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One function a command: it adds the subcommand with its flags and what runs when it is chosen.
-// Each lives in cli/cmd_NAME.cc.
+// One function per command, in cli/cmd_NAME.cc. It adds the subcommand, its flags and the function
+// that runs it.
 #pragma once
 
 namespace CLI {
@@ -24,7 +24,8 @@ void AddLogits(CLI::App& app);
 void AddInit(CLI::App& app);
 void AddBench(CLI::App& app);
 
-// Parses and runs; the process's exit status: 0 done, 1 failed, 2 bad usage, recipe or input file.
+// Parses the arguments and runs the command. Returns the process's exit status: 0 success,
+// 1 failure, 2 bad usage, recipe or input file.
 int RunCli(int argc, const char* const* argv);
 
 }  // namespace retort

@@ -30,7 +30,7 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
   if (!adapter.empty()) {
-    // The adapter was fitted to the base as training held it, so that is what it runs on.
+    // The adapter was fitted to the base in its training format, so it runs on that format.
     const auto base = ReadBaseRecord(adapter);
     if (base && base->weights == "nf4" && TraitsOf(out.files.stored_format()).block_elements == 1) {
       options.weights = WeightFormat::kNF4;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Flags that several commands share, and how they print.
+// Flags and print functions that several commands share.
 #pragma once
 
 #include <memory>
@@ -15,7 +15,7 @@ class App;
 
 namespace retort {
 
-// --device, --threads, --compute and, for those that generate, --kv.
+// --device, --threads, --compute and, for commands that generate, --kv.
 struct ComputeFlags {
   std::string device = "auto", compute = "auto", kv = "auto";
   int threads = 0;  // 0: all
@@ -25,23 +25,23 @@ struct ComputeFlags {
 
 enum class OpenedFor { kScores, kText, kMuchText };
 
-// A model ready to run: MODEL, and --adapter where there is one.
+// A model ready to run: MODEL, with --adapter if given.
 struct OpenedModel {
   ModelFiles files;
   Compute compute;  // Model::compute
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
   std::unique_ptr<Adapter> adapter;      // null without --adapter
-  std::unique_ptr<Tokenizer> tokenizer;  // null when the command asked for none
+  std::unique_ptr<Tokenizer> tokenizer;  // null unless with_tokenizer
 };
-// What for: scores (losses, logits), or text, where compute "auto" means int8 for block formats;
-// much of it makes up for the time that copying the weights into large pages takes (WorthCopying).
-// With an adapter that was trained on an NF4 base the base is held in NF4 too, which is what the
-// adapter was fitted to.
+// use: kScores for losses and logits; kText and kMuchText for text, where compute "auto" means int8
+// for block formats. For kMuchText, weights may also be copied into large pages (WorthCopying);
+// only much text makes up for the time of copying. If the adapter was trained on an NF4 base, the
+// base is converted to NF4, to which the adapter was fitted.
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 
-// The type that --kv means: auto is f32 where the model computes in f32, else bf16.
+// The type for --kv. "auto" is f32 if the model computes in f32, otherwise bf16.
 DType CacheType(const std::string& flag, Compute compute);
 
 void PrintJson(const Json& value);        // one line on standard output

@@ -12,12 +12,12 @@
 namespace retort {
 namespace {
 
-constexpr int kWidth = 24;  // of the bar
+constexpr int kWidth = 24;  // of the bar, in characters
 constexpr std::chrono::milliseconds kRedraw(100);
 constexpr std::chrono::seconds kPlainLine(10);
 
 std::string Bar(int64_t done, int64_t total) {
-  // Eighths of a block, so that a slow bar still moves.
+  // Eighths of a character, so that slow progress is visible.
   static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
   const int64_t eighths =
       total > 0 ? std::clamp<int64_t>(done * kWidth * 8 / total, 0, kWidth * 8) : 0;

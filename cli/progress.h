@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Progress on standard error: a live bar on a terminal, plain lines elsewhere.
+// Progress on standard error: a live bar on a terminal, otherwise plain lines.
 #pragma once
 
 #include <chrono>
@@ -12,10 +12,10 @@ class ProgressBar {
   explicit ProgressBar(std::string label);
   ~ProgressBar();  // ends the live line
 
-  // done of total, and a text to its right. Elsewhere than on a terminal a line appears every ten
-  // seconds, and for the last step.
+  // Shows `done` of `total`, followed by `text`. Without a terminal, prints a line every ten
+  // seconds and for the last step.
   void Update(int64_t done, int64_t total, const std::string& text);
-  // A line that stays, above the bar.
+  // Prints a permanent line above the bar.
   void PrintLine(const std::string& line);
 
  private:

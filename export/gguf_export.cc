@@ -14,9 +14,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of encoded rows, written at once
+constexpr int64_t kPanelBytes = int64_t{4} << 20;  // encoded rows per write
 
-// llama.cpp's number for "mostly this type".
+// general.file_type: llama.cpp's number for "mostly this type".
 uint32_t FileType(WeightFormat format) {
   const BlockFormat& f = TraitsOf(format);
   if (f.in_gguf()) return *f.file_type;
@@ -34,8 +34,8 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   const auto tokenizer = LoadTokenizer(source);
   TokenizerSpec spec = tokenizer->spec();
   const std::vector<int32_t>& ends = source.config.ends;
-  // A generation ends at each id of the model's list. GGUF's own key holds one; llama.cpp reads a
-  // second as the end of a turn, Retort all of them.
+  // Each id of the model's list ends a generation. GGUF's standard key holds one id. llama.cpp
+  // reads a second one as the end of a turn; Retort reads all of them.
   if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end())
     spec.eos = ends.front();
   SpecToGguf(spec, source.config.vocab, m);
@@ -76,7 +76,7 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
   writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
 }
 
-// Under these options. A row that does not divide into blocks stays f16.
+// The format of a tensor in the file. f16 if a row cannot be divided into blocks of the wanted one.
 WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec,
                           const GgufExportOptions& options) {
   const LinearSpec* linear = layout.LinearOf(spec);
@@ -102,7 +102,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
   if (scaled)
     writer.Declare("rope_freqs.weight", WeightFormat::kF32, {static_cast<int64_t>(factors.size())});
   for (const TensorSpec& spec : layout.tensors) {
-    if (spec.expert > 0) continue;  // the first has declared them all
+    if (spec.expert > 0) continue;  // expert 0 declares the stacked tensor of all experts
     const WeightFormat format = StoredFormat(layout, spec, options);
     writer.Declare(spec.gguf_name, format, spec.gguf_shape());
     if (spec.is_matrix() && format == WeightFormat::kF16 && options.type != format)

@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kPanelRows = 256;
 
-// The changes of one matrix, gathered for the report.
+// Sums over elements of W, s B A and the errors, for the report: squares, and the largest |s B A|.
 struct Sums {
   double delta = 0, weight = 0, quantisation = 0, rounding = 0, largest = 0;
 };
@@ -40,7 +40,7 @@ class Merger {
     }
   }
 
-  // Every tensor of one of the base's files into a file of the same name.
+  // Writes every tensor of one of the base's files, merged, to `target`.
   void WriteFile(const Path& source, const Path& target) {
     SafetensorsWriter writer(target, {{"format", "pt"}});
     for (const TensorEntry& entry : files_.tensors.entries()) {
@@ -74,8 +74,8 @@ class Merger {
   const ModelFiles& files() const { return files_; }
 
  private:
-  // The rows of a file's tensor that are one linear layer's: all of them, or of stacked experts a
-  // slice.
+  // The rows of a file's tensor that belong to one linear layer: all rows, or a slice of stacked
+  // experts.
   struct Part {
     LinearId layer;
     int64_t begin, rows;
@@ -106,7 +106,7 @@ class Merger {
     }
   }
 
-  // s B A of some rows; zeros where there is no adapter.
+  // s B A of some rows; zeros without an adapter.
   std::vector<float> Delta(const AdapterSite* pair, int64_t begin, int64_t rows, int64_t cols) {
     if (!pair) return std::vector<float>(static_cast<size_t>(rows * cols));
     Tensor out = backend_.New({rows, cols});
@@ -142,14 +142,14 @@ class Merger {
   Backend& backend_;
   ThreadPool pool_;
   std::unique_ptr<Adapter> adapter_;
-  std::map<std::string, std::vector<Part>>
-      parts_;  // the blocks' linear layers by their tensors, in the order of rows
+  // The blocks' linear layers, by the name of the tensor that holds them, in row order.
+  std::map<std::string, std::vector<Part>> parts_;
   MergeReport report_;
   Sums total_;
 };
 
-// What a base without a template or end token needs to be talked to as the adapter was trained to
-// be.
+// Adds the chat template (and its end token) that the adapter was trained with, if the base has
+// none.
 void AddTemplate(const Path& folder, const std::string& name) {
   const auto tokenizer = LoadTokenizer(folder);
   if (name.empty() || !tokenizer->spec().chat_template.empty()) return;

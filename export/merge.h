@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An adapter into its base's weights: W + s B A, written as a Hugging Face folder.
+// Merges an adapter into its base's weights, W + s B A, and writes a Hugging Face folder.
 #pragma once
 
 #include <string>
@@ -11,9 +11,8 @@ namespace retort {
 
 struct MergeOptions {
   Path base, adapter, out;
-  // "original": onto W; "nf4": onto dequant(NF4(W)), which is what an adapter trained on a 4-bit
-  // base was fitted to; "": as the adapter was trained (its retort.json), original when that is not
-  // known.
+  // "original": W + s B A. "nf4": dequant(NF4(W)) + s B A, for an adapter that was trained on a
+  // 4-bit base. "": as the adapter was trained (its retort.json), or original if that is unknown.
   std::string onto;
   int threads = 0;
 };
@@ -21,19 +20,19 @@ struct MergeOptions {
 // The audit of a merge.
 struct MergeReport {
   std::string onto;
-  int64_t matrices = 0, changed = 0;  // changed: by the adapter
-  double largest = 0;                 // |s B A| of any element
-  double relative = 0;                // norm of s B A over the norm of W, over all changed matrices
-  double quantisation = 0;            // onto nf4: norm of dequant(NF4(W)) - W over the norm of W
-  double rounding = 0;  // norm of what the base's type rounded away, over that of s B A
+  int64_t matrices = 0, changed = 0;  // changed: matrices with an adapter
+  double largest = 0;                 // largest |element| of s B A
+  double relative = 0;                // norm of s B A / norm of W, over all changed matrices
+  double quantisation = 0;            // onto nf4: norm of dequant(NF4(W)) - W / norm of W
+  double rounding = 0;  // norm of the error of rounding to the base's type / norm of s B A
 };
 Json MergeJson(const MergeReport& report);
 
-// Writes the merged model in the base's type, each sum rounded once, in memory bounded by one
-// matrix. Shards stay shards, aliases stay aliases; configuration, tokenizer and template come
-// along, and the template that the adapter was trained with where the base has none. Throws
-// Error{kInput} when base and adapter do not fit, or the base is not the one that the adapter was
-// trained on.
+// Writes the merged model in the base's type. Each sum is rounded once. Memory is bounded by one
+// matrix. The files and names of tensors are those of the base. Configuration, tokenizer and
+// template are copied; if the base has no template, the one that the adapter was trained with is
+// written. Throws Error{kInput} when base and adapter do not fit together, or when the base is not
+// the one that the adapter was trained on.
 MergeReport Merge(const MergeOptions& options);
 
 }  // namespace retort

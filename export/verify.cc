@@ -24,7 +24,7 @@ constexpr const char* kTexts[] = {
 };
 constexpr size_t kSampleTokens = 128;
 
-// Softmax in double of one row of logits, as logarithms.
+// The logarithm of the softmax of one row of logits, in double.
 std::vector<double> LogSoftmax(std::span<const float> logits) {
   const double top = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -45,7 +45,8 @@ std::vector<float> LogitsOf(const Model& model, const std::vector<int32_t>& ids)
   return model.backend.ToFloats(model.Logits(context, hidden, rows));
 }
 
-// What the model reads best: its own kind of text is not known, so all samples, cut to its length.
+// The text whose logits are compared: all samples, because it is not known which kind of text the
+// model was trained on. Cut to the model's length.
 std::vector<int32_t> SampleIds(const Tokenizer& tokenizer, int64_t max_positions) {
   std::string all;
   for (const char* text : kTexts) all += Cat(text, "\n");
@@ -60,7 +61,7 @@ std::string CompareTokenizers(const Tokenizer& a, const Tokenizer& b, int64_t& t
       return Cat("the tokens of '", text, "' differ");
     ++texts;
   }
-  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {  // special tokens, read as such
+  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {  // special tokens, encoded as such
     const auto& piece = a.spec().pieces[id];
     if (piece.type != TokenizerSpec::PieceType::kControl) continue;
     const std::vector<Segment> marked = {{piece.text, true}, {"text", false}};
@@ -95,7 +96,7 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
   report.top1 = same / static_cast<double>(ids.size());
 }
 
-// The file while it is being tested; removed unless it was put in place.
+// The file while it is being verified. Removed by the destructor unless Keep() renamed it.
 class Untested {
  public:
   explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}

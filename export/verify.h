@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A finished GGUF, opened again and compared with the model it was made from.
+// Reads a finished GGUF back and compares it with its source model.
 #pragma once
 
 #include <string>
@@ -12,22 +12,22 @@ namespace retort {
 
 struct VerifyReport {
   bool passed = false;
-  std::string fault;   // what differs, when not passed: one line
-  int64_t texts = 0;   // whose ids agreed
-  int64_t tokens = 0;  // whose logits were compared
+  std::string fault;   // if not passed: what differs, in one line
+  int64_t texts = 0;   // sample texts with equal ids
+  int64_t tokens = 0;  // tokens whose logits were compared
   double mean_kl = 0;  // KL(source || file) per token, natural logs
   double largest_kl = 0;
-  double top1 = 0;   // share of tokens whose likeliest next one is the same
-  double limit = 0;  // on mean_kl: BlockFormat::kl_limit of the file's type
+  double top1 = 0;   // share of tokens with the same most probable next token
+  double limit = 0;  // of mean_kl: BlockFormat::kl_limit of the file's type
 };
 Json VerifyJson(const VerifyReport& report);
 
-// Compares tokens of sample texts, template, end tokens, and the logits of a sample text, both
-// computed in f32.
+// Compares the tokens of sample texts, the template, the end tokens, and the logits of a sample
+// text. Both models compute in f32.
 VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads);
 
-// Writes the file beside its place, verifies it and puts it in place: what `retort export` does.
-// Throws Error{kFailure} with the fault, and keeps nothing, when the verdict is no.
+// The work of `retort export`: writes the file beside its target, verifies it, and renames it. If
+// the verification fails, removes the file and throws Error{kFailure} with the fault.
 struct VerifiedExport {
   GgufExportResult written;
   VerifyReport verdict;

@@ -40,7 +40,7 @@ class Scanner {
     ++at_;
   }
 
-  // What stands in an array goes by the array's name.
+  // Objects and arrays inside an array have the array's name.
   void Open(bool array) {
     const bool in_array = !open_.empty() && open_.back().array;
     open_.push_back({in_array ? open_.back().name : name_, array, array || in_array});
@@ -93,7 +93,7 @@ class Scanner {
   const std::string& where_;
   size_t at_ = 0;
   int line_ = 1;
-  std::string name_;  // of the last key read: what the next { or [ belongs to
+  std::string name_;  // of the last key read; the next { or [ belongs to it
   std::vector<Level> open_;
   std::map<std::string, int> lines_;
 };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where each key of a JSON text stands, which the parser does not tell.
+// The line of each key of a JSON text, which the parser does not provide.
 #pragma once
 
 #include <map>
@@ -8,9 +8,9 @@
 
 namespace retort {
 
-// "train.lr" -> 12, lines counted from 1. The text must have parsed as JSON (comments allowed).
-// Throws Error{kInput} beginning with `where` on a key given twice in one object, of which a
-// parser would keep one without a word.
+// "train.lr" -> 12, lines counted from 1. The text must be valid JSON (comments allowed). Throws
+// Error{kInput} beginning with `where` if an object has a key twice: the parser would silently drop
+// one of them.
 std::map<std::string, int> KeyLines(std::string_view text, const std::string& where);
 
 }  // namespace retort

@@ -11,11 +11,11 @@ namespace {
 
 constexpr const char* kAllLinear = "all-linear";
 
-// One Store and one Load for each type that a recipe's member has.
+// One Store and one Load for each type of a recipe's members.
 
 void Store(const Json& v, const Path&, bool& out) { out = v.get<bool>(); }
 void Store(const Json& v, const Path&, int64_t& out) {
-  out = static_cast<int64_t>(v.get<double>());  // whole and within 2^53, as its shape demands
+  out = static_cast<int64_t>(v.get<double>());  // the shape ensures an integer of at most 2^53
 }
 void Store(const Json& v, const Path&, double& out) { out = v.get<double>(); }
 void Store(const Json& v, const Path&, std::string& out) { out = v.get<std::string>(); }
@@ -45,7 +45,7 @@ void Store(const Json& v, const Path& folder, std::vector<DataSource>& out) {
 
 Json Load(bool v) { return v; }
 Json Load(int64_t v) { return v; }
-Json Load(double v) {  // 32, not 32.0
+Json Load(double v) {  // writes 32, not 32.0
   if (v == std::floor(v) && std::abs(v) < 1e15) return static_cast<int64_t>(v);
   return v;
 }
@@ -71,7 +71,7 @@ RecipeKey MakeKey(std::string name, Field field, Shapes shapes, std::string help
           .load = [field](const Recipe& r) -> Json { return Load(field(r)); }};
 }
 
-// KEY(train.lr) names the key and reaches the member.
+// KEY(train.lr) expands to the key's name and an accessor of its member.
 #define FIELD(member) \
   [](auto& r) -> auto& { return r.member; }
 #define KEY(member) #member, FIELD(member)
@@ -81,7 +81,7 @@ RecipeKey Required(RecipeKey key) {
   return key;
 }
 
-// A number whose 0 stands for "auto".
+// A number, or "auto", which is stored as 0.
 template <class Field>
 RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) {
   RecipeKey key =
@@ -96,7 +96,7 @@ RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) 
   return key;
 }
 
-// Not written out where `hidden` holds.
+// The key, left out of the resolved recipe if `hidden` returns true.
 RecipeKey Unless(bool (*hidden)(const Recipe&), RecipeKey key) {
   key.load = [hidden, load = key.load](const Recipe& r) { return hidden(r) ? Json() : load(r); };
   return key;
@@ -132,7 +132,7 @@ std::vector<RecipeKey> AdapterKeys() {
       MakeKey(KEY(adapter.dropout), {ShareShape()}, "Dropout on the adapter's input."),
       std::move(targets),
       MakeKey(KEY(adapter.exclude), {ListShape("a list of suffixes"), TextShape("a regex")},
-              "Layers taken out of the targets again, named in the same ways."),
+              "Layers removed from the targets, named in the same ways."),
       MakeKey(KEY(adapter.init), {TextShape("a path")}, "A PEFT folder to start from."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
@@ -146,7 +146,7 @@ std::vector<RecipeKey> DataKeys() {
       MakeKey(KEY(data.eval), {SourcesShape()}, "Rows to evaluate on, in the same forms."),
       MakeKey(KEY(data.format),
               {ChoiceShape({"auto", "messages", "prompt_completion", "alpaca", "text", "tokens"})},
-              "What a row looks like; auto: told from its keys."),
+              "The format of a row; auto: detected from its keys."),
       MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
               "The chat template; auto: the model's own."),
       MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all"})},
@@ -154,13 +154,13 @@ std::vector<RecipeKey> DataKeys() {
       MakeKey(KEY(data.max_tokens), {IntegerShape(2)},
               "The longest row, in tokens; with batch_rows also the length of a packed sequence."),
       MakeKey(KEY(data.packing), {BoolShape()},
-              "With batch_rows: several rows in one sequence, each attending to itself alone."),
+              "With batch_rows: several rows in one sequence, each attending only to itself."),
       MakeKey(KEY(data.over_length), {ChoiceShape({"error", "drop", "truncate", "split"})},
-              "What becomes of a row longer than max_tokens."),
+              "What to do with a row longer than max_tokens."),
       MakeKey(KEY(data.shuffle), {BoolShape()}, "A new order, by the seed, in every epoch."),
       MakeKey(KEY(data.add_eos), {BoolShape()}, "End text rows with the end token."),
       MakeKey(KEY(data.audit), {ChoiceShape({"stop", "warn", "off"})},
-              "What becomes of a fault found in the rows before training."),
+              "What to do about a fault found in the rows before training."),
   };
 }
 
@@ -180,8 +180,7 @@ std::vector<RecipeKey> TeacherKeys() {
               "Its logits are computed alongside, read from a cache, or given on the student's own "
               "answers."),
       MakeKey(KEY(teacher.cache), {TextShape("a path")}, "The folder of cached logits."),
-      MakeKey(KEY(teacher.top_k), {IntegerShape(1)},
-              "Log-probabilities that a cache keeps a token."),
+      MakeKey(KEY(teacher.top_k), {IntegerShape(1)}, "Log-probabilities per token in a cache."),
       MakeKey(KEY(teacher.temperature), {PositiveShape()}, "Divides both models' logits."),
       MakeKey(KEY(teacher.divergence),
               {ChoiceShape({"forward_kl", "reverse_kl", "jsd", "total_variation", "sorted"})},
@@ -238,7 +237,7 @@ std::vector<RecipeKey> TrainKeys() {
       Unless([](const Recipe& r) { return r.train.batch_rows == 0; },
              MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
                      "Rows, or packed sequences, of a micro-batch; in place of batch_tokens.")),
-      MakeKey(KEY(train.accumulate), {IntegerShape(1)}, "Micro-batches of a step."),
+      MakeKey(KEY(train.accumulate), {IntegerShape(1)}, "Micro-batches per step."),
       MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw"})}, "The optimiser."),
       MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
       MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),
@@ -263,7 +262,7 @@ std::vector<RecipeKey> TrainKeys() {
           "the step stays the same."),
       MakeKey(KEY(train.checkpoint_every), {IntegerShape(0)},
               "Steps between checkpoints; 0: only at the end."),
-      MakeKey(KEY(train.keep), {IntegerShape(1)}, "The newest checkpoints that stay."),
+      MakeKey(KEY(train.keep), {IntegerShape(1)}, "How many of the newest checkpoints are kept."),
       MakeKey(KEY(train.eval_every), {IntegerShape(0)},
               "Steps between evaluations; 0: only at the end."),
   };

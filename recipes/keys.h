@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The table of a recipe's keys: one entry for each, from which the reader, the resolved recipe and
-// the published schema all follow. A new key is a member in recipe.h and a line in keys.cc.
+// The table of a recipe's keys, one entry per key. The reader, the resolved recipe and the
+// published schema are derived from it. A new key needs a member in recipe.h and a line in keys.cc.
 #pragma once
 
 #include <functional>
@@ -14,22 +14,22 @@
 namespace retort {
 
 struct RecipeKey {
-  std::string name;  // "train.lr"; its section is what stands before the dot
+  std::string name;  // "train.lr"; the part before the dot is its section
   std::string help;  // one sentence
   Shapes shapes;
   bool required = false;
 
-  // Stores a value that fits the shapes; a relative path is taken from `folder`.
+  // Stores a value that fits the shapes. Relative paths start at `folder`.
   std::function<void(const Json& value, const Path& folder, Recipe&)> store;
-  // The value as the resolved recipe writes it; null: not written (an empty path, the one of
-  // steps and epochs that is not in force).
+  // The value for the resolved recipe; null: not written (an empty path, or whichever of steps and
+  // epochs is unused).
   std::function<Json(const Recipe&)> load;
 
-  std::string section() const;  // "train"; "" at the top
+  std::string section() const;  // "train"; "" for keys at the top level
   std::string leaf() const;     // "lr"
 };
 
-// In the order in which they are written out.
+// All keys, in the order of the resolved recipe.
 std::vector<RecipeKey> RecipeKeys();
 
 }  // namespace retort

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recipe: everything that describes one run, as plain values with their defaults.
+// A recipe describes one run completely, as plain values with their defaults.
 //
-// The names are those of the file's keys ("train.lr" is train.lr), save where C++ reserves a word:
-// data.template is template_name, export is exports. Texts with a fixed set of values ("nf4",
-// "cosine") are checked by the reader (recipe_reader.h), whose table of keys (keys.cc) lists the
-// sets and ranges; whoever gets a Recipe from it need not check again. Paths are absolute.
+// The names are those of the file's keys ("train.lr" is train.lr), except where C++ reserves a
+// word: data.template is template_name, export is exports. The reader (recipe_reader.h) checks all
+// values against the table of keys (keys.cc), which lists the ranges and the fixed sets of texts
+// ("nf4", "cosine"); users of a Recipe need not check again. Paths are absolute.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,16 @@ namespace retort {
 
 struct ModelRecipe {
   Path path;                     // a Hugging Face folder or a GGUF file
-  std::string weights = "nf4";   // as-is | f32 | bf16 | nf4: how the base's linear layers are held
-  bool double_quant = true;      // nf4: its scales quantised too
+  std::string weights = "nf4";   // as-is | f32 | bf16 | nf4: format of the base's linear layers
+  bool double_quant = true;      // nf4: its scales are quantised too
   std::string compute = "auto";  // auto | f32 | bf16 | int8
   std::string device = "auto";   // auto | cpu | cuda | cuda:N
 
   bool operator==(const ModelRecipe&) const = default;
 };
 
-// Names modules either by the last parts of their names or by a regex matched against the whole
-// name. At most one of the two is given.
+// Selects modules by the last parts of their names, or by a regex that matches the whole name. At
+// most one of the two is set.
 struct ModuleMatch {
   std::vector<std::string> suffixes;
   std::string regex;
@@ -41,16 +41,16 @@ struct AdapterRecipe {
   double alpha = 32;
   double dropout = 0;   // [0, 1)
   ModuleMatch targets;  // empty: "all-linear", every linear layer of the blocks
-  ModuleMatch exclude;  // taken out of the targets again
+  ModuleMatch exclude;  // removed from the targets
   Path init;            // a PEFT folder to start from; empty: A random, B zero
-  bool rslora = false;  // scale alpha / sqrt(rank) in place of alpha / rank
+  bool rslora = false;  // scale alpha / sqrt(rank) instead of alpha / rank
 
   bool operator==(const AdapterRecipe&) const = default;
 };
 
 struct DataSource {
   Path path;
-  double weight = 1;  // above 0: how often its rows are drawn, relative to the other sources'
+  double weight = 1;  // above 0: how often its rows are drawn, relative to the other sources
 
   bool operator==(const DataSource&) const = default;
 };
@@ -61,7 +61,7 @@ struct DataRecipe {
   std::string format = "auto";    // auto | messages | prompt_completion | alpaca | text | tokens
   std::string template_name = "auto";
   std::string loss_on = "completion";  // completion | all
-  int64_t max_tokens = 1024;           // longest row, and the length of a packed sequence
+  int64_t max_tokens = 1024;           // maximum length of a row and of a packed sequence
   bool packing = true;
   std::string over_length = "error";  // error | drop | truncate | split
   bool shuffle = true;
@@ -73,22 +73,22 @@ struct DataRecipe {
 
 struct TeacherRecipe {
   Path path;                     // a Hugging Face folder or a GGUF file
-  Path adapter;                  // a PEFT folder on it; empty: none
+  Path adapter;                  // a PEFT folder for the teacher; empty: none
   std::string weights = "bf16";  // as-is | f32 | bf16 | nf4
   std::string compute = "auto";  // auto | f32 | bf16 | int8
-  std::string device = "auto";   // auto: the model's
+  std::string device = "auto";   // auto: the student's
   std::string mode = "online";   // online | cached | on-policy
-  Path cache;                    // of cached
-  int64_t top_k = 64;            // that a cache keeps
+  Path cache;                    // the folder for mode cached
+  int64_t top_k = 64;            // log-probabilities per token in a cache
   double temperature = 1;
   std::string divergence = "forward_kl";  // tensor/distillation.h
-  double beta = 0.5;                      // of jsd, between 0 and 1
+  double beta = 0.5;                      // for jsd, between 0 and 1
   double weight = 0.5;                    // loss = (1 - weight) * CE + weight * KD
   bool scale_t2 = false;
-  double lambda = 1;                // on-policy: the share of rows that the student answers
-  double sampling_temperature = 1;  // on-policy: of these answers
-  int64_t max_new_tokens = 128;     // on-policy, and of teach --generate
-  std::string hidden = "none";      // none | mse | cosine: a term between hidden states
+  double lambda = 1;                // on-policy: share of rows that the student answers
+  double sampling_temperature = 1;  // on-policy: of the student's answers
+  int64_t max_new_tokens = 128;     // on-policy, and for teach --generate
+  std::string hidden = "none";      // none | mse | cosine: an extra term between hidden states
   double hidden_weight = 1;
   std::string hidden_layers = "last";  // last | all
 
@@ -96,45 +96,44 @@ struct TeacherRecipe {
 };
 
 struct TrainRecipe {
-  // 0 in epochs, batch_tokens and lr is "auto": session/defaults.h fits them to the data and model.
-  int64_t steps = 0;  // 0: `epochs` holds; else `epochs` means nothing
+  // 0 in epochs, batch_tokens and lr means "auto": session/defaults.h computes them.
+  int64_t steps = 0;  // 0: `epochs` is used; otherwise `epochs` is ignored
   double epochs = 0;
-  int64_t batch_tokens = 0;  // of a micro-batch, unless batch_rows is given
-  int64_t batch_rows = 0;    // rows (or packed sequences) of a micro-batch; 0: batch_tokens holds
-  int64_t accumulate = 1;    // micro-batches of a step
+  int64_t batch_tokens = 0;  // per micro-batch, if batch_rows is 0
+  int64_t batch_rows = 0;    // rows (or packed sequences) per micro-batch; 0: batch_tokens is used
+  int64_t accumulate = 1;    // micro-batches per step
   std::string optimizer = "adamw";
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double lr = 0;
-  double min_lr = 0;                // the schedule ends here instead of at 0
+  double min_lr = 0;                // final rate of the schedule
   std::string schedule = "cosine";  // cosine | constant | linear
-  double warmup = 0.03;             // below 1 a share of the steps, rounded up; else whole steps
+  double warmup = 0.03;             // below 1: share of the steps, rounded up; otherwise steps
   double weight_decay = 0;
-  double clip = 1.0;  // largest gradient norm; 0: off
+  double clip = 1.0;  // maximum gradient norm; 0: off
   int64_t seed = 1;
   int64_t threads = 0;                          // 0: all
   std::string gradient_checkpointing = "auto";  // auto | none | block
-  int64_t part_tokens = 512;                    // of a micro-batch, computed at once
+  int64_t part_tokens = 512;                    // tokens of a micro-batch computed at once
   int64_t checkpoint_every = 100;               // steps; 0: only at the end
-  int64_t keep = 2;                             // newest checkpoints that stay
-  int64_t eval_every = 0;                       // steps; 0: at the end
+  int64_t keep = 2;                             // number of newest checkpoints to keep
+  int64_t eval_every = 0;                       // steps; 0: only at the end
 
   bool operator==(const TrainRecipe&) const = default;
 };
 
-// What is made of the adapter when training has ended: nothing while both `gguf` and `out` are
-// empty.
+// What to export after training. Nothing if both `gguf` and `out` are empty.
 struct ExportRecipe {
   std::string merge = "auto";     // auto (the base it was trained on) | original | nf4
   std::vector<std::string> gguf;  // one file for each of these types
-  Path out;                       // the folder that gets them; empty: `export` in the run's folder
+  Path out;                       // the folder for the files; empty: `export` in the run's folder
 
   bool operator==(const ExportRecipe&) const = default;
 };
 
 struct Recipe {
-  std::string name;  // by default the file's, without its extension
+  std::string name;  // default: the file's name without its extension
   ModelRecipe model;
   AdapterRecipe adapter;
   DataRecipe data;

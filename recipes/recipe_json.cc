@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is written out of the table of keys: the resolved recipe and the schema.
+// Writes the resolved recipe and the schema from the table of keys.
 #include <nlohmann/json.hpp>
 
 #include "recipes/keys.h"
@@ -40,7 +40,7 @@ Json RecipeSchema() {
   for (const RecipeKey& key : RecipeKeys()) {
     Json entry = {{"description", key.help}};
     entry.update(SchemaOf(key.shapes));
-    // The teacher's defaults hold only where there is one.
+    // load() writes the teacher's defaults only if there is a teacher.
     Recipe filled = defaults;
     if (key.section() == "teacher" && key.name != "teacher.path") filled.teacher.path = "teacher";
     const Json value = key.load(filled);

@@ -12,7 +12,7 @@
 namespace retort {
 namespace {
 
-// One key's value, with what its error begins with and where its relative paths start.
+// The value of a key, the start of its error messages, and the folder of its relative paths.
 struct Given {
   Json value;
   std::string where;
@@ -77,12 +77,12 @@ class Reader {
   }
 
  private:
-  // `where` is empty for what stands in the file.
+  // `where` is empty for values from the file.
   void Add(const std::string& name, const Json& value, const std::string& where,
            const Path& folder) {
     const std::string place = where.empty() ? PlaceOf(name) : where;
     if (IsSection(name)) {
-      if (!where.empty() && value.is_null()) {  // --set teacher=null: as if the file had none
+      if (!where.empty() && value.is_null()) {  // --set teacher=null removes the file's section
         std::erase_if(given_, [&](const auto& g) { return g.first.starts_with(name + "."); });
         return;
       }
@@ -115,8 +115,8 @@ class Reader {
     }
   }
 
-  // What was meant, most likely: a neighbour in the same section, the same name in another section,
-  // or whatever is nearest of all.
+  // Suggests the key that was probably meant: the same name in another section, else the nearest
+  // name in the same section, else the nearest of all names.
   Error Unknown(const std::string& name, const std::string& place) const {
     const size_t dot = name.find('.');
     const std::string section = dot == std::string::npos ? "" : name.substr(0, dot);
@@ -141,7 +141,7 @@ class Reader {
                       meant.empty() ? "" : Cat("; did you mean '", meant, "'?"));
   }
 
-  // What the values do not say one by one.
+  // Checks combinations of values.
   void CheckTogether(const Recipe& r) const {
     CheckOneOf("train.steps", "train.epochs");
     CheckOneOf("train.batch_rows", "train.batch_tokens");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Recipes from files: JSON with comments, every key and value checked against one table (keys.h).
+// Reads recipes: JSON with comments. Every key and value is checked against one table (keys.h).
 //
 // Errors are Error{kInput}, one line that names the file, the line, the key and the expectation:
 //   recipe.json:12: key 'train.lrr' is not known; did you mean 'train.lr'?
@@ -16,24 +16,25 @@
 
 namespace retort {
 
-// `overrides` are the arguments of --set, "train.lr=1e-4". A value is read as JSON and, where that
-// does not fit, taken as text; null takes the key out of the file, back to its default (of a
-// section: all its keys); train.steps and train.epochs each displace the other. Relative paths are
-// taken from the recipe file's folder, those in overrides from the current folder.
+// `overrides` are the arguments of --set, "train.lr=1e-4". A value is read as JSON or, if that does
+// not fit, as text. null resets the key (or all keys of a section) to its default. train.steps
+// removes train.epochs and the other way round. Relative paths start at the recipe file's folder,
+// those in overrides at the current folder.
 Recipe ReadRecipe(const Path& file, const std::vector<std::string>& overrides = {});
 
-// The same from a text. `where` begins the errors; `folder` is where relative paths start.
+// The same for a text. Errors begin with `where`. Relative paths start at `folder`.
 Recipe ParseRecipe(std::string_view text, const std::string& where, const Path& folder,
                    const std::vector<std::string>& overrides = {});
 
-// Every key with its value, defaults included, paths absolute. Reading it gives the same recipe.
+// All keys with their values, including defaults, with absolute paths. Reading it gives the same
+// recipe.
 Json ResolvedJson(const Recipe& recipe);
 
-// The keys whose resolved values differ, "train.lr", in the table's order.
+// The keys ("train.lr") whose resolved values differ, in the table's order.
 std::vector<std::string> ChangedKeys(const Recipe& a, const Recipe& b);
 
 // The published JSON Schema (recipe.schema.json): structure, types, ranges, sets and defaults. The
-// reader refuses more: values that do not go together.
+// reader additionally rejects combinations of values that do not fit together.
 Json RecipeSchema();
 
 }  // namespace retort

@@ -11,7 +11,7 @@
 namespace retort {
 namespace {
 
-// The largest whole number that a double, and so every reader of JSON, holds exactly.
+// 2^53: up to here a double, and so every JSON parser, represents all integers exactly.
 constexpr double kLargestInteger = 9007199254740992.0;
 
 bool InRange(double v, const Shape& s) {
@@ -42,7 +42,7 @@ bool FitsOne(const Json& v, const Shape& s) {
   switch (s.kind) {
     case Shape::Kind::kBool:
       return v.is_boolean();
-    case Shape::Kind::kInteger:  // 1e3 and 16.0 are whole numbers too, however they are written
+    case Shape::Kind::kInteger:  // 1e3 and 16.0 are integers too
       return v.is_number() && v.get<double>() == std::floor(v.get<double>()) &&
              InRange(v.get<double>(), s);
     case Shape::Kind::kNumber:

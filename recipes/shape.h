@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a recipe's value may be. The reader's check, the words of its errors and the published
-// schema are all read off a Shape, so that they cannot disagree.
+// The constraints on a recipe's value. The reader's check, the words of its errors and the
+// published schema are all derived from a Shape, so that they cannot disagree.
 #pragma once
 
 #include <limits>
@@ -15,27 +15,27 @@ struct Shape {
   enum class Kind { kBool, kInteger, kNumber, kText, kTextList, kSources };
 
   Kind kind = Kind::kText;
-  double low = -std::numeric_limits<double>::infinity();  // of a list: its least length
+  double low = -std::numeric_limits<double>::infinity();  // for lists: the minimum length
   double high = std::numeric_limits<double>::infinity();
-  bool above = false;                // low itself is outside
-  bool below = false;                // high itself is outside
-  std::vector<std::string> choices;  // of a text, or of each text in a list; empty: any but ""
-  std::string pattern = {};          // of a text: a regex that it matches as a whole
-  std::string words = {};            // for errors, where the constraints alone do not say enough
+  bool above = false;                // low is excluded
+  bool below = false;                // high is excluded
+  std::vector<std::string> choices;  // for a text, or each text of a list; empty: any but ""
+  std::string pattern = {};          // for a text: a regex that matches the whole text
+  std::string words = {};            // for errors, if the constraints do not describe the value
 };
 
-// A value fits when it fits one of these.
+// Alternatives: a value fits if it fits one of the shapes.
 using Shapes = std::vector<Shape>;
 
 Shape BoolShape();
 Shape IntegerShape(double at_least);
-Shape NumberShape(double low,
-                  double high = std::numeric_limits<double>::infinity());  // [low, high]
-Shape PositiveShape();                                                     // a number above 0
-Shape ShareShape();                                                        // a number in [0, 1)
-Shape OpenShareShape();                                                    // a number in (0, 1)
-Shape TextShape(std::string words);                                        // any text but ""
-Shape DeviceShape();  // auto, cpu, cuda, cuda:0 ...
+// A number in [low, high].
+Shape NumberShape(double low, double high = std::numeric_limits<double>::infinity());
+Shape PositiveShape();               // a number above 0
+Shape ShareShape();                  // a number in [0, 1)
+Shape OpenShareShape();              // a number in (0, 1)
+Shape TextShape(std::string words);  // any text but ""
+Shape DeviceShape();                 // auto, cpu, cuda, cuda:0 ...
 Shape ChoiceShape(std::vector<std::string> choices);
 Shape ListShape(std::string words, std::vector<std::string> choices = {});
 Shape NonEmpty(Shape list);
@@ -43,7 +43,8 @@ Shape SourcesShape();  // a path, {path, weight}, or a list of these
 
 bool Fits(const Json& value, const Shapes& shapes);
 
-// "a number above 0 and below 1", "one of nf4, bf16", "an integer of at least 1 or all"
+// For error messages: "a number above 0 and below 1", "one of nf4, bf16", "an integer of at least 1
+// or all".
 std::string Words(const Shapes& shapes);
 
 // A JSON Schema (2020-12) that accepts the same values.

@@ -10,7 +10,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostCacheTokens = 65536;  // unless asked for, or one stream needs them
+constexpr int64_t kMostCacheTokens = 65536;  // default; a single stream's context may exceed it
 
 EngineOptions Resolved(EngineOptions options, const Architecture& config) {
   if (options.parallel < 1) throw InputError("parallel must be at least 1, not ", options.parallel);
@@ -33,7 +33,7 @@ EngineOptions Resolved(EngineOptions options, const Architecture& config) {
   return options;
 }
 
-// The model's own end list; where it has none, the tokenizer's end token.
+// The model's end tokens, or the tokenizer's if the model names none.
 std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
   std::vector<int32_t> ends = model.config.ends;
   if (ends.empty() && tokenizer.spec().eos >= 0) ends.push_back(tokenizer.spec().eos);
@@ -55,9 +55,9 @@ struct Engine::State {
 
   void Check(const GenerationRequest& request) const;
   void Admit();
-  // Lays every live stream's next tokens into the pass, prompts until prefill_tokens are reached.
+  // Fills `batch` with every live stream's next tokens, with at most prefill_tokens of prompts.
   void BuildBatch();
-  // One forward pass over what is laid; the logits after each of `last`.
+  // One forward pass over `batch`; fills `logits` for the tokens `last`.
   void Forward();
   void Deliver(RequestId id, const GenerationEvent& event);
   std::unique_ptr<Stream> Remove(RequestId id);
@@ -70,9 +70,9 @@ struct Engine::State {
   KvCache cache;
   Streams live, queue;
 
-  // Of the present step; kept, so that a step like the one before allocates nothing for them.
+  // Of the current step. Kept between steps, so that a step of the same size allocates nothing.
   Batch batch;
-  std::vector<Stream*> ready;  // that have nothing left to read
+  std::vector<Stream*> ready;  // streams without unread tokens
   std::vector<int32_t> last;   // their last tokens in the batch
   std::vector<float> logits;   // [last, V]
   Sampler sampler;
@@ -101,7 +101,7 @@ void Engine::State::Admit() {
   while (!queue.empty() && static_cast<int64_t>(live.size()) < options.parallel) {
     Stream& first = *queue.front();
     first.pages = cache.Allocate(first.cache_need());
-    if (first.pages.pages.empty()) return;  // in order: nobody overtakes who needs more
+    if (first.pages.pages.empty()) return;  // FIFO: a large request blocks smaller ones behind it
     totals.prompt_tokens += first.prompt_tokens();
     live.push_back(std::move(queue.front()));
     queue.pop_front();
@@ -150,9 +150,9 @@ std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
 void Engine::State::Deliver(RequestId id, const GenerationEvent& event) {
   const auto at =
       std::find_if(live.begin(), live.end(), [&](const auto& s) { return s->id() == id; });
-  if (at == live.end()) return;  // cancelled by another's on_event
+  if (at == live.end()) return;  // cancelled by another stream's on_event
   if (event.finish == FinishReason::kNone) {
-    // A copy: on_event may cancel its own stream and with it itself.
+    // A copy: on_event may cancel its own stream, which destroys the stream's on_event.
     const auto on_event = (*at)->request().on_event;
     if (on_event && !on_event(event)) Remove(id);
     return;
@@ -198,7 +198,7 @@ bool Engine::Step() {
   s.Forward();
   ++s.totals.steps;
 
-  // All streams sample before anyone hears of it: on_event may submit and cancel.
+  // All streams sample before the first on_event call, which may submit and cancel.
   s.events.clear();
   const auto vocab = static_cast<size_t>(s.model.config.vocab);
   for (size_t i = 0; i < s.ready.size(); ++i) {

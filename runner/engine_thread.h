@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A thread that owns an engine and runs what other threads hand it.
+// A thread that runs an engine for requests from other threads.
 #pragma once
 
 #include <condition_variable>
@@ -20,22 +20,22 @@ class EngineThread {
   using Ticket = uint64_t;
   using OnFailure = std::function<void(const std::exception& reason)>;
 
-  // most: requests at once, running and waiting. `engine` and its model's backend are this object's
-  // alone until it is gone.
+  // most: maximum number of requests, running and waiting together. Nothing else may use `engine`
+  // or its model's backend during this object's lifetime.
   EngineThread(Engine& engine, int64_t most);
-  // Fails what is under way with "the server is stopping".
+  // Fails all unfinished requests with "the server is stopping".
   ~EngineThread();
   EngineThread(const EngineThread&) = delete;
   EngineThread& operator=(const EngineThread&) = delete;
 
-  // Nullopt when there are too many. on_event and on_failure are called on the engine's thread; the
-  // last call is either an event with a finish or on_failure, unless on_event returned false or the
-  // request was cancelled. A failure of one step fails all that were in it, and later ones start
-  // afresh.
+  // Nullopt when there are too many requests. on_event and on_failure are called on the engine's
+  // thread. The last call is an event with a finish reason or on_failure, unless on_event returned
+  // false or the request was cancelled. If a step throws, all requests that the engine holds fail;
+  // later requests are not affected.
   std::optional<Ticket> Submit(GenerationRequest request, OnFailure on_failure);
-  // Takes effect before the next step; what has ended already is ignored.
+  // Takes effect before the next step. Requests that have ended are ignored.
   void Cancel(Ticket ticket);
-  // As of the last step. Requests still on their way to the engine count as queued.
+  // As of the last step. Submitted requests that the engine does not have yet count as queued.
   EngineCounts counts() const;
 
  private:
@@ -60,14 +60,14 @@ class EngineThread {
   const int64_t most_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  // Under the mutex.
+  // Guarded by the mutex.
   std::vector<Job> submitted_;
   std::vector<Ticket> cancelled_;
   EngineCounts counts_;
   Ticket last_ticket_ = 0;
   int64_t present_ = 0;
   bool stopping_ = false;
-  // The thread's own.
+  // Used by the engine's thread only.
   std::map<Ticket, Running> running_;
   std::thread thread_;
 };

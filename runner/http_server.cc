@@ -31,7 +31,7 @@ using ErrorCode = boost::system::error_code;
 
 constexpr std::chrono::seconds kDrainTime{2};
 
-// One piece of an answer on its way to the socket.
+// A piece of an answer that waits to be written to the socket.
 struct Part {
   enum class Kind { kWhole, kBegin, kBytes, kEnd } kind;
   HttpAnswer answer;  // of kWhole, and the head of kBegin
@@ -40,7 +40,8 @@ struct Part {
 
 class Connection;
 
-// The handler's handle. It holds its connection weakly: the connection may go at any time.
+// What the handler holds. The reference to the connection is weak, because the connection may close
+// at any time.
 class Exchange : public HttpExchange, public std::enable_shared_from_this<Exchange> {
  public:
   Exchange(asio::any_io_executor executor, std::weak_ptr<Connection> connection)
@@ -78,7 +79,7 @@ struct Shared {
   std::function<void()> on_closed;
 };
 
-// A client's connection: one request after the other. Lives on the I/O thread.
+// A client's connection. Serves one request after the other. Used on the I/O thread only.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   Connection(tcp::socket socket, Shared& shared)
@@ -94,13 +95,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
     try {
       for (bool more = true; more;) more = co_await self->ServeOne();
     } catch (const std::exception&) {
-      // The client has gone, or was too slow to read.
+      // The client has disconnected, or read too slowly.
     }
     self->Close();
   }
 
   void Deliver(const Exchange* from, Part part) {
-    if (from != exchange_.get()) return;  // its client has gone
+    if (from != exchange_.get()) return;  // its request has ended
     outbox_.push_back(std::move(part));
     wake_.cancel();
   }
@@ -112,16 +113,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Parser = http::request_parser<http::string_body>;
 
   asio::awaitable<bool> ServeOne();
-  // False when the connection has ended or failed; faults of the request are answered.
+  // False if the connection has ended or failed. Errors in the request are answered first.
   asio::awaitable<bool> Read(Parser& parser);
   asio::awaitable<void> Refuse(int status, std::string message);
-  // Writes what the exchange sends until its end. False when the client has gone.
+  // Writes what the exchange sends, until its end. False if the connection must be closed.
   asio::awaitable<bool> Answer(unsigned version, bool keep_alive, bool head);
   asio::awaitable<void> WriteWhole(const HttpAnswer& answer, unsigned version, bool keep_alive,
                                    bool head);
   asio::awaitable<void> WriteHead(const HttpAnswer& answer, unsigned version, bool keep_alive);
   asio::awaitable<void> WriteBytes(std::string bytes);
-  // Reads until the client closes too: closing on unread input would take the answer back from it.
+  // Reads until the client closes too. Closing a socket with unread input would reset the
+  // connection, and the client could lose the answer.
   asio::awaitable<void> Drain();
   void Handle(const http::request<http::string_body>& request);
   void Watch();
@@ -129,7 +131,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Shared& shared_;
   beast::tcp_stream stream_;
-  asio::steady_timer wake_;  // cancelled when there is something to look at
+  asio::steady_timer wake_;  // cancelled to wake Answer()
   beast::flat_buffer buffer_;
   std::shared_ptr<Exchange> exchange_;  // of the request being answered
   std::deque<Part> outbox_;
@@ -175,7 +177,7 @@ asio::awaitable<bool> Connection::ServeOne() {
   if (!ended) co_return false;
   exchange_.reset();
   outbox_.clear();
-  stream_.socket().cancel();  // the watch
+  stream_.socket().cancel();  // ends Watch()
   if (request.keep_alive() && !shared_.stopping) co_return true;
   co_await Drain();
   co_return false;
@@ -225,8 +227,8 @@ void Connection::Handle(const http::request<http::string_body>& request) {
   }
 }
 
-// Once there is something to read while an answer is under way, the client has either gone or sent
-// its next request early; after the latter only a failing write tells that it has gone.
+// If the socket becomes readable during an answer, the client has either disconnected or sent its
+// next request early. After an early request, only a failing write shows a disconnect.
 void Connection::Watch() {
   stream_.expires_never();
   stream_.socket().async_wait(
@@ -265,7 +267,7 @@ asio::awaitable<bool> Connection::Answer(unsigned version, bool keep_alive, bool
         break;
       case Part::Kind::kEnd:
         if (chunked_) co_await WriteBytes({});
-        co_return chunked_;  // without chunks the connection's end is the answer's
+        co_return chunked_;  // without chunks, closing the connection marks the answer's end
     }
   }
 }
@@ -367,7 +369,7 @@ struct HttpServer::State {
       ErrorCode error;
       tcp::socket socket =
           co_await acceptor.async_accept(asio::redirect_error(asio::use_awaitable, error));
-      if (error && acceptor.is_open()) {  // out of descriptors, say: some will come free
+      if (error && acceptor.is_open()) {  // for example out of file descriptors: retry later
         asio::steady_timer pause(io, std::chrono::milliseconds(100));
         co_await pause.async_wait(asio::redirect_error(asio::use_awaitable, error));
         continue;
@@ -380,13 +382,13 @@ struct HttpServer::State {
   void Take(tcp::socket socket) {
     ErrorCode ignored;
     socket.non_blocking(true, ignored);
-    socket.set_option(tcp::no_delay(true), ignored);  // a token is a small write
+    socket.set_option(tcp::no_delay(true), ignored);  // tokens are small writes: send immediately
     if (static_cast<int>(shared.connections.size()) >= shared.options.connections) {
       const std::string body = shared.fault_body(503, "too many connections");
       const std::string text =
           Cat("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n",
               "Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n\r\n", body);
-      socket.write_some(asio::buffer(text), ignored);  // its buffer is empty: one write takes it
+      socket.write_some(asio::buffer(text), ignored);  // fits into the empty socket buffer
       return;
     }
     asio::co_spawn(io, Connection::Run(std::make_shared<Connection>(std::move(socket), shared)),
@@ -414,7 +416,7 @@ struct HttpServer::State {
     if (shared.connections.empty()) io.stop();
   }
 
-  Shared shared;  // outlives io, whose destruction ends the connections
+  Shared shared;  // before io: the connections use it until io is destroyed
   asio::io_context io{1};
   tcp::acceptor acceptor{io};
   tcp::endpoint bound;

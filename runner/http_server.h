@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1.1 for few clients and long answers: connections, limits, timeouts, chunked streams, and
-// word of a client that has gone. What the requests mean is the handler's business.
+// An HTTP/1.1 server for few clients and long answers: connections, limits, timeouts, chunked
+// streams, and notification when a client disconnects. The handler interprets the requests.
 #pragma once
 
 #include <chrono>
@@ -26,8 +26,8 @@ struct HttpAnswer {
   std::vector<std::pair<std::string, std::string>> headers;
 };
 
-// One request's way back. All but OnGone may be called on any thread, and do nothing once the
-// client has gone. Either Answer() once, or Begin(), Send() any number of times, End().
+// Sends the answer to one request: either Answer() once, or Begin(), any number of Send(), End().
+// These may be called on any thread, and do nothing after the client has disconnected.
 class HttpExchange {
  public:
   virtual ~HttpExchange() = default;
@@ -35,42 +35,43 @@ class HttpExchange {
   virtual void Begin(const std::string& content_type) = 0;
   virtual void Send(std::string bytes) = 0;
   virtual void End() = 0;
-  // Only within the handler. Called on the server's thread when the client goes before the answer's
-  // end.
+  // May only be called within the handler. `on_gone` is called on the server's thread if the client
+  // disconnects before the end of the answer.
   virtual void OnGone(std::function<void()> on_gone) = 0;
 };
 
 struct HttpOptions {
   std::string host = "127.0.0.1";  // an address, or a name that resolves to one
-  int port = 8080;                 // 0: any free one
+  int port = 8080;                 // 0: any free port
   int64_t header_limit = 16 << 10, body_limit = 4 << 20;  // bytes
-  int connections = 256;                                  // more are answered 503 and closed
+  int connections = 256;                                  // more get status 503 and are closed
   std::chrono::milliseconds read_timeout{30000};   // for a request's header, and again for its body
   std::chrono::milliseconds write_timeout{30000};  // for each write
-  std::chrono::milliseconds grace{5000};  // that answers under way have to end in, once stopped
-  bool catch_signals = false;             // SIGINT and SIGTERM stop it
+  std::chrono::milliseconds grace{5000};           // for unfinished answers after Stop()
+  bool catch_signals = false;                      // SIGINT and SIGTERM stop it
 };
 
 class HttpServer {
  public:
-  // On the server's thread; must not block. What it throws is answered with 500.
+  // Called on the server's thread; must not block. An exception is answered with status 500.
   using Handler = std::function<void(const HttpRequest& request,
                                      const std::shared_ptr<HttpExchange>& exchange)>;
-  // The body that says what was wrong with a request that never became one.
+  // Makes the body of the server's own error answers, such as 413 to a body that is too large.
   using FaultBody = std::function<std::string(int status, const std::string& message)>;
 
-  // Listens from here on. Throws Error{kInput} on a host that is no address here, Error{kFailure}
-  // on a port that is taken.
+  // Starts to listen. Throws Error{kInput} if the host cannot be resolved, Error{kFailure} if the
+  // port is taken.
   HttpServer(const HttpOptions& options, Handler handler, FaultBody fault_body);
   ~HttpServer();
 
   int port() const;
   std::string url() const;  // "http://127.0.0.1:8080"
-  bool loopback() const;    // whether only this machine can reach it
+  bool loopback() const;    // true: only reachable from this machine
   // Serves until stopped.
   void Run();
-  // Any thread, any number of times: takes no more connections, closes the idle ones, and lets the
-  // others end their answers for `grace`. A second time ends Run() at once.
+  // May be called on any thread, any number of times. The first call accepts no more connections,
+  // closes idle ones and gives the others `grace` to finish their answers. The second call ends
+  // Run() immediately.
   void Stop();
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keys and values of what the model has read, in pages of kPageTokens tokens that any stream may
-// hold. All memory is taken from the backend's counted memory when the cache is made.
+// The paged key/value cache: pages of kPageTokens tokens, each usable by any stream. All of it is
+// allocated from the backend's counted memory in the constructor.
 #pragma once
 
 #include <cstdint>
@@ -12,25 +12,24 @@ namespace retort {
 
 constexpr int64_t kPageTokens = 32;
 
-// What lies in one stream's pages, in the order of its tokens: token p is in pages[p /
-// kPageTokens].
+// The pages of one stream. Token p is stored in pages[p / kPageTokens].
 struct PageTable {
   std::vector<int32_t> pages;
 
   int64_t capacity() const { return static_cast<int64_t>(pages.size()) * kPageTokens; }
-  // The cache row of token p. p < capacity().
+  // The cache row of token p, with p < capacity().
   int32_t RowOf(int64_t p) const {
     return pages[static_cast<size_t>(p / kPageTokens)] * static_cast<int32_t>(kPageTokens) +
            static_cast<int32_t>(p % kPageTokens);
   }
 };
 
-// A fixed number of pages. Not thread-safe. Tables that were not given back are simply forgotten
-// with the cache.
+// A fixed number of pages. Not thread-safe. Tables need not be released before the cache is
+// destroyed.
 class KvCache {
  public:
-  // Room for at least `tokens` tokens in each layer's planes (Model::planes). type: f32 (which
-  // means the backend's activation type), f16 or bf16.
+  // Allocates at least `tokens` tokens in each layer's planes (Model::planes). type: f16, bf16, or
+  // f32 for the backend's activation type.
   KvCache(Backend& backend, const std::vector<std::vector<CachePlane>>& layers, DType type,
           int64_t tokens);
 
@@ -39,16 +38,16 @@ class KvCache {
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
   int64_t bytes() const;
 
-  // Pages for `tokens` tokens, or an empty table when there are not enough.
+  // Pages for `tokens` tokens, or an empty table if there are not enough free pages.
   PageTable Allocate(int64_t tokens);
   void Release(PageTable& table);
 
-  // The decoder's view of the cache; `rows` is left to whoever lays the batch.
+  // The decoder's view of the cache. The code that builds the batch sets its `rows`.
   CacheView& view() { return view_; }
 
  private:
   int64_t pages_;
-  std::vector<int32_t> free_;  // the last is the next to be taken
+  std::vector<int32_t> free_;  // a stack: the last page is taken first
   CacheView view_;
 };
 

@@ -33,7 +33,7 @@ Json Chunk(const ApiAnswer& answer, Json choices, Json usage) {
   return chunk;
 }
 
-// said: a chat's delta, or a completion's text.
+// said: the delta of a chat, or the text of a completion.
 std::string ChoiceChunk(const ApiAnswer& answer, Json said, FinishReason finish) {
   const Json choice = {{"index", 0},
                        {answer.kind == ApiKind::kChat ? "delta" : "text", std::move(said)},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenAI's answers as JSON text: whole ones, the chunks of a stream, and errors.
+// Answers of OpenAI's API as JSON text: whole answers, the chunks of a stream, and errors.
 #pragma once
 
 #include <string>
@@ -13,17 +13,17 @@ struct ApiUsage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
 };
 
-// What all parts of one answer share.
+// The fields that all chunks of one answer share.
 struct ApiAnswer {
   ApiKind kind;
   std::string id;       // "chatcmpl-..." or "cmpl-..."
   int64_t created = 0;  // seconds since 1970
   std::string model;
-  bool include_usage = false;  // of a stream
+  bool include_usage = false;  // only for streams
 
   std::string Whole(const std::string& text, FinishReason finish, const ApiUsage& usage) const;
-  // Of a stream: the role that a chat begins with, text as it comes, the end, and last the usage
-  // where it was asked for.
+  // The chunks of a stream: first the role (chat only), then text, the finish reason, and last the
+  // usage if it was requested.
   std::string RoleChunk() const;
   std::string TextChunk(const std::string& text) const;
   std::string FinishChunk(FinishReason finish) const;

@@ -16,7 +16,7 @@ ApiError BadValue(const std::string& name, const std::string& expectation) {
   return ApiError(400, Cat("'", name, "' ", expectation), name, "invalid_value");
 }
 
-// Parameters that do nothing here, with the values that ask for nothing.
+// Parameters that are accepted without effect, with the values that are accepted.
 struct Idle {
   const char* name;
   std::vector<Json> values;  // empty: any
@@ -83,7 +83,7 @@ void CheckParameter(ApiKind kind, const std::string& name, const Json& value) {
                  name, "unknown_parameter");
 }
 
-// The member, or null where there is none.
+// The member, or null if there is none.
 const Json& At(const Json& object, const std::string& name) {
   static const Json null;
   const auto at = object.find(name);
@@ -116,7 +116,7 @@ bool Flag(const Json& object, const std::string& name) {
 
 int64_t MaxTokens(const Json& object, ApiKind kind) {
   const int64_t fallback = kind == ApiKind::kChat ? kChatMaxTokens : kCompletionMaxTokens;
-  // The older name gives way to the newer one.
+  // In chat requests the newer name takes precedence.
   const bool newer = kind == ApiKind::kChat && !At(object, "max_completion_tokens").is_null();
   const std::string name = newer ? "max_completion_tokens" : "max_tokens";
   const int64_t tokens = Integer(object, name, fallback);
@@ -184,7 +184,7 @@ std::vector<Message> Messages(const Json& object) {
     const std::string where = Cat("messages[", messages.size(), "]");
     if (!message.is_object()) throw BadValue(where, "must be an object");
     for (const auto& [key, member] : message.items()) {
-      // An answer that a client sends back carries these, empty.
+      // Clients that send an earlier answer back include its other members, null or empty.
       const bool nothing = member.is_null() || (member.is_array() && member.empty());
       if (key != "role" && key != "content" && !nothing) {
         throw ApiError(400, Cat("'", where, ".", key, "' is not supported"), Cat(where, ".", key),
@@ -203,7 +203,7 @@ std::vector<Message> Messages(const Json& object) {
 
 void ReadPrompt(const Json& object, ApiRequest& request) {
   const Json* value = &At(object, "prompt");
-  // One prompt in a list is one prompt.
+  // A list of one prompt is accepted as this prompt.
   if (value->is_array() && value->size() == 1 && !(*value)[0].is_number()) value = &(*value)[0];
   if (value->is_string()) {
     request.prompt = value->get<std::string>();
@@ -224,7 +224,7 @@ void ReadStreaming(const Json& object, ApiRequest& request) {
   if (!request.stream) throw BadValue("stream_options", "goes with 'stream' only");
   if (!options.is_object()) throw BadValue("stream_options", "must be an object");
   for (const auto& [key, value] : options.items()) {
-    // Padding against guessing at lengths changes no answer; without it is what there is.
+    // include_obfuscation pads chunks to hide their lengths. It is not implemented, so only false.
     if (key == "include_usage" || (key == "include_obfuscation" && value == false)) continue;
     throw ApiError(400, Cat("'stream_options.", key, "' is not supported"),
                    Cat("stream_options.", key), "unknown_parameter");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bodies of OpenAI's chat and completion requests, read and checked.
+// Reads and checks the bodies of OpenAI's chat and completion requests.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace retort {
 
-// What is wrong with a request, as OpenAI's API says it.
+// An error in a request, with the fields of OpenAI's API.
 struct ApiError : std::runtime_error {
   ApiError(int http_status, const std::string& message, std::string parameter = "",
            std::string error_code = "")
@@ -30,18 +30,18 @@ enum class ApiKind { kChat, kCompletion };
 struct ApiRequest {
   ApiKind kind = ApiKind::kChat;
   std::vector<Message> messages;  // chat
-  std::string prompt;             // completion: text, or ids
+  std::string prompt;             // completion: text, or prompt_ids
   std::vector<int32_t> prompt_ids;
   SamplingOptions sampling;
   bool stream = false, include_usage = false;
 };
 
-inline constexpr int64_t kChatMaxTokens = 1024,
-                         kCompletionMaxTokens = 16;  // where the request names none
+// Default max_tokens.
+inline constexpr int64_t kChatMaxTokens = 1024, kCompletionMaxTokens = 16;
 
-// Parameters that are absent or null take their defaults: temperature 0, as in `retort run`. Those
-// that would change the answer in a way that is not to be had are refused by name; `random_seed` is
-// the seed where none is given. Throws ApiError.
+// Parameters that are absent or null take their defaults, for example temperature 0, as in `retort
+// run`, and `random_seed` as the seed. Throws ApiError. Parameters that would change the answer in
+// an unsupported way are rejected by name.
 ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random_seed);
 
 }  // namespace retort

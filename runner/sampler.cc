@@ -34,7 +34,7 @@ int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& op
   const float highest = Highest();
   if (options.temperature == 0) return FirstOf(highest);
 
-  // Finite, so that neither 0 nor infinity times it is undefined.
+  // Not 0 and not infinite, so that products with infinity or 0 are not NaN.
   using Limits = std::numeric_limits<float>;
   const auto factor =
       static_cast<float>(std::clamp<double>(1 / options.temperature, Limits::min(), Limits::max()));
@@ -54,7 +54,7 @@ int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& op
     GatherShare(wanted, highest, factor);
     KeepShare(wanted);
   } else if (options.min_p > 0) {
-    // A little lower than it is, as the weights are rounded.
+    // Slightly below the exact bound, because the weights are rounded; erase_if below is exact.
     Gather(static_cast<float>(highest + (std::log(options.min_p) - 1e-3) / factor));
   } else {
     return DrawFromAll(uniform);
@@ -82,7 +82,7 @@ int32_t Sampler::FirstOf(float logit) const {
   return static_cast<int32_t>(at - logits_.begin());
 }
 
-// Candidates are all that are no less than `floor`.
+// Sets the candidates to all tokens with a logit of at least `floor`.
 void Sampler::Gather(float floor) {
   candidates_.clear();
   for (size_t block = 0; block < most_.size(); ++block) {
@@ -95,7 +95,7 @@ void Sampler::Gather(float floor) {
   }
 }
 
-// At least k are no less than the k-th largest of the blocks' largest.
+// At least k logits are no less than the k-th largest of the blocks' maxima.
 void Sampler::GatherTopK(size_t k) {
   float floor = -std::numeric_limits<float>::infinity();
   if (k <= most_.size()) {
@@ -108,7 +108,7 @@ void Sampler::GatherTopK(size_t k) {
   KeepTopK(k);
 }
 
-// Mostly the share is reached near the highest.
+// Lowers the floor step by step: usually a few tokens near the highest logit reach the share.
 void Sampler::GatherShare(double wanted, float highest, float factor) {
   for (const float depth : {3.0f, 6.0f, 12.0f, 24.0f, std::numeric_limits<float>::infinity()}) {
     Gather(highest - depth / factor);
@@ -123,7 +123,9 @@ void Sampler::KeepTopK(size_t k) {
   KeepUpTo(*last);
 }
 
-// The likelier half either reaches the share, and the end of it lies there, or stays as a whole.
+// Binary search with partial sorting. If the likelier half of the range reaches the wanted weight,
+// the last token to keep is in that half. Otherwise all of that half is kept, and the search
+// continues in the other half with the remaining weight.
 void Sampler::KeepShare(double wanted) {
   order_ = candidates_;
   auto begin = order_.begin(), end = order_.end();
@@ -158,13 +160,14 @@ int32_t Sampler::DrawCandidate(double uniform) const {
     left -= c.weight;
     if (left < 0) return c.id;
   }
-  return candidates_.back().id;  // the sum rounded down
+  return candidates_.back().id;  // only reached through rounding
 }
 
 int32_t Sampler::DrawFromAll(double uniform) const {
   double left = uniform * std::accumulate(sums_.begin(), sums_.end(), 0.0);
-  size_t block =
-      0;  // the one it falls into: the last that can be drawn from, if sums were rounded down
+  // The block that contains the drawn token. If rounding leaves `left` beyond all sums, it is the
+  // last block with a positive weight.
+  size_t block = 0;
   for (size_t b = 0; b < sums_.size(); ++b) {
     if (sums_[b] > 0) block = b;
     if (left < sums_[b]) break;

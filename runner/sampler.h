@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The next token out of logits.
+// Chooses the next token from logits.
 #pragma once
 
 #include <cstdint>
@@ -10,28 +10,30 @@
 namespace retort {
 
 struct SamplingOptions {
-  double temperature = 0;  // 0: greedy; the others act only above 0
+  double temperature = 0;  // 0: greedy, and the options below have no effect
   int64_t top_k = 0;       // 0: off
   double top_p = 1;        // 1: off
-  double min_p = 0;        // 0: off; relative to the likeliest token
+  double min_p = 0;        // 0: off; relative to the most probable token
   uint64_t seed = 1;
   int64_t max_tokens = 256;
-  std::vector<std::string> stop;  // texts that end a generation and are left out of it
-  std::vector<int32_t> stop_ids;  // tokens that do, beside the model's own
+  std::vector<std::string> stop;  // texts that end a generation; not part of its output
+  std::vector<int32_t> stop_ids;  // tokens that end it, in addition to the model's end tokens
 };
 
 // Throws Error{kInput} naming the option that is out of its range.
 void CheckSampling(const SamplingOptions& options);
 
-// Draws tokens; what it works with is kept from one to the next.
+// Draws tokens. Its buffers are kept between calls.
 class Sampler {
  public:
-  // One token out of softmax(logits / temperature), cut down in this order: the top_k likeliest; of
-  // what they share, the fewest likeliest whose probabilities reach top_p; those at least min_p
-  // times as likely as the likeliest. Equals are taken by lowest id, and one token always stays.
-  // The random number is a function of the seed and `position` alone (the token's place in its
-  // stream). Throws Error{kFailure} on logits that are not finite numbers; -infinity is a token
-  // that cannot be.
+  // Draws a token from softmax(logits / temperature), restricted in this order:
+  //   1. to the top_k most probable tokens;
+  //   2. of these, to the smallest set of most probable tokens that has at least the share top_p of
+  //      their total probability;
+  //   3. to the tokens with at least min_p times the probability of the most probable one.
+  // Ties are broken by lowest id, and at least one token always remains. The random number is a
+  // function of the seed and `position` (the token's index in its stream) only. Throws
+  // Error{kFailure} on logits that are not finite, except -infinity, which excludes a token.
   int32_t Sample(std::span<const float> logits, const SamplingOptions& options, uint64_t position);
 
  private:
@@ -55,14 +57,14 @@ class Sampler {
   int32_t DrawCandidate(double uniform) const;
   int32_t DrawFromAll(double uniform) const;
 
-  // Of the present row: blocks are those of tensor/logits.h.
+  // Of the current row. Blocks are those of tensor/logits.h.
   std::span<const float> logits_;
-  std::vector<float> most_;            // [blocks]
+  std::vector<float> most_;            // [blocks] the largest logit of each
   std::vector<float> weights_;         // [logits] exp((logit - highest) / temperature)
   std::vector<float> sums_;            // [blocks] of weights_
-  std::vector<Candidate> candidates_;  // what may still be drawn, by id
-  std::vector<Candidate> order_;       // the same while it is sorted in part
-  std::vector<float> tops_;            // most_ while it is
+  std::vector<Candidate> candidates_;  // tokens that may still be drawn, ordered by id
+  std::vector<Candidate> order_;       // a copy of candidates_ for partial sorting
+  std::vector<float> tops_;            // a copy of most_ for partial sorting
 };
 
 }  // namespace retort

@@ -31,7 +31,7 @@ HttpAnswer JsonAnswer(const Json& value) {
   return answer;
 }
 
-// In a time that tells the length of `given` and nothing of `secret`.
+// Takes a time that depends on the length of `given`, but not on the content of `secret`.
 bool SameText(std::string_view given, std::string_view secret) {
   unsigned difference = given.size() == secret.size() ? 0 : 1;
   for (size_t i = 0; i < given.size(); ++i) {
@@ -40,7 +40,7 @@ bool SameText(std::string_view given, std::string_view secret) {
   return difference == 0;
 }
 
-// Tells a client what comes of its request. Lives on the engine's thread.
+// Sends the result of a request to its client. Used on the engine's thread.
 class Reply {
  public:
   Reply(ExchangePtr exchange, ApiAnswer answer, bool stream, int64_t prompt_tokens)
@@ -109,7 +109,7 @@ struct Server::State {
     if (model.chat) end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
   }
 
-  // Answers at once, or hands the request to the engine.
+  // Answers immediately, or passes the request to the engine.
   void Handle(const HttpRequest& request, const ExchangePtr& exchange) {
     try {
       Route(request, exchange);
@@ -130,11 +130,11 @@ struct Server::State {
   const ServerOptions options;
   const int64_t started = Now();
   int32_t end_of_turn = -1;
-  std::mt19937_64 random{
-      std::random_device{}()};  // seeds and ids: nothing that must be kept secret
+  // For seeds and ids; nothing that must be secret.
+  std::mt19937_64 random{std::random_device{}()};
   Engine engine;
   HttpServer http;
-  EngineThread thread;  // ends before what its last answers go through
+  EngineThread thread;  // last, so destroyed first: its final answers still use http
 
   static int64_t Now() {
     return std::chrono::duration_cast<std::chrono::seconds>(
@@ -179,7 +179,7 @@ void Server::State::CheckKey(const HttpRequest& request) const {
 
 void Server::State::Complete(ApiKind kind, const HttpRequest& request,
                              const ExchangePtr& exchange) {
-  // A page in a browser can send other types to a local server without asking it first.
+  // A web page can send other types to a local server without a CORS preflight request.
   if (!StartsWith(request.content_type, "application/json")) {
     throw ApiError(415, "the body must come with Content-Type: application/json");
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An HTTP server that speaks OpenAI's API for one model: chat and text completions, whole or
-// streamed, many at a time. docs/serving.md is its contract.
+// An HTTP server with OpenAI's API for one model: chat and text completions, whole or streamed,
+// many at a time. docs/serving.md is its contract.
 #pragma once
 
 #include <memory>
@@ -17,8 +17,9 @@ struct ServedModel {
   const Model& model;
   const Adapter* adapter;  // may be null
   const Tokenizer& tokenizer;
-  std::string name;  // what the API calls it
-  // Without one, chat requests are answered with 400 and `no_chat`; completions work.
+  std::string name;  // in the API
+  // Without a template, chat requests are answered with status 400 and the message `no_chat`;
+  // completions still work.
   std::optional<ChatTemplate> chat;
   std::string no_chat;
 };
@@ -26,21 +27,21 @@ struct ServedModel {
 struct ServerOptions {
   HttpOptions http;
   EngineOptions engine;
-  int64_t queue = 64;   // requests that may wait beside those that run
-  std::string api_key;  // empty: anyone may ask
+  int64_t queue = 64;   // maximum number of waiting requests
+  std::string api_key;  // empty: no key is required
 };
 
 class Server {
  public:
-  // Listens from here on; what it throws, HttpServer and Engine throw. The model must outlive it,
-  // and nobody else may use its backend meanwhile.
+  // Starts to listen. Throws what the constructors of HttpServer and Engine throw. The model must
+  // outlive the server, and nothing else may use its backend in that time.
   Server(ServedModel model, const ServerOptions& options);
   ~Server();
 
   int port() const;
   std::string url() const;
   bool loopback() const;
-  int64_t context() const;      // most tokens of a request, its answer included
+  int64_t context() const;      // maximum tokens of a request, including its answer
   EngineCounts counts() const;  // any thread
   void Run();                   // until stopped
   void Stop();                  // any thread; see HttpServer

@@ -7,7 +7,7 @@
 namespace retort {
 namespace {
 
-// The length of the longest end of `text` that `stop` begins with.
+// The length of the longest proper prefix of `stop` that is a suffix of `text`.
 size_t Overlap(std::string_view text, std::string_view stop) {
   for (size_t n = std::min(text.size(), stop.size() - 1); n > 0; --n) {
     if (text.substr(text.size() - n) == stop.substr(0, n)) return n;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks for stop texts in text that comes piece by piece, and holds back what may become one.
+// Searches text that arrives in pieces for stop texts. Text that may be the start of a stop text is
+// held back.
 #pragma once
 
 #include <string>
@@ -13,10 +14,10 @@ class StopText {
   // stops: none of them empty.
   explicit StopText(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
-  // More text; returns what can be shown. Once a stop text is complete the text before it is
-  // returned, found() holds, and nothing else comes.
+  // Adds text and returns the text that can be shown. When a stop text is complete, this is what
+  // precedes it; found() becomes true, and later calls return nothing.
   std::string Push(std::string_view text);
-  // What was held back, when no more will come.
+  // The text that was held back. Call it when there is no more text.
   std::string Flush();
   bool found() const { return found_; }
 

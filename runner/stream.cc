@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-// Whether what is generated begins a text, so that a dummy prefix's space is no part of it.
+// True if the generated text starts a text, so that the space of a dummy prefix must be dropped.
 bool BeginsText(const std::vector<int32_t>& prompt, const Tokenizer& tokenizer) {
   return prompt.size() == 1 && prompt[0] == tokenizer.spec().bos;
 }
@@ -58,7 +58,7 @@ GenerationEvent Stream::Next(std::span<const float> logits, Sampler& sampler) {
     Accept(id, event);
   }
   if (event.finish == FinishReason::kNone) return event;
-  // The end: what was held back will not become anything else now.
+  // At the end, the text that was held back is output too.
   event.text += stop_.Push(decoder_.Flush());
   if (!stop_.found()) event.text += stop_.Flush();
   return event;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request on its way: its tokens, its place in the cache, and the text made of what it says.
+// One request in progress: its tokens, its pages in the cache, and its decoded text.
 #pragma once
 
 #include <vector>
@@ -12,24 +12,23 @@ namespace retort {
 
 class Stream {
  public:
-  // ends: ids that end the generation beside the request's own. context: most tokens, the prompt's
-  // included.
+  // ends: ids that end the generation, in addition to the request's stop_ids. context: maximum
+  // tokens including the prompt.
   Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
          const std::vector<int32_t>& ends, int64_t context);
 
   Engine::RequestId id() const { return id_; }
   GenerationRequest& request() { return request_; }
-  // Tokens whose keys and values the cache will hold at most: the last one's are never needed.
+  // The maximum number of tokens in the cache. Keys and values of the last token are never needed.
   int64_t cache_need() const { return limit_ - 1; }
   int64_t prompt_tokens() const { return prompt_tokens_; }
 
-  // Tokens that the model has not read yet; one of them at least until the stream has ended.
+  // Tokens that the model has not processed yet; at least one until the stream ends.
   int64_t unread() const { return static_cast<int64_t>(tokens_.size()) - read_; }
   int64_t read() const { return read_; }
-  // Lays the next `count` tokens at the batch's end, their places in the cache into `rows`.
+  // Appends the next `count` tokens to the batch, and their cache rows to `rows`.
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
-  // Samples the token after all that was read and says what came of it. Only when nothing is
-  // unread.
+  // Samples the next token from `logits` [V] and returns what happened. Requires unread() == 0.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
 
   PageTable pages;
@@ -40,7 +39,7 @@ class Stream {
 
   Engine::RequestId id_;
   GenerationRequest request_;
-  std::vector<int32_t> tokens_;  // the prompt and what was sampled
+  std::vector<int32_t> tokens_;  // the prompt and the sampled tokens
   std::vector<int32_t> ends_;
   int64_t prompt_tokens_, limit_;
   int64_t read_ = 0;

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# For scripts that make one thing after the other and, called again, do only what is left. Sourced at the
-# repository's root by a script that sets `steps`, how many there are.
+# Functions for scripts that run several steps and, in a second call, only the unfinished ones. Sourced in the
+# repository's root by a script that sets `steps`, the number of steps.
 
 step=0
 title() { printf '\n[%d/%d] %s\n' "$((++step))" "$steps" "$1"; }
 
-# make TITLE PRODUCT COMMAND...: runs the command unless an earlier call ended well, which
-# PRODUCT.done tells.
+# make TITLE PRODUCT COMMAND...: runs the command, unless PRODUCT.done shows that an earlier call was successful.
 make() {
   local product=$2 start=$SECONDS
   title "$1"
@@ -20,13 +19,13 @@ make() {
   echo "      ${product#"$PWD"/}, $((SECONDS - start)) s"
 }
 
-# afresh PATH COMMAND...: without what an interrupted call left at PATH.
+# afresh PATH COMMAND...: removes what an interrupted call left at PATH, then runs the command.
 afresh() {
   rm -rf "$1"
   "${@:2}"
 }
 
-# keep_or_start_over FOLDER SOURCE...: what was made by other recipes, generators or scripts is of no use.
+# keep_or_start_over FOLDER SOURCE...: empties FOLDER if it was made by other recipes, generators or scripts.
 keep_or_start_over() {
   local folder=$1 now
   now=$(find "${@:2}" -type f -print0 | sort -z | xargs -0 sha256sum)
@@ -38,13 +37,13 @@ keep_or_start_over() {
   printf '%s\n' "$now" >"$folder/made-by.sha256"
 }
 
-# number KEY RESULT.json: the number that KEY has in a command's --json.
+# number KEY RESULT.json: the number of KEY in the output of a command's --json.
 number() {
   sed -n "s/.*\"$1\": *\([0-9.eE+-]*\).*/\1/p" "$2" | head -n 1
 }
 
-# percent RESULT.json: of an evaluation.
+# percent RESULT.json: the value of an evaluation in percent.
 percent() { awk -v x="$(number value "$1")" 'BEGIN { printf "%.1f", 100 * x }'; }
 
-# holds 97.5 '>=' 95
+# holds 97.5 '>=' 95: compares two numbers.
 holds() { awk -v a="$1" -v b="$3" "BEGIN { exit !(a $2 b) }"; }

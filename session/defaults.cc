@@ -9,9 +9,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kFewestRows = 8, kMostRows = 16;  // of a step
-constexpr int64_t kStepsAnEpoch = 200;              // where the rows allow it
-constexpr int64_t kMostTokens = 8192;               // of a step
+constexpr int64_t kFewestRows = 8, kMostRows = 16;  // per step
+constexpr int64_t kStepsAnEpoch = 200;              // if the limits on rows permit
+constexpr int64_t kMostTokens = 8192;               // per step
 constexpr double kRowsOfOneEpoch = 40000, kMostEpochs = 10;
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }

@@ -22,8 +22,8 @@ ExampleOptions ExampleOptionsOf(const DataRecipe& d, int64_t max_positions) {
   options.loss_on = ParseLossOn(d.loss_on);
   options.over_length = ParseOverLength(d.over_length);
   options.audit = ParseAudit(d.audit);
-  // Positions restart in every row, so only a row is bound by the model; a packed sequence may be
-  // longer.
+  // Positions restart in every row, so the model limits only the length of rows. A packed sequence
+  // may be longer.
   options.max_tokens = std::min(d.max_tokens, max_positions);
   options.add_eos = d.add_eos;
   return options;

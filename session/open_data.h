@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recipe's rows, as token ids and loss masks of its model.
+// Opens a recipe's data as token ids and loss masks for its model.
 #pragma once
 
 #include <memory>
@@ -13,16 +13,16 @@ namespace retort {
 
 struct RecipeData {
   std::unique_ptr<Tokenizer> tokenizer;
-  std::optional<ChatTemplate> chat;  // where rows are conversations
-  std::string chat_name;             // of that template; "" without
-  Rows rows;                         // the training rows, to be named in errors
-  ExampleSet train, eval;            // eval is empty where the recipe has none
+  std::optional<ChatTemplate> chat;  // if rows are conversations
+  std::string chat_name;             // of that template; "" without one
+  Rows rows;                         // the training rows, to name them in errors
+  ExampleSet train, eval;            // eval is empty if the recipe has no eval data
 };
 
-// Throws Error{kInput} for whatever in the data cannot be used.
+// Throws Error{kInput} when any of the data cannot be used.
 RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files);
 
-// How the recipe's rows become examples for a model of that many positions.
+// Options for making examples of the recipe's rows, for a model with max_positions positions.
 ExampleOptions ExampleOptionsOf(const DataRecipe& recipe, int64_t max_positions);
 // "train.jsonl:17" of an example, for errors.
 std::string WhereOf(const RecipeData& data, const Example& example);

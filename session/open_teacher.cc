@@ -68,7 +68,7 @@ void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const Re
     const ChatTemplate* chat = data.chat ? &*data.chat : nullptr;
     if (EncodeRow(row, *data.tokenizer, chat, options).ids !=
         EncodeRow(row, *teacher.tokenizer, chat, options).ids) {
-      throw OtherTokens(recipe, Cat("it makes other ids of ", row.where));
+      throw OtherTokens(recipe, Cat("it encodes ", row.where, " to other ids"));
     }
   }
 }

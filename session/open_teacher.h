@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A recipe's teacher, opened and proved to fit the student.
+// Opens a recipe's teacher and checks that it fits the student.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@
 
 namespace retort {
 
-// A teacher's model: its own, or the student's read without the student's adapter.
+// The teacher's model: its own, or the student's model used without the student's adapter.
 struct TeacherModel {
   ModelFiles files;
   std::unique_ptr<Backend> backend;  // null when shared
@@ -24,18 +24,19 @@ struct TeacherModel {
   bool shared() const { return own == nullptr; }
 };
 
-// Opens teacher.path. `student`, where there is one, is shared when the teacher is the same base
-// held in the same way and the student's weights are frozen. Throws Error{kInput}.
+// Opens teacher.path. `student` (may be null) is shared when the teacher is the same base with the
+// same weight format, device and compute, and the student's weights are frozen. Throws
+// Error{kInput}.
 TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_files,
                               const Model* student);
 
-// That teacher and student speak in the same tokens: their tables agree, and both make the same ids
-// of every training row. Throws Error{kInput} with the first difference, naming teacher.divergence
-// sorted as the way to distil across tokenizers.
+// Checks that teacher and student use the same tokens: their tokenizer tables agree, and both
+// encode every training row to the same ids. Throws Error{kInput} with the first difference; the
+// message suggests teacher.divergence sorted for distillation across tokenizers.
 void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const RecipeData& data);
 
-// The training rows in the teacher's own tokens, by Example::row, for a teacher with another
-// tokenizer.
+// For a teacher with another tokenizer: the training rows in the teacher's own tokens, by
+// Example::row. Throws Error{kInput} for rows of token ids, and for data.over_length split.
 std::map<int64_t, Example> RowsForTeacher(const Recipe& recipe, const TeacherModel& teacher,
                                           const RecipeData& data);
 

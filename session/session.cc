@@ -16,10 +16,10 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kEvaluationTokens = 4096;  // computed at once
-constexpr int64_t kCheckedRows = 256;        // of the training data, where none is held out
+constexpr int64_t kEvaluationTokens = 4096;  // per forward pass
+constexpr int64_t kCheckedRows = 256;        // training rows checked if there is no held-out data
 
-// Rows of a step, by the data's mean length.
+// Estimated rows per step, from the data's mean length.
 int64_t RowsAStep(const Recipe& recipe, const ExampleSet& train) {
   const TrainRecipe& t = recipe.train;
   const int64_t tokens = t.batch_rows == 0 ? t.batch_tokens : t.batch_rows * recipe.data.max_tokens;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a recipe to everything a training run needs, opened and checked: model, tokenizer, data,
-// adapter, trainer.
+// Opens and checks everything that a recipe's training run needs: model, tokenizer, data, adapter,
+// trainer.
 #pragma once
 
 #include <memory>
@@ -14,21 +14,21 @@ namespace retort {
 
 class TrainingSession {
  public:
-  // Throws Error{kInput} for whatever in the recipe, the model or the data cannot be used, before
-  // anything is trained.
+  // Throws Error{kInput} when anything in the recipe, the model or the data cannot be used.
   explicit TrainingSession(const Recipe& recipe);
 
   RunSummary Run(const RunOptions& folder_options,
                  const std::function<void(const RunProgress&)>& on_step);
 
-  // What was chosen and found, a line each: model, compute, adapter, data, steps.
+  // A summary for the user, line by line: model, weights and compute, parameters, data, steps.
   std::vector<std::string> Describe() const;
-  // One row as it is trained, with what carries loss marked.
+  // The first training row as text, with the tokens that carry loss marked.
   std::string ShowFirstExample() const;
   int64_t total_steps() const { return schedule_.total_steps; }
   Compute compute() const { return model_->compute(); }
   const Backend& backend() const { return *backend_; }
-  // As given, with every "auto" that depends on data and model filled in (session/defaults.h).
+  // The given recipe, with every "auto" that depends on data and model replaced
+  // (session/defaults.h).
   const Recipe& recipe() const { return recipe_; }
 
  private:
@@ -55,8 +55,8 @@ class TrainingSession {
   BaseRecord base_;
 };
 
-// What the recipe's export section asks for, once a run in `folder` is trained: the merged model
-// and GGUFs of its types. Returns a line for each thing made; none when it asks for nothing.
+// Carries out the recipe's export section for the trained run in `folder`: writes the merged model
+// and the GGUFs. Returns one line for each thing written; none if the section requests nothing.
 std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder);
 
 }  // namespace retort

@@ -9,7 +9,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kTeacherTokens = 4096;  // that the teacher reads at once
+constexpr int64_t kTeacherTokens = 4096;  // per forward pass of the teacher
 
 std::string HashOf(const TokenizerSpec& spec) {
   std::string text = Cat(static_cast<int>(spec.kind), " ", spec.pre, " ", spec.add_bos, "\n");
@@ -126,7 +126,7 @@ GeneratedAnswers TeachingSession::Generate(const Path& out, double temperature,
   options.temperature = temperature;
   options.seed = static_cast<uint64_t>(recipe_.train.seed);
   options.cache_type = teacher_.model->compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
-  // The teacher's own template, where it has another tokenizer's marks.
+  // The teacher's own template: with another tokenizer, its special tokens differ.
   std::optional<ChatTemplate> chat;
   if (data_.rows.HasMessages()) {
     chat = ChatTemplate::Resolve("auto", teacher_.tokenizer->spec(), recipe_.teacher.path.string());

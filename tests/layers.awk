@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# The rules of the house for C++ files, checked line by line; run by tests/layers_test.sh.
-# Prints "file:line: what is wrong" and exits 1 when anything is. POSIX awk (Debian's is mawk).
+# The project's rules for C++ files, checked line by line. Run by tests/layers_test.sh.
+# Prints "file:line: error" for every error, and exits with 1 if there is one. POSIX awk (Debian's is mawk).
 # File names are relative to the root of the tree.
 
 BEGIN {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Shows that tests/layers_test.sh can fail: a small tree that keeps the rules passes, and with one
-# bad file at a time it fails for just that file, line and reason.
+# Shows that tests/layers_test.sh can fail: a small tree that follows the rules passes, and with one bad
+# file at a time the test fails with exactly that file, line and reason.
 set -euo pipefail
 check=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/layers_test.sh
 tree=$(mktemp -d)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Fails when a file breaks the shape of the tree: a folder that includes one above it, a library
-# outside its room or in a header, a library that prints or exits, a file of no target, and the
-# rest of tests/layers.awk.
+# Fails if a file breaks the structure of the tree: a room that includes a higher one, a library outside
+# its room or in a header, code other than a program that prints or exits, a file without a target, and
+# the other rules of tests/layers.awk.
 #
 #   tests/layers_test.sh [TREE]
 set -euo pipefail

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Holds every script to bash's grammar, and scripts/setup and scripts/judges to their promises on a
-# machine acted out by stubs of id, dpkg-query, apt-get and sudo: nothing to do when all is there, one
-# update, only the missing packages, sudo when not root, a clear end without it; judges that are there
-# are taken as they are, those that cannot be had are named.
+# Checks the syntax of every script, and scripts/setup and scripts/judges on a machine simulated by stubs
+# of id, dpkg-query, apt-get and sudo: nothing is done if everything is installed; otherwise one update and
+# only the missing packages, with sudo if not root, and a clear error without it. Judges that exist are used
+# as they are; those that are not available are named.
 # shellcheck disable=SC2016  # the stubs expand their own variables
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -14,7 +14,7 @@ namespace {
 
 constexpr const char* kTrainerState = "trainer.h5";
 
-// Trained beside the model and no part of what is shipped.
+// The objective's own parameters: trained with the model, but not part of the exported weights.
 std::vector<Parameter*> Companions(Trainer& trainer) { return trainer.objective().parameters(); }
 
 std::string WeightsFile(Trainer& trainer) {

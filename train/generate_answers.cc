@@ -18,7 +18,8 @@ Row PromptOf(Row row) {
   if (row.kind == RowFormat::kMessages) {
     while (!row.messages.empty() && row.messages.back().role == "assistant")
       row.messages.pop_back();
-    if (row.messages.empty()) throw InputError(row.where, ": the conversation asks for nothing");
+    if (row.messages.empty())
+      throw InputError(row.where, ": the conversation has no message before the assistant's");
   } else if (row.kind != RowFormat::kPromptCompletion) {
     throw InputError(row.where,
                      ": has no prompt to be answered; use rows of prompt and completion, "
@@ -47,7 +48,7 @@ bool Answers(Json line, const Row& prompt) {
   return line == expected;
 }
 
-// Whole lines that are in the file; a half one at the end is cut off.
+// The number of whole lines in the file. Removes an incomplete line at the end.
 int64_t KeepWholeLines(const Path& out, const Rows& rows) {
   if (!std::filesystem::exists(out)) return 0;
   std::string text = ReadText(out);
@@ -113,7 +114,7 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
                    }});
     ++next;
   };
-  const int64_t ahead = 4 * options.parallel;  // answers that may wait for an earlier one
+  const int64_t ahead = 4 * options.parallel;  // rows submitted beyond the last written line
   while (written < rows.size()) {
     while (next < rows.size() && next - written < ahead) submit();
     engine.Step();

@@ -76,7 +76,7 @@ std::vector<MetricsLine> ReadMetrics(const Path& path) {
   std::vector<MetricsLine> out;
   const std::vector<std::string> lines = Split(ReadText(path), '\n');
   for (size_t i = 0; i < lines.size(); ++i) {
-    // A killed run may leave half a line at the end.
+    // A killed run may leave an incomplete last line.
     if (lines[i].empty() || i + 1 == lines.size()) continue;
     const std::string where = Cat(path.string(), ":", i + 1);
     out.push_back(FromJson(ParseJson(lines[i], where), where));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// metrics.jsonl: one object a step, and {"step", "eval_loss"} lines. Numbers round-trip.
+// metrics.jsonl: one JSON object per step, and {"step", "epoch", "eval_loss"} for each evaluation.
+// Numbers round-trip.
 #pragma once
 
 #include <optional>
@@ -14,12 +15,12 @@ struct MetricsLine {
   StepMetrics metrics;
   double tokens_per_second = 0;
   int64_t peak_bytes = 0;
-  std::optional<double> eval_loss;  // an eval line: only metrics.step counts beside it
+  std::optional<double> eval_loss;  // set: an evaluation; of the rest, only step and epoch are used
 };
 
 class MetricsFile {
  public:
-  // Opens for appending; lines after `step` are cut off first (0: the file starts empty).
+  // Opens for appending. Lines of steps after `step` are removed first (0: the file starts empty).
   MetricsFile(const Path& path, int64_t step);
   void Append(const MetricsLine& line);  // throws Error{kFailure} on a full disk
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with bias correction and clipping by the norm of
-// all gradients together.
+// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with bias correction. Gradients are clipped by
+// the norm over all parameters together.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,20 @@ namespace retort {
 
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double weight_decay = 0;  // on matrices alone: norms and biases are not decayed
-  double clip = 1;          // largest norm; 0: off
+  double weight_decay = 0;  // for matrices only: norms and biases are not decayed
+  double clip = 1;          // maximum gradient norm; 0: no clipping
 };
 
 class AdamWOptimizer {
  public:
-  // Parameters must outlive it. Two moments of f32 for each, zero at first.
+  // The parameters must outlive the optimizer. Allocates two f32 moments per parameter, zero at
+  // first.
   AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options, Backend& backend);
 
-  // sum f64 [1]: adds the squares of all gradients, whose root is their norm.
+  // sum, f64 [1], += the squares of all gradients: the square of the gradient norm.
   void AddSquares(Tensor& sum) const;
-  // One update with gradients of that sum of squares, which are cleared afterwards. The norm and
-  // the factor that clips never leave the device.
+  // One update, after which all gradients are 0. sum_squares: from AddSquares, for clipping. The
+  // norm and the clip factor stay on the device.
   void Step(double learning_rate, const Tensor& sum_squares);
 
   struct Moments {

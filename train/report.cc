@@ -13,7 +13,7 @@ namespace retort {
 namespace {
 
 constexpr double kWidth = 720, kHeight = 240, kLeft = 64, kRight = 16, kTop = 12, kBottom = 30;
-constexpr size_t kMostPoints = 1500;  // of a curve: more cannot be seen
+constexpr size_t kMostPoints = 1500;  // per curve; more are not visible
 
 struct Point {
   double x, y;
@@ -37,7 +37,7 @@ std::string Number(double v) {
   return text;
 }
 
-// A round step (1, 2 or 5 times a power of ten) that cuts the range into about `parts`.
+// A round tick step (1, 2 or 5 times a power of ten) that divides the range into about `parts`.
 double RoundStep(double range, int parts) {
   const double raw = range / parts, power = std::pow(10.0, std::floor(std::log10(raw)));
   for (double m : {1.0, 2.0, 5.0}) {
@@ -130,7 +130,7 @@ std::vector<Point> PointsOf(const std::vector<MetricsLine>& metrics, bool eval,
   return out;
 }
 
-// An exponential mean, for the eye: the weight of a step halves every hundredth of the run.
+// Exponential moving average, for display: a step's weight halves every hundredth of the run.
 std::vector<Point> Smoothed(std::vector<Point> points) {
   const double keep =
       std::pow(0.5, 100.0 / std::max<double>(100, static_cast<double>(points.size())));
@@ -164,8 +164,8 @@ svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}.grid{stroke
 table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:500;color:var(--soft);width:16rem})";
 
-// What the loss is made of, where there is a teacher; held-out loss is cross-entropy, so it stands
-// here.
+// Plot of the loss's components; empty without a teacher. The held-out loss is a cross-entropy, so
+// it is drawn here too.
 std::string PartsPlot(const std::vector<MetricsLine>& metrics, const std::vector<Point>& held_out) {
   const auto kd = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.kd; });
   if (std::ranges::all_of(kd, [](const Point& p) { return p.y == 0; })) return "";

@@ -10,7 +10,8 @@
 
 namespace retort {
 
-// `recipe` as resolved and `summary` are shown as tables. No script, no outside resource.
+// `recipe` (as resolved) and `summary` are shown as tables. The page has no scripts and loads no
+// other resource.
 std::string ReportPage(const std::string& title, const std::vector<MetricsLine>& metrics,
                        const Json& recipe, const Json& summary);
 

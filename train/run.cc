@@ -16,9 +16,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kSpeedSteps = 20;  // speed is told over these many last steps
+constexpr size_t kSpeedSteps = 20;  // speed is averaged over this many last steps
 
-// Tokens per second over the last steps, and the time that the rest will take.
+// Tokens per second and seconds per step, averaged over the last steps.
 class Speed {
  public:
   void Add(const StepMetrics& m) {
@@ -95,7 +95,8 @@ class TrainingRun {
     std::optional<double> eval_loss;
     if (options_.eval_every > 0 && m.step % options_.eval_every == 0 && !last)
       eval_loss = Evaluate(m, metrics);
-    // The best adapter is put in place before the checkpoint that remembers its loss.
+    // After the evaluation: a run resumed from this checkpoint takes the best loss from
+    // metrics.jsonl, so the adapter with that loss must already be in place.
     if (options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0) Checkpoint();
     if (hooks_.on_step) {
       const double left =
@@ -105,8 +106,8 @@ class TrainingRun {
     last_metrics_ = m;
   }
 
-  // Returns the loss when there is held-out data; the adapter goes into place when it is the best
-  // so far.
+  // Returns the held-out loss, or nullopt without held-out data. Writes the trained adapter or
+  // model when the loss is the lowest so far.
   std::optional<double> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
     if (!hooks_.evaluate) return std::nullopt;
     last_evaluation_ = hooks_.evaluate();
@@ -168,10 +169,10 @@ class TrainingRun {
   Evaluation last_evaluation_;
 };
 
-// Of an answer: beyond this its probability as a whole says little.
+// Mean tokens per answer up to which the probability of a whole answer is meaningful.
 constexpr int64_t kShortAnswer = 24;
-constexpr double kLeastGain = 0.25;   // of the first loss
-constexpr double kLeastLikely = 0.5;  // of the rows
+constexpr double kLeastGain = 0.25;   // share of the first loss
+constexpr double kLeastLikely = 0.5;  // share of the rows
 
 }  // namespace
 

@@ -9,9 +9,9 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kChunkElements = int64_t{1} << 22;  // logits that exist at once
+constexpr int64_t kChunkElements = int64_t{1} << 22;  // logits held in memory at once
 
-// The first of these examples that together have at most batch_tokens tokens, one at least.
+// Examples from `begin` on, as many as fit into batch_tokens tokens, and at least one.
 MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_t end,
                      int64_t batch_tokens) {
   MicroBatch micro;
@@ -25,7 +25,7 @@ MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_
   return micro;
 }
 
-// Selectors for all threads: a row of a large vocabulary takes one of them a while.
+// One selector per thread: selecting from a large vocabulary is slow, so rows run in parallel.
 class Selectors {
  public:
   Selectors(const TeacherCacheKey& key, ThreadPool& pool) : vocab_(key.vocab), pool_(pool) {
@@ -33,7 +33,7 @@ class Selectors {
       selectors_.emplace_back(key.vocab, key.top_k, key.temperature);
   }
   int64_t kept() const { return selectors_[0].kept(); }
-  // rows of `width` logits into `out` from row `begin` on.
+  // Selects from each row of `width` logits into `out`, starting at row `begin` of `out`.
   void Select(std::span<const float> logits, int64_t width, TopTokens& out, int64_t begin) {
     pool_.For(static_cast<int64_t>(logits.size()) / width, [&](int64_t i, int worker) {
       const auto row = logits.subspan(static_cast<size_t>(i * width), static_cast<size_t>(vocab_));
@@ -47,7 +47,8 @@ class Selectors {
   std::vector<TopSelector> selectors_;
 };
 
-// Cuts the logits of all the batch's tokens that carry loss down, chunk by chunk.
+// The most probable outcomes of all the batch's tokens that carry loss. Logits are computed one
+// chunk of tokens at a time.
 TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const LabelledBatch& data,
                      Selectors& selectors) {
   Backend& k = model.backend;

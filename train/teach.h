@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher at work before any student: its logits into a cache, its answers into a file.
+// Runs a teacher ahead of training: writes its most probable outcomes into a cache.
 #pragma once
 
 #include <functional>
@@ -11,9 +11,9 @@ namespace retort {
 
 using TeachProgress = std::function<void(int64_t examples_done, int64_t tokens_done)>;
 
-// Reads the examples that `writer` has not got yet, `batch_tokens` at a time, and appends what the
-// model (adapter may be null) says of their tokens that carry loss, over the key's first `vocab`
-// ids; then finishes the cache.
+// Computes the examples that `writer` does not hold yet, about `batch_tokens` tokens at a time, and
+// appends the model's most probable outcomes (TopTokens) of each token that carries loss, over the
+// first key.vocab ids. Then finishes the cache. adapter may be null.
 void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
                   const TeacherCacheKey& key, int64_t batch_tokens, TeacherCacheWriter& writer,
                   const TeachProgress& on_progress);

@@ -56,7 +56,7 @@ std::optional<StepMetrics> Trainer::Step() {
   m.loss_tokens = step->loss_tokens;
   m.lr = options_.schedule.RateOf(m.step);
 
-  // 2. Forward and 3. backward, part by part, over one common number of terms.
+  // 2. Forward and 3. backward, part by part. All parts are divided by the step's number of terms.
   const int64_t terms = objective_.Terms(*step);
   const double per_term = terms > 0 ? 1 / static_cast<double>(terms) : 0;
   StepSums sums(model_.backend);

@@ -19,19 +19,19 @@ struct TrainerOptions {
   Schedule schedule;
   uint64_t seed = 1;
   bool checkpoint_blocks = false;  // gradient checkpointing
-  int64_t part_tokens = 512;       // that are computed at once (CutMicroBatch)
+  int64_t part_tokens = 512;       // tokens per part of a micro-batch (CutMicroBatch)
 };
 
 // A line of metrics.jsonl.
 struct StepMetrics {
   int64_t step = 0;  // from 1
   double epoch = 0;
-  double loss = 0;        // sum of the step's losses over the objective's terms
-  double ce = 0, kd = 0;  // what it is made of
-  double hidden = 0;      // the term between hidden states, where there is one
+  double loss = 0;        // sum of the step's losses divided by Objective::Terms
+  double ce = 0, kd = 0;  // its components, without weights
+  double hidden = 0;      // the term between hidden states; 0 without one
   double lr = 0;
   double grad_norm = 0;  // before clipping
-  int64_t tokens = 0;    // no padding exists
+  int64_t tokens = 0;    // there is no padding
   int64_t loss_tokens = 0;
   double seconds = 0;
   int64_t generated_tokens = 0;   // by the student, on-policy
@@ -40,13 +40,13 @@ struct StepMetrics {
 
 class Trainer {
  public:
-  // Trains the adapter when there is one, else the model's own parameters, and what the objective
-  // brings along. Everything is borrowed; `adapter` may be null.
+  // Trains the adapter if there is one, otherwise the model's own parameters; in both cases also
+  // the objective's parameters. Everything is borrowed; `adapter` may be null.
   Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options,
           Objective& objective);
 
-  // The next step; nullopt when the data has ended. Throws Error{kFailure} when loss or gradient is
-  // not finite, before any parameter has changed.
+  // The next step; nullopt at the end of the data. Throws Error{kFailure} when the loss or the
+  // gradient norm is not finite, before any parameter changes.
   std::optional<StepMetrics> Step();
 
   int64_t steps_done() const { return optimizer_.steps(); }
@@ -57,16 +57,16 @@ class Trainer {
   Objective& objective() { return objective_; }
 
  private:
-  // The losses of a step so far and the squares of its gradients: places of one f64 tensor on the
-  // device, which is the one thing that a step reads back.
+  // The step's losses so far and its squared gradient norm. They are slices of one f64 tensor on
+  // the device, so that a step needs only one download.
   struct StepSums {
     explicit StepSums(Backend& backend);
     Tensor all;
     LossSums losses;
     Tensor squares;
   };
-  // Adds the gradients of a part of a micro-batch, its losses times `scale`, and these without it
-  // to `sums`.
+  // Forward and backward pass of one part of a micro-batch. Accumulates the gradients of its losses
+  // times `scale`, and adds the losses without `scale` to `sums`.
   void ForwardBackward(const MicroBatch& part, float scale, LossSums& sums);
 
   const Model& model_;

@@ -42,7 +42,7 @@ std::string Reply(RandomStream& random) {
   return Cat("Message: ", m.text, " Reply: ", to, ", ", reply);
 }
 
-// A sentence that lists some fields, and the record made of it.
+// A sentence that lists some fields, and the record that results from it.
 std::string Record(RandomStream& random) {
   std::vector<std::pair<std::string, std::string>> fields = {
       {"item", std::string(Pick(kItems, random))},
@@ -62,7 +62,7 @@ std::string Record(RandomStream& random) {
   return Cat("Note: ", said.empty() ? "nothing is known" : said, ". Record:{", record, "}");
 }
 
-// What a list may hold: words are the easy half of learning to copy, digits the hard one.
+// An element of a list. Words are easy to learn to copy, digits are hard.
 std::string Thing(RandomStream& random) {
   const double kind = random.Uniform();
   if (kind < 0.2) return std::string(Pick(kItems, random));

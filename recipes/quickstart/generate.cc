@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_quickstart_data FOLDER: writes the quickstart's data, the same bytes every time.
 //
-//   corpus.txt, corpus.jsonl   text for the tokenizer and the small base: talk of the same shop,
-//   with
-//                              numbers repeated and records copied, but no message ever routed
-//   copies.jsonl    {"prompt": some things, "completion": the same things}
-//   repeats.jsonl   rows of tokens: pieces drawn at random, then the same ones again, which carry
-//   the loss train.jsonl, eval.jsonl, test.jsonl   {"prompt": message, "completion": answer}
-//   few.jsonl       the first rows of train.jsonl
-//   inbox.jsonl     messages as in train.jsonl that nobody answered, {"prompt": message,
-//   "completion": ""},
-//                   each followed by two that were torn: words are missing, pieces of others stand
-//                   in
+//   corpus.txt, corpus.jsonl
+//       Text for the tokenizer and the small base: about the same shop, with numbers repeated and
+//       records copied, but without any routed message.
+//   copies.jsonl
+//       {"prompt": some things, "completion": the same things}
+//   repeats.jsonl
+//       Rows of token ids: random pieces, then the same pieces again, which carry the loss.
+//   train.jsonl, eval.jsonl, test.jsonl
+//       {"prompt": message, "completion": answer}
+//   few.jsonl
+//       The first rows of train.jsonl.
+//   inbox.jsonl
+//       {"prompt": message, "completion": ""}: messages as in train.jsonl, without an answer. Each
+//       is followed by two damaged copies, with words removed and words of other messages inserted.
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -28,7 +31,7 @@ namespace retort::quickstart {
 namespace {
 
 constexpr uint64_t kSeed = 48213;
-constexpr int32_t kVocabulary = 768;  // of the tokenizer that the quickstart trains
+constexpr int32_t kVocabulary = 768;  // of the tokenizer that the quickstart creates
 constexpr int kCorpusLines = 40000;
 constexpr int kCopies = 24000;
 constexpr int kRepeats = 20000;
@@ -38,7 +41,7 @@ constexpr int kTestRows = 600;
 constexpr int kFewRows = 500;
 constexpr int kInboxMessages = 4000;
 
-// Each row has a stream of its own, so that one more row changes no other.
+// Each row has its own random stream, so that adding rows does not change the others.
 RandomStream StreamOf(uint64_t part, uint64_t row) {
   return RandomStream(MakeKey(kSeed, RandomUse::kData, part, row));
 }
@@ -69,9 +72,9 @@ std::string MessageWords(RandomStream& random) {
   return MakeMessage(Part::kTrain, random, writer).text;
 }
 
-// Up to half of the words are gone, and up to two runs of two to five words of other messages are
-// put in between. Numbers stay, and none comes in. Such a message says little that is sure, so it
-// takes a router's opinion to answer it, and that opinion shows what each word means to the router.
+// Removes each word with a probability of at most one half (one for the whole message), and inserts
+// up to two runs of two to five words of other messages. Words with digits are never removed or
+// inserted. The message is then ambiguous, so the router's probabilities show how it weighs words.
 std::string Torn(const std::string& message, RandomStream& random) {
   const double lost = 0.5 * random.Uniform();
   std::vector<std::string> words;
@@ -128,17 +131,17 @@ void WriteCopies(const Path& path) {
   file.Commit();
 }
 
-// A model of this size learns to look back at what stood before much sooner where nothing else can
-// be learnt.
+// A model of this size learns to attend to earlier tokens much sooner if there is nothing else to
+// learn.
 void WriteRepeats(const Path& path) {
   constexpr uint64_t kRepeatsPart = 102;
-  constexpr int32_t kBos = 1,
-                    kFirstPiece = 3 + 256;  // of the tokenizer: marks and bytes come first
+  // In the tokenizer, special tokens and bytes precede the pieces.
+  constexpr int32_t kBos = 1, kFirstPiece = 3 + 256;
   AtomicFile file(path);
   for (uint64_t i = 0; i < kRepeats; ++i) {
     RandomStream random = StreamOf(kRepeatsPart, i);
     const uint64_t count = 6 + random.Below(35);
-    // The last hundred pieces are the pairs of digits, which copying is about.
+    // The last hundred pieces are pairs of digits, the main thing to be copied.
     const int32_t first = random.Below(3) == 0 ? kVocabulary - 148 : kFirstPiece;
     std::vector<int32_t> pieces(count);
     for (int32_t& id : pieces)

@@ -11,14 +11,14 @@
 namespace retort::quickstart {
 namespace {
 
-// One frame in three of a held-out row is one that training never shows.
+// In test rows, one frame in three never occurs in training.
 template <class Kind>
 std::string PickFrame(const Kind& kind, Part part, RandomStream& random) {
   const bool unseen = part == Part::kTest && random.Below(3) == 0;
   return std::string(unseen ? Pick(kind.unseen, random) : Pick(kind.seen, random));
 }
 
-// The sentence that tells the team. Half of training's are frames of its own.
+// The sentence that identifies the team. Half of those in training rows are training_only frames.
 std::string PickTeamFrame(const Team& team, Part part, RandomStream& random) {
   const bool own = part == Part::kTrain && random.Below(2) == 0;
   return own ? std::string(Pick(team.training_only, random)) : PickFrame(team, part, random);
@@ -47,7 +47,7 @@ bool IsQuestion(const std::string& sentence) {
   return false;
 }
 
-// Two letters swapped, one lost or one doubled inside a word of five letters or more.
+// Swaps two letters, or removes or doubles one, inside a word of at least five letters.
 std::string WithTypo(std::string text, RandomStream& random) {
   std::vector<std::pair<size_t, size_t>> words;  // begin, length
   for (size_t begin = 0; begin < text.size();) {
@@ -72,8 +72,7 @@ std::string WithTypo(std::string text, RandomStream& random) {
   return text;
 }
 
-// Half the time with words left out, and half the time together with another frame of the same
-// team.
+// Removes words half of the time, and appends another frame of the same team half of the time.
 std::string Sloppy(std::string frame, const Team& team, Part part, RandomStream& random) {
   if (Chance(0.5, random)) {
     const std::string other = ReplaceAll(PickTeamFrame(team, part, random), "{o}", "");
@@ -87,7 +86,7 @@ std::string Sloppy(std::string frame, const Team& team, Part part, RandomStream&
   return kept.empty() ? frame : Join(kept, " ");
 }
 
-// The request itself. A message with an order names it here or in a sentence of its own.
+// The request itself. `mention` of the order may be empty: it can also be in its own sentence.
 std::string Request(const Team& team, Part part, const std::string& mention, Writer writer,
                     RandomStream& random) {
   std::string text = PickTeamFrame(team, part, random);
@@ -132,7 +131,7 @@ Message MakeMessage(Part part, RandomStream& random, Writer writer) {
   }
 
   std::vector<std::string> sentences = {Request(team, part, mention, writer, random)};
-  const auto add = [&](std::string sentence) {  // before or after what is there
+  const auto add = [&](std::string sentence) {  // before or after the other sentences
     if (Chance(0.3, random))
       sentences.insert(sentences.begin(), std::move(sentence));
     else

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Support messages made up from phrases, with the answer that each deserves.
+// Generates support messages from phrases, with their correct answers.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 
 namespace retort::quickstart {
 
-// Order numbers, and all numbers that look like them, are dealt out to the parts by a cipher: one
-// that a held-out row has occurs nowhere in training, not even as something else.
+// Order numbers, and all numbers that look like them, are assigned to the parts by a cipher
+// (Philox). A number of a held-out row therefore never occurs in training, not even with another
+// meaning.
 enum class Part : uint32_t { kTrain = 0, kEval = 1, kTest = 2 };
 Part PartOfNumber(int64_t number);
 
@@ -23,17 +24,17 @@ struct Message {
   std::string name;   // of the sender; "" when unsigned
 };
 
-// Eval rows have the frames of training and their own numbers; test rows have a third of their
-// frames, and all of their numbers, to themselves.
-// Sloppy writers leave words out and say two things at once; training has them, so that the words
-// tell the team and not the sentence.
+// Eval rows have the frames of training, but their own numbers. Test rows have their own numbers,
+// and a third of their frames never occur in training. Sloppy writers leave out words and say two
+// things at once. Training rows include them, so that the model learns the team from the words and
+// not from whole sentences.
 enum class Writer { kCareful, kSloppy };
 Message MakeMessage(Part part, RandomStream& random, Writer writer = Writer::kCareful);
 
 // {"team": "billing", "urgency": "high", "order": "A-48213"}
 std::string AnswerTo(const Message& message);
 
-// The pieces that the base's training text shares with the messages.
+// Used for the messages and for the base's training text.
 std::string OrderNumber(Part part, RandomStream& random);
 std::string Amount(RandomStream& random);
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The words that the quickstart's messages are made of.
+// The phrases of the quickstart's messages.
 //
-// In a frame, {i} is a product and {o} the mention of an order (or nothing). Frames marked unseen
-// never occur in training: only the held-out rows have them. They share their vocabulary with the
-// seen ones, which is what there is to generalise from. Training alone has some more, so that it is
-// the words and not the frames that tell the team.
+// In a frame, {i} is a product and {o} the mention of an order (or nothing). Frames marked `unseen`
+// never occur in training, only in test rows. They use the vocabulary of the `seen` ones, from
+// which the model can generalise. The `training_only` frames make the model learn the team from the
+// words and not from whole frames.
 #pragma once
 
 #include <array>
@@ -126,7 +126,7 @@ inline constexpr std::array<Team, 6> kTeams = {{
       "I would like to buy spare parts{o}", "do you still have an offer for the {i}{o}"}},
 }};
 
-// Sentences that tell how urgent a message is; without one it is "normal".
+// Sentences that give a message's urgency; without one it is "normal".
 struct Urgency {
   std::string_view name;
   std::array<std::string_view, 8> seen;
@@ -174,7 +174,7 @@ inline constexpr std::array<std::string_view, 5> kOrderSentences = {
     "My order number is {n}.", "It is about order {n}.", "The order is {n}.", "Order number: {n}.",
     "This is order {n}."};
 
-// Other numbers, which are never the answer: {c} looks just like an order's.
+// Other numbers, which are never the answer: {c} looks like an order number.
 inline constexpr std::array<std::string_view, 10> kOtherNumbers = {"My customer number is {c}.",
                                                                    "The tracking number is {c}.",
                                                                    "The invoice number is {c}.",

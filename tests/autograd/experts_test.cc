@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ops of a mixture of experts: their gradients against central differences, and a whole mixture
-// by hand.
+// The ops of a mixture of experts: gradients against central differences, and a whole mixture
+// against values computed by hand.
 #include "tests/autograd/gradient_support.h"
 
 namespace retort {

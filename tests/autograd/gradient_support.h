@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of gradients share: parameters with random values, and the comparison with central
+// Shared by the tests of gradients: parameters with random values, and the comparison with central
 // differences.
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every op's gradient against central differences, in double, within 1e-6.
+// The gradients of all ops against central differences, in double, within 1e-6.
 #include <gtest/gtest.h>
 
 #include <array>

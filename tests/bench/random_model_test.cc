@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random models made in memory: what is timed must be real memory with harmless numbers.
+// Random models made in memory for benchmarks: their weights must be in real memory and have normal
+// values.
 #include "bench/random_model.h"
 
 #include <gtest/gtest.h>

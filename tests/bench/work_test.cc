@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much work a token is, against numbers counted by hand and published ones.
+// The amount of work per token, against numbers counted by hand and published numbers.
 #include "bench/work.h"
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# bad_input_test.sh RETORT: every bad file is one line on standard error that says what is wrong and where, exit
-# status 2 (1 for a full disk), and nothing half-written in place.
+# bad_input_test.sh RETORT: every bad file gives one line on standard error with the error and its place, exit
+# status 2 (1 for a full disk), and no partial output.
 set -euo pipefail
 retort=$1
 stage=$(mktemp -d)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# bench_test.sh RETORT: every kind of `retort bench` on a tiny shape says what the contract asks for,
-# with figures that fit each other, and refuses what it cannot do in one line.
+# bench_test.sh RETORT: every kind of `retort bench` on a tiny shape prints what its contract requires,
+# with consistent figures, and rejects what it cannot do in one line.
 set -euo pipefail
 retort=$1
 out=$(mktemp) err=$(mktemp)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# isa_test.sh RETORT: RETORT_ISA runs the whole program on each instruction set that the processor has,
-# which compute the same but for rounding, and refuses others in one line that lists what there is.
+# isa_test.sh RETORT: RETORT_ISA runs the whole program with each instruction set of the processor, with the
+# same results except for rounding, and rejects others in one line that lists the available ones.
 set -euo pipefail
 retort=$1
 stage=$(mktemp -d)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real rows through real tokenizers.
+// Real rows with real tokenizers.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the data tests share: files made on the spot, and the text of an error.
+// Shared by the data tests: temporary files, and the text of an error.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Caches of something else, unfinished, damaged or made up: each is one clear line.
+// Caches of another teacher or other data, unfinished, damaged or forged caches: each gives a clear
+// error of one line.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

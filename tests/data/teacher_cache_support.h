@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher made of random numbers, and folders filled with what it says.
+// A teacher that is simulated with random numbers, and cache folders with its outcomes.
 #pragma once
 
 #include <map>

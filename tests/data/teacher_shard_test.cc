@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shards whose checksum is right and whose content is not.
+// Shards with a correct checksum and wrong content.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>

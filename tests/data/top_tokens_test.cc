@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choosing the most probable ids of a row of logits, against sorting all of them.
+// Selecting the most probable ids of a row of logits, compared with sorting all of them.
 #include "data/top_tokens.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small model over bytes, and scores computed the slow way.
+// A small model over bytes, and scores computed in the simplest way.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Model folders with random weights of a size that matters, and what the export tests ask of them.
+// Model folders with random weights that are large enough to affect the logits, and helpers of the
+// export tests.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folders that keep a layer's experts together, as transformers 5 writes them with
-// save_original_format=False: gate_up_proj [E, 2 F, C], each expert's gate rows before its up rows,
-// and down_proj [E, C, F]. Laid out here by hand.
+// Folders with stacked experts, as transformers 5 writes them with save_original_format=False:
+// gate_up_proj [E, 2 F, C], each expert's gate rows before its up rows, and down_proj [E, C, F].
+// The test writes them by hand.
 #include <nlohmann/json.hpp>
 
 #include "export/merge.h"

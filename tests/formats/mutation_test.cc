@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Thousands of damaged copies of good files: each is read or refused with Error{kInput}, and no
-// allocation is out of proportion to the file, whatever its counts claim.
+// Thousands of damaged copies of good files. Each is read or rejected with Error{kInput}, and no
+// allocation is out of proportion to the size of the file, regardless of the counts in it.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>

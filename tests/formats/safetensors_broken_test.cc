@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files that are wrong in one way each. Every one must be refused with the place named.
+// Files with one error each. Every one must be rejected with a message that names the place.
 #include "formats/safetensors.h"
 #include "tests/formats/support.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of file formats share: files built byte by byte, without the writers under test.
+// Shared by the tests of file formats: files built byte by byte, without the writers under test.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exported GGUF files beside those of llama.cpp's convert_hf_to_gguf.py, and its quantiser in Python (gguf.quants): tensors
-byte for byte."""
+"""Compares exported GGUF files, tensor by tensor and byte for byte, with those of llama.cpp's convert_hf_to_gguf.py and its
+quantiser in Python (gguf.quants)."""
 import sys
 
 import numpy as np

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A model's forward pass in PyTorch, in double: what both Retort's f32 and another program's are held against.
+"""A model's forward pass in PyTorch, in double, with which the f32 results of Retort and of another program are compared.
 
 Written from the papers and the configuration's names: Llama, Mistral (sliding window), Qwen2 (biases) and Qwen3 (norms of
 queries and keys), Llama 3's scaled rotary angles, LoRA. One row at a time, so nothing is padded.

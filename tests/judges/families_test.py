@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Families beside transformers, PEFT and llama.cpp: logits from the folder and from the GGUF, the GGUF's tensors, 20 steps of
-LoRA. The folders have random weights large enough for windows, soft caps and routers to matter."""
+"""Compares model families with transformers, PEFT and llama.cpp: logits from the folder and from the GGUF, the GGUF's
+tensors, 20 steps of LoRA. The folders have random weights that are large enough for windows, soft caps and routers to have
+an effect."""
 import json
 import os
 import shutil

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort_judge_ids MODEL < TEXTS: one JSON string a line in, its ids (no BOS) as a JSON list out.
+// retort_judge_ids MODEL < TEXTS: reads one JSON string per line and prints its ids (without BOS)
+// as a JSON list.
 #include <iostream>
 #include <nlohmann/json.hpp>
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# judge.sh TEST BUILD: runs a judge's test with what it needs, or says why it skips (status 77).
+# judge.sh TEST BUILD: runs a judge's test with what it needs, or prints why it is skipped (status 77).
 # The test is called with the folder of the built programs; RETORT_JUDGES names the folder that
 # scripts/judges prepares, RETORT_SHARED the one with real models and text.
 set -euo pipefail

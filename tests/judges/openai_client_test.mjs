@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// node openai_client_test.mjs URL KEY: what a user of the openai package does, done to a server.
+// node openai_client_test.mjs URL KEY: uses a server as a user of the openai package would.
 import assert from 'node:assert/strict';
 import OpenAI from 'openai';
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # npm's openai package against `retort serve`.
 #
-#   openai_client_test.sh BUILD      by judge.sh
+#   openai_client_test.sh BUILD      called by judge.sh
 set -euo pipefail
 retort=$(realpath "$1/retort")
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training run of Retort's followed step for step in double, from the adapter that each step began with.
+"""Repeats a training run of Retort in double, step by step. Each step starts from Retort's adapter before that step.
 
-Two runs of their own drift apart: AdamW's first steps divide a gradient by its own size, so where one is next to nothing its
-rounding decides on a whole step of the rate. One element of 48,640 with a gradient of 2e-4 of its tensor's, turned over by
-rounding, moved the losses of the next 19 steps by 3e-4 and gradient norms by 5 %, in Retort and in PyTorch's float alike. So each
-step is judged from where it began: its losses, its gradient's norm, and its update in what that changes the loss by, where an
-element whose gradient is next to nothing counts for nothing.
+Two independent runs would diverge. AdamW's first steps divide a gradient by its own magnitude, so if a gradient is almost 0,
+its rounding decides the sign of a whole step of the learning rate. One element of 48,640, with a gradient of 2e-4 of its
+tensor's, changed sign by rounding; this moved the losses of the next 19 steps by 3e-4 and the gradient norms by 5 %, in Retort
+and in PyTorch's float alike. Each step is therefore compared on its own: its losses, its gradient norm, and the change of the
+loss by its update, to which elements with almost no gradient do not contribute.
 """
 import json
 import math

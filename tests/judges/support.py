@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the judges' tests share: Retort's programs, safetensors, random model folders, checks."""
+"""Shared by the judges' tests: Retort's programs, safetensors, random model folders, checks."""
 import json
 import os
 import struct

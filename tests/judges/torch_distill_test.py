@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retort's distillation followed step for step by PyTorch in double: losses, both terms of them, gradients and updates."""
+"""Compares Retort's distillation, step by step, with PyTorch in double: losses, both of their terms, gradients and updates."""
 import json
 
 import numpy as np

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retort's training followed step for step by a PyTorch program: losses, gradient norms, final adapters."""
+"""Compares Retort's training, step by step, with a PyTorch program: losses, gradient norms, final adapters."""
 import json
 import subprocess
 import sys

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mistral's sliding window against a forward pass in double."""
+"""Compares Mistral's sliding window with a forward pass in double."""
 import numpy as np
 import torch
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kind of block, forwards and backwards: gradients in double against central differences, of
-// adapters and of every weight.
+// Every kind of block, forward and backward: the gradients of adapters and of all weights, in
+// double, against central differences.
 #include <gtest/gtest.h>
 
 #include "autograd/gradient_check.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A loss put on blocks' outputs by an observer, checkpointed and not.
+// A loss that an observer puts on the outputs of blocks, with and without gradient checkpointing.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the quickstart promises about its data, checked on the rows themselves.
+// Checks on the quickstart's rows what its documentation says about them.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The published schema against the reader: the test reads the schema as an editor would, and tries
-// on the reader what it promises.
+// The published schema against the reader: the test reads the schema as an editor would, and checks
+// that the reader behaves in the same way.
 #include <gtest/gtest.h>
 
 #include <functional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A conversation served by a device whose memory the host may not touch, and whose work runs late:
-// the answers are those of the kernels inside on the CPU.
+// A conversation served on a device whose memory the host may not access and whose work runs late.
+// The answers must be those of the wrapped CPU kernels.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>

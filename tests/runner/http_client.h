@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A client that sends bytes as they are and reads answers by hand, so that a server's framing is
-// judged by something other than the library it was written with.
+// An HTTP client that sends raw bytes and parses answers itself, so that the server's framing is
+// not tested with the library that the server uses.
 #pragma once
 
 #include <arpa/inet.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runner = trainer: reading a text in pieces through the paged cache, beside other streams, gives
-// the logits of one training forward.
+// The runner and the trainer agree: processing a text in pieces through the paged cache, together
+// with other streams, gives the logits of one training forward pass.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Once a stream runs, its tokens ask the system for no memory: what a step takes is what the step
-// before gave back. This file counts what the whole test program asks for.
+// Once a stream runs, generating its tokens requests no memory from the system: a step reuses the
+// memory that the previous one freed. This file counts the allocations of the whole test program.
 #include <gtest/gtest.h>
 
 #include <atomic>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole runs with a teacher: that what should not matter does not, that what does not fit is
-// refused, and what it costs in memory. (The losses' values are PyTorch's business: tests/judges.)
+// Whole runs with a teacher: settings that must not change the result, inputs that do not fit and
+// must be rejected, and the memory used. (tests/judges compares the values of losses with PyTorch.)
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whole runs of a tiny model: what must not change the result, and what must.
+// Whole runs of a tiny model: settings that must not change the result, and settings that must.
 #include <gtest/gtest.h>
 #include <unistd.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several layers over one x with adapters beside some of them, forward and backward: what the fast
-// kernels make in one go, against the plain composition of products.
+// Several layers over one x, some of them with adapters, forward and backward. Compares the fast
+// kernels, which compute them together, with the plain sequence of products.
 #include "tests/support/stage.h"
 
 namespace retort {
@@ -13,7 +13,7 @@ struct LayerCase {
   int64_t out, rank;
   bool dropped;
 };  // rank 0: no adapter
-// Odd sizes; a layer without an adapter; one whose adapter's input is not x.
+// Odd sizes, a layer without an adapter, and a layer whose adapter has another input than x.
 constexpr LayerCase kLayers[] = {{65, 16, false}, {130, 0, false}, {64, 5, false}, {33, 40, true}};
 
 struct Layers {
@@ -37,7 +37,7 @@ std::shared_ptr<Layers> MakeLayers(Stage& stage, const Tensor& x) {
   return out;
 }
 
-// bf16 rounds x, w, and beside them a, u and b, by 1.7e-3 each, root mean square.
+// bf16 rounds x, w, a, u and b, with a root mean square error of 1.7e-3 each.
 double ToleranceOf(Compute compute) { return compute == Compute::kF32 ? 2e-6 : 4e-3; }
 
 OpCase ForwardCase(Compute compute, int64_t tokens) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention over the batch's own keys, as in training, and over a paged cache, as when running.
+// Attention over the batch's own keys, as in training, and over a paged cache, as in the runner.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -17,14 +17,14 @@ struct Heads {
 struct Layout {
   std::string name;
   AttentionLayout layout;
-  int64_t tokens;  // of the queries; those that no run covers are left alone
+  int64_t tokens;  // of the queries; those that no run covers must not be changed
   int64_t key_rows;
   int window = 0;
-  bool pages = false;  // as a cache lays them, [pages, K, P, D]
+  bool pages = false;  // keys and values are in cache pages, [pages, K, P, D]
 };
 
-// The rows of a training batch end to end: each run sees its own keys, in one block that begins
-// where the run does. `gap` tokens before and after belong to no run.
+// The concatenated rows of a training batch. Each run attends to its own keys, in one block that
+// begins where the run begins. `gap` tokens before and after belong to no run.
 Layout BatchLayout(std::string name, const std::vector<int>& lengths, int window, int gap = 0) {
   Layout made{std::move(name), {}, gap, 0};
   made.window = window;
@@ -45,7 +45,7 @@ struct Stream {
   int first_position, queries;
 };
 
-// Streams over a cache whose blocks are handed out in shuffled order, some of them to nobody.
+// Streams over a cache whose blocks are assigned in shuffled order; some are unused.
 Layout PagedLayout(std::string name, const std::vector<Stream>& streams, int window) {
   constexpr int kBlock = 16;
   Layout made{std::move(name), {}, 0, 0};
@@ -72,7 +72,7 @@ Layout PagedLayout(std::string name, const std::vector<Stream>& streams, int win
   return made;
 }
 
-// Multiply-adds of one product of queries with keys, twice.
+// The floating-point operations of one product of queries with keys: two per multiply-add.
 double ProductFlops(const Layout& where, const Heads& h) {
   double pairs = 0;
   for (const AttentionRun& run : where.layout.runs) {
@@ -94,7 +94,7 @@ std::string VariantOf(const Layout& where, const Heads& h, bool sharp) {
              h.soft_cap > 0 ? "_cap" : "", sharp ? "_sharp" : "");
 }
 
-// Normal keys or values where some query sees them and NaN elsewhere, as fresh pages may hold.
+// Keys or values: normal where a query attends to them, and NaN elsewhere, as in fresh pages.
 std::vector<float> KeyValues(Stage& stage, const Layout& where, int64_t cols) {
   std::vector<float> values(static_cast<size_t>(where.key_rows * cols),
                             std::numeric_limits<float>::quiet_NaN());
@@ -112,7 +112,7 @@ std::vector<float> KeyValues(Stage& stage, const Layout& where, int64_t cols) {
   return values;
 }
 
-// Rows [rows, K*D] in the order in which pages hold them.
+// Rows [rows, K*D] in the order of pages.
 std::vector<float> InPages(const std::vector<float>& rows, const Shape& pages) {
   std::vector<float> paged;
   const int64_t heads = pages[1], page_rows = pages[2], dim = pages[3];
@@ -127,7 +127,7 @@ std::vector<float> InPages(const std::vector<float>& rows, const Shape& pages) {
   return paged;
 }
 
-// Of floats guarded on both sides; of other types as StoreRows lays them.
+// f32 tensors have guards on both sides. Other types are written by StoreRows, without guards.
 Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, const Heads& h, DType type) {
   const int64_t page_rows = where.pages ? where.layout.block_size : 1,
                 cols = int64_t{h.kv_heads} * h.head_dim;
@@ -141,8 +141,8 @@ Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, const Head
   return stage.Input(std::move(name), {where.key_rows, cols}, rows);
 }
 
-// `sharp` multiplies the scores: at 40 their exponentials are beyond f32 unless the largest is
-// taken off first, and an f32 score is itself only known to some 1e-5.
+// `sharp` multiplies the scores. At 40 their exponentials overflow f32 unless the maximum is
+// subtracted first, and an f32 score itself is only accurate to about 1e-5.
 OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int sharp) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -150,7 +150,7 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
     const Tensor q = stage->Input("q", queries, sharp);
     const Tensor keys = KeyTensor(*stage, "keys", where, h, key_type);
     const Tensor values = KeyTensor(*stage, "values", where, h, key_type);
-    // Not NaN: what no run covers must stay as it was.
+    // Not NaN: queries that no run covers must keep their values.
     Tensor out = stage->InOut("out", queries);
     Tensor log_sum = stage->InOut("log_sum", {where.tokens, h.heads});
     return RunOn(stage, [=, &b, plan = b.Plan(where.layout)]() mutable {
@@ -167,7 +167,7 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
           prepare};
 }
 
-// The gradient's inputs must belong together: they come from the double reference.
+// The gradient's inputs must be consistent, so they are computed by the double reference.
 OpCase BackwardCase(const Layout& where, const Heads& h, int sharp) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -240,7 +240,7 @@ std::vector<OpCase> AttentionCases() {
     }
     cases.push_back(ForwardCase(where, {2, 1, 16}, DType::kF32, 40));
     cases.push_back(BackwardCase(where, {2, 1, 16}, 40));
-    // Scores are some 1, and 40 where sharp: caps that bite, and that nearly all of them reach.
+    // Scores are about 1, or 40 if sharp: the caps affect some scores, or nearly all.
     for (const Heads& h : {Heads{4, 2, 64, 1.5f}, {1, 1, 8, 1.5f}, {3, 1, 20, 1.5f}}) {
       cases.push_back(ForwardCase(where, h, DType::kF32, 1));
       cases.push_back(BackwardCase(where, h, 1));
@@ -249,7 +249,7 @@ std::vector<OpCase> AttentionCases() {
     cases.push_back(ForwardCase(where, {2, 1, 16, 20.0f}, DType::kF32, 40));
     cases.push_back(BackwardCase(where, {2, 1, 16, 20.0f}, 40));
   }
-  // Rows so long that their queries are cut into shares.
+  // Rows that are long enough to be divided into several shares of queries.
   cases.push_back(BackwardCase(BatchLayout("row2100", {2100}, 0), {1, 1, 8}, 1));
   cases.push_back(BackwardCase(BatchLayout("long_gap_w300", {40, 2100}, 300, 3), {4, 2, 16}, 1));
   return cases;

@@ -11,13 +11,13 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kSpace = int64_t{8} << 30;  // of addresses; pages are real once they are written
+constexpr int64_t kSpace = int64_t{8} << 30;  // address space; pages are allocated when written
 constexpr int64_t kPage = 4096;
 constexpr size_t kLongQueue = 2048;
 
 int64_t RoundedUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
-// Pages that are open only while kernels run.
+// Pages that are only accessible while kernels run.
 class ClosedPages {
  public:
   ClosedPages()
@@ -33,7 +33,7 @@ class ClosedPages {
     const auto bytes = static_cast<size_t>(RoundedUp(used_, kPage));
     RETORT_CHECK(mprotect(base_, bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE) == 0);
   }
-  // The smallest free block that is large enough, or a new one.
+  // A free block of exactly this size, or a new one.
   std::byte* Allocate(int64_t size) {
     live_ += size;
     peak_ = std::max(peak_, live_);
@@ -73,13 +73,13 @@ class DeviceBuffer : public Buffer {
   int64_t size_;
 };
 
-// Somebody else's bytes, as host memory, which they are while the pages are open.
+// Borrowed bytes of the device as host memory, for use while the pages are open.
 class Alias : public Buffer {
  public:
   Alias(std::byte* at, int64_t bytes) { data_ = at, bytes_ = bytes; }
 };
 
-// A weight in the device's memory, and what the inner backend has made of it there.
+// A weight in the device's memory, and the inner backend's prepared form of it.
 struct AwkwardWeight : PreparedWeight::Data {
   std::vector<Tensor> stored;
   PreparedWeight inner;
@@ -89,8 +89,8 @@ struct AwkwardPlan : AttentionPlan {
   std::shared_ptr<const AttentionPlan> inner;
 };
 
-// Arguments as the inner backend is given them. Tensors do not keep their memory: what is given
-// back while work on it waits must be safe all the same.
+// Arguments converted for the inner backend. The tensors do not own their memory: it must be safe
+// to free a buffer while work on it is queued.
 Tensor Local(const Tensor& t) {
   if (!t) return {};
   RETORT_CHECK(t.space() == Buffer::Space::kDevice, "a tensor of the host's memory");
@@ -205,7 +205,7 @@ PreparedWeight AwkwardBackend::Prepare(const Weight& w, const WeightUse& use) {
   for (Tensor* t : {&scales.absmax, &scales.codes, &scales.nested_absmax}) *t = store_tensor(*t);
   const Weight here(w.format(), w.rows(), w.cols(), Bytes(bytes.address(), w.bytes().size()),
                     nullptr, scales, w.layout());
-  // Not lasting: a copy would read the bytes now.
+  // Not lasting: a copy would read the bytes now, before they are uploaded.
   own->inner = inner_->Prepare(here, {use.purpose, use.sensitive, false});
   return {w.rows(), w.cols(), w.total_bytes(), own->inner.compute(), own};
 }

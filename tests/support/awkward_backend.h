@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A device as unlike a CPU as a test can make it, around another backend's kernels. Its memory lies
-// in pages that nobody may touch except while its kernels run, and tensors there refuse the host
-// (Buffer::space()). Its work is queued and runs late, when somebody waits or the queue is long. A
-// buffer that is given back is handed out again at once, while work on it still waits. So whoever
-// peeks, forgets to wait, or relies on the order of the host is found out.
+// A test device that behaves as differently from a CPU as possible. It wraps another backend's
+// kernels. Its memory is in pages that are only accessible while its kernels run, and its tensors
+// refuse access from the host (Buffer::space()). Its work is queued and runs late: when a caller
+// waits, or when the queue is long. A freed buffer is reused immediately, while work on it is still
+// queued. Code that reads device memory on the host, forgets to wait, or relies on the host's order
+// of execution therefore fails.
 #pragma once
 
 #include <deque>
@@ -28,7 +29,7 @@ class AwkwardBackend : public Backend {
   ThreadPool& pool() override { return inner_->pool(); }
   void Wait(Event event) override;
   PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
-  // How many kernels and copies are waiting.
+  // The number of queued kernels and copies.
   size_t waiting() const { return queue_.size(); }
 
   void Fill(Tensor& x, float value) override;
@@ -108,11 +109,12 @@ class AwkwardBackend : public Backend {
   Event DownloadBytes(const Tensor& x, std::span<std::byte> out) override;
 
  private:
-  // Asks for kernel(arguments...), each as the inner backend may read it once the memory is open.
+  // Queues kernel(arguments...). Each argument is converted to one that the inner backend can read
+  // while the memory is open.
   template <class Kernel, class... Arguments>
   void Queue(Kernel kernel, const Arguments&... arguments);
   void Enqueue(std::function<void()> work);
-  // Runs what was asked for up to that point.
+  // Runs the queued work up to this number.
   void RunUpTo(uint64_t number);
 
   std::unique_ptr<Backend> inner_;
@@ -121,7 +123,7 @@ class AwkwardBackend : public Backend {
   uint64_t asked_ = 0, done_ = 0;
 };
 
-// Around a CPU backend.
+// An awkward backend around a CPU backend.
 std::unique_ptr<AwkwardBackend> MakeAwkwardBackend(int threads, Compute compute);
 
 }  // namespace retort

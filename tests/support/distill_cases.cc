@@ -20,12 +20,12 @@ struct Variant {
                teacher_vocab, "_z", size, "_t", std::lround(temperature * 10),
                gradient ? "_grad" : "");
   }
-  double tolerance() const { return size == 1 ? 2e-6 : 2e-5; }  // as cross_entropy's
+  double tolerance() const { return size == 1 ? 2e-6 : 2e-5; }  // twice that of cross_entropy
 };
 
-// The tokens' own side of a case: targets, weights that differ (one of them 0), outputs. A
-// divergence is made of differences between probabilities that sum to 1, and f32 keeps it to so
-// much of 1, not of itself where the two distributions are close.
+// The tokens of a case: targets, different weights (one of them 0), outputs. A divergence is
+// computed from differences of probabilities that sum to 1. For close distributions, f32 therefore
+// limits its absolute error (relative to 1), not its relative error.
 DistillTokens MakeTokens(Stage& stage, const Variant& v) {
   std::vector<int32_t> targets = stage.Below(v.rows, v.vocab);
   std::vector<float> ce_weight(static_cast<size_t>(v.rows)), kd_weight(ce_weight.size());
@@ -59,7 +59,8 @@ OpCase DistillCase(Divergence divergence, const Variant& v) {
           20 * elements, 12 * elements,      prepare};
 }
 
-// A teacher's kept outcomes: those of random logits, most probable first, of the first `vocab` ids.
+// A teacher's kept outcomes, computed from random logits of the first `vocab` ids, most probable
+// first.
 struct Kept {
   Kept(Stage& stage, int64_t rows, int64_t vocab, int64_t kept, double size) {
     for (int64_t i = 0; i < rows; ++i) {
@@ -86,7 +87,7 @@ struct Kept {
   std::vector<float> log_probs, tail;
 };
 
-// teacher_vocab: the ids that the outcomes cover.
+// The teacher's outcomes cover the first teacher_vocab ids.
 OpCase DistillTopCase(Divergence divergence, const Variant& v, int64_t kept) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);

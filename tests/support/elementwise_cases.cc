@@ -6,8 +6,8 @@
 namespace retort {
 namespace {
 
-constexpr double kRounding = 2e-7;  // one or two f32 roundings a value
-constexpr double kSimple = 1e-6;    // some ten of them, an exponential included
+constexpr double kRounding = 2e-7;  // one or two f32 roundings per value
+constexpr double kSimple = 1e-6;    // about ten f32 roundings, including an exponential
 
 std::string SizeText(int64_t rows, int64_t cols) { return Cat("t", rows, "_c", cols); }
 
@@ -76,7 +76,7 @@ OpCase BiasGradCase(int64_t rows, int64_t cols) {
           1.0 * rows * cols, 4.0 * rows * cols,    prepare};
 }
 
-// Tokens of uneven rows, with row numbers beyond 32 bits and no order in them.
+// Tokens of rows with different lengths, with unordered row numbers beyond 32 bits.
 struct Rows {
   std::vector<int64_t> index;
   std::vector<int32_t> token;
@@ -121,7 +121,7 @@ constexpr Gated kActivations[] = {{Activation::kSilu, "silu"},
                                   {Activation::kGeluTanh, "gelu_tanh"},
                                   {Activation::kRelu2, "relu2"}};
 
-// `size` of the gate's values: 40 takes exponentials beyond f32 on either side.
+// `size` is that of the gate's values: at 40, exponentials overflow and underflow in f32.
 OpCase GatedCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -160,7 +160,7 @@ OpCase GatedGradCase(int64_t rows, int64_t cols, int size, const Gated& gated) {
           prepare};
 }
 
-// Values of size 1 under a cap of 1.5, which bites, and of size 40 under one of 30.
+// Values of size 1 with a cap of 1.5, or of size 40 with a cap of 30; both caps have an effect.
 OpCase SoftCapCase(int64_t rows, int64_t cols, bool large) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);

@@ -9,7 +9,7 @@ OpCase GemmCase(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpos
     auto stage = std::make_shared<Stage>(b);
     const Tensor left = stage->Input("a", transpose_a ? Shape{k, m} : Shape{m, k});
     const Tensor right = stage->Input("b", transpose_b ? Shape{n, k} : Shape{k, n});
-    // beta = 0 must overwrite: NaN is there.
+    // beta = 0 must overwrite the NaN of Output().
     Tensor c = beta == 0 ? stage->Output("c", {m, n}) : stage->InOut("c", {m, n});
     return RunOn(stage, [=, &b]() mutable {
       b.Gemm(transpose_a, transpose_b, 0.75f, left, right, beta, c);
@@ -30,7 +30,7 @@ OpCase GemmCase(int64_t m, int64_t n, int64_t k, bool transpose_a, bool transpos
 
 }  // namespace
 
-// Among them the three products of an adapter: x A^T (N x R), u B^T and their gradients.
+// Includes the three products of an adapter: x A^T (N x R), u B^T and their gradients.
 std::vector<OpCase> GemmCases() {
   struct Size {
     int64_t m, n, k;

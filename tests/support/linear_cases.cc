@@ -11,16 +11,16 @@ struct Size {
   int64_t tokens, in, out;
 };
 
-// Whole values are exact in every compute type, so their limit is f32's own; on normal values bf16
-// may round both factors (by 2^-8 at most; 1.7e-3 each and 2.4e-3 together, root mean square), int8
-// the activations (to 1/127 of the largest of 32, 4.7e-3 root mean square).
+// Whole values are exact in every compute type, so the limit is that of f32. With normal values,
+// bf16 may round both factors (by at most 2^-8; root mean square 1.7e-3 each, 2.4e-3 together), and
+// int8 rounds the activations (to 1/127 of the largest of 32; root mean square 4.7e-3).
 double ToleranceOf(WeightFormat format, Compute compute, bool whole, bool gradient) {
   if (compute == Compute::kF32) return 2e-6;
   if (whole) return 2e-6;
   return compute == Compute::kInt8 && TraitsOf(format).int8 && !gradient ? 7e-3 : 2.5e-3;
 }
 
-// `resident`: the weight as one is held that is used for many tokens.
+// `resident`: the weight is prepared for a use with many tokens.
 OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool whole, bool gradient,
                   bool double_quant, bool resident = false) {
   const auto [tokens, in, out] = size;
@@ -51,8 +51,8 @@ OpCase LinearCase(WeightFormat format, Compute compute, const Size& size, bool w
           prepare};
 }
 
-// Several products with one x, in runs of formats that go different ways: the CPU has int8 products
-// of three.
+// Several products with one x, with formats that take different code paths. The CPU has int8
+// products for three of them.
 OpCase ManyCase(Compute compute, int64_t tokens) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -80,11 +80,12 @@ OpCase ManyCase(Compute compute, int64_t tokens) {
           prepare};
 }
 
-// Those means say nothing about a handful of values: whole values alone test such sizes.
+// These root mean squares do not apply to a handful of values, so such sizes are only tested with
+// whole values.
 bool TooFewForMeans(const Size& size) { return size.tokens * std::min(size.in, size.out) < 8; }
 
-// Odd widths where a format allows them: rows are whole blocks, while NF4's blocks run on from row
-// to row and end in half a byte.
+// Odd widths if the format allows them. Rows of block formats are whole blocks, but NF4's blocks
+// continue from row to row, and the last one may end with half a byte.
 std::vector<Size> SizesFor(WeightFormat format) {
   if (const int64_t step = TraitsOf(format).row_step(); step > 1) {
     std::vector<Size> sizes = {{1, 32, 1},   {2, 64, 105},  {3, 160, 33},  {7, 224, 10},
@@ -117,7 +118,7 @@ std::vector<OpCase> LinearCases() {
       }
     }
   }
-  // Heads, and panels wider and deeper than the fast kernels' blocks.
+  // Heads, and matrices that are wider and deeper than the fast kernels' blocks.
   struct Large {
     WeightFormat format;
     Compute compute;

@@ -6,8 +6,8 @@
 namespace retort {
 namespace {
 
-// Logits of size 40 take exp beyond f32 unless the largest is taken off first. Each row has a scale
-// of its own, the first one `scale`; 0: no gradient is asked for.
+// The exponentials of logits of size 40 overflow f32 unless the maximum is subtracted first. Each
+// row has its own scale, the first one `scale`. 0: no gradient is computed.
 OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float scale) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -22,7 +22,7 @@ OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float scale)
     const Tensor scales = scale == 0 ? Tensor() : b.Upload(own);
     return RunOn(stage, [=, &b]() mutable { b.CrossEntropy(logits, wanted, scales, losses); });
   };
-  // An f32 logit of 160 is itself known to 1e-5, and so is its exponential.
+  // An f32 logit of 160 is itself only accurate to 1e-5, and so is its exponential.
   return {"cross_entropy",
           Cat("n", rows, "_v", vocabulary, "_z", size, scale == 0 ? "" : "_grad"),
           size == 1 ? 1e-6 : 1e-5,
@@ -32,7 +32,7 @@ OpCase CrossEntropyCase(int64_t rows, int64_t vocabulary, int size, float scale)
           prepare};
 }
 
-// The products of f32 values are exact in double, so there is nothing to be lenient about.
+// Products of f32 values are exact in double, so the tolerance is small.
 OpCase SumSquaresCase(int64_t count) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -57,7 +57,7 @@ OpCase AddSumCase(int64_t count, double factor) {
           prepare};
 }
 
-// Norms on either side of the limit, and no limit.
+// Norms below and above the limit, and no limit.
 OpCase ClipCase(std::string name, double norm, double limit) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -68,7 +68,8 @@ OpCase ClipCase(std::string name, double norm, double limit) {
   return {"clip_factor", std::move(name), 1e-7, Compute::kF32, 0, 0, prepare};
 }
 
-// A step as large as the parameter and an epsilon as large as the root of v: every term weighs.
+// A step as large as the parameter, and an epsilon as large as the root of v, so that every term
+// has a visible effect.
 OpCase AdamWCase(int64_t count, int64_t step) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);

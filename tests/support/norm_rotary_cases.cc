@@ -9,7 +9,7 @@ namespace {
 constexpr double kSimple = 1e-6;
 constexpr float kEpsilon = 1e-5f;
 
-// x of size 0.01 makes epsilon weigh a tenth of the mean square.
+// With x of size 0.01, epsilon is a tenth of the mean square.
 OpCase NormCase(int64_t rows, int64_t cols, bool small) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -63,7 +63,7 @@ OpCase NormGradCase(int64_t rows, int64_t cols, bool with_gain) {
           prepare};
 }
 
-// Frequencies of theta = 10000 up to positions where an angle taken in f32 is off in the 3rd digit.
+// Frequencies of theta = 10000. Positions go up to where f32 angles are wrong in the third digit.
 std::vector<double> Frequencies(int head_dim) {
   std::vector<double> inv_freq;
   for (int i = 0; i < head_dim / 2; ++i) inv_freq.push_back(std::pow(1e4, -2.0 * i / head_dim));
@@ -83,7 +83,7 @@ OpCase TableCase(int64_t tokens, int head_dim) {
   return {"rotary_table", Cat("t", tokens, "_d", head_dim), 2e-7, Compute::kF32, 0, 0, prepare};
 }
 
-// Of each head's values the first `turned` are.
+// The first `turned` values of each head are rotated.
 struct Turn {
   int64_t tokens;
   int heads, head_dim, turned;
@@ -94,7 +94,8 @@ OpCase RotaryCase(const Turn& turn, bool inverse, bool in_place) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const int64_t tokens = turn.tokens, width = int64_t{turn.heads} * turn.head_dim;
-    // Any factors will do: the kernel must not rely on cos^2 + sin^2 = 1 (an amplitude may be in).
+    // Arbitrary factors: the kernel must not rely on cos^2 + sin^2 = 1, because they may contain an
+    // amplitude.
     const Tensor cos = stage->Input("cos", {tokens, turn.turned / 2});
     const Tensor sin = stage->Input("sin", {tokens, turn.turned / 2});
     Tensor x = in_place ? stage->InOut("x", {tokens, width}) : stage->Input("x", {tokens, width});

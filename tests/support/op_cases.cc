@@ -7,7 +7,7 @@
 namespace retort {
 namespace {
 
-// Smaller numbers than this, the reference's double still holds and f32 need not.
+// Differences below this are ignored: the reference's double holds such numbers, f32 need not.
 constexpr double kSmallestF32 = std::numeric_limits<float>::min();
 
 std::string DifferenceOf(const OpOutput& got, const OpOutput& want, double tolerance) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small models with random weights, made in memory.
+// Makes small models with random weights in memory.
 #pragma once
 
 #include <memory>
@@ -8,14 +8,14 @@
 
 namespace retort {
 
-// Two layers, four query heads that share two key heads, widths that are no powers of two.
+// Two layers, four query heads that share two key heads, and widths that are not powers of two.
 DenseConfig SmallConfig(int64_t vocab);
 
-// The linear layer of that name. There must be one.
+// The linear layer with this name, which must exist.
 LinearId LinearNamed(const Layout& layout, std::string_view name);
 
-// Every weight normal with deviation 1/sqrt(inputs) times `spread`, norms near 1, the head its own
-// or tied as the config says. A spread well above 1 makes likely tokens stand out.
+// All weights are normal with deviation `spread` / sqrt(inputs); norms are near 1. The head is tied
+// or not, as in the config. A spread well above 1 gives tokens clearly different probabilities.
 std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Backend& backend,
                                    double spread = 1);
 

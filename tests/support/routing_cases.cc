@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Choosing experts, and adding what they made to their tokens.
+// Choosing experts, and adding their outputs to the tokens.
 #include "tests/support/stage.h"
 
 namespace retort {
@@ -15,7 +15,7 @@ std::string VariantOf(const Router& r) {
              r.rule.renormalise ? "_renormalised" : "");
 }
 
-// Every third token's logits are whole numbers, so that many of its experts are equally probable.
+// Every third token's logits are integers, so that many of its experts are equally probable.
 OpCase RouteCase(const Router& r) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -34,7 +34,7 @@ OpCase RouteCase(const Router& r) {
   return {"route", VariantOf(r), 1e-6, Compute::kF32, 0, 8.0 * r.tokens * r.experts, prepare};
 }
 
-// The gradient's inputs must belong together: they come from the double reference.
+// The gradient's inputs must be consistent, so they are computed by the double reference.
 OpCase RouteGradCase(const Router& r) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -56,7 +56,8 @@ OpCase RouteGradCase(const Router& r) {
   return {"route_grad", VariantOf(r), 1e-6, Compute::kF32, 0, 12.0 * r.tokens * r.experts, prepare};
 }
 
-// More rows than tokens, so that many meet in one; more places than rows, in no order.
+// More rows than tokens, so that several are added to the same token; more places than rows, in
+// random order.
 struct Places {
   Tensor rows, places;
 };

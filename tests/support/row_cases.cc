@@ -43,7 +43,7 @@ OpCase GatherCase(int64_t rows, int64_t cols, int64_t taken) {
       prepare};
 }
 
-// More rows than places, so that many meet in one.
+// More rows than places, so that several are added to the same place.
 OpCase ScatterCase(int64_t rows, int64_t cols, int64_t places) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
@@ -93,8 +93,8 @@ OpCase AddColumnsCase(int64_t rows, int64_t cols, int64_t begin) {
           prepare};
 }
 
-// Stores rows into a cache that holds others, and reads the whole of it through Attention, as the
-// runner does: query i sees key row i alone, so its output is that row's values.
+// Stores rows into a cache that already has other rows, and reads all of it through Attention, as
+// the runner does. Query i attends only to key row i, so its output is that row's values.
 OpCase StoreCase(DType type, int64_t tokens, int heads) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real models, tokenizers and data that some tests use where they are present. They are no part of
-// the product: a test without them says that it skips.
+// Real models, tokenizers and data for some tests. They are not part of the product. Tests that
+// need them are skipped if they are absent.
 #pragma once
 
 #include <cstdlib>
@@ -11,7 +11,8 @@
 
 namespace retort {
 
-// $RETORT_SHARED/relative, else ../shared/relative beside the source tree; nullopt when absent.
+// $RETORT_SHARED/relative, or, without that variable, ../shared/relative beside the source tree.
+// nullopt if it does not exist.
 inline std::optional<Path> SharedData(std::string_view relative) {
   const char* named = std::getenv("RETORT_SHARED");
   const Path path = (named ? Path(named) : Path(RETORT_SOURCE_DIR) / ".." / "shared") / relative;

@@ -10,17 +10,17 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kGuard = 32;  // elements each side: keeps f32 views 64-byte aligned
+constexpr int64_t kGuard = 32;  // elements on each side; keeps f32 views aligned to 64 bytes
 constexpr double kGuardValue = -7777.25;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-// Integers that the blocks of a format hold exactly, times a power of two.
+// Integers times a power of two, which the blocks of the format represent exactly.
 std::vector<float> WholeWeights(Stage& stage, WeightFormat format, int64_t rows, int64_t cols) {
   const BlockFormat& f = TraitsOf(format);
   if (f.block_bytes >= f.block_elements) return WholeValues(stage, rows, cols);
   std::vector<float> values;
   for (int64_t i = 0; i < rows * cols; ++i) {
-    const int64_t place = i % cols % f.block_elements;  // of a block, which holds -8 and 7
+    const int64_t place = i % cols % f.block_elements;  // in a block, which contains -8 and 7
     const int drawn = static_cast<int>(stage.random().Below(15)) - 7;
     values.push_back(static_cast<float>(place == 0 ? -8 : place == 1 ? 7 : drawn) / 8);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of one kernel case on one backend, made from a fixed seed. Every tensor lies between
-// two guards: NaN around inputs, so that a value from beyond the end spoils the result, and a known
-// number around outputs, which must still be there afterwards.
+// The tensors of one kernel case on one backend, made from a fixed seed. Every tensor is between
+// two guards. Around inputs these are NaN, so that reading beyond the end gives a wrong result.
+// Around outputs they are a known number, which must be unchanged afterwards.
 #pragma once
 
 #include <memory>
@@ -17,30 +17,31 @@ class Stage {
  public:
   explicit Stage(Backend& backend) : backend_(backend) {}
 
-  // Must be unchanged afterwards. Normal values times `size`, or those given.
+  // A kernel's input, which must be unchanged afterwards: normal values times `size`, or `values`.
   Tensor Input(std::string name, Shape shape, double size = 1);
   Tensor Input(std::string name, Shape shape, const std::vector<float>& values);
-  // What a kernel adds to or changes: begins with normal values, or those given.
+  // A tensor that a kernel adds to or changes. Starts with normal values times `size`, or `values`.
   Tensor InOut(std::string name, Shape shape, double size = 1);
   Tensor InOut(std::string name, Shape shape, const std::vector<float>& values);
-  // What a kernel overwrites: begins as NaN.
+  // A tensor that a kernel overwrites. Starts as NaN.
   Tensor Output(std::string name, Shape shape);
-  // What a kernel may use up: its values afterwards mean nothing.
+  // A tensor that a kernel may use as scratch memory. Its values afterwards are not compared.
   Tensor Scratch(std::string name, Shape shape, const std::vector<float>& values);
-  // Of f64 whatever the backend's type. What a kernel overwrites: begins as NaN. `more` is added to
-  // what comes out, where a tolerance is of 1 rather than of values near 0.
+  // An f64 tensor (for every backend) that a kernel overwrites. Starts as NaN. `more` is added to
+  // the results before the comparison, so that the tolerance is relative to about `more` and not to
+  // values near 0.
   Tensor Doubles(std::string name, int64_t count, double more = 0);
-  // A sum in f64, which a kernel adds to.
+  // An f64 sum that a kernel adds to.
   Tensor Sum(std::string name, double before);
-  // Numbers of rows, i32 [N], between others that are no row's.
+  // Row numbers, i32 [N], between guards that are not valid row numbers.
   Tensor Indices(const std::vector<int32_t>& values);
-  // i32 [N], which a kernel overwrites.
+  // An i32 tensor [N] that a kernel overwrites.
   Tensor IndexOutput(std::string name, int64_t count);
-  // f32 [N] whatever the backend's type: weights of tokens, factors.
+  // An f32 tensor [N] (for every backend): weights of tokens, factors.
   Tensor Singles(std::string name, const std::vector<float>& values);
   Tensor SingleOutput(std::string name);
-  // Pages [pages,K,P,D] of that type, holding rows of values [pages*P, K*D] as StoreRows puts them
-  // there. They have no guards, and nothing reads them back but Attention.
+  // Pages [pages,K,P,D] of this type, filled with the rows of values [pages*P, K*D] by StoreRows.
+  // They have no guards, and only Attention reads them.
   Tensor Pages(Shape pages, DType type, const std::vector<float>& rows);
 
   Backend& backend() { return backend_; }
@@ -55,7 +56,7 @@ class Stage {
   struct Place {
     std::string name;
     Role role;
-    Tensor whole;  // guards included
+    Tensor whole;  // including the guards
     double more = 0;
   };
   template <class T>
@@ -68,16 +69,16 @@ class Stage {
   std::vector<Place> places_;
 };
 
-// The run of a stage: `call` must hold its tensors by value.
+// The run of a stage. `call` must hold its tensors by value.
 OpRun RunOn(std::shared_ptr<Stage> stage, std::function<void()> call);
 
-// A weight whose decoded values are the same everywhere. `whole` makes values that bf16, int8 and
-// the 4-bit blocks hold exactly, so that their products need no loose limit; otherwise normal
-// values times 1 / sqrt(cols). NF4 has no whole values.
+// A weight whose decoded values are the same on every backend. `whole` makes values that bf16, int8
+// and the 4-bit blocks represent exactly, so that products need no larger tolerance. Otherwise, and
+// for NF4, the values are normal, times 1 / sqrt(cols).
 Weight MakeWeight(Stage& stage, WeightFormat format, int64_t rows, int64_t cols, bool whole,
                   bool double_quant = false);
-// [rows, cols] of multiples of 1/64 in [-127/64, 127/64], each block of 32 with an extreme: exact
-// in bf16 and under quantisation to int8 in blocks.
+// [rows, cols] multiples of 1/64 in [-127/64, 127/64]. Each block of 32 contains an extreme value,
+// so that the values are exact in bf16 and in int8 blocks.
 std::vector<float> WholeValues(Stage& stage, int64_t rows, int64_t cols);
 
 }  // namespace retort

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A matrix that holds what trips a quantiser up, the same everywhere.
+// A fixed matrix with values that are difficult for a quantiser.
 #pragma once
 
 #include <cstdint>

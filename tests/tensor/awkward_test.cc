@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The awkward device runs the whole table of kernel cases, to the bits of the kernels that it
-// wraps: no case, and none of what the cases use, touches a device's memory or expects work to be
-// done before it waits.
+// The awkward device runs the whole table of kernel cases, with the same bits as the kernels that
+// it wraps. This shows that the cases, and the code that they use, never access a device's memory
+// on the host and always wait before they read results.
 #include <gtest/gtest.h>
 
 #include <algorithm>

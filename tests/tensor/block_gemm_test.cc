@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every kind of panel product that this processor can run, those too that it would not choose.
+// Every kind of panel product that this processor can run, even those that it would not choose.
 #include "tensor/cpu/block_gemm.h"
 
 #include <gtest/gtest.h>

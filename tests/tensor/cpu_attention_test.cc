@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Attention against plain loops in double, in all the ways a batch can be laid out.
+// Attention against plain loops in double, for all layouts of a batch.
 #include "tests/tensor/cpu_support.h"
 
 namespace retort {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of the CPU's kernels share.
+// Shared by the tests of the CPU's kernels.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much of the gradient a teacher's 64 most probable ids of 32,000 keep.
+// How much of the gradient remains if only a teacher's 64 most probable ids of 32,000 are kept.
 #include <gtest/gtest.h>
 
 #include <algorithm>

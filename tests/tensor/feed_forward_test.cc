@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A feed-forward layer in one go gives the bits of its products and activation one after the other.
+// A feed-forward layer in one call gives the same bits as separate products and activation.
 #include "tests/tensor/weights.h"
 
 namespace retort {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products on the CPU against plain loops in double. Where a compute type rounds its inputs, the
-// loops round theirs likewise, so that tolerances stay those of f32 sums.
+// Products on the CPU against plain loops in double. If a compute type rounds its inputs, the loops
+// round theirs in the same way, so that the tolerances are those of f32 sums.
 #include <gtest/gtest.h>
 
 #include <array>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CPU's kernels against the double reference, by the shared table: with every instruction set
-// that this processor has, and with one thread and two, which must agree to the bit.
+// The CPU's kernels against the double reference, for the shared table of cases: with every
+// instruction set of this processor, and with one and two threads, which must give the same bits.
 #include "tests/support/op_cases.h"
 
 #include <gtest/gtest.h>

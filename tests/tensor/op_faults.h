@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Backends with one deliberate fault each, of the kinds that fast kernels have: the table's cases
-// must tell them apart from the reference. Each file of faults makes its own list and instantiates
-// OpFaultTest with it.
+// Backends with one deliberate fault each, of kinds that are typical of fast kernels. The table's
+// cases must detect each fault as a difference from the reference. Each file of faults has its own
+// list and instantiates OpFaultTest with it.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// That the comparison with the reference can fail: backends with one deliberate fault each, of the
-// kinds that fast kernels have, must be told apart from the reference by the table's cases.
+// Shows that the comparison with the reference can fail: the table's cases must detect backends
+// with one deliberate fault each, of kinds that are typical of fast kernels.
 #include "tests/tensor/op_faults.h"
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a weight's products are computed in: chosen for each weight, by its format and its use.
+// The compute type of a weight's products, which is chosen for each weight by its format and use.
 #include "tensor/cpu/int8_dots.h"
 #include "tensor/cpu/products.h"
 #include "tests/tensor/weights.h"

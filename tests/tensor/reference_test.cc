@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference itself, held to what is independent of it: values worked out by hand, and every
-// gradient kernel against differences of its forward kernel.
+// The reference itself against independent values: values computed by hand, and, for every gradient
+// kernel, differences of its forward kernel.
 #include <gtest/gtest.h>
 
 #include <cmath>

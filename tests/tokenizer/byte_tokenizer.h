@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A tokenizer that can be read off the page: a byte is its own id, special tokens come after. A
-// text that is no continuation gets a dummy prefix ("▁"), so that a wrong `continuation` shows.
+// A trivial tokenizer: the id of a byte is its value, and special tokens follow. A text that is not
+// a continuation gets a dummy prefix ("▁"), so that a wrong `continuation` is detected.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Texts encoded word by word against the same model on whole texts.
+// Texts encoded word by word, compared with the same model on whole texts.
 #include "tokenizer/meta_words.h"
 
 #include <gtest/gtest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece's byte-pair models encoded by us against the library: made-up models of every kind
-// of piece on made-up texts, trained and real ones on real texts.
+// Our encoder for SentencePiece's byte-pair models against the library: synthetic models with every
+// kind of piece on synthetic texts, and trained and real models on real texts.
 #include "tokenizer/sentencepiece_bpe.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// SentencePiece models made here: trained, spoilt and rebuilt.
+// SentencePiece models made by the test: trained, damaged and rebuilt.
 #include <gtest/gtest.h>
 #include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json files made for one question each.
+// tokenizer.json files that test one feature each.
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>

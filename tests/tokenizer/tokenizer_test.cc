@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Real tokenizers: against llama.cpp's ids, against the SentencePiece library, and through a spec
-// as a GGUF file would carry it.
+// Real tokenizers: against llama.cpp's ids, against the SentencePiece library, and after conversion
+// to the spec that a GGUF file would contain.
 #include "tokenizer/tokenizer.h"
 
 #include <gtest/gtest.h>

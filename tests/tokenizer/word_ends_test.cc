@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words cut by hand against the expressions, run by PCRE2, that they stand for.
+// The hand-written word splitters against the regular expressions that they implement (by PCRE2).
 #include "tokenizer/word_ends.h"
 
 #include <gtest/gtest.h>

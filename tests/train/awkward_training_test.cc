@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training on a device whose memory the host may not touch, and whose work runs late: 20 steps give
-// the bytes that the kernels inside give on the CPU.
+// Training on a device whose memory the host may not access and whose work runs late: 20 steps give
+// the same bytes as the wrapped CPU kernels.
 #include <gtest/gtest.h>
 
 #include "tests/support/awkward_backend.h"

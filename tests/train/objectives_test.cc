@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// That an objective can couple whole sequences: a pairwise logistic loss over the two rows of a
-// group (DPO, arXiv 2305.18290, without its reference model), which weighs tokens by what it has
-// seen of both rows.
+// Shows that an objective can couple whole sequences: a pairwise logistic loss over the two rows of
+// a group (DPO, arXiv 2305.18290, without its reference model), whose token weights depend on the
+// losses of both rows.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher that has spoken before: its most probable outcomes come from a folder that `retort
-// teach` wrote.
+// Distillation from a cached teacher: its most probable outcomes are read from a folder written by
+// `retort teach`.
 #pragma once
 
 #include <memory>
@@ -12,8 +12,8 @@ namespace retort {
 
 class CachedDistillation : public Distillation {
  public:
-  // `reader` holds the rows of `examples`, by their place (it has been checked); the steps' rows
-  // point into `examples`, which is borrowed, as is the student's backend.
+  // `reader` holds the outcomes of `examples`, by index (already checked). The steps' rows must
+  // point into `examples`. `examples` and the student's `backend` are borrowed.
   CachedDistillation(std::unique_ptr<TeacherCacheReader> reader,
                      const std::vector<Example>& examples, const DistillationOptions& options,
                      Backend& backend)
@@ -25,7 +25,7 @@ class CachedDistillation : public Distillation {
  private:
   std::unique_ptr<TeacherCacheReader> reader_;
   const std::vector<Example>& examples_;
-  TopTokens rows_;  // of the present part
+  TopTokens rows_;  // of the current part
 };
 
 }  // namespace retort

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cross-entropy with the labels, every token alike.
+// Cross-entropy with the labels; all tokens have the same weight.
 #pragma once
 
 #include "train/objectives/objective.h"

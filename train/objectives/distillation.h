@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learning from what a teacher says of each token, beside the label or instead of it.
+// Learning from a teacher's distribution at each token, in addition to the label or instead of it.
 //
 //   loss = (1 - weight) * cross-entropy + weight * divergence [* temperature^2]
 //
-// summed over the tokens that carry loss, a token of a generated answer (Example::generated)
-// without its cross-entropy.
+// summed over the tokens that carry loss. Tokens of a generated answer (Example::generated) have no
+// cross-entropy term.
 #pragma once
 
 #include <cstdint>
@@ -17,16 +17,16 @@ namespace retort {
 struct DistillationOptions {
   DistillSettings settings;
   double weight = 0.5;
-  bool scale_t2 = false;  // times temperature squared: gradients then do not fade as it grows
+  bool scale_t2 = false;  // times temperature^2: keeps gradients from shrinking as it grows
 };
 
 class Distillation : public Objective {
  public:
-  // The teacher reads first, while the student holds no activations.
+  // Runs the teacher first, while the student holds no activations.
   void Run(TrainingPass& pass, float scale, LossSums& sums) override;
 
-  // What the teacher makes of a part: a loss that weighs every token by `scale`, and adds its terms
-  // to `sums`. Borrows from this object, until the next call.
+  // The loss of a part against the teacher, each token times `scale`. Evaluating it adds its terms
+  // to `sums`. Borrows from this object until the next call.
   virtual ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
                                  const ops::DistillSums& sums) = 0;
 
@@ -35,13 +35,13 @@ class Distillation : public Objective {
   Distillation(const DistillationOptions& options, Backend& backend)
       : options_(options), backend_(backend) {}
 
-  // The weights of a micro-batch's tokens that carry loss. A token that is not `matched` has no
-  // divergence; empty: all are.
+  // The settings, labels and weights of a micro-batch's tokens that carry loss. Tokens for which
+  // `matched` is false have no divergence; empty: all are matched.
   ops::DistillObjective Weighed(const MicroBatch& micro, const LabelledBatch& data,
                                 const std::vector<bool>& matched = {}) const;
 
-  // Terms between hidden states: who observes the student's pass, and once that is done, what is
-  // put on the tape for it. Adds its sum over the tokens to `sum`.
+  // Terms between hidden states: the observer of the student's pass, and, called after the pass, a
+  // function that records the terms on the tape and adds their sum over the tokens to `sum`.
   virtual const Observer* observer() { return nullptr; }
   virtual void HiddenTerms(TrainingPass& /*pass*/, float /*scale*/, Tensor& /*sum*/) {}
 

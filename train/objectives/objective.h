@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What gives a step its loss. The trainer reads no loss itself and knows no kind of objective.
+// An objective computes the loss of a step. The trainer depends on no particular objective.
 //
-// An objective is given one part of a step after another: whole groups of rows (data/packing.h),
-// and a pass of the trained model over them. In the order that it needs, it may
-//   * let others read the part first, while the trained model holds no activations yet: a teacher;
-//   * look at the whole rows' losses before it weighs their tokens: TrainingPass::TokenLosses;
+// An objective receives the parts of a step one by one: whole groups of rows (data/packing.h), and
+// a pass of the trained model over them. In the order that it needs, it may
+//   * run another model on the part first, while the trained model holds no activations: a teacher;
+//   * look at the losses of whole rows before it weighs their tokens: TrainingPass::TokenLosses;
 //   * put a loss over the logits on the tape, each token with its own weight: TrainingPass::Losses;
 //   * put terms between hidden states on the tape, through an observer of the pass;
-//   * bring parameters of its own to be trained beside the model.
+//   * add parameters of its own, which are trained with the model.
 #pragma once
 
 #include <cstdint>
@@ -19,31 +19,32 @@
 
 namespace retort {
 
-// Sums over a step so far, of losses that are not yet divided by Objective::Terms: f64 [1] each, on
-// the device.
+// Running sums over a step's losses, not yet divided by Objective::Terms. f64 [1] each, on the
+// device.
 struct LossSums {
-  Tensor loss;             // what is trained, but for `hidden`
-  Tensor hidden;           // terms between hidden states, which are trained too
-  ops::DistillSums parts;  // what `loss` is made of, without weights; for the metrics alone
+  Tensor loss;             // the trained loss over the logits
+  Tensor hidden;           // the trained terms between hidden states
+  ops::DistillSums parts;  // components of `loss`, without weights; only for the metrics
 };
 
 class Objective {
  public:
   virtual ~Objective() = default;
 
-  // Once a step, before it is computed. May put other rows in the place of the step's own, which
-  // live until the next call. Returns the number of tokens that were generated for it.
+  // Called once per step, before it is computed. May replace the step's rows by other rows, which
+  // must live until the next call. Returns the number of tokens that were generated for these.
   virtual int64_t Prepare(StepBatch& /*step*/, int64_t /*number*/) { return 0; }
 
-  // What the step's summed losses are divided by: its tokens that carry loss, or, say, its groups.
+  // The divisor of the step's summed losses: its tokens that carry loss, or, for example, its
+  // groups.
   virtual int64_t Terms(const StepBatch& step) const { return step.loss_tokens; }
 
-  // Reads the part by `pass` and puts its losses on the tape, each times `scale`, which is 1 /
-  // Terms; without a tape only computes. Adds the losses, without `scale`, to `sums`. What it lends
-  // to the pass lives until the next call.
+  // Runs `pass` over its part and puts the losses on the tape, each times `scale` (1 / Terms).
+  // Without a tape it only computes. Adds the losses, without `scale`, to `sums`. What the pass
+  // borrows from the objective must live until the next call.
   virtual void Run(TrainingPass& pass, float scale, LossSums& sums) = 0;
 
-  // What is to be trained beside the model and thrown away afterwards.
+  // Parameters that are trained with the model and discarded after training.
   virtual std::vector<Parameter*> parameters() { return {}; }
 };
 

@@ -28,7 +28,7 @@ uint64_t Seed(PhiloxKey key) { return uint64_t{key[0]} << 32 | key[1]; }
 
 }  // namespace
 
-// A row's answer while it is being generated, and the place in the step that it is for.
+// A row whose answer is being generated, and the pointer in the step that it will replace.
 struct OnPolicyDistillation::Answer {
   const Example** place;
   Example row;
@@ -59,7 +59,7 @@ void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t num
   request.on_event = [&answer](const GenerationEvent& event) {
     std::vector<int32_t> ids = event.ids;
     if (event.end_id >= 0)
-      ids.push_back(event.end_id);  // to have ended there is part of the answer
+      ids.push_back(event.end_id);  // ending here is part of the answer, so the token carries loss
     answer.row.ids.insert(answer.row.ids.end(), ids.begin(), ids.end());
     answer.row.labels.insert(answer.row.labels.end(), ids.begin(), ids.end());
     return true;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learning from the teacher's opinion of the student's own answers (GKD, arXiv 2306.13649): a share
-// lambda of each step's rows gets the answer that the student gives to their prompts now.
+// Distillation on the student's own answers (GKD, arXiv 2306.13649). For a share lambda of each
+// step's rows, the answer is replaced by one that the student generates from the row's prompt with
+// its current weights.
 #pragma once
 
 #include <deque>
@@ -17,22 +18,22 @@ struct OnPolicyOptions {
   int64_t max_new_tokens = 128;
   int64_t max_tokens = 1024;  // of a row: prompt and answer
   uint64_t seed = 1;
-  std::vector<int32_t> stop_ids;  // that end an answer, beside the model's own ends
-  int64_t parallel = 32;          // streams of the runner at once
+  std::vector<int32_t> stop_ids;  // end an answer, in addition to the model's own end tokens
+  int64_t parallel = 32;          // answers generated at the same time
   DType cache_type = DType::kF32;
 };
 
 class OnPolicyDistillation : public Objective {
  public:
-  // `scorer` says what the teacher thinks of the rows. The student, its adapter (may be null) and
+  // `scorer` computes the teacher's loss on the rows. The student, its adapter (may be null) and
   // tokenizer are borrowed.
   OnPolicyDistillation(std::unique_ptr<Objective> scorer, const Model& student,
                        const Adapter* adapter, const Tokenizer& tokenizer,
                        const OnPolicyOptions& options);
 
-  // A row's prompt is what stands before its first token that carries loss. Which rows are drawn
-  // and what is sampled depends on the seed, the step and the row's place in the data order, not on
-  // how the batch is cut.
+  // A row's prompt is all tokens before the first one that carries loss. Which rows are chosen and
+  // what is sampled depends on the seed, the step and the row's position in the data order, not on
+  // the cut into micro-batches.
   int64_t Prepare(StepBatch& step, int64_t number) override;
   int64_t Terms(const StepBatch& step) const override { return scorer_->Terms(step); }
   void Run(TrainingPass& pass, float scale, LossSums& sums) override {
@@ -47,7 +48,7 @@ class OnPolicyDistillation : public Objective {
   std::unique_ptr<Objective> scorer_;
   const OnPolicyOptions options_;
   Engine engine_;
-  std::deque<Example> rows_;  // of the present step; addresses stay
+  std::deque<Example> rows_;  // generated for the current step; a deque, so addresses are stable
 };
 
 }  // namespace retort

@@ -10,8 +10,8 @@
 namespace retort {
 namespace {
 
-// The teacher's tokens of the rows, and for each of the student's tokens that carry loss the
-// teacher's place that answers it; `matched` says whether there is one.
+// The rows in the teacher's tokens, and for each of the student's tokens that carry loss the
+// teacher's place that corresponds to it (any place if `matched` is false: there is none).
 struct OwnReading {
   LabelledBatch own;
   std::vector<int32_t> rows;
@@ -124,7 +124,7 @@ Tensor OnlineDistillation::Read(const Batch& batch, const std::vector<int32_t>& 
   return chosen(model_.Hidden(context, pass).value);
 }
 
-// Through host memory where the two are on different devices.
+// Copies through host memory if the teacher and the student are on different devices.
 Tensor OnlineDistillation::ToStudent(const Tensor& x) const {
   if (model_.backend.name() == student_.backend.name()) return x;
   return student_.backend.FromFloats(model_.backend.ToFloats(x), x.shape());

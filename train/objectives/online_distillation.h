@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A teacher that reads every batch beside the student and is asked for its logits.
+// Distillation from a teacher that runs on every batch beside the student.
 #pragma once
 
 #include <map>
@@ -10,28 +10,28 @@
 
 namespace retort {
 
-// A further term: hidden states of the student, projected, against the teacher's (ops::HiddenLoss).
-// The outputs of the student's blocks are compared with those of the teacher's blocks at the same
-// share of its depth.
+// An additional term: projected hidden states of the student against the teacher's
+// (ops::HiddenLoss). The output of each student block is compared with that of the teacher block at
+// the same relative depth.
 struct HiddenOptions {
   HiddenLossKind kind = HiddenLossKind::kMse;
   double weight = 1;
-  bool all_layers = false;  // else the last block alone
-  uint64_t seed = 1;        // of the projections, which begin as an identity where the widths are
-                            // equal, and random otherwise
+  bool all_layers = false;  // false: only the last block
+  // Of the projections' initial values: the identity if the widths are equal, otherwise random.
+  uint64_t seed = 1;
 };
 
 class OnlineDistillation : public Distillation {
  public:
-  // model and adapter (may be null) are the teacher's; model may be the student's own, which it
-  // then reads without the student's adapter. Everything is borrowed.
+  // model and adapter (may be null) are the teacher's. model may be the same object as student; it
+  // is then run without the student's adapter. Everything is borrowed.
   OnlineDistillation(const Model& model, const Adapter* adapter, const Model& student,
                      const DistillationOptions& options,
                      const std::optional<HiddenOptions>& hidden = {});
 
-  // Where the tokenizers differ: the teacher's own tokens of each row, by Example::row. A row's
-  // j-th token that carries loss is then compared with the j-th of the teacher's, as far as both
-  // go.
+  // For tokenizers that differ: each row in the teacher's own tokens, by Example::row. The j-th
+  // token of a row that carries loss is then compared with the j-th such token of the teacher's
+  // row, up to the shorter of the two.
   void ReadOwnRows(std::map<int64_t, Example> rows) { own_rows_ = std::move(rows); }
 
   ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
@@ -47,13 +47,15 @@ class OnlineDistillation : public Distillation {
   struct Pair {
     int64_t student, teacher;
     std::unique_ptr<Parameter> projection;
-    Tensor wanted;  // the teacher's states of the part's tokens that carry loss, on the student's
-                    // backend
-    Var found;      // the student's, all tokens
+    // The teacher's states [N, teacher width] of the tokens that carry loss, on the student's
+    // backend.
+    Tensor wanted;
+    Var found;  // the student's states, all tokens
   };
 
   void MakePairs(const HiddenOptions& options);
-  // The final hidden states [N,C] of the places `rows`; fills the pairs' `wanted`.
+  // Runs the teacher. Returns its final hidden states [N,C] at the places `rows`, and fills the
+  // pairs' `wanted`.
   Tensor Read(const Batch& batch, const std::vector<int32_t>& rows);
   Tensor ToStudent(const Tensor& x) const;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One part of a step, read by the model that is trained.
+// The trained model's forward pass over one part of a step.
 #pragma once
 
 #include <cstdint>
@@ -13,15 +13,14 @@ namespace retort {
 
 class TrainingPass {
  public:
-  // How the model reads: ForwardPass, but for the batch and who observes.
+  // ForwardPass without the batch and the observer.
   struct Options {
     const Adapter* adapter = nullptr;
     bool checkpoint = false;
     uint64_t dropout_seed = 0;
   };
 
-  // Everything is borrowed. The pass must outlive the Run() of the context's tape, where there is
-  // one.
+  // Everything is borrowed. The pass must outlive the Run() of the context's tape, if it has one.
   TrainingPass(Context& context, const Model& model, const MicroBatch& micro,
                const Options& options);
   TrainingPass(const TrainingPass&) = delete;
@@ -35,13 +34,13 @@ class TrainingPass {
   const Tensor& rows() const { return rows_; }
   const Tensor& targets() const { return targets_; }
 
-  // The forward pass, once: the final hidden states [T,C].
+  // The forward pass: the final hidden states [T,C]. Call it once.
   Var Hidden(const Observer* observer = nullptr);
-  // -log p of every token that carries loss (data().Of: those of a row). Leaves nothing on the
-  // tape, so it may come before the loss that depends on it; costs the head's product once more,
-  // and waits for the device.
+  // -log p of every token that carries loss (data().Of: those of one row). Records nothing on the
+  // tape, so it can be called before a loss that depends on its result. Costs one more product with
+  // the head, and waits for the device.
   std::vector<double> TokenLosses(const Var& hidden) const;
-  // Losses of these tokens, f64 [N], on the tape (ops::HeadLoss).
+  // Losses of the tokens that carry loss, f64 [N], recorded on the tape (ops::HeadLoss).
   Tensor Losses(const Var& hidden, const ops::LogitsLoss& loss);
 
  private:
