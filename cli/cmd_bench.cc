@@ -53,9 +53,9 @@ void RunWork(BenchFlags f) {
   };
   const RunBench run{f.sequences, f.prompt,  f.gen, CacheType(f.compute.kv, subject.compute),
                      f.repeat,    f.sampling};
+  const TrainBench training{f.rank, f.batch_rows, f.tokens, f.repeat, f.part_tokens};
   const BenchResult result =
-      train                 ? BenchTraining(subject, teacher ? &*teacher : nullptr,
-                                            {f.rank, f.batch_rows, f.tokens, f.repeat, f.part_tokens}, progress)
+      train ? BenchTraining(subject, teacher ? &*teacher : nullptr, training, progress)
       : f.work == "prefill" ? BenchPrefill(subject, run, progress)
                             : BenchDecode(subject, run, progress);
   PrintWork(f, subject, result);

@@ -244,7 +244,8 @@ std::vector<RecipeKey> TrainKeys() {
       MakeKey(KEY(train.epsilon), {PositiveShape()}, "Added to AdamW's denominator."),
       AutoKey(
           KEY(train.lr), PositiveShape(),
-          "The highest learning rate; auto: by the model's width, 1e-3 for the smallest to 2e-4."),
+          "The highest learning rate; auto: by the model's width, 3e-3 for the smallest to 1e-4, a "
+          "tenth of that without an adapter."),
       MakeKey(KEY(train.min_lr), {NumberShape(0)}, "The learning rate at the schedule's end."),
       MakeKey(KEY(train.schedule), {ChoiceShape({"cosine", "constant", "linear"})},
               "How the learning rate falls after the warm-up."),

@@ -31,7 +31,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
 }
 
 void Stream::AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
-  RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "laying ",
+  RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "reading ",
                count, " tokens");
   AttentionLayout& layout = batch.layout;
   layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),

@@ -29,7 +29,7 @@ BEGIN {
   Library("^benchmark/", "Google Benchmark", "bench")
 
   # What needs no permission: the standard library has no dot and no slash in its names.
-  platform = "^(sys|linux|netinet|arpa)/|^(cpuid|dirent|errno|fcntl|immintrin|malloc|netdb|poll|" \
+  platform = "^(sys|linux|netinet|arpa|sanitizer)/|^(cpuid|dirent|errno|fcntl|immintrin|malloc|netdb|poll|" \
              "pthread|sched|signal|termios|unistd)[.]h$|^[a-z_0-9]+$"
   forbidden = "(assert|abort|_?exit|_Exit|quick_exit|terminate|v?f?printf|f?puts|f?putc|putchar|" \
               "(secure_)?getenv|setenv|unsetenv|putenv)"

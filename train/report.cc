@@ -156,12 +156,20 @@ std::string Table(const std::string& title, const Json& object) {
 
 constexpr const char* kStyle = R"(
 :root{color-scheme:light dark;--ink:#1c2430;--soft:#667085;--line:#e3e7ee;--paper:#fff}
-@media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#98a2b3;--line:#2b3340;--paper:#12161d}}
-body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:780px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:2rem 0 .5rem}p{color:var(--soft);margin:.2rem 0 1.5rem}
-figure{margin:0 0 1.5rem}figcaption{font-weight:600}figcaption span{font-weight:400;font-size:.85rem;margin-left:.8rem}
+@media(prefers-color-scheme:dark){
+:root{--ink:#e6e9ef;--soft:#98a2b3;--line:#2b3340;--paper:#12161d}}
+body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:780px;
+margin:2rem auto;padding:0 1rem}
+h1{font-size:1.5rem;margin:0}
+h2{font-size:1.05rem;margin:2rem 0 .5rem}
+p{color:var(--soft);margin:.2rem 0 1.5rem}
+figure{margin:0 0 1.5rem}
+figcaption{font-weight:600}
+figcaption span{font-weight:400;font-size:.85rem;margin-left:.8rem}
 svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}.grid{stroke:var(--line)}
-table{border-collapse:collapse;width:100%;font-size:.88rem}th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:anywhere}
+table{border-collapse:collapse;width:100%;font-size:.88rem}
+th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);
+vertical-align:top;overflow-wrap:anywhere}
 th{font-weight:500;color:var(--soft);width:16rem})";
 
 // Plot of the loss's components; empty without a teacher. The held-out loss is a cross-entropy, so

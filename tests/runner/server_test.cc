@@ -78,6 +78,7 @@ class ServerTest : public testing::Test {
     client.Send(request);
     return client.Read();
   }
+  Json AskJson(const std::string& request) { return ParseJson(Ask(request).body, "answer"); }
   // Expects this status, and the error's shape.
   Json Refused(int status, const RawAnswer& answer) {
     EXPECT_EQ(answer.status, status) << answer.body;
@@ -154,15 +155,12 @@ TEST_F(ServerTest, CompletesTextAsTheEngineDoes) {
   // The same as ids, and with a random choice that the seed fixes.
   const std::string ids = DumpJson(tokenizer_.EncodePrompt("Once"));
   EXPECT_EQ(
-      ParseJson(Ask(Post(kComplete, Cat(R"({"prompt": )", ids, R"(, "max_tokens": 24})"))).body,
-                "")["choices"],
+      AskJson(Post(kComplete, Cat(R"({"prompt": )", ids, R"(, "max_tokens": 24})")))["choices"],
       body["choices"]);
   sampling.temperature = 1, sampling.seed = 77, sampling.top_p = 0.9;
   const Json drawn =
-      ParseJson(Ask(Post(kComplete, R"({"prompt": "Once", "max_tokens": 24, "temperature": 1,
-      "seed": 77, "top_p": 0.9})"))
-                    .body,
-                "");
+      AskJson(Post(kComplete, R"({"prompt": "Once", "max_tokens": 24, "temperature": 1,
+      "seed": 77, "top_p": 0.9})"));
   EXPECT_EQ(drawn["choices"][0]["text"], Alone(tokenizer_.EncodePrompt("Once"), sampling).text);
 }
 
@@ -190,7 +188,7 @@ TEST_F(ServerTest, ChatsThroughTheTemplateAndStopsAtItsMark) {
 TEST_F(ServerTest, StreamsTheSameTextInWholeCharacters) {
   Start();
   const std::string asks = R"("messages": [{"role": "user", "content": "Hé"}], "max_tokens": 60)";
-  const Json whole = ParseJson(Ask(Post(kChat, Cat("{", asks, "}"))).body, "");
+  const Json whole = AskJson(Post(kChat, Cat("{", asks, "}")));
   const RawAnswer answer = Ask(Post(
       kChat, Cat("{", asks, R"(, "stream": true, "stream_options": {"include_usage": true}})")));
   ASSERT_EQ(answer.status, 200);
