@@ -117,7 +117,7 @@ Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& 
   if (prompt.empty())
     throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
   interrupted = 0;
-  return Generate(*engine_, std::move(prompt), sampling, [&](const GenerationEvent& event) {
+  return retort::Generate(*engine_, std::move(prompt), sampling, [&](const GenerationEvent& event) {
     if (!flags_.json) std::cout << event.text << std::flush;
     return interrupted == 0;
   });

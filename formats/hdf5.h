@@ -26,27 +26,27 @@ template <class T>
 struct Hdf5TypeOf;
 template <>
 struct Hdf5TypeOf<float> {
-  static constexpr Hdf5Type value = Hdf5Type::kF32;
+  static constexpr Hdf5Type kValue = Hdf5Type::kF32;
 };
 template <>
 struct Hdf5TypeOf<double> {
-  static constexpr Hdf5Type value = Hdf5Type::kF64;
+  static constexpr Hdf5Type kValue = Hdf5Type::kF64;
 };
 template <>
 struct Hdf5TypeOf<int32_t> {
-  static constexpr Hdf5Type value = Hdf5Type::kI32;
+  static constexpr Hdf5Type kValue = Hdf5Type::kI32;
 };
 template <>
 struct Hdf5TypeOf<int64_t> {
-  static constexpr Hdf5Type value = Hdf5Type::kI64;
+  static constexpr Hdf5Type kValue = Hdf5Type::kI64;
 };
 template <>
 struct Hdf5TypeOf<uint8_t> {
-  static constexpr Hdf5Type value = Hdf5Type::kU8;
+  static constexpr Hdf5Type kValue = Hdf5Type::kU8;
 };
 template <>
 struct Hdf5TypeOf<uint16_t> {
-  static constexpr Hdf5Type value = Hdf5Type::kU16;
+  static constexpr Hdf5Type kValue = Hdf5Type::kU16;
 };
 
 // How a dataset is stored: in one piece, or in chunks of rows that may be compressed.
@@ -69,7 +69,7 @@ class Hdf5Writer {
   template <class T>
   void Write(const std::string& name, const std::vector<int64_t>& shape, std::span<const T> values,
              Hdf5Storage storage = {}) {
-    WriteRaw(name, shape, Hdf5TypeOf<T>::value, std::as_bytes(values), storage);
+    WriteRaw(name, shape, Hdf5TypeOf<T>::kValue, std::as_bytes(values), storage);
   }
 
   // Attributes of the whole file. Text is UTF-8 of at most 60,000 bytes, without NUL.
@@ -125,13 +125,13 @@ class Hdf5Reader {
   // Reads the whole dataset into `out`, which holds product(shape) values.
   template <class T>
   void Read(const std::string& name, const std::vector<int64_t>& shape, std::span<T> out) const {
-    ReadRaw(name, shape, Hdf5TypeOf<T>::value, std::as_writable_bytes(out));
+    ReadRaw(name, shape, Hdf5TypeOf<T>::kValue, std::as_writable_bytes(out));
   }
   // Chunk `index` of a dataset of shape [any, columns], or [any] with columns 1, that is stored in
   // chunks of whole rows, shuffled or deflated or neither; another filter is Error{kInput}.
   template <class T>
   Hdf5Chunk ReadChunk(const std::string& name, int64_t index, int64_t columns) const {
-    return ReadChunkRaw(name, index, columns, Hdf5TypeOf<T>::value);
+    return ReadChunkRaw(name, index, columns, Hdf5TypeOf<T>::kValue);
   }
   // The chunk's values. Thread-safe. Uses libdeflate, which takes a third of the time of the
   // library's own filter. Throws Error{kInput}.

@@ -7,7 +7,6 @@
 namespace retort {
 namespace {
 
-double ToDouble(double v) { return v; }
 double ToDouble(float v) { return v; }
 double ToDouble(F16 v) { return ToFloat(v); }
 double ToDouble(BF16 v) { return ToFloat(v); }

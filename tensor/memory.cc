@@ -87,7 +87,7 @@ class LastingBuffer : public Buffer {
 // hundreds of them. They are not counted.
 template <class T>
 struct ArenaAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT: the name that std::allocator_traits expects
   std::shared_ptr<Accounts> accounts;
 
   explicit ArenaAllocator(std::shared_ptr<Accounts> a) : accounts(std::move(a)) {}

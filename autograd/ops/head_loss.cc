@@ -66,7 +66,7 @@ Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, const Hea
   const bool want_dx = context.tape && x.wants_gradient();
   const bool want_gradient = want_dx || (context.tape && head.trained());
 
-  const Tensor losses = k.New({count}, DType::kF64);
+  Tensor losses = k.New({count}, DType::kF64);
   Tensor dx_rows = want_dx ? k.Zeros({count, width}) : Tensor();
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t begin = count * i / chunks, n = count * (i + 1) / chunks - begin;

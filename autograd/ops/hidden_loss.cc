@@ -28,7 +28,7 @@ Tensor HiddenLoss(Context& context, const Var& x, const Tensor& rows, const Tens
   const int64_t chunk =
       std::clamp<int64_t>(kChunkElements / std::max(width, target_width), 16, 4096);
 
-  const Tensor losses = k.New({count}, DType::kF64);
+  Tensor losses = k.New({count}, DType::kF64);
   Tensor dx_rows = want_dx ? k.New({count, width}) : Tensor();
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);

@@ -62,7 +62,7 @@ struct Outer {
 
 Tensor Transposed(ThreadPool& pool, Memory& memory, const Tensor& x) {
   const int64_t rows = x.rows(), cols = x.cols();
-  const Tensor out = Tensor::Make(memory, {cols, rows}, DType::kF32);
+  Tensor out = Tensor::Make(memory, {cols, rows}, DType::kF32);
   ForRanges(pool, cols, RowsPerPiece(rows), [&](int64_t begin, int64_t end) {
     for (int64_t c = begin; c < end; ++c) {
       for (int64_t r = 0; r < rows; ++r)

@@ -75,7 +75,7 @@ void Straight(Isa isa, DType type, const Weight& w, int64_t panel, int64_t first
 
 }  // namespace
 
-PackPanel PackTransposed(Isa isa, DType type, Weight w) {
+PackPanel PackTransposed(Isa isa, DType type, const Weight& w) {
   return [=](int64_t panel, int64_t first, int64_t, int64_t padded, std::byte* scratch,
              std::byte* to) {
     if (type == DType::kBF16) return Transposed<BF16>(isa, w, panel, first, padded, scratch, to);
@@ -83,7 +83,7 @@ PackPanel PackTransposed(Isa isa, DType type, Weight w) {
   };
 }
 
-PackPanel PackStraight(Isa isa, DType type, Weight w) {
+PackPanel PackStraight(Isa isa, DType type, const Weight& w) {
   return [=](int64_t panel, int64_t first, int64_t count, int64_t padded, std::byte* scratch,
              std::byte* to) { Straight(isa, type, w, panel, first, count, padded, scratch, to); };
 }

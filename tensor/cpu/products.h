@@ -111,8 +111,8 @@ struct ProductContext {
 void RunPanels(const ProductContext& context, int64_t rows, std::span<const PanelProduct> products);
 
 // B = w^T (forward product) and B = w (gradient).
-PackPanel PackTransposed(Isa isa, DType type, Weight w);
-PackPanel PackStraight(Isa isa, DType type, Weight w);
+PackPanel PackTransposed(Isa isa, DType type, const Weight& w);
+PackPanel PackStraight(Isa isa, DType type, const Weight& w);
 // A weight that borrows a dense matrix [rows,cols] of floats.
 Weight AsWeight(const Tensor& matrix);
 

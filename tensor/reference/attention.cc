@@ -98,6 +98,7 @@ void ReferenceBackend::Attention(const AttentionShape& shape, const AttentionPla
     const double* query = q.data<double>() + at;
     const double* key = wide_keys.data<double>() + kv;
     std::vector<double> p;
+    p.reserve(rows.size());
     for (int64_t row : rows)
       p.push_back(Capped(shape, shape.scale * Dot(query, key + row * width, dim)));
     log_sum.data<double>()[token * shape.heads + head] = Softmax(p);
