@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/strings.h"
 
 namespace retort {
 namespace {
@@ -39,7 +40,7 @@ class Trees {
     if (tree) return tree;
     std::vector<std::vector<int32_t>> ids;
     for (const std::string& label : labels_) {
-      ids.push_back(EncodeAnswer(answer, before + label + behind, tokenizer_, chat_, add_eos_));
+      ids.push_back(EncodeAnswer(answer, Cat(before, label, behind), tokenizer_, chat_, add_eos_));
       if (ids.back().empty()) throw InputError(answer.where, ": label '", label, "' has no tokens");
     }
     return tree = std::make_shared<LabelTree>(ids);

@@ -206,7 +206,7 @@ TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec) {
 }
 
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
-  const Weight stored = FetchStored(files, spec);
+  Weight stored = FetchStored(files, spec);
   if (!files.gguf || spec.order.interleaved_heads == 0) return stored;
   return HuggingFaceOrder(stored, spec.order, memory);
 }

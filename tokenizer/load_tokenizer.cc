@@ -69,7 +69,7 @@ std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const st
 }  // namespace
 
 TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
-  const std::string model = m.Text("tokenizer.ggml.model");
+  const std::string& model = m.Text("tokenizer.ggml.model");
   TokenizerSpec spec;
   spec.pieces = PiecesFromGguf(m, where);
   if (model == "gpt2") {
@@ -119,7 +119,7 @@ void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m)
     types.push_back(static_cast<int32_t>(piece.type));
   }
   // A model's embedding may have more rows than the tokenizer has ids.
-  for (int64_t id = spec.pieces.size(); id < model_vocab; ++id) {
+  for (int64_t id = std::ssize(spec.pieces); id < model_vocab; ++id) {
     texts.push_back(Cat("[PAD", id, "]"));
     scores.push_back(0);
     types.push_back(static_cast<int32_t>(PieceType::kUnused));

@@ -129,7 +129,8 @@ void CheckNesting(const TokenizerSpec& spec, const std::string& where) {
   }
   for (const std::string_view text : user) {
     int nested = 0;
-    for (size_t size = 1; size <= text.size(); ++size) nested += user.count(text.substr(0, size));
+    for (size_t size = 1; size <= text.size(); ++size)
+      nested += user.contains(text.substr(0, size));
     if (nested > kMaxNestedPieces) {
       throw InputError(where, ": user-defined piece '", text, "' begins with ", nested - 1,
                        " others; at most ", kMaxNestedPieces - 1, " are read");

@@ -28,7 +28,7 @@ std::string Pattern(const Json& step, const std::string& where, bool* literal) {
     throw InputError(where, ": 'pattern' must be {\"String\": ...} or {\"Regex\": ...}");
   }
   *literal = it->contains("String");
-  const std::string text = GetString(*it, *literal ? "String" : "Regex", where);
+  std::string text = GetString(*it, *literal ? "String" : "Regex", where);
   if (text.empty()) throw InputError(where, ": 'pattern' is empty");
   return text;
 }

@@ -208,7 +208,8 @@ BpePipeline ParseTokenizerJson(std::string text, const std::string& where, Token
   const PlainJson vocab = Take(&parsed["model"], "vocab");
   PlainJson merges = Take(&parsed["model"], "merges");
   const Json file = parsed;
-  const Json model = file["model"], added = Member(file, "added_tokens");
+  const Json& model = file["model"];
+  const Json added = Member(file, "added_tokens");
   const std::string in_model = where + ": model";
   CheckModel(model, in_model);
   if (!vocab.is_object()) throw InputError(in_model, ": 'vocab' must be an object");

@@ -3,8 +3,8 @@
 
 namespace retort {
 
-AdamWOptimizer::AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options,
-                               Backend& backend)
+AdamWOptimizer::AdamWOptimizer(const std::vector<Parameter*>& parameters,
+                               const AdamWOptions& options, Backend& backend)
     : options_(options), backend_(backend) {
   for (Parameter* p : parameters) {
     moments_.push_back({p, backend.Zeros(p->value.shape()), backend.Zeros(p->value.shape())});

@@ -20,7 +20,8 @@ class AdamWOptimizer {
  public:
   // The parameters must outlive the optimizer. Allocates two f32 moments per parameter, zero at
   // first.
-  AdamWOptimizer(std::vector<Parameter*> parameters, const AdamWOptions& options, Backend& backend);
+  AdamWOptimizer(const std::vector<Parameter*>& parameters, const AdamWOptions& options,
+                 Backend& backend);
 
   // sum, f64 [1], += the squares of all gradients: the square of the gradient norm.
   void AddSquares(Tensor& sum) const;

@@ -16,6 +16,7 @@ constexpr size_t kFingerprintBytes = 4096;  // of each tensor
 
 std::vector<int64_t> DimsOf(const Tensor& t) {
   std::vector<int64_t> dims;
+  dims.reserve(static_cast<size_t>(t.shape().rank()));
   for (int i = 0; i < t.shape().rank(); ++i) dims.push_back(t.shape()[i]);
   return dims;
 }

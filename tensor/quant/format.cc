@@ -19,8 +19,8 @@ namespace retort {
   FORMAT(kQ4_1Format)          \
   FORMAT(kQ5_0Format)
 
-#define RETORT_DECLARE(name) extern const BlockFormat name;  // NOLINT: a declarator
-#define RETORT_ADDRESS(name) &name,
+#define RETORT_DECLARE(name) extern const BlockFormat name;
+#define RETORT_ADDRESS(name) &(name),
 RETORT_FORMATS(RETORT_DECLARE)
 
 namespace {
