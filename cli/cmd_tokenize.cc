@@ -27,6 +27,7 @@ void Run(const TokenizeFlags& flags) {
   const auto rest = tokenizer->Encode({Segment{text, flags.special}}, /*continuation=*/false);
   ids.insert(ids.end(), rest.begin(), rest.end());
   std::vector<std::string> pieces;
+  pieces.reserve(ids.size());
   for (int32_t id : ids) pieces.push_back(tokenizer->PieceText(id));
   if (flags.json) return PrintJson({{"ids", ids}, {"pieces", pieces}});
   for (size_t i = 0; i < ids.size(); ++i) PrintLine(Cat(ids[i], "\t", pieces[i]));

@@ -9,7 +9,7 @@
 #include "model/load.h"
 #include "tokenizer/tokenizer.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT: the library's own
 class App;
 }
 

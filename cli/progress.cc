@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 
@@ -65,7 +66,7 @@ void ProgressBar::Clear() {
 }
 
 std::string DurationText(double seconds) {
-  const auto s = static_cast<int64_t>(seconds + 0.5);
+  const auto s = std::llround(seconds);
   char text[32];
   if (s < 60) {
     std::snprintf(text, sizeof text, "%d s", static_cast<int>(s));

@@ -15,13 +15,15 @@ endif()
 # The sanitizers' presets compile several files at once (CMAKE_UNITY_BUILD), which halves their time. These
 # have names in anonymous namespaces that their neighbours have too.
 set(RETORT_COMPILED_ALONE
-  autograd/ops/hidden_loss.cc bench/tokenize_bench.cc cli/cmd_run.cc cli/cmd_train.cc formats/gguf_writer.cc
-  model/spec/families/gemma.cc model/spec/families/phi.cc tensor/cpu/block_gemm_vectors.cc tensor/cpu/elementwise.cc
-  runner/http_server.cc tensor/cpu/panels.cc tensor/cpu/rows.cc tensor/memory.cc tokenizer/load_tokenizer.cc tokenizer/sentencepiece_file.cc
-  tokenizer/tokenizer_json.cc tests/formats/safetensors_broken_test.cc tests/formats/safetensors_test.cc
-  tests/runner/sampler_test.cc tests/support/norm_rotary_cases.cc tests/tensor/distill_top_test.cc
+  autograd/ops/hidden_loss.cc bench/attention_bench.cc bench/tokenize_bench.cc cli/cmd_run.cc
+  cli/cmd_train.cc formats/gguf_writer.cc model/spec/families/gemma.cc model/spec/families/phi.cc
+  runner/http_server.cc tensor/cpu/block_gemm_vectors.cc tensor/cpu/elementwise.cc tensor/cpu/panels.cc
+  tensor/cpu/rows.cc tensor/memory.cc tests/formats/safetensors_broken_test.cc
+  tests/formats/safetensors_test.cc tests/runner/sampler_test.cc tests/runner/token_loop_test.cc
+  tests/support/awkward_backend.cc tests/support/norm_rotary_cases.cc tests/tensor/distill_top_test.cc
   tests/tensor/layer_faults_test.cc tests/tensor/linear_test.cc tests/tokenizer/sentencepiece_bpe_test.cc
-  tests/tokenizer/word_ends_test.cc tests/train/objectives_test.cc)
+  tests/tokenizer/word_ends_test.cc tests/train/objectives_test.cc tokenizer/load_tokenizer.cc
+  tokenizer/sentencepiece_file.cc tokenizer/tokenizer_json.cc)
 function(retort_compile_alone)
   foreach(source ${ARGN})
     cmake_path(ABSOLUTE_PATH source OUTPUT_VARIABLE path)

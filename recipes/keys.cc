@@ -61,6 +61,7 @@ Json Load(const std::vector<DataSource>& v) {
   return v.empty() ? Json() : list;
 }
 
+// NOLINTBEGIN(performance-unnecessary-value-param): the strings are moved from.
 template <class Field>
 RecipeKey MakeKey(std::string name, Field field, Shapes shapes, std::string help) {
   return {.name = std::move(name),
@@ -70,11 +71,14 @@ RecipeKey MakeKey(std::string name, Field field, Shapes shapes, std::string help
                            Recipe& r) { Store(v, folder, field(r)); },
           .load = [field](const Recipe& r) -> Json { return Load(field(r)); }};
 }
+// NOLINTEND(performance-unnecessary-value-param)
 
+// NOLINTBEGIN(bugprone-macro-parentheses,readability-identifier-naming): two values; a short name.
 // KEY(train.lr) expands to the key's name and an accessor of its member.
 #define FIELD(member) \
   [](auto& r) -> auto& { return r.member; }
 #define KEY(member) #member, FIELD(member)
+// NOLINTEND(bugprone-macro-parentheses,readability-identifier-naming)
 
 RecipeKey Required(RecipeKey key) {
   key.required = true;

@@ -11,6 +11,7 @@ namespace {
 
 Rows OpenRows(const std::vector<DataSource>& sources, const std::string& format) {
   std::vector<RowSource> out;
+  out.reserve(sources.size());
   for (const DataSource& s : sources) out.push_back({s.path, s.weight});
   return Rows::Open(out, ParseRowFormat(format));
 }
