@@ -30,7 +30,8 @@ std::vector<Example> SomeExamples() {
 
 struct Outcome {
   std::vector<double> losses, norms;
-  std::vector<std::vector<float>> parameters;
+  std::vector<std::vector<float>> start;       // each parameter before the first step
+  std::vector<std::vector<float>> parameters;  // each parameter and its moments after the last
 };
 
 struct Setting {
@@ -83,6 +84,8 @@ Outcome Train(Backend& backend, const Setting& setting) {
                   online ? static_cast<Objective&>(*online) : plain);
 
   Outcome out;
+  for (const auto& m : trainer.optimizer().moments())
+    out.start.push_back(backend.ToFloats(m.parameter->value));
   for (int i = 0; i < kSteps; ++i) {
     const auto metrics = trainer.Step();
     if (!metrics) break;
@@ -108,7 +111,12 @@ TEST_P(AwkwardTraining, TwentyStepsGiveTheBytesOfTheCpu) {
   EXPECT_EQ(got.losses, want.losses);
   EXPECT_EQ(got.norms, want.norms);
   EXPECT_EQ(got.parameters, want.parameters);
-  EXPECT_LT(want.losses.back(), want.losses.front());
+  ASSERT_EQ(want.parameters.size(), 3 * want.start.size());
+  for (size_t i = 0; i < want.start.size(); ++i) EXPECT_NE(want.parameters[3 * i], want.start[i]);
+  // With dropout, steps' losses also differ by what was dropped.
+  if (GetParam().dropout == 0) {
+    EXPECT_LT(want.losses.back(), want.losses.front());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Settings, AwkwardTraining,
