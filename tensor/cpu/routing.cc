@@ -5,6 +5,7 @@
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
 #include "tensor/cpu/softmax.h"
+#include "tensor/host_routing.h"
 
 namespace retort {
 namespace {
@@ -90,37 +91,11 @@ struct DotKernel {
   }
 };
 
-void CheckRoute(const RouteRule& rule, const Tensor& probabilities, const Tensor& experts,
-                const Tensor& weights) {
-  const int64_t tokens = probabilities.rows();
-  RETORT_CHECK(rule.used >= 1 && rule.used <= probabilities.cols() &&
-                   experts.elements() == tokens * rule.used &&
-                   weights.elements() == experts.elements(),
-               rule.used, " experts of ", probabilities.shape().text(), ", weights ",
-               weights.shape().text());
-}
-
-std::span<const int32_t> Numbers(const Tensor& x) {
-  return {x.data<int32_t>(), static_cast<size_t>(x.elements())};
-}
-
-void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                 std::span<const int32_t> places, const Tensor& out) {
-  RETORT_CHECK(
-      x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(),
-      rows.size(), " rows and ", places.size(), " places for ", x.shape().text(), " and ",
-      out.shape().text());
-  for (const int32_t r : rows)
-    RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
-  for (const int32_t p : places)
-    RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
-}
-
 }  // namespace
 
 void CpuBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
                        Tensor& experts, Tensor& weights) {
-  CheckRoute(rule, probabilities, experts, weights);
+  CheckRoute(rule, logits, probabilities, experts, weights);
   RETORT_CHECK(logits.elements() == probabilities.elements());
   const int64_t count = probabilities.cols(), used = rule.used;
   ForRanges(
@@ -136,7 +111,7 @@ void CpuBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& prob
 
 void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
                            const Tensor& probabilities, const Tensor& experts, Tensor& dlogits) {
-  CheckRoute(rule, probabilities, experts, dweights);
+  CheckRoute(rule, dlogits, probabilities, experts, dweights);
   RETORT_CHECK(dlogits.elements() == probabilities.elements());
   const int64_t count = probabilities.cols(), used = rule.used;
   ForRanges(pool_, probabilities.rows(), RowsPerPiece(count), [&](int64_t begin, int64_t end) {

@@ -3,37 +3,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "tensor/host_routing.h"
 #include "tensor/reference/reference_backend.h"
 
 namespace retort {
-namespace {
-
-void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& probabilities,
-                const Tensor& experts, const Tensor& weights) {
-  RETORT_CHECK(logits.shape() == probabilities.shape() && rule.used >= 1 &&
-                   rule.used <= logits.cols() && experts.elements() == logits.rows() * rule.used &&
-                   weights.elements() == experts.elements(),
-               rule.used, " experts of ", logits.shape().text(), ", weights ",
-               weights.shape().text());
-}
-
-std::span<const int32_t> Numbers(const Tensor& x) {
-  return {x.data<int32_t>(), static_cast<size_t>(x.elements())};
-}
-
-void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
-                 std::span<const int32_t> places, const Tensor& out) {
-  RETORT_CHECK(
-      x.cols() == out.cols() && std::ssize(rows) == x.rows() && places.size() == rows.size(),
-      rows.size(), " rows and ", places.size(), " places for ", x.shape().text(), " and ",
-      out.shape().text());
-  for (const int32_t r : rows)
-    RETORT_CHECK(r >= 0 && r < out.rows(), "row ", r, " of ", out.rows());
-  for (const int32_t p : places)
-    RETORT_CHECK(p >= 0 && p < weights.elements(), "place ", p, " of ", weights.elements());
-}
-
-}  // namespace
 
 void ReferenceBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
                              Tensor& experts, Tensor& weights) {
