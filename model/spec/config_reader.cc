@@ -9,8 +9,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostLayers = 4096;
-
 RopeScaling ReadScaling(const ConfigReader& rope) {
   RopeScaling out;
   const std::string type = rope.Text("rope_type", rope.Text("type", "default"));

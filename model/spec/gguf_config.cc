@@ -11,8 +11,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostLayers = 4096;
-
 // All ids listed in the file at which generation ends.
 std::vector<int32_t> EndsOf(const GgufMetadata& m, int64_t vocab, const std::string& where) {
   std::vector<int32_t> ends;

@@ -168,7 +168,14 @@ void AwkwardBackend::RunUpTo(uint64_t number) {
     const std::function<void()> work = std::move(queue_.front());
     queue_.pop_front();
     ++done_;
-    work();
+    try {
+      work();
+    } catch (...) {
+      // The caller unwinds, and with it go the targets of downloads that still wait.
+      queue_.clear();
+      done_ = asked_;
+      throw;
+    }
   }
 }
 

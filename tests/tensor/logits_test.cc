@@ -13,7 +13,7 @@
 namespace retort {
 namespace {
 
-constexpr size_t kSizes[] = {1, 15, 16, 17, 127, 128, 129, 300, 4096};
+constexpr size_t kLogitCounts[] = {1, 15, 16, 17, 127, 128, 129, 300, 4096};
 
 std::vector<float> Drawn(size_t size) {
   RandomStream random(MakeKey(size, RandomUse::kData));
@@ -29,7 +29,7 @@ class Logits : public testing::TestWithParam<Isa> {
 };
 
 TEST_P(Logits, MaximaAreThoseOfBlocks) {
-  for (const size_t size : kSizes) {
+  for (const size_t size : kLogitCounts) {
     std::vector<float> x = Drawn(size);
     x[size / 2] = -std::numeric_limits<float>::infinity();
     std::vector<float> most(LogitsBlocks(size));
@@ -48,7 +48,7 @@ TEST_P(Logits, MaximaAreThoseOfBlocks) {
 }
 
 TEST_P(Logits, WeightsAreExponentials) {
-  for (const size_t size : kSizes) {
+  for (const size_t size : kLogitCounts) {
     for (const float factor : {0.3f, 1.0f, 4.0f}) {
       const std::vector<float> x = Drawn(size);
       const float highest = *std::max_element(x.begin(), x.end());
