@@ -126,17 +126,22 @@ std::byte* Arena::Allocate(int64_t bytes) {
 
 void Arena::Free(std::byte* data) {
   Block* block = Block::Of(data);
+  // What becomes inaccessible: the block, and the headers that end between two merged blocks.
+  std::byte* begin = block->data();
+  std::byte* end = begin + block->size;
   if (Block* const after = block->after(); after->free) {
+    end = after->data();
     Unlink(after);
     block->size += static_cast<int64_t>(sizeof(Block)) + after->size;
   }
   if (Block* const before = block->before; before && before->free) {
+    begin = reinterpret_cast<std::byte*>(block);
     Unlink(before);
     before->size += static_cast<int64_t>(sizeof(Block)) + block->size;
     block = before;
   }
   block->after()->before = block;
-  ASAN_POISON_MEMORY_REGION(block->data(), static_cast<size_t>(block->size));
+  ASAN_POISON_MEMORY_REGION(begin, static_cast<size_t>(end - begin));
   Link(block);
 }
 

@@ -28,6 +28,10 @@ void* operator new(size_t bytes) { return Asked(bytes, alignof(std::max_align_t)
 void* operator new(size_t bytes, std::align_val_t alignment) {
   return Asked(bytes, std::max(sizeof(void*), static_cast<size_t>(alignment)));
 }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  ++asked;
+  return std::malloc(bytes ? bytes : 1);
+}
 void operator delete(void* data) noexcept { std::free(data); }
 void operator delete(void* data, size_t) noexcept { std::free(data); }
 void operator delete(void* data, std::align_val_t) noexcept { std::free(data); }
