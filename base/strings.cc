@@ -88,8 +88,14 @@ std::string ReplaceAll(std::string text, std::string_view from, std::string_view
 
 std::string Nearest(std::string_view name, const std::vector<std::string>& known) {
   std::string best;
+  if (name.size() > kLongestName) return best;
   size_t best_distance = std::max<size_t>(2, name.size() / 2) + 1;
   for (const std::string& candidate : known) {
+    // The distance is at least the difference of the lengths.
+    if (std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size()) >=
+        best_distance) {
+      continue;
+    }
     const size_t distance = EditDistance(name, candidate);
     if (distance < best_distance) {
       best = candidate;

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "formats/cursor.h"
 #include "formats/gguf_types.h"
 

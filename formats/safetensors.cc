@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "formats/cursor.h"
 #include "formats/safetensors_header.h"
 
