@@ -32,7 +32,8 @@ void RemovePartialFiles(const Path& folder) {
         StartsWith(name, ".shard-") || StartsWith(name, Cat(".", kTeacherCacheManifest));
     if (ours && EndsWith(name, ".partial")) left.push_back(entry.path());
   }
-  for (const Path& path : left) std::filesystem::remove(path);
+  std::error_code ignored;
+  for (const Path& path : left) std::filesystem::remove_all(path, ignored);
 }
 
 // The indices of shards whose files do not match the manifest.

@@ -12,16 +12,15 @@ using hdf5::Handle;
 using hdf5::InLibrary;
 
 struct Hdf5Writer::State {
-  Path target, temporary;
-  Handle file;
-  bool committed = false;
-
+  explicit State(const Path& path) : target(path), staged(path) {}
   ~State() {
     const InLibrary in;
     file.Release();
-    std::error_code ignored;
-    if (!committed) std::filesystem::remove(temporary, ignored);
   }
+
+  Path target;
+  StagedFile staged;
+  Handle file;
 
   std::string Place(std::string_view what, std::string_view name) const {
     return Cat(target.string(), ": ", what, " '", name, "'");
@@ -60,15 +59,13 @@ Handle CreationProperties(const std::vector<hsize_t>& dims, Hdf5Storage storage,
 
 }  // namespace
 
-Hdf5Writer::Hdf5Writer(const Path& target) : state_(std::make_unique<State>()) {
+Hdf5Writer::Hdf5Writer(const Path& target) : state_(std::make_unique<State>(target)) {
   const InLibrary in;
-  state_->target = target;
-  state_->temporary = TemporaryBeside(target);
   const std::string place = target.string();
   const Handle creation(Checked(H5Pcreate(H5P_FILE_CREATE), place), H5Pclose);
   Checked(H5Pset_obj_track_times(creation.id(), false), place);
   state_->file = {
-      Checked(H5Fcreate(state_->temporary.c_str(), H5F_ACC_TRUNC, creation.id(), H5P_DEFAULT),
+      Checked(H5Fcreate(state_->staged.path().c_str(), H5F_ACC_TRUNC, creation.id(), H5P_DEFAULT),
               place),
       H5Fclose};
 }
@@ -131,8 +128,7 @@ void Hdf5Writer::Commit() {
   const InLibrary in;
   // Closing the file reports write errors that occurred in flushing.
   Checked(state_->file.Release(), state_->target.string());
-  PutInPlace(state_->temporary, state_->target);
-  state_->committed = true;
+  state_->staged.Commit();
 }
 
 }  // namespace retort

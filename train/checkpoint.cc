@@ -117,7 +117,8 @@ void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base) 
 }
 
 void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base) {
-  std::filesystem::create_directories(folder.parent_path());
+  MakeFolders(folder.parent_path());
+  RemoveLeftovers(folder.parent_path());
   AtomicFolder beside(folder);
   WriteWeights(beside.path(), trainer, base);
   WriteTrainerState(beside.path() / kTrainerState, trainer);
@@ -156,8 +157,7 @@ std::optional<CheckpointPlace> LastCheckpoint(const Path& checkpoints) {
 
 void PruneCheckpoints(const Path& checkpoints, int64_t keep) {
   auto all = Checkpoints(checkpoints);
-  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i)
-    std::filesystem::remove_all(all[i].folder);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) RemoveFolder(all[i].folder);
 }
 
 }  // namespace retort

@@ -51,7 +51,7 @@ bool Answers(Json line, const Row& prompt) {
 // The number of whole lines in the file. Removes an incomplete line at the end.
 int64_t KeepWholeLines(const Path& out, const Rows& rows) {
   if (!std::filesystem::exists(out)) return 0;
-  std::string text = ReadText(out);
+  std::string text = ReadText(out, UINT64_MAX);
   const size_t end = text.rfind('\n');
   const size_t whole = end == std::string::npos ? 0 : end + 1;
   if (whole != text.size()) WriteTextAtomically(out, text.substr(0, whole));

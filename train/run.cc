@@ -129,13 +129,9 @@ class TrainingRun {
   }
 
   void PutTrained() {
-    AtomicFolder beside(trained_);
+    AtomicFolder beside(trained_, AtomicFolder::Old::kReplace);
     WriteTrained(beside.path(), trainer_, base_);
-    const Path old = Path(trained_.string() + ".old");
-    std::filesystem::remove_all(old);
-    if (std::filesystem::exists(trained_)) std::filesystem::rename(trained_, old);
     beside.Commit();
-    std::filesystem::remove_all(old);
   }
 
   void Finish(MetricsFile& metrics) {
