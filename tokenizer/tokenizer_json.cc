@@ -14,29 +14,13 @@ namespace retort {
 namespace {
 
 using PieceType = TokenizerSpec::PieceType;
-using PlainJson = nlohmann::json;  // the ordered type takes quadratic time for a vocabulary
-
-constexpr int kMaxDepth = 64;
 // Limit on the ids that a file may skip, so that a wrong id cannot allocate unbounded memory.
 constexpr size_t kMaxGaps = 1 << 16;
 
-PlainJson Parse(const std::string& text, const std::string& where) {
-  try {
-    return PlainJson::parse(text, [&](int depth, PlainJson::parse_event_t, PlainJson&) {
-      if (depth > kMaxDepth) throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
-      return true;
-    });
-  } catch (const PlainJson::exception& e) {
-    const std::string_view what = e.what();
-    const size_t at = what.find("at line ");
-    throw InputError(where, ": not JSON: ", at == what.npos ? what : what.substr(at));
-  }
-}
-
 // Moves a member out of the object, so that the rest is small.
-PlainJson Take(PlainJson* object, const char* key) {
+Json Take(Json* object, const char* key) {
   const auto it = object->is_object() ? object->find(key) : object->end();
-  return it == object->end() ? PlainJson() : std::move(*it);
+  return it == object->end() ? Json() : std::move(*it);
 }
 
 Json Member(const Json& object, const char* key) {
@@ -56,7 +40,7 @@ void PutPiece(int64_t id, const std::string& text, PieceType type, size_t limit,
   spec->pieces[place] = {text, 0, type};
 }
 
-void ReadVocabulary(const PlainJson& vocab, size_t limit, const std::string& where,
+void ReadVocabulary(const Json& vocab, size_t limit, const std::string& where,
                     TokenizerSpec* spec) {
   for (const auto& [text, id] : vocab.items()) {
     if (!id.is_number_integer()) throw InputError(where, ": the id of '", text, "' is no integer");
@@ -64,10 +48,10 @@ void ReadVocabulary(const PlainJson& vocab, size_t limit, const std::string& whe
   }
 }
 
-void ReadMerges(PlainJson merges, const std::string& where, TokenizerSpec* spec) {
+void ReadMerges(Json merges, const std::string& where, TokenizerSpec* spec) {
   if (!merges.is_array()) throw InputError(where, ": 'merges' must be a list");
   spec->merges.reserve(merges.size());
-  for (PlainJson& merge : merges) {
+  for (Json& merge : merges) {
     if (merge.is_string()) {
       spec->merges.push_back(std::move(merge.get_ref<std::string&>()));
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
@@ -201,12 +185,12 @@ void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
 }  // namespace
 
 BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec) {
-  PlainJson parsed = Parse(text, where);
+  Json parsed = ParseJson(text, where);
   if (!parsed.is_object() || !parsed.contains("model") || !parsed["model"].is_object()) {
     throw InputError(where, ": must be an object with a 'model'");
   }
-  const PlainJson vocab = Take(&parsed["model"], "vocab");
-  PlainJson merges = Take(&parsed["model"], "merges");
+  const Json vocab = Take(&parsed["model"], "vocab");
+  Json merges = Take(&parsed["model"], "merges");
   const Json file = parsed;
   const Json& model = file["model"];
   const Json added = Member(file, "added_tokens");
