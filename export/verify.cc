@@ -96,26 +96,11 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
   report.top1 = same / static_cast<double>(ids.size());
 }
 
-// The file while it is being verified. Removed by the destructor unless Keep() renamed it.
-class Untested {
- public:
-  explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}
-  ~Untested() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  const Path& path() const { return path_; }
-  void Keep() { std::filesystem::rename(path_, target_); }
-
- private:
-  Path target_, path_;
-};
-
 }  // namespace
 
 VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
                           const GgufExportOptions& options) {
-  Untested file(target);
+  StagedFile file(target);  // has no name of its own before it is verified
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);
   out.verdict = VerifyGguf(source, file.path(), options.type,
@@ -123,7 +108,7 @@ VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
   if (!out.verdict.passed) {
     throw Failure(target.string(), ": the self-test failed, nothing is kept: ", out.verdict.fault);
   }
-  file.Keep();
+  file.Commit();
   return out;
 }
 
