@@ -185,15 +185,15 @@ void AddEval(CLI::App& app) {
   command
       ->add_option("--max-tokens", flags->max_tokens,
                    "longest row in tokens, at most the model's positions")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
+      ->check(CLI::Range(int64_t{2}, kMostCount));
   command->add_option(
       "--over-length", flags->over_length,
       "what to do with longer rows: error, drop and, for the loss, truncate or split");
   command->add_option("--loss-on", flags->loss_on, "for the loss: completion or all");
   command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_flag("--no-eos", flags->no_eos,
                     "texts and completions do not end with the end token");
   flags->compute.Add(*command, true);

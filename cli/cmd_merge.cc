@@ -44,8 +44,7 @@ void AddMerge(CLI::App& app) {
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--onto", flags->onto,
                       "original or nf4 (default: as the adapter was trained)");
-  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")
-      ->check(CLI::NonNegativeNumber);
+  AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

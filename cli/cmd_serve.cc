@@ -14,6 +14,8 @@
 namespace retort {
 namespace {
 
+constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
+
 struct ServeFlags {
   std::string model, adapter, name, chat_template = "auto";
   ServerOptions server;
@@ -87,13 +89,13 @@ void AddServe(CLI::App& app) {
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
   command->add_option("--parallel", s.engine.parallel, "requests that run at once")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostParallel));
   command->add_option("--queue", s.queue, "requests that may wait beside them")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostWaiting));
   command
       ->add_option("--context", s.engine.context,
                    "maximum tokens of a request, its answer included; 0: the model's maximum")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   flags->compute.Add(*command, true);
   command->callback([flags] { Serve(*flags); });
 }

@@ -5,6 +5,7 @@
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
@@ -109,10 +110,10 @@ void AddTeach(CLI::App& app) {
   command
       ->add_option("--max-tokens", flags->max_tokens,
                    "of an answer, as --set teacher.max_new_tokens=N (0: the recipe's)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--device", flags->device, "as --set teacher.device=...");
   command->add_option("--threads", flags->threads, "as --set train.threads=N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostThreads));
   command->add_option("--compute", flags->compute, "as --set teacher.compute=...");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

@@ -24,7 +24,7 @@ void Train(const TrainFlags& flags) {
     throw InputError("--model '", flags.model, "' is not known; use bpe or unigram");
   }
   std::vector<std::string> texts;
-  for (const std::string& file : flags.data) texts.push_back(ReadText(file));
+  for (const std::string& file : flags.data) texts.push_back(ReadText(file, UINT64_MAX));
   AtomicFolder folder(flags.out);
   SentencePieceTraining options;
   options.vocab = flags.vocab;

@@ -5,6 +5,7 @@
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
@@ -93,11 +94,11 @@ void AddTrain(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--run", flags->run, "the run's folder (default: runs/NAME)");
   command->add_option("--steps", flags->steps, "as --set train.steps=N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_option("--device", flags->device,
                       "as --set model.device=...: auto, cpu or cuda[:N]");
   command->add_option("--threads", flags->threads, "as --set train.threads=N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostThreads));
   command->add_option("--compute", flags->compute,
                       "as --set model.compute=...: auto, f32, bf16 or int8");
   command->add_flag("--resume", flags->resume, "continue from the last complete checkpoint");

@@ -44,8 +44,17 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
 // The type for --kv. "auto" is f32 if the model computes in f32, otherwise bf16.
 DType CacheType(const std::string& flag, Compute compute);
 
+// --threads of a command that computes; 0: all that this process may use.
+void AddThreads(CLI::App& command, int& threads);
+
+// The largest number that a flag for a count of rows, tokens or steps takes.
+inline constexpr int64_t kMostCount = int64_t{1} << 30;
+
+// These throw Error{kFailure} if standard output cannot be written.
 void PrintJson(const Json& value);        // one line on standard output
 void PrintLine(const std::string& text);  // a line on standard output
-void Note(const std::string& text);       // a line on standard error
+void CheckOutput();                       // for those who write to std::cout themselves
+
+void Note(const std::string& text);  // a line on standard error
 
 }  // namespace retort
