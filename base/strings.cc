@@ -80,10 +80,16 @@ bool StartsWith(std::string_view text, std::string_view prefix) { return text.st
 bool EndsWith(std::string_view text, std::string_view suffix) { return text.ends_with(suffix); }
 
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
+  size_t at = text.find(from);
+  if (at == std::string::npos) return text;
+  std::string out;
+  size_t done = 0;
+  for (; at != std::string::npos; at = text.find(from, done)) {
+    out.append(text, done, at - done).append(to);
+    done = at + from.size();
   }
-  return text;
+  out.append(text, done);
+  return out;
 }
 
 std::string Nearest(std::string_view name, const std::vector<std::string>& known) {

@@ -38,13 +38,14 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   // reads a second one as the end of a turn; Retort reads all of them.
   if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end())
     spec.eos = ends.front();
-  SpecToGguf(spec, source.config.vocab, m);
+  SpecToGguf(spec, source.config.vocab, source.path.string(), m);
   for (int32_t id : ends) {
     if (id != spec.eos && !m.Find("tokenizer.ggml.eot_token_id")) {
       m.Set("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(id));
     }
   }
-  if (ends.size() > 2) m.Set("retort.end_token_ids", GgufArray(ends));
+  // Without this list, ends are also told by their spelling.
+  if (!ends.empty()) m.Set("retort.end_token_ids", GgufArray(ends));
   return m;
 }
 

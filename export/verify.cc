@@ -22,6 +22,7 @@ constexpr const char* kTexts[] = {
     "for (int i = 0; i < n; ++i) { sum += x[i]; }",
     "I'll, you've, WE'RE; don't!!! ... ok?",
 };
+constexpr std::pair<const char*, const char*> kAround[] = {{"", "text"}, {"a", "b"}, {"a ", " b"}};
 constexpr size_t kSampleTokens = 128;
 
 // The logarithm of the softmax of one row of logits, in double.
@@ -61,12 +62,22 @@ std::string CompareTokenizers(const Tokenizer& a, const Tokenizer& b, int64_t& t
       return Cat("the tokens of '", text, "' differ");
     ++texts;
   }
-  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {  // special tokens, encoded as such
+  using PieceType = TokenizerSpec::PieceType;
+  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {
     const auto& piece = a.spec().pieces[id];
-    if (piece.type != TokenizerSpec::PieceType::kControl) continue;
-    const std::vector<Segment> marked = {{piece.text, true}, {"text", false}};
-    if (a.Encode(marked, true) != b.Encode(marked, true))
-      return Cat("the special token '", piece.text, "' is read differently");
+    const bool added = piece.type == PieceType::kControl || piece.type == PieceType::kUserDefined;
+    // An added token at the beginning of a text, within a word, and between spaces.
+    for (const auto& [before, after] : kAround) {
+      if (!added) break;
+      const std::vector<Segment> marked = {{before, false}, {piece.text, true}, {after, false}};
+      if (a.Encode(marked, true) != b.Encode(marked, true))
+        return Cat("the added token '", piece.text, "' is read differently");
+    }
+    // Words that are pieces, which some tokenizers read without their merges.
+    const bool word = piece.type == PieceType::kNormal && a.spec().byte_level;
+    const std::string text = word ? a.Bytes(static_cast<int32_t>(id)) : "";
+    if (word && a.Encode(text, true) != b.Encode(text, true))
+      return Cat("the piece '", piece.text, "' is read differently");
   }
   if (a.spec().chat_template != b.spec().chat_template) return "the chat template differs";
   if (a.spec().bos != b.spec().bos || a.spec().add_bos != b.spec().add_bos)

@@ -4,29 +4,15 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <set>
 
 #include "base/random.h"
 #include "formats/safetensors.h"
+#include "model/adapter_targets.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
 namespace {
-
-bool EndsAtDot(const std::string& module, const std::vector<std::string>& suffixes) {
-  return std::any_of(suffixes.begin(), suffixes.end(), [&](const std::string& s) {
-    return module == s || module.ends_with("." + s);
-  });
-}
-
-bool MatchesWhole(const std::string& module, const std::string& pattern) {
-  try {
-    return std::regex_match(module, std::regex(pattern));
-  } catch (const std::regex_error& e) {
-    throw InputError("adapter: '", pattern, "' is no regular expression: ", e.what());
-  }
-}
 
 std::string KeyOf(const std::string& module, const char* factor) {
   return Cat("base_model.model.", module, ".lora_", factor);
@@ -128,27 +114,17 @@ double LoraScale(double alpha, int64_t rank, bool rslora) {
   return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
 }
 
-bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
-  if (!linear.adaptable()) return false;
-  if (EndsAtDot(linear.name, config.exclude)) return false;
-  if (!config.exclude_pattern.empty() && MatchesWhole(linear.name, config.exclude_pattern))
-    return false;
-  if (!config.targets.empty()) return EndsAtDot(linear.name, config.targets);
-  if (config.target_pattern == "all-linear") return linear.expert < 0;
-  return MatchesWhole(linear.name, config.target_pattern);
-}
-
 std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend) {
   auto out = std::make_unique<Adapter>();
   out->config_ = config;
   out->sites_.resize(layout.linears.size());
   const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
-  const std::string* example = nullptr;
+  AdapterTargets targets(config);
+  targets.CheckAllMatch(layout);
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
-    if (!example && linear.adaptable()) example = &linear.name;
-    if (!Targets(config, linear)) continue;
+    if (!targets.Has(linear)) continue;
     RandomStream random(MakeKey(seed, RandomUse::kInit, NameKey(linear.name)));
     std::vector<float> a(static_cast<size_t>(config.rank * linear.cols));
     const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
@@ -158,10 +134,8 @@ std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout
         {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
         scale});
   }
-  if (out->parameters().empty()) {
-    throw InputError("adapter.targets matches no linear layer; layers are named like '",
-                     example ? *example : "", "'");
-  }
+  if (out->parameters().empty())
+    throw InputError("adapter.exclude leaves none of the layers that adapter.targets names");
   return out;
 }
 
@@ -193,10 +167,11 @@ std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout,
   const TensorTable table = ReadSafetensors(folder / "adapter_model.safetensors").tensors;
   out->sites_.resize(layout.linears.size());
   const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
+  AdapterTargets targets(config);
   std::set<std::string> used;
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
-    if (!Targets(config, linear)) continue;
+    if (!targets.Has(linear)) continue;
     const std::string a = KeyOf(linear.name, "A"), b = KeyOf(linear.name, "B");
     out->sites_[id] = std::unique_ptr<AdapterSite>(
         new AdapterSite{{a, ReadFactor(table, a, config.rank, linear.cols, backend)},

@@ -19,7 +19,7 @@ struct AdapterConfig {
   // The modules that get an adapter: if `targets` is not empty, those whose name ends in one of its
   // suffixes ("q_proj", or a longer dotted suffix). Otherwise target_pattern decides: "all-linear"
   // (every linear layer of the blocks except routers and, as in PEFT, experts) or a regular
-  // expression that must match the whole name.
+  // expression, as Python's, that must match the whole name.
   std::string target_pattern = "all-linear";
   std::vector<std::string> targets;
   std::vector<std::string> exclude;  // suffixes of excluded modules
@@ -30,7 +30,7 @@ struct AdapterConfig {
 // s in W + s B A: alpha / rank, or alpha / sqrt(rank) with rsLoRA.
 double LoraScale(double alpha, int64_t rank, bool rslora);
 
-// Whether the configuration targets this layer.
+// Whether the configuration targets this layer. For many layers, see adapter_targets.h.
 bool Targets(const AdapterConfig& config, const LinearSpec& linear);
 
 // The adapter of one linear layer.
@@ -42,8 +42,8 @@ struct AdapterSite {
 class Adapter {
  public:
   // A new adapter: A uniform in +-1/sqrt(in), B zero, so that its initial output is zero. A layer's
-  // values depend only on the seed and the layer's name. Throws Error{kInput} if no module is
-  // targeted.
+  // values depend only on the seed and the layer's name. Throws Error{kInput} naming a target or an
+  // exclusion that matches no module (AdapterTargets), or if no module is left.
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend);
   // Loads a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra or

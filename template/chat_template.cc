@@ -219,29 +219,47 @@ std::vector<ChatPiece> ChatTemplate::Render(const std::vector<Message>& messages
   RETORT_CHECK(false, "chat template of no style");
 }
 
+std::optional<std::vector<EncodedPiece>> EncodeChatPiecesAtMost(
+    const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<Message>& messages,
+    bool generation_prompt, size_t limit, const std::string& where) {
+  const TokenizerSpec& spec = tokenizer.spec();
+  const bool bos = spec.bos >= 0 && (chat.writes_bos() || spec.add_bos);
+  size_t left = limit;
+  if (bos && left-- == 0) return std::nullopt;
+  std::vector<EncodedPiece> out;
+  for (const ChatPiece& piece : chat.Render(messages, generation_prompt, spec, where)) {
+    auto ids = tokenizer.EncodeAtMost(piece.segments, !out.empty(), left);
+    if (!ids) return std::nullopt;
+    left -= ids->size();
+    out.push_back({std::move(*ids), piece.reply});
+  }
+  if (bos) out.front().ids.insert(out.front().ids.begin(), spec.bos);
+  return out;
+}
+
+std::optional<std::vector<int32_t>> EncodeChatAtMost(const Tokenizer& tokenizer,
+                                                     const ChatTemplate& chat,
+                                                     const std::vector<Message>& messages,
+                                                     bool generation_prompt, size_t limit,
+                                                     const std::string& where) {
+  const auto pieces =
+      EncodeChatPiecesAtMost(tokenizer, chat, messages, generation_prompt, limit, where);
+  if (!pieces) return std::nullopt;
+  std::vector<int32_t> ids;
+  for (const EncodedPiece& p : *pieces) ids.insert(ids.end(), p.ids.begin(), p.ids.end());
+  return ids;
+}
+
 std::vector<EncodedPiece> EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                            const std::vector<Message>& messages,
                                            bool generation_prompt, const std::string& where) {
-  const TokenizerSpec& spec = tokenizer.spec();
-  std::vector<EncodedPiece> out;
-  for (const ChatPiece& piece : chat.Render(messages, generation_prompt, spec, where)) {
-    out.push_back({tokenizer.Encode(piece.segments, !out.empty()), piece.reply});
-  }
-  if (spec.bos >= 0 && (chat.writes_bos() || spec.add_bos)) {
-    out.front().ids.insert(out.front().ids.begin(), spec.bos);
-  }
-  return out;
+  return *EncodeChatPiecesAtMost(tokenizer, chat, messages, generation_prompt, kNoLimit, where);
 }
 
 std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                 const std::vector<Message>& messages, bool generation_prompt,
                                 const std::string& where) {
-  std::vector<int32_t> ids;
-  for (const EncodedPiece& p :
-       EncodeChatPieces(tokenizer, chat, messages, generation_prompt, where)) {
-    ids.insert(ids.end(), p.ids.begin(), p.ids.end());
-  }
-  return ids;
+  return *EncodeChatAtMost(tokenizer, chat, messages, generation_prompt, kNoLimit, where);
 }
 
 }  // namespace retort

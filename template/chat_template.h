@@ -17,6 +17,7 @@
 // today's, so that the same rows always give the same tokens).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -93,10 +94,18 @@ struct EncodedPiece {
 // One BOS if the template or the tokenizer's files require it; then each piece is encoded
 // separately, all but the first as continuations. Both trainer and runner use this function, so at
 // every turn a training row begins with exactly the ids of the runner's prompt.
+std::optional<std::vector<EncodedPiece>> EncodeChatPiecesAtMost(
+    const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<Message>& messages,
+    bool generation_prompt, size_t limit, const std::string& where);
 std::vector<EncodedPiece> EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                            const std::vector<Message>& messages,
                                            bool generation_prompt, const std::string& where);
-// The same ids, concatenated.
+// The same ids, concatenated; nullopt if there are more than `limit` (Tokenizer::EncodeAtMost).
+std::optional<std::vector<int32_t>> EncodeChatAtMost(const Tokenizer& tokenizer,
+                                                     const ChatTemplate& chat,
+                                                     const std::vector<Message>& messages,
+                                                     bool generation_prompt, size_t limit,
+                                                     const std::string& where);
 std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                 const std::vector<Message>& messages, bool generation_prompt,
                                 const std::string& where);

@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/seeded_hash.h"
 #include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/meta_words.h"
 #include "tokenizer/text_steps_json.h"
 #include "tokenizer/utf8.h"
 
@@ -175,7 +177,7 @@ void CheckDecoder(const Json& decoder, const std::string& where) {
 // Completes the vocabulary for GGUF's "llama" tokenizer: marks byte pieces and sets scores so that
 // the best score belongs to the merge of lowest rank.
 void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
-  std::unordered_map<std::string, float> score;
+  std::unordered_map<std::string, float, SeededTextHash, std::equal_to<>> score;
   for (size_t rank = 0; rank < spec->merges.size(); ++rank) {
     std::string whole = spec->merges[rank];
     const size_t cut = whole.find(' ');
@@ -196,6 +198,45 @@ void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
   }
   spec->byte_fallback = bytes == 256;
   if (spec->unk >= 0) spec->pieces[spec->unk].type = PieceType::kUnknown;
+}
+
+constexpr const char* kSplitsFault =
+    "its tokenizer splits words in a way that GGUF has no name for";
+
+std::string ByteLevelFault(const TokenizerSpec& spec) {
+  if (spec.pre.empty()) return kSplitsFault;
+  if (spec.add_space_prefix)
+    return "its tokenizer puts a space before a text, which a GGUF of this kind cannot say";
+  if (spec.normalizes && !spec.nfc)
+    return "its tokenizer normalises text in a way that GGUF has no name for";
+  return "";
+}
+
+// GGUF's "llama" turns spaces into marks and may put one before every run of text, no more.
+std::string MetaSpaceFault(const TextSteps& steps, const TokenizerSpec& spec) {
+  using Kind = NormalizerSpec::Kind;
+  bool marks = false;
+  for (const NormalizerSpec& step : steps.normalizers) {
+    if (step.kind == Kind::kReplaceText && step.pattern == " " && step.content == kMetaSpace) {
+      marks = true;
+    } else if (step.kind != Kind::kPrepend || step.content != kMetaSpace) {
+      return "its tokenizer normalises text in a way that GGUF has no name for";
+    } else if (step.where == NormalizerSpec::Where::kFirstRun) {
+      return "its tokenizer puts a space before the beginning of a text alone (prepend_scheme 'first'), which a GGUF cannot say";
+    } else if (step.unless_there) {
+      return "its tokenizer puts a space only before a text that begins with none (Metaspace), which a GGUF cannot say";
+    }
+  }
+  if (!marks) return "its tokenizer keeps spaces as they are, which a GGUF of this kind cannot say";
+  for (const SplitSpec& split : steps.splits) {
+    // No space is left to split at, and no piece could reach over a mark anyway.
+    const bool idle = split.literal && (split.pattern == " " ||
+                                        (split.pattern == kMetaSpace && MarksOnlyLead(spec)));
+    if (!idle) return kSplitsFault;
+  }
+  return spec.ignore_merges
+             ? "its tokenizer ignores its merges for whole words, which a GGUF of this kind cannot say"
+             : "";
 }
 
 }  // namespace
@@ -228,11 +269,15 @@ BpePipeline ParseTokenizerJson(std::string text, const std::string& where, Token
   spec->add_space_prefix =
       std::any_of(steps.normalizers.begin(), steps.normalizers.end(),
                   [](const NormalizerSpec& n) { return n.kind == NormalizerSpec::Kind::kPrepend; });
+  spec->normalizes = !steps.normalizers.empty();
   if (steps.byte_level) {
-    spec->pre = PreName(steps.splits, steps.normalizers);
+    spec->pre = PreName(steps.splits);
+    spec->nfc = steps.normalizers == std::vector<NormalizerSpec>{{NormalizerSpec::Kind::kNfc}};
+    spec->gguf_fault = ByteLevelFault(*spec);
   } else {
     FinishMetaSpacePieces(pipeline.options.byte_fallback, spec);
     if (steps.splits.empty()) spec->pre = "default";
+    spec->gguf_fault = MetaSpaceFault(steps, *spec);
   }
   ReadPostProcessor(Member(file, "post_processor"), where + ": post_processor", spec);
   CheckDecoder(Member(file, "decoder"), where + ": decoder");

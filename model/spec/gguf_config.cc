@@ -7,13 +7,15 @@
 #include "base/strings.h"
 #include "model/spec/families.h"
 #include "tensor/quant/quant.h"
+#include "tokenizer/gguf_rules.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kMostLayers = 4096;
 
-// All ids listed in the file at which generation ends.
+// All ids listed in the file at which generation ends. Without Retort's own list, also those that
+// llama.cpp finds: the usual id where the file names none, and tokens that are spelt like an end.
 std::vector<int32_t> EndsOf(const GgufMetadata& m, int64_t vocab, const std::string& where) {
   std::vector<int32_t> ends;
   const auto add = [&](int64_t id) {
@@ -27,6 +29,15 @@ std::vector<int32_t> EndsOf(const GgufMetadata& m, int64_t vocab, const std::str
     add(m.Int(Cat("tokenizer.ggml.", kind, "_token_id"), -1));
   if (m.Find("retort.end_token_ids")) {
     for (int64_t id : m.Ints("retort.end_token_ids")) add(id);
+    return ends;
+  }
+  if (!m.Find("tokenizer.ggml.tokens")) return ends;
+  const std::vector<std::string>& tokens = m.Texts("tokenizer.ggml.tokens");
+  const auto count = std::min(std::ssize(tokens), vocab);
+  const int32_t usual = GgufDefaultsOf(m.Text("tokenizer.ggml.model", ""), "").eos;
+  if (!m.Find("tokenizer.ggml.eos_token_id") && usual < count) add(usual);
+  for (const int32_t id : EndsBySpelling(tokens)) {
+    if (id < count) add(id);
   }
   return ends;
 }

@@ -44,6 +44,76 @@ TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
   EXPECT_THROW(Targets(c, Layer("model.layers.2.self_attn.q_proj")), Error);
 }
 
+// Expressions are Python's, as PEFT's are.
+TEST(Targets, ReadsPythonsExpressions) {
+  const LinearSpec q = Layer("model.layers.3.self_attn.q_proj");
+  AdapterConfig c;
+  for (const char* pattern :
+       {R"(.*\.(?P<which>q|k)_proj)", "(?i).*Q_PROJ", R"(.*layers\.\d{,2}\..*)",
+        R"((?:.*?(?:self_attn|mlp).*?(?:q_proj|v_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.mlp\..*))",
+        R"(model(?=\.).*(?<=q)_proj)"}) {
+    c.target_pattern = pattern;
+    EXPECT_TRUE(Targets(c, q)) << pattern;
+    c.target_pattern = Cat("(?:", pattern, ")x");
+    EXPECT_FALSE(Targets(c, q)) << pattern;
+  }
+}
+
+TEST(Targets, RefusesExpressionsThatTakeTooLong) {
+  AdapterConfig c;
+  for (const std::string pattern :
+       {std::string("(.*)*[XY]"), std::string("(([a-z0-9._])+)+[!?]"),
+        std::string(15899, '(') + "a" + std::string(15899, ')'), std::string(100000, 'a')}) {
+    for (std::string* place : {&c.target_pattern, &c.exclude_pattern}) {
+      c = {};
+      *place = pattern;
+      try {
+        for (int i = 0; i < 500; ++i)
+          Targets(c, Layer(Cat("model.layers.", i, ".self_attn.q_proj").c_str()));
+        FAIL() << pattern.substr(0, 40);
+      } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), Error::Kind::kInput);
+        EXPECT_LT(std::string(e.what()).size(), 400u);
+      }
+    }
+  }
+}
+
+// A misspelt member among right ones.
+TEST(Targets, NamesMembersThatMatchNothing) {
+  DenseConfig model;
+  model.layers = 1, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
+  const auto backend = MakeReferenceBackend();
+  const auto refusal = [&](auto change) -> std::string {
+    AdapterConfig c;
+    change(c);
+    try {
+      Adapter::Make(c, LayoutOf(model), 7, *backend);
+      return "";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  };
+  EXPECT_EQ(refusal([](AdapterConfig& c) {
+              c.targets = {"q_proj", "q_prj"};
+            }),
+            "adapter.targets: 'q_prj' is no linear layer of this model's blocks; did you mean "
+            "'q_proj'?; known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
+  const auto says = [&](auto change, const char* part) {
+    const std::string said = refusal(change);
+    EXPECT_NE(said.find(part), std::string::npos) << said;
+  };
+  says([](AdapterConfig& c) { c.exclude = {"lm_head"}; },
+       "adapter.exclude: 'lm_head' is no linear");
+  says([](AdapterConfig& c) { c.exclude_pattern = "x.*"; },
+       "adapter.exclude: the expression 'x.*'");
+  says([](AdapterConfig& c) { c.target_pattern = "q_proj,v_proj"; },
+       "the whole name of no linear layer, such as 'model.layers.0.self_attn.q_proj'; to name");
+  says([](AdapterConfig& c) { c.exclude_pattern = ".*"; }, "leaves none");
+  EXPECT_EQ(refusal([](AdapterConfig& c) { c.targets = {"self_attn.q_proj", "mlp.up_proj"}; }), "");
+}
+
 // Routers never; experts only when they are named, as PEFT has it.
 TEST(Targets, LeavesRoutersAndUnnamedExpertsOut) {
   LinearSpec router = Layer("model.layers.0.mlp.gate"),
