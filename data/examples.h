@@ -67,6 +67,11 @@ struct ExampleOptions {
 // is a conversation. Throws Error{kInput} naming the row.
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options);
+// The same, or nullopt if there are more than `limit` tokens; a long row is not encoded whole to
+// find that out (Tokenizer::EncodeAtMost).
+std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenizer,
+                                       const ChatTemplate* chat, const ExampleOptions& options,
+                                       size_t limit);
 
 // The runner's input for the row: its prompt, or the conversation up to the last assistant turn
 // with a generation prompt, or the text itself. EncodeRow's ids begin with these.

@@ -119,6 +119,20 @@ TEST_F(ExamplesTest, OverLongRowsAreRefusedByDefault) {
   EXPECT_EQ(Fault(kPair, options), "");
 }
 
+// How long exactly would take long to find out.
+TEST_F(ExamplesTest, FarTooLongRowsAreNotReadToTheirEnd) {
+  const std::string row = Cat(R"({"prompt": "q", "completion": ")", std::string(1000, 'a'), "\"}");
+  EXPECT_TRUE(Fault(row, With(OverLength::kError, 6))
+                  .starts_with("train.jsonl:1: has more than 96 tokens, over the limit of 6; "));
+  const Row read = Open(row).Read(0);
+  const Example whole = EncodeRow(read, tokenizer_, nullptr, {});
+  const auto size = static_cast<size_t>(whole.size());
+  EXPECT_EQ(EncodeRowAtMost(read, tokenizer_, nullptr, {}, size)->ids, whole.ids);
+  EXPECT_EQ(EncodeRowAtMost(read, tokenizer_, nullptr, {}, size)->labels, whole.labels);
+  for (const size_t less : {size - 1, size_t{3}, size_t{0}})
+    EXPECT_FALSE(EncodeRowAtMost(read, tokenizer_, nullptr, {}, less));
+}
+
 TEST_F(ExamplesTest, OverLongRowsDropped) {
   const std::string text = R"({"text": "abcdefghij"})"
                            "\n"
@@ -236,8 +250,8 @@ TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
       ":3: the completion is empty (1 of 4 rows)",
       ":3: the prompt ends in a space, which most tokenizers would rather have at the completion's "
       "beginning (1 of 4 rows)",
-      ":4: the text spells a special token, which is read as plain characters; use format messages "
-      "for conversations (1 of 4 rows)",
+      ":4: the text spells the special token '<|im_start|>', which is read as plain characters; use "
+      "format messages for conversations (1 of 4 rows)",
       ":2: the row has occurred before (1 of 4 rows)"};
   ASSERT_EQ(set.notes.size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) {
