@@ -202,16 +202,29 @@ void Server::State::Complete(ApiKind kind, const HttpRequest& request,
   exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
 }
 
+// A prompt that does not fit is not encoded to its end.
 std::vector<int32_t> Server::State::Encoded(const ApiRequest& request) const {
   if (!request.prompt_ids.empty()) return request.prompt_ids;
-  if (request.kind == ApiKind::kCompletion) return model.tokenizer.EncodePrompt(request.prompt);
-  if (!model.chat) throw ApiError(400, model.no_chat, "messages", "no_chat_template");
+  const bool completion = request.kind == ApiKind::kCompletion;
+  const std::string param = completion ? "prompt" : "messages";
+  if (!completion && !model.chat) throw ApiError(400, model.no_chat, param, "no_chat_template");
+  const auto limit = static_cast<size_t>(engine.context() - 1);
+  std::optional<std::vector<int32_t>> ids;
   try {
-    return EncodeChat(model.tokenizer, *model.chat, request.messages, true, "messages");
+    ids = completion ? model.tokenizer.EncodePromptAtMost(request.prompt, limit)
+                     : EncodeChatAtMost(model.tokenizer, *model.chat, request.messages, true, limit,
+                                        param);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), "messages", "invalid_value");
+    throw ApiError(400, e.what(), param, "invalid_value");
   }
+  if (!ids) {
+    throw ApiError(400,
+                   Cat("the prompt's more than ", limit, " tokens leave no room in the context of ",
+                       engine.context()),
+                   param, "context_length_exceeded");
+  }
+  return *std::move(ids);
 }
 
 std::vector<int32_t> Server::State::PromptOf(const ApiRequest& request) const {
