@@ -12,8 +12,8 @@
 
 namespace retort {
 
-// (left id, right id) -> rank and merged id; open addressing with a seeded hash, read-only once
-// filled. Find() may be called with negative ids, for which there is no entry, but not with (-1, -1).
+// (left id, right id) -> rank and merged id; open addressing, seeded hash, read-only once filled.
+// Find() may be called with negative ids, for which there is no entry, but not with (-1, -1).
 class MergeTable {
  public:
   struct Merge {
@@ -56,8 +56,8 @@ struct MergeScratch {
   MergeQueue queue;
 };
 
-// Merges the symbols of one word in place. O(n log n) for n symbols, and nearly O(n) where few ranks
-// take part.
+// Merges the symbols of one word in place. O(n log n) for n symbols, and nearly O(n) where few
+// ranks take part.
 void MergeAll(const MergeTable& merges, MergeScratch* scratch, std::vector<int32_t>* symbols);
 
 }  // namespace retort

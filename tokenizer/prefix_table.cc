@@ -68,7 +68,7 @@ void PrefixTable::Link(const std::string& where, std::string_view what, int nest
 }
 
 // A binary search for the last entry that is not behind the text. Every text that begins it begins
-// that entry too, so it is the entry itself or one of its shorter ones. Each comparison begins where
+// that entry too, so it is the entry itself or one of its shorter ones. A comparison begins where
 // the entries on both sides are known to agree with the text.
 int32_t PrefixTable::Longest(std::string_view text, size_t pos) const {
   const std::string_view rest = text.substr(pos);

@@ -16,7 +16,7 @@ class PrefixTable {
   static constexpr int kMaxNested = 256;     // texts that begin one another
 
   PrefixTable() = default;
-  // Empty texts are left out. Throws Error{kInput} naming `where` and a text, called `what`, that is
+  // Empty texts are left out. Throws Error{kInput} naming `where` and a text, a `what`, that is
   // longer than kMaxBytes or begins with `nested` or more others.
   PrefixTable(const std::vector<std::string_view>& texts, const std::string& where,
               std::string_view what, int nested = kMaxNested);

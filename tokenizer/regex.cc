@@ -134,7 +134,7 @@ struct Regex::Code {
   Code(const Code&) = delete;
   Code& operator=(const Code&) = delete;
 
-  // Matches in text.substr(0, end), from `from` on. PCRE2_ERROR_PARTIAL: what follows `end` matters.
+  // Matches in text.substr(0, end), from `from` on. PCRE2_ERROR_PARTIAL: what follows matters.
   int Run(std::string_view text, size_t from, size_t end, uint32_t steps,
           Scratch::Data& scratch) const;
 };

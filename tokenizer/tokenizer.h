@@ -97,7 +97,7 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool continuation = false) const {
     return Encode(std::vector<Segment>{{std::string(text), false}}, continuation);
   }
-  // The same ids, or nullopt if there are more than `limit`. What does not fit is found out early: a
+  // The same ids, or nullopt if there are more than `limit`, which is found out early: a
   // text too long for `limit` tokens of any kind is not looked at, and encoding ends at the first
   // token too many. (Only what the SentencePiece library itself encodes is encoded whole.)
   virtual std::optional<std::vector<int32_t>> EncodeAtMost(const std::vector<Segment>& segments,
