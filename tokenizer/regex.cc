@@ -24,7 +24,7 @@ constexpr uint32_t kSteps = 128;
 
 // WholeRegex: steps that each text has, and those that all texts have together beyond them.
 constexpr uint32_t kNameSteps = 4096;
-constexpr uint64_t kAllNameSteps = 1 << 26;
+constexpr uint64_t kAllNameSteps = 1 << 24;
 
 std::string MessageOf(int error) {
   PCRE2_UCHAR text[256] = {};
