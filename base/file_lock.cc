@@ -31,7 +31,7 @@ std::string HolderOf(int fd) {
 
 FileLock::FileLock(const Path& file, const std::string& subject) : path_(file) {
   for (;;) {
-    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd_ < 0) throw Failure(path_.string(), ": cannot be made: ", ErrnoText());
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const bool held = errno == EWOULDBLOCK;
