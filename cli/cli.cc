@@ -29,7 +29,7 @@ int RunCli(int argc, const char* const* argv) {
   app.option_defaults()->always_capture_default();
   for (const auto add :
        {AddTrain, AddTeach, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe, AddInspect,
-        AddInit, AddTokenize, AddTokenizer, AddLogits, AddBench}) {
+        AddTrust, AddInit, AddTokenize, AddTokenizer, AddLogits, AddBench, AddReadHdf5}) {
     add(app);
   }
   try {

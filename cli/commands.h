@@ -18,6 +18,8 @@ void AddExport(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddServe(CLI::App& app);
 void AddInspect(CLI::App& app);
+void AddTrust(CLI::App& app);
+void AddReadHdf5(CLI::App& app);
 void AddTokenize(CLI::App& app);
 void AddTokenizer(CLI::App& app);
 void AddLogits(CLI::App& app);

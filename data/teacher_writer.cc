@@ -6,12 +6,11 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "base/seal.h"
 #include "data/teacher_files.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kLockName = ".lock";
 
 int64_t DefaultShardBytes(int64_t total) {
   return std::max(int64_t{64} << 20, (total + 511) / 512);
@@ -46,7 +45,7 @@ std::deque<size_t> DamagedShards(const Path& folder, const TeacherManifest& mani
 
 bool HoldsOtherThings(const Path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().filename() != kLockName) return true;
+    if (entry.path().filename() != kTeacherLock) return true;
   }
   return false;
 }
@@ -103,10 +102,7 @@ struct TeacherCacheWriter::State {
   void CloseShard() {
     const size_t number = damaged.empty() ? manifest.shards.size() : damaged.front();
     const Path path = TeacherShardPath(folder, number);
-    WriteTeacherShard(path, manifest.layout(), open);
-    const auto file = MappedFile::Open(path);
-    const TeacherShard shard{.sha256 = Sha256(file->bytes()),
-                             .bytes = static_cast<int64_t>(file->bytes().size()),
+    const TeacherShard shard{.stamp = WriteTeacherShard(path, manifest.layout(), open),
                              .first_example = first(),
                              .examples = static_cast<int64_t>(open.counts.size()),
                              .tokens = open.tokens,
@@ -132,8 +128,9 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
   TeacherManifest& manifest = state_->manifest;
   state_->folder = folder;
   state_->examples = examples;
+  RequireSecret();  // for the seals of the shards
   MakeFolder(folder);
-  state_->lock.emplace(folder / kLockName, folder.string());
+  state_->lock.emplace(folder / kTeacherLock, folder.string());
   RemovePartialFiles(folder);
   if (std::filesystem::exists(folder / kTeacherCacheManifest)) {
     manifest = ReadTeacherManifest(folder);

@@ -12,8 +12,6 @@
 namespace retort {
 namespace {
 
-constexpr const char* kTrainerState = "trainer.h5";
-
 // The objective's own parameters: trained with the model, but not part of the exported weights.
 std::vector<Parameter*> Companions(Trainer& trainer) { return trainer.objective().parameters(); }
 
@@ -39,17 +37,20 @@ Json Checksums(const Path& folder) {
   return out;
 }
 
-void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+// `state`: of the trainer's state; null in a folder without one.
+void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                   const Hdf5Stamp* state) {
   const BatchState place = trainer.stream().state();
-  const Json manifest = {{"retort", 1},
-                         {"step", trainer.steps_done()},
-                         {"data", {{"epoch", place.epoch}, {"position", place.position}}},
-                         {"base", BaseJson(base)},
-                         {"files", Checksums(folder)}};
+  Json manifest = {{"retort", 1},
+                   {"step", trainer.steps_done()},
+                   {"data", {{"epoch", place.epoch}, {"position", place.position}}},
+                   {"base", BaseJson(base)},
+                   {"files", Checksums(folder)}};
+  if (state) manifest["seals"] = {{kTrainerState, state->seal}};
   WriteTextAtomically(folder / kManifestName, DumpJson(manifest, 2) + "\n");
 }
 
-void WriteTrainerState(const Path& path, Trainer& trainer) {
+Hdf5Stamp WriteTrainerState(const Path& path, Trainer& trainer) {
   Backend& backend = trainer.model().backend;
   Hdf5Writer writer(path);
   writer.SetInt("step", trainer.steps_done());
@@ -64,12 +65,12 @@ void WriteTrainerState(const Path& path, Trainer& trainer) {
   for (const Parameter* p : Companions(trainer)) {
     writer.Write<float>(Cat("value/", p->name), {p->value.elements()}, backend.ToFloats(p->value));
   }
-  writer.Commit();
+  return writer.Commit();
 }
 
-void ReadTrainerState(const Path& path, const std::string& checksum, Trainer& trainer) {
+void ReadTrainerState(const Path& path, const Hdf5Stamp& stamp, Trainer& trainer) {
   Backend& backend = trainer.model().backend;
-  const Hdf5Reader reader = Hdf5Reader::OpenChecked(path, checksum);
+  const Hdf5Reader reader = Hdf5Reader::OpenSealed(path, stamp, kGoBack);
   for (auto& m : trainer.optimizer().moments()) {
     const auto read = [&](const char* which, Tensor& t) {
       std::vector<float> values(static_cast<size_t>(t.elements()));
@@ -113,15 +114,15 @@ std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
 
 void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   WriteWeights(folder, trainer, base);
-  WriteManifest(folder, trainer, base);
+  WriteManifest(folder, trainer, base, nullptr);
 }
 
 void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   std::filesystem::create_directories(folder.parent_path());
   AtomicFolder beside(folder);
   WriteWeights(beside.path(), trainer, base);
-  WriteTrainerState(beside.path() / kTrainerState, trainer);
-  WriteManifest(beside.path(), trainer, base);
+  const Hdf5Stamp state = WriteTrainerState(beside.path() / kTrainerState, trainer);
+  WriteManifest(beside.path(), trainer, base, &state);
   beside.Commit();
 }
 
@@ -134,7 +135,7 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
   const std::string weights = WeightsFile(trainer);
   if (Sha256(MappedFile::Open(folder / weights)->bytes()) != GetString(*files, weights, where)) {
     throw InputError((folder / weights).string(), ": its checksum is not the one in ",
-                     kManifestName, "; remove the folder to go on from the checkpoint before it");
+                     kManifestName, "; ", kGoBack);
   }
   std::vector<Parameter*> parameters;
   const std::vector<Parameter*> companions = Companions(trainer);
@@ -143,7 +144,7 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
       parameters.push_back(m.parameter);
   }
   ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
-  ReadTrainerState(folder / kTrainerState, GetString(*files, kTrainerState, where), trainer);
+  ReadTrainerState(folder / kTrainerState, TrainerStateStamp(manifest, where), trainer);
   const auto data = manifest.find("data");
   if (data == manifest.end()) throw InputError(where, ": 'data' is missing");
   trainer.stream().Seek({GetInt(*data, "epoch", where), GetInt(*data, "position", where)});

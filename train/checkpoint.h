@@ -6,15 +6,21 @@
 //   adapter_model.safetensors, adapter_config.json    or model.safetensors and the model's files
 //   trainer.h5      optimiser: "first/NAME" and "second/NAME" for each parameter;
 //                   "value/NAME" of the objective's own parameters
-//   retort.json     step, position in the data, base model, SHA-256 of every other file
+//   retort.json     step, position in the data, base model, SHA-256 of every other file, and the
+//                   seal of trainer.h5 (base/seal.h)
 #pragma once
 
 #include <optional>
 
+#include "formats/hdf5.h"
 #include "model/store/base_record.h"
 #include "train/trainer.h"
 
 namespace retort {
+
+inline constexpr const char* kTrainerState = "trainer.h5";
+// Ends the errors about a damaged checkpoint.
+inline constexpr const char* kGoBack = "remove the folder to go on from the checkpoint before it";
 
 // Writes the trained weights and retort.json into an existing folder: run/adapter.
 void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base);
@@ -22,8 +28,18 @@ void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base);
 // Throws Error{kFailure} on I/O faults; no partial folder is left behind.
 void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base);
 // Restores parameters, optimiser and data stream. Throws Error{kInput} naming the file that is
-// missing or whose checksum does not match.
+// missing, whose checksum does not match, or that has no seal of this user's Retort; the last names
+// `retort trust`.
 void LoadCheckpoint(const Path& folder, Trainer& trainer);
+
+// What a checkpoint's retort.json, read from `where`, says of trainer.h5.
+Hdf5Stamp TrainerStateStamp(const Json& manifest, const std::string& where);
+// Converts trainer.h5 if this user's Retort did not write it: a child process reads it
+// (formats/hdf5_child.h), and what it read is checked and written again, with a seal. The numbers
+// stay the same. Returns whether it was converted. A stop at any moment leaves a checkpoint that
+// is read or can be converted. Throws Error{kInput} naming the file that is damaged or that cannot
+// be read.
+bool TrustCheckpoint(const Path& folder);
 
 // The complete checkpoint with the largest step in run/checkpoints; nullopt when there is none.
 struct CheckpointPlace {

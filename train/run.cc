@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/seal.h"
 #include "train/metrics.h"
 #include "train/report.h"
 
@@ -53,6 +54,7 @@ class TrainingRun {
         trained_(options.folder / (trainer.adapter() ? "adapter" : "model")) {}
 
   RunSummary Run() {
+    RequireSecret();  // for the checkpoints' seals
     Resume();
     MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done());
     while (trainer_.steps_done() < options_.total_steps) {

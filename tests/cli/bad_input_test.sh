@@ -5,6 +5,7 @@
 set -euo pipefail
 retort=$1
 stage=$(mktemp -d)
+export XDG_STATE_HOME=$stage/state
 trap 'umount "$stage/small" 2>/dev/null || true; rm -rf "$stage"' EXIT
 cd "$stage"
 
