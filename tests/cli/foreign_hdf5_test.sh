@@ -22,7 +22,7 @@ ends() {
   "$retort" "$@" >out 2>err || status=$?
   [[ $status == "$wanted" ]] || fail "$name: status $status, wanted $wanted: $(tail -1 err)"
   [[ $status == 0 || $(grep -c '^retort: ' err) == 1 ]] || fail "$name: not one error: $(cat err)"
-  tail -1 err | grep -qE -- "$pattern" || fail "$name: '$(tail -1 err)' does not match '$pattern'"
+  [[ -z $pattern ]] || tail -1 err | grep -qE -- "$pattern" || fail "$name: '$(tail -1 err)' does not match '$pattern'"
 }
 
 "$retort" init --shape 2,32,2,1,64,300 --out model --seed 3 >/dev/null
@@ -39,7 +39,8 @@ END
 
 # Another user: the same files with another secret.
 export XDG_STATE_HOME=$stage/user
-ends "another user's cache" 2 "^retort: cache/shard-00000.h5: has no seal .*\`retort trust cache\`" train teach.json --run run
+ends "another user's cache" 2 \
+  "^retort: $PWD/cache/shard-00000.h5: has no seal .*\`retort trust $PWD/cache\`" train teach.json --run run
 ends 'trust a cache' 0 '' trust cache
 [[ $(cat out) == 'cache: 1 file converted and sealed' ]] || fail "trust said $(cat out)"
 ends 'trust it again' 0 '' trust cache
@@ -51,7 +52,8 @@ cmp -s whole/adapter/adapter_model.safetensors run/adapter/adapter_model.safeten
 # A run that is continued elsewhere.
 cp -r whole moved
 rm -r moved/checkpoints/step-4 moved/summary.json moved/adapter
-ends "another user's checkpoint" 2 "^retort: moved/checkpoints/step-2/trainer.h5: has no seal .*\`retort trust moved/checkpoints/step-2\`" train teach.json --run moved --resume
+ends "another user's checkpoint" 2 \
+  "^retort: moved/checkpoints/step-2/trainer.h5: has no seal .*\`retort trust moved/checkpoints/step-2\`" train teach.json --run moved --resume
 ends 'trust a run' 0 '' trust moved
 [[ $(cat out) == 'moved: 1 file converted and sealed' ]] || fail "trust said $(cat out)"
 ends 'go on with the converted checkpoint' 0 '' train teach.json --run moved --resume
@@ -77,7 +79,7 @@ fi
 # Every so many bytes of a shard changed, its maker's checksum beside it.
 cp -r cache hostile
 size=$(stat -c %s cache/shard-00000.h5)
-for ((at = 1; at < size; at += size / 40)); do
+for ((at = 1; at < size; at += size / 24)); do
   for byte in '\000' '\377'; do
     cp cache/shard-00000.h5 hostile/shard-00000.h5
     printf "$byte" | dd of=hostile/shard-00000.h5 bs=1 seek="$at" conv=notrunc status=none
