@@ -197,9 +197,6 @@ TEST_F(TrainingTest, ADamagedCheckpointIsRefused) {
 // command that converts it, after which the run ends with the bytes of one that never stopped.
 TEST_F(TrainingTest, AForeignCheckpointIsConverted) {
   Run("whole", {});
-  const auto weights = [](const std::string& run) {
-    return ReadText(Folder() / run / "adapter" / "adapter_model.safetensors");
-  };
   const std::string state = std::getenv("XDG_STATE_HOME") ? std::getenv("XDG_STATE_HOME") : "";
   for (const std::string run : {"older", "other"}) {
     Run(run, {}, /*stop_after=*/4);
@@ -223,7 +220,7 @@ TEST_F(TrainingTest, AForeignCheckpointIsConverted) {
     EXPECT_FALSE(TrustCheckpoint(checkpoint));
     Run(run, {});
     ::setenv("XDG_STATE_HOME", state.c_str(), 1);
-    EXPECT_EQ(weights(run), weights("whole")) << run;
+    EXPECT_EQ(Adapter(run), Adapter("whole")) << run;
   }
 }
 
@@ -235,7 +232,7 @@ TEST_F(TrainingTest, AHostileCheckpointIsRefused) {
   const Json manifest = ReadJson(folder / kManifestName);
   RandomStream random(MakeKey(8, RandomUse::kData));
   int refused = 0;
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 30; ++i) {
     std::string bad = good;
     for (uint64_t n = 1 + random.Below(6); n > 0; --n) {
       constexpr char kBytes[] = {0, 1, 2, '\x80', '\xff'};
@@ -252,7 +249,7 @@ TEST_F(TrainingTest, AHostileCheckpointIsRefused) {
       EXPECT_EQ(std::string_view(e.what()).find('\n'), std::string_view::npos) << e.what();
     }
   }
-  EXPECT_GT(refused, 6);
+  EXPECT_GT(refused, 3);
 }
 
 }  // namespace
