@@ -196,7 +196,7 @@ TEST_F(TrainingTest, ADamagedCheckpointIsRefused) {
 // A checkpoint of an older version, without a seal, and one of another user: refused with the
 // command that converts it, after which the run ends with the bytes of one that never stopped.
 TEST_F(TrainingTest, AForeignCheckpointIsConverted) {
-  Run("whole", {});
+  Run("never_stopped", {});
   const std::string state = std::getenv("XDG_STATE_HOME") ? std::getenv("XDG_STATE_HOME") : "";
   for (const std::string run : {"older", "other"}) {
     Run(run, {}, /*stop_after=*/4);
@@ -220,7 +220,7 @@ TEST_F(TrainingTest, AForeignCheckpointIsConverted) {
     EXPECT_FALSE(TrustCheckpoint(checkpoint));
     Run(run, {});
     ::setenv("XDG_STATE_HOME", state.c_str(), 1);
-    EXPECT_EQ(Adapter(run), Adapter("whole")) << run;
+    EXPECT_EQ(Adapter(run), Adapter("never_stopped")) << run;
   }
 }
 
