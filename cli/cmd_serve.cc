@@ -3,8 +3,10 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
@@ -67,7 +69,9 @@ void Serve(const ServeFlags& flags) {
         "retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
   }
   PrintLine("listening on " + server.url());
-  server.Run();
+  const bool in_order = server.Run();
+  // A second signal asks for an end at once: no waiting for what still computes.
+  if (!in_order) std::_Exit(0);
 }
 
 }  // namespace
@@ -80,22 +84,32 @@ void AddServe(CLI::App& app) {
   command->add_option("--adapter", flags->adapter, "PEFT folder");
   command->add_option("--host", s.http.host, "address to listen on");
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
-  command->add_option("--api-key", s.api_key, "what clients must send as Authorization: Bearer KEY")
-      ->envname("RETORT_API_KEY");
+  command
+      ->add_option("--allow-host", s.http.allowed_hosts,
+                   "a further host name by which clients may call the server")
+      ->allow_extra_args(false);
+  CLI::Option* key = command->add_option("--api-key", s.api_key,
+                                         "what clients must send as Authorization: Bearer KEY");
+  key->envname("RETORT_API_KEY");
   command->add_option("--name", flags->name,
                       "what the API calls the model; the file's name unless given");
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
   command->add_option("--parallel", s.engine.parallel, "requests that run at once")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 4096));
   command->add_option("--queue", s.queue, "requests that may wait beside them")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(0, 65536));
   command
       ->add_option("--context", s.engine.context,
                    "maximum tokens of a request, its answer included; 0: the model's maximum")
       ->check(CLI::NonNegativeNumber);
   flags->compute.Add(*command, true);
-  command->callback([flags] { Serve(*flags); });
+  command->callback([flags, key] {
+    // An empty key would let everybody in, which is hardly what was meant.
+    if (key->count() > 0 && flags->server.api_key.empty())
+      throw InputError("--api-key is empty; leave it out to serve without a key");
+    Serve(*flags);
+  });
 }
 
 }  // namespace retort
