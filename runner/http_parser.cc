@@ -13,11 +13,13 @@ using ParseError = beast::error_code;
 
 std::string_view Plain(beast::string_view text) { return {text.data(), text.size()}; }
 
+}  // namespace
+
 // Collects what Beast finds. Beast's own collector throws at fields of 64 KiB and puts trailers among
 // the header's fields, where they would be taken for what was judged before the body.
-class RequestCollector : public beast::http::basic_parser<true> {
+class HttpRequestCollector : public beast::http::basic_parser<true> {
  public:
-  RequestCollector(int64_t header_limit, int64_t most_body) : body_limit_(most_body) {
+  HttpRequestCollector(int64_t header_limit, int64_t most_body) : body_limit_(most_body) {
     // A header that needs more is limited by HttpParser, whose input it fills; a body by this class.
     this->header_limit(static_cast<uint32_t>(header_limit));
     this->body_limit(boost::none);
@@ -71,6 +73,8 @@ class RequestCollector : public beast::http::basic_parser<true> {
   int64_t body_limit_;
 };
 
+namespace {
+
 // Fills path and authority from the target. False if the target is no path.
 bool SplitTarget(HttpHead& head) {
   std::string_view path = head.target;
@@ -94,7 +98,7 @@ struct HttpParser::State {
   State(int64_t header, int64_t body) : header_limit(header), body_limit(body) { Begin(); }
 
   void Begin() {
-    collector = std::make_unique<RequestCollector>(header_limit, body_limit);
+    collector = std::make_unique<HttpRequestCollector>(header_limit, body_limit);
     fault.reset();
     header_bytes = 0;
     head_read = false;
@@ -137,7 +141,7 @@ struct HttpParser::State {
   const int64_t header_limit, body_limit;
   std::string input;
   size_t at = 0;  // of the first unread byte of the input
-  std::unique_ptr<RequestCollector> collector;
+  std::unique_ptr<HttpRequestCollector> collector;
   std::optional<HttpFault> fault;
   int64_t header_bytes = 0;
   bool head_read = false;
