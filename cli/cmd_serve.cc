@@ -70,8 +70,8 @@ void Serve(const ServeFlags& flags) {
   }
   PrintLine("listening on " + server.url());
   server.Run();
-  // Every client has been told. What still computes, for nobody any more, is not waited for: reading a
-  // body can take longer than the grace time.
+  // Every client has been told. What still computes, for nobody any more, is not waited for:
+  // reading a body can take longer than the grace time.
   std::_Exit(0);
 }
 

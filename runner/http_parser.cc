@@ -15,12 +15,12 @@ std::string_view Plain(beast::string_view text) { return {text.data(), text.size
 
 }  // namespace
 
-// Collects what Beast finds. Beast's own collector throws at fields of 64 KiB and puts trailers among
-// the header's fields, where they would be taken for what was judged before the body.
+// Collects what Beast finds. Beast's own collector throws at fields of 64 KiB and puts trailers
+// among the header's fields, where they would be taken for what was judged before the body.
 class HttpRequestCollector : public beast::http::basic_parser<true> {
  public:
   HttpRequestCollector(int64_t header_limit, int64_t most_body) : body_limit_(most_body) {
-    // A header that needs more is limited by HttpParser, whose input it fills; a body by this class.
+    // A header that needs more is limited by HttpParser, whose input it fills; a body here.
     this->header_limit(static_cast<uint32_t>(header_limit));
     this->body_limit(boost::none);
   }

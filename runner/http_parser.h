@@ -28,8 +28,8 @@ class HttpParser {
   // Reads on. True once the header is complete; then head() may be read. False: it needs more
   // input, or there is a fault().
   bool ReadHead();
-  // The same for the body, after the header. A body of more than the limit is a fault, known at once
-  // if the header announces its size.
+  // The same for the body, after the header. A body of more than the limit is a fault, known at
+  // once if the header announces its size.
   bool ReadBody();
   // What the body has and will have is thrown away, and has no limit.
   void DropBody();

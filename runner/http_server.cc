@@ -167,7 +167,8 @@ struct HttpServer::State {
     // Fits into the empty socket buffer; a client that has gone already misses nothing.
     [[maybe_unused]] const ssize_t sent =
         ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    // A request that is left unread would make the close a reset, and could cost the client the answer.
+    // A request that is left unread would make the close a reset, and could cost the client the
+    // answer.
     char request[4096];
     for (int i = 0; i < 4 && ::recv(socket, request, sizeof request, MSG_DONTWAIT) > 0; ++i) {
     }

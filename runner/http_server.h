@@ -46,8 +46,8 @@ struct HttpHandlers {
 };
 
 // When all connections are taken, the client that the server has waited for longest is closed: for
-// the rest of a request, for its next request, or for reading an answer. A client that waits for the
-// server never is.
+// the rest of a request, for its next request, or for reading an answer. A client that waits for
+// the server never is.
 class HttpServer {
  public:
   // Starts to listen. Throws Error{kInput} if the host cannot be resolved or an allowed host is no

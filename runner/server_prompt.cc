@@ -19,8 +19,8 @@ ApiError TooLong(const ApiRequest& request, const std::string& message) {
 }  // namespace
 
 std::optional<int64_t> MostTextBytes(const TokenizerSpec& spec, int64_t tokens) {
-  // A tokenizer.json may normalise in any way, unless its way is one that has a name. The named ones
-  // compose characters at most (NFC), which makes a text no less than a third as long.
+  // A tokenizer.json may normalise in any way, unless its way is one that has a name. The named
+  // ones compose characters at most (NFC), which makes a text no less than a third as long.
   constexpr int64_t kMostComposed = 3;
   const bool known_steps = spec.tokenizer_json.empty() || !spec.pre.empty();
   const bool every_byte = spec.byte_level || spec.byte_fallback;

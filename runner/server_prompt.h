@@ -12,7 +12,7 @@
 namespace retort {
 
 // The bytes of text that `tokens` tokens can stand for at most. Nullopt where a token may stand for
-// any number of bytes: where white space is removed or joined, and unknown characters are one token.
+// any number of bytes: where white space is removed or joined, or unknown characters are one token.
 std::optional<int64_t> MostTextBytes(const TokenizerSpec& spec, int64_t tokens);
 
 class PromptReader {

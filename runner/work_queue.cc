@@ -8,8 +8,8 @@
 namespace retort {
 namespace {
 
-// Makes this thread yield to others, such as the engine's, which compute for clients who are already
-// served. Best effort: without it they are merely slower.
+// Makes this thread yield to others, such as the engine's, which compute for clients who are
+// already served. Best effort: without it they are merely slower.
 void YieldToOthers() {
   constexpr int kNiceness = 10;
   ::setpriority(PRIO_PROCESS, static_cast<id_t>(::syscall(SYS_gettid)), kNiceness);
