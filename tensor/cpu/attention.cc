@@ -36,8 +36,8 @@ struct ForwardSpace {
     most = take(g.tile_rows);
     sum = take(g.tile_rows);
     factor = take(g.tile_rows);
-    first_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
-    last_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
+    first_key = IntegersAt(take(g.tile_rows), g.tile_rows);
+    last_key = IntegersAt(take(g.tile_rows), g.tile_rows);
   }
 };
 
@@ -106,7 +106,10 @@ struct ForwardTile {
     const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
     Begin<W>(tile, x->q, rows, s);
     const int64_t end = tile.LastKey(tile.count - 1) + 1;
-    for (int64_t first = tile.FirstKey(0); first < end; first += kTileKeys) {
+    // Key tiles begin at multiples of their size, also in a window: so a query's sums do not depend
+    // on which queries are computed with it.
+    for (int64_t first = RoundedDown(tile.FirstKey(0), kTileKeys); first < end;
+         first += kTileKeys) {
       const int64_t n = std::min(kTileKeys, end - first);
       const KeyOffsets at(g, *tile.run, tile.kv_head, first, n);
       const KeyRows k = ReadKeys<W>(g, static_cast<const T*>(x->keys), at, s.keys);

@@ -4,7 +4,7 @@
 #include "tensor/quant/nf4.h"
 
 #include <array>
-#include <cmath>
+#include <bit>
 
 #include "tensor/quant/format_kernels.h"
 #include "tensor/quant/quant.h"
@@ -147,8 +147,11 @@ void EncodeFlat(std::span<const float> values, std::byte* codes, float* absmax) 
     const int64_t n = std::min(kNf4BlockValues, count - begin);
     float block[kNf4BlockValues] = {};  // a short last block is padded with zeros
     std::copy_n(values.data() + begin, n, block);
-    float top = 0;
-    for (const float v : block) top = std::max(top, std::abs(v));
+    // By their bits, in which NaN is above infinity: a NaN in a block makes all of it NaN.
+    uint32_t top_bits = 0;
+    for (const float v : block)
+      top_bits = std::max(top_bits, std::bit_cast<uint32_t>(v) & 0x7fffffff);
+    const auto top = std::bit_cast<float>(top_bits);
     *absmax++ = top;
     uint8_t code[kNf4BlockValues];
     EncodeBlock(block, top, code);
