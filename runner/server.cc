@@ -40,6 +40,11 @@ bool SameText(std::string_view given, std::string_view secret) {
   return difference == 0;
 }
 
+EngineOptions Paced(EngineOptions options) {
+  options.paced = true;
+  return options;
+}
+
 // Sends the result of a request to its client. Used on the engine's thread.
 class Reply {
  public:
@@ -99,7 +104,7 @@ struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : model(std::move(m)),
         options(o),
-        engine(model.model, model.adapter, model.tokenizer, o.engine),
+        engine(model.model, model.adapter, model.tokenizer, Paced(o.engine)),
         http(
             o.http, [this](const HttpRequest& r, const ExchangePtr& e) { Handle(r, e); },
             [](int status, const std::string& message) {

@@ -100,13 +100,15 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
 
   std::deque<Pending> pending;  // of the rows from `written` on
   int64_t written = result.kept, next = result.kept;
+  std::exception_ptr error;
   const auto submit = [&] {
     const Row row = rows.Read(next);
     PhiloxKey key = MakeKey(options.seed, RandomUse::kSample, static_cast<uint64_t>(next));
     sampling.seed = uint64_t{key[0]} << 32 | key[1];
     Pending& answer = pending.emplace_back();
     engine.Submit({EncodeRowPrompt(row, tokenizer, chat), sampling,
-                   [&answer, &result](const GenerationEvent& event) {
+                   [&answer, &result, &error](const GenerationEvent& event) {
+                     if (event.error) error = event.error;
                      answer.text += event.text;
                      answer.done = event.finish != FinishReason::kNone;
                      result.cut += event.finish == FinishReason::kLength;
@@ -118,6 +120,7 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
   while (written < rows.size()) {
     while (next < rows.size() && next - written < ahead) submit();
     engine.Step();
+    if (error) std::rethrow_exception(error);
     for (; !pending.empty() && pending.front().done; pending.pop_front(), ++written) {
       const Row prompt = PromptOf(rows.Read(written));
       file.Append(DumpJson(LineOf(prompt, pending.front().text)) + "\n");

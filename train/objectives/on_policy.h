@@ -49,6 +49,7 @@ class OnPolicyDistillation : public Objective {
   const OnPolicyOptions options_;
   Engine engine_;
   std::deque<Example> rows_;  // generated for the current step; a deque, so addresses are stable
+  std::exception_ptr error_;  // of a stream that failed
 };
 
 }  // namespace retort
