@@ -96,6 +96,11 @@ Score LossScore(const Evaluation& e) {
   Progress progress(static_cast<int64_t>(set.examples.size()));
   const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
                                        e.flags.batch_tokens, std::ref(progress));
+  if (total.odd_row >= 0) {
+    throw Failure(e.rows.Where(total.odd_row),
+                  ": the loss is not a finite number: the model's or the "
+                  "adapter's activations overflow; try --compute f32");
+  }
   return {total.mean(), set.rows - set.dropped, total.tokens};
 }
 

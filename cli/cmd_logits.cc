@@ -4,7 +4,9 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -48,6 +50,10 @@ void Run(const LogitsFlags& flags) {
     std::vector<int32_t> rows(static_cast<size_t>(std::min(kRows, count - begin)));
     std::iota(rows.begin(), rows.end(), begin);
     const std::vector<float> logits = m.backend->ToFloats(m.model->Logits(context, hidden, rows));
+    if (!std::ranges::all_of(logits, [](float v) { return std::isfinite(v); })) {
+      throw Failure(flags.model, ": the logits after tokens ", begin, " to ",
+                    begin + std::ssize(rows) - 1, " are not all finite numbers; try --compute f32");
+    }
     file.Write(std::as_bytes(std::span(logits)));
   }
   file.Commit();

@@ -116,6 +116,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       WriteVector(spec, FetchVector(source, spec), writer);
       continue;
     }
+    CheckFinite(source, spec, pool);
     const Weight w = FetchTensor(source, spec, *memory);
     WriteMatrix(spec, w, StoredFormat(layout, spec, options), pool, writer);
     if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))

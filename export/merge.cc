@@ -33,6 +33,7 @@ class Merger {
         pool_(backend.threads()),
         adapter_(Adapter::Load(options.adapter, files_.layout, backend)) {
     for (const TensorSpec& spec : files_.layout.tensors) {
+      CheckFinite(files_, spec, pool_);
       const LinearSpec* linear = files_.layout.LinearOf(spec);
       if (!linear || !linear->adaptable()) continue;
       const TensorPlace place = PlaceOf(files_, spec);

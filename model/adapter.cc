@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "formats/safetensors.h"
+#include "tensor/quant/finite.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -118,6 +119,7 @@ Tensor ReadFactor(const TensorTable& table, const std::string& key, int64_t rows
                   Backend& backend) {
   const Weight weight = table.Load(key + ".weight", {rows, cols});
   std::vector<float> values(static_cast<size_t>(rows * cols));
+  CheckFinite(weight, table.where(), Quoted(key + ".weight"), 0, backend.pool());
   for (int64_t r = 0; r < rows; ++r) DecodeRow(weight, r, 0, cols, values.data() + r * cols);
   return backend.FromFloats(values, {rows, cols});
 }

@@ -31,7 +31,8 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
   return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
            static_cast<float>(t.temperature)},
           t.weight,
-          t.scale_t2};
+          t.scale_t2,
+          t.mode == "cached" ? t.cache.string() : t.path.string()};
 }
 
 }  // namespace
@@ -154,6 +155,10 @@ void TrainingSession::MakeTrainer() {
 
 Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
   const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
+  if (total.odd_row >= 0) {
+    throw Failure("evaluation: the loss of row ", total.odd_row + 1,
+                  " is not a finite number; a lower train.lr usually helps");
+  }
   return {total.mean(), std::ssize(examples), total.likely, total.tokens};
 }
 

@@ -39,6 +39,7 @@ class OnPolicyDistillation : public Objective {
   void Run(TrainingPass& pass, float scale, LossSums& sums) override {
     scorer_->Run(pass, scale, sums);
   }
+  std::string teacher() const override { return scorer_->teacher(); }
   std::vector<Parameter*> parameters() override { return scorer_->parameters(); }
 
  private:
