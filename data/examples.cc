@@ -45,6 +45,28 @@ const ChatTemplate& RequireChat(const ChatTemplate* chat, const Row& row) {
   return *chat;
 }
 
+// Every template writes one reply for each of the assistant's messages, in their order.
+void AppendConversation(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat,
+                        bool all, Example& out) {
+  std::vector<bool> learn;
+  for (const Message& m : row.messages) {
+    if (m.role == "assistant") {
+      learn.push_back(m.learn);
+    } else if (all && !m.learn) {
+      throw InputError(row.where,
+                       ": with loss_on all, only an assistant's turn can be left out of the loss, "
+                       "not one by '",
+                       m.role, "'");
+    }
+  }
+  size_t reply = 0;
+  for (const EncodedPiece& piece :
+       EncodeChatPieces(tokenizer, chat, row.messages, false, row.where)) {
+    if (piece.reply) RETORT_CHECK(reply < learn.size(), "more replies than assistant turns");
+    Append(out, piece.ids, piece.reply ? learn[reply++] : all);
+  }
+}
+
 void CheckIds(const Row& row, int32_t vocab) {
   for (size_t i = 0; i < row.ids.size(); ++i) {
     if (row.ids[i] < 0 || row.ids[i] >= vocab) {
@@ -65,9 +87,10 @@ std::vector<Example> Fit(Example example, const std::string& where, const Exampl
   if (example.size() <= limit) return {std::move(example)};
   switch (options.over_length) {
     case OverLength::kError:
-      throw InputError(
-          where, ": has ", example.size(), " tokens, over the limit of ", limit,
-          "; raise data.max_tokens or set data.over_length to drop, truncate or split");
+      throw InputError(where, ": has ", example.size(), " tokens, over the limit of ", limit,
+                       options.model_limit ? ", the model's positions; "
+                                           : Cat("; raise ", options.max_tokens_name, " or "),
+                       "set ", options.over_length_name, " to drop, truncate or split");
     case OverLength::kDrop:
       ++set.dropped;
       return {};
@@ -155,10 +178,7 @@ Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate
   };
   switch (row.kind) {
     case RowFormat::kMessages:
-      for (const EncodedPiece& piece :
-           EncodeChatPieces(tokenizer, RequireChat(chat, row), row.messages, false, row.where)) {
-        Append(out, piece.ids, all || piece.reply);
-      }
+      AppendConversation(row, tokenizer, RequireChat(chat, row), all, out);
       break;
     case RowFormat::kPromptCompletion:
       Append(out, tokenizer.EncodePrompt(row.prompt), all);
@@ -225,6 +245,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
     }
   }
   auditor.Judge(set.notes);
+  if (const std::string note = rows.UnreadNote(); !note.empty()) set.notes.push_back(note);
   AddCounts(set, options.max_tokens);
   if (set.examples.empty()) {
     throw InputError(rows.Where(0), ": no row is left to train on: of ", set.rows, ", ",

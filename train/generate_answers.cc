@@ -33,8 +33,10 @@ Json LineOf(const Row& prompt, const std::string& answer) {
   if (prompt.kind == RowFormat::kPromptCompletion)
     return {{"prompt", prompt.prompt}, {"completion", answer}};
   Json messages = Json::array();
-  for (const Message& m : prompt.messages)
+  for (const Message& m : prompt.messages) {
     messages.push_back({{"role", m.role}, {"content", m.content}});
+    if (!m.learn) messages.back()["weight"] = 0;
+  }
   messages.push_back({{"role", "assistant"}, {"content", answer}});
   return {{"messages", messages}};
 }

@@ -115,6 +115,11 @@ TEST_F(ExamplesTest, OverLongRowsAreRefusedByDefault) {
   EXPECT_EQ(Fault(std::string(kPair) + "\n", options),
             "train.jsonl:1: has 7 tokens, over the limit of 6; raise data.max_tokens or set "
             "data.over_length to drop, truncate or split");
+  options.model_limit = true;
+  options.over_length_name = "--over-length";
+  EXPECT_EQ(Fault(kPair, options),
+            "train.jsonl:1: has 7 tokens, over the limit of 6, the model's positions; set "
+            "--over-length to drop, truncate or split");
   options.max_tokens = 7;
   EXPECT_EQ(Fault(kPair, options), "");
 }
@@ -243,6 +248,33 @@ TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
   for (size_t i = 0; i < want.size(); ++i) {
     EXPECT_TRUE(EndsWith(set.notes[i], want[i])) << set.notes[i];
   }
+}
+
+TEST_F(ExamplesTest, TurnsNotToBeLearntCarryNoLoss) {
+  const auto turns = [](const char* first, const char* second) {
+    return Cat(R"({"messages": [{"role": "user", "content": "u1"},)",
+               R"( {"role": "assistant", "content": "a1")", first,
+               R"(}, {"role": "user", "content": "u2"}, {"role": "assistant", "content": "a2")",
+               second, "}]}");
+  };
+  const std::string no = R"(, "weight": 0)";
+  EXPECT_EQ(Show(turns(no.c_str(), ""), {}, "llama2"),
+            "<s>[INST] u1 [/INST] a1 </s><s>[INST] u2 [/INST]⟦ a2 </s>⟧");
+  EXPECT_EQ(Show(turns("", no.c_str()), {}, "mistral"),
+            "<s>[INST] u1[/INST]⟦ a1</s>⟧[INST] u2[/INST] a2</s>");
+  ExampleOptions all;
+  all.loss_on = LossOn::kAll;
+  EXPECT_EQ(Show(turns(no.c_str(), ""), all, "mistral"),
+            "<s>⟦[INST] u1[/INST]⟧ a1</s>⟦[INST] u2[/INST] a2</s>⟧");
+  EXPECT_EQ(Fault(turns(no.c_str(), no.c_str())),
+            "train.jsonl:1: no token carries loss (1 of 1 rows); give the row an answer (an "
+            "assistant turn or a completion), or set data.audit to warn");
+}
+
+TEST_F(ExamplesTest, KeysThatAreNotReadAreANote) {
+  const ExampleSet set = Make(R"({"text": "a", "id": 7})");
+  ASSERT_EQ(set.notes.size(), 1u);
+  EXPECT_NE(set.notes[0].find("'id'"), std::string::npos);
 }
 
 TEST_F(ExamplesTest, AWeightIsNoRepetition) {
