@@ -24,6 +24,7 @@ struct AdapterConfig {
   std::vector<std::string> targets;
   std::vector<std::string> exclude;  // suffixes of excluded modules
   std::string exclude_pattern;       // or a regular expression for the whole name; "": none
+  std::vector<int64_t> layers;       // the only layers with an adapter; empty: all
   std::string base_model;            // as the adapter's file names it
 };
 
@@ -46,7 +47,7 @@ class Adapter {
   // targeted.
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend);
-  // Loads a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra or
+  // Loads a folder in PEFT's layout; the keys may hold the adapter's name. Throws Error{kInput} naming a tensor that is missing, extra or
   // of the wrong shape, or a setting that is not supported (ReadAdapterConfig).
   static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend);
 
@@ -63,9 +64,10 @@ class Adapter {
   std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
 };
 
-// Reads adapter_config.json. Throws Error{kInput} naming the file and a field that would change the
-// arithmetic and is not supported: LoRA on parameters (target_parameters), ranks or alphas that
-// differ between layers, DoRA, saved modules, initialisations that change the base, and the like.
+// Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does not
+// change what a trained adapter computes, or it has the value that leaves LoRA plain. Throws
+// Error{kInput} naming the file and any other key: LoRA on parameters, ranks or alphas that differ
+// between layers, DoRA, saved modules, initialisations that change the base, keys of later versions.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

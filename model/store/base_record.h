@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 
@@ -17,6 +18,11 @@ struct BaseRecord {
   std::string weights;      // the base's format in training, for example "nf4"
   bool double_quant = true;
   std::string chat_template;  // the template's name; "" if no row was a conversation
+  // The text that the template added to system prompts (ChatTemplate::preamble). nullopt: not
+  // recorded, by a version of Retort that did not.
+  std::optional<std::string> preamble = {};
+  // The ids that the rows taught as the end of a turn or of a text.
+  std::vector<int32_t> ends = {};
 };
 
 Json BaseJson(const BaseRecord& record);

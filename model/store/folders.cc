@@ -95,7 +95,12 @@ Json PeftConfig(const Adapter& adapter, const Layout& layout) {
             {"task_type", "CAUSAL_LM"},
             {"use_dora", false},
             {"use_rslora", c.rslora}};
-  if (!IsUniform(adapter, layout, names)) {
+  if (!c.layers.empty() && !c.targets.empty()) {
+    j["layers_to_transform"] = c.layers;
+    j["target_modules"] = c.targets;
+    if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
+    if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
+  } else if (!IsUniform(adapter, layout, names)) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);
     if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
     if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 
+#include "formats/safetensors.h"
 #include "tests/formats/support.h"
 
 namespace retort {
@@ -124,8 +126,15 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
       {"rank_pattern", R"("rank_pattern": {"down_proj": 4})"},
       {"rank_pattern", R"("rank_pattern": {"down_proj": 8, "up_proj": 4})"},
       {"alpha_pattern", R"("alpha_pattern": {"v_proj": 4})"},
-      {"layers_to_transform", R"("layers_to_transform": [1, 3])"},
-      {"layers_to_transform", R"("layers_to_transform": 0)"},
+      {"layers_to_transform", R"("layers_to_transform": [1, -3])"},
+      {"layers_to_transform", R"("layers_to_transform": "last")"},
+      {"layers_pattern", R"("layers_to_transform": [1], "layers_pattern": ["h"])"},
+      {"use_qalora", R"("use_qalora": true)"},
+      {"from_a_later_version", R"("from_a_later_version": {"a": 1})"},
+      {"lora_alpha_scheme", R"("lora_alpha_scheme": "odd")"},
+      {"init_lora_weights", R"("init_lora_weights": "corda")"},
+      {"init_lora_weights", R"("init_lora_weights": "lora_ga")"},
+      {"init_lora_weights", R"("init_lora_weights": "of next year")"},
       {"layer_replication", R"("layer_replication": [[0, 2], [1, 3]])"},
       {"modules_to_save", R"("modules_to_save": ["lm_head"])"},
       {"trainable_token_indices", R"("trainable_token_indices": [5])"},
@@ -147,6 +156,78 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
   }
 }
 
+DenseConfig FourLayers() {
+  DenseConfig model;
+  model.layers = 4, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
+  return model;
+}
+
+// A folder with q_proj's factors of the layers; `end` follows "lora_A" in the keys.
+void PutAdapter(const TemporaryFolder& folder, const std::vector<int>& layers,
+                const std::string& settings, const std::string& end) {
+  folder.Put("adapter_config.json",
+             R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"])" +
+                 settings + "}");
+  SafetensorsWriter writer(folder.path() / "adapter_model.safetensors", {});
+  for (const int layer : layers) {
+    for (const char* factor : {"A", "B"}) {
+      writer.Declare(
+          Cat("base_model.model.model.layers.", layer, ".self_attn.q_proj.lora_", factor, end),
+          WeightFormat::kF32,
+          *factor == 'A' ? std::vector<int64_t>{2, 32} : std::vector<int64_t>{32, 2});
+    }
+  }
+  for (const int layer : layers) {
+    for (const char* factor : {"A", "B"}) {
+      const std::vector<float> values(64, static_cast<float>(layer));
+      writer.Write(
+          Cat("base_model.model.model.layers.", layer, ".self_attn.q_proj.lora_", factor, end),
+          std::as_bytes(std::span(values)));
+    }
+  }
+  writer.Commit();
+}
+
+// The layers that got an adapter, or the error.
+std::string Loaded(const std::vector<int>& layers, const std::string& settings,
+                   const std::string& end) {
+  TemporaryFolder folder;
+  PutAdapter(folder, layers, settings, end);
+  const auto backend = MakeReferenceBackend();
+  const Layout layout = LayoutOf(FourLayers());
+  try {
+    const auto adapter = Adapter::Load(folder.path(), layout, *backend);
+    std::string out;
+    for (size_t id = 0; id < layout.linears.size(); ++id) {
+      if (adapter->at(static_cast<LinearId>(id))) out += Cat(layout.linears[id].layer, " ");
+    }
+    return out;
+  } catch (const Error& e) {
+    return ReplaceAll(e.what(), folder.path().string() + "/", "");
+  }
+}
+
+TEST(Adapter, LayersToTransformAreTheOnlyOnes) {
+  EXPECT_EQ(Loaded({1, 3}, R"(, "layers_to_transform": [1, 3])", ".weight"), "1 3 ");
+  EXPECT_EQ(Loaded({0}, R"(, "layers_to_transform": 0, "layers_pattern": "layers")", ".weight"),
+            "0 ");
+  EXPECT_EQ(Loaded({0, 1, 2, 3}, R"(, "layers_to_transform": [])", ".weight"), "0 1 2 3 ");
+  EXPECT_EQ(Loaded({1, 2}, R"(, "layers_to_transform": [1])", ".weight"),
+            "adapter_model.safetensors: tensor "
+            "'base_model.model.model.layers.2.self_attn.q_proj.lora_A.weight' belongs to no layer "
+            "of this model");
+  EXPECT_EQ(Loaded({1}, R"(, "layers_to_transform": [1, 4])", ".weight"),
+            "adapter_config.json: 'layers_to_transform' names layer 4, and this model has 4, "
+            "numbered from 0");
+}
+
+TEST(Adapter, KeysMayHoldTheAdaptersName) {
+  const std::string all = R"(, "layers_to_transform": null)";
+  EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".default.weight"), "0 1 2 3 ");
+  EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".my.adapter.weight"), "0 1 2 3 ");
+}
+
 TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
   for (
       const char* settings :
@@ -155,7 +236,11 @@ TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
        R"("target_parameters": [], "lora_bias": false, "use_bdlora": null, "loftq_config": {})",
        R"("rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 16, "q_proj": 16})",
        R"("init_lora_weights": true)", R"("init_lora_weights": false)",
-       R"("init_lora_weights": "gaussian")"})
+       R"("init_lora_weights": "gaussian")",
+       R"("init_lora_weights": "eva", "eva_config": {"rho": 2})",
+       R"("from_a_later_version": null, "and_another": false)",
+       R"("peft_version": "0.21.0", "runtime_config": {"ephemeral_gpu_offload": false})",
+       R"("megatron_core": "megatron.core", "qalora_group_size": 16, "task_type": "CAUSAL_LM")"})
     EXPECT_EQ(Refusal(settings), "") << settings;
 }
 
