@@ -33,6 +33,7 @@ struct EvalFlags {
 struct Score {
   double value = 0;
   int64_t rows = 0, tokens = 0;
+  int64_t labels = 0;  // choice: that were chosen among
 };
 
 // The data that the three metrics share.
@@ -60,7 +61,9 @@ struct Evaluation {
   }
   const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
   std::vector<Answer> Answers() const {
-    return ReadAnswers(rows, *opened.tokenizer, chat_or_null());
+    std::vector<Answer> answers = ReadAnswers(rows, *opened.tokenizer, chat_or_null());
+    if (const std::string note = rows.UnreadNote(); !note.empty()) Note(Cat("note     ", note));
+    return answers;
   }
 };
 
@@ -90,6 +93,8 @@ Score LossScore(const Evaluation& e) {
   options.over_length = ParseOverLength(e.flags.over_length);
   options.audit = Audit::kWarn;
   options.max_tokens = e.max_tokens;
+  options.model_limit = e.max_tokens < e.flags.max_tokens;
+  options.max_tokens_name = "--max-tokens", options.over_length_name = "--over-length";
   options.add_eos = !e.flags.no_eos;
   const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
@@ -130,7 +135,11 @@ Score ChoiceScore(const Evaluation& e) {
   Progress progress(static_cast<int64_t>(task.cases.size()));
   const ChoiceResult result = EvaluateChoice(*e.opened.model, e.opened.adapter.get(), task.cases,
                                              e.flags.batch_tokens, std::ref(progress));
-  return {result.share(), result.rows, result.tokens};
+  const int64_t count = std::ssize(task.labels);
+  if (e.flags.choices.empty())
+    Note(Cat("note     chosen among the ", count,
+             " labels that occur in the rows; --choices names all there are"));
+  return {result.share(), result.rows, result.tokens, count};
 }
 
 void Run(const EvalFlags& flags) {
@@ -146,17 +155,20 @@ void Run(const EvalFlags& flags) {
     throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ",
                      e.max_tokens);
   if (flags.json) {
-    return PrintJson({{"metric", flags.metric},
-                      {"value", score.value},
-                      {"rows", score.rows},
-                      {"tokens", score.tokens},
-                      {"compute", std::string(NameOf(e.opened.compute))},
-                      {"device", e.opened.backend->name()}});
+    Json result = {{"metric", flags.metric},
+                   {"value", score.value},
+                   {"rows", score.rows},
+                   {"tokens", score.tokens},
+                   {"compute", std::string(NameOf(e.opened.compute))},
+                   {"device", e.opened.backend->name()}};
+    if (score.labels > 0) result["labels"] = score.labels;
+    return PrintJson(result);
   }
   char value[32];
   std::snprintf(value, sizeof value, flags.metric == "loss" ? "%.4f" : "%.2f %%",
                 flags.metric == "loss" ? score.value : 100 * score.value);
-  PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens)"));
+  PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens",
+                score.labels > 0 ? Cat(", ", score.labels, " labels") : "", ")"));
 }
 
 }  // namespace

@@ -8,10 +8,9 @@
 
 #include "base/error.h"
 #include "formats/safetensors.h"
+#include "model/store/chat_files.h"
 #include "model/store/folders.h"
-#include "template/chat_template.h"
 #include "tensor/quant/quant.h"
-#include "tokenizer/load_tokenizer.h"
 
 namespace retort {
 namespace {
@@ -148,27 +147,6 @@ class Merger {
   Sums total_;
 };
 
-// Adds the chat template (and its end token) that the adapter was trained with, if the base has
-// none.
-void AddTemplate(const Path& folder, const std::string& name) {
-  const auto tokenizer = LoadTokenizer(folder);
-  if (name.empty() || !tokenizer->spec().chat_template.empty()) return;
-  const ChatTemplate chat = ChatTemplate::Named(name);
-  const Path config = folder / "tokenizer_config.json";
-  Json j = std::filesystem::exists(config) ? ReadJson(config) : Json::object();
-  j["chat_template"] = std::string(chat.Jinja());
-  WriteTextAtomically(config, DumpJson(j, 2) + "\n");
-
-  const int32_t end = chat.CheckMarks(*tokenizer, folder.string());
-  std::vector<int32_t> ends = ReadConfig(folder).ends;
-  if (std::find(ends.begin(), ends.end(), end) != ends.end()) return;
-  ends.push_back(end);
-  const Path generation = folder / "generation_config.json";
-  Json g = std::filesystem::exists(generation) ? ReadJson(generation) : Json::object();
-  g["eos_token_id"] = ends;
-  WriteTextAtomically(generation, DumpJson(g, 2) + "\n");
-}
-
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
@@ -205,7 +183,7 @@ MergeReport Merge(const MergeOptions& given) {
   const Path index = options.base / "model.safetensors.index.json";
   if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());
   CopyModelFiles(options.base, folder.path());
-  AddTemplate(folder.path(), record.chat_template);
+  WriteTaughtChat(folder.path(), record);
   folder.Commit();
   return merger.Report();
 }

@@ -30,8 +30,8 @@ Json MergeJson(const MergeReport& report);
 
 // Writes the merged model in the base's type. Each sum is rounded once. Memory is bounded by one
 // matrix. The files and names of tensors are those of the base. Configuration, tokenizer and
-// template are copied; if the base has no template, the one that the adapter was trained with is
-// written. Throws Error{kInput} when base and adapter do not fit together, or when the base is not
+// template are copied; a template other than the one that the adapter was trained with is replaced,
+// and the ends that were taught are added (model/store/chat_files.h). Throws Error{kInput} when base and adapter do not fit together, or when the base is not
 // the one that the adapter was trained on.
 MergeReport Merge(const MergeOptions& options);
 

@@ -137,7 +137,8 @@ std::vector<RecipeKey> AdapterKeys() {
       std::move(targets),
       MakeKey(KEY(adapter.exclude), {ListShape("a list of suffixes"), TextShape("a regex")},
               "Layers removed from the targets, named in the same ways."),
-      MakeKey(KEY(adapter.init), {TextShape("a path")}, "A PEFT folder to start from."),
+      MakeKey(KEY(adapter.init), {TextShape("a path")},
+              "A PEFT folder to start from; rank, alpha, rslora, targets and exclude are its own."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
   };
@@ -145,14 +146,18 @@ std::vector<RecipeKey> AdapterKeys() {
 
 std::vector<RecipeKey> DataKeys() {
   return {
-      Required(MakeKey(KEY(data.train), {SourcesShape()},
-                       "Rows to train on: a path, {path, weight}, or a list of these.")),
-      MakeKey(KEY(data.eval), {SourcesShape()}, "Rows to evaluate on, in the same forms."),
+      Required(MakeKey(
+          KEY(data.train), {SourcesShape()},
+          "Rows to train on: a path, {path, weight}, or a list of these. Weights are relative: a row of "
+          "weight 2 is drawn twice as often as one of weight 1, and an epoch has as many draws as "
+          "there are rows.")),
+      MakeKey(KEY(data.eval), {SourcesShape()},
+              "Rows to evaluate on, in the same forms; each once, whatever its weight."),
       MakeKey(KEY(data.format),
               {ChoiceShape({"auto", "messages", "prompt_completion", "alpaca", "text", "tokens"})},
               "The format of a row; auto: detected from its keys."),
       MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
-              "The chat template; auto: the model's own."),
+              "The chat template; auto: the model's own, if what it renders is known."),
       MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all"})},
               "The tokens that carry loss."),
       MakeKey(KEY(data.max_tokens), {IntegerShape(2)},

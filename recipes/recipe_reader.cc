@@ -71,6 +71,7 @@ class Reader {
                          Shown(value));
       }
       key.store(value, folder, recipe);
+      if (key.section() == "adapter") recipe.adapter.given.names.insert(key.leaf());
     }
     CheckTogether(recipe);
     return recipe;

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "data/model_tokenizer.h"
+#include "model/store/chat_files.h"
 #include "model/store/folders.h"
 #include "tokenizer/tokenizer_agreement.h"
 
@@ -84,7 +85,8 @@ std::map<int64_t, Example> RowsForTeacher(const Recipe& recipe, const TeacherMod
   const ExampleOptions options = ExampleOptionsOf(recipe.data, teacher.files.config.max_positions);
   std::optional<ChatTemplate> chat;
   if (data.chat) {
-    chat = ChatTemplate::Resolve("auto", teacher.tokenizer->spec(), recipe.teacher.path.string());
+    chat = ChatTemplateFor("auto", teacher.tokenizer->spec(), recipe.teacher.adapter,
+                           recipe.teacher.path.string());
   }
   std::map<int64_t, Example> out;
   for (const Example& example : data.train.examples) {

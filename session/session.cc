@@ -8,6 +8,7 @@
 #include "eval/loss.h"
 #include "model/store/folders.h"
 #include "session/defaults.h"
+#include "session/initial_adapter.h"
 #include "session/teaching.h"
 #include "tokenizer/tokenizer_agreement.h"
 #include "train/objectives/cross_entropy.h"
@@ -39,7 +40,11 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
 TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   OpenBase();
   data_ = OpenRecipeData(recipe_, files_);
-  base_.chat_template = data_.chat_name;
+  if (data_.chat) {
+    base_.chat_template = std::string(data_.chat->name());
+    base_.preamble = data_.chat->preamble();
+  }
+  base_.ends = data_.ends;
   recipe_ = WithDefaults(
       recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
   MakeAdapter();
@@ -67,19 +72,10 @@ void TrainingSession::MakeAdapter() {
   if (a.kind == "none") return;
   if (!a.init.empty()) {
     adapter_ = Adapter::Load(a.init, files_.layout, *backend_);
-    adapter_->config().dropout = a.dropout;
+    TakeInitialAdapter(*adapter_, files_.layout, recipe_.adapter);
   } else {
-    AdapterConfig config;
-    config.rank = a.rank;
-    config.alpha = a.alpha;
-    config.dropout = a.dropout;
-    config.rslora = a.rslora;
-    config.targets = a.targets.suffixes;
-    if (!a.targets.regex.empty()) config.target_pattern = a.targets.regex;
-    config.exclude = a.exclude.suffixes;
-    config.exclude_pattern = a.exclude.regex;
-    adapter_ =
-        Adapter::Make(config, files_.layout, static_cast<uint64_t>(recipe_.train.seed), *backend_);
+    adapter_ = Adapter::Make(AdapterConfigOf(a), files_.layout,
+                             static_cast<uint64_t>(recipe_.train.seed), *backend_);
   }
   adapter_->config().base_model = base_.path;
 }
@@ -129,11 +125,16 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
 void TrainingSession::MakeTrainer() {
   const TrainRecipe& t = recipe_.train;
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
-  stream_ = std::make_unique<BatchStream>(
-      data_.train.examples,
-      BatchOptions{t.batch_tokens, t.batch_rows, t.accumulate, recipe_.data.max_tokens,
-                   recipe_.data.packing, recipe_.data.shuffle, static_cast<uint64_t>(t.seed),
-                   t.steps > 0 ? 0 : epochs});
+  BatchOptions batches{t.batch_tokens,
+                       t.batch_rows,
+                       t.accumulate,
+                       recipe_.data.max_tokens,
+                       recipe_.data.packing,
+                       recipe_.data.shuffle,
+                       static_cast<uint64_t>(t.seed),
+                       t.steps > 0 ? 0 : epochs};
+  DrawByWeight(data_, batches);
+  stream_ = std::make_unique<BatchStream>(data_.train.examples, batches);
   const double whole_epochs = static_cast<double>(stream_->TotalSteps());
   schedule_.kind = ScheduleNamed(t.schedule);
   schedule_.peak = t.lr;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/store/chat_files.h"
 #include "model/store/folders.h"
 
 namespace retort {
@@ -19,7 +20,8 @@ std::string HashOf(const TokenizerSpec& spec) {
 }
 
 std::string HashOf(const ChatTemplate& chat) {
-  return Sha256(Cat(chat.name(), "\n", chat.preamble(), "\n", chat.Jinja()));
+  return Sha256(
+      Cat(chat.name(), "\n", chat.preamble(), "\n", ChatTemplate::Named(chat.name()).Jinja()));
 }
 
 WhereExample Namer(const RecipeData& data) {
@@ -129,7 +131,8 @@ GeneratedAnswers TeachingSession::Generate(const Path& out, double temperature,
   // The teacher's own template: with another tokenizer, its special tokens differ.
   std::optional<ChatTemplate> chat;
   if (data_.rows.HasMessages()) {
-    chat = ChatTemplate::Resolve("auto", teacher_.tokenizer->spec(), recipe_.teacher.path.string());
+    chat = ChatTemplateFor("auto", teacher_.tokenizer->spec(), recipe_.teacher.adapter,
+                           recipe_.teacher.path.string());
   }
   return GenerateAnswers(*teacher_.model, teacher_.adapter.get(), *teacher_.tokenizer,
                          chat ? &*chat : nullptr, data_.rows, out, options, on_progress);

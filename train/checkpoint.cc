@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "formats/hdf5.h"
+#include "model/store/chat_files.h"
 #include "model/store/folders.h"
 
 namespace retort {
@@ -26,6 +27,7 @@ void WriteWeights(const Path& folder, Trainer& trainer, const BaseRecord& base) 
     WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().layout, trainer.model().backend);
   } else {
     WriteTrainedModelFiles(folder, trainer.model(), base.path);
+    WriteTaughtChat(folder, base);
   }
 }
 
