@@ -148,7 +148,9 @@ TEST_F(ChatPrompt, NotesOfHeldOutRowsAreTold) {
                            R"({"text": "ab", "id": 1})";
   WriteTextAtomically(folder_ / "eval.jsonl", rows);
   const auto notes = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> settings = {R"(data.eval={"path": "eval.jsonl", "weight": 0.5})"};
+    const std::string path = (folder_ / "eval.jsonl").string();
+    std::vector<std::string> settings = {
+        Cat("data.eval={\"path\": \"", path, "\", \"weight\": 0.5}")};
     settings.insert(settings.end(), more.begin(), more.end());
     const Recipe recipe = ParseRecipe(
         R"({"model": {"path": "model"}, "data": {"train": "eval.jsonl", "over_length": "drop"}})",
