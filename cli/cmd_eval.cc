@@ -96,6 +96,11 @@ Score LossScore(const Evaluation& e) {
   Progress progress(static_cast<int64_t>(set.examples.size()));
   const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
                                        e.flags.batch_tokens, std::ref(progress));
+  if (total.bad_example >= 0) {
+    const Example& example = set.examples[static_cast<size_t>(total.bad_example)];
+    throw Failure(e.rows.Where(example.row),
+                  ": the model's loss is not a finite number; its weights are damaged or overflow");
+  }
   return {total.mean(), set.rows - set.dropped, total.tokens};
 }
 

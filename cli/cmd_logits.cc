@@ -10,6 +10,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -35,6 +36,7 @@ std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
 
 void Run(const LogitsFlags& flags) {
   constexpr int32_t kRows = 64;  // rows of logits computed at once
+  CheckTarget(flags.out, TargetKind::kFile, {flags.model, flags.adapter});
   const OpenedModel m =
       OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kScores, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
@@ -42,6 +44,7 @@ void Run(const LogitsFlags& flags) {
   batch.AddRow(ids, 0);
   Context context{*m.backend};
   const Var hidden = m.model->Hidden(context, {batch, m.adapter.get()});
+  const TargetLock lock(flags.out);
   AtomicFile file(flags.out);
   const auto count = static_cast<int32_t>(ids.size());
   for (int32_t begin = 0; begin < count; begin += kRows) {

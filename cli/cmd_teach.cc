@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
+#include "model/store/target.h"
 #include "recipes/recipe_reader.h"
 #include "session/teaching.h"
 
@@ -83,6 +84,11 @@ void Run(const TeachFlags& flags) {
   const Recipe recipe = RecipeOf(flags);
   if (!flags.generate && !flags.out.empty()) throw InputError("--out goes with --generate");
   if (flags.generate && flags.out.empty()) throw InputError("--generate needs --out FILE.jsonl");
+  if (flags.generate) {
+    std::vector<Path> sources = {recipe.model.path, recipe.teacher.path, recipe.teacher.adapter};
+    for (const DataSource& source : recipe.data.train) sources.push_back(source.path);
+    CheckTarget(flags.out, TargetKind::kFile, sources);
+  }
   TeachingSession session(
       recipe, flags.generate ? TeachingSession::Work::kAnswers : TeachingSession::Work::kCache);
   for (const std::string& line : session.Describe()) Note(line);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/model_tokenizer.h"
+#include "model/store/base_check.h"
 #include "model/store/base_record.h"
 
 namespace retort {
@@ -30,6 +31,8 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
   if (!adapter.empty()) {
+    for (const std::string& note : CheckAdapterBase(adapter, out.files, flags.threads))
+      Note(Cat("note     ", note));
     // The adapter was fitted to the base in its training format, so it runs on that format.
     const auto base = ReadBaseRecord(adapter);
     if (base && base->weights == "nf4" && TraitsOf(out.files.stored_format()).block_elements == 1) {
@@ -39,7 +42,10 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   }
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();
-  if (!adapter.empty()) out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
+  if (!adapter.empty()) {
+    out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
+    if (IsZero(*out.adapter, *out.backend)) Note(Cat("note     ", ZeroAdapterNote(adapter)));
+  }
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
   return out;
 }

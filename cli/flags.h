@@ -37,7 +37,8 @@ struct OpenedModel {
 // use: kScores for losses and logits; kText and kMuchText for text, where compute "auto" means int8
 // for block formats. For kMuchText, weights may also be copied into large pages (WorthCopying);
 // only much text makes up for the time of copying. If the adapter was trained on an NF4 base, the
-// base is converted to NF4, to which the adapter was fitted.
+// base is converted to NF4, to which the adapter was fitted. Throws Error{kInput} when the adapter
+// was trained on another base; notes what CheckAdapterBase notes.
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 

@@ -2,6 +2,7 @@
 #include "eval/choice.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -137,6 +138,11 @@ ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
       tokens += TokensOf(cases[end++]);
     for (const auto& scores :
          ScoreChoices(model, adapter, std::span(cases).subspan(begin, end - begin))) {
+      if (!std::ranges::all_of(scores, [](double score) { return std::isfinite(score); })) {
+        throw Failure("row ", result.chosen.size() + 1,
+                      " of those scored: the model's scores of the labels are not finite numbers; "
+                      "its weights are damaged or overflow");
+      }
       const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
       result.right += best == cases[result.chosen.size()].expected;
       result.chosen.push_back(static_cast<int32_t>(best));

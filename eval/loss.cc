@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/loss.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "data/labelled_batch.h"
@@ -47,7 +48,10 @@ LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
   LossTotal total;
   int64_t done = 0;
   ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& batch) {
+    int64_t example = done;
     for (const LossTotal& one : ExampleLosses(model, adapter, batch)) {
+      if (total.bad_example < 0 && !std::isfinite(one.sum)) total.bad_example = example;
+      ++example;
       total.sum += one.sum;
       total.tokens += one.tokens;
       total.likely += one.likely;

@@ -9,6 +9,7 @@
 #include "data/model_tokenizer.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
+#include "model/store/fingerprint.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -45,6 +46,8 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
     }
   }
   if (ends.size() > 2) m.Set("retort.end_token_ids", GgufArray(ends));
+  // By this an adapter of the source knows the file as its base.
+  m.Set(kSourceFingerprintKey, Fingerprint(source, options.threads));
   return m;
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -96,25 +97,29 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
   report.top1 = same / static_cast<double>(ids.size());
 }
 
-// The file while it is being verified. Removed by the destructor unless Keep() renamed it.
+// The file while it is being verified, in a temporary folder beside its target, which goes with
+// this object.
 class Untested {
  public:
-  explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}
-  ~Untested() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
+  explicit Untested(const Path& target)
+      : target_(target),
+        folder_(target.string() + ".untested"),
+        path_(folder_.path() / target.filename()) {}
   const Path& path() const { return path_; }
-  void Keep() { std::filesystem::rename(path_, target_); }
+  void Keep() { PutInPlace(path_, target_); }
 
  private:
-  Path target_, path_;
+  Path target_;
+  AtomicFolder folder_;  // never committed
+  Path path_;
 };
 
 }  // namespace
 
 VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
                           const GgufExportOptions& options) {
+  CheckTarget(target, TargetKind::kFile, {source.path});
+  const TargetLock lock(target);
   Untested file(target);
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);

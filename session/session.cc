@@ -6,8 +6,10 @@
 
 #include "base/error.h"
 #include "eval/loss.h"
-#include "model/store/folders.h"
+#include "model/store/base_check.h"
+#include "model/store/fingerprint.h"
 #include "session/defaults.h"
+#include "session/run_inputs.h"
 #include "session/teaching.h"
 #include "tokenizer/tokenizer_agreement.h"
 #include "train/objectives/cross_entropy.h"
@@ -50,6 +52,24 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
 void TrainingSession::OpenBase() {
   files_ = OpenModel(recipe_.model.path);
   const bool trainable = recipe_.adapter.kind == "none";
+  const std::string where = recipe_.model.path.string();
+  if (trainable && files_.gguf) {
+    throw InputError(where,
+                     ": 'adapter.kind' none trains every weight and writes a Hugging Face "
+                     "folder, which needs one to begin with, not a GGUF");
+  }
+  if (recipe_.model.compute == "int8") {
+    throw InputError(
+        "'model.compute' int8 is for running a model; training computes in f32 or bf16: use auto, "
+        "f32 or bf16");
+  }
+  if (recipe_.model.weights == "nf4" && !trainable &&
+      TraitsOf(files_.stored_format()).block_elements > 1) {
+    // What a file holds in blocks stays in them (LoadOptions::weights).
+    recipe_.model.weights = "as-is";
+    notes_.push_back(Cat(where, ": holds ", TraitsOf(files_.stored_format()).name,
+                         ", which is kept: 'model.weights' nf4 is for weights of 16 or 32 bits"));
+  }
   backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads),
                           ComputeNamed(recipe_.model.compute)});
   LoadOptions options;
@@ -58,14 +78,26 @@ void TrainingSession::OpenBase() {
   options.trainable = trainable;
   model_ = LoadModel(files_, options, *backend_);
   base_ = {std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
-           Fingerprint(files_), trainable ? "f32" : recipe_.model.weights,
-           recipe_.model.double_quant, ""};
+           Fingerprint(files_, static_cast<int>(recipe_.train.threads)),
+           trainable ? "f32" : recipe_.model.weights,
+           recipe_.model.double_quant,
+           "",
+           ArchitectureHash(files_.config),
+           SourceFingerprint(files_)};
+  if (files_.gguf) {
+    notes_.push_back(Cat(where,
+                         ": is a GGUF: the adapter can be used with it (--adapter) but not "
+                         "merged into it"));
+  }
 }
 
 void TrainingSession::MakeAdapter() {
   const AdapterRecipe& a = recipe_.adapter;
   if (a.kind == "none") return;
   if (!a.init.empty()) {
+    for (const std::string& note :
+         CheckAdapterBase(a.init, files_, static_cast<int>(recipe_.train.threads)))
+      notes_.push_back(note);
     adapter_ = Adapter::Load(a.init, files_.layout, *backend_);
     adapter_->config().dropout = a.dropout;
   } else {
@@ -93,6 +125,7 @@ void TrainingSession::MakeObjective() {
         DistillationOptionsOf(recipe_.teacher), *backend_);
   } else {
     teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+    std::ranges::copy(teacher_model_.notes, std::back_inserter(notes_));
     objective_ = OnlineOrOnPolicy();
   }
 }
@@ -143,6 +176,11 @@ void TrainingSession::MakeTrainer() {
           ? t.steps
           : static_cast<int64_t>(std::ceil(whole_epochs * t.epochs / static_cast<double>(epochs)));
   schedule_.warmup_steps = WarmupSteps(t.warmup, schedule_.total_steps);
+  if (t.warmup >= 1 && schedule_.warmup_steps >= schedule_.total_steps) {
+    notes_.push_back(Cat("'train.warmup' of ", schedule_.warmup_steps,
+                         " steps is not shorter than the run of ", schedule_.total_steps,
+                         ": the rate never reaches 'train.lr'"));
+  }
   TrainerOptions options;
   options.optimizer = {t.beta1, t.beta2, t.epsilon, t.weight_decay, t.clip};
   options.schedule = schedule_;
@@ -157,17 +195,29 @@ Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const
   return {total.mean(), std::ssize(examples), total.likely, total.tokens};
 }
 
+RunInputs TrainingSession::Inputs() const {
+  RunInputs inputs;
+  inputs.old_base = OldFingerprint(files_);
+  inputs.hashes = InputHashes(recipe_, data_, teacher_model_);
+  return inputs;
+}
+
 RunSummary TrainingSession::Run(const RunOptions& options,
-                                const std::function<void(const RunProgress&)>& on_step) {
+                                const std::function<void(const RunProgress&)>& on_step,
+                                const std::function<bool()>& stop) {
   RunHooks hooks;
   hooks.on_step = on_step;
+  hooks.stop = stop;
   if (!data_.eval.examples.empty())
     hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
   hooks.check_trained = [this] {
     const auto& all = data_.train.examples;
     return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
   };
-  return RunTraining(*trainer_, base_, options, hooks);
+  RunOptions filled = options;
+  filled.chance_loss = std::log(static_cast<double>(files_.config.vocab));
+  filled.inputs = Inputs();
+  return RunTraining(*trainer_, base_, filled, hooks);
 }
 
 std::string TrainingSession::DescribeSteps() const {
@@ -183,6 +233,12 @@ std::string TrainingSession::DescribeSteps() const {
              "; learning rate ", t.lr, ", ", t.schedule);
 }
 
+std::string TrainingSession::HeldWeights() const {
+  if (recipe_.adapter.kind == "none") return "f32, all trained";
+  if (recipe_.model.weights != "as-is") return recipe_.model.weights;
+  return Cat(TraitsOf(files_.stored_format()).name, ", as stored");
+}
+
 std::vector<std::string> TrainingSession::Describe() const {
   int64_t trained = 0;
   for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
@@ -190,7 +246,7 @@ std::vector<std::string> TrainingSession::Describe() const {
       Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
           files_.config.layers(), " layers, width ", files_.config.width, ", vocabulary ",
           files_.config.vocab),
-      Cat("weights  ", recipe_.adapter.kind == "none" ? "f32, all trained" : recipe_.model.weights,
+      Cat("weights  ", HeldWeights(),
           recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" &&
                   recipe_.model.double_quant
               ? " with double quantisation"
@@ -205,6 +261,7 @@ std::vector<std::string> TrainingSession::Describe() const {
                                       : Cat("; held out ", data_.eval.examples.size(), " rows")),
       DescribeSteps()};
   if (recipe_.has_teacher()) lines.push_back(Cat("teacher  ", DescribeTeacher()));
+  for (const std::string& note : notes_) lines.push_back(Cat("note     ", note));
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
@@ -216,9 +273,9 @@ std::string TrainingSession::DescribeTeacher() const {
   if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
   const Architecture& c = teacher_model_.files.config;
   return Cat(t.path.string(), ": ", c.layers(), " layers, width ", c.width, ", ",
-             teacher_model_.shared()
-                 ? "the student's own base"
-                 : Cat(t.weights, ", compute ", NameOf(teacher_model_.model->compute())),
+             teacher_model_.shared() ? "the student's own base"
+                                     : Cat(TeacherWeights(t, teacher_model_.files), ", compute ",
+                                           NameOf(teacher_model_.model->compute())),
              "; ", t.mode, ", ", loss);
 }
 

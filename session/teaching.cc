@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "model/store/folders.h"
+#include "model/store/fingerprint.h"
 
 namespace retort {
 namespace {
@@ -28,6 +28,13 @@ WhereExample Namer(const RecipeData& data) {
   };
 }
 
+// A cache made by an older version says the teacher's older fingerprint; its rows are as good.
+void KeepOldFingerprint(const Recipe& recipe, const ModelFiles& teacher, const std::string& held,
+                        TeacherCacheKey& want) {
+  const std::string old = Sha256(Cat(OldFingerprint(teacher), " ", recipe.teacher.weights));
+  if (held == old) want.fingerprint = old;
+}
+
 }  // namespace
 
 TeacherCacheKey CacheKeyOf(const Recipe& recipe, const RecipeData& data, int64_t student_vocab,
@@ -41,7 +48,8 @@ TeacherCacheKey CacheKeyOf(const Recipe& recipe, const RecipeData& data, int64_t
   key.top_k = t.top_k;
   if (!teacher) return key;
   key.teacher = t.path.string();
-  key.fingerprint = Sha256(Cat(Fingerprint(teacher->files), " ", t.weights));
+  key.fingerprint = Sha256(
+      Cat(Fingerprint(teacher->files, static_cast<int>(recipe.train.threads)), " ", t.weights));
   if (!t.adapter.empty()) {
     key.adapter_fingerprint =
         Sha256(MappedFile::Open(t.adapter / "adapter_model.safetensors")->bytes());
@@ -66,6 +74,7 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
     TeacherModel teacher;
     teacher.files = OpenModel(recipe.teacher.path);
     want = CacheKeyOf(recipe, data, student.config.vocab, &teacher);
+    KeepOldFingerprint(recipe, teacher.files, held.fingerprint, want);
   }
   reader->Check(want);
   reader->CheckExamples(data.train.examples, Namer(data));
@@ -94,8 +103,8 @@ std::vector<std::string> TeachingSession::Describe() const {
   const int64_t per_token = TeacherBytesPerToken(key.vocab, key.top_k);
   std::vector<std::string> lines = {
       Cat("teacher  ", recipe_.teacher.path.string(), ": ", c.layers(), " layers, width ", c.width,
-          ", vocabulary ", c.vocab, ", ", recipe_.teacher.weights, ", compute ",
-          NameOf(teacher_.model->compute())),
+          ", vocabulary ", c.vocab, ", ", TeacherWeights(recipe_.teacher, teacher_.files),
+          ", compute ", NameOf(teacher_.model->compute())),
       Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
           " tokens, of which ", data_.train.loss_tokens, " carry loss")};
   if (work_ == Work::kCache) {
@@ -105,12 +114,17 @@ std::vector<std::string> TeachingSession::Describe() const {
                         " in all before compression"));
   }
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
+  for (const std::string& note : teacher_.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
 
 TeacherCacheSummary TeachingSession::Cache(const TeachProgress& on_progress) {
   const TeacherRecipe& t = recipe_.teacher;
-  const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
+  TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
+  if (std::filesystem::exists(t.cache / kTeacherCacheManifest)) {
+    KeepOldFingerprint(recipe_, teacher_.files, SummarizeTeacherCache(t.cache).key.fingerprint,
+                       key);
+  }
   TeacherCacheWriter writer(t.cache, key, data_.train.examples, Namer(data_));
   CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key, kTeacherTokens,
                writer, on_progress);

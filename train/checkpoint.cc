@@ -7,7 +7,9 @@
 
 #include "base/error.h"
 #include "formats/hdf5.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -39,13 +41,15 @@ Json Checksums(const Path& folder) {
   return out;
 }
 
-void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                   const RunInputs& inputs) {
   const BatchState place = trainer.stream().state();
-  const Json manifest = {{"retort", 1},
-                         {"step", trainer.steps_done()},
-                         {"data", {{"epoch", place.epoch}, {"position", place.position}}},
-                         {"base", BaseJson(base)},
-                         {"files", Checksums(folder)}};
+  Json manifest = {{"retort", 1},
+                   {"step", trainer.steps_done()},
+                   {"data", {{"epoch", place.epoch}, {"position", place.position}}},
+                   {"base", BaseJson(base)},
+                   {"files", Checksums(folder)}};
+  for (const auto& [key, hash] : inputs.hashes) manifest["inputs"][key] = hash;
   WriteTextAtomically(folder / kManifestName, DumpJson(manifest, 2) + "\n");
 }
 
@@ -87,6 +91,32 @@ void ReadTrainerState(const Path& path, const std::string& checksum, Trainer& tr
   trainer.optimizer().set_steps(reader.Int("step"));
 }
 
+void CheckInputs(const Json& manifest, const std::string& where, const BaseRecord& base,
+                 const RunInputs& inputs) {
+  const auto held = manifest.find("base");
+  const std::string fingerprint =
+      held == manifest.end() ? "" : GetString(*held, "fingerprint", where, "");
+  if (!fingerprint.empty() && fingerprint != base.fingerprint && fingerprint != inputs.old_base) {
+    throw InputError(where, ": the run was started on another base: the weights in ", base.path,
+                     " have changed since; put them back, or start anew with --run");
+  }
+  if (held != manifest.end() &&
+      !MayBeSameArchitecture(GetString(*held, "architecture", where, ""), base.architecture)) {
+    throw InputError(where, ": the configuration of ", base.path,
+                     " has changed since the run was started; put it back, or start anew with "
+                     "--run");
+  }
+  const auto old = manifest.find("inputs");
+  if (old == manifest.end()) return;
+  for (const auto& [key, hash] : inputs.hashes) {
+    const std::string before = GetString(*old, key, where, "");
+    if (before.empty() || before == hash) continue;
+    throw InputError(where, ": what '", key,
+                     "' names has changed since the run was started; put it back, or start anew "
+                     "with --run");
+  }
+}
+
 // "step-120" -> 120
 std::optional<int64_t> StepOf(const Path& folder) {
   const std::string name = folder.filename().string();
@@ -113,21 +143,24 @@ std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
 
 void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   WriteWeights(folder, trainer, base);
-  WriteManifest(folder, trainer, base);
+  WriteManifest(folder, trainer, base, {});
 }
 
-void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base) {
-  std::filesystem::create_directories(folder.parent_path());
+void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                    const RunInputs& inputs) {
+  MakeFolderTree(folder.parent_path());
   AtomicFolder beside(folder);
   WriteWeights(beside.path(), trainer, base);
   WriteTrainerState(beside.path() / kTrainerState, trainer);
-  WriteManifest(beside.path(), trainer, base);
+  WriteManifest(beside.path(), trainer, base, inputs);
   beside.Commit();
 }
 
-void LoadCheckpoint(const Path& folder, Trainer& trainer) {
+void LoadCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                    const RunInputs& inputs) {
   const std::string where = (folder / kManifestName).string();
   const Json manifest = ReadJson(folder / kManifestName);
+  CheckInputs(manifest, where, base, inputs);
   const auto files = manifest.find("files");
   if (files == manifest.end() || !files->is_object())
     throw InputError(where, ": 'files' is missing");
@@ -156,8 +189,28 @@ std::optional<CheckpointPlace> LastCheckpoint(const Path& checkpoints) {
 
 void PruneCheckpoints(const Path& checkpoints, int64_t keep) {
   auto all = Checkpoints(checkpoints);
-  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i)
-    std::filesystem::remove_all(all[i].folder);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) {
+    // Under another name first: a folder of which a part is removed must not pass for a checkpoint.
+    const Path gone = checkpoints / Cat(".step-", all[i].step, ".removed.partial");
+    std::error_code problem;
+    std::filesystem::remove_all(gone, problem);
+    if (!problem) std::filesystem::rename(all[i].folder, gone, problem);
+    if (!problem) std::filesystem::remove_all(gone, problem);
+    if (problem) throw Failure(all[i].folder.string(), ": cannot be removed: ", problem.message());
+  }
+}
+
+void RemoveBrokenCheckpoints(const Path& checkpoints) {
+  std::vector<Path> broken;
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoints, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool temporary = name.starts_with(".step-") && name.ends_with(".partial");
+    const bool unfinished =
+        StepOf(entry.path()) && !std::filesystem::exists(entry.path() / kManifestName, ignored);
+    if (temporary || unfinished) broken.push_back(entry.path());
+  }
+  for (const Path& path : broken) std::filesystem::remove_all(path, ignored);
 }
 
 }  // namespace retort

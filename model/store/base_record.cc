@@ -8,11 +8,14 @@
 namespace retort {
 
 Json BaseJson(const BaseRecord& r) {
-  return {{"path", r.path},
-          {"fingerprint", r.fingerprint},
-          {"weights", r.weights},
-          {"double_quant", r.double_quant},
-          {"template", r.chat_template}};
+  Json j = {{"path", r.path},
+            {"fingerprint", r.fingerprint},
+            {"weights", r.weights},
+            {"double_quant", r.double_quant},
+            {"template", r.chat_template}};
+  if (!r.architecture.empty()) j["architecture"] = r.architecture;
+  if (!r.source.empty()) j["source"] = r.source;
+  return j;
 }
 
 std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {
@@ -28,6 +31,8 @@ std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {
   r.weights = GetString(*base, "weights", where, "as-is");
   r.double_quant = GetBool(*base, "double_quant", where, true);
   r.chat_template = GetString(*base, "template", where, "");
+  r.architecture = GetString(*base, "architecture", where, "");
+  r.source = GetString(*base, "source", where, "");
   return r;
 }
 

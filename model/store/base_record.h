@@ -13,10 +13,12 @@ inline constexpr const char* kManifestName = "retort.json";
 
 struct BaseRecord {
   std::string path;         // absolute
-  std::string fingerprint;  // model/store/folders.h
+  std::string fingerprint;  // model/store/fingerprint.h
   std::string weights;      // the base's format in training, for example "nf4"
   bool double_quant = true;
   std::string chat_template;  // the template's name; "" if no row was a conversation
+  std::string architecture;   // ArchitectureHash; "": not recorded
+  std::string source;  // a GGUF base: the fingerprint of the model that it was exported from, or ""
 };
 
 Json BaseJson(const BaseRecord& record);

@@ -12,8 +12,6 @@
 namespace retort {
 namespace {
 
-constexpr size_t kFingerprintBytes = 4096;  // of each tensor
-
 std::vector<int64_t> DimsOf(const Tensor& t) {
   std::vector<int64_t> dims;
   dims.reserve(static_cast<size_t>(t.shape().rank()));
@@ -163,15 +161,6 @@ std::vector<Path> TensorFiles(const ModelFiles& files) {
       out.push_back(entry.file->path());
   }
   return out;
-}
-
-std::string Fingerprint(const ModelFiles& files) {
-  std::string text;
-  for (const TensorEntry& entry : files.tensors.entries()) {
-    text += Cat(entry.name, " ", ShapeText(entry.shape), " ", entry.type_name(), " ",
-                Sha256(entry.bytes.first(std::min(entry.bytes.size(), kFingerprintBytes))), "\n");
-  }
-  return Sha256(text);
 }
 
 }  // namespace retort
