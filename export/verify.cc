@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/verify.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -97,21 +99,23 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
   report.top1 = same / static_cast<double>(ids.size());
 }
 
-// The file while it is being verified, in a temporary folder beside its target, which goes with
-// this object.
+// The file while it is being verified, beside its target (RemoveTargetLeftovers knows the name).
+// Removed by the destructor unless Keep() renamed it.
 class Untested {
  public:
   explicit Untested(const Path& target)
-      : target_(target),
-        folder_(target.string() + ".untested"),
-        path_(folder_.path() / target.filename()) {}
+      : target_(target), path_(Cat(target.string(), ".untested.", ::getpid())) {}
+  ~Untested() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  Untested(const Untested&) = delete;
+  Untested& operator=(const Untested&) = delete;
   const Path& path() const { return path_; }
   void Keep() { PutInPlace(path_, target_); }
 
  private:
-  Path target_;
-  AtomicFolder folder_;  // never committed
-  Path path_;
+  Path target_, path_;
 };
 
 }  // namespace

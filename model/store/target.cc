@@ -88,6 +88,19 @@ void CheckWritable(const Path& out, const Path& place) {
     throw Failure(out.string(), ": cannot be written: ", folder.string(), ": ", ErrnoText());
 }
 
+// ".NAME.ID.partial" for an ID without a dot, so that another target's files do not match; and what
+// export tests before it gets its name, "NAME.untested.PID", with its own temporary files.
+bool IsLeftover(const std::string& file, const std::string& name) {
+  constexpr std::string_view kEnd = ".partial";
+  const std::string begin = Cat(".", name, "."), untested = Cat(name, ".untested.");
+  if (file.starts_with(untested))
+    return file.find_first_not_of("0123456789", untested.size()) == std::string::npos;
+  if (!file.ends_with(kEnd)) return false;
+  if (file.starts_with("." + untested)) return true;
+  return file.starts_with(begin) && file.size() > begin.size() + kEnd.size() &&
+         file.find('.', begin.size()) == file.size() - kEnd.size();
+}
+
 Path LockOf(const Path& out) {
   const Path place = Plain(out);
   MakeFolderTree(place.parent_path());
@@ -128,21 +141,10 @@ TargetLock::TargetLock(const Path& out) : lock_(LockOf(out), out.string()) {
 void RemoveTargetLeftovers(const Path& target) {
   const Path place = Plain(target);
   const std::string name = place.filename().string();
-  // ".NAME.ID.partial", and the same of the file that export tests. ID has no dot, so another
-  // target's files do not match.
-  const std::vector<std::string> begins = {Cat(".", name, "."), Cat(".", name, ".untested.")};
-  constexpr std::string_view kEnd = ".partial";
   std::error_code ignored;
   std::vector<Path> found;
   for (const auto& entry : fs::directory_iterator(place.parent_path(), ignored)) {
-    const std::string file = entry.path().filename().string();
-    for (const std::string& begin : begins) {
-      if (!file.starts_with(begin) || !file.ends_with(kEnd) ||
-          file.size() <= begin.size() + kEnd.size())
-        continue;
-      const std::string id = file.substr(begin.size(), file.size() - begin.size() - kEnd.size());
-      if (id.find('.') == std::string::npos) found.push_back(entry.path());
-    }
+    if (IsLeftover(entry.path().filename().string(), name)) found.push_back(entry.path());
   }
   for (const Path& path : found) fs::remove_all(path, ignored);
 }

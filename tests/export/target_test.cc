@@ -99,12 +99,15 @@ TEST_F(Targets, LeftoversOfTheSameTargetGo) {
   folder_.Put(".x.123.partial/model.safetensors", "half");
   std::filesystem::create_directory(folder_ / ".x.untested.99.partial");
   folder_.Put(".x.77-abc.partial", "half");
+  folder_.Put("x.untested.99", "half");
+  folder_.Put(".x.untested.99.77.partial", "half");
   const std::vector<std::string> others = {".x.y.123.partial", ".xx.123.partial", "x.123.partial",
-                                           ".x.partial", "x"};
+                                           "x.untested.y",     ".x.partial",      "x"};
   for (const std::string& name : others) folder_.Put(name, "kept");
   { const TargetLock lock(folder_ / "x"); }
   for (const std::string& name : others) EXPECT_TRUE(std::filesystem::exists(folder_ / name));
-  for (const char* name : {".x.123.partial", ".x.untested.99.partial", ".x.77-abc.partial"})
+  for (const char* name : {".x.123.partial", ".x.untested.99.partial", ".x.77-abc.partial",
+                           "x.untested.99", ".x.untested.99.77.partial"})
     EXPECT_FALSE(std::filesystem::exists(folder_ / name)) << name;
 }
 
