@@ -11,9 +11,10 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMaxVocab = 1 << 24;           // an id takes at most three bytes
-constexpr int64_t kMaxCount = int64_t{1} << 40;  // limit of every count; keeps sums in range
-constexpr int64_t kMostPacked = 1100;            // deflate's compression ratio is at most 1032
+constexpr int64_t kMaxVocab = 1 << 24;  // an id takes at most three bytes
+constexpr int64_t kMaxCount = int64_t{1}
+                              << 40;   // limit of every count and of all bytes; keeps sums in range
+constexpr int64_t kMostPacked = 1100;  // deflate's compression ratio is at most 1032
 
 int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t most,
                 const std::string& where) {
@@ -96,8 +97,12 @@ TeacherManifest ReadTeacherManifest(const Path& folder) {
   if (shards == json.end() || !shards->is_array()) {
     throw InputError(where, ": 'shards' must be a list");
   }
+  int64_t bytes = 0;
   for (const Json& shard : *shards) {
     m.shards.push_back(ParseShard(shard, m, Cat(where, ": shard ", m.shards.size())));
+    bytes += m.shards.back().bytes;
+    if (bytes > kMaxCount)
+      throw InputError(where, ": its shards take more than ", kMaxCount, " bytes");
   }
   return m;
 }

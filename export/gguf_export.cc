@@ -44,7 +44,8 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
       m.Set("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(id));
     }
   }
-  if (ends.size() > 2) m.Set("retort.end_token_ids", GgufArray(ends));
+  // All of them, also where one key would do: readers take tokens such as "<|im_end|>" for ends too.
+  if (!ends.empty()) m.Set("retort.end_token_ids", GgufArray(ends));
   return m;
 }
 

@@ -7,7 +7,7 @@ BEGIN {
   count = split("base tensor formats tokenizer template autograd model data runner eval compress export " \
                 "train recipes session bench cli", room)
   for (i = 1; i <= count; ++i) level[room[i]] = i
-  level["tests"] = count + 1  # above every room
+  level["tests"] = level["fuzz"] = count + 1  # above every room
 
   # Third-party headers by their spelling, the library's name, and the folders that may use it
   # ("*" is every source file). The first match decides.

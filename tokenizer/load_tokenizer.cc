@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "formats/gguf_tokens.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -85,21 +86,18 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
                                      [](const auto& p) { return p.type == PieceType::kByte; });
     spec.byte_fallback = bytes > 0;
     spec.remove_extra_whitespaces = m.Bool("tokenizer.ggml.remove_extra_whitespaces", spec.unigram);
+    if (const char* key = "tokenizer.ggml.precompiled_charsmap"; spec.unigram && m.Find(key)) {
+      for (const int64_t byte : m.Ints(key)) spec.charsmap.push_back(static_cast<char>(byte));
+    }
   } else {
     throw InputError(where, ": tokenizer.ggml.model '", model,
                      "' is not supported; supported: gpt2, llama, t5");
   }
   spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
-  for (const NamedId& named : kIds) {
-    const int64_t id = m.Int(named.key, -1);
-    if (id >= static_cast<int64_t>(spec.pieces.size())) {
-      throw InputError(where, ": ", named.key, " is ", id, ", the vocabulary has ",
-                       spec.pieces.size());
-    }
-    spec.*named.id = static_cast<int32_t>(std::max<int64_t>(id, -1));
-  }
-  spec.add_bos = m.Bool("tokenizer.ggml.add_bos_token", model == "llama");
-  spec.add_eos = m.Bool("tokenizer.ggml.add_eos_token", false);
+  const GgufTokens tokens = ReadGgufTokens(m, where);
+  spec.bos = tokens.bos, spec.eos = tokens.eos, spec.unk = tokens.unk, spec.pad = tokens.pad;
+  spec.add_bos = tokens.add_bos && tokens.bos >= 0;
+  spec.add_eos = tokens.add_eos && tokens.eos >= 0;
   spec.chat_template = m.Text("tokenizer.chat_template", "");
   return spec;
 }

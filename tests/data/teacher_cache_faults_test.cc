@@ -56,6 +56,14 @@ class TeacherCacheFaults : public testing::Test {
   std::vector<Example> examples_ = RandomExamples(40);
 };
 
+TEST_F(TeacherCacheFaults, TheShardsOfAForgedManifestHaveABoundInAll) {
+  Json manifest = Manifest();
+  ASSERT_GT(manifest["shards"].size(), 1u);
+  for (Json& shard : manifest["shards"]) shard["bytes"] = int64_t{1} << 40;
+  PutManifest(manifest);
+  EXPECT_NE(ReadFault().find("its shards take more than 1099511627776 bytes"), std::string::npos);
+}
+
 TEST_F(TeacherCacheFaults, NoneToBeginWith) { EXPECT_EQ(ReadFault(), ""); }
 
 TEST_F(TeacherCacheFaults, EveryFieldOfTheKeyIsCompared) {
