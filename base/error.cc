@@ -4,7 +4,12 @@
 #include <cerrno>
 #include <system_error>
 
+#include "base/text.h"
+
 namespace retort {
+
+Error::Error(Kind kind, std::string_view message)
+    : std::runtime_error(OneLine(message)), kind_(kind) {}
 
 std::string ErrnoText() { return std::generic_category().message(errno); }
 

@@ -2,6 +2,7 @@
 // The only exception type, and the check for bugs.
 //
 // A message is one line: the file, the place in it, what was expected, and a fix if there is one.
+// The constructor sees to that whatever text of a file is in it (OneLine in base/text.h).
 // Only cli/main.cc, the server's request handler and the top-level functions of threads catch
 // errors.
 #pragma once
@@ -20,7 +21,7 @@ class Error : public std::runtime_error {
     kFailure,  // I/O, memory, a check that did not hold: exit status 1
     kBug,      // a broken invariant in Retort itself: exit status 1
   };
-  Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  Error(Kind kind, std::string_view message);
   Kind kind() const { return kind_; }
 
  private:

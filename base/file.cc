@@ -2,84 +2,89 @@
 #include "base/file.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdint>
 
 #include "base/error.h"
+#include "base/file_calls.h"
+#include "base/open_file.h"
+#include "base/temporary.h"
 
 namespace retort {
 namespace {
 
-// A file descriptor, closed at the end of its scope.
-struct Descriptor {
-  int fd;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
+Error CannotBeWritten(const Path& target) {
+  return Failure(target.string(), ": cannot be written: ", ErrnoText());
+}
 
-Path FolderOf(const Path& path) { return path.has_parent_path() ? path.parent_path() : Path("."); }
+// Renaming onto a device or a pipe would replace it by a file. /dev/stdout may lead to a regular
+// file, and yet the name that would be replaced is the system's.
+void CheckTarget(const Path& target) {
+  struct stat info;
+  if (::stat(target.c_str(), &info) == 0 && !S_ISREG(info.st_mode)) {
+    throw InputError(target.string(), ": ", KindOfFile(info.st_mode),
+                     "; give the name of a file to write");
+  }
+  std::error_code problem;
+  const Path folder = std::filesystem::canonical(FolderOf(target), problem);
+  if (!problem && (folder == "/dev" || folder.string().starts_with("/proc/"))) {
+    throw InputError(target.string(), ": names a stream; give the name of a file to write");
+  }
+}
+
+void WriteAll(int fd, const Path& path, const Path& target, Bytes bytes,
+              std::optional<uint64_t> offset) {
+  while (!bytes.empty()) {
+    const ssize_t n = calls::Write(fd, path, bytes, offset);
+    if (n == 0) errno = EIO;
+    if (n <= 0) throw CannotBeWritten(target);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    if (offset) *offset += static_cast<uint64_t>(n);
+  }
+}
+
+void SyncFile(const Path& path, const Path& target) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC)};
+  if (file.fd < 0 || calls::Sync(file.fd, path) != 0) throw CannotBeWritten(target);
+}
+
+// Syncs what a folder holds, then the folder itself.
+void SyncTree(const Path& folder, const Path& target) {
+  std::error_code problem;
+  std::filesystem::directory_iterator at(folder, problem);
+  for (const std::filesystem::directory_iterator end; !problem && at != end;
+       at.increment(problem)) {
+    std::error_code ignored;
+    if (at->is_symlink(ignored)) continue;
+    if (at->is_directory(ignored))
+      SyncTree(at->path(), target);
+    else
+      SyncFile(at->path(), target);
+  }
+  if (problem) throw Failure(target.string(), ": cannot be written: ", problem.message());
+  SyncFile(folder, target);
+}
+
+void RenameTo(const Path& target, const Path& temporary) {
+  if (calls::Rename(temporary, target) != 0)
+    throw Failure(target.string(), ": cannot be put in place: ", ErrnoText());
+}
+
+// "dir/" and "dir" are the same folder; a temporary folder must be beside it, not in it.
+Path WithoutSlash(const Path& folder) {
+  return folder.has_filename() ? folder : folder.parent_path();
+}
 
 }  // namespace
 
-std::shared_ptr<const MappedFile> MappedFile::Open(const Path& path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) throw InputError(path.string(), ": cannot be opened: ", ErrnoText());
-  struct stat info;
-  if (::fstat(file.fd, &info) != 0) throw InputError(path.string(), ": ", ErrnoText());
-  if (!S_ISREG(info.st_mode)) throw InputError(path.string(), ": is not a regular file");
-  std::shared_ptr<MappedFile> out(new MappedFile);
-  out->path_ = path;
-  out->size_ = static_cast<size_t>(info.st_size);
-  if (out->size_ == 0) return out;
-  void* data = ::mmap(nullptr, out->size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
-  if (data == MAP_FAILED) {
-    out->size_ = 0;
-    throw Failure(path.string(), ": cannot be mapped: ", ErrnoText());
-  }
-  out->data_ = static_cast<const std::byte*>(data);
-  return out;
+AtomicFile::AtomicFile(const Path& target) : target_(target) {
+  CheckTarget(target);
+  temporary_ = std::make_unique<Temporary>(target, Temporary::Kind::kFile);
 }
 
-MappedFile::~MappedFile() {
-  if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
-}
-
-void MappedFile::Drop(Bytes part) const {
-  const uintptr_t page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto first = reinterpret_cast<uintptr_t>(part.data());
-  const uintptr_t begin = (first + page - 1) / page * page;
-  const uintptr_t end = (first + part.size()) / page * page;
-  if (end > begin) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-}
-
-std::string ReadText(const Path& path) {
-  Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) throw InputError(path.string(), ": cannot be opened: ", ErrnoText());
-  std::string out;
-  char buffer[1 << 16];
-  for (ssize_t n; (n = ::read(file.fd, buffer, sizeof buffer)) != 0;) {
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw InputError(path.string(), ": cannot be read: ", ErrnoText());
-    out.append(buffer, static_cast<size_t>(n));
-  }
-  return out;
-}
-
-AtomicFile::AtomicFile(const Path& target) : target_(target), temporary_(TemporaryBeside(target)) {
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (fd_ < 0) throw Failure(target_.string(), ": cannot be written: ", ErrnoText());
-}
-
-AtomicFile::~AtomicFile() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  ::unlink(temporary_.c_str());
-}
+AtomicFile::~AtomicFile() = default;
 
 void AtomicFile::Write(Bytes bytes) {
   WriteAt(size_, bytes);
@@ -89,42 +94,14 @@ void AtomicFile::Write(Bytes bytes) {
 void AtomicFile::Write(std::string_view text) { Write(std::as_bytes(std::span(text))); }
 
 void AtomicFile::WriteAt(uint64_t offset, Bytes bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw Failure(target_.string(), ": cannot be written: ", ErrnoText());
-    bytes = bytes.subspan(static_cast<size_t>(n));
-    offset += static_cast<uint64_t>(n);
-  }
+  WriteAll(temporary_->fd(), temporary_->path(), target_, bytes, offset);
 }
 
 void AtomicFile::Commit() {
-  if (::fsync(fd_) != 0) throw Failure(target_.string(), ": cannot be written: ", ErrnoText());
-  const int closed = ::close(fd_);
-  fd_ = -1;
-  if (closed != 0 || ::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    const std::string why = ErrnoText();
-    ::unlink(temporary_.c_str());
-    throw Failure(target_.string(), ": cannot be put in place: ", why);
-  }
+  if (calls::Sync(temporary_->fd(), temporary_->path()) != 0) throw CannotBeWritten(target_);
+  RenameTo(target_, temporary_->path());
+  temporary_->Release();
   SyncFolder(FolderOf(target_));
-}
-
-Path TemporaryBeside(const Path& target) {
-  return FolderOf(target) / Cat(".", target.filename().string(), ".", ::getpid(), ".partial");
-}
-
-void PutInPlace(const Path& temporary, const Path& target) {
-  {
-    Descriptor file{::open(temporary.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (file.fd < 0 || ::fsync(file.fd) != 0) {
-      throw Failure(target.string(), ": cannot be written: ", ErrnoText());
-    }
-  }
-  if (::rename(temporary.c_str(), target.c_str()) != 0) {
-    throw Failure(target.string(), ": cannot be put in place: ", ErrnoText());
-  }
-  SyncFolder(FolderOf(target));
 }
 
 void WriteTextAtomically(const Path& path, std::string_view text) {
@@ -133,51 +110,105 @@ void WriteTextAtomically(const Path& path, std::string_view text) {
   file.Commit();
 }
 
+void PutInPlace(const Path& temporary, const Path& target) {
+  SyncFile(temporary, target);
+  RenameTo(target, temporary);
+  SyncFolder(FolderOf(target));
+}
+
+StagedFile::StagedFile(const Path& target) : target_(target) {
+  CheckTarget(target);
+  folder_ = std::make_unique<Temporary>(target, Temporary::Kind::kFolder);
+  path_ = folder_->path() / target.filename();
+}
+
+StagedFile::~StagedFile() = default;
+
+void StagedFile::Commit() { PutInPlace(path_, target_); }
+
 AppendFile::AppendFile(const Path& path) : path_(path) {
-  fd_ = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  if (fd_ < 0) throw Failure(path.string(), ": cannot be written: ", ErrnoText());
+  fd_ = calls::OpenForAppending(path);
+  if (fd_ < 0) throw CannotBeWritten(path);
+  struct stat info;
+  if (::fstat(fd_, &info) == 0 && S_ISREG(info.st_mode)) return;
+  ::close(fd_);
+  throw InputError(path.string(), ": ", KindOfFile(info.st_mode),
+                   "; give the name of a file to write");
 }
 
 AppendFile::~AppendFile() { ::close(fd_); }
 
 void AppendFile::Append(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd_, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw Failure(path_.string(), ": cannot be written: ", ErrnoText());
-    text.remove_prefix(static_cast<size_t>(n));
-  }
+  WriteAll(fd_, path_, path_, std::as_bytes(std::span(text)), std::nullopt);
 }
 
-AtomicFolder::AtomicFolder(const Path& target) {
-  // "dir/" and "dir" are the same folder; the temporary folder must be beside it, not in it.
-  target_ = target.has_filename() ? target : target.parent_path();
-  temporary_ = TemporaryBeside(target_);
-  std::error_code ignored, problem;
-  std::filesystem::remove_all(temporary_, ignored);
-  if (!std::filesystem::create_directories(temporary_, problem)) {
-    throw Failure(target_.string(), ": cannot be made: ", problem.message());
+AtomicFolder::AtomicFolder(const Path& target, Old old) : target_(WithoutSlash(target)), old_(old) {
+  std::error_code problem;
+  const auto status = std::filesystem::status(target_, problem);
+  if (std::filesystem::exists(status) && !std::filesystem::is_directory(status)) {
+    throw InputError(target_.string(), ": is a file; choose another name for the folder");
   }
+  if (std::filesystem::exists(status) && old == Old::kRefuse &&
+      !std::filesystem::is_empty(target_, problem)) {
+    throw InputError(target_.string(), ": is there already and not empty; choose another name");
+  }
+  MakeFolders(FolderOf(target_));
+  temporary_ = std::make_unique<Temporary>(target_, Temporary::Kind::kFolder);
 }
 
-AtomicFolder::~AtomicFolder() {
-  std::error_code ignored;
-  if (!committed_) std::filesystem::remove_all(temporary_, ignored);
-}
+AtomicFolder::~AtomicFolder() = default;
+
+const Path& AtomicFolder::path() const { return temporary_->path(); }
 
 void AtomicFolder::Commit() {
-  SyncFolder(temporary_);
+  SyncTree(path(), target_);
   // rename(2) replaces an empty folder and fails for one with content.
-  if (::rename(temporary_.c_str(), target_.c_str()) != 0) {
+  if (calls::Rename(path(), target_) == 0) {
+    temporary_->Release();
+  } else if (old_ == Old::kReplace && (errno == ENOTEMPTY || errno == EEXIST)) {
+    Replace();
+  } else {
     throw Failure(target_.string(), ": cannot be put in place: ", ErrnoText());
   }
-  committed_ = true;
   SyncFolder(FolderOf(target_));
 }
 
+// After the exchange the temporary name is the old folder's, which the destructor removes.
+void AtomicFolder::Replace() {
+  if (calls::Exchange(path(), target_) == 0) return;
+  if (errno != EINVAL && errno != ENOSYS && errno != EXDEV)
+    throw Failure(target_.string(), ": cannot be replaced: ", ErrnoText());
+  // The file system cannot exchange: for a moment the old folder is there under another name only.
+  const Path old = target_.string() + ".old";
+  RemoveFolder(old);
+  RenameTo(old, target_);
+  if (calls::Rename(path(), target_) != 0) {
+    const std::string why = ErrnoText();
+    RenameTo(target_, old);
+    throw Failure(target_.string(), ": cannot be replaced: ", why);
+  }
+  temporary_->Release();
+  RemoveFolder(old);
+}
+
+void RemoveFolder(const Path& folder) {
+  const Path target = WithoutSlash(folder);
+  std::error_code problem;
+  if (!std::filesystem::exists(std::filesystem::symlink_status(target, problem))) return;
+  const Temporary aside(target, Temporary::Kind::kFolder);
+  RenameTo(aside.path(), target);
+}
+
+void MakeFolders(const Path& folder) {
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  if (problem) throw Failure(folder.string(), ": cannot be made: ", problem.message());
+}
+
 void SyncFolder(const Path& folder) {
-  Descriptor file{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (file.fd < 0 || ::fsync(file.fd) != 0) throw Failure(folder.string(), ": ", ErrnoText());
+  const Descriptor file{::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (file.fd < 0 || calls::Sync(file.fd, folder) != 0)
+    throw Failure(folder.string(), ": ", ErrnoText());
 }
 
 void CopyFileAtomically(const Path& from, const Path& to) {

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files: mapped for reading, and written atomically: a reader sees either the old file or the
 // complete new one (write a temporary file beside it, fsync, rename, fsync the folder).
+//
+// Only regular files are opened. A pipe or a device in a file's place is an error at once; opening
+// never waits for one.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -15,7 +19,10 @@ namespace retort {
 using Path = std::filesystem::path;
 using Bytes = std::span<const std::byte>;
 
-// A file's bytes, read-only, valid for the lifetime of the object. Thread-safe.
+class Temporary;
+
+// A file's bytes, read-only, valid for the lifetime of the object. Thread-safe. Reading bytes that
+// another process has cut off meanwhile raises SIGBUS (see MappedPathAt).
 class MappedFile {
  public:
   // Throws Error{kInput} with the path when the file cannot be opened.
@@ -37,11 +44,20 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// The whole file as text. Throws Error{kInput} with the path.
-std::string ReadText(const Path& path);
+// The path, fit for a message, of the mapped file that holds the address; null if none does. May be
+// called in a signal handler, for the address of a SIGBUS.
+const char* MappedPathAt(const void* address);
+
+inline constexpr uint64_t kMostText = uint64_t{1} << 30;
+
+// The whole file as text. Throws Error{kInput} with the path, also if it has more than `most`
+// bytes.
+std::string ReadText(const Path& path, uint64_t most = kMostText);
 
 // Writes a temporary file beside the target; Commit() renames it to the target. The destructor
-// removes an uncommitted file. Throws Error{kFailure} with the target and the cause.
+// removes an uncommitted file. Throws Error{kFailure} with the target and the cause, and
+// Error{kInput} if the target cannot be a file: a folder, a device, a pipe, or a name in /dev or
+// /proc. A link is replaced, not followed.
 class AtomicFile {
  public:
   explicit AtomicFile(const Path& target);
@@ -57,18 +73,34 @@ class AtomicFile {
   void Commit();
 
  private:
-  Path target_, temporary_;
-  int fd_ = -1;
+  Path target_;
+  std::unique_ptr<Temporary> temporary_;
   uint64_t size_ = 0;
 };
 
 void WriteTextAtomically(const Path& path, std::string_view text);
 
-// The same for a library that writes files by name: it writes and closes TemporaryBeside(target),
-// then PutInPlace syncs that file and renames it. On failure the caller must remove the temporary
-// file. Throws Error{kFailure} with the target.
-Path TemporaryBeside(const Path& target);
+// Syncs a closed file and renames it to the target, in the same file system. Throws Error{kFailure}
+// with the target.
 void PutInPlace(const Path& temporary, const Path& target);
+
+// The same for a library that writes files by name, and for a file that is read back before it gets
+// its name: path() has the target's file name and lies in a temporary folder beside the target.
+// Commit() syncs that file and renames it to the target. The destructor removes the folder.
+class StagedFile {
+ public:
+  explicit StagedFile(const Path& target);
+  ~StagedFile();
+  StagedFile(const StagedFile&) = delete;
+  StagedFile& operator=(const StagedFile&) = delete;
+
+  const Path& path() const { return path_; }
+  void Commit();
+
+ private:
+  Path target_, path_;
+  std::unique_ptr<Temporary> folder_;
+};
 
 // A file that grows line by line. A line is in the file when Append() returns.
 class AppendFile {
@@ -85,22 +117,42 @@ class AppendFile {
   int fd_ = -1;
 };
 
-// A temporary folder beside the target; Commit() renames it to the target, which must not exist or
-// be an empty folder. The destructor removes an uncommitted folder.
+// A temporary folder beside the target; Commit() renames it to the target. The destructor removes
+// an uncommitted folder. Missing folders above the target are made. Throws Error{kFailure} with the
+// target and the cause.
 class AtomicFolder {
  public:
-  explicit AtomicFolder(const Path& target);
+  // What to do if the target is there and not empty. kRefuse: the constructor throws Error{kInput}.
+  // kReplace: Commit() exchanges the two in one step and removes the old one.
+  enum class Old { kRefuse, kReplace };
+
+  explicit AtomicFolder(const Path& target, Old old = Old::kRefuse);
   ~AtomicFolder();
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;
 
-  const Path& path() const { return temporary_; }  // write the files here
+  const Path& path() const;  // write the files here
   void Commit();
 
  private:
-  Path target_, temporary_;
-  bool committed_ = false;
+  void Replace();
+
+  Path target_;
+  Old old_;
+  std::unique_ptr<Temporary> temporary_;
 };
+
+// Removes a folder with all that it holds so that, killed at any moment, it is there whole or gone
+// (a rest under a temporary name is left to RemoveLeftovers). Throws Error{kFailure}; a folder that
+// is not there is no error.
+void RemoveFolder(const Path& folder);
+
+// Removes from the folder what killed processes of this user left there of any target: temporary
+// files and folders whose writer is gone. Every writer does this for its own target.
+void RemoveLeftovers(const Path& folder);
+
+// Makes a folder and those above it. Throws Error{kFailure} with the path.
+void MakeFolders(const Path& folder);
 
 void SyncFolder(const Path& folder);
 void CopyFileAtomically(const Path& from, const Path& to);

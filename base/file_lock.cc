@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "base/error.h"
+#include "base/open_file.h"
 
 namespace retort {
 namespace {
@@ -24,15 +25,23 @@ bool IsAt(int fd, const Path& path) {
 std::string HolderOf(int fd) {
   char text[32];
   const ssize_t n = ::pread(fd, text, sizeof text, 0);
-  return n > 0 ? Cat("process ", std::string(text, static_cast<size_t>(n))) : "another process";
+  const std::string id(text, n > 0 ? static_cast<size_t>(n) : 0);
+  const bool digits = !id.empty() && id.find_first_not_of("0123456789") == std::string::npos;
+  return digits ? Cat("process ", id) : "another process";
 }
 
 }  // namespace
 
 FileLock::FileLock(const Path& file, const std::string& subject) : path_(file) {
   for (;;) {
-    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    // O_NOFOLLOW: a link laid in the lock's place must not empty the file behind it.
+    fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
     if (fd_ < 0) throw Failure(path_.string(), ": cannot be made: ", ErrnoText());
+    struct stat info;
+    if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
+      ::close(fd_);
+      throw InputError(path_.string(), ": ", KindOfFile(info.st_mode), "; remove it");
+    }
     if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       const bool held = errno == EWOULDBLOCK;
       const std::string who = held ? HolderOf(fd_) : ErrnoText();

@@ -8,8 +8,6 @@
 namespace retort {
 namespace {
 
-constexpr int kMaxDepth = 256;
-
 // nullptr when absent or null.
 const Json* Find(const Json& object, std::string_view key, const std::string& where) {
   if (!object.is_object()) throw InputError(where, ": must be an object");
@@ -48,54 +46,11 @@ std::string AsString(const Json& v, std::string_view key, const std::string& whe
   return v.get<std::string>();
 }
 
-// Limits the nesting before parsing, because the parser's tree is destroyed recursively.
-void CheckDepth(std::string_view text, const std::string& where) {
-  int depth = 0;
-  bool quoted = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (quoted) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        quoted = false;
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == '[' || c == '{') {
-      if (++depth > kMaxDepth)
-        throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
-    } else if (c == ']' || c == '}') {
-      --depth;
-    }
-  }
-}
-
 }  // namespace
 
-Json ParseJson(std::string_view text, const std::string& where, bool allow_comments) {
-  if (!allow_comments) CheckDepth(text, where);  // does not understand quotes in comments
-  int depth = 0;
-  const Json::parser_callback_t watch = [&](int d, Json::parse_event_t, Json&) {
-    if ((depth = d) > kMaxDepth)
-      throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
-    return true;
-  };
-  try {
-    return Json::parse(text, allow_comments ? watch : nullptr, true, allow_comments);
-  } catch (const Json::exception& e) {
-    // "[json.exception.parse_error.101] parse error at line 1, column 9: syntax error ...", or
-    // "[json.exception.out_of_range.406] number overflow parsing '1e999'"
-    const std::string_view what = e.what();
-    const size_t at = what.find("at line "), named = what.find("] ");
-    throw InputError(where, ": not JSON: ",
-                     at != std::string_view::npos      ? what.substr(at)
-                     : named != std::string_view::npos ? what.substr(named + 2)
-                                                       : what);
-  }
-}
-
 Json ReadJson(const Path& path, bool allow_comments) {
-  return ParseJson(ReadText(path), path.string(), allow_comments);
+  constexpr uint64_t kMostJson = uint64_t{64} << 20;
+  return ParseJson(ReadText(path, kMostJson), path.string(), allow_comments);
 }
 
 int64_t GetInt(const Json& o, std::string_view key, const std::string& where) {

@@ -14,10 +14,27 @@ namespace retort {
 
 using Json = nlohmann::ordered_json;  // keys keep the order of the text
 
+// What a key that an object has twice means. Nobody can know which of the values was meant, and
+// programs differ in the one they take, so it is an error. kLast: the last value counts, as in
+// Python.
+enum class RepeatedKeys { kRefuse, kLast };
+
 // Parses text; `where` ("train.jsonl:17") begins every error. Nesting is capped at 256 levels.
-// Throws Error{kInput}: "WHERE: not JSON: unexpected '}' at line 1, column 9".
-Json ParseJson(std::string_view text, const std::string& where, bool allow_comments = false);
+// Takes time in proportion to the text, whatever is in it. Throws Error{kInput}:
+//   WHERE: not JSON: unexpected '}' at line 1, column 9
+//   WHERE: key 'rope_scaling.factor' is given twice; keep one of them
+Json ParseJson(std::string_view text, const std::string& where, bool allow_comments = false,
+               RepeatedKeys repeated = RepeatedKeys::kRefuse);
+// The same for a file of at most 64 MiB.
 Json ReadJson(const Path& path, bool allow_comments = false);
+
+// Throws Error{kInput}, "WHERE: not JSON: a NUL character at line 1, column 3", if there is one:
+// the parsing library takes it for the end of the text. For those who call that library themselves.
+void RefuseNul(std::string_view text, const std::string& where);
+
+// Adds a member to the end of an object that has no such key. Unlike object[key], which compares
+// the key with all others, this takes the same time for an object of any size.
+void AddMember(Json& object, std::string key, Json value);
 
 // Typed access to a member of an object. Throws Error{kInput} that begins with `where`:
 // "config.json: 'hidden_size' must be an integer". Without a fallback the key is required; with

@@ -80,16 +80,28 @@ bool StartsWith(std::string_view text, std::string_view prefix) { return text.st
 bool EndsWith(std::string_view text, std::string_view suffix) { return text.ends_with(suffix); }
 
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size()) {
-    text.replace(at, from.size(), to);
+  size_t at = text.find(from);
+  if (at == std::string::npos) return text;
+  std::string out;
+  size_t done = 0;
+  for (; at != std::string::npos; at = text.find(from, done)) {
+    out.append(text, done, at - done).append(to);
+    done = at + from.size();
   }
-  return text;
+  out.append(text, done);
+  return out;
 }
 
 std::string Nearest(std::string_view name, const std::vector<std::string>& known) {
   std::string best;
+  if (name.size() > kLongestName) return best;
   size_t best_distance = std::max<size_t>(2, name.size() / 2) + 1;
   for (const std::string& candidate : known) {
+    // The distance is at least the difference of the lengths.
+    if (std::max(name.size(), candidate.size()) - std::min(name.size(), candidate.size()) >=
+        best_distance) {
+      continue;
+    }
     const size_t distance = EditDistance(name, candidate);
     if (distance < best_distance) {
       best = candidate;

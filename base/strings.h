@@ -60,8 +60,10 @@ bool StartsWith(std::string_view text, std::string_view prefix);
 bool EndsWith(std::string_view text, std::string_view suffix);
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to);
 
-// The member of `known` with the smallest edit distance to `name`, or "" if none is close. For
-// "did you mean ..." in errors.
+// The member of `known` with the smallest edit distance to `name`, or "" if none is close; names
+// longer than kLongestName are close to none, so the work is bounded. For "did you mean ..." in
+// errors.
+inline constexpr size_t kLongestName = 256;
 std::string Nearest(std::string_view name, const std::vector<std::string>& known);
 
 // "1.5 GiB", "312 MiB", "4.0 KiB", "17 B"

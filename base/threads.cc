@@ -82,8 +82,24 @@ struct ThreadPool::State {
   const std::function<void(int64_t, int)>* body = nullptr;
   std::exception_ptr failure;
 
-  explicit State(int threads) : shares(static_cast<size_t>(threads)) {
-    for (int i = 1; i < threads; ++i) workers.emplace_back([this, i] { Loop(i); });
+  explicit State(int threads) : shares(static_cast<size_t>(threads)) {}
+
+  // The workers use this object, so it may not be destroyed before Stop().
+  void Start() {
+    workers.reserve(shares.size());
+    for (int i = 1; i < static_cast<int>(shares.size()); ++i) {
+      workers.emplace_back([this, i] { Loop(i); });
+    }
+  }
+
+  void Stop() {
+    {
+      const std::lock_guard lock(mutex);
+      stop = true;
+    }
+    wake.notify_all();
+    for (std::thread& t : workers) t.join();
+    workers.clear();
   }
 
   void Take(int worker) {
@@ -160,16 +176,17 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads) {
   RETORT_CHECK(threads >= 1);
   state_ = std::make_unique<State>(threads);
+  try {
+    state_->Start();
+  } catch (const std::exception& e) {  // the system gives no more threads, or no memory
+    const size_t started = state_->workers.size();
+    state_->Stop();
+    throw Failure(threads, " threads: only ", started + 1, " can be had (", e.what(),
+                  "); ask for fewer with --threads");
+  }
 }
 
-ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard lock(state_->mutex);
-    state_->stop = true;
-  }
-  state_->wake.notify_all();
-  for (std::thread& t : state_->workers) t.join();
-}
+ThreadPool::~ThreadPool() { state_->Stop(); }
 
 int ThreadPool::threads() const { return static_cast<int>(state_->shares.size()); }
 

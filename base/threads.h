@@ -13,9 +13,13 @@ namespace retort {
 // at least 1.
 int AvailableProcessors();
 
+// The largest number of threads that a user may ask for.
+inline constexpr int kMostThreads = 1024;
+
 class ThreadPool {
  public:
-  // threads >= 1 counts the calling thread too; a pool of 1 starts no thread.
+  // threads >= 1 counts the calling thread too; a pool of 1 starts no thread. Throws
+  // Error{kFailure} if the system does not give that many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -26,7 +26,7 @@ std::vector<std::string> TextsOf(const TokenizeBench& options) {
     const Rows rows = Rows::Open({{options.file}});
     for (int64_t i = 0; i < rows.size(); ++i) AddTexts(rows.Read(i), &texts);
   } else {
-    std::string text = ReadText(options.file);
+    std::string text = ReadText(options.file, UINT64_MAX);
     for (size_t begin = 0; !options.whole && begin < text.size();) {
       const size_t end = std::min(text.find('\n', begin), text.size());
       texts.push_back(text.substr(begin, end - begin));

@@ -33,6 +33,7 @@ struct EvalFlags {
 struct Score {
   double value = 0;
   int64_t rows = 0, tokens = 0;
+  int64_t labels = 0;  // choice: that were chosen among
 };
 
 // The data that the three metrics share.
@@ -60,7 +61,9 @@ struct Evaluation {
   }
   const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
   std::vector<Answer> Answers() const {
-    return ReadAnswers(rows, *opened.tokenizer, chat_or_null());
+    std::vector<Answer> answers = ReadAnswers(rows, *opened.tokenizer, chat_or_null());
+    if (const std::string note = rows.UnreadNote(); !note.empty()) Note(Cat("note     ", note));
+    return answers;
   }
 };
 
@@ -90,12 +93,19 @@ Score LossScore(const Evaluation& e) {
   options.over_length = ParseOverLength(e.flags.over_length);
   options.audit = Audit::kWarn;
   options.max_tokens = e.max_tokens;
+  options.model_limit = e.max_tokens < e.flags.max_tokens;
+  options.max_tokens_name = "--max-tokens", options.over_length_name = "--over-length";
   options.add_eos = !e.flags.no_eos;
   const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
   Progress progress(static_cast<int64_t>(set.examples.size()));
   const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
                                        e.flags.batch_tokens, std::ref(progress));
+  if (total.odd_row >= 0) {
+    throw Failure(e.rows.Where(total.odd_row),
+                  ": the loss is not a finite number: the model's or the "
+                  "adapter's activations overflow; try --compute f32");
+  }
   return {total.mean(), set.rows - set.dropped, total.tokens};
 }
 
@@ -130,7 +140,11 @@ Score ChoiceScore(const Evaluation& e) {
   Progress progress(static_cast<int64_t>(task.cases.size()));
   const ChoiceResult result = EvaluateChoice(*e.opened.model, e.opened.adapter.get(), task.cases,
                                              e.flags.batch_tokens, std::ref(progress));
-  return {result.share(), result.rows, result.tokens};
+  const int64_t count = std::ssize(task.labels);
+  if (e.flags.choices.empty())
+    Note(Cat("note     chosen among the ", count,
+             " labels that occur in the rows; --choices names all there are"));
+  return {result.share(), result.rows, result.tokens, count};
 }
 
 void Run(const EvalFlags& flags) {
@@ -146,17 +160,20 @@ void Run(const EvalFlags& flags) {
     throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ",
                      e.max_tokens);
   if (flags.json) {
-    return PrintJson({{"metric", flags.metric},
-                      {"value", score.value},
-                      {"rows", score.rows},
-                      {"tokens", score.tokens},
-                      {"compute", std::string(NameOf(e.opened.compute))},
-                      {"device", e.opened.backend->name()}});
+    Json result = {{"metric", flags.metric},
+                   {"value", score.value},
+                   {"rows", score.rows},
+                   {"tokens", score.tokens},
+                   {"compute", std::string(NameOf(e.opened.compute))},
+                   {"device", e.opened.backend->name()}};
+    if (score.labels > 0) result["labels"] = score.labels;
+    return PrintJson(result);
   }
   char value[32];
   std::snprintf(value, sizeof value, flags.metric == "loss" ? "%.4f" : "%.2f %%",
                 flags.metric == "loss" ? score.value : 100 * score.value);
-  PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens)"));
+  PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens",
+                score.labels > 0 ? Cat(", ", score.labels, " labels") : "", ")"));
 }
 
 }  // namespace
@@ -185,15 +202,15 @@ void AddEval(CLI::App& app) {
   command
       ->add_option("--max-tokens", flags->max_tokens,
                    "longest row in tokens, at most the model's positions")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
+      ->check(CLI::Range(int64_t{2}, kMostCount));
   command->add_option(
       "--over-length", flags->over_length,
       "what to do with longer rows: error, drop and, for the loss, truncate or split");
   command->add_option("--loss-on", flags->loss_on, "for the loss: completion or all");
   command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_flag("--no-eos", flags->no_eos,
                     "texts and completions do not end with the end token");
   flags->compute.Add(*command, true);

@@ -58,8 +58,7 @@ void AddExport(CLI::App& app) {
   command->add_flag(
       "--pure", flags->pure,
       "the same type for embedding and head (else q8_0 where the type has fewer than 8 bits)");
-  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")
-      ->check(CLI::NonNegativeNumber);
+  AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

@@ -49,8 +49,9 @@ void AddInit(CLI::App& app) {
   command->add_option("--tokenizer", flags->tokenizer,
                       "folder whose tokenizer is copied (default: a new tokenizer of bytes)");
   command->add_option("--seed", flags->seed, "of the random weights");
-  command->add_option("--positions", flags->positions,
-                      "longest text in tokens (0: the shape's own)");
+  command
+      ->add_option("--positions", flags->positions, "longest text in tokens (0: the shape's own)")
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_flag("--tied", flags->tied, "the head is the embedding");
   command->callback([flags] { Run(*flags); });
 }

@@ -4,12 +4,15 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -35,6 +38,7 @@ std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
 
 void Run(const LogitsFlags& flags) {
   constexpr int32_t kRows = 64;  // rows of logits computed at once
+  CheckTarget(flags.out, TargetKind::kFile, {flags.model, flags.adapter});
   const OpenedModel m =
       OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kScores, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
@@ -42,12 +46,17 @@ void Run(const LogitsFlags& flags) {
   batch.AddRow(ids, 0);
   Context context{*m.backend};
   const Var hidden = m.model->Hidden(context, {batch, m.adapter.get()});
+  const TargetLock lock(flags.out);
   AtomicFile file(flags.out);
   const auto count = static_cast<int32_t>(ids.size());
   for (int32_t begin = 0; begin < count; begin += kRows) {
     std::vector<int32_t> rows(static_cast<size_t>(std::min(kRows, count - begin)));
     std::iota(rows.begin(), rows.end(), begin);
     const std::vector<float> logits = m.backend->ToFloats(m.model->Logits(context, hidden, rows));
+    if (!std::ranges::all_of(logits, [](float v) { return std::isfinite(v); })) {
+      throw Failure(flags.model, ": the logits after tokens ", begin, " to ",
+                    begin + std::ssize(rows) - 1, " are not all finite numbers; try --compute f32");
+    }
     file.Write(std::as_bytes(std::span(logits)));
   }
   file.Commit();

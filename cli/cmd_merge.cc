@@ -15,20 +15,23 @@ namespace {
 struct MergeFlags {
   std::string base, adapter, out, onto;
   int threads = 0;
-  bool json = false;
+  bool force = false, json = false;
 };
 
 void Run(const MergeFlags& flags) {
-  const MergeReport r = Merge({flags.base, flags.adapter, flags.out, flags.onto, flags.threads});
+  const MergeReport r =
+      Merge({flags.base, flags.adapter, flags.out, flags.onto, flags.threads, flags.force});
+  for (const std::string& note : r.notes) Note(Cat("note: ", note));
   Json result = MergeJson(r);
   result["out"] = flags.out;
   if (flags.json) return PrintJson(result);
   char text[200];
   std::snprintf(
       text, sizeof text,
-      "%lld of %lld matrices changed onto %s: largest change %.3g, relative %.3g, lost in rounding %.3g",
+      "%lld of %lld matrices changed onto %s: largest change %.3g, relative %.3g, error of rounding "
+      "%.3g of it, %.1f %% kept",
       static_cast<long long>(r.changed), static_cast<long long>(r.matrices), r.onto.c_str(),
-      r.largest, r.relative, r.rounding);
+      r.largest, r.relative, r.rounding, 100 * r.kept);
   PrintLine(Cat(flags.out, ": ", text));
   if (r.onto == "nf4") PrintLine(Cat("the base's rounding to NF4, relative: ", r.quantisation));
 }
@@ -44,8 +47,9 @@ void AddMerge(CLI::App& app) {
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--onto", flags->onto,
                       "original or nf4 (default: as the adapter was trained)");
-  command->add_option("--threads", flags->threads, "threads; 0: all this process may use")
-      ->check(CLI::NonNegativeNumber);
+  AddThreads(*command, flags->threads);
+  command->add_flag("--force", flags->force,
+                    "merge also when rounding takes most of the adapter's change away");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

@@ -150,11 +150,11 @@ void AddPrune(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--layers", flags->layers, "how many layers stay (default: all)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command
       ->add_option("--ffn", flags->ffn,
                    "how many neurons of each MLP stay, the most important ones (default: all)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_option(
       "--by", flags->by,
       "which layers are removed: loss (one by one, the one whose removal costs least), cosine (those "
@@ -164,7 +164,7 @@ void AddPrune(CLI::App& app) {
           "--rows", flags->rows,
           "measure on the first N rows; 0: all. --by loss makes one pass over them for each "
           "remaining layer, for every layer that is removed")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--format", flags->format,
                       "auto, messages, prompt_completion, alpaca, text or tokens");
   command->add_option("--template", flags->chat_template,
@@ -172,9 +172,9 @@ void AddPrune(CLI::App& app) {
   command
       ->add_option("--max-tokens", flags->max_tokens,
                    "longest row in tokens, at most the model's positions; longer ones are cut")
-      ->check(CLI::Range(int64_t{2}, int64_t{1} << 30));
+      ->check(CLI::Range(int64_t{2}, kMostCount));
   command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_flag("--no-eos", flags->no_eos,
                     "texts and completions do not end with the end token");
   command->add_option("--seed", flags->seed, "for --by random");

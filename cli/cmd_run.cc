@@ -118,7 +118,9 @@ Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& 
     throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
   interrupted = 0;
   return retort::Generate(*engine_, std::move(prompt), sampling, [&](const GenerationEvent& event) {
-    if (!flags_.json) std::cout << event.text << std::flush;
+    if (flags_.json) return interrupted == 0;
+    std::cout << event.text << std::flush;
+    CheckOutput();
     return interrupted == 0;
   });
 }
@@ -137,7 +139,7 @@ void Runner::Show(const Generation& g) {
                {"device", opened_.backend->name()}});
     return;
   }
-  std::cout << "\n" << std::flush;
+  PrintLine("");
   NoteSpeed(g);
 }
 
@@ -222,7 +224,8 @@ void AddRun(CLI::App& app) {
   command->add_option("--system", flags->system, "system prompt of a chat");
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
-  command->add_option("--max-tokens", s.max_tokens, "maximum tokens of an answer");
+  command->add_option("--max-tokens", s.max_tokens, "maximum tokens of an answer")
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_option("--temperature", s.temperature, "0: the likeliest token every time");
   command->add_option("--top-k", s.top_k, "sample from the K likeliest tokens; 0: off");
   command->add_option("--top-p", s.top_p,
@@ -232,8 +235,10 @@ void AddRun(CLI::App& app) {
   command->add_option("--seed", s.seed, "of the random numbers");
   command->add_option("--stop", s.stop, "text that ends an answer; may be given several times")
       ->allow_extra_args(false);
-  command->add_option("--context", flags->context,
-                      "maximum tokens of a conversation; 0: the model's maximum");
+  command
+      ->add_option("--context", flags->context,
+                   "maximum tokens of a conversation; 0: the model's maximum")
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");
   command->add_flag("--quiet", flags->quiet, "no figures on standard error");

@@ -3,8 +3,10 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
@@ -13,6 +15,8 @@
 
 namespace retort {
 namespace {
+
+constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
   std::string model, adapter, name, chat_template = "auto";
@@ -68,6 +72,9 @@ void Serve(const ServeFlags& flags) {
   }
   PrintLine("listening on " + server.url());
   server.Run();
+  // Every client has been told. What still computes, for nobody any more, is not waited for:
+  // reading a body can take longer than the grace time.
+  std::_Exit(0);
 }
 
 }  // namespace
@@ -80,22 +87,32 @@ void AddServe(CLI::App& app) {
   command->add_option("--adapter", flags->adapter, "PEFT folder");
   command->add_option("--host", s.http.host, "address to listen on");
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
-  command->add_option("--api-key", s.api_key, "what clients must send as Authorization: Bearer KEY")
-      ->envname("RETORT_API_KEY");
+  command
+      ->add_option("--allow-host", s.http.allowed_hosts,
+                   "a further host name by which clients may call the server")
+      ->allow_extra_args(false);
+  CLI::Option* key = command->add_option("--api-key", s.api_key,
+                                         "what clients must send as Authorization: Bearer KEY");
+  key->envname("RETORT_API_KEY");
   command->add_option("--name", flags->name,
                       "what the API calls the model; the file's name unless given");
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
   command->add_option("--parallel", s.engine.parallel, "requests that run at once")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(int64_t{1}, kMostParallel));
   command->add_option("--queue", s.queue, "requests that may wait beside them")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostWaiting));
   command
       ->add_option("--context", s.engine.context,
                    "maximum tokens of a request, its answer included; 0: the model's maximum")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   flags->compute.Add(*command, true);
-  command->callback([flags] { Serve(*flags); });
+  command->callback([flags, key] {
+    // An empty key would let everybody in, which is hardly what was meant.
+    if (key->count() > 0 && flags->server.api_key.empty())
+      throw InputError("--api-key is empty; leave it out to serve without a key");
+    Serve(*flags);
+  });
 }
 
 }  // namespace retort

@@ -5,9 +5,11 @@
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
+#include "model/store/target.h"
 #include "recipes/recipe_reader.h"
 #include "session/teaching.h"
 
@@ -83,6 +85,11 @@ void Run(const TeachFlags& flags) {
   const Recipe recipe = RecipeOf(flags);
   if (!flags.generate && !flags.out.empty()) throw InputError("--out goes with --generate");
   if (flags.generate && flags.out.empty()) throw InputError("--generate needs --out FILE.jsonl");
+  if (flags.generate) {
+    std::vector<Path> sources = {recipe.model.path, recipe.teacher.path, recipe.teacher.adapter};
+    for (const DataSource& source : recipe.data.train) sources.push_back(source.path);
+    CheckTarget(flags.out, TargetKind::kFile, sources);
+  }
   TeachingSession session(
       recipe, flags.generate ? TeachingSession::Work::kAnswers : TeachingSession::Work::kCache);
   for (const std::string& line : session.Describe()) Note(line);
@@ -109,10 +116,10 @@ void AddTeach(CLI::App& app) {
   command
       ->add_option("--max-tokens", flags->max_tokens,
                    "of an answer, as --set teacher.max_new_tokens=N (0: the recipe's)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--device", flags->device, "as --set teacher.device=...");
   command->add_option("--threads", flags->threads, "as --set train.threads=N")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, kMostThreads));
   command->add_option("--compute", flags->compute, "as --set teacher.compute=...");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

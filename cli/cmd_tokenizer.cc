@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -23,8 +24,10 @@ void Train(const TrainFlags& flags) {
   if (flags.model != "bpe" && flags.model != "unigram") {
     throw InputError("--model '", flags.model, "' is not known; use bpe or unigram");
   }
+  CheckTarget(flags.out, TargetKind::kFolder);
   std::vector<std::string> texts;
-  for (const std::string& file : flags.data) texts.push_back(ReadText(file));
+  for (const std::string& file : flags.data) texts.push_back(ReadText(file, UINT64_MAX));
+  const TargetLock lock(flags.out);
   AtomicFolder folder(flags.out);
   SentencePieceTraining options;
   options.vocab = flags.vocab;

@@ -18,14 +18,21 @@ void AddExport(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddServe(CLI::App& app);
 void AddInspect(CLI::App& app);
+void AddTrust(CLI::App& app);
+void AddReadHdf5(CLI::App& app);
 void AddTokenize(CLI::App& app);
 void AddTokenizer(CLI::App& app);
 void AddLogits(CLI::App& app);
 void AddInit(CLI::App& app);
 void AddBench(CLI::App& app);
 
+// Thrown by a command that has said all there is to say and ends with this exit status.
+struct ExitWith {
+  int status;
+};
+
 // Parses the arguments and runs the command. Returns the process's exit status: 0 success,
-// 1 failure, 2 bad usage, recipe or input file.
+// 1 failure, 2 bad usage, recipe or input file, 128 + N stopped by signal N with its work saved.
 int RunCli(int argc, const char* const* argv);
 
 }  // namespace retort

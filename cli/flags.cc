@@ -4,21 +4,30 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cerrno>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "base/text.h"
+#include "base/threads.h"
 #include "data/model_tokenizer.h"
+#include "model/store/base_check.h"
 #include "model/store/base_record.h"
 
 namespace retort {
 
 void ComputeFlags::Add(CLI::App& command, bool generates) {
   command.add_option("--device", device, "auto, cpu or cuda[:N]");
-  command.add_option("--threads", threads, "threads; 0: all this process may use")
-      ->check(CLI::NonNegativeNumber);
+  AddThreads(command, threads);
   command.add_option("--compute", compute, "type of the matrix products: auto, f32, bf16 or int8");
   if (generates)
     command.add_option("--kv", kv, "type of the cached keys and values: auto, f32, f16 or bf16");
+}
+
+void AddThreads(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "threads; 0: all this process may use")
+      ->check(CLI::Range(0, kMostThreads));
 }
 
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
@@ -30,6 +39,8 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
   if (!adapter.empty()) {
+    for (const std::string& note : CheckAdapterBase(adapter, out.files, flags.threads))
+      Note(Cat("note     ", note));
     // The adapter was fitted to the base in its training format, so it runs on that format.
     const auto base = ReadBaseRecord(adapter);
     if (base && base->weights == "nf4" && TraitsOf(out.files.stored_format()).block_elements == 1) {
@@ -39,7 +50,10 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   }
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();
-  if (!adapter.empty()) out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
+  if (!adapter.empty()) {
+    out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
+    if (IsZero(*out.adapter, *out.backend)) Note(Cat("note     ", ZeroAdapterNote(adapter)));
+  }
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
   return out;
 }
@@ -53,7 +67,25 @@ DType CacheType(const std::string& flag, Compute compute) {
 }
 
 void PrintJson(const Json& value) { PrintLine(DumpJson(value)); }
-void PrintLine(const std::string& text) { std::cout << text << "\n" << std::flush; }
-void Note(const std::string& text) { std::cerr << text << "\n"; }
+
+void PrintLine(const std::string& text) {
+  errno = 0;
+  std::cout << text << "\n" << std::flush;
+  CheckOutput();
+}
+
+void CheckOutput() {
+  if (std::cout) return;
+  throw Failure("standard output cannot be written",
+                errno == 0 ? std::string() : Cat(": ", ErrnoText()));
+}
+
+// A note may show a row of the data: several lines, and long ones.
+void Note(const std::string& text) {
+  constexpr size_t kLongestLine = 1 << 20;
+  for (const std::string& line : Split(text, '\n')) {
+    std::cerr << OneLine(line, kLongestLine) << "\n";
+  }
+}
 
 }  // namespace retort

@@ -37,15 +37,25 @@ struct OpenedModel {
 // use: kScores for losses and logits; kText and kMuchText for text, where compute "auto" means int8
 // for block formats. For kMuchText, weights may also be copied into large pages (WorthCopying);
 // only much text makes up for the time of copying. If the adapter was trained on an NF4 base, the
-// base is converted to NF4, to which the adapter was fitted.
+// base is converted to NF4, to which the adapter was fitted. Throws Error{kInput} when the adapter
+// was trained on another base; notes what CheckAdapterBase notes.
 OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 
 // The type for --kv. "auto" is f32 if the model computes in f32, otherwise bf16.
 DType CacheType(const std::string& flag, Compute compute);
 
+// --threads of a command that computes; 0: all that this process may use.
+void AddThreads(CLI::App& command, int& threads);
+
+// The largest number that a flag for a count of rows, tokens or steps takes.
+inline constexpr int64_t kMostCount = int64_t{1} << 30;
+
+// These throw Error{kFailure} if standard output cannot be written.
 void PrintJson(const Json& value);        // one line on standard output
 void PrintLine(const std::string& text);  // a line on standard output
-void Note(const std::string& text);       // a line on standard error
+void CheckOutput();                       // for those who write to std::cout themselves
+
+void Note(const std::string& text);  // a line on standard error
 
 }  // namespace retort

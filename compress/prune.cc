@@ -12,7 +12,9 @@
 #include "eval/loss.h"
 #include "formats/safetensors.h"
 #include "model/store/base_record.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -233,13 +235,13 @@ void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options) {
     throw InputError(where, ": nothing to leave out; give --layers below ", layers,
                      " or --ffn below ", ffn);
   }
-  if (std::filesystem::exists(options.out) && !std::filesystem::is_empty(options.out))
-    throw InputError(options.out.string(), ": is there already; name another --out");
+  CheckTarget(options.out, TargetKind::kFolder, {source.path});
 }
 
 PruneReport Prune(const ModelFiles& source, const Model& model,
                   const std::vector<Example>& examples, const PruneOptions& options) {
   CheckPruneOptions(source, options);
+  const TargetLock lock(options.out);
   AtomicFolder folder(options.out);
   PruneReport report;
   report.by = options.by;

@@ -22,16 +22,6 @@ uint64_t HashIds(const std::vector<int32_t>& ids) {
   return hash;
 }
 
-// Texts of control tokens that are unlikely to be typed by chance; "<s>" and the like are too
-// short.
-std::vector<std::string> TellingSpecialTexts(const TokenizerSpec& spec) {
-  std::vector<std::string> texts;
-  for (const TokenizerSpec::AddedToken& token : spec.added) {
-    if (token.special && token.text.size() > 5) texts.push_back(token.text);
-  }
-  return texts;
-}
-
 // Whether the token is a label anywhere but at index 0, which no token predicts.
 bool Learns(const Example& example, int32_t token) {
   return std::find(example.labels.begin() + 1, example.labels.end(), token) != example.labels.end();
@@ -45,9 +35,7 @@ std::string Percent(int64_t part, int64_t whole) {
 }  // namespace
 
 Auditor::Auditor(const Tokenizer& tokenizer, const ExampleOptions& options)
-    : tokenizer_(tokenizer),
-      options_(options),
-      special_texts_(TellingSpecialTexts(tokenizer.spec())) {}
+    : tokenizer_(tokenizer), options_(options), special_texts_(tokenizer.spec()) {}
 
 void Auditor::Finding::Add(const Row& row) {
   if (count++ == 0) first = row.where;
@@ -62,18 +50,18 @@ void Auditor::Add(const Row& row, const Example& example) {
 }
 
 void Auditor::LookAtText(const Row& row) {
-  const auto spells_special = [&](const std::string& text) {
-    return std::ranges::any_of(special_texts_, [&](const std::string& special) {
-      return text.find(special) != std::string::npos;
-    });
+  bool special = false;
+  const auto look = [&](const std::string& text) {
+    const std::string_view first = special_texts_.First(text);
+    special |= !first.empty();
+    if (special_spelt_.empty()) special_spelt_ = first;
   };
   if (row.kind == RowFormat::kPromptCompletion) {
     if (row.completion.empty()) empty_.Add(row);
     if (row.prompt.ends_with(' ')) trailing_space_.Add(row);
   }
-  bool special =
-      spells_special(row.prompt) || spells_special(row.completion) || spells_special(row.text);
-  for (const Message& m : row.messages) special = special || spells_special(m.content);
+  for (const std::string* text : {&row.prompt, &row.completion, &row.text}) look(*text);
+  for (const Message& m : row.messages) look(m.content);
   if (special) special_text_.Add(row);
 }
 
@@ -138,8 +126,8 @@ void Auditor::Judge(std::vector<std::string>& notes) const {
        "the prompt ends in a space, which most tokenizers would rather have at the "
        "completion's beginning");
   note(special_text_,
-       "the text spells a special token, which is read as plain characters; use format "
-       "messages for conversations");
+       Cat("the text spells the special token '", special_spelt_,
+           "', which is read as plain characters; use format messages for conversations"));
   note(repeated_, "the row has occurred before");
 }
 

@@ -9,7 +9,7 @@
 //   the share of unknown tokens, and rows below that limit in which one carries loss
 //   the end token of assistant turns or completions carries loss nowhere
 //   empty completions, prompts that end in a space
-//   content that spells special tokens (it is read as plain characters)
+//   content that spells special tokens, however short (it is read as plain characters)
 //   rows that occur more than once (other than through a source's weight); evaluation rows that
 //   occur in the training rows
 #pragma once
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "data/examples.h"
+#include "tokenizer/special_texts.h"
 
 namespace retort {
 
@@ -28,7 +29,7 @@ class Auditor {
  public:
   Auditor(const Tokenizer& tokenizer, const ExampleOptions& options);
 
-  // Call once for every row, before the length limit is applied.
+  // Call once for every row that is not left out for its length, before it is cut.
   void Add(const Row& row, const Example& example);
   // Call for a row without any token that carries loss; had_loss: it had some before truncation.
   void NoLoss(const Row& row, bool had_loss);
@@ -47,7 +48,8 @@ class Auditor {
 
   const Tokenizer& tokenizer_;
   const ExampleOptions& options_;
-  std::vector<std::string> special_texts_;
+  SpecialTexts special_texts_;
+  std::string special_spelt_;                       // the first
   std::unordered_map<uint64_t, std::string> seen_;  // hash of the ids -> location of the row
   int64_t rows_ = 0, tokens_ = 0, unknown_ = 0, ends_learnt_ = 0;
   Finding no_loss_, cut_away_, double_bos_, empty_, trailing_space_, special_text_, repeated_,

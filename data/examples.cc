@@ -45,6 +45,22 @@ const ChatTemplate& RequireChat(const ChatTemplate* chat, const Row& row) {
   return *chat;
 }
 
+// Whether each of the assistant's messages is learnt, in their order.
+std::vector<bool> LearnedReplies(const Row& row, bool all) {
+  std::vector<bool> learn;
+  for (const Message& m : row.messages) {
+    if (m.role == "assistant") {
+      learn.push_back(m.learn);
+    } else if (all && !m.learn) {
+      throw InputError(row.where,
+                       ": with loss_on all, only an assistant's turn can be left out of the loss, "
+                       "not one by '",
+                       m.role, "'");
+    }
+  }
+  return learn;
+}
+
 void CheckIds(const Row& row, int32_t vocab) {
   for (size_t i = 0; i < row.ids.size(); ++i) {
     if (row.ids[i] < 0 || row.ids[i] >= vocab) {
@@ -58,26 +74,20 @@ void CheckIds(const Row& row, int32_t vocab) {
   }
 }
 
-// Applies max_tokens to a row; returns its parts, none if the row is dropped.
-std::vector<Example> Fit(Example example, const std::string& where, const ExampleOptions& options,
-                         ExampleSet& set) {
+// Whether all of a row is wanted, however long it is.
+bool WantsWhole(OverLength over_length) {
+  return over_length == OverLength::kTruncate || over_length == OverLength::kSplit;
+}
+
+// The parts of a row that is wanted whole, or fits.
+std::vector<Example> Fit(Example example, const ExampleOptions& options, ExampleSet& set) {
   const int64_t limit = options.max_tokens;
   if (example.size() <= limit) return {std::move(example)};
-  switch (options.over_length) {
-    case OverLength::kError:
-      throw InputError(
-          where, ": has ", example.size(), " tokens, over the limit of ", limit,
-          "; raise data.max_tokens or set data.over_length to drop, truncate or split");
-    case OverLength::kDrop:
-      ++set.dropped;
-      return {};
-    case OverLength::kTruncate:
-      ++set.truncated;
-      example.ids.resize(limit);
-      example.labels.resize(limit);
-      return {std::move(example)};
-    case OverLength::kSplit:
-      break;
+  if (options.over_length == OverLength::kTruncate) {
+    ++set.truncated;
+    example.ids.resize(limit);
+    example.labels.resize(limit);
+    return {std::move(example)};
   }
   ++set.split;
   std::vector<Example> parts;
@@ -146,38 +156,89 @@ std::vector<int32_t> EncodeCompletion(const Tokenizer& tokenizer, std::string_vi
   return ids;
 }
 
-Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
-                  const ExampleOptions& options) {
-  Example out;
+namespace {
+
+// Collects the parts of a row as long as they fit.
+class RowEncoder {
+ public:
+  RowEncoder(const Tokenizer& tokenizer, size_t limit) : tokenizer_(tokenizer), left_(limit) {}
+
+  // Each returns whether the row still fits.
+  bool Prompt(const std::string& text, bool loss) {
+    return Add(tokenizer_.EncodePromptAtMost(text, left_), loss);
+  }
+  bool Continuation(const std::string& text) {
+    return Add(tokenizer_.EncodeAtMost(text, true, left_), true);
+  }
+  bool Add(std::optional<std::vector<int32_t>> ids, bool loss) {
+    if (!ids || ids->size() > left_) return false;
+    left_ -= ids->size();
+    Append(example_, *ids, loss);
+    return true;
+  }
+  Example Take() { return std::move(example_); }
+  size_t left() const { return left_; }
+
+ private:
+  const Tokenizer& tokenizer_;
+  size_t left_;  // tokens
+  Example example_;
+};
+
+// Every template writes one reply for each of the assistant's messages.
+bool AddMessages(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat, bool all,
+                 RowEncoder& out) {
+  const std::vector<bool> learn = LearnedReplies(row, all);
+  const auto pieces =
+      EncodeChatPiecesAtMost(tokenizer, chat, row.messages, false, out.left(), row.where);
+  if (!pieces) return false;
+  size_t reply = 0;
+  for (const EncodedPiece& piece : *pieces) {
+    if (piece.reply) RETORT_CHECK(reply < learn.size(), "more replies than assistant turns");
+    if (!out.Add(piece.ids, piece.reply ? learn[reply++] : all)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenizer,
+                                       const ChatTemplate* chat, const ExampleOptions& options,
+                                       size_t limit) {
+  RowEncoder out(tokenizer, limit);
   const bool all = options.loss_on == LossOn::kAll;
   const auto end = [&] {
-    if (options.add_eos) Append(out, {EndToken(tokenizer, row.where)}, true);
+    return !options.add_eos || out.Add({{EndToken(tokenizer, row.where)}}, true);
   };
+  bool fits = true;
   switch (row.kind) {
     case RowFormat::kMessages:
-      for (const EncodedPiece& piece :
-           EncodeChatPieces(tokenizer, RequireChat(chat, row), row.messages, false, row.where)) {
-        Append(out, piece.ids, all || piece.reply);
-      }
+      fits = AddMessages(row, tokenizer, RequireChat(chat, row), all, out);
       break;
     case RowFormat::kPromptCompletion:
-      Append(out, tokenizer.EncodePrompt(row.prompt), all);
-      Append(out, EncodeCompletion(tokenizer, row.completion, false), true);
-      end();
+      fits = out.Prompt(row.prompt, all) && out.Continuation(row.completion) && end();
       break;
     case RowFormat::kText:
-      Append(out, tokenizer.EncodePrompt(row.text), true);
-      end();
+      fits = out.Prompt(row.text, true) && end();
       break;
-    case RowFormat::kTokens:
+    case RowFormat::kTokens: {
       CheckIds(row, tokenizer.vocab_size());
-      out.ids = row.ids;
-      out.labels = row.labels;
-      break;
+      if (row.ids.size() > limit) return std::nullopt;
+      Example example;
+      example.ids = row.ids;
+      example.labels = row.labels;
+      return example;
+    }
     default:
       RETORT_CHECK(false, "a row's kind is never auto or alpaca");
   }
-  return out;
+  if (!fits) return std::nullopt;
+  return out.Take();
+}
+
+Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
+                  const ExampleOptions& options) {
+  return *EncodeRowAtMost(row, tokenizer, chat, options, kNoLimit);
 }
 
 std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
@@ -199,6 +260,27 @@ std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
   }
 }
 
+namespace {
+
+// What is done with a row that is over max_tokens and not wanted whole. The error tells how long a
+// row is unless that would take long to find out.
+void Refuse(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
+            const ExampleOptions& options, ExampleSet& set) {
+  if (options.over_length == OverLength::kDrop) {
+    ++set.dropped;
+    return;
+  }
+  const int64_t known = 16 * options.max_tokens;
+  const auto whole = EncodeRowAtMost(row, tokenizer, chat, options, static_cast<size_t>(known));
+  throw InputError(row.where, ": has ", whole ? Cat(whole->size()) : Cat("more than ", known),
+                   " tokens, over the limit of ", options.max_tokens,
+                   options.model_limit ? ", the model's positions; "
+                                       : Cat("; raise ", options.max_tokens_name, " or "),
+                   "set ", options.over_length_name, " to drop, truncate or split");
+}
+
+}  // namespace
+
 ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const ChatTemplate* chat,
                         const ExampleOptions& options) {
   if (options.max_tokens < 2) throw InputError("data.max_tokens must be at least 2");
@@ -207,12 +289,18 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   Auditor auditor(tokenizer, options);
   for (int64_t i = 0; i < rows.size(); ++i) {
     const Row row = rows.Read(i);
-    Example example = EncodeRow(row, tokenizer, chat, options);
-    example.row = i;
-    if (example.ids.empty()) throw InputError(row.where, ": the row is empty");
-    const bool had_loss = example.LossTokens() > 0;
-    auditor.Add(row, example);
-    for (Example& part : Fit(std::move(example), row.where, options, set)) {
+    std::optional<Example> example = EncodeRowAtMost(
+        row, tokenizer, chat, options,
+        WantsWhole(options.over_length) ? kNoLimit : static_cast<size_t>(options.max_tokens));
+    if (!example) {
+      Refuse(row, tokenizer, chat, options, set);
+      continue;
+    }
+    example->row = i;
+    if (example->ids.empty()) throw InputError(row.where, ": the row is empty");
+    const bool had_loss = example->LossTokens() > 0;
+    auditor.Add(row, *example);
+    for (Example& part : Fit(std::move(*example), options, set)) {
       const int64_t loss = part.LossTokens();
       if (loss == 0) {
         ++set.without_loss;
@@ -225,6 +313,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
     }
   }
   auditor.Judge(set.notes);
+  if (const std::string note = rows.UnreadNote(); !note.empty()) set.notes.push_back(note);
   AddCounts(set, options.max_tokens);
   if (set.examples.empty()) {
     throw InputError(rows.Where(0), ": no row is left to train on: of ", set.rows, ", ",

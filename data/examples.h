@@ -54,19 +54,29 @@ struct ExampleOptions {
   OverLength over_length = OverLength::kError;
   Audit audit = Audit::kStop;
   int64_t max_tokens = 1024;
+  // max_tokens is the model's number of positions, which no setting raises.
+  bool model_limit = false;
   bool add_eos = true;
+  // What a message calls the settings: a recipe's keys or a command's flags.
+  std::string max_tokens_name = "data.max_tokens", over_length_name = "data.over_length";
 };
 
 // Ids and labels of one row, without applying the length limit:
 //   prompt + completion  EncodePrompt(prompt), then the completion as a continuation and (add_eos)
 //                        the end token; loss on the last two
-//   messages             EncodeChat's ids; loss on every assistant turn and its end-of-turn token
+//   messages             EncodeChat's ids; loss on every assistant turn that is to be learnt
+//                        (Message::learn) and its end-of-turn token
 //   text                 EncodePrompt(text) and (add_eos) the end token; loss on everything
 //   tokens               as given; ids must be within the vocabulary
-// With LossOn::kAll every token carries loss, except in tokens rows. `chat` may be null if no row
-// is a conversation. Throws Error{kInput} naming the row.
+// With LossOn::kAll every token carries loss, except in tokens rows and turns not to be learnt.
+// `chat` may be null if no row is a conversation. Throws Error{kInput} naming the row.
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options);
+// The same, or nullopt if there are more than `limit` tokens; a long row is not encoded whole to
+// find that out (Tokenizer::EncodeAtMost).
+std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenizer,
+                                       const ChatTemplate* chat, const ExampleOptions& options,
+                                       size_t limit);
 
 // The runner's input for the row: its prompt, or the conversation up to the last assistant turn
 // with a generation prompt, or the text itself. EncodeRow's ids begin with these.

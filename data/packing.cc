@@ -2,6 +2,7 @@
 #include "data/packing.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -78,6 +79,23 @@ std::vector<MicroBatch> CutMicroBatch(const MicroBatch& micro, int64_t tokens) {
   return parts;
 }
 
+std::vector<double> DrawRates(const std::vector<int64_t>& groups,
+                              const std::vector<double>& weights) {
+  double all = 0, weighted = 0;
+  for (size_t s = 0; s < groups.size(); ++s) {
+    all += static_cast<double>(groups[s]);
+    weighted += static_cast<double>(groups[s]) * weights[s];
+  }
+  std::vector<double> rates;
+  rates.reserve(weights.size());
+  for (const double weight : weights) rates.push_back(weight * all / weighted);
+  return rates;
+}
+
+int64_t DrawsBefore(int64_t groups, double rate, int64_t epoch) {
+  return std::llround(static_cast<double>(groups) * rate * static_cast<double>(epoch));
+}
+
 BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOptions& options)
     : examples_(examples), options_(options) {
   if (options_.batch_tokens > 0) options_.batch_rows = 1;  // a sequence is then a whole micro-batch
@@ -94,9 +112,12 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
     lengths_.back() += examples[e].size();
   }
   group_begins_.push_back(static_cast<int64_t>(examples.size()));
+  most_rows_ = static_cast<int64_t>(examples.size());
+  SortBySource();
   if (options_.epochs > 0) {
     int64_t sequences = 0;
-    const bool varies = (options_.packing || options_.batch_tokens > 0) && options_.shuffle;
+    const bool varies = !by_source_.empty() ||
+                        ((options_.packing || options_.batch_tokens > 0) && options_.shuffle);
     for (int64_t epoch = 0; epoch < options_.epochs; ++epoch) {
       if (epoch == 0 || varies) LoadEpoch(epoch);
       sequences += SequencesThisEpoch();
@@ -106,46 +127,92 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
   LoadEpoch(0);
 }
 
-std::vector<int64_t> BatchStream::Order(int64_t epoch) const {
-  if (options_.shuffle) {
-    return Permutation(groups(),
-                       MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
+// Leaves by_source_ empty if no weight differs from another: then an epoch is one pass over all.
+void BatchStream::SortBySource() {
+  const std::vector<double>& weights = options_.weights;
+  if (weights.empty() || std::ranges::count(weights, weights[0]) == std::ssize(weights)) return;
+  RETORT_CHECK(options_.sources.size() == examples_.size(), "a source for each example");
+  by_source_.resize(weights.size());
+  std::vector<int64_t> sizes(weights.size()), longest(weights.size());
+  for (int64_t group = 0; group < groups(); ++group) {
+    const auto source =
+        static_cast<size_t>(options_.sources[static_cast<size_t>(group_begins_[group])]);
+    by_source_.at(source).push_back(group);
+    ++sizes[source];
+    longest[source] = std::max(longest[source], group_begins_[group + 1] - group_begins_[group]);
   }
-  std::vector<int64_t> order(lengths_.size());
-  std::iota(order.begin(), order.end(), 0);
+  rates_ = DrawRates(sizes, weights);
+  most_rows_ = 0;
+  for (size_t s = 0; s < weights.size(); ++s)
+    most_rows_ += (DrawsBefore(sizes[s], rates_[s], 1) + 1) * longest[s];
+}
+
+std::vector<int64_t> BatchStream::Drawn(int64_t epoch) const {
+  std::vector<int64_t> drawn;
+  for (size_t s = 0; s < by_source_.size(); ++s) {
+    const std::vector<int64_t>& all = by_source_[s];
+    const int64_t size = std::ssize(all), end = DrawsBefore(size, rates_[s], epoch + 1);
+    std::vector<int64_t> pass;
+    for (int64_t draw = DrawsBefore(size, rates_[s], epoch); draw < end; ++draw) {
+      if (options_.shuffle && (pass.empty() || draw % size == 0)) {
+        pass = Permutation(
+            size, MakeKey(options_.seed, RandomUse::kData, s, static_cast<uint64_t>(draw / size)));
+      }
+      const int64_t at = draw % size;
+      drawn.push_back(all[options_.shuffle ? pass[at] : at]);
+    }
+  }
+  return drawn;
+}
+
+std::vector<int64_t> BatchStream::Order(int64_t epoch) const {
+  std::vector<int64_t> all(lengths_.size());
+  if (by_source_.empty())
+    std::iota(all.begin(), all.end(), 0);
+  else
+    all = Drawn(epoch);
+  if (!options_.shuffle) return all;
+  std::vector<int64_t> order = Permutation(
+      std::ssize(all), MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
+  for (int64_t& index : order) index = all[index];
   return order;
 }
 
 std::vector<PackedSequence> BatchStream::Sequences(const std::vector<int64_t>& order) const {
-  if (options_.batch_tokens > 0) return CutByTokens(order, lengths_, options_.batch_tokens);
-  if (options_.packing) return PackRows(order, lengths_, options_.max_tokens);
+  std::vector<int64_t> places(order.size()), lengths;
+  std::iota(places.begin(), places.end(), 0);
+  lengths.reserve(order.size());
+  for (const int64_t group : order) lengths.push_back(lengths_[group]);
+  if (options_.batch_tokens > 0) return CutByTokens(places, lengths, options_.batch_tokens);
+  if (options_.packing) return PackRows(places, lengths, options_.max_tokens);
   std::vector<PackedSequence> single;
   single.reserve(order.size());
-  for (const int64_t group : order) single.push_back({group});
+  for (const int64_t place : places) single.push_back({place});
   return single;
 }
 
 void BatchStream::LoadEpoch(int64_t epoch) {
-  const std::vector<int64_t> order = Order(epoch);
-  place_.resize(examples_.size());
+  order_ = Order(epoch);
+  place_.clear();
   int64_t next = 0;
-  for (const int64_t group : order) {
-    for (int64_t row = group_begins_[group]; row < group_begins_[group + 1]; ++row)
-      place_[row] = next++;
+  for (const int64_t group : order_) {
+    place_.push_back(next);
+    next += group_begins_[group + 1] - group_begins_[group];
   }
-  sequences_ = Sequences(order);
+  sequences_ = Sequences(order_);
   state_ = {epoch, 0};
 }
 
 bool BatchStream::AtEnd() const { return options_.epochs > 0 && state_.epoch >= options_.epochs; }
 
 void BatchStream::Add(const PackedSequence& sequence, MicroBatch& micro) const {
-  const int64_t before = state_.epoch * static_cast<int64_t>(examples_.size());
-  for (const int64_t group : sequence) {
+  const int64_t before = state_.epoch * most_rows_;
+  for (const int64_t place : sequence) {
+    const int64_t group = order_[place];
     micro.tokens += lengths_[group];
     for (int64_t row = group_begins_[group]; row < group_begins_[group + 1]; ++row) {
       micro.rows.push_back(&examples_[row]);
-      micro.order.push_back(before + place_[row]);
+      micro.order.push_back(before + place_[place] + row - group_begins_[group]);
       micro.loss_tokens += examples_[row].LossTokens();
     }
   }

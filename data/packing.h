@@ -44,7 +44,21 @@ struct BatchOptions {
   bool shuffle = true;
   uint64_t seed = 1;
   int64_t epochs = 0;  // 0: an endless stream
+  // The source of each example (of each group, by its first), and the sources' weights. Empty:
+  // every group occurs once in an epoch.
+  std::vector<int32_t> sources;
+  std::vector<double> weights;
 };
+
+// How often a group of each source occurs in an epoch, on average: proportional to the source's
+// weight, so that an epoch has as many groups as the data. groups[s]: of source s.
+std::vector<double> DrawRates(const std::vector<int64_t>& groups,
+                              const std::vector<double>& weights);
+
+// Epoch e takes the draws DrawsBefore(groups, rate, e) ... DrawsBefore(groups, rate, e + 1) - 1 of
+// a source's endless sequence, which is one shuffled pass over all of its groups after another. So
+// every group occurs before any group occurs again, whatever the weight.
+int64_t DrawsBefore(int64_t groups, double rate, int64_t epoch);
 
 struct MicroBatch {
   std::vector<const Example*> rows;  // in order; borrowed from the examples
@@ -103,7 +117,9 @@ class BatchStream {
 
  private:
   int64_t groups() const { return static_cast<int64_t>(lengths_.size()); }
+  void SortBySource();
   std::vector<int64_t> Order(int64_t epoch) const;
+  std::vector<int64_t> Drawn(int64_t epoch) const;
   std::vector<PackedSequence> Sequences(const std::vector<int64_t>& order) const;
   void LoadEpoch(int64_t epoch);
   bool AtEnd() const;
@@ -116,8 +132,12 @@ class BatchStream {
   std::vector<int64_t> lengths_;  // by group
   int64_t total_steps_ = 0;
   BatchState state_;
-  std::vector<PackedSequence> sequences_;  // of state_.epoch
-  std::vector<int64_t> place_;             // by example: its index in the epoch's order
+  std::vector<std::vector<int64_t>> by_source_;  // groups; empty without weights that differ
+  std::vector<double> rates_;                    // by source
+  int64_t most_rows_ = 0;                        // at least the number of examples in an epoch
+  std::vector<int64_t> order_;                   // groups of state_.epoch
+  std::vector<int64_t> place_;  // by index in order_: the number of examples before the group
+  std::vector<PackedSequence> sequences_;  // of indices in order_
 };
 
 }  // namespace retort

@@ -2,19 +2,21 @@
 #include "data/rows.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
-#include "base/random.h"
+#include "data/row_fields.h"
+#include "data/row_keys.h"
 
 namespace retort {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxRows = int64_t{1} << 31;
+constexpr int64_t kMostWeight = 1000000;
+constexpr size_t kMostUnread = 1000, kMostShown = 8;  // keys remembered, and listed in a note
 
 struct FormatName {
   RowFormat format;
@@ -45,92 +47,29 @@ RowFormat Detect(const Json& row, const std::string& where) {
   if (has("question") && has("answer")) return RowFormat::kPromptCompletion;
   if (has("text")) return RowFormat::kText;
   std::vector<std::string> keys;
-  for (const auto& [key, value] : row.items()) keys.push_back(Cat("'", key, "'"));
+  for (const auto& [key, value] : row.items()) {
+    if (keys.size() == kMostShown) {
+      keys.emplace_back("…");
+      break;
+    }
+    keys.push_back(ShownKey(key));
+  }
   throw InputError(where, ": no known format has the keys ", keys.empty() ? "{}" : Join(keys, ", "),
                    "; use messages, prompt + completion, question + answer, instruction + output, "
                    "text, or input_ids + labels");
 }
 
-std::vector<Message> ReadMessages(const Json& row, const std::string& where) {
-  const auto it = row.find("messages");
-  if (it == row.end()) throw InputError(where, ": 'messages' is missing");
-  if (!it->is_array()) throw InputError(where, ": 'messages' must be a list");
-  std::vector<Message> messages;
-  for (const Json& m : *it) {
-    const std::string place = Cat(where, ": message ", messages.size() + 1);
-    messages.push_back({GetString(m, "role", place), GetString(m, "content", place)});
-  }
-  return messages;
-}
-
-std::vector<int32_t> ReadIds(const Json& row, const char* key, const std::string& where) {
-  const auto it = row.find(key);
-  if (it == row.end()) throw InputError(where, ": '", key, "' is missing");
-  if (!it->is_array()) throw InputError(where, ": '", key, "' must be a list of integers");
-  std::vector<int32_t> ids;
-  ids.reserve(it->size());
-  for (const Json& v : *it) {
-    const bool fits = v.is_number_integer() &&
-                      !(v.is_number_unsigned() && v.get<uint64_t>() > uint64_t{INT32_MAX}) &&
-                      v.get<int64_t>() >= INT32_MIN && v.get<int64_t>() <= INT32_MAX;
-    if (!fits) {
-      throw InputError(where, ": '", key, "' must be a list of integers; entry ", ids.size() + 1,
-                       " is ", DumpJson(v));
-    }
-    ids.push_back(v.get<int32_t>());
-  }
-  return ids;
-}
-
-// The prompt wording of Stanford Alpaca.
-std::string AlpacaPrompt(const std::string& instruction, const std::string& input) {
-  if (input.empty()) {
-    return Cat(
-        "Below is an instruction that describes a task. Write a response that appropriately "
-        "completes the request.\n\n### Instruction:\n",
-        instruction, "\n\n### Response:");
-  }
-  return Cat(
-      "Below is an instruction that describes a task, paired with an input that provides "
-      "further context. Write a response that appropriately completes the request.\n\n"
-      "### Instruction:\n",
-      instruction, "\n\n### Input:\n", input, "\n\n### Response:");
-}
-
-void FillPromptCompletion(const Json& json, Row& row) {
-  const bool question = json.contains("question") && !json.contains("prompt");
-  if (question) {
-    row.prompt = Cat("Question: ", GetString(json, "question", row.where), "\nAnswer:");
-    row.completion = Cat(" ", GetString(json, "answer", row.where));
-  } else {
-    row.prompt = GetString(json, "prompt", row.where);
-    row.completion = GetString(json, "completion", row.where);
-  }
-}
-
-void FillTokens(const Json& json, Row& row) {
-  row.ids = ReadIds(json, "input_ids", row.where);
-  row.labels = ReadIds(json, "labels", row.where);
-  if (row.ids.size() != row.labels.size()) {
-    throw InputError(row.where, ": 'input_ids' has ", row.ids.size(), " entries and 'labels' ",
-                     row.labels.size(), "; they must be as many");
-  }
-  if (row.ids.empty()) throw InputError(row.where, ": 'input_ids' is empty");
-}
-
-// The indices that a weight selects from a file of n rows, in file order within each pass.
-std::vector<int64_t> Weighted(int64_t n, double weight) {
-  const int64_t total = std::llround(static_cast<double>(n) * weight);
-  std::vector<int64_t> out;
-  out.reserve(total);
-  while (total - static_cast<int64_t>(out.size()) >= n) {
-    for (int64_t i = 0; i < n; ++i) out.push_back(i);
-  }
-  std::vector<int64_t> rest = Permutation(n, MakeKey(0, RandomUse::kData));
-  rest.resize(total - out.size());
-  std::ranges::sort(rest);
-  out.insert(out.end(), rest.begin(), rest.end());
-  return out;
+// Files that are no JSONL, told by how they begin.
+void RefuseOtherFiles(std::string_view text, const std::string& name) {
+  const auto begins = [&](std::string_view with) { return text.starts_with(with); };
+  const char* what = begins("\x1f\x8b") ? "is compressed with gzip; unpack it first"
+                     : begins("PAR1")   ? "is a Parquet file"
+                     : begins("\xff\xfe") || begins("\xfe\xff")
+                         ? "is UTF-16 text; write it as UTF-8"
+                     : Strip(text.substr(0, 4096)).starts_with('[')
+                         ? "is a JSON list; take the list's brackets and commas away"
+                         : nullptr;
+  if (what) throw InputError(name, ": ", what, " (rows are JSON objects, one a line)");
 }
 
 }  // namespace
@@ -147,41 +86,50 @@ RowFormat ParseRowFormat(std::string_view name) {
       nearest.empty() ? "use one of " + Join(names, ", ") : "did you mean '" + nearest + "'?");
 }
 
+// Keys that are no part of the training, with the first row that had each.
+struct Rows::Unread {
+  std::mutex mutex;
+  std::map<std::string, std::string> first;
+
+  void Add(const std::vector<std::string>& keys, const std::string& where) {
+    if (keys.empty()) return;
+    const std::lock_guard lock(mutex);
+    for (const std::string& key : keys) {
+      if (first.size() < kMostUnread) first.emplace(key, where);
+    }
+  }
+};
+
 Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
   Rows rows;
+  rows.sources_ = sources;
+  rows.unread_ = std::make_shared<Unread>();
   for (const RowSource& source : sources) {
     const std::string name = source.path.string();
-    if (!(source.weight > 0 && source.weight <= 1000)) {
-      throw InputError(name, ": weight ", source.weight, " must be above 0 and at most 1000");
+    if (!(source.weight > 0 && source.weight <= static_cast<double>(kMostWeight))) {
+      throw InputError(name, ": weight ", source.weight, " must be above 0 and at most ",
+                       kMostWeight);
     }
-    File file{MappedFile::Open(source.path), format};
-    const std::string_view text = TextOf(*file.map);
+    File file{MappedFile::Open(source.path), format, format == RowFormat::kAuto};
+    std::string_view text = TextOf(*file.map);
+    const size_t mark = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+    RefuseOtherFiles(text.substr(mark), name);
     const uint32_t index = static_cast<uint32_t>(rows.files_.size());
-    std::vector<Place> places;
+    const size_t before = rows.places_.size();
     uint32_t line = 1;
-    for (size_t at = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0; at < text.size();
-         ++line) {
+    for (size_t at = mark; at < text.size(); ++line) {
       const size_t end = std::min(text.find('\n', at), text.size());
-      if (!Strip(text.substr(at, end - at)).empty()) places.push_back({index, line, at});
+      if (!Strip(text.substr(at, end - at)).empty()) rows.places_.push_back({index, line, at});
       at = end + 1;
     }
-    if (places.empty()) throw InputError(name, ": holds no rows");
-    if (static_cast<double>(places.size()) * source.weight +
-            static_cast<double>(rows.places_.size()) >
-        static_cast<double>(kMaxRows)) {
-      throw InputError(name, ": more than ", kMaxRows, " rows in all");
-    }
+    if (rows.places_.size() == before) throw InputError(name, ": holds no rows");
+    if (rows.size() > kMaxRows) throw InputError(name, ": more than ", kMaxRows, " rows in all");
     rows.files_.push_back(file);
-    if (format == RowFormat::kAuto) {
-      const std::string where = Cat(name, ":", places[0].line);
-      rows.files_.back().format = Detect(ParseRow(rows.Line(places[0]), where), where);
+    if (file.detected) {
+      const Place& first = rows.places_[before];
+      const std::string where = Cat(name, ":", first.line);
+      rows.files_.back().format = Detect(ParseRow(rows.Line(first), where), where);
     }
-    const std::vector<int64_t> chosen =
-        Weighted(static_cast<int64_t>(places.size()), source.weight);
-    if (chosen.empty()) {
-      throw InputError(name, ": weight ", source.weight, " leaves none of its rows");
-    }
-    for (const int64_t i : chosen) rows.places_.push_back(places[i]);
   }
   return rows;
 }
@@ -206,33 +154,59 @@ bool Rows::HasMessages() const {
   return std::ranges::find(files_, RowFormat::kMessages, &File::format) != files_.end();
 }
 
+bool Rows::HasTexts() const {
+  return std::ranges::any_of(files_, [](const File& file) {
+    return file.format != RowFormat::kMessages && file.format != RowFormat::kTokens;
+  });
+}
+
+std::string Rows::UnreadNote() const {
+  if (!unread_) return "";
+  const std::lock_guard lock(unread_->mutex);
+  const auto& first = unread_->first;
+  if (first.empty()) return "";
+  std::vector<std::string> keys;
+  keys.reserve(first.size());
+  for (const auto& [key, where] : first) keys.push_back(ShownKey(key));
+  const bool more = keys.size() > kMostShown;
+  if (more) keys.resize(kMostShown);
+  return Cat("keys of rows that are no part of what is trained: ", Join(keys, ", "),
+             more ? " and others" : "", " (first: ", first.begin()->second, ")");
+}
+
+int64_t Rows::CountRowsWith(const std::string& refused_key) const {
+  const std::string spelt = DumpJson(Json(refused_key));
+  int64_t count = 0;
+  for (const Place& place : places_) {
+    const std::string_view line = Line(place);
+    if (line.find(spelt) == std::string_view::npos) continue;
+    try {
+      const File& file = files_[place.file];
+      const auto fault = FindRowKeyFault(ParseRow(line, ""), file.format, file.detected);
+      count += fault && fault->key == refused_key;
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::kInput) throw;  // a faulty line is reported when it is read
+    }
+  }
+  return count;
+}
+
+void Rows::RefuseKeys(int64_t index, const Json& json) const {
+  const File& file = files_[places_[index].file];
+  const auto fault = FindRowKeyFault(json, file.format, file.detected);
+  if (!fault) return unread_->Add(UnreadKeys(json, file.format), Where(index));
+  const int64_t count = std::max<int64_t>(1, CountRowsWith(fault->key));
+  throw InputError(Where(index), ": ", fault->place, ShownKey(fault->key),
+                   " is not supported: ", fault->mend, " (", count, " of ", size(), " rows)");
+}
+
 Row Rows::Read(int64_t index) const {
   Row row;
   row.where = Where(index);
   row.kind = files_[places_[index].file].format;
   const Json json = ParseRow(Line(places_[index]), row.where);
-  switch (row.kind) {
-    case RowFormat::kMessages:
-      row.messages = ReadMessages(json, row.where);
-      break;
-    case RowFormat::kPromptCompletion:
-      FillPromptCompletion(json, row);
-      break;
-    case RowFormat::kAlpaca:
-      row.prompt = AlpacaPrompt(GetString(json, "instruction", row.where),
-                                GetString(json, "input", row.where, ""));
-      row.completion = GetString(json, "output", row.where);
-      row.kind = RowFormat::kPromptCompletion;
-      break;
-    case RowFormat::kText:
-      row.text = GetString(json, "text", row.where);
-      break;
-    case RowFormat::kTokens:
-      FillTokens(json, row);
-      break;
-    case RowFormat::kAuto:
-      RETORT_CHECK(false, "a file's format is settled when it is opened");
-  }
+  RefuseKeys(index, json);
+  FillRow(json, row);
   return row;
 }
 

@@ -3,13 +3,18 @@
 // CRLF and a byte order mark are accepted. Every error names the file and the line.
 //
 //   format             keys
-//   messages           messages: [{role, content}, ...]
+//   messages           messages: [{role, content}, ...]; a message may have weight (0 or 1), train
+//                      or loss (true or false): an assistant's turn with 0 or false carries no loss
 //   prompt_completion  prompt, completion; or question, answer, read as
 //                      "Question: QUESTION\nAnswer:" and " ANSWER"
 //   alpaca             instruction, output, input (may be absent or empty); read as a prompt in the
-//                      Stanford Alpaca wording, and the output as its completion
+//                      Stanford Alpaca wording, and the output as its completion; history, a list
+//                      of [instruction, output]: earlier turns, in the prompt and without loss
 //   text               text
 //   tokens             input_ids, labels: same length, not shifted, -100 for no loss
+//
+// A row of the first three may have a key `system`: the conversation's system message, or a text
+// before the prompt with a blank line behind it. What is known of other keys: data/row_keys.h.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +24,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "template/chat_template.h"
 
 namespace retort {
@@ -39,35 +45,45 @@ struct Row {
   std::vector<int32_t> ids, labels;
 };
 
-// weight 1: every row once; 2.5: every row twice and half of them a third time; 0.1: a tenth of
-// them. The selection depends only on the file's number of rows, so a run's seed never changes its
-// data.
+// weight: how often a row of this file is drawn in training, relative to the rows of other files
+// (data/packing.h). It does not change which rows there are.
 struct RowSource {
   Path path;
   double weight = 1;
 };
 
-// The rows of several files, in the order given. The files stay mapped, and only the lines'
-// positions are stored (16 bytes per row); a row is parsed when it is read. Reading is thread-safe.
+// The rows of several files, in the order given, each once. The files stay mapped, and only the
+// lines' positions are stored (16 bytes per row); a row is parsed when it is read. Reading is
+// thread-safe.
 class Rows {
  public:
   // kAuto infers the format from the keys of each file's first row. Throws Error{kInput} if a file
-  // cannot be read or has no rows, on unknown keys, and on a weight that is not in (0, 1000].
+  // cannot be read, has no rows or is no JSONL, and on a weight that is not above 0.
   static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto);
 
   int64_t size() const { return static_cast<int64_t>(places_.size()); }
-  // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing".
+  // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing",
+  // "a.jsonl:3: message 2: 'tool_calls' is not supported: ... (in 12 of 40 rows)".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
   // The first `count` rows, or all if there are fewer.
   Rows First(int64_t count) const;
   // Whether any file has conversations, for which a chat template is needed.
   bool HasMessages() const;
+  // Whether any file has prompts or texts, which end with the end token.
+  bool HasTexts() const;
+
+  int32_t Source(int64_t index) const { return static_cast<int32_t>(places_.at(index).file); }
+  const std::vector<RowSource>& sources() const { return sources_; }
+  // One line about the keys of all rows read so far that are no part of the training; "" if there
+  // are none.
+  std::string UnreadNote() const;
 
  private:
   struct File {
     std::shared_ptr<const MappedFile> map;
     RowFormat format;
+    bool detected = false;  // the format was inferred
   };
   struct Place {
     uint32_t file, line;  // line from 1
@@ -75,8 +91,13 @@ class Rows {
   };
 
   std::string_view Line(const Place& place) const;
+  void RefuseKeys(int64_t index, const Json& json) const;
+  int64_t CountRowsWith(const std::string& refused_key) const;
 
+  std::vector<RowSource> sources_;
   std::vector<File> files_;
+  struct Unread;  // the keys told by UnreadNote; shared by copies
+  std::shared_ptr<Unread> unread_;
   std::vector<Place> places_;
 };
 

@@ -63,8 +63,9 @@ struct TeacherCacheOptions {
 };
 
 // Fills a folder. Each full shard is written to a temporary file, synced, renamed and then listed
-// in the manifest with its SHA-256. A kill at any moment loses at most the shard being filled, and
-// the finished folder is identical byte for byte, however often the work was interrupted.
+// in the manifest with its SHA-256 and seal. A kill at any moment loses at most the shard being
+// filled, and the finished folder is identical byte for byte, however often the work was
+// interrupted (seals are the same for the same user).
 class TeacherCacheWriter {
  public:
   // Creates the folder, or continues one with the same key whose finished shards hold the first of
@@ -113,19 +114,24 @@ struct TeacherCacheSummary {
 
 // Reads only the manifest, of a finished or unfinished folder. Throws Error{kInput}.
 TeacherCacheSummary SummarizeTeacherCache(const Path& folder);
-// The SHA-256 of a shard according to its folder's manifest.
-std::string TeacherShardChecksum(const Path& shard);
 
-// Reads a finished folder. Any fault in a file throws Error{kInput} naming the file.
+// Converts the shards that this user's Retort did not write (no seal, or that of another user or
+// machine): a child process reads them (formats/hdf5_child.h), and what it read is checked and
+// written again, with a seal. The numbers stay the same. Returns how many were converted. Throws
+// Error{kInput} naming the file that is damaged or that cannot be read.
+int64_t TrustTeacherCache(const Path& folder);
+
+// Reads a finished folder. Any fault in a file throws Error{kInput} naming the file, and so does a
+// shard without this user's seal, naming `retort trust`.
 //
-// Cost: the first use of a shard reads all of it once for its SHA-256; its file then stays open
-// (one descriptor). Rows are stored in blocks of 4096 / k (1 to 256). Each Read() decompresses all
-// blocks that its examples touch, in parallel. Nothing decoded is cached, since decoding takes only
-// a small part of a student's step (docs/distillation.md).
+// Cost: the first use of a shard reads all of it once for its seal; its file then stays mapped.
+// Rows are stored in blocks of 4096 / k (1 to 256). Each Read() decompresses all blocks that its
+// examples touch, in parallel. Nothing decoded is cached, since decoding takes only a small part of
+// a student's step (docs/distillation.md).
 class TeacherCacheReader {
  public:
   // Throws Error{kInput} if the folder is unfinished, stating the progress, or if a shard is
-  // missing or of the wrong size.
+  // missing or of the wrong size. Opens the first shard.
   explicit TeacherCacheReader(const Path& folder);
   ~TeacherCacheReader();
   TeacherCacheReader(const TeacherCacheReader&) = delete;

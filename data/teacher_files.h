@@ -12,13 +12,15 @@
 
 namespace retort {
 
+// Held (base/file_lock.h) while a folder is written.
+inline constexpr const char* kTeacherLock = ".lock";
+
 // These end every error about a folder with other contents, and about a damaged shard.
 inline constexpr const char* kTeachElsewhere = "run `retort teach` again into another folder";
 inline constexpr const char* kTeachAgain = "`retort teach` writes it again";
 
 struct TeacherShard {
-  std::string sha256;  // of the file
-  int64_t bytes = 0;   // of the file
+  Hdf5Stamp stamp;
   int64_t first_example = 0, examples = 0;
   int64_t tokens = 0;
   std::string examples_sha256;  // over the ExampleHash of each example, in order
@@ -52,6 +54,9 @@ void CheckTeacherKey(const Path& folder, const TeacherCacheKey& have, const Teac
 void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
                           std::span<const Example> examples, const WhereExample& where);
 
+// The sums over a manifest's shards. Throws Error{kInput} when one overflows.
+TeacherCacheSummary Summarize(const Path& folder, const TeacherManifest& manifest);
+
 // Throws Error{kInput} if the file is missing or has the wrong size.
 void CheckTeacherShardSize(const Path& path, const TeacherShard& shard);
 // Whether the file exists with the right size and checksum.
@@ -64,7 +69,8 @@ struct ShardContent {
   StoredRows rows;
   int64_t tokens = 0;
 };
-void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const ShardContent& content);
+Hdf5Stamp WriteTeacherShard(const Path& path, const TeacherLayout& layout,
+                            const ShardContent& content);
 // SHA-256 over the hashes (TeacherShard::examples_sha256).
 std::string HashOfHashes(std::span<const uint8_t> hashes);
 
@@ -76,10 +82,11 @@ struct PackedRows {
   StoredRows Unpack() const;  // thread-safe; in the last block only the first rows are valid
 };
 
-// An open shard whose checksum has been verified.
+// An open shard with this user's seal.
 class OpenShard {
  public:
-  // Throws Error{kInput} if the file is damaged or its datasets do not match the manifest.
+  // Throws Error{kInput} if the file is damaged, has no seal, or its datasets do not match the
+  // manifest.
   OpenShard(const Path& path, const TeacherShard& shard, const TeacherLayout& layout);
 
   std::vector<uint8_t> Hashes() const;  // [examples, 16]

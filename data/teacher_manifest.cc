@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The manifest of a teacher's cache: reading with validation, writing, comparing.
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -11,9 +12,10 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMaxVocab = 1 << 24;           // an id takes at most three bytes
-constexpr int64_t kMaxCount = int64_t{1} << 40;  // limit of every count; keeps sums in range
-constexpr int64_t kMostPacked = 1100;            // deflate's compression ratio is at most 1032
+constexpr int64_t kMaxVocab = 1 << 24;  // an id takes at most three bytes
+constexpr int64_t kMaxCount = int64_t{1}
+                              << 40;   // limit of every count and of all bytes; keeps sums in range
+constexpr int64_t kMostPacked = 1100;  // deflate's compression ratio is at most 1032
 
 int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t most,
                 const std::string& where) {
@@ -27,15 +29,16 @@ int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t mos
 std::string Checksum(const Json& object, const char* name, const std::string& where) {
   std::string text = GetString(object, name, where);
   if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    throw InputError(where, ": '", name, "' is no SHA-256");
+    throw InputError(where, ": '", name, "' must be 64 hexadecimal digits");
   }
   return text;
 }
 
 TeacherShard ParseShard(const Json& json, const TeacherManifest& before, const std::string& where) {
   TeacherShard shard;
-  shard.sha256 = Checksum(json, "sha256", where);
-  shard.bytes = Bounded(json, "bytes", 1, kMaxCount, where);
+  shard.stamp.sha256 = Checksum(json, "sha256", where);
+  if (json.contains("seal")) shard.stamp.seal = Checksum(json, "seal", where);
+  shard.stamp.bytes = Bounded(json, "bytes", 1, kMaxCount, where);
   shard.first_example = Bounded(json, "first_example", 0, kMaxCount, where);
   shard.examples = Bounded(json, "examples", 1, kMaxCount, where);
   shard.tokens = Bounded(json, "tokens", 0, kMaxCount, where);
@@ -51,9 +54,9 @@ TeacherShard ParseShard(const Json& json, const TeacherManifest& before, const s
   // rejected before memory is allocated for them.
   const uint64_t raw = CheckedMul(static_cast<uint64_t>(shard.tokens),
                                   static_cast<uint64_t>(before.layout().row_bytes()), where);
-  if (shard.examples > shard.bytes / kTeacherBytesPerExample ||
-      raw / kMostPacked > static_cast<uint64_t>(shard.bytes)) {
-    throw InputError(where, ": ", shard.bytes, " bytes cannot hold ", shard.examples,
+  if (shard.examples > shard.stamp.bytes / kTeacherBytesPerExample ||
+      raw / kMostPacked > static_cast<uint64_t>(shard.stamp.bytes)) {
+    throw InputError(where, ": ", shard.stamp.bytes, " bytes cannot hold ", shard.examples,
                      " examples of ", shard.tokens, " tokens");
   }
   return shard;
@@ -96,21 +99,53 @@ TeacherManifest ReadTeacherManifest(const Path& folder) {
   if (shards == json.end() || !shards->is_array()) {
     throw InputError(where, ": 'shards' must be a list");
   }
+  int64_t bytes = 0;
   for (const Json& shard : *shards) {
     m.shards.push_back(ParseShard(shard, m, Cat(where, ": shard ", m.shards.size())));
+    bytes += m.shards.back().stamp.bytes;
+    if (bytes > kMaxCount)
+      throw InputError(where, ": its shards take more than ", kMaxCount, " bytes");
   }
+  Summarize(folder, m);  // checks the sums
   return m;
+}
+
+TeacherCacheSummary Summarize(const Path& folder, const TeacherManifest& m) {
+  const std::string where = Cat((folder / kTeacherCacheManifest).string(), ": shards");
+  uint64_t tokens = 0, stored = 0;
+  for (const TeacherShard& s : m.shards) {
+    tokens = CheckedAdd(tokens, static_cast<uint64_t>(s.tokens), where);
+    stored = CheckedAdd(stored, static_cast<uint64_t>(s.stamp.bytes), where);
+  }
+  const uint64_t rows = CheckedMul(tokens, static_cast<uint64_t>(m.layout().row_bytes()), where);
+  // Examples are at most kMaxCount.
+  const uint64_t raw =
+      CheckedAdd(rows, static_cast<uint64_t>(m.examples_done() * kTeacherBytesPerExample), where);
+  if (std::max(raw, stored) > INT64_MAX) {
+    throw InputError(where, ": ", tokens, " tokens in ", stored, " bytes overflow");
+  }
+  TeacherCacheSummary out;
+  out.key = m.key;
+  out.shards = static_cast<int64_t>(m.shards.size());
+  out.examples = m.examples;
+  out.examples_done = m.examples_done();
+  out.tokens_done = static_cast<int64_t>(tokens);
+  out.raw_bytes = static_cast<int64_t>(raw);
+  out.stored_bytes = static_cast<int64_t>(stored);
+  return out;
 }
 
 void WriteTeacherManifest(const Path& folder, const TeacherManifest& m) {
   Json shards = Json::array();
   for (const TeacherShard& s : m.shards) {
-    shards.push_back({{"sha256", s.sha256},
-                      {"bytes", s.bytes},
-                      {"first_example", s.first_example},
-                      {"examples", s.examples},
-                      {"tokens", s.tokens},
-                      {"examples_sha256", s.examples_sha256}});
+    Json shard = {{"sha256", s.stamp.sha256},
+                  {"bytes", s.stamp.bytes},
+                  {"first_example", s.first_example},
+                  {"examples", s.examples},
+                  {"tokens", s.tokens},
+                  {"examples_sha256", s.examples_sha256}};
+    if (!s.stamp.seal.empty()) shard["seal"] = s.stamp.seal;
+    shards.push_back(std::move(shard));
   }
   const Json json = {{"retort_teacher_cache", 1},
                      {"teacher", m.key.teacher},

@@ -6,24 +6,6 @@
 #include "data/teacher_files.h"
 
 namespace retort {
-namespace {
-
-TeacherCacheSummary Summarize(const TeacherManifest& m) {
-  TeacherCacheSummary out;
-  out.key = m.key;
-  out.shards = static_cast<int64_t>(m.shards.size());
-  out.examples = m.examples;
-  out.examples_done = m.examples_done();
-  for (const TeacherShard& s : m.shards) {
-    out.tokens_done += s.tokens;
-    out.stored_bytes += s.bytes;
-  }
-  out.raw_bytes =
-      out.tokens_done * m.layout().row_bytes() + out.examples_done * kTeacherBytesPerExample;
-  return out;
-}
-
-}  // namespace
 
 struct TeacherCacheReader::State {
   Path folder;
@@ -67,21 +49,12 @@ struct TeacherCacheReader::State {
 };
 
 TeacherCacheSummary SummarizeTeacherCache(const Path& folder) {
-  return Summarize(ReadTeacherManifest(folder));
-}
-
-std::string TeacherShardChecksum(const Path& shard) {
-  const Path folder = shard.parent_path();
-  const TeacherManifest manifest = ReadTeacherManifest(folder);
-  for (size_t s = 0; s < manifest.shards.size(); ++s) {
-    if (TeacherShardPath(folder, s) == shard) return manifest.shards[s].sha256;
-  }
-  throw InputError(shard.string(), ": is not listed in the ", kTeacherCacheManifest, " beside it");
+  return Summarize(folder, ReadTeacherManifest(folder));
 }
 
 TeacherCacheReader::TeacherCacheReader(const Path& folder) {
   TeacherManifest manifest = ReadTeacherManifest(folder);
-  const TeacherCacheSummary summary = Summarize(manifest);
+  const TeacherCacheSummary summary = Summarize(folder, manifest);
   if (!summary.finished()) {
     throw InputError(folder.string(),
                      ": the teacher's cache is not finished: ", summary.examples_done, " of ",
@@ -92,6 +65,7 @@ TeacherCacheReader::TeacherCacheReader(const Path& folder) {
   }
   std::vector<std::optional<OpenShard>> shards(manifest.shards.size());
   state_.reset(new State{folder, std::move(manifest), summary, std::move(shards), {}});
+  state_->Shard(0);  // a cache from elsewhere is refused before any work is done for it
 }
 
 TeacherCacheReader::~TeacherCacheReader() = default;

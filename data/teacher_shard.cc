@@ -52,7 +52,8 @@ OpenShard Open(const Path& folder, const TeacherManifest& manifest, size_t shard
 
 std::string HashOfHashes(std::span<const uint8_t> hashes) { return Sha256(std::as_bytes(hashes)); }
 
-void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const ShardContent& content) {
+Hdf5Stamp WriteTeacherShard(const Path& path, const TeacherLayout& layout,
+                            const ShardContent& content) {
   Hdf5Writer file(path);
   const auto examples = static_cast<int64_t>(content.counts.size());
   file.Write<uint8_t>("examples/hash", {examples, kHashBytes}, content.hashes);
@@ -64,15 +65,15 @@ void WriteTeacherShard(const Path& path, const TeacherLayout& layout, const Shar
     WriteColumns(file, "rows/tail", layout, n, content.rows.tails, 0);
   }
   if (layout.wide_ids()) WriteColumns(file, "rows/high_ids", layout, n, content.rows.high_ids, k);
-  file.Commit();
+  return file.Commit();
 }
 
 void CheckTeacherShardSize(const Path& path, const TeacherShard& shard) {
   std::error_code problem;
   const auto bytes = std::filesystem::file_size(path, problem);
   if (problem) throw InputError(path.string(), ": is missing; ", kTeachAgain);
-  if (bytes != static_cast<uintmax_t>(shard.bytes)) {
-    throw InputError(path.string(), ": has ", bytes, " bytes, expected ", shard.bytes,
+  if (bytes != static_cast<uintmax_t>(shard.stamp.bytes)) {
+    throw InputError(path.string(), ": has ", bytes, " bytes, expected ", shard.stamp.bytes,
                      "; the file was changed or damaged; ", kTeachAgain);
   }
 }
@@ -80,14 +81,14 @@ void CheckTeacherShardSize(const Path& path, const TeacherShard& shard) {
 bool IsWhole(const Path& path, const TeacherShard& shard) {
   std::error_code problem;
   const auto bytes = std::filesystem::file_size(path, problem);
-  return !problem && bytes == static_cast<uintmax_t>(shard.bytes) &&
-         Sha256(MappedFile::Open(path)->bytes()) == shard.sha256;
+  return !problem && bytes == static_cast<uintmax_t>(shard.stamp.bytes) &&
+         Sha256(MappedFile::Open(path)->bytes()) == shard.stamp.sha256;
 }
 
 OpenShard::OpenShard(const Path& path, const TeacherShard& shard, const TeacherLayout& layout)
     : place_(path.string()),
       layout_(layout),
-      file_(Hdf5Reader::OpenChecked(path, shard.sha256, kTeachAgain)) {
+      file_(Hdf5Reader::OpenSealed(path, shard.stamp, kTeachAgain)) {
   CheckChunks(file_, layout, shard.tokens, place_);
   const std::vector<int64_t> shape = {shard.tokens, layout.kept};
   if (file_.ShapeOf("rows/values") != shape) {
@@ -146,7 +147,8 @@ void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
     const std::vector<uint8_t> want =
         HashesOf(examples.subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
     if (count == shard.examples && HashOfHashes(want) == shard.examples_sha256) continue;
-    if (!IsWhole(TeacherShardPath(folder, s), shard)) {
+    const Path path = TeacherShardPath(folder, s);
+    if (!IsWhole(path, shard) || !Hdf5Reader::IsSealed(path, shard.stamp)) {
       throw InputError(folder.string(), ": of the rows from ", where(first), " to ",
                        where(first + count - 1), " not all are what the teacher saw there; ",
                        kTeachElsewhere);
@@ -160,8 +162,8 @@ void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
                        "); ", kTeachElsewhere);
     }
     if (count == shard.examples) {
-      throw InputError(TeacherShardPath(folder, s).string(), ": is of other examples than ",
-                       kTeacherCacheManifest, " says; ", kTeachElsewhere);
+      throw InputError(path.string(), ": is of other examples than ", kTeacherCacheManifest,
+                       " says; ", kTeachElsewhere);
     }
   }
   if (given == manifest.examples) return;

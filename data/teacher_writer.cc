@@ -6,12 +6,11 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "base/seal.h"
 #include "data/teacher_files.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kLockName = ".lock";
 
 int64_t DefaultShardBytes(int64_t total) {
   return std::max(int64_t{64} << 20, (total + 511) / 512);
@@ -32,7 +31,8 @@ void RemovePartialFiles(const Path& folder) {
         StartsWith(name, ".shard-") || StartsWith(name, Cat(".", kTeacherCacheManifest));
     if (ours && EndsWith(name, ".partial")) left.push_back(entry.path());
   }
-  for (const Path& path : left) std::filesystem::remove(path);
+  std::error_code ignored;
+  for (const Path& path : left) std::filesystem::remove_all(path, ignored);
 }
 
 // The indices of shards whose files do not match the manifest.
@@ -46,7 +46,7 @@ std::deque<size_t> DamagedShards(const Path& folder, const TeacherManifest& mani
 
 bool HoldsOtherThings(const Path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().filename() != kLockName) return true;
+    if (entry.path().filename() != kTeacherLock) return true;
   }
   return false;
 }
@@ -103,10 +103,7 @@ struct TeacherCacheWriter::State {
   void CloseShard() {
     const size_t number = damaged.empty() ? manifest.shards.size() : damaged.front();
     const Path path = TeacherShardPath(folder, number);
-    WriteTeacherShard(path, manifest.layout(), open);
-    const auto file = MappedFile::Open(path);
-    const TeacherShard shard{.sha256 = Sha256(file->bytes()),
-                             .bytes = static_cast<int64_t>(file->bytes().size()),
+    const TeacherShard shard{.stamp = WriteTeacherShard(path, manifest.layout(), open),
                              .first_example = first(),
                              .examples = static_cast<int64_t>(open.counts.size()),
                              .tokens = open.tokens,
@@ -132,8 +129,9 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
   TeacherManifest& manifest = state_->manifest;
   state_->folder = folder;
   state_->examples = examples;
+  RequireSecret();  // for the seals of the shards
   MakeFolder(folder);
-  state_->lock.emplace(folder / kLockName, folder.string());
+  state_->lock.emplace(folder / kTeacherLock, folder.string());
   RemovePartialFiles(folder);
   if (std::filesystem::exists(folder / kTeacherCacheManifest)) {
     manifest = ReadTeacherManifest(folder);

@@ -2,6 +2,7 @@
 #include "eval/choice.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
@@ -98,7 +99,7 @@ ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::s
       ++task.dropped;
       continue;
     }
-    task.cases.push_back({answer.prompt, tree, at->second});
+    task.cases.push_back({answer.prompt, tree, at->second, answer.where});
   }
   return task;
 }
@@ -137,8 +138,14 @@ ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
       tokens += TokensOf(cases[end++]);
     for (const auto& scores :
          ScoreChoices(model, adapter, std::span(cases).subspan(begin, end - begin))) {
+      const ChoiceCase& c = cases[result.chosen.size()];
+      if (!std::ranges::all_of(scores, [](double s) { return std::isfinite(s); })) {
+        throw Failure(c.where,
+                      ": the labels' probabilities are not numbers: the model's or the "
+                      "adapter's activations overflow; try --compute f32");
+      }
       const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
-      result.right += best == cases[result.chosen.size()].expected;
+      result.right += best == c.expected;
       result.chosen.push_back(static_cast<int32_t>(best));
     }
     result.tokens += tokens;

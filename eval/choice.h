@@ -23,7 +23,8 @@ struct ChoiceOptions {
 struct ChoiceCase {
   std::vector<int32_t> prompt;
   std::shared_ptr<const LabelTree> labels;
-  int32_t expected;  // index of the row's label
+  int32_t expected;   // index of the row's label
+  std::string where;  // the row, for errors
 };
 struct ChoiceTask {
   std::vector<std::string> labels;

@@ -39,6 +39,7 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
 
   std::vector<std::unique_ptr<Comparison>> comparisons;
   int64_t done = 0;
+  std::exception_ptr error;
   for (const Answer& answer : answers) {
     const auto tokens =
         static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
@@ -49,7 +50,8 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
     Comparison& c = *comparisons.emplace_back(std::make_unique<Comparison>());
     c.wanted = std::string(Strip(answer.text));
     sampling.max_tokens = static_cast<int64_t>(c.wanted.size()) + kSpareTokens;
-    engine.Submit({answer.prompt, sampling, [&c, &done](const GenerationEvent& event) {
+    engine.Submit({answer.prompt, sampling, [&c, &done, &error](const GenerationEvent& event) {
+                     if (event.error) error = event.error;
                      c.said += event.text;
                      c.over = event.finish != FinishReason::kNone || !MayMatch(c.said, c.wanted);
                      done += c.over;
@@ -57,6 +59,7 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
                    }});
   }
   while (engine.Step()) {
+    if (error) std::rethrow_exception(error);
     if (on_progress) on_progress(result.dropped + done);
   }
   for (const auto& c : comparisons) {

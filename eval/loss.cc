@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/loss.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "data/labelled_batch.h"
@@ -21,6 +22,7 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
   for (size_t e = 0; e < examples.size(); ++e) {
     for (const double loss : data.Of(e, losses)) out[e].sum += loss, ++out[e].tokens;
     out[e].likely = out[e].tokens > 0 && out[e].sum < std::numbers::ln2;
+    if (!std::isfinite(out[e].sum)) out[e].odd_row = examples[e]->row;
   }
   return out;
 }
@@ -51,6 +53,7 @@ LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
       total.sum += one.sum;
       total.tokens += one.tokens;
       total.likely += one.likely;
+      if (total.odd_row < 0) total.odd_row = one.odd_row;
     }
     done += std::ssize(batch);
     if (on_progress) on_progress(done);

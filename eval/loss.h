@@ -15,6 +15,7 @@ struct LossTotal {
   int64_t tokens = 0;  // that carry loss
   // The number of examples whose whole answer has a probability above one half.
   int64_t likely = 0;
+  int64_t odd_row = -1;  // Example::row of the first whose loss is not a finite number; -1: none
   double mean() const { return tokens > 0 ? sum / static_cast<double>(tokens) : 0; }
 };
 

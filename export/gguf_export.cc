@@ -9,6 +9,7 @@
 #include "data/model_tokenizer.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
+#include "model/store/fingerprint.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -38,13 +39,16 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   // reads a second one as the end of a turn; Retort reads all of them.
   if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end())
     spec.eos = ends.front();
-  SpecToGguf(spec, source.config.vocab, m);
+  SpecToGguf(spec, source.config.vocab, source.path.string(), m);
   for (int32_t id : ends) {
     if (id != spec.eos && !m.Find("tokenizer.ggml.eot_token_id")) {
       m.Set("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(id));
     }
   }
-  if (ends.size() > 2) m.Set("retort.end_token_ids", GgufArray(ends));
+  // All of them, also where one key would do: readers take tokens such as "<|im_end|>" for ends too.
+  if (!ends.empty()) m.Set("retort.end_token_ids", GgufArray(ends));
+  // By this an adapter of the source knows the file as its base.
+  m.Set(kSourceFingerprintKey, Fingerprint(source, options.threads));
   return m;
 }
 
@@ -116,6 +120,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       WriteVector(spec, FetchVector(source, spec), writer);
       continue;
     }
+    CheckFinite(source, spec, pool);
     const Weight w = FetchTensor(source, spec, *memory);
     WriteMatrix(spec, w, StoredFormat(layout, spec, options), pool, writer);
     if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))

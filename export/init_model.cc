@@ -12,6 +12,7 @@
 #include "model/layout.h"
 #include "model/spec/config_reader.h"
 #include "model/store/folders.h"
+#include "model/store/target.h"
 #include "tensor/quant/quant.h"
 #include "tokenizer/byte_tokenizer.h"
 #include "tokenizer/tokenizer.h"
@@ -127,6 +128,8 @@ DenseConfig ShapeNamed(const std::string& shape) {
 
 void WriteInitialModel(const Path& out, const InitOptions& options) {
   InitOptions filled = options;
+  CheckTarget(out, TargetKind::kFolder, {options.tokenizer});
+  const TargetLock lock(out);
   AtomicFolder folder(out);
   if (options.tokenizer.empty()) {
     WriteByteTokenizer(folder.path(), options.config.vocab);

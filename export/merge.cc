@@ -8,19 +8,24 @@
 
 #include "base/error.h"
 #include "formats/safetensors.h"
+#include "model/store/base_check.h"
+#include "model/store/chat_files.h"
 #include "model/store/folders.h"
-#include "template/chat_template.h"
+#include "model/store/target.h"
 #include "tensor/quant/quant.h"
-#include "tokenizer/load_tokenizer.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kPanelRows = 256;
+// Limits of what rounding may do to an adapter's change.
+constexpr double kLeastKept = 0.5, kMostRounding = 1;
+constexpr double kNotedKept = 0.9, kNotedRounding = 0.5;
 
 // Sums over elements of W, s B A and the errors, for the report: squares, and the largest |s B A|.
 struct Sums {
   double delta = 0, weight = 0, quantisation = 0, rounding = 0, largest = 0;
+  double kept = 0;  // the product of s B A with the change that is stored
 };
 
 class Merger {
@@ -33,6 +38,7 @@ class Merger {
         pool_(backend.threads()),
         adapter_(Adapter::Load(options.adapter, files_.layout, backend)) {
     for (const TensorSpec& spec : files_.layout.tensors) {
+      CheckFinite(files_, spec, pool_);
       const LinearSpec* linear = files_.layout.LinearOf(spec);
       if (!linear || !linear->adaptable()) continue;
       const TensorPlace place = PlaceOf(files_, spec);
@@ -68,10 +74,12 @@ class Merger {
     r.relative = share(total_.delta, total_.weight);
     r.quantisation = share(total_.quantisation, total_.weight);
     r.rounding = share(total_.rounding, total_.delta);
+    r.kept = total_.delta > 0 ? total_.kept / total_.delta : 1;
     return r;
   }
 
   const ModelFiles& files() const { return files_; }
+  bool HasZeroAdapter() const { return IsZero(*adapter_, backend_); }
 
  private:
   // The rows of a file's tensor that belong to one linear layer: all rows, or a slice of stacked
@@ -100,7 +108,7 @@ class Merger {
       for (int64_t r = 0; r < rows; ++r) {
         MergeRow(original, base, begin + r,
                  std::span(delta).subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols)),
-                 bytes.data() + r * row_bytes);
+                 pair != nullptr, bytes.data() + r * row_bytes);
       }
       writer.Write(entry.name, bytes);
     }
@@ -116,24 +124,33 @@ class Merger {
   }
 
   void MergeRow(const Weight& original, const Weight& base, int64_t row,
-                std::span<const float> delta, std::byte* out) {
+                std::span<const float> delta, bool adapted, std::byte* out) {
     const auto cols = static_cast<int64_t>(delta.size());
     std::vector<float> before(delta.size()), onto(delta.size()), sum(delta.size()),
-        stored(delta.size());
+        stored(delta.size()), unchanged(delta.size());
     DecodeRow(original, row, 0, cols, before.data());
     DecodeRow(base, row, 0, cols, onto.data());
     for (size_t i = 0; i < delta.size(); ++i) sum[i] = onto[i] + delta[i];
-    EncodeRow(original.format(), sum.data(), cols, out);
-    const Weight written(original.format(), 1, cols,
-                         {out, static_cast<size_t>(RowBytes(original.format(), cols))}, nullptr);
-    DecodeRow(written, 0, 0, cols, stored.data());
+    Store(original.format(), onto, out, unchanged);
+    Store(original.format(), sum, out, stored);
     for (size_t i = 0; i < delta.size(); ++i) {
+      total_.kept += double{delta[i]} * (double{stored[i]} - unchanged[i]);
       total_.weight += double{before[i]} * before[i];
       total_.delta += double{delta[i]} * delta[i];
       total_.quantisation += std::pow(double{onto[i]} - before[i], 2);
-      total_.rounding += std::pow(double{stored[i]} - (double{onto[i]} + delta[i]), 2);
+      if (adapted) total_.rounding += std::pow(double{stored[i]} - (double{onto[i]} + delta[i]), 2);
       total_.largest = std::max(total_.largest, std::abs(double{delta[i]}));
     }
+  }
+
+  // Encodes a row to `out`, and decodes it from there.
+  static void Store(WeightFormat format, std::span<const float> row, std::byte* out,
+                    std::span<float> stored) {
+    const auto cols = static_cast<int64_t>(row.size());
+    EncodeRow(format, row.data(), cols, out);
+    const Weight written(format, 1, cols, {out, static_cast<size_t>(RowBytes(format, cols))},
+                         nullptr);
+    DecodeRow(written, 0, 0, cols, stored.data());
   }
 
   const MergeOptions& options_;
@@ -148,33 +165,45 @@ class Merger {
   Sums total_;
 };
 
-// Adds the chat template (and its end token) that the adapter was trained with, if the base has
-// none.
-void AddTemplate(const Path& folder, const std::string& name) {
-  const auto tokenizer = LoadTokenizer(folder);
-  if (name.empty() || !tokenizer->spec().chat_template.empty()) return;
-  const ChatTemplate chat = ChatTemplate::Named(name);
-  const Path config = folder / "tokenizer_config.json";
-  Json j = std::filesystem::exists(config) ? ReadJson(config) : Json::object();
-  j["chat_template"] = std::string(chat.Jinja());
-  WriteTextAtomically(config, DumpJson(j, 2) + "\n");
+// Adds what the user should know of a merge whose rounding takes much of the adapter away, and
+// refuses one that takes too much.
+void JudgeRounding(const MergeOptions& options, std::string_view format, MergeReport& report) {
+  char text[160];
+  std::snprintf(text, sizeof text,
+                "%.1f %% of the adapter's change is left after rounding, whose error is %.2g times "
+                "the change",
+                100 * report.kept, report.rounding);
+  const std::string said = Cat("rounding to ", format, ": ", text);
+  if (!(report.kept >= kLeastKept && report.rounding <= kMostRounding)) {  // or not a number
+    if (!options.force) {
+      throw Failure(options.adapter.string(), ": ", said,
+                    "; the adapter is too weak to be merged into this base: use it unmerged, train "
+                    "it longer, or merge all the same with --force");
+    }
+    report.notes.push_back(said);
+  } else if (report.kept < kNotedKept || report.rounding > kNotedRounding) {
+    report.notes.push_back(said);
+  }
+}
 
-  const int32_t end = chat.CheckMarks(*tokenizer, folder.string());
-  std::vector<int32_t> ends = ReadConfig(folder).ends;
-  if (std::find(ends.begin(), ends.end(), end) != ends.end()) return;
-  ends.push_back(end);
-  const Path generation = folder / "generation_config.json";
-  Json g = std::filesystem::exists(generation) ? ReadJson(generation) : Json::object();
-  g["eos_token_id"] = ends;
-  WriteTextAtomically(generation, DumpJson(g, 2) + "\n");
+MergeReport Finished(const MergeOptions& options, const Merger& merger,
+                     std::vector<std::string> notes) {
+  MergeReport report = merger.Report();
+  report.notes = std::move(notes);
+  if (merger.HasZeroAdapter()) {
+    report.notes.push_back(ZeroAdapterNote(options.adapter));
+  } else {
+    JudgeRounding(options, TraitsOf(merger.files().stored_format()).name, report);
+  }
+  return report;
 }
 
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
-  return {{"onto", r.onto},        {"matrices", r.matrices}, {"changed", r.changed},
-          {"largest", r.largest},  {"relative", r.relative}, {"quantisation", r.quantisation},
-          {"rounding", r.rounding}};
+  return {{"onto", r.onto},         {"matrices", r.matrices}, {"changed", r.changed},
+          {"largest", r.largest},   {"relative", r.relative}, {"quantisation", r.quantisation},
+          {"rounding", r.rounding}, {"kept", r.kept},         {"notes", r.notes}};
 }
 
 MergeReport Merge(const MergeOptions& given) {
@@ -191,23 +220,22 @@ MergeReport Merge(const MergeOptions& given) {
   ModelFiles files = OpenModel(options.base);
   if (files.gguf)
     throw InputError(options.base.string(), ": merging needs the Hugging Face folder, not a GGUF");
-  if (!record.fingerprint.empty() && Fingerprint(files) != record.fingerprint) {
-    throw InputError(options.base.string(), ": is not the base that ", options.adapter.string(),
-                     " was trained on (", record.path,
-                     "); merging onto another one gives a broken model");
-  }
+  CheckTarget(options.out, TargetKind::kFolder, {options.base, options.adapter});
+  std::vector<std::string> notes = CheckAdapterBase(options.adapter, files, options.threads);
   const auto backend =
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);
+  const TargetLock lock(options.out);
   AtomicFolder folder(options.out);
   for (const Path& file : TensorFiles(merger.files()))
     merger.WriteFile(file, folder.path() / file.filename());
+  MergeReport report = Finished(options, merger, std::move(notes));
   const Path index = options.base / "model.safetensors.index.json";
   if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());
   CopyModelFiles(options.base, folder.path());
-  AddTemplate(folder.path(), record.chat_template);
+  WriteTaughtChat(folder.path(), record);
   folder.Commit();
-  return merger.Report();
+  return report;
 }
 
 }  // namespace retort

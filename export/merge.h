@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "model/store/base_record.h"
@@ -15,6 +16,7 @@ struct MergeOptions {
   // 4-bit base. "": as the adapter was trained (its retort.json), or original if that is unknown.
   std::string onto;
   int threads = 0;
+  bool force = false;  // also when rounding takes most of the adapter's change away
 };
 
 // The audit of a merge.
@@ -25,14 +27,20 @@ struct MergeReport {
   double relative = 0;                // norm of s B A / norm of W, over all changed matrices
   double quantisation = 0;            // onto nf4: norm of dequant(NF4(W)) - W / norm of W
   double rounding = 0;  // norm of the error of rounding to the base's type / norm of s B A
+  // The share of s B A that is stored: its product with the change of the stored values / its
+  // square. A change below half a step of the base's type is lost.
+  double kept = 1;
+  std::vector<std::string> notes;  // for the user
 };
 Json MergeJson(const MergeReport& report);
 
 // Writes the merged model in the base's type. Each sum is rounded once. Memory is bounded by one
 // matrix. The files and names of tensors are those of the base. Configuration, tokenizer and
-// template are copied; if the base has no template, the one that the adapter was trained with is
-// written. Throws Error{kInput} when base and adapter do not fit together, or when the base is not
-// the one that the adapter was trained on.
+// template are copied; a template other than the one that the adapter was trained with is replaced,
+// and the ends that were taught are added (model/store/chat_files.h). Throws Error{kInput} when
+// base and adapter do not fit together, when the base is not the one that the adapter was trained
+// on, or for an `out` that is there already; Error{kFailure} when rounding takes more than half of
+// s B A away or errs by more than s B A, unless `force`.
 MergeReport Merge(const MergeOptions& options);
 
 }  // namespace retort

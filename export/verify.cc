@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
@@ -22,6 +23,7 @@ constexpr const char* kTexts[] = {
     "for (int i = 0; i < n; ++i) { sum += x[i]; }",
     "I'll, you've, WE'RE; don't!!! ... ok?",
 };
+constexpr std::pair<const char*, const char*> kAround[] = {{"", "text"}, {"a", "b"}, {"a ", " b"}};
 constexpr size_t kSampleTokens = 128;
 
 // The logarithm of the softmax of one row of logits, in double.
@@ -61,12 +63,22 @@ std::string CompareTokenizers(const Tokenizer& a, const Tokenizer& b, int64_t& t
       return Cat("the tokens of '", text, "' differ");
     ++texts;
   }
-  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {  // special tokens, encoded as such
+  using PieceType = TokenizerSpec::PieceType;
+  for (size_t id = 0; id < a.spec().pieces.size(); ++id) {
     const auto& piece = a.spec().pieces[id];
-    if (piece.type != TokenizerSpec::PieceType::kControl) continue;
-    const std::vector<Segment> marked = {{piece.text, true}, {"text", false}};
-    if (a.Encode(marked, true) != b.Encode(marked, true))
-      return Cat("the special token '", piece.text, "' is read differently");
+    const bool added = piece.type == PieceType::kControl || piece.type == PieceType::kUserDefined;
+    // An added token at the beginning of a text, within a word, and between spaces.
+    for (const auto& [before, after] : kAround) {
+      if (!added) break;
+      const std::vector<Segment> marked = {{before, false}, {piece.text, true}, {after, false}};
+      if (a.Encode(marked, true) != b.Encode(marked, true))
+        return Cat("the added token '", piece.text, "' is read differently");
+    }
+    // Words that are pieces, which some tokenizers read without their merges.
+    const bool word = piece.type == PieceType::kNormal && a.spec().byte_level;
+    const std::string text = word ? a.Bytes(static_cast<int32_t>(id)) : "";
+    if (word && a.Encode(text, true) != b.Encode(text, true))
+      return Cat("the piece '", piece.text, "' is read differently");
   }
   if (a.spec().chat_template != b.spec().chat_template) return "the chat template differs";
   if (a.spec().bos != b.spec().bos || a.spec().add_bos != b.spec().add_bos)
@@ -96,26 +108,13 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
   report.top1 = same / static_cast<double>(ids.size());
 }
 
-// The file while it is being verified. Removed by the destructor unless Keep() renamed it.
-class Untested {
- public:
-  explicit Untested(const Path& target) : target_(target), path_(target.string() + ".untested") {}
-  ~Untested() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-  const Path& path() const { return path_; }
-  void Keep() { std::filesystem::rename(path_, target_); }
-
- private:
-  Path target_, path_;
-};
-
 }  // namespace
 
 VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
                           const GgufExportOptions& options) {
-  Untested file(target);
+  CheckTarget(target, TargetKind::kFile, {source.path});
+  const TargetLock lock(target);
+  StagedFile file(target);  // until it is verified
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);
   out.verdict = VerifyGguf(source, file.path(), options.type,
@@ -123,7 +122,7 @@ VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
   if (!out.verdict.passed) {
     throw Failure(target.string(), ": the self-test failed, nothing is kept: ", out.verdict.fault);
   }
-  file.Keep();
+  file.Commit();
   return out;
 }
 

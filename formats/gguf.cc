@@ -5,8 +5,11 @@
 #include <type_traits>
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "formats/cursor.h"
+#include "formats/gguf_part.h"
 #include "formats/gguf_types.h"
+#include "formats/limits.h"
 
 namespace retort {
 namespace {
@@ -14,6 +17,9 @@ namespace {
 constexpr int kMaxNesting = 8;
 constexpr uint64_t kMaxKeyBytes = 65'535, kMaxNameBytes = 64;
 constexpr uint32_t kMaxDims = 4;
+// Room is reserved for this many items of an array; an array that is longer grows as it is read, so
+// that a wrong length in a large file costs no memory.
+constexpr uint64_t kReserved = 65'536;
 
 // Calls f(std::type_identity<T>{}), T being the alternative of GgufValue with index `id`. Returns
 // false if there is none.
@@ -66,7 +72,7 @@ GgufArray ReadArray(Cursor& cursor, int depth) {
   const bool known = WithType(type, [&]<class T>(std::type_identity<T>) {
     cursor.CheckCount(count, kLeastBytes<T>, "an array's length");
     std::vector<T> items;
-    items.reserve(count);
+    items.reserve(std::min(count, kReserved));
     for (uint64_t i = 0; i < count; ++i) items.push_back(ReadAs<T>(cursor, depth));
     out.items = std::move(items);
   });
@@ -108,14 +114,18 @@ uint64_t AlignmentOf(const GgufMetadata& metadata, const std::string& where) {
 struct TensorInfo {
   TensorEntry entry;
   uint64_t offset = 0;
-  uint64_t bytes = 0;  // 0 for an unknown type
+  // In the file. For a type of unknown size the least that it can be.
+  uint64_t bytes = 0;
+  bool sized = false;
 };
 
 void ReadType(Cursor& cursor, TensorInfo& info, const std::string& place) {
   const auto id = cursor.Read<uint32_t>("a type");
   const GgmlType* type = FindGgmlType(id);
+  const uint64_t elements = ElementsOf(info.entry.shape, place);
   if (!type) {
     info.entry.other_type = Cat("ggml type ", id);
+    info.bytes = LeastBytes(elements);
     return;
   }
   if (const auto format = FormatOfGgmlType(id))
@@ -127,8 +137,8 @@ void ReadType(Cursor& cursor, TensorInfo& info, const std::string& place) {
     cursor.Fail("rows of ", row, " values do not divide into ", type->name, " blocks of ",
                 type->block_elements);
   }
-  const uint64_t blocks = ElementsOf(info.entry.shape, place) / type->block_elements;
-  info.bytes = CheckedMul(blocks, type->block_bytes, place);
+  info.sized = true;
+  info.bytes = CheckedMul(elements / type->block_elements, type->block_bytes, place);
 }
 
 TensorInfo ReadInfo(Cursor& cursor, uint64_t number, const std::string& where) {
@@ -154,7 +164,7 @@ TensorInfo ReadInfo(Cursor& cursor, uint64_t number, const std::string& where) {
 void CheckOverlaps(const std::vector<TensorInfo>& infos, const std::string& where) {
   std::vector<const TensorInfo*> order;
   for (const TensorInfo& info : infos) {
-    if (info.bytes > 0) order.push_back(&info);
+    if (info.sized && info.bytes > 0) order.push_back(&info);
   }
   std::sort(order.begin(), order.end(),
             [](const TensorInfo* a, const TensorInfo* b) { return a->offset < b->offset; });
@@ -183,7 +193,7 @@ void PlaceTensors(std::vector<TensorInfo>& infos, uint64_t data_start, uint64_t 
       throw InputError(place, ": ends at byte ", end, ", the file has ", size,
                        "; it is truncated or damaged");
     }
-    info.entry.bytes = file->bytes().subspan(begin, info.bytes);
+    if (info.sized) info.entry.bytes = file->bytes().subspan(begin, info.bytes);
     info.entry.file = file;
   }
   CheckOverlaps(infos, where);
@@ -202,9 +212,14 @@ void ReadMagic(Cursor& cursor, GgufFile& out) {
   }
 }
 
+// After a check that as many can follow in the file.
+void CheckAtMost(const Cursor& cursor, uint64_t count, uint64_t most, std::string_view what) {
+  if (count > most) cursor.Fail(what, " is ", count, ", more than the ", most, " that are read");
+}
+
 }  // namespace
 
-GgufFile ReadGguf(const Path& path) {
+GgufFile ReadGgufPart(const Path& path) {
   const auto file = MappedFile::Open(path);
   const std::string where = path.string();
   Cursor cursor(file->bytes(), where);
@@ -216,11 +231,14 @@ GgufFile ReadGguf(const Path& path) {
   // name's length, the number of dimensions, a type and an offset.
   cursor.CheckCount(entries, 8 + 4 + 1, "the number of metadata entries");
   cursor.CheckCount(tensors, 8 + 4 + 4 + 8, "the number of tensors");
+  CheckAtMost(cursor, entries, kMostMetadata, "the number of metadata entries");
+  CheckAtMost(cursor, tensors, kMostTensors, "the number of tensors");
 
   out.metadata = ReadMetadata(cursor, entries, where);
   out.alignment = AlignmentOf(out.metadata, where);
   cursor.CheckCount(tensors, 8 + 4 + 4 + 8, "the number of tensors");
   std::vector<TensorInfo> infos;
+  infos.reserve(tensors);
   for (uint64_t i = 0; i < tensors; ++i) infos.push_back(ReadInfo(cursor, i, where));
   const uint64_t data_start = (cursor.at() + out.alignment - 1) / out.alignment * out.alignment;
   PlaceTensors(infos, data_start, out.alignment, file, where);

@@ -27,8 +27,12 @@ struct GgufFile {
 
 // Throws Error{kInput} with the file and the byte offset or the tensor, for: counts and lengths
 // that exceed the file, duplicate keys or tensors, offsets that are unaligned, outside the file or
-// inside another tensor, sizes that overflow, arrays nested deeper than 8. Maps the file; memory
-// use is a small multiple of its metadata and tensor infos.
+// inside another tensor, sizes that overflow, arrays nested deeper than 8, more entries than
+// limits.h allows. Maps the file; memory use is a small multiple of its metadata and tensor infos.
+//
+// The first part of a split model (split.count > 1) stands for all of it: the other parts are read
+// from beside it, and the table holds the tensors of all. Throws Error{kInput} for another part, or
+// parts that do not belong together.
 GgufFile ReadGguf(const Path& file);
 
 // Writes metadata in its order. Adds general.quantization_version if a tensor is quantised and the

@@ -2,12 +2,18 @@
 // HDF5 files of plain numeric datasets: a trainer's state, a teacher's logits. A thin layer over
 // the serial HDF5 C API; only source files include the API.
 //
+// HDF5 1.10 has known faults on hostile files, and a checksum beside a file does not say who made
+// it. So in this process the library only reads bytes with a seal (base/seal.h): those that this
+// user's Retort wrote. Files from anybody else are read in a child process
+// (formats/hdf5_child.h). docs/trust.md is the whole story.
+//
 // The library is not thread-safe and keeps global state, so a process-wide lock serialises all
 // functions of this header. A reader or writer may be used by one thread at a time. The library's
 // own error printing is disabled during calls; an error is one line with file and dataset.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,9 +23,14 @@
 #include "base/file.h"
 
 namespace retort {
+namespace hdf5 {
+class HeldFile;
+}
 
 // Element types, little-endian in the file.
-enum class Hdf5Type { kF32, kF64, kI32, kI64, kU8, kU16 };
+enum class Hdf5Type : uint8_t { kF32, kF64, kI32, kI64, kU8, kU16 };
+inline constexpr Hdf5Type kHdf5Types[] = {Hdf5Type::kF32, Hdf5Type::kF64, Hdf5Type::kI32,
+                                          Hdf5Type::kI64, Hdf5Type::kU8,  Hdf5Type::kU16};
 std::string_view NameOf(Hdf5Type type);  // "f32"
 
 template <class T>
@@ -55,10 +66,18 @@ struct Hdf5Storage {
   int gzip = 0;            // 0 to 9; above 0 requires chunks and also shuffles bytes
 };
 
-// Writes a temporary file beside the target; Commit syncs it and renames it to the target. Datasets
-// have one or two dimensions; '/' in a name creates groups. The bytes depend on the content alone
-// (no timestamps). Errors of the library are Error{kFailure}. Error{kBug}: a name used twice, a
-// shape of other than 1 or 2 dimensions, or one that does not fit the values.
+// What a manifest records of an HDF5 file.
+struct Hdf5Stamp {
+  std::string sha256;  // of the file, 64 hexadecimal digits
+  std::string seal;    // of the file; "" for one from a version of Retort without seals
+  int64_t bytes = 0;   // its size
+};
+
+// Makes a file in memory, which takes as much memory as the file is long; Commit writes it to the
+// target (AtomicFile), so that only Commit can find the disk full. Datasets have one or two
+// dimensions; '/' in a name creates groups. The bytes depend on the content alone (no timestamps).
+// Errors of the library are Error{kFailure}. Error{kBug}: a name used twice, a shape of other than
+// 1 or 2 dimensions, or one that does not fit the values.
 class Hdf5Writer {
  public:
   explicit Hdf5Writer(const Path& target);
@@ -77,7 +96,10 @@ class Hdf5Writer {
   void SetInt(const std::string& name, int64_t value);
   void SetNumber(const std::string& name, double value);
 
-  void Commit();
+  // Throws Error{kFailure} with the target when it cannot be written. `before` is called when the
+  // bytes are known and the target is still as it was.
+  using Before = std::function<void(const Hdf5Stamp&)>;
+  Hdf5Stamp Commit(const Before& before = nullptr);
 
  private:
   struct State;
@@ -96,15 +118,18 @@ struct Hdf5Chunk {
   bool shuffled = false, deflated = false;
 };
 
-// Reads a file with a verified checksum. Every read states the expected type and shape; a mismatch,
-// or an absent name, is Error{kInput} with file, dataset and both shapes.
+// Reads a file. Every read states the expected type and shape; a mismatch, or an absent name, is
+// Error{kInput} with file, dataset and both shapes. So is whatever leads out of the file: links
+// that are not hard ones, external storage and virtual datasets.
 class Hdf5Reader {
  public:
-  // HDF5 1.10 has known faults on hostile files, so the library only opens a file whose SHA-256 (64
-  // hexadecimal digits, from a manifest beside it) is right. Throws Error{kInput} when it is not;
-  // `mend`, a hint for the fix, ends the text.
-  static Hdf5Reader OpenChecked(const Path& path, std::string_view sha256_hex,
-                                std::string_view mend = {});
+  // Throws Error{kInput} when the file is not the one that the stamp's seal was made of: it is
+  // damaged if its checksum is wrong too (`mend`, a hint for the fix, ends the text), and otherwise
+  // from somebody else, and the text names the command that converts it (`retort trust FOLDER`).
+  static Hdf5Reader OpenSealed(const Path& path, const Hdf5Stamp& stamp,
+                               std::string_view mend = {});
+  // Whether the file has the stamp's seal. Does not open the file as HDF5.
+  static bool IsSealed(const Path& path, const Hdf5Stamp& stamp);
   ~Hdf5Reader();
   Hdf5Reader(Hdf5Reader&&) noexcept;
   Hdf5Reader& operator=(Hdf5Reader&&) noexcept;
@@ -116,10 +141,16 @@ class Hdf5Reader {
     int64_t stored_bytes;  // as compressed
   };
   std::vector<Dataset> Datasets() const;  // sorted by name
+  struct Attribute {
+    enum class Kind { kText, kInt, kNumber, kOther };
+    std::string name;
+    Kind kind;
+  };
+  std::vector<Attribute> Attributes() const;  // of the whole file
   bool Has(const std::string& name) const;
   std::vector<int64_t> ShapeOf(const std::string& name) const;
   // Rows per chunk, i.e. how many rows are decompressed to read one. 0 when stored in one piece;
-  // chunks that split a row are Error{kInput}.
+  // chunks that split a row, or have no rows, are Error{kInput}.
   int64_t ChunkRows(const std::string& name) const;
 
   // Reads the whole dataset into `out`, which holds product(shape) values.
@@ -147,7 +178,10 @@ class Hdf5Reader {
   double Number(const std::string& attribute) const;
 
  private:
+  friend class Hdf5Sender;  // in the child process, for files without a seal
+
   struct State;
+  static Hdf5Reader OpenUnsealed(const Path& path, std::unique_ptr<const hdf5::HeldFile> held);
   explicit Hdf5Reader(std::unique_ptr<State> state);
   void ReadRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
                std::span<std::byte> out) const;

@@ -15,6 +15,10 @@ using hdf5::Handle;
 
 namespace {
 
+// Deflate makes at most 1032 bytes of one (zlib's technical notes). A larger chunk is refused
+// before memory is taken for it.
+constexpr uint64_t kMostPacked = 1100;
+
 ChunkedDataset OpenChunked(int64_t file, const std::string& name, Hdf5Type type,
                            const std::string& place) {
   ChunkedDataset out{hdf5::OpenDataset(file, name, place), type, {}, 0, -1, -1};
@@ -106,6 +110,10 @@ Hdf5Chunk Hdf5Reader::ReadChunkRaw(const std::string& name, int64_t index, int64
   // that.
   hsize_t stored = 0;
   Checked(H5Dget_chunk_storage_size(d.dataset.id(), at.data(), &stored), out.place);
+  if (stored > state_->held->bytes().size() || out.bytes / kMostPacked > stored) {
+    throw InputError(out.place, ": chunk ", index, " claims ", uint64_t{stored}, " bytes for ",
+                     out.bytes, ", the file has ", state_->held->bytes().size());
+  }
   out.stored.resize(stored);
   uint32_t skipped = 0;  // one bit for each filter that was not applied to this chunk
   if (stored > 0)

@@ -3,16 +3,22 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "formats/hdf5_handles.h"
+#include "formats/hdf5_held_file.h"
 
 namespace retort {
 namespace hdf5 {
 
 // `place` names file and dataset in errors.
+//
+// Throws Error{kInput} naming the first link of the file that is not a hard one.
+void RefuseOtherFiles(int64_t file, const std::string& place);
 bool Exists(int64_t file, const std::string& name);
+// Throws Error{kInput} when the dataset is missing, or its values lie in other files.
 Handle OpenDataset(int64_t file, const std::string& name, const std::string& place);
 std::vector<int64_t> ShapeOf(const Handle& dataset, const std::string& place);
 std::string TypeTextOf(int64_t type);  // NameOf an Hdf5Type, or "other"
@@ -34,8 +40,11 @@ struct ChunkedDataset {
 
 struct Hdf5Reader::State {
   Path path;
+  std::unique_ptr<const hdf5::HeldFile> held;  // the file's bytes, which the library reads in place
   hdf5::Handle file;
   std::map<std::string, hdf5::ChunkedDataset> chunked;
+
+  void Open();  // of the held bytes
 
   ~State() {
     const hdf5::InLibrary in;

@@ -31,6 +31,8 @@ static_assert(std::is_same_v<hid_t, int64_t> && std::is_same_v<herr_t, int>);
 
 namespace {
 
+constexpr size_t kLongestReason = 200;
+
 std::recursive_mutex& LibraryMutex() {
   static std::recursive_mutex mutex;
   return mutex;
@@ -38,7 +40,10 @@ std::recursive_mutex& LibraryMutex() {
 
 }  // namespace
 
+// Without H5dont_atexit the library closes at exit once more what it could not close before, and
+// crashes on that. It takes effect only before any other call.
 InLibrary::InLibrary() : lock_(LibraryMutex()) {
+  [[maybe_unused]] static const herr_t once = H5dont_atexit();
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
@@ -55,7 +60,12 @@ std::string Reason() {
   };
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, take_first, &reason);
   H5Eclear2(H5E_DEFAULT);
-  return reason.empty() ? "unknown error" : ReplaceAll(std::move(reason), "\n", " ");
+  if (reason.empty()) return "unknown error";
+  // The library puts names out of the file into it.
+  for (char& c : reason) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return reason.substr(0, kLongestReason);
 }
 
 int64_t FileType(Hdf5Type type) {

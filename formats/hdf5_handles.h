@@ -54,7 +54,10 @@ class InLibrary {
   void* data_ = nullptr;
 };
 
-// The innermost description on the library's error stack, on one line.
+// What Hdf5Writer's seals are for (base/seal.h).
+inline constexpr std::string_view kSealPurpose = "retort hdf5 1";
+
+// The innermost description on the library's error stack, on one line of at most 200 bytes.
 std::string Reason();
 
 // Returns `result`, an id or status; throws Error{kFailure} "PLACE: HDF5: REASON" if it is

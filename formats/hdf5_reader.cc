@@ -4,7 +4,9 @@
 #include <algorithm>
 
 #include "base/checked.h"
+#include "base/seal.h"
 #include "formats/hdf5_dataset.h"
+#include "formats/hdf5_image.h"
 
 namespace retort {
 
@@ -14,6 +16,18 @@ using hdf5::InLibrary;
 using hdf5::OpenDataset;
 
 namespace {
+
+constexpr size_t kLongestText = 60'001;  // what Hdf5Writer::SetText writes, with its NUL
+
+// As it can be pasted into a shell.
+std::string TrustCommand(const Path& folder) {
+  const std::string text = folder.empty() ? "." : folder.string();
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:@%";
+  if (text.find_first_not_of(kPlain) == std::string::npos && text[0] != '-')
+    return Cat("retort trust ", text);
+  return Cat("retort trust -- '", ReplaceAll(text, "'", "'\\''"), "'");
+}
 
 Handle OpenAttribute(hid_t file, const std::string& name, const std::string& place) {
   if (H5Aexists(file, name.c_str()) <= 0) throw InputError(place, " is missing");
@@ -34,21 +48,45 @@ void ReadScalar(hid_t file, const std::string& name, hid_t file_type, hid_t memo
 
 }  // namespace
 
-Hdf5Reader Hdf5Reader::OpenChecked(const Path& path, std::string_view sha256_hex,
-                                   std::string_view mend) {
-  const std::string have = Sha256(MappedFile::Open(path)->bytes());
-  if (have != sha256_hex) {
-    throw InputError(path.string(), ": checksum is ", have, ", expected ", sha256_hex.substr(0, 64),
-                     "; the file was changed or damaged", mend.empty() ? "" : "; ", mend);
+bool Hdf5Reader::IsSealed(const Path& path, const Hdf5Stamp& stamp) {
+  return !stamp.seal.empty() &&
+         SealHolds(hdf5::kSealPurpose, hdf5::HeldFile(path).bytes(), stamp.seal);
+}
+
+Hdf5Reader Hdf5Reader::OpenSealed(const Path& path, const Hdf5Stamp& stamp, std::string_view mend) {
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->held = std::make_unique<const hdf5::HeldFile>(path);
+  const Bytes bytes = state->held->bytes();
+  if (stamp.seal.empty() || !SealHolds(hdf5::kSealPurpose, bytes, stamp.seal)) {
+    if (const std::string have = Sha256(bytes); have != stamp.sha256) {
+      throw InputError(path.string(), ": checksum is ", have, ", expected ",
+                       std::string_view(stamp.sha256).substr(0, 64),
+                       "; the file was changed or damaged", mend.empty() ? "" : "; ", mend);
+    }
+    throw InputError(path.string(), ": has no seal of this user's Retort: it comes from an older ",
+                     "version, another user or another machine; `",
+                     TrustCommand(path.parent_path()), "` converts it, if you trust its numbers");
   }
+  state->Open();
+  return Hdf5Reader(std::move(state));
+}
+
+Hdf5Reader Hdf5Reader::OpenUnsealed(const Path& path, std::unique_ptr<const hdf5::HeldFile> held) {
+  auto state = std::make_unique<State>();
+  state->path = path;
+  state->held = std::move(held);
+  state->Open();
+  return Hdf5Reader(std::move(state));
+}
+
+void Hdf5Reader::State::Open() {
   const InLibrary in;
   const std::string place = path.string();
   // Disables plugins: a file must not cause code to be loaded. Only built-in filters are available.
   Checked(H5PLset_loading_state(0), place);
-  auto state = std::make_unique<State>();
-  state->path = path;
-  state->file = {Checked(H5Fopen(path.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), place), H5Fclose};
-  return Hdf5Reader(std::move(state));
+  file = hdf5::OpenImage(held->bytes(), place);
+  hdf5::RefuseOtherFiles(file.id(), place);
 }
 
 Hdf5Reader::Hdf5Reader(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -101,6 +139,33 @@ std::vector<Hdf5Reader::Dataset> Hdf5Reader::Datasets() const {
   return out;
 }
 
+std::vector<Hdf5Reader::Attribute> Hdf5Reader::Attributes() const {
+  const InLibrary in;
+  const std::string place = state_->path.string();
+  std::vector<std::string> names;
+  const auto take = [](hid_t, const char* name, const H5A_info_t*, void* out) -> herr_t {
+    try {
+      static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+      return 0;
+    } catch (...) {
+      return -1;
+    }
+  };
+  Checked(H5Aiterate2(state_->file.id(), H5_INDEX_NAME, H5_ITER_INC, nullptr, take, &names), place);
+  std::vector<Attribute> out;
+  for (const std::string& name : names) {
+    const Handle attribute =
+        OpenAttribute(state_->file.id(), name, state_->Place("attribute", name));
+    const Handle type(Checked(H5Aget_type(attribute.id()), place), H5Tclose);
+    using enum Attribute::Kind;
+    out.push_back({name, H5Tget_class(type.id()) == H5T_STRING     ? kText
+                         : H5Tequal(type.id(), H5T_STD_I64LE) > 0  ? kInt
+                         : H5Tequal(type.id(), H5T_IEEE_F64LE) > 0 ? kNumber
+                                                                   : kOther});
+  }
+  return out;
+}
+
 void Hdf5Reader::ReadRaw(const std::string& name, const std::vector<int64_t>& shape, Hdf5Type type,
                          std::span<std::byte> out) const {
   const InLibrary in;
@@ -129,7 +194,9 @@ std::string Hdf5Reader::Text(const std::string& name) const {
       H5Sget_simple_extent_type(space.id()) != H5S_SCALAR) {
     throw InputError(place, " is not a text of fixed length");
   }
-  std::string out(H5Tget_size(type.id()), '\0');
+  const size_t size = H5Tget_size(type.id());
+  if (size > kLongestText) throw InputError(place, " is a text of ", size, " bytes");
+  std::string out(size, '\0');
   Checked(H5Aread(attribute.id(), type.id(), out.data()), place);
   return out.substr(0, out.find('\0'));
 }

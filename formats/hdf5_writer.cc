@@ -2,8 +2,10 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <optional>
 
-#include "formats/hdf5_handles.h"
+#include "base/seal.h"
+#include "formats/hdf5_image.h"
 
 namespace retort {
 
@@ -12,15 +14,13 @@ using hdf5::Handle;
 using hdf5::InLibrary;
 
 struct Hdf5Writer::State {
-  Path target, temporary;
-  Handle file;
-  bool committed = false;
+  Path target;
+  std::optional<hdf5::NewImage> image;
 
+  int64_t file() const { return image->id(); }
   ~State() {
     const InLibrary in;
-    file.Release();
-    std::error_code ignored;
-    if (!committed) std::filesystem::remove(temporary, ignored);
+    image.reset();
   }
 
   std::string Place(std::string_view what, std::string_view name) const {
@@ -63,14 +63,7 @@ Handle CreationProperties(const std::vector<hsize_t>& dims, Hdf5Storage storage,
 Hdf5Writer::Hdf5Writer(const Path& target) : state_(std::make_unique<State>()) {
   const InLibrary in;
   state_->target = target;
-  state_->temporary = TemporaryBeside(target);
-  const std::string place = target.string();
-  const Handle creation(Checked(H5Pcreate(H5P_FILE_CREATE), place), H5Pclose);
-  Checked(H5Pset_obj_track_times(creation.id(), false), place);
-  state_->file = {
-      Checked(H5Fcreate(state_->temporary.c_str(), H5F_ACC_TRUNC, creation.id(), H5P_DEFAULT),
-              place),
-      H5Fclose};
+  state_->image.emplace(target.string());
 }
 
 Hdf5Writer::~Hdf5Writer() = default;
@@ -93,7 +86,7 @@ void Hdf5Writer::WriteRaw(const std::string& name, const std::vector<int64_t>& s
   Checked(H5Pset_create_intermediate_group(link.id(), 1), place);
   RETORT_CHECK(!name.empty() && name.front() != '/', place, ": bad name");
   const Handle creation = CreationProperties(dims, storage, place);
-  const Handle dataset(Checked(H5Dcreate2(state_->file.id(), name.c_str(), hdf5::FileType(type),
+  const Handle dataset(Checked(H5Dcreate2(state_->file(), name.c_str(), hdf5::FileType(type),
                                           space.id(), link.id(), creation.id(), H5P_DEFAULT),
                                place),
                        H5Dclose);
@@ -112,27 +105,32 @@ void Hdf5Writer::SetText(const std::string& name, std::string_view text) {
   const Handle type(Checked(H5Tcopy(H5T_C_S1), place), H5Tclose);
   Checked(H5Tset_size(type.id(), value.size() + 1), place);
   Checked(H5Tset_cset(type.id(), H5T_CSET_UTF8), place);
-  WriteAttribute(state_->file.id(), name, type.id(), type.id(), value.c_str(), place);
+  WriteAttribute(state_->file(), name, type.id(), type.id(), value.c_str(), place);
 }
 
 void Hdf5Writer::SetInt(const std::string& name, int64_t value) {
   const InLibrary in;
-  WriteAttribute(state_->file.id(), name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value,
+  WriteAttribute(state_->file(), name, H5T_STD_I64LE, H5T_NATIVE_INT64, &value,
                  state_->Place("attribute", name));
 }
 
 void Hdf5Writer::SetNumber(const std::string& name, double value) {
   const InLibrary in;
-  WriteAttribute(state_->file.id(), name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value,
+  WriteAttribute(state_->file(), name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &value,
                  state_->Place("attribute", name));
 }
 
-void Hdf5Writer::Commit() {
+Hdf5Stamp Hdf5Writer::Commit(const Before& before) {
   const InLibrary in;
-  // Closing the file reports write errors that occurred in flushing.
-  Checked(state_->file.Release(), state_->target.string());
-  PutInPlace(state_->temporary, state_->target);
-  state_->committed = true;
+  const Bytes bytes = state_->image->Close(state_->target.string());
+  // The seal is of the bytes in memory, not of what lies in the file by now.
+  Hdf5Stamp stamp{Sha256(bytes), Seal(hdf5::kSealPurpose, bytes),
+                  static_cast<int64_t>(bytes.size())};
+  if (before) before(stamp);
+  AtomicFile file(state_->target);
+  file.Write(bytes);
+  file.Commit();
+  return stamp;
 }
 
 }  // namespace retort

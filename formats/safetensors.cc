@@ -9,7 +9,9 @@
 #include <set>
 
 #include "base/checked.h"
+#include "base/text.h"
 #include "formats/cursor.h"
+#include "formats/limits.h"
 #include "formats/safetensors_header.h"
 
 namespace retort {
@@ -29,7 +31,8 @@ constexpr std::array<DtypeBits, 22> kDtypes = {{
     {"F4", 4},      {"C64", 64},
 }};
 
-// Checks the size against the offsets, except for dtypes that are not in the table.
+// Checks the size against the offsets. For dtypes that are not in the table these are only known to
+// hold at least a bit for each element.
 void CheckSize(const SafetensorsHeader::Tensor& t, const std::string& place) {
   if (t.end < t.begin) {
     throw InputError(place, ": data_offsets ", t.begin, " to ", t.end, " run backwards");
@@ -37,7 +40,11 @@ void CheckSize(const SafetensorsHeader::Tensor& t, const std::string& place) {
   const uint64_t elements = ElementsOf(t.shape, place);
   const auto* known = std::find_if(kDtypes.begin(), kDtypes.end(),
                                    [&](const DtypeBits& d) { return d.name == t.dtype; });
-  if (known == kDtypes.end()) return;
+  if (known == kDtypes.end()) {
+    if (LeastBytes(elements) <= t.end - t.begin) return;
+    throw InputError(place, ": ", elements, " elements of dtype ", Quoted(t.dtype),
+                     " cannot be stored in the ", t.end - t.begin, " bytes of data_offsets");
+  }
   const uint64_t bits = CheckedMul(elements, known->bits, place);
   if (bits % 8 != 0 || bits / 8 != t.end - t.begin) {
     throw InputError(place, ": ", t.dtype, " ", ShapeText(t.shape), " takes ", bits / 8,
@@ -122,14 +129,14 @@ SafetensorsFile ReadSafetensors(const Path& path) {
   }
   const Bytes text = cursor.ReadBytes(header_bytes, "the header");
   const Bytes data = cursor.ReadBytes(cursor.left(), "the tensors");
-  const SafetensorsHeader header =
+  SafetensorsHeader header =
       ParseSafetensorsHeader({reinterpret_cast<const char*>(text.data()), text.size()}, where);
 
-  SafetensorsFile out{TensorTable(where), header.metadata};
+  SafetensorsFile out{TensorTable(where), std::move(header.metadata)};
   for (const auto& t : header.tensors) CheckSize(t, Cat(where, ": tensor ", Quoted(t.name)));
   CheckTiling(header, data.size(), file->bytes().size(), where);
-  for (const auto& t : header.tensors) {
-    TensorEntry entry{t.name, t.shape};
+  for (auto& t : header.tensors) {
+    TensorEntry entry{std::move(t.name), std::move(t.shape)};
     if (const auto format = FormatOfSafetensors(t.dtype))
       entry.format = *format;
     else

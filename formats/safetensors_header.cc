@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/safetensors_header.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "base/json.h"
+#include "base/text.h"
+#include "formats/limits.h"
 
 namespace retort {
 namespace {
+
+// Torch's and NumPy's limit, and more than the names of any model have.
+constexpr size_t kMostDims = 64, kMostNameBytes = 4096, kMostDtypeBytes = 64;
+constexpr uint64_t kMostListed = uint64_t{1} << 20;  // tensors of a folder
 
 // Throws for every event that a subclass does not handle.
 class StrictEvents : public nlohmann::json_sax<Json> {
@@ -32,6 +40,15 @@ class StrictEvents : public nlohmann::json_sax<Json> {
   }
 
  protected:
+  // Checks what stands between the quotes of a tensor's or a field's name.
+  void CheckName(const std::string& name) const {
+    if (name.size() <= kMostNameBytes) return;
+    Unexpected(Cat("name of ", name.size(), " bytes, expected at most ", kMostNameBytes));
+  }
+  void CheckCount(size_t count, uint64_t most, const char* what) const {
+    if (count < most) return;
+    throw InputError(where_, ": ", Place(), ": more than the ", most, " ", what, " that are read");
+  }
   [[noreturn]] void Unexpected(const std::string& what) const {
     throw InputError(where_, ": ", Place(), ": unexpected ", what);
   }
@@ -53,8 +70,9 @@ class HeaderEvents final : public StrictEvents {
       state_ = State::kMetadata;
     } else if (state_ == State::kTop) {
       state_ = State::kTensor;
+      CheckCount(header_.tensors.size(), kMostTensors, "tensors");
       tensor_ = {key_, "", {}, 0, 0};
-      fields_.clear();
+      fields_ = 0;
       offsets_.clear();
     } else {
       Unexpected("an object");
@@ -63,17 +81,23 @@ class HeaderEvents final : public StrictEvents {
   }
 
   bool key(string_t& key) override {
+    CheckName(key);
     if (state_ == State::kTensor) {
-      if (key != "dtype" && key != "shape" && key != "data_offsets") {
-        Unexpected(Cat("key ", Quoted(key)));
-      }
-      if (!fields_.insert(key).second) Unexpected(Cat("second '", key, "'"));
-      field_ = key;
+      field_ = FieldOf(key);
+      if (field_ == kNone) Unexpected(Cat("key ", Quoted(key)));
+      if (fields_ & field_) Unexpected(Cat("second '", key, "'"));
+      fields_ |= field_;
       return true;
     }
-    if (!(state_ == State::kTop ? names_ : metadata_names_).insert(key).second) {
-      Unexpected(Cat("second ", Quoted(key)));
+    bool second = false;  // of tensors' names: CheckNames
+    if (state_ == State::kMetadata) {
+      CheckCount(metadata_names_.size(), kMostMetadata, "entries");
+      second = !metadata_names_.insert(key).second;
+    } else if (key == "__metadata__") {
+      second = std::exchange(has_metadata_, true);
     }
+    if (second) Unexpected(Cat("second ", Quoted(key)));
+    at_start_ = false;
     key_ = key;
     return true;
   }
@@ -81,7 +105,7 @@ class HeaderEvents final : public StrictEvents {
   bool string(string_t& text) override {
     if (state_ == State::kMetadata)
       header_.metadata.emplace_back(key_, text);
-    else if (state_ == State::kTensor && field_ == "dtype")
+    else if (state_ == State::kTensor && field_ == kDtype && text.size() <= kMostDtypeBytes)
       tensor_.dtype = text;
     else
       Unexpected("a string");
@@ -89,13 +113,13 @@ class HeaderEvents final : public StrictEvents {
   }
 
   bool start_array(size_t) override {
-    if (state_ != State::kTensor || field_ == "dtype") Unexpected("an array");
-    state_ = field_ == "shape" ? State::kShape : State::kOffsets;
+    if (state_ != State::kTensor || field_ == kDtype) Unexpected("an array");
+    state_ = field_ == kShape ? State::kShape : State::kOffsets;
     return true;
   }
 
   bool number_unsigned(number_unsigned_t v) override {
-    if (state_ == State::kShape && v <= uint64_t{INT64_MAX}) {
+    if (state_ == State::kShape && v <= uint64_t{INT64_MAX} && tensor_.shape.size() < kMostDims) {
       tensor_.shape.push_back(static_cast<int64_t>(v));
     } else if (state_ == State::kOffsets && offsets_.size() < 2) {
       offsets_.push_back(v);
@@ -118,12 +142,20 @@ class HeaderEvents final : public StrictEvents {
 
  private:
   enum class State { kStart, kTop, kMetadata, kTensor, kShape, kOffsets, kEnd };
+  enum Field : unsigned { kNone = 0, kDtype = 1, kShape = 2, kOffsets = 4 };
+  static constexpr std::pair<const char*, Field> kFields[] = {
+      {"dtype", kDtype}, {"shape", kShape}, {"data_offsets", kOffsets}};
+
+  static Field FieldOf(std::string_view key) {
+    for (const auto& [name, field] : kFields) {
+      if (key == name) return field;
+    }
+    return kNone;
+  }
 
   void FinishTensor() {
-    for (const char* field : {"dtype", "shape", "data_offsets"}) {
-      if (!fields_.contains(field)) {
-        throw InputError(where_, ": ", Place(), ": '", field, "' is missing");
-      }
+    for (const auto& [name, field] : kFields) {
+      if (!(fields_ & field)) throw InputError(where_, ": ", Place(), ": '", name, "' is missing");
     }
     if (offsets_.size() != 2) {
       throw InputError(where_, ": ", Place(), ": 'data_offsets' must be two numbers");
@@ -138,7 +170,7 @@ class HeaderEvents final : public StrictEvents {
       case State::kStart:
         return "header: expected an object";
       case State::kTop:
-        return names_.empty() ? "header" : Cat("header, at ", Quoted(key_));
+        return at_start_ ? "header" : Cat("header, at ", Quoted(key_));
       case State::kMetadata:
         return "__metadata__";
       case State::kEnd:
@@ -151,9 +183,13 @@ class HeaderEvents final : public StrictEvents {
   State state_ = State::kStart;
   SafetensorsHeader header_;
   SafetensorsHeader::Tensor tensor_;
-  std::string key_, field_;
+  std::string key_;
+  Field field_ = kNone;
+  unsigned fields_ = 0;  // of this tensor, those that were there
+  bool at_start_ = true;
   std::vector<uint64_t> offsets_;
-  std::set<std::string> names_, metadata_names_, fields_;
+  bool has_metadata_ = false;
+  std::set<std::string> metadata_names_;
 };
 
 // Reads "weight_map", an object of strings at the top level; skips everything else.
@@ -173,6 +209,8 @@ class IndexEvents final : public StrictEvents {
   bool number_float(number_float_t, const string_t&) override { return Pass("a number"); }
   bool string(string_t& text) override {
     if (!inside_) return Pass("a string");
+    CheckName(text);
+    CheckCount(map_.size(), kMostListed, "tensors");
     map_.emplace_back(key_, text);
     return true;
   }
@@ -200,7 +238,7 @@ class IndexEvents final : public StrictEvents {
     return true;
   }
   bool key(string_t& key) override {
-    if (inside_ && !names_.insert(key).second) Unexpected(Cat("second ", Quoted(key)));
+    if (inside_) CheckName(key);
     key_ = key;
     return true;
   }
@@ -217,22 +255,48 @@ class IndexEvents final : public StrictEvents {
   int64_t depth_ = 0;
   bool inside_ = false, found_ = false;
   std::string key_;
-  std::set<std::string> names_;
   TextPairs map_;
 };
+
+// The library takes a NUL for the end of the text and would ignore what follows.
+void CheckNoNul(std::string_view json, const std::string& where) {
+  const size_t at = json.find('\0');
+  if (at != json.npos) throw InputError(where, ": not JSON: a NUL at byte ", at + 1);
+}
+
+// Throws if two items have one name. Sorts pointers, which takes less memory than a set of names.
+template <class Item, class NameOf>
+void CheckNames(const std::vector<Item>& items, NameOf name_of, const std::string& where) {
+  std::vector<const std::string*> names;
+  names.reserve(items.size());
+  for (const Item& item : items) names.push_back(&name_of(item));
+  const auto less = [](const std::string* a, const std::string* b) { return *a < *b; };
+  std::sort(names.begin(), names.end(), less);
+  const auto twice = std::adjacent_find(names.begin(), names.end(),
+                                        [](const auto* a, const auto* b) { return *a == *b; });
+  if (twice != names.end()) throw InputError(where, ": unexpected second ", Quoted(**twice));
+}
 
 }  // namespace
 
 SafetensorsHeader ParseSafetensorsHeader(std::string_view json, const std::string& where) {
+  CheckNoNul(json, where);
   HeaderEvents events(where);
   Json::sax_parse(json.begin(), json.end(), &events);
-  return events.Take();
+  SafetensorsHeader header = events.Take();
+  CheckNames(
+      header.tensors, [](const auto& t) -> const std::string& { return t.name; }, where);
+  return header;
 }
 
 TextPairs ParseSafetensorsIndex(std::string_view json, const std::string& where) {
+  CheckNoNul(json, where);
   IndexEvents events(where);
   Json::sax_parse(json.begin(), json.end(), &events);
-  return events.Take();
+  TextPairs pairs = events.Take();
+  CheckNames(
+      pairs, [](const auto& pair) -> const std::string& { return pair.first; }, where);
+  return pairs;
 }
 
 }  // namespace retort

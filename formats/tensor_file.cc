@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/checked.h"
+#include "base/text.h"
 
 namespace retort {
 
@@ -50,20 +51,6 @@ uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what) {
   uint64_t elements = 1;
   for (int64_t dim : shape) elements = CheckedMul(elements, static_cast<uint64_t>(dim), what);
   return elements;
-}
-
-std::string Quoted(std::string_view name) {
-  constexpr size_t kMost = 100;
-  std::string out = "'";
-  for (char c : name.substr(0, kMost)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      out += c;
-    } else {
-      out += Cat("\\x", "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15]);
-    }
-  }
-  return out + (name.size() > kMost ? "...'" : "'");
 }
 
 void TensorFileWriter::Declare(std::string name, WeightFormat format, std::vector<int64_t> shape) {

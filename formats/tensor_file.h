@@ -60,9 +60,6 @@ class TensorTable {
 // text.
 uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what);
 
-// 'name' in quotes for a one-line error: control characters escaped, long names truncated.
-std::string Quoted(std::string_view name);
-
 // Writes a file of tensors in bounded memory: all are declared first, then written in pieces; the
 // complete file appears on Commit (AtomicFile). Error{kBug}: a name declared twice, a tensor given
 // too many or too few bytes. Throws Error{kFailure} on I/O errors, e.g. a full disk.

@@ -19,18 +19,19 @@ struct AdapterConfig {
   // The modules that get an adapter: if `targets` is not empty, those whose name ends in one of its
   // suffixes ("q_proj", or a longer dotted suffix). Otherwise target_pattern decides: "all-linear"
   // (every linear layer of the blocks except routers and, as in PEFT, experts) or a regular
-  // expression that must match the whole name.
+  // expression, as Python's, that must match the whole name.
   std::string target_pattern = "all-linear";
   std::vector<std::string> targets;
   std::vector<std::string> exclude;  // suffixes of excluded modules
   std::string exclude_pattern;       // or a regular expression for the whole name; "": none
+  std::vector<int64_t> layers;       // the only layers with an adapter; empty: all
   std::string base_model;            // as the adapter's file names it
 };
 
 // s in W + s B A: alpha / rank, or alpha / sqrt(rank) with rsLoRA.
 double LoraScale(double alpha, int64_t rank, bool rslora);
 
-// Whether the configuration targets this layer.
+// Whether the configuration targets this layer. For many layers, see adapter_targets.h.
 bool Targets(const AdapterConfig& config, const LinearSpec& linear);
 
 // The adapter of one linear layer.
@@ -42,12 +43,13 @@ struct AdapterSite {
 class Adapter {
  public:
   // A new adapter: A uniform in +-1/sqrt(in), B zero, so that its initial output is zero. A layer's
-  // values depend only on the seed and the layer's name. Throws Error{kInput} if no module is
-  // targeted.
+  // values depend only on the seed and the layer's name. Throws Error{kInput} naming a target or an
+  // exclusion that matches no module (AdapterTargets), or if no module is left.
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend);
-  // Loads a folder in PEFT's layout. Throws Error{kInput} naming a tensor that is missing, extra or
-  // of the wrong shape, or a setting that is not supported (ReadAdapterConfig).
+  // Loads a folder in PEFT's layout; the keys may hold the adapter's name. Throws Error{kInput}
+  // naming a tensor that is missing, extra or of the wrong shape, or a setting that is not
+  // supported (ReadAdapterConfig).
   static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend);
 
   const AdapterConfig& config() const { return config_; }
@@ -63,9 +65,11 @@ class Adapter {
   std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
 };
 
-// Reads adapter_config.json. Throws Error{kInput} naming the file and a field that would change the
-// arithmetic and is not supported: LoRA on parameters (target_parameters), ranks or alphas that
-// differ between layers, DoRA, saved modules, initialisations that change the base, and the like.
+// Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does
+// not change what a trained adapter computes, or it has the value that leaves LoRA plain. Throws
+// Error{kInput} naming the file and any other key: LoRA on parameters, ranks or alphas that differ
+// between layers, DoRA, saved modules, initialisations that change the base, keys of later
+// versions.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

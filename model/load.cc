@@ -7,8 +7,10 @@
 
 #include "base/error.h"
 #include "base/machine.h"
+#include "base/text.h"
 #include "formats/safetensors.h"
 #include "model/spec/gguf_config.h"
+#include "tensor/quant/finite.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -116,8 +118,8 @@ class Loader {
   const LinearSpec& LinearOf(const TensorSpec& spec) const { return *files_.layout.LinearOf(spec); }
 
   void PlaceMatrix(const TensorSpec& spec) {
+    CheckFinite(files_, spec, backend_.pool());
     Weight stored = FetchTensor(files_, spec, backend_.host_memory());
-    const auto source_owner = stored.owner();
     if (options_.trainable) {
       std::vector<float> values(static_cast<size_t>(stored.rows() * stored.cols()));
       for (int64_t r = 0; r < stored.rows(); ++r) {
@@ -134,7 +136,11 @@ class Loader {
                                       backend_.pool());
     model_->Set(spec.target, frozen, {.purpose = options_.purpose, .lasting = options_.copy});
     // A copied source is not read again, except single rows of an embedding.
-    if (options_.copy || frozen.owner() != source_owner) DropSource(spec);
+    if (options_.copy || frozen.owner() != SourceOf(spec).file) DropSource(spec);
+  }
+
+  const TensorEntry& SourceOf(const TensorSpec& spec) const {
+    return *files_.tensors.Find(PlaceOf(files_, spec).name);
   }
 
   WeightFormat WantedFormat(const LinearSpec& linear, WeightFormat stored) const {
@@ -147,8 +153,8 @@ class Loader {
   }
 
   void DropSource(const TensorSpec& spec) const {
-    if (const TensorEntry* entry = files_.tensors.Find(PlaceOf(files_, spec).name))
-      entry->file->Drop(entry->bytes);
+    const TensorEntry& entry = SourceOf(spec);
+    entry.file->Drop(entry.bytes);
   }
 
   Var VectorOf(const TensorSpec& spec) {
@@ -205,6 +211,12 @@ TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec) {
   return {spec.name, spec.shape};
 }
 
+void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& pool) {
+  const TensorPlace place = PlaceOf(files, spec);
+  CheckFinite(FetchStored(files, spec), files.tensors.where(), Quoted(place.name), place.begin,
+              pool);
+}
+
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
   Weight stored = FetchStored(files, spec);
   if (!files.gguf || spec.order.interleaved_heads == 0) return stored;
@@ -215,6 +227,7 @@ std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec) 
   const Weight stored = FetchStored(files, spec);
   std::vector<float> values(static_cast<size_t>(spec.shape[0]));
   DecodeRow(stored, 0, 0, stored.cols(), values.data());
+  CheckFinite(values, files.tensors.where(), Quoted(PlaceOf(files, spec).name));
   if (!files.gguf) {
     for (float& v : values) v = static_cast<float>(v + spec.offset);
     return values;

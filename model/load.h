@@ -32,6 +32,10 @@ ModelFiles OpenModel(const Path& path);
 // embedding's place.
 TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec);
 
+// Throws Error{kInput} with the file, the tensor and the place if a tensor holds NaN or infinity.
+// LoadModel checks all; FetchVector checks what it reads.
+void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& pool);
+
 // A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in
 // `memory` if a GGUF interleaves its rows. Resolves tied heads and stacked experts.
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
@@ -58,7 +62,8 @@ struct LoadOptions {
 // true unless the copy would take more than half of the available memory.
 bool WorthCopying(const ModelFiles& files);
 
-// Converts each tensor as it is read and then releases its source pages from memory.
+// Converts each tensor as it is read and then releases its source pages from memory. Throws
+// Error{kInput} for a tensor that holds NaN or infinity.
 std::unique_ptr<Model> LoadModel(const ModelFiles& files, const LoadOptions& options,
                                  Backend& backend);
 

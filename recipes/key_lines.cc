@@ -2,9 +2,11 @@
 #include "recipes/key_lines.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace retort {
 namespace {
@@ -19,6 +21,13 @@ class Scanner {
   }
 
  private:
+  // An open object or array.
+  struct Level {
+    std::string_view key;  // what it is the value of; empty for a part of an array
+    bool array;
+    std::map<std::string_view, int> keys;  // of an object, with their lines
+  };
+
   void Step() {
     switch (text_[at_]) {
       case '"':
@@ -27,23 +36,20 @@ class Scanner {
         return Comment();
       case '{':
       case '[':
-        Open(text_[at_] == '[');
+        open_.push_back({std::exchange(key_, {}), text_[at_] == '[', {}});
         break;
       case '}':
       case ']':
-        open_.pop_back();
+        if (!open_.empty()) open_.pop_back();
+        break;
+      case ',':
+        key_ = {};
         break;
       case '\n':
         ++line_;
         break;
     }
     ++at_;
-  }
-
-  // Objects and arrays inside an array have the array's name.
-  void Open(bool array) {
-    const bool in_array = !open_.empty() && open_.back().array;
-    open_.push_back({in_array ? open_.back().name : name_, array, array || in_array});
   }
 
   void Comment() {
@@ -56,11 +62,12 @@ class Scanner {
 
   void String() {
     const size_t begin = ++at_;
-    while (text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
-    const std::string_view string = text_.substr(begin, at_++ - begin);
+    while (at_ < text_.size() && text_[at_] != '"') at_ += text_[at_] == '\\' ? 2 : 1;
+    const size_t end = std::min(at_, text_.size());
     const int line = line_;
+    ++at_;
     SkipToNext();
-    if (at_ < text_.size() && text_[at_] == ':') Key(string, line);
+    if (at_ < text_.size() && text_[at_] == ':') Key(text_.substr(begin, end - begin), line);
   }
 
   void SkipToNext() {
@@ -75,25 +82,33 @@ class Scanner {
   }
 
   void Key(std::string_view key, int line) {
-    const Level& level = open_.back();
-    name_ = level.name.empty() ? std::string(key) : Cat(level.name, ".", key);
-    const auto [entry, is_new] = lines_.emplace(name_, line);
-    if (!is_new && !level.in_array) {
-      throw InputError(where_, ":", line, ": key '", name_, "' was already given in line ",
-                       entry->second, "; keep one of them");
+    if (open_.empty()) return;
+    const auto [entry, is_new] = open_.back().keys.emplace(key, line);
+    if (!is_new) {
+      throw InputError(where_, ":", line, ": key ", Quoted(NameOf(key)),
+                       " was already given in line ", entry->second, "; keep one of them");
     }
+    key_ = key;
+    // A recipe's own names have two short parts, and no part of an array has a name.
+    const bool named = open_.size() <= 2 && std::ranges::none_of(open_, &Level::array);
+    if (named && key.size() + open_.back().key.size() <= kLongestName)
+      lines_.emplace(NameOf(key), line);
   }
 
-  struct Level {
+  // "train.lr" for the key lr in the open object train.
+  std::string NameOf(std::string_view key) const {
     std::string name;
-    bool array, in_array;
-  };
+    for (const Level& level : open_) {
+      if (!level.key.empty()) name += Cat(level.key, ".");
+    }
+    return Cat(name, key);
+  }
 
   std::string_view text_;
   const std::string& where_;
   size_t at_ = 0;
   int line_ = 1;
-  std::string name_;  // of the last key read; the next { or [ belongs to it
+  std::string_view key_;  // the last one read; the next { or [ is its value
   std::vector<Level> open_;
   std::map<std::string, int> lines_;
 };

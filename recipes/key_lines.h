@@ -8,9 +8,10 @@
 
 namespace retort {
 
-// "train.lr" -> 12, lines counted from 1. The text must be valid JSON (comments allowed). Throws
-// Error{kInput} beginning with `where` if an object has a key twice: the parser would silently drop
-// one of them.
+// "train.lr" -> 12, lines counted from 1, for the keys of the outermost object and of the objects in
+// it. The text should be valid JSON (comments allowed); of any other text the lines mean nothing.
+// Throws Error{kInput} beginning with `where` and the line if an object, at any depth, has a key
+// twice.
 std::map<std::string, int> KeyLines(std::string_view text, const std::string& where);
 
 }  // namespace retort

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/threads.h"
 #include "tensor/quant/format.h"
 
 namespace retort {
@@ -11,11 +12,15 @@ namespace {
 
 constexpr const char* kAllLinear = "all-linear";
 
+// Above these a number is a slip, or takes memory and time that nobody has.
+constexpr double kMostRank = 1 << 16, kMostTokens = 1 << 26, kMostRows = 1 << 16,
+                 kMostParts = 1 << 14, kMostSteps = 1e9, kMostRate = 100;
+
 // One Store and one Load for each type of a recipe's members.
 
 void Store(const Json& v, const Path&, bool& out) { out = v.get<bool>(); }
 void Store(const Json& v, const Path&, int64_t& out) {
-  out = static_cast<int64_t>(v.get<double>());  // the shape ensures an integer of at most 2^53
+  out = static_cast<int64_t>(v.get<double>());  // the shape ensures an integer that fits
 }
 void Store(const Json& v, const Path&, double& out) { out = v.get<double>(); }
 void Store(const Json& v, const Path&, std::string& out) { out = v.get<std::string>(); }
@@ -130,14 +135,16 @@ std::vector<RecipeKey> AdapterKeys() {
   return {
       MakeKey(KEY(adapter.kind), {ChoiceShape({"lora", "none"})},
               "lora, or none to train every weight of the model."),
-      MakeKey(KEY(adapter.rank), {IntegerShape(1)}, "Rank of the adapter's two factors."),
-      MakeKey(KEY(adapter.alpha), {PositiveShape()},
+      MakeKey(KEY(adapter.rank), {IntegerShape(1, kMostRank)},
+              "Rank of the adapter's two factors."),
+      MakeKey(KEY(adapter.alpha), {PositiveShape(1e6)},
               "The adapter's product is scaled by alpha / rank."),
       MakeKey(KEY(adapter.dropout), {ShareShape()}, "Dropout on the adapter's input."),
       std::move(targets),
       MakeKey(KEY(adapter.exclude), {ListShape("a list of suffixes"), TextShape("a regex")},
               "Layers removed from the targets, named in the same ways."),
-      MakeKey(KEY(adapter.init), {TextShape("a path")}, "A PEFT folder to start from."),
+      MakeKey(KEY(adapter.init), {TextShape("a path")},
+              "A PEFT folder to start from; rank, alpha, rslora, targets and exclude are its own."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
   };
@@ -145,17 +152,21 @@ std::vector<RecipeKey> AdapterKeys() {
 
 std::vector<RecipeKey> DataKeys() {
   return {
-      Required(MakeKey(KEY(data.train), {SourcesShape()},
-                       "Rows to train on: a path, {path, weight}, or a list of these.")),
-      MakeKey(KEY(data.eval), {SourcesShape()}, "Rows to evaluate on, in the same forms."),
+      Required(MakeKey(
+          KEY(data.train), {SourcesShape()},
+          "Rows to train on: a path, {path, weight}, or a list of these. Weights are relative: a row of "
+          "weight 2 is drawn twice as often as one of weight 1, and an epoch has as many draws as "
+          "there are rows.")),
+      MakeKey(KEY(data.eval), {SourcesShape()},
+              "Rows to evaluate on, in the same forms; each once, whatever its weight."),
       MakeKey(KEY(data.format),
               {ChoiceShape({"auto", "messages", "prompt_completion", "alpaca", "text", "tokens"})},
               "The format of a row; auto: detected from its keys."),
       MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
-              "The chat template; auto: the model's own."),
+              "The chat template; auto: the model's own, if what it renders is known."),
       MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all"})},
               "The tokens that carry loss."),
-      MakeKey(KEY(data.max_tokens), {IntegerShape(2)},
+      MakeKey(KEY(data.max_tokens), {IntegerShape(2, kMostTokens)},
               "The longest row, in tokens; with batch_rows also the length of a packed sequence."),
       MakeKey(KEY(data.packing), {BoolShape()},
               "With batch_rows: several rows in one sequence, each attending only to itself."),
@@ -184,8 +195,9 @@ std::vector<RecipeKey> TeacherKeys() {
               "Its logits are computed alongside, read from a cache, or given on the student's own "
               "answers."),
       MakeKey(KEY(teacher.cache), {TextShape("a path")}, "The folder of cached logits."),
-      MakeKey(KEY(teacher.top_k), {IntegerShape(1)}, "Log-probabilities per token in a cache."),
-      MakeKey(KEY(teacher.temperature), {PositiveShape()}, "Divides both models' logits."),
+      MakeKey(KEY(teacher.top_k), {IntegerShape(1, kMostTokens)},
+              "Log-probabilities per token in a cache."),
+      MakeKey(KEY(teacher.temperature), {NumberShape(1e-3, 1e3)}, "Divides both models' logits."),
       MakeKey(KEY(teacher.divergence),
               {ChoiceShape({"forward_kl", "reverse_kl", "jsd", "total_variation", "sorted"})},
               "The distance from the teacher's distribution to the student's; sorted compares "
@@ -197,13 +209,14 @@ std::vector<RecipeKey> TeacherKeys() {
               "Multiply the divergence by the temperature squared."),
       MakeKey(KEY(teacher.lambda), {NumberShape(0, 1)},
               "On-policy: the share of rows whose answer the student gives itself."),
-      MakeKey(KEY(teacher.sampling_temperature), {NumberShape(0)},
+      MakeKey(KEY(teacher.sampling_temperature), {NumberShape(0, 1e3)},
               "On-policy: the temperature of the student's answers; 0: the likeliest token."),
-      MakeKey(KEY(teacher.max_new_tokens), {IntegerShape(1)},
+      MakeKey(KEY(teacher.max_new_tokens), {IntegerShape(1, kMostTokens)},
               "The longest generated answer, in tokens."),
       MakeKey(KEY(teacher.hidden), {ChoiceShape({"none", "mse", "cosine"})},
               "A further term: the distance between projected hidden states and the teacher's."),
-      MakeKey(KEY(teacher.hidden_weight), {NumberShape(0)}, "What that term is multiplied by."),
+      MakeKey(KEY(teacher.hidden_weight), {NumberShape(0, 1e6)},
+              "What that term is multiplied by."),
       MakeKey(KEY(teacher.hidden_layers), {ChoiceShape({"last", "all"})},
               "The blocks whose outputs it compares."),
   };
@@ -214,8 +227,9 @@ std::vector<RecipeKey> TeacherKeys() {
 }
 
 std::vector<RecipeKey> TrainKeys() {
-  RecipeKey threads = MakeKey(KEY(train.threads), {IntegerShape(1), ChoiceShape({"all"})},
-                              "Threads that compute; the results do not depend on it.");
+  RecipeKey threads =
+      MakeKey(KEY(train.threads), {IntegerShape(1, kMostThreads), ChoiceShape({"all"})},
+              "Threads that compute; the results do not depend on it.");
   threads.store = [](const Json& v, const Path& folder, Recipe& r) {
     if (v.is_string())
       r.train.threads = 0;
@@ -227,48 +241,51 @@ std::vector<RecipeKey> TrainKeys() {
   };
   return {
       Unless([](const Recipe& r) { return r.train.steps == 0; },
-             MakeKey(KEY(train.steps), {IntegerShape(1)},
+             MakeKey(KEY(train.steps), {IntegerShape(1, kMostSteps)},
                      "Optimiser steps, over an endless stream of the rows; in place of epochs.")),
       Unless([](const Recipe& r) { return r.train.steps != 0; },
-             AutoKey(KEY(train.epochs), PositiveShape(),
+             AutoKey(KEY(train.epochs), PositiveShape(1e6),
                      "Passes over the rows; auto: 1, and up to 10 where the rows are few.")),
       Unless(
           [](const Recipe& r) { return r.train.batch_rows != 0; },
           AutoKey(
-              KEY(train.batch_tokens), IntegerShape(1),
+              KEY(train.batch_tokens), IntegerShape(1, kMostTokens),
               "A micro-batch is as many rows as fit into this many tokens; auto: 8 to 16 rows of the "
               "data's mean length.")),
       Unless([](const Recipe& r) { return r.train.batch_rows == 0; },
-             MakeKey(KEY(train.batch_rows), {IntegerShape(1)},
+             MakeKey(KEY(train.batch_rows), {IntegerShape(1, kMostRows)},
                      "Rows, or packed sequences, of a micro-batch; in place of batch_tokens.")),
-      MakeKey(KEY(train.accumulate), {IntegerShape(1)}, "Micro-batches per step."),
+      MakeKey(KEY(train.accumulate), {IntegerShape(1, kMostParts)}, "Micro-batches per step."),
       MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw"})}, "The optimiser."),
       MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
       MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),
-      MakeKey(KEY(train.epsilon), {PositiveShape()}, "Added to AdamW's denominator."),
+      MakeKey(KEY(train.epsilon), {PositiveShape(1)}, "Added to AdamW's denominator."),
       AutoKey(
-          KEY(train.lr), PositiveShape(),
+          KEY(train.lr), PositiveShape(kMostRate),
           "The highest learning rate; auto: by the model's width, 3e-3 for the smallest to 1e-4, a "
           "tenth of that without an adapter."),
-      MakeKey(KEY(train.min_lr), {NumberShape(0)}, "The learning rate at the schedule's end."),
+      MakeKey(KEY(train.min_lr), {NumberShape(0, kMostRate)},
+              "The learning rate at the schedule's end."),
       MakeKey(KEY(train.schedule), {ChoiceShape({"cosine", "constant", "linear"})},
               "How the learning rate falls after the warm-up."),
-      MakeKey(KEY(train.warmup), {ShareShape(), IntegerShape(1)},
+      MakeKey(KEY(train.warmup), {ShareShape(), IntegerShape(1, kMostSteps)},
               "Below 1 a share of the steps, rounded up; else a number of steps; 0: off."),
-      MakeKey(KEY(train.weight_decay), {NumberShape(0)}, "AdamW's decoupled weight decay."),
-      MakeKey(KEY(train.clip), {NumberShape(0)}, "The largest norm of the gradient; 0: off."),
-      MakeKey(KEY(train.seed), {IntegerShape(0)}, "Seed of every random number of the run."),
+      MakeKey(KEY(train.weight_decay), {NumberShape(0, 1e3)}, "AdamW's decoupled weight decay."),
+      MakeKey(KEY(train.clip), {NumberShape(0, 1e6)}, "The largest norm of the gradient; 0: off."),
+      MakeKey(KEY(train.seed), {IntegerShape(0, kLargestInteger)},
+              "Seed of every random number of the run."),
       std::move(threads),
       MakeKey(KEY(train.gradient_checkpointing), {ChoiceShape({"auto", "none", "block"})},
               "Recompute each block's activations in the backward pass to save memory."),
       MakeKey(
-          KEY(train.part_tokens), {IntegerShape(1)},
+          KEY(train.part_tokens), {IntegerShape(1, kMostTokens)},
           "Tokens of a micro-batch that are computed at once, in whole rows: fewer take less memory; "
           "the step stays the same."),
-      MakeKey(KEY(train.checkpoint_every), {IntegerShape(0)},
+      MakeKey(KEY(train.checkpoint_every), {IntegerShape(0, kMostSteps)},
               "Steps between checkpoints; 0: only at the end."),
-      MakeKey(KEY(train.keep), {IntegerShape(1)}, "How many of the newest checkpoints are kept."),
-      MakeKey(KEY(train.eval_every), {IntegerShape(0)},
+      MakeKey(KEY(train.keep), {IntegerShape(1, kMostSteps)},
+              "How many of the newest checkpoints are kept."),
+      MakeKey(KEY(train.eval_every), {IntegerShape(0, kMostSteps)},
               "Steps between evaluations; 0: only at the end."),
   };
 }

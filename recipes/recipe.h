@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,15 @@ struct ModuleMatch {
   bool operator==(const ModuleMatch&) const = default;
 };
 
+// The keys of a section that a recipe names itself, without the section's name. What a value is
+// does not depend on it, so it takes no part in comparisons.
+struct GivenKeys {
+  std::set<std::string> names;
+
+  bool contains(const std::string& name) const { return names.contains(name); }
+  bool operator==(const GivenKeys&) const { return true; }
+};
+
 struct AdapterRecipe {
   std::string kind = "lora";  // lora | none (train every weight)
   int64_t rank = 16;
@@ -44,13 +54,15 @@ struct AdapterRecipe {
   ModuleMatch exclude;  // removed from the targets
   Path init;            // a PEFT folder to start from; empty: A random, B zero
   bool rslora = false;  // scale alpha / sqrt(rank) instead of alpha / rank
+  GivenKeys given;
 
   bool operator==(const AdapterRecipe&) const = default;
 };
 
 struct DataSource {
   Path path;
-  double weight = 1;  // above 0: how often its rows are drawn, relative to the other sources
+  // How often one of its rows is drawn in training, relative to one of another source's; above 0.
+  double weight = 1;
 
   bool operator==(const DataSource&) const = default;
 };

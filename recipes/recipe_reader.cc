@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "recipes/key_lines.h"
 #include "recipes/keys.h"
+#include "recipes/other_names.h"
 
 namespace retort {
 namespace {
@@ -19,20 +21,19 @@ struct Given {
   Path folder;
 };
 
-std::string Shown(const Json& value) {
-  constexpr size_t kLongest = 60;
-  const std::string text = DumpJson(value);
-  return text.size() <= kLongest ? text : text.substr(0, kLongest) + "…";
-}
+std::string Shown(const Json& value) { return OneLine(DumpJson(value), kLongestQuote); }
 
 class Reader {
  public:
   explicit Reader(std::string file) : file_(std::move(file)) {}
 
   void AddFile(std::string_view text, const Path& folder) {
+    // First whether it is JSON; then keys given twice, with their lines; then those that are spelt
+    // differently, as "a" and "\u0061".
+    ParseJson(text, file_, true, RepeatedKeys::kLast);
+    lines_ = KeyLines(text, file_);
     const Json document = ParseJson(text, file_, true);
     if (!document.is_object()) throw InputError(file_, ": a recipe must be an object, { … }");
-    lines_ = KeyLines(text, file_);
     for (const auto& [name, value] : document.items()) {
       if (name != "$schema") Add(name, value, "", folder);
     }
@@ -45,11 +46,12 @@ class Reader {
       throw InputError("--set ", argument, ": must be KEY=VALUE, as in train.lr=1e-4");
     }
     const std::string text = argument.substr(equals + 1);
-    Json value = Json::parse(text, nullptr, false);
+    const bool json = Json::accept(text);
+    Json value = json ? ParseJson(text, "--set " + argument) : Json();
     const RecipeKey* key = Find(name);
     const bool misfit =
         key && (value.is_number() || value.is_boolean()) && !Fits(value, key->shapes);
-    if (value.is_discarded() || (misfit && Fits(Json(text), key->shapes))) value = text;
+    if (!json || (misfit && Fits(Json(text), key->shapes))) value = text;
     if (name == "train.steps") given_.erase("train.epochs");
     if (name == "train.epochs") given_.erase("train.steps");
     if (name == "train.batch_rows") given_.erase("train.batch_tokens");
@@ -71,6 +73,7 @@ class Reader {
                          Shown(value));
       }
       key.store(value, folder, recipe);
+      if (key.section() == "adapter") recipe.adapter.given.names.insert(key.leaf());
     }
     CheckTogether(recipe);
     return recipe;
@@ -87,7 +90,9 @@ class Reader {
         return;
       }
       if (!value.is_object()) {
-        throw InputError(place, ": '", name, "' must be an object, not ", Shown(value));
+        const std::string here = HereItIs(name);
+        throw InputError(place, ": '", name, "' must be an object, not ", Shown(value),
+                         here.empty() ? "" : "; " + here);
       }
       for (const auto& [leaf, inner] : value.items()) {
         Add(Cat(name, ".", leaf), inner, where, folder);
@@ -109,14 +114,14 @@ class Reader {
         if (key == "path" || key == "weight") continue;
         const std::string near = Nearest(key, {"path", "weight"});
         throw InputError(
-            place, ": key '", key, "' of a source in '", name, "' is not known; ",
+            place, ": key ", Quoted(key), " of a source in '", name, "' is not known; ",
             near.empty() ? "known are 'path' and 'weight'" : Cat("did you mean '", near, "'?"));
       }
     }
   }
 
-  // Suggests the key that was probably meant: the same name in another section, else the nearest
-  // name in the same section, else the nearest of all names.
+  // Suggests the key that was probably meant: the same name in another section, else ours for what
+  // another program calls so, else the nearest name in the same section, else the nearest of all.
   Error Unknown(const std::string& name, const std::string& place) const {
     const size_t dot = name.find('.');
     const std::string section = dot == std::string::npos ? "" : name.substr(0, dot);
@@ -132,12 +137,16 @@ class Reader {
       all.push_back(key.name);
     }
     std::string meant = namesake;
+    const std::string here = meant.empty() ? HereItIs(leaf) : "";
+    if (!here.empty()) {
+      return InputError(place, ": key ", Quoted(name), " is not known; ", here);
+    }
     if (meant.empty()) {
       meant = Nearest(leaf, siblings);
       if (!meant.empty() && !section.empty()) meant = Cat(section, ".", meant);
     }
     if (meant.empty()) meant = Nearest(name, all);
-    return InputError(place, ": key '", name, "' is not known",
+    return InputError(place, ": key ", Quoted(name), " is not known",
                       meant.empty() ? "" : Cat("; did you mean '", meant, "'?"));
   }
 
@@ -145,6 +154,11 @@ class Reader {
   void CheckTogether(const Recipe& r) const {
     CheckOneOf("train.steps", "train.epochs");
     CheckOneOf("train.batch_rows", "train.batch_tokens");
+    if (r.name.find('/') != std::string::npos || r.name == "." || r.name == "..") {
+      throw InputError(WhereOf("name"), ": 'name' ", Quoted(r.name),
+                       " must be the name of a folder, without '/'; --run takes a path");
+    }
+    CheckStepSize(r);
     if (r.adapter.kind == "none" && r.model.weights == "nf4") {
       throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
                        "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
@@ -158,6 +172,18 @@ class Reader {
                        " must not be above 'train.lr' ", r.train.lr);
     }
     CheckTeacher(r);
+  }
+
+  // A step's rows are in memory together.
+  void CheckStepSize(const Recipe& r) const {
+    constexpr int64_t kMostTokens = int64_t{1} << 26;
+    const int64_t batch =
+        r.train.batch_rows > 0 ? r.train.batch_rows * r.data.max_tokens : r.train.batch_tokens;
+    if (batch <= kMostTokens / r.train.accumulate) return;
+    const char* key = r.train.batch_rows > 0 ? "train.batch_rows" : "train.batch_tokens";
+    throw InputError(WhereOf(key), ": '", key, "' and 'train.accumulate' make a step of ", batch,
+                     " x ", r.train.accumulate, " tokens; at most ", kMostTokens,
+                     " are held at once");
   }
 
   void CheckOneOf(const std::string& one, const std::string& other) const {

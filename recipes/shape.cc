@@ -11,8 +11,7 @@
 namespace retort {
 namespace {
 
-// 2^53: up to here a double, and so every JSON parser, represents all integers exactly.
-constexpr double kLargestInteger = 9007199254740992.0;
+constexpr double kMostSourceWeight = 1e9;
 
 bool InRange(double v, const Shape& s) {
   return (s.above ? v > s.low : v >= s.low) && (s.below ? v < s.high : v <= s.high);
@@ -23,7 +22,7 @@ bool IsText(const Json& v, const Shape& s) {
   const std::string& text = v.get_ref<const std::string&>();
   if (!s.choices.empty()) return std::ranges::count(s.choices, text) > 0;
   if (!s.pattern.empty()) return std::regex_match(text, std::regex(s.pattern));
-  return !text.empty();
+  return !text.empty() && text.find('\0') == std::string::npos;  // a path ends at a NUL
 }
 
 bool IsSource(const Json& v) {
@@ -31,7 +30,7 @@ bool IsSource(const Json& v) {
   if (!v.contains("path")) return false;
   for (const auto& [key, value] : v.items()) {
     if (key == "path" ? !Fits(value, {TextShape("")})
-                      : key != "weight" || !Fits(value, {PositiveShape()})) {
+                      : key != "weight" || !Fits(value, {PositiveShape(kMostSourceWeight)})) {
       return false;
     }
   }
@@ -58,12 +57,18 @@ bool FitsOne(const Json& v, const Shape& s) {
   return false;
 }
 
+// 1000000, not 1e+06.
+std::string NumberText(double v) {
+  return v == std::floor(v) && std::abs(v) < kLargestInteger ? Cat(static_cast<int64_t>(v))
+                                                             : Cat(v);
+}
+
 std::string RangeWords(const Shape& s) {
   const bool low = std::isfinite(s.low), high = std::isfinite(s.high) && s.high < kLargestInteger;
   std::string out;
-  if (low) out += Cat(s.above ? " above " : " of at least ", s.low);
+  if (low) out += Cat(s.above ? " above " : " of at least ", NumberText(s.low));
   if (low && high) out += " and";
-  if (high) out += Cat(s.below ? " below " : " at most ", s.high);
+  if (high) out += Cat(s.below ? " below " : " at most ", NumberText(s.high));
   return out;
 }
 
@@ -114,7 +119,8 @@ Json SourcesSchema() {
       {"anyOf",
        Json::array({path,
                     {{"type", "object"},
-                     {"properties", {{"path", path}, {"weight", NumberSchema(PositiveShape())}}},
+                     {"properties",
+                      {{"path", path}, {"weight", NumberSchema(PositiveShape(kMostSourceWeight))}}},
                      {"required", Json::array({"path"})},
                      {"additionalProperties", false}}})}};
   Json schema = one;
@@ -145,13 +151,15 @@ Json SchemaOfOne(const Shape& s) {
 }  // namespace
 
 Shape BoolShape() { return {.kind = Shape::Kind::kBool}; }
-Shape IntegerShape(double at_least) {
-  return {.kind = Shape::Kind::kInteger, .low = at_least, .high = kLargestInteger};
+Shape IntegerShape(double at_least, double at_most) {
+  return {.kind = Shape::Kind::kInteger, .low = at_least, .high = at_most};
 }
 Shape NumberShape(double low, double high) {
   return {.kind = Shape::Kind::kNumber, .low = low, .high = high};
 }
-Shape PositiveShape() { return {.kind = Shape::Kind::kNumber, .low = 0, .above = true}; }
+Shape PositiveShape(double at_most) {
+  return {.kind = Shape::Kind::kNumber, .low = 0, .high = at_most, .above = true};
+}
 Shape ShareShape() { return {.kind = Shape::Kind::kNumber, .low = 0, .high = 1, .below = true}; }
 Shape OpenShareShape() {
   return {.kind = Shape::Kind::kNumber, .low = 0, .high = 1, .above = true, .below = true};
@@ -170,7 +178,7 @@ Shape NonEmpty(Shape list) {
 }
 Shape SourcesShape() {
   return {.kind = Shape::Kind::kSources,
-          .words = "a path, {\"path\": …, \"weight\": above 0} or a list of these"};
+          .words = "a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list of these"};
 }
 
 bool Fits(const Json& value, const Shapes& shapes) {

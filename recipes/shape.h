@@ -27,15 +27,17 @@ struct Shape {
 // Alternatives: a value fits if it fits one of the shapes.
 using Shapes = std::vector<Shape>;
 
+// 2^53: up to here a double, and so every JSON parser, represents all integers exactly.
+inline constexpr double kLargestInteger = 9007199254740992.0;
+
 Shape BoolShape();
-Shape IntegerShape(double at_least);
-// A number in [low, high].
-Shape NumberShape(double low, double high = std::numeric_limits<double>::infinity());
-Shape PositiveShape();               // a number above 0
-Shape ShareShape();                  // a number in [0, 1)
-Shape OpenShareShape();              // a number in (0, 1)
-Shape TextShape(std::string words);  // any text but ""
-Shape DeviceShape();                 // auto, cpu, cuda, cuda:0 ...
+Shape IntegerShape(double at_least, double at_most);
+Shape NumberShape(double low, double high);  // a number in [low, high]
+Shape PositiveShape(double at_most);         // a number above 0
+Shape ShareShape();                          // a number in [0, 1)
+Shape OpenShareShape();                      // a number in (0, 1)
+Shape TextShape(std::string words);          // any text but ""
+Shape DeviceShape();                         // auto, cpu, cuda, cuda:0 ...
 Shape ChoiceShape(std::vector<std::string> choices);
 Shape ListShape(std::string words, std::vector<std::string> choices = {});
 Shape NonEmpty(Shape list);

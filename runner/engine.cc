@@ -2,18 +2,21 @@
 #include "runner/engine.h"
 
 #include <algorithm>
-#include <deque>
+#include <chrono>
 
 #include "base/error.h"
-#include "runner/stream.h"
+#include "runner/scheduler.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kMostCacheTokens = 65536;  // default; a single stream's context may exceed it
+constexpr int64_t kMostParallel = 1 << 16;
 
 EngineOptions Resolved(EngineOptions options, const Architecture& config) {
-  if (options.parallel < 1) throw InputError("parallel must be at least 1, not ", options.parallel);
+  if (options.parallel < 1 || options.parallel > kMostParallel) {
+    throw InputError("parallel must be from 1 to ", kMostParallel, ", not ", options.parallel);
+  }
   if (options.prefill_tokens < 1)
     throw InputError("prefill_tokens must be at least 1, not ", options.prefill_tokens);
   if (options.context < 0 || options.cache_tokens < 0)
@@ -24,8 +27,9 @@ EngineOptions Resolved(EngineOptions options, const Architecture& config) {
   }
   if (options.context == 0) options.context = config.max_positions;
   if (options.cache_tokens == 0) {
+    const int64_t streams = std::min(options.parallel, kMostCacheTokens / options.context + 1);
     options.cache_tokens =
-        std::max(options.context, std::min(kMostCacheTokens, options.parallel * options.context));
+        std::max(options.context, std::min(kMostCacheTokens, streams * options.context));
   }
   if (options.cache_tokens > INT32_MAX / 2)
     throw InputError("a cache of ", options.cache_tokens, " tokens is too large");
@@ -40,6 +44,13 @@ std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
   return ends;
 }
 
+GenerationEvent FailedWith(std::exception_ptr error) {
+  GenerationEvent event;
+  event.finish = FinishReason::kFailed;
+  event.error = std::move(error);
+  return event;
+}
+
 }  // namespace
 
 struct Engine::State {
@@ -49,16 +60,17 @@ struct Engine::State {
         tokenizer(t),
         options(Resolved(o, m.config)),
         ends(EndsOf(m, t)),
-        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens) {}
-
-  using Streams = std::deque<std::unique_ptr<Stream>>;
+        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens),
+        scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {}
 
   void Check(const GenerationRequest& request) const;
-  void Admit();
-  // Fills `batch` with every live stream's next tokens, with at most prefill_tokens of prompts.
-  void BuildBatch();
+  // Fills `batch` with the pieces' tokens.
+  void BuildBatch(const std::vector<Scheduler::Piece>& pieces);
   // One forward pass over `batch`; fills `logits` for the tokens `last`.
   void Forward();
+  // Computes the pieces and fills `events`.
+  void Compute(const std::vector<Scheduler::Piece>& pieces);
+  GenerationEvent Sample(size_t index);
   void Deliver(RequestId id, const GenerationEvent& event);
   std::unique_ptr<Stream> Remove(RequestId id);
 
@@ -68,7 +80,8 @@ struct Engine::State {
   const EngineOptions options;
   const std::vector<int32_t> ends;
   KvCache cache;
-  Streams live, queue;
+  Scheduler scheduler;
+  Scheduler::Streams streams;
 
   // Of the current step. Kept between steps, so that a step of the same size allocates nothing.
   Batch batch;
@@ -97,31 +110,15 @@ void Engine::State::Check(const GenerationRequest& request) const {
   }
 }
 
-void Engine::State::Admit() {
-  while (!queue.empty() && static_cast<int64_t>(live.size()) < options.parallel) {
-    Stream& first = *queue.front();
-    first.pages = cache.Allocate(first.cache_need());
-    if (first.pages.pages.empty()) return;  // FIFO: a large request blocks smaller ones behind it
-    totals.prompt_tokens += first.prompt_tokens();
-    live.push_back(std::move(queue.front()));
-    queue.pop_front();
-  }
-}
-
-void Engine::State::BuildBatch() {
+void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   std::vector<int32_t>& cache_rows = cache.view().rows;
   cache_rows.clear(), ready.clear(), last.clear();
-  int64_t budget = options.prefill_tokens;
-  for (const auto& stream : live) {
-    const bool prompt = stream->read() < stream->prompt_tokens();
-    const int64_t count = prompt ? std::min(budget, stream->unread()) : 1;
-    if (count == 0) continue;
-    if (prompt) budget -= count;
-    stream->AppendTo(count, batch, cache_rows);
+  for (const auto& [stream, tokens] : pieces) {
+    stream->AppendTo(tokens, batch, cache_rows);
     if (stream->unread() > 0) continue;
-    ready.push_back(stream.get());
+    ready.push_back(stream);
     last.push_back(static_cast<int32_t>(batch.tokens()) - 1);
   }
 }
@@ -134,23 +131,43 @@ void Engine::State::Forward() {
   model.backend.CopyFloats(model.Logits(context, hidden, last), logits);
 }
 
-std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
-  for (Streams* streams : {&live, &queue}) {
-    const auto at = std::find_if(streams->begin(), streams->end(),
-                                 [&](const auto& s) { return s->id() == id; });
-    if (at == streams->end()) continue;
-    std::unique_ptr<Stream> stream = std::move(*at);
-    streams->erase(at);
-    cache.Release(stream->pages);
-    return stream;
+GenerationEvent Engine::State::Sample(size_t index) {
+  const auto vocab = static_cast<size_t>(model.config.vocab);
+  Stream& stream = *ready[index];
+  if (stream.size() == stream.prompt_tokens()) totals.prompt_tokens += stream.size();
+  try {
+    GenerationEvent event = stream.Next(std::span(logits).subspan(index * vocab, vocab), sampler);
+    ++totals.generated_tokens;
+    return event;
+  } catch (...) {
+    return FailedWith(std::current_exception());
   }
-  return nullptr;
+}
+
+void Engine::State::Compute(const std::vector<Scheduler::Piece>& pieces) {
+  try {
+    BuildBatch(pieces);
+    Forward();
+  } catch (...) {
+    const GenerationEvent failed = FailedWith(std::current_exception());
+    for (const Scheduler::Piece& piece : pieces) events.emplace_back(piece.stream->id(), failed);
+    return;
+  }
+  for (size_t i = 0; i < ready.size(); ++i) events.emplace_back(ready[i]->id(), Sample(i));
+}
+
+std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
+  const auto at = std::ranges::find(streams, id, [](const auto& s) { return s->id(); });
+  if (at == streams.end()) return nullptr;
+  std::unique_ptr<Stream> stream = std::move(*at);
+  streams.erase(at);
+  cache.Release(stream->pages);
+  return stream;
 }
 
 void Engine::State::Deliver(RequestId id, const GenerationEvent& event) {
-  const auto at =
-      std::find_if(live.begin(), live.end(), [&](const auto& s) { return s->id() == id; });
-  if (at == live.end()) return;  // cancelled by another stream's on_event
+  const auto at = std::ranges::find(streams, id, [](const auto& s) { return s->id(); });
+  if (at == streams.end()) return;  // cancelled by another stream's on_event
   if (event.finish == FinishReason::kNone) {
     // A copy: on_event may cancel its own stream, which destroys the stream's on_event.
     const auto on_event = (*at)->request().on_event;
@@ -171,6 +188,8 @@ std::string_view NameOf(FinishReason reason) {
       return "length";
     case FinishReason::kCancelled:
       return "cancelled";
+    case FinishReason::kFailed:
+      return "failed";
   }
   return "none";
 }
@@ -183,8 +202,8 @@ Engine::~Engine() = default;
 Engine::RequestId Engine::Submit(GenerationRequest request) {
   state_->Check(request);
   const RequestId id = ++state_->last_id;
-  state_->queue.push_back(std::make_unique<Stream>(id, std::move(request), state_->tokenizer,
-                                                   state_->ends, state_->options.context));
+  state_->streams.push_back(std::make_unique<Stream>(id, std::move(request), state_->tokenizer,
+                                                     state_->ends, state_->options.context));
   return id;
 }
 
@@ -192,30 +211,25 @@ void Engine::Cancel(RequestId id) { state_->Remove(id); }
 
 bool Engine::Step() {
   State& s = *state_;
-  s.Admit();
-  if (s.live.empty()) return false;
-  s.BuildBatch();
-  s.Forward();
-  ++s.totals.steps;
-
+  if (s.streams.empty()) return false;
+  const auto begin = std::chrono::steady_clock::now();
   // All streams sample before the first on_event call, which may submit and cancel.
   s.events.clear();
-  const auto vocab = static_cast<size_t>(s.model.config.vocab);
-  for (size_t i = 0; i < s.ready.size(); ++i) {
-    s.events.emplace_back(
-        s.ready[i]->id(),
-        s.ready[i]->Next(std::span(s.logits).subspan(i * vocab, vocab), s.sampler));
-    ++s.totals.generated_tokens;
-  }
+  s.Compute(s.scheduler.Plan(s.streams));
+  ++s.totals.steps;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+  s.scheduler.Observe(seconds.count());
   for (const auto& [id, event] : s.events) s.Deliver(id, event);
   return true;
 }
 
 EngineCounts Engine::counts() const {
   EngineCounts counts = state_->totals;
-  counts.live = static_cast<int64_t>(state_->live.size());
-  counts.queued = static_cast<int64_t>(state_->queue.size());
-  for (const auto& stream : state_->live) counts.cached_tokens += stream->read();
+  for (const auto& stream : state_->streams) {
+    ++(stream->begun() ? counts.live : counts.queued);
+    counts.cached_tokens += stream->read();
+  }
+  counts.preempted = state_->scheduler.preempted();
   counts.cache_capacity = state_->cache.pages() * kPageTokens;
   counts.cache_bytes = state_->cache.bytes();
   return counts;

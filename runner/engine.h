@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,8 +17,8 @@
 
 namespace retort {
 
-enum class FinishReason { kNone, kStop, kLength, kCancelled };
-std::string_view NameOf(FinishReason reason);  // "stop", "length", "cancelled"
+enum class FinishReason { kNone, kStop, kLength, kCancelled, kFailed };
+std::string_view NameOf(FinishReason reason);  // "stop", "length", "cancelled", "failed"
 
 // What happened to a request in one step.
 struct GenerationEvent {
@@ -25,6 +26,8 @@ struct GenerationEvent {
   std::vector<int32_t> ids;  // new ids, including those of a stop text, but not the end token
   FinishReason finish = FinishReason::kNone;
   int32_t end_id = -1;  // the end token that ended the stream; -1: none
+  // With kFailed: what was thrown, by a step that this stream was part of or by its sampling.
+  std::exception_ptr error;
 };
 
 struct GenerationRequest {
@@ -36,31 +39,38 @@ struct GenerationRequest {
 };
 
 struct EngineOptions {
-  int64_t parallel = 4;  // streams at once; more wait in the queue
+  int64_t parallel = 4;  // streams that generate at once; more wait
   int64_t context = 0;   // maximum tokens of a stream, prompt included; 0: the model's maximum
   // Size of the cache for all streams together, in tokens. 0: parallel * context, but at most 65536
   // or one whole context, whichever is larger.
   int64_t cache_tokens = 0;
-  int64_t prefill_tokens = 512;    // maximum prompt tokens of one step
+  int64_t prefill_tokens = 512;    // of prompts in one step; where they are cut may add two
   DType cache_type = DType::kF32;  // f32, f16 or bf16
+  // Fewer prompt tokens in a step beside streams that generate, by the time that steps take (Pace):
+  // for a server. The cuts that this makes show in the last bits of f32 and bf16 products.
+  bool paced = false;
 };
 
 struct EngineCounts {
-  int64_t live = 0, queued = 0;
+  int64_t live = 0, queued = 0;                   // streams that hold pages; the others
   int64_t cached_tokens = 0, cache_capacity = 0;  // tokens of live streams; tokens that fit
   int64_t cache_bytes = 0;
   int64_t prompt_tokens = 0, generated_tokens = 0;  // since the start, including end tokens
   int64_t steps = 0;
+  int64_t preempted = 0;  // times that a stream lost its pages and was read again
 };
 
 // Not thread-safe: one thread submits, cancels and steps. The model, adapter and tokenizer must
 // outlive the engine.
 //
-// A stream starts when fewer than `parallel` streams are live and enough pages are free. All pages
-// for its prompt and max_tokens are allocated at the start, so that every started stream can
-// finish. The queue is FIFO. A stream's inputs and random numbers do not depend on the other
-// streams. Its logits may differ in their last bits, because a product with more rows may add in
-// another order.
+// Which streams a step computes is in runner/scheduler.h. A stream takes pages of the cache as it
+// needs them; it may lose them to an older one, and is then read again from its tokens. A stream's
+// inputs and random numbers do not depend on the other streams. Neither do its logits' bits in
+// int8 (docs/performance.md). In f32 and bf16 they may differ in their last bits, because a product
+// with more rows may add in another order.
+//
+// What a stream's sampling throws ends that stream alone, with kFailed. What the forward pass of a
+// step throws ends the streams that were in that step, and no other.
 class Engine {
  public:
   Engine(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
@@ -69,12 +79,13 @@ class Engine {
 
   using RequestId = uint64_t;
   // Throws Error{kInput} when the prompt is empty, has an id outside the vocabulary or leaves no
-  // room in the context, or when a sampling option is out of range. max_tokens may exceed the
-  // context: the generation then ends with kLength at the end of the context.
+  // room in the context (which fits in the cache), or when a sampling option is out of range.
+  // max_tokens may exceed the context: the generation then ends with kLength at its end.
   RequestId Submit(GenerationRequest request);
   // Frees the stream's pages immediately; its on_event is not called again. Ignores unknown ids.
   void Cancel(RequestId id);
-  // One forward pass over the next tokens of all live streams. False if there was nothing to do.
+  // One forward pass over the next tokens of the streams whose turn it is. False if there was
+  // nothing to do.
   bool Step();
   EngineCounts counts() const;
   int64_t context() const;  // maximum tokens of a stream
@@ -84,7 +95,7 @@ class Engine {
   std::unique_ptr<State> state_;
 };
 
-// Runs one request to its end.
+// Runs one request to its end. Throws what it failed with.
 struct Generation {
   std::string text;
   std::vector<int32_t> ids;

@@ -4,6 +4,24 @@
 #include "base/error.h"
 
 namespace retort {
+namespace {
+
+// Calls on_failure with the exception. What on_failure throws has nobody left to be told to: the
+// request is over, and the others must not hear of it.
+void Report(const EngineThread::OnFailure& on_failure, const std::exception_ptr& reason) {
+  try {
+    try {
+      std::rethrow_exception(reason);
+    } catch (const std::exception& e) {
+      on_failure(e);
+    } catch (...) {
+      on_failure(Failure("the request failed"));
+    }
+  } catch (...) {  // NOLINT(bugprone-empty-catch)
+  }
+}
+
+}  // namespace
 
 EngineThread::EngineThread(Engine& engine, int64_t most)
     : engine_(engine), most_(most), counts_(engine.counts()) {
@@ -65,42 +83,61 @@ void EngineThread::Loop() {
     Step();
     Publish();
   }
-  const Error reason = Failure("the server is stopping");
+  const auto reason = std::make_exception_ptr(Failure("the server is stopping"));
   FailAll(reason);
-  for (const Job& job : submitted_) job.on_failure(reason);
+  for (const Job& job : submitted_) Report(job.on_failure, reason);
 }
 
 void EngineThread::Start(Job job) {
   const Ticket ticket = job.ticket;
   job.request.on_event =
       [this, ticket, on_event = std::move(job.request.on_event)](const GenerationEvent& event) {
-        const bool go_on = on_event(event);
-        if (!go_on || event.finish != FinishReason::kNone) End(ticket);
-        return go_on;
+        return Tell(ticket, on_event, event);
       };
+  Running& running = running_[ticket];
+  running.on_failure = std::move(job.on_failure);
   try {
-    const Engine::RequestId id = engine_.Submit(std::move(job.request));
-    running_[ticket] = {id, std::move(job.on_failure)};
-  } catch (const std::exception& e) {
-    job.on_failure(e);
-    End(ticket);
+    running.id = engine_.Submit(std::move(job.request));
+  } catch (...) {
+    Fail(ticket, std::current_exception());
   }
 }
 
+// The engine ends the streams that a failure concerns by itself. What it throws is a bug, after
+// which it is not known which streams are whole.
 void EngineThread::Step() {
   try {
     engine_.Step();
-  } catch (const std::exception& e) {
-    FailAll(e);
+  } catch (...) {
+    FailAll(std::current_exception());
   }
 }
 
-void EngineThread::FailAll(const std::exception& reason) {
+bool EngineThread::Tell(Ticket ticket, const OnEvent& on_event, const GenerationEvent& event) {
+  if (event.finish == FinishReason::kFailed) {
+    Fail(ticket, event.error);
+    return false;
+  }
+  try {
+    const bool goes_on = on_event(event);
+    if (!goes_on || event.finish != FinishReason::kNone) End(ticket);
+    return goes_on;
+  } catch (...) {
+    Fail(ticket, std::current_exception());
+    return false;
+  }
+}
+
+void EngineThread::Fail(Ticket ticket, const std::exception_ptr& reason) {
+  Report(running_.at(ticket).on_failure, reason);
+  End(ticket);
+}
+
+void EngineThread::FailAll(const std::exception_ptr& reason) {
   while (!running_.empty()) {
-    const auto [ticket, running] = *running_.begin();
+    const auto& [ticket, running] = *running_.begin();
     engine_.Cancel(running.id);
-    running.on_failure(reason);
-    End(ticket);
+    Fail(ticket, reason);
   }
 }
 

@@ -18,6 +18,7 @@ namespace retort {
 class EngineThread {
  public:
   using Ticket = uint64_t;
+  using OnEvent = decltype(GenerationRequest::on_event);
   using OnFailure = std::function<void(const std::exception& reason)>;
 
   // most: maximum number of requests, running and waiting together. Nothing else may use `engine`
@@ -30,8 +31,8 @@ class EngineThread {
 
   // Nullopt when there are too many requests. on_event and on_failure are called on the engine's
   // thread. The last call is an event with a finish reason or on_failure, unless on_event returned
-  // false or the request was cancelled. If a step throws, all requests that the engine holds fail;
-  // later requests are not affected.
+  // false or the request was cancelled. on_failure takes the place of the event kFailed; a request
+  // whose on_event throws fails with that. A failure ends no request but those that Engine names.
   std::optional<Ticket> Submit(GenerationRequest request, OnFailure on_failure);
   // Takes effect before the next step. Requests that have ended are ignored.
   void Cancel(Ticket ticket);
@@ -45,14 +46,17 @@ class EngineThread {
     OnFailure on_failure;
   };
   struct Running {
-    Engine::RequestId id;
+    Engine::RequestId id = 0;
     OnFailure on_failure;
   };
 
   void Loop();
   void Start(Job job);
   void Step();
-  void FailAll(const std::exception& reason);
+  // Tells a request what happened; false if that ended it.
+  bool Tell(Ticket ticket, const OnEvent& on_event, const GenerationEvent& event);
+  void Fail(Ticket ticket, const std::exception_ptr& reason);
+  void FailAll(const std::exception_ptr& reason);
   void End(Ticket ticket);
   void Publish();
 

@@ -15,12 +15,14 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
   const auto begin = Clock::now();
   auto first = begin;
   bool any = false;
+  std::exception_ptr error;
   engine.Submit({std::move(prompt), sampling, [&](const GenerationEvent& event) {
                    if (!any) first = Clock::now();
                    any = true;
                    out.text += event.text;
                    out.ids.insert(out.ids.end(), event.ids.begin(), event.ids.end());
                    out.finish = event.finish;
+                   if (event.error) return error = event.error, false;
                    const bool go_on = !on_event || on_event(event);
                    if (!go_on && out.finish == FinishReason::kNone)
                      out.finish = FinishReason::kCancelled;
@@ -28,6 +30,7 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
                  }});
   while (out.finish == FinishReason::kNone && engine.Step()) {
   }
+  if (error) std::rethrow_exception(error);
   out.prefill_seconds = seconds(first - begin);
   out.decode_seconds = seconds(Clock::now() - first);
   return out;

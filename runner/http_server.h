@@ -1,77 +1,69 @@
 // SPDX-License-Identifier: Apache-2.0
 // An HTTP/1.1 server for few clients and long answers: connections, limits, timeouts, chunked
-// streams, and notification when a client disconnects. The handler interprets the requests.
+// streams, and notification when a client disconnects. The handlers interpret the requests.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
+
+#include "runner/http_exchange.h"
+#include "runner/http_message.h"
 
 namespace retort {
 
-struct HttpRequest {
-  std::string method, path;  // the path without its query
-  std::string authorization, content_type;
-  std::string body;
-};
-
-struct HttpAnswer {
-  int status = 200;
-  std::string body;
-  std::string content_type = "application/json";
-  std::vector<std::pair<std::string, std::string>> headers;
-};
-
-// Sends the answer to one request: either Answer() once, or Begin(), any number of Send(), End().
-// These may be called on any thread, and do nothing after the client has disconnected.
-class HttpExchange {
- public:
-  virtual ~HttpExchange() = default;
-  virtual void Answer(HttpAnswer answer) = 0;
-  virtual void Begin(const std::string& content_type) = 0;
-  virtual void Send(std::string bytes) = 0;
-  virtual void End() = 0;
-  // May only be called within the handler. `on_gone` is called on the server's thread if the client
-  // disconnects before the end of the answer.
-  virtual void OnGone(std::function<void()> on_gone) = 0;
-};
-
 struct HttpOptions {
-  std::string host = "127.0.0.1";  // an address, or a name that resolves to one
-  int port = 8080;                 // 0: any free port
+  std::string host = "127.0.0.1";          // an address, or a name that resolves to one
+  int port = 8080;                         // 0: any free port
+  std::vector<std::string> allowed_hosts;  // see HostsOf() in runner/http_rules.h
   int64_t header_limit = 16 << 10, body_limit = 4 << 20;  // bytes
-  int connections = 256;                                  // more get status 503 and are closed
+  int64_t bodies_limit = 64 << 20;  // bytes of all bodies that are read or kept at one time
+  int64_t unread_limit = 4 << 20;   // bytes of a stream that its client has not read
+  int connections = 1024;           // fewer if the system allows the process fewer files
   std::chrono::milliseconds read_timeout{30000};   // for a request's header, and again for its body
   std::chrono::milliseconds write_timeout{30000};  // for each write
-  std::chrono::milliseconds grace{5000};           // for unfinished answers after Stop()
-  bool catch_signals = false;                      // SIGINT and SIGTERM stop it
+  int64_t least_rate = 16 << 10;          // bytes that give a body or a write one more second
+  std::chrono::milliseconds ping{15000};  // silence after which a stream's ping is sent
+  std::chrono::milliseconds grace{5000};  // for unfinished answers after Stop()
+  bool catch_signals = false;             // SIGINT and SIGTERM stop it
 };
 
+// `judge` and `handle` are called on the server's thread, which serves all clients, and must be
+// quick. An exception is answered with status 500.
+struct HttpHandlers {
+  // Judges a request by its header. An answer: the request gets it, and its body is not kept.
+  std::function<std::optional<HttpAnswer>(const HttpHead& head)> judge;
+  // The request is complete. The answer may be sent later, from any thread.
+  std::function<void(const std::shared_ptr<HttpRequest>& request,
+                     const std::shared_ptr<HttpExchange>& exchange)>
+      handle;
+  // Makes the body of the server's own error answers, such as 413 to a body that is too large.
+  std::function<std::string(int status, const std::string& message)> fault_body;
+};
+
+// When all connections are taken, the client that the server has waited for longest is closed: for
+// the rest of a request, for its next request, or for reading an answer. A client that waits for
+// the server never is.
 class HttpServer {
  public:
-  // Called on the server's thread; must not block. An exception is answered with status 500.
-  using Handler = std::function<void(const HttpRequest& request,
-                                     const std::shared_ptr<HttpExchange>& exchange)>;
-  // Makes the body of the server's own error answers, such as 413 to a body that is too large.
-  using FaultBody = std::function<std::string(int status, const std::string& message)>;
-
-  // Starts to listen. Throws Error{kInput} if the host cannot be resolved, Error{kFailure} if the
-  // port is taken.
-  HttpServer(const HttpOptions& options, Handler handler, FaultBody fault_body);
+  // Starts to listen. Throws Error{kInput} if the host cannot be resolved or an allowed host is no
+  // name, Error{kFailure} if the port is taken.
+  HttpServer(const HttpOptions& options, HttpHandlers handlers);
   ~HttpServer();
 
   int port() const;
   std::string url() const;  // "http://127.0.0.1:8080"
   bool loopback() const;    // true: only reachable from this machine
-  // Serves until stopped.
-  void Run();
+  // Serves until stopped. False if it was stopped a second time and ended at once.
+  bool Run();
   // May be called on any thread, any number of times. The first call accepts no more connections,
-  // closes idle ones and gives the others `grace` to finish their answers. The second call ends
-  // Run() immediately.
+  // closes idle ones and gives the others `grace` to finish. After four fifths of it, requests
+  // without an answer get status 503 and streams their last words. The second call ends Run()
+  // immediately.
   void Stop();
 
  private:

@@ -30,13 +30,13 @@ int64_t KvCache::bytes() const {
   return sum;
 }
 
-PageTable KvCache::Allocate(int64_t tokens) {
-  const int64_t count = PagesFor(tokens);
-  PageTable table;
-  if (count > free_pages()) return table;
-  table.pages.assign(free_.rbegin(), free_.rbegin() + count);
+bool KvCache::Extend(PageTable& table, int64_t tokens) {
+  const int64_t count = PagesFor(tokens) - std::ssize(table.pages);
+  if (count <= 0) return true;
+  if (count > free_pages()) return false;
+  table.pages.insert(table.pages.end(), free_.rbegin(), free_.rbegin() + count);
   free_.resize(free_.size() - static_cast<size_t>(count));
-  return table;
+  return true;
 }
 
 void KvCache::Release(PageTable& table) {

@@ -38,8 +38,9 @@ class KvCache {
   int64_t free_pages() const { return static_cast<int64_t>(free_.size()); }
   int64_t bytes() const;
 
-  // Pages for `tokens` tokens, or an empty table if there are not enough free pages.
-  PageTable Allocate(int64_t tokens);
+  // Adds pages until the table has room for `tokens` tokens. False, and nothing is added, if there
+  // are not enough free pages.
+  bool Extend(PageTable& table, int64_t tokens);
   void Release(PageTable& table);
 
   // The decoder's view of the cache. The code that builds the batch sets its `rows`.

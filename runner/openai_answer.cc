@@ -4,9 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
+#include "runner/http_message.h"
 
 namespace retort {
 namespace {
+
+constexpr size_t kMostMessageBytes = 1000;  // messages quote requests, which may be large
 
 Json UsageJson(const ApiUsage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
@@ -44,7 +47,9 @@ std::string ChoiceChunk(const ApiAnswer& answer, Json said, FinishReason finish)
 
 std::string TypeOf(int status) {
   if (status == 401) return "authentication_error";
+  if (status == 403) return "permission_error";
   if (status == 404) return "not_found_error";
+  if (status == 429) return "rate_limit_error";
   return status < 500 ? "invalid_request_error" : "server_error";
 }
 
@@ -86,9 +91,9 @@ std::string ApiAnswer::UsageChunk(const ApiUsage& usage) const {
 std::string ApiErrorBody(const ApiError& error) {
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   return DumpJson({{"error",
-                    {{"message", error.what()},
+                    {{"message", Shortened(error.what(), kMostMessageBytes)},
                      {"type", TypeOf(error.status)},
-                     {"param", or_null(error.param)},
+                     {"param", or_null(Shortened(error.param, kMostMessageBytes))},
                      {"code", or_null(error.code)}}}});
 }
 

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runner/sampler.h"
@@ -22,15 +24,17 @@ struct ApiError : std::runtime_error {
         code(std::move(error_code)) {}
 
   int status;
-  std::string param, code;  // empty: null in the answer
+  std::string param, code;                                   // empty: null in the answer
+  std::vector<std::pair<std::string, std::string>> headers;  // of the answer, beside the usual ones
 };
 
 enum class ApiKind { kChat, kCompletion };
 
 struct ApiRequest {
   ApiKind kind = ApiKind::kChat;
-  std::vector<Message> messages;  // chat
-  std::string prompt;             // completion: text, or prompt_ids
+  std::optional<std::string> model;  // as asked for; absent: the server's
+  std::vector<Message> messages;     // chat
+  std::string prompt;                // completion: text, or prompt_ids
   std::vector<int32_t> prompt_ids;
   SamplingOptions sampling;
   bool stream = false, include_usage = false;

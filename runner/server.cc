@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server.h"
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -10,20 +12,18 @@
 #include "runner/engine_thread.h"
 #include "runner/openai_answer.h"
 #include "runner/openai_request.h"
+#include "runner/server_prompt.h"
+#include "runner/server_reply.h"
+#include "runner/server_routes.h"
+#include "runner/work_queue.h"
 
 namespace retort {
 namespace {
 
 using ExchangePtr = std::shared_ptr<HttpExchange>;
 
-HttpAnswer ErrorAnswer(const ApiError& error) {
-  HttpAnswer answer;
-  answer.status = error.status;
-  answer.body = ApiErrorBody(error);
-  if (error.status == 503) answer.headers = {{"Retry-After", "1"}};
-  if (error.status == 401) answer.headers = {{"WWW-Authenticate", "Bearer"}};
-  return answer;
-}
+constexpr size_t kLongBody = 32 << 10;      // bytes; reading and tokenising more takes milliseconds
+constexpr int64_t kSpareConnections = 512;  // beside those whose requests run or wait
 
 HttpAnswer JsonAnswer(const Json& value) {
   HttpAnswer answer;
@@ -31,66 +31,39 @@ HttpAnswer JsonAnswer(const Json& value) {
   return answer;
 }
 
-// Takes a time that depends on the length of `given`, but not on the content of `secret`.
-bool SameText(std::string_view given, std::string_view secret) {
-  unsigned difference = given.size() == secret.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i] ^ secret[i % secret.size()]);
-  }
-  return difference == 0;
+// As OpenAI's API says it. The same for every name that is not served.
+ApiError NoModel(const std::string& name, const std::string& served) {
+  return ApiError(404,
+                  Cat("there is no model '", Shortened(name), "'; this server has '", served, "'"),
+                  "model", "model_not_found");
 }
 
-// Sends the result of a request to its client. Used on the engine's thread.
-class Reply {
- public:
-  Reply(ExchangePtr exchange, ApiAnswer answer, bool stream, int64_t prompt_tokens)
-      : exchange_(std::move(exchange)),
-        answer_(std::move(answer)),
-        stream_(stream),
-        usage_{prompt_tokens, 0} {}
+ApiError QueueFull() {
+  return ApiError(429, "too many requests are waiting; try again later", "", "queue_full");
+}
 
-  void OnEvent(const GenerationEvent& event) {
-    usage_.completion_tokens += static_cast<int64_t>(event.ids.size());
-    if (stream_) return Stream(event);
-    text_ += event.text;
-    if (event.finish == FinishReason::kNone) return;
-    HttpAnswer whole;
-    whole.body = answer_.Whole(text_, event.finish, usage_);
-    exchange_->Answer(std::move(whole));
-  }
+EngineOptions Paced(EngineOptions options) {
+  options.paced = true;
+  return options;
+}
 
-  void Fail(const std::exception& reason) {
-    const auto* error = dynamic_cast<const Error*>(&reason);
-    const ApiError told(error && error->kind() == Error::Kind::kInput ? 400 : 500, reason.what());
-    if (!begun_) return exchange_->Answer(ErrorAnswer(told));
-    exchange_->Send(ServerSentEvent(ApiErrorBody(told)));
-    exchange_->End();
-  }
+// Enough connections for all requests that may run or wait.
+HttpOptions WithConnections(const ServerOptions& options) {
+  HttpOptions http = options.http;
+  const int64_t needed = options.engine.parallel + options.queue + kSpareConnections;
+  if (http.connections == HttpOptions().connections)
+    http.connections = static_cast<int>(std::clamp<int64_t>(needed, http.connections, 65536));
+  return http;
+}
 
- private:
-  void Stream(const GenerationEvent& event) {
-    std::string out;
-    if (!begun_) {
-      begun_ = true;
-      exchange_->Begin("text/event-stream; charset=utf-8");
-      if (answer_.kind == ApiKind::kChat) out += ServerSentEvent(answer_.RoleChunk());
-    }
-    if (!event.text.empty()) out += ServerSentEvent(answer_.TextChunk(event.text));
-    const bool ends = event.finish != FinishReason::kNone;
-    if (ends) {
-      out += ServerSentEvent(answer_.FinishChunk(event.finish));
-      if (answer_.include_usage) out += ServerSentEvent(answer_.UsageChunk(usage_));
-      out += ServerSentEvent("[DONE]");
-    }
-    if (!out.empty()) exchange_->Send(std::move(out));
-    if (ends) exchange_->End();
-  }
-
-  ExchangePtr exchange_;
-  ApiAnswer answer_;
-  bool stream_, begun_ = false;
-  ApiUsage usage_;
-  std::string text_;
+// A complete request, on its way to the engine.
+struct PendingRequest {
+  ApiKind kind;
+  std::shared_ptr<HttpRequest> http;
+  ExchangePtr exchange;
+  std::unique_ptr<ServerPlace> place;
+  uint64_t seed;
+  std::string id;
 };
 
 }  // namespace
@@ -99,30 +72,30 @@ struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : model(std::move(m)),
         options(o),
-        engine(model.model, model.adapter, model.tokenizer, o.engine),
-        http(
-            o.http, [this](const HttpRequest& r, const ExchangePtr& e) { Handle(r, e); },
-            [](int status, const std::string& message) {
-              return ApiErrorBody(ApiError(status, message));
-            }),
-        thread(engine, o.engine.parallel + o.queue) {
+        engine(model.model, model.adapter, model.tokenizer, Paced(o.engine)),
+        prompts(model, engine.context()),
+        http(WithConnections(o),
+             {[this](const HttpHead& head) { return Judge(head); },
+              [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
+              [](int status, const std::string& message) {
+                return ApiErrorBody(ApiError(status, message));
+              }}),
+        // A request gives its place back just before its last event ends in the engine.
+        thread(engine, places() + o.engine.parallel) {
     if (model.chat) end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
   }
 
-  // Answers immediately, or passes the request to the engine.
-  void Handle(const HttpRequest& request, const ExchangePtr& exchange) {
-    try {
-      Route(request, exchange);
-    } catch (const ApiError& e) {
-      exchange->Answer(ErrorAnswer(e));
-    }
-  }
-  void Route(const HttpRequest& request, const ExchangePtr& exchange);
-  void CheckKey(const HttpRequest& request) const;
-  void Complete(ApiKind kind, const HttpRequest& request, const ExchangePtr& exchange);
-  std::vector<int32_t> PromptOf(const ApiRequest& request) const;
-  std::vector<int32_t> Encoded(const ApiRequest& request) const;
-  ApiAnswer AnswerTo(const ApiRequest& request);
+  int64_t places() const { return options.engine.parallel + options.queue; }
+
+  // On the server's thread.
+  std::optional<HttpAnswer> Judge(const HttpHead& head);
+  std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route);
+  void Accept(const std::shared_ptr<HttpRequest>& request, const ExchangePtr& exchange);
+  std::string NewId(ApiKind kind);
+  // On a thread of `work`.
+  void Read(PendingRequest& pending);
+  void Submit(PendingRequest& pending);
+
   Json Health() const;
   Json ModelJson() const;
 
@@ -132,9 +105,12 @@ struct Server::State {
   int32_t end_of_turn = -1;
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
+  std::atomic<int64_t> taken_places{0};
   Engine engine;
+  PromptReader prompts;
   HttpServer http;
-  EngineThread thread;  // last, so destroyed first: its final answers still use http
+  EngineThread thread;  // destroyed before http, which its final answers still use
+  WorkQueue work;       // destroyed first: its jobs use all of the above
 
   static int64_t Now() {
     return std::chrono::duration_cast<std::chrono::seconds>(
@@ -143,103 +119,93 @@ struct Server::State {
   }
 };
 
-void Server::State::Route(const HttpRequest& request, const ExchangePtr& exchange) {
-  const bool models = request.path == "/v1/models" || request.path == "/v1/models/" + model.name;
-  const bool chat = request.path == "/v1/chat/completions",
-             completion = request.path == "/v1/completions";
-  const bool reads = models || request.path == "/health";
-  if (!reads && !chat && !completion) {
-    throw ApiError(404, Cat("there is no ", request.path,
-                            "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
-  }
-  const std::string allowed = reads ? "GET, HEAD, OPTIONS" : "POST, OPTIONS";
-  if (request.method == "OPTIONS") return exchange->Answer({204, "", "", {{"Allow", allowed}}});
-  if (reads ? request.method != "GET" && request.method != "HEAD" : request.method != "POST") {
-    HttpAnswer answer =
-        ErrorAnswer(ApiError(405, Cat(request.path, " takes ", allowed, ", not ", request.method)));
-    answer.headers = {{"Allow", allowed}};
-    return exchange->Answer(std::move(answer));
-  }
-  if (request.path == "/health") return exchange->Answer(JsonAnswer(Health()));
-  CheckKey(request);
-  if (chat || completion)
-    return Complete(chat ? ApiKind::kChat : ApiKind::kCompletion, request, exchange);
-  exchange->Answer(JsonAnswer(request.path == "/v1/models"
-                                  ? Json{{"object", "list"}, {"data", Json::array({ModelJson()})}}
-                                  : ModelJson()));
-}
-
-void Server::State::CheckKey(const HttpRequest& request) const {
-  if (options.api_key.empty()) return;
-  if (!SameText(request.authorization, "Bearer " + options.api_key)) {
-    throw ApiError(401, "a valid API key is needed: Authorization: Bearer KEY", "",
-                   "invalid_api_key");
+std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
+  try {
+    const Route route = FindRoute(head);
+    if (head.method == "OPTIONS") return HttpAnswer{204, "", "", {{"Allow", route.allowed}}};
+    if (route.endpoint != Endpoint::kHealth) CheckKey(head, options.api_key);
+    return Answer(head, route);
+  } catch (const ApiError& e) {
+    return ErrorAnswer(e);
   }
 }
 
-void Server::State::Complete(ApiKind kind, const HttpRequest& request,
-                             const ExchangePtr& exchange) {
-  // A web page can send other types to a local server without a CORS preflight request.
-  if (!StartsWith(request.content_type, "application/json")) {
-    throw ApiError(415, "the body must come with Content-Type: application/json");
+// Nullopt: the request's body is needed first.
+std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Route& route) {
+  switch (route.endpoint) {
+    case Endpoint::kHealth:
+      return JsonAnswer(Health());
+    case Endpoint::kModels:
+      return JsonAnswer({{"object", "list"}, {"data", Json::array({ModelJson()})}});
+    case Endpoint::kModel:
+      if (route.model != model.name) throw NoModel(route.model, model.name);
+      return JsonAnswer(ModelJson());
+    case Endpoint::kChat:
+    case Endpoint::kCompletion:
+      CheckMediaType(head);
+      if (taken_places >= places()) throw QueueFull();
   }
-  const ApiRequest read = ReadApiRequest(kind, request.body, random());
+  return std::nullopt;
+}
+
+void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
+                           const ExchangePtr& exchange) {
+  auto place = ServerPlace::Take(taken_places, places());
+  if (!place) return exchange->Answer(ErrorAnswer(QueueFull()));
+  const ApiKind kind =
+      FindRoute(request->head).endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion;
+  const auto pending = std::make_shared<PendingRequest>(
+      PendingRequest{kind, request, exchange, std::move(place), random(), NewId(kind)});
+  work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
+}
+
+void Server::State::Read(PendingRequest& pending) {
+  if (pending.exchange->gone()) return;
+  try {
+    Submit(pending);
+  } catch (const ApiError& e) {
+    pending.place.reset();
+    pending.exchange->Answer(ErrorAnswer(e));
+  } catch (const std::exception& e) {
+    pending.place.reset();
+    pending.exchange->Answer(ErrorAnswer(ApiError(500, e.what())));
+  }
+}
+
+void Server::State::Submit(PendingRequest& pending) {
+  const ApiRequest read = ReadApiRequest(pending.kind, pending.http->body, pending.seed);
+  pending.http.reset();  // its body's memory
+  if (read.model && *read.model != model.name) throw NoModel(*read.model, model.name);
   GenerationRequest generation;
-  generation.prompt = PromptOf(read);
+  generation.prompt = prompts.Read(read);
   generation.sampling = read.sampling;
-  if (kind == ApiKind::kChat) generation.sampling.stop_ids.push_back(end_of_turn);
+  if (pending.kind == ApiKind::kChat) generation.sampling.stop_ids.push_back(end_of_turn);
 
-  const auto reply = std::make_shared<Reply>(exchange, AnswerTo(read), read.stream,
-                                             static_cast<int64_t>(generation.prompt.size()));
+  const auto reply = std::make_shared<ServerReply>(
+      pending.exchange, std::move(pending.place),
+      ApiAnswer{pending.kind, pending.id, Now(), model.name, read.include_usage}, read.stream,
+      static_cast<int64_t>(generation.prompt.size()));
   generation.on_event = [reply](const GenerationEvent& event) {
     reply->OnEvent(event);
     return true;
   };
-  const auto ticket =
-      thread.Submit(std::move(generation), [reply](const std::exception& e) { reply->Fail(e); });
-  if (!ticket)
-    throw ApiError(503, "too many requests are waiting; try again later", "", "queue_full");
-  exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
-}
-
-std::vector<int32_t> Server::State::Encoded(const ApiRequest& request) const {
-  if (!request.prompt_ids.empty()) return request.prompt_ids;
-  if (request.kind == ApiKind::kCompletion) return model.tokenizer.EncodePrompt(request.prompt);
-  if (!model.chat) throw ApiError(400, model.no_chat, "messages", "no_chat_template");
+  reply->Begin();
+  std::optional<EngineThread::Ticket> ticket;
   try {
-    return EncodeChat(model.tokenizer, *model.chat, request.messages, true, "messages");
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), "messages", "invalid_value");
+    ticket =
+        thread.Submit(std::move(generation), [reply](const std::exception& e) { reply->Fail(e); });
+  } catch (const std::exception& e) {
+    return reply->Fail(e);  // a stream has begun, so it must be told as one
   }
+  if (!ticket) return reply->Fail(QueueFull());
+  pending.exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
 }
 
-std::vector<int32_t> Server::State::PromptOf(const ApiRequest& request) const {
-  std::vector<int32_t> ids = Encoded(request);
-  const std::string param = request.kind == ApiKind::kChat ? "messages" : "prompt";
-  if (ids.empty()) throw ApiError(400, "the prompt is empty", param, "invalid_value");
-  for (const int32_t id : ids) {
-    if (id >= model.model.config.vocab) {
-      throw ApiError(400,
-                     Cat("the prompt's token ", id, " is not within the vocabulary of ",
-                         model.model.config.vocab),
-                     param, "invalid_value");
-    }
-  }
-  if (static_cast<int64_t>(ids.size()) >= engine.context()) {
-    throw ApiError(400,
-                   Cat("the prompt's ", ids.size(), " tokens leave no room in the context of ",
-                       engine.context()),
-                   param, "context_length_exceeded");
-  }
-  return ids;
-}
-
-ApiAnswer Server::State::AnswerTo(const ApiRequest& request) {
+std::string Server::State::NewId(ApiKind kind) {
   static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::string id = request.kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-";
+  std::string id = kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-";
   for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
-  return {request.kind, id, Now(), model.name, request.include_usage};
+  return id;
 }
 
 Json Server::State::Health() const {
@@ -264,7 +230,7 @@ std::string Server::url() const { return state_->http.url(); }
 bool Server::loopback() const { return state_->http.loopback(); }
 int64_t Server::context() const { return state_->engine.context(); }
 EngineCounts Server::counts() const { return state_->thread.counts(); }
-void Server::Run() { state_->http.Run(); }
+bool Server::Run() { return state_->http.Run(); }
 void Server::Stop() { state_->http.Stop(); }
 
 }  // namespace retort

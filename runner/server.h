@@ -27,7 +27,7 @@ struct ServedModel {
 struct ServerOptions {
   HttpOptions http;
   EngineOptions engine;
-  int64_t queue = 64;   // maximum number of waiting requests
+  int64_t queue = 64;   // maximum number of waiting requests; more get status 429
   std::string api_key;  // empty: no key is required
 };
 
@@ -43,7 +43,7 @@ class Server {
   bool loopback() const;
   int64_t context() const;      // maximum tokens of a request, including its answer
   EngineCounts counts() const;  // any thread
-  void Run();                   // until stopped
+  bool Run();                   // until stopped; false: stopped twice, so it ended at once
   void Stop();                  // any thread; see HttpServer
 
  private:

@@ -28,17 +28,34 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
   const auto& more = request_.sampling.stop_ids;
   ends_.insert(ends_.end(), more.begin(), more.end());
   tokens_.reserve(static_cast<size_t>(limit_));
+  pages.pages.reserve(static_cast<size_t>(KvCache::PagesFor(limit_)));
+}
+
+int64_t Stream::PieceOf(int64_t share) const {
+  const int64_t prompt = prompt_tokens_ - read_;  // what is left of it
+  if (prompt <= 0) return std::min(share, unread());
+  int64_t piece = std::min(prompt, std::max<int64_t>(share, 2));
+  if (prompt - piece == 1) piece += piece > 2 ? -1 : 1;
+  if (piece == prompt)
+    piece += std::clamp<int64_t>(share - piece, 0, unread() - prompt);  // then generated tokens
+  return piece;
 }
 
 void Stream::AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
   RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "reading ",
                count, " tokens");
-  AttentionLayout& layout = batch.layout;
-  layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),
-                         static_cast<int32_t>(read_),
-                         static_cast<int32_t>(layout.block_rows.size())});
-  for (const int32_t page : pages.pages)
-    layout.block_rows.push_back(page * static_cast<int32_t>(kPageTokens));
+  std::vector<int32_t>& blocks = batch.layout.block_rows;
+  const auto first_block = static_cast<int32_t>(blocks.size());
+  for (const int32_t page : pages.pages) blocks.push_back(page * static_cast<int32_t>(kPageTokens));
+  const int64_t prompt = std::clamp<int64_t>(prompt_tokens_ - read_, 0, count);
+  if (prompt > 0) AppendRun(prompt, first_block, batch, rows);
+  for (int64_t i = prompt; i < count; ++i) AppendRun(1, first_block, batch, rows);
+}
+
+void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
+                       std::vector<int32_t>& rows) {
+  batch.layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),
+                               static_cast<int32_t>(read_), first_block});
   for (int64_t p = read_; p < read_ + count; ++p) {
     batch.ids.push_back(tokens_[static_cast<size_t>(p)]);
     batch.positions.push_back(static_cast<int32_t>(p));

@@ -19,21 +19,31 @@ class Stream {
 
   Engine::RequestId id() const { return id_; }
   GenerationRequest& request() { return request_; }
-  // The maximum number of tokens in the cache. Keys and values of the last token are never needed.
-  int64_t cache_need() const { return limit_ - 1; }
   int64_t prompt_tokens() const { return prompt_tokens_; }
+  int64_t size() const { return static_cast<int64_t>(tokens_.size()); }  // prompt and generated
 
   // Tokens that the model has not processed yet; at least one until the stream ends.
-  int64_t unread() const { return static_cast<int64_t>(tokens_.size()) - read_; }
+  int64_t unread() const { return size() - read_; }
   int64_t read() const { return read_; }
-  // Appends the next `count` tokens to the batch, and their cache rows to `rows`.
+  bool begun() const { return read_ > 0; }
+  // How many tokens a step should read that may read about `share` (at least 1) of them. A prompt
+  // is cut so that no piece is a single token: a run of one query is computed in another order of
+  // sums than a longer one, and which cuts are made must not show in the results.
+  int64_t PieceOf(int64_t share) const;
+  // Appends the next `count` tokens to the batch, and their cache rows to `rows`. Tokens of the
+  // prompt form one run. Generated tokens that are read again, after the stream lost its pages, are
+  // runs of one query each, as they were the first time.
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
+  // All tokens are unread again: the stream has lost its pages.
+  void Forget() { read_ = 0; }
   // Samples the next token from `logits` [V] and returns what happened. Requires unread() == 0.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
 
   PageTable pages;
+  bool generates = false;  // it has one of the engine's places, and reads a token at each step
 
  private:
+  void AppendRun(int64_t count, int32_t first_block, Batch& batch, std::vector<int32_t>& rows);
   void Accept(int32_t id, GenerationEvent& event);
   bool IsEnd(int32_t id) const;
 

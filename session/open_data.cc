@@ -2,6 +2,7 @@
 #include "session/open_data.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "data/audit.h"
 #include "data/model_tokenizer.h"
@@ -16,6 +17,46 @@ Rows OpenRows(const std::vector<DataSource>& sources, const std::string& format)
   return Rows::Open(out, ParseRowFormat(format));
 }
 
+std::vector<int32_t> TaughtEnds(const RecipeData& data, bool add_eos, const std::string& where) {
+  std::vector<int32_t> ends;
+  if (data.rows.HasMessages()) ends.push_back(data.chat->CheckMarks(*data.tokenizer, where));
+  const int32_t eos = data.tokenizer->spec().eos;
+  if (add_eos && eos >= 0 && data.rows.HasTexts() && std::ranges::find(ends, eos) == ends.end())
+    ends.push_back(eos);
+  return ends;
+}
+
+// The number of groups of each source, which are drawn together.
+std::vector<int64_t> GroupsBySource(const RecipeData& data) {
+  std::vector<int64_t> groups(data.rows.sources().size());
+  for (const Example& e : data.train.examples)
+    groups[static_cast<size_t>(data.rows.Source(e.row))] += !e.joined;
+  return groups;
+}
+
+std::vector<double> WeightsOf(const Rows& rows) {
+  std::vector<double> weights;
+  weights.reserve(rows.sources().size());
+  for (const RowSource& source : rows.sources()) weights.push_back(source.weight);
+  return weights;
+}
+
+// Says how often the rows of each source are drawn, if their weights differ.
+void NoteWeights(RecipeData& data) {
+  const std::vector<double> weights = WeightsOf(data.rows);
+  if (std::ranges::count(weights, weights[0]) == std::ssize(weights)) return;
+  const std::vector<int64_t> groups = GroupsBySource(data);
+  const std::vector<double> rates = DrawRates(groups, weights);
+  for (size_t s = 0; s < groups.size(); ++s) {
+    const int64_t draws = DrawsBefore(groups[s], rates[s], 1);
+    const auto epochs = static_cast<int64_t>(std::ceil(1 / rates[s]));
+    data.train.notes.push_back(
+        Cat(data.rows.sources()[s].path.string(), ": weight ", weights[s], ", ", draws,
+            " draws an epoch from ", groups[s], " rows",
+            epochs > 1 ? Cat("; every row has been drawn after ", epochs, " epochs") : ""));
+  }
+}
+
 }  // namespace
 
 ExampleOptions ExampleOptionsOf(const DataRecipe& d, int64_t max_positions) {
@@ -26,6 +67,7 @@ ExampleOptions ExampleOptionsOf(const DataRecipe& d, int64_t max_positions) {
   // Positions restart in every row, so the model limits only the length of rows. A packed sequence
   // may be longer.
   options.max_tokens = std::min(d.max_tokens, max_positions);
+  options.model_limit = max_positions < d.max_tokens;
   options.add_eos = d.add_eos;
   return options;
 }
@@ -40,18 +82,30 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
       const std::string where = recipe.model.path.string();
       out.chat = ChatTemplate::Resolve(d.template_name, out.tokenizer->spec(), where);
       out.chat->CheckMarks(*out.tokenizer, where);
-      out.chat_name = std::string(out.chat->name());
     }
     return MakeExamples(rows, *out.tokenizer, out.chat ? &*out.chat : nullptr, options);
   };
   out.rows = OpenRows(d.train, d.format);
   out.train = make(out.rows);
+  out.ends = TaughtEnds(out, d.add_eos, recipe.model.path.string());
+  NoteWeights(out);
   if (d.eval.empty()) return out;
   const Rows held_out = OpenRows(d.eval, d.format);
   out.eval = make(held_out);
+  for (const std::string& note : out.eval.notes) out.train.notes.push_back("held out: " + note);
+  if (std::ranges::any_of(d.eval, [](const DataSource& s) { return s.weight != 1; })) {
+    out.train.notes.emplace_back(
+        "held out: a weight in data.eval changes nothing; every row is evaluated once");
+  }
   if (const std::string note = OverlapNote(out.train, out.eval, held_out); !note.empty())
     out.train.notes.push_back(note);
   return out;
+}
+
+void DrawByWeight(const RecipeData& data, BatchOptions& options) {
+  options.weights = WeightsOf(data.rows);
+  options.sources.clear();
+  for (const Example& e : data.train.examples) options.sources.push_back(data.rows.Source(e.row));
 }
 
 std::string WhereOf(const RecipeData& data, const Example& example) {

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "data/examples.h"
+#include "data/packing.h"
 #include "model/load.h"
 #include "recipes/recipe.h"
 
@@ -14,7 +15,7 @@ namespace retort {
 struct RecipeData {
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat;  // if rows are conversations
-  std::string chat_name;             // of that template; "" without one
+  std::vector<int32_t> ends;         // the ids that the training rows teach as an end
   Rows rows;                         // the training rows, to name them in errors
   ExampleSet train, eval;            // eval is empty if the recipe has no eval data
 };
@@ -24,6 +25,8 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files);
 
 // Options for making examples of the recipe's rows, for a model with max_positions positions.
 ExampleOptions ExampleOptionsOf(const DataRecipe& recipe, int64_t max_positions);
+// The source of each training example, and the sources' weights, for the stream of batches.
+void DrawByWeight(const RecipeData& data, BatchOptions& options);
 // "train.jsonl:17" of an example, for errors.
 std::string WhereOf(const RecipeData& data, const Example& example);
 

@@ -3,6 +3,9 @@
 
 #include "base/error.h"
 #include "data/model_tokenizer.h"
+#include "model/store/base_check.h"
+#include "model/store/chat_files.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
 #include "tokenizer/tokenizer_agreement.h"
 
@@ -10,9 +13,11 @@ namespace retort {
 namespace {
 
 bool MayShare(const Recipe& recipe, const ModelFiles& teacher, const ModelFiles& student) {
+  const auto threads = static_cast<int>(recipe.train.threads);
   return recipe.adapter.kind != "none" && recipe.teacher.weights == recipe.model.weights &&
          recipe.teacher.device == "auto" && recipe.teacher.compute == "auto" &&
-         Fingerprint(teacher) == Fingerprint(student);
+         ArchitectureHash(teacher.config) == ArchitectureHash(student.config) &&
+         Fingerprint(teacher, threads) == Fingerprint(student, threads);
 }
 
 Error OtherTokens(const Recipe& recipe, const std::string& difference) {
@@ -29,6 +34,8 @@ TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_fi
   const TeacherRecipe& t = recipe.teacher;
   TeacherModel out;
   out.files = OpenModel(t.path);
+  if (!t.adapter.empty())
+    out.notes = CheckAdapterBase(t.adapter, out.files, static_cast<int>(recipe.train.threads));
   out.tokenizer = LoadTokenizer(out.files);
   if (student && MayShare(recipe, out.files, student_files)) {
     out.model = student;
@@ -41,9 +48,18 @@ TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_fi
     out.own = LoadModel(out.files, options, *out.backend);
     out.model = out.own.get();
   }
-  if (!t.adapter.empty())
+  if (!t.adapter.empty()) {
     out.adapter = Adapter::Load(t.adapter, out.files.layout, out.model->backend);
+    if (IsZero(*out.adapter, out.model->backend)) out.notes.push_back(ZeroAdapterNote(t.adapter));
+  }
   return out;
+}
+
+std::string TeacherWeights(const TeacherRecipe& recipe, const ModelFiles& files) {
+  const WeightFormat stored = files.stored_format();
+  const bool kept =
+      recipe.weights == "as-is" || (recipe.weights == "nf4" && TraitsOf(stored).block_elements > 1);
+  return kept ? Cat(TraitsOf(stored).name, ", as stored") : recipe.weights;
 }
 
 void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const RecipeData& data) {
@@ -84,7 +100,8 @@ std::map<int64_t, Example> RowsForTeacher(const Recipe& recipe, const TeacherMod
   const ExampleOptions options = ExampleOptionsOf(recipe.data, teacher.files.config.max_positions);
   std::optional<ChatTemplate> chat;
   if (data.chat) {
-    chat = ChatTemplate::Resolve("auto", teacher.tokenizer->spec(), recipe.teacher.path.string());
+    chat = ChatTemplateFor("auto", teacher.tokenizer->spec(), recipe.teacher.adapter,
+                           recipe.teacher.path.string());
   }
   std::map<int64_t, Example> out;
   for (const Example& example : data.train.examples) {

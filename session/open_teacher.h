@@ -20,6 +20,7 @@ struct TeacherModel {
   std::unique_ptr<Adapter> adapter;  // teacher.adapter; null without
   std::unique_ptr<Tokenizer> tokenizer;
   const Model* model = nullptr;
+  std::vector<std::string> notes;  // on teacher.adapter, for the user
 
   bool shared() const { return own == nullptr; }
 };
@@ -29,6 +30,9 @@ struct TeacherModel {
 // Error{kInput}.
 TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_files,
                               const Model* student);
+
+// The format that the teacher's weights are held in. NF4 leaves blocks of a GGUF as they are.
+std::string TeacherWeights(const TeacherRecipe& recipe, const ModelFiles& files);
 
 // Checks that teacher and student use the same tokens: their tokenizer tables agree, and both
 // encode every training row to the same ids. Throws Error{kInput} with the first difference; the

@@ -6,8 +6,11 @@
 
 #include "base/error.h"
 #include "eval/loss.h"
-#include "model/store/folders.h"
+#include "model/store/base_check.h"
+#include "model/store/fingerprint.h"
 #include "session/defaults.h"
+#include "session/initial_adapter.h"
+#include "session/run_inputs.h"
 #include "session/teaching.h"
 #include "tokenizer/tokenizer_agreement.h"
 #include "train/objectives/cross_entropy.h"
@@ -31,7 +34,8 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
   return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
            static_cast<float>(t.temperature)},
           t.weight,
-          t.scale_t2};
+          t.scale_t2,
+          t.mode == "cached" ? t.cache.string() : t.path.string()};
 }
 
 }  // namespace
@@ -39,7 +43,11 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
 TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   OpenBase();
   data_ = OpenRecipeData(recipe_, files_);
-  base_.chat_template = data_.chat_name;
+  if (data_.chat) {
+    base_.chat_template = std::string(data_.chat->name());
+    base_.preamble = data_.chat->preamble();
+  }
+  base_.ends = data_.ends;
   recipe_ = WithDefaults(
       recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
   MakeAdapter();
@@ -50,6 +58,24 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
 void TrainingSession::OpenBase() {
   files_ = OpenModel(recipe_.model.path);
   const bool trainable = recipe_.adapter.kind == "none";
+  const std::string where = recipe_.model.path.string();
+  if (trainable && files_.gguf) {
+    throw InputError(where,
+                     ": 'adapter.kind' none trains every weight and writes a Hugging Face "
+                     "folder, which needs one to begin with, not a GGUF");
+  }
+  if (recipe_.model.compute == "int8") {
+    throw InputError(
+        "'model.compute' int8 is for running a model; training computes in f32 or bf16: use auto, "
+        "f32 or bf16");
+  }
+  if (recipe_.model.weights == "nf4" && !trainable &&
+      TraitsOf(files_.stored_format()).block_elements > 1) {
+    // What a file holds in blocks stays in them (LoadOptions::weights).
+    recipe_.model.weights = "as-is";
+    notes_.push_back(Cat(where, ": holds ", TraitsOf(files_.stored_format()).name,
+                         ", which is kept: 'model.weights' nf4 is for weights of 16 or 32 bits"));
+  }
   backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads),
                           ComputeNamed(recipe_.model.compute)});
   LoadOptions options;
@@ -57,29 +83,31 @@ void TrainingSession::OpenBase() {
   options.double_quant = recipe_.model.double_quant;
   options.trainable = trainable;
   model_ = LoadModel(files_, options, *backend_);
-  base_ = {std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
-           Fingerprint(files_), trainable ? "f32" : recipe_.model.weights,
-           recipe_.model.double_quant, ""};
+  base_ = {.path = std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
+           .fingerprint = Fingerprint(files_, static_cast<int>(recipe_.train.threads)),
+           .weights = trainable ? "f32" : recipe_.model.weights,
+           .double_quant = recipe_.model.double_quant,
+           .architecture = ArchitectureHash(files_.config),
+           .source = SourceFingerprint(files_)};
+  if (files_.gguf) {
+    notes_.push_back(Cat(where,
+                         ": is a GGUF: the adapter can be used with it (--adapter) but not "
+                         "merged into it"));
+  }
 }
 
 void TrainingSession::MakeAdapter() {
   const AdapterRecipe& a = recipe_.adapter;
   if (a.kind == "none") return;
   if (!a.init.empty()) {
+    for (const std::string& note :
+         CheckAdapterBase(a.init, files_, static_cast<int>(recipe_.train.threads)))
+      notes_.push_back(note);
     adapter_ = Adapter::Load(a.init, files_.layout, *backend_);
-    adapter_->config().dropout = a.dropout;
+    TakeInitialAdapter(*adapter_, files_.layout, recipe_.adapter);
   } else {
-    AdapterConfig config;
-    config.rank = a.rank;
-    config.alpha = a.alpha;
-    config.dropout = a.dropout;
-    config.rslora = a.rslora;
-    config.targets = a.targets.suffixes;
-    if (!a.targets.regex.empty()) config.target_pattern = a.targets.regex;
-    config.exclude = a.exclude.suffixes;
-    config.exclude_pattern = a.exclude.regex;
-    adapter_ =
-        Adapter::Make(config, files_.layout, static_cast<uint64_t>(recipe_.train.seed), *backend_);
+    adapter_ = Adapter::Make(AdapterConfigOf(a), files_.layout,
+                             static_cast<uint64_t>(recipe_.train.seed), *backend_);
   }
   adapter_->config().base_model = base_.path;
 }
@@ -93,6 +121,7 @@ void TrainingSession::MakeObjective() {
         DistillationOptionsOf(recipe_.teacher), *backend_);
   } else {
     teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+    std::ranges::copy(teacher_model_.notes, std::back_inserter(notes_));
     objective_ = OnlineOrOnPolicy();
   }
 }
@@ -129,11 +158,16 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
 void TrainingSession::MakeTrainer() {
   const TrainRecipe& t = recipe_.train;
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
-  stream_ = std::make_unique<BatchStream>(
-      data_.train.examples,
-      BatchOptions{t.batch_tokens, t.batch_rows, t.accumulate, recipe_.data.max_tokens,
-                   recipe_.data.packing, recipe_.data.shuffle, static_cast<uint64_t>(t.seed),
-                   t.steps > 0 ? 0 : epochs});
+  BatchOptions batches{t.batch_tokens,
+                       t.batch_rows,
+                       t.accumulate,
+                       recipe_.data.max_tokens,
+                       recipe_.data.packing,
+                       recipe_.data.shuffle,
+                       static_cast<uint64_t>(t.seed),
+                       t.steps > 0 ? 0 : epochs};
+  DrawByWeight(data_, batches);
+  stream_ = std::make_unique<BatchStream>(data_.train.examples, batches);
   const double whole_epochs = static_cast<double>(stream_->TotalSteps());
   schedule_.kind = ScheduleNamed(t.schedule);
   schedule_.peak = t.lr;
@@ -143,6 +177,11 @@ void TrainingSession::MakeTrainer() {
           ? t.steps
           : static_cast<int64_t>(std::ceil(whole_epochs * t.epochs / static_cast<double>(epochs)));
   schedule_.warmup_steps = WarmupSteps(t.warmup, schedule_.total_steps);
+  if (t.warmup >= 1 && schedule_.warmup_steps >= schedule_.total_steps) {
+    notes_.push_back(Cat("'train.warmup' of ", schedule_.warmup_steps,
+                         " steps is not shorter than the run of ", schedule_.total_steps,
+                         ": the rate never reaches 'train.lr'"));
+  }
   TrainerOptions options;
   options.optimizer = {t.beta1, t.beta2, t.epsilon, t.weight_decay, t.clip};
   options.schedule = schedule_;
@@ -154,20 +193,36 @@ void TrainingSession::MakeTrainer() {
 
 Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
   const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
+  if (total.odd_row >= 0) {
+    throw Failure("evaluation: the loss of row ", total.odd_row + 1,
+                  " is not a finite number; a lower train.lr usually helps");
+  }
   return {total.mean(), std::ssize(examples), total.likely, total.tokens};
 }
 
+RunInputs TrainingSession::Inputs() const {
+  RunInputs inputs;
+  inputs.old_base = OldFingerprint(files_);
+  inputs.hashes = InputHashes(recipe_, data_, teacher_model_);
+  return inputs;
+}
+
 RunSummary TrainingSession::Run(const RunOptions& options,
-                                const std::function<void(const RunProgress&)>& on_step) {
+                                const std::function<void(const RunProgress&)>& on_step,
+                                const std::function<bool()>& stop) {
   RunHooks hooks;
   hooks.on_step = on_step;
+  hooks.stop = stop;
   if (!data_.eval.examples.empty())
     hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
   hooks.check_trained = [this] {
     const auto& all = data_.train.examples;
     return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
   };
-  return RunTraining(*trainer_, base_, options, hooks);
+  RunOptions filled = options;
+  filled.chance_loss = std::log(static_cast<double>(files_.config.vocab));
+  filled.inputs = Inputs();
+  return RunTraining(*trainer_, base_, filled, hooks);
 }
 
 std::string TrainingSession::DescribeSteps() const {
@@ -183,6 +238,12 @@ std::string TrainingSession::DescribeSteps() const {
              "; learning rate ", t.lr, ", ", t.schedule);
 }
 
+std::string TrainingSession::HeldWeights() const {
+  if (recipe_.adapter.kind == "none") return "f32, all trained";
+  if (recipe_.model.weights != "as-is") return recipe_.model.weights;
+  return Cat(TraitsOf(files_.stored_format()).name, ", as stored");
+}
+
 std::vector<std::string> TrainingSession::Describe() const {
   int64_t trained = 0;
   for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
@@ -190,7 +251,7 @@ std::vector<std::string> TrainingSession::Describe() const {
       Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
           files_.config.layers(), " layers, width ", files_.config.width, ", vocabulary ",
           files_.config.vocab),
-      Cat("weights  ", recipe_.adapter.kind == "none" ? "f32, all trained" : recipe_.model.weights,
+      Cat("weights  ", HeldWeights(),
           recipe_.adapter.kind != "none" && recipe_.model.weights == "nf4" &&
                   recipe_.model.double_quant
               ? " with double quantisation"
@@ -205,6 +266,7 @@ std::vector<std::string> TrainingSession::Describe() const {
                                       : Cat("; held out ", data_.eval.examples.size(), " rows")),
       DescribeSteps()};
   if (recipe_.has_teacher()) lines.push_back(Cat("teacher  ", DescribeTeacher()));
+  for (const std::string& note : notes_) lines.push_back(Cat("note     ", note));
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
@@ -216,9 +278,9 @@ std::string TrainingSession::DescribeTeacher() const {
   if (t.mode == "cached") return Cat(t.cache.string(), ": cached, ", loss);
   const Architecture& c = teacher_model_.files.config;
   return Cat(t.path.string(), ": ", c.layers(), " layers, width ", c.width, ", ",
-             teacher_model_.shared()
-                 ? "the student's own base"
-                 : Cat(t.weights, ", compute ", NameOf(teacher_model_.model->compute())),
+             teacher_model_.shared() ? "the student's own base"
+                                     : Cat(TeacherWeights(t, teacher_model_.files), ", compute ",
+                                           NameOf(teacher_model_.model->compute())),
              "; ", t.mode, ", ", loss);
 }
 

@@ -17,8 +17,10 @@ class TrainingSession {
   // Throws Error{kInput} when anything in the recipe, the model or the data cannot be used.
   explicit TrainingSession(const Recipe& recipe);
 
+  // `stop`: RunHooks::stop. The options' chance_loss and inputs are filled in.
   RunSummary Run(const RunOptions& folder_options,
-                 const std::function<void(const RunProgress&)>& on_step);
+                 const std::function<void(const RunProgress&)>& on_step,
+                 const std::function<bool()>& stop = {});
 
   // A summary for the user, line by line: model, weights and compute, parameters, data, steps.
   std::vector<std::string> Describe() const;
@@ -38,8 +40,10 @@ class TrainingSession {
   std::unique_ptr<Objective> OnlineOrOnPolicy();
   void MakeTrainer();
   std::string DescribeSteps() const;
+  std::string HeldWeights() const;
   std::string DescribeTeacher() const;
   Evaluation Evaluate(const std::vector<Example>& examples) const;
+  RunInputs Inputs() const;
 
   Recipe recipe_;
   ModelFiles files_;
@@ -53,10 +57,18 @@ class TrainingSession {
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;
   BaseRecord base_;
+  std::vector<std::string> notes_;  // for the user
 };
 
+// Checks before the training, from the files alone, that the recipe's export section can be carried
+// out for the run in `folder`. Throws Error{kInput} for a GGUF as the base of an adapter, which
+// cannot be merged, and for targets that hold something else; Error{kFailure} for targets that
+// cannot be written.
+void CheckExports(const Recipe& recipe, const Path& folder);
+
 // Carries out the recipe's export section for the trained run in `folder`: writes the merged model
-// and the GGUFs. Returns one line for each thing written; none if the section requests nothing.
+// and the GGUFs, except those that an earlier call has written. Returns one line for each thing
+// written; none if nothing is left to write.
 std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder);
 
 }  // namespace retort

@@ -4,6 +4,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/store/chat_files.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
 
 namespace retort {
@@ -19,13 +21,21 @@ std::string HashOf(const TokenizerSpec& spec) {
 }
 
 std::string HashOf(const ChatTemplate& chat) {
-  return Sha256(Cat(chat.name(), "\n", chat.preamble(), "\n", chat.Jinja()));
+  return Sha256(
+      Cat(chat.name(), "\n", chat.preamble(), "\n", ChatTemplate::Named(chat.name()).Jinja()));
 }
 
 WhereExample Namer(const RecipeData& data) {
   return [&data](int64_t example) {
     return WhereOf(data, data.train.examples[static_cast<size_t>(example)]);
   };
+}
+
+// A cache made by an older version says the teacher's older fingerprint; its rows are as good.
+void KeepOldFingerprint(const Recipe& recipe, const ModelFiles& teacher, const std::string& held,
+                        TeacherCacheKey& want) {
+  const std::string old = Sha256(Cat(OldFingerprint(teacher), " ", recipe.teacher.weights));
+  if (held == old) want.fingerprint = old;
 }
 
 }  // namespace
@@ -41,7 +51,8 @@ TeacherCacheKey CacheKeyOf(const Recipe& recipe, const RecipeData& data, int64_t
   key.top_k = t.top_k;
   if (!teacher) return key;
   key.teacher = t.path.string();
-  key.fingerprint = Sha256(Cat(Fingerprint(teacher->files), " ", t.weights));
+  key.fingerprint = Sha256(
+      Cat(Fingerprint(teacher->files, static_cast<int>(recipe.train.threads)), " ", t.weights));
   if (!t.adapter.empty()) {
     key.adapter_fingerprint =
         Sha256(MappedFile::Open(t.adapter / "adapter_model.safetensors")->bytes());
@@ -66,6 +77,7 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
     TeacherModel teacher;
     teacher.files = OpenModel(recipe.teacher.path);
     want = CacheKeyOf(recipe, data, student.config.vocab, &teacher);
+    KeepOldFingerprint(recipe, teacher.files, held.fingerprint, want);
   }
   reader->Check(want);
   reader->CheckExamples(data.train.examples, Namer(data));
@@ -94,8 +106,8 @@ std::vector<std::string> TeachingSession::Describe() const {
   const int64_t per_token = TeacherBytesPerToken(key.vocab, key.top_k);
   std::vector<std::string> lines = {
       Cat("teacher  ", recipe_.teacher.path.string(), ": ", c.layers(), " layers, width ", c.width,
-          ", vocabulary ", c.vocab, ", ", recipe_.teacher.weights, ", compute ",
-          NameOf(teacher_.model->compute())),
+          ", vocabulary ", c.vocab, ", ", TeacherWeights(recipe_.teacher, teacher_.files),
+          ", compute ", NameOf(teacher_.model->compute())),
       Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
           " tokens, of which ", data_.train.loss_tokens, " carry loss")};
   if (work_ == Work::kCache) {
@@ -105,12 +117,17 @@ std::vector<std::string> TeachingSession::Describe() const {
                         " in all before compression"));
   }
   for (const std::string& note : data_.train.notes) lines.push_back(Cat("note     ", note));
+  for (const std::string& note : teacher_.notes) lines.push_back(Cat("note     ", note));
   return lines;
 }
 
 TeacherCacheSummary TeachingSession::Cache(const TeachProgress& on_progress) {
   const TeacherRecipe& t = recipe_.teacher;
-  const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
+  TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
+  if (std::filesystem::exists(t.cache / kTeacherCacheManifest)) {
+    KeepOldFingerprint(recipe_, teacher_.files, SummarizeTeacherCache(t.cache).key.fingerprint,
+                       key);
+  }
   TeacherCacheWriter writer(t.cache, key, data_.train.examples, Namer(data_));
   CacheTeacher(*teacher_.model, teacher_.adapter.get(), data_.train.examples, key, kTeacherTokens,
                writer, on_progress);
@@ -129,7 +146,8 @@ GeneratedAnswers TeachingSession::Generate(const Path& out, double temperature,
   // The teacher's own template: with another tokenizer, its special tokens differ.
   std::optional<ChatTemplate> chat;
   if (data_.rows.HasMessages()) {
-    chat = ChatTemplate::Resolve("auto", teacher_.tokenizer->spec(), recipe_.teacher.path.string());
+    chat = ChatTemplateFor("auto", teacher_.tokenizer->spec(), recipe_.teacher.adapter,
+                           recipe_.teacher.path.string());
   }
   return GenerateAnswers(*teacher_.model, teacher_.adapter.get(), *teacher_.tokenizer,
                          chat ? &*chat : nullptr, data_.rows, out, options, on_progress);

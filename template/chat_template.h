@@ -14,9 +14,11 @@
 // A named template is the plain form, without default system prompt or date. A model's Jinja
 // template may add these, and Match() preserves them: the built-in system prompt of some chatml
 // templates (Qwen2.5), and the preamble of Llama 3.1/3.2 with the template's fallback date (never
-// today's, so that the same rows always give the same tokens).
+// today's, so that the same rows always give the same tokens). A Jinja text whose rendering is not
+// known (Qwen3's, which removes and adds <think> sections) is refused.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +30,8 @@ namespace retort {
 struct Message {
   std::string role;  // "system", "user" or "assistant"
   std::string content;
+  // An assistant's turn that is to be learnt. False: it is only read.
+  bool learn = true;
 };
 
 // A part of a rendered conversation. A reply is what the model has to generate: an assistant's
@@ -44,8 +48,10 @@ class ChatTemplate {
   static const std::vector<std::string>& Names();
   // Throws Error{kInput} listing the known names.
   static ChatTemplate Named(std::string_view name);
-  // Identifies the template of a model's Jinja text by its characteristic marks. Throws
-  // Error{kInput}, beginning with `where` ("models/x"), if the text is empty or unknown.
+  // The named template with the preamble that an adapter's record gives.
+  static ChatTemplate Recorded(std::string_view name, std::string preamble);
+  // The template that renders what a model's Jinja text renders (known_jinja.h). Throws
+  // Error{kInput}, beginning with `where` ("models/x"), if the text is empty or not known.
   static ChatTemplate Match(std::string_view jinja, const std::string& where);
   // data.template: "auto" matches the tokenizer's Jinja text; anything else is a name.
   static ChatTemplate Resolve(std::string_view name_or_auto, const TokenizerSpec& spec,
@@ -74,8 +80,10 @@ class ChatTemplate {
   // Whether the template itself writes a BOS (all but chatml).
   bool writes_bos() const { return style_ != Style::kChatMl; }
 
-  // Jinja text equivalent to the plain template, for the files of a model without one.
-  std::string_view Jinja() const;
+  // Jinja text that renders the same, preamble included, for the files of a model.
+  std::string Jinja() const;
+  // Whether this text is known to render every conversation as this template does.
+  bool Renders(std::string_view jinja) const;
 
  private:
   ChatTemplate(Style style, std::string preamble) : style_(style), preamble_(std::move(preamble)) {}
@@ -93,10 +101,18 @@ struct EncodedPiece {
 // One BOS if the template or the tokenizer's files require it; then each piece is encoded
 // separately, all but the first as continuations. Both trainer and runner use this function, so at
 // every turn a training row begins with exactly the ids of the runner's prompt.
+std::optional<std::vector<EncodedPiece>> EncodeChatPiecesAtMost(
+    const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<Message>& messages,
+    bool generation_prompt, size_t limit, const std::string& where);
 std::vector<EncodedPiece> EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                            const std::vector<Message>& messages,
                                            bool generation_prompt, const std::string& where);
-// The same ids, concatenated.
+// The same ids, concatenated; nullopt if there are more than `limit` (Tokenizer::EncodeAtMost).
+std::optional<std::vector<int32_t>> EncodeChatAtMost(const Tokenizer& tokenizer,
+                                                     const ChatTemplate& chat,
+                                                     const std::vector<Message>& messages,
+                                                     bool generation_prompt, size_t limit,
+                                                     const std::string& where);
 std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, const ChatTemplate& chat,
                                 const std::vector<Message>& messages, bool generation_prompt,
                                 const std::string& where);

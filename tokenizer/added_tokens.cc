@@ -66,25 +66,24 @@ bool MarkedText::IsMarkup(size_t begin, size_t end) const {
   return after != markup_.begin() && end <= std::prev(after)->end;
 }
 
-AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens, const std::string& where)
+    : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& t) { return t.text.empty(); });
-  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
-    return a.text.size() > b.text.size();
-  });
-  for (uint32_t i = 0; i < tokens_.size(); ++i) {
-    const auto first = static_cast<uint8_t>(tokens_[i].text[0]);
-    by_first_byte_[first].push_back(i);
+  std::vector<std::string_view> texts;
+  for (const AddedToken& token : tokens_) {
+    texts.push_back(token.text);
+    const auto first = static_cast<uint8_t>(token.text[0]);
     begins_[first] = true;
-    if (!tokens_[i].special) plain_ = begins_plain_[first] = true;
+    if (!token.special) plain_ = begins_plain_[first] = true;
   }
+  table_ = PrefixTable(texts, where, "added token");
 }
 
 const AddedToken* AddedTokenFinder::At(std::string_view text, size_t pos,
                                        const MarkedText* marked) const {
-  for (const uint32_t i : by_first_byte_[static_cast<uint8_t>(text[pos])]) {
-    const AddedToken& token = tokens_[i];
+  for (int32_t i = table_.Longest(text, pos); i >= 0; i = table_.Shorter(i)) {
+    const AddedToken& token = tokens_[table_.IndexOf(i)];
     const size_t end = pos + token.text.size();
-    if (text.compare(pos, token.text.size(), token.text) != 0) continue;
     if (token.special && !(marked && marked->IsMarkup(pos, end))) continue;
     if (token.single_word && !StandsAlone(text, pos, end)) continue;
     return &token;
@@ -121,6 +120,15 @@ std::vector<Run> AddedTokenFinder::Cut(const MarkedText& text) const {
   return Cut(text.text(), &text);
 }
 std::vector<Run> AddedTokenFinder::Cut(std::string_view text) const { return Cut(text, nullptr); }
+
+size_t AddedTokenFinder::BytesPerToken() const {
+  size_t longest = 1;
+  for (const AddedToken& token : tokens_) {
+    if (token.lstrip || token.rstrip) return 0;
+    longest = std::max(longest, token.text.size());
+  }
+  return longest;
+}
 
 std::vector<AddedToken> AddedTokensOfPieces(const TokenizerSpec& spec, bool user_defined) {
   using PieceType = TokenizerSpec::PieceType;

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "tokenizer/prefix_table.h"
 #include "tokenizer/tokenizer.h"
 
 namespace retort {
@@ -37,8 +38,9 @@ class MarkedText {
 
 class AddedTokenFinder {
  public:
-  // Tokens with empty texts are ignored.
-  explicit AddedTokenFinder(std::vector<TokenizerSpec::AddedToken> tokens);
+  // Tokens with empty texts are ignored. Throws Error{kInput} naming `where` if a token's text is
+  // too long, or too many tokens begin one another (prefix_table.h).
+  AddedTokenFinder(std::vector<TokenizerSpec::AddedToken> tokens, const std::string& where);
 
   // Splits text at the tokens in it: leftmost first, and the longest of those that begin at the
   // same position. Special tokens are found only where all of their text is markup. No run of text
@@ -47,14 +49,16 @@ class AddedTokenFinder {
   // The same for text without markup.
   std::vector<Run> Cut(std::string_view text) const;
   bool empty() const { return tokens_.empty(); }
+  // The most bytes that one of the tokens can stand for; 0: no bound, since one takes away spaces.
+  size_t BytesPerToken() const;
 
  private:
   std::vector<Run> Cut(std::string_view text, const MarkedText* marked) const;
   const TokenizerSpec::AddedToken* At(std::string_view text, size_t pos,
                                       const MarkedText* marked) const;
 
-  std::vector<TokenizerSpec::AddedToken> tokens_;         // longest first
-  std::array<std::vector<uint32_t>, 256> by_first_byte_;  // indices into tokens_, in the same order
+  std::vector<TokenizerSpec::AddedToken> tokens_;
+  PrefixTable table_;  // of the tokens' texts
   // The first bytes of all tokens, and of those that are not special.
   std::array<bool, 256> begins_{}, begins_plain_{};
   bool plain_ = false;  // whether any token is not special

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tokenizer/base_tokenizer.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tokenizer/utf8.h"
 
@@ -54,8 +56,27 @@ BaseTokenizer::BaseTokenizer(TokenizerSpec spec, const std::string& where)
   for (const auto& piece : spec_.pieces) spoken_.push_back(SpokenBytes(spec_, piece, where));
 }
 
+std::vector<int32_t> BaseTokenizer::Encode(const std::vector<Segment>& segments,
+                                           bool continuation) const {
+  return *EncodeAtMost(segments, continuation, kNoLimit);
+}
+
+std::optional<std::vector<int32_t>> BaseTokenizer::EncodeAtMost(
+    const std::vector<Segment>& segments, bool continuation, size_t limit) const {
+  size_t bytes = 0;
+  for (const Segment& segment : segments) bytes += segment.text.size();
+  if (TooMany(bytes, BytesPerToken(), limit)) return std::nullopt;
+  std::vector<int32_t> ids;
+  ids.reserve(std::min(bytes / 3, limit));
+  if (!EncodeMarked(MarkedText(segments), continuation, limit, &ids) || ids.size() > limit)
+    return std::nullopt;
+  return ids;
+}
+
 std::string BaseTokenizer::Bytes(int32_t id, bool special) const {
-  RETORT_CHECK(id >= 0 && id < vocab_size(), "token ", id, " of ", vocab_size());
+  RETORT_CHECK(id >= 0, "token ", id);
+  // A model may have more rows than its tokenizer has ids, and ids that no text produces.
+  if (id >= vocab_size() || spec_.pieces[id].type == PieceType::kUnused) return "";
   return !special && IsSpecial(spec_.pieces[id].type) ? std::string() : spoken_[id];
 }
 

@@ -35,8 +35,11 @@ class BpeModel {
   BpeModel(const TokenizerSpec& spec, const std::vector<std::string>& spoken, BpeOptions options,
            const std::string& where);
 
-  // Appends the ids of one word. O(n log n) for n characters.
+  // Appends the ids of one word. O(n log n) for n characters at worst.
   void Encode(std::string_view word, Scratch* scratch, std::vector<int32_t>* ids) const;
+  // The most bytes of a word that one id can stand for; 0: no bound, since unknown characters
+  // vanish or fuse.
+  size_t BytesPerToken() const;
 
  private:
   void AddMerges(const TokenizerSpec& spec, const std::string& where);
@@ -50,6 +53,7 @@ class BpeModel {
   BpeOptions options_;
   bool byte_level_;
   int32_t unk_;
+  size_t longest_ = 4;  // bytes of a piece, or of an unknown character
 };
 
 }  // namespace retort

@@ -15,7 +15,7 @@ using Kind = NormalizerSpec::Kind;
 struct KnownPre {
   const char* name;
   std::vector<const char*> splits;  // patterns, each isolating its matches
-  bool nfc = false;
+  bool nfc = false;                 // in the folders of its models
   bool ignore_merges = false;
   bool reads_only = false;  // an alias, accepted when reading but never written
 };
@@ -60,7 +60,7 @@ void ByteLevelPipeline(const TokenizerSpec& spec, const std::string& where, BpeP
   }
   pipeline->splits = SplitsOf(*pre);
   pipeline->options.ignore_merges |= pre->ignore_merges;
-  if (pre->nfc) pipeline->normalizers.push_back({Kind::kNfc});
+  if (spec.nfc) pipeline->normalizers.push_back({Kind::kNfc});
   if (spec.add_space_prefix) {
     pipeline->normalizers.push_back({Kind::kPrepend, "", " ", /*unless_there=*/true});
   }
@@ -75,22 +75,16 @@ void MetaSpacePipeline(const TokenizerSpec& spec, BpePipeline* pipeline) {
 
 }  // namespace
 
-std::string PreName(const std::vector<SplitSpec>& splits,
-                    const std::vector<NormalizerSpec>& normalizers) {
-  const bool nfc = normalizers == std::vector<NormalizerSpec>{{Kind::kNfc}};
-  if (!normalizers.empty() && !nfc) return "";
+std::string PreName(const std::vector<SplitSpec>& splits) {
   for (const KnownPre& pre : KnownPres()) {
-    // GGUF cannot express NFC. A name that implies NFC requires it; other names match with or
-    // without it: text is nearly always NFC already, and the self-test after an export would show a
-    // difference.
-    if (!pre.reads_only && splits == SplitsOf(pre) && (nfc || !pre.nfc)) return pre.name;
+    if (!pre.reads_only && splits == SplitsOf(pre)) return pre.name;
   }
   return "";
 }
 
-bool PreIgnoresMerges(const std::string& pre) {
+bool PreImpliesNfc(const std::string& pre) {
   const KnownPre* known = FindPre(pre);
-  return known && known->ignore_merges;
+  return known && known->nfc;
 }
 
 BpePipeline PipelineFromSpec(const TokenizerSpec& spec, const std::string& where) {

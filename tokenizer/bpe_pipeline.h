@@ -21,18 +21,19 @@ struct BpePipeline {
   BpeOptions options;
 };
 
-// The name of these splits and normalisers in GGUF's tokenizer.ggml.pre; "" if they have none.
-std::string PreName(const std::vector<SplitSpec>& splits,
-                    const std::vector<NormalizerSpec>& normalizers);
-// The value of BpeOptions::ignore_merges for the tokenizers of this name.
-bool PreIgnoresMerges(const std::string& pre);
+// The name of these splits in GGUF's tokenizer.ggml.pre; "" if they have none. Names say nothing
+// about normalisers: llama.cpp has none.
+std::string PreName(const std::vector<SplitSpec>& splits);
+// Whether the models of this name bring text into NFC, if their file does not say (PipelineFromSpec
+// reads the spec's own value).
+bool PreImpliesNfc(const std::string& pre);
 
 // The pipeline of a spec without tokenizer.json. Throws Error{kInput} naming an unknown `pre`.
 BpePipeline PipelineFromSpec(const TokenizerSpec& spec, const std::string& where);
 
 // Reads the text of a tokenizer.json with a BPE model. Fills the spec's pieces, merges, added, pre,
-// byte_level, byte_fallback, add_space_prefix, ignore_merges, add_bos, add_eos, bos, unk and
-// tokenizer_json. Throws Error{kInput} naming an unsupported feature.
+// gguf_fault, nfc, normalizes, byte_level, byte_fallback, add_space_prefix, ignore_merges, add_bos,
+// add_eos, bos, unk and tokenizer_json. Throws Error{kInput} naming an unsupported feature.
 BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec);
 
 }  // namespace retort

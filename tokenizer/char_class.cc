@@ -33,8 +33,9 @@ class Table {
   void Mark(const char* pattern, CharClass value, const std::string& all) {
     const Regex regex(pattern, "characters");
     Regex::Scratch scratch;
+    WorkBudget budget = Regex::BudgetFor(all.size());
     Regex::Match match{0, 0};
-    while (regex.Find(all, match.end, &scratch, &match)) {
+    while (regex.Find(all, match.end, &scratch, &budget, &match)) {
       for (size_t pos = match.begin; pos < match.end;) {
         const Utf8Char c = DecodeUtf8(all, pos);
         bits_[c.code / 4] |= static_cast<uint8_t>(static_cast<int>(value) << (c.code % 4 * 2));

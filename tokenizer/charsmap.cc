@@ -12,6 +12,9 @@ namespace {
 constexpr size_t kMaxBytes = 8 << 20;
 // The library has room for 32 matches that begin at the same position.
 constexpr int kMaxMatches = 32;
+// Of one replacement, so that a table cannot make a text grow without bound. Unicode's longest has
+// 33 bytes.
+constexpr size_t kMaxReplacement = 128;
 
 uint32_t Word(std::string_view bytes, size_t i) {
   const auto at = [&](size_t k) { return uint32_t{static_cast<uint8_t>(bytes[4 * i + k])}; };
@@ -28,10 +31,10 @@ uint32_t Offset(uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6
 // Visits all nodes that text can reach, deepest first, each once.
 class Walk {
  public:
-  Walk(std::string_view units, size_t values, const std::string& where)
+  Walk(std::string_view units, std::string_view replacements, const std::string& where)
       : units_(units),
         count_(units.size() / 4),
-        values_(values),
+        replacements_(replacements),
         where_(where),
         most_(count_, kUnseen) {}
 
@@ -76,7 +79,10 @@ class Walk {
     return Word(units_, i);
   }
   void CheckValue(uint32_t base) const {
-    if ((Unit(base) & 0x7FFFFFFF) >= values_) throw Wrong("a replacement lies outside of it");
+    const size_t at = Unit(base) & 0x7FFFFFFF;
+    if (at >= replacements_.size()) throw Wrong("a replacement lies outside of it");
+    if (replacements_.substr(at, kMaxReplacement + 1).find('\0') == std::string_view::npos)
+      throw Wrong("a replacement is too long");
   }
   void Count(int matches, Frame* frame) const {
     frame->most = std::max(frame->most, matches);
@@ -95,7 +101,8 @@ class Walk {
   }
 
   std::string_view units_;
-  size_t count_, values_;
+  size_t count_;
+  std::string_view replacements_;  // each ended by a zero
   const std::string& where_;
   std::vector<int8_t> most_;
 };
@@ -115,7 +122,7 @@ void CheckCharsmap(std::string_view charsmap, const std::string& where) {
     throw wrong("its length does not fit");
   const std::string_view replacements = rest.substr(size);
   if (replacements.back() != '\0') throw wrong("its replacements have no end");
-  Walk(rest.substr(0, size), replacements.size(), where).Check();
+  Walk(rest.substr(0, size), replacements, where).Check();
 }
 
 }  // namespace retort

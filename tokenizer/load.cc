@@ -4,13 +4,16 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/seeded_hash.h"
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/bpe_pipeline.h"
 #include "tokenizer/sentencepiece_file.h"
 #include "tokenizer/tokenizer.h"
+#include "tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -50,27 +53,63 @@ int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
   return -1;
 }
 
-// Adds the tokens that a folder adds to its SentencePiece model; their ids follow the model's
-// pieces.
-void AddTokensPastModel(const Json& config, const std::string& where, TokenizerSpec* spec) {
+using Texts = std::unordered_set<std::string, SeededTextHash>;
+
+// The texts that tokenizer_config.json names as special tokens.
+Texts NamedTexts(const Json& config, const std::string& where) {
+  Texts texts;
+  for (const NamedToken& named : kNamed) {
+    if (auto text = TokenText(config, named.key, where)) texts.insert(*std::move(text));
+  }
+  const auto more = config.find("additional_special_tokens");
+  if (more == config.end() || !more->is_array()) return texts;
+  for (const Json& token : *more) {
+    texts.insert(token.is_string() ? token.get<std::string>() : GetString(token, "content", where));
+  }
+  return texts;
+}
+
+// The tokens that a folder adds to its SentencePiece model, by id. added_tokens.json is older and
+// gives texts and ids alone; a text that tokenizer_config.json names as special is special.
+std::map<int64_t, TokenizerSpec::AddedToken> TokensBeside(const Path& folder, const Json& config,
+                                                          const std::string& where) {
+  std::map<int64_t, TokenizerSpec::AddedToken> tokens;
+  const Path older = folder / "added_tokens.json";
+  const Json given = ReadIfThere(older);
+  const Texts special = NamedTexts(config, where);
+  for (const auto& entry : given.items()) {
+    if (!entry.value().is_number_integer())
+      throw InputError(older.string(), ": the id of '", Excerpt(entry.key()), "' is no integer");
+    tokens[entry.value().get<int64_t>()] = {.text = entry.key(),
+                                            .special = special.contains(entry.key())};
+  }
   const auto it = config.find("added_tokens_decoder");
-  if (it == config.end() || !it->is_object()) return;
-  std::map<int64_t, TokenizerSpec::Piece> more;
+  if (it == config.end() || !it->is_object()) return tokens;
   for (const auto& [key, token] : it->items()) {
     const bool number =
         !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
     if (!number) throw InputError(where, ": added_tokens_decoder: '", key, "' is no id");
-    const int64_t id = std::stoll(key);
-    if (id < static_cast<int64_t>(spec->pieces.size())) continue;
-    const bool special = GetBool(token, "special", where, false);
-    more[id] = {GetString(token, "content", where), 0,
-                special ? PieceType::kControl : PieceType::kUserDefined};
+    tokens[std::stoll(key)] = {.text = GetString(token, "content", where),
+                               .special = GetBool(token, "special", where, false),
+                               .lstrip = GetBool(token, "lstrip", where, false),
+                               .rstrip = GetBool(token, "rstrip", where, false),
+                               .single_word = GetBool(token, "single_word", where, false)};
   }
-  for (auto& [id, piece] : more) {
+  return tokens;
+}
+
+// Adds them to the pieces; their ids follow the model's.
+void AddTokensPastModel(const Path& folder, const Json& config, const std::string& where,
+                        TokenizerSpec* spec) {
+  for (auto& [id, token] : TokensBeside(folder, config, where)) {
+    if (id < static_cast<int64_t>(spec->pieces.size())) continue;
     if (id != static_cast<int64_t>(spec->pieces.size())) {
-      throw InputError(where, ": added_tokens_decoder leaves out id ", spec->pieces.size());
+      throw InputError(where, ": the added tokens leave out id ", spec->pieces.size());
     }
-    spec->pieces.push_back(std::move(piece));
+    token.id = static_cast<int32_t>(id);
+    spec->pieces.push_back(
+        {token.text, 0, token.special ? PieceType::kControl : PieceType::kUserDefined});
+    spec->added.push_back(std::move(token));
   }
 }
 
@@ -127,10 +166,16 @@ void ReadNeighbours(const Path& folder, TokenizerSpec* spec) {
   const Path path = folder / "tokenizer_config.json";
   const Json config = ReadIfThere(path);
   const std::string where = path.string();
-  if (spec->kind == TokenizerSpec::Kind::kSentencePiece) AddTokensPastModel(config, where, spec);
+  if (spec->kind == TokenizerSpec::Kind::kSentencePiece)
+    AddTokensPastModel(folder, config, where, spec);
   ReadNamedTokens(folder, config, spec);
   spec->add_bos = GetBool(config, "add_bos_token", where, spec->add_bos);
   spec->add_eos = GetBool(config, "add_eos_token", where, spec->add_eos);
+  if (spec->add_bos && spec->bos < 0) {
+    throw InputError(
+        where,
+        ": add_bos_token is true, but there is no bos_token; name one or set add_bos_token to false");
+  }
   ReadChatTemplate(config, where, spec);
   const Path jinja = folder / "chat_template.jinja";
   if (exists(jinja)) spec->chat_template = ReadText(jinja);

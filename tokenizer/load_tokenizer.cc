@@ -2,8 +2,13 @@
 #include "tokenizer/load_tokenizer.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
+#include "formats/gguf_tokens.h"
+#include "tokenizer/added_tokens.h"
+#include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/gguf_rules.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -20,6 +25,10 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
                             {"tokenizer.ggml.eos_token_id", &TokenizerSpec::eos},
                             {"tokenizer.ggml.unknown_token_id", &TokenizerSpec::unk},
                             {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
+
+// Retort's own key, for files whose text is not normalised as their pre-tokenizer's name implies.
+constexpr const char* kNfcKey = "retort.tokenizer.nfc";
+constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
 
 // Whether every text piece of the vocabulary is one character, so that a text has only one
 // segmentation, by merges or by scores.
@@ -66,6 +75,37 @@ std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const st
   return pieces;
 }
 
+std::string CharsmapFromGguf(const GgufMetadata& m) {
+  std::string bytes;
+  if (!m.Find(kCharsmapKey)) return bytes;
+  for (const int64_t byte : m.Ints(kCharsmapKey)) bytes.push_back(static_cast<char>(byte));
+  return bytes;
+}
+
+// Flags that llama.cpp tells by the model's name.
+void ReadFlags(const GgufMetadata& m, TokenizerSpec* spec) {
+  const std::string name = m.Text("general.name", "");
+  std::vector<TokenizerSpec::AddedToken> tokens = AddedTokensOfPieces(*spec, true);
+  bool any = false;
+  for (auto& token : tokens) any |= token.rstrip = TakesSpaceBehind(name, token.text);
+  if (any) spec->added = std::move(tokens);
+}
+
+// Names for the rows that a model's embedding has beyond the tokenizer's ids.
+std::vector<std::string> PadNames(const TokenizerSpec& spec, int64_t model_vocab) {
+  std::set<std::string_view> taken;
+  for (const auto& piece : spec.pieces) {
+    if (piece.text.starts_with("[PAD")) taken.insert(piece.text);
+  }
+  std::vector<std::string> names;
+  for (int64_t id = std::ssize(spec.pieces); id < model_vocab; ++id) {
+    std::string name = Cat("[PAD", id, "]");
+    while (taken.contains(name)) name += "_";
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
 }  // namespace
 
 TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
@@ -77,6 +117,7 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
     spec.byte_level = true;
     spec.merges = m.Texts("tokenizer.ggml.merges");
     spec.pre = m.Text("tokenizer.ggml.pre", "default");
+    spec.nfc = m.Bool(kNfcKey, PreImpliesNfc(spec.pre));
   } else if (model == "llama" || model == "t5") {
     spec.kind = Kind::kSentencePiece;
     spec.unigram = model == "t5";
@@ -84,32 +125,31 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
     const auto bytes = std::count_if(spec.pieces.begin(), spec.pieces.end(),
                                      [](const auto& p) { return p.type == PieceType::kByte; });
     spec.byte_fallback = bytes > 0;
+    spec.cut_user_defined = true;
+    spec.charsmap = CharsmapFromGguf(m);
     spec.remove_extra_whitespaces = m.Bool("tokenizer.ggml.remove_extra_whitespaces", spec.unigram);
+    if (const char* key = "tokenizer.ggml.precompiled_charsmap"; spec.unigram && m.Find(key)) {
+      for (const int64_t byte : m.Ints(key)) spec.charsmap.push_back(static_cast<char>(byte));
+    }
   } else {
     throw InputError(where, ": tokenizer.ggml.model '", model,
                      "' is not supported; supported: gpt2, llama, t5");
   }
   spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
-  for (const NamedId& named : kIds) {
-    const int64_t id = m.Int(named.key, -1);
-    if (id >= static_cast<int64_t>(spec.pieces.size())) {
-      throw InputError(where, ": ", named.key, " is ", id, ", the vocabulary has ",
-                       spec.pieces.size());
-    }
-    spec.*named.id = static_cast<int32_t>(std::max<int64_t>(id, -1));
-  }
-  spec.add_bos = m.Bool("tokenizer.ggml.add_bos_token", model == "llama");
-  spec.add_eos = m.Bool("tokenizer.ggml.add_eos_token", false);
+  const GgufTokens tokens = ReadGgufTokens(m, where);
+  spec.bos = tokens.bos, spec.eos = tokens.eos, spec.unk = tokens.unk, spec.pad = tokens.pad;
+  spec.add_bos = tokens.add_bos && tokens.bos >= 0;
+  spec.add_eos = tokens.add_eos && tokens.eos >= 0;
+  ReadFlags(m, &spec);
   spec.chat_template = m.Text("tokenizer.chat_template", "");
   return spec;
 }
 
-void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m) {
+void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, const std::string& where,
+                GgufMetadata& m) {
   const std::string kind = GgufKind(spec);
-  if (kind == "gpt2" && spec.pre.empty()) {
-    throw InputError(
-        "this tokenizer.json splits words in a way that GGUF has no name for; it cannot be exported");
-  }
+  const std::string fault = GgufFault(spec, m.Text("general.name", ""));
+  if (!fault.empty()) throw InputError(where, ": cannot be exported: ", fault);
   std::vector<std::string> texts;
   std::vector<float> scores;
   std::vector<int32_t> types;
@@ -118,9 +158,8 @@ void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m)
     scores.push_back(piece.score);
     types.push_back(static_cast<int32_t>(piece.type));
   }
-  // A model's embedding may have more rows than the tokenizer has ids.
-  for (int64_t id = std::ssize(spec.pieces); id < model_vocab; ++id) {
-    texts.push_back(Cat("[PAD", id, "]"));
+  for (std::string& name : PadNames(spec, model_vocab)) {
+    texts.push_back(std::move(name));
     scores.push_back(0);
     types.push_back(static_cast<int32_t>(PieceType::kUnused));
   }
@@ -130,18 +169,17 @@ void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& m)
   if (kind != "gpt2") m.Set("tokenizer.ggml.scores", GgufArray(std::move(scores)));
   m.Set("tokenizer.ggml.token_type", GgufArray(std::move(types)));
   if (kind == "gpt2") m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
+  if (spec.nfc != PreImpliesNfc(spec.pre)) m.Set(kNfcKey, spec.nfc);
   for (const NamedId& named : kIds) {
     if (spec.*named.id >= 0) m.Set(named.key, static_cast<uint32_t>(spec.*named.id));
   }
   m.Set("tokenizer.ggml.add_bos_token", spec.add_bos);
   m.Set("tokenizer.ggml.add_eos_token", spec.add_eos);
   m.Set("tokenizer.ggml.add_space_prefix", spec.add_space_prefix);
-  if (kind == "t5") {
-    m.Set("tokenizer.ggml.remove_extra_whitespaces", spec.remove_extra_whitespaces);
-    if (!spec.charsmap.empty()) {
-      m.Set("tokenizer.ggml.precompiled_charsmap",
-            GgufArray(std::vector<uint8_t>(spec.charsmap.begin(), spec.charsmap.end())));
-    }
+  if (kind == "t5") m.Set("tokenizer.ggml.remove_extra_whitespaces", spec.remove_extra_whitespaces);
+  if (!spec.charsmap.empty()) {
+    m.Set(kCharsmapKey,
+          GgufArray(std::vector<uint8_t>(spec.charsmap.begin(), spec.charsmap.end())));
   }
   if (!spec.chat_template.empty()) m.Set("tokenizer.chat_template", spec.chat_template);
 }

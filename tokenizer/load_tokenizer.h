@@ -12,8 +12,12 @@ namespace retort {
 // From a folder with only tokenizer files, a model's folder, or a GGUF.
 std::unique_ptr<Tokenizer> LoadTokenizer(const Path& path);
 
-// Converts to and from the tokenizer.ggml.* keys of a GGUF.
+// Converts to and from the tokenizer.ggml.* keys of a GGUF. What the file leaves out is read as
+// llama.cpp reads it (gguf_rules.h).
 TokenizerSpec SpecFromGguf(const GgufMetadata& metadata, const std::string& where);
-void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, GgufMetadata& metadata);
+// `metadata` already names the model. Throws Error{kInput}, beginning with `where`, if a GGUF
+// cannot say what the tokenizer does.
+void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, const std::string& where,
+                GgufMetadata& metadata);
 
 }  // namespace retort

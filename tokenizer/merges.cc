@@ -8,7 +8,7 @@
 namespace retort {
 namespace {
 
-using Candidate = MergeScratch::Candidate;
+using Symbol = MergeScratch::Symbol;
 using Merge = MergeTable::Merge;
 
 // Up to this many symbols, scanning all pairs each time is faster than a heap.
@@ -40,42 +40,33 @@ void MergeShort(const MergeTable& merges, std::vector<int32_t>* symbols) {
   ids.resize(count + 1);
 }
 
-// A heap with this order has the best candidate at its front.
-bool Worse(const Candidate& a, const Candidate& b) {
-  return a.rank != b.rank ? a.rank > b.rank : a.place > b.place;
-}
-
 void MergeLong(const MergeTable& merges, MergeScratch* scratch, std::vector<int32_t>* ids) {
   auto& symbols = scratch->symbols;
-  auto& heap = scratch->heap;
+  MergeQueue& queue = scratch->queue;
   const auto size = static_cast<int32_t>(ids->size());
+  queue.Reset(merges.ranks());
   symbols.clear();
   for (int32_t i = 0; i < size; ++i)
-    symbols.push_back({(*ids)[i], i - 1, i + 1 < size ? i + 1 : -1});
-  heap.clear();
+    symbols.push_back({(*ids)[i], i - 1, i + 1 < size ? i + 1 : -1, -1, -1});
   const auto consider = [&](int32_t place) {
-    const int32_t left = symbols[place].id, right = symbols[symbols[place].next].id;
-    const Merge* merge = merges.Find(left, right);
-    if (merge) heap.push_back({merge->rank, place, left, right, merge->id});
-    return merge != nullptr;
+    Symbol& left = symbols[place];
+    const Merge* merge = merges.Find(left.id, symbols[left.next].id);
+    left.rank = merge ? merge->rank : -1;
+    if (!merge) return;
+    left.merged = merge->id;
+    queue.Put(merge->rank, place);
   };
   for (int32_t i = 0; i + 1 < size; ++i) consider(i);
-  std::make_heap(heap.begin(), heap.end(), Worse);
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), Worse);
-    const Candidate best = heap.back();
-    heap.pop_back();
-    auto& left = symbols[best.place];
-    // Skip a stale candidate: its symbols have since merged with others.
-    if (left.id != best.left || left.next < 0 || symbols[left.next].id != best.right) continue;
-    auto& right = symbols[left.next];
-    left.id = best.id;
-    right.id = -1;
+  for (int32_t rank, place; queue.Take(&rank, &place);) {
+    Symbol& left = symbols[place];
+    if (left.rank != rank) continue;  // one of the pair has since merged with another
+    Symbol& right = symbols[left.next];
+    left.id = left.merged;
     left.next = right.next;
-    if (left.next >= 0) symbols[left.next].previous = best.place;
-    if (left.previous >= 0 && consider(left.previous))
-      std::push_heap(heap.begin(), heap.end(), Worse);
-    if (left.next >= 0 && consider(best.place)) std::push_heap(heap.begin(), heap.end(), Worse);
+    left.rank = right.rank = -1;
+    if (left.next >= 0) symbols[left.next].previous = place;
+    if (left.previous >= 0) consider(left.previous);
+    if (left.next >= 0) consider(place);
   }
   ids->clear();
   for (int32_t i = 0; i >= 0; i = symbols[i].next) ids->push_back(symbols[i].id);
@@ -95,6 +86,7 @@ void MergeTable::Put(int32_t left, int32_t right, int32_t rank, int32_t id) {
   size_t i = Slot(pair);
   while (slots_[i].pair != kNone && slots_[i].pair != pair) i = (i + 1) & mask_;
   slots_[i] = {pair, rank, id};
+  ranks_ = std::max(ranks_, static_cast<size_t>(rank) + 1);
 }
 
 void MergeAll(const MergeTable& merges, MergeScratch* scratch, std::vector<int32_t>* symbols) {

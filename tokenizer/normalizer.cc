@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <utf8proc.h>
 
-#include <cstdlib>
-#include <memory>
+#include <algorithm>
+#include <array>
 
 #include "base/error.h"
 #include "tokenizer/text_steps.h"
@@ -26,14 +26,50 @@ int UnicodeOptions(Kind kind) {
   }
 }
 
-void AppendUnicodeForm(std::string_view text, int options, std::string* out) {
-  utf8proc_uint8_t* mapped = nullptr;
-  const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                             static_cast<utf8proc_ssize_t>(text.size()), &mapped,
-                                             static_cast<utf8proc_option_t>(options));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owned(mapped, std::free);
-  if (size < 0) throw Failure("text cannot be normalised: ", utf8proc_errmsg(size));
-  out->append(reinterpret_cast<const char*>(mapped), static_cast<size_t>(size));
+uint32_t CombiningClass(int32_t code) {
+  return static_cast<uint32_t>(utf8proc_get_property(code)->combining_class);
+}
+
+// Puts marks that combine with one character into their canonical order. The library's own sort
+// takes time quadratic in their number unless they are in order.
+void OrderMarks(std::vector<int32_t>* codes) {
+  for (auto begin = codes->begin(); begin != codes->end();) {
+    if (CombiningClass(*begin) == 0) {
+      ++begin;
+      continue;
+    }
+    const auto end =
+        std::find_if(begin, codes->end(), [](int32_t code) { return CombiningClass(code) == 0; });
+    std::stable_sort(begin, end,
+                     [](int32_t a, int32_t b) { return CombiningClass(a) < CombiningClass(b); });
+    begin = end;
+  }
+}
+
+// The form of valid UTF-8.
+void AppendUnicodeForm(std::string_view text, Kind kind, std::string* out) {
+  const auto options = static_cast<utf8proc_option_t>(UnicodeOptions(kind));
+  const auto checked = [](utf8proc_ssize_t size, size_t most) {
+    if (size < 0) throw Failure("text cannot be normalised: ", utf8proc_errmsg(size));
+    RETORT_CHECK(static_cast<size_t>(size) <= most, "a form of ", size, " characters");
+    return static_cast<size_t>(size);
+  };
+  std::vector<int32_t> codes;
+  std::array<int32_t, 32> parts;  // no character has more than 18
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char c = DecodeUtf8(text, pos);
+    pos += static_cast<size_t>(c.size);
+    int boundary = 0;
+    const size_t count = checked(utf8proc_decompose_char(static_cast<int32_t>(c.code), parts.data(),
+                                                         parts.size(), options, &boundary),
+                                 parts.size());
+    codes.insert(codes.end(), parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  OrderMarks(&codes);
+  codes.resize(checked(
+      utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), options),
+      codes.size()));
+  for (const int32_t code : codes) AppendUtf8(static_cast<char32_t>(code), out);
 }
 
 bool IsAscii(char c) { return static_cast<uint8_t>(c) < 0x80; }
@@ -54,26 +90,43 @@ std::string UnicodeForm(std::string_view text, Kind kind) {
       if (!c.valid) break;
       end += c.size;
     }
-    if (end > pos) AppendUnicodeForm(text.substr(pos, end - pos), UnicodeOptions(kind), &out);
+    if (end > pos) AppendUnicodeForm(text.substr(pos, end - pos), kind, &out);
     pos = end;
     if (pos < text.size() && !DecodeUtf8(text, pos).valid) out.push_back(text[pos++]);
   }
   return out;
 }
 
+// Pays for text that becomes longer.
+void Grow(size_t before, size_t after, TextBudget* budget) {
+  if (after <= before || budget->growth.Take(after - before)) return;
+  throw InputError(
+      "this text cannot be normalised: the tokenizer's steps make more than 32 times as much of its ",
+      budget->bytes, " bytes");
+}
+
+std::string ReplaceText(std::string_view text, std::string_view pattern, std::string_view content,
+                        TextBudget* budget) {
+  std::string out;
+  size_t done = 0;
+  for (size_t at; (at = text.find(pattern, done)) != text.npos; done = at + pattern.size()) {
+    Grow(pattern.size(), content.size(), budget);
+    out.append(text, done, at - done).append(content);
+  }
+  out.append(text, done);
+  return out;
+}
+
 std::string ReplaceRegex(std::string_view text, const Regex& regex, std::string_view content,
-                         Regex::Scratch* scratch) {
+                         Regex::Scratch* scratch, TextBudget* budget) {
   std::string out;
   for (size_t pos = 0; pos < text.size();) {
-    size_t end = pos;
-    while (end < text.size()) {
-      const Utf8Char c = DecodeUtf8(text, end);
-      if (!c.valid) break;
-      end += c.size;
-    }
+    const size_t end = ValidUtf8End(text, pos);
     const std::string_view valid = text.substr(pos, end - pos);
     size_t done = 0;
-    for (Regex::Match match; regex.Find(valid, done, scratch, &match); done = match.end) {
+    for (Regex::Match match; regex.Find(valid, done, scratch, &budget->matching, &match);
+         done = match.end) {
+      Grow(match.end - match.begin, content.size(), budget);
       out.append(valid, done, match.begin - done).append(content);
     }
     out.append(valid, done);
@@ -93,7 +146,7 @@ Normalizer::Normalizer(const std::vector<NormalizerSpec>& steps, const std::stri
 }
 
 std::string Normalizer::Apply(std::string_view text, bool first, bool prefix,
-                              Regex::Scratch* scratch) const {
+                              Regex::Scratch* scratch, TextBudget* budget) const {
   std::string out(text);
   for (const auto& [spec, regex] : steps_) {
     if (out.empty()) break;
@@ -101,21 +154,43 @@ std::string Normalizer::Apply(std::string_view text, bool first, bool prefix,
       case Kind::kPrepend: {
         const bool here = prefix && (first || spec.where == NormalizerSpec::Where::kEveryRun);
         if (here && !(spec.unless_there && StartsWith(out, spec.content))) {
+          Grow(0, spec.content.size(), budget);
           out.insert(0, spec.content);
         }
         break;
       }
       case Kind::kReplaceText:
-        out = ReplaceAll(std::move(out), spec.pattern, spec.content);
+        out = ReplaceText(out, spec.pattern, spec.content, budget);
         break;
       case Kind::kReplaceRegex:
-        out = ReplaceRegex(out, *regex, spec.content, scratch);
+        out = ReplaceRegex(out, *regex, spec.content, scratch, budget);
         break;
-      default:
-        out = UnicodeForm(out, spec.kind);
+      default: {
+        std::string form = UnicodeForm(out, spec.kind);
+        Grow(out.size(), form.size(), budget);
+        out = std::move(form);
+      }
     }
   }
   return out;
+}
+
+size_t Normalizer::Shrinks() const {
+  size_t times = 1;
+  for (const auto& [spec, regex] : steps_) {
+    if (spec.kind == Kind::kPrepend) continue;
+    const size_t content = spec.content.size();
+    if (spec.kind == Kind::kReplaceText && content > 0) {
+      times *= (spec.pattern.size() + content - 1) / content;
+    } else if (spec.kind == Kind::kReplaceText || spec.kind == Kind::kReplaceRegex) {
+      return 0;
+    } else {
+      // A Kelvin sign of three bytes is a K, a mathematical letter of four bytes an a.
+      times *= spec.kind == Kind::kNfc || spec.kind == Kind::kNfd ? 4 : 8;
+    }
+    if (times > 1000) return 0;
+  }
+  return times;
 }
 
 }  // namespace retort

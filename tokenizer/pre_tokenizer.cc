@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tokenizer/text_steps.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/word_ends.h"
@@ -67,11 +69,12 @@ PreTokenizer::PreTokenizer(const std::vector<SplitSpec>& steps, const std::strin
 }
 
 void PreTokenizer::Split(const Step& step, std::string_view text, size_t offset,
-                         Regex::Scratch* scratch, std::vector<Range>* out) const {
+                         Regex::Scratch* scratch, TextBudget* budget,
+                         std::vector<Range>* out) const {
   Joiner joiner(step.spec, offset, out);
   size_t done = 0;
   for (Regex::Match match;; done = match.end) {
-    const bool found = step.regex ? step.regex->Find(text, done, scratch, &match)
+    const bool found = step.regex ? step.regex->Find(text, done, scratch, &budget->matching, &match)
                                   : FindText(text, step.spec.pattern, done, &match);
     if (!found) break;
     joiner.Put(done, match.begin, false);
@@ -81,7 +84,8 @@ void PreTokenizer::Split(const Step& step, std::string_view text, size_t offset,
 }
 
 void PreTokenizer::SplitValid(std::string_view text, size_t begin, size_t end,
-                              Regex::Scratch* scratch, std::vector<Range>* words) const {
+                              Regex::Scratch* scratch, TextBudget* budget,
+                              std::vector<Range>* words) const {
   if (word_end_) {
     const std::string_view valid = text.substr(0, end);
     for (size_t pos = begin; pos < end; pos = words->back().end) {
@@ -93,14 +97,14 @@ void PreTokenizer::SplitValid(std::string_view text, size_t begin, size_t end,
   for (const Step& step : steps_) {
     next.clear();
     for (const Range& r : now) {
-      Split(step, text.substr(r.begin, r.end - r.begin), r.begin, scratch, &next);
+      Split(step, text.substr(r.begin, r.end - r.begin), r.begin, scratch, budget, &next);
     }
     now.swap(next);
   }
   words->insert(words->end(), now.begin(), now.end());
 }
 
-void PreTokenizer::Apply(std::string_view text, Regex::Scratch* scratch,
+void PreTokenizer::Apply(std::string_view text, Regex::Scratch* scratch, TextBudget* budget,
                          std::vector<Range>* words) const {
   words->clear();
   if (steps_.empty() && !word_end_) {
@@ -109,13 +113,18 @@ void PreTokenizer::Apply(std::string_view text, Regex::Scratch* scratch,
   }
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = ValidUtf8End(text, begin);
-    if (end > begin) SplitValid(text, begin, end, scratch, words);
+    if (end > begin) SplitValid(text, begin, end, scratch, budget, words);
     begin = end;
     if (begin == text.size()) break;
     const auto size = static_cast<size_t>(DecodeUtf8(text, begin).size);
     words->push_back({begin, begin + size});
     begin += size;
   }
+}
+
+bool PreTokenizer::Removes() const {
+  return std::ranges::any_of(
+      steps_, [](const Step& step) { return step.spec.behavior == Behavior::kRemoved; });
 }
 
 }  // namespace retort

@@ -4,6 +4,8 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tokenizer/utf8.h"
 
@@ -11,6 +13,18 @@ namespace retort {
 namespace {
 
 constexpr size_t kJitStackStart = 64 << 10, kJitStackMax = 16 << 20;
+constexpr uint32_t kHeapKiB = 64 << 10;  // where there is no JIT
+
+// A search sees at most kWindow bytes and takes at most kSteps steps from any one character, which
+// suffices for nearly all words. What needs more is matched character by character with windows and
+// steps that double, paid from the text's budget. So an expression that runs to the end of the text
+// from every character, or tries all ways to cut a word, is found out before it has cost much.
+constexpr size_t kWindow = 512;
+constexpr uint32_t kSteps = 128;
+
+// WholeRegex: steps that each text has, and those that all texts have together beyond them.
+constexpr uint32_t kNameSteps = 4096;
+constexpr uint64_t kAllNameSteps = 1 << 24;
 
 std::string MessageOf(int error) {
   PCRE2_UCHAR text[256] = {};
@@ -54,6 +68,7 @@ struct Regex::Scratch::Data {
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   pcre2_jit_stack* stack = pcre2_jit_stack_create(kJitStackStart, kJitStackMax, nullptr);
   Data() {
+    if (context) pcre2_set_heap_limit(context, kHeapKiB);
     if (context && stack) pcre2_jit_stack_assign(context, nullptr, stack);
   }
   ~Data() {
@@ -68,49 +83,159 @@ Regex::Scratch::Scratch() : data_(std::make_unique<Data>()) {
 }
 Regex::Scratch::~Scratch() = default;
 
-struct Regex::Code {
-  pcre2_code* code = nullptr;
-  bool jit = false;
-  ~Code() { pcre2_code_free(code); }
-};
+namespace {
 
-Regex::Regex(std::string_view pattern, const std::string& where) : code_(std::make_unique<Code>()) {
+pcre2_code* Compile(std::string_view pattern, uint32_t options, const std::string& where) {
+  if (pattern.size() > Regex::kMaxBytes) {
+    throw InputError(where, ": the expression '", Excerpt(pattern), "' has ", pattern.size(),
+                     " bytes; at most ", Regex::kMaxBytes, " are read");
+  }
   int error = 0;
   PCRE2_SIZE at = 0;
   const std::string text = WithUnicodeSpaces(pattern);
-  code_->code =
-      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr);
-  if (!code_->code) {
-    throw InputError(where, ": the expression '", pattern,
+  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
+                                   PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | options,
+                                   &error, &at, nullptr);
+  if (!code) {
+    throw InputError(where, ": the expression '", Excerpt(pattern),
                      "' is not understood: ", MessageOf(error));
   }
-  code_->jit = pcre2_jit_compile(code_->code, PCRE2_JIT_COMPLETE) == 0;
+  return code;
 }
+
+// The end of at most `bytes` bytes of text after `from`, between two characters.
+size_t WindowEnd(std::string_view text, size_t from, size_t bytes) {
+  if (text.size() - from <= bytes) return text.size();
+  size_t end = from + bytes;
+  while ((static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
+  return end;
+}
+
+// Whether the match was given up for its cost. Without JIT, steps and memory are counted apart.
+bool IsCostly(int found) {
+  return found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_DEPTHLIMIT;
+}
+
+Error TooCostly() {
+  return InputError(
+      "this text cannot be split into words: the tokenizer's regular expression takes too long on it");
+}
+
+}  // namespace
+
+struct Regex::Code {
+  pcre2_code* code;
+  bool jit;
+
+  Code(std::string_view pattern, uint32_t options, const std::string& where)
+      : code(Compile(pattern, options, where)),
+        jit(pcre2_jit_compile(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0) {}
+  ~Code() { pcre2_code_free(code); }
+  Code(const Code&) = delete;
+  Code& operator=(const Code&) = delete;
+
+  // Matches in text.substr(0, end), from `from` on. PCRE2_ERROR_PARTIAL: what follows matters.
+  int Run(std::string_view text, size_t from, size_t end, uint32_t steps,
+          Scratch::Data& scratch) const;
+};
+
+int Regex::Code::Run(std::string_view text, size_t from, size_t end, uint32_t steps,
+                     Scratch::Data& scratch) const {
+  const uint32_t options =
+      PCRE2_NO_UTF_CHECK | (end < text.size() ? uint32_t{PCRE2_PARTIAL_HARD} : 0);
+  pcre2_set_match_limit(scratch.context, steps);
+  const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  const int found = (jit ? pcre2_jit_match : pcre2_match)(code, subject, end, from, options,
+                                                          scratch.match, scratch.context);
+  if (found == PCRE2_ERROR_JIT_STACKLIMIT || found == PCRE2_ERROR_HEAPLIMIT) throw TooCostly();
+  if (found >= 0 || found == PCRE2_ERROR_NOMATCH || found == PCRE2_ERROR_PARTIAL || IsCostly(found))
+    return found;
+  throw Failure("text cannot be split into words: ", MessageOf(found));
+}
+
+Regex::Regex(std::string_view pattern, const std::string& where)
+    : search_(std::make_unique<Code>(pattern, 0, where)),
+      anchored_(std::make_unique<Code>(pattern, PCRE2_ANCHORED, where)) {}
 Regex::~Regex() = default;
 Regex::Regex(Regex&&) noexcept = default;
 
-bool Regex::Find(std::string_view text, size_t from, Scratch* scratch, Match* match) const {
+bool Regex::FindAt(std::string_view text, size_t at, Scratch* scratch, WorkBudget* budget,
+                   Match* match) const {
   Scratch::Data& data = *scratch->data_;
-  const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
+  size_t window = kWindow;
+  uint32_t steps = kSteps;
+  for (;;) {
+    const size_t end = WindowEnd(text, at, window);
+    if (!budget->Take(steps + (end - at) / 8)) throw TooCostly();
+    const int found = anchored_->Run(text, at, end, steps, data);
+    if (found == PCRE2_ERROR_PARTIAL) {
+      window *= 2;
+    } else if (IsCostly(found)) {
+      steps *= 2;
+    } else if (found == PCRE2_ERROR_NOMATCH) {
+      return false;
+    } else {
+      const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data.match);
+      *match = {ends[0], ends[1]};
+      return ends[1] > ends[0];
+    }
+  }
+}
+
+bool Regex::Find(std::string_view text, size_t from, Scratch* scratch, WorkBudget* budget,
+                 Match* match) const {
+  Scratch::Data& data = *scratch->data_;
+  const auto next = [&](size_t at) { return at + static_cast<size_t>(DecodeUtf8(text, at).size); };
   while (from < text.size()) {
-    const int found = code_->jit ? pcre2_jit_match(code_->code, subject, text.size(), from,
-                                                   PCRE2_NO_UTF_CHECK, data.match, data.context)
-                                 : pcre2_match(code_->code, subject, text.size(), from,
-                                               PCRE2_NO_UTF_CHECK, data.match, data.context);
-    if (found == PCRE2_ERROR_NOMATCH) return false;
-    if (found < 0) throw Failure("text cannot be split into words: ", MessageOf(found));
+    const size_t end = WindowEnd(text, from, kWindow);
+    const int found = search_->Run(text, from, end, kSteps, data);
+    if (IsCostly(found)) {
+      for (; from < end; from = next(from)) {
+        if (FindAt(text, from, scratch, budget, match)) return true;
+      }
+      continue;
+    }
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data.match);
-    if (ends[1] > ends[0]) {
+    if (found == PCRE2_ERROR_NOMATCH || (end < text.size() && ends[0] >= end)) {
+      from = end;
+    } else if (found == PCRE2_ERROR_PARTIAL) {
+      from = std::max<size_t>(from, ends[0]);
+      if (FindAt(text, from, scratch, budget, match)) return true;
+      from = next(from);
+    } else if (ends[1] > ends[0]) {
       *match = {ends[0], ends[1]};
       return true;
+    } else {
+      // An empty match, or \K moved its start past its end: continue after it.
+      from = std::max<size_t>(from, ends[1]);
+      if (from < text.size()) from = next(from);
     }
-    // An empty match, or \K moved its start past its end: continue after it.
-    from = std::max<size_t>(from, ends[1]);
-    if (from >= text.size()) return false;
-    from += DecodeUtf8(text, from).size;
   }
   return false;
+}
+
+struct WholeRegex::State {
+  Regex::Code code;
+  Regex::Scratch scratch;
+  WorkBudget budget{kAllNameSteps};
+};
+
+WholeRegex::WholeRegex(std::string_view pattern, const std::string& where)
+    : pattern_(pattern),
+      where_(where),
+      state_(new State{{pattern, PCRE2_ANCHORED | PCRE2_ENDANCHORED, where}, {}}) {}
+WholeRegex::~WholeRegex() = default;
+WholeRegex::WholeRegex(WholeRegex&&) noexcept = default;
+
+bool WholeRegex::Matches(std::string_view text) {
+  for (uint32_t steps = kNameSteps;; steps *= 2) {
+    if (steps > kNameSteps && !state_->budget.Take(steps)) {
+      throw InputError(where_, ": the expression '", Excerpt(pattern_), "' takes too long on '",
+                       Excerpt(text), "'");
+    }
+    const int found = state_->code.Run(text, 0, text.size(), steps, *state_->scratch.data_);
+    if (!IsCostly(found)) return found >= 0;
+  }
 }
 
 }  // namespace retort

@@ -11,9 +11,8 @@ namespace {
 
 using PieceType = TokenizerSpec::PieceType;
 
-// Building the tables takes time quadratic in a piece's length, and finding user-defined pieces
-// takes time linear in their number. Real models are far below these limits.
-constexpr size_t kMaxPieceBytes = 256, kMaxUserPieces = 1024;
+// Building the tables takes time quadratic in a piece's length. Real models are far below.
+constexpr size_t kMaxPieceBytes = 256;
 
 // Positions in a text are 32-bit numbers.
 constexpr size_t kMaxTextBytes = (size_t{1} << 31) - 8;
@@ -26,14 +25,13 @@ bool IsValidUtf8(std::string_view text) { return ValidUtf8End(text, 0) == text.s
 
 bool Encodes(const TokenizerSpec& spec) {
   if (spec.unigram || !spec.charsmap.empty() || spec.remove_extra_whitespaces) return false;
-  size_t user = 0;
   for (const TokenizerSpec::Piece& piece : spec.pieces) {
     if (piece.text.size() > kMaxPieceBytes) return false;
     switch (piece.type) {
       case PieceType::kNormal:
         break;
       case PieceType::kUserDefined:
-        if (++user > kMaxUserPieces || !IsValidUtf8(piece.text)) return false;
+        if (!IsValidUtf8(piece.text)) return false;
         break;
       case PieceType::kUnused:
         return false;
@@ -88,16 +86,14 @@ void SentencePieceBpe::AddPieces() {
     const auto first = static_cast<uint8_t>(piece.text[0]);
     if (piece.type == PieceType::kUnknown) unk_ = id;
     if (piece.type == PieceType::kByte) byte_ids_[BytePiece(piece.text)] = id;
-    if (piece.type == PieceType::kUserDefined) user_[first].push_back(id);
+    if (piece.type == PieceType::kUserDefined) user_ids_.push_back(id);
     if (piece.type != PieceType::kNormal) continue;
     ids_.Put(piece.text, id);
     if (piece.text.size() == 1 && first < 0x80) ascii_ids_[first] = id;
   }
-  for (std::vector<int32_t>& ids : user_) {
-    std::sort(ids.begin(), ids.end(), [&](int32_t a, int32_t b) {
-      return spec_.pieces[a].text.size() > spec_.pieces[b].text.size();
-    });
-  }
+  std::vector<std::string_view> user;
+  for (const int32_t id : user_ids_) user.push_back(spec_.pieces[id].text);
+  user_ = PrefixTable(user, "vocabulary", "user-defined piece");
 }
 
 // The library merges the pair whose text has the best score. Equal scores get the same rank, so
@@ -152,11 +148,8 @@ int32_t SentencePieceBpe::PartId(std::string_view part) {
 }
 
 int32_t SentencePieceBpe::UserPieceAt(std::string_view text, size_t pos) const {
-  for (const int32_t id : user_[static_cast<uint8_t>(text[pos])]) {
-    const std::string& piece = spec_.pieces[id].text;
-    if (text.compare(pos, piece.size(), piece) == 0) return id;
-  }
-  return -1;
+  const int32_t entry = user_.Longest(text, pos);
+  return entry < 0 ? -1 : user_ids_[user_.IndexOf(entry)];
 }
 
 // User-defined pieces are one symbol wherever they occur and take part in no merge.

@@ -11,7 +11,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/seeded_hash.h"
 #include "tokenizer/merges.h"
+#include "tokenizer/prefix_table.h"
 #include "tokenizer/text_index.h"
 #include "tokenizer/tokenizer.h"
 
@@ -27,8 +29,7 @@ class SentencePieceBpe {
 
   // `spec` must have passed CheckSentencePieceSpec and must outlive the encoder. Returns nullptr if
   // the library is needed: for unigram models, a normaliser's table, removal of extra spaces, and
-  // rare kinds of pieces (unused ones, control pieces of one character, very long or very many
-  // user-defined ones).
+  // rare kinds of pieces (unused ones, control pieces of one character, very long ones).
   static std::unique_ptr<SentencePieceBpe> Make(const TokenizerSpec& spec);
 
   // Appends the ids of a text; puts no space before it. O(n log n) for n characters. Throws
@@ -48,13 +49,13 @@ class SentencePieceBpe {
   const TokenizerSpec& spec_;
   TextIndex ids_;                       // of normal pieces
   std::array<int32_t, 128> ascii_ids_;  // the same for one ASCII character
-  // User-defined pieces by first byte, longest first.
-  std::array<std::vector<int32_t>, 256> user_;
+  PrefixTable user_;                    // the texts of user_ids_
+  std::vector<int32_t> user_ids_;       // user-defined pieces
   // Characters that occur in pieces without being a piece. As symbols, their ids follow those of
   // the pieces. A character that occurs in no piece has the symbol -2 minus its position in the
   // text.
   std::vector<std::string_view> strays_;
-  std::unordered_map<std::string_view, int32_t> stray_ids_;
+  std::unordered_map<std::string_view, int32_t, SeededTextHash> stray_ids_;
   int32_t unk_ = -1;
   std::array<int32_t, 256> byte_ids_;
   MergeTable merges_;

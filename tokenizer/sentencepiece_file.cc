@@ -7,6 +7,8 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "base/seeded_hash.h"
+#include "tokenizer/prefix_table.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/wire.h"
 
@@ -116,26 +118,19 @@ void CheckPiece(const SpecPiece& piece, size_t id, const std::string& where) {
     throw wrong("has ", piece.text.size(), " bytes; at most ", kMaxPieceBytes, " are read");
   }
   if (piece.text.find('\0') != std::string::npos) throw wrong("holds a zero byte");
-  if (!std::isfinite(piece.score)) throw wrong("'", piece.text, "' has a score that is no number");
+  if (!std::isfinite(piece.score))
+    throw wrong("'", Excerpt(piece.text), "' has a score that is no number");
   if (piece.type == PieceType::kByte && BytePiece(piece.text) < 0) {
-    throw wrong("'", piece.text, "' is no byte of the form <0xNN>");
+    throw wrong("'", Excerpt(piece.text), "' is no byte of the form <0xNN>");
   }
 }
 
 void CheckNesting(const TokenizerSpec& spec, const std::string& where) {
-  std::unordered_set<std::string_view> user;
+  std::vector<std::string_view> user;
   for (const SpecPiece& p : spec.pieces) {
-    if (p.type == PieceType::kUserDefined) user.insert(p.text);
+    if (p.type == PieceType::kUserDefined) user.push_back(p.text);
   }
-  for (const std::string_view text : user) {
-    int nested = 0;
-    for (size_t size = 1; size <= text.size(); ++size)
-      nested += user.contains(text.substr(0, size));
-    if (nested > kMaxNestedPieces) {
-      throw InputError(where, ": user-defined piece '", text, "' begins with ", nested - 1,
-                       " others; at most ", kMaxNestedPieces - 1, " are read");
-    }
-  }
+  PrefixTable(user, where, "user-defined piece", kMaxNestedPieces);
 }
 
 }  // namespace
@@ -177,14 +172,14 @@ void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where)
   if (spec.pieces.empty()) throw InputError(where, ": not a SentencePiece model: it has no pieces");
   if (spec.pieces.size() > kMaxPieces)
     throw InputError(where, ": more than ", kMaxPieces, " pieces");
-  std::unordered_set<std::string_view> seen;
+  std::unordered_set<std::string_view, SeededTextHash> seen;
   bool is_byte[256] = {};
   int unknown = 0;
   for (size_t id = 0; id < spec.pieces.size(); ++id) {
     const SpecPiece& piece = spec.pieces[id];
     CheckPiece(piece, id, where);
     if (!seen.insert(piece.text).second) {
-      throw InputError(where, ": piece ", id, " '", piece.text, "' is there twice");
+      throw InputError(where, ": piece ", id, " '", Excerpt(piece.text), "' is there twice");
     }
     if (piece.type == PieceType::kByte) is_byte[BytePiece(piece.text)] = true;
     if (piece.type == PieceType::kUnknown) ++unknown;

@@ -33,13 +33,29 @@ struct SplitSpec {
   bool operator==(const SplitSpec&) const = default;
 };
 
+// What the steps may spend on one text, so that no file can make a text's size or work grow without
+// bound. Unicode's forms make at most eleven bytes of one, a mark for a space three.
+struct TextBudget {
+  explicit TextBudget(size_t text_bytes)
+      : bytes(text_bytes),
+        growth((64 << 10) + 32 * uint64_t{text_bytes}),
+        matching(Regex::BudgetFor(text_bytes)) {}
+  size_t bytes;
+  WorkBudget growth;    // bytes that normalisers add
+  WorkBudget matching;  // of all expressions
+};
+
 class Normalizer {
  public:
   Normalizer(const std::vector<NormalizerSpec>& steps, const std::string& where);
   bool empty() const { return steps_.empty(); }
   // `first`: `text` is the beginning of the whole text. `prefix`: whether Prepend steps apply.
-  // Empty text stays empty. Invalid UTF-8 bytes are kept unchanged.
-  std::string Apply(std::string_view text, bool first, bool prefix, Regex::Scratch* scratch) const;
+  // Empty text stays empty. Invalid UTF-8 bytes are kept unchanged. Throws Error{kInput} if the
+  // budget does not suffice.
+  std::string Apply(std::string_view text, bool first, bool prefix, Regex::Scratch* scratch,
+                    TextBudget* budget) const;
+  // How many bytes of text one byte of the result may stand for; 0: there is no bound.
+  size_t Shrinks() const;
 
  private:
   struct Step {
@@ -56,8 +72,11 @@ class PreTokenizer {
   };
   PreTokenizer(const std::vector<SplitSpec>& steps, const std::string& where);
   // Returns in `words` the words of text, in order, without text that the steps remove. Invalid
-  // UTF-8 bytes are separate words.
-  void Apply(std::string_view text, Regex::Scratch* scratch, std::vector<Range>* words) const;
+  // UTF-8 bytes are separate words. Throws Error{kInput} if the budget does not suffice.
+  void Apply(std::string_view text, Regex::Scratch* scratch, TextBudget* budget,
+             std::vector<Range>* words) const;
+  // Whether a step removes text.
+  bool Removes() const;
 
  private:
   struct Step {
@@ -65,10 +84,10 @@ class PreTokenizer {
     std::optional<Regex> regex;
   };
   void Split(const Step& step, std::string_view text, size_t offset, Regex::Scratch* scratch,
-             std::vector<Range>* out) const;
+             TextBudget* budget, std::vector<Range>* out) const;
   // Appends the words of text[begin, end), which must be valid UTF-8.
   void SplitValid(std::string_view text, size_t begin, size_t end, Regex::Scratch* scratch,
-                  std::vector<Range>* words) const;
+                  TextBudget* budget, std::vector<Range>* words) const;
 
   std::vector<Step> steps_;                                          // used if word_end_ is null
   size_t (*word_end_)(std::string_view text, size_t pos) = nullptr;  // word_ends.h

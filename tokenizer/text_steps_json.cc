@@ -14,6 +14,11 @@ namespace {
 using Kind = NormalizerSpec::Kind;
 using Behavior = SplitSpec::Behavior;
 
+// Every step reads all of a text. Known files have at most four of either kind.
+constexpr size_t kMaxSteps = 32;
+// Looking for a text takes time in proportion to its length.
+constexpr size_t kMaxPatternBytes = 4096;
+
 const Json& List(const Json& object, const char* key, const std::string& where) {
   const auto it = object.find(key);
   if (it == object.end() || !it->is_array())
@@ -30,6 +35,10 @@ std::string Pattern(const Json& step, const std::string& where, bool* literal) {
   *literal = it->contains("String");
   std::string text = GetString(*it, *literal ? "String" : "Regex", where);
   if (text.empty()) throw InputError(where, ": 'pattern' is empty");
+  if (*literal && text.size() > kMaxPatternBytes) {
+    throw InputError(where, ": 'pattern' has ", text.size(), " bytes; at most ", kMaxPatternBytes,
+                     " are read");
+  }
   return text;
 }
 
@@ -129,6 +138,13 @@ TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer,
   TextSteps steps;
   if (!normalizer.is_null()) ReadNormalizer(normalizer, where + ": normalizer", &steps);
   if (!pre_tokenizer.is_null()) ReadPreTokenizer(pre_tokenizer, where + ": pre_tokenizer", &steps);
+  for (const auto& [name, count] : {std::pair("normalizer", steps.normalizers.size()),
+                                    std::pair("pre_tokenizer", steps.splits.size())}) {
+    if (count > kMaxSteps) {
+      throw InputError(where, ": ", name, " has ", count, " steps; at most ", kMaxSteps,
+                       " are read");
+    }
+  }
   return steps;
 }
 

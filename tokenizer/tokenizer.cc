@@ -26,9 +26,23 @@ std::unique_ptr<Tokenizer> Tokenizer::FromSpec(TokenizerSpec spec, const std::st
   return MakeBpeTokenizer(std::move(again), std::move(pipeline), where);
 }
 
+std::optional<std::vector<int32_t>> Tokenizer::EncodeAtMost(const std::vector<Segment>& segments,
+                                                            bool continuation, size_t limit) const {
+  std::vector<int32_t> ids = Encode(segments, continuation);
+  if (ids.size() > limit) return std::nullopt;
+  return ids;
+}
+
 std::vector<int32_t> Tokenizer::EncodePrompt(std::string_view text) const {
-  std::vector<int32_t> ids = Encode(text);
-  if (spec().add_bos && spec().bos >= 0) ids.insert(ids.begin(), spec().bos);
+  return *EncodePromptAtMost(text, kNoLimit);
+}
+
+std::optional<std::vector<int32_t>> Tokenizer::EncodePromptAtMost(std::string_view text,
+                                                                  size_t limit) const {
+  const bool bos = spec().add_bos && spec().bos >= 0;
+  if (bos && limit == 0) return std::nullopt;
+  std::optional<std::vector<int32_t>> ids = EncodeAtMost(text, false, limit - (bos ? 1 : 0));
+  if (ids && bos) ids->insert(ids->begin(), spec().bos);
   return ids;
 }
 

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,11 +43,19 @@ struct TokenizerSpec {
   // GGUF's tokenizer.ggml.pre: "llama-bpe", "qwen2", "gpt-2", "smollm", "default". Empty if a
   // tokenizer.json splits words in a way that has no such name; it cannot be written to a GGUF.
   std::string pre;
+  // What a tokenizer.json does that no GGUF can say, such as "its tokenizer splits words in a way that
+  // GGUF has no name for"; "" if nothing.
+  std::string gguf_fault;
+  bool nfc = false;         // byte-level BPE: text is brought into Unicode's form NFC first
+  bool normalizes = false;  // a tokenizer.json has normalisers
   bool byte_level = false;  // BPE: GPT-2's byte alphabet, as opposed to "▁" and byte pieces
   bool byte_fallback = false;
   bool unigram = false;                   // SentencePiece: a unigram model (GGUF's "t5"), else BPE
   std::string charsmap;                   // SentencePiece: the normaliser's table; may be empty
   bool remove_extra_whitespaces = false;  // SentencePiece: as in the library
+  // SentencePiece: user-defined pieces cut a text, as llama.cpp reads a GGUF, so that what follows
+  // one gets its own dummy prefix. Else they are symbols within the text, as in the library.
+  bool cut_user_defined = false;
   bool add_space_prefix = false;
   bool ignore_merges = false;
   bool add_bos = false, add_eos = false;
@@ -59,6 +69,9 @@ struct Segment {
   std::string text;
   bool markup = false;
 };
+
+// For EncodeAtMost() and its like.
+inline constexpr size_t kNoLimit = std::numeric_limits<size_t>::max();
 
 class Tokenizer {
  public:
@@ -76,15 +89,28 @@ class Tokenizer {
   // Encodes the concatenated segments as one text, except for special tokens (see Segment). Adds no
   // BOS and no end token. `continuation`: the text follows other tokens, so no dummy prefix ("▁")
   // is put before it. Text that follows a special token gets its own dummy prefix, as in llama.cpp.
-  // Added tokens that the file does not mark as special are found in content too. Thread-safe.
+  // Added tokens that the file does not mark as special are found in content too. Throws
+  // Error{kInput} on a text that the file's expressions or normalisers would need too long for
+  // (text_steps.h). Thread-safe.
   virtual std::vector<int32_t> Encode(const std::vector<Segment>& segments,
                                       bool continuation) const = 0;
   std::vector<int32_t> Encode(std::string_view text, bool continuation = false) const {
     return Encode(std::vector<Segment>{{std::string(text), false}}, continuation);
   }
+  // The same ids, or nullopt if there are more than `limit`, which is found out early: a
+  // text too long for `limit` tokens of any kind is not looked at, and encoding ends at the first
+  // token too many. (Only what the SentencePiece library itself encodes is encoded whole.)
+  virtual std::optional<std::vector<int32_t>> EncodeAtMost(const std::vector<Segment>& segments,
+                                                           bool continuation, size_t limit) const;
+  std::optional<std::vector<int32_t>> EncodeAtMost(std::string_view text, bool continuation,
+                                                   size_t limit) const {
+    return EncodeAtMost(std::vector<Segment>{{std::string(text), false}}, continuation, limit);
+  }
   // The input of `run --prompt` and the beginning of a training row: BOS if spec().add_bos, then
   // the text.
   std::vector<int32_t> EncodePrompt(std::string_view text) const;
+  // nullopt: more than `limit` tokens, BOS included.
+  std::optional<std::vector<int32_t>> EncodePromptAtMost(std::string_view text, size_t limit) const;
 
   // The bytes that a token represents in a text ("▁" as a space); empty for control tokens unless
   // `special`.

@@ -6,7 +6,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/seeded_hash.h"
 #include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/meta_words.h"
 #include "tokenizer/text_steps_json.h"
 #include "tokenizer/utf8.h"
 
@@ -14,29 +16,13 @@ namespace retort {
 namespace {
 
 using PieceType = TokenizerSpec::PieceType;
-using PlainJson = nlohmann::json;  // the ordered type takes quadratic time for a vocabulary
-
-constexpr int kMaxDepth = 64;
 // Limit on the ids that a file may skip, so that a wrong id cannot allocate unbounded memory.
 constexpr size_t kMaxGaps = 1 << 16;
 
-PlainJson Parse(const std::string& text, const std::string& where) {
-  try {
-    return PlainJson::parse(text, [&](int depth, PlainJson::parse_event_t, PlainJson&) {
-      if (depth > kMaxDepth) throw InputError(where, ": nested deeper than ", kMaxDepth, " levels");
-      return true;
-    });
-  } catch (const PlainJson::exception& e) {
-    const std::string_view what = e.what();
-    const size_t at = what.find("at line ");
-    throw InputError(where, ": not JSON: ", at == what.npos ? what : what.substr(at));
-  }
-}
-
 // Moves a member out of the object, so that the rest is small.
-PlainJson Take(PlainJson* object, const char* key) {
+Json Take(Json* object, const char* key) {
   const auto it = object->is_object() ? object->find(key) : object->end();
-  return it == object->end() ? PlainJson() : std::move(*it);
+  return it == object->end() ? Json() : std::move(*it);
 }
 
 Json Member(const Json& object, const char* key) {
@@ -56,7 +42,7 @@ void PutPiece(int64_t id, const std::string& text, PieceType type, size_t limit,
   spec->pieces[place] = {text, 0, type};
 }
 
-void ReadVocabulary(const PlainJson& vocab, size_t limit, const std::string& where,
+void ReadVocabulary(const Json& vocab, size_t limit, const std::string& where,
                     TokenizerSpec* spec) {
   for (const auto& [text, id] : vocab.items()) {
     if (!id.is_number_integer()) throw InputError(where, ": the id of '", text, "' is no integer");
@@ -64,10 +50,10 @@ void ReadVocabulary(const PlainJson& vocab, size_t limit, const std::string& whe
   }
 }
 
-void ReadMerges(PlainJson merges, const std::string& where, TokenizerSpec* spec) {
+void ReadMerges(Json merges, const std::string& where, TokenizerSpec* spec) {
   if (!merges.is_array()) throw InputError(where, ": 'merges' must be a list");
   spec->merges.reserve(merges.size());
-  for (PlainJson& merge : merges) {
+  for (Json& merge : merges) {
     if (merge.is_string()) {
       spec->merges.push_back(std::move(merge.get_ref<std::string&>()));
     } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
@@ -175,7 +161,7 @@ void CheckDecoder(const Json& decoder, const std::string& where) {
 // Completes the vocabulary for GGUF's "llama" tokenizer: marks byte pieces and sets scores so that
 // the best score belongs to the merge of lowest rank.
 void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
-  std::unordered_map<std::string, float> score;
+  std::unordered_map<std::string, float, SeededTextHash, std::equal_to<>> score;
   for (size_t rank = 0; rank < spec->merges.size(); ++rank) {
     std::string whole = spec->merges[rank];
     const size_t cut = whole.find(' ');
@@ -198,15 +184,54 @@ void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
   if (spec->unk >= 0) spec->pieces[spec->unk].type = PieceType::kUnknown;
 }
 
+constexpr const char* kSplitsFault =
+    "its tokenizer splits words in a way that GGUF has no name for";
+
+std::string ByteLevelFault(const TokenizerSpec& spec) {
+  if (spec.pre.empty()) return kSplitsFault;
+  if (spec.add_space_prefix)
+    return "its tokenizer puts a space before a text, which a GGUF of this kind cannot say";
+  if (spec.normalizes && !spec.nfc)
+    return "its tokenizer normalises text in a way that GGUF has no name for";
+  return "";
+}
+
+// GGUF's "llama" turns spaces into marks and may put one before every run of text, no more.
+std::string MetaSpaceFault(const TextSteps& steps, const TokenizerSpec& spec) {
+  using Kind = NormalizerSpec::Kind;
+  bool marks = false;
+  for (const NormalizerSpec& step : steps.normalizers) {
+    if (step.kind == Kind::kReplaceText && step.pattern == " " && step.content == kMetaSpace) {
+      marks = true;
+    } else if (step.kind != Kind::kPrepend || step.content != kMetaSpace) {
+      return "its tokenizer normalises text in a way that GGUF has no name for";
+    } else if (step.where == NormalizerSpec::Where::kFirstRun) {
+      return "its tokenizer puts a space before the beginning of a text alone (prepend_scheme 'first'), which a GGUF cannot say";
+    } else if (step.unless_there) {
+      return "its tokenizer puts a space only before a text that begins with none (Metaspace), which a GGUF cannot say";
+    }
+  }
+  if (!marks) return "its tokenizer keeps spaces as they are, which a GGUF of this kind cannot say";
+  for (const SplitSpec& split : steps.splits) {
+    // No space is left to split at, and no piece could reach over a mark anyway.
+    const bool idle = split.literal && (split.pattern == " " ||
+                                        (split.pattern == kMetaSpace && MarksOnlyLead(spec)));
+    if (!idle) return kSplitsFault;
+  }
+  return spec.ignore_merges
+             ? "its tokenizer ignores its merges for whole words, which a GGUF of this kind cannot say"
+             : "";
+}
+
 }  // namespace
 
 BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec) {
-  PlainJson parsed = Parse(text, where);
+  Json parsed = ParseJson(text, where);
   if (!parsed.is_object() || !parsed.contains("model") || !parsed["model"].is_object()) {
     throw InputError(where, ": must be an object with a 'model'");
   }
-  const PlainJson vocab = Take(&parsed["model"], "vocab");
-  PlainJson merges = Take(&parsed["model"], "merges");
+  const Json vocab = Take(&parsed["model"], "vocab");
+  Json merges = Take(&parsed["model"], "merges");
   const Json file = parsed;
   const Json& model = file["model"];
   const Json added = Member(file, "added_tokens");
@@ -228,11 +253,15 @@ BpePipeline ParseTokenizerJson(std::string text, const std::string& where, Token
   spec->add_space_prefix =
       std::any_of(steps.normalizers.begin(), steps.normalizers.end(),
                   [](const NormalizerSpec& n) { return n.kind == NormalizerSpec::Kind::kPrepend; });
+  spec->normalizes = !steps.normalizers.empty();
   if (steps.byte_level) {
-    spec->pre = PreName(steps.splits, steps.normalizers);
+    spec->pre = PreName(steps.splits);
+    spec->nfc = steps.normalizers == std::vector<NormalizerSpec>{{NormalizerSpec::Kind::kNfc}};
+    spec->gguf_fault = ByteLevelFault(*spec);
   } else {
     FinishMetaSpacePieces(pipeline.options.byte_fallback, spec);
     if (steps.splits.empty()) spec->pre = "default";
+    spec->gguf_fault = MetaSpaceFault(steps, *spec);
   }
   ReadPostProcessor(Member(file, "post_processor"), where + ": post_processor", spec);
   CheckDecoder(Member(file, "decoder"), where + ": decoder");

@@ -7,12 +7,13 @@
 
 #include "base/error.h"
 #include "formats/hdf5.h"
+#include "model/store/chat_files.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kTrainerState = "trainer.h5";
 
 // The objective's own parameters: trained with the model, but not part of the exported weights.
 std::vector<Parameter*> Companions(Trainer& trainer) { return trainer.objective().parameters(); }
@@ -26,6 +27,7 @@ void WriteWeights(const Path& folder, Trainer& trainer, const BaseRecord& base) 
     WriteAdapterFiles(folder, *trainer.adapter(), trainer.model().layout, trainer.model().backend);
   } else {
     WriteTrainedModelFiles(folder, trainer.model(), base.path);
+    WriteTaughtChat(folder, base);
   }
 }
 
@@ -39,17 +41,21 @@ Json Checksums(const Path& folder) {
   return out;
 }
 
-void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base) {
+// `state`: of the trainer's state; null in a folder without one.
+void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                   const RunInputs& inputs, const Hdf5Stamp* state) {
   const BatchState place = trainer.stream().state();
-  const Json manifest = {{"retort", 1},
-                         {"step", trainer.steps_done()},
-                         {"data", {{"epoch", place.epoch}, {"position", place.position}}},
-                         {"base", BaseJson(base)},
-                         {"files", Checksums(folder)}};
+  Json manifest = {{"retort", 1},
+                   {"step", trainer.steps_done()},
+                   {"data", {{"epoch", place.epoch}, {"position", place.position}}},
+                   {"base", BaseJson(base)},
+                   {"files", Checksums(folder)}};
+  if (state) manifest["seals"] = {{kTrainerState, state->seal}};
+  for (const auto& [key, hash] : inputs.hashes) manifest["inputs"][key] = hash;
   WriteTextAtomically(folder / kManifestName, DumpJson(manifest, 2) + "\n");
 }
 
-void WriteTrainerState(const Path& path, Trainer& trainer) {
+Hdf5Stamp WriteTrainerState(const Path& path, Trainer& trainer) {
   Backend& backend = trainer.model().backend;
   Hdf5Writer writer(path);
   writer.SetInt("step", trainer.steps_done());
@@ -64,12 +70,12 @@ void WriteTrainerState(const Path& path, Trainer& trainer) {
   for (const Parameter* p : Companions(trainer)) {
     writer.Write<float>(Cat("value/", p->name), {p->value.elements()}, backend.ToFloats(p->value));
   }
-  writer.Commit();
+  return writer.Commit();
 }
 
-void ReadTrainerState(const Path& path, const std::string& checksum, Trainer& trainer) {
+void ReadTrainerState(const Path& path, const Hdf5Stamp& stamp, Trainer& trainer) {
   Backend& backend = trainer.model().backend;
-  const Hdf5Reader reader = Hdf5Reader::OpenChecked(path, checksum);
+  const Hdf5Reader reader = Hdf5Reader::OpenSealed(path, stamp, kGoBack);
   for (auto& m : trainer.optimizer().moments()) {
     const auto read = [&](const char* which, Tensor& t) {
       std::vector<float> values(static_cast<size_t>(t.elements()));
@@ -85,6 +91,32 @@ void ReadTrainerState(const Path& path, const std::string& checksum, Trainer& tr
     p->value = backend.FromFloats(values, p->value.shape());
   }
   trainer.optimizer().set_steps(reader.Int("step"));
+}
+
+void CheckInputs(const Json& manifest, const std::string& where, const BaseRecord& base,
+                 const RunInputs& inputs) {
+  const auto held = manifest.find("base");
+  const std::string fingerprint =
+      held == manifest.end() ? "" : GetString(*held, "fingerprint", where, "");
+  if (!fingerprint.empty() && fingerprint != base.fingerprint && fingerprint != inputs.old_base) {
+    throw InputError(where, ": the run was started on another base: the weights in ", base.path,
+                     " have changed since; put them back, or start anew with --run");
+  }
+  if (held != manifest.end() &&
+      !MayBeSameArchitecture(GetString(*held, "architecture", where, ""), base.architecture)) {
+    throw InputError(where, ": the configuration of ", base.path,
+                     " has changed since the run was started; put it back, or start anew with "
+                     "--run");
+  }
+  const auto old = manifest.find("inputs");
+  if (old == manifest.end()) return;
+  for (const auto& [key, hash] : inputs.hashes) {
+    const std::string before = GetString(*old, key, where, "");
+    if (before.empty() || before == hash) continue;
+    throw InputError(where, ": what '", key,
+                     "' names has changed since the run was started; put it back, or start anew "
+                     "with --run");
+  }
 }
 
 // "step-120" -> 120
@@ -113,28 +145,32 @@ std::vector<CheckpointPlace> Checkpoints(const Path& checkpoints) {
 
 void WriteTrained(const Path& folder, Trainer& trainer, const BaseRecord& base) {
   WriteWeights(folder, trainer, base);
-  WriteManifest(folder, trainer, base);
+  WriteManifest(folder, trainer, base, {}, nullptr);
 }
 
-void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base) {
-  std::filesystem::create_directories(folder.parent_path());
+void SaveCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                    const RunInputs& inputs) {
+  MakeFolders(folder.parent_path());
+  RemoveLeftovers(folder.parent_path());
   AtomicFolder beside(folder);
   WriteWeights(beside.path(), trainer, base);
-  WriteTrainerState(beside.path() / kTrainerState, trainer);
-  WriteManifest(beside.path(), trainer, base);
+  const Hdf5Stamp state = WriteTrainerState(beside.path() / kTrainerState, trainer);
+  WriteManifest(beside.path(), trainer, base, inputs, &state);
   beside.Commit();
 }
 
-void LoadCheckpoint(const Path& folder, Trainer& trainer) {
+void LoadCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base,
+                    const RunInputs& inputs) {
   const std::string where = (folder / kManifestName).string();
   const Json manifest = ReadJson(folder / kManifestName);
+  CheckInputs(manifest, where, base, inputs);
   const auto files = manifest.find("files");
   if (files == manifest.end() || !files->is_object())
     throw InputError(where, ": 'files' is missing");
   const std::string weights = WeightsFile(trainer);
   if (Sha256(MappedFile::Open(folder / weights)->bytes()) != GetString(*files, weights, where)) {
     throw InputError((folder / weights).string(), ": its checksum is not the one in ",
-                     kManifestName, "; remove the folder to go on from the checkpoint before it");
+                     kManifestName, "; ", kGoBack);
   }
   std::vector<Parameter*> parameters;
   const std::vector<Parameter*> companions = Companions(trainer);
@@ -143,7 +179,7 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer) {
       parameters.push_back(m.parameter);
   }
   ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
-  ReadTrainerState(folder / kTrainerState, GetString(*files, kTrainerState, where), trainer);
+  ReadTrainerState(folder / kTrainerState, TrainerStateStamp(manifest, where), trainer);
   const auto data = manifest.find("data");
   if (data == manifest.end()) throw InputError(where, ": 'data' is missing");
   trainer.stream().Seek({GetInt(*data, "epoch", where), GetInt(*data, "position", where)});
@@ -156,8 +192,19 @@ std::optional<CheckpointPlace> LastCheckpoint(const Path& checkpoints) {
 
 void PruneCheckpoints(const Path& checkpoints, int64_t keep) {
   auto all = Checkpoints(checkpoints);
-  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i)
-    std::filesystem::remove_all(all[i].folder);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) RemoveFolder(all[i].folder);
+}
+
+void RemoveBrokenCheckpoints(const Path& checkpoints) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(checkpoints, ignored)) return;
+  RemoveLeftovers(checkpoints);
+  std::vector<Path> broken;
+  for (const auto& entry : std::filesystem::directory_iterator(checkpoints, ignored)) {
+    if (StepOf(entry.path()) && !std::filesystem::exists(entry.path() / kManifestName, ignored))
+      broken.push_back(entry.path());
+  }
+  for (const Path& path : broken) RemoveFolder(path);
 }
 
 }  // namespace retort

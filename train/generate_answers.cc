@@ -33,8 +33,10 @@ Json LineOf(const Row& prompt, const std::string& answer) {
   if (prompt.kind == RowFormat::kPromptCompletion)
     return {{"prompt", prompt.prompt}, {"completion", answer}};
   Json messages = Json::array();
-  for (const Message& m : prompt.messages)
+  for (const Message& m : prompt.messages) {
     messages.push_back({{"role", m.role}, {"content", m.content}});
+    if (!m.learn) messages.back()["weight"] = 0;
+  }
   messages.push_back({{"role", "assistant"}, {"content", answer}});
   return {{"messages", messages}};
 }
@@ -51,7 +53,7 @@ bool Answers(Json line, const Row& prompt) {
 // The number of whole lines in the file. Removes an incomplete line at the end.
 int64_t KeepWholeLines(const Path& out, const Rows& rows) {
   if (!std::filesystem::exists(out)) return 0;
-  std::string text = ReadText(out);
+  std::string text = ReadText(out, UINT64_MAX);
   const size_t end = text.rfind('\n');
   const size_t whole = end == std::string::npos ? 0 : end + 1;
   if (whole != text.size()) WriteTextAtomically(out, text.substr(0, whole));
@@ -100,13 +102,15 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
 
   std::deque<Pending> pending;  // of the rows from `written` on
   int64_t written = result.kept, next = result.kept;
+  std::exception_ptr error;
   const auto submit = [&] {
     const Row row = rows.Read(next);
     PhiloxKey key = MakeKey(options.seed, RandomUse::kSample, static_cast<uint64_t>(next));
     sampling.seed = uint64_t{key[0]} << 32 | key[1];
     Pending& answer = pending.emplace_back();
     engine.Submit({EncodeRowPrompt(row, tokenizer, chat), sampling,
-                   [&answer, &result](const GenerationEvent& event) {
+                   [&answer, &result, &error](const GenerationEvent& event) {
+                     if (event.error) error = event.error;
                      answer.text += event.text;
                      answer.done = event.finish != FinishReason::kNone;
                      result.cut += event.finish == FinishReason::kLength;
@@ -118,6 +122,7 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
   while (written < rows.size()) {
     while (next < rows.size() && next - written < ahead) submit();
     engine.Step();
+    if (error) std::rethrow_exception(error);
     for (; !pending.empty() && pending.front().done; pending.pop_front(), ++written) {
       const Row prompt = PromptOf(rows.Read(written));
       file.Append(DumpJson(LineOf(prompt, pending.front().text)) + "\n");

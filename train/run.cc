@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/seal.h"
+#include "model/store/base_check.h"
 #include "train/metrics.h"
 #include "train/report.h"
 
@@ -53,29 +55,60 @@ class TrainingRun {
         trained_(options.folder / (trainer.adapter() ? "adapter" : "model")) {}
 
   RunSummary Run() {
+    RequireSecret();  // for the checkpoints' seals
+    summary_.trained = trained_;
+    EvaluateStart();
     Resume();
     MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done());
-    while (trainer_.steps_done() < options_.total_steps) {
+    while (!MayStop() && trainer_.steps_done() < options_.total_steps) {
       const std::optional<StepMetrics> m = trainer_.Step();
       if (!m) break;
       AfterStep(*m, metrics);
     }
-    Finish(metrics);
+    if (MayStop()) {
+      if (trainer_.steps_done() > 0) Checkpoint();
+      summary_.stopped = true;
+      summary_.seconds = Seconds();
+    } else {
+      Finish(metrics);
+    }
     return summary_;
   }
 
  private:
+  bool MayStop() const { return hooks_.stop && hooks_.stop(); }
+  double Seconds() const {
+    return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+
+  // The held-out loss of the weights that the run begins with: measured before a checkpoint is
+  // loaded, or read if an earlier session has measured it.
+  void EvaluateStart() {
+    if (!hooks_.evaluate) return;
+    const Path file = options_.folder / "start.json";
+    const bool resumed = LastCheckpoint(options_.folder / "checkpoints").has_value();
+    if (resumed && std::filesystem::exists(file)) {
+      summary_.start_eval_loss = GetNumber(ReadJson(file), "eval_loss", file.string());
+      return;
+    }
+    summary_.start_eval_loss = Measured(0).loss;
+    WriteTextAtomically(file, DumpJson({{"eval_loss", *summary_.start_eval_loss}}, 2) + "\n");
+  }
+
   void Resume() {
     const auto place = LastCheckpoint(options_.folder / "checkpoints");
     if (!place) return;
-    LoadCheckpoint(place->folder, trainer_);
+    LoadCheckpoint(place->folder, trainer_, base_, options_.inputs);
     for (const MetricsLine& line : ReadMetrics(options_.folder / "metrics.jsonl")) {
       if (line.metrics.step > place->step) break;
-      if (line.eval_loss)
+      if (line.eval_loss) {
         summary_.eval_loss =
             std::min(summary_.eval_loss.value_or(*line.eval_loss), *line.eval_loss);
-      else
+        evaluated_step_ = line.metrics.step;
+      } else {
         Count(line.metrics);
+        earlier_seconds_ += line.metrics.seconds;
+      }
     }
   }
 
@@ -84,6 +117,8 @@ class TrainingRun {
     summary_.steps = m.step;
     summary_.loss = m.loss;
     summary_.tokens += m.tokens;
+    watch_.Add(m);
+    last_metrics_ = m;
   }
 
   void AfterStep(const StepMetrics& m, MetricsFile& metrics) {
@@ -103,58 +138,75 @@ class TrainingRun {
           speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
       hooks_.on_step({m, options_.total_steps, speed_.tokens_per_second(), left, peak, eval_loss});
     }
-    last_metrics_ = m;
+  }
+
+  Evaluation Measured(int64_t step) const {
+    const Evaluation now = hooks_.evaluate();
+    if (!std::isfinite(now.loss)) {
+      throw Failure("step ", step, ": the held-out loss is ", now.loss,
+                    step == 0
+                        ? ": not finite before the first step, so the model or the rows are "
+                          "at fault"
+                        : ": not finite; a lower train.lr or longer train.warmup usually helps");
+    }
+    return now;
   }
 
   // Returns the held-out loss, or nullopt without held-out data. Writes the trained adapter or
   // model when the loss is the lowest so far.
   std::optional<double> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
     if (!hooks_.evaluate) return std::nullopt;
-    last_evaluation_ = hooks_.evaluate();
+    last_evaluation_ = Measured(m.step);
     const double loss = last_evaluation_.loss;
-    MetricsLine line{m, 0, 0, loss};
-    metrics.Append(line);
+    // Before the line: a resumed run believes that the best loss of the lines is in place.
     if (!summary_.eval_loss || loss < *summary_.eval_loss) {
       summary_.eval_loss = loss;
       PutTrained();
     }
+    // A session that was killed in its end may have written the line.
+    if (evaluated_step_ != m.step) metrics.Append({m, 0, 0, loss});
+    evaluated_step_ = m.step;
     return loss;
   }
 
   void Checkpoint() {
     const Path folder = options_.folder / "checkpoints" / Cat("step-", trainer_.steps_done());
     if (std::filesystem::exists(folder)) return;
-    SaveCheckpoint(folder, trainer_, base_);
+    SaveCheckpoint(folder, trainer_, base_, options_.inputs);
     PruneCheckpoints(options_.folder / "checkpoints", options_.keep);
   }
 
   void PutTrained() {
-    AtomicFolder beside(trained_);
+    AtomicFolder beside(trained_, AtomicFolder::Old::kReplace);
     WriteTrained(beside.path(), trainer_, base_);
-    const Path old = Path(trained_.string() + ".old");
-    std::filesystem::remove_all(old);
-    if (std::filesystem::exists(trained_)) std::filesystem::rename(trained_, old);
     beside.Commit();
-    std::filesystem::remove_all(old);
   }
 
   void Finish(MetricsFile& metrics) {
-    summary_.trained = trained_;
-    if (hooks_.evaluate) {
-      Evaluate(last_metrics_, metrics);
-    }
+    Checkpoint();  // first: evaluating may take long, and a resumed run evaluates again
+    Evaluate(last_metrics_, metrics);
     if (!hooks_.evaluate || !std::filesystem::exists(trained_)) PutTrained();
-    Checkpoint();
-    const bool held_out = hooks_.evaluate != nullptr;
-    if (!held_out && hooks_.check_trained) last_evaluation_ = hooks_.check_trained();
-    if (last_evaluation_.rows > 0)
-      summary_.notes = LearningNotes(summary_.first_loss, last_evaluation_, held_out);
-    summary_.seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+    TakeNotes();
+    summary_.seconds = Seconds();
     const Json summary = SummaryJson(summary_);
     WriteTextAtomically(options_.folder / "report.html",
                         ReportPage(options_.title, ReadMetrics(options_.folder / "metrics.jsonl"),
                                    ReadJson(options_.folder / "recipe.json"), summary));
     WriteTextAtomically(options_.folder / "summary.json", DumpJson(summary, 2) + "\n");
+  }
+
+  void TakeNotes() {
+    const bool held_out = hooks_.evaluate != nullptr;
+    if (!held_out && hooks_.check_trained) last_evaluation_ = hooks_.check_trained();
+    if (last_evaluation_.rows > 0)
+      summary_.notes = LearningNotes(summary_.first_loss, last_evaluation_, held_out);
+    if (summary_.start_eval_loss && summary_.eval_loss) {
+      if (auto note = NoGainNote(*summary_.start_eval_loss, *summary_.eval_loss))
+        summary_.notes.push_back(std::move(*note));
+    }
+    if (trainer_.adapter() && IsZero(*trainer_.adapter(), trainer_.model().backend))
+      summary_.notes.push_back(ZeroAdapterNote(trained_));
+    summary_.diverged = watch_.Divergence(options_.chance_loss).value_or("");
   }
 
   Trainer& trainer_;
@@ -163,37 +215,16 @@ class TrainingRun {
   const RunHooks& hooks_;
   const Path trained_;
   const Clock::time_point start_ = Clock::now();
+  double earlier_seconds_ = 0;  // of the steps of earlier sessions
   Speed speed_;
   RunSummary summary_;
   StepMetrics last_metrics_;
+  int64_t evaluated_step_ = -1;  // the last one with a line
   Evaluation last_evaluation_;
+  LossWatch watch_;
 };
 
-// Mean tokens per answer up to which the probability of a whole answer is meaningful.
-constexpr int64_t kShortAnswer = 24;
-constexpr double kLeastGain = 0.25;   // share of the first loss
-constexpr double kLeastLikely = 0.5;  // share of the rows
-
 }  // namespace
-
-std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now, bool held_out) {
-  std::vector<std::string> notes;
-  const char* rows = held_out ? "held-out" : "training";
-  const bool short_answers = now.loss_tokens <= now.rows * kShortAnswer;
-  const double likely = static_cast<double>(now.likely) / static_cast<double>(now.rows);
-  if (short_answers) {
-    notes.push_back(
-        Cat("of ", now.rows, " ", rows, " rows, ", std::lround(100 * likely),
-            " % have an answer that the model now gives with a probability above one half"));
-  }
-  const bool little_gain = !(now.loss < (1 - kLeastGain) * first_loss);
-  if (little_gain || (short_answers && likely < kLeastLikely)) {
-    notes.push_back(Cat("little was learnt: loss ", now.loss, " on ", rows, " rows, ", first_loss,
-                        " at the first step; try more train.epochs, a higher train.lr, a smaller "
-                        "train.batch_tokens, or look at the rows"));
-  }
-  return notes;
-}
 
 Json SummaryJson(const RunSummary& s) {
   Json j = {{"steps", s.steps},
@@ -204,29 +235,9 @@ Json SummaryJson(const RunSummary& s) {
             {"first_loss", s.first_loss},
             {"notes", s.notes}};
   if (s.eval_loss) j["eval_loss"] = *s.eval_loss;
+  if (s.start_eval_loss) j["start_eval_loss"] = *s.start_eval_loss;
+  if (!s.diverged.empty()) j["diverged"] = s.diverged;
   return j;
-}
-
-FolderState PrepareRunFolder(
-    const Path& folder, bool resume, const std::string& recipe_json,
-    const std::function<std::vector<std::string>(const std::string&)>& changed_keys) {
-  const Path recipe = folder / "recipe.json";
-  const bool used = std::filesystem::exists(folder) && !std::filesystem::is_empty(folder);
-  if (used && !resume) {
-    throw InputError(folder.string(),
-                     ": is not empty; go on with --resume, or choose another folder with --run");
-  }
-  if (used && std::filesystem::exists(recipe)) {
-    if (const auto changed = changed_keys(ReadText(recipe)); !changed.empty()) {
-      throw InputError(recipe.string(), ": the run was started with another recipe (",
-                       Join(changed, ", "), "); put these back, or start anew with --run");
-    }
-    if (std::filesystem::exists(folder / "summary.json")) return FolderState::kFinished;
-    return FolderState::kResumable;
-  }
-  std::filesystem::create_directories(folder);
-  WriteTextAtomically(recipe, recipe_json);
-  return FolderState::kFresh;
 }
 
 RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options,

@@ -3,14 +3,18 @@
 //
 //   recipe.json       as resolved           metrics.jsonl   a line per step, and per evaluation
 //   checkpoints/step-N/                     adapter/ (or model/ when every weight is trained)
+//   start.json        held-out loss before the first step
 //   report.html       the curves            summary.json    written last: marks a finished run
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 
+#include "base/file_lock.h"
 #include "base/json.h"
 #include "train/checkpoint.h"
+#include "train/learning.h"
 
 namespace retort {
 
@@ -21,6 +25,8 @@ struct RunOptions {
   int64_t keep = 2;                // checkpoints
   int64_t eval_every = 0;          // 0: only at the end
   std::string title;               // for the report
+  double chance_loss = 0;          // of guessing: ln V; 0: unknown
+  RunInputs inputs;
 };
 
 struct RunProgress {
@@ -32,49 +38,48 @@ struct RunProgress {
   std::optional<double> eval_loss;  // if this step was followed by an evaluation
 };
 
-// A model's loss on some rows.
-struct Evaluation {
-  double loss = 0;  // mean over the tokens that carry loss
-  int64_t rows = 0;
-  // Rows whose whole answer has a probability above one half, so greedy decoding gives this answer.
-  int64_t likely = 0;
-  int64_t loss_tokens = 0;
-};
-
 struct RunSummary {
   int64_t steps = 0;
-  double first_loss = 0;            // of step 1, before any update
-  double loss = 0;                  // of the last step
-  std::optional<double> eval_loss;  // the lowest
+  double first_loss = 0;                  // of step 1, before any update
+  double loss = 0;                        // of the last step
+  std::optional<double> eval_loss;        // the lowest
+  std::optional<double> start_eval_loss;  // before the first step
   int64_t tokens = 0;
-  double seconds = 0;
+  double seconds = 0;              // of this session and of the steps of earlier ones
   Path trained;                    // folder of the adapter or model
   std::vector<std::string> notes;  // for the user (LearningNotes)
+  std::string diverged;            // why the run counts as diverged; "" if it does not
+  bool stopped = false;            // before its end, by RunHooks::stop; all is in a checkpoint
 };
 Json SummaryJson(const RunSummary& summary);
-
-// Notes on a finished run: how many answers are likely (only if the answers are short enough for
-// that to be meaningful), and a warning with a suggested fix when little was learnt. `first_loss`:
-// of step 1. `held_out`: whether `now` was measured on held-out rows.
-std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now, bool held_out);
 
 // The caller's functions, called between steps and at the end.
 struct RunHooks {
   std::function<Evaluation()> evaluate;       // on held-out data; null: there is no such data
   std::function<Evaluation()> check_trained;  // on some of the training data
   std::function<void(const RunProgress&)> on_step;
+  std::function<bool()> stop;  // true: end after this step, with a checkpoint; null: never
 };
 
-// Creates or checks the run's folder before training. Throws Error{kInput} when it is not empty and
-// `resume` is false (naming --resume), or when it was made by another recipe (naming the keys that
-// `changed_keys` returns).
+// Creates the run's folder if it is missing and holds it. Throws Error{kInput} naming the process
+// that trains there, or when it is a file.
+std::unique_ptr<FileLock> LockRunFolder(const Path& folder);
+
+// Throws Error{kInput}, naming --resume, when the folder holds anything.
+void RefuseUsedFolder(const Path& folder);
+
+// Creates or checks the run's folder before training; the caller holds its lock. Throws
+// Error{kInput} when it is not empty and `resume` is false (naming --resume), when it holds
+// something else than a run, or when it was made by another recipe (naming the keys that
+// `changed_keys` returns). Removes what killed processes left in a folder that is resumed.
 enum class FolderState { kFresh, kResumable, kFinished };
 FolderState PrepareRunFolder(
     const Path& folder, bool resume, const std::string& recipe_json,
     const std::function<std::vector<std::string>(const std::string& old_recipe)>& changed_keys);
 
 // Trains to the end, from the last complete checkpoint if there is one, and writes all files of the
-// folder except recipe.json.
+// folder except recipe.json. Throws Error{kInput} when the base or another input is not the one
+// that the checkpoint was made with, and Error{kFailure} when a loss is not a finite number.
 RunSummary RunTraining(Trainer& trainer, const BaseRecord& base, const RunOptions& options,
                        const RunHooks& hooks);
 

@@ -71,15 +71,29 @@ std::optional<StepMetrics> Trainer::Step() {
   m.ce = host[2] * per_term;
   m.kd = host[3] * per_term;
   m.grad_norm = std::sqrt(host[4]);
-  if (!std::isfinite(m.loss) || !std::isfinite(m.grad_norm)) {
-    throw Failure("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm,
-                  ": not finite; a lower train.lr or longer train.warmup usually helps");
-  }
+  CheckNumbers(m);
 
   // 4. Optimise.
   optimizer_.Step(m.lr, sums.squares);
   m.seconds = Seconds(start);
   return m;
+}
+
+// Who is to blame: the teacher, the model as it was given, or what it has learnt.
+void Trainer::CheckNumbers(const StepMetrics& m) const {
+  const std::string what =
+      Cat("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm, ": not finite");
+  if (!objective_.teacher().empty() && std::isfinite(m.ce) && !std::isfinite(m.kd)) {
+    throw Failure(what, ", because the teacher's logits are not numbers (its divergence is ", m.kd,
+                  "): ", objective_.teacher());
+  }
+  if (std::isfinite(m.loss) && std::isfinite(m.grad_norm)) return;
+  if (m.step == 1) {
+    throw Failure(what,
+                  " before anything was learnt: the model's activations overflow on these rows; "
+                  "with model.compute f32 they may not");
+  }
+  throw Failure(what, "; a lower train.lr or longer train.warmup usually helps");
 }
 
 void Trainer::ForwardBackward(const MicroBatch& part, float scale, LossSums& sums) {

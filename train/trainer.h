@@ -45,8 +45,8 @@ class Trainer {
   Trainer(const Model& model, Adapter* adapter, BatchStream& stream, const TrainerOptions& options,
           Objective& objective);
 
-  // The next step; nullopt at the end of the data. Throws Error{kFailure} when the loss or the
-  // gradient norm is not finite, before any parameter changes.
+  // The next step; nullopt at the end of the data. Throws Error{kFailure} when the loss, the
+  // divergence from the teacher or the gradient norm is not finite, before any parameter changes.
   std::optional<StepMetrics> Step();
 
   int64_t steps_done() const { return optimizer_.steps(); }
@@ -65,6 +65,8 @@ class Trainer {
     LossSums losses;
     Tensor squares;
   };
+  // Throws if the step's loss, its divergence or its gradient is not finite.
+  void CheckNumbers(const StepMetrics& m) const;
   // Forward and backward pass of one part of a micro-batch. Accumulates the gradients of its losses
   // times `scale`, and adds the losses without `scale` to `sums`.
   void ForwardBackward(const MicroBatch& part, float scale, LossSums& sums);

@@ -5,11 +5,10 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "model/spec/numbers.h"
 
 namespace retort {
 namespace {
-
-constexpr int64_t kMostPositions = int64_t{1} << 30;
 
 double PlainFrequency(const RopeSpec& rope, int64_t pair) {
   return std::pow(rope.base, -2.0 * static_cast<double>(pair) / static_cast<double>(rope.dims));
@@ -29,46 +28,52 @@ class Checker {
  public:
   explicit Checker(const std::string& where) : where_(where) {}
 
-  void Range(const char* name, int64_t value, int64_t least, int64_t most) const {
-    if (value >= least && value <= most) return;
-    throw InputError(where_, ": ", name, " is ", value, "; must be in ", least, " ... ", most);
+  void Range(const char* name, int64_t value, IntRange range) const {
+    CheckRange(value, range, where_, name);
   }
-  void Above0(const char* name, double value) const {
-    if (value > 0 && std::isfinite(value)) return;
-    throw InputError(where_, ": ", name, " is ", value, "; must be above 0");
+  void Range(const char* name, double value, NumberRange range) const {
+    CheckRange(value, range, where_, name);
   }
   void Check(const RopeSpec& rope) const {
-    Above0("rope_theta", rope.base);
-    Range("rotary dimensions", rope.dims, 2, 1024);
+    Range("rope_theta", rope.base, kRopeBases);
+    Range("rotary dimensions", rope.dims, {2, kHeadWidths.most});
     if (rope.dims % 2 != 0) {
       throw InputError(where_, ": ", rope.dims,
                        " rotary dimensions (head_dim) are odd; rotary pairs need an even number");
     }
-    for (const float factor : RopeFactors(rope)) Above0("a rotary factor", factor);
-    const RopeScaling& s = rope.scaling;
+    Check(rope.scaling, rope.dims);
+    for (const float factor : RopeFactors(rope)) Range("a rotary factor", factor, kRopeDivisors);
+  }
+  void Check(const RopeScaling& s, int64_t dims) const {
+    Range("rope_scaling: factor", s.factor, kRopeFactors);
     if (s.kind == RopeScaling::Kind::kFactors)
-      Range("the number of rotary factors", std::ssize(s.factors), rope.dims / 2, rope.dims / 2);
-    if (!(s.factor >= 1)) throw InputError(where_, ": rope_scaling: factor must be at least 1");
+      Range("the number of rotary factors", std::ssize(s.factors), {dims / 2, dims / 2});
+    if (s.kind != RopeScaling::Kind::kLlama3) return;
+    Range("rope_scaling: low_freq_factor", s.low_freq_factor, kBlendFactors);
+    Range("rope_scaling: high_freq_factor", s.high_freq_factor, kBlendFactors);
+    Range("rope_scaling: original_max_position_embeddings", s.original_max_positions, kPositions);
+    if (s.high_freq_factor > s.low_freq_factor) return;
+    throw InputError(where_, ": rope_scaling: high_freq_factor must be above low_freq_factor");
   }
   void Check(const AttentionSpec& a, const Architecture& model) const {
-    Range("num_attention_heads", a.heads, 1, 1 << 14);
-    Range("num_key_value_heads", a.kv_heads, 1, a.heads);
-    Range("head_dim", a.head_dim, 1, 1024);
+    Range("num_attention_heads", a.heads, kHeadCounts);
+    Range("num_key_value_heads", a.kv_heads, {1, a.heads});
+    Range("head_dim", a.head_dim, kHeadWidths);
     if (a.heads % a.kv_heads != 0) {
       throw InputError(where_, ": num_attention_heads ", a.heads,
                        " is no multiple of num_key_value_heads ", a.kv_heads);
     }
-    Range("sliding_window", a.window, 0, kMostPositions);
-    Above0("the attention's scale", a.scale);
-    if (!(a.soft_cap >= 0)) throw InputError(where_, ": attn_logit_softcapping is negative");
+    Range("sliding_window", a.window, kWindows);
+    Range("the attention's scale", a.scale, kScales);
+    CheckSoftCap(a.soft_cap, where_, "attn_logit_softcapping");
     RETORT_CHECK(a.rope >= 0 && a.rope < std::ssize(model.ropes), "rope ", a.rope);
-    Range("rotary dimensions", model.ropes[static_cast<size_t>(a.rope)].dims, 2, a.head_dim);
+    Range("rotary dimensions", model.ropes[static_cast<size_t>(a.rope)].dims, {2, a.head_dim});
   }
   void Check(const MlpSpec& m) const {
-    Range("intermediate_size", m.width, 1, 1 << 22);
+    Range("intermediate_size", m.width, kMlpWidths);
     if (!m.experts) return;
-    Range("the number of experts", m.experts->count, 1, 1 << 14);
-    Range("experts used for a token", m.experts->used, 1, m.experts->count);
+    Range("the number of experts", m.experts->count, kExpertCounts);
+    Range("experts used for a token", m.experts->used, {1, m.experts->count});
   }
 
  private:
@@ -113,7 +118,7 @@ DenseConfig::operator Architecture() const {
                      .qk_norm = qk_norm};
   block.mlp = {.width = ffn, .bias = mlp_bias};
   a.blocks.assign(static_cast<size_t>(std::max<int64_t>(0, layers)), block);
-  a.ropes = {{rotary_base, head_dim, rotary}};
+  a.ropes = {{rotary_base, rotary_dims > 0 ? rotary_dims : head_dim, rotary}};
   a.norm.epsilon = norm_epsilon;
   a.head.tied = tied;
   a.bos = bos, a.ends = ends;
@@ -122,18 +127,23 @@ DenseConfig::operator Architecture() const {
 
 void Validate(const Architecture& a, const std::string& where) {
   const Checker check(where);
-  check.Range("num_hidden_layers", a.layers(), 1, 4096);
-  check.Range("hidden_size", a.width, 1, 1 << 20);
-  check.Range("vocab_size", a.vocab, 1, 1 << 24);
-  check.Range("max_position_embeddings", a.max_positions, 1, kMostPositions);
-  check.Above0("rms_norm_eps", a.norm.epsilon);
-  check.Above0("the embedding's scale", a.embedding_scale);
-  if (!(a.head.soft_cap >= 0)) throw InputError(where, ": final_logit_softcapping is negative");
+  check.Range("num_hidden_layers", a.layers(), kLayerCounts);
+  check.Range("hidden_size", a.width, kWidths);
+  check.Range("vocab_size", a.vocab, kVocabSizes);
+  check.Range("max_position_embeddings", a.max_positions, kPositions);
+  check.Range("rms_norm_eps", a.norm.epsilon, kEpsilons);
+  check.Range("the embedding's scale", a.embedding_scale, kScales);
+  CheckSoftCap(a.head.soft_cap, where, "final_logit_softcapping");
+  CheckTokenId(a.bos, a.vocab, where, "bos_token_id");
+  for (const int32_t end : a.ends) CheckTokenId(end, a.vocab, where, "eos_token_id");
   for (const RopeSpec& rope : a.ropes) check.Check(rope);
+  int64_t experts = 0;
   for (const BlockSpec& block : a.blocks) {
     check.Check(block.attention, a);
     check.Check(block.mlp);
+    if (block.mlp.experts) experts += block.mlp.experts->count;
   }
+  check.Range("the number of experts of all layers", experts, kAllExperts);
 }
 
 }  // namespace retort

@@ -17,7 +17,7 @@ namespace retort {
 //   llama3   frequencies of wavelengths below original / high_freq_factor are unchanged, those
 //   above
 //            original / low_freq_factor are divided by `factor`, between them the two are blended
-//   factors  frequency i divided by factors[i] (a GGUF's rope_freqs)
+//   factors  frequency i divided by factors[i] (a GGUF's rope_freqs, times its linear factor)
 struct RopeScaling {
   enum class Kind : uint8_t { kNone, kLinear, kLlama3, kFactors };
   Kind kind = Kind::kNone;
@@ -121,18 +121,19 @@ struct DenseConfig {
   int64_t window = 0;
   double norm_epsilon = 1e-6;
   double rotary_base = 10000;
+  int64_t rotary_dims = 0;  // 0: whole heads
   RopeScaling rotary;
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   bool qk_norm = false, tied = false;
   int32_t bos = -1;
   std::vector<int32_t> ends;
 
-  // Pre-norm blocks with silu, scores scaled by 1 / sqrt(head_dim), one rope over whole heads.
+  // Pre-norm blocks with silu, scores scaled by 1 / sqrt(head_dim), one rope.
   operator Architecture() const;  // NOLINT(google-explicit-constructor): same model
 };
 
-// Checks that sizes are positive, bounded and consistent. Throws Error{kInput} beginning with
-// `where`.
+// Checks that sizes and numbers are in range (numbers.h) and consistent. Throws Error{kInput}
+// beginning with `where`.
 void Validate(const Architecture& architecture, const std::string& where);
 
 }  // namespace retort

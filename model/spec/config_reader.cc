@@ -1,62 +1,67 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/spec/config_reader.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "model/spec/families.h"
 
 namespace retort {
 namespace {
 
+constexpr std::string_view kFullAttention = "full_attention";
+
+// The settings of rope_scaling and rope_parameters that are honoured, or that mean nothing for the
+// types that are.
+constexpr std::string_view kRopeKeys[] = {"rope_type",        "type",
+                                          "factor",           "low_freq_factor",
+                                          "high_freq_factor", "original_max_position_embeddings",
+                                          "rope_theta",       "partial_rotary_factor",
+                                          "finetuned"};
+
+void CheckRopeKeys(const ConfigReader& rope) {
+  for (const auto& [key, value] : rope.object().items()) {
+    if (std::find(std::begin(kRopeKeys), std::end(kRopeKeys), key) != std::end(kRopeKeys)) continue;
+    if (value.is_null()) continue;
+    throw InputError(rope.where(), ": ", Quoted(key), " is not supported");
+  }
+}
+
 RopeScaling ReadScaling(const ConfigReader& rope) {
   RopeScaling out;
   const std::string type = rope.Text("rope_type", rope.Text("type", "default"));
-  if (type == "default") return out;
+  if (type != "default" && type != "linear" && type != "llama3") {
+    throw InputError(rope.where(), " of type ", Quoted(type),
+                     " is not supported; supported: default, linear, llama3");
+  }
+  CheckRopeKeys(rope);
+  if (type == "default") {
+    if (rope.Number("factor", kRopeFactors, 1) != 1)
+      throw InputError(rope.where(), ": has a factor but no type; state it in 'rope_type'");
+    return out;
+  }
   if (type == "linear") {
     out.kind = RopeScaling::Kind::kLinear;
-  } else if (type == "llama3") {
-    out.kind = RopeScaling::Kind::kLlama3;
-    out.low_freq_factor = rope.Number("low_freq_factor");
-    out.high_freq_factor = rope.Number("high_freq_factor");
-    out.original_max_positions = rope.Int("original_max_position_embeddings");
-    if (out.original_max_positions < 1 || !(out.high_freq_factor > out.low_freq_factor) ||
-        !(out.low_freq_factor > 0))
-      throw InputError(rope.where(),
-                       ": its factors or original_max_position_embeddings are out of range");
   } else {
-    throw InputError(rope.where(), " of type '", type,
-                     "' is not supported; supported: default, linear, llama3");
+    out.kind = RopeScaling::Kind::kLlama3;
+    out.low_freq_factor = rope.Number("low_freq_factor", kBlendFactors);
+    out.high_freq_factor = rope.Number("high_freq_factor", kBlendFactors);
+    out.original_max_positions = rope.Int("original_max_position_embeddings", kPositions);
   }
-  out.factor = rope.Number("factor");
+  out.factor = rope.Number("factor", kRopeFactors);
   return out;
-}
-
-std::vector<int32_t> ReadEnds(const ConfigReader& config, std::vector<int32_t> otherwise) {
-  if (!config.Has("eos_token_id")) return otherwise;
-  const Json& value = *config.object().find("eos_token_id");
-  std::vector<int32_t> ends;
-  for (const Json& id : value.is_array() ? value : Json::array({value})) {
-    if (!id.is_number_integer())
-      throw InputError(config.where(), ": 'eos_token_id' must be an id or a list of ids");
-    const auto number = id.get<int64_t>();
-    if (number < 0 || number > INT32_MAX)
-      throw InputError(config.where(), ": 'eos_token_id' ", number, " is no token id");
-    ends.push_back(static_cast<int32_t>(number));
-  }
-  return ends;
 }
 
 }  // namespace
 
-int64_t ConfigReader::Int(std::string_view key) const { return GetInt(*object_, key, where_); }
-int64_t ConfigReader::Int(std::string_view key, int64_t fallback) const {
-  return GetInt(*object_, key, where_, fallback);
+int64_t ConfigReader::AnyInt(std::string_view key) const { return GetInt(*object_, key, where_); }
+double ConfigReader::AnyNumber(std::string_view key) const {
+  return GetNumber(*object_, key, where_);
 }
-double ConfigReader::Number(std::string_view key) const { return GetNumber(*object_, key, where_); }
-double ConfigReader::Number(std::string_view key, double fallback) const {
-  return GetNumber(*object_, key, where_, fallback);
-}
+std::string ConfigReader::Spelt(std::string_view key) const { return Cat("'", key, "'"); }
 bool ConfigReader::Bool(std::string_view key, bool fallback) const {
   return GetBool(*object_, key, where_, fallback);
 }
@@ -81,16 +86,33 @@ std::vector<std::string> ConfigReader::Texts(std::string_view key) const {
   return out;
 }
 
-std::vector<int64_t> ConfigReader::Ints(std::string_view key) const {
+std::vector<int64_t> ConfigReader::Ints(std::string_view key, IntRange range) const {
   std::vector<int64_t> out;
   if (!Has(key)) return out;
   const Json& list = *object_->find(key);
   for (const Json& one : list) {
     if (!list.is_array() || !one.is_number_integer())
       throw InputError(where_, ": '", key, "' must be a list of integers");
-    out.push_back(one.get<int64_t>());
+    // What is beyond int64 is beyond every range.
+    const bool huge = one.is_number_unsigned() && one.get<uint64_t>() > uint64_t{INT64_MAX};
+    out.push_back(CheckRange(huge ? INT64_MAX : one.get<int64_t>(), range, where_, Spelt(key)));
   }
   return out;
+}
+
+std::vector<int32_t> ConfigReader::TokenIds(std::string_view key, int64_t vocab) const {
+  std::vector<int32_t> ids;
+  std::set<int32_t> known;
+  const auto add = [&](int64_t id) {
+    const int32_t checked = CheckTokenId(id, vocab, where_, Spelt(key));
+    if (checked >= 0 && known.insert(checked).second) ids.push_back(checked);
+  };
+  if (Has(key) && object_->find(key)->is_array()) {
+    for (const int64_t id : Ints(key, {INT64_MIN, INT64_MAX})) add(id);
+  } else if (Has(key)) {
+    add(AnyInt(key));
+  }
+  return ids;
 }
 
 ConfigReader ConfigReader::Section(std::string_view key) const {
@@ -99,45 +121,39 @@ ConfigReader ConfigReader::Section(std::string_view key) const {
   return {section, Cat(where_, ": ", key)};
 }
 
-int32_t ConfigReader::Id(std::string_view key) const {
-  const int64_t id = Int(key, -1);
-  if (id < -1 || id > INT32_MAX) throw InputError(where_, ": '", key, "' ", id, " is no token id");
-  return static_cast<int32_t>(id);
-}
-
 DenseConfig ReadDense(const ConfigReader& j) {
   DenseConfig c;
   c.family = j.Text("model_type", "");
-  c.layers = j.Int("num_hidden_layers");
-  if (c.layers < 1 || c.layers > kMostLayers)
-    throw InputError(j.where(), ": num_hidden_layers is ", c.layers, "; must be in 1 ... ",
-                     kMostLayers);
-  c.width = j.Int("hidden_size");
-  c.heads = j.Int("num_attention_heads");
-  c.kv_heads = j.Int("num_key_value_heads", c.heads);
-  c.head_dim = j.Int("head_dim", c.heads > 0 ? c.width / c.heads : 0);
-  c.ffn = j.Int("intermediate_size");
-  c.vocab = j.Int("vocab_size");
-  c.max_positions = j.Int("max_position_embeddings", c.max_positions);
-  c.norm_epsilon = j.Number("rms_norm_eps", c.norm_epsilon);
-  const RopeSpec rope = ReadRope(j, c.head_dim, c.rotary_base);
-  c.rotary_base = rope.base, c.rotary = rope.scaling;
+  c.layers = j.Int("num_hidden_layers", kLayerCounts);
+  c.width = j.Int("hidden_size", kWidths);
+  c.heads = j.Int("num_attention_heads", kHeadCounts);
+  c.kv_heads = j.Int("num_key_value_heads", kHeadCounts, c.heads);
+  c.head_dim = j.Int("head_dim", kHeadWidths, c.width / c.heads);
+  c.ffn = j.Int("intermediate_size", kMlpWidths);
+  c.vocab = j.Int("vocab_size", kVocabSizes);
+  c.max_positions = j.Int("max_position_embeddings", kPositions, c.max_positions);
+  c.norm_epsilon = j.Number("rms_norm_eps", kEpsilons, c.norm_epsilon);
+  const RopeSpec rope = ReadRope(j, c.head_dim, c.rotary_base, kFullAttention);
+  c.rotary_base = rope.base, c.rotary_dims = rope.dims, c.rotary = rope.scaling;
   c.tied = j.Bool("tie_word_embeddings", false);
-  c.bos = j.Id("bos_token_id");
-  c.ends = ReadEnds(j, {});
+  c.bos = j.TokenId("bos_token_id", c.vocab);
+  c.ends = j.TokenIds("eos_token_id", c.vocab);
   return c;
 }
 
 RopeSpec ReadRope(const ConfigReader& j, int64_t dims, double base, std::string_view layer_type) {
-  RopeSpec rope{j.Number("rope_theta", base), dims, {}};
+  RopeSpec rope{j.Number("rope_theta", kRopeBases, base), dims, {}};
+  double share = j.Number("partial_rotary_factor", kShares, 1);
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!j.Has(key)) continue;
     ConfigReader reader = j.Section(key);
-    if (!layer_type.empty() && reader.Has(layer_type)) reader = reader.Section(layer_type);
-    rope.base = reader.Number("rope_theta", rope.base);
+    if (reader.Has(layer_type)) reader = reader.Section(layer_type);
+    rope.base = reader.Number("rope_theta", kRopeBases, rope.base);
+    share = reader.Number("partial_rotary_factor", kShares, share);
     rope.scaling = ReadScaling(reader);
     break;
   }
+  rope.dims = static_cast<int64_t>(static_cast<double>(dims) * share);
   return rope;
 }
 
@@ -147,16 +163,16 @@ Activation ReadActivation(const ConfigReader& j, Activation fallback) {
   if (name == "silu") return Activation::kSilu;
   if (name == "gelu") return Activation::kGelu;
   if (name == "gelu_pytorch_tanh") return Activation::kGeluTanh;
-  throw InputError(j.where(), ": hidden_act '", name,
-                   "' is not supported; supported: silu, gelu, gelu_pytorch_tanh");
+  throw InputError(j.where(), ": hidden_act ", Quoted(name),
+                   " is not supported; supported: silu, gelu, gelu_pytorch_tanh");
 }
 
 std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, bool (*usual)(int64_t layer)) {
   std::vector<bool> sliding;
   for (const std::string& type : j.Texts("layer_types")) {
-    if (type != "sliding_attention" && type != "full_attention") {
-      throw InputError(j.where(), ": layer type '", type,
-                       "' is not supported; supported: sliding_attention, full_attention");
+    if (type != "sliding_attention" && type != kFullAttention) {
+      throw InputError(j.where(), ": layer type ", Quoted(type),
+                       " is not supported; supported: sliding_attention, full_attention");
     }
     sliding.push_back(type == "sliding_attention");
   }
@@ -169,6 +185,13 @@ std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, bool (*usua
   return sliding;
 }
 
+void RefuseSliding(const ConfigReader& j, int64_t layers) {
+  const auto sliding = ReadSliding(j, layers, [](int64_t) { return false; });
+  if (std::find(sliding.begin(), sliding.end(), true) == sliding.end()) return;
+  throw InputError(j.where(), ": 'layer_types' has sliding_attention, which is not supported for ",
+                   Quoted(j.Text("model_type", "")));
+}
+
 Architecture ReadConfig(const Path& folder) {
   const Path path = folder / "config.json";
   const Json j = ReadJson(path);
@@ -178,7 +201,9 @@ Architecture ReadConfig(const Path& folder) {
   if (const Path generation = folder / "generation_config.json";
       std::filesystem::exists(generation)) {
     const Json g = ReadJson(generation);
-    a.ends = ReadEnds(ConfigReader(g, generation.string()), a.ends);
+    if (!g.is_object()) throw InputError(generation.string(), ": must be an object");
+    const ConfigReader settings(g, generation.string());
+    if (settings.Has("eos_token_id")) a.ends = settings.TokenIds("eos_token_id", a.vocab);
   }
   Validate(a, path.string());
   return a;

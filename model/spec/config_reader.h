@@ -8,50 +8,52 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "model/spec/architecture.h"
+#include "model/spec/numbers.h"
 
 namespace retort {
 
 // Typed access to one JSON object. An absent key or null gives the fallback; without one the key is
 // required. Throws Error{kInput} naming file and key.
-class ConfigReader {
+class ConfigReader : public NumberReader {
  public:
   ConfigReader(const Json& object, std::string where)
       : object_(&object), where_(std::move(where)) {}
 
-  int64_t Int(std::string_view key) const;
-  int64_t Int(std::string_view key, int64_t fallback) const;
-  double Number(std::string_view key) const;
-  double Number(std::string_view key, double fallback) const;
   bool Bool(std::string_view key, bool fallback) const;
   std::string Text(std::string_view key, std::string_view fallback) const;
   // A list of texts; empty where the key is absent.
   std::vector<std::string> Texts(std::string_view key) const;
-  // A list of integers; empty where the key is absent.
-  std::vector<int64_t> Ints(std::string_view key) const;
+  // A list of integers in the range; empty where the key is absent.
+  std::vector<int64_t> Ints(std::string_view key, IntRange range) const;
+  // An id or a list of ids, each once, without -1; empty where the key is absent.
+  std::vector<int32_t> TokenIds(std::string_view key, int64_t vocab) const;
   // Whether the key is present and not null.
-  bool Has(std::string_view key) const;
+  bool Has(std::string_view key) const override;
   // The object under a key that must be present.
   ConfigReader Section(std::string_view key) const;
-  // A token id, -1 where the key is absent.
-  int32_t Id(std::string_view key) const;
 
   const Json& object() const { return *object_; }
-  const std::string& where() const { return where_; }
+  const std::string& where() const override { return where_; }
 
  private:
+  int64_t AnyInt(std::string_view key) const override;
+  double AnyNumber(std::string_view key) const override;
+  std::string Spelt(std::string_view key) const override;
+
   const Json* object_;
   std::string where_;
 };
 
-// The keys that nearly all families share: sizes, epsilon, vocabulary, tied embeddings, rope. The
-// family reads the window and biases.
+// The keys that nearly all families share: sizes, epsilon, vocabulary, tied embeddings, rope (of
+// layer type full_attention), ids. The family reads the window and biases.
 DenseConfig ReadDense(const ConfigReader& config);
 
 // Reads rope_scaling (older files) or rope_parameters (newer files; the entry of `layer_type` if
-// they distinguish "full_attention" and "sliding_attention") for `dims` rotary dimensions. `base`
-// is the default if neither that key nor rope_theta gives one.
+// they distinguish "full_attention" and "sliding_attention") for `dims` rotary dimensions, or the
+// share of them that partial_rotary_factor states. `base` is the default if neither that key nor
+// rope_theta gives one. Throws Error{kInput} for a setting in it that is not known.
 RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base,
-                  std::string_view layer_type = "");
+                  std::string_view layer_type);
 
 // Reads hidden_act or hidden_activation.
 Activation ReadActivation(const ConfigReader& config, Activation fallback);
@@ -60,6 +62,9 @@ Activation ReadActivation(const ConfigReader& config, Activation fallback);
 // absent.
 std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers,
                               bool (*usual)(int64_t layer));
+
+// Throws Error{kInput} if layer_types gives a layer a window, for families that have none.
+void RefuseSliding(const ConfigReader& config, int64_t layers);
 
 // Reads a Hugging Face folder's config.json and, if present, generation_config.json. Throws
 // Error{kInput} naming the file and a key that is missing, out of range or not supported.

@@ -15,9 +15,6 @@
 
 namespace retort {
 
-// The most blocks that a configuration may state.
-inline constexpr int64_t kMostLayers = 4096;
-
 // A part of a model: its GGUF name without "blk.N." ("attn_q") and its Hugging Face name within the
 // layer ("self_attn.q_proj"). '#' stands for the expert's number.
 struct PartName {

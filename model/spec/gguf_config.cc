@@ -1,48 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/spec/gguf_config.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/text.h"
+#include "formats/gguf_tokens.h"
 #include "model/spec/families.h"
 #include "tensor/quant/quant.h"
+#include "tokenizer/gguf_rules.h"
 
 namespace retort {
 namespace {
 
-// All ids listed in the file at which generation ends.
-std::vector<int32_t> EndsOf(const GgufMetadata& m, int64_t vocab, const std::string& where) {
-  std::vector<int32_t> ends;
-  const auto add = [&](int64_t id) {
-    if (id < 0) return;
-    if (id >= vocab)
-      throw InputError(where, ": end token ", id, " is outside the vocabulary of ", vocab);
-    if (std::find(ends.begin(), ends.end(), id) == ends.end())
-      ends.push_back(static_cast<int32_t>(id));
-  };
-  for (const char* kind : {"eos", "eot", "eom"})
-    add(m.Int(Cat("tokenizer.ggml.", kind, "_token_id"), -1));
-  if (m.Find("retort.end_token_ids")) {
-    for (int64_t id : m.Ints("retort.end_token_ids")) add(id);
+// rope.scaling.factor, or rope.scale_linear in files of 2023. llama.cpp takes 0 for 1, and linear
+// for the type of a file that states none.
+double LinearFactor(const GgufKeys& keys) {
+  const std::string type = keys.Text("rope.scaling.type", "linear");
+  if (type != "linear" && type != "none") {
+    throw InputError(keys.where(), ": ", keys.architecture(), ".rope.scaling.type ", Quoted(type),
+                     " is not supported; supported: none, linear");
   }
-  return ends;
+  const char* key = keys.Has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+  const double factor = keys.Number(key, {0, kRopeFactors.most}, 1);
+  if (type == "none" || factor == 0) return 1;
+  return keys.Number(key, kRopeFactors, 1);
 }
 
-RopeScaling ScalingOf(const GgufFile& file, const std::string& architecture, int64_t dims) {
+RopeScaling ScalingOf(const GgufFile& file, const GgufKeys& keys, int64_t dims) {
   RopeScaling out;
-  const std::string type = file.metadata.Text(architecture + ".rope.scaling.type", "none");
-  if (file.tensors.Find("rope_freqs.weight")) {
+  const double factor = LinearFactor(keys);
+  if (keys.HasTensor("rope_freqs.weight")) {
     out.kind = RopeScaling::Kind::kFactors;
     const Weight w = file.tensors.Load("rope_freqs.weight", {dims / 2});
     out.factors.resize(static_cast<size_t>(dims / 2));
     DecodeRow(w, 0, 0, dims / 2, out.factors.data());
-  } else if (type == "linear") {
+    for (float& divisor : out.factors) {
+      CheckRange(divisor, kRopeDivisors, keys.where(), "a value of tensor 'rope_freqs.weight'");
+      divisor *= static_cast<float>(factor);
+    }
+  } else if (factor != 1) {
     out.kind = RopeScaling::Kind::kLinear;
-    out.factor = file.metadata.Number(architecture + ".rope.scaling.factor");
-  } else if (type != "none") {
-    throw InputError(file.tensors.where(), ": ", architecture, ".rope.scaling.type '", type,
-                     "' is not supported; supported: none, linear");
+    out.factor = factor;
   }
   return out;
 }
@@ -64,15 +62,14 @@ bool SameAttention(const AttentionSpec& a, const AttentionSpec& b) {
 GgufKeys::GgufKeys(const GgufFile& file)
     : file_(file), architecture_(file.metadata.Text("general.architecture")) {}
 
-std::string GgufKeys::Key(std::string_view key) const { return Cat(architecture_, ".", key); }
-bool GgufKeys::Has(std::string_view key) const { return file_.metadata.Find(Key(key)) != nullptr; }
-int64_t GgufKeys::Int(std::string_view key) const { return file_.metadata.Int(Key(key)); }
-int64_t GgufKeys::Int(std::string_view key, int64_t fallback) const {
-  return file_.metadata.Int(Key(key), fallback);
+std::string GgufKeys::Spelt(std::string_view key) const { return Cat(architecture_, ".", key); }
+bool GgufKeys::Has(std::string_view key) const {
+  return file_.metadata.Find(Spelt(key)) != nullptr;
 }
-double GgufKeys::Number(std::string_view key) const { return file_.metadata.Number(Key(key)); }
-double GgufKeys::Number(std::string_view key, double fallback) const {
-  return file_.metadata.Number(Key(key), fallback);
+int64_t GgufKeys::AnyInt(std::string_view key) const { return file_.metadata.Int(Spelt(key)); }
+double GgufKeys::AnyNumber(std::string_view key) const { return file_.metadata.Number(Spelt(key)); }
+std::string GgufKeys::Text(std::string_view key, std::string_view fallback) const {
+  return file_.metadata.Text(Spelt(key), fallback);
 }
 bool GgufKeys::HasPart(int64_t layer, std::string_view part) const {
   return HasTensor(Cat("blk.", layer, ".", part));
@@ -82,31 +79,26 @@ DenseConfig ReadDense(const GgufFile& file) {
   const GgufKeys keys(file);
   DenseConfig c;
   c.family.clear();
-  c.layers = keys.Int("block_count");
-  if (c.layers < 1 || c.layers > kMostLayers) {
-    throw InputError(keys.where(), ": ", keys.architecture(), ".block_count is ", c.layers,
-                     "; must be in 1 ... ", kMostLayers);
-  }
-  c.width = keys.Int("embedding_length");
-  c.heads = keys.Int("attention.head_count");
-  c.kv_heads = keys.Int("attention.head_count_kv", c.heads);
-  c.head_dim = keys.Int("attention.key_length", c.heads > 0 ? c.width / c.heads : 0);
-  c.ffn = keys.Int("feed_forward_length");
-  c.max_positions = keys.Int("context_length", c.max_positions);
-  c.norm_epsilon = keys.Number("attention.layer_norm_rms_epsilon");
-  c.rotary_base = keys.Number("rope.freq_base", c.rotary_base);
-  c.window = keys.Int("attention.sliding_window", 0);
-  c.vocab = VocabOf(file);
+  c.layers = keys.Int("block_count", kLayerCounts);
+  c.width = keys.Int("embedding_length", kWidths);
+  c.heads = keys.Int("attention.head_count", kHeadCounts);
+  c.kv_heads = keys.Int("attention.head_count_kv", kHeadCounts, c.heads);
+  c.head_dim = keys.Int("attention.key_length", kHeadWidths, c.width / c.heads);
+  c.ffn = keys.Int("feed_forward_length", kMlpWidths);
+  c.max_positions = keys.Int("context_length", kPositions, c.max_positions);
+  c.norm_epsilon = keys.Number("attention.layer_norm_rms_epsilon", kEpsilons);
+  c.rotary_base = keys.Number("rope.freq_base", kRopeBases, c.rotary_base);
+  c.window = keys.Int("attention.sliding_window", kWindows, 0);
+  c.vocab = CheckRange(VocabOf(file), kVocabSizes, keys.where(), "the vocabulary's size");
   c.qkv_bias = keys.HasPart(0, "attn_q.bias");
   c.o_bias = keys.HasPart(0, "attn_output.bias");
   c.mlp_bias = keys.HasPart(0, "ffn_up.bias");
   c.qk_norm = keys.HasPart(0, "attn_q_norm.weight");
   c.tied = !keys.HasTensor("output.weight");
-  const int64_t dims = keys.Int("rope.dimension_count", c.head_dim);
-  if (dims >= 2 && dims <= c.head_dim) c.rotary = ScalingOf(file, keys.architecture(), dims);
-  c.bos = static_cast<int32_t>(
-      std::clamp<int64_t>(file.metadata.Int("tokenizer.ggml.bos_token_id", -1), -1, INT32_MAX));
-  c.ends = EndsOf(file.metadata, c.vocab, keys.where());
+  c.rotary_dims = keys.Int("rope.dimension_count", {2, c.head_dim}, c.head_dim);
+  c.rotary = ScalingOf(file, keys, c.rotary_dims);
+  const GgufTokens tokens = ReadGgufTokens(file.metadata, keys.where());
+  c.bos = tokens.bos, c.ends = tokens.ends;
   return c;
 }
 
@@ -166,7 +158,9 @@ int64_t SlidingPattern(const Architecture& a, const std::string& where) {
 
 Architecture ConfigFromGguf(const GgufFile& file) {
   const std::string where = file.tensors.where();
-  Architecture a = FamilyOfGguf(file.metadata.Text("general.architecture"), where).read_gguf(file);
+  const Family& family = FamilyOfGguf(file.metadata.Text("general.architecture"), where);
+  CheckGgufKeys(file);
+  Architecture a = family.read_gguf(file);
   Validate(a, where);
   return a;
 }

@@ -7,31 +7,35 @@
 
 #include "formats/gguf.h"
 #include "model/spec/architecture.h"
+#include "model/spec/numbers.h"
 
 namespace retort {
 
 // The keys of one GGUF architecture, "llama.block_count" and the like.
-class GgufKeys {
+class GgufKeys : public NumberReader {
  public:
   explicit GgufKeys(const GgufFile& file);
 
   const std::string& architecture() const { return architecture_; }
-  const std::string& where() const { return file_.tensors.where(); }
-  bool Has(std::string_view key) const;  // "expert_count", without the architecture
-  int64_t Int(std::string_view key) const;
-  int64_t Int(std::string_view key, int64_t fallback) const;
-  double Number(std::string_view key) const;
-  double Number(std::string_view key, double fallback) const;
+  const std::string& where() const override { return file_.tensors.where(); }
+  bool Has(std::string_view key) const override;  // "expert_count", without the architecture
+  std::string Text(std::string_view key, std::string_view fallback) const;
   bool HasTensor(std::string_view name) const { return file_.tensors.Find(name) != nullptr; }
   // The same for tensor "blk.N.part".
   bool HasPart(int64_t layer, std::string_view part) const;
 
  private:
-  std::string Key(std::string_view key) const;
+  int64_t AnyInt(std::string_view key) const override;
+  double AnyNumber(std::string_view key) const override;
+  std::string Spelt(std::string_view key) const override;
 
   const GgufFile& file_;
   std::string architecture_;
 };
+
+// Throws Error{kInput} for a key of the file's architecture that is not known, since it may change
+// what the model computes, and for a known one with a value that is not supported.
+void CheckGgufKeys(const GgufFile& file);
 
 // Reads the keys that all families share. Biases, tied embeddings and q/k norms are inferred from
 // the tensors present. `family` is left empty.
@@ -45,7 +49,7 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
 // arrangement.
 int64_t SlidingPattern(const Architecture& a, const std::string& where);
 
-// Throws Error{kInput} for an unknown architecture.
+// Throws Error{kInput} for an unknown architecture, and for keys as CheckGgufKeys does.
 Architecture ConfigFromGguf(const GgufFile& file);
 // Writes general.architecture and its keys. Throws Error{kInput} for traits that GGUF cannot
 // express.

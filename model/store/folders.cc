@@ -12,8 +12,6 @@
 namespace retort {
 namespace {
 
-constexpr size_t kFingerprintBytes = 4096;  // of each tensor
-
 std::vector<int64_t> DimsOf(const Tensor& t) {
   std::vector<int64_t> dims;
   dims.reserve(static_cast<size_t>(t.shape().rank()));
@@ -95,7 +93,12 @@ Json PeftConfig(const Adapter& adapter, const Layout& layout) {
             {"task_type", "CAUSAL_LM"},
             {"use_dora", false},
             {"use_rslora", c.rslora}};
-  if (!IsUniform(adapter, layout, names)) {
+  if (!c.layers.empty() && !c.targets.empty()) {
+    j["layers_to_transform"] = c.layers;
+    j["target_modules"] = c.targets;
+    if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
+    if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
+  } else if (!IsUniform(adapter, layout, names)) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);
     if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
     if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
@@ -163,15 +166,6 @@ std::vector<Path> TensorFiles(const ModelFiles& files) {
       out.push_back(entry.file->path());
   }
   return out;
-}
-
-std::string Fingerprint(const ModelFiles& files) {
-  std::string text;
-  for (const TensorEntry& entry : files.tensors.entries()) {
-    text += Cat(entry.name, " ", ShapeText(entry.shape), " ", entry.type_name(), " ",
-                Sha256(entry.bytes.first(std::min(entry.bytes.size(), kFingerprintBytes))), "\n");
-  }
-  return Sha256(text);
 }
 
 }  // namespace retort

@@ -33,8 +33,4 @@ void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& para
 // The files that contain a model's tensors, each listed once.
 std::vector<Path> TensorFiles(const ModelFiles& files);
 
-// Hash of each tensor's name, shape, type and first bytes: distinguishes bases without reading
-// gigabytes.
-std::string Fingerprint(const ModelFiles& files);
-
 }  // namespace retort

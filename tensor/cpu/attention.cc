@@ -36,8 +36,8 @@ struct ForwardSpace {
     most = take(g.tile_rows);
     sum = take(g.tile_rows);
     factor = take(g.tile_rows);
-    first_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
-    last_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
+    first_key = IntegersAt(take(g.tile_rows), g.tile_rows);
+    last_key = IntegersAt(take(g.tile_rows), g.tile_rows);
   }
 };
 
@@ -106,8 +106,11 @@ struct ForwardTile {
     const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
     Begin<W>(tile, x->q, rows, s);
     const int64_t end = tile.LastKey(tile.count - 1) + 1;
-    for (int64_t first = tile.FirstKey(0); first < end; first += kTileKeys) {
-      const int64_t n = std::min(kTileKeys, end - first);
+    // Key tiles end at multiples of their size, also in a window: so a query's sums do not depend on
+    // which queries are computed with it. Keys before the first visible one may be gone.
+    int64_t n = 0;
+    for (int64_t first = tile.FirstKey(0); first < end; first += n) {
+      n = std::min(RoundedDown(first, kTileKeys) + kTileKeys, end) - first;
       const KeyOffsets at(g, *tile.run, tile.kv_head, first, n);
       const KeyRows k = ReadKeys<W>(g, static_cast<const T*>(x->keys), at, s.keys);
       const KeyRows v = ReadKeys<W>(g, static_cast<const T*>(x->values), at, s.values);

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <algorithm>
+#include <new>
 #include <type_traits>
 
 #include "tensor/backend.h"
@@ -26,6 +27,7 @@ inline constexpr int64_t kTileRows = 64;  // more only if a group of heads is la
 constexpr int64_t RoundedUp(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
+constexpr int64_t RoundedDown(int64_t n, int64_t multiple) { return n / multiple * multiple; }
 constexpr int64_t Padded(int64_t n) { return RoundedUp(n, 16); }
 
 struct AttentionGeometry {
@@ -107,6 +109,11 @@ struct KeyOffsets {
     for (int64_t i = 1; i < n; ++i) consecutive &= at[i] == at[i - 1] + g.key_row;
   }
 };
+
+// Begins n integers in a work space of floats.
+inline int32_t* IntegersAt(float* at, int64_t n) {
+  return ::new (static_cast<void*>(at)) int32_t[static_cast<size_t>(n)];
+}
 
 // Copies D values times `factor`, padded with zeros to whole vectors.
 template <int W, class T>

@@ -24,6 +24,7 @@ namespace {
 struct GradTensors {
   const float *dout, *q, *keys, *values, *out, *log_sum;
   float *dq, *dkeys, *dvalues;
+  int64_t skipped;  // elements of the keys before those of dkeys and dvalues
 };
 
 // One worker's buffers; p and ds have the layout of the forward pass's scores. Rows beyond the tile
@@ -50,8 +51,8 @@ struct GradSpace {
     keys = take(kTileKeys * g.padded_dim), values = take(kTileKeys * g.padded_dim);
     dkeys = take(kTileKeys * g.padded_dim);
     log_sum = take(g.tile_rows), delta = take(g.tile_rows);
-    first_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
-    last_key = reinterpret_cast<int32_t*>(take(g.tile_rows));
+    first_key = IntegersAt(take(g.tile_rows), g.tile_rows);
+    last_key = IntegersAt(take(g.tile_rows), g.tile_rows);
   }
 };
 
@@ -120,21 +121,23 @@ struct GradPiece {
     }
   }
 
-  // The gradient rows of the keys += a b, with a [keys, rows] and b [rows, D].
+  // The gradient rows of the keys += a b, with a [keys, rows] and b [rows, D]. `gradient` lacks the
+  // keys' first `skipped` elements.
   template <int W>
   RETORT_INLINE static void AddToKeys(const AttentionGeometry& g, const KeyOffsets& at,
                                       int64_t rows, const float* a, const float* b, float* copy,
-                                      float* gradient) {
+                                      float* gradient, int64_t skipped) {
     const TileA left{a, rows, 1};
     const TileB right{b, g.padded_dim};
     const int64_t cols = RoundedUp(g.dim, W), depth = rows;
     if (at.consecutive && g.dim % W == 0) {
-      const TileC sum{gradient + at.at[0], g.key_row};
+      const TileC sum{gradient + (at.at[0] - skipped), g.key_row};
       return CallSimd<TileProduct<true>, W>(at.count, cols, depth, left, right, sum);
     }
     CallSimd<TileProduct<false>, W>(at.count, cols, depth, left, right, TileC{copy, g.padded_dim});
     for (int64_t k = 0; k < at.count; ++k) {
-      for (int64_t d = 0; d < g.dim; ++d) gradient[at.at[k] + d] += copy[k * g.padded_dim + d];
+      float* to = gradient + (at.at[k] - skipped);
+      for (int64_t d = 0; d < g.dim; ++d) to[d] += copy[k * g.padded_dim + d];
     }
   }
 
@@ -160,8 +163,8 @@ struct GradPiece {
       } else {
         Probabilities<W, false>(s, 0, rows, first, n, all);
       }
-      AddToKeys<W>(g, at, rows, s.p, s.dout_rows, s.dkeys, x.dvalues);
-      AddToKeys<W>(g, at, rows, s.ds, s.q_rows, s.dkeys, x.dkeys);
+      AddToKeys<W>(g, at, rows, s.p, s.dout_rows, s.dkeys, x.dvalues, x.skipped);
+      AddToKeys<W>(g, at, rows, s.ds, s.q_rows, s.dkeys, x.dkeys, x.skipped);
       CallSimd<TileProduct<true>, W>(tile.rows(), cols, n, TileA{s.ds, 1, rows},
                                      TileB{k.data, k.row}, TileC{s.dq, ld});
     }
@@ -241,16 +244,10 @@ void CpuBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan&
     const GradSpace mine(g, space.data<float>() + worker * floats);
     const Share& share = shares[static_cast<size_t>(p)];
     const KeySums& to = sums[share.sums];
-    const int64_t skipped = to.first_row * keys.cols();
-    const GradTensors x{dout.data<float>(),
-                        q.data<float>(),
-                        keys.data<float>(),
-                        values.data<float>(),
-                        out.data<float>(),
-                        log_sum.data<float>(),
-                        dq.data<float>(),
-                        to.dkeys.data<float>() - skipped,
-                        to.dvalues.data<float>() - skipped};
+    const GradTensors x{dout.data<float>(),        q.data<float>(),        keys.data<float>(),
+                        values.data<float>(),      out.data<float>(),      log_sum.data<float>(),
+                        dq.data<float>(),          to.dkeys.data<float>(), to.dvalues.data<float>(),
+                        to.first_row * keys.cols()};
     CallSimd<GradPiece>(isa_, &g, &share, &x, &mine);
   };
   pool_.For(std::ssize(shares), std::cref(piece));

@@ -131,6 +131,7 @@ class CpuBackend final : public Backend {
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
   ThreadPool pool_;
   Compute compute_;
+  bool strips_ = false;  // some weight is in strips: a runner's int8 model
   Isa isa_ = HostIsa();
   std::unique_ptr<CpuProducts> products_;
   HostPlanner planner_;

@@ -21,7 +21,7 @@ struct LogProbs {
   template <int W, class Lanes>
   RETORT_INLINE Floats<W> At(int64_t i, Lanes lanes) const {
     const Floats<W> v = (LoadOr<W>(x + i, kMinusInfinity, lanes) - most) * factor - log_sum;
-    return Max<W>(v, Splat<W>(kLogFloor));
+    return AtLeast<W>(v, Splat<W>(kLogFloor));
   }
 };
 

@@ -9,14 +9,22 @@
 
 namespace retort {
 
+// An address as a number: those ahead may be beyond the end of an array, where pointers may not be.
+using Address = uintptr_t;
+inline Address AddressOf(const void* at) { return reinterpret_cast<Address>(at); }
+
 // Prefetches kBytes bytes at kToL1 and at kToL2 beyond `at`. The addresses need not be mapped.
 template <int64_t kBytes>
-[[gnu::always_inline]] inline void FetchAhead(const void* at) {
-  constexpr int64_t kLine = 64, kToL1 = 4096, kToL2 = 16384;
-  for (int64_t i = 0; i < kBytes; i += kLine) {
-    __builtin_prefetch(static_cast<const char*>(at) + kToL1 + i, 0, 3);
-    __builtin_prefetch(static_cast<const char*>(at) + kToL2 + i, 0, 2);
+[[gnu::always_inline]] inline void FetchAhead(Address at) {
+  constexpr Address kLine = 64, kToL1 = 4096, kToL2 = 16384;
+  for (Address i = 0; i < Address{kBytes}; i += kLine) {
+    __builtin_prefetch(reinterpret_cast<const void*>(at + kToL1 + i), 0, 3);
+    __builtin_prefetch(reinterpret_cast<const void*>(at + kToL2 + i), 0, 2);
   }
+}
+template <int64_t kBytes>
+[[gnu::always_inline]] inline void FetchAhead(const void* at) {
+  FetchAhead<kBytes>(AddressOf(at));
 }
 
 }  // namespace retort

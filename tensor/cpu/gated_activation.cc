@@ -80,7 +80,7 @@ struct Relu2 {
   }
   template <int W>
   RETORT_INLINE static Floats<W> Share(Floats<W> z) {
-    return Max<W>(z, Floats<W>{});
+    return AtLeast<W>(z, Floats<W>{});
   }
   template <int W>
   RETORT_INLINE static Floats<W> Slope(Floats<W>, Floats<W> share) {

@@ -89,7 +89,7 @@ RETORT_INT8_AVX512 void Rows(const BlockQ8_0* w, int64_t blocks, const Int8Row* 
   }
   const __m512i flip = _mm512_set1_epi8(-128);
   const __m512i halves = _mm512_set_epi32(1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0);
-  const auto* next = reinterpret_cast<const char*>(w + kWeights * blocks);  // the rows after these
+  Address next = AddressOf(w + kWeights * blocks);  // the rows after these
   for (int64_t b = 0; b < blocks; b += 2) {
     FetchAhead<kStepBytes>(next);
     next += kStepBytes;
@@ -151,7 +151,7 @@ RETORT_INT8_AVX512 void Rows(const BlockQ4_0* w, int64_t blocks, const Int8Row* 
   const __m512i scales = _mm512_load_si512(kWordsQ4_0.scales);
   const __m512i low = _mm512_set1_epi8(15);
   const __m512i spread = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
-  const auto* next = reinterpret_cast<const char*>(w + kWeights * blocks);  // the rows after these
+  Address next = AddressOf(w + kWeights * blocks);  // the rows after these
   for (int64_t b = 0; b < blocks; b += kInt8GroupBlocks) {
     FetchAhead<kStepBytes>(next);
     next += kStepBytes;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tensor/cpu/fetch.h"
 #include "tensor/cpu/int8_stream.h"
 #include "tensor/cpu/int8_tile.h"
 #include "tensor/cpu/products.h"
@@ -107,12 +108,13 @@ class StripPiece {
   // With few rows of x, memory takes as long as the arithmetic. So the part of the next strip that
   // corresponds to the current blocks is prefetched.
   Ahead AheadOf(int64_t strip, int64_t first, int64_t blocks) const {
-    if (partition_.rows > kFewRows * partition_.parts) return {nullptr, nullptr, 0};
+    if (partition_.rows > kFewRows * partition_.parts) return {};
     const int64_t bytes = kStripRows * RowBytes(w_.format(), w_.cols());
-    const std::byte* next = w_.bytes().data() + (strip + 1) * bytes;
-    const int64_t begin = bytes * first / partition_.blocks,
+    const int64_t next = (strip + 1) * bytes, begin = bytes * first / partition_.blocks,
                   end = bytes * (first + blocks) / partition_.blocks;
-    return {next + begin, next + end, CeilDiv(end - begin, 64 * blocks * tiles_.count)};
+    const Address base = AddressOf(w_.bytes().data());
+    return {base + static_cast<Address>(next + begin), base + static_cast<Address>(next + end),
+            CeilDiv(end - begin, 64 * blocks * tiles_.count)};
   }
   void Write(int64_t strip, int64_t t, const float* sums) const {
     const int64_t col = strip * kStripRows, cols = std::min(kStripRows, w_.rows() - col);

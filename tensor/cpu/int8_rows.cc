@@ -51,24 +51,31 @@ struct QuantiseRow {
   RETORT_INLINE static void Blocks(const float* x, int64_t at, int64_t n, const Int8Space& high,
                                    const Int8Space& low) {
     constexpr float kMost = kPrecise ? 128 * 127 + 63 : 127;
-    Floats<W> tops[W];
+    // Magnitudes are compared by their bits, in which NaN is above infinity: comparisons of floats
+    // would lose a NaN.
+    Ints<W> tops[W];
     Clear(tops);
     for (int64_t b = 0; b < n; ++b) {
       for (int i = 0; i < kBlockValues; i += W) {
-        const Floats<W> v = Load<W>(x + b * kBlockValues + i);
-        tops[b] = Max<W>(tops[b], (Floats<W>)((Ints<W>)v & 0x7fffffff));
+        const Ints<W> magnitude = (Ints<W>)Load<W>(x + b * kBlockValues + i) & 0x7fffffff;
+        tops[b] = magnitude > tops[b] ? magnitude : tops[b];
       }
     }
-    const Floats<W> scale = MaxEach<W>(tops) / kMost;
+    const Ints<W> top_of = MaxEach<W>(tops);
+    const Floats<W> scale = (Floats<W>)top_of / kMost;
     float inverse[W];
     Store<W>(inverse, scale >= 0x1p-126f ? 1 / scale : Floats<W>{});
+    int32_t finite[W];  // -1 or 0 for each block
+    const Ints<W> is_finite = top_of < 0x7f800000;
+    std::memcpy(finite, &is_finite, sizeof finite);
     Ints<W> sums[W], low_sums[W];
     Clear(sums);
     Clear(low_sums);
     for (int64_t b = 0; b < n; ++b) {
       for (int i = 0; i < kBlockValues; i += W) {  // adding 1.5 * 2^23 rounds to nearest even
         const int64_t from = b * kBlockValues + i, to = at * kBlockValues + from;
-        const Ints<W> q = (Ints<W>)(Load<W>(x + from) * inverse[b] + 12582912.0f) - 0x4b400000;
+        const Floats<W> rounded = Load<W>(x + from) * inverse[b] + 12582912.0f;
+        const Ints<W> q = ((Ints<W>)rounded - 0x4b400000) & finite[b];
         const Ints<W> top = kPrecise ? (q + 64) >> 7 : q;
         sums[b] += top;
         StoreBytes<W>(top, high.q + to);

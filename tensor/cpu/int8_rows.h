@@ -17,7 +17,8 @@ struct Int8Space {
   int32_t* offset;
 };
 // Quantises x [cols], whole blocks, without padding: with wide_input to high and low parts (see
-// Int8Rows), else to `high` alone.
+// Int8Rows), else to `high` alone. A block that holds NaN or infinity has a scale that is NaN or
+// infinite and zeros as values, so that every product with it is NaN.
 void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool wide_input, const Int8Space& high,
                   const Int8Space& low);
 

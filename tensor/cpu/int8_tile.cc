@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "tensor/cpu/fetch.h"
 #include "tensor/cpu/int8_avx512.h"
 
 namespace retort {
@@ -79,7 +78,7 @@ RETORT_INT8_AVX512 void Multiply(const std::byte* tile, From w, int64_t blocks, 
     }
     if (ahead.at < ahead.end) {
       for (int64_t line = 0; line < ahead.lines; ++line, ahead.at += 64)
-        _mm_prefetch(ahead.at, _MM_HINT_T1);
+        _mm_prefetch(reinterpret_cast<const void*>(ahead.at), _MM_HINT_T1);
     }
   }
   for (int t = 0; t < kRows; ++t) {
@@ -151,7 +150,7 @@ void MultiplyInt8(const std::byte* tile, int64_t rows, const PackedInt8& w, int6
 
 void MultiplyStrip(const std::byte* tile, int64_t rows, const Weight& w, int64_t row, float* sums) {
   const int64_t blocks = w.cols() / kBlockValues;
-  Ahead none{nullptr, nullptr, 0};
+  Ahead none;
   WithRows(rows, [&](auto count) {
     const auto from = [&]<class StripBlock>(StripBlock) {
       Multiply<count>(tile, FromStrip<StripBlock>{StripAt<StripBlock>(w, row)}, blocks, nullptr,

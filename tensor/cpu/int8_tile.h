@@ -3,6 +3,7 @@
 // a strip of kStripRows weight rows (tensor/quant/strips.h), in place or packed.
 #pragma once
 
+#include "tensor/cpu/fetch.h"
 #include "tensor/cpu/int8_dots.h"
 #include "tensor/quant/strips.h"
 
@@ -32,10 +33,11 @@ inline constexpr int64_t kPackedBlockBytes = kStripRows * (kBlockValues + 4);
 // rows must exist.
 PackedInt8 PackInt8(const Weight& w, int64_t row, int64_t first, int64_t blocks, std::byte* room);
 
-// Memory to prefetch during a product: `lines` cache lines per block, up to `end`.
+// Memory to prefetch during a product: `lines` cache lines per block, up to `end`. The last lines
+// may be beyond it.
 struct Ahead {
-  const std::byte *at, *end;
-  int64_t lines;
+  Address at = 0, end = 0;
+  int64_t lines = 0;
 };
 
 // out = before + the products of a tile's rows with packed weights, summed block by block; `tile`

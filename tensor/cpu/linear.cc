@@ -48,7 +48,8 @@ void CpuBackend::Forwards(const Tensor& x, std::span<WeightProduct> products) {
     while (count < products.size() && products[count].arithmetic == arithmetic) ++count;
     const auto same = products.first(count);
     products = products.subspan(count);
-    if (!arithmetic.int8 && rows > kVectorRows) {
+    const bool steady = arithmetic.steady && strips_;
+    if (!arithmetic.int8 && !steady && rows > kVectorRows) {
       PanelForwards(in, rows, same);
       continue;
     }
@@ -83,7 +84,8 @@ void CpuBackend::AddAdapters(std::span<WeightProduct> products) {
     if (!p.adapter.a) continue;
     const Weight a = AsWeight(p.adapter.a), b = AsWeight(p.adapter.b);
     Tensor change = New(p.y.shape());
-    const Arithmetic how{.bf16 = p.arithmetic.bf16};
+    const Arithmetic how{.bf16 = p.arithmetic.bf16,
+                         .steady = p.arithmetic.steady || p.w->layout() == WeightLayout::kStrips};
     CheckShapes("adapter", p.adapter.input, a, p.adapter.u, a.cols(), a.rows());
     CheckShapes("adapter", p.adapter.u, b, p.y, b.cols(), b.rows());
     WeightProduct first{&a, p.adapter.u, {}, how}, second{&b, change, {}, how};

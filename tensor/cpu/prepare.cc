@@ -32,6 +32,7 @@ Arithmetic CpuBackend::ArithmeticOf(WeightFormat format, const WeightUse& use) c
   Arithmetic how;
   how.int8 = blocks && (compute_ == Compute::kInt8 || (compute_ == Compute::kAuto && running));
   how.wide = how.int8 && use.sensitive;
+  how.steady = running && use.lasting && !how.int8;
   switch (compute_) {
     case Compute::kF32:
       break;
@@ -53,6 +54,7 @@ PreparedWeight CpuBackend::Prepare(const Weight& w, const WeightUse& use) {
   const Arithmetic how = ArithmeticOf(w.format(), use);
   const bool strips = use.lasting && how.int8 && isa_ == Isa::kAvx512 && CpuHasVnni() &&
                       w.layout() == WeightLayout::kRows;
+  strips_ = strips_ || strips;
   Weight own = strips        ? InStrips(w, *memory_, pool_)
                : use.lasting ? LastingCopy(w, *memory_, pool_)
                              : w;

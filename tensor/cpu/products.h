@@ -20,6 +20,9 @@ struct Arithmetic {
   bool int8 = false;  // forward products with activations quantised in blocks of 32
   bool wide = false;  // int8 products: activations have 15 bits instead of 8
   bool bf16 = false;  // all other products: panels of bf16 instead of f32
+  // A lasting weight of a runner. On a backend that holds strips, its products use no panels: so
+  // that, as with strips, a row's results have the same bits whatever rows are beside it.
+  bool steady = false;
 
   bool operator==(const Arithmetic&) const = default;
 };
@@ -117,7 +120,8 @@ PackPanel PackStraight(Isa isa, DType type, const Weight& w);
 Weight AsWeight(const Tensor& matrix);
 
 // Up to this number of rows, VectorForward is faster than packing panels; it also never rounds to
-// bf16. It computes all products with x and decodes each weight row once, just before its use.
+// bf16. It computes all products with x and decodes each weight row once for so many rows of x,
+// just before its use. A row's results do not depend on the other rows.
 inline constexpr int64_t kVectorRows = 16;
 void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
                    std::span<WeightProduct> products);

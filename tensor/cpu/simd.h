@@ -86,9 +86,15 @@ template <int W>
 RETORT_INLINE Ints<W> SplatInt(int32_t x) {
   return x + Ints<W>{};
 }
+// b if either is NaN: a NaN in a is lost. For sums of exponentials, which keep it by themselves.
 template <int W>
 RETORT_INLINE Floats<W> Max(Floats<W> a, Floats<W> b) {
   return a > b ? a : b;
+}
+// x, but no less than `floor`; keeps NaN.
+template <int W>
+RETORT_INLINE Floats<W> AtLeast(Floats<W> x, Floats<W> floor) {
+  return x < floor ? floor : x;
 }
 template <int W>
 RETORT_INLINE Floats<W> Sqrt(Floats<W> v) {
@@ -149,8 +155,8 @@ RETORT_INLINE Vector SumEach(Vector* v) {
   return FoldEach<W>(v, [](Vector a, Vector b) RETORT_INLINE_LAMBDA { return a + b; });
 }
 template <int W>
-RETORT_INLINE Floats<W> MaxEach(Floats<W>* v) {
-  return FoldEach<W>(v, [](Floats<W> a, Floats<W> b) RETORT_INLINE_LAMBDA { return Max<W>(a, b); });
+RETORT_INLINE Ints<W> MaxEach(Ints<W>* v) {
+  return FoldEach<W>(v, [](Ints<W> a, Ints<W> b) RETORT_INLINE_LAMBDA { return a > b ? a : b; });
 }
 
 // ---- loading and storing, unaligned ----

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of a few rows with a weight, limited by the bandwidth of reading the weight. f32, f16
 // and bf16 are converted as they are loaded; other formats are decoded to a buffer in the L1,
-// kChunk values at a time.
+// kChunk values at a time. The order of a row's sum does not depend on the number of rows.
 #include <algorithm>
 
 #include "tensor/cpu/fetch.h"
@@ -13,16 +13,13 @@ namespace {
 
 constexpr int64_t kChunk = 1024;  // values of a weight row that are multiplied by all rows of x
 
-constexpr int64_t kRowsAtOnce = 4;  // their sums fit in registers
-
-// sums[t] += the dot product of w and row t of x, for at most kRowsAtOnce rows. kFetch: prefetch w,
-// which is read from memory.
+// sums[t] += the dot product of w and row t of x. kFetch: prefetch w, which is read from memory.
 template <class T, bool kFetch>
 struct DotsKernel {
   template <int W, int kRows>
   RETORT_INLINE static void Rows(const T* w, const float* x, int64_t stride, int64_t n,
                                  float* sums) {
-    constexpr int kUnroll = kRows == 1 ? 4 : 2;
+    constexpr int kUnroll = 4;
     Floats<W> sum[kRows][kUnroll] = {};
     int64_t i = 0;
     for (; i + kUnroll * W <= n; i += kUnroll * W) {
@@ -45,15 +42,17 @@ struct DotsKernel {
   template <int W>
   RETORT_INLINE static void Run(const T* w, const float* x, int64_t stride, int64_t rows, int64_t n,
                                 float* sums) {
-    switch (rows) {
+    constexpr int kAtOnce = W == 16 ? 4 : 2;  // their sums fit in registers
+    int64_t t = 0;
+    for (; t + kAtOnce <= rows; t += kAtOnce)
+      Rows<W, kAtOnce>(w, x + t * stride, stride, n, sums + t);
+    switch (rows - t) {
       case 1:
-        return Rows<W, 1>(w, x, stride, n, sums);
+        return Rows<W, 1>(w, x + t * stride, stride, n, sums + t);
       case 2:
-        return Rows<W, 2>(w, x, stride, n, sums);
+        return Rows<W, 2>(w, x + t * stride, stride, n, sums + t);
       case 3:
-        return Rows<W, 3>(w, x, stride, n, sums);
-      case 4:
-        return Rows<W, 4>(w, x, stride, n, sums);
+        return Rows<W, 3>(w, x + t * stride, stride, n, sums + t);
     }
   }
 };
@@ -67,10 +66,7 @@ struct FewRows {
   // sums[t] += the dot products of weights [k, k + n) of a row, for all rows of x.
   template <bool kFetch, class T>
   void AddDots(const T* w, int64_t k, int64_t n, float* sums) const {
-    for (int64_t t = 0; t < rows; t += kRowsAtOnce) {
-      CallSimd<DotsKernel<T, kFetch>>(isa, w, x + t * cols + k, cols,
-                                      std::min(kRowsAtOnce, rows - t), n, sums + t);
-    }
+    CallSimd<DotsKernel<T, kFetch>>(isa, w, x + k, cols, rows, n, sums);
   }
   template <class T>
   void Floats(const Weight& w, int64_t o, float* sums) const {
@@ -104,16 +100,17 @@ struct FewRows {
 
 void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
                    std::span<WeightProduct> products) {
-  RETORT_CHECK(rows <= kVectorRows);
   const int64_t cols = products[0].w->cols();
-  const FewRows in{isa, x, rows, cols};
   const int64_t grain = std::clamp<int64_t>((1 << 15) / std::max<int64_t>(1, cols), 1, 64);
   ForOutputs(pool, rows, grain, products, [&](WeightProduct& p, int64_t begin, int64_t end) {
     float* y = p.y.data<float>();
-    for (int64_t o = begin; o < end; ++o) {
-      float sums[kVectorRows] = {};
-      in.Output(*p.w, o, sums);
-      for (int64_t t = 0; t < rows; ++t) y[t * p.w->rows() + o] = sums[t];
+    for (int64_t top = 0; top < rows; top += kVectorRows) {
+      const FewRows in{isa, x + top * cols, std::min(kVectorRows, rows - top), cols};
+      for (int64_t o = begin; o < end; ++o) {
+        float sums[kVectorRows] = {};
+        in.Output(*p.w, o, sums);
+        for (int64_t t = 0; t < in.rows; ++t) y[(top + t) * p.w->rows() + o] = sums[t];
+      }
     }
   });
 }

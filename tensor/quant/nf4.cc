@@ -4,7 +4,7 @@
 #include "tensor/quant/nf4.h"
 
 #include <array>
-#include <cmath>
+#include <bit>
 
 #include "tensor/quant/format_kernels.h"
 #include "tensor/quant/quant.h"
@@ -39,17 +39,19 @@ constexpr std::array<float, 15> kMidpoints = [] {
 // table[index & 15]
 template <int W>
 RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
+#if __has_builtin(__builtin_shuffle)  // GCC's; clang finds instructions for the loop
   if constexpr (W == 16) {
     return __builtin_shuffle(Load<16>(table), index);
-  } else if constexpr (W == 8) {
+  }
+  if constexpr (W == 8) {
     const Floats<8> low = __builtin_shuffle(Load<8>(table), index);
     const Floats<8> high = __builtin_shuffle(Load<8>(table + 8), index);
     return (index & 8) != 0 ? high : low;
-  } else {
-    Floats<W> v;
-    for (int i = 0; i < W; ++i) v[i] = table[index[i] & 15];
-    return v;
   }
+#endif
+  Floats<W> v;
+  for (int i = 0; i < W; ++i) v[i] = table[index[i] & 15];
+  return v;
 }
 
 struct Nf4Kernel {
@@ -147,8 +149,11 @@ void EncodeFlat(std::span<const float> values, std::byte* codes, float* absmax) 
     const int64_t n = std::min(kNf4BlockValues, count - begin);
     float block[kNf4BlockValues] = {};  // a short last block is padded with zeros
     std::copy_n(values.data() + begin, n, block);
-    float top = 0;
-    for (const float v : block) top = std::max(top, std::abs(v));
+    // By their bits, in which NaN is above infinity: a NaN in a block makes all of it NaN.
+    uint32_t top_bits = 0;
+    for (const float v : block)
+      top_bits = std::max(top_bits, std::bit_cast<uint32_t>(v) & 0x7fffffff);
+    const auto top = std::bit_cast<float>(top_bits);
     *absmax++ = top;
     uint8_t code[kNf4BlockValues];
     EncodeBlock(block, top, code);

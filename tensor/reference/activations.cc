@@ -25,7 +25,7 @@ double Value(Activation activation, double z) {
     case Activation::kGeluTanh:
       return z * (1 + TanhOfGelu(z)) / 2;
     case Activation::kRelu2:
-      return z > 0 ? z * z : 0;
+      return z < 0 ? 0 : z * z;  // NaN stays
   }
   RETORT_CHECK(false, "activation ", static_cast<int>(activation));
 }

@@ -28,7 +28,7 @@ Doubles Softmax(const double* x, int64_t n, double temperature) {
   return p;
 }
 
-double XLogRatio(double x, double y) { return x > 0 ? x * std::log(x / y) : 0; }
+double XLogRatio(double x, double y) { return x == 0 ? 0 : x * std::log(x / y); }  // keeps NaN
 
 // Returns L of two distributions; sets dq to dL/dq.
 double Value(const DistillSettings& s, const Doubles& p, const Doubles& q, Doubles& dq) {
@@ -39,15 +39,15 @@ double Value(const DistillSettings& s, const Doubles& p, const Doubles& q, Doubl
     switch (s.divergence) {
       case Divergence::kForwardKl:
         sum += XLogRatio(p[i], q[i]);
-        dq[i] = p[i] > 0 ? -p[i] / q[i] : 0;
+        dq[i] = p[i] == 0 ? 0 : -p[i] / q[i];
         break;
       case Divergence::kReverseKl:
         sum += XLogRatio(q[i], p[i]);
-        dq[i] = q[i] > 0 ? std::log(q[i] / p[i]) + 1 : 0;
+        dq[i] = q[i] == 0 ? 0 : std::log(q[i] / p[i]) + 1;
         break;
       case Divergence::kJsd:
         sum += beta * XLogRatio(p[i], m) + (1 - beta) * XLogRatio(q[i], m);
-        if (q[i] > 0) {
+        if (q[i] != 0) {
           dq[i] = -beta * p[i] * (1 - beta) / m +
                   (1 - beta) * (std::log(q[i] / m) + 1 - q[i] * (1 - beta) / m);
         }

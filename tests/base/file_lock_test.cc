@@ -64,5 +64,16 @@ TEST_F(FileLockTest, AFolderThatIsNotThere) {
   EXPECT_THROW(FileLock(path_ / "x" / "lock", "the work"), Error);
 }
 
+// A link laid where the lock file would be is not followed: what it points to stays as it is.
+TEST_F(FileLockTest, FollowsNoLink) {
+  const Path other = path_.string() + "_other";
+  WriteTextAtomically(other, "precious");
+  std::filesystem::create_symlink(other, path_);
+  EXPECT_THROW(FileLock(path_, "the work"), Error);
+  EXPECT_EQ(ReadText(other), "precious");
+  std::filesystem::remove(other);
+  std::filesystem::remove(path_);
+}
+
 }  // namespace
 }  // namespace retort

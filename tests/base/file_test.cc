@@ -41,8 +41,10 @@ TEST_F(FileTest, AnAtomicFileAppearsOnlyOnCommit) {
 
 TEST_F(FileTest, AnAtomicFolderRefusesAFullTarget) {
   WriteTextAtomically(folder_ / "x", "1");
-  AtomicFolder other(folder_);
-  EXPECT_THROW(other.Commit(), Error);
+  EXPECT_THROW(AtomicFolder{folder_}, Error);
+  AtomicFolder late(folder_ / "sub");
+  std::filesystem::create_directories(folder_ / "sub" / "y");  // after the look
+  EXPECT_THROW(late.Commit(), Error);
   EXPECT_EQ(ReadText(folder_ / "x"), "1");
 }
 

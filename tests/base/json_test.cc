@@ -47,5 +47,62 @@ TEST(Json, DepthIsCapped) {
             std::string::npos);
 }
 
+// The library takes NUL for the end of the text and would ignore what follows.
+TEST(Json, ANulIsRefusedWhereverItStands) {
+  const auto text = [](const char* before, const char* after) {
+    return std::string(before) + '\0' + after;
+  };
+  EXPECT_EQ(MessageOf([&] { ParseJson(text("{}", "garbage"), "f.json"); }),
+            "f.json: not JSON: a NUL character at line 1, column 3");
+  EXPECT_EQ(MessageOf([&] { ParseJson(text("{\n \"a", "\": 1}"), "f.json"); }),
+            "f.json: not JSON: a NUL character at line 2, column 4");
+  EXPECT_NE(MessageOf([&] { ParseJson(text("{} // ", ""), "f.json", true); }), "");
+  EXPECT_EQ(MessageOf([] { RefuseNul("a\\u0000", "f"); }), "")
+      << "an escape is a text's own affair";
+}
+
+TEST(Json, AKeyGivenTwiceIsRefusedByName) {
+  EXPECT_EQ(MessageOf([] { ParseJson(R"({"a": 1, "b": 2, "a": 1})", "f.json"); }),
+            "f.json: key 'a' is given twice; keep one of them");
+  EXPECT_EQ(MessageOf([] { ParseJson(R"({"x": {"y": [0, {"a": 1, "\u0061": 2}]}})", "f.json"); }),
+            "f.json: key 'x.y.[1].a' is given twice; keep one of them");
+  EXPECT_EQ(ParseJson(R"({"a": {"b": 1}, "b": {"b": 2}})", "f").dump(),
+            R"({"a":{"b":1},"b":{"b":2}})");
+  EXPECT_EQ(ParseJson(R"({"a": 1, "b": 2, "a": 3})", "f", false, RepeatedKeys::kLast).dump(),
+            R"({"b":2,"a":3})");
+}
+
+// As the library itself builds it.
+TEST(Json, TheTreeIsTheLibrarys) {
+  const char* const text = R"( {"z": [1, -2, 2.5, true, false, null, "é\n", [], {}],
+    "a": {"b": {"c": [[[1]], {"d": 18446744073709551615}]}, "": ""}, "k": -0.0})";
+  EXPECT_EQ(ParseJson(text, "f"), Json::parse(text));
+  EXPECT_EQ(ParseJson(text, "f").dump(), Json::parse(text).dump());
+  for (const char* plain : {"1", "\"a\"", "null", "[]", " {} "})
+    EXPECT_EQ(ParseJson(plain, "f"), Json::parse(plain));
+  for (const char* broken : {"", " ", "{", "[1,]", "{\"a\":1,}", "1 2", "{} x", "nul", "'a'"})
+    EXPECT_NE(MessageOf([&] { ParseJson(broken, "f"); }).find("f: not JSON: "), std::string::npos);
+}
+
+// Compared in pairs, the keys of either object would take hours.
+TEST(Json, AnObjectOfManyKeysTakesLinearTime) {
+  const std::string start(1000, 'k');
+  std::string text = "{", alike = "{";
+  for (int i = 0; i < 300000; ++i) text += Cat(i ? "," : "", "\"", i, "\":0");
+  for (int i = 0; i < 20000; ++i) alike += Cat(i ? "," : "", "\"", start, i, "\":0");
+  EXPECT_EQ(ParseJson(text + "}", "f").size(), 300000u);
+  EXPECT_EQ(ParseJson(alike + "}", "f").size(), 20000u);
+  Json built;
+  for (int i = 0; i < 300000; ++i) AddMember(built, Cat(i), 0);
+  EXPECT_EQ(built.dump().size(), text.size() + 1);
+}
+
+TEST(Json, AnErrorRepeatsLittleOfTheText) {
+  const std::string message =
+      MessageOf([] { ParseJson("{\"a\": \"" + std::string(1 << 20, 'x') + "\n\"}", "f.json"); });
+  EXPECT_LE(message.size(), 400u);
+  EXPECT_TRUE(message.starts_with("f.json: not JSON: at line ")) << message;
+}
+
 }  // namespace
 }  // namespace retort

@@ -2,6 +2,9 @@
 #include "base/threads.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <vector>
@@ -33,6 +36,34 @@ TEST(ThreadPool, RethrowsAndStaysUsable) {
   std::atomic<int> count{0};
   pool.For(50, [&](int64_t, int) { ++count; });
   EXPECT_EQ(count, 50);
+}
+
+// A pool that gets too few threads stops those that it has and says so. The limit on the address
+// space, in a process of its own, is what the system runs out of.
+TEST(ThreadPool, ThatGetsNoThreadsFails) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizers need the address space";
+#endif
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    ::alarm(30);
+    const rlimit limit = {400u << 20, 400u << 20};  // stacks have 8 MiB each
+    ::setrlimit(RLIMIT_AS, &limit);
+    try {
+      const ThreadPool pool(1000);
+    } catch (const Error& e) {
+      const std::string_view what = e.what();
+      const bool told = what.starts_with("1000 threads: only ") &&
+                        what.find("--threads") != std::string_view::npos;
+      ::_exit(e.kind() == Error::Kind::kFailure && told ? 0 : 1);
+    }
+    ::_exit(2);
+  }
+  int status = 0;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status)) << "it hung: signal " << WTERMSIG(status);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(ThreadPool, ANestedCallRunsInline) {

@@ -5,6 +5,7 @@
 set -euo pipefail
 retort=$1
 stage=$(mktemp -d)
+export XDG_STATE_HOME=$stage/state
 trap 'umount "$stage/small" 2>/dev/null || true; rm -rf "$stage"' EXIT
 cd "$stage"
 
@@ -137,7 +138,7 @@ if mount -t tmpfs -o size=64k none small 2>/dev/null; then
   [[ -z $(find small -path '*checkpoints/step-*' -o -path '*/adapter/*' -o -name summary.json -o -name '*.partial*') ]] ||
     fail "full disk in training: left $(find small)"
   rm -rf small/*
-  refuses 'full disk in export' 1 'small/x.gguf.*(space|disk)' small/x.gguf export model --out small/x.gguf --type f32
+  refuses 'full disk in export' 1 'small/.*x.gguf.*(space|disk)' small/x.gguf export model --out small/x.gguf --type f32
   refuses 'full disk in merge' 1 'small/.*merged.*(space|disk)' small/merged merge --adapter run/adapter --out small/merged
   refuses 'full disk in init' 1 'small/.*(space|disk)' small/m init --shape 2,32,2,1,64,300 --out small/m
   [[ -z $(ls -A small) ]] || fail "full disk: left $(find small)"

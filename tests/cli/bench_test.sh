@@ -128,7 +128,8 @@ refuses 'six numbers' train --shape 2,64
 refuses 'q9' prefill --shape $shape --weights q9
 refuses 'nowhere' prefill nowhere
 refuses '--file' tokenize "$folder/m"
-refuses 'no text' tokenize "$folder/m" --file /dev/null
+: >"$folder/empty"
+refuses 'no text' tokenize "$folder/m" --file "$folder/empty"
 refuses '--file.*tokenize' decode --shape $shape --file x
 refuses '--teacher' prefill --shape $shape --teacher $shape
 refuses 'int8.*runner' train --shape $shape --compute int8

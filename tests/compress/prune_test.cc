@@ -9,6 +9,7 @@
 
 #include "eval/loss.h"
 #include "formats/safetensors.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
 #include "tests/export/model_folder.h"
 #include "tests/support/shared_data.h"
@@ -139,13 +140,13 @@ TEST_F(Pruning, ConfigurationLosesTheListsOfLayersThatGo) {
   config.tied = true;
   MakeModelFolder(folder_ / "base", config, {.head_only = true});
   Json j = ReadJson(folder_ / "base/config.json");
-  j["layer_types"] = {"a", "b", "c", "d"};
+  j["layer_types"] = {"full_attention", "full_attention", "full_attention", "full_attention"};
   j["eos_token_id"] = {1, 2, 3, 4};  // as long as a list of layers, and none
   WriteTextAtomically(folder_ / "base/config.json", DumpJson(j));
   std::filesystem::create_directory(folder_ / "out");
   WritePrunedModel(OpenModel(folder_ / "base"), {{1, 3}, {}}, folder_ / "out");
   const Json got = ReadJson(folder_ / "out/config.json");
-  EXPECT_EQ(got["layer_types"], Json({"b", "d"}));
+  EXPECT_EQ(got["layer_types"], Json({"full_attention", "full_attention"}));
   EXPECT_EQ(got["eos_token_id"], j["eos_token_id"]);
   EXPECT_EQ(got["num_hidden_layers"], 2);
   EXPECT_EQ(got["intermediate_size"], config.ffn);

@@ -115,8 +115,27 @@ TEST_F(ExamplesTest, OverLongRowsAreRefusedByDefault) {
   EXPECT_EQ(Fault(std::string(kPair) + "\n", options),
             "train.jsonl:1: has 7 tokens, over the limit of 6; raise data.max_tokens or set "
             "data.over_length to drop, truncate or split");
+  options.model_limit = true;
+  options.over_length_name = "--over-length";
+  EXPECT_EQ(Fault(kPair, options),
+            "train.jsonl:1: has 7 tokens, over the limit of 6, the model's positions; set "
+            "--over-length to drop, truncate or split");
   options.max_tokens = 7;
   EXPECT_EQ(Fault(kPair, options), "");
+}
+
+// How long exactly would take long to find out.
+TEST_F(ExamplesTest, FarTooLongRowsAreNotReadToTheirEnd) {
+  const std::string row = Cat(R"({"prompt": "q", "completion": ")", std::string(1000, 'a'), "\"}");
+  EXPECT_TRUE(Fault(row, With(OverLength::kError, 6))
+                  .starts_with("train.jsonl:1: has more than 96 tokens, over the limit of 6; "));
+  const Row read = Open(row).Read(0);
+  const Example whole = EncodeRow(read, tokenizer_, nullptr, {});
+  const auto size = static_cast<size_t>(whole.size());
+  EXPECT_EQ(EncodeRowAtMost(read, tokenizer_, nullptr, {}, size)->ids, whole.ids);
+  EXPECT_EQ(EncodeRowAtMost(read, tokenizer_, nullptr, {}, size)->labels, whole.labels);
+  for (const size_t less : {size - 1, size_t{3}, size_t{0}})
+    EXPECT_FALSE(EncodeRowAtMost(read, tokenizer_, nullptr, {}, less));
 }
 
 TEST_F(ExamplesTest, OverLongRowsDropped) {
@@ -236,13 +255,40 @@ TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
       ":3: the completion is empty (1 of 4 rows)",
       ":3: the prompt ends in a space, which most tokenizers would rather have at the completion's "
       "beginning (1 of 4 rows)",
-      ":4: the text spells a special token, which is read as plain characters; use format messages "
-      "for conversations (1 of 4 rows)",
+      ":4: the text spells the special token '<|im_start|>', which is read as plain characters; use "
+      "format messages for conversations (1 of 4 rows)",
       ":2: the row has occurred before (1 of 4 rows)"};
   ASSERT_EQ(set.notes.size(), want.size());
   for (size_t i = 0; i < want.size(); ++i) {
     EXPECT_TRUE(EndsWith(set.notes[i], want[i])) << set.notes[i];
   }
+}
+
+TEST_F(ExamplesTest, TurnsNotToBeLearntCarryNoLoss) {
+  const auto turns = [](const char* first, const char* second) {
+    return Cat(R"({"messages": [{"role": "user", "content": "u1"},)",
+               R"( {"role": "assistant", "content": "a1")", first,
+               R"(}, {"role": "user", "content": "u2"}, {"role": "assistant", "content": "a2")",
+               second, "}]}");
+  };
+  const std::string no = R"(, "weight": 0)";
+  EXPECT_EQ(Show(turns(no.c_str(), ""), {}, "llama2"),
+            "<s>[INST] u1 [/INST] a1 </s><s>[INST] u2 [/INST]⟦ a2 </s>⟧");
+  EXPECT_EQ(Show(turns("", no.c_str()), {}, "mistral"),
+            "<s>[INST] u1[/INST]⟦ a1</s>⟧[INST] u2[/INST] a2</s>");
+  ExampleOptions all;
+  all.loss_on = LossOn::kAll;
+  EXPECT_EQ(Show(turns(no.c_str(), ""), all, "mistral"),
+            "<s>⟦[INST] u1[/INST]⟧ a1</s>⟦[INST] u2[/INST] a2</s>⟧");
+  EXPECT_EQ(Fault(turns(no.c_str(), no.c_str())),
+            "train.jsonl:1: no token carries loss (1 of 1 rows); give the row an answer (an "
+            "assistant turn or a completion), or set data.audit to warn");
+}
+
+TEST_F(ExamplesTest, KeysThatAreNotReadAreANote) {
+  const ExampleSet set = Make(R"({"text": "a", "id": 7})");
+  ASSERT_EQ(set.notes.size(), 1u);
+  EXPECT_NE(set.notes[0].find("'id'"), std::string::npos);
 }
 
 TEST_F(ExamplesTest, AWeightIsNoRepetition) {

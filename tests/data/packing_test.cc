@@ -372,6 +372,96 @@ TEST(BatchStream, ResumedFromAnyStateItGoesOnAsItWould) {
   }
 }
 
+// 20 rows of one source and 10 of another, in epochs.
+BatchOptions Weighted(double first, double second, bool shuffle, int64_t epochs) {
+  BatchOptions options = Options(false, shuffle, epochs);
+  options.batch_rows = options.accumulate = 1;
+  options.sources.assign(30, 0);
+  std::fill(options.sources.begin() + 20, options.sources.end(), 1);
+  options.weights = {first, second};
+  return options;
+}
+
+// How often each row was drawn in each epoch.
+std::vector<std::map<int64_t, int>> DrawsOf(const BatchOptions& options) {
+  const std::vector<Example> rows = MakeRows(30);
+  BatchStream stream(rows, options);
+  std::vector<std::map<int64_t, int>> out;
+  for (;;) {
+    const auto epoch = static_cast<size_t>(stream.state().epoch);
+    const auto step = stream.Next();
+    if (!step) return out;
+    if (out.size() <= epoch) out.emplace_back();
+    for (const int64_t row : RowsOf(*step)) ++out.back()[row];
+  }
+}
+
+TEST(BatchStream, WeightsAreRelative) {
+  for (const bool shuffle : {false, true}) {
+    const auto draws = DrawsOf(Weighted(0.7, 0.3, shuffle, 10));
+    EXPECT_EQ(DrawsOf(Weighted(70, 30, shuffle, 10)), draws);
+    ASSERT_EQ(draws.size(), 10u);
+    std::map<int64_t, int> all;
+    for (const auto& epoch : draws) {
+      int count = 0;
+      for (const auto& [row, times] : epoch) count += times, all[row] += times;
+      EXPECT_NEAR(count, 30, 1);
+    }
+    double first = 0, second = 0;
+    for (int64_t row = 0; row < 30; ++row) (row < 20 ? first : second) += all[row];
+    EXPECT_NEAR(first / 20 / (second / 10), 0.7 / 0.3, 0.1);
+    // No row is left out for ever, and none is drawn again before all of its source were.
+    for (int64_t row = 0; row < 30; ++row) {
+      EXPECT_NEAR(all[row], row < 20 ? first / 20 : second / 10, 1) << row;
+    }
+    EXPECT_EQ(draws[0].size() < 30, true);  // the second source's rows do not fit into one epoch
+  }
+}
+
+TEST(BatchStream, EqualWeightsChangeNothing) {
+  BatchOptions plain = Weighted(3, 3, true, 3), none = plain;
+  none.sources.clear(), none.weights.clear();
+  EXPECT_EQ(DrawsOf(plain), DrawsOf(none));
+}
+
+// A row that is drawn twice in an epoch gets its own random numbers each time.
+TEST(BatchStream, NoTwoDrawsShareAnIndex) {
+  const std::vector<Example> rows = MakeRows(30);
+  for (const bool packing : {false, true}) {
+    BatchOptions options = Weighted(9, 1, true, 4);
+    options.packing = packing;
+    BatchStream stream(rows, options);
+    std::map<int64_t, int> seen;
+    int64_t steps = 0;
+    for (; const auto step = stream.Next(); ++steps) {
+      for (const MicroBatch& micro : step->micro) {
+        for (const int64_t index : micro.order) EXPECT_EQ(seen[index]++, 0);
+      }
+    }
+    EXPECT_EQ(steps, stream.TotalSteps());
+    EXPECT_NEAR(static_cast<double>(seen.size()), 120, 2);
+  }
+}
+
+TEST(BatchStream, WithWeightsItResumesFromAnyState) {
+  const std::vector<Example> rows = MakeRows(30);
+  const BatchOptions options = Weighted(5, 2, true, 4);
+  std::vector<BatchState> states;
+  std::vector<std::vector<int64_t>> steps;
+  BatchStream straight(rows, options);
+  for (;;) {
+    states.push_back(straight.state());
+    const auto step = straight.Next();
+    if (!step) break;
+    steps.push_back(RowsOf(*step));
+  }
+  for (size_t from = 0; from < steps.size(); from += 7) {
+    BatchStream resumed(rows, options);
+    resumed.Seek(states[from]);
+    for (size_t i = from; i < steps.size(); ++i) EXPECT_EQ(RowsOf(*resumed.Next()), steps[i]);
+  }
+}
+
 TEST(BatchStream, StatesOfOtherDataAreRefused) {
   const std::vector<Example> rows = MakeRows(10);
   BatchStream stream(rows, Options(false, true, 2));

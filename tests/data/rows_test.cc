@@ -104,29 +104,157 @@ TEST_F(RowsTest, FormatNames) {
             "data format 'mesages' is not known; did you mean 'messages'?");
 }
 
-TEST_F(RowsTest, WeightsRepeatAndSubsampleTheSameRowsAlways) {
+TEST_F(RowsTest, AWeightChangesNoRows) {
   std::string text;
-  for (int i = 0; i < 100; ++i) text += Cat("{\"text\": \"", i, "\"}\n");
-  const Path path = folder_.Write("a.jsonl", text);
-  const auto texts = [&](double weight) {
-    std::vector<std::string> out;
-    const Rows rows = Rows::Open({{path, weight}});
-    for (int64_t i = 0; i < rows.size(); ++i) out.push_back(rows.Read(i).text);
-    return out;
-  };
-  const std::vector<std::string> once = texts(1), some = texts(0.3), more = texts(2.3);
-  EXPECT_EQ(once.size(), 100u);
-  ASSERT_EQ(some.size(), 30u);
-  EXPECT_EQ(std::set<std::string>(some.begin(), some.end()).size(), 30u);
-  EXPECT_NE(some, std::vector<std::string>(once.begin(), once.begin() + 30));
-  ASSERT_EQ(more.size(), 230u);
-  EXPECT_EQ(std::vector<std::string>(more.begin() + 200, more.end()), some);
-  EXPECT_EQ(std::vector<std::string>(more.begin() + 100, more.begin() + 200), once);
-  EXPECT_EQ(texts(0.3), some);
-  EXPECT_EQ(InputFault([&] { texts(0); }, path),
-            "a.jsonl: weight 0 must be above 0 and at most 1000");
-  EXPECT_EQ(InputFault([&] { texts(0.001); }, path),
-            "a.jsonl: weight 0.001 leaves none of its rows");
+  for (int i = 0; i < 10; ++i) text += Cat("{\"text\": \"", i, "\"}\n");
+  const Path path = folder_.Write("a.jsonl", text), other = folder_.Write("b.jsonl", text);
+  const Rows rows = Rows::Open({{path, 0.1}, {other, 70}});
+  ASSERT_EQ(rows.size(), 20);
+  EXPECT_EQ(rows.Read(9).text + rows.Read(10).text, "90");
+  EXPECT_EQ(rows.Source(9), 0);
+  EXPECT_EQ(rows.Source(10), 1);
+  EXPECT_EQ(InputFault(
+                [&] {
+                  Rows::Open({{path, 0}});
+                },
+                path),
+            "a.jsonl: weight 0 must be above 0 and at most 1000000");
+}
+
+std::string Turns(const std::string& more) {
+  return R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "a")" +
+         more + "}]}";
+}
+
+TEST_F(RowsTest, AMessageSaysWhetherItIsLearnt) {
+  for (const char* no : {R"(, "weight": 0)", R"(, "train": false)", R"(, "loss": false)",
+                         R"(, "weight": 0.0, "train": false)"}) {
+    EXPECT_FALSE(Open(Turns(no)).Read(0).messages[1].learn) << no;
+  }
+  for (const char* yes : {"", R"(, "weight": 1)", R"(, "train": true)", R"(, "weight": null)"}) {
+    EXPECT_TRUE(Open(Turns(yes)).Read(0).messages[1].learn) << yes;
+  }
+  EXPECT_EQ(Fault(Turns(R"(, "weight": 0.5)")),
+            "train.jsonl:1: message 2: 'weight' is 0.5; it must be 0 or 1, or true or false");
+  EXPECT_EQ(Fault(Turns(R"(, "weight": 0, "train": true)")),
+            "train.jsonl:1: message 2: 'train' contradicts another key of the message");
+  EXPECT_EQ(Fault(R"({"messages": [{"role": "user", "content": "u", "train": true}]})"),
+            "train.jsonl:1: message 1: 'train' asks for loss on a turn by 'user'; only the "
+            "assistant's turns are learnt, so take the key out");
+}
+
+TEST_F(RowsTest, KeysThatChangeTheMeaningAreRefusedByName) {
+  const std::string pair = R"({"prompt": "p", "completion": "c", )", text = R"({"text": "t", )",
+                    alpaca = R"({"instruction": "i", "output": "o", )";
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {Turns(R"(, "tool_calls": [{"id": "c1"}])"), "message 2: 'tool_calls'"},
+      {Turns(R"(, "function_call": {"name": "f"})"), "message 2: 'function_call'"},
+      {Turns(R"(, "reasoning_content": "r")"), "message 2: 'reasoning_content'"},
+      {Turns(R"(, "thinking": "r")"), "message 2: 'thinking'"},
+      {Turns(R"(, "name": "Bob")"), "message 2: 'name'"},
+      {Turns(R"(, "prefix": true)"), "message 2: 'prefix'"},
+      {Turns(R"(, "no one knows": 0)"), "message 2: 'no one knows'"},
+      {R"({"tools": [{"type": "function"}], )" + Turns("").substr(1), "'tools'"},
+      {R"({"chosen": [1], )" + Turns("").substr(1), "'chosen'"},
+      {R"({"prompt": "p", )" + Turns("").substr(1), "'prompt'"},
+      {pair + R"("weight": 0.5})", "'weight'"},
+      {pair + R"("label": false})", "'label'"},
+      {pair + R"("history": [["a", "b"]]})", "'history'"},
+      {pair + R"("input": "i"})", "'input'"},
+      {pair + R"("answer": "i"})", "'answer'"},
+      {pair + R"("text": "i"})", "'text'"},
+      {pair + R"("images": ["a.png"]})", "'images'"},
+      {pair + R"("thinking": "hm"})", "'thinking'"},
+      {R"({"question": "q", "answer": "a", "context": "c"})", "'context'"},
+      {text + R"("label": "sports"})", "'label'"},
+      {text + R"("system": "s"})", "'system'"},
+      {alpaca + R"("text": "t"})", "'text'"},
+      {R"({"input_ids": [1], "labels": [1], "attention_mask": [0]})", "'attention_mask'"},
+      {R"({"prompt": "p", "chosen": "c", "rejected": "r"})", "'chosen'"}};
+  for (const auto& [row, key] : cases) {
+    const std::string said = Fault(row);
+    EXPECT_TRUE(StartsWith(said, "train.jsonl:1: " + key + " is not supported: ")) << said;
+    EXPECT_TRUE(EndsWith(said, " (1 of 1 rows)")) << said;
+  }
+}
+
+TEST_F(RowsTest, ARefusalCountsTheRows) {
+  const std::string plain = Turns("") + "\n",
+                    call = Turns(R"(, "tool_calls": [{"id": "1"}])") + "\n";
+  const std::string said = Fault(plain + call + plain + call + call);
+  EXPECT_TRUE(StartsWith(said, "train.jsonl:2: message 2: 'tool_calls' is not supported: "))
+      << said;
+  EXPECT_TRUE(EndsWith(said, " (3 of 5 rows)")) << said;
+}
+
+TEST_F(RowsTest, EmptyValuesMeanWhatAbsentKeysMean) {
+  EXPECT_EQ(
+      Fault(Turns(R"(, "tool_calls": null, "name": null, "refusal": "", "function_call": {})")),
+      "");
+  EXPECT_EQ(Fault(R"({"tools": [], "weight": 1, "prompt": null, )" + Turns("").substr(1)), "");
+  EXPECT_EQ(Fault(R"({"input_ids": [1], "labels": [1], "attention_mask": [1]})"), "");
+}
+
+TEST_F(RowsTest, ANamedFormatSettlesWhichKeysAreMeant) {
+  const std::string row = R"({"text": "t", "label": 3, "prompt": "p"})";
+  EXPECT_NE(Fault(row), "");
+  EXPECT_EQ(Fault(row, RowFormat::kText), "");
+  const Rows rows = Open(row, RowFormat::kText);
+  EXPECT_EQ(rows.UnreadNote(), "");
+  EXPECT_EQ(rows.Read(0).text, "t");
+  EXPECT_TRUE(StartsWith(rows.UnreadNote(),
+                         "keys of rows that are no part of what is trained: 'label', 'prompt' "))
+      << rows.UnreadNote();
+  EXPECT_NE(Fault(R"({"text": "t", "tools": [1]})", RowFormat::kText), "");
+}
+
+TEST_F(RowsTest, KeysOfNoMeaningAreToldOnce) {
+  const Rows rows = Open(R"({"text": "a", "id": 1}
+{"text": "b", "id": 2, "source": {"url": "x"}, "a\nb": 1}
+{"text": "c"})");
+  for (int64_t i = 0; i < rows.size(); ++i) rows.Read(i);
+  const std::string note = rows.UnreadNote();
+  EXPECT_TRUE(StartsWith(
+      note, "keys of rows that are no part of what is trained: 'a\\nb', 'id', 'source' (first: "))
+      << note;
+  const Rows chat = Open(Turns(R"(, "id": "m1")"));
+  chat.Read(0);
+  EXPECT_NE(chat.UnreadNote().find("'messages.id'"), std::string::npos) << chat.UnreadNote();
+}
+
+TEST_F(RowsTest, SystemAndHistoryAreRead) {
+  Row row = Open(R"({"system": "S", "prompt": "p", "completion": "c"})").Read(0);
+  EXPECT_EQ(row.prompt, "S\n\np");
+  row = Open(R"({"system": "S", "question": "q", "answer": "a"})").Read(0);
+  EXPECT_EQ(row.prompt, "S\n\nQuestion: q\nAnswer:");
+  row = Open(R"({"system": "S", )" + Turns("").substr(1)).Read(0);
+  ASSERT_EQ(row.messages.size(), 3u);
+  EXPECT_EQ(row.messages[0].role + row.messages[0].content, "systemS");
+  EXPECT_EQ(
+      Fault(R"({"system": "S", "messages": [{"role": "system", "content": "T"}]})"),
+      "train.jsonl:1: 'system' stands beside a system message of the row's own; take one out");
+  row = Open(R"({"instruction": "i", "input": "n", "output": "o", "system": "S", )"
+             R"("history": [["i1", "o1"], ["i2", "o2"]]})")
+            .Read(0);
+  EXPECT_EQ(
+      row.prompt,
+      "S\n\nBelow is an instruction that describes a task, paired with an input that provides "
+      "further context. Write a response that appropriately completes the request.\n\n"
+      "### Instruction:\ni1\n\n### Response:o1\n\n### Instruction:\ni2\n\n### Response:o2\n\n"
+      "### Instruction:\ni\n\n### Input:\nn\n\n### Response:");
+  EXPECT_EQ(row.completion, "o");
+  EXPECT_EQ(Fault(R"({"instruction": "i", "output": "o", "history": [["a"]]})"),
+            "train.jsonl:1: 'history' must be a list of [instruction, output], two texts each");
+}
+
+TEST_F(RowsTest, OtherKindsOfFilesAreNamed) {
+  const auto fault = [&](const std::string& bytes) { return Fault(bytes); };
+  EXPECT_EQ(fault("[\n{\"text\": \"a\"}]"),
+            "train.jsonl: is a JSON list; take the list's brackets and commas away (rows are JSON "
+            "objects, one a line)");
+  EXPECT_NE(fault("\x1f\x8b\x08 ...").find("gzip"), std::string::npos);
+  EXPECT_NE(fault("PAR1 ...").find("Parquet"), std::string::npos);
+  EXPECT_NE(fault("\xff\xfe{ ...").find("UTF-16"), std::string::npos);
 }
 
 TEST_F(RowsTest, FilesOfDifferentFormatsMix) {

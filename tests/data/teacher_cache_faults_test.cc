@@ -56,6 +56,14 @@ class TeacherCacheFaults : public testing::Test {
   std::vector<Example> examples_ = RandomExamples(40);
 };
 
+TEST_F(TeacherCacheFaults, TheShardsOfAForgedManifestHaveABoundInAll) {
+  Json manifest = Manifest();
+  ASSERT_GT(manifest["shards"].size(), 1u);
+  for (Json& shard : manifest["shards"]) shard["bytes"] = int64_t{1} << 40;
+  PutManifest(manifest);
+  EXPECT_NE(ReadFault().find("its shards take more than 1099511627776 bytes"), std::string::npos);
+}
+
 TEST_F(TeacherCacheFaults, NoneToBeginWith) { EXPECT_EQ(ReadFault(), ""); }
 
 TEST_F(TeacherCacheFaults, EveryFieldOfTheKeyIsCompared) {
@@ -230,11 +238,26 @@ TEST_F(TeacherCacheFaults, ManifestsThatContradictThemselves) {
   expect([](Json& m) { m["shards"] = Json::object(); }, "'shards' must be a list");
   expect([](Json& m) { m["shards"][1] = 7; }, "shard 1: must be an object");
   expect([](Json& m) { m["shards"].erase(1); }, "shard 1: 'first_example' is ");
-  expect([](Json& m) { m["shards"][0]["sha256"] = "../x"; }, "shard 0: 'sha256' is no SHA-256");
+  expect([](Json& m) { m["shards"][0]["sha256"] = "../x"; }, "shard 0: 'sha256' must be 64");
+  expect([](Json& m) { m["shards"][0]["seal"] = "x"; }, "shard 0: 'seal' must be 64");
   expect([](Json& m) { m["shards"][0]["tokens"] = -1; }, "shard 0: 'tokens' is -1");
   expect([](Json& m) { m["shards"][0]["tokens"] = int64_t{1} << 35; }, "cannot hold");
   expect([](Json& m) { m["examples"] = m["shards"][0]["examples"] = int64_t{1} << 35; },
          "cannot hold");
+  // Each shard alone is possible, all together overflow.
+  expect(
+      [](Json& m) {
+        const int64_t shards = 8192;
+        Json shard = m["shards"][0];
+        shard.update({{"bytes", int64_t{1} << 40}, {"tokens", int64_t{1} << 25}, {"examples", 1}});
+        m.update({{"vocab", 1 << 24}, {"top_k", 1 << 24}, {"examples", shards}});
+        m["shards"] = Json::array();
+        for (int64_t i = 0; i < shards; ++i) {
+          shard["first_example"] = i;
+          m["shards"].push_back(shard);
+        }
+      },
+      "its shards take more than");
   std::string nested(100'000, '[');
   temp_.Write("cache/teacher-cache.json", nested);
   EXPECT_NE(ReadFault().find("nested deeper"), std::string::npos) << ReadFault();

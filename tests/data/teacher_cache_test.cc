@@ -10,7 +10,7 @@
 #include <limits>
 #include <numeric>
 
-#include "formats/hdf5.h"
+#include "data/teacher_files.h"
 #include "tests/data/teacher_cache_support.h"
 
 namespace retort {
@@ -200,11 +200,14 @@ TEST_F(TeacherCache, TheArithmeticIsThatOfTheFiles) {
     TeachAll(folder, key, examples, 5000);
     const std::map<std::string, int64_t> sizes = {{"u8", 1}, {"u16", 2}, {"i32", 4}};
     int64_t bytes = 0, files = 0, stored = 0;
+    const TeacherManifest manifest = ReadTeacherManifest(folder);
     for (const auto& [name, checksum] : FilesOf(folder)) {
       if (!EndsWith(name, ".h5")) continue;
-      ++files;
-      stored += static_cast<int64_t>(std::filesystem::file_size(folder / name));
-      const auto reader = Hdf5Reader::OpenChecked(folder / name, checksum);
+      const Hdf5Stamp& stamp = manifest.shards[static_cast<size_t>(files++)].stamp;
+      EXPECT_EQ(stamp.sha256, checksum);
+      EXPECT_EQ(stamp.bytes, static_cast<int64_t>(std::filesystem::file_size(folder / name)));
+      stored += stamp.bytes;
+      const auto reader = Hdf5Reader::OpenSealed(folder / name, stamp);
       for (const auto& d : reader.Datasets()) {
         bytes += sizes.at(d.type) * d.shape[0] * (d.shape.size() == 2 ? d.shape[1] : 1);
       }
@@ -212,7 +215,6 @@ TEST_F(TeacherCache, TheArithmeticIsThatOfTheFiles) {
     EXPECT_EQ(bytes, TeacherCacheBytes(examples, key.vocab, key.top_k));
     const TeacherCacheSummary summary = SummarizeTeacherCache(folder);
     EXPECT_EQ(summary.raw_bytes, bytes);
-    EXPECT_EQ(TeacherShardChecksum(folder / ShardName(0)), FilesOf(folder).at(ShardName(0)));
     EXPECT_EQ(summary.stored_bytes, stored);
     EXPECT_EQ(summary.shards, files);
     EXPECT_EQ(summary.examples, 40);

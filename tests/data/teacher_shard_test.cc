@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shards with a correct checksum and wrong content.
+// Shards with a seal and wrong content.
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
-#include "base/json.h"
-#include "formats/hdf5.h"
+#include "data/teacher_files.h"
 #include "tests/data/teacher_cache_support.h"
 
 namespace retort {
@@ -32,7 +29,7 @@ class MadeUpShard : public testing::Test {
     TeachAll(folder, key, examples);
     std::vector<uint8_t> hashes(32);
     {
-      const auto real = Hdf5Reader::OpenChecked(shard, TeacherShardChecksum(shard));
+      const auto real = Hdf5Reader::OpenSealed(shard, ReadTeacherManifest(folder).shards[0].stamp);
       real.Read<uint8_t>("examples/hash", {2, 16}, hashes);
     }
     Hdf5Writer writer(shard);
@@ -43,12 +40,9 @@ class MadeUpShard : public testing::Test {
     writer.Write<uint16_t>("rows/ids", {rows, 2}, m.ids, storage);
     writer.Write<uint16_t>("rows/values", {rows, 2}, m.values, storage);
     if (m.with_tail) writer.Write<uint16_t>("rows/tail", {rows}, m.tail, storage);
-    writer.Commit();
-    Json manifest = ReadJson(folder / kTeacherCacheManifest);
-    const auto bytes = MappedFile::Open(shard);
-    manifest["shards"][0]["sha256"] = Sha256(bytes->bytes());
-    manifest["shards"][0]["bytes"] = bytes->bytes().size();
-    temp_.Write("cache/teacher-cache.json", DumpJson(manifest));
+    TeacherManifest manifest = ReadTeacherManifest(folder);
+    manifest.shards[0].stamp = writer.Commit();
+    WriteTeacherManifest(folder, manifest);
     return InputFault(
         [&] {
           TeacherCacheReader reader(folder);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/merge.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "formats/safetensors.h"
+#include "model/store/fingerprint.h"
 #include "model/store/folders.h"
 #include "tensor/quant/quant.h"
 #include "tests/export/model_folder.h"
@@ -175,6 +177,74 @@ TEST_F(Merging, SaysWhatBaseAndAdapterSay) {
     EXPECT_LT(LargestDifference(beside, LogitsOf(out, kIds)), 1e-4);
     EXPECT_GT(LargestDifference(beside, LogitsOf(base, kIds)), 0.05);  // the adapter matters
   }
+}
+
+// An adapter below the steps of bf16: most of it is lost, which a merge refuses or, forced, tells.
+TEST_F(Merging, AChangeThatRoundingTakesAwayIsRefused) {
+  MakeModelFolder(folder_ / "base", FolderConfig("llama"), {WeightFormat::kBF16});
+  const ModelFiles base = OpenModel(folder_ / "base");
+  MakeAdapterFolder(folder_ / "adapter", base, nullptr);
+  MergeOptions options{folder_ / "base", folder_ / "adapter", folder_ / "good", "original", 1};
+  const MergeReport good = Merge(options);
+  EXPECT_NEAR(good.kept, 1, 0.05);
+  EXPECT_TRUE(std::ranges::none_of(
+      good.notes, [](const std::string& note) { return note.starts_with("rounding"); }));
+
+  const Path config = folder_ / "adapter/adapter_config.json";
+  Json j = ReadJson(config);
+  j["lora_alpha"] = 6e-4;  // of 6
+  WriteTextAtomically(config, DumpJson(j));
+  for (const char* onto : {"original", "nf4"}) {
+    SCOPED_TRACE(onto);
+    options.onto = onto;
+    options.out = folder_ / Cat("weak-", onto);
+    options.force = false;
+    try {
+      Merge(options);
+      ADD_FAILURE() << "not refused";
+    } catch (const Error& e) {
+      EXPECT_EQ(e.kind(), Error::Kind::kFailure);
+      EXPECT_NE(std::string(e.what()).find("--force"), std::string::npos) << e.what();
+    }
+    EXPECT_FALSE(std::filesystem::exists(options.out));
+    options.force = true;
+    const MergeReport report = Merge(options);
+    EXPECT_GT(report.rounding, 0.9);
+    if (options.onto == "original") EXPECT_LT(report.kept, 0.2);
+    EXPECT_TRUE(report.notes.back().starts_with("rounding to bf16")) << report.notes.back();
+  }
+}
+
+TEST_F(Merging, AnAdapterOfZerosIsTold) {
+  MakeModelFolder(folder_ / "base", FolderConfig("llama"), {WeightFormat::kBF16});
+  const ModelFiles base = OpenModel(folder_ / "base");
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  std::filesystem::create_directory(folder_ / "adapter");
+  WriteAdapterFiles(folder_ / "adapter", *Adapter::Make({}, base.layout, 1, *backend), base.layout,
+                    *backend);
+  const MergeReport report = Merge({folder_ / "base", folder_ / "adapter", folder_ / "out", "", 1});
+  EXPECT_NE(report.notes.back().find("every B is 0"), std::string::npos) << report.notes.back();
+}
+
+// Before anything is read or written.
+TEST_F(Merging, ATargetThatIsThereIsRefused) {
+  MakeModelFolder(folder_ / "base", FolderConfig("llama"));
+  MakeAdapterFolder(folder_ / "adapter", OpenModel(folder_ / "base"), nullptr);
+  folder_.Put("adapter/adapter_model.safetensors", "never read");
+  for (const char* out : {"base", "adapter"}) {
+    ExpectRefused(
+        [&] {
+          Merge({folder_ / "base", folder_ / "adapter", folder_ / out, "", 1});
+        },
+        {out, "is part of"});
+  }
+  std::filesystem::create_directory(folder_ / "full");
+  folder_.Put("full/x", "x");
+  ExpectRefused(
+      [&] {
+        Merge({folder_ / "base", folder_ / "adapter", folder_ / "full", "", 1});
+      },
+      {"full", "is there already"});
 }
 
 TEST_F(Merging, AnotherBaseIsRefused) {

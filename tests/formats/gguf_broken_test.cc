@@ -70,6 +70,12 @@ std::vector<Broken> AllBroken() {
       {"ManyEntries",
        Head(0, kHuge).text(),
        {"number of metadata entries", "18446744073709551615"}},
+      {"MoreTensorsThanAreRead",
+       Head(200'000, 0).Text(std::string(4'800'000, 'x')).text(),
+       {"tensors is 200000", "131072"}},
+      {"MoreEntriesThanAreRead",
+       Head(0, 100'000).Text(std::string(1'300'000, 'x')).text(),
+       {"entries is 100000", "65536"}},
       {"MoreTensorsThanFit",
        Head(3, 0).Text(std::string(71, 'x')).text(),
        {"tensors is 3", "at most 2"}},
@@ -152,6 +158,12 @@ std::vector<Broken> AllBroken() {
       {"NoData", good.substr(0, 60), {"tensor 't'", "has 60"}},
       {"InfoTruncated", Tensors({{}, {"u"}}, 0).substr(0, 80), {"tensor"}},
       {"UnknownTypeBeyondTheFile", Tensors({{"t", {8}, 99, 320}}, 32), {"tensor 't'", "has 96"}},
+      {"UnknownTypeOfMoreElementsThanBits",
+       Tensors({{"t", {257}, 99}}, 32),
+       {"tensor 't'", "ends at byte 97", "has 96"}},
+      {"UnknownTypesWhoseSumOverflows",
+       Tensors({{"t", {uint64_t{1} << 62}, 99}, {"u", {uint64_t{1} << 62}, 99}}, 32),
+       {"tensor 't'", "has "}},
       {"Overlap",
        Tensors({{"a", {16}}, {"b", {8}, 0, 32}}, 64),
        {"tensor 'b'", "begins at 32", "inside tensor 'a'"}},
@@ -182,6 +194,7 @@ TEST(Gguf, TheUnbrokenFilesAreRead) {
   EXPECT_EQ(read(Tensors({{std::string(64, 'n')}}, 32)).tensors.entries().size(), 1u);
   EXPECT_EQ(read(Tensors({{"t", {0, 1, 1, 1}}}, 0)).tensors.entries()[0].shape.size(), 4u);
   EXPECT_EQ(read(Tensors({{"t", {}}}, 4)).tensors.entries()[0].bytes.size(), 4u);
+  EXPECT_EQ(read(Tensors({{"t", {256}, 99}}, 32)).tensors.entries()[0].bytes.size(), 0u);
   EXPECT_EQ(read(Nested(8)).metadata.entries().size(), 1u);
   EXPECT_EQ(read(Alignment(4, 8)).alignment, 8u);
   EXPECT_EQ(read(Head(0, 1).String(std::string(65'535, 'k')).Add(4u).Add(1u).text())

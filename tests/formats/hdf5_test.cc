@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "formats/hdf5.h"
 
-#include <cmath>
 #include <cstring>
 #include <limits>
-#include <numeric>
 
-#include "tests/formats/support.h"
+#include "tests/formats/hdf5_samples.h"
 
 namespace retort {
 namespace {
-
-std::string Checksum(const Path& path) { return Sha256(MappedFile::Open(path)->bytes()); }
-Hdf5Reader Open(const Path& path) { return Hdf5Reader::OpenChecked(path, Checksum(path)); }
 
 template <class T>
 std::vector<T> ReadAll(const Hdf5Reader& reader, const std::string& name,
@@ -24,38 +19,11 @@ std::vector<T> ReadAll(const Hdf5Reader& reader, const std::string& name,
   return out;
 }
 
-template <class T>
-std::vector<T> Ramp(size_t n, T first) {
-  std::vector<T> out(n);
-  std::iota(out.begin(), out.end(), first);
-  return out;
-}
-
-void WriteSample(const Path& path) {
-  Hdf5Writer writer(path);
-  const float nan = std::numeric_limits<float>::quiet_NaN();
-  writer.Write<float>("optimizer/m/model.layers.0.q_proj", {3, 2},
-                      std::vector<float>{1, -0.0f, 1e-45f, nan, INFINITY, 0.1f});
-  writer.Write<double>("sums", {1}, std::vector<double>{0.1});
-  writer.Write<int32_t>("ids", {100, 7}, Ramp<int32_t>(700, -5), {.chunk_rows = 16, .gzip = 4});
-  writer.Write<int64_t>("steps", {5}, std::vector<int64_t>{1, INT64_MIN, INT64_MAX, 0, -1},
-                        {.chunk_rows = 2});
-  writer.Write<uint8_t>("bytes", {256}, Ramp<uint8_t>(256, 0));
-  writer.Write<uint16_t>("halves", {3, 2}, std::vector<uint16_t>{0, 1, 255, 256, 32768, 65535},
-                         {.chunk_rows = 2, .gzip = 1});
-  writer.Write<float>("nothing", {0, 4}, std::vector<float>{}, {.chunk_rows = 8, .gzip = 1});
-  writer.SetText("kind", "trainer state ✓");
-  writer.SetText("empty", "");
-  writer.SetInt("step", int64_t{1} << 40);
-  writer.SetNumber("loss", 0.1);
-  writer.Commit();
-}
-
 TEST(Hdf5, RoundTripsEveryTypeBitForBit) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
   EXPECT_EQ(folder.Entries(), 1u);
-  const Hdf5Reader reader = Open(folder / "a.h5");
+  const Hdf5Reader reader = OpenAnyway(folder / "a.h5");
   const auto m = ReadAll<float>(reader, "optimizer/m/model.layers.0.q_proj", {3, 2});
   const float want[] = {1, -0.0f, 1e-45f, std::numeric_limits<float>::quiet_NaN(), INFINITY, 0.1f};
   EXPECT_EQ(std::memcmp(m.data(), want, sizeof want), 0);
@@ -76,7 +44,7 @@ TEST(Hdf5, RoundTripsEveryTypeBitForBit) {
 TEST(Hdf5, ListsItsDatasets) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
-  const Hdf5Reader reader = Open(folder / "a.h5");
+  const Hdf5Reader reader = OpenAnyway(folder / "a.h5");
   const auto sets = reader.Datasets();
   ASSERT_EQ(sets.size(), 7u);
   EXPECT_EQ(sets[0].name, "bytes");
@@ -102,7 +70,7 @@ TEST(Hdf5, ListsItsDatasets) {
 TEST(Hdf5, ChunksHoldWhatTheLibraryReads) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
-  const Hdf5Reader reader = Open(folder / "a.h5");
+  const Hdf5Reader reader = OpenAnyway(folder / "a.h5");
   const std::vector<int32_t> want = ReadAll<int32_t>(reader, "ids", {100, 7});
   std::vector<int32_t> have;
   for (int64_t chunk = 0; chunk < 7; ++chunk) {
@@ -132,7 +100,7 @@ TEST(Hdf5, ChunksHoldWhatTheLibraryReads) {
 TEST(Hdf5, DamagedChunksAreRefused) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
-  const Hdf5Reader reader = Open(folder / "a.h5");
+  const Hdf5Reader reader = OpenAnyway(folder / "a.h5");
   const Hdf5Chunk good = reader.ReadChunk<int32_t>("ids", 0, 7);
   for (size_t i = 0; i < good.stored.size(); ++i) {
     Hdf5Chunk bad = good;
@@ -147,7 +115,7 @@ TEST(Hdf5, DamagedChunksAreRefused) {
 TEST(Hdf5, RefusesAnotherTypeOrShapeByName) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
-  const Hdf5Reader reader = Open(folder / "a.h5");
+  const Hdf5Reader reader = OpenAnyway(folder / "a.h5");
   ExpectRefused([&] { ReadAll<double>(reader, "ids", {100, 7}); }, {"a.h5", "'ids'", "i32", "f64"});
   ExpectRefused([&] { ReadAll<float>(reader, "ids", {100, 7}); }, {"'ids'", "i32", "f32"});
   ExpectRefused([&] { ReadAll<uint16_t>(reader, "bytes", {256}); }, {"'bytes'", "u8", "u16"});
@@ -166,24 +134,82 @@ TEST(Hdf5, RefusesAnotherTypeOrShapeByName) {
   ExpectRefused([&] { reader.Text("step"); }, {"'step'", "not a text"});
 }
 
-TEST(Hdf5, OpensNothingWhoseChecksumDoesNotHold) {
+// What the library is given is what this user's writer made, byte for byte.
+TEST(Hdf5, OpensNothingWithoutASeal) {
   TemporaryFolder folder;
-  WriteSample(folder / "a.h5");
-  const std::string right = Checksum(folder / "a.h5");
+  const Hdf5Stamp right = WriteSample(folder / "a.h5");
+  EXPECT_EQ(right.sha256, Sha256(ReadText(folder / "a.h5")));
+  EXPECT_EQ(right.bytes, static_cast<int64_t>(std::filesystem::file_size(folder / "a.h5")));
+  EXPECT_TRUE(Hdf5Reader::OpenSealed(folder / "a.h5", right).Has("ids"));
+  EXPECT_TRUE(Hdf5Reader::IsSealed(folder / "a.h5", right));
   std::string bytes = ReadText(folder / "a.h5");
-  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
-  const Path damaged = folder.Put("b.h5", bytes);
-  ExpectRefused([&] { Hdf5Reader::OpenChecked(damaged, right); }, {"b.h5", "checksum", right});
-  ExpectRefused([&] { Hdf5Reader::OpenChecked(folder / "a.h5", ""); }, {"a.h5", "checksum"});
-  ExpectRefused([&] { Hdf5Reader::OpenChecked(folder / "none.h5", right); }, {"none.h5"});
+  for (const size_t at : {size_t{0}, bytes.size() / 2, bytes.size() - 1}) {
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+    const Path damaged = folder.Put("b.h5", bytes);
+    ExpectRefused([&] { Hdf5Reader::OpenSealed(damaged, right, "make it again"); },
+                  {"b.h5", "checksum", right.sha256, "damaged", "make it again"});
+    EXPECT_FALSE(Hdf5Reader::IsSealed(damaged, right));
+    bytes[at] = static_cast<char>(bytes[at] ^ 1);
+  }
+  // The right checksum, which anybody can compute, and no seal, or one for something else.
+  const std::vector<std::string> command = {"a.h5", "no seal",
+                                            Cat("`retort trust ", folder.path().string(), "`")};
+  Hdf5Stamp wrong = right;
+  wrong.seal = "";
+  ExpectRefused([&] { Hdf5Reader::OpenSealed(folder / "a.h5", wrong); }, command);
+  EXPECT_FALSE(Hdf5Reader::IsSealed(folder / "a.h5", wrong));
+  wrong.seal = Seal("another purpose", std::as_bytes(std::span(bytes)));
+  ExpectRefused([&] { Hdf5Reader::OpenSealed(folder / "a.h5", wrong); }, command);
+  ExpectRefused([&] { Hdf5Reader::OpenSealed(folder / "none.h5", right); }, {"none.h5"});
+  ExpectRefused([&] { Hdf5Reader::OpenSealed(folder.path(), right); }, {"not a regular file"});
 }
 
-// A checksum that holds over something that is no HDF5 file: one line, not the library's stack.
+// The command is one that a shell takes.
+TEST(Hdf5, TheCommandThatTrustsIsQuoted) {
+  TemporaryFolder folder;
+  const Path odd = folder / "it's; odd";
+  std::filesystem::create_directories(odd);
+  Hdf5Stamp stamp = WriteSample(odd / "a.h5");
+  stamp.seal = "";
+  ExpectRefused([&] { Hdf5Reader::OpenSealed(odd / "a.h5", stamp); },
+                {"`retort trust -- '", "it'\\''s; odd'`"});
+}
+
+// A file that others may write is copied before it is checked; what they write later is not seen.
+TEST(Hdf5, OthersCannotChangeWhatWasChecked) {
+  TemporaryFolder folder;
+  const Hdf5Stamp stamp = WriteSample(folder / "a.h5");
+  std::filesystem::permissions(folder / "a.h5", std::filesystem::perms(0666));
+  const Hdf5Reader reader = Hdf5Reader::OpenSealed(folder / "a.h5", stamp);
+  std::ofstream(folder / "a.h5", std::ios::in | std::ios::binary) << std::string(8192, 'x');
+  EXPECT_EQ(ReadAll<int32_t>(reader, "ids", {100, 7}), Ramp<int32_t>(700, -5));
+  EXPECT_EQ(ReadAll<uint8_t>(reader, "bytes", {256}), Ramp<uint8_t>(256, 0));
+}
+
+TEST(Hdf5, SeveralFilesAtOnce) {
+  TemporaryFolder folder;
+  const Hdf5Stamp a = WriteSample(folder / "a.h5");
+  Hdf5Writer other(folder / "b.h5"), third(folder / "c.h5");
+  other.Write<uint8_t>("x", {1}, std::vector<uint8_t>{1});
+  third.Write<uint8_t>("x", {1}, std::vector<uint8_t>{2});
+  const Hdf5Stamp c = third.Commit(), b = other.Commit();
+  const Hdf5Reader first = Hdf5Reader::OpenSealed(folder / "b.h5", b),
+                   again = Hdf5Reader::OpenSealed(folder / "b.h5", b),
+                   second = Hdf5Reader::OpenSealed(folder / "c.h5", c),
+                   sample = Hdf5Reader::OpenSealed(folder / "a.h5", a);
+  EXPECT_EQ(ReadAll<uint8_t>(first, "x", {1})[0], 1);
+  EXPECT_EQ(ReadAll<uint8_t>(again, "x", {1})[0], 1);
+  EXPECT_EQ(ReadAll<uint8_t>(second, "x", {1})[0], 2);
+  EXPECT_FALSE(second.Has("ids"));
+  EXPECT_TRUE(sample.Has("ids"));
+}
+
+// A seal that holds over something that is no HDF5 file: one line, not the library's stack.
 TEST(Hdf5, TheLibrarysErrorsAreOneLine) {
   TemporaryFolder folder;
   ::testing::internal::CaptureStderr();
   try {
-    Open(folder.Put("text.h5", "not an HDF5 file"));
+    OpenAnyway(folder.Put("text.h5", "not an HDF5 file"));
     FAIL();
   } catch (const Error& e) {
     const std::string text = e.what();
@@ -199,20 +225,20 @@ TEST(Hdf5, TheSameContentIsTheSameBytes) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
   WriteSample(folder / "b.h5");
-  EXPECT_EQ(Checksum(folder / "a.h5"), Checksum(folder / "b.h5"));
+  EXPECT_EQ(ReadText(folder / "a.h5"), ReadText(folder / "b.h5"));
 }
 
 TEST(Hdf5, NothingIsLeftWithoutCommit) {
   TemporaryFolder folder;
   WriteSample(folder / "a.h5");
-  const std::string before = Checksum(folder / "a.h5");
+  const std::string before = ReadText(folder / "a.h5");
   {
     Hdf5Writer writer(folder / "a.h5");
     writer.Write<uint8_t>("x", {1}, std::vector<uint8_t>{1});
   }
   EXPECT_EQ(folder.Entries(), 1u);
-  EXPECT_EQ(Checksum(folder / "a.h5"), before);
-  EXPECT_THROW(Hdf5Writer(folder / "no" / "such" / "folder.h5"), Error);
+  EXPECT_EQ(ReadText(folder / "a.h5"), before);
+  EXPECT_THROW(WriteSample(folder / "no" / "such" / "folder.h5"), Error);
 }
 
 TEST(Hdf5, MisuseIsABug) {

@@ -18,6 +18,23 @@ std::string Two(std::string_view a, std::string_view b) {  // two u8 tensors of 
 }
 std::string Tensor(std::string_view inside) { return Cat(R"({"a":{)", inside, "}}"); }
 
+std::string Ones(int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) out += ",1";
+  return out;
+}
+std::string ManyEntries(int count) {
+  std::string out = R"({"__metadata__":{"0":"")";
+  for (int i = 1; i < count; ++i) out += Cat(",\"", i, R"(":"")");
+  return out + "}}";
+}
+std::string ManyTensors(int count) {
+  std::string out = "{";
+  for (int i = 0; i < count; ++i)
+    out += Cat(i ? "," : "", "\"", i, R"(":{"dtype":"U8","shape":[0],"data_offsets":[0,0]})");
+  return out + "}";
+}
+
 struct Broken {
   std::string name;
   std::string file;
@@ -105,10 +122,32 @@ std::vector<Broken> AllBroken() {
       {"FieldTwice",
        File(Tensor(R"("dtype":"F32","dtype":"F32")")),
        {"tensor 'a'", "second 'dtype'"}},
+      {"MetadataKeyTwice",
+       File(R"({"__metadata__":{"n":"1","n":"2"}})", ""),
+       {"__metadata__", "second 'n'"}},
+      {"MetadataTwice",
+       File(R"({"__metadata__":{},"__metadata__":{}})", ""),
+       {"second '__metadata__'"}},
+      {"TextAfterANul", File(Cat(kGood, std::string_view("\0garbage", 8))), {"a NUL at byte 55"}},
+      {"UnknownDtypeOfMoreElementsThanBits",
+       File(Tensor(R"("dtype":"F2","shape":[65],"data_offsets":[0,8])")),
+       {"tensor 'a'", "65 elements", "'F2'", "8 bytes"}},
+      {"DtypeLong",
+       File(Tensor(
+           Cat(R"("dtype":")", std::string(65, 'F'), R"(","shape":[2],"data_offsets":[0,8])"))),
+       {"tensor 'a'", "a string"}},
+      {"NameLong",
+       File(Cat(R"({")", std::string(4097, 'n'), R"(":{}})"), ""),
+       {"name of 4097 bytes", "at most 4096"}},
+      {"DimensionsMany",
+       File(Tensor(Cat(R"("dtype":"F32","shape":[2)", Ones(64), R"(],"data_offsets":[0,8])"))),
+       {"tensor 'a'", "the number 1"}},
+      {"MetadataMany", File(ManyEntries(65'537), ""), {"__metadata__", "65536 entries"}},
+      {"TensorsMany", File(ManyTensors(131'073), ""), {"131072 tensors"}},
       {"HalfAByte",
        File(Tensor(R"("dtype":"F4","shape":[3],"data_offsets":[0,1])"), "d"),
        {"tensor 'a'", "F4 [3]"}},
-      {"NewlineInAName", File("{\"x\\ny\":{\"dtype\":1}}", ""), {"'x\\x0ay'"}},
+      {"NewlineInAName", File("{\"x\\ny\":{\"dtype\":1}}", ""), {"'x\\ny'"}},
   };
 }
 
@@ -132,7 +171,7 @@ TEST(Safetensors, TheUnbrokenFileIsRead) {
   EXPECT_EQ(ReadSafetensors(folder.Put("b", File(Two("[4,8]", "[0,4]")))).tensors.entries().size(),
             2u);
   ExpectRefused([&] { ReadSafetensors(folder / "none"); }, {"none", "cannot be opened"});
-  ExpectRefused([&] { ReadSafetensors(folder.path()); }, {"not a regular file"});
+  ExpectRefused([&] { ReadSafetensors(folder.path()); }, {"is a folder, not a file"});
 }
 
 }  // namespace

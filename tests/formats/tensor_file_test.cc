@@ -60,12 +60,6 @@ TEST_F(TensorTableTest, FetchRefusesByName) {
   ExpectRefused([&] { table.Add(other); }, {"model.x", "'b'", "twice"});
 }
 
-TEST(Quoted, KeepsAnErrorOnOneShortLine) {
-  EXPECT_EQ(Quoted("a\nb\x1b"), "'a\\x0ab\\x1b'");
-  EXPECT_EQ(Quoted("größe"), "'größe'");
-  EXPECT_EQ(Quoted(std::string(5000, 'x')).size(), 105u);
-}
-
 TEST(TensorFileWriter, MisuseIsABugAndLeavesNothingBehind) {
   TemporaryFolder folder;
   const std::vector<float> four(4), five(5);

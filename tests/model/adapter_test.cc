@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 
+#include "formats/safetensors.h"
 #include "tests/formats/support.h"
 
 namespace retort {
@@ -42,6 +44,76 @@ TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
   EXPECT_TRUE(Targets(c, Layer("model.layers.2.self_attn.q_proj")));
   c.target_pattern = "(";
   EXPECT_THROW(Targets(c, Layer("model.layers.2.self_attn.q_proj")), Error);
+}
+
+// Expressions are Python's, as PEFT's are.
+TEST(Targets, ReadsPythonsExpressions) {
+  const LinearSpec q = Layer("model.layers.3.self_attn.q_proj");
+  AdapterConfig c;
+  for (const char* pattern :
+       {R"(.*\.(?P<which>q|k)_proj)", "(?i).*Q_PROJ", R"(.*layers\.\d{,2}\..*)",
+        R"((?:.*?(?:self_attn|mlp).*?(?:q_proj|v_proj).*?)|(?:\bmodel\.layers\.[\d]{1,}\.mlp\..*))",
+        R"(model(?=\.).*(?<=q)_proj)"}) {
+    c.target_pattern = pattern;
+    EXPECT_TRUE(Targets(c, q)) << pattern;
+    c.target_pattern = Cat("(?:", pattern, ")x");
+    EXPECT_FALSE(Targets(c, q)) << pattern;
+  }
+}
+
+TEST(Targets, RefusesExpressionsThatTakeTooLong) {
+  AdapterConfig c;
+  for (const std::string pattern :
+       {std::string("(.*)*[XY]"), std::string("(([a-z0-9._])+)+[!?]"),
+        std::string(15899, '(') + "a" + std::string(15899, ')'), std::string(100000, 'a')}) {
+    for (std::string* place : {&c.target_pattern, &c.exclude_pattern}) {
+      c = {};
+      *place = pattern;
+      try {
+        for (int i = 0; i < 500; ++i)
+          Targets(c, Layer(Cat("model.layers.", i, ".self_attn.q_proj").c_str()));
+        FAIL() << pattern.substr(0, 40);
+      } catch (const Error& e) {
+        EXPECT_EQ(e.kind(), Error::Kind::kInput);
+        EXPECT_LT(std::string(e.what()).size(), 400u);
+      }
+    }
+  }
+}
+
+// A misspelt member among right ones.
+TEST(Targets, NamesMembersThatMatchNothing) {
+  DenseConfig model;
+  model.layers = 1, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
+  const auto backend = MakeReferenceBackend();
+  const auto refusal = [&](auto change) -> std::string {
+    AdapterConfig c;
+    change(c);
+    try {
+      Adapter::Make(c, LayoutOf(model), 7, *backend);
+      return "";
+    } catch (const Error& e) {
+      return e.what();
+    }
+  };
+  EXPECT_EQ(refusal([](AdapterConfig& c) {
+              c.targets = {"q_proj", "q_prj"};
+            }),
+            "adapter.targets: 'q_prj' is no linear layer of this model's blocks; did you mean "
+            "'q_proj'?; known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
+  const auto says = [&](auto change, const char* part) {
+    const std::string said = refusal(change);
+    EXPECT_NE(said.find(part), std::string::npos) << said;
+  };
+  says([](AdapterConfig& c) { c.exclude = {"lm_head"}; },
+       "adapter.exclude: 'lm_head' is no linear");
+  says([](AdapterConfig& c) { c.exclude_pattern = "x.*"; },
+       "adapter.exclude: the expression 'x.*'");
+  says([](AdapterConfig& c) { c.target_pattern = "q_proj,v_proj"; },
+       "the whole name of no linear layer, such as 'model.layers.0.self_attn.q_proj'; to name");
+  says([](AdapterConfig& c) { c.exclude_pattern = ".*"; }, "leaves none");
+  EXPECT_EQ(refusal([](AdapterConfig& c) { c.targets = {"self_attn.q_proj", "mlp.up_proj"}; }), "");
 }
 
 // Routers never; experts only when they are named, as PEFT has it.
@@ -124,8 +196,15 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
       {"rank_pattern", R"("rank_pattern": {"down_proj": 4})"},
       {"rank_pattern", R"("rank_pattern": {"down_proj": 8, "up_proj": 4})"},
       {"alpha_pattern", R"("alpha_pattern": {"v_proj": 4})"},
-      {"layers_to_transform", R"("layers_to_transform": [1, 3])"},
-      {"layers_to_transform", R"("layers_to_transform": 0)"},
+      {"layers_to_transform", R"("layers_to_transform": [1, -3])"},
+      {"layers_to_transform", R"("layers_to_transform": "last")"},
+      {"layers_pattern", R"("layers_to_transform": [1], "layers_pattern": ["h"])"},
+      {"use_qalora", R"("use_qalora": true)"},
+      {"from_a_later_version", R"("from_a_later_version": {"a": 1})"},
+      {"lora_alpha_scheme", R"("lora_alpha_scheme": "odd")"},
+      {"init_lora_weights", R"("init_lora_weights": "corda")"},
+      {"init_lora_weights", R"("init_lora_weights": "lora_ga")"},
+      {"init_lora_weights", R"("init_lora_weights": "of next year")"},
       {"layer_replication", R"("layer_replication": [[0, 2], [1, 3]])"},
       {"modules_to_save", R"("modules_to_save": ["lm_head"])"},
       {"trainable_token_indices", R"("trainable_token_indices": [5])"},
@@ -147,6 +226,78 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
   }
 }
 
+DenseConfig FourLayers() {
+  DenseConfig model;
+  model.layers = 4, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
+  return model;
+}
+
+// A folder with q_proj's factors of the layers; `end` follows "lora_A" in the keys.
+void PutAdapter(const TemporaryFolder& folder, const std::vector<int>& layers,
+                const std::string& settings, const std::string& end) {
+  folder.Put("adapter_config.json",
+             R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"])" +
+                 settings + "}");
+  SafetensorsWriter writer(folder.path() / "adapter_model.safetensors", {});
+  for (const int layer : layers) {
+    for (const char* factor : {"A", "B"}) {
+      writer.Declare(
+          Cat("base_model.model.model.layers.", layer, ".self_attn.q_proj.lora_", factor, end),
+          WeightFormat::kF32,
+          *factor == 'A' ? std::vector<int64_t>{2, 32} : std::vector<int64_t>{32, 2});
+    }
+  }
+  for (const int layer : layers) {
+    for (const char* factor : {"A", "B"}) {
+      const std::vector<float> values(64, static_cast<float>(layer));
+      writer.Write(
+          Cat("base_model.model.model.layers.", layer, ".self_attn.q_proj.lora_", factor, end),
+          std::as_bytes(std::span(values)));
+    }
+  }
+  writer.Commit();
+}
+
+// The layers that got an adapter, or the error.
+std::string Loaded(const std::vector<int>& layers, const std::string& settings,
+                   const std::string& end) {
+  TemporaryFolder folder;
+  PutAdapter(folder, layers, settings, end);
+  const auto backend = MakeReferenceBackend();
+  const Layout layout = LayoutOf(FourLayers());
+  try {
+    const auto adapter = Adapter::Load(folder.path(), layout, *backend);
+    std::string out;
+    for (size_t id = 0; id < layout.linears.size(); ++id) {
+      if (adapter->at(static_cast<LinearId>(id))) out += Cat(layout.linears[id].layer, " ");
+    }
+    return out;
+  } catch (const Error& e) {
+    return ReplaceAll(e.what(), folder.path().string() + "/", "");
+  }
+}
+
+TEST(Adapter, LayersToTransformAreTheOnlyOnes) {
+  EXPECT_EQ(Loaded({1, 3}, R"(, "layers_to_transform": [1, 3])", ".weight"), "1 3 ");
+  EXPECT_EQ(Loaded({0}, R"(, "layers_to_transform": 0, "layers_pattern": "layers")", ".weight"),
+            "0 ");
+  EXPECT_EQ(Loaded({0, 1, 2, 3}, R"(, "layers_to_transform": [])", ".weight"), "0 1 2 3 ");
+  EXPECT_EQ(Loaded({1, 2}, R"(, "layers_to_transform": [1])", ".weight"),
+            "adapter_model.safetensors: tensor "
+            "'base_model.model.model.layers.2.self_attn.q_proj.lora_A.weight' belongs to no layer "
+            "of this model");
+  EXPECT_EQ(Loaded({1}, R"(, "layers_to_transform": [1, 4])", ".weight"),
+            "adapter_config.json: 'layers_to_transform' names layer 4, and this model has 4, "
+            "numbered from 0");
+}
+
+TEST(Adapter, KeysMayHoldTheAdaptersName) {
+  const std::string all = R"(, "layers_to_transform": null)";
+  EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".default.weight"), "0 1 2 3 ");
+  EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".my.adapter.weight"), "0 1 2 3 ");
+}
+
 TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
   for (
       const char* settings :
@@ -155,7 +306,11 @@ TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
        R"("target_parameters": [], "lora_bias": false, "use_bdlora": null, "loftq_config": {})",
        R"("rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 16, "q_proj": 16})",
        R"("init_lora_weights": true)", R"("init_lora_weights": false)",
-       R"("init_lora_weights": "gaussian")"})
+       R"("init_lora_weights": "gaussian")",
+       R"("init_lora_weights": "eva", "eva_config": {"rho": 2})",
+       R"("from_a_later_version": null, "and_another": false)",
+       R"("peft_version": "0.21.0", "runtime_config": {"ephemeral_gpu_offload": false})",
+       R"("megatron_core": "megatron.core", "qalora_group_size": 16, "task_type": "CAUSAL_LM")"})
     EXPECT_EQ(Refusal(settings), "") << settings;
 }
 

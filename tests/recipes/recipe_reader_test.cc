@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "recipes/key_lines.h"
+#include "recipes/other_names.h"
 #include "tensor/quant/format.h"
 
 namespace retort {
@@ -181,22 +183,26 @@ TEST(RecipeReader, CommentsDoNotShiftLines) {
 
 TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
   const std::pair<const char*, const char*> cases[] = {
-      {"train.lr=0", "'train.lr' must be \"auto\" or a number above 0, not 0"},
-      {"train.lr=high", "'train.lr' must be \"auto\" or a number above 0, not \"high\""},
-      {"train.epochs=0", "'train.epochs' must be \"auto\" or a number above 0, not 0"},
+      {"train.lr=0", "'train.lr' must be \"auto\" or a number above 0 and at most 100, not 0"},
+      {"train.lr=high",
+       "'train.lr' must be \"auto\" or a number above 0 and at most 100, not \"high\""},
+      {"train.epochs=0",
+       "'train.epochs' must be \"auto\" or a number above 0 and at most 1000000, not 0"},
       {"train.batch_tokens=0",
-       "'train.batch_tokens' must be \"auto\" or an integer of at least 1, not 0"},
-      {"train.steps=0", "'train.steps' must be an integer of at least 1, not 0"},
-      {"train.steps=2.5", "'train.steps' must be an integer of at least 1, not 2.5"},
+       "'train.batch_tokens' must be \"auto\" or an integer of at least 1 and at most 67108864, not 0"},
+      {"train.steps=0",
+       "'train.steps' must be an integer of at least 1 and at most 1000000000, not 0"},
+      {"train.steps=2.5",
+       "'train.steps' must be an integer of at least 1 and at most 1000000000, not 2.5"},
       {"train.seed=9007199254740994",
        "'train.seed' must be an integer of at least 0, not 9007199254740994"},
       {"train.seed=-1", "'train.seed' must be an integer of at least 0, not -1"},
       {"train.threads=some",
-       "'train.threads' must be an integer of at least 1 or \"all\", not "
+       "'train.threads' must be an integer of at least 1 and at most 1024 or \"all\", not "
        "\"some\""},
       {"train.warmup=1.5",
        "'train.warmup' must be a number of at least 0 and below 1 or an "
-       "integer of at least 1, not 1.5"},
+       "integer of at least 1 and at most 1000000000, not 1.5"},
       {"train.schedule=cosin",
        "'train.schedule' must be one of cosine, constant, linear, not "
        "\"cosin\""},
@@ -207,10 +213,10 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
       {"model.device=gpu", "'model.device' must be auto, cpu, cuda or cuda:N, not \"gpu\""},
       {"model.path=", "'model.path' must be a path, not \"\""},
       {"data.train=[]",
-       "'data.train' must be a path, {\"path\": …, \"weight\": above 0} or a list "
+       "'data.train' must be a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list "
        "of these, not []"},
       {"data.train={\"path\":\"a\",\"weight\":0}",
-       "'data.train' must be a path, {\"path\": …, \"weight\": above 0} or a list of these, not "
+       "'data.train' must be a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list of these, not "
        "{\"path\":\"a\",\"weight\":0}"},
       {"train=3", "'train' must be an object, not 3"},
   };
@@ -220,6 +226,138 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
   EXPECT_EQ(Refusal(kMinimal, {"export.gguf=[\"q9\"]"}),
             Cat("--set export.gguf=[\"q9\"]: 'export.gguf' must be a list of types (",
                 Join(GgufFormatNames(), ", "), "), not [\"q9\"]"));
+}
+
+// Without an upper bound they would take memory or time without end, or become infinite.
+TEST(RecipeReader, NumbersHaveUpperBounds) {
+  for (const char* key : {"adapter.rank",
+                          "adapter.alpha",
+                          "data.max_tokens",
+                          "teacher.top_k",
+                          "teacher.temperature",
+                          "teacher.sampling_temperature",
+                          "teacher.max_new_tokens",
+                          "teacher.hidden_weight",
+                          "train.threads",
+                          "train.steps",
+                          "train.epochs",
+                          "train.batch_tokens",
+                          "train.batch_rows",
+                          "train.accumulate",
+                          "train.epsilon",
+                          "train.lr",
+                          "train.min_lr",
+                          "train.warmup",
+                          "train.weight_decay",
+                          "train.clip",
+                          "train.part_tokens",
+                          "train.checkpoint_every",
+                          "train.keep",
+                          "train.eval_every"}) {
+    for (const char* value : {"9007199254740992", "1e300", "18446744073709551615"}) {
+      const std::string message = Refusal(kMinimal, {"teacher.path=t", Cat(key, "=", value)});
+      EXPECT_NE(message.find(Cat("'", key, "' must be ")), std::string::npos) << key << message;
+      EXPECT_NE(message.find("at most "), std::string::npos) << message;
+    }
+  }
+  EXPECT_NE(Refusal(kMinimal, {R"(data.train={"path":"t","weight":1e300})"}), "");
+  // Each is possible, and both together are not.
+  EXPECT_EQ(Refusal(kMinimal, {"train.batch_tokens=1000000"}), "");
+  EXPECT_EQ(Refusal(kMinimal, {"train.accumulate=1000"}), "");
+  EXPECT_NE(Refusal(kMinimal, {"train.batch_tokens=1000000", "train.accumulate=1000"})
+                .find("a step of 1000000 x 1000 tokens"),
+            std::string::npos);
+  EXPECT_NE(Refusal(kMinimal, {"train.batch_rows=1000", "train.accumulate=1000"})
+                .find("a step of 1024000 x 1000 tokens"),
+            std::string::npos);
+}
+
+// It names a folder in runs/.
+TEST(RecipeReader, ANameIsNoPath) {
+  for (const char* name : {"/tmp/x", "../x", "a/b", "..", "."})
+    EXPECT_NE(Refusal(kMinimal, {Cat("name=", name)}).find("--run takes a path"),
+              std::string::npos);
+  EXPECT_EQ(Refusal(kMinimal, {"name=a.b-c ..d"}), "");
+}
+
+TEST(RecipeReader, OtherProgramsKeysAreTranslated) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"lora_r", "here it is 'adapter.rank'"},
+      {"lora_alpha", "here it is 'adapter.alpha'"},
+      {"adapter.r", "here it is 'adapter.rank'"},
+      {"lora_target_modules", "here it is 'adapter.targets'"},
+      {"learning_rate", "here it is 'train.lr'"},
+      {"train.learning-rate", "here it is 'train.lr'"},
+      {"train.Learning_Rate", "here it is 'train.lr'"},
+      {"num_train_epochs", "here it is 'train.epochs'"},
+      {"per_device_train_batch_size", "here it is 'train.batch_rows'"},
+      {"micro_batch_size", "here it is 'train.batch_rows'"},
+      {"gradient_accumulation_steps", "here it is 'train.accumulate'"},
+      {"cutoff_len", "here it is 'data.max_tokens'"},
+      {"data.max_seq_length", "here it is 'data.max_tokens'"},
+      {"sequence_len", "here it is 'data.max_tokens'"},
+      {"model.load_in_4bit", "here it is 'model.weights' (nf4 is the default)"},
+      {"base_model", "here it is 'model.path'"},
+      {"output_dir", "here it is the flag --run"},
+  };
+  for (const auto& [key, words] : cases) {
+    EXPECT_EQ(Refusal(kMinimal, {Cat(key, "=1")}),
+              Cat("--set ", key, "=1: key '", key, "' is not known; ", words));
+  }
+  EXPECT_EQ(Refusal(kMinimal, {"seed=1"}),
+            "--set seed=1: key 'seed' is not known; did you mean 'train.seed'?");
+  EXPECT_EQ(KeyMeant("lr"), "train.lr");
+  EXPECT_EQ(KeyMeant("num_epochs"), "train.epochs");
+  EXPECT_EQ(KeyMeant("output_dir"), "");
+}
+
+// Every name of the table leads to a key that there is.
+TEST(RecipeReader, TranslationsLeadToKeys) {
+  for (const char* other :
+       {"lora_dropout", "use_rslora", "save_steps", "save_total_limit", "eval_steps",
+        "warmup_ratio", "max_grad_norm", "lr_scheduler_type", "optim", "adam_beta2",
+        "sample_packing", "chat_template", "val_set_size", "train_on_inputs",
+        "bnb_4bit_use_double_quant", "torch_dtype"}) {
+    const std::string key = KeyMeant(other);
+    ASSERT_NE(key, "") << other;
+    EXPECT_EQ(Refusal(kMinimal, {Cat(key, "=[[]]")}).find("is not known"), std::string::npos)
+        << key;
+  }
+}
+
+// Four bytes that once crashed the scanner of lines, and what else it could stumble over.
+TEST(RecipeReader, WhatIsNoJsonIsToldAsThat) {
+  for (const std::string& text :
+       {std::string("{}\0]", 4), std::string("{}\0\"", 4), std::string("\0", 1), std::string("]"),
+        std::string("{\"a"), std::string("{\"a\\"), std::string("/*"), std::string("{}/"),
+        std::string("{\"a\":"), std::string()}) {
+    EXPECT_NE(Refusal(text).find("recipe.json: not JSON"), std::string::npos) << Refusal(text);
+  }
+}
+
+TEST(KeyLines, SurvivesAnyText) {
+  for (const std::string text : {"]", "}}", "{\"a", "{\"a\\", "\"a\":", "/*", "/", "{\"a\"/", ":"})
+    KeyLines(text, "x");
+}
+
+// Names of nested keys are not multiplied, and the parser is not made to compare all keys in pairs.
+TEST(RecipeReader, AHostileRecipeTakesNoTime) {
+  std::string many = "{\"" + std::string(100000, 'k') + "\": {";
+  for (int i = 0; i < 100000; ++i) many += Cat(i ? "," : "", "\"", i, "\": {\"x\": {\"y\": 1}}");
+  const std::string message = Refusal(many + "}}");
+  EXPECT_NE(message.find("is not known"), std::string::npos);
+  EXPECT_LE(message.size(), 400u);
+}
+
+TEST(RecipeReader, ATextOfAHostileRecipeIsShownInPart) {
+  const std::string message =
+      Refusal(R"({"model": {"path": "m"}, "data": {"train": "t"}, "train": {"lr": ")" +
+              std::string(100000, 'x') + R"(\n\u001b[2J"}})");
+  EXPECT_TRUE(message.starts_with("recipe.json:1: 'train.lr' must be ")) << message;
+  EXPECT_LE(message.size(), 400u);
+  EXPECT_EQ(message.find('\x1b'), std::string::npos);
+  EXPECT_NE(Refusal(R"({"model": {"path": "m\u0000x"}, "data": {"train": "t"}})"), "")
+      << "the system would open m";
 }
 
 TEST(RecipeReader, NullInTheFileIsNoValue) {
@@ -238,6 +376,12 @@ TEST(RecipeReader, RequiredKeysAreAskedFor) {
 TEST(RecipeReader, AKeyGivenTwiceIsRefused) {
   EXPECT_EQ(Refusal("{\"model\": {\"path\": \"m\",\n\"path\": \"n\"}}"),
             "recipe.json:2: key 'model.path' was already given in line 1; keep one of them");
+  EXPECT_EQ(Refusal(R"({"model": {"path": "m"}, "data": {"train": [{"path": "a", "path": "b"}]}})"),
+            "recipe.json:1: key 'data.train.path' was already given in line 1; keep one of them");
+  EXPECT_EQ(Refusal(R"({"model": {"path": "m", "p\u0061th": "n"}, "data": {"train": "t"}})"),
+            "recipe.json: key 'model.path' is given twice; keep one of them");
+  EXPECT_EQ(Refusal(kMinimal, {R"(train={"lr": 1, "lr": 2})"}),
+            R"(--set train={"lr": 1, "lr": 2}: key 'lr' is given twice; keep one of them)");
 }
 
 TEST(RecipeReader, ValuesThatDoNotGoTogether) {

@@ -34,9 +34,9 @@ std::vector<std::string> Conversation(Backend& backend, DType cache_type) {
     messages.push_back({{"role", "user"}, {"content", question}});
     const std::string body = DumpJson({{"max_completion_tokens", 16}, {"messages", messages}});
     RawClient client(server.port());
-    client.Send(
-        Cat("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n",
-            "Content-Length: ", body.size(), "\r\n\r\n", body));
+    client.Send(Cat(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n",
+        "Content-Length: ", body.size(), "\r\n\r\n", body));
     const RawAnswer answer = client.Read();
     EXPECT_EQ(answer.status, 200) << answer.body;
     if (answer.status != 200) break;

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "runner/kv_cache.h"
+#include "tests/runner/faulty_backend.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -43,7 +44,7 @@ class EngineTest : public testing::Test {
 
   static Ids Prompt(int64_t size, int32_t salt) {
     Ids ids = {ByteTokenizer::kBos};
-    for (int32_t i = 1; i < size; ++i) ids.push_back((i * 37 + salt * 11) % 256);
+    for (int32_t i = 1; i < size; ++i) ids.push_back((i * 37 + salt * 11) % 200);
     return ids;
   }
   static SamplingOptions Most(int64_t tokens) {
@@ -60,6 +61,7 @@ class EngineTest : public testing::Test {
         out[i].text += e.text;
         out[i].ids.insert(out[i].ids.end(), e.ids.begin(), e.ids.end());
         out[i].finish = e.finish;
+        EXPECT_EQ(e.error != nullptr, e.finish == FinishReason::kFailed);
         return true;
       };
       engine.Submit(std::move(requests[i]));
@@ -70,7 +72,7 @@ class EngineTest : public testing::Test {
   }
 
   ByteTokenizer tokenizer_;
-  std::unique_ptr<Backend> backend_ = MakeReferenceBackend();
+  std::unique_ptr<Backend> backend_ = std::make_unique<FaultyBackend>(tokenizer_.vocab_size());
   std::unique_ptr<Model> model_;
 };
 
@@ -190,16 +192,114 @@ TEST_F(EngineTest, RefusesWhatItCannotServe) {
   EXPECT_TRUE(refused(Prompt(16, 1), {}));
   EXPECT_TRUE(refused({1}, Most(0)));
   EXPECT_FALSE(engine.Step());
+  EngineOptions small;  // the cache is smaller than the context
+  small.cache_tokens = 40;
+  Engine cached(*model_, nullptr, tokenizer_, small);
+  EXPECT_THROW(cached.Submit({Prompt(40, 1), Most(1), {}}), Error);
+  EXPECT_EQ(Generate(cached, Prompt(39, 1), Most(9)).ids.size(), 1u);
+  for (const int64_t parallel : {int64_t{0}, int64_t{-1}, std::numeric_limits<int64_t>::max()}) {
+    EngineOptions many;
+    many.parallel = parallel;
+    EXPECT_THROW(Engine(*model_, nullptr, tokenizer_, many), Error);
+  }
   EngineOptions large;
   large.context = model_->config.max_positions + 1;
   EXPECT_THROW(Engine(*model_, nullptr, tokenizer_, large), Error);
 }
 
-TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
+// Each needs three pages at its end, and all have four.
+TEST_F(EngineTest, APreemptedStreamSaysWhatItSaysAlone) {
+  for (const int64_t window : {0, 6}) {
+    Make(6, window);
+    model_->config.ends = {tokenizer_.vocab_size() + 7};  // none that it could say
+    EngineOptions options;
+    options.parallel = 3;
+    options.context = 4 * kPageTokens;
+    options.cache_tokens = 4 * kPageTokens;
+    Engine engine(*model_, nullptr, tokenizer_, options);
+    std::vector<GenerationRequest> requests;
+    std::vector<Ids> expected;
+    for (int32_t i = 0; i < 4; ++i) {
+      SamplingOptions sampling = Most(50);
+      sampling.temperature = 0.8, sampling.seed = static_cast<uint64_t>(i);
+      requests.push_back({Prompt(25 + i, i), sampling, {}});
+      expected.push_back(Slowly(Prompt(25 + i, i), 50, sampling));
+    }
+    const auto got = All(engine, std::move(requests));
+    for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].ids, expected[i]) << i;
+    EXPECT_GT(engine.counts().preempted, 0);
+    EXPECT_EQ(engine.counts().prompt_tokens, 25 + 26 + 27 + 28);
+    EXPECT_EQ(engine.counts().generated_tokens, 200);
+  }
+}
+
+TEST_F(EngineTest, AShortPromptSpeaksInItsFirstStepBesideLongOnes) {
+  EngineOptions options;
+  options.prefill_tokens = 32;
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  for (int32_t i = 0; i < 5; ++i) engine.Submit({Prompt(200, i), Most(3), {}});
+  engine.Step();
+  Ids said;
+  engine.Submit({Prompt(5, 9), Most(3), [&](const GenerationEvent& e) {
+                   said.insert(said.end(), e.ids.begin(), e.ids.end());
+                   return true;
+                 }});
+  engine.Step();
+  EXPECT_EQ(said, Slowly(Prompt(5, 9), 1));
+}
+
+// What one stream's numbers are ends that stream alone.
+TEST_F(EngineTest, AStreamWhoseLogitsAreNotNumbersFailsAlone) {
   EngineOptions options;
   options.parallel = 2;
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  Ids odd = Prompt(8, 2);
+  odd[4] = FaultyBackend::kNotANumber;
+  const auto got = All(engine, {{Prompt(10, 1), Most(12), {}},
+                                {odd, Most(12), {}},
+                                {Prompt(6, 3), Most(12), {}},
+                                {odd, Most(12), {}},
+                                {Prompt(7, 4), Most(12), {}}});
+  for (const size_t i : {1, 3}) {
+    EXPECT_EQ(got[i].finish, FinishReason::kFailed);
+    EXPECT_TRUE(got[i].ids.empty());
+  }
+  EXPECT_EQ(got[0].ids, Slowly(Prompt(10, 1), 12));
+  EXPECT_EQ(got[2].ids, Slowly(Prompt(6, 3), 12));
+  EXPECT_EQ(got[4].ids, Slowly(Prompt(7, 4), 12));
+  EXPECT_EQ(engine.counts().live + engine.counts().queued, 0);
+  EXPECT_THROW(Generate(engine, odd, Most(2)), Error);
+}
+
+// A failed pass ends the streams that were in it. Those that wait are served.
+TEST_F(EngineTest, AFailedStepEndsThoseThatWereInIt) {
+  EngineOptions options;
+  options.parallel = 2;
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  Ids fails = Prompt(4, 2);
+  fails[2] = FaultyBackend::kFails;
+  const auto got = All(engine, {{Prompt(10, 1), Most(12), {}},
+                                {fails, Most(12), {}},
+                                {Prompt(6, 3), Most(12), {}},
+                                {Prompt(7, 4), Most(12), {}}});
+  EXPECT_EQ(got[0].finish, FinishReason::kFailed);  // in the same step
+  EXPECT_EQ(got[1].finish, FinishReason::kFailed);
+  EXPECT_EQ(got[2].ids, Slowly(Prompt(6, 3), 12));
+  EXPECT_EQ(got[3].ids, Slowly(Prompt(7, 4), 12));
+  EXPECT_EQ(engine.counts().cached_tokens, 0);
+  try {
+    Generate(engine, fails, Most(2));
+    ADD_FAILURE();
+  } catch (const Error& e) {
+    EXPECT_STREQ(e.what(), "the device failed");
+  }
+}
+
+TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
+  EngineOptions options;
+  options.parallel = 1;
   options.context = 2 * kPageTokens;
-  options.cache_tokens = 2 * kPageTokens;  // room for one at a time
+  options.cache_tokens = 2 * kPageTokens;
   Engine engine(*model_, nullptr, tokenizer_, options);
   int first_events = 0;
   const auto first = engine.Submit(
@@ -211,11 +311,12 @@ TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
                  }});
   for (int i = 0; i < 3; ++i) engine.Step();
   EXPECT_EQ(first_events, 3);
-  EXPECT_EQ(engine.counts().queued, 1);
+  EXPECT_TRUE(second.ids.empty());
+  const int64_t cached = engine.counts().cached_tokens;
   engine.Cancel(first);
   engine.Cancel(first);
   engine.Cancel(12345);
-  EXPECT_EQ(engine.counts().live, 0);
+  EXPECT_EQ(engine.counts().cached_tokens, cached - 22);
   while (engine.Step()) {
   }
   EXPECT_EQ(first_events, 3);

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,9 +26,13 @@ struct RawAnswer {
 
 class RawClient {
  public:
-  explicit RawClient(int port) : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  // receive_buffer: bytes that the system may take for a client that does not read; 0: its default.
+  explicit RawClient(int port, int receive_buffer = 0)
+      : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
     const timeval timeout{20, 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    if (receive_buffer > 0)
+      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
@@ -50,6 +55,13 @@ class RawClient {
       if (n <= 0) return;
       at += static_cast<size_t>(n);
     }
+  }
+  // Closes the sending half.
+  void EndSending() { ::shutdown(socket_, SHUT_WR); }
+  // Whether the server has closed the connection already. What has arrived stays to be read.
+  bool closed() const {
+    pollfd end{socket_, POLLRDHUP, 0};
+    return ::poll(&end, 1, 0) > 0;
   }
   // Waits for `text` to arrive; what came before it stays to be read. False at the end.
   bool Await(const std::string& text) {

@@ -207,7 +207,7 @@ TEST_F(DistillationTest, RefusesAChatTemplateThatTheCacheWasNotMadeWith) {
 }
 
 TEST_F(DistillationTest, PaddedVocabulariesAgreeAndForeignOnesAreRefused) {
-  const auto padded = Run("padded", {"teacher.path=padded"});
+  const auto padded = Run("padded-run", {"teacher.path=padded"});  // padded/ is the teacher
   EXPECT_GT(padded[0].kd, 0.1);
   const std::string refusal =
       Refusal([&] { TrainingSession session(RecipeOf({"teacher.path=foreign"})); });

@@ -3,13 +3,17 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "export/init_model.h"
 #include "recipes/recipe_reader.h"
 #include "session/session.h"
+#include "tests/formats/child_main.h"
 #include "train/metrics.h"
+
+int main(int argc, char** argv) { return retort::RunTestsOrHdf5Child(argc, argv); }
 
 namespace retort {
 namespace {
@@ -187,6 +191,65 @@ TEST_F(TrainingTest, ADamagedCheckpointIsRefused) {
   bytes[bytes.size() / 2] ^= 1;
   WriteTextAtomically(file, bytes);
   EXPECT_THROW(Run("damaged", {}), Error);
+}
+
+// A checkpoint of an older version, without a seal, and one of another user: refused with the
+// command that converts it, after which the run ends with the bytes of one that never stopped.
+TEST_F(TrainingTest, AForeignCheckpointIsConverted) {
+  Run("never_stopped", {});
+  const std::string state = std::getenv("XDG_STATE_HOME") ? std::getenv("XDG_STATE_HOME") : "";
+  for (const std::string run : {"older", "other"}) {
+    Run(run, {}, /*stop_after=*/4);
+    const Path checkpoint = Folder() / run / "checkpoints" / "step-3";
+    if (run == "older") {
+      Json manifest = ReadJson(checkpoint / kManifestName);
+      EXPECT_EQ(manifest.erase("seals"), 1u);
+      WriteTextAtomically(checkpoint / kManifestName, DumpJson(manifest, 2));
+    } else {
+      ::setenv("XDG_STATE_HOME", (Folder() / "another-user").c_str(), 1);
+    }
+    try {
+      Run(run, {});
+      ADD_FAILURE() << run << ": read";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(Cat("`retort trust ", checkpoint.string(), "`")),
+                std::string::npos)
+          << e.what();
+    }
+    EXPECT_TRUE(TrustCheckpoint(checkpoint));
+    EXPECT_FALSE(TrustCheckpoint(checkpoint));
+    Run(run, {});
+    ::setenv("XDG_STATE_HOME", state.c_str(), 1);
+    EXPECT_EQ(Adapter(run), Adapter("never_stopped")) << run;
+  }
+}
+
+// Trainer's states of strangers, who made the checksum too: converted, or refused in one line.
+TEST_F(TrainingTest, AHostileCheckpointIsRefused) {
+  Run("hostile", {}, /*stop_after=*/4);
+  const Path folder = Folder() / "hostile" / "checkpoints" / "step-3";
+  const std::string good = ReadText(folder / kTrainerState);
+  const Json manifest = ReadJson(folder / kManifestName);
+  RandomStream random(MakeKey(8, RandomUse::kData));
+  int refused = 0;
+  for (int i = 0; i < 30; ++i) {
+    std::string bad = good;
+    for (uint64_t n = 1 + random.Below(6); n > 0; --n) {
+      constexpr char kBytes[] = {0, 1, 2, '\x80', '\xff'};
+      bad[random.Below(std::min<size_t>(bad.size(), 8192))] = kBytes[random.Below(sizeof kBytes)];
+    }
+    WriteTextAtomically(folder / kTrainerState, bad);
+    Json forged = manifest;
+    forged["files"][kTrainerState] = Sha256(bad);
+    WriteTextAtomically(folder / kManifestName, DumpJson(forged, 2));
+    try {
+      TrustCheckpoint(folder);
+    } catch (const Error& e) {
+      ++refused;
+      EXPECT_EQ(std::string_view(e.what()).find('\n'), std::string_view::npos) << e.what();
+    }
+  }
+  EXPECT_GT(refused, 3);
 }
 
 }  // namespace

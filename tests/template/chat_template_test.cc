@@ -100,7 +100,9 @@ TEST(ChatTemplate, MatchTellsTheFamilies) {
 }
 
 TEST(ChatTemplate, UnknownTextsAreRefusedWithTheKnownNames) {
-  const std::string mend = "name one of chatml, llama2, llama3, mistral with data.template";
+  const std::string mend =
+      "name one of chatml, llama2, llama3, mistral with data.template in a recipe or --template of "
+      "a command";
   EXPECT_EQ(InputFault([] { ChatTemplate::Match(" \n", "m"); }),
             "m: has no chat template; " + mend);
   for (const char* text :
@@ -111,7 +113,9 @@ TEST(ChatTemplate, UnknownTextsAreRefusedWithTheKnownNames) {
         "{{ bos_token }}[SYSTEM_PROMPT]{{ '[INST] ' + message['content'] + '[/INST]' }}",
         "{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + '<|im_end|>' }}"}) {
     EXPECT_EQ(InputFault([&] { ChatTemplate::Match(text, "m"); }),
-              "m: its chat template is not one of the known ones; " + mend)
+              "m: its chat template is not one of those that are known to render as chatml, "
+              "llama2, llama3, mistral; to use one of them all the same, " +
+                  mend)
         << text;
   }
   EXPECT_EQ(InputFault([] { ChatTemplate::Named("chatlm"); }),

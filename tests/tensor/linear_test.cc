@@ -300,6 +300,49 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
   }
 }
 
+// Beside int8 products also those of other formats, and of adapters, as a runner holds them.
+TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
+  TestWeights weights;
+  constexpr int64_t kMost = 40, kIn = 1056, kOut = 75, kRank = 8;
+  const std::vector<float> x = RandomFloats(kMost * kIn, 1),
+                           values = RandomFloats(kOut * kIn, 2, 0.05);
+  for (const WeightFormat format : AllFormats()) {
+    SCOPED_TRACE(TraitsOf(format).name);
+    const Weight stored = weights.Make(format, kOut, kIn, values);
+    const auto both = [&](CpuBackend& backend) {
+      const WeightUse use{.purpose = WeightUse::Purpose::kRunning, .lasting = true};
+      const PreparedWeight w = backend.Prepare(stored, use);
+      backend.Prepare(weights.Make(WeightFormat::kQ8_0, kOut, kIn, values), use);
+      const Tensor a = backend.FromFloats(RandomFloats(kRank * kIn, 3), {kRank, kIn}),
+                   b = backend.FromFloats(RandomFloats(kOut * kRank, 4), {kOut, kRank});
+      const auto product = [&](int64_t first, int64_t rows, bool adapter) {
+        const std::span in(x.data() + first * kIn, static_cast<size_t>(rows * kIn));
+        const Tensor input = backend.FromFloats(in, {rows, kIn});
+        LinearProduct p{&w, backend.New({rows, kOut}), {}};
+        if (adapter) p.adapter = {a, b, 0.5f, input, backend.New({rows, kRank})};
+        backend.LinearForwards(input, {&p, 1});
+        return backend.ToFloats(p.y);
+      };
+      std::vector<float> all;
+      for (const bool adapter : {false, true}) {
+        std::vector<float> alone;
+        for (int64_t t = 0; t < kMost; ++t) Append(alone, product(t, 1, adapter));
+        // Without strips, products choose their kernel by the number of rows.
+        const bool steady = backend.isa() == Isa::kAvx512 && CpuHasVnni();
+        for (const int64_t rows : {2, 3, 4, 5, 16, 17, 33, 40}) {
+          if (!steady) continue;
+          EXPECT_EQ(product(0, rows, adapter),
+                    std::vector<float>(alone.begin(), alone.begin() + rows * kOut))
+              << rows << ", adapter " << adapter;
+        }
+        Append(all, alone);
+      }
+      return all;
+    };
+    ForCpuBackends(both, Compute::kInt8);
+  }
+}
+
 // Quantised activations stay close to the exact product.
 TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
   TestWeights weights;

@@ -26,7 +26,8 @@ class Cutter {
  public:
   explicit Cutter(const Steps& steps) : steps_(steps, "test") {}
   std::string Cut(std::string_view text) {
-    steps_.Apply(text, &scratch_, &words_);
+    TextBudget budget(text.size());
+    steps_.Apply(text, &scratch_, &budget, &words_);
     std::string out;
     for (const PreTokenizer::Range& r : words_) {
       out.append(text.substr(r.begin, r.end - r.begin)).push_back('|');

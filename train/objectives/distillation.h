@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "train/objectives/objective.h"
@@ -18,12 +19,15 @@ struct DistillationOptions {
   DistillSettings settings;
   double weight = 0.5;
   bool scale_t2 = false;  // times temperature^2: keeps gradients from shrinking as it grows
+  std::string teacher;    // its name, for errors
 };
 
 class Distillation : public Objective {
  public:
   // Runs the teacher first, while the student holds no activations.
   void Run(TrainingPass& pass, float scale, LossSums& sums) override;
+
+  std::string teacher() const override { return options_.teacher; }
 
   // The loss of a part against the teacher, each token times `scale`. Evaluating it adds its terms
   // to `sums`. Borrows from this object until the next call.

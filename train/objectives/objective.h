@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "autograd/ops.h"
@@ -43,6 +44,9 @@ class Objective {
   // Without a tape it only computes. Adds the losses, without `scale`, to `sums`. What the pass
   // borrows from the objective must live until the next call.
   virtual void Run(TrainingPass& pass, float scale, LossSums& sums) = 0;
+
+  // The teacher's name, for errors; "" without one.
+  virtual std::string teacher() const { return ""; }
 
   // Parameters that are trained with the model and discarded after training.
   virtual std::vector<Parameter*> parameters() { return {}; }

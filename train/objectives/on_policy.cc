@@ -56,7 +56,8 @@ void OnPolicyDistillation::Submit(const Example& row, int64_t order, int64_t num
   request.sampling.seed =
       Seed(MakeKey(options_.seed, RandomUse::kSample, static_cast<uint64_t>(number),
                    static_cast<uint64_t>(order)));
-  request.on_event = [&answer](const GenerationEvent& event) {
+  request.on_event = [&answer, this](const GenerationEvent& event) {
+    if (event.error) error_ = event.error;
     std::vector<int32_t> ids = event.ids;
     if (event.end_id >= 0)
       ids.push_back(event.end_id);  // ending here is part of the answer, so the token carries loss
@@ -82,6 +83,7 @@ int64_t OnPolicyDistillation::Prepare(StepBatch& step, int64_t number) {
     }
   }
   while (engine_.Step()) {
+    if (error_) std::rethrow_exception(error_);
   }
   rows_.clear();
   int64_t generated = 0;

@@ -39,6 +39,7 @@ class OnPolicyDistillation : public Objective {
   void Run(TrainingPass& pass, float scale, LossSums& sums) override {
     scorer_->Run(pass, scale, sums);
   }
+  std::string teacher() const override { return scorer_->teacher(); }
   std::vector<Parameter*> parameters() override { return scorer_->parameters(); }
 
  private:
@@ -49,6 +50,7 @@ class OnPolicyDistillation : public Objective {
   const OnPolicyOptions options_;
   Engine engine_;
   std::deque<Example> rows_;  // generated for the current step; a deque, so addresses are stable
+  std::exception_ptr error_;  // of a stream that failed
 };
 
 }  // namespace retort

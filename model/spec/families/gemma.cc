@@ -16,6 +16,7 @@ namespace {
 // The layer counts of the largest models, which scale scores by 1 / sqrt(width / heads) instead of
 // 1 / sqrt(head_dim).
 constexpr int64_t kGemma2Largest = 46, kGemma3Largest = 62;
+constexpr IntRange kPatterns{1, kLayerCounts.most + 1};
 
 bool EverySecond(int64_t layer) { return layer % 2 == 0; }
 bool FiveOfSix(int64_t layer) { return layer % 6 != 5; }
@@ -56,11 +57,11 @@ Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
     throw InputError(j.where(), ": hidden_activation must be gelu_pytorch_tanh");
   if (j.Bool("use_bidirectional_attention", false))
     throw InputError(j.where(), ": 'use_bidirectional_attention' is not supported");
-  SetScale(j.Number("query_pre_attn_scalar", 256), a);
-  SetWindows(ReadSliding(j, a.layers(), usual), j.Int("sliding_window", 4096), a);
-  a.head.soft_cap = j.Number("final_logit_softcapping", 0);
+  SetScale(j.Number("query_pre_attn_scalar", kScales, 256), a);
+  SetWindows(ReadSliding(j, a.layers(), usual), j.Int("sliding_window", kWindows, 4096), a);
+  a.head.soft_cap = j.SoftCap("final_logit_softcapping", 0);
   for (BlockSpec& block : a.blocks)
-    block.attention.soft_cap = j.Number("attn_logit_softcapping", 0);
+    block.attention.soft_cap = j.SoftCap("attn_logit_softcapping", 0);
   return a;
 }
 
@@ -70,8 +71,8 @@ Architecture ReadGemma3(const ConfigReader& j) {
   Architecture a = Read(j, FiveOfSix);
   for (BlockSpec& block : a.blocks) block.attention.qk_norm = true;
   const int64_t dims = a.blocks.front().attention.head_dim;
-  const double local = j.Number("rope_local_base_freq", 10000);
-  RopeSpec sliding{local, dims, {}};  // older files scale only the global rope
+  const double local = j.Number("rope_local_base_freq", kRopeBases, 10000);
+  RopeSpec sliding{local, a.ropes.front().dims, {}};  // older files scale only the global rope
   if (j.Has("rope_parameters")) sliding = ReadRope(j, dims, local, "sliding_attention");
   SetRopes(ReadRope(j, dims, 1e6, "full_attention"), sliding, a);
   return a;
@@ -91,18 +92,17 @@ Architecture ReadGguf(const GgufFile& file, const char* family, int64_t largest,
   Architecture a = c;
   MakeGemma(c, a);
   SetScale(QueryScalar(c, largest), a);
-  const int64_t pattern =
-      std::max<int64_t>(1, keys.Int("attention.sliding_window_pattern", usual_pattern));
+  const int64_t pattern = keys.Int("attention.sliding_window_pattern", kPatterns, usual_pattern);
   std::vector<bool> sliding;
   for (int64_t i = 0; i < a.layers(); ++i) sliding.push_back(i % pattern < pattern - 1);
   SetWindows(sliding, c.window, a);
-  a.head.soft_cap = keys.Number("final_logit_softcapping", 0);
+  a.head.soft_cap = keys.SoftCap("final_logit_softcapping", 0);
   return a;
 }
 
 Architecture ReadGguf2(const GgufFile& file) {
   Architecture a = ReadGguf(file, "gemma2", kGemma2Largest, 2);
-  const double cap = GgufKeys(file).Number("attn_logit_softcapping", 50);
+  const double cap = GgufKeys(file).SoftCap("attn_logit_softcapping", 50);
   for (BlockSpec& block : a.blocks) block.attention.soft_cap = cap;
   if (a.head.soft_cap == 0) a.head.soft_cap = 30;
   return a;
@@ -110,8 +110,10 @@ Architecture ReadGguf2(const GgufFile& file) {
 
 Architecture ReadGguf3(const GgufFile& file) {
   Architecture a = ReadGguf(file, "gemma3_text", kGemma3Largest, 6);
-  SetRopes(a.ropes.front(),
-           {GgufKeys(file).Number("rope.freq_base_swa", 10000), a.ropes.front().dims, {}}, a);
+  SetRopes(
+      a.ropes.front(),
+      {GgufKeys(file).Number("rope.freq_base_swa", kRopeBases, 10000), a.ropes.front().dims, {}},
+      a);
   return a;
 }
 

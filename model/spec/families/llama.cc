@@ -19,11 +19,15 @@ DenseConfig ReadBiases(const ConfigReader& j) {
   return c;
 }
 
-Architecture Read(const ConfigReader& j) { return ReadBiases(j); }
+Architecture Read(const ConfigReader& j) {
+  const DenseConfig c = ReadBiases(j);
+  RefuseSliding(j, c.layers);
+  return c;
+}
 
 Architecture ReadWithWindow(const ConfigReader& j) {
   DenseConfig c = ReadBiases(j);
-  c.window = j.Int("sliding_window", 0);
+  c.window = j.Int("sliding_window", kWindows, 0);
   return c;
 }
 
@@ -33,21 +37,31 @@ void MakeExperts(const ExpertsSpec& experts, Architecture& a) {
 
 Architecture ReadMixtral(const ConfigReader& j) {
   Architecture a = ReadWithWindow(j);
-  MakeExperts({j.Int("num_local_experts"), j.Int("num_experts_per_tok"), true}, a);
+  MakeExperts({j.Int("num_local_experts", kExpertCounts),
+               j.Int("num_experts_per_tok", kExpertCounts), true},
+              a);
   return a;
 }
 
 Architecture ReadGguf(const GgufFile& file) {
   const GgufKeys keys(file);
   DenseConfig c = ReadDense(file);
-  const int64_t experts = keys.Int("expert_count", 0);
+  if (c.rotary_dims != c.head_dim) {
+    throw InputError(keys.where(), ": llama.rope.dimension_count is ", c.rotary_dims,
+                     ", which is supported only as the width of a head, ", c.head_dim);
+  }
+  const int64_t experts = keys.Int("expert_count", {0, kExpertCounts.most}, 0);
   c.family = experts > 0 ? "mixtral" : c.window > 0 ? "mistral" : "llama";
   Architecture a = c;
-  if (experts > 0) MakeExperts({experts, keys.Int("expert_used_count"), true}, a);
+  if (experts > 0) MakeExperts({experts, keys.Int("expert_used_count", kExpertCounts), true}, a);
   return a;
 }
 
 void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  if (a.ropes.front().dims != a.blocks.front().attention.head_dim)
+    throw InputError(where,
+                     ": rotary embedding of a part of each head cannot be written to a GGUF "
+                     "of llama; use the folder itself");
   WriteDense(a, where, m);
   if (const auto& experts = a.blocks.front().mlp.experts) {
     m.Set("llama.expert_count", static_cast<uint32_t>(experts->count));

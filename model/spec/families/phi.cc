@@ -8,8 +8,7 @@
 namespace retort {
 namespace {
 
-void MakePhi(int64_t rotary_dims, Architecture& a) {
-  a.ropes.front().dims = rotary_dims;
+void MakePhi(Architecture& a) {
   for (BlockSpec& block : a.blocks) block.attention.fused = block.mlp.fused = true;
 }
 
@@ -18,13 +17,9 @@ Architecture Read(const ConfigReader& j) {
     throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
                      "' is not supported; supported: silu");
   DenseConfig c = ReadDense(j);
-  c.window = j.Int("sliding_window", 0);
-  double share = j.Number("partial_rotary_factor", 1);
-  if (j.Has("rope_parameters")) {
-    share = j.Section("rope_parameters").Number("partial_rotary_factor", share);
-  }
+  c.window = j.Int("sliding_window", kWindows, 0);
   Architecture a = c;
-  MakePhi(static_cast<int64_t>(static_cast<double>(c.head_dim) * share), a);
+  MakePhi(a);
   return a;
 }
 
@@ -35,7 +30,7 @@ Architecture ReadGguf(const GgufFile& file) {
   DenseConfig c = ReadDense(file);
   c.family = "phi3";
   Architecture a = c;
-  MakePhi(keys.Int("rope.dimension_count", c.head_dim), a);
+  MakePhi(a);
   return a;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): instead, norms on the
 // heads of q and k. Qwen3-MoE: experts in place of the MLP, in all layers or only in some.
-#include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "model/spec/families.h"
@@ -18,6 +18,7 @@ DenseConfig ReadQwen(const ConfigReader& j) {
     throw InputError(j.where(), ": 'use_sliding_window' is not supported for ",
                      j.Text("model_type", ""));
   DenseConfig c = ReadDense(j);
+  RefuseSliding(j, c.layers);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   return c;
 }
@@ -36,19 +37,17 @@ Architecture ReadQwen3(const ConfigReader& j) {
 
 Architecture ReadQwen3Moe(const ConfigReader& j) {
   Architecture a = ReadQwen3(j);
-  const int64_t step = j.Int("decoder_sparse_step", 1);
-  const std::vector<int64_t> dense = j.Ints("mlp_only_layers");
+  const int64_t step = j.Int("decoder_sparse_step", kLayerCounts, 1);
+  const std::vector<int64_t> listed = j.Ints("mlp_only_layers", {0, a.layers() - 1});
+  const std::set<int64_t> dense(listed.begin(), listed.end());
   const ExpertsSpec experts{
-      j.Has("num_experts") ? j.Int("num_experts") : j.Int("num_local_experts"),
-      j.Int("num_experts_per_tok"), j.Bool("norm_topk_prob", false)};
-  if (step < 1)
-    throw InputError(j.where(), ": 'decoder_sparse_step' must be at least 1, not ", step);
+      j.Int(j.Has("num_experts") ? "num_experts" : "num_local_experts", kExpertCounts),
+      j.Int("num_experts_per_tok", kExpertCounts), j.Bool("norm_topk_prob", false)};
   for (int64_t layer = 0; layer < a.layers(); ++layer) {
-    if ((layer + 1) % step != 0 || std::find(dense.begin(), dense.end(), layer) != dense.end())
-      continue;
+    if ((layer + 1) % step != 0 || dense.contains(layer)) continue;
     MlpSpec& mlp = a.blocks[static_cast<size_t>(layer)].mlp;
     mlp.experts = experts;
-    mlp.width = j.Int("moe_intermediate_size");
+    mlp.width = j.Int("moe_intermediate_size", kMlpWidths);
   }
   return a;
 }
@@ -66,8 +65,9 @@ Architecture ReadMoeGguf(const GgufFile& file) {
   const GgufKeys keys(file);
   Architecture a = ReadDenseGguf<kQwen3MoeType>(file);
   for (BlockSpec& block : a.blocks) {
-    block.mlp.experts = {keys.Int("expert_count"), keys.Int("expert_used_count"), true};
-    block.mlp.width = keys.Int("expert_feed_forward_length");
+    block.mlp.experts = {keys.Int("expert_count", kExpertCounts),
+                         keys.Int("expert_used_count", kExpertCounts), true};
+    block.mlp.width = keys.Int("expert_feed_forward_length", kMlpWidths);
   }
   return a;
 }

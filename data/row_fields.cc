@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/row_fields.h"
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/error.h"
+#include "data/row_keys.h"
+
+namespace retort {
+namespace {
+
+// A message's 'weight' (OpenAI's fine-tuning rows), 'train' or 'loss' (true or false).
+bool ReadLearn(const Json& message, const std::string& role, const std::string& place) {
+  std::optional<bool> learn;
+  for (const char* key : {"weight", "train", "loss"}) {
+    const auto it = message.find(key);
+    if (it == message.end() || it->is_null()) continue;
+    const bool yes = *it == 1 || *it == true, no = *it == 0 || *it == false;
+    if (!yes && !no) {
+      throw InputError(place, ": '", key, "' is ", ShortJson(*it),
+                       "; it must be 0 or 1, or true or false");
+    }
+    if (learn && *learn != yes)
+      throw InputError(place, ": '", key, "' contradicts another key of the message");
+    if (yes && role != "assistant") {
+      throw InputError(place, ": '", key, "' asks for loss on a turn by ", ShownKey(role),
+                       "; only the assistant's turns are learnt, so take the key out");
+    }
+    learn = yes;
+  }
+  return learn.value_or(true);
+}
+
+std::vector<Message> ReadMessages(const Json& row, const std::string& where) {
+  const auto it = row.find("messages");
+  if (it == row.end()) throw InputError(where, ": 'messages' is missing");
+  if (!it->is_array()) throw InputError(where, ": 'messages' must be a list");
+  std::vector<Message> messages;
+  for (const Json& m : *it) {
+    const std::string place = Cat(where, ": message ", messages.size() + 1);
+    messages.push_back({GetString(m, "role", place), GetString(m, "content", place)});
+    messages.back().learn = ReadLearn(m, messages.back().role, place);
+  }
+  const std::string system = GetString(row, "system", where, "");
+  if (system.empty()) return messages;
+  if (!messages.empty() && messages.front().role == "system") {
+    throw InputError(where,
+                     ": 'system' stands beside a system message of the row's own; take one out");
+  }
+  messages.insert(messages.begin(), {"system", system});
+  return messages;
+}
+
+std::vector<int32_t> ReadIds(const Json& row, const char* key, const std::string& where) {
+  const auto it = row.find(key);
+  if (it == row.end()) throw InputError(where, ": '", key, "' is missing");
+  if (!it->is_array()) throw InputError(where, ": '", key, "' must be a list of integers");
+  std::vector<int32_t> ids;
+  ids.reserve(it->size());
+  for (const Json& v : *it) {
+    const bool fits = v.is_number_integer() &&
+                      !(v.is_number_unsigned() && v.get<uint64_t>() > uint64_t{INT32_MAX}) &&
+                      v.get<int64_t>() >= INT32_MIN && v.get<int64_t>() <= INT32_MAX;
+    if (!fits) {
+      throw InputError(where, ": '", key, "' must be a list of integers; entry ", ids.size() + 1,
+                       " is ", ShortJson(v));
+    }
+    ids.push_back(v.get<int32_t>());
+  }
+  return ids;
+}
+
+// "### Instruction:" and what follows, up to where the output begins.
+std::string AlpacaTurn(const std::string& instruction, const std::string& input) {
+  return input.empty() ? Cat("### Instruction:\n", instruction, "\n\n### Response:")
+                       : Cat("### Instruction:\n", instruction, "\n\n### Input:\n", input,
+                             "\n\n### Response:");
+}
+
+// Earlier turns: a list of [instruction, output].
+std::string AlpacaHistory(const Json& row, const std::string& where) {
+  const auto it = row.find("history");
+  if (it == row.end() || it->is_null()) return "";
+  std::string out;
+  const auto fault = [&] {
+    return InputError(where, ": 'history' must be a list of [instruction, output], two texts each");
+  };
+  if (!it->is_array()) throw fault();
+  for (const Json& turn : *it) {
+    if (!turn.is_array() || turn.size() != 2 || !turn[0].is_string() || !turn[1].is_string())
+      throw fault();
+    out += Cat(AlpacaTurn(turn[0].get<std::string>(), ""), turn[1].get<std::string>(), "\n\n");
+  }
+  return out;
+}
+
+// The prompt wording of Stanford Alpaca.
+std::string AlpacaPrompt(const Json& row, const std::string& where) {
+  const std::string input = GetString(row, "input", where, "");
+  return Cat("Below is an instruction that describes a task",
+             input.empty() ? "" : ", paired with an input that provides further context",
+             ". Write a response that appropriately completes the request.\n\n",
+             AlpacaHistory(row, where), AlpacaTurn(GetString(row, "instruction", where), input));
+}
+
+void FillPromptCompletion(const Json& json, Row& row) {
+  if (IsQuestionRow(json)) {
+    row.prompt = Cat("Question: ", GetString(json, "question", row.where), "\nAnswer:");
+    row.completion = Cat(" ", GetString(json, "answer", row.where));
+  } else {
+    row.prompt = GetString(json, "prompt", row.where);
+    row.completion = GetString(json, "completion", row.where);
+  }
+}
+
+void FillAlpaca(const Json& json, Row& row) {
+  row.prompt = AlpacaPrompt(json, row.where);
+  row.completion = GetString(json, "output", row.where);
+  row.kind = RowFormat::kPromptCompletion;
+}
+
+void AddSystem(const Json& json, Row& row) {
+  const std::string system = GetString(json, "system", row.where, "");
+  if (!system.empty()) row.prompt = Cat(system, "\n\n", row.prompt);
+}
+
+void FillTokens(const Json& json, Row& row) {
+  row.ids = ReadIds(json, "input_ids", row.where);
+  row.labels = ReadIds(json, "labels", row.where);
+  if (row.ids.size() != row.labels.size()) {
+    throw InputError(row.where, ": 'input_ids' has ", row.ids.size(), " entries and 'labels' ",
+                     row.labels.size(), "; they must be as many");
+  }
+  if (row.ids.empty()) throw InputError(row.where, ": 'input_ids' is empty");
+}
+
+}  // namespace
+
+void FillRow(const Json& json, Row& row) {
+  switch (row.kind) {
+    case RowFormat::kMessages:
+      row.messages = ReadMessages(json, row.where);
+      break;
+    case RowFormat::kPromptCompletion:
+      FillPromptCompletion(json, row);
+      AddSystem(json, row);
+      break;
+    case RowFormat::kAlpaca:
+      FillAlpaca(json, row);
+      AddSystem(json, row);
+      break;
+    case RowFormat::kText:
+      row.text = GetString(json, "text", row.where);
+      break;
+    case RowFormat::kTokens:
+      FillTokens(json, row);
+      break;
+    case RowFormat::kAuto:
+      RETORT_CHECK(false, "a file's format is settled when it is opened");
+  }
+}
+
+}  // namespace retort

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/row_keys.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <span>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+using Names = std::vector<std::string_view>;
+
+bool Among(std::string_view key, std::span<const std::string_view> names) {
+  return std::ranges::find(names, key) != names.end();
+}
+
+bool IsEmpty(const Json& value) {
+  if (value.is_string()) return value.get_ref<const std::string&>().empty();
+  return value.is_null() || (value.is_structured() && value.empty());
+}
+
+bool AllAre(const Json& list, int wanted) {
+  return list.is_array() && std::ranges::all_of(list, [&](const Json& v) { return v == wanted; });
+}
+
+struct FormatKeys {
+  RowFormat format;
+  std::string_view name;
+  Names keys;
+};
+
+// The keys that make a row one of a format, in the order in which a format is detected.
+const std::vector<FormatKeys>& AllFormatKeys() {
+  static const std::vector<FormatKeys> all = {
+      {RowFormat::kMessages, "messages", {"messages"}},
+      {RowFormat::kTokens, "tokens", {"input_ids", "labels"}},
+      {RowFormat::kAlpaca, "alpaca", {"instruction", "input", "output"}},
+      {RowFormat::kPromptCompletion,
+       "prompt_completion",
+       {"prompt", "completion", "question", "answer"}},
+      {RowFormat::kText, "text", {"text"}},
+  };
+  return all;
+}
+
+const FormatKeys& Of(RowFormat format) {
+  return *std::ranges::find(AllFormatKeys(), format, &FormatKeys::format);
+}
+
+// The keys of the format that this row is read from.
+std::span<const std::string_view> KeysReadFrom(const Json& row, RowFormat format) {
+  const std::span<const std::string_view> all = Of(format).keys;
+  if (format != RowFormat::kPromptCompletion) return all;
+  return IsQuestionRow(row) ? all.last(2) : all.first(2);
+}
+
+// Keys that a row of the format may have beside its own, and that are read.
+bool IsReadBeside(std::string_view key, RowFormat format) {
+  if (key == "system") return format != RowFormat::kText && format != RowFormat::kTokens;
+  if (key == "history") return format == RowFormat::kAlpaca;
+  return key == "attention_mask" && format == RowFormat::kTokens;
+}
+
+struct KnownKeys {
+  Names keys;
+  std::string_view mend;
+};
+
+// Keys of a message that mean something which no template here can write.
+const std::vector<KnownKeys>& MessageFaults() {
+  static const std::vector<KnownKeys> all = {
+      {{"tool_calls", "function_call", "tool_call_id"},
+       "the chat templates write no tool calls; write the call into 'content' as the model is to "
+       "give it, or leave the row out"},
+      {{"reasoning_content", "reasoning", "thinking", "thoughts"},
+       "the chat templates write no separate reasoning; write it into 'content', or take the key "
+       "out"},
+      {{"name"}, "the chat templates write no names; write it into 'content', or take the key out"},
+  };
+  return all;
+}
+
+constexpr std::string_view kMessageRead[] = {"role", "content", "weight", "train", "loss"};
+constexpr std::string_view kMessageUnread[] = {
+    "id",     "message_id", "parent_id",  "index",       "uuid",       "timestamp",
+    "date",   "created",    "created_at", "create_time", "updated_at", "metadata",
+    "source", "model",      "lang",       "language"};
+
+// Keys of a row that change what it means.
+const std::vector<KnownKeys>& RowFaults() {
+  static const std::vector<KnownKeys> all = {
+      {{"tools", "functions", "tool_choice", "parallel_tool_calls", "function_call"},
+       "the chat templates write no tools; describe them in the system prompt, or leave the row "
+       "out"},
+      {{"documents", "chat_template_kwargs", "chat_template", "enable_thinking", "response_format",
+        "tool_calls"},
+       "the chat templates here do not take it; write what it adds into the messages, or take the "
+       "key out"},
+      {{"chosen", "rejected", "rejected_response", "preferred_output", "non_preferred_output",
+        "margin"},
+       "preferences are not trained; keep the preferred answer as the row's completion or last "
+       "message"},
+      {{"weight", "weights", "sample_weight", "loss_weight"},
+       "a row has no weight of its own; give its file a weight in data.train, or take the key out"},
+      {{"train", "loss", "mask", "loss_mask", "completion_mask", "assistant_masks",
+        "assistant_mask", "train_on_inputs", "mask_history"},
+       "which tokens are learnt is set by data.loss_on, by a message's 'weight', or by 'labels' "
+       "beside 'input_ids'"},
+      {{"reasoning_content", "reasoning", "thinking", "thoughts", "cot", "chain_of_thought"},
+       "reasoning is not trained by itself; write it into the answer, or take the key out"},
+      {{"image", "images", "audio", "audios", "video", "videos", "pixel_values"},
+       "only text is trained; leave the row out"},
+      {{"system", "history"},
+       "rows of this format cannot have it; write the conversation as 'messages'"},
+      {{"context", "passage", "choices", "options", "suffix"},
+       "only the prompt is read; write it into the prompt, or take the key out"},
+      {{"position_ids", "token_type_ids", "attention_mask"},
+       "positions and masks of a row's own are not read; take the key out"},
+      {{"label", "labels"},
+       "a label beside the row is not trained; write it as the row's completion, or take the key "
+       "out"},
+  };
+  return all;
+}
+
+const KnownKeys* FaultOf(std::string_view key, const std::vector<KnownKeys>& known) {
+  const auto found =
+      std::ranges::find_if(known, [&](const KnownKeys& k) { return Among(key, k.keys); });
+  return found == known.end() ? nullptr : &*found;
+}
+
+// Values that say what Retort does anyway.
+bool IsUsual(std::string_view key, const Json& value) {
+  if (IsEmpty(value)) return true;
+  if (key == "weight" || key == "train" || key == "loss") return value == 1 || value == true;
+  if (key == "attention_mask") return AllAre(value, 1);
+  if (key == "token_type_ids") return AllAre(value, 0);
+  if (key == "enable_thinking" || key == "parallel_tool_calls") return value == false;
+  return false;
+}
+
+std::optional<RowKeyFault> FindMessageFault(const Json& messages) {
+  if (!messages.is_array()) return std::nullopt;  // the reader says so
+  for (size_t i = 0; i < messages.size(); ++i) {
+    if (!messages[i].is_object()) continue;
+    for (const auto& [key, value] : messages[i].items()) {
+      if (Among(key, kMessageRead) || Among(key, kMessageUnread) || IsEmpty(value)) continue;
+      const KnownKeys* known = FaultOf(key, MessageFaults());
+      return RowKeyFault{
+          key, Cat("message ", i + 1, ": "),
+          std::string(known ? known->mend
+                            : "a message has 'role', 'content' and 'weight'; take the key "
+                              "out if the answer does not depend on it")};
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+bool IsQuestionRow(const Json& row) { return row.contains("question") && !row.contains("prompt"); }
+
+std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected) {
+  if (const auto messages = row.find("messages");
+      format == RowFormat::kMessages && messages != row.end()) {
+    if (auto fault = FindMessageFault(*messages)) return fault;
+  }
+  const std::span<const std::string_view> read = KeysReadFrom(row, format);
+  for (const auto& [key, value] : row.items()) {
+    if (Among(key, read) || IsUsual(key, value)) continue;
+    if (IsReadBeside(key, format) && key != "attention_mask") continue;
+    if (const KnownKeys* known = FaultOf(key, RowFaults())) {
+      const bool about_the_row = key == "label" || key == "labels" || known->keys[0] == "context";
+      if (about_the_row && !detected) continue;  // the format was named, so it is beside the point
+      return RowKeyFault{key, "", std::string(known->mend)};
+    }
+    for (const FormatKeys& other : AllFormatKeys()) {
+      if (!detected || !Among(key, other.keys)) continue;
+      return RowKeyFault{
+          key, "",
+          Cat("belongs to rows of format ", other.name, ", and the row is read as ",
+              Of(format).name, "; take the key out, or set data.format to the one meant")};
+    }
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> UnreadKeys(const Json& row, RowFormat format) {
+  std::vector<std::string> out;
+  const auto read = KeysReadFrom(row, format);
+  for (const auto& [key, value] : row.items()) {
+    if (!Among(key, read) && !IsReadBeside(key, format) && !IsUsual(key, value)) out.push_back(key);
+  }
+  const auto messages = row.find("messages");
+  if (format != RowFormat::kMessages || messages == row.end() || !messages->is_array()) return out;
+  for (const Json& message : *messages) {
+    if (!message.is_object()) continue;
+    for (const auto& [key, value] : message.items()) {
+      const std::string name = "messages." + key;
+      if (Among(key, kMessageUnread) && !IsEmpty(value) &&
+          std::ranges::find(out, name) == out.end())
+        out.push_back(name);
+    }
+  }
+  return out;
+}
+
+std::string ShortJson(const Json& value) {
+  constexpr size_t kLongest = 40;
+  std::string text = DumpJson(value);  // escaped
+  if (text.size() <= kLongest) return text;
+  size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
+std::string ShownKey(const std::string& key) {
+  std::string text = ShortJson(Json(key));
+  text.erase(0, 1);
+  if (text.ends_with('"')) text.pop_back();
+  return Cat("'", text, "'");
+}
+
+}  // namespace retort

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of the keys of a row and of its messages. A key is read; or it is known to change
+// what a row means in a way that cannot be kept, and is refused; or it is no part of the training
+// (an id, a source) and is reported once. In a message, every other key is refused.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "data/rows.h"
+
+namespace retort {
+
+// Whether a row of format prompt_completion is one of question and answer.
+bool IsQuestionRow(const Json& row);
+
+struct RowKeyFault {
+  std::string key;    // "tool_calls"
+  std::string place;  // "message 2: ", or "" for a key of the row itself
+  std::string mend;   // why it is refused, and what to do
+};
+
+// The first key of the row that is refused. Null and empty values mean what an absent key means.
+// `detected`: the format was inferred, so that keys of another format make the row ambiguous.
+std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected);
+
+// Keys of the row and of its messages that are not part of the training and not empty.
+std::vector<std::string> UnreadKeys(const Json& row, RowFormat format);
+
+// A value as it may be printed: escaped and shortened.
+std::string ShortJson(const Json& value);
+// A key, or another text of a row, the same way and in single quotes.
+std::string ShownKey(const std::string& key);
+
+}  // namespace retort

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "model/adapter.h"
+
+namespace retort {
+namespace {
+
+// Keys that are read, or whose values are looked at below.
+constexpr std::string_view kRead[] = {"peft_type",
+                                      "r",
+                                      "lora_alpha",
+                                      "lora_dropout",
+                                      "use_rslora",
+                                      "target_modules",
+                                      "bias",
+                                      "base_model_name_or_path",
+                                      "exclude_modules",
+                                      "layers_pattern",
+                                      "layers_to_transform",
+                                      "init_lora_weights"};
+
+// Keys that may have any value: they do not change what a trained adapter computes.
+//   how it was made, by whom, how it was loaded
+//   how it was initialised, without a change to the base (init_lora_weights says whether)
+//   what the backward pass stores (velora_config); the size of a group that only QALoRA has
+constexpr std::string_view kNoMatter[] = {
+    "task_type",          "auto_mapping",   "peft_version",
+    "revision",           "inference_mode", "megatron_core",
+    "runtime_config",     "merge_weights",  "ephemeral_gpu_offload",
+    "eva_config",         "corda_config",   "lora_ga_config",
+    "loftq_config",       "velora_config",  "qalora_group_size",
+    "ensure_weight_tying"};
+
+// Descriptions of known keys that are not supported unless they are null, false or empty.
+struct Setting {
+  std::string_view key, what;
+};
+constexpr Setting kUnsupported[] = {
+    {"target_parameters", "LoRA on parameters, such as a layer's stacked experts"},
+    {"rank_pattern", "other ranks for some layers"},
+    {"alpha_pattern", "other alphas for some layers"},
+    {"layer_replication", "layers repeated"},
+    {"modules_to_save", "modules trained whole"},
+    {"trainable_token_indices", "trained embeddings of single tokens"},
+    {"use_dora", "DoRA"},
+    {"lora_bias", "a bias beside B"},
+    {"fan_in_fan_out", "transposed weights"},
+    {"alora_invocation_tokens", "activated LoRA"},
+    {"use_qalora", "QALoRA"},
+    {"use_bdlora", "block-diagonal LoRA"},
+    {"arrow_config", "arrow routing"},
+    {"kasa_config", "KaSA"},
+    {"monteclora_config", "MonteCLoRA"},
+    {"megatron_config", "layers split by Megatron"},
+};
+
+// Ends the error for an unsupported adapter.
+constexpr const char* kMend =
+    "; only plain LoRA of one rank and alpha on 'target_modules' is supported: merge this adapter "
+    "into its base with PEFT (merge_and_unload, save_pretrained) and use that folder";
+
+// Null, false and empty values count as not set.
+bool IsSet(const Json& value) {
+  if (value.is_string()) return !value.get_ref<const std::string&>().empty();
+  return !value.is_null() && value != Json(false) && !(value.is_structured() && value.empty());
+}
+
+// A pattern that repeats the general rank or alpha for every layer.
+bool RepeatsTheUsual(const Json& j, const std::string& key, const Json& value) {
+  const auto usual = j.find(key == "rank_pattern" ? "r" : "lora_alpha");
+  return key.ends_with("_pattern") && value.is_object() && usual != j.end() &&
+         std::all_of(value.begin(), value.end(), [&](const Json& one) { return one == *usual; });
+}
+
+// A key of the file, escaped and shortened.
+std::string Shown(const std::string& key) {
+  constexpr size_t kLongest = 40;
+  std::string text = DumpJson(Json(key.substr(0, kLongest)));
+  return Cat("'", text.substr(1, text.size() - 2), key.size() > kLongest ? "…'" : "'");
+}
+
+// Rejects initialisations that modify the base: PEFT modifies it again on loading, so the folder's
+// weights are not the ones the adapter was trained on.
+void RefuseChangedBase(const Json& j, const std::string& where) {
+  const auto init = j.find("init_lora_weights");
+  if (init == j.end() || init->is_boolean() || init->is_null()) return;
+  for (const char* harmless : {"gaussian", "eva", "orthogonal", "mica"}) {
+    if (*init == harmless) return;
+  }
+  throw InputError(
+      where, ": init_lora_weights ", Shown(init->is_string() ? init->get<std::string>() : "?"),
+      " is not supported: it changes the base's weights too, or is not known; save the adapter with "
+      "PEFT's path_initial_model_for_weight_conversion, which makes a plain LoRA of it");
+}
+
+void RefuseUnsupported(const Json& j, const std::string& where) {
+  if (!j.is_object()) throw InputError(where, ": must be a JSON object");
+  if (const std::string kind = GetString(j, "peft_type", where, "LORA"); kind != "LORA") {
+    throw InputError(where, ": peft_type ", Shown(kind), " is not supported; supported: LORA");
+  }
+  if (const std::string bias = GetString(j, "bias", where, "none"); bias != "none")
+    throw InputError(where, ": bias ", Shown(bias), " is not supported", kMend);
+  for (const auto& [key, value] : j.items()) {
+    const bool known = std::ranges::find(kRead, key) != std::end(kRead) ||
+                       std::ranges::find(kNoMatter, key) != std::end(kNoMatter);
+    if (known || !IsSet(value) || RepeatsTheUsual(j, key, value)) continue;
+    const auto* setting = std::ranges::find(kUnsupported, key, &Setting::key);
+    throw InputError(
+        where, ": ", Shown(key), " (",
+        setting == std::end(kUnsupported) ? "a setting that is not known here" : setting->what,
+        ") is not supported", kMend);
+  }
+  RefuseChangedBase(j, where);
+}
+
+std::vector<std::string> StringsOf(const Json& j, const char* key, const std::string& where) {
+  std::vector<std::string> out;
+  const auto it = j.find(key);
+  if (it == j.end() || !it->is_array()) return out;
+  for (const Json& s : *it) {
+    if (!s.is_string()) throw InputError(where, ": '", key, "' must be a list of strings");
+    out.push_back(s.get<std::string>());
+  }
+  return out;
+}
+
+// layers_to_transform: a number or a list of them. PEFT takes it only beside a list of modules.
+std::vector<int64_t> ReadLayers(const Json& j, const std::string& where) {
+  const auto pattern = j.find("layers_pattern"), layers = j.find("layers_to_transform");
+  const bool named =
+      layers != j.end() && !layers->is_null() && !(layers->is_array() && layers->empty());
+  const std::vector<std::string> patterns =
+      pattern != j.end() && pattern->is_string()
+          ? std::vector<std::string>{pattern->get<std::string>()}
+          : StringsOf(j, "layers_pattern", where);
+  const bool usual = patterns.empty() || patterns == std::vector<std::string>{""} ||
+                     std::ranges::find(patterns, "layers") != patterns.end();
+  if (!usual) {
+    throw InputError(where, ": 'layers_pattern' ", Shown(patterns[0]),
+                     " is not supported; this model's blocks are in 'layers'", kMend);
+  }
+  if (!named) return {};
+  if (const auto targets = j.find("target_modules"); targets == j.end() || !targets->is_array()) {
+    throw InputError(where, ": 'layers_to_transform' needs a list of names as 'target_modules'");
+  }
+  std::vector<int64_t> out;
+  for (const Json& layer : layers->is_array() ? *layers : Json::array({*layers})) {
+    if (!layer.is_number_integer() || layer < 0 || layer > 1 << 20) {
+      throw InputError(
+          where, ": 'layers_to_transform' must be a layer's number or a list of them, from 0");
+    }
+    out.push_back(layer.get<int64_t>());
+  }
+  return out;
+}
+
+}  // namespace
+
+AdapterConfig ReadAdapterConfig(const Path& folder) {
+  const Path path = folder / "adapter_config.json";
+  const std::string where = path.string();
+  const Json j = ReadJson(path);
+  RefuseUnsupported(j, where);
+  AdapterConfig c;
+  c.rank = GetInt(j, "r", where);
+  if (c.rank < 1 || c.rank > 65536)
+    throw InputError(where, ": 'r' is ", c.rank, "; must be in 1 ... 65536");
+  c.alpha = GetNumber(j, "lora_alpha", where);
+  c.dropout = GetNumber(j, "lora_dropout", where, 0);
+  c.rslora = GetBool(j, "use_rslora", where, false);
+  c.base_model = GetString(j, "base_model_name_or_path", where, "");
+  c.layers = ReadLayers(j, where);
+  c.exclude = StringsOf(j, "exclude_modules", where);
+  if (const auto it = j.find("exclude_modules"); it != j.end() && it->is_string())
+    c.exclude_pattern = it->get<std::string>();
+  c.targets = StringsOf(j, "target_modules", where);
+  if (c.targets.empty()) c.target_pattern = GetString(j, "target_modules", where, "all-linear");
+  return c;
+}
+
+}  // namespace retort

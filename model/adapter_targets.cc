@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/adapter_targets.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kAllLinear = "all-linear";
+
+// Calls visit with every dotted end of a name, the name itself included, until one returns true.
+template <class Visit>
+bool AnySuffix(std::string_view name, Visit visit) {
+  for (size_t dot = name.size(); (dot = name.rfind('.', dot - 1)) != name.npos;) {
+    if (visit(name.substr(dot + 1))) return true;
+    if (dot == 0) break;
+  }
+  return visit(name);
+}
+
+// Python reads {,3} as {0,3}; PCRE2 reads it as these four characters.
+std::string FromPython(const std::string& pattern) {
+  std::string out;
+  bool in_class = false;
+  for (size_t i = 0; i < pattern.size(); ++i) {
+    out += pattern[i];
+    if (pattern[i] == '\\' && i + 1 < pattern.size()) {
+      out += pattern[++i];
+    } else if (pattern[i] == '[') {
+      in_class = true;
+    } else if (pattern[i] == ']') {
+      in_class = false;
+    } else if (!in_class && pattern.compare(i, 2, "{,") == 0 && i + 2 < pattern.size() &&
+               pattern[i + 2] >= '0' && pattern[i + 2] <= '9') {
+      out += '0';
+    }
+  }
+  return out;
+}
+
+void Compile(const std::string& pattern, std::optional<WholeRegex>* out) {
+  if (!pattern.empty()) out->emplace(FromPython(pattern), "adapter");
+}
+
+// The layers' own names without the path to them: q_proj, k_proj, ...
+std::vector<std::string> KnownNames(const Layout& layout) {
+  std::vector<std::string> names;
+  for (const LinearSpec& linear : layout.linears) {
+    std::string name = linear.name.substr(linear.name.rfind('.') + 1);
+    if (linear.adaptable() && !std::ranges::count(names, name)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+Error MatchesNothing(const char* key, const std::string& member, const Layout& layout) {
+  const std::vector<std::string> known = KnownNames(layout);
+  const std::string near = member.size() > 80 ? "" : Nearest(member, known);
+  return InputError(key, ": '", Excerpt(member), "' is no linear layer of this model's blocks",
+                    near.empty() ? "" : Cat("; did you mean '", near, "'?"),
+                    "; known: ", Join(known, ", "));
+}
+
+}  // namespace
+
+AdapterTargets::AdapterTargets(const AdapterConfig& config)
+    : config_(config),
+      targets_(config.targets.begin(), config.targets.end()),
+      excluded_(config.exclude.begin(), config.exclude.end()) {
+  const bool by_pattern = config.targets.empty() && config.target_pattern != kAllLinear;
+  if (by_pattern) Compile(config.target_pattern, &target_);
+  Compile(config.exclude_pattern, &exclude_);
+}
+
+bool AdapterTargets::Has(const LinearSpec& linear) {
+  const auto ends_in = [&](const Suffixes& suffixes) {
+    return AnySuffix(linear.name, [&](std::string_view end) { return suffixes.contains(end); });
+  };
+  if (!linear.adaptable() || ends_in(excluded_)) return false;
+  if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
+  if (exclude_ && exclude_->Matches(linear.name)) return false;
+  if (!config_.targets.empty()) return ends_in(targets_);
+  if (config_.target_pattern == kAllLinear) return linear.expert < 0;
+  return target_ && target_->Matches(linear.name);
+}
+
+void AdapterTargets::CheckAllMatch(const Layout& layout) {
+  std::vector<const LinearSpec*> adaptable;
+  Suffixes known;
+  for (const LinearSpec& linear : layout.linears) {
+    if (!linear.adaptable()) continue;
+    adaptable.push_back(&linear);
+    AnySuffix(linear.name, [&](std::string_view end) { return known.insert(end), false; });
+  }
+  const auto check = [&](const char* key, const std::vector<std::string>& members,
+                         std::optional<WholeRegex>& expression) {
+    for (const std::string& member : members) {
+      if (!known.contains(member)) throw MatchesNothing(key, member, layout);
+    }
+    const auto matches = [&](const LinearSpec* linear) {
+      return expression->Matches(linear->name);
+    };
+    if (!expression || std::ranges::any_of(adaptable, matches)) return;
+    throw InputError(
+        key, ": the expression '", Excerpt(expression->pattern()),
+        "' matches the whole name of no linear layer, such as '",
+        adaptable.empty() ? "" : adaptable.front()->name,
+        "'; to name layers by their last part, give a list of: ", Join(KnownNames(layout), ", "));
+  };
+  check("adapter.targets", config_.targets, target_);
+  check("adapter.exclude", config_.exclude, exclude_);
+}
+
+bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
+  return AdapterTargets(config).Has(linear);
+}
+
+}  // namespace retort

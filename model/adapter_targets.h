@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which linear layers of a model an adapter's configuration means.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "base/seeded_hash.h"
+#include "model/adapter.h"
+#include "model/layout.h"
+#include "tokenizer/regex.h"
+
+namespace retort {
+
+// Compiles the configuration's expressions once. They are Python's, as PEFT reads them: each must
+// match a layer's whole name.
+class AdapterTargets {
+ public:
+  // Throws Error{kInput} naming an expression that is not understood. `config` must outlive it.
+  explicit AdapterTargets(const AdapterConfig& config);
+
+  // Throws Error{kInput} if an expression takes too long.
+  bool Has(const LinearSpec& linear);
+  // Throws Error{kInput} naming the first member of targets or exclude, or expression, that matches
+  // no layer which may have an adapter, with those that are known. For new adapters: PEFT's folders
+  // may name layers that a model does not have.
+  void CheckAllMatch(const Layout& layout);
+
+ private:
+  using Suffixes = std::unordered_set<std::string_view, SeededTextHash>;
+
+  const AdapterConfig& config_;
+  Suffixes targets_, excluded_;
+  std::optional<WholeRegex> target_, exclude_;
+};
+
+}  // namespace retort

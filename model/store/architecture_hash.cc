@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/store/fingerprint.h"
+
+namespace retort {
+namespace {
+
+constexpr std::string_view kRule = "a1:";
+
+// As a float: a GGUF and some writers of config.json round numbers to it.
+float Rounded(double v) { return static_cast<float>(v); }
+
+std::string TextOfRope(const RopeSpec& rope) {
+  const RopeScaling& s = rope.scaling;
+  std::string text =
+      Cat("rope ", Rounded(rope.base), " ", rope.dims, " ", static_cast<int>(s.kind));
+  if (s.kind == RopeScaling::Kind::kNone) return text;
+  text += Cat(" ", Rounded(s.factor));
+  if (s.kind == RopeScaling::Kind::kLlama3) {
+    text += Cat(" ", Rounded(s.low_freq_factor), " ", Rounded(s.high_freq_factor), " ",
+                s.original_max_positions);
+  }
+  for (const float factor : s.factors) text += Cat(" ", factor);
+  return text;
+}
+
+std::string TextOfBlock(const BlockSpec& block) {
+  const AttentionSpec& a = block.attention;
+  const MlpSpec& m = block.mlp;
+  std::string text = Cat("block ", static_cast<int>(block.order), " ", a.heads, " ", a.kv_heads,
+                         " ", a.head_dim, " ", Rounded(a.scale), " ", Rounded(a.soft_cap), " ");
+  text +=
+      Cat(a.window, " ", a.rope, " ", a.qk_norm, " ", m.width, " ", static_cast<int>(m.activation));
+  if (m.experts) {
+    text += Cat(" experts ", m.experts->count, " ", m.experts->used, " ", m.experts->renormalise);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string ArchitectureHash(const Architecture& a) {
+  std::string text = Cat("model ", Rounded(a.norm.epsilon), " ", Rounded(a.embedding_scale), " ",
+                         a.head.tied, " ", Rounded(a.head.soft_cap), "\n");
+  for (const RopeSpec& rope : a.ropes) text += TextOfRope(rope) + "\n";
+  for (const BlockSpec& block : a.blocks) text += TextOfBlock(block) + "\n";
+  return Cat(kRule, Sha256(text));
+}
+
+bool MayBeSameArchitecture(const std::string& a, const std::string& b) {
+  return !a.starts_with(kRule) || !b.starts_with(kRule) || a == b;
+}
+
+}  // namespace retort

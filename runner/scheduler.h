@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decides what each step of the engine computes: which streams read how many tokens, and whose
+// pages in the cache they use.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "runner/pace.h"
+#include "runner/stream.h"
+
+namespace retort {
+
+// Every stream that generates reads its last token in each step. The rest of a step's tokens are
+// shared among the prompts that wait, so that none waits for a longer one to be read to its end:
+//   * the oldest prompt gets at least half, so that each is read in time;
+//   * the others get the rest, the shortest first. A prompt of at most kShort tokens that is left
+//     is read at once, so its first token comes with this step.
+// A prompt is read up to its last piece without a place. That piece needs one of the `parallel`
+// places, because the stream generates from then on. The oldest goes on being read while no place
+// is free; the others wait.
+//
+// Pages are taken as tokens are read. If none is free, streams that generate, and the oldest
+// prompt, take those of the youngest stream that is younger than they are. It loses its place, and
+// is read again from its tokens when there is room; none is dropped. A long prompt begins only if
+// there is room for all of it. So there is always a stream that goes on: the oldest of all, or,
+// while that waits for a place, one that generates (which may then take its pages).
+class Scheduler {
+ public:
+  static constexpr int64_t kShort = 64;  // tokens
+
+  using Streams = std::deque<std::unique_ptr<Stream>>;  // in the order of their arrival
+  struct Piece {
+    Stream* stream;
+    int64_t tokens;
+  };
+
+  // paced: the number of tokens also follows how long steps take (Pace).
+  Scheduler(KvCache& cache, int64_t parallel, int64_t prefill_tokens, bool paced)
+      : cache_(cache), parallel_(parallel), prefill_tokens_(prefill_tokens), paced_(paced) {}
+
+  // The next step's pieces; not empty unless there are no streams. The streams hold the pages that
+  // they need, and those that read their last token generate.
+  const std::vector<Piece>& Plan(const Streams& streams);
+  // What the planned step took.
+  void Observe(double seconds);
+
+  int64_t preempted() const { return preempted_; }  // streams that lost their pages, so far
+
+ private:
+  void Sort(const Streams& streams);
+  int64_t Budget();
+  void PlanOldest(const Streams& streams, int64_t budget);
+  void PlanOthers(const Streams& streams, int64_t budget);
+  void Add(Stream& stream, int64_t tokens);
+  bool MayBegin(const Streams& streams, const Stream& stream) const;
+  // Takes pages for the stream's first `tokens` tokens, if need be from others.
+  bool Reserve(const Streams& streams, Stream& stream, int64_t tokens);
+  static Stream* Victim(const Streams& streams, const Stream& stream, bool full);
+  void Preempt(Stream& stream);
+
+  KvCache& cache_;
+  const int64_t parallel_, prefill_tokens_;
+  const bool paced_;
+  Pace pace_;
+  int64_t preempted_ = 0;
+
+  // Of the current step. Kept between steps, so that they allocate nothing.
+  std::vector<Piece> pieces_;
+  Stream* oldest_ = nullptr;     // the oldest stream that does not generate
+  std::vector<Stream*> others_;  // the other ones, the shortest first
+  int64_t places_ = 0;           // that are free
+  int64_t generating_ = 0, prompt_tokens_ = 0;
+};
+
+}  // namespace retort

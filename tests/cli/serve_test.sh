@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# serve_test.sh RETORT: at SIGTERM, `retort serve` tells every client and exits with 0; a second signal ends it
+# at once; flags that would let in nobody or everybody are refused.
+set -euo pipefail
+retort=$1
+stage=$(mktemp -d)
+server=
+trap '[[ -z $server ]] || kill -KILL "$server" 2>/dev/null || true; rm -rf "$stage"' EXIT
+text=$(realpath "$(dirname "${BASH_SOURCE[0]}")/../../LICENSE")
+cd "$stage"
+
+failures=0
+fail() {
+  printf 'FAILED %s\n' "$*"
+  failures=$((failures + 1))
+}
+
+"$retort" tokenizer train --data "$text" --vocab 512 --kind sentencepiece --out tokenizer >/dev/null
+# Random weights that rarely say an end token, and a context that lasts longer than the test.
+"$retort" init --shape 2,64,4,2,160,512 --positions 30000 --tokenizer tokenizer --out model --seed 3 >/dev/null
+
+for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.example"; do
+  status=0
+  # shellcheck disable=SC2086
+  timeout 60 "$retort" serve model --template llama2 --port 0 $flags >out 2>err || status=$?
+  [[ $status == 2 && ! -s out ]] || fail "serve $flags: status $status: $(cat err)"
+  grep -q -- "${flags%%[ =]*}" err || fail "serve $flags: $(cat err)"
+done
+
+start() {
+  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 >out 2>err &
+  server=$!
+  for _ in $(seq 300); do
+    grep -q '^listening on ' out && break
+    kill -0 "$server" 2>/dev/null || { cat err; exit 1; }
+    sleep 0.1
+  done
+  port=$(sed -n 's/^listening on .*://p' out)
+}
+
+# stream FILE: asks for an answer without end; what comes goes into the file.
+stream() {
+  local body='{"prompt": "Once", "max_tokens": 2000, "temperature": 1, "stream": true}'
+  exec {socket}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    ${#body} "$body" >&"$socket"
+  cat <&"$socket" >"$1" &
+  readers+=($!)
+  exec {socket}>&-
+}
+
+start
+readers=()
+for i in $(seq 32); do stream "stream$i"; done
+for _ in $(seq 100); do
+  [[ $(grep -l '^data:' stream* 2>/dev/null | wc -l) == 32 ]] && break
+  sleep 0.1
+done
+kill -TERM "$server"
+status=0
+wait "$server" || status=$?
+server=
+[[ $status == 0 ]] || fail "SIGTERM: status $status: $(cat err)"
+for reader in "${readers[@]}"; do wait "$reader" || true; done
+told=0 ended=0
+for i in $(seq 32); do
+  grep -qE '^data: (\[DONE\]|\{"error":.*the server is stopping)' "stream$i" && told=$((told + 1))
+  [[ $(tail -c 5 "stream$i" | tr -d '\r\n') == 0 ]] && ended=$((ended + 1))
+done
+[[ $told == 32 && $ended == 32 ]] || fail "SIGTERM: of 32 streams $told had a last event and $ended a last chunk"
+
+start
+readers=()
+stream again
+for _ in $(seq 100); do grep -q '^data:' again && break; sleep 0.1; done
+kill -TERM "$server"
+sleep 0.2
+kill -TERM "$server" 2>/dev/null || true
+status=0
+wait "$server" || status=$?
+server=
+[[ $status == 0 ]] || fail "a second SIGTERM: status $status"
+
+((failures == 0)) && echo "every stream was told, and both ends were in order"
+exit $((failures > 0))

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs that are stopped, killed, resumed on other inputs, or have learnt nothing.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "export/gguf_export.h"
+#include "export/init_model.h"
+#include "model/store/fingerprint.h"
+#include "recipes/recipe_reader.h"
+#include "session/session.h"
+#include "tests/formats/support.h"
+#include "train/metrics.h"
+
+namespace retort {
+namespace {
+
+struct Killed {};
+
+class ResumeTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    InitOptions init;
+    init.config = ShapeNamed("2,32,4,2,64,300");
+    WriteInitialModel(folder_ / "model", init);
+    for (const char* name : {"rows.jsonl", "held.jsonl"}) folder_.Put(name, Rows(24));
+  }
+  static std::string Rows(int count) {
+    std::string rows;
+    for (int i = 0; i < count; ++i) {
+      rows +=
+          DumpJson(Json{{"prompt", Cat("say ", i)}, {"completion", Cat(" ", i * 7 % 11)}}) + "\n";
+    }
+    return rows;
+  }
+  Recipe RecipeOf(const std::vector<std::string>& settings) const {
+    const std::string text =
+        R"({"model": {"path": "model", "weights": "f32", "compute": "f32"},
+        "adapter": {"rank": 4, "alpha": 8},
+        "data": {"train": "rows.jsonl", "eval": "held.jsonl", "max_tokens": 64, "packing": false},
+        "train": {"steps": 8, "batch_rows": 4, "lr": 1e-2, "warmup": 0, "checkpoint_every": 3,
+                  "eval_every": 2}})";
+    return ParseRecipe(text, "recipe", folder_.path(), settings);
+  }
+  // Runs until `until` is reached, where the process is "killed" (an exception) or asked to stop.
+  RunSummary Run(const std::string& name, const std::vector<std::string>& settings = {},
+                 int64_t kill_at = 0, int64_t stop_at = 0) {
+    const Recipe recipe = RecipeOf(settings);
+    const Path run = folder_ / name;
+    const auto lock = LockRunFolder(run);
+    PrepareRunFolder(run, true, DumpJson(ResolvedJson(recipe)),
+                     [](const std::string&) { return std::vector<std::string>(); });
+    TrainingSession session(recipe);
+    int64_t step = 0;
+    try {
+      return session.Run(
+          {run, session.total_steps(), recipe.train.checkpoint_every, 2, recipe.train.eval_every,
+           name},
+          [&](const RunProgress& p) {
+            step = p.metrics.step;
+            if (step == kill_at) throw Killed();
+          },
+          [&] { return stop_at > 0 && step >= stop_at; });
+    } catch (const Killed&) {
+      return {};
+    }
+  }
+  std::string AdapterOf(const std::string& run) const {
+    std::string all;
+    for (const char* name : {"adapter_model.safetensors", "adapter_config.json", "retort.json"})
+      all += Sha256(ReadText(folder_ / run / "adapter" / name)) + "\n";
+    return all;
+  }
+  // Steps and losses, which no clock changes.
+  std::string Course(const std::string& run) const {
+    std::string text;
+    for (const MetricsLine& line : ReadMetrics(folder_ / run / "metrics.jsonl")) {
+      text += line.eval_loss ? Cat("eval ", line.metrics.step, " ", *line.eval_loss, "\n")
+                             : Cat("step ", line.metrics.step, " ", line.metrics.loss, "\n");
+    }
+    return text;
+  }
+  std::vector<std::string> Checkpoints(const std::string& run) const {
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(folder_ / run / "checkpoints"))
+      names.push_back(entry.path().filename().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ResumeTest, AStoppedRunHasSavedItsLastStepAndGoesOnToTheSameBytes) {
+  Run("straight");
+  const RunSummary stopped = Run("stopped", {}, 0, 5);
+  EXPECT_TRUE(stopped.stopped);
+  EXPECT_EQ(stopped.steps, 5);
+  EXPECT_EQ(Checkpoints("stopped"), (std::vector<std::string>{"step-3", "step-5"}));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "stopped/summary.json"));
+  const RunSummary resumed = Run("stopped");
+  EXPECT_FALSE(resumed.stopped);
+  EXPECT_EQ(AdapterOf("straight"), AdapterOf("stopped"));
+  EXPECT_EQ(Course("straight"), Course("stopped"));
+}
+
+// The last checkpoint stands, the evaluation after it and the summary do not; or do.
+TEST_F(ResumeTest, KilledAfterTheLastCheckpointItEndsAsTheOthersDo) {
+  const RunSummary straight = Run("straight");
+  for (const bool evaluated : {false, true}) {
+    SCOPED_TRACE(evaluated);
+    const std::string name = Cat("late-", evaluated);
+    Run(name);
+    const Path metrics = folder_ / name / "metrics.jsonl";
+    std::filesystem::remove(folder_ / name / "summary.json");
+    if (!evaluated) {
+      std::string text = ReadText(metrics);
+      text.resize(text.rfind('\n', text.size() - 2) + 1);
+      folder_.Put(name + "/metrics.jsonl", text);
+    }
+    const RunSummary resumed = Run(name);
+    EXPECT_EQ(Course("straight"), Course(name));
+    EXPECT_EQ(AdapterOf("straight"), AdapterOf(name));
+    EXPECT_EQ(resumed.notes, straight.notes);
+    EXPECT_EQ(resumed.eval_loss, straight.eval_loss);
+    EXPECT_EQ(resumed.start_eval_loss, straight.start_eval_loss);
+    EXPECT_EQ(resumed.steps, 8);
+  }
+}
+
+TEST_F(ResumeTest, SecondsAreThoseOfAllSessions) {
+  Run("run", {}, 7);
+  double steps = 0;
+  const Path metrics = folder_ / "run/metrics.jsonl";
+  std::string slow;
+  for (const std::string& line : Split(ReadText(metrics), '\n')) {
+    if (line.empty()) continue;
+    Json j = ParseJson(line, "line");
+    if (j.contains("seconds"))
+      j["seconds"] = 100, steps += GetInt(j, "step", "line") <= 6 ? 100 : 0;
+    slow += DumpJson(j) + "\n";
+  }
+  folder_.Put("run/metrics.jsonl", slow);
+  EXPECT_EQ(steps, 600);
+  EXPECT_GE(Run("run").seconds, steps);
+}
+
+TEST_F(ResumeTest, ChangedRowsAreRefused) {
+  Run("run", {}, 5);
+  folder_.Put("held.jsonl", Rows(23));
+  ExpectRefused([&] { Run("run"); }, {"step-3/retort.json", "'data.eval'", "--run"});
+  folder_.Put("held.jsonl", Rows(24));
+  folder_.Put("rows.jsonl", ReplaceAll(Rows(24), "say 5", "ask 5"));
+  ExpectRefused([&] { Run("run"); }, {"'data.train'"});
+  folder_.Put("rows.jsonl", Rows(24));
+  EXPECT_EQ(Run("run").steps, 8);
+}
+
+TEST_F(ResumeTest, AChangedBaseIsRefused) {
+  Run("run", {}, 5);
+  const Path file = folder_ / "model/model.safetensors";
+  std::string text = ReadText(file);
+  text[text.size() - 4] ^= 1;
+  folder_.Put("model/model.safetensors", text);
+  ExpectRefused([&] { Run("run"); }, {"step-3/retort.json", "another base"});
+}
+
+TEST_F(ResumeTest, AChangedConfigurationIsRefused) {
+  Run("run", {}, 5);
+  Json config = ReadJson(folder_ / "model/config.json");
+  config["rope_theta"] = 12345;
+  WriteTextAtomically(folder_ / "model/config.json", DumpJson(config));
+  ExpectRefused([&] { Run("run"); }, {"step-3/retort.json", "configuration"});
+}
+
+// A checkpoint of an older version holds the older fingerprint and no inputs.
+TEST_F(ResumeTest, AnOlderCheckpointIsTaken) {
+  Run("straight");
+  Run("run", {}, 5);
+  const Path manifest = folder_ / "run/checkpoints/step-3/retort.json";
+  Json j = ReadJson(manifest);
+  j.erase("inputs");
+  j["base"]["fingerprint"] = OldFingerprint(OpenModel(folder_ / "model"));
+  WriteTextAtomically(manifest, DumpJson(j));
+  Run("run");
+  EXPECT_EQ(AdapterOf("straight"), AdapterOf("run"));
+}
+
+TEST_F(ResumeTest, LeftoversOfKilledRunsGo) {
+  Run("run", {}, 7);
+  const Path run = folder_ / "run", checkpoints = run / "checkpoints";
+  for (const char* name :
+       {".step-9.0123456789abcdef.partial", ".step-3.fedcba9876543210.partial", "step-1"}) {
+    std::filesystem::create_directories(checkpoints / name);
+    WriteTextAtomically(checkpoints / name / "trainer.h5", "half");
+  }
+  std::filesystem::create_directories(run / ".adapter.0123456789abcdef.partial");
+  WriteTextAtomically(run / ".recipe.json.0123456789abcdef.partial", "half");
+  // Killed between the two renames that replace the adapter.
+  std::filesystem::rename(run / "adapter", run / "adapter.old");
+  Run("run");
+  EXPECT_EQ(Checkpoints("run"), (std::vector<std::string>{"step-6", "step-8"}));
+  for (const auto& entry : std::filesystem::directory_iterator(run)) {
+    const std::string name = entry.path().filename().string();
+    EXPECT_FALSE(name.starts_with(".") || name.ends_with(".old")) << name;
+  }
+  Run("straight");
+  EXPECT_EQ(AdapterOf("straight"), AdapterOf("run"));
+}
+
+TEST_F(ResumeTest, OneProcessTrainsInAFolder) {
+  const auto lock = LockRunFolder(folder_ / "run");
+  ExpectRefused([&] { Run("run"); }, {(folder_ / "run").string(), "is writing it"});
+  ExpectRefused([&] { LockRunFolder(folder_ / "rows.jsonl"); }, {"rows.jsonl", "is a file"});
+}
+
+TEST_F(ResumeTest, AFolderOfOtherThingsIsNoRun) {
+  const auto same = [](const std::string&) { return std::vector<std::string>(); };
+  ExpectRefused([&] { PrepareRunFolder(folder_ / "model", true, "{}", same); },
+                {"model", "no recipe.json"});
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "model/recipe.json"));
+}
+
+TEST_F(ResumeTest, AnAdapterOfAnotherBaseIsNoStart) {
+  Run("first");
+  InitOptions init;
+  init.config = ShapeNamed("2,32,4,2,64,300");
+  init.seed = 2;
+  std::filesystem::remove_all(folder_ / "model");
+  WriteInitialModel(folder_ / "model", init);
+  const std::string adapter = (folder_ / "first/adapter").string();
+  ExpectRefused([&] { Run("second", {"adapter.init=" + adapter}); }, {adapter, "is not the base"});
+  ExpectRefused(
+      [&] {
+        Run("third",
+            {"teacher.path=" + (folder_ / "model").string(), "teacher.adapter=" + adapter});
+      },
+      {adapter, "is not the base"});
+}
+
+TEST_F(ResumeTest, ARunWithoutGainSaysSo) {
+  const auto says = [](const RunSummary& summary, const std::string& what) {
+    return std::ranges::any_of(summary.notes, [&](const std::string& note) {
+      return note.find(what) != std::string::npos;
+    });
+  };
+  const RunSummary none = Run("none", {"train.lr=1e-50"});  // 0 as a float
+  EXPECT_TRUE(says(none, "every B is 0")) << Join(none.notes, "; ");
+  EXPECT_TRUE(says(none, "nothing was learnt that held-out rows show"));
+  EXPECT_EQ(none.eval_loss, none.start_eval_loss);
+  const RunSummary good = Run("good", {"train.steps=40"});
+  EXPECT_FALSE(says(good, "every B is 0"));
+  EXPECT_FALSE(says(good, "nothing was learnt"));
+  EXPECT_EQ(good.diverged, "");
+  const RunSummary wild = Run("wild", {"train.lr=100", "train.steps=20"});
+  EXPECT_NE(wild.diverged, "");
+  EXPECT_EQ(ReadJson(folder_ / "wild/summary.json")["diverged"], wild.diverged);
+}
+
+TEST_F(ResumeTest, AGgufBaseIsHeldAsItIsStored) {
+  WriteGguf(OpenModel(folder_ / "model"), folder_ / "m.gguf", {WeightFormat::kQ8_0});
+  const std::vector<std::string> settings = {"model.path=" + (folder_ / "m.gguf").string(),
+                                             "model.weights=nf4"};
+  const TrainingSession session(RecipeOf(settings));
+  EXPECT_EQ(session.recipe().model.weights, "as-is");
+  const std::string text = Join(session.Describe(), "\n");
+  EXPECT_NE(text.find("weights  q8_0, as stored"), std::string::npos) << text;
+  EXPECT_EQ(text.find("double quantisation"), std::string::npos) << text;
+  Run("gguf", settings);
+  EXPECT_EQ(ReadJson(folder_ / "gguf/adapter/retort.json")["base"]["weights"], "as-is");
+}
+
+TEST_F(ResumeTest, WhatTrainingCannotDoIsRefusedBeforeIt) {
+  WriteGguf(OpenModel(folder_ / "model"), folder_ / "m.gguf", {WeightFormat::kQ8_0});
+  const std::string gguf = "model.path=" + (folder_ / "m.gguf").string();
+  ExpectRefused([&] { TrainingSession(RecipeOf({"model.compute=int8"})); }, {"int8"});
+  ExpectRefused([&] { TrainingSession(RecipeOf({gguf, "adapter.kind=none"})); }, {"m.gguf"});
+  ExpectRefused(
+      [&] {
+        CheckExports(RecipeOf({gguf, "export.gguf=[\"q8_0\"]"}), folder_ / "run");
+      },
+      {"'export'", "m.gguf"});
+  std::filesystem::create_directories(folder_ / "out/merged");
+  folder_.Put("out/merged/x", "another run's");
+  const std::string out = "export.out=" + (folder_ / "out").string();
+  ExpectRefused([&] { CheckExports(RecipeOf({out}), folder_ / "run"); },
+                {"out/merged", "is there already"});
+  const std::string file = "export.out=" + (folder_ / "rows.jsonl").string();
+  ExpectRefused([&] { CheckExports(RecipeOf({file}), folder_ / "run"); }, {"rows.jsonl"});
+}
+
+TEST_F(ResumeTest, ExportsWhatIsNotExportedYet) {
+  const std::vector<std::string> settings = {"export.gguf=[\"q8_0\", \"f32\"]"};
+  Run("run", settings);
+  const Recipe recipe = RecipeOf(settings);
+  EXPECT_EQ(ExportTrained(recipe, folder_ / "run").size(), 3u);
+  EXPECT_TRUE(ExportTrained(recipe, folder_ / "run").empty());
+  const Path gguf = folder_ / "run/export" / Cat(recipe.name, "-f32.gguf");
+  const std::string before = Sha256(ReadText(gguf));
+  std::filesystem::remove(gguf);
+  EXPECT_EQ(ExportTrained(recipe, folder_ / "run").size(), 1u);
+  EXPECT_EQ(Sha256(ReadText(gguf)), before);
+  // Another adapter in the folder: nothing of the old one passes for its export.
+  Run("other", {"train.seed=2"});
+  std::filesystem::remove_all(folder_ / "run/adapter");
+  std::filesystem::copy(folder_ / "other/adapter", folder_ / "run/adapter");
+  ExpectRefused([&] { ExportTrained(recipe, folder_ / "run"); }, {"merged", "is there already"});
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is read from a GGUF that leaves something out, and what is not written to one.
+#include "tokenizer/gguf_rules.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "tests/formats/support.h"
+#include "tests/tokenizer/made_tokenizer.h"
+#include "tokenizer/load_tokenizer.h"
+
+namespace retort {
+namespace {
+
+using Ids = std::vector<int32_t>;
+using PieceType = TokenizerSpec::PieceType;
+
+TokenizerSpec SentencePieceSpec() {
+  TokenizerSpec spec;
+  spec.kind = TokenizerSpec::Kind::kSentencePiece;
+  spec.pre = "default";
+  spec.add_space_prefix = spec.byte_fallback = true;
+  spec.pieces = {{"<unk>", 0, PieceType::kUnknown},
+                 {"<s>", 0, PieceType::kControl},
+                 {"</s>", 0, PieceType::kControl}};
+  const char* digits = "0123456789ABCDEF";
+  for (int b = 0; b < 256; ++b)
+    spec.pieces.push_back({Cat("<0x", digits[b / 16], digits[b % 16], ">"), 0, PieceType::kByte});
+  for (const char* text : {"a", "b", "\xE2\x96\x81",
+                           "\xE2\x96\x81"
+                           "a",
+                           "\xE2\x96\x81"
+                           "b"})
+    spec.pieces.push_back({text, -1});
+  return spec;
+}
+
+std::unique_ptr<Tokenizer> Read(const GgufMetadata& m) {
+  return Tokenizer::FromSpec(SpecFromGguf(m, "test.gguf"), "test.gguf");
+}
+
+// A spec as written to a GGUF and read back.
+std::unique_ptr<Tokenizer> Reread(const TokenizerSpec& spec, const std::string& name = "model") {
+  GgufMetadata m("test.gguf");
+  m.Set("general.name", name);
+  SpecToGguf(spec, std::ssize(spec.pieces), "models/x", m);
+  return Read(m);
+}
+
+std::string ExportRefusal(const TokenizerSpec& spec, const std::string& name = "model") {
+  return RefusalOf([&] { Reread(spec, name); });
+}
+
+TEST(GgufDefaults, GiveLlamasItsUsualTokens) {
+  const auto tokenizer = Read(MetadataOf(SentencePieceSpec()));
+  EXPECT_EQ(tokenizer->spec().bos, 1);
+  EXPECT_EQ(tokenizer->spec().eos, 2);
+  EXPECT_EQ(tokenizer->spec().unk, 0);
+  EXPECT_TRUE(tokenizer->spec().add_bos);
+  EXPECT_EQ(tokenizer->EncodePrompt("a"), (Ids{1, 262}));
+}
+
+TEST(GgufDefaults, PutBosWhereThePreTokenizerDoes) {
+  for (const auto& [pre, adds] :
+       {std::pair("llama-bpe", true), std::pair("llama-v3", true), std::pair("llama3", true),
+        std::pair("gpt-2", false), std::pair("qwen2", false), std::pair("default", false)}) {
+    TokenizerSpec spec = ByteLevelSpec({}, {});
+    spec.pre = pre;
+    spec.pieces.push_back({"<b>", 0, PieceType::kControl});
+    GgufMetadata m = MetadataOf(spec);
+    m.Set("tokenizer.ggml.bos_token_id", uint32_t{256});
+    EXPECT_EQ(Read(m)->EncodePrompt("a"), adds ? (Ids{256, 97}) : (Ids{97})) << pre;
+    m.Set("tokenizer.ggml.add_bos_token", !adds);
+    EXPECT_EQ(Read(m)->EncodePrompt("a"), adds ? (Ids{97}) : (Ids{256, 97})) << pre;
+  }
+}
+
+TEST(GgufDefaults, AddNoBosThatIsNotThere) {
+  GgufMetadata m = MetadataOf(ByteLevelSpec({}, {}));
+  m.Set("tokenizer.ggml.add_bos_token", true);
+  const auto tokenizer = Read(m);
+  EXPECT_FALSE(tokenizer->spec().add_bos);
+  EXPECT_EQ(tokenizer->EncodePrompt("a"), Ids{97});
+}
+
+// A token that is not special cuts a text in a GGUF: what follows gets its own mark for a space.
+TEST(GgufTokenizer, CutsAtUserDefinedPieces) {
+  TokenizerSpec spec = SentencePieceSpec();
+  const auto id = static_cast<int32_t>(spec.pieces.size());
+  spec.pieces.push_back({"<x>", 0, PieceType::kUserDefined});
+  const auto tokenizer = Read(MetadataOf(spec));
+  EXPECT_EQ(tokenizer->Encode("<x>a<x>b"), (Ids{id, 262, id, 263}));
+}
+
+TEST(GgufTokenizer, KnowsWhichTokensTakeSpaces) {
+  TokenizerSpec spec = SentencePieceSpec();
+  const auto id = static_cast<int32_t>(spec.pieces.size());
+  spec.pieces.push_back({"<|user|>", 0, PieceType::kControl});
+  GgufMetadata m = MetadataOf(spec);
+  const std::vector<Segment> text = {{"<|user|>", true}, {" \na", false}};
+  EXPECT_EQ(Read(m)->Encode(text, false).size(), 5u);
+  m.Set("general.name", std::string("Phi-3 mini"));
+  EXPECT_EQ(Read(m)->Encode(text, false), (Ids{id, 262}));
+  const std::vector<Segment> begin = {{"<s>", true}, {" a", false}};
+  EXPECT_EQ(Read(m)->Encode(begin, false).size(), 3u);
+}
+
+TEST(GgufTokenizer, KeepsATableOfReplacements) {
+  GgufMetadata m = MetadataOf(SentencePieceSpec());
+  m.Set("tokenizer.ggml.precompiled_charsmap", GgufArray(std::vector<uint8_t>{1, 2, 3}));
+  ExpectRefusal(RefusalOf([&] { Read(m); }), "normaliser's table is damaged");
+}
+
+TEST(GgufTokenizer, NormalisesAsItsFolderDid) {
+  TokenizerSpec spec = ByteLevelSpec({}, {});
+  spec.pre = "qwen2";
+  const std::string apart = "e\xCC\x81";
+  for (const bool nfc : {true, false}) {
+    spec.nfc = nfc;
+    EXPECT_EQ(Reread(spec)->Encode(apart).size(), nfc ? 2u : 3u);
+  }
+  // A file of another program has no such key: the name tells.
+  spec.nfc = false;
+  EXPECT_EQ(Read(MetadataOf(spec))->Encode(apart).size(), 2u);
+}
+
+TEST(GgufFault, NamesFlagsThatNoGgufKeeps) {
+  TokenizerSpec spec = ByteLevelSpec({}, {});
+  spec.pieces.push_back({"<x>", 0, PieceType::kUserDefined});
+  const auto with = [&](const char* flag, auto set) {
+    TokenizerSpec::AddedToken token{.id = 256, .text = "<x>"};
+    set(token);
+    spec.added = {token};
+    const std::string refusal = ExportRefusal(spec);
+    ExpectRefusal(refusal, "models/x: cannot be exported: added token '<x>'");
+    ExpectRefusal(refusal, flag);
+  };
+  with("(lstrip)", [](auto& t) { t.lstrip = true; });
+  with("(rstrip)", [](auto& t) { t.rstrip = true; });
+  with("(single_word)", [](auto& t) { t.single_word = true; });
+  spec.added = {{.id = 256, .text = "<x>", .normalized = true}};
+  EXPECT_EQ(ExportRefusal(spec), "accepted");  // nothing is normalised
+  spec.added[0].rstrip = true;
+  EXPECT_EQ(ExportRefusal(spec, "phi3"), "accepted");  // readers tell it by the name
+}
+
+TEST(GgufFault, NamesPiecesThatAGgufCutsAt) {
+  TokenizerSpec spec = SentencePieceSpec();
+  spec.pieces.push_back({"<x>", 0, PieceType::kUserDefined});
+  ExpectRefusal(ExportRefusal(spec), "user-defined piece '<x>'");
+  spec.add_space_prefix = false;  // then it makes no difference
+  EXPECT_EQ(ExportRefusal(spec), "accepted");
+  spec.add_space_prefix = true;
+  spec.added = {{.id = static_cast<int32_t>(spec.pieces.size()) - 1, .text = "<x>"}};
+  EXPECT_EQ(ExportRefusal(spec), "accepted");  // added beside the model, it cuts there too
+}
+
+// What a folder adds beside its SentencePiece model cuts a text.
+TEST(AddedBesideTheModel, CutsAText) {
+  TokenizerSpec spec = SentencePieceSpec();
+  const auto id = static_cast<int32_t>(spec.pieces.size());
+  spec.pieces.push_back({"<x>", 0, PieceType::kUserDefined});
+  spec.added = {{.id = id, .text = "<x>", .rstrip = true}};
+  EXPECT_EQ(Tokenizer::FromSpec(spec, "test")->Encode("<x>a<x> b"), (Ids{id, 262, id, 263}));
+}
+
+TEST(GgufFault, NamesIdsOfOneSpelling) {
+  TokenizerSpec spec = ByteLevelSpec({"ab", "cd", "ab"}, {});
+  ExpectRefusal(ExportRefusal(spec), "ids 256 and 258 are both spelt 'ab'");
+}
+
+// A model with more rows than ids gets names for them that no token has.
+TEST(GgufFault, IsNoneForRowsWithoutIds) {
+  TokenizerSpec spec = ByteLevelSpec({"[PAD258]"}, {});
+  GgufMetadata m("test.gguf");
+  SpecToGguf(spec, 260, "models/x", m);
+  const auto tokenizer = Read(m);
+  EXPECT_EQ(tokenizer->PieceText(258), "[PAD258]_");
+  EXPECT_EQ(tokenizer->Decode({97, 257, 258, 259, 98}), "ab");
+  EXPECT_EQ(tokenizer->Bytes(5000), "");
+}
+
+// A folder with a tokenizer.json of these members.
+class FolderTokenizer : public testing::Test {
+ protected:
+  std::unique_ptr<Tokenizer> Load(const std::string& members) {
+    Json file = ParseJson(Cat("{", members, "}"), "test");
+    file["model"] = {{"type", "BPE"},
+                     {"vocab", {{"a", 0}, {"\xE2\x96\x81", 1}, {"b", 2}, {"<unk>", 3}}},
+                     {"merges", Json::array()},
+                     {"unk_token", "<unk>"}};
+    folder_.Put("tokenizer.json", DumpJson(file));
+    return Tokenizer::Load(folder_.path());
+  }
+  void Refused(const std::string& members, std::string_view why) {
+    ExpectRefusal(ExportRefusal(Load(members)->spec()), why);
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(FolderTokenizer, SaysWhatItDoesThatNoGgufCanSay) {
+  const std::string marks = R"({"type":"Replace","pattern":{"String":" "},"content":"▁"})";
+  const std::string prefix = R"({"type":"Prepend","prepend":"▁"})";
+  const auto sequence = [](const std::vector<std::string>& steps) {
+    return Cat(R"("normalizer":{"type":"Sequence","normalizers":[)", Join(steps, ","), "]}");
+  };
+  EXPECT_EQ(ExportRefusal(Load(sequence({prefix, marks}))->spec()), "accepted");
+  Refused(sequence({R"({"type":"NFKC"})", marks}), "its tokenizer normalises text");
+  Refused(R"("normalizer":null)", "keeps spaces as they are");
+  Refused(
+      sequence({prefix, marks}) + R"(,"pre_tokenizer":{"type":"Digits","individual_digits":true})",
+      "its tokenizer splits words");
+  Refused(R"("pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"})",
+          "prepend_scheme 'first'");
+  Refused(
+      sequence({prefix, marks}) + R"(,"added_tokens":[{"id":4,"content":"<t>","special":false}])",
+      "(normalized)");
+  Refused(R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true})", "puts a space before");
+  Refused(
+      R"("normalizer":{"type":"NFKC"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false})",
+      "its tokenizer normalises text");
+}
+
+TEST_F(FolderTokenizer, NeedsTheBosThatItIsToAdd) {
+  folder_.Put("tokenizer_config.json", R"({"add_bos_token": true})");
+  ExpectRefusal(RefusalOf([&] { Load(R"("normalizer":null)"); }), "there is no bos_token");
+}
+
+}  // namespace
+}  // namespace retort

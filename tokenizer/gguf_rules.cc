@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tokenizer/gguf_rules.h"
+
+#include <unordered_map>
+#include <unordered_set>
+
+#include "base/seeded_hash.h"
+#include "base/strings.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+namespace {
+
+using PieceType = TokenizerSpec::PieceType;
+
+std::string AddedTokenFault(const TokenizerSpec& spec, const TokenizerSpec::AddedToken& token,
+                            std::string_view model_name) {
+  const auto fault = [&](std::string_view what, std::string_view flag) {
+    return Cat("added token '", Excerpt(token.text), "' ", what, " (", flag, ")");
+  };
+  if (token.lstrip) return fault("takes away the spaces before it", "lstrip");
+  if (token.rstrip != TakesSpaceBehind(model_name, token.text)) {
+    return token.rstrip
+               ? fault("takes away the spaces behind it", "rstrip")
+               : fault("leaves the spaces behind it, but a model of this name does not", "rstrip");
+  }
+  if (token.single_word) return fault("is read only where it stands alone", "single_word");
+  const bool normalized = token.normalized && !token.special;
+  if (normalized && !spec.byte_level && (spec.add_space_prefix || spec.normalizes))
+    return fault("is looked for in normalised text", "normalized");
+  return "";
+}
+
+// A SentencePiece model's own user-defined pieces stand within a text; in a GGUF they cut it, and
+// what follows them gets a mark for a space.
+std::string UserPieceFault(const TokenizerSpec& spec) {
+  if (spec.kind != TokenizerSpec::Kind::kSentencePiece || spec.cut_user_defined ||
+      !spec.add_space_prefix)
+    return "";
+  std::unordered_set<int32_t> added;
+  for (const TokenizerSpec::AddedToken& token : spec.added) added.insert(token.id);
+  for (size_t id = 0; id < spec.pieces.size(); ++id) {
+    const TokenizerSpec::Piece& piece = spec.pieces[id];
+    if (piece.type == PieceType::kUserDefined && !added.contains(static_cast<int32_t>(id))) {
+      return Cat("user-defined piece '", Excerpt(piece.text),
+                 "' is a part of words, but in a GGUF words end at it");
+    }
+  }
+  return "";
+}
+
+// Two ids with one spelling: llama.cpp does not open such a file.
+std::string DuplicateFault(const TokenizerSpec& spec) {
+  std::unordered_map<std::string_view, size_t, SeededTextHash> ids;
+  for (size_t id = 0; id < spec.pieces.size(); ++id) {
+    const auto [first, is_new] = ids.emplace(spec.pieces[id].text, id);
+    if (!is_new) {
+      return Cat("ids ", first->second, " and ", id, " are both spelt '",
+                 Excerpt(spec.pieces[id].text), "'");
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+bool TakesSpaceBehind(std::string_view model_name, std::string_view token) {
+  std::string name(model_name);
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (name.find("phi-3") == name.npos && name.find("phi3") == name.npos) return false;
+  return token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
+}
+
+std::string GgufFault(const TokenizerSpec& spec, std::string_view model_name) {
+  if (!spec.gguf_fault.empty()) return spec.gguf_fault;
+  for (const TokenizerSpec::AddedToken& token : spec.added) {
+    std::string fault = AddedTokenFault(spec, token, model_name);
+    if (!fault.empty()) return fault;
+  }
+  std::string fault = UserPieceFault(spec);
+  return fault.empty() ? DuplicateFault(spec) : fault;
+}
+
+}  // namespace retort
