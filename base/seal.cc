@@ -5,16 +5,14 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
-#include <vector>
 
 #include "base/error.h"
+#include "base/user_folder.h"
 
 namespace retort {
 namespace {
@@ -30,19 +28,10 @@ struct SecretFile {
   }
 };
 
-// The XDG base directory specification says that a relative path is to be ignored.
 Path StateFolder() {
-  const char* state = std::getenv("XDG_STATE_HOME");
-  if (state && *state == '/') return Path(state) / "retort";
-  const char* home = std::getenv("HOME");
-  std::vector<char> buffer(1 << 14);
-  passwd entry, *found = nullptr;
-  if ((!home || *home != '/') &&
-      ::getpwuid_r(::geteuid(), &entry, buffer.data(), buffer.size(), &found) == 0 && found)
-    home = found->pw_dir;
-  if (!home || *home != '/')
-    throw InputError("there is no home folder to keep Retort's secret in; ", kWayOut);
-  return Path(home) / ".local" / "state" / "retort";
+  const std::optional<Path> folder = UserFolder("XDG_STATE_HOME", ".local/state");
+  if (!folder) throw InputError("there is no home folder to keep Retort's secret in; ", kWayOut);
+  return *folder;
 }
 
 [[noreturn]] void CannotBeMade(const Path& path, const std::string& why) {

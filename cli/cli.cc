@@ -2,7 +2,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <cstdlib>
 #include <filesystem>
 #include <iostream>
 #include <new>
@@ -10,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "base/user_folder.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/near_names.h"
@@ -56,19 +56,6 @@ int Parse(CLI::App& app, int argc, const char* const* argv) {
   }
 }
 
-// $XDG_CACHE_HOME/retort, or ~/.cache/retort; none without either.
-void RememberFingerprints() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  Path folder;
-  if (cache && *cache == '/') {  // the specification: a relative path is ignored
-    folder = cache;
-  } else if (home && *home == '/') {
-    folder = Path(home) / ".cache";
-  }
-  if (!folder.empty()) UseFingerprintCache(folder / "retort");
-}
-
 }  // namespace
 
 int RunCli(int argc, const char* const* argv) {
@@ -76,7 +63,7 @@ int RunCli(int argc, const char* const* argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", RETORT_VERSION);
   app.option_defaults()->always_capture_default();
-  RememberFingerprints();
+  if (const auto cache = UserFolder("XDG_CACHE_HOME", ".cache")) UseFingerprintCache(*cache);
   for (const auto add :
        {AddTrain, AddTeach, AddEval, AddMerge, AddPrune, AddExport, AddRun, AddServe, AddInspect,
         AddTrust, AddInit, AddTokenize, AddTokenizer, AddLogits, AddBench, AddReadHdf5}) {
