@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server_prompt.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 
 namespace retort {
@@ -19,35 +17,6 @@ ApiError TooLong(const ApiRequest& request, const std::string& message) {
 }
 
 }  // namespace
-
-std::optional<int64_t> MostTextBytes(const TokenizerSpec& spec, int64_t tokens) {
-  // A tokenizer.json may normalise in any way, unless its way is one that has a name. The named
-  // ones compose characters at most (NFC), which makes a text no less than a third as long.
-  constexpr int64_t kMostComposed = 3;
-  const bool known_steps = spec.tokenizer_json.empty() || !spec.pre.empty();
-  const bool every_byte = spec.byte_level || spec.byte_fallback;
-  const bool removes = !spec.charsmap.empty() || spec.remove_extra_whitespaces ||
-                       std::any_of(spec.added.begin(), spec.added.end(),
-                                   [](const auto& token) { return token.lstrip || token.rstrip; });
-  if (!known_steps || !every_byte || removes) return std::nullopt;
-  size_t longest = 1;
-  for (const auto& piece : spec.pieces) longest = std::max(longest, piece.text.size());
-  for (const auto& token : spec.added) longest = std::max(longest, token.text.size());
-  return tokens * static_cast<int64_t>(longest) * kMostComposed;
-}
-
-PromptReader::PromptReader(const ServedModel& model, int64_t context)
-    : model_(model),
-      context_(context),
-      most_bytes_(MostTextBytes(model.tokenizer.spec(), context)) {}
-
-void PromptReader::CheckBytes(const ApiRequest& request) const {
-  size_t bytes = request.prompt.size();
-  for (const Message& message : request.messages) bytes += message.content.size();
-  if (!most_bytes_ || static_cast<int64_t>(bytes) <= *most_bytes_) return;
-  throw TooLong(request, Cat("the prompt's ", bytes, " bytes are more than the context of ",
-                             context_, " tokens can hold"));
-}
 
 std::optional<std::vector<int32_t>> PromptReader::Encode(const ApiRequest& request) const {
   if (!request.prompt_ids.empty()) return request.prompt_ids;
@@ -67,7 +36,6 @@ std::optional<std::vector<int32_t>> PromptReader::Encode(const ApiRequest& reque
 std::vector<int32_t> PromptReader::Read(const ApiRequest& request) const {
   if (request.kind == ApiKind::kChat && !model_.chat)
     throw ApiError(400, model_.no_chat, "messages", "no_chat_template");
-  CheckBytes(request);
   std::optional<std::vector<int32_t>> encoded = Encode(request);
   if (!encoded) {
     throw TooLong(request, Cat("the prompt's more than ", kCounted * context_,

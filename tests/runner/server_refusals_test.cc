@@ -80,14 +80,13 @@ TEST_F(ServerTest, KnowsItsModelAlone) {
   }
 }
 
-TEST_F(ServerTest, RefusesWhatCannotFitBeforeItIsTokenised) {
-  tokenizer_.mutable_spec().byte_fallback = true;
+TEST_F(ServerTest, CountsNoPromptToItsEndThatCannotFit) {
   options_.engine.context = 64;
   Start();
   const Json error =
       Refused(400, kComplete, Cat(R"({"prompt": ")", std::string(1 << 20, 'a'), "\"}"));
   EXPECT_EQ(error["code"], "context_length_exceeded");
-  EXPECT_NE(error["message"].get<std::string>().find("1048576 bytes"), std::string::npos);
+  EXPECT_NE(error["message"].get<std::string>().find("more than 256 tokens"), std::string::npos);
   const Json chat = Refused(
       400, kChat,
       Cat(R"({"messages": [{"role": "user", "content": ")", std::string(1 << 20, 'a'), "\"}]}"));
