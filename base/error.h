@@ -3,8 +3,8 @@
 //
 // A message is one line: the file, the place in it, what was expected, and a fix if there is one.
 // The constructor sees to that whatever text of a file is in it (OneLine in base/text.h).
-// Only cli/main.cc, the server's request handler and the top-level functions of threads catch
-// errors.
+// Who may catch errors is listed in docs/architecture.md: cli/, the server, the engine, the tops of
+// threads, and the child process that reads HDF5.
 #pragma once
 
 #include <stdexcept>

@@ -110,12 +110,6 @@ void WriteTextAtomically(const Path& path, std::string_view text) {
   file.Commit();
 }
 
-void PutInPlace(const Path& temporary, const Path& target) {
-  SyncFile(temporary, target);
-  RenameTo(target, temporary);
-  SyncFolder(FolderOf(target));
-}
-
 StagedFile::StagedFile(const Path& target) : target_(target) {
   CheckTarget(target);
   folder_ = std::make_unique<Temporary>(target, Temporary::Kind::kFolder);
@@ -124,7 +118,11 @@ StagedFile::StagedFile(const Path& target) : target_(target) {
 
 StagedFile::~StagedFile() = default;
 
-void StagedFile::Commit() { PutInPlace(path_, target_); }
+void StagedFile::Commit() {
+  SyncFile(path_, target_);
+  RenameTo(target_, path_);
+  SyncFolder(FolderOf(target_));
+}
 
 AppendFile::AppendFile(const Path& path) : path_(path) {
   fd_ = calls::OpenForAppending(path);

@@ -80,11 +80,7 @@ class AtomicFile {
 
 void WriteTextAtomically(const Path& path, std::string_view text);
 
-// Syncs a closed file and renames it to the target, in the same file system. Throws Error{kFailure}
-// with the target.
-void PutInPlace(const Path& temporary, const Path& target);
-
-// The same for a library that writes files by name, and for a file that is read back before it gets
+// For a library that writes files by name, and for a file that is read back before it gets
 // its name: path() has the target's file name and lies in a temporary folder beside the target.
 // Commit() syncs that file and renames it to the target. The destructor removes the folder.
 class StagedFile {

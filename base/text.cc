@@ -38,7 +38,8 @@ bool IsSafe(uint32_t point) {
   const bool separates = point == 0x2028 || point == 0x2029;
   const bool directs = point == 0x61c || point == 0x200e || point == 0x200f ||
                        (point >= 0x202a && point <= 0x202e) || (point >= 0x2066 && point <= 0x2069);
-  return !separates && !directs;
+  const bool unseen = point == 0x200b || (point >= 0x2060 && point <= 0x2065) || point == 0xfeff;
+  return !separates && !directs && !unseen;
 }
 
 std::string Escaped(const Character& c) {

@@ -14,9 +14,9 @@ inline constexpr size_t kLongestMessage = 1000;  // bytes
 inline constexpr size_t kLongestQuote = 100;
 
 // The text on one line of at most `most` bytes (at least 60). Control characters, line separators,
-// marks that change the direction of writing, and bytes that are not UTF-8 become escapes: \n,
-// \x1b, \u202e. Where the text is longer, its middle is left out: "abc…[1200 bytes left out]…xyz".
-// A text that went through stays as it is.
+// marks that have no width or change the direction of writing, and bytes that are not UTF-8 become
+// escapes: \n, \x1b, \u202e. Where the text is longer, its middle is left out: "abc…[1200 bytes
+// left out]…xyz". A text that went through stays as it is.
 std::string OneLine(std::string_view text, size_t most = kLongestMessage);
 
 // OneLine in quotes, 'like this': for a name, key or value out of a file or a request.

@@ -6,26 +6,13 @@
 #include <utility>
 
 #include "base/strings.h"
-#include "tokenizer/utf8.h"
+#include "base/text.h"
 
 namespace retort {
 namespace {
 
 constexpr size_t kMostPrefix = 64;  // bytes
 constexpr size_t kMostLabel = 60, kMostValue = 200, kMostKept = 4096;
-
-std::string Hex(uint32_t value, int digits) {
-  std::string out;
-  for (int shift = 4 * (digits - 1); shift >= 0; shift -= 4)
-    out += "0123456789abcdef"[value >> shift & 15];
-  return out;
-}
-
-// Whether a terminal would act on the character instead of showing it.
-bool IsControl(char32_t c) {
-  return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200b && c <= 0x200f) ||
-         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x2069) || c == 0xfeff;
-}
 
 using Table = std::vector<std::vector<std::string>>;
 
@@ -55,23 +42,6 @@ void AddTable(const Table& rows, std::vector<std::string>& lines) {
 std::string JsonText(std::string_view text) { return DumpJson(Json(std::string(text))); }
 
 }  // namespace
-
-std::string Shown(std::string_view text, size_t most) {
-  std::string out;
-  for (size_t at = 0, shown = 0; at < text.size();) {
-    const Utf8Char c = DecodeUtf8(text, at);
-    const auto size = static_cast<size_t>(c.valid ? c.size : 1);
-    std::string piece(text.substr(at, size));
-    if (!c.valid)
-      piece = "\\x" + Hex(static_cast<unsigned char>(text[at]), 2);
-    else if (IsControl(c.code))
-      piece = c.code < 0x80 ? "\\x" + Hex(c.code, 2) : "\\u" + Hex(c.code, 4);
-    if (shown += Width(piece); shown > most) return out + "...";
-    out += piece;
-    at += size;
-  }
-  return out;
-}
 
 InspectReport::InspectReport(std::string kind, const Path& path)
     : kind_(std::move(kind)), path_(path.string()) {}
@@ -123,17 +93,17 @@ std::string InspectReport::JsonLine() const {
 }
 
 std::vector<std::string> InspectReport::Lines() const {
-  std::vector<std::string> lines = {Cat(Shown(path_, kMostKept), ": ", kind_)};
+  std::vector<std::string> lines = {Cat(OneLine(path_, kMostKept), ": ", kind_)};
   Table facts;
   for (const Fact& f : facts_)
-    facts.push_back({Shown(f.label, kMostLabel), Shown(f.text, kMostValue)});
+    facts.push_back({OneLine(f.label, kMostLabel), OneLine(f.text, kMostValue)});
   AddTable(facts, lines);
   if (!has_tensors_) return lines;
   lines.push_back("");
   Table tensors;
   for (const Tensor& t : tensors_) {
-    tensors.push_back({Shown(t.name, kMostLabel), Shown(t.type, kMostLabel),
-                       Shown(ShapeText(t.shape), kMostLabel), BytesText(t.bytes)});
+    tensors.push_back({OneLine(t.name, kMostLabel), OneLine(t.type, kMostLabel),
+                       OneLine(ShapeText(t.shape), kMostLabel), BytesText(t.bytes)});
   }
   AddTable(tensors, lines);
   return lines;

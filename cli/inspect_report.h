@@ -52,8 +52,4 @@ class InspectReport {
   bool has_tensors_ = false;
 };
 
-// Text for a terminal, of at most `most` characters and "...": controls, marks that reorder text
-// and bytes that are not UTF-8 escaped.
-std::string Shown(std::string_view text, size_t most);
-
 }  // namespace retort

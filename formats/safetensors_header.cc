@@ -258,12 +258,6 @@ class IndexEvents final : public StrictEvents {
   TextPairs map_;
 };
 
-// The library takes a NUL for the end of the text and would ignore what follows.
-void CheckNoNul(std::string_view json, const std::string& where) {
-  const size_t at = json.find('\0');
-  if (at != json.npos) throw InputError(where, ": not JSON: a NUL at byte ", at + 1);
-}
-
 // Throws if two items have one name. Sorts pointers, which takes less memory than a set of names.
 template <class Item, class NameOf>
 void CheckNames(const std::vector<Item>& items, NameOf name_of, const std::string& where) {
@@ -280,7 +274,7 @@ void CheckNames(const std::vector<Item>& items, NameOf name_of, const std::strin
 }  // namespace
 
 SafetensorsHeader ParseSafetensorsHeader(std::string_view json, const std::string& where) {
-  CheckNoNul(json, where);
+  RefuseNul(json, where);
   HeaderEvents events(where);
   Json::sax_parse(json.begin(), json.end(), &events);
   SafetensorsHeader header = events.Take();
@@ -290,7 +284,7 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view json, const std::strin
 }
 
 TextPairs ParseSafetensorsIndex(std::string_view json, const std::string& where) {
-  CheckNoNul(json, where);
+  RefuseNul(json, where);
   IndexEvents events(where);
   Json::sax_parse(json.begin(), json.end(), &events);
   TextPairs pairs = events.Take();

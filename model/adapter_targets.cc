@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -58,7 +59,7 @@ std::vector<std::string> KnownNames(const Layout& layout) {
 Error MatchesNothing(const char* key, const std::string& member, const Layout& layout) {
   const std::vector<std::string> known = KnownNames(layout);
   const std::string near = member.size() > 80 ? "" : Nearest(member, known);
-  return InputError(key, ": '", Excerpt(member), "' is no linear layer of this model's blocks",
+  return InputError(key, ": ", Quoted(member), " is no linear layer of this model's blocks",
                     near.empty() ? "" : Cat("; did you mean '", near, "'?"),
                     "; known: ", Join(known, ", "));
 }
@@ -104,8 +105,8 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
     };
     if (!expression || std::ranges::any_of(adaptable, matches)) return;
     throw InputError(
-        key, ": the expression '", Excerpt(expression->pattern()),
-        "' matches the whole name of no linear layer, such as '",
+        key, ": the expression ", Quoted(expression->pattern()),
+        " matches the whole name of no linear layer, such as '",
         adaptable.empty() ? "" : adaptable.front()->name,
         "'; to name layers by their last part, give a list of: ", Join(KnownNames(layout), ", "));
   };

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/work_budget.h"
 #include "tokenizer/utf8.h"
 
@@ -61,7 +62,7 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
     for (size_t cut = merge.size() <= longest + 1 ? merge.find(' ') : merge.npos;
          cut != merge.npos && id < 0; cut = merge.find(' ', cut + 1)) {
       if (!look_ups.Take(merge.size())) {
-        throw InputError(where, ": merge ", rank, " '", Excerpt(merge), "' of ", merge.size(),
+        throw InputError(where, ": merge ", rank, " ", Quoted(merge), " of ", merge.size(),
                          " bytes has too many spaces at which it could be cut");
       }
       left = spelt.Find(merge.substr(0, cut));
@@ -71,8 +72,8 @@ void BpeModel::AddMerges(const TokenizerSpec& spec, const std::string& where) {
       id = spelt.Find(whole);
     }
     if (id < 0) {
-      throw InputError(where, ": merge ", rank, " '", Excerpt(merge),
-                       "' does not join two pieces of the vocabulary into a third");
+      throw InputError(where, ": merge ", rank, " ", Quoted(merge),
+                       " does not join two pieces of the vocabulary into a third");
     }
     if (spec.pieces[id].type == PieceType::kControl)
       continue;  // text never produces a control token

@@ -6,6 +6,7 @@
 
 #include "base/seeded_hash.h"
 #include "base/strings.h"
+#include "base/text.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -16,7 +17,7 @@ using PieceType = TokenizerSpec::PieceType;
 std::string AddedTokenFault(const TokenizerSpec& spec, const TokenizerSpec::AddedToken& token,
                             std::string_view model_name) {
   const auto fault = [&](std::string_view what, std::string_view flag) {
-    return Cat("added token '", Excerpt(token.text), "' ", what, " (", flag, ")");
+    return Cat("added token ", Quoted(token.text), " ", what, " (", flag, ")");
   };
   if (token.lstrip) return fault("takes away the spaces before it", "lstrip");
   if (token.rstrip != TakesSpaceBehind(model_name, token.text)) {
@@ -42,8 +43,8 @@ std::string UserPieceFault(const TokenizerSpec& spec) {
   for (size_t id = 0; id < spec.pieces.size(); ++id) {
     const TokenizerSpec::Piece& piece = spec.pieces[id];
     if (piece.type == PieceType::kUserDefined && !added.contains(static_cast<int32_t>(id))) {
-      return Cat("user-defined piece '", Excerpt(piece.text),
-                 "' is a part of words, but in a GGUF words end at it");
+      return Cat("user-defined piece ", Quoted(piece.text),
+                 " is a part of words, but in a GGUF words end at it");
     }
   }
   return "";
@@ -55,8 +56,8 @@ std::string DuplicateFault(const TokenizerSpec& spec) {
   for (size_t id = 0; id < spec.pieces.size(); ++id) {
     const auto [first, is_new] = ids.emplace(spec.pieces[id].text, id);
     if (!is_new) {
-      return Cat("ids ", first->second, " and ", id, " are both spelt '",
-                 Excerpt(spec.pieces[id].text), "'");
+      return Cat("ids ", first->second, " and ", id, " are both spelt ",
+                 Quoted(spec.pieces[id].text));
     }
   }
   return "";

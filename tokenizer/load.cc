@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/seeded_hash.h"
+#include "base/text.h"
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/bpe_pipeline.h"
 #include "tokenizer/sentencepiece_file.h"
@@ -79,7 +80,7 @@ std::map<int64_t, TokenizerSpec::AddedToken> TokensBeside(const Path& folder, co
   const Texts special = NamedTexts(config, where);
   for (const auto& entry : given.items()) {
     if (!entry.value().is_number_integer())
-      throw InputError(older.string(), ": the id of '", Excerpt(entry.key()), "' is no integer");
+      throw InputError(older.string(), ": the id of ", Quoted(entry.key()), " is no integer");
     tokens[entry.value().get<int64_t>()] = {.text = entry.key(),
                                             .special = special.contains(entry.key())};
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -32,7 +33,7 @@ PrefixTable::PrefixTable(const std::vector<std::string_view>& texts, const std::
   std::vector<size_t> order;
   for (size_t i = 0; i < texts.size(); ++i) {
     if (texts[i].size() > kMaxBytes) {
-      throw InputError(where, ": ", what, " '", Excerpt(texts[i]), "' has ", texts[i].size(),
+      throw InputError(where, ": ", what, " ", Quoted(texts[i]), " has ", texts[i].size(),
                        " bytes; at most ", kMaxBytes, " are read");
     }
     if (!texts[i].empty()) order.push_back(i);
@@ -59,7 +60,7 @@ void PrefixTable::Link(const std::string& where, std::string_view what, int nest
     while (!stack.empty() && !text.starts_with(TextOf(entries_[static_cast<size_t>(stack.back())])))
       stack.pop_back();
     if (stack.size() >= static_cast<size_t>(nested)) {
-      throw InputError(where, ": ", what, " '", Excerpt(text), "' begins with ", stack.size(),
+      throw InputError(where, ": ", what, " ", Quoted(text), " begins with ", stack.size(),
                        " others; at most ", nested - 1, " are read");
     }
     if (!stack.empty()) entries_[i].shorter = stack.back();

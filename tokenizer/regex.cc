@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -87,7 +88,7 @@ namespace {
 
 pcre2_code* Compile(std::string_view pattern, uint32_t options, const std::string& where) {
   if (pattern.size() > Regex::kMaxBytes) {
-    throw InputError(where, ": the expression '", Excerpt(pattern), "' has ", pattern.size(),
+    throw InputError(where, ": the expression ", Quoted(pattern), " has ", pattern.size(),
                      " bytes; at most ", Regex::kMaxBytes, " are read");
   }
   int error = 0;
@@ -97,8 +98,8 @@ pcre2_code* Compile(std::string_view pattern, uint32_t options, const std::strin
                                    PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | options,
                                    &error, &at, nullptr);
   if (!code) {
-    throw InputError(where, ": the expression '", Excerpt(pattern),
-                     "' is not understood: ", MessageOf(error));
+    throw InputError(where, ": the expression ", Quoted(pattern),
+                     " is not understood: ", MessageOf(error));
   }
   return code;
 }
@@ -230,8 +231,8 @@ WholeRegex::WholeRegex(WholeRegex&&) noexcept = default;
 bool WholeRegex::Matches(std::string_view text) {
   for (uint32_t steps = kNameSteps;; steps *= 2) {
     if (steps > kNameSteps && !state_->budget.Take(steps)) {
-      throw InputError(where_, ": the expression '", Excerpt(pattern_), "' takes too long on '",
-                       Excerpt(text), "'");
+      throw InputError(where_, ": the expression ", Quoted(pattern_), " takes too long on ",
+                       Quoted(text));
     }
     const int found = state_->code.Run(text, 0, text.size(), steps, *state_->scratch.data_);
     if (!IsCostly(found)) return found >= 0;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/seeded_hash.h"
+#include "base/text.h"
 #include "tokenizer/prefix_table.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/wire.h"
@@ -119,9 +120,9 @@ void CheckPiece(const SpecPiece& piece, size_t id, const std::string& where) {
   }
   if (piece.text.find('\0') != std::string::npos) throw wrong("holds a zero byte");
   if (!std::isfinite(piece.score))
-    throw wrong("'", Excerpt(piece.text), "' has a score that is no number");
+    throw wrong(Quoted(piece.text), " has a score that is no number");
   if (piece.type == PieceType::kByte && BytePiece(piece.text) < 0) {
-    throw wrong("'", Excerpt(piece.text), "' is no byte of the form <0xNN>");
+    throw wrong(Quoted(piece.text), " is no byte of the form <0xNN>");
   }
 }
 
@@ -179,7 +180,7 @@ void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where)
     const SpecPiece& piece = spec.pieces[id];
     CheckPiece(piece, id, where);
     if (!seen.insert(piece.text).second) {
-      throw InputError(where, ": piece ", id, " '", Excerpt(piece.text), "' is there twice");
+      throw InputError(where, ": piece ", id, " ", Quoted(piece.text), " is there twice");
     }
     if (piece.type == PieceType::kByte) is_byte[BytePiece(piece.text)] = true;
     if (piece.type == PieceType::kUnknown) ++unknown;

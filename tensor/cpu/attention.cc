@@ -106,8 +106,8 @@ struct ForwardTile {
     const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
     Begin<W>(tile, x->q, rows, s);
     const int64_t end = tile.LastKey(tile.count - 1) + 1;
-    // Key tiles end at multiples of their size, also in a window: so a query's sums do not depend on
-    // which queries are computed with it. Keys before the first visible one may be gone.
+    // Key tiles end at multiples of their size, also in a window: so a query's sums do not depend
+    // on which queries are computed with it. Keys before the first visible one may be gone.
     int64_t n = 0;
     for (int64_t first = tile.FirstKey(0); first < end; first += n) {
       n = std::min(RoundedDown(first, kTileKeys) + kTileKeys, end) - first;

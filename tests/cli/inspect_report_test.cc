@@ -40,19 +40,20 @@ TEST(InspectReport, NestedObjectsAreFactsOfTheirOwn) {
 }
 
 TEST(InspectReport, WhatATerminalWouldActOnIsEscaped) {
-  EXPECT_EQ(Shown("a\x1b]0;owned\x07\n\x7f", 99), "a\\x1b]0;owned\\x07\\x0a\\x7f");
-  EXPECT_EQ(Shown("\xc2\x9b"
+  const auto shown = [](const std::string& text) {
+    InspectReport report("GGUF file", "m");
+    report.AddFact("key", text);
+    const std::string line = report.Lines()[1];
+    EXPECT_TRUE(StartsWith(line, "  key  ")) << line;
+    return line.substr(7);
+  };
+  EXPECT_EQ(shown("a\x1b]0;owned\x07\n\x7f"), "a\\x1b]0;owned\\x07\\n\\x7f");
+  EXPECT_EQ(shown("\xc2\x9b"
                   "31m \xe2\x80\xae"
-                  "abc",
-                  99),
+                  "abc"),
             "\\u009b31m \\u202eabc");
-  EXPECT_EQ(Shown("\x9b"
-                  "31m \xff",
-                  99),
-            "\\x9b31m \\xff");
-  EXPECT_EQ(Shown("東京 😀", 99), "東京 😀");
-  EXPECT_EQ(Shown("東京 😀", 2), "東京...");
-  EXPECT_EQ(Shown(std::string(1 << 20, 'x'), 3), "xxx...");
+  EXPECT_EQ(shown("東京 😀"), "東京 😀");
+  EXPECT_LT(shown(std::string(1 << 20, 'x')).size(), 300u);
 }
 
 // One long key does not pad the lines of the others, and a key with many members is not repeated

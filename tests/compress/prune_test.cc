@@ -140,11 +140,13 @@ TEST_F(Pruning, ConfigurationLosesTheListsOfLayersThatGo) {
   config.tied = true;
   MakeModelFolder(folder_ / "base", config, {.head_only = true});
   Json j = ReadJson(folder_ / "base/config.json");
-  j["layer_types"] = {"full_attention", "full_attention", "full_attention", "full_attention"};
+  const ModelFiles source = OpenModel(folder_ / "base");
+  // The family refuses the types of the layers that go.
+  j["layer_types"] = {"sliding_attention", "full_attention", "sliding_attention", "full_attention"};
   j["eos_token_id"] = {1, 2, 3, 4};  // as long as a list of layers, and none
   WriteTextAtomically(folder_ / "base/config.json", DumpJson(j));
   std::filesystem::create_directory(folder_ / "out");
-  WritePrunedModel(OpenModel(folder_ / "base"), {{1, 3}, {}}, folder_ / "out");
+  WritePrunedModel(source, {{1, 3}, {}}, folder_ / "out");
   const Json got = ReadJson(folder_ / "out/config.json");
   EXPECT_EQ(got["layer_types"], Json({"full_attention", "full_attention"}));
   EXPECT_EQ(got["eos_token_id"], j["eos_token_id"]);
