@@ -19,11 +19,18 @@ namespace retort::ops {
 // a, b, out [T,C]: a + b
 Var Add(Context& context, const Var& a, const Var& b);
 
+// x [T,C], bias [C]: x[t,:] + bias
+Var AddBias(Context& context, const Var& x, const Var& bias);
+
 // x: factor * x
 Var Scale(Context& context, const Var& x, float factor);
 
 // Splits the columns of x [T,M] into consecutive parts[i] [T,widths[i]]. The widths must sum to M.
 void Split(Context& context, const Var& x, std::span<const int64_t> widths, std::span<Var> parts);
+// The columns of parts [T,N_i] beside each other: [T, sum of N_i].
+Var Join(Context& context, std::initializer_list<const Var*> parts);
+// The same values in another shape of as many elements.
+Var Reshape(Context& context, const Var& x, const Shape& shape);
 // x [T,C] -> [N,C]: row rows[i] of x, rows i32 [N]. A row may be selected more than once.
 Var Gather(Context& context, const Var& x, const Tensor& rows);
 
@@ -32,9 +39,11 @@ Var Gather(Context& context, const Var& x, const Tensor& rows);
 Var Embedding(Context& context, const PreparedWeight& table, const Tensor& ids);
 Var Embedding(Context& context, const Var& table, const Tensor& ids);
 
-// x / sqrt(mean(x^2) + epsilon) * gain, for x [T,C] with gain [C], or x [T,N*D] with gain [D] (each
-// head normalised separately).
-Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon);
+// x / sqrt(mean(x^2) + epsilon) * gain, over each run of `width` values of x [T,N*width]: gain
+// [width], or [N,width] for a gain of each run (each head).
+Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon, int64_t width);
+// Each run of `width` values of x less its mean.
+Var Center(Context& context, const Var& x, int64_t width);
 
 // An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
 struct LowRank {
@@ -74,12 +83,14 @@ Var Attention(Context& context, const AttentionShape& shape,
 
 // gate, up [T,F]: f(gate) * up
 Var GatedActivation(Context& context, Activation activation, const Var& gate, const Var& up);
+// f(x)
+Var Activate(Context& context, Activation activation, const Var& x);
 
-// A mixture of experts. logits [T,E] -> the experts of each token in descending order of weight,
-// and the weights [T,used] (RouteRule).
+// A mixture of experts. logits [T,E] -> the experts of each token, best first, and their weights
+// (RouteRule).
 struct Routing {
-  std::vector<int32_t> experts;  // [T * used], on the host
-  Var weights;                   // [T,used]
+  Tensor experts;  // i32 [T,used]
+  Var weights;     // [T,used]
 };
 Routing Route(Context& context, const Var& logits, const RouteRule& rule);
 // One expert's output y [N,C] for the tokens rows[i]; N may be 0. places[i] is the index of the

@@ -85,7 +85,7 @@ std::unique_ptr<Model> MakeRandomModel(const Architecture& config, WeightFormat 
     const LinearSpec* linear = model->layout.LinearOf(spec);
     if (!linear) {
       model->Set(spec.target,
-                 vector(spec.shape[0], spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f));
+                 vector(spec.elements(), spec.target.kind == Target::Kind::kBias ? 0.0f : 1.0f));
       continue;
     }
     const WeightFormat format = linear->adaptable() ? weights : EmbeddingFormat(weights);

@@ -61,7 +61,10 @@ std::vector<int32_t> LabelTree::AppendTo(std::span<const int32_t> prompt, Batch&
     batch.positions.push_back(position);
     ++layout.runs.back().queries;
   };
+  int32_t deepest = 0;
+  for (const Node& node : nodes_) deepest = std::max(deepest, node.depth + 1);
   const auto begin_run = [&](int32_t position) {
+    batch.lengths.push_back(size + deepest);
     layout.runs.push_back({static_cast<int32_t>(batch.tokens()), 0, position,
                            static_cast<int32_t>(layout.block_rows.size())});
   };

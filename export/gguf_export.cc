@@ -100,11 +100,9 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
   const Layout& layout = source.layout;
   GgufExportResult result;
   GgufWriter writer(target, MakeMetadata(source, options));
-  const RopeSpec& rope = source.config.ropes.front();
-  const bool scaled = rope.scaling.kind == RopeScaling::Kind::kLlama3;
-  const std::vector<float> factors = RopeFactors(rope);
-  if (scaled)
-    writer.Declare("rope_freqs.weight", WeightFormat::kF32, {static_cast<int64_t>(factors.size())});
+  const std::vector<RopeTensor> factors = RopeTensors(source.config.ropes.front());
+  for (const auto& [name, values] : factors)
+    writer.Declare(name, WeightFormat::kF32, {std::ssize(values)});
   for (const TensorSpec& spec : layout.tensors) {
     if (spec.expert > 0) continue;  // expert 0 declares the stacked tensor of all experts
     const WeightFormat format = StoredFormat(layout, spec, options);
@@ -113,7 +111,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       result.kept_f16.push_back(spec.gguf_name);
   }
   ThreadPool pool(options.threads > 0 ? options.threads : AvailableProcessors());
-  if (scaled) writer.Write("rope_freqs.weight", std::as_bytes(std::span(factors)));
+  for (const auto& [name, values] : factors) writer.Write(name, std::as_bytes(std::span(values)));
   const auto memory = MakeHostMemory();
   for (const TensorSpec& spec : layout.tensors) {
     if (!spec.is_matrix()) {

@@ -50,7 +50,7 @@ DenseConfig ConfigOf(const NamedShape& s) {
   c.rotary_base = s.rotary_base;
   c.norm_epsilon = s.epsilon;
   c.max_positions = s.positions;
-  c.qk_norm = c.family == "qwen3";
+  c.qk_norm = c.family == "qwen3" ? QkNorm::kHeads : QkNorm::kNone;
   return c;
 }
 

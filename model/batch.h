@@ -20,11 +20,20 @@ struct Batch {
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]
 
+  // Where the keys of a sequence are cached, how many tokens each run's sequence may grow to: some
+  // ropes depend on it (RopeScaling::by_length), and cached keys must not change. Empty: as many as
+  // there are.
+  std::vector<int32_t> lengths;
+
   int64_t tokens() const { return static_cast<int64_t>(ids.size()); }
+  int64_t LengthOf(const AttentionRun& run) const {
+    return lengths.empty() ? run.first_position + run.queries
+                           : lengths[static_cast<size_t>(&run - layout.runs.data())];
+  }
 
   // Removes all tokens; the allocated memory is kept.
   void Clear() {
-    ids.clear(), positions.clear(), row_index.clear(), row_token.clear();
+    ids.clear(), positions.clear(), row_index.clear(), row_token.clear(), lengths.clear();
     layout.runs.clear(), layout.block_rows.clear();
   }
 

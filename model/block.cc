@@ -7,41 +7,66 @@
 namespace retort {
 namespace {
 
-GainId PostNorm(const BlockSpec& spec, const char* part, LayoutBuilder& builder) {
-  return spec.order == ResidualOrder::kPrePost ? builder.AddGain(part, builder.architecture().width)
-                                               : kNone;
+bool IsParallel(ResidualOrder order) {
+  return order == ResidualOrder::kParallel || order == ResidualOrder::kParallelTwoNorms;
 }
 
-// x + f(norm(x)), or with a post-norm x + norm(f(norm(x))).
-template <class Function>
-Var Residual(const PassContext& run, const Var& x, GainId norm, GainId post_norm,
-             const Function& f) {
-  const Var y = f(Norm(run, norm, x));
-  return ops::Add(run.context, x, post_norm == kNone ? y : Norm(run, post_norm, y));
+const char* AttentionNorm(const BlockSpec& spec) {
+  return spec.order == ResidualOrder::kParallelTwoNorms ? "attn_norm_2" : "attn_norm";
+}
+
+NormLayer NormIf(bool wanted, const char* part, LayoutBuilder& builder) {
+  return wanted ? builder.AddNorm(part, builder.architecture().width) : NormLayer();
+}
+
+NormLayer PostNorm(const BlockSpec& spec, const char* part, LayoutBuilder& builder) {
+  return NormIf(spec.order == ResidualOrder::kPrePost || spec.order == ResidualOrder::kPost, part,
+                builder);
+}
+
+Var NormIfPresent(const PassContext& run, const NormLayer& norm, const Var& x) {
+  return norm.present() ? Norm(run, norm, x) : x;
 }
 
 }  // namespace
 
 Block::Block(const BlockSpec& spec, int64_t layer, LayoutBuilder& builder)
     : layer_(layer),
-      attention_norm_(builder.AddGain("attn_norm", builder.architecture().width)),
+      order_(spec.order),
+      scale_(static_cast<float>(builder.architecture().residual_scale)),
+      attention_norm_(NormIf(spec.order != ResidualOrder::kPost, AttentionNorm(spec), builder)),
       attention_(spec.attention, builder),
       attention_post_norm_(PostNorm(spec, "post_attention_norm", builder)),
-      mlp_norm_(builder.AddGain("ffn_norm", builder.architecture().width)),
+      mlp_norm_(NormIf(spec.order != ResidualOrder::kPost && spec.order != ResidualOrder::kParallel,
+                       "ffn_norm", builder)),
       mlp_(MakeFeed(spec.mlp, builder)),
       mlp_post_norm_(PostNorm(spec, "post_ffw_norm", builder)) {}
 
-Block::Feed Block::MakeFeed(const MlpSpec& spec, LayoutBuilder& builder) {
+Block::FeedForward Block::MakeFeed(const MlpSpec& spec, LayoutBuilder& builder) {
   if (spec.experts) return Experts(spec, builder);
   return Mlp(spec, builder);
 }
 
+Var Block::Feed(const PassContext& run, const Var& x) const {
+  return std::visit([&](const auto& mlp) { return mlp.Forward(run, x); }, mlp_);
+}
+
+// x + scale * post_norm(y)
+Var Block::Residual(const PassContext& run, const Var& x, const Var& y,
+                    const NormLayer& post_norm) const {
+  const Var normed = NormIfPresent(run, post_norm, y);
+  return ops::Add(run.context, x, scale_ == 1 ? normed : ops::Scale(run.context, normed, scale_));
+}
+
 Var Block::Forward(const PassContext& run, const Var& x) const {
-  const Var middle = Residual(run, x, attention_norm_, attention_post_norm_,
-                              [&](const Var& in) { return attention_.Forward(run, layer_, in); });
-  return Residual(run, middle, mlp_norm_, mlp_post_norm_, [&](const Var& in) {
-    return std::visit([&](const auto& mlp) { return mlp.Forward(run, in); }, mlp_);
-  });
+  const Var in = NormIfPresent(run, attention_norm_, x);
+  const Var attended = attention_.Forward(run, layer_, in);
+  if (IsParallel(order_)) {
+    const Var fed = Feed(run, mlp_norm_.present() ? Norm(run, mlp_norm_, x) : in);
+    return Residual(run, x, ops::Add(run.context, attended, fed), {});
+  }
+  const Var middle = Residual(run, x, attended, attention_post_norm_);
+  return Residual(run, middle, Feed(run, NormIfPresent(run, mlp_norm_, middle)), mlp_post_norm_);
 }
 
 Layout MakeModules(const Architecture& a, std::vector<Block>& blocks) {
@@ -53,7 +78,7 @@ Layout MakeModules(const Architecture& a, std::vector<Block>& blocks) {
     blocks.emplace_back(a.blocks[static_cast<size_t>(layer)], layer, builder);
   }
   builder.SetLayer(-1);
-  layout.final_norm = builder.AddGain("output_norm", a.width);
+  layout.final_norm = builder.AddNorm("output_norm", a.width);
   layout.head = a.head.tied ? builder.AddTied("output", a.vocab, a.width, LinearUse::kHead)
                             : builder.AddLinear("output", a.vocab, a.width, LinearUse::kHead);
   return layout;

@@ -18,15 +18,20 @@ class Block {
   std::vector<CachePlane> planes() const { return attention_.planes(); }
 
  private:
-  using Feed = std::variant<Mlp, Experts>;
-  static Feed MakeFeed(const MlpSpec& spec, LayoutBuilder& builder);
+  using FeedForward = std::variant<Mlp, Experts>;
+  static FeedForward MakeFeed(const MlpSpec& spec, LayoutBuilder& builder);
+  Var Feed(const PassContext& run, const Var& x) const;
+  Var Residual(const PassContext& run, const Var& x, const Var& y,
+               const NormLayer& post_norm) const;
 
   int64_t layer_;
-  GainId attention_norm_;
+  ResidualOrder order_;
+  float scale_;  // of what is added to the residual stream
+  NormLayer attention_norm_;
   Attention attention_;
-  GainId attention_post_norm_, mlp_norm_;
-  Feed mlp_;
-  GainId mlp_post_norm_;
+  NormLayer attention_post_norm_, mlp_norm_;
+  FeedForward mlp_;
+  NormLayer mlp_post_norm_;
 };
 
 // Fills `blocks` with the architecture's blocks in order and returns the layout that they declare.

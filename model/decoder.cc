@@ -46,18 +46,34 @@ Var Model::Embed(Context& context, const Tensor& ids) const {
              : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
 }
 
+// Where a sequence's length changes the frequencies, each run has its own.
+ops::RotaryAngles Model::Angles(size_t rope, const ForwardPass& pass) const {
+  const RopeSpec& spec = config.ropes[rope];
+  const Tensor& positions = pass.on_device.positions;
+  const Shape shape{positions.elements(), frequencies_[rope].elements()};
+  ops::RotaryAngles angles{backend.New(shape), backend.New(shape)};
+  const double amplitude = spec.scaling.amplitude;
+  if (!spec.scaling.by_length()) {
+    backend.RotaryTable(positions, frequencies_[rope], amplitude, angles.cos, angles.sin);
+    return angles;
+  }
+  for (const AttentionRun& run : pass.batch.layout.runs) {
+    const Tensor frequencies = backend.Upload(RopeFrequencies(spec, pass.batch.LengthOf(run)));
+    Tensor cos = angles.cos.RowRange(run.first_query, run.queries),
+           sin = angles.sin.RowRange(run.first_query, run.queries);
+    backend.RotaryTable(positions.Part(run.first_query, run.queries), frequencies, amplitude, cos,
+                        sin);
+  }
+  return angles;
+}
+
 Var Model::Hidden(Context& context, const ForwardPass& given) const {
   ForwardPass pass = given;
   pass.on_device = Uploaded(backend, given);
   std::array<ops::RotaryAngles, kMostRopes> angles;
-  for (size_t i = 0; i < frequencies_.size(); ++i) {
-    const Shape shape{given.batch.tokens(), frequencies_[i].elements()};
-    angles[i] = {backend.New(shape), backend.New(shape)};
-    backend.RotaryTable(pass.on_device.positions, frequencies_[i], 1.0, angles[i].cos,
-                        angles[i].sin);
-  }
+  for (size_t i = 0; i < frequencies_.size(); ++i) angles[i] = Angles(i, pass);
   const auto run_in = [&](Context& c, const ForwardPass& p, std::span<const ops::RotaryAngles> a) {
-    return PassContext{c, p, layout, linears, gains, a, static_cast<float>(config.norm.epsilon)};
+    return PassContext{c, p, layout, linears, gains, a, config.norm.kind};
   };
 
   Var x = Embed(context, pass.on_device.ids);
@@ -73,7 +89,7 @@ Var Model::Hidden(Context& context, const ForwardPass& given) const {
 }
 
 ops::HeadTransform Model::head_transform() const {
-  return {1, static_cast<float>(config.head.soft_cap)};
+  return {static_cast<float>(config.head.scale), static_cast<float>(config.head.soft_cap)};
 }
 
 Tensor Model::Losses(Context& context, const Var& hidden, const Tensor& rows,

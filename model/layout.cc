@@ -1,16 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/layout.h"
 
+#include <functional>
+#include <numeric>
+
 #include "base/strings.h"
 #include "model/block.h"
 
 namespace retort {
 
 int64_t RowOrder::HuggingFaceRow(int64_t gguf_row, int64_t rows) const {
+  if (groups > 0) {
+    const int64_t q_heads = groups * group_heads, width = rows / (q_heads + 2 * groups);
+    const int64_t head = gguf_row / width, kv = head - q_heads;
+    const int64_t group = kv < 0 ? head / group_heads : kv % groups;
+    const int64_t place = kv < 0 ? head % group_heads : group_heads + kv / groups;
+    return (group * (group_heads + 2) + place) * width + gguf_row % width;
+  }
   if (interleaved_heads == 0) return gguf_row;
   const int64_t width = rows / interleaved_heads, head = gguf_row / width,
                 within = gguf_row % width;
   return head * width + within % 2 * (width / 2) + within / 2;
+}
+
+int64_t TensorSpec::elements() const {
+  return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<>());
 }
 
 std::vector<int64_t> TensorSpec::gguf_shape() const {
@@ -23,7 +37,8 @@ const LinearSpec* Layout::LinearOf(const TensorSpec& tensor) const {
 }
 
 std::string LayoutBuilder::GgufName(std::string_view part) const {
-  return layer_ < 0 ? std::string(part) : Cat("blk.", layer_, ".", part);
+  const std::string_view name = GgufPartName(family_, part);
+  return layer_ < 0 ? std::string(name) : Cat("blk.", layer_, ".", name);
 }
 
 LinearId LayoutBuilder::AddLinear(std::string_view part, int64_t rows, int64_t cols, LinearUse use,
@@ -32,7 +47,8 @@ LinearId LayoutBuilder::AddLinear(std::string_view part, int64_t rows, int64_t c
   LinearSpec& linear = layout_.linears.back();
   linear.name = HuggingFaceName(family_, part, layer_, options.expert);
   linear.expert = options.expert;
-  const RowOrder order{family_.interleaved_rows ? options.rotary_heads : 0};
+  const RowOrder order{family_.interleaved_rows ? options.rotary_heads : 0, options.groups,
+                       options.group_heads};
   layout_.tensors.push_back({linear.name + ".weight",
                              GgufName(part) + ".weight",
                              {rows, cols},
@@ -71,18 +87,31 @@ LinearId LayoutBuilder::AddTied(std::string_view part, int64_t rows, int64_t col
   return id;
 }
 
-GainId LayoutBuilder::AddGain(std::string_view part, int64_t size) {
+GainId LayoutBuilder::AddGain(std::string_view part, const char* suffix, int64_t width,
+                              int64_t heads, double offset) {
   const auto id = static_cast<GainId>(layout_.gains.size());
-  layout_.gains.push_back(size);
-  layout_.tensors.push_back({HuggingFaceName(family_, part, layer_) + ".weight",
-                             GgufName(part) + ".weight",
-                             {size},
+  layout_.gains.push_back(heads * width);
+  std::vector<int64_t> shape{width};
+  if (heads > 1) shape.insert(shape.begin(), heads);
+  layout_.tensors.push_back({HuggingFaceName(family_, part, layer_) + suffix,
+                             GgufName(part) + suffix,
+                             std::move(shape),
                              {Target::Kind::kGain, id},
                              {},
                              -1,
                              0,
-                             architecture_.norm.gain_offset});
+                             offset});
   return id;
+}
+
+NormLayer LayoutBuilder::AddNorm(std::string_view part, int64_t width, int64_t heads) {
+  const NormSpec& spec = architecture_.norm;
+  NormLayer norm;
+  norm.gain = AddGain(part, ".weight", width, heads, spec.gain_offset);
+  if (spec.bias) norm.bias = AddGain(part, ".bias", width, heads, 0);
+  norm.width = width;
+  norm.epsilon = static_cast<float>(spec.epsilon);
+  return norm;
 }
 
 Layout LayoutOf(const Architecture& architecture) {

@@ -16,7 +16,7 @@ namespace retort {
 
 // Indices into a model's lists of linear layers and of gains; -1: none.
 using LinearId = int32_t;
-using GainId = int32_t;
+using GainId = int32_t;  // of a norm's gain or bias
 inline constexpr int32_t kNone = -1;
 
 // The role of a linear layer; it determines how the layer is stored and computed.
@@ -28,6 +28,15 @@ enum class LinearUse : uint8_t {
   kMlpIn,         // gate, up
   kMlpOut,        // back into the residual stream
   kRouter,        // selects a token's experts: small, never quantised
+};
+
+// A norm's gain and bias, over runs of `width` values.
+struct NormLayer {
+  GainId gain = kNone, bias = kNone;
+  int64_t width = 0;
+  float epsilon = 0;
+
+  bool present() const { return gain != kNone; }
 };
 
 struct LinearSpec {
@@ -54,6 +63,11 @@ struct RowOrder {
   // The number of heads in which rows i and i + head_dim / 2 are stored next to each other
   // (interleaved rotary pairs); 0: same order as Hugging Face.
   int64_t interleaved_heads = 0;
+  // q, k and v in one matrix, which Hugging Face orders by group (FusedQkv::kByGroup) and a GGUF as
+  // q, k, v: the number of groups and of query heads in each; 0: same order.
+  int64_t groups = 0, group_heads = 0;
+
+  bool same() const { return interleaved_heads == 0 && groups == 0; }
   // The index in Hugging Face's order of row `gguf_row` of `rows`.
   int64_t HuggingFaceRow(int64_t gguf_row, int64_t rows) const;
 };
@@ -69,7 +83,7 @@ struct TensorPlace {
 struct TensorSpec {
   std::string name;            // "model.layers.0.self_attn.q_proj.weight"
   std::string gguf_name;       // "blk.0.attn_q.weight"
-  std::vector<int64_t> shape;  // [rows, cols], or [size] for a bias or gain
+  std::vector<int64_t> shape;  // [rows, cols]; [size] for a bias or gain, or [heads, width]
   Target target;
   RowOrder order;
   // A GGUF stores a layer's experts in one tensor [experts, rows, cols], of which this is slice
@@ -79,7 +93,8 @@ struct TensorSpec {
   // The place in a folder that stores a layer's experts in one tensor (PartName::stacked).
   TensorPlace stacked = {};
 
-  bool is_matrix() const { return shape.size() == 2; }
+  bool is_matrix() const { return target.kind == Target::Kind::kLinear; }
+  int64_t elements() const;
   // The shape declared in a GGUF.
   std::vector<int64_t> gguf_shape() const;
 };
@@ -89,7 +104,7 @@ struct Layout {
   std::vector<int64_t> gains;       // by GainId: number of values
   std::vector<TensorSpec> tensors;  // in a fixed order, without a tied head
   LinearId embedding = kNone, head = kNone;
-  GainId final_norm = kNone;
+  NormLayer final_norm;
 
   const LinearSpec& of(LinearId id) const { return linears[static_cast<size_t>(id)]; }
   // The linear layer filled by a weight tensor; null for a bias or a gain.
@@ -109,7 +124,8 @@ class LayoutBuilder {
 
   struct Options {
     bool bias = false;
-    int64_t rotary_heads = 0;  // for q and k: heads whose rows a GGUF may interleave
+    int64_t rotary_heads = 0;             // for q and k: heads whose rows a GGUF may interleave
+    int64_t groups = 0, group_heads = 0;  // as in RowOrder
     int64_t expert = -1, experts = 0;
   };
   // part: the GGUF name without "blk.N.", for example "attn_q".
@@ -120,9 +136,13 @@ class LayoutBuilder {
   }
   // A linear layer without a tensor of its own.
   LinearId AddTied(std::string_view part, int64_t rows, int64_t cols, LinearUse use);
-  GainId AddGain(std::string_view part, int64_t size);
+  // A norm of the architecture's kind over `width` values, or over each of `heads` runs of them
+  // with a gain of its own.
+  NormLayer AddNorm(std::string_view part, int64_t width, int64_t heads = 1);
 
  private:
+  GainId AddGain(std::string_view part, const char* suffix, int64_t width, int64_t heads,
+                 double offset);
   std::string GgufName(std::string_view part) const;
   TensorPlace StackedPlace(std::string_view part, int64_t rows, int64_t cols,
                            const Options& options) const;

@@ -158,7 +158,7 @@ class Loader {
   }
 
   Var VectorOf(const TensorSpec& spec) {
-    const Tensor values = backend_.FromFloats(FetchVector(files_, spec), {spec.shape[0]});
+    const Tensor values = backend_.FromFloats(FetchVector(files_, spec), {spec.elements()});
     return options_.trainable ? Trained(spec.name, values) : Var{values};
   }
 
@@ -219,22 +219,23 @@ void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& po
 
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
   Weight stored = FetchStored(files, spec);
-  if (!files.gguf || spec.order.interleaved_heads == 0) return stored;
+  if (!files.gguf || spec.order.same()) return stored;
   return HuggingFaceOrder(stored, spec.order, memory);
 }
 
 std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec) {
   const Weight stored = FetchStored(files, spec);
-  std::vector<float> values(static_cast<size_t>(spec.shape[0]));
-  DecodeRow(stored, 0, 0, stored.cols(), values.data());
+  std::vector<float> values(static_cast<size_t>(spec.elements()));
+  for (int64_t row = 0; row < stored.rows(); ++row)
+    DecodeRow(stored, row, 0, stored.cols(), values.data() + row * stored.cols());
   CheckFinite(values, files.tensors.where(), Quoted(PlaceOf(files, spec).name));
   if (!files.gguf) {
     for (float& v : values) v = static_cast<float>(v + spec.offset);
     return values;
   }
   std::vector<float> ordered(values.size());
-  for (int64_t i = 0; i < spec.shape[0]; ++i)
-    ordered[static_cast<size_t>(spec.order.HuggingFaceRow(i, spec.shape[0]))] =
+  for (int64_t i = 0; i < spec.elements(); ++i)
+    ordered[static_cast<size_t>(spec.order.HuggingFaceRow(i, spec.elements()))] =
         values[static_cast<size_t>(i)];
   return ordered;
 }

@@ -54,9 +54,10 @@ class Model {
 
  private:
   ops::HeadTransform head_transform() const;
+  ops::RotaryAngles Angles(size_t rope, const ForwardPass& pass) const;
 
   std::vector<Block> blocks_;
-  std::vector<Tensor> frequencies_;  // by rope: f64
+  std::vector<Tensor> frequencies_;  // by rope: f64; of short sequences, if the length matters
 };
 
 }  // namespace retort

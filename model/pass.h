@@ -56,7 +56,7 @@ struct PassContext {
   std::span<const Linear> linears;
   std::span<const Var> gains;
   std::span<const ops::RotaryAngles> angles;  // by rope
-  float norm_epsilon;
+  NormSpec::Kind norm_kind;
 
   Backend& backend() const { return context.backend; }
   const Linear& linear(LinearId id) const { return linears[static_cast<size_t>(id)]; }

@@ -56,6 +56,7 @@ void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
                        std::vector<int32_t>& rows) {
   batch.layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),
                                static_cast<int32_t>(read_), first_block});
+  batch.lengths.push_back(static_cast<int32_t>(limit_));
   for (int64_t p = read_; p < read_ + count; ++p) {
     batch.ids.push_back(tokens_[static_cast<size_t>(p)]);
     batch.positions.push_back(static_cast<int32_t>(p));

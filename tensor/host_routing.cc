@@ -5,10 +5,14 @@
 
 namespace retort {
 
-void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& probabilities,
+void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& scores,
                 const Tensor& experts, const Tensor& weights) {
-  RETORT_CHECK(logits.shape() == probabilities.shape() && rule.used >= 1 &&
-                   rule.used <= logits.cols() && experts.elements() == logits.rows() * rule.used &&
+  const int64_t count = logits.cols();
+  RETORT_CHECK(logits.shape() == scores.shape() && rule.used >= 1 && rule.groups >= 1 &&
+                   count % rule.groups == 0 && rule.used_groups <= rule.groups &&
+                   rule.used <= count / rule.groups * rule.used_groups &&
+                   (!rule.bias || rule.bias.elements() == count) &&
+                   experts.elements() == logits.rows() * rule.used &&
                    weights.elements() == experts.elements(),
                rule.used, " experts of ", logits.shape().text(), ", weights ",
                weights.shape().text());

@@ -13,7 +13,7 @@ namespace retort {
 std::span<const int32_t> Numbers(const Tensor& x);
 
 // Throw Error{kBug} when shapes do not fit each other, or a row or a place is out of range.
-void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& probabilities,
+void CheckRoute(const RouteRule& rule, const Tensor& logits, const Tensor& scores,
                 const Tensor& experts, const Tensor& weights);
 void CheckPlaces(const Tensor& x, const Tensor& weights, std::span<const int32_t> rows,
                  std::span<const int32_t> places, const Tensor& out);

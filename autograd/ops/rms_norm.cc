@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Root mean square normalisation (Zhang and Sennrich, arXiv 1910.07467), over each run of
-// `width` values (the whole row, or each head of it):
+// `width` values (the whole row, or each head of it, with one gain for all heads or one for each):
 //   r = 1 / sqrt(mean(x^2) + epsilon),   y = x r gain
 //   dx += r (dy gain - x r^2 mean(dy gain x)),   dgain += sum over rows of dy x r
 // Saves x and r (one number per row); y is not needed.
@@ -8,10 +8,11 @@
 
 namespace retort::ops {
 
-Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon) {
-  const int64_t width = gain.value.elements();
-  RETORT_CHECK(width > 0 && x.value.cols() % width == 0, "rms_norm: x ", x.shape().text(),
-               ", gain ", gain.shape().text());
+Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon, int64_t width) {
+  const int64_t gains = gain.value.elements();
+  RETORT_CHECK(
+      width > 0 && x.value.cols() % width == 0 && (gains == width || gains == x.value.cols()),
+      "rms_norm: x ", x.shape().text(), ", gain ", gain.shape().text(), ", width ", width);
   const Shape as_rows = {x.value.elements() / width, width};
 
   Tensor y = context.backend.New(as_rows), inv_rms = context.backend.New({as_rows[0]});

@@ -24,11 +24,13 @@ class Attention {
     Var q, k, v;
   };
   Heads Project(const PassContext& run, const Var& x) const;
+  void Rotate(const PassContext& run, Heads& heads) const;
 
   AttentionSpec spec_;
   AttentionShape shape_;
   LinearId q_ = kNone, k_ = kNone, v_ = kNone, qkv_ = kNone, o_ = kNone;
-  GainId q_norm_ = kNone, k_norm_ = kNone;
+  NormLayer q_norm_, k_norm_;
+  RotaryPairs pairs_ = RotaryPairs::kHalves;
 };
 
 }  // namespace retort

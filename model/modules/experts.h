@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A mixture of experts (arXiv 1701.06538, 2401.04088): a router selects the MLPs for each token,
-// and their outputs are summed, weighted by the router's probabilities.
+// and their outputs are summed, weighted by the router's scores. Beside them there may be an MLP
+// that every token goes through.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "model/modules/mlp.h"
@@ -16,9 +18,16 @@ class Experts {
   Var Forward(const PassContext& run, const Var& x) const;  // [T,C] -> [T,C]
 
  private:
+  // The routed experts' outputs and, with a gate, the shared one's.
+  std::vector<ops::ExpertRows> Outputs(const PassContext& run, const Var& x,
+                                       const Tensor& chosen) const;
+  Var Weights(const PassContext& run, const Var& x, const Var& routed) const;
+
   RouteRule rule_;
-  LinearId router_;
+  int places_;  // weights of a token: of the experts used and, with a gate, of the shared MLP
+  LinearId router_, shared_gate_ = kNone;
   std::vector<Mlp> experts_;
+  std::optional<Mlp> shared_;
 };
 
 }  // namespace retort

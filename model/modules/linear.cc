@@ -57,8 +57,11 @@ bool IsBare(const PassContext& run, LinearId id) {
          !run.linear(id).bias.value && !run.pass.site(id);
 }
 
-Var Norm(const PassContext& run, GainId gain, const Var& x) {
-  return ops::RmsNorm(run.context, x, run.gain(gain), run.norm_epsilon);
+Var Norm(const PassContext& run, const NormLayer& norm, const Var& x) {
+  const Var centered =
+      run.norm_kind == NormSpec::Kind::kLayer ? ops::Center(run.context, x, norm.width) : x;
+  const Var y = ops::RmsNorm(run.context, centered, run.gain(norm.gain), norm.epsilon, norm.width);
+  return norm.bias == kNone ? y : ops::AddBias(run.context, y, run.gain(norm.bias));
 }
 
 }  // namespace retort

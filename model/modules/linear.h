@@ -26,7 +26,7 @@ inline Var Project(const PassContext& run, LinearId id, const Var& x) {
 // True if only a frozen weight is involved: no bias, adapter, linear-input observer or tape.
 bool IsBare(const PassContext& run, LinearId id);
 
-// x / rms(x) * gain over runs of the gain's size: whole rows of x, or each head in them.
-Var Norm(const PassContext& run, GainId gain, const Var& x);
+// x normalised over runs of the norm's width: whole rows of x, or each head in them.
+Var Norm(const PassContext& run, const NormLayer& norm, const Var& x);
 
 }  // namespace retort

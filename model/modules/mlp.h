@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A gated MLP: down(activation(gate x) * up x).
+// An MLP: down(activation(gate x) * up x), or down(activation(up x)) without a gate.
 #pragma once
 
 #include "model/pass.h"
@@ -8,8 +8,10 @@ namespace retort {
 
 class Mlp {
  public:
-  // expert, experts: the expert's index and their number for an MLP of a mixture, else -1 and 0.
-  Mlp(const MlpSpec& spec, LayoutBuilder& builder, int64_t expert = -1, int64_t experts = 0);
+  // suffix: of its parts' names, "" or "_exps" in a mixture. expert, experts: the expert's index
+  // and their number, else -1 and 0.
+  Mlp(const MlpSpec& spec, LayoutBuilder& builder, const char* suffix = "", int64_t expert = -1,
+      int64_t experts = 0);
 
   Var Forward(const PassContext& run, const Var& x) const;  // [T,C] -> [T,C]
 

@@ -2,27 +2,12 @@
 #include "model/spec/architecture.h"
 
 #include <cmath>
-#include <numbers>
 
 #include "base/error.h"
 #include "model/spec/numbers.h"
 
 namespace retort {
 namespace {
-
-double PlainFrequency(const RopeSpec& rope, int64_t pair) {
-  return std::pow(rope.base, -2.0 * static_cast<double>(pair) / static_cast<double>(rope.dims));
-}
-
-float Llama3Factor(const RopeScaling& s, double frequency) {
-  const auto original = static_cast<double>(s.original_max_positions);
-  const double wavelength = 2 * std::numbers::pi / frequency;
-  if (wavelength < original / s.high_freq_factor) return 1;
-  if (wavelength > original / s.low_freq_factor) return static_cast<float>(s.factor);
-  const double smooth =
-      (original / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
-  return static_cast<float>(1 / ((1 - smooth) / s.factor + smooth));
-}
 
 class Checker {
  public:
@@ -43,11 +28,23 @@ class Checker {
     }
     Check(rope.scaling, rope.dims);
     for (const float factor : RopeFactors(rope)) Range("a rotary factor", factor, kRopeDivisors);
+    for (const float factor : rope.scaling.long_factors)
+      Range("a rotary factor", factor, kRopeDivisors);
   }
   void Check(const RopeScaling& s, int64_t dims) const {
     Range("rope_scaling: factor", s.factor, kRopeFactors);
-    if (s.kind == RopeScaling::Kind::kFactors)
+    Range("rope_scaling: attention_factor", s.amplitude, kAmplitudes);
+    const bool long_rope = s.kind == RopeScaling::Kind::kLongRope;
+    if (s.kind == RopeScaling::Kind::kFactors || long_rope)
       Range("the number of rotary factors", std::ssize(s.factors), {dims / 2, dims / 2});
+    if (long_rope)
+      Range("the number of long rotary factors", std::ssize(s.long_factors), {dims / 2, dims / 2});
+    if (long_rope || s.kind == RopeScaling::Kind::kYarn || s.kind == RopeScaling::Kind::kDynamic)
+      Range("rope_scaling: original_max_position_embeddings", s.original_max_positions, kPositions);
+    if (s.kind == RopeScaling::Kind::kYarn) {
+      Range("rope_scaling: beta_slow", s.beta_slow, kBlendFactors);
+      Range("rope_scaling: beta_fast", s.beta_fast, {s.beta_slow, kBlendFactors.most});
+    }
     if (s.kind != RopeScaling::Kind::kLlama3) return;
     Range("rope_scaling: low_freq_factor", s.low_freq_factor, kBlendFactors);
     Range("rope_scaling: high_freq_factor", s.high_freq_factor, kBlendFactors);
@@ -66,6 +63,7 @@ class Checker {
     Range("sliding_window", a.window, kWindows);
     Range("the attention's scale", a.scale, kScales);
     CheckSoftCap(a.soft_cap, where_, "attn_logit_softcapping");
+    if (a.rope == kNoRope) return;
     RETORT_CHECK(a.rope >= 0 && a.rope < std::ssize(model.ropes), "rope ", a.rope);
     Range("rotary dimensions", model.ropes[static_cast<size_t>(a.rope)].dims, {2, a.head_dim});
   }
@@ -74,6 +72,7 @@ class Checker {
     if (!m.experts) return;
     Range("the number of experts", m.experts->count, kExpertCounts);
     Range("experts used for a token", m.experts->used, {1, m.experts->count});
+    Range("the shared expert's width", m.experts->shared_width, {0, kMlpWidths.most});
   }
 
  private:
@@ -81,27 +80,6 @@ class Checker {
 };
 
 }  // namespace
-
-std::vector<float> RopeFactors(const RopeSpec& rope) {
-  const RopeScaling& s = rope.scaling;
-  if (s.kind == RopeScaling::Kind::kFactors) return s.factors;
-  std::vector<float> factors(static_cast<size_t>(rope.dims / 2), 1.0f);
-  if (s.kind != RopeScaling::Kind::kLlama3) return factors;
-  for (size_t i = 0; i < factors.size(); ++i)
-    factors[i] = Llama3Factor(s, PlainFrequency(rope, static_cast<int64_t>(i)));
-  return factors;
-}
-
-std::vector<double> RopeFrequencies(const RopeSpec& rope) {
-  const std::vector<float> factors = RopeFactors(rope);
-  const double linear = rope.scaling.kind == RopeScaling::Kind::kLinear ? rope.scaling.factor : 1;
-  std::vector<double> out(factors.size());
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] =
-        PlainFrequency(rope, static_cast<int64_t>(i)) / (static_cast<double>(factors[i]) * linear);
-  }
-  return out;
-}
 
 DenseConfig::operator Architecture() const {
   Architecture a;
@@ -133,6 +111,8 @@ void Validate(const Architecture& a, const std::string& where) {
   check.Range("max_position_embeddings", a.max_positions, kPositions);
   check.Range("rms_norm_eps", a.norm.epsilon, kEpsilons);
   check.Range("the embedding's scale", a.embedding_scale, kScales);
+  check.Range("the residual scale", a.residual_scale, kScales);
+  check.Range("the logits' scale", a.head.scale, kScales);
   CheckSoftCap(a.head.soft_cap, where, "final_logit_softcapping");
   CheckTokenId(a.bos, a.vocab, where, "bos_token_id");
   for (const int32_t end : a.ends) CheckTokenId(end, a.vocab, where, "eos_token_id");

@@ -14,47 +14,6 @@ namespace {
 
 constexpr std::string_view kFullAttention = "full_attention";
 
-// The settings of rope_scaling and rope_parameters that are honoured, or that mean nothing for the
-// types that are.
-constexpr std::string_view kRopeKeys[] = {"rope_type",        "type",
-                                          "factor",           "low_freq_factor",
-                                          "high_freq_factor", "original_max_position_embeddings",
-                                          "rope_theta",       "partial_rotary_factor",
-                                          "finetuned"};
-
-void CheckRopeKeys(const ConfigReader& rope) {
-  for (const auto& [key, value] : rope.object().items()) {
-    if (std::find(std::begin(kRopeKeys), std::end(kRopeKeys), key) != std::end(kRopeKeys)) continue;
-    if (value.is_null()) continue;
-    throw InputError(rope.where(), ": ", Quoted(key), " is not supported");
-  }
-}
-
-RopeScaling ReadScaling(const ConfigReader& rope) {
-  RopeScaling out;
-  const std::string type = rope.Text("rope_type", rope.Text("type", "default"));
-  if (type != "default" && type != "linear" && type != "llama3") {
-    throw InputError(rope.where(), " of type ", Quoted(type),
-                     " is not supported; supported: default, linear, llama3");
-  }
-  CheckRopeKeys(rope);
-  if (type == "default") {
-    if (rope.Number("factor", kRopeFactors, 1) != 1)
-      throw InputError(rope.where(), ": has a factor but no type; state it in 'rope_type'");
-    return out;
-  }
-  if (type == "linear") {
-    out.kind = RopeScaling::Kind::kLinear;
-  } else {
-    out.kind = RopeScaling::Kind::kLlama3;
-    out.low_freq_factor = rope.Number("low_freq_factor", kBlendFactors);
-    out.high_freq_factor = rope.Number("high_freq_factor", kBlendFactors);
-    out.original_max_positions = rope.Int("original_max_position_embeddings", kPositions);
-  }
-  out.factor = rope.Number("factor", kRopeFactors);
-  return out;
-}
-
 }  // namespace
 
 int64_t ConfigReader::AnyInt(std::string_view key) const { return GetInt(*object_, key, where_); }
@@ -100,6 +59,18 @@ std::vector<int64_t> ConfigReader::Ints(std::string_view key, IntRange range) co
   return out;
 }
 
+std::vector<double> ConfigReader::Numbers(std::string_view key, NumberRange range) const {
+  std::vector<double> out;
+  if (!Has(key)) return out;
+  const Json& list = *object_->find(key);
+  for (const Json& one : list) {
+    if (!list.is_array() || !one.is_number())
+      throw InputError(where_, ": '", key, "' must be a list of numbers");
+    out.push_back(CheckRange(one.get<double>(), range, where_, Spelt(key)));
+  }
+  return out;
+}
+
 std::vector<int32_t> ConfigReader::TokenIds(std::string_view key, int64_t vocab) const {
   std::vector<int32_t> ids;
   std::set<int32_t> known;
@@ -139,22 +110,6 @@ DenseConfig ReadDense(const ConfigReader& j) {
   c.bos = j.TokenId("bos_token_id", c.vocab);
   c.ends = j.TokenIds("eos_token_id", c.vocab);
   return c;
-}
-
-RopeSpec ReadRope(const ConfigReader& j, int64_t dims, double base, std::string_view layer_type) {
-  RopeSpec rope{j.Number("rope_theta", kRopeBases, base), dims, {}};
-  double share = j.Number("partial_rotary_factor", kShares, 1);
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    if (!j.Has(key)) continue;
-    ConfigReader reader = j.Section(key);
-    if (reader.Has(layer_type)) reader = reader.Section(layer_type);
-    rope.base = reader.Number("rope_theta", kRopeBases, rope.base);
-    share = reader.Number("partial_rotary_factor", kShares, share);
-    rope.scaling = ReadScaling(reader);
-    break;
-  }
-  rope.dims = static_cast<int64_t>(static_cast<double>(dims) * share);
-  return rope;
 }
 
 Activation ReadActivation(const ConfigReader& j, Activation fallback) {

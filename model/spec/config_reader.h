@@ -25,6 +25,8 @@ class ConfigReader : public NumberReader {
   std::vector<std::string> Texts(std::string_view key) const;
   // A list of integers in the range; empty where the key is absent.
   std::vector<int64_t> Ints(std::string_view key, IntRange range) const;
+  // A list of numbers in the range; empty where the key is absent.
+  std::vector<double> Numbers(std::string_view key, NumberRange range) const;
   // An id or a list of ids, each once, without -1; empty where the key is absent.
   std::vector<int32_t> TokenIds(std::string_view key, int64_t vocab) const;
   // Whether the key is present and not null.

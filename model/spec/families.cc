@@ -9,12 +9,15 @@
 namespace retort {
 
 // Defined in families/.
-extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen3, kQwen3Moe, kGemma2, kGemma3, kPhi3;
+extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen2Moe, kQwen3, kQwen3Moe, kGemma,
+    kGemma2, kGemma3, kPhi3, kCohere, kCohere2, kFalcon, kGranite, kOlmo2, kSmolLm3;
 
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama, &kMistral, &kMixtral, &kQwen2, &kQwen3, &kQwen3Moe, &kGemma2, &kGemma3, &kPhi3,
+    &kLlama,    &kMistral, &kMixtral, &kQwen2,  &kQwen2Moe, &kQwen3,
+    &kQwen3Moe, &kGemma,   &kGemma2,  &kGemma3, &kPhi3,     &kCohere,
+    &kCohere2,  &kFalcon,  &kGranite, &kOlmo2,  &kSmolLm3,
 };
 
 // The part names that most families share.
@@ -38,6 +41,10 @@ constexpr PartName kCommonNames[] = {
     {"ffn_gate_exps", "mlp.experts.#.gate_proj", "mlp.experts.gate_up_proj"},
     {"ffn_up_exps", "mlp.experts.#.up_proj", "mlp.experts.gate_up_proj"},
     {"ffn_down_exps", "mlp.experts.#.down_proj", "mlp.experts.down_proj"},
+    {"ffn_gate_shexp", "mlp.shared_expert.gate_proj"},
+    {"ffn_up_shexp", "mlp.shared_expert.up_proj"},
+    {"ffn_down_shexp", "mlp.shared_expert.down_proj"},
+    {"ffn_gate_inp_shexp", "mlp.shared_expert_gate"},
 };
 
 // The first family whose `field` equals `value`.
@@ -68,8 +75,8 @@ TableEntry Named(const Family& family, std::string_view part) {
   RETORT_CHECK(false, "family ", family.model_type, " has no name for ", part);
 }
 
-std::string InLayer(std::string_view name, int64_t layer) {
-  return layer < 0 ? std::string(name) : Cat("model.layers.", layer, ".", name);
+std::string InLayer(const Family& family, std::string_view name, int64_t layer) {
+  return layer < 0 ? std::string(name) : Cat(family.layers, layer, ".", name);
 }
 
 }  // namespace
@@ -91,13 +98,18 @@ std::string HuggingFaceName(const Family& family, std::string_view part, int64_t
   std::string name(Named(family, part).entry->hugging_face);
   if (const size_t mark = name.find('#'); mark != std::string::npos)
     name.replace(mark, 1, std::to_string(expert));
-  return InLayer(name, layer);
+  return InLayer(family, name, layer);
+}
+
+std::string_view GgufPartName(const Family& family, std::string_view part) {
+  const std::string_view other = Named(family, part).entry->in_gguf;
+  return other.empty() ? part : other;
 }
 
 StackedPart StackedPartOf(const Family& family, std::string_view part, int64_t layer) {
   const auto [entry, table] = Named(family, part);
   if (entry->stacked.empty()) return {};
-  StackedPart out{InLayer(entry->stacked, layer), 0, 0};
+  StackedPart out{InLayer(family, entry->stacked, layer), 0, 0};
   for (const PartName& other : table) {
     if (other.stacked != entry->stacked) continue;
     if (&other < entry) ++out.index;

@@ -23,6 +23,7 @@ struct PartName {
   // all experts stacked, [experts, rows, cols]. Parts that share a tensor (gate and up) follow each
   // other within each expert's rows, in the table's order.
   std::string_view stacked = {};
+  std::string_view in_gguf = {};  // its name there, where that is another
 };
 
 struct Family {
@@ -37,6 +38,9 @@ struct Family {
   void (*write_gguf)(const Architecture& a, const std::string& where, GgufMetadata& metadata);
   std::span<const PartName> names = {};  // those that differ from the common ones
   bool interleaved_rows = false;         // GGUF interleaves the rows of q and k (RowOrder)
+  // The GGUF keys that it honours beside the common ones, without the architecture.
+  std::span<const std::string_view> gguf_keys = {};
+  std::string_view layers = "model.layers.";  // what begins the names of a layer's tensors
 };
 
 // Throw Error{kInput}, beginning with `where` and listing the known families, if there is none.
@@ -48,6 +52,9 @@ const Family& FamilyOf(const Architecture& architecture);
 // blocks (layer -1) "model.embed_tokens".
 std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer,
                             int64_t expert = -1);
+
+// A part's GGUF name within its layer.
+std::string_view GgufPartName(const Family& family, std::string_view part);
 
 // A part's place in its stacked tensor (PartName::stacked): the tensor's name within the model, and
 // the part's index among the `count` parts that share each expert's rows.

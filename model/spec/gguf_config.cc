@@ -1,49 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/spec/gguf_config.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "formats/gguf_tokens.h"
 #include "model/spec/families.h"
-#include "tensor/quant/quant.h"
 #include "tokenizer/gguf_rules.h"
 
 namespace retort {
 namespace {
-
-// rope.scaling.factor, or rope.scale_linear in files of 2023. llama.cpp takes 0 for 1, and linear
-// for the type of a file that states none.
-double LinearFactor(const GgufKeys& keys) {
-  const std::string type = keys.Text("rope.scaling.type", "linear");
-  if (type != "linear" && type != "none") {
-    throw InputError(keys.where(), ": ", keys.architecture(), ".rope.scaling.type ", Quoted(type),
-                     " is not supported; supported: none, linear");
-  }
-  const char* key = keys.Has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
-  const double factor = keys.Number(key, {0, kRopeFactors.most}, 1);
-  if (type == "none" || factor == 0) return 1;
-  return keys.Number(key, kRopeFactors, 1);
-}
-
-RopeScaling ScalingOf(const GgufFile& file, const GgufKeys& keys, int64_t dims) {
-  RopeScaling out;
-  const double factor = LinearFactor(keys);
-  if (keys.HasTensor("rope_freqs.weight")) {
-    out.kind = RopeScaling::Kind::kFactors;
-    const Weight w = file.tensors.Load("rope_freqs.weight", {dims / 2});
-    out.factors.resize(static_cast<size_t>(dims / 2));
-    DecodeRow(w, 0, 0, dims / 2, out.factors.data());
-    for (float& divisor : out.factors) {
-      CheckRange(divisor, kRopeDivisors, keys.where(), "a value of tensor 'rope_freqs.weight'");
-      divisor *= static_cast<float>(factor);
-    }
-  } else if (factor != 1) {
-    out.kind = RopeScaling::Kind::kLinear;
-    out.factor = factor;
-  }
-  return out;
-}
 
 int64_t VocabOf(const GgufFile& file) {
   const TensorEntry* table = file.tensors.Find("token_embd.weight");
@@ -86,17 +54,20 @@ DenseConfig ReadDense(const GgufFile& file) {
   c.head_dim = keys.Int("attention.key_length", kHeadWidths, c.width / c.heads);
   c.ffn = keys.Int("feed_forward_length", kMlpWidths);
   c.max_positions = keys.Int("context_length", kPositions, c.max_positions);
-  c.norm_epsilon = keys.Number("attention.layer_norm_rms_epsilon", kEpsilons);
+  const char* epsilon = "attention.layer_norm_rms_epsilon";
+  if (!keys.Has(epsilon) && keys.Has("attention.layer_norm_epsilon"))
+    epsilon = "attention.layer_norm_epsilon";
+  c.norm_epsilon = keys.Number(epsilon, kEpsilons);
   c.rotary_base = keys.Number("rope.freq_base", kRopeBases, c.rotary_base);
   c.window = keys.Int("attention.sliding_window", kWindows, 0);
   c.vocab = CheckRange(VocabOf(file), kVocabSizes, keys.where(), "the vocabulary's size");
   c.qkv_bias = keys.HasPart(0, "attn_q.bias");
   c.o_bias = keys.HasPart(0, "attn_output.bias");
   c.mlp_bias = keys.HasPart(0, "ffn_up.bias");
-  c.qk_norm = keys.HasPart(0, "attn_q_norm.weight");
+  c.qk_norm = keys.HasPart(0, "attn_q_norm.weight") ? QkNorm::kHeads : QkNorm::kNone;
   c.tied = !keys.HasTensor("output.weight");
   c.rotary_dims = keys.Int("rope.dimension_count", {2, c.head_dim}, c.head_dim);
-  c.rotary = ScalingOf(file, keys, c.rotary_dims);
+  c.rotary = ReadRopeScaling(file, c.rotary_dims);
   const GgufTokens tokens = ReadGgufTokens(file.metadata, keys.where());
   c.bos = tokens.bos, c.ends = tokens.ends;
   return c;
@@ -110,7 +81,12 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
       throw InputError(where, ": its layers' attention differs, which a GGUF of ", architecture,
                        " cannot express");
   }
-  const RopeSpec& rope = a.ropes[static_cast<size_t>(a.blocks.back().attention.rope)];
+  // That of the last layer that has one: global layers come last.
+  const auto turned = std::find_if(a.blocks.rbegin(), a.blocks.rend(), [](const BlockSpec& block) {
+    return block.attention.rope != kNoRope;
+  });
+  RETORT_CHECK(turned != a.blocks.rend(), "no layer has a rope");
+  const RopeSpec& rope = a.ropes[static_cast<size_t>(turned->attention.rope)];
   const auto count = [&](const char* key, int64_t value) {
     m.Set(Cat(architecture, ".", key), static_cast<uint32_t>(value));
   };
@@ -126,7 +102,9 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
   count("attention.head_count_kv", attention.kv_heads);
   count("attention.key_length", attention.head_dim);
   count("attention.value_length", attention.head_dim);
-  number("attention.layer_norm_rms_epsilon", a.norm.epsilon);
+  number(a.norm.kind == NormSpec::Kind::kRms ? "attention.layer_norm_rms_epsilon"
+                                             : "attention.layer_norm_epsilon",
+         a.norm.epsilon);
   count("rope.dimension_count", rope.dims);
   number("rope.freq_base", rope.base);
   count("vocab_size", a.vocab);
@@ -135,10 +113,7 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
     count("attention.sliding_window", block.attention.window);
     break;
   }
-  if (rope.scaling.kind == RopeScaling::Kind::kLinear) {
-    m.Set(architecture + ".rope.scaling.type", std::string("linear"));
-    number("rope.scaling.factor", rope.scaling.factor);
-  }
+  WriteRopeScaling(rope, architecture, where, m);
 }
 
 int64_t SlidingPattern(const Architecture& a, const std::string& where) {

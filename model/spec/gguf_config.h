@@ -44,6 +44,18 @@ DenseConfig ReadDense(const GgufFile& file);
 // Writes the same keys. Throws Error{kInput} if the blocks' attention sizes differ.
 void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& metadata);
 
+// The scaling of a rope of `dims` dimensions, in keys and tensors.
+RopeScaling ReadRopeScaling(const GgufFile& file, int64_t dims);
+// Writes the keys. Throws Error{kInput} for a scaling that GGUF cannot express.
+void WriteRopeScaling(const RopeSpec& rope, const std::string& architecture,
+                      const std::string& where, GgufMetadata& metadata);
+// The tensors that hold a rope's factors in a GGUF.
+struct RopeTensor {
+  std::string name;
+  std::vector<float> values;
+};
+std::vector<RopeTensor> RopeTensors(const RopeSpec& rope);
+
 // The value of GGUF's attention.sliding_window_pattern: every pattern-th layer (counted from 1) has
 // no window and all others have one; 1 if no layer has a window. Throws Error{kInput} for any other
 // arrangement.

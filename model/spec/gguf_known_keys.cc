@@ -5,46 +5,42 @@
 #include <cmath>
 #include <iterator>
 #include <optional>
+#include <span>
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
+#include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
 
 namespace retort {
 namespace {
 
-// Honoured for every architecture.
-constexpr std::string_view kHonoured[] = {
-    "block_count",          "context_length",          "embedding_length",
-    "feed_forward_length",  "attention.head_count",    "attention.head_count_kv",
-    "attention.key_length", "rope.dimension_count",    "attention.layer_norm_rms_epsilon",
-    "rope.freq_base",       "rope.scaling.type",       "rope.scaling.factor",
-    "rope.scale_linear",    "attention.sliding_window"};
-
-// Honoured for one architecture.
-constexpr struct {
-  std::string_view architecture, key;
-} kHonouredFor[] = {
-    {"llama", "expert_count"},
-    {"llama", "expert_used_count"},
-    {"qwen3moe", "expert_count"},
-    {"qwen3moe", "expert_used_count"},
-    {"qwen3moe", "expert_feed_forward_length"},
-    {"gemma2", "attention.sliding_window_pattern"},
-    {"gemma2", "attn_logit_softcapping"},
-    {"gemma2", "final_logit_softcapping"},
-    {"gemma3", "attention.sliding_window_pattern"},
-    {"gemma3", "final_logit_softcapping"},
-    {"gemma3", "rope.freq_base_swa"},
-};
+// Honoured for every architecture; a family names its own (Family::gguf_keys).
+constexpr std::string_view kHonoured[] = {"block_count",
+                                          "context_length",
+                                          "embedding_length",
+                                          "feed_forward_length",
+                                          "attention.head_count",
+                                          "attention.head_count_kv",
+                                          "attention.key_length",
+                                          "rope.dimension_count",
+                                          "attention.layer_norm_rms_epsilon",
+                                          "rope.freq_base",
+                                          "rope.scaling.type",
+                                          "rope.scaling.factor",
+                                          "rope.scale_linear",
+                                          "attention.sliding_window",
+                                          "attention.layer_norm_epsilon",
+                                          "rope.scaling.attn_factor",
+                                          "rope.scaling.original_context_length",
+                                          "rope.scaling.yarn_attn_factor",
+                                          "rope.scaling.yarn_beta_fast",
+                                          "rope.scaling.yarn_beta_slow"};
 
 // These change nothing that Retort computes for these architectures.
 constexpr std::string_view kInformative[] = {"vocab_size",  // the embedding's rows count
-                                             "tensor_data_layout",
-                                             "rope.scaling.original_context_length",
-                                             "rope.scaling.finetuned",
-                                             "attention.layer_norm_epsilon",
+                                             "tensor_data_layout", "rope.scaling.finetuned",
                                              "pooling_type"};
 
 // Known, and supported with these values alone: a switch that is off, a factor that is 1.
@@ -76,7 +72,8 @@ constexpr struct {
     {"logit_scale", 0, 1},
     {"nextn_predict_layers", 0, 0},
     {"residual_scale", 0, 1},
-    {"rope.scaling.attn_factor", 0, 1},
+    {"rope.scaling.yarn_ext_factor", 1, -1},
+    {"rope.scaling.yarn_log_multiplier", 0, 0},
     {"router_logit_softcapping", 0, 0},
     {"use_parallel_residual", 0, 0},
 };
@@ -119,7 +116,8 @@ class KeyCheck {
   explicit KeyCheck(const GgufFile& file)
       : m_(file.metadata),
         where_(file.tensors.where()),
-        architecture_(m_.Text("general.architecture")) {}
+        architecture_(m_.Text("general.architecture")),
+        family_(FamilyOfGguf(architecture_, where_)) {}
 
   void CheckAll() const {
     if (const std::string type = m_.Text("general.type", "model"); type != "model")
@@ -133,11 +131,7 @@ class KeyCheck {
  private:
   void Check(std::string_view key, const GgufValue& value) const {
     const auto named = [key](const auto& known) { return known.key == key; };
-    const auto here = [&](const auto& known) {
-      return known.key == key && known.architecture == architecture_;
-    };
-    if (Any(kHonoured, key) || Any(kInformative, key)) return;
-    if (std::any_of(std::begin(kHonouredFor), std::end(kHonouredFor), here)) return;
+    if (Any(kHonoured, key) || Any(kInformative, key) || Any(family_.gguf_keys, key)) return;
     const auto number = Plain(value);
     if (const auto* neutral = std::find_if(std::begin(kNeutral), std::end(kNeutral), named);
         neutral != std::end(kNeutral)) {
@@ -153,9 +147,8 @@ class KeyCheck {
     Refuse(key, value, "a key that is not known and may change what the model computes");
   }
 
-  template <size_t kCount>
-  static bool Any(const std::string_view (&known)[kCount], std::string_view key) {
-    return std::find(std::begin(known), std::end(known), key) != std::end(known);
+  static bool Any(std::span<const std::string_view> known, std::string_view key) {
+    return std::find(known.begin(), known.end(), key) != known.end();
   }
 
   void Refuse(std::string_view key, const GgufValue& value, const std::string& why) const {
@@ -165,6 +158,7 @@ class KeyCheck {
 
   const GgufMetadata& m_;
   const std::string where_, architecture_;
+  const Family& family_;
 };
 
 }  // namespace

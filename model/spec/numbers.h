@@ -28,6 +28,7 @@ inline constexpr NumberRange kEpsilons{1e-30, 1}, kScales{1e-9, 1e9};
 inline constexpr NumberRange kRopeBases{1, 1e15}, kRopeFactors{1, 1e6};
 inline constexpr NumberRange kRopeDivisors{1e-3, 1e9};  // of single frequencies
 inline constexpr NumberRange kBlendFactors{1e-6, 1e6};  // llama3's low and high factor
+inline constexpr NumberRange kAmplitudes{1e-3, 1e3};    // of rotated values
 inline constexpr NumberRange kShares{1e-3, 1};          // of a head that is rotated
 inline constexpr NumberRange kSoftCaps{1e-6, 1e9};      // or 0: none
 

@@ -13,6 +13,7 @@ std::string TextOfRope(const RopeSpec& rope) {
   const RopeScaling& s = rope.scaling;
   std::string text =
       Cat("rope ", Rounded(rope.base), " ", rope.dims, " ", static_cast<int>(s.kind));
+  if (rope.pairs == RotaryPairs::kNeighbours) text += " neighbours";
   if (s.kind == RopeScaling::Kind::kNone) return text;
   text += Cat(" ", Rounded(s.factor));
   if (s.kind == RopeScaling::Kind::kLlama3) {
@@ -20,6 +21,11 @@ std::string TextOfRope(const RopeSpec& rope) {
                 s.original_max_positions);
   }
   for (const float factor : s.factors) text += Cat(" ", factor);
+  for (const float factor : s.long_factors) text += Cat(" long ", factor);
+  if (s.kind == RopeScaling::Kind::kYarn)
+    text += Cat(" ", Rounded(s.beta_fast), " ", Rounded(s.beta_slow), " ", s.truncate);
+  if (s.kind == RopeScaling::Kind::kYarn || s.by_length())
+    text += Cat(" ", s.original_max_positions, " ", Rounded(s.amplitude));
   return text;
 }
 
@@ -28,10 +34,13 @@ std::string TextOfBlock(const BlockSpec& block) {
   const MlpSpec& m = block.mlp;
   std::string text = Cat("block ", static_cast<int>(block.order), " ", a.heads, " ", a.kv_heads,
                          " ", a.head_dim, " ", Rounded(a.scale), " ", Rounded(a.soft_cap), " ");
-  text +=
-      Cat(a.window, " ", a.rope, " ", a.qk_norm, " ", m.width, " ", static_cast<int>(m.activation));
+  text += Cat(a.window, " ", a.rope, " ", static_cast<int>(a.qk_norm), " ", m.width, " ",
+              static_cast<int>(m.activation));
+  if (!m.gated) text += " ungated";
   if (m.experts) {
     text += Cat(" experts ", m.experts->count, " ", m.experts->used, " ", m.experts->renormalise);
+    if (m.experts->shared_width > 0)
+      text += Cat(" shared ", m.experts->shared_width, " ", m.experts->shared_gate);
   }
   return text;
 }
@@ -41,6 +50,9 @@ std::string TextOfBlock(const BlockSpec& block) {
 std::string ArchitectureHash(const Architecture& a) {
   std::string text = Cat("model ", Rounded(a.norm.epsilon), " ", Rounded(a.embedding_scale), " ",
                          a.head.tied, " ", Rounded(a.head.soft_cap), "\n");
+  if (a.norm.kind == NormSpec::Kind::kLayer) text += Cat("layer norms ", a.norm.bias, "\n");
+  if (a.residual_scale != 1 || a.head.scale != 1)
+    text += Cat("scales ", Rounded(a.residual_scale), " ", Rounded(a.head.scale), "\n");
   for (const RopeSpec& rope : a.ropes) text += TextOfRope(rope) + "\n";
   for (const BlockSpec& block : a.blocks) text += TextOfBlock(block) + "\n";
   return Cat(kRule, Sha256(text));

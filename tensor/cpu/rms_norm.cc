@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Root-mean-square normalisation and its gradient.
+// Root-mean-square normalisation and its gradient, and rows less their means.
 #include <cmath>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -68,13 +68,43 @@ struct NormGradRow {
   }
 };
 
+// Of every `step`-th row.
 struct GainGradTerm {
   const float *dy, *x, *inv_rms;
-  int64_t cols;
+  int64_t cols, step;
   template <int W, class Lanes>
   RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
-    const int64_t i = t * cols + c;
-    return Load<W>(dy + i, lanes) * (Load<W>(x + i, lanes) * inv_rms[t]);
+    const int64_t i = t * step * cols + c;
+    return Load<W>(dy + i, lanes) * (Load<W>(x + i, lanes) * inv_rms[t * step]);
+  }
+};
+
+struct SumTerm {
+  const float* x;
+  template <int W, class Lanes>
+  RETORT_INLINE Floats<W> Term(int64_t i, Lanes lanes) const {
+    return Load<W>(x + i, lanes);
+  }
+};
+
+struct CenterOp {
+  const float* x;
+  float mean;
+  bool accumulate;
+  float* y;
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    const Floats<W> centered = Load<W>(x + i, lanes) - mean;
+    Store<W>(y + i, accumulate ? Load<W>(y + i, lanes) + centered : centered, lanes);
+  }
+};
+
+struct CenterRow {
+  template <int W>
+  RETORT_INLINE static void Run(const float* x, int64_t cols, bool accumulate, float* y) {
+    const double mean =
+        static_cast<double>(SumLanes<W>(SumTerm{x}, 0, cols)) / static_cast<double>(cols);
+    ForLanes<W>(CenterOp{x, static_cast<float>(mean), accumulate, y}, 0, cols);
   }
 };
 
@@ -83,13 +113,14 @@ struct GainGradTerm {
 void CpuBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                          Tensor& inv_rms) {
   const int64_t rows = x.rows(), cols = x.cols();
-  RETORT_CHECK(gain.elements() == cols && y.elements() == x.elements() &&
-               inv_rms.elements() == rows);
+  const int64_t gains = gain.elements() / cols;
+  RETORT_CHECK(gains > 0 && gain.elements() == gains * cols && rows % gains == 0 &&
+               y.elements() == x.elements() && inv_rms.elements() == rows);
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const float* row = x.data<float>() + t * cols;
-      CallSimd<NormRow>(isa_, row, gain.data<float>(), cols, epsilon, y.data<float>() + t * cols,
-                        inv_rms.data<float>() + t);
+      CallSimd<NormRow>(isa_, row, gain.data<float>() + t % gains * cols, cols, epsilon,
+                        y.data<float>() + t * cols, inv_rms.data<float>() + t);
     }
   });
 }
@@ -97,18 +128,35 @@ void CpuBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Ten
 void CpuBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
                              const Tensor& inv_rms, Tensor& dx, Tensor* dgain) {
   const int64_t rows = x.rows(), cols = x.cols();
-  RETORT_CHECK(gain.elements() == cols && dy.elements() == x.elements() &&
-               dx.elements() == x.elements() && inv_rms.elements() == rows);
+  const int64_t gains = gain.elements() / cols;
+  RETORT_CHECK(gains > 0 && gain.elements() == gains * cols && rows % gains == 0 &&
+               dy.elements() == x.elements() && dx.elements() == x.elements() &&
+               inv_rms.elements() == rows);
   const float *dys = dy.data<float>(), *xs = x.data<float>(), *inv = inv_rms.data<float>();
   ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      CallSimd<NormGradRow>(isa_, dys + t * cols, xs + t * cols, gain.data<float>(), cols, inv[t],
+      CallSimd<NormGradRow>(isa_, dys + t * cols, xs + t * cols,
+                            gain.data<float>() + t % gains * cols, cols, inv[t],
                             dx.data<float>() + t * cols);
     }
   });
   if (!dgain) return;
-  RETORT_CHECK(dgain->elements() == cols);
-  AddColumnSums(pool_, isa_, rows, cols, GainGradTerm{dys, xs, inv, cols}, dgain->data<float>());
+  RETORT_CHECK(dgain->elements() == gain.elements());
+  for (int64_t g = 0; g < gains; ++g) {
+    const GainGradTerm term{dys + g * cols, xs + g * cols, inv + g, cols, gains};
+    AddColumnSums(pool_, isa_, rows / gains, cols, term, dgain->data<float>() + g * cols);
+  }
+}
+
+void CpuBackend::CenterRows(const Tensor& x, bool accumulate, Tensor& y) {
+  const int64_t rows = x.rows(), cols = x.cols();
+  RETORT_CHECK(y.elements() == x.elements());
+  ForRanges(pool_, rows, RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      CallSimd<CenterRow>(isa_, x.data<float>() + t * cols, cols, accumulate,
+                          y.data<float>() + t * cols);
+    }
+  });
 }
 
 }  // namespace retort

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A router's choice of experts, and the weighted addition of expert outputs to their tokens.
 #include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
@@ -16,60 +19,93 @@ constexpr int64_t kStrip = 256;  // columns per piece of AddWeightedRows
 struct RouteRow {
   const float* logits;
   int64_t count;  // of experts
-  float* probabilities;
+  float* scores;
   int32_t* experts;
   float* weights;
 };
 
-// Chooses the experts in order: each the most probable of the remaining ones, ties to the lower
-// index. NaN counts as the lowest value, so that `used` different experts are chosen for any
-// logits.
-void Choose(const RouteRow& row, int used) {
+// The indices of the `used` highest values, in order; ties go to the lower index. NaN counts as the
+// lowest value, so that `used` different ones are chosen from any values.
+void Choose(const float* values, int64_t count, int used, int32_t* chosen) {
   for (int j = 0; j < used; ++j) {
     int32_t best = -1;
-    for (int32_t e = 0; e < row.count; ++e) {
-      if (std::find(row.experts, row.experts + j, e) != row.experts + j) continue;
-      if (best < 0 || row.probabilities[e] > row.probabilities[best]) best = e;
+    for (int32_t e = 0; e < count; ++e) {
+      if (std::find(chosen, chosen + j, e) != chosen + j) continue;
+      if (best < 0 || values[e] > values[best]) best = e;
     }
-    row.experts[j] = best;
-    row.weights[j] = row.probabilities[best];
+    chosen[j] = best;
   }
+}
+
+float GroupScoreOf(const RouteRule& rule, const float* values, int64_t size) {
+  int32_t best[2];
+  const int count = rule.group_score == RouteRule::GroupScore::kBestTwo && size > 1 ? 2 : 1;
+  Choose(values, size, count, best);
+  return count == 2 ? values[best[0]] + values[best[1]] : values[best[0]];
+}
+
+// What the choice goes by where that is not the score itself.
+std::vector<float> Merits(const RouteRule& rule, const RouteRow& row) {
+  std::vector<float> merits(row.scores, row.scores + row.count);
+  if (rule.bias) {
+    for (size_t e = 0; e < merits.size(); ++e) merits[e] += rule.bias.data<float>()[e];
+  }
+  if (rule.used_groups == rule.groups) return merits;
+  const int64_t size = row.count / rule.groups;
+  std::vector<float> groups;
+  for (int g = 0; g < rule.groups; ++g)
+    groups.push_back(GroupScoreOf(rule, merits.data() + g * size, size));
+  std::vector<int32_t> order(groups.size());
+  Choose(groups.data(), rule.groups, rule.groups, order.data());
+  for (size_t g = static_cast<size_t>(rule.used_groups); g < order.size(); ++g) {
+    std::fill_n(merits.begin() + order[g] * size, size, -std::numeric_limits<float>::infinity());
+  }
+  return merits;
 }
 
 struct RouteKernel {
   template <int W>
-  RETORT_INLINE static void Run(RouteRow row, RouteRule rule) {
-    const float most = Most<W>(row.logits, row.count);
-    const double sum = SumBlocks<W>(ExpTerm{row.logits, most, 1, row.probabilities}, row.count);
-    ForLanes<W>(ScaleOp{row.probabilities, static_cast<float>(1 / sum)}, 0, row.count);
-    Choose(row, rule.used);
-    if (!rule.renormalise) return;
+  RETORT_INLINE static void Run(RouteRow row, const RouteRule& rule) {
+    if (rule.score == RouteRule::Score::kSoftmax) {
+      const float most = Most<W>(row.logits, row.count);
+      const double sum = SumBlocks<W>(ExpTerm{row.logits, most, 1, row.scores}, row.count);
+      ForLanes<W>(ScaleOp{row.scores, static_cast<float>(1 / sum)}, 0, row.count);
+    } else {
+      for (int64_t e = 0; e < row.count; ++e) row.scores[e] = 1 / (1 + std::exp(-row.logits[e]));
+    }
+    if (rule.bias || rule.used_groups < rule.groups) {
+      Choose(Merits(rule, row).data(), row.count, rule.used, row.experts);
+    } else {
+      Choose(row.scores, row.count, rule.used, row.experts);
+    }
     float chosen = 0;
-    for (int j = 0; j < rule.used; ++j) chosen += row.weights[j];
-    for (int j = 0; j < rule.used; ++j) row.weights[j] /= chosen;
+    for (int j = 0; j < rule.used; ++j) chosen += row.weights[j] = row.scores[row.experts[j]];
+    if (!rule.renormalise) chosen = 1;
+    for (int j = 0; j < rule.used; ++j) row.weights[j] = row.weights[j] / chosen * rule.scale;
   }
 };
 
-// With p the probabilities, w the weights and m = sum_j w_j dw_j over the chosen experts:
-// dz_e += p_e (dp_e - m), where dp_e is dw_e for chosen experts and 0 for others. With
-// renormalisation the sum over all experts cancels: dz_e += w_e (dw_e - m) for chosen experts only.
-void AddRouteGrad(const RouteRule& rule, const float* dweights, const float* probabilities,
-                  int64_t count, const int32_t* experts, float* dlogits) {
-  float chosen = 0, mean = 0;
+// The gradient of a token's scores s, ds_j = c dw_j, or c (dw_j - m) / S with renormalisation, m
+// the mean of dw by s over the chosen experts and S the sum of their s. With a softmax dz_e += s_e
+// (ds_e - sum_i s_i ds_i), where the sum is 0 with renormalisation; with a sigmoid dz_e += s_e (1 -
+// s_e) ds_e.
+void AddRouteGrad(const RouteRule& rule, const float* dweights, const float* scores, int64_t count,
+                  const int32_t* experts, float* dlogits) {
+  float chosen = 0, weighted = 0;
   for (int j = 0; j < rule.used; ++j) {
-    chosen += probabilities[experts[j]];
-    mean += probabilities[experts[j]] * dweights[j];
+    chosen += scores[experts[j]];
+    weighted += scores[experts[j]] * dweights[j];
   }
-  if (rule.renormalise) {
-    mean /= chosen;
-    for (int j = 0; j < rule.used; ++j) {
-      dlogits[experts[j]] += probabilities[experts[j]] / chosen * (dweights[j] - mean);
-    }
-    return;
+  const float mean = rule.renormalise ? weighted / chosen : 0;
+  if (!rule.renormalise) chosen = 1;
+  const bool sigmoid = rule.score == RouteRule::Score::kSigmoid;
+  for (int j = 0; j < rule.used; ++j) {
+    const float s = scores[experts[j]];
+    const float slope = s / chosen * rule.scale * (sigmoid ? 1 - s : 1);
+    dlogits[experts[j]] += slope * (dweights[j] - mean);
   }
-  for (int64_t e = 0; e < count; ++e) dlogits[e] -= probabilities[e] * mean;
-  for (int j = 0; j < rule.used; ++j)
-    dlogits[experts[j]] += probabilities[experts[j]] * dweights[j];
+  if (sigmoid || rule.renormalise) return;
+  for (int64_t e = 0; e < count; ++e) dlogits[e] -= scores[e] * rule.scale * weighted;
 }
 
 struct WeightedRow {  // y = weight * x, or y += it
@@ -93,31 +129,27 @@ struct DotKernel {
 
 }  // namespace
 
-void CpuBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& probabilities,
-                       Tensor& experts, Tensor& weights) {
-  CheckRoute(rule, logits, probabilities, experts, weights);
-  RETORT_CHECK(logits.elements() == probabilities.elements());
-  const int64_t count = probabilities.cols(), used = rule.used;
-  ForRanges(
-      pool_, probabilities.rows(), RowsPerPiece(count * used), [&](int64_t begin, int64_t end) {
-        for (int64_t t = begin; t < end; ++t) {
-          const RouteRow row{logits.data<float>() + t * count, count,
-                             probabilities.data<float>() + t * count,
-                             experts.data<int32_t>() + t * used, weights.data<float>() + t * used};
-          CallSimd<RouteKernel>(isa_, row, rule);
-        }
-      });
+void CpuBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& scores, Tensor& experts,
+                       Tensor& weights) {
+  CheckRoute(rule, logits, scores, experts, weights);
+  const int64_t count = scores.cols(), used = rule.used;
+  ForRanges(pool_, scores.rows(), RowsPerPiece(count * used), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const RouteRow row{logits.data<float>() + t * count, count, scores.data<float>() + t * count,
+                         experts.data<int32_t>() + t * used, weights.data<float>() + t * used};
+      CallSimd<RouteKernel>(isa_, row, rule);
+    }
+  });
 }
 
-void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights,
-                           const Tensor& probabilities, const Tensor& experts, Tensor& dlogits) {
-  CheckRoute(rule, dlogits, probabilities, experts, dweights);
-  RETORT_CHECK(dlogits.elements() == probabilities.elements());
-  const int64_t count = probabilities.cols(), used = rule.used;
-  ForRanges(pool_, probabilities.rows(), RowsPerPiece(count), [&](int64_t begin, int64_t end) {
+void CpuBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& scores,
+                           const Tensor& experts, Tensor& dlogits) {
+  CheckRoute(rule, dlogits, scores, experts, dweights);
+  const int64_t count = scores.cols(), used = rule.used;
+  ForRanges(pool_, scores.rows(), RowsPerPiece(count), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      AddRouteGrad(rule, dweights.data<float>() + t * used, probabilities.data<float>() + t * count,
-                   count, experts.data<int32_t>() + t * used, dlogits.data<float>() + t * count);
+      AddRouteGrad(rule, dweights.data<float>() + t * used, scores.data<float>() + t * count, count,
+                   experts.data<int32_t>() + t * used, dlogits.data<float>() + t * count);
     }
   });
 }

@@ -8,12 +8,15 @@ namespace retort {
 
 class NormKernels {
  public:
-  // x, y [N,C]; gain [C]; inv_rms [N]: y = x * r * gain, r = 1 / sqrt(mean(x^2) + epsilon)
+  // x, y [N,C]; gain [C], or [G,C] of which row n uses n mod G (a gain for each head); inv_rms [N]:
+  // y = x * r * gain, r = 1 / sqrt(mean(x^2) + epsilon)
   virtual void RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                        Tensor& inv_rms) = 0;
-  // dx +=; dgain [C] += when not null
+  // dx +=; dgain (like gain) += when not null
   virtual void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
                            const Tensor& inv_rms, Tensor& dx, Tensor* dgain) = 0;
+  // x, y [N,C]: y = x - mean of its row, or y += with `accumulate`, which is also the gradient.
+  virtual void CenterRows(const Tensor& x, bool accumulate, Tensor& y) = 0;
 
  protected:
   ~NormKernels() = default;

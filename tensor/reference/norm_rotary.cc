@@ -7,10 +7,10 @@ namespace retort {
 
 void ReferenceBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                                Tensor& inv_rms) {
-  RETORT_CHECK(
-      x.shape() == y.shape() && gain.elements() == x.cols() && inv_rms.elements() == x.rows(),
-      "norm of ", x.shape().text());
-  const int64_t width = x.cols();
+  const int64_t width = x.cols(), gains = gain.elements() / width;
+  RETORT_CHECK(x.shape() == y.shape() && gains > 0 && gain.elements() == gains * width &&
+                   x.rows() % gains == 0 && inv_rms.elements() == x.rows(),
+               "norm of ", x.shape().text());
   for (int64_t n = 0; n < x.rows(); ++n) {
     const double* row = x.data<double>() + n * width;
     double squares = 0;
@@ -18,7 +18,7 @@ void ReferenceBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilo
     const double r = 1 / std::sqrt(squares / static_cast<double>(width) + epsilon);
     inv_rms.data<double>()[n] = r;
     for (int64_t c = 0; c < width; ++c) {
-      y.data<double>()[n * width + c] = row[c] * r * gain.data<double>()[c];
+      y.data<double>()[n * width + c] = row[c] * r * gain.data<double>()[n % gains * width + c];
     }
   }
 }
@@ -27,12 +27,14 @@ void ReferenceBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilo
 //   dx_c = r g_c dy_c - (r^3 / C) x_c * sum_j(dy_j g_j x_j),   dg_c = sum_n dy_c x_c r.
 void ReferenceBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
                                    const Tensor& inv_rms, Tensor& dx, Tensor* dgain) {
-  RETORT_CHECK(dy.shape() == x.shape() && dx.shape() == x.shape() && gain.elements() == x.cols() &&
-                   inv_rms.elements() == x.rows() && (!dgain || dgain->elements() == x.cols()),
+  const int64_t width = x.cols(), gains = gain.elements() / width;
+  RETORT_CHECK(dy.shape() == x.shape() && dx.shape() == x.shape() && gains > 0 &&
+                   gain.elements() == gains * width && x.rows() % gains == 0 &&
+                   inv_rms.elements() == x.rows() &&
+                   (!dgain || dgain->elements() == gain.elements()),
                "norm gradient of ", x.shape().text());
-  const int64_t width = x.cols();
-  const double* g = gain.data<double>();
   for (int64_t n = 0; n < x.rows(); ++n) {
+    const double* g = gain.data<double>() + n % gains * width;
     const double* row = x.data<double>() + n * width;
     const double* drow = dy.data<double>() + n * width;
     const double r = inv_rms.data<double>()[n];
@@ -41,7 +43,21 @@ void ReferenceBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tens
     for (int64_t c = 0; c < width; ++c) {
       dx.data<double>()[n * width + c] +=
           r * g[c] * drow[c] - r * r * r / static_cast<double>(width) * row[c] * dot;
-      if (dgain) dgain->data<double>()[c] += drow[c] * row[c] * r;
+      if (dgain) dgain->data<double>()[n % gains * width + c] += drow[c] * row[c] * r;
+    }
+  }
+}
+
+void ReferenceBackend::CenterRows(const Tensor& x, bool accumulate, Tensor& y) {
+  RETORT_CHECK(x.shape() == y.shape(), "centring of ", x.shape().text());
+  const int64_t width = x.cols();
+  for (int64_t n = 0; n < x.rows(); ++n) {
+    const double* row = x.data<double>() + n * width;
+    double sum = 0;
+    for (int64_t c = 0; c < width; ++c) sum += row[c];
+    for (int64_t c = 0; c < width; ++c) {
+      double& out = y.data<double>()[n * width + c];
+      out = (accumulate ? out : 0) + row[c] - sum / static_cast<double>(width);
     }
   }
 }

@@ -10,11 +10,12 @@ class ExpertsTest : public GradientTest {
  protected:
   // Each expert's tokens and where their weights lie.
   std::vector<ops::ExpertRows> RowsOf(const ops::Routing& routing, int64_t experts, int used) {
+    const std::vector<int32_t> chosen = backend_->ToHost<int32_t>(routing.experts);
     std::vector<ops::ExpertRows> parts;
     for (int64_t e = 0; e < experts; ++e) {
       std::vector<int32_t> rows, places;
-      for (size_t i = 0; i < routing.experts.size(); ++i) {
-        if (routing.experts[i] != e) continue;
+      for (size_t i = 0; i < chosen.size(); ++i) {
+        if (chosen[i] != e) continue;
         rows.push_back(static_cast<int32_t>(i) / used);
         places.push_back(static_cast<int32_t>(i));
       }
@@ -29,6 +30,27 @@ TEST_F(ExpertsTest, Route) {
   for (const bool renormalise : {false, true}) {
     SCOPED_TRACE(renormalise);
     ExpectOp([&](Context& c) { return ops::Route(c, logits.var(), {3, renormalise}).weights; });
+  }
+}
+
+TEST_F(ExpertsTest, RouteByGroupsAndSigmoids) {
+  Parameter& logits = Make("logits", {6, 8});
+  Context plain{*backend_};
+  for (const bool renormalise : {false, true}) {
+    for (const auto score : {RouteRule::Score::kSoftmax, RouteRule::Score::kSigmoid}) {
+      RouteRule rule{3, renormalise, score, 2.5f, 4, 2, RouteRule::GroupScore::kBestTwo};
+      rule.bias = backend_->FromDoubles(std::vector<double>{0, 9, 0, 0, 0, 0, -9, -9}, {8});
+      ExpectOp([&](Context& c) { return ops::Route(c, logits.var(), rule).weights; });
+      // The bias makes expert 1 the best of all, leaves out the last group, and is in no weight.
+      const ops::Routing routing = ops::Route(plain, logits.var(), rule);
+      const std::vector<int32_t> experts = backend_->ToHost<int32_t>(routing.experts);
+      const std::vector<double> weights = backend_->ToDoubles(routing.weights.value);
+      for (size_t i = 0; i < experts.size(); ++i) {
+        EXPECT_LT(experts[i], 6);
+        EXPECT_LE(weights[i], 2.5);
+        if (i % 3 == 0) EXPECT_EQ(experts[i], 1);
+      }
+    }
   }
 }
 
@@ -84,7 +106,7 @@ TEST_F(ExpertsTest, ByHand) {
   Context c{*backend_};
   const Var logits{backend_->FromDoubles(std::vector<double>{0, std::log(3.0)}, {1, 2})};
   const ops::Routing routing = ops::Route(c, logits, {2, true});
-  EXPECT_EQ(routing.experts, (std::vector<int32_t>{1, 0}));
+  EXPECT_EQ(backend_->ToHost<int32_t>(routing.experts), (std::vector<int32_t>{1, 0}));
   const Var one{backend_->FromDoubles(std::vector<double>{1, 2}, {1, 2})};
   const Var ten{backend_->FromDoubles(std::vector<double>{10, 20}, {1, 2})};
   const Var out =

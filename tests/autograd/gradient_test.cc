@@ -82,9 +82,31 @@ TEST_F(GradientTest, RmsNormOverRowsAndOverHeads) {
   Parameter &x = Make("x", {4, 12}), &gain = Make("gain", {12}),
             &head_gain = Make("head_gain", {3});
   ExpectOp([&](Context& c) {
-    const Var y = ops::RmsNorm(c, x.var(), gain.var(), 1e-5f);
-    return ops::RmsNorm(c, y, head_gain.var(), 1e-5f);
+    const Var y = ops::RmsNorm(c, x.var(), gain.var(), 1e-5f, 12);
+    return ops::RmsNorm(c, y, head_gain.var(), 1e-5f, 3);
   });
+}
+
+TEST_F(GradientTest, LayerNormWithAGainForEachHeadAndABias) {
+  Parameter &x = Make("x", {5, 12}), &gain = Make("gain", {12}), &bias = Make("bias", {12});
+  ExpectOp([&](Context& c) {
+    return ops::AddBias(c, ops::RmsNorm(c, ops::Center(c, x.var(), 4), gain.var(), 1e-2f, 4),
+                        bias.var());
+  });
+}
+
+TEST_F(GradientTest, JoinAndReshape) {
+  Parameter &x = Make("x", {3, 8}), &z = Make("z", {6, 3});
+  ExpectOp([&](Context& c) {
+    const Var rows = ops::Reshape(c, x.var(), {6, 4}), part = z.var();
+    return ops::Join(c, {&part, &rows, &part});
+  });
+}
+
+TEST_F(GradientTest, ActivationWithoutAGate) {
+  Parameter& x = Make("x", {4, 7});
+  for (const Activation f : {Activation::kSilu, Activation::kGelu, Activation::kGeluTanh})
+    ExpectOp([&](Context& c) { return ops::Activate(c, f, x.var()); });
 }
 
 TEST_F(GradientTest, FrozenLinearWithBiasAndAdapter) {

@@ -72,7 +72,7 @@ TEST(RandomModelTest, ComputesFiniteLogits) {
   for (const WeightFormat format : AllFormats()) {
     const auto backend = MakeCpuBackend(1, Compute::kF32);
     DenseConfig c = ShapeNamed("2,64,4,2,128,512");
-    c.qk_norm = c.qkv_bias = true;
+    c.qkv_bias = true, c.qk_norm = QkNorm::kHeads;
     const auto model = MakeRandomModel(c, format, *backend);
     Batch batch;
     std::vector<int32_t> ids(40);

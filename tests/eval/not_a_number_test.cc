@@ -17,7 +17,7 @@ namespace {
 struct OddWorld : SmallWorld {
   OddWorld() {
     const int64_t width = model->config.width;
-    model->gains[static_cast<size_t>(model->layout.final_norm)] = {backend->FromFloats(
+    model->gains[static_cast<size_t>(model->layout.final_norm.gain)] = {backend->FromFloats(
         std::vector<float>(static_cast<size_t>(width), std::numeric_limits<float>::quiet_NaN()),
         {width})};
   }

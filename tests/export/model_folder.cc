@@ -44,7 +44,7 @@ DenseConfig FolderConfig(const std::string& family) {
   c.max_positions = 256;
   c.norm_epsilon = 1e-5;
   c.qkv_bias = family == "qwen2";
-  c.qk_norm = family == "qwen3";
+  c.qk_norm = family == "qwen3" ? QkNorm::kHeads : QkNorm::kNone;
   if (family == "qwen3") c.head_dim = 24;
   if (family == "mistral") c.window = 5;
   return c;

@@ -137,7 +137,7 @@ TEST(Adapter, ALayersNumbersDependOnItsNameAlone) {
   model.ffn = 64, model.vocab = 10;
   const auto backend = MakeReferenceBackend();
   const auto small = Adapter::Make({}, LayoutOf(model), 7, *backend);
-  model.layers = 3, model.qk_norm = model.qkv_bias = true, model.family = "qwen3";
+  model.layers = 3, model.qkv_bias = true, model.qk_norm = QkNorm::kHeads, model.family = "qwen3";
   AdapterConfig some;
   some.targets = {"down_proj"};
   const auto large = Adapter::Make(some, LayoutOf(model), 7, *backend);

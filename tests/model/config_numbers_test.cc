@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
+
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -255,11 +257,23 @@ TEST_F(GgufNumbers, LinearRopeFactorsOfEveryAgeAreRead) {
   Set("rope.scaling.type", std::string("linear"));
   const Architecture both = Read(m_, {1, 1, 1, 1, 2, 2, 2, 2});
   EXPECT_EQ(both.ropes[0].scaling.factors, (std::vector<float>{2, 2, 2, 2, 4, 4, 4, 4}));
-  Set("rope.scaling.type", std::string("yarn"));
+  Set("rope.scaling.type", std::string("spiral"));
   EXPECT_NE(Fault([&] {
               Read(m_, {1, 1, 1, 1, 1, 1, 1, 1});
-            }).find("'yarn' is not supported"),
+            }).find("'spiral' is not supported"),
             std::string::npos);
+}
+
+TEST_F(GgufNumbers, YarnIsRead) {
+  Set("rope.scaling.type", std::string("yarn"));
+  Set("rope.scaling.original_context_length", 64u);
+  const RopeScaling s = With("llama.rope.scaling.factor", 4.0f).ropes[0].scaling;
+  EXPECT_EQ(s.kind, RopeScaling::Kind::kYarn);
+  EXPECT_EQ(s.original_max_positions, 64);
+  EXPECT_NEAR(s.amplitude, 1 + 0.1 * std::log(4.0), 1e-12);
+  Set("rope.scaling.factor", 4.0f);
+  EXPECT_NEAR(With("llama.rope.scaling.attn_factor", 1.5f).ropes[0].scaling.amplitude,
+              1.5 * s.amplitude, 1e-12);
 }
 
 TEST_F(GgufNumbers, KeysAreKnownOrRefusedByName) {
@@ -268,7 +282,8 @@ TEST_F(GgufNumbers, KeysAreKnownOrRefusedByName) {
   Refused("llama.attention.value_length", 8u, "only if it is attention.key_length");
   Refused("llama.expert_shared_count", 1u, "'llama.expert_shared_count' is 1");
   Refused("llama.attn_logit_softcapping", 50.0f, "'llama.attn_logit_softcapping' is 50");
-  Refused("llama.rope.scaling.attn_factor", 1.2f, "'llama.rope.scaling.attn_factor' is 1.2");
+  Refused("llama.rope.scaling.attn_factor", -1.0f, "rope.scaling.attn_factor is -1; must be");
+  Refused("llama.rope.scaling.yarn_log_multiplier", 0.1f, "yarn_log_multiplier' is 0.1");
   Refused("llama.some_new_key", 7u, "'llama.some_new_key' is 7, a key that is not known");
   Refused("general.type", std::string("adapter"), "general.type is 'adapter'");
   for (const auto& [key, value] : std::vector<std::pair<const char*, GgufValue>>{

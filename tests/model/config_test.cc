@@ -41,7 +41,7 @@ TEST_F(ConfigTest, FamiliesDifferInData) {
   EXPECT_FALSE(attention(Plain("llama")).qkv_bias);
   EXPECT_TRUE(attention(Plain("qwen2")).qkv_bias);
   EXPECT_FALSE(attention(Plain("qwen2")).o_bias);
-  EXPECT_TRUE(attention(Plain("qwen3")).qk_norm);
+  EXPECT_EQ(attention(Plain("qwen3")).qk_norm, QkNorm::kHeads);
   Json mistral = Plain("mistral");
   mistral["sliding_window"] = 16;
   EXPECT_EQ(attention(mistral).window, 16);
@@ -72,9 +72,14 @@ TEST_F(ConfigTest, FaultsNameTheKey) {
   Json act = Plain("llama");
   act["hidden_act"] = "gelu";
   EXPECT_NE(Fault(act).find("hidden_act 'gelu'"), std::string::npos);
-  Json yarn = Plain("llama");
-  yarn["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4}};
-  EXPECT_NE(Fault(yarn).find("'yarn' is not supported"), std::string::npos);
+  Json other = Plain("llama");
+  other["rope_scaling"] = {{"rope_type", "spiral"}, {"factor", 4}};
+  EXPECT_NE(
+      Fault(other).find("'spiral' is not supported; supported: default, linear, dynamic, llama3"),
+      std::string::npos);
+  Json mixed = Plain("llama");
+  mixed["rope_scaling"] = {{"rope_type", "yarn"}, {"factor", 4}, {"long_factor", {1, 2}}};
+  EXPECT_NE(Fault(mixed).find("'long_factor' is not supported for type 'yarn'"), std::string::npos);
 }
 
 TEST_F(ConfigTest, WhatIsWrittenReadsBackTheSame) {
@@ -111,6 +116,56 @@ TEST(RopeFactors, Llama3StretchesLongWavelengthsAlone) {
   EXPECT_EQ(blended,
             6);  // wavelengths between 2048 and 8192: 500000^(2i/128) 2 pi for i = 29 ... 34
   EXPECT_NEAR(RopeFrequencies(rope)[1], std::pow(500000.0, -2.0 / 128), 1e-12);
+}
+
+// Base 10000, 32 dimensions, made longer from 64 positions to 256. The values are transformers
+// 5's, which computes them in f32.
+class Ropes : public ::testing::Test {
+ protected:
+  static RopeSpec Of(const Json& rope) {
+    Json j = {
+        {"model_type", "llama"},    {"num_hidden_layers", 1},         {"hidden_size", 64},
+        {"num_attention_heads", 2}, {"intermediate_size", 8},         {"vocab_size", 9},
+        {"rms_norm_eps", 1e-6},     {"max_position_embeddings", 256}, {"rope_parameters", rope}};
+    return ReadRope(ConfigReader(j, "config"), 32, 10000, "full_attention");
+  }
+  static void Expect(const RopeSpec& rope, int64_t length, std::vector<double> first, double last,
+                     double amplitude) {
+    const std::vector<double> got = RopeFrequencies(rope, length);
+    ASSERT_EQ(got.size(), 16u);
+    for (size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(got[i], first[i], 3e-7 * first[i]) << i;
+    EXPECT_NEAR(got.back(), last, 3e-7 * last);
+    EXPECT_NEAR(rope.scaling.amplitude, amplitude, 1e-12);
+  }
+};
+
+TEST_F(Ropes, Yarn) {
+  Json yarn = {{"rope_type", "yarn"}, {"factor", 4}, {"original_max_position_embeddings", 64}};
+  Expect(Of(yarn), 0, {1, 0.477990121, 0.221359432, 0.0978053659, 0.04}, 4.44569851e-05,
+         1.138629436111989);
+  yarn.update({{"beta_fast", 8},
+               {"beta_slow", 2},
+               {"truncate", false},
+               {"mscale", 0.7},
+               {"mscale_all_dim", 0.9}});
+  Expect(Of(yarn), 0, {1, 0.460702717, 0.160589159, 0.0444569848}, 4.44569851e-05,
+         0.9753496504321066);
+  yarn["attention_factor"] = 1.5;
+  EXPECT_EQ(Of(yarn).scaling.amplitude, 1.5);
+}
+
+TEST_F(Ropes, DynamicGrowsTheBaseBeyondTheModelsLength) {
+  const RopeSpec rope = Of({{"rope_type", "dynamic"}, {"factor", 2}});
+  Expect(rope, 100, {1, 0.562341332, 0.316227764}, 0.00017782794, 1);
+  Expect(rope, 600, {1, 0.515487194, 0.265727043, 0.13697888}, 4.82245268e-05, 1);
+}
+
+TEST_F(Ropes, LongRopeHasOtherFactorsBeyondTheOriginalLength) {
+  Json rope = {{"rope_type", "longrope"}, {"original_max_position_embeddings", 64}};
+  for (int i = 0; i < 16; ++i)
+    rope["short_factor"].push_back(1 + 0.1 * i), rope["long_factor"].push_back(2 + i);
+  Expect(Of(rope), 64, {1, 0.511219382, 0.263523132}, 7.11311732e-05, 1.1547005383792517);
+  Expect(Of(rope), 65, {0.5, 0.187447101, 0.079056941}, 1.04604669e-05, 1.1547005383792517);
 }
 
 }  // namespace

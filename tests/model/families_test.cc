@@ -38,7 +38,8 @@ Architecture Gemma3() {
   a.family = "gemma3_text";
   a.head.soft_cap = 0;
   a.ropes.push_back({100, 4, {RopeScaling::Kind::kLinear, 2}});
-  for (BlockSpec& block : a.blocks) block.attention.soft_cap = 0, block.attention.qk_norm = true;
+  for (BlockSpec& block : a.blocks)
+    block.attention.soft_cap = 0, block.attention.qk_norm = QkNorm::kHeads;
   a.blocks[0].attention.rope = 1;
   return a;
 }
@@ -51,18 +52,86 @@ Architecture Mixtral() {
 
 Architecture Qwen3Moe() {  // a dense layer before one of experts, whose weights do not add up to 1
   DenseConfig c = Tiny("qwen3_moe");
-  c.qk_norm = true;
+  c.qk_norm = QkNorm::kHeads;
   Architecture a = c;
   a.blocks[1].mlp.experts = {3, 2, false};
   a.blocks[1].mlp.width = 5;
   return a;
 }
 
+Architecture Phi3Of(Architecture a) {
+  for (BlockSpec& block : a.blocks)
+    block.attention.fused = FusedQkv::kJoined, block.mlp.fused = true;
+  return a;
+}
+
 Architecture Phi3() {
   Architecture a = Tiny("phi3");
   a.ropes[0].dims = 2;
-  for (BlockSpec& block : a.blocks) block.attention.fused = block.mlp.fused = true;
+  return Phi3Of(a);
+}
+
+Architecture Qwen2Moe() {  // a shared expert behind a gate, beside the chosen ones
+  Architecture a = Tiny("qwen2_moe");
+  a.blocks[1].mlp.experts = {3, 2, false, 7, true};
   return a;
+}
+
+Architecture Granite() {
+  Architecture a = Tiny("granite");
+  a.residual_scale = 0.3, a.embedding_scale = 6, a.head.scale = 0.25;
+  return a;
+}
+
+Architecture SmolLm3() {  // a layer without rope
+  Architecture a = Tiny("smollm3");
+  a.blocks[1].attention.rope = kNoRope;
+  return a;
+}
+
+Architecture Olmo2() {  // norms after, and over all heads together
+  DenseConfig c = Tiny("olmo2");
+  c.qk_norm = QkNorm::kWhole;
+  Architecture a = c;
+  for (BlockSpec& block : a.blocks) block.order = ResidualOrder::kPost;
+  return a;
+}
+
+Architecture Cohere() {  // LayerNorm, attention beside MLP, gains of each head
+  DenseConfig c = Tiny("cohere");
+  c.qk_norm = QkNorm::kEachHead;
+  Architecture a = c;
+  a.norm.kind = NormSpec::Kind::kLayer;
+  a.head.scale = 0.25;
+  a.ropes.front().pairs = RotaryPairs::kNeighbours;
+  for (BlockSpec& block : a.blocks) block.order = ResidualOrder::kParallel;
+  return a;
+}
+
+Architecture Falcon() {  // biases of norms, no gate, q, k and v of each group together
+  DenseConfig c = Tiny("falcon");
+  c.heads = 4, c.kv_heads = 2;
+  Architecture a = c;
+  a.norm.kind = NormSpec::Kind::kLayer;
+  a.norm.bias = true;
+  for (BlockSpec& block : a.blocks) {
+    block.order = ResidualOrder::kParallelTwoNorms;
+    block.attention.fused = FusedQkv::kByGroup;
+    block.mlp.gated = false;
+    block.mlp.activation = Activation::kGelu;
+  }
+  a.blocks[0].order = ResidualOrder::kParallel;
+  return a;
+}
+
+Architecture LongRope() {  // the longer row has other frequencies than the shorter one
+  Architecture a = Tiny("phi3");
+  RopeScaling& s = a.ropes.front().scaling;
+  s.kind = RopeScaling::Kind::kLongRope;
+  s.original_max_positions = 5;
+  s.factors = {1, 1.5}, s.long_factors = {2, 4};
+  s.amplitude = 1.2;
+  return Phi3Of(a);
 }
 
 struct Case {
@@ -130,7 +199,7 @@ TEST_P(Families, EveryWeightsGradientIsItsDifference) {
   for (const TensorSpec& spec : model.layout.tensors) {
     const bool gain = spec.target.kind == Target::Kind::kGain;
     const Shape shape =
-        spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.shape[0]};
+        spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.elements()};
     Parameter& p = *model.parameters.emplace_back(
         std::make_unique<Parameter>(spec.name, Normal(shape, gain, 0.4)));
     model.Set(spec.target, p.var());
@@ -142,7 +211,10 @@ TEST_P(Families, EveryWeightsGradientIsItsDifference) {
 INSTANTIATE_TEST_SUITE_P(All, Families,
                          testing::Values(Case{"Gemma2", Gemma2}, Case{"Gemma3", Gemma3},
                                          Case{"Mixtral", Mixtral}, Case{"Qwen3Moe", Qwen3Moe},
-                                         Case{"Phi3", Phi3}),
+                                         Case{"Phi3", Phi3}, Case{"LongRope", LongRope},
+                                         Case{"Qwen2Moe", Qwen2Moe}, Case{"Granite", Granite},
+                                         Case{"SmolLm3", SmolLm3}, Case{"Olmo2", Olmo2},
+                                         Case{"Cohere", Cohere}, Case{"Falcon", Falcon}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

@@ -19,7 +19,8 @@ DenseConfig Small(const char* family) {
 
 TEST(Layout, NamesAreUniqueInBothFiles) {
   DenseConfig c = Small("qwen3");
-  c.qkv_bias = c.o_bias = c.mlp_bias = c.qk_norm = true;
+  c.qkv_bias = c.o_bias = c.mlp_bias = true;
+  c.qk_norm = QkNorm::kHeads;
   std::set<std::string> hf, gguf;
   const auto tensors = LayoutOf(c).tensors;
   for (const TensorSpec& t : tensors) {

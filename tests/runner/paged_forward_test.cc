@@ -119,14 +119,17 @@ TEST_P(PagedForward, EqualsTheTrainingForwardInDouble) {
     EXPECT_LT(Furthest(got[i], TrainingLogits(*model, texts[i])), 1e-12) << i;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Models, PagedForward,
-    testing::Values(Case{"Llama", [](DenseConfig&) {}},
-                    Case{"Window", [](DenseConfig& c) { c.window = 5; }},
-                    Case{"WindowOverPages", [](DenseConfig& c) { c.window = 37; }},
-                    Case{"BiasesAndQkNorms",
-                         [](DenseConfig& c) { c.qkv_bias = c.qk_norm = c.tied = true; }}),
-    [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Models, PagedForward,
+                         testing::Values(Case{"Llama", [](DenseConfig&) {}},
+                                         Case{"Window", [](DenseConfig& c) { c.window = 5; }},
+                                         Case{"WindowOverPages",
+                                              [](DenseConfig& c) { c.window = 37; }},
+                                         Case{"BiasesAndQkNorms",
+                                              [](DenseConfig& c) {
+                                                c.qkv_bias = c.tied = true,
+                                                c.qk_norm = QkNorm::kHeads;
+                                              }}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(PagedForward, HalfCachesStayWithinTheirPrecision) {
   const auto backend = MakeReferenceBackend();

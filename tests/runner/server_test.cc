@@ -197,7 +197,7 @@ TEST_F(ServerTest, CompletesTextWithoutATemplate) {
 
 TEST_F(ServerTest, AFailedStepIsAnsweredAndServedOn) {
   Start();
-  Var& final_norm = model_->gains[static_cast<size_t>(model_->layout.final_norm)];
+  Var& final_norm = model_->gains[static_cast<size_t>(model_->layout.final_norm.gain)];
   const Var norm = final_norm;
   const int64_t width = model_->config.width;
   final_norm = {

@@ -113,7 +113,11 @@ AdapterProduct Local(const AdapterProduct& p) {
 template <class T>
 requires std::is_arithmetic_v<T> || std::is_enum_v<T> T Local(T value) { return value; }
 AdamWStep Local(const AdamWStep& step) { return step; }
-RouteRule Local(const RouteRule& rule) { return rule; }
+RouteRule Local(const RouteRule& rule) {
+  RouteRule local = rule;
+  local.bias = Local(rule.bias);
+  return local;
+}
 DistillSettings Local(const DistillSettings& settings) { return settings; }
 AttentionShape Local(const AttentionShape& shape) { return shape; }
 std::shared_ptr<const AttentionPlan> Local(const AttentionPlan& plan) {
@@ -323,6 +327,9 @@ void AwkwardBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor
         call(each...);
       },
       dy, x, gain, inv_rms, dx, dgain ? *dgain : Tensor());
+}
+void AwkwardBackend::CenterRows(const Tensor& x, bool accumulate, Tensor& y) {
+  RETORT_QUEUE(CenterRows, x, accumulate, y);
 }
 void AwkwardBackend::RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude,
                                  Tensor& cos, Tensor& sin) {

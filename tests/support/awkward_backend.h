@@ -68,6 +68,7 @@ class AwkwardBackend : public Backend {
                Tensor& inv_rms) override;
   void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
                    Tensor& dx, Tensor* dgain) override;
+  void CenterRows(const Tensor& x, bool accumulate, Tensor& y) override;
   void RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude, Tensor& cos,
                    Tensor& sin) override;
   void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,

@@ -9,18 +9,19 @@ namespace {
 constexpr double kSimple = 1e-6;
 constexpr float kEpsilon = 1e-5f;
 
-// With x of size 0.01, epsilon is a tenth of the mean square.
-OpCase NormCase(int64_t rows, int64_t cols, bool small) {
+// With x of size 0.01, epsilon is a tenth of the mean square. `gains`: gains of which rows take
+// turns.
+OpCase NormCase(int64_t rows, int64_t cols, bool small, int64_t gains = 1) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor x = stage->Input("x", {rows, cols}, small ? 0.01 : 1);
-    const Tensor gain = stage->Input("gain", {cols});
+    const Tensor gain = stage->Input("gain", {gains, cols});
     Tensor y = stage->Output("y", {rows, cols});
     Tensor inv_rms = stage->Output("inv_rms", {rows});
     return RunOn(stage, [=, &b]() mutable { b.RmsNorm(x, gain, kEpsilon, y, inv_rms); });
   };
   return {"rms_norm",
-          Cat("n", rows, "_c", cols, small ? "_small" : ""),
+          Cat("n", rows, "_c", cols, small ? "_small" : "", gains > 1 ? Cat("_g", gains) : ""),
           kSimple,
           Compute::kF32,
           4.0 * rows * cols,
@@ -40,26 +41,42 @@ std::vector<float> InverseRms(const std::vector<float>& x, int64_t rows, int64_t
   return r;
 }
 
-OpCase NormGradCase(int64_t rows, int64_t cols, bool with_gain) {
+OpCase NormGradCase(int64_t rows, int64_t cols, bool with_gain, int64_t gains = 1) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const std::vector<float> values = stage->Normal(rows * cols);
     const Tensor dy = stage->Input("dy", {rows, cols});
     const Tensor x = stage->Input("x", {rows, cols}, values);
-    const Tensor gain = stage->Input("gain", {cols});
+    const Tensor gain = stage->Input("gain", {gains, cols});
     const Tensor inv_rms = stage->Input("inv_rms", {rows}, InverseRms(values, rows, cols));
     Tensor dx = stage->InOut("dx", {rows, cols});
-    Tensor dgain = stage->InOut("dgain", {cols});
+    Tensor dgain = stage->InOut("dgain", {gains, cols});
     return RunOn(stage, [=, &b]() mutable {
       b.RmsNormGrad(dy, x, gain, inv_rms, dx, with_gain ? &dgain : nullptr);
     });
   };
   return {"rms_norm_grad",
-          Cat("n", rows, "_c", cols, with_gain ? "_gain" : ""),
+          Cat("n", rows, "_c", cols, with_gain ? "_gain" : "", gains > 1 ? Cat("_g", gains) : ""),
           kSimple,
           Compute::kF32,
           8.0 * rows * cols,
           16.0 * rows * cols,
+          prepare};
+}
+
+OpCase CenterCase(int64_t rows, int64_t cols, bool accumulate) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const Tensor x = stage->Input("x", {rows, cols});
+    Tensor y = accumulate ? stage->InOut("y", {rows, cols}) : stage->Output("y", {rows, cols});
+    return RunOn(stage, [=, &b]() mutable { b.CenterRows(x, accumulate, y); });
+  };
+  return {"center_rows",
+          Cat("n", rows, "_c", cols, accumulate ? "_add" : ""),
+          kSimple,
+          Compute::kF32,
+          2.0 * rows * cols,
+          8.0 * rows * cols,
           prepare};
 }
 
@@ -126,7 +143,12 @@ std::vector<OpCase> NormAndRotaryCases() {
     for (bool flag : {false, true}) {
       cases.push_back(NormCase(rows, cols, flag));
       cases.push_back(NormGradCase(rows, cols, flag));
+      cases.push_back(CenterCase(rows, cols, flag));
     }
+  }
+  for (const int64_t cols : {5, 64}) {
+    cases.push_back(NormCase(12, cols, false, 3));
+    cases.push_back(NormGradCase(12, cols, true, 3));
   }
   struct Heads {
     int64_t tokens;

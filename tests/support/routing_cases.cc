@@ -8,11 +8,16 @@ namespace {
 struct Router {
   int64_t tokens, experts;
   RouteRule rule;
+  bool biased = false;
 };
 
 std::string VariantOf(const Router& r) {
   return Cat("t", r.tokens, "_e", r.experts, "_u", r.rule.used,
-             r.rule.renormalise ? "_renormalised" : "");
+             r.rule.renormalise ? "_renormalised" : "",
+             r.rule.score == RouteRule::Score::kSigmoid ? "_sigmoid" : "",
+             r.rule.groups > 1 ? Cat("_g", r.rule.used_groups, "of", r.rule.groups) : "",
+             r.rule.group_score == RouteRule::GroupScore::kBestTwo ? "_two" : "",
+             r.biased ? "_biased" : "");
 }
 
 // Every third token's logits are integers, so that many of its experts are equally probable.
@@ -25,11 +30,13 @@ OpCase RouteCase(const Router& r) {
         values[i] = static_cast<float>(static_cast<int>(values[i]));
     }
     const Tensor logits = stage->Input("logits", {r.tokens, r.experts}, values);
+    RouteRule rule = r.rule;
+    if (r.biased) rule.bias = stage->Input("bias", {r.experts}, 0.5);
     Tensor probabilities = stage->Output("probabilities", {r.tokens, r.experts});
     Tensor weights = stage->Output("weights", {r.tokens, r.rule.used});
     Tensor experts = stage->IndexOutput("experts", weights.elements()).Reshaped(weights.shape());
     return RunOn(stage,
-                 [=, &b]() mutable { b.Route(r.rule, logits, probabilities, experts, weights); });
+                 [=, &b]() mutable { b.Route(rule, logits, probabilities, experts, weights); });
   };
   return {"route", VariantOf(r), 1e-6, Compute::kF32, 0, 8.0 * r.tokens * r.experts, prepare};
 }
@@ -112,16 +119,25 @@ OpCase WeightedGradCase(int64_t rows, int64_t cols, int64_t tokens, bool with_we
 std::vector<OpCase> RoutingCases() {
   std::vector<OpCase> cases;
   for (const bool renormalise : {false, true}) {
-    for (const auto& [tokens, experts, used] : {Router{1, 1, {1}},
-                                                {1, 8, {2}},
-                                                {17, 8, {2}},
-                                                {129, 128, {8}},
-                                                {64, 5, {5}},
-                                                {33, 60, {4}}}) {
-      const Router router{tokens, experts, {used.used, renormalise}};
+    for (Router router : {Router{1, 1, {1}},
+                          {1, 8, {2}},
+                          {17, 8, {2}},
+                          {129, 128, {8}},
+                          {64, 5, {5}},
+                          {33, 60, {4}}}) {
+      router.rule.renormalise = renormalise;
       cases.push_back(RouteCase(router));
       cases.push_back(RouteGradCase(router));
     }
+  }
+  constexpr auto kSigmoid = RouteRule::Score::kSigmoid, kSoftmax = RouteRule::Score::kSoftmax;
+  constexpr auto kBest = RouteRule::GroupScore::kBest, kTwo = RouteRule::GroupScore::kBestTwo;
+  for (const Router& router : {Router{17, 8, {3, true, kSigmoid}},
+                               {33, 64, {6, false, kSoftmax, 16, 8, 3, kBest}},
+                               {33, 64, {8, true, kSigmoid, 2.5f, 8, 4, kTwo}, true},
+                               {9, 1, {1, false, kSigmoid}}}) {
+    cases.push_back(RouteCase(router));
+    cases.push_back(RouteGradCase(router));
   }
   struct Size {
     int64_t rows, cols, tokens;

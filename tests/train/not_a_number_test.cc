@@ -17,7 +17,7 @@ constexpr int64_t kSmallVocab = 61;
 
 void MakeOdd(Model& model) {
   const int64_t width = model.config.width;
-  model.gains[static_cast<size_t>(model.layout.final_norm)] = {model.backend.FromFloats(
+  model.gains[static_cast<size_t>(model.layout.final_norm.gain)] = {model.backend.FromFloats(
       std::vector<float>(static_cast<size_t>(width), std::numeric_limits<float>::quiet_NaN()),
       {width})};
 }

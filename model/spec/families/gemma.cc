@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gemma 2 (arXiv 2408.00118): norms before and after attention and MLP, GeGLU, soft caps on scores
-// and logits, every second layer local. Gemma 3 (arXiv 2503.19786): norms on the heads of q and k
-// instead of the cap on scores, five local layers per global one, each kind with its own rope. Both
-// scale embeddings by sqrt(width) and store gain - 1.
+// Gemma (arXiv 2403.08295): GeGLU. Gemma 2 (arXiv 2408.00118): norms before and after attention and
+// MLP, GeGLU, soft caps on scores and logits, every second layer local. Gemma 3 (arXiv 2503.19786):
+// norms on the heads of q and k instead of the cap on scores, five local layers per global one,
+// each kind with its own rope. All scale embeddings by sqrt(width) and store gain - 1.
 #include <algorithm>
 #include <cmath>
 
@@ -25,10 +25,11 @@ bool FiveOfSix(int64_t layer) { return layer % 6 != 5; }
 void MakeGemma(const DenseConfig& c, Architecture& a) {
   a.embedding_scale = std::sqrt(static_cast<double>(c.width));
   a.norm.gain_offset = 1;
-  for (BlockSpec& block : a.blocks) {
-    block.order = ResidualOrder::kPrePost;
-    block.mlp.activation = Activation::kGeluTanh;
-  }
+  for (BlockSpec& block : a.blocks) block.mlp.activation = Activation::kGeluTanh;
+}
+
+void SetPostNorms(Architecture& a) {
+  for (BlockSpec& block : a.blocks) block.order = ResidualOrder::kPrePost;
 }
 
 void SetScale(double query_scalar, Architecture& a) {
@@ -46,7 +47,8 @@ void SetRopes(const RopeSpec& global, const RopeSpec& local, Architecture& a) {
   for (BlockSpec& block : a.blocks) block.attention.rope = block.attention.window > 0;
 }
 
-Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
+// What all three have. The first reads hidden_act "gelu" as the same, as transformers does.
+Architecture ReadGemma(const ConfigReader& j) {
   DenseConfig c = ReadDense(j);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.tied = j.Bool("tie_word_embeddings", true);
@@ -57,6 +59,12 @@ Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
     throw InputError(j.where(), ": hidden_activation must be gelu_pytorch_tanh");
   if (j.Bool("use_bidirectional_attention", false))
     throw InputError(j.where(), ": 'use_bidirectional_attention' is not supported");
+  return a;
+}
+
+Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
+  Architecture a = ReadGemma(j);
+  SetPostNorms(a);
   SetScale(j.Number("query_pre_attn_scalar", kScales, 256), a);
   SetWindows(ReadSliding(j, a.layers(), usual), j.Int("sliding_window", kWindows, 4096), a);
   a.head.soft_cap = j.SoftCap("final_logit_softcapping", 0);
@@ -69,12 +77,20 @@ Architecture ReadGemma2(const ConfigReader& j) { return Read(j, EverySecond); }
 
 Architecture ReadGemma3(const ConfigReader& j) {
   Architecture a = Read(j, FiveOfSix);
-  for (BlockSpec& block : a.blocks) block.attention.qk_norm = true;
+  for (BlockSpec& block : a.blocks) block.attention.qk_norm = QkNorm::kHeads;
   const int64_t dims = a.blocks.front().attention.head_dim;
   const double local = j.Number("rope_local_base_freq", kRopeBases, 10000);
   RopeSpec sliding{local, a.ropes.front().dims, {}};  // older files scale only the global rope
   if (j.Has("rope_parameters")) sliding = ReadRope(j, dims, local, "sliding_attention");
   SetRopes(ReadRope(j, dims, 1e6, "full_attention"), sliding, a);
+  return a;
+}
+
+Architecture ReadGguf1(const GgufFile& file) {
+  DenseConfig c = ReadDense(file);
+  c.family = "gemma";
+  Architecture a = c;
+  MakeGemma(c, a);
   return a;
 }
 
@@ -91,6 +107,7 @@ Architecture ReadGguf(const GgufFile& file, const char* family, int64_t largest,
   c.family = family;
   Architecture a = c;
   MakeGemma(c, a);
+  SetPostNorms(a);
   SetScale(QueryScalar(c, largest), a);
   const int64_t pattern = keys.Int("attention.sliding_window_pattern", kPatterns, usual_pattern);
   std::vector<bool> sliding;
@@ -161,11 +178,19 @@ constexpr PartName kNames[] = {
     {"post_ffw_norm", "post_feedforward_layernorm"},
 };
 
+constexpr std::string_view kKeys2[] = {"attention.sliding_window_pattern", "attn_logit_softcapping",
+                                       "final_logit_softcapping"};
+constexpr std::string_view kKeys3[] = {"attention.sliding_window_pattern",
+                                       "final_logit_softcapping", "rope.freq_base_swa"};
+
 }  // namespace
 
+extern const Family kGemma{"gemma", "GemmaForCausalLM", "gemma", ReadGemma, ReadGguf1, WriteDense};
 extern const Family kGemma2{"gemma2",  "Gemma2ForCausalLM", "gemma2", ReadGemma2,
-                            ReadGguf2, WriteGguf2,          kNames};
+                            ReadGguf2, WriteGguf2,          kNames,   false,
+                            kKeys2};
 extern const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM", "gemma3", ReadGemma3,
-                            ReadGguf3,     WriteGguf3,          kNames};
+                            ReadGguf3,     WriteGguf3,          kNames,   false,
+                            kKeys3};
 
 }  // namespace retort

@@ -76,13 +76,15 @@ constexpr PartName kMixtralNames[] = {
     {"ffn_down_exps", "block_sparse_moe.experts.#.w2", "mlp.experts.down_proj"},
 };
 
+constexpr std::string_view kKeys[] = {"expert_count", "expert_used_count"};
+
 }  // namespace
 
-extern const Family kLlama{"llama",  "LlamaForCausalLM", "llama", Read,
-                           ReadGguf, WriteGguf,          {},      true};
+extern const Family kLlama{
+    "llama", "LlamaForCausalLM", "llama", Read, ReadGguf, WriteGguf, {}, true, kKeys};
 extern const Family kMistral{
-    "mistral", "MistralForCausalLM", "llama", ReadWithWindow, ReadGguf, WriteGguf, {}, true};
+    "mistral", "MistralForCausalLM", "llama", ReadWithWindow, ReadGguf, WriteGguf, {}, true, kKeys};
 extern const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", ReadMixtral, ReadGguf,
-                             WriteGguf, kMixtralNames,        true};
+                             WriteGguf, kMixtralNames,        true,    kKeys};
 
 }  // namespace retort

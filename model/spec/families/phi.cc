@@ -9,7 +9,10 @@ namespace retort {
 namespace {
 
 void MakePhi(Architecture& a) {
-  for (BlockSpec& block : a.blocks) block.attention.fused = block.mlp.fused = true;
+  for (BlockSpec& block : a.blocks) {
+    block.attention.fused = FusedQkv::kJoined;
+    block.mlp.fused = true;
+  }
 }
 
 Architecture Read(const ConfigReader& j) {
@@ -24,9 +27,6 @@ Architecture Read(const ConfigReader& j) {
 }
 
 Architecture ReadGguf(const GgufFile& file) {
-  const GgufKeys keys(file);
-  if (keys.HasTensor("rope_factors_long.weight"))
-    throw InputError(keys.where(), ": LongRoPE (rope_factors_long) is not supported");
   DenseConfig c = ReadDense(file);
   c.family = "phi3";
   Architecture a = c;
@@ -34,10 +34,21 @@ Architecture ReadGguf(const GgufFile& file) {
   return a;
 }
 
+void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  WriteDense(a, where, m);
+  const RopeScaling& s = a.ropes.front().scaling;
+  const bool long_rope = s.kind == RopeScaling::Kind::kLongRope;
+  m.Set("phi3.rope.scaling.original_context_length",
+        static_cast<uint32_t>(long_rope ? s.original_max_positions : a.max_positions));
+  if (long_rope) m.Set("phi3.rope.scaling.attn_factor", static_cast<float>(s.amplitude));
+  if (a.blocks.front().attention.window == 0)
+    m.Set("phi3.attention.sliding_window", static_cast<uint32_t>(0));
+}
+
 constexpr PartName kNames[] = {{"ffn_up", "mlp.gate_up_proj"}};
 
 }  // namespace
 
-extern const Family kPhi3{"phi3", "Phi3ForCausalLM", "phi3", Read, ReadGguf, WriteDense, kNames};
+extern const Family kPhi3{"phi3", "Phi3ForCausalLM", "phi3", Read, ReadGguf, WriteGguf, kNames};
 
 }  // namespace retort

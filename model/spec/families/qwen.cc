@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): instead, norms on the
-// heads of q and k. Qwen3-MoE: experts in place of the MLP, in all layers or only in some.
+// heads of q and k. Qwen2-MoE, Qwen3-MoE: experts in place of the MLP, in all layers or only in
+// some; in Qwen2-MoE with a shared expert behind a gate.
 #include <set>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
 
@@ -31,24 +33,42 @@ Architecture ReadQwen2(const ConfigReader& j) {
 
 Architecture ReadQwen3(const ConfigReader& j) {
   DenseConfig c = ReadQwen(j);
-  c.qk_norm = true;
+  c.qk_norm = QkNorm::kHeads;
   return c;
 }
 
-Architecture ReadQwen3Moe(const ConfigReader& j) {
-  Architecture a = ReadQwen3(j);
+// Experts in the layers whose number is a multiple of decoder_sparse_step, but for those listed.
+void PlaceExperts(const ConfigReader& j, const ExpertsSpec& experts, Architecture& a) {
   const int64_t step = j.Int("decoder_sparse_step", kLayerCounts, 1);
   const std::vector<int64_t> listed = j.Ints("mlp_only_layers", {0, a.layers() - 1});
   const std::set<int64_t> dense(listed.begin(), listed.end());
-  const ExpertsSpec experts{
-      j.Int(j.Has("num_experts") ? "num_experts" : "num_local_experts", kExpertCounts),
-      j.Int("num_experts_per_tok", kExpertCounts), j.Bool("norm_topk_prob", false)};
   for (int64_t layer = 0; layer < a.layers(); ++layer) {
     if ((layer + 1) % step != 0 || dense.contains(layer)) continue;
     MlpSpec& mlp = a.blocks[static_cast<size_t>(layer)].mlp;
     mlp.experts = experts;
     mlp.width = j.Int("moe_intermediate_size", kMlpWidths);
   }
+}
+
+ExpertsSpec ReadExperts(const ConfigReader& j) {
+  return {j.Int(j.Has("num_experts") ? "num_experts" : "num_local_experts", kExpertCounts),
+          j.Int("num_experts_per_tok", kExpertCounts), j.Bool("norm_topk_prob", false)};
+}
+
+Architecture ReadQwen3Moe(const ConfigReader& j) {
+  Architecture a = ReadQwen3(j);
+  PlaceExperts(j, ReadExperts(j), a);
+  return a;
+}
+
+Architecture ReadQwen2Moe(const ConfigReader& j) {
+  DenseConfig c = ReadQwen(j);
+  c.qkv_bias = j.Bool("qkv_bias", true);
+  Architecture a = c;
+  ExpertsSpec experts = ReadExperts(j);
+  experts.shared_width = j.Int("shared_expert_intermediate_size", kMlpWidths);
+  experts.shared_gate = true;
+  PlaceExperts(j, experts, a);
   return a;
 }
 
@@ -59,34 +79,66 @@ Architecture ReadDenseGguf(const GgufFile& file) {
   c.window = 0;  // some files have this key, but the model does not use it
   return c;
 }
-constexpr char kQwen2Type[] = "qwen2", kQwen3Type[] = "qwen3", kQwen3MoeType[] = "qwen3_moe";
+constexpr char kQwen2Type[] = "qwen2", kQwen2MoeType[] = "qwen2_moe", kQwen3Type[] = "qwen3",
+               kQwen3MoeType[] = "qwen3_moe";
 
-Architecture ReadMoeGguf(const GgufFile& file) {
+Architecture ReadMoeGguf(const GgufFile& file, Architecture a, ExpertsSpec experts) {
   const GgufKeys keys(file);
-  Architecture a = ReadDenseGguf<kQwen3MoeType>(file);
+  experts.count = keys.Int("expert_count", kExpertCounts);
+  experts.used = keys.Int("expert_used_count", kExpertCounts);
   for (BlockSpec& block : a.blocks) {
-    block.mlp.experts = {keys.Int("expert_count", kExpertCounts),
-                         keys.Int("expert_used_count", kExpertCounts), true};
+    block.mlp.experts = experts;
     block.mlp.width = keys.Int("expert_feed_forward_length", kMlpWidths);
   }
   return a;
 }
 
-void WriteMoeGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+Architecture ReadQwen3MoeGguf(const GgufFile& file) {
+  return ReadMoeGguf(file, ReadDenseGguf<kQwen3MoeType>(file), {.renormalise = true});
+}
+
+Architecture ReadQwen2MoeGguf(const GgufFile& file) {
+  const GgufKeys keys(file);
+  Architecture a = ReadDenseGguf<kQwen2MoeType>(file);
+  // The whole MLP's width where the file does not state it, as in the first of these models.
+  const int64_t width = keys.Int("expert_shared_feed_forward_length", kMlpWidths, a.mlp_width());
+  return ReadMoeGguf(file, a, {.renormalise = false, .shared_width = width, .shared_gate = true});
+}
+
+// The architecture implies how the chosen probabilities are weighted, and that all layers have
+// experts.
+void WriteMoeGguf(const Architecture& a, const std::string& where, bool renormalise,
+                  GgufMetadata& m) {
+  const std::string architecture(FamilyOf(a).gguf_architecture);
   const MlpSpec& mlp = a.blocks.front().mlp;
   for (const BlockSpec& block : a.blocks) {
-    if (!block.mlp.experts || !block.mlp.experts->renormalise) {
-      throw InputError(
-          where,
-          ": dense layers between experts and norm_topk_prob false cannot be written to a GGUF of "
-          "qwen3moe; use the folder itself");
+    if (!block.mlp.experts || block.mlp.experts->renormalise != renormalise) {
+      throw InputError(where, ": dense layers between experts and norm_topk_prob ",
+                       renormalise ? "false" : "true", " cannot be written to a GGUF of ",
+                       architecture, "; use the folder itself");
     }
   }
   WriteDense(a, where, m);
-  m.Set("qwen3moe.expert_count", static_cast<uint32_t>(mlp.experts->count));
-  m.Set("qwen3moe.expert_used_count", static_cast<uint32_t>(mlp.experts->used));
-  m.Set("qwen3moe.expert_feed_forward_length", static_cast<uint32_t>(mlp.width));
+  const auto count = [&](const char* key, int64_t value) {
+    m.Set(Cat(architecture, ".", key), static_cast<uint32_t>(value));
+  };
+  count("expert_count", mlp.experts->count);
+  count("expert_used_count", mlp.experts->used);
+  count("expert_feed_forward_length", mlp.width);
+  if (mlp.experts->shared_width > 0)
+    count("expert_shared_feed_forward_length", mlp.experts->shared_width);
 }
+
+void WriteQwen2MoeGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  WriteMoeGguf(a, where, false, m);
+}
+void WriteQwen3MoeGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  WriteMoeGguf(a, where, true, m);
+}
+
+constexpr std::string_view kMoeKeys[] = {"expert_count", "expert_used_count",
+                                         "expert_feed_forward_length",
+                                         "expert_shared_feed_forward_length"};
 
 }  // namespace
 
@@ -94,7 +146,19 @@ extern const Family kQwen2{"qwen2",   "Qwen2ForCausalLM",        "qwen2",
                            ReadQwen2, ReadDenseGguf<kQwen2Type>, WriteDense};
 extern const Family kQwen3{"qwen3",   "Qwen3ForCausalLM",        "qwen3",
                            ReadQwen3, ReadDenseGguf<kQwen3Type>, WriteDense};
-extern const Family kQwen3Moe{"qwen3_moe",  "Qwen3MoeForCausalLM", "qwen3moe",
-                              ReadQwen3Moe, ReadMoeGguf,           WriteMoeGguf};
+extern const Family kQwen2Moe{.model_type = "qwen2_moe",
+                              .model_class = "Qwen2MoeForCausalLM",
+                              .gguf_architecture = "qwen2moe",
+                              .read = ReadQwen2Moe,
+                              .read_gguf = ReadQwen2MoeGguf,
+                              .write_gguf = WriteQwen2MoeGguf,
+                              .gguf_keys = kMoeKeys};
+extern const Family kQwen3Moe{.model_type = "qwen3_moe",
+                              .model_class = "Qwen3MoeForCausalLM",
+                              .gguf_architecture = "qwen3moe",
+                              .read = ReadQwen3Moe,
+                              .read_gguf = ReadQwen3MoeGguf,
+                              .write_gguf = WriteQwen3MoeGguf,
+                              .gguf_keys = kMoeKeys};
 
 }  // namespace retort
