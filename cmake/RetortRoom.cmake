@@ -6,7 +6,9 @@ target_compile_features(retort_options INTERFACE cxx_std_20)
 target_compile_options(retort_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
                        -Wno-maybe-uninitialized -Wno-restrict)  # GCC 12 sees them where they are not
 target_include_directories(retort_options INTERFACE ${PROJECT_SOURCE_DIR})
+set(RETORT_TEST_LEVEL -O1)
 if(RETORT_SANITIZE)
+  set(RETORT_TEST_LEVEL -O0)
   target_compile_options(retort_options INTERFACE -fsanitize=${RETORT_SANITIZE}
                          -fno-omit-frame-pointer -fno-sanitize-recover=all
                          # Checks at every pointer double the time to compile; AddressSanitizer has most of them.
@@ -55,7 +57,7 @@ function(retort_test name)
   target_link_libraries(retort_${name}_test PRIVATE ${test_USES} GTest::gtest GTest::gtest_main)
   target_compile_definitions(retort_${name}_test PRIVATE RETORT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   # Half the time to compile; what takes time to run is in the rooms.
-  target_compile_options(retort_${name}_test PRIVATE $<IF:$<BOOL:${RETORT_SANITIZE}>,-O0,-O1>)
+  target_compile_options(retort_${name}_test PRIVATE ${RETORT_TEST_LEVEL})
   gtest_discover_tests(retort_${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
                        PROPERTIES TIMEOUT 600 ENVIRONMENT "XDG_STATE_HOME=${PROJECT_BINARY_DIR}/tests/state")
 endfunction()

@@ -210,7 +210,9 @@ TEST_F(Merging, AChangeThatRoundingTakesAwayIsRefused) {
     options.force = true;
     const MergeReport report = Merge(options);
     EXPECT_GT(report.rounding, 0.9);
-    if (options.onto == "original") EXPECT_LT(report.kept, 0.2);
+    if (options.onto == "original") {
+      EXPECT_LT(report.kept, 0.2);
+    }
     EXPECT_TRUE(report.notes.back().starts_with("rounding to bf16")) << report.notes.back();
   }
 }

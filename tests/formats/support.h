@@ -40,10 +40,10 @@ class ByteBuilder {
 // A folder of the test's own, removed with everything in it.
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
+  explicit TemporaryFolder(const Path& parent = ::testing::TempDir()) {
     const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-    path_ = Path(::testing::TempDir()) /
-            ReplaceAll(Cat("retort_", test->test_suite_name(), "_", test->name()), "/", "_");
+    path_ =
+        parent / ReplaceAll(Cat("retort_", test->test_suite_name(), "_", test->name()), "/", "_");
     std::filesystem::remove_all(path_);
     std::filesystem::create_directories(path_);
   }

@@ -63,7 +63,7 @@ TEST(Targets, ReadsPythonsExpressions) {
 
 TEST(Targets, RefusesExpressionsThatTakeTooLong) {
   AdapterConfig c;
-  for (const std::string pattern :
+  for (const std::string& pattern :
        {std::string("(.*)*[XY]"), std::string("(([a-z0-9._])+)+[!?]"),
         std::string(15899, '(') + "a" + std::string(15899, ')'), std::string(100000, 'a')}) {
     for (std::string* place : {&c.target_pattern, &c.exclude_pattern}) {
