@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
+#include "export/gguf_name.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
 #include "model/store/fingerprint.h"
@@ -15,6 +16,7 @@
 namespace retort {
 namespace {
 
+constexpr uint32_t kQuantizationVersion = 2;       // of the block formats: ggml's since 2023
 constexpr int64_t kPanelBytes = int64_t{4} << 20;  // encoded rows per write
 
 // general.file_type: llama.cpp's number for "mostly this type".
@@ -29,9 +31,10 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   GgufMetadata m;
   ConfigToGguf(source.config, source.path.string(), m);
   const Path folder = std::filesystem::absolute(source.path).lexically_normal();
-  m.Set("general.name",
-        (folder.has_filename() ? folder : folder.parent_path()).filename().string());
+  WriteGeneral((folder.has_filename() ? folder : folder.parent_path()).filename().string(),
+               source.layout, m);
   m.Set("general.file_type", FileType(options.type));
+  m.Set("general.quantization_version", kQuantizationVersion);
   const auto tokenizer = LoadTokenizer(source);
   TokenizerSpec spec = tokenizer->spec();
   const std::vector<int32_t>& ends = source.config.ends;
