@@ -161,8 +161,8 @@ void DropWordSizes(std::vector<Part>& parts) {
   }
 }
 
-// The plain parts and versions that a name begins with are its base, but for trailing versions. What
-// is plain after them tells the finetune.
+// The plain parts and versions that a name begins with are its base, but for trailing versions.
+// What is plain after them tells the finetune.
 void MarkBase(std::vector<Part>& parts) {
   bool at_start = true;
   for (Part& part : parts) {

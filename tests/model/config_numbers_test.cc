@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cmath>
-
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>

@@ -63,7 +63,8 @@ std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Ba
     if (spec.is_matrix()) {
       model->Set(spec.target, fill.Matrix(spec.shape[0], spec.shape[1]));
     } else {
-      model->Set(spec.target, fill.Vector(spec.elements(), spec.target.kind == Target::Kind::kGain));
+      model->Set(spec.target,
+                 fill.Vector(spec.elements(), spec.target.kind == Target::Kind::kGain));
     }
   }
   return model;
