@@ -35,12 +35,21 @@ Block::Block(const BlockSpec& spec, int64_t layer, LayoutBuilder& builder)
       order_(spec.order),
       scale_(static_cast<float>(builder.architecture().residual_scale)),
       attention_norm_(NormIf(spec.order != ResidualOrder::kPost, AttentionNorm(spec), builder)),
-      attention_(spec.attention, builder),
+      attention_(MakeMixer(spec.attention, builder)),
       attention_post_norm_(PostNorm(spec, "post_attention_norm", builder)),
       mlp_norm_(NormIf(spec.order != ResidualOrder::kPost && spec.order != ResidualOrder::kParallel,
                        "ffn_norm", builder)),
       mlp_(MakeFeed(spec.mlp, builder)),
       mlp_post_norm_(PostNorm(spec, "post_ffw_norm", builder)) {}
+
+Block::Mixer Block::MakeMixer(const AttentionSpec& spec, LayoutBuilder& builder) {
+  if (spec.latent) return LatentAttention(spec, builder);
+  return Attention(spec, builder);
+}
+
+std::vector<CachePlane> Block::planes() const {
+  return std::visit([](const auto& attention) { return attention.planes(); }, attention_);
+}
 
 Block::FeedForward Block::MakeFeed(const MlpSpec& spec, LayoutBuilder& builder) {
   if (spec.experts) return Experts(spec, builder);
@@ -60,7 +69,8 @@ Var Block::Residual(const PassContext& run, const Var& x, const Var& y,
 
 Var Block::Forward(const PassContext& run, const Var& x) const {
   const Var in = NormIfPresent(run, attention_norm_, x);
-  const Var attended = attention_.Forward(run, layer_, in);
+  const Var attended =
+      std::visit([&](const auto& mixer) { return mixer.Forward(run, layer_, in); }, attention_);
   if (IsParallel(order_)) {
     const Var fed = Feed(run, mlp_norm_.present() ? Norm(run, mlp_norm_, x) : in);
     return Residual(run, x, ops::Add(run.context, attended, fed), {});

@@ -7,6 +7,7 @@
 
 #include "model/modules/attention.h"
 #include "model/modules/experts.h"
+#include "model/modules/latent_attention.h"
 
 namespace retort {
 
@@ -15,10 +16,12 @@ class Block {
   Block(const BlockSpec& spec, int64_t layer, LayoutBuilder& builder);
 
   Var Forward(const PassContext& run, const Var& x) const;  // [T,C] -> [T,C]
-  std::vector<CachePlane> planes() const { return attention_.planes(); }
+  std::vector<CachePlane> planes() const;
 
  private:
+  using Mixer = std::variant<Attention, LatentAttention>;
   using FeedForward = std::variant<Mlp, Experts>;
+  static Mixer MakeMixer(const AttentionSpec& spec, LayoutBuilder& builder);
   static FeedForward MakeFeed(const MlpSpec& spec, LayoutBuilder& builder);
   Var Feed(const PassContext& run, const Var& x) const;
   Var Residual(const PassContext& run, const Var& x, const Var& y,
@@ -28,7 +31,7 @@ class Block {
   ResidualOrder order_;
   float scale_;  // of what is added to the residual stream
   NormLayer attention_norm_;
-  Attention attention_;
+  Mixer attention_;
   NormLayer attention_post_norm_, mlp_norm_;
   FeedForward mlp_;
   NormLayer mlp_post_norm_;

@@ -87,14 +87,14 @@ LinearId LayoutBuilder::AddTied(std::string_view part, int64_t rows, int64_t col
   return id;
 }
 
-GainId LayoutBuilder::AddGain(std::string_view part, const char* suffix, int64_t width,
-                              int64_t heads, double offset) {
+GainId LayoutBuilder::AddGain(std::string name, std::string gguf_name, int64_t width, int64_t heads,
+                              double offset) {
   const auto id = static_cast<GainId>(layout_.gains.size());
   layout_.gains.push_back(heads * width);
   std::vector<int64_t> shape{width};
   if (heads > 1) shape.insert(shape.begin(), heads);
-  layout_.tensors.push_back({HuggingFaceName(family_, part, layer_) + suffix,
-                             GgufName(part) + suffix,
+  layout_.tensors.push_back({std::move(name),
+                             std::move(gguf_name),
                              std::move(shape),
                              {Target::Kind::kGain, id},
                              {},
@@ -107,11 +107,16 @@ GainId LayoutBuilder::AddGain(std::string_view part, const char* suffix, int64_t
 NormLayer LayoutBuilder::AddNorm(std::string_view part, int64_t width, int64_t heads) {
   const NormSpec& spec = architecture_.norm;
   NormLayer norm;
-  norm.gain = AddGain(part, ".weight", width, heads, spec.gain_offset);
-  if (spec.bias) norm.bias = AddGain(part, ".bias", width, heads, 0);
+  const std::string name = HuggingFaceName(family_, part, layer_), gguf_name = GgufName(part);
+  norm.gain = AddGain(name + ".weight", gguf_name + ".weight", width, heads, spec.gain_offset);
+  if (spec.bias) norm.bias = AddGain(name + ".bias", gguf_name + ".bias", width, heads, 0);
   norm.width = width;
   norm.epsilon = static_cast<float>(spec.epsilon);
   return norm;
+}
+
+GainId LayoutBuilder::AddChoiceBias(std::string_view part, int64_t size) {
+  return AddGain(HuggingFaceName(family_, part, layer_), GgufName(part) + ".bias", size, 1, 0);
 }
 
 Layout LayoutOf(const Architecture& architecture) {

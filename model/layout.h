@@ -139,9 +139,11 @@ class LayoutBuilder {
   // A norm of the architecture's kind over `width` values, or over each of `heads` runs of them
   // with a gain of its own.
   NormLayer AddNorm(std::string_view part, int64_t width, int64_t heads = 1);
+  // A router's bias for its choice. Its Hugging Face name has no suffix, a GGUF's has ".bias".
+  GainId AddChoiceBias(std::string_view part, int64_t size);
 
  private:
-  GainId AddGain(std::string_view part, const char* suffix, int64_t width, int64_t heads,
+  GainId AddGain(std::string name, std::string gguf_name, int64_t width, int64_t heads,
                  double offset);
   std::string GgufName(std::string_view part) const;
   TensorPlace StackedPlace(std::string_view part, int64_t rows, int64_t cols,

@@ -6,10 +6,17 @@
 namespace retort {
 
 Experts::Experts(const MlpSpec& spec, LayoutBuilder& builder)
-    : rule_{static_cast<int>(spec.experts->used), spec.experts->renormalise},
+    : rule_{static_cast<int>(spec.experts->used),
+            spec.experts->renormalise,
+            spec.experts->score,
+            static_cast<float>(spec.experts->scale),
+            static_cast<int>(spec.experts->groups),
+            static_cast<int>(spec.experts->used_groups),
+            spec.experts->group_score},
       places_(rule_.used + (spec.experts->shared_gate ? 1 : 0)),
       router_(builder.AddLinear("ffn_gate_inp", spec.experts->count, builder.architecture().width,
                                 LinearUse::kRouter)) {
+  if (spec.experts->bias) choice_bias_ = builder.AddChoiceBias("exp_probs_b", spec.experts->count);
   for (int64_t e = 0; e < spec.experts->count; ++e)
     experts_.emplace_back(spec, builder, "_exps", e, spec.experts->count);
   if (spec.experts->shared_width == 0) return;
@@ -63,7 +70,9 @@ std::vector<ops::ExpertRows> Experts::Outputs(const PassContext& run, const Var&
 }
 
 Var Experts::Forward(const PassContext& run, const Var& x) const {
-  const ops::Routing routing = ops::Route(run.context, Project(run, router_, x), rule_);
+  RouteRule rule = rule_;
+  if (choice_bias_ != kNone) rule.bias = run.gain(choice_bias_).value;
+  const ops::Routing routing = ops::Route(run.context, Project(run, router_, x), rule);
   const Var sum = ops::Combine(run.context, x.value.rows(), Outputs(run, x, routing.experts),
                                Weights(run, x, routing.weights));
   const bool added = shared_ && shared_gate_ == kNone;

@@ -26,6 +26,7 @@ class Experts {
   RouteRule rule_;
   int places_;  // weights of a token: of the experts used and, with a gate, of the shared MLP
   LinearId router_, shared_gate_ = kNone;
+  GainId choice_bias_ = kNone;
   std::vector<Mlp> experts_;
   std::optional<Mlp> shared_;
 };

@@ -63,6 +63,13 @@ class Checker {
     Range("sliding_window", a.window, kWindows);
     Range("the attention's scale", a.scale, kScales);
     CheckSoftCap(a.soft_cap, where_, "attn_logit_softcapping");
+    if (a.latent) {
+      Range("kv_lora_rank", a.latent->kv_rank, kWidths);
+      Range("q_lora_rank", a.latent->q_rank, {0, kWidths.most});
+      Range("qk_rope_head_dim", a.latent->rope_dim, {2, a.head_dim - 1});
+      Range("v_head_dim", a.latent->value_dim, {1, a.head_dim});
+      RETORT_CHECK(a.rope != kNoRope && a.kv_heads == a.heads, "latent attention without rope");
+    }
     if (a.rope == kNoRope) return;
     RETORT_CHECK(a.rope >= 0 && a.rope < std::ssize(model.ropes), "rope ", a.rope);
     Range("rotary dimensions", model.ropes[static_cast<size_t>(a.rope)].dims, {2, a.head_dim});
@@ -73,6 +80,13 @@ class Checker {
     Range("the number of experts", m.experts->count, kExpertCounts);
     Range("experts used for a token", m.experts->used, {1, m.experts->count});
     Range("the shared expert's width", m.experts->shared_width, {0, kMlpWidths.most});
+    Range("routed_scaling_factor", m.experts->scale, kScales);
+    Range("n_group", m.experts->groups, {1, m.experts->count});
+    Range("topk_group", m.experts->used_groups, {1, m.experts->groups});
+    if (m.experts->count % m.experts->groups != 0 ||
+        m.experts->used > m.experts->count / m.experts->groups * m.experts->used_groups)
+      throw InputError(where_, ": n_group ", m.experts->groups, " and topk_group ",
+                       m.experts->used_groups, " do not fit ", m.experts->count, " experts");
   }
 
  private:

@@ -74,6 +74,16 @@ enum class FusedQkv : uint8_t {
   kByGroup,  // for each key head: its query heads, its key, its value (Falcon)
 };
 
+// Latent attention (DeepSeek-V2, arXiv 2405.04434): keys and values come out of one narrow row, and
+// queries may. The last rope_dim values of a head are rotated; those of the keys are the same for
+// all heads.
+struct LatentSpec {
+  int64_t q_rank = 0;  // 0: queries come from x
+  int64_t kv_rank = 0;
+  int64_t rope_dim = 0, value_dim = 0;  // of a head, at most its head_dim
+  double norm_epsilon = 1e-6;           // of the norms of the narrow rows
+};
+
 // Causal attention with grouped heads.
 struct AttentionSpec {
   int64_t heads = 0, kv_heads = 0, head_dim = 0;
@@ -84,6 +94,7 @@ struct AttentionSpec {
   bool qkv_bias = false, o_bias = false;
   QkNorm qk_norm = QkNorm::kNone;
   FusedQkv fused = FusedQkv::kNo;
+  std::optional<LatentSpec> latent;
 
   int64_t q_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
@@ -93,11 +104,17 @@ struct AttentionSpec {
 // probability.
 struct ExpertsSpec {
   int64_t count = 0, used = 0;
-  bool renormalise = true;  // the chosen probabilities are divided by their sum
+  bool renormalise = true;  // the chosen scores are divided by their sum
   // An MLP of this width beside the experts, which sees every token; 0: none. `shared_gate`: its
   // output is multiplied by the sigmoid of a product of x with a row of weights (Qwen2-MoE).
   int64_t shared_width = 0;
   bool shared_gate = false;
+  // As in RouteRule. `bias`: the file has a bias for the choice.
+  RouteRule::Score score = RouteRule::Score::kSoftmax;
+  double scale = 1;
+  int64_t groups = 1, used_groups = 1;
+  RouteRule::GroupScore group_score = RouteRule::GroupScore::kBest;
+  bool bias = false;
 };
 
 // An MLP: down(activation(gate x) * up x), or down(activation(up x)) without a gate. With experts,

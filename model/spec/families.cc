@@ -10,14 +10,15 @@ namespace retort {
 
 // Defined in families/.
 extern const Family kLlama, kMistral, kMixtral, kQwen2, kQwen2Moe, kQwen3, kQwen3Moe, kGemma,
-    kGemma2, kGemma3, kPhi3, kCohere, kCohere2, kFalcon, kGranite, kOlmo2, kSmolLm3;
+    kGemma2, kGemma3, kPhi3, kCohere, kCohere2, kFalcon, kGranite, kOlmo2, kSmolLm3, kDeepSeekV2,
+    kDeepSeekV3;
 
 namespace {
 
 constexpr const Family* kFamilies[] = {
-    &kLlama,    &kMistral, &kMixtral, &kQwen2,  &kQwen2Moe, &kQwen3,
-    &kQwen3Moe, &kGemma,   &kGemma2,  &kGemma3, &kPhi3,     &kCohere,
-    &kCohere2,  &kFalcon,  &kGranite, &kOlmo2,  &kSmolLm3,
+    &kLlama,   &kMistral, &kMixtral, &kQwen2,      &kQwen2Moe,   &kQwen3,   &kQwen3Moe,
+    &kGemma,   &kGemma2,  &kGemma3,  &kPhi3,       &kCohere,     &kCohere2, &kFalcon,
+    &kGranite, &kOlmo2,   &kSmolLm3, &kDeepSeekV2, &kDeepSeekV3,
 };
 
 // The part names that most families share.

@@ -38,10 +38,10 @@ std::vector<float> YarnFactors(const RopeSpec& rope) {
   if (s.truncate) low = std::floor(low), high = std::ceil(high);
   low = std::max(low, 0.0), high = std::min(high, static_cast<double>(rope.dims - 1));
   if (low == high) high += 0.001;
-  std::vector<float> factors;
-  for (int64_t pair = 0; pair < rope.dims / 2; ++pair) {
-    const double ramp = std::clamp((static_cast<double>(pair) - low) / (high - low), 0.0, 1.0);
-    factors.push_back(static_cast<float>(1 / (ramp / s.factor + 1 - ramp)));
+  std::vector<float> factors(static_cast<size_t>(rope.dims / 2));
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const double ramp = std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
+    factors[i] = static_cast<float>(1 / (ramp / s.factor + 1 - ramp));
   }
   return factors;
 }
@@ -65,9 +65,11 @@ std::vector<float> RopeFactors(const RopeSpec& rope) {
     case RopeScaling::Kind::kYarn:
       return YarnFactors(rope);
     case RopeScaling::Kind::kLlama3: {
-      std::vector<float> factors;
-      for (int64_t pair = 0; pair < rope.dims / 2; ++pair)
-        factors.push_back(Llama3Factor(s, PlainFrequency(rope.base, pair, rope.dims)));
+      std::vector<float> factors(static_cast<size_t>(rope.dims / 2));
+      for (size_t i = 0; i < factors.size(); ++i) {
+        const double plain = PlainFrequency(rope.base, static_cast<int64_t>(i), rope.dims);
+        factors[i] = Llama3Factor(s, plain);
+      }
       return factors;
     }
     case RopeScaling::Kind::kNone:

@@ -36,11 +36,19 @@ std::string TextOfBlock(const BlockSpec& block) {
                          " ", a.head_dim, " ", Rounded(a.scale), " ", Rounded(a.soft_cap), " ");
   text += Cat(a.window, " ", a.rope, " ", static_cast<int>(a.qk_norm), " ", m.width, " ",
               static_cast<int>(m.activation));
+  if (a.latent) {
+    text += Cat(" latent ", a.latent->q_rank, " ", a.latent->kv_rank, " ", a.latent->rope_dim, " ",
+                a.latent->value_dim);
+  }
   if (!m.gated) text += " ungated";
   if (m.experts) {
     text += Cat(" experts ", m.experts->count, " ", m.experts->used, " ", m.experts->renormalise);
     if (m.experts->shared_width > 0)
       text += Cat(" shared ", m.experts->shared_width, " ", m.experts->shared_gate);
+    if (m.experts->score == RouteRule::Score::kSigmoid || m.experts->groups > 1 ||
+        m.experts->scale != 1)
+      text += Cat(" scored ", static_cast<int>(m.experts->score), " ", Rounded(m.experts->scale),
+                  " ", m.experts->groups, " ", m.experts->used_groups);
   }
   return text;
 }

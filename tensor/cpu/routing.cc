@@ -52,9 +52,9 @@ std::vector<float> Merits(const RouteRule& rule, const RouteRow& row) {
   }
   if (rule.used_groups == rule.groups) return merits;
   const int64_t size = row.count / rule.groups;
-  std::vector<float> groups;
+  std::vector<float> groups(static_cast<size_t>(rule.groups));
   for (int g = 0; g < rule.groups; ++g)
-    groups.push_back(GroupScoreOf(rule, merits.data() + g * size, size));
+    groups[static_cast<size_t>(g)] = GroupScoreOf(rule, merits.data() + g * size, size);
   std::vector<int32_t> order(groups.size());
   Choose(groups.data(), rule.groups, rule.groups, order.data());
   for (size_t g = static_cast<size_t>(rule.used_groups); g < order.size(); ++g) {

@@ -18,11 +18,12 @@ from support import (JUDGES, Checks, gguf_tensors, llama_cpp, need, our_logits, 
                      write_safetensors)
 
 FAMILIES = ["llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text", "phi3",
-            "cohere", "cohere2", "falcon", "olmo2", "granite", "smollm3"]
+            "cohere", "cohere2", "falcon", "olmo2", "granite", "smollm3", "deepseek_v2", "deepseek_v3"]
 VARIANTS = [(family, variant) for family in FAMILIES for variant in (0, 1) if (family, variant) != ("cohere2", 1)]
 # What GGUF cannot say: export refuses these.
 NO_GGUF = {("gemma2", 1): "query_pre_attn_scalar", ("gemma3_text", 1): "query_pre_attn_scalar",
-           ("qwen2_moe", 1): "norm_topk_prob", ("qwen3_moe", 1): "norm_topk_prob", ("smollm3", 1): "layers without rope"}
+           ("qwen2_moe", 1): "norm_topk_prob", ("qwen3_moe", 1): "norm_topk_prob", ("smollm3", 1): "layers without rope",
+           **{(family, variant): "latent attention" for family in ("deepseek_v2", "deepseek_v3") for variant in (0, 1)}}
 # llama.cpp computes something else: it has no windows in the architecture "llama", and reads norms of q and k in "command-r"
 # only for models of 64 layers.
 NO_LLAMA = {("mistral", 0), ("cohere", 1)}
@@ -64,17 +65,25 @@ def write_adapter(folder, config):
     random, rank = np.random.RandomState(5), 8
     head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     q, kv, width = config["num_attention_heads"] * head, config["num_key_value_heads"] * head, config["hidden_size"]
+    matrices = [("q_proj", q, width), ("k_proj", kv, width), ("v_proj", kv, width), ("o_proj", width, q)]
+    if "kv_lora_rank" in config:
+        heads, rank_kv, rank_q = config["num_attention_heads"], config["kv_lora_rank"], config["q_lora_rank"]
+        rope, plain, value = config["qk_rope_head_dim"], config["qk_nope_head_dim"], config["v_head_dim"]
+        matrices = [("kv_a_proj_with_mqa", rank_kv + rope, width), ("kv_b_proj", heads * (plain + value), rank_kv),
+                    ("o_proj", width, heads * value)]
+        matrices += ([("q_a_proj", rank_q, width), ("q_b_proj", heads * (plain + rope), rank_q)] if rank_q
+                     else [("q_proj", heads * (plain + rope), width)])
     tensors = {}
     for layer in range(config["num_hidden_layers"]):
-        for name, rows, cols in (("q", q, width), ("k", kv, width), ("v", kv, width), ("o", width, q)):
-            key = f"base_model.model.model.layers.{layer}.self_attn.{name}_proj.lora_"
+        for name, rows, cols in matrices:
+            key = f"base_model.model.model.layers.{layer}.self_attn.{name}.lora_"
             tensors[key + "A.weight"] = random.standard_normal((rank, cols)).astype("f4") / np.sqrt(cols)
             tensors[key + "B.weight"] = 0.05 * random.standard_normal((rows, rank)).astype("f4")
     folder.mkdir(exist_ok=True)
     write_safetensors(folder / "adapter_model.safetensors", tensors)
     (folder / "adapter_config.json").write_text(json.dumps(
         {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": rank, "lora_alpha": 16, "lora_dropout": 0.0, "bias": "none",
-         "target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"]}))
+         "target_modules": [name for name, _, _ in matrices]}))
 
 
 def check_stacked(name, folder, ids, place, checks):

@@ -124,6 +124,23 @@ Architecture Falcon() {  // biases of norms, no gate, q, k and v of each group t
   return a;
 }
 
+Architecture
+DeepSeek() {  // a narrow row for queries too; a choice by groups and biases; a shared MLP
+  Architecture a = Tiny("deepseek_v3");
+  a.ropes.front() = {100, 2, {}, RotaryPairs::kNeighbours};
+  for (BlockSpec& block : a.blocks) {
+    block.attention.kv_heads = 2, block.attention.head_dim = 5;
+    block.attention.latent = {.q_rank = 3, .kv_rank = 4, .rope_dim = 2, .value_dim = 4};
+  }
+  a.blocks[0].attention.latent->q_rank = 0;
+  ExpertsSpec experts{6, 2, true, 7, false};
+  experts.score = RouteRule::Score::kSigmoid, experts.scale = 2.5;
+  experts.groups = 3, experts.used_groups = 2;
+  experts.group_score = RouteRule::GroupScore::kBestTwo, experts.bias = true;
+  a.blocks[1].mlp.experts = experts;
+  return a;
+}
+
 Architecture LongRope() {  // the longer row has other frequencies than the shorter one
   Architecture a = Tiny("phi3");
   RopeScaling& s = a.ropes.front().scaling;
@@ -214,7 +231,8 @@ INSTANTIATE_TEST_SUITE_P(All, Families,
                                          Case{"Phi3", Phi3}, Case{"LongRope", LongRope},
                                          Case{"Qwen2Moe", Qwen2Moe}, Case{"Granite", Granite},
                                          Case{"SmolLm3", SmolLm3}, Case{"Olmo2", Olmo2},
-                                         Case{"Cohere", Cohere}, Case{"Falcon", Falcon}),
+                                         Case{"Cohere", Cohere}, Case{"Falcon", Falcon},
+                                         Case{"DeepSeek", DeepSeek}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace
