@@ -30,6 +30,19 @@ NO_LLAMA = {("mistral", 0), ("cohere", 1)}
 # convert_hf_to_gguf.py needs a key of cohere2 that transformers no longer writes, and goes by one of falcon (num_kv_heads) that
 # transformers writes but does not read without new_decoder_architecture.
 NO_CONVERTER = {("cohere2", 0), ("falcon", 0)}
+# Ropes that the variants do not have, in texts shorter and longer than the original length.
+YARN_40 = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 40, "original_max_position_embeddings": 64}
+ROPES = [
+    ("llama", 0, {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.5}}),
+    ("llama", 0, {"max_position_embeddings": 64, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2}}),
+    ("mistral", 1, {"rope_parameters": {"rope_type": "yarn", "rope_theta": 1e6, "factor": 8, "original_max_position_embeddings": 32,
+                                        "beta_fast": 16, "beta_slow": 2, "attention_factor": 1.3}}),
+    ("phi3", 0, {"max_position_embeddings": 256, "original_max_position_embeddings": 64, "rope_parameters": {
+        "rope_type": "longrope", "rope_theta": 1e4, "factor": 4, "original_max_position_embeddings": 64,
+        "short_factor": [1 + 0.1 * i for i in range(8)], "long_factor": [2 + i for i in range(8)]}}),
+    ("deepseek_v2", 1, {"rope_parameters": dict(YARN_40, mscale=0.707, mscale_all_dim=0.707)}),
+    ("deepseek_v3", 0, {"rope_parameters": dict(YARN_40, mscale=1, mscale_all_dim=1)}),
+]
 GGUF_TYPES = ["f32", "bf16", "q8_0"]
 STEPS, BATCH, RATE = 20, 4, 1e-3
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2")
@@ -165,6 +178,19 @@ def check_family(family, variant, place, tokenizer, checks):
         follow_peft(name, folder, place, checks, nf4=True)
 
 
+def check_ropes(place, checks):
+    for number, (family, variant, keys) in enumerate(ROPES):
+        folder = place / f"rope-{number}"
+        settings = [part for key, value in keys.items() for part in ("--set", f"{key}={json.dumps(value)}")]
+        hf("random", family, folder, "--variant", variant, *settings)
+        for length in (60, 200):
+            ids = [1] + np.random.RandomState(3).randint(3, 300, length - 1).tolist()
+            hf("logits", folder, "--tokens", ",".join(map(str, ids)), "--out", place / "theirs.f32")
+            theirs = np.fromfile(place / "theirs.f32", "<f4").reshape(length, -1)
+            checks.below(f"{family}, rope {keys['rope_parameters']['rope_type']}: logits of {length} tokens against transformers",
+                         furthest(our_logits(folder, ids, place / "ours.f32"), theirs), 1e-4)
+
+
 def check_tensors(models, place, checks):
     """The GGUF's tensors beside those of llama.cpp's converter, byte for byte."""
     files = [(name, folder, kind, place / f"{name.replace(' ', '-')}-{kind}.gguf") for name, folder in models for kind in GGUF_TYPES]
@@ -199,6 +225,8 @@ def main():
         check_family(family, variant, own, tokenizer, checks)
         if (family, variant) not in {**NO_GGUF, **dict.fromkeys(NO_CONVERTER)}:
             models.append((f"{family} {variant}", own / "model"))
+    if not chosen:
+        check_ropes(place, checks)
     check_tensors(models, place, checks)
     checks.finish()
 
