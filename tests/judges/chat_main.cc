@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_judge_chat < CASES: renders Jinja texts. Each line is {"template": FILE, "variables": {...}}, or has the text
-// itself as "source"; the answer is {"text": ...} or {"error": ...} on one line.
+// itself as "source"; the answer is {"text": ...} or {"error": ...} on one line. With "pieces": true, a conversation's
+// parts as training sees them: {"pieces": [[TEXT, whether it carries loss], ...], "bos": bool}.
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "template/chat_template.h"
 #include "template/jinja/call.h"
 #include "template/jinja/json_values.h"
 #include "template/jinja/program.h"
@@ -34,9 +36,42 @@ std::string Rendered(const Json& test) {
   return program.Render(variables, DumpJson(given).size(), "judge").bytes();
 }
 
+Conversation ConversationOf(const Json& variables) {
+  Conversation out;
+  for (const Json& m : variables["messages"]) {
+    Json more = m;
+    more.erase("role");
+    const bool text = m.contains("content") && m["content"].is_string();
+    if (text) more.erase("content");
+    out.messages.push_back({m["role"], text ? m["content"].get<std::string>() : "", true,
+                            more.empty() ? "" : DumpJson(more)});
+  }
+  if (variables.contains("tools") && !variables["tools"].is_null())
+    out.tools = DumpJson(variables["tools"]);
+  return out;
+}
+
+Json Pieces(const Json& test) {
+  TokenizerSpec spec;
+  spec.pieces = {{"<s>"}, {"</s>"}};
+  spec.bos = 0, spec.eos = 1;
+  const std::string path = test["template"];
+  const RenderedChat chat = ChatTemplate::Own(ReadText(path), path)
+                                .Render(ConversationOf(test["variables"]), false, spec, "judge");
+  Json pieces = Json::array();
+  for (const ChatPiece& piece : chat.pieces) {
+    std::string text;
+    for (const Segment& segment : piece.segments) text += segment.text;
+    pieces.push_back({text, piece.reply});
+  }
+  return {{"pieces", pieces}, {"bos", chat.bos}};
+}
+
 Json Answer(const std::string& line) {
   try {
-    return {{"text", Rendered(ParseJson(line, "judge", false, RepeatedKeys::kLast))}};
+    const Json test = ParseJson(line, "judge", false, RepeatedKeys::kLast);
+    if (test.contains("pieces")) return Pieces(test);
+    return {{"text", Rendered(test)}};
   } catch (const Error& e) {
     return {{"error", e.what()}};
   }

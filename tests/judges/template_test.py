@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from support import BUILD, JUDGES, SHARED, Checks, stage
-from transformers.utils.chat_template_utils import _compile_jinja_template
+from transformers.utils.chat_template_utils import _compile_jinja_template, _render_with_assistant_indices
 
 DATE = datetime.datetime(2024, 7, 26, 12)
 MOST_USED = ["Qwen-Qwen2.5-7B", "Qwen-Qwen3-0.6B", "Qwen-QwQ", "Qwen3-Coder", "meta-llama-Llama-3.1", "meta-llama-Llama-3.2",
@@ -135,6 +135,36 @@ def rendered(text, conversation):
         return None
 
 
+def judged(cases):
+    lines = "\n".join(map(json.dumps, cases))
+    done = subprocess.run([BUILD / "retort_judge_chat"], input=lines, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def check_marks(checks, name, path, text):
+    """What carries loss is what `generation` blocks mark, as TRL's assistant_only_loss has it."""
+    compared, wrong = 0, []
+    cases = [{**c, "add_generation_prompt": False} for c in SIX]
+    ours = judged([{"template": str(path), "pieces": True, "variables": variables(c)} for c in cases])
+    for conversation, own in zip(cases, ours):
+        try:
+            template = _compile_jinja_template(text)
+            template.environment.globals["strftime_now"] = template.globals["strftime_now"] = DATE.strftime
+            given = variables(conversation)
+            rendered_text, spans = _render_with_assistant_indices(
+                template, given.pop("messages"), given.pop("tools"), given.pop("documents"), given.pop("add_generation_prompt"), **given)
+        except Exception:
+            continue
+        if "error" in own:
+            continue  # a key that the template does not look at, which Retort refuses
+        wanted = "".join("1" if any(a <= i < b for a, b in spans) else "0" for i in range(len(rendered_text)))
+        mask = "0" * (3 if own["bos"] else 0) + "".join(("1" if loss else "0") * len(part) for part, loss in own["pieces"])
+        compared += 1
+        if mask != wanted:
+            wrong.append(conversation)
+    checks.that(f"{name}: loss as marked, {compared} conversations, first other: {wrong[:1]}", compared and not wrong)
+
+
 def main():
     place, checks, refused = stage(), Checks(), 0
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 25
@@ -143,13 +173,13 @@ def main():
         path.write_text(text)
         more = list(generated(count, number)) if any(name.startswith(known) for known in MOST_USED) else []
         cases = SIX + more
-        lines = [json.dumps({"template": str(path), "variables": variables(c)}) for c in cases]
-        done = subprocess.run([BUILD / "retort_judge_chat"], input="\n".join(lines), capture_output=True, text=True, check=True)
-        ours = [json.loads(line).get("text") for line in done.stdout.splitlines()]
+        ours = [answer.get("text") for answer in judged([{"template": str(path), "variables": variables(c)} for c in cases])]
         wanted = [rendered(text, c) for c in cases]
         refused += wanted.count(None)
         wrong = [c for c, own, other in zip(cases, ours, wanted) if own != other]
         checks.that(f"{name}: {len(cases)} conversations, first other: {wrong[:1]}", not wrong and len(ours) == len(cases))
+        if re.search(r"\{%-?\s*generation", text):
+            check_marks(checks, name, path, text)
     checks.that("templates of llama.cpp are present", number > 60)
     print(f"{number + 1} templates; {refused} renderings refused by both", file=sys.stderr)
     checks.finish()
