@@ -45,20 +45,15 @@ const ChatTemplate& RequireChat(const ChatTemplate* chat, const Row& row) {
   return *chat;
 }
 
-// Whether each of the assistant's messages is learnt, in their order.
-std::vector<bool> LearnedReplies(const Row& row, bool all) {
-  std::vector<bool> learn;
+// With loss_on all, every token of a turn that can be left out must be known.
+void CheckLearn(const Row& row, int64_t rewritten) {
   for (const Message& m : row.messages) {
-    if (m.role == "assistant") {
-      learn.push_back(m.learn);
-    } else if (all && !m.learn) {
-      throw InputError(row.where,
-                       ": with loss_on all, only an assistant's turn can be left out of the loss, "
-                       "not one by '",
-                       m.role, "'");
-    }
+    if (m.learn || (m.role == "assistant" && rewritten == 0)) continue;
+    throw InputError(row.where,
+                     ": with loss_on all, only an assistant's turn can be left out of the loss, ",
+                     m.role == "assistant" ? "and none that the chat template rewrites"
+                                           : Cat("not one by '", m.role, "'"));
   }
-  return learn;
 }
 
 void CheckIds(const Row& row, int32_t vocab) {
@@ -176,6 +171,7 @@ class RowEncoder {
     Append(example_, *ids, loss);
     return true;
   }
+  void NoteRewritten(int64_t turns) { example_.rewritten = turns; }
   Example Take() { return std::move(example_); }
   size_t left() const { return left_; }
 
@@ -185,17 +181,15 @@ class RowEncoder {
   Example example_;
 };
 
-// Every template writes one reply for each of the assistant's messages.
 bool AddMessages(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat, bool all,
                  RowEncoder& out) {
-  const std::vector<bool> learn = LearnedReplies(row, all);
-  const auto pieces =
-      EncodeChatPiecesAtMost(tokenizer, chat, row.messages, false, out.left(), row.where);
-  if (!pieces) return false;
-  size_t reply = 0;
-  for (const EncodedPiece& piece : *pieces) {
-    if (piece.reply) RETORT_CHECK(reply < learn.size(), "more replies than assistant turns");
-    if (!out.Add(piece.ids, piece.reply ? learn[reply++] : all)) return false;
+  const auto encoded = EncodeChatPiecesAtMost(
+      tokenizer, chat, ConversationOf(row, row.messages.size()), false, out.left(), row.where);
+  if (!encoded) return false;
+  if (all) CheckLearn(row, encoded->rewritten);
+  out.NoteRewritten(encoded->rewritten);
+  for (const EncodedPiece& piece : encoded->pieces) {
+    if (!out.Add(piece.ids, piece.reply ? piece.learn : all)) return false;
   }
   return true;
 }
@@ -236,6 +230,13 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
   return out.Take();
 }
 
+Conversation ConversationOf(const Row& row, size_t count) {
+  Conversation out(std::vector<Message>(row.messages.begin(), row.messages.begin() + count));
+  out.tools = row.tools;
+  out.variables = row.variables;
+  return out;
+}
+
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options) {
   return *EncodeRowAtMost(row, tokenizer, chat, options, kNoLimit);
@@ -249,11 +250,12 @@ std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
     case RowFormat::kText:
       return tokenizer.EncodePrompt(row.text);
     case RowFormat::kMessages: {
-      std::vector<Message> before = row.messages;
-      const auto last = std::find_if(before.rbegin(), before.rend(),
-                                     [](const Message& m) { return m.role == "assistant"; });
-      if (last != before.rend()) before.erase(last.base() - 1, before.end());
-      return EncodeChat(tokenizer, RequireChat(chat, row), before, true, row.where);
+      size_t before = row.messages.size();
+      for (size_t i = 0; i < row.messages.size(); ++i) {
+        if (row.messages[i].role == "assistant") before = i;
+      }
+      return EncodeChat(tokenizer, RequireChat(chat, row), ConversationOf(row, before), true,
+                        row.where);
     }
     default:
       throw InputError(row.where, ": rows of format tokens have no prompt of their own");
@@ -286,6 +288,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   if (options.max_tokens < 2) throw InputError("data.max_tokens must be at least 2");
   ExampleSet set;
   set.rows = rows.size();
+  int64_t rewritten = 0;  // rows
   Auditor auditor(tokenizer, options);
   for (int64_t i = 0; i < rows.size(); ++i) {
     const Row row = rows.Read(i);
@@ -299,6 +302,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
     example->row = i;
     if (example->ids.empty()) throw InputError(row.where, ": the row is empty");
     const bool had_loss = example->LossTokens() > 0;
+    rewritten += example->rewritten > 0;
     auditor.Add(row, *example);
     for (Example& part : Fit(std::move(*example), options, set)) {
       const int64_t loss = part.LossTokens();
@@ -315,6 +319,11 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   auditor.Judge(set.notes);
   if (const std::string note = rows.UnreadNote(); !note.empty()) set.notes.push_back(note);
   AddCounts(set, options.max_tokens);
+  if (rewritten) {
+    set.notes.push_back(Cat("in ", rewritten, " of ", set.rows,
+                            " rows the chat template rewrites earlier answers (it takes their "
+                            "thoughts out, for example), so these are read but carry no loss"));
+  }
   if (set.examples.empty()) {
     throw InputError(rows.Where(0), ": no row is left to train on: of ", set.rows, ", ",
                      set.dropped, " are over ", options.max_tokens, " tokens and ",

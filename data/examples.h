@@ -28,6 +28,9 @@ struct Example {
   // Joined to the preceding example (a rejected answer after the chosen one): they form one group,
   // which is shuffled, packed and computed as a whole. Never true for the first example.
   bool joined = false;
+  // Turns of the assistant that are only read because the chat template rewrites them
+  // (RenderedChat::rewritten).
+  int64_t rewritten = 0;
 
   int64_t size() const { return static_cast<int64_t>(ids.size()); }
   // The number of tokens that carry loss. A label at index 0 never counts: no token precedes it.
@@ -77,6 +80,9 @@ Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate
 std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenizer,
                                        const ChatTemplate* chat, const ExampleOptions& options,
                                        size_t limit);
+
+// The row's conversation, up to the message `count`.
+Conversation ConversationOf(const Row& row, size_t count);
 
 // The runner's input for the row: its prompt, or the conversation up to the last assistant turn
 // with a generation prompt, or the text itself. EncodeRow's ids begin with these.

@@ -33,16 +33,65 @@ bool ReadLearn(const Json& message, const std::string& role, const std::string& 
   return learn.value_or(true);
 }
 
+// A text, or a list of parts that are texts. nullopt: null or absent.
+std::optional<std::string> ReadContent(const Json& message, const std::string& place) {
+  const auto it = message.find("content");
+  if (it == message.end() || it->is_null()) return std::nullopt;
+  if (!it->is_array()) return GetString(message, "content", place);
+  std::string text;
+  for (const Json& part : *it) {
+    if (!part.is_object() || part.value("type", Json()) != "text")
+      throw InputError(place, ": 'content' has a part that is no text; only text is trained");
+    text += GetString(part, "text", place);
+  }
+  return text;
+}
+
+Message ReadMessage(const Json& json, const std::string& place) {
+  if (!json.is_object()) throw InputError(place, ": must be an object");
+  Message message{GetString(json, "role", place), ""};
+  Json more = Json::object();
+  for (const auto& [key, value] : json.items()) {
+    if (IsTemplateKey(key, value)) AddMember(more, key, value);
+  }
+  const auto content = ReadContent(json, place);
+  if (!content && !more.contains("tool_calls") && !more.contains("reasoning_content"))
+    throw InputError(place, ": 'content' is missing");
+  message.content = content.value_or("");
+  if (!content) AddMember(more, "content", nullptr);
+  if (!more.empty()) message.more = DumpJson(more);
+  message.learn = ReadLearn(json, message.role, place);
+  return message;
+}
+
+// The tools, a list or its JSON text, and the template's variables.
+void ReadBeside(const Json& json, Row& row) {
+  Json variables = Json::object();
+  const auto add = [&](const std::string& key, const Json& value) {
+    if (variables.contains(key)) throw InputError(row.where, ": '", key, "' is given twice");
+    AddMember(variables, key, value);
+  };
+  for (const auto& [key, value] : json.items()) {
+    if (key == "tools" && !value.is_null()) {
+      row.tools = value.is_string() ? value.get<std::string>() : DumpJson(value);
+      if (Strip(row.tools) == "[]" || Strip(row.tools).empty()) row.tools.clear();
+    } else if (key == "chat_template_kwargs" && !value.is_null()) {
+      if (!value.is_object()) throw InputError(row.where, ": '", key, "' must be an object");
+      for (const auto& [name, own] : value.items()) add(name, own);
+    } else if (IsTemplateVariable(key) && !value.is_null()) {
+      add(key, value);
+    }
+  }
+  if (!variables.empty()) row.variables = DumpJson(variables);
+}
+
 std::vector<Message> ReadMessages(const Json& row, const std::string& where) {
   const auto it = row.find("messages");
   if (it == row.end()) throw InputError(where, ": 'messages' is missing");
   if (!it->is_array()) throw InputError(where, ": 'messages' must be a list");
   std::vector<Message> messages;
-  for (const Json& m : *it) {
-    const std::string place = Cat(where, ": message ", messages.size() + 1);
-    messages.push_back({GetString(m, "role", place), GetString(m, "content", place)});
-    messages.back().learn = ReadLearn(m, messages.back().role, place);
-  }
+  for (const Json& m : *it)
+    messages.push_back(ReadMessage(m, Cat(where, ": message ", messages.size() + 1)));
   const std::string system = GetString(row, "system", where, "");
   if (system.empty()) return messages;
   if (!messages.empty() && messages.front().role == "system") {
@@ -142,6 +191,7 @@ void FillRow(const Json& json, Row& row) {
   switch (row.kind) {
     case RowFormat::kMessages:
       row.messages = ReadMessages(json, row.where);
+      ReadBeside(json, row);
       break;
     case RowFormat::kPromptCompletion:
       FillPromptCompletion(json, row);

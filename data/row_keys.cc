@@ -56,10 +56,29 @@ std::span<const std::string_view> KeysReadFrom(const Json& row, RowFormat format
   return IsQuestionRow(row) ? all.last(2) : all.first(2);
 }
 
+constexpr std::string_view kMessageRead[] = {"role", "content", "weight", "train", "loss"};
+constexpr std::string_view kMessageUnread[] = {
+    "id",     "message_id", "parent_id",  "index",       "uuid",       "timestamp",
+    "date",   "created",    "created_at", "create_time", "updated_at", "metadata",
+    "source", "model",      "lang",       "language"};
+
+}  // namespace
+
+bool IsTemplateVariable(std::string_view key) {
+  return key == "documents" || key == "enable_thinking" || key == "chat_template_kwargs";
+}
+
+bool IsTemplateKey(std::string_view key, const Json& value) {
+  return !Among(key, kMessageRead) && !Among(key, kMessageUnread) && !IsEmpty(value);
+}
+
+namespace {
+
 // Keys that a row of the format may have beside its own, and that are read.
 bool IsReadBeside(std::string_view key, RowFormat format) {
   if (key == "system") return format != RowFormat::kText && format != RowFormat::kTokens;
   if (key == "history") return format == RowFormat::kAlpaca;
+  if (format == RowFormat::kMessages && (key == "tools" || IsTemplateVariable(key))) return true;
   return key == "attention_mask" && format == RowFormat::kTokens;
 }
 
@@ -68,36 +87,16 @@ struct KnownKeys {
   std::string_view mend;
 };
 
-// Keys of a message that mean something which no template here can write.
-const std::vector<KnownKeys>& MessageFaults() {
-  static const std::vector<KnownKeys> all = {
-      {{"tool_calls", "function_call", "tool_call_id"},
-       "the chat templates write no tool calls; write the call into 'content' as the model is to "
-       "give it, or leave the row out"},
-      {{"reasoning_content", "reasoning", "thinking", "thoughts"},
-       "the chat templates write no separate reasoning; write it into 'content', or take the key "
-       "out"},
-      {{"name"}, "the chat templates write no names; write it into 'content', or take the key out"},
-  };
-  return all;
-}
-
-constexpr std::string_view kMessageRead[] = {"role", "content", "weight", "train", "loss"};
-constexpr std::string_view kMessageUnread[] = {
-    "id",     "message_id", "parent_id",  "index",       "uuid",       "timestamp",
-    "date",   "created",    "created_at", "create_time", "updated_at", "metadata",
-    "source", "model",      "lang",       "language"};
-
 // Keys of a row that change what it means.
 const std::vector<KnownKeys>& RowFaults() {
   static const std::vector<KnownKeys> all = {
       {{"tools", "functions", "tool_choice", "parallel_tool_calls", "function_call"},
-       "the chat templates write no tools; describe them in the system prompt, or leave the row "
-       "out"},
+       "only 'tools' beside 'messages' are written, by the chat template; give them so, or leave "
+       "the row out"},
       {{"documents", "chat_template_kwargs", "chat_template", "enable_thinking", "response_format",
         "tool_calls"},
-       "the chat templates here do not take it; write what it adds into the messages, or take the "
-       "key out"},
+       "it is given to the chat template only beside 'messages', as 'documents', "
+       "'enable_thinking' or within 'chat_template_kwargs'; take the key out"},
       {{"chosen", "rejected", "rejected_response", "preferred_output", "non_preferred_output",
         "margin"},
        "preferences are not trained; keep the preferred answer as the row's completion or last "
@@ -141,32 +140,11 @@ bool IsUsual(std::string_view key, const Json& value) {
   return false;
 }
 
-std::optional<RowKeyFault> FindMessageFault(const Json& messages) {
-  if (!messages.is_array()) return std::nullopt;  // the reader says so
-  for (size_t i = 0; i < messages.size(); ++i) {
-    if (!messages[i].is_object()) continue;
-    for (const auto& [key, value] : messages[i].items()) {
-      if (Among(key, kMessageRead) || Among(key, kMessageUnread) || IsEmpty(value)) continue;
-      const KnownKeys* known = FaultOf(key, MessageFaults());
-      return RowKeyFault{
-          key, Cat("message ", i + 1, ": "),
-          std::string(known ? known->mend
-                            : "a message has 'role', 'content' and 'weight'; take the key "
-                              "out if the answer does not depend on it")};
-    }
-  }
-  return std::nullopt;
-}
-
 }  // namespace
 
 bool IsQuestionRow(const Json& row) { return row.contains("question") && !row.contains("prompt"); }
 
 std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected) {
-  if (const auto messages = row.find("messages");
-      format == RowFormat::kMessages && messages != row.end()) {
-    if (auto fault = FindMessageFault(*messages)) return fault;
-  }
   const std::span<const std::string_view> read = KeysReadFrom(row, format);
   for (const auto& [key, value] : row.items()) {
     if (Among(key, read) || IsUsual(key, value)) continue;
@@ -174,14 +152,13 @@ std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bo
     if (const KnownKeys* known = FaultOf(key, RowFaults())) {
       const bool about_the_row = key == "label" || key == "labels" || known->keys[0] == "context";
       if (about_the_row && !detected) continue;  // the format was named, so it is beside the point
-      return RowKeyFault{key, "", std::string(known->mend)};
+      return RowKeyFault{key, std::string(known->mend)};
     }
     for (const FormatKeys& other : AllFormatKeys()) {
       if (!detected || !Among(key, other.keys)) continue;
       return RowKeyFault{
-          key, "",
-          Cat("belongs to rows of format ", other.name, ", and the row is read as ",
-              Of(format).name, "; take the key out, or set data.format to the one meant")};
+          key, Cat("belongs to rows of format ", other.name, ", and the row is read as ",
+                   Of(format).name, "; take the key out, or set data.format to the one meant")};
     }
   }
   return std::nullopt;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of the keys of a row and of its messages. A key is read; or it is known to change
 // what a row means in a way that cannot be kept, and is refused; or it is no part of the training
-// (an id, a source) and is reported once. In a message, every other key is refused.
+// (an id, a source) and is reported once. In a message, every other key is the chat template's.
 #pragma once
 
 #include <optional>
@@ -17,14 +17,18 @@ namespace retort {
 bool IsQuestionRow(const Json& row);
 
 struct RowKeyFault {
-  std::string key;    // "tool_calls"
-  std::string place;  // "message 2: ", or "" for a key of the row itself
-  std::string mend;   // why it is refused, and what to do
+  std::string key;   // "tool_calls"
+  std::string mend;  // why it is refused, and what to do
 };
 
 // The first key of the row that is refused. Null and empty values mean what an absent key means.
 // `detected`: the format was inferred, so that keys of another format make the row ambiguous.
 std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected);
+
+// Whether a key beside 'messages' is given to the chat template by its name.
+bool IsTemplateVariable(std::string_view key);
+// Whether a message's key is given to the chat template, beside role and content.
+bool IsTemplateKey(std::string_view key, const Json& value);
 
 // Keys of the row and of its messages that are not part of the training and not empty.
 std::vector<std::string> UnreadKeys(const Json& row, RowFormat format);

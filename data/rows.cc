@@ -196,8 +196,8 @@ void Rows::RefuseKeys(int64_t index, const Json& json) const {
   const auto fault = FindRowKeyFault(json, file.format, file.detected);
   if (!fault) return unread_->Add(UnreadKeys(json, file.format), Where(index));
   const int64_t count = std::max<int64_t>(1, CountRowsWith(fault->key));
-  throw InputError(Where(index), ": ", fault->place, ShownKey(fault->key),
-                   " is not supported: ", fault->mend, " (", count, " of ", size(), " rows)");
+  throw InputError(Where(index), ": ", ShownKey(fault->key), " is not supported: ", fault->mend,
+                   " (", count, " of ", size(), " rows)");
 }
 
 Row Rows::Read(int64_t index) const {

@@ -4,7 +4,9 @@
 //
 //   format             keys
 //   messages           messages: [{role, content}, ...]; a message may have weight (0 or 1), train
-//                      or loss (true or false): an assistant's turn with 0 or false carries no loss
+//                      or loss (true or false): an assistant's turn with 0 or false carries no
+//                      loss; its other keys (tool_calls, reasoning_content, ...) and the row's tools,
+//                      documents, enable_thinking and chat_template_kwargs are the template's
 //   prompt_completion  prompt, completion; or question, answer, read as
 //                      "Question: QUESTION\nAnswer:" and " ANSWER"
 //   alpaca             instruction, output, input (may be absent or empty); read as a prompt in the
@@ -40,6 +42,7 @@ struct Row {
   RowFormat kind = RowFormat::kText;
   std::string where;  // "train.jsonl:17"
   std::vector<Message> messages;
+  std::string tools, variables;  // of a conversation (template/conversation.h)
   std::string prompt, completion;
   std::string text;
   std::vector<int32_t> ids, labels;
@@ -63,7 +66,7 @@ class Rows {
 
   int64_t size() const { return static_cast<int64_t>(places_.size()); }
   // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing",
-  // "a.jsonl:3: message 2: 'tool_calls' is not supported: ... (in 12 of 40 rows)".
+  // "a.jsonl:3: 'chosen' is not supported: ... (12 of 40 rows)".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
   // The first `count` rows, or all if there are fewer.

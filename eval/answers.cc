@@ -42,8 +42,8 @@ std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
   // A reply's ids do not depend on the question (EncodeChatPieces), so any question works.
   const std::vector<Message> messages = {{"user", "?"}, {"assistant", text}};
   std::vector<int32_t> ids;
-  for (const EncodedPiece& piece :
-       EncodeChatPieces(tokenizer, *chat, messages, false, like.where)) {
+  const EncodedChat encoded = EncodeChatPieces(tokenizer, *chat, messages, false, like.where);
+  for (const EncodedPiece& piece : encoded.pieces) {
     if (piece.reply) ids = piece.ids;
   }
   return ids;

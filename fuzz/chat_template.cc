@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A model's Jinja text and, after a NUL, a conversation: turns ended by NUL, the first letter of
-// each its role.
+// each its role. A tool's turn is a call and its result.
 #include "template/chat_template.h"
 
 #include "fuzz/support.h"
@@ -13,20 +13,27 @@ std::vector<Message> MessagesOf(std::string_view text) {
   while (!text.empty() && out.size() < 16) {
     const auto [turn, rest] = Cut(text, std::string_view("\0", 1));
     const char role = turn.empty() ? 'x' : turn.front();
+    text = rest;
+    if (role == 't') {
+      out.push_back({"assistant", "", true,
+                     R"({"content": null, "tool_calls": [{"id": "1", "type": "function",
+                      "function": {"name": "f", "arguments": {"a": [1, 2.5, null]}}}]})"});
+      out.push_back({"tool", std::string(turn.substr(1)), true, R"({"tool_call_id": "1"})"});
+      continue;
+    }
     out.push_back({role == 'u'   ? "user"
                    : role == 'a' ? "assistant"
                    : role == 's' ? "system"
                                  : std::string(1, role),
                    std::string(turn.substr(turn.empty() ? 0 : 1))});
-    text = rest;
   }
   return out;
 }
 
-void Use(const ChatTemplate& chat, const std::vector<Message>& messages) {
+void Use(const ChatTemplate& chat, Conversation messages) {
   for (const bool prompt : {false, true}) {
-    chat.Render(messages, prompt, SmallTokenizer().spec(), "m");
-    EncodeChat(SmallTokenizer(), chat, messages, prompt, "m");
+    Accepted([&] { EncodeChat(SmallTokenizer(), chat, messages, prompt, "m"); });
+    messages.tools = R"([{"type": "function", "function": {"name": "f", "parameters": {}}}])";
   }
 }
 
@@ -37,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace retort;
   const auto [jinja, conversation] = Cut(TextOf(data, size), std::string_view("\0", 1));
   const std::vector<Message> messages = MessagesOf(conversation);
-  Accepted([&, text = jinja] { Use(ChatTemplate::Match(text, "m"), messages); });
+  Accepted([&, text = jinja] { Use(ChatTemplate::Own(text, "m"), messages); });
   for (const std::string& name : ChatTemplate::Names())
     Accepted([&] { Use(ChatTemplate::Named(name), messages); });
   return 0;

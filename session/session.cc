@@ -44,8 +44,8 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   OpenBase();
   data_ = OpenRecipeData(recipe_, files_);
   if (data_.chat) {
-    base_.chat_template = std::string(data_.chat->name());
-    base_.preamble = data_.chat->preamble();
+    base_.chat_template = data_.chat->name();
+    base_.jinja = data_.chat->Jinja();
   }
   base_.ends = data_.ends;
   recipe_ = WithDefaults(

@@ -21,8 +21,8 @@ std::string HashOf(const TokenizerSpec& spec) {
 }
 
 std::string HashOf(const ChatTemplate& chat) {
-  return Sha256(
-      Cat(chat.name(), "\n", chat.preamble(), "\n", ChatTemplate::Named(chat.name()).Jinja()));
+  // The line between was a default system prompt, in caches of older versions.
+  return Sha256(Cat(chat.name(), "\n\n", chat.Jinja()));
 }
 
 WhereExample Namer(const RecipeData& data) {

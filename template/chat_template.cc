@@ -2,171 +2,220 @@
 #include "template/chat_template.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "base/error.h"
-#include "template/chat_render.h"
-#include "template/known_jinja.h"
+#include "base/text.h"
+#include "template/chat_input.h"
+#include "template/jinja/call.h"
+#include "template/jinja/characters.h"
+#include "template/named_templates.h"
+#include "template/replies.h"
 
 namespace retort {
 namespace {
 
-struct Known {
-  ChatTemplate::Style style;
-  std::string_view name;
-  std::vector<std::string> marks;  // each must be one token; without the end of turn
-};
+constexpr std::string_view kDate = "2024-07-26";  // Llama 3.1's own
+constexpr std::string_view kClock = "strftime_now";
+constexpr std::string_view kProbe = "Rx7answerRx7";
 
-const std::vector<Known>& KnownTemplates() {
-  using Style = ChatTemplate::Style;
-  static const std::vector<Known> known = {
-      {Style::kChatMl, "chatml", {"<|im_start|>"}},
-      {Style::kLlama2, "llama2", {}},
-      {Style::kLlama3, "llama3", {"<|start_header_id|>", "<|end_header_id|>"}},
-      {Style::kMistral, "mistral", {}},
-  };
-  return known;
+const NamedTemplate* FindNamed(std::string_view name) {
+  const auto found = std::ranges::find(NamedTemplates(), name, &NamedTemplate::name);
+  return found == NamedTemplates().end() ? nullptr : &*found;
 }
 
-const Known& Of(ChatTemplate::Style style) {
-  return *std::ranges::find(KnownTemplates(), style, &Known::style);
+// The first token that a text begins with, by how tokens are spelt.
+std::string FirstMark(std::string_view text, std::string_view eos) {
+  const jinja::Text stripped = Stripped(jinja::Text(std::string(text)), jinja::Side::kBoth);
+  const std::string_view rest = stripped.view();
+  if (!eos.empty() && rest.starts_with(eos)) return std::string(eos);
+  if (rest.empty()) return "";
+  const char close = rest[0] == '<' ? '>' : rest[0] == '[' ? ']' : '\0';
+  const size_t end = close ? rest.find(close) : std::string_view::npos;
+  return end == std::string_view::npos ? "" : std::string(rest.substr(0, end + 1));
+}
+
+std::vector<Segment> SegmentsOf(const jinja::Text& text, size_t begin, size_t end) {
+  std::vector<Segment> segments;
+  const jinja::Text part = text.Sub(begin, end);
+  size_t at = 0;
+  for (const auto& run : part.Runs()) {
+    const bool markup = !(run.origin & jinja::kInput);
+    const std::string_view bytes = part.view().substr(at, run.end - at);
+    if (!segments.empty() && segments.back().markup == markup)
+      segments.back().text += bytes;
+    else
+      segments.push_back({std::string(bytes), markup});
+    at = run.end;
+  }
+  return segments;
 }
 
 }  // namespace
 
+ChatTemplate::ChatTemplate(std::string name, std::string jinja, const std::string& where)
+    : name_(std::move(name)),
+      jinja_(std::move(jinja)),
+      program_(jinja::Program::Compile(jinja_, where)) {}
+
 const std::vector<std::string>& ChatTemplate::Names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
-    for (const Known& known : KnownTemplates()) all.emplace_back(known.name);
+    for (const NamedTemplate& known : NamedTemplates()) all.emplace_back(known.name);
     return all;
   }();
   return names;
 }
 
-ChatTemplate ChatTemplate::Named(std::string_view name) {
-  for (const Known& known : KnownTemplates()) {
-    if (known.name == name) return ChatTemplate(known.style, "");
+ChatTemplate ChatTemplate::Named(std::string_view name) { return Recorded(name, ""); }
+
+ChatTemplate ChatTemplate::Recorded(std::string_view name, const std::string& preamble) {
+  const NamedTemplate* known = FindNamed(name);
+  if (!known)
+    throw InputError("chat template '", name, "' is not known; use one of ", Join(Names(), ", "));
+  return ChatTemplate(std::string(name), WithDefaultSystem(*known, preamble), std::string(name));
+}
+
+ChatTemplate ChatTemplate::Own(std::string_view jinja, const std::string& where) {
+  if (Strip(jinja).empty()) {
+    throw InputError(where, ": has no chat template; name one of ", Join(Names(), ", "),
+                     " with data.template in a recipe or --template of a command");
   }
-  throw InputError("chat template '", name, "' is not known; use one of ", Join(Names(), ", "));
-}
-
-ChatTemplate ChatTemplate::Recorded(std::string_view name, std::string preamble) {
-  ChatTemplate chat = Named(name);
-  if (chat.style_ == Style::kChatMl || chat.style_ == Style::kLlama3)
-    chat.preamble_ = std::move(preamble);
-  return chat;
-}
-
-ChatTemplate ChatTemplate::Match(std::string_view jinja, const std::string& where) {
-  const std::string mend = Cat("name one of ", Join(Names(), ", "),
-                               " with data.template in a recipe or --template of a command");
-  if (Strip(jinja).empty()) throw InputError(where, ": has no chat template; ", mend);
-  const auto known = RecogniseJinja(jinja);
-  if (!known) {
-    throw InputError(where, ": its chat template is not one of those that are known to render as ",
-                     Join(Names(), ", "), "; to use one of them all the same, ", mend);
-  }
-  return ChatTemplate(known->style, known->preamble);
-}
-
-bool ChatTemplate::Renders(std::string_view jinja) const {
-  const auto known = RecogniseJinja(jinja);
-  return known && known->exact && known->style == style_ && known->preamble == preamble_;
+  return ChatTemplate("own", std::string(jinja), where);
 }
 
 ChatTemplate ChatTemplate::Resolve(std::string_view name_or_auto, const TokenizerSpec& spec,
                                    const std::string& where) {
-  return name_or_auto == "auto" ? Match(spec.chat_template, where) : Named(name_or_auto);
+  return name_or_auto == "auto" ? Own(spec.chat_template, where) : Named(name_or_auto);
 }
 
-std::string_view ChatTemplate::name() const { return Of(style_).name; }
-std::string ChatTemplate::Jinja() const { return JinjaTextOf(style_, preamble_); }
+std::string ChatTemplate::Called() const {
+  return name_ == "own" ? "its chat template" : Cat("template '", name_, "'");
+}
 
 std::string ChatTemplate::EndOfTurn(const TokenizerSpec& spec) const {
-  if (style_ == Style::kChatMl) return "<|im_end|>";
-  if (style_ == Style::kLlama3) return "<|eot_id|>";
-  return spec.eos < 0 ? "" : spec.pieces.at(spec.eos).text;
+  const Message user{"user", "a"}, answer{"assistant", std::string(kProbe)};
+  const std::string_view eos =
+      spec.eos < 0 ? std::string_view() : std::string_view(spec.pieces.at(spec.eos).text);
+  for (const auto& turns : {Conversation{user, answer}, Conversation{{"system", "a"}, user, answer},
+                            Conversation{user, answer, user}}) {
+    try {
+      const ChatInput input(turns, spec, CallArguments::kObjects, "");
+      const jinja::Text text = RenderTurns(input, turns.messages.size(), false, "");
+      const size_t found = text.view().rfind(kProbe);
+      if (found != std::string_view::npos)
+        return FirstMark(text.view().substr(found + kProbe.size()), eos);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::kInput) throw;  // the template wants other turns
+    }
+  }
+  return "";
 }
 
 int32_t ChatTemplate::CheckMarks(const Tokenizer& tokenizer, const std::string& where) const {
   const std::string end = EndOfTurn(tokenizer.spec());
-  if (end.empty()) {
-    throw InputError(where, ": template '", name(),
-                     "' ends a turn with the end token, which this "
-                     "tokenizer does not have");
+  if (end.empty() && tokenizer.spec().eos < 0) {
+    throw InputError(where, ": ", Called(),
+                     " ends a turn with the end token, which this tokenizer does not have");
   }
-  std::vector<std::string> marks = Of(style_).marks;
+  if (end.empty()) {
+    throw InputError(where, ": ", Called(), " ends no answer with a token; name one of ",
+                     Join(Names(), ", "),
+                     " with data.template in a recipe or --template of a command");
+  }
+  std::vector<std::string> marks;
+  if (const NamedTemplate* known = FindNamed(name_)) marks = known->marks;
   marks.push_back(end);
   int32_t id = -1;
   for (const std::string& mark : marks) {
     const std::vector<int32_t> ids = tokenizer.Encode({Segment{mark, true}}, true);
     if (ids.size() != 1) {
-      throw InputError(where, ": template '", name(), "' needs the token '", mark,
-                       "', which this tokenizer does not have");
+      throw InputError(where, ": ", Called(), " needs the token ", Quoted(mark),
+                       ", which this tokenizer does not have");
     }
     id = ids[0];
   }
   return id;
 }
 
-std::vector<ChatPiece> ChatTemplate::Render(const std::vector<Message>& messages,
-                                            bool generation_prompt, const TokenizerSpec& spec,
-                                            const std::string& where) const {
-  CheckRoles(messages, style_ == Style::kLlama2 || style_ == Style::kMistral, where);
-  switch (style_) {
-    case Style::kChatMl:
-      return RenderChatMl(messages, generation_prompt, preamble_);
-    case Style::kLlama3:
-      return RenderLlama3(messages, generation_prompt, preamble_);
-    case Style::kLlama2:
-      return RenderLlama2(messages, spec);
-    case Style::kMistral:
-      return RenderMistral(messages, spec);
-  }
-  RETORT_CHECK(false, "chat template of no style");
+jinja::Text ChatTemplate::RenderTurns(const ChatInput& input, size_t count, bool generation_prompt,
+                                      const std::string& where) const {
+  jinja::Variables variables = input.Of(count, generation_prompt);
+  if (program_.Names(kClock) && !program_.AsksFor(kClock))
+    variables.emplace_back(kClock, jinja::FixedClock(kDate));
+  return program_.Render(variables, input.bytes(), where);
 }
 
-std::optional<std::vector<EncodedPiece>> EncodeChatPiecesAtMost(
-    const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<Message>& messages,
-    bool generation_prompt, size_t limit, const std::string& where) {
-  const TokenizerSpec& spec = tokenizer.spec();
-  const bool bos = spec.bos >= 0 && (chat.writes_bos() || spec.add_bos);
-  size_t left = limit;
-  if (bos && left-- == 0) return std::nullopt;
-  std::vector<EncodedPiece> out;
-  for (const ChatPiece& piece : chat.Render(messages, generation_prompt, spec, where)) {
-    auto ids = tokenizer.EncodeAtMost(piece.segments, !out.empty(), left);
-    if (!ids) return std::nullopt;
-    left -= ids->size();
-    out.push_back({std::move(*ids), piece.reply});
+namespace {
+
+// Calls `render` with the arguments of tool calls as objects, and if the template does not take
+// them so, as texts. The error is that of the first.
+template <class Render>
+auto WithArguments(const Conversation& conversation, const Render& render) {
+  const bool calls = std::ranges::any_of(conversation.messages, [](const Message& m) {
+    return m.more.find("arguments") != std::string::npos;
+  });
+  if (!calls) return render(CallArguments::kObjects);
+  try {
+    return render(CallArguments::kObjects);
+  } catch (const Error& first) {
+    if (first.kind() != Error::Kind::kInput) throw;
+    try {
+      return render(CallArguments::kTexts);
+    } catch (const Error& second) {
+      if (second.kind() != Error::Kind::kInput) throw;
+      throw first;
+    }
   }
-  if (bos) out.front().ids.insert(out.front().ids.begin(), spec.bos);
+}
+
+}  // namespace
+
+jinja::Text ChatTemplate::RenderText(const Conversation& conversation, bool generation_prompt,
+                                     const TokenizerSpec& spec, const std::string& where) const {
+  if (const NamedTemplate* known = FindNamed(name_); known && !conversation.messages.empty())
+    CheckRoles(conversation.messages, known->alternating, where);
+  return WithArguments(conversation, [&](CallArguments arguments) {
+    const ChatInput input(conversation, spec, arguments, where);
+    jinja::Text text = RenderTurns(input, conversation.messages.size(), generation_prompt, where);
+    input.CheckAllLookedAt(program_, where);
+    return text;
+  });
+}
+
+RenderedChat ChatTemplate::Render(const Conversation& conversation, bool generation_prompt,
+                                  const TokenizerSpec& spec, const std::string& where) const {
+  const auto& messages = conversation.messages;
+  const jinja::Text whole = RenderText(conversation, generation_prompt, spec, where);
+  Replies replies;
+  if (program_.has_generation()) {
+    replies = MarkedReplies(messages, whole, where);
+  } else {
+    replies = WithArguments(conversation, [&](CallArguments arguments) {
+      const ChatInput input(conversation, spec, arguments, where);
+      const auto render = [&](size_t count, bool asks) {
+        return RenderTurns(input, count, asks, where);
+      };
+      return FindReplies(messages, whole, EndOfTurn(spec), render, generation_prompt, where);
+    });
+  }
+  RenderedChat out;
+  out.rewritten = replies.rewritten;
+  size_t at = 0;
+  if (spec.bos >= 0) {
+    const std::string& bos = spec.pieces.at(spec.bos).text;
+    out.bos = !bos.empty() && whole.view().starts_with(bos) && !(whole.OriginAt(0) & jinja::kInput);
+    if (out.bos) at = bos.size();
+  }
+  const auto put = [&](size_t end, bool reply, bool learn) {
+    if (end > at) out.pieces.push_back({SegmentsOf(whole, at, end), reply, learn});
+    at = std::max(at, end);
+  };
+  for (const Reply& reply : replies.found) {
+    put(reply.begin, false, true);
+    put(reply.end, true, reply.learn);
+  }
+  put(whole.size(), false, true);
   return out;
-}
-
-std::optional<std::vector<int32_t>> EncodeChatAtMost(const Tokenizer& tokenizer,
-                                                     const ChatTemplate& chat,
-                                                     const std::vector<Message>& messages,
-                                                     bool generation_prompt, size_t limit,
-                                                     const std::string& where) {
-  const auto pieces =
-      EncodeChatPiecesAtMost(tokenizer, chat, messages, generation_prompt, limit, where);
-  if (!pieces) return std::nullopt;
-  std::vector<int32_t> ids;
-  for (const EncodedPiece& p : *pieces) ids.insert(ids.end(), p.ids.begin(), p.ids.end());
-  return ids;
-}
-
-std::vector<EncodedPiece> EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                           const std::vector<Message>& messages,
-                                           bool generation_prompt, const std::string& where) {
-  return *EncodeChatPiecesAtMost(tokenizer, chat, messages, generation_prompt, kNoLimit, where);
-}
-
-std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                const std::vector<Message>& messages, bool generation_prompt,
-                                const std::string& where) {
-  return *EncodeChatAtMost(tokenizer, chat, messages, generation_prompt, kNoLimit, where);
 }
 
 }  // namespace retort

@@ -1,21 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Named chat templates: format a conversation as the text that a model was trained on.
+// Chat templates: format a conversation as the text that a model was trained on. A template is
+// Jinja text (template/jinja/program.h): the model's own, or one of those that have a name:
 //
 //   chatml   <|im_start|>ROLE\nCONTENT<|im_end|>\n ...                 (Qwen, SmolLM2, many more)
 //   llama2   <s>[INST] <<SYS>>\nSYSTEM\n<</SYS>>\n\nUSER [/INST] ANSWER </s><s>[INST] ...
 //   llama3   <|begin_of_text|><|start_header_id|>ROLE<|end_header_id|>\n\nCONTENT<|eot_id|> ...
 //   mistral  <s>[INST] SYSTEM\n\nUSER[/INST] ANSWER</s>[INST] ...      (Mistral-7B-Instruct-v0.3)
 //
-// The output equals that of these families' original Jinja templates byte for byte, trimming
-// included, with one exception. Mistral v0.3's template moves the system prompt to the newest user
-// turn, which changes earlier turns as a conversation grows, so a training row would not begin like
-// the runner's prompt. Here it stays in the first user turn.
+// The named ones are plain, without default system prompt or date; mistral's system prompt stays in
+// the first user turn, where the model's own text moves it to the newest.
 //
-// A named template is the plain form, without default system prompt or date. A model's Jinja
-// template may add these, and Match() preserves them: the built-in system prompt of some chatml
-// templates (Qwen2.5), and the preamble of Llama 3.1/3.2 with the template's fallback date (never
-// today's, so that the same rows always give the same tokens). A Jinja text whose rendering is not
-// known (Qwen3's, which removes and adds <think> sections) is refused.
+// A template that asks whether strftime_now is defined is told that it is not, so that it writes
+// its own date; any other is always given 26 July 2024. So the same rows always give the same
+// tokens.
 #pragma once
 
 #include <optional>
@@ -23,98 +20,106 @@
 #include <string_view>
 #include <vector>
 
+#include "template/conversation.h"
+#include "template/jinja/program.h"
 #include "tokenizer/tokenizer.h"
 
 namespace retort {
-
-struct Message {
-  std::string role;  // "system", "user" or "assistant"
-  std::string content;
-  // An assistant's turn that is to be learnt. False: it is only read.
-  bool learn = true;
-};
 
 // A part of a rendered conversation. A reply is what the model has to generate: an assistant's
 // content with its end-of-turn token, and nothing else.
 struct ChatPiece {
   std::vector<Segment> segments;
   bool reply = false;
+  bool learn = true;  // a reply's: Message::learn
+};
+
+struct RenderedChat {
+  std::vector<ChatPiece> pieces;  // without the first BOS
+  bool bos = false;               // whether the text begins with one
+  // The assistant's turns that the template does not write as it would have asked for them (it takes
+  // thoughts out of earlier turns, for example). They are no replies.
+  int64_t rewritten = 0;
 };
 
 class ChatTemplate {
  public:
-  enum class Style { kChatMl, kLlama2, kLlama3, kMistral };
-
   static const std::vector<std::string>& Names();
   // Throws Error{kInput} listing the known names.
   static ChatTemplate Named(std::string_view name);
-  // The named template with the preamble that an adapter's record gives.
-  static ChatTemplate Recorded(std::string_view name, std::string preamble);
-  // The template that renders what a model's Jinja text renders (known_jinja.h). Throws
-  // Error{kInput}, beginning with `where` ("models/x"), if the text is empty or not known.
-  static ChatTemplate Match(std::string_view jinja, const std::string& where);
-  // data.template: "auto" matches the tokenizer's Jinja text; anything else is a name.
+  // A named template with the default system prompt that an adapter's record gives.
+  static ChatTemplate Recorded(std::string_view name, const std::string& preamble);
+  // A model's own text. Throws Error{kInput}, beginning with `where` ("models/x"), if it is empty,
+  // or naming the line and what is not known.
+  static ChatTemplate Own(std::string_view jinja, const std::string& where);
+  // data.template: "auto" is the tokenizer's Jinja text; anything else is a name.
   static ChatTemplate Resolve(std::string_view name_or_auto, const TokenizerSpec& spec,
                               const std::string& where);
 
-  Style style() const { return style_; }
-  std::string_view name() const;
-  // Text that the model's template adds to the system prompt (chatml: uses if there is no system
-  // prompt). Usually empty.
-  const std::string& preamble() const { return preamble_; }
+  // "chatml", or "own" for a model's own.
+  const std::string& name() const { return name_; }
+  // The Jinja text, for the files of a model.
+  const std::string& Jinja() const { return jinja_; }
 
-  // The text that ends an assistant's turn: "<|im_end|>", "<|eot_id|>", or the tokenizer's end
-  // token.
+  // The text that ends an assistant's turn, found by rendering one: "<|im_end|>", "</s>". "" if
+  // there is none.
   std::string EndOfTurn(const TokenizerSpec& spec) const;
-  // Returns the id of EndOfTurn(). Throws Error{kInput} if a mark of this template is not a single
-  // token of the tokenizer, since a model could then neither learn it nor stop at it.
+  // Returns the id of EndOfTurn(). Throws Error{kInput} if that, or a mark of a named template, is
+  // not a single token of the tokenizer, since a model could then neither learn it nor stop at it.
   int32_t CheckMarks(const Tokenizer& tokenizer, const std::string& where) const;
 
-  // The conversation's pieces, without the first BOS. Content never becomes markup. Rendering a
-  // prefix that ends before an assistant's turn, with generation_prompt, gives the pieces with
-  // which the whole conversation begins. Throws Error{kInput}, beginning with `where`, on an
-  // unknown role, an empty conversation, or an order of roles that the template cannot express.
-  std::vector<ChatPiece> Render(const std::vector<Message>& messages, bool generation_prompt,
-                                const TokenizerSpec& spec, const std::string& where) const;
-
-  // Whether the template itself writes a BOS (all but chatml).
-  bool writes_bos() const { return style_ != Style::kChatMl; }
-
-  // Jinja text that renders the same, preamble included, for the files of a model.
-  std::string Jinja() const;
-  // Whether this text is known to render every conversation as this template does.
-  bool Renders(std::string_view jinja) const;
+  // The conversation's pieces. What a user wrote never becomes markup. Replies are what the
+  // template's generation blocks mark; where it has none, an assistant's turn is a reply if the
+  // text before it, with a generation prompt, is what the whole text begins with. Throws
+  // Error{kInput}, beginning with `where`, on a conversation that is empty or that the template
+  // refuses or writes only in part, and if the last of the assistant's turns that are to be learnt
+  // is no reply.
+  RenderedChat Render(const Conversation& conversation, bool generation_prompt,
+                      const TokenizerSpec& spec, const std::string& where) const;
+  // Only the text, first BOS included.
+  jinja::Text RenderText(const Conversation& conversation, bool generation_prompt,
+                         const TokenizerSpec& spec, const std::string& where) const;
 
  private:
-  ChatTemplate(Style style, std::string preamble) : style_(style), preamble_(std::move(preamble)) {}
+  ChatTemplate(std::string name, std::string jinja, const std::string& where);
+  jinja::Text RenderTurns(const class ChatInput& input, size_t count, bool generation_prompt,
+                          const std::string& where) const;
+  std::string Called() const;
 
-  Style style_;
-  std::string preamble_;
+  std::string name_, jinja_;
+  jinja::Program program_;
 };
 
 // Ids of a part of a conversation; parts are split where replies begin and end.
 struct EncodedPiece {
   std::vector<int32_t> ids;
   bool reply = false;
+  bool learn = true;
+};
+struct EncodedChat {
+  std::vector<EncodedPiece> pieces;
+  int64_t rewritten = 0;  // RenderedChat::rewritten
 };
 
 // One BOS if the template or the tokenizer's files require it; then each piece is encoded
 // separately, all but the first as continuations. Both trainer and runner use this function, so at
-// every turn a training row begins with exactly the ids of the runner's prompt.
-std::optional<std::vector<EncodedPiece>> EncodeChatPiecesAtMost(
-    const Tokenizer& tokenizer, const ChatTemplate& chat, const std::vector<Message>& messages,
-    bool generation_prompt, size_t limit, const std::string& where);
-std::vector<EncodedPiece> EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                           const std::vector<Message>& messages,
-                                           bool generation_prompt, const std::string& where);
+// every turn that is a reply a training row begins with exactly the ids of the runner's prompt.
+std::optional<EncodedChat> EncodeChatPiecesAtMost(const Tokenizer& tokenizer,
+                                                  const ChatTemplate& chat,
+                                                  const Conversation& conversation,
+                                                  bool generation_prompt, size_t limit,
+                                                  const std::string& where);
+EncodedChat EncodeChatPieces(const Tokenizer& tokenizer, const ChatTemplate& chat,
+                             const Conversation& conversation, bool generation_prompt,
+                             const std::string& where);
 // The same ids, concatenated; nullopt if there are more than `limit` (Tokenizer::EncodeAtMost).
 std::optional<std::vector<int32_t>> EncodeChatAtMost(const Tokenizer& tokenizer,
                                                      const ChatTemplate& chat,
-                                                     const std::vector<Message>& messages,
+                                                     const Conversation& conversation,
                                                      bool generation_prompt, size_t limit,
                                                      const std::string& where);
 std::vector<int32_t> EncodeChat(const Tokenizer& tokenizer, const ChatTemplate& chat,
-                                const std::vector<Message>& messages, bool generation_prompt,
+                                const Conversation& conversation, bool generation_prompt,
                                 const std::string& where);
 
 }  // namespace retort

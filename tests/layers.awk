@@ -22,7 +22,7 @@ BEGIN {
   Library("^openssl/", "OpenSSL", "base")
   Library("^sentencepiece", "SentencePiece", "tokenizer")
   Library("^pcre2", "PCRE2", "tokenizer")
-  Library("^utf8proc", "utf8proc", "tokenizer")
+  Library("^utf8proc", "utf8proc", "tokenizer template")
   Library("^boost/", "Boost", "runner")
   Library("^CLI/", "CLI11", "cli")
   Library("^(gtest|gmock)/", "GoogleTest", "tests")
@@ -48,7 +48,13 @@ function Fault(line, text) {
   ++faults
 }
 
-function Within(folders) { return folders == "*" || index(file, folders "/") == 1 }
+# Whether the file is in one of the folders.
+function Within(folders,    folder, count, i) {
+  count = split(folders, folder)
+  for (i = 1; i <= count; ++i)
+    if (folder[i] == "*" || index(file, folder[i] "/") == 1) return 1
+  return 0
+}
 
 # The code of a line: comments, texts and character literals cut out. `within` carries an open
 # comment or raw string over to the next line.

@@ -35,10 +35,14 @@ Json LineOf(const Row& prompt, const std::string& answer) {
   Json messages = Json::array();
   for (const Message& m : prompt.messages) {
     messages.push_back({{"role", m.role}, {"content", m.content}});
+    if (!m.more.empty()) messages.back().update(ParseJson(m.more, prompt.where));
     if (!m.learn) messages.back()["weight"] = 0;
   }
   messages.push_back({{"role", "assistant"}, {"content", answer}});
-  return {{"messages", messages}};
+  Json line = {{"messages", messages}};
+  if (!prompt.tools.empty()) line["tools"] = ParseJson(prompt.tools, prompt.where);
+  if (!prompt.variables.empty()) line.update(ParseJson(prompt.variables, prompt.where));
+  return line;
 }
 
 // Whether a line of an earlier call answers this prompt.

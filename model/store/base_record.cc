@@ -29,6 +29,7 @@ Json BaseJson(const BaseRecord& r) {
             {"weights", r.weights},
             {"double_quant", r.double_quant},
             {"template", r.chat_template}};
+  if (!r.jinja.empty()) j["jinja"] = r.jinja;
   if (r.preamble) j["preamble"] = *r.preamble;
   j["ends"] = r.ends;
   if (!r.architecture.empty()) j["architecture"] = r.architecture;
@@ -49,6 +50,7 @@ std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {
   r.weights = GetString(*base, "weights", where, "as-is");
   r.double_quant = GetBool(*base, "double_quant", where, true);
   r.chat_template = GetString(*base, "template", where, "");
+  r.jinja = GetString(*base, "jinja", where, "");
   if (base->contains("preamble")) r.preamble = GetString(*base, "preamble", where);
   r.ends = EndsOf(*base, where);
   r.architecture = GetString(*base, "architecture", where, "");

@@ -17,9 +17,10 @@ struct BaseRecord {
   std::string fingerprint;  // model/store/fingerprint.h
   std::string weights;      // the base's format in training, for example "nf4"
   bool double_quant = true;
-  std::string chat_template = {};  // the template's name; "" if no row was a conversation
-  // The text that the template added to system prompts (ChatTemplate::preamble). nullopt: not
-  // recorded, by a version of Retort that did not.
+  std::string chat_template = {};  // ChatTemplate::name(); "" if no row was a conversation
+  std::string jinja = {};          // the template's text; "": not recorded, by an older version
+  // What older versions recorded of a text that was not a plain named one: its default system
+  // prompt.
   std::optional<std::string> preamble = {};
   // The ids that the rows taught as the end of a turn or of a text.
   std::vector<int32_t> ends = {};

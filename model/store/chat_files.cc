@@ -11,19 +11,35 @@
 namespace retort {
 namespace {
 
-// Without a recorded preamble, a model's own template of the same name is more likely than the
-// plain one: "auto" is the default.
-ChatTemplate TaughtTemplate(const BaseRecord& record, const TokenizerSpec& spec,
-                            const std::string& where) {
+// What a template makes of a conversation that has a system prompt, so that a default one does not
+// matter.
+std::string Sample(const ChatTemplate& chat, const TokenizerSpec& spec) {
+  const Conversation turns = {{"system", "s"}, {"user", "u"}, {"assistant", "a"}};
+  return chat.RenderText(turns, true, spec, "sample").bytes();
+}
+
+// The oldest records have a name alone. The model's own template is more likely than the plain one
+// if both write alike, since "auto" is the default.
+ChatTemplate OldTemplate(const BaseRecord& record, const TokenizerSpec& spec,
+                         const std::string& where) {
   ChatTemplate plain = ChatTemplate::Named(record.chat_template);
-  if (record.preamble) return ChatTemplate::Recorded(record.chat_template, *record.preamble);
   try {
-    ChatTemplate own = ChatTemplate::Match(spec.chat_template, where);
-    return own.style() == plain.style() ? own : plain;
+    ChatTemplate own = ChatTemplate::Own(spec.chat_template, where);
+    return Sample(own, spec) == Sample(plain, spec) ? own : plain;
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
-    return plain;  // the model has no text of its own that is known
+    return plain;  // the model has no text of its own, or one that cannot be rendered
   }
+}
+
+ChatTemplate TaughtTemplate(const BaseRecord& record, const TokenizerSpec& spec,
+                            const std::string& where) {
+  const bool named =
+      std::ranges::find(ChatTemplate::Names(), record.chat_template) != ChatTemplate::Names().end();
+  if (!record.jinja.empty() && !named) return ChatTemplate::Own(record.jinja, where);
+  if (!record.jinja.empty()) return ChatTemplate::Named(record.chat_template);
+  if (record.preamble) return ChatTemplate::Recorded(record.chat_template, *record.preamble);
+  return OldTemplate(record, spec, where);
 }
 
 void WriteJinja(const Path& folder, const std::string& text) {
@@ -70,7 +86,7 @@ void WriteTaughtChat(const Path& folder, const BaseRecord& record) {
   }
   if (!record.chat_template.empty()) {
     const ChatTemplate chat = TaughtTemplate(record, spec, folder.string());
-    if (!chat.Renders(spec.chat_template)) WriteJinja(folder, chat.Jinja());
+    if (chat.Jinja() != spec.chat_template) WriteJinja(folder, chat.Jinja());
     taught.push_back(chat.CheckMarks(*tokenizer, folder.string()));
   }
   AddEnds(folder, taught, spec.eos);

@@ -88,11 +88,12 @@ TEST(RealExamples, ChatPiecesAreTheWholeTextsIds) {
                                              {"user", b.prompt},
                                              {"assistant", b.completion.substr(1)}};
       std::vector<Segment> whole;
-      for (const ChatPiece& p : chat.Render(messages, false, tokenizer->spec(), "t")) {
+      const RenderedChat rendered = chat.Render(messages, false, tokenizer->spec(), "t");
+      for (const ChatPiece& p : rendered.pieces) {
         whole.insert(whole.end(), p.segments.begin(), p.segments.end());
       }
       std::vector<int32_t> want = tokenizer->Encode(whole, false);
-      if (chat.writes_bos()) want.insert(want.begin(), tokenizer->spec().bos);
+      if (rendered.bos) want.insert(want.begin(), tokenizer->spec().bos);
       ASSERT_EQ(EncodeChat(*tokenizer, chat, messages, false, "t"), want) << name << " " << i;
     }
   }

@@ -147,14 +147,9 @@ TEST_F(RowsTest, KeysThatChangeTheMeaningAreRefusedByName) {
   const std::string pair = R"({"prompt": "p", "completion": "c", )", text = R"({"text": "t", )",
                     alpaca = R"({"instruction": "i", "output": "o", )";
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {Turns(R"(, "tool_calls": [{"id": "c1"}])"), "message 2: 'tool_calls'"},
-      {Turns(R"(, "function_call": {"name": "f"})"), "message 2: 'function_call'"},
-      {Turns(R"(, "reasoning_content": "r")"), "message 2: 'reasoning_content'"},
-      {Turns(R"(, "thinking": "r")"), "message 2: 'thinking'"},
-      {Turns(R"(, "name": "Bob")"), "message 2: 'name'"},
-      {Turns(R"(, "prefix": true)"), "message 2: 'prefix'"},
-      {Turns(R"(, "no one knows": 0)"), "message 2: 'no one knows'"},
-      {R"({"tools": [{"type": "function"}], )" + Turns("").substr(1), "'tools'"},
+      {R"({"functions": [{"name": "f"}], )" + Turns("").substr(1), "'functions'"},
+      {R"({"tool_choice": "auto", )" + Turns("").substr(1), "'tool_choice'"},
+      {pair + R"("tools": [{"type": "function"}]})", "'tools'"},
       {R"({"chosen": [1], )" + Turns("").substr(1), "'chosen'"},
       {R"({"prompt": "p", )" + Turns("").substr(1), "'prompt'"},
       {pair + R"("weight": 0.5})", "'weight'"},
@@ -180,11 +175,25 @@ TEST_F(RowsTest, KeysThatChangeTheMeaningAreRefusedByName) {
 
 TEST_F(RowsTest, ARefusalCountsTheRows) {
   const std::string plain = Turns("") + "\n",
-                    call = Turns(R"(, "tool_calls": [{"id": "1"}])") + "\n";
+                    call = R"({"functions": [{"name": "f"}], )" + Turns("").substr(1) + "\n";
   const std::string said = Fault(plain + call + plain + call + call);
-  EXPECT_TRUE(StartsWith(said, "train.jsonl:2: message 2: 'tool_calls' is not supported: "))
-      << said;
+  EXPECT_TRUE(StartsWith(said, "train.jsonl:2: 'functions' is not supported: ")) << said;
   EXPECT_TRUE(EndsWith(said, " (3 of 5 rows)")) << said;
+}
+
+TEST_F(RowsTest, WhatTheTemplateIsGivenIsKept) {
+  const Row row =
+      Open(
+          R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "name": "Bob", "id": 7}, {"role": "assistant", "content": null, "tool_calls": [{"id": "1"}], "weight": 0}], "tools": "[{\"type\": \"function\"}]", "enable_thinking": false, "chat_template_kwargs": {"x": [1]}, "documents": null})")
+          .Read(0);
+  EXPECT_EQ(row.messages[0].content, "ab");
+  EXPECT_EQ(row.messages[0].more, R"({"name":"Bob"})");
+  EXPECT_EQ(row.messages[1].more, R"({"tool_calls":[{"id":"1"}],"content":null})");
+  EXPECT_FALSE(row.messages[1].learn);
+  EXPECT_EQ(row.tools, R"([{"type": "function"}])");
+  EXPECT_EQ(row.variables, R"({"enable_thinking":false,"x":[1]})");
+  EXPECT_EQ(Fault(R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})"),
+            "train.jsonl:1: message 1: 'content' has a part that is no text; only text is trained");
 }
 
 TEST_F(RowsTest, EmptyValuesMeanWhatAbsentKeysMean) {

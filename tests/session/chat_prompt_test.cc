@@ -103,7 +103,8 @@ TEST_F(ChatPrompt, OfTheModelsOwnTemplateWithADefaultSystemPrompt) {
   ExpectSamePromptEverywhere(ids, kEndOfTurn);
   EXPECT_EQ(LoadTokenizer(folder_ / "merged")->spec().chat_template, kJinja);
   const auto record = ReadBaseRecord(folder_ / "run" / "adapter");
-  EXPECT_EQ(record->chat_template + "|" + record->preamble.value(), "chatml|You are Tiny.");
+  EXPECT_EQ(record->chat_template, "own");
+  EXPECT_EQ(record->jinja, kJinja);
 }
 
 TEST_F(ChatPrompt, OfATemplateNamedByHand) {
@@ -115,9 +116,9 @@ TEST_F(ChatPrompt, OfATemplateNamedByHand) {
   }
 }
 
-TEST_F(ChatPrompt, OfATextThatIsNotKnownByAName) {
+TEST_F(ChatPrompt, OfATextOfItsOwn) {
   SetJinja(ReplaceAll(kJinja, "message['content']", "message['content'] | trim"));
-  EXPECT_THROW(Train({}), Error);
+  ExpectSamePromptEverywhere(Train({}), kEndOfTurn);
   ExpectSamePromptEverywhere(Train({"data.template=chatml"}), kEndOfTurn);
 }
 
@@ -126,14 +127,22 @@ TEST_F(ChatPrompt, WhenEveryWeightIsTrained) {
   EXPECT_EQ(IdsOf(folder_ / "run" / "model", {}), ids);
 }
 
-// Written by a version that recorded the name alone: the model's own text is the likelier one.
-TEST_F(ChatPrompt, OfAnAdapterWithoutARecordedPreamble) {
+// Written by versions that recorded a name and a default system prompt, and by older ones, which
+// recorded the name alone: then the model's own text is the likelier one.
+TEST_F(ChatPrompt, OfAnAdapterWithAnOlderRecord) {
   const std::vector<int32_t> ids = Train({});
   const Path manifest = folder_ / "run" / "adapter" / kManifestName;
   Json j = ReadJson(manifest);
-  j["base"].erase("preamble");
+  j["base"].erase("jinja");
+  j["base"]["template"] = "chatml";
   WriteTextAtomically(manifest, DumpJson(j));
   EXPECT_EQ(IdsOf(folder_ / "model", folder_ / "run" / "adapter"), ids);
+  j["base"]["preamble"] = "You are Tiny.";
+  WriteTextAtomically(manifest, DumpJson(j));
+  EXPECT_EQ(IdsOf(folder_ / "model", folder_ / "run" / "adapter"), ids);
+  j["base"]["preamble"] = "";
+  WriteTextAtomically(manifest, DumpJson(j));
+  EXPECT_NE(IdsOf(folder_ / "model", folder_ / "run" / "adapter"), ids);
 }
 
 // chat_template.jinja goes before tokenizer_config.json.

@@ -44,7 +44,7 @@ std::vector<Golden> Goldens() {
 
 TokenizerSpec SpecFor(const ChatTemplate& chat) {
   TokenizerSpec spec;
-  const bool llama3 = chat.style() == ChatTemplate::Style::kLlama3;
+  const bool llama3 = chat.Jinja().find("<|start_header_id|>") != std::string::npos;
   spec.pieces = {{llama3 ? "<|begin_of_text|>" : "<s>"}, {llama3 ? "<|eot_id|>" : "</s>"}};
   spec.bos = 0;
   spec.eos = 1;
@@ -53,9 +53,10 @@ TokenizerSpec SpecFor(const ChatTemplate& chat) {
 
 std::string TextOf(const ChatTemplate& chat, const Golden& golden) {
   const TokenizerSpec spec = SpecFor(chat);
-  std::string text = chat.writes_bos() ? spec.pieces[0].text : "";
-  for (const ChatPiece& piece :
-       chat.Render(golden.messages, golden.generation_prompt, spec, "test")) {
+  const RenderedChat rendered =
+      chat.Render(golden.messages, golden.generation_prompt, spec, "test");
+  std::string text = rendered.bos ? spec.pieces[0].text : "";
+  for (const ChatPiece& piece : rendered.pieces) {
     for (const Segment& segment : piece.segments) text += segment.text;
   }
   return text;
@@ -75,7 +76,7 @@ TEST(ChatTemplate, RealModelsOwnTextsRenderAsTheyWould) {
   for (const std::string name : {"llama3_2", "qwen2_5"}) {
     RETORT_NEEDS(folder, "real/tokenizers/" + name);
     const Json config = ReadJson(folder / "tokenizer_config.json");
-    const ChatTemplate chat = ChatTemplate::Match(config["chat_template"].get<std::string>(), name);
+    const ChatTemplate chat = ChatTemplate::Own(config["chat_template"].get<std::string>(), name);
     for (const Golden& golden : Goldens()) {
       if (golden.name != name) continue;
       EXPECT_EQ(TextOf(chat, golden), golden.text);
@@ -83,41 +84,13 @@ TEST(ChatTemplate, RealModelsOwnTextsRenderAsTheyWould) {
   }
 }
 
-TEST(ChatTemplate, MatchTellsTheFamilies) {
-  for (const std::string& name : ChatTemplate::Names()) {
-    const ChatTemplate named = ChatTemplate::Named(name);
-    const ChatTemplate matched = ChatTemplate::Match(named.Jinja(), "m");
-    EXPECT_EQ(matched.name(), name);
-    EXPECT_EQ(matched.preamble(), "");
-  }
-  // SmolLM2's and Qwen2's way to have a system prompt of their own.
-  const std::string smol =
-      "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-      "{{ '<|im_start|>system\\nYou are SmolLM.<|im_end|>\\n' }}{% endif %}"
-      "{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n'}}"
-      "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
-  EXPECT_EQ(ChatTemplate::Match(smol, "m").preamble(), "You are SmolLM.");
-}
-
-TEST(ChatTemplate, UnknownTextsAreRefusedWithTheKnownNames) {
-  const std::string mend =
-      "name one of chatml, llama2, llama3, mistral with data.template in a recipe or --template of "
-      "a command";
-  EXPECT_EQ(InputFault([] { ChatTemplate::Match(" \n", "m"); }),
-            "m: has no chat template; " + mend);
-  for (const char* text :
-       {"{% for m in messages %}<|user|>{{ m.content }}{% endfor %}",
-        // Mistral's first wording, Nemo's, and Small's: other spaces, other tokens.
-        "{{ bos_token }}{{ '[INST] ' + message['content'] + ' [/INST]' }}",
-        "{{ bos_token }}{{ '[INST]' + message['content'] + '[/INST]' }}",
-        "{{ bos_token }}[SYSTEM_PROMPT]{{ '[INST] ' + message['content'] + '[/INST]' }}",
-        "{{ '<|im_start|>' + m['role'] + '<|im_sep|>' + m['content'] + '<|im_end|>' }}"}) {
-    EXPECT_EQ(InputFault([&] { ChatTemplate::Match(text, "m"); }),
-              "m: its chat template is not one of those that are known to render as chatml, "
-              "llama2, llama3, mistral; to use one of them all the same, " +
-                  mend)
-        << text;
-  }
+TEST(ChatTemplate, TextsThatCannotBeUsedAreRefused) {
+  EXPECT_EQ(
+      InputFault([] { ChatTemplate::Own(" \n", "m"); }),
+      "m: has no chat template; name one of chatml, llama2, llama3, mistral with data.template "
+      "in a recipe or --template of a command");
+  EXPECT_EQ(InputFault([] { ChatTemplate::Own("a\n{{ b | zzzz }}", "m"); }),
+            "m: chat template, line 2: filter 'zzzz' is not known");
   EXPECT_EQ(InputFault([] { ChatTemplate::Named("chatlm"); }),
             "chat template 'chatlm' is not known; use one of chatml, llama2, llama3, mistral");
 }
@@ -164,8 +137,8 @@ TEST(ChatTemplate, AConversationBeginsWithEveryPromptThatItContains) {
     const std::vector<int32_t> whole = EncodeChat(tokenizer, chat, all, false, "t");
     for (size_t turn = 0; turn < all.size(); ++turn) {
       if (all[turn].role != "assistant") continue;
-      const std::vector<int32_t> prompt =
-          EncodeChat(tokenizer, chat, {all.begin(), all.begin() + turn}, true, "t");
+      const std::vector<int32_t> prompt = EncodeChat(
+          tokenizer, chat, std::vector<Message>(all.begin(), all.begin() + turn), true, "t");
       ASSERT_LT(prompt.size(), whole.size());
       EXPECT_TRUE(std::equal(prompt.begin(), prompt.end(), whole.begin())) << name << turn;
     }

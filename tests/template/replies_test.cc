@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which parts of a conversation are replies, and what a template has to look at.
+#include <gtest/gtest.h>
+
+#include "template/chat_template.h"
+#include "tests/data/support.h"
+#include "tests/tokenizer/byte_tokenizer.h"
+
+namespace retort {
+namespace {
+
+// The text with replies between ⟦ and ⟧, or ( and ) if they are not to be learnt; content that
+// users wrote stays as it is.
+std::string Shown(const std::string& jinja, const Conversation& turns, bool asks = false) {
+  const ByteTokenizer tokenizer;
+  const RenderedChat chat =
+      ChatTemplate::Own(jinja, "m").Render(turns, asks, tokenizer.spec(), "t");
+  std::string out;
+  for (const ChatPiece& piece : chat.pieces) {
+    std::string text;
+    for (const Segment& segment : piece.segments) text += segment.text;
+    out += !piece.reply ? text : piece.learn ? Cat("⟦", text, "⟧") : Cat("(", text, ")");
+  }
+  return chat.rewritten ? Cat(out, " rewritten ", chat.rewritten) : out;
+}
+std::string Fault(const std::string& jinja, const Conversation& turns) {
+  return InputFault([&] { Shown(jinja, turns); });
+}
+
+const std::vector<Message> kFour = {
+    {"user", "u"}, {"assistant", "a"}, {"user", "v"}, {"assistant", "b"}};
+
+// Begins like chatml, with BODY for the assistant's content.
+std::string Turns(const std::string& body) {
+  return "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}" + body +
+         "{% else %}{{ m.content }}{% endif %}</s>\n{% endfor %}"
+         "{% if add_generation_prompt %}<assistant>{% endif %}";
+}
+
+TEST(Replies, AreWhatFollowsTheGenerationPrompt) {
+  EXPECT_EQ(Shown(Turns("{{ m.content }}"), kFour),
+            "<user>u</s>\n<assistant>⟦a</s>⟧\n<user>v</s>\n<assistant>⟦b</s>⟧\n");
+  EXPECT_EQ(
+      Shown(Turns("{{ m.content }}"), std::vector<Message>(kFour.begin(), kFour.begin() + 3), true),
+      "<user>u</s>\n<assistant>⟦a</s>⟧\n<user>v</s>\n<assistant>");
+  std::vector<Message> turns = kFour;
+  turns[1].learn = false;
+  EXPECT_EQ(Shown(Turns("{{ m.content }}"), turns),
+            "<user>u</s>\n<assistant>(a</s>)\n<user>v</s>\n<assistant>⟦b</s>⟧\n");
+  // The end that a user wrote is none.
+  EXPECT_EQ(Shown(Turns("{{ m.content }}"), {{"user", "</s>"}, {"assistant", "a</s>"}}),
+            "<user></s></s>\n<assistant>⟦a</s></s>⟧\n");
+}
+
+TEST(Replies, TheGenerationPromptMayBeWrittenAlways) {
+  const std::string always =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>\n{% endfor %}<assistant>";
+  EXPECT_EQ(Shown(always, kFour),
+            "<user>u</s>\n<assistant>⟦a</s>⟧\n<user>v</s>\n<assistant>⟦b</s>⟧\n<assistant>");
+}
+
+// Qwen3's template takes the thoughts out of all but the last turn.
+TEST(Replies, TurnsThatAreRewrittenAreOnlyRead) {
+  const std::string thoughts =
+      Turns("{% if loop.last %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content }}");
+  std::vector<Message> turns = kFour;
+  turns[1].more = turns[3].more = R"({"reasoning_content": "r"})";
+  EXPECT_EQ(
+      Fault(thoughts, turns),
+      "t: message 2: the chat template does not write 'reasoning_content' here; write it into "
+      "'content', or take it out");
+  const std::string asked = Turns(
+      "{% if m.reasoning_content and loop.last %}<think>{{ m.reasoning_content }}</think>"
+      "{% endif %}{{ m.content }}");
+  EXPECT_EQ(Shown(asked, turns),
+            "<user>u</s>\n<assistant>a</s>\n<user>v</s>\n<assistant>⟦<think>r</think>b</s>⟧\n "
+            "rewritten 1");
+}
+
+TEST(Replies, AnAnswerThatIsNotAskedForSoIsRefused) {
+  EXPECT_EQ(
+      Fault("{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
+            "{% if add_generation_prompt %}<assistant><think>{% endif %}",
+            kFour),
+      "t: message 4: the chat template writes this answer otherwise than it asks for it, so "
+      "that a model would not be asked as it was taught; give the row without what the "
+      "template changes, put 'weight': 0 into the turn, or name a template with data.template "
+      "or --template");
+}
+
+TEST(Replies, AreWhatGenerationBlocksMark) {
+  const std::string marked = Turns("{% generation %}{{ m.content }}!{% endgeneration %}");
+  EXPECT_EQ(Shown(marked, kFour),
+            "<user>u</s>\n<assistant>⟦a!⟧</s>\n<user>v</s>\n<assistant>⟦b!⟧</s>\n");
+  std::vector<Message> turns = kFour;
+  turns[3].learn = false;
+  EXPECT_EQ(Shown(marked, turns),
+            "<user>u</s>\n<assistant>⟦a!⟧</s>\n<user>v</s>\n<assistant>(b!)</s>\n");
+}
+
+constexpr const char* kCalls =
+    "{% for t in tools or [] %}{{ t | tojson }}\n{% endfor %}"
+    "{% for m in messages %}<{{ m.role }}>{{ m.content or '' }}"
+    "{% for c in m.tool_calls or [] %}{{ c.function.name }}({% for k, v in "
+    "c.function.arguments.items() %}{{ k }}={{ v }}{% endfor %}){% endfor %}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}";
+
+TEST(Replies, ToolCallsAreRendered) {
+  Conversation turns = {{"user", "u"}, {"assistant", ""}, {"tool", "r"}, {"assistant", "a"}};
+  turns.messages[1].more =
+      R"({"content": null, "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{\"x\": 1}"}}]})";
+  turns.messages[2].more = R"({"tool_call_id": "1", "name": "f"})";
+  turns.tools = R"([{"name": "f"}])";
+  EXPECT_EQ(Shown(kCalls, turns),
+            "{\"name\": \"f\"}\n<user>u</s><assistant>⟦f(x=1)</s>⟧<tool>r</s><assistant>⟦a</s>⟧");
+  // Templates that want the JSON text are given it.
+  std::string texts(kCalls);
+  texts = ReplaceAll(texts, "c.function.arguments.items()", "[('j', c.function.arguments + '')]");
+  EXPECT_EQ(
+      Shown(texts, turns),
+      "{\"name\": \"f\"}\n<user>u</s><assistant>⟦f(j={\"x\": 1})</s>⟧<tool>r</s><assistant>⟦a</s>⟧");
+}
+
+TEST(Replies, WhatTheTemplateDoesNotLookAtIsRefused) {
+  const std::string plain = Turns("{{ m.content }}");
+  const auto fault = [&](const std::string& more, const std::string& tools = "",
+                         const std::string& variables = "") {
+    Conversation turns = {{"user", "u"}, {"assistant", "a"}};
+    turns.messages[1].more = more;
+    turns.tools = tools;
+    turns.variables = variables;
+    return Fault(plain, turns);
+  };
+  const std::string mend = "; write it into 'content', or take it out";
+  EXPECT_EQ(fault(""), "");
+  EXPECT_EQ(fault(R"({"tool_calls": [{"id": "1"}]})"),
+            "t: message 2: the chat template does not write 'tool_calls' here" + mend);
+  EXPECT_EQ(fault("", R"([{"name": "f"}])"),
+            "t: the chat template does not write 'tools' here" + mend);
+  EXPECT_EQ(fault("", "", R"({"enable_thinking": true})"),
+            "t: the chat template does not write 'enable_thinking' here" + mend);
+  const std::string only_user =
+      "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}";
+  EXPECT_EQ(Fault(only_user, kFour),
+            "t: message 2: the chat template does not write 'content' here" + mend);
+}
+
+// A template that asks for the clock is not given today's.
+TEST(Replies, TheDateIsAlwaysTheSame) {
+  const std::string plain = "{{ strftime_now('%d %b %Y') }}" + Turns("{{ m.content }}");
+  EXPECT_TRUE(Shown(plain, kFour).starts_with("26 Jul 2024<user>"));
+  const std::string asks =
+      "{% if strftime_now is defined %}{{ strftime_now('%Y') }}{% else %}none{% endif %}" +
+      Turns("{{ m.content }}");
+  EXPECT_TRUE(Shown(asks, kFour).starts_with("none<user>"));
+}
+
+}  // namespace
+}  // namespace retort
