@@ -109,7 +109,11 @@ class BpeTokenizer : public BaseTokenizer {
       const MarkedText normalized = NormalizeMarked(run, all, job);
       return EncodeNormalized(normalized_tokens_.Cut(normalized), run, job);
     }
-    if (normalizer_.empty() && normalized_tokens_.empty()) return EncodeWords(run, 0, job);
+    if (normalizer_.empty()) {
+      return normalized_tokens_.empty()
+                 ? EncodeWords(run, 0, job)
+                 : EncodeNormalized(normalized_tokens_.Cut(run.text), run, job);
+    }
     const std::string normalized = Normalize(run, job);
     return EncodeNormalized(normalized_tokens_.Cut(normalized), run, job);
   }

@@ -98,6 +98,12 @@ GgufLosses LossesInGguf(const TokenizerSpec& spec, const std::string& pre,
   if (losses.fault.empty()) losses.fault = DuplicateFault(spec);
   losses.unsaid = spec.gguf_notes;
   const PreName* name = spec.byte_level ? FindPreName(pre) : nullptr;
+  if (name && name->ignore_merges != spec.ignore_merges) {
+    losses.unsaid.push_back(
+        spec.ignore_merges
+            ? "llama.cpp merges words that are pieces too; the tokenizer takes them whole (ignore_merges)"
+            : "llama.cpp takes words that are pieces whole; the tokenizer merges them too (ignore_merges)");
+  }
   if (name && name->llama_cpp) losses.undone.push_back(name->llama_cpp);
   if (name && spec.nfc)
     losses.undone.push_back("llama.cpp does not bring text into Unicode's form NFC");

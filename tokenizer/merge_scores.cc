@@ -14,7 +14,7 @@ namespace {
 using PieceType = TokenizerSpec::PieceType;
 
 // Building takes time quadratic in a piece's length. Real pieces are far below.
-constexpr size_t kMaxPieceBytes = 256;
+constexpr size_t kMaxCheckedBytes = 256;
 
 class Checker {
  public:
@@ -43,7 +43,7 @@ class Checker {
   }
 
   bool AgreesOn(std::string_view piece) const {
-    if (piece.size() > kMaxPieceBytes) return false;
+    if (piece.size() > kMaxCheckedBytes) return false;
     int32_t first = -1, last = -1, count = 0;
     for (size_t cut = 0; cut < piece.size();) {
       cut += static_cast<size_t>(DecodeUtf8(piece, cut).size);

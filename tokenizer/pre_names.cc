@@ -122,7 +122,7 @@ constexpr char kCasesNote[] =
 constexpr char kDigitsNote[] = "llama.cpp does not split between a space and a number here";
 
 // Where several names say the same, the first one whose mark is among the tokens is written.
-const std::vector<PreName>& Table() {
+const std::vector<PreName>& AllPreNames() {
   const Splits gpt2{{kGpt2Words}}, digits{{kEachDigit}, {kGpt2Words}}, llama3{{kLlama3Words}},
       qwen2{{kQwen2Words}};
   static const std::vector<PreName> table = {
@@ -221,13 +221,13 @@ SplitSpec Plain(SplitSpec split) {
 
 const PreName* FindPreName(std::string_view name) {
   const auto found =
-      std::ranges::find_if(Table(), [&](const PreName& pre) { return name == pre.name; });
-  return found == Table().end() ? nullptr : &*found;
+      std::ranges::find_if(AllPreNames(), [&](const PreName& pre) { return name == pre.name; });
+  return found == AllPreNames().end() ? nullptr : &*found;
 }
 
 std::string KnownPreNames() {
   std::vector<std::string> names;
-  for (const PreName& pre : Table()) names.push_back(pre.name);
+  for (const PreName& pre : AllPreNames()) names.push_back(pre.name);
   std::ranges::sort(names);
   return Join(names, ", ");
 }
@@ -237,11 +237,14 @@ std::string PreNameFor(const std::vector<TextStage>& stages, const TokenizerSpec
   if (stages.size() != 1) return "";
   Splits splits = stages[0].splits;
   std::ranges::transform(splits, splits.begin(), Plain);
+  // Of names that split alike, one that also treats merges alike is better.
   const auto name_of = [&](auto same) -> std::string {
-    for (const PreName& pre : Table()) {
-      if (!pre.reads_only && pre.ignore_merges == spec.ignore_merges &&
-          (!pre.mark || HasPiece(spec, pre.mark)) && same(pre.splits))
-        return pre.name;
+    for (const bool ignore_merges : {spec.ignore_merges, !spec.ignore_merges}) {
+      for (const PreName& pre : AllPreNames()) {
+        if (!pre.reads_only && pre.ignore_merges == ignore_merges &&
+            (!pre.mark || HasPiece(spec, pre.mark)) && same(pre.splits))
+          return pre.name;
+      }
     }
     return "";
   };

@@ -11,7 +11,9 @@
 namespace retort {
 namespace {
 
-constexpr int kMaxNesting = 64;  // of brackets in brackets
+constexpr int kMaxNesting = 64;                  // of brackets in brackets
+constexpr size_t kMaxTranslatedBytes = 1 << 20;  // of a translation
+constexpr const char* kWordCategory = "word";    // not a category, but said by some
 
 void AppendCode(char32_t code, std::string* out) {
   constexpr char kDigits[] = "0123456789ABCDEF";
@@ -48,6 +50,8 @@ class Translator {
 
   std::string Run() {
     while (pos_ < in_.size()) {
+      if (out_.size() > kMaxTranslatedBytes)
+        throw InputError(where_, ": the expression ", Quoted(in_), " has too many classes");
       const char c = in_[pos_];
       if (c == '\\' && pos_ + 1 < in_.size()) {
         Escape();
@@ -75,7 +79,7 @@ class Translator {
   // What an escape stands for.
   struct Class {
     const CodeSet* set;
-    std::string category;  // the name of a general category; "" for other sets
+    std::string category;  // the name of a general category, or kWordCategory; "" for other sets
     bool negated;
   };
 
@@ -101,7 +105,7 @@ class Translator {
         return found(*PropertySet("Nd"), "Nd", c == 'D');
       case 'w':
       case 'W':
-        return found(ExpressionWordChars(), "", c == 'W');
+        return found(ExpressionWordChars(), kWordCategory, c == 'W');
       case 'h':
       case 'H':
         return found(hex_digits, "", c == 'H');
@@ -132,8 +136,19 @@ class Translator {
   // A class as what stands in brackets.
   std::string Items(const Class& of) const {
     if (of.negated) return BracketsOf(of.set->Complement());
+    if (of.category == kWordCategory) return WordItems();
     std::string items = of.category.empty() ? "" : items_(of.category, *of.set);
     return items.empty() ? BracketsOf(*of.set) : items;
+  }
+  // Categories say it shorter than ranges.
+  std::string WordItems() const {
+    std::string items;
+    CodeSet rest = ExpressionWordChars();
+    for (const char* category : {"L", "M", "Nd", "Nl", "Pc"}) {
+      items += Items({PropertySet(category), category, false});
+      rest = rest.Without(*PropertySet(category));
+    }
+    return items + BracketsOf(rest);
   }
   std::string InBrackets(const Class& of) const {
     return Cat(of.negated ? "[^" : "[", Items({of.set, of.category, false}), "]");
@@ -156,9 +171,9 @@ class Translator {
     const char c = in_[pos_ + 1];
     if (c == 'b' || c == 'B') {
       pos_ += 2;
-      const std::string word = Cat("[", BracketsOf(ExpressionWordChars()), "]");
-      Atom(c == 'b' ? Cat("(?:(?<=", word, ")(?!", word, ")|(?<!", word, ")(?=", word, "))")
-                    : Cat("(?:(?<=", word, ")(?=", word, ")|(?<!", word, ")(?!", word, "))"));
+      const std::string word = Cat("[", WordItems(), "]");
+      Atom(c == 'b' ? Cat("(?(?<=", word, ")(?!", word, ")|(?=", word, "))")
+                    : Cat("(?(?<=", word, ")(?=", word, ")|(?!", word, "))"));
     } else if (const auto of = ClassEscape()) {
       Atom(InBrackets(*of));
     } else if (const auto code = CodeEscape()) {

@@ -20,7 +20,7 @@ using PieceType = TokenizerSpec::PieceType;
 
 constexpr int64_t kMaxIds = 1 << 22;
 // Bytes that may be looked up to find all ways to cut the sequences in two. Mistral's need 60 million.
-constexpr uint64_t kLookUps = uint64_t{1} << 31;
+constexpr uint64_t kCutLookUps = uint64_t{1} << 31;
 
 // The names of the first special tokens in files that do not list them.
 constexpr const char* kOldNames[] = {"<unk>",
@@ -102,7 +102,7 @@ void PutMerges(const std::vector<std::string>& sequences, const std::string& whe
   ranks.Reserve(sequences.size());
   for (size_t rank = 0; rank < sequences.size(); ++rank)
     ranks.Put(sequences[rank], static_cast<int32_t>(rank));
-  WorkBudget look_ups(kLookUps);
+  WorkBudget look_ups(kCutLookUps);
   for (const std::string& whole : sequences) {
     if (!look_ups.Take(whole.size() * whole.size()))
       throw InputError(where, ": the entries of 'vocab' are too long");

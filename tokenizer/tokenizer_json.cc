@@ -178,11 +178,10 @@ void ReadPostProcessor(const Json& processor, const std::string& where, Tokenize
       const std::string name = GetString(Member(part, "SpecialToken"), "id", where);
       const int32_t id = IdOf(*spec, name);
       if (id < 0) throw InputError(where, ": token '", name, "' is not in the vocabulary");
-      bool& there = before ? spec->add_bos : spec->add_eos;
-      if (there)
-        throw InputError(where, ": more than one token ", before ? "before" : "after",
-                         " the text is not known");
-      there = true;
+      // Command R ends a text with two tokens; the last one is its end.
+      if (before && spec->add_bos)
+        throw InputError(where, ": more than one token before the text is not known");
+      (before ? spec->add_bos : spec->add_eos) = true;
       (before ? spec->bos : spec->eos) = id;
     }
   } else if (type == "RobertaProcessing" || type == "BertProcessing") {

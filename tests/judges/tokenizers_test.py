@@ -55,7 +55,7 @@ def answers(model, lines, *mode):
     done = subprocess.run([IDS, *mode, model], input="".join(json.dumps(x) + "\n" for x in lines), capture_output=True, text=True)
     if done.returncode:
         raise AssertionError(f"{model}: {done.stderr.strip()}")
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in done.stdout.split("\n") if line]
 
 
 def compare(name, lines, got, want):
@@ -83,8 +83,15 @@ def check_json(name, data, lines, place):
     want = [whole.encode(t, add_special_tokens=False).ids for t in lines]
     special = answers(folder, lines, "--special")
     differ = compare(name, lines, special, want)
-    differ += compare(name + ", decoded", want, answers(folder, want, "--decode"),
-                      [whole.decode(ids, skip_special_tokens=True) for ids in want])
+    # An unknown token stands for nothing here, whether or not the file lists it as special; and the library reads
+    # added tokens beyond ASCII as byte-level pieces, which they are not.
+    odd = {whole.token_to_id(data["model"].get("unk_token") or "")}
+    odd |= {t["id"] for t in data.get("added_tokens") or [] if not t["content"].isascii()}
+    # A special token that is found in normalised text has another name in the library, and is no special one in decoding.
+    odd |= {t["id"] for t in data.get("added_tokens") or [] if t["special"] and t["normalized"] and data.get("normalizer")}
+    known = [ids for ids in want if not odd.intersection(ids)]
+    differ += compare(name + ", decoded", known, answers(folder, known, "--decode"),
+                      [whole.decode(ids, skip_special_tokens=True) for ids in known])
     # Content: the same without special tokens. The library numbers tokens that the vocabulary lacks anew, so only
     # texts without other added tokens can be compared.
     plain = copy.deepcopy(data)
@@ -175,6 +182,8 @@ def main():
             differ += check_json(file.parent.name, data, lines, place)
             few = lines[::4]
             differ += check_json(f"{file.parent.name}, flags", flagged(data), few, place)
+            if len(data["model"]["vocab"]) > 60000:
+                continue
             for name, change in forms(data):
                 differ += check_json(f"{file.parent.name}, {name}", {**flagged(data), **change}, few, place)
     sys.exit(1 if differ else 0)

@@ -42,6 +42,14 @@ TEST(PreNames, TellModelsThatSplitAlikeByTheirTokens) {
   EXPECT_EQ(NameFor({{kEachDigit}, {kGpt2Words}}, false, {"<|START_OF_TURN_TOKEN|>"}), "command-r");
 }
 
+// gpt-oss has the splits of GPT-4o and ignores merges, of which the export speaks.
+TEST(PreNames, PreferOneThatMergesAlike) {
+  EXPECT_EQ(NameFor(FindPreName("gpt-4o")->splits, /*ignore_merges=*/true), "gpt-4o");
+  EXPECT_EQ(NameFor(FindPreName("tekken")->splits, /*ignore_merges=*/false), "tekken");
+  EXPECT_EQ(NameFor({{kLlama3Words}}, /*ignore_merges=*/true), "llama-bpe");
+  EXPECT_EQ(NameFor({{kLlama3Words}}, /*ignore_merges=*/false), "dbrx");
+}
+
 TEST(PreNames, AreNotGivenToOthers) {
   // Numbers of up to four digits; contractions of capitals; marks apart from letters.
   EXPECT_EQ(
@@ -53,7 +61,6 @@ TEST(PreNames, AreNotGivenToOthers) {
           {{R"((?i:'s|'t|'re|'ve|'m|'ll|'d)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"}}),
       "");
   EXPECT_EQ(NameFor({{R"( ?\p{L}+)"}}), "");
-  EXPECT_EQ(NameFor({{kGpt2Words}}, /*ignore_merges=*/true), "");
   EXPECT_EQ(NameFor({}), "");
 }
 

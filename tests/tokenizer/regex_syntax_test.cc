@@ -7,6 +7,7 @@
 
 #include "base/strings.h"
 #include "tests/formats/support.h"
+#include "tests/tokenizer/made_tokenizer.h"
 #include "tokenizer/regex.h"
 
 namespace retort {
@@ -76,6 +77,9 @@ TEST(RegexSyntax, RefusesByName) {
   ExpectRefusal(RefusalOf([] { Regex("[a[b", "file"); }), "without an end");
   ExpectRefusal(RefusalOf([] { Regex(std::string(2000, '[') + "a", "file"); }), "brackets");
   ExpectRefusal(RefusalOf([] { Regex("(", "file"); }), "is not understood");
+  std::string many;
+  for (int i = 0; i < 10000; ++i) many += "\\b";
+  ExpectRefusal(RefusalOf([&] { Regex(many, "file"); }), "too many classes");
 }
 
 }  // namespace
