@@ -25,12 +25,14 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
                       {"type", flags.type},
                       {"bytes", written.bytes},
                       {"kept_f16", written.kept_f16},
+                      {"tokenizer_notes", written.notes},
                       {"verify", VerifyJson(verdict)}});
   }
   for (const std::string& name : written.kept_f16) {
     Note(Cat("note: ", name, " is stored as f16: its rows do not divide into ", flags.type,
              " blocks"));
   }
+  for (const std::string& note : written.notes) Note(Cat("note: tokenizer: ", note));
   char text[160];
   std::snprintf(
       text, sizeof text,

@@ -2,6 +2,7 @@
 #include "data/model_tokenizer.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace retort {
 
@@ -12,7 +13,10 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const ModelFiles& files) {
                        : Tokenizer::Load(files.path);
   if (tokenizer->vocab_size() > files.config.vocab) {
     throw InputError(where, ": the tokenizer does not fit the model: it has ",
-                     tokenizer->vocab_size(), " ids, the model's vocabulary ", files.config.vocab);
+                     tokenizer->vocab_size(), " ids, the model's vocabulary ", files.config.vocab,
+                     "; ids from there on, such as ",
+                     Quoted(tokenizer->PieceText(static_cast<int32_t>(files.config.vocab))),
+                     ", have no row in the model; take the tokenizer of this very model");
   }
   return tokenizer;
 }

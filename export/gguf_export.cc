@@ -27,7 +27,8 @@ uint32_t FileType(WeightFormat format) {
                    Join(GgufFormatNames(), ", "));
 }
 
-GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& options) {
+GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& options,
+                          GgufExportResult* result) {
   GgufMetadata m;
   ConfigToGguf(source.config, source.path.string(), m);
   const Path folder = std::filesystem::absolute(source.path).lexically_normal();
@@ -42,7 +43,7 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   // reads a second one as the end of a turn; Retort reads all of them.
   if (!ends.empty() && std::find(ends.begin(), ends.end(), spec.eos) == ends.end())
     spec.eos = ends.front();
-  SpecToGguf(spec, source.config.vocab, source.path.string(), m);
+  result->notes = SpecToGguf(spec, source.config.vocab, source.path.string(), m);
   for (int32_t id : ends) {
     if (id != spec.eos && !m.Find("tokenizer.ggml.eot_token_id")) {
       m.Set("tokenizer.ggml.eot_token_id", static_cast<uint32_t>(id));
@@ -102,7 +103,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
                      ": is a GGUF already; export reads a Hugging Face folder");
   const Layout& layout = source.layout;
   GgufExportResult result;
-  GgufWriter writer(target, MakeMetadata(source, options));
+  GgufWriter writer(target, MakeMetadata(source, options, &result));
   const std::vector<RopeTensor> factors = RopeTensors(source.config.ropes.front());
   for (const auto& [name, values] : factors)
     writer.Declare(name, WeightFormat::kF32, {std::ssize(values)});

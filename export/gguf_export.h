@@ -19,6 +19,7 @@ struct GgufExportOptions {
 struct GgufExportResult {
   int64_t bytes = 0;
   std::vector<std::string> kept_f16;  // matrices whose rows cannot be divided into blocks
+  std::vector<std::string> notes;     // what llama.cpp does otherwise with the tokenizer
 };
 
 // Writes the file beside `target` and renames it, so that it appears complete or not at all. Norms,

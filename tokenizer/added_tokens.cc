@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -10,19 +11,12 @@ namespace {
 
 using AddedToken = TokenizerSpec::AddedToken;
 
-// Letters of any script count as word characters, and so does punctuation beyond ASCII. For known
-// tokenizer.json files the latter makes no difference: their single_word tokens stand between
-// spaces.
-bool IsWordChar(char32_t c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
-         (c >= 0x80 && !IsSpace(c));
-}
-
 bool StandsAlone(std::string_view text, size_t begin, size_t end) {
   const bool left = begin == 0 || !IsWordChar(DecodeUtf8(text, PreviousUtf8(text, begin)).code);
   return left && (end == text.size() || !IsWordChar(DecodeUtf8(text, end).code));
 }
 
+// `floor` may be after `begin`.
 size_t SpacesLeft(std::string_view text, size_t begin, size_t floor) {
   while (begin > floor) {
     const size_t previous = PreviousUtf8(text, begin);
@@ -66,6 +60,20 @@ bool MarkedText::IsMarkup(size_t begin, size_t end) const {
   return after != markup_.begin() && end <= std::prev(after)->end;
 }
 
+std::vector<Segment> MarkedText::Parts(size_t begin, size_t end) const {
+  std::vector<Segment> parts;
+  const auto put = [&](size_t to, bool markup) {
+    if (to > begin) parts.push_back({text_.substr(begin, to - begin), markup});
+    begin = std::max(begin, to);
+  };
+  for (const Range& range : markup_) {
+    put(std::min(range.begin, end), false);
+    put(std::min(range.end, end), true);
+  }
+  put(end, false);
+  return parts;
+}
+
 AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens, const std::string& where)
     : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& t) { return t.text.empty(); });
@@ -74,6 +82,7 @@ AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens, const std::st
     texts.push_back(token.text);
     const auto first = static_cast<uint8_t>(token.text[0]);
     begins_[first] = true;
+    special_ |= token.special;
     if (!token.special) plain_ = begins_plain_[first] = true;
   }
   table_ = PrefixTable(texts, where, "added token");
@@ -84,16 +93,14 @@ const AddedToken* AddedTokenFinder::At(std::string_view text, size_t pos,
   for (int32_t i = table_.Longest(text, pos); i >= 0; i = table_.Shorter(i)) {
     const AddedToken& token = tokens_[table_.IndexOf(i)];
     const size_t end = pos + token.text.size();
-    if (token.special && !(marked && marked->IsMarkup(pos, end))) continue;
-    if (token.single_word && !StandsAlone(text, pos, end)) continue;
-    return &token;
+    if (!token.special || (marked && marked->IsMarkup(pos, end))) return &token;
   }
   return nullptr;
 }
 
 std::vector<Run> AddedTokenFinder::Cut(std::string_view text, const MarkedText* marked) const {
   std::vector<Run> runs;
-  size_t begin = 0;  // of the text that is not yet split off
+  size_t begin = 0;  // of the text that is not yet split off; may be before or after `pos`
   const auto put_text = [&](size_t end) {
     if (end > begin) runs.push_back({-1, text.substr(begin, end - begin), begin == 0});
   };
@@ -106,11 +113,13 @@ std::vector<Run> AddedTokenFinder::Cut(std::string_view text, const MarkedText* 
       ++pos;
       continue;
     }
-    put_text(token->lstrip ? SpacesLeft(text, pos, begin) : pos);
-    runs.push_back({token->id, {}, false});
-    pos += token->text.size();
-    if (token->rstrip) pos = SpacesRight(text, pos);
-    begin = pos;
+    const size_t end = pos + token->text.size();
+    if (!token->single_word || StandsAlone(text, pos, end)) {
+      put_text(token->lstrip ? SpacesLeft(text, pos, begin) : pos);
+      runs.push_back({token->id, {}, false});
+      begin = token->rstrip ? SpacesRight(text, end) : end;
+    }
+    pos = end;
   }
   put_text(text.size());
   return runs;

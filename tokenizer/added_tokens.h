@@ -27,6 +27,8 @@ class MarkedText {
   bool has_markup() const { return !markup_.empty(); }
   // Whether all of [begin, end) is markup.
   bool IsMarkup(size_t begin, size_t end) const;
+  // The parts of [begin, end) that are markup and those that are not, in order.
+  std::vector<Segment> Parts(size_t begin, size_t end) const;
 
  private:
   struct Range {
@@ -42,13 +44,17 @@ class AddedTokenFinder {
   // too long, or too many tokens begin one another (prefix_table.h).
   AddedTokenFinder(std::vector<TokenizerSpec::AddedToken> tokens, const std::string& where);
 
-  // Splits text at the tokens in it: leftmost first, and the longest of those that begin at the
-  // same position. Special tokens are found only where all of their text is markup. No run of text
-  // is empty.
+  // Splits text at the tokens in it, as Hugging Face's library does: leftmost first, the longest of
+  // those that begin at the same position, and the next one after the token's own text, even within
+  // spaces that it took away (lstrip, rstrip). A single_word token that does not stand alone hides
+  // those within its text. Special tokens are found only where all of their text is markup. No run
+  // of text is empty.
   std::vector<Run> Cut(const MarkedText& text) const;
   // The same for text without markup.
   std::vector<Run> Cut(std::string_view text) const;
   bool empty() const { return tokens_.empty(); }
+  // Whether any of the tokens is special.
+  bool has_special() const { return special_; }
   // The most bytes that one of the tokens can stand for; 0: no bound, since one takes away spaces.
   size_t BytesPerToken() const;
 
@@ -61,7 +67,7 @@ class AddedTokenFinder {
   PrefixTable table_;  // of the tokens' texts
   // The first bytes of all tokens, and of those that are not special.
   std::array<bool, 256> begins_{}, begins_plain_{};
-  bool plain_ = false;  // whether any token is not special
+  bool plain_ = false, special_ = false;  // whether any token is not special, or is
 };
 
 // For files that list only pieces: the control and unknown pieces as special tokens and, if

@@ -82,7 +82,7 @@ std::string BaseTokenizer::Bytes(int32_t id, bool special) const {
 
 std::string BaseTokenizer::Decode(const std::vector<int32_t>& ids, bool special) const {
   std::string text;
-  bool at_start = spec_.add_space_prefix;
+  bool at_start = spec_.strip_space;
   for (const int32_t id : ids) {
     const std::string bytes = Bytes(id, special);
     const bool text_begins = at_start && !bytes.empty() && !IsSpecial(spec_.pieces[id].type);

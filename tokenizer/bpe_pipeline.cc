@@ -3,8 +3,8 @@
 
 #include "base/error.h"
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/pre_names.h"
 #include "tokenizer/utf8.h"
-#include "tokenizer/word_ends.h"
 
 namespace retort {
 
@@ -12,58 +12,18 @@ namespace {
 
 using Kind = NormalizerSpec::Kind;
 
-struct KnownPre {
-  const char* name;
-  std::vector<const char*> splits;  // patterns, each isolating its matches
-  bool nfc = false;                 // in the folders of its models
-  bool ignore_merges = false;
-  bool reads_only = false;  // an alias, accepted when reading but never written
-};
-
-const std::vector<KnownPre>& KnownPres() {
-  static const std::vector<KnownPre> known = {
-      {"gpt-2", {kGpt2Words}},
-      {"llama-bpe", {kLlama3Words}, false, true},
-      {"llama3", {kLlama3Words}, false, true, true},
-      {"llama-v3", {kLlama3Words}, false, true, true},
-      {"qwen2", {kQwen2Words}, true},
-      {"smollm", {kEachDigit, kGpt2Words}},
-      // llama.cpp's default for files without a name.
-      {"default",
-       {R"([\p{P}\$\+<=>\^~\|]+)",
-        R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))", R"(\p{N}+)",
-        "[0-9][0-9][0-9]"}},
-  };
-  return known;
-}
-
-const KnownPre* FindPre(const std::string& name) {
-  for (const KnownPre& pre : KnownPres()) {
-    if (pre.name == name) return &pre;
-  }
-  return nullptr;
-}
-
-std::vector<SplitSpec> SplitsOf(const KnownPre& pre) {
-  std::vector<SplitSpec> splits;
-  for (const char* pattern : pre.splits) splits.push_back({pattern});
-  return splits;
-}
-
 void ByteLevelPipeline(const TokenizerSpec& spec, const std::string& where, BpePipeline* pipeline) {
-  const KnownPre* pre = FindPre(spec.pre);
+  const PreName* pre = FindPreName(spec.pre);
   if (!pre) {
-    std::vector<std::string> names;
-    for (const KnownPre& known : KnownPres()) names.push_back(known.name);
     throw InputError(where, ": pre-tokenizer '", spec.pre,
-                     "' is not known; known: ", Join(names, ", "));
+                     "' is not known; known: ", KnownPreNames());
   }
-  pipeline->splits = SplitsOf(*pre);
-  pipeline->options.ignore_merges |= pre->ignore_merges;
   if (spec.nfc) pipeline->normalizers.push_back({Kind::kNfc});
-  if (spec.add_space_prefix) {
-    pipeline->normalizers.push_back({Kind::kPrepend, "", " ", /*unless_there=*/true});
-  }
+  TextStage& stage = pipeline->stages.emplace_back();
+  if (spec.add_space_prefix)
+    stage.rewrites.push_back({Kind::kPrepend, "", " ", /*unless_there=*/true});
+  stage.splits = pre->splits;
+  pipeline->options.ignore_merges |= pre->ignore_merges;
 }
 
 void MetaSpacePipeline(const TokenizerSpec& spec, BpePipeline* pipeline) {
@@ -75,16 +35,16 @@ void MetaSpacePipeline(const TokenizerSpec& spec, BpePipeline* pipeline) {
 
 }  // namespace
 
-std::string PreName(const std::vector<SplitSpec>& splits) {
-  for (const KnownPre& pre : KnownPres()) {
-    if (!pre.reads_only && splits == SplitsOf(pre)) return pre.name;
-  }
-  return "";
+bool PreImpliesNfc(const std::string& pre) {
+  const PreName* known = FindPreName(pre);
+  return known && known->nfc;
 }
 
-bool PreImpliesNfc(const std::string& pre) {
-  const KnownPre* known = FindPre(pre);
-  return known && known->nfc;
+void SortAddedTokens(const TokenizerSpec& spec, BpePipeline* pipeline) {
+  pipeline->raw_tokens.clear();
+  pipeline->normalized_tokens.clear();
+  for (const TokenizerSpec::AddedToken& token : spec.added)
+    (token.normalized ? pipeline->normalized_tokens : pipeline->raw_tokens).push_back(token);
 }
 
 BpePipeline PipelineFromSpec(const TokenizerSpec& spec, const std::string& where) {

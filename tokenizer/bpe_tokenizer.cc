@@ -28,13 +28,20 @@ class BpeTokenizer : public BaseTokenizer {
       : BaseTokenizer(std::move(given), where),
         raw_tokens_(std::move(pipeline.raw_tokens), where),
         normalizer_(pipeline.normalizers, where),
-        pre_tokenizer_(pipeline.splits, where),
-        cut_at_marks_(pipeline.splits.empty() && CutsAtMarks(spec(), pipeline.options)),
         model_(spec(), spoken(), pipeline.options, where),
-        normalized_tokens_(Normalized(std::move(pipeline.normalized_tokens)), where),
-        bytes_per_token_(MostBytes()) {}
+        normalized_tokens_(Normalized(std::move(pipeline.normalized_tokens)), where) {
+    if (pipeline.stages.empty()) pipeline.stages.emplace_back();
+    for (const TextStage& stage : pipeline.stages)
+      stages_.push_back({Normalizer(stage.rewrites, where), PreTokenizer(stage.splits, where)});
+    cut_at_marks_ = pipeline.stages.back().splits.empty() && CutsAtMarks(spec(), pipeline.options);
+    bytes_per_token_ = MostBytes();
+  }
 
  private:
+  struct Stage {
+    Normalizer rewrites;
+    PreTokenizer splits;
+  };
   struct Workspace {
     Regex::Scratch regex;
     BpeModel::Scratch model;
@@ -48,23 +55,31 @@ class BpeTokenizer : public BaseTokenizer {
     size_t limit;
     std::vector<int32_t>* ids;
   };
+  // Text between added tokens. `first`: it is the beginning of the whole text. `prefix`: whether Prepend
+  // steps apply.
+  struct Part {
+    std::string_view text;
+    bool first, prefix;
+  };
 
   size_t BytesPerToken() const override { return bytes_per_token_; }
 
   size_t MostBytes() const {
     const size_t raw = raw_tokens_.BytesPerToken(), normalized = normalized_tokens_.BytesPerToken();
-    const size_t word = model_.BytesPerToken();
-    if (raw == 0 || normalized == 0 || word == 0 || pre_tokenizer_.Removes()) return 0;
+    size_t word = model_.BytesPerToken();
+    for (const Stage& stage : stages_)
+      word *= stage.splits.Removes() ? 0 : stage.rewrites.Shrinks();
+    if (raw == 0 || normalized == 0 || word == 0) return 0;
     return std::max(raw, normalizer_.Shrinks() * std::max(word, normalized));
   }
 
-  // Normalises the texts of tokens that are found in normalised text, without a dummy prefix.
+  // Normalises the texts of tokens that are found in normalised text.
   std::vector<TokenizerSpec::AddedToken> Normalized(
       std::vector<TokenizerSpec::AddedToken> tokens) const {
     Regex::Scratch scratch;
     for (auto& token : tokens) {
       TextBudget budget(token.text.size());
-      token.text = normalizer_.Apply(token.text, false, false, &scratch, &budget);
+      token.text = normalizer_.Apply(token.text, true, true, &scratch, &budget);
     }
     return tokens;
   }
@@ -76,7 +91,7 @@ class BpeTokenizer : public BaseTokenizer {
     for (const Run& run : raw_tokens_.Cut(text)) {
       if (run.id >= 0) {
         ids->push_back(run.id);
-      } else if (!EncodeRun(run, !(continuation && run.first), &job)) {
+      } else if (!EncodeRun({run.text, run.first, !(continuation && run.first)}, text, &job)) {
         return false;
       }
       if (ids->size() > limit) return false;
@@ -84,18 +99,46 @@ class BpeTokenizer : public BaseTokenizer {
     return true;
   }
 
-  bool EncodeRun(const Run& run, bool prefix, Job* job) const {
-    if (normalizer_.empty()) return EncodeNormalized(run.text, job);
-    return EncodeNormalized(
-        normalizer_.Apply(run.text, run.first, prefix, &job->work.regex, &job->budget), job);
+  std::string Normalize(const Part& part, Job* job) const {
+    return normalizer_.Apply(part.text, part.first, part.prefix, &job->work.regex, &job->budget);
   }
 
-  bool EncodeNormalized(std::string_view text, Job* job) const {
-    if (normalized_tokens_.empty()) return EncodeWords(text, job);
-    for (const Run& run : normalized_tokens_.Cut(text)) {
+  // A run of text between the raw tokens of `all`.
+  bool EncodeRun(const Part& run, const MarkedText& all, Job* job) const {
+    if (normalized_tokens_.has_special() && all.has_markup()) {
+      const MarkedText normalized = NormalizeMarked(run, all, job);
+      return EncodeNormalized(normalized_tokens_.Cut(normalized), run, job);
+    }
+    if (normalizer_.empty()) {
+      return normalized_tokens_.empty()
+                 ? EncodeWords(run, 0, job)
+                 : EncodeNormalized(normalized_tokens_.Cut(run.text), run, job);
+    }
+    const std::string normalized = Normalize(run, job);
+    return EncodeNormalized(normalized_tokens_.Cut(normalized), run, job);
+  }
+
+  // A run's normalised text and what of it is markup. Where markup and other text change each other, none
+  // of it counts as markup.
+  MarkedText NormalizeMarked(const Part& run, const MarkedText& all, Job* job) const {
+    const auto begin = static_cast<size_t>(run.text.data() - all.text().data());
+    std::vector<Segment> parts = all.Parts(begin, begin + run.text.size());
+    if (normalizer_.empty()) return MarkedText(parts);
+    std::string joined;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      parts[i].text = Normalize({parts[i].text, run.first && i == 0, run.prefix && i == 0}, job);
+      joined += parts[i].text;
+    }
+    std::string whole = Normalize(run, job);
+    if (joined == whole) return MarkedText(parts);
+    return MarkedText({{std::move(whole), false}});
+  }
+
+  bool EncodeNormalized(const std::vector<Run>& runs, const Part& of, Job* job) const {
+    for (const Run& run : runs) {
       if (run.id >= 0) {
         job->ids->push_back(run.id);
-      } else if (!EncodeWords(run.text, job)) {
+      } else if (!EncodeWords({run.text, of.first && run.first, of.prefix || !run.first}, 0, job)) {
         return false;
       }
       if (job->ids->size() > job->limit) return false;
@@ -103,17 +146,40 @@ class BpeTokenizer : public BaseTokenizer {
     return true;
   }
 
-  bool EncodeWords(std::string_view text, Job* job) const {
+  bool EncodeWords(const Part& part, size_t index, Job* job) const {
+    const Stage& stage = stages_[index];
+    if (stage.rewrites.empty()) return EncodeRewritten(part, index, job);
+    const std::string text =
+        stage.rewrites.Apply(part.text, part.first, part.prefix, &job->work.regex, &job->budget);
+    return EncodeRewritten({text, part.first, part.prefix}, index, job);
+  }
+
+  bool EncodeRewritten(const Part& part, size_t index, Job* job) const {
+    const std::string_view text = part.text;
     Workspace& work = job->work;
-    std::vector<int32_t>* const ids = job->ids;
+    const bool last = index + 1 == stages_.size();
     // Only for valid UTF-8: a character cut off before a mark would decode differently if the text
     // ended there.
-    if (cut_at_marks_ && ValidUtf8End(text, 0) == text.size()) {
+    if (last && cut_at_marks_ && ValidUtf8End(text, 0) == text.size()) {
       CutAtMarks(text, &work.words);
     } else {
-      pre_tokenizer_.Apply(text, &work.regex, &job->budget, &work.words);
+      stages_[index].splits.Apply(text, &work.regex, &job->budget, &work.words);
     }
-    for (const PreTokenizer::Range range : work.words) {
+    if (last) return EncodeEach(text, work.words, job);
+    const std::vector<PreTokenizer::Range> words = work.words;
+    for (const PreTokenizer::Range range : words) {
+      const Part word{text.substr(range.begin, range.end - range.begin),
+                      part.first && range.begin == 0, part.prefix || range.begin > 0};
+      if (!EncodeWords(word, index + 1, job)) return false;
+    }
+    return true;
+  }
+
+  bool EncodeEach(std::string_view text, const std::vector<PreTokenizer::Range>& words,
+                  Job* job) const {
+    Workspace& work = job->work;
+    std::vector<int32_t>* const ids = job->ids;
+    for (const PreTokenizer::Range range : words) {
       const std::string_view word = text.substr(range.begin, range.end - range.begin);
       const WordCache::Key key(word, text.data() + text.size());
       if (!work.cache.Get(key, ids)) {
@@ -129,11 +195,11 @@ class BpeTokenizer : public BaseTokenizer {
 
   AddedTokenFinder raw_tokens_;
   Normalizer normalizer_;
-  PreTokenizer pre_tokenizer_;
-  bool cut_at_marks_;
   BpeModel model_;
   AddedTokenFinder normalized_tokens_;
-  size_t bytes_per_token_;
+  std::vector<Stage> stages_;  // at least one
+  bool cut_at_marks_ = false;
+  size_t bytes_per_token_ = 0;
   mutable Pool<Workspace> workspaces_;
 };
 

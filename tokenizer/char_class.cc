@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tokenizer/char_class.h"
 
-#include <string>
 #include <vector>
 
-#include "tokenizer/regex.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode.h"
 
 namespace retort {
 namespace {
@@ -16,31 +14,19 @@ constexpr char32_t kCodes = 0x110000;
 class Table {
  public:
   Table() : bits_(kCodes / 4) {
-    std::string all;  // characters
-    all.reserve(4 * kCodes);
-    for (char32_t code = 0; code < kCodes; ++code) {
-      if (code < 0xD800 || code > 0xDFFF) AppendUtf8(code, &all);
-    }
-    Mark(R"(\p{L}+)", CharClass::kLetter, all);
-    Mark(R"(\p{N}+)", CharClass::kNumber, all);
-    Mark(R"(\s+)", CharClass::kSpace, all);
+    Mark("L", CharClass::kLetter);
+    Mark("N", CharClass::kNumber);
+    Mark("White_Space", CharClass::kSpace);
   }
   CharClass Of(char32_t code) const {
     return static_cast<CharClass>(bits_[code / 4] >> (code % 4 * 2) & 3);
   }
 
  private:
-  void Mark(const char* pattern, CharClass value, const std::string& all) {
-    const Regex regex(pattern, "characters");
-    Regex::Scratch scratch;
-    WorkBudget budget = Regex::BudgetFor(all.size());
-    Regex::Match match{0, 0};
-    while (regex.Find(all, match.end, &scratch, &budget, &match)) {
-      for (size_t pos = match.begin; pos < match.end;) {
-        const Utf8Char c = DecodeUtf8(all, pos);
-        bits_[c.code / 4] |= static_cast<uint8_t>(static_cast<int>(value) << (c.code % 4 * 2));
-        pos += static_cast<size_t>(c.size);
-      }
+  void Mark(const char* property, CharClass value) {
+    for (const CodeRange range : PropertySet(property)->ranges()) {
+      for (char32_t code = range.first; code <= range.last; ++code)
+        bits_[code / 4] |= static_cast<uint8_t>(static_cast<int>(value) << (code % 4 * 2));
     }
   }
 

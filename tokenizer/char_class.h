@@ -9,8 +9,7 @@ namespace retort {
 
 enum class CharClass : uint8_t { kOther, kLetter, kNumber, kSpace };  // \p{L}, \p{N}, \s
 
-// The class of a non-ASCII character. The first call builds a table with the regular expressions
-// themselves, so that both use the same Unicode version.
+// The class of a non-ASCII character, from a table that the first call builds (unicode.h).
 CharClass ClassBeyondAscii(char32_t code);
 
 namespace char_class {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -123,6 +124,24 @@ void CheckCharsmap(std::string_view charsmap, const std::string& where) {
   const std::string_view replacements = rest.substr(size);
   if (replacements.back() != '\0') throw wrong("its replacements have no end");
   Walk(rest.substr(0, size), replacements, where).Check();
+}
+
+std::optional<std::string_view> ShortestReplacement(std::string_view charsmap,
+                                                    std::string_view text) {
+  if (charsmap.empty()) return std::nullopt;
+  const std::string_view units = charsmap.substr(4), replacements = units.substr(Word(charsmap, 0));
+  uint32_t node = Offset(Word(units, 0));
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    if (byte == 0) break;
+    const uint32_t unit = Word(units, node ^ byte);
+    if (Label(unit) != byte) break;
+    node ^= byte ^ Offset(unit);
+    if (!HasValue(unit)) continue;
+    const std::string_view rest = replacements.substr(Word(units, node) & 0x7FFFFFFF);
+    return rest.substr(0, rest.find('\0'));
+  }
+  return std::nullopt;
 }
 
 }  // namespace retort

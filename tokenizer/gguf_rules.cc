@@ -7,6 +7,8 @@
 #include "base/seeded_hash.h"
 #include "base/strings.h"
 #include "base/text.h"
+#include "tokenizer/merge_scores.h"
+#include "tokenizer/pre_names.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -26,8 +28,7 @@ std::string AddedTokenFault(const TokenizerSpec& spec, const TokenizerSpec::Adde
                : fault("leaves the spaces behind it, but a model of this name does not", "rstrip");
   }
   if (token.single_word) return fault("is read only where it stands alone", "single_word");
-  const bool normalized = token.normalized && !token.special;
-  if (normalized && !spec.byte_level && (spec.add_space_prefix || spec.normalizes))
+  if (token.normalized && !spec.byte_level && spec.normalizes)
     return fault("is looked for in normalised text", "normalized");
   return "";
 }
@@ -63,6 +64,23 @@ std::string DuplicateFault(const TokenizerSpec& spec) {
   return "";
 }
 
+// Notes on the added tokens, one for each kind.
+void NoteAddedTokens(const TokenizerSpec& spec, std::string_view model_name,
+                     std::vector<std::string>* notes) {
+  std::unordered_map<std::string, size_t, SeededTextHash> kinds;  // flag -> tokens
+  std::vector<std::pair<std::string, std::string>> firsts;        // flag, note
+  for (const TokenizerSpec::AddedToken& token : spec.added) {
+    std::string note = AddedTokenFault(spec, token, model_name);
+    if (note.empty()) continue;
+    const std::string flag = note.substr(note.rfind('('));
+    if (kinds[flag]++ == 0) firsts.emplace_back(flag, std::move(note));
+  }
+  for (auto& [flag, note] : firsts) {
+    const size_t more = kinds[flag] - 1;
+    notes->push_back(more == 0 ? note : Cat(note, ", and so do ", more, " more"));
+  }
+}
+
 }  // namespace
 
 bool TakesSpaceBehind(std::string_view model_name, std::string_view token) {
@@ -72,14 +90,39 @@ bool TakesSpaceBehind(std::string_view model_name, std::string_view token) {
   return token != "<unk>" && token != "<s>" && token != "<|endoftext|>";
 }
 
-std::string GgufFault(const TokenizerSpec& spec, std::string_view model_name) {
-  if (!spec.gguf_fault.empty()) return spec.gguf_fault;
-  for (const TokenizerSpec::AddedToken& token : spec.added) {
-    std::string fault = AddedTokenFault(spec, token, model_name);
-    if (!fault.empty()) return fault;
+GgufLosses LossesInGguf(const TokenizerSpec& spec, const std::string& pre,
+                        std::string_view model_name) {
+  GgufLosses losses{.fault = spec.gguf_fault};
+  if (losses.fault.empty() && pre.empty())
+    losses.fault = "its tokenizer splits words in a way that GGUF has no name for";
+  if (losses.fault.empty()) losses.fault = DuplicateFault(spec);
+  losses.unsaid = spec.gguf_notes;
+  const PreName* name = spec.byte_level ? FindPreName(pre) : nullptr;
+  if (name && name->ignore_merges != spec.ignore_merges) {
+    losses.unsaid.push_back(
+        spec.ignore_merges
+            ? "llama.cpp merges words that are pieces too; the tokenizer takes them whole (ignore_merges)"
+            : "llama.cpp takes words that are pieces whole; the tokenizer merges them too (ignore_merges)");
   }
-  std::string fault = UserPieceFault(spec);
-  return fault.empty() ? DuplicateFault(spec) : fault;
+  if (name && name->llama_cpp) losses.undone.push_back(name->llama_cpp);
+  if (name && spec.nfc)
+    losses.undone.push_back("llama.cpp does not bring text into Unicode's form NFC");
+  if (!spec.tokenizer_json.empty() && !spec.byte_level && losses.fault.empty() &&
+      !ScoresSayMerges(spec))
+    losses.unsaid.push_back(
+        "llama.cpp merges by the scores of pieces, which cannot say all of this tokenizer's merges");
+  NoteAddedTokens(spec, model_name, &losses.unsaid);
+  if (std::string note = UserPieceFault(spec); !note.empty())
+    losses.unsaid.push_back(std::move(note));
+  if (spec.kind == TokenizerSpec::Kind::kSentencePiece && !spec.unigram &&
+      spec.remove_extra_whitespaces)
+    losses.undone.push_back("llama.cpp keeps the extra spaces that this tokenizer removes");
+  for (size_t id = 0; id < spec.pieces.size(); ++id) {
+    if (spec.pieces[id].text.find('\0') == std::string::npos) continue;
+    losses.undone.push_back(Cat("llama.cpp reads no zero byte, which piece ", id, " holds"));
+    break;
+  }
+  return losses;
 }
 
 }  // namespace retort

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tokenizer/tokenizer.h"
 
@@ -14,8 +15,20 @@ namespace retort {
 // and llama.cpp tells it by the model's general.name.
 bool TakesSpaceBehind(std::string_view model_name, std::string_view token);
 
-// Why a spec cannot be written to a GGUF of this name without being read back differently, for
-// example "added token '<x>' takes away the spaces before it (lstrip)"; "" if it can.
-std::string GgufFault(const TokenizerSpec& spec, std::string_view model_name);
+// What the keys that llama.cpp knows cannot say about a tokenizer.
+struct GgufLosses {
+  // Why llama.cpp must not open the file, for example "its tokenizer normalises text in a way that GGUF
+  // has no name for"; "" if it may.
+  std::string fault;
+  // What no key of a GGUF says but Retort's own, for example "added token '<x>' takes away the spaces
+  // before it (lstrip)": llama.cpp reads rare texts otherwise.
+  std::vector<std::string> unsaid;
+  // What the file says, but llama.cpp does not do.
+  std::vector<std::string> undone;
+};
+
+// `pre`: the name for the spec's splits (PreNameOf).
+GgufLosses LossesInGguf(const TokenizerSpec& spec, const std::string& pre,
+                        std::string_view model_name);
 
 }  // namespace retort

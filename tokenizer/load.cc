@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Loads a tokenizer from a model's folder: the tokenizer's own file, then the other configuration
 // files in the folder.
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/bpe_pipeline.h"
 #include "tokenizer/sentencepiece_file.h"
+#include "tokenizer/tekken.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/utf8.h"
 
@@ -70,6 +72,27 @@ Texts NamedTexts(const Json& config, const std::string& where) {
   return texts;
 }
 
+// tokenizer_config.json's added_tokens_decoder, by id.
+std::map<int64_t, TokenizerSpec::AddedToken> DecoderTokens(const Json& config,
+                                                           const std::string& where) {
+  std::map<int64_t, TokenizerSpec::AddedToken> tokens;
+  const auto it = config.find("added_tokens_decoder");
+  if (it == config.end() || !it->is_object()) return tokens;
+  for (const auto& [key, token] : it->items()) {
+    const bool number =
+        !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
+    if (!number) throw InputError(where, ": added_tokens_decoder: '", key, "' is no id");
+    const bool special = GetBool(token, "special", where, false);
+    tokens[std::stoll(key)] = {.text = GetString(token, "content", where),
+                               .special = special,
+                               .lstrip = GetBool(token, "lstrip", where, false),
+                               .rstrip = GetBool(token, "rstrip", where, false),
+                               .single_word = GetBool(token, "single_word", where, false),
+                               .normalized = GetBool(token, "normalized", where, !special)};
+  }
+  return tokens;
+}
+
 // The tokens that a folder adds to its SentencePiece model, by id. added_tokens.json is older and
 // gives texts and ids alone; a text that tokenizer_config.json names as special is special.
 std::map<int64_t, TokenizerSpec::AddedToken> TokensBeside(const Path& folder, const Json& config,
@@ -84,33 +107,64 @@ std::map<int64_t, TokenizerSpec::AddedToken> TokensBeside(const Path& folder, co
     tokens[entry.value().get<int64_t>()] = {.text = entry.key(),
                                             .special = special.contains(entry.key())};
   }
-  const auto it = config.find("added_tokens_decoder");
-  if (it == config.end() || !it->is_object()) return tokens;
-  for (const auto& [key, token] : it->items()) {
-    const bool number =
-        !key.empty() && key.size() < 10 && key.find_first_not_of("0123456789") == std::string::npos;
-    if (!number) throw InputError(where, ": added_tokens_decoder: '", key, "' is no id");
-    tokens[std::stoll(key)] = {.text = GetString(token, "content", where),
-                               .special = GetBool(token, "special", where, false),
-                               .lstrip = GetBool(token, "lstrip", where, false),
-                               .rstrip = GetBool(token, "rstrip", where, false),
-                               .single_word = GetBool(token, "single_word", where, false)};
-  }
+  for (auto& [id, token] : DecoderTokens(config, where)) tokens[id] = std::move(token);
   return tokens;
 }
 
-// Adds them to the pieces; their ids follow the model's.
+// Adds them to the pieces; their ids follow the model's. A piece of the model that is to be special is
+// never read from content.
 void AddTokensPastModel(const Path& folder, const Json& config, const std::string& where,
                         TokenizerSpec* spec) {
+  const auto pieces = std::ssize(spec->pieces);
   for (auto& [id, token] : TokensBeside(folder, config, where)) {
-    if (id < static_cast<int64_t>(spec->pieces.size())) continue;
-    if (id != static_cast<int64_t>(spec->pieces.size())) {
+    if (id < pieces) {
+      TokenizerSpec::Piece& piece = spec->pieces[static_cast<size_t>(id)];
+      if (token.special && piece.text == token.text && piece.type == PieceType::kUserDefined)
+        piece.type = PieceType::kControl;
+      continue;
+    }
+    if (id != std::ssize(spec->pieces)) {
       throw InputError(where, ": the added tokens leave out id ", spec->pieces.size());
     }
     token.id = static_cast<int32_t>(id);
+    token.normalized = false;  // SentencePiece's tokens are found in the text as it is
     spec->pieces.push_back(
         {token.text, 0, token.special ? PieceType::kControl : PieceType::kUserDefined});
     spec->added.push_back(std::move(token));
+  }
+}
+
+// Adds a token to those of a tokenizer.json, or changes its flags. Once special, it stays so.
+void PutBesideJson(TokenizerSpec::AddedToken token, const std::string& where, TokenizerSpec* spec) {
+  for (TokenizerSpec::AddedToken& known : spec->added) {
+    if (known.text != token.text) continue;
+    token.id = known.id;
+    token.special |= known.special;
+    known = std::move(token);
+    return;
+  }
+  const auto id = static_cast<size_t>(token.id);
+  if (id > spec->pieces.size())
+    throw InputError(where, ": the added tokens leave out id ", spec->pieces.size());
+  const PieceType type = token.special ? PieceType::kControl : PieceType::kUserDefined;
+  if (id == spec->pieces.size()) spec->pieces.emplace_back();
+  // A vocabulary may call the place by another name, such as "[UNUSED_TOKEN_146]".
+  spec->pieces[id] = {token.text, 0, type};
+  spec->added.push_back(std::move(token));
+}
+
+// What tokenizer_config.json says of the tokens of a tokenizer.json: transformers adds what the latter
+// lacks, and the named ones as special.
+void AddTokensBesideJson(const Json& config, const std::string& where, TokenizerSpec* spec) {
+  for (auto& [id, token] : DecoderTokens(config, where)) {
+    token.id = static_cast<int32_t>(id);
+    PutBesideJson(std::move(token), where, spec);
+  }
+  for (const std::string& text : NamedTexts(config, where)) {
+    const auto known = std::ranges::any_of(
+        spec->added, [&](const TokenizerSpec::AddedToken& token) { return token.text == text; });
+    const int32_t id = known || text.empty() ? -1 : IdOf(*spec, text);
+    if (id >= 0) PutBesideJson({.id = id, .text = text, .special = true}, where, spec);
   }
 }
 
@@ -167,8 +221,11 @@ void ReadNeighbours(const Path& folder, TokenizerSpec* spec) {
   const Path path = folder / "tokenizer_config.json";
   const Json config = ReadIfThere(path);
   const std::string where = path.string();
-  if (spec->kind == TokenizerSpec::Kind::kSentencePiece)
+  if (spec->kind == TokenizerSpec::Kind::kSentencePiece) {
     AddTokensPastModel(folder, config, where, spec);
+  } else {
+    AddTokensBesideJson(config, where, spec);
+  }
   ReadNamedTokens(folder, config, spec);
   spec->add_bos = GetBool(config, "add_bos_token", where, spec->add_bos);
   spec->add_eos = GetBool(config, "add_eos_token", where, spec->add_eos);
@@ -185,12 +242,20 @@ void ReadNeighbours(const Path& folder, TokenizerSpec* spec) {
 }  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::Load(const Path& folder) {
-  const Path json = folder / "tokenizer.json", model = folder / "tokenizer.model";
+  const Path json = folder / "tokenizer.json", tekken = folder / "tekken.json",
+             model = folder / "tokenizer.model";
   TokenizerSpec spec;
   if (exists(json)) {
     BpePipeline pipeline = ParseTokenizerJson(ReadText(json), json.string(), &spec);
     ReadNeighbours(folder, &spec);
+    SortAddedTokens(spec, &pipeline);
     return MakeBpeTokenizer(std::move(spec), std::move(pipeline), json.string());
+  }
+  if (exists(tekken)) {
+    spec = ParseTekken(ReadText(tekken), tekken.string());
+    ReadNeighbours(folder, &spec);
+    BpePipeline pipeline = PipelineFromSpec(spec, tekken.string());
+    return MakeBpeTokenizer(std::move(spec), std::move(pipeline), tekken.string());
   }
   if (exists(model)) {
     std::string bytes = ReadText(model);
@@ -201,7 +266,7 @@ std::unique_ptr<Tokenizer> Tokenizer::Load(const Path& folder) {
     return MakeSentencePieceTokenizer(std::move(spec), model.string());
   }
   throw InputError(folder.string(),
-                   ": no tokenizer here; expected tokenizer.json or tokenizer.model");
+                   ": no tokenizer here; expected tokenizer.json, tekken.json or tokenizer.model");
 }
 
 }  // namespace retort

@@ -28,6 +28,16 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
 
 // Retort's own key, for files whose text is not normalised as their pre-tokenizer's name implies.
 constexpr const char* kNfcKey = "retort.tokenizer.nfc";
+// Retort's own: tokenizer.json without vocabulary and merges, for what GGUF's keys cannot say.
+constexpr const char* kStepsKey = "retort.tokenizer.json";
+// Retort's own: whether decoding takes away a space at the beginning, if add_space_prefix does not tell.
+constexpr const char* kStripKey = "retort.tokenizer.strip_space";
+// Retort's own, for SentencePiece models: the added tokens with their flags, and whether user-defined
+// pieces cut a text.
+constexpr const char* kAddedKey = "retort.tokenizer.added_tokens";
+constexpr const char* kCutKey = "retort.tokenizer.cut_user_defined";
+// tokenizer.ggml.model of files that only Retort reads.
+constexpr const char* kOwnModel = "retort";
 constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
 
 // Whether every text piece of the vocabulary is one character, so that a text has only one
@@ -82,6 +92,18 @@ std::string CharsmapFromGguf(const GgufMetadata& m) {
   return bytes;
 }
 
+// Phi-3's file marks unused tokens as unknown ones, of which there is one.
+void KeepOneUnknown(TokenizerSpec* spec) {
+  int32_t unk = spec->unk;
+  if (unk >= 0 && spec->pieces[static_cast<size_t>(unk)].type != PieceType::kUnknown) unk = -1;
+  for (size_t id = 0; id < spec->pieces.size(); ++id) {
+    PieceType& type = spec->pieces[id].type;
+    if (type != PieceType::kUnknown) continue;
+    if (unk < 0) unk = static_cast<int32_t>(id);
+    if (static_cast<int32_t>(id) != unk) type = PieceType::kControl;
+  }
+}
+
 // Flags that llama.cpp tells by the model's name.
 void ReadFlags(const GgufMetadata& m, TokenizerSpec* spec) {
   const std::string name = m.Text("general.name", "");
@@ -112,12 +134,23 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
   const std::string& model = m.Text("tokenizer.ggml.model");
   TokenizerSpec spec;
   spec.pieces = PiecesFromGguf(m, where);
-  if (model == "gpt2") {
+  if (m.Find(kStepsKey)) {
+    spec.kind = Kind::kBpe;
+    spec.tokenizer_steps = m.Text(kStepsKey);
+    spec.merges = m.Texts("tokenizer.ggml.merges");
+    spec.pre = m.Text("tokenizer.ggml.pre", "default");
+  } else if (model == "gpt2") {
     spec.kind = Kind::kBpe;
     spec.byte_level = true;
     spec.merges = m.Texts("tokenizer.ggml.merges");
     spec.pre = m.Text("tokenizer.ggml.pre", "default");
     spec.nfc = m.Bool(kNfcKey, PreImpliesNfc(spec.pre));
+  } else if (model == "gemma4") {
+    spec.kind = Kind::kBpe;
+    spec.merges = m.Texts("tokenizer.ggml.merges");
+    spec.pre = "default";
+    spec.byte_fallback = std::ranges::any_of(
+        spec.pieces, [](const auto& piece) { return piece.type == PieceType::kByte; });
   } else if (model == "llama" || model == "t5") {
     spec.kind = Kind::kSentencePiece;
     spec.unigram = model == "t5";
@@ -125,31 +158,41 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
     const auto bytes = std::count_if(spec.pieces.begin(), spec.pieces.end(),
                                      [](const auto& p) { return p.type == PieceType::kByte; });
     spec.byte_fallback = bytes > 0;
-    spec.cut_user_defined = true;
+    spec.cut_user_defined = m.Bool(kCutKey, true);
     spec.charsmap = CharsmapFromGguf(m);
     spec.remove_extra_whitespaces = m.Bool("tokenizer.ggml.remove_extra_whitespaces", spec.unigram);
-    if (const char* key = "tokenizer.ggml.precompiled_charsmap"; spec.unigram && m.Find(key)) {
-      for (const int64_t byte : m.Ints(key)) spec.charsmap.push_back(static_cast<char>(byte));
-    }
   } else {
     throw InputError(where, ": tokenizer.ggml.model '", model,
-                     "' is not supported; supported: gpt2, llama, t5");
+                     "' is not supported; supported: gemma4, gpt2, llama, t5");
   }
   spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
+  spec.strip_space = m.Bool(kStripKey, spec.add_space_prefix);
   const GgufTokens tokens = ReadGgufTokens(m, where);
   spec.bos = tokens.bos, spec.eos = tokens.eos, spec.unk = tokens.unk, spec.pad = tokens.pad;
   spec.add_bos = tokens.add_bos && tokens.bos >= 0;
   spec.add_eos = tokens.add_eos && tokens.eos >= 0;
-  ReadFlags(m, &spec);
+  if (spec.kind == Kind::kSentencePiece) KeepOneUnknown(&spec);
+  if (m.Find(kAddedKey)) {
+    spec.added = AddedTokensFromJson(m.Text(kAddedKey), where);
+  } else {
+    ReadFlags(m, &spec);
+  }
   spec.chat_template = m.Text("tokenizer.chat_template", "");
   return spec;
 }
 
-void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, const std::string& where,
-                GgufMetadata& m) {
-  const std::string kind = GgufKind(spec);
-  const std::string fault = GgufFault(spec, m.Text("general.name", ""));
-  if (!fault.empty()) throw InputError(where, ": cannot be exported: ", fault);
+std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab,
+                                    const std::string& where, GgufMetadata& m) {
+  std::string kind = GgufKind(spec);
+  const std::string pre = kind == "gpt2" ? PreNameOf(spec, where) : "default";
+  GgufLosses losses = LossesInGguf(spec, pre, m.Text("general.name", ""));
+  const bool has_steps = !spec.tokenizer_json.empty();
+  if (!has_steps && !losses.fault.empty())
+    throw InputError(where, ": cannot be exported: ", losses.fault);
+  const bool own = !losses.fault.empty();
+  // A name that only trying has found may differ in some character.
+  const bool tried = has_steps && pre != spec.pre;
+  const bool steps = own || tried || !losses.unsaid.empty();
   std::vector<std::string> texts;
   std::vector<float> scores;
   std::vector<int32_t> types;
@@ -163,25 +206,39 @@ void SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab, const std::strin
     scores.push_back(0);
     types.push_back(static_cast<int32_t>(PieceType::kUnused));
   }
-  m.Set("tokenizer.ggml.model", kind);
-  m.Set("tokenizer.ggml.pre", spec.pre.empty() ? std::string("default") : spec.pre);
+  const bool scored = kind != "gpt2";
+  m.Set("tokenizer.ggml.model", own ? std::string(kOwnModel) : kind);
+  m.Set("tokenizer.ggml.pre", own || pre.empty() ? std::string("default") : pre);
   m.Set("tokenizer.ggml.tokens", GgufArray(std::move(texts)));
-  if (kind != "gpt2") m.Set("tokenizer.ggml.scores", GgufArray(std::move(scores)));
+  if (scored) m.Set("tokenizer.ggml.scores", GgufArray(std::move(scores)));
   m.Set("tokenizer.ggml.token_type", GgufArray(std::move(types)));
-  if (kind == "gpt2") m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
-  if (spec.nfc != PreImpliesNfc(spec.pre)) m.Set(kNfcKey, spec.nfc);
+  if (!scored || steps) m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
+  if (steps && has_steps) m.Set(kStepsKey, StepsOf(spec, where));
+  if (steps && !has_steps) {
+    m.Set(kAddedKey, AddedTokensJson(spec.added));
+    if (spec.kind == Kind::kSentencePiece) m.Set(kCutKey, spec.cut_user_defined);
+  }
+  if (spec.nfc != PreImpliesNfc(pre) && !own) m.Set(kNfcKey, spec.nfc);
+  if (spec.strip_space != spec.add_space_prefix) m.Set(kStripKey, spec.strip_space);
   for (const NamedId& named : kIds) {
     if (spec.*named.id >= 0) m.Set(named.key, static_cast<uint32_t>(spec.*named.id));
   }
   m.Set("tokenizer.ggml.add_bos_token", spec.add_bos);
   m.Set("tokenizer.ggml.add_eos_token", spec.add_eos);
   m.Set("tokenizer.ggml.add_space_prefix", spec.add_space_prefix);
-  if (kind == "t5") m.Set("tokenizer.ggml.remove_extra_whitespaces", spec.remove_extra_whitespaces);
+  if (kind == "t5" || spec.remove_extra_whitespaces)
+    m.Set("tokenizer.ggml.remove_extra_whitespaces", spec.remove_extra_whitespaces);
   if (!spec.charsmap.empty()) {
     m.Set(kCharsmapKey,
           GgufArray(std::vector<uint8_t>(spec.charsmap.begin(), spec.charsmap.end())));
   }
   if (!spec.chat_template.empty()) m.Set("tokenizer.chat_template", spec.chat_template);
+  std::vector<std::string> notes;
+  if (own)
+    notes.push_back(Cat("only Retort reads this file, llama.cpp refuses it: ", losses.fault));
+  notes.insert(notes.end(), losses.unsaid.begin(), losses.unsaid.end());
+  notes.insert(notes.end(), losses.undone.begin(), losses.undone.end());
+  return notes;
 }
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const Path& path) {

@@ -5,7 +5,10 @@
 #include <array>
 
 #include "base/error.h"
+#include "tokenizer/precompiled.h"
+#include "tokenizer/sentencepiece_file.h"
 #include "tokenizer/text_steps.h"
+#include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -46,30 +49,42 @@ void OrderMarks(std::vector<int32_t>* codes) {
   }
 }
 
-// The form of valid UTF-8.
+size_t Checked(utf8proc_ssize_t size, size_t most) {
+  if (size < 0) throw Failure("text cannot be normalised: ", utf8proc_errmsg(size));
+  RETORT_CHECK(static_cast<size_t>(size) <= most, "a form of ", size, " characters");
+  return static_cast<size_t>(size);
+}
+
+// Appends the form of decomposed characters and empties them.
+void PutForm(std::vector<int32_t>* codes, utf8proc_option_t options, std::string* out) {
+  OrderMarks(codes);
+  codes->resize(Checked(utf8proc_normalize_utf32(
+                            codes->data(), static_cast<utf8proc_ssize_t>(codes->size()), options),
+                        codes->size()));
+  for (const int32_t code : *codes) AppendUtf8(static_cast<char32_t>(code), out);
+  codes->clear();
+}
+
+// The form of valid UTF-8. Characters that Unicode 9 lacks stay as they are and combine with nothing.
 void AppendUnicodeForm(std::string_view text, Kind kind, std::string* out) {
   const auto options = static_cast<utf8proc_option_t>(UnicodeOptions(kind));
-  const auto checked = [](utf8proc_ssize_t size, size_t most) {
-    if (size < 0) throw Failure("text cannot be normalised: ", utf8proc_errmsg(size));
-    RETORT_CHECK(static_cast<size_t>(size) <= most, "a form of ", size, " characters");
-    return static_cast<size_t>(size);
-  };
   std::vector<int32_t> codes;
   std::array<int32_t, 32> parts;  // no character has more than 18
   for (size_t pos = 0; pos < text.size();) {
     const Utf8Char c = DecodeUtf8(text, pos);
     pos += static_cast<size_t>(c.size);
+    if (IsNewerThanUnicode9(c.code)) {
+      PutForm(&codes, options, out);
+      AppendUtf8(c.code, out);
+      continue;
+    }
     int boundary = 0;
-    const size_t count = checked(utf8proc_decompose_char(static_cast<int32_t>(c.code), parts.data(),
+    const size_t count = Checked(utf8proc_decompose_char(static_cast<int32_t>(c.code), parts.data(),
                                                          parts.size(), options, &boundary),
                                  parts.size());
     codes.insert(codes.end(), parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(count));
   }
-  OrderMarks(&codes);
-  codes.resize(checked(
-      utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), options),
-      codes.size()));
-  for (const int32_t code : codes) AppendUtf8(static_cast<char32_t>(code), out);
+  PutForm(&codes, options, out);
 }
 
 bool IsAscii(char c) { return static_cast<uint8_t>(c) < 0x80; }
@@ -95,6 +110,69 @@ std::string UnicodeForm(std::string_view text, Kind kind) {
     if (pos < text.size() && !DecodeUtf8(text, pos).valid) out.push_back(text[pos++]);
   }
   return out;
+}
+
+// Replaces each character by what `put` appends for it. Bytes that are no character stay.
+template <typename Put>
+std::string ByCharacter(std::string_view text, Put put) {
+  std::string out;
+  out.reserve(text.size());
+  for (size_t pos = 0; pos < text.size();) {
+    const Utf8Char c = DecodeUtf8(text, pos);
+    if (c.valid) {
+      put(c.code, &out);
+      pos += static_cast<size_t>(c.size);
+    } else {
+      out.push_back(text[pos++]);
+    }
+  }
+  return out;
+}
+
+std::string WithoutAccents(std::string_view text) {
+  return ByCharacter(text, [](char32_t code, std::string* out) {
+    if (code < 0x300 || !MarksOfUnicode9().Contains(code)) AppendUtf8(code, out);
+  });
+}
+
+std::string Lower(std::string_view text) {
+  return ByCharacter(text, [](char32_t code, std::string* out) {
+    AppendUtf8(LowerCase(code), out);
+    if (code == 0x130) AppendUtf8(0x307, out);  // the one with a lower case of two characters
+  });
+}
+
+// The rules of SentencePiece's "nmt" table.
+std::string Nmt(std::string_view text) {
+  return ByCharacter(text, [](char32_t c, std::string* out) {
+    const bool space = c == '\t' || c == '\n' || c == '\f' || c == '\r' || c == 0x1680 ||
+                       (c >= 0x200B && c <= 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
+                       c == 0xFEFF || c == 0xFFFD;
+    const bool dropped = c < 0x20 || c == 0x7F || c == 0x8F || c == 0x9F;
+    if (space) {
+      out->push_back(' ');
+    } else if (!dropped || c == 0) {
+      AppendUtf8(c, out);
+    }
+  });
+}
+
+std::string_view StrippedLeft(std::string_view text) {
+  while (!text.empty()) {
+    const Utf8Char c = DecodeUtf8(text, 0);
+    if (!IsSpace(c.code)) break;
+    text.remove_prefix(static_cast<size_t>(c.size));
+  }
+  return text;
+}
+
+std::string_view StrippedRight(std::string_view text) {
+  while (!text.empty()) {
+    const size_t last = PreviousUtf8(text, text.size());
+    if (!IsSpace(DecodeUtf8(text, last).code)) break;
+    text = text.substr(0, last);
+  }
+  return text;
 }
 
 // Pays for text that becomes longer.
@@ -142,6 +220,7 @@ Normalizer::Normalizer(const std::vector<NormalizerSpec>& steps, const std::stri
   for (const NormalizerSpec& spec : steps) {
     Step& step = steps_.emplace_back(Step{spec, std::nullopt});
     if (spec.kind == Kind::kReplaceRegex) step.regex.emplace(spec.pattern, where);
+    if (spec.kind == Kind::kPrecompiled) CheckCharsmap(spec.pattern, where);
   }
 }
 
@@ -165,8 +244,22 @@ std::string Normalizer::Apply(std::string_view text, bool first, bool prefix,
       case Kind::kReplaceRegex:
         out = ReplaceRegex(out, *regex, spec.content, scratch, budget);
         break;
+      case Kind::kStripLeft:
+        out = std::string(StrippedLeft(out));
+        break;
+      case Kind::kStripRight:
+        out = std::string(StrippedRight(out));
+        break;
+      case Kind::kStripAccents:
+        out = WithoutAccents(out);
+        break;
+      case Kind::kNmt:
+        out = Nmt(out);
+        break;
       default: {
-        std::string form = UnicodeForm(out, spec.kind);
+        std::string form = spec.kind == Kind::kLowercase     ? Lower(out)
+                           : spec.kind == Kind::kPrecompiled ? Precompiled(spec.pattern, out)
+                                                             : UnicodeForm(out, spec.kind);
         Grow(out.size(), form.size(), budget);
         out = std::move(form);
       }
@@ -182,11 +275,13 @@ size_t Normalizer::Shrinks() const {
     const size_t content = spec.content.size();
     if (spec.kind == Kind::kReplaceText && content > 0) {
       times *= (spec.pattern.size() + content - 1) / content;
-    } else if (spec.kind == Kind::kReplaceText || spec.kind == Kind::kReplaceRegex) {
-      return 0;
+    } else if (spec.kind == Kind::kNfc || spec.kind == Kind::kNfd ||
+               spec.kind == Kind::kLowercase) {
+      times *= 4;  // a Kelvin sign of three bytes is a K
+    } else if (spec.kind == Kind::kNfkc || spec.kind == Kind::kNfkd) {
+      times *= 8;  // a mathematical letter of four bytes is an a
     } else {
-      // A Kelvin sign of three bytes is a K, a mathematical letter of four bytes an a.
-      times *= spec.kind == Kind::kNfc || spec.kind == Kind::kNfd ? 4 : 8;
+      return 0;
     }
     if (times > 1000) return 0;
   }

@@ -50,6 +50,27 @@ class Joiner {
   bool last_was_match_ = false;
 };
 
+// A text's bytes in GPT-2's alphabet, whose letters have one or two bytes.
+std::string Letters(std::string_view bytes) {
+  std::string letters;
+  for (const char byte : bytes) AppendUtf8(ByteToLetter(static_cast<uint8_t>(byte)), &letters);
+  return letters;
+}
+
+// Turns a position in letters into one in the bytes that they stand for; positions ascend.
+class LetterPositions {
+ public:
+  explicit LetterPositions(std::string_view letters) : letters_(letters) {}
+  size_t BytesBefore(size_t position) {
+    for (; at_ < position; ++at_) bytes_ += (static_cast<uint8_t>(letters_[at_]) & 0xC0) != 0x80;
+    return bytes_;
+  }
+
+ private:
+  std::string_view letters_;
+  size_t at_ = 0, bytes_ = 0;
+};
+
 bool FindText(std::string_view text, std::string_view pattern, size_t from, Regex::Match* match) {
   const size_t at = pattern.empty() ? text.npos : text.find(pattern, from);
   if (at == text.npos) return false;
@@ -71,6 +92,9 @@ PreTokenizer::PreTokenizer(const std::vector<SplitSpec>& steps, const std::strin
 void PreTokenizer::Split(const Step& step, std::string_view text, size_t offset,
                          Regex::Scratch* scratch, TextBudget* budget,
                          std::vector<Range>* out) const {
+  std::string letters;
+  if (step.spec.on_letters) text = letters = Letters(text);
+  const size_t first = out->size();
   Joiner joiner(step.spec, offset, out);
   size_t done = 0;
   for (Regex::Match match;; done = match.end) {
@@ -81,6 +105,13 @@ void PreTokenizer::Split(const Step& step, std::string_view text, size_t offset,
     joiner.Put(match.begin, match.end, true);
   }
   joiner.Put(done, text.size(), false);
+  if (!step.spec.on_letters) return;
+  LetterPositions positions(letters);
+  for (size_t i = first; i < out->size(); ++i) {
+    Range& word = (*out)[i];
+    word.begin = offset + positions.BytesBefore(word.begin - offset);
+    word.end = offset + positions.BytesBefore(word.end - offset);
+  }
 }
 
 void PreTokenizer::SplitValid(std::string_view text, size_t begin, size_t end,

@@ -5,9 +5,14 @@
 #include <pcre2.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "tokenizer/regex_syntax.h"
+#include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -31,35 +36,6 @@ std::string MessageOf(int error) {
   PCRE2_UCHAR text[256] = {};
   pcre2_get_error_message(error, text, sizeof text);
   return reinterpret_cast<const char*>(text);
-}
-
-// PCRE2's \s includes U+180E, which Unicode no longer counts as a space. Otherwise this class
-// equals \s.
-std::string WithUnicodeSpaces(std::string_view pattern) {
-  static constexpr std::string_view kSpaces = "\\t-\\r\\x{85}\\p{Z}";
-  std::string out;
-  bool in_class = false;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c == '\\' && i + 1 < pattern.size()) {
-      const char escaped = pattern[++i];
-      if (escaped == 's') {
-        out += in_class ? std::string(kSpaces) : Cat("[", kSpaces, "]");
-      } else if (escaped == 'S' && !in_class) {
-        out += Cat("[^", kSpaces, "]");
-      } else {
-        out += {c, escaped};
-      }
-      continue;
-    }
-    if (c == '[' && !in_class) {
-      in_class = true;
-    } else if (c == ']') {
-      in_class = false;
-    }
-    out += c;
-  }
-  return out;
 }
 
 }  // namespace
@@ -86,22 +62,76 @@ Regex::Scratch::~Scratch() = default;
 
 namespace {
 
-pcre2_code* Compile(std::string_view pattern, uint32_t options, const std::string& where) {
-  if (pattern.size() > Regex::kMaxBytes) {
-    throw InputError(where, ": the expression ", Quoted(pattern), " has ", pattern.size(),
-                     " bytes; at most ", Regex::kMaxBytes, " are read");
-  }
+pcre2_code* Compile(std::string_view pattern, const std::string& translated, uint32_t options,
+                    const std::string& where) {
   int error = 0;
   PCRE2_SIZE at = 0;
-  const std::string text = WithUnicodeSpaces(pattern);
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(),
-                                   PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | options,
-                                   &error, &at, nullptr);
+  pcre2_code* code = pcre2_compile(
+      reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
+      PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | options, &error, &at, nullptr);
   if (!code) {
     throw InputError(where, ": the expression ", Quoted(pattern),
                      " is not understood: ", MessageOf(error));
   }
   return code;
+}
+
+// The characters of ChangedSinceUnicode14() that PCRE2 counts as of a category.
+CodeSet ChangedCharsOf(const std::string& category) {
+  const std::string pattern = Cat("\\p{", category, "}");
+  pcre2_code* const code = Compile(pattern, pattern, PCRE2_ANCHORED, "categories");
+  pcre2_match_data* const match = pcre2_match_data_create(1, nullptr);
+  if (!match) throw Failure("out of memory for matching text");
+  std::vector<CodeRange> ranges;
+  for (const CodeRange range : ChangedSinceUnicode14().ranges()) {
+    for (char32_t c = range.first; c <= range.last; ++c) {
+      std::string text;
+      AppendUtf8(c, &text);
+      if (pcre2_match(code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0, match,
+                      nullptr) >= 0)
+        ranges.push_back({c, c});
+    }
+  }
+  pcre2_match_data_free(match);
+  pcre2_code_free(code);
+  return CodeSet(std::move(ranges));
+}
+
+// Whether PCRE2 knows a version of Unicode from 14 to 16, and so differs from our tables only in
+// characters that have changed since.
+bool DiffersOnlyInChanges() {
+  char version[32] = {};
+  if (pcre2_config(PCRE2_CONFIG_UNICODE_VERSION, version) < 0) return false;
+  const int major = std::atoi(version);
+  return major >= 14 && major <= 16;
+}
+
+// \p{...} and the characters that PCRE2's version of Unicode lacks: faster than all ranges of a
+// category, which PCRE2 compares one by one.
+std::string CategoryText(const std::string& category, const CodeSet& set) {
+  if (!DiffersOnlyInChanges()) return "";
+  const CodeSet theirs = ChangedCharsOf(category);
+  if (!theirs.Without(set).ranges().empty()) return "";
+  return Cat("\\p{", category, "}",
+             BracketsOf(set.Intersection(ChangedSinceUnicode14()).Without(theirs)));
+}
+
+// The translation of a tokenizer's expression.
+std::string Translated(std::string_view pattern, const std::string& where) {
+  static std::mutex mutex;
+  static std::map<std::string, std::string, std::less<>> texts;  // of categories
+  return ToPcre2(pattern, where, [&](std::string_view category, const CodeSet& set) {
+    const std::lock_guard lock(mutex);
+    const auto known = texts.find(category);
+    if (known != texts.end()) return known->second;
+    return texts.emplace(category, CategoryText(std::string(category), set)).first->second;
+  });
+}
+
+void CheckSize(std::string_view pattern, const std::string& where) {
+  if (pattern.size() <= Regex::kMaxBytes) return;
+  throw InputError(where, ": the expression ", Quoted(pattern), " has ", pattern.size(),
+                   " bytes; at most ", Regex::kMaxBytes, " are read");
 }
 
 // The end of at most `bytes` bytes of text after `from`, between two characters.
@@ -128,8 +158,9 @@ struct Regex::Code {
   pcre2_code* code;
   bool jit;
 
-  Code(std::string_view pattern, uint32_t options, const std::string& where)
-      : code(Compile(pattern, options, where)),
+  Code(std::string_view pattern, const std::string& translated, uint32_t options,
+       const std::string& where)
+      : code(Compile(pattern, translated, options, where)),
         jit(pcre2_jit_compile(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD) == 0) {}
   ~Code() { pcre2_code_free(code); }
   Code(const Code&) = delete;
@@ -154,9 +185,13 @@ int Regex::Code::Run(std::string_view text, size_t from, size_t end, uint32_t st
   throw Failure("text cannot be split into words: ", MessageOf(found));
 }
 
-Regex::Regex(std::string_view pattern, const std::string& where)
-    : search_(std::make_unique<Code>(pattern, 0, where)),
-      anchored_(std::make_unique<Code>(pattern, PCRE2_ANCHORED, where)) {}
+Regex::Regex(std::string_view pattern, const std::string& where) {
+  CheckSize(pattern, where);
+  const std::string translated = Translated(pattern, where);
+  // In Ruby's syntax, ^ and $ are the ends of lines.
+  search_ = std::make_unique<Code>(pattern, translated, PCRE2_MULTILINE, where);
+  anchored_ = std::make_unique<Code>(pattern, translated, PCRE2_MULTILINE | PCRE2_ANCHORED, where);
+}
 Regex::~Regex() = default;
 Regex::Regex(Regex&&) noexcept = default;
 
@@ -224,7 +259,9 @@ struct WholeRegex::State {
 WholeRegex::WholeRegex(std::string_view pattern, const std::string& where)
     : pattern_(pattern),
       where_(where),
-      state_(new State{{pattern, PCRE2_ANCHORED | PCRE2_ENDANCHORED, where}, {}}) {}
+      state_(new State{{(CheckSize(pattern, where), pattern), std::string(pattern),
+                        PCRE2_ANCHORED | PCRE2_ENDANCHORED, where},
+                       {}}) {}
 WholeRegex::~WholeRegex() = default;
 WholeRegex::WholeRegex(WholeRegex&&) noexcept = default;
 

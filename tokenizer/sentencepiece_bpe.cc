@@ -24,7 +24,7 @@ bool IsOneCharacter(std::string_view text) {
 bool IsValidUtf8(std::string_view text) { return ValidUtf8End(text, 0) == text.size(); }
 
 bool Encodes(const TokenizerSpec& spec) {
-  if (spec.unigram || !spec.charsmap.empty() || spec.remove_extra_whitespaces) return false;
+  if (spec.unigram || !spec.charsmap.empty()) return false;
   for (const TokenizerSpec::Piece& piece : spec.pieces) {
     if (piece.text.size() > kMaxPieceBytes) return false;
     switch (piece.type) {
@@ -32,6 +32,10 @@ bool Encodes(const TokenizerSpec& spec) {
         break;
       case PieceType::kUserDefined:
         if (!IsValidUtf8(piece.text)) return false;
+        // The library does not remove the spaces of such pieces.
+        if (spec.remove_extra_whitespaces && (piece.text.find(' ') != std::string::npos ||
+                                              piece.text.find(kMetaSpace) != std::string::npos))
+          return false;
         break;
       case PieceType::kUnused:
         return false;
@@ -65,6 +69,23 @@ void Escape(std::string_view text, std::string* out) {
 }
 
 }  // namespace
+
+std::string WithoutExtraSpaces(std::string_view text, bool prefix, bool continues) {
+  const bool begins = prefix || (continues && text.starts_with(' '));
+  std::string out;
+  for (const char c : text) {
+    if (c == ' ' && (out.empty() || out.back() == ' ')) continue;
+    if (out.empty() && begins) out += ' ';
+    out += c;
+  }
+  // What ends in the text's own marks counts as ending in spaces.
+  for (std::string_view end; !out.empty();) {
+    end = out.back() == ' ' ? " " : EndsWith(out, kMetaSpace) ? kMetaSpace : "";
+    if (end.empty()) break;
+    out.resize(out.size() - end.size());
+  }
+  return out;
+}
 
 std::unique_ptr<SentencePieceBpe> SentencePieceBpe::Make(const TokenizerSpec& spec) {
   if (!Encodes(spec)) return nullptr;

@@ -118,7 +118,6 @@ void CheckPiece(const SpecPiece& piece, size_t id, const std::string& where) {
   if (piece.text.size() > kMaxPieceBytes) {
     throw wrong("has ", piece.text.size(), " bytes; at most ", kMaxPieceBytes, " are read");
   }
-  if (piece.text.find('\0') != std::string::npos) throw wrong("holds a zero byte");
   if (!std::isfinite(piece.score))
     throw wrong(Quoted(piece.text), " has a score that is no number");
   if (piece.type == PieceType::kByte && BytePiece(piece.text) < 0) {
@@ -158,13 +157,11 @@ TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string&
   }
   spec.unigram = trainer.model_type == kUnigram;
   spec.byte_fallback = trainer.byte_fallback;
+  spec.strip_space = spec.add_space_prefix;
   spec.unk = IdOf(spec, trainer.unk);
   spec.bos = IdOf(spec, trainer.bos);
   spec.eos = IdOf(spec, trainer.eos);
   spec.pad = IdOf(spec, trainer.pad);
-  // For Llama models, both llama.cpp and Hugging Face's fast tokenizers keep all spaces regardless
-  // of this flag, and the models were trained that way.
-  if (!spec.unigram) spec.remove_extra_whitespaces = false;
   CheckSentencePieceSpec(spec, where);
   return spec;
 }
@@ -183,6 +180,10 @@ void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where)
       throw InputError(where, ": piece ", id, " ", Quoted(piece.text), " is there twice");
     }
     if (piece.type == PieceType::kByte) is_byte[BytePiece(piece.text)] = true;
+    // Gemma's tab is a piece of its own and needs no other.
+    const auto first = static_cast<uint8_t>(piece.text[0]);
+    if (piece.type == PieceType::kNormal && piece.text.size() == 1 && first < 0x80 && !spec.unigram)
+      is_byte[first] |= spec.byte_fallback;
     if (piece.type == PieceType::kUnknown) ++unknown;
   }
   if (unknown != 1) throw InputError(where, ": ", unknown, " unknown pieces where one is needed");

@@ -5,6 +5,7 @@
 // output of WriteSentencePieceModel for a checked spec.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,5 +28,9 @@ std::string WriteSentencePieceModel(const TokenizerSpec& spec, bool add_dummy_pr
 // each ended by a zero. Throws Error{kInput} if a walk through the array could leave it, loop, or
 // find more matches than the library has room for. An empty table is valid.
 void CheckCharsmap(std::string_view charsmap, const std::string& where);
+
+// The replacement of the shortest entry of a checked table that `text` begins with.
+std::optional<std::string_view> ShortestReplacement(std::string_view charsmap,
+                                                    std::string_view text);
 
 }  // namespace retort

@@ -22,6 +22,11 @@ struct SentencePieceLibrary::Processor : sentencepiece::SentencePieceProcessor {
 SentencePieceLibrary::SentencePieceLibrary(const TokenizerSpec& spec, bool prefix,
                                            const std::string& where)
     : processor_(std::make_unique<Processor>()) {
+  for (size_t id = 0; id < spec.pieces.size(); ++id) {
+    if (spec.pieces[id].text.find('\0') != std::string::npos)
+      throw InputError(where, ": piece ", id,
+                       " holds a zero byte, which SentencePiece does not read");
+  }
   sentencepiece::logging::SetMinLogLevel(kSilent);
   const auto status = processor_->LoadFromSerializedProto(WriteSentencePieceModel(spec, prefix));
   if (!status.ok())

@@ -23,7 +23,7 @@ using PieceType = TokenizerSpec::PieceType;
 // so the words' ids are independent. (Not so for unigram models, where rounding in the sum of
 // scores can decide between two segmentations.)
 bool WordsAreIndependent(const TokenizerSpec& spec) {
-  if (spec.unigram || !spec.charsmap.empty() || spec.remove_extra_whitespaces) return false;
+  if (spec.unigram || !spec.charsmap.empty()) return false;
   if (!MarksOnlyLead(spec)) return false;
   if (spec.byte_fallback) return true;  // else adjacent unknown characters fuse into one
   return std::ranges::any_of(spec.pieces, [](const TokenizerSpec::Piece& piece) {
@@ -51,7 +51,7 @@ class SentencePieceTokenizer : public BaseTokenizer {
       : BaseTokenizer(std::move(given), where),
         specials_(CuttingTokens(spec()), where),
         own_(SentencePieceBpe::Make(spec())),
-        by_words_(WordsAreIndependent(spec())),
+        by_words_((own_ || !spec().remove_extra_whitespaces) && WordsAreIndependent(spec())),
         bytes_per_token_(MostBytes()) {
     if (own_) return;
     plain_.emplace(spec(), /*prefix=*/false, where);
@@ -93,6 +93,8 @@ class SentencePieceTokenizer : public BaseTokenizer {
       bool fits = true;
       if (run.id >= 0) {
         ids->push_back(run.id);
+      } else if (own_ && spec().remove_extra_whitespaces) {
+        fits = EncodeRun(WithoutExtraSpaces(run.text, prefix, continuation && run.first), &job);
       } else if (prefix && prefixed_) {
         Append(prefixed_->Encode(run.text), ids);
       } else if (prefix) {

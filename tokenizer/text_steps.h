@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps before merging, as in tokenizer.json: normalisers rewrite a run of text, pre-tokenizers
-// split it into words. The steps are plain data, so that they can be compared with those of known
+// rewrite it once more and split it into words. The steps are plain data, so that they can be compared with those of known
 // tokenizers.
 #pragma once
 
@@ -14,10 +14,25 @@
 namespace retort {
 
 struct NormalizerSpec {
-  enum class Kind { kPrepend, kReplaceText, kReplaceRegex, kNfc, kNfd, kNfkc, kNfkd };
+  enum class Kind {
+    kPrepend,
+    kReplaceText,
+    kReplaceRegex,
+    kNfc,
+    kNfd,
+    kNfkc,
+    kNfkd,
+    kStripLeft,  // white space
+    kStripRight,
+    kStripAccents,  // marks
+    kLowercase,     // each character by itself
+    kNmt,           // control characters, and several spaces to one kind
+    kPrecompiled    // SentencePiece's table
+  };
   enum class Where { kEveryRun, kFirstRun };
   Kind kind;
-  std::string pattern;             // kReplace...: the text or expression to replace
+  // kReplace...: the text or expression to replace; kPrecompiled: the table
+  std::string pattern;
   std::string content;             // the replacement, or for kPrepend the prefix
   bool unless_there = false;       // kPrepend: not if the text already begins with it
   Where where = Where::kEveryRun;  // kPrepend: to every run, or only to the first of the text
@@ -30,7 +45,18 @@ struct SplitSpec {
   bool literal = false;  // the pattern is plain text, not an expression
   Behavior behavior = Behavior::kIsolated;
   bool invert = false;
+  // The pattern is matched with the text's bytes in GPT-2's alphabet, as steps after "ByteLevel" are:
+  // words may end within a character.
+  bool on_letters = false;
   bool operator==(const SplitSpec&) const = default;
+};
+
+// One part of a pre-tokenizer: changes to each word of the part before (at first, each run of text between
+// added tokens), then splits of the result.
+struct TextStage {
+  std::vector<NormalizerSpec> rewrites;
+  std::vector<SplitSpec> splits;
+  bool operator==(const TextStage&) const = default;
 };
 
 // What the steps may spend on one text, so that no file can make a text's size or work grow without

@@ -5,6 +5,9 @@
 
 #include "base/error.h"
 #include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/precompiled.h"
+#include "tokenizer/regex_syntax.h"
+#include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/word_ends.h"
 
@@ -51,8 +54,25 @@ Behavior BehaviorNamed(const std::string& name, const std::string& where) {
   throw InputError(where, ": behavior '", name, "' is not known");
 }
 
+void ReadPrecompiled(const Json& step, const std::string& where, TextSteps* out) {
+  NormalizerSpec spec{Kind::kPrecompiled};
+  if (!DecodeBase64(GetString(step, "precompiled_charsmap", where), &spec.pattern))
+    throw InputError(where, ": 'precompiled_charsmap' is not base64");
+  out->normalizers.push_back(std::move(spec));
+}
+
 void ReadNormalizer(const Json& step, const std::string& where, TextSteps* out) {
+  static constexpr std::pair<const char*, Kind> kPlain[] = {{"NFC", Kind::kNfc},
+                                                            {"NFD", Kind::kNfd},
+                                                            {"NFKC", Kind::kNfkc},
+                                                            {"NFKD", Kind::kNfkd},
+                                                            {"Nmt", Kind::kNmt},
+                                                            {"StripAccents", Kind::kStripAccents},
+                                                            {"Lowercase", Kind::kLowercase}};
   const std::string type = GetString(step, "type", where);
+  for (const auto& [name, kind] : kPlain) {
+    if (type == name) return out->normalizers.push_back({kind});
+  }
   if (type == "Sequence") {
     for (const Json& one : List(step, "normalizers", where)) ReadNormalizer(one, where, out);
   } else if (type == "Prepend") {
@@ -62,84 +82,109 @@ void ReadNormalizer(const Json& step, const std::string& where, TextSteps* out) 
     std::string pattern = Pattern(step, where, &literal);
     out->normalizers.push_back({literal ? Kind::kReplaceText : Kind::kReplaceRegex,
                                 std::move(pattern), GetString(step, "content", where)});
-  } else if (type == "NFC" || type == "NFD" || type == "NFKC" || type == "NFKD") {
-    const bool compatible = type.size() == 4, composed = type.back() == 'C';
-    out->normalizers.push_back({compatible ? (composed ? Kind::kNfkc : Kind::kNfkd)
-                                           : (composed ? Kind::kNfc : Kind::kNfd)});
+  } else if (type == "Strip") {
+    if (GetBool(step, "strip_left", where, true)) out->normalizers.push_back({Kind::kStripLeft});
+    if (GetBool(step, "strip_right", where, true)) out->normalizers.push_back({Kind::kStripRight});
+  } else if (type == "Precompiled") {
+    ReadPrecompiled(step, where, out);
   } else {
     throw InputError(where, ": normalizer '", type,
-                     "' is not known; known: NFC, NFD, NFKC, NFKD, "
-                     "Prepend, Replace, Sequence");
+                     "' is not known; known: Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, "
+                     "Prepend, Replace, Sequence, Strip, StripAccents");
   }
 }
 
-// Metaspace replaces spaces and may split before them: equivalent to two normalisers and a split.
+// The stage for a step that rewrites words: the last one, unless that splits already.
+TextStage& StageToRewrite(TextSteps* out) {
+  if (out->stages.empty() || !out->stages.back().splits.empty()) out->stages.emplace_back();
+  return out->stages.back();
+}
+
+void PutSplit(SplitSpec split, TextSteps* out) {
+  if (out->stages.empty()) out->stages.emplace_back();
+  split.on_letters = out->byte_level;
+  out->stages.back().splits.push_back(std::move(split));
+}
+
 void ReadMetaspace(const Json& step, const std::string& where, TextSteps* out) {
-  if (!out->splits.empty()) throw InputError(where, ": Metaspace must come first");
+  if (out->byte_level) throw InputError(where, ": Metaspace after ByteLevel is not known");
   const std::string mark = GetString(step, "replacement", where);
   const bool legacy_prefix = GetBool(step, "add_prefix_space", where, true);
   const std::string scheme =
       GetString(step, "prepend_scheme", where, legacy_prefix ? "always" : "never");
-  out->normalizers.push_back({Kind::kReplaceText, " ", mark});
+  TextStage& stage = StageToRewrite(out);
+  stage.rewrites.push_back({Kind::kReplaceText, " ", mark});
   if (scheme == "always" || scheme == "first") {
-    out->normalizers.push_back(
+    stage.rewrites.push_back(
         {Kind::kPrepend, "", mark, /*unless_there=*/true,
          scheme == "first" ? NormalizerSpec::Where::kFirstRun : NormalizerSpec::Where::kEveryRun});
   } else if (scheme != "never") {
     throw InputError(where, ": prepend_scheme '", scheme, "' is not known");
   }
-  if (GetBool(step, "split", where, true)) {
-    out->splits.push_back({mark, /*literal=*/true, Behavior::kMergedWithNext});
-  }
+  if (GetBool(step, "split", where, true))
+    PutSplit({mark, /*literal=*/true, Behavior::kMergedWithNext}, out);
 }
 
 void ReadByteLevel(const Json& step, const std::string& where, TextSteps* out) {
-  out->byte_level = true;
+  if (out->byte_level) throw InputError(where, ": ByteLevel after ByteLevel is not known");
   if (GetBool(step, "add_prefix_space", where, true)) {
-    if (!out->splits.empty()) {
-      throw InputError(where, ": ByteLevel with add_prefix_space must come first");
-    }
-    out->normalizers.push_back({Kind::kPrepend, "", " ", /*unless_there=*/true});
+    StageToRewrite(out).rewrites.push_back({Kind::kPrepend, "", " ", /*unless_there=*/true});
   }
-  if (GetBool(step, "use_regex", where, true)) out->splits.push_back({kGpt2Words});
+  if (GetBool(step, "use_regex", where, true)) PutSplit({kGpt2Words}, out);
+  out->byte_level = true;
 }
 
 void ReadPreTokenizer(const Json& step, const std::string& where, TextSteps* out) {
   const std::string type = GetString(step, "type", where);
-  if (out->byte_level) throw InputError(where, ": '", type, "' after ByteLevel is not known");
   if (type == "Sequence") {
     for (const Json& one : List(step, "pretokenizers", where)) ReadPreTokenizer(one, where, out);
   } else if (type == "Split") {
     bool literal;
     std::string pattern = Pattern(step, where, &literal);
-    out->splits.push_back({std::move(pattern), literal,
-                           BehaviorNamed(GetString(step, "behavior", where), where),
-                           GetBool(step, "invert", where, false)});
+    PutSplit({std::move(pattern), literal, BehaviorNamed(GetString(step, "behavior", where), where),
+              GetBool(step, "invert", where, false)},
+             out);
   } else if (type == "ByteLevel") {
     ReadByteLevel(step, where, out);
   } else if (type == "Metaspace") {
     ReadMetaspace(step, where, out);
   } else if (type == "Digits") {
     const bool each = GetBool(step, "individual_digits", where, false);
-    out->splits.push_back({each ? kEachDigit : R"(\p{N}+)"});
+    PutSplit({each ? kEachDigit : Cat(kEachDigit, "+")}, out);
+  } else if (type == "Punctuation") {
+    PutSplit(PunctuationStep(BehaviorNamed(GetString(step, "behavior", where, "Isolated"), where)),
+             out);
   } else if (type == "WhitespaceSplit") {
-    out->splits.push_back({R"(\s)", /*literal=*/false, Behavior::kRemoved});
+    PutSplit({R"(\s)", /*literal=*/false, Behavior::kRemoved}, out);
+  } else if (type == "Whitespace") {
+    PutSplit({R"([\w\u200C\u200D]+|[^\w\u200C\u200D\s]+)", /*literal=*/false, Behavior::kRemoved,
+              /*invert=*/true},
+             out);
+  } else if (type == "CharDelimiterSplit") {
+    PutSplit({GetString(step, "delimiter", where), /*literal=*/true, Behavior::kRemoved}, out);
   } else {
     throw InputError(where, ": pre-tokenizer '", type,
-                     "' is not known; known: ByteLevel, Digits, "
-                     "Metaspace, Sequence, Split, WhitespaceSplit");
+                     "' is not known; known: ByteLevel, CharDelimiterSplit, Digits, Metaspace, "
+                     "Punctuation, Sequence, Split, Whitespace, WhitespaceSplit");
   }
 }
 
 }  // namespace
+
+SplitSpec PunctuationStep(SplitSpec::Behavior behavior) {
+  static const std::string expression = Cat("[", BracketsOf(PunctuationOfUnicode8()), "]");
+  return {expression, /*literal=*/false, behavior};
+}
 
 TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer,
                         const std::string& where) {
   TextSteps steps;
   if (!normalizer.is_null()) ReadNormalizer(normalizer, where + ": normalizer", &steps);
   if (!pre_tokenizer.is_null()) ReadPreTokenizer(pre_tokenizer, where + ": pre_tokenizer", &steps);
-  for (const auto& [name, count] : {std::pair("normalizer", steps.normalizers.size()),
-                                    std::pair("pre_tokenizer", steps.splits.size())}) {
+  size_t splits = 0;
+  for (const TextStage& stage : steps.stages) splits += 1 + stage.splits.size();
+  for (const auto& [name, count] :
+       {std::pair("normalizer", steps.normalizers.size()), std::pair("pre_tokenizer", splits)}) {
     if (count > kMaxSteps) {
       throw InputError(where, ": ", name, " has ", count, " steps; at most ", kMaxSteps,
                        " are read");

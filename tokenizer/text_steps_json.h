@@ -12,12 +12,15 @@ namespace retort {
 
 struct TextSteps {
   std::vector<NormalizerSpec> normalizers;
-  std::vector<SplitSpec> splits;
+  std::vector<TextStage> stages;
   bool byte_level = false;
 };
 
 // Both may be null. Throws Error{kInput} naming an unsupported type, option or order.
 TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer,
                         const std::string& where);
+
+// What the step "Punctuation" does.
+SplitSpec PunctuationStep(SplitSpec::Behavior behavior);
 
 }  // namespace retort

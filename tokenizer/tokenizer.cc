@@ -7,10 +7,27 @@
 #include "tokenizer/utf8.h"
 
 namespace retort {
+namespace {
+
+// What the files beside a tokenizer say.
+void TakeNeighbours(const TokenizerSpec& from, TokenizerSpec* to) {
+  to->bos = from.bos, to->eos = from.eos, to->pad = from.pad;
+  to->add_bos = from.add_bos, to->add_eos = from.add_eos;
+  to->chat_template = from.chat_template;
+}
+
+}  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::FromSpec(TokenizerSpec spec, const std::string& where) {
   if (spec.kind == TokenizerSpec::Kind::kSentencePiece) {
     return MakeSentencePieceTokenizer(std::move(spec), where);
+  }
+  if (!spec.tokenizer_steps.empty()) {
+    // The GGUF's own keys have the last word on the tokens around a text.
+    TokenizerSpec again = spec;
+    BpePipeline pipeline = ParseTokenizerSteps(spec.tokenizer_steps, where, &again);
+    TakeNeighbours(spec, &again);
+    return MakeBpeTokenizer(std::move(again), std::move(pipeline), where);
   }
   if (spec.tokenizer_json.empty()) {
     BpePipeline pipeline = PipelineFromSpec(spec, where);
@@ -20,9 +37,12 @@ std::unique_ptr<Tokenizer> Tokenizer::FromSpec(TokenizerSpec spec, const std::st
   // only in the spec.
   TokenizerSpec again;
   BpePipeline pipeline = ParseTokenizerJson(std::move(spec.tokenizer_json), where, &again);
-  again.bos = spec.bos, again.eos = spec.eos, again.pad = spec.pad;
-  again.add_bos = spec.add_bos, again.add_eos = spec.add_eos;
-  again.chat_template = std::move(spec.chat_template);
+  TakeNeighbours(spec, &again);
+  if (!spec.pieces.empty()) {
+    again.pieces = std::move(spec.pieces);
+    again.added = std::move(spec.added);
+    SortAddedTokens(again, &pipeline);
+  }
   return MakeBpeTokenizer(std::move(again), std::move(pipeline), where);
 }
 
@@ -46,13 +66,21 @@ std::optional<std::vector<int32_t>> Tokenizer::EncodePromptAtMost(std::string_vi
   return ids;
 }
 
+int32_t Tokenizer::used_ids() const {
+  int32_t used = vocab_size();
+  while (used > 1 &&
+         spec().pieces[static_cast<size_t>(used - 1)].type == TokenizerSpec::PieceType::kUnused)
+    --used;
+  return used;
+}
+
 const std::string& Tokenizer::PieceText(int32_t id) const {
   RETORT_CHECK(id >= 0 && id < vocab_size(), "token ", id, " of ", vocab_size());
   return spec().pieces[id].text;
 }
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool at_start)
-    : tokenizer_(tokenizer), at_start_(at_start && tokenizer.spec().add_space_prefix) {}
+    : tokenizer_(tokenizer), at_start_(at_start && tokenizer.spec().strip_space) {}
 
 std::string StreamDecoder::Push(int32_t id) {
   std::string bytes = tokenizer_.Bytes(id);

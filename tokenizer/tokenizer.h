@@ -40,12 +40,15 @@ struct TokenizerSpec {
   std::vector<AddedToken> added;
   std::string sentencepiece_model;  // the .model file's bytes; empty if not loaded from one
   std::string tokenizer_json;       // the file's text; empty if not loaded from one
-  // GGUF's tokenizer.ggml.pre: "llama-bpe", "qwen2", "gpt-2", "smollm", "default". Empty if a
-  // tokenizer.json splits words in a way that has no such name; it cannot be written to a GGUF.
+  // The same without vocabulary and merges: from a GGUF whose own keys cannot say it all.
+  std::string tokenizer_steps;
+  // GGUF's tokenizer.ggml.pre, such as "llama-bpe" (pre_names.h). Empty if a tokenizer.json does not
+  // split words in the very words of a known name; export compares thoroughly.
   std::string pre;
-  // What a tokenizer.json does that no GGUF can say, such as "its tokenizer splits words in a way that
-  // GGUF has no name for"; "" if nothing.
+  // What a tokenizer.json does that GGUF's own keys cannot say, such as "its tokenizer normalises text in
+  // a way that GGUF has no name for"; "" if nothing. (How it splits words is in `pre`.)
   std::string gguf_fault;
+  std::vector<std::string> gguf_notes;  // what llama.cpp does otherwise with rare texts
   bool nfc = false;         // byte-level BPE: text is brought into Unicode's form NFC first
   bool normalizes = false;  // a tokenizer.json has normalisers
   bool byte_level = false;  // BPE: GPT-2's byte alphabet, as opposed to "▁" and byte pieces
@@ -57,6 +60,7 @@ struct TokenizerSpec {
   // one gets its own dummy prefix. Else they are symbols within the text, as in the library.
   bool cut_user_defined = false;
   bool add_space_prefix = false;
+  bool strip_space = false;  // decoding takes away a space at the beginning
   bool ignore_merges = false;
   bool add_bos = false, add_eos = false;
   int32_t bos = -1, eos = -1, unk = -1, pad = -1;
@@ -77,14 +81,16 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  // Loads a folder with tokenizer.json or tokenizer.model (and tokenizer_config.json,
-  // special_tokens_map.json, config.json, generation_config.json if present). tokenizer.json is
-  // preferred if both are present. Throws Error{kInput} naming an unsupported feature.
+  // Loads a folder with tokenizer.json, tekken.json or tokenizer.model (and tokenizer_config.json,
+  // special_tokens_map.json, config.json, generation_config.json if present). The first of
+  // these that is there is read. Throws Error{kInput} naming an unsupported feature.
   static std::unique_ptr<Tokenizer> Load(const Path& folder);
   static std::unique_ptr<Tokenizer> FromSpec(TokenizerSpec spec, const std::string& where);
 
   virtual const TokenizerSpec& spec() const = 0;
   int32_t vocab_size() const { return static_cast<int32_t>(spec().pieces.size()); }
+  // Ids from here on stand for nothing: a GGUF has names for all rows of a model.
+  int32_t used_ids() const;
 
   // Encodes the concatenated segments as one text, except for special tokens (see Segment). Adds no
   // BOS and no end token. `continuation`: the text follows other tokens, so no dummy prefix ("▁")

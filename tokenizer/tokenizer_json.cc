@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads tokenizer.json, the format of Hugging Face's tokenizers library, with a BPE model.
 #include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <unordered_map>
 
@@ -9,6 +10,7 @@
 #include "base/seeded_hash.h"
 #include "tokenizer/bpe_pipeline.h"
 #include "tokenizer/meta_words.h"
+#include "tokenizer/pre_names.h"
 #include "tokenizer/text_steps_json.h"
 #include "tokenizer/utf8.h"
 
@@ -67,21 +69,55 @@ void ReadMerges(Json merges, const std::string& where, TokenizerSpec* spec) {
   }
 }
 
+// A text that is listed twice keeps its first id and, once it was special, stays so; the last entry's
+// other flags hold.
+void PutAddedToken(TokenizerSpec::AddedToken token, TokenizerSpec* spec,
+                   std::unordered_map<std::string, size_t, SeededTextHash>* places) {
+  const auto [place, is_new] = places->emplace(token.text, spec->added.size());
+  if (is_new) return spec->added.push_back(std::move(token));
+  TokenizerSpec::AddedToken& known = spec->added[place->second];
+  token.id = known.id;
+  token.special |= known.special;
+  known = std::move(token);
+}
+
+TokenizerSpec::AddedToken ReadAddedToken(const Json& token, const std::string& where) {
+  TokenizerSpec::AddedToken added;
+  added.text = GetString(token, "content", where);
+  added.special = GetBool(token, "special", where, false);
+  added.lstrip = GetBool(token, "lstrip", where, false);
+  added.rstrip = GetBool(token, "rstrip", where, false);
+  added.single_word = GetBool(token, "single_word", where, false);
+  added.normalized = GetBool(token, "normalized", where, !added.special);
+  const int64_t id = GetInt(token, "id", where);
+  if (id < 0 || id > std::numeric_limits<int32_t>::max())
+    throw InputError(where, ": the id ", id, " of '", added.text, "' is no id");
+  added.id = static_cast<int32_t>(id);
+  return added;
+}
+
+Json JsonOf(const std::vector<TokenizerSpec::AddedToken>& tokens) {
+  Json list = Json::array();
+  for (const TokenizerSpec::AddedToken& token : tokens) {
+    list.push_back({{"id", token.id},
+                    {"content", token.text},
+                    {"special", token.special},
+                    {"lstrip", token.lstrip},
+                    {"rstrip", token.rstrip},
+                    {"single_word", token.single_word},
+                    {"normalized", token.normalized}});
+  }
+  return list;
+}
+
 void ReadAddedTokens(const Json& list, size_t limit, const std::string& where,
                      TokenizerSpec* spec) {
+  std::unordered_map<std::string, size_t, SeededTextHash> places;
   for (const Json& token : list) {
-    TokenizerSpec::AddedToken added;
-    added.text = GetString(token, "content", where);
-    added.special = GetBool(token, "special", where, false);
-    added.lstrip = GetBool(token, "lstrip", where, false);
-    added.rstrip = GetBool(token, "rstrip", where, false);
-    added.single_word = GetBool(token, "single_word", where, false);
-    added.normalized = GetBool(token, "normalized", where, !added.special);
-    const int64_t id = GetInt(token, "id", where);
-    PutPiece(id, added.text, added.special ? PieceType::kControl : PieceType::kUserDefined, limit,
-             where, spec);
-    added.id = static_cast<int32_t>(id);
-    spec->added.push_back(std::move(added));
+    TokenizerSpec::AddedToken added = ReadAddedToken(token, where);
+    PutPiece(added.id, added.text, added.special ? PieceType::kControl : PieceType::kUserDefined,
+             limit, where, spec);
+    PutAddedToken(std::move(added), spec, &places);
   }
 }
 
@@ -115,6 +151,17 @@ BpeOptions ReadModelOptions(const Json& model, const std::string& where, Tokeniz
           GetBool(model, "fuse_unk", where, false)};
 }
 
+// The id of ["<s>", 0].
+int32_t PairId(const Json& processor, const char* key, const std::string& where,
+               const TokenizerSpec& spec) {
+  const Json pair = Member(processor, key);
+  const bool good = pair.is_array() && pair.size() == 2 && pair[1].is_number_integer();
+  const int64_t id = good ? pair[1].get<int64_t>() : -1;
+  if (id < 0 || id >= std::ssize(spec.pieces))
+    throw InputError(where, ": '", key, "' must be a list of a token and its id");
+  return static_cast<int32_t>(id);
+}
+
 // Reads the special tokens added around a text: "single" of a TemplateProcessing.
 void ReadPostProcessor(const Json& processor, const std::string& where, TokenizerSpec* spec) {
   if (processor.is_null()) return;
@@ -131,31 +178,73 @@ void ReadPostProcessor(const Json& processor, const std::string& where, Tokenize
       const std::string name = GetString(Member(part, "SpecialToken"), "id", where);
       const int32_t id = IdOf(*spec, name);
       if (id < 0) throw InputError(where, ": token '", name, "' is not in the vocabulary");
-      bool& there = before ? spec->add_bos : spec->add_eos;
-      if (there)
-        throw InputError(where, ": more than one token ", before ? "before" : "after",
-                         " the text is not known");
-      there = true;
+      // Command R ends a text with two tokens; the last one is its end.
+      if (before && spec->add_bos)
+        throw InputError(where, ": more than one token before the text is not known");
+      (before ? spec->add_bos : spec->add_eos) = true;
       (before ? spec->bos : spec->eos) = id;
     }
+  } else if (type == "RobertaProcessing" || type == "BertProcessing") {
+    spec->add_bos = spec->add_eos = true;
+    spec->bos = PairId(processor, "cls", where, *spec);
+    spec->eos = PairId(processor, "sep", where, *spec);
   } else if (type != "ByteLevel") {
     throw InputError(where, ": post-processor '", type,
-                     "' is not known; known: ByteLevel, "
+                     "' is not known; known: BertProcessing, ByteLevel, RobertaProcessing, "
                      "Sequence, TemplateProcessing");
   }
 }
 
-void CheckDecoder(const Json& decoder, const std::string& where) {
+// What a decoder does to a text beyond joining its pieces' bytes.
+struct DecoderSteps {
+  bool fused = false;        // the pieces are one text already
+  bool marks = false;        // "▁" becomes a space
+  bool strip_space = false;  // one space at the text's beginning goes
+};
+
+Error UnknownDecoder(const std::string& where, std::string_view what) {
+  return InputError(where, ": ", what,
+                    " is not known; known: ByteLevel; Metaspace; or Replace of \"▁\" by a space, "
+                    "ByteFallback, Fuse, and Strip of one space at the beginning");
+}
+
+void ReadStrip(const Json& decoder, const std::string& where, DecoderSteps* steps) {
+  const int64_t start = GetInt(decoder, "start", where), stop = GetInt(decoder, "stop", where);
+  if (start == 0 && stop == 0) return;
+  if (start != 1 || stop != 0 || GetString(decoder, "content", where) != " " || !steps->fused)
+    throw UnknownDecoder(where, "this decoder 'Strip'");
+  steps->strip_space = true;
+}
+
+void ReadDecoder(const Json& decoder, bool byte_level, const std::string& where,
+                 DecoderSteps* steps) {
   if (decoder.is_null()) return;
   const std::string type = GetString(decoder, "type", where);
   if (type == "Sequence") {
-    for (const Json& one : Member(decoder, "decoders")) CheckDecoder(one, where);
-    return;
+    for (const Json& one : Member(decoder, "decoders")) ReadDecoder(one, byte_level, where, steps);
+  } else if (type == "ByteLevel") {
+    if (!byte_level) throw UnknownDecoder(where, "the decoder 'ByteLevel' of other pieces");
+  } else if (type == "Replace") {
+    const Json pattern = Member(decoder, "pattern");
+    const bool mark = pattern.is_object() &&
+                      GetString(pattern, "String", where, "") == kMetaSpace &&
+                      GetString(decoder, "content", where) == " ";
+    if (!mark) throw UnknownDecoder(where, "this decoder 'Replace'");
+    steps->marks = true;
+  } else if (type == "Metaspace") {
+    if (GetString(decoder, "replacement", where, std::string(kMetaSpace)) != kMetaSpace)
+      throw UnknownDecoder(where, "this decoder 'Metaspace'");
+    const bool legacy = GetBool(decoder, "add_prefix_space", where, true);
+    steps->marks = true;
+    steps->strip_space =
+        GetString(decoder, "prepend_scheme", where, legacy ? "always" : "never") != "never";
+  } else if (type == "Fuse") {
+    steps->fused = true;
+  } else if (type == "Strip") {
+    ReadStrip(decoder, where, steps);
+  } else if (type != "ByteFallback") {
+    throw UnknownDecoder(where, Cat("decoder '", type, "'"));
   }
-  for (const char* known : {"ByteLevel", "Replace", "ByteFallback", "Fuse", "Strip", "Metaspace"}) {
-    if (type == known) return;
-  }
-  throw InputError(where, ": decoder '", type, "' is not known");
 }
 
 // Completes the vocabulary for GGUF's "llama" tokenizer: marks byte pieces and sets scores so that
@@ -169,110 +258,177 @@ void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
     score.emplace(std::move(whole), -static_cast<float>(rank));
   }
   const float never = -static_cast<float>(spec->merges.size()) - 1;
-  int bytes = 0;
+  bool spelt[256] = {};  // bytes that have a piece
   for (auto& piece : spec->pieces) {
+    if (piece.type == PieceType::kByte) piece.type = PieceType::kNormal;
     if (piece.type != PieceType::kNormal) continue;
-    if (byte_fallback && BytePiece(piece.text) >= 0) {
+    if (const int byte = BytePiece(piece.text); byte_fallback && byte >= 0) {
       piece.type = PieceType::kByte;
-      ++bytes;
+      spelt[byte] = true;
       continue;
     }
+    if (piece.text.size() == 1) spelt[static_cast<uint8_t>(piece.text[0])] = true;
     const auto known = score.find(piece.text);
     piece.score = known != score.end() ? known->second : never;
   }
-  spec->byte_fallback = bytes == 256;
+  spec->byte_fallback = byte_fallback && std::ranges::all_of(spelt, [](bool is) { return is; });
   if (spec->unk >= 0) spec->pieces[spec->unk].type = PieceType::kUnknown;
 }
 
-constexpr const char* kSplitsFault =
-    "its tokenizer splits words in a way that GGUF has no name for";
-
-std::string ByteLevelFault(const TokenizerSpec& spec) {
-  if (spec.pre.empty()) return kSplitsFault;
+std::string ByteLevelFault(const TextSteps& steps, const TokenizerSpec& spec) {
   if (spec.add_space_prefix)
     return "its tokenizer puts a space before a text, which a GGUF of this kind cannot say";
-  if (spec.normalizes && !spec.nfc)
+  if (!steps.normalizers.empty() && !spec.nfc)
     return "its tokenizer normalises text in a way that GGUF has no name for";
   return "";
 }
 
+using Kind = NormalizerSpec::Kind;
+
+std::string StepFault(const NormalizerSpec& step, bool* marks, std::vector<std::string>* notes) {
+  if (step.kind == Kind::kReplaceText && step.pattern == " " && step.content == kMetaSpace) {
+    *marks = true;
+    return "";
+  }
+  if (step.kind != Kind::kPrepend || step.content != kMetaSpace)
+    return "its tokenizer normalises text in a way that GGUF has no name for";
+  if (step.where == NormalizerSpec::Where::kFirstRun) {
+    notes->push_back(
+        "llama.cpp puts a space also before text that follows a special token; the tokenizer puts one before the beginning of a text alone (prepend_scheme 'first')");
+  } else if (step.unless_there) {
+    notes->push_back(
+        "llama.cpp puts a space also before a text that begins with one; the tokenizer does not (Metaspace)");
+  }
+  return "";
+}
+
 // GGUF's "llama" turns spaces into marks and may put one before every run of text, no more.
-std::string MetaSpaceFault(const TextSteps& steps, const TokenizerSpec& spec) {
-  using Kind = NormalizerSpec::Kind;
+std::string MetaSpaceFault(const TextSteps& steps, TokenizerSpec* out) {
+  const TokenizerSpec& spec = *out;
   bool marks = false;
-  for (const NormalizerSpec& step : steps.normalizers) {
-    if (step.kind == Kind::kReplaceText && step.pattern == " " && step.content == kMetaSpace) {
-      marks = true;
-    } else if (step.kind != Kind::kPrepend || step.content != kMetaSpace) {
-      return "its tokenizer normalises text in a way that GGUF has no name for";
-    } else if (step.where == NormalizerSpec::Where::kFirstRun) {
-      return "its tokenizer puts a space before the beginning of a text alone (prepend_scheme 'first'), which a GGUF cannot say";
-    } else if (step.unless_there) {
-      return "its tokenizer puts a space only before a text that begins with none (Metaspace), which a GGUF cannot say";
-    }
+  std::vector<NormalizerSpec> rewrites = steps.normalizers;
+  std::vector<SplitSpec> splits;
+  for (const TextStage& stage : steps.stages) {
+    rewrites.insert(rewrites.end(), stage.rewrites.begin(), stage.rewrites.end());
+    splits.insert(splits.end(), stage.splits.begin(), stage.splits.end());
+  }
+  for (const NormalizerSpec& step : rewrites) {
+    std::string fault = StepFault(step, &marks, &out->gguf_notes);
+    if (!fault.empty()) return fault;
   }
   if (!marks) return "its tokenizer keeps spaces as they are, which a GGUF of this kind cannot say";
-  for (const SplitSpec& split : steps.splits) {
+  for (const SplitSpec& split : splits) {
     // No space is left to split at, and no piece could reach over a mark anyway.
     const bool idle = split.literal && (split.pattern == " " ||
                                         (split.pattern == kMetaSpace && MarksOnlyLead(spec)));
-    if (!idle) return kSplitsFault;
+    if (!idle) return "its tokenizer splits words in a way that GGUF has no name for";
   }
   return spec.ignore_merges
              ? "its tokenizer ignores its merges for whole words, which a GGUF of this kind cannot say"
              : "";
 }
 
-}  // namespace
+bool Prepends(const TextSteps& steps) {
+  const auto prepends = [](const NormalizerSpec& step) { return step.kind == Kind::kPrepend; };
+  return std::ranges::any_of(steps.normalizers, prepends) ||
+         std::ranges::any_of(steps.stages, [&](const TextStage& stage) {
+           return std::ranges::any_of(stage.rewrites, prepends);
+         });
+}
 
-BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec) {
-  Json parsed = ParseJson(text, where);
-  if (!parsed.is_object() || !parsed.contains("model") || !parsed["model"].is_object()) {
-    throw InputError(where, ": must be an object with a 'model'");
-  }
-  const Json vocab = Take(&parsed["model"], "vocab");
-  Json merges = Take(&parsed["model"], "merges");
-  const Json file = parsed;
+// What follows once the vocabulary and the merges are read.
+BpePipeline ReadSteps(const Json& file, size_t limit, const std::string& where,
+                      TokenizerSpec* spec) {
   const Json& model = file["model"];
-  const Json added = Member(file, "added_tokens");
   const std::string in_model = where + ": model";
-  CheckModel(model, in_model);
-  if (!vocab.is_object()) throw InputError(in_model, ": 'vocab' must be an object");
-
-  spec->kind = TokenizerSpec::Kind::kBpe;
-  spec->tokenizer_json = std::move(text);
-  const size_t limit = vocab.size() + added.size() + kMaxGaps;
-  ReadVocabulary(vocab, limit, in_model, spec);
-  ReadMerges(std::move(merges), in_model, spec);
-  ReadAddedTokens(added, limit, where + ": added_tokens", spec);
-
+  spec->added.clear();
+  spec->gguf_notes.clear();
+  spec->add_bos = spec->add_eos = false;
+  ReadAddedTokens(Member(file, "added_tokens"), limit, where + ": added_tokens", spec);
   BpePipeline pipeline;
   pipeline.options = ReadModelOptions(model, in_model, spec);
   TextSteps steps = ReadTextSteps(Member(file, "normalizer"), Member(file, "pre_tokenizer"), where);
   spec->byte_level = steps.byte_level;
-  spec->add_space_prefix =
-      std::any_of(steps.normalizers.begin(), steps.normalizers.end(),
-                  [](const NormalizerSpec& n) { return n.kind == NormalizerSpec::Kind::kPrepend; });
+  spec->add_space_prefix = Prepends(steps);
   spec->normalizes = !steps.normalizers.empty();
   if (steps.byte_level) {
-    spec->pre = PreName(steps.splits);
-    spec->nfc = steps.normalizers == std::vector<NormalizerSpec>{{NormalizerSpec::Kind::kNfc}};
-    spec->gguf_fault = ByteLevelFault(*spec);
+    spec->pre = PreNameFor(steps.stages, *spec, /*thorough=*/false);
+    spec->nfc = steps.normalizers == std::vector<NormalizerSpec>{{Kind::kNfc}};
+    spec->gguf_fault = ByteLevelFault(steps, *spec);
   } else {
     FinishMetaSpacePieces(pipeline.options.byte_fallback, spec);
-    if (steps.splits.empty()) spec->pre = "default";
-    spec->gguf_fault = MetaSpaceFault(steps, *spec);
+    spec->pre = "default";
+    spec->gguf_fault = MetaSpaceFault(steps, spec);
   }
   ReadPostProcessor(Member(file, "post_processor"), where + ": post_processor", spec);
-  CheckDecoder(Member(file, "decoder"), where + ": decoder");
-
-  for (const auto& token : spec->added) {
-    (token.special || !token.normalized ? pipeline.raw_tokens : pipeline.normalized_tokens)
-        .push_back(token);
-  }
+  DecoderSteps decoder;
+  ReadDecoder(Member(file, "decoder"), spec->byte_level, where + ": decoder", &decoder);
+  spec->strip_space = file.contains("decoder") && !file["decoder"].is_null()
+                          ? decoder.strip_space
+                          : spec->add_space_prefix;
+  if (!spec->byte_level && spec->strip_space != spec->add_space_prefix)
+    spec->gguf_notes.push_back(
+        "llama.cpp keeps or takes away the space at a text's beginning otherwise");
+  SortAddedTokens(*spec, &pipeline);
   pipeline.normalizers = std::move(steps.normalizers);
-  pipeline.splits = std::move(steps.splits);
+  pipeline.stages = std::move(steps.stages);
   return pipeline;
+}
+
+Json ParsedFile(const std::string& text, const std::string& where) {
+  Json parsed = ParseJson(text, where);
+  if (!parsed.is_object() || !parsed.contains("model") || !parsed["model"].is_object())
+    throw InputError(where, ": must be an object with a 'model'");
+  CheckModel(parsed["model"], where + ": model");
+  return parsed;
+}
+
+}  // namespace
+
+BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec) {
+  Json parsed = ParsedFile(text, where);
+  const Json vocab = Take(&parsed["model"], "vocab");
+  Json merges = Take(&parsed["model"], "merges");
+  const std::string in_model = where + ": model";
+  if (!vocab.is_object()) throw InputError(in_model, ": 'vocab' must be an object");
+  spec->kind = TokenizerSpec::Kind::kBpe;
+  spec->tokenizer_json = std::move(text);
+  const size_t limit = vocab.size() + Member(parsed, "added_tokens").size() + kMaxGaps;
+  ReadVocabulary(vocab, limit, in_model, spec);
+  ReadMerges(std::move(merges), in_model, spec);
+  return ReadSteps(parsed, limit, where, spec);
+}
+
+BpePipeline ParseTokenizerSteps(const std::string& text, const std::string& where,
+                                TokenizerSpec* spec) {
+  spec->kind = TokenizerSpec::Kind::kBpe;
+  return ReadSteps(ParsedFile(text, where), spec->pieces.size(), where, spec);
+}
+
+std::string StepsOf(const TokenizerSpec& spec, const std::string& where) {
+  Json parsed = ParsedFile(spec.tokenizer_json, where);
+  parsed["model"].erase("vocab");
+  parsed["model"].erase("merges");
+  parsed["added_tokens"] = JsonOf(spec.added);
+  return DumpJson(parsed);
+}
+
+std::string AddedTokensJson(const std::vector<TokenizerSpec::AddedToken>& tokens) {
+  return DumpJson(JsonOf(tokens));
+}
+
+std::vector<TokenizerSpec::AddedToken> AddedTokensFromJson(const std::string& text,
+                                                           const std::string& where) {
+  std::vector<TokenizerSpec::AddedToken> tokens;
+  for (const Json& token : ParseJson(text, where)) tokens.push_back(ReadAddedToken(token, where));
+  return tokens;
+}
+
+std::string PreNameOf(const TokenizerSpec& spec, const std::string& where) {
+  if (!spec.pre.empty() || spec.tokenizer_json.empty()) return spec.pre;
+  const Json parsed = ParsedFile(spec.tokenizer_json, where);
+  return PreNameFor(ReadTextSteps(Json(), Member(parsed, "pre_tokenizer"), where).stages, spec,
+                    /*thorough=*/true);
 }
 
 }  // namespace retort

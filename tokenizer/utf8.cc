@@ -32,13 +32,6 @@ constexpr Alphabet MakeAlphabet() {
 
 constexpr Alphabet kAlphabet = MakeAlphabet();
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
-}
-
 }  // namespace
 
 Utf8Char DecodeUtf8(std::string_view text, size_t pos) {
@@ -120,6 +113,13 @@ bool LettersToBytes(std::string_view letters, std::string* bytes) {
     pos += c.size;
   }
   return true;
+}
+
+int HexDigit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return -1;
 }
 
 int BytePiece(std::string_view piece) {

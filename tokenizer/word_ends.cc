@@ -14,21 +14,32 @@ struct Char {
   size_t size;
 };
 
+// The numbers that only kEachDigit knows.
+bool IsNewDigit(char32_t code) {
+  return (code >= 0x11DE0 && code <= 0x11DE9) || (code >= 0x16FF4 && code <= 0x16FF6);
+}
+
+// kNewDigits: with those.
+template <bool kNewDigits = false>
 inline Char At(std::string_view text, size_t pos) {
   const auto byte = static_cast<uint8_t>(text[pos]);
   if (byte < 0x80) return {char_class::kAscii[byte], 1};
   const Utf8Char c = DecodeUtf8(text, pos);
-  return {ClassBeyondAscii(c.code), static_cast<size_t>(c.size)};
+  const auto size = static_cast<size_t>(c.size);
+  if (kNewDigits && IsNewDigit(c.code)) return {kNumber, size};
+  return {ClassBeyondAscii(c.code), size};
 }
 
+template <bool kNewDigits = false>
 inline bool IsAt(std::string_view text, size_t pos, CharClass kind) {
-  return pos < text.size() && At(text, pos).kind == kind;
+  return pos < text.size() && At<kNewDigits>(text, pos).kind == kind;
 }
 
 // The end of the run of characters of one class that begins at `pos`.
+template <bool kNewDigits = false>
 inline size_t RunEnd(std::string_view text, size_t pos, CharClass kind) {
   while (pos < text.size()) {
-    const Char c = At(text, pos);
+    const Char c = At<kNewDigits>(text, pos);
     if (c.kind != kind) break;
     pos += c.size;
   }
@@ -59,7 +70,7 @@ size_t SpaceEnd(std::string_view text, size_t pos, bool digits_end) {
   size_t last = pos, end = pos;
   for (; IsAt(text, end, kSpace); end += At(text, end).size) last = end;
   if (end == text.size() || last == pos) return end;
-  return digits_end && IsAt(text, end, kNumber) ? end : last;
+  return digits_end && IsAt<true>(text, end, kNumber) ? end : last;
 }
 
 // \s*[\r\n]+, else as above.
@@ -100,10 +111,10 @@ size_t Gpt2End(std::string_view text, size_t pos) {
     if (const size_t size = Contraction<false>(text, pos)) return pos + size;
   }
   const size_t begin = first == ' ' && pos + 1 < text.size() ? pos + 1 : pos;
-  const Char c = At(text, begin);
+  const Char c = At<kDigitsApart>(text, begin);
   if (kDigitsApart && c.kind == kNumber) return begin == pos ? pos + c.size : begin;
   return c.kind == kSpace ? SpaceEnd(text, pos, kDigitsApart)
-                          : RunEnd(text, begin + c.size, c.kind);
+                          : RunEnd<kDigitsApart>(text, begin + c.size, c.kind);
 }
 
 }  // namespace

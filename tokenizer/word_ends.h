@@ -18,8 +18,9 @@ inline constexpr char kLlama3Words[] =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 inline constexpr char kQwen2Words[] =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
-// SmolLM isolates every digit before applying GPT-2's expression.
-inline constexpr char kEachDigit[] = R"(\p{N})";
+// One number, as the step "Digits" knows them: those of Unicode 17 (unicode.h). SmolLM isolates each
+// before applying GPT-2's expression.
+inline constexpr char kEachDigit[] = R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])";
 
 // Returns the end of the word that begins at `pos` < text.size(). The next word begins there. The
 // text must be valid UTF-8.

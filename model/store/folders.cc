@@ -135,9 +135,9 @@ void CopyModelFiles(const Path& source, const Path& folder, const std::string& t
 }
 
 void CopyTokenizerFiles(const Path& source, const Path& folder) {
-  for (const char* name :
-       {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
-        "added_tokens.json", "chat_template.jinja", "vocab.json", "merges.txt"}) {
+  for (const char* name : {"tokenizer.json", "tekken.json", "tokenizer.model",
+                           "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+                           "chat_template.jinja", "vocab.json", "merges.txt"}) {
     if (std::filesystem::exists(source / name)) CopyFileAtomically(source / name, folder / name);
   }
 }

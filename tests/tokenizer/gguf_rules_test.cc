@@ -47,6 +47,13 @@ std::unique_ptr<Tokenizer> Reread(const TokenizerSpec& spec, const std::string& 
   return Read(m);
 }
 
+// What SpecToGguf says of llama.cpp, joined.
+std::string NotesOf(const TokenizerSpec& spec, const std::string& name = "model") {
+  GgufMetadata m("test.gguf");
+  m.Set("general.name", name);
+  return Join(SpecToGguf(spec, std::ssize(spec.pieces), "models/x", m), "; ");
+}
+
 std::string ExportRefusal(const TokenizerSpec& spec, const std::string& name = "model") {
   return RefusalOf([&] { Reread(spec, name); });
 }
@@ -124,35 +131,56 @@ TEST(GgufTokenizer, NormalisesAsItsFolderDid) {
   EXPECT_EQ(Read(MetadataOf(spec))->Encode(apart).size(), 2u);
 }
 
-TEST(GgufFault, NamesFlagsThatNoGgufKeeps) {
+TEST(GgufLosses, AreNamedAndKeptInKeysOfItsOwn) {
   TokenizerSpec spec = ByteLevelSpec({}, {});
   spec.pieces.push_back({"<x>", 0, PieceType::kUserDefined});
   const auto with = [&](const char* flag, auto set) {
     TokenizerSpec::AddedToken token{.id = 256, .text = "<x>"};
     set(token);
     spec.added = {token};
-    const std::string refusal = ExportRefusal(spec);
-    ExpectRefusal(refusal, "models/x: cannot be exported: added token '<x>'");
-    ExpectRefusal(refusal, flag);
+    ExpectRefusal(NotesOf(spec), "added token '<x>'");
+    ExpectRefusal(NotesOf(spec), flag);
+    for (const char* text : {"a <x> b", "a<x>b", "<x>"}) {
+      EXPECT_EQ(Reread(spec)->Encode(text), Tokenizer::FromSpec(spec, "test")->Encode(text))
+          << flag << " " << text;
+    }
   };
   with("(lstrip)", [](auto& t) { t.lstrip = true; });
   with("(rstrip)", [](auto& t) { t.rstrip = true; });
   with("(single_word)", [](auto& t) { t.single_word = true; });
   spec.added = {{.id = 256, .text = "<x>", .normalized = true}};
-  EXPECT_EQ(ExportRefusal(spec), "accepted");  // nothing is normalised
+  EXPECT_EQ(NotesOf(spec), "");  // nothing is normalised
   spec.added[0].rstrip = true;
-  EXPECT_EQ(ExportRefusal(spec, "phi3"), "accepted");  // readers tell it by the name
+  EXPECT_EQ(NotesOf(spec, "phi3"), "");  // readers tell it by the name
 }
 
-TEST(GgufFault, NamesPiecesThatAGgufCutsAt) {
+TEST(GgufLosses, NameTokensOfOneKindOnce) {
+  TokenizerSpec spec = ByteLevelSpec({"<x>", "<y>", "<z>"}, {});
+  for (int32_t id = 256; id < 259; ++id)
+    spec.added.push_back(
+        {.id = id, .text = spec.pieces[static_cast<size_t>(id)].text, .lstrip = true});
+  EXPECT_EQ(NotesOf(spec),
+            "added token '<x>' takes away the spaces before it (lstrip), and so do 2 more");
+}
+
+TEST(GgufLosses, NamePiecesThatAGgufCutsAt) {
   TokenizerSpec spec = SentencePieceSpec();
   spec.pieces.push_back({"<x>", 0, PieceType::kUserDefined});
-  ExpectRefusal(ExportRefusal(spec), "user-defined piece '<x>'");
+  ExpectRefusal(NotesOf(spec), "user-defined piece '<x>'");
+  EXPECT_EQ(Reread(spec)->Encode("a<x>a"), Tokenizer::FromSpec(spec, "test")->Encode("a<x>a"));
+  EXPECT_EQ(Reread(spec)->Encode("a<x>a").size(), 3u);
   spec.add_space_prefix = false;  // then it makes no difference
-  EXPECT_EQ(ExportRefusal(spec), "accepted");
+  EXPECT_EQ(NotesOf(spec), "");
   spec.add_space_prefix = true;
   spec.added = {{.id = static_cast<int32_t>(spec.pieces.size()) - 1, .text = "<x>"}};
-  EXPECT_EQ(ExportRefusal(spec), "accepted");  // added beside the model, it cuts there too
+  EXPECT_EQ(NotesOf(spec), "");  // added beside the model, it cuts there too
+}
+
+TEST(GgufLosses, NameSpacesThatLlamaCppKeeps) {
+  TokenizerSpec spec = SentencePieceSpec();
+  spec.remove_extra_whitespaces = true;
+  ExpectRefusal(NotesOf(spec), "extra spaces");
+  EXPECT_EQ(Reread(spec)->Encode("  a  b "), (Ids{262, 263}));
 }
 
 // What a folder adds beside its SentencePiece model cuts a text.
@@ -192,33 +220,47 @@ class FolderTokenizer : public testing::Test {
     folder_.Put("tokenizer.json", DumpJson(file));
     return Tokenizer::Load(folder_.path());
   }
-  void Refused(const std::string& members, std::string_view why) {
-    ExpectRefusal(ExportRefusal(Load(members)->spec()), why);
+  // The export says `why`, and reading back gives the same ids.
+  void Says(const std::string& members, std::string_view why) {
+    const auto tokenizer = Load(members);
+    ExpectRefusal(NotesOf(tokenizer->spec()), why);
+    const auto again = Reread(tokenizer->spec());
+    for (const char* text : {"a b", " a", "ba", "b<t>a", "<t>", "a  b "}) {
+      EXPECT_EQ(again->Encode(text), tokenizer->Encode(text)) << members << " " << text;
+      const std::vector<Segment> marked = {{text, true}};
+      EXPECT_EQ(again->Encode(marked, false), tokenizer->Encode(marked, false));
+    }
   }
   TemporaryFolder folder_;
 };
 
-TEST_F(FolderTokenizer, SaysWhatItDoesThatNoGgufCanSay) {
+TEST_F(FolderTokenizer, SaysWhatLlamaCppDoesOtherwise) {
   const std::string marks = R"({"type":"Replace","pattern":{"String":" "},"content":"▁"})";
   const std::string prefix = R"({"type":"Prepend","prepend":"▁"})";
   const auto sequence = [](const std::vector<std::string>& steps) {
     return Cat(R"("normalizer":{"type":"Sequence","normalizers":[)", Join(steps, ","), "]}");
   };
-  EXPECT_EQ(ExportRefusal(Load(sequence({prefix, marks}))->spec()), "accepted");
-  Refused(sequence({R"({"type":"NFKC"})", marks}), "its tokenizer normalises text");
-  Refused(R"("normalizer":null)", "keeps spaces as they are");
-  Refused(
-      sequence({prefix, marks}) + R"(,"pre_tokenizer":{"type":"Digits","individual_digits":true})",
-      "its tokenizer splits words");
-  Refused(R"("pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"})",
-          "prepend_scheme 'first'");
-  Refused(
-      sequence({prefix, marks}) + R"(,"added_tokens":[{"id":4,"content":"<t>","special":false}])",
-      "(normalized)");
-  Refused(R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true})", "puts a space before");
-  Refused(
+  EXPECT_EQ(NotesOf(Load(sequence({prefix, marks}))->spec()), "");
+  Says(sequence({R"({"type":"NFKC"})", marks}), "its tokenizer normalises text");
+  Says(R"("normalizer":null)", "keeps spaces as they are");
+  Says(sequence({prefix, marks}) + R"(,"pre_tokenizer":{"type":"Digits","individual_digits":true})",
+       "its tokenizer splits words");
+  Says(R"("pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"})",
+       "prepend_scheme 'first'");
+  Says(sequence({prefix, marks}) + R"(,"added_tokens":[{"id":4,"content":"<t>","special":false}])",
+       "(normalized)");
+  Says(R"("pre_tokenizer":{"type":"ByteLevel","add_prefix_space":true})", "puts a space before");
+  Says(
       R"("normalizer":{"type":"NFKC"},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false})",
       "its tokenizer normalises text");
+}
+
+// llama.cpp must not open what it would read as another tokenizer.
+TEST_F(FolderTokenizer, IsOfNoModelOfLlamaCppsIfItWouldBeReadOtherwise) {
+  GgufMetadata m("test.gguf");
+  const auto tokenizer = Load(R"("normalizer":{"type":"NFKC"})");
+  SpecToGguf(tokenizer->spec(), 4, "models/x", m);
+  EXPECT_EQ(m.Text("tokenizer.ggml.model"), "retort");
 }
 
 TEST_F(FolderTokenizer, NeedsTheBosThatItIsToAdd) {

@@ -189,12 +189,19 @@ TEST_F(TokenizerJson, RefusesWhatItDoesNotKnowByName) {
           "normalizer 'Frobnicate' is not known");
   refuses("pre_tokenizer", R"({"type": "BertPreTokenizer"})", "pre-tokenizer 'BertPreTokenizer'");
   refuses("pre_tokenizer",
+          R"({"type": "Split", "pattern": {"Regex": "\\p{Klingon}"}, "behavior": "Isolated"})",
+          "the property 'Klingon' is not known");
+  refuses("pre_tokenizer",
           R"({"type": "Split", "pattern": {"Regex": "("}, "behavior": "Isolated"})",
           "the expression '(' is not understood");
   refuses("pre_tokenizer", R"({"type": "Split", "pattern": {"String": "-"}, "behavior": "Odd"})",
           "behavior 'Odd'");
-  refuses("post_processor", R"({"type": "BertProcessing"})", "post-processor 'BertProcessing'");
+  refuses("post_processor", R"({"type": "BertProcessing"})", "'cls' must be a list");
+  refuses("post_processor", R"({"type": "Odd"})", "post-processor 'Odd'");
   refuses("decoder", R"({"type": "WordPiece"})", "decoder 'WordPiece'");
+  refuses("decoder", R"({"type": "Strip", "content": " ", "start": 2, "stop": 0})", "'Strip'");
+  refuses("decoder", R"({"type": "Replace", "pattern": {"String": "x"}, "content": "y"})",
+          "'Replace'");
   refuses("model", R"({"type": "WordPiece", "vocab": {}})", "model 'WordPiece'");
   refuses("model", R"({"vocab": {"a": 0}, "merges": ["a b"]})", "merge 0 'a b'");
   refuses("model", R"({"vocab": {"a": 0}, "merges": [["a"]]})", "merge 0");
