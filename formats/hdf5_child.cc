@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The parent's side: starts the child, and believes nothing that it sends.
+// The parent's side: starts the child. formats/hdf5_items.h reads what it sends.
 #include "formats/hdf5_child.h"
 
 #include <fcntl.h>
@@ -14,26 +14,13 @@
 #include <chrono>
 #include <cstring>
 
-#include "base/checked.h"
-#include "formats/hdf5_handles.h"
-#include "formats/hdf5_rows.h"
+#include "base/error.h"
+#include "formats/hdf5_items.h"
 
 namespace retort {
-
-using hdf5::Record;
-
 namespace {
 
 constexpr int kSilence = 120;  // seconds without a byte after which the child is ended
-constexpr uint64_t kLargestText = 60'000;
-constexpr uint64_t kMostItems = 1'000'000;
-
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-  }
-  return text;
-}
 
 // This process's, but libraries start no threads: one that starts while the child limits its own
 // memory would crash it.
@@ -101,19 +88,6 @@ class Child {
       bytes -= static_cast<size_t>(n);
     }
   }
-  template <class T>
-  T Value() {
-    T value;
-    Read(&value, sizeof value);
-    return value;
-  }
-  std::string Text(size_t longest) {
-    const auto size = Value<uint32_t>();
-    if (size > longest) throw InputError(place_, ": holds a text of ", size, " bytes");
-    std::string out(size, '\0');
-    Read(out.data(), out.size());
-    return out;
-  }
   // Throws Error{kInput} unless the child ends well.
   void End() {
     if (Wait() != 0) Died();
@@ -143,91 +117,14 @@ class Child {
   pid_t process_ = -1;
 };
 
-class Receiver {
- public:
-  Receiver(const Path& path, Hdf5Wanted wanted, int64_t most_bytes)
-      : place_(path.string()),
-        values_(wanted == Hdf5Wanted::kValues),
-        room_(static_cast<uint64_t>(most_bytes)),
-        child_(path, wanted, most_bytes) {}
-
-  void Receive(const std::function<void(Hdf5Item&&)>& take) {
-    for (uint64_t items = 0;; ++items) {
-      const auto kind = child_.Value<uint8_t>();
-      if (kind == static_cast<uint8_t>(Record::kEnd)) return child_.End();
-      if (kind == static_cast<uint8_t>(Record::kFault)) ThrowFault();
-      if (items == kMostItems) throw InputError(place_, ": holds more than ", items, " datasets");
-      Hdf5Item item;
-      item.name = Printable(child_.Text(hdf5::kLongestName));
-      switch (static_cast<Record>(kind)) {
-        case Record::kDataset:
-          ReceiveDataset(item);
-          break;
-        case Record::kText:
-          item.kind = Hdf5Item::Kind::kText;
-          item.text = child_.Text(kLargestText);
-          break;
-        case Record::kInt:
-          item.kind = Hdf5Item::Kind::kInt;
-          item.integer = child_.Value<int64_t>();
-          break;
-        case Record::kNumber:
-          item.kind = Hdf5Item::Kind::kNumber;
-          item.number = child_.Value<double>();
-          break;
-        default:
-          throw InputError(place_, ": is hostile: the process that read it sent nonsense");
-      }
-      take(std::move(item));
-    }
-  }
-
- private:
-  void ReceiveDataset(Hdf5Item& item) {
-    const std::string place = Cat(place_, ": dataset '", item.name, "'");
-    const auto type = child_.Value<uint8_t>();
-    for (const Hdf5Type t : kHdf5Types) {
-      if (type == static_cast<uint8_t>(t)) item.type = t;
-    }
-    item.shape.resize(child_.Value<uint8_t>());
-    for (int64_t& dim : item.shape) {
-      dim = child_.Value<int64_t>();
-      if (dim < 0) throw InputError(place, " has a dimension of ", dim);
-    }
-    item.stored_bytes = child_.Value<int64_t>();
-    const auto bytes = child_.Value<uint64_t>();
-    uint64_t want = 0;
-    if (values_) {
-      if (!item.type || item.shape.empty() || item.shape.size() > 2)
-        throw InputError(place, " is none that Retort writes");
-      want = hdf5::BytesOf(*item.type);
-      for (const int64_t dim : item.shape)
-        want = CheckedMul(want, static_cast<uint64_t>(dim), place);
-    }
-    if (bytes != want || want > room_)
-      throw InputError(place, " has ", bytes, " bytes of values, expected ", want, ", at most ",
-                       room_);
-    room_ -= want;
-    item.values.resize(want);
-    child_.Read(item.values.data(), want);
-  }
-
-  [[noreturn]] void ThrowFault() {
-    const std::string text = Printable(child_.Text(hdf5::kLongestFault));
-    throw InputError(StartsWith(text, place_) ? "" : place_ + ": ", text);
-  }
-
-  const std::string place_;
-  const bool values_;
-  uint64_t room_;
-  Child child_;
-};
-
 }  // namespace
 
 void ReadHdf5InChild(const Path& path, Hdf5Wanted wanted, int64_t most_bytes,
                      const std::function<void(Hdf5Item&&)>& take) {
-  Receiver(path, wanted, most_bytes).Receive(take);
+  Child child(path, wanted, most_bytes);
+  hdf5::ReadItems([&](void* to, size_t bytes) { child.Read(to, bytes); }, path.string(), wanted,
+                  most_bytes, take);
+  child.End();
 }
 
 }  // namespace retort
