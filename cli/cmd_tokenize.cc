@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort tokenize MODEL: shows the ids that `run --prompt` would use, or those of a conversation, or
-// its text.
+// retort tokenize MODEL: shows the ids that `run --prompt` would use, or those of a conversation,
+// or its text.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>

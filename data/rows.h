@@ -5,8 +5,9 @@
 //   format             keys
 //   messages           messages: [{role, content}, ...]; a message may have weight (0 or 1), train
 //                      or loss (true or false): an assistant's turn with 0 or false carries no
-//                      loss; its other keys (tool_calls, reasoning_content, ...) and the row's tools,
-//                      documents, enable_thinking and chat_template_kwargs are the template's
+//                      loss; its other keys (tool_calls, reasoning_content, ...) and the row's
+//                      tools, documents, enable_thinking and chat_template_kwargs are the
+//                      template's
 //   prompt_completion  prompt, completion; or question, answer, read as
 //                      "Question: QUESTION\nAnswer:" and " ANSWER"
 //   alpaca             instruction, output, input (may be absent or empty); read as a prompt in the

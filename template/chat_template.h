@@ -37,8 +37,8 @@ struct ChatPiece {
 struct RenderedChat {
   std::vector<ChatPiece> pieces;  // without the first BOS
   bool bos = false;               // whether the text begins with one
-  // The assistant's turns that the template does not write as it would have asked for them (it takes
-  // thoughts out of earlier turns, for example). They are no replies.
+  // The assistant's turns that the template does not write as it would have asked for them (it
+  // takes thoughts out of earlier turns, for example). They are no replies.
   int64_t rewritten = 0;
 };
 

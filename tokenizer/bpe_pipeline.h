@@ -22,8 +22,8 @@ struct BpePipeline {
   BpeOptions options;
 };
 
-// Whether the models of this GGUF name of a pre-tokenizer bring text into NFC, if their file does not
-// say (PipelineFromSpec reads the spec's own value).
+// Whether the models of this GGUF name of a pre-tokenizer bring text into NFC, if their file does
+// not say (PipelineFromSpec reads the spec's own value).
 bool PreImpliesNfc(const std::string& pre);
 // Fills the pipeline's tokens from the spec's added ones.
 void SortAddedTokens(const TokenizerSpec& spec, BpePipeline* pipeline);
@@ -32,20 +32,23 @@ void SortAddedTokens(const TokenizerSpec& spec, BpePipeline* pipeline);
 BpePipeline PipelineFromSpec(const TokenizerSpec& spec, const std::string& where);
 
 // Reads the text of a tokenizer.json with a BPE model. Fills the spec's pieces, merges, added, pre,
-// gguf_fault, nfc, normalizes, byte_level, byte_fallback, add_space_prefix, strip_space, ignore_merges,
-// add_bos, add_eos, bos, unk and tokenizer_json. Throws Error{kInput} naming an unsupported feature.
+// gguf_fault, nfc, normalizes, byte_level, byte_fallback, add_space_prefix, strip_space,
+// ignore_merges, add_bos, add_eos, bos, unk and tokenizer_json. Throws Error{kInput} naming an
+// unsupported feature.
 BpePipeline ParseTokenizerJson(std::string text, const std::string& where, TokenizerSpec* spec);
-// The same from a tokenizer.json without vocabulary and merges, which are in the spec (tokenizer_steps).
+// The same from a tokenizer.json without vocabulary and merges, which are in the spec
+// (tokenizer_steps).
 BpePipeline ParseTokenizerSteps(const std::string& text, const std::string& where,
                                 TokenizerSpec* spec);
-// The text of a spec's tokenizer.json without its vocabulary and merges, with the spec's added tokens.
+// The text of a spec's tokenizer.json without its vocabulary and merges, with the spec's added
+// tokens.
 std::string StepsOf(const TokenizerSpec& spec, const std::string& where);
 // Added tokens as the JSON text of a list, as in a tokenizer.json, and back. Throws Error{kInput}.
 std::string AddedTokensJson(const std::vector<TokenizerSpec::AddedToken>& tokens);
 std::vector<TokenizerSpec::AddedToken> AddedTokensFromJson(const std::string& text,
                                                            const std::string& where);
-// Whether a spec from a tokenizer.json has a name for its splits, and which: spec.pre, or what a thorough
-// comparison finds (pre_names.h).
+// Whether a spec from a tokenizer.json has a name for its splits, and which: spec.pre, or what a
+// thorough comparison finds (pre_names.h).
 std::string PreNameOf(const TokenizerSpec& spec, const std::string& where);
 
 }  // namespace retort

@@ -55,8 +55,8 @@ class BpeTokenizer : public BaseTokenizer {
     size_t limit;
     std::vector<int32_t>* ids;
   };
-  // Text between added tokens. `first`: it is the beginning of the whole text. `prefix`: whether Prepend
-  // steps apply.
+  // Text between added tokens. `first`: it is the beginning of the whole text. `prefix`: whether
+  // Prepend steps apply.
   struct Part {
     std::string_view text;
     bool first, prefix;
@@ -118,8 +118,8 @@ class BpeTokenizer : public BaseTokenizer {
     return EncodeNormalized(normalized_tokens_.Cut(normalized), run, job);
   }
 
-  // A run's normalised text and what of it is markup. Where markup and other text change each other, none
-  // of it counts as markup.
+  // A run's normalised text and what of it is markup. Where markup and other text change each
+  // other, none of it counts as markup.
   MarkedText NormalizeMarked(const Part& run, const MarkedText& all, Job* job) const {
     const auto begin = static_cast<size_t>(run.text.data() - all.text().data());
     std::vector<Segment> parts = all.Parts(begin, begin + run.text.size());

@@ -111,8 +111,8 @@ std::map<int64_t, TokenizerSpec::AddedToken> TokensBeside(const Path& folder, co
   return tokens;
 }
 
-// Adds them to the pieces; their ids follow the model's. A piece of the model that is to be special is
-// never read from content.
+// Adds them to the pieces; their ids follow the model's. A piece of the model that is to be special
+// is never read from content.
 void AddTokensPastModel(const Path& folder, const Json& config, const std::string& where,
                         TokenizerSpec* spec) {
   const auto pieces = std::ssize(spec->pieces);
@@ -153,8 +153,8 @@ void PutBesideJson(TokenizerSpec::AddedToken token, const std::string& where, To
   spec->added.push_back(std::move(token));
 }
 
-// What tokenizer_config.json says of the tokens of a tokenizer.json: transformers adds what the latter
-// lacks, and the named ones as special.
+// What tokenizer_config.json says of the tokens of a tokenizer.json: transformers adds what the
+// latter lacks, and the named ones as special.
 void AddTokensBesideJson(const Json& config, const std::string& where, TokenizerSpec* spec) {
   for (auto& [id, token] : DecoderTokens(config, where)) {
     token.id = static_cast<int32_t>(id);

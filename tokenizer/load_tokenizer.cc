@@ -30,10 +30,11 @@ constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos}
 constexpr const char* kNfcKey = "retort.tokenizer.nfc";
 // Retort's own: tokenizer.json without vocabulary and merges, for what GGUF's keys cannot say.
 constexpr const char* kStepsKey = "retort.tokenizer.json";
-// Retort's own: whether decoding takes away a space at the beginning, if add_space_prefix does not tell.
+// Retort's own: whether decoding takes away a space at the beginning, if add_space_prefix does not
+// tell.
 constexpr const char* kStripKey = "retort.tokenizer.strip_space";
-// Retort's own, for SentencePiece models: the added tokens with their flags, and whether user-defined
-// pieces cut a text.
+// Retort's own, for SentencePiece models: the added tokens with their flags, and whether
+// user-defined pieces cut a text.
 constexpr const char* kAddedKey = "retort.tokenizer.added_tokens";
 constexpr const char* kCutKey = "retort.tokenizer.cut_user_defined";
 // tokenizer.ggml.model of files that only Retort reads.

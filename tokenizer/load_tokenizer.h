@@ -17,9 +17,9 @@ std::unique_ptr<Tokenizer> LoadTokenizer(const Path& path);
 // Converts to and from the tokenizer.ggml.* keys of a GGUF. What the file leaves out is read as
 // llama.cpp reads it (gguf_rules.h).
 TokenizerSpec SpecFromGguf(const GgufMetadata& metadata, const std::string& where);
-// `metadata` already names the model. What GGUF's own keys cannot say is in keys of Retort's; returns what
-// llama.cpp then does otherwise, each a sentence's part. A file that llama.cpp would read as another
-// tokenizer names the model "retort", which llama.cpp refuses. Throws Error{kInput}, beginning with
+// `metadata` already names the model. What GGUF's own keys cannot say is in keys of Retort's;
+// returns what llama.cpp then does otherwise, each a sentence's part. A file that llama.cpp would
+// read as another tokenizer names the model "retort", which llama.cpp refuses. Throws Error{kInput}, beginning with
 // `where`, if no key can say what the tokenizer does.
 std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab,
                                     const std::string& where, GgufMetadata& metadata);

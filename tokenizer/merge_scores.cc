@@ -60,7 +60,8 @@ class Checker {
     return count == 0 || last - first + 1 == count;
   }
 
-  // Of a text such as left + right + more, in which the piece is there twice, the left one merges first.
+  // Of a text such as left + right + more, in which the piece is there twice, the left one merges
+  // first.
   bool RightsFollow(std::string_view piece, std::string_view left, std::string_view right,
                     int32_t rank) const {
     if (left == right || !piece.starts_with(right)) return true;

@@ -65,7 +65,8 @@ void PutForm(std::vector<int32_t>* codes, utf8proc_option_t options, std::string
   codes->clear();
 }
 
-// The form of valid UTF-8. Characters that Unicode 9 lacks stay as they are and combine with nothing.
+// The form of valid UTF-8. Characters that Unicode 9 lacks stay as they are and combine with
+// nothing.
 void AppendUnicodeForm(std::string_view text, Kind kind, std::string* out) {
   const auto options = static_cast<utf8proc_option_t>(UnicodeOptions(kind));
   std::vector<int32_t> codes;

@@ -10,8 +10,8 @@
 namespace retort {
 namespace {
 
-// One or two of each kind: letters of all cases, marks, numbers, spaces, punctuation, symbols, the letters
-// of contractions, and scripts that expressions name.
+// One or two of each kind: letters of all cases, marks, numbers, spaces, punctuation, symbols, the
+// letters of contractions, and scripts that expressions name.
 constexpr const char* kKinds[] = {
     "a",      "B",      "s",      "T",      "l",          "v",      "\u01C5", "\u02B0", "\u00E9",
     "\u0416", "\u05D0", "\u0301", "\u0903", "1",          "7",      "\u0663", "\u00BD", " ",

@@ -9,7 +9,8 @@
 namespace retort {
 
 // Whether both split a large set of texts alike: all short ones of characters of every kind that
-// expressions tell apart, long ones, and the characters at the ends of the ranges that either names.
+// expressions tell apart, long ones, and the characters at the ends of the ranges that either
+// names.
 bool SplitAlike(const std::vector<SplitSpec>& one, const std::vector<SplitSpec>& other);
 
 }  // namespace retort

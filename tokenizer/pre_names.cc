@@ -22,7 +22,8 @@ SplitSpec OnLetters(SplitSpec split) {
 constexpr char kEndings[] = "(?i:'s|'t|'re|'ve|'m|'ll|'d)";
 constexpr char kSpaces[] = R"(\s*[\r\n]+|\s+(?!\S)|\s+)";
 
-// Words of letters that end where a capital follows a small letter, as GPT-4o's; `ending` follows them.
+// Words of letters that end where a capital follows a small letter, as GPT-4o's; `ending` follows
+// them.
 std::string CasedWords(std::string_view ending, std::string_view numbers,
                        std::string_view without = "", std::string_view tail = R"([\r\n/]*)") {
   const std::string upper = Cat(R"([\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M})", without, "]");

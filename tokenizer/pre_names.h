@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// GGUF's names of pre-tokenizers (tokenizer.ggml.pre): how llama.cpp and its converter call the ways in
-// which byte-level models split text into words. One line of a table for each name.
+// GGUF's names of pre-tokenizers (tokenizer.ggml.pre): how llama.cpp and its converter call the
+// ways in which byte-level models split text into words. One line of a table for each name.
 #pragma once
 
 #include <string>
@@ -30,8 +30,8 @@ const PreName* FindPreName(std::string_view name);
 // All names, in order, for messages.
 std::string KnownPreNames();
 
-// The name to write for a model that splits and merges like this and has these pieces: one with the same
-// splits, however their expressions are spelt; "" if there is none. `thorough`: compares by trying
+// The name to write for a model that splits and merges like this and has these pieces: one with the
+// same splits, however their expressions are spelt; "" if there is none. `thorough`: compares by trying
 // texts too, which takes a second; else only what is written alike is found.
 std::string PreNameFor(const std::vector<TextStage>& stages, const TokenizerSpec& spec,
                        bool thorough);

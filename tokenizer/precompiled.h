@@ -9,8 +9,8 @@
 
 namespace retort {
 
-// The normalised text. `charsmap` has passed CheckCharsmap (sentencepiece_file.h). Bytes that are no
-// character stay.
+// The normalised text. `charsmap` has passed CheckCharsmap (sentencepiece_file.h). Bytes that are
+// no character stay.
 std::string Precompiled(std::string_view charsmap, std::string_view text);
 
 // Decodes base64, as the table is written in JSON; false if the text is not base64.

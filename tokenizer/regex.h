@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Regular expressions: PCRE2 on UTF-8, JIT-compiled if the processor supports it. Those of tokenizers
-// have Ruby's syntax and Unicode 16's classes, as in Hugging Face's library (regex_syntax.h). Expressions come from files and recipes, so no expression may take longer than its text
-// deserves: each match is limited in steps, and a text has a budget for those that need more.
+// Regular expressions: PCRE2 on UTF-8, JIT-compiled if the processor supports it. Those of
+// tokenizers have Ruby's syntax and Unicode 16's classes, as in Hugging Face's library
+// (regex_syntax.h). Expressions come from files and recipes, so no expression may take longer than
+// its text deserves: each match is limited in steps, and a text has a budget for those that need
+// more.
 #pragma once
 
 #include <cstddef>
@@ -61,8 +63,8 @@ class Regex {
   std::unique_ptr<Code> anchored_;  // the same expression, matching only where the search begins
 };
 
-// An expression that must match the whole of a short text, as Python's re.fullmatch, with PCRE2's own
-// classes. One thread.
+// An expression that must match the whole of a short text, as Python's re.fullmatch, with PCRE2's
+// own classes. One thread.
 class WholeRegex {
  public:
   // Throws as Regex does.

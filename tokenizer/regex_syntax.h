@@ -19,8 +19,9 @@ using CategoryItems = std::function<std::string(std::string_view category, const
 std::string BracketsOf(const CodeSet& set);
 
 // Handles \s \S \d \D \w \W \h \H \b \B \p{..} \P{..} \uHHHH, the same in brackets, brackets in
-// brackets, &&, POSIX classes, (?m), {,n}, and {n,m}+, which repeats and is not possessive. Everything
-// else is the same in both. Throws Error{kInput} naming `where` and a property that is not known.
+// brackets, &&, POSIX classes, (?m), {,n}, and {n,m}+, which repeats and is not possessive.
+// Everything else is the same in both. Throws Error{kInput} naming `where` and a property that is
+// not known.
 std::string ToPcre2(std::string_view pattern, const std::string& where, const CategoryItems& items);
 
 }  // namespace retort

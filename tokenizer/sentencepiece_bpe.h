@@ -19,9 +19,9 @@
 
 namespace retort {
 
-// A text as the library has it with remove_extra_whitespaces: without spaces at its ends, and with one
-// where there were several. `prefix`: with a space before it, if anything is left. `continues`: with one
-// where the text begins with some.
+// A text as the library has it with remove_extra_whitespaces: without spaces at its ends, and with
+// one where there were several. `prefix`: with a space before it, if anything is left. `continues`:
+// with one where the text begins with some.
 std::string WithoutExtraSpaces(std::string_view text, bool prefix, bool continues = false);
 
 class SentencePieceBpe {
@@ -37,8 +37,8 @@ class SentencePieceBpe {
   // rare kinds of pieces (unused ones, control pieces of one character, very long ones).
   static std::unique_ptr<SentencePieceBpe> Make(const TokenizerSpec& spec);
 
-  // Appends the ids of a text; puts no space before it and removes none. O(n log n) for n characters. Throws
-  // Error{kInput} on texts of 2 GiB or more.
+  // Appends the ids of a text; puts no space before it and removes none. O(n log n) for n
+  // characters. Throws Error{kInput} on texts of 2 GiB or more.
   void Encode(std::string_view text, Scratch* scratch, std::vector<int32_t>* ids) const;
 
  private:

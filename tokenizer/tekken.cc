@@ -19,7 +19,8 @@ namespace {
 using PieceType = TokenizerSpec::PieceType;
 
 constexpr int64_t kMaxIds = 1 << 22;
-// Bytes that may be looked up to find all ways to cut the sequences in two. Mistral's need 60 million.
+// Bytes that may be looked up to find all ways to cut the sequences in two. Mistral's need 60
+// million.
 constexpr uint64_t kCutLookUps = uint64_t{1} << 31;
 
 // The names of the first special tokens in files that do not list them.
@@ -94,8 +95,8 @@ std::vector<std::string> Sequences(const Json& vocab, size_t count, const std::s
   return sequences;
 }
 
-// Two neighbours become the sequence of both with the lowest rank: all ways to cut a sequence in two known
-// ones are merges.
+// Two neighbours become the sequence of both with the lowest rank: all ways to cut a sequence in
+// two known ones are merges.
 void PutMerges(const std::vector<std::string>& sequences, const std::string& where,
                TokenizerSpec* spec) {
   TextIndex ranks;

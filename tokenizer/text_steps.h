@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The steps before merging, as in tokenizer.json: normalisers rewrite a run of text, pre-tokenizers
-// rewrite it once more and split it into words. The steps are plain data, so that they can be compared with those of known
-// tokenizers.
+// rewrite it once more and split it into words. The steps are plain data, so that they can be
+// compared with those of known tokenizers.
 #pragma once
 
 #include <optional>
@@ -51,8 +51,8 @@ struct SplitSpec {
   bool operator==(const SplitSpec&) const = default;
 };
 
-// One part of a pre-tokenizer: changes to each word of the part before (at first, each run of text between
-// added tokens), then splits of the result.
+// One part of a pre-tokenizer: changes to each word of the part before (at first, each run of text
+// between added tokens), then splits of the result.
 struct TextStage {
   std::vector<NormalizerSpec> rewrites;
   std::vector<SplitSpec> splits;

@@ -69,8 +69,8 @@ void ReadMerges(Json merges, const std::string& where, TokenizerSpec* spec) {
   }
 }
 
-// A text that is listed twice keeps its first id and, once it was special, stays so; the last entry's
-// other flags hold.
+// A text that is listed twice keeps its first id and, once it was special, stays so; the last
+// entry's other flags hold.
 void PutAddedToken(TokenizerSpec::AddedToken token, TokenizerSpec* spec,
                    std::unordered_map<std::string, size_t, SeededTextHash>* places) {
   const auto [place, is_new] = places->emplace(token.text, spec->added.size());

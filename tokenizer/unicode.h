@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unicode's properties of characters, from tables of our own (scripts/unicode-tables), so that ids do
-// not depend on the versions of installed libraries. Models are trained with the ids of Hugging Face's
-// library, whose parts know different versions of Unicode: expressions 16, "Digits" 17, "Punctuation"
+// Unicode's properties of characters, from tables of our own (scripts/unicode-tables), so that ids
+// do not depend on the versions of installed libraries. Models are trained with the ids of Hugging
+// Face's library, whose parts know different versions of Unicode: expressions 16, "Digits" 17, "Punctuation"
 // 8, normal forms and accents 9 (tokenizers 0.23).
 #pragma once
 
@@ -44,7 +44,8 @@ char32_t LowerCase(char32_t code);
 // a script ("Han"), or "Alphabetic", "White_Space", "Any". Case, spaces, '-' and '_' do not matter.
 // nullptr: not known.
 const CodeSet* PropertySet(std::string_view name);
-// What \w stands for in expressions: a word's characters without the joiners, and the numbers of Latin-1.
+// What \w stands for in expressions: a word's characters without the joiners, and the numbers of
+// Latin-1.
 const CodeSet& ExpressionWordChars();
 const CodeSet& NumbersOfUnicode17();
 // And all of ASCII that is neither control, space, letter nor digit.

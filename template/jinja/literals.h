@@ -9,8 +9,8 @@
 
 namespace retort::jinja {
 
-// The text between quotes with its escapes carried out, as Python's: \n, \x41, \u00e9, \101. nullopt
-// if one is not complete or is no character. An unknown one stays as it is.
+// The text between quotes with its escapes carried out, as Python's: \n, \x41, \u00e9, \101.
+// nullopt if one is not complete or is no character. An unknown one stays as it is.
 std::optional<std::string> Unescaped(std::string_view text);
 
 struct NumberLiteral {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort_judge_mutations COUNT SEED TEMPLATE...: renders that many mutations of the templates and prints how many were
-// rendered and how long the slowest took. Fails on any error that is not about the template.
+// retort_judge_mutations COUNT SEED TEMPLATE...: renders that many mutations of the templates and
+// prints how many were rendered and how long the slowest took. Fails on any error that is not about
+// the template.
 #include <chrono>
 #include <iostream>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Added tokens as Hugging Face's library finds them (expected pieces: tokenizers 0.23.3), and steps of
-// tokenizer.json around them.
+// Added tokens as Hugging Face's library finds them (expected pieces: tokenizers 0.23.3), and steps
+// of tokenizer.json around them.
 #include "tokenizer/added_tokens.h"
 
 #include <gtest/gtest.h>
@@ -165,7 +165,8 @@ TEST(Steps, DecodeAsTheirDecoderSays) {
   EXPECT_EQ(decoded(R"({"type":"Metaspace","replacement":"▁","prepend_scheme":"never"})"), " a a");
 }
 
-// transformers adds what tokenizer_config.json lists beyond the tokenizer.json, and calls named tokens special.
+// transformers adds what tokenizer_config.json lists beyond the tokenizer.json, and calls named
+// tokens special.
 TEST(Neighbours, AddTokensBesideATokenizerJson) {
   TemporaryFolder folder;
   folder.Put("tokenizer.json",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Expressions mean what they mean to Oniguruma with Ruby's syntax. The expected words are those of Hugging
-// Face's library (tokenizers 0.23.3, pre_tokenizers.Split(Regex(...), "removed", invert=True)).
+// Expressions mean what they mean to Oniguruma with Ruby's syntax. The expected words are those of
+// Hugging Face's library (tokenizers 0.23.3, pre_tokenizers.Split(Regex(...), "removed", invert=True)).
 #include "tokenizer/regex_syntax.h"
 
 #include <gtest/gtest.h>

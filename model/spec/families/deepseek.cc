@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeepSeek-V2 (arXiv 2405.04434) and V3 (arXiv 2412.19437): latent attention; in all layers but the
 // first ones experts, with an MLP beside them that every token goes through. V3 scores experts by
-// sigmoids and adds a bias for the choice. Read and written as folders; a GGUF keeps the matrix that
-// makes keys and values as two others and is not supported yet.
+// sigmoids and adds a bias for the choice. Read and written as folders; a GGUF keeps the matrix
+// that makes keys and values as two others and is not supported yet.
 #include <cmath>
 
 #include "base/error.h"
