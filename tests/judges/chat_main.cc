@@ -46,6 +46,8 @@ Conversation ConversationOf(const Json& variables) {
     out.messages.push_back({m["role"], text ? m["content"].get<std::string>() : "", true,
                             more.empty() ? "" : DumpJson(more)});
   }
+  if (variables.contains("enable_thinking"))
+    out.variables = DumpJson({{"enable_thinking", variables["enable_thinking"]}});
   if (variables.contains("tools") && !variables["tools"].is_null())
     out.tools = DumpJson(variables["tools"]);
   return out;

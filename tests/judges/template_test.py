@@ -149,7 +149,10 @@ def check_marks(checks, name, path, text):
     for conversation, own in zip(cases, ours):
         try:
             template = _compile_jinja_template(text)
-            template.environment.globals["strftime_now"] = template.globals["strftime_now"] = DATE.strftime
+            for names in (template.globals, template.environment.globals):
+                names["strftime_now"] = DATE.strftime
+                if re.search(r"strftime_now is (not )?defined", text):  # Retort has it write a date of its own
+                    del names["strftime_now"]
             given = variables(conversation)
             rendered_text, spans = _render_with_assistant_indices(
                 template, given.pop("messages"), given.pop("tools"), given.pop("documents"), given.pop("add_generation_prompt"), **given)
