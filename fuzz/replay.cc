@@ -14,6 +14,7 @@
   USE(gguf)                      \
   USE(safetensors)               \
   USE(tokenizer_json)            \
+  USE(tekken)                    \
   USE(sentencepiece)             \
   USE(config)                    \
   USE(adapter_config)            \

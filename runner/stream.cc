@@ -23,6 +23,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       ends_(ends),
       prompt_tokens_(static_cast<int64_t>(tokens_.size())),
       limit_(prompt_tokens_ + std::min(request_.sampling.max_tokens, context - prompt_tokens_)),
+      ids_(static_cast<size_t>(tokenizer.used_ids())),
       decoder_(tokenizer, BeginsText(tokens_, tokenizer)),
       stop_(request_.sampling.stop) {
   const auto& more = request_.sampling.stop_ids;
@@ -67,7 +68,8 @@ void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
 
 GenerationEvent Stream::Next(std::span<const float> logits, Sampler& sampler) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
-  const int32_t id = sampler.Sample(logits, request_.sampling, tokens_.size());
+  const int32_t id = sampler.Sample(logits.first(std::min(logits.size(), ids_)), request_.sampling,
+                                    tokens_.size());
   GenerationEvent event;
   if (IsEnd(id)) {
     event.finish = FinishReason::kStop;

@@ -36,7 +36,8 @@ class Stream {
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // All tokens are unread again: the stream has lost its pages.
   void Forget() { read_ = 0; }
-  // Samples the next token from `logits` [V] and returns what happened. Requires unread() == 0.
+  // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened. Requires
+  // unread() == 0.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
 
   PageTable pages;
@@ -52,6 +53,7 @@ class Stream {
   std::vector<int32_t> tokens_;  // the prompt and the sampled tokens
   std::vector<int32_t> ends_;
   int64_t prompt_tokens_, limit_;
+  size_t ids_;  // those that the tokenizer has; the model's further rows are never sampled
   int64_t read_ = 0;
   StreamDecoder decoder_;
   StopText stop_;

@@ -136,21 +136,22 @@ void AddTokensPastModel(const Path& folder, const Json& config, const std::strin
 
 // Adds a token to those of a tokenizer.json, or changes its flags. Once special, it stays so.
 void PutBesideJson(TokenizerSpec::AddedToken token, const std::string& where, TokenizerSpec* spec) {
-  for (TokenizerSpec::AddedToken& known : spec->added) {
-    if (known.text != token.text) continue;
-    token.id = known.id;
-    token.special |= known.special;
-    known = std::move(token);
-    return;
+  const auto known = std::ranges::find(spec->added, token.text, &TokenizerSpec::AddedToken::text);
+  if (known != spec->added.end()) {
+    token.id = known->id;
+    token.special |= known->special;
   }
   const auto id = static_cast<size_t>(token.id);
   if (id > spec->pieces.size())
     throw InputError(where, ": the added tokens leave out id ", spec->pieces.size());
-  const PieceType type = token.special ? PieceType::kControl : PieceType::kUserDefined;
   if (id == spec->pieces.size()) spec->pieces.emplace_back();
   // A vocabulary may call the place by another name, such as "[UNUSED_TOKEN_146]".
-  spec->pieces[id] = {token.text, 0, type};
-  spec->added.push_back(std::move(token));
+  spec->pieces[id] = {token.text, 0, token.special ? PieceType::kControl : PieceType::kUserDefined};
+  if (known != spec->added.end()) {
+    *known = std::move(token);
+  } else {
+    spec->added.push_back(std::move(token));
+  }
 }
 
 // What tokenizer_config.json says of the tokens of a tokenizer.json: transformers adds what the
@@ -161,10 +162,14 @@ void AddTokensBesideJson(const Json& config, const std::string& where, Tokenizer
     PutBesideJson(std::move(token), where, spec);
   }
   for (const std::string& text : NamedTexts(config, where)) {
-    const auto known = std::ranges::any_of(
-        spec->added, [&](const TokenizerSpec::AddedToken& token) { return token.text == text; });
-    const int32_t id = known || text.empty() ? -1 : IdOf(*spec, text);
-    if (id >= 0) PutBesideJson({.id = id, .text = text, .special = true}, where, spec);
+    const auto known = std::ranges::find(spec->added, text, &TokenizerSpec::AddedToken::text);
+    if (known != spec->added.end()) {
+      TokenizerSpec::AddedToken token = *known;
+      token.special = true;
+      PutBesideJson(std::move(token), where, spec);
+    } else if (const int32_t id = text.empty() ? -1 : IdOf(*spec, text); id >= 0) {
+      PutBesideJson({.id = id, .text = text, .special = true}, where, spec);
+    }
   }
 }
 

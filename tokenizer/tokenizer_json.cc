@@ -115,9 +115,11 @@ void ReadAddedTokens(const Json& list, size_t limit, const std::string& where,
   std::unordered_map<std::string, size_t, SeededTextHash> places;
   for (const Json& token : list) {
     TokenizerSpec::AddedToken added = ReadAddedToken(token, where);
-    PutPiece(added.id, added.text, added.special ? PieceType::kControl : PieceType::kUserDefined,
-             limit, where, spec);
+    PutPiece(added.id, added.text, PieceType::kUserDefined, limit, where, spec);
     PutAddedToken(std::move(added), spec, &places);
+  }
+  for (const TokenizerSpec::AddedToken& token : spec->added) {
+    if (token.special) spec->pieces[static_cast<size_t>(token.id)].type = PieceType::kControl;
   }
 }
 

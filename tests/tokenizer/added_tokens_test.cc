@@ -179,6 +179,12 @@ TEST(Neighbours, AddTokensBesideATokenizerJson) {
   EXPECT_EQ(t->Encode({{"<x>a<y> a <z><s>", true}}, false), (Ids{1, 0, 3, 0, 4, 2}));
   EXPECT_EQ(t->Encode("a<s><x><y> <z>"), (Ids{0, 4}));
   EXPECT_EQ(t->PieceText(1), "<x>");
+  EXPECT_EQ(t->spec().pieces[3].type, TokenizerSpec::PieceType::kControl);
+  folder.Put("tokenizer_config.json", R"({"eos_token":"<w>","added_tokens_decoder":{
+      "4":{"content":"<w>","special":false,"normalized":false}}})");
+  const auto named = Tokenizer::Load(folder.path());
+  EXPECT_EQ(named->spec().pieces[4].type, TokenizerSpec::PieceType::kControl);
+  EXPECT_EQ(named->Encode("a<w>"), (Ids{0}));  // what is named is special
   folder.Put("tokenizer_config.json", R"({"added_tokens_decoder":{"9":{"content":"<x>"}}})");
   ExpectRefusal(RefusalOf([&] { Tokenizer::Load(folder.path()); }), "leave out id 4");
 }
