@@ -4,7 +4,8 @@
 add_library(retort_options INTERFACE)
 target_compile_features(retort_options INTERFACE cxx_std_20)
 target_compile_options(retort_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
-                       -Wno-maybe-uninitialized -Wno-restrict)  # GCC 12 sees them where they are not
+                       # GCC 12 sees them where they are not
+                       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 target_include_directories(retort_options INTERFACE ${PROJECT_SOURCE_DIR})
 set(RETORT_TEST_LEVEL -O1)
 if(RETORT_SANITIZE)
@@ -38,10 +39,14 @@ function(retort_compile_alone)
   endforeach()
 endfunction()
 
-# retort_room(NAME SOURCES a.cc b.cc [USES retort_base ...] [PRIVATE libraries and targets])
-# makes the static library retort_NAME. USES reaches the room's users, PRIVATE does not.
+# retort_room(NAME SOURCES a.cc b.cc [NOT_FUZZED pattern] [USES retort_base ...] [PRIVATE libraries and targets])
+# makes the static library retort_NAME. USES reaches the room's users, PRIVATE does not. A build of the fuzzers
+# leaves out the sources that match the pattern: no target needs them, and kernels take most of the time to compile.
 function(retort_room name)
-  cmake_parse_arguments(room "" "" "SOURCES;USES;PRIVATE" ${ARGN})
+  cmake_parse_arguments(room "" "NOT_FUZZED" "SOURCES;USES;PRIVATE" ${ARGN})
+  if(RETORT_FUZZ AND room_NOT_FUZZED)
+    list(FILTER room_SOURCES EXCLUDE REGEX ${room_NOT_FUZZED})
+  endif()
   retort_compile_alone(${room_SOURCES})
   add_library(retort_${name} STATIC ${room_SOURCES})
   add_library(retort::${name} ALIAS retort_${name})

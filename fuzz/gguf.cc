@@ -3,6 +3,7 @@
 #include "formats/gguf.h"
 
 #include "fuzz/support.h"
+#include "fuzz/tokenizers.h"
 #include "model/spec/gguf_config.h"
 #include "tokenizer/load_tokenizer.h"
 

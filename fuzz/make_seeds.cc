@@ -9,6 +9,7 @@
 #include "data/teacher_cache.h"
 #include "data/teacher_files.h"
 #include "formats/gguf.h"
+#include "formats/hdf5_rows.h"
 #include "formats/safetensors.h"
 #include "fuzz/support.h"
 #include "template/chat_template.h"
@@ -286,6 +287,71 @@ void PutTeacher(const Seeds& seeds) {
   seeds.Put("teacher_shard", "one", ReadText(TeacherShardPath(folder, 0)));
 }
 
+// What the child process sends of such a shard, for each layout of fuzz/hdf5_rows.cc.
+class Sent {
+ public:
+  template <class T>
+  Sent& Value(T value) {
+    text_.append(reinterpret_cast<const char*>(&value), sizeof value);
+    return *this;
+  }
+  Sent& Text(std::string_view text) {
+    Value(static_cast<uint32_t>(text.size()));
+    text_ += text;
+    return *this;
+  }
+  template <class T>
+  Sent& Dataset(std::string_view name, const std::vector<int64_t>& shape,
+                const std::vector<T>& values) {
+    Value(hdf5::Record::kDataset).Text(name).Value(Hdf5TypeOf<T>::kValue);
+    Value(static_cast<uint8_t>(shape.size()));
+    for (const int64_t dim : shape) Value(dim);
+    const Bytes bytes = BytesOf(values);
+    Value(static_cast<int64_t>(bytes.size())).Value(uint64_t{bytes.size()});
+    text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    return *this;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+std::string SentShard(char choice, const TeacherLayout& layout) {
+  constexpr int64_t kCount = 3;
+  TopTokens top(kCount, layout.kept);
+  TopSelector selector(layout.vocab, layout.kept, 1);
+  std::vector<float> logits(static_cast<size_t>(layout.vocab));
+  for (int64_t row = 0; row < kCount; ++row) {
+    logits[static_cast<size_t>(row)] = 12;
+    selector.Select(logits, top, row);
+  }
+  StoredRows rows;
+  EncodeRows(layout, top, rows);
+  Sent sent;
+  sent.Value(choice);
+  sent.Dataset("examples/hash", {2, 16}, std::vector<uint8_t>(32, 7));
+  sent.Dataset("examples/tokens", {2}, std::vector<int32_t>{1, 2});
+  sent.Dataset("rows/values", {kCount, layout.kept}, rows.values);
+  if (!rows.ids.empty()) sent.Dataset("rows/ids", {kCount, layout.kept}, rows.ids);
+  if (!rows.high_ids.empty()) sent.Dataset("rows/high_ids", {kCount, layout.kept}, rows.high_ids);
+  if (!rows.tails.empty()) sent.Dataset("rows/tail", {kCount}, rows.tails);
+  return sent.Value(hdf5::Record::kEnd).text();
+}
+
+void PutHdf5Rows(const Seeds& seeds) {
+  using hdf5::Record;
+  Sent names;
+  names.Value('\0').Value(Record::kDataset).Text("a").Value(hdf5::kNoType).Value(uint8_t{1});
+  names.Value(int64_t{3}).Value(int64_t{12}).Value(uint64_t{0}).Value(Record::kEnd);
+  Sent attributes;
+  attributes.Value('\1').Value(Record::kText).Text("kind").Text("trainer state");
+  attributes.Value(Record::kInt).Text("step").Value(int64_t{7});
+  attributes.Value(Record::kNumber).Text("loss").Value(0.5).Value(Record::kFault).Text("m: no");
+  seeds.PutAll("hdf5_rows", {names.text(), attributes.text(), SentShard(1, {300, 4}),
+                             SentShard(2, {70'000, 2}), SentShard(3, {4, 4})});
+}
+
 void PutChatTemplates(const Seeds& seeds) {
   const std::string turns =
       Joined("sBe brief.", Joined("uhi", Joined("ayes <|im_end|>", "u more ")));
@@ -330,10 +396,10 @@ int main(int argc, char** argv) {
   }
   try {
     const retort::Seeds seeds(argv[1]);
-    for (const auto put :
-         {retort::PutGguf, retort::PutSafetensors, retort::PutTokenizerJson,
-          retort::PutSentencePiece, retort::PutConfig, retort::PutAdapterConfig, retort::PutRecipe,
-          retort::PutRows, retort::PutTeacher, retort::PutChatTemplates, retort::PutHttp}) {
+    for (const auto put : {retort::PutGguf, retort::PutSafetensors, retort::PutTokenizerJson,
+                           retort::PutSentencePiece, retort::PutConfig, retort::PutAdapterConfig,
+                           retort::PutRecipe, retort::PutRows, retort::PutTeacher,
+                           retort::PutHdf5Rows, retort::PutChatTemplates, retort::PutHttp}) {
       put(seeds);
     }
   } catch (const std::exception& e) {

@@ -22,6 +22,7 @@
   USE(rows)                      \
   USE(teacher_manifest)          \
   USE(teacher_shard)             \
+  USE(hdf5_rows)                 \
   USE(chat_template)             \
   USE(http_request)              \
   USE(http_body)

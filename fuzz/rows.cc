@@ -4,6 +4,7 @@
 
 #include "data/examples.h"
 #include "fuzz/support.h"
+#include "fuzz/tokenizers.h"
 
 namespace retort {
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A SentencePiece model file.
 #include "fuzz/support.h"
+#include "fuzz/tokenizers.h"
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/sentencepiece_file.h"
 

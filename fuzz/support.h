@@ -9,13 +9,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/file.h"
-#include "tokenizer/tokenizer.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
@@ -54,11 +50,5 @@ Halves Cut(std::string_view text, std::string_view separator);
 
 // Reads every byte, so that a sanitizer sees one outside its file.
 void Touch(Bytes bytes);
-
-// A small byte-level tokenizer with the marks of all chat templates.
-const Tokenizer& SmallTokenizer();
-
-// Encodes a few texts, as text and as markup, and decodes the ids.
-void UseTokenizer(const Tokenizer& tokenizer);
 
 }  // namespace retort

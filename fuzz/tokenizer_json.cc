@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text of a tokenizer.json.
 #include "fuzz/support.h"
+#include "fuzz/tokenizers.h"
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/bpe_pipeline.h"
 
