@@ -3,6 +3,7 @@
 #include "tokenizer/tekken.h"
 
 #include "fuzz/support.h"
+#include "fuzz/tokenizers.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace retort;
