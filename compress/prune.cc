@@ -155,7 +155,7 @@ void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path
   Json j = PruneJson(report);
   j["model"] = {{"path", std::filesystem::absolute(source.path).lexically_normal().string()},
                 {"fingerprint", Fingerprint(source)}};
-  WriteTextAtomically(folder / kManifestName, DumpJson({{"pruned", j}}, 2) + "\n");
+  WriteTextAtomically(folder / kManifestName, DumpJson(Json{{"pruned", j}}, 2) + "\n");
 }
 
 int64_t Parameters(const Architecture& config) {

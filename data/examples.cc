@@ -231,7 +231,8 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
 }
 
 Conversation ConversationOf(const Row& row, size_t count) {
-  Conversation out(std::vector<Message>(row.messages.begin(), row.messages.begin() + count));
+  Conversation out(std::vector<Message>(row.messages.begin(),
+                                        row.messages.begin() + static_cast<std::ptrdiff_t>(count)));
   out.tools = row.tools;
   out.variables = row.variables;
   return out;

@@ -111,8 +111,8 @@ bool IsFar(std::string_view size, int64_t parameters) {
   if (parameters == 0 || unit == std::string_view::npos || read != end || fault != std::errc())
     return false;
   const double named = number * std::pow(1000.0, static_cast<double>(unit));
-  return std::abs(named - static_cast<double>(parameters)) >
-         static_cast<double>(7 * parameters / 8);
+  const int64_t most = 7 * parameters / 8;
+  return std::abs(named - static_cast<double>(parameters)) > static_cast<double>(most);
 }
 
 struct Part {

@@ -2,6 +2,7 @@
 #include "runner/stream.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 
@@ -11,6 +12,12 @@ namespace {
 // True if the generated text starts a text, so that the space of a dummy prefix must be dropped.
 bool BeginsText(const std::vector<int32_t>& prompt, const Tokenizer& tokenizer) {
   return prompt.size() == 1 && prompt[0] == tokenizer.spec().bos;
+}
+
+// How many ids a token may have. A tokenizer without any (a benchmark's) limits nothing.
+size_t IdsOf(const Tokenizer& tokenizer) {
+  return tokenizer.vocab_size() == 0 ? std::numeric_limits<size_t>::max()
+                                     : static_cast<size_t>(tokenizer.used_ids());
 }
 
 }  // namespace
@@ -23,7 +30,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       ends_(ends),
       prompt_tokens_(static_cast<int64_t>(tokens_.size())),
       limit_(prompt_tokens_ + std::min(request_.sampling.max_tokens, context - prompt_tokens_)),
-      ids_(static_cast<size_t>(tokenizer.used_ids())),
+      ids_(IdsOf(tokenizer)),
       decoder_(tokenizer, BeginsText(tokens_, tokenizer)),
       stop_(request_.sampling.stop) {
   const auto& more = request_.sampling.stop_ids;

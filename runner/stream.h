@@ -36,8 +36,8 @@ class Stream {
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // All tokens are unread again: the stream has lost its pages.
   void Forget() { read_ = 0; }
-  // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened. Requires
-  // unread() == 0.
+  // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
+  // Requires unread() == 0.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
 
   PageTable pages;

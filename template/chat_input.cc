@@ -113,7 +113,9 @@ ChatInput::ChatInput(const Conversation& conversation, const TokenizerSpec& spec
 
 jinja::Variables ChatInput::Of(size_t count, bool generation_prompt) const {
   jinja::Variables out = more_;
-  out.emplace_back("messages", Value::OfList({messages_.begin(), messages_.begin() + count}));
+  out.emplace_back(
+      "messages",
+      Value::OfList({messages_.begin(), messages_.begin() + static_cast<std::ptrdiff_t>(count)}));
   out.emplace_back("tools", tools_.empty() ? Value::None() : Value::OfList(tools_));
   if (std::ranges::find(given_, "documents") == given_.end())
     out.emplace_back("documents", Value::None());

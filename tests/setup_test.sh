@@ -11,7 +11,7 @@ stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 
 for script in "$root"/scripts/* "$root"/tests/*.sh "$root"/tests/*/*.sh "$root"/.ci/run; do
-  [[ $script == *.txt ]] || bash -n "$script"
+  [[ $script == *.txt || $script == *.mjs ]] || bash -n "$script"
 done
 
 # A copy of what setup reads, so that nothing is installed into the tree under test.

@@ -146,7 +146,10 @@ void PutBesideJson(TokenizerSpec::AddedToken token, const std::string& where, To
     throw InputError(where, ": the added tokens leave out id ", spec->pieces.size());
   if (id == spec->pieces.size()) spec->pieces.emplace_back();
   // A vocabulary may call the place by another name, such as "[UNUSED_TOKEN_146]".
-  spec->pieces[id] = {token.text, 0, token.special ? PieceType::kControl : PieceType::kUserDefined};
+  TokenizerSpec::Piece& piece = spec->pieces[id];
+  const bool unknown = piece.type == PieceType::kUnknown;  // special too, and stays what it is
+  piece = {token.text, 0, token.special ? PieceType::kControl : PieceType::kUserDefined};
+  if (unknown) piece.type = PieceType::kUnknown;
   if (known != spec->added.end()) {
     *known = std::move(token);
   } else {

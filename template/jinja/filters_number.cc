@@ -17,7 +17,7 @@ Value WholePart(Runtime& rt, double value) {
 
 Value IntFilter(Runtime& rt, const Value& value, const Arguments& arguments) {
   const Bound bound(rt, "filter 'int'", arguments, {"default", "base"});
-  const Value fallback = bound.Has(0) ? *bound.Get(0) : Value::Of(int64_t{0});
+  Value fallback = bound.Has(0) ? *bound.Get(0) : Value::Of(int64_t{0});
   if (value.IsUndefined()) throw rt.Fault(value.MissingName());
   if (const auto whole = value.Integer()) return Value::Of(*whole);
   if (value.Is(Value::Kind::kFloat))
@@ -32,7 +32,7 @@ Value IntFilter(Runtime& rt, const Value& value, const Arguments& arguments) {
 
 Value FloatFilter(Runtime& rt, const Value& value, const Arguments& arguments) {
   const Bound bound(rt, "filter 'float'", arguments, {"default"});
-  const Value fallback = bound.Has(0) ? *bound.Get(0) : Value::Of(0.0);
+  Value fallback = bound.Has(0) ? *bound.Get(0) : Value::Of(0.0);
   if (value.IsUndefined()) throw rt.Fault(value.MissingName());
   if (const auto real = value.Real()) return Value::Of(*real);
   if (!value.IsText()) return fallback;

@@ -78,7 +78,7 @@ class BraceFormatter {
           part.find_first_not_of("0123456789") == std::string::npos)
         value = GetItem(rt_, value, Value::Of(static_cast<int64_t>(std::stol(part))));
       else
-        value = item ? GetItem(rt_, value, Value::Of(part)) : GetItem(rt_, value, Value::Of(part));
+        value = GetItem(rt_, value, Value::Of(part));  // an attribute is looked for alike
       if (value.IsUndefined()) throw rt_.Fault("a format's ", part, " is not given");
       at = item ? end + 1 : end;
     }

@@ -112,7 +112,7 @@ class Cycler final : public Object {
   int depth() const override { return items_.depth(); }
   Value Attribute(std::string_view name, const Value& self) const override;
   Value Next() {
-    const Value now = items_.items()[at_];
+    Value now = items_.items()[at_];
     at_ = (at_ + 1) % items_.items().size();
     return now;
   }

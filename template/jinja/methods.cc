@@ -116,11 +116,11 @@ Value Attribute(Runtime& rt, const Value& value, const std::string& name) {
 
 Value Call(Runtime& rt, const Value& callee, const Arguments& arguments) {
   if (callee.IsUndefined()) throw rt.Fault(callee.MissingName());
-  auto* callable = callee.As<Callable>();
-  if (!callable) throw rt.Fault("a ", callee.TypeName(), " is called, which is no function");
+  Value kept = callee;  // a namespace's attribute may be replaced meanwhile
+  auto* callable = kept.As<Callable>();
+  if (!callable) throw rt.Fault("a ", kept.TypeName(), " is called, which is no function");
   const Level level(rt);
   rt.Step();
-  const Value kept = callee;  // a namespace's attribute may be replaced meanwhile
   return callable->Call(rt, arguments);
 }
 

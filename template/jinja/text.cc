@@ -18,10 +18,7 @@ Text& Text::Append(std::string_view bytes, Origin origin) {
 }
 
 Text& Text::Append(const Text& other, size_t begin, size_t end) {
-  if (&other == this) {
-    const Text copy = other;
-    return Append(copy, begin, end);
-  }
+  if (&other == this) return Append(Text(other), begin, end);
   const std::string_view all = other.bytes_;
   auto run = std::ranges::upper_bound(other.runs_, begin, {}, &Run::end);
   while (begin < end) {

@@ -47,7 +47,7 @@ Conversation ConversationOf(const Json& variables) {
                             more.empty() ? "" : DumpJson(more)});
   }
   if (variables.contains("enable_thinking"))
-    out.variables = DumpJson({{"enable_thinking", variables["enable_thinking"]}});
+    out.variables = DumpJson(Json{{"enable_thinking", variables["enable_thinking"]}});
   if (variables.contains("tools") && !variables["tools"].is_null())
     out.tools = DumpJson(variables["tools"]);
   return out;
