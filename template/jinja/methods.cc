@@ -116,7 +116,8 @@ Value Attribute(Runtime& rt, const Value& value, const std::string& name) {
 
 Value Call(Runtime& rt, const Value& callee, const Arguments& arguments) {
   if (callee.IsUndefined()) throw rt.Fault(callee.MissingName());
-  Value kept = callee;  // a namespace's attribute may be replaced meanwhile
+  // A copy, since a namespace's attribute may be replaced meanwhile.
+  const Value kept = callee;  // NOLINT(performance-unnecessary-copy-initialization)
   auto* callable = kept.As<Callable>();
   if (!callable) throw rt.Fault("a ", kept.TypeName(), " is called, which is no function");
   const Level level(rt);
