@@ -78,12 +78,11 @@ void DropByLoss(const Model& model, const std::vector<Example>& examples, int64_
 }
 
 // The name in the whole model of a tensor of the model with only the layers `kept`.
-std::string NameBefore(const std::string& name, const std::vector<int64_t>& kept) {
-  constexpr std::string_view kPrefix = "model.layers.";
-  if (!name.starts_with(kPrefix)) return name;
-  const size_t end = name.find('.', kPrefix.size());
-  const int64_t layer = std::stoll(name.substr(kPrefix.size(), end - kPrefix.size()));
-  return Cat(kPrefix, kept[static_cast<size_t>(layer)], name.substr(end));
+std::string NameBefore(const Family& family, const std::string& name,
+                       const std::vector<int64_t>& kept) {
+  LayerName in_layer = LayerOfName(family, name);
+  if (in_layer.layer >= 0) in_layer.layer = kept[static_cast<size_t>(in_layer.layer)];
+  return NameInLayer(family, in_layer);
 }
 
 // Euclidean norms of the columns. The backend decodes the rows, a few at a time.
@@ -155,7 +154,8 @@ Model WithLayers(const Model& model, const std::vector<int64_t>& kept) {
   std::map<std::string, Target> targets;
   for (const TensorSpec& spec : model.layout.tensors) targets[spec.name] = spec.target;
   for (const TensorSpec& spec : out.layout.tensors)
-    out.Set(spec.target, model.Get(targets.at(NameBefore(spec.name, kept))));
+    out.Set(spec.target,
+            model.Get(targets.at(NameBefore(FamilyOf(model.config), spec.name, kept))));
   out.linears[static_cast<size_t>(out.layout.head)] = model.linear(model.layout.head);
   return out;
 }

@@ -20,7 +20,6 @@ namespace retort {
 namespace {
 
 constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of rows that are written together
-constexpr std::string_view kLayerPrefix = "model.layers.";
 
 void RefuseGguf(const ModelFiles& source) {
   if (source.gguf)
@@ -68,14 +67,13 @@ class Pruner {
  private:
   // nullopt for a tensor of a dropped layer.
   std::optional<Cut> CutOf(const std::string& name) const {
-    if (!StartsWith(name, kLayerPrefix)) return Cut{name};
-    const auto end = name.find('.', kLayerPrefix.size());
-    const std::string number = name.substr(kLayerPrefix.size(), end - kLayerPrefix.size());
-    const auto place = std::find_if(plan_.layers.begin(), plan_.layers.end(),
-                                    [&](int64_t layer) { return number == Cat(layer); });
+    const Family& family = FamilyOf(source_.config);
+    const LayerName before = LayerOfName(family, name);
+    if (before.layer < 0) return Cut{name};
+    const auto place = std::find(plan_.layers.begin(), plan_.layers.end(), before.layer);
     if (place == plan_.layers.end()) return std::nullopt;
     const auto layer = static_cast<size_t>(place - plan_.layers.begin());
-    Cut cut{Cat(kLayerPrefix, layer, name.substr(end))};
+    Cut cut{NameInLayer(family, {place - plan_.layers.begin(), before.rest})};
     const auto spec = specs_.find(name);
     if (plan_.neurons.empty() || spec == specs_.end()) return cut;
     const Target& target = spec->second.target;
@@ -156,14 +154,6 @@ void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path
   j["model"] = {{"path", std::filesystem::absolute(source.path).lexically_normal().string()},
                 {"fingerprint", Fingerprint(source)}};
   WriteTextAtomically(folder / kManifestName, DumpJson(Json{{"pruned", j}}, 2) + "\n");
-}
-
-int64_t Parameters(const Architecture& config) {
-  int64_t sum = 0;
-  for (const TensorSpec& spec : LayoutOf(config).tensors) {
-    sum += std::accumulate(spec.shape.begin(), spec.shape.end(), int64_t{1}, std::multiplies<>());
-  }
-  return sum;
 }
 
 // Selects the neurons to keep in each kept layer, and computes their share of the importance.
@@ -266,8 +256,8 @@ PruneReport Prune(const ModelFiles& source, const Model& model,
   report.after = written.config;
   report.loss_after =
       EvaluateLoss(*student, nullptr, examples, options.importance.batch_tokens).mean();
-  report.parameters_before = Parameters(report.before);
-  report.parameters_after = Parameters(report.after);
+  report.parameters_before = LayoutOf(report.before).parameters();
+  report.parameters_after = LayoutOf(report.after).parameters();
   WriteRecord(source, report, folder.path());
   folder.Commit();
   return report;

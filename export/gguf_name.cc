@@ -243,12 +243,6 @@ GgufName NameOfFolder(std::string_view folder, int64_t parameters) {
   return out;
 }
 
-int64_t ParametersOf(const Layout& layout) {
-  int64_t sum = 0;
-  for (const TensorSpec& spec : layout.tensors) sum += spec.elements();
-  return sum;
-}
-
 std::string SizeLabel(const Layout& layout) {
   int64_t shared = 0, one_expert = 0, experts = 0;
   for (const TensorSpec& spec : layout.tensors) {
@@ -260,7 +254,7 @@ std::string SizeLabel(const Layout& layout) {
 }
 
 void WriteGeneral(std::string_view folder, const Layout& layout, GgufMetadata& m) {
-  GgufName name = NameOfFolder(folder, ParametersOf(layout));
+  GgufName name = NameOfFolder(folder, layout.parameters());
   if (name.size_label.empty()) name.size_label = SizeLabel(layout);
   m.Set("general.type", std::string("model"));
   const auto set = [&](const char* key, const std::string& text) {

@@ -25,7 +25,6 @@ GgufName NameOfFolder(std::string_view folder, int64_t parameters);
 
 // "135M", or "8x7B" for a mixture of 8 experts: rounded to at least two digits.
 std::string SizeLabel(const Layout& layout);
-int64_t ParametersOf(const Layout& layout);
 
 // Writes general.type, .name, .basename, .finetune, .version, .size_label.
 void WriteGeneral(std::string_view folder, const Layout& layout, GgufMetadata& metadata);

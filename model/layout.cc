@@ -36,6 +36,12 @@ const LinearSpec* Layout::LinearOf(const TensorSpec& tensor) const {
   return tensor.target.kind == Target::Kind::kLinear ? &of(tensor.target.id) : nullptr;
 }
 
+int64_t Layout::parameters() const {
+  int64_t sum = 0;
+  for (const TensorSpec& spec : tensors) sum += spec.elements();
+  return sum;
+}
+
 std::string LayoutBuilder::GgufName(std::string_view part) const {
   const std::string_view name = GgufPartName(family_, part);
   return layer_ < 0 ? std::string(name) : Cat("blk.", layer_, ".", name);

@@ -107,6 +107,7 @@ struct Layout {
   NormLayer final_norm;
 
   const LinearSpec& of(LinearId id) const { return linears[static_cast<size_t>(id)]; }
+  int64_t parameters() const;  // of all tensors
   // The linear layer filled by a weight tensor; null for a bias or a gain.
   const LinearSpec* LinearOf(const TensorSpec& tensor) const;
 };

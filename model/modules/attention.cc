@@ -71,13 +71,7 @@ Var Attention::Forward(const PassContext& run, int64_t layer, const Var& x) cons
     heads.q = Norm(run, q_norm_, heads.q), heads.k = Norm(run, k_norm_, heads.k);
   Rotate(run, heads);
   auto& [q, k, v] = heads;
-  if (const CacheView* cache = run.pass.cache) {
-    const std::vector<Tensor>& planes = cache->planes[static_cast<size_t>(layer)];
-    Tensor keys = planes[0], values = planes[1];
-    run.backend().StoreRows(k.value, run.pass.on_device.cache_rows, keys);
-    run.backend().StoreRows(v.value, run.pass.on_device.cache_rows, values);
-    k = {keys}, v = {values};
-  }
+  ThroughCache(run, layer, k, v);
   const Var mixed = ops::Attention(run.context, shape_, run.pass.on_device.plan, q, k, v);
   return retort::Project(run, o_, mixed);
 }

@@ -92,13 +92,7 @@ LatentAttention::KeysAndValues LatentAttention::Expand(const PassContext& run, c
 Var LatentAttention::Forward(const PassContext& run, int64_t layer, const Var& x) const {
   const Var q = Queries(run, x);
   auto [k, v] = Expand(run, x);
-  if (const CacheView* cache = run.pass.cache) {
-    const std::vector<Tensor>& planes = cache->planes[static_cast<size_t>(layer)];
-    Tensor keys = planes[0], values = planes[1];
-    run.backend().StoreRows(k.value, run.pass.on_device.cache_rows, keys);
-    run.backend().StoreRows(v.value, run.pass.on_device.cache_rows, values);
-    k = {keys}, v = {values};
-  }
+  ThroughCache(run, layer, k, v);
   Var mixed = ops::Attention(run.context, shape_, run.pass.on_device.plan, q, k, v);
   if (latent_.value_dim < spec_.head_dim) {
     mixed =

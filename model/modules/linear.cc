@@ -57,6 +57,16 @@ bool IsBare(const PassContext& run, LinearId id) {
          !run.linear(id).bias.value && !run.pass.site(id);
 }
 
+void ThroughCache(const PassContext& run, int64_t layer, Var& keys, Var& values) {
+  if (!run.pass.cache) return;
+  const std::vector<Tensor>& planes = run.pass.cache->planes[static_cast<size_t>(layer)];
+  const Tensor& rows = run.pass.on_device.cache_rows;
+  Tensor key_pages = planes[0], value_pages = planes[1];
+  run.backend().StoreRows(keys.value, rows, key_pages);
+  run.backend().StoreRows(values.value, rows, value_pages);
+  keys = {key_pages}, values = {value_pages};
+}
+
 Var Norm(const PassContext& run, const NormLayer& norm, const Var& x) {
   const Var centered =
       run.norm_kind == NormSpec::Kind::kLayer ? ops::Center(run.context, x, norm.width) : x;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Applies a model's linear layers and norms by id: weights frozen or trained, biases, adapters.
+// What modules share: a model's linear layers and norms by id (weights frozen or trained, biases,
+// adapters), and the cache of keys and values.
 #pragma once
 
 #include <array>
@@ -25,6 +26,10 @@ inline Var Project(const PassContext& run, LinearId id, const Var& x) {
 
 // True if only a frozen weight is involved: no bias, adapter, linear-input observer or tape.
 bool IsBare(const PassContext& run, LinearId id);
+
+// Stores the pass's keys and values in its cache, of which they become the pages; without a cache
+// they stay the batch's own.
+void ThroughCache(const PassContext& run, int64_t layer, Var& keys, Var& values);
 
 // x normalised over runs of the norm's width: whole rows of x, or each head in them.
 Var Norm(const PassContext& run, const NormLayer& norm, const Var& x);

@@ -122,6 +122,12 @@ Activation ReadActivation(const ConfigReader& j, Activation fallback) {
                    " is not supported; supported: silu, gelu, gelu_pytorch_tanh");
 }
 
+void RequireSilu(const ConfigReader& j) {
+  if (ReadActivation(j, Activation::kSilu) == Activation::kSilu) return;
+  throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
+                   "' is not supported; supported: silu");
+}
+
 std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, bool (*usual)(int64_t layer)) {
   std::vector<bool> sliding;
   for (const std::string& type : j.Texts("layer_types")) {

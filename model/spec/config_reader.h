@@ -60,6 +60,9 @@ RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base,
 // Reads hidden_act or hidden_activation.
 Activation ReadActivation(const ConfigReader& config, Activation fallback);
 
+// Throws Error{kInput} for a hidden_act other than silu.
+void RequireSilu(const ConfigReader& config);
+
 // One flag per layer: whether layer_types says "sliding_attention", or usual(layer) if the key is
 // absent.
 std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers,

@@ -2,6 +2,7 @@
 #include "model/spec/families.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -100,6 +101,19 @@ std::string HuggingFaceName(const Family& family, std::string_view part, int64_t
   if (const size_t mark = name.find('#'); mark != std::string::npos)
     name.replace(mark, 1, std::to_string(expert));
   return InLayer(family, name, layer);
+}
+
+LayerName LayerOfName(const Family& family, const std::string& name) {
+  if (!StartsWith(name, family.layers)) return {-1, name};
+  const size_t begin = family.layers.size(), end = std::min(name.find('.', begin), name.size());
+  int64_t layer = -1;
+  const auto [stop, fault] = std::from_chars(name.data() + begin, name.data() + end, layer);
+  if (fault != std::errc() || stop != name.data() + end) return {-1, name};
+  return {layer, name.substr(end)};
+}
+
+std::string NameInLayer(const Family& family, const LayerName& name) {
+  return name.layer < 0 ? name.rest : Cat(family.layers, name.layer, name.rest);
 }
 
 std::string_view GgufPartName(const Family& family, std::string_view part) {

@@ -53,6 +53,15 @@ const Family& FamilyOf(const Architecture& architecture);
 std::string HuggingFaceName(const Family& family, std::string_view part, int64_t layer,
                             int64_t expert = -1);
 
+// The number of the layer that a Hugging Face tensor's name begins with, and what follows it:
+// "model.layers.3.mlp.up_proj.weight" is 3 and ".mlp.up_proj.weight". Layer -1: of no layer.
+struct LayerName {
+  int64_t layer = -1;
+  std::string rest;
+};
+LayerName LayerOfName(const Family& family, const std::string& name);
+std::string NameInLayer(const Family& family, const LayerName& name);
+
 // A part's GGUF name within its layer.
 std::string_view GgufPartName(const Family& family, std::string_view part);
 

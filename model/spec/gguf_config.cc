@@ -116,6 +116,14 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
   WriteRopeScaling(rope, architecture, where, m);
 }
 
+std::vector<bool> ReadSlidingPattern(const GgufKeys& keys, int64_t layers, int64_t usual) {
+  const int64_t pattern =
+      keys.Int("attention.sliding_window_pattern", {1, kLayerCounts.most + 1}, usual);
+  std::vector<bool> sliding(static_cast<size_t>(layers));
+  for (int64_t i = 0; i < layers; ++i) sliding[static_cast<size_t>(i)] = i % pattern < pattern - 1;
+  return sliding;
+}
+
 int64_t SlidingPattern(const Architecture& a, const std::string& where) {
   int64_t pattern = a.layers() + 1;  // if every layer has a window
   for (int64_t i = a.layers() - 1; i >= 0; --i) {

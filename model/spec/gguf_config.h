@@ -60,6 +60,8 @@ std::vector<RopeTensor> RopeTensors(const RopeSpec& rope);
 // no window and all others have one; 1 if no layer has a window. Throws Error{kInput} for any other
 // arrangement.
 int64_t SlidingPattern(const Architecture& a, const std::string& where);
+// The inverse: attention.sliding_window_pattern of a file, or the usual one, as a flag per layer.
+std::vector<bool> ReadSlidingPattern(const GgufKeys& keys, int64_t layers, int64_t usual);
 
 // Throws Error{kInput} for an unknown architecture, and for keys as CheckGgufKeys does.
 Architecture ConfigFromGguf(const GgufFile& file);

@@ -155,6 +155,28 @@ TEST_F(Pruning, ConfigurationLosesTheListsOfLayersThatGo) {
   EXPECT_EQ(OpenModel(folder_ / "out").tensors.Find("model.embed_tokens.weight"), nullptr);
 }
 
+// Falcon's layers are "transformer.h.N".
+TEST_F(Pruning, LayersAreFoundByTheFamilysNames) {
+  MakeModelFolder(folder_ / "base",
+                  Json{{"model_type", "falcon"},
+                       {"num_hidden_layers", 4},
+                       {"hidden_size", 64},
+                       {"num_attention_heads", 4},
+                       {"vocab_size", FolderConfig("llama").vocab},
+                       {"eos_token_id", 256}},
+                  {});
+  const ModelFiles source = OpenModel(folder_ / "base");
+  std::filesystem::create_directory(folder_ / "out");
+  WritePrunedModel(source, {{1, 3}, {}}, folder_ / "out");
+  const ModelFiles pruned = OpenModel(folder_ / "out");
+  EXPECT_EQ(pruned.tensors.entries().size(), pruned.layout.tensors.size());
+  for (const auto& [to, from] : {std::pair{0, 1}, {1, 3}}) {
+    const char* part = ".mlp.dense_h_to_4h.weight";
+    EXPECT_TRUE(std::ranges::equal(pruned.tensors.Find(Cat("transformer.h.", to, part))->bytes,
+                                   source.tensors.Find(Cat("transformer.h.", from, part))->bytes));
+  }
+}
+
 TEST_F(Pruning, ALayerThatDoesNothingGoesFirst) {
   MakeModelFolder(folder_ / "base", FourLayers("qwen3"));
   Edit([](const std::string& name, std::span<float> values) {

@@ -78,7 +78,7 @@ TEST(GgufName, CountsTheParametersOfAnUnnamedSize) {
   c.layers = 2, c.width = 64, c.heads = 4, c.kv_heads = 2, c.head_dim = 16, c.ffn = 112,
   c.vocab = 320;
   // 2 x 64 x 320 outside; each layer 2 x 64 x 64 + 2 x 64 x 32 + 3 x 64 x 112 + 2 x 64; one norm.
-  EXPECT_EQ(ParametersOf(LayoutOf(c)), 40960 + 2 * 33920 + 64);
+  EXPECT_EQ(LayoutOf(c).parameters(), 40960 + 2 * 33920 + 64);
   EXPECT_EQ(SizeLabel(LayoutOf(c)), "109K");
   c.family = "mixtral";
   Architecture a = c;

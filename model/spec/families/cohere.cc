@@ -11,7 +11,6 @@ namespace retort {
 namespace {
 
 constexpr int64_t kPattern = 4;
-constexpr IntRange kPatterns{1, kLayerCounts.most + 1};
 
 Architecture MakeCohere(const DenseConfig& c, double logit_scale) {
   Architecture a = c;
@@ -31,9 +30,7 @@ void SetWindows(const std::vector<bool>& sliding, int64_t window, Architecture& 
 }
 
 Architecture ReadCohere(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   DenseConfig c = ReadDense(j);
   c.norm_epsilon = j.Number("layer_norm_eps", kEpsilons, 1e-5);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
@@ -62,10 +59,8 @@ Architecture ReadGguf2(const GgufFile& file) {
   DenseConfig c = ReadDense(file);
   c.family = "cohere2";
   Architecture a = MakeCohere(c, keys.Number("logit_scale", kScales));
-  const int64_t pattern = keys.Int("attention.sliding_window_pattern", kPatterns, kPattern);
-  std::vector<bool> sliding;
-  for (int64_t i = 0; i < a.layers(); ++i) sliding.push_back(i % pattern < pattern - 1);
-  SetWindows(sliding, keys.Int("attention.sliding_window", kWindows), a);
+  SetWindows(ReadSlidingPattern(keys, a.layers(), kPattern),
+             keys.Int("attention.sliding_window", kWindows), a);
   return a;
 }
 

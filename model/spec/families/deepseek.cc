@@ -65,9 +65,7 @@ ExpertsSpec ReadExperts(const ConfigReader& j) {
 }
 
 Architecture ReadDeepSeek(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   DenseConfig c = ReadDense(j);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);

@@ -16,7 +16,6 @@ namespace {
 // The layer counts of the largest models, which scale scores by 1 / sqrt(width / heads) instead of
 // 1 / sqrt(head_dim).
 constexpr int64_t kGemma2Largest = 46, kGemma3Largest = 62;
-constexpr IntRange kPatterns{1, kLayerCounts.most + 1};
 
 bool EverySecond(int64_t layer) { return layer % 2 == 0; }
 bool FiveOfSix(int64_t layer) { return layer % 6 != 5; }
@@ -109,10 +108,7 @@ Architecture ReadGguf(const GgufFile& file, const char* family, int64_t largest,
   MakeGemma(c, a);
   SetPostNorms(a);
   SetScale(QueryScalar(c, largest), a);
-  const int64_t pattern = keys.Int("attention.sliding_window_pattern", kPatterns, usual_pattern);
-  std::vector<bool> sliding;
-  for (int64_t i = 0; i < a.layers(); ++i) sliding.push_back(i % pattern < pattern - 1);
-  SetWindows(sliding, c.window, a);
+  SetWindows(ReadSlidingPattern(keys, a.layers(), usual_pattern), c.window, a);
   a.head.soft_cap = keys.SoftCap("final_logit_softcapping", 0);
   return a;
 }

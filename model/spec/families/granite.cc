@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Granite 3 (IBM): Llama with four factors, on the embeddings, on what each layer adds, on the
 // scores, and on the logits.
-#include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
 
@@ -17,9 +16,7 @@ void SetFactors(double embedding, double residual, double attention, double logi
 }
 
 Architecture Read(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   DenseConfig c = ReadDense(j);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);

@@ -16,9 +16,7 @@ Architecture MakeOlmo(DenseConfig c) {
 }
 
 Architecture Read(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   DenseConfig c = ReadDense(j);
   c.norm_epsilon = j.Number("rms_norm_eps", kEpsilons, 1e-5);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);

@@ -16,9 +16,7 @@ void MakePhi(Architecture& a) {
 }
 
 Architecture Read(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   DenseConfig c = ReadDense(j);
   c.window = j.Int("sliding_window", kWindows, 0);
   Architecture a = c;

@@ -13,9 +13,7 @@ namespace retort {
 namespace {
 
 DenseConfig ReadQwen(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   if (j.Bool("use_sliding_window", false))
     throw InputError(j.where(), ": 'use_sliding_window' is not supported for ",
                      j.Text("model_type", ""));

@@ -23,9 +23,7 @@ std::vector<int64_t> RopeLayers(const ConfigReader& j, int64_t layers) {
 }
 
 Architecture Read(const ConfigReader& j) {
-  if (ReadActivation(j, Activation::kSilu) != Activation::kSilu)
-    throw InputError(j.where(), ": hidden_act '", j.Text("hidden_act", ""),
-                     "' is not supported; supported: silu");
+  RequireSilu(j);
   if (j.Bool("use_sliding_window", false))
     throw InputError(j.where(), ": 'use_sliding_window' is not supported for smollm3");
   DenseConfig c = ReadDense(j);
