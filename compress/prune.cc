@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "eval/loss.h"
 #include "formats/safetensors.h"
+#include "model/spec/config_reader.h"
 #include "model/store/base_record.h"
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
@@ -134,19 +135,64 @@ class Pruner {
   int64_t bytes_ = 0;
 };
 
-// Writes config.json for the kept parts; lists with one entry per layer lose those of dropped
-// layers.
+// What config.json says of layers by their places, for the kept ones.
+void PlaceLayers(const ModelFiles& source, const PrunePlan& plan, Json& j) {
+  std::vector<BlockSpec> blocks;
+  for (const int64_t layer : plan.layers)
+    blocks.push_back(source.config.blocks[static_cast<size_t>(layer)]);
+  const auto list = [&](auto entry) {
+    Json out = Json::array();
+    for (const BlockSpec& block : blocks) out.push_back(entry(block));
+    return out;
+  };
+  // Whether some layers of the source have a trait and others do not.
+  const auto differs = [&](auto trait) {
+    const std::vector<BlockSpec>& all = source.config.blocks;
+    return std::ranges::any_of(all, trait) && !std::ranges::all_of(all, trait);
+  };
+  const auto has_window = [](const BlockSpec& b) { return b.attention.window > 0; };
+  const auto has_rope = [](const BlockSpec& b) { return b.attention.rope != kNoRope; };
+  const auto has_experts = [](const BlockSpec& b) { return b.mlp.experts.has_value(); };
+  if (j.contains("layer_types") || differs(has_window)) {
+    j["layer_types"] = list(
+        [&](const BlockSpec& b) { return has_window(b) ? "sliding_attention" : "full_attention"; });
+  }
+  if (j.contains("no_rope_layers") || differs(has_rope))
+    j["no_rope_layers"] = list([&](const BlockSpec& b) { return has_rope(b) ? 1 : 0; });
+  if (j.contains("first_k_dense_replace"))
+    j["first_k_dense_replace"] = std::ranges::find_if(blocks, has_experts) - blocks.begin();
+  if (j.contains("mlp_only_layers") || j.contains("decoder_sparse_step")) {
+    j["decoder_sparse_step"] = 1;
+    j["mlp_only_layers"] = Json::array();
+    for (size_t i = 0; i < blocks.size(); ++i)
+      if (!has_experts(blocks[i])) j["mlp_only_layers"].push_back(i);
+  }
+}
+
+// Whatever else config.json says by places: a kept layer must be read again as what it was.
+void CheckKeptLayers(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
+  const Architecture written = ReadConfig(folder);
+  for (size_t i = 0; i < plan.layers.size(); ++i) {
+    BlockSpec was = source.config.blocks[static_cast<size_t>(plan.layers[i])];
+    if (!plan.neurons.empty()) was.mlp.width = std::ssize(plan.neurons[i]);
+    if (written.blocks[i] == was) continue;
+    throw InputError(source.path.string(), ": layer ", plan.layers[i], " would be layer ", i,
+                     ", and the pruned config.json would make another kind of layer of it; this "
+                     "model cannot be pruned so");
+  }
+}
+
+// Writes config.json for the kept parts.
 void WriteConfig(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
   Json j = ReadJson(folder / "config.json");
   j["num_hidden_layers"] = plan.layers.size();
-  if (!plan.neurons.empty()) j["intermediate_size"] = plan.neurons.front().size();
-  if (const auto types = j.find("layer_types");
-      types != j.end() && std::ssize(*types) == source.config.layers()) {
-    Json kept = Json::array();
-    for (const int64_t layer : plan.layers) kept.push_back((*types)[static_cast<size_t>(layer)]);
-    *types = kept;
+  if (!plan.neurons.empty()) {
+    const char* key = j.contains("intermediate_size") ? "intermediate_size" : "ffn_hidden_size";
+    j[key] = plan.neurons.front().size();
   }
+  PlaceLayers(source, plan, j);
   WriteTextAtomically(folder / "config.json", DumpJson(j, 2) + "\n");
+  CheckKeptLayers(source, plan, folder);
 }
 
 void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path& folder) {
@@ -195,13 +241,13 @@ void WritePrunedModel(const ModelFiles& source, const PrunePlan& plan, const Pat
   RETORT_CHECK(
       !plan.layers.empty() && (plan.neurons.empty() || plan.neurons.size() == plan.layers.size()),
       plan.neurons.size(), " lists of neurons for ", plan.layers.size(), " layers");
+  CopyModelFiles(source.path, folder);
+  WriteConfig(source, plan, folder);
   Pruner pruner(source, plan);
   for (const Path& file : TensorFiles(source)) pruner.WriteFile(file, folder / file.filename());
   const char* index = "model.safetensors.index.json";
   if (std::filesystem::exists(source.path / index))
     WriteTextAtomically(folder / index, DumpJson(pruner.Index(), 2) + "\n");
-  CopyModelFiles(source.path, folder);
-  WriteConfig(source, plan, folder);
 }
 
 void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options) {

@@ -82,6 +82,8 @@ struct LatentSpec {
   int64_t kv_rank = 0;
   int64_t rope_dim = 0, value_dim = 0;  // of a head, at most its head_dim
   double norm_epsilon = 1e-6;           // of the norms of the narrow rows
+
+  bool operator==(const LatentSpec&) const = default;
 };
 
 // Causal attention with grouped heads.
@@ -98,6 +100,7 @@ struct AttentionSpec {
 
   int64_t q_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
+  bool operator==(const AttentionSpec&) const = default;
 };
 
 // A mixture of experts: each token goes through the `used` MLPs with the highest router
@@ -115,6 +118,8 @@ struct ExpertsSpec {
   int64_t groups = 1, used_groups = 1;
   RouteRule::GroupScore group_score = RouteRule::GroupScore::kBest;
   bool bias = false;
+
+  bool operator==(const ExpertsSpec&) const = default;
 };
 
 // An MLP: down(activation(gate x) * up x), or down(activation(up x)) without a gate. With experts,
@@ -126,6 +131,8 @@ struct MlpSpec {
   bool bias = false;
   bool fused = false;  // gate and up are one matrix
   std::optional<ExpertsSpec> experts;
+
+  bool operator==(const MlpSpec&) const = default;
 };
 
 enum class ResidualOrder : uint8_t {
@@ -140,6 +147,8 @@ struct BlockSpec {
   ResidualOrder order = ResidualOrder::kPre;
   AttentionSpec attention;
   MlpSpec mlp;
+
+  bool operator==(const BlockSpec&) const = default;
 };
 
 // RMSNorm, x / rms(x) * gain, or LayerNorm: the same of x - mean(x), with a bias or without.

@@ -177,6 +177,71 @@ TEST_F(Pruning, LayersAreFoundByTheFamilysNames) {
   }
 }
 
+// Config files that say by a layer's place what it is. Each kept layer stays what it was.
+TEST_F(Pruning, KeptLayersStayOfTheirKind) {
+  const Json small = {{"num_hidden_layers", 6},
+                      {"hidden_size", 64},
+                      {"intermediate_size", 96},
+                      {"num_attention_heads", 4},
+                      {"num_key_value_heads", 2},
+                      {"head_dim", 16},
+                      {"vocab_size", FolderConfig("llama").vocab},
+                      {"eos_token_id", 256}};
+  const Json experts = {{"moe_intermediate_size", 32},
+                        {"num_experts", 4},
+                        {"n_routed_experts", 4},
+                        {"num_experts_per_tok", 2},
+                        {"shared_expert_intermediate_size", 32},
+                        {"n_shared_experts", 1},
+                        {"q_lora_rank", nullptr},
+                        {"kv_lora_rank", 16},
+                        {"qk_rope_head_dim", 8},
+                        {"qk_nope_head_dim", 8},
+                        {"v_head_dim", 8}};
+  const std::vector<Json> kinds = {
+      {{"model_type", "gemma2"}, {"sliding_window", 8}},
+      {{"model_type", "gemma3_text"}, {"sliding_window", 8}, {"sliding_window_pattern", 3}},
+      {{"model_type", "smollm3"}},
+      {{"model_type", "smollm3"}, {"no_rope_layers", {1, 0, 1, 1, 0, 1}}},
+      {{"model_type", "qwen3_moe"}, {"mlp_only_layers", {0, 3}}},
+      {{"model_type", "qwen2_moe"}, {"decoder_sparse_step", 2}},
+      {{"model_type", "deepseek_v3"}, {"first_k_dense_replace", 3}}};
+  for (const Json& kind : kinds) {
+    SCOPED_TRACE(DumpJson(kind));
+    Json config = small;
+    config.update(experts);
+    config.update(kind);
+    const Path base = folder_ / "base", out = folder_ / "out";
+    for (const Path& folder : {base, out}) std::filesystem::remove_all(folder);
+    MakeModelFolder(base, config, {});
+    const ModelFiles source = OpenModel(base);
+    std::filesystem::create_directory(out);
+    const std::vector<int64_t> kept = {1, 2, 4, 5};
+    WritePrunedModel(source, {kept, {}}, out);
+    const ModelFiles pruned = OpenModel(out);
+    for (size_t i = 0; i < kept.size(); ++i) {
+      EXPECT_EQ(pruned.config.blocks[i], source.config.blocks[static_cast<size_t>(kept[i])]) << i;
+    }
+    EXPECT_EQ(pruned.tensors.entries().size(), pruned.layout.tensors.size());
+  }
+}
+
+// Falcon's width has a key of its own.
+TEST_F(Pruning, TheMlpWidthIsWrittenUnderItsKey) {
+  MakeModelFolder(folder_ / "base",
+                  Json{{"model_type", "falcon"},
+                       {"num_hidden_layers", 2},
+                       {"hidden_size", 64},
+                       {"num_attention_heads", 4},
+                       {"vocab_size", FolderConfig("llama").vocab},
+                       {"eos_token_id", 256}},
+                  {});
+  const ModelFiles source = OpenModel(folder_ / "base");
+  std::filesystem::create_directory(folder_ / "out");
+  WritePrunedModel(source, {{0, 1}, {{1, 5, 200}, {0, 2, 3}}}, folder_ / "out");
+  EXPECT_EQ(OpenModel(folder_ / "out").config.mlp_width(), 3);
+}
+
 TEST_F(Pruning, ALayerThatDoesNothingGoesFirst) {
   MakeModelFolder(folder_ / "base", FourLayers("qwen3"));
   Edit([](const std::string& name, std::span<float> values) {
