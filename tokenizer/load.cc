@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/bpe_pipeline.h"
+#include "tokenizer/piece_ids.h"
 #include "tokenizer/sentencepiece_file.h"
 #include "tokenizer/tekken.h"
 #include "tokenizer/tokenizer.h"
@@ -47,13 +48,6 @@ std::optional<std::string> TokenText(const Json& config, const char* key,
   if (it == config.end() || it->is_null()) return std::nullopt;
   if (it->is_string()) return it->get<std::string>();
   return GetString(*it, "content", Cat(where, ": ", key));
-}
-
-int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
-  for (size_t id = 0; id < spec.pieces.size(); ++id) {
-    if (spec.pieces[id].text == text) return static_cast<int32_t>(id);
-  }
-  return -1;
 }
 
 using Texts = std::unordered_set<std::string, SeededTextHash>;
@@ -170,7 +164,7 @@ void AddTokensBesideJson(const Json& config, const std::string& where, Tokenizer
       TokenizerSpec::AddedToken token = *known;
       token.special = true;
       PutBesideJson(std::move(token), where, spec);
-    } else if (const int32_t id = text.empty() ? -1 : IdOf(*spec, text); id >= 0) {
+    } else if (const int32_t id = text.empty() ? -1 : PieceId(*spec, text); id >= 0) {
       PutBesideJson({.id = id, .text = text, .special = true}, where, spec);
     }
   }
@@ -203,7 +197,7 @@ void ReadNamedTokens(const Path& folder, const Json& tokenizer_config, Tokenizer
     if (!text) text = TokenText(map, named.key, (folder / "special_tokens_map.json").string());
     int32_t& id = spec->*named.id;
     if (text && !text->empty()) {
-      const int32_t found = IdOf(*spec, *text);
+      const int32_t found = PieceId(*spec, *text);
       if (found < 0) {
         throw InputError(where, ": ", named.key, " '", *text, "' is not in the vocabulary");
       }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/seeded_hash.h"
 #include "base/text.h"
+#include "tokenizer/piece_ids.h"
 #include "tokenizer/prefix_table.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/wire.h"
@@ -104,12 +105,6 @@ void ParseNormalizer(std::string_view bytes, const std::string& where, size_t of
   }
 }
 
-int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
-  const auto it = std::find_if(spec.pieces.begin(), spec.pieces.end(),
-                               [&](const SpecPiece& piece) { return piece.text == text; });
-  return it == spec.pieces.end() ? -1 : static_cast<int32_t>(it - spec.pieces.begin());
-}
-
 void CheckPiece(const SpecPiece& piece, size_t id, const std::string& where) {
   const auto wrong = [&](const auto&... what) {
     return InputError(where, ": piece ", id, " ", what...);
@@ -158,10 +153,10 @@ TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string&
   spec.unigram = trainer.model_type == kUnigram;
   spec.byte_fallback = trainer.byte_fallback;
   spec.strip_space = spec.add_space_prefix;
-  spec.unk = IdOf(spec, trainer.unk);
-  spec.bos = IdOf(spec, trainer.bos);
-  spec.eos = IdOf(spec, trainer.eos);
-  spec.pad = IdOf(spec, trainer.pad);
+  spec.unk = PieceId(spec, trainer.unk);
+  spec.bos = PieceId(spec, trainer.bos);
+  spec.eos = PieceId(spec, trainer.eos);
+  spec.pad = PieceId(spec, trainer.pad);
   CheckSentencePieceSpec(spec, where);
   return spec;
 }

@@ -9,10 +9,11 @@
 #include "base/json.h"
 #include "base/seeded_hash.h"
 #include "tokenizer/bpe_pipeline.h"
-#include "tokenizer/meta_words.h"
+#include "tokenizer/gguf_fit.h"
+#include "tokenizer/output_steps_json.h"
+#include "tokenizer/piece_ids.h"
 #include "tokenizer/pre_names.h"
 #include "tokenizer/text_steps_json.h"
-#include "tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -136,16 +137,10 @@ void CheckModel(const Json& model, const std::string& where) {
   }
 }
 
-int32_t IdOf(const TokenizerSpec& spec, const std::string& text) {
-  const auto it = std::find_if(spec.pieces.begin(), spec.pieces.end(),
-                               [&](const TokenizerSpec::Piece& p) { return p.text == text; });
-  return it == spec.pieces.end() ? -1 : static_cast<int32_t>(it - spec.pieces.begin());
-}
-
 BpeOptions ReadModelOptions(const Json& model, const std::string& where, TokenizerSpec* spec) {
   const std::string unk = GetString(model, "unk_token", where, "");
   if (!unk.empty()) {
-    spec->unk = IdOf(*spec, unk);
+    spec->unk = PieceId(*spec, unk);
     if (spec->unk < 0) throw InputError(where, ": unk_token '", unk, "' is not in the vocabulary");
   }
   spec->ignore_merges = GetBool(model, "ignore_merges", where, false);
@@ -153,185 +148,10 @@ BpeOptions ReadModelOptions(const Json& model, const std::string& where, Tokeniz
           GetBool(model, "fuse_unk", where, false)};
 }
 
-// The id of ["<s>", 0].
-int32_t PairId(const Json& processor, const char* key, const std::string& where,
-               const TokenizerSpec& spec) {
-  const Json pair = Member(processor, key);
-  const bool good = pair.is_array() && pair.size() == 2 && pair[1].is_number_integer();
-  const int64_t id = good ? pair[1].get<int64_t>() : -1;
-  if (id < 0 || id >= std::ssize(spec.pieces))
-    throw InputError(where, ": '", key, "' must be a list of a token and its id");
-  return static_cast<int32_t>(id);
-}
-
-// Reads the special tokens added around a text: "single" of a TemplateProcessing.
-void ReadPostProcessor(const Json& processor, const std::string& where, TokenizerSpec* spec) {
-  if (processor.is_null()) return;
-  const std::string type = GetString(processor, "type", where);
-  if (type == "Sequence") {
-    for (const Json& one : Member(processor, "processors")) ReadPostProcessor(one, where, spec);
-  } else if (type == "TemplateProcessing") {
-    bool before = true;
-    for (const Json& part : Member(processor, "single")) {
-      if (part.is_object() && part.contains("Sequence")) {
-        before = false;
-        continue;
-      }
-      const std::string name = GetString(Member(part, "SpecialToken"), "id", where);
-      const int32_t id = IdOf(*spec, name);
-      if (id < 0) throw InputError(where, ": token '", name, "' is not in the vocabulary");
-      // Command R ends a text with two tokens; the last one is its end.
-      if (before && spec->add_bos)
-        throw InputError(where, ": more than one token before the text is not known");
-      (before ? spec->add_bos : spec->add_eos) = true;
-      (before ? spec->bos : spec->eos) = id;
-    }
-  } else if (type == "RobertaProcessing" || type == "BertProcessing") {
-    spec->add_bos = spec->add_eos = true;
-    spec->bos = PairId(processor, "cls", where, *spec);
-    spec->eos = PairId(processor, "sep", where, *spec);
-  } else if (type != "ByteLevel") {
-    throw InputError(where, ": post-processor '", type,
-                     "' is not known; known: BertProcessing, ByteLevel, RobertaProcessing, "
-                     "Sequence, TemplateProcessing");
-  }
-}
-
-// What a decoder does to a text beyond joining its pieces' bytes.
-struct DecoderSteps {
-  bool fused = false;        // the pieces are one text already
-  bool marks = false;        // "▁" becomes a space
-  bool strip_space = false;  // one space at the text's beginning goes
-};
-
-Error UnknownDecoder(const std::string& where, std::string_view what) {
-  return InputError(where, ": ", what,
-                    " is not known; known: ByteLevel; Metaspace; or Replace of \"▁\" by a space, "
-                    "ByteFallback, Fuse, and Strip of one space at the beginning");
-}
-
-void ReadStrip(const Json& decoder, const std::string& where, DecoderSteps* steps) {
-  const int64_t start = GetInt(decoder, "start", where), stop = GetInt(decoder, "stop", where);
-  if (start == 0 && stop == 0) return;
-  if (start != 1 || stop != 0 || GetString(decoder, "content", where) != " " || !steps->fused)
-    throw UnknownDecoder(where, "this decoder 'Strip'");
-  steps->strip_space = true;
-}
-
-void ReadDecoder(const Json& decoder, bool byte_level, const std::string& where,
-                 DecoderSteps* steps) {
-  if (decoder.is_null()) return;
-  const std::string type = GetString(decoder, "type", where);
-  if (type == "Sequence") {
-    for (const Json& one : Member(decoder, "decoders")) ReadDecoder(one, byte_level, where, steps);
-  } else if (type == "ByteLevel") {
-    if (!byte_level) throw UnknownDecoder(where, "the decoder 'ByteLevel' of other pieces");
-  } else if (type == "Replace") {
-    const Json pattern = Member(decoder, "pattern");
-    const bool mark = pattern.is_object() &&
-                      GetString(pattern, "String", where, "") == kMetaSpace &&
-                      GetString(decoder, "content", where) == " ";
-    if (!mark) throw UnknownDecoder(where, "this decoder 'Replace'");
-    steps->marks = true;
-  } else if (type == "Metaspace") {
-    if (GetString(decoder, "replacement", where, std::string(kMetaSpace)) != kMetaSpace)
-      throw UnknownDecoder(where, "this decoder 'Metaspace'");
-    const bool legacy = GetBool(decoder, "add_prefix_space", where, true);
-    steps->marks = true;
-    steps->strip_space =
-        GetString(decoder, "prepend_scheme", where, legacy ? "always" : "never") != "never";
-  } else if (type == "Fuse") {
-    steps->fused = true;
-  } else if (type == "Strip") {
-    ReadStrip(decoder, where, steps);
-  } else if (type != "ByteFallback") {
-    throw UnknownDecoder(where, Cat("decoder '", type, "'"));
-  }
-}
-
-// Completes the vocabulary for GGUF's "llama" tokenizer: marks byte pieces and sets scores so that
-// the best score belongs to the merge of lowest rank.
-void FinishMetaSpacePieces(bool byte_fallback, TokenizerSpec* spec) {
-  std::unordered_map<std::string, float, SeededTextHash, std::equal_to<>> score;
-  for (size_t rank = 0; rank < spec->merges.size(); ++rank) {
-    std::string whole = spec->merges[rank];
-    const size_t cut = whole.find(' ');
-    if (cut != whole.npos) whole.erase(cut, 1);
-    score.emplace(std::move(whole), -static_cast<float>(rank));
-  }
-  const float never = -static_cast<float>(spec->merges.size()) - 1;
-  bool spelt[256] = {};  // bytes that have a piece
-  for (auto& piece : spec->pieces) {
-    if (piece.type == PieceType::kByte) piece.type = PieceType::kNormal;
-    if (piece.type != PieceType::kNormal) continue;
-    if (const int byte = BytePiece(piece.text); byte_fallback && byte >= 0) {
-      piece.type = PieceType::kByte;
-      spelt[byte] = true;
-      continue;
-    }
-    if (piece.text.size() == 1) spelt[static_cast<uint8_t>(piece.text[0])] = true;
-    const auto known = score.find(piece.text);
-    piece.score = known != score.end() ? known->second : never;
-  }
-  spec->byte_fallback = byte_fallback && std::ranges::all_of(spelt, [](bool is) { return is; });
-  if (spec->unk >= 0) spec->pieces[spec->unk].type = PieceType::kUnknown;
-}
-
-std::string ByteLevelFault(const TextSteps& steps, const TokenizerSpec& spec) {
-  if (spec.add_space_prefix)
-    return "its tokenizer puts a space before a text, which a GGUF of this kind cannot say";
-  if (!steps.normalizers.empty() && !spec.nfc)
-    return "its tokenizer normalises text in a way that GGUF has no name for";
-  return "";
-}
-
-using Kind = NormalizerSpec::Kind;
-
-std::string StepFault(const NormalizerSpec& step, bool* marks, std::vector<std::string>* notes) {
-  if (step.kind == Kind::kReplaceText && step.pattern == " " && step.content == kMetaSpace) {
-    *marks = true;
-    return "";
-  }
-  if (step.kind != Kind::kPrepend || step.content != kMetaSpace)
-    return "its tokenizer normalises text in a way that GGUF has no name for";
-  if (step.where == NormalizerSpec::Where::kFirstRun) {
-    notes->push_back(
-        "llama.cpp puts a space also before text that follows a special token; the tokenizer puts one before the beginning of a text alone (prepend_scheme 'first')");
-  } else if (step.unless_there) {
-    notes->push_back(
-        "llama.cpp puts a space also before a text that begins with one; the tokenizer does not (Metaspace)");
-  }
-  return "";
-}
-
-// GGUF's "llama" turns spaces into marks and may put one before every run of text, no more.
-std::string MetaSpaceFault(const TextSteps& steps, TokenizerSpec* out) {
-  const TokenizerSpec& spec = *out;
-  bool marks = false;
-  std::vector<NormalizerSpec> rewrites = steps.normalizers;
-  std::vector<SplitSpec> splits;
-  for (const TextStage& stage : steps.stages) {
-    rewrites.insert(rewrites.end(), stage.rewrites.begin(), stage.rewrites.end());
-    splits.insert(splits.end(), stage.splits.begin(), stage.splits.end());
-  }
-  for (const NormalizerSpec& step : rewrites) {
-    std::string fault = StepFault(step, &marks, &out->gguf_notes);
-    if (!fault.empty()) return fault;
-  }
-  if (!marks) return "its tokenizer keeps spaces as they are, which a GGUF of this kind cannot say";
-  for (const SplitSpec& split : splits) {
-    // No space is left to split at, and no piece could reach over a mark anyway.
-    const bool idle = split.literal && (split.pattern == " " ||
-                                        (split.pattern == kMetaSpace && MarksOnlyLead(spec)));
-    if (!idle) return "its tokenizer splits words in a way that GGUF has no name for";
-  }
-  return spec.ignore_merges
-             ? "its tokenizer ignores its merges for whole words, which a GGUF of this kind cannot say"
-             : "";
-}
-
 bool Prepends(const TextSteps& steps) {
-  const auto prepends = [](const NormalizerSpec& step) { return step.kind == Kind::kPrepend; };
+  const auto prepends = [](const NormalizerSpec& step) {
+    return step.kind == NormalizerSpec::Kind::kPrepend;
+  };
   return std::ranges::any_of(steps.normalizers, prepends) ||
          std::ranges::any_of(steps.stages, [&](const TextStage& stage) {
            return std::ranges::any_of(stage.rewrites, prepends);
@@ -355,12 +175,11 @@ BpePipeline ReadSteps(const Json& file, size_t limit, const std::string& where,
   spec->normalizes = !steps.normalizers.empty();
   if (steps.byte_level) {
     spec->pre = PreNameFor(steps.stages, *spec, /*thorough=*/false);
-    spec->nfc = steps.normalizers == std::vector<NormalizerSpec>{{Kind::kNfc}};
-    spec->gguf_fault = ByteLevelFault(steps, *spec);
+    spec->nfc = steps.normalizers == std::vector<NormalizerSpec>{{NormalizerSpec::Kind::kNfc}};
+    FitByteLevel(steps, spec);
   } else {
-    FinishMetaSpacePieces(pipeline.options.byte_fallback, spec);
     spec->pre = "default";
-    spec->gguf_fault = MetaSpaceFault(steps, spec);
+    FitMetaSpace(steps, pipeline.options.byte_fallback, spec);
   }
   ReadPostProcessor(Member(file, "post_processor"), where + ": post_processor", spec);
   DecoderSteps decoder;

@@ -48,7 +48,9 @@ TEST_F(ExpertsTest, RouteByGroupsAndSigmoids) {
       for (size_t i = 0; i < experts.size(); ++i) {
         EXPECT_LT(experts[i], 6);
         EXPECT_LE(weights[i], 2.5);
-        if (i % 3 == 0) EXPECT_EQ(experts[i], 1);
+        if (i % 3 == 0) {
+          EXPECT_EQ(experts[i], 1);
+        }
       }
     }
   }
