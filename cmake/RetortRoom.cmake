@@ -64,5 +64,5 @@ function(retort_test name)
   # Half the time to compile; what takes time to run is in the rooms.
   target_compile_options(retort_${name}_test PRIVATE ${RETORT_TEST_LEVEL})
   gtest_discover_tests(retort_${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60
-                       PROPERTIES TIMEOUT 600 ENVIRONMENT "XDG_STATE_HOME=${PROJECT_BINARY_DIR}/tests/state")
+                       PROPERTIES TIMEOUT 600 LABELS cases ENVIRONMENT "XDG_STATE_HOME=${PROJECT_BINARY_DIR}/tests/state")
 endfunction()
