@@ -97,12 +97,17 @@ struct Engine::State {
 void Engine::State::Check(const GenerationRequest& request) const {
   CheckSampling(request.sampling);
   if (request.prompt.empty()) throw InputError("the prompt is empty");
-  for (const int32_t id : request.prompt) {
-    if (id < 0 || id >= model.config.vocab) {
-      throw InputError("the prompt's token ", id, " is not within the vocabulary of ",
+  const auto check = [&](const char* whose, const std::vector<int32_t>& ids) {
+    for (const int32_t id : ids) {
+      if (id >= 0 && id < model.config.vocab) continue;
+      throw InputError("the ", whose, " token ", id, " is not within the vocabulary of ",
                        model.config.vocab);
     }
-  }
+  };
+  check("prompt's", request.prompt);
+  check("forced", request.forced.ids);
+  check("forced", request.forced.after_thought);
+  check("forced", request.forced.end_of_thought);
   const auto size = static_cast<int64_t>(request.prompt.size());
   if (size >= options.context) {
     throw InputError("the prompt's ", size, " tokens leave no room in the context of ",

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model/model.h"
+#include "runner/forced_tokens.h"
 #include "runner/sampler.h"
 #include "tokenizer/tokenizer.h"
 
@@ -36,6 +37,9 @@ struct GenerationRequest {
   // Called from Step() for every event. Returning false cancels the request, for example after a
   // client has disconnected. It may call Submit() and Cancel(), but not Step(), and must not throw.
   std::function<bool(const GenerationEvent& event)> on_event;
+  // Control tokens whose text is part of the events' text; that of others is not.
+  std::vector<int32_t> shown_ids = {};
+  ForcedTokens forced = {};  // they count as generated
 };
 
 struct EngineOptions {

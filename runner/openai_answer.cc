@@ -17,8 +17,26 @@ Json UsageJson(const ApiUsage& usage) {
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
 }
 
-Json FinishJson(FinishReason finish) {
+// called: the answer calls tools.
+Json FinishJson(FinishReason finish, bool called = false) {
+  if (called && finish == FinishReason::kStop) return "tool_calls";
   return finish == FinishReason::kNone ? Json() : Json(std::string(NameOf(finish)));
+}
+
+Json CallJson(const ApiCall& call) {
+  return {{"id", call.id},
+          {"type", "function"},
+          {"function", {{"name", call.name}, {"arguments", call.arguments}}}};
+}
+
+Json MessageJson(const ApiMessage& said) {
+  // As OpenAI's API has it: an answer of calls alone has no content.
+  const bool none = said.content.empty() && !said.calls.empty();
+  Json message = {
+      {"role", "assistant"}, {"content", none ? Json() : Json(said.content)}, {"refusal", nullptr}};
+  if (!said.thought.empty()) message["reasoning_content"] = said.thought;
+  for (const ApiCall& call : said.calls) message["tool_calls"].push_back(CallJson(call));
+  return message;
 }
 
 Json Begin(const ApiAnswer& answer, const char* chat_object, const char* completion_object) {
@@ -37,11 +55,11 @@ Json Chunk(const ApiAnswer& answer, Json choices, Json usage) {
 }
 
 // said: the delta of a chat, or the text of a completion.
-std::string ChoiceChunk(const ApiAnswer& answer, Json said, FinishReason finish) {
+std::string ChoiceChunk(const ApiAnswer& answer, Json said, const Json& finish = {}) {
   const Json choice = {{"index", 0},
                        {answer.kind == ApiKind::kChat ? "delta" : "text", std::move(said)},
                        {"logprobs", nullptr},
-                       {"finish_reason", FinishJson(finish)}};
+                       {"finish_reason", finish}};
   return DumpJson(Chunk(answer, Json::array({choice}), nullptr));
 }
 
@@ -55,16 +73,16 @@ std::string TypeOf(int status) {
 
 }  // namespace
 
-std::string ApiAnswer::Whole(const std::string& text, FinishReason finish,
+std::string ApiAnswer::Whole(const ApiMessage& said, FinishReason finish,
                              const ApiUsage& usage) const {
   Json choice = {{"index", 0}};
   if (kind == ApiKind::kChat) {
-    choice["message"] = {{"role", "assistant"}, {"content", text}, {"refusal", nullptr}};
+    choice["message"] = MessageJson(said);
   } else {
-    choice["text"] = text;
+    choice["text"] = said.content;
   }
   choice["logprobs"] = nullptr;
-  choice["finish_reason"] = FinishJson(finish);
+  choice["finish_reason"] = FinishJson(finish, !said.calls.empty());
   Json whole = Begin(*this, "chat.completion", "text_completion");
   whole["choices"] = Json::array({choice});
   whole["usage"] = UsageJson(usage);
@@ -72,16 +90,31 @@ std::string ApiAnswer::Whole(const std::string& text, FinishReason finish,
 }
 
 std::string ApiAnswer::RoleChunk() const {
-  return ChoiceChunk(*this, {{"role", "assistant"}, {"content", ""}}, FinishReason::kNone);
+  return ChoiceChunk(*this, {{"role", "assistant"}, {"content", ""}});
 }
 
 std::string ApiAnswer::TextChunk(const std::string& text) const {
-  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json{{"content", text}} : Json(text),
-                     FinishReason::kNone);
+  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json{{"content", text}} : Json(text));
 }
 
-std::string ApiAnswer::FinishChunk(FinishReason finish) const {
-  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json::object() : Json(""), finish);
+std::string ApiAnswer::ThoughtChunk(const std::string& text) const {
+  return ChoiceChunk(*this, {{"reasoning_content", text}});
+}
+
+std::string ApiAnswer::CallChunk(size_t index, const ApiCall& call) const {
+  Json begun = {{"index", index}};
+  begun.update(CallJson(call));
+  return ChoiceChunk(*this, {{"tool_calls", Json::array({begun})}});
+}
+
+std::string ApiAnswer::ArgumentsChunk(size_t index, const std::string& text) const {
+  const Json more = {{"index", index}, {"function", {{"arguments", text}}}};
+  return ChoiceChunk(*this, {{"tool_calls", Json::array({more})}});
+}
+
+std::string ApiAnswer::FinishChunk(FinishReason finish, bool called) const {
+  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json::object() : Json(""),
+                     FinishJson(finish, called));
 }
 
 std::string ApiAnswer::UsageChunk(const ApiUsage& usage) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "runner/engine.h"
 #include "runner/openai_request.h"
@@ -13,6 +14,16 @@ struct ApiUsage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
 };
 
+struct ApiCall {
+  std::string id, name, arguments;
+};
+
+// What was answered. Texts have a content alone.
+struct ApiMessage {
+  std::string content, thought;
+  std::vector<ApiCall> calls;
+};
+
 // The fields that all chunks of one answer share.
 struct ApiAnswer {
   ApiKind kind;
@@ -21,12 +32,15 @@ struct ApiAnswer {
   std::string model;
   bool include_usage = false;  // only for streams
 
-  std::string Whole(const std::string& text, FinishReason finish, const ApiUsage& usage) const;
-  // The chunks of a stream: first the role (chat only), then text, the finish reason, and last the
-  // usage if it was requested.
+  std::string Whole(const ApiMessage& said, FinishReason finish, const ApiUsage& usage) const;
+  // The chunks of a stream: first the role (chat only), then what is said, the finish reason, and
+  // last the usage if it was requested.
   std::string RoleChunk() const;
   std::string TextChunk(const std::string& text) const;
-  std::string FinishChunk(FinishReason finish) const;
+  std::string ThoughtChunk(const std::string& text) const;
+  std::string CallChunk(size_t index, const ApiCall& call) const;  // with its first arguments
+  std::string ArgumentsChunk(size_t index, const std::string& text) const;
+  std::string FinishChunk(FinishReason finish, bool called) const;
   std::string UsageChunk(const ApiUsage& usage) const;
 };
 

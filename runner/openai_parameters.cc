@@ -62,7 +62,9 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
     more.insert(more.end(), common.begin(), common.end());
     return more;
   };
-  static const std::vector<std::string> chat = with({"messages", "max_completion_tokens"});
+  static const std::vector<std::string> chat =
+      with({"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls",
+            "chat_template_kwargs"});
   static const std::vector<std::string> completion = with({"prompt"});
   return kind == ApiKind::kChat ? chat : completion;
 }

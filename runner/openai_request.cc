@@ -68,6 +68,14 @@ SamplingOptions Sampling(const Json& object, ApiKind kind, uint64_t random_seed)
   return s;
 }
 
+// What servers of the same API call it: variables of the chat template, such as enable_thinking.
+std::string Variables(const Json& object) {
+  const Json& value = MemberOf(object, "chat_template_kwargs");
+  if (value.is_null()) return "";
+  if (!value.is_object()) throw BadValue("chat_template_kwargs", "must be an object");
+  return value.empty() ? "" : DumpJson(value);
+}
+
 void ReadPrompt(const Json& object, ApiRequest& request) {
   const Json* value = &MemberOf(object, "prompt");
   // A list of one prompt is accepted as this prompt.
@@ -118,10 +126,13 @@ ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random
   ApiRequest request;
   request.kind = kind;
   if (model.is_string()) request.model = model.get<std::string>();
-  if (kind == ApiKind::kChat)
+  if (kind == ApiKind::kChat) {
     request.messages = ReadMessages(MemberOf(object, "messages"));
-  else
+    request.tools = ReadTools(object);
+    request.variables = Variables(object);
+  } else {
     ReadPrompt(object, request);
+  }
   request.sampling = Sampling(object, kind, random_seed);
   ReadStreaming(object, request);
   return request;

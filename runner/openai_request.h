@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "runner/openai_tools.h"
 #include "runner/sampler.h"
 #include "template/chat_template.h"
 
@@ -34,7 +35,9 @@ struct ApiRequest {
   ApiKind kind = ApiKind::kChat;
   std::optional<std::string> model;  // as asked for; absent: the server's
   std::vector<Message> messages;     // chat
-  std::string prompt;                // completion: text, or prompt_ids
+  ApiTools tools;
+  std::string variables;  // a JSON object of what else the template is given; "": none
+  std::string prompt;     // completion: text, or prompt_ids
   std::vector<int32_t> prompt_ids;
   SamplingOptions sampling;
   bool stream = false, include_usage = false;

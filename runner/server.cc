@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "runner/chat_answer.h"
 #include "runner/engine_thread.h"
 #include "runner/openai_answer.h"
 #include "runner/openai_request.h"
@@ -82,7 +83,9 @@ struct Server::State {
               }}),
         // A request gives its place back just before its last event ends in the engine.
         thread(engine, places() + o.engine.parallel) {
-    if (model.chat) end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
+    if (!model.chat) return;
+    end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
+    answers.emplace(*model.chat, model.tokenizer);
   }
 
   int64_t places() const { return options.engine.parallel + options.queue; }
@@ -103,6 +106,7 @@ struct Server::State {
   const ServerOptions options;
   const int64_t started = Now();
   int32_t end_of_turn = -1;
+  std::optional<ChatAnswers> answers;  // if there is a template
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
   std::atomic<int64_t> taken_places{0};
@@ -173,22 +177,29 @@ void Server::State::Read(PendingRequest& pending) {
 }
 
 void Server::State::Submit(PendingRequest& pending) {
-  const ApiRequest read = ReadApiRequest(pending.kind, pending.http->body, pending.seed);
+  ApiRequest read = ReadApiRequest(pending.kind, pending.http->body, pending.seed);
   pending.http.reset();  // its body's memory
   if (read.model && *read.model != model.name) throw NoModel(*read.model, model.name);
   GenerationRequest generation;
+  if (answers) answers->PlaceThoughts(read.messages);
   generation.prompt = prompts.Read(read);
   generation.sampling = read.sampling;
-  if (pending.kind == ApiKind::kChat) generation.sampling.stop_ids.push_back(end_of_turn);
+  std::unique_ptr<AnswerParser> parser;
+  if (pending.kind == ApiKind::kChat) {
+    generation.sampling.stop_ids.push_back(end_of_turn);
+    answers->CheckTools(read.tools);
+    const bool in_thought = answers->OpensThought(generation.prompt);
+    generation.shown_ids = answers->shown_ids();
+    generation.forced = answers->Forced(read.tools, in_thought);
+    parser = answers->Parser(read.tools, read.stream, in_thought);
+  }
 
   const auto reply = std::make_shared<ServerReply>(
       pending.exchange, std::move(pending.place),
       ApiAnswer{pending.kind, pending.id, Now(), model.name, read.include_usage}, read.stream,
-      static_cast<int64_t>(generation.prompt.size()));
-  generation.on_event = [reply](const GenerationEvent& event) {
-    reply->OnEvent(event);
-    return true;
-  };
+      static_cast<int64_t>(generation.prompt.size()), std::move(parser),
+      [this, random = pending.seed]() mutable { return answers->CallId(++random); });
+  generation.on_event = [reply](const GenerationEvent& event) { return reply->OnEvent(event); };
   reply->Begin();
   std::optional<EngineThread::Ticket> ticket;
   try {

@@ -22,14 +22,19 @@ std::optional<std::vector<int32_t>> PromptReader::Encode(const ApiRequest& reque
   if (!request.prompt_ids.empty()) return request.prompt_ids;
   // Beyond this many tokens, how many there are is not worth finding out.
   const auto limit = static_cast<size_t>(kCounted * context_);
+  std::string param = PromptParameter(request);
   try {
     if (request.kind == ApiKind::kCompletion)
       return model_.tokenizer.EncodePromptAtMost(request.prompt, limit);
-    return EncodeChatAtMost(model_.tokenizer, *model_.chat, request.messages, true, limit,
-                            "messages");
+    Conversation conversation(request.messages);
+    if (request.tools.Shown()) conversation.tools = request.tools.json;
+    conversation.variables = request.variables;
+    return EncodeChatAtMost(model_.tokenizer, *model_.chat, conversation, true, limit, "messages");
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), PromptParameter(request), "invalid_value");
+    const std::string what = e.what();
+    if (request.tools.Shown() && what.find("'tools'") != std::string::npos) param = "tools";
+    throw ApiError(400, what, param, "invalid_value");
   }
 }
 

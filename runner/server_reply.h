@@ -4,9 +4,12 @@
 
 #include <atomic>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "runner/answer/answer_parser.h"
 #include "runner/engine.h"
 #include "runner/http_exchange.h"
 #include "runner/openai_answer.h"
@@ -33,24 +36,31 @@ class ServerPlace {
 // thread.
 class ServerReply {
  public:
+  // parser: of a chat; null: the text is the answer. call_ids draws the ids of calls.
   ServerReply(std::shared_ptr<HttpExchange> exchange, std::unique_ptr<ServerPlace> place,
-              ApiAnswer answer, bool stream, int64_t prompt_tokens);
+              ApiAnswer answer, bool stream, int64_t prompt_tokens,
+              std::unique_ptr<AnswerParser> parser, std::function<std::string()> call_ids);
 
   // Sends a stream's header, so that its client knows that the request was accepted.
   void Begin();
-  void OnEvent(const GenerationEvent& event);
+  // False: the answer has ended, and no more of it is wanted.
+  bool OnEvent(const GenerationEvent& event);
   void Fail(const ApiError& error);
   void Fail(const std::exception& reason);
 
  private:
-  void Stream(const GenerationEvent& event);
+  std::vector<AnswerPart> PartsOf(const GenerationEvent& event, bool ends);
+  void Gather(const std::vector<AnswerPart>& parts);
+  void Stream(const std::vector<AnswerPart>& parts, FinishReason finish);
 
   std::shared_ptr<HttpExchange> exchange_;
   std::unique_ptr<ServerPlace> place_;
   ApiAnswer answer_;
   bool stream_;
   ApiUsage usage_;
-  std::string text_;
+  std::unique_ptr<AnswerParser> parser_;
+  std::function<std::string()> call_ids_;
+  ApiMessage said_;
 };
 
 }  // namespace retort

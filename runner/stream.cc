@@ -31,7 +31,9 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       prompt_tokens_(static_cast<int64_t>(tokens_.size())),
       limit_(prompt_tokens_ + std::min(request_.sampling.max_tokens, context - prompt_tokens_)),
       ids_(IdsOf(tokenizer)),
-      decoder_(tokenizer, BeginsText(tokens_, tokenizer)),
+      tokenizer_(tokenizer),
+      decoder_(tokenizer, BeginsText(tokens_, tokenizer), request_.shown_ids),
+      forced_(request_.forced),
       stop_(request_.sampling.stop) {
   const auto& more = request_.sampling.stop_ids;
   ends_.insert(ends_.end(), more.begin(), more.end());
@@ -75,8 +77,9 @@ void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
 
 GenerationEvent Stream::Next(std::span<const float> logits, Sampler& sampler) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
-  const int32_t id = sampler.Sample(logits.first(std::min(logits.size(), ids_)), request_.sampling,
-                                    tokens_.size());
+  const int32_t drawn = sampler.Sample(logits.first(std::min(logits.size(), ids_)),
+                                       request_.sampling, tokens_.size());
+  const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);
   GenerationEvent event;
   if (IsEnd(id)) {
     event.finish = FinishReason::kStop;

@@ -55,7 +55,9 @@ class Stream {
   int64_t prompt_tokens_, limit_;
   size_t ids_;  // those that the tokenizer has; the model's further rows are never sampled
   int64_t read_ = 0;
+  const Tokenizer& tokenizer_;
   StreamDecoder decoder_;
+  ForcedBeginning forced_;
   StopText stop_;
 };
 

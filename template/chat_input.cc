@@ -20,16 +20,16 @@ constexpr std::array<std::string_view, 3> kTheirOwn = {"messages", "tools",
 
 // OpenAI's form has JSON text. An object that was given as text is given as the object, and the
 // other way round.
-void SetArguments(Json& calls, CallArguments as, const std::string& where) {
+void SetArguments(Json& calls, bool as_text, const std::string& where) {
   if (!calls.is_array()) throw InputError(where, ": 'tool_calls' must be a list");
   for (Json& call : calls) {
     if (!call.is_object()) throw InputError(where, ": a tool call must be an object");
     Json& function = call.contains("function") ? call["function"] : call;
     if (!function.is_object() || !function.contains("arguments")) continue;
     Json& arguments = function["arguments"];
-    if (as == CallArguments::kTexts && !arguments.is_string()) {
+    if (as_text && !arguments.is_string()) {
       arguments = DumpJson(arguments);
-    } else if (as == CallArguments::kObjects && arguments.is_string()) {
+    } else if (!as_text && arguments.is_string()) {
       const std::string text = arguments.get<std::string>();
       if (!Strip(text).starts_with('{')) continue;
       arguments = ParseJson(text, where + ": a tool call's 'arguments'");
@@ -37,12 +37,18 @@ void SetArguments(Json& calls, CallArguments as, const std::string& where) {
   }
 }
 
-Json MessageJson(const Message& message, CallArguments arguments, const std::string& where) {
+Json MessageJson(const Message& message, const CallForm& form, const std::string& where) {
   Json out = {{"role", message.role}, {"content", message.content}};
   if (message.more.empty()) return out;
   const Json more = ParseJson(message.more, where);
   for (const auto& [key, value] : more.items()) out[key] = value;
-  if (out.contains("tool_calls")) SetArguments(out["tool_calls"], arguments, where);
+  if (!out.contains("tool_calls")) return out;
+  SetArguments(out["tool_calls"], form.arguments_as_text, where);
+  Json& content = out["content"];
+  if (form.other_content && content.is_null())
+    content = "";
+  else if (form.other_content && content == "")
+    content = nullptr;
   return out;
 }
 
@@ -79,11 +85,11 @@ Error NotLookedAt(const std::string& where, std::string_view key) {
 }  // namespace
 
 ChatInput::ChatInput(const Conversation& conversation, const TokenizerSpec& spec,
-                     CallArguments arguments, const std::string& where) {
+                     const CallForm& form, const std::string& where) {
   if (conversation.messages.empty()) throw InputError(where, ": the conversation has no messages");
   for (const Message& message : conversation.messages) {
     const std::string place = Cat(where, ": message ", messages_.size() + 1);
-    messages_.push_back(MessageValue(MessageJson(message, arguments, place), place));
+    messages_.push_back(MessageValue(MessageJson(message, form, place), place));
     bytes_ += message.role.size() + message.content.size() + message.more.size() + 64;
   }
   const auto token = [&](int32_t id) {
@@ -111,6 +117,24 @@ ChatInput::ChatInput(const Conversation& conversation, const TokenizerSpec& spec
   bytes_ += conversation.tools.size() + conversation.variables.size();
 }
 
+Conversation WithToolsInSystem(Conversation conversation) {
+  const Json tools = ParseJson(conversation.tools, "'tools'");
+  if (!tools.is_array()) return conversation;
+  Json functions = Json::array();  // Phi's makers list them without {"type": "function", ...}
+  for (const Json& tool : tools) {
+    const bool wrapped = tool.is_object() && tool.contains("function");
+    functions.push_back(wrapped ? tool["function"] : tool);
+  }
+  auto& messages = conversation.messages;
+  if (messages.empty() || messages[0].role != "system")
+    messages.insert(messages.begin(), {"system", ""});
+  Json more = messages[0].more.empty() ? Json::object() : ParseJson(messages[0].more, "messages");
+  more["tools"] = DumpJson(functions);
+  messages[0].more = DumpJson(more);
+  conversation.tools.clear();
+  return conversation;
+}
+
 jinja::Variables ChatInput::Of(size_t count, bool generation_prompt) const {
   jinja::Variables out = more_;
   out.emplace_back(
@@ -127,9 +151,13 @@ void ChatInput::CheckAllLookedAt(const jinja::Program& program, const std::strin
   for (size_t i = 0; i < messages_.size(); ++i) {
     const jinja::Dict& dict = messages_[i].dict();
     const auto& entries = dict.AllWithoutLooking();
+    bool any = false;
+    for (size_t k = 0; k < entries.size(); ++k) any = any || dict.Seen(k);
     for (size_t k = 0; k < entries.size(); ++k) {
       const auto& [key, value] = entries[k];
       if (dict.Seen(k) || SaysNothing(value) || IsTie(key.bytes(), entries[0].second)) continue;
+      // Llama 3's takes the first message for the user's and writes it with the tools.
+      if (any && key.bytes() == "role") continue;
       throw NotLookedAt(Cat(where, ": message ", i + 1), key.bytes());
     }
   }

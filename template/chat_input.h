@@ -11,14 +11,22 @@
 
 namespace retort {
 
-// How the arguments of tool calls are given, which OpenAI writes as JSON text and most templates
-// take apart.
-enum class CallArguments { kObjects, kTexts };
+// How turns with tool calls are given to a template.
+struct CallForm {
+  // OpenAI has the calls' arguments as JSON text, which most templates take apart.
+  bool arguments_as_text = false;
+  // Beside calls, no content and an empty one mean the same, and templates refuse the one or the
+  // other. True: the other than what was given.
+  bool other_content = false;
+};
+
+// The conversation with its tools as JSON text in the system's message, under the key "tools".
+Conversation WithToolsInSystem(Conversation conversation);
 
 class ChatInput {
  public:
   // Throws Error{kInput}, beginning with `where`, on JSON that is none.
-  ChatInput(const Conversation& conversation, const TokenizerSpec& spec, CallArguments arguments,
+  ChatInput(const Conversation& conversation, const TokenizerSpec& spec, const CallForm& form,
             const std::string& where);
 
   // The variables for the first `count` messages.

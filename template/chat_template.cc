@@ -99,7 +99,7 @@ std::string ChatTemplate::EndOfTurn(const TokenizerSpec& spec) const {
   for (const auto& turns : {Conversation{user, answer}, Conversation{{"system", "a"}, user, answer},
                             Conversation{user, answer, user}}) {
     try {
-      const ChatInput input(turns, spec, CallArguments::kObjects, "");
+      const ChatInput input(turns, spec, {}, "");
       const jinja::Text text = RenderTurns(input, turns.messages.size(), false, "");
       const size_t found = text.view().rfind(kProbe);
       if (found != std::string_view::npos)
@@ -147,51 +147,66 @@ jinja::Text ChatTemplate::RenderTurns(const ChatInput& input, size_t count, bool
 
 namespace {
 
-// Calls `render` with the arguments of tool calls as objects, and if the template does not take
-// them so, as texts. The error is that of the first.
+// Calls `render` with the forms that turns with tool calls may have, until the template takes one.
+// The error is the first one that says what the template does not write, or else the first.
+// render(form, rendered) sets `rendered` when the template has taken the form.
 template <class Render>
-auto WithArguments(const Conversation& conversation, const Render& render) {
+auto WithCallForms(const Conversation& conversation, const Render& render) {
   const bool calls = std::ranges::any_of(conversation.messages, [](const Message& m) {
-    return m.more.find("arguments") != std::string::npos;
+    return m.more.find("tool_calls") != std::string::npos;
   });
-  if (!calls) return render(CallArguments::kObjects);
-  try {
-    return render(CallArguments::kObjects);
-  } catch (const Error& first) {
-    if (first.kind() != Error::Kind::kInput) throw;
+  constexpr CallForm kForms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
+  std::optional<Error> refused, unread;
+  for (const CallForm& form : kForms) {
+    bool rendered = false;
     try {
-      return render(CallArguments::kTexts);
-    } catch (const Error& second) {
-      if (second.kind() != Error::Kind::kInput) throw;
-      throw first;
+      return render(form, rendered);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::kInput) throw;
+      std::optional<Error>& kept = rendered ? unread : refused;
+      if (!kept) kept = e;
+      if (!calls) break;
     }
   }
+  throw unread ? *unread : *refused;
 }
 
 }  // namespace
+
+// Phi-4-mini's template has the tools in the system's message, as text.
+Conversation ChatTemplate::Adapted(Conversation conversation) const {
+  if (conversation.tools.empty() || conversation.messages.empty() || program_.Names("tools") ||
+      (jinja_.find("['tools']") == std::string::npos &&
+       jinja_.find("[\"tools\"]") == std::string::npos))
+    return conversation;
+  return WithToolsInSystem(std::move(conversation));
+}
 
 jinja::Text ChatTemplate::RenderText(const Conversation& conversation, bool generation_prompt,
                                      const TokenizerSpec& spec, const std::string& where) const {
   if (const NamedTemplate* known = FindNamed(name_); known && !conversation.messages.empty())
     CheckRoles(conversation.messages, known->alternating, where);
-  return WithArguments(conversation, [&](CallArguments arguments) {
-    const ChatInput input(conversation, spec, arguments, where);
-    jinja::Text text = RenderTurns(input, conversation.messages.size(), generation_prompt, where);
+  const Conversation adapted = Adapted(conversation);
+  return WithCallForms(adapted, [&](const CallForm& form, bool& rendered) {
+    const ChatInput input(adapted, spec, form, where);
+    jinja::Text text = RenderTurns(input, adapted.messages.size(), generation_prompt, where);
+    rendered = true;
     input.CheckAllLookedAt(program_, where);
     return text;
   });
 }
 
-RenderedChat ChatTemplate::Render(const Conversation& conversation, bool generation_prompt,
+RenderedChat ChatTemplate::Render(const Conversation& given, bool generation_prompt,
                                   const TokenizerSpec& spec, const std::string& where) const {
+  const Conversation conversation = Adapted(given);
   const auto& messages = conversation.messages;
   const jinja::Text whole = RenderText(conversation, generation_prompt, spec, where);
   Replies replies;
   if (program_.has_generation()) {
     replies = MarkedReplies(messages, whole, where);
   } else {
-    replies = WithArguments(conversation, [&](CallArguments arguments) {
-      const ChatInput input(conversation, spec, arguments, where);
+    replies = WithCallForms(conversation, [&](const CallForm& form, bool&) {
+      const ChatInput input(conversation, spec, form, where);
       const auto render = [&](size_t count, bool asks) {
         return RenderTurns(input, count, asks, where);
       };

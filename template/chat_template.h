@@ -85,6 +85,8 @@ class ChatTemplate {
   jinja::Text RenderTurns(const class ChatInput& input, size_t count, bool generation_prompt,
                           const std::string& where) const;
   std::string Called() const;
+  // The conversation as this template wants it.
+  Conversation Adapted(Conversation conversation) const;
 
   std::string name_, jinja_;
   jinja::Program program_;

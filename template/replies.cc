@@ -73,6 +73,17 @@ Replies MarkedReplies(const std::vector<Message>& messages, const Text& whole,
 
 namespace {
 
+// How much of a turn that begins at `begin` and ends at `stop` the template writes only if it is the
+// last one: an empty thought, of its own characters, without which the whole text has the same
+// there. 0 if there is no such beginning.
+size_t WrittenLastOnly(const Text& turn, const Text& whole, size_t begin, size_t stop) {
+  for (size_t at = begin + 1; at < stop && !(turn.OriginAt(at - 1) & jinja::kInput); ++at) {
+    const std::string_view rest = turn.view().substr(at, stop - at);
+    if (whole.view().substr(begin, rest.size()) == rest) return at - begin;
+  }
+  return 0;
+}
+
 // Where turn `i` stands in the whole text. nullopt if the template does not write it there as it
 // asks for it.
 std::optional<Reply> PlaceOf(size_t i, const std::vector<Message>& messages, const Text& whole,
@@ -83,9 +94,14 @@ std::optional<Reply> PlaceOf(size_t i, const std::vector<Message>& messages, con
     const size_t begin = prompt.size();
     size_t stop = BehindLast(turn, end, begin);
     if (stop == std::string_view::npos) stop = Stripped(turn, jinja::Side::kRight).size();
-    const bool fits =
-        CommonBegin(prompt, whole) == begin && stop > begin && CommonBegin(turn, whole) >= stop;
-    return fits ? std::optional(Reply{begin, stop, messages[i].learn}) : std::nullopt;
+    if (CommonBegin(prompt, whole) != begin || stop <= begin) return std::nullopt;
+    if (CommonBegin(turn, whole) < stop) {
+      const size_t left_out =
+          CommonBegin(prompt, turn) == begin ? WrittenLastOnly(turn, whole, begin, stop) : 0;
+      if (left_out == 0) return std::nullopt;
+      stop -= left_out;
+    }
+    return Reply{begin, stop, messages[i].learn};
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
     return std::nullopt;  // the template refuses what stands before it alone

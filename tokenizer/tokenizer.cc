@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tokenizer/tokenizer.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "tokenizer/base_tokenizer.h"
 #include "tokenizer/bpe_pipeline.h"
@@ -79,11 +81,14 @@ const std::string& Tokenizer::PieceText(int32_t id) const {
   return spec().pieces[id].text;
 }
 
-StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool at_start)
-    : tokenizer_(tokenizer), at_start_(at_start && tokenizer.spec().strip_space) {}
+StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, bool at_start, std::vector<int32_t> shown)
+    : tokenizer_(tokenizer),
+      at_start_(at_start && tokenizer.spec().strip_space),
+      shown_(std::move(shown)) {}
 
 std::string StreamDecoder::Push(int32_t id) {
-  std::string bytes = tokenizer_.Bytes(id);
+  const bool shown = std::find(shown_.begin(), shown_.end(), id) != shown_.end();
+  std::string bytes = tokenizer_.Bytes(id, shown);
   if (at_start_ && !bytes.empty()) {
     at_start_ = false;
     if (bytes[0] == ' ') bytes.erase(0, 1);

@@ -131,13 +131,16 @@ class Tokenizer {
 // become a character are returned as U+FFFD.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer, bool at_start = false);
+  // shown: control tokens whose text is part of what is decoded; of others nothing is.
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool at_start = false,
+                         std::vector<int32_t> shown = {});
   std::string Push(int32_t id);  // returns the newly completed characters
   std::string Flush();           // returns the rest, at the end
 
  private:
   const Tokenizer& tokenizer_;
   bool at_start_;
+  std::vector<int32_t> shown_;
   std::string pending_;
 };
 

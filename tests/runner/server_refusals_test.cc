@@ -24,7 +24,6 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
        std::map<std::string, std::string>{{"n", "2"},
                                           {"logprobs", "true"},
                                           {"presence_penalty", "0.5"},
-                                          {"tools", R"([{"type": "function"}])"},
                                           {"response_format", R"({"type": "json_object"})"},
                                           {"logit_bias", R"({"5": 1})"}}) {
     const Json error = Refused(400, kChat, chat(Cat("\"", param, "\": ", value)));
@@ -50,6 +49,8 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
     Refused(400, kChat, chat(bad));
   }
   EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "tool", "content": "a"}]})")["param"],
+            "messages[0].tool_call_id");
+  EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "critic", "content": "a"}]})")["param"],
             "messages[0].role");
   EXPECT_EQ(
       Refused(400, kChat,

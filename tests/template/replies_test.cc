@@ -77,6 +77,20 @@ TEST(Replies, TurnsThatAreRewrittenAreOnlyRead) {
             "rewritten 1");
 }
 
+// Qwen3's template writes an empty thought before the last answer, and not before earlier ones.
+TEST(Replies, AnEmptyThoughtOfTheLastTurnIsNoOtherAnswer) {
+  const std::string empty = Turns("{% if loop.last %}<think>\n</think>{% endif %}{{ m.content }}");
+  EXPECT_EQ(Shown(empty, kFour),
+            "<user>u</s>\n<assistant>⟦a</s>⟧\n<user>v</s>\n<assistant>⟦<think>\n</think>b</s>⟧\n");
+  // What the user wrote is not taken for the template's.
+  const std::string cut =
+      Turns("{% if loop.last %}{{ m.content }}{% else %}{{ m.content[1:] }}{% endif %}");
+  std::vector<Message> turns = kFour;
+  turns[1].content = "xa";
+  EXPECT_EQ(Shown(cut, turns),
+            "<user>u</s>\n<assistant>a</s>\n<user>v</s>\n<assistant>⟦b</s>⟧\n rewritten 1");
+}
+
 TEST(Replies, AnAnswerThatIsNotAskedForSoIsRefused) {
   EXPECT_EQ(
       Fault("{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}"
@@ -119,6 +133,46 @@ TEST(Replies, ToolCallsAreRendered) {
   EXPECT_EQ(
       Shown(texts, turns),
       "{\"name\": \"f\"}\n<user>u</s><assistant>⟦f(j={\"x\": 1})</s>⟧<tool>r</s><assistant>⟦a</s>⟧");
+}
+
+// Beside calls, no content and an empty one mean the same.
+TEST(Replies, TemplatesChooseTheContentBesideCalls) {
+  Conversation turns = {{"user", "u"}, {"assistant", ""}};
+  const std::string calls = R"("tool_calls": [{"function": {"name": "f", "arguments": {}}}])";
+  const std::string body = "{{ m.tool_calls[0].function.name }}";
+  const std::string wants_text = Turns("{{ 'x' in m.content }}" + body);
+  const std::string wants_none =
+      Turns("{% if m.content is not none %}{{ raise_exception('no content') }}{% endif %}" + body);
+  for (const std::string& more : {Cat("{", calls, "}"), Cat(R"({"content": null, )", calls, "}")}) {
+    turns.messages[1].more = more;
+    EXPECT_EQ(Shown(wants_text, turns), "<user>u</s>\n<assistant>⟦Falsef</s>⟧\n");
+    EXPECT_EQ(Shown(wants_none, turns), "<user>u</s>\n<assistant>⟦f</s>⟧\n");
+    // The error is the one that says what is missing.
+    EXPECT_EQ(Fault(Turns("{{ '' + m.content }}"), turns),
+              "t: message 2: the chat template does not write 'tool_calls' here; write it into "
+              "'content', or take it out");
+  }
+}
+
+// Phi-4-mini's template.
+TEST(Replies, ToolsMayStandInTheSystemsMessage) {
+  const std::string jinja =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% if 'tools' in m %}[{{ m['tools'] }}]"
+      "{% endif %}</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}";
+  Conversation turns = {{"user", "u"}, {"assistant", "a"}};
+  turns.tools = R"([{"type": "function", "function": {"name": "f"}}])";
+  EXPECT_EQ(Shown(jinja, turns), "<system>[[{\"name\":\"f\"}]]</s><user>u</s><assistant>⟦a</s>⟧");
+  turns.messages.insert(turns.messages.begin(), {"system", "s"});
+  EXPECT_EQ(Shown(jinja, turns), "<system>s[[{\"name\":\"f\"}]]</s><user>u</s><assistant>⟦a</s>⟧");
+}
+
+// Llama 3's takes the first message for the user's, and writes it with the tools.
+TEST(Replies, ARoleThatIsNotLookedAtIsNotMissed) {
+  EXPECT_EQ(
+      Shown("{{ messages[0].content }}{% for m in messages[1:] %}<{{ m.role }}>{{ m.content }}"
+            "</s>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+            {{"user", "u"}, {"assistant", "a"}}),
+      "u<assistant>⟦a</s>⟧");
 }
 
 TEST(Replies, WhatTheTemplateDoesNotLookAtIsRefused) {

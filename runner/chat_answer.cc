@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/chat_answer.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "runner/answer/call_probe.h"
+
+namespace retort {
+namespace {
+
+constexpr size_t kPromptEnd = 24;  // tokens in which the end of a prompt is looked for
+
+}  // namespace
+
+ChatAnswers::ChatAnswers(const ChatTemplate& chat, const Tokenizer& tokenizer)
+    : tokenizer_(tokenizer), format_(FindAnswerFormat(chat, tokenizer.spec())) {
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (!tokenizer.Bytes(id).empty()) continue;
+    if (format_.HasMark(tokenizer.Bytes(id, true))) shown_ids_.push_back(id);
+  }
+}
+
+void ChatAnswers::CheckTools(const ApiTools& tools) const {
+  if (!tools.Shown() || !format_.calls.empty()) return;
+  throw ApiError(400,
+                 "this model's chat template writes 'tools', but does not say how one is called, "
+                 "so that calls could not be told from text; leave the tools out",
+                 "tools", "unsupported_value");
+}
+
+void ChatAnswers::PlaceThoughts(std::vector<Message>& messages) const {
+  if (format_.earlier == AnswerFormat::Earlier::kWritten) return;
+  for (Message& message : messages) {
+    if (message.more.empty()) continue;
+    Json more = ParseJson(message.more, "messages");
+    if (!more.contains("reasoning_content")) continue;
+    const std::string thought = more["reasoning_content"].get<std::string>();
+    more.erase("reasoning_content");
+    if (format_.earlier == AnswerFormat::Earlier::kInContent) {
+      message.content = WithThought(format_, thought, message.content);
+      more.erase("content");
+    }
+    message.more = more.empty() ? "" : DumpJson(more);
+  }
+}
+
+bool ChatAnswers::OpensThought(const std::vector<int32_t>& prompt) const {
+  std::string text;
+  for (size_t i = prompt.size() - std::min(prompt.size(), kPromptEnd); i < prompt.size(); ++i)
+    text += tokenizer_.Bytes(prompt[i], true);
+  return !format_.think_open.empty() && EndsWith(Strip(text), format_.think_open);
+}
+
+ForcedTokens ChatAnswers::Forced(const ApiTools& tools, bool in_thought) const {
+  ForcedTokens forced;
+  const bool named = tools.choice == ApiTools::Choice::kNamed;
+  if (!named && tools.choice != ApiTools::Choice::kRequired) return forced;
+  const CallFormat& format = format_.calls.front();
+  if (format.before_name.empty()) {
+    throw ApiError(400,
+                   "'tool_choice' cannot be kept: it is not known how this model begins a call; "
+                   "use \"auto\"",
+                   "tool_choice", "unsupported_value");
+  }
+  std::vector<Segment> begin = {{format.before_name, true}};
+  // The only tool is the one that is meant.
+  const std::string name = named ? tools.name : tools.tools.size() == 1 ? tools.tools[0].name : "";
+  if (!name.empty()) begin.push_back({name, false});
+  if (!name.empty()) begin.push_back({format.before_arguments, true});
+  forced.ids = tokenizer_.Encode(begin, true);
+  begin.insert(begin.begin(), {format_.behind_thought, true});
+  forced.after_thought = tokenizer_.Encode(begin, true);
+  forced.think_open = format_.think_open;
+  forced.think_close = format_.think_close;
+  forced.end_of_thought = tokenizer_.Encode({{format_.think_close, true}}, true);
+  forced.in_thought = in_thought;
+  return forced;
+}
+
+std::unique_ptr<AnswerParser> ChatAnswers::Parser(const ApiTools& tools, bool stream,
+                                                  bool in_thought) const {
+  AnswerParser::Options options;
+  options.in_thought = in_thought;
+  options.calls = tools.Shown();
+  options.whole_calls = !stream;
+  // Behind the call that was asked for by name, another could be one of another tool.
+  options.one_call = !tools.parallel || tools.choice == ApiTools::Choice::kNamed;
+  return std::make_unique<AnswerParser>(format_, tools.Shown() ? tools.tools : std::vector<Tool>(),
+                                        options);
+}
+
+std::string ChatAnswers::CallId(uint64_t random) const {
+  static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::mt19937_64 digits(random);
+  std::string id = format_.short_ids ? "" : "call_";
+  for (int i = 0; i < (format_.short_ids ? 9 : 24); ++i) id += kDigits[digits() % 36];
+  return id;
+}
+
+}  // namespace retort

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a served model's chats are answered: what of its text is thought, content and calls, and how
+// a call that is asked for begins.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runner/answer/answer_parser.h"
+#include "runner/forced_tokens.h"
+#include "runner/openai_request.h"
+
+namespace retort {
+
+class ChatAnswers {
+ public:
+  // The tokenizer must outlive it. Reads the format of answers from the chat template.
+  ChatAnswers(const ChatTemplate& chat, const Tokenizer& tokenizer);
+
+  // Control tokens that are marks of answers, which a parser must see.
+  const std::vector<int32_t>& shown_ids() const { return shown_ids_; }
+  // Throws ApiError if the request has tools, and it is not known how this model calls them.
+  void CheckTools(const ApiTools& tools) const;
+  // Puts the thoughts of earlier answers where the template has them.
+  void PlaceThoughts(std::vector<Message>& messages) const;
+  // Whether a prompt ends with the mark that opens a thought.
+  bool OpensThought(const std::vector<int32_t>& prompt) const;
+  // The beginning of the call that the request asks for. Throws ApiError if it is not known how a
+  // call begins. Empty if none is asked for.
+  ForcedTokens Forced(const ApiTools& tools, bool in_thought) const;
+  std::unique_ptr<AnswerParser> Parser(const ApiTools& tools, bool stream, bool in_thought) const;
+  // An id that the template takes, of 24 or 9 characters that are drawn from `random`.
+  std::string CallId(uint64_t random) const;
+
+ private:
+  const Tokenizer& tokenizer_;
+  const AnswerFormat format_;
+  std::vector<int32_t> shown_ids_;
+};
+
+}  // namespace retort

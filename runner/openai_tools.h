@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tools of a chat request, and which of them the model is to call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "runner/answer/call_reader.h"
+
+namespace retort {
+
+struct ApiTools {
+  enum class Choice {
+    kAuto,
+    kNone,
+    kRequired,
+    kNamed  // the tool `name`
+  };
+
+  std::string json;  // as templates get them; empty: none
+  std::vector<Tool> tools;
+  Choice choice = Choice::kAuto;
+  std::string name;
+  bool parallel = true;
+
+  // A model that sees tools may call them, so with 'tool_choice' none it is not told of any.
+  bool Shown() const { return !tools.empty() && choice != Choice::kNone; }
+};
+
+// 'tools', 'tool_choice' and 'parallel_tool_calls'. Throws ApiError, naming the place.
+ApiTools ReadTools(const Json& request);
+
+}  // namespace retort
