@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort export: converts a Hugging Face folder to a GGUF file, which is verified against its
-// source before it gets its final name.
+// retort export: converts a Hugging Face folder to a GGUF file, or a GGUF file to a folder. What is
+// written is verified against its source before it gets its final name.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -8,16 +8,39 @@
 
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "export/verify.h"
+#include "export/folder_export.h"
 
 namespace retort {
 namespace {
 
 struct ExportFlags {
-  std::string source, out, type = "q8_0";
+  std::string source, out, to = "gguf", type;
   int threads = 0;
   bool pure = false, json = false;
 };
+
+std::string VerdictText(const VerifyReport& verdict) {
+  char text[160];
+  std::snprintf(
+      text, sizeof text,
+      "tokens, template and ends agree; mean KL %.2e (limit %.0e), same next token %.1f %%",
+      verdict.mean_kl, verdict.limit, 100 * verdict.top1);
+  return text;
+}
+
+void Print(const ExportFlags& flags, const FolderExport& done) {
+  const std::string type(TraitsOf(done.type).name);
+  if (flags.json) {
+    return PrintJson({{"out", flags.out},
+                      {"type", type},
+                      {"bytes", done.bytes},
+                      {"tokenizer_notes", done.notes},
+                      {"verify", VerifyJson(done.verdict)}});
+  }
+  for (const std::string& note : done.notes) Note(Cat("note: tokenizer: ", note));
+  PrintLine(Cat(flags.out, ": ", BytesText(done.bytes), " of ", type,
+                "; verified: ", VerdictText(done.verdict)));
+}
 
 void Print(const ExportFlags& flags, const GgufExportResult& written, const VerifyReport& verdict) {
   if (flags.json) {
@@ -33,16 +56,18 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
              " blocks"));
   }
   for (const std::string& note : written.notes) Note(Cat("note: tokenizer: ", note));
-  char text[160];
-  std::snprintf(
-      text, sizeof text,
-      "tokens, template and ends agree; mean KL %.2e (limit %.0e), same next token %.1f %%",
-      verdict.mean_kl, verdict.limit, 100 * verdict.top1);
-  PrintLine(
-      Cat(flags.out, ": ", BytesText(written.bytes), " of ", flags.type, "; verified: ", text));
+  PrintLine(Cat(flags.out, ": ", BytesText(written.bytes), " of ", flags.type,
+                "; verified: ", VerdictText(verdict)));
 }
 
-void Run(const ExportFlags& flags) {
+void Run(ExportFlags flags) {
+  if (flags.to == "hf") {
+    if (flags.pure) throw InputError("--pure is for GGUF files, not for --to hf");
+    if (flags.type.empty()) flags.type = "auto";
+    return Print(flags,
+                 ExportFolder(OpenModel(flags.source), flags.out, {flags.type, flags.threads}));
+  }
+  if (flags.type.empty()) flags.type = "q8_0";
   const VerifiedExport done = ExportGguf(OpenModel(flags.source), flags.out,
                                          {FormatNamed(flags.type), flags.pure, flags.threads});
   Print(flags, done.written, done.verdict);
@@ -52,11 +77,21 @@ void Run(const ExportFlags& flags) {
 
 void AddExport(CLI::App& app) {
   CLI::App* command =
-      app.add_subcommand("export", "Write a model as a GGUF file and test it against its source");
+      app.add_subcommand("export",
+                         "Write a folder as a GGUF file, or a GGUF file as a folder, and test "
+                         "it against its source");
   auto flags = std::make_shared<ExportFlags>();
-  command->add_option("source", flags->source, "Hugging Face folder")->required();
-  command->add_option("--out", flags->out, "GGUF file to write")->required();
-  command->add_option("--type", flags->type, Join(GgufFormatNames(), ", "));
+  command->add_option("source", flags->source, "Hugging Face folder; with --to hf, a GGUF file")
+      ->required();
+  command->add_option("--out", flags->out, "GGUF file or folder to write")->required();
+  command->add_option("--to", flags->to, "gguf, or hf: a Hugging Face folder")
+      ->check(CLI::IsMember({"gguf", "hf"}))
+      ->capture_default_str();
+  command->add_option(
+      "--type", flags->type,
+      Cat("gguf: ", Join(GgufFormatNames(), ", "),
+          " (default q8_0); hf: f32, f16, bf16 (default: the file's if it is one of "
+          "these, else f32, which keeps all values)"));
   command->add_flag(
       "--pure", flags->pure,
       "the same type for embedding and head (else q8_0 where the type has fewer than 8 bits)");

@@ -13,14 +13,14 @@ namespace retort {
 namespace {
 
 struct MergeFlags {
-  std::string base, adapter, out, onto;
+  std::string base, adapter, out, onto, type = "auto";
   int threads = 0;
   bool force = false, json = false;
 };
 
 void Run(const MergeFlags& flags) {
-  const MergeReport r =
-      Merge({flags.base, flags.adapter, flags.out, flags.onto, flags.threads, flags.force});
+  const MergeReport r = Merge(
+      {flags.base, flags.adapter, flags.out, flags.onto, flags.threads, flags.type, flags.force});
   for (const std::string& note : r.notes) Note(Cat("note: ", note));
   Json result = MergeJson(r);
   result["out"] = flags.out;
@@ -41,12 +41,17 @@ void Run(const MergeFlags& flags) {
 void AddMerge(CLI::App& app) {
   CLI::App* command = app.add_subcommand("merge", "Merge an adapter into its base");
   auto flags = std::make_shared<MergeFlags>();
-  command->add_option("--base", flags->base,
-                      "Hugging Face folder (default: the one that the adapter was trained on)");
+  command->add_option(
+      "--base", flags->base,
+      "Hugging Face folder or GGUF (default: the one that the adapter was trained on)");
   command->add_option("--adapter", flags->adapter, "PEFT folder")->required();
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--onto", flags->onto,
                       "original or nf4 (default: as the adapter was trained)");
+  command->add_option(
+      "--type", flags->type,
+      "of the folder, if the base is a GGUF: f32, f16, bf16 (default auto: the file's if "
+      "it is one of these, else f32)");
   AddThreads(*command, flags->threads);
   command->add_flag("--force", flags->force,
                     "merge also when rounding takes most of the adapter's change away");

@@ -2,6 +2,7 @@
 #include "export/gguf_export.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/strings.h"
@@ -11,6 +12,7 @@
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
 #include "model/store/fingerprint.h"
+#include "model/store/sampling_keys.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -31,6 +33,8 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
                           GgufExportResult* result) {
   GgufMetadata m;
   ConfigToGguf(source.config, source.path.string(), m);
+  if (const Path advice = source.path / "generation_config.json"; std::filesystem::exists(advice))
+    SamplingToGguf(ReadJson(advice), m);
   const Path folder = std::filesystem::absolute(source.path).lexically_normal();
   WriteGeneral((folder.has_filename() ? folder : folder.parent_path()).filename().string(),
                source.layout, m);
@@ -84,14 +88,44 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
   writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
 }
 
-// The format of a tensor in the file. f16 if a row cannot be divided into blocks of the wanted one.
-WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec,
+// The format of a tensor in the file, whose rows have `cols` values there. f16 if they cannot be
+// divided into blocks of the wanted one.
+WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec, int64_t cols,
                           const GgufExportOptions& options) {
   const LinearSpec* linear = layout.LinearOf(spec);
   if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
   const bool outer = !linear->in_block();
   const WeightFormat wanted = outer && !options.pure ? EmbeddingFormat(options.type) : options.type;
-  return spec.shape[1] % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
+  return cols % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
+}
+
+// A matrix that a GGUF keeps as two (HeadSplit).
+void WriteSplit(const TensorSpec& spec, const Weight& w, WeightFormat first_format,
+                WeightFormat second_format, GgufWriter& writer) {
+  const HeadSplit& s = spec.split;
+  const int64_t cols = w.cols();
+  std::vector<float> head(static_cast<size_t>(s.first * cols)), row(static_cast<size_t>(s.first)),
+      second(static_cast<size_t>(cols));
+  std::vector<std::byte> bytes(static_cast<size_t>(
+      std::max(RowBytes(first_format, s.first), RowBytes(second_format, cols))));
+  const auto put = [&](const std::string& name, WeightFormat format, const std::vector<float>& v) {
+    const auto count = static_cast<int64_t>(v.size());
+    EncodeRow(format, v.data(), count, bytes.data());
+    writer.Write(name, Bytes(bytes).first(static_cast<size_t>(RowBytes(format, count))));
+  };
+  for (int64_t h = 0; h < s.heads; ++h) {
+    const int64_t begin = h * (s.first + s.second);
+    for (int64_t r = 0; r < s.first; ++r) DecodeRow(w, begin + r, 0, cols, head.data() + r * cols);
+    for (int64_t c = 0; c < cols; ++c) {
+      for (int64_t r = 0; r < s.first; ++r)
+        row[static_cast<size_t>(r)] = head[static_cast<size_t>(r * cols + c)];
+      put(s.first_name, first_format, row);
+    }
+    for (int64_t r = 0; r < s.second; ++r) {
+      DecodeRow(w, begin + s.first + r, 0, cols, second.data());
+      put(s.second_name, second_format, second);
+    }
+  }
 }
 
 }  // namespace
@@ -99,8 +133,7 @@ WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec,
 GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
                            const GgufExportOptions& options) {
   if (source.gguf)
-    throw InputError(source.path.string(),
-                     ": is a GGUF already; export reads a Hugging Face folder");
+    throw InputError(source.path.string(), ": is a GGUF already; --to hf makes a folder of it");
   const Layout& layout = source.layout;
   GgufExportResult result;
   GgufWriter writer(target, MakeMetadata(source, options, &result));
@@ -109,10 +142,18 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     writer.Declare(name, WeightFormat::kF32, {std::ssize(values)});
   for (const TensorSpec& spec : layout.tensors) {
     if (spec.expert > 0) continue;  // expert 0 declares the stacked tensor of all experts
-    const WeightFormat format = StoredFormat(layout, spec, options);
-    writer.Declare(spec.gguf_name, format, spec.gguf_shape());
-    if (spec.is_matrix() && format == WeightFormat::kF16 && options.type != format)
-      result.kept_f16.push_back(spec.gguf_name);
+    const auto declare = [&](const std::string& name, const std::vector<int64_t>& shape) {
+      const WeightFormat format = StoredFormat(layout, spec, shape.back(), options);
+      writer.Declare(name, format, shape);
+      if (spec.is_matrix() && format == WeightFormat::kF16 && options.type != format)
+        result.kept_f16.push_back(name);
+    };
+    if (const HeadSplit& s = spec.split; s.present()) {
+      declare(s.first_name, {s.heads, spec.shape[1], s.first});
+      declare(s.second_name, {s.heads, s.second, spec.shape[1]});
+    } else {
+      declare(spec.gguf_name, spec.gguf_shape());
+    }
   }
   ThreadPool pool(options.threads > 0 ? options.threads : AvailableProcessors());
   for (const auto& [name, values] : factors) writer.Write(name, std::as_bytes(std::span(values)));
@@ -124,7 +165,12 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     }
     CheckFinite(source, spec, pool);
     const Weight w = FetchTensor(source, spec, *memory);
-    WriteMatrix(spec, w, StoredFormat(layout, spec, options), pool, writer);
+    if (const HeadSplit& s = spec.split; s.present()) {
+      WriteSplit(spec, w, StoredFormat(layout, spec, s.first, options),
+                 StoredFormat(layout, spec, spec.shape[1], options), writer);
+    } else {
+      WriteMatrix(spec, w, StoredFormat(layout, spec, spec.shape[1], options), pool, writer);
+    }
     if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))
       entry->file->Drop(entry->bytes);
   }

@@ -10,7 +10,7 @@
 #include "base/random.h"
 #include "formats/safetensors.h"
 #include "model/layout.h"
-#include "model/spec/config_reader.h"
+#include "model/spec/config_writer.h"
 #include "model/store/folders.h"
 #include "model/store/target.h"
 #include "tensor/quant/quant.h"

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "export/folder_tensors.h"
 #include "formats/safetensors.h"
 #include "model/store/base_check.h"
 #include "model/store/chat_files.h"
@@ -40,7 +42,7 @@ class Merger {
     for (const TensorSpec& spec : files_.layout.tensors) {
       CheckFinite(files_, spec, pool_);
       const LinearSpec* linear = files_.layout.LinearOf(spec);
-      if (!linear || !linear->adaptable()) continue;
+      if (!linear || !linear->adaptable() || files_.gguf) continue;
       const TensorPlace place = PlaceOf(files_, spec);
       parts_[place.name].push_back({spec.target.id, place.begin, spec.shape[0]});
     }
@@ -55,11 +57,36 @@ class Merger {
     for (const TensorEntry& entry : files_.tensors.entries()) {
       if (entry.file->path() != source) continue;
       if (const auto parts = parts_.find(entry.name); parts != parts_.end()) {
-        for (const Part& part : parts->second) WriteMatrix(entry, part, writer);
+        for (const Part& part : parts->second) {
+          const Weight whole = files_.tensors.Load(entry.name, entry.shape);
+          WriteMatrix(whole.RowRange(part.begin, part.rows), entry.format, part.layer,
+                      [&](Bytes bytes) { writer.Write(entry.name, bytes); });
+        }
       } else {
         writer.Write(entry.name, entry.bytes);
       }
       entry.file->Drop(entry.bytes);
+    }
+    writer.Commit();
+  }
+
+  // Writes a GGUF's tensors, merged, as those of a folder.
+  void WriteFolder(WeightFormat format, const Path& folder) {
+    const FolderTensors tensors(files_, format, pool_);
+    ShardWriter writer(folder);
+    tensors.Declare(writer);
+    const auto memory = MakeHostMemory();
+    for (const TensorSpec& spec : files_.layout.tensors) {
+      const LinearSpec* linear = files_.layout.LinearOf(spec);
+      if (!linear || !linear->adaptable()) {
+        tensors.Write(spec, writer);
+      } else if (!adapter_->at(spec.target.id) && options_.onto != "nf4") {
+        ++report_.matrices;
+        tensors.Write(spec, writer);
+      } else {
+        WriteMatrix(FetchTensor(files_, spec, *memory), format, spec.target.id,
+                    [&](Bytes bytes) { writer.Write(spec.name, bytes); });
+      }
     }
     writer.Commit();
   }
@@ -89,28 +116,30 @@ class Merger {
     int64_t begin, rows;
   };
 
-  void WriteMatrix(const TensorEntry& entry, const Part& part, SafetensorsWriter& writer) {
+  using Write = std::function<void(Bytes)>;
+
+  // Writes the matrix of a layer, merged, in `format`.
+  void WriteMatrix(const Weight& original, WeightFormat format, LinearId layer,
+                   const Write& write) {
     ++report_.matrices;
     const bool nf4 = options_.onto == "nf4";
-    const AdapterSite* pair = adapter_->at(part.layer);
-    const Weight original =
-        files_.tensors.Load(entry.name, entry.shape).RowRange(part.begin, part.rows);
-    if (!pair && !nf4) return writer.Write(entry.name, original.bytes());
+    const AdapterSite* pair = adapter_->at(layer);
+    if (!pair && !nf4) return write(original.bytes());
     report_.changed += pair != nullptr;
     const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant,
                                           backend_.memory(), pool_)
                             : original;
-    const int64_t cols = base.cols(), row_bytes = RowBytes(entry.format, cols);
+    const int64_t cols = base.cols(), row_bytes = RowBytes(format, cols);
     for (int64_t begin = 0; begin < base.rows(); begin += kPanelRows) {
       const int64_t rows = std::min(kPanelRows, base.rows() - begin);
       const std::vector<float> delta = Delta(pair, begin, rows, cols);
       std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
       for (int64_t r = 0; r < rows; ++r) {
-        MergeRow(original, base, begin + r,
+        MergeRow(original, base, format, begin + r,
                  std::span(delta).subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols)),
                  pair != nullptr, bytes.data() + r * row_bytes);
       }
-      writer.Write(entry.name, bytes);
+      write(bytes);
     }
   }
 
@@ -123,7 +152,7 @@ class Merger {
     return backend_.ToFloats(out);
   }
 
-  void MergeRow(const Weight& original, const Weight& base, int64_t row,
+  void MergeRow(const Weight& original, const Weight& base, WeightFormat format, int64_t row,
                 std::span<const float> delta, bool adapted, std::byte* out) {
     const auto cols = static_cast<int64_t>(delta.size());
     std::vector<float> before(delta.size()), onto(delta.size()), sum(delta.size()),
@@ -131,8 +160,8 @@ class Merger {
     DecodeRow(original, row, 0, cols, before.data());
     DecodeRow(base, row, 0, cols, onto.data());
     for (size_t i = 0; i < delta.size(); ++i) sum[i] = onto[i] + delta[i];
-    Store(original.format(), onto, out, unchanged);
-    Store(original.format(), sum, out, stored);
+    Store(format, onto, out, unchanged);
+    Store(format, sum, out, stored);
     for (size_t i = 0; i < delta.size(); ++i) {
       total_.kept += double{delta[i]} * (double{stored[i]} - unchanged[i]);
       total_.weight += double{before[i]} * before[i];
@@ -186,14 +215,14 @@ void JudgeRounding(const MergeOptions& options, std::string_view format, MergeRe
   }
 }
 
-MergeReport Finished(const MergeOptions& options, const Merger& merger,
+MergeReport Finished(const MergeOptions& options, WeightFormat format, const Merger& merger,
                      std::vector<std::string> notes) {
   MergeReport report = merger.Report();
   report.notes = std::move(notes);
   if (merger.HasZeroAdapter()) {
     report.notes.push_back(ZeroAdapterNote(options.adapter));
   } else {
-    JudgeRounding(options, TraitsOf(merger.files().stored_format()).name, report);
+    JudgeRounding(options, TraitsOf(format).name, report);
   }
   return report;
 }
@@ -218,8 +247,11 @@ MergeReport Merge(const MergeOptions& given) {
     throw InputError("--onto '", options.onto, "' is not known; use original or nf4");
   }
   ModelFiles files = OpenModel(options.base);
-  if (files.gguf)
-    throw InputError(options.base.string(), ": merging needs the Hugging Face folder, not a GGUF");
+  if (!files.gguf && options.type != "auto")
+    throw InputError("--type ", options.type,
+                     " is for a base that is a GGUF; a folder keeps its own type");
+  const WeightFormat format =
+      files.gguf ? FolderFormat(files, options.type) : files.stored_format();
   CheckTarget(options.out, TargetKind::kFolder, {options.base, options.adapter});
   std::vector<std::string> notes = CheckAdapterBase(options.adapter, files, options.threads);
   const auto backend =
@@ -227,12 +259,18 @@ MergeReport Merge(const MergeOptions& given) {
   Merger merger(options, std::move(files), record, *backend);
   const TargetLock lock(options.out);
   AtomicFolder folder(options.out);
-  for (const Path& file : TensorFiles(merger.files()))
-    merger.WriteFile(file, folder.path() / file.filename());
-  MergeReport report = Finished(options, merger, std::move(notes));
-  const Path index = options.base / "model.safetensors.index.json";
-  if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());
-  CopyModelFiles(options.base, folder.path());
+  if (merger.files().gguf) {
+    merger.WriteFolder(format, folder.path());
+  } else {
+    for (const Path& file : TensorFiles(merger.files()))
+      merger.WriteFile(file, folder.path() / file.filename());
+    const Path index = options.base / "model.safetensors.index.json";
+    if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());
+  }
+  MergeReport report = Finished(options, format, merger, std::move(notes));
+  for (std::string& note :
+       WriteModelFiles(merger.files(), folder.path(), merger.files().gguf ? TorchType(format) : ""))
+    report.notes.push_back(std::move(note));
   WriteTaughtChat(folder.path(), record);
   folder.Commit();
   return report;

@@ -16,7 +16,8 @@ struct MergeOptions {
   // 4-bit base. "": as the adapter was trained (its retort.json), or original if that is unknown.
   std::string onto;
   int threads = 0;
-  bool force = false;  // also when rounding takes most of the adapter's change away
+  std::string type = "auto";  // of the folder, if the base is a GGUF (FolderFormat)
+  bool force = false;         // also when rounding takes most of the adapter's change away
 };
 
 // The audit of a merge.
@@ -36,7 +37,7 @@ Json MergeJson(const MergeReport& report);
 
 // Writes the merged model in the base's type. Each sum is rounded once. Memory is bounded by one
 // matrix. The files and names of tensors are those of the base. Configuration, tokenizer and
-// template are copied; a template other than the one that the adapter was trained with is replaced,
+// template are copied; those of a GGUF are written as ExportFolder writes them; a template other than the one that the adapter was trained with is replaced,
 // and the ends that were taught are added (model/store/chat_files.h). Throws Error{kInput} when
 // base and adapter do not fit together, when the base is not the one that the adapter was trained
 // on, or for an `out` that is there already; Error{kFailure} when rounding takes more than half of

@@ -117,8 +117,8 @@ VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
   StagedFile file(target);  // until it is verified
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);
-  out.verdict = VerifyGguf(source, file.path(), options.type,
-                           options.threads > 0 ? options.threads : AvailableProcessors());
+  out.verdict = VerifyExport(source, file.path(), options.type,
+                             options.threads > 0 ? options.threads : AvailableProcessors());
   if (!out.verdict.passed) {
     throw Failure(target.string(), ": the self-test failed, nothing is kept: ", out.verdict.fault);
   }
@@ -134,11 +134,11 @@ Json VerifyJson(const VerifyReport& r) {
   return j;
 }
 
-VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type,
-                        int threads) {
+VerifyReport VerifyExport(const ModelFiles& source, const Path& path, WeightFormat type,
+                          int threads) {
   VerifyReport report;
   report.limit = TraitsOf(type).kl_limit;
-  const ModelFiles file = OpenModel(gguf);
+  const ModelFiles file = OpenModel(path);
   const auto tokenizer = LoadTokenizer(source);
   report.fault = CompareTokenizers(*tokenizer, *LoadTokenizer(file), report.texts);
   if (!report.fault.empty()) return report;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads a finished GGUF back and compares it with its source model.
+// Reads a finished GGUF or folder back and compares it with its source model.
 #pragma once
 
 #include <string>
@@ -24,7 +24,8 @@ Json VerifyJson(const VerifyReport& report);
 
 // Compares the tokens of sample texts, the template, the end tokens, and the logits of a sample
 // text. Both models compute in f32.
-VerifyReport VerifyGguf(const ModelFiles& source, const Path& gguf, WeightFormat type, int threads);
+VerifyReport VerifyExport(const ModelFiles& source, const Path& written, WeightFormat type,
+                          int threads);
 
 // The work of `retort export`: writes the file beside its target, verifies it, and renames it. If
 // the verification fails, removes the file and throws Error{kFailure} with the fault.

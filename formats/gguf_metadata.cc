@@ -107,6 +107,15 @@ void GgufMetadata::Set(std::string key, GgufValue value) {
     entries_[it->second].second = std::move(value);
 }
 
+void GgufMetadata::Erase(std::string_view key) {
+  const auto at = index_.find(key);
+  if (at == index_.end()) return;
+  const size_t place = at->second;
+  entries_.erase(entries_.begin() + static_cast<std::ptrdiff_t>(place));
+  index_.erase(at);
+  for (auto& [name, index] : index_) index -= index > place;
+}
+
 const GgufValue* GgufMetadata::Find(std::string_view key) const {
   const auto it = index_.find(key);
   return it == index_.end() ? nullptr : &entries_[it->second].second;

@@ -48,6 +48,9 @@ class GgufMetadata {
   // Set("general.name", std::string("x")).
   void Set(std::string key, GgufValue value);
 
+  // Nothing if the key is absent. Takes time in proportion to the number of keys.
+  void Erase(std::string_view key);
+
   const std::vector<std::pair<std::string, GgufValue>>& entries() const { return entries_; }
   const GgufValue* Find(std::string_view key) const;  // nullptr when absent
 

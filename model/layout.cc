@@ -63,7 +63,12 @@ LinearId LayoutBuilder::AddLinear(std::string_view part, int64_t rows, int64_t c
                              options.expert,
                              options.experts,
                              0,
-                             StackedPlace(part, rows, cols, options)});
+                             StackedPlace(part, rows, cols, options),
+                             options.split});
+  for (std::string* name :
+       {&layout_.tensors.back().split.first_name, &layout_.tensors.back().split.second_name}) {
+    if (options.split.present()) *name = Cat("blk.", layer_, ".", *name, ".weight");
+  }
   if (options.bias) {
     layout_.tensors.push_back({linear.name + ".bias",
                                GgufName(part) + ".bias",

@@ -79,6 +79,16 @@ struct TensorPlace {
   int64_t begin = 0;  // the first row, counted over all dimensions but the last
 };
 
+// A matrix whose rows are, for each head, `first` and then `second` rows, and which a GGUF may keep as
+// two tensors: the first rows of all heads, each head's transposed, [heads, cols, first], and the
+// second ones, [heads, second, cols].
+struct HeadSplit {
+  int64_t heads = 0, first = 0, second = 0;  // 0 heads: it is one matrix everywhere
+  std::string first_name, second_name;       // "blk.0.attn_k_b.weight"
+
+  bool present() const { return heads > 0; }
+};
+
 // A tensor in the layout of a Hugging Face folder.
 struct TensorSpec {
   std::string name;            // "model.layers.0.self_attn.q_proj.weight"
@@ -92,6 +102,7 @@ struct TensorSpec {
   double offset = 0;  // for a gain: a folder stores gain - offset, a GGUF the gain itself
   // The place in a folder that stores a layer's experts in one tensor (PartName::stacked).
   TensorPlace stacked = {};
+  HeadSplit split = {};
 
   bool is_matrix() const { return target.kind == Target::Kind::kLinear; }
   int64_t elements() const;
@@ -128,6 +139,7 @@ class LayoutBuilder {
     int64_t rotary_heads = 0;             // for q and k: heads whose rows a GGUF may interleave
     int64_t groups = 0, group_heads = 0;  // as in RowOrder
     int64_t expert = -1, experts = 0;
+    HeadSplit split = {};  // its names are those of parts
   };
   // part: the GGUF name without "blk.N.", for example "attn_q".
   LinearId AddLinear(std::string_view part, int64_t rows, int64_t cols, LinearUse use,

@@ -18,9 +18,10 @@ namespace {
 
 constexpr size_t kListed = 8;  // maximum number of faults listed in one error
 
-// Tensors that some exporters store but that the model computes itself.
+// Tensors that some exporters store but that the model computes itself, and those that a rope reads.
 bool IsDerived(const std::string& name) {
-  return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight";
+  return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight" ||
+         name == "rope_factors_long.weight" || name == "rope_factors_short.weight";
 }
 
 // Whether the folder stores it as part of a stacked tensor instead of a tensor of its own.
@@ -44,13 +45,30 @@ bool IsTiedCopy(const ModelFiles& files, const TensorEntry& entry) {
          std::memcmp(table->bytes.data(), entry.bytes.data(), entry.bytes.size()) == 0;
 }
 
+// The tensors that the files must hold, slices of one tensor each by themselves.
+std::vector<std::pair<std::string, std::vector<int64_t>>> StoredTensors(
+    const ModelFiles& files, std::vector<std::string>& faults) {
+  std::vector<std::pair<std::string, std::vector<int64_t>>> stored;
+  for (const TensorSpec& spec : files.layout.tensors) {
+    if (IsSplit(files, spec)) {
+      const HeadSplit& s = spec.split;
+      stored.emplace_back(s.first_name, std::vector<int64_t>{s.heads, spec.shape[1], s.first});
+      stored.emplace_back(s.second_name, std::vector<int64_t>{s.heads, s.second, spec.shape[1]});
+      continue;
+    }
+    const TensorPlace place = PlaceOf(files, spec);
+    if (IsStacked(files, spec) && place.name == spec.name)
+      faults.push_back(
+          Cat("'", place.name, "' is there twice, also within '", spec.stacked.name, "'"));
+    stored.emplace_back(place.name, place.shape);
+  }
+  return stored;
+}
+
 void CheckTensors(const ModelFiles& files) {
   std::vector<std::string> faults;
   std::set<std::string> expected;
-  for (const TensorSpec& spec : files.layout.tensors) {
-    const auto [name, shape, begin] = PlaceOf(files, spec);
-    if (IsStacked(files, spec) && name == spec.name)
-      faults.push_back(Cat("'", name, "' is there twice, also within '", spec.stacked.name, "'"));
+  for (const auto& [name, shape] : StoredTensors(files, faults)) {
     if (!expected.insert(name).second) continue;  // another slice of the same tensor
     const TensorEntry* entry = files.tensors.Find(name);
     if (!entry) {
@@ -89,6 +107,40 @@ Weight HuggingFaceOrder(const Weight& w, const RowOrder& order, Memory& memory) 
                 row_bytes);
   }
   return Weight(w.format(), w.rows(), w.cols(), {buffer->data(), w.bytes().size()}, buffer);
+}
+
+// All values of a weight.
+std::vector<float> Decoded(const Weight& w) {
+  std::vector<float> values(static_cast<size_t>(w.rows() * w.cols()));
+  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());
+  return values;
+}
+
+// One matrix of the two that a GGUF keeps (HeadSplit): in their type if its values stand alone, so
+// that they can be transposed, else in f32.
+Weight JoinSplit(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
+  const HeadSplit& s = spec.split;
+  const int64_t cols = spec.shape[1];
+  const Weight first = files.tensors.Load(s.first_name, {s.heads, cols, s.first});
+  const Weight second = files.tensors.Load(s.second_name, {s.heads, s.second, cols});
+  const std::vector<float> firsts = Decoded(first), seconds = Decoded(second);
+  const bool plain =
+      first.format() == second.format() && TraitsOf(first.format()).block_elements == 1;
+  const WeightFormat format = plain ? first.format() : WeightFormat::kF32;
+  const int64_t row_bytes = RowBytes(format, cols), rows = s.first + s.second;
+  const auto bytes = static_cast<size_t>(spec.shape[0] * row_bytes);
+  const auto buffer = memory.Allocate(static_cast<int64_t>(bytes));
+  std::vector<float> row(static_cast<size_t>(cols));
+  for (int64_t i = 0; i < spec.shape[0]; ++i) {
+    const int64_t head = i / rows, r = i % rows;
+    for (int64_t c = 0; c < cols; ++c) {
+      const auto at = r < s.first ? (head * cols + c) * s.first + r
+                                  : (head * s.second + r - s.first) * cols + c;
+      row[static_cast<size_t>(c)] = (r < s.first ? firsts : seconds)[static_cast<size_t>(at)];
+    }
+    EncodeRow(format, row.data(), cols, buffer->data() + i * row_bytes);
+  }
+  return Weight(format, spec.shape[0], cols, {buffer->data(), bytes}, buffer);
 }
 
 // As stored: a whole tensor, or one expert's slice of one.
@@ -136,11 +188,8 @@ class Loader {
                                       backend_.pool());
     model_->Set(spec.target, frozen, {.purpose = options_.purpose, .lasting = options_.copy});
     // A copied source is not read again, except single rows of an embedding.
-    if (options_.copy || frozen.owner() != SourceOf(spec).file) DropSource(spec);
-  }
-
-  const TensorEntry& SourceOf(const TensorSpec& spec) const {
-    return *files_.tensors.Find(PlaceOf(files_, spec).name);
+    const TensorEntry& first = *files_.tensors.Find(StoredNames(files_, spec).front());
+    if (options_.copy || frozen.owner() != first.file) DropSource(spec);
   }
 
   WeightFormat WantedFormat(const LinearSpec& linear, WeightFormat stored) const {
@@ -153,8 +202,10 @@ class Loader {
   }
 
   void DropSource(const TensorSpec& spec) const {
-    const TensorEntry& entry = SourceOf(spec);
-    entry.file->Drop(entry.bytes);
+    for (const std::string& name : StoredNames(files_, spec)) {
+      const TensorEntry& entry = *files_.tensors.Find(name);
+      entry.file->Drop(entry.bytes);
+    }
   }
 
   Var VectorOf(const TensorSpec& spec) {
@@ -178,7 +229,8 @@ class Loader {
 WeightFormat ModelFiles::stored_format() const {
   for (const TensorSpec& spec : layout.tensors) {
     const LinearSpec* linear = layout.LinearOf(spec);
-    if (linear && linear->adaptable()) return tensors.Find(PlaceOf(*this, spec).name)->format;
+    if (linear && linear->adaptable())
+      return tensors.Find(StoredNames(*this, spec).front())->format;
   }
   return WeightFormat::kF32;
 }
@@ -199,6 +251,15 @@ ModelFiles OpenModel(const Path& path) {
   return files;
 }
 
+bool IsSplit(const ModelFiles& files, const TensorSpec& spec) {
+  return files.gguf && spec.split.present() && !files.tensors.Find(spec.gguf_name);
+}
+
+std::vector<std::string> StoredNames(const ModelFiles& files, const TensorSpec& spec) {
+  if (IsSplit(files, spec)) return {spec.split.first_name, spec.split.second_name};
+  return {PlaceOf(files, spec).name};
+}
+
 TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec) {
   if (files.gguf)
     return {spec.gguf_name, spec.gguf_shape(), std::max<int64_t>(0, spec.expert) * spec.shape[0]};
@@ -212,12 +273,20 @@ TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec) {
 }
 
 void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& pool) {
+  if (IsSplit(files, spec)) {
+    for (const std::string& name : StoredNames(files, spec)) {
+      CheckFinite(files.tensors.Load(name, files.tensors.Find(name)->shape), files.tensors.where(),
+                  Quoted(name), 0, pool);
+    }
+    return;
+  }
   const TensorPlace place = PlaceOf(files, spec);
   CheckFinite(FetchStored(files, spec), files.tensors.where(), Quoted(place.name), place.begin,
               pool);
 }
 
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
+  if (IsSplit(files, spec)) return JoinSplit(files, spec, memory);
   Weight stored = FetchStored(files, spec);
   if (!files.gguf || spec.order.same()) return stored;
   return HuggingFaceOrder(stored, spec.order, memory);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "formats/gguf.h"
 #include "formats/tensor_file.h"
@@ -28,6 +29,11 @@ struct ModelFiles {
 // the missing, extra and wrongly shaped ones.
 ModelFiles OpenModel(const Path& path);
 
+// Whether a GGUF keeps the tensor as two (HeadSplit). It then has no place of its own.
+bool IsSplit(const ModelFiles& files, const TensorSpec& spec);
+// The names of the file's tensors that hold it, one or two.
+std::vector<std::string> StoredNames(const ModelFiles& files, const TensorSpec& spec);
+
 // A tensor's place in the model's files. A tied model may store only its head; that is then the
 // embedding's place.
 TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec);
@@ -37,7 +43,8 @@ TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec);
 void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& pool);
 
 // A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in
-// `memory` if a GGUF interleaves its rows. Resolves tied heads and stacked experts.
+// `memory` if a GGUF interleaves its rows or splits the matrix, which is f32 then if it is stored in
+// blocks. Resolves tied heads and stacked experts.
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
 // The values of a bias or a gain, in the same order. A gain includes any offset that the folder's
 // stored values leave out.

@@ -60,11 +60,6 @@ void CheckExports(const Recipe& recipe, const Path& folder) {
   if (!WantsExport(recipe)) return;
   const ExportPaths paths(recipe, folder);
   const bool adapter = recipe.adapter.kind != "none";
-  if (adapter && std::filesystem::is_regular_file(recipe.model.path)) {
-    throw InputError("recipe '", recipe.name, "': 'export' merges the adapter into its base, and ",
-                     recipe.model.path.string(),
-                     " is no Hugging Face folder; name that in 'model.path', or remove 'export'");
-  }
   const std::vector<Path> sources = {recipe.model.path, recipe.adapter.init};
   // With a record, what is there is this run's.
   if (adapter && !std::filesystem::exists(folder / kExports))

@@ -59,11 +59,6 @@ void TrainingSession::OpenBase() {
   files_ = OpenModel(recipe_.model.path);
   const bool trainable = recipe_.adapter.kind == "none";
   const std::string where = recipe_.model.path.string();
-  if (trainable && files_.gguf) {
-    throw InputError(where,
-                     ": 'adapter.kind' none trains every weight and writes a Hugging Face "
-                     "folder, which needs one to begin with, not a GGUF");
-  }
   if (recipe_.model.compute == "int8") {
     throw InputError(
         "'model.compute' int8 is for running a model; training computes in f32 or bf16: use auto, "
@@ -90,9 +85,10 @@ void TrainingSession::OpenBase() {
            .architecture = ArchitectureHash(files_.config),
            .source = SourceFingerprint(files_)};
   if (files_.gguf) {
-    notes_.push_back(Cat(where,
-                         ": is a GGUF: the adapter can be used with it (--adapter) but not "
-                         "merged into it"));
+    notes_.push_back(
+        Cat(where, ": is a GGUF: ",
+            trainable ? "what is trained becomes" : "merging the adapter into it makes",
+            " a Hugging Face folder"));
   }
 }
 

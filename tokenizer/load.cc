@@ -105,16 +105,28 @@ std::map<int64_t, TokenizerSpec::AddedToken> TokensBeside(const Path& folder, co
   return tokens;
 }
 
-// Adds them to the pieces; their ids follow the model's. A piece of the model that is to be special
-// is never read from content.
+// A piece of the model that is to be special is never read from content. One that is listed cuts a
+// text as the added tokens do, with its flags.
+void ListModelPiece(int32_t id, TokenizerSpec::AddedToken token, TokenizerSpec* spec) {
+  TokenizerSpec::Piece& piece = spec->pieces[static_cast<size_t>(id)];
+  if (piece.text != token.text) return;
+  if (token.special && piece.type == PieceType::kUserDefined) piece.type = PieceType::kControl;
+  const bool flags = token.lstrip || token.rstrip || token.single_word;
+  const bool control = piece.type == PieceType::kControl;
+  if (piece.type != PieceType::kUserDefined && !(control && flags)) return;
+  token.id = id;
+  token.special = control;
+  token.normalized = false;  // SentencePiece's tokens are found in the text as it is
+  spec->added.push_back(std::move(token));
+}
+
+// Adds them to the pieces; their ids follow the model's.
 void AddTokensPastModel(const Path& folder, const Json& config, const std::string& where,
                         TokenizerSpec* spec) {
   const auto pieces = std::ssize(spec->pieces);
   for (auto& [id, token] : TokensBeside(folder, config, where)) {
     if (id < pieces) {
-      TokenizerSpec::Piece& piece = spec->pieces[static_cast<size_t>(id)];
-      if (token.special && piece.text == token.text && piece.type == PieceType::kUserDefined)
-        piece.type = PieceType::kControl;
+      ListModelPiece(static_cast<int32_t>(id), std::move(token), spec);
       continue;
     }
     if (id != std::ssize(spec->pieces)) {

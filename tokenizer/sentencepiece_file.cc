@@ -31,6 +31,7 @@ enum : uint32_t { kPieces = 1, kTrainer = 2, kNormalizer = 3 };
 enum : uint32_t { kPieceText = 1, kPieceScore = 2, kPieceKind = 3 };
 enum : uint32_t {
   kModelType = 3,
+  kVocabSize = 4,
   kWhitespaceAsSuffix = 24,
   kByteFallback = 35,
   kUnkId = 40,
@@ -128,6 +129,41 @@ void CheckNesting(const TokenizerSpec& spec, const std::string& where) {
   PrefixTable(user, where, "user-defined piece", kMaxNestedPieces);
 }
 
+// The names and ids of the special pieces; -1 and no text for those that a model lacks.
+void PutSpecialPieces(const TokenizerSpec& spec, WireWriter* trainer) {
+  const int32_t ids[] = {spec.unk, spec.bos, spec.eos, spec.pad};
+  trainer->PutVarint(kVocabSize, spec.pieces.size());
+  for (uint32_t i = 0; i < std::size(ids); ++i)
+    trainer->PutVarint(kUnkId + i, static_cast<uint64_t>(int64_t{ids[i]}));
+  for (uint32_t i = 0; i < std::size(ids); ++i)
+    trainer->PutBytes(
+        kUnkPiece + i,
+        ids[i] < 0 ? "" : std::string_view(spec.pieces[static_cast<size_t>(ids[i])].text));
+}
+
+std::string ModelFile(const TokenizerSpec& spec, bool add_dummy_prefix, bool names) {
+  WireWriter model;
+  for (const SpecPiece& piece : spec.pieces) {
+    WireWriter one;
+    one.PutBytes(kPieceText, piece.text);
+    one.PutFloat(kPieceScore, piece.score);
+    one.PutVarint(kPieceKind, static_cast<uint64_t>(piece.type));
+    model.PutBytes(kPieces, one.bytes());
+  }
+  WireWriter trainer;
+  trainer.PutVarint(kModelType, spec.unigram ? kUnigram : kBpe);
+  trainer.PutVarint(kByteFallback, spec.byte_fallback);
+  if (names) PutSpecialPieces(spec, &trainer);
+  model.PutBytes(kTrainer, trainer.bytes());
+  WireWriter normalizer;
+  normalizer.PutBytes(kCharsmap, spec.charsmap);
+  normalizer.PutVarint(kDummyPrefix, add_dummy_prefix);
+  normalizer.PutVarint(kRemoveSpaces, spec.remove_extra_whitespaces);
+  normalizer.PutVarint(kEscapeSpaces, 1);
+  model.PutBytes(kNormalizer, normalizer.bytes());
+  return model.bytes();
+}
+
 }  // namespace
 
 TokenizerSpec ParseSentencePieceModel(std::string_view bytes, const std::string& where) {
@@ -193,25 +229,11 @@ void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where)
 }
 
 std::string WriteSentencePieceModel(const TokenizerSpec& spec, bool add_dummy_prefix) {
-  WireWriter model;
-  for (const SpecPiece& piece : spec.pieces) {
-    WireWriter one;
-    one.PutBytes(kPieceText, piece.text);
-    one.PutFloat(kPieceScore, piece.score);
-    one.PutVarint(kPieceKind, static_cast<uint64_t>(piece.type));
-    model.PutBytes(kPieces, one.bytes());
-  }
-  WireWriter trainer;
-  trainer.PutVarint(kModelType, spec.unigram ? kUnigram : kBpe);
-  trainer.PutVarint(kByteFallback, spec.byte_fallback);
-  model.PutBytes(kTrainer, trainer.bytes());
-  WireWriter normalizer;
-  normalizer.PutBytes(kCharsmap, spec.charsmap);
-  normalizer.PutVarint(kDummyPrefix, add_dummy_prefix);
-  normalizer.PutVarint(kRemoveSpaces, spec.remove_extra_whitespaces);
-  normalizer.PutVarint(kEscapeSpaces, 1);
-  model.PutBytes(kNormalizer, normalizer.bytes());
-  return model.bytes();
+  return ModelFile(spec, add_dummy_prefix, /*names=*/false);
+}
+
+std::string SentencePieceFile(const TokenizerSpec& spec) {
+  return ModelFile(spec, spec.add_space_prefix, /*names=*/true);
 }
 
 }  // namespace retort

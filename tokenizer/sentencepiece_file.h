@@ -23,6 +23,8 @@ void CheckSentencePieceSpec(const TokenizerSpec& spec, const std::string& where)
 
 // The model file of a checked spec, with only the fields that the library needs for encoding.
 std::string WriteSentencePieceModel(const TokenizerSpec& spec, bool add_dummy_prefix);
+// The whole model file, with the names and ids of its special pieces, for other readers.
+std::string SentencePieceFile(const TokenizerSpec& spec);
 
 // A normaliser's table: a length, a Darts double array of that many bytes, and the replacements,
 // each ended by a zero. Throws Error{kInput} if a walk through the array could leave it, loop, or

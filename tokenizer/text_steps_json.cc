@@ -169,7 +169,66 @@ void ReadPreTokenizer(const Json& step, const std::string& where, TextSteps* out
   }
 }
 
+const char* NameOf(Behavior behavior) {
+  switch (behavior) {
+    case Behavior::kIsolated:
+      return "Isolated";
+    case Behavior::kRemoved:
+      return "Removed";
+    case Behavior::kMergedWithPrevious:
+      return "MergedWithPrevious";
+    case Behavior::kMergedWithNext:
+      return "MergedWithNext";
+    case Behavior::kContiguous:
+      return "Contiguous";
+  }
+  RETORT_CHECK(false, "behavior ", static_cast<int>(behavior));
+}
+
+Json SplitJson(const SplitSpec& split) {
+  if (!split.literal && !split.invert && split.behavior == Behavior::kIsolated &&
+      (split.pattern == kEachDigit || split.pattern == Cat(kEachDigit, "+")))
+    return {{"type", "Digits"}, {"individual_digits", split.pattern == kEachDigit}};
+  if (split.pattern == PunctuationStep(split.behavior).pattern && !split.literal && !split.invert)
+    return {{"type", "Punctuation"}, {"behavior", NameOf(split.behavior)}};
+  return {{"type", "Split"},
+          {"pattern", {{split.literal ? "String" : "Regex", split.pattern}}},
+          {"behavior", NameOf(split.behavior)},
+          {"invert", split.invert}};
+}
+
 }  // namespace
+
+Json ByteLevelJson(bool add_prefix_space, bool use_regex) {
+  return {{"type", "ByteLevel"},
+          {"add_prefix_space", add_prefix_space},
+          {"trim_offsets", true},
+          {"use_regex", use_regex}};
+}
+
+Json PreTokenizerJson(const std::vector<SplitSpec>& splits, bool add_prefix_space,
+                      const std::string& where) {
+  Json steps = Json::array();
+  size_t next = 0;
+  const SplitSpec words{kGpt2Words};
+  for (; next < splits.size() && !splits[next].on_letters && splits[next] != words; ++next)
+    steps.push_back(SplitJson(splits[next]));
+  // "ByteLevel" may split into GPT-2's words itself, and puts its space before each word so far.
+  const bool regex = next < splits.size() && splits[next] == words;
+  if (add_prefix_space && next > 0)
+    throw InputError(
+        where,
+        ": its tokenizer splits words before it puts a space before a text, which a tokenizer.json cannot say");
+  steps.push_back(ByteLevelJson(add_prefix_space, regex));
+  for (next += regex ? 1 : 0; next < splits.size(); ++next) {
+    if (!splits[next].on_letters)
+      throw InputError(
+          where, ": its tokenizer splits GPT-2's words further, which a tokenizer.json cannot say");
+    steps.push_back(SplitJson(splits[next]));
+  }
+  if (steps.size() == 1) return steps.front();
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
+}
 
 SplitSpec PunctuationStep(SplitSpec::Behavior behavior) {
   static const std::string expression = Cat("[", BracketsOf(PunctuationOfUnicode8()), "]");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Converts the "normalizer" and "pre_tokenizer" members of a tokenizer.json to steps.
+// Converts the "normalizer" and "pre_tokenizer" members of a tokenizer.json to steps, and splits
+// back to a "pre_tokenizer".
 #pragma once
 
 #include <string>
@@ -19,6 +20,13 @@ struct TextSteps {
 // Both may be null. Throws Error{kInput} naming an unsupported type, option or order.
 TextSteps ReadTextSteps(const Json& normalizer, const Json& pre_tokenizer,
                         const std::string& where);
+
+// The step "ByteLevel".
+Json ByteLevelJson(bool add_prefix_space, bool use_regex);
+// The pre-tokenizer of a byte-level model that splits like this: what ReadTextSteps reads as these
+// splits. Throws Error{kInput} if it cannot put a space before a text.
+Json PreTokenizerJson(const std::vector<SplitSpec>& splits, bool add_prefix_space,
+                      const std::string& where);
 
 // What the step "Punctuation" does.
 SplitSpec PunctuationStep(SplitSpec::Behavior behavior);

@@ -49,8 +49,10 @@ LatentAttention::LatentAttention(const AttentionSpec& spec, LayoutBuilder& build
   }
   kv_down_ = add("attn_kv_a_mqa", latent_.kv_rank + latent_.rope_dim, width, spec.qkv_bias);
   kv_norm_ = norm("attn_kv_a_norm", latent_.kv_rank);
-  kv_up_ = add("attn_kv_b", heads * (spec.head_dim - latent_.rope_dim + latent_.value_dim),
-               latent_.kv_rank, false);
+  const int64_t plain = spec.head_dim - latent_.rope_dim;
+  kv_up_ = builder.AddLinear("attn_kv_b", heads * (plain + latent_.value_dim), latent_.kv_rank,
+                             LinearUse::kAttentionIn,
+                             {.split = {heads, plain, latent_.value_dim, "attn_k_b", "attn_v_b"}});
   o_ = builder.AddLinear("attn_output", width, heads * latent_.value_dim, LinearUse::kAttentionOut,
                          {.bias = spec.o_bias});
 }

@@ -109,12 +109,21 @@ DenseConfig::operator Architecture() const {
                      .o_bias = o_bias,
                      .qk_norm = qk_norm};
   block.mlp = {.width = ffn, .bias = mlp_bias};
+  a.stated_width = ffn;
+  a.states_head_dim = states_head_dim;
   a.blocks.assign(static_cast<size_t>(std::max<int64_t>(0, layers)), block);
   a.ropes = {{rotary_base, rotary_dims > 0 ? rotary_dims : head_dim, rotary}};
   a.norm.epsilon = norm_epsilon;
   a.head.tied = tied;
   a.bos = bos, a.ends = ends;
   return a;
+}
+
+int64_t Architecture::dense_width() const {
+  for (const BlockSpec& block : blocks) {
+    if (!block.mlp.experts) return block.mlp.width;
+  }
+  return stated_width > 0 ? stated_width : mlp_width();
 }
 
 void Validate(const Architecture& a, const std::string& where) {

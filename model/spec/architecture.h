@@ -170,6 +170,9 @@ struct HeadSpec {
 struct Architecture {
   std::string family;  // Hugging Face's model_type: "llama", "gemma3_text"
   int64_t width = 0, vocab = 0, max_positions = 2048;
+  int64_t stated_width = 0;  // see dense_width()
+  // Whether the files state the width of a head also where it follows from the others.
+  bool states_head_dim = false;
   std::vector<BlockSpec> blocks;
   std::vector<RopeSpec> ropes;
   NormSpec norm;  // of every norm
@@ -182,6 +185,8 @@ struct Architecture {
   int64_t layers() const { return static_cast<int64_t>(blocks.size()); }
   // Of the first block.
   int64_t mlp_width() const { return blocks.empty() ? 0 : blocks.front().mlp.width; }
+  // The width of the MLPs that are no experts; where all are, what the model's files state for it.
+  int64_t dense_width() const;
 };
 
 // The traits of a decoder whose blocks are all alike, in the form most files use.
@@ -192,7 +197,8 @@ struct DenseConfig {
   int64_t window = 0;
   double norm_epsilon = 1e-6;
   double rotary_base = 10000;
-  int64_t rotary_dims = 0;  // 0: whole heads
+  int64_t rotary_dims = 0;       // 0: whole heads
+  bool states_head_dim = false;  // as in Architecture
   RopeScaling rotary;
   bool qkv_bias = false, o_bias = false, mlp_bias = false;
   QkNorm qk_norm = QkNorm::kNone;

@@ -100,6 +100,7 @@ DenseConfig ReadDense(const ConfigReader& j) {
   c.heads = j.Int("num_attention_heads", kHeadCounts);
   c.kv_heads = j.Int("num_key_value_heads", kHeadCounts, c.heads);
   c.head_dim = j.Int("head_dim", kHeadWidths, c.width / c.heads);
+  c.states_head_dim = j.Has("head_dim");
   c.ffn = j.Int("intermediate_size", kMlpWidths);
   c.vocab = j.Int("vocab_size", kVocabSizes);
   c.max_positions = j.Int("max_position_embeddings", kPositions, c.max_positions);
@@ -168,42 +169,6 @@ Architecture ReadConfig(const Path& folder) {
   }
   Validate(a, path.string());
   return a;
-}
-
-Json ConfigJson(const DenseConfig& c, const std::string& torch_dtype) {
-  Json j = {
-      {"architectures", Json::array({FamilyOfType(c.family, "config").model_class})},
-      {"model_type", c.family},
-      {"num_hidden_layers", c.layers},
-      {"hidden_size", c.width},
-      {"num_attention_heads", c.heads},
-      {"num_key_value_heads", c.kv_heads},
-      {"head_dim", c.head_dim},
-      {"intermediate_size", c.ffn},
-      {"vocab_size", c.vocab},
-      {"max_position_embeddings", c.max_positions},
-      {"rms_norm_eps", c.norm_epsilon},
-      {"rope_theta", c.rotary_base},
-      {"hidden_act", "silu"},
-      {"attention_bias", c.o_bias},
-      {"mlp_bias", c.mlp_bias},
-      {"tie_word_embeddings", c.tied},
-      {"torch_dtype", torch_dtype},
-  };
-  if (c.window > 0) j["sliding_window"] = c.window;
-  if (c.rotary.kind == RopeScaling::Kind::kLinear) {
-    j["rope_scaling"] = {{"rope_type", "linear"}, {"factor", c.rotary.factor}};
-  } else if (c.rotary.kind == RopeScaling::Kind::kLlama3) {
-    j["rope_scaling"] = {{"rope_type", "llama3"},
-                         {"factor", c.rotary.factor},
-                         {"low_freq_factor", c.rotary.low_freq_factor},
-                         {"high_freq_factor", c.rotary.high_freq_factor},
-                         {"original_max_position_embeddings", c.rotary.original_max_positions}};
-  }
-  if (c.bos >= 0) j["bos_token_id"] = c.bos;
-  if (c.ends.size() == 1) j["eos_token_id"] = c.ends[0];
-  if (c.ends.size() > 1) j["eos_token_id"] = c.ends;
-  return j;
 }
 
 }  // namespace retort

@@ -75,7 +75,4 @@ void RefuseSliding(const ConfigReader& config, int64_t layers);
 // Error{kInput} naming the file and a key that is missing, out of range or not supported.
 Architecture ReadConfig(const Path& folder);
 
-// The config.json object for a dense model created by Retort.
-Json ConfigJson(const DenseConfig& config, const std::string& torch_dtype);
-
 }  // namespace retort

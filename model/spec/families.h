@@ -12,6 +12,7 @@
 
 #include "formats/gguf.h"
 #include "model/spec/config_reader.h"
+#include "model/spec/config_writer.h"
 
 namespace retort {
 
@@ -31,7 +32,10 @@ struct Family {
   std::string_view model_class;        // its "architectures"
   std::string_view gguf_architecture;  // general.architecture
 
+  // config.json to an Architecture and back. Writing throws Error{kInput}, beginning with `where`, for
+  // traits that config.json cannot express.
   Architecture (*read)(const ConfigReader& config);
+  void (*write)(const Architecture& a, const std::string& where, Json& config);
   // Called only for the first family of a GGUF architecture; sets Architecture::family.
   Architecture (*read_gguf)(const GgufFile& file);
   // Throws Error{kInput}, beginning with `where`, for traits that GGUF cannot express.

@@ -52,6 +52,7 @@ DenseConfig ReadDense(const GgufFile& file) {
   c.heads = keys.Int("attention.head_count", kHeadCounts);
   c.kv_heads = keys.Int("attention.head_count_kv", kHeadCounts, c.heads);
   c.head_dim = keys.Int("attention.key_length", kHeadWidths, c.width / c.heads);
+  c.states_head_dim = keys.Has("attention.key_length");
   c.ffn = keys.Int("feed_forward_length", kMlpWidths);
   c.max_positions = keys.Int("context_length", kPositions, c.max_positions);
   const char* epsilon = "attention.layer_norm_rms_epsilon";
@@ -97,23 +98,39 @@ void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& m
   count("block_count", a.layers());
   count("context_length", a.max_positions);
   count("embedding_length", a.width);
-  count("feed_forward_length", a.blocks.front().mlp.width);
+  count("feed_forward_length", a.dense_width());
   count("attention.head_count", attention.heads);
   count("attention.head_count_kv", attention.kv_heads);
-  count("attention.key_length", attention.head_dim);
-  count("attention.value_length", attention.head_dim);
+  if (a.states_head_dim || attention.head_dim * attention.heads != a.width) {
+    count("attention.key_length", attention.head_dim);
+    count("attention.value_length", attention.head_dim);
+  }
   number(a.norm.kind == NormSpec::Kind::kRms ? "attention.layer_norm_rms_epsilon"
                                              : "attention.layer_norm_epsilon",
          a.norm.epsilon);
-  count("rope.dimension_count", rope.dims);
+  if (rope.dims != attention.head_dim) count("rope.dimension_count", rope.dims);
   number("rope.freq_base", rope.base);
-  count("vocab_size", a.vocab);
   for (const BlockSpec& block : a.blocks) {
     if (block.attention.window == 0) continue;
     count("attention.sliding_window", block.attention.window);
     break;
   }
   WriteRopeScaling(rope, architecture, where, m);
+}
+
+void WriteSizes(const Architecture& a, GgufMetadata& m) {
+  const std::string architecture(FamilyOf(a).gguf_architecture);
+  m.Set(architecture + ".vocab_size", static_cast<uint32_t>(a.vocab));
+  m.Set(architecture + ".rope.dimension_count", static_cast<uint32_t>(a.ropes.front().dims));
+}
+
+void EraseUsual(const Architecture& a, GgufMetadata& m) {
+  const std::string architecture(FamilyOf(a).gguf_architecture);
+  const AttentionSpec& attention = a.blocks.front().attention;
+  if (a.ropes.front().base == 10000) m.Erase(architecture + ".rope.freq_base");
+  if (attention.head_dim * attention.heads != a.width) return;
+  m.Erase(architecture + ".attention.key_length");
+  m.Erase(architecture + ".attention.value_length");
 }
 
 std::vector<bool> ReadSlidingPattern(const GgufKeys& keys, int64_t layers, int64_t usual) {

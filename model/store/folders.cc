@@ -7,7 +7,11 @@
 
 #include "base/error.h"
 #include "formats/safetensors.h"
+#include "model/spec/config_writer.h"
+#include "model/store/sampling_keys.h"
 #include "tensor/quant/quant.h"
+#include "tokenizer/load_tokenizer.h"
+#include "tokenizer/write_tokenizer.h"
 
 namespace retort {
 namespace {
@@ -121,7 +125,8 @@ void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& 
   std::vector<const Parameter*> parameters;
   for (const auto& p : model.parameters) parameters.push_back(p.get());
   WriteParameters(folder / "model.safetensors", parameters, model.layout, model.backend);
-  CopyModelFiles(source, folder, "float32");
+  if (std::filesystem::is_directory(source)) return CopyModelFiles(source, folder, "float32");
+  WriteModelFiles(OpenModel(source), folder, "float32");
 }
 
 void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype) {
@@ -132,6 +137,28 @@ void CopyModelFiles(const Path& source, const Path& folder, const std::string& t
     CopyFileAtomically(source / "generation_config.json", folder / "generation_config.json");
   }
   CopyTokenizerFiles(source, folder);
+}
+
+std::vector<std::string> WriteModelFiles(const ModelFiles& source, const Path& folder,
+                                         const std::string& torch_dtype) {
+  if (!source.gguf) {
+    CopyModelFiles(source.path, folder, torch_dtype);
+    return {};
+  }
+  const std::string where = source.path.string();
+  const TokenizerSpec spec = SpecFromGguf(source.gguf->metadata, where);
+  Architecture config = source.config;
+  const std::vector<int32_t> ends = config.ends;
+  if (spec.eos >= 0) config.ends = {spec.eos};
+  Json j = ConfigJson(config, torch_dtype, where);
+  const Json pad = spec.pad >= 0 && spec.pad < config.vocab ? Json(spec.pad) : Json();
+  j["pad_token_id"] = pad;
+  WriteTextAtomically(folder / "config.json", DumpJson(j, 2) + "\n");
+  Json generation = {{"bos_token_id", j["bos_token_id"]}, {"pad_token_id", pad}};
+  if (!ends.empty()) generation["eos_token_id"] = ends;
+  SamplingFromGguf(source.gguf->metadata, generation);
+  WriteTextAtomically(folder / "generation_config.json", DumpJson(generation, 2) + "\n");
+  return WriteTokenizerFiles(spec, config.max_positions, folder, where);
 }
 
 void CopyTokenizerFiles(const Path& source, const Path& folder) {

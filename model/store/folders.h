@@ -15,12 +15,18 @@ void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout&
                        Backend& backend);
 
 // Writes a model whose weights are all trained: model.safetensors (f32) into an existing folder,
-// with the configuration and tokenizer files of `source`.
+// with the configuration and tokenizer files of `source`, a folder or a GGUF.
 void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& source);
 
 // Copies the files besides the weights that are present: configuration, generation configuration,
 // tokenizer files and chat template. `torch_dtype`, if not empty, replaces that of config.json.
 void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype = "");
+
+// The same for a model from a folder or a GGUF, whose configuration and tokenizer are written as a
+// folder's files. Returns what readers of these files do otherwise, each a sentence's part. Throws
+// Error{kInput} for what a folder's files cannot say.
+std::vector<std::string> WriteModelFiles(const ModelFiles& source, const Path& folder,
+                                         const std::string& torch_dtype = "");
 
 // Copies only the tokenizer's files and the chat template.
 void CopyTokenizerFiles(const Path& source, const Path& folder);

@@ -17,7 +17,8 @@ namespace retort {
   FORMAT(kQ4_0Format)          \
   FORMAT(kNf4Format)           \
   FORMAT(kQ4_1Format)          \
-  FORMAT(kQ5_0Format)
+  FORMAT(kQ5_0Format)          \
+  FORMAT(kQ5_1Format)
 
 #define RETORT_DECLARE(name) extern const BlockFormat name;
 #define RETORT_ADDRESS(name) &(name),

@@ -103,6 +103,32 @@ RETORT_INLINE void StoreBytes(void* p, Ints<W> v) {
   std::memcpy(p, &bytes, sizeof bytes);
 }
 
+// ---- codes of 5 bits in blocks of 32: four low bits in q, as value i in the low and value i + 16 in
+// the high bits of q[i]; the fifth of value i is bit i of `high` (little-endian) ----
+
+// Bit i of `bits` as 16 or 0 in byte i: each byte is masked to one bit, and an addition carries it
+// to bit 7.
+RETORT_INLINE uint64_t FifthBits(uint8_t bits) {
+  const uint64_t own = (bits * 0x0101010101010101u) & 0x8040201008040201u;
+  return ((own + 0x7f7f7f7f7f7f7f7fu) & 0x8080808080808080u) >> 3;
+}
+RETORT_INLINE void JoinFifthBits(const uint8_t* q, const uint8_t* high, uint8_t* codes) {
+  using Pair [[gnu::vector_size(16)]] = uint64_t;
+  const auto low = LoadAs<Chars<16>>(q);
+  const Chars<16> halves[2] = {
+      (low & 15) | (Chars<16>)Pair{FifthBits(high[0]), FifthBits(high[1])},
+      (low >> 4) | (Chars<16>)Pair{FifthBits(high[2]), FifthBits(high[3])}};
+  std::memcpy(codes, halves, sizeof halves);
+}
+RETORT_INLINE void SplitFifthBits(const uint8_t* codes, uint8_t* q, uint8_t* high) {
+  for (int i = 0; i < 16; ++i) q[i] = static_cast<uint8_t>((codes[i] & 15) | codes[i + 16] << 4);
+  for (int i = 0; i < 4; ++i) {
+    // Collects the fifth bits of eight codes: that of byte k moves from bit 8 k + 4 to bit 56 + k.
+    const uint64_t fifths = LoadAs<uint64_t>(codes + 8 * i) >> 4 & 0x0101010101010101u;
+    high[i] = static_cast<uint8_t>(fifths * 0x0102040810204080u >> 56);
+  }
+}
+
 // ---- encoding blocks of 32, bit for bit as llama.cpp does ----
 
 // Truncation toward zero. If d is subnormal, 1 / d overflows and products are not finite; these
@@ -129,6 +155,25 @@ RETORT_INLINE float ExtremeOf32(const float* x) {
     if (x[i] == high || x[i] == -high) return x[i];
   }
   return 0;
+}
+
+struct Range32 {
+  float low, high;
+};
+template <int W>
+RETORT_INLINE Range32 RangeOf32(const float* x) {
+  Floats<W> negated = Splat<W>(-FLT_MAX), highest = negated;  // the largest of -v and of v
+  for (int i = 0; i < 32; i += W) {
+    const Floats<W> v = Load<W>(x + i);
+    negated = -v > negated ? -v : negated;
+    highest = v > highest ? v : highest;
+  }
+  Range32 range{-MaxLane<W>(negated), MaxLane<W>(highest)};
+  if (range.low != 0) return range;
+  // Among zeros of both signs, the first one counts as the lowest, and also as the highest if all
+  // values are zeros.
+  const float* zero = std::find(x, x + 32, 0.0f);
+  return {*zero, range.high == 0 ? *zero : range.high};
 }
 
 }  // namespace retort

@@ -28,29 +28,10 @@ struct Q4_1Kernel {
     }
   }
 
-  struct Range {
-    float low, high;
-  };
-  template <int W>
-  RETORT_INLINE static Range RangeOf(const float* x) {
-    Floats<W> negated = Splat<W>(-FLT_MAX), highest = negated;  // the largest of -v and of v
-    for (int i = 0; i < 32; i += W) {
-      const Floats<W> v = Load<W>(x + i);
-      negated = -v > negated ? -v : negated;
-      highest = v > highest ? v : highest;
-    }
-    Range range{-MaxLane<W>(negated), MaxLane<W>(highest)};
-    if (range.low != 0) return range;
-    // Among zeros of both signs, the first one counts as the lowest, and also as the highest if all
-    // values are zeros.
-    const float* zero = std::find(x, x + 32, 0.0f);
-    return {*zero, range.high == 0 ? *zero : range.high};
-  }
-
   // The lowest value is encoded as 0, the highest as 15.
   template <int W>
   RETORT_INLINE static Block Encoded(const float* x) {
-    const auto [low, high] = RangeOf<W>(x);
+    const auto [low, high] = RangeOf32<W>(x);
     const float m = low, d = (high - low) / 15, inverse = InverseOf(d);
     const auto codes = [&](const float* from) RETORT_INLINE_LAMBDA {
       const Ints<W> q = Truncated<W>((Load<W>(from) - m) * inverse + 0.5f);

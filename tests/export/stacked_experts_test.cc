@@ -6,7 +6,7 @@
 
 #include "export/merge.h"
 #include "formats/safetensors.h"
-#include "model/spec/config_reader.h"
+#include "model/spec/config_writer.h"
 #include "model/store/folders.h"
 #include "tests/export/model_folder.h"
 
@@ -29,6 +29,7 @@ Json ConfigOf(const Names& names) {
   j["num_experts_per_tok"] = 2;
   j["moe_intermediate_size"] = kFfn;
   j["norm_topk_prob"] = true;
+  j.erase("mlp_only_layers");
   return j;
 }
 

@@ -18,7 +18,7 @@ class Verify : public ::testing::Test {
     return folder_ / "m.gguf";
   }
   VerifyReport Check(WeightFormat type) {
-    return VerifyGguf(*source_, folder_ / "m.gguf", type, 1);
+    return VerifyExport(*source_, folder_ / "m.gguf", type, 1);
   }
 
   TemporaryFolder folder_;

@@ -120,6 +120,18 @@ TEST(GgufMetadata, SetKeepsTheOrderAndReplacesInPlace) {
 }
 
 // The bytes themselves: a reader and a writer that are wrong alike are caught.
+TEST(GgufMetadata, EraseLeavesTheOthersInOrder) {
+  GgufMetadata m;
+  for (const char* key : {"a", "b", "c"}) m.Set(key, std::string(key));
+  m.Erase("b"), m.Erase("absent");
+  EXPECT_EQ(m.Find("b"), nullptr);
+  EXPECT_EQ(m.Text("a"), "a");
+  EXPECT_EQ(m.Text("c"), "c");
+  m.Set("c", std::string("again"));
+  ASSERT_EQ(m.entries().size(), 2u);
+  EXPECT_EQ(m.entries()[1], (std::pair<std::string, GgufValue>("c", std::string("again"))));
+}
+
 TEST(Gguf, WritesExactlyTheseBytes) {
   TemporaryFolder folder;
   GgufMetadata m;

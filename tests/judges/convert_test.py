@@ -31,7 +31,7 @@ def main():
             retort("export", folder, "--out", ours, "--type", kind)
             run(sys.executable, convert, folder, "--outfile", theirs, "--outtype", kind)
             checks.same_tensors(f"{model}, {kind}, convert_hf_to_gguf.py", gguf_tensors(ours), gguf_tensors(theirs))
-        for kind in ("q8_0", "q4_0", "q4_1", "q5_0") if model == "llama2xs-280K" else ():  # rows that divide into blocks
+        for kind in ("q8_0", "q4_0", "q4_1", "q5_0", "q5_1") if model == "llama2xs-280K" else ():  # rows that divide into blocks
             ours = place / f"pure-{kind}.gguf"
             retort("export", folder, "--out", ours, "--type", kind, "--pure")
             checks.same_tensors(f"{model}, {kind}, gguf.quants", gguf_tensors(ours), quantized(place / "theirs-f32.gguf", kind))

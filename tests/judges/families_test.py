@@ -2,11 +2,8 @@
 """Compares model families with transformers, PEFT and llama.cpp: logits from the folder and from the GGUF, the GGUF's
 tensors, 20 steps of LoRA. The folders have random weights that are large enough for windows, soft caps and routers to have
 an effect."""
-import contextlib
-import io
 import json
 import os
-import runpy
 import shutil
 import subprocess
 import sys
@@ -14,19 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from support import (JUDGES, Checks, gguf_tensors, llama_cpp, need, our_logits, read_safetensors, retort, run, skip, stage,
+from support import (JUDGES, NO_GGUF, VARIANTS, Checks, gguf_metadata, gguf_tensors, hf, llama_cpp, need, our_logits, read_safetensors, retort, run, skip, stage,
                      write_safetensors)
 
-FAMILIES = ["llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text", "phi3",
-            "cohere", "cohere2", "falcon", "olmo2", "granite", "smollm3", "deepseek_v2", "deepseek_v3"]
-VARIANTS = [(family, variant) for family in FAMILIES for variant in (0, 1) if (family, variant) != ("cohere2", 1)]
-# What GGUF cannot say: export refuses these.
-NO_GGUF = {("gemma2", 1): "query_pre_attn_scalar", ("gemma3_text", 1): "query_pre_attn_scalar",
-           ("qwen2_moe", 1): "norm_topk_prob", ("qwen3_moe", 1): "norm_topk_prob", ("smollm3", 1): "layers without rope",
-           **{(family, variant): "latent attention" for family in ("deepseek_v2", "deepseek_v3") for variant in (0, 1)}}
 # llama.cpp computes something else: it has no windows in the architecture "llama", and reads norms of q and k in "command-r"
-# only for models of 64 layers.
-NO_LLAMA = {("mistral", 0), ("cohere", 1)}
+# only for models of 64 layers; it chooses groups of experts by their best two, DeepSeek-V2 by their best one.
+NO_LLAMA = {("mistral", 0), ("cohere", 1), ("deepseek_v2", 1)}
 # convert_hf_to_gguf.py needs a key of cohere2 that transformers no longer writes, and goes by one of falcon (num_kv_heads) that
 # transformers writes but does not read without new_decoder_architecture.
 NO_CONVERTER = {("cohere2", 0), ("falcon", 0)}
@@ -43,21 +33,11 @@ ROPES = [
     ("deepseek_v2", 1, {"rope_parameters": dict(YARN_40, mscale=0.707, mscale_all_dim=0.707)}),
     ("deepseek_v3", 0, {"rope_parameters": dict(YARN_40, mscale=1, mscale_all_dim=1)}),
 ]
+# Keys that are not the converter's, and why.
+DIFFERS = {}
 GGUF_TYPES = ["f32", "bf16", "q8_0"]
 STEPS, BATCH, RATE = 20, 4, 1e-3
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2")
-
-
-def hf(*arguments):
-    """Runs hf.py in this process, which then imports PyTorch once."""
-    printed, given = io.StringIO(), sys.argv
-    sys.argv = ["hf.py", *map(str, arguments)]
-    try:
-        with contextlib.redirect_stdout(printed):
-            runpy.run_path(str(need("oracle/hf.py")), run_name="__main__")
-    finally:
-        sys.argv = given
-    return printed.getvalue()
 
 
 def furthest(a, b):
@@ -199,6 +179,10 @@ def check_tensors(models, place, checks):
     for name, folder, kind, theirs in files:
         retort("export", folder, "--out", place / "ours.gguf", "--type", kind)
         checks.same_tensors(f"{name}, {kind}, convert_hf_to_gguf.py", gguf_tensors(place / "ours.gguf"), gguf_tensors(theirs))
+        ours, theirs = (
+            {key: value for key, value in gguf_metadata(path).items() if not key.startswith("tokenizer.")}
+            for path in (place / "ours.gguf", theirs))
+        checks.same_metadata(f"{name}, {kind}, convert_hf_to_gguf.py", ours, theirs, DIFFERS)
 
 
 def main():

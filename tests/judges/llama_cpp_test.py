@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from double_model import DoubleModel
-from support import BUILD, JUDGES, Checks, make_folder, need, our_logits, retort, skip, stage
+from support import JUDGES, Checks, make_folder, need, our_ids, our_logits, retort, skip, stage
 
 REAL = ["stories260K", "llama2xs-280K", "babyllama-936K", "tinystories-656K"]
 PROMPT = "Once upon a time"
@@ -33,12 +33,6 @@ def judge(questions, place):
     (place / "questions.json").write_text(json.dumps(questions))
     subprocess.run(["node", program, place / "questions.json", place / "answers.json"], check=True)
     return json.loads((place / "answers.json").read_text())
-
-
-def our_ids(model, texts):
-    lines = "".join(json.dumps(text) + "\n" for text in texts)
-    done = subprocess.run([BUILD / "retort_judge_ids", model], input=lines, capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def rows_of(path, key, count=200):

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the judges' tests: Retort's programs, safetensors, random model folders, checks."""
+import contextlib
+import io
 import json
 import os
+import runpy
 import struct
 import subprocess
 import sys
@@ -9,6 +12,13 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+FAMILIES = ["llama", "mistral", "mixtral", "qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "gemma", "gemma2", "gemma3_text", "phi3",
+            "cohere", "cohere2", "falcon", "olmo2", "granite", "smollm3", "deepseek_v2", "deepseek_v3"]
+VARIANTS = [(family, variant) for family in FAMILIES for variant in (0, 1) if (family, variant) != ("cohere2", 1)]
+# What GGUF cannot say: export refuses these.
+NO_GGUF = {("gemma2", 1): "query_pre_attn_scalar", ("gemma3_text", 1): "query_pre_attn_scalar",
+           ("qwen2_moe", 1): "norm_topk_prob", ("qwen3_moe", 1): "norm_topk_prob", ("smollm3", 1): "layers without rope"}
 
 SHARED = Path(os.environ["RETORT_SHARED"]).resolve()
 JUDGES = Path(os.environ["RETORT_JUDGES"]).resolve()  # of scripts/judges
@@ -56,6 +66,24 @@ def retort(*arguments):
     return done.stdout
 
 
+def hf(*arguments):
+    """Runs hf.py in this process, which then imports PyTorch once."""
+    printed, given = io.StringIO(), sys.argv
+    sys.argv = ["hf.py", *map(str, arguments)]
+    try:
+        with contextlib.redirect_stdout(printed):
+            runpy.run_path(str(need("oracle/hf.py")), run_name="__main__")
+    finally:
+        sys.argv = given
+    return printed.getvalue()
+
+
+def our_ids(model, texts):
+    lines = "".join(json.dumps(text) + "\n" for text in texts)
+    done = subprocess.run([BUILD / "retort_judge_ids", model], input=lines, capture_output=True, text=True, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
 def our_logits(model, ids, out, *flags):
     retort("logits", model, "--tokens", ",".join(map(str, ids)), "--out", out, "--compute", "f32", *flags)
     return np.fromfile(out, "<f4").reshape(len(ids), -1)
@@ -81,6 +109,15 @@ class Checks:
         differing = [name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)]
         self.that(f"{what}: {len(theirs)} tensors, byte for byte", not differing and len(theirs) > 0, sorted(differing)[:4])
 
+    def same_metadata(self, what, ours, theirs, differs=None):
+        """Both as gguf_metadata gives them. `differs`: reasons by key, whose values may differ or be absent; "*" is any
+        architecture."""
+        differs = differs or {}
+        known = lambda key: key in differs or "*." + key.partition(".")[2] in differs or key.startswith("retort.")
+        faults = [f"{key}: ours {ours.get(key)}, theirs {theirs.get(key)}"[:160] for key in sorted(ours.keys() | theirs.keys())
+                  if ours.get(key) != theirs.get(key) and not known(key)]
+        self.that(f"{what}: {len(theirs)} keys of metadata", not faults and len(theirs) > 0, faults)
+
     def finish(self):
         sys.exit(1 if self.failed else 0)
 
@@ -95,6 +132,26 @@ def gguf_tensors(path):
     """Type, shape and bytes by name."""
     from gguf import GGUFReader
     return {t.name: (t.tensor_type.name, t.shape.tolist(), t.data.tobytes()) for t in GGUFReader(path).tensors}
+
+
+def gguf_metadata(path):
+    """Types and value by key."""
+    from gguf import GGUFReader
+    return {key: ([t.name for t in field.types], field.contents()) for key, field in GGUFReader(path).fields.items()
+            if not key.startswith("GGUF.")}
+
+
+def raw_safetensors(folder):
+    """Type, shape and bytes by name."""
+    out = {}
+    for path in Path(folder).glob("*.safetensors"):
+        raw = path.read_bytes()
+        (n,) = struct.unpack("<Q", raw[:8])
+        for name, t in json.loads(raw[8:8 + n]).items():
+            if name != "__metadata__":
+                begin, end = t["data_offsets"]
+                out[name] = (t["dtype"], t["shape"], raw[8 + n + begin:8 + n + end])
+    return out
 
 
 def read_safetensors(path):

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "model/spec/config_reader.h"
+#include "model/spec/config_writer.h"
 
 namespace retort {
 namespace {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "data/model_tokenizer.h"
 #include "export/gguf_export.h"
 #include "export/init_model.h"
 #include "model/store/fingerprint.h"
@@ -271,16 +272,30 @@ TEST_F(ResumeTest, AGgufBaseIsHeldAsItIsStored) {
   EXPECT_EQ(ReadJson(folder_ / "gguf/adapter/retort.json")["base"]["weights"], "as-is");
 }
 
-TEST_F(ResumeTest, WhatTrainingCannotDoIsRefusedBeforeIt) {
+// What a GGUF base becomes: a folder of every trained weight, a merged folder, and GGUF files of both.
+TEST_F(ResumeTest, AGgufBaseBecomesAFolder) {
   WriteGguf(OpenModel(folder_ / "model"), folder_ / "m.gguf", {WeightFormat::kQ8_0});
   const std::string gguf = "model.path=" + (folder_ / "m.gguf").string();
+  for (const char* kind : {"none", "lora"}) {
+    SCOPED_TRACE(kind);
+    const std::vector<std::string> settings = {gguf, Cat("adapter.kind=", kind), "train.lr=1e-2",
+                                               "export.gguf=[\"f32\"]"};
+    Run(kind, settings);
+    const Recipe recipe = RecipeOf(settings);
+    CheckExports(recipe, folder_ / kind);
+    ExportTrained(recipe, folder_ / kind);
+    const bool whole = std::string(kind) == "none";
+    const ModelFiles folder = OpenModel(folder_ / Cat(kind, whole ? "/model" : "/export/merged"));
+    EXPECT_EQ(folder.stored_format(), WeightFormat::kF32);
+    EXPECT_EQ(folder.config.layers(), 2);
+    EXPECT_EQ(LoadTokenizer(folder)->Encode("some text"),
+              LoadTokenizer(OpenModel(folder_ / "m.gguf"))->Encode("some text"));
+    EXPECT_TRUE(std::filesystem::exists(folder_ / kind / "export" / Cat(recipe.name, "-f32.gguf")));
+  }
+}
+
+TEST_F(ResumeTest, WhatTrainingCannotDoIsRefusedBeforeIt) {
   ExpectRefused([&] { TrainingSession(RecipeOf({"model.compute=int8"})); }, {"int8"});
-  ExpectRefused([&] { TrainingSession(RecipeOf({gguf, "adapter.kind=none"})); }, {"m.gguf"});
-  ExpectRefused(
-      [&] {
-        CheckExports(RecipeOf({gguf, "export.gguf=[\"q8_0\"]"}), folder_ / "run");
-      },
-      {"'export'", "m.gguf"});
   std::filesystem::create_directories(folder_ / "out/merged");
   folder_.Put("out/merged/x", "another run's");
   const std::string out = "export.out=" + (folder_ / "out").string();

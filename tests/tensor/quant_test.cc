@@ -30,8 +30,8 @@ std::string Sha256OfFloats(std::vector<float> values) {
 
 // The sums of ggml's formats are of the tensor's bytes in the file that llama.cpp's
 // `llama-quantize --pure` made of this matrix as an F32 GGUF (version 0.25.1 of its ggml); those
-// of f16 and bf16, of NumPy's and PyTorch's conversion. Those of q4_1 and q5_0 are of what
-// ggml_quantize_chunk made, which that program calls.
+// of f16 and bf16, of NumPy's and PyTorch's conversion. Those of q4_1, q5_0 and q5_1 are of
+// what ggml_quantize_chunk made, which that program calls.
 TEST(Encode, BytesEqualThoseOfOtherPrograms) {
   const std::vector<float> matrix = AwkwardMatrix();
   ASSERT_EQ(Sha256(std::as_bytes(std::span(matrix))), kAwkwardSha256);
@@ -40,6 +40,7 @@ TEST(Encode, BytesEqualThoseOfOtherPrograms) {
       {"q4_0", "3adc8c76d6955a607374641f0102a20c3c5a8b3319262a0d853df042b37a8f81"},
       {"q4_1", "8e65a42e3748dbea29e499985156a0bdb286a1ae00c954b80ccbd6a85e247c9d"},
       {"q5_0", "1e44487e333566b6a5b852aa336135422e8f6e92d66ed0f7340c43ff6a8ce993"},
+      {"q5_1", "a005973a1b49ff6b02f7d8c24a54bcaad3ebec54808132c855e06ad6c1fb06b8"},
       {"f16", "bbc3bd5675837468b54e2012d94fcee3bd7f386b24ba9da1589bceb9a19ce556"},
       {"bf16", "d5436c2ea7cfea5f7f728da31b6d270d8a1af8a07939154f88e8e2482cb3ba01"},
   };
@@ -83,6 +84,15 @@ TEST(Encode, BlocksHaveTheBytesOfTheDefiningProgram) {
        "00bc5dd75114f800ff07ffe0f500cf04ffb0f2009f01"
        "80a5ff030000b7a695948473726151404f3f2e1d1c0c"
        "00000000000000000000000000000000000000000000"},
+      {"q5_1",
+       "000000000000000000000000000000000000000000000000"
+       "000000800000000000000000000000000000000000000000"
+       "0000cd340000000000000000000000000000000000000000"
+       "000000be0000000000000000000000000000000000000000"
+       "be3700000080ffff102132435465768798a9bacbdcedfef0"
+       "213c00cca228aeeb08ff00f9002f0bff30fc005f0eff60ff"
+       "002480b00000ffff00112233445566778899aabbccddeeff"
+       "000000800000000000000000000000000000000000000000"},
   };
   TestWeights weights;
   const Weight source = weights.Make(WeightFormat::kF32, 4, 64, values);

@@ -3,6 +3,8 @@
 // neighbouring pairs in the rope, scaled logits; R+ has a norm with gains of its own on each head
 // of q and k. Command R7B (arXiv 2504.00698): three local layers with rope, then a global one
 // without.
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -39,12 +41,29 @@ Architecture ReadCohere(const ConfigReader& j) {
   return MakeCohere(c, j.Number("logit_scale", kScales, 0.0625));
 }
 
+void WriteCohere(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config.erase("rms_norm_eps");
+  config["layer_norm_eps"] = NumberJson(a.norm.epsilon);
+  config["logit_scale"] = NumberJson(a.head.scale);
+  config["use_qk_norm"] = a.blocks.front().attention.qk_norm != QkNorm::kNone;
+}
+
 bool ThreeOfFour(int64_t layer) { return layer % kPattern != kPattern - 1; }
 
 Architecture ReadCohere2(const ConfigReader& j) {
   Architecture a = ReadCohere(j);
   SetWindows(ReadSliding(j, a.layers(), ThreeOfFour), j.Int("sliding_window", kWindows, 4096), a);
   return a;
+}
+
+void WriteCohere2(const Architecture& a, const std::string& where, Json& config) {
+  WriteCohere(a, where, config);
+  config.erase("use_qk_norm");
+  config["sliding_window"] = WindowJson(a, where);
+  config["sliding_window_pattern"] = SlidingPattern(a, where);
+  config["layer_types"] = LayerTypesJson(a);
 }
 
 Architecture ReadGguf(const GgufFile& file) {
@@ -81,6 +100,7 @@ void WriteGguf2(const Architecture& a, const std::string& where, GgufMetadata& m
                      ": other patterns than three local layers and a global one cannot be "
                      "written to a GGUF of cohere2; use the folder itself");
   WriteGguf(a, where, m);
+  WriteSizes(a, m);
 }
 
 constexpr std::string_view kKeys[] = {"logit_scale", "attention.sliding_window_pattern"};
@@ -91,6 +111,7 @@ extern const Family kCohere{.model_type = "cohere",
                             .model_class = "CohereForCausalLM",
                             .gguf_architecture = "command-r",
                             .read = ReadCohere,
+                            .write = WriteCohere,
                             .read_gguf = ReadGguf,
                             .write_gguf = WriteGguf,
                             .gguf_keys = kKeys};
@@ -98,6 +119,7 @@ extern const Family kCohere2{.model_type = "cohere2",
                              .model_class = "Cohere2ForCausalLM",
                              .gguf_architecture = "cohere2",
                              .read = ReadCohere2,
+                             .write = WriteCohere2,
                              .read_gguf = ReadGguf2,
                              .write_gguf = WriteGguf2,
                              .gguf_keys = kKeys};

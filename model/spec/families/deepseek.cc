@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeepSeek-V2 (arXiv 2405.04434) and V3 (arXiv 2412.19437): latent attention; in all layers but the
 // first ones experts, with an MLP beside them that every token goes through. V3 scores experts by
-// sigmoids and adds a bias for the choice. Read and written as folders; a GGUF keeps the matrix
-// that makes keys and values as two others and is not supported yet.
+// sigmoids and adds a bias for the choice. A GGUF keeps the matrix that makes keys and values as two
+// others (HeadSplit).
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "model/spec/families.h"
@@ -103,14 +104,219 @@ Architecture ReadV3(const ConfigReader& j) {
   return a;
 }
 
-Architecture RefuseReading(const GgufFile& file) {
-  throw InputError(file.tensors.where(), ": a GGUF of deepseek2 is not supported; use the folder");
+// The part of the scores' scale that YaRN's mscale_all_dim makes, as mscale_all_dim; 0: none.
+double MscaleAllDim(const Architecture& a) {
+  const RopeScaling& s = a.ropes.front().scaling;
+  const AttentionSpec& attention = a.blocks.front().attention;
+  if (s.kind == RopeScaling::Kind::kNone || s.factor <= 1) return 0;
+  const double share = attention.scale * std::sqrt(static_cast<double>(attention.head_dim));
+  return (std::sqrt(share) - 1) / (0.1 * std::log(s.factor));
 }
-void RefuseWriting(const Architecture&, const std::string& where, GgufMetadata&) {
-  throw InputError(where,
-                   ": DeepSeek's latent attention cannot be written to a GGUF yet; use the "
-                   "folder itself");
+
+void WriteDeepSeek(const Architecture& a, const std::string& where, Json& config) {
+  const AttentionSpec& attention = a.blocks.front().attention;
+  RETORT_CHECK(attention.latent, "attention of ", a.family);
+  const LatentSpec& latent = *attention.latent;
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config.erase("head_dim");
+  config.erase("partial_rotary_factor");
+  config["mlp_bias"] = a.blocks.front().mlp.bias;
+  config["q_lora_rank"] = latent.q_rank > 0 ? Json(latent.q_rank) : Json();
+  config["kv_lora_rank"] = latent.kv_rank;
+  config["qk_rope_head_dim"] = latent.rope_dim;
+  config["qk_nope_head_dim"] = attention.head_dim - latent.rope_dim;
+  config["v_head_dim"] = latent.value_dim;
+  if (const double all = MscaleAllDim(a); std::abs(all) > 1e-6) {
+    Json& rope = config["rope_scaling"];
+    rope["mscale_all_dim"] = NumberJson(all);
+    // What attention_factor says already; here it is told as DeepSeek's files do.
+    const double grown = 0.1 * all * std::log(a.ropes.front().scaling.factor) + 1;
+    const double mscale = (a.ropes.front().scaling.amplitude * grown - 1) /
+                          (0.1 * std::log(a.ropes.front().scaling.factor));
+    if (mscale > 1e-6) rope["mscale"] = NumberJson(mscale), rope.erase("attention_factor");
+  }
 }
+
+void WriteExperts(const Architecture& a, Json& config) {
+  int64_t dense = 0;
+  while (dense < a.layers() && !a.blocks[static_cast<size_t>(dense)].mlp.experts) ++dense;
+  config["first_k_dense_replace"] = dense;
+  if (dense == a.layers()) return;
+  const MlpSpec& mlp = a.blocks[static_cast<size_t>(dense)].mlp;
+  const ExpertsSpec& experts = *mlp.experts;
+  config["n_routed_experts"] = experts.count;
+  config["num_experts_per_tok"] = experts.used;
+  config["moe_intermediate_size"] = mlp.width;
+  config["n_shared_experts"] = experts.shared_width / mlp.width;
+  config["routed_scaling_factor"] = NumberJson(experts.scale);
+  config["norm_topk_prob"] = experts.renormalise;
+  config["n_group"] = experts.groups;
+  config["topk_group"] = experts.used_groups;
+}
+
+void WriteV2(const Architecture& a, const std::string& where, Json& config) {
+  WriteDeepSeek(a, where, config);
+  WriteExperts(a, config);
+  const bool grouped = config.contains("n_group") && config["n_group"] > 1;
+  config["topk_method"] = grouped ? "group_limited_greedy" : "greedy";
+}
+
+void WriteV3(const Architecture& a, const std::string& where, Json& config) {
+  WriteDeepSeek(a, where, config);
+  WriteExperts(a, config);
+}
+
+// Half of a head's keys go through the narrow row, as do its values: llama.cpp's attention has one key
+// head as wide as that row and the part that turns, and says the heads' own widths in other keys.
+// Files of 2024 keep the matrix that makes keys and values whole and have the heads' own widths alone.
+void ReadGgufAttention(const GgufKeys& keys, Architecture& a) {
+  LatentSpec latent;
+  const bool has_q = keys.HasPart(0, "attn_q.weight");
+  latent.q_rank = has_q ? 0 : keys.Int("attention.q_lora_rank", kWidths);
+  latent.kv_rank = keys.Int("attention.kv_lora_rank", kWidths);
+  latent.rope_dim = a.ropes.front().dims;
+  const auto width = [&](const char* own, const char* old) {
+    return keys.Int(keys.Has(own) ? own : old, kHeadWidths);
+  };
+  latent.value_dim = width("attention.value_length_mla", "attention.value_length");
+  const int64_t head_dim = width("attention.key_length_mla", "attention.key_length");
+  RopeScaling& scaling = a.ropes.front().scaling;
+  double share = 1;
+  if (keys.Has("rope.scaling.yarn_log_multiplier") && scaling.kind == RopeScaling::Kind::kYarn) {
+    // mscale_all_dim, to which mscale is equal: the rotated values keep their size.
+    const double all = 10 * keys.Number("rope.scaling.yarn_log_multiplier", {0, kAmplitudes.most});
+    share = std::pow(0.1 * all * std::log(scaling.factor) + 1, 2);
+    if (all > 0) scaling.amplitude = 1;
+  }
+  for (BlockSpec& block : a.blocks) {
+    block.attention.head_dim = head_dim;
+    block.attention.kv_heads = block.attention.heads;
+    block.attention.scale = share / std::sqrt(static_cast<double>(head_dim));
+    block.attention.latent = latent;
+  }
+  a.ropes.front().pairs = RotaryPairs::kNeighbours;
+}
+
+void ReadGgufExperts(const GgufFile& file, Architecture& a) {
+  const GgufKeys keys(file);
+  const int64_t dense = keys.Int("leading_dense_block_count", {0, a.layers()}, 0);
+  constexpr int64_t kSoftmax = 1, kSigmoid = 2;
+  const int64_t gating = keys.Int("expert_gating_func", {0, kSigmoid}, kSoftmax);
+  const bool third = gating == kSigmoid;
+  a.family = third ? "deepseek_v3" : "deepseek_v2";
+  if (dense == a.layers()) return;
+  ExpertsSpec experts;
+  experts.count = keys.Int("expert_count", kExpertCounts);
+  experts.used = keys.Int("expert_used_count", kExpertCounts);
+  experts.renormalise = file.metadata.Bool(keys.architecture() + ".expert_weights_norm", false);
+  const double scale = keys.Number("expert_weights_scale", {0, kScales.most}, 1);
+  experts.scale = scale == 0 ? 1 : keys.Number("expert_weights_scale", kScales, 1);
+  experts.groups = std::max<int64_t>(1, keys.Int("expert_group_count", {0, kExpertCounts.most}, 1));
+  if (experts.groups > 1) experts.used_groups = keys.Int("expert_group_used_count", kExpertCounts);
+  experts.score = third ? RouteRule::Score::kSigmoid : RouteRule::Score::kSoftmax;
+  experts.group_score = third ? RouteRule::GroupScore::kBestTwo : RouteRule::GroupScore::kBest;
+  experts.bias = keys.HasPart(dense, "exp_probs_b.bias");
+  const int64_t width = keys.Int("expert_feed_forward_length", kMlpWidths);
+  experts.shared_width = width * keys.Int("expert_shared_count", {0, kExpertCounts.most}, 0);
+  for (int64_t layer = dense; layer < a.layers(); ++layer) {
+    a.blocks[static_cast<size_t>(layer)].mlp.experts = experts;
+    a.blocks[static_cast<size_t>(layer)].mlp.width = width;
+  }
+}
+
+Architecture ReadGguf(const GgufFile& file) {
+  Architecture a = ReadDense(file);
+  ReadGgufAttention(GgufKeys(file), a);
+  ReadGgufExperts(file, a);
+  return a;
+}
+
+// llama.cpp takes mscale and mscale_all_dim to be equal.
+void WriteGgufRope(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  RopeSpec rope = a.ropes.front();
+  const double all = MscaleAllDim(a);
+  if (std::abs(all) > 1e-6) {
+    if (std::abs(rope.scaling.amplitude - 1) > 1e-6)
+      throw InputError(where,
+                       ": YaRN whose mscale is not its mscale_all_dim cannot be written to a "
+                       "GGUF; use the folder itself");
+    rope.scaling.amplitude = 0.1 * std::log(rope.scaling.factor) + 1;  // stated by no key
+    m.Set("deepseek2.rope.scaling.yarn_log_multiplier",
+          static_cast<float>(0.1 * NumberJson(all).get<double>()));
+  }
+  WriteRopeScaling(rope, "deepseek2", where, m);
+}
+
+void WriteGgufExperts(const Architecture& a, GgufMetadata& m) {
+  int64_t dense = 0;
+  while (dense < a.layers() && !a.blocks[static_cast<size_t>(dense)].mlp.experts) ++dense;
+  const auto count = [&](const char* key, int64_t value) {
+    m.Set(Cat("deepseek2.", key), static_cast<uint32_t>(value));
+  };
+  count("leading_dense_block_count", dense);
+  if (dense == a.layers()) return;
+  const MlpSpec& mlp = a.blocks[static_cast<size_t>(dense)].mlp;
+  const ExpertsSpec& experts = *mlp.experts;
+  const bool third = experts.score == RouteRule::Score::kSigmoid;
+  count("expert_feed_forward_length", mlp.width);
+  count("expert_count", experts.count);
+  count("expert_used_count", experts.used);
+  count("expert_shared_count", experts.shared_width / mlp.width);
+  m.Set("deepseek2.expert_weights_scale", static_cast<float>(experts.scale));
+  if (experts.renormalise) m.Set("deepseek2.expert_weights_norm", true);
+  count("expert_gating_func", third ? 2 : 1);
+  if (third || experts.groups > 1) {
+    count("expert_group_count", experts.groups);
+    count("expert_group_used_count", experts.used_groups);
+  }
+}
+
+void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  const AttentionSpec& attention = a.blocks.front().attention;
+  const LatentSpec& latent = *attention.latent;
+  if (attention.qkv_bias || attention.o_bias || a.blocks.front().mlp.bias)
+    throw InputError(where,
+                     ": biases of matrices cannot be written to a GGUF of deepseek2; use the "
+                     "folder itself");
+  if (a.ropes.front().pairs != RotaryPairs::kNeighbours)
+    throw InputError(where,
+                     ": 'rope_interleave' false cannot be written to a GGUF of deepseek2; use "
+                     "the folder itself");
+  Architecture plain = a;
+  plain.ropes.front().scaling = {};
+  WriteDense(plain, where, m);
+  WriteSizes(a, m);
+  WriteGgufRope(a, where, m);
+  const auto count = [&](const char* key, int64_t value) {
+    m.Set(Cat("deepseek2.", key), static_cast<uint32_t>(value));
+  };
+  count("attention.head_count_kv", 1);
+  count("attention.key_length", latent.kv_rank + latent.rope_dim);
+  count("attention.value_length", latent.kv_rank);
+  count("attention.key_length_mla", attention.head_dim);
+  count("attention.value_length_mla", latent.value_dim);
+  if (latent.q_rank > 0) count("attention.q_lora_rank", latent.q_rank);
+  count("attention.kv_lora_rank", latent.kv_rank);
+  WriteGgufExperts(a, m);
+}
+
+constexpr std::string_view kKeys[] = {"attention.value_length",
+                                      "attention.key_length_mla",
+                                      "attention.value_length_mla",
+                                      "attention.q_lora_rank",
+                                      "attention.kv_lora_rank",
+                                      "leading_dense_block_count",
+                                      "expert_count",
+                                      "expert_used_count",
+                                      "expert_feed_forward_length",
+                                      "expert_shared_count",
+                                      "expert_weights_scale",
+                                      "expert_weights_norm",
+                                      "expert_gating_func",
+                                      "expert_group_count",
+                                      "expert_group_used_count",
+                                      "rope.scaling.yarn_log_multiplier"};
 
 constexpr PartName kNames[] = {
     {"attn_q_a", "self_attn.q_a_proj"},
@@ -131,15 +337,19 @@ extern const Family kDeepSeekV2{.model_type = "deepseek_v2",
                                 .model_class = "DeepseekV2ForCausalLM",
                                 .gguf_architecture = "deepseek2",
                                 .read = ReadV2,
-                                .read_gguf = RefuseReading,
-                                .write_gguf = RefuseWriting,
-                                .names = kNames};
+                                .write = WriteV2,
+                                .read_gguf = ReadGguf,
+                                .write_gguf = WriteGguf,
+                                .names = kNames,
+                                .gguf_keys = kKeys};
 extern const Family kDeepSeekV3{.model_type = "deepseek_v3",
                                 .model_class = "DeepseekV3ForCausalLM",
                                 .gguf_architecture = "deepseek2",
                                 .read = ReadV3,
-                                .read_gguf = RefuseReading,
-                                .write_gguf = RefuseWriting,
-                                .names = kNames};
+                                .write = WriteV3,
+                                .read_gguf = ReadGguf,
+                                .write_gguf = WriteGguf,
+                                .names = kNames,
+                                .gguf_keys = kKeys};
 
 }  // namespace retort

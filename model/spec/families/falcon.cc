@@ -2,7 +2,7 @@
 // Falcon (arXiv 2311.16867): attention and MLP side by side, LayerNorm with bias, an MLP without a
 // gate, q, k and v in one matrix. 7B has one key head for all query heads and one norm a layer; 40B
 // and 180B have groups and a norm each for attention and MLP. Falcon 3 is Llama.
-#include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "model/spec/families.h"
@@ -57,6 +57,32 @@ Architecture Read(const ConfigReader& j) {
   return MakeFalcon(c, grouped && norms == 2);
 }
 
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  const AttentionSpec& attention = a.blocks.front().attention;
+  const bool two_norms = a.blocks.front().order == ResidualOrder::kParallelTwoNorms;
+  const bool grouped =
+      two_norms || (attention.kv_heads != 1 && attention.kv_heads != attention.heads);
+  if (attention.head_dim * attention.heads != a.width)
+    throw InputError(where, ": heads of falcon that are not as wide as the model together");
+  config["num_hidden_layers"] = a.layers();
+  config["hidden_size"] = a.width;
+  config["num_attention_heads"] = attention.heads;
+  config["num_kv_heads"] = attention.kv_heads;
+  config["new_decoder_architecture"] = grouped;
+  config["multi_query"] = attention.kv_heads == 1;
+  if (grouped) config["num_ln_in_parallel_attn"] = two_norms ? 2 : 1;
+  config["parallel_attn"] = true;
+  config["alibi"] = false;
+  config["bias"] = attention.qkv_bias;
+  config["activation"] = "gelu";
+  config["ffn_hidden_size"] = a.mlp_width();
+  config["vocab_size"] = a.vocab;
+  config["max_position_embeddings"] = a.max_positions;
+  config["layer_norm_epsilon"] = NumberJson(a.norm.epsilon);
+  config["tie_word_embeddings"] = a.head.tied;
+  WriteRope(a.ropes.front(), attention.head_dim, a, where, config);
+}
+
 Architecture ReadGguf(const GgufFile& file) {
   DenseConfig c = ReadDense(file);
   c.family = "falcon";
@@ -69,6 +95,7 @@ void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m)
                      ": biases of matrices cannot be written to a GGUF of falcon; use the "
                      "folder itself");
   WriteDense(a, where, m);
+  EraseUsual(a, m);
   m.Set("falcon.tensor_data_layout", std::string("jploski"));
 }
 
@@ -90,6 +117,7 @@ extern const Family kFalcon{.model_type = "falcon",
                             .model_class = "FalconForCausalLM",
                             .gguf_architecture = "falcon",
                             .read = Read,
+                            .write = Write,
                             .read_gguf = ReadGguf,
                             .write_gguf = WriteGguf,
                             .names = kNames,

@@ -5,6 +5,7 @@
 // each kind with its own rope. All scale embeddings by sqrt(width) and store gain - 1.
 #include <algorithm>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "model/spec/families.h"
@@ -61,6 +62,13 @@ Architecture ReadGemma(const ConfigReader& j) {
   return a;
 }
 
+void WriteGemma(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config["head_dim"] = a.blocks.front().attention.head_dim;  // 256 without the key
+  for (const char* key : {"hidden_act", "hidden_activation"}) config[key] = "gelu_pytorch_tanh";
+}
+
 Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
   Architecture a = ReadGemma(j);
   SetPostNorms(a);
@@ -70,6 +78,16 @@ Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
   for (BlockSpec& block : a.blocks)
     block.attention.soft_cap = j.SoftCap("attn_logit_softcapping", 0);
   return a;
+}
+
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  WriteGemma(a, where, config);
+  const AttentionSpec& attention = a.blocks.front().attention;
+  config["query_pre_attn_scalar"] = IntegerOrNumberJson(1 / (attention.scale * attention.scale));
+  config["sliding_window"] = WindowJson(a, where);
+  config["layer_types"] = LayerTypesJson(a);
+  config["final_logit_softcapping"] = SoftCapJson(a.head.soft_cap);
+  config["attn_logit_softcapping"] = SoftCapJson(attention.soft_cap);
 }
 
 Architecture ReadGemma2(const ConfigReader& j) { return Read(j, EverySecond); }
@@ -83,6 +101,14 @@ Architecture ReadGemma3(const ConfigReader& j) {
   if (j.Has("rope_parameters")) sliding = ReadRope(j, dims, local, "sliding_attention");
   SetRopes(ReadRope(j, dims, 1e6, "full_attention"), sliding, a);
   return a;
+}
+
+void WriteGemma3(const Architecture& a, const std::string& where, Json& config) {
+  const RopeSpec& local = a.ropes.back();
+  if (local.scaling.kind != RopeScaling::Kind::kNone)
+    throw InputError(where, ": a scaled local rope cannot be said by rope_local_base_freq");
+  Write(a, where, config);
+  config["rope_local_base_freq"] = NumberJson(local.base);
 }
 
 Architecture ReadGguf1(const GgufFile& file) {
@@ -130,9 +156,18 @@ Architecture ReadGguf3(const GgufFile& file) {
   return a;
 }
 
+// The width of heads is always stated, a usual rope not.
+void WriteGguf1(const Architecture& a, const std::string& where, GgufMetadata& m) {
+  Architecture stated = a;
+  stated.states_head_dim = true;
+  WriteDense(stated, where, m);
+  const std::string architecture(FamilyOf(a).gguf_architecture);
+  if (a.ropes.front().base == 10000) m.Erase(architecture + ".rope.freq_base");
+}
+
 void WriteGguf(const Architecture& a, const std::string& where, int64_t largest,
                int64_t usual_pattern, GgufMetadata& m) {
-  WriteDense(a, where, m);
+  WriteGguf1(a, where, m);
   const std::string architecture(FamilyOf(a).gguf_architecture);
   const AttentionSpec& attention = a.blocks.front().attention;
   DenseConfig c;
@@ -181,12 +216,30 @@ constexpr std::string_view kKeys3[] = {"attention.sliding_window_pattern",
 
 }  // namespace
 
-extern const Family kGemma{"gemma", "GemmaForCausalLM", "gemma", ReadGemma, ReadGguf1, WriteDense};
-extern const Family kGemma2{"gemma2",  "Gemma2ForCausalLM", "gemma2", ReadGemma2,
-                            ReadGguf2, WriteGguf2,          kNames,   false,
-                            kKeys2};
-extern const Family kGemma3{"gemma3_text", "Gemma3ForCausalLM", "gemma3", ReadGemma3,
-                            ReadGguf3,     WriteGguf3,          kNames,   false,
-                            kKeys3};
+extern const Family kGemma{.model_type = "gemma",
+                           .model_class = "GemmaForCausalLM",
+                           .gguf_architecture = "gemma",
+                           .read = ReadGemma,
+                           .write = WriteGemma,
+                           .read_gguf = ReadGguf1,
+                           .write_gguf = WriteGguf1};
+extern const Family kGemma2{.model_type = "gemma2",
+                            .model_class = "Gemma2ForCausalLM",
+                            .gguf_architecture = "gemma2",
+                            .read = ReadGemma2,
+                            .write = Write,
+                            .read_gguf = ReadGguf2,
+                            .write_gguf = WriteGguf2,
+                            .names = kNames,
+                            .gguf_keys = kKeys2};
+extern const Family kGemma3{.model_type = "gemma3_text",
+                            .model_class = "Gemma3ForCausalLM",
+                            .gguf_architecture = "gemma3",
+                            .read = ReadGemma3,
+                            .write = WriteGemma3,
+                            .read_gguf = ReadGguf3,
+                            .write_gguf = WriteGguf3,
+                            .names = kNames,
+                            .gguf_keys = kKeys3};
 
 }  // namespace retort

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Granite 3 (IBM): Llama with four factors, on the embeddings, on what each layer adds, on the
 // scores, and on the logits.
+#include <nlohmann/json.hpp>
+
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
 
@@ -27,6 +29,16 @@ Architecture Read(const ConfigReader& j) {
   return a;
 }
 
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config["mlp_bias"] = a.blocks.front().mlp.bias;
+  config["embedding_multiplier"] = NumberJson(a.embedding_scale);
+  config["residual_multiplier"] = NumberJson(a.residual_scale);
+  config["attention_multiplier"] = NumberJson(a.blocks.front().attention.scale);
+  config["logits_scaling"] = NumberJson(1 / a.head.scale);
+}
+
 // A factor that a file lacks or states as 0 is llama.cpp's usual one.
 double FactorOf(const GgufKeys& keys, const char* key, double usual) {
   const double factor = keys.Number(key, {0, kScales.most}, 0);
@@ -45,7 +57,10 @@ Architecture ReadGguf(const GgufFile& file) {
 }
 
 void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
-  WriteDense(a, where, m);
+  Architecture without = a;
+  without.states_head_dim = false;
+  WriteDense(without, where, m);
+  WriteSizes(a, m);
   m.Set("granite.attention.scale", static_cast<float>(a.blocks.front().attention.scale));
   m.Set("granite.embedding_scale", static_cast<float>(a.embedding_scale));
   m.Set("granite.residual_scale", static_cast<float>(a.residual_scale));
@@ -61,6 +76,7 @@ extern const Family kGranite{.model_type = "granite",
                              .model_class = "GraniteForCausalLM",
                              .gguf_architecture = "granite",
                              .read = Read,
+                             .write = Write,
                              .read_gguf = ReadGguf,
                              .write_gguf = WriteGguf,
                              .interleaved_rows = true,

@@ -2,6 +2,8 @@
 // Llama (arXiv 2302.13971, 2407.21783), Mistral (arXiv 2310.06825) and Mixtral (arXiv 2401.04088):
 // one GGUF architecture, "llama". Mistral may have a sliding window; Mixtral's MLP is a mixture of
 // experts.
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -29,6 +31,17 @@ Architecture ReadWithWindow(const ConfigReader& j) {
   return c;
 }
 
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config["mlp_bias"] = a.blocks.front().mlp.bias;
+}
+
+void WriteWithWindow(const Architecture& a, const std::string& where, Json& config) {
+  Write(a, where, config);
+  config["sliding_window"] = WindowJson(a, where);
+}
+
 void MakeExperts(const ExpertsSpec& experts, Architecture& a) {
   for (BlockSpec& block : a.blocks) block.mlp.experts = experts;
 }
@@ -39,6 +52,14 @@ Architecture ReadMixtral(const ConfigReader& j) {
                j.Int("num_experts_per_tok", kExpertCounts), true},
               a);
   return a;
+}
+
+void WriteMixtral(const Architecture& a, const std::string& where, Json& config) {
+  WriteWithWindow(a, where, config);
+  if (const auto& experts = a.blocks.front().mlp.experts) {
+    config["num_local_experts"] = experts->count;
+    config["num_experts_per_tok"] = experts->used;
+  }
 }
 
 Architecture ReadGguf(const GgufFile& file) {
@@ -61,6 +82,7 @@ void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m)
                      ": rotary embedding of a part of each head cannot be written to a GGUF "
                      "of llama; use the folder itself");
   WriteDense(a, where, m);
+  WriteSizes(a, m);
   if (const auto& experts = a.blocks.front().mlp.experts) {
     m.Set("llama.expert_count", static_cast<uint32_t>(experts->count));
     m.Set("llama.expert_used_count", static_cast<uint32_t>(experts->used));
@@ -78,11 +100,20 @@ constexpr std::string_view kKeys[] = {"expert_count", "expert_used_count"};
 
 }  // namespace
 
-extern const Family kLlama{
-    "llama", "LlamaForCausalLM", "llama", Read, ReadGguf, WriteGguf, {}, true, kKeys};
-extern const Family kMistral{
-    "mistral", "MistralForCausalLM", "llama", ReadWithWindow, ReadGguf, WriteGguf, {}, true, kKeys};
-extern const Family kMixtral{"mixtral", "MixtralForCausalLM", "llama", ReadMixtral, ReadGguf,
-                             WriteGguf, kMixtralNames,        true,    kKeys};
+extern const Family kLlama{"llama",  "LlamaForCausalLM", "llama", Read, Write,
+                           ReadGguf, WriteGguf,          {},      true, kKeys};
+extern const Family kMistral{"mistral",
+                             "MistralForCausalLM",
+                             "llama",
+                             ReadWithWindow,
+                             WriteWithWindow,
+                             ReadGguf,
+                             WriteGguf,
+                             {},
+                             true,
+                             kKeys};
+extern const Family kMixtral{
+    "mixtral", "MixtralForCausalLM", "llama", ReadMixtral, WriteMixtral, ReadGguf,
+    WriteGguf, kMixtralNames,        true,    kKeys};
 
 }  // namespace retort

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // OLMo 2 (arXiv 2501.00656): norms after attention and MLP instead of before, and over all heads of
 // q and of k together.
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -23,6 +25,11 @@ Architecture Read(const ConfigReader& j) {
   return MakeOlmo(c);
 }
 
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+}
+
 Architecture ReadGguf(const GgufFile& file) {
   const GgufKeys keys(file);
   if (keys.Int("attention.sliding_window", kWindows, 0) > 0)
@@ -42,6 +49,7 @@ extern const Family kOlmo2{.model_type = "olmo2",
                            .model_class = "Olmo2ForCausalLM",
                            .gguf_architecture = "olmo2",
                            .read = Read,
+                           .write = Write,
                            .read_gguf = ReadGguf,
                            .write_gguf = WriteDense,
                            .names = kNames};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Phi-3 and Phi-4-mini (arXiv 2404.14219): q, k and v are one matrix, and so are gate and up;
 // rotary embedding may cover only the first part of each head.
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -24,6 +26,16 @@ Architecture Read(const ConfigReader& j) {
   return a;
 }
 
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  const RopeScaling& s = a.ropes.front().scaling;
+  if (s.kind != RopeScaling::Kind::kNone && s.kind != RopeScaling::Kind::kLongRope)
+    throw InputError(where, ": a model of phi3 has no other rope scaling than longrope");
+  config["original_max_position_embeddings"] =
+      s.kind == RopeScaling::Kind::kLongRope ? s.original_max_positions : a.max_positions;
+  config["sliding_window"] = WindowJson(a, where);
+}
+
 Architecture ReadGguf(const GgufFile& file) {
   DenseConfig c = ReadDense(file);
   c.family = "phi3";
@@ -34,6 +46,10 @@ Architecture ReadGguf(const GgufFile& file) {
 
 void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m) {
   WriteDense(a, where, m);
+  const double base = a.ropes.front().base;
+  EraseUsual(a, m);
+  m.Set("phi3.rope.freq_base", static_cast<float>(base));
+  m.Set("phi3.rope.dimension_count", static_cast<uint32_t>(a.ropes.front().dims));
   const RopeScaling& s = a.ropes.front().scaling;
   const bool long_rope = s.kind == RopeScaling::Kind::kLongRope;
   m.Set("phi3.rope.scaling.original_context_length",
@@ -47,6 +63,13 @@ constexpr PartName kNames[] = {{"ffn_up", "mlp.gate_up_proj"}};
 
 }  // namespace
 
-extern const Family kPhi3{"phi3", "Phi3ForCausalLM", "phi3", Read, ReadGguf, WriteGguf, kNames};
+extern const Family kPhi3{.model_type = "phi3",
+                          .model_class = "Phi3ForCausalLM",
+                          .gguf_architecture = "phi3",
+                          .read = Read,
+                          .write = Write,
+                          .read_gguf = ReadGguf,
+                          .write_gguf = WriteGguf,
+                          .names = kNames};
 
 }  // namespace retort

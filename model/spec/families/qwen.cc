@@ -2,6 +2,7 @@
 // Qwen2 (arXiv 2407.10671): biases on q, k and v. Qwen3 (arXiv 2505.09388): instead, norms on the
 // heads of q and k. Qwen2-MoE, Qwen3-MoE: experts in place of the MLP, in all layers or only in
 // some; in Qwen2-MoE with a shared expert behind a gate.
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
@@ -29,10 +30,25 @@ Architecture ReadQwen2(const ConfigReader& j) {
   return c;
 }
 
+void WriteQwen2(const Architecture& a, const std::string& where, Json& config) {
+  const AttentionSpec& attention = a.blocks.front().attention;
+  if (!attention.qkv_bias || attention.o_bias)
+    throw InputError(where, ": a model of qwen2 has biases on q, k and v and none on o");
+  WriteDense(a, where, config);
+  config["use_sliding_window"] = false;
+}
+
 Architecture ReadQwen3(const ConfigReader& j) {
   DenseConfig c = ReadQwen(j);
   c.qk_norm = QkNorm::kHeads;
   return c;
+}
+
+void WriteQwen3(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config["head_dim"] = a.blocks.front().attention.head_dim;  // 128 without the key
+  config["use_sliding_window"] = false;
 }
 
 // Experts in the layers whose number is a multiple of decoder_sparse_step, but for those listed.
@@ -68,6 +84,40 @@ Architecture ReadQwen2Moe(const ConfigReader& j) {
   experts.shared_gate = true;
   PlaceExperts(j, experts, a);
   return a;
+}
+
+// With every dense layer in the list of exceptions.
+void WriteExperts(const Architecture& a, Json& config) {
+  Json dense = Json::array();
+  for (int64_t layer = 0; layer < a.layers(); ++layer) {
+    const MlpSpec& mlp = a.blocks[static_cast<size_t>(layer)].mlp;
+    if (!mlp.experts) {
+      dense.push_back(layer);
+      continue;
+    }
+    config["num_experts"] = mlp.experts->count;
+    config["num_experts_per_tok"] = mlp.experts->used;
+    config["norm_topk_prob"] = mlp.experts->renormalise;
+    config["moe_intermediate_size"] = mlp.width;
+    if (mlp.experts->shared_width > 0)
+      config["shared_expert_intermediate_size"] = mlp.experts->shared_width;
+  }
+  config["decoder_sparse_step"] = 1;
+  config["mlp_only_layers"] = dense;
+}
+
+void WriteQwen3Moe(const Architecture& a, const std::string& where, Json& config) {
+  WriteQwen3(a, where, config);
+  WriteExperts(a, config);
+}
+
+void WriteQwen2Moe(const Architecture& a, const std::string& where, Json& config) {
+  if (a.blocks.front().attention.o_bias)
+    throw InputError(where, ": a model of qwen2_moe has no biases on o");
+  WriteDense(a, where, config);
+  config["qkv_bias"] = a.blocks.front().attention.qkv_bias;
+  config["use_sliding_window"] = false;
+  WriteExperts(a, config);
 }
 
 template <const char* kType>
@@ -140,14 +190,25 @@ constexpr std::string_view kMoeKeys[] = {"expert_count", "expert_used_count",
 
 }  // namespace
 
-extern const Family kQwen2{"qwen2",   "Qwen2ForCausalLM",        "qwen2",
-                           ReadQwen2, ReadDenseGguf<kQwen2Type>, WriteDense};
-extern const Family kQwen3{"qwen3",   "Qwen3ForCausalLM",        "qwen3",
-                           ReadQwen3, ReadDenseGguf<kQwen3Type>, WriteDense};
+extern const Family kQwen2{.model_type = "qwen2",
+                           .model_class = "Qwen2ForCausalLM",
+                           .gguf_architecture = "qwen2",
+                           .read = ReadQwen2,
+                           .write = WriteQwen2,
+                           .read_gguf = ReadDenseGguf<kQwen2Type>,
+                           .write_gguf = WriteDense};
+extern const Family kQwen3{.model_type = "qwen3",
+                           .model_class = "Qwen3ForCausalLM",
+                           .gguf_architecture = "qwen3",
+                           .read = ReadQwen3,
+                           .write = WriteQwen3,
+                           .read_gguf = ReadDenseGguf<kQwen3Type>,
+                           .write_gguf = WriteDense};
 extern const Family kQwen2Moe{.model_type = "qwen2_moe",
                               .model_class = "Qwen2MoeForCausalLM",
                               .gguf_architecture = "qwen2moe",
                               .read = ReadQwen2Moe,
+                              .write = WriteQwen2Moe,
                               .read_gguf = ReadQwen2MoeGguf,
                               .write_gguf = WriteQwen2MoeGguf,
                               .gguf_keys = kMoeKeys};
@@ -155,6 +216,7 @@ extern const Family kQwen3Moe{.model_type = "qwen3_moe",
                               .model_class = "Qwen3MoeForCausalLM",
                               .gguf_architecture = "qwen3moe",
                               .read = ReadQwen3Moe,
+                              .write = WriteQwen3Moe,
                               .read_gguf = ReadQwen3MoeGguf,
                               .write_gguf = WriteQwen3MoeGguf,
                               .gguf_keys = kMoeKeys};

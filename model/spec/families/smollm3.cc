@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // SmolLM3 (Hugging Face, 2025): Llama whose every fourth layer has no rope (arXiv 2501.18795).
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
 #include "model/spec/families.h"
 #include "model/spec/gguf_config.h"
@@ -37,6 +39,17 @@ Architecture Read(const ConfigReader& j) {
   return a;
 }
 
+void Write(const Architecture& a, const std::string& where, Json& config) {
+  WriteDense(a, where, config);
+  WriteAttentionBias(a, where, config);
+  config["mlp_bias"] = a.blocks.front().mlp.bias;
+  Json turned = Json::array();
+  for (const BlockSpec& block : a.blocks) turned.push_back(block.attention.rope != kNoRope ? 1 : 0);
+  config["no_rope_layers"] = turned;
+  config["no_rope_layer_interval"] = kInterval;
+  config["use_sliding_window"] = false;
+}
+
 int RopeOf(int64_t layer) { return (layer + 1) % kInterval == 0 ? kNoRope : 0; }
 
 Architecture ReadGguf(const GgufFile& file) {
@@ -56,6 +69,7 @@ void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m)
                      "GGUF of smollm3; use the folder itself");
   }
   WriteDense(a, where, m);
+  WriteSizes(a, m);
 }
 
 }  // namespace
@@ -64,6 +78,7 @@ extern const Family kSmolLm3{.model_type = "smollm3",
                              .model_class = "SmolLM3ForCausalLM",
                              .gguf_architecture = "smollm3",
                              .read = Read,
+                             .write = Write,
                              .read_gguf = ReadGguf,
                              .write_gguf = WriteGguf,
                              .interleaved_rows = true};

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// Converts a GGUF to a Hugging Face folder, which can be trained as a whole, merged, exported to GGUF
+// again, and opened by transformers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "export/verify.h"
+#include "model/store/shard_writer.h"
+
+namespace retort {
+
+struct FolderExportOptions {
+  std::string type = "auto";  // FolderFormat
+  int threads = 0;            // 0: all
+  int64_t shard_bytes = ShardWriter::kShardBytes;
+};
+
+struct FolderExport {
+  WeightFormat type = WeightFormat::kF32;  // of the weights
+  int64_t bytes = 0;                       // of all files
+  std::vector<std::string> notes;  // what other readers of the tokenizer's files do otherwise
+  VerifyReport verdict;
+};
+
+// Writes the folder beside `out`, compares it with its source as ExportGguf does, and renames it.
+// Works tensor by tensor, in panels of rows. Throws Error{kInput} if the source is no GGUF, or for
+// what a folder's files cannot say; Error{kFailure} if the comparison fails.
+FolderExport ExportFolder(const ModelFiles& source, const Path& out,
+                          const FolderExportOptions& options);
+
+}  // namespace retort
