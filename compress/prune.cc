@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "eval/loss.h"
 #include "formats/safetensors.h"
-#include "model/spec/config_reader.h"
+#include "model/spec/families.h"
 #include "model/store/base_record.h"
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
@@ -135,64 +135,46 @@ class Pruner {
   int64_t bytes_ = 0;
 };
 
-// What config.json says of layers by their places, for the kept ones.
-void PlaceLayers(const ModelFiles& source, const PrunePlan& plan, Json& j) {
-  std::vector<BlockSpec> blocks;
-  for (const int64_t layer : plan.layers)
-    blocks.push_back(source.config.blocks[static_cast<size_t>(layer)]);
-  const auto list = [&](auto entry) {
-    Json out = Json::array();
-    for (const BlockSpec& block : blocks) out.push_back(entry(block));
-    return out;
-  };
-  // Whether some layers of the source have a trait and others do not.
-  const auto differs = [&](auto trait) {
-    const std::vector<BlockSpec>& all = source.config.blocks;
-    return std::ranges::any_of(all, trait) && !std::ranges::all_of(all, trait);
-  };
-  const auto has_window = [](const BlockSpec& b) { return b.attention.window > 0; };
-  const auto has_rope = [](const BlockSpec& b) { return b.attention.rope != kNoRope; };
-  const auto has_experts = [](const BlockSpec& b) { return b.mlp.experts.has_value(); };
-  if (j.contains("layer_types") || differs(has_window)) {
-    j["layer_types"] = list(
-        [&](const BlockSpec& b) { return has_window(b) ? "sliding_attention" : "full_attention"; });
-  }
-  if (j.contains("no_rope_layers") || differs(has_rope))
-    j["no_rope_layers"] = list([&](const BlockSpec& b) { return has_rope(b) ? 1 : 0; });
-  if (j.contains("first_k_dense_replace"))
-    j["first_k_dense_replace"] = std::ranges::find_if(blocks, has_experts) - blocks.begin();
-  if (j.contains("mlp_only_layers") || j.contains("decoder_sparse_step")) {
-    j["decoder_sparse_step"] = 1;
-    j["mlp_only_layers"] = Json::array();
-    for (size_t i = 0; i < blocks.size(); ++i)
-      if (!has_experts(blocks[i])) j["mlp_only_layers"].push_back(i);
-  }
-}
-
-// Whatever else config.json says by places: a kept layer must be read again as what it was.
-void CheckKeptLayers(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
-  const Architecture written = ReadConfig(folder);
+// The kept parts of the model.
+Architecture KeptParts(const ModelFiles& source, const PrunePlan& plan) {
+  Architecture kept = source.config;
+  kept.blocks.clear();
   for (size_t i = 0; i < plan.layers.size(); ++i) {
-    BlockSpec was = source.config.blocks[static_cast<size_t>(plan.layers[i])];
-    if (!plan.neurons.empty()) was.mlp.width = std::ssize(plan.neurons[i]);
-    if (written.blocks[i] == was) continue;
-    throw InputError(source.path.string(), ": layer ", plan.layers[i], " would be layer ", i,
-                     ", and the pruned config.json would make another kind of layer of it; this "
-                     "model cannot be pruned so");
+    BlockSpec block = source.config.blocks[static_cast<size_t>(plan.layers[i])];
+    if (!plan.neurons.empty()) block.mlp.width = std::ssize(plan.neurons[i]);
+    kept.blocks.push_back(block);
   }
+  return kept;
 }
 
-// Writes config.json for the kept parts.
+// Changes in config.json what the family says otherwise of the kept parts: sizes, and the layers
+// that it describes by their places. Whatever else stands there stays.
 void WriteConfig(const ModelFiles& source, const PrunePlan& plan, const Path& folder) {
-  Json j = ReadJson(folder / "config.json");
-  j["num_hidden_layers"] = plan.layers.size();
-  if (!plan.neurons.empty()) {
-    const char* key = j.contains("intermediate_size") ? "intermediate_size" : "ffn_hidden_size";
-    j[key] = plan.neurons.front().size();
+  const std::string where = source.path.string();
+  const Family& family = FamilyOf(source.config);
+  const Architecture kept = KeptParts(source, plan);
+  Json before, after, j = ReadJson(folder / "config.json");
+  family.write(source.config, where, before);
+  family.write(kept, where, after);
+  for (const auto& [key, value] : after.items()) {
+    if (value.is_object()) continue;  // the rope
+    if (j.contains(key) || !before.contains(key) || before[key] != value) j[key] = value;
   }
-  PlaceLayers(source, plan, j);
+  // transformers checks the list's length also where it has no meaning.
+  if (const auto types = j.find("layer_types");
+      types != j.end() && std::ssize(*types) == source.config.layers()) {
+    Json some = Json::array();
+    for (const int64_t layer : plan.layers) some.push_back((*types)[static_cast<size_t>(layer)]);
+    *types = some;
+  }
   WriteTextAtomically(folder / "config.json", DumpJson(j, 2) + "\n");
-  CheckKeptLayers(source, plan, folder);
+  const Architecture written = ReadConfig(folder);
+  for (size_t i = 0; i < kept.blocks.size(); ++i) {
+    if (written.blocks[i] == kept.blocks[i]) continue;
+    throw InputError(
+        where, ": layer ", plan.layers[i], " would be layer ", i,
+        ", of which the pruned config.json would make another kind; this model cannot be pruned so");
+  }
 }
 
 void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path& folder) {

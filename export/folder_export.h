@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Converts a GGUF to a Hugging Face folder, which can be trained as a whole, merged, exported to GGUF
-// again, and opened by transformers.
+// Converts a GGUF to a Hugging Face folder, which can be trained as a whole, merged, exported to
+// GGUF again, and opened by transformers.
 #pragma once
 
 #include <string>

@@ -37,11 +37,12 @@ Json MergeJson(const MergeReport& report);
 
 // Writes the merged model in the base's type. Each sum is rounded once. Memory is bounded by one
 // matrix. The files and names of tensors are those of the base. Configuration, tokenizer and
-// template are copied; those of a GGUF are written as ExportFolder writes them; a template other than the one that the adapter was trained with is replaced,
-// and the ends that were taught are added (model/store/chat_files.h). Throws Error{kInput} when
-// base and adapter do not fit together, when the base is not the one that the adapter was trained
-// on, or for an `out` that is there already; Error{kFailure} when rounding takes more than half of
-// s B A away or errs by more than s B A, unless `force`.
+// template are copied; those of a GGUF are written as ExportFolder writes them; a template other
+// than the one that the adapter was trained with is replaced, and the ends that were taught are
+// added (model/store/chat_files.h). Throws Error{kInput} when base and adapter do not fit together,
+// when the base is not the one that the adapter was trained on, or for an `out` that is there
+// already; Error{kFailure} when rounding takes more than half of s B A away or errs by more than s
+// B A, unless `force`.
 MergeReport Merge(const MergeOptions& options);
 
 }  // namespace retort

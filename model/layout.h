@@ -79,9 +79,9 @@ struct TensorPlace {
   int64_t begin = 0;  // the first row, counted over all dimensions but the last
 };
 
-// A matrix whose rows are, for each head, `first` and then `second` rows, and which a GGUF may keep as
-// two tensors: the first rows of all heads, each head's transposed, [heads, cols, first], and the
-// second ones, [heads, second, cols].
+// A matrix whose rows are, for each head, `first` and then `second` rows, and which a GGUF may keep
+// as two tensors: the first rows of all heads, each head's transposed, [heads, cols, first], and
+// the second ones, [heads, second, cols].
 struct HeadSplit {
   int64_t heads = 0, first = 0, second = 0;  // 0 heads: it is one matrix everywhere
   std::string first_name, second_name;       // "blk.0.attn_k_b.weight"

@@ -18,7 +18,8 @@ namespace {
 
 constexpr size_t kListed = 8;  // maximum number of faults listed in one error
 
-// Tensors that some exporters store but that the model computes itself, and those that a rope reads.
+// Tensors that some exporters store but that the model computes itself, and those that a rope
+// reads.
 bool IsDerived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name == "rope_freqs.weight" ||
          name == "rope_factors_long.weight" || name == "rope_factors_short.weight";

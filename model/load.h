@@ -43,8 +43,8 @@ TensorPlace PlaceOf(const ModelFiles& files, const TensorSpec& spec);
 void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& pool);
 
 // A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in
-// `memory` if a GGUF interleaves its rows or splits the matrix, which is f32 then if it is stored in
-// blocks. Resolves tied heads and stacked experts.
+// `memory` if a GGUF interleaves its rows or splits the matrix, which is f32 then if it is stored
+// in blocks. Resolves tied heads and stacked experts.
 Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
 // The values of a bias or a gain, in the same order. A gain includes any offset that the folder's
 // stored values leave out.

@@ -73,8 +73,8 @@ Replies MarkedReplies(const std::vector<Message>& messages, const Text& whole,
 
 namespace {
 
-// How much of a turn that begins at `begin` and ends at `stop` the template writes only if it is the
-// last one: an empty thought, of its own characters, without which the whole text has the same
+// How much of a turn that begins at `begin` and ends at `stop` the template writes only if it is
+// the last one: an empty thought, of its own characters, without which the whole text has the same
 // there. 0 if there is no such beginning.
 size_t WrittenLastOnly(const Text& turn, const Text& whole, size_t begin, size_t stop) {
   for (size_t at = begin + 1; at < stop && !(turn.OriginAt(at - 1) & jinja::kInput); ++at) {

@@ -41,8 +41,8 @@ Cuts CutsOf(std::string_view piece, const TextIndex& pieces) {
   }
 }
 
-// In a text such as left + right + rest, in which a piece is there twice, the left one merges first:
-// where `right` also begins the piece, the cut before it goes before the cut behind it.
+// In a text such as left + right + rest, in which a piece is there twice, the left one merges
+// first: where `right` also begins the piece, the cut before it goes before the cut behind it.
 void SortCuts(std::string_view piece, std::vector<size_t>* places) {
   const auto goes_first = [&](size_t cut) { return piece.starts_with(piece.substr(cut)); };
   std::ranges::sort(*places, std::greater<>());

@@ -43,8 +43,8 @@ const std::string& TextOf(const TokenizerSpec& spec, int32_t id) {
   return spec.pieces[static_cast<size_t>(id)].text;
 }
 
-// Whether a piece may be named as a special token, which is never read from content. The ids of others,
-// such as a plain byte that ends a text, are in config.json alone.
+// Whether a piece may be named as a special token, which is never read from content. The ids of
+// others, such as a plain byte that ends a text, are in config.json alone.
 bool IsSpecial(const TokenizerSpec& spec, int32_t id) {
   if (id < 0 || id >= std::ssize(spec.pieces)) return false;
   const PieceType type = spec.pieces[static_cast<size_t>(id)].type;

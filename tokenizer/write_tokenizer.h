@@ -10,8 +10,8 @@
 
 namespace retort {
 
-// tokenizer.json for BPE; tokenizer.model for SentencePiece, and a tokenizer.json of the same beside
-// it where merges can say what its scores say; tokenizer_config.json with special tokens and
+// tokenizer.json for BPE; tokenizer.model for SentencePiece, and a tokenizer.json of the same
+// beside it where merges can say what its scores say; tokenizer_config.json with special tokens and
 // template. Rows that a GGUF names only to fill a model's embedding are left out. Returns what
 // other readers of these files do otherwise, each a sentence's part. Throws Error{kInput},
 // beginning with `where`, if no file can say what the tokenizer does.

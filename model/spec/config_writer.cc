@@ -149,8 +149,7 @@ void WriteAttentionBias(const Architecture& a, const std::string& where, Json& c
   config["attention_bias"] = attention.qkv_bias;
 }
 
-void WriteRope(const RopeSpec& rope, int64_t width, const Architecture& a, const std::string&,
-               Json& config) {
+void WriteRope(const RopeSpec& rope, int64_t width, const Architecture& a, Json& config) {
   config["rope_theta"] = NumberJson(rope.base);
   if (rope.dims != width) config["partial_rotary_factor"] = ShareOf(rope.dims, width);
   const Json scaling = ScalingJson(rope, a.max_positions);
@@ -178,7 +177,7 @@ void WriteDense(const Architecture& a, const std::string& where, Json& config) {
   config["rms_norm_eps"] = NumberJson(a.norm.epsilon);
   config["hidden_act"] = "silu";
   config["tie_word_embeddings"] = a.head.tied;
-  WriteRope(a.ropes.front(), attention.head_dim, a, where, config);
+  WriteRope(a.ropes.front(), attention.head_dim, a, config);
 }
 
 Json ConfigJson(const Architecture& a, const std::string& torch_dtype, const std::string& where) {

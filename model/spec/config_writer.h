@@ -21,8 +21,7 @@ void WriteDense(const Architecture& a, const std::string& where, Json& config);
 
 // rope_theta, partial_rotary_factor and rope_scaling, in the form that files have had since the
 // beginning, which transformers of all versions reads. `width`: of what is rotated in part.
-void WriteRope(const RopeSpec& rope, int64_t width, const Architecture& a, const std::string& where,
-               Json& config);
+void WriteRope(const RopeSpec& rope, int64_t width, const Architecture& a, Json& config);
 
 // attention_bias. Throws Error{kInput} if only some of q, k, v and o have biases.
 void WriteAttentionBias(const Architecture& a, const std::string& where, Json& config);

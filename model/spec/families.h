@@ -32,8 +32,8 @@ struct Family {
   std::string_view model_class;        // its "architectures"
   std::string_view gguf_architecture;  // general.architecture
 
-  // config.json to an Architecture and back. Writing throws Error{kInput}, beginning with `where`, for
-  // traits that config.json cannot express.
+  // config.json to an Architecture and back. Writing throws Error{kInput}, beginning with `where`,
+  // for traits that config.json cannot express.
   Architecture (*read)(const ConfigReader& config);
   void (*write)(const Architecture& a, const std::string& where, Json& config);
   // Called only for the first family of a GGUF architecture; sets Architecture::family.

@@ -41,15 +41,15 @@ void CheckGgufKeys(const GgufFile& file);
 // the tensors present. `family` is left empty.
 DenseConfig ReadDense(const GgufFile& file);
 
-// Writes the same keys, as llama.cpp's converter writes them for most families. Throws Error{kInput}
-// if the blocks' attention sizes differ.
+// Writes the same keys, as llama.cpp's converter writes them for most families. Throws
+// Error{kInput} if the blocks' attention sizes differ.
 void WriteDense(const Architecture& a, const std::string& where, GgufMetadata& metadata);
 
 // vocab_size and rope.dimension_count, which llama.cpp's converter states for some architectures
 // though they follow from others.
 void WriteSizes(const Architecture& a, GgufMetadata& metadata);
-// Takes away the width of heads and the rope's base where readers take what they are for granted: the
-// converter does not state them for some architectures.
+// Takes away the width of heads and the rope's base where readers take what they are for granted:
+// the converter does not state them for some architectures.
 void EraseUsual(const Architecture& a, GgufMetadata& metadata);
 
 // The scaling of a rope of `dims` dimensions, in keys and tensors.

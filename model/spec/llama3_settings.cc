@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The settings of llama3's rope scaling, found from the divisors of frequencies that it makes.
 //
-// A divisor f of a pair between the two thresholds says smooth = (1/f - 1/F) / (1 - 1/F), F being the
-// factor, and smooth = (original / wavelength - low) / (high - low): a line in 1 / wavelength, whose
-// slope and offset give original and high for low = 1.
+// A divisor f of a pair between the two thresholds says smooth = (1/f - 1/F) / (1 - 1/F), F being
+// the factor, and smooth = (original / wavelength - low) / (high - low): a line in 1 / wavelength,
+// whose slope and offset give original and high for low = 1.
 #include <algorithm>
 #include <cmath>
 #include <numbers>

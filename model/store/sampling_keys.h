@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a model's makers advise to sample from it: keys of generation_config.json, and general.sampling.*
-// of a GGUF. Retort keeps them for other programs; its own flags decide.
+// How a model's makers advise to sample from it: keys of generation_config.json, and
+// general.sampling.* of a GGUF. Retort keeps them for other programs; its own flags decide.
 #pragma once
 
 #include "base/json.h"

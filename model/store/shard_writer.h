@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes a model's tensors into a Hugging Face folder: model.safetensors, or, of a larger model, the
-// shards model-00001-of-00003.safetensors and so on with their index.
+// Writes a model's tensors into a Hugging Face folder: model.safetensors, or, of a larger model,
+// the shards model-00001-of-00003.safetensors and so on with their index.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Follows one JSON value that arrives byte by byte: where its members stand, and whether it is JSON.
+// Follows one JSON value that arrives byte by byte: where its members stand, and whether it is
+// JSON.
 #pragma once
 
 #include <cstddef>

@@ -103,8 +103,8 @@ RETORT_INLINE void StoreBytes(void* p, Ints<W> v) {
   std::memcpy(p, &bytes, sizeof bytes);
 }
 
-// ---- codes of 5 bits in blocks of 32: four low bits in q, as value i in the low and value i + 16 in
-// the high bits of q[i]; the fifth of value i is bit i of `high` (little-endian) ----
+// ---- codes of 5 bits in blocks of 32: four low bits in q, as value i in the low and value i + 16
+// in the high bits of q[i]; the fifth of value i is bit i of `high` (little-endian) ----
 
 // Bit i of `bits` as 16 or 0 in byte i: each byte is masked to one bit, and an addition carries it
 // to bit 7.

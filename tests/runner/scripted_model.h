@@ -17,7 +17,8 @@ struct ScriptPiece {
   bool control = false;  // a control token: no part of a decoded text
 };
 
-// Bytes, ByteTokenizer's marks, and a token for each piece of a script. Prompts never contain those.
+// Bytes, ByteTokenizer's marks, and a token for each piece of a script. Prompts never contain
+// those.
 class ScriptTokenizer : public ByteTokenizer {
  public:
   explicit ScriptTokenizer(const std::vector<ScriptPiece>& script) : first_(vocab_size()) {

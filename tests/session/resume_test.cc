@@ -272,7 +272,8 @@ TEST_F(ResumeTest, AGgufBaseIsHeldAsItIsStored) {
   EXPECT_EQ(ReadJson(folder_ / "gguf/adapter/retort.json")["base"]["weights"], "as-is");
 }
 
-// What a GGUF base becomes: a folder of every trained weight, a merged folder, and GGUF files of both.
+// What a GGUF base becomes: a folder of every trained weight, a merged folder, and GGUF files of
+// both.
 TEST_F(ResumeTest, AGgufBaseBecomesAFolder) {
   WriteGguf(OpenModel(folder_ / "model"), folder_ / "m.gguf", {WeightFormat::kQ8_0});
   const std::string gguf = "model.path=" + (folder_ / "m.gguf").string();

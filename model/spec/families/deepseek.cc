@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // DeepSeek-V2 (arXiv 2405.04434) and V3 (arXiv 2412.19437): latent attention; in all layers but the
 // first ones experts, with an MLP beside them that every token goes through. V3 scores experts by
-// sigmoids and adds a bias for the choice. A GGUF keeps the matrix that makes keys and values as two
-// others (HeadSplit).
+// sigmoids and adds a bias for the choice. A GGUF keeps the matrix that makes keys and values as
+// two others (HeadSplit).
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -167,9 +167,10 @@ void WriteV3(const Architecture& a, const std::string& where, Json& config) {
   WriteExperts(a, config);
 }
 
-// Half of a head's keys go through the narrow row, as do its values: llama.cpp's attention has one key
-// head as wide as that row and the part that turns, and says the heads' own widths in other keys.
-// Files of 2024 keep the matrix that makes keys and values whole and have the heads' own widths alone.
+// Half of a head's keys go through the narrow row, as do its values: llama.cpp's attention has one
+// key head as wide as that row and the part that turns, and says the heads' own widths in other
+// keys. Files of 2024 keep the matrix that makes keys and values whole and have the heads' own
+// widths alone.
 void ReadGgufAttention(const GgufKeys& keys, Architecture& a) {
   LatentSpec latent;
   const bool has_q = keys.HasPart(0, "attn_q.weight");

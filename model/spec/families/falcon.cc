@@ -80,7 +80,7 @@ void Write(const Architecture& a, const std::string& where, Json& config) {
   config["max_position_embeddings"] = a.max_positions;
   config["layer_norm_epsilon"] = NumberJson(a.norm.epsilon);
   config["tie_word_embeddings"] = a.head.tied;
-  WriteRope(a.ropes.front(), attention.head_dim, a, where, config);
+  WriteRope(a.ropes.front(), attention.head_dim, a, config);
 }
 
 Architecture ReadGguf(const GgufFile& file) {
