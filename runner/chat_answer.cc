@@ -66,11 +66,16 @@ ForcedTokens ChatAnswers::Forced(const ApiTools& tools, bool in_thought) const {
                    "use \"auto\"",
                    "tool_choice", "unsupported_value");
   }
-  std::vector<Segment> begin = {{format.before_name, true}};
+  // White space at the end would be a token that no model writes there by itself.
+  const auto without_space = [](std::string text) {
+    while (!text.empty() && IsAsciiSpace(text.back())) text.pop_back();
+    return text;
+  };
+  std::vector<Segment> begin = {{without_space(format.before_name), true}};
   // The only tool is the one that is meant.
   const std::string name = named ? tools.name : tools.tools.size() == 1 ? tools.tools[0].name : "";
   if (!name.empty()) begin.push_back({name, false});
-  if (!name.empty()) begin.push_back({format.before_arguments, true});
+  if (!name.empty()) begin.push_back({without_space(format.before_arguments), true});
   forced.ids = tokenizer_.Encode(begin, true);
   begin.insert(begin.begin(), {format_.behind_thought, true});
   forced.after_thought = tokenizer_.Encode(begin, true);

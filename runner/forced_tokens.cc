@@ -30,9 +30,9 @@ int32_t ForcedBeginning::Instead(int32_t drawn, bool ends, const Tokenizer& toke
   }
   text_ += tokenizer.Bytes(drawn, true);
   if (at_ == At::kStart) {
-    if (open.empty() || !(StartsWith(open, text_) || StartsWith(text_, open)))
-      return Force(tokens_.ids);
-    if (text_.size() >= open.size()) at_ = At::kThought;
+    // A part of the mark may as well be the beginning of something else, which cannot be taken back.
+    if (open.empty() || !StartsWith(text_, open)) return Force(tokens_.ids);
+    at_ = At::kThought;
     return drawn;
   }
   // A token that closes the thought and says more is let pass; the mark is looked for at its end.

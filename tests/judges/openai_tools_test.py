@@ -45,7 +45,7 @@ def make_model(place):
     (place / "recipe.json").write_text(json.dumps({
         "name": "tools", "model": {"path": str(place / "start"), "weights": "f32"}, "adapter": {"kind": "none"},
         "data": {"train": str(place / "rows.jsonl"), "max_tokens": 256, "audit": "warn"},
-        "train": {"steps": 150, "batch_rows": 4, "lr": 5e-3, "warmup": 0.05, "checkpoint_every": 0}}))
+        "train": {"steps": 400, "batch_rows": 4, "lr": 5e-3, "warmup": 0.05, "checkpoint_every": 0}}))
     retort("train", place / "recipe.json", "--run", place / "run")
     return place / "run" / "model"
 

@@ -13,15 +13,15 @@
 namespace retort {
 namespace {
 
-using Event = JsonFollower::Event;
+using JsonEvent = JsonFollower::Event;
 
 // Bytes up to the one that ends the value, or -1.
 int64_t EndOf(const std::string& text) {
   JsonFollower follower;
   for (size_t i = 0; i < text.size(); ++i) {
-    const Event event = follower.Push(text[i]);
-    if (event == Event::kDone) return static_cast<int64_t>(i) + 1;
-    if (event == Event::kBroken) return -1;
+    const JsonEvent event = follower.Push(text[i]);
+    if (event == JsonEvent::kDone) return static_cast<int64_t>(i) + 1;
+    if (event == JsonEvent::kBroken) return -1;
   }
   return -1;
 }
@@ -83,11 +83,11 @@ TEST(JsonFollower, TellsTheMembersOfTheWatchedObject) {
   JsonFollower follower;
   std::string events;
   for (const char c : std::string(R"({"a": {"x": "}"}, "b": [1, {"y": 2}], "c": 3, "d": "e"})")) {
-    const Event event = follower.Push(c);
-    if (event == Event::kKeyEnd) events += 'k';
-    if (event == Event::kValueBegin) events += 'v';
-    if (event == Event::kValueEnd) events += 'e';
-    if (event == Event::kDone) events += '.';
+    const JsonEvent event = follower.Push(c);
+    if (event == JsonEvent::kKeyEnd) events += 'k';
+    if (event == JsonEvent::kValueBegin) events += 'v';
+    if (event == JsonEvent::kValueEnd) events += 'e';
+    if (event == JsonEvent::kDone) events += '.';
   }
   EXPECT_EQ(events, "kvekvekvkve.");
 }
