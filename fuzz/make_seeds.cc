@@ -383,7 +383,19 @@ void PutHttp(const Seeds& seeds) {
 "text":"hi"}]},{"role":"assistant","content":"yes"}],"temperature":0.7,"top_p":0.9,"max_tokens":16,"stream":true,
 "stream_options":{"include_usage":true},"stop":["a","b"],"seed":7,"n":1})",
        R"(p{"prompt":"Once","max_tokens":8,"logprobs":null,"echo":false,"top_k":40,"repetition_penalty":1.1})",
-       R"(p{"prompt":[1,2,3],"stop":"x","presence_penalty":0,"frequency_penalty":0.5,"logit_bias":{"1":-100}})"});
+       R"(p{"prompt":[1,2,3],"stop":"x","presence_penalty":0,"frequency_penalty":0.5,"logit_bias":{"1":-100}})",
+       R"(c{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":null,"tool_calls":[{"id":"x","type":
+"function","function":{"name":"f","arguments":"{\"a\": 1}"}}]},{"role":"tool","tool_call_id":"x","content":"r"}],"tools":
+[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":["integer",
+"null"]}}}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false})"});
+  seeds.PutAll(
+      "answer",
+      {"\x02Well.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x\"}}\n</tool_call>",
+       "\x01<tool_call>\n<function=f>\n<parameter=a>\nx\n</parameter>\n</function>\n</tool_call>",
+       "\x03<function=f>{\"a\": 1}</function>",
+       "\x04<|tool_call|>[{\"name\": \"f\"}, {\"name\": \"f\"}]<|/tool_call|>",
+       "\x06[TOOL_CALLS]f[ARGS]{\"a\": true}[TOOL_CALLS][{\"name\": \"f\", \"arguments\": \"{}\"}]",
+       "\x07{\"name\": \"f\", \"parameters\": {\"a\": 1}}; {\"name\": \"f\"}"});
 }
 
 }  // namespace

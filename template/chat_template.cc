@@ -92,21 +92,33 @@ std::string ChatTemplate::Called() const {
   return name_ == "own" ? "its chat template" : Cat("template '", name_, "'");
 }
 
+std::optional<std::string> ChatTemplate::BehindAnswer(const Conversation& turns,
+                                                      const TokenizerSpec& spec) const {
+  try {
+    const ChatInput input(turns, spec, {}, "");
+    const jinja::Text text = RenderTurns(input, turns.messages.size(), false, "");
+    const size_t found = text.view().rfind(kProbe);
+    if (found != std::string_view::npos) return text.bytes().substr(found + kProbe.size());
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;  // the template wants other turns
+  }
+  return std::nullopt;
+}
+
 std::string ChatTemplate::EndOfTurn(const TokenizerSpec& spec) const {
   const Message user{"user", "a"}, answer{"assistant", std::string(kProbe)};
-  const std::string_view eos =
-      spec.eos < 0 ? std::string_view() : std::string_view(spec.pieces.at(spec.eos).text);
-  for (const auto& turns : {Conversation{user, answer}, Conversation{{"system", "a"}, user, answer},
-                            Conversation{user, answer, user}}) {
-    try {
-      const ChatInput input(turns, spec, {}, "");
-      const jinja::Text text = RenderTurns(input, turns.messages.size(), false, "");
-      const size_t found = text.view().rfind(kProbe);
-      if (found != std::string_view::npos)
-        return FirstMark(text.view().substr(found + kProbe.size()), eos);
-    } catch (const Error& e) {
-      if (e.kind() != Error::Kind::kInput) throw;  // the template wants other turns
-    }
+  const std::string eos = spec.eos < 0 ? "" : spec.pieces.at(spec.eos).text;
+  const Conversation followed{user, answer, user};
+  for (const auto& turns :
+       {Conversation{user, answer}, Conversation{{"system", "a"}, user, answer}, followed}) {
+    const auto behind = BehindAnswer(turns, spec);
+    if (!behind) continue;
+    const std::string mark = FirstMark(*behind, eos);
+    if (mark.empty() || eos.empty() || mark == eos) return mark;
+    // Command R7B's closes its answers before it ends the turn. An end token that others write only
+    // behind the last turn is no part of it.
+    const auto within = BehindAnswer(followed, spec);
+    return within && within->starts_with(mark + eos) ? eos : mark;
   }
   return "";
 }

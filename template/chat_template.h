@@ -85,6 +85,9 @@ class ChatTemplate {
   jinja::Text RenderTurns(const class ChatInput& input, size_t count, bool generation_prompt,
                           const std::string& where) const;
   std::string Called() const;
+  // What the template writes behind an answer that EndOfTurn() looks for.
+  std::optional<std::string> BehindAnswer(const Conversation& turns,
+                                          const TokenizerSpec& spec) const;
   // The conversation as this template wants it.
   Conversation Adapted(Conversation conversation) const;
 

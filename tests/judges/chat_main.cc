@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_judge_chat < CASES: renders Jinja texts. Each line is {"template": FILE, "variables": {...}}, or has the text
 // itself as "source"; the answer is {"text": ...} or {"error": ...} on one line. With "pieces": true, a conversation's
-// parts as training sees them: {"pieces": [[TEXT, whether it carries loss], ...], "bos": bool}.
+// parts as training sees them: {"pieces": [[TEXT, whether it carries loss], ...], "bos": bool}; "eos": the end token.
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -55,7 +55,7 @@ Conversation ConversationOf(const Json& variables) {
 
 Json Pieces(const Json& test) {
   TokenizerSpec spec;
-  spec.pieces = {{"<s>"}, {"</s>"}};
+  spec.pieces = {{"<s>"}, {test.value("eos", "</s>")}};
   spec.bos = 0, spec.eos = 1;
   const std::string path = test["template"];
   const RenderedChat chat = ChatTemplate::Own(ReadText(path), path)

@@ -37,6 +37,10 @@ LOSS = {
     "mistralai-Mistral-Nemo": ['[TOOL_CALLS][{"name": "get_weather", "arguments": {"city": "Rome"}, "id": "a23456789"}]</s>', "It is 20.</s>"],
     "mistralai-Ministral": ['[TOOL_CALLS]get_weather[ARGS]{"city": "Rome"}</s>', "It is 20.</s>"],
     "Mistral-Small": ['[TOOL_CALLS]get_weather[CALL_ID]a23456789[ARGS]{"city": "Rome"}</s>', "It is 20.</s>"],
+    "CohereForAI-c4ai-command-r7b": [
+        '<|START_THINKING|>I look.<|END_THINKING|><|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "get_weather", '
+        '"parameters": {"city": "Rome"}}\n]<|END_ACTION|><|END_OF_TURN_TOKEN|>',
+        "<|START_RESPONSE|>It is 20.<|END_RESPONSE|><|END_OF_TURN_TOKEN|>"],
     "openai-gpt-oss": [' to=functions.get_weather<|channel|>commentary json<|message|>{"city": "Rome"}<|call|>',
                        "<|channel|>final<|message|>It is 20.<|return|>"],
 }
@@ -46,7 +50,11 @@ def check_loss(checks, name, path):
     wanted = next((loss for known, loss in LOSS.items() if name.startswith(known)), None)
     messages = [says("user", "Weather?"), says("assistant", None, tool_calls=[call("a23456789", "get_weather", {"city": "Rome"})]),
                 says("tool", "It rains.", name="get_weather", tool_call_id="a23456789"), says("assistant", "It is 20.")]
-    (own,) = judged([{"template": str(path), "pieces": True, "variables": variables({"messages": messages, "tools": TOOLS[:1]})}])
+    more, case = {}, {"template": str(path), "pieces": True}
+    if "command-r7b" in name:  # without it, the prompt has an empty thought
+        more, case["eos"] = {"enable_thinking": True}, "<|END_OF_TURN_TOKEN|>"
+        messages[1]["reasoning_content"] = "I look."
+    (own,) = judged([{**case, "variables": variables({"messages": messages, "tools": TOOLS[:1], **more})}])
     if wanted is None:
         checks.that(f"{name}: refuses a row with calls", "error" in own, own)
     else:

@@ -52,6 +52,21 @@ TEST(Replies, AreWhatFollowsTheGenerationPrompt) {
             "<user></s></s>\n<assistant>⟦a</s></s>⟧\n");
 }
 
+// Command R7B's answers are closed before their turn ends; a call is closed otherwise.
+TEST(Replies, AnEndTokenBehindAClosingMarkEndsTheTurn) {
+  const std::string closed =
+      "{% for m in messages %}<{{ m.role }}>{% if m.role == 'assistant' %}<a>{{ m.content }}</a>"
+      "{% else %}{{ m.content }}{% endif %}</s>{% endfor %}<assistant>";
+  EXPECT_EQ(Shown(closed, kFour),
+            "<user>u</s><assistant>⟦<a>a</a></s>⟧<user>v</s><assistant>⟦<a>b</a></s>⟧<assistant>");
+  // Phi's end token stands only at the end of the text.
+  const std::string last =
+      "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
+      "{% if add_generation_prompt %}<assistant>{% else %}</s>{% endif %}";
+  EXPECT_EQ(Shown(last, kFour),
+            "<user>u<end><assistant>⟦a<end>⟧<user>v<end><assistant>⟦b<end>⟧</s>");
+}
+
 TEST(Replies, TheGenerationPromptMayBeWrittenAlways) {
   const std::string always =
       "{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>\n{% endfor %}<assistant>";
