@@ -25,7 +25,8 @@
   USE(hdf5_rows)                 \
   USE(chat_template)             \
   USE(http_request)              \
-  USE(http_body)
+  USE(http_body)                 \
+  USE(answer)
 
 #define RETORT_DECLARE(name) extern "C" int RetortFuzz_##name(const uint8_t* data, size_t size);
 RETORT_FUZZ_TARGETS(RETORT_DECLARE)
