@@ -23,6 +23,15 @@ bool IsWhole(std::string_view text) {
   return !text.empty() && ValidUtf8End(text, 0) == text.size();
 }
 
+// One character again and again, such as a run of spaces.
+bool IsRun(std::string_view text) {
+  const auto size = static_cast<size_t>(DecodeUtf8(text, 0).size);
+  for (size_t at = size; at < text.size(); at += size) {
+    if (text.substr(at, size) != text.substr(0, size)) return false;
+  }
+  return true;
+}
+
 // The places at which a piece can be cut into two others.
 struct Cuts {
   std::vector<size_t> places;
@@ -68,15 +77,22 @@ std::optional<std::vector<std::string>> MergesOfScores(const TokenizerSpec& spec
     order.push_back(static_cast<int32_t>(id));
   }
   const auto score = [&](int32_t id) { return spec.pieces[static_cast<size_t>(id)].score; };
-  std::ranges::stable_sort(order, [&](int32_t a, int32_t b) { return score(a) > score(b); });
+  const auto text = [&](int32_t id) -> const std::string& {
+    return spec.pieces[static_cast<size_t>(id)].text;
+  };
+  // Of runs with one score the longest first: like that the leftmost grows before the next begins.
+  std::ranges::stable_sort(order, [&](int32_t a, int32_t b) {
+    return score(a) != score(b) ? score(a) > score(b) : text(a).size() > text(b).size();
+  });
   std::vector<std::string> merges;
-  const float* last = nullptr;
+  const TokenizerSpec::Piece* last = nullptr;
   for (const int32_t id : order) {
     const TokenizerSpec::Piece& piece = spec.pieces[static_cast<size_t>(id)];
     Cuts cuts = CutsOf(piece.text, pieces);
     if (cuts.places.empty()) continue;
-    if (!cuts.known || (last && *last == piece.score)) return std::nullopt;
-    last = &piece.score;
+    const bool tied = last && last->score == piece.score;
+    if (!cuts.known || (tied && !(IsRun(last->text) && IsRun(piece.text)))) return std::nullopt;
+    last = &piece;
     SortCuts(piece.text, &cuts.places);
     for (const size_t cut : cuts.places)
       merges.push_back(Cat(piece.text.substr(0, cut), " ", piece.text.substr(cut)));

@@ -12,8 +12,8 @@ namespace retort {
 
 // "left right", best first: every way to cut a piece into two others, by the pieces' scores. (The
 // library merges whichever neighbours spell the best piece.) nullopt if merges cannot say it: two
-// pieces with one score, of which the leftmost in a text goes first, or a piece of characters that
-// are none.
+// pieces with one score, of which the leftmost in a text goes first, unless they are runs of one
+// character, as Llama's runs of spaces; or a piece of characters that are none.
 std::optional<std::vector<std::string>> MergesOfScores(const TokenizerSpec& spec);
 
 }  // namespace retort

@@ -28,11 +28,16 @@ TokenizerSpec WithoutPadding(TokenizerSpec spec) {
   return spec;
 }
 
+// Else such pieces are symbols within the text, which only a tokenizer.model says.
+bool CutsUserDefined(const TokenizerSpec& spec) {
+  return spec.kind == TokenizerSpec::Kind::kBpe || spec.cut_user_defined;
+}
+
 std::vector<AddedToken> AddedTokensOf(const TokenizerSpec& spec) {
   std::vector<AddedToken> tokens = spec.added;
   std::unordered_set<int32_t> known;
   for (const AddedToken& token : tokens) known.insert(token.id);
-  for (AddedToken& token : AddedTokensOfPieces(spec, /*user_defined=*/true)) {
+  for (AddedToken& token : AddedTokensOfPieces(spec, CutsUserDefined(spec))) {
     if (!known.contains(token.id)) tokens.push_back(std::move(token));
   }
   std::ranges::sort(tokens, {}, &AddedToken::id);
@@ -191,9 +196,11 @@ std::vector<std::string> WriteSentencePiece(const TokenizerSpec& spec,
                                             const Path& folder, const std::string& where) {
   CheckSentencePieceSpec(spec, where);
   WriteTextAtomically(folder / "tokenizer.model", SentencePieceFile(spec));
-  const bool unused = std::ranges::any_of(
-      spec.pieces, [](const auto& piece) { return piece.type == PieceType::kUnused; });
-  if (!spec.unigram && spec.charsmap.empty() && !spec.remove_extra_whitespaces && !unused) {
+  const bool odd = std::ranges::any_of(spec.pieces, [&](const auto& piece) {
+    return piece.type == PieceType::kUnused ||
+           (piece.type == PieceType::kUserDefined && !CutsUserDefined(spec));
+  });
+  if (!spec.unigram && spec.charsmap.empty() && !spec.remove_extra_whitespaces && !odd) {
     if (const auto merges = MergesOfScores(spec)) {
       WriteJson(MetaSpaceTokenizer(spec, added, *merges), folder / "tokenizer.json", -1);
       return {};

@@ -54,6 +54,7 @@ bool ThreeOfFour(int64_t layer) { return layer % kPattern != kPattern - 1; }
 
 Architecture ReadCohere2(const ConfigReader& j) {
   Architecture a = ReadCohere(j);
+  a.states_head_dim = true;  // as transformers does
   SetWindows(ReadSliding(j, a.layers(), ThreeOfFour), j.Int("sliding_window", kWindows, 4096), a);
   return a;
 }

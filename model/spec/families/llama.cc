@@ -20,7 +20,8 @@ DenseConfig ReadBiases(const ConfigReader& j) {
 }
 
 Architecture Read(const ConfigReader& j) {
-  const DenseConfig c = ReadBiases(j);
+  DenseConfig c = ReadBiases(j);
+  c.states_head_dim = true;  // transformers does, for all but Mixtral
   RefuseSliding(j, c.layers);
   return c;
 }
@@ -29,6 +30,12 @@ Architecture ReadWithWindow(const ConfigReader& j) {
   DenseConfig c = ReadBiases(j);
   c.window = j.Int("sliding_window", kWindows, 0);
   return c;
+}
+
+Architecture ReadMistral(const ConfigReader& j) {
+  Architecture a = ReadWithWindow(j);
+  a.states_head_dim = true;
+  return a;
 }
 
 void Write(const Architecture& a, const std::string& where, Json& config) {
@@ -105,7 +112,7 @@ extern const Family kLlama{"llama",  "LlamaForCausalLM", "llama", Read, Write,
 extern const Family kMistral{"mistral",
                              "MistralForCausalLM",
                              "llama",
-                             ReadWithWindow,
+                             ReadMistral,
                              WriteWithWindow,
                              ReadGguf,
                              WriteGguf,

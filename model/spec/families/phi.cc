@@ -17,10 +17,20 @@ void MakePhi(Architecture& a) {
   }
 }
 
+// Files state it also without a scaling, and a GGUF keeps it. Where none does, transformers takes 4096.
+int64_t OriginalPositions(const ConfigReader& j) {
+  constexpr std::string_view kKey = "original_max_position_embeddings";
+  const int64_t usual = j.Int(kKey, kPositions, 4096);
+  if (!j.Has("rope_parameters")) return usual;
+  return j.Section("rope_parameters").Int(kKey, kPositions, usual);
+}
+
 Architecture Read(const ConfigReader& j) {
   RequireSilu(j);
   DenseConfig c = ReadDense(j);
   c.window = j.Int("sliding_window", kWindows, 0);
+  if (c.rotary.kind == RopeScaling::Kind::kNone)
+    c.rotary.original_max_positions = OriginalPositions(j);
   Architecture a = c;
   MakePhi(a);
   return a;
@@ -31,14 +41,15 @@ void Write(const Architecture& a, const std::string& where, Json& config) {
   const RopeScaling& s = a.ropes.front().scaling;
   if (s.kind != RopeScaling::Kind::kNone && s.kind != RopeScaling::Kind::kLongRope)
     throw InputError(where, ": a model of phi3 has no other rope scaling than longrope");
-  config["original_max_position_embeddings"] =
-      s.kind == RopeScaling::Kind::kLongRope ? s.original_max_positions : a.max_positions;
+  config["original_max_position_embeddings"] = s.original_max_positions;
   config["sliding_window"] = WindowJson(a, where);
 }
 
 Architecture ReadGguf(const GgufFile& file) {
   DenseConfig c = ReadDense(file);
   c.family = "phi3";
+  c.rotary.original_max_positions =
+      GgufKeys(file).Int("rope.scaling.original_context_length", kPositions, c.max_positions);
   Architecture a = c;
   MakePhi(a);
   return a;
@@ -53,7 +64,7 @@ void WriteGguf(const Architecture& a, const std::string& where, GgufMetadata& m)
   const RopeScaling& s = a.ropes.front().scaling;
   const bool long_rope = s.kind == RopeScaling::Kind::kLongRope;
   m.Set("phi3.rope.scaling.original_context_length",
-        static_cast<uint32_t>(long_rope ? s.original_max_positions : a.max_positions));
+        static_cast<uint32_t>(s.original_max_positions));
   if (long_rope) m.Set("phi3.rope.scaling.attn_factor", static_cast<float>(s.amplitude));
   if (a.blocks.front().attention.window == 0)
     m.Set("phi3.attention.sliding_window", static_cast<uint32_t>(0));

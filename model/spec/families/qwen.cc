@@ -41,6 +41,7 @@ void WriteQwen2(const Architecture& a, const std::string& where, Json& config) {
 Architecture ReadQwen3(const ConfigReader& j) {
   DenseConfig c = ReadQwen(j);
   c.qk_norm = QkNorm::kHeads;
+  c.states_head_dim |= j.Text("model_type", "") == "qwen3";  // as transformers does
   return c;
 }
 
