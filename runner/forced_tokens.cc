@@ -30,7 +30,8 @@ int32_t ForcedBeginning::Instead(int32_t drawn, bool ends, const Tokenizer& toke
   }
   text_ += tokenizer.Bytes(drawn, true);
   if (at_ == At::kStart) {
-    // A part of the mark may as well be the beginning of something else, which cannot be taken back.
+    // A part of the mark may as well be the beginning of something else, which cannot be taken
+    // back.
     if (open.empty() || !StartsWith(text_, open)) return Force(tokens_.ids);
     at_ = At::kThought;
     return drawn;

@@ -182,8 +182,8 @@ TEST_F(WritingTokenizers, WhatMergesCannotSayIsAModelAlone) {
   }
 }
 
-// Runs of spaces with one score, as Llama has them: the leftmost grows first. User-defined pieces that
-// are symbols within a text stay in the model alone.
+// Runs of spaces with one score, as Llama has them: the leftmost grows first. User-defined pieces
+// that are symbols within a text stay in the model alone.
 TEST_F(WritingTokenizers, RunsMayHaveOneScore) {
   TokenizerSpec spec = SentencePiece();
   const std::string space(kMetaSpace);

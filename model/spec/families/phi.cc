@@ -17,7 +17,8 @@ void MakePhi(Architecture& a) {
   }
 }
 
-// Files state it also without a scaling, and a GGUF keeps it. Where none does, transformers takes 4096.
+// Files state it also without a scaling, and a GGUF keeps it. Where none does, transformers takes
+// 4096.
 int64_t OriginalPositions(const ConfigReader& j) {
   constexpr std::string_view kKey = "original_max_position_embeddings";
   const int64_t usual = j.Int(kKey, kPositions, 4096);
