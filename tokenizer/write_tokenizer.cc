@@ -73,7 +73,7 @@ Json VocabularyJson(const TokenizerSpec& spec, const std::vector<AddedToken>& ad
 }
 
 Json MetaSpaceNormalizer(const TokenizerSpec& spec) {
-  const Json replace = {
+  Json replace = {
       {"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", std::string(kMetaSpace)}};
   if (!spec.add_space_prefix) return replace;
   const Json prepend = {{"type", "Prepend"}, {"prepend", std::string(kMetaSpace)}};
@@ -120,7 +120,7 @@ Json TemplateJson(const TokenizerSpec& spec) {
 Json PostProcessorJson(const TokenizerSpec& spec) {
   const bool adds = spec.add_bos || spec.add_eos;
   if (!spec.byte_level) return adds ? TemplateJson(spec) : Json();
-  const Json bytes = ByteLevelJson(/*add_prefix_space=*/true, /*use_regex=*/true);
+  Json bytes = ByteLevelJson(/*add_prefix_space=*/true, /*use_regex=*/true);
   if (!adds) return bytes;
   return {{"type", "Sequence"}, {"processors", Json::array({bytes, TemplateJson(spec)})}};
 }
