@@ -113,7 +113,7 @@ std::string ChatTemplate::EndOfTurn(const TokenizerSpec& spec) const {
        {Conversation{user, answer}, Conversation{{"system", "a"}, user, answer}, followed}) {
     const auto behind = BehindAnswer(turns, spec);
     if (!behind) continue;
-    const std::string mark = FirstMark(*behind, eos);
+    std::string mark = FirstMark(*behind, eos);
     if (mark.empty() || eos.empty() || mark == eos) return mark;
     // Command R7B's closes its answers before it ends the turn. An end token that others write only
     // behind the last turn is no part of it.
