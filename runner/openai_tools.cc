@@ -29,7 +29,7 @@ void CheckKeys(const Json& object, const std::string& where,
 std::string ReadName(const Json& function, const std::string& where) {
   const Json& name = MemberOf(function, "name");
   const bool text = name.is_string();
-  const std::string out = text ? name.get<std::string>() : "";
+  std::string out = text ? name.get<std::string>() : "";
   const bool plain = std::ranges::all_of(out, IsIdCharacter);
   if (out.empty() || out.size() > kMostToolName || !plain) {
     throw BadValue(where + ".name", Cat("must be a text of 1 to ", kMostToolName,
