@@ -24,6 +24,15 @@ DenseConfig FourLayers(const std::string& family) {
   return config;
 }
 
+Json FalconLayers(int layers) {
+  return {{"model_type", "falcon"},
+          {"num_hidden_layers", layers},
+          {"hidden_size", 64},
+          {"num_attention_heads", 4},
+          {"vocab_size", FolderConfig("llama").vocab},
+          {"eos_token_id", 256}};
+}
+
 // Rows whose answers are what the model itself says, so that whatever it loses costs it.
 std::vector<Example> OwnWords(const Path& model) {
   std::vector<Example> out;
@@ -157,14 +166,7 @@ TEST_F(Pruning, ConfigurationLosesTheListsOfLayersThatGo) {
 
 // Falcon's layers are "transformer.h.N".
 TEST_F(Pruning, LayersAreFoundByTheFamilysNames) {
-  MakeModelFolder(folder_ / "base",
-                  Json{{"model_type", "falcon"},
-                       {"num_hidden_layers", 4},
-                       {"hidden_size", 64},
-                       {"num_attention_heads", 4},
-                       {"vocab_size", FolderConfig("llama").vocab},
-                       {"eos_token_id", 256}},
-                  {});
+  MakeModelFolder(folder_ / "base", FalconLayers(4), {});
   const ModelFiles source = OpenModel(folder_ / "base");
   std::filesystem::create_directory(folder_ / "out");
   WritePrunedModel(source, {{1, 3}, {}}, folder_ / "out");
@@ -228,14 +230,7 @@ TEST_F(Pruning, KeptLayersStayOfTheirKind) {
 
 // Falcon's width has a key of its own.
 TEST_F(Pruning, TheMlpWidthIsWrittenUnderItsKey) {
-  MakeModelFolder(folder_ / "base",
-                  Json{{"model_type", "falcon"},
-                       {"num_hidden_layers", 2},
-                       {"hidden_size", 64},
-                       {"num_attention_heads", 4},
-                       {"vocab_size", FolderConfig("llama").vocab},
-                       {"eos_token_id", 256}},
-                  {});
+  MakeModelFolder(folder_ / "base", FalconLayers(2), {});
   const ModelFiles source = OpenModel(folder_ / "base");
   std::filesystem::create_directory(folder_ / "out");
   WritePrunedModel(source, {{0, 1}, {{1, 5, 200}, {0, 2, 3}}}, folder_ / "out");

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from support import (JUDGES, NO_GGUF, VARIANTS, Checks, gguf_metadata, gguf_tensors, hf, llama_cpp, need, our_logits,
-                     read_safetensors, retort, run, skip, stage, write_safetensors)
+from support import (JUDGES, NO_GGUF, VARIANTS, Checks, byte_tokenizer, gguf_metadata, gguf_tensors, hf, llama_cpp, need,
+                     our_logits, read_safetensors, retort, run, skip, stage, write_safetensors)
 
 # llama.cpp computes something else: it has no windows in the architecture "llama", and reads norms of q and k in "command-r"
 # only for models of 64 layers; it chooses groups of experts by their best two, DeepSeek-V2 by their best one; it
@@ -216,11 +216,7 @@ def main():
     if not (JUDGES / "node/node_modules/node-llama-cpp").exists() or not shutil.which("node"):
         skip("needs npm's node-llama-cpp (scripts/judges)")
     place, checks = stage(), Checks()
-    retort("init", "--shape", "1,32,2,1,64,320", "--out", place / "bytes")
-    tokenizer = place / "tokenizer"
-    tokenizer.mkdir()
-    for file in (place / "bytes").glob("*token*"):
-        shutil.copy(file, tokenizer)
+    tokenizer = byte_tokenizer(place)
     models = []
     chosen = os.environ.get("RETORT_FAMILIES", "").split()
     for family, variant in VARIANTS:

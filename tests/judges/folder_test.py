@@ -7,7 +7,7 @@ import shutil
 
 import numpy as np
 
-from support import NO_GGUF, VARIANTS, Checks, gguf_tensors, hf, need, our_ids, raw_safetensors, retort, skip, stage
+from support import NO_GGUF, VARIANTS, Checks, byte_tokenizer, gguf_tensors, hf, need, our_ids, raw_safetensors, retort, skip, stage
 
 # GGUF keeps Gemma's gains whole, a folder less 1: what an f32 near 1 cannot hold is lost.
 SHIFTED = "gemma"
@@ -91,11 +91,7 @@ def main():
     except ImportError:
         skip("needs transformers (scripts/judges)")
     place, checks = stage(), Checks()
-    retort("init", "--shape", "1,32,2,1,64,320", "--out", place / "bytes")
-    tokenizer = place / "tokenizer"
-    tokenizer.mkdir()
-    for file in (place / "bytes").glob("*token*"):
-        shutil.copy(file, tokenizer)
+    tokenizer = byte_tokenizer(place)
     chosen = os.environ.get("RETORT_FAMILIES", "").split()
     for family, variant in VARIANTS:
         if (chosen and family not in chosen) or (family, variant) in NO_GGUF:

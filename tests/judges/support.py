@@ -5,6 +5,7 @@ import io
 import json
 import os
 import runpy
+import shutil
 import struct
 import subprocess
 import sys
@@ -76,6 +77,16 @@ def hf(*arguments):
     finally:
         sys.argv = given
     return printed.getvalue()
+
+
+def byte_tokenizer(place):
+    """A folder with only the tokenizer of bytes that `retort init` makes, for models of a random family."""
+    retort("init", "--shape", "1,32,2,1,64,320", "--out", place / "bytes")
+    tokenizer = place / "tokenizer"
+    tokenizer.mkdir()
+    for file in (place / "bytes").glob("*token*"):
+        shutil.copy(file, tokenizer)
+    return tokenizer
 
 
 def our_ids(model, texts):
