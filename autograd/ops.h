@@ -39,6 +39,9 @@ Var Gather(Context& context, const Var& x, const Tensor& rows);
 Var Embedding(Context& context, const PreparedWeight& table, const Tensor& ids);
 Var Embedding(Context& context, const Var& table, const Tensor& ids);
 
+// x += noise, in place: x must not be used elsewhere. The gradient is unchanged.
+void AddNoise(Context& context, Var& x, const UniformNoise& noise);
+
 // x / sqrt(mean(x^2) + epsilon) * gain, over each run of `width` values of x [T,N*width]: gain
 // [width], or [N,width] for a gain of each run (each head).
 Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon, int64_t width);
@@ -129,9 +132,9 @@ Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const Var& h
                 const LogitsLoss& loss, const HeadTransform& transform = {});
 
 // The losses -log softmax(logits)[target]. The objective weights each loss by its own scale, or all
-// by one scale. targets i32 [N], scales f32 [N].
+// by one scale. targets i32 [N], scales f32 [N]. smoothing: LossKernels::CrossEntropy.
 LogitsLoss CrossEntropy(Tensor targets, Tensor scales);
-LogitsLoss CrossEntropy(Tensor targets, float scale);
+LogitsLoss CrossEntropy(Tensor targets, float scale, float smoothing = 0);
 
 // Each token's loss is ce_weight * CE + kd_weight * divergence (tensor/distillation.h).
 struct DistillObjective {

@@ -18,7 +18,14 @@ using PhiloxKey = std::array<uint32_t, 2>;
 PhiloxCounter Philox(PhiloxCounter counter, PhiloxKey key);
 
 // The purpose of a stream of numbers. It is part of the key, so that no two uses share numbers.
-enum class RandomUse : uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kSample = 4, kData = 5 };
+enum class RandomUse : uint32_t {
+  kInit = 1,
+  kShuffle = 2,
+  kDropout = 3,
+  kSample = 4,
+  kData = 5,
+  kNoise = 6
+};
 
 // A key made from a seed, a use and up to two more coordinates (a step and a row, a layer ...).
 PhiloxKey MakeKey(uint64_t seed, RandomUse use, uint64_t a = 0, uint64_t b = 0);

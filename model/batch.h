@@ -15,7 +15,7 @@ struct Batch {
   std::vector<int32_t> ids;        // [T]
   std::vector<int32_t> positions;  // [T] within its row or stream
   AttentionLayout layout;          // which tokens form a run, and which keys are visible to it
-  // Keys of the dropout masks (training only): the row's index in the data order, the token's in
+  // Keys of the dropout masks and the noise (training only): the row's index in the data order, the token's in
   // its row.
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]
@@ -71,7 +71,7 @@ struct CachePlane {
 // A batch uploaded to the device: made once per pass, shared by all layers and by the tape.
 struct DeviceBatch {
   Tensor ids, positions;        // i32 [T]
-  Tensor row_index, row_token;  // i64, i32 [T]: only with dropout
+  Tensor row_index, row_token;  // i64, i32 [T]: only with dropout or noise
   Tensor cache_rows;            // i32 [T]: only with a cache
   std::shared_ptr<const AttentionPlan> plan;
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transformer decoder: embeddings, blocks, norm, head. Families differ in data (Architecture)
 // and modules.
+#include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "base/error.h"
 #include "model/model.h"
@@ -17,12 +19,23 @@ DeviceBatch Uploaded(Backend& backend, const ForwardPass& pass) {
   const Batch& batch = pass.batch;
   DeviceBatch out{backend.Upload(batch.ids), backend.Upload(batch.positions), {}, {}, {},
                   backend.Plan(batch.layout)};
-  if (pass.dropout_seed != 0) {
+  if (pass.dropout_seed != 0 || pass.noise > 0) {
     out.row_index = backend.Upload(batch.row_index);
     out.row_token = backend.Upload(batch.row_token);
   }
   if (pass.cache) out.cache_rows = backend.Upload(pass.cache->rows);
   return out;
+}
+
+UniformNoise NoiseOf(const ForwardPass& pass, int64_t width, Backend& backend) {
+  std::vector<float> amplitude(pass.batch.ids.size());
+  for (const AttentionRun& run : pass.batch.layout.runs) {
+    const auto values = static_cast<double>(pass.batch.LengthOf(run) * width);
+    std::fill_n(amplitude.begin() + run.first_query, run.queries,
+                static_cast<float>(pass.noise / std::sqrt(values)));
+  }
+  return {pass.noise_seed, pass.on_device.row_index, pass.on_device.row_token,
+          backend.Upload(amplitude)};
 }
 
 }  // namespace
@@ -77,6 +90,7 @@ Var Model::Hidden(Context& context, const ForwardPass& given) const {
   };
 
   Var x = Embed(context, pass.on_device.ids);
+  if (pass.noise > 0) ops::AddNoise(context, x, NoiseOf(pass, config.width, backend));
   for (const Block& block : blocks_) {
     const auto forward = [this, &block, pass, angles, run_in](Context& c, const Var& in) {
       return block.Forward(run_in(c, pass, angles), in);

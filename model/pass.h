@@ -41,6 +41,10 @@ struct ForwardPass {
   const CacheView* cache = nullptr;  // null: attention within the batch (training)
   bool checkpoint = false;           // recompute each block in the backward pass
   uint64_t dropout_seed = 0;         // of this step; 0: no dropout
+  // NEFTune (arXiv 2310.05914): uniform noise of +- noise / sqrt(L C) on the embeddings of a row of
+  // L tokens; 0: none.
+  double noise = 0;
+  uint64_t noise_seed = 0;  // of this step
   const Observer* observer = nullptr;
   DeviceBatch on_device = {};  // filled by Model::Hidden
 

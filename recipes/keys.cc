@@ -226,6 +226,10 @@ std::vector<RecipeKey> TeacherKeys() {
   return keys;
 }
 
+bool HasNoBetas(const Recipe& r) {
+  return r.train.optimizer == "sgd" || r.train.optimizer == "adafactor";
+}
+
 std::vector<RecipeKey> TrainKeys() {
   RecipeKey threads =
       MakeKey(KEY(train.threads), {IntegerShape(1, kMostThreads), ChoiceShape({"all"})},
@@ -256,21 +260,44 @@ std::vector<RecipeKey> TrainKeys() {
              MakeKey(KEY(train.batch_rows), {IntegerShape(1, kMostRows)},
                      "Rows, or packed sequences, of a micro-batch; in place of batch_tokens.")),
       MakeKey(KEY(train.accumulate), {IntegerShape(1, kMostParts)}, "Micro-batches per step."),
-      MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw"})}, "The optimiser."),
-      MakeKey(KEY(train.beta1), {ShareShape()}, "AdamW's decay of the mean gradient."),
-      MakeKey(KEY(train.beta2), {ShareShape()}, "AdamW's decay of the mean squared gradient."),
-      MakeKey(KEY(train.epsilon), {PositiveShape(1)}, "Added to AdamW's denominator."),
+      MakeKey(KEY(train.optimizer),
+              {ChoiceShape({"adamw", "adamw8", "lion", "sgd", "adafactor"})},
+              "The optimiser. adamw8 keeps its two moments in 8 bits a value, adafactor those "
+              "of a matrix as a row and a column."),
+      Unless(HasNoBetas, AutoKey(KEY(train.beta1), OpenShareShape(),
+                                 "AdamW's and Lion's decay of the mean gradient; auto: 0.9.")),
+      Unless(HasNoBetas,
+             AutoKey(KEY(train.beta2), OpenShareShape(),
+                     "AdamW's decay of the mean squared gradient, auto: 0.999; Lion's of the mean "
+                     "gradient that is kept, auto: 0.99.")),
+      Unless([](const Recipe& r) { return !r.train.optimizer.starts_with("adamw"); },
+             MakeKey(KEY(train.epsilon), {PositiveShape(1)}, "Added to AdamW's denominator.")),
+      Unless([](const Recipe& r) { return r.train.momentum == 0; },
+             MakeKey(KEY(train.momentum), {ShareShape()}, "SGD's share of the last change.")),
       AutoKey(
           KEY(train.lr), PositiveShape(kMostRate),
           "The highest learning rate; auto: by the model's width, 3e-3 for the smallest to 1e-4, a "
-          "tenth of that without an adapter."),
+          "tenth of that without an adapter, a fifth of it for Lion; SGD has none."),
       MakeKey(KEY(train.min_lr), {NumberShape(0, kMostRate)},
               "The learning rate at the schedule's end."),
-      MakeKey(KEY(train.schedule), {ChoiceShape({"cosine", "constant", "linear"})},
-              "How the learning rate falls after the warm-up."),
+      MakeKey(KEY(train.schedule),
+              {ChoiceShape({"cosine", "constant", "linear", "wsd", "inverse_sqrt"})},
+              "How the learning rate falls after the warm-up; wsd: not before the last steps "
+              "(train.decay)."),
       MakeKey(KEY(train.warmup), {ShareShape(), IntegerShape(1, kMostSteps)},
               "Below 1 a share of the steps, rounded up; else a number of steps; 0: off."),
-      MakeKey(KEY(train.weight_decay), {NumberShape(0, 1e3)}, "AdamW's decoupled weight decay."),
+      Unless([](const Recipe& r) { return r.train.schedule != "wsd"; },
+             MakeKey(KEY(train.decay), {ShareShape(), IntegerShape(1, kMostSteps)},
+                     "wsd: the last steps, in which the rate falls; counted like warmup.")),
+      Unless([](const Recipe& r) { return r.train.neftune == 0; },
+             MakeKey(KEY(train.neftune), {NumberShape(0, 1e3)},
+                     "NEFTune: noise on the embeddings of training rows, 5 to 15 being usual; 0: "
+                     "off.")),
+      Unless([](const Recipe& r) { return r.train.label_smoothing == 0; },
+             MakeKey(KEY(train.label_smoothing), {ShareShape()},
+                     "The share of each target that is spread over all tokens; 0: off.")),
+      MakeKey(KEY(train.weight_decay), {NumberShape(0, 1e3)},
+              "Weight decay of matrices: decoupled, with SGD a part of the gradient."),
       MakeKey(KEY(train.clip), {NumberShape(0, 1e6)}, "The largest norm of the gradient; 0: off."),
       MakeKey(KEY(train.seed), {IntegerShape(0, kLargestInteger)},
               "Seed of every random number of the run."),

@@ -108,20 +108,24 @@ struct TeacherRecipe {
 };
 
 struct TrainRecipe {
-  // 0 in epochs, batch_tokens and lr means "auto": session/defaults.h computes them.
+  // 0 in epochs, batch_tokens, lr, beta1 and beta2 means "auto": session/defaults.h computes them.
   int64_t steps = 0;  // 0: `epochs` is used; otherwise `epochs` is ignored
   double epochs = 0;
   int64_t batch_tokens = 0;  // per micro-batch, if batch_rows is 0
   int64_t batch_rows = 0;    // rows (or packed sequences) per micro-batch; 0: batch_tokens is used
   int64_t accumulate = 1;    // micro-batches per step
-  std::string optimizer = "adamw";
-  double beta1 = 0.9;
-  double beta2 = 0.999;
+  std::string optimizer = "adamw";  // train/update_rule.h
+  double beta1 = 0;                 // 0: the optimiser's own
+  double beta2 = 0;
   double epsilon = 1e-8;
+  double momentum = 0;  // sgd
   double lr = 0;
   double min_lr = 0;                // final rate of the schedule
-  std::string schedule = "cosine";  // cosine | constant | linear
+  std::string schedule = "cosine";  // train/schedule.h
   double warmup = 0.03;             // below 1: share of the steps, rounded up; otherwise steps
+  double decay = 0.1;               // of wsd, counted like warmup
+  double neftune = 0;               // NEFTune's alpha; 0: off
+  double label_smoothing = 0;
   double weight_decay = 0;
   double clip = 1.0;  // maximum gradient norm; 0: off
   int64_t seed = 1;

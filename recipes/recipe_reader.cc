@@ -171,7 +171,31 @@ class Reader {
       throw InputError(WhereOf("train.min_lr"), ": 'train.min_lr' ", r.train.min_lr,
                        " must not be above 'train.lr' ", r.train.lr);
     }
+    CheckOptimizer(r.train);
     CheckTeacher(r);
+  }
+
+  // What an optimiser or a schedule does not use must not be given.
+  void CheckOptimizer(const TrainRecipe& t) const {
+    const bool adam = t.optimizer.starts_with("adamw"), sgd = t.optimizer == "sgd";
+    const auto unused = [&](bool used, const char* key, const std::string& by) {
+      if (used || !given_.contains(key)) return;
+      throw InputError(WhereOf(key), ": '", key, "' has no use with ", by, "; leave it out");
+    };
+    const std::string optimizer = Cat("'train.optimizer' ", t.optimizer);
+    for (const char* key : {"train.beta1", "train.beta2"})
+      unused(adam || t.optimizer == "lion", key, optimizer);
+    unused(adam, "train.epsilon", optimizer);
+    unused(sgd, "train.momentum", optimizer);
+    const std::string schedule = Cat("'train.schedule' ", t.schedule);
+    unused(t.schedule == "wsd", "train.decay", schedule);
+    unused(t.min_lr == 0 || (t.schedule != "constant" && t.schedule != "inverse_sqrt"),
+           "train.min_lr", schedule);
+    if (sgd && t.lr == 0) {
+      throw InputError(WhereOf("train.optimizer"),
+                       ": 'train.optimizer' sgd needs 'train.lr': its steps are of no fixed size, "
+                       "so there is no default");
+    }
   }
 
   // A step's rows are in memory together.
@@ -200,6 +224,11 @@ class Reader {
                        "' needs a teacher");
     }
     if (!r.has_teacher()) return;
+    if (r.train.label_smoothing > 0) {
+      throw InputError(WhereOf("train.label_smoothing"),
+                       ": 'train.label_smoothing' has no use with a teacher, whose distribution is "
+                       "the target; leave one out");
+    }
     if (r.teacher.mode == "cached" && r.teacher.cache.empty()) {
       throw InputError(WhereOf("teacher.mode"), ": 'teacher.mode' cached needs 'teacher.cache'");
     }

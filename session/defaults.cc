@@ -14,6 +14,8 @@ constexpr int64_t kStepsAnEpoch = 200;              // if the limits on rows per
 constexpr int64_t kMostTokens = 8192;               // per step
 constexpr double kRowsOfOneEpoch = 40000, kMostEpochs = 10;
 
+constexpr double kLionShare = 5;  // Lion's steps are of full size: 3 to 10 (arXiv 2302.06675)
+
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 double TwoDigits(double value) {
@@ -41,7 +43,13 @@ int64_t DefaultEpochs(int64_t rows) {
 
 Recipe WithDefaults(Recipe recipe, const RunFacts& facts) {
   TrainRecipe& t = recipe.train;
-  if (t.lr == 0) t.lr = std::max(t.min_lr, DefaultRate(facts.width, recipe.adapter.kind == "lora"));
+  const bool lion = t.optimizer == "lion";
+  if (t.beta1 == 0) t.beta1 = 0.9;
+  if (t.beta2 == 0) t.beta2 = lion ? 0.99 : 0.999;
+  if (t.lr == 0) {
+    const double rate = DefaultRate(facts.width, recipe.adapter.kind == "lora");
+    t.lr = std::max(t.min_lr, lion ? rate / kLionShare : rate);
+  }
   if (t.batch_rows == 0 && t.batch_tokens == 0) t.batch_tokens = DefaultBatchTokens(facts);
   if (t.steps == 0 && t.epochs == 0) t.epochs = static_cast<double>(DefaultEpochs(facts.rows));
   return recipe;

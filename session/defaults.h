@@ -20,6 +20,8 @@ struct RunFacts {
 // false): a tenth of that rate (same source).
 double DefaultRate(int64_t width, bool lora);
 
+// A fifth of it with Lion.
+
 // Tokens per step: rows / 200 rows of mean length, but at least 8 and at most 16 rows, and at most
 // 8,192 tokens.
 int64_t DefaultBatchTokens(const RunFacts& facts);

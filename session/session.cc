@@ -110,7 +110,7 @@ void TrainingSession::MakeAdapter() {
 
 void TrainingSession::MakeObjective() {
   if (!recipe_.has_teacher()) {
-    objective_ = std::make_unique<CrossEntropyObjective>();
+    objective_ = std::make_unique<CrossEntropyObjective>(recipe_.train.label_smoothing);
   } else if (recipe_.teacher.mode == "cached") {
     objective_ = std::make_unique<CachedDistillation>(
         OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
@@ -172,17 +172,20 @@ void TrainingSession::MakeTrainer() {
       t.steps > 0
           ? t.steps
           : static_cast<int64_t>(std::ceil(whole_epochs * t.epochs / static_cast<double>(epochs)));
-  schedule_.warmup_steps = WarmupSteps(t.warmup, schedule_.total_steps);
+  schedule_.warmup_steps = StepsOf(t.warmup, schedule_.total_steps);
+  schedule_.decay_steps = StepsOf(t.decay, schedule_.total_steps);
   if (t.warmup >= 1 && schedule_.warmup_steps >= schedule_.total_steps) {
     notes_.push_back(Cat("'train.warmup' of ", schedule_.warmup_steps,
                          " steps is not shorter than the run of ", schedule_.total_steps,
                          ": the rate never reaches 'train.lr'"));
   }
   TrainerOptions options;
-  options.optimizer = {t.beta1, t.beta2, t.epsilon, t.weight_decay, t.clip};
+  options.optimizer = {
+      OptimizerNamed(t.optimizer), t.beta1, t.beta2, t.epsilon, t.momentum, t.weight_decay, t.clip};
   options.schedule = schedule_;
   options.seed = static_cast<uint64_t>(t.seed);
   options.part_tokens = t.part_tokens;
+  options.noise = t.neftune;
   options.checkpoint_blocks = t.gradient_checkpointing == "block";
   trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options, *objective_);
 }
@@ -242,7 +245,7 @@ std::string TrainingSession::HeldWeights() const {
 
 std::vector<std::string> TrainingSession::Describe() const {
   int64_t trained = 0;
-  for (const auto& m : trainer_->optimizer().moments()) trained += m.parameter->value.elements();
+  for (const auto& m : trainer_->optimizer().trained()) trained += m.parameter->value.elements();
   std::vector<std::string> lines = {
       Cat("model    ", recipe_.model.path.string(), ": ", files_.config.family, ", ",
           files_.config.layers(), " layers, width ", files_.config.width, ", vocabulary ",

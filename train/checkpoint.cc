@@ -55,41 +55,50 @@ void WriteManifest(const Path& folder, Trainer& trainer, const BaseRecord& base,
   WriteTextAtomically(folder / kManifestName, DumpJson(manifest, 2) + "\n");
 }
 
+// Bytes as bytes, all other values as f32.
+void WriteState(Hdf5Writer& writer, const std::string& name, const Tensor& t, Backend& backend) {
+  if (t.dtype() == DType::kU8)
+    writer.Write<uint8_t>(name, {t.elements()}, backend.ToHost<uint8_t>(t));
+  else
+    writer.Write<float>(name, {t.elements()}, backend.ToFloats(t));
+}
+
+void ReadState(const Hdf5Reader& reader, const std::string& name, Tensor& t, Backend& backend) {
+  const auto read = [&]<class T>(std::vector<T> values) {
+    reader.Read<T>(name, {t.elements()}, values);
+    return values;
+  };
+  const auto count = static_cast<size_t>(t.elements());
+  if (t.dtype() == DType::kU8)
+    t = backend.Upload(read(std::vector<uint8_t>(count)));
+  else if (t.dtype() == DType::kF32)
+    t = backend.Upload(std::span<const float>(read(std::vector<float>(count))), t.shape());
+  else
+    t = backend.FromFloats(read(std::vector<float>(count)), t.shape());
+}
+
 Hdf5Stamp WriteTrainerState(const Path& path, Trainer& trainer) {
   Backend& backend = trainer.model().backend;
   Hdf5Writer writer(path);
   writer.SetInt("step", trainer.steps_done());
-  for (const auto& m : trainer.optimizer().moments()) {
-    const auto write = [&](const char* which, const Tensor& t) {
-      const std::vector<float> values = backend.ToFloats(t);
-      writer.Write<float>(Cat(which, "/", m.parameter->name), {t.elements()}, values);
-    };
-    write("first", m.first);
-    write("second", m.second);
+  for (const Optimizer::Trained& t : trainer.optimizer().trained()) {
+    for (size_t i = 0; i < t.states.size(); ++i)
+      WriteState(writer, Cat(t.names[i], "/", t.parameter->name), t.states[i], backend);
   }
-  for (const Parameter* p : Companions(trainer)) {
-    writer.Write<float>(Cat("value/", p->name), {p->value.elements()}, backend.ToFloats(p->value));
-  }
+  for (const Parameter* p : Companions(trainer))
+    WriteState(writer, Cat("value/", p->name), p->value, backend);
   return writer.Commit();
 }
 
 void ReadTrainerState(const Path& path, const Hdf5Stamp& stamp, Trainer& trainer) {
   Backend& backend = trainer.model().backend;
   const Hdf5Reader reader = Hdf5Reader::OpenSealed(path, stamp, kGoBack);
-  for (auto& m : trainer.optimizer().moments()) {
-    const auto read = [&](const char* which, Tensor& t) {
-      std::vector<float> values(static_cast<size_t>(t.elements()));
-      reader.Read<float>(Cat(which, "/", m.parameter->name), {t.elements()}, values);
-      t = backend.FromFloats(values, t.shape());
-    };
-    read("first", m.first);
-    read("second", m.second);
+  for (Optimizer::Trained& t : trainer.optimizer().trained()) {
+    for (size_t i = 0; i < t.states.size(); ++i)
+      ReadState(reader, Cat(t.names[i], "/", t.parameter->name), t.states[i], backend);
   }
-  for (Parameter* p : Companions(trainer)) {
-    std::vector<float> values(static_cast<size_t>(p->value.elements()));
-    reader.Read<float>(Cat("value/", p->name), {p->value.elements()}, values);
-    p->value = backend.FromFloats(values, p->value.shape());
-  }
+  for (Parameter* p : Companions(trainer))
+    ReadState(reader, Cat("value/", p->name), p->value, backend);
   trainer.optimizer().set_steps(reader.Int("step"));
 }
 
@@ -174,9 +183,9 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base
   }
   std::vector<Parameter*> parameters;
   const std::vector<Parameter*> companions = Companions(trainer);
-  for (const auto& m : trainer.optimizer().moments()) {
-    if (std::ranges::find(companions, m.parameter) == companions.end())
-      parameters.push_back(m.parameter);
+  for (const Optimizer::Trained& t : trainer.optimizer().trained()) {
+    if (std::ranges::find(companions, t.parameter) == companions.end())
+      parameters.push_back(t.parameter);
   }
   ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
   ReadTrainerState(folder / kTrainerState, TrainerStateStamp(manifest, where), trainer);

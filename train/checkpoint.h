@@ -4,7 +4,7 @@
 // whole state.
 //
 //   adapter_model.safetensors, adapter_config.json    or model.safetensors and the model's files
-//   trainer.h5      optimiser: "first/NAME" and "second/NAME" for each parameter;
+//   trainer.h5      optimiser: "STATE/NAME" for each parameter's states (update_rule.h);
 //                   "value/NAME" of the objective's own parameters
 //   retort.json     step, position in the data, base model, the run's inputs, SHA-256 of every
 //                   other file, and the seal of trainer.h5 (base/seal.h)

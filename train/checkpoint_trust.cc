@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Converts a trainer's state from elsewhere: see TrustCheckpoint.
+#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -11,19 +12,28 @@
 namespace retort {
 namespace {
 
+template <class T>
+void Copy(const Hdf5Item& item, Hdf5Writer& writer) {
+  std::vector<T> values(item.values.size() / sizeof(T));
+  if (!values.empty()) std::memcpy(values.data(), item.values.data(), item.values.size());
+  writer.Write<T>(item.name, item.shape, values);
+}
+
 // Nothing else is in a trainer's state: numbers in one row, and the step.
 void CopyItem(const Hdf5Item& item, const std::string& place, Hdf5Writer& writer) {
   using Kind = Hdf5Item::Kind;
   if (item.kind == Kind::kInt && item.name == "step") return writer.SetInt("step", item.integer);
-  bool known = false;
-  for (const char* group : {"first/", "second/", "value/"}) known |= StartsWith(item.name, group);
-  if (!known || item.kind != Kind::kDataset || item.type != Hdf5Type::kF32 ||
-      item.shape.size() != 1) {
+  const std::string group = item.name.substr(0, item.name.find('/'));
+  const auto names = StateNames();
+  const bool known = group == "value" || std::ranges::find(names, group) != names.end();
+  if (!known || item.kind != Kind::kDataset || item.shape.size() != 1 ||
+      (item.type != Hdf5Type::kF32 && item.type != Hdf5Type::kU8)) {
     throw InputError(place, ": holds '", item.name, "', which no trainer's state has");
   }
-  std::vector<float> values(item.values.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), item.values.data(), item.values.size());
-  writer.Write<float>(item.name, item.shape, values);
+  if (item.type == Hdf5Type::kF32)
+    Copy<float>(item, writer);
+  else
+    Copy<uint8_t>(item, writer);
 }
 
 void PutManifest(const Path& path, const Json& manifest) {

@@ -2,36 +2,54 @@
 #include "train/optimizer.h"
 
 namespace retort {
+namespace {
 
-AdamWOptimizer::AdamWOptimizer(const std::vector<Parameter*>& parameters,
-                               const AdamWOptions& options, Backend& backend)
-    : options_(options), backend_(backend) {
+Tensor ZeroState(Backend& backend, const UpdateRule::State& state) {
+  using Type = UpdateRule::State::Type;
+  const auto count = static_cast<size_t>(state.shape.elements());
+  switch (state.type) {
+    case Type::kActivation:
+      return backend.Zeros(state.shape);
+    case Type::kSingle:
+      return backend.Upload(std::vector<float>(count));
+    case Type::kByte:
+      return backend.Upload(std::vector<uint8_t>(count));
+  }
+  return {};
+}
+
+}  // namespace
+
+Optimizer::Optimizer(const std::vector<Parameter*>& parameters, const OptimizerOptions& options,
+                     Backend& backend)
+    : options_(options), backend_(backend), rule_(MakeUpdateRule(options)) {
   for (Parameter* p : parameters) {
-    moments_.push_back({p, backend.Zeros(p->value.shape()), backend.Zeros(p->value.shape())});
+    Trained& own = trained_.emplace_back(Trained{p, {}, {}});
+    for (const UpdateRule::State& state : rule_->StatesOf(p->value.shape())) {
+      own.names.push_back(state.name);
+      own.states.push_back(ZeroState(backend, state));
+    }
   }
 }
 
-void AdamWOptimizer::AddSquares(Tensor& sum) const {
-  for (const Moments& m : moments_) {
-    if (const Tensor& gradient = m.parameter->gradient.sum()) backend_.SumSquares(gradient, sum);
+void Optimizer::AddSquares(Tensor& sum) const {
+  for (const Trained& t : trained_) {
+    if (const Tensor& gradient = t.parameter->gradient.sum()) backend_.SumSquares(gradient, sum);
   }
 }
 
-void AdamWOptimizer::Step(double learning_rate, const Tensor& sum_squares) {
+void Optimizer::Step(double learning_rate, const Tensor& sum_squares) {
   ++steps_;
-  AdamWStep rule{};
-  rule.lr = static_cast<float>(learning_rate);
-  rule.beta1 = static_cast<float>(options_.beta1);
-  rule.beta2 = static_cast<float>(options_.beta2);
-  rule.epsilon = static_cast<float>(options_.epsilon);
-  rule.step = steps_;
   Tensor factor = backend_.New({1}, DType::kF32);
   backend_.ClipFactor(sum_squares, options_.clip, factor);
-  for (Moments& m : moments_) {
-    rule.weight_decay =
-        m.parameter->value.shape().rank() > 1 ? static_cast<float>(options_.weight_decay) : 0.0f;
-    Tensor& gradient = m.parameter->gradient.Sum(backend_, m.parameter->value.shape());
-    backend_.AdamW(rule, factor, m.parameter->value, gradient, m.first, m.second);
+  for (Trained& t : trained_) {
+    Parameter& p = *t.parameter;
+    const UpdateStep step{.lr = learning_rate,
+                          .weight_decay = p.value.shape().rank() > 1 ? options_.weight_decay : 0,
+                          .number = steps_,
+                          .factor = factor};
+    Tensor& gradient = p.gradient.Sum(backend_, p.value.shape());
+    rule_->Update(backend_, step, p.value, gradient, t.states);
     backend_.Fill(gradient, 0);
   }
 }

@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// AdamW (Loshchilov and Hutter, arXiv 1711.05101) with bias correction. Gradients are clipped by
-// the norm over all parameters together.
+// An update rule applied to all trained parameters. Gradients are clipped by the norm over all
+// parameters together.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string_view>
 #include <vector>
 
 #include "autograd/tape.h"
+#include "train/update_rule.h"
 
 namespace retort {
 
-struct AdamWOptions {
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
-  double weight_decay = 0;  // for matrices only: norms and biases are not decayed
-  double clip = 1;          // maximum gradient norm; 0: no clipping
-};
-
-class AdamWOptimizer {
+class Optimizer {
  public:
-  // The parameters must outlive the optimizer. Allocates two f32 moments per parameter, zero at
-  // first.
-  AdamWOptimizer(const std::vector<Parameter*>& parameters, const AdamWOptions& options,
-                 Backend& backend);
+  // The parameters must outlive the optimizer. Allocates the rule's states, zero at first.
+  Optimizer(const std::vector<Parameter*>& parameters, const OptimizerOptions& options,
+            Backend& backend);
 
   // sum, f64 [1], += the squares of all gradients: the square of the gradient norm.
   void AddSquares(Tensor& sum) const;
@@ -29,19 +25,22 @@ class AdamWOptimizer {
   // norm and the clip factor stay on the device.
   void Step(double learning_rate, const Tensor& sum_squares);
 
-  struct Moments {
+  // A trained parameter, and what the rule keeps for it.
+  struct Trained {
     Parameter* parameter;
-    Tensor first, second;
+    std::vector<std::string_view> names;  // of `states`
+    std::vector<Tensor> states;
   };
-  std::vector<Moments>& moments() { return moments_; }
-  const std::vector<Moments>& moments() const { return moments_; }
+  std::vector<Trained>& trained() { return trained_; }
+  const std::vector<Trained>& trained() const { return trained_; }
   int64_t steps() const { return steps_; }
   void set_steps(int64_t steps) { steps_ = steps; }
 
  private:
-  AdamWOptions options_;
+  OptimizerOptions options_;
   Backend& backend_;
-  std::vector<Moments> moments_;
+  std::unique_ptr<UpdateRule> rule_;
+  std::vector<Trained> trained_;
   int64_t steps_ = 0;
 };
 

@@ -96,14 +96,18 @@ void Trainer::CheckNumbers(const StepMetrics& m) const {
   throw Failure(what, "; a lower train.lr or longer train.warmup usually helps");
 }
 
+uint64_t Trainer::StepSeed(RandomUse use) const {
+  const PhiloxKey key = MakeKey(options_.seed, use, static_cast<uint64_t>(optimizer_.steps() + 1));
+  return uint64_t{key[0]} << 32 | key[1];
+}
+
 void Trainer::ForwardBackward(const MicroBatch& part, float scale, LossSums& sums) {
   if (part.loss_tokens == 0) return;
   TrainingPass::Options options{adapter_, options_.checkpoint_blocks};
-  if (adapter_ && adapter_->config().dropout > 0) {
-    const PhiloxKey key =
-        MakeKey(options_.seed, RandomUse::kDropout, static_cast<uint64_t>(optimizer_.steps() + 1));
-    options.dropout_seed = (uint64_t{key[0]} << 32 | key[1]) | 1;  // 0 would mean none
-  }
+  if (adapter_ && adapter_->config().dropout > 0)
+    options.dropout_seed = StepSeed(RandomUse::kDropout) | 1;  // 0 would mean none
+  options.noise = options_.noise;
+  options.noise_seed = StepSeed(RandomUse::kNoise);
   Tape tape(model_.backend);
   Context context{model_.backend, &tape};
   TrainingPass pass(context, model_, part, options);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/random.h"
 #include "data/packing.h"
 #include "model/model.h"
 #include "train/objectives/objective.h"
@@ -15,9 +16,10 @@
 namespace retort {
 
 struct TrainerOptions {
-  AdamWOptions optimizer;
+  OptimizerOptions optimizer;
   Schedule schedule;
   uint64_t seed = 1;
+  double noise = 0;                // NEFTune's alpha (ForwardPass::noise)
   bool checkpoint_blocks = false;  // gradient checkpointing
   int64_t part_tokens = 512;       // tokens per part of a micro-batch (CutMicroBatch)
 };
@@ -50,7 +52,7 @@ class Trainer {
   std::optional<StepMetrics> Step();
 
   int64_t steps_done() const { return optimizer_.steps(); }
-  AdamWOptimizer& optimizer() { return optimizer_; }
+  Optimizer& optimizer() { return optimizer_; }
   BatchStream& stream() { return stream_; }
   const Model& model() const { return model_; }
   Adapter* adapter() { return adapter_; }
@@ -67,6 +69,8 @@ class Trainer {
   };
   // Throws if the step's loss, its divergence or its gradient is not finite.
   void CheckNumbers(const StepMetrics& m) const;
+  // A seed for the next step's random numbers of that use.
+  uint64_t StepSeed(RandomUse use) const;
   // Forward and backward pass of one part of a micro-batch. Accumulates the gradients of its losses
   // times `scale`, and adds the losses without `scale` to `sums`.
   void ForwardBackward(const MicroBatch& part, float scale, LossSums& sums);
@@ -76,7 +80,7 @@ class Trainer {
   BatchStream& stream_;
   TrainerOptions options_;
   Objective& objective_;
-  AdamWOptimizer optimizer_;
+  Optimizer optimizer_;
 };
 
 }  // namespace retort

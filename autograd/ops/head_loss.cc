@@ -116,17 +116,17 @@ LogitsLoss CrossEntropy(Tensor targets, Tensor scales) {
              Backend& k, int64_t begin, Tensor& logits, Tensor& losses, bool want_gradient) {
     const int64_t n = losses.elements();
     k.CrossEntropy(logits, targets.Part(begin, n), want_gradient ? scales.Part(begin, n) : Tensor(),
-                   losses);
+                   0, losses);
   };
 }
 
-LogitsLoss CrossEntropy(Tensor targets, float scale) {
-  return [targets = std::move(targets), scale](Backend& k, int64_t begin, Tensor& logits,
-                                               Tensor& losses, bool want_gradient) {
+LogitsLoss CrossEntropy(Tensor targets, float scale, float smoothing) {
+  return [targets = std::move(targets), scale, smoothing](Backend& k, int64_t begin, Tensor& logits,
+                                                          Tensor& losses, bool want_gradient) {
     const int64_t n = losses.elements();
     Tensor scales;
     if (want_gradient) k.Fill(scales = k.New({n}, DType::kF32), scale);
-    k.CrossEntropy(logits, targets.Part(begin, n), scales, losses);
+    k.CrossEntropy(logits, targets.Part(begin, n), scales, smoothing, losses);
   };
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Dropout. The backward pass regenerates the mask instead of storing it.
+// Dropout, whose backward pass regenerates the mask instead of storing it, and noise.
 #include <cmath>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -8,20 +8,15 @@
 namespace retort {
 namespace {
 
-// y = x * mask (or y +=) for one row. The words of Philox (base/random.h) are computed for kBlocks
-// counters at a time, in loops that the compiler vectorises.
-struct DropoutRow {
-  static constexpr int kBlocks = 16;  // of four words
-  const float* x;
-  float* y;
-  int64_t cols;
-  uint64_t threshold;  // words below it are dropped
-  float scale;
-  bool add;
+// The words of Philox (base/random.h) for one token, computed for kBlocks counters at a time in
+// loops that the compiler vectorises.
+struct TokenWords {
+  static constexpr int kBlocks = 16, kWords = 4 * kBlocks;
   uint32_t token;
   PhiloxKey key;
 
-  RETORT_INLINE void Words(uint32_t block, uint32_t* words) const {
+  // Words 4 block, 4 block + 1, ...
+  RETORT_INLINE void Fill(uint32_t block, uint32_t* words) const {
     uint32_t c0[kBlocks], c1[kBlocks], c2[kBlocks], c3[kBlocks];
     for (uint32_t i = 0; i < kBlocks; ++i) c0[i] = token, c1[i] = block + i, c2[i] = c3[i] = 0;
     uint32_t k0 = key[0], k1 = key[1];
@@ -42,21 +37,56 @@ struct DropoutRow {
     }
   }
 
-  template <int W>
-  RETORT_INLINE static void Run(const DropoutRow* row) {
-    for (int64_t begin = 0; begin < row->cols; begin += 4 * kBlocks) {
-      uint32_t words[4 * kBlocks];
-      row->Words(static_cast<uint32_t>(begin / 4), words);
-      const int64_t n = std::min<int64_t>(4 * kBlocks, row->cols - begin);
-      const float* x = row->x + begin;
-      float* y = row->y + begin;
-      for (int64_t c = 0; c < n; ++c) {
-        const float kept = words[c] >= row->threshold ? x[c] * row->scale : 0.0f;
-        y[c] = row->add ? y[c] + kept : kept;
-      }
+  // op(c, word) for every column of a row.
+  template <class Op>
+  RETORT_INLINE void ForColumns(int64_t cols, const Op& op) const {
+    for (int64_t begin = 0; begin < cols; begin += kWords) {
+      uint32_t words[kWords];
+      Fill(static_cast<uint32_t>(begin / 4), words);
+      const int64_t n = std::min<int64_t>(kWords, cols - begin);
+      for (int64_t c = 0; c < n; ++c) op(begin + c, words[c]);
     }
   }
 };
+
+// y = x * mask (or y +=) for one row.
+struct DropoutRow {
+  const float* x;
+  float* y;
+  int64_t cols;
+  uint64_t threshold;  // words below it are dropped
+  float scale;
+  bool add;
+  TokenWords words;
+
+  template <int W>
+  RETORT_INLINE static void Run(const DropoutRow* row) {
+    row->words.ForColumns(row->cols, [row](int64_t c, uint32_t word) {
+      const float kept = word >= row->threshold ? row->x[c] * row->scale : 0.0f;
+      row->y[c] = row->add ? row->y[c] + kept : kept;
+    });
+  }
+};
+
+struct NoiseRow {
+  float* x;
+  int64_t cols;
+  float amplitude;
+  TokenWords words;
+
+  template <int W>
+  RETORT_INLINE static void Run(const NoiseRow* row) {
+    row->words.ForColumns(row->cols, [row](int64_t c, uint32_t word) {
+      row->x[c] += row->amplitude * (static_cast<float>(word) * 0x1p-31f - 1);
+    });
+  }
+};
+
+TokenWords WordsOf(const Tensor& row_index, const Tensor& row_token, uint64_t seed, RandomUse use,
+                   int64_t t) {
+  return {static_cast<uint32_t>(row_token.data<int32_t>()[t]),
+          MakeKey(seed, use, static_cast<uint64_t>(row_index.data<int64_t>()[t]))};
+}
 
 void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mask, bool add,
               Tensor& y) {
@@ -69,15 +99,14 @@ void DropRows(ThreadPool& pool, Isa isa, const Tensor& x, const DropoutMask& mas
   const float scale = static_cast<float>(1 / (1 - static_cast<double>(mask.rate)));
   ForRanges(pool, rows, RowsPerPiece(cols * 4), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      const DropoutRow row{x.data<float>() + t * cols,
-                           y.data<float>() + t * cols,
-                           cols,
-                           threshold,
-                           scale,
-                           add,
-                           static_cast<uint32_t>(mask.row_token.data<int32_t>()[t]),
-                           MakeKey(mask.seed, RandomUse::kDropout,
-                                   static_cast<uint64_t>(mask.row_index.data<int64_t>()[t]))};
+      const DropoutRow row{
+          x.data<float>() + t * cols,
+          y.data<float>() + t * cols,
+          cols,
+          threshold,
+          scale,
+          add,
+          WordsOf(mask.row_index, mask.row_token, mask.seed, RandomUse::kDropout, t)};
       CallSimd<DropoutRow>(isa, &row);
     }
   });
@@ -91,6 +120,21 @@ void CpuBackend::Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) {
 
 void CpuBackend::DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) {
   DropRows(pool_, isa_, dy, mask, true, dx);
+}
+
+void CpuBackend::AddNoise(Tensor& x, const UniformNoise& noise) {
+  const int64_t rows = x.rows(), cols = x.cols();
+  RETORT_CHECK(noise.row_index.elements() == rows && noise.row_token.elements() == rows &&
+                   noise.amplitude.elements() == rows,
+               "noise for ", noise.row_index.elements(), " of ", rows, " tokens");
+  ForRanges(pool_, rows, RowsPerPiece(cols * 4), [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      const NoiseRow row{
+          x.data<float>() + t * cols, cols, noise.amplitude.data<float>()[t],
+          WordsOf(noise.row_index, noise.row_token, noise.seed, RandomUse::kNoise, t)};
+      CallSimd<NoiseRow>(isa_, &row);
+    }
+  });
 }
 
 }  // namespace retort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kernels of the optimiser: the squared norm of a gradient, the clipping factor, and AdamW
-// (Loshchilov and Hutter, "Decoupled weight decay regularization", arXiv 1711.05101).
+// Kernels of the optimiser: the squared norm of a gradient, the clipping factor, and the rules that
+// change each value by itself.
 #include <cmath>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -48,6 +48,40 @@ struct AdamWOp {
   }
 };
 
+struct LionOp {
+  float beta1, beta2, rest1, rest2;  // rest: 1 - beta
+  float decay, rate, grad_scale;
+  const float* gradient;
+  float *parameter, *m;
+
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    const Floats<W> g = Load<W>(gradient + i, lanes) * grad_scale;
+    const Floats<W> held = Load<W>(m + i, lanes), p = Load<W>(parameter + i, lanes);
+    const Floats<W> mixed = held * beta1 + g * rest1, none{};
+    const Floats<W> sign = mixed > 0.0f ? none + 1.0f : mixed < 0.0f ? none - 1.0f : none;
+    Store<W>(m + i, held * beta2 + g * rest2, lanes);
+    Store<W>(parameter + i, p - (p * decay + rate * sign), lanes);
+  }
+};
+
+struct SgdOp {
+  float decay, rate, momentum, grad_scale;
+  const float* gradient;
+  float *parameter, *velocity;  // velocity: null without momentum
+
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    const Floats<W> p = Load<W>(parameter + i, lanes);
+    Floats<W> d = Load<W>(gradient + i, lanes) * grad_scale + p * decay;
+    if (velocity) {
+      d += Load<W>(velocity + i, lanes) * momentum;
+      Store<W>(velocity + i, d, lanes);
+    }
+    Store<W>(parameter + i, p - rate * d, lanes);
+  }
+};
+
 }  // namespace
 
 void CpuBackend::SumSquares(const Tensor& x, Tensor& sum) {
@@ -91,6 +125,38 @@ void CpuBackend::AdamW(const AdamWStep& step, const Tensor& factor, Tensor& para
                       .parameter = parameter.data<float>(),
                       .m = m.data<float>(),
                       .v = v.data<float>()});
+}
+
+void CpuBackend::Lion(const LionStep& step, const Tensor& factor, Tensor& parameter,
+                      const Tensor& gradient, Tensor& m) {
+  const int64_t n = parameter.elements();
+  RETORT_CHECK(gradient.elements() == n && m.elements() == n && factor.elements() == 1);
+  ForElements(pool_, isa_, n,
+              LionOp{.beta1 = step.beta1,
+                     .beta2 = step.beta2,
+                     .rest1 = static_cast<float>(1 - static_cast<double>(step.beta1)),
+                     .rest2 = static_cast<float>(1 - static_cast<double>(step.beta2)),
+                     .decay = step.lr * step.weight_decay,
+                     .rate = step.lr,
+                     .grad_scale = *factor.data<float>(),
+                     .gradient = gradient.data<float>(),
+                     .parameter = parameter.data<float>(),
+                     .m = m.data<float>()});
+}
+
+void CpuBackend::Sgd(const SgdStep& step, const Tensor& factor, Tensor& parameter,
+                     const Tensor& gradient, Tensor& velocity) {
+  const int64_t n = parameter.elements();
+  RETORT_CHECK(gradient.elements() == n && (!velocity || velocity.elements() == n) &&
+               factor.elements() == 1);
+  ForElements(pool_, isa_, n,
+              SgdOp{.decay = step.weight_decay,
+                    .rate = step.lr,
+                    .momentum = step.first ? 0 : step.momentum,
+                    .grad_scale = *factor.data<float>(),
+                    .gradient = gradient.data<float>(),
+                    .parameter = parameter.data<float>(),
+                    .velocity = velocity ? velocity.data<float>() : nullptr});
 }
 
 }  // namespace retort

@@ -18,6 +18,14 @@ struct DropoutMask {
   Tensor row_token;   // i32 [T]: the token's index in its row
 };
 
+// Uniform noise: that of element (t, c) is amplitude[t] * (u / 2^31 - 1) with u = word c % 4 of
+// Philox({row_token[t], c / 4, 0, 0}, MakeKey(seed, RandomUse::kNoise, row_index[t])).
+struct UniformNoise {
+  uint64_t seed = 0;
+  Tensor row_index, row_token;  // as in DropoutMask
+  Tensor amplitude;             // f32 [T]
+};
+
 // The activation f of a gated feed-forward layer, y = f(gate) * up.
 enum class Activation : uint8_t {
   kSilu,      // z / (1 + exp(-z))
@@ -39,6 +47,7 @@ class ElementwiseKernels {
   virtual void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) = 0;
   // dx += dy * m / (1 - rate)
   virtual void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) = 0;
+  virtual void AddNoise(Tensor& x, const UniformNoise& noise) = 0;  // x += noise
   // gate, up, y [T,F]: y = f(gate) * up; y may be gate or up
   virtual void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
                                Tensor& y) = 0;

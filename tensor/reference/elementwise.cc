@@ -95,4 +95,20 @@ void ReferenceBackend::DropoutGrad(const Tensor& dy, const DropoutMask& mask, Te
   AddDropped(dy, mask, dx);
 }
 
+void ReferenceBackend::AddNoise(Tensor& x, const UniformNoise& noise) {
+  RETORT_CHECK(noise.row_index.elements() == x.rows() && noise.row_token.elements() == x.rows() &&
+                   noise.amplitude.elements() == x.rows(),
+               "noise for ", noise.row_index.elements(), " of ", x.rows(), " tokens");
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    const PhiloxKey key = MakeKey(noise.seed, RandomUse::kNoise,
+                                  static_cast<uint64_t>(noise.row_index.data<int64_t>()[t]));
+    const auto token = static_cast<uint32_t>(noise.row_token.data<int32_t>()[t]);
+    for (int64_t c = 0; c < x.cols(); ++c) {
+      const PhiloxCounter words = Philox({token, static_cast<uint32_t>(c / 4), 0, 0}, key);
+      x.data<double>()[t * x.cols() + c] +=
+          noise.amplitude.data<float>()[t] * (words[static_cast<size_t>(c % 4)] * 0x1p-31 - 1);
+    }
+  }
+}
+
 }  // namespace retort

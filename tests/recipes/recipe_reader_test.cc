@@ -46,7 +46,7 @@ TEST(RecipeReader, DefaultsAreTheContracts) {
              "template": "auto", "loss_on": "completion", "max_tokens": 1024, "packing": true,
              "over_length": "error", "shuffle": true, "add_eos": true, "audit": "stop"},
     "train": {"epochs": "auto", "batch_tokens": "auto", "accumulate": 1,
-              "optimizer": "adamw", "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "lr": "auto",
+              "optimizer": "adamw", "beta1": "auto", "beta2": "auto", "epsilon": 1e-8, "lr": "auto",
               "min_lr": 0, "schedule": "cosine", "warmup": 0.03, "weight_decay": 0, "clip": 1,
               "seed": 1, "threads": "all", "gradient_checkpointing": "auto", "part_tokens": 512,
               "checkpoint_every": 100, "keep": 2, "eval_every": 0},
@@ -82,9 +82,9 @@ const char* const kFull = R"({
   "teacher": {"path": "t.gguf", "weights": "as-is", "mode": "cached", "cache": "cache",
               "top_k": 100, "temperature": 2, "divergence": "jsd", "beta": 0.1, "weight": 1,
               "scale_t2": true},
-  "train": {"steps": 1e3, "batch_rows": 2, "accumulate": 3, "optimizer": "adamw",
+  "train": {"steps": 1e3, "batch_rows": 2, "accumulate": 3, "optimizer": "adamw8", "decay": 0.25, "neftune": 5,
             "beta1": 0.8, "beta2": 0.95, "epsilon": 1e-6, "lr": 0.1, "min_lr": 0.01,
-            "schedule": "linear", "warmup": 10, "weight_decay": 0.1, "clip": 0, "seed": 42,
+            "schedule": "wsd", "warmup": 10, "weight_decay": 0.1, "clip": 0, "seed": 42,
             "threads": 2, "gradient_checkpointing": "block", "part_tokens": 96, "checkpoint_every": 5, "keep": 1,
             "eval_every": 7},
   "export": {"merge": "nf4", "gguf": ["q8_0", "f16"], "out": "out"}
@@ -121,10 +121,31 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.teacher.beta = 0.1;
   e.teacher.weight = 1;
   e.teacher.scale_t2 = true;
-  e.train = {1000,     0,  0,   2, 3,  "adamw", 0.8,     0.95, 1e-6, 0.1, 0.01,
-             "linear", 10, 0.1, 0, 42, 2,       "block", 96,   5,    1,   7};
+  e.train = {1000, 0,    0, 2, 3,   "adamw8", 0.8, 0.95, 1e-6,    0,  0.1, 0.01, "wsd",
+             10,   0.25, 5, 0, 0.1, 0,        42,  2,    "block", 96, 5,   1,    7};
   e.exports = {"nf4", {"q8_0", "f16"}, "/recipes/out"};
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
+}
+
+TEST(RecipeReader, WhatAnOptimiserOrAScheduleDoesNotUseIsRefused) {
+  const auto refused = [](const Overrides& overrides, const std::string& key) {
+    const std::string said = Refusal(kMinimal, overrides);
+    EXPECT_NE(said.find("'" + key + "'"), std::string::npos) << key << ": " << said;
+  };
+  refused({"train.momentum=0.9"}, "train.momentum");
+  refused({"train.optimizer=lion", "train.epsilon=1e-6"}, "train.epsilon");
+  refused({"train.optimizer=adafactor", "train.beta1=0.9"}, "train.beta1");
+  refused({"train.optimizer=sgd"}, "train.lr");
+  refused({"train.decay=0.2"}, "train.decay");
+  refused({"train.schedule=constant", "train.lr=1", "train.min_lr=0.1"}, "train.min_lr");
+  refused({"train.label_smoothing=0.1", "teacher.path=t"}, "train.label_smoothing");
+  EXPECT_EQ(Refusal(kMinimal, {"train.optimizer=sgd", "train.lr=1", "train.momentum=0.9"}), "");
+  EXPECT_EQ(Refusal(kMinimal, {"train.schedule=wsd", "train.decay=20"}), "");
+  // A resolved recipe reads as itself, whatever the optimiser.
+  for (const char* name : {"adamw", "adamw8", "lion", "sgd", "adafactor"}) {
+    const Recipe r = Parse(kMinimal, {Cat("train.optimizer=", name), "train.lr=1"});
+    EXPECT_EQ(ResolvedJson(ParseRecipe(DumpJson(ResolvedJson(r)), "r.json", "/")), ResolvedJson(r));
+  }
 }
 
 TEST(RecipeReader, ASectionCanBeTakenOut) {
@@ -204,7 +225,7 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
        "'train.warmup' must be a number of at least 0 and below 1 or an "
        "integer of at least 1 and at most 1000000000, not 1.5"},
       {"train.schedule=cosin",
-       "'train.schedule' must be one of cosine, constant, linear, not "
+       "'train.schedule' must be one of cosine, constant, linear, wsd, inverse_sqrt, not "
        "\"cosin\""},
       {"adapter.dropout=1", "'adapter.dropout' must be a number of at least 0 and below 1, not 1"},
       {"adapter.targets=[]", "'adapter.targets' must be a list of suffixes or a regex, not []"},

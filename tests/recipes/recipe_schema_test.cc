@@ -19,7 +19,9 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   // f32, because training every weight (adapter.kind none) asks for it.
   Json recipe = {{"model", {{"path", "m"}, {"weights", "f32"}}}, {"data", {{"train", "t"}}}};
   if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
-  if (leaf == "min_lr") recipe["train"]["lr"] = 100;
+  if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
+  if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";
+  if (leaf == "decay") recipe["train"]["schedule"] = "wsd";
   if (section.empty())
     recipe[leaf] = value;
   else
@@ -60,6 +62,9 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
       "recipe.json", "/"));
   resolved["train"]["steps"] = 1;  // in place of epochs, and batch_rows of batch_tokens
   resolved["train"]["batch_rows"] = 1;
+  // Left out where they have no use, or are off.
+  for (const char* key : {"momentum", "neftune", "label_smoothing"}) resolved["train"][key] = 0;
+  resolved["train"]["decay"] = 0.1;
   const Json schema = Published();
   size_t keys = 0;
   EachKey(schema, [&](const std::string& section, const std::string& leaf, const Json& entry) {

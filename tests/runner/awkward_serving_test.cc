@@ -17,6 +17,24 @@
 namespace retort {
 namespace {
 
+// A server that runs until its owner is left, by an exception too.
+class RunningServer {
+ public:
+  RunningServer(ServedModel served, const ServerOptions& options)
+      : server_(std::move(served), options), thread_([this] { server_.Run(); }) {}
+  ~RunningServer() {
+    server_.Stop();
+    thread_.join();
+  }
+  RunningServer(const RunningServer&) = delete;
+  RunningServer& operator=(const RunningServer&) = delete;
+  int port() const { return server_.port(); }
+
+ private:
+  Server server_;
+  std::thread thread_;
+};
+
 // Two turns over HTTP, greedy: what was answered.
 std::vector<std::string> Conversation(Backend& backend, DType cache_type) {
   const ByteTokenizer tokenizer;
@@ -25,8 +43,7 @@ std::vector<std::string> Conversation(Backend& backend, DType cache_type) {
   options.http.port = 0;
   options.engine.cache_type = cache_type;
   ServedModel served{*model, nullptr, tokenizer, "tiny", ChatTemplate::Named("chatml"), ""};
-  Server server(std::move(served), options);
-  std::thread thread([&] { server.Run(); });
+  const RunningServer server(std::move(served), options);
 
   std::vector<std::string> answers;
   Json messages = Json::array();
@@ -44,8 +61,6 @@ std::vector<std::string> Conversation(Backend& backend, DType cache_type) {
     answers.push_back(choice["message"]["content"].get<std::string>());
     messages.push_back({{"role", "assistant"}, {"content", answers.back()}});
   }
-  server.Stop();
-  thread.join();
   return answers;
 }
 

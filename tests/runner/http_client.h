@@ -29,7 +29,7 @@ class RawClient {
   // receive_buffer: bytes that the system may take for a client that does not read; 0: its default.
   explicit RawClient(int port, int receive_buffer = 0)
       : socket_(::socket(AF_INET, SOCK_STREAM, 0)) {
-    const timeval timeout{20, 0};
+    const timeval timeout{120, 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
     if (receive_buffer > 0)
       ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);

@@ -78,12 +78,14 @@ class ServerTest : public testing::Test {
     Engine engine(*model, nullptr, tokenizer_, options_.engine);
     return Generate(engine, std::move(prompt), sampling);
   }
+  // Waits for it; false after two minutes, which is long for a sanitizer on a busy machine too.
   bool Eventually(const std::function<bool(const EngineCounts&)>& holds) {
-    for (int i = 0; i < 500; ++i) {
-      if (holds(server_->counts())) return true;
+    const auto end = std::chrono::steady_clock::now() + 120s;
+    while (!holds(server_->counts())) {
+      if (std::chrono::steady_clock::now() > end) return false;
       std::this_thread::sleep_for(20ms);
     }
-    return false;
+    return true;
   }
   bool EventuallyIdle() {
     return Eventually(

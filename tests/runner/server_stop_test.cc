@@ -10,6 +10,9 @@
 namespace retort {
 namespace {
 
+// Long before an endless answer would end, or the longest grace below.
+constexpr auto kSoon = 60s;
+
 // The last event of a stream that a server's end ended.
 constexpr const char* kStopEvent =
     R"(data: {"error":{"message":"the server is stopping","type":"server_error",)";
@@ -24,7 +27,7 @@ TEST_F(ServerTest, StopsWhileAnswering) {
   ASSERT_TRUE(streaming.Await("data: "));
   const auto begin = std::chrono::steady_clock::now();
   Stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kSoon);
   EXPECT_TRUE(idle.AtEnd());
   const RawAnswer answer = streaming.Read();
   EXPECT_EQ(answer.status, 200);  // the last chunk is there: it was not cut off
@@ -32,7 +35,7 @@ TEST_F(ServerTest, StopsWhileAnswering) {
 }
 
 TEST_F(ServerTest, EndsAnAnswerBeforeItStops) {
-  options_.http.grace = 20s;
+  options_.http.grace = 120s;
   Start();
   RawClient client(server_->port());
   client.Send(Post(kComplete, R"({"prompt": "a", "max_tokens": 40, "stream": true})"));
@@ -63,7 +66,7 @@ TEST_F(ServerTest, TellsEveryStreamAndEveryRequestThatItStops) {
   std::this_thread::sleep_for(100ms);  // for the unfinished request to arrive
   const auto begin = std::chrono::steady_clock::now();
   Stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 12s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kSoon);
   EXPECT_TRUE(ended_in_order_);
   for (const auto& client : streams) {
     const RawAnswer answer = client->Read();
@@ -80,7 +83,7 @@ TEST_F(ServerTest, TellsEveryStreamAndEveryRequestThatItStops) {
 
 TEST_F(ServerTest, ASecondStopEndsItAtOnce) {
   MakeEndless();
-  options_.http.grace = 60s;
+  options_.http.grace = 300s;
   Start();
   RawClient streaming(server_->port());
   streaming.Send(Endless(true));
@@ -88,7 +91,7 @@ TEST_F(ServerTest, ASecondStopEndsItAtOnce) {
   const auto begin = std::chrono::steady_clock::now();
   server_->Stop();
   Stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, 20s);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, kSoon);
   EXPECT_FALSE(ended_in_order_);
 }
 

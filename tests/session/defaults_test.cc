@@ -36,9 +36,23 @@ TEST(Defaults, MuchDataIsSeenOnce) {
   EXPECT_EQ(DefaultEpochs(100000), 1);
 }
 
+TEST(Defaults, FollowTheOptimiser) {
+  Recipe recipe;
+  const RunFacts facts{100, 1000, 4096};
+  TrainRecipe t = WithDefaults(recipe, facts).train;
+  EXPECT_EQ(t.beta2, 0.999);
+  EXPECT_DOUBLE_EQ(t.lr, 2e-4);
+  recipe.train.optimizer = "lion";
+  t = WithDefaults(recipe, facts).train;
+  EXPECT_EQ(t.beta2, 0.99);
+  EXPECT_DOUBLE_EQ(t.lr, 4e-5);
+}
+
 TEST(Defaults, WhatTheRecipeSaysStays) {
   Recipe given;
   given.train.lr = 0.5;
+  given.train.beta1 = 0.8;
+  given.train.beta2 = 0.9;
   given.train.batch_rows = 4;
   given.train.steps = 7;
   EXPECT_TRUE(WithDefaults(given, {100, 1000, 64}) == given);

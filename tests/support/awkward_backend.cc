@@ -110,9 +110,16 @@ TopOutcomes Local(const TopOutcomes& t) {
 AdapterProduct Local(const AdapterProduct& p) {
   return {Local(p.a), Local(p.b), p.scale, Local(p.input), Local(p.u)};
 }
+UniformNoise Local(const UniformNoise& noise) {
+  return {noise.seed, Local(noise.row_index), Local(noise.row_token), Local(noise.amplitude)};
+}
 template <class T>
 requires std::is_arithmetic_v<T> || std::is_enum_v<T> T Local(T value) { return value; }
 AdamWStep Local(const AdamWStep& step) { return step; }
+LionStep Local(const LionStep& step) { return step; }
+SgdStep Local(const SgdStep& step) { return step; }
+AdafactorStep Local(const AdafactorStep& step) { return step; }
+ByteMoment Local(const ByteMoment& moment) { return {Local(moment.codes), Local(moment.scales)}; }
 RouteRule Local(const RouteRule& rule) {
   RouteRule local = rule;
   local.bias = Local(rule.bias);
@@ -252,6 +259,9 @@ void AwkwardBackend::Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y
 }
 void AwkwardBackend::DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) {
   RETORT_QUEUE(DropoutGrad, dy, mask, dx);
+}
+void AwkwardBackend::AddNoise(Tensor& x, const UniformNoise& noise) {
+  RETORT_QUEUE(AddNoise, x, noise);
 }
 void AwkwardBackend::GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
                                      Tensor& y) {
@@ -396,8 +406,8 @@ void AwkwardBackend::AttentionGrad(const AttentionShape& shape, const AttentionP
 }
 
 void AwkwardBackend::CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
-                                  Tensor& losses) {
-  RETORT_QUEUE(CrossEntropy, logits, targets, scales, losses);
+                                  float smoothing, Tensor& losses) {
+  RETORT_QUEUE(CrossEntropy, logits, targets, scales, smoothing, losses);
 }
 void AwkwardBackend::Distill(const DistillSettings& settings, const DistillTokens& tokens,
                              bool gradient, Tensor& logits, Tensor& teacher) {
@@ -422,6 +432,22 @@ void AwkwardBackend::ClipFactor(const Tensor& sum_squares, double limit, Tensor&
 void AwkwardBackend::AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
                            const Tensor& gradient, Tensor& m, Tensor& v) {
   RETORT_QUEUE(AdamW, step, factor, parameter, gradient, m, v);
+}
+void AwkwardBackend::AdamWBytes(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+                                const Tensor& gradient, ByteMoment& m, ByteMoment& v) {
+  RETORT_QUEUE(AdamWBytes, step, factor, parameter, gradient, m, v);
+}
+void AwkwardBackend::Lion(const LionStep& step, const Tensor& factor, Tensor& parameter,
+                          const Tensor& gradient, Tensor& m) {
+  RETORT_QUEUE(Lion, step, factor, parameter, gradient, m);
+}
+void AwkwardBackend::Sgd(const SgdStep& step, const Tensor& factor, Tensor& parameter,
+                         const Tensor& gradient, Tensor& velocity) {
+  RETORT_QUEUE(Sgd, step, factor, parameter, gradient, velocity);
+}
+void AwkwardBackend::Adafactor(const AdafactorStep& step, const Tensor& factor, Tensor& parameter,
+                               const Tensor& gradient, Tensor& rows, Tensor& columns) {
+  RETORT_QUEUE(Adafactor, step, factor, parameter, gradient, rows, columns);
 }
 
 #undef RETORT_QUEUE

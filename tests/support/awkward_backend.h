@@ -40,6 +40,7 @@ class AwkwardBackend : public Backend {
   void BiasGrad(const Tensor& dy, Tensor& dbias) override;
   void Dropout(const Tensor& x, const DropoutMask& mask, Tensor& y) override;
   void DropoutGrad(const Tensor& dy, const DropoutMask& mask, Tensor& dx) override;
+  void AddNoise(Tensor& x, const UniformNoise& noise) override;
   void GatedActivation(Activation activation, const Tensor& gate, const Tensor& up,
                        Tensor& y) override;
   void GatedActivationGrad(Activation activation, const Tensor& dy, const Tensor& gate,
@@ -90,7 +91,7 @@ class AwkwardBackend : public Backend {
                      const Tensor& q, const Tensor& keys, const Tensor& values, const Tensor& out,
                      const Tensor& log_sum, Tensor& dq, Tensor& dkeys, Tensor& dvalues) override;
 
-  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales, float smoothing,
                     Tensor& losses) override;
   void Distill(const DistillSettings& settings, const DistillTokens& tokens, bool gradient,
                Tensor& logits, Tensor& teacher) override;
@@ -104,6 +105,14 @@ class AwkwardBackend : public Backend {
   void ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) override;
   void AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
              Tensor& m, Tensor& v) override;
+  void AdamWBytes(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+                  const Tensor& gradient, ByteMoment& m, ByteMoment& v) override;
+  void Lion(const LionStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+            Tensor& m) override;
+  void Sgd(const SgdStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+           Tensor& velocity) override;
+  void Adafactor(const AdafactorStep& step, const Tensor& factor, Tensor& parameter,
+                 const Tensor& gradient, Tensor& rows, Tensor& columns) override;
 
  protected:
   void UploadBytes(std::span<const std::byte> from, const Tensor& to) override;

@@ -112,6 +112,21 @@ OpCase DropoutCase(int64_t rows, int64_t cols, float rate, bool gradient) {
           prepare};
 }
 
+OpCase NoiseCase(int64_t rows, int64_t cols) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    Tensor x = stage->InOut("x", {rows, cols});
+    const Rows where = TokensOfRows(rows);
+    std::vector<float> amplitude(static_cast<size_t>(rows));
+    for (size_t t = 0; t < amplitude.size(); ++t) amplitude[t] = static_cast<float>(1 + t % 3);
+    const UniformNoise noise{0x123456789abcdef0, b.Upload(where.index), b.Upload(where.token),
+                             b.Upload(amplitude)};
+    return RunOn(stage, [=, &b]() mutable { b.AddNoise(x, noise); });
+  };
+  return {"add_noise",       SizeText(rows, cols), kRounding, Compute::kF32,
+          2.0 * rows * cols, 8.0 * rows * cols,    prepare};
+}
+
 struct Gated {
   Activation activation;
   const char* name;
@@ -205,6 +220,7 @@ std::vector<OpCase> ElementwiseCases() {
          {FillCase, AddCase, AccumulateCase, ScaleCase, AddBiasCase, BiasGradCase}) {
       cases.push_back(make(rows, cols));
     }
+    cases.push_back(NoiseCase(rows, cols));
     for (float rate : {0.0f, 0.1f, 0.5f}) {
       for (bool gradient : {false, true}) cases.push_back(DropoutCase(rows, cols, rate, gradient));
     }

@@ -42,10 +42,10 @@ TEST(CpuCrossEntropy, MatchesDoublesWithAndWithoutGradient) {
     Tensor x = cpu.FromFloats(logits, {rows, cols});
     const Tensor wanted = cpu.Upload(targets);
     Tensor filled = cpu.New({rows}, DType::kF64);
-    cpu.CrossEntropy(x, wanted, {}, filled);
+    cpu.CrossEntropy(x, wanted, {}, 0, filled);
     EXPECT_EQ(cpu.ToFloats(x), logits);
     const std::vector<double> without = cpu.ToDoubles(filled);
-    cpu.CrossEntropy(x, wanted, cpu.Upload(std::vector<float>(targets.size(), scale)), filled);
+    cpu.CrossEntropy(x, wanted, cpu.Upload(std::vector<float>(targets.size(), scale)), 0, filled);
     const std::vector<double> losses = cpu.ToDoubles(filled);
     EXPECT_EQ(losses, without);
     for (size_t i = 0; i < losses.size(); ++i) {
@@ -70,12 +70,12 @@ TEST(CpuCrossEntropy, LetsNansThroughAndRefusesForeignTargets) {
     std::vector<float> logits(37, 1.0f);
     logits[static_cast<size_t>(at)] = NAN;
     Tensor x = cpu.FromFloats(logits, {1, 37});
-    cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{5}), one, loss);
+    cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{5}), one, 0, loss);
     EXPECT_TRUE(std::isnan(cpu.ToDoubles(loss)[0])) << at;
   }
   Tensor x = cpu.Zeros({1, 37});
-  EXPECT_THROW(cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{37}), one, loss), Error);
-  EXPECT_THROW(cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{-100}), one, loss), Error);
+  EXPECT_THROW(cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{37}), one, 0, loss), Error);
+  EXPECT_THROW(cpu.CrossEntropy(x, cpu.Upload(std::vector<int32_t>{-100}), one, 0, loss), Error);
 }
 
 TEST(CpuOptimizer, SumsSquaresInDouble) {

@@ -130,11 +130,25 @@ struct GemmWithoutAlpha : Reference {
   }
 };
 struct CrossEntropyWithoutScale : Reference {
-  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales, float smoothing,
                     Tensor& losses) override {
     Tensor ones = scales;
     if (ones) ones = Upload(std::vector<float>(static_cast<size_t>(scales.elements()), 1));
-    Reference::CrossEntropy(logits, targets, ones, losses);
+    Reference::CrossEntropy(logits, targets, ones, smoothing, losses);
+  }
+};
+// The spread share goes to all tokens but the target, as some define it.
+struct SmoothingSparesTheTarget : Reference {
+  void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales, float smoothing,
+                    Tensor& losses) override {
+    const auto n = static_cast<float>(logits.cols());
+    Reference::CrossEntropy(logits, targets, scales, n > 1 ? smoothing * n / (n - 1) : 0, losses);
+  }
+};
+struct NoiseOfOneSign : Reference {
+  void AddNoise(Tensor& x, const UniformNoise& noise) override {
+    Reference::AddNoise(x, noise);
+    for (int64_t i = 0; i < x.elements(); ++i) x.data<double>()[i] += 1;
   }
 };
 struct DistillSwapsBeta : Reference {
@@ -213,6 +227,38 @@ struct AdamWWithBareEpsilon : Reference {
   }
 };
 
+// The moment that is kept also sets the step.
+struct LionWithOneBeta : Reference {
+  void Lion(const LionStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+            Tensor& m) override {
+    LionStep one = step;
+    one.beta1 = one.beta2;
+    Reference::Lion(one, factor, parameter, gradient, m);
+  }
+};
+struct SgdDampsItsFirstStep : Reference {
+  void Sgd(const SgdStep& step, const Tensor& factor, Tensor& parameter, const Tensor& gradient,
+           Tensor& velocity) override {
+    SgdStep later = step;
+    later.first = false;
+    Reference::Sgd(later, factor, parameter, gradient, velocity);
+  }
+};
+struct AdafactorWithoutClip : Reference {
+  void Adafactor(const AdafactorStep& step, const Tensor& factor, Tensor& parameter,
+                 const Tensor& gradient, Tensor& rows, Tensor& columns) override {
+    AdafactorStep open = step;
+    open.clip = 1e6f;
+    Reference::Adafactor(open, factor, parameter, gradient, rows, columns);
+  }
+};
+struct BytesWithASignedSecondMoment : Reference {
+  void AdamWBytes(const AdamWStep& step, const Tensor& factor, Tensor& parameter,
+                  const Tensor& gradient, ByteMoment& m, ByteMoment& v) override {
+    Reference::AdamWBytes(step, factor, parameter, gradient, v, m);
+  }
+};
+
 struct CosineGradWithoutItsOwnDirection : Reference {
   void HiddenDistance(Tensor& y, const Tensor& target, HiddenLossKind kind, float scale,
                       Tensor& losses) override {
@@ -256,6 +302,9 @@ constexpr Fault kFaults[] = {
     {"GemmAddsToNaN", "gemm", "m64", Make<GemmAddsToNaN>},
     {"GemmWithoutAlpha", "gemm", "m64", Make<GemmWithoutAlpha>},
     {"CrossEntropyWithoutScale", "cross_entropy", "n17", Make<CrossEntropyWithoutScale>},
+    {"SmoothingSparesTheTarget", "cross_entropy", "n17_v512_z1_grad_smooth",
+     Make<SmoothingSparesTheTarget>},
+    {"NoiseOfOneSign", "add_noise", "t17", Make<NoiseOfOneSign>},
     {"DistillSwapsBeta", "distill", "jsd_n17", Make<DistillSwapsBeta>},
     {"DistillWithSquaredTemperature", "distill", "forward_n5_v105_u105",
      Make<DistillWithSquaredTemperature>},
@@ -271,6 +320,10 @@ constexpr Fault kFaults[] = {
     {"ClipRaisesSmallGradients", "clip_factor", "below", Make<ClipRaisesSmallGradients>},
     {"AdamWWithCoupledDecay", "adamw", "n65", Make<AdamWWithCoupledDecay>},
     {"AdamWWithBareEpsilon", "adamw", "n65", Make<AdamWWithBareEpsilon>},
+    {"LionWithOneBeta", "lion", "n65", Make<LionWithOneBeta>},
+    {"SgdDampsItsFirstStep", "sgd", "n65_momentum_first", Make<SgdDampsItsFirstStep>},
+    {"AdafactorWithoutClip", "adafactor", "r17_c105_clipped", Make<AdafactorWithoutClip>},
+    {"BytesWithASignedSecondMoment", "adamw_bytes", "n65", Make<BytesWithASignedSecondMoment>},
 };
 
 INSTANTIATE_TEST_SUITE_P(Backends, OpFaultTest, testing::ValuesIn(kFaults), NameOfFault);

@@ -301,7 +301,7 @@ TEST_F(ReferenceTest, CrossEntropyByHandAndGradient) {
   const Tensor targets = b_->Upload(std::vector<int32_t>{2, 0});
   Tensor losses = b_->New({2});
   Tensor even = Of({9, 9, 9, 1000, 0, 0}, {2, 3});
-  b_->CrossEntropy(even, targets, b_->Upload(std::vector<float>{0.5f, 0.5f}), losses);
+  b_->CrossEntropy(even, targets, b_->Upload(std::vector<float>{0.5f, 0.5f}), 0, losses);
   EXPECT_NEAR(losses.data<double>()[0], std::log(3.0), 1e-12);
   EXPECT_EQ(losses.data<double>()[1], 0);
   ExpectValues(even, {0.5 / 3, 0.5 / 3, -1.0 / 3, 0, 0, 0});
@@ -309,7 +309,7 @@ TEST_F(ReferenceTest, CrossEntropyByHandAndGradient) {
   const Tensor logits = Random({2, 4}), weights = Ones({2});
   const auto loss_of = [&](const Tensor& scales, Tensor& copy) {
     copy = b_->FromDoubles(b_->ToDoubles(logits), {2, 4});
-    b_->CrossEntropy(copy, targets, scales, losses);
+    b_->CrossEntropy(copy, targets, scales, 0, losses);
     return b_->FromDoubles(b_->ToDoubles(losses), {2});
   };
   Tensor gradient, untouched;

@@ -84,19 +84,17 @@ Outcome Train(Backend& backend, const Setting& setting) {
                   online ? static_cast<Objective&>(*online) : plain);
 
   Outcome out;
-  for (const auto& m : trainer.optimizer().moments())
-    out.start.push_back(backend.ToFloats(m.parameter->value));
+  for (const auto& t : trainer.optimizer().trained())
+    out.start.push_back(backend.ToFloats(t.parameter->value));
   for (int i = 0; i < kSteps; ++i) {
     const auto metrics = trainer.Step();
     if (!metrics) break;
     out.losses.push_back(metrics->loss);
     out.norms.push_back(metrics->grad_norm);
   }
-  for (const auto& m : trainer.optimizer().moments()) {
-    for (const Tensor* t :
-         std::initializer_list<const Tensor*>{&m.parameter->value, &m.first, &m.second}) {
-      out.parameters.push_back(backend.ToFloats(*t));
-    }
+  for (const auto& t : trainer.optimizer().trained()) {
+    out.parameters.push_back(backend.ToFloats(t.parameter->value));
+    for (const Tensor& state : t.states) out.parameters.push_back(backend.ToFloats(state));
   }
   return out;
 }

@@ -8,7 +8,15 @@ namespace retort {
 
 class CrossEntropyObjective : public Objective {
  public:
+  // label_smoothing: the share of each target that is spread over all tokens, in [0, 1). The
+  // reported losses include it.
+  explicit CrossEntropyObjective(double label_smoothing = 0)
+      : smoothing_(static_cast<float>(label_smoothing)) {}
+
   void Run(TrainingPass& pass, float scale, LossSums& sums) override;
+
+ private:
+  float smoothing_;
 };
 
 }  // namespace retort

@@ -14,6 +14,8 @@ TrainingPass::TrainingPass(Context& context, const Model& model, const MicroBatc
       forward_{data_.batch, options.adapter} {
   forward_.checkpoint = options.checkpoint;
   forward_.dropout_seed = options.dropout_seed;
+  forward_.noise = options.noise;
+  forward_.noise_seed = options.noise_seed;
 }
 
 Var TrainingPass::Hidden(const Observer* observer) {

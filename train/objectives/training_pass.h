@@ -18,6 +18,8 @@ class TrainingPass {
     const Adapter* adapter = nullptr;
     bool checkpoint = false;
     uint64_t dropout_seed = 0;
+    double noise = 0;
+    uint64_t noise_seed = 0;
   };
 
   // Everything is borrowed. The pass must outlive the Run() of the context's tape, if it has one.
