@@ -28,9 +28,8 @@ Conversation ReadConversation(const TokenizeFlags& flags) {
     throw InputError(flags.messages, ": must be a list of messages, or a row that has one");
   if (!flags.tools.empty()) json["tools"] = ReadJson(flags.tools);
   Row row;
-  row.kind = RowFormat::kMessages;
   row.where = flags.messages;
-  FillRow(json, row);
+  FillRow(json, RowFormat::kMessages, row);
   return ConversationOf(row, row.messages.size());
 }
 

@@ -63,7 +63,8 @@ class RowEncoder {
   bool Prompt(const std::string& text, bool loss) {
     return Add(tokenizer_.EncodePromptAtMost(text, left_), loss);
   }
-  bool Continuation(const std::string& text) {
+  bool Answer(const std::string& text) {
+    MarkAnswer();
     return Add(tokenizer_.EncodeAtMost(text, true, left_), true);
   }
   bool Add(std::optional<std::vector<int32_t>> ids, bool loss) {
@@ -71,6 +72,10 @@ class RowEncoder {
     left_ -= ids->size();
     Append(example_, *ids, loss);
     return true;
+  }
+  // What follows is the first answer, if none was before.
+  void MarkAnswer() {
+    if (example_.answer == 0) example_.answer = example_.size();
   }
   void NoteRewritten(int64_t turns) { example_.rewritten = turns; }
   Example Take() { return std::move(example_); }
@@ -90,6 +95,7 @@ bool AddMessages(const Row& row, const Tokenizer& tokenizer, const ChatTemplate&
   if (all) CheckLearn(row, encoded->rewritten);
   out.NoteRewritten(encoded->rewritten);
   for (const EncodedPiece& piece : encoded->pieces) {
+    if (piece.reply && piece.learn) out.MarkAnswer();
     if (!out.Add(piece.ids, piece.reply ? piece.learn : all)) return false;
   }
   return true;
@@ -118,7 +124,7 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
       fits = AddMessages(row, tokenizer, RequireChat(chat, row), all, out);
       break;
     case RowFormat::kPromptCompletion:
-      fits = out.Prompt(row.prompt, all) && out.Continuation(row.completion) && end();
+      fits = out.Prompt(row.prompt, all) && out.Answer(row.completion) && end();
       break;
     case RowFormat::kText:
       fits = out.Prompt(row.text, true) && end();

@@ -28,6 +28,11 @@ struct Example {
   // Joined to the preceding example (a rejected answer after the chosen one): they form one group,
   // which is shuffled, packed and computed as a whole. Never true for the first example.
   bool joined = false;
+  // Whether the answer is one to be given. False: a rejected answer.
+  bool wanted = true;
+  // Where the first token that is to be learnt of an answer stands, whatever loss_on says; 0 in rows
+  // that are no answer to anything.
+  int64_t answer = 0;
   // Turns of the assistant that are only read because the chat template rewrites them
   // (RenderedChat::rewritten).
   int64_t rewritten = 0;
@@ -38,6 +43,12 @@ struct Example {
 };
 
 enum class LossOn { kCompletion, kAll };
+// What the rows' answers are to the training.
+enum class Answers : uint8_t {
+  kOne,    // each is learnt
+  kPairs,  // a preferred and a rejected one in every row, which make two joined examples
+  kJudged  // each is wanted or not; the two of a preference row are two rows
+};
 enum class OverLength {
   kError,     // throw Error{kInput} naming the row
   kDrop,      // leave the row out
@@ -56,6 +67,7 @@ struct ExampleOptions {
   LossOn loss_on = LossOn::kCompletion;
   OverLength over_length = OverLength::kError;
   Audit audit = Audit::kStop;
+  Answers answers = Answers::kOne;
   int64_t max_tokens = 1024;
   // max_tokens is the model's number of positions, which no setting raises.
   bool model_limit = false;
@@ -94,7 +106,7 @@ std::vector<int32_t> EncodeCompletion(const Tokenizer& tokenizer, std::string_vi
 
 struct ExampleSet {
   std::vector<Example> examples;                  // in the rows' order
-  int64_t rows = 0;                               // read
+  int64_t rows = 0;                               // read; examples may be more
   int64_t dropped = 0, truncated = 0, split = 0;  // rows over max_tokens, by how they were handled
   int64_t without_loss = 0;  // rows in which no token carries loss; kept only for tokens rows
   int64_t tokens = 0, loss_tokens = 0;

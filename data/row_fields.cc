@@ -85,21 +85,14 @@ void ReadBeside(const Json& json, Row& row) {
   if (!variables.empty()) row.variables = DumpJson(variables);
 }
 
-std::vector<Message> ReadMessages(const Json& row, const std::string& where) {
-  const auto it = row.find("messages");
-  if (it == row.end()) throw InputError(where, ": 'messages' is missing");
-  if (!it->is_array()) throw InputError(where, ": 'messages' must be a list");
-  std::vector<Message> messages;
-  for (const Json& m : *it)
-    messages.push_back(ReadMessage(m, Cat(where, ": message ", messages.size() + 1)));
-  const std::string system = GetString(row, "system", where, "");
-  if (system.empty()) return messages;
-  if (!messages.empty() && messages.front().role == "system") {
-    throw InputError(where,
+void AddSystemMessage(const Json& json, Row& row) {
+  const std::string system = GetString(json, "system", row.where, "");
+  if (system.empty()) return;
+  if (!row.messages.empty() && row.messages.front().role == "system") {
+    throw InputError(row.where,
                      ": 'system' stands beside a system message of the row's own; take one out");
   }
-  messages.insert(messages.begin(), {"system", system});
-  return messages;
+  row.messages.insert(row.messages.begin(), {"system", system});
 }
 
 std::vector<int32_t> ReadIds(const Json& row, const char* key, const std::string& where) {
@@ -170,11 +163,6 @@ void FillAlpaca(const Json& json, Row& row) {
   row.kind = RowFormat::kPromptCompletion;
 }
 
-void AddSystem(const Json& json, Row& row) {
-  const std::string system = GetString(json, "system", row.where, "");
-  if (!system.empty()) row.prompt = Cat(system, "\n\n", row.prompt);
-}
-
 void FillTokens(const Json& json, Row& row) {
   row.ids = ReadIds(json, "input_ids", row.where);
   row.labels = ReadIds(json, "labels", row.where);
@@ -187,26 +175,51 @@ void FillTokens(const Json& json, Row& row) {
 
 }  // namespace
 
-void FillRow(const Json& json, Row& row) {
-  switch (row.kind) {
-    case RowFormat::kMessages:
-      row.messages = ReadMessages(json, row.where);
-      ReadBeside(json, row);
-      break;
+std::vector<Message> ReadMessageList(const Json& list, const char* key, const std::string& where) {
+  if (!list.is_array()) throw InputError(where, ": '", key, "' must be a list");
+  std::vector<Message> messages;
+  const std::string place =
+      std::string_view(key) == "messages" ? Cat(where, ": message ") : Cat(where, ": ", key, " ");
+  for (const Json& m : list) messages.push_back(ReadMessage(m, Cat(place, messages.size() + 1)));
+  return messages;
+}
+
+void FillBesideMessages(const Json& json, Row& row) {
+  row.kind = RowFormat::kMessages;
+  AddSystemMessage(json, row);
+  ReadBeside(json, row);
+}
+
+void AddSystem(const Json& json, Row& row) {
+  const std::string system = GetString(json, "system", row.where, "");
+  if (!system.empty()) row.prompt = Cat(system, "\n\n", row.prompt);
+}
+
+void FillRow(const Json& json, RowFormat format, Row& row) {
+  row.kind = format;
+  switch (format) {
+    case RowFormat::kMessages: {
+      const auto it = json.find("messages");
+      if (it == json.end()) throw InputError(row.where, ": 'messages' is missing");
+      row.messages = ReadMessageList(*it, "messages", row.where);
+      return FillBesideMessages(json, row);
+    }
     case RowFormat::kPromptCompletion:
+      if (IsConversation(json, format)) return FillMessagePair(json, row);
       FillPromptCompletion(json, row);
-      AddSystem(json, row);
-      break;
+      return AddSystem(json, row);
     case RowFormat::kAlpaca:
       FillAlpaca(json, row);
-      AddSystem(json, row);
-      break;
+      return AddSystem(json, row);
     case RowFormat::kText:
       row.text = GetString(json, "text", row.where);
-      break;
+      return;
     case RowFormat::kTokens:
-      FillTokens(json, row);
-      break;
+      return FillTokens(json, row);
+    case RowFormat::kPreference:
+      return FillPreference(json, row);
+    case RowFormat::kUnpaired:
+      return FillUnpaired(json, row);
     case RowFormat::kAuto:
       RETORT_CHECK(false, "a file's format is settled when it is opened");
   }

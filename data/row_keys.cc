@@ -41,6 +41,10 @@ const std::vector<FormatKeys>& AllFormatKeys() {
        "prompt_completion",
        {"prompt", "completion", "question", "answer"}},
       {RowFormat::kText, "text", {"text"}},
+      {RowFormat::kPreference,
+       "preference",
+       {"prompt", "chosen", "rejected", "input", "preferred_output", "non_preferred_output"}},
+      {RowFormat::kUnpaired, "unpaired", {"prompt", "completion", "label"}},
   };
   return all;
 }
@@ -52,6 +56,7 @@ const FormatKeys& Of(RowFormat format) {
 // The keys of the format that this row is read from.
 std::span<const std::string_view> KeysReadFrom(const Json& row, RowFormat format) {
   const std::span<const std::string_view> all = Of(format).keys;
+  if (format == RowFormat::kPreference) return IsOpenAiPreference(row) ? all.last(3) : all.first(3);
   if (format != RowFormat::kPromptCompletion) return all;
   return IsQuestionRow(row) ? all.last(2) : all.first(2);
 }
@@ -75,10 +80,10 @@ bool IsTemplateKey(std::string_view key, const Json& value) {
 namespace {
 
 // Keys that a row of the format may have beside its own, and that are read.
-bool IsReadBeside(std::string_view key, RowFormat format) {
+bool IsReadBeside(std::string_view key, const Json& row, RowFormat format) {
   if (key == "system") return format != RowFormat::kText && format != RowFormat::kTokens;
   if (key == "history") return format == RowFormat::kAlpaca;
-  if (format == RowFormat::kMessages && (key == "tools" || IsTemplateVariable(key))) return true;
+  if ((key == "tools" || IsTemplateVariable(key)) && IsConversation(row, format)) return true;
   return key == "attention_mask" && format == RowFormat::kTokens;
 }
 
@@ -97,10 +102,11 @@ const std::vector<KnownKeys>& RowFaults() {
         "tool_calls"},
        "it is given to the chat template only beside 'messages', as 'documents', "
        "'enable_thinking' or within 'chat_template_kwargs'; take the key out"},
-      {{"chosen", "rejected", "rejected_response", "preferred_output", "non_preferred_output",
-        "margin"},
-       "preferences are not trained; keep the preferred answer as the row's completion or last "
-       "message"},
+      {{"chosen", "rejected", "rejected_response", "preferred_output", "non_preferred_output"},
+       "two answers are read as 'prompt', 'chosen' and 'rejected', and learnt with "
+       "preference.method; give them so, or keep the preferred answer as the row's completion or "
+       "last message"},
+      {{"margin"}, "a margin between two answers is not used; take the key out"},
       {{"weight", "weights", "sample_weight", "loss_weight"},
        "a row has no weight of its own; give its file a weight in data.train, or take the key out"},
       {{"train", "loss", "mask", "loss_mask", "completion_mask", "assistant_masks",
@@ -144,11 +150,31 @@ bool IsUsual(std::string_view key, const Json& value) {
 
 bool IsQuestionRow(const Json& row) { return row.contains("question") && !row.contains("prompt"); }
 
+bool IsOpenAiPreference(const Json& row) { return row.contains("preferred_output"); }
+
+bool IsConversation(const Json& row, RowFormat format) {
+  if (format == RowFormat::kMessages) return true;
+  if (format == RowFormat::kPreference && IsOpenAiPreference(row)) return true;
+  const auto is_list = [&](const char* key) {
+    const auto it = row.find(key);
+    return it != row.end() && it->is_array();
+  };
+  switch (format) {
+    case RowFormat::kPreference:
+      return is_list("prompt") || is_list("chosen") || is_list("rejected");
+    case RowFormat::kPromptCompletion:
+    case RowFormat::kUnpaired:
+      return is_list("prompt") || is_list("completion");
+    default:
+      return false;
+  }
+}
+
 std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected) {
   const std::span<const std::string_view> read = KeysReadFrom(row, format);
   for (const auto& [key, value] : row.items()) {
     if (Among(key, read) || IsUsual(key, value)) continue;
-    if (IsReadBeside(key, format) && key != "attention_mask") continue;
+    if (IsReadBeside(key, row, format) && key != "attention_mask") continue;
     if (const KnownKeys* known = FaultOf(key, RowFaults())) {
       const bool about_the_row = key == "label" || key == "labels" || known->keys[0] == "context";
       if (about_the_row && !detected) continue;  // the format was named, so it is beside the point
@@ -168,7 +194,8 @@ std::vector<std::string> UnreadKeys(const Json& row, RowFormat format) {
   std::vector<std::string> out;
   const auto read = KeysReadFrom(row, format);
   for (const auto& [key, value] : row.items()) {
-    if (!Among(key, read) && !IsReadBeside(key, format) && !IsUsual(key, value)) out.push_back(key);
+    if (!Among(key, read) && !IsReadBeside(key, row, format) && !IsUsual(key, value))
+      out.push_back(key);
   }
   const auto messages = row.find("messages");
   if (format != RowFormat::kMessages || messages == row.end() || !messages->is_array()) return out;

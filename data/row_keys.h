@@ -16,6 +16,11 @@ namespace retort {
 // Whether a row of format prompt_completion is one of question and answer.
 bool IsQuestionRow(const Json& row);
 
+// Whether a preference row has OpenAI's keys.
+bool IsOpenAiPreference(const Json& row);
+// Whether the row is a conversation: of format messages, or with prompt or answers that are lists.
+bool IsConversation(const Json& row, RowFormat format);
+
 struct RowKeyFault {
   std::string key;   // "tool_calls"
   std::string mend;  // why it is refused, and what to do

@@ -23,9 +23,14 @@ struct FormatName {
   std::string_view name;
 };
 constexpr FormatName kFormatNames[] = {
-    {RowFormat::kAuto, "auto"},     {RowFormat::kMessages, "messages"},
-    {RowFormat::kAlpaca, "alpaca"}, {RowFormat::kPromptCompletion, "prompt_completion"},
-    {RowFormat::kText, "text"},     {RowFormat::kTokens, "tokens"},
+    {RowFormat::kAuto, "auto"},
+    {RowFormat::kMessages, "messages"},
+    {RowFormat::kAlpaca, "alpaca"},
+    {RowFormat::kPromptCompletion, "prompt_completion"},
+    {RowFormat::kText, "text"},
+    {RowFormat::kTokens, "tokens"},
+    {RowFormat::kPreference, "preference"},
+    {RowFormat::kUnpaired, "unpaired"},
 };
 
 std::string_view TextOf(const MappedFile& file) {
@@ -42,6 +47,10 @@ RowFormat Detect(const Json& row, const std::string& where) {
   const auto has = [&](const char* key) { return row.contains(key); };
   if (has("messages")) return RowFormat::kMessages;
   if (has("input_ids")) return RowFormat::kTokens;
+  if ((has("chosen") && has("rejected")) || (has("preferred_output") && has("input")))
+    return RowFormat::kPreference;
+  if (has("prompt") && has("completion") && has("label") && row["label"].is_boolean())
+    return RowFormat::kUnpaired;
   if (has("instruction") && has("output")) return RowFormat::kAlpaca;
   if (has("prompt") || has("completion")) return RowFormat::kPromptCompletion;
   if (has("question") && has("answer")) return RowFormat::kPromptCompletion;
@@ -56,7 +65,7 @@ RowFormat Detect(const Json& row, const std::string& where) {
   }
   throw InputError(where, ": no known format has the keys ", keys.empty() ? "{}" : Join(keys, ", "),
                    "; use messages, prompt + completion, question + answer, instruction + output, "
-                   "text, or input_ids + labels");
+                   "text, input_ids + labels, or chosen + rejected");
 }
 
 // Files that are no JSONL, told by how they begin.
@@ -125,13 +134,23 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
     if (rows.places_.size() == before) throw InputError(name, ": holds no rows");
     if (rows.size() > kMaxRows) throw InputError(name, ": more than ", kMaxRows, " rows in all");
     rows.files_.push_back(file);
-    if (file.detected) {
-      const Place& first = rows.places_[before];
-      const std::string where = Cat(name, ":", first.line);
-      rows.files_.back().format = Detect(ParseRow(rows.Line(first), where), where);
-    }
+    rows.LookAtFirst(rows.places_[before]);
   }
   return rows;
+}
+
+// A faulty first row of a named format is reported when it is read.
+void Rows::LookAtFirst(const Place& first) {
+  File& file = files_[first.file];
+  const std::string where = Cat(file.map->path().string(), ":", first.line);
+  if (file.detected) file.format = Detect(ParseRow(Line(first), where), where);
+  file.conversations = file.format == RowFormat::kMessages;
+  if (file.conversations || file.format == RowFormat::kTokens) return;
+  try {
+    file.conversations = IsConversation(ParseRow(Line(first), where), file.format);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+  }
 }
 
 std::string_view Rows::Line(const Place& place) const {
@@ -150,13 +169,11 @@ Rows Rows::First(int64_t count) const {
   return first;
 }
 
-bool Rows::HasMessages() const {
-  return std::ranges::find(files_, RowFormat::kMessages, &File::format) != files_.end();
-}
+bool Rows::HasMessages() const { return std::ranges::any_of(files_, &File::conversations); }
 
 bool Rows::HasTexts() const {
   return std::ranges::any_of(files_, [](const File& file) {
-    return file.format != RowFormat::kMessages && file.format != RowFormat::kTokens;
+    return !file.conversations && file.format != RowFormat::kTokens;
   });
 }
 
@@ -203,10 +220,15 @@ void Rows::RefuseKeys(int64_t index, const Json& json) const {
 Row Rows::Read(int64_t index) const {
   Row row;
   row.where = Where(index);
-  row.kind = files_[places_[index].file].format;
+  const File& file = files_[places_[index].file];
   const Json json = ParseRow(Line(places_[index]), row.where);
   RefuseKeys(index, json);
-  FillRow(json, row);
+  FillRow(json, file.format, row);
+  if (row.kind == RowFormat::kMessages && !file.conversations) {
+    throw InputError(row.where,
+                     ": has messages, and the file's first row has texts; keep the two in files "
+                     "of their own");
+  }
   return row;
 }
 

@@ -15,13 +15,22 @@
 //                      of [instruction, output]: earlier turns, in the prompt and without loss
 //   text               text
 //   tokens             input_ids, labels: same length, not shifted, -100 for no loss
+//   preference         prompt, chosen, rejected: two answers, the first the better one; without
+//                      prompt, what both begin with; or OpenAI's input, preferred_output,
+//                      non_preferred_output
+//   unpaired           prompt, completion, label: true if the answer is a good one
 //
-// A row of the first three may have a key `system`: the conversation's system message, or a text
-// before the prompt with a blank line behind it. What is known of other keys: data/row_keys.h.
+// In the second and the last two, prompt and answers are texts, or lists of messages: these are
+// read as a conversation in which only the answer's turns are learnt.
+//
+// A row, but for those of text and tokens, may have a key `system`: the conversation's system
+// message, or a text before the prompt with a blank line behind it. What is known of other keys:
+// data/row_keys.h.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,13 +41,22 @@
 
 namespace retort {
 
-enum class RowFormat { kAuto, kMessages, kPromptCompletion, kAlpaca, kText, kTokens };
+enum class RowFormat : uint8_t {
+  kAuto,
+  kMessages,
+  kPromptCompletion,
+  kAlpaca,
+  kText,
+  kTokens,
+  kPreference,
+  kUnpaired
+};
 
 // "auto", "messages", ...; throws Error{kInput} with the nearest known name.
 RowFormat ParseRowFormat(std::string_view name);
 
-// A parsed row, independent of its file's format: alpaca and question/answer rows become
-// kPromptCompletion. Fields of other kinds are empty.
+// A parsed row, independent of its file's format: of kind kMessages, kPromptCompletion (alpaca and
+// question/answer rows too), kText or kTokens. Fields of other kinds are empty.
 struct Row {
   RowFormat kind = RowFormat::kText;
   std::string where;  // "train.jsonl:17"
@@ -47,6 +65,10 @@ struct Row {
   std::string prompt, completion;
   std::string text;
   std::vector<int32_t> ids, labels;
+  // Of format preference: the same prompt with the rejected answer.
+  std::shared_ptr<const Row> rejected;
+  // Whether the answer is one to be given. nullopt: the row does not say.
+  std::optional<bool> wanted;
 };
 
 // weight: how often a row of this file is drawn in training, relative to the rows of other files
@@ -87,7 +109,8 @@ class Rows {
   struct File {
     std::shared_ptr<const MappedFile> map;
     RowFormat format;
-    bool detected = false;  // the format was inferred
+    bool detected = false;       // the format was inferred
+    bool conversations = false;  // by its first row
   };
   struct Place {
     uint32_t file, line;  // line from 1
@@ -95,6 +118,7 @@ class Rows {
   };
 
   std::string_view Line(const Place& place) const;
+  void LookAtFirst(const Place& first);
   void RefuseKeys(int64_t index, const Json& json) const;
   int64_t CountRowsWith(const std::string& refused_key) const;
 

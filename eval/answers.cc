@@ -7,6 +7,8 @@ namespace retort {
 namespace {
 
 Answer AnswerOf(const Row& row) {
+  if (row.wanted == false)
+    throw InputError(row.where, ": its answer is one not to be given, so nothing can equal it");
   if (row.kind == RowFormat::kPromptCompletion) return {row.where, {}, row.completion, false};
   if (row.kind != RowFormat::kMessages) {
     throw InputError(row.where,

@@ -160,7 +160,8 @@ std::vector<RecipeKey> DataKeys() {
       MakeKey(KEY(data.eval), {SourcesShape()},
               "Rows to evaluate on, in the same forms; each once, whatever its weight."),
       MakeKey(KEY(data.format),
-              {ChoiceShape({"auto", "messages", "prompt_completion", "alpaca", "text", "tokens"})},
+              {ChoiceShape({"auto", "messages", "prompt_completion", "alpaca", "text", "tokens",
+                            "preference", "unpaired"})},
               "The format of a row; auto: detected from its keys."),
       MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
               "The chat template; auto: the model's own, if what it renders is known."),
@@ -226,6 +227,23 @@ std::vector<RecipeKey> TeacherKeys() {
   return keys;
 }
 
+std::vector<RecipeKey> PreferenceKeys() {
+  std::vector<RecipeKey> keys = {
+      MakeKey(
+          KEY(preference.method), {ChoiceShape({"dpo", "orpo", "kto"})},
+          "How rows of a preferred and a rejected answer are learnt; kto also takes rows of one "
+          "answer and whether it is wanted."),
+      MakeKey(KEY(preference.beta), {PositiveShape(1e3)},
+              "How far the model may move from the one that the run began with: the smaller, the "
+              "farther; orpo: the weight of the preference beside the loss of the answer."),
+      MakeKey(KEY(preference.weight), {PositiveShape(1e3)},
+              "kto: the weight of answers that are not wanted; that of the others is 1.")};
+  for (RecipeKey& key : keys) {
+    key = Unless([](const Recipe& r) { return r.preference.method.empty(); }, std::move(key));
+  }
+  return keys;
+}
+
 bool HasNoBetas(const Recipe& r) {
   return r.train.optimizer == "sgd" || r.train.optimizer == "adafactor";
 }
@@ -260,8 +278,7 @@ std::vector<RecipeKey> TrainKeys() {
              MakeKey(KEY(train.batch_rows), {IntegerShape(1, kMostRows)},
                      "Rows, or packed sequences, of a micro-batch; in place of batch_tokens.")),
       MakeKey(KEY(train.accumulate), {IntegerShape(1, kMostParts)}, "Micro-batches per step."),
-      MakeKey(KEY(train.optimizer),
-              {ChoiceShape({"adamw", "adamw8", "lion", "sgd", "adafactor"})},
+      MakeKey(KEY(train.optimizer), {ChoiceShape({"adamw", "adamw8", "lion", "sgd", "adafactor"})},
               "The optimiser. adamw8 keeps its two moments in 8 bits a value, adafactor those "
               "of a matrix as a row and a column."),
       Unless(HasNoBetas, AutoKey(KEY(train.beta1), OpenShareShape(),
@@ -343,7 +360,8 @@ std::vector<RecipeKey> RecipeKeys() {
       Unless([](const Recipe& r) { return r.name.empty(); },
              MakeKey(KEY(name), {TextShape("a name")},
                      "The run's name; by default the recipe file's, without its extension."))};
-  for (auto* section : {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, TrainKeys, ExportKeys}) {
+  for (auto* section :
+       {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, PreferenceKeys, TrainKeys, ExportKeys}) {
     for (RecipeKey& key : section()) keys.push_back(std::move(key));
   }
   return keys;

@@ -107,6 +107,15 @@ struct TeacherRecipe {
   bool operator==(const TeacherRecipe&) const = default;
 };
 
+// Learning from pairs of answers, or judged ones. Off if `method` is empty.
+struct PreferenceRecipe {
+  std::string method;  // dpo | orpo | kto (train/objectives/preference.h)
+  double beta = 0.1;
+  double weight = 1;  // kto: of answers that are not wanted
+
+  bool operator==(const PreferenceRecipe&) const = default;
+};
+
 struct TrainRecipe {
   // 0 in epochs, batch_tokens, lr, beta1 and beta2 means "auto": session/defaults.h computes them.
   int64_t steps = 0;  // 0: `epochs` is used; otherwise `epochs` is ignored
@@ -154,6 +163,7 @@ struct Recipe {
   AdapterRecipe adapter;
   DataRecipe data;
   TeacherRecipe teacher;
+  PreferenceRecipe preference;
   TrainRecipe train;
   ExportRecipe exports;
 

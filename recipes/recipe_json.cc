@@ -40,9 +40,10 @@ Json RecipeSchema() {
   for (const RecipeKey& key : RecipeKeys()) {
     Json entry = {{"description", key.help}};
     entry.update(SchemaOf(key.shapes));
-    // load() writes the teacher's defaults only if there is a teacher.
+    // load() writes the defaults of a section that may be absent only if it is there.
     Recipe filled = defaults;
     if (key.section() == "teacher" && key.name != "teacher.path") filled.teacher.path = "teacher";
+    if (key.section() == "preference" && key.leaf() != "method") filled.preference.method = "dpo";
     const Json value = key.load(filled);
     if (!value.is_null() && Fits(value, key.shapes)) entry["default"] = value;
 

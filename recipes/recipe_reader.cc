@@ -173,6 +173,7 @@ class Reader {
     }
     CheckOptimizer(r.train);
     CheckTeacher(r);
+    CheckPreference(r);
   }
 
   // What an optimiser or a schedule does not use must not be given.
@@ -246,6 +247,32 @@ class Reader {
       throw InputError(WhereOf("teacher.hidden"), ": 'teacher.hidden' ", r.teacher.hidden,
                        " needs the teacher itself; a cache holds no hidden states");
     }
+  }
+
+  void CheckPreference(const Recipe& r) const {
+    const auto first = std::ranges::find_if(
+        given_, [](const auto& entry) { return entry.first.starts_with("preference."); });
+    if (first == given_.end()) return;
+    const std::string& method = r.preference.method;
+    if (method.empty()) {
+      throw InputError(first->second.where, ": 'preference.method' is missing; '", first->first,
+                       "' needs it to be dpo, orpo or kto");
+    }
+    const auto refuse = [&](bool refused, const char* key, const std::string& why) {
+      if (refused) throw InputError(WhereOf(key), ": '", key, "' ", why);
+    };
+    refuse(method != "kto" && given_.contains("preference.weight"), "preference.weight",
+           Cat("has no use with 'preference.method' ", method, "; leave it out"));
+    refuse(r.has_teacher(), "preference.method",
+           "and a teacher exclude each other; train the two one after the other");
+    refuse(r.adapter.kind == "none" && method != "orpo", "preference.method",
+           Cat(method,
+               " needs an adapter: its reference is the model without it; set "
+               "'adapter.kind' to lora, or use orpo"));
+    refuse(r.data.over_length == "split", "data.over_length",
+           "split cannot be used with 'preference.method': an answer is judged whole");
+    refuse(r.train.label_smoothing > 0, "train.label_smoothing",
+           "has no use with 'preference.method'; leave one out");
   }
 
   const RecipeKey* Find(const std::string& name) const {

@@ -59,7 +59,8 @@ void NoteWeights(RecipeData& data) {
 
 }  // namespace
 
-ExampleOptions ExampleOptionsOf(const DataRecipe& d, int64_t max_positions) {
+ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions) {
+  const DataRecipe& d = recipe.data;
   ExampleOptions options;
   options.loss_on = ParseLossOn(d.loss_on);
   options.over_length = ParseOverLength(d.over_length);
@@ -69,12 +70,16 @@ ExampleOptions ExampleOptionsOf(const DataRecipe& d, int64_t max_positions) {
   options.max_tokens = std::min(d.max_tokens, max_positions);
   options.model_limit = max_positions < d.max_tokens;
   options.add_eos = d.add_eos;
+  const std::string& method = recipe.preference.method;
+  options.answers = method.empty()    ? Answers::kOne
+                    : method == "kto" ? Answers::kJudged
+                                      : Answers::kPairs;
   return options;
 }
 
 RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
   const DataRecipe& d = recipe.data;
-  const ExampleOptions options = ExampleOptionsOf(d, files.config.max_positions);
+  const ExampleOptions options = ExampleOptionsOf(recipe, files.config.max_positions);
   RecipeData out;
   out.tokenizer = LoadTokenizer(files);
   const auto make = [&](const Rows& rows) {

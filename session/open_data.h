@@ -24,7 +24,7 @@ struct RecipeData {
 RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files);
 
 // Options for making examples of the recipe's rows, for a model with max_positions positions.
-ExampleOptions ExampleOptionsOf(const DataRecipe& recipe, int64_t max_positions);
+ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions);
 // The source of each training example, and the sources' weights, for the stream of batches.
 void DrawByWeight(const RecipeData& data, BatchOptions& options);
 // "train.jsonl:17" of an example, for errors.

@@ -65,7 +65,7 @@ std::string TeacherWeights(const TeacherRecipe& recipe, const ModelFiles& files)
 void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const RecipeData& data) {
   const std::string difference = Disagreement(*data.tokenizer, *teacher.tokenizer);
   if (!difference.empty()) throw OtherTokens(recipe, difference);
-  ExampleOptions options = ExampleOptionsOf(recipe.data, teacher.files.config.max_positions);
+  ExampleOptions options = ExampleOptionsOf(recipe, teacher.files.config.max_positions);
   for (const Example& example : data.train.examples) {
     const std::string where = WhereOf(data, example);
     if (example.size() > teacher.files.config.max_positions) {
@@ -97,7 +97,7 @@ std::map<int64_t, Example> RowsForTeacher(const Recipe& recipe, const TeacherMod
         "teacher does not share; use drop or truncate");
   }
   const auto limit = static_cast<size_t>(teacher.files.config.max_positions);
-  const ExampleOptions options = ExampleOptionsOf(recipe.data, teacher.files.config.max_positions);
+  const ExampleOptions options = ExampleOptionsOf(recipe, teacher.files.config.max_positions);
   std::optional<ChatTemplate> chat;
   if (data.chat) {
     chat = ChatTemplateFor("auto", teacher.tokenizer->spec(), recipe.teacher.adapter,

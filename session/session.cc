@@ -5,37 +5,22 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "eval/loss.h"
 #include "model/store/base_check.h"
 #include "model/store/fingerprint.h"
 #include "session/defaults.h"
 #include "session/initial_adapter.h"
 #include "session/run_inputs.h"
 #include "session/teaching.h"
-#include "tokenizer/tokenizer_agreement.h"
-#include "train/objectives/cross_entropy.h"
-#include "train/objectives/on_policy.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kEvaluationTokens = 4096;  // per forward pass
-constexpr int64_t kCheckedRows = 256;        // training rows checked if there is no held-out data
+constexpr int64_t kCheckedRows = 256;  // training rows checked if there is no held-out data
 
-// Estimated rows per step, from the data's mean length.
-int64_t RowsAStep(const Recipe& recipe, const ExampleSet& train) {
-  const TrainRecipe& t = recipe.train;
-  const int64_t tokens = t.batch_rows == 0 ? t.batch_tokens : t.batch_rows * recipe.data.max_tokens;
-  const int64_t packed = tokens * std::ssize(train.examples) / std::max<int64_t>(1, train.tokens);
-  return t.accumulate * (t.batch_rows > 0 && !recipe.data.packing ? t.batch_rows : packed);
-}
-
-DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
-  return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
-           static_cast<float>(t.temperature)},
-          t.weight,
-          t.scale_t2,
-          t.mode == "cached" ? t.cache.string() : t.path.string()};
+// "200 rows", "200 pairs of answers"
+std::string CountText(const ExampleSet& set) {
+  const int64_t joined = std::ranges::count(set.examples, true, &Example::joined);
+  return joined > 0 ? Cat(joined, " pairs of answers") : Cat(set.examples.size(), " rows");
 }
 
 }  // namespace
@@ -48,8 +33,9 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
     base_.jinja = data_.chat->Jinja();
   }
   base_.ends = data_.ends;
-  recipe_ = WithDefaults(
-      recipe_, {std::ssize(data_.train.examples), data_.train.tokens, files_.config.width});
+  const int64_t joined = std::ranges::count(data_.train.examples, true, &Example::joined);
+  recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples) - joined, data_.train.tokens,
+                                   files_.config.width});
   MakeAdapter();
   MakeObjective();
   MakeTrainer();
@@ -108,49 +94,6 @@ void TrainingSession::MakeAdapter() {
   adapter_->config().base_model = base_.path;
 }
 
-void TrainingSession::MakeObjective() {
-  if (!recipe_.has_teacher()) {
-    objective_ = std::make_unique<CrossEntropyObjective>(recipe_.train.label_smoothing);
-  } else if (recipe_.teacher.mode == "cached") {
-    objective_ = std::make_unique<CachedDistillation>(
-        OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
-        DistillationOptionsOf(recipe_.teacher), *backend_);
-  } else {
-    teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
-    std::ranges::copy(teacher_model_.notes, std::back_inserter(notes_));
-    objective_ = OnlineOrOnPolicy();
-  }
-}
-
-std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
-  const TeacherRecipe& t = recipe_.teacher;
-  const auto seed = static_cast<uint64_t>(recipe_.train.seed);
-  std::optional<HiddenOptions> hidden;
-  if (t.hidden != "none") {
-    hidden = {t.hidden == "mse" ? HiddenLossKind::kMse : HiddenLossKind::kCosine, t.hidden_weight,
-              t.hidden_layers == "all", seed};
-  }
-  auto online =
-      std::make_unique<OnlineDistillation>(*teacher_model_.model, teacher_model_.adapter.get(),
-                                           *model_, DistillationOptionsOf(t), hidden);
-  if (t.divergence == "sorted" &&
-      !Disagreement(*data_.tokenizer, *teacher_model_.tokenizer).empty()) {
-    online->ReadOwnRows(RowsForTeacher(recipe_, teacher_model_, data_));
-  } else {
-    CheckSameTokens(recipe_, teacher_model_, data_);
-  }
-  if (t.mode != "on-policy") return online;
-  OnPolicyOptions options{
-      t.lambda, t.sampling_temperature, t.max_new_tokens, recipe_.data.max_tokens, seed, {}};
-  if (data_.chat)
-    options.stop_ids.push_back(
-        data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
-  options.cache_type = compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
-  options.parallel = std::clamp<int64_t>(RowsAStep(recipe_, data_.train), 1, options.parallel);
-  return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
-                                                *data_.tokenizer, options);
-}
-
 void TrainingSession::MakeTrainer() {
   const TrainRecipe& t = recipe_.train;
   const auto epochs = static_cast<int64_t>(std::ceil(t.epochs));
@@ -190,15 +133,6 @@ void TrainingSession::MakeTrainer() {
   trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options, *objective_);
 }
 
-Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
-  const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
-  if (total.odd_row >= 0) {
-    throw Failure("evaluation: the loss of row ", total.odd_row + 1,
-                  " is not a finite number; a lower train.lr usually helps");
-  }
-  return {total.mean(), std::ssize(examples), total.likely, total.tokens};
-}
-
 RunInputs TrainingSession::Inputs() const {
   RunInputs inputs;
   inputs.old_base = OldFingerprint(files_);
@@ -214,10 +148,12 @@ RunSummary TrainingSession::Run(const RunOptions& options,
   hooks.stop = stop;
   if (!data_.eval.examples.empty())
     hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
-  hooks.check_trained = [this] {
-    const auto& all = data_.train.examples;
-    return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
-  };
+  // Pairs of answers have no level at which they count as learnt.
+  if (recipe_.preference.method.empty())
+    hooks.check_trained = [this] {
+      const auto& all = data_.train.examples;
+      return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
+    };
   RunOptions filled = options;
   filled.chance_loss = std::log(static_cast<double>(files_.config.vocab));
   filled.inputs = Inputs();
@@ -227,8 +163,7 @@ RunSummary TrainingSession::Run(const RunOptions& options,
 std::string TrainingSession::DescribeSteps() const {
   const TrainRecipe& t = recipe_.train;
   const std::string batch =
-      t.batch_rows == 0
-          ? Cat(t.batch_tokens, " tokens (some ", RowsAStep(recipe_, data_.train), " rows)")
+      t.batch_rows == 0 ? Cat(t.batch_tokens, " tokens (some ", RowsAStep(), " rows)")
       : recipe_.data.packing
           ? Cat(t.batch_rows, " packed sequences of ", recipe_.data.max_tokens, " tokens")
           : Cat(t.batch_rows, " rows");
@@ -259,10 +194,9 @@ std::vector<std::string> TrainingSession::Describe() const {
           " threads"),
       Cat("trained  ", trained, " parameters",
           adapter_ ? Cat(" of rank ", adapter_->config().rank) : ""),
-      Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
-          " tokens, of which ", data_.train.loss_tokens, " carry loss",
-          data_.eval.examples.empty() ? ""
-                                      : Cat("; held out ", data_.eval.examples.size(), " rows")),
+      Cat("data     ", CountText(data_.train), ", ", data_.train.tokens, " tokens, of which ",
+          data_.train.loss_tokens, " carry loss",
+          data_.eval.examples.empty() ? "" : Cat("; held out ", CountText(data_.eval))),
       DescribeSteps()};
   if (recipe_.has_teacher()) lines.push_back(Cat("teacher  ", DescribeTeacher()));
   for (const std::string& note : notes_) lines.push_back(Cat("note     ", note));

@@ -38,11 +38,14 @@ class TrainingSession {
   void MakeAdapter();
   void MakeObjective();
   std::unique_ptr<Objective> OnlineOrOnPolicy();
+  std::unique_ptr<Objective> Preferences();
   void MakeTrainer();
   std::string DescribeSteps() const;
   std::string HeldWeights() const;
   std::string DescribeTeacher() const;
+  int64_t RowsAStep() const;  // an estimate, from the data's mean length
   Evaluation Evaluate(const std::vector<Example>& examples) const;
+  Evaluation EvaluateObjective(const std::vector<Example>& examples) const;
   RunInputs Inputs() const;
 
   Recipe recipe_;
@@ -50,7 +53,7 @@ class TrainingSession {
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
   RecipeData data_;
-  std::unique_ptr<Adapter> adapter_;
+  std::unique_ptr<Adapter> adapter_, reference_;  // reference_: that of preferences
   TeacherModel teacher_model_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<BatchStream> stream_;

@@ -18,6 +18,7 @@ struct Evaluation {
   // Rows whose whole answer has a probability above one half, so greedy decoding gives this answer.
   int64_t likely = 0;
   int64_t loss_tokens = 0;
+  std::vector<Extra> extras;  // Objective::TakeExtras
 };
 
 // Notes on a finished run: how many answers are likely (only if the answers are short enough for

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/metrics.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -11,7 +12,11 @@ namespace {
 
 Json ToJson(const MetricsLine& line) {
   const StepMetrics& m = line.metrics;
-  if (line.eval_loss) return {{"step", m.step}, {"epoch", m.epoch}, {"eval_loss", *line.eval_loss}};
+  if (line.eval_loss) {
+    Json j = {{"step", m.step}, {"epoch", m.epoch}, {"eval_loss", *line.eval_loss}};
+    for (const auto& [name, value] : m.extras) j["eval_" + name] = value;
+    return j;
+  }
   Json j = {{"step", m.step},
             {"epoch", m.epoch},
             {"loss", m.loss},
@@ -25,6 +30,7 @@ Json ToJson(const MetricsLine& line) {
             {"peak_bytes", line.peak_bytes},
             {"seconds", m.seconds}};
   if (m.hidden != 0) j["hidden"] = m.hidden;
+  for (const auto& [name, value] : m.extras) j[name] = value;
   if (m.generated_tokens > 0) {
     j["generated_tokens"] = m.generated_tokens;
     j["generation_share"] = m.generation_seconds / m.seconds;
@@ -32,11 +38,39 @@ Json ToJson(const MetricsLine& line) {
   return j;
 }
 
+// The numbers of a line that no other member holds.
+std::vector<Extra> ExtrasOf(const Json& j, bool evaluation) {
+  constexpr std::string_view kOwn[] = {"step",
+                                       "epoch",
+                                       "loss",
+                                       "ce",
+                                       "kd",
+                                       "lr",
+                                       "grad_norm",
+                                       "tokens",
+                                       "loss_tokens",
+                                       "tokens_per_second",
+                                       "peak_bytes",
+                                       "seconds",
+                                       "hidden",
+                                       "generated_tokens",
+                                       "generation_share",
+                                       "eval_loss"};
+  std::vector<Extra> extras;
+  for (const auto& [key, value] : j.items()) {
+    if (!value.is_number() || std::ranges::find(kOwn, key) != std::end(kOwn)) continue;
+    extras.emplace_back(evaluation && key.starts_with("eval_") ? key.substr(5) : key,
+                        value.get<double>());
+  }
+  return extras;
+}
+
 MetricsLine FromJson(const Json& j, const std::string& where) {
   MetricsLine line;
   StepMetrics& m = line.metrics;
   m.step = GetInt(j, "step", where);
   m.epoch = GetNumber(j, "epoch", where, 0);
+  m.extras = ExtrasOf(j, j.contains("eval_loss"));
   if (j.contains("eval_loss")) {
     line.eval_loss = GetNumber(j, "eval_loss", where);
     return line;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// metrics.jsonl: one JSON object per step, and {"step", "epoch", "eval_loss"} for each evaluation.
-// Numbers round-trip.
+// metrics.jsonl: one JSON object per step, and {"step", "epoch", "eval_loss"} for each evaluation,
+// in both the objective's further figures (in an evaluation with eval_ before the name). Numbers
+// round-trip.
 #pragma once
 
 #include <optional>

@@ -164,7 +164,9 @@ class TrainingRun {
       PutTrained();
     }
     // A session that was killed in its end may have written the line.
-    if (evaluated_step_ != m.step) metrics.Append({m, 0, 0, loss});
+    MetricsLine line{m, 0, 0, loss};
+    line.metrics.extras = last_evaluation_.extras;
+    if (evaluated_step_ != m.step) metrics.Append(line);
     evaluated_step_ = m.step;
     return loss;
   }

@@ -71,6 +71,7 @@ std::optional<StepMetrics> Trainer::Step() {
   m.ce = host[2] * per_term;
   m.kd = host[3] * per_term;
   m.grad_norm = std::sqrt(host[4]);
+  m.extras = objective_.TakeExtras();
   CheckNumbers(m);
 
   // 4. Optimise.

@@ -38,6 +38,7 @@ struct StepMetrics {
   double seconds = 0;
   int64_t generated_tokens = 0;   // by the student, on-policy
   double generation_seconds = 0;  // of `seconds`
+  std::vector<Extra> extras;      // Objective::TakeExtras
 };
 
 class Trainer {

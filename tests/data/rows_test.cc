@@ -84,7 +84,7 @@ TEST_F(RowsTest, FaultsNameFileAndLine) {
   EXPECT_EQ(
       Fault("{\"x\": 1, \"y\": 2}"),
       "train.jsonl:1: no known format has the keys 'x', 'y'; use messages, prompt + completion, "
-      "question + answer, instruction + output, text, or input_ids + labels");
+      "question + answer, instruction + output, text, input_ids + labels, or chosen + rejected");
   EXPECT_EQ(Fault(good, RowFormat::kText), "train.jsonl:1: 'text' is missing");
   EXPECT_EQ(Fault("{\"messages\": 3}"), "train.jsonl:1: 'messages' must be a list");
   EXPECT_EQ(
@@ -153,7 +153,8 @@ TEST_F(RowsTest, KeysThatChangeTheMeaningAreRefusedByName) {
       {R"({"chosen": [1], )" + Turns("").substr(1), "'chosen'"},
       {R"({"prompt": "p", )" + Turns("").substr(1), "'prompt'"},
       {pair + R"("weight": 0.5})", "'weight'"},
-      {pair + R"("label": false})", "'label'"},
+      {pair + R"("label": "good"})", "'label'"},
+      {pair + R"("chosen": "c"})", "'chosen'"},
       {pair + R"("history": [["a", "b"]]})", "'history'"},
       {pair + R"("input": "i"})", "'input'"},
       {pair + R"("answer": "i"})", "'answer'"},
@@ -165,7 +166,7 @@ TEST_F(RowsTest, KeysThatChangeTheMeaningAreRefusedByName) {
       {text + R"("system": "s"})", "'system'"},
       {alpaca + R"("text": "t"})", "'text'"},
       {R"({"input_ids": [1], "labels": [1], "attention_mask": [0]})", "'attention_mask'"},
-      {R"({"prompt": "p", "chosen": "c", "rejected": "r"})", "'chosen'"}};
+      {R"({"prompt": "p", "chosen": "c", "rejected": "r", "margin": 2})", "'margin'"}};
   for (const auto& [row, key] : cases) {
     const std::string said = Fault(row);
     EXPECT_TRUE(StartsWith(said, "train.jsonl:1: " + key + " is not supported: ")) << said;

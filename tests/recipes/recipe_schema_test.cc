@@ -20,6 +20,7 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   Json recipe = {{"model", {{"path", "m"}, {"weights", "f32"}}}, {"data", {{"train", "t"}}}};
   if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
   if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
+  if (section == "preference") recipe[section]["method"] = "kto";  // it has every other key
   if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";
   if (leaf == "decay") recipe["train"]["schedule"] = "wsd";
   if (section.empty())
@@ -65,6 +66,7 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   // Left out where they have no use, or are off.
   for (const char* key : {"momentum", "neftune", "label_smoothing"}) resolved["train"][key] = 0;
   resolved["train"]["decay"] = 0.1;
+  resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   const Json schema = Published();
   size_t keys = 0;
   EachKey(schema, [&](const std::string& section, const std::string& leaf, const Json& entry) {

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autograd/ops.h"
@@ -27,6 +28,9 @@ struct LossSums {
   Tensor hidden;           // the trained terms between hidden states
   ops::DistillSums parts;  // components of `loss`, without weights; only for the metrics
 };
+
+// A further figure of a step or an evaluation, by its name in metrics.jsonl.
+using Extra = std::pair<std::string, double>;
 
 class Objective {
  public:
@@ -44,6 +48,9 @@ class Objective {
   // Without a tape it only computes. Adds the losses, without `scale`, to `sums`. What the pass
   // borrows from the objective must live until the next call.
   virtual void Run(TrainingPass& pass, float scale, LossSums& sums) = 0;
+
+  // Further figures of what was computed since the last call.
+  virtual std::vector<Extra> TakeExtras() { return {}; }
 
   // The teacher's name, for errors; "" without one.
   virtual std::string teacher() const { return ""; }

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a recipe trains for, and its value on held-out rows.
+#include <algorithm>
+
+#include "base/error.h"
+#include "eval/loss.h"
+#include "session/session.h"
+#include "session/teaching.h"
+#include "tokenizer/tokenizer_agreement.h"
+#include "train/objectives/cross_entropy.h"
+#include "train/objectives/on_policy.h"
+#include "train/objectives/preference.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kEvaluationTokens = 4096;  // per forward pass
+
+DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
+  return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
+           static_cast<float>(t.temperature)},
+          t.weight,
+          t.scale_t2,
+          t.mode == "cached" ? t.cache.string() : t.path.string()};
+}
+
+// Steps of one micro-batch each, over all examples in order.
+std::vector<StepBatch> InOrder(const std::vector<Example>& examples) {
+  BatchOptions options;
+  options.batch_tokens = kEvaluationTokens;
+  options.max_tokens = kEvaluationTokens;
+  options.shuffle = false;
+  options.epochs = 1;
+  BatchStream stream(examples, options);
+  std::vector<StepBatch> steps;
+  while (auto step = stream.Next()) steps.push_back(std::move(*step));
+  return steps;
+}
+
+}  // namespace
+
+int64_t TrainingSession::RowsAStep() const {
+  const TrainRecipe& t = recipe_.train;
+  const int64_t tokens =
+      t.batch_rows == 0 ? t.batch_tokens : t.batch_rows * recipe_.data.max_tokens;
+  const int64_t packed =
+      tokens * std::ssize(data_.train.examples) / std::max<int64_t>(1, data_.train.tokens);
+  return t.accumulate * (t.batch_rows > 0 && !recipe_.data.packing ? t.batch_rows : packed);
+}
+
+void TrainingSession::MakeObjective() {
+  if (!recipe_.preference.method.empty()) {
+    objective_ = Preferences();
+  } else if (!recipe_.has_teacher()) {
+    objective_ = std::make_unique<CrossEntropyObjective>(recipe_.train.label_smoothing);
+  } else if (recipe_.teacher.mode == "cached") {
+    objective_ = std::make_unique<CachedDistillation>(
+        OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
+        DistillationOptionsOf(recipe_.teacher), *backend_);
+  } else {
+    teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+    std::ranges::copy(teacher_model_.notes, std::back_inserter(notes_));
+    objective_ = OnlineOrOnPolicy();
+  }
+}
+
+std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
+  const TeacherRecipe& t = recipe_.teacher;
+  const auto seed = static_cast<uint64_t>(recipe_.train.seed);
+  std::optional<HiddenOptions> hidden;
+  if (t.hidden != "none") {
+    hidden = {t.hidden == "mse" ? HiddenLossKind::kMse : HiddenLossKind::kCosine, t.hidden_weight,
+              t.hidden_layers == "all", seed};
+  }
+  auto online =
+      std::make_unique<OnlineDistillation>(*teacher_model_.model, teacher_model_.adapter.get(),
+                                           *model_, DistillationOptionsOf(t), hidden);
+  if (t.divergence == "sorted" &&
+      !Disagreement(*data_.tokenizer, *teacher_model_.tokenizer).empty()) {
+    online->ReadOwnRows(RowsForTeacher(recipe_, teacher_model_, data_));
+  } else {
+    CheckSameTokens(recipe_, teacher_model_, data_);
+  }
+  if (t.mode != "on-policy") return online;
+  OnPolicyOptions options{
+      t.lambda, t.sampling_temperature, t.max_new_tokens, recipe_.data.max_tokens, seed, {}};
+  if (data_.chat)
+    options.stop_ids.push_back(
+        data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
+  options.cache_type = compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.parallel = std::clamp<int64_t>(RowsAStep(), 1, options.parallel);
+  return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
+                                                *data_.tokenizer, options);
+}
+
+// The reference is the model as the run begins: the base, with the adapter that it continues.
+std::unique_ptr<Objective> TrainingSession::Preferences() {
+  const PreferenceRecipe& p = recipe_.preference;
+  if (p.method != "orpo" && !recipe_.adapter.init.empty())
+    reference_ = Adapter::Load(recipe_.adapter.init, files_.layout, *backend_);
+  return MakePreference({PreferenceNamed(p.method), p.beta, p.weight}, *model_, adapter_.get(),
+                        reference_.get());
+}
+
+Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
+  if (!recipe_.preference.method.empty()) return EvaluateObjective(examples);
+  const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
+  if (total.odd_row >= 0) {
+    throw Failure("evaluation: the loss of row ", total.odd_row + 1,
+                  " is not a finite number; a lower train.lr usually helps");
+  }
+  return {total.mean(), std::ssize(examples), total.likely, total.tokens};
+}
+
+// The objective's own loss, as in training but without dropout.
+Evaluation TrainingSession::EvaluateObjective(const std::vector<Example>& examples) const {
+  double loss = 0;
+  int64_t terms = 0;
+  for (StepBatch& step : InOrder(examples)) {
+    objective_->Prepare(step, 0);
+    terms += objective_->Terms(step);
+    for (const MicroBatch& part : step.micro) {
+      Context context{*backend_};
+      TrainingPass pass(context, *model_, part, {adapter_.get()});
+      const Tensor zeros = backend_->Upload(std::vector<double>(4));
+      LossSums sums{zeros.Part(0, 1), zeros.Part(1, 1), {zeros.Part(2, 1), zeros.Part(3, 1)}};
+      objective_->Run(pass, 1, sums);
+      loss += backend_->ToHost<double>(sums.loss)[0];
+    }
+  }
+  Evaluation out;
+  out.loss = loss / static_cast<double>(std::max<int64_t>(1, terms));
+  out.extras = objective_->TakeExtras();
+  return out;
+}
+
+}  // namespace retort
