@@ -331,6 +331,20 @@ std::vector<RecipeKey> TrainKeys() {
               "How many of the newest checkpoints are kept."),
       MakeKey(KEY(train.eval_every), {IntegerShape(0, kMostSteps)},
               "Steps between evaluations; 0: only at the end."),
+      Unless([](const Recipe& r) { return r.train.eval_metrics.empty(); },
+             MakeKey(KEY(train.eval_metrics), {ListShape("a list of metrics", {"exact", "choice"})},
+                     "What is measured on held-out rows beside their loss: exact (answers equal to "
+                     "the row's) or choice (the likeliest of all labels).")),
+      Unless([](const Recipe& r) { return r.train.best_by == "loss"; },
+             MakeKey(KEY(train.best_by), {ChoiceShape({"loss", "exact", "choice"})},
+                     "The figure of the evaluation whose weights are kept.")),
+      Unless([](const Recipe& r) { return r.train.early_stop == 0; },
+             MakeKey(KEY(train.early_stop), {IntegerShape(0, kMostSteps)},
+                     "The run ends after this many evaluations without a better one; 0: off.")),
+      Unless([](const Recipe& r) { return r.train.samples == 0; },
+             MakeKey(KEY(train.samples), {IntegerShape(0, kMostRows)},
+                     "Held-out prompts that are answered at each evaluation, for samples.jsonl and "
+                     "the report; 0: none.")),
   };
 }
 

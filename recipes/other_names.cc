@@ -134,6 +134,9 @@ constexpr OtherKey kOtherKeys[] = {
     {"saves_per_epoch", "train.checkpoint_every", " (in steps)"},
     {"save_total_limit", "train.keep"},
     {"eval_steps", "train.eval_every"},
+    {"early_stopping_patience", "train.early_stop"},
+    {"patience", "train.early_stop"},
+    {"metric_for_best_model", "train.best_by"},
     {"evals_per_epoch", "train.eval_every", " (in steps)"},
     // The teacher.
     {"teacher_model", "teacher.path"},

@@ -144,6 +144,10 @@ struct TrainRecipe {
   int64_t checkpoint_every = 100;               // steps; 0: only at the end
   int64_t keep = 2;                             // number of newest checkpoints to keep
   int64_t eval_every = 0;                       // steps; 0: only at the end
+  std::vector<std::string> eval_metrics;        // exact, choice: measured beside the loss
+  std::string best_by = "loss";                 // loss | exact | choice
+  int64_t early_stop = 0;                       // evaluations without a better one; 0: off
+  int64_t samples = 0;                          // held-out prompts answered at each evaluation
 
   bool operator==(const TrainRecipe&) const = default;
 };

@@ -172,6 +172,7 @@ class Reader {
                        " must not be above 'train.lr' ", r.train.lr);
     }
     CheckOptimizer(r.train);
+    CheckEvaluation(r);
     CheckTeacher(r);
     CheckPreference(r);
   }
@@ -246,6 +247,24 @@ class Reader {
     if (r.teacher.mode == "cached" && r.teacher.hidden != "none") {
       throw InputError(WhereOf("teacher.hidden"), ": 'teacher.hidden' ", r.teacher.hidden,
                        " needs the teacher itself; a cache holds no hidden states");
+    }
+  }
+
+  // What is measured on held-out rows needs them.
+  void CheckEvaluation(const Recipe& r) const {
+    if (r.data.eval.empty()) {
+      const TrainRecipe& t = r.train;
+      for (const auto& [set, key] : {std::pair{!t.eval_metrics.empty(), "train.eval_metrics"},
+                                     {t.best_by != "loss", "train.best_by"},
+                                     {t.early_stop > 0, "train.early_stop"},
+                                     {t.samples > 0, "train.samples"}}) {
+        if (set)
+          throw InputError(WhereOf(key), ": '", key, "' needs held-out rows; give 'data.eval'");
+      }
+    }
+    if (r.train.early_stop > 0 && r.train.eval_every == 0) {
+      throw InputError(WhereOf("train.early_stop"),
+                       ": 'train.early_stop' counts evaluations; set 'train.eval_every'");
     }
   }
 

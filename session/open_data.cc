@@ -95,7 +95,7 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
   out.ends = TaughtEnds(out, d.add_eos, recipe.model.path.string());
   NoteWeights(out);
   if (d.eval.empty()) return out;
-  const Rows held_out = OpenRows(d.eval, d.format);
+  const Rows& held_out = out.eval_rows.emplace(OpenRows(d.eval, d.format));
   out.eval = make(held_out);
   for (const std::string& note : out.eval.notes) out.train.notes.push_back("held out: " + note);
   if (std::ranges::any_of(d.eval, [](const DataSource& s) { return s.weight != 1; })) {

@@ -17,7 +17,8 @@ struct RecipeData {
   std::optional<ChatTemplate> chat;  // if rows are conversations
   std::vector<int32_t> ends;         // the ids that the training rows teach as an end
   Rows rows;                         // the training rows, to name them in errors
-  ExampleSet train, eval;            // eval is empty if the recipe has no eval data
+  std::optional<Rows> eval_rows;     // the held-out rows, if the recipe has eval data
+  ExampleSet train, eval;            // eval is empty without them
 };
 
 // Throws Error{kInput} when any of the data cannot be used.

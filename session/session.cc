@@ -36,6 +36,7 @@ TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
   const int64_t joined = std::ranges::count(data_.train.examples, true, &Example::joined);
   recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples) - joined, data_.train.tokens,
                                    files_.config.width});
+  OpenHeldOut();
   MakeAdapter();
   MakeObjective();
   MakeTrainer();
@@ -140,24 +141,33 @@ RunInputs TrainingSession::Inputs() const {
   return inputs;
 }
 
-RunSummary TrainingSession::Run(const RunOptions& options,
+RunSummary TrainingSession::Run(const Path& folder,
                                 const std::function<void(const RunProgress&)>& on_step,
                                 const std::function<bool()>& stop) {
   RunHooks hooks;
   hooks.on_step = on_step;
   hooks.stop = stop;
-  if (!data_.eval.examples.empty())
-    hooks.evaluate = [this] { return Evaluate(data_.eval.examples); };
+  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return EvaluateHeldOut(); };
+  if (recipe_.train.samples > 0) hooks.sample = [this] { return TakeSamples(); };
   // Pairs of answers have no level at which they count as learnt.
   if (recipe_.preference.method.empty())
     hooks.check_trained = [this] {
       const auto& all = data_.train.examples;
       return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
     };
-  RunOptions filled = options;
-  filled.chance_loss = std::log(static_cast<double>(files_.config.vocab));
-  filled.inputs = Inputs();
-  return RunTraining(*trainer_, base_, filled, hooks);
+  const TrainRecipe& t = recipe_.train;
+  RunOptions options;
+  options.folder = folder;
+  options.total_steps = total_steps();
+  options.checkpoint_every = t.checkpoint_every;
+  options.keep = t.keep;
+  options.eval_every = t.eval_every;
+  options.best_by = t.best_by;
+  options.early_stop = t.early_stop;
+  options.title = recipe_.name;
+  options.chance_loss = std::log(static_cast<double>(files_.config.vocab));
+  options.inputs = Inputs();
+  return RunTraining(*trainer_, base_, options, hooks);
 }
 
 std::string TrainingSession::DescribeSteps() const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/answers.h"
 #include "session/open_teacher.h"
 #include "train/run.h"
 
@@ -17,9 +18,8 @@ class TrainingSession {
   // Throws Error{kInput} when anything in the recipe, the model or the data cannot be used.
   explicit TrainingSession(const Recipe& recipe);
 
-  // `stop`: RunHooks::stop. The options' chance_loss and inputs are filled in.
-  RunSummary Run(const RunOptions& folder_options,
-                 const std::function<void(const RunProgress&)>& on_step,
+  // `stop`: RunHooks::stop.
+  RunSummary Run(const Path& folder, const std::function<void(const RunProgress&)>& on_step,
                  const std::function<bool()>& stop = {});
 
   // A summary for the user, line by line: model, weights and compute, parameters, data, steps.
@@ -46,6 +46,12 @@ class TrainingSession {
   int64_t RowsAStep() const;  // an estimate, from the data's mean length
   Evaluation Evaluate(const std::vector<Example>& examples) const;
   Evaluation EvaluateObjective(const std::vector<Example>& examples) const;
+  // Reads the held-out answers if a metric or a sample needs them.
+  void OpenHeldOut();
+  Evaluation EvaluateHeldOut() const;
+  double Measure(const std::string& metric) const;  // "exact" or "choice", on held-out rows
+  std::vector<Sample> TakeSamples() const;
+  const ChatTemplate* chat() const { return data_.chat ? &*data_.chat : nullptr; }
   RunInputs Inputs() const;
 
   Recipe recipe_;
@@ -60,7 +66,9 @@ class TrainingSession {
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;
   BaseRecord base_;
-  std::vector<std::string> notes_;  // for the user
+  std::vector<std::string> metrics_;  // measured on held-out rows, beside the loss
+  std::vector<Answer> answers_;       // of the held-out rows; empty if nothing needs them
+  std::vector<std::string> notes_;    // for the user
 };
 
 // Checks before the training, from the files alone, that the recipe's export section can be carried

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <deque>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -12,37 +11,12 @@
 #include "model/store/base_check.h"
 #include "train/metrics.h"
 #include "train/report.h"
+#include "train/speed.h"
 
 namespace retort {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr size_t kSpeedSteps = 20;  // speed is averaged over this many last steps
-
-// Tokens per second and seconds per step, averaged over the last steps.
-class Speed {
- public:
-  void Add(const StepMetrics& m) {
-    last_.push_back({m.tokens, m.seconds});
-    if (last_.size() > kSpeedSteps) last_.pop_front();
-  }
-  double tokens_per_second() const {
-    const auto [tokens, seconds] = Sums();
-    return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
-  }
-  double seconds_per_step() const {
-    return last_.empty() ? 0 : Sums().second / static_cast<double>(last_.size());
-  }
-
- private:
-  std::pair<int64_t, double> Sums() const {
-    std::pair<int64_t, double> sums{0, 0};
-    for (const auto& [tokens, seconds] : last_) sums = {sums.first + tokens, sums.second + seconds};
-    return sums;
-  }
-  std::deque<std::pair<int64_t, double>> last_;
-};
 
 class TrainingRun {
  public:
@@ -52,7 +26,8 @@ class TrainingRun {
         base_(base),
         options_(options),
         hooks_(hooks),
-        trained_(options.folder / (trainer.adapter() ? "adapter" : "model")) {}
+        trained_(options.folder / (trainer.adapter() ? "adapter" : "model")),
+        best_(options.best_by) {}
 
   RunSummary Run() {
     RequireSecret();  // for the checkpoints' seals
@@ -60,7 +35,7 @@ class TrainingRun {
     EvaluateStart();
     Resume();
     MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done());
-    while (!MayStop() && trainer_.steps_done() < options_.total_steps) {
+    while (!MayStop() && !EndsEarly() && trainer_.steps_done() < options_.total_steps) {
       const std::optional<StepMetrics> m = trainer_.Step();
       if (!m) break;
       AfterStep(*m, metrics);
@@ -77,22 +52,36 @@ class TrainingRun {
 
  private:
   bool MayStop() const { return hooks_.stop && hooks_.stop(); }
+  bool EndsEarly() const { return options_.early_stop > 0 && best_.since() >= options_.early_stop; }
   double Seconds() const {
     return earlier_seconds_ + std::chrono::duration<double>(Clock::now() - start_).count();
   }
 
-  // The held-out loss of the weights that the run begins with: measured before a checkpoint is
-  // loaded, or read if an earlier session has measured it.
+  // The evaluation of the weights that the run begins with: made before a checkpoint is loaded, or
+  // read if an earlier session has made it.
   void EvaluateStart() {
     if (!hooks_.evaluate) return;
     const Path file = options_.folder / "start.json";
     const bool resumed = LastCheckpoint(options_.folder / "checkpoints").has_value();
     if (resumed && std::filesystem::exists(file)) {
-      summary_.start_eval_loss = GetNumber(ReadJson(file), "eval_loss", file.string());
+      const Json held = ReadJson(file);
+      summary_.start = {0, GetNumber(held, "eval_loss", file.string()), {}};
+      for (const auto& [key, value] : held.items()) {
+        if (key != "eval_loss" && key.starts_with("eval_") && value.is_number())
+          summary_.start->extras.emplace_back(key.substr(5), value.get<double>());
+      }
       return;
     }
-    summary_.start_eval_loss = Measured(0).loss;
-    WriteTextAtomically(file, DumpJson({{"eval_loss", *summary_.start_eval_loss}}, 2) + "\n");
+    Evaluation now = Measured(0);
+    summary_.start = {0, now.loss, std::move(now.extras)};
+    Json start = {{"eval_loss", summary_.start->loss}};
+    for (const auto& [name, value] : summary_.start->extras) start["eval_" + name] = value;
+    WriteTextAtomically(file, DumpJson(start, 2) + "\n");
+    TakeSamples(0);
+  }
+
+  void TakeSamples(int64_t step) const {
+    if (hooks_.sample) AppendSamples(options_.folder / "samples.jsonl", step, hooks_.sample());
   }
 
   void Resume() {
@@ -102,8 +91,7 @@ class TrainingRun {
     for (const MetricsLine& line : ReadMetrics(options_.folder / "metrics.jsonl")) {
       if (line.metrics.step > place->step) break;
       if (line.eval_loss) {
-        summary_.eval_loss =
-            std::min(summary_.eval_loss.value_or(*line.eval_loss), *line.eval_loss);
+        best_.Add({line.metrics.step, *line.eval_loss, line.metrics.extras});
         evaluated_step_ = line.metrics.step;
       } else {
         Count(line.metrics);
@@ -153,20 +141,20 @@ class TrainingRun {
   }
 
   // Returns the held-out loss, or nullopt without held-out data. Writes the trained adapter or
-  // model when the loss is the lowest so far.
+  // model when the evaluation is the best so far.
   std::optional<double> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
     if (!hooks_.evaluate) return std::nullopt;
-    last_evaluation_ = Measured(m.step);
+    if (measured_step_ != m.step) last_evaluation_ = Measured(m.step);
+    measured_step_ = m.step;
     const double loss = last_evaluation_.loss;
-    // Before the line: a resumed run believes that the best loss of the lines is in place.
-    if (!summary_.eval_loss || loss < *summary_.eval_loss) {
-      summary_.eval_loss = loss;
-      PutTrained();
-    }
-    // A session that was killed in its end may have written the line.
+    // A session that was killed in its end may have written the line, and counted it.
+    if (evaluated_step_ == m.step) return loss;
+    // Before the line: a resumed run believes that the best evaluation's weights are in place.
+    if (best_.Add({m.step, loss, last_evaluation_.extras})) PutTrained();
     MetricsLine line{m, 0, 0, loss};
     line.metrics.extras = last_evaluation_.extras;
-    if (evaluated_step_ != m.step) metrics.Append(line);
+    metrics.Append(line);
+    TakeSamples(m.step);
     evaluated_step_ = m.step;
     return loss;
   }
@@ -187,9 +175,11 @@ class TrainingRun {
   void Finish(MetricsFile& metrics) {
     Checkpoint();  // first: evaluating may take long, and a resumed run evaluates again
     Evaluate(last_metrics_, metrics);
+    summary_.best = best_.best();
     if (!hooks_.evaluate || !std::filesystem::exists(trained_)) PutTrained();
     TakeNotes();
     summary_.seconds = Seconds();
+    summary_.early = EndsEarly() && trainer_.steps_done() < options_.total_steps;
     const Json summary = SummaryJson(summary_);
     WriteTextAtomically(options_.folder / "report.html",
                         ReportPage(options_.title, ReadMetrics(options_.folder / "metrics.jsonl"),
@@ -202,8 +192,8 @@ class TrainingRun {
     if (!held_out && hooks_.check_trained) last_evaluation_ = hooks_.check_trained();
     if (last_evaluation_.rows > 0)
       summary_.notes = LearningNotes(summary_.first_loss, last_evaluation_, held_out);
-    if (summary_.start_eval_loss && summary_.eval_loss) {
-      if (auto note = NoGainNote(*summary_.start_eval_loss, *summary_.eval_loss))
+    if (options_.best_by == "loss" && summary_.start && summary_.best) {
+      if (auto note = NoGainNote(summary_.start->loss, summary_.best->loss))
         summary_.notes.push_back(std::move(*note));
     }
     if (trainer_.adapter() && IsZero(*trainer_.adapter(), trainer_.model().backend))
@@ -222,8 +212,10 @@ class TrainingRun {
   RunSummary summary_;
   StepMetrics last_metrics_;
   int64_t evaluated_step_ = -1;  // the last one with a line
+  int64_t measured_step_ = -1;   // of last_evaluation_, in this session
   Evaluation last_evaluation_;
   LossWatch watch_;
+  BestEvaluation best_;
 };
 
 }  // namespace
@@ -236,8 +228,16 @@ Json SummaryJson(const RunSummary& s) {
             {"trained", s.trained.filename().string()},
             {"first_loss", s.first_loss},
             {"notes", s.notes}};
-  if (s.eval_loss) j["eval_loss"] = *s.eval_loss;
-  if (s.start_eval_loss) j["start_eval_loss"] = *s.start_eval_loss;
+  const auto put = [&](const std::string& name, const EvaluationPoint& point) {
+    j[name + "_loss"] = point.loss;
+    for (const auto& [key, value] : point.extras) j[Cat(name, "_", key)] = value;
+  };
+  if (s.best) {
+    put("eval", *s.best);
+    j["best_step"] = s.best->step;
+  }
+  if (s.start) put("start_eval", *s.start);
+  if (s.early) j["ended_early"] = true;
   if (!s.diverged.empty()) j["diverged"] = s.diverged;
   return j;
 }

@@ -4,6 +4,7 @@
 //   recipe.json       as resolved           metrics.jsonl   a line per step, and per evaluation
 //   checkpoints/step-N/                     adapter/ (or model/ when every weight is trained)
 //   start.json        held-out loss before the first step
+//   samples.jsonl     answers to some held-out prompts, at each evaluation
 //   report.html       the curves            summary.json    written last: marks a finished run
 #pragma once
 
@@ -13,8 +14,10 @@
 
 #include "base/file_lock.h"
 #include "base/json.h"
+#include "train/best.h"
 #include "train/checkpoint.h"
 #include "train/learning.h"
+#include "train/samples.h"
 
 namespace retort {
 
@@ -24,6 +27,8 @@ struct RunOptions {
   int64_t checkpoint_every = 100;  // 0: only at the end
   int64_t keep = 2;                // checkpoints
   int64_t eval_every = 0;          // 0: only at the end
+  std::string best_by = "loss";    // which evaluation's weights are kept (BestEvaluation)
+  int64_t early_stop = 0;          // evaluations without a better one that end the run; 0: off
   std::string title;               // for the report
   double chance_loss = 0;          // of guessing: ln V; 0: unknown
   RunInputs inputs;
@@ -40,23 +45,25 @@ struct RunProgress {
 
 struct RunSummary {
   int64_t steps = 0;
-  double first_loss = 0;                  // of step 1, before any update
-  double loss = 0;                        // of the last step
-  std::optional<double> eval_loss;        // the lowest
-  std::optional<double> start_eval_loss;  // before the first step
+  double first_loss = 0;                 // of step 1, before any update
+  double loss = 0;                       // of the last step
+  std::optional<EvaluationPoint> best;   // the evaluation whose weights were kept
+  std::optional<EvaluationPoint> start;  // before the first step
   int64_t tokens = 0;
   double seconds = 0;              // of this session and of the steps of earlier ones
   Path trained;                    // folder of the adapter or model
   std::vector<std::string> notes;  // for the user (LearningNotes)
   std::string diverged;            // why the run counts as diverged; "" if it does not
   bool stopped = false;            // before its end, by RunHooks::stop; all is in a checkpoint
+  bool early = false;              // ended by RunOptions::early_stop
 };
 Json SummaryJson(const RunSummary& summary);
 
 // The caller's functions, called between steps and at the end.
 struct RunHooks {
-  std::function<Evaluation()> evaluate;       // on held-out data; null: there is no such data
-  std::function<Evaluation()> check_trained;  // on some of the training data
+  std::function<Evaluation()> evaluate;         // on held-out data; null: there is no such data
+  std::function<Evaluation()> check_trained;    // on some of the training data
+  std::function<std::vector<Sample>()> sample;  // answers to some held-out prompts; null: none
   std::function<void(const RunProgress&)> on_step;
   std::function<bool()> stop;  // true: end after this step, with a checkpoint; null: never
 };

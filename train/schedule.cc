@@ -10,17 +10,15 @@
 namespace retort {
 namespace {
 
-using Kind = Schedule::Kind;
-
-struct NamedKind {
+struct NamedSchedule {
   const char* name;
-  Kind kind;
+  Schedule::Kind kind;
 };
-constexpr NamedKind kKinds[] = {{"cosine", Kind::kCosine},
-                                {"linear", Kind::kLinear},
-                                {"constant", Kind::kConstant},
-                                {"wsd", Kind::kWarmupStableDecay},
-                                {"inverse_sqrt", Kind::kInverseSqrt}};
+constexpr NamedSchedule kSchedules[] = {{"cosine", Schedule::Kind::kCosine},
+                                        {"linear", Schedule::Kind::kLinear},
+                                        {"constant", Schedule::Kind::kConstant},
+                                        {"wsd", Schedule::Kind::kWarmupStableDecay},
+                                        {"inverse_sqrt", Schedule::Kind::kInverseSqrt}};
 
 // Hugging Face's time scale of the inverse square root when there is no warm-up.
 constexpr int64_t kTimeScale = 10000;
@@ -40,15 +38,15 @@ double Schedule::RateOf(int64_t step) const {
   if (s < w) return peak * static_cast<double>(s + 1) / static_cast<double>(w + 1);
   const auto falling = [&](double share) { return least + (peak - least) * share; };
   switch (kind) {
-    case Kind::kConstant:
+    case Schedule::Kind::kConstant:
       return peak;
-    case Kind::kCosine:
+    case Schedule::Kind::kCosine:
       return falling(CosineShare(Progress(s, w, total_steps)));
-    case Kind::kLinear:
+    case Schedule::Kind::kLinear:
       return falling(1 - Progress(s, w, total_steps));
-    case Kind::kWarmupStableDecay:
+    case Schedule::Kind::kWarmupStableDecay:
       return falling(CosineShare(Progress(s, std::max(w, total_steps - decay_steps), total_steps)));
-    case Kind::kInverseSqrt: {
+    case Schedule::Kind::kInverseSqrt: {
       const auto scale = static_cast<double>(w > 0 ? w : kTimeScale);
       return peak * std::sqrt(scale / (scale + static_cast<double>(s - w)));
     }
@@ -59,15 +57,15 @@ double Schedule::RateOf(int64_t step) const {
 const std::vector<std::string>& ScheduleNames() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> out;
-    for (const NamedKind& k : kKinds) out.emplace_back(k.name);
+    for (const NamedSchedule& k : kSchedules) out.emplace_back(k.name);
     return out;
   }();
   return names;
 }
 
 Schedule::Kind ScheduleNamed(const std::string& name) {
-  const auto found = std::ranges::find(kKinds, name, &NamedKind::name);
-  if (found != std::end(kKinds)) return found->kind;
+  const auto found = std::ranges::find(kSchedules, name, &NamedSchedule::name);
+  if (found != std::end(kSchedules)) return found->kind;
   throw InputError("train.schedule '", name, "' is not known; use one of ",
                    Join(ScheduleNames(), ", "));
 }

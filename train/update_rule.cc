@@ -10,20 +10,19 @@
 namespace retort {
 namespace {
 
-using State = UpdateRule::State;
-using Kind = OptimizerOptions::Kind;
+using RuleState = UpdateRule::State;
 
 constexpr std::string_view kFirst = "first", kSecond = "second", kFirstCodes = "first_codes",
                            kFirstScales = "first_scales", kSecondCodes = "second_codes",
                            kSecondScales = "second_scales", kRows = "rows", kColumns = "columns";
 
-double Or(double value, double otherwise) { return value > 0 ? value : otherwise; }
+double ValueOr(double value, double otherwise) { return value > 0 ? value : otherwise; }
 
 class AdamWRule : public UpdateRule {
  public:
   explicit AdamWRule(const OptimizerOptions& options) : options_(options) {}
 
-  std::vector<State> StatesOf(const Shape& parameter) const override {
+  std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     return {{kFirst, parameter}, {kSecond, parameter}};
   }
   void Update(Backend& backend, const UpdateStep& step, Tensor& parameter, const Tensor& gradient,
@@ -34,8 +33,8 @@ class AdamWRule : public UpdateRule {
  protected:
   AdamWStep KernelStep(const UpdateStep& step) const {
     return {.lr = static_cast<float>(step.lr),
-            .beta1 = static_cast<float>(Or(options_.beta1, 0.9)),
-            .beta2 = static_cast<float>(Or(options_.beta2, 0.999)),
+            .beta1 = static_cast<float>(ValueOr(options_.beta1, 0.9)),
+            .beta2 = static_cast<float>(ValueOr(options_.beta2, 0.999)),
             .epsilon = static_cast<float>(options_.epsilon),
             .weight_decay = static_cast<float>(step.weight_decay),
             .step = step.number};
@@ -50,14 +49,14 @@ class AdamWBytesRule : public AdamWRule {
  public:
   using AdamWRule::AdamWRule;
 
-  std::vector<State> StatesOf(const Shape& parameter) const override {
+  std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     const int64_t n = parameter.elements();
     if (n < kFewest) return AdamWRule::StatesOf(parameter);
     const Shape values{n}, scales{(n + kByteBlock - 1) / kByteBlock};
-    return {{kFirstCodes, values, State::Type::kByte},
-            {kFirstScales, scales, State::Type::kSingle},
-            {kSecondCodes, values, State::Type::kByte},
-            {kSecondScales, scales, State::Type::kSingle}};
+    return {{kFirstCodes, values, RuleState::Type::kByte},
+            {kFirstScales, scales, RuleState::Type::kSingle},
+            {kSecondCodes, values, RuleState::Type::kByte},
+            {kSecondScales, scales, RuleState::Type::kSingle}};
   }
   void Update(Backend& backend, const UpdateStep& step, Tensor& parameter, const Tensor& gradient,
               std::span<Tensor> states) const override {
@@ -75,14 +74,14 @@ class LionRule : public UpdateRule {
  public:
   explicit LionRule(const OptimizerOptions& options) : options_(options) {}
 
-  std::vector<State> StatesOf(const Shape& parameter) const override {
+  std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     return {{kFirst, parameter}};
   }
   void Update(Backend& backend, const UpdateStep& step, Tensor& parameter, const Tensor& gradient,
               std::span<Tensor> states) const override {
     const LionStep rule{.lr = static_cast<float>(step.lr),
-                        .beta1 = static_cast<float>(Or(options_.beta1, 0.9)),
-                        .beta2 = static_cast<float>(Or(options_.beta2, 0.99)),
+                        .beta1 = static_cast<float>(ValueOr(options_.beta1, 0.9)),
+                        .beta2 = static_cast<float>(ValueOr(options_.beta2, 0.99)),
                         .weight_decay = static_cast<float>(step.weight_decay)};
     backend.Lion(rule, step.factor, parameter, gradient, states[0]);
   }
@@ -95,7 +94,7 @@ class SgdRule : public UpdateRule {
  public:
   explicit SgdRule(const OptimizerOptions& options) : momentum_(options.momentum) {}
 
-  std::vector<State> StatesOf(const Shape& parameter) const override {
+  std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     if (momentum_ == 0) return {};
     return {{kFirst, parameter}};
   }
@@ -116,7 +115,7 @@ class SgdRule : public UpdateRule {
 // The constants are those of the paper, without its own rate: the schedule gives the rate.
 class AdafactorRule : public UpdateRule {
  public:
-  std::vector<State> StatesOf(const Shape& parameter) const override {
+  std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     if (parameter.rank() < 2) return {{kRows, parameter}};
     const int64_t columns = parameter[parameter.rank() - 1];
     return {{kRows, {parameter.elements() / columns}}, {kColumns, {columns}}};
@@ -135,45 +134,45 @@ class AdafactorRule : public UpdateRule {
   }
 };
 
-struct NamedKind {
+struct NamedOptimizer {
   const char* name;
-  Kind kind;
+  OptimizerOptions::Kind kind;
 };
-constexpr NamedKind kKinds[] = {{"adamw", Kind::kAdamW},
-                                {"adamw8", Kind::kAdamW8Bit},
-                                {"lion", Kind::kLion},
-                                {"sgd", Kind::kSgd},
-                                {"adafactor", Kind::kAdafactor}};
+constexpr NamedOptimizer kOptimizers[] = {{"adamw", OptimizerOptions::Kind::kAdamW},
+                                          {"adamw8", OptimizerOptions::Kind::kAdamW8Bit},
+                                          {"lion", OptimizerOptions::Kind::kLion},
+                                          {"sgd", OptimizerOptions::Kind::kSgd},
+                                          {"adafactor", OptimizerOptions::Kind::kAdafactor}};
 
 }  // namespace
 
 const std::vector<std::string>& OptimizerNames() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> out;
-    for (const NamedKind& k : kKinds) out.emplace_back(k.name);
+    for (const NamedOptimizer& k : kOptimizers) out.emplace_back(k.name);
     return out;
   }();
   return names;
 }
 
 OptimizerOptions::Kind OptimizerNamed(const std::string& name) {
-  const auto found = std::ranges::find(kKinds, name, &NamedKind::name);
-  if (found != std::end(kKinds)) return found->kind;
+  const auto found = std::ranges::find(kOptimizers, name, &NamedOptimizer::name);
+  if (found != std::end(kOptimizers)) return found->kind;
   throw InputError("train.optimizer '", name, "' is not known; use one of ",
                    Join(OptimizerNames(), ", "));
 }
 
 std::unique_ptr<UpdateRule> MakeUpdateRule(const OptimizerOptions& options) {
   switch (options.kind) {
-    case Kind::kAdamW:
+    case OptimizerOptions::Kind::kAdamW:
       return std::make_unique<AdamWRule>(options);
-    case Kind::kAdamW8Bit:
+    case OptimizerOptions::Kind::kAdamW8Bit:
       return std::make_unique<AdamWBytesRule>(options);
-    case Kind::kLion:
+    case OptimizerOptions::Kind::kLion:
       return std::make_unique<LionRule>(options);
-    case Kind::kSgd:
+    case OptimizerOptions::Kind::kSgd:
       return std::make_unique<SgdRule>(options);
-    case Kind::kAdafactor:
+    case OptimizerOptions::Kind::kAdafactor:
       return std::make_unique<AdafactorRule>();
   }
   RETORT_CHECK(false, "an optimiser of no kind");

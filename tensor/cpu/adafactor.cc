@@ -11,7 +11,7 @@ namespace retort {
 namespace {
 
 // (scale g by_column)^2 along a row; by_column: null for 1.
-struct SquareTerm {
+struct GradientSquare {
   const float *g, *by_column;
   float scale;
   template <int W, class Lanes>
@@ -23,9 +23,9 @@ struct SquareTerm {
 };
 
 // The sum of a row's squares: runs of f32 sums, added in double.
-struct RowSquares {
+struct GradientRowSquares {
   template <int W>
-  RETORT_INLINE static void Run(const SquareTerm* term, int64_t cols, double* out) {
+  RETORT_INLINE static void Run(const GradientSquare* term, int64_t cols, double* out) {
     constexpr int64_t kRun = 1024;
     double sum = 0;
     for (int64_t begin = 0; begin < cols; begin += kRun)
@@ -34,7 +34,7 @@ struct RowSquares {
   }
 };
 
-struct ColumnSquares {
+struct GradientColumnSquares {
   const float* g;
   int64_t cols;
   float scale;
@@ -46,7 +46,7 @@ struct ColumnSquares {
 };
 
 // p (1 - decay) - rate g by_column, along a row.
-struct StepOp {
+struct AdafactorOp {
   const float *g, *by_column;
   float* parameter;
   float decay, rate;
@@ -84,8 +84,8 @@ void CpuBackend::Adafactor(const AdafactorStep& step, const Tensor& factor, Tens
   };
   const auto sum_rows = [&](const float* factors) {
     for_rows([&](int64_t r) {
-      const SquareTerm term{g + r * cols, factors, scale};
-      CallSimd<RowSquares>(isa_, &term, cols, sums + r);
+      const GradientSquare term{g + r * cols, factors, scale};
+      CallSimd<GradientRowSquares>(isa_, &term, cols, sums + r);
     });
   };
 
@@ -94,7 +94,7 @@ void CpuBackend::Adafactor(const AdafactorStep& step, const Tensor& factor, Tens
   if (columns) {
     sum_rows(nullptr);
     Fill(column_factors, 0);
-    AddColumnSums(pool_, isa_, count, cols, ColumnSquares{g, cols, scale}, by_column);
+    AddColumnSums(pool_, isa_, count, cols, GradientColumnSquares{g, cols, scale}, by_column);
     double sum = 0;
     for (int64_t r = 0; r < count; ++r)
       sum += Mix(held[r], sums[r] / static_cast<double>(cols) + epsilon, beta2);
@@ -119,9 +119,9 @@ void CpuBackend::Adafactor(const AdafactorStep& step, const Tensor& factor, Tens
   const double rms = std::sqrt(squares / static_cast<double>(n));
   const double rate = lr / std::max(1.0, rms / step.clip) * scale;
   for_rows([&](int64_t r) {
-    const StepOp op{g + r * cols, by_column, parameter.data<float>() + r * cols,
-                    static_cast<float>(lr * step.weight_decay),
-                    static_cast<float>(rate * by_row[r])};
+    const AdafactorOp op{g + r * cols, by_column, parameter.data<float>() + r * cols,
+                         static_cast<float>(lr * step.weight_decay),
+                         static_cast<float>(rate * by_row[r])};
     CallSimd<LanesKernel>(isa_, &op, int64_t{0}, cols);
   });
 }

@@ -21,6 +21,8 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
   if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
   if (section == "preference") recipe[section]["method"] = "kto";  // it has every other key
+  if (section == "train") recipe["data"]["eval"] = "e";
+  if (leaf == "early_stop") recipe["train"]["eval_every"] = 1;
   if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";
   if (leaf == "decay") recipe["train"]["schedule"] = "wsd";
   if (section.empty())
@@ -66,6 +68,9 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   // Left out where they have no use, or are off.
   for (const char* key : {"momentum", "neftune", "label_smoothing"}) resolved["train"][key] = 0;
   resolved["train"]["decay"] = 0.1;
+  for (const char* key : {"early_stop", "samples"}) resolved["train"][key] = 0;
+  resolved["train"]["eval_metrics"] = Json::array();
+  resolved["train"]["best_by"] = "loss";
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   const Json schema = Published();
   size_t keys = 0;

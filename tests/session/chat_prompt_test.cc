@@ -68,7 +68,7 @@ class ChatPrompt : public ::testing::Test {
     PrepareRunFolder(folder_ / "run", false, "{}",
                      [](const std::string&) { return std::vector<std::string>(); });
     TrainingSession session(recipe);
-    session.Run({folder_ / "run", session.total_steps(), 0, 1, 0, "r"}, [](const RunProgress&) {});
+    session.Run(folder_ / "run", [](const RunProgress&) {});
     return OpenRecipeData(recipe, OpenModel(recipe.model.path)).train.examples.at(0).ids;
   }
 

@@ -53,9 +53,7 @@ class DiskFaults : public ::testing::Test {
     PrepareRunFolder(run, true, DumpJson(ResolvedJson(recipe)),
                      [](const std::string&) { return std::vector<std::string>(); });
     TrainingSession session(recipe);
-    session.Run({run, session.total_steps(), recipe.train.checkpoint_every, 2,
-                 recipe.train.eval_every, "run"},
-                nullptr, nullptr);
+    session.Run(run, nullptr, nullptr);
   }
 
   // All files of a folder, or the file, by name and content.

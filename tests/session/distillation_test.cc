@@ -81,10 +81,9 @@ class DistillationTest : public ::testing::Test {
     TrainingSession session(recipe);
     struct Stopped {};
     try {
-      session.Run({run, session.total_steps(), recipe.train.checkpoint_every, 2, 0, name},
-                  [&](const RunProgress& p) {
-                    if (p.metrics.step == stop_after) throw Stopped();
-                  });
+      session.Run(run, [&](const RunProgress& p) {
+        if (p.metrics.step == stop_after) throw Stopped();
+      });
     } catch (const Stopped&) {
     }
     std::vector<StepMetrics> out;

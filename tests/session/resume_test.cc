@@ -56,8 +56,7 @@ class ResumeTest : public ::testing::Test {
     int64_t step = 0;
     try {
       return session.Run(
-          {run, session.total_steps(), recipe.train.checkpoint_every, 2, recipe.train.eval_every,
-           name},
+          run,
           [&](const RunProgress& p) {
             step = p.metrics.step;
             if (step == kill_at) throw Killed();
@@ -124,8 +123,9 @@ TEST_F(ResumeTest, KilledAfterTheLastCheckpointItEndsAsTheOthersDo) {
     EXPECT_EQ(Course("straight"), Course(name));
     EXPECT_EQ(AdapterOf("straight"), AdapterOf(name));
     EXPECT_EQ(resumed.notes, straight.notes);
-    EXPECT_EQ(resumed.eval_loss, straight.eval_loss);
-    EXPECT_EQ(resumed.start_eval_loss, straight.start_eval_loss);
+    EXPECT_EQ(resumed.best->loss, straight.best->loss);
+    EXPECT_EQ(resumed.best->step, straight.best->step);
+    EXPECT_EQ(resumed.start->loss, straight.start->loss);
     EXPECT_EQ(resumed.steps, 8);
   }
 }
@@ -240,6 +240,65 @@ TEST_F(ResumeTest, AnAdapterOfAnotherBaseIsNoStart) {
       {adapter, "is not the base"});
 }
 
+// At a rate of nothing no evaluation is better than the first.
+TEST_F(ResumeTest, EndsEarlyWithoutABetterEvaluation) {
+  const std::vector<std::string> settings = {"train.lr=1e-50", "train.early_stop=2",
+                                             "train.steps=20"};
+  const RunSummary summary = Run("early", settings);
+  EXPECT_TRUE(summary.early);
+  EXPECT_EQ(summary.steps, 6);  // evaluated after 2, 4 and 6
+  EXPECT_EQ(summary.best->step, 2);
+  // Killed after the evaluation that ends it, the run ends there when it is resumed.
+  Run("early-killed", settings, 6);
+  const RunSummary resumed = Run("early-killed", settings);
+  EXPECT_TRUE(resumed.early);
+  EXPECT_EQ(resumed.steps, 6);
+  EXPECT_EQ(Course("early-killed"), Course("early"));
+  EXPECT_FALSE(Run("late", {"train.early_stop=5", "train.steps=6"}).early);
+}
+
+TEST_F(ResumeTest, KeepsTheWeightsOfTheBestMetricAndSamples) {
+  const std::vector<std::string> settings = {"train.best_by=exact", "train.samples=3",
+                                             "train.steps=40", "train.eval_every=10"};
+  const RunSummary summary = Run("exact", settings);
+  ASSERT_TRUE(summary.best.has_value());
+  const auto exact = [](const MetricsLine& line) {
+    for (const auto& [name, value] : line.metrics.extras) {
+      if (name == "exact") return value;
+    }
+    return -1.0;
+  };
+  double most = -1;
+  int64_t lines = 0;
+  for (const MetricsLine& line : ReadMetrics(folder_ / "exact" / "metrics.jsonl")) {
+    if (!line.eval_loss) continue;
+    ++lines;
+    EXPECT_GE(exact(line), 0);
+    most = std::max(most, exact(line));
+  }
+  EXPECT_EQ(lines, 4);
+  EXPECT_EQ(summary.best->extras.front(), (Extra{"exact", most}));
+  // Three at the beginning and at each of the four evaluations; a resumed run leaves the same.
+  const std::string samples = ReadText(folder_ / "exact" / "samples.jsonl");
+  EXPECT_EQ(std::ranges::count(samples, '\n'), 15);
+  EXPECT_NE(samples.find("say 2"), std::string::npos);
+  Run("exact-killed", settings, 25);
+  Run("exact-killed", settings);
+  EXPECT_EQ(ReadText(folder_ / "exact-killed" / "samples.jsonl"), samples);
+  EXPECT_EQ(AdapterOf("exact-killed"), AdapterOf("exact"));
+}
+
+TEST_F(ResumeTest, AFinishedRunGoesOn) {
+  const std::vector<std::string> constant = {"train.schedule=constant", "train.steps=8"};
+  Run("short", constant);
+  std::filesystem::remove(folder_ / "short" / "summary.json");
+  const std::vector<std::string> longer = {"train.schedule=constant", "train.steps=12"};
+  const RunSummary summary = Run("short", longer);
+  EXPECT_EQ(summary.steps, 12);
+  Run("long", longer);
+  EXPECT_EQ(AdapterOf("short"), AdapterOf("long"));
+}
+
 TEST_F(ResumeTest, ARunWithoutGainSaysSo) {
   const auto says = [](const RunSummary& summary, const std::string& what) {
     return std::ranges::any_of(summary.notes, [&](const std::string& note) {
@@ -249,7 +308,7 @@ TEST_F(ResumeTest, ARunWithoutGainSaysSo) {
   const RunSummary none = Run("none", {"train.lr=1e-50"});  // 0 as a float
   EXPECT_TRUE(says(none, "every B is 0")) << Join(none.notes, "; ");
   EXPECT_TRUE(says(none, "nothing was learnt that held-out rows show"));
-  EXPECT_EQ(none.eval_loss, none.start_eval_loss);
+  EXPECT_EQ(none.best->loss, none.start->loss);
   const RunSummary good = Run("good", {"train.steps=40"});
   EXPECT_FALSE(says(good, "every B is 0"));
   EXPECT_FALSE(says(good, "nothing was learnt"));

@@ -56,11 +56,9 @@ class TrainingTest : public ::testing::Test {
     TrainingSession session(recipe);
     struct Stopped {};
     try {
-      session.Run({run, session.total_steps(), recipe.train.checkpoint_every, 2,
-                   recipe.train.eval_every, name},
-                  [&](const RunProgress& p) {
-                    if (p.metrics.step == stop_after) throw Stopped();
-                  });
+      session.Run(run, [&](const RunProgress& p) {
+        if (p.metrics.step == stop_after) throw Stopped();
+      });
     } catch (const Stopped&) {
     }
     return ReadMetrics(run / "metrics.jsonl");

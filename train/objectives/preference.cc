@@ -10,8 +10,6 @@
 namespace retort {
 namespace {
 
-using Method = PreferenceOptions::Method;
-
 double Logistic(double x) { return 1 / (1 + std::exp(-x)); }
 // -log s(x), without overflow.
 double MinusLogLogistic(double x) { return std::max(-x, 0.0) + std::log1p(std::exp(-std::abs(x))); }
@@ -270,20 +268,20 @@ class Kto : public Preference {
 }  // namespace
 
 PreferenceOptions::Method PreferenceNamed(const std::string& name) {
-  if (name == "dpo") return Method::kDpo;
-  if (name == "orpo") return Method::kOrpo;
-  if (name == "kto") return Method::kKto;
+  if (name == "dpo") return PreferenceOptions::Method::kDpo;
+  if (name == "orpo") return PreferenceOptions::Method::kOrpo;
+  if (name == "kto") return PreferenceOptions::Method::kKto;
   throw InputError("preference.method '", name, "' is not known; use dpo, orpo or kto");
 }
 
 std::unique_ptr<Objective> MakePreference(const PreferenceOptions& options, const Model& model,
                                           const Adapter* adapter, const Adapter* reference) {
   switch (options.method) {
-    case Method::kDpo:
+    case PreferenceOptions::Method::kDpo:
       return std::make_unique<Dpo>(options, reference);
-    case Method::kOrpo:
+    case PreferenceOptions::Method::kOrpo:
       return std::make_unique<Orpo>(options);
-    case Method::kKto:
+    case PreferenceOptions::Method::kKto:
       return std::make_unique<Kto>(options, model, adapter, reference);
   }
   return nullptr;

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "eval/sample.h"
+
+#include <algorithm>
+
+namespace retort {
+
+std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapter,
+                                       const Tokenizer& tokenizer, const ChatTemplate* chat,
+                                       const std::vector<Answer>& prompts,
+                                       const SampleOptions& options) {
+  EngineOptions engine_options;
+  engine_options.context = std::min(options.max_tokens, model.config.max_positions);
+  engine_options.cache_type = options.cache_type;
+  Engine engine(model, adapter, tokenizer, engine_options);
+  SamplingOptions sampling;  // greedy
+  if (chat) sampling.stop_ids.push_back(chat->CheckMarks(tokenizer, "the chat template"));
+  std::vector<std::string> said(prompts.size());
+  std::exception_ptr error;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const int64_t room = engine.context() - std::ssize(prompts[i].prompt);
+    if (room < 1) continue;
+    sampling.max_tokens = std::min(room, options.max_new_tokens);
+    engine.Submit({prompts[i].prompt, sampling, [&said, &error, i](const GenerationEvent& event) {
+                     if (event.error) error = event.error;
+                     said[i] += event.text;
+                     return true;
+                   }});
+  }
+  while (engine.Step()) {
+    if (error) std::rethrow_exception(error);
+  }
+  return said;
+}
+
+}  // namespace retort

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// A model's own answers to some prompts, to be looked at.
+#pragma once
+
+#include "eval/answers.h"
+#include "runner/engine.h"
+
+namespace retort {
+
+struct SampleOptions {
+  int64_t max_tokens = 1024;     // of prompt and answer
+  int64_t max_new_tokens = 256;  // of an answer
+  DType cache_type = DType::kF32;
+};
+
+// What the model answers to each prompt, greedily. A prompt that is too long is answered with "".
+std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapter,
+                                       const Tokenizer& tokenizer, const ChatTemplate* chat,
+                                       const std::vector<Answer>& prompts,
+                                       const SampleOptions& options);
+
+}  // namespace retort

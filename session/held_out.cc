@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is measured on held-out rows while a run is under way, beside their loss.
+#include <algorithm>
+
+#include "base/error.h"
+#include "eval/choice.h"
+#include "eval/exact.h"
+#include "eval/sample.h"
+#include "session/session.h"
+
+namespace retort {
+namespace {
+
+DType CacheTypeFor(Compute compute) {
+  return compute == Compute::kF32 ? DType::kF32 : DType::kBF16;
+}
+
+}  // namespace
+
+void TrainingSession::OpenHeldOut() {
+  const TrainRecipe& t = recipe_.train;
+  metrics_ = t.eval_metrics;
+  if (t.best_by != "loss" && std::ranges::find(metrics_, t.best_by) == metrics_.end())
+    metrics_.push_back(t.best_by);
+  if (metrics_.empty() && t.samples == 0) return;
+  RETORT_CHECK(data_.eval_rows.has_value(), "metrics without held-out rows");
+  answers_ = ReadAnswers(*data_.eval_rows, *data_.tokenizer, chat());
+}
+
+double TrainingSession::Measure(const std::string& metric) const {
+  const OverLength over_length = ParseOverLength(recipe_.data.over_length);
+  if (metric == "exact") {
+    ExactOptions options;
+    options.max_tokens = recipe_.data.max_tokens;
+    options.over_length = over_length;
+    options.cache_type = CacheTypeFor(compute());
+    return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
+        .share();
+  }
+  ChoiceOptions options;
+  options.max_tokens = recipe_.data.max_tokens;
+  options.over_length = over_length;
+  options.add_eos = recipe_.data.add_eos;
+  const ChoiceTask task = MakeChoiceTask(answers_, {}, *data_.tokenizer, chat(), options);
+  return EvaluateChoice(*model_, adapter_.get(), task.cases).share();
+}
+
+Evaluation TrainingSession::EvaluateHeldOut() const {
+  Evaluation out = Evaluate(data_.eval.examples);
+  for (const std::string& metric : metrics_) out.extras.emplace_back(metric, Measure(metric));
+  return out;
+}
+
+std::vector<Sample> TrainingSession::TakeSamples() const {
+  const auto count = std::min<size_t>(static_cast<size_t>(recipe_.train.samples), answers_.size());
+  const std::vector<Answer> some(answers_.begin(),
+                                 answers_.begin() + static_cast<std::ptrdiff_t>(count));
+  SampleOptions options;
+  options.max_tokens = recipe_.data.max_tokens;
+  options.cache_type = CacheTypeFor(compute());
+  const std::vector<std::string> said =
+      AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer, chat(), some, options);
+  std::vector<Sample> samples;
+  for (size_t i = 0; i < count; ++i) {
+    Example prompt;
+    prompt.ids = some[i].prompt;
+    prompt.labels.assign(prompt.ids.size(), kNoLoss);
+    samples.push_back(
+        {some[i].where, ShowExample(prompt, *data_.tokenizer), some[i].text, said[i]});
+  }
+  return samples;
+}
+
+}  // namespace retort

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// samples.jsonl: what the model answered to some held-out prompts, at each evaluation.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace retort {
+
+struct Sample {
+  std::string where;   // of the row
+  std::string prompt;  // as text, special tokens spelt out
+  std::string wanted, answer;
+};
+
+// Appends the samples of a step. Lines of this step and of later ones, which an earlier session may
+// have left, are removed first.
+void AppendSamples(const Path& file, int64_t step, const std::vector<Sample>& samples);
+
+}  // namespace retort
