@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/near_names.h"
+#include "data/row_faults.h"
 #include "model/store/fingerprint.h"
 
 namespace retort {
@@ -73,6 +74,9 @@ int RunCli(int argc, const char* const* argv) {
     return Parse(app, argc, argv);
   } catch (const ExitWith& e) {
     return e.status;
+  } catch (const RowFaultsError& e) {
+    for (const std::string& fault : e.faults()) Note(Cat("fault    ", fault));
+    return Fail(2, e.what());
   } catch (const Error& e) {
     return Fail(e.kind() == Error::Kind::kInput ? 2 : 1, e.what());
   } catch (const std::bad_alloc&) {

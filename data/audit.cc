@@ -38,7 +38,11 @@ Auditor::Auditor(const Tokenizer& tokenizer, const ExampleOptions& options)
     : tokenizer_(tokenizer), options_(options), special_texts_(tokenizer.spec()) {}
 
 void Auditor::Finding::Add(const Row& row) {
-  if (count++ == 0) first = row.where;
+  constexpr int64_t kMostPlaces = 9;
+  if (count++ == 0)
+    first = row.where;
+  else if (count <= kMostPlaces)
+    others += Cat(others.empty() ? "" : ", ", row.where.substr(row.where.rfind(':') + 1));
   given += row.kind == RowFormat::kTokens;
 }
 
@@ -88,17 +92,18 @@ void Auditor::NoLoss(const Row& row, bool had_loss) {
   if (options_.audit != Audit::kOff) (had_loss ? cut_away_ : no_loss_).Add(row);
 }
 
-void Auditor::Judge(std::vector<std::string>& notes) const {
+void Auditor::Judge(std::vector<std::string>& notes, RowFaults& faults) const {
   const auto text = [&](const Finding& f, std::string_view what) {
     return Cat(f.first, ": ", what, " (", f.count, " of ", rows_, " rows)");
   };
   const auto fault = [&](const Finding& f, std::string_view what, std::string_view mend) {
     if (f.count == 0) return;
-    const std::string line = text(f, what);
-    if (options_.audit == Audit::kStop && f.count > f.given) {
-      throw InputError(line, "; ", mend, ", or set data.audit to warn");
-    }
-    notes.push_back(line);
+    if (options_.audit != Audit::kStop || f.count <= f.given) return notes.push_back(text(f, what));
+    const std::string also = f.others.empty() ? "" : Cat("; also ", f.others);
+    faults.AddCounted(f.first,
+                      Cat(what, " (", f.count, " of ", rows_, " rows", also, "); ", mend,
+                          ", or set data.audit to warn"),
+                      f.count);
   };
   const auto note = [&](const Finding& f, std::string_view what) {
     if (f.count) notes.push_back(text(f, what));

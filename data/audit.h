@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Checks training data before training for errors that would otherwise go unnoticed.
 //
-// Faults (audit "stop" throws, "warn" notes them; in rows of format tokens they are only noted):
+// Faults (audit "stop" refuses them, "warn" notes them; in rows of format tokens they are only noted):
 //   a row in which no token carries loss
 //   BOS twice at the beginning
 //   the unknown token carries loss in more than a tenth of the rows
@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "data/examples.h"
+#include "data/row_faults.h"
 #include "tokenizer/special_texts.h"
 
 namespace retort {
@@ -33,14 +34,15 @@ class Auditor {
   void Add(const Row& row, const Example& example);
   // Call for a row without any token that carries loss; had_loss: it had some before truncation.
   void NoLoss(const Row& row, bool had_loss);
-  // Appends the findings to notes. Throws Error{kInput} on the first fault with Audit::kStop.
-  void Judge(std::vector<std::string>& notes) const;
+  // Appends the findings to notes, with Audit::kStop the faults among them to `faults`.
+  void Judge(std::vector<std::string>& notes, RowFaults& faults) const;
 
  private:
   struct Finding {
     int64_t count = 0;
-    int64_t given = 0;  // of these, rows of format tokens
-    std::string first;  // location of the first
+    int64_t given = 0;   // of these, rows of format tokens
+    std::string first;   // location of the first
+    std::string others;  // lines of the next few
     void Add(const Row& row);
   };
   void LookAtText(const Row& row);

@@ -87,16 +87,22 @@ class RowEncoder {
   Example example_;
 };
 
-bool AddMessages(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat, bool all,
-                 RowEncoder& out) {
+bool AddMessages(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat,
+                 LossOn loss_on, RowEncoder& out) {
+  const bool all = loss_on == LossOn::kAll;
   const auto encoded = EncodeChatPiecesAtMost(
       tokenizer, chat, ConversationOf(row, row.messages.size()), false, out.left(), row.where);
   if (!encoded) return false;
   if (all) CheckLearn(row, encoded->rewritten);
   out.NoteRewritten(encoded->rewritten);
+  size_t turns = 0, learnt = 0;  // to be learnt; seen so far
+  for (const EncodedPiece& piece : encoded->pieces) turns += piece.reply && piece.learn;
   for (const EncodedPiece& piece : encoded->pieces) {
-    if (piece.reply && piece.learn) out.MarkAnswer();
-    if (!out.Add(piece.ids, piece.reply ? piece.learn : all)) return false;
+    bool learn = piece.reply && piece.learn;
+    learnt += learn;
+    if (loss_on == LossOn::kLast) learn = learn && learnt == turns;
+    if (learn) out.MarkAnswer();
+    if (!out.Add(piece.ids, piece.reply ? learn : all)) return false;
   }
   return true;
 }
@@ -121,7 +127,7 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
   bool fits = true;
   switch (row.kind) {
     case RowFormat::kMessages:
-      fits = AddMessages(row, tokenizer, RequireChat(chat, row), all, out);
+      fits = AddMessages(row, tokenizer, RequireChat(chat, row), options.loss_on, out);
       break;
     case RowFormat::kPromptCompletion:
       fits = out.Prompt(row.prompt, all) && out.Answer(row.completion) && end();

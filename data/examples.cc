@@ -30,7 +30,7 @@ int64_t Example::LossTokens() const {
 
 LossOn ParseLossOn(std::string_view name) {
   static constexpr std::pair<std::string_view, LossOn> kKnown[] = {
-      {"completion", LossOn::kCompletion}, {"all", LossOn::kAll}};
+      {"completion", LossOn::kCompletion}, {"all", LossOn::kAll}, {"last", LossOn::kLast}};
   return ParseName("loss_on", name, kKnown);
 }
 

@@ -42,7 +42,7 @@ struct Example {
   int64_t LossTokens() const;
 };
 
-enum class LossOn { kCompletion, kAll };
+enum class LossOn : uint8_t { kCompletion, kAll, kLast };
 // What the rows' answers are to the training.
 enum class Answers : uint8_t {
   kOne,    // each is learnt
@@ -83,7 +83,8 @@ struct ExampleOptions {
 //                        (Message::learn) and its end-of-turn token
 //   text                 EncodePrompt(text) and (add_eos) the end token; loss on everything
 //   tokens               as given; ids must be within the vocabulary
-// With LossOn::kAll every token carries loss, except in tokens rows and turns not to be learnt.
+// With LossOn::kAll every token carries loss, except in tokens rows and turns not to be learnt; with
+// kLast, of a conversation only the last of the turns that are to be learnt.
 // `chat` may be null if no row is a conversation. Throws Error{kInput} naming the row.
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options);

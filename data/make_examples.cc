@@ -9,6 +9,8 @@
 namespace retort {
 namespace {
 
+constexpr int64_t kMostFaults = 10000;  // after which no more are looked for
+
 // Whether all of a row is wanted, however long it is.
 bool WantsWhole(OverLength over_length) {
   return over_length == OverLength::kTruncate || over_length == OverLength::kSplit;
@@ -163,9 +165,21 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   ExampleMaker maker(tokenizer, chat, options);
   ExampleSet& set = maker.set();
   set.rows = rows.size();
-  for (int64_t i = 0; i < rows.size(); ++i) maker.Add(rows.Read(i), i);
+  RowFaults faults;
+  int64_t left = kMostFaults;
+  for (int64_t i = 0; i < rows.size() && left > 0; ++i) {
+    try {
+      maker.Add(rows.Read(i), i);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::kInput) throw;
+      const std::string what = e.what(), place = rows.Where(i) + ": ";
+      faults.Add(rows.Where(i), what.starts_with(place) ? what.substr(place.size()) : what);
+      --left;
+    }
+  }
   const int64_t rewritten = maker.rewritten();
-  maker.auditor().Judge(set.notes);
+  maker.auditor().Judge(set.notes, faults);
+  if (!faults.empty()) faults.Throw(rows.size());
   if (const std::string note = rows.UnreadNote(); !note.empty()) set.notes.push_back(note);
   AddCounts(set, options.max_tokens);
   if (rewritten) {

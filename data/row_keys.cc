@@ -93,7 +93,7 @@ struct KnownKeys {
 };
 
 // Keys of a row that change what it means.
-const std::vector<KnownKeys>& RowFaults() {
+const std::vector<KnownKeys>& MeaningfulKeys() {
   static const std::vector<KnownKeys> all = {
       {{"tools", "functions", "tool_choice", "parallel_tool_calls", "function_call"},
        "only 'tools' beside 'messages' are written, by the chat template; give them so, or leave "
@@ -175,7 +175,7 @@ std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bo
   for (const auto& [key, value] : row.items()) {
     if (Among(key, read) || IsUsual(key, value)) continue;
     if (IsReadBeside(key, row, format) && key != "attention_mask") continue;
-    if (const KnownKeys* known = FaultOf(key, RowFaults())) {
+    if (const KnownKeys* known = FaultOf(key, MeaningfulKeys())) {
       const bool about_the_row = key == "label" || key == "labels" || known->keys[0] == "context";
       if (about_the_row && !detected) continue;  // the format was named, so it is beside the point
       return RowKeyFault{key, std::string(known->mend)};

@@ -13,7 +13,6 @@
 namespace retort {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr int64_t kMaxRows = int64_t{1} << 31;
 constexpr int64_t kMostWeight = 1000000;
 constexpr size_t kMostUnread = 1000, kMostShown = 8;  // keys remembered, and listed in a note
@@ -32,16 +31,6 @@ constexpr FormatName kFormatNames[] = {
     {RowFormat::kPreference, "preference"},
     {RowFormat::kUnpaired, "unpaired"},
 };
-
-std::string_view TextOf(const MappedFile& file) {
-  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-}
-
-Json ParseRow(std::string_view line, const std::string& where) {
-  Json row = ParseJson(line, where);
-  if (!row.is_object()) throw InputError(where, ": a row must be a JSON object");
-  return row;
-}
 
 RowFormat Detect(const Json& row, const std::string& where) {
   const auto has = [&](const char* key) { return row.contains(key); };
@@ -66,19 +55,6 @@ RowFormat Detect(const Json& row, const std::string& where) {
   throw InputError(where, ": no known format has the keys ", keys.empty() ? "{}" : Join(keys, ", "),
                    "; use messages, prompt + completion, question + answer, instruction + output, "
                    "text, input_ids + labels, or chosen + rejected");
-}
-
-// Files that are no JSONL, told by how they begin.
-void RefuseOtherFiles(std::string_view text, const std::string& name) {
-  const auto begins = [&](std::string_view with) { return text.starts_with(with); };
-  const char* what = begins("\x1f\x8b") ? "is compressed with gzip; unpack it first"
-                     : begins("PAR1")   ? "is a Parquet file"
-                     : begins("\xff\xfe") || begins("\xfe\xff")
-                         ? "is UTF-16 text; write it as UTF-8"
-                     : Strip(text.substr(0, 4096)).starts_with('[')
-                         ? "is a JSON list; take the list's brackets and commas away"
-                         : nullptr;
-  if (what) throw InputError(name, ": ", what, " (rows are JSON objects, one a line)");
 }
 
 }  // namespace
@@ -119,21 +95,13 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
       throw InputError(name, ": weight ", source.weight, " must be above 0 and at most ",
                        kMostWeight);
     }
-    File file{MappedFile::Open(source.path), format, format == RowFormat::kAuto};
-    std::string_view text = TextOf(*file.map);
-    const size_t mark = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-    RefuseOtherFiles(text.substr(mark), name);
-    const uint32_t index = static_cast<uint32_t>(rows.files_.size());
+    auto held = std::make_shared<RowFile>(source.path);
+    const auto index = static_cast<uint32_t>(rows.files_.size());
     const size_t before = rows.places_.size();
-    uint32_t line = 1;
-    for (size_t at = mark; at < text.size(); ++line) {
-      const size_t end = std::min(text.find('\n', at), text.size());
-      if (!Strip(text.substr(at, end - at)).empty()) rows.places_.push_back({index, line, at});
-      at = end + 1;
-    }
+    for (const RowSpan& span : held->TakeRows()) rows.places_.push_back({index, span});
     if (rows.places_.size() == before) throw InputError(name, ": holds no rows");
     if (rows.size() > kMaxRows) throw InputError(name, ": more than ", kMaxRows, " rows in all");
-    rows.files_.push_back(file);
+    rows.files_.push_back({std::move(held), format, format == RowFormat::kAuto});
     rows.LookAtFirst(rows.places_[before]);
   }
   return rows;
@@ -142,31 +110,33 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
 // A faulty first row of a named format is reported when it is read.
 void Rows::LookAtFirst(const Place& first) {
   File& file = files_[first.file];
-  const std::string where = Cat(file.map->path().string(), ":", first.line);
-  if (file.detected) file.format = Detect(ParseRow(Line(first), where), where);
+  const std::string where = Cat(file.held->path().string(), ":", first.span.line);
+  if (file.detected) file.format = Detect(file.held->Read(first.span, where), where);
   file.conversations = file.format == RowFormat::kMessages;
   if (file.conversations || file.format == RowFormat::kTokens) return;
   try {
-    file.conversations = IsConversation(ParseRow(Line(first), where), file.format);
+    file.conversations = IsConversation(file.held->Read(first.span, where), file.format);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
   }
 }
 
-std::string_view Rows::Line(const Place& place) const {
-  const std::string_view rest = TextOf(*files_[place.file].map).substr(place.offset);
-  return Strip(rest.substr(0, rest.find('\n')));
-}
-
 std::string Rows::Where(int64_t index) const {
   const Place& place = places_.at(index);
-  return Cat(files_[place.file].map->path().string(), ":", place.line);
+  return Cat(files_[place.file].held->path().string(), ":", place.span.line);
 }
 
 Rows Rows::First(int64_t count) const {
   Rows first = *this;
   if (count < size()) first.places_.resize(static_cast<size_t>(count));
   return first;
+}
+
+Rows Rows::Only(const std::vector<int64_t>& indices) const {
+  Rows some = *this;
+  some.places_.clear();
+  for (const int64_t i : indices) some.places_.push_back(places_.at(static_cast<size_t>(i)));
+  return some;
 }
 
 bool Rows::HasMessages() const { return std::ranges::any_of(files_, &File::conversations); }
@@ -191,37 +161,18 @@ std::string Rows::UnreadNote() const {
              more ? " and others" : "", " (first: ", first.begin()->second, ")");
 }
 
-int64_t Rows::CountRowsWith(const std::string& refused_key) const {
-  const std::string spelt = DumpJson(Json(refused_key));
-  int64_t count = 0;
-  for (const Place& place : places_) {
-    const std::string_view line = Line(place);
-    if (line.find(spelt) == std::string_view::npos) continue;
-    try {
-      const File& file = files_[place.file];
-      const auto fault = FindRowKeyFault(ParseRow(line, ""), file.format, file.detected);
-      count += fault && fault->key == refused_key;
-    } catch (const Error& e) {
-      if (e.kind() != Error::Kind::kInput) throw;  // a faulty line is reported when it is read
-    }
-  }
-  return count;
-}
-
 void Rows::RefuseKeys(int64_t index, const Json& json) const {
   const File& file = files_[places_[index].file];
   const auto fault = FindRowKeyFault(json, file.format, file.detected);
   if (!fault) return unread_->Add(UnreadKeys(json, file.format), Where(index));
-  const int64_t count = std::max<int64_t>(1, CountRowsWith(fault->key));
-  throw InputError(Where(index), ": ", ShownKey(fault->key), " is not supported: ", fault->mend,
-                   " (", count, " of ", size(), " rows)");
+  throw InputError(Where(index), ": ", ShownKey(fault->key), " is not supported: ", fault->mend);
 }
 
 Row Rows::Read(int64_t index) const {
   Row row;
   row.where = Where(index);
   const File& file = files_[places_[index].file];
-  const Json json = ParseRow(Line(places_[index]), row.where);
+  const Json json = file.held->Read(places_[index].span, row.where);
   RefuseKeys(index, json);
   FillRow(json, file.format, row);
   if (row.kind == RowFormat::kMessages && !file.conversations) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Training and evaluation rows from JSONL files: one JSON object per line; blank lines are skipped,
-// CRLF and a byte order mark are accepted. Every error names the file and the line.
+// Training and evaluation rows from files of JSON objects (data/row_file.h). Every error names the
+// file and the line.
 //
 //   format             keys
 //   messages           messages: [{role, content}, ...]; a message may have weight (0 or 1), train
@@ -37,6 +37,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "data/row_file.h"
 #include "template/chat_template.h"
 
 namespace retort {
@@ -79,7 +80,7 @@ struct RowSource {
 };
 
 // The rows of several files, in the order given, each once. The files stay mapped, and only the
-// lines' positions are stored (16 bytes per row); a row is parsed when it is read. Reading is
+// rows' places are stored (32 bytes per row); a row is parsed when it is read. Reading is
 // thread-safe.
 class Rows {
  public:
@@ -89,11 +90,13 @@ class Rows {
 
   int64_t size() const { return static_cast<int64_t>(places_.size()); }
   // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing",
-  // "a.jsonl:3: 'chosen' is not supported: ... (12 of 40 rows)".
+  // "a.jsonl:3: 'chosen' is not supported: ...".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
   // The first `count` rows, or all if there are fewer.
   Rows First(int64_t count) const;
+  // These rows, in this order.
+  Rows Only(const std::vector<int64_t>& indices) const;
   // Whether any file has conversations, for which a chat template is needed.
   bool HasMessages() const;
   // Whether any file has prompts or texts, which end with the end token.
@@ -107,20 +110,18 @@ class Rows {
 
  private:
   struct File {
-    std::shared_ptr<const MappedFile> map;
+    std::shared_ptr<const RowFile> held;
     RowFormat format;
     bool detected = false;       // the format was inferred
     bool conversations = false;  // by its first row
   };
   struct Place {
-    uint32_t file, line;  // line from 1
-    uint64_t offset;      // of the line's first byte
+    uint32_t file;
+    RowSpan span;
   };
 
-  std::string_view Line(const Place& place) const;
   void LookAtFirst(const Place& first);
   void RefuseKeys(int64_t index, const Json& json) const;
-  int64_t CountRowsWith(const std::string& refused_key) const;
 
   std::vector<RowSource> sources_;
   std::vector<File> files_;

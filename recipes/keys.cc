@@ -165,8 +165,13 @@ std::vector<RecipeKey> DataKeys() {
               "The format of a row; auto: detected from its keys."),
       MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
               "The chat template; auto: the model's own, if what it renders is known."),
-      MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all"})},
-              "The tokens that carry loss."),
+      MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all", "last"})},
+              "The tokens that carry loss; last: of a conversation only the last answer's."),
+      Unless(
+          [](const Recipe& r) { return r.data.val_split == 0; },
+          MakeKey(KEY(data.val_split), {ShareShape(), IntegerShape(1, kMostRows)},
+                  "Rows taken out of the training rows to evaluate on, chosen by the seed: below "
+                  "1 a share of them, else a number; 0: none.")),
       MakeKey(KEY(data.max_tokens), {IntegerShape(2, kMostTokens)},
               "The longest row, in tokens; with batch_rows also the length of a packed sequence."),
       MakeKey(KEY(data.packing), {BoolShape()},

@@ -69,10 +69,11 @@ struct DataSource {
 
 struct DataRecipe {
   std::vector<DataSource> train;  // at least one
-  std::vector<DataSource> eval;   // empty: no evaluation
-  std::string format = "auto";    // auto | messages | prompt_completion | alpaca | text | tokens
+  std::vector<DataSource> eval;   // empty: no evaluation, unless val_split is above 0
+  double val_split = 0;           // share or number of training rows to evaluate on
+  std::string format = "auto";    // data/rows.h
   std::string template_name = "auto";
-  std::string loss_on = "completion";  // completion | all
+  std::string loss_on = "completion";  // completion | all | last
   int64_t max_tokens = 1024;           // maximum length of a row and of a packed sequence
   bool packing = true;
   std::string over_length = "error";  // error | drop | truncate | split
@@ -80,6 +81,7 @@ struct DataRecipe {
   bool add_eos = true;
   std::string audit = "stop";  // stop | warn | off
 
+  bool has_eval() const { return !eval.empty() || val_split > 0; }
   bool operator==(const DataRecipe&) const = default;
 };
 

@@ -252,14 +252,19 @@ class Reader {
 
   // What is measured on held-out rows needs them.
   void CheckEvaluation(const Recipe& r) const {
-    if (r.data.eval.empty()) {
+    if (r.data.val_split > 0 && !r.data.eval.empty()) {
+      throw InputError(WhereOf("data.val_split"),
+                       ": 'data.val_split' and 'data.eval' exclude each other; keep one of them");
+    }
+    if (!r.data.has_eval()) {
       const TrainRecipe& t = r.train;
       for (const auto& [set, key] : {std::pair{!t.eval_metrics.empty(), "train.eval_metrics"},
                                      {t.best_by != "loss", "train.best_by"},
                                      {t.early_stop > 0, "train.early_stop"},
                                      {t.samples > 0, "train.samples"}}) {
         if (set)
-          throw InputError(WhereOf(key), ": '", key, "' needs held-out rows; give 'data.eval'");
+          throw InputError(WhereOf(key), ": '", key,
+                           "' needs held-out rows; give 'data.eval' or 'data.val_split'");
       }
     }
     if (r.train.early_stop > 0 && r.train.eval_every == 0) {

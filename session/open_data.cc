@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
+#include "base/random.h"
 #include "data/audit.h"
 #include "data/model_tokenizer.h"
 
@@ -57,6 +59,33 @@ void NoteWeights(RecipeData& data) {
   }
 }
 
+struct SplitRows {
+  Rows train, held_out;
+};
+
+// Takes the rows whose random number is lowest, so that a row's place depends on the seed and its
+// index alone. Both keep their order.
+SplitRows Split(const Rows& rows, double split, uint64_t seed) {
+  const int64_t count = rows.size();
+  const auto held =
+      static_cast<int64_t>(split < 1 ? std::ceil(split * static_cast<double>(count)) : split);
+  if (held >= count) {
+    throw InputError("'data.val_split' takes ", held, " of ", count,
+                     " rows to evaluate on, so that none is left to train on");
+  }
+  std::vector<std::pair<uint32_t, int64_t>> order;
+  for (int64_t i = 0; i < count; ++i) {
+    order.emplace_back(
+        RandomStream(MakeKey(seed, RandomUse::kData, static_cast<uint64_t>(i))).Next(), i);
+  }
+  std::ranges::sort(order);
+  std::vector<int64_t> parts[2];
+  for (int64_t i = 0; i < count; ++i)
+    parts[i < held].push_back(order[static_cast<size_t>(i)].second);
+  for (auto& part : parts) std::ranges::sort(part);
+  return {rows.Only(parts[0]), rows.Only(parts[1])};
+}
+
 }  // namespace
 
 ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions) {
@@ -91,11 +120,17 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
     return MakeExamples(rows, *out.tokenizer, out.chat ? &*out.chat : nullptr, options);
   };
   out.rows = OpenRows(d.train, d.format);
+  if (d.val_split > 0) {
+    SplitRows split = Split(out.rows, d.val_split, static_cast<uint64_t>(recipe.train.seed));
+    out.rows = std::move(split.train);
+    out.eval_rows = std::move(split.held_out);
+  }
   out.train = make(out.rows);
   out.ends = TaughtEnds(out, d.add_eos, recipe.model.path.string());
   NoteWeights(out);
-  if (d.eval.empty()) return out;
-  const Rows& held_out = out.eval_rows.emplace(OpenRows(d.eval, d.format));
+  if (!d.eval.empty()) out.eval_rows = OpenRows(d.eval, d.format);
+  if (!out.eval_rows) return out;
+  const Rows& held_out = *out.eval_rows;
   out.eval = make(held_out);
   for (const std::string& note : out.eval.notes) out.train.notes.push_back("held out: " + note);
   if (std::ranges::any_of(d.eval, [](const DataSource& s) { return s.weight != 1; })) {

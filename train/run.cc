@@ -115,16 +115,16 @@ class TrainingRun {
     const int64_t peak = trainer_.model().backend.memory().peak_bytes();
     metrics.Append({m, speed_.tokens_per_second(), peak, {}});
     const bool last = m.step == options_.total_steps;
-    std::optional<double> eval_loss;
+    std::optional<EvaluationPoint> evaluation;
     if (options_.eval_every > 0 && m.step % options_.eval_every == 0 && !last)
-      eval_loss = Evaluate(m, metrics);
+      evaluation = Evaluate(m, metrics);
     // After the evaluation: a run resumed from this checkpoint takes the best loss from
     // metrics.jsonl, so the adapter with that loss must already be in place.
     if (options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0) Checkpoint();
     if (hooks_.on_step) {
       const double left =
           speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
-      hooks_.on_step({m, options_.total_steps, speed_.tokens_per_second(), left, peak, eval_loss});
+      hooks_.on_step({m, options_.total_steps, speed_.tokens_per_second(), left, peak, evaluation});
     }
   }
 
@@ -140,23 +140,23 @@ class TrainingRun {
     return now;
   }
 
-  // Returns the held-out loss, or nullopt without held-out data. Writes the trained adapter or
-  // model when the evaluation is the best so far.
-  std::optional<double> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
+  // nullopt without held-out data. Writes the trained adapter or model when the evaluation is the
+  // best so far.
+  std::optional<EvaluationPoint> Evaluate(const StepMetrics& m, MetricsFile& metrics) {
     if (!hooks_.evaluate) return std::nullopt;
     if (measured_step_ != m.step) last_evaluation_ = Measured(m.step);
     measured_step_ = m.step;
-    const double loss = last_evaluation_.loss;
+    EvaluationPoint point{m.step, last_evaluation_.loss, last_evaluation_.extras};
     // A session that was killed in its end may have written the line, and counted it.
-    if (evaluated_step_ == m.step) return loss;
+    if (evaluated_step_ == m.step) return point;
     // Before the line: a resumed run believes that the best evaluation's weights are in place.
-    if (best_.Add({m.step, loss, last_evaluation_.extras})) PutTrained();
-    MetricsLine line{m, 0, 0, loss};
-    line.metrics.extras = last_evaluation_.extras;
+    if (best_.Add(point)) PutTrained();
+    MetricsLine line{m, 0, 0, point.loss};
+    line.metrics.extras = point.extras;
     metrics.Append(line);
     TakeSamples(m.step);
     evaluated_step_ = m.step;
-    return loss;
+    return point;
   }
 
   void Checkpoint() {

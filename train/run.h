@@ -39,8 +39,8 @@ struct RunProgress {
   int64_t total_steps;
   double tokens_per_second;  // over the last steps
   double seconds_left;
-  int64_t peak_bytes;               // highest use of counted memory so far
-  std::optional<double> eval_loss;  // if this step was followed by an evaluation
+  int64_t peak_bytes;                         // highest use of counted memory so far
+  std::optional<EvaluationPoint> evaluation;  // if this step was followed by one
 };
 
 struct RunSummary {

@@ -194,7 +194,7 @@ TEST_F(ExamplesTest, RowsWithoutLossAreRefused) {
                            R"({"messages": [{"role": "system", "content": "hm"}]})";
   EXPECT_EQ(
       Fault(rows),
-      "train.jsonl:2: no token carries loss (2 of 3 rows); give the row an answer (an assistant "
+      "train.jsonl:2: no token carries loss (2 of 3 rows; also 3); give the row an answer (an assistant "
       "turn or a completion), or set data.audit to warn");
   ExampleOptions options;
   options.audit = Audit::kWarn;
@@ -244,7 +244,7 @@ TEST_F(ExamplesTest, UnknownTokensStopWhereATenthOfTheRowsTeachThem) {
   EXPECT_EQ(
       Fault(rows(2)),
       "train.jsonl:2: the row teaches the token for what the tokenizer does not know (2 of 10 "
-      "rows); use a model whose tokenizer covers this text, or set data.audit to warn");
+      "rows; also 3); use a model whose tokenizer covers this text, or set data.audit to warn");
 }
 
 TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {

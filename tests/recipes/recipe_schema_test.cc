@@ -21,7 +21,7 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
   if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
   if (section == "preference") recipe[section]["method"] = "kto";  // it has every other key
-  if (section == "train") recipe["data"]["eval"] = "e";
+  if (section == "train") recipe["data"]["eval"] = "e";  // without val_split, which excludes it
   if (leaf == "early_stop") recipe["train"]["eval_every"] = 1;
   if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";
   if (leaf == "decay") recipe["train"]["schedule"] = "wsd";
@@ -71,6 +71,7 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   for (const char* key : {"early_stop", "samples"}) resolved["train"][key] = 0;
   resolved["train"]["eval_metrics"] = Json::array();
   resolved["train"]["best_by"] = "loss";
+  resolved["data"]["val_split"] = 0;
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   const Json schema = Published();
   size_t keys = 0;

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The faults of all rows of a set, gathered so that they can be mended in one go.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+
+namespace retort {
+
+// Thrown for more than one kind of fault.
+class RowFaultsError : public Error {
+ public:
+  RowFaultsError(const std::string& message, std::vector<std::string> faults)
+      : Error(Kind::kInput, message), faults_(std::move(faults)) {}
+  // One line for each kind: the first row that has it, the fault, and the other rows.
+  const std::vector<std::string>& faults() const { return faults_; }
+
+ private:
+  std::vector<std::string> faults_;
+};
+
+class RowFaults {
+ public:
+  // `what` is the fault without its place. Faults that differ only in numbers and quoted texts are
+  // of one kind.
+  void Add(const std::string& where, const std::string& what);
+
+  // A fault of several rows whose text is complete.
+  void AddCounted(const std::string& first_where, const std::string& text, int64_t count);
+
+  bool empty() const { return kinds_.empty(); }
+  // Throws Error{kInput}: the only fault, or a RowFaultsError. rows: how many there are.
+  [[noreturn]] void Throw(int64_t rows) const;
+
+ private:
+  struct Kind {
+    std::string pattern, first_where, first_what;
+    std::vector<std::string> others;  // places, the first few
+    int64_t count = 0;
+    bool complete = false;
+  };
+  std::string Line(const Kind& kind, int64_t rows) const;
+
+  std::vector<Kind> kinds_;
+};
+
+}  // namespace retort

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows in JSONL, in a JSON list and in CSV; and all faults of a file at once.
+#include "data/row_file.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "data/examples.h"
+#include "data/row_faults.h"
+#include "tests/data/support.h"
+#include "tests/tokenizer/byte_tokenizer.h"
+
+namespace retort {
+namespace {
+
+class RowFileTest : public testing::Test {
+ protected:
+  std::vector<Json> Read(const std::string& name, const std::string& text) {
+    const RowFile file(folder_.Write(name, text));
+    std::vector<Json> rows;
+    lines_.clear();
+    for (const RowSpan& row : file.rows()) {
+      rows.push_back(file.Read(row, Cat(name, ":", row.line)));
+      lines_.push_back(row.line);
+    }
+    return rows;
+  }
+  std::string Fault(const std::string& name, const std::string& text) {
+    return InputFault([&] { Read(name, text); }, folder_.Write(name, text));
+  }
+
+  TempFolder folder_;
+  std::vector<uint32_t> lines_;
+};
+
+TEST_F(RowFileTest, AListOfObjects) {
+  const auto rows =
+      Read("a.json", "\xef\xbb\xbf [\n {\"text\": \"a, ]} \\\" [\"},\n\n {\"text\":\n \"b\"}\n]\n");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0]["text"], "a, ]} \" [");
+  EXPECT_EQ(rows[1]["text"], "b");
+  EXPECT_EQ(lines_, (std::vector<uint32_t>{2, 4}));
+  EXPECT_TRUE(Read("b.json", "[]").empty());
+}
+
+TEST_F(RowFileTest, AListsFaultsNameTheirLine) {
+  EXPECT_EQ(Fault("a.json", "[\n{\"text\": \"a\"}\n"), "a.json:2: the list of rows does not end");
+  EXPECT_EQ(Fault("a.json", "[{\"text\": \"a\"},\n]"), "a.json:2: a row is missing behind a comma");
+  EXPECT_NE(Fault("a.json", "[{}]\n{}").find("behind the list"), std::string::npos);
+  EXPECT_EQ(Fault("a.json", "[1, {}]"), "a.json:1: a row must be a JSON object");
+  EXPECT_NE(Fault("a.json", "[{\"text\": }]").find("a.json:1: not JSON"), std::string::npos);
+}
+
+TEST_F(RowFileTest, RecordsWithQuotesAndLineBreaks) {
+  const auto rows =
+      Read("a.csv",
+           "prompt,completion,label\r\n\"Say \"\"hi\"\", \nplease\",  hi,true\r\n\r\nQ,,no\r\n");
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0],
+            (Json{{"prompt", "Say \"hi\", \nplease"}, {"completion", "  hi"}, {"label", true}}));
+  EXPECT_EQ(rows[1], (Json{{"prompt", "Q"}, {"completion", ""}, {"label", "no"}}));
+  EXPECT_EQ(lines_, (std::vector<uint32_t>{2, 5}));
+  const auto tabs = Read("a.TSV", "text\tid\na, b\t1\n");
+  EXPECT_EQ(tabs.at(0), (Json{{"text", "a, b"}, {"id", "1"}}));
+  const auto lists =
+      Read("m.csv", "messages\n\"[{\"\"role\"\": \"\"user\"\", \"\"content\"\": \"\"x\"\"}]\"\n");
+  EXPECT_EQ(lists.at(0)["messages"][0]["content"], "x");
+}
+
+TEST_F(RowFileTest, ARecordsFaultsNameTheirLine) {
+  EXPECT_EQ(Fault("a.csv", "a,b\n1,2\n1\n"),
+            "a.csv:3: has 1 fields, and the first line names 2 columns");
+  EXPECT_NE(Fault("a.csv", "a,b\n1,\"2\n").find("do not end"), std::string::npos);
+  EXPECT_NE(Fault("a.csv", "a,b\n1,2\"3\n").find("a.csv:2: field 2"), std::string::npos);
+  EXPECT_NE(Fault("a.csv", "a,a\n1,2\n").find("each once"), std::string::npos);
+}
+
+TEST_F(RowFileTest, OtherFilesAreRefused) {
+  EXPECT_NE(Fault("a.parquet", "PAR1xxxx").find("Parquet"), std::string::npos);
+  EXPECT_NE(Fault("a.gz", "\x1f\x8b...").find("gzip"), std::string::npos);
+}
+
+// Four kinds of fault among eleven rows: all are told, each with its rows.
+TEST_F(RowFileTest, AllFaultsAreToldAtOnce) {
+  std::string text;
+  for (int i = 0; i < 3; ++i)
+    text += R"({"prompt": "p", "completion": " c"})"
+            "\n";
+  text += R"({"prompt": "p"})"
+          "\n";  // 4
+  text += R"({"prompt": "p", "completion": 5})"
+          "\n";  // 5
+  text += R"({"prompt": "p", "completion": " c")"
+          "\n";  // 6
+  text += R"({"prompt": "p", "completion": " c", "images": ["x"]})"
+          "\n";  // 7
+  text += R"({"prompt": "q"})"
+          "\n";  // 8
+  text += R"({"prompt": "q", "completion": " c"})"
+          "\n";
+  text += R"({"prompt": "r"})"
+          "\n";  // 10
+  const Rows rows = Rows::Open({{folder_.Write("train.jsonl", text)}});
+  const ByteTokenizer tokenizer;
+  try {
+    MakeExamples(rows, tokenizer, nullptr, {});
+    FAIL() << "nothing was told";
+  } catch (const RowFaultsError& e) {
+    ASSERT_EQ(e.faults().size(), 4u) << Join(e.faults(), "\n");
+    EXPECT_TRUE(e.faults()[0].ends_with(
+        "train.jsonl:4: 'completion' is missing (3 of 10 rows; also 8, 10)"))
+        << e.faults()[0];
+    EXPECT_NE(e.faults()[1].find(":5: 'completion' must be a string"), std::string::npos);
+    EXPECT_NE(e.faults()[2].find(":6: not JSON"), std::string::npos);
+    EXPECT_NE(e.faults()[3].find(":7: 'images' is not supported"), std::string::npos);
+    EXPECT_NE(std::string(e.what()).find("4 kinds of fault in the rows (6 in all)"),
+              std::string::npos)
+        << e.what();
+  }
+}
+
+}  // namespace
+}  // namespace retort
