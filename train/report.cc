@@ -2,127 +2,21 @@
 #include "train/report.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
-#include <cstdio>
 #include <functional>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "train/plot.h"
 
 namespace retort {
 namespace {
 
-constexpr double kWidth = 720, kHeight = 240, kLeft = 64, kRight = 16, kTop = 12, kBottom = 30;
-constexpr size_t kMostPoints = 1500;  // per curve; more are not visible
-
-struct Point {
-  double x, y;
-};
-struct Curve {
-  std::string name, colour;
-  std::vector<Point> points;
-  bool dots = false;
-};
-
-std::string Escaped(std::string text) {
-  text = ReplaceAll(std::move(text), "&", "&amp;");
-  text = ReplaceAll(std::move(text), "<", "&lt;");
-  return ReplaceAll(std::move(text), "\"", "&quot;");
-}
-
-std::string Number(double v) {
-  char text[32];
-  const double size = std::abs(v);
-  std::snprintf(text, sizeof text, size != 0 && (size < 1e-3 || size >= 1e6) ? "%.2e" : "%.4g", v);
-  return text;
-}
-
-// A round tick step (1, 2 or 5 times a power of ten) that divides the range into about `parts`.
-double RoundStep(double range, int parts) {
-  const double raw = range / parts, power = std::pow(10.0, std::floor(std::log10(raw)));
-  for (double m : {1.0, 2.0, 5.0}) {
-    if (m * power >= raw) return m * power;
-  }
-  return 10 * power;
-}
-
-class Plot {
- public:
-  explicit Plot(std::vector<Curve> curves) : curves_(std::move(curves)) {
-    bool first = true;
-    for (const Curve& c : curves_) {
-      for (const Point& p : c.points) {
-        low_ = first ? p : Point{std::min(low_.x, p.x), std::min(low_.y, p.y)};
-        high_ = first ? p : Point{std::max(high_.x, p.x), std::max(high_.y, p.y)};
-        first = false;
-      }
-    }
-    if (high_.x <= low_.x) high_.x = low_.x + 1;
-    const double margin =
-        high_.y > low_.y ? 0.05 * (high_.y - low_.y) : std::max(1e-9, std::abs(high_.y) * 0.1);
-    low_.y -= margin, high_.y += margin;
-  }
-
-  std::string Svg(const std::string& title) const {
-    std::string s =
-        Cat("<figure><figcaption>", Escaped(title), Legend(), "</figcaption><svg viewBox=\"0 0 ",
-            kWidth, " ", kHeight, "\" role=\"img\" aria-label=\"", Escaped(title), "\">");
-    const double step = RoundStep(high_.y - low_.y, 4);
-    for (double y = std::ceil(low_.y / step) * step; y <= high_.y; y += step) {
-      s += Cat("<line class=\"grid\" x1=\"", kLeft, "\" x2=\"", kWidth - kRight, "\" y1=\"", Y(y),
-               "\" y2=\"", Y(y), "\"/><text x=\"", kLeft - 8, "\" y=\"", Y(y) + 4,
-               "\" text-anchor=\"end\">", Number(std::abs(y) < step / 1e6 ? 0 : y), "</text>");
-    }
-    const double across = std::max(1.0, RoundStep(high_.x - low_.x, 8));
-    for (double x = std::ceil(low_.x / across) * across; x <= high_.x; x += across) {
-      s += Cat("<text x=\"", X(x), "\" y=\"", kHeight - 8, "\" text-anchor=\"middle\">", Number(x),
-               "</text>");
-    }
-    for (const Curve& c : curves_) s += Path(c);
-    return s + "</svg></figure>\n";
-  }
-
- private:
-  double X(double x) const {
-    return Fixed(kLeft + (x - low_.x) / (high_.x - low_.x) * (kWidth - kLeft - kRight));
-  }
-  double Y(double y) const {
-    return Fixed(kHeight - kBottom -
-                 (y - low_.y) / (high_.y - low_.y) * (kHeight - kTop - kBottom));
-  }
-  static double Fixed(double v) { return std::round(v * 100) / 100; }
-
-  std::string Legend() const {
-    std::string s;
-    for (const Curve& c : curves_) {
-      if (!c.name.empty())
-        s += Cat(" <span style=\"color:", c.colour, "\">", c.dots ? "●" : "―", " ", c.name,
-                 "</span>");
-    }
-    return s;
-  }
-
-  std::string Path(const Curve& c) const {
-    std::string points, dots;
-    const size_t every = c.points.size() / kMostPoints + 1;
-    for (size_t i = 0; i < c.points.size(); i += every) {
-      const Point& p = c.points[i];
-      points += Cat(X(p.x), ",", Y(p.y), " ");
-      if (c.dots)
-        dots += Cat("<circle cx=\"", X(p.x), "\" cy=\"", Y(p.y), "\" r=\"3.5\" fill=\"", c.colour,
-                    "\"/>");
-    }
-    return Cat("<polyline fill=\"none\" stroke=\"", c.colour, "\" stroke-width=\"1.6\" points=\"",
-               points, "\"/>", dots);
-  }
-
-  std::vector<Curve> curves_;
-  Point low_{0, 0}, high_{1, 1};
-};
-
-std::vector<Point> PointsOf(const std::vector<MetricsLine>& metrics, bool eval,
-                            const std::function<double(const MetricsLine&)>& value) {
-  std::vector<Point> out;
+std::vector<PlotPoint> PointsOf(const std::vector<MetricsLine>& metrics, bool eval,
+                                const std::function<double(const MetricsLine&)>& value) {
+  std::vector<PlotPoint> out;
   for (const MetricsLine& line : metrics) {
     if (line.eval_loss.has_value() == eval)
       out.push_back({static_cast<double>(line.metrics.step), value(line)});
@@ -131,7 +25,7 @@ std::vector<Point> PointsOf(const std::vector<MetricsLine>& metrics, bool eval,
 }
 
 // Exponential moving average, for display: a step's weight halves every hundredth of the run.
-std::vector<Point> Smoothed(std::vector<Point> points) {
+std::vector<PlotPoint> Smoothed(std::vector<PlotPoint> points) {
   const double keep =
       std::pow(0.5, 100.0 / std::max<double>(100, static_cast<double>(points.size())));
   for (size_t i = 1; i < points.size(); ++i)
@@ -144,11 +38,12 @@ std::string Table(const std::string& title, const Json& object) {
   for (const auto& [key, value] : object.items()) {
     if (value.is_object()) {
       for (const auto& [inner, v] : value.items()) {
-        rows += Cat("<tr><th>", Escaped(key), ".", Escaped(inner), "</th><td>",
-                    Escaped(DumpJson(v)), "</td></tr>");
+        rows += Cat("<tr><th>", EscapedHtml(key), ".", EscapedHtml(inner), "</th><td>",
+                    EscapedHtml(DumpJson(v)), "</td></tr>");
       }
     } else {
-      rows += Cat("<tr><th>", Escaped(key), "</th><td>", Escaped(DumpJson(value)), "</td></tr>");
+      rows += Cat("<tr><th>", EscapedHtml(key), "</th><td>", EscapedHtml(DumpJson(value)),
+                  "</td></tr>");
     }
   }
   return Cat("<h2>", title, "</h2><table>", rows, "</table>\n");
@@ -170,44 +65,96 @@ svg{width:100%;height:auto}svg text{font-size:11px;fill:var(--soft)}.grid{stroke
 table{border-collapse:collapse;width:100%;font-size:.88rem}
 th,td{text-align:left;padding:.2rem .6rem .2rem 0;border-bottom:1px solid var(--line);
 vertical-align:top;overflow-wrap:anywhere}
-th{font-weight:500;color:var(--soft);width:16rem})";
+th{font-weight:500;color:var(--soft);width:16rem}
+.samples td,.samples th{width:25%;white-space:pre-wrap})";
 
 // Plot of the loss's components; empty without a teacher. The held-out loss is a cross-entropy, so
 // it is drawn here too.
-std::string PartsPlot(const std::vector<MetricsLine>& metrics, const std::vector<Point>& held_out) {
+std::string PartsPlot(const std::vector<MetricsLine>& metrics,
+                      const std::vector<PlotPoint>& held_out) {
   const auto kd = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.kd; });
-  if (std::ranges::all_of(kd, [](const Point& p) { return p.y == 0; })) return "";
+  if (std::ranges::all_of(kd, [](const PlotPoint& p) { return p.y == 0; })) return "";
   const auto ce = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.ce; });
-  std::vector<Curve> parts = {{"cross-entropy", "#2f6fd0", Smoothed(ce)},
-                              {"divergence from the teacher", "#2f8f6b", Smoothed(kd)}};
+  std::vector<PlotCurve> parts = {{"cross-entropy", "#2f6fd0", Smoothed(ce)},
+                                  {"divergence from the teacher", "#2f8f6b", Smoothed(kd)}};
   if (!held_out.empty()) parts.push_back({"held out", "#d9622b", held_out, true});
   return Plot(parts).Svg("What the loss is made of, smoothed");
 }
 
+// A plot of each further figure: of the steps, and of the evaluations as dots.
+std::string ExtrasPlots(const std::vector<MetricsLine>& metrics) {
+  std::map<std::string, std::vector<PlotPoint>> steps, evaluations;
+  for (const MetricsLine& line : metrics) {
+    for (const auto& [name, value] : line.metrics.extras) {
+      auto& points = line.eval_loss ? evaluations[name] : steps[name];
+      points.push_back({static_cast<double>(line.metrics.step), value});
+    }
+  }
+  for (const auto& [name, points] : steps) evaluations.try_emplace(name);
+  std::string out;
+  for (const auto& [name, points] : evaluations) {
+    std::vector<PlotCurve> curves;
+    if (steps.contains(name)) curves.push_back({"smoothed", "#2f6fd0", Smoothed(steps[name])});
+    if (!points.empty()) curves.push_back({"held out", "#d9622b", points, true});
+    out += Plot(curves).Svg(Cat(static_cast<char>(std::toupper(name[0])), name.substr(1)));
+  }
+  return out;
+}
+
+// What was answered before the first step and at the best or, without that, the last evaluation.
+std::string SamplesTable(const std::vector<SampleLine>& lines, int64_t best_step) {
+  int64_t shown = 0;
+  for (const SampleLine& line : lines) {
+    if (shown != best_step) shown = line.step;
+  }
+  std::string rows;
+  for (const SampleLine& after : lines) {
+    if (after.step != shown || shown == 0) continue;
+    std::string before;
+    for (const SampleLine& line : lines) {
+      if (line.step == 0 && line.sample.where == after.sample.where) before = line.sample.answer;
+    }
+    const bool same = Strip(after.sample.answer) == Strip(after.sample.wanted);
+    rows += Cat("<tr><td>", EscapedHtml(after.sample.prompt), "</td><td>",
+                EscapedHtml(after.sample.wanted), "</td><td>", EscapedHtml(before), "</td><td>",
+                same ? "✓ " : "", EscapedHtml(after.sample.answer), "</td></tr>");
+  }
+  if (rows.empty()) return "";
+  return Cat(
+      "<h2>Answers to held-out prompts</h2><table class=\"samples\"><tr><th>prompt</th>"
+      "<th>wanted</th><th>before</th><th>at step ",
+      shown, "</th></tr>", rows, "</table>\n");
+}
+
 }  // namespace
 
-std::string ReportPage(const std::string& title, const std::vector<MetricsLine>& metrics,
-                       const Json& recipe, const Json& summary) {
+std::string ReportPage(const ReportFacts& facts) {
+  const std::vector<MetricsLine>& metrics = facts.metrics;
   const auto loss = PointsOf(metrics, false, [](const MetricsLine& l) { return l.metrics.loss; });
-  std::vector<Curve> losses = {{"each step", "#9db7e0", loss},
-                               {"smoothed", "#2f6fd0", Smoothed(loss)}};
+  std::vector<PlotCurve> losses = {{"each step", "#9db7e0", loss},
+                                   {"smoothed", "#2f6fd0", Smoothed(loss)}};
   const auto held_out = PointsOf(metrics, true, [](const MetricsLine& l) { return *l.eval_loss; });
   const std::string parts = PartsPlot(metrics, held_out);
   if (!held_out.empty() && parts.empty()) losses.push_back({"held out", "#d9622b", held_out, true});
-  const auto one = [&](const char* name, const char* colour, auto value) {
-    return Plot({{name, colour, PointsOf(metrics, false, value)}});
+  const auto one = [&](const char* colour, auto value) {
+    return Plot({{"", colour, PointsOf(metrics, false, value)}});
   };
+  const bool finished = !facts.summary.is_null();
   return Cat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
-      "content=\"width=device-width\"><title>",
-      Escaped(title), "</title><style>", kStyle, "</style></head><body>\n<h1>", Escaped(title),
-      "</h1><p>A training run of Retort.</p>\n", Plot(losses).Svg("Loss per token"), parts,
-      one("", "#2f8f6b", [](const MetricsLine& l) { return l.metrics.grad_norm; })
+      "content=\"width=device-width\">",
+      finished ? "" : "<meta http-equiv=\"refresh\" content=\"20\">", "<title>",
+      EscapedHtml(facts.title), "</title><style>", kStyle, "</style></head><body>\n<h1>",
+      EscapedHtml(facts.title), "</h1><p>", EscapedHtml(facts.status), "</p>\n",
+      Plot(losses, true).Svg("Loss per token"), parts, ExtrasPlots(metrics),
+      one("#2f8f6b", [](const MetricsLine& l) { return l.metrics.grad_norm; })
           .Svg("Gradient norm, before clipping"),
-      one("", "#8a5cc4", [](const MetricsLine& l) { return l.metrics.lr; }).Svg("Learning rate"),
-      one("", "#5f6b7a", [](const MetricsLine& l) { return l.tokens_per_second; })
+      one("#8a5cc4", [](const MetricsLine& l) { return l.metrics.lr; }).Svg("Learning rate"),
+      one("#5f6b7a", [](const MetricsLine& l) { return l.tokens_per_second; })
           .Svg("Tokens per second"),
-      Table("Result", summary), Table("Recipe", recipe), "</body></html>\n");
+      SamplesTable(facts.samples, facts.best_step),
+      finished ? Table("Result", facts.summary) : std::string(), Table("Recipe", facts.recipe),
+      "</body></html>\n");
 }
 
 }  // namespace retort

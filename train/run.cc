@@ -18,6 +18,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::chrono::seconds kReportEvery{5};  // at least, as it reads all metrics
+
 class TrainingRun {
  public:
   TrainingRun(Trainer& trainer, const BaseRecord& base, const RunOptions& options,
@@ -120,7 +122,13 @@ class TrainingRun {
       evaluation = Evaluate(m, metrics);
     // After the evaluation: a run resumed from this checkpoint takes the best loss from
     // metrics.jsonl, so the adapter with that loss must already be in place.
-    if (options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0) Checkpoint();
+    const bool checkpoint =
+        options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0;
+    if (checkpoint) Checkpoint();
+    if (!last && (checkpoint || evaluation) && Clock::now() - reported_ > kReportEvery) {
+      WriteReport(nullptr);
+      reported_ = Clock::now();
+    }
     if (hooks_.on_step) {
       const double left =
           speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
@@ -181,10 +189,26 @@ class TrainingRun {
     summary_.seconds = Seconds();
     summary_.early = EndsEarly() && trainer_.steps_done() < options_.total_steps;
     const Json summary = SummaryJson(summary_);
-    WriteTextAtomically(options_.folder / "report.html",
-                        ReportPage(options_.title, ReadMetrics(options_.folder / "metrics.jsonl"),
-                                   ReadJson(options_.folder / "recipe.json"), summary));
+    WriteReport(summary);
     WriteTextAtomically(options_.folder / "summary.json", DumpJson(summary, 2) + "\n");
+  }
+
+  // summary: null while the run is under way.
+  void WriteReport(const Json& summary) const {
+    const Json recipe = ReadJson(options_.folder / "recipe.json");
+    const int64_t done = trainer_.steps_done(), best = best_.best() ? best_.best()->step : 0;
+    const std::string status = Cat(summary.is_null() ? "A training run of Retort, under way: step "
+                                                     : "A training run of Retort: step ",
+                                   done, " of ", options_.total_steps,
+                                   best > 0 ? Cat("; best evaluation at step ", best) : "");
+    WriteTextAtomically(options_.folder / "report.html",
+                        ReportPage({.title = options_.title,
+                                    .status = status,
+                                    .metrics = ReadMetrics(options_.folder / "metrics.jsonl"),
+                                    .samples = ReadSamples(options_.folder / "samples.jsonl"),
+                                    .best_step = best,
+                                    .recipe = recipe,
+                                    .summary = summary}));
   }
 
   void TakeNotes() {
@@ -207,6 +231,7 @@ class TrainingRun {
   const RunHooks& hooks_;
   const Path trained_;
   const Clock::time_point start_ = Clock::now();
+  Clock::time_point reported_ = start_;
   double earlier_seconds_ = 0;  // of the steps of earlier sessions
   Speed speed_;
   RunSummary summary_;
