@@ -14,6 +14,15 @@ namespace {
 
 constexpr std::string_view kFullAttention = "full_attention";
 
+int64_t KeyHeads(const ConfigReader& j, int64_t heads, int64_t usual) {
+  if (usual == 0 || !j.Lacks("num_key_value_heads"))
+    return j.Int("num_key_value_heads", kHeadCounts, heads);
+  if (usual <= heads) return usual;
+  throw InputError(j.where(), ": 'num_key_value_heads' is missing, which means ", usual, " for ",
+                   j.Text("model_type", ""), ", more than the ", heads,
+                   " of num_attention_heads; state it");
+}
+
 }  // namespace
 
 int64_t ConfigReader::AnyInt(std::string_view key) const { return GetInt(*object_, key, where_); }
@@ -32,6 +41,8 @@ bool ConfigReader::Has(std::string_view key) const {
   const auto at = object_->find(key);
   return at != object_->end() && !at->is_null();
 }
+
+bool ConfigReader::Lacks(std::string_view key) const { return !object_->contains(key); }
 
 std::vector<std::string> ConfigReader::Texts(std::string_view key) const {
   std::vector<std::string> out;
@@ -92,22 +103,23 @@ ConfigReader ConfigReader::Section(std::string_view key) const {
   return {section, Cat(where_, ": ", key)};
 }
 
-DenseConfig ReadDense(const ConfigReader& j) {
+DenseConfig ReadDense(const ConfigReader& j, const DenseDefaults& d) {
   DenseConfig c;
   c.family = j.Text("model_type", "");
   c.layers = j.Int("num_hidden_layers", kLayerCounts);
   c.width = j.Int("hidden_size", kWidths);
   c.heads = j.Int("num_attention_heads", kHeadCounts);
-  c.kv_heads = j.Int("num_key_value_heads", kHeadCounts, c.heads);
-  c.head_dim = j.Int("head_dim", kHeadWidths, c.width / c.heads);
+  c.kv_heads = KeyHeads(j, c.heads, d.kv_heads);
+  const bool usual_dim = d.head_dim > 0 && j.Lacks("head_dim");
+  c.head_dim = usual_dim ? d.head_dim : j.Int("head_dim", kHeadWidths, c.width / c.heads);
   c.states_head_dim = j.Has("head_dim");
   c.ffn = j.Int("intermediate_size", kMlpWidths);
   c.vocab = j.Int("vocab_size", kVocabSizes);
-  c.max_positions = j.Int("max_position_embeddings", kPositions, c.max_positions);
-  c.norm_epsilon = j.Number("rms_norm_eps", kEpsilons, c.norm_epsilon);
-  const RopeSpec rope = ReadRope(j, c.head_dim, c.rotary_base, kFullAttention);
+  c.max_positions = j.Int("max_position_embeddings", kPositions, d.rope.max_positions);
+  c.norm_epsilon = j.Number("rms_norm_eps", kEpsilons, d.norm_epsilon);
+  const RopeSpec rope = ReadRope(j, c.head_dim, d.rope, kFullAttention);
   c.rotary_base = rope.base, c.rotary_dims = rope.dims, c.rotary = rope.scaling;
-  c.tied = j.Bool("tie_word_embeddings", false);
+  c.tied = j.Bool("tie_word_embeddings", d.tied);
   c.bos = j.TokenId("bos_token_id", c.vocab);
   c.ends = j.TokenIds("eos_token_id", c.vocab);
   return c;
@@ -129,7 +141,7 @@ void RequireSilu(const ConfigReader& j) {
                    "' is not supported; supported: silu");
 }
 
-std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, bool (*usual)(int64_t layer)) {
+std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, int64_t pattern) {
   std::vector<bool> sliding;
   for (const std::string& type : j.Texts("layer_types")) {
     if (type != "sliding_attention" && type != kFullAttention) {
@@ -143,12 +155,16 @@ std::vector<bool> ReadSliding(const ConfigReader& j, int64_t layers, bool (*usua
                      layers);
   }
   for (int64_t layer = std::ssize(sliding); layer < layers; ++layer)
-    sliding.push_back(usual(layer));
+    sliding.push_back((layer + 1) % pattern != 0);
   return sliding;
 }
 
+int64_t ReadWindow(const ConfigReader& j, int64_t absent) {
+  return j.Lacks("sliding_window") ? absent : j.Int("sliding_window", kWindows, 0);
+}
+
 void RefuseSliding(const ConfigReader& j, int64_t layers) {
-  const auto sliding = ReadSliding(j, layers, [](int64_t) { return false; });
+  const auto sliding = ReadSliding(j, layers, 1);
   if (std::find(sliding.begin(), sliding.end(), true) == sliding.end()) return;
   throw InputError(j.where(), ": 'layer_types' has sliding_attention, which is not supported for ",
                    Quoted(j.Text("model_type", "")));

@@ -31,6 +31,9 @@ class ConfigReader : public NumberReader {
   std::vector<int32_t> TokenIds(std::string_view key, int64_t vocab) const;
   // Whether the key is present and not null.
   bool Has(std::string_view key) const override;
+  // Whether it is not there at all: transformers then takes the default of the family's
+  // configuration class, while null often means "none".
+  bool Lacks(std::string_view key) const;
   // The object under a key that must be present.
   ConfigReader Section(std::string_view key) const;
 
@@ -46,15 +49,30 @@ class ConfigReader : public NumberReader {
   std::string where_;
 };
 
+// What keys mean that a file lacks: the defaults of the family's configuration class in
+// transformers 5.
+struct RopeDefaults {
+  double base = 10000;             // rope_theta
+  int64_t max_positions = 2048;    // max_position_embeddings
+  int64_t original_positions = 0;  // original_max_position_embeddings; 0: max_positions
+};
+struct DenseDefaults {
+  int64_t kv_heads = 0;  // num_key_value_heads; 0: as many as query heads, as null always means
+  int64_t head_dim = 0;  // 0: width / heads, as null always means
+  double norm_epsilon = 1e-6;
+  bool tied = false;
+  RopeDefaults rope;
+};
+
 // The keys that nearly all families share: sizes, epsilon, vocabulary, tied embeddings, rope (of
 // layer type full_attention), ids. The family reads the window and biases.
-DenseConfig ReadDense(const ConfigReader& config);
+DenseConfig ReadDense(const ConfigReader& config, const DenseDefaults& defaults);
 
 // Reads rope_scaling (older files) or rope_parameters (newer files; the entry of `layer_type` if
 // they distinguish "full_attention" and "sliding_attention") for `dims` rotary dimensions, or the
-// share of them that partial_rotary_factor states. `base` is the default if neither that key nor
-// rope_theta gives one. Throws Error{kInput} for a setting in it that is not known.
-RopeSpec ReadRope(const ConfigReader& config, int64_t dims, double base,
+// share of them that partial_rotary_factor states. Throws Error{kInput} for a setting in it that is
+// not known.
+RopeSpec ReadRope(const ConfigReader& config, int64_t dims, const RopeDefaults& defaults,
                   std::string_view layer_type);
 
 // Reads hidden_act or hidden_activation.
@@ -63,10 +81,12 @@ Activation ReadActivation(const ConfigReader& config, Activation fallback);
 // Throws Error{kInput} for a hidden_act other than silu.
 void RequireSilu(const ConfigReader& config);
 
-// One flag per layer: whether layer_types says "sliding_attention", or usual(layer) if the key is
-// absent.
-std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers,
-                              bool (*usual)(int64_t layer));
+// One flag per layer: whether layer_types says "sliding_attention", or if the key is absent, whether
+// it is no multiple of `pattern`, counted from 1.
+std::vector<bool> ReadSliding(const ConfigReader& config, int64_t layers, int64_t pattern);
+
+// sliding_window: `absent` where there is no such key, 0 (none) where it is null.
+int64_t ReadWindow(const ConfigReader& config, int64_t absent);
 
 // Throws Error{kInput} if layer_types gives a layer a window, for families that have none.
 void RefuseSliding(const ConfigReader& config, int64_t layers);

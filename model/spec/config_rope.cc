@@ -72,8 +72,7 @@ double YarnAmplitude(const ConfigReader& rope, double factor) {
 }
 
 // The ratio by which a model's context was lengthened, where the section does not state it.
-double Lengthening(const ConfigReader& rope, const ConfigReader& config, int64_t original) {
-  const auto positions = config.Int("max_position_embeddings", kPositions, original);
+double Lengthening(const ConfigReader& rope, int64_t positions, int64_t original) {
   return rope.Number("factor", kRopeFactors,
                      static_cast<double>(positions) / static_cast<double>(original));
 }
@@ -85,7 +84,8 @@ std::vector<float> Factors(const ConfigReader& rope, const char* key) {
   return out;
 }
 
-RopeScaling ReadScaling(const ConfigReader& rope, const ConfigReader& config) {
+RopeScaling ReadScaling(const ConfigReader& rope, const ConfigReader& config,
+                        const RopeDefaults& defaults) {
   const Type& type = TypeOf(rope);
   CheckKeys(rope, type);
   RopeScaling out;
@@ -95,10 +95,11 @@ RopeScaling ReadScaling(const ConfigReader& rope, const ConfigReader& config) {
       throw InputError(rope.where(), ": has a factor but no type; state it in 'rope_type'");
     return out;
   }
-  const int64_t whole = config.Int("max_position_embeddings", kPositions, 2048);
+  const int64_t whole = config.Int("max_position_embeddings", kPositions, defaults.max_positions);
+  const int64_t usual = defaults.original_positions > 0 ? defaults.original_positions : whole;
   out.original_max_positions =
       rope.Int("original_max_position_embeddings", kPositions,
-               config.Int("original_max_position_embeddings", kPositions, whole));
+               config.Int("original_max_position_embeddings", kPositions, usual));
   if (out.kind == Kind::kDynamic) out.original_max_positions = whole;
   if (out.kind == Kind::kLlama3) {
     out.low_freq_factor = rope.Number("low_freq_factor", kBlendFactors);
@@ -106,7 +107,7 @@ RopeScaling ReadScaling(const ConfigReader& rope, const ConfigReader& config) {
     out.original_max_positions = rope.Int("original_max_position_embeddings", kPositions);
   }
   const bool lengthened = out.kind == Kind::kYarn || out.kind == Kind::kLongRope;
-  out.factor = lengthened ? Lengthening(rope, config, out.original_max_positions)
+  out.factor = lengthened ? Lengthening(rope, whole, out.original_max_positions)
                           : rope.Number("factor", kRopeFactors);
   if (out.kind == Kind::kYarn) {
     out.beta_fast = rope.Number("beta_fast", kBlendFactors, out.beta_fast);
@@ -124,8 +125,9 @@ RopeScaling ReadScaling(const ConfigReader& rope, const ConfigReader& config) {
 
 }  // namespace
 
-RopeSpec ReadRope(const ConfigReader& j, int64_t dims, double base, std::string_view layer_type) {
-  RopeSpec rope{j.Number("rope_theta", kRopeBases, base), dims, {}};
+RopeSpec ReadRope(const ConfigReader& j, int64_t dims, const RopeDefaults& defaults,
+                  std::string_view layer_type) {
+  RopeSpec rope{j.Number("rope_theta", kRopeBases, defaults.base), dims, {}};
   double share = j.Number("partial_rotary_factor", kShares, 1);
   for (const char* key : {"rope_parameters", "rope_scaling"}) {
     if (!j.Has(key)) continue;
@@ -133,7 +135,7 @@ RopeSpec ReadRope(const ConfigReader& j, int64_t dims, double base, std::string_
     if (reader.Has(layer_type)) reader = reader.Section(layer_type);
     rope.base = reader.Number("rope_theta", kRopeBases, rope.base);
     share = reader.Number("partial_rotary_factor", kShares, share);
-    rope.scaling = ReadScaling(reader, j);
+    rope.scaling = ReadScaling(reader, j, defaults);
     break;
   }
   rope.dims = static_cast<int64_t>(static_cast<double>(dims) * share);

@@ -134,8 +134,7 @@ void EraseUsual(const Architecture& a, GgufMetadata& m) {
 }
 
 std::vector<bool> ReadSlidingPattern(const GgufKeys& keys, int64_t layers, int64_t usual) {
-  const int64_t pattern =
-      keys.Int("attention.sliding_window_pattern", {1, kLayerCounts.most + 1}, usual);
+  const int64_t pattern = keys.Int("attention.sliding_window_pattern", kPatterns, usual);
   std::vector<bool> sliding(static_cast<size_t>(layers));
   for (int64_t i = 0; i < layers; ++i) sliding[static_cast<size_t>(i)] = i % pattern < pattern - 1;
   return sliding;

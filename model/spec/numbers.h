@@ -19,6 +19,8 @@ inline constexpr IntRange kWidths{1, 1 << 20}, kHeadWidths{1, 1024}, kMlpWidths{
 inline constexpr IntRange kVocabSizes{1, 1 << 24};
 inline constexpr IntRange kPositions{1, int64_t{1} << 30};
 inline constexpr IntRange kWindows{0, int64_t{1} << 30};  // 0: none
+// Of so many layers the last has no window.
+inline constexpr IntRange kPatterns{1, kLayerCounts.most + 1};
 
 // Within what f32 can compute with.
 struct NumberRange {

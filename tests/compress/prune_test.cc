@@ -207,7 +207,10 @@ TEST_F(Pruning, KeptLayersStayOfTheirKind) {
       {{"model_type", "smollm3"}, {"no_rope_layers", {1, 0, 1, 1, 0, 1}}},
       {{"model_type", "qwen3_moe"}, {"mlp_only_layers", {0, 3}}},
       {{"model_type", "qwen2_moe"}, {"decoder_sparse_step", 2}},
-      {{"model_type", "deepseek_v3"}, {"first_k_dense_replace", 3}}};
+      {{"model_type", "deepseek_v3"},
+       {"first_k_dense_replace", 3},
+       {"n_group", 1},
+       {"topk_group", 1}}};
   for (const Json& kind : kinds) {
     SCOPED_TRACE(DumpJson(kind));
     Json config = small;

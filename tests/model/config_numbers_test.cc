@@ -45,8 +45,10 @@ class ConfigNumbers : public NumbersTest {
  protected:
   // A small config of a family with these members over its own.
   Architecture Read(const char* family, const std::string& members) {
-    Json config = {{"model_type", family},     {"num_hidden_layers", 2},   {"hidden_size", 64},
-                   {"num_attention_heads", 4}, {"intermediate_size", 128}, {"vocab_size", 300}};
+    Json config = {{"model_type", family},     {"num_hidden_layers", 2},
+                   {"hidden_size", 64},        {"num_attention_heads", 4},
+                   {"num_key_value_heads", 4}, {"intermediate_size", 128},
+                   {"vocab_size", 300}};
     config.update(ParseJson(members, "members"));
     WriteTextAtomically(folder_ / "config.json", DumpJson(config));
     return ReadConfig(folder_);

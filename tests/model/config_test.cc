@@ -21,6 +21,12 @@ class ConfigTest : public ::testing::Test {
     return {{"model_type", family},     {"num_hidden_layers", 2},   {"hidden_size", 64},
             {"num_attention_heads", 4}, {"intermediate_size", 128}, {"vocab_size", 300}};
   }
+  // With as many heads as families take for granted.
+  Json ManyHeads(const char* family) {
+    Json j = Plain(family);
+    j["num_attention_heads"] = 32;
+    return j;
+  }
   Architecture Read(const Json& config) {
     WriteTextAtomically(folder_ / "config.json", DumpJson(config));
     return ReadConfig(folder_);
@@ -40,17 +46,119 @@ class ConfigTest : public ::testing::Test {
 TEST_F(ConfigTest, FamiliesDifferInData) {
   const auto attention = [&](const Json& config) { return Read(config).blocks.at(1).attention; };
   EXPECT_FALSE(attention(Plain("llama")).qkv_bias);
-  EXPECT_TRUE(attention(Plain("qwen2")).qkv_bias);
-  EXPECT_FALSE(attention(Plain("qwen2")).o_bias);
-  EXPECT_EQ(attention(Plain("qwen3")).qk_norm, QkNorm::kHeads);
-  Json mistral = Plain("mistral");
+  EXPECT_TRUE(attention(ManyHeads("qwen2")).qkv_bias);
+  EXPECT_FALSE(attention(ManyHeads("qwen2")).o_bias);
+  EXPECT_EQ(attention(ManyHeads("qwen3")).qk_norm, QkNorm::kHeads);
+  Json mistral = ManyHeads("mistral");
   mistral["sliding_window"] = 16;
   EXPECT_EQ(attention(mistral).window, 16);
-  Json qwen = Plain("qwen2");
+  Json qwen = ManyHeads("qwen2");
   qwen["sliding_window"] = 16;  // there in every Qwen2 file, and off
   EXPECT_EQ(attention(qwen).window, 0);
   EXPECT_EQ(attention(Plain("llama")).kv_heads, 4);
   EXPECT_EQ(attention(Plain("llama")).head_dim, 16);
+}
+
+// The defaults of transformers 5.18's configuration classes.
+TEST_F(ConfigTest, AbsentKeysMeanWhatTheFamilyTakesForGranted) {
+  struct Usual {
+    const char* family;
+    int64_t kv_heads, head_dim, positions;
+    double epsilon, base;
+    bool tied;
+    int64_t window;  // of the first layer
+  };
+  for (const Usual& u : std::vector<Usual>{
+           {"llama", 32, 2, 2048, 1e-6, 1e4, false, 0},
+           {"mistral", 8, 2, 131072, 1e-6, 1e4, false, 4096},
+           {"mixtral", 8, 2, 131072, 1e-5, 1e6, false, 0},
+           {"qwen2", 32, 2, 32768, 1e-6, 1e4, false, 0},
+           {"qwen2_moe", 16, 2, 32768, 1e-6, 1e4, false, 0},
+           {"qwen3", 32, 128, 32768, 1e-6, 1e4, false, 0},
+           {"qwen3_moe", 4, 2, 32768, 1e-6, 1e4, false, 0},
+           {"gemma", 16, 256, 8192, 1e-6, 1e4, true, 0},
+           {"gemma2", 4, 256, 8192, 1e-6, 1e4, true, 4096},
+           {"gemma3_text", 4, 256, 131072, 1e-6, 1e6, true, 4096},
+           {"phi3", 32, 2, 4096, 1e-5, 1e4, false, 0},
+           {"cohere", 32, 2, 8192, 1e-5, 5e5, true, 0},
+           {"cohere2", 32, 2, 8192, 1e-5, 1e4, true, 4096},
+           {"falcon", 1, 2, 2048, 1e-5, 1e4, true, 0},
+           {"granite", 32, 2, 2048, 1e-6, 1e4, false, 0},
+           {"olmo2", 32, 2, 2048, 1e-5, 1e4, false, 0},
+           {"smollm3", 4, 2, 32768, 1e-6, 2e6, true, 0},
+       }) {
+    Json j = ManyHeads(u.family);
+    for (const char* key : {"num_experts", "num_local_experts"}) j[key] = 4;
+    j.update({{"num_experts_per_tok", 2},
+              {"moe_intermediate_size", 8},
+              {"shared_expert_intermediate_size", 8}});
+    const Architecture a = Read(j);
+    const AttentionSpec& attention = a.blocks.front().attention;
+    EXPECT_EQ(attention.kv_heads, u.kv_heads) << u.family;
+    EXPECT_EQ(attention.head_dim, u.head_dim) << u.family;
+    EXPECT_EQ(attention.window, u.window) << u.family;
+    EXPECT_EQ(a.max_positions, u.positions) << u.family;
+    EXPECT_EQ(a.norm.epsilon, u.epsilon) << u.family;
+    EXPECT_EQ(a.ropes.front().base, u.base) << u.family;
+    EXPECT_EQ(a.head.tied, u.tied) << u.family;
+  }
+}
+
+TEST_F(ConfigTest, NullMeansNone) {
+  Json mistral = ManyHeads("mistral");
+  mistral.update({{"sliding_window", nullptr}, {"num_key_value_heads", nullptr}});
+  EXPECT_EQ(Read(mistral).blocks.front().attention.window, 0);
+  EXPECT_EQ(Read(mistral).blocks.front().attention.kv_heads, 32);
+  Json gemma = ManyHeads("gemma2");
+  EXPECT_EQ(Read(gemma).head.soft_cap, 30);
+  EXPECT_EQ(Read(gemma).blocks.front().attention.soft_cap, 50);
+  gemma.update({{"final_logit_softcapping", nullptr}, {"attn_logit_softcapping", nullptr}});
+  EXPECT_EQ(Read(gemma).head.soft_cap, 0);
+  EXPECT_EQ(Read(gemma).blocks.front().attention.soft_cap, 0);
+}
+
+TEST_F(ConfigTest, AnAbsentNumberOfKeyHeadsThatCannotBeIsToldAsThat) {
+  EXPECT_NE(Fault(Plain("qwen2")).find("'num_key_value_heads' is missing, which means 32"),
+            std::string::npos);
+}
+
+TEST_F(ConfigTest, DeepSeekTakesItsOwnSizesForGranted) {
+  Json j = Plain("deepseek_v2");
+  j.update({{"num_hidden_layers", 5},
+            {"kv_lora_rank", 32},
+            {"qk_rope_head_dim", 8},
+            {"qk_nope_head_dim", 16},
+            {"v_head_dim", 12},
+            {"n_routed_experts", 16},
+            {"num_experts_per_tok", 4},
+            {"moe_intermediate_size", 32}});
+  const Architecture v2 = Read(j);
+  ASSERT_TRUE(v2.blocks[0].mlp.experts);
+  EXPECT_EQ(v2.blocks[0].mlp.experts->shared_width, 2 * 32);
+  EXPECT_EQ(v2.blocks[0].mlp.experts->scale, 1);
+  EXPECT_EQ(v2.blocks[0].attention.latent->q_rank, 1536);
+  j["model_type"] = "deepseek_v3";
+  j["q_lora_rank"] = nullptr;
+  const Architecture v3 = Read(j);
+  EXPECT_FALSE(v3.blocks[2].mlp.experts);
+  ASSERT_TRUE(v3.blocks[3].mlp.experts);
+  EXPECT_EQ(v3.blocks[3].mlp.experts->shared_width, 32);
+  EXPECT_EQ(v3.blocks[3].mlp.experts->scale, 2.5);
+  EXPECT_EQ(v3.blocks[3].mlp.experts->groups, 8);
+  EXPECT_EQ(v3.blocks[3].mlp.experts->used_groups, 4);
+  EXPECT_EQ(v3.blocks[3].attention.latent->q_rank, 0);
+  EXPECT_EQ(v3.max_positions, 4096);
+}
+
+// In files that were written before layer_types.
+TEST_F(ConfigTest, APatternOfLocalLayersHasALength) {
+  for (const char* family : {"gemma3_text", "cohere2"}) {
+    Json j = ManyHeads(family);
+    j.update({{"num_hidden_layers", 5}, {"sliding_window_pattern", 3}, {"sliding_window", 16}});
+    std::vector<int64_t> windows;
+    for (const BlockSpec& block : Read(j).blocks) windows.push_back(block.attention.window);
+    EXPECT_EQ(windows, (std::vector<int64_t>{16, 16, 0, 16, 16})) << family;
+  }
 }
 
 TEST_F(ConfigTest, EndsComeFromTheGenerationConfigWhenItIsThere) {
@@ -128,7 +236,7 @@ class Ropes : public ::testing::Test {
         {"model_type", "llama"},    {"num_hidden_layers", 1},         {"hidden_size", 64},
         {"num_attention_heads", 2}, {"intermediate_size", 8},         {"vocab_size", 9},
         {"rms_norm_eps", 1e-6},     {"max_position_embeddings", 256}, {"rope_parameters", rope}};
-    return ReadRope(ConfigReader(j, "config"), 32, 10000, "full_attention");
+    return ReadRope(ConfigReader(j, "config"), 32, {}, "full_attention");
   }
   static void Expect(const RopeSpec& rope, int64_t length, std::vector<double> first, double last,
                      double amplitude) {

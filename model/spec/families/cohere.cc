@@ -13,6 +13,7 @@ namespace retort {
 namespace {
 
 constexpr int64_t kPattern = 4;
+constexpr int64_t kUsualPositions = 8192;  // of a file that states none
 
 Architecture MakeCohere(const DenseConfig& c, double logit_scale) {
   Architecture a = c;
@@ -31,15 +32,17 @@ void SetWindows(const std::vector<bool>& sliding, int64_t window, Architecture& 
   }
 }
 
-Architecture ReadCohere(const ConfigReader& j) {
+Architecture ReadAny(const ConfigReader& j, double rope_base) {
   RequireSilu(j);
-  DenseConfig c = ReadDense(j);
+  DenseConfig c =
+      ReadDense(j, {.tied = true, .rope = {.base = rope_base, .max_positions = kUsualPositions}});
   c.norm_epsilon = j.Number("layer_norm_eps", kEpsilons, 1e-5);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
-  c.tied = j.Bool("tie_word_embeddings", true);
   if (j.Bool("use_qk_norm", false)) c.qk_norm = QkNorm::kEachHead;
   return MakeCohere(c, j.Number("logit_scale", kScales, 0.0625));
 }
+
+Architecture ReadCohere(const ConfigReader& j) { return ReadAny(j, 500000); }
 
 void WriteCohere(const Architecture& a, const std::string& where, Json& config) {
   WriteDense(a, where, config);
@@ -50,12 +53,11 @@ void WriteCohere(const Architecture& a, const std::string& where, Json& config) 
   config["use_qk_norm"] = a.blocks.front().attention.qk_norm != QkNorm::kNone;
 }
 
-bool ThreeOfFour(int64_t layer) { return layer % kPattern != kPattern - 1; }
-
 Architecture ReadCohere2(const ConfigReader& j) {
-  Architecture a = ReadCohere(j);
+  Architecture a = ReadAny(j, 10000);
   a.states_head_dim = true;  // as transformers does
-  SetWindows(ReadSliding(j, a.layers(), ThreeOfFour), j.Int("sliding_window", kWindows, 4096), a);
+  const int64_t pattern = j.Int("sliding_window_pattern", kPatterns, kPattern);
+  SetWindows(ReadSliding(j, a.layers(), pattern), ReadWindow(j, 4096), a);
   return a;
 }
 

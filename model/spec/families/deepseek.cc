@@ -15,6 +15,17 @@ namespace {
 
 constexpr IntRange kRanks{0, kWidths.most};
 
+// What keys mean that a file lacks.
+struct Defaults {
+  int64_t max_positions, dense, shared, groups, used_groups;
+  double scale;
+};
+constexpr Defaults kV2{
+    .max_positions = 2048, .dense = 0, .shared = 2, .groups = 1, .used_groups = 1, .scale = 1};
+constexpr Defaults kV3{
+    .max_positions = 4096, .dense = 3, .shared = 1, .groups = 8, .used_groups = 4, .scale = 2.5};
+constexpr int64_t kQueryRank = 1536;  // of both, where null is no rank
+
 // YaRN's share of the scores' scale, which grows with the square of mscale_all_dim's part.
 double ScoreShare(const ConfigReader& j, const RopeScaling& scaling) {
   if (scaling.kind == RopeScaling::Kind::kNone || scaling.factor <= 1) return 1;
@@ -25,14 +36,14 @@ double ScoreShare(const ConfigReader& j, const RopeScaling& scaling) {
   return grown * grown;
 }
 
-void SetAttention(const ConfigReader& j, Architecture& a) {
+void SetAttention(const ConfigReader& j, const RopeDefaults& rope, Architecture& a) {
   LatentSpec latent;
-  latent.q_rank = j.Int("q_lora_rank", kRanks, 0);
+  latent.q_rank = j.Lacks("q_lora_rank") ? kQueryRank : j.Int("q_lora_rank", kRanks, 0);
   latent.kv_rank = j.Int("kv_lora_rank", kWidths);
   latent.rope_dim = j.Int("qk_rope_head_dim", kHeadWidths);
   latent.value_dim = j.Int("v_head_dim", kHeadWidths);
   const int64_t head_dim = j.Int("qk_nope_head_dim", kHeadWidths) + latent.rope_dim;
-  a.ropes = {ReadRope(j, latent.rope_dim, 10000, "full_attention")};
+  a.ropes = {ReadRope(j, latent.rope_dim, rope, "full_attention")};
   if (j.Bool("rope_interleave", true)) a.ropes.front().pairs = RotaryPairs::kNeighbours;
   for (BlockSpec& block : a.blocks) {
     AttentionSpec& attention = block.attention;
@@ -44,8 +55,9 @@ void SetAttention(const ConfigReader& j, Architecture& a) {
   }
 }
 
-void SetExperts(const ConfigReader& j, const ExpertsSpec& experts, Architecture& a) {
-  const int64_t dense = j.Int("first_k_dense_replace", {0, a.layers()}, 0);
+void SetExperts(const ConfigReader& j, const ExpertsSpec& experts, int64_t usual_dense,
+                Architecture& a) {
+  const int64_t dense = j.Int("first_k_dense_replace", {0, a.layers()}, usual_dense);
   if (j.Int("moe_layer_freq", kLayerCounts, 1) != 1)
     throw InputError(j.where(), ": 'moe_layer_freq' other than 1 is not supported");
   for (int64_t layer = dense; layer < a.layers(); ++layer) {
@@ -55,29 +67,31 @@ void SetExperts(const ConfigReader& j, const ExpertsSpec& experts, Architecture&
   }
 }
 
-ExpertsSpec ReadExperts(const ConfigReader& j) {
+ExpertsSpec ReadExperts(const ConfigReader& j, const Defaults& d) {
   ExpertsSpec experts;
   experts.count = j.Int("n_routed_experts", kExpertCounts);
   experts.used = j.Int("num_experts_per_tok", kExpertCounts);
-  experts.scale = j.Number("routed_scaling_factor", kScales, 1);
-  experts.shared_width = j.Int("n_shared_experts", {0, kExpertCounts.most}, 0) *
+  experts.scale = j.Number("routed_scaling_factor", kScales, d.scale);
+  const int64_t shared = j.Lacks("n_shared_experts") ? d.shared : 0;  // null: none
+  experts.shared_width = j.Int("n_shared_experts", {0, kExpertCounts.most}, shared) *
                          j.Int("moe_intermediate_size", kMlpWidths);
   return experts;
 }
 
-Architecture ReadDeepSeek(const ConfigReader& j) {
+Architecture ReadDeepSeek(const ConfigReader& j, const Defaults& d) {
   RequireSilu(j);
-  DenseConfig c = ReadDense(j);
+  const RopeDefaults rope{.max_positions = d.max_positions};
+  DenseConfig c = ReadDense(j, {.rope = rope});
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);
   Architecture a = c;
-  SetAttention(j, a);
+  SetAttention(j, rope, a);
   return a;
 }
 
 Architecture ReadV2(const ConfigReader& j) {
-  Architecture a = ReadDeepSeek(j);
-  ExpertsSpec experts = ReadExperts(j);
+  Architecture a = ReadDeepSeek(j, kV2);
+  ExpertsSpec experts = ReadExperts(j, kV2);
   experts.renormalise = false;  // transformers reads no norm_topk_prob here
   const std::string method = j.Text("topk_method", "greedy");
   if (method == "group_limited_greedy") {
@@ -87,20 +101,20 @@ Architecture ReadV2(const ConfigReader& j) {
     throw InputError(j.where(), ": topk_method '", method,
                      "' is not supported; supported: greedy, group_limited_greedy");
   }
-  SetExperts(j, experts, a);
+  SetExperts(j, experts, kV2.dense, a);
   return a;
 }
 
 Architecture ReadV3(const ConfigReader& j) {
-  Architecture a = ReadDeepSeek(j);
-  ExpertsSpec experts = ReadExperts(j);
+  Architecture a = ReadDeepSeek(j, kV3);
+  ExpertsSpec experts = ReadExperts(j, kV3);
   experts.renormalise = j.Bool("norm_topk_prob", true);
   experts.score = RouteRule::Score::kSigmoid;
-  experts.groups = j.Int("n_group", kExpertCounts, 1);
-  experts.used_groups = j.Int("topk_group", kExpertCounts, 1);
+  experts.groups = j.Int("n_group", kExpertCounts, kV3.groups);
+  experts.used_groups = j.Int("topk_group", kExpertCounts, kV3.used_groups);
   experts.group_score = RouteRule::GroupScore::kBestTwo;
   experts.bias = true;
-  SetExperts(j, experts, a);
+  SetExperts(j, experts, kV3.dense, a);
   return a;
 }
 

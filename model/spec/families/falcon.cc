@@ -47,7 +47,7 @@ Architecture Read(const ConfigReader& j) {
   c.vocab = j.Int("vocab_size", kVocabSizes);
   c.max_positions = j.Int("max_position_embeddings", kPositions, 2048);
   c.norm_epsilon = j.Number("layer_norm_epsilon", kEpsilons, 1e-5);
-  const RopeSpec rope = ReadRope(j, c.head_dim, 10000, "full_attention");
+  const RopeSpec rope = ReadRope(j, c.head_dim, {}, "full_attention");
   c.rotary_base = rope.base, c.rotary_dims = rope.dims, c.rotary = rope.scaling;
   c.qkv_bias = c.o_bias = c.mlp_bias = j.Bool("bias", false);
   c.tied = j.Bool("tie_word_embeddings", true);

@@ -18,8 +18,19 @@ namespace {
 // 1 / sqrt(head_dim).
 constexpr int64_t kGemma2Largest = 46, kGemma3Largest = 62;
 
-bool EverySecond(int64_t layer) { return layer % 2 == 0; }
-bool FiveOfSix(int64_t layer) { return layer % 6 != 5; }
+// Of as many layers the last is global, if the file says nothing else.
+constexpr int64_t kGemma2Pattern = 2, kGemma3Pattern = 6;
+
+constexpr DenseDefaults GemmaDefaults(int64_t kv_heads, int64_t max_positions, double base) {
+  return {.kv_heads = kv_heads,
+          .head_dim = 256,
+          .tied = true,
+          .rope = {.base = base, .max_positions = max_positions}};
+}
+constexpr DenseDefaults kDefaults1 = GemmaDefaults(16, 8192, 10000),
+                        kDefaults2 = GemmaDefaults(4, 8192, 10000),
+                        kDefaults3 = GemmaDefaults(4, 131072, 1e6);
+constexpr RopeDefaults kLocalRope{.base = 10000, .max_positions = kDefaults3.rope.max_positions};
 
 // Hugging Face rounds the embedding scale to its compute type; in f32 no rounding is needed.
 void MakeGemma(const DenseConfig& c, Architecture& a) {
@@ -48,10 +59,9 @@ void SetRopes(const RopeSpec& global, const RopeSpec& local, Architecture& a) {
 }
 
 // What all three have. The first reads hidden_act "gelu" as the same, as transformers does.
-Architecture ReadGemma(const ConfigReader& j) {
-  DenseConfig c = ReadDense(j);
+Architecture ReadGemma(const ConfigReader& j, const DenseDefaults& defaults) {
+  DenseConfig c = ReadDense(j, defaults);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
-  c.tied = j.Bool("tie_word_embeddings", true);
   Architecture a = c;
   MakeGemma(c, a);
   if (j.Has("hidden_activation") &&
@@ -69,14 +79,24 @@ void WriteGemma(const Architecture& a, const std::string& where, Json& config) {
   for (const char* key : {"hidden_act", "hidden_activation"}) config[key] = "gelu_pytorch_tanh";
 }
 
-Architecture Read(const ConfigReader& j, bool (*usual)(int64_t)) {
-  Architecture a = ReadGemma(j);
+// A cap that null takes away.
+double ReadCap(const ConfigReader& j, const char* key, double absent) {
+  return j.Lacks(key) ? absent : j.SoftCap(key, 0);
+}
+
+struct Caps {
+  double scores, logits;
+};
+
+Architecture Read(const ConfigReader& j, const DenseDefaults& defaults, int64_t pattern,
+                  Caps caps) {
+  Architecture a = ReadGemma(j, defaults);
   SetPostNorms(a);
   SetScale(j.Number("query_pre_attn_scalar", kScales, 256), a);
-  SetWindows(ReadSliding(j, a.layers(), usual), j.Int("sliding_window", kWindows, 4096), a);
-  a.head.soft_cap = j.SoftCap("final_logit_softcapping", 0);
+  SetWindows(ReadSliding(j, a.layers(), pattern), ReadWindow(j, 4096), a);
+  a.head.soft_cap = ReadCap(j, "final_logit_softcapping", caps.logits);
   for (BlockSpec& block : a.blocks)
-    block.attention.soft_cap = j.SoftCap("attn_logit_softcapping", 0);
+    block.attention.soft_cap = ReadCap(j, "attn_logit_softcapping", caps.scores);
   return a;
 }
 
@@ -90,16 +110,22 @@ void Write(const Architecture& a, const std::string& where, Json& config) {
   config["attn_logit_softcapping"] = SoftCapJson(attention.soft_cap);
 }
 
-Architecture ReadGemma2(const ConfigReader& j) { return Read(j, EverySecond); }
+Architecture ReadGemma1(const ConfigReader& j) { return ReadGemma(j, kDefaults1); }
+
+Architecture ReadGemma2(const ConfigReader& j) {
+  return Read(j, kDefaults2, kGemma2Pattern, {.scores = 50, .logits = 30});
+}
 
 Architecture ReadGemma3(const ConfigReader& j) {
-  Architecture a = Read(j, FiveOfSix);
+  const int64_t pattern = j.Int("sliding_window_pattern", kPatterns, kGemma3Pattern);
+  Architecture a = Read(j, kDefaults3, pattern, {.scores = 0, .logits = 0});
   for (BlockSpec& block : a.blocks) block.attention.qk_norm = QkNorm::kHeads;
   const int64_t dims = a.blocks.front().attention.head_dim;
-  const double local = j.Number("rope_local_base_freq", kRopeBases, 10000);
-  RopeSpec sliding{local, a.ropes.front().dims, {}};  // older files scale only the global rope
+  RopeDefaults local = kLocalRope;
+  local.base = j.Number("rope_local_base_freq", kRopeBases, local.base);
+  RopeSpec sliding{local.base, a.ropes.front().dims, {}};  // older files scale only the global rope
   if (j.Has("rope_parameters")) sliding = ReadRope(j, dims, local, "sliding_attention");
-  SetRopes(ReadRope(j, dims, 1e6, "full_attention"), sliding, a);
+  SetRopes(a.ropes.front(), sliding, a);
   return a;
 }
 
@@ -219,7 +245,7 @@ constexpr std::string_view kKeys3[] = {"attention.sliding_window_pattern",
 extern const Family kGemma{.model_type = "gemma",
                            .model_class = "GemmaForCausalLM",
                            .gguf_architecture = "gemma",
-                           .read = ReadGemma,
+                           .read = ReadGemma1,
                            .write = WriteGemma,
                            .read_gguf = ReadGguf1,
                            .write_gguf = WriteGguf1};

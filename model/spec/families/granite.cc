@@ -19,7 +19,7 @@ void SetFactors(double embedding, double residual, double attention, double logi
 
 Architecture Read(const ConfigReader& j) {
   RequireSilu(j);
-  DenseConfig c = ReadDense(j);
+  DenseConfig c = ReadDense(j, {});
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);
   Architecture a = c;

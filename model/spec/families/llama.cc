@@ -11,31 +11,30 @@
 namespace retort {
 namespace {
 
-DenseConfig ReadBiases(const ConfigReader& j) {
+constexpr DenseDefaults kMistralDefaults{.kv_heads = 8, .rope = {.max_positions = 131072}};
+constexpr DenseDefaults kMixtralDefaults{
+    .kv_heads = 8, .norm_epsilon = 1e-5, .rope = {.base = 1e6, .max_positions = 131072}};
+
+DenseConfig ReadBiases(const ConfigReader& j, const DenseDefaults& defaults) {
   RequireSilu(j);
-  DenseConfig c = ReadDense(j);
+  DenseConfig c = ReadDense(j, defaults);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);
   return c;
 }
 
 Architecture Read(const ConfigReader& j) {
-  DenseConfig c = ReadBiases(j);
+  DenseConfig c = ReadBiases(j, {});
   c.states_head_dim = true;  // transformers does, for all but Mixtral
   RefuseSliding(j, c.layers);
   return c;
 }
 
-Architecture ReadWithWindow(const ConfigReader& j) {
-  DenseConfig c = ReadBiases(j);
-  c.window = j.Int("sliding_window", kWindows, 0);
-  return c;
-}
-
 Architecture ReadMistral(const ConfigReader& j) {
-  Architecture a = ReadWithWindow(j);
-  a.states_head_dim = true;
-  return a;
+  DenseConfig c = ReadBiases(j, kMistralDefaults);
+  c.window = ReadWindow(j, 4096);
+  c.states_head_dim = true;
+  return c;
 }
 
 void Write(const Architecture& a, const std::string& where, Json& config) {
@@ -54,7 +53,9 @@ void MakeExperts(const ExpertsSpec& experts, Architecture& a) {
 }
 
 Architecture ReadMixtral(const ConfigReader& j) {
-  Architecture a = ReadWithWindow(j);
+  DenseConfig c = ReadBiases(j, kMixtralDefaults);
+  c.window = ReadWindow(j, 0);
+  Architecture a = c;
   MakeExperts({j.Int("num_local_experts", kExpertCounts),
                j.Int("num_experts_per_tok", kExpertCounts), true},
               a);

@@ -19,8 +19,7 @@ Architecture MakeOlmo(DenseConfig c) {
 
 Architecture Read(const ConfigReader& j) {
   RequireSilu(j);
-  DenseConfig c = ReadDense(j);
-  c.norm_epsilon = j.Number("rms_norm_eps", kEpsilons, 1e-5);
+  DenseConfig c = ReadDense(j, {.norm_epsilon = 1e-5});
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   return MakeOlmo(c);
 }

@@ -17,19 +17,22 @@ void MakePhi(Architecture& a) {
   }
 }
 
-// Files state it also without a scaling, and a GGUF keeps it. Where none does, transformers takes
-// 4096.
+constexpr int64_t kPositionsUsual = 4096;  // where a file states none
+
+// Files state it also without a scaling, and a GGUF keeps it.
 int64_t OriginalPositions(const ConfigReader& j) {
   constexpr std::string_view kKey = "original_max_position_embeddings";
-  const int64_t usual = j.Int(kKey, kPositions, 4096);
+  const int64_t usual = j.Int(kKey, kPositions, kPositionsUsual);
   if (!j.Has("rope_parameters")) return usual;
   return j.Section("rope_parameters").Int(kKey, kPositions, usual);
 }
 
 Architecture Read(const ConfigReader& j) {
   RequireSilu(j);
-  DenseConfig c = ReadDense(j);
-  c.window = j.Int("sliding_window", kWindows, 0);
+  DenseConfig c = ReadDense(
+      j, {.norm_epsilon = 1e-5,
+          .rope = {.max_positions = kPositionsUsual, .original_positions = kPositionsUsual}});
+  c.window = ReadWindow(j, 0);
   if (c.rotary.kind == RopeScaling::Kind::kNone)
     c.rotary.original_max_positions = OriginalPositions(j);
   Architecture a = c;

@@ -13,19 +13,21 @@
 namespace retort {
 namespace {
 
-DenseConfig ReadQwen(const ConfigReader& j) {
+// `kv_heads` and `head_dim`: where the file has none; 0: as in DenseDefaults.
+DenseConfig ReadQwen(const ConfigReader& j, int64_t kv_heads, int64_t head_dim = 0) {
   RequireSilu(j);
   if (j.Bool("use_sliding_window", false))
     throw InputError(j.where(), ": 'use_sliding_window' is not supported for ",
                      j.Text("model_type", ""));
-  DenseConfig c = ReadDense(j);
+  DenseConfig c =
+      ReadDense(j, {.kv_heads = kv_heads, .head_dim = head_dim, .rope = {.max_positions = 32768}});
   RefuseSliding(j, c.layers);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   return c;
 }
 
 Architecture ReadQwen2(const ConfigReader& j) {
-  DenseConfig c = ReadQwen(j);
+  DenseConfig c = ReadQwen(j, 32);
   c.qkv_bias = true;
   return c;
 }
@@ -39,16 +41,16 @@ void WriteQwen2(const Architecture& a, const std::string& where, Json& config) {
 }
 
 Architecture ReadQwen3(const ConfigReader& j) {
-  DenseConfig c = ReadQwen(j);
+  DenseConfig c = ReadQwen(j, 32, 128);
   c.qk_norm = QkNorm::kHeads;
-  c.states_head_dim |= j.Text("model_type", "") == "qwen3";  // as transformers does
+  c.states_head_dim = true;  // as transformers does
   return c;
 }
 
 void WriteQwen3(const Architecture& a, const std::string& where, Json& config) {
   WriteDense(a, where, config);
   WriteAttentionBias(a, where, config);
-  config["head_dim"] = a.blocks.front().attention.head_dim;  // 128 without the key
+  config["head_dim"] = a.blocks.front().attention.head_dim;  // 128 without the key, but for experts
   config["use_sliding_window"] = false;
 }
 
@@ -71,13 +73,15 @@ ExpertsSpec ReadExperts(const ConfigReader& j) {
 }
 
 Architecture ReadQwen3Moe(const ConfigReader& j) {
-  Architecture a = ReadQwen3(j);
+  DenseConfig c = ReadQwen(j, 4);
+  c.qk_norm = QkNorm::kHeads;
+  Architecture a = c;
   PlaceExperts(j, ReadExperts(j), a);
   return a;
 }
 
 Architecture ReadQwen2Moe(const ConfigReader& j) {
-  DenseConfig c = ReadQwen(j);
+  DenseConfig c = ReadQwen(j, 16);
   c.qkv_bias = j.Bool("qkv_bias", true);
   Architecture a = c;
   ExpertsSpec experts = ReadExperts(j);

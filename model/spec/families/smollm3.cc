@@ -28,11 +28,11 @@ Architecture Read(const ConfigReader& j) {
   RequireSilu(j);
   if (j.Bool("use_sliding_window", false))
     throw InputError(j.where(), ": 'use_sliding_window' is not supported for smollm3");
-  DenseConfig c = ReadDense(j);
+  DenseConfig c =
+      ReadDense(j, {.kv_heads = 4, .tied = true, .rope = {.base = 2e6, .max_positions = 32768}});
   RefuseSliding(j, c.layers);
   c.qkv_bias = c.o_bias = j.Bool("attention_bias", false);
   c.mlp_bias = j.Bool("mlp_bias", false);
-  c.tied = j.Bool("tie_word_embeddings", true);
   Architecture a = c;
   const std::vector<int64_t> turned = RopeLayers(j, a.layers());
   for (size_t i = 0; i < turned.size(); ++i) a.blocks[i].attention.rope = turned[i] ? 0 : kNoRope;
