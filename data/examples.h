@@ -30,8 +30,8 @@ struct Example {
   bool joined = false;
   // Whether the answer is one to be given. False: a rejected answer.
   bool wanted = true;
-  // Where the first token that is to be learnt of an answer stands, whatever loss_on says; 0 in rows
-  // that are no answer to anything.
+  // Where the first token that is to be learnt of an answer stands, whatever loss_on says; 0 in
+  // rows that are no answer to anything.
   int64_t answer = 0;
   // Turns of the assistant that are only read because the chat template rewrites them
   // (RenderedChat::rewritten).
@@ -83,8 +83,8 @@ struct ExampleOptions {
 //                        (Message::learn) and its end-of-turn token
 //   text                 EncodePrompt(text) and (add_eos) the end token; loss on everything
 //   tokens               as given; ids must be within the vocabulary
-// With LossOn::kAll every token carries loss, except in tokens rows and turns not to be learnt; with
-// kLast, of a conversation only the last of the turns that are to be learnt.
+// With LossOn::kAll every token carries loss, except in tokens rows and turns not to be learnt;
+// with kLast, of a conversation only the last of the turns that are to be learnt.
 // `chat` may be null if no row is a conversation. Throws Error{kInput} naming the row.
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options);

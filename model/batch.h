@@ -15,8 +15,8 @@ struct Batch {
   std::vector<int32_t> ids;        // [T]
   std::vector<int32_t> positions;  // [T] within its row or stream
   AttentionLayout layout;          // which tokens form a run, and which keys are visible to it
-  // Keys of the dropout masks and the noise (training only): the row's index in the data order, the token's in
-  // its row.
+  // Keys of the dropout masks and the noise (training only): the row's index in the data order, the
+  // token's in its row.
   std::vector<int64_t> row_index;  // [T]
   std::vector<int32_t> row_token;  // [T]
 

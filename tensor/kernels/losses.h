@@ -17,8 +17,8 @@ class LossKernels {
  public:
   // logits [N,V]; targets i32 [N]: losses[i] = log sum exp(logits[i]) - (1 - smoothing)
   // logits[i][targets[i]] - smoothing mean(logits[i]): with label smoothing the target is a mixture
-  // of the token and the uniform distribution (arXiv 1512.00567). If scales, f32 [N], are given, the logits are overwritten by
-  // scales[i] * d losses[i] / d logits.
+  // of the token and the uniform distribution (arXiv 1512.00567). If scales, f32 [N], are given,
+  // the logits are overwritten by scales[i] * d losses[i] / d logits.
   virtual void CrossEntropy(Tensor& logits, const Tensor& targets, const Tensor& scales,
                             float smoothing, Tensor& losses) = 0;
   // logits [N,V], teacher [N,U]: raw outputs of the two heads; teacher is overwritten with scratch
