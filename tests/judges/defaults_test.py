@@ -2,6 +2,7 @@
 """Folders whose config.json states a model's sizes alone: what an absent key means is the default of the family's class in
 transformers. Logits are compared with transformers', which reads the same folder, beyond 4,096 tokens where that is a window."""
 import json
+import os
 
 import numpy as np
 
@@ -62,7 +63,10 @@ def main():
     folders = [(family, family, {**SIZES, **OWN.get(family, {})}) for family in FAMILIES]
     folders += [(f"{family}, sliding_window_pattern {n}", family, {**SIZES, "num_hidden_layers": 5, "sliding_window_pattern": n,
                                                                    "sliding_window": 20}) for family, n in PATTERNS]
+    chosen = os.environ.get("RETORT_FAMILIES", "").split()
     for number, (name, family, keys) in enumerate(folders):
+        if chosen and family not in chosen:
+            continue
         folder = place / str(number)
         make_folder(folder, family, keys)
         for file in tokenizer.glob("*"):
