@@ -18,7 +18,7 @@ OWN = {"qwen2": {"hidden_size": 128, "num_attention_heads": 32}, "qwen3": {"num_
        "qwen3_moe": {"num_attention_heads": 8, **MOE}, "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
        "gemma": {"num_attention_heads": 16}, "gemma3_text": {"num_hidden_layers": 7},
        "cohere2": {"num_hidden_layers": 5}, "smollm3": {"num_hidden_layers": 5},
-       "deepseek_v2": LATENT, "deepseek_v3": {"num_hidden_layers": 5, **LATENT},
+       "deepseek_v2": LATENT, "deepseek_v3": {"num_hidden_layers": 5, "num_key_value_heads": 8, **LATENT},
        "falcon": {"ffn_hidden_size": 112}}
 # Keys of Cohere 2 and Gemma 3 that older files have in place of layer_types.
 PATTERNS = [("gemma3_text", 3), ("cohere2", 2)]
