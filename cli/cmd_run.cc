@@ -12,9 +12,11 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "cli/answer_printer.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "runner/chat_answer.h"
 #include "runner/engine.h"
 
 namespace retort {
@@ -25,7 +27,7 @@ struct RunFlags {
   std::optional<std::string> prompt, chat;
   SamplingOptions sampling;
   int64_t context = 0;
-  bool json = false, quiet = false;
+  bool json = false, quiet = false, hide_thoughts = false;
   ComputeFlags compute;
 };
 
@@ -75,12 +77,18 @@ class Runner {
   }
 
   void Prompt(const std::string& text) {
-    Show(Generate(opened_.tokenizer->EncodePrompt(text), flags_.sampling));
+    const Generation g = Generate(opened_.tokenizer->EncodePrompt(text), flags_.sampling,
+                                  [&](const std::string& piece) {
+                                    if (flags_.json) return;
+                                    std::cout << piece << std::flush;
+                                    CheckOutput();
+                                  });
+    Show(g, g.text);
   }
   void Answer(const std::string& text) {
     Converse();
     messages_.push_back({"user", text});
-    Show(Generate(Encoded(), chat_sampling_));
+    Reply(Encoded());
   }
   void Chat();
 
@@ -88,6 +96,7 @@ class Runner {
   // Loads the chat template and starts a conversation.
   void Converse() {
     chat_.emplace(ChatFor(flags_.chat_template, opened_, flags_.adapter));
+    answers_.emplace(*chat_, *opened_.tokenizer);
     chat_sampling_ = flags_.sampling;
     chat_sampling_.stop_ids.push_back(chat_->CheckMarks(*opened_.tokenizer, flags_.model));
     Forget();
@@ -97,37 +106,63 @@ class Runner {
     if (!flags_.system.empty()) messages_.push_back({"system", flags_.system});
   }
   std::vector<int32_t> Encoded() const {
-    return EncodeChat(*opened_.tokenizer, *chat_, messages_, true, "the conversation");
+    std::vector<Message> messages = messages_;
+    answers_->PlaceEarlier(messages);
+    return EncodeChat(*opened_.tokenizer, *chat_, messages, true, "the conversation");
   }
   // Removes the oldest turns until there is room for an answer. At least the last question is kept.
   std::vector<int32_t> EncodedToFit();
-  Generation Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling);
-  void Show(const Generation& g);
+  Generation Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling,
+                      const std::function<void(const std::string&)>& on_text,
+                      const std::vector<int32_t>& shown_ids = {});
+  // Answers the conversation, shows the answer and adds it.
+  void Reply(std::vector<int32_t> prompt);
+  void Show(const Generation& g, const std::string& text, const std::string& thought = "");
   void NoteSpeed(const Generation& g) const;
 
   const RunFlags& flags_;
   OpenedModel opened_;
   std::optional<Engine> engine_;
   std::optional<ChatTemplate> chat_;
+  std::optional<ChatAnswers> answers_;
   SamplingOptions chat_sampling_;
   std::vector<Message> messages_;
 };
 
-Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling) {
+Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& sampling,
+                            const std::function<void(const std::string&)>& on_text,
+                            const std::vector<int32_t>& shown_ids) {
   if (prompt.empty())
     throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
   interrupted = 0;
-  return retort::Generate(*engine_, std::move(prompt), sampling, [&](const GenerationEvent& event) {
-    if (flags_.json) return interrupted == 0;
-    std::cout << event.text << std::flush;
-    CheckOutput();
-    return interrupted == 0;
-  });
+  return retort::Generate(
+      *engine_, std::move(prompt), sampling,
+      [&](const GenerationEvent& event) {
+        on_text(event.text);
+        return interrupted == 0;
+      },
+      shown_ids);
 }
 
-void Runner::Show(const Generation& g) {
+void Runner::Reply(std::vector<int32_t> prompt) {
+  const bool in_thought = answers_->OpensThought(prompt);
+  AnswerPrinter printer(
+      answers_->Parser({}, /*stream=*/true, in_thought), !flags_.json,
+      flags_.hide_thoughts ? AnswerPrinter::Thoughts::kHidden : AnswerPrinter::Thoughts::kShown);
+  const Generation g = Generate(
+      std::move(prompt), chat_sampling_, [&](const std::string& text) { printer.Push(text); },
+      answers_->shown_ids());
+  printer.Finish();
+  const std::string& thought = printer.thought();
+  messages_.push_back({"assistant", printer.content(), true,
+                       thought.empty() ? "" : DumpJson({{"reasoning_content", thought}})});
+  Show(g, printer.content(), thought);
+}
+
+void Runner::Show(const Generation& g, const std::string& text, const std::string& thought) {
   if (flags_.json) {
-    PrintJson({{"text", g.text},
+    PrintJson({{"text", text},
+               {"reasoning_content", thought.empty() ? Json() : Json(thought)},
                {"ids", g.ids},
                {"finish_reason", std::string(NameOf(g.finish))},
                {"prompt_tokens", g.prompt_tokens},
@@ -187,9 +222,7 @@ void Runner::Chat() {
     }
     messages_.push_back({"user", std::string(text)});
     try {
-      const Generation g = Generate(EncodedToFit(), chat_sampling_);
-      messages_.push_back({"assistant", g.text});
-      Show(g);
+      Reply(EncodedToFit());
     } catch (const Error& e) {
       if (e.kind() != Error::Kind::kInput) throw;
       messages_.pop_back();
@@ -241,6 +274,8 @@ void AddRun(CLI::App& app) {
       ->check(CLI::Range(int64_t{0}, kMostCount));
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");
+  command->add_flag("--hide-thoughts", flags->hide_thoughts,
+                    "leave out what a model thinks before it answers");
   command->add_flag("--quiet", flags->quiet, "no figures on standard error");
   command->callback([flags] { Run(*flags); });
 }

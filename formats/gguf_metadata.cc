@@ -185,6 +185,13 @@ std::vector<int64_t> GgufMetadata::Ints(std::string_view key) const {
   return *std::move(v);
 }
 
+std::vector<double> GgufMetadata::Doubles(std::string_view key) const {
+  const GgufValue& value = Require(key);
+  auto v = AsArray<double>(value, []<class T>() { return std::is_floating_point_v<T>; });
+  if (!v) throw WrongType(where_, key, value, "an array of floats");
+  return *std::move(v);
+}
+
 std::vector<float> GgufMetadata::Floats(std::string_view key) const {
   const GgufValue& value = Require(key);
   auto v = AsArray<float>(value, []<class T>() { return std::is_floating_point_v<T>; });

@@ -67,6 +67,7 @@ class GgufMetadata {
   const std::vector<std::string>& Texts(std::string_view key) const;
   std::vector<int64_t> Ints(std::string_view key) const;
   std::vector<float> Floats(std::string_view key) const;
+  std::vector<double> Doubles(std::string_view key) const;
 
  private:
   const GgufValue& Require(std::string_view key) const;

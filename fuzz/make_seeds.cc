@@ -154,7 +154,12 @@ void PutTokenizerJson(const Seeds& seeds) {
 {"type":"Split","pattern":{"Regex":"(?i:'s|'t)|\\p{L}+|\\p{N}{1,3}|\\s+(?!\\S)"},"behavior":"Isolated","invert":false},
 {"type":"Digits","individual_digits":true},
 {"type":"ByteLevel","add_prefix_space":true,"use_regex":true}]},
-"model":{"type":"BPE","vocab":{"a":0,"b":1,"Ġ":2,"ab":3},"merges":["a b"]}})x"});
+"model":{"type":"BPE","vocab":{"a":0,"b":1,"Ġ":2,"ab":3},"merges":["a b"]}})x",
+       R"x({"added_tokens":[{"id":1,"content":"</s>","special":true}],
+"normalizer":{"type":"Strip"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"WhitespaceSplit"},
+{"type":"Metaspace","replacement":"▁","prepend_scheme":"always"}]},
+"model":{"type":"Unigram","unk_id":0,"byte_fallback":true,"vocab":[["<unk>",0],["</s>",0],["▁a",-1.5],
+["a",-2],["▁",-2.5],["ab",-3.25],["<0x41>",-9]]}})x"});
 }
 
 void PutSentencePiece(const Seeds& seeds) {

@@ -108,6 +108,7 @@ struct Generation {
   double prefill_seconds = 0, decode_seconds = 0;
 };
 Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingOptions& sampling,
-                    const std::function<bool(const GenerationEvent&)>& on_event = {});
+                    const std::function<bool(const GenerationEvent&)>& on_event = {},
+                    std::vector<int32_t> shown_ids = {});
 
 }  // namespace retort

@@ -6,7 +6,8 @@
 namespace retort {
 
 Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingOptions& sampling,
-                    const std::function<bool(const GenerationEvent&)>& on_event) {
+                    const std::function<bool(const GenerationEvent&)>& on_event,
+                    std::vector<int32_t> shown_ids) {
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
 
@@ -16,7 +17,8 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
   auto first = begin;
   bool any = false;
   std::exception_ptr error;
-  engine.Submit({std::move(prompt), sampling, [&](const GenerationEvent& event) {
+  engine.Submit({std::move(prompt), sampling,
+                 [&](const GenerationEvent& event) {
                    if (!any) first = Clock::now();
                    any = true;
                    out.text += event.text;
@@ -27,7 +29,8 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
                    if (!go_on && out.finish == FinishReason::kNone)
                      out.finish = FinishReason::kCancelled;
                    return go_on;
-                 }});
+                 },
+                 std::move(shown_ids)});
   while (out.finish == FinishReason::kNone && engine.Step()) {
   }
   if (error) std::rethrow_exception(error);

@@ -59,11 +59,25 @@ Value RoleValue(const std::string& role) {
   return Value::Of(role, word ? jinja::kOwn : jinja::kInput);
 }
 
-Value MessageValue(const Json& message, const std::string& where) {
+Value ContentValue(const std::string& content, const Message& message) {
+  jinja::Text text;
+  size_t at = 0;
+  for (const auto& [begin, end] : message.marks) {
+    text.Append(std::string_view(content).substr(at, begin - at), jinja::kInput);
+    text.Append(std::string_view(content).substr(begin, end - begin), jinja::kOwn);
+    at = end;
+  }
+  text.Append(std::string_view(content).substr(at), jinja::kInput);
+  return Value::Of(std::move(text));
+}
+
+Value MessageValue(const Json& message, const Message& given, const std::string& where) {
   auto dict = std::make_shared<jinja::Dict>();
   for (const auto& [key, value] : message.items()) {
+    const bool marked = key == "content" && value.is_string() && !given.marks.empty();
     dict->Set(Value::Of(key, jinja::kInput),
               key == "role" ? RoleValue(value.get<std::string>())
+              : marked      ? ContentValue(value.get_ref<const std::string&>(), given)
                             : jinja::FromJson(value, jinja::kInput, true, where));
   }
   dict->Track();
@@ -89,7 +103,7 @@ ChatInput::ChatInput(const Conversation& conversation, const TokenizerSpec& spec
   if (conversation.messages.empty()) throw InputError(where, ": the conversation has no messages");
   for (const Message& message : conversation.messages) {
     const std::string place = Cat(where, ": message ", messages_.size() + 1);
-    messages_.push_back(MessageValue(MessageJson(message, form, place), place));
+    messages_.push_back(MessageValue(MessageJson(message, form, place), message, place));
     bytes_ += message.role.size() + message.content.size() + message.more.size() + 64;
   }
   const auto token = [&](int32_t id) {

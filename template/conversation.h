@@ -17,6 +17,9 @@ struct Message {
   // A JSON object of the message's other keys (tool_calls, reasoning_content, name); "": none.
   // {"content": null} stands for a message without a content.
   std::string more = {};
+  // Bytes [begin, end) of the content that are the model's own marks: they may become special
+  // tokens, as what a template writes.
+  std::vector<std::pair<size_t, size_t>> marks = {};
 };
 
 struct Conversation {

@@ -47,6 +47,7 @@ BaseTokenizer::BaseTokenizer(TokenizerSpec spec, const std::string& where)
   check(spec_.bos, "bos");
   check(spec_.eos, "eos");
   check(spec_.unk, "unk");
+  check(spec_.idle_unk, "unk");
   check(spec_.pad, "pad");
   for (const auto& token : spec_.added) {
     check(token.id, token.text);

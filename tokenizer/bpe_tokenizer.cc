@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/base_tokenizer.h"
@@ -7,6 +8,7 @@
 #include "tokenizer/bpe_pipeline.h"
 #include "tokenizer/meta_words.h"
 #include "tokenizer/pool.h"
+#include "tokenizer/unigram.h"
 #include "tokenizer/utf8.h"
 #include "tokenizer/word_cache.h"
 
@@ -16,7 +18,8 @@ namespace {
 // Whether a text that no step splits may be encoded word by word. "▁" must be a known piece: an
 // unknown one would fuse with unknown characters on both sides.
 bool CutsAtMarks(const TokenizerSpec& spec, const BpeOptions& options) {
-  return !spec.byte_level && !options.ignore_merges && MarksOnlyLead(spec) &&
+  return spec.kind == TokenizerSpec::Kind::kBpe && !spec.byte_level && !options.ignore_merges &&
+         MarksOnlyLead(spec) &&
          std::ranges::any_of(spec.pieces, [](const TokenizerSpec::Piece& piece) {
            return piece.type == TokenizerSpec::PieceType::kNormal && piece.text == kMetaSpace;
          });
@@ -28,8 +31,12 @@ class BpeTokenizer : public BaseTokenizer {
       : BaseTokenizer(std::move(given), where),
         raw_tokens_(std::move(pipeline.raw_tokens), where),
         normalizer_(pipeline.normalizers, where),
-        model_(spec(), spoken(), pipeline.options, where),
         normalized_tokens_(Normalized(std::move(pipeline.normalized_tokens)), where) {
+    if (spec().kind == TokenizerSpec::Kind::kUnigram)
+      scores_.emplace(spec(), where);
+    else
+      merges_.emplace(spec(), spoken(), pipeline.options, where);
+    word_bytes_ = merges_ ? merges_->BytesPerToken() : scores_->BytesPerToken();
     if (pipeline.stages.empty()) pipeline.stages.emplace_back();
     for (const TextStage& stage : pipeline.stages)
       stages_.push_back({Normalizer(stage.rewrites, where), PreTokenizer(stage.splits, where)});
@@ -44,7 +51,8 @@ class BpeTokenizer : public BaseTokenizer {
   };
   struct Workspace {
     Regex::Scratch regex;
-    BpeModel::Scratch model;
+    BpeModel::Scratch merges;
+    UnigramModel::Scratch scores;
     WordCache cache;
     std::vector<PreTokenizer::Range> words;
   };
@@ -66,7 +74,7 @@ class BpeTokenizer : public BaseTokenizer {
 
   size_t MostBytes() const {
     const size_t raw = raw_tokens_.BytesPerToken(), normalized = normalized_tokens_.BytesPerToken();
-    size_t word = model_.BytesPerToken();
+    size_t word = word_bytes_;
     for (const Stage& stage : stages_)
       word *= stage.splits.Removes() ? 0 : stage.rewrites.Shrinks();
     if (raw == 0 || normalized == 0 || word == 0) return 0;
@@ -184,8 +192,11 @@ class BpeTokenizer : public BaseTokenizer {
       const WordCache::Key key(word, text.data() + text.size());
       if (!work.cache.Get(key, ids)) {
         const size_t before = ids->size();
-        if (TooMany(word.size(), model_.BytesPerToken(), job->limit - before)) return false;
-        model_.Encode(word, &work.model, ids);
+        if (TooMany(word.size(), word_bytes_, job->limit - before)) return false;
+        if (merges_)
+          merges_->Encode(word, &work.merges, ids);
+        else
+          scores_->Encode(word, &work.scores, ids);
         work.cache.Put(key, ids->data() + before, ids->size() - before);
       }
       if (ids->size() > job->limit) return false;
@@ -195,7 +206,9 @@ class BpeTokenizer : public BaseTokenizer {
 
   AddedTokenFinder raw_tokens_;
   Normalizer normalizer_;
-  BpeModel model_;
+  std::optional<BpeModel> merges_;  // one of the two
+  std::optional<UnigramModel> scores_;
+  size_t word_bytes_ = 0;  // the most that one id stands for
   AddedTokenFinder normalized_tokens_;
   std::vector<Stage> stages_;  // at least one
   bool cut_at_marks_ = false;

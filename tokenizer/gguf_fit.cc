@@ -90,7 +90,71 @@ std::string MetaSpaceFault(const TextSteps& steps, TokenizerSpec* out) {
              : "";
 }
 
+constexpr char kNoName[] = "its tokenizer normalises text in a way that GGUF has no name for";
+
+// Whether a step joins spaces, or takes away those at the ends of a text.
+bool TidiesSpaces(const NormalizerSpec& step) {
+  if (step.kind == Kind::kStripLeft || step.kind == Kind::kStripRight) return true;
+  const bool to_one = step.content == " " || step.content == kMetaSpace;
+  return step.kind == Kind::kReplaceRegex && step.pattern == " {2,}" && to_one;
+}
+
+bool IsOfSpaces(const SplitSpec& split) {
+  return split.pattern == R"(\s)" && split.behavior == SplitSpec::Behavior::kRemoved;
+}
+
+// What rewrites and splits the words: marks for spaces, as "Metaspace" puts them.
+std::string UnigramStagesFault(const TextSteps& steps, TokenizerSpec* spec) {
+  bool marks = false;
+  for (const TextStage& stage : steps.stages) {
+    for (const NormalizerSpec& step : stage.rewrites) {
+      std::vector<std::string> notes;
+      if (std::string fault = StepFault(step, &marks, &notes); !fault.empty()) return fault;
+      // Where spaces are joined, none is put before another.
+      if (step.where == NormalizerSpec::Where::kFirstRun || !spec->remove_extra_whitespaces)
+        spec->gguf_notes.insert(spec->gguf_notes.end(), notes.begin(), notes.end());
+    }
+    for (const SplitSpec& split : stage.splits) {
+      const bool at_marks = split.literal && split.pattern == kMetaSpace;
+      if (IsOfSpaces(split))
+        spec->remove_extra_whitespaces = true;
+      else if (!at_marks)
+        return "its tokenizer splits words in a way that GGUF has no name for";
+      else if (!MarksOnlyLead(*spec))
+        spec->gguf_notes.push_back(
+            "llama.cpp uses pieces with a space inside, at which the tokenizer splits words");
+    }
+  }
+  return marks ? ""
+               : "its tokenizer keeps spaces as they are, which a GGUF of this kind cannot say";
+}
+
+std::string UnigramFault(const TextSteps& steps, TokenizerSpec* spec) {
+  spec->remove_extra_whitespaces = false;
+  for (const NormalizerSpec& step : steps.normalizers) {
+    if (step.kind == Kind::kPrecompiled && spec->charsmap.empty())
+      spec->charsmap = step.pattern;
+    else if (TidiesSpaces(step))
+      spec->remove_extra_whitespaces = true;
+    else
+      return kNoName;
+  }
+  return UnigramStagesFault(steps, spec);
+}
+
 }  // namespace
+
+void FitUnigram(const TextSteps& steps, TokenizerSpec* spec) {
+  for (TokenizerSpec::Piece& piece : spec->pieces) {
+    if (piece.type == PieceType::kByte) piece.type = PieceType::kNormal;
+    if (piece.type == PieceType::kNormal && spec->byte_fallback && BytePiece(piece.text) >= 0)
+      piece.type = PieceType::kByte;
+  }
+  if (spec->unk >= 0) spec->pieces[static_cast<size_t>(spec->unk)].type = PieceType::kUnknown;
+  spec->charsmap.clear();
+  spec->gguf_fault = UnigramFault(steps, spec);
+  if (!spec->gguf_fault.empty()) spec->charsmap.clear(), spec->remove_extra_whitespaces = false;
+}
 
 void FitByteLevel(const TextSteps& steps, TokenizerSpec* spec) {
   spec->gguf_fault = ByteLevelFault(steps, *spec);

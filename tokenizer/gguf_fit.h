@@ -15,4 +15,8 @@ void FitByteLevel(const TextSteps& steps, TokenizerSpec* spec);
 // to the merge of lowest rank, and sets gguf_fault and gguf_notes.
 void FitMetaSpace(const TextSteps& steps, bool byte_fallback, TokenizerSpec* spec);
 
+// For a Unigram model (GGUF's "t5", which may apply a table, join spaces and put one before every run
+// of text): marks byte pieces, sets charsmap, remove_extra_whitespaces, gguf_fault and gguf_notes.
+void FitUnigram(const TextSteps& steps, TokenizerSpec* spec);
+
 }  // namespace retort

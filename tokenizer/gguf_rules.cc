@@ -64,6 +64,17 @@ std::string DuplicateFault(const TokenizerSpec& spec) {
   return "";
 }
 
+void NoteUnigram(const TokenizerSpec& spec, std::vector<std::string>* notes) {
+  if (spec.byte_fallback)
+    notes->push_back("llama.cpp gives unknown characters the unknown token, not their bytes");
+  if (!spec.charsmap.empty())
+    notes->push_back(
+        "llama.cpp applies the table of characters to the longest match, the tokenizer to "
+        "single characters");
+  if (spec.remove_extra_whitespaces && spec.charsmap.empty())
+    notes->push_back("llama.cpp keeps tabs and ends of lines, at which the tokenizer splits words");
+}
+
 // Notes on the added tokens, one for each kind.
 void NoteAddedTokens(const TokenizerSpec& spec, std::string_view model_name,
                      std::vector<std::string>* notes) {
@@ -107,7 +118,9 @@ GgufLosses LossesInGguf(const TokenizerSpec& spec, const std::string& pre,
   if (name && name->llama_cpp) losses.undone.push_back(name->llama_cpp);
   if (name && spec.nfc)
     losses.undone.push_back("llama.cpp does not bring text into Unicode's form NFC");
-  if (!spec.tokenizer_json.empty() && !spec.byte_level && losses.fault.empty() &&
+  const bool unigram = spec.kind == TokenizerSpec::Kind::kUnigram;
+  if (unigram) NoteUnigram(spec, &losses.undone);
+  if (!spec.tokenizer_json.empty() && !spec.byte_level && !unigram && losses.fault.empty() &&
       !ScoresSayMerges(spec))
     losses.unsaid.push_back(
         "llama.cpp merges by the scores of pieces, which cannot say all of this tokenizer's merges");

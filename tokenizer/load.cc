@@ -215,7 +215,9 @@ void ReadNamedTokens(const Path& folder, const Json& tokenizer_config, Tokenizer
       }
       // GPT-2's files also name their end token as the unknown token; byte-level text never
       // produces it.
-      if (named.id != &TokenizerSpec::unk || spec->kind != TokenizerSpec::Kind::kBpe) id = found;
+      const bool idle =
+          named.id == &TokenizerSpec::unk && spec->kind != TokenizerSpec::Kind::kSentencePiece;
+      (idle ? spec->idle_unk : id) = found;
       continue;
     }
     for (const Json* file : {&generation, &config}) {

@@ -23,7 +23,6 @@ struct NamedId {
 };
 constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos},
                             {"tokenizer.ggml.eos_token_id", &TokenizerSpec::eos},
-                            {"tokenizer.ggml.unknown_token_id", &TokenizerSpec::unk},
                             {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
 
 // Retort's own key, for files whose text is not normalised as their pre-tokenizer's name implies.
@@ -35,6 +34,8 @@ constexpr const char* kStepsKey = "retort.tokenizer.json";
 constexpr const char* kStripKey = "retort.tokenizer.strip_space";
 // Retort's own, for SentencePiece models: the added tokens with their flags, and whether
 // user-defined pieces cut a text.
+// Retort's own: scores that are not f32 values.
+constexpr const char* kScoresKey = "retort.tokenizer.scores";
 constexpr const char* kAddedKey = "retort.tokenizer.added_tokens";
 constexpr const char* kCutKey = "retort.tokenizer.cut_user_defined";
 // tokenizer.ggml.model of files that only Retort reads.
@@ -84,6 +85,21 @@ std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const st
     pieces[i].type = static_cast<PieceType>(types[i]);
   }
   return pieces;
+}
+
+void ReadScores(const GgufMetadata& m, const std::string& where, TokenizerSpec* spec) {
+  const std::vector<double> scores = m.Doubles(kScoresKey);
+  if (scores.size() > spec->pieces.size())
+    throw InputError(where, ": ", kScoresKey, " has ", scores.size(), " entries for ",
+                     spec->pieces.size(), " tokens");
+  for (size_t id = 0; id < scores.size(); ++id) spec->pieces[id].score = scores[id];
+}
+
+void WriteScores(const TokenizerSpec& spec, GgufMetadata& m) {
+  std::vector<double> scores;
+  for (const auto& piece : spec.pieces) scores.push_back(piece.score);
+  const auto is_f32 = [](double score) { return score == static_cast<float>(score); };
+  if (!std::ranges::all_of(scores, is_f32)) m.Set(kScoresKey, GgufArray(std::move(scores)));
 }
 
 std::string CharsmapFromGguf(const GgufMetadata& m) {
@@ -138,7 +154,8 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
   if (m.Find(kStepsKey)) {
     spec.kind = Kind::kBpe;
     spec.tokenizer_steps = m.Text(kStepsKey);
-    spec.merges = m.Texts("tokenizer.ggml.merges");
+    if (m.Find("tokenizer.ggml.merges")) spec.merges = m.Texts("tokenizer.ggml.merges");
+    if (m.Find(kScoresKey)) ReadScores(m, where, &spec);
     spec.pre = m.Text("tokenizer.ggml.pre", "default");
   } else if (model == "gpt2") {
     spec.kind = Kind::kBpe;
@@ -169,7 +186,9 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
   spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
   spec.strip_space = m.Bool(kStripKey, spec.add_space_prefix);
   const GgufTokens tokens = ReadGgufTokens(m, where);
-  spec.bos = tokens.bos, spec.eos = tokens.eos, spec.unk = tokens.unk, spec.pad = tokens.pad;
+  spec.bos = tokens.bos, spec.eos = tokens.eos, spec.pad = tokens.pad;
+  // Text that is made of bytes has nothing unknown; steps name their own.
+  (spec.byte_level || m.Find(kStepsKey) ? spec.idle_unk : spec.unk) = tokens.unk;
   spec.add_bos = tokens.add_bos && tokens.bos >= 0;
   spec.add_eos = tokens.add_eos && tokens.eos >= 0;
   if (spec.kind == Kind::kSentencePiece) KeepOneUnknown(&spec);
@@ -193,13 +212,14 @@ std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_voc
   const bool own = !losses.fault.empty();
   // A name that only trying has found may differ in some character.
   const bool tried = has_steps && pre != spec.pre;
-  const bool steps = own || tried || !losses.unsaid.empty();
+  const bool unigram = spec.kind == Kind::kUnigram;  // the library's own arithmetic
+  const bool steps = own || tried || unigram || !losses.unsaid.empty();
   std::vector<std::string> texts;
   std::vector<float> scores;
   std::vector<int32_t> types;
   for (const auto& piece : spec.pieces) {
     texts.push_back(piece.text);
-    scores.push_back(piece.score);
+    scores.push_back(static_cast<float>(piece.score));
     types.push_back(static_cast<int32_t>(piece.type));
   }
   for (std::string& name : PadNames(spec, model_vocab)) {
@@ -213,7 +233,8 @@ std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_voc
   m.Set("tokenizer.ggml.tokens", GgufArray(std::move(texts)));
   if (scored) m.Set("tokenizer.ggml.scores", GgufArray(std::move(scores)));
   m.Set("tokenizer.ggml.token_type", GgufArray(std::move(types)));
-  if (!scored || steps) m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
+  if (!scored || (steps && !unigram)) m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
+  if (unigram) WriteScores(spec, m);
   if (steps && has_steps) m.Set(kStepsKey, StepsOf(spec, where));
   if (steps && !has_steps) {
     m.Set(kAddedKey, AddedTokensJson(spec.added));
@@ -224,6 +245,8 @@ std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_voc
   for (const NamedId& named : kIds) {
     if (spec.*named.id >= 0) m.Set(named.key, static_cast<uint32_t>(spec.*named.id));
   }
+  const int32_t unk = spec.unk >= 0 ? spec.unk : spec.idle_unk;
+  if (unk >= 0) m.Set("tokenizer.ggml.unknown_token_id", static_cast<uint32_t>(unk));
   m.Set("tokenizer.ggml.add_bos_token", spec.add_bos);
   m.Set("tokenizer.ggml.add_eos_token", spec.add_eos);
   m.Set("tokenizer.ggml.add_space_prefix", spec.add_space_prefix);

@@ -139,7 +139,7 @@ const std::vector<PreName>& AllPreNames() {
       {.name = "deepseek-r1-qwen", .splits = qwen2, .nfc = true, .mark = "<｜begin▁of▁sentence｜>"},
       {.name = "qwen2", .splits = qwen2, .nfc = true},
       {.name = "stablelm2", .splits = qwen2},
-      {.name = "starcoder", .splits = digits, .mark = "<jupyter_start>"},
+      {.name = "starcoder", .splits = digits, .mark = "<pr_status>"},
       {.name = "refact", .splits = digits, .mark = "<fim_prefix>"},
       {.name = "command-r", .splits = digits, .nfc = true, .mark = "<|START_OF_TURN_TOKEN|>"},
       {.name = "smollm", .splits = digits},

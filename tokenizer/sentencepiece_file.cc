@@ -146,7 +146,7 @@ std::string ModelFile(const TokenizerSpec& spec, bool add_dummy_prefix, bool nam
   for (const SpecPiece& piece : spec.pieces) {
     WireWriter one;
     one.PutBytes(kPieceText, piece.text);
-    one.PutFloat(kPieceScore, piece.score);
+    one.PutFloat(kPieceScore, static_cast<float>(piece.score));
     one.PutVarint(kPieceKind, static_cast<uint64_t>(piece.type));
     model.PutBytes(kPieces, one.bytes());
   }

@@ -98,7 +98,7 @@ Json TokenizerConfig() {
 // characters, so no other piece competes with them. With equal scores the leftmost pair is merged
 // first, as in llama.cpp.
 std::string WithDigitPairs(TokenizerSpec spec) {
-  float least = 0;
+  double least = 0;
   for (const auto& piece : spec.pieces) least = std::min(least, piece.score);
   for (int pair = 0; pair < kDigitPairs; ++pair) {
     spec.pieces.push_back(

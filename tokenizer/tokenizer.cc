@@ -13,7 +13,7 @@ namespace {
 
 // What the files beside a tokenizer say.
 void TakeNeighbours(const TokenizerSpec& from, TokenizerSpec* to) {
-  to->bos = from.bos, to->eos = from.eos, to->pad = from.pad;
+  to->bos = from.bos, to->eos = from.eos, to->pad = from.pad, to->idle_unk = from.idle_unk;
   to->add_bos = from.add_bos, to->add_eos = from.add_eos;
   to->chat_template = from.chat_template;
 }

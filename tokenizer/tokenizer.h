@@ -20,12 +20,13 @@ struct TokenizerSpec {
   enum class Kind {
     kSentencePiece,  // a SentencePiece model, unigram or BPE; same ids as the library
     kBpe,            // merges over pieces, byte-level (GPT-2's alphabet) or SentencePiece-style
+    kUnigram,        // scores of pieces as Hugging Face's library adds them up
   };
   // Numbered as in GGUF, which is the same as in SentencePiece.
   enum class PieceType : uint8_t { kNormal = 1, kUnknown, kControl, kUserDefined, kUnused, kByte };
   struct Piece {
     std::string text;  // as spelt in the file
-    float score = 0;
+    double score = 0;  // f32 in all files but a tokenizer.json
     PieceType type = PieceType::kNormal;
   };
   struct AddedToken {
@@ -37,6 +38,7 @@ struct TokenizerSpec {
   Kind kind = Kind::kBpe;
   std::vector<Piece> pieces;        // by id; for byte-level BPE in GPT-2's alphabet
   std::vector<std::string> merges;  // "left right", best first; BPE only
+  int32_t model_pieces = 0;         // kUnigram: the first so many; others are added tokens alone
   std::vector<AddedToken> added;
   std::string sentencepiece_model;  // the .model file's bytes; empty if not loaded from one
   std::string tokenizer_json;       // the file's text; empty if not loaded from one
@@ -53,8 +55,8 @@ struct TokenizerSpec {
   bool normalizes = false;  // a tokenizer.json has normalisers
   bool byte_level = false;  // BPE: GPT-2's byte alphabet, as opposed to "▁" and byte pieces
   bool byte_fallback = false;
-  bool unigram = false;                   // SentencePiece: a unigram model (GGUF's "t5"), else BPE
-  std::string charsmap;                   // SentencePiece: the normaliser's table; may be empty
+  bool unigram = false;  // SentencePiece: a unigram model (GGUF's "t5"), else BPE; kUnigram: true
+  std::string charsmap;  // SentencePiece: the normaliser's table; may be empty
   bool remove_extra_whitespaces = false;  // SentencePiece: as in the library
   // SentencePiece: user-defined pieces cut a text, as llama.cpp reads a GGUF, so that what follows
   // one gets its own dummy prefix. Else they are symbols within the text, as in the library.
@@ -64,6 +66,8 @@ struct TokenizerSpec {
   bool ignore_merges = false;
   bool add_bos = false, add_eos = false;
   int32_t bos = -1, eos = -1, unk = -1, pad = -1;
+  // BPE: what files call the unknown token though no text becomes it (GPT-2's, SmolLM2's).
+  int32_t idle_unk = -1;
   std::string chat_template;  // the Jinja text; empty: none
 };
 

@@ -14,6 +14,7 @@
 #include "tokenizer/sentencepiece_file.h"
 #include "tokenizer/text_steps_json.h"
 #include "tokenizer/utf8.h"
+#include "tokenizer/vocabulary_json.h"
 
 namespace retort {
 namespace {
@@ -182,6 +183,12 @@ Json KeptTokenizer(const TokenizerSpec& spec, std::vector<AddedToken>* added,
                    const std::string& where) {
   Json kept = ParseJson(spec.tokenizer_steps, where);
   *added = AddedTokensFromJson(DumpJson(kept["added_tokens"]), where);
+  if (Json& model = kept["model"]; GetString(model, "type", where, "") == "Unigram") {
+    const int64_t count = GetInt(model, kPieceCount, where);
+    model["vocab"] = ScoresJson(spec, std::clamp<int64_t>(count, 0, std::ssize(spec.pieces)));
+    model.erase(kPieceCount);
+    return kept;
+  }
   kept["model"]["vocab"] = VocabularyJson(spec, *added);
   kept["model"]["merges"] = spec.merges;
   return kept;
@@ -219,10 +226,11 @@ Json ConfigOf(const TokenizerSpec& spec, const std::vector<AddedToken>& added,
   Json config = {{"added_tokens_decoder", decoder},
                  {"add_bos_token", spec.add_bos},
                  {"add_eos_token", spec.add_eos}};
-  const std::pair<const char*, int32_t> named[] = {{"bos_token", spec.bos},
-                                                   {"eos_token", spec.eos},
-                                                   {"unk_token", spec.unk},
-                                                   {"pad_token", spec.pad}};
+  const std::pair<const char*, int32_t> named[] = {
+      {"bos_token", spec.bos},
+      {"eos_token", spec.eos},
+      {"unk_token", spec.unk >= 0 ? spec.unk : spec.idle_unk},
+      {"pad_token", spec.pad}};
   for (const auto& [key, id] : named)
     config[key] = IsSpecial(spec, id) ? Json(TextOf(spec, id)) : Json();
   config["clean_up_tokenization_spaces"] = false;

@@ -56,6 +56,8 @@ struct AnswerFormat {
     kInContent,  // it knows nothing of them; the content is where they stand
   };
   Earlier earlier = Earlier::kWritten;
+  // The template writes earlier calls. If not, it only tells the model how to call.
+  bool writes_calls = false;
   // The template takes only ids of nine letters and digits for calls.
   bool short_ids = false;
 

@@ -87,6 +87,7 @@ class Prober {
       if (auto shape = CallShape(calls, one, Answer(calls, 2))) {
         format_.calls = FurtherFormats(chat_.Jinja(), *shape);
         format_.calls.insert(format_.calls.begin(), *std::move(shape));
+        format_.writes_calls = true;
       }
       return format_;
     }

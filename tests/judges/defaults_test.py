@@ -2,6 +2,7 @@
 """Folders whose config.json states a model's sizes alone: what an absent key means is the default of the family's class in
 transformers. Logits are compared with transformers', which reads the same folder, beyond 4,096 tokens where that is a window."""
 import json
+import os
 
 import numpy as np
 
@@ -17,7 +18,7 @@ OWN = {"qwen2": {"hidden_size": 128, "num_attention_heads": 32}, "qwen3": {"num_
        "qwen3_moe": {"num_attention_heads": 8, **MOE}, "mixtral": {"num_local_experts": 4, "num_experts_per_tok": 2},
        "gemma": {"num_attention_heads": 16}, "gemma3_text": {"num_hidden_layers": 7},
        "cohere2": {"num_hidden_layers": 5}, "smollm3": {"num_hidden_layers": 5},
-       "deepseek_v2": LATENT, "deepseek_v3": {"num_hidden_layers": 5, **LATENT},
+       "deepseek_v2": LATENT, "deepseek_v3": {"num_hidden_layers": 5, "num_key_value_heads": 8, **LATENT},
        "falcon": {"ffn_hidden_size": 112}}
 # Keys of Cohere 2 and Gemma 3 that older files have in place of layer_types.
 PATTERNS = [("gemma3_text", 3), ("cohere2", 2)]
@@ -62,7 +63,10 @@ def main():
     folders = [(family, family, {**SIZES, **OWN.get(family, {})}) for family in FAMILIES]
     folders += [(f"{family}, sliding_window_pattern {n}", family, {**SIZES, "num_hidden_layers": 5, "sliding_window_pattern": n,
                                                                    "sliding_window": 20}) for family, n in PATTERNS]
+    chosen = os.environ.get("RETORT_FAMILIES", "").split()
     for number, (name, family, keys) in enumerate(folders):
+        if chosen and family not in chosen:
+            continue
         folder = place / str(number)
         make_folder(folder, family, keys)
         for file in tokenizer.glob("*"):

@@ -19,6 +19,18 @@ MOST_USED = ["Qwen-Qwen2.5-7B", "Qwen-Qwen3-0.6B", "Qwen-QwQ", "Qwen3-Coder", "m
              "openai-gpt-oss"]
 
 
+# Models whose turns TRL marks from the end of the generation prompt to the token that ends them. Of others it also marks what
+# the prompt has written already (an opened thought, a line break) or what stands behind that token, and turns that the template
+# writes otherwise once another follows.
+MARKED_ALIKE = {"cohere", "deepseek_r1_distill", "deepseekv3", "gemma", "gemma3", "idefics3", "lfm2", "lfm2_v2", "llama3",
+                "llava_next", "qwen2_5_vl", "qwen3", "qwen3_instruct_2507", "qwen3_vl", "smolvlm"}
+
+
+# Behind a tool's result its generation prompt is empty, so that the turn's beginning is the model's to write; and a call ends
+# with the mark that opens the result, at which generation stops.
+ASKED_OTHERWISE = {"diffusion_gemma"}
+
+
 def call(number, name, arguments):
     return {"id": number, "type": "function", "function": {"name": name, "arguments": arguments}}
 
@@ -168,6 +180,48 @@ def check_marks(checks, name, path, text):
     checks.that(f"{name}: loss as marked, {compared} conversations, first other: {wrong[:1]}", compared and not wrong)
 
 
+def marked_by_trl(text, conversation):
+    """The text and for each character whether TRL's assistant_only_loss has loss on it; None if the template refuses."""
+    try:
+        template = _compile_jinja_template(text)
+        for names in (template.globals, template.environment.globals):
+            names["strftime_now"] = DATE.strftime
+            if re.search(r"strftime_now is (not )?defined", text):
+                del names["strftime_now"]
+        given = variables(conversation)
+        whole, spans = _render_with_assistant_indices(
+            template, given.pop("messages"), given.pop("tools"), given.pop("documents"), given.pop("add_generation_prompt"), **given)
+    except Exception:
+        return None
+    return whole, "".join("1" if any(a <= i < b for a, b in spans) else "0" for i in range(len(whole)))
+
+
+def check_pair(checks, name, path, marked):
+    """TRL has a second text of many models' templates, with `generation` blocks. What carries loss in the first, where Retort
+    finds it by rendering, is marked in the second, if both write the same. White space behind the token that ends a turn is
+    left out of the comparison: nothing is generated there."""
+    compared, wrong, fewer = 0, [], 0
+    cases = [{**c, "add_generation_prompt": False} for c in SIX]
+    plain = path.read_text()
+    ours = judged([{"template": str(path), "pieces": True, "variables": variables(c)} for c in cases])
+    for conversation, own in zip(cases, ours):
+        theirs = marked_by_trl(marked, conversation)
+        if theirs is None or "error" in own or rendered(plain, conversation) != theirs[0]:
+            continue
+        whole, wanted = theirs
+        wanted = re.sub(r"1+", lambda run: "1" * len(whole[run.start():run.end()].rstrip()) +
+                        "0" * (len(run.group()) - len(whole[run.start():run.end()].rstrip())), wanted)
+        mask = "0" * (3 if own["bos"] else 0) + "".join(("1" if loss else "0") * len(part) for part, loss in own["pieces"])
+        compared += 1
+        runs = lambda text: [(m.start(), m.end()) for m in re.finditer("1+", text)]
+        inside = all(b == "1" for a, b in zip(mask, wanted) if a == "1")
+        if not inside or (name in MARKED_ALIKE and runs(mask) != runs(wanted)):
+            wrong.append((conversation, runs(mask), runs(wanted)))
+        fewer += runs(mask) != runs(wanted)
+    checks.that(f"{name}: loss {'where' if name in MARKED_ALIKE else 'only where'} TRL's own text marks it, {compared} conversations, "
+                f"{fewer} with less, first other: {wrong[:1]}", not wrong and compared)
+
+
 def main():
     place, checks, refused = stage(), Checks(), 0
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 25
@@ -183,6 +237,11 @@ def main():
         checks.that(f"{name}: {len(cases)} conversations, first other: {wrong[:1]}", not wrong and len(ours) == len(cases))
         if re.search(r"\{%-?\s*generation", text):
             check_marks(checks, name, path, text)
+    folder = next(JUDGES.glob("python/lib/python3*/site-packages/trl/chat_templates"), None)
+    for path in sorted(folder.glob("*_training.jinja")) if folder else []:
+        first = path.with_name(path.name.replace("_training", ""))
+        if first.exists() and first.stem not in ASKED_OTHERWISE:
+            check_pair(checks, first.stem, first, path.read_text())
     checks.that("templates of llama.cpp are present", number > 60)
     print(f"{number + 1} templates; {refused} renderings refused by both", file=sys.stderr)
     checks.finish()

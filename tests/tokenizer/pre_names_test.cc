@@ -40,6 +40,16 @@ TEST(PreNames, TellModelsThatSplitAlikeByTheirTokens) {
   EXPECT_EQ(NameFor({{kQwen2Words}}, false, {"<｜begin▁of▁sentence｜>"}), "deepseek-r1-qwen");
   EXPECT_EQ(NameFor({{kEachDigit}, {kGpt2Words}}), "smollm");
   EXPECT_EQ(NameFor({{kEachDigit}, {kGpt2Words}}, false, {"<|START_OF_TURN_TOKEN|>"}), "command-r");
+  // Tokens of StarCoder 2, of StarCoder and Granite 3, and of SmolLM2.
+  EXPECT_EQ(NameFor({{kEachDigit}, {kGpt2Words}}, false,
+                    {"<fim_prefix>", "<file_sep>", "<jupyter_start>", "<pr_status>"}),
+            "starcoder");
+  EXPECT_EQ(NameFor({{kEachDigit}, {kGpt2Words}}, false,
+                    {"<fim_prefix>", "<filename>", "<jupyter_start>"}),
+            "refact");
+  EXPECT_EQ(NameFor({{kEachDigit}, {kGpt2Words}}, false,
+                    {"<|im_start|>", "<file_sep>", "<filename>", "<jupyter_start>"}),
+            "smollm");
 }
 
 // gpt-oss has the splits of GPT-4o and ignores merges, of which the export speaks.
