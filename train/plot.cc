@@ -57,8 +57,8 @@ Plot::Plot(std::vector<PlotCurve> curves, bool may_be_log) : curves_(std::move(c
     low_.y /= 1.1, high_.y *= 1.1;
     return;
   }
-  const double margin =
-      high_.y > low_.y ? 0.05 * (high_.y - low_.y) : std::max(1e-9, std::abs(high_.y) * 0.1);
+  const double level = high_.y == 0 ? 1 : std::abs(high_.y) * 0.1;
+  const double margin = high_.y > low_.y ? 0.05 * (high_.y - low_.y) : level;
   low_.y -= margin, high_.y += margin;
 }
 

@@ -101,6 +101,15 @@ std::string ExtrasPlots(const std::vector<MetricsLine>& metrics) {
   return out;
 }
 
+// The beginning of a long text.
+std::string Shortened(const std::string& text) {
+  constexpr size_t kMost = 300;
+  if (text.size() <= kMost) return text;
+  size_t end = kMost;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  return text.substr(0, end) + "…";
+}
+
 // What was answered before the first step and at the best or, without that, the last evaluation.
 std::string SamplesTable(const std::vector<SampleLine>& lines, int64_t best_step) {
   int64_t shown = 0;
@@ -115,9 +124,10 @@ std::string SamplesTable(const std::vector<SampleLine>& lines, int64_t best_step
       if (line.step == 0 && line.sample.where == after.sample.where) before = line.sample.answer;
     }
     const bool same = Strip(after.sample.answer) == Strip(after.sample.wanted);
-    rows += Cat("<tr><td>", EscapedHtml(after.sample.prompt), "</td><td>",
-                EscapedHtml(after.sample.wanted), "</td><td>", EscapedHtml(before), "</td><td>",
-                same ? "✓ " : "", EscapedHtml(after.sample.answer), "</td></tr>");
+    rows += Cat("<tr><td>", EscapedHtml(Shortened(after.sample.prompt)), "</td><td>",
+                EscapedHtml(Shortened(after.sample.wanted)), "</td><td>",
+                EscapedHtml(Shortened(before)), "</td><td>", same ? "✓ " : "",
+                EscapedHtml(Shortened(after.sample.answer)), "</td></tr>");
   }
   if (rows.empty()) return "";
   return Cat(

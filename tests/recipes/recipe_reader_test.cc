@@ -127,27 +127,6 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   EXPECT_TRUE(r == e) << DumpJson(ResolvedJson(r), 1) << DumpJson(ResolvedJson(e), 1);
 }
 
-TEST(RecipeReader, WhatAnOptimiserOrAScheduleDoesNotUseIsRefused) {
-  const auto refused = [](const Overrides& overrides, const std::string& key) {
-    const std::string said = Refusal(kMinimal, overrides);
-    EXPECT_NE(said.find("'" + key + "'"), std::string::npos) << key << ": " << said;
-  };
-  refused({"train.momentum=0.9"}, "train.momentum");
-  refused({"train.optimizer=lion", "train.epsilon=1e-6"}, "train.epsilon");
-  refused({"train.optimizer=adafactor", "train.beta1=0.9"}, "train.beta1");
-  refused({"train.optimizer=sgd"}, "train.lr");
-  refused({"train.decay=0.2"}, "train.decay");
-  refused({"train.schedule=constant", "train.lr=1", "train.min_lr=0.1"}, "train.min_lr");
-  refused({"train.label_smoothing=0.1", "teacher.path=t"}, "train.label_smoothing");
-  EXPECT_EQ(Refusal(kMinimal, {"train.optimizer=sgd", "train.lr=1", "train.momentum=0.9"}), "");
-  EXPECT_EQ(Refusal(kMinimal, {"train.schedule=wsd", "train.decay=20"}), "");
-  // A resolved recipe reads as itself, whatever the optimiser.
-  for (const char* name : {"adamw", "adamw8", "lion", "sgd", "adafactor"}) {
-    const Recipe r = Parse(kMinimal, {Cat("train.optimizer=", name), "train.lr=1"});
-    EXPECT_EQ(ResolvedJson(ParseRecipe(DumpJson(ResolvedJson(r)), "r.json", "/")), ResolvedJson(r));
-  }
-}
-
 TEST(RecipeReader, ASectionCanBeTakenOut) {
   const Recipe r = Parse(kFull, {"teacher=null"});
   EXPECT_FALSE(r.has_teacher());

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keys that are right by themselves and wrong together.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "recipes/recipe_reader.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kShortest = R"({"model": {"path": "m"}, "data": {"train": "t.jsonl"}})";
+
+using Settings = std::vector<std::string>;
+
+Recipe WithSettings(const Settings& settings) {
+  return ParseRecipe(kShortest, "recipe.json", "/recipes", settings);
+}
+
+// What reading says against it; "" if it is read.
+std::string RefusalOf(const Settings& settings) {
+  try {
+    WithSettings(settings);
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::kInput);
+    return e.what();
+  }
+  return "";
+}
+
+void ExpectRefused(const Settings& settings, const std::string& key) {
+  const std::string said = RefusalOf(settings);
+  EXPECT_NE(said.find("'" + key + "'"), std::string::npos) << key << ": " << said;
+}
+
+TEST(RecipeChecks, WhatAnOptimiserOrAScheduleDoesNotUseIsRefused) {
+  ExpectRefused({"train.momentum=0.9"}, "train.momentum");
+  ExpectRefused({"train.optimizer=lion", "train.epsilon=1e-6"}, "train.epsilon");
+  ExpectRefused({"train.optimizer=adafactor", "train.beta1=0.9"}, "train.beta1");
+  ExpectRefused({"train.optimizer=sgd"}, "train.lr");
+  ExpectRefused({"train.decay=0.2"}, "train.decay");
+  ExpectRefused({"train.schedule=constant", "train.lr=1", "train.min_lr=0.1"}, "train.min_lr");
+  ExpectRefused({"train.label_smoothing=0.1", "teacher.path=t"}, "train.label_smoothing");
+  EXPECT_EQ(RefusalOf({"train.optimizer=sgd", "train.lr=1", "train.momentum=0.9"}), "");
+  EXPECT_EQ(RefusalOf({"train.schedule=wsd", "train.decay=20"}), "");
+}
+
+// A resolved recipe reads as itself, whatever the optimiser.
+TEST(RecipeChecks, AResolvedRecipeIsTaken) {
+  for (const char* name : {"adamw", "adamw8", "lion", "sgd", "adafactor"}) {
+    const Recipe r = WithSettings({Cat("train.optimizer=", name), "train.lr=1"});
+    EXPECT_EQ(ResolvedJson(ParseRecipe(DumpJson(ResolvedJson(r)), "r.json", "/")), ResolvedJson(r));
+  }
+}
+
+TEST(RecipeChecks, PreferencesNeedTheirPlace) {
+  ExpectRefused({"preference.beta=0.2"}, "preference.method");
+  ExpectRefused({"preference.method=dpo", "preference.weight=2"}, "preference.weight");
+  ExpectRefused({"preference.method=dpo", "teacher.path=t"}, "preference.method");
+  ExpectRefused({"preference.method=dpo", "adapter.kind=none", "model.weights=f32"},
+                "preference.method");
+  ExpectRefused({"preference.method=kto", "data.over_length=split"}, "data.over_length");
+  EXPECT_EQ(RefusalOf({"preference.method=orpo", "adapter.kind=none", "model.weights=f32"}), "");
+  EXPECT_EQ(RefusalOf({"preference.method=kto", "preference.weight=2"}), "");
+}
+
+TEST(RecipeChecks, WhatIsMeasuredNeedsHeldOutRows) {
+  ExpectRefused({"train.samples=2"}, "train.samples");
+  ExpectRefused({"train.best_by=exact"}, "train.best_by");
+  ExpectRefused({"train.eval_metrics=[\"exact\"]"}, "train.eval_metrics");
+  ExpectRefused({"data.eval=e", "train.early_stop=2"}, "train.eval_every");
+  ExpectRefused({"data.eval=e", "data.val_split=0.1"}, "data.val_split");
+  EXPECT_EQ(RefusalOf({"data.val_split=0.1", "train.samples=2", "train.best_by=exact"}), "");
+}
+
+}  // namespace
+}  // namespace retort
