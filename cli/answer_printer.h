@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shows an answer while it is generated: the content on standard output, thoughts on standard error,
-// so that what is piped on is the answer alone.
+// Shows an answer while it is generated: the content on standard output, thoughts on standard
+// error, so that what is piped on is the answer alone.
 #pragma once
 
 #include <memory>

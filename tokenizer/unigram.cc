@@ -18,8 +18,8 @@ namespace {
 
 constexpr double kUnknownPenalty = 10;  // below the lowest score
 
-// A score as the library has it: it reads the digits of a number as an integer and divides once, which
-// may be the neighbour of the double that is meant.
+// A score as the library has it: it reads the digits of a number as an integer and divides once,
+// which may be the neighbour of the double that is meant.
 double AsTheLibraryReads(double score) {
   char text[32];
   const auto end =

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hugging Face's model "Unigram": of all ways to write a word as pieces, the one whose scores add up
-// to most. As its library computes it, in double: SentencePiece's own, which adds in float and takes
-// whole texts, is not the same in rare texts.
+// Hugging Face's model "Unigram": of all ways to write a word as pieces, the one whose scores add
+// up to most. As its library computes it, in double: SentencePiece's own, which adds in float and
+// takes whole texts, is not the same in rare texts.
 #pragma once
 
 #include <array>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the pieces of a tokenizer.json: the vocabulary and merges of its model, and the added tokens.
+// Reads the pieces of a tokenizer.json: the vocabulary and merges of its model, and the added
+// tokens.
 #pragma once
 
 #include <string>
