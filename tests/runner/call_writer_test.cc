@@ -12,20 +12,20 @@
 namespace retort {
 namespace {
 
-constexpr const char* kCalls = R"([
+constexpr const char* kTwoCalls = R"([
   {"id": "a", "type": "function", "function": {"name": "get_weather", "arguments": "{\"city\": \"R\u00f3ma\"}"}},
   {"id": "b", "type": "function", "function": {"name": "add", "arguments": {"a": 1, "b": ["</tool_call>", {}]}}}])";
 
-Message Calling(const std::string& content = "") {
-  return {"assistant", content, true, DumpJson(Json{{"tool_calls", ParseJson(kCalls, "")}})};
+Message CallingMessage(const std::string& content = "") {
+  return {"assistant", content, true, DumpJson(Json{{"tool_calls", ParseJson(kTwoCalls, "")}})};
 }
 
 // The names of templates that tell a model how to call and write no calls, with what their models
 // write.
-struct Written {
+struct WrittenCalls {
   const char *name, *text;
 };
-constexpr Written kWritten[] = {
+constexpr WrittenCalls kWrittenCalls[] = {
     {"granite-3", R"(<|tool_call|>[{"name": "get_weather", "arguments": {"city": "Róma"}}, )"
                   R"({"name": "add", "arguments": {"a": 1, "b": ["</tool_call>", {}]}}])"},
     {"smollm3",
@@ -37,16 +37,16 @@ constexpr Written kWritten[] = {
      R"({"name": "add", "arguments": {"a": 1, "b": ["</tool_call>", {}]}}]<|/tool_call|>)"},
 };
 
-bool IsToken(const std::string& name, const std::string& mark) {
+bool IsTokenOf(const std::string& name, const std::string& mark) {
   return name != "granite-3" || mark == "<|tool_call|>";  // Granite 3 has no token that closes
 }
 
 TEST(CallWriter, WritesWhatTheModelWrote) {
-  for (const Written& w : kWritten) {
+  for (const WrittenCalls& w : kWrittenCalls) {
     const AnswerFormat format = FindAnswerFormat(AnswerTemplate(w.name), AnswerSpec());
     ASSERT_FALSE(format.writes_calls) << w.name;
-    const auto is_token = [&](const std::string& mark) { return IsToken(w.name, mark); };
-    Message message = Calling();
+    const auto is_token = [&](const std::string& mark) { return IsTokenOf(w.name, mark); };
+    Message message = CallingMessage();
     ASSERT_TRUE(WriteCallsInContent(format.calls.front(), is_token, message)) << w.name;
     EXPECT_EQ(message.content, w.text);
     EXPECT_EQ(message.more, "");
@@ -59,7 +59,7 @@ TEST(CallWriter, WritesWhatTheModelWrote) {
     EXPECT_EQ(read.calls[0].first, "get_weather");
     EXPECT_EQ(read.calls[1].second, R"({"a": 1, "b": ["</tool_call>", {}]})");
 
-    Message after = Calling("One moment.");
+    Message after = CallingMessage("One moment.");
     WriteCallsInContent(format.calls.front(), is_token, after);
     EXPECT_EQ(after.content, Cat("One moment.\n", w.text));
   }
@@ -68,7 +68,7 @@ TEST(CallWriter, WritesWhatTheModelWrote) {
 // The marks may become tokens, and nothing that looks like them in the arguments.
 TEST(CallWriter, OnlyItsOwnMarksAreMarkup) {
   const ChatTemplate chat = AnswerTemplate("smollm3");
-  Message message = Calling();
+  Message message = CallingMessage();
   WriteCallsInContent(
       FindAnswerFormat(chat, AnswerSpec()).calls.front(), [](const std::string&) { return true; },
       message);
@@ -97,7 +97,7 @@ TEST(CallWriter, LeavesOthersAlone) {
   EXPECT_FALSE(WriteCallsInContent(format.calls.front(), is_token, plain));
   CallFormat tagged = format.calls.front();
   tagged.shape = CallFormat::Shape::kTagged;
-  Message message = Calling();
+  Message message = CallingMessage();
   EXPECT_FALSE(WriteCallsInContent(tagged, is_token, message));
   EXPECT_EQ(message.content, "");
 }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// llama.cpp's library on whole texts, without the detour over JavaScript. Compiled and linked against it
+// by real_models_test.py; no part of the build.
+//
+//   llama_main LIBRARIES loss MODEL.gguf < windows      a window of ids a line; prints the summed loss of the ids
+//                                                       of each window's second half, and their number
+//   llama_main LIBRARIES greedy MODEL.gguf N < prompts  a prompt's ids a line; prints the next N ids, each followed
+//                                                       by how far its logit is above the second one
+#include <ggml-backend.h>
+#include <llama.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+using Ids = std::vector<llama_token>;
+
+struct Judge {
+  Judge(const char* path, uint32_t window) {
+    model = llama_model_load_from_file(path, llama_model_default_params());
+    if (!model) std::exit(1);
+    llama_context_params p = llama_context_default_params();
+    p.n_ctx = p.n_batch = p.n_ubatch = window;
+    p.n_seq_max = 1;
+    p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+    p.type_k = p.type_v = GGML_TYPE_F32;  // an f16 cache alone moves logits by 1e-2
+    p.n_threads = p.n_threads_batch = 2;
+    context = llama_init_from_model(model, p);
+    if (!context) std::exit(1);
+    vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
+  }
+
+  // The logits of ids[from], ids[from + 1], ... are kept.
+  void Run(const Ids& ids, size_t at, size_t from) const {
+    llama_batch batch = llama_batch_init(static_cast<int32_t>(ids.size()), 0, 1);
+    batch.n_tokens = static_cast<int32_t>(ids.size());
+    for (size_t i = 0; i < ids.size(); ++i) {
+      batch.token[i] = ids[i];
+      batch.pos[i] = static_cast<llama_pos>(at + i);
+      batch.n_seq_id[i] = 1;
+      batch.seq_id[i][0] = 0;
+      batch.logits[i] = i >= from;
+    }
+    if (llama_decode(context, batch) != 0) std::exit(1);
+    llama_batch_free(batch);
+  }
+  void Forget() const { llama_memory_clear(llama_get_memory(context), true); }
+
+  llama_model* model;
+  llama_context* context;
+  int vocab;
+};
+
+double Loss(const float* logits, int vocab, llama_token id) {
+  const float most = *std::max_element(logits, logits + vocab);
+  double sum = 0;
+  for (int i = 0; i < vocab; ++i) sum += std::exp(static_cast<double>(logits[i]) - most);
+  return std::log(sum) + most - logits[id];
+}
+
+void PrintLoss(const Judge& judge, const std::vector<Ids>& windows) {
+  double sum = 0;
+  size_t count = 0;
+  for (const Ids& ids : windows) {
+    const size_t half = ids.size() / 2;
+    judge.Forget();
+    judge.Run(ids, 0, half);
+    for (size_t i = half; i + 1 < ids.size(); ++i, ++count)
+      sum += Loss(llama_get_logits_ith(judge.context, static_cast<int32_t>(i)), judge.vocab,
+                  ids[i + 1]);
+  }
+  std::printf("%.12g %zu\n", sum, count);
+}
+
+void PrintGreedy(const Judge& judge, const std::vector<Ids>& prompts, int count) {
+  for (const Ids& prompt : prompts) {
+    judge.Forget();
+    judge.Run(prompt, 0, prompt.size() - 1);
+    for (int n = 0; n < count; ++n) {
+      const float* logits = llama_get_logits_ith(judge.context, -1);
+      int best = 0, second = 1;
+      for (int i = 0; i < judge.vocab; ++i) {
+        if (logits[i] > logits[best])
+          second = best, best = i;
+        else if (i != best && (second == best || logits[i] > logits[second]))
+          second = i;
+      }
+      std::printf("%d %.6g ", best, logits[best] - logits[second]);
+      judge.Run({best}, prompt.size() + static_cast<size_t>(n), 0);
+    }
+    std::printf("\n");
+  }
+}
+
+std::vector<Ids> ReadLines() {
+  std::vector<Ids> lines;
+  for (std::string line; std::getline(std::cin, line);) {
+    std::istringstream words(line);
+    Ids& ids = lines.emplace_back();
+    for (llama_token id; words >> id;) ids.push_back(id);
+  }
+  return lines;
+}
+
+void OnlyErrors(ggml_log_level level, const char* text, void*) {
+  if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 4) return 2;
+  llama_log_set(OnlyErrors, nullptr);
+  ggml_backend_load_all_from_path(argv[1]);
+  const std::vector<Ids> lines = ReadLines();
+  const int count = argc > 4 ? std::atoi(argv[4]) : 0;
+  size_t longest = 0;
+  for (const Ids& ids : lines) longest = std::max(longest, ids.size());
+  const Judge judge(argv[3], static_cast<uint32_t>(longest) + static_cast<uint32_t>(count));
+  if (std::string(argv[2]) == "loss")
+    PrintLoss(judge, lines);
+  else
+    PrintGreedy(judge, lines, count);
+}

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trained models, in the folder that RETORT_REAL_MODELS names (docs/lab/2026-11-real-models.md says how they are had):
+perplexity beside llama.cpp's from the same file, greedy tokens beside llama.cpp's and transformers', tool calls.
+
+RETORT_REAL_LONG=1 takes 20,000 tokens and ten prompts of each model instead of 4,096 and three of the smallest."""
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from support import BUILD, JUDGES, Checks, llama_cpp, need, our_ids, retort, skip, stage
+
+WINDOW = 512
+TOKENS = 64
+LONG = os.environ.get("RETORT_REAL_LONG") == "1"
+MODELS = ("smollm2-135m-instruct", "gemma-3-270m", "qwen2.5-coder-0.5b-instruct")
+PROMPTS = ["The capital of France is", "Once upon a time, in a small village,", "def fibonacci(n):\n    ",
+           "Water boils at a temperature of", "The three primary colours are", "In 1969, astronauts",
+           "To make a good cup of tea, first", "SELECT name FROM users WHERE", "La Révolution française a commencé en",
+           "Question: What is 12 * 7?\nAnswer:"]
+# A difference of logits, relative to the largest one, that rounding alone can turn over. f32 sums of two programs differ by
+# some 1e-6 of it.
+TIE = 1e-5
+CALLERS = ("qwen2.5-coder-0.5b-instruct",)
+TOOLS = [{"type": "function", "function": {
+    "name": "get_weather", "description": "The current weather of a city", "parameters": {
+        "type": "object", "properties": {"city": {"type": "string", "description": "The city's name"}}, "required": ["city"]}}}]
+
+
+def llama_program(place):
+    """llama_main.cpp, linked against the library inside npm's node-llama-cpp."""
+    library = next((JUDGES / "node/node_modules/@node-llama-cpp").glob("*/bins/*/libllama.v*.so"), None)
+    compiler = shutil.which("c++")
+    if not library or not compiler:
+        skip("needs npm's node-llama-cpp (scripts/judges) and a C++ compiler")
+    folder, program = library.parent, place / "llama_main"
+    source = llama_cpp("include/llama.h").parent.parent
+    ggml = [next(folder.glob(f"lib{name}.*so*")) for name in ("ggml", "ggml-base")]
+    subprocess.run([compiler, "-std=c++20", "-O2", f"-I{source}/include", f"-I{source}/ggml/include",
+                    Path(__file__).parent / "llama_main.cpp", library, *ggml, f"-Wl,-rpath,{folder}", "-o", program], check=True)
+
+    def ask(mode, gguf, lines, *more):
+        text = "".join(" ".join(map(str, ids)) + "\n" for ids in lines)
+        done = subprocess.run([program, folder, mode, gguf, *map(str, more)], input=text, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"llama_main {mode} {gguf}: {done.stderr}")
+        return done.stdout.splitlines()
+    return ask
+
+
+def check_perplexity(name, gguf, llama, place, checks):
+    count = 20_000 if LONG else 4096
+    text = need("real/datasets/wikitext-2/test.txt").read_text(encoding="utf-8")[:count * 8]
+    ids = our_ids(gguf, [text])[0][:count]
+    bos = first_id(gguf)
+    windows = [ids[i:i + WINDOW] for i in range(0, count - WINDOW + 1, WINDOW)]
+    if bos is not None:
+        windows = [[bos, *w[1:]] for w in windows]
+    half = WINDOW // 2
+    rows = place / "rows.jsonl"
+    rows.write_text("".join(json.dumps({"input_ids": w, "labels": [-100] * (half + 1) + w[half + 1:]}) + "\n" for w in windows))
+    ours = json.loads(retort("eval", gguf, "--data", rows, "--format", "tokens", "--metric", "loss", "--max-tokens", WINDOW,
+                             "--compute", "f32", "--json"))
+    total, scored = map(float, llama("loss", gguf, windows)[0].split())
+    mine, theirs = math.exp(ours["value"]), math.exp(total / scored)
+    checks.that(f"{name}: as many tokens are scored", ours["tokens"] == scored, (ours, scored))
+    print(f"       {name}: perplexity {mine:.5f}, llama.cpp {theirs:.5f}, of {int(scored)} tokens", flush=True)
+    checks.below(f"{name}: perplexity against llama.cpp, relative", abs(mine / theirs - 1), 5e-3)
+
+
+def first_id(gguf):
+    """BOS, if the model's files want it before a text."""
+    begun = json.loads(retort("tokenize", gguf, "--text", "a", "--json"))
+    plain = our_ids(gguf, ["a"])[0]
+    return begun["ids"][0] if len(begun["ids"]) > len(plain) else None
+
+
+def transformers_greedy(folder, prompts):
+    """Ids with their lead over the second, as llama_main gives them, and the largest logit."""
+    import torch
+    from transformers import AutoModelForCausalLM
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    out = []
+    for ids in prompts:
+        steps, cache, given = [], None, torch.tensor([ids])
+        for _ in range(TOKENS):
+            with torch.no_grad():
+                done = model(given, past_key_values=cache, use_cache=True)
+            cache = done.past_key_values
+            logits = done.logits[0, -1]
+            top = torch.topk(logits, 2)
+            steps.append((int(top.indices[0]), float(top.values[0] - top.values[1]), float(logits.abs().max())))
+            given = top.indices[:1].reshape(1, 1)
+        out.append(steps)
+    return out
+
+
+def same_until_a_tie(what, ours, theirs, leads, largest, checks):
+    """Equal, or unequal from a place on where the two best logits are one but for rounding."""
+    differ = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), None)
+    if differ is None:
+        checks.that(f"{what}: {len(ours)} tokens equal", len(ours) > 0)
+        return
+    checks.below(f"{what}: {differ} of {len(ours)} tokens equal, then two logits apart, relative", leads[differ] / largest, TIE)
+
+
+def check_greedy(name, folder, gguf, llama, checks):
+    prompts = PROMPTS if LONG else PROMPTS[:3]
+    bos = first_id(gguf)
+    given = [([bos] if bos is not None else []) + ids for ids in our_ids(gguf, prompts)]
+    theirs = transformers_greedy(folder, given)
+    lines = [line.split() for line in llama("greedy", gguf, given, TOKENS)]
+    for prompt, steps, line in zip(prompts, theirs, lines):
+        ours = json.loads(retort("run", gguf, "--prompt", prompt, "--max-tokens", TOKENS, "--compute", "f32", "--kv", "f32",
+                                 "--json", "--quiet"))
+        if ours["finish_reason"] not in ("length", "stop"):
+            checks.that(f"{name}, {prompt!r}: finishes", False, ours["finish_reason"])
+        largest = max(s[2] for s in steps)
+        same_until_a_tie(f"{name}, {prompt!r}, llama.cpp", ours["ids"], list(map(int, line[::2])), list(map(float, line[1::2])),
+                         largest, checks)
+        same_until_a_tie(f"{name}, {prompt!r}, transformers", ours["ids"], [s[0] for s in steps], [s[1] for s in steps], largest,
+                         checks)
+
+
+class Server:
+    def __init__(self, model):
+        self.process = subprocess.Popen([BUILD / "retort", "serve", model, "--port", "0"], stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().split()[-1] + "/v1/chat/completions"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+
+    def ask(self, messages, **more):
+        body = json.dumps({"messages": messages, "temperature": 0, "max_tokens": 100, **more}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return json.load(answer)["choices"][0]
+
+
+def check_tools(name, gguf, checks):
+    """A call, its result, an answer that uses it."""
+    with Server(gguf) as server:
+        for city, result in (("Paris", "18 degrees, light rain"), ("Oslo", "-3 degrees, heavy snow")):
+            messages = [{"role": "user", "content": f"What is the weather like in {city} right now?"}]
+            # Left to choose, this model writes the call without the marks that its template tells it to write: text.
+            first = server.ask(messages, tools=TOOLS, tool_choice="required")
+            calls = first["message"].get("tool_calls") or []
+            good = (first["finish_reason"] == "tool_calls" and len(calls) == 1 and
+                    calls[0]["function"]["name"] == "get_weather" and
+                    city in json.loads(calls[0]["function"]["arguments"]).get("city", ""))
+            checks.that(f"{name}: asked for {city}'s weather, it calls the tool", good, first)
+            if not good:
+                continue
+            messages += [{"role": "assistant", "content": None, "tool_calls": calls},
+                         {"role": "tool", "tool_call_id": calls[0]["id"], "content": result}]
+            last = server.ask(messages, tools=TOOLS, tool_choice="none")  # else it calls once more, whatever was told
+            print(f"       {name}: {last['message']['content']!r}")
+            said = last["message"]["content"] or ""
+            checks.that(f"{name}: it tells of the result", result.split()[0] in said or result.split()[-1] in said, last)
+
+
+def main():
+    given = os.environ.get("RETORT_REAL_MODELS")
+    if not given:
+        skip("needs RETORT_REAL_MODELS, a folder with real models (docs/lab/2026-11-real-models.md)")
+    chosen = [m for m in MODELS if (Path(given) / m).exists()]
+    if not chosen:
+        skip(f"none of {', '.join(MODELS)} is in {given}")
+    place, checks = stage(), Checks()
+    llama = llama_program(place)
+    for name in chosen if LONG else chosen[:1]:
+        folder = Path(given) / name
+        whole, small = place / "f32.gguf", place / "q8_0.gguf"
+        retort("export", folder, "--out", small, "--type", "q8_0")
+        check_perplexity(f"{name}, q8_0", small, llama, place, checks)
+        retort("export", folder, "--out", whole, "--type", "f32")
+        check_greedy(name, folder, whole, llama, checks)
+        if name in CALLERS:
+            check_tools(name, small, checks)
+    checks.finish()
+
+
+main()
