@@ -36,7 +36,7 @@ class RunningServer {
 };
 
 // Two turns over HTTP, greedy: what was answered.
-std::vector<std::string> Conversation(Backend& backend, DType cache_type) {
+std::vector<std::string> TwoTurns(Backend& backend, DType cache_type) {
   const ByteTokenizer tokenizer;
   const auto model = RandomModel(SmallConfig(tokenizer.vocab_size()), 4, backend, 3);
   ServerOptions options;
@@ -68,10 +68,10 @@ TEST(AwkwardServing, AConversationIsThatOfTheCpu) {
   for (const DType cache_type : {DType::kF32, DType::kBF16}) {
     const auto cpu = MakeCpuBackend(1, Compute::kF32);
     const auto awkward = MakeAwkwardBackend(1, Compute::kF32);
-    const std::vector<std::string> want = Conversation(*cpu, cache_type);
+    const std::vector<std::string> want = TwoTurns(*cpu, cache_type);
     ASSERT_EQ(want.size(), 2u);
     EXPECT_NE(want[0], "");
-    EXPECT_EQ(Conversation(*awkward, cache_type), want);
+    EXPECT_EQ(TwoTurns(*awkward, cache_type), want);
   }
 }
 
