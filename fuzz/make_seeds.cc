@@ -70,10 +70,7 @@ void AddTokens(const char* model, GgufMetadata& m) {
   std::vector<std::string> tokens = {"<unk>", "<s>", "</s>"};
   std::vector<float> scores = {0, 0, 0};
   std::vector<int32_t> types = {2, 3, 3};
-  for (const char* text : {"a", "b", "ab", "\xe2\x96\x81",
-                           "\xe2\x96\x81"
-                           "ab",
-                           "\xc4\xa0", "<|im_end|>"}) {
+  for (const char* text : {"a", "b", "ab", "\u2581", "\u2581ab", "\u0120", "<|im_end|>"}) {
     tokens.push_back(text);
     scores.push_back(-static_cast<float>(tokens.size()));
     types.push_back(text[0] == '<' ? 4 : 1);
