@@ -137,7 +137,7 @@ class TrainingRun {
   }
 
   Evaluation Measured(int64_t step) const {
-    const Evaluation now = hooks_.evaluate();
+    Evaluation now = hooks_.evaluate();
     if (!std::isfinite(now.loss)) {
       throw Failure("step ", step, ": the held-out loss is ", now.loss,
                     step == 0
