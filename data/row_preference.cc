@@ -28,6 +28,7 @@ void SetPrompt(std::vector<Message> prompt, std::vector<Message> answer, Row& ro
 // 'input'.
 struct PreferenceKeys {
   const Json* prompt = nullptr;  // null: the answers begin with it
+  const Json* input = nullptr;   // OpenAI's, which may hold tools; null: another row's
   const char *prompt_key = "prompt", *chosen = "chosen", *rejected = "rejected";
 };
 
@@ -36,8 +37,12 @@ PreferenceKeys KeysOf(const Json& json, const std::string& where) {
   if (IsOpenAiPreference(json)) {
     const Json& input = Need(json, "input", where);
     if (!input.is_object()) throw InputError(where, ": 'input' must be an object with 'messages'");
-    keys = {&Need(input, "messages", Cat(where, ": input")), "input.messages", "preferred_output",
-            "non_preferred_output"};
+    if (const auto fault = FindRowKeyFault(input, RowFormat::kMessages, false)) {
+      throw InputError(where, ": input: ", ShownKey(fault->key),
+                       " is not supported: ", fault->mend);
+    }
+    keys = {&Need(input, "messages", Cat(where, ": input")), &input, "input.messages",
+            "preferred_output", "non_preferred_output"};
   } else if (json.contains("prompt") && !json["prompt"].is_null()) {
     keys.prompt = &json["prompt"];
   }
@@ -71,8 +76,10 @@ void FillMessages(const Json& json, const PreferenceKeys& keys, Row& row, Row& r
   }
   SetPrompt(prompt, std::move(good), row);
   SetPrompt(std::move(prompt), std::move(bad), rejected);
-  FillBesideMessages(json, row);
-  FillBesideMessages(json, rejected);
+  for (Row* one : {&row, &rejected}) {
+    FillBesideMessages(json, *one);
+    if (keys.input) FillBesideMessages(*keys.input, *one);
+  }
 }
 
 void FillTexts(const Json& json, const PreferenceKeys& keys, Row& row, Row& rejected) {

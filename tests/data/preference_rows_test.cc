@@ -82,6 +82,17 @@ TEST_F(PreferenceRowsTest, MessagesInTheirThreeForms) {
   }
 }
 
+// OpenAI's rows have the tools beside the messages, within 'input'.
+TEST_F(PreferenceRowsTest, WhatStandsBesideTheMessagesOfAnInputIsRead) {
+  std::string text = kOpenAi;
+  text.insert(text.find("{\"messages\"") + 1, R"("tools": [{"type": "function"}], )");
+  const Row row = Read(text);
+  EXPECT_EQ(row.tools, R"([{"type":"function"}])");
+  EXPECT_EQ(row.rejected->tools, row.tools);
+  text.insert(text.find("\"tools\""), R"("parallel_tool_calls": true, )");
+  EXPECT_NE(Fault(OneLine(text), Answers::kPairs).find("'parallel_tool_calls'"), std::string::npos);
+}
+
 TEST_F(PreferenceRowsTest, OnlyTheAnswersTurnsAreLearnt) {
   const Row row = Read(R"({"prompt": [{"role": "user", "content": "a"},
     {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}],
