@@ -14,6 +14,7 @@
 #include "data/model_tokenizer.h"
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"
+#include "runner/engine.h"
 
 namespace retort {
 
@@ -59,7 +60,7 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
 }
 
 DType CacheType(const std::string& flag, Compute compute) {
-  if (flag == "auto") return compute == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  if (flag == "auto") return CacheTypeFor(compute);
   if (flag == "f32") return DType::kF32;
   if (flag == "f16") return DType::kF16;
   if (flag == "bf16") return DType::kBF16;

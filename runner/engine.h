@@ -42,6 +42,11 @@ struct GenerationRequest {
   ForcedTokens forced = {};  // they count as generated
 };
 
+// The type of a cache for a model of this arithmetic: f32, or bf16 where products are coarser.
+inline DType CacheTypeFor(Compute compute) {
+  return compute == Compute::kF32 ? DType::kF32 : DType::kBF16;
+}
+
 struct EngineOptions {
   int64_t parallel = 4;  // streams that generate at once; more wait
   int64_t context = 0;   // maximum tokens of a stream, prompt included; 0: the model's maximum

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "train/update_rule.h"
+
 namespace retort {
 namespace {
 
@@ -13,19 +15,17 @@ constexpr int64_t kFewestRows = 8, kMostRows = 16;  // per step
 constexpr int64_t kStepsAnEpoch = 200;              // if the limits on rows permit
 constexpr int64_t kMostTokens = 8192;               // per step
 constexpr double kRowsOfOneEpoch = 40000, kMostEpochs = 10;
-
+constexpr int64_t kMostPreferenceEpochs = 3;  // pairs are soon learnt by heart
 constexpr double kLionShare = 5;  // Lion's steps are of full size: 3 to 10 (arXiv 2302.06675)
 
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // What the rate of plain training is divided by. Published runs of models of width 4,096 with LoRA
 // use 5e-6 with DPO (Zephyr's QLoRA recipe) and 8e-6 with ORPO (the paper's own).
-double RateShare(const Recipe& recipe) {
+double PreferenceShare(const Recipe& recipe) {
   const std::string& method = recipe.preference.method;
   return method.empty() ? 1 : method == "orpo" ? 25 : 40;
 }
-constexpr int64_t kMostPreferenceEpochs = 3;  // pairs are soon learnt by heart
-
 double TwoDigits(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1e", value);
@@ -52,11 +52,12 @@ int64_t DefaultEpochs(int64_t rows) {
 Recipe WithDefaults(Recipe recipe, const RunFacts& facts) {
   TrainRecipe& t = recipe.train;
   const bool lion = t.optimizer == "lion", preference = !recipe.preference.method.empty();
-  if (t.beta1 == 0) t.beta1 = 0.9;
-  if (t.beta2 == 0) t.beta2 = lion ? 0.99 : 0.999;
+  const Betas betas = DefaultBetas(OptimizerNamed(t.optimizer));
+  if (t.beta1 == 0) t.beta1 = betas.first;
+  if (t.beta2 == 0) t.beta2 = betas.second;
   if (t.lr == 0) {
     const double rate = DefaultRate(facts.width, recipe.adapter.kind == "lora");
-    t.lr = std::max(t.min_lr, TwoDigits(rate / (lion ? kLionShare : 1) / RateShare(recipe)));
+    t.lr = std::max(t.min_lr, TwoDigits(rate / (lion ? kLionShare : 1) / PreferenceShare(recipe)));
   }
   if (t.batch_rows == 0 && t.batch_tokens == 0) t.batch_tokens = DefaultBatchTokens(facts);
   if (t.steps == 0 && t.epochs == 0) {

@@ -20,8 +20,6 @@ struct RunFacts {
 // false): a tenth of that rate (same source).
 double DefaultRate(int64_t width, bool lora);
 
-// A fifth of it with Lion.
-
 // Tokens per step: rows / 200 rows of mean length, but at least 8 and at most 16 rows, and at most
 // 8,192 tokens.
 int64_t DefaultBatchTokens(const RunFacts& facts);
@@ -30,7 +28,9 @@ int64_t DefaultBatchTokens(const RunFacts& facts);
 // rows).
 int64_t DefaultEpochs(int64_t rows);
 
-// The recipe with every "auto" of epochs, batch_tokens and lr replaced.
+// The recipe with every "auto" of epochs, batch_tokens, lr, beta1 and beta2 replaced. With Lion the
+// rate is a fifth of DefaultRate, with preferences a 40th (ORPO: a 25th), and then epochs are at
+// most 3.
 Recipe WithDefaults(Recipe recipe, const RunFacts& facts);
 
 }  // namespace retort

@@ -9,13 +9,6 @@
 #include "session/session.h"
 
 namespace retort {
-namespace {
-
-DType CacheTypeFor(Compute compute) {
-  return compute == Compute::kF32 ? DType::kF32 : DType::kBF16;
-}
-
-}  // namespace
 
 void TrainingSession::OpenHeldOut() {
   const TrainRecipe& t = recipe_.train;

@@ -24,11 +24,11 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
           t.mode == "cached" ? t.cache.string() : t.path.string()};
 }
 
-// Steps of one micro-batch each, over all examples in order.
-std::vector<StepBatch> InOrder(const std::vector<Example>& examples) {
+// Steps of one micro-batch each, over all examples in order; none is longer than max_tokens.
+std::vector<StepBatch> InOrder(const std::vector<Example>& examples, int64_t max_tokens) {
   BatchOptions options;
   options.batch_tokens = kEvaluationTokens;
-  options.max_tokens = kEvaluationTokens;
+  options.max_tokens = max_tokens;
   options.shuffle = false;
   options.epochs = 1;
   BatchStream stream(examples, options);
@@ -87,7 +87,7 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
   if (data_.chat)
     options.stop_ids.push_back(
         data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
-  options.cache_type = compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.cache_type = CacheTypeFor(compute());
   options.parallel = std::clamp<int64_t>(RowsAStep(), 1, options.parallel);
   return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
                                                 *data_.tokenizer, options);
@@ -116,7 +116,7 @@ Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const
 Evaluation TrainingSession::EvaluateObjective(const std::vector<Example>& examples) const {
   double loss = 0;
   int64_t terms = 0;
-  for (StepBatch& step : InOrder(examples)) {
+  for (StepBatch& step : InOrder(examples, recipe_.data.max_tokens)) {
     objective_->Prepare(step, 0);
     terms += objective_->Terms(step);
     for (const MicroBatch& part : step.micro) {

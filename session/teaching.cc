@@ -142,7 +142,7 @@ GeneratedAnswers TeachingSession::Generate(const Path& out, double temperature,
   options.max_new_tokens = recipe_.teacher.max_new_tokens;
   options.temperature = temperature;
   options.seed = static_cast<uint64_t>(recipe_.train.seed);
-  options.cache_type = teacher_.model->compute() == Compute::kF32 ? DType::kF32 : DType::kBF16;
+  options.cache_type = CacheTypeFor(teacher_.model->compute());
   // The teacher's own template: with another tokenizer, its special tokens differ.
   std::optional<ChatTemplate> chat;
   if (data_.rows.HasMessages()) {

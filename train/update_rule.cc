@@ -16,11 +16,16 @@ constexpr std::string_view kFirst = "first", kSecond = "second", kFirstCodes = "
                            kFirstScales = "first_scales", kSecondCodes = "second_codes",
                            kSecondScales = "second_scales", kRows = "rows", kColumns = "columns";
 
-double ValueOr(double value, double otherwise) { return value > 0 ? value : otherwise; }
+Betas BetasOf(const OptimizerOptions& options) {
+  const Betas own = DefaultBetas(options.kind);
+  return {options.beta1 > 0 ? options.beta1 : own.first,
+          options.beta2 > 0 ? options.beta2 : own.second};
+}
 
 class AdamWRule : public UpdateRule {
  public:
-  explicit AdamWRule(const OptimizerOptions& options) : options_(options) {}
+  explicit AdamWRule(const OptimizerOptions& options)
+      : betas_(BetasOf(options)), epsilon_(options.epsilon) {}
 
   std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     return {{kFirst, parameter}, {kSecond, parameter}};
@@ -33,15 +38,16 @@ class AdamWRule : public UpdateRule {
  protected:
   AdamWStep KernelStep(const UpdateStep& step) const {
     return {.lr = static_cast<float>(step.lr),
-            .beta1 = static_cast<float>(ValueOr(options_.beta1, 0.9)),
-            .beta2 = static_cast<float>(ValueOr(options_.beta2, 0.999)),
-            .epsilon = static_cast<float>(options_.epsilon),
+            .beta1 = static_cast<float>(betas_.first),
+            .beta2 = static_cast<float>(betas_.second),
+            .epsilon = static_cast<float>(epsilon_),
             .weight_decay = static_cast<float>(step.weight_decay),
             .step = step.number};
   }
 
  private:
-  OptimizerOptions options_;
+  Betas betas_;
+  double epsilon_;
 };
 
 // Small parameters keep whole moments: 8 bits save nothing there, and cost accuracy.
@@ -72,7 +78,7 @@ class AdamWBytesRule : public AdamWRule {
 
 class LionRule : public UpdateRule {
  public:
-  explicit LionRule(const OptimizerOptions& options) : options_(options) {}
+  explicit LionRule(const OptimizerOptions& options) : betas_(BetasOf(options)) {}
 
   std::vector<RuleState> StatesOf(const Shape& parameter) const override {
     return {{kFirst, parameter}};
@@ -80,14 +86,14 @@ class LionRule : public UpdateRule {
   void Update(Backend& backend, const UpdateStep& step, Tensor& parameter, const Tensor& gradient,
               std::span<Tensor> states) const override {
     const LionStep rule{.lr = static_cast<float>(step.lr),
-                        .beta1 = static_cast<float>(ValueOr(options_.beta1, 0.9)),
-                        .beta2 = static_cast<float>(ValueOr(options_.beta2, 0.99)),
+                        .beta1 = static_cast<float>(betas_.first),
+                        .beta2 = static_cast<float>(betas_.second),
                         .weight_decay = static_cast<float>(step.weight_decay)};
     backend.Lion(rule, step.factor, parameter, gradient, states[0]);
   }
 
  private:
-  OptimizerOptions options_;
+  Betas betas_;
 };
 
 class SgdRule : public UpdateRule {
@@ -160,6 +166,10 @@ OptimizerOptions::Kind OptimizerNamed(const std::string& name) {
   if (found != std::end(kOptimizers)) return found->kind;
   throw InputError("train.optimizer '", name, "' is not known; use one of ",
                    Join(OptimizerNames(), ", "));
+}
+
+Betas DefaultBetas(OptimizerOptions::Kind kind) {
+  return {0.9, kind == OptimizerOptions::Kind::kLion ? 0.99 : 0.999};
 }
 
 std::unique_ptr<UpdateRule> MakeUpdateRule(const OptimizerOptions& options) {

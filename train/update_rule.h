@@ -14,10 +14,14 @@
 
 namespace retort {
 
+struct Betas {
+  double first, second;
+};
+
 struct OptimizerOptions {
   enum class Kind : uint8_t { kAdamW, kAdamW8Bit, kLion, kSgd, kAdafactor };
   Kind kind = Kind::kAdamW;
-  // 0: the kind's own default. AdamW 0.9 and 0.999, Lion 0.9 and 0.99; not used by the others.
+  // 0: the kind's own (DefaultBetas); SGD and Adafactor have no use for them.
   double beta1 = 0, beta2 = 0;
   double epsilon = 1e-8;    // AdamW
   double momentum = 0;      // SGD
@@ -28,6 +32,9 @@ struct OptimizerOptions {
 // "adamw", "adamw8", "lion", "sgd", "adafactor"
 const std::vector<std::string>& OptimizerNames();
 OptimizerOptions::Kind OptimizerNamed(const std::string& name);
+
+// AdamW: 0.9 and 0.999; Lion: 0.9 and 0.99.
+Betas DefaultBetas(OptimizerOptions::Kind kind);
 
 struct UpdateStep {
   double lr, weight_decay;

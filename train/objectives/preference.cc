@@ -3,7 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <numbers>
 
 #include "base/error.h"
 
@@ -30,7 +30,7 @@ std::vector<bool> AnswerTokens(const Example& row) {
 // Sums and counts of a row's losses.
 struct RowLoss {
   double answer = 0, all = 0;  // -log p of the answer's tokens; of every token that carries loss
-  int64_t answer_tokens = 0, tokens = 0;
+  int64_t answer_tokens = 0;
 };
 
 std::vector<RowLoss> RowLosses(const TrainingPass& pass, const std::vector<double>& losses) {
@@ -44,7 +44,6 @@ std::vector<RowLoss> RowLosses(const TrainingPass& pass, const std::vector<doubl
       row.all += own[i];
       if (answer[i]) row.answer += own[i], ++row.answer_tokens;
     }
-    row.tokens = std::ssize(own);
   }
   return out;
 }
@@ -132,33 +131,46 @@ int64_t Pairs(const StepBatch& step) {
   return pairs;
 }
 
-class Dpo : public Preference {
+// With scores against a reference.
+class Compared : public Preference {
  public:
-  Dpo(const PreferenceOptions& options, const Adapter* reference)
+  Compared(const PreferenceOptions& options, const Adapter* reference)
       : Preference(options), reference_(reference) {}
-
-  int64_t Terms(const StepBatch& step) const override { return Pairs(step); }
 
  protected:
   void Begin(const TrainingPass& pass) override {
     before_ = Untaped(pass.model(), pass.micro(), reference_);
   }
+  // Of row e of the current part, whose losses are `rows`.
+  double Score(size_t e, std::span<const RowLoss> rows) const {
+    return before_[e].answer - rows[e].answer;
+  }
+  const Adapter* reference() const { return reference_; }
+
+ private:
+  const Adapter* reference_;
+  std::vector<RowLoss> before_;  // the reference's, of the current part
+};
+
+class Dpo : public Compared {
+ public:
+  using Compared::Compared;
+
+  int64_t Terms(const StepBatch& step) const override { return Pairs(step); }
+
+ protected:
   double Judge(const TrainingPass&, const RowGroup& group, std::span<const RowLoss> rows,
                std::span<RowPull> pulls) override {
     CheckPair(group);
     const size_t chosen = group.begin, rejected = chosen + 1;
-    const auto score = [&](size_t e) { return before_[e].answer - rows[e].answer; };
-    const double beta = options().beta, margin = beta * (score(chosen) - score(rejected));
+    const double beta = options().beta,
+                 margin = beta * (Score(chosen, rows) - Score(rejected, rows));
     const double pull = beta * Logistic(-margin);
     pulls[chosen].answer = pull;
     pulls[rejected].answer = -pull;
     Count(margin, margin > 0);
     return MinusLogLogistic(margin);
   }
-
- private:
-  const Adapter* reference_;
-  std::vector<RowLoss> before_;  // the reference's, of the current part
 };
 
 class Orpo : public Preference {
@@ -199,11 +211,11 @@ class Orpo : public Preference {
   double per_token_ = 0;
 };
 
-class Kto : public Preference {
+class Kto : public Compared {
  public:
   Kto(const PreferenceOptions& options, const Model& model, const Adapter* adapter,
       const Adapter* reference)
-      : Preference(options), model_(model), adapter_(adapter), reference_(reference) {}
+      : Compared(options, reference), model_(model), adapter_(adapter) {}
 
   int64_t Prepare(StepBatch& step, int64_t /*number*/) override {
     kl_.clear();
@@ -220,15 +232,12 @@ class Kto : public Preference {
   }
 
  protected:
-  void Begin(const TrainingPass& pass) override {
-    before_ = Untaped(pass.model(), pass.micro(), reference_);
-  }
   double Judge(const TrainingPass& pass, const RowGroup& group, std::span<const RowLoss> rows,
                std::span<RowPull> pulls) override {
     const size_t e = group.begin;
     const bool wanted = pass.micro().rows[e]->wanted;
-    const double beta = options().beta, score = before_[e].answer - rows[e].answer,
-                 kl = kl_.at(pass.micro().order[e]), weight = wanted ? 1 : options().weight;
+    const double beta = options().beta, score = Score(e, rows), kl = kl_.at(pass.micro().order[e]),
+                 weight = wanted ? 1 : options().weight;
     const double p = Logistic(wanted ? beta * (score - kl) : beta * (kl - score));
     pulls[e].answer = (wanted ? 1 : -1) * weight * beta * p * (1 - p);
     Count(wanted ? beta * score : -beta * score, wanted ? score > kl : score < kl);
@@ -254,15 +263,14 @@ class Kto : public Preference {
     for (const Example& row : mixed) {  // one by one: a mixed row may be longer than any other
       const MicroBatch one{{&row}, {0}, row.size(), row.LossTokens()};
       if (one.loss_tokens == 0) continue;
-      sum += Untaped(model_, one, reference_)[0].answer - Untaped(model_, one, adapter_)[0].answer;
+      sum += Untaped(model_, one, reference())[0].answer - Untaped(model_, one, adapter_)[0].answer;
     }
     return std::max(0.0, sum / static_cast<double>(n));
   }
 
   const Model& model_;
-  const Adapter *adapter_, *reference_;
+  const Adapter* adapter_;
   std::unordered_map<int64_t, double> kl_;  // by the row's index in the data order
-  std::vector<RowLoss> before_;
 };
 
 }  // namespace
