@@ -156,5 +156,7 @@ void CopyFileAtomically(const Path& from, const Path& to);
 // SHA-256 of the bytes as 64 hexadecimal digits (FIPS 180-4).
 std::string Sha256(Bytes bytes);
 std::string Sha256(std::string_view text);
+// Of a file, without holding its pages in memory. Throws Error{kInput} when it cannot be opened.
+std::string Sha256OfFile(const Path& path);
 
 }  // namespace retort

@@ -31,4 +31,8 @@ int64_t AvailableMemory() {
   return available;
 }
 
+int64_t ResidentMemory() {
+  return std::max<int64_t>(0, NumberAfter("/proc/self/status", "VmRSS:")) * 1024;
+}
+
 }  // namespace retort

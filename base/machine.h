@@ -10,4 +10,7 @@ namespace retort {
 // available memory, within the limit of the cgroup (version 2). 0 if the kernel does not report it.
 int64_t AvailableMemory();
 
+// Bytes of this process that are in memory now (VmRSS); 0 if the kernel does not report it.
+int64_t ResidentMemory();
+
 }  // namespace retort

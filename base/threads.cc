@@ -173,9 +173,10 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int threads) {
+ThreadPool::ThreadPool(int threads, PoolWork work) : work_(work) {
   RETORT_CHECK(threads >= 1);
   state_ = std::make_unique<State>(threads);
+  if (work == PoolWork::kSkipped) return;
   try {
     state_->Start();
   } catch (const std::exception& e) {  // the system gives no more threads, or no memory
@@ -193,6 +194,7 @@ int ThreadPool::threads() const { return static_cast<int>(state_->shares.size())
 bool ThreadPool::InRound() { return current_worker >= 0; }
 
 void ThreadPool::For(int64_t pieces, const std::function<void(int64_t, int)>& body) {
+  if (work_ == PoolWork::kSkipped) return;
   if (pieces <= 1 || state_->workers.empty() || current_worker >= 0) {
     const int worker = std::max(0, current_worker);
     for (int64_t i = 0; i < pieces; ++i) body(i, worker);

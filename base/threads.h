@@ -16,11 +16,16 @@ int AvailableProcessors();
 // The largest number of threads that a user may ask for.
 inline constexpr int kMostThreads = 1024;
 
+// What a pool does with its work. kSkipped: nothing. For() returns without calling the body, so that
+// code which leaves all work on values to its pool runs through, allocates what it would allocate,
+// and computes nothing.
+enum class PoolWork : uint8_t { kDone, kSkipped };
+
 class ThreadPool {
  public:
-  // threads >= 1 counts the calling thread too; a pool of 1 starts no thread. Throws
-  // Error{kFailure} if the system does not give that many.
-  explicit ThreadPool(int threads);
+  // threads >= 1 counts the calling thread too; a pool of 1, or one that skips its work, starts no
+  // thread. Throws Error{kFailure} if the system does not give that many.
+  explicit ThreadPool(int threads, PoolWork work = PoolWork::kDone);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -39,6 +44,7 @@ class ThreadPool {
  private:
   struct State;
   std::unique_ptr<State> state_;
+  const PoolWork work_;
 };
 
 }  // namespace retort

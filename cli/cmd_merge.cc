@@ -13,14 +13,29 @@ namespace retort {
 namespace {
 
 struct MergeFlags {
-  std::string base, adapter, out, onto, type = "auto";
+  std::string base, adapter, out, onto, type = "auto", audit;
+  int64_t audit_tokens = 4096;
   int threads = 0;
   bool force = false, json = false;
 };
 
+void PrintAudit(const MergeAudit& audit) {
+  const auto line = [](const std::string& what, const Agreement& a) {
+    char text[160];
+    std::snprintf(text, sizeof text, "  %-34s %10.3g %9.2f %%", what.c_str(), a.mean_kl,
+                  100 * a.top1);
+    PrintLine(text);
+  };
+  PrintLine(Cat("against base and adapter as trained, over ", audit.merged.tokens, " tokens:"));
+  PrintLine("                                         KL, nats     top-1");
+  line("merged", audit.merged);
+  if (audit.weights == "nf4") line("adapter on the original weights", audit.original);
+  line("base without adapter", audit.base);
+}
+
 void Run(const MergeFlags& flags) {
-  const MergeReport r = Merge(
-      {flags.base, flags.adapter, flags.out, flags.onto, flags.threads, flags.type, flags.force});
+  const MergeReport r = Merge({flags.base, flags.adapter, flags.out, flags.onto, flags.threads,
+                               flags.type, flags.force, flags.audit, flags.audit_tokens});
   for (const std::string& note : r.notes) Note(Cat("note: ", note));
   Json result = MergeJson(r);
   result["out"] = flags.out;
@@ -34,6 +49,7 @@ void Run(const MergeFlags& flags) {
       r.largest, r.relative, r.rounding, 100 * r.kept);
   PrintLine(Cat(flags.out, ": ", text));
   if (r.onto == "nf4") PrintLine(Cat("the base's rounding to NF4, relative: ", r.quantisation));
+  if (r.audit) PrintAudit(*r.audit);
 }
 
 }  // namespace
@@ -53,8 +69,13 @@ void AddMerge(CLI::App& app) {
       "of the folder, if the base is a GGUF: f32, f16, bf16 (default auto: the file's if "
       "it is one of these, else f32)");
   AddThreads(*command, flags->threads);
+  command->add_option("--audit", flags->audit,
+                      "rows, or a .txt: compares the merged model's predictions with those of base "
+                      "and adapter");
+  command->add_option("--audit-tokens", flags->audit_tokens, "tokens compared by --audit at most")
+      ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_flag("--force", flags->force,
-                    "merge also when rounding takes most of the adapter's change away");
+                    "merge also when too much of the adapter's change is lost");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

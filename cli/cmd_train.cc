@@ -9,6 +9,7 @@
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/plan_check.h"
 #include "cli/progress.h"
 #include "cli/stop_signals.h"
 #include "model/store/target.h"
@@ -18,12 +19,14 @@
 namespace retort {
 namespace {
 
+constexpr double kPlannedSeconds = 2;  // of counting memory, before the training
+
 struct TrainFlags {
   std::string recipe, run, device, compute;
   std::vector<std::string> set;
   int64_t steps = 0;
   int threads = 0;
-  bool resume = false, json = false;
+  bool resume = false, json = false, no_plan = false;
 };
 
 std::string ProgressText(const RunProgress& p) {
@@ -195,7 +198,9 @@ void Run(const TrainFlags& flags) {
   std::unique_ptr<FileLock> lock;
   if (std::filesystem::exists(folder)) lock = LockRunFolder(folder);
 
-  TrainingSession session(given);
+  const OpenedRecipe opened = OpenRecipe(given);
+  if (!flags.no_plan) RefuseWhatDoesNotFit(PlanMemory(opened, kPlannedSeconds), opened);
+  TrainingSession session(opened);
   const Recipe& recipe = session.recipe();
   if (!lock) lock = LockRunFolder(folder);
   if (Prepare(flags, session, folder) == FolderState::kFinished)
@@ -231,6 +236,7 @@ void AddTrain(CLI::App& app) {
       ->check(CLI::Range(1, kMostThreads));
   command->add_option("--compute", flags->compute,
                       "as --set model.compute=...: auto, f32, bf16 or int8");
+  command->add_flag("--no-plan", flags->no_plan, "do not count the memory first");
   command->add_flag("--resume", flags->resume, "continue from the last complete checkpoint");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

@@ -10,6 +10,7 @@ class App;
 namespace retort {
 
 void AddTrain(CLI::App& app);
+void AddPlan(CLI::App& app);
 void AddTeach(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddMerge(CLI::App& app);

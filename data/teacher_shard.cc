@@ -82,7 +82,7 @@ bool IsWhole(const Path& path, const TeacherShard& shard) {
   std::error_code problem;
   const auto bytes = std::filesystem::file_size(path, problem);
   return !problem && bytes == static_cast<uintmax_t>(shard.stamp.bytes) &&
-         Sha256(MappedFile::Open(path)->bytes()) == shard.stamp.sha256;
+         Sha256OfFile(path) == shard.stamp.sha256;
 }
 
 OpenShard::OpenShard(const Path& path, const TeacherShard& shard, const TeacherLayout& layout)

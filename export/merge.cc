@@ -227,12 +227,34 @@ MergeReport Finished(const MergeOptions& options, WeightFormat format, const Mer
   return report;
 }
 
+// How the merged model in `folder` predicts.
+MergeAudit Audited(const MergeOptions& options, const BaseRecord& record, const Path& folder,
+                   std::string_view format) {
+  const MergeAudit audit = AuditMerge(
+      {options.base, options.adapter, folder, options.audit, options.audit_tokens, options.threads},
+      record);
+  if (!(audit.lost() <= kMostLost) && !options.force) {  // or not a number
+    char text[200];
+    std::snprintf(text, sizeof text,
+                  "the merged model is %.3g nats a token away from base and adapter as trained, "
+                  "%.0f %% of what the adapter changes (limit: %.0f %%)",
+                  audit.merged.mean_kl, 100 * audit.lost(), 100 * kMostLost);
+    throw Failure(options.adapter.string(), ": merged onto ", options.onto, ", stored as ", format,
+                  ": ", text, "; merge onto the format that it was trained on (", record.weights,
+                  "), train it on the one that is to be served ('model.weights'), or merge all the "
+                  "same with --force");
+  }
+  return audit;
+}
+
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
-  return {{"onto", r.onto},         {"matrices", r.matrices}, {"changed", r.changed},
-          {"largest", r.largest},   {"relative", r.relative}, {"quantisation", r.quantisation},
-          {"rounding", r.rounding}, {"kept", r.kept},         {"notes", r.notes}};
+  Json out = {{"onto", r.onto},         {"matrices", r.matrices}, {"changed", r.changed},
+              {"largest", r.largest},   {"relative", r.relative}, {"quantisation", r.quantisation},
+              {"rounding", r.rounding}, {"kept", r.kept},         {"notes", r.notes}};
+  if (r.audit) out["audit"] = MergeAuditJson(*r.audit);
+  return out;
 }
 
 MergeReport Merge(const MergeOptions& given) {
@@ -272,6 +294,8 @@ MergeReport Merge(const MergeOptions& given) {
        WriteModelFiles(merger.files(), folder.path(), merger.files().gguf ? TorchType(format) : ""))
     report.notes.push_back(std::move(note));
   WriteTaughtChat(folder.path(), record);
+  if (!options.audit.empty())
+    report.audit = Audited(options, record, folder.path(), TraitsOf(format).name);
   folder.Commit();
   return report;
 }

@@ -2,10 +2,12 @@
 // Merges an adapter into its base's weights, W + s B A, and writes a Hugging Face folder.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "export/merge_audit.h"
 #include "model/store/base_record.h"
 
 namespace retort {
@@ -17,10 +19,13 @@ struct MergeOptions {
   std::string onto;
   int threads = 0;
   std::string type = "auto";  // of the folder, if the base is a GGUF (FolderFormat)
-  bool force = false;         // also when rounding takes most of the adapter's change away
+  bool force = false;         // also when too much of the adapter's change is lost
+  // Rows or a text (MergeAuditOptions::data) on which the predictions of the merged model are
+  // compared with those of base and adapter; empty: they are not.
+  Path audit = {};
+  int64_t audit_tokens = 4096;
 };
 
-// The audit of a merge.
 struct MergeReport {
   std::string onto;
   int64_t matrices = 0, changed = 0;  // changed: matrices with an adapter
@@ -31,6 +36,7 @@ struct MergeReport {
   // The share of s B A that is stored: its product with the change of the stored values / its
   // square. A change below half a step of the base's type is lost.
   double kept = 1;
+  std::optional<MergeAudit> audit;
   std::vector<std::string> notes;  // for the user
 };
 Json MergeJson(const MergeReport& report);
@@ -42,7 +48,7 @@ Json MergeJson(const MergeReport& report);
 // added (model/store/chat_files.h). Throws Error{kInput} when base and adapter do not fit together,
 // when the base is not the one that the adapter was trained on, or for an `out` that is there
 // already; Error{kFailure} when rounding takes more than half of s B A away or errs by more than s
-// B A, unless `force`.
+// B A, or the audit finds more than kMostLost lost, unless `force`.
 MergeReport Merge(const MergeOptions& options);
 
 }  // namespace retort

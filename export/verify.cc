@@ -2,13 +2,13 @@
 #include "export/verify.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
+#include "eval/agreement.h"
 #include "model/store/target.h"
 
 namespace retort {
@@ -25,16 +25,6 @@ constexpr const char* kTexts[] = {
 };
 constexpr std::pair<const char*, const char*> kAround[] = {{"", "text"}, {"a", "b"}, {"a ", " b"}};
 constexpr size_t kSampleTokens = 128;
-
-// The logarithm of the softmax of one row of logits, in double.
-std::vector<double> LogSoftmax(std::span<const float> logits) {
-  const double top = *std::max_element(logits.begin(), logits.end());
-  double sum = 0;
-  for (float v : logits) sum += std::exp(v - top);
-  std::vector<double> out(logits.size());
-  for (size_t i = 0; i < out.size(); ++i) out[i] = logits[i] - top - std::log(sum);
-  return out;
-}
 
 // Logits of every token, [T,V].
 std::vector<float> LogitsOf(const Model& model, const std::vector<int32_t>& ids) {
@@ -92,20 +82,14 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
   const std::vector<float> want = LogitsOf(*LoadModel(source, {}, *backend), ids);
   const std::vector<float> got = LogitsOf(*LoadModel(file, {}, *backend), ids);
   const auto vocab = static_cast<size_t>(source.config.vocab);
-  double sum = 0, same = 0;
-  for (size_t t = 0; t < ids.size(); ++t) {
-    const auto p = LogSoftmax(std::span(want).subspan(t * vocab, vocab));
-    const auto q = LogSoftmax(std::span(got).subspan(t * vocab, vocab));
-    double kl = 0;
-    for (size_t v = 0; v < vocab; ++v) kl += std::exp(p[v]) * (p[v] - q[v]);
-    sum += kl;
-    report.largest_kl = std::max(report.largest_kl, kl);
-    same += std::max_element(p.begin(), p.end()) - p.begin() ==
-            std::max_element(q.begin(), q.end()) - q.begin();
-  }
-  report.tokens = static_cast<int64_t>(ids.size());
-  report.mean_kl = sum / static_cast<double>(ids.size());
-  report.top1 = same / static_cast<double>(ids.size());
+  AgreementSum sum;
+  for (size_t t = 0; t < ids.size(); ++t)
+    sum.Add(std::span(want).subspan(t * vocab, vocab), std::span(got).subspan(t * vocab, vocab));
+  const Agreement mean = sum.Mean();
+  report.tokens = mean.tokens;
+  report.mean_kl = mean.mean_kl;
+  report.largest_kl = mean.largest_kl;
+  report.top1 = mean.top1;
 }
 
 }  // namespace

@@ -175,9 +175,9 @@ class Loader {
     Weight stored = FetchTensor(files_, spec, backend_.host_memory());
     if (options_.trainable) {
       std::vector<float> values(static_cast<size_t>(stored.rows() * stored.cols()));
-      for (int64_t r = 0; r < stored.rows(); ++r) {
+      backend_.pool().For(stored.rows(), [&](int64_t r, int) {
         DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
-      }
+      });
       return model_->Set(
           spec.target,
           Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
@@ -190,7 +190,11 @@ class Loader {
     model_->Set(spec.target, frozen, {.purpose = options_.purpose, .lasting = options_.copy});
     // A copied source is not read again, except single rows of an embedding.
     const TensorEntry& first = *files_.tensors.Find(StoredNames(files_, spec).front());
-    if (options_.copy || frozen.owner() != first.file) DropSource(spec);
+    if (options_.copy || frozen.owner() != first.file) {
+      DropSource(spec);
+    } else {
+      model_->mapped_bytes += frozen.total_bytes();
+    }
   }
 
   WeightFormat WantedFormat(const LinearSpec& linear, WeightFormat stored) const {

@@ -51,6 +51,7 @@ class Model {
   std::vector<Linear> linears;                         // by LinearId
   std::vector<Var> gains;                              // by GainId
   std::vector<std::unique_ptr<Parameter>> parameters;  // the trained tensors; empty if frozen
+  int64_t mapped_bytes = 0;  // of frozen weights that are used in place in their file
 
  private:
   ops::HeadTransform head_transform() const;

@@ -71,7 +71,7 @@ void CheckExports(const Recipe& recipe, const Path& folder) {
 std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder) {
   if (!WantsExport(recipe)) return {};
   const ExportPaths paths(recipe, folder);
-  ExportRecord record(folder, Sha256(MappedFile::Open(paths.weights)->bytes()));
+  ExportRecord record(folder, Sha256OfFile(paths.weights));
   std::vector<std::string> made;
   MakeFolders(paths.out);
   if (recipe.adapter.kind != "none" &&

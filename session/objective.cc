@@ -58,7 +58,7 @@ void TrainingSession::MakeObjective() {
         OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
         DistillationOptionsOf(recipe_.teacher), *backend_);
   } else {
-    teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get());
+    teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get(), counting());
     std::ranges::copy(teacher_model_.notes, std::back_inserter(notes_));
     objective_ = OnlineOrOnPolicy();
   }

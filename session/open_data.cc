@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "data/audit.h"
 #include "data/model_tokenizer.h"
+#include "session/defaults.h"
 
 namespace retort {
 namespace {
@@ -140,6 +141,15 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
   if (const std::string note = OverlapNote(out.train, out.eval, held_out); !note.empty())
     out.train.notes.push_back(note);
   return out;
+}
+
+OpenedRecipe OpenRecipe(const Recipe& recipe) {
+  auto files = std::make_shared<const ModelFiles>(OpenModel(recipe.model.path));
+  auto data = std::make_shared<const RecipeData>(OpenRecipeData(recipe, *files));
+  const ExampleSet& train = data->train;
+  const int64_t joined = std::ranges::count(train.examples, true, &Example::joined);
+  const RunFacts facts{std::ssize(train.examples) - joined, train.tokens, files->config.width};
+  return {WithDefaults(recipe, facts), std::move(files), std::move(data)};
 }
 
 void DrawByWeight(const RecipeData& data, BatchOptions& options) {

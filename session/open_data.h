@@ -24,6 +24,16 @@ struct RecipeData {
 // Throws Error{kInput} when any of the data cannot be used.
 RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files);
 
+// All that a recipe names, read and checked, except weights. Nothing of it changes later, so that
+// several sessions may use it, one after the other.
+struct OpenedRecipe {
+  Recipe recipe;  // with every "auto" that depends on data and model replaced (defaults.h)
+  std::shared_ptr<const ModelFiles> files;
+  std::shared_ptr<const RecipeData> data;
+};
+// Throws Error{kInput} when the model or the data cannot be used.
+OpenedRecipe OpenRecipe(const Recipe& recipe);
+
 // Options for making examples of the recipe's rows, for a model with max_positions positions.
 ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions);
 // The source of each training example, and the sources' weights, for the stream of batches.

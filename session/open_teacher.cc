@@ -30,7 +30,7 @@ Error OtherTokens(const Recipe& recipe, const std::string& difference) {
 }  // namespace
 
 TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_files,
-                              const Model* student) {
+                              const Model* student, bool counting) {
   const TeacherRecipe& t = recipe.teacher;
   TeacherModel out;
   out.files = OpenModel(t.path);
@@ -41,8 +41,8 @@ TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_fi
     out.model = student;
   } else {
     const std::string device = t.device == "auto" ? recipe.model.device : t.device;
-    out.backend =
-        MakeBackend({device, static_cast<int>(recipe.train.threads), ComputeNamed(t.compute)});
+    out.backend = MakeBackend(
+        {device, static_cast<int>(recipe.train.threads), ComputeNamed(t.compute), counting});
     LoadOptions options;
     if (t.weights != "as-is") options.weights = FormatNamed(t.weights);
     out.own = LoadModel(out.files, options, *out.backend);

@@ -26,10 +26,10 @@ struct TeacherModel {
 };
 
 // Opens teacher.path. `student` (may be null) is shared when the teacher is the same base with the
-// same weight format, device and compute, and the student's weights are frozen. Throws
-// Error{kInput}.
+// same weight format, device and compute, and the student's weights are frozen. counting:
+// BackendOptions::counting, for the teacher's own backend. Throws Error{kInput}.
 TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_files,
-                              const Model* student);
+                              const Model* student, bool counting = false);
 
 // The format that the teacher's weights are held in. NF4 leaves blocks of a GGUF as they are.
 std::string TeacherWeights(const TeacherRecipe& recipe, const ModelFiles& files);

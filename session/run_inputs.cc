@@ -33,10 +33,9 @@ std::vector<std::pair<std::string, std::string>> InputHashes(const Recipe& recip
   }
   if (teacher.adapter) {
     const Path& folder = recipe.teacher.adapter;
-    out.emplace_back(
-        "teacher.adapter",
-        Sha256(Cat(Sha256(MappedFile::Open(folder / "adapter_model.safetensors")->bytes()),
-                   ReadText(folder / "adapter_config.json"))));
+    out.emplace_back("teacher.adapter",
+                     Sha256(Cat(Sha256OfFile(folder / "adapter_model.safetensors"),
+                                ReadText(folder / "adapter_config.json"))));
   }
   return out;
 }

@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "model/store/base_check.h"
 #include "model/store/fingerprint.h"
-#include "session/defaults.h"
 #include "session/initial_adapter.h"
 #include "session/run_inputs.h"
 #include "session/teaching.h"
@@ -25,25 +24,25 @@ std::string CountText(const ExampleSet& set) {
 
 }  // namespace
 
-TrainingSession::TrainingSession(const Recipe& recipe) : recipe_(recipe) {
+TrainingSession::TrainingSession(const OpenedRecipe& opened, Use use)
+    : opened_(opened),
+      use_(use),
+      recipe_(opened.recipe),
+      files_(*opened_.files),
+      data_(*opened_.data) {
   OpenBase();
-  data_ = OpenRecipeData(recipe_, files_);
-  if (data_.chat) {
-    base_.chat_template = data_.chat->name();
-    base_.jinja = data_.chat->Jinja();
-  }
-  base_.ends = data_.ends;
-  const int64_t joined = std::ranges::count(data_.train.examples, true, &Example::joined);
-  recipe_ = WithDefaults(recipe_, {std::ssize(data_.train.examples) - joined, data_.train.tokens,
-                                   files_.config.width});
   OpenHeldOut();
+  const auto live = [this] { return backend_->memory().live_bytes(); };
+  held_.weights = live();
   MakeAdapter();
+  if (adapter_) held_.trained = live() - held_.weights;
   MakeObjective();
+  held_.weights = live() - held_.trained + TeacherBytes();
   MakeTrainer();
+  held_.optimizer = live() + TeacherBytes() - held_.weights - held_.trained;
 }
 
 void TrainingSession::OpenBase() {
-  files_ = OpenModel(recipe_.model.path);
   const bool trainable = recipe_.adapter.kind == "none";
   const std::string where = recipe_.model.path.string();
   if (recipe_.model.compute == "int8") {
@@ -59,24 +58,33 @@ void TrainingSession::OpenBase() {
                          ", which is kept: 'model.weights' nf4 is for weights of 16 or 32 bits"));
   }
   backend_ = MakeBackend({recipe_.model.device, static_cast<int>(recipe_.train.threads),
-                          ComputeNamed(recipe_.model.compute)});
+                          ComputeNamed(recipe_.model.compute), counting()});
   LoadOptions options;
   if (recipe_.model.weights != "as-is") options.weights = FormatNamed(recipe_.model.weights);
   options.double_quant = recipe_.model.double_quant;
   options.trainable = trainable;
   model_ = LoadModel(files_, options, *backend_);
-  base_ = {.path = std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
-           .fingerprint = Fingerprint(files_, static_cast<int>(recipe_.train.threads)),
-           .weights = trainable ? "f32" : recipe_.model.weights,
-           .double_quant = recipe_.model.double_quant,
-           .architecture = ArchitectureHash(files_.config),
-           .source = SourceFingerprint(files_)};
+  if (!counting()) RecordBase();
   if (files_.gguf) {
     notes_.push_back(
         Cat(where, ": is a GGUF: ",
             trainable ? "what is trained becomes" : "merging the adapter into it makes",
             " a Hugging Face folder"));
   }
+}
+
+void TrainingSession::RecordBase() {
+  base_ = {.path = std::filesystem::absolute(recipe_.model.path).lexically_normal().string(),
+           .fingerprint = Fingerprint(files_, static_cast<int>(recipe_.train.threads)),
+           .weights = recipe_.adapter.kind == "none" ? "f32" : recipe_.model.weights,
+           .double_quant = recipe_.model.double_quant,
+           .architecture = ArchitectureHash(files_.config),
+           .source = SourceFingerprint(files_)};
+  if (data_.chat) {
+    base_.chat_template = data_.chat->name();
+    base_.jinja = data_.chat->Jinja();
+  }
+  base_.ends = data_.ends;
 }
 
 void TrainingSession::MakeAdapter() {
@@ -147,14 +155,10 @@ RunSummary TrainingSession::Run(const Path& folder,
   RunHooks hooks;
   hooks.on_step = on_step;
   hooks.stop = stop;
-  if (!data_.eval.examples.empty()) hooks.evaluate = [this] { return EvaluateHeldOut(); };
+  if (HasHeldOut()) hooks.evaluate = [this] { return EvaluateHeldOut(); };
   if (recipe_.train.samples > 0) hooks.sample = [this] { return TakeSamples(); };
   // Pairs of answers have no level at which they count as learnt.
-  if (recipe_.preference.method.empty())
-    hooks.check_trained = [this] {
-      const auto& all = data_.train.examples;
-      return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
-    };
+  if (recipe_.preference.method.empty()) hooks.check_trained = [this] { return EvaluateTrained(); };
   const TrainRecipe& t = recipe_.train;
   RunOptions options;
   options.folder = folder;
@@ -168,6 +172,38 @@ RunSummary TrainingSession::Run(const Path& folder,
   options.chance_loss = std::log(static_cast<double>(files_.config.vocab));
   options.inputs = Inputs();
   return RunTraining(*trainer_, base_, options, hooks);
+}
+
+Evaluation TrainingSession::EvaluateTrained() const {
+  const auto& all = data_.train.examples;
+  return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
+}
+
+void TrainingSession::EvaluateOnce() const {
+  if (HasHeldOut()) {
+    EvaluateHeldOut();
+  } else if (recipe_.preference.method.empty()) {
+    EvaluateTrained();
+  }
+}
+
+int64_t TrainingSession::TeacherBytes() const {
+  return teacher_model_.backend ? teacher_model_.backend->memory().live_bytes() : 0;
+}
+
+TrainingSession::Memory TrainingSession::memory() const {
+  Memory out = held_;
+  for (Backend* b : {backend_.get(), teacher_model_.backend.get()}) {
+    if (!b) continue;
+    out.peak += b->memory().peak_bytes();
+    out.reached += b->memory().reached_bytes();
+  }
+  int64_t largest = 0;
+  for (const auto& t : trainer_->optimizer().trained())
+    largest = std::max(largest, t.parameter->value.bytes());
+  out.checkpoint = out.optimizer + largest;
+  out.mapped = model_->mapped_bytes + (teacher_model_.own ? teacher_model_.own->mapped_bytes : 0);
+  return out;
 }
 
 std::string TrainingSession::DescribeSteps() const {

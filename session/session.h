@@ -15,8 +15,13 @@ namespace retort {
 
 class TrainingSession {
  public:
+  // kCount: nothing is computed, and the weights are not read; the session allocates what the run
+  // would (BackendOptions::counting).
+  enum class Use : uint8_t { kTrain, kCount };
+
   // Throws Error{kInput} when anything in the recipe, the model or the data cannot be used.
-  explicit TrainingSession(const Recipe& recipe);
+  explicit TrainingSession(const Recipe& recipe) : TrainingSession(OpenRecipe(recipe)) {}
+  explicit TrainingSession(const OpenedRecipe& opened, Use use = Use::kTrain);
 
   // `stop`: RunHooks::stop.
   RunSummary Run(const Path& folder, const std::function<void(const RunProgress&)>& on_step,
@@ -27,6 +32,19 @@ class TrainingSession {
   // The first training row as text, with the tokens that carry loss marked.
   std::string ShowFirstExample() const;
   int64_t total_steps() const { return schedule_.total_steps; }
+  int64_t steps_done() const { return trainer_->steps_done(); }
+
+  // What a plan does in place of Run: the next step, and what is evaluated at the run's end.
+  std::optional<StepMetrics> Step() { return trainer_->Step(); }
+  void EvaluateOnce() const;
+  // Bytes of counted memory: the peak, by what they hold, and what may be resident of them.
+  // `weights` includes the teacher's. The counts leave out `mapped`, what is used in place in the
+  // files, and `checkpoint`, what writing one takes: the optimiser's state and the largest tensor.
+  struct Memory {
+    int64_t weights = 0, trained = 0, optimizer = 0, peak = 0, reached = 0;
+    int64_t mapped = 0, checkpoint = 0;
+  };
+  Memory memory() const;
   Compute compute() const { return model_->compute(); }
   const Backend& backend() const { return *backend_; }
   // The given recipe, with every "auto" that depends on data and model replaced
@@ -34,7 +52,10 @@ class TrainingSession {
   const Recipe& recipe() const { return recipe_; }
 
  private:
+  bool counting() const { return use_ == Use::kCount; }
   void OpenBase();
+  void RecordBase();
+  int64_t TeacherBytes() const;  // on a backend of its own
   void MakeAdapter();
   void MakeObjective();
   std::unique_ptr<Objective> OnlineOrOnPolicy();
@@ -44,7 +65,9 @@ class TrainingSession {
   std::string HeldWeights() const;
   std::string DescribeTeacher() const;
   int64_t RowsAStep() const;  // an estimate, from the data's mean length
+  bool HasHeldOut() const { return !data_.eval.examples.empty(); }
   Evaluation Evaluate(const std::vector<Example>& examples) const;
+  Evaluation EvaluateTrained() const;  // on the first training rows
   Evaluation EvaluateObjective(const std::vector<Example>& examples) const;
   // Reads the held-out answers if a metric or a sample needs them.
   void OpenHeldOut();
@@ -54,11 +77,13 @@ class TrainingSession {
   const ChatTemplate* chat() const { return data_.chat ? &*data_.chat : nullptr; }
   RunInputs Inputs() const;
 
+  const OpenedRecipe opened_;
+  const Use use_;
   Recipe recipe_;
-  ModelFiles files_;
+  const ModelFiles& files_;  // of opened_
+  const RecipeData& data_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
-  RecipeData data_;
   std::unique_ptr<Adapter> adapter_, reference_;  // reference_: that of preferences
   TeacherModel teacher_model_;
   std::unique_ptr<Objective> objective_;
@@ -66,6 +91,7 @@ class TrainingSession {
   std::unique_ptr<Trainer> trainer_;
   Schedule schedule_;
   BaseRecord base_;
+  Memory held_;                       // the first three fields
   std::vector<std::string> metrics_;  // measured on held-out rows, beside the loss
   std::vector<Answer> answers_;       // of the held-out rows; empty if nothing needs them
   std::vector<std::string> notes_;    // for the user

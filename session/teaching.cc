@@ -54,8 +54,7 @@ TeacherCacheKey CacheKeyOf(const Recipe& recipe, const RecipeData& data, int64_t
   key.fingerprint = Sha256(
       Cat(Fingerprint(teacher->files, static_cast<int>(recipe.train.threads)), " ", t.weights));
   if (!t.adapter.empty()) {
-    key.adapter_fingerprint =
-        Sha256(MappedFile::Open(t.adapter / "adapter_model.safetensors")->bytes());
+    key.adapter_fingerprint = Sha256OfFile(t.adapter / "adapter_model.safetensors");
   }
   key.vocab = std::min(student_vocab, teacher->files.config.vocab);
   key.top_k = std::min(key.top_k, key.vocab);

@@ -96,6 +96,7 @@ Arena::Block* Arena::NewRegion(int64_t size) {
   *block->after() = {0, false, block, nullptr, nullptr};
   held_bytes_ += pages->bytes();
   regions_.push_back(std::move(pages));
+  reached_.push_back(0);
   ASAN_POISON_MEMORY_REGION(block->data(), static_cast<size_t>(block->size));
   Link(block);
   return block;
@@ -114,12 +115,28 @@ void Arena::Split(Block* block, int64_t size) {
   Link(left);
 }
 
+void Arena::Reach(const std::byte* end) {
+  for (size_t i = regions_.size(); i-- > 0;) {
+    const std::byte* begin = regions_[i]->data();
+    if (end <= begin || end > begin + regions_[i]->bytes()) continue;
+    reached_[i] = std::max(reached_[i], end - begin);
+    return;
+  }
+}
+
+int64_t Arena::reached_bytes() const {
+  int64_t sum = 0;
+  for (const int64_t bytes : reached_) sum += (bytes + kLargePage - 1) / kLargePage * kLargePage;
+  return sum;
+}
+
 std::byte* Arena::Allocate(int64_t bytes) {
   const int64_t size = SizeOf(bytes);
   Block* block = FreeBlock(size);
   if (!block) block = NewRegion(size);
   Unlink(block);
   Split(block, size);
+  Reach(block->data() + size);
   ASAN_UNPOISON_MEMORY_REGION(block->data(), static_cast<size_t>(bytes));
   return block->data();
 }
@@ -146,18 +163,22 @@ void Arena::Free(std::byte* data) {
 }
 
 void Arena::Trim() {
-  std::erase_if(regions_, [this](const std::unique_ptr<LargePages>& pages) {
-    auto* block = reinterpret_cast<Block*>(pages->data());
+  size_t kept = 0;
+  for (size_t i = 0; i < regions_.size(); ++i) {
+    auto* block = reinterpret_cast<Block*>(regions_[i]->data());
     if (block->free && block->after()->size == 0) {
       Unlink(block);
-      held_bytes_ -= pages->bytes();
-      return true;
+      held_bytes_ -= regions_[i]->bytes();
+      continue;
     }
     for (; block->size > 0; block = block->after()) {
       if (block->free) DropPages(block->data(), block->size);
     }
-    return false;
-  });
+    reached_[kept] = reached_[i];
+    std::swap(regions_[kept++], regions_[i]);
+  }
+  regions_.resize(kept);
+  reached_.resize(kept);
 }
 
 }  // namespace retort

@@ -34,6 +34,9 @@ class Arena {
   void Trim();
   // Bytes of address space taken from the system, including pages that were never touched.
   int64_t held_bytes() const { return held_bytes_; }
+  // Of these, those up to the highest address ever allocated in each region, in pages of 2 MiB:
+  // what can be resident.
+  int64_t reached_bytes() const;
 
  private:
   struct Block;
@@ -50,8 +53,10 @@ class Arena {
   Block* FreeBlock(int64_t size);
   Block* NewRegion(int64_t size);
   void Split(Block* block, int64_t size);
+  void Reach(const std::byte* end);
 
   std::vector<std::unique_ptr<LargePages>> regions_;
+  std::vector<int64_t> reached_;  // by region, from its begin
   int64_t held_bytes_ = 0;
   uint64_t first_used_ = 0;              // bit i: some list of power i is not empty
   std::array<uint32_t, kFirst> used_{};  // bit j: list j of that power is not empty

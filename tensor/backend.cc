@@ -25,9 +25,12 @@ std::optional<int> CudaIndex(std::string_view device) {
 
 std::unique_ptr<Backend> MakeBackend(const BackendOptions& options) {
   if (options.device == "auto" || options.device == "cpu") {
-    return MakeCpuBackend(options.threads, options.compute);
+    return MakeCpuBackend(options.threads, options.compute,
+                          options.counting ? PoolWork::kSkipped : PoolWork::kDone);
   }
   if (const std::optional<int> index = CudaIndex(options.device)) {
+    if (options.counting)
+      throw InputError("device '", options.device, "': memory is counted for the CPU only");
     return MakeCudaBackend(*index, options.compute);
   }
   throw InputError("device '", options.device, "' is not known; use auto, cpu, cuda or cuda:N");

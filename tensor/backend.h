@@ -69,12 +69,16 @@ struct BackendOptions {
   std::string device = "auto";  // auto | cpu | cuda[:N]
   int threads = 0;              // 0: all processors that this process may use
   Compute compute = Compute::kAuto;
+  // Allocates as the device would and computes nothing: to count the memory of work that is not
+  // done. Results are zeros or undefined.
+  bool counting = false;
 };
 
 // Throws Error{kInput} for an unknown device, Error{kFailure} ("built without CUDA") for one that
 // is not available.
 std::unique_ptr<Backend> MakeBackend(const BackendOptions& options);
-std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute);
+std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute,
+                                        PoolWork work = PoolWork::kDone);
 std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops
 std::unique_ptr<Backend> MakeCudaBackend(int index, Compute compute);
 

@@ -40,6 +40,7 @@ struct Accounts {
   Arena arena;
   std::shared_ptr<Region> region;  // for the next lasting buffers
   int64_t live = 0, peak = 0;
+  int64_t lasting = 0;  // of `live`
 
   void CountIn(int64_t size) {
     live += size;
@@ -75,8 +76,12 @@ class LastingBuffer : public Buffer {
     bytes_ = bytes;
     data_ = region_->Allocate(Aligned(bytes));
     accounts_->CountIn(Aligned(bytes));
+    accounts_->lasting += Aligned(bytes);
   }
-  ~LastingBuffer() override { accounts_->live -= Aligned(bytes_); }
+  ~LastingBuffer() override {
+    accounts_->live -= Aligned(bytes_);
+    accounts_->lasting -= Aligned(bytes_);
+  }
 
  private:
   std::shared_ptr<Accounts> accounts_;
@@ -109,6 +114,9 @@ class HostMemory : public Memory {
   int64_t live_bytes() const override { return accounts_->live; }
   int64_t peak_bytes() const override { return accounts_->peak; }
   int64_t held_bytes() const override { return accounts_->arena.held_bytes(); }
+  int64_t reached_bytes() const override {
+    return accounts_->arena.reached_bytes() + accounts_->lasting;
+  }
   void ResetPeak() override { accounts_->peak = accounts_->live; }
   void Trim() override {
     accounts_->arena.Trim();

@@ -72,6 +72,9 @@ class Memory {
   // Bytes of address space taken from the system for short-lived buffers (Allocate), including
   // pages that were never touched.
   virtual int64_t held_bytes() const = 0;
+  // Bytes that may be resident: of those regions, what was ever allocated, and of the lasting ones
+  // what is in use.
+  virtual int64_t reached_bytes() const = 0;
   virtual void ResetPeak() = 0;
   virtual void Trim() = 0;  // returns free memory to the system
 };

@@ -37,7 +37,7 @@ Json Checksums(const Path& folder) {
     files.push_back(entry.path());
   std::sort(files.begin(), files.end());
   Json out = Json::object();
-  for (const Path& f : files) out[f.filename().string()] = Sha256(MappedFile::Open(f)->bytes());
+  for (const Path& f : files) out[f.filename().string()] = Sha256OfFile(f);
   return out;
 }
 
@@ -177,7 +177,7 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base
   if (files == manifest.end() || !files->is_object())
     throw InputError(where, ": 'files' is missing");
   const std::string weights = WeightsFile(trainer);
-  if (Sha256(MappedFile::Open(folder / weights)->bytes()) != GetString(*files, weights, where)) {
+  if (Sha256OfFile(folder / weights) != GetString(*files, weights, where)) {
     throw InputError((folder / weights).string(), ": its checksum is not the one in ",
                      kManifestName, "; ", kGoBack);
   }

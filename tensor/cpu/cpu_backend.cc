@@ -9,6 +9,15 @@
 #include "tensor/cpu/products.h"
 
 namespace retort {
+namespace {
+
+void CopyBytes(ThreadPool& pool, const std::byte* from, int64_t bytes, std::byte* to) {
+  ForRanges(pool, bytes, kPieceElements * 4, [&](int64_t begin, int64_t end) {
+    std::memcpy(to + begin, from + begin, static_cast<size_t>(end - begin));
+  });
+}
+
+}  // namespace
 
 bool CpuHasBf16() {
 #ifdef __x86_64__
@@ -36,8 +45,8 @@ CpuProducts::CpuProducts(int workers, Compute compute, Memory& memory, Isa isa) 
   if (!bf16_) bf16_ = MakeBF16Gemm();
 }
 
-CpuBackend::CpuBackend(int threads, Compute compute)
-    : pool_(threads),
+CpuBackend::CpuBackend(int threads, Compute compute, PoolWork work)
+    : pool_(threads, work),
       compute_(compute),
       products_(std::make_unique<CpuProducts>(threads, compute, *memory_, isa_)) {}
 
@@ -50,19 +59,21 @@ void CpuBackend::set_isa(Isa isa) {
 
 void CpuBackend::UploadBytes(std::span<const std::byte> from, const Tensor& to) {
   RETORT_CHECK(std::ssize(from) == to.bytes(), from.size(), " bytes as ", to.shape().text());
-  if (!from.empty()) std::memcpy(to.raw(), from.data(), from.size());
+  if (to.dtype() == DType::kI32) {  // kernels check indices before they leave work to the pool
+    if (!from.empty()) std::memcpy(to.raw(), from.data(), from.size());
+  } else {
+    CopyBytes(pool_, from.data(), std::ssize(from), to.raw());
+  }
 }
 
 Event CpuBackend::DownloadBytes(const Tensor& x, std::span<std::byte> out) {
   RETORT_CHECK(std::ssize(out) == x.bytes(), out.size(), " bytes of ", x.shape().text());
-  ForRanges(pool_, x.bytes(), kPieceElements * 4, [&](int64_t begin, int64_t end) {
-    std::memcpy(out.data() + begin, x.raw() + begin, static_cast<size_t>(end - begin));
-  });
+  CopyBytes(pool_, x.raw(), x.bytes(), out.data());
   return {};
 }
 
-std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute) {
-  return std::make_unique<CpuBackend>(threads > 0 ? threads : AvailableProcessors(), compute);
+std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute, PoolWork work) {
+  return std::make_unique<CpuBackend>(threads > 0 ? threads : AvailableProcessors(), compute, work);
 }
 
 }  // namespace retort

@@ -22,8 +22,9 @@ struct Arithmetic;
 
 class CpuBackend final : public Backend {
  public:
-  // threads >= 1.
-  CpuBackend(int threads, Compute compute);
+  // threads >= 1. With PoolWork::kSkipped the backend computes nothing and copies indices
+  // alone, but allocates exactly what it otherwise would: it counts memory.
+  CpuBackend(int threads, Compute compute, PoolWork work = PoolWork::kDone);
   ~CpuBackend() override;
 
   std::string name() const override { return "cpu"; }

@@ -144,6 +144,7 @@ class AwkwardMemory : public Memory {
   int64_t live_bytes() const override { return pages_->live_; }
   int64_t peak_bytes() const override { return pages_->peak_; }
   int64_t held_bytes() const override { return pages_->used_; }
+  int64_t reached_bytes() const override { return pages_->used_; }
   void ResetPeak() override { pages_->peak_ = pages_->live_; }
   void Trim() override {}
   void Open(bool open) { pages_->Open(open); }

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a planned run fits into the machine's memory.
+#pragma once
+
+#include "session/plan.h"
+
+namespace retort {
+
+// "peak 612 MiB counted: ..." and what the process takes, for the user.
+std::vector<std::string> MemoryLines(const MemoryPlan& plan);
+
+// Throws Error{kFailure} when the run needs more memory than is available, with the changes of the
+// recipe that would make it fit.
+void RefuseWhatDoesNotFit(const MemoryPlan& plan, const OpenedRecipe& opened);
+
+}  // namespace retort

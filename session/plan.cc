@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session/plan.h"
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+
+#include "base/error.h"
+#include "base/machine.h"
+
+namespace retort {
+namespace {
+
+using PlanClock = std::chrono::steady_clock;
+
+constexpr double kTimedSeconds = 6;  // of steps, unless one takes longer
+constexpr int64_t kTimedSteps = 5;
+// Code and tables of libraries that are read for the first time while the run is under way, and the
+// stacks of threads.
+constexpr int64_t kLibraries = int64_t{24} << 20;
+
+double SecondsSince(PlanClock::time_point start) {
+  return std::chrono::duration<double>(PlanClock::now() - start).count();
+}
+
+// A change of the recipe that saves memory, or null if it is made already.
+struct SavingStep {
+  std::string_view set;
+  bool (*apply)(Recipe&);
+};
+constexpr SavingStep kSavingSteps[] = {
+    {"model.weights=nf4",
+     [](Recipe& r) {
+       if (r.adapter.kind == "none" || r.model.weights == "nf4") return false;
+       r.model.weights = "nf4";
+       return true;
+     }},
+    {"train.optimizer=adamw8",
+     [](Recipe& r) {
+       if (r.train.optimizer != "adamw") return false;
+       r.train.optimizer = "adamw8";
+       return true;
+     }},
+    {"train.part_tokens=128",
+     [](Recipe& r) {
+       if (r.train.part_tokens <= 128) return false;
+       r.train.part_tokens = 128;
+       return true;
+     }},
+    {"train.gradient_checkpointing=block",
+     [](Recipe& r) {
+       if (r.train.gradient_checkpointing == "block") return false;
+       r.train.gradient_checkpointing = "block";
+       return true;
+     }},
+};
+
+}  // namespace
+
+LengthFacts LengthsOf(const std::vector<int64_t>& lengths) {
+  LengthFacts out;
+  out.rows = std::ssize(lengths);
+  if (lengths.empty()) return out;
+  std::vector<int64_t> sorted = lengths;
+  std::ranges::sort(sorted);
+  const auto at = [&](int64_t percent) {
+    return sorted[static_cast<size_t>((out.rows * percent + 99) / 100 - 1)];
+  };
+  out.shortest = sorted.front();
+  out.median = at(50);
+  out.p95 = at(95);
+  out.p99 = at(99);
+  out.longest = sorted.back();
+  for (auto it = sorted.begin(); it != sorted.end();) {
+    const auto begin = static_cast<int64_t>(std::bit_floor(static_cast<uint64_t>(*it)));
+    const auto end = std::ranges::lower_bound(it, sorted.end(), 2 * begin);
+    out.bins.push_back({begin, 2 * begin, end - it});
+    it = end;
+  }
+  return out;
+}
+
+LengthFacts RowLengths(const Recipe& recipe, const ModelFiles& files) {
+  Recipe longest = recipe;
+  longest.data.max_tokens = files.config.max_positions;
+  longest.data.over_length = "drop";
+  longest.data.audit = "off";
+  const RecipeData data = OpenRecipeData(longest, files);
+  std::vector<int64_t> lengths;
+  for (const Example& e : data.train.examples) {
+    if (e.joined) {
+      lengths.back() += e.size();
+    } else {
+      lengths.push_back(e.size());
+    }
+  }
+  return LengthsOf(lengths);
+}
+
+MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds) {
+  const auto start = PlanClock::now();
+  MemoryPlan plan;
+  plan.process = ResidentMemory() + kLibraries;
+  TrainingSession session(opened, TrainingSession::Use::kCount);
+  plan.description = session.Describe();
+  plan.total_steps = session.total_steps();
+  session.EvaluateOnce();
+  while (plan.steps < plan.total_steps && SecondsSince(start) < seconds) {
+    const auto step = session.Step();
+    if (!step) break;
+    ++plan.steps;
+    plan.tokens += step->tokens;
+  }
+  plan.counted = session.memory();
+  plan.process += plan.counted.reached + plan.counted.mapped + plan.counted.checkpoint;
+  return plan;
+}
+
+std::vector<Saving> SavingsFor(const OpenedRecipe& opened, int64_t limit) {
+  std::vector<Saving> out;
+  OpenedRecipe changed = opened;
+  for (const SavingStep& step : kSavingSteps) {
+    if (!step.apply(changed.recipe)) continue;
+    out.push_back({std::string(step.set), PlanMemory(changed, 1).process});
+    if (out.back().process <= limit) break;
+  }
+  return out;
+}
+
+TimePlan PlanTime(const OpenedRecipe& opened, const MemoryPlan& memory) {
+  TrainingSession session(opened);
+  TimePlan plan;
+  session.Step();  // the first step also makes room and reads code
+  const auto start = PlanClock::now();
+  int64_t tokens = 0;
+  double seconds = 0;
+  while (plan.steps < kTimedSteps && SecondsSince(start) < kTimedSeconds) {
+    const auto step = session.Step();
+    if (!step) break;
+    ++plan.steps;
+    tokens += step->tokens;
+    seconds += step->seconds;
+  }
+  if (plan.steps == 0) return plan;
+  plan.tokens_per_second = static_cast<double>(tokens) / seconds;
+  plan.seconds = static_cast<double>(memory.tokens) / static_cast<double>(memory.steps) *
+                 static_cast<double>(memory.total_steps) / plan.tokens_per_second;
+  return plan;
+}
+
+}  // namespace retort
