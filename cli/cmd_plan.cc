@@ -77,10 +77,12 @@ void Run(const PlanFlags& flags) {
     PrintLine(LengthsText(lengths, recipe.data.max_tokens));
     PrintBins(lengths);
   }
-  const OpenedRecipe opened = OpenRecipe(recipe);
-  const MemoryPlan memory = PlanMemory(opened, kCountedSeconds);
+  OpenedRecipe opened = OpenRecipe(recipe);
+  std::vector<std::string> notes;
+  const MemoryPlan memory = PlanWithin(opened, kCountedSeconds, notes);
   if (!flags.json) {
     for (const std::string& line : memory.description) PrintLine(line);
+    for (const std::string& note : notes) PrintLine(Cat("note     ", note));
     for (const std::string& line : MemoryLines(memory)) PrintLine(line);
   }
   RefuseWhatDoesNotFit(memory, opened);

@@ -191,6 +191,16 @@ void CheckPlaces(const TrainFlags& flags, const Recipe& recipe, const Path& fold
   CheckExports(recipe, folder);
 }
 
+// A run goes on with the choice that "auto" was when it began, whatever memory there is now: the
+// other one would round otherwise.
+void TakeCheckpointing(const Path& folder, Recipe& recipe) {
+  const Path file = folder / "recipe.json";
+  if (recipe.train.gradient_checkpointing != "auto" || !std::filesystem::exists(file)) return;
+  const std::string began =
+      ParseRecipe(ReadText(file), file.string(), folder).train.gradient_checkpointing;
+  recipe.train.gradient_checkpointing = began;
+}
+
 void Run(const TrainFlags& flags) {
   const Recipe given = RecipeOf(flags);
   const Path folder = flags.run.empty() ? Path("runs") / given.name : Path(flags.run);
@@ -198,8 +208,10 @@ void Run(const TrainFlags& flags) {
   std::unique_ptr<FileLock> lock;
   if (std::filesystem::exists(folder)) lock = LockRunFolder(folder);
 
-  const OpenedRecipe opened = OpenRecipe(given);
-  if (!flags.no_plan) RefuseWhatDoesNotFit(PlanMemory(opened, kPlannedSeconds), opened);
+  OpenedRecipe opened = OpenRecipe(given);
+  TakeCheckpointing(folder, opened.recipe);
+  std::vector<std::string> notes;
+  if (!flags.no_plan) RefuseWhatDoesNotFit(PlanWithin(opened, kPlannedSeconds, notes), opened);
   TrainingSession session(opened);
   const Recipe& recipe = session.recipe();
   if (!lock) lock = LockRunFolder(folder);
@@ -207,6 +219,7 @@ void Run(const TrainFlags& flags) {
     return RunFinished(flags, recipe, folder);
 
   NoteStart(session, folder, flags.resume);
+  for (const std::string& note : notes) Note(Cat("note     ", note));
   RunSummary summary;
   {
     const StopSignals signals;

@@ -193,7 +193,8 @@ class Loader {
     if (options_.copy || frozen.owner() != first.file) {
       DropSource(spec);
     } else {
-      model_->mapped_bytes += frozen.total_bytes();
+      const bool rows = LinearOf(spec).use == LinearUse::kEmbedding && !files_.config.head.tied;
+      (rows ? model_->mapped_table_bytes : model_->mapped_bytes) += frozen.total_bytes();
     }
   }
 

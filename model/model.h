@@ -51,7 +51,9 @@ class Model {
   std::vector<Linear> linears;                         // by LinearId
   std::vector<Var> gains;                              // by GainId
   std::vector<std::unique_ptr<Parameter>> parameters;  // the trained tensors; empty if frozen
-  int64_t mapped_bytes = 0;  // of frozen weights that are used in place in their file
+  // Bytes of frozen weights that are used in place in their file: of those that every pass reads,
+  // and of an embedding that is no head too, of which it reads some rows.
+  int64_t mapped_bytes = 0, mapped_table_bytes = 0;
 
  private:
   ops::HeadTransform head_transform() const;

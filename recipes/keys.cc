@@ -324,8 +324,10 @@ std::vector<RecipeKey> TrainKeys() {
       MakeKey(KEY(train.seed), {IntegerShape(0, kLargestInteger)},
               "Seed of every random number of the run."),
       std::move(threads),
-      MakeKey(KEY(train.gradient_checkpointing), {ChoiceShape({"auto", "none", "block"})},
-              "Recompute each block's activations in the backward pass to save memory."),
+      MakeKey(
+          KEY(train.gradient_checkpointing), {ChoiceShape({"auto", "none", "block"})},
+          "Recompute each block's activations in the backward pass to save memory; auto: if the "
+          "run does not fit without."),
       MakeKey(
           KEY(train.part_tokens), {IntegerShape(1, kMostTokens)},
           "Tokens of a micro-batch that are computed at once, in whole rows: fewer take less memory; "

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "model/store/base_check.h"
@@ -202,8 +203,17 @@ TrainingSession::Memory TrainingSession::memory() const {
   for (const auto& t : trainer_->optimizer().trained())
     largest = std::max(largest, t.parameter->value.bytes());
   out.checkpoint = out.optimizer + largest;
-  out.mapped = model_->mapped_bytes + (teacher_model_.own ? teacher_model_.own->mapped_bytes : 0);
+  out.mapped = MappedBytes(*model_);
+  if (teacher_model_.own) out.mapped += MappedBytes(*teacher_model_.own);
   return out;
+}
+
+// The kernel maps some pages around one that is read.
+int64_t TrainingSession::MappedBytes(const Model& model) const {
+  constexpr int64_t kAround = 64 << 10;
+  std::unordered_set<int32_t> ids;
+  for (const Example& e : data_.train.examples) ids.insert(e.ids.begin(), e.ids.end());
+  return model.mapped_bytes + std::min(model.mapped_table_bytes, std::ssize(ids) * kAround);
 }
 
 std::string TrainingSession::DescribeSteps() const {

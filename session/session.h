@@ -55,7 +55,8 @@ class TrainingSession {
   bool counting() const { return use_ == Use::kCount; }
   void OpenBase();
   void RecordBase();
-  int64_t TeacherBytes() const;  // on a backend of its own
+  int64_t MappedBytes(const Model& model) const;  // that are read
+  int64_t TeacherBytes() const;                   // on a backend of its own
   void MakeAdapter();
   void MakeObjective();
   std::unique_ptr<Objective> OnlineOrOnPolicy();
