@@ -107,6 +107,7 @@ void BenchGemm(const GemmBench& options, const std::function<void(const GemmResu
   for (const std::string& name : formats) {
     const WeightFormat format = FormatNamed(name);
     for (const NamedLayer& layer : LayersOf(options.config)) {
+      if (options.weights.empty() && layer.inputs % TraitsOf(format).row_step() != 0) continue;
       for (const Mode& mode : ModesOf(options, format)) {
         const auto backend = MakeBackend({options.device, options.threads, mode.compute});
         ColdWeights weights(format, layer.outputs, layer.inputs, *backend);

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/random.h"
-#include "tensor/quant/quant.h"
+#include "tensor/quant/random_blocks.h"
 
 namespace retort {
 namespace {
@@ -62,11 +62,8 @@ Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t se
   if (format == WeightFormat::kNF4) return RandomNf4(rows, cols, random, memory);
   const int64_t row_bytes = RowBytes(format, cols);
   std::vector<std::byte> pattern(static_cast<size_t>(std::min(rows, kDrawnRows) * row_bytes));
-  std::vector<float> row(static_cast<size_t>(cols));
-  for (size_t at = 0; at < pattern.size(); at += static_cast<size_t>(row_bytes)) {
-    for (float& v : row) v = static_cast<float>(kDeviation * random.Normal());
-    EncodeRow(format, row.data(), cols, pattern.data() + at);
-  }
+  for (size_t at = 0; at < pattern.size(); at += static_cast<size_t>(row_bytes))
+    RandomRow(format, cols, kDeviation, random, pattern.data() + at);
   const int64_t bytes = rows * row_bytes;
   const auto buffer = Repeated(pattern, bytes, memory);
   return Weight(format, rows, cols, {buffer->data(), static_cast<size_t>(bytes)}, buffer);

@@ -43,17 +43,19 @@ void Print(const ExportFlags& flags, const FolderExport& done) {
 }
 
 void Print(const ExportFlags& flags, const GgufExportResult& written, const VerifyReport& verdict) {
+  Json others = Json::object();
+  for (const auto& [name, format] : written.other_formats) others[name] = TraitsOf(format).name;
   if (flags.json) {
     return PrintJson({{"out", flags.out},
                       {"type", flags.type},
                       {"bytes", written.bytes},
-                      {"kept_f16", written.kept_f16},
+                      {"other_formats", others},
                       {"tokenizer_notes", written.notes},
                       {"verify", VerifyJson(verdict)}});
   }
-  for (const std::string& name : written.kept_f16) {
-    Note(Cat("note: ", name, " is stored as f16: its rows do not divide into ", flags.type,
-             " blocks"));
+  for (const auto& [name, format] : written.other_formats) {
+    Note(Cat("note: ", name, " is stored as ", TraitsOf(format).name,
+             ": its rows do not divide into the blocks that ", flags.type, " has for it"));
   }
   for (const std::string& note : written.notes) Note(Cat("note: tokenizer: ", note));
   PrintLine(Cat(flags.out, ": ", BytesText(written.bytes), " of ", flags.type,
@@ -69,7 +71,7 @@ void Run(ExportFlags flags) {
   }
   if (flags.type.empty()) flags.type = "q8_0";
   const VerifiedExport done = ExportGguf(OpenModel(flags.source), flags.out,
-                                         {FormatNamed(flags.type), flags.pure, flags.threads});
+                                         OptionsOfType(flags.type, flags.pure, flags.threads));
   Print(flags, done.written, done.verdict);
 }
 
@@ -89,12 +91,13 @@ void AddExport(CLI::App& app) {
       ->capture_default_str();
   command->add_option(
       "--type", flags->type,
-      Cat("gguf: ", Join(GgufFormatNames(), ", "),
+      Cat("gguf: ", Join(GgufTypeNames(), ", "),
           " (default q8_0); hf: f32, f16, bf16 (default: the file's if it is one of "
           "these, else f32, which keeps all values)"));
   command->add_flag(
       "--pure", flags->pure,
-      "the same type for embedding and head (else q8_0 where the type has fewer than 8 bits)");
+      "one format for all matrices (else the K and IQ types are llama.cpp's mixes, and embedding "
+      "and head are q8_0 where another type has fewer than 8 bits)");
   AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
 #include "export/gguf_name.h"
@@ -22,11 +23,12 @@ constexpr uint32_t kQuantizationVersion = 2;       // of the block formats: ggml
 constexpr int64_t kPanelBytes = int64_t{4} << 20;  // encoded rows per write
 
 // general.file_type: llama.cpp's number for "mostly this type".
-uint32_t FileType(WeightFormat format) {
-  const BlockFormat& f = TraitsOf(format);
+uint32_t FileType(const GgufExportOptions& options) {
+  if (options.mix) return options.mix->file_type;
+  const BlockFormat& f = TraitsOf(options.type);
   if (f.in_gguf()) return *f.file_type;
   throw InputError("--type ", f.name, " cannot be written to a GGUF; use one of ",
-                   Join(GgufFormatNames(), ", "));
+                   Join(GgufTypeNames(), ", "));
 }
 
 GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& options,
@@ -38,7 +40,7 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   const Path folder = std::filesystem::absolute(source.path).lexically_normal();
   WriteGeneral((folder.has_filename() ? folder : folder.parent_path()).filename().string(),
                source.layout, m);
-  m.Set("general.file_type", FileType(options.type));
+  m.Set("general.file_type", FileType(options));
   m.Set("general.quantization_version", kQuantizationVersion);
   const auto tokenizer = LoadTokenizer(source);
   TokenizerSpec spec = tokenizer->spec();
@@ -88,18 +90,52 @@ void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufW
   writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
 }
 
-// The format of a tensor in the file, whose rows have `cols` values there. f16 if they cannot be
-// divided into blocks of the wanted one.
-WeightFormat StoredFormat(const Layout& layout, const TensorSpec& spec, int64_t cols,
-                          const GgufExportOptions& options) {
-  const LinearSpec* linear = layout.LinearOf(spec);
-  if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
-  const bool outer = !linear->in_block();
-  const WeightFormat wanted = outer && !options.pure ? EmbeddingFormat(options.type) : options.type;
-  return cols % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
-}
+// The formats of a file's tensors.
+class StoredFormats {
+ public:
+  StoredFormats(const ModelFiles& source, const GgufExportOptions& options)
+      : source_(source), options_(options) {
+    // Layers may have no matrix of values of their own.
+    for (const TensorSpec& spec : source.layout.tensors) {
+      const LinearSpec* linear = source.layout.LinearOf(spec);
+      if (linear && IsValueName(spec.gguf_name)) value_layers_.push_back(linear->layer);
+    }
+  }
 
-// A matrix that a GGUF keeps as two (HeadSplit).
+  // What is wanted for a tensor of that name and shape.
+  WeightFormat Wanted(const TensorSpec& spec, const std::string& name,
+                      const std::vector<int64_t>& shape) const {
+    const LinearSpec* linear = source_.layout.LinearOf(spec);
+    if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
+    if (options_.pure) return options_.type;
+    if (!options_.mix) return linear->in_block() ? options_.type : EmbeddingFormat(options_.type);
+    MixPlace place{name, linear->layer, source_.config.layers(), shape.back(), shape.size() > 2};
+    if (IsValueName(name)) {
+      const auto at = std::ranges::find(value_layers_, linear->layer);
+      place.layer = at - value_layers_.begin();
+      place.layers = std::ssize(value_layers_);
+    }
+    return FormatInMix(*options_.mix, source_.config, place);
+  }
+  // What its rows can have.
+  WeightFormat Of(const TensorSpec& spec, const std::string& name,
+                  const std::vector<int64_t>& shape) const {
+    return FormatForRows(Wanted(spec, name, shape), shape.back());
+  }
+
+ private:
+  const ModelFiles& source_;
+  const GgufExportOptions& options_;
+  std::vector<int64_t> value_layers_;
+};
+
+// The shapes of the two tensors that a GGUF keeps a matrix as (HeadSplit).
+std::vector<int64_t> FirstShape(const TensorSpec& spec) {
+  return {spec.split.heads, spec.shape[1], spec.split.first};
+}
+std::vector<int64_t> SecondShape(const TensorSpec& spec) {
+  return {spec.split.heads, spec.split.second, spec.shape[1]};
+}
 void WriteSplit(const TensorSpec& spec, const Weight& w, WeightFormat first_format,
                 WeightFormat second_format, GgufWriter& writer) {
   const HeadSplit& s = spec.split;
@@ -130,6 +166,17 @@ void WriteSplit(const TensorSpec& spec, const Weight& w, WeightFormat first_form
 
 }  // namespace
 
+GgufExportOptions OptionsOfType(std::string_view name, bool pure, int threads) {
+  const GgufMix* mix = FindMix(name);
+  if (mix) return {FormatNamed(mix->format), pure, threads, mix};
+  const std::vector<std::string> names = GgufTypeNames();
+  if (std::ranges::find(names, name) == names.end()) {
+    throw InputError("'", Quoted(name), "' is not a type of GGUF files; use one of ",
+                     Join(names, ", "));
+  }
+  return {FormatNamed(name), pure, threads};
+}
+
 GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
                            const GgufExportOptions& options) {
   if (source.gguf)
@@ -140,17 +187,18 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
   const std::vector<RopeTensor> factors = RopeTensors(source.config.ropes.front());
   for (const auto& [name, values] : factors)
     writer.Declare(name, WeightFormat::kF32, {std::ssize(values)});
+  const StoredFormats formats(source, options);
   for (const TensorSpec& spec : layout.tensors) {
     if (spec.expert > 0) continue;  // expert 0 declares the stacked tensor of all experts
     const auto declare = [&](const std::string& name, const std::vector<int64_t>& shape) {
-      const WeightFormat format = StoredFormat(layout, spec, shape.back(), options);
+      const WeightFormat format = formats.Of(spec, name, shape);
       writer.Declare(name, format, shape);
-      if (spec.is_matrix() && format == WeightFormat::kF16 && options.type != format)
-        result.kept_f16.push_back(name);
+      if (format != formats.Wanted(spec, name, shape))
+        result.other_formats.emplace_back(name, format);
     };
     if (const HeadSplit& s = spec.split; s.present()) {
-      declare(s.first_name, {s.heads, spec.shape[1], s.first});
-      declare(s.second_name, {s.heads, s.second, spec.shape[1]});
+      declare(s.first_name, FirstShape(spec));
+      declare(s.second_name, SecondShape(spec));
     } else {
       declare(spec.gguf_name, spec.gguf_shape());
     }
@@ -166,10 +214,10 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     CheckFinite(source, spec, pool);
     const Weight w = FetchTensor(source, spec, *memory);
     if (const HeadSplit& s = spec.split; s.present()) {
-      WriteSplit(spec, w, StoredFormat(layout, spec, s.first, options),
-                 StoredFormat(layout, spec, spec.shape[1], options), writer);
+      WriteSplit(spec, w, formats.Of(spec, s.first_name, FirstShape(spec)),
+                 formats.Of(spec, s.second_name, SecondShape(spec)), writer);
     } else {
-      WriteMatrix(spec, w, StoredFormat(layout, spec, spec.shape[1], options), pool, writer);
+      WriteMatrix(spec, w, formats.Of(spec, spec.gguf_name, spec.gguf_shape()), pool, writer);
     }
     if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))
       entry->file->Drop(entry->bytes);

@@ -4,22 +4,30 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "export/gguf_mix.h"
 #include "model/load.h"
 
 namespace retort {
 
 struct GgufExportOptions {
-  WeightFormat type = WeightFormat::kQ8_0;  // one of GgufFormatNames()
+  WeightFormat type = WeightFormat::kQ8_0;  // of most matrices, one of GgufFormatNames()
   bool pure = false;                        // embedding and head: `type`, not EmbeddingFormat(type)
   int threads = 0;                          // 0: all
+  const GgufMix* mix = nullptr;  // of that type; null: `type` throughout, but as `pure` says
 };
+// The options of a type as users name it (GgufTypeNames()); what llama.cpp has a mix for becomes
+// that mix. Throws Error{kInput} for another name.
+GgufExportOptions OptionsOfType(std::string_view name, bool pure = false, int threads = 0);
 
 struct GgufExportResult {
   int64_t bytes = 0;
-  std::vector<std::string> kept_f16;  // matrices whose rows cannot be divided into blocks
-  std::vector<std::string> notes;     // what llama.cpp does otherwise with the tokenizer
+  // Matrices whose rows do not divide into blocks of their format, and what they have instead.
+  std::vector<std::pair<std::string, WeightFormat>> other_formats;
+  std::vector<std::string> notes;  // what llama.cpp does otherwise with the tokenizer
 };
 
 // Writes the file beside `target` and renames it, so that it appears complete or not at all. Norms,

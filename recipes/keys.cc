@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
+#include "export/gguf_mix.h"
 #include "tensor/quant/format.h"
 
 namespace retort {
@@ -359,7 +360,7 @@ std::vector<RecipeKey> ExportKeys() {
   return {
       MakeKey("export.merge", FIELD(exports.merge), {ChoiceShape({"auto", "original", "nf4"})},
               "The base that the adapter is merged onto; auto: the one that it was trained on."),
-      MakeKey("export.gguf", FIELD(exports.gguf), {ListShape("a list of types", GgufFormatNames())},
+      MakeKey("export.gguf", FIELD(exports.gguf), {ListShape("a list of types", GgufTypeNames())},
               "The GGUF files to write when training has ended."),
       MakeKey("export.out", FIELD(exports.out), {TextShape("a path")},
               "The folder for the merged model and its GGUF files; by default export in the run's "

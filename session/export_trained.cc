@@ -88,7 +88,7 @@ std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder)
   for (const std::string& type : recipe.exports.gguf) {
     const Path file = paths.Gguf(recipe, type);
     if (record.Has(type, file) && std::filesystem::exists(file)) continue;
-    const VerifiedExport done = ExportGguf(OpenModel(paths.merged), file, {FormatNamed(type)});
+    const VerifiedExport done = ExportGguf(OpenModel(paths.merged), file, OptionsOfType(type));
     record.Put(type, file);
     made.push_back(Cat(file.string(), ": ", BytesText(done.written.bytes), ", verified, mean KL ",
                        done.verdict.mean_kl));

@@ -109,7 +109,8 @@ std::string CharsmapFromGguf(const GgufMetadata& m) {
   return bytes;
 }
 
-// Phi-3's file marks unused tokens as unknown ones, of which there is one.
+// Phi-3's file marks unused tokens as unknown ones, of which there is one. Files of Gemma 3 may call
+// it a control token; the id tells it.
 void KeepOneUnknown(TokenizerSpec* spec) {
   int32_t unk = spec->unk;
   if (unk >= 0 && spec->pieces[static_cast<size_t>(unk)].type != PieceType::kUnknown) unk = -1;
@@ -119,6 +120,8 @@ void KeepOneUnknown(TokenizerSpec* spec) {
     if (unk < 0) unk = static_cast<int32_t>(id);
     if (static_cast<int32_t>(id) != unk) type = PieceType::kControl;
   }
+  if (unk < 0 && spec->unk >= 0)
+    spec->pieces[static_cast<size_t>(spec->unk)].type = PieceType::kUnknown;
 }
 
 // Flags that llama.cpp tells by the model's name.

@@ -18,7 +18,25 @@ namespace retort {
   FORMAT(kNf4Format)           \
   FORMAT(kQ4_1Format)          \
   FORMAT(kQ5_0Format)          \
-  FORMAT(kQ5_1Format)
+  FORMAT(kQ5_1Format)          \
+  FORMAT(kQ2_KFormat)          \
+  FORMAT(kQ3_KFormat)          \
+  FORMAT(kQ4_KFormat)          \
+  FORMAT(kQ5_KFormat)          \
+  FORMAT(kQ6_KFormat)          \
+  FORMAT(kIq4NlFormat)         \
+  FORMAT(kIq4XsFormat)         \
+  FORMAT(kMxfp4Format)         \
+  FORMAT(kTq1Format)           \
+  FORMAT(kTq2Format)           \
+  FORMAT(kQ8_KFormat)          \
+  FORMAT(kIq3SFormat)          \
+  FORMAT(kIq3XxsFormat)        \
+  FORMAT(kIq2SFormat)          \
+  FORMAT(kIq2XsFormat)         \
+  FORMAT(kIq2XxsFormat)        \
+  FORMAT(kIq1MFormat)          \
+  FORMAT(kIq1SFormat)
 
 #define RETORT_DECLARE(name) extern const BlockFormat name;
 #define RETORT_ADDRESS(name) &(name),
@@ -76,6 +94,14 @@ std::vector<std::string> FormatNames() {
 
 std::vector<std::string> GgufFormatNames() {
   return NamesOf([](const BlockFormat& f) { return f.in_gguf(); });
+}
+
+WeightFormat FormatForRows(WeightFormat format, int64_t cols) {
+  while (cols % TraitsOf(format).row_step() != 0) {
+    const std::string_view narrow = TraitsOf(format).narrow;
+    format = narrow.empty() ? WeightFormat::kF16 : FormatNamed(narrow);
+  }
+  return format;
 }
 
 WeightFormat EmbeddingFormat(WeightFormat format) {

@@ -38,6 +38,9 @@ struct BlockFormat {
   // general.file_type of a GGUF whose matrices are mostly of this format.
   std::optional<uint32_t> file_type = {};
   std::string_view safetensors = "";  // dtype in a safetensors file; "": none
+  // The format of rows that do not divide into these blocks, by llama.cpp's choice: one of smaller
+  // blocks. "": f16.
+  std::string_view narrow = "";
 
   // Limit of export's self-test on the mean KL per token, in nats: about ten times the KL that the
   // format causes in small real models, which lose more by it than large ones.
@@ -59,9 +62,12 @@ struct BlockFormat {
   void (*columns)(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
                   float* out) = nullptr;
 
-  // Encodes one row of `count` values, whole blocks, into `out`, which need not be aligned. Null:
-  // Retort only reads the format, or its rows cannot be encoded independently.
-  void (*encode)(Isa isa, const float* row, int64_t count, std::byte* out) = nullptr;
+  // Encodes one row of `count` values, whole blocks, into `out`, which need not be aligned.
+  // `importance`: null, or a weight >= 0 for the squared error of each value; formats that choose
+  // nothing by it ignore it. Null: Retort only reads the format, or its rows cannot be encoded
+  // independently.
+  void (*encode)(Isa isa, const float* row, const float* importance, int64_t count,
+                 std::byte* out) = nullptr;
   // Encodes a matrix of a format that cannot be encoded row by row. `double_quant`: NF4's block
   // maxima are quantised too.
   Weight (*convert)(const Weight& source, bool double_quant, Memory& memory,
@@ -84,6 +90,10 @@ std::optional<WeightFormat> FormatOfSafetensors(std::string_view dtype);
 
 std::vector<std::string> FormatNames();      // all
 std::vector<std::string> GgufFormatNames();  // those that `export` can write
+
+// `format`, or what llama.cpp puts in its place for rows of `cols` values that do not divide into
+// its blocks: BlockFormat::narrow, and f16 in the end.
+WeightFormat FormatForRows(WeightFormat format, int64_t cols);
 
 // The format of embedding and head in a model whose other matrices are of `format`: 8 bits if those
 // have fewer, bf16 for NF4, else the same.

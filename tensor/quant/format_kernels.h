@@ -68,7 +68,8 @@ struct EncodeKernel {
 // BlockFormat::encode. Kernel defines, besides Block and kValues,
 //   template <int W> RETORT_INLINE static Block Encoded(const float* x);  // of kValues values
 template <class Kernel>
-void EncodeBlocks(Isa isa, const float* row, int64_t count, std::byte* out) {
+void EncodeBlocks(Isa isa, const float* row, const float* /*importance*/, int64_t count,
+                  std::byte* out) {
   CallSimd<EncodeKernel<Kernel>>(isa, row, count / Kernel::kValues, out);
 }
 
@@ -101,6 +102,24 @@ template <int W>
 RETORT_INLINE void StoreBytes(void* p, Ints<W> v) {
   const Chars<W> bytes = __builtin_convertvector(__builtin_convertvector(v, Halves<W>), Chars<W>);
   std::memcpy(p, &bytes, sizeof bytes);
+}
+
+// table[index & 15]
+template <int W>
+RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
+#if __has_builtin(__builtin_shuffle)  // GCC's; clang finds instructions for the loop
+  if constexpr (W == 16) {
+    return __builtin_shuffle(Load<16>(table), index);
+  }
+  if constexpr (W == 8) {
+    const Floats<8> low = __builtin_shuffle(Load<8>(table), index);
+    const Floats<8> high = __builtin_shuffle(Load<8>(table + 8), index);
+    return (index & 8) != 0 ? high : low;
+  }
+#endif
+  Floats<W> v;
+  for (int i = 0; i < W; ++i) v[i] = table[index[i] & 15];
+  return v;
 }
 
 // ---- codes of 5 bits in blocks of 32: four low bits in q, as value i in the low and value i + 16
@@ -136,6 +155,14 @@ RETORT_INLINE void SplitFifthBits(const uint8_t* codes, uint8_t* q, uint8_t* hig
 template <int W>
 RETORT_INLINE Ints<W> Truncated(Floats<W> v) {
   return __builtin_convertvector((v > -129.0f) & (v < 128.0f) ? v : Floats<W>{}, Ints<W>);
+}
+// Rounded to nearest, halves away from zero; what is not within -129 and 128 becomes 0.
+template <int W>
+RETORT_INLINE Ints<W> RoundedAway(Floats<W> v) {
+  const Ints<W> whole = Truncated<W>(v);
+  const Floats<W> rest = v - __builtin_convertvector(whole, Floats<W>);  // exact if v fits
+  const Ints<W> away = (v > -129.0f) & (v < 128.0f) & ((rest <= -0.5f) - (rest >= 0.5f));
+  return whole + away;  // a true comparison is -1
 }
 RETORT_INLINE float InverseOf(float d) { return d != 0 ? 1 / d : 0.0f; }
 

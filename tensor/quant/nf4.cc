@@ -36,24 +36,6 @@ constexpr std::array<float, 15> kMidpoints = [] {
   return m;
 }();
 
-// table[index & 15]
-template <int W>
-RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
-#if __has_builtin(__builtin_shuffle)  // GCC's; clang finds instructions for the loop
-  if constexpr (W == 16) {
-    return __builtin_shuffle(Load<16>(table), index);
-  }
-  if constexpr (W == 8) {
-    const Floats<8> low = __builtin_shuffle(Load<8>(table), index);
-    const Floats<8> high = __builtin_shuffle(Load<8>(table + 8), index);
-    return (index & 8) != 0 ? high : low;
-  }
-#endif
-  Floats<W> v;
-  for (int i = 0; i < W; ++i) v[i] = table[index[i] & 15];
-  return v;
-}
-
 struct Nf4Kernel {
   template <int W>
   RETORT_INLINE static void Run(const std::byte* in, const float* scales, int64_t blocks,

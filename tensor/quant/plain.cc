@@ -24,14 +24,14 @@ void CopyFloats(Isa, const Weight& w, int64_t first, int64_t count, float* out) 
 }
 
 template <class T, T (*kConvert)(float)>
-void EncodeValues(Isa, const float* row, int64_t count, std::byte* out) {
+void EncodeValues(Isa, const float* row, const float*, int64_t count, std::byte* out) {
   for (int64_t i = 0; i < count; ++i, out += sizeof(T)) {
     const T value = kConvert(row[i]);
     std::memcpy(out, &value, sizeof value);
   }
 }
 
-void EncodeFloats(Isa, const float* row, int64_t count, std::byte* out) {
+void EncodeFloats(Isa, const float* row, const float*, int64_t count, std::byte* out) {
   std::memcpy(out, row, static_cast<size_t>(count) * sizeof(float));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q4_0: 32 values d * (q - 8), d an f16, q of 4 bits.
-#include "tensor/quant/format_kernels.h"
+#include "tensor/quant/lane_blocks.h"
 
 namespace retort {
 namespace {
@@ -35,6 +35,17 @@ struct Q4_0Kernel {
       StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
     return block;
   }
+
+  template <int W>
+  RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
+                                        float row_square, Block* out) {
+    EncodeAroundZero<W>(x, importance, row_square, 8, out,
+                        [](Block& block, float d, const uint8_t* codes) {
+                          block.d = ToF16(d);
+                          for (int i = 0; i < 16; ++i)
+                            block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
+                        });
+  }
 };
 
 }  // namespace
@@ -49,6 +60,6 @@ extern const BlockFormat kQ4_0Format = {.name = "q4_0",
                                         .int8 = true,
                                         .decode = DecodeBlocks<Q4_0Kernel>,
                                         .columns = DecodeBlockColumns<Q4_0Kernel>,
-                                        .encode = EncodeBlocks<Q4_0Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q4_0Kernel>};
 
 }  // namespace retort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q4_1: 32 values d * q + m, d and m f16, q of 4 bits.
-#include "tensor/quant/format_kernels.h"
+#include "tensor/quant/lane_blocks.h"
 
 namespace retort {
 namespace {
@@ -44,6 +44,18 @@ struct Q4_1Kernel {
       StoreBytes<W>(block.q + i, codes(x + i) | codes(x + 16 + i) << 4);
     return block;
   }
+
+  template <int W>
+  RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
+                                        float row_square, Block* out) {
+    EncodeFromMinimum<W>(x, importance, row_square, 15, out,
+                         [](Block& block, float d, float m, const uint8_t* codes) {
+                           block.d = ToF16(d);
+                           block.m = ToF16(m);
+                           for (int i = 0; i < 16; ++i)
+                             block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
+                         });
+  }
 };
 
 }  // namespace
@@ -57,6 +69,6 @@ extern const BlockFormat kQ4_1Format = {.name = "q4_1",
                                         .kl_limit = 1.0,
                                         .decode = DecodeBlocks<Q4_1Kernel>,
                                         .columns = DecodeBlockColumns<Q4_1Kernel>,
-                                        .encode = EncodeBlocks<Q4_1Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q4_1Kernel>};
 
 }  // namespace retort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q5_0: 32 values d * (q - 16), d an f16, q of 5 bits.
-#include "tensor/quant/format_kernels.h"
+#include "tensor/quant/lane_blocks.h"
 
 namespace retort {
 namespace {
@@ -43,6 +43,16 @@ struct Q5_0Kernel {
     SplitFifthBits(codes, block.q, block.high);
     return block;
   }
+
+  template <int W>
+  RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
+                                        float row_square, Block* out) {
+    EncodeAroundZero<W>(x, importance, row_square, 16, out,
+                        [](Block& block, float d, const uint8_t* codes) {
+                          block.d = ToF16(d);
+                          SplitFifthBits(codes, block.q, block.high);
+                        });
+  }
 };
 
 }  // namespace
@@ -56,6 +66,6 @@ extern const BlockFormat kQ5_0Format = {.name = "q5_0",
                                         .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_0Kernel>,
                                         .columns = DecodeBlockColumns<Q5_0Kernel>,
-                                        .encode = EncodeBlocks<Q5_0Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q5_0Kernel>};
 
 }  // namespace retort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q5_1: 32 values d * q + m, d and m f16, q of 5 bits.
-#include "tensor/quant/format_kernels.h"
+#include "tensor/quant/lane_blocks.h"
 
 namespace retort {
 namespace {
@@ -43,6 +43,17 @@ struct Q5_1Kernel {
     SplitFifthBits(codes, block.q, block.high);
     return block;
   }
+
+  template <int W>
+  RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
+                                        float row_square, Block* out) {
+    EncodeFromMinimum<W>(x, importance, row_square, 31, out,
+                         [](Block& block, float d, float m, const uint8_t* codes) {
+                           block.d = ToF16(d);
+                           block.m = ToF16(m);
+                           SplitFifthBits(codes, block.q, block.high);
+                         });
+  }
 };
 
 }  // namespace
@@ -56,6 +67,6 @@ extern const BlockFormat kQ5_1Format = {.name = "q5_1",
                                         .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_1Kernel>,
                                         .columns = DecodeBlockColumns<Q5_1Kernel>,
-                                        .encode = EncodeBlocks<Q5_1Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q5_1Kernel>};
 
 }  // namespace retort

@@ -31,13 +31,8 @@ struct Q8_0Kernel {
     const float d = MaxLane<W>(top) / 127, inverse = InverseOf(d);
     Block block;
     block.d = ToF16(d);
-    for (int i = 0; i < 32; i += W) {
-      const Floats<W> v = Load<W>(x + i) * inverse;
-      const Ints<W> whole = Truncated<W>(v);
-      const Floats<W> rest = v - __builtin_convertvector(whole, Floats<W>);  // exact if v fits
-      const Ints<W> away = (v > -129.0f) & (v < 128.0f) & ((rest <= -0.5f) - (rest >= 0.5f));
-      StoreBytes<W>(block.q + i, whole + away);  // a true comparison is -1
-    }
+    for (int i = 0; i < 32; i += W)
+      StoreBytes<W>(block.q + i, RoundedAway<W>(Load<W>(x + i) * inverse));
     return block;
   }
 };

@@ -21,8 +21,9 @@ void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, float
 void DecodeRow(const Weight& w, int64_t row, int64_t begin, int64_t count, BF16* out);
 
 // Encodes one row of floats into `out` (RowBytes(format, count) bytes). count is a multiple of the
-// block size; the format must have `encode`.
-void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out);
+// block size; the format must have `encode`. `importance`: as BlockFormat::encode takes it.
+void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out,
+               const float* importance = nullptr);
 
 // A copy of `source` in another format, allocated from `memory`. Converted in parallel, a few rows
 // at a time, so that the whole matrix is never held in f32. `double_quant` applies to NF4 only,

@@ -35,10 +35,11 @@ Weight EncodedByRows(const Weight& source, WeightFormat format, Memory& memory, 
 
 }  // namespace
 
-void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out) {
+void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* out,
+               const float* importance) {
   const BlockFormat& f = TraitsOf(format);
   RETORT_CHECK(f.encode && count % f.block_elements == 0, count, " values as ", f.name);
-  f.encode(HostIsa(), row, count, out);
+  f.encode(HostIsa(), row, importance, count, out);
 }
 
 Weight Requantised(const Weight& source, WeightFormat format, bool double_quant, Memory& memory,

@@ -26,7 +26,7 @@ std::vector<float> Row(const Weight& w, int64_t row) {
 TEST(RandomModelTest, WeightsAreSmallAndDiffer) {
   const auto memory = MakeHostMemory();
   for (const WeightFormat format : AllFormats()) {
-    const Weight w = RandomWeight(format, 300, 96, 1, *memory);
+    const Weight w = RandomWeight(format, 300, 256, 1, *memory);
     double squares = 0;
     for (int64_t r = 0; r < w.rows(); ++r) {
       for (const float v : Row(w, r)) {
@@ -34,9 +34,9 @@ TEST(RandomModelTest, WeightsAreSmallAndDiffer) {
         squares += double{v} * v;
       }
     }
-    EXPECT_NEAR(std::sqrt(squares / (300 * 96)), 0.02, 0.007) << TraitsOf(format).name;
+    EXPECT_NEAR(std::sqrt(squares / (300 * 256)), 0.02, 0.007) << TraitsOf(format).name;
     EXPECT_NE(Row(w, 0), Row(w, 1)) << TraitsOf(format).name;
-    EXPECT_NE(Row(w, 0), Row(RandomWeight(format, 300, 96, 2, *memory), 0));
+    EXPECT_NE(Row(w, 0), Row(RandomWeight(format, 300, 256, 2, *memory), 0));
   }
 }
 
@@ -71,7 +71,7 @@ TEST(RandomModelTest, GivesTheTablesTheirOwnFormat) {
 TEST(RandomModelTest, ComputesFiniteLogits) {
   for (const WeightFormat format : AllFormats()) {
     const auto backend = MakeCpuBackend(1, Compute::kF32);
-    DenseConfig c = ShapeNamed("2,64,4,2,128,512");
+    DenseConfig c = ShapeNamed("2,256,4,2,256,512");
     c.qkv_bias = true, c.qk_norm = QkNorm::kHeads;
     const auto model = MakeRandomModel(c, format, *backend);
     Batch batch;

@@ -93,8 +93,9 @@ TEST_F(GgufExport, StoresEachTensorAsTheContractSays) {
     EXPECT_EQ(file.tensors.Find("blk.1.attn_q.bias")->format, WeightFormat::kF32);
     EXPECT_EQ(file.tensors.Find("blk.1.ffn_down.weight")->format, WeightFormat::kF16);
     EXPECT_EQ(file.tensors.Find("output_norm.weight")->format, WeightFormat::kF32);
-    EXPECT_EQ(result_.kept_f16,
-              (std::vector<std::string>{"blk.0.ffn_down.weight", "blk.1.ffn_down.weight"}));
+    EXPECT_EQ(result_.other_formats, (std::vector<std::pair<std::string, WeightFormat>>{
+                                         {"blk.0.ffn_down.weight", WeightFormat::kF16},
+                                         {"blk.1.ffn_down.weight", WeightFormat::kF16}}));
     EXPECT_EQ(result_.bytes, static_cast<int64_t>(std::filesystem::file_size(gguf)));
   }
 }

@@ -33,7 +33,7 @@ std::string HandMade(uint32_t version) {
   b.String("a.f64").Add(12u).Add(0.1);
   b.String("a.bools").Add(9u).Add(7u).Add(uint64_t{2}).Add(uint8_t{0}).Add(uint8_t{1});
   b.String("f").Add(2u).Add(uint64_t{3}).Add(uint64_t{2}).Add(0u).Add(uint64_t{0});
-  b.String("k").Add(1u).Add(uint64_t{256}).Add(12u).Add(uint64_t{32});
+  b.String("k").Add(1u).Add(uint64_t{256}).Add(40u).Add(uint64_t{32});
   b.String("new").Add(1u).Add(uint64_t{5}).Add(99u).Add(uint64_t{192});
   b.String("q").Add(1u).Add(uint64_t{32}).Add(8u).Add(uint64_t{192});
   b.PadTo(32);
@@ -74,11 +74,11 @@ TEST(Gguf, ReadsAFileMadeByHand) {
     float last;
     std::memcpy(&last, f.bytes().data() + 20, 4);
     EXPECT_EQ(last, 5.0f);
-    EXPECT_EQ(file.tensors.Find("k")->type_name(), "Q4_K");
+    EXPECT_EQ(file.tensors.Find("k")->type_name(), "NVFP4");
     EXPECT_EQ(TextOf(file.tensors.Find("k")->bytes), std::string(144, 'k'));
     EXPECT_EQ(file.tensors.Find("new")->type_name(), "ggml type 99");
     EXPECT_EQ(TextOf(file.tensors.Load("q", {32}).bytes()), std::string(34, 'q'));
-    ExpectRefused([&] { file.tensors.Load("k", {256}); }, {"m.gguf", "'k'", "Q4_K"});
+    ExpectRefused([&] { file.tensors.Load("k", {256}); }, {"m.gguf", "'k'", "NVFP4"});
   }
 }
 

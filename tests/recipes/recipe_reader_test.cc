@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "export/gguf_mix.h"
 #include "recipes/key_lines.h"
 #include "recipes/other_names.h"
 #include "tensor/quant/format.h"
@@ -225,7 +226,7 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
   }
   EXPECT_EQ(Refusal(kMinimal, {"export.gguf=[\"q9\"]"}),
             Cat("--set export.gguf=[\"q9\"]: 'export.gguf' must be a list of types (",
-                Join(GgufFormatNames(), ", "), "), not [\"q9\"]"));
+                Join(GgufTypeNames(), ", "), "), not [\"q9\"]"));
 }
 
 // Without an upper bound they would take memory or time without end, or become infinite.

@@ -87,6 +87,8 @@ bool TooFewForMeans(const Size& size) { return size.tokens * std::min(size.in, s
 // Odd widths if the format allows them. Rows of block formats are whole blocks, but NF4's blocks
 // continue from row to row, and the last one may end with half a byte.
 std::vector<Size> SizesFor(WeightFormat format) {
+  // Products of long blocks differ from those of others in their decoding alone.
+  if (TraitsOf(format).row_step() == 256) return {{1, 256, 1}, {3, 512, 33}, {129, 256, 65}};
   if (const int64_t step = TraitsOf(format).row_step(); step > 1) {
     std::vector<Size> sizes = {{1, 32, 1},   {2, 64, 105},  {3, 160, 33},  {7, 224, 10},
                                {17, 96, 65}, {1, 576, 172}, {64, 160, 64}, {129, 192, 33}};
@@ -109,7 +111,7 @@ std::vector<OpCase> LinearCases() {
           if (!rounds || !TooFewForMeans(size)) {
             cases.push_back(LinearCase(format, compute, size, false, gradient, false));
           }
-          if (!rounds || format == WeightFormat::kNF4) continue;
+          if (!rounds || !KeepsWholeWeights(format)) continue;
           cases.push_back(LinearCase(format, compute, size, true, gradient, false));
         }
         if (compute == Compute::kInt8 && TraitsOf(format).int8) {

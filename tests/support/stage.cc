@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "tensor/quant/quant.h"
+#include "tensor/quant/random_blocks.h"
 
 namespace retort {
 namespace {
@@ -27,12 +28,19 @@ std::vector<float> WholeWeights(Stage& stage, WeightFormat format, int64_t rows,
   return values;
 }
 
+// The format's blocks of the values; of a format that is only read, any blocks of their size.
 Weight FromFloats(WeightFormat format, int64_t rows, int64_t cols,
                   const std::vector<float>& values) {
   const int64_t row_bytes = RowBytes(format, cols);
   auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(rows * row_bytes));
+  RandomStream random(MakeKey(2, RandomUse::kData));
   for (int64_t r = 0; r < rows; ++r) {
-    EncodeRow(format, values.data() + r * cols, cols, bytes->data() + r * row_bytes);
+    std::byte* row = bytes->data() + r * row_bytes;
+    if (TraitsOf(format).encode) {
+      EncodeRow(format, values.data() + r * cols, cols, row);
+    } else {
+      RandomRow(format, cols, 1 / std::sqrt(static_cast<double>(cols)), random, row);
+    }
   }
   return Weight(format, rows, cols, Bytes(*bytes), bytes);
 }
@@ -165,6 +173,22 @@ Weight MakeWeight(Stage& stage, WeightFormat format, int64_t rows, int64_t cols,
   ThreadPool pool(1);
   return Requantised(FromFloats(WeightFormat::kF32, rows, cols, values), format, double_quant,
                      *memory, pool);
+}
+
+bool KeepsWholeWeights(WeightFormat format) {
+  const BlockFormat& f = TraitsOf(format);
+  if (!f.encode) return false;
+  const bool wide = f.block_bytes >= f.block_elements;
+  std::vector<float> values, decoded(kMostBlockElements);
+  for (int i = 0; i < kMostBlockElements; ++i) {
+    const int place = i % f.block_elements;
+    const int narrow = place == 0 ? -8 : place == 1 ? 7 : i * 11 % 15 - 7;
+    values.push_back(wide ? static_cast<float>(i % 32 ? i * 37 % 255 - 127 : 127) / 64
+                          : static_cast<float>(narrow) / 8);
+  }
+  DecodeRow(FromFloats(format, 1, kMostBlockElements, values), 0, 0, kMostBlockElements,
+            decoded.data());
+  return decoded == values;
 }
 
 std::vector<float> WholeValues(Stage& stage, int64_t rows, int64_t cols) {

@@ -77,6 +77,8 @@ OpRun RunOn(std::shared_ptr<Stage> stage, std::function<void()> call);
 // for NF4, the values are normal, times 1 / sqrt(cols).
 Weight MakeWeight(Stage& stage, WeightFormat format, int64_t rows, int64_t cols, bool whole,
                   bool double_quant = false);
+// Whether that is so for the format: its blocks keep such values, exactly.
+bool KeepsWholeWeights(WeightFormat format);
 // [rows, cols] multiples of 1/64 in [-127/64, 127/64]. Each block of 32 contains an extreme value,
 // so that the values are exact in bf16 and in int8 blocks.
 std::vector<float> WholeValues(Stage& stage, int64_t rows, int64_t cols);

@@ -35,6 +35,9 @@ struct Case {
   int64_t tokens, outputs, inputs;
 };
 std::vector<Case> CasesFor(WeightFormat format) {
+  // Products of long blocks differ from those of others in their decoding alone.
+  if (TraitsOf(format).row_step() == 256)
+    return {{1, 1, 256}, {3, 129, 512}, {17, 65, 256}, {130, 70, 2304}};
   std::vector<Case> cases = {{1, 1, 1},       {3, 5, 7},      {2, 65, 129},   {4, 172, 64},
                              {5, 129, 65},    {17, 172, 172}, {64, 64, 1100}, {130, 70, 33},
                              {130, 200, 576}, {130, 70, 2080}};
@@ -303,7 +306,7 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
 // Beside int8 products also those of other formats, and of adapters, as a runner holds them.
 TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
   TestWeights weights;
-  constexpr int64_t kMost = 40, kIn = 1056, kOut = 75, kRank = 8;
+  constexpr int64_t kMost = 40, kIn = 1280, kOut = 75, kRank = 8;
   const std::vector<float> x = RandomFloats(kMost * kIn, 1),
                            values = RandomFloats(kOut * kIn, 2, 0.05);
   for (const WeightFormat format : AllFormats()) {
@@ -407,15 +410,17 @@ TEST(Gemm, EqualsTheDoubleLoop) {
 TEST(EmbedRows, GivesDecodedRows) {
   for (const Storage& storage : Storages()) {
     TestWeights weights;
-    const Operands in(weights, {1, 50, 96}, storage);
+    const int64_t cols = RoundUp(96, TraitsOf(storage.format).row_step());
+    const Operands in(weights, {1, 50, cols}, storage);
     const std::vector<int32_t> ids = {0, 49, 7, 7, 31};
     ForCpuBackends([&](CpuBackend& backend) {
-      Tensor out = backend.New({5, 96});
+      Tensor out = backend.New({5, cols});
       backend.EmbedRows(backend.Prepare(in.w, {}), backend.Upload(ids), out);
       const std::vector<float> actual = backend.ToFloats(out);
       for (size_t i = 0; i < ids.size(); ++i) {
-        for (size_t c = 0; c < 96; ++c) {
-          EXPECT_EQ(actual[i * 96 + c], in.values[static_cast<size_t>(ids[i]) * 96 + c]);
+        for (int64_t c = 0; c < cols; ++c) {
+          EXPECT_EQ(actual[i * static_cast<size_t>(cols) + static_cast<size_t>(c)],
+                    in.values[static_cast<size_t>(ids[i] * cols + c)]);
         }
       }
       return actual;

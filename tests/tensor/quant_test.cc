@@ -108,17 +108,19 @@ TEST(Encode, DecodesToNearlyTheSameValues) {
   const std::vector<float> values = RandomFloats(8 * 512, 11);
   for (const WeightFormat format : AllFormats()) {
     const BlockFormat& f = TraitsOf(format);
-    if (f.block_elements == 1) continue;
+    if (f.block_elements == 1 || !(f.encode || f.convert)) continue;
     SCOPED_TRACE(f.name);
     const std::vector<float> decoded =
         Decoded(weights.Converted(weights.Make(WeightFormat::kF32, 8, 512, values), format));
     const int bits = 8 * f.block_bytes / f.block_elements;  // of a value, of which one is its sign
+    // MXFP4's largest level may be 3/4 of the largest magnitude.
+    const double steps = f.name == "mxfp4" ? 2 : 1.25;
     for (size_t i = 0; i < values.size(); ++i) {
       const size_t begin = i / f.block_elements * f.block_elements;
       float top = 0;
       for (size_t j = begin; j < begin + f.block_elements; ++j)
         top = std::max(top, std::abs(values[j]));
-      ASSERT_NEAR(decoded[i], values[i], 1.25 * top / (1 << (bits - 1))) << i;
+      ASSERT_NEAR(decoded[i], values[i], steps * top / (1 << (bits - 1))) << i;
     }
   }
 }
@@ -136,10 +138,10 @@ TEST(Encode, GivesTheSameBytesWithEveryInstructionSet) {
     const int64_t count = std::ssize(values) / f.block_elements * f.block_elements;
     std::vector<std::byte> portable(static_cast<size_t>(count / f.block_elements * f.block_bytes)),
         other = portable;
-    f.encode(Isa::kPortable, values.data(), count, portable.data());
+    f.encode(Isa::kPortable, values.data(), nullptr, count, portable.data());
     for (const Isa isa : {Isa::kAvx2, Isa::kAvx512}) {
       if (isa > HostIsa()) continue;
-      f.encode(isa, values.data(), count, other.data());
+      f.encode(isa, values.data(), nullptr, count, other.data());
       EXPECT_EQ(HexOf(portable), HexOf(other));
     }
   }
@@ -288,9 +290,11 @@ TEST(Nf4, DoubleQuantisationIsThatOfThePlainMaxima) {
 
 TEST(Requantised, GivesTheSameBytesAtAnyNumberOfThreads) {
   TestWeights weights;
-  const Weight source = weights.Make(WeightFormat::kF32, 700, 416, RandomFloats(700 * 416, 5));
+  const Weight source = weights.Make(WeightFormat::kF32, 700, 512, RandomFloats(700 * 512, 5));
   for (const WeightFormat format : AllFormats()) {
-    SCOPED_TRACE(TraitsOf(format).name);
+    const BlockFormat& f = TraitsOf(format);
+    if (!f.encode && !f.convert) continue;
+    SCOPED_TRACE(f.name);
     for (const bool twice : {false, true}) {
       std::vector<std::string> sums;
       for (const int threads : {1, 2, 3}) {
@@ -338,7 +342,7 @@ TEST(DecodeRow, PartsOfRowsAreTheSameWithEveryInstructionSet) {
       DecodeRow(Isa::kPortable, w, r, 0, cols, whole.data());
       for (const Isa isa : {Isa::kPortable, Isa::kAvx2, Isa::kAvx512}) {
         if (isa > HostIsa()) continue;
-        for (int64_t begin = 0; begin < cols; begin += 7) {
+        for (int64_t begin = 0; begin<cols; begin += cols> 500 ? 37 : 7) {
           for (const int64_t count :
                {int64_t{0}, int64_t{1}, int64_t{31}, int64_t{66}, cols - begin}) {
             if (begin + count > cols) continue;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/quant/quant.h"
+#include "tensor/quant/random_blocks.h"
 #include "tensor/quant/strips.h"
 #include "tests/tensor/cpu_support.h"
 
@@ -27,8 +28,20 @@ class TestWeights {
     return format == WeightFormat::kF32 ? plain : Converted(plain, format, double_quant);
   }
   Weight InStrips(const Weight& w) { return retort::InStrips(w, *memory_, pool_); }
+  // Of a format that is only read: some blocks of about the size of RandomFloats.
   Weight Converted(const Weight& source, WeightFormat format, bool double_quant = false) {
+    const BlockFormat& f = TraitsOf(format);
+    if (!f.encode && !f.convert) return Any(format, source.rows(), source.cols());
     return Requantised(source, format, double_quant, *memory_, pool_);
+  }
+
+  Weight Any(WeightFormat format, int64_t rows, int64_t cols) {
+    RandomStream random(MakeKey(5, RandomUse::kData));
+    const int64_t row_bytes = RowBytes(format, cols);
+    auto bytes = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(rows * row_bytes));
+    for (int64_t r = 0; r < rows; ++r)
+      RandomRow(format, cols, 0.3, random, bytes->data() + r * row_bytes);
+    return Weight(format, rows, cols, Bytes(*bytes), bytes);
   }
 
  private:

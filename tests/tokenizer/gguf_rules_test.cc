@@ -67,6 +67,21 @@ TEST(GgufDefaults, GiveLlamasItsUsualTokens) {
   EXPECT_EQ(tokenizer->EncodePrompt("a"), (Ids{1, 262}));
 }
 
+TEST(GgufDefaults, TellTheUnknownTokenByItsId) {
+  TokenizerSpec spec = SentencePieceSpec();
+  const auto ids = Read(MetadataOf(spec))->EncodePrompt("a\xC3\xA9");
+  GgufMetadata m = MetadataOf(spec);
+  std::vector<int32_t> types;
+  for (const int64_t type : m.Ints("tokenizer.ggml.token_type"))
+    types.push_back(static_cast<int32_t>(type));
+  types[0] = static_cast<int32_t>(PieceType::kControl);
+  m.Set("tokenizer.ggml.token_type", GgufArray(types));
+  m.Set("tokenizer.ggml.unknown_token_id", uint32_t{0});
+  const auto tokenizer = Read(m);
+  EXPECT_EQ(tokenizer->spec().unk, 0);
+  EXPECT_EQ(tokenizer->EncodePrompt("a\xC3\xA9"), ids);
+}
+
 TEST(GgufDefaults, PutBosWhereThePreTokenizerDoes) {
   for (const auto& [pre, adds] :
        {std::pair("llama-bpe", true), std::pair("llama-v3", true), std::pair("llama3", true),

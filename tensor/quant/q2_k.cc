@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// ggml's Q2_K: 16 groups of 16 values d * scale * q - dmin * minimum; d and dmin f16, scale and
+// minimum of a group 4 bits, q 2 bits.
+#include "tensor/quant/k_minimum.h"
+#include "tensor/quant/k_pairs.h"
+
+namespace retort {
+namespace {
+
+struct BlockQ2_K {
+  uint8_t scales[16];  // a group's scale in the low, its minimum in the high four bits
+  uint8_t q[64];       // tensor/quant/k_pairs.h
+  F16 d, dmin;
+};
+static_assert(sizeof(BlockQ2_K) == 84);
+
+struct Q2_KKernel {
+  using Block = BlockQ2_K;
+
+  template <int W>
+  RETORT_INLINE static void Quarter(const Block& b, int quarter, float* out) {
+    const float d = ScaleOf(b.d), dmin = ScaleOf(b.dmin);
+    for (int i = 0; i < 64; i += W) {
+      const int packed = b.scales[4 * quarter + i / 16];
+      const float scale = d * static_cast<float>(packed & 15);
+      const float minimum = dmin * static_cast<float>(packed >> 4);
+      Store<W>(out + i, AsFloats<W>(PairsOf<W>(b.q, quarter, i)) * scale - minimum);
+    }
+  }
+
+  static constexpr KMinimumRule kRule = {
+      .top = 3, .scale_top = 15, .search = {-0.5f, 0.1f, 15, true}, .level = false, .spread = 1};
+
+  template <int W>
+  RETORT_INLINE static Block Encoded(const float* x, const float* importance) {
+    const KMinimumCodes<16> codes = EncodedWithMinima<16, W>(x, importance, kRule);
+    Block block{.d = codes.d, .dmin = codes.dmin};
+    for (int g = 0; g < 16; ++g)
+      block.scales[g] = static_cast<uint8_t>(codes.scale[g] | codes.minimum[g] << 4);
+    PackPairs(codes.code, block.q);
+    return block;
+  }
+};
+
+}  // namespace
+
+extern const BlockFormat kQ2_KFormat = {.name = "q2_k",
+                                        .block_elements = kSuperValues,
+                                        .block_bytes = sizeof(BlockQ2_K),
+                                        .alignment = alignof(BlockQ2_K),
+                                        .ggml_type = 10,
+                                        .file_type = 10,
+                                        .narrow = "q4_0",
+                                        .kl_limit = 10,
+                                        .decode = DecodeSuperBlocks<Q2_KKernel>,
+                                        .columns = DecodeSuperColumns<Q2_KKernel>,
+                                        .encode = EncodeSuperBlocks<Q2_KKernel>};
+
+}  // namespace retort
