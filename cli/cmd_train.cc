@@ -97,6 +97,7 @@ RunSummary TrainWithBar(TrainingSession& session, const Path& folder) {
   return session.Run(
       folder,
       [&](const RunProgress& p) {
+        if (!p.note.empty()) bar.PrintLine(p.note);
         if (p.evaluation) bar.PrintLine(EvaluationText(*p.evaluation));
         bar.Update(p.metrics.step, p.total_steps, ProgressText(p));
       },

@@ -139,6 +139,7 @@ void TrainingSession::MakeTrainer() {
   options.seed = static_cast<uint64_t>(t.seed);
   options.part_tokens = t.part_tokens;
   options.noise = t.neftune;
+  options.name_row = [this](const Example& e) { return WhereOf(data_, e); };
   options.checkpoint_blocks = t.gradient_checkpointing == "block";
   trainer_ = std::make_unique<Trainer>(*model_, adapter_.get(), *stream_, options, *objective_);
 }

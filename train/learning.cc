@@ -27,6 +27,12 @@ double Mean(const double* begin, size_t count) {
   return std::accumulate(begin, begin + count, 0.0) / static_cast<double>(count);
 }
 
+double Median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
+
 }  // namespace
 
 std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now, bool held_out) {
@@ -53,6 +59,21 @@ std::optional<std::string> NoGainNote(double before, double lowest) {
   return Cat(
       "nothing was learnt that held-out rows show: their lowest loss is ", lowest, ", and ", before,
       " before the first step; try another train.lr, more train.epochs, or look at the rows");
+}
+
+std::optional<double> SpikeWatch::Add(double loss) {
+  constexpr size_t kFewest = 20, kMost = 50;
+  constexpr double kDistances = 8, kTimes = 2, kMore = 0.5;
+  if (before_.size() >= kFewest) {
+    const double level = Median(before_);
+    std::vector<double> distances = before_;
+    for (double& d : distances) d = std::abs(d - level);
+    if (loss > kTimes * level + kMore && loss > level + kDistances * Median(distances))
+      return level;
+  }
+  if (before_.size() == kMost) before_.erase(before_.begin());
+  before_.push_back(loss);
+  return std::nullopt;
 }
 
 void LossWatch::Add(const StepMetrics& m) {

@@ -29,6 +29,18 @@ std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now,
 // A note if the lowest held-out loss of a run is no better than the one before its first step.
 std::optional<std::string> NoGainNote(double before, double lowest);
 
+// Finds steps whose loss is far above those before.
+class SpikeWatch {
+ public:
+  // The level of the losses before (their median), if this one is far above: more than twice it and
+  // half a nat, and beyond eight times their usual distance from it. nullopt if not, and for the
+  // first steps. A spike is not counted among those before.
+  std::optional<double> Add(double loss);
+
+ private:
+  std::vector<double> before_;  // the last ones, oldest first
+};
+
 // Watches a run's losses, step by step.
 class LossWatch {
  public:

@@ -20,6 +20,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kReportEvery{5};  // at least, as it reads all metrics
 
+constexpr int64_t kMostSpikeNotes = 3;
+
 class TrainingRun {
  public:
   TrainingRun(Trainer& trainer, const BaseRecord& base, const RunOptions& options,
@@ -97,6 +99,7 @@ class TrainingRun {
         evaluated_step_ = line.metrics.step;
       } else {
         Count(line.metrics);
+        spikes_.Add(line.metrics.loss);
         earlier_seconds_ += line.metrics.seconds;
       }
     }
@@ -116,6 +119,7 @@ class TrainingRun {
     Count(m);
     const int64_t peak = trainer_.model().backend.memory().peak_bytes();
     metrics.Append({m, speed_.tokens_per_second(), peak, {}});
+    const std::string spike = SpikeNote(m);
     const bool last = m.step == options_.total_steps;
     std::optional<EvaluationPoint> evaluation;
     if (options_.eval_every > 0 && m.step % options_.eval_every == 0 && !last)
@@ -132,8 +136,21 @@ class TrainingRun {
     if (hooks_.on_step) {
       const double left =
           speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
-      hooks_.on_step({m, options_.total_steps, speed_.tokens_per_second(), left, peak, evaluation});
+      hooks_.on_step(
+          {m, options_.total_steps, speed_.tokens_per_second(), left, peak, evaluation, spike});
     }
+  }
+
+  // Losses of generated answers and of preferences are no measure of a row.
+  std::string SpikeNote(const StepMetrics& m) {
+    if (m.generated_tokens > 0 || !m.extras.empty()) return "";
+    const std::optional<double> level = spikes_.Add(m.loss);
+    if (!level) return "";
+    const std::string rows = trainer_.WorstRowsOfLastStep();
+    const std::string note = Cat("step ", m.step, ": the loss is ", m.loss, " after some ", *level,
+                                 rows.empty() ? "" : Cat("; worst rows: ", rows));
+    if (++spike_count_ <= kMostSpikeNotes) spike_notes_.push_back(note);
+    return note;
   }
 
   Evaluation Measured(int64_t step) const {
@@ -214,8 +231,12 @@ class TrainingRun {
   void TakeNotes() {
     const bool held_out = hooks_.evaluate != nullptr;
     if (!held_out && hooks_.check_trained) last_evaluation_ = hooks_.check_trained();
+    summary_.notes = spike_notes_;
+    if (spike_count_ > kMostSpikeNotes)
+      summary_.notes.push_back(Cat(spike_count_, " steps had a loss far above those before"));
     if (last_evaluation_.rows > 0)
-      summary_.notes = LearningNotes(summary_.first_loss, last_evaluation_, held_out);
+      std::ranges::copy(LearningNotes(summary_.first_loss, last_evaluation_, held_out),
+                        std::back_inserter(summary_.notes));
     if (options_.best_by == "loss" && summary_.start && summary_.best) {
       if (auto note = NoGainNote(summary_.start->loss, summary_.best->loss))
         summary_.notes.push_back(std::move(*note));
@@ -240,6 +261,9 @@ class TrainingRun {
   int64_t measured_step_ = -1;   // of last_evaluation_, in this session
   Evaluation last_evaluation_;
   LossWatch watch_;
+  SpikeWatch spikes_;
+  std::vector<std::string> spike_notes_;  // the first
+  int64_t spike_count_ = 0;
   BestEvaluation best_;
 };
 

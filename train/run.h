@@ -41,6 +41,7 @@ struct RunProgress {
   double seconds_left;
   int64_t peak_bytes;                         // highest use of counted memory so far
   std::optional<EvaluationPoint> evaluation;  // if this step was followed by one
+  std::string note;                           // on this step, for the user; usually ""
 };
 
 struct RunSummary {

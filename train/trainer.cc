@@ -45,8 +45,10 @@ std::optional<StepMetrics> Trainer::Step() {
   const auto start = std::chrono::steady_clock::now();
 
   // 1. Sample.
-  std::optional<StepBatch> step = stream_.Next();
-  if (!step) return std::nullopt;
+  std::optional<StepBatch> next = stream_.Next();
+  if (!next) return std::nullopt;
+  last_ = std::move(*next);
+  StepBatch* const step = &last_;
   StepMetrics m;
   m.step = optimizer_.steps() + 1;
   m.generated_tokens = objective_.Prepare(*step, m.step);
@@ -82,8 +84,11 @@ std::optional<StepMetrics> Trainer::Step() {
 
 // Who is to blame: the teacher, the model as it was given, or what it has learnt.
 void Trainer::CheckNumbers(const StepMetrics& m) const {
+  if (std::isfinite(m.loss) && std::isfinite(m.grad_norm) && std::isfinite(m.kd)) return;
+  const std::string rows = WorstRowsOfLastStep();
   const std::string what =
-      Cat("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm, ": not finite");
+      Cat("step ", m.step, ": loss ", m.loss, ", gradient norm ", m.grad_norm, ": not finite",
+          rows.empty() ? "" : Cat(" (worst rows: ", rows, ")"));
   if (!objective_.teacher().empty() && std::isfinite(m.ce) && !std::isfinite(m.kd)) {
     throw Failure(what, ", because the teacher's logits are not numbers (its divergence is ", m.kd,
                   "): ", objective_.teacher());
@@ -95,6 +100,10 @@ void Trainer::CheckNumbers(const StepMetrics& m) const {
                   "with model.compute f32 they may not");
   }
   throw Failure(what, "; a lower train.lr or longer train.warmup usually helps");
+}
+
+std::string Trainer::WorstRowsOfLastStep() const {
+  return options_.name_row ? WorstRows(model_, adapter_, last_, options_.name_row) : "";
 }
 
 uint64_t Trainer::StepSeed(RandomUse use) const {

@@ -11,6 +11,7 @@
 #include "model/model.h"
 #include "train/objectives/objective.h"
 #include "train/optimizer.h"
+#include "train/rows_at_fault.h"
 #include "train/schedule.h"
 
 namespace retort {
@@ -22,6 +23,7 @@ struct TrainerOptions {
   double noise = 0;                // NEFTune's alpha (ForwardPass::noise)
   bool checkpoint_blocks = false;  // gradient checkpointing
   int64_t part_tokens = 512;       // tokens per part of a micro-batch (CutMicroBatch)
+  RowName name_row = {};           // for errors; null: rows are not named
 };
 
 // A line of metrics.jsonl.
@@ -51,6 +53,10 @@ class Trainer {
   // The next step; nullopt at the end of the data. Throws Error{kFailure} when the loss, the
   // divergence from the teacher or the gradient norm is not finite, before any parameter changes.
   std::optional<StepMetrics> Step();
+
+  // The last step's rows with the highest losses (train/rows_at_fault.h), under the weights as they
+  // are now; "" if rows are not named.
+  std::string WorstRowsOfLastStep() const;
 
   int64_t steps_done() const { return optimizer_.steps(); }
   Optimizer& optimizer() { return optimizer_; }
@@ -82,6 +88,7 @@ class Trainer {
   TrainerOptions options_;
   Objective& objective_;
   Optimizer optimizer_;
+  StepBatch last_;
 };
 
 }  // namespace retort

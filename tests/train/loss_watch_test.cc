@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "train/learning.h"
 
@@ -55,6 +56,36 @@ TEST(LossWatch, ManySteps) {
   EXPECT_EQ(Judged(losses), "") << "one odd step is not the level of the run";
   std::fill(losses.end() - 20, losses.end(), 6.0);
   EXPECT_NE(Judged(losses), "");
+}
+
+// The levels that spikes were found after, by step from 0.
+std::map<size_t, double> Spikes(const std::vector<double>& losses) {
+  SpikeWatch watch;
+  std::map<size_t, double> out;
+  for (size_t i = 0; i < losses.size(); ++i) {
+    if (const auto level = watch.Add(losses[i])) out[i] = *level;
+  }
+  return out;
+}
+
+TEST(SpikeWatch, FindsALossFarAboveThoseBefore) {
+  std::vector<double> losses;
+  for (int i = 0; i < 60; ++i) losses.push_back(1 + 0.1 * (i % 5));
+  losses[40] = losses[41] = 9;
+  EXPECT_EQ(Spikes(losses), (std::map<size_t, double>{{40, 1.2}, {41, 1.2}}));
+}
+
+TEST(SpikeWatch, LeavesNoiseAndTheBeginningAlone) {
+  EXPECT_TRUE(Spikes({9, 1, 1, 9, 1, 1, 9}).empty()) << "too few to know what is usual";
+  std::vector<double> noisy, falling, small;
+  for (int i = 0; i < 100; ++i) {
+    noisy.push_back(i % 2 == 0 ? 0.5 : 2.5);
+    falling.push_back(8.0 / (1 + i));
+    small.push_back(i == 80 ? 0.3 : 0.001);
+  }
+  EXPECT_TRUE(Spikes(noisy).empty());
+  EXPECT_TRUE(Spikes(falling).empty());
+  EXPECT_TRUE(Spikes(small).empty()) << "a loss of 0.3 is no harm";
 }
 
 TEST(LossWatch, ARunOfOneStepCannotDiverge) { EXPECT_EQ(Judged({30}), ""); }

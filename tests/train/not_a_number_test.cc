@@ -39,6 +39,7 @@ class OddSteps : public testing::Test {
     BatchStream stream(examples_, batches);
     TrainerOptions options;
     options.schedule.kind = Schedule::Kind::kConstant;
+    options.name_row = [](const Example& e) { return Cat("rows.jsonl:", e.row + 1); };
     Trainer trainer(*model_, adapter_.get(), stream, options, objective);
     try {
       trainer.Step();
@@ -80,6 +81,25 @@ TEST_F(OddSteps, OfTheModelDoNotBlameTheTeacherNorTheRate) {
     EXPECT_EQ(told.find("models/large"), std::string::npos) << told;
     EXPECT_EQ(told.find("train.lr"), std::string::npos) << told;
   }
+}
+
+// A token whose embedding overflows stands in one row alone.
+TEST_F(OddSteps, NameTheRowAtFault) {
+  const int64_t width = model_->config.width;
+  const auto buffer = backend_->memory().Allocate(kSmallVocab * width * int64_t{sizeof(float)});
+  auto* values = reinterpret_cast<float*>(buffer->data());
+  std::fill(values, values + kSmallVocab * width, 0.5f);
+  std::fill(values + 7 * width, values + 8 * width, std::numeric_limits<float>::infinity());
+  model_->Set({Target::Kind::kLinear, model_->layout.embedding},
+              Weight(WeightFormat::kF32, kSmallVocab, width,
+                     {buffer->data(), static_cast<size_t>(buffer->bytes())}, buffer));
+  for (Example& e : examples_) e.ids[1] = 2;
+  examples_[2].ids[1] = 7;
+  examples_.erase(examples_.begin(), examples_.begin() + 2);  // the first step has both that stay
+  CrossEntropyObjective plain;
+  const std::string told = FailureOf(plain);
+  EXPECT_NE(told.find("worst rows: rows.jsonl:3 (its loss is not finite)"), std::string::npos)
+      << told;
 }
 
 }  // namespace
