@@ -54,8 +54,10 @@ void Auditor::Add(const Row& row, const Example& example) {
 }
 
 void Auditor::LookAtText(const Row& row) {
-  bool special = false;
+  bool special = false, damaged = false;
   const auto look = [&](const std::string& text) {
+    damaged |=
+        text.find('\0') != std::string::npos || text.find("\xef\xbf\xbd") != std::string::npos;
     const std::string_view first = special_texts_.First(text);
     special |= !first.empty();
     if (special_spelt_.empty()) special_spelt_ = first;
@@ -65,8 +67,14 @@ void Auditor::LookAtText(const Row& row) {
     if (row.prompt.ends_with(' ')) trailing_space_.Add(row);
   }
   for (const std::string* text : {&row.prompt, &row.completion, &row.text}) look(*text);
-  for (const Message& m : row.messages) look(m.content);
+  bool empty = false;
+  for (const Message& m : row.messages) {
+    look(m.content);
+    empty |= m.role == "assistant" && m.learn && m.content.empty() && m.more.empty();
+  }
+  if (empty) empty_.Add(row);
   if (special) special_text_.Add(row);
+  if (damaged) damaged_.Add(row);
 }
 
 void Auditor::LookAtIds(const Row& row, const Example& example) {
@@ -94,16 +102,14 @@ void Auditor::NoLoss(const Row& row, bool had_loss) {
 
 void Auditor::Judge(std::vector<std::string>& notes, RowFaults& faults) const {
   const auto text = [&](const Finding& f, std::string_view what) {
-    return Cat(f.first, ": ", what, " (", f.count, " of ", rows_, " rows)");
+    const std::string also = f.others.empty() ? "" : Cat("; also ", f.others);
+    return Cat(f.first, ": ", what, " (", f.count, " of ", rows_, " rows", also, ")");
   };
   const auto fault = [&](const Finding& f, std::string_view what, std::string_view mend) {
     if (f.count == 0) return;
     if (options_.audit != Audit::kStop || f.count <= f.given) return notes.push_back(text(f, what));
-    const std::string also = f.others.empty() ? "" : Cat("; also ", f.others);
-    faults.AddCounted(f.first,
-                      Cat(what, " (", f.count, " of ", rows_, " rows", also, "); ", mend,
-                          ", or set data.audit to warn"),
-                      f.count);
+    const std::string found = text(f, what).substr(f.first.size() + 2);
+    faults.AddCounted(f.first, Cat(found, "; ", mend, ", or set data.audit to warn"), f.count);
   };
   const auto note = [&](const Finding& f, std::string_view what) {
     if (f.count) notes.push_back(text(f, what));
@@ -126,7 +132,8 @@ void Auditor::Judge(std::vector<std::string>& notes, RowFaults& faults) const {
         "no row teaches the end token, so generation will not know where to stop; "
         "set data.add_eos to true");
   }
-  note(empty_, "the completion is empty");
+  note(empty_, "the answer is empty");
+  note(damaged_, "the text holds a NUL or U+FFFD, as text does that was decoded wrongly");
   note(trailing_space_,
        "the prompt ends in a space, which most tokenizers would rather have at the "
        "completion's beginning");

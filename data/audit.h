@@ -8,7 +8,7 @@
 // Notes, which never stop a run:
 //   the share of unknown tokens, and rows below that limit in which one carries loss
 //   the end token of assistant turns or completions carries loss nowhere
-//   empty completions, prompts that end in a space
+//   empty answers, prompts that end in a space, characters that stand for what could not be decoded
 //   content that spells special tokens, however short (it is read as plain characters)
 //   rows that occur more than once (other than through a source's weight); evaluation rows that
 //   occur in the training rows
@@ -54,8 +54,8 @@ class Auditor {
   std::string special_spelt_;                       // the first
   std::unordered_map<uint64_t, std::string> seen_;  // hash of the ids -> location of the row
   int64_t rows_ = 0, tokens_ = 0, unknown_ = 0, ends_learnt_ = 0;
-  Finding no_loss_, cut_away_, double_bos_, empty_, trailing_space_, special_text_, repeated_,
-      unknown_row_, unknown_learnt_;
+  Finding no_loss_, cut_away_, double_bos_, empty_, damaged_, trailing_space_, special_text_,
+      repeated_, unknown_row_, unknown_learnt_;
 };
 
 // "12 of 1000 evaluation rows also occur in the training rows (first: eval.jsonl:3)", or "".

@@ -179,7 +179,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
   }
   const int64_t rewritten = maker.rewritten();
   maker.auditor().Judge(set.notes, faults);
-  if (!faults.empty()) faults.Throw(rows.size());
+  if (!faults.empty()) faults.Throw(rows.size(), set.notes);
   if (const std::string note = rows.UnreadNote(); !note.empty()) set.notes.push_back(note);
   AddCounts(set, options.max_tokens);
   if (rewritten) {

@@ -52,8 +52,8 @@ std::string RowFaults::Line(const Kind& kind, int64_t rows) const {
              more > 0 ? Cat(" and ", more, " more") : "", ")");
 }
 
-void RowFaults::Throw(int64_t rows) const {
-  if (kinds_.size() == 1) throw InputError(Line(kinds_.front(), rows));
+void RowFaults::Throw(int64_t rows, const std::vector<std::string>& notes) const {
+  if (kinds_.size() == 1) throw RowFaultsError(Line(kinds_.front(), rows), {}, notes);
   std::vector<std::string> faults;
   int64_t count = 0;
   for (const Kind& kind : kinds_) {
@@ -64,7 +64,7 @@ void RowFaults::Throw(int64_t rows) const {
   throw RowFaultsError(
       Cat(where.substr(0, where.rfind(':')), ": ", kinds_.size(), " kinds of fault in the rows (",
           count, " in all); mend them and start again"),
-      std::move(faults));
+      std::move(faults), notes);
 }
 
 }  // namespace retort

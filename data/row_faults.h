@@ -10,16 +10,20 @@
 
 namespace retort {
 
-// Thrown for more than one kind of fault.
+// What the rows are refused for. The message is the only fault, or the number of them.
 class RowFaultsError : public Error {
  public:
-  RowFaultsError(const std::string& message, std::vector<std::string> faults)
-      : Error(Kind::kInput, message), faults_(std::move(faults)) {}
-  // One line for each kind: the first row that has it, the fault, and the other rows.
+  RowFaultsError(const std::string& message, std::vector<std::string> faults,
+                 std::vector<std::string> notes)
+      : Error(Kind::kInput, message), faults_(std::move(faults)), notes_(std::move(notes)) {}
+  // If there are several, one line for each kind: the first row that has it, the fault, and the
+  // other rows.
   const std::vector<std::string>& faults() const { return faults_; }
+  // What else the audit found, which alone would not stop a run.
+  const std::vector<std::string>& notes() const { return notes_; }
 
  private:
-  std::vector<std::string> faults_;
+  std::vector<std::string> faults_, notes_;
 };
 
 class RowFaults {
@@ -33,7 +37,7 @@ class RowFaults {
 
   bool empty() const { return kinds_.empty(); }
   // Throws Error{kInput}: the only fault, or a RowFaultsError. rows: how many there are.
-  [[noreturn]] void Throw(int64_t rows) const;
+  [[noreturn]] void Throw(int64_t rows, const std::vector<std::string>& notes) const;
 
  private:
   struct Kind {

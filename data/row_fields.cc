@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/row_fields.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "data/row_keys.h"
 
 namespace retort {
@@ -47,9 +49,19 @@ std::optional<std::string> ReadContent(const Json& message, const std::string& p
   return text;
 }
 
+// A role is the template's business, but many templates write any, so that a slip would be trained.
+void CheckRole(const std::string& role, const std::string& place) {
+  static const std::vector<std::string> known = {"system", "user",     "assistant", "developer",
+                                                 "tool",   "function", "ipython",   "model"};
+  if (std::ranges::find(known, role) != known.end()) return;
+  if (const std::string near = Nearest(role, known); !near.empty())
+    throw InputError(place, ": 'role' is ", ShownKey(role), "; did you mean '", near, "'?");
+}
+
 Message ReadMessage(const Json& json, const std::string& place) {
   if (!json.is_object()) throw InputError(place, ": must be an object");
   Message message{GetString(json, "role", place), ""};
+  CheckRole(message.role, place);
   Json more = Json::object();
   for (const auto& [key, value] : json.items()) {
     if (IsTemplateKey(key, value)) AddMember(more, key, value);

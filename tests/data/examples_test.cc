@@ -252,7 +252,7 @@ TEST_F(ExamplesTest, NotesOnTextThatLooksWrong) {
       Make(std::string(kPair) + "\n" + kPair + "\n" + R"({"prompt": "Q: ", "completion": ""})" +
            "\n" + R"({"prompt": "<|im_start|>user", "completion": " A"})");
   const std::vector<std::string> want = {
-      ":3: the completion is empty (1 of 4 rows)",
+      ":3: the answer is empty (1 of 4 rows)",
       ":3: the prompt ends in a space, which most tokenizers would rather have at the completion's "
       "beginning (1 of 4 rows)",
       ":4: the text spells the special token '<|im_start|>', which is read as plain characters; use "

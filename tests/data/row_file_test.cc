@@ -120,5 +120,45 @@ TEST_F(RowFileTest, AllFaultsAreToldAtOnce) {
   }
 }
 
+// One fault is told alone; what the audit notes comes with it.
+TEST_F(RowFileTest, NotesComeWithTheFaults) {
+  const std::string good = R"({"prompt": "p", "completion": " c"})";
+  const Rows rows = Rows::Open({{folder_.Write(
+      "train.jsonl", good + "\n" + R"({"prompt": "p", "completion": ""})" + "\n" +
+                         R"({"prompt": "a\ufffdb", "completion": " c"})" + "\n" +
+                         R"({"prompt": "a\u0000b", "completion": " c"})" + "\n{}\n")}});
+  const ByteTokenizer tokenizer;
+  try {
+    MakeExamples(rows, tokenizer, nullptr, {});
+    FAIL() << "nothing was told";
+  } catch (const RowFaultsError& e) {
+    EXPECT_TRUE(e.faults().empty());
+    EXPECT_NE(std::string(e.what()).find("train.jsonl:5: "), std::string::npos) << e.what();
+    ASSERT_EQ(e.notes().size(), 2u) << Join(e.notes(), "\n");
+    EXPECT_NE(e.notes()[0].find(":2: the answer is empty (1 of 4 rows)"), std::string::npos);
+    EXPECT_NE(e.notes()[1].find("decoded wrongly (2 of 4 rows; also 4)"), std::string::npos)
+        << e.notes()[1];
+  }
+}
+
+TEST_F(RowFileTest, ARoleThatIsASlipIsAFault) {
+  const auto fault = [&](const std::string& role) -> std::string {
+    const Rows rows = Rows::Open({{folder_.Write(
+        Cat(role, ".jsonl"), Cat(R"({"messages": [{"role": "user", "content": "a"}, {"role": ")",
+                                 role, R"(", "content": "b"}]})", "\n"))}});
+    try {
+      rows.Read(0);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_NE(fault("assistent").find("did you mean 'assistant'?"), std::string::npos)
+      << fault("assistent");
+  EXPECT_NE(fault("User").find("did you mean 'user'?"), std::string::npos) << fault("User");
+  for (const char* role : {"assistant", "tool", "developer", "ipython", "critic", "context"})
+    EXPECT_EQ(fault(role), "") << role;
+}
+
 }  // namespace
 }  // namespace retort
