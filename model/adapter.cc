@@ -49,13 +49,17 @@ std::string KeyEnd(const TensorTable& table) {
   return end.empty() ? ".weight" : end;
 }
 
-void CheckLayersExist(const AdapterConfig& config, const Layout& layout, const Path& folder) {
+float ScaleOf(const AdapterConfig& config, AdapterTargets& targets, const LinearSpec& linear) {
+  return static_cast<float>(
+      LoraScale(targets.AlphaOf(linear), targets.RankOf(linear), config.rslora));
+}
+
+void CheckLayersExist(const AdapterConfig& config, const Layout& layout, const std::string& key) {
   int64_t layers = 0;
   for (const LinearSpec& linear : layout.linears) layers = std::max(layers, linear.layer + 1);
   for (const int64_t layer : config.layers) {
     if (layer < layers) continue;
-    throw InputError((folder / "adapter_config.json").string(),
-                     ": 'layers_to_transform' names layer ", layer, ", and this model has ", layers,
+    throw InputError(key, " names layer ", layer, ", and this model has ", layers,
                      ", numbered from 0");
   }
 }
@@ -71,20 +75,21 @@ std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout
   auto out = std::make_unique<Adapter>();
   out->config_ = config;
   out->sites_.resize(layout.linears.size());
-  const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
   AdapterTargets targets(config);
   targets.CheckAllMatch(layout);
+  CheckLayersExist(config, layout, "adapter.layers");
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
     if (!targets.Has(linear)) continue;
+    const int64_t rank = targets.RankOf(linear);
     RandomStream random(MakeKey(seed, RandomUse::kInit, NameKey(linear.name)));
-    std::vector<float> a(static_cast<size_t>(config.rank * linear.cols));
+    std::vector<float> a(static_cast<size_t>(rank * linear.cols));
     const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
     for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
-    out->sites_[id] = std::unique_ptr<AdapterSite>(new AdapterSite{
-        {KeyOf(linear.name, "A"), backend.FromFloats(a, {config.rank, linear.cols})},
-        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
-        scale});
+    out->sites_[id] = std::unique_ptr<AdapterSite>(
+        new AdapterSite{{KeyOf(linear.name, "A"), backend.FromFloats(a, {rank, linear.cols})},
+                        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, rank})},
+                        ScaleOf(config, targets, linear)});
   }
   if (out->parameters().empty())
     throw InputError("adapter.exclude leaves none of the layers that adapter.targets names");
@@ -95,21 +100,22 @@ std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout,
   auto out = std::make_unique<Adapter>();
   out->config_ = ReadAdapterConfig(folder);
   const AdapterConfig& config = out->config_;
-  CheckLayersExist(config, layout, folder);
+  CheckLayersExist(config, layout,
+                   Cat((folder / "adapter_config.json").string(), ": 'layers_to_transform'"));
   const TensorTable table = ReadSafetensors(folder / "adapter_model.safetensors").tensors;
   const std::string end = KeyEnd(table);
   out->sites_.resize(layout.linears.size());
-  const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
   AdapterTargets targets(config);
   std::set<std::string> used;
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
     if (!targets.Has(linear)) continue;
+    const int64_t rank = targets.RankOf(linear);
     const std::string a = KeyOf(linear.name, "A"), b = KeyOf(linear.name, "B");
     out->sites_[id] = std::unique_ptr<AdapterSite>(
-        new AdapterSite{{a, ReadFactor(table, a + end, config.rank, linear.cols, backend)},
-                        {b, ReadFactor(table, b + end, linear.rows, config.rank, backend)},
-                        scale});
+        new AdapterSite{{a, ReadFactor(table, a + end, rank, linear.cols, backend)},
+                        {b, ReadFactor(table, b + end, linear.rows, rank, backend)},
+                        ScaleOf(config, targets, linear)});
     used.insert({a + end, b + end});
   }
   for (const TensorEntry& entry : table.entries()) {

@@ -7,32 +7,13 @@
 #include <vector>
 
 #include "autograd/ops.h"
+#include "model/adapter_config.h"
 #include "model/layout.h"
 
 namespace retort {
 
-struct AdapterConfig {
-  int64_t rank = 16;
-  double alpha = 32;
-  double dropout = 0;   // on the adapter's input, training only
-  bool rslora = false;  // scale alpha / sqrt(rank) (arXiv 2312.03732)
-  // The modules that get an adapter: if `targets` is not empty, those whose name ends in one of its
-  // suffixes ("q_proj", or a longer dotted suffix). Otherwise target_pattern decides: "all-linear"
-  // (every linear layer of the blocks except routers and, as in PEFT, experts) or a regular
-  // expression, as Python's, that must match the whole name.
-  std::string target_pattern = "all-linear";
-  std::vector<std::string> targets;
-  std::vector<std::string> exclude;  // suffixes of excluded modules
-  std::string exclude_pattern;       // or a regular expression for the whole name; "": none
-  std::vector<int64_t> layers;       // the only layers with an adapter; empty: all
-  std::string base_model;            // as the adapter's file names it
-};
-
 // s in W + s B A: alpha / rank, or alpha / sqrt(rank) with rsLoRA.
 double LoraScale(double alpha, int64_t rank, bool rslora);
-
-// Whether the configuration targets this layer. For many layers, see adapter_targets.h.
-bool Targets(const AdapterConfig& config, const LinearSpec& linear);
 
 // The adapter of one linear layer.
 struct AdapterSite {
@@ -64,12 +45,5 @@ class Adapter {
   AdapterConfig config_;
   std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
 };
-
-// Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does
-// not change what a trained adapter computes, or it has the value that leaves LoRA plain. Throws
-// Error{kInput} naming the file and any other key: LoRA on parameters, ranks or alphas that differ
-// between layers, DoRA, saved modules, initialisations that change the base, keys of later
-// versions.
-AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

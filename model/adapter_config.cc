@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "model/adapter_config.h"
+
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/adapter.h"
 
 namespace retort {
 namespace {
@@ -21,6 +22,8 @@ constexpr std::string_view kRead[] = {"peft_type",
                                       "exclude_modules",
                                       "layers_pattern",
                                       "layers_to_transform",
+                                      "rank_pattern",
+                                      "alpha_pattern",
                                       "init_lora_weights"};
 
 // Keys that may have any value: they do not change what a trained adapter computes.
@@ -41,8 +44,6 @@ struct Setting {
 };
 constexpr Setting kUnsupported[] = {
     {"target_parameters", "LoRA on parameters, such as a layer's stacked experts"},
-    {"rank_pattern", "other ranks for some layers"},
-    {"alpha_pattern", "other alphas for some layers"},
     {"layer_replication", "layers repeated"},
     {"modules_to_save", "modules trained whole"},
     {"trainable_token_indices", "trained embeddings of single tokens"},
@@ -60,20 +61,13 @@ constexpr Setting kUnsupported[] = {
 
 // Ends the error for an unsupported adapter.
 constexpr const char* kMend =
-    "; only plain LoRA of one rank and alpha on 'target_modules' is supported: merge this adapter "
+    "; only plain LoRA on 'target_modules' is supported: merge this adapter "
     "into its base with PEFT (merge_and_unload, save_pretrained) and use that folder";
 
 // Null, false and empty values count as not set.
 bool IsSet(const Json& value) {
   if (value.is_string()) return !value.get_ref<const std::string&>().empty();
   return !value.is_null() && value != Json(false) && !(value.is_structured() && value.empty());
-}
-
-// A pattern that repeats the general rank or alpha for every layer.
-bool RepeatsTheUsual(const Json& j, const std::string& key, const Json& value) {
-  const auto usual = j.find(key == "rank_pattern" ? "r" : "lora_alpha");
-  return key.ends_with("_pattern") && value.is_object() && usual != j.end() &&
-         std::all_of(value.begin(), value.end(), [&](const Json& one) { return one == *usual; });
 }
 
 // A key of the file, escaped and shortened.
@@ -107,7 +101,7 @@ void RefuseUnsupported(const Json& j, const std::string& where) {
   for (const auto& [key, value] : j.items()) {
     const bool known = std::ranges::find(kRead, key) != std::end(kRead) ||
                        std::ranges::find(kNoMatter, key) != std::end(kNoMatter);
-    if (known || !IsSet(value) || RepeatsTheUsual(j, key, value)) continue;
+    if (known || !IsSet(value)) continue;
     const auto* setting = std::ranges::find(kUnsupported, key, &Setting::key);
     throw InputError(
         where, ": ", Shown(key), " (",
@@ -126,6 +120,30 @@ std::vector<std::string> StringsOf(const Json& j, const char* key, const std::st
     out.push_back(s.get<std::string>());
   }
   return out;
+}
+
+int64_t CheckedRank(const Json& rank, const std::string& what) {
+  if (!rank.is_number_integer() || rank < 1 || rank > 65536)
+    throw InputError(what, " is ", Shown(DumpJson(rank)), "; must be in 1 ... 65536");
+  return rank.get<int64_t>();
+}
+
+// rank_pattern or alpha_pattern.
+template <class Number, class Check>
+std::map<std::string, Number> ReadPattern(const Json& j, const char* key, const std::string& where,
+                                          Check check) {
+  std::map<std::string, Number> out;
+  const auto it = j.find(key);
+  if (it == j.end() || !IsSet(*it)) return out;
+  if (!it->is_object()) throw InputError(where, ": '", key, "' must be an object of numbers");
+  for (const auto& [pattern, value] : it->items())
+    out[pattern] = check(value, Cat(where, ": '", key, "' of ", Shown(pattern)));
+  return out;
+}
+
+double CheckedAlpha(const Json& alpha, const std::string& what) {
+  if (!alpha.is_number()) throw InputError(what, " must be a number");
+  return alpha.get<double>();
 }
 
 // layers_to_transform: a number or a list of them. PEFT takes it only beside a list of modules.
@@ -166,13 +184,13 @@ AdapterConfig ReadAdapterConfig(const Path& folder) {
   const Json j = ReadJson(path);
   RefuseUnsupported(j, where);
   AdapterConfig c;
-  c.rank = GetInt(j, "r", where);
-  if (c.rank < 1 || c.rank > 65536)
-    throw InputError(where, ": 'r' is ", c.rank, "; must be in 1 ... 65536");
+  c.rank = CheckedRank(GetInt(j, "r", where), Cat(where, ": 'r'"));
   c.alpha = GetNumber(j, "lora_alpha", where);
   c.dropout = GetNumber(j, "lora_dropout", where, 0);
   c.rslora = GetBool(j, "use_rslora", where, false);
   c.base_model = GetString(j, "base_model_name_or_path", where, "");
+  c.ranks = ReadPattern<int64_t>(j, "rank_pattern", where, CheckedRank);
+  c.alphas = ReadPattern<double>(j, "alpha_pattern", where, CheckedAlpha);
   c.layers = ReadLayers(j, where);
   c.exclude = StringsOf(j, "exclude_modules", where);
   if (const auto it = j.find("exclude_modules"); it != j.end() && it->is_string())

@@ -46,6 +46,24 @@ void Compile(const std::string& pattern, std::optional<WholeRegex>* out) {
   if (!pattern.empty()) out->emplace(FromPython(pattern), "adapter");
 }
 
+// The expressions for the end of a name from a dot on, with their numbers.
+template <class Number>
+auto CompileEnds(const std::map<std::string, Number>& patterns) {
+  std::vector<std::pair<WholeRegex, Number>> out;
+  for (const auto& [pattern, number] : patterns)
+    out.emplace_back(WholeRegex(Cat("(.*\\.)?(", FromPython(pattern), ")"), "adapter"), number);
+  return out;
+}
+
+template <class Number>
+Number FirstMatch(std::vector<std::pair<WholeRegex, Number>>& patterns, const std::string& name,
+                  Number usual) {
+  for (auto& [pattern, number] : patterns) {
+    if (pattern.Matches(name)) return number;
+  }
+  return usual;
+}
+
 // The layers' own names without the path to them: q_proj, k_proj, ...
 std::vector<std::string> KnownNames(const Layout& layout) {
   std::vector<std::string> names;
@@ -73,6 +91,16 @@ AdapterTargets::AdapterTargets(const AdapterConfig& config)
   const bool by_pattern = config.targets.empty() && config.target_pattern != kAllLinear;
   if (by_pattern) Compile(config.target_pattern, &target_);
   Compile(config.exclude_pattern, &exclude_);
+  ranks_ = CompileEnds(config.ranks);
+  alphas_ = CompileEnds(config.alphas);
+}
+
+int64_t AdapterTargets::RankOf(const LinearSpec& linear) {
+  return FirstMatch(ranks_, linear.name, config_.rank);
+}
+
+double AdapterTargets::AlphaOf(const LinearSpec& linear) {
+  return FirstMatch(alphas_, linear.name, config_.alpha);
 }
 
 bool AdapterTargets::Has(const LinearSpec& linear) {
@@ -80,8 +108,9 @@ bool AdapterTargets::Has(const LinearSpec& linear) {
     return AnySuffix(linear.name, [&](std::string_view end) { return suffixes.contains(end); });
   };
   if (!linear.adaptable() || ends_in(excluded_)) return false;
-  if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
   if (exclude_ && exclude_->Matches(linear.name)) return false;
+  if (targets_.contains(std::string_view(linear.name))) return true;  // whatever its layer
+  if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
   if (!config_.targets.empty()) return ends_in(targets_);
   if (config_.target_pattern == kAllLinear) return linear.expert < 0;
   return target_ && target_->Matches(linear.name);
@@ -112,6 +141,23 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
   };
   check("adapter.targets", config_.targets, target_);
   check("adapter.exclude", config_.exclude, exclude_);
+  CheckPatterns("adapter.rank_pattern", ranks_, layout);
+  CheckPatterns("adapter.alpha_pattern", alphas_, layout);
+}
+
+template <class Number>
+void AdapterTargets::CheckPatterns(const char* key, Patterns<Number>& patterns,
+                                   const Layout& layout) {
+  for (auto& [pattern, number] : patterns) {
+    const bool used = std::ranges::any_of(layout.linears, [&](const LinearSpec& linear) {
+      return pattern.Matches(linear.name) && Has(linear);
+    });
+    if (used) continue;
+    const std::string whole = pattern.pattern();
+    throw InputError(key, ": ", Quoted(whole.substr(8, whole.size() - 9)),
+                     " matches the end of no name of a layer with an adapter; names are such as ",
+                     Join(KnownNames(layout), ", "));
+  }
 }
 
 bool Targets(const AdapterConfig& config, const LinearSpec& linear) {

@@ -13,8 +13,9 @@ namespace {
 constexpr const char* kAllLinear = "all-linear";
 
 // Above these a number is a slip, or takes memory and time that nobody has.
-constexpr double kMostRank = 1 << 16, kMostTokens = 1 << 26, kMostRows = 1 << 16,
-                 kMostParts = 1 << 14, kMostSteps = 1e9, kMostRate = 100;
+constexpr double kMostRank = 1 << 16, kMostAlpha = 1e6, kMostLayers = 1 << 20,
+                 kMostTokens = 1 << 26, kMostRows = 1 << 16, kMostParts = 1 << 14, kMostSteps = 1e9,
+                 kMostRate = 100;
 
 // One Store and one Load for each type of a recipe's members.
 
@@ -29,6 +30,17 @@ void Store(const Json& v, const Path& folder, Path& out) {
 }
 void Store(const Json& v, const Path&, std::vector<std::string>& out) {
   out = v.get<std::vector<std::string>>();
+}
+void Store(const Json& v, const Path&, std::vector<int64_t>& out) {
+  out.clear();
+  for (const Json& one : v) out.push_back(static_cast<int64_t>(one.get<double>()));
+}
+void Store(const Json& v, const Path&, std::map<std::string, int64_t>& out) {
+  out.clear();
+  for (const auto& [name, one] : v.items()) out[name] = static_cast<int64_t>(one.get<double>());
+}
+void Store(const Json& v, const Path&, std::map<std::string, double>& out) {
+  out = v.get<std::map<std::string, double>>();
 }
 void Store(const Json& v, const Path&, ModuleMatch& out) {
   out = {};
@@ -57,6 +69,13 @@ Json Load(double v) {  // writes 32, not 32.0
 Json Load(const std::string& v) { return v; }
 Json Load(const Path& v) { return v.empty() ? Json() : Json(v.string()); }
 Json Load(const std::vector<std::string>& v) { return v; }
+Json Load(const std::vector<int64_t>& v) { return v; }
+template <class Number>
+Json Load(const std::map<std::string, Number>& v) {
+  Json object = Json::object();
+  for (const auto& [name, one] : v) object[name] = Load(one);
+  return object;
+}
 Json Load(const ModuleMatch& v) { return v.regex.empty() ? Json(v.suffixes) : Json(v.regex); }
 Json Load(const std::vector<DataSource>& v) {
   Json list = Json::array();
@@ -137,14 +156,29 @@ std::vector<RecipeKey> AdapterKeys() {
               "lora, or none to train every weight of the model."),
       MakeKey(KEY(adapter.rank), {IntegerShape(1, kMostRank)},
               "Rank of the adapter's two factors."),
-      MakeKey(KEY(adapter.alpha), {PositiveShape(1e6)},
+      MakeKey(KEY(adapter.alpha), {PositiveShape(kMostAlpha)},
               "The adapter's product is scaled by alpha / rank."),
       MakeKey(KEY(adapter.dropout), {ShareShape()}, "Dropout on the adapter's input."),
       std::move(targets),
       MakeKey(KEY(adapter.exclude), {ListShape("a list of suffixes"), TextShape("a regex")},
               "Layers removed from the targets, named in the same ways."),
+      Unless(
+          [](const Recipe& r) { return r.adapter.layers.empty(); },
+          MakeKey(KEY(adapter.layers), {IntegersShape("a list of layers' numbers", 0, kMostLayers)},
+                  "The numbers, from 0, of the only layers that get an adapter; with targets as a "
+                  "list or all-linear.")),
+      Unless([](const Recipe& r) { return r.adapter.rank_pattern.empty(); },
+             MakeKey(KEY(adapter.rank_pattern),
+                     {IntegerMapShape("an object of ranks by names or expressions", 1, kMostRank)},
+                     "Other ranks for some layers: {\"down_proj\": 4}. A key is the last parts of "
+                     "their names, or a regex for that; of several that match, the first in the "
+                     "alphabet counts.")),
+      Unless([](const Recipe& r) { return r.adapter.alpha_pattern.empty(); },
+             MakeKey(KEY(adapter.alpha_pattern),
+                     {PositiveMapShape("an object of alphas by names or expressions", kMostAlpha)},
+                     "Other alphas for some layers, named as in rank_pattern.")),
       MakeKey(KEY(adapter.init), {TextShape("a path")},
-              "A PEFT folder to start from; rank, alpha, rslora, targets and exclude are its own."),
+              "A PEFT folder to start from; all keys of this section but dropout are its own."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
   };

@@ -64,10 +64,13 @@ std::set<std::string> TargetModules(const Adapter& adapter, const Layout& layout
   return names;
 }
 
-// Whether target_modules can list last parts of names: every layer with such a name is adapted.
+// Whether target_modules can list last parts of names: every layer with such a name, among those
+// that layers_to_transform lists, is adapted.
 bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std::string>& names) {
+  const std::vector<int64_t>& layers = adapter.config().layers;
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
+    if (!layers.empty() && !std::ranges::count(layers, linear.layer)) continue;
     if (linear.adaptable() && names.contains(LastPart(linear)) &&
         !adapter.at(static_cast<LinearId>(id)))
       return false;
@@ -78,7 +81,7 @@ bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std:
 Json PeftConfig(const Adapter& adapter, const Layout& layout) {
   const AdapterConfig& c = adapter.config();
   const std::set<std::string> names = TargetModules(adapter, layout);
-  Json j = {{"alpha_pattern", Json::object()},
+  Json j = {{"alpha_pattern", c.alphas},
             {"base_model_name_or_path", c.base_model},
             {"bias", "none"},
             {"exclude_modules", nullptr},
@@ -92,18 +95,16 @@ Json PeftConfig(const Adapter& adapter, const Layout& layout) {
             {"modules_to_save", nullptr},
             {"peft_type", "LORA"},
             {"r", c.rank},
-            {"rank_pattern", Json::object()},
+            {"rank_pattern", c.ranks},
             {"target_modules", names},
             {"task_type", "CAUSAL_LM"},
             {"use_dora", false},
             {"use_rslora", c.rslora}};
-  if (!c.layers.empty() && !c.targets.empty()) {
-    j["layers_to_transform"] = c.layers;
-    j["target_modules"] = c.targets;
-    if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
-    if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
-  } else if (!IsUniform(adapter, layout, names)) {
+  if (!c.layers.empty()) j["layers_to_transform"] = c.layers;
+  if (!IsUniform(adapter, layout, names) || (!c.layers.empty() && !c.targets.empty())) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);
+    // PEFT has no numbers of layers beside all-linear.
+    if (c.targets.empty() && !c.layers.empty()) j["target_modules"] = names;
     if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
     if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
   }

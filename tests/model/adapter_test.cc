@@ -7,6 +7,7 @@
 #include <span>
 
 #include "formats/safetensors.h"
+#include "model/adapter_targets.h"
 #include "tests/formats/support.h"
 
 namespace retort {
@@ -114,6 +115,41 @@ TEST(Targets, NamesMembersThatMatchNothing) {
        "the whole name of no linear layer, such as 'model.layers.0.self_attn.q_proj'; to name");
   says([](AdapterConfig& c) { c.exclude_pattern = ".*"; }, "leaves none");
   EXPECT_EQ(refusal([](AdapterConfig& c) { c.targets = {"self_attn.q_proj", "mlp.up_proj"}; }), "");
+  says([](AdapterConfig& c) { c.ranks = {{"q_prj", 2}}; }, "adapter.rank_pattern: 'q_prj' matches");
+  says(
+      [](AdapterConfig& c) {
+        c.targets = {"q_proj"}, c.alphas = {{"up_proj", 2}};
+      },
+      "adapter.alpha_pattern: 'up_proj' matches");
+  says([](AdapterConfig& c) { c.layers = {0, 1}; }, "adapter.layers names layer 1, and this model");
+}
+
+// PEFT's get_pattern_key: a key matches a name's end from a dot on; the first in order counts.
+TEST(Targets, RanksAndAlphasGoByTheFirstPatternThatMatches) {
+  AdapterConfig c;
+  c.ranks = {{"down_proj", 4}, {R"(layers\.1\..*q_proj)", 12}, {"q_proj", 2}, {"proj", 99}};
+  c.alphas = {{"(q|v)_proj", 5}, {"model.layers.3.mlp.up_proj", 7}};
+  AdapterTargets targets(c);
+  const auto of = [&](const char* name) {
+    const LinearSpec layer = Layer(name);
+    return std::pair{targets.RankOf(layer), targets.AlphaOf(layer)};
+  };
+  EXPECT_EQ(of("model.layers.3.mlp.down_proj"), std::pair(int64_t{4}, 32.0));
+  EXPECT_EQ(of("model.layers.1.self_attn.q_proj"), std::pair(int64_t{12}, 5.0));
+  EXPECT_EQ(of("model.layers.11.self_attn.q_proj"), std::pair(int64_t{2}, 5.0));
+  EXPECT_EQ(of("model.layers.3.mlp.up_proj"), std::pair(int64_t{16}, 7.0));
+  EXPECT_EQ(of("model.layers.3.mlp.up_proj_x"), std::pair(int64_t{16}, 32.0));
+}
+
+// Numbers of layers say nothing about a name that is given whole, as in PEFT.
+TEST(Targets, LayersAreThoseOfNamesEndsOnly) {
+  AdapterConfig c;
+  c.layers = {1};
+  EXPECT_FALSE(Targets(c, Layer("model.layers.3.self_attn.q_proj")));
+  c.targets = {"q_proj"};
+  EXPECT_FALSE(Targets(c, Layer("model.layers.3.self_attn.q_proj")));
+  c.targets = {"model.layers.3.self_attn.q_proj"};
+  EXPECT_TRUE(Targets(c, Layer("model.layers.3.self_attn.q_proj")));
 }
 
 // Routers never; experts only when they are named, as PEFT has it.
@@ -193,9 +229,9 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
        R"("target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])"},
       {"target_parameters",
        R"("target_parameters": ["down_proj"], "rank_pattern": {".*\\.gate_up_proj": 16})"},
-      {"rank_pattern", R"("rank_pattern": {"down_proj": 4})"},
-      {"rank_pattern", R"("rank_pattern": {"down_proj": 8, "up_proj": 4})"},
-      {"alpha_pattern", R"("alpha_pattern": {"v_proj": 4})"},
+      {"rank_pattern", R"("rank_pattern": {"down_proj": 0})"},
+      {"rank_pattern", R"("rank_pattern": ["down_proj"])"},
+      {"alpha_pattern", R"("alpha_pattern": {"v_proj": "4"})"},
       {"layers_to_transform", R"("layers_to_transform": [1, -3])"},
       {"layers_to_transform", R"("layers_to_transform": "last")"},
       {"layers_pattern", R"("layers_to_transform": [1], "layers_pattern": ["h"])"},

@@ -71,6 +71,9 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   for (const char* key : {"early_stop", "samples"}) resolved["train"][key] = 0;
   resolved["train"]["eval_metrics"] = Json::array();
   resolved["train"]["best_by"] = "loss";
+  resolved["adapter"]["layers"] = Json::array();
+  for (const char* key : {"rank_pattern", "alpha_pattern"})
+    resolved["adapter"][key] = Json::object();
   resolved["data"]["val_split"] = 0;
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   const Json schema = Published();
