@@ -31,17 +31,34 @@ struct AdapterConfig {
   // PEFT's files.
   std::map<std::string, int64_t> ranks;
   std::map<std::string, double> alphas;
+  bool dora = false;       // a trained magnitude for each row (arXiv 2402.09353)
+  bool lora_bias = false;  // a bias beside B
+  // Which of the base's biases are trained: none, all, or lora_only (of layers with an adapter).
+  std::string bias = "none";
+  // Modules trained whole, by the ends of their names (modules_to_save).
+  std::vector<std::string> saved_modules;
+  // Rows trained by themselves, by the ends of the names of the embedding and the head; "": the
+  // embedding (trainable_token_indices).
+  std::map<std::string, std::vector<int64_t>> tokens;
+  // How A and B begin: "default" (A uniform, B zero), "gaussian", or with a part of W, which is
+  // taken out of it: "pissa" (arXiv 2404.02948), "pissa_niter_N", "olora" (arXiv 2406.01775).
+  std::string start = "default";
   std::string base_model;  // as the adapter's file names it
 };
+
+// Whether the initialisation takes a part of W, so that the base's weights are needed for it.
+bool TakesPartOfBase(const std::string& start);
+// N of "pissa_niter_N"; 0 for others.
+int64_t PissaIterations(const std::string& start);
+// Whether `start` is one of those above.
+bool IsAdapterStart(const std::string& start);
 
 // Whether the configuration targets this layer. For many layers, see adapter_targets.h.
 bool Targets(const AdapterConfig& config, const LinearSpec& linear);
 
 // Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does
-// not change what a trained adapter computes, or it has the value that leaves LoRA plain. Throws
-// Error{kInput} naming the file and any other key: LoRA on parameters, ranks or alphas that differ
-// between layers, DoRA, saved modules, initialisations that change the base, keys of later
-// versions.
+// not change what a trained adapter computes, or it has the value that does not. Throws Error{kInput}
+// naming the file and any other key, such as LoRA on parameters or keys of later versions.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

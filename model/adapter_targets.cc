@@ -64,12 +64,15 @@ Number FirstMatch(std::vector<std::pair<WholeRegex, Number>>& patterns, const st
   return usual;
 }
 
+// Layers that may be named as targets: all but routers.
+bool MayAdapt(const LinearSpec& linear) { return linear.use != LinearUse::kRouter; }
+
 // The layers' own names without the path to them: q_proj, k_proj, ...
 std::vector<std::string> KnownNames(const Layout& layout) {
   std::vector<std::string> names;
   for (const LinearSpec& linear : layout.linears) {
     std::string name = linear.name.substr(linear.name.rfind('.') + 1);
-    if (linear.adaptable() && !std::ranges::count(names, name)) names.push_back(std::move(name));
+    if (MayAdapt(linear) && !std::ranges::count(names, name)) names.push_back(std::move(name));
   }
   return names;
 }
@@ -77,7 +80,8 @@ std::vector<std::string> KnownNames(const Layout& layout) {
 Error MatchesNothing(const char* key, const std::string& member, const Layout& layout) {
   const std::vector<std::string> known = KnownNames(layout);
   const std::string near = member.size() > 80 ? "" : Nearest(member, known);
-  return InputError(key, ": ", Quoted(member), " is no linear layer of this model's blocks",
+  return InputError(key, ": ", Quoted(member), " is no linear layer of this model",
+
                     near.empty() ? "" : Cat("; did you mean '", near, "'?"),
                     "; known: ", Join(known, ", "));
 }
@@ -103,16 +107,23 @@ double AdapterTargets::AlphaOf(const LinearSpec& linear) {
   return FirstMatch(alphas_, linear.name, config_.alpha);
 }
 
+// What is trained whole has no adapter: one of the names stands in `name` between dots.
+bool AdapterTargets::IsPartOfSaved(const std::string& name) const {
+  return std::ranges::any_of(config_.saved_modules, [&](const std::string& member) {
+    return Cat(".", name, ".").find(Cat(".", member, ".")) != std::string::npos;
+  });
+}
+
 bool AdapterTargets::Has(const LinearSpec& linear) {
   const auto ends_in = [&](const Suffixes& suffixes) {
     return AnySuffix(linear.name, [&](std::string_view end) { return suffixes.contains(end); });
   };
-  if (!linear.adaptable() || ends_in(excluded_)) return false;
+  if (!MayAdapt(linear) || ends_in(excluded_) || IsPartOfSaved(linear.name)) return false;
   if (exclude_ && exclude_->Matches(linear.name)) return false;
   if (targets_.contains(std::string_view(linear.name))) return true;  // whatever its layer
   if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
   if (!config_.targets.empty()) return ends_in(targets_);
-  if (config_.target_pattern == kAllLinear) return linear.expert < 0;
+  if (config_.target_pattern == kAllLinear) return linear.adaptable() && linear.expert < 0;
   return target_ && target_->Matches(linear.name);
 }
 
@@ -120,7 +131,7 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
   std::vector<const LinearSpec*> adaptable;
   Suffixes known;
   for (const LinearSpec& linear : layout.linears) {
-    if (!linear.adaptable()) continue;
+    if (!MayAdapt(linear)) continue;
     adaptable.push_back(&linear);
     AnySuffix(linear.name, [&](std::string_view end) { return known.insert(end), false; });
   }

@@ -40,6 +40,8 @@ class AdapterTargets {
   template <class Number>
   void CheckPatterns(const char* key, Patterns<Number>& patterns, const Layout& layout);
 
+  bool IsPartOfSaved(const std::string& name) const;
+
   const AdapterConfig& config_;
   Suffixes targets_, excluded_;
   std::optional<WholeRegex> target_, exclude_;

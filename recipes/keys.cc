@@ -177,8 +177,39 @@ std::vector<RecipeKey> AdapterKeys() {
              MakeKey(KEY(adapter.alpha_pattern),
                      {PositiveMapShape("an object of alphas by names or expressions", kMostAlpha)},
                      "Other alphas for some layers, named as in rank_pattern.")),
-      MakeKey(KEY(adapter.init), {TextShape("a path")},
-              "A PEFT folder to start from; all keys of this section but dropout are its own."),
+      Unless([](const Recipe& r) { return !r.adapter.dora; },
+             MakeKey(KEY(adapter.dora), {BoolShape()},
+                     "DoRA: the norm of each row of an adapted weight is trained by itself.")),
+      Unless([](const Recipe& r) { return !r.adapter.lora_bias; },
+             MakeKey(KEY(adapter.lora_bias), {BoolShape()}, "A trained bias beside the factor B.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.bias == "none"; },
+          MakeKey(KEY(adapter.bias), {ChoiceShape({"none", "all", "lora_only"})},
+                  "Which of the base's biases are trained too; lora_only: those of layers with an "
+                  "adapter.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.modules_to_save.empty(); },
+          MakeKey(KEY(adapter.modules_to_save), {ListShape("a list of suffixes")},
+                  "Modules trained whole beside the adapter, by the ends of their names: lm_head, "
+                  "embed_tokens, norm.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.trainable_tokens.empty(); },
+          MakeKey(KEY(adapter.trainable_tokens), {IntegersShape("a list of ids", 0, kMostTokens)},
+                  "Ids of tokens whose embeddings are trained by themselves.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.init_weights == "default"; },
+          MakeKey(KEY(adapter.init_weights),
+                  {ChoiceShape({"default", "gaussian", "pissa", "olora"}), PissaShape()},
+                  "How the factors begin: default (A uniform, B zero), gaussian, or with a part of "
+                  "the weight that is then left to the adapter: pissa (its largest singular "
+                  "values), pissa_niter_N (the same nearly, much faster), olora.")),
+      Unless([](const Recipe& r) { return r.adapter.loraplus_ratio == 1; },
+             MakeKey(KEY(adapter.loraplus_ratio), {PositiveShape(1e6)},
+                     "LoRA+: the learning rate of B is that of A times this.")),
+      MakeKey(
+          KEY(adapter.init), {TextShape("a path")},
+          "A PEFT folder to start from; all keys of this section but dropout and loraplus_ratio are "
+          "its own."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
   };

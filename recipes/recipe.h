@@ -57,8 +57,15 @@ struct AdapterRecipe {
   // Other ranks and alphas of some layers (model/adapter_config.h).
   std::map<std::string, int64_t> rank_pattern;
   std::map<std::string, double> alpha_pattern;
-  Path init;            // a PEFT folder to start from; empty: A random, B zero
-  bool rslora = false;  // scale alpha / sqrt(rank) instead of alpha / rank
+  Path init;  // a PEFT folder to start from; empty: A random, B zero
+  // model/adapter_config.h
+  bool dora = false, lora_bias = false;
+  std::string bias = "none";  // none | all | lora_only
+  std::vector<std::string> modules_to_save;
+  std::vector<int64_t> trainable_tokens;
+  std::string init_weights = "default";  // default | gaussian | pissa | pissa_niter_N | olora
+  double loraplus_ratio = 1;             // of B's learning rate to A's
+  bool rslora = false;                   // scale alpha / sqrt(rank) instead of alpha / rank
   GivenKeys given;
 
   bool operator==(const AdapterRecipe&) const = default;

@@ -185,6 +185,11 @@ class Reader {
           ": 'adapter.layers' has no use with an expression as 'adapter.targets'; write "
           "the layers' numbers into the expression, or give a list of names");
     }
+    if (a.dora && a.lora_bias) {
+      throw InputError(WhereOf("adapter.lora_bias"),
+                       ": 'adapter.lora_bias' and 'adapter.dora' exclude each other, as in PEFT; "
+                       "keep one of them");
+    }
   }
 
   // What an optimiser or a schedule does not use must not be given.

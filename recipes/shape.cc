@@ -191,6 +191,7 @@ Shape OpenShareShape() {
 Shape DeviceShape() {
   return {.pattern = "auto|cpu|cuda(:[0-9]{1,3})?", .words = "auto, cpu, cuda or cuda:N"};
 }
+Shape PissaShape() { return {.pattern = "pissa_niter_[1-9][0-9]{0,2}", .words = "pissa_niter_N"}; }
 Shape TextShape(std::string words) { return {.words = std::move(words)}; }
 Shape ChoiceShape(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 Shape ListShape(std::string words, std::vector<std::string> choices) {

@@ -48,6 +48,7 @@ Shape ShareShape();                          // a number in [0, 1)
 Shape OpenShareShape();                      // a number in (0, 1)
 Shape TextShape(std::string words);          // any text but ""
 Shape DeviceShape();                         // auto, cpu, cuda, cuda:0 ...
+Shape PissaShape();                          // pissa_niter_1 ... pissa_niter_999
 Shape ChoiceShape(std::vector<std::string> choices);
 Shape ListShape(std::string words, std::vector<std::string> choices = {});
 Shape NonEmpty(Shape list);

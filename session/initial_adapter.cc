@@ -19,6 +19,19 @@ std::string Told(const std::map<std::string, Number>& values) {
 }
 
 template <class T>
+std::string Told(const std::vector<T>& values) {
+  std::vector<std::string> parts;
+  for (const T& value : values) parts.push_back(Cat(value));
+  return values.empty() ? "none" : Quoted(Join(parts, ", "));
+}
+
+std::vector<int64_t> AllTokens(const AdapterConfig& config) {
+  std::vector<int64_t> out;
+  for (const auto& [_, ids] : config.tokens) out.insert(out.end(), ids.begin(), ids.end());
+  return out;
+}
+
+template <class T>
 void RefuseOther(const AdapterRecipe& recipe, const char* key, const T& wanted, const T& held) {
   if (!recipe.given.contains(key) || wanted == held) return;
   throw InputError("'adapter.", key, "' is ", Told(wanted), ", but 'adapter.init' ",
@@ -64,6 +77,12 @@ AdapterConfig AdapterConfigOf(const AdapterRecipe& recipe) {
   config.layers = recipe.layers;
   config.ranks = recipe.rank_pattern;
   config.alphas = recipe.alpha_pattern;
+  config.dora = recipe.dora;
+  config.lora_bias = recipe.lora_bias;
+  config.bias = recipe.bias;
+  config.saved_modules = recipe.modules_to_save;
+  if (!recipe.trainable_tokens.empty()) config.tokens[""] = recipe.trainable_tokens;
+  config.start = recipe.init_weights;
   return config;
 }
 
@@ -74,6 +93,12 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
   RefuseOther(recipe, "rslora", recipe.rslora, config.rslora);
   RefuseOther(recipe, "rank_pattern", recipe.rank_pattern, config.ranks);
   RefuseOther(recipe, "alpha_pattern", recipe.alpha_pattern, config.alphas);
+  RefuseOther(recipe, "dora", recipe.dora, config.dora);
+  RefuseOther(recipe, "lora_bias", recipe.lora_bias, config.lora_bias);
+  RefuseOther(recipe, "bias", recipe.bias, config.bias);
+  RefuseOther(recipe, "modules_to_save", recipe.modules_to_save, config.saved_modules);
+  RefuseOther(recipe, "trainable_tokens", recipe.trainable_tokens, AllTokens(config));
+  RefuseOther(recipe, "init_weights", recipe.init_weights, config.start);
   RefuseOtherLayers(adapter, layout, recipe);
   if (recipe.given.contains("dropout")) config.dropout = recipe.dropout;
   recipe.rank = config.rank;
@@ -87,6 +112,12 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
   recipe.layers = config.layers;
   recipe.rank_pattern = config.ranks;
   recipe.alpha_pattern = config.alphas;
+  recipe.dora = config.dora;
+  recipe.lora_bias = config.lora_bias;
+  recipe.bias = config.bias;
+  recipe.modules_to_save = config.saved_modules;
+  recipe.trainable_tokens = AllTokens(config);
+  recipe.init_weights = config.start;
 }
 
 }  // namespace retort

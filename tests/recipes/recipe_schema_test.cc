@@ -72,6 +72,13 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   resolved["train"]["eval_metrics"] = Json::array();
   resolved["train"]["best_by"] = "loss";
   resolved["adapter"]["layers"] = Json::array();
+  resolved["adapter"].update({{"dora", false},
+                              {"lora_bias", false},
+                              {"bias", "none"},
+                              {"init_weights", "default"},
+                              {"loraplus_ratio", 1}});
+  for (const char* key : {"modules_to_save", "trainable_tokens"})
+    resolved["adapter"][key] = Json::array();
   for (const char* key : {"rank_pattern", "alpha_pattern"})
     resolved["adapter"][key] = Json::object();
   resolved["data"]["val_split"] = 0;
