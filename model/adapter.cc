@@ -14,17 +14,21 @@ double LoraScale(double alpha, int64_t rank, bool rslora) {
   return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
 }
 
+WholeFactors WholeFactorsOf(const AdapterSite& site, Backend& backend) {
+  if (!site.has_start()) return {site.a.value, site.b.value};
+  const int64_t rank = site.a.value.rows(), in = site.a.value.cols(), out = site.b.value.rows();
+  WholeFactors whole{backend.Zeros({2 * rank, in}), backend.Zeros({out, 2 * rank})};
+  Tensor upper = whole.a.RowRange(0, rank), lower = whole.a.RowRange(rank, rank);
+  backend.CopyColumns(site.a.value, 0, upper);
+  backend.CopyColumns(site.start_a, 0, lower);
+  backend.AddColumns(site.b.value, 0, whole.b);
+  backend.AddColumns(site.minus_start_b, rank, whole.b);
+  return whole;
+}
+
 Tensor AdaptedNorms(const AdapterSite& site, const PreparedWeight& w, Backend& backend) {
-  Tensor a = site.a.value, b = site.b.value, norms = backend.New({w.rows()});
-  if (site.has_start()) {  // s B A - s B0 A0 as one product
-    const int64_t rank = a.rows();
-    a = backend.Zeros({2 * rank, w.cols()}), b = backend.Zeros({w.rows(), 2 * rank});
-    Tensor upper = a.RowRange(0, rank), lower = a.RowRange(rank, rank);
-    backend.CopyColumns(site.a.value, 0, upper);
-    backend.CopyColumns(site.start_a, 0, lower);
-    backend.AddColumns(site.b.value, 0, b);
-    backend.AddColumns(site.minus_start_b, rank, b);
-  }
+  const auto [a, b] = WholeFactorsOf(site, backend);
+  Tensor norms = backend.New({w.rows()});
   backend.AdaptedNorms(w, a, b, site.scale, norms);
   return norms;
 }

@@ -38,6 +38,12 @@ struct AdapterSite {
   bool has_start() const { return static_cast<bool>(start_a); }
 };
 
+// A [R,in] and B [out,R] of all that is added to W: with A0 and -B0 below and beside them, if there.
+struct WholeFactors {
+  Tensor a, b;
+};
+WholeFactors WholeFactorsOf(const AdapterSite& site, Backend& backend);
+
 // The norms of the rows of W', [out], which DoRA's magnitudes replace.
 Tensor AdaptedNorms(const AdapterSite& site, const PreparedWeight& w, Backend& backend);
 

@@ -2,11 +2,13 @@
 """Compares every kind of LoRA with PEFT: folders that PEFT writes are run, merged and trained on by Retort, folders that
 Retort writes are run by PEFT."""
 import json
+import shutil
 import sys
 
 import numpy as np
 
-from support import Checks, byte_tokenizer, hf, need, our_logits, retort, skip, stage
+from support import (JUDGES, Checks, byte_tokenizer, gguf_metadata, gguf_tensors, hf, llama_cpp, need, our_logits, retort, run, skip,
+                     stage)
 
 KINDS = ["lora", "rslora", "dora", "pissa", "olora", "gaussian", "bias", "patterns", "layers", "regex", "modules_to_save", "embeddings",
          "trainable_tokens"]
@@ -98,6 +100,36 @@ def follow(kind, base, place, rows, checks):
                  far(peft_logits(base, place / "d.f32", "--adapter", place / "own/adapter"), ours), 1e-4)
 
 
+def follow_gguf(kind, base, gguf, place, checks):
+    """A GGUF adapter beside llama.cpp's converter's, and its logits beside PEFT's."""
+    place.mkdir()
+    script, peft = llama_cpp("convert_lora_to_gguf.py"), place / "peft"
+    hf("adapter", kind, base, peft)
+    if kind == "pissa":  # moved from where it began
+        hf("train", base, "--rows", place.parent / "rows.json", "--steps", STEPS, "--kind", kind, "--save", peft)
+    retort("export", peft, "--base", base, "--out", place / "ours.gguf")
+    if kind in ("lora", "rslora", "gaussian", "layers", "embeddings"):  # the converter does not know patterns and PiSSA
+        run(sys.executable, script, peft, "--base", base, "--outfile", place / "theirs.gguf", "--outtype", "f32")
+        checks.same_tensors(f"{kind}: GGUF adapter", gguf_tensors(place / "ours.gguf"), gguf_tensors(place / "theirs.gguf"))
+        keys = {"general.name": "the folder's", "general.basename": "", "general.version": "", "general.finetune": "",
+                "general.size_label": "", "general.base_model.count": "", "general.base_model.0.name": "", "general.sampling": ""}
+        if kind == "rslora":
+            keys["adapter.lora.alpha"] = "the converter leaves rsLoRA's scale out"
+        checks.same_metadata(f"{kind}: GGUF adapter", gguf_metadata(place / "ours.gguf"), gguf_metadata(place / "theirs.gguf"), keys)
+    for type, bound in (("f32", 1e-3), ("f16", 3e-3)):
+        retort("export", peft, "--base", base, "--out", place / f"{type}.gguf", "--type", type)
+        checks.below(f"{kind}: llama.cpp's logits with the {type} adapter", far(
+            llama_logits(gguf, place / "l.f32", "--lora", place / f"{type}.gguf"),
+            peft_logits(base, place / "p.f32", "--adapter", peft)), bound)
+
+
+def llama_logits(gguf, out, *flags):
+    program = JUDGES / "node" / "llama.mjs"  # resolves its packages from its own folder
+    shutil.copy(need("oracle/llama.mjs"), program)
+    run("node", program, "logits", gguf, ",".join(map(str, IDS)), out, *flags)
+    return np.fromfile(out, "<f4").reshape(len(IDS), -1)
+
+
 def main():
     try:
         import peft  # noqa: F401
@@ -105,10 +137,10 @@ def main():
     except ImportError:
         skip("needs transformers and PEFT (scripts/judges)")
     need("oracle/hf.py")
-    import shutil
     place, checks = stage(), Checks()
     tokenizer = byte_tokenizer(place)
     rows = make_rows(STEPS * BATCH)
+    (place / "rows.json").write_text(json.dumps(rows))
     kinds = sys.argv[2].split(",") if len(sys.argv) > 2 else KINDS
     for family, variant in (("llama", 0), ("qwen2", 1)):  # the second has biases and a tied head
         base = place / f"{family}-{variant}"
@@ -117,6 +149,11 @@ def main():
             shutil.copy(file, base)
         for kind in kinds:
             follow(kind, base, place / f"{family}-{kind}", rows, checks)
+        gguf = place / f"{family}.gguf"
+        retort("export", base, "--out", gguf, "--type", "f32")
+        for kind in ("lora", "rslora", "patterns", "layers", "pissa", "embeddings"):
+            if kind in kinds and (kind, family) != ("embeddings", "qwen2"):  # a tied head by itself is refused
+                follow_gguf(kind, base, gguf, place / f"{family}-{kind}-gguf", checks)
     checks.finish()
 
 
