@@ -34,10 +34,27 @@ Var Reshape(Context& context, const Var& x, const Shape& shape);
 // x [T,C] -> [N,C]: row rows[i] of x, rows i32 [N]. A row may be selected more than once.
 Var Gather(Context& context, const Var& x, const Tensor& rows);
 
-// out [T,C]: row ids[t] of the table [V,C], ids i32 [T]. A frozen table gets no gradient; a trained
-// one (Var) does.
-Var Embedding(Context& context, const PreparedWeight& table, const Tensor& ids);
+// An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
+struct LowRank {
+  Var a, b;
+  float scale = 1;   // model/adapter.h: LoraScale
+  DropoutMask mask;  // on the adapter's input only; rate 0: none
+};
+
+// out [T,C]: row ids[t] of the table [V,C], ids i32 [T]. A frozen table gets no gradient, and may
+// have an adapter (a [R,C], b [V,R], no dropout) whose gradient is computed; a trained one (Var)
+// gets its own.
+Var Embedding(Context& context, const PreparedWeight& table, const Tensor& ids,
+              const LowRank* adapter = nullptr);
 Var Embedding(Context& context, const Var& table, const Tensor& ids);
+
+// x with the rows rows[i] replaced by those of part [N,C], or the columns columns[i] by those of part
+// [T,N]; i32 [N], each named once. In place: x must not be used elsewhere.
+Var ReplaceRows(Context& context, const Var& x, const Var& part, const Tensor& rows);
+Var ReplaceColumns(Context& context, const Var& x, const Var& part, const Tensor& columns);
+
+// y[t,c] = x[t,c] * size[c] / norms[c]; size, norms [C]. norms are constants (DoRA's magnitudes).
+Var Resize(Context& context, const Var& x, const Var& size, const Tensor& norms);
 
 // x += noise, in place: x must not be used elsewhere. The gradient is unchanged.
 void AddNoise(Context& context, Var& x, const UniformNoise& noise);
@@ -47,13 +64,6 @@ void AddNoise(Context& context, Var& x, const UniformNoise& noise);
 Var RmsNorm(Context& context, const Var& x, const Var& gain, float epsilon, int64_t width);
 // Each run of `width` values of x less its mean.
 Var Center(Context& context, const Var& x, int64_t width);
-
-// An adapter beside a weight (LoRA, arXiv 2106.09685): a [R,in], b [out,R].
-struct LowRank {
-  Var a, b;
-  float scale = 1;   // model/adapter.h: LoraScale
-  DropoutMask mask;  // on the adapter's input only; rate 0: none
-};
 
 // x [T,in]; w [out,in]; bias [out] or empty: y = x w^T + bias + scale * drop(x) a^T b^T.
 Var Linear(Context& context, const Var& x, const PreparedWeight& w, const Var& bias = {},
@@ -129,6 +139,10 @@ using LogitsLoss = std::function<void(Backend& backend, int64_t begin, Tensor& l
 Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const PreparedWeight& head,
                 const LogitsLoss& loss, const HeadTransform& transform = {});
 Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const Var& head,
+                const LogitsLoss& loss, const HeadTransform& transform = {});
+// A head made of ops, which gives raw logits [n,V] for a chunk [n,C]. No op in it may save its
+// output. What it trains receives its gradient immediately, x when the tape runs.
+Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, int64_t vocab, const Body& head,
                 const LogitsLoss& loss, const HeadTransform& transform = {});
 
 // The losses -log softmax(logits)[target]. The objective weights each loss by its own scale, or all

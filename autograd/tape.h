@@ -83,6 +83,7 @@ struct Parameter {
   std::string name;
   Tensor value;
   Gradient gradient;
+  double rate = 1;  // the learning rate is multiplied by it
 };
 
 class Tape {

@@ -77,7 +77,8 @@ double ForwardSeconds(const Model& model, const std::vector<Example>& examples,
   const Tensor hidden = model.Hidden(context, {data.batch}).value;
   const int64_t chunk = std::max<int64_t>(1, kChunkElements / model.config.vocab);
   for (int64_t begin = 0; begin < hidden.rows(); begin += chunk)
-    model.LogitsOf(context, hidden.RowRange(begin, std::min(chunk, hidden.rows() - begin)));
+    model.LogitsOf(context, nullptr,
+                   hidden.RowRange(begin, std::min(chunk, hidden.rows() - begin)));
   return watch.seconds();
 }
 

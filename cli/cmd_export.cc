@@ -9,12 +9,13 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "export/folder_export.h"
+#include "export/gguf_adapter.h"
 
 namespace retort {
 namespace {
 
 struct ExportFlags {
-  std::string source, out, to = "gguf", type;
+  std::string source, base, out, to = "gguf", type;
   int threads = 0;
   bool pure = false, json = false;
 };
@@ -62,7 +63,33 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
                 "; verified: ", VerdictText(verdict)));
 }
 
+void RunAdapter(const ExportFlags& flags) {
+  if (flags.to == "hf" || flags.pure)
+    throw InputError(flags.source, ": is an adapter's folder, which becomes a GGUF adapter; leave ",
+                     flags.pure ? "--pure" : "--to", " out");
+  const std::string type = flags.type.empty() ? "f32" : flags.type;
+  const GgufAdapterExport done =
+      ExportGgufAdapter({flags.source, flags.base, flags.out, FormatNamed(type), flags.threads});
+  if (flags.json) {
+    return PrintJson({{"out", flags.out},
+                      {"type", type},
+                      {"bytes", done.bytes},
+                      {"layers", done.layers},
+                      {"kept_f16", done.kept_f16},
+                      {"notes", done.notes}});
+  }
+  for (const std::string& note : done.notes) Note(Cat("note: ", note));
+  if (!done.kept_f16.empty())
+    Note(Cat("note: ", done.kept_f16.size(),
+             " factors are stored as f16: their rows do not divide into ", type, " blocks"));
+  PrintLine(Cat(flags.out, ": ", BytesText(done.bytes), " of ", type, ", the adapters of ",
+                done.layers, " tensors; read back"));
+}
+
 void Run(ExportFlags flags) {
+  if (IsAdapterFolder(flags.source)) return RunAdapter(flags);
+  if (!flags.base.empty())
+    throw InputError("--base is for an adapter's folder, and ", flags.source, " is none");
   if (flags.to == "hf") {
     if (flags.pure) throw InputError("--pure is for GGUF files, not for --to hf");
     if (flags.type.empty()) flags.type = "auto";
@@ -83,8 +110,12 @@ void AddExport(CLI::App& app) {
                          "Write a folder as a GGUF file, or a GGUF file as a folder, and test "
                          "it against its source");
   auto flags = std::make_shared<ExportFlags>();
-  command->add_option("source", flags->source, "Hugging Face folder; with --to hf, a GGUF file")
+  command
+      ->add_option("source", flags->source,
+                   "Hugging Face folder, of a model or an adapter; with --to hf, a GGUF file")
       ->required();
+  command->add_option("--base", flags->base,
+                      "of an adapter: its base (default: the one that it was trained on)");
   command->add_option("--out", flags->out, "GGUF file or folder to write")->required();
   command->add_option("--to", flags->to, "gguf, or hf: a Hugging Face folder")
       ->check(CLI::IsMember({"gguf", "hf"}))
@@ -93,7 +124,7 @@ void AddExport(CLI::App& app) {
       "--type", flags->type,
       Cat("gguf: ", Join(GgufTypeNames(), ", "),
           " (default q8_0); hf: f32, f16, bf16 (default: the file's if it is one of "
-          "these, else f32, which keeps all values)"));
+          "these, else f32, which keeps all values); an adapter: f32 (default), f16, bf16, q8_0"));
   command->add_flag(
       "--pure", flags->pure,
       "one format for all matrices (else the K and IQ types are llama.cpp's mixes, and embedding "

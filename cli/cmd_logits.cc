@@ -52,7 +52,8 @@ void Run(const LogitsFlags& flags) {
   for (int32_t begin = 0; begin < count; begin += kRows) {
     std::vector<int32_t> rows(static_cast<size_t>(std::min(kRows, count - begin)));
     std::iota(rows.begin(), rows.end(), begin);
-    const std::vector<float> logits = m.backend->ToFloats(m.model->Logits(context, hidden, rows));
+    const std::vector<float> logits =
+        m.backend->ToFloats(m.model->Logits(context, m.adapter.get(), hidden, rows));
     if (!std::ranges::all_of(logits, [](float v) { return std::isfinite(v); })) {
       throw Failure(flags.model, ": the logits after tokens ", begin, " to ",
                     begin + std::ssize(rows) - 1, " are not all finite numbers; try --compute f32");

@@ -52,7 +52,7 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();
   if (!adapter.empty()) {
-    out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend);
+    out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend, {&out.files});
     if (IsZero(*out.adapter, *out.backend)) Note(Cat("note     ", ZeroAdapterNote(adapter)));
   }
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);

@@ -21,7 +21,7 @@ void Observe(const Model& model, const std::vector<Example>& examples, int64_t b
   ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& some) {
     Batch batch;
     for (const Example* example : some) batch.AddRow(example->ids, example->row);
-    if (before) before(model.Embed(context, model.backend.Upload(batch.ids)).value);
+    if (before) before(model.Embed(context, nullptr, batch, model.backend.Upload(batch.ids)).value);
     ForwardPass pass{batch};
     pass.observer = &observer;
     model.Hidden(context, pass);

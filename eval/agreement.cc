@@ -28,14 +28,16 @@ class Scores {
  public:
   Scores(const ScoredModel& scored, const Batch& batch)
       : model_(*scored.model),
+        adapter_(scored.adapter),
         context_{model_.backend},
         hidden_(model_.Hidden(context_, {batch, scored.adapter})) {}
   std::vector<float> Logits(const std::vector<int32_t>& rows) {
-    return model_.backend.ToFloats(model_.Logits(context_, hidden_, rows));
+    return model_.backend.ToFloats(model_.Logits(context_, adapter_, hidden_, rows));
   }
 
  private:
   const Model& model_;
+  const Adapter* adapter_;
   Context context_;
   Var hidden_;
 };

@@ -116,8 +116,8 @@ std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter*
   Backend& k = model.backend;
   Context context{k};
   const Var hidden = model.Hidden(context, {batch, adapter});
-  const std::vector<double> losses = k.ToDoubles(
-      model.Losses(context, hidden, k.Upload(rows), ops::CrossEntropy(k.Upload(targets), 1)));
+  const std::vector<double> losses = k.ToDoubles(model.Losses(
+      context, adapter, hidden, k.Upload(rows), ops::CrossEntropy(k.Upload(targets), 1)));
 
   std::vector<std::vector<double>> scores;
   std::span<const double> left = losses;

@@ -18,7 +18,7 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
   Context context{k};
   const Var hidden = model.Hidden(context, {data.batch, adapter});
   const std::vector<double> losses = k.ToHost<double>(model.Losses(
-      context, hidden, k.Upload(data.rows), ops::CrossEntropy(k.Upload(data.targets), 1)));
+      context, adapter, hidden, k.Upload(data.rows), ops::CrossEntropy(k.Upload(data.targets), 1)));
   for (size_t e = 0; e < examples.size(); ++e) {
     for (const double loss : data.Of(e, losses)) out[e].sum += loss, ++out[e].tokens;
     out[e].likely = out[e].tokens > 0 && out[e].sum < std::numbers::ln2;

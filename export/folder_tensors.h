@@ -31,9 +31,10 @@ class FolderTensors {
   // One tensor; then releases its source from memory.
   void Write(const TensorSpec& spec, ShardWriter& writer) const;
   WeightFormat format() const { return format_; }
+  // In which the tensor is written.
+  WeightFormat FormatOf(const TensorSpec& spec) const;
 
  private:
-  WeightFormat FormatOf(const TensorSpec& spec) const;
   std::vector<float> ValuesOf(const TensorSpec& spec) const;
 
   const ModelFiles& source_;

@@ -6,9 +6,11 @@
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "export/folder_tensors.h"
+#include "export/merged_weights.h"
 #include "formats/safetensors.h"
 #include "model/store/base_check.h"
 #include "model/store/chat_files.h"
@@ -38,36 +40,49 @@ class Merger {
         record_(record),
         backend_(backend),
         pool_(backend.threads()),
-        adapter_(Adapter::Load(options.adapter, files_.layout, backend)) {
+        adapter_(Adapter::Load(options.adapter, files_.layout, backend, {&files_})),
+        merged_(files_, *adapter_, backend) {
+    if (Unties() && !files_.gguf && !files_.tensors.Find(TableSpec().name)) {
+      throw InputError(files_.path.string(),
+                       ": holds only the head of a tied pair, of which the "
+                       "adapter changes one; save the base again with transformers");
+    }
+    std::set<std::string> merged_names;
     for (const TensorSpec& spec : files_.layout.tensors) {
       CheckFinite(files_, spec, pool_);
-      const LinearSpec* linear = files_.layout.LinearOf(spec);
-      if (!linear || !linear->adaptable() || files_.gguf) continue;
+      report_.matrices += IsCounted(spec) || (spec.is_matrix() && IsMerged(spec));
+      if (files_.gguf) continue;
       const TensorPlace place = PlaceOf(files_, spec);
-      parts_[place.name].push_back({spec.target.id, place.begin, spec.shape[0]});
+      if (spec.is_matrix())
+        parts_[place.name].push_back({spec.target.id, place.begin, spec.shape[0]});
+      if (spec.is_matrix() && IsMerged(spec)) merged_names.insert(place.name);
+      if (!spec.is_matrix() && merged_.ChangesVector(spec)) vectors_[place.name] = &spec;
     }
+    std::erase_if(parts_, [&](const auto& one) { return !merged_names.contains(one.first); });
+    const bool own_head = files_.config.head.tied && merged_.Changes(files_.layout.head);
+    report_.matrices += own_head && Unties();
+    // A copy of the embedding, stored as the head.
+    if (own_head && files_.tensors.Find(HeadName())) parts_[HeadName()] = WholeHead();
   }
 
-  // Writes every tensor of one of the base's files, merged, to `target`.
-  void WriteFile(const Path& source, const Path& target) {
+  // Writes every tensor of one of the base's files, merged, to `target`. Returns the names of those
+  // that the base's file does not have.
+  std::vector<std::string> WriteFile(const Path& source, const Path& target) {
     SafetensorsWriter writer(target, {{"format", "pt"}});
+    const TensorEntry* table = NewHead();
+    if (table && table->file->path() != source) table = nullptr;
+    if (table) writer.Declare(HeadName(), table->format, table->shape);
     for (const TensorEntry& entry : files_.tensors.entries()) {
       if (entry.file->path() == source) writer.Declare(entry.name, entry.format, entry.shape);
     }
+    if (table) WriteMatrixTo(writer, *table, HeadName(), WholeHead());
     for (const TensorEntry& entry : files_.tensors.entries()) {
       if (entry.file->path() != source) continue;
-      if (const auto parts = parts_.find(entry.name); parts != parts_.end()) {
-        for (const Part& part : parts->second) {
-          const Weight whole = files_.tensors.Load(entry.name, entry.shape);
-          WriteMatrix(whole.RowRange(part.begin, part.rows), entry.format, part.layer,
-                      [&](Bytes bytes) { writer.Write(entry.name, bytes); });
-        }
-      } else {
-        writer.Write(entry.name, entry.bytes);
-      }
+      WriteEntry(writer, entry);
       entry.file->Drop(entry.bytes);
     }
     writer.Commit();
+    return table ? std::vector<std::string>{HeadName()} : std::vector<std::string>{};
   }
 
   // Writes a GGUF's tensors, merged, as those of a folder.
@@ -75,21 +90,27 @@ class Merger {
     const FolderTensors tensors(files_, format, pool_);
     ShardWriter writer(folder);
     tensors.Declare(writer);
+    if (Unties()) writer.Declare(HeadName(), format, TableSpec().shape);
     const auto memory = MakeHostMemory();
+    const auto write = [&](const TensorSpec& spec, const std::string& name, LinearId layer) {
+      WriteMatrix(FetchTensor(files_, spec, *memory), format, layer,
+                  [&](Bytes bytes) { writer.Write(name, bytes); });
+    };
     for (const TensorSpec& spec : files_.layout.tensors) {
-      const LinearSpec* linear = files_.layout.LinearOf(spec);
-      if (!linear || !linear->adaptable()) {
-        tensors.Write(spec, writer);
-      } else if (!adapter_->at(spec.target.id) && options_.onto != "nf4") {
-        ++report_.matrices;
-        tensors.Write(spec, writer);
+      if (spec.is_matrix() && IsMerged(spec)) {
+        write(spec, spec.name, spec.target.id);
+      } else if (!spec.is_matrix() && merged_.ChangesVector(spec)) {
+        writer.Write(spec.name, EncodedVector(spec, tensors.FormatOf(spec)));
       } else {
-        WriteMatrix(FetchTensor(files_, spec, *memory), format, spec.target.id,
-                    [&](Bytes bytes) { writer.Write(spec.name, bytes); });
+        tensors.Write(spec, writer);
       }
     }
+    if (Unties()) write(TableSpec(), HeadName(), files_.layout.head);
     writer.Commit();
   }
+
+  // Whether embedding and head, which were one, are two after the merge.
+  bool Unties() const { return merged_.Unties(); }
 
   MergeReport Report() const {
     MergeReport r = report_;
@@ -118,57 +139,105 @@ class Merger {
 
   using Write = std::function<void(Bytes)>;
 
+  // Whether the matrix is counted in the report: those of the blocks.
+  bool IsCounted(const TensorSpec& spec) const {
+    const LinearSpec* linear = files_.layout.LinearOf(spec);
+    return linear && linear->adaptable();
+  }
+  // Whether the matrix is computed anew rather than copied.
+  bool IsMerged(const TensorSpec& spec) const {
+    return merged_.Changes(spec.target.id) || (options_.onto == "nf4" && IsCounted(spec));
+  }
+  std::string HeadName() const { return files_.layout.of(files_.layout.head).name + ".weight"; }
+  std::vector<Part> WholeHead() const {
+    return {{files_.layout.head, 0, files_.layout.of(files_.layout.head).rows}};
+  }
+  const TensorSpec& TableSpec() const {
+    return *std::ranges::find_if(files_.layout.tensors, [&](const TensorSpec& spec) {
+      return spec.is_matrix() && spec.target.id == files_.layout.embedding;
+    });
+  }
+  // The embedding of which a head of its own is made that the base's files do not have.
+  const TensorEntry* NewHead() const {
+    return Unties() && !files_.tensors.Find(HeadName()) ? files_.tensors.Find(TableSpec().name)
+                                                        : nullptr;
+  }
+
+  void WriteMatrixTo(SafetensorsWriter& writer, const TensorEntry& entry, const std::string& name,
+                     const std::vector<Part>& parts) {
+    for (const Part& part : parts) {
+      const Weight whole = files_.tensors.Load(entry.name, entry.shape);
+      WriteMatrix(whole.RowRange(part.begin, part.rows), entry.format, part.layer,
+                  [&](Bytes bytes) { writer.Write(name, bytes); });
+    }
+  }
+
+  void WriteEntry(SafetensorsWriter& writer, const TensorEntry& entry) {
+    if (const auto parts = parts_.find(entry.name); parts != parts_.end()) {
+      WriteMatrixTo(writer, entry, entry.name, parts->second);
+    } else if (const auto vector = vectors_.find(entry.name); vector != vectors_.end()) {
+      writer.Write(entry.name, EncodedVector(*vector->second, entry.format));
+    } else {
+      writer.Write(entry.name, entry.bytes);
+    }
+  }
+
+  // A bias or a gain, merged, as a folder stores it.
+  std::vector<std::byte> EncodedVector(const TensorSpec& spec, WeightFormat format) const {
+    std::vector<float> values = FetchVector(files_, spec);
+    merged_.MergeVector(spec, values);
+    for (float& v : values) v = static_cast<float>(v - spec.offset);
+    const auto count = static_cast<int64_t>(values.size());
+    std::vector<std::byte> bytes(static_cast<size_t>(RowBytes(format, count)));
+    EncodeRow(format, values.data(), count, bytes.data());
+    return bytes;
+  }
+
   // Writes the matrix of a layer, merged, in `format`.
   void WriteMatrix(const Weight& original, WeightFormat format, LinearId layer,
                    const Write& write) {
-    ++report_.matrices;
-    const bool nf4 = options_.onto == "nf4";
-    const AdapterSite* pair = adapter_->at(layer);
-    if (!pair && !nf4) return write(original.bytes());
-    report_.changed += pair != nullptr;
+    const bool in_block = files_.layout.of(layer).adaptable(),
+               nf4 = options_.onto == "nf4" && in_block;
+    const bool changed = merged_.Changes(layer);
+    report_.changed += changed;
+    if (!changed && !nf4 && original.format() == format) return write(original.bytes());
     const Weight base = nf4 ? Requantised(original, WeightFormat::kNF4, record_.double_quant,
                                           backend_.memory(), pool_)
                             : original;
     const int64_t cols = base.cols(), row_bytes = RowBytes(format, cols);
     for (int64_t begin = 0; begin < base.rows(); begin += kPanelRows) {
       const int64_t rows = std::min(kPanelRows, base.rows() - begin);
-      const std::vector<float> delta = Delta(pair, begin, rows, cols);
+      std::vector<float> onto(static_cast<size_t>(rows * cols));
+      for (int64_t r = 0; r < rows; ++r)
+        DecodeRow(base, begin + r, 0, cols, onto.data() + r * cols);
+      std::vector<float> sum = onto;
+      if (changed) merged_.MergeRows(layer, begin, sum);
       std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
       for (int64_t r = 0; r < rows; ++r) {
-        MergeRow(original, base, format, begin + r,
-                 std::span(delta).subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols)),
-                 pair != nullptr, bytes.data() + r * row_bytes);
+        const auto row = [&](const std::vector<float>& of) {
+          return std::span(of).subspan(static_cast<size_t>(r * cols), static_cast<size_t>(cols));
+        };
+        StoreRow(original, format, begin + r, row(onto), row(sum), bytes.data() + r * row_bytes);
       }
       write(bytes);
     }
   }
 
-  // s B A of some rows; zeros without an adapter.
-  std::vector<float> Delta(const AdapterSite* pair, int64_t begin, int64_t rows, int64_t cols) {
-    if (!pair) return std::vector<float>(static_cast<size_t>(rows * cols));
-    Tensor out = backend_.New({rows, cols});
-    backend_.Gemm(false, false, pair->scale, pair->b.value.RowRange(begin, rows), pair->a.value, 0,
-                  out);
-    return backend_.ToFloats(out);
-  }
-
-  void MergeRow(const Weight& original, const Weight& base, WeightFormat format, int64_t row,
-                std::span<const float> delta, bool adapted, std::byte* out) {
-    const auto cols = static_cast<int64_t>(delta.size());
-    std::vector<float> before(delta.size()), onto(delta.size()), sum(delta.size()),
-        stored(delta.size()), unchanged(delta.size());
-    DecodeRow(original, row, 0, cols, before.data());
-    DecodeRow(base, row, 0, cols, onto.data());
-    for (size_t i = 0; i < delta.size(); ++i) sum[i] = onto[i] + delta[i];
+  // Encodes a merged row and counts what it changes and what rounding takes.
+  void StoreRow(const Weight& original, WeightFormat format, int64_t row,
+                std::span<const float> onto, std::span<const float> sum, std::byte* out) {
+    std::vector<float> before(sum.size()), stored(sum.size()), unchanged(sum.size());
+    DecodeRow(original, row, 0, std::ssize(sum), before.data());
     Store(format, onto, out, unchanged);
     Store(format, sum, out, stored);
-    for (size_t i = 0; i < delta.size(); ++i) {
-      total_.kept += double{delta[i]} * (double{stored[i]} - unchanged[i]);
+    for (size_t i = 0; i < sum.size(); ++i) {
+      const double delta = double{sum[i]} - onto[i];
+      total_.kept += delta * (double{stored[i]} - unchanged[i]);
       total_.weight += double{before[i]} * before[i];
-      total_.delta += double{delta[i]} * delta[i];
+      total_.delta += delta * delta;
       total_.quantisation += std::pow(double{onto[i]} - before[i], 2);
-      if (adapted) total_.rounding += std::pow(double{stored[i]} - (double{onto[i]} + delta[i]), 2);
-      total_.largest = std::max(total_.largest, std::abs(double{delta[i]}));
+      if (delta != 0) total_.rounding += std::pow(double{stored[i]} - sum[i], 2);
+      total_.largest = std::max(total_.largest, std::abs(delta));
     }
   }
 
@@ -188,8 +257,11 @@ class Merger {
   Backend& backend_;
   ThreadPool pool_;
   std::unique_ptr<Adapter> adapter_;
-  // The blocks' linear layers, by the name of the tensor that holds them, in row order.
+  const MergedWeights merged_;
+  // What is computed anew: matrices, by the name of the tensor that holds them, in row order, and
+  // biases and gains.
   std::map<std::string, std::vector<Part>> parts_;
+  std::map<std::string, const TensorSpec*> vectors_;
   MergeReport report_;
   Sums total_;
 };
@@ -247,6 +319,29 @@ MergeAudit Audited(const MergeOptions& options, const BaseRecord& record, const 
   return audit;
 }
 
+void SetInJson(const Path& path, const std::function<void(Json&)>& change) {
+  Json j = ReadJson(path);
+  change(j);
+  WriteTextAtomically(path, DumpJson(j, 2) + "\n");
+}
+
+// The files of a folder's tensors and their index.
+void WriteFiles(Merger& merger, const Path& base, const Path& folder) {
+  std::map<std::string, std::string> new_tensors;  // their files
+  for (const Path& file : TensorFiles(merger.files())) {
+    const std::string name = file.filename().string();
+    for (std::string& tensor : merger.WriteFile(file, folder / name))
+      new_tensors[std::move(tensor)] = name;
+  }
+  const Path index = base / "model.safetensors.index.json";
+  if (!std::filesystem::exists(index)) return;
+  CopyFileAtomically(index, folder / index.filename());
+  if (new_tensors.empty()) return;
+  SetInJson(folder / index.filename(), [&](Json& j) {
+    for (const auto& [tensor, file] : new_tensors) j["weight_map"][tensor] = file;
+  });
+}
+
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
@@ -284,15 +379,18 @@ MergeReport Merge(const MergeOptions& given) {
   if (merger.files().gguf) {
     merger.WriteFolder(format, folder.path());
   } else {
-    for (const Path& file : TensorFiles(merger.files()))
-      merger.WriteFile(file, folder.path() / file.filename());
-    const Path index = options.base / "model.safetensors.index.json";
-    if (std::filesystem::exists(index)) CopyFileAtomically(index, folder.path() / index.filename());
+    WriteFiles(merger, options.base, folder.path());
   }
   MergeReport report = Finished(options, format, merger, std::move(notes));
   for (std::string& note :
        WriteModelFiles(merger.files(), folder.path(), merger.files().gguf ? TorchType(format) : ""))
     report.notes.push_back(std::move(note));
+  if (merger.Unties()) {
+    SetInJson(folder.path() / "config.json", [](Json& j) { j["tie_word_embeddings"] = false; });
+    report.notes.push_back(
+        "the adapter parts embedding and head, which were one in the base: the "
+        "model has a head of its own");
+  }
   WriteTaughtChat(folder.path(), record);
   if (!options.audit.empty())
     report.audit = Audited(options, record, folder.path(), TraitsOf(format).name);

@@ -61,7 +61,7 @@ MergeAudit AuditMerge(const MergeAuditOptions& options, const BaseRecord& record
   const auto trained = LoadModel(base, as_trained, *backend);
   const auto original = LoadModel(base, {}, *backend);
   const auto result = LoadModel(merged, {}, *backend);
-  const auto adapter = Adapter::Load(options.adapter, base.layout, *backend);
+  const auto adapter = Adapter::Load(options.adapter, base.layout, *backend, {&base});
   const std::vector<Agreement> found = CompareModels(
       {trained.get(), adapter.get()},
       {{result.get(), nullptr}, {trained.get(), nullptr}, {original.get(), adapter.get()}},

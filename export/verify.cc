@@ -34,7 +34,7 @@ std::vector<float> LogitsOf(const Model& model, const std::vector<int32_t>& ids)
   const Var hidden = model.Hidden(context, {batch});
   std::vector<int32_t> rows(ids.size());
   std::iota(rows.begin(), rows.end(), 0);
-  return model.backend.ToFloats(model.Logits(context, hidden, rows));
+  return model.backend.ToFloats(model.Logits(context, nullptr, hidden, rows));
 }
 
 // The text whose logits are compared: all samples, because it is not known which kind of text the

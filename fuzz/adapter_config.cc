@@ -2,6 +2,7 @@
 // adapter_config.json, and the modules of a small model that it targets.
 #include "fuzz/support.h"
 #include "model/adapter.h"
+#include "model/adapter_targets.h"
 #include "model/layout.h"
 
 namespace retort {
@@ -19,7 +20,9 @@ const Layout& SmallLayout() {
 void Use(const Path& folder) {
   const AdapterConfig config = ReadAdapterConfig(folder);
   LoraScale(config.alpha, config.rank, config.rslora);
-  for (const LinearSpec& linear : SmallLayout().linears) Targets(config, linear);
+  AdapterTargets targets(config);
+  for (const LinearSpec& linear : SmallLayout().linears)
+    targets.Has(linear), targets.RankOf(linear), targets.AlphaOf(linear);
 }
 
 }  // namespace

@@ -1,131 +1,96 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/adapter.h"
 
-#include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
-#include <set>
 
-#include "base/random.h"
 #include "base/text.h"
 #include "formats/safetensors.h"
-#include "model/adapter_targets.h"
-#include "tensor/quant/finite.h"
-#include "tensor/quant/quant.h"
+#include "model/adapter_builder.h"
+#include "model/adapter_start.h"
 
 namespace retort {
-namespace {
-
-std::string KeyOf(const std::string& module, const char* factor) {
-  return Cat("base_model.model.", module, ".lora_", factor);
-}
-
-// The factor's values as an f32 tensor of the expected shape.
-Tensor ReadFactor(const TensorTable& table, const std::string& key, int64_t rows, int64_t cols,
-                  Backend& backend) {
-  const Weight weight = table.Load(key, {rows, cols});
-  std::vector<float> values(static_cast<size_t>(rows * cols));
-  CheckFinite(weight, table.where(), Quoted(key), 0, backend.pool());
-  for (int64_t r = 0; r < rows; ++r) DecodeRow(weight, r, 0, cols, values.data() + r * cols);
-  return backend.FromFloats(values, {rows, cols});
-}
-
-// What follows "lora_A" in the file's keys: ".weight", or ".NAME.weight" where the trainer's state
-// was saved with its adapter's name.
-std::string KeyEnd(const TensorTable& table) {
-  std::string end;
-  for (const TensorEntry& entry : table.entries()) {
-    for (const char* factor : {".lora_A.", ".lora_B."}) {
-      const size_t at = entry.name.rfind(factor);
-      if (at == std::string::npos || !entry.name.ends_with(".weight")) continue;
-      const std::string found = entry.name.substr(at + std::string_view(factor).size() - 1);
-      if (!end.empty() && found != end) {
-        throw InputError(table.where(), ": holds keys that end in '", end, "' and in '", found,
-                         "'; keep the tensors of one adapter");
-      }
-      end = found;
-    }
-  }
-  return end.empty() ? ".weight" : end;
-}
-
-void CheckLayersExist(const AdapterConfig& config, const Layout& layout, const Path& folder) {
-  int64_t layers = 0;
-  for (const LinearSpec& linear : layout.linears) layers = std::max(layers, linear.layer + 1);
-  for (const int64_t layer : config.layers) {
-    if (layer < layers) continue;
-    throw InputError((folder / "adapter_config.json").string(),
-                     ": 'layers_to_transform' names layer ", layer, ", and this model has ", layers,
-                     ", numbered from 0");
-  }
-}
-
-}  // namespace
 
 double LoraScale(double alpha, int64_t rank, bool rslora) {
   return alpha / (rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank));
 }
 
+WholeFactors WholeFactorsOf(const AdapterSite& site, Backend& backend) {
+  if (!site.has_start()) return {site.a.value, site.b.value};
+  const int64_t rank = site.a.value.rows(), in = site.a.value.cols(), out = site.b.value.rows();
+  WholeFactors whole{backend.Zeros({2 * rank, in}), backend.Zeros({out, 2 * rank})};
+  Tensor upper = whole.a.RowRange(0, rank), lower = whole.a.RowRange(rank, rank);
+  backend.CopyColumns(site.a.value, 0, upper);
+  backend.CopyColumns(site.start_a, 0, lower);
+  backend.AddColumns(site.b.value, 0, whole.b);
+  backend.AddColumns(site.minus_start_b, rank, whole.b);
+  return whole;
+}
+
+Tensor AdaptedNorms(const AdapterSite& site, const PreparedWeight& w, Backend& backend) {
+  const auto [a, b] = WholeFactorsOf(site, backend);
+  Tensor norms = backend.New({w.rows()});
+  backend.AdaptedNorms(w, a, b, site.scale, norms);
+  return norms;
+}
+
 std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout& layout,
-                                       uint64_t seed, Backend& backend) {
-  auto out = std::make_unique<Adapter>();
-  out->config_ = config;
-  out->sites_.resize(layout.linears.size());
-  const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
-  AdapterTargets targets(config);
-  targets.CheckAllMatch(layout);
-  for (size_t id = 0; id < layout.linears.size(); ++id) {
-    const LinearSpec& linear = layout.linears[id];
-    if (!targets.Has(linear)) continue;
-    RandomStream random(MakeKey(seed, RandomUse::kInit, NameKey(linear.name)));
-    std::vector<float> a(static_cast<size_t>(config.rank * linear.cols));
-    const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
-    for (float& v : a) v = static_cast<float>((2 * random.Uniform() - 1) * bound);
-    out->sites_[id] = std::unique_ptr<AdapterSite>(new AdapterSite{
-        {KeyOf(linear.name, "A"), backend.FromFloats(a, {config.rank, linear.cols})},
-        {KeyOf(linear.name, "B"), backend.Zeros({linear.rows, config.rank})},
-        scale});
-  }
+                                       uint64_t seed, Backend& backend, const AdapterBase& base) {
+  auto out = AdapterBuilder(config, layout, backend).Build(AdapterBuilder::For::kNew);
   if (out->parameters().empty())
     throw InputError("adapter.exclude leaves none of the layers that adapter.targets names");
+  StartAdapter(*out, layout, seed, backend, base);
   return out;
 }
 
-std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout, Backend& backend) {
-  auto out = std::make_unique<Adapter>();
-  out->config_ = ReadAdapterConfig(folder);
-  const AdapterConfig& config = out->config_;
-  CheckLayersExist(config, layout, folder);
-  const TensorTable table = ReadSafetensors(folder / "adapter_model.safetensors").tensors;
-  const std::string end = KeyEnd(table);
-  out->sites_.resize(layout.linears.size());
-  const auto scale = static_cast<float>(LoraScale(config.alpha, config.rank, config.rslora));
-  AdapterTargets targets(config);
-  std::set<std::string> used;
-  for (size_t id = 0; id < layout.linears.size(); ++id) {
-    const LinearSpec& linear = layout.linears[id];
-    if (!targets.Has(linear)) continue;
-    const std::string a = KeyOf(linear.name, "A"), b = KeyOf(linear.name, "B");
-    out->sites_[id] = std::unique_ptr<AdapterSite>(
-        new AdapterSite{{a, ReadFactor(table, a + end, config.rank, linear.cols, backend)},
-                        {b, ReadFactor(table, b + end, linear.rows, config.rank, backend)},
-                        scale});
-    used.insert({a + end, b + end});
+std::unique_ptr<Adapter> Adapter::Load(const Path& folder, const Layout& layout, Backend& backend,
+                                       const AdapterBase& base) {
+  const AdapterConfig config = ReadAdapterConfig(folder);
+  const std::string where = (folder / "adapter_config.json").string();
+  auto out = AdapterBuilder(config, layout, backend, where).Build(AdapterBuilder::For::kFile);
+  if (TakesPartOfBase(config.start)) {
+    RETORT_CHECK(base.files, "an adapter of ", config.start, " without its base");
+    TakePartsOfBase(*out, layout, 0, backend, *base.files);
   }
-  for (const TensorEntry& entry : table.entries()) {
-    if (!used.contains(entry.name))
-      throw InputError(table.where(), ": tensor '", entry.name,
-                       "' belongs to no layer of this model");
-  }
+  out->Read(ReadSafetensors(folder / "adapter_model.safetensors").tensors, backend);
   return out;
+}
+
+TrainedRows* Adapter::rows(LinearId id) const {
+  if (id == embedding_) return embedding_rows_.get();
+  if (id != head_) return nullptr;
+  return tied_ ? embedding_rows_.get() : head_rows_.get();
+}
+
+bool Adapter::is_plain() const {
+  for (const AdapterTensor& t : tensors_) {
+    if (!t.key.ends_with(".lora_A.weight") && !t.key.ends_with(".lora_B.weight")) return false;
+  }
+  return true;
 }
 
 std::vector<Parameter*> Adapter::parameters() const {
   std::vector<Parameter*> out;
-  for (const auto& site : sites_) {
-    if (site) out.push_back(&site->a), out.push_back(&site->b);
+  for (const AdapterTensor& t : tensors_) out.push_back(t.parameter);
+  return out;
+}
+
+std::vector<AdapterTensor> Adapter::tensors() const {
+  std::vector<AdapterTensor> out = tensors_;
+  for (AdapterTensor& t : out) {
+    for (const auto& site : sites_) {
+      if (!site || !site->has_start()) continue;
+      if (t.parameter == &site->a) t.form = AdapterTensor::Form::kAbove, t.start = site->start_a;
+      if (t.parameter == &site->b)
+        t.form = AdapterTensor::Form::kBeside, t.start = site->minus_start_b;
+    }
   }
   return out;
+}
+
+void Adapter::Changed() const {
+  for (const auto& site : sites_) {
+    if (site) site->norms = Tensor();
+  }
 }
 
 }  // namespace retort

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Low-rank adapters (LoRA, arXiv 2106.09685) of a model's linear layers, in PEFT's terms.
+// Adapters (LoRA, arXiv 2106.09685, and what PEFT puts beside it): what is trained while a model's
+// own weights stay frozen.
 #pragma once
 
 #include <memory>
@@ -7,69 +8,123 @@
 #include <vector>
 
 #include "autograd/ops.h"
+#include "model/adapter_config.h"
 #include "model/layout.h"
 
 namespace retort {
 
-struct AdapterConfig {
-  int64_t rank = 16;
-  double alpha = 32;
-  double dropout = 0;   // on the adapter's input, training only
-  bool rslora = false;  // scale alpha / sqrt(rank) (arXiv 2312.03732)
-  // The modules that get an adapter: if `targets` is not empty, those whose name ends in one of its
-  // suffixes ("q_proj", or a longer dotted suffix). Otherwise target_pattern decides: "all-linear"
-  // (every linear layer of the blocks except routers and, as in PEFT, experts) or a regular
-  // expression, as Python's, that must match the whole name.
-  std::string target_pattern = "all-linear";
-  std::vector<std::string> targets;
-  std::vector<std::string> exclude;  // suffixes of excluded modules
-  std::string exclude_pattern;       // or a regular expression for the whole name; "": none
-  std::vector<int64_t> layers;       // the only layers with an adapter; empty: all
-  std::string base_model;            // as the adapter's file names it
-};
+class Model;
+struct ModelFiles;
+class TensorTable;
 
 // s in W + s B A: alpha / rank, or alpha / sqrt(rank) with rsLoRA.
 double LoraScale(double alpha, int64_t rank, bool rslora);
 
-// Whether the configuration targets this layer. For many layers, see adapter_targets.h.
-bool Targets(const AdapterConfig& config, const LinearSpec& linear);
-
-// The adapter of one linear layer.
+// The adapter of one linear layer W [out,in], or of the embedding [V,C]:
+//   W' = W + s B A, less s B0 A0 if it began with a part of W;
+//   with a magnitude, the rows of W' are brought to that norm (DoRA, arXiv 2402.09353).
 struct AdapterSite {
+  AdapterSite(const std::string& a_name, Tensor a_value, const std::string& b_name, Tensor b_value,
+              float s)
+      : a(a_name, std::move(a_value)), b(b_name, std::move(b_value)), scale(s) {}
+
   Parameter a, b;  // [R,in], [out,R]
   float scale;
+  std::unique_ptr<Parameter> magnitude;  // [out], or null
+  std::unique_ptr<Parameter> bias;       // [out], added times `scale`; or null
+  Tensor start_a, minus_start_b;         // A0 and -B0 as A and B, or empty
+  mutable Tensor norms;                  // of W's rows, computed when needed (Adapter::Changed)
+
+  bool has_start() const { return static_cast<bool>(start_a); }
+};
+
+// A [R,in] and B [out,R] of all that is added to W: with A0 and -B0 below and beside them, if there.
+struct WholeFactors {
+  Tensor a, b;
+};
+WholeFactors WholeFactorsOf(const AdapterSite& site, Backend& backend);
+
+// The norms of the rows of W', [out], which DoRA's magnitudes replace.
+Tensor AdaptedNorms(const AdapterSite& site, const PreparedWeight& w, Backend& backend);
+
+// Rows of the embedding, and of a head tied to it, or of a head, that are trained by themselves.
+struct TrainedRows {
+  TrainedRows(const std::string& name, Tensor values, std::vector<int32_t> tokens, Tensor on_device)
+      : rows(name, std::move(values)), ids(std::move(tokens)), numbers(std::move(on_device)) {}
+
+  Parameter rows;  // [N,C]
+  std::vector<int32_t> ids;
+  Tensor numbers;  // the same, i32 [N]
+};
+
+// A tensor of an adapter's file.
+struct AdapterTensor {
+  std::string key;  // PEFT's
+  Parameter* parameter;
+  // kTransposed: PEFT stores the transpose. kAbove: the file may hold `start` below it, kBeside: to
+  // its right, as a plain adapter of twice the rank does.
+  enum class Form { kPlain, kTransposed, kAbove, kBeside } form = Form::kPlain;
+  Tensor start = {};
+  double offset = 0;  // the file stores value - offset (TensorSpec::offset)
+};
+
+// What an adapter may need of its base: `files` for initial values and for initialisations that are
+// repeated, `model`, which holds the weights as they are used, for DoRA's magnitudes.
+struct AdapterBase {
+  const ModelFiles* files = nullptr;
+  const Model* model = nullptr;
 };
 
 class Adapter {
  public:
-  // A new adapter: A uniform in +-1/sqrt(in), B zero, so that its initial output is zero. A layer's
-  // values depend only on the seed and the layer's name. Throws Error{kInput} naming a target or an
-  // exclusion that matches no module (AdapterTargets), or if no module is left.
+  // A new adapter that changes nothing yet. A layer's values depend only on the seed and the
+  // layer's name (adapter_start.h). Throws Error{kInput} naming a target or an exclusion that
+  // matches no module (AdapterTargets), or if no module is left.
   static std::unique_ptr<Adapter> Make(const AdapterConfig& config, const Layout& layout,
-                                       uint64_t seed, Backend& backend);
+                                       uint64_t seed, Backend& backend,
+                                       const AdapterBase& base = {});
   // Loads a folder in PEFT's layout; the keys may hold the adapter's name. Throws Error{kInput}
   // naming a tensor that is missing, extra or of the wrong shape, or a setting that is not
   // supported (ReadAdapterConfig).
-  static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend);
+  static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend,
+                                       const AdapterBase& base = {});
 
   const AdapterConfig& config() const { return config_; }
   AdapterConfig& config() { return config_; }
   // Null if the layer has no adapter.
   AdapterSite* at(LinearId id) const { return sites_[static_cast<size_t>(id)].get(); }
+  // The trained tensor in the place of the model's own (saved modules, biases), or null.
+  Parameter* own_weight(LinearId id) const { return own_weights_[static_cast<size_t>(id)].get(); }
+  Parameter* own_bias(LinearId id) const { return own_biases_[static_cast<size_t>(id)].get(); }
+  Parameter* own_gain(GainId id) const { return own_gains_[static_cast<size_t>(id)].get(); }
+  // Null if none of the layer's rows are trained by themselves.
+  TrainedRows* rows(LinearId id) const;
+  // Whether it changes the layer in any way.
+  bool concerns(LinearId id) const { return at(id) || own_weight(id) || own_bias(id) || rows(id); }
+  // Whether it has more than A and B.
+  bool is_plain() const;
+
   // In a fixed order. Names are PEFT's keys without ".weight", for example
   // "base_model.model.model.layers.0.self_attn.q_proj.lora_A".
   std::vector<Parameter*> parameters() const;
+  // The same in the form of PEFT's file.
+  std::vector<AdapterTensor> tensors() const;
+  // To be called when parameters have been given other values: norms are computed anew.
+  void Changed() const;
+  // Reads all values from a file of this adapter's tensors. Throws as Load does.
+  void Read(const TensorTable& table, Backend& backend);
 
  private:
-  AdapterConfig config_;
-  std::vector<std::unique_ptr<AdapterSite>> sites_;  // by LinearId
-};
+  friend class AdapterBuilder;
 
-// Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does
-// not change what a trained adapter computes, or it has the value that leaves LoRA plain. Throws
-// Error{kInput} naming the file and any other key: LoRA on parameters, ranks or alphas that differ
-// between layers, DoRA, saved modules, initialisations that change the base, keys of later
-// versions.
-AdapterConfig ReadAdapterConfig(const Path& folder);
+  AdapterConfig config_;
+  std::vector<std::unique_ptr<AdapterSite>> sites_;                   // by LinearId
+  std::vector<std::unique_ptr<Parameter>> own_weights_, own_biases_;  // by LinearId
+  std::vector<std::unique_ptr<Parameter>> own_gains_;                 // by GainId
+  std::unique_ptr<TrainedRows> embedding_rows_, head_rows_;
+  LinearId embedding_ = kNone, head_ = kNone;
+  bool tied_ = false;
+  std::vector<AdapterTensor> tensors_;
+};
 
 }  // namespace retort

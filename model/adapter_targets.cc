@@ -46,12 +46,33 @@ void Compile(const std::string& pattern, std::optional<WholeRegex>* out) {
   if (!pattern.empty()) out->emplace(FromPython(pattern), "adapter");
 }
 
+// The expressions for the end of a name from a dot on, with their numbers.
+template <class Number>
+auto CompileEnds(const std::map<std::string, Number>& patterns) {
+  std::vector<std::pair<WholeRegex, Number>> out;
+  for (const auto& [pattern, number] : patterns)
+    out.emplace_back(WholeRegex(Cat("(.*\\.)?(", FromPython(pattern), ")"), "adapter"), number);
+  return out;
+}
+
+template <class Number>
+Number FirstMatch(std::vector<std::pair<WholeRegex, Number>>& patterns, const std::string& name,
+                  Number usual) {
+  for (auto& [pattern, number] : patterns) {
+    if (pattern.Matches(name)) return number;
+  }
+  return usual;
+}
+
+// Layers that may be named as targets: all but routers.
+bool MayAdapt(const LinearSpec& linear) { return linear.use != LinearUse::kRouter; }
+
 // The layers' own names without the path to them: q_proj, k_proj, ...
 std::vector<std::string> KnownNames(const Layout& layout) {
   std::vector<std::string> names;
   for (const LinearSpec& linear : layout.linears) {
     std::string name = linear.name.substr(linear.name.rfind('.') + 1);
-    if (linear.adaptable() && !std::ranges::count(names, name)) names.push_back(std::move(name));
+    if (MayAdapt(linear) && !std::ranges::count(names, name)) names.push_back(std::move(name));
   }
   return names;
 }
@@ -59,7 +80,8 @@ std::vector<std::string> KnownNames(const Layout& layout) {
 Error MatchesNothing(const char* key, const std::string& member, const Layout& layout) {
   const std::vector<std::string> known = KnownNames(layout);
   const std::string near = member.size() > 80 ? "" : Nearest(member, known);
-  return InputError(key, ": ", Quoted(member), " is no linear layer of this model's blocks",
+  return InputError(key, ": ", Quoted(member), " is no linear layer of this model",
+
                     near.empty() ? "" : Cat("; did you mean '", near, "'?"),
                     "; known: ", Join(known, ", "));
 }
@@ -73,17 +95,35 @@ AdapterTargets::AdapterTargets(const AdapterConfig& config)
   const bool by_pattern = config.targets.empty() && config.target_pattern != kAllLinear;
   if (by_pattern) Compile(config.target_pattern, &target_);
   Compile(config.exclude_pattern, &exclude_);
+  ranks_ = CompileEnds(config.ranks);
+  alphas_ = CompileEnds(config.alphas);
+}
+
+int64_t AdapterTargets::RankOf(const LinearSpec& linear) {
+  return FirstMatch(ranks_, linear.name, config_.rank);
+}
+
+double AdapterTargets::AlphaOf(const LinearSpec& linear) {
+  return FirstMatch(alphas_, linear.name, config_.alpha);
+}
+
+// What is trained whole has no adapter: one of the names stands in `name` between dots.
+bool AdapterTargets::IsPartOfSaved(const std::string& name) const {
+  return std::ranges::any_of(config_.saved_modules, [&](const std::string& member) {
+    return Cat(".", name, ".").find(Cat(".", member, ".")) != std::string::npos;
+  });
 }
 
 bool AdapterTargets::Has(const LinearSpec& linear) {
   const auto ends_in = [&](const Suffixes& suffixes) {
     return AnySuffix(linear.name, [&](std::string_view end) { return suffixes.contains(end); });
   };
-  if (!linear.adaptable() || ends_in(excluded_)) return false;
-  if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
+  if (!MayAdapt(linear) || ends_in(excluded_) || IsPartOfSaved(linear.name)) return false;
   if (exclude_ && exclude_->Matches(linear.name)) return false;
+  if (targets_.contains(std::string_view(linear.name))) return true;  // whatever its layer
+  if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
   if (!config_.targets.empty()) return ends_in(targets_);
-  if (config_.target_pattern == kAllLinear) return linear.expert < 0;
+  if (config_.target_pattern == kAllLinear) return linear.adaptable() && linear.expert < 0;
   return target_ && target_->Matches(linear.name);
 }
 
@@ -91,7 +131,7 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
   std::vector<const LinearSpec*> adaptable;
   Suffixes known;
   for (const LinearSpec& linear : layout.linears) {
-    if (!linear.adaptable()) continue;
+    if (!MayAdapt(linear)) continue;
     adaptable.push_back(&linear);
     AnySuffix(linear.name, [&](std::string_view end) { return known.insert(end), false; });
   }
@@ -112,6 +152,23 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
   };
   check("adapter.targets", config_.targets, target_);
   check("adapter.exclude", config_.exclude, exclude_);
+  CheckPatterns("adapter.rank_pattern", ranks_, layout);
+  CheckPatterns("adapter.alpha_pattern", alphas_, layout);
+}
+
+template <class Number>
+void AdapterTargets::CheckPatterns(const char* key, Patterns<Number>& patterns,
+                                   const Layout& layout) {
+  for (auto& [pattern, number] : patterns) {
+    const bool used = std::ranges::any_of(layout.linears, [&](const LinearSpec& linear) {
+      return pattern.Matches(linear.name) && Has(linear);
+    });
+    if (used) continue;
+    const std::string whole = pattern.pattern();
+    throw InputError(key, ": ", Quoted(whole.substr(8, whole.size() - 9)),
+                     " matches the end of no name of a layer with an adapter; names are such as ",
+                     Join(KnownNames(layout), ", "));
+  }
 }
 
 bool Targets(const AdapterConfig& config, const LinearSpec& linear) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/seeded_hash.h"
-#include "model/adapter.h"
+#include "model/adapter_config.h"
 #include "model/layout.h"
 #include "tokenizer/regex.h"
 
@@ -22,19 +22,31 @@ class AdapterTargets {
   // Throws Error{kInput} naming an expression that is not understood. `config` must outlive it.
   explicit AdapterTargets(const AdapterConfig& config);
 
-  // Throws Error{kInput} if an expression takes too long.
+  // These throw Error{kInput} if an expression takes too long.
   bool Has(const LinearSpec& linear);
+  int64_t RankOf(const LinearSpec& linear);
+  double AlphaOf(const LinearSpec& linear);
   // Throws Error{kInput} naming the first member of targets or exclude, or expression, that matches
-  // no layer which may have an adapter, with those that are known. For new adapters: PEFT's folders
+  // no layer which may have an adapter, with those that are known; or a key of ranks or alphas that
+  // matches no layer with an adapter. For new adapters: PEFT's folders
   // may name layers that a model does not have.
   void CheckAllMatch(const Layout& layout);
 
  private:
   using Suffixes = std::unordered_set<std::string_view, SeededTextHash>;
 
+  template <class Number>
+  using Patterns = std::vector<std::pair<WholeRegex, Number>>;
+  template <class Number>
+  void CheckPatterns(const char* key, Patterns<Number>& patterns, const Layout& layout);
+
+  bool IsPartOfSaved(const std::string& name) const;
+
   const AdapterConfig& config_;
   Suffixes targets_, excluded_;
   std::optional<WholeRegex> target_, exclude_;
+  Patterns<int64_t> ranks_;
+  Patterns<double> alphas_;
 };
 
 }  // namespace retort

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <unordered_map>
 
 #include "base/error.h"
 #include "model/model.h"
@@ -38,6 +39,24 @@ UniformNoise NoiseOf(const ForwardPass& pass, int64_t width, Backend& backend) {
           backend.Upload(amplitude)};
 }
 
+// Where a batch's tokens are among those with rows of their own.
+struct TokenPlaces {
+  std::vector<int32_t> tokens, rows;  // places in the batch, and the rows there
+};
+
+TokenPlaces PlacesOf(const std::vector<int32_t>& ids, const std::vector<int32_t>& own) {
+  std::unordered_map<int32_t, int32_t> row_of;
+  for (size_t i = 0; i < own.size(); ++i) row_of[own[i]] = static_cast<int32_t>(i);
+  TokenPlaces out;
+  for (size_t t = 0; t < ids.size(); ++t) {
+    const auto found = row_of.find(ids[t]);
+    if (found == row_of.end()) continue;
+    out.tokens.push_back(static_cast<int32_t>(t));
+    out.rows.push_back(found->second);
+  }
+  return out;
+}
+
 }  // namespace
 
 Model::Model(Architecture architecture, Backend& kernels)
@@ -50,10 +69,31 @@ Model::Model(Architecture architecture, Backend& kernels)
     frequencies_.push_back(backend.Upload(RopeFrequencies(rope)));
 }
 
-Var Model::Embed(Context& context, const Tensor& ids) const {
-  const Linear& table = linear(layout.embedding);
-  const Var x = table.trained() ? ops::Embedding(context, table.var(), ids)
-                                : ops::Embedding(context, table.frozen(), ids);
+PassContext Model::ContextOf(Context& context, const ForwardPass& pass,
+                             std::span<const ops::RotaryAngles> angles) const {
+  return {context, pass, layout, linears, gains, angles, config.norm.kind};
+}
+
+Var Model::TableRows(Context& context, const ForwardPass& pass, const Tensor& ids) const {
+  const LinearId id = layout.embedding;
+  const PassContext run = ContextOf(context, pass, {});
+  if (const Var table = run.trained(id); table.value) return ops::Embedding(context, table, ids);
+  AdapterSite* site = pass.site(id);
+  if (!site) return ops::Embedding(context, run.linear(id).frozen(), ids);
+  const ops::LowRank low_rank{site->a.var(), site->b.var(), site->scale, {}};
+  return ops::Embedding(context, run.linear(id).frozen(), ids, &low_rank);
+}
+
+Var Model::Embed(Context& context, const Adapter* adapter, const Batch& batch,
+                 const Tensor& ids) const {
+  Var x = TableRows(context, {batch, adapter}, ids);
+  if (TrainedRows* trained = adapter ? adapter->rows(layout.embedding) : nullptr) {
+    const TokenPlaces places = PlacesOf(batch.ids, trained->ids);
+    if (!places.tokens.empty()) {
+      const Var own = ops::Gather(context, trained->rows.var(), backend.Upload(places.rows));
+      x = ops::ReplaceRows(context, x, own, backend.Upload(places.tokens));
+    }
+  }
   return config.embedding_scale == 1
              ? x
              : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
@@ -85,46 +125,58 @@ Var Model::Hidden(Context& context, const ForwardPass& given) const {
   pass.on_device = Uploaded(backend, given);
   std::array<ops::RotaryAngles, kMostRopes> angles;
   for (size_t i = 0; i < frequencies_.size(); ++i) angles[i] = Angles(i, pass);
-  const auto run_in = [&](Context& c, const ForwardPass& p, std::span<const ops::RotaryAngles> a) {
-    return PassContext{c, p, layout, linears, gains, a, config.norm.kind};
-  };
 
-  Var x = Embed(context, pass.on_device.ids);
+  Var x = Embed(context, pass.adapter, pass.batch, pass.on_device.ids);
   if (pass.noise > 0) ops::AddNoise(context, x, NoiseOf(pass, config.width, backend));
   for (const Block& block : blocks_) {
-    const auto forward = [this, &block, pass, angles, run_in](Context& c, const Var& in) {
-      return block.Forward(run_in(c, pass, angles), in);
+    const auto forward = [this, &block, pass, angles](Context& c, const Var& in) {
+      return block.Forward(ContextOf(c, pass, angles), in);
     };
     x = pass.checkpoint ? ops::Checkpoint(context, x, forward) : forward(context, x);
     if (pass.observer && pass.observer->block_output)
       pass.observer->block_output(&block - blocks_.data(), x);
   }
-  return Norm(run_in(context, pass, angles), layout.final_norm, x);
+  return Norm(ContextOf(context, pass, angles), layout.final_norm, x);
 }
 
 ops::HeadTransform Model::head_transform() const {
   return {static_cast<float>(config.head.scale), static_cast<float>(config.head.soft_cap)};
 }
 
-Tensor Model::Losses(Context& context, const Var& hidden, const Tensor& rows,
-                     const ops::LogitsLoss& loss) const {
+Var Model::HeadOf(Context& context, const ForwardPass& pass, const Var& hidden) const {
+  Var logits = Project(ContextOf(context, pass, {}), layout.head, hidden);
+  if (TrainedRows* trained = pass.adapter ? pass.adapter->rows(layout.head) : nullptr) {
+    const Var own = ops::Linear(context, hidden, trained->rows.var());
+    logits = ops::ReplaceColumns(context, logits, own, trained->numbers);
+  }
+  return logits;
+}
+
+Tensor Model::Losses(Context& context, const Adapter* adapter, const Var& hidden,
+                     const Tensor& rows, const ops::LogitsLoss& loss) const {
   const Linear& head = linear(layout.head);
+  if (adapter && adapter->concerns(layout.head)) {
+    static const Batch kNone;  // the head looks at no tokens
+    const ForwardPass pass{kNone, adapter};
+    const auto composed = [&](Context& c, const Var& x) { return HeadOf(c, pass, x); };
+    return ops::HeadLoss(context, hidden, rows, config.vocab, composed, loss, head_transform());
+  }
   return head.trained()
              ? ops::HeadLoss(context, hidden, rows, head.var(), loss, head_transform())
              : ops::HeadLoss(context, hidden, rows, head.frozen(), loss, head_transform());
 }
 
-Tensor Model::Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const {
+Tensor Model::Logits(Context& context, const Adapter* adapter, const Var& hidden,
+                     const std::vector<int32_t>& rows) const {
   const auto count = static_cast<int64_t>(rows.size());
   Tensor chosen = backend.New({count, config.width});
   backend.GatherRows(hidden.value, backend.Upload(rows), chosen);
-  return LogitsOf(context, chosen);
+  return LogitsOf(context, adapter, chosen);
 }
 
-Tensor Model::LogitsOf(Context& context, const Tensor& hidden) const {
-  const Linear& head = linear(layout.head);
-  Tensor logits = head.trained() ? ops::Linear(context, {hidden}, head.var()).value
-                                 : ops::Linear(context, {hidden}, head.frozen()).value;
+Tensor Model::LogitsOf(Context& context, const Adapter* adapter, const Tensor& hidden) const {
+  static const Batch kNone;
+  Tensor logits = HeadOf(context, {kNone, adapter}, {hidden}).value;
   ops::TransformLogits(backend, head_transform(), logits);
   return logits;
 }

@@ -16,15 +16,20 @@ class Model {
 
   // The last block's output after the final norm: [T,C].
   Var Hidden(Context& context, const ForwardPass& pass) const;
+  // In the following, `adapter` is that of the pass that made the hidden states; null: none. It must
+  // outlive the tape's Run().
+  //
   // The losses, f64 [N], at rows[i] (i32 [N]) of hidden (ops::HeadLoss).
-  Tensor Losses(Context& context, const Var& hidden, const Tensor& rows,
+  Tensor Losses(Context& context, const Adapter* adapter, const Var& hidden, const Tensor& rows,
                 const ops::LogitsLoss& loss) const;
   // The full logits [N,V] of the selected tokens: for generation, not for training.
-  Tensor Logits(Context& context, const Var& hidden, const std::vector<int32_t>& rows) const;
+  Tensor Logits(Context& context, const Adapter* adapter, const Var& hidden,
+                const std::vector<int32_t>& rows) const;
   // Logits [N,V] of N hidden states.
-  Tensor LogitsOf(Context& context, const Tensor& hidden) const;
-  // Embeddings [T,C] of a batch's tokens, i32 [T], as input of the first block.
-  Var Embed(Context& context, const Tensor& ids) const;
+  Tensor LogitsOf(Context& context, const Adapter* adapter, const Tensor& hidden) const;
+  // Embeddings [T,C] of a batch's tokens, as input of the first block. `ids`: the batch's, on the
+  // device.
+  Var Embed(Context& context, const Adapter* adapter, const Batch& batch, const Tensor& ids) const;
 
   // Sets a frozen matrix, which the backend prepares for its layer's role and for `use`. Setting
   // the embedding also prepares a tied head.
@@ -57,6 +62,12 @@ class Model {
 
  private:
   ops::HeadTransform head_transform() const;
+  // The embeddings before the family's factor.
+  Var TableRows(Context& context, const ForwardPass& pass, const Tensor& ids) const;
+  // The head's raw logits [N,V] with the adapter.
+  Var HeadOf(Context& context, const ForwardPass& pass, const Var& hidden) const;
+  PassContext ContextOf(Context& context, const ForwardPass& pass,
+                        std::span<const ops::RotaryAngles> angles) const;
   ops::RotaryAngles Angles(size_t rope, const ForwardPass& pass) const;
 
   std::vector<Block> blocks_;

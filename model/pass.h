@@ -50,6 +50,9 @@ struct ForwardPass {
 
   bool observes_linears() const { return observer && observer->linear_input; }
   AdapterSite* site(LinearId id) const { return adapter ? adapter->at(id) : nullptr; }
+  Parameter* own_weight(LinearId id) const { return adapter ? adapter->own_weight(id) : nullptr; }
+  Parameter* own_bias(LinearId id) const { return adapter ? adapter->own_bias(id) : nullptr; }
+  Parameter* own_gain(GainId id) const { return adapter ? adapter->own_gain(id) : nullptr; }
 };
 
 // The context of a pass over one model, passed to its modules.
@@ -63,8 +66,21 @@ struct PassContext {
   NormSpec::Kind norm_kind;
 
   Backend& backend() const { return context.backend; }
+  // The model's; the adapter's own stand before it (weight, bias, gain).
   const Linear& linear(LinearId id) const { return linears[static_cast<size_t>(id)]; }
-  const Var& gain(GainId id) const { return gains[static_cast<size_t>(id)]; }
+  // The trained weight; empty if the layer is frozen.
+  Var trained(LinearId id) const {
+    if (Parameter* own = pass.own_weight(id)) return own->var();
+    return linear(id).trained() ? linear(id).var() : Var{};
+  }
+  Var bias(LinearId id) const {
+    Parameter* own = pass.own_bias(id);
+    return own ? own->var() : linear(id).bias;
+  }
+  Var gain(GainId id) const {
+    Parameter* own = pass.own_gain(id);
+    return own ? own->var() : gains[static_cast<size_t>(id)];
+  }
 };
 
 }  // namespace retort

@@ -14,8 +14,9 @@ namespace {
 constexpr const char* kAllLinear = "all-linear";
 
 // Above these a number is a slip, or takes memory and time that nobody has.
-constexpr double kMostRank = 1 << 16, kMostTokens = 1 << 26, kMostRows = 1 << 16,
-                 kMostParts = 1 << 14, kMostSteps = 1e9, kMostRate = 100;
+constexpr double kMostRank = 1 << 16, kMostAlpha = 1e6, kMostLayers = 1 << 20,
+                 kMostTokens = 1 << 26, kMostRows = 1 << 16, kMostParts = 1 << 14, kMostSteps = 1e9,
+                 kMostRate = 100;
 
 // One Store and one Load for each type of a recipe's members.
 
@@ -30,6 +31,17 @@ void Store(const Json& v, const Path& folder, Path& out) {
 }
 void Store(const Json& v, const Path&, std::vector<std::string>& out) {
   out = v.get<std::vector<std::string>>();
+}
+void Store(const Json& v, const Path&, std::vector<int64_t>& out) {
+  out.clear();
+  for (const Json& one : v) out.push_back(static_cast<int64_t>(one.get<double>()));
+}
+void Store(const Json& v, const Path&, std::map<std::string, int64_t>& out) {
+  out.clear();
+  for (const auto& [name, one] : v.items()) out[name] = static_cast<int64_t>(one.get<double>());
+}
+void Store(const Json& v, const Path&, std::map<std::string, double>& out) {
+  out = v.get<std::map<std::string, double>>();
 }
 void Store(const Json& v, const Path&, ModuleMatch& out) {
   out = {};
@@ -58,6 +70,13 @@ Json Load(double v) {  // writes 32, not 32.0
 Json Load(const std::string& v) { return v; }
 Json Load(const Path& v) { return v.empty() ? Json() : Json(v.string()); }
 Json Load(const std::vector<std::string>& v) { return v; }
+Json Load(const std::vector<int64_t>& v) { return v; }
+template <class Number>
+Json Load(const std::map<std::string, Number>& v) {
+  Json object = Json::object();
+  for (const auto& [name, one] : v) object[name] = Load(one);
+  return object;
+}
 Json Load(const ModuleMatch& v) { return v.regex.empty() ? Json(v.suffixes) : Json(v.regex); }
 Json Load(const std::vector<DataSource>& v) {
   Json list = Json::array();
@@ -138,14 +157,60 @@ std::vector<RecipeKey> AdapterKeys() {
               "lora, or none to train every weight of the model."),
       MakeKey(KEY(adapter.rank), {IntegerShape(1, kMostRank)},
               "Rank of the adapter's two factors."),
-      MakeKey(KEY(adapter.alpha), {PositiveShape(1e6)},
+      MakeKey(KEY(adapter.alpha), {PositiveShape(kMostAlpha)},
               "The adapter's product is scaled by alpha / rank."),
       MakeKey(KEY(adapter.dropout), {ShareShape()}, "Dropout on the adapter's input."),
       std::move(targets),
       MakeKey(KEY(adapter.exclude), {ListShape("a list of suffixes"), TextShape("a regex")},
               "Layers removed from the targets, named in the same ways."),
-      MakeKey(KEY(adapter.init), {TextShape("a path")},
-              "A PEFT folder to start from; rank, alpha, rslora, targets and exclude are its own."),
+      Unless(
+          [](const Recipe& r) { return r.adapter.layers.empty(); },
+          MakeKey(KEY(adapter.layers), {IntegersShape("a list of layers' numbers", 0, kMostLayers)},
+                  "The numbers, from 0, of the only layers that get an adapter; with targets as a "
+                  "list or all-linear.")),
+      Unless([](const Recipe& r) { return r.adapter.rank_pattern.empty(); },
+             MakeKey(KEY(adapter.rank_pattern),
+                     {IntegerMapShape("an object of ranks by names or expressions", 1, kMostRank)},
+                     "Other ranks for some layers: {\"down_proj\": 4}. A key is the last parts of "
+                     "their names, or a regex for that; of several that match, the first in the "
+                     "alphabet counts.")),
+      Unless([](const Recipe& r) { return r.adapter.alpha_pattern.empty(); },
+             MakeKey(KEY(adapter.alpha_pattern),
+                     {PositiveMapShape("an object of alphas by names or expressions", kMostAlpha)},
+                     "Other alphas for some layers, named as in rank_pattern.")),
+      Unless([](const Recipe& r) { return !r.adapter.dora; },
+             MakeKey(KEY(adapter.dora), {BoolShape()},
+                     "DoRA: the norm of each row of an adapted weight is trained by itself.")),
+      Unless([](const Recipe& r) { return !r.adapter.lora_bias; },
+             MakeKey(KEY(adapter.lora_bias), {BoolShape()}, "A trained bias beside the factor B.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.bias == "none"; },
+          MakeKey(KEY(adapter.bias), {ChoiceShape({"none", "all", "lora_only"})},
+                  "Which of the base's biases are trained too; lora_only: those of layers with an "
+                  "adapter.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.modules_to_save.empty(); },
+          MakeKey(KEY(adapter.modules_to_save), {ListShape("a list of suffixes")},
+                  "Modules trained whole beside the adapter, by the ends of their names: lm_head, "
+                  "embed_tokens, norm.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.trainable_tokens.empty(); },
+          MakeKey(KEY(adapter.trainable_tokens), {IntegersShape("a list of ids", 0, kMostTokens)},
+                  "Ids of tokens whose embeddings are trained by themselves.")),
+      Unless(
+          [](const Recipe& r) { return r.adapter.init_weights == "default"; },
+          MakeKey(KEY(adapter.init_weights),
+                  {ChoiceShape({"default", "gaussian", "pissa", "olora"}), PissaShape()},
+                  "How the factors begin: default (A uniform, B zero), gaussian, or with a part of "
+                  "the weight that is then left to the adapter: pissa (its largest singular "
+                  "values), pissa_niter_N (the same nearly, much faster), olora.")),
+      Unless([](const Recipe& r) { return r.adapter.loraplus_ratio == 1; },
+             MakeKey(KEY(adapter.loraplus_ratio), {PositiveShape(1e6)},
+                     "LoRA+: the learning rate of B is that of A times this.")),
+      MakeKey(
+          KEY(adapter.init), {TextShape("a path")},
+          "A PEFT folder to start from; all keys of this section but dropout and loraplus_ratio are "
+          "its own."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
   };

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -49,11 +50,22 @@ struct AdapterRecipe {
   std::string kind = "lora";  // lora | none (train every weight)
   int64_t rank = 16;
   double alpha = 32;
-  double dropout = 0;   // [0, 1)
-  ModuleMatch targets;  // empty: "all-linear", every linear layer of the blocks
-  ModuleMatch exclude;  // removed from the targets
-  Path init;            // a PEFT folder to start from; empty: A random, B zero
-  bool rslora = false;  // scale alpha / sqrt(rank) instead of alpha / rank
+  double dropout = 0;           // [0, 1)
+  ModuleMatch targets;          // empty: "all-linear", every linear layer of the blocks
+  ModuleMatch exclude;          // removed from the targets
+  std::vector<int64_t> layers;  // the only layers with an adapter; empty: all
+  // Other ranks and alphas of some layers (model/adapter_config.h).
+  std::map<std::string, int64_t> rank_pattern;
+  std::map<std::string, double> alpha_pattern;
+  Path init;  // a PEFT folder to start from; empty: A random, B zero
+  // model/adapter_config.h
+  bool dora = false, lora_bias = false;
+  std::string bias = "none";  // none | all | lora_only
+  std::vector<std::string> modules_to_save;
+  std::vector<int64_t> trainable_tokens;
+  std::string init_weights = "default";  // default | gaussian | pissa | pissa_niter_N | olora
+  double loraplus_ratio = 1;             // of B's learning rate to A's
+  bool rslora = false;                   // scale alpha / sqrt(rank) instead of alpha / rank
   GivenKeys given;
 
   bool operator==(const AdapterRecipe&) const = default;

@@ -167,6 +167,7 @@ class Reader {
       throw InputError(WhereOf("adapter.init"),
                        ": 'adapter.init' has no use with 'adapter.kind' none; leave one out");
     }
+    CheckAdapter(r.adapter);
     if (r.train.lr > 0 && r.train.min_lr > r.train.lr) {
       throw InputError(WhereOf("train.min_lr"), ": 'train.min_lr' ", r.train.min_lr,
                        " must not be above 'train.lr' ", r.train.lr);
@@ -175,6 +176,20 @@ class Reader {
     CheckEvaluation(r);
     CheckTeacher(r);
     CheckPreference(r);
+  }
+
+  void CheckAdapter(const AdapterRecipe& a) const {
+    if (!a.layers.empty() && !a.targets.regex.empty()) {
+      throw InputError(
+          WhereOf("adapter.layers"),
+          ": 'adapter.layers' has no use with an expression as 'adapter.targets'; write "
+          "the layers' numbers into the expression, or give a list of names");
+    }
+    if (a.dora && a.lora_bias) {
+      throw InputError(WhereOf("adapter.lora_bias"),
+                       ": 'adapter.lora_bias' and 'adapter.dora' exclude each other, as in PEFT; "
+                       "keep one of them");
+    }
   }
 
   // What an optimiser or a schedule does not use must not be given.

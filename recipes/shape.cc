@@ -25,6 +25,17 @@ bool IsText(const Json& v, const Shape& s) {
   return !text.empty() && text.find('\0') == std::string::npos;  // a path ends at a NUL
 }
 
+bool IsInteger(const Json& v, const Shape& s) {  // 1e3 and 16.0 are integers too
+  return v.is_number() && v.get<double>() == std::floor(v.get<double>()) &&
+         InRange(v.get<double>(), s);
+}
+
+// Every value of a list or an object that is not empty.
+template <class Fit>
+bool EachFits(const Json& v, Fit fit) {
+  return !v.empty() && std::all_of(v.begin(), v.end(), fit);
+}
+
 bool IsSource(const Json& v) {
   if (!v.is_object()) return v.is_string() && !v.get_ref<const std::string&>().empty();
   if (!v.contains("path")) return false;
@@ -41,9 +52,16 @@ bool FitsOne(const Json& v, const Shape& s) {
   switch (s.kind) {
     case Shape::Kind::kBool:
       return v.is_boolean();
-    case Shape::Kind::kInteger:  // 1e3 and 16.0 are integers too
-      return v.is_number() && v.get<double>() == std::floor(v.get<double>()) &&
-             InRange(v.get<double>(), s);
+    case Shape::Kind::kInteger:
+      return IsInteger(v, s);
+    case Shape::Kind::kIntegerList:
+    case Shape::Kind::kIntegerMap:
+      return (s.kind == Shape::Kind::kIntegerList ? v.is_array() : v.is_object()) &&
+             EachFits(v, [&](const Json& one) { return IsInteger(one, s); });
+    case Shape::Kind::kNumberMap:
+      return v.is_object() && EachFits(v, [&](const Json& one) {
+               return one.is_number() && InRange(one.get<double>(), s);
+             });
     case Shape::Kind::kNumber:
       return v.is_number() && InRange(v.get<double>(), s);
     case Shape::Kind::kText:
@@ -100,7 +118,8 @@ Json TextSchema(const Shape& s) {
 }
 
 Json NumberSchema(const Shape& s) {
-  Json schema = {{"type", s.kind == Shape::Kind::kInteger ? "integer" : "number"}};
+  const bool real = s.kind == Shape::Kind::kNumber || s.kind == Shape::Kind::kNumberMap;
+  Json schema = {{"type", real ? "number" : "integer"}};
   const auto limit = [&](double v, const char* key) {
     if (!std::isfinite(v)) return;
     if (v == std::floor(v))
@@ -142,6 +161,11 @@ Json SchemaOfOne(const Shape& s) {
                               {"minItems", static_cast<int64_t>(s.low)},
                               {"items", TextSchema(s)}}
                        : Json{{"type", "array"}, {"items", TextSchema(s)}};
+    case Shape::Kind::kIntegerList:
+      return {{"type", "array"}, {"minItems", 1}, {"items", NumberSchema(s)}};
+    case Shape::Kind::kIntegerMap:
+    case Shape::Kind::kNumberMap:
+      return {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", NumberSchema(s)}};
     case Shape::Kind::kSources:
       return SourcesSchema();
   }
@@ -167,6 +191,7 @@ Shape OpenShareShape() {
 Shape DeviceShape() {
   return {.pattern = "auto|cpu|cuda(:[0-9]{1,3})?", .words = "auto, cpu, cuda or cuda:N"};
 }
+Shape PissaShape() { return {.pattern = "pissa_niter_[1-9][0-9]{0,2}", .words = "pissa_niter_N"}; }
 Shape TextShape(std::string words) { return {.words = std::move(words)}; }
 Shape ChoiceShape(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 Shape ListShape(std::string words, std::vector<std::string> choices) {
@@ -175,6 +200,25 @@ Shape ListShape(std::string words, std::vector<std::string> choices) {
 Shape NonEmpty(Shape list) {
   list.low = 1;
   return list;
+}
+Shape IntegersShape(std::string words, double at_least, double at_most) {
+  return {.kind = Shape::Kind::kIntegerList,
+          .low = at_least,
+          .high = at_most,
+          .words = std::move(words)};
+}
+Shape IntegerMapShape(std::string words, double at_least, double at_most) {
+  return {.kind = Shape::Kind::kIntegerMap,
+          .low = at_least,
+          .high = at_most,
+          .words = std::move(words)};
+}
+Shape PositiveMapShape(std::string words, double at_most) {
+  return {.kind = Shape::Kind::kNumberMap,
+          .low = 0,
+          .high = at_most,
+          .above = true,
+          .words = std::move(words)};
 }
 Shape SourcesShape() {
   return {.kind = Shape::Kind::kSources,

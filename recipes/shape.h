@@ -12,7 +12,17 @@
 namespace retort {
 
 struct Shape {
-  enum class Kind { kBool, kInteger, kNumber, kText, kTextList, kSources };
+  enum class Kind {
+    kBool,
+    kInteger,
+    kNumber,
+    kText,
+    kTextList,
+    kIntegerList,  // each in the range; never empty
+    kIntegerMap,   // the same for the values of an object with names as keys
+    kNumberMap,
+    kSources
+  };
 
   Kind kind = Kind::kText;
   double low = -std::numeric_limits<double>::infinity();  // for lists: the minimum length
@@ -38,9 +48,14 @@ Shape ShareShape();                          // a number in [0, 1)
 Shape OpenShareShape();                      // a number in (0, 1)
 Shape TextShape(std::string words);          // any text but ""
 Shape DeviceShape();                         // auto, cpu, cuda, cuda:0 ...
+Shape PissaShape();                          // pissa_niter_1 ... pissa_niter_999
 Shape ChoiceShape(std::vector<std::string> choices);
 Shape ListShape(std::string words, std::vector<std::string> choices = {});
 Shape NonEmpty(Shape list);
+Shape IntegersShape(std::string words, double at_least, double at_most);
+// Objects with names as keys, at least one, and values as of IntegerShape or PositiveShape.
+Shape IntegerMapShape(std::string words, double at_least, double at_most);
+Shape PositiveMapShape(std::string words, double at_most);
 Shape SourcesShape();  // a path, {path, weight}, or a list of these
 
 bool Fits(const Json& value, const Shapes& shapes);

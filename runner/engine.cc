@@ -133,7 +133,7 @@ void Engine::State::Forward() {
   const Var hidden = model.Hidden(context, {batch, adapter, &cache.view()});
   if (last.empty()) return;
   logits.resize(last.size() * static_cast<size_t>(model.config.vocab));
-  model.backend.CopyFloats(model.Logits(context, hidden, last), logits);
+  model.backend.CopyFloats(model.Logits(context, adapter, hidden, last), logits);
 }
 
 GenerationEvent Engine::State::Sample(size_t index) {

@@ -2,45 +2,64 @@
 #include "session/initial_adapter.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace retort {
 namespace {
 
 template <class T>
+std::string Told(const T& value) {
+  return Cat(value);
+}
+template <class Number>
+std::string Told(const std::map<std::string, Number>& values) {
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : values) parts.push_back(Cat(name, ": ", value));
+  return values.empty() ? "none" : Quoted(Join(parts, ", "));
+}
+
+template <class T>
+std::string Told(const std::vector<T>& values) {
+  std::vector<std::string> parts;
+  for (const T& value : values) parts.push_back(Cat(value));
+  return values.empty() ? "none" : Quoted(Join(parts, ", "));
+}
+
+std::vector<int64_t> AllTokens(const AdapterConfig& config) {
+  std::vector<int64_t> out;
+  for (const auto& [_, ids] : config.tokens) out.insert(out.end(), ids.begin(), ids.end());
+  return out;
+}
+
+template <class T>
 void RefuseOther(const AdapterRecipe& recipe, const char* key, const T& wanted, const T& held) {
   if (!recipe.given.contains(key) || wanted == held) return;
-  throw InputError("'adapter.", key, "' is ", wanted, ", but 'adapter.init' ", recipe.init.string(),
-                   " has ", held, "; leave 'adapter.", key,
+  throw InputError("'adapter.", key, "' is ", Told(wanted), ", but 'adapter.init' ",
+                   recipe.init.string(), " has ", Told(held), "; leave 'adapter.", key,
                    "' out, or start without 'adapter.init'");
 }
 
 // Compared by the layers, since the same layers can be named in several ways.
 void RefuseOtherLayers(const Adapter& adapter, const Layout& layout, const AdapterRecipe& recipe) {
-  if (!recipe.given.contains("targets") && !recipe.given.contains("exclude")) return;
+  const auto& given = recipe.given;
+  if (!given.contains("targets") && !given.contains("exclude") && !given.contains("layers")) return;
   AdapterConfig wanted = AdapterConfigOf(recipe);
   if (!recipe.given.contains("targets")) {
     wanted.targets = adapter.config().targets;
     wanted.target_pattern = adapter.config().target_pattern;
-    wanted.layers = adapter.config().layers;
   }
+  if (!recipe.given.contains("layers")) wanted.layers = adapter.config().layers;
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const bool has = adapter.at(static_cast<LinearId>(id)) != nullptr;
     if (Targets(wanted, layout.linears[id]) == has) continue;
-    const char* key = recipe.given.contains("targets") ? "targets" : "exclude";
+    const char* key = given.contains("targets")   ? "targets"
+                      : given.contains("exclude") ? "exclude"
+                                                  : "layers";
     throw InputError("'adapter.", key, "' ", has ? "leaves out " : "names ",
                      layout.linears[id].name, ", which 'adapter.init' ", recipe.init.string(),
                      has ? " adapts" : " does not adapt", "; leave 'adapter.", key,
                      "' out, or start without 'adapter.init'");
   }
-}
-
-// The adapted layers by their whole names: the recipe has no key for numbers of layers.
-std::vector<std::string> AdaptedLayers(const Adapter& adapter, const Layout& layout) {
-  std::vector<std::string> names;
-  for (size_t id = 0; id < layout.linears.size(); ++id) {
-    if (adapter.at(static_cast<LinearId>(id))) names.push_back(layout.linears[id].name);
-  }
-  return names;
 }
 
 }  // namespace
@@ -55,6 +74,15 @@ AdapterConfig AdapterConfigOf(const AdapterRecipe& recipe) {
   if (!recipe.targets.regex.empty()) config.target_pattern = recipe.targets.regex;
   config.exclude = recipe.exclude.suffixes;
   config.exclude_pattern = recipe.exclude.regex;
+  config.layers = recipe.layers;
+  config.ranks = recipe.rank_pattern;
+  config.alphas = recipe.alpha_pattern;
+  config.dora = recipe.dora;
+  config.lora_bias = recipe.lora_bias;
+  config.bias = recipe.bias;
+  config.saved_modules = recipe.modules_to_save;
+  if (!recipe.trainable_tokens.empty()) config.tokens[""] = recipe.trainable_tokens;
+  config.start = recipe.init_weights;
   return config;
 }
 
@@ -63,6 +91,14 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
   RefuseOther(recipe, "rank", recipe.rank, config.rank);
   RefuseOther(recipe, "alpha", recipe.alpha, config.alpha);
   RefuseOther(recipe, "rslora", recipe.rslora, config.rslora);
+  RefuseOther(recipe, "rank_pattern", recipe.rank_pattern, config.ranks);
+  RefuseOther(recipe, "alpha_pattern", recipe.alpha_pattern, config.alphas);
+  RefuseOther(recipe, "dora", recipe.dora, config.dora);
+  RefuseOther(recipe, "lora_bias", recipe.lora_bias, config.lora_bias);
+  RefuseOther(recipe, "bias", recipe.bias, config.bias);
+  RefuseOther(recipe, "modules_to_save", recipe.modules_to_save, config.saved_modules);
+  RefuseOther(recipe, "trainable_tokens", recipe.trainable_tokens, AllTokens(config));
+  RefuseOther(recipe, "init_weights", recipe.init_weights, config.start);
   RefuseOtherLayers(adapter, layout, recipe);
   if (recipe.given.contains("dropout")) config.dropout = recipe.dropout;
   recipe.rank = config.rank;
@@ -73,7 +109,15 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
                                         ? config.target_pattern
                                         : ""};
   recipe.exclude = {config.exclude, config.exclude_pattern};
-  if (!config.layers.empty()) recipe.targets = {AdaptedLayers(adapter, layout), ""};
+  recipe.layers = config.layers;
+  recipe.rank_pattern = config.ranks;
+  recipe.alpha_pattern = config.alphas;
+  recipe.dora = config.dora;
+  recipe.lora_bias = config.lora_bias;
+  recipe.bias = config.bias;
+  recipe.modules_to_save = config.saved_modules;
+  recipe.trainable_tokens = AllTokens(config);
+  recipe.init_weights = config.start;
 }
 
 }  // namespace retort

@@ -97,7 +97,7 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
 std::unique_ptr<Objective> TrainingSession::Preferences() {
   const PreferenceRecipe& p = recipe_.preference;
   if (p.method != "orpo" && !recipe_.adapter.init.empty())
-    reference_ = Adapter::Load(recipe_.adapter.init, files_.layout, *backend_);
+    reference_ = Adapter::Load(recipe_.adapter.init, files_.layout, *backend_, {&files_});
   return MakePreference({PreferenceNamed(p.method), p.beta, p.weight}, *model_, adapter_.get(),
                         reference_.get());
 }

@@ -49,7 +49,7 @@ TeacherModel OpenTeacherModel(const Recipe& recipe, const ModelFiles& student_fi
     out.model = out.own.get();
   }
   if (!t.adapter.empty()) {
-    out.adapter = Adapter::Load(t.adapter, out.files.layout, out.model->backend);
+    out.adapter = Adapter::Load(t.adapter, out.files.layout, out.model->backend, {&out.files});
     if (IsZero(*out.adapter, out.model->backend)) out.notes.push_back(ZeroAdapterNote(t.adapter));
   }
   return out;

@@ -17,6 +17,11 @@ namespace {
 
 constexpr int64_t kCheckedRows = 256;  // training rows checked if there is no held-out data
 
+// LoRA+ (arXiv 2402.12354), as PEFT groups parameters: B, and vectors.
+bool LearnsFaster(const Parameter& p) {
+  return p.name.ends_with(".lora_B") || p.value.shape().rank() == 1;
+}
+
 // "200 rows", "200 pairs of answers"
 std::string CountText(const ExampleSet& set) {
   const int64_t joined = std::ranges::count(set.examples, true, &Example::joined);
@@ -95,13 +100,17 @@ void TrainingSession::MakeAdapter() {
     for (const std::string& note :
          CheckAdapterBase(a.init, files_, static_cast<int>(recipe_.train.threads)))
       notes_.push_back(note);
-    adapter_ = Adapter::Load(a.init, files_.layout, *backend_);
+    adapter_ = Adapter::Load(a.init, files_.layout, *backend_, {&files_});
     TakeInitialAdapter(*adapter_, files_.layout, recipe_.adapter);
   } else {
-    adapter_ = Adapter::Make(AdapterConfigOf(a), files_.layout,
-                             static_cast<uint64_t>(recipe_.train.seed), *backend_);
+    adapter_ =
+        Adapter::Make(AdapterConfigOf(a), files_.layout, static_cast<uint64_t>(recipe_.train.seed),
+                      *backend_, {&files_, model_.get()});
   }
   adapter_->config().base_model = base_.path;
+  for (Parameter* p : adapter_->parameters()) {
+    if (LearnsFaster(*p)) p->rate = a.loraplus_ratio;
+  }
 }
 
 void TrainingSession::MakeTrainer() {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "formats/hdf5.h"
+#include "formats/safetensors.h"
 #include "model/store/chat_files.h"
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
@@ -187,7 +188,10 @@ void LoadCheckpoint(const Path& folder, Trainer& trainer, const BaseRecord& base
     if (std::ranges::find(companions, t.parameter) == companions.end())
       parameters.push_back(t.parameter);
   }
-  ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
+  if (trainer.adapter())
+    trainer.adapter()->Read(ReadSafetensors(folder / weights).tensors, trainer.model().backend);
+  else
+    ReadParameters(folder / weights, parameters, trainer.model().layout, trainer.model().backend);
   ReadTrainerState(folder / kTrainerState, TrainerStateStamp(manifest, where), trainer);
   const auto data = manifest.find("data");
   if (data == manifest.end()) throw InputError(where, ": 'data' is missing");

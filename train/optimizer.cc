@@ -44,7 +44,7 @@ void Optimizer::Step(double learning_rate, const Tensor& sum_squares) {
   backend_.ClipFactor(sum_squares, options_.clip, factor);
   for (Trained& t : trained_) {
     Parameter& p = *t.parameter;
-    const UpdateStep step{.lr = learning_rate,
+    const UpdateStep step{.lr = learning_rate * p.rate,
                           .weight_decay = p.value.shape().rank() > 1 ? options_.weight_decay : 0,
                           .number = steps_,
                           .factor = factor};

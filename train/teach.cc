@@ -63,7 +63,7 @@ TopTokens OutcomesOf(const Model& model, const Adapter* adapter, const LabelledB
   for (int64_t begin = 0; begin < count; begin += chunk) {
     const int64_t n = std::min(chunk, count - begin);
     const std::vector<float> logits =
-        k.ToFloats(model.LogitsOf(context, chosen.RowRange(begin, n)));
+        k.ToFloats(model.LogitsOf(context, adapter, chosen.RowRange(begin, n)));
     selectors.Select(logits, width, out, begin);
   }
   return out;

@@ -78,6 +78,7 @@ std::optional<StepMetrics> Trainer::Step() {
 
   // 4. Optimise.
   optimizer_.Step(m.lr, sums.squares);
+  if (adapter_) adapter_->Changed();
   m.seconds = Seconds(start);
   return m;
 }

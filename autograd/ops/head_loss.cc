@@ -15,27 +15,56 @@ namespace {
 
 constexpr int64_t kChunkElements = int64_t{1} << 23;
 
-// The three products with the head, frozen or trained.
+// The products with the head: frozen, trained, or made of ops. Backward adds to dx, if given.
 struct FrozenHead {
   const PreparedWeight& w;
   int64_t vocab() const { return w.rows(); }
   bool trained() const { return false; }
-  void Logits(Backend& k, const Tensor& x, Tensor& z) const { k.LinearForward(x, w, z); }
-  void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const { k.LinearInputGrad(dz, w, dx); }
-  void WeightGrad(Backend&, const Tensor&, const Tensor&) const {}
+  Tensor Logits(Backend& k, const Tensor& x) const {
+    Tensor z = k.New({x.rows(), w.rows()});
+    k.LinearForward(x, w, z);
+    return z;
+  }
+  void Backward(Backend& k, const Tensor& dz, const Tensor&, Tensor* dx) const {
+    if (dx) k.LinearInputGrad(dz, w, *dx);
+  }
 };
 struct TrainedHead {
   const Var& w;
   int64_t vocab() const { return w.value.rows(); }
   bool trained() const { return w.wants_gradient(); }
-  void Logits(Backend& k, const Tensor& x, Tensor& z) const {
+  Tensor Logits(Backend& k, const Tensor& x) const {
+    Tensor z = k.New({x.rows(), vocab()});
     k.Gemm(false, true, 1, x, w.value, 0, z);
+    return z;
   }
-  void InputGrad(Backend& k, const Tensor& dz, Tensor& dx) const {
-    k.Gemm(false, false, 1, dz, w.value, 1, dx);
-  }
-  void WeightGrad(Backend& k, const Tensor& dz, const Tensor& x) const {
+  void Backward(Backend& k, const Tensor& dz, const Tensor& x, Tensor* dx) const {
+    if (dx) k.Gemm(false, false, 1, dz, w.value, 1, *dx);
     k.Gemm(true, false, 1, dz, x, 1, w.GradientSum(k));
+  }
+};
+// Each chunk has a tape of its own, which is run before the next chunk.
+struct ComposedHead {
+  const Body& body;
+  int64_t size;
+  bool taped;
+  std::unique_ptr<Tape> tape = {};
+  Gradient dx_of_chunk = {};
+  Var logits = {};
+
+  int64_t vocab() const { return size; }
+  bool trained() const { return taped; }
+  Tensor Logits(Backend& k, const Tensor& x) {
+    if (taped) tape = std::make_unique<Tape>(k);
+    Context context{k, tape.get()};
+    logits = body(context, {x, taped ? &dx_of_chunk : nullptr});
+    return logits.value;
+  }
+  void Backward(Backend& k, const Tensor& dz, const Tensor&, Tensor* dx) {
+    if (logits.wants_gradient()) logits.gradient->Accumulate(k, dz);
+    tape->Run();
+    if (dx && dx_of_chunk.sum()) k.Accumulate(dx_of_chunk.sum(), *dx);
+    dx_of_chunk.Release();
   }
 };
 
@@ -56,7 +85,7 @@ void LossOfChunk(Backend& k, const HeadTransform& transform, const LogitsLoss& l
 }
 
 template <class Head>
-Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, const Head& head,
+Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, Head head,
                    const LogitsLoss& loss, const HeadTransform& transform) {
   Backend& k = context.backend;
   const int64_t count = rows.elements(), width = x.value.cols();
@@ -70,16 +99,14 @@ Tensor ChunkedLoss(Context& context, const Var& x, const Tensor& rows, const Hea
   Tensor dx_rows = want_dx ? k.Zeros({count, width}) : Tensor();
   for (int64_t i = 0; i < chunks; ++i) {
     const int64_t begin = count * i / chunks, n = count * (i + 1) / chunks - begin;
-    Tensor selected = k.New({n, width}), logits = k.New({n, head.vocab()});
+    Tensor selected = k.New({n, width});
     Tensor part = losses.Part(begin, n);
     k.GatherRows(x.value, rows.Part(begin, n), selected);
-    head.Logits(k, selected, logits);
+    Tensor logits = head.Logits(k, selected);
     LossOfChunk(k, transform, loss, begin, logits, part, want_gradient);
-    if (want_dx) {
-      Tensor dx = dx_rows.RowRange(begin, n);
-      head.InputGrad(k, logits, dx);
-    }
-    if (want_gradient) head.WeightGrad(k, logits, selected);
+    if (!want_gradient) continue;
+    Tensor dx = want_dx ? dx_rows.RowRange(begin, n) : Tensor();
+    head.Backward(k, logits, selected, want_dx ? &dx : nullptr);
   }
   if (want_dx) {
     context.tape->RecordRoot(
@@ -107,6 +134,12 @@ Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, const Var& h
   RETORT_CHECK(head.value.cols() == x.value.cols(), "head: x ", x.shape().text(), ", ",
                head.shape().text());
   return ChunkedLoss(context, x, rows, TrainedHead{head}, loss, transform);
+}
+
+Tensor HeadLoss(Context& context, const Var& x, const Tensor& rows, int64_t vocab, const Body& head,
+                const LogitsLoss& loss, const HeadTransform& transform) {
+  return ChunkedLoss(context, x, rows, ComposedHead{head, vocab, context.tape != nullptr}, loss,
+                     transform);
 }
 
 LogitsLoss CrossEntropy(Tensor targets, Tensor scales) {

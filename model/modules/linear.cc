@@ -26,6 +26,43 @@ std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
   return low_rank;
 }
 
+// y of one layer with its adapter's further terms: y is x W^T + s x A^T B^T, and has its bias only
+// if there is no magnitude.
+Var WithFurtherTerms(const PassContext& run, LinearId id, const Var& x, Var y) {
+  const AdapterSite* site = run.pass.site(id);
+  if (!site) return y;
+  Context& c = run.context;
+  if (site->has_start()) {
+    const Var u = ops::Scale(c, ops::Linear(c, x, Var{site->start_a}), site->scale);
+    y = ops::Add(c, y, ops::Linear(c, u, Var{site->minus_start_b}));
+  }
+  if (site->magnitude) {
+    if (!site->norms) site->norms = AdaptedNorms(*site, run.linear(id).frozen(), run.backend());
+    y = ops::Resize(c, y, site->magnitude->var(), site->norms);
+    if (const Var bias = run.bias(id); bias.value) y = ops::AddBias(c, y, bias);
+  }
+  if (site->bias) y = ops::AddBias(c, y, ops::Scale(c, site->bias->var(), site->scale));
+  return y;
+}
+
+bool HasMagnitude(const PassContext& run, LinearId id) {
+  const AdapterSite* site = run.pass.site(id);
+  return site && site->magnitude;
+}
+
+void ProjectFrozen(const PassContext& run, std::span<const LinearId> ids, const Var& x,
+                   std::span<Var> y) {
+  std::array<std::optional<ops::LowRank>, kMost> adapters;
+  std::array<ops::FrozenLayer, kMost> frozen;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    adapters[i] = LowRankOf(run, ids[i]);
+    frozen[i] = {&run.linear(ids[i]).frozen(), HasMagnitude(run, ids[i]) ? Var{} : run.bias(ids[i]),
+                 adapters[i] ? &*adapters[i] : nullptr};
+  }
+  ops::Linears(run.context, x, std::span(frozen).first(ids.size()), y);
+  for (size_t i = 0; i < ids.size(); ++i) y[i] = WithFurtherTerms(run, ids[i], x, y[i]);
+}
+
 }  // namespace
 
 void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x,
@@ -35,26 +72,21 @@ void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x
   if (run.pass.observes_linears()) {
     for (const LinearId id : ids) run.pass.observer->linear_input(id, x.value);
   }
-  if (std::ranges::any_of(ids, [&](LinearId id) { return run.linear(id).trained(); })) {
-    for (size_t i = 0; i < ids.size(); ++i) {
-      const Linear& linear = run.linear(ids[i]);
-      y[i] = ops::Linear(run.context, x, linear.var(), linear.bias);
-    }
-    return;
-  }
-  std::array<std::optional<ops::LowRank>, kMost> adapters;
-  std::array<ops::FrozenLayer, kMost> frozen;
+  if (std::ranges::none_of(ids,
+                           [&](LinearId id) { return static_cast<bool>(run.trained(id).value); }))
+    return ProjectFrozen(run, ids, x, y);
   for (size_t i = 0; i < ids.size(); ++i) {
-    adapters[i] = LowRankOf(run, ids[i]);
-    const Linear& linear = run.linear(ids[i]);
-    frozen[i] = {&linear.frozen(), linear.bias, adapters[i] ? &*adapters[i] : nullptr};
+    const Var w = run.trained(ids[i]);
+    if (w.value)
+      y[i] = ops::Linear(run.context, x, w, run.bias(ids[i]));
+    else
+      ProjectFrozen(run, ids.subspan(i, 1), x, y.subspan(i, 1));
   }
-  ops::Linears(run.context, x, std::span(frozen).first(ids.size()), y);
 }
 
 bool IsBare(const PassContext& run, LinearId id) {
-  return !run.context.tape && !run.pass.observes_linears() && !run.linear(id).trained() &&
-         !run.linear(id).bias.value && !run.pass.site(id);
+  return !run.context.tape && !run.pass.observes_linears() && !run.trained(id).value &&
+         !run.bias(id).value && !run.pass.site(id);
 }
 
 void ThroughCache(const PassContext& run, int64_t layer, Var& keys, Var& values) {

@@ -66,6 +66,7 @@ std::vector<std::string> CheckAdapterBase(const Path& adapter, const ModelFiles&
 }
 
 bool IsZero(const Adapter& adapter, Backend& backend) {
+  if (!adapter.is_plain()) return false;
   for (const Parameter* p : adapter.parameters()) {
     if (!p->name.ends_with(".lora_B")) continue;
     const std::vector<float> values = backend.ToFloats(p->value);

@@ -2,7 +2,9 @@
 #include "model/store/folders.h"
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <numbers>
 #include <set>
 
 #include "base/error.h"
@@ -23,12 +25,6 @@ std::vector<int64_t> DimsOf(const Tensor& t) {
   return dims;
 }
 
-// The key in the file: PEFT's keys end in ".weight", a model's parameter names are already
-// complete.
-std::string KeyOf(const Parameter& p) {
-  return p.name.starts_with("base_model.") ? p.name + ".weight" : p.name;
-}
-
 // The offset of a gain, for which a folder stores value - offset; else 0.
 double OffsetOf(const Parameter& p, const Layout& layout) {
   if (p.value.shape().rank() != 1) return 0;
@@ -42,13 +38,59 @@ void WriteParameters(const Path& path, const std::vector<const Parameter*>& para
                      const Layout& layout, Backend& backend) {
   SafetensorsWriter writer(path, {{"format", "pt"}});
   for (const Parameter* p : parameters)
-    writer.Declare(KeyOf(*p), WeightFormat::kF32, DimsOf(p->value));
+    writer.Declare(p->name, WeightFormat::kF32, DimsOf(p->value));
   for (const Parameter* p : parameters) {
     std::vector<float> values = backend.ToFloats(p->value);
     if (const double offset = OffsetOf(*p, layout); offset != 0) {
       for (float& v : values) v = static_cast<float>(v - offset);
     }
-    writer.Write(KeyOf(*p), std::as_bytes(std::span(values)));
+    writer.Write(p->name, std::as_bytes(std::span(values)));
+  }
+  writer.Commit();
+}
+
+// The shape of an adapter's tensor in its file.
+std::vector<int64_t> StoredDims(const AdapterTensor& t) {
+  std::vector<int64_t> dims = DimsOf(t.parameter->value);
+  if (t.form == AdapterTensor::Form::kTransposed) std::swap(dims[0], dims[1]);
+  if (t.form == AdapterTensor::Form::kAbove) dims[0] *= 2;
+  if (t.form == AdapterTensor::Form::kBeside) dims[1] *= 2;
+  return dims;
+}
+
+std::vector<float> StoredValues(const AdapterTensor& t, Backend& backend) {
+  std::vector<float> own = backend.ToFloats(t.parameter->value);
+  if (t.form == AdapterTensor::Form::kPlain) {
+    for (float& v : own) v = static_cast<float>(v - t.offset);
+    return own;
+  }
+  const auto rows = static_cast<size_t>(t.parameter->value.rows()), cols = own.size() / rows;
+  if (t.form == AdapterTensor::Form::kTransposed) {
+    std::vector<float> out(own.size());
+    for (size_t i = 0; i < own.size(); ++i) out[i % cols * rows + i / cols] = own[i];
+    return out;
+  }
+  const std::vector<float> start = backend.ToFloats(t.start);
+  if (t.form == AdapterTensor::Form::kAbove) {
+    own.insert(own.end(), start.begin(), start.end());
+    return own;
+  }
+  std::vector<float> out;
+  for (size_t r = 0; r < rows; ++r) {
+    const auto begin = static_cast<std::ptrdiff_t>(r * cols),
+               end = begin + static_cast<std::ptrdiff_t>(cols);
+    out.insert(out.end(), own.begin() + begin, own.begin() + end);
+    out.insert(out.end(), start.begin() + begin, start.begin() + end);
+  }
+  return out;
+}
+
+void WriteTensors(const Path& path, const std::vector<AdapterTensor>& tensors, Backend& backend) {
+  SafetensorsWriter writer(path, {{"format", "pt"}});
+  for (const AdapterTensor& t : tensors) writer.Declare(t.key, WeightFormat::kF32, StoredDims(t));
+  for (const AdapterTensor& t : tensors) {
+    const std::vector<float> values = StoredValues(t, backend);
+    writer.Write(t.key, std::as_bytes(std::span(values)));
   }
   writer.Commit();
 }
@@ -64,46 +106,74 @@ std::set<std::string> TargetModules(const Adapter& adapter, const Layout& layout
   return names;
 }
 
-// Whether target_modules can list last parts of names: every layer with such a name is adapted.
+// Whether target_modules can list last parts of names: every layer with such a name, among those
+// that layers_to_transform lists, is adapted.
 bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std::string>& names) {
+  const std::vector<int64_t>& layers = adapter.config().layers;
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
-    if (linear.adaptable() && names.contains(LastPart(linear)) &&
+    if (!layers.empty() && !std::ranges::count(layers, linear.layer)) continue;
+    if (linear.use != LinearUse::kRouter && names.contains(LastPart(linear)) &&
         !adapter.at(static_cast<LinearId>(id)))
       return false;
   }
   return true;
 }
 
+// Rank and alpha, with the patterns, of a plain adapter that also holds what was taken out of the
+// base: twice the rank at the same scale.
+struct Sizes {
+  int64_t rank;
+  double alpha;
+  std::map<std::string, int64_t> ranks;
+  std::map<std::string, double> alphas;
+};
+
+Sizes SizesOf(const AdapterConfig& c) {
+  Sizes out{c.rank, c.alpha, c.ranks, c.alphas};
+  if (!TakesPartOfBase(c.start)) return out;
+  const double more = c.rslora ? std::numbers::sqrt2 : 2;
+  out.rank *= 2, out.alpha *= more;
+  for (auto& [_, rank] : out.ranks) rank *= 2;
+  for (auto& [_, alpha] : out.alphas) alpha *= more;
+  return out;
+}
+
+Json TokensJson(const std::map<std::string, std::vector<int64_t>>& tokens) {
+  if (tokens.empty()) return nullptr;
+  return tokens.contains("") ? Json(tokens.at("")) : Json(tokens);
+}
+
 Json PeftConfig(const Adapter& adapter, const Layout& layout) {
   const AdapterConfig& c = adapter.config();
+  const Sizes sizes = SizesOf(c);
   const std::set<std::string> names = TargetModules(adapter, layout);
-  Json j = {{"alpha_pattern", Json::object()},
+  Json j = {{"alpha_pattern", sizes.alphas},
             {"base_model_name_or_path", c.base_model},
-            {"bias", "none"},
+            {"bias", c.bias},
             {"exclude_modules", nullptr},
             {"fan_in_fan_out", false},
             {"inference_mode", true},
             {"init_lora_weights", true},
             {"layers_pattern", nullptr},
             {"layers_to_transform", nullptr},
-            {"lora_alpha", c.alpha},
+            {"lora_alpha", sizes.alpha},
+            {"lora_bias", c.lora_bias},
             {"lora_dropout", c.dropout},
-            {"modules_to_save", nullptr},
+            {"modules_to_save", c.saved_modules.empty() ? Json() : Json(c.saved_modules)},
             {"peft_type", "LORA"},
-            {"r", c.rank},
-            {"rank_pattern", Json::object()},
+            {"r", sizes.rank},
+            {"rank_pattern", sizes.ranks},
             {"target_modules", names},
             {"task_type", "CAUSAL_LM"},
-            {"use_dora", false},
+            {"trainable_token_indices", TokensJson(c.tokens)},
+            {"use_dora", c.dora},
             {"use_rslora", c.rslora}};
-  if (!c.layers.empty() && !c.targets.empty()) {
-    j["layers_to_transform"] = c.layers;
-    j["target_modules"] = c.targets;
-    if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
-    if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
-  } else if (!IsUniform(adapter, layout, names)) {
+  if (!c.layers.empty()) j["layers_to_transform"] = c.layers;
+  if (!IsUniform(adapter, layout, names) || (!c.layers.empty() && !c.targets.empty())) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);
+    // PEFT has no numbers of layers beside all-linear.
+    if (c.targets.empty() && !c.layers.empty()) j["target_modules"] = names;
     if (!c.exclude.empty()) j["exclude_modules"] = c.exclude;
     if (!c.exclude_pattern.empty()) j["exclude_modules"] = c.exclude_pattern;
   }
@@ -114,9 +184,7 @@ Json PeftConfig(const Adapter& adapter, const Layout& layout) {
 
 void WriteAdapterFiles(const Path& folder, const Adapter& adapter, const Layout& layout,
                        Backend& backend) {
-  std::vector<const Parameter*> parameters;
-  for (const Parameter* p : adapter.parameters()) parameters.push_back(p);
-  WriteParameters(folder / "adapter_model.safetensors", parameters, layout, backend);
+  WriteTensors(folder / "adapter_model.safetensors", adapter.tensors(), backend);
   WriteTextAtomically(folder / "adapter_config.json",
                       DumpJson(PeftConfig(adapter, layout), 2) + "\n");
 }
@@ -173,7 +241,7 @@ void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& para
                     const Layout& layout, Backend& backend) {
   const TensorTable table = ReadSafetensors(safetensors).tensors;
   for (Parameter* p : parameters) {
-    const Weight w = table.Load(KeyOf(*p), DimsOf(p->value));
+    const Weight w = table.Load(p->name, DimsOf(p->value));
     std::vector<float> values(static_cast<size_t>(p->value.elements()));
     for (int64_t r = 0; r < w.rows(); ++r)
       DecodeRow(w, r, 0, w.cols(), values.data() + r * w.cols());

@@ -31,7 +31,7 @@ std::vector<std::string> WriteModelFiles(const ModelFiles& source, const Path& f
 // Copies only the tokenizer's files and the chat template.
 void CopyTokenizerFiles(const Path& source, const Path& folder);
 
-// Restores parameters from a file written by one of the first two functions. Throws Error{kInput}
+// Restores parameters from a file written by WriteTrainedModelFiles. Throws Error{kInput}
 // naming a tensor that does not fit.
 void ReadParameters(const Path& safetensors, const std::vector<Parameter*>& parameters,
                     const Layout& layout, Backend& backend);

@@ -61,6 +61,9 @@ class CpuBackend final : public Backend {
   void EmbedRows(const PreparedWeight& table, const Tensor& ids, Tensor& out) override;
   void GatherRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
   void ScatterAddRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
+  void PutRows(const Tensor& x, const Tensor& rows, Tensor& out) override;
+  void PutColumns(const Tensor& x, const Tensor& columns, Tensor& out) override;
+  void TakeColumns(Tensor& y, const Tensor& columns, Tensor& x) override;
   void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) override;
   void AddColumns(const Tensor& dy, int64_t begin, Tensor& dx) override;
 
@@ -79,6 +82,9 @@ class CpuBackend final : public Backend {
   void RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain, const Tensor& inv_rms,
                    Tensor& dx, Tensor* dgain) override;
   void CenterRows(const Tensor& x, bool accumulate, Tensor& y) override;
+  void ResizeColumns(const Tensor& x, const Tensor& size, const Tensor& norms, Tensor& y) override;
+  void ResizeColumnsGrad(const Tensor& dy, const Tensor& x, const Tensor& norms,
+                         Tensor& dsize) override;
   void RotaryTable(const Tensor& positions, const Tensor& inv_freq, double amplitude, Tensor& cos,
                    Tensor& sin) override;
   void Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads, bool inverse,
@@ -90,6 +96,8 @@ class CpuBackend final : public Backend {
                    const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;
   void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
+  void AdaptedNorms(const PreparedWeight& w, const Tensor& a, const Tensor& b, float scale,
+                    Tensor& norms) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
             float beta, Tensor& c) override;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gathering, adding and storing rows.
 #include <cstring>
+#include <utility>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
@@ -67,6 +68,38 @@ void CpuBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& 
       CallSimd<AddRow>(isa_, from, out.data<float>() + rows[i] * cols + begin, end - begin);
     }
   });
+}
+
+void CpuBackend::PutRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
+  const int64_t cols = x.cols();
+  RETORT_CHECK(out.cols() == cols);
+  const int32_t* rows = Checked(numbers, x.rows(), out.rows());
+  ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      std::memcpy(out.data<float>() + rows[i] * cols, x.data<float>() + i * cols,
+                  static_cast<size_t>(cols) * sizeof(float));
+    }
+  });
+}
+
+void CpuBackend::PutColumns(const Tensor& x, const Tensor& numbers, Tensor& out) {
+  const int64_t cols = x.cols();
+  RETORT_CHECK(x.rows() == out.rows());
+  const int32_t* columns = Checked(numbers, cols, out.cols());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t i = 0; i < cols; ++i)
+      out.data<float>()[t * out.cols() + columns[i]] = x.data<float>()[t * cols + i];
+  }
+}
+
+void CpuBackend::TakeColumns(Tensor& y, const Tensor& numbers, Tensor& x) {
+  const int64_t cols = x.cols();
+  RETORT_CHECK(x.rows() == y.rows());
+  const int32_t* columns = Checked(numbers, cols, y.cols());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t i = 0; i < cols; ++i)
+      x.data<float>()[t * cols + i] = std::exchange(y.data<float>()[t * y.cols() + columns[i]], 0);
+  }
 }
 
 void CpuBackend::CopyColumns(const Tensor& x, int64_t begin, Tensor& y) {

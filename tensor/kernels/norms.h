@@ -17,6 +17,13 @@ class NormKernels {
                            const Tensor& inv_rms, Tensor& dx, Tensor* dgain) = 0;
   // x, y [N,C]: y = x - mean of its row, or y += with `accumulate`, which is also the gradient.
   virtual void CenterRows(const Tensor& x, bool accumulate, Tensor& y) = 0;
+  // Columns brought to another norm. x, y [T,N]; size, norms [N]: y[t,c] = x[t,c] * size[c] /
+  // norms[c]; y may be x.
+  virtual void ResizeColumns(const Tensor& x, const Tensor& size, const Tensor& norms,
+                             Tensor& y) = 0;
+  // dsize[c] += sum_t dy[t,c] * x[t,c] / norms[c]
+  virtual void ResizeColumnsGrad(const Tensor& dy, const Tensor& x, const Tensor& norms,
+                                 Tensor& dsize) = 0;
 
  protected:
   ~NormKernels() = default;

@@ -51,6 +51,10 @@ class ProductKernels {
   // is given, dx = (+= with `add`) the sum over the layers of dy w + du a; for a layer with
   // `dropped`, du a is written there instead of being added to dx.
   virtual void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) = 0;
+  // The Euclidean norms of the rows of a weight with its adapter (DoRA, arXiv 2402.09353): norms
+  // [out], norms[o] = |w[o,:] + scale * b[o,:] a|. w [out,in], a [R,in], b [out,R].
+  virtual void AdaptedNorms(const PreparedWeight& w, const Tensor& a, const Tensor& b, float scale,
+                            Tensor& norms) = 0;
   // Dense: c [M,N] = alpha * op(a) op(b) + beta * c; op(m) is m or its transpose.
   // Always in f32 (the reference: f64), independent of the arithmetic of weights.
   virtual void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a,

@@ -16,6 +16,12 @@ class RowKernels {
   virtual void GatherRows(const Tensor& x, const Tensor& rows, Tensor& out) = 0;
   // out[rows[i],:] += x[i,:]; a row may be named more than once
   virtual void ScatterAddRows(const Tensor& x, const Tensor& rows, Tensor& out) = 0;
+  // out[rows[i],:] = x[i,:]; no row may be named twice
+  virtual void PutRows(const Tensor& x, const Tensor& rows, Tensor& out) = 0;
+  // x [T,N], columns [N], out [T,M]: out[t, columns[i]] = x[t,i]; none may be named twice
+  virtual void PutColumns(const Tensor& x, const Tensor& columns, Tensor& out) = 0;
+  // The same way back, which leaves zeros: x[t,i] = y[t, columns[i]], y[t, columns[i]] = 0
+  virtual void TakeColumns(Tensor& y, const Tensor& columns, Tensor& x) = 0;
   // x [T,M], y [T,N], begin + N <= M: y[t,:] = x[t, begin ... begin + N)
   virtual void CopyColumns(const Tensor& x, int64_t begin, Tensor& y) = 0;
   // dy [T,N], dx [T,M], begin + N <= M: dx[t, begin + c] += dy[t,c]

@@ -57,6 +57,41 @@ void ReferenceBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Te
   }
 }
 
+void ReferenceBackend::PutRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
+  const std::span<const int32_t> rows = Checked(numbers, out.rows(), x);
+  RETORT_CHECK(x.cols() == out.cols());
+  for (int64_t i = 0; i < x.rows(); ++i) {
+    for (int64_t c = 0; c < x.cols(); ++c) {
+      out.data<double>()[rows[static_cast<size_t>(i)] * x.cols() + c] =
+          x.data<double>()[i * x.cols() + c];
+    }
+  }
+}
+
+void ReferenceBackend::PutColumns(const Tensor& x, const Tensor& columns, Tensor& out) {
+  RETORT_CHECK(x.rows() == out.rows() && x.cols() == columns.elements());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t i = 0; i < x.cols(); ++i) {
+      const int32_t c = columns.data<int32_t>()[i];
+      RETORT_CHECK(c >= 0 && c < out.cols(), "column ", c, " of ", out.cols());
+      out.data<double>()[t * out.cols() + c] = x.data<double>()[t * x.cols() + i];
+    }
+  }
+}
+
+void ReferenceBackend::TakeColumns(Tensor& y, const Tensor& columns, Tensor& x) {
+  RETORT_CHECK(x.rows() == y.rows() && x.cols() == columns.elements());
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    for (int64_t i = 0; i < x.cols(); ++i) {
+      const int32_t c = columns.data<int32_t>()[i];
+      RETORT_CHECK(c >= 0 && c < y.cols(), "column ", c, " of ", y.cols());
+      double& from = y.data<double>()[t * y.cols() + c];
+      x.data<double>()[t * x.cols() + i] = from;
+      from = 0;
+    }
+  }
+}
+
 void ReferenceBackend::CopyColumns(const Tensor& x, int64_t begin, Tensor& y) {
   CheckColumns(x, begin, y);
   for (int64_t t = 0; t < y.rows(); ++t) {

@@ -80,7 +80,7 @@ TEST(RandomModelTest, ComputesFiniteLogits) {
     batch.AddRow(ids, 0);
     Context context{*backend};
     const Var hidden = model->Hidden(context, {batch});
-    const auto logits = backend->ToFloats(model->Logits(context, hidden, {39}));
+    const auto logits = backend->ToFloats(model->Logits(context, nullptr, hidden, {39}));
     ASSERT_EQ(logits.size(), 512u);
     for (const float v : logits) ASSERT_TRUE(std::isfinite(v)) << TraitsOf(format).name;
     EXPECT_NE(logits[0], logits[1]);

@@ -30,7 +30,7 @@ std::vector<std::vector<float>> Stream(const Model& model, const std::vector<Exa
   for (const Example& example : examples) {
     Batch batch;
     batch.AddRow(example.ids, 0);
-    append(0, model.Embed(context, model.backend.Upload(batch.ids)).value);
+    append(0, model.Embed(context, nullptr, batch, model.backend.Upload(batch.ids)).value);
     ForwardPass pass{batch};
     pass.observer = &observer;
     model.Hidden(context, pass);

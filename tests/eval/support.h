@@ -23,7 +23,7 @@ struct SmallWorld {
     Context context{*backend};
     const Var hidden = model->Hidden(context, {batch});
     return backend->ToDoubles(
-        model->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
+        model->Logits(context, nullptr, hidden, {static_cast<int32_t>(ids.size()) - 1}));
   }
   // log p(rest | ids), a whole forward pass a token.
   double LogProbability(std::vector<int32_t> ids, const std::vector<int32_t>& rest) const {

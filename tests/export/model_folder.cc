@@ -110,15 +110,16 @@ std::vector<float> LogitsOf(const Path& path, const std::vector<int32_t>& ids,
   const ModelFiles files = OpenModel(path);
   const auto backend = MakeCpuBackend(1, Compute::kF32);
   const auto model = LoadModel(files, {}, *backend);
-  const auto adapter =
-      adapter_folder.empty() ? nullptr : Adapter::Load(adapter_folder, files.layout, *backend);
+  const auto adapter = adapter_folder.empty()
+                           ? nullptr
+                           : Adapter::Load(adapter_folder, files.layout, *backend, {&files});
   Batch batch;
   batch.AddRow(ids, 0);
   Context context{*backend};
   const Var hidden = model->Hidden(context, {batch, adapter.get()});
   std::vector<int32_t> rows(ids.size());
   std::iota(rows.begin(), rows.end(), 0);
-  return backend->ToFloats(model->Logits(context, hidden, rows));
+  return backend->ToFloats(model->Logits(context, adapter.get(), hidden, rows));
 }
 
 double LargestDifference(const std::vector<float>& a, const std::vector<float>& b) {

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "formats/safetensors.h"
+#include "model/adapter_targets.h"
 #include "tests/formats/support.h"
 
 namespace retort {
@@ -97,23 +98,59 @@ TEST(Targets, NamesMembersThatMatchNothing) {
       return e.what();
     }
   };
-  EXPECT_EQ(refusal([](AdapterConfig& c) {
-              c.targets = {"q_proj", "q_prj"};
-            }),
-            "adapter.targets: 'q_prj' is no linear layer of this model's blocks; did you mean "
-            "'q_proj'?; known: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj");
+  EXPECT_EQ(
+      refusal([](AdapterConfig& c) {
+        c.targets = {"q_proj", "q_prj"};
+      }),
+      "adapter.targets: 'q_prj' is no linear layer of this model; did you mean "
+      "'q_proj'?; known: embed_tokens, q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj, lm_head");
   const auto says = [&](auto change, const char* part) {
     const std::string said = refusal(change);
     EXPECT_NE(said.find(part), std::string::npos) << said;
   };
-  says([](AdapterConfig& c) { c.exclude = {"lm_head"}; },
-       "adapter.exclude: 'lm_head' is no linear");
+  says([](AdapterConfig& c) { c.exclude = {"lm_heads"}; },
+       "adapter.exclude: 'lm_heads' is no linear");
   says([](AdapterConfig& c) { c.exclude_pattern = "x.*"; },
        "adapter.exclude: the expression 'x.*'");
   says([](AdapterConfig& c) { c.target_pattern = "q_proj,v_proj"; },
-       "the whole name of no linear layer, such as 'model.layers.0.self_attn.q_proj'; to name");
+       "the whole name of no linear layer, such as 'model.embed_tokens'; to name");
   says([](AdapterConfig& c) { c.exclude_pattern = ".*"; }, "leaves none");
   EXPECT_EQ(refusal([](AdapterConfig& c) { c.targets = {"self_attn.q_proj", "mlp.up_proj"}; }), "");
+  says([](AdapterConfig& c) { c.ranks = {{"q_prj", 2}}; }, "adapter.rank_pattern: 'q_prj' matches");
+  says(
+      [](AdapterConfig& c) {
+        c.targets = {"q_proj"}, c.alphas = {{"up_proj", 2}};
+      },
+      "adapter.alpha_pattern: 'up_proj' matches");
+  says([](AdapterConfig& c) { c.layers = {0, 1}; }, "adapter.layers names layer 1, and this model");
+}
+
+// PEFT's get_pattern_key: a key matches a name's end from a dot on; the first in order counts.
+TEST(Targets, RanksAndAlphasGoByTheFirstPatternThatMatches) {
+  AdapterConfig c;
+  c.ranks = {{"down_proj", 4}, {R"(layers\.1\..*q_proj)", 12}, {"q_proj", 2}, {"proj", 99}};
+  c.alphas = {{"(q|v)_proj", 5}, {"model.layers.3.mlp.up_proj", 7}};
+  AdapterTargets targets(c);
+  const auto of = [&](const char* name) {
+    const LinearSpec layer = Layer(name);
+    return std::pair{targets.RankOf(layer), targets.AlphaOf(layer)};
+  };
+  EXPECT_EQ(of("model.layers.3.mlp.down_proj"), std::pair(int64_t{4}, 32.0));
+  EXPECT_EQ(of("model.layers.1.self_attn.q_proj"), std::pair(int64_t{12}, 5.0));
+  EXPECT_EQ(of("model.layers.11.self_attn.q_proj"), std::pair(int64_t{2}, 5.0));
+  EXPECT_EQ(of("model.layers.3.mlp.up_proj"), std::pair(int64_t{16}, 7.0));
+  EXPECT_EQ(of("model.layers.3.mlp.up_proj_x"), std::pair(int64_t{16}, 32.0));
+}
+
+// Numbers of layers say nothing about a name that is given whole, as in PEFT.
+TEST(Targets, LayersAreThoseOfNamesEndsOnly) {
+  AdapterConfig c;
+  c.layers = {1};
+  EXPECT_FALSE(Targets(c, Layer("model.layers.3.self_attn.q_proj")));
+  c.targets = {"q_proj"};
+  EXPECT_FALSE(Targets(c, Layer("model.layers.3.self_attn.q_proj")));
+  c.targets = {"model.layers.3.self_attn.q_proj"};
+  EXPECT_TRUE(Targets(c, Layer("model.layers.3.self_attn.q_proj")));
 }
 
 // Routers never; experts only when they are named, as PEFT has it.
@@ -193,9 +230,9 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
        R"("target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])"},
       {"target_parameters",
        R"("target_parameters": ["down_proj"], "rank_pattern": {".*\\.gate_up_proj": 16})"},
-      {"rank_pattern", R"("rank_pattern": {"down_proj": 4})"},
-      {"rank_pattern", R"("rank_pattern": {"down_proj": 8, "up_proj": 4})"},
-      {"alpha_pattern", R"("alpha_pattern": {"v_proj": 4})"},
+      {"rank_pattern", R"("rank_pattern": {"down_proj": 0})"},
+      {"rank_pattern", R"("rank_pattern": ["down_proj"])"},
+      {"alpha_pattern", R"("alpha_pattern": {"v_proj": "4"})"},
       {"layers_to_transform", R"("layers_to_transform": [1, -3])"},
       {"layers_to_transform", R"("layers_to_transform": "last")"},
       {"layers_pattern", R"("layers_to_transform": [1], "layers_pattern": ["h"])"},
@@ -206,17 +243,16 @@ TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
       {"init_lora_weights", R"("init_lora_weights": "lora_ga")"},
       {"init_lora_weights", R"("init_lora_weights": "of next year")"},
       {"layer_replication", R"("layer_replication": [[0, 2], [1, 3]])"},
-      {"modules_to_save", R"("modules_to_save": ["lm_head"])"},
-      {"trainable_token_indices", R"("trainable_token_indices": [5])"},
-      {"use_dora", R"("use_dora": true)"},
-      {"lora_bias", R"("lora_bias": true)"},
       {"fan_in_fan_out", R"("fan_in_fan_out": true)"},
       {"alora_invocation_tokens", R"("alora_invocation_tokens": [1])"},
       {"kasa_config", R"("kasa_config": {"r": 1})"},
-      {"bias", R"("bias": "all")"},
-      {"init_lora_weights", R"("init_lora_weights": "pissa")"},
-      {"init_lora_weights", R"("init_lora_weights": "pissa_niter_16")"},
-      {"init_lora_weights", R"("init_lora_weights": "olora")"},
+      {"bias", R"("bias": "some")"},
+      {"trainable_token_indices", R"("trainable_token_indices": [-1])"},
+      {"trainable_token_indices", R"("trainable_token_indices": {"embed_tokens": "x"})"},
+      {"init_lora_weights", R"("init_lora_weights": "pissa_niter_0")"},
+      {"init_lora_weights", R"("init_lora_weights": "pissa_niter_4x")"},
+      {"ensure_weight_tying",
+       R"("ensure_weight_tying": true, "modules_to_save": ["embed_tokens"])"},
       {"init_lora_weights", R"("init_lora_weights": "loftq", "loftq_config": {"loftq_bits": 4})"},
   };
   for (const auto& [field, settings] : cases) {
@@ -306,7 +342,8 @@ TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {
        R"("target_parameters": [], "lora_bias": false, "use_bdlora": null, "loftq_config": {})",
        R"("rank_pattern": {"q_proj": 8}, "alpha_pattern": {"v_proj": 16, "q_proj": 16})",
        R"("init_lora_weights": true)", R"("init_lora_weights": false)",
-       R"("init_lora_weights": "gaussian")",
+       R"("init_lora_weights": "gaussian")", R"("init_lora_weights": "pissa")",
+       R"("init_lora_weights": "pissa_niter_16")", R"("init_lora_weights": "olora")",
        R"("init_lora_weights": "eva", "eva_config": {"rho": 2})",
        R"("from_a_later_version": null, "and_another": false)",
        R"("peft_version": "0.21.0", "runtime_config": {"ephemeral_gpu_offload": false})",

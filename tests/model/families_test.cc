@@ -183,7 +183,7 @@ class Families : public testing::TestWithParam<Case> {
     const Tensor rows = k.Upload(std::vector<int32_t>{1, 4, 5, 6, 9}),
                  targets = k.Upload(std::vector<int32_t>{4, 9, 2, 10, 0});
     const std::vector<double> losses =
-        k.ToDoubles(model.Losses(context, hidden, rows, ops::CrossEntropy(targets, 1)));
+        k.ToDoubles(model.Losses(context, adapter, hidden, rows, ops::CrossEntropy(targets, 1)));
     if (context.tape) context.tape->Run();
     double sum = 0;
     for (const double loss : losses) sum += loss;

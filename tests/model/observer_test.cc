@@ -50,7 +50,7 @@ Observed Pass(bool checkpoint, bool later_loss) {
   pass.observer = &observer;
   const Var hidden = model->Hidden(context, pass);
   if (later_loss)
-    model->Losses(context, hidden, backend->Upload(std::vector<int32_t>{1, 2}),
+    model->Losses(context, nullptr, hidden, backend->Upload(std::vector<int32_t>{1, 2}),
                   ops::CrossEntropy(backend->Upload(std::vector<int32_t>{4, 1}), 0.25f));
   tape.Run();
   for (Parameter* p : adapter->parameters())

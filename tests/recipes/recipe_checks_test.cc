@@ -46,6 +46,12 @@ TEST(RecipeChecks, WhatAnOptimiserOrAScheduleDoesNotUseIsRefused) {
   EXPECT_EQ(RefusalOf({"train.schedule=wsd", "train.decay=20"}), "");
 }
 
+TEST(RecipeChecks, NumbersOfLayersNeedNames) {
+  ExpectRefused({"adapter.layers=[1]", "adapter.targets=.*q_proj"}, "adapter.layers");
+  EXPECT_EQ(RefusalOf({"adapter.layers=[1]", R"(adapter.targets=["q_proj"])"}), "");
+  EXPECT_EQ(RefusalOf({"adapter.layers=[1]"}), "");
+}
+
 // A resolved recipe reads as itself, whatever the optimiser.
 TEST(RecipeChecks, AResolvedRecipeIsTaken) {
   for (const char* name : {"adamw", "adamw8", "lion", "sgd", "adafactor"}) {

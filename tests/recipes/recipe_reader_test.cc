@@ -75,7 +75,9 @@ const char* const kFull = R"({
   "model": {"path": "/m", "weights": "bf16", "double_quant": false, "compute": "f32",
             "device": "cuda:1"},
   "adapter": {"rank": 8, "alpha": 12.5, "dropout": 0.1, "targets": ["q_proj", "v_proj"],
-              "exclude": "model\\.layers\\.0\\..*", "init": "../adapter", "rslora": true},
+              "exclude": "model\\.layers\\.0\\..*", "layers": [1, 3],
+              "rank_pattern": {"v_proj": 4}, "alpha_pattern": {"layers.1": 0.5},
+              "init": "../adapter", "rslora": true},
   "data": {"train": ["a.jsonl", {"path": "b.jsonl", "weight": 0.25}, {"path": "c.jsonl"}],
            "eval": {"path": "e.jsonl", "weight": 2}, "format": "tokens", "template": "chatml",
            "loss_on": "all", "max_tokens": 256, "packing": false, "over_length": "split",
@@ -101,6 +103,9 @@ TEST(RecipeReader, EveryKeyReachesItsMember) {
   e.adapter.dropout = 0.1;
   e.adapter.targets.suffixes = {"q_proj", "v_proj"};
   e.adapter.exclude.regex = "model\\.layers\\.0\\..*";
+  e.adapter.layers = {1, 3};
+  e.adapter.rank_pattern = {{"v_proj", 4}};
+  e.adapter.alpha_pattern = {{"layers.1", 0.5}};
   e.adapter.init = "/adapter";
   e.adapter.rslora = true;
   e.data.train = {{"/recipes/a.jsonl", 1}, {"/recipes/b.jsonl", 0.25}, {"/recipes/c.jsonl", 1}};

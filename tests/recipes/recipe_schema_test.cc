@@ -71,6 +71,16 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   for (const char* key : {"early_stop", "samples"}) resolved["train"][key] = 0;
   resolved["train"]["eval_metrics"] = Json::array();
   resolved["train"]["best_by"] = "loss";
+  resolved["adapter"]["layers"] = Json::array();
+  resolved["adapter"].update({{"dora", false},
+                              {"lora_bias", false},
+                              {"bias", "none"},
+                              {"init_weights", "default"},
+                              {"loraplus_ratio", 1}});
+  for (const char* key : {"modules_to_save", "trainable_tokens"})
+    resolved["adapter"][key] = Json::array();
+  for (const char* key : {"rank_pattern", "alpha_pattern"})
+    resolved["adapter"][key] = Json::object();
   resolved["data"]["val_split"] = 0;
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   const Json schema = Published();

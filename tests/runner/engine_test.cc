@@ -35,7 +35,7 @@ class EngineTest : public testing::Test {
       Context context{*backend_};
       const Var hidden = model_->Hidden(context, {batch});
       const auto logits = backend_->ToFloats(
-          model_->Logits(context, hidden, {static_cast<int32_t>(ids.size()) - 1}));
+          model_->Logits(context, nullptr, hidden, {static_cast<int32_t>(ids.size()) - 1}));
       out.push_back(Sampler().Sample(logits, sampling, ids.size()));
       ids.push_back(out.back());
     }

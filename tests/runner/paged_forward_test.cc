@@ -36,7 +36,8 @@ Logits TrainingLogits(const Model& model, const Ids& ids) {
   Context context{model.backend};
   Ids rows(ids.size());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
-  return model.backend.ToDoubles(model.Logits(context, model.Hidden(context, {batch}), rows));
+  return model.backend.ToDoubles(
+      model.Logits(context, nullptr, model.Hidden(context, {batch}), rows));
 }
 
 // Reads texts side by side, each in its own pieces (the last size repeats), and gives the logits of
@@ -76,7 +77,7 @@ std::vector<Logits> PagedLogits(const Model& model, const std::vector<Ids>& text
     Ids rows(owner.size());
     for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
     const Var hidden = model.Hidden(context, {batch, nullptr, &view});
-    const Logits logits = model.backend.ToDoubles(model.Logits(context, hidden, rows));
+    const Logits logits = model.backend.ToDoubles(model.Logits(context, nullptr, hidden, rows));
     const auto vocab = model.config.vocab;
     for (size_t i = 0; i < owner.size(); ++i) {
       const auto from = logits.begin() + static_cast<int64_t>(i) * vocab;

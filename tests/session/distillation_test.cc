@@ -382,7 +382,7 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
     const ops::DistillSums sums{backend->Upload(std::vector<double>{0}),
                                 backend->Upload(std::vector<double>{0})};
     const ops::LogitsLoss loss = online.LossOf(part, data, 1.0f / 4096, sums);
-    const Tensor losses = small->Losses(context, hidden, backend->Upload(data.rows), loss);
+    const Tensor losses = small->Losses(context, nullptr, hidden, backend->Upload(data.rows), loss);
     EXPECT_EQ(losses.elements(), part.loss_tokens);
     EXPECT_GT(backend->ToDoubles(sums.kd)[0], 0);
     return backend->memory().peak_bytes() - before;

@@ -287,6 +287,15 @@ void AwkwardBackend::GatherRows(const Tensor& x, const Tensor& rows, Tensor& out
 void AwkwardBackend::ScatterAddRows(const Tensor& x, const Tensor& rows, Tensor& out) {
   RETORT_QUEUE(ScatterAddRows, x, rows, out);
 }
+void AwkwardBackend::PutRows(const Tensor& x, const Tensor& rows, Tensor& out) {
+  RETORT_QUEUE(PutRows, x, rows, out);
+}
+void AwkwardBackend::PutColumns(const Tensor& x, const Tensor& columns, Tensor& out) {
+  RETORT_QUEUE(PutColumns, x, columns, out);
+}
+void AwkwardBackend::TakeColumns(Tensor& y, const Tensor& columns, Tensor& x) {
+  RETORT_QUEUE(TakeColumns, y, columns, x);
+}
 void AwkwardBackend::CopyColumns(const Tensor& x, int64_t begin, Tensor& y) {
   RETORT_QUEUE(CopyColumns, x, begin, y);
 }
@@ -326,6 +335,18 @@ void AwkwardBackend::StoreRows(const Tensor& x, const Tensor& rows, Tensor& page
 void AwkwardBackend::RmsNorm(const Tensor& x, const Tensor& gain, float epsilon, Tensor& y,
                              Tensor& inv_rms) {
   RETORT_QUEUE(RmsNorm, x, gain, epsilon, y, inv_rms);
+}
+void AwkwardBackend::ResizeColumns(const Tensor& x, const Tensor& size, const Tensor& norms,
+                                   Tensor& y) {
+  RETORT_QUEUE(ResizeColumns, x, size, norms, y);
+}
+void AwkwardBackend::ResizeColumnsGrad(const Tensor& dy, const Tensor& x, const Tensor& norms,
+                                       Tensor& dsize) {
+  RETORT_QUEUE(ResizeColumnsGrad, dy, x, norms, dsize);
+}
+void AwkwardBackend::AdaptedNorms(const PreparedWeight& w, const Tensor& a, const Tensor& b,
+                                  float scale, Tensor& norms) {
+  RETORT_QUEUE(AdaptedNorms, w, a, b, scale, norms);
 }
 void AwkwardBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& gain,
                                  const Tensor& inv_rms, Tensor& dx, Tensor* dgain) {

@@ -43,9 +43,9 @@ std::string DifferenceOf(const OpOutput& got, const OpOutput& want, double toler
 
 std::vector<OpCase> AllOpCases() {
   std::vector<OpCase> all;
-  for (const auto& topic :
-       {ElementwiseCases, RowCases, RoutingCases, NormAndRotaryCases, LinearCases, AdapterCases,
-        GemmCases, AttentionCases, LossAndOptimizerCases, DistillCases, HiddenCases}) {
+  for (const auto& topic : {ElementwiseCases, RowCases, RoutingCases, NormAndRotaryCases,
+                            LinearCases, AdapterCases, AdaptedCases, GemmCases, AttentionCases,
+                            LossAndOptimizerCases, DistillCases, HiddenCases}) {
     for (OpCase& op_case : topic()) all.push_back(std::move(op_case));
   }
   return all;

@@ -52,6 +52,7 @@ std::vector<OpCase> RoutingCases();
 std::vector<OpCase> NormAndRotaryCases();
 std::vector<OpCase> LinearCases();
 std::vector<OpCase> AdapterCases();
+std::vector<OpCase> AdaptedCases();
 std::vector<OpCase> GemmCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> LossAndOptimizerCases();

@@ -99,7 +99,7 @@ ops::LogitsLoss OnlineDistillation::LossOf(const MicroBatch& micro, const Labell
   }
   const auto logits = [this, hidden](int64_t begin, int64_t count) {
     Context context{model_.backend};
-    return ToStudent(model_.LogitsOf(context, hidden.RowRange(begin, count)));
+    return ToStudent(model_.LogitsOf(context, adapter_, hidden.RowRange(begin, count)));
   };
   return ops::Distill(Weighed(micro, data, matched), scale, logits, sums);
 }

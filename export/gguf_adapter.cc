@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/gguf_adapter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "base/error.h"
+#include "base/threads.h"
+#include "export/gguf_name.h"
+#include "formats/gguf.h"
+#include "model/spec/gguf_config.h"
+#include "model/store/base_check.h"
+#include "model/store/base_record.h"
+#include "model/store/target.h"
+#include "tensor/quant/quant.h"
+
+namespace retort {
+namespace {
+
+struct Factor {
+  std::string name;
+  std::vector<int64_t> shape;
+  std::vector<float> values;
+};
+
+// What the file holds of one tensor of the base: of a layer, or of the same layer of all experts.
+struct Pair {
+  Factor a, b;
+};
+
+class Factors {
+ public:
+  Factors(const ModelFiles& files, const Adapter& adapter, Backend& backend)
+      : layout_(files.layout), adapter_(adapter), backend_(backend) {}
+
+  // The scale of a factor of rank R is alpha() / R.
+  double alpha() const {
+    const AdapterConfig& c = adapter_.config();
+    return LoraScale(c.alpha, c.rank, c.rslora) * static_cast<double>(c.rank) *
+           (TakesPartOfBase(c.start) ? 2 : 1);
+  }
+
+  std::vector<Pair> All(const std::string& where) const {
+    std::map<std::string, Pair> pairs;  // by the tensor
+    std::map<std::string, int64_t> experts;
+    for (const TensorSpec& spec : layout_.tensors) {
+      const AdapterSite* site = spec.is_matrix() ? adapter_.at(spec.target.id) : nullptr;
+      if (!site) continue;
+      if (spec.split.present())
+        throw InputError(where, ": adapts ", spec.name,
+                         ", which a GGUF keeps as two tensors; merge it and export the model");
+      const Pair own = Of(spec, *site);
+      if (spec.expert < 0) {
+        pairs[spec.gguf_name] = own;
+      } else {
+        Append(pairs[spec.gguf_name], own, spec, where);
+        ++experts[spec.gguf_name];
+      }
+    }
+    for (const TensorSpec& spec : layout_.tensors) {
+      const auto found = experts.find(spec.gguf_name);
+      if (found != experts.end() && found->second != spec.experts)
+        throw InputError(where, ": adapts some experts of ", spec.gguf_name,
+                         " and not others, which a GGUF stacks; merge it and export the model");
+    }
+    std::vector<Pair> out;
+    for (auto& [_, pair] : pairs) out.push_back(std::move(pair));
+    return out;
+  }
+
+ private:
+  Pair Of(const TensorSpec& spec, const AdapterSite& site) const {
+    const auto [a, b] = WholeFactorsOf(site, backend_);
+    const int64_t rank = a.rows(), in = a.cols(), out = b.rows();
+    std::vector<float> av = backend_.ToFloats(a), bv = backend_.ToFloats(b);
+    const double more = site.scale * static_cast<double>(rank) / alpha();
+    if (std::abs(more - 1) > 1e-6) {
+      for (float& v : bv) v = static_cast<float>(v * more);
+    }
+    const std::string name = spec.gguf_name;
+    if (spec.target.id == layout_.embedding) {  // rows of ids, then the way to the width
+      std::vector<float> turned(av.size());
+      for (int64_t r = 0; r < rank; ++r) {
+        for (int64_t c = 0; c < in; ++c)
+          turned[static_cast<size_t>(c * rank + r)] = av[static_cast<size_t>(r * in + c)];
+      }
+      return {{name + ".lora_a", {out, rank}, bv}, {name + ".lora_b", {in, rank}, turned}};
+    }
+    std::vector<float> ordered(bv.size());
+    for (int64_t i = 0; i < out; ++i) {
+      const auto from = bv.begin() + spec.order.HuggingFaceRow(i, out) * rank;
+      std::copy(from, from + rank, ordered.begin() + i * rank);
+    }
+    return {{name + ".lora_a", {rank, in}, std::move(av)},
+            {name + ".lora_b", {out, rank}, std::move(ordered)}};
+  }
+
+  // Experts come in their order.
+  static void Append(Pair& all, const Pair& one, const TensorSpec& spec, const std::string& where) {
+    const auto append = [&](Factor& to, const Factor& from) {
+      const std::vector<int64_t> shape = {spec.experts, from.shape[0], from.shape[1]};
+      if (!to.shape.empty() && to.shape != shape)
+        throw InputError(where, ": the experts of ", spec.gguf_name,
+                         " have adapters of different ranks, which a GGUF stacks; merge it and "
+                         "export the model");
+      to.name = from.name, to.shape = shape;
+      to.values.insert(to.values.end(), from.values.begin(), from.values.end());
+    };
+    append(all.a, one.a), append(all.b, one.b);
+  }
+
+  const Layout& layout_;
+  const Adapter& adapter_;
+  Backend& backend_;
+};
+
+void RefuseWhatGgufLacks(const ModelFiles& files, const Adapter& adapter,
+                         const std::string& where) {
+  for (const AdapterTensor& t : adapter.tensors()) {
+    const bool factor = t.key.find(".lora_embedding_") != std::string::npos ||
+                        t.key.ends_with(".lora_A.weight") || t.key.ends_with(".lora_B.weight");
+    if (!factor)
+      throw InputError(where, ": holds '", t.key,
+                       "', for which llama.cpp's adapters have no place; merge it (retort merge) "
+                       "and export the model");
+  }
+  if (files.config.head.tied && adapter.at(files.layout.head))
+    throw InputError(where,
+                     ": adapts the head, which in this base is the embedding's tensor; merge "
+                     "it (retort merge) and export the model");
+}
+
+GgufMetadata MetadataOf(const ModelFiles& files, const GgufAdapterOptions& options, double alpha) {
+  GgufMetadata of_base, m;
+  ConfigToGguf(files.config, files.path.string(), of_base);
+  m.Set("general.architecture", of_base.Text("general.architecture"));
+  m.Set("general.type", std::string("adapter"));
+  m.Set("adapter.type", std::string("lora"));
+  const Path folder = std::filesystem::absolute(options.adapter).lexically_normal();
+  m.Set("general.name",
+        (folder.has_filename() ? folder : folder.parent_path()).filename().string());
+  m.Set("general.file_type", uint32_t{*TraitsOf(options.type).file_type});
+  m.Set("adapter.lora.alpha", static_cast<float>(alpha));
+  m.Set("general.quantization_version", uint32_t{2});
+  return m;
+}
+
+WeightFormat FormatFor(const Factor& factor, WeightFormat wanted) {
+  return factor.shape.back() % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
+}
+
+std::vector<std::byte> Encoded(const Factor& factor, WeightFormat format) {
+  const int64_t cols = factor.shape.back(), rows = std::ssize(factor.values) / cols;
+  const int64_t row_bytes = RowBytes(format, cols);
+  std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
+  for (int64_t r = 0; r < rows; ++r)
+    EncodeRow(format, factor.values.data() + r * cols, cols, bytes.data() + r * row_bytes);
+  return bytes;
+}
+
+// The file says what was meant, to the byte.
+void ReadBack(const Path& file, const std::vector<Pair>& pairs, WeightFormat type) {
+  const GgufFile gguf = ReadGguf(file);
+  for (const Pair& pair : pairs) {
+    for (const Factor* factor : {&pair.a, &pair.b}) {
+      const TensorEntry* entry = gguf.tensors.Find(factor->name);
+      const WeightFormat format = FormatFor(*factor, type);
+      if (!entry || entry->shape != factor->shape || entry->format != format ||
+          !std::ranges::equal(entry->bytes, Encoded(*factor, format)))
+        throw Failure(file.string(), ": ", factor->name,
+                      " reads as something else; nothing is kept");
+    }
+  }
+}
+
+Path BaseOf(const GgufAdapterOptions& options) {
+  if (!options.base.empty()) return options.base;
+  if (const auto record = ReadBaseRecord(options.adapter); record && !record->path.empty())
+    return record->path;
+  const std::string named = ReadAdapterConfig(options.adapter).base_model;
+  if (!named.empty() && std::filesystem::exists(named)) return named;
+  throw InputError(options.adapter.string(), ": does not say where its base is",
+                   named.empty() ? "" : Cat(" ('", named, "' is not here)"),
+                   "; name it with --base");
+}
+
+}  // namespace
+
+bool IsAdapterFolder(const Path& folder) {
+  return std::filesystem::exists(folder / "adapter_config.json") &&
+         !std::filesystem::exists(folder / "config.json");
+}
+
+GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
+  const std::string where = options.adapter.string(), type(TraitsOf(options.type).name);
+  if (options.type != WeightFormat::kF32 && options.type != WeightFormat::kF16 &&
+      options.type != WeightFormat::kBF16 && options.type != WeightFormat::kQ8_0)
+    throw InputError("--type ", type, ": an adapter's factors are f32, f16, bf16 or q8_0");
+  const Path base = BaseOf(options);
+  CheckTarget(options.out, TargetKind::kFile, {options.adapter, base});
+  const ModelFiles files = OpenModel(base);
+  GgufAdapterExport done;
+  done.notes = CheckAdapterBase(options.adapter, files, options.threads);
+  const auto backend =
+      MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
+  const auto adapter = Adapter::Load(options.adapter, files.layout, *backend, {&files});
+  RefuseWhatGgufLacks(files, *adapter, where);
+  if (IsZero(*adapter, *backend)) done.notes.push_back(ZeroAdapterNote(options.adapter));
+  const Factors factors(files, *adapter, *backend);
+  const std::vector<Pair> pairs = factors.All(where);
+
+  const TargetLock lock(options.out);
+  StagedFile file(options.out);  // until it is read back
+  GgufWriter writer(file.path(), MetadataOf(files, options, factors.alpha()));
+  for (const Pair& pair : pairs) {
+    for (const Factor* factor : {&pair.a, &pair.b}) {
+      const WeightFormat format = FormatFor(*factor, options.type);
+      writer.Declare(factor->name, format, factor->shape);
+      if (format != options.type) done.kept_f16.push_back(factor->name);
+    }
+  }
+  for (const Pair& pair : pairs) {
+    for (const Factor* factor : {&pair.a, &pair.b})
+      writer.Write(factor->name, Encoded(*factor, FormatFor(*factor, options.type)));
+  }
+  writer.Commit();
+  ReadBack(file.path(), pairs, options.type);
+  done.layers = std::ssize(pairs);
+  done.bytes = static_cast<int64_t>(std::filesystem::file_size(file.path()));
+  file.Commit();
+  return done;
+}
+
+}  // namespace retort

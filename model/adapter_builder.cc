@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "model/adapter_builder.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace retort {
+namespace {
+
+constexpr std::string_view kPrefix = "base_model.model.";
+
+// "model.norm" of "model.norm.weight"
+std::string ModuleOf(const TensorSpec& spec) {
+  const size_t dot = spec.name.rfind('.');
+  const std::string_view last = std::string_view(spec.name).substr(dot + 1);
+  return last == "weight" || last == "bias" ? spec.name.substr(0, dot) : spec.name;
+}
+
+// Whether the module or one that it is part of has a name with one of these ends.
+bool IsSaved(const std::string& module, const std::string& member) {
+  for (size_t end = module.size(); end != std::string::npos && end > 0;
+       end = module.rfind('.', end - 1)) {
+    if (std::string_view(module).substr(0, end).ends_with(member)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+AdapterBuilder::AdapterBuilder(const AdapterConfig& config, const Layout& layout, Backend& backend,
+                               std::string where)
+    : config_(config),
+      layout_(layout),
+      backend_(backend),
+      where_(std::move(where)),
+      targets_(config) {}
+
+std::string AdapterBuilder::Key(const char* recipe, const char* file) const {
+  return where_.empty() ? Cat("adapter.", recipe) : Cat(where_, ": '", file, "'");
+}
+
+void AdapterBuilder::CheckLayersExist() const {
+  int64_t layers = 0;
+  for (const LinearSpec& linear : layout_.linears) layers = std::max(layers, linear.layer + 1);
+  for (const int64_t layer : config_.layers) {
+    if (layer < layers) continue;
+    throw InputError(Key("layers", "layers_to_transform"), " names layer ", layer,
+                     ", and this model has ", layers, ", numbered from 0");
+  }
+}
+
+std::unique_ptr<Adapter> AdapterBuilder::Build(For purpose) {
+  if (purpose == For::kNew) targets_.CheckAllMatch(layout_);
+  CheckLayersExist();
+  out_ = std::make_unique<Adapter>();
+  out_->config_ = config_;
+  out_->embedding_ = layout_.embedding;
+  out_->head_ = layout_.head;
+  out_->tied_ = std::ranges::none_of(layout_.tensors, [&](const TensorSpec& spec) {
+    return spec.is_matrix() && spec.target.id == layout_.head;
+  });
+  out_->sites_.resize(layout_.linears.size());
+  out_->own_weights_.resize(layout_.linears.size());
+  out_->own_biases_.resize(layout_.linears.size());
+  out_->own_gains_.resize(layout_.gains.size());
+  for (size_t id = 0; id < layout_.linears.size(); ++id) {
+    if (!targets_.Has(layout_.linears[id])) continue;
+    const bool table = static_cast<LinearId>(id) == layout_.embedding;
+    table ? AddEmbeddingSite(static_cast<LinearId>(id)) : AddSite(static_cast<LinearId>(id));
+  }
+  AddSavedModules();
+  AddBiases();
+  for (const auto& [module, ids] : config_.tokens) AddRows(module, ids);
+  return std::move(out_);
+}
+
+void AdapterBuilder::AddSite(LinearId id) {
+  const LinearSpec& linear = layout_.of(id);
+  const int64_t rank = targets_.RankOf(linear);
+  const std::string name = Cat(kPrefix, linear.name);
+  auto site = std::make_unique<AdapterSite>(
+      name + ".lora_A", backend_.Zeros({rank, linear.cols}), name + ".lora_B",
+      backend_.Zeros({linear.rows, rank}),
+      static_cast<float>(LoraScale(targets_.AlphaOf(linear), rank, config_.rslora)));
+  auto& tensors = out_->tensors_;
+  tensors.push_back({.key = site->a.name + ".weight", .parameter = &site->a});
+  tensors.push_back({.key = site->b.name + ".weight", .parameter = &site->b});
+  const auto add = [&](const char* end, std::unique_ptr<Parameter>& to) {
+    to = std::make_unique<Parameter>(name + end, backend_.Zeros({linear.rows}));
+    tensors.push_back({.key = to->name, .parameter = to.get()});
+  };
+  if (config_.dora) add(".lora_magnitude_vector", site->magnitude);
+  if (config_.lora_bias) add(".lora_B.bias", site->bias);
+  out_->sites_[static_cast<size_t>(id)] = std::move(site);
+}
+
+// The rows of V W' are those of A^T in PEFT's words: its A is B transposed here, and its B is A.
+void AdapterBuilder::AddEmbeddingSite(LinearId id) {
+  const LinearSpec& table = layout_.of(id);
+  const auto refuse = [&](bool set, const char* recipe, const char* file) {
+    if (set)
+      throw InputError(Key(recipe, file),
+                       " is not supported for an embedding as target: ", table.name);
+  };
+  refuse(config_.dora, "dora", "use_dora");
+  refuse(config_.lora_bias, "lora_bias", "lora_bias");
+  refuse(TakesPartOfBase(config_.start), "init_weights", "init_lora_weights");
+  const int64_t rank = targets_.RankOf(table);
+  const std::string name = Cat(kPrefix, table.name);
+  auto site = std::make_unique<AdapterSite>(
+      name + ".lora_embedding_B", backend_.Zeros({rank, table.cols}), name + ".lora_embedding_A",
+      backend_.Zeros({table.rows, rank}),
+      static_cast<float>(LoraScale(targets_.AlphaOf(table), rank, config_.rslora)));
+  for (Parameter* p : {&site->b, &site->a}) {
+    out_->tensors_.push_back(
+        {.key = p->name, .parameter = p, .form = AdapterTensor::Form::kTransposed});
+  }
+  out_->sites_[static_cast<size_t>(id)] = std::move(site);
+}
+
+std::unique_ptr<Parameter> AdapterBuilder::Own(const TensorSpec& spec, const std::string& key) {
+  const bool matrix = spec.shape.size() == 2;
+  auto own = std::make_unique<Parameter>(
+      key, backend_.Zeros(matrix ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.elements()}));
+  out_->tensors_.push_back({.key = key, .parameter = own.get(), .offset = spec.offset});
+  return own;
+}
+
+void AdapterBuilder::Put(const TensorSpec& spec, std::unique_ptr<Parameter> own) {
+  const auto id = static_cast<size_t>(spec.target.id);
+  if (spec.target.kind == Target::Kind::kLinear) out_->own_weights_[id] = std::move(own);
+  if (spec.target.kind == Target::Kind::kBias) out_->own_biases_[id] = std::move(own);
+  if (spec.target.kind == Target::Kind::kGain) out_->own_gains_[id] = std::move(own);
+}
+
+void AdapterBuilder::AddSavedModules() {
+  std::set<std::string> found;
+  const auto saved = [&](const std::string& module) {
+    bool any = false;
+    for (const std::string& member : config_.saved_modules) {
+      if (!IsSaved(module, member)) continue;
+      found.insert(member);
+      any = true;
+    }
+    return any;
+  };
+  for (const TensorSpec& spec : layout_.tensors) {
+    if (!saved(ModuleOf(spec))) continue;
+    if (spec.expert >= 0) {
+      throw InputError(Key("modules_to_save", "modules_to_save"), " names ", ModuleOf(spec),
+                       "; experts cannot be trained whole beside an adapter");
+    }
+    Put(spec, Own(spec, Cat(kPrefix, spec.name)));
+  }
+  // A copy of a tied head is trained without the embedding.
+  const LinearSpec& head = layout_.of(layout_.head);
+  if (out_->tied_ && saved(head.name)) {
+    const TensorSpec spec{.name = head.name + ".weight",
+                          .shape = {head.rows, head.cols},
+                          .target = {Target::Kind::kLinear, layout_.head}};
+    Put(spec, Own(spec, Cat(kPrefix, spec.name)));
+  }
+  for (const std::string& member : config_.saved_modules) {
+    if (!found.contains(member)) {
+      throw InputError(Key("modules_to_save", "modules_to_save"), ": ", Quoted(member),
+                       " is no module of this model; such are ", head.name, ", ",
+                       layout_.of(layout_.embedding).name, " and norms");
+    }
+  }
+}
+
+// As PEFT: what has "bias" in its name, or the biases of layers with an adapter.
+void AdapterBuilder::AddBiases() {
+  if (config_.bias == "none") return;
+  for (const TensorSpec& spec : layout_.tensors) {
+    const bool of_linear = spec.target.kind == Target::Kind::kBias;
+    const bool adapted = of_linear && out_->at(spec.target.id);
+    const bool wanted =
+        config_.bias == "all" ? spec.name.find("bias") != std::string::npos : adapted;
+    if (!wanted || (of_linear && out_->own_bias(spec.target.id)) ||
+        (!of_linear && (spec.is_matrix() || out_->own_gain(spec.target.id))))
+      continue;
+    const std::string module = ModuleOf(spec);
+    Put(spec,
+        Own(spec, adapted ? Cat(kPrefix, module, ".base_layer.bias") : Cat(kPrefix, spec.name)));
+  }
+}
+
+void AdapterBuilder::AddRows(const std::string& module, const std::vector<int64_t>& ids) {
+  const std::string key = Key("trainable_tokens", "trainable_token_indices");
+  LinearId id = layout_.embedding;
+  const auto is = [&](LinearId layer) { return IsSaved(layout_.of(layer).name, module); };
+  if (!module.empty() && !is(id)) {
+    if (!is(layout_.head))
+      throw InputError(key, ": ", Quoted(module), " is not the embedding or the head, ",
+                       layout_.of(id).name, " or ", layout_.of(layout_.head).name);
+    if (out_->tied_)
+      throw InputError(key, " names the head, which is the embedding's; name ",
+                       layout_.of(layout_.embedding).name);
+    id = layout_.head;
+  }
+  const LinearSpec& layer = layout_.of(id);
+  for (const LinearId taken : {id, out_->tied_ ? layout_.head : id}) {
+    if (out_->at(taken) || out_->own_weight(taken))
+      throw InputError(key, ": ", layout_.of(taken).name,
+                       " is trained otherwise too; keep one of them");
+  }
+  std::set<int64_t> seen;
+  std::vector<int32_t> numbers;
+  for (const int64_t token : ids) {
+    if (token < 0 || token >= layer.rows)
+      throw InputError(key, " names id ", token, "; this model has ", layer.rows);
+    if (!seen.insert(token).second) throw InputError(key, " names id ", token, " twice");
+    numbers.push_back(static_cast<int32_t>(token));
+  }
+  if (numbers.empty()) return;
+  auto rows = std::make_unique<TrainedRows>(
+      Cat(kPrefix, layer.name, ".token_adapter.trainable_tokens_delta"),
+      backend_.Zeros({std::ssize(numbers), layer.cols}), numbers, backend_.Upload(numbers));
+  out_->tensors_.push_back({.key = rows->rows.name, .parameter = &rows->rows});
+  (id == layout_.embedding ? out_->embedding_rows_ : out_->head_rows_) = std::move(rows);
+}
+
+}  // namespace retort
