@@ -29,13 +29,48 @@ struct TrainFlags {
   bool resume = false, json = false, no_plan = false;
 };
 
-std::string ProgressText(const RunProgress& p) {
-  char text[160];
-  std::snprintf(text, sizeof text, "loss %.4f  lr %.2e  %s tok/s  %s left  %s", p.metrics.loss,
-                p.metrics.lr, CountText(p.tokens_per_second).c_str(),
-                DurationText(p.seconds_left).c_str(), BytesText(p.peak_bytes).c_str());
-  return text;
-}
+// What a person sees of a run while it is under way.
+class TrainProgress {
+ public:
+  void Show(const RunProgress& p, ProgressBar& bar) {
+    if (!p.note.empty()) bar.PrintLine(p.note);
+    if (p.evaluation) {
+      held_out_ = p.evaluation->loss;
+      bar.PrintLine(EvaluationText(*p.evaluation));
+    }
+    seen_ = kKept * seen_ + 1 - kKept;
+    smoothed_ = kKept * smoothed_ + (1 - kKept) * p.metrics.loss;
+    bar.Update(p.metrics.step, p.total_steps, Items(p));
+  }
+
+ private:
+  static constexpr double kKept = 0.9;  // of the smoothed loss, at each step
+
+  std::vector<ProgressItem> Items(const RunProgress& p) const {
+    const auto number = [](const char* format, double value) {
+      char text[48];
+      std::snprintf(text, sizeof text, format, value);
+      return std::string(text);
+    };
+    std::vector<ProgressItem> items = {{number("epoch %.2f", p.metrics.epoch), 5},
+                                       {number("loss %.4f", smoothed_ / seen_), 0}};
+    if (held_out_) items.push_back({number("held-out %.4f", *held_out_), 2});
+    items.push_back({number("lr %.2e", p.metrics.lr), 6});
+    items.push_back({CountText(p.tokens_per_second) + " tok/s", 3});
+    items.push_back({DurationText(p.seconds_left) + " left", 1});
+    items.push_back({BytesText(p.peak_bytes), 4});
+    return items;
+  }
+  // "step 20  held-out loss 0.31  exact 0.91"
+  static std::string EvaluationText(const EvaluationPoint& point) {
+    std::string text = Cat("step ", point.step, "  held-out loss ", point.loss);
+    for (const auto& [name, value] : point.extras) text += Cat("  ", name, " ", value);
+    return text;
+  }
+
+  double smoothed_ = 0, seen_ = 0;  // the mean over the steps, later ones with more weight
+  std::optional<double> held_out_;
+};
 
 Recipe RecipeOf(const TrainFlags& flags) {
   std::vector<std::string> overrides = flags.set;
@@ -50,7 +85,8 @@ Recipe RecipeOf(const TrainFlags& flags) {
 bool MayChange(const std::string& key) {
   constexpr std::string_view kKeys[] = {
       "train.steps",      "train.epochs", "train.threads",    "train.checkpoint_every",
-      "train.eval_every", "train.keep",   "train.early_stop", "train.samples"};
+      "train.eval_every", "train.keep",   "train.early_stop", "train.samples",
+      "train.logs"};
   return key.starts_with("export.") || std::ranges::find(kKeys, key) != std::end(kKeys);
 }
 
@@ -85,22 +121,11 @@ FolderState Prepare(const TrainFlags& flags, const TrainingSession& session, con
   return FolderState::kResumable;
 }
 
-// "step 20  held-out loss 0.31  exact 0.91"
-std::string EvaluationText(const EvaluationPoint& point) {
-  std::string text = Cat("step ", point.step, "  held-out loss ", point.loss);
-  for (const auto& [name, value] : point.extras) text += Cat("  ", name, " ", value);
-  return text;
-}
-
 RunSummary TrainWithBar(TrainingSession& session, const Path& folder) {
   ProgressBar bar("train");
+  TrainProgress progress;
   return session.Run(
-      folder,
-      [&](const RunProgress& p) {
-        if (!p.note.empty()) bar.PrintLine(p.note);
-        if (p.evaluation) bar.PrintLine(EvaluationText(*p.evaluation));
-        bar.Update(p.metrics.step, p.total_steps, ProgressText(p));
-      },
+      folder, [&](const RunProgress& p) { progress.Show(p, bar); },
       [] { return StopSignals::Caught() != 0; });
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,20 +14,33 @@
 namespace retort {
 namespace {
 
-constexpr int kWidth = 24;  // of the bar, in characters
+constexpr int kNarrowBar = 8, kWideBar = 24;  // columns
+constexpr int kUnknownWidth = 80;
 constexpr std::chrono::milliseconds kRedraw(100);
 constexpr std::chrono::seconds kPlainLine(10);
 
-std::string Bar(int64_t done, int64_t total) {
+std::string Bar(int64_t done, int64_t total, int width) {
   // Eighths of a character, so that slow progress is visible.
   static constexpr const char* kEighths[] = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
-  const int64_t eighths =
-      total > 0 ? std::clamp<int64_t>(done * kWidth * 8 / total, 0, kWidth * 8) : 0;
-  std::string out;
+  const int64_t all = int64_t{8} * width;
+  const int64_t eighths = total > 0 ? std::clamp<int64_t>(done * all / total, 0, all) : 0;
+  std::string out = "▕";
   for (int64_t i = 0; i < eighths / 8; ++i) out += "█";
   out += kEighths[eighths % 8];
   const int64_t drawn = (eighths + 7) / 8;
-  return out + std::string(static_cast<size_t>(kWidth - drawn), ' ');
+  return out + std::string(static_cast<size_t>(width - drawn), ' ') + "▏ ";
+}
+
+int TerminalWidth() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : kUnknownWidth;
+}
+
+std::string Joined(const std::vector<ProgressItem>& items) {
+  std::string out;
+  for (const ProgressItem& item : items) out += "  " + item.text;
+  return out;
 }
 
 }  // namespace
@@ -38,7 +52,25 @@ ProgressBar::~ProgressBar() {
   if (shown_) std::cerr << "\n";
 }
 
-void ProgressBar::Update(int64_t done, int64_t total, const std::string& text) {
+std::string ProgressLine(const std::string& label, int64_t done, int64_t total,
+                         const std::vector<ProgressItem>& items, int width) {
+  constexpr int kBarEdges = 3;
+  const std::string count = Cat(done, "/", total);
+  std::vector<ProgressItem> kept = items;
+  const auto room = [&] {  // for the bar; all other text is of one column a byte
+    return width - static_cast<int>(label.size() + 1 + count.size() + Joined(kept).size()) -
+           kBarEdges;
+  };
+  while (kept.size() > 1 && room() < kNarrowBar)
+    kept.erase(std::ranges::max_element(kept, {}, &ProgressItem::rank));
+  const std::string bar =
+      room() >= kNarrowBar ? Bar(done, total, std::min(room(), kWideBar)) : std::string();
+  std::string line = Cat(label, " ", bar, count, Joined(kept));
+  if (bar.empty()) line.resize(std::min(line.size(), static_cast<size_t>(std::max(0, width))));
+  return line;
+}
+
+void ProgressBar::Update(int64_t done, int64_t total, const std::vector<ProgressItem>& items) {
   const auto now = std::chrono::steady_clock::now();
   const bool last = done >= total;
   const auto wait = terminal_ ? std::chrono::duration_cast<std::chrono::milliseconds>(kRedraw)
@@ -47,11 +79,11 @@ void ProgressBar::Update(int64_t done, int64_t total, const std::string& text) {
   last_ = now;
   if (terminal_) {
     Clear();
-    std::cerr << label_ << " │" << Bar(done, total) << "│ " << done << "/" << total << "  " << text
-              << std::flush;
+    // The last column stays free: some terminals begin a new line there.
+    std::cerr << ProgressLine(label_, done, total, items, TerminalWidth() - 1) << std::flush;
     shown_ = true;
   } else {
-    std::cerr << label_ << " " << done << "/" << total << "  " << text << "\n";
+    std::cerr << label_ << " " << done << "/" << total << Joined(items) << "\n";
   }
 }
 

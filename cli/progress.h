@@ -3,18 +3,35 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace retort {
+
+// A part of a progress line, such as "loss 1.23". Where the line has no room for all of them, those
+// of the highest rank go first.
+struct ProgressItem {
+  std::string text;
+  int rank = 0;
+};
+
+// "train ▕█████▍    ▏ 120/400  loss 1.23  3:04 left" in at most `width` columns: the bar gets what
+// the items leave, and goes before the last item does.
+std::string ProgressLine(const std::string& label, int64_t done, int64_t total,
+                         const std::vector<ProgressItem>& items, int width);
 
 class ProgressBar {
  public:
   explicit ProgressBar(std::string label);
   ~ProgressBar();  // ends the live line
 
-  // Shows `done` of `total`, followed by `text`. Without a terminal, prints a line every ten
-  // seconds and for the last step.
-  void Update(int64_t done, int64_t total, const std::string& text);
+  // Shows `done` of `total`, followed by the items that fit. Without a terminal, prints a line with
+  // all of them every ten seconds and for the last step.
+  void Update(int64_t done, int64_t total, const std::vector<ProgressItem>& items);
+  void Update(int64_t done, int64_t total, const std::string& text) {
+    Update(done, total, std::vector<ProgressItem>{{text}});
+  }
   // Prints a permanent line above the bar.
   void PrintLine(const std::string& line);
 

@@ -315,6 +315,31 @@ std::vector<RecipeKey> PreferenceKeys() {
   return keys;
 }
 
+std::vector<RecipeKey> RewardKeys() {
+  std::vector<RecipeKey> keys = {
+      MakeKey(KEY(reward.exact), {BoolShape()}, "1 if the answer is the row's."),
+      MakeKey(KEY(reward.answers), {IntegerShape(2, 1024)}, "Answers sampled to each prompt."),
+      MakeKey(KEY(reward.temperature), {PositiveShape(100)}, "Of the sampling."),
+      MakeKey(KEY(reward.max_new_tokens), {IntegerShape(1, kMostTokens)},
+              "The longest answer, in tokens."),
+      MakeKey(KEY(reward.beta), {NumberShape(0, 1e3)},
+              "How strongly the model is held to the one that the run began with; 0: not at all.")};
+  for (RecipeKey& key : keys)
+    key = Unless([](const Recipe& r) { return !r.reward.given(); }, std::move(key));
+  keys.push_back(Unless(
+      [](const Recipe& r) { return r.reward.regex.empty(); },
+      MakeKey(
+          KEY(reward.regex), {TextShape("a regex")},
+          "Learning from rewards for answers that are sampled to the rows' prompts (GRPO): 1 if "
+          "this expression matches the whole answer. Several rewards add up.")));
+  keys.push_back(Unless(
+      [](const Recipe& r) { return r.reward.command.empty(); },
+      MakeKey(KEY(reward.command), {TextShape("a command")},
+              "A shell command that reads a line {prompt, answer, expected} for each answer and "
+              "writes a number in a line for each.")));
+  return keys;
+}
+
 bool HasNoBetas(const Recipe& r) {
   return r.train.optimizer == "sgd" || r.train.optimizer == "adafactor";
 }
@@ -404,6 +429,9 @@ std::vector<RecipeKey> TrainKeys() {
               "How many of the newest checkpoints are kept."),
       MakeKey(KEY(train.eval_every), {IntegerShape(0, kMostSteps)},
               "Steps between evaluations; 0: only at the end."),
+      Unless([](const Recipe& r) { return r.train.logs.empty(); },
+             MakeKey(KEY(train.logs), {ListShape("a list of logs", {"csv", "tensorboard"})},
+                     "Files beside metrics.jsonl: metrics.csv, or TensorBoard's events.")),
       Unless([](const Recipe& r) { return r.train.eval_metrics.empty(); },
              MakeKey(KEY(train.eval_metrics), {ListShape("a list of metrics", {"exact", "choice"})},
                      "What is measured on held-out rows beside their loss: exact (answers equal to "
@@ -447,8 +475,8 @@ std::vector<RecipeKey> RecipeKeys() {
       Unless([](const Recipe& r) { return r.name.empty(); },
              MakeKey(KEY(name), {TextShape("a name")},
                      "The run's name; by default the recipe file's, without its extension."))};
-  for (auto* section :
-       {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, PreferenceKeys, TrainKeys, ExportKeys}) {
+  for (auto* section : {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, PreferenceKeys, RewardKeys,
+                        TrainKeys, ExportKeys}) {
     for (RecipeKey& key : section()) keys.push_back(std::move(key));
   }
   return keys;

@@ -130,6 +130,18 @@ struct PreferenceRecipe {
   bool operator==(const PreferenceRecipe&) const = default;
 };
 
+struct RewardRecipe {
+  std::string regex, command;  // train/reward.h
+  bool exact = false;
+  int64_t answers = 8;           // sampled to each prompt
+  double temperature = 1;        // of the sampling
+  int64_t max_new_tokens = 128;  // of an answer
+  double beta = 0;               // train/objectives/grpo.h
+
+  bool given() const { return exact || !regex.empty() || !command.empty(); }
+  bool operator==(const RewardRecipe&) const = default;
+};
+
 struct TrainRecipe {
   // 0 in epochs, batch_tokens, lr, beta1 and beta2 means "auto": session/defaults.h computes them.
   int64_t steps = 0;  // 0: `epochs` is used; otherwise `epochs` is ignored
@@ -159,6 +171,7 @@ struct TrainRecipe {
   int64_t keep = 2;                             // number of newest checkpoints to keep
   int64_t eval_every = 0;                       // steps; 0: only at the end
   std::vector<std::string> eval_metrics;        // exact, choice: measured beside the loss
+  std::vector<std::string> logs;                // csv, tensorboard: written beside metrics.jsonl
   std::string best_by = "loss";                 // loss | exact | choice
   int64_t early_stop = 0;                       // evaluations without a better one; 0: off
   int64_t samples = 0;                          // held-out prompts answered at each evaluation
@@ -182,6 +195,7 @@ struct Recipe {
   DataRecipe data;
   TeacherRecipe teacher;
   PreferenceRecipe preference;
+  RewardRecipe reward;
   TrainRecipe train;
   ExportRecipe exports;
 

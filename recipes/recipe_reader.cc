@@ -176,6 +176,7 @@ class Reader {
     CheckEvaluation(r);
     CheckTeacher(r);
     CheckPreference(r);
+    CheckReward(r);
   }
 
   void CheckAdapter(const AdapterRecipe& a) const {
@@ -312,6 +313,29 @@ class Reader {
            "split cannot be used with 'preference.method': an answer is judged whole");
     refuse(r.train.label_smoothing > 0, "train.label_smoothing",
            "has no use with 'preference.method'; leave one out");
+  }
+
+  void CheckReward(const Recipe& r) const {
+    const auto first = std::ranges::find_if(
+        given_, [](const auto& entry) { return entry.first.starts_with("reward."); });
+    if (first == given_.end()) return;
+    const auto refuse = [&](bool refused, const std::string& key, const std::string& why) {
+      if (refused) throw InputError(WhereOf(key), ": '", key, "' ", why);
+    };
+    const std::string& key = first->first;
+    refuse(!r.reward.given(), key,
+           "needs a reward: give 'reward.regex', 'reward.command' or 'reward.exact'");
+    refuse(r.has_teacher(), key, "and a teacher exclude each other; train one after the other");
+    refuse(!r.preference.method.empty(), key,
+           "and 'preference.method' exclude each other; train one after the other");
+    refuse(
+        r.adapter.kind == "none" && r.reward.beta > 0, "reward.beta",
+        "needs an adapter: the reference is the model without it; set 'adapter.kind' to lora, or "
+        "leave 'reward.beta' out");
+    refuse(r.data.over_length == "split", "data.over_length",
+           "split cannot be used with rewards: an answer is judged whole");
+    refuse(r.train.label_smoothing > 0, "train.label_smoothing",
+           "has no use with rewards; leave one out");
   }
 
   const RecipeKey* Find(const std::string& name) const {

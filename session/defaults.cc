@@ -24,6 +24,7 @@ int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // use 5e-6 with DPO (Zephyr's QLoRA recipe) and 8e-6 with ORPO (the paper's own).
 double PreferenceShare(const Recipe& recipe) {
   const std::string& method = recipe.preference.method;
+  if (recipe.reward.given()) return 40;
   return method.empty() ? 1 : method == "orpo" ? 25 : 40;
 }
 double TwoDigits(double value) {
@@ -51,7 +52,8 @@ int64_t DefaultEpochs(int64_t rows) {
 
 Recipe WithDefaults(Recipe recipe, const RunFacts& facts) {
   TrainRecipe& t = recipe.train;
-  const bool lion = t.optimizer == "lion", preference = !recipe.preference.method.empty();
+  const bool lion = t.optimizer == "lion";
+  const bool preference = !recipe.preference.method.empty() || recipe.reward.given();
   const Betas betas = DefaultBetas(OptimizerNamed(t.optimizer));
   if (t.beta1 == 0) t.beta1 = betas.first;
   if (t.beta2 == 0) t.beta2 = betas.second;

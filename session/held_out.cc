@@ -15,7 +15,8 @@ void TrainingSession::OpenHeldOut() {
   metrics_ = t.eval_metrics;
   if (t.best_by != "loss" && std::ranges::find(metrics_, t.best_by) == metrics_.end())
     metrics_.push_back(t.best_by);
-  if (metrics_.empty() && t.samples == 0) return;
+  const bool rewarded = recipe_.reward.given() && data_.eval_rows.has_value();
+  if (metrics_.empty() && t.samples == 0 && !rewarded) return;
   RETORT_CHECK(data_.eval_rows.has_value(), "metrics without held-out rows");
   answers_ = ReadAnswers(*data_.eval_rows, *data_.tokenizer, chat());
 }
@@ -38,8 +39,28 @@ double TrainingSession::Measure(const std::string& metric) const {
   return EvaluateChoice(*model_, adapter_.get(), task.cases).share();
 }
 
+// The mean reward of the answers that are decoded greedily; its negative is the loss.
+Evaluation TrainingSession::EvaluateReward() const {
+  SampleOptions options;
+  options.max_tokens = recipe_.data.max_tokens;
+  options.max_new_tokens = recipe_.reward.max_new_tokens;
+  options.cache_type = CacheTypeFor(compute());
+  const std::vector<std::string> said =
+      AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options);
+  std::vector<Attempt> attempts;
+  for (size_t i = 0; i < said.size(); ++i)
+    attempts.push_back({data_.tokenizer->Decode(answers_[i].prompt), said[i], answers_[i].text});
+  double sum = 0;
+  for (const double reward : OwnReward()->Of(attempts)) sum += reward;
+  const double mean = sum / static_cast<double>(std::max<size_t>(1, attempts.size()));
+  Evaluation out;
+  out.loss = -mean;
+  out.extras.emplace_back("reward", mean);
+  return out;
+}
+
 Evaluation TrainingSession::EvaluateHeldOut() const {
-  Evaluation out = Evaluate(data_.eval.examples);
+  Evaluation out = recipe_.reward.given() ? EvaluateReward() : Evaluate(data_.eval.examples);
   for (const std::string& metric : metrics_) out.extras.emplace_back(metric, Measure(metric));
   return out;
 }

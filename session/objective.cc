@@ -8,6 +8,7 @@
 #include "session/teaching.h"
 #include "tokenizer/tokenizer_agreement.h"
 #include "train/objectives/cross_entropy.h"
+#include "train/objectives/grpo.h"
 #include "train/objectives/on_policy.h"
 #include "train/objectives/preference.h"
 
@@ -23,6 +24,8 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
           t.scale_t2,
           t.mode == "cached" ? t.cache.string() : t.path.string()};
 }
+
+RewardOptions RewardOptionsOf(const RewardRecipe& r) { return {r.regex, r.exact, r.command}; }
 
 // Steps of one micro-batch each, over all examples in order; none is longer than max_tokens.
 std::vector<StepBatch> InOrder(const std::vector<Example>& examples, int64_t max_tokens) {
@@ -51,6 +54,8 @@ int64_t TrainingSession::RowsAStep() const {
 void TrainingSession::MakeObjective() {
   if (!recipe_.preference.method.empty()) {
     objective_ = Preferences();
+  } else if (recipe_.reward.given()) {
+    objective_ = Rewards();
   } else if (!recipe_.has_teacher()) {
     objective_ = std::make_unique<CrossEntropyObjective>(recipe_.train.label_smoothing);
   } else if (recipe_.teacher.mode == "cached") {
@@ -82,22 +87,48 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
     CheckSameTokens(recipe_, teacher_model_, data_);
   }
   if (t.mode != "on-policy") return online;
-  OnPolicyOptions options{
-      t.lambda, t.sampling_temperature, t.max_new_tokens, recipe_.data.max_tokens, seed, {}};
-  if (data_.chat)
-    options.stop_ids.push_back(
-        data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
-  options.cache_type = CacheTypeFor(compute());
-  options.parallel = std::clamp<int64_t>(RowsAStep(), 1, options.parallel);
+  OnPolicyOptions options{t.lambda, Sampling(t.sampling_temperature, t.max_new_tokens)};
+  options.sampling.parallel = std::clamp<int64_t>(RowsAStep(), 1, options.sampling.parallel);
   return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
                                                 *data_.tokenizer, options);
 }
 
+SampledAnswersOptions TrainingSession::Sampling(double temperature, int64_t max_new_tokens) const {
+  SampledAnswersOptions out;
+  out.temperature = temperature;
+  out.max_new_tokens = max_new_tokens;
+  out.max_tokens = recipe_.data.max_tokens;
+  out.seed = static_cast<uint64_t>(recipe_.train.seed);
+  if (data_.chat)
+    out.stop_ids.push_back(data_.chat->CheckMarks(*data_.tokenizer, recipe_.model.path.string()));
+  out.cache_type = CacheTypeFor(compute());
+  return out;
+}
+
+// Where nothing is computed, no command is run either.
+std::unique_ptr<Reward> TrainingSession::OwnReward() const {
+  return counting() ? MakeAlternatingReward() : MakeReward(RewardOptionsOf(recipe_.reward));
+}
+
+std::unique_ptr<Objective> TrainingSession::Rewards() {
+  const RewardRecipe& r = recipe_.reward;
+  GrpoOptions options{r.answers, r.beta, Sampling(r.temperature, r.max_new_tokens)};
+  options.sampling.parallel =
+      std::clamp<int64_t>(RowsAStep() * r.answers, 1, options.sampling.parallel);
+  LoadReference(r.beta > 0);
+  return std::make_unique<Grpo>(OwnReward(), *model_, adapter_.get(), reference_.get(),
+                                *data_.tokenizer, options);
+}
+
 // The reference is the model as the run begins: the base, with the adapter that it continues.
+void TrainingSession::LoadReference(bool wanted) {
+  if (wanted && !recipe_.adapter.init.empty())
+    reference_ = Adapter::Load(recipe_.adapter.init, files_.layout, *backend_, {&files_});
+}
+
 std::unique_ptr<Objective> TrainingSession::Preferences() {
   const PreferenceRecipe& p = recipe_.preference;
-  if (p.method != "orpo" && !recipe_.adapter.init.empty())
-    reference_ = Adapter::Load(recipe_.adapter.init, files_.layout, *backend_, {&files_});
+  LoadReference(p.method != "orpo");
   return MakePreference({PreferenceNamed(p.method), p.beta, p.weight}, *model_, adapter_.get(),
                         reference_.get());
 }

@@ -168,8 +168,7 @@ RunSummary TrainingSession::Run(const Path& folder,
   hooks.stop = stop;
   if (HasHeldOut()) hooks.evaluate = [this] { return EvaluateHeldOut(); };
   if (recipe_.train.samples > 0) hooks.sample = [this] { return TakeSamples(); };
-  // Pairs of answers have no level at which they count as learnt.
-  if (recipe_.preference.method.empty()) hooks.check_trained = [this] { return EvaluateTrained(); };
+  if (LearnsAnswers()) hooks.check_trained = [this] { return EvaluateTrained(); };
   const TrainRecipe& t = recipe_.train;
   RunOptions options;
   options.folder = folder;
@@ -180,9 +179,15 @@ RunSummary TrainingSession::Run(const Path& folder,
   options.best_by = t.best_by;
   options.early_stop = t.early_stop;
   options.title = recipe_.name;
+  options.logs = t.logs;
   options.chance_loss = std::log(static_cast<double>(files_.config.vocab));
   options.inputs = Inputs();
   return RunTraining(*trainer_, base_, options, hooks);
+}
+
+// Other objectives have no level at which an answer counts as learnt.
+bool TrainingSession::LearnsAnswers() const {
+  return recipe_.preference.method.empty() && !recipe_.reward.given();
 }
 
 Evaluation TrainingSession::EvaluateTrained() const {
@@ -191,9 +196,10 @@ Evaluation TrainingSession::EvaluateTrained() const {
 }
 
 void TrainingSession::EvaluateOnce() const {
+  if (recipe_.reward.given()) return;  // answers are generated in the steps too
   if (HasHeldOut()) {
     EvaluateHeldOut();
-  } else if (recipe_.preference.method.empty()) {
+  } else if (LearnsAnswers()) {
     EvaluateTrained();
   }
 }

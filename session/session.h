@@ -9,6 +9,8 @@
 
 #include "eval/answers.h"
 #include "session/open_teacher.h"
+#include "train/objectives/sampled_answers.h"
+#include "train/reward.h"
 #include "train/run.h"
 
 namespace retort {
@@ -61,6 +63,9 @@ class TrainingSession {
   void MakeObjective();
   std::unique_ptr<Objective> OnlineOrOnPolicy();
   std::unique_ptr<Objective> Preferences();
+  std::unique_ptr<Objective> Rewards();
+  SampledAnswersOptions Sampling(double temperature, int64_t max_new_tokens) const;
+  void LoadReference(bool wanted);
   void MakeTrainer();
   std::string DescribeSteps() const;
   std::string HeldWeights() const;
@@ -68,6 +73,9 @@ class TrainingSession {
   int64_t RowsAStep() const;  // an estimate, from the data's mean length
   bool HasHeldOut() const { return !data_.eval.examples.empty(); }
   Evaluation Evaluate(const std::vector<Example>& examples) const;
+  Evaluation EvaluateReward() const;  // on the held-out prompts
+  bool LearnsAnswers() const;         // of the rows
+  std::unique_ptr<Reward> OwnReward() const;
   Evaluation EvaluateTrained() const;  // on the first training rows
   Evaluation EvaluateObjective(const std::vector<Example>& examples) const;
   // Reads the held-out answers if a metric or a sample needs them.

@@ -65,6 +65,17 @@ std::vector<Extra> ExtrasOf(const Json& j, bool evaluation) {
   return extras;
 }
 
+// What TensorBoard shows of a line.
+std::vector<Extra> ScalarsOf(const Json& j, bool evaluation) {
+  std::vector<Extra> out;
+  for (const auto& [key, value] : j.items()) {
+    if (key == "step" || (evaluation && key == "epoch")) continue;
+    const bool eval = evaluation && key.starts_with("eval_");
+    out.emplace_back(eval ? "eval/" + key.substr(5) : "train/" + key, value.get<double>());
+  }
+  return out;
+}
+
 MetricsLine FromJson(const Json& j, const std::string& where) {
   MetricsLine line;
   StepMetrics& m = line.metrics;
@@ -93,7 +104,7 @@ MetricsLine FromJson(const Json& j, const std::string& where) {
 
 }  // namespace
 
-MetricsFile::MetricsFile(const Path& path, int64_t step) {
+MetricsFile::MetricsFile(const Path& path, int64_t step, bool events) {
   std::string kept;
   if (step > 0 && std::filesystem::exists(path)) {
     for (const MetricsLine& line : ReadMetrics(path)) {
@@ -102,9 +113,14 @@ MetricsFile::MetricsFile(const Path& path, int64_t step) {
   }
   WriteTextAtomically(path, kept);
   file_.emplace(path);
+  if (events) events_.emplace(path.parent_path(), step);
 }
 
-void MetricsFile::Append(const MetricsLine& line) { file_->Append(DumpJson(ToJson(line)) + "\n"); }
+void MetricsFile::Append(const MetricsLine& line) {
+  const Json j = ToJson(line);
+  file_->Append(DumpJson(j) + "\n");
+  if (events_) events_->Add(line.metrics.step, ScalarsOf(j, line.eval_loss.has_value()));
+}
 
 std::vector<MetricsLine> ReadMetrics(const Path& path) {
   std::vector<MetricsLine> out;

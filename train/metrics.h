@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "train/event_file.h"
 #include "train/trainer.h"
 
 namespace retort {
@@ -22,11 +23,14 @@ struct MetricsLine {
 class MetricsFile {
  public:
   // Opens for appending. Lines of steps after `step` are removed first (0: the file starts empty).
-  MetricsFile(const Path& path, int64_t step);
+  // events: what is appended goes to TensorBoard's file in the same folder too, each number as
+  // train/NAME or eval/NAME.
+  MetricsFile(const Path& path, int64_t step, bool events);
   void Append(const MetricsLine& line);  // throws Error{kFailure} on a full disk
 
  private:
   std::optional<AppendFile> file_;
+  std::optional<EventFile> events_;
 };
 
 // Throws Error{kInput} naming file and line.

@@ -10,6 +10,7 @@
 #include "base/seal.h"
 #include "model/store/base_check.h"
 #include "train/metrics.h"
+#include "train/metrics_csv.h"
 #include "train/report.h"
 #include "train/speed.h"
 
@@ -38,7 +39,8 @@ class TrainingRun {
     summary_.trained = trained_;
     EvaluateStart();
     Resume();
-    MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done());
+    MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done(),
+                        Logs("tensorboard"));
     while (!MayStop() && !EndsEarly() && trainer_.steps_done() < options_.total_steps) {
       const std::optional<StepMetrics> m = trainer_.Step();
       if (!m) break;
@@ -55,6 +57,9 @@ class TrainingRun {
   }
 
  private:
+  bool Logs(const char* what) const {
+    return std::ranges::find(options_.logs, what) != options_.logs.end();
+  }
   bool MayStop() const { return hooks_.stop && hooks_.stop(); }
   bool EndsEarly() const { return options_.early_stop > 0 && best_.since() >= options_.early_stop; }
   double Seconds() const {
@@ -218,6 +223,9 @@ class TrainingRun {
                                                      : "A training run of Retort: step ",
                                    done, " of ", options_.total_steps,
                                    best > 0 ? Cat("; best evaluation at step ", best) : "");
+    if (Logs("csv"))
+      WriteTextAtomically(options_.folder / "metrics.csv",
+                          MetricsCsv(options_.folder / "metrics.jsonl"));
     WriteTextAtomically(options_.folder / "report.html",
                         ReportPage({.title = options_.title,
                                     .status = status,

@@ -5,6 +5,7 @@
 //   checkpoints/step-N/                     adapter/ (or model/ when every weight is trained)
 //   start.json        held-out loss before the first step
 //   samples.jsonl     answers to some held-out prompts, at each evaluation
+//   metrics.csv, events.out.tfevents.*   if RunOptions::logs says so
 //   report.html       the curves            summary.json    written last: marks a finished run
 #pragma once
 
@@ -30,6 +31,7 @@ struct RunOptions {
   std::string best_by = "loss";    // which evaluation's weights are kept (BestEvaluation)
   int64_t early_stop = 0;          // evaluations without a better one that end the run; 0: off
   std::string title;               // for the report
+  std::vector<std::string> logs;   // csv, tensorboard: what is written beside metrics.jsonl
   double chance_loss = 0;          // of guessing: ln V; 0: unknown
   RunInputs inputs;
 };

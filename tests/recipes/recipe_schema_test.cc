@@ -21,6 +21,7 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
   if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
   if (section == "preference") recipe[section]["method"] = "kto";  // it has every other key
+  if (section == "reward") recipe[section]["exact"] = true;
   if (section == "train") recipe["data"]["eval"] = "e";  // without val_split, which excludes it
   if (leaf == "early_stop") recipe["train"]["eval_every"] = 1;
   if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";
@@ -70,6 +71,7 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   resolved["train"]["decay"] = 0.1;
   for (const char* key : {"early_stop", "samples"}) resolved["train"][key] = 0;
   resolved["train"]["eval_metrics"] = Json::array();
+  resolved["train"]["logs"] = Json::array();
   resolved["train"]["best_by"] = "loss";
   resolved["adapter"]["layers"] = Json::array();
   resolved["adapter"].update({{"dora", false},
@@ -83,6 +85,9 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
     resolved["adapter"][key] = Json::object();
   resolved["data"]["val_split"] = 0;
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
+  resolved["reward"] = {{"exact", false},        {"answers", 8}, {"temperature", 1},
+                        {"max_new_tokens", 128}, {"beta", 0},    {"regex", ""},
+                        {"command", ""}};
   const Json schema = Published();
   size_t keys = 0;
   EachKey(schema, [&](const std::string& section, const std::string& leaf, const Json& entry) {

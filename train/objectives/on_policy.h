@@ -7,20 +7,14 @@
 #include <deque>
 #include <memory>
 
-#include "runner/engine.h"
 #include "train/objectives/objective.h"
+#include "train/objectives/sampled_answers.h"
 
 namespace retort {
 
 struct OnPolicyOptions {
-  double lambda = 1;       // probability that a row's answer is the student's
-  double temperature = 1;  // of its sampling; 0: greedy
-  int64_t max_new_tokens = 128;
-  int64_t max_tokens = 1024;  // of a row: prompt and answer
-  uint64_t seed = 1;
-  std::vector<int32_t> stop_ids;  // end an answer, in addition to the model's own end tokens
-  int64_t parallel = 32;          // answers generated at the same time
-  DType cache_type = DType::kF32;
+  double lambda = 1;  // probability that a row's answer is the student's
+  SampledAnswersOptions sampling;
 };
 
 class OnPolicyDistillation : public Objective {
@@ -43,14 +37,10 @@ class OnPolicyDistillation : public Objective {
   std::vector<Parameter*> parameters() override { return scorer_->parameters(); }
 
  private:
-  struct Answer;
-  void Submit(const Example& row, int64_t order, int64_t number, Answer& answer);
-
   std::unique_ptr<Objective> scorer_;
   const OnPolicyOptions options_;
-  Engine engine_;
+  SampledAnswers answers_;
   std::deque<Example> rows_;  // generated for the current step; a deque, so addresses are stable
-  std::exception_ptr error_;  // of a stream that failed
 };
 
 }  // namespace retort
