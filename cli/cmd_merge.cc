@@ -13,14 +13,23 @@ namespace retort {
 namespace {
 
 struct MergeFlags {
-  std::string base, adapter, out, onto, type = "auto";
+  std::string base, out, onto, type = "auto";
+  AdapterFlags adapter;
   int threads = 0;
   bool force = false, json = false;
 };
 
 void Run(const MergeFlags& flags) {
-  const MergeReport r = Merge(
-      {flags.base, flags.adapter, flags.out, flags.onto, flags.threads, flags.type, flags.force});
+  const std::vector<WeightedAdapter> adapters = flags.adapter.adapters();
+  const MergeReport r = Merge({flags.base,
+                               adapters.front().folder,
+                               flags.out,
+                               flags.onto,
+                               flags.threads,
+                               flags.type,
+                               flags.force,
+                               adapters.front().weight,
+                               {adapters.begin() + 1, adapters.end()}});
   for (const std::string& note : r.notes) Note(Cat("note: ", note));
   Json result = MergeJson(r);
   result["out"] = flags.out;
@@ -44,7 +53,7 @@ void AddMerge(CLI::App& app) {
   command->add_option(
       "--base", flags->base,
       "Hugging Face folder or GGUF (default: the one that the adapter was trained on)");
-  command->add_option("--adapter", flags->adapter, "PEFT folder")->required();
+  flags->adapter.Add(*command)->required();
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--onto", flags->onto,
                       "original or nf4 (default: as the adapter was trained)");

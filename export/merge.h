@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "model/adapter_sum.h"
 #include "model/store/base_record.h"
 
 namespace retort {
@@ -18,6 +19,8 @@ struct MergeOptions {
   int threads = 0;
   std::string type = "auto";  // of the folder, if the base is a GGUF (FolderFormat)
   bool force = false;         // also when rounding takes most of the adapter's change away
+  double weight = 1;          // of the adapter's change
+  std::vector<WeightedAdapter> others = {};  // whose changes are added
 };
 
 // The audit of a merge.

@@ -116,6 +116,7 @@ class Adapter {
 
  private:
   friend class AdapterBuilder;
+  friend class AdapterSum;
 
   AdapterConfig config_;
   std::vector<std::unique_ptr<AdapterSite>> sites_;                   // by LinearId
