@@ -5,10 +5,9 @@
 
 namespace retort {
 
-ChatTemplate ChatFor(const std::string& name, const OpenedModel& model,
-                     const std::string& adapter) {
+ChatTemplate ChatFor(const std::string& name, const OpenedModel& model) {
   const std::string where = model.files.path.string();
-  ChatTemplate chat = ChatTemplateFor(name, model.tokenizer->spec(), adapter, where);
+  ChatTemplate chat = ChatTemplateFor(name, model.tokenizer->spec(), model.chat_adapter, where);
   chat.CheckMarks(*model.tokenizer, where);
   return chat;
 }

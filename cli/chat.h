@@ -9,9 +9,9 @@
 
 namespace retort {
 
-// `name` is the value of --template. "auto" means the template that the adapter was trained with
-// (`adapter` may be empty), otherwise the model's own. Throws Error{kInput} if there is none, or if
+// `name` is the value of --template. "auto" means the template that the adapter was trained with,
+// otherwise the model's own. Throws Error{kInput} if there is none, or if
 // the tokenizer lacks the template's special tokens.
-ChatTemplate ChatFor(const std::string& name, const OpenedModel& model, const std::string& adapter);
+ChatTemplate ChatFor(const std::string& name, const OpenedModel& model);
 
 }  // namespace retort

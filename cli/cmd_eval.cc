@@ -21,7 +21,8 @@ namespace retort {
 namespace {
 
 struct EvalFlags {
-  std::string model, adapter, choices;
+  std::string model, choices;
+  AdapterFlags adapter;
   std::vector<std::string> data;
   std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error",
               loss_on = "completion";
@@ -46,12 +47,12 @@ struct Evaluation {
 
   explicit Evaluation(const EvalFlags& f)
       : flags(f),
-        opened(OpenForRunning(f.model, f.adapter, f.compute,
+        opened(OpenForRunning(f.model, f.adapter.adapters(), f.compute,
                               f.metric == "loss" ? OpenedFor::kScores : OpenedFor::kMuchText,
                               true)),
         rows(OpenRows(f)),
         max_tokens(std::min(f.max_tokens, opened.files.config.max_positions)) {
-    if (rows.HasMessages()) chat = ChatFor(f.chat_template, opened, f.adapter);
+    if (rows.HasMessages()) chat = ChatFor(f.chat_template, opened);
   }
   static Rows OpenRows(const EvalFlags& f) {
     std::vector<RowSource> sources;
@@ -186,7 +187,7 @@ void AddEval(CLI::App& app) {
   command->add_option("--data", flags->data, "JSONL file of rows; may be given several times")
       ->required()
       ->allow_extra_args(false);
-  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  flags->adapter.Add(*command);
   command
       ->add_option(
           "--metric", flags->metric,

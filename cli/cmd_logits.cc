@@ -18,7 +18,8 @@ namespace retort {
 namespace {
 
 struct LogitsFlags {
-  std::string model, adapter, tokens, out;
+  std::string model, tokens, out;
+  AdapterFlags adapter;
   ComputeFlags compute;
   bool json = false;
 };
@@ -38,9 +39,12 @@ std::vector<int32_t> ParseIds(const std::string& text, int64_t vocab) {
 
 void Run(const LogitsFlags& flags) {
   constexpr int32_t kRows = 64;  // rows of logits computed at once
-  CheckTarget(flags.out, TargetKind::kFile, {flags.model, flags.adapter});
+  const std::vector<WeightedAdapter> adapters = flags.adapter.adapters();
+  std::vector<Path> sources = {flags.model};
+  for (const WeightedAdapter& one : adapters) sources.push_back(one.folder);
+  CheckTarget(flags.out, TargetKind::kFile, sources);
   const OpenedModel m =
-      OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kScores, false);
+      OpenForRunning(flags.model, adapters, flags.compute, OpenedFor::kScores, false);
   const std::vector<int32_t> ids = ParseIds(flags.tokens, m.model->config.vocab);
   Batch batch;
   batch.AddRow(ids, 0);
@@ -79,7 +83,7 @@ void AddLogits(CLI::App& app) {
   auto flags = std::make_shared<LogitsFlags>();
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
   command->add_option("--tokens", flags->tokens, "ids, separated by commas")->required();
-  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  flags->adapter.Add(*command);
   command->add_option("--out", flags->out, "file of little-endian f32, [tokens, vocabulary]")
       ->required();
   flags->compute.Add(*command, false);

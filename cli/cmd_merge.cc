@@ -13,7 +13,8 @@ namespace retort {
 namespace {
 
 struct MergeFlags {
-  std::string base, adapter, out, onto, type = "auto", audit;
+  std::string base, out, onto, type = "auto", audit;
+  AdapterFlags adapter;
   int64_t audit_tokens = 4096;
   int threads = 0;
   bool force = false, json = false;
@@ -34,8 +35,15 @@ void PrintAudit(const MergeAudit& audit) {
 }
 
 void Run(const MergeFlags& flags) {
-  const MergeReport r = Merge({flags.base, flags.adapter, flags.out, flags.onto, flags.threads,
-                               flags.type, flags.force, flags.audit, flags.audit_tokens});
+  const std::vector<WeightedAdapter> adapters = flags.adapter.adapters();
+  MergeOptions options{flags.base, adapters.front().folder, flags.out,
+                       flags.onto, flags.threads,           flags.type,
+                       flags.force};
+  options.weight = adapters.front().weight;
+  options.others = {adapters.begin() + 1, adapters.end()};
+  options.audit = flags.audit;
+  options.audit_tokens = flags.audit_tokens;
+  const MergeReport r = Merge(options);
   for (const std::string& note : r.notes) Note(Cat("note: ", note));
   Json result = MergeJson(r);
   result["out"] = flags.out;
@@ -60,7 +68,7 @@ void AddMerge(CLI::App& app) {
   command->add_option(
       "--base", flags->base,
       "Hugging Face folder or GGUF (default: the one that the adapter was trained on)");
-  command->add_option("--adapter", flags->adapter, "PEFT folder")->required();
+  flags->adapter.Add(*command)->required();
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--onto", flags->onto,
                       "original or nf4 (default: as the adapter was trained)");

@@ -35,7 +35,7 @@ std::vector<Example> CalibrationExamples(const PruneFlags& flags, const OpenedMo
   Rows rows = Rows::Open(sources, ParseRowFormat(flags.format));
   if (flags.rows > 0) rows = rows.First(flags.rows);
   std::optional<ChatTemplate> chat;
-  if (rows.HasMessages()) chat = ChatFor(flags.chat_template, opened, "");
+  if (rows.HasMessages()) chat = ChatFor(flags.chat_template, opened);
   ExampleOptions options;
   options.over_length = OverLength::kTruncate;
   options.audit = Audit::kWarn;
@@ -103,7 +103,7 @@ void Run(const PruneFlags& flags) {
   options.importance.seed = flags.seed;
   CheckPruneOptions(OpenModel(flags.model), options);
   const OpenedModel opened =
-      OpenForRunning(flags.model, "", flags.compute, OpenedFor::kScores, /*with_tokenizer=*/true);
+      OpenForRunning(flags.model, {}, flags.compute, OpenedFor::kScores, /*with_tokenizer=*/true);
   const std::vector<Example> examples = CalibrationExamples(flags, opened);
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads"));

@@ -23,7 +23,8 @@ namespace retort {
 namespace {
 
 struct RunFlags {
-  std::string model, adapter, system, chat_template = "auto";
+  std::string model, system, chat_template = "auto";
+  AdapterFlags adapter;
   std::optional<std::string> prompt, chat;
   SamplingOptions sampling;
   int64_t context = 0;
@@ -61,7 +62,7 @@ class Runner {
  public:
   explicit Runner(const RunFlags& flags)
       : flags_(flags),
-        opened_(OpenForRunning(flags.model, flags.adapter, flags.compute,
+        opened_(OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute,
                                flags.prompt || flags.chat ? OpenedFor::kText : OpenedFor::kMuchText,
                                true)) {
     EngineOptions options;
@@ -95,7 +96,7 @@ class Runner {
  private:
   // Loads the chat template and starts a conversation.
   void Converse() {
-    chat_.emplace(ChatFor(flags_.chat_template, opened_, flags_.adapter));
+    chat_.emplace(ChatFor(flags_.chat_template, opened_));
     answers_.emplace(*chat_, *opened_.tokenizer);
     chat_sampling_ = flags_.sampling;
     chat_sampling_.stop_ids.push_back(chat_->CheckMarks(*opened_.tokenizer, flags_.model));
@@ -251,7 +252,7 @@ void AddRun(CLI::App& app) {
   auto flags = std::make_shared<RunFlags>();
   SamplingOptions& s = flags->sampling;
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
-  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  flags->adapter.Add(*command);
   command->add_option("--prompt", flags->prompt, "raw text to continue");
   command->add_option("--chat", flags->chat, "one message, put into the chat template");
   command->add_option("--system", flags->system, "system prompt of a chat");

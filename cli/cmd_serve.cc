@@ -19,7 +19,8 @@ namespace {
 constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
-  std::string model, adapter, name, chat_template = "auto";
+  std::string model, name, chat_template = "auto";
+  AdapterFlags adapter;
   ServerOptions server;
   ComputeFlags compute;
 };
@@ -28,9 +29,7 @@ struct ServeFlags {
 // that it cannot use is rejected at the start.
 bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
   if (flags.chat_template != "auto" || !opened.tokenizer->spec().chat_template.empty()) return true;
-  if (flags.adapter.empty()) return false;
-  const auto base = ReadBaseRecord(flags.adapter);
-  return base && !base->chat_template.empty();
+  return !opened.chat_adapter.empty();
 }
 
 // The last part of the path: "router-q8.gguf" is "router-q8".
@@ -40,8 +39,8 @@ std::string NameFrom(const Path& path) {
 }
 
 void Serve(const ServeFlags& flags) {
-  const OpenedModel opened =
-      OpenForRunning(flags.model, flags.adapter, flags.compute, OpenedFor::kMuchText, true);
+  const OpenedModel opened = OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute,
+                                            OpenedFor::kMuchText, true);
   ServedModel served{*opened.model,
                      opened.adapter.get(),
                      *opened.tokenizer,
@@ -49,7 +48,7 @@ void Serve(const ServeFlags& flags) {
                      {},
                      {}};
   if (HasTemplate(flags, opened)) {
-    served.chat = ChatFor(flags.chat_template, opened, flags.adapter);
+    served.chat = ChatFor(flags.chat_template, opened);
   } else {
     served.no_chat =
         "the model has no chat template; start the server with --template NAME, or use /v1/completions";
@@ -84,7 +83,7 @@ void AddServe(CLI::App& app) {
   auto flags = std::make_shared<ServeFlags>();
   ServerOptions& s = flags->server;
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
-  command->add_option("--adapter", flags->adapter, "PEFT folder");
+  flags->adapter.Add(*command);
   command->add_option("--host", s.http.host, "address to listen on");
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
   command

@@ -31,7 +31,44 @@ void AddThreads(CLI::App& command, int& threads) {
       ->check(CLI::Range(0, kMostThreads));
 }
 
-OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
+CLI::Option* AdapterFlags::Add(CLI::App& command) {
+  return command
+      .add_option("--adapter", given,
+                  "PEFT folder, or FOLDER=WEIGHT; given several times, their changes are added")
+      ->allow_extra_args(false);
+}
+
+std::vector<WeightedAdapter> AdapterFlags::adapters() const {
+  std::vector<WeightedAdapter> out;
+  for (const std::string& text : given) out.push_back(ParseWeightedAdapter(text));
+  return out;
+}
+
+namespace {
+
+// Adapters were fitted to the base in its training format, so they run on that format.
+void TakeTrainedFormat(const std::vector<WeightedAdapter>& adapters, const ModelFiles& files,
+                       LoadOptions& options) {
+  size_t on_nf4 = 0;
+  bool double_quant = true;
+  for (const WeightedAdapter& one : adapters) {
+    const auto base = ReadBaseRecord(one.folder);
+    if (!base || base->weights != "nf4") continue;
+    ++on_nf4;
+    double_quant = base->double_quant;
+  }
+  if (on_nf4 == 0 || TraitsOf(files.stored_format()).block_elements > 1) return;
+  if (on_nf4 < adapters.size())
+    return Note(
+        "note     some of the adapters were trained on the base in NF4 and some were not: it "
+        "is held as it is stored");
+  options.weights = WeightFormat::kNF4;
+  options.double_quant = double_quant;
+}
+
+}  // namespace
+
+OpenedModel OpenForRunning(const std::string& path, const std::vector<WeightedAdapter>& adapters,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer) {
   OpenedModel out;
   out.files = OpenModel(path);
@@ -39,21 +76,20 @@ OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
   LoadOptions options;
   if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
-  if (!adapter.empty()) {
-    for (const std::string& note : CheckAdapterBase(adapter, out.files, flags.threads))
+  for (const WeightedAdapter& one : adapters) {
+    for (const std::string& note : CheckAdapterBase(one.folder, out.files, flags.threads))
       Note(Cat("note     ", note));
-    // The adapter was fitted to the base in its training format, so it runs on that format.
-    const auto base = ReadBaseRecord(adapter);
-    if (base && base->weights == "nf4" && TraitsOf(out.files.stored_format()).block_elements == 1) {
-      options.weights = WeightFormat::kNF4;
-      options.double_quant = base->double_quant;
-    }
+    const auto base = ReadBaseRecord(one.folder);
+    if (out.chat_adapter.empty() && base && !base->chat_template.empty())
+      out.chat_adapter = one.folder;
   }
+  TakeTrainedFormat(adapters, out.files, options);
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();
-  if (!adapter.empty()) {
-    out.adapter = Adapter::Load(adapter, out.files.layout, *out.backend, {&out.files});
-    if (IsZero(*out.adapter, *out.backend)) Note(Cat("note     ", ZeroAdapterNote(adapter)));
+  if (!adapters.empty()) {
+    out.adapter = LoadAdapters(adapters, out.files.layout, *out.backend, {&out.files});
+    if (IsZero(*out.adapter, *out.backend))
+      Note(Cat("note     ", ZeroAdapterNote(adapters.front().folder)));
   }
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
   return out;

@@ -6,11 +6,13 @@
 #include <string>
 
 #include "base/json.h"
+#include "model/adapter_sum.h"
 #include "model/load.h"
 #include "tokenizer/tokenizer.h"
 
 namespace CLI {  // NOLINT: the library's own
 class App;
+class Option;
 }
 
 namespace retort {
@@ -25,13 +27,22 @@ struct ComputeFlags {
 
 enum class OpenedFor { kScores, kText, kMuchText };
 
+// --adapter of the commands that run a model, once or several times.
+struct AdapterFlags {
+  std::vector<std::string> given;
+
+  CLI::Option* Add(CLI::App& command);
+  std::vector<WeightedAdapter> adapters() const;
+};
+
 // A model ready to run: MODEL, with --adapter if given.
 struct OpenedModel {
   ModelFiles files;
   Compute compute;  // Model::compute
   std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
-  std::unique_ptr<Adapter> adapter;      // null without --adapter
+  std::unique_ptr<Adapter> adapter;      // null without --adapter; else the sum of all
+  Path chat_adapter;                     // the first one that records a chat template; or empty
   std::unique_ptr<Tokenizer> tokenizer;  // null unless with_tokenizer
 };
 // use: kScores for losses and logits; kText and kMuchText for text, where compute "auto" means int8
@@ -39,7 +50,7 @@ struct OpenedModel {
 // only much text makes up for the time of copying. If the adapter was trained on an NF4 base, the
 // base is converted to NF4, to which the adapter was fitted. Throws Error{kInput} when the adapter
 // was trained on another base; notes what CheckAdapterBase notes.
-OpenedModel OpenForRunning(const std::string& path, const std::string& adapter,
+OpenedModel OpenForRunning(const std::string& path, const std::vector<WeightedAdapter>& adapters,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 
 // The type for --kv. "auto" is f32 if the model computes in f32, otherwise bf16.

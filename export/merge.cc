@@ -32,6 +32,12 @@ struct Sums {
   double kept = 0;  // the product of s B A with the change that is stored
 };
 
+std::vector<WeightedAdapter> AllOf(const MergeOptions& options) {
+  std::vector<WeightedAdapter> all = {{options.adapter, options.weight}};
+  all.insert(all.end(), options.others.begin(), options.others.end());
+  return all;
+}
+
 class Merger {
  public:
   Merger(const MergeOptions& options, ModelFiles files, const BaseRecord& record, Backend& backend)
@@ -40,7 +46,7 @@ class Merger {
         record_(record),
         backend_(backend),
         pool_(backend.threads()),
-        adapter_(Adapter::Load(options.adapter, files_.layout, backend, {&files_})),
+        adapter_(LoadAdapters(AllOf(options), files_.layout, backend, {&files_})),
         merged_(files_, *adapter_, backend) {
     if (Unties() && !files_.gguf && !files_.tensors.Find(TableSpec().name)) {
       throw InputError(files_.path.string(),
@@ -303,7 +309,7 @@ MergeReport Finished(const MergeOptions& options, WeightFormat format, const Mer
 MergeAudit Audited(const MergeOptions& options, const BaseRecord& record, const Path& folder,
                    std::string_view format) {
   const MergeAudit audit = AuditMerge(
-      {options.base, options.adapter, folder, options.audit, options.audit_tokens, options.threads},
+      {options.base, AllOf(options), folder, options.audit, options.audit_tokens, options.threads},
       record);
   if (!(audit.lost() <= kMostLost) && !options.force) {  // or not a number
     char text[200];
@@ -359,6 +365,12 @@ MergeReport Merge(const MergeOptions& given) {
   if (options.base.empty()) options.base = record.path;
   if (options.base.empty())
     throw InputError(options.adapter.string(), ": has no retort.json; name its --base");
+  for (const WeightedAdapter& one : options.others) {
+    const auto other = ReadBaseRecord(one.folder);
+    if (options.onto.empty() && other && (other->weights == "nf4") != (record.weights == "nf4"))
+      throw InputError(one.folder.string(), " and ", options.adapter.string(),
+                       " were trained on the base in different forms; say --onto original or nf4");
+  }
   if (options.onto.empty()) options.onto = record.weights == "nf4" ? "nf4" : "original";
   if (options.onto != "nf4" && options.onto != "original") {
     throw InputError("--onto '", options.onto, "' is not known; use original or nf4");
@@ -369,8 +381,14 @@ MergeReport Merge(const MergeOptions& given) {
                      " is for a base that is a GGUF; a folder keeps its own type");
   const WeightFormat format =
       files.gguf ? FolderFormat(files, options.type) : files.stored_format();
-  CheckTarget(options.out, TargetKind::kFolder, {options.base, options.adapter});
-  std::vector<std::string> notes = CheckAdapterBase(options.adapter, files, options.threads);
+  std::vector<Path> sources = {options.base};
+  std::vector<std::string> notes;
+  for (const WeightedAdapter& one : AllOf(options)) {
+    sources.push_back(one.folder);
+    std::ranges::move(CheckAdapterBase(one.folder, files, options.threads),
+                      std::back_inserter(notes));
+  }
+  CheckTarget(options.out, TargetKind::kFolder, sources);
   const auto backend =
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "export/merge_audit.h"
+#include "model/adapter_sum.h"
 #include "model/store/base_record.h"
 
 namespace retort {
@@ -18,10 +19,12 @@ struct MergeOptions {
   // 4-bit base. "": as the adapter was trained (its retort.json), or original if that is unknown.
   std::string onto;
   int threads = 0;
-  std::string type = "auto";  // of the folder, if the base is a GGUF (FolderFormat)
-  bool force = false;         // also when too much of the adapter's change is lost
+  std::string type = "auto";                 // of the folder, if the base is a GGUF (FolderFormat)
+  bool force = false;                        // also when too much of the adapter's change is lost
+  double weight = 1;                         // of the adapter's change
+  std::vector<WeightedAdapter> others = {};  // whose changes are added
   // Rows or a text (MergeAuditOptions::data) on which the predictions of the merged model are
-  // compared with those of base and adapter; empty: they are not.
+  // compared with those of base and adapters; empty: they are not.
   Path audit = {};
   int64_t audit_tokens = 4096;
 };

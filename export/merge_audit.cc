@@ -35,7 +35,8 @@ std::vector<Example> ExamplesOf(const MergeAuditOptions& options, const ModelFil
   const Rows rows = Rows::Open({{options.data}}, RowFormat::kAuto);
   std::optional<ChatTemplate> chat;
   if (rows.HasMessages())
-    chat = ChatTemplateFor("auto", tokenizer->spec(), options.adapter, files.path.string());
+    chat = ChatTemplateFor("auto", tokenizer->spec(), options.adapters.front().folder,
+                           files.path.string());
   ExampleOptions examples;
   examples.over_length = OverLength::kTruncate;
   examples.audit = Audit::kOff;
@@ -61,7 +62,7 @@ MergeAudit AuditMerge(const MergeAuditOptions& options, const BaseRecord& record
   const auto trained = LoadModel(base, as_trained, *backend);
   const auto original = LoadModel(base, {}, *backend);
   const auto result = LoadModel(merged, {}, *backend);
-  const auto adapter = Adapter::Load(options.adapter, base.layout, *backend, {&base});
+  const auto adapter = LoadAdapters(options.adapters, base.layout, *backend, {&base});
   const std::vector<Agreement> found = CompareModels(
       {trained.get(), adapter.get()},
       {{result.get(), nullptr}, {trained.get(), nullptr}, {original.get(), adapter.get()}},

@@ -4,19 +4,21 @@
 
 #include "base/json.h"
 #include "eval/agreement.h"
+#include "model/adapter_sum.h"
 #include "model/store/base_record.h"
 
 namespace retort {
 
 struct MergeAuditOptions {
-  Path base, adapter;
+  Path base;
+  std::vector<WeightedAdapter> adapters;
   Path merged;  // the folder
   Path data;    // rows, of which the tokens that carry loss count; or a .txt, of which all count
   int64_t most_tokens = 4096;
   int threads = 0;
 };
 
-// All against base + adapter as trained: on the base in the format of its record.
+// All against base + adapters as trained: on the base in the format of the first one's record.
 struct MergeAudit {
   Agreement merged;  // the merged model
   Agreement base;    // the base alone, in the format of training: what the adapter changes

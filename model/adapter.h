@@ -63,9 +63,16 @@ struct AdapterTensor {
   Parameter* parameter;
   // kTransposed: PEFT stores the transpose. kAbove: the file may hold `start` below it, kBeside: to
   // its right, as a plain adapter of twice the rank does.
-  enum class Form { kPlain, kTransposed, kAbove, kBeside } form = Form::kPlain;
+  // kExpertA, kExpertB: the file holds the factors of all experts (Experts).
+  enum class Form { kPlain, kTransposed, kAbove, kBeside, kExpertA, kExpertB } form = Form::kPlain;
   Tensor start = {};
   double offset = 0;  // the file stores value - offset (TensorSpec::offset)
+  // PEFT's factors of E stacked experts [E,out,in]: A [E R,in], rank by rank of the first expert, then
+  // of the next; B [out,R E], expert by expert of the first rank, then of the next. Of B this is
+  // `expert`'s rows from `first_row` on.
+  struct Experts {
+    int64_t expert = 0, count = 0, first_row = 0, rows = 0;
+  } experts = {};
 };
 
 // What an adapter may need of its base: `files` for initial values and for initialisations that are
@@ -116,6 +123,7 @@ class Adapter {
 
  private:
   friend class AdapterBuilder;
+  friend class AdapterSum;
 
   AdapterConfig config_;
   std::vector<std::unique_ptr<AdapterSite>> sites_;                   // by LinearId

@@ -2,6 +2,7 @@
 #include "model/adapter_builder.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -18,6 +19,9 @@ std::string ModuleOf(const TensorSpec& spec) {
   const std::string_view last = std::string_view(spec.name).substr(dot + 1);
   return last == "weight" || last == "bias" ? spec.name.substr(0, dot) : spec.name;
 }
+
+// "model.layers.0.mlp.experts" of "model.layers.0.mlp.experts.down_proj"
+std::string ModuleOfParameter(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
 // Whether the module or one that it is part of has a name with one of these ends.
 bool IsSaved(const std::string& module, const std::string& member) {
@@ -71,6 +75,7 @@ std::unique_ptr<Adapter> AdapterBuilder::Build(For purpose) {
     const bool table = static_cast<LinearId>(id) == layout_.embedding;
     table ? AddEmbeddingSite(static_cast<LinearId>(id)) : AddSite(static_cast<LinearId>(id));
   }
+  AddParameters();
   AddSavedModules();
   AddBiases();
   for (const auto& [module, ids] : config_.tokens) AddRows(module, ids);
@@ -95,6 +100,65 @@ void AdapterBuilder::AddSite(LinearId id) {
   if (config_.dora) add(".lora_magnitude_vector", site->magnitude);
   if (config_.lora_bias) add(".lora_B.bias", site->bias);
   out_->sites_[static_cast<size_t>(id)] = std::move(site);
+}
+
+// PEFT wraps a module once for each of its tensors, in their order, and the inner wrapper is the
+// outer one's base layer.
+void AdapterBuilder::AddParameters() {
+  std::set<std::string> found;
+  const auto named = [&](const TensorSpec& spec) {
+    if (spec.expert < 0 || spec.stacked.name.empty()) return false;
+    bool any = false;
+    for (const std::string& member : config_.parameters) {
+      if (spec.stacked.name != member && !spec.stacked.name.ends_with("." + member)) continue;
+      found.insert(member);
+      any = true;
+    }
+    return any;
+  };
+  std::map<std::string, std::string> outermost;  // of a module: the last of its tensors
+  for (const TensorSpec& spec : layout_.tensors) {
+    if (named(spec)) outermost[ModuleOfParameter(spec.stacked.name)] = spec.stacked.name;
+  }
+  for (const TensorSpec& spec : layout_.tensors) {
+    if (named(spec))
+      AddExpertSite(spec, outermost[ModuleOfParameter(spec.stacked.name)] != spec.stacked.name);
+  }
+  for (const std::string& member : config_.parameters) {
+    if (!found.contains(member))
+      throw InputError(Key("parameters", "target_parameters"), ": ", Quoted(member),
+                       " is no tensor of stacked experts of this model");
+  }
+}
+
+void AdapterBuilder::AddExpertSite(const TensorSpec& spec, bool inner) {
+  const auto id = static_cast<size_t>(spec.target.id);
+  const LinearSpec& linear = layout_.linears[id];
+  if (out_->sites_[id] || config_.dora || config_.lora_bias || TakesPartOfBase(config_.start))
+    throw InputError(
+        Key("parameters", "target_parameters"), " of ", linear.name,
+        " stands beside what it does not go together with: a module of the same name as "
+        "target, DoRA, lora_bias, PiSSA or OLoRA");
+  LinearSpec parameter = linear;
+  parameter.name = spec.stacked.name;
+  const int64_t rank = targets_.RankOf(parameter);
+  auto site = std::make_unique<AdapterSite>(
+      Cat(kPrefix, linear.name, ".lora_A"), backend_.Zeros({rank, linear.cols}),
+      Cat(kPrefix, linear.name, ".lora_B"), backend_.Zeros({linear.rows, rank}),
+      static_cast<float>(LoraScale(targets_.AlphaOf(parameter), rank, config_.rslora)));
+  const std::string key =
+      Cat(kPrefix, ModuleOfParameter(spec.stacked.name), inner ? ".base_layer" : "");
+  const int64_t rows = spec.stacked.shape[1];
+  const AdapterTensor::Experts place{spec.expert, spec.experts, spec.stacked.begin % rows, rows};
+  out_->tensors_.push_back({.key = key + ".lora_A.weight",
+                            .parameter = &site->a,
+                            .form = AdapterTensor::Form::kExpertA,
+                            .experts = place});
+  out_->tensors_.push_back({.key = key + ".lora_B.weight",
+                            .parameter = &site->b,
+                            .form = AdapterTensor::Form::kExpertB,
+                            .experts = place});
+  out_->sites_[id] = std::move(site);
 }
 
 // The rows of V W' are those of A^T in PEFT's words: its A is B transposed here, and its B is A.

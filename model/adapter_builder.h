@@ -26,6 +26,8 @@ class AdapterBuilder {
  private:
   void AddSite(LinearId id);
   void AddEmbeddingSite(LinearId id);
+  void AddParameters();
+  void AddExpertSite(const TensorSpec& spec, bool inner);
   void AddSavedModules();
   void AddBiases();
   void AddRows(const std::string& module, const std::vector<int64_t>& ids);

@@ -30,6 +30,7 @@ constexpr std::string_view kRead[] = {"peft_type",
                                       "modules_to_save",
                                       "trainable_token_indices",
                                       "ensure_weight_tying",
+                                      "target_parameters",
                                       "init_lora_weights"};
 
 // Keys that may have any value: they do not change what a trained adapter computes.
@@ -48,7 +49,6 @@ struct Setting {
   std::string_view key, what;
 };
 constexpr Setting kUnsupported[] = {
-    {"target_parameters", "LoRA on parameters, such as a layer's stacked experts"},
     {"layer_replication", "layers repeated"},
     {"fan_in_fan_out", "transposed weights"},
     {"alora_invocation_tokens", "activated LoRA"},
@@ -236,6 +236,7 @@ AdapterConfig ReadAdapterConfig(const Path& folder) {
   c.bias = GetString(j, "bias", where, "none");
   c.saved_modules = StringsOf(j, "modules_to_save", where);
   c.tokens = ReadTokens(j, where);
+  c.parameters = StringsOf(j, "target_parameters", where);
   c.start = ReadStart(j, where);
   c.targets = StringsOf(j, "target_modules", where);
   if (c.targets.empty()) c.target_pattern = GetString(j, "target_modules", where, "all-linear");

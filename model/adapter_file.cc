@@ -70,43 +70,79 @@ std::vector<int64_t> ShapeInFile(const AdapterTensor& t, const TensorEntry* entr
   std::vector<int64_t> dims;
   for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape[i]);
   if (t.form == AdapterTensor::Form::kTransposed) std::swap(dims[0], dims[1]);
+  if (t.form == AdapterTensor::Form::kExpertA) dims[0] *= t.experts.count;
+  if (t.form == AdapterTensor::Form::kExpertB) dims = {t.experts.rows, dims[1] * t.experts.count};
   if (!t.start || !entry) return dims;
   std::vector<int64_t> doubled = dims;
   doubled[t.form == AdapterTensor::Form::kAbove ? 0 : 1] *= 2;
   return entry->shape == doubled ? doubled : dims;
 }
 
-// The parameter's values out of a matrix of the file's shape.
-std::vector<float> OwnValues(const AdapterTensor& t, const Weight& w, const std::string& where,
-                             Backend& backend) {
-  const Tensor& value = t.parameter->value;
-  CheckFinite(w, where, Quoted(t.key), 0, backend.pool());
-  std::vector<float> all(static_cast<size_t>(w.rows() * w.cols()));
-  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), all.data() + r * w.cols());
-  for (float& v : all) v = static_cast<float>(v + t.offset);
-  const bool turned = t.form == AdapterTensor::Form::kTransposed;
-  if (value.shape().rank() < 2) return all;
-  std::vector<float> out(static_cast<size_t>(value.elements()));
-  for (int64_t r = 0; r < value.rows(); ++r) {
-    for (int64_t c = 0; c < value.cols(); ++c) {
-      out[static_cast<size_t>(r * value.cols() + c)] =
-          all[static_cast<size_t>(turned ? c * w.cols() + r : r * w.cols() + c)];
-    }
+// Where the parameter's value [r,c] is in the file's matrix.
+int64_t PlaceInFile(const AdapterTensor& t, int64_t r, int64_t c, int64_t file_cols) {
+  const AdapterTensor::Experts& e = t.experts;
+  switch (t.form) {
+    case AdapterTensor::Form::kTransposed:
+      return c * file_cols + r;
+    case AdapterTensor::Form::kExpertA:
+      return (e.expert * t.parameter->value.rows() + r) * file_cols + c;
+    case AdapterTensor::Form::kExpertB:
+      return (e.first_row + r) * file_cols + c * e.count + e.expert;
+    default:
+      return r * file_cols + c;
   }
-  return out;
 }
+
+// Decodes a file's tensors, keeping the last one: the factors of experts share theirs.
+class TensorReader {
+ public:
+  TensorReader(const TensorTable& table, Backend& backend) : table_(table), backend_(backend) {}
+
+  std::vector<float> ValuesOf(const AdapterTensor& t, const std::string& name) {
+    const std::vector<int64_t> shape = ShapeInFile(t, table_.Find(name));
+    if (name != name_) Decode(t, name, shape);
+    if (t.parameter->value.shape().rank() < 2) return values_;
+    const int64_t rows = t.parameter->value.rows(), cols = t.parameter->value.cols();
+    std::vector<float> out(static_cast<size_t>(rows * cols));
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < cols; ++c) {
+        out[static_cast<size_t>(r * cols + c)] =
+            values_[static_cast<size_t>(PlaceInFile(t, r, c, shape.back()))];
+      }
+    }
+    return out;
+  }
+
+ private:
+  void Decode(const AdapterTensor& t, const std::string& name, const std::vector<int64_t>& shape) {
+    const Weight w = table_.Load(name, shape);
+    CheckFinite(w, table_.where(), Quoted(t.key), 0, backend_.pool());
+    values_.resize(static_cast<size_t>(w.rows() * w.cols()));
+    for (int64_t r = 0; r < w.rows(); ++r)
+      DecodeRow(w, r, 0, w.cols(), values_.data() + r * w.cols());
+    for (float& v : values_) v = static_cast<float>(v + t.offset);
+    name_ = name;
+  }
+
+  const TensorTable& table_;
+  Backend& backend_;
+  std::string name_;
+  std::vector<float> values_;
+};
 
 }  // namespace
 
 void Adapter::Read(const TensorTable& table, Backend& backend) {
   const std::map<std::string, std::string> keys = KeysOf(table);
+  TensorReader reader(table, backend);
   std::set<std::string> used;
-  for (const AdapterTensor& t : tensors()) {
+  // A file's tensor by itself: those of experts are wanted one after the other.
+  std::vector<AdapterTensor> wanted = tensors();
+  std::ranges::stable_sort(wanted, {}, &AdapterTensor::key);
+  for (const AdapterTensor& t : wanted) {
     const auto found = keys.find(t.key);
     const std::string& name = found == keys.end() ? t.key : found->second;
-    const Weight w = table.Load(name, ShapeInFile(t, table.Find(name)));
-    t.parameter->value =
-        backend.FromFloats(OwnValues(t, w, table.where(), backend), t.parameter->value.shape());
+    t.parameter->value = backend.FromFloats(reader.ValuesOf(t, name), t.parameter->value.shape());
     used.insert(t.key);
   }
   for (const auto& [key, name] : keys) {

@@ -226,10 +226,6 @@ std::string Refusal(const std::string& settings) {
 // kinds of LoRA.
 TEST(AdapterConfig, NamesWhatItDoesNotSupport) {
   const std::vector<std::pair<const char*, const char*>> cases = {
-      {"target_parameters",
-       R"("target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"])"},
-      {"target_parameters",
-       R"("target_parameters": ["down_proj"], "rank_pattern": {".*\\.gate_up_proj": 16})"},
       {"rank_pattern", R"("rank_pattern": {"down_proj": 0})"},
       {"rank_pattern", R"("rank_pattern": ["down_proj"])"},
       {"alpha_pattern", R"("alpha_pattern": {"v_proj": "4"})"},

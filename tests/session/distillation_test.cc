@@ -304,7 +304,7 @@ TEST_F(DistillationTest, AnswersInPlaceOfRowsStayInTheirGroups) {
   const auto model = LoadModel(files, {}, *backend);
   const auto tokenizer = LoadTokenizer(files);
   OnPolicyDistillation objective(std::make_unique<CrossEntropyObjective>(), *model, nullptr,
-                                 *tokenizer, {.max_new_tokens = 4, .max_tokens = 64});
+                                 *tokenizer, {.sampling = {.max_new_tokens = 4, .max_tokens = 64}});
   const Example chosen{0, {5, 6, 7}, {kNoLoss, kNoLoss, 7}};
   Example rejected{1, {5, 6, 8}, {kNoLoss, kNoLoss, 8}};
   rejected.joined = true;
