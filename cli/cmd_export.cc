@@ -15,7 +15,7 @@ namespace retort {
 namespace {
 
 struct ExportFlags {
-  std::string source, base, out, to = "gguf", type;
+  std::string source, base, out, to = "gguf", type, imatrix;
   int threads = 0;
   bool pure = false, json = false;
 };
@@ -51,6 +51,7 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
                       {"type", flags.type},
                       {"bytes", written.bytes},
                       {"other_formats", others},
+                      {"unweighted", written.unweighted},
                       {"tokenizer_notes", written.notes},
                       {"verify", VerifyJson(verdict)}});
   }
@@ -58,15 +59,19 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
     Note(Cat("note: ", name, " is stored as ", TraitsOf(format).name,
              ": its rows do not divide into the blocks that ", flags.type, " has for it"));
   }
+  if (!written.unweighted.empty()) {
+    Note(Cat("note: ", flags.imatrix, " does not have ", written.unweighted.size(),
+             " matrices, which are quantised without it: ", Join(written.unweighted, ", ")));
+  }
   for (const std::string& note : written.notes) Note(Cat("note: tokenizer: ", note));
   PrintLine(Cat(flags.out, ": ", BytesText(written.bytes), " of ", flags.type,
                 "; verified: ", VerdictText(verdict)));
 }
 
 void RunAdapter(const ExportFlags& flags) {
-  if (flags.to == "hf" || flags.pure)
+  if (flags.to == "hf" || flags.pure || !flags.imatrix.empty())
     throw InputError(flags.source, ": is an adapter's folder, which becomes a GGUF adapter; leave ",
-                     flags.pure ? "--pure" : "--to", " out");
+                     flags.pure ? "--pure" : flags.imatrix.empty() ? "--to" : "--imatrix", " out");
   const std::string type = flags.type.empty() ? "f32" : flags.type;
   const GgufAdapterExport done =
       ExportGgufAdapter({flags.source, flags.base, flags.out, FormatNamed(type), flags.threads});
@@ -91,14 +96,16 @@ void Run(ExportFlags flags) {
   if (!flags.base.empty())
     throw InputError("--base is for an adapter's folder, and ", flags.source, " is none");
   if (flags.to == "hf") {
+    if (!flags.imatrix.empty()) throw InputError("--imatrix is for GGUF files, not for --to hf");
     if (flags.pure) throw InputError("--pure is for GGUF files, not for --to hf");
     if (flags.type.empty()) flags.type = "auto";
     return Print(flags,
                  ExportFolder(OpenModel(flags.source), flags.out, {flags.type, flags.threads}));
   }
   if (flags.type.empty()) flags.type = "q8_0";
-  const VerifiedExport done = ExportGguf(OpenModel(flags.source), flags.out,
-                                         OptionsOfType(flags.type, flags.pure, flags.threads));
+  GgufExportOptions options = OptionsOfType(flags.type, flags.pure, flags.threads);
+  if (!flags.imatrix.empty()) options.importance = Importance::Read(flags.imatrix);
+  const VerifiedExport done = ExportGguf(OpenModel(flags.source), flags.out, options);
   Print(flags, done.written, done.verdict);
 }
 
@@ -129,6 +136,9 @@ void AddExport(CLI::App& app) {
       "--pure", flags->pure,
       "one format for all matrices (else the K and IQ types are llama.cpp's mixes, and embedding "
       "and head are q8_0 where another type has fewer than 8 bits)");
+  command->add_option("--imatrix", flags->imatrix,
+                      "importance matrix of this model, a GGUF as llama.cpp's llama-imatrix writes "
+                      "it: by it the blocks choose their scales");
   AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

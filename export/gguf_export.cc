@@ -62,8 +62,10 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   return m;
 }
 
-void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format, ThreadPool& pool,
-                 GgufWriter& writer) {
+// `importance` of the matrix's inputs, or none.
+void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format,
+                 std::span<const float> importance, ThreadPool& pool, GgufWriter& writer) {
+  const float* weights = importance.empty() ? nullptr : importance.data();
   const int64_t row_bytes = RowBytes(format, w.cols());
   const int64_t panel = std::max<int64_t>(1, kPanelBytes / row_bytes);
   std::vector<std::byte> bytes(static_cast<size_t>(std::min(panel, w.rows()) * row_bytes));
@@ -74,7 +76,7 @@ void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format, T
     pool.For(count, [&](int64_t i, int worker) {
       float* row = rows[static_cast<size_t>(worker)].data();
       DecodeRow(w, spec.order.HuggingFaceRow(begin + i, w.rows()), 0, w.cols(), row);
-      EncodeRow(format, row, w.cols(), bytes.data() + i * row_bytes);
+      EncodeRow(format, row, w.cols(), bytes.data() + i * row_bytes, weights);
     });
     writer.Write(spec.gguf_name, Bytes(bytes).first(static_cast<size_t>(count * row_bytes)));
   }
@@ -109,7 +111,8 @@ class StoredFormats {
     if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
     if (options_.pure) return options_.type;
     if (!options_.mix) return linear->in_block() ? options_.type : EmbeddingFormat(options_.type);
-    MixPlace place{name, linear->layer, source_.config.layers(), shape.back(), shape.size() > 2};
+    MixPlace place{name,         linear->layer,    source_.config.layers(),
+                   shape.back(), shape.size() > 2, !options_.importance.empty()};
     if (IsValueName(name)) {
       const auto at = std::ranges::find(value_layers_, linear->layer);
       place.layer = at - value_layers_.begin();
@@ -171,8 +174,7 @@ GgufExportOptions OptionsOfType(std::string_view name, bool pure, int threads) {
   if (mix) return {FormatNamed(mix->format), pure, threads, mix};
   const std::vector<std::string> names = GgufTypeNames();
   if (std::ranges::find(names, name) == names.end()) {
-    throw InputError("'", Quoted(name), "' is not a type of GGUF files; use one of ",
-                     Join(names, ", "));
+    throw InputError(Quoted(name), " is not a type of GGUF files; use one of ", Join(names, ", "));
   }
   return {FormatNamed(name), pure, threads};
 }
@@ -217,11 +219,17 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       WriteSplit(spec, w, formats.Of(spec, s.first_name, FirstShape(spec)),
                  formats.Of(spec, s.second_name, SecondShape(spec)), writer);
     } else {
-      WriteMatrix(spec, w, formats.Of(spec, spec.gguf_name, spec.gguf_shape()), pool, writer);
+      const WeightFormat format = formats.Of(spec, spec.gguf_name, spec.gguf_shape());
+      const auto importance =
+          options.importance.Of(spec.gguf_name, spec.expert, spec.experts, w.cols());
+      if (importance.empty() && spec.expert <= 0 && TraitsOf(format).block_elements > 1)
+        result.unweighted.push_back(spec.gguf_name);
+      WriteMatrix(spec, w, format, importance, pool, writer);
     }
     if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))
       entry->file->Drop(entry->bytes);
   }
+  if (options.importance.empty()) result.unweighted.clear();
   writer.Commit();
   result.bytes = static_cast<int64_t>(std::filesystem::file_size(target));
   return result;

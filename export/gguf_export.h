@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "export/gguf_mix.h"
+#include "export/importance.h"
 #include "model/load.h"
 
 namespace retort {
@@ -18,6 +19,7 @@ struct GgufExportOptions {
   bool pure = false;                        // embedding and head: `type`, not EmbeddingFormat(type)
   int threads = 0;                          // 0: all
   const GgufMix* mix = nullptr;  // of that type; null: `type` throughout, but as `pure` says
+  Importance importance;         // of the model's inputs; empty: blocks weigh errors by themselves
 };
 // The options of a type as users name it (GgufTypeNames()); what llama.cpp has a mix for becomes
 // that mix. Throws Error{kInput} for another name.
@@ -27,6 +29,8 @@ struct GgufExportResult {
   int64_t bytes = 0;
   // Matrices whose rows do not divide into blocks of their format, and what they have instead.
   std::vector<std::pair<std::string, WeightFormat>> other_formats;
+  std::vector<std::string>
+      unweighted;                  // quantised matrices that the given importance does not have
   std::vector<std::string> notes;  // what llama.cpp does otherwise with the tokenizer
 };
 

@@ -70,19 +70,19 @@ constexpr GgufMix kMixes[] = {
      .file_type = 25,
      .format = "iq4_nl",
      .value = {{kGrouped, "q5_k"}},
-     .down = {{kFirstEighth, "q5_k"}},
+     .down = {{kFirstEighthUnweighted, "q5_k"}},
      .out_of_eight = true,
-     .falcon_down = {{kFirstEighth, "q5_k"}}},
+     .falcon_down = {{kFirstEighthUnweighted, "q5_k"}}},
     {.name = "iq4_xs",
      .file_type = 30,
      .format = "iq4_xs",
      .value = {{kGrouped, "q5_k"}},
-     .down = {{kFirstEighth, "q5_k"}},
+     .down = {{kFirstEighthUnweighted, "q5_k"}},
      .out_of_eight = true,
-     .falcon_down = {{kFirstEighth, "q5_k"}}},
+     .falcon_down = {{kFirstEighthUnweighted, "q5_k"}}},
     {.name = "tq1_0", .file_type = 36, .format = "tq1_0", .table = "q4_k"},
     {.name = "tq2_0", .file_type = 37, .format = "tq2_0", .table = "q4_k"},
-    {.name = "mxfp4_moe", .file_type = 38, .format = "q8_0", .head = "q8_0", .stacked = "mxfp4"},
+    {.name = "mxfp4_moe", .file_type = 38, .format = "mxfp4", .flat = "q8_0", .head = "q8_0"},
 };
 
 // Other names of mixes.
@@ -109,6 +109,8 @@ bool Covers(MixLayers layers, const Architecture& model, const MixPlace& place) 
       return i < n / 16;
     case kFirstEighth:
       return i < n / 8;
+    case kFirstEighthUnweighted:
+      return !place.weighted && i < n / 8;
     case kMost:
       return i < n / 8 || i >= 7 * n / 8 || (i - n / 8) % 3 == 2;
     case kGrouped:
@@ -176,8 +178,8 @@ WeightFormat FormatInMix(const GgufMix& mix, const Architecture& model, const Mi
     const bool fits = place.cols % TraitsOf(FormatNamed(mix.format)).row_step() == 0;
     return FormatNamed(falcon || !fits ? "q8_0" : mix.head);
   }
-  if (place.stacked && !mix.stacked.empty()) {
-    format = mix.stacked;
+  if (!place.stacked && !mix.flat.empty()) {
+    format = mix.flat;
   } else if (table) {
     if (!mix.table.empty()) format = mix.table;
   } else if (IsValueName(place.gguf_name)) {

@@ -22,7 +22,7 @@ struct TensorEntry {
   std::string name;
   std::vector<int64_t> shape;  // outermost first, as Hugging Face writes it; empty: a scalar
   WeightFormat format = WeightFormat::kF32;  // when is_weight()
-  std::string other_type;  // the file's name of a type that no weight has: "I64", "Q4_K"
+  std::string other_type;  // the file's name of a type that no weight has: "I64", "NVFP4"
   Bytes bytes;             // empty for a type of unknown size
   std::shared_ptr<const MappedFile> file;
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/gguf_export.h"
 
-#include <map>
-
 #include "export/init_model.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
@@ -98,17 +96,6 @@ TEST_F(GgufExport, StoresEachTensorAsTheContractSays) {
                                          {"blk.1.ffn_down.weight", WeightFormat::kF16}}));
     EXPECT_EQ(result_.bytes, static_cast<int64_t>(std::filesystem::file_size(gguf)));
   }
-}
-
-// Name, type and bytes of every tensor, in the order of their names.
-std::string ContentSum(const Path& gguf) {
-  std::map<std::string, const TensorEntry*> sorted;
-  const GgufFile file = ReadGguf(gguf);
-  for (const TensorEntry& e : file.tensors.entries()) sorted[e.name] = &e;
-  std::string all;
-  for (const auto& [name, e] : sorted)
-    all += Cat(name, " ", e->type_name(), " ", Sha256(e->bytes), "\n");
-  return Sha256(all);
 }
 
 // The tensors of these files are byte for byte those that llama.cpp's own quantiser in Python

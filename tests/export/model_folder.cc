@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/export/model_folder.h"
 
+#include <map>
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -138,6 +139,16 @@ std::vector<std::string> FilesIn(const Path& folder) {
     names.push_back(entry.path().filename().string());
   std::sort(names.begin(), names.end());
   return names;
+}
+
+std::string ContentSum(const Path& gguf) {
+  std::map<std::string, const TensorEntry*> sorted;
+  const GgufFile file = ReadGguf(gguf);
+  for (const TensorEntry& e : file.tensors.entries()) sorted[e.name] = &e;
+  std::string all;
+  for (const auto& [name, e] : sorted)
+    all += Cat(name, " ", e->type_name(), " ", Sha256(e->bytes), "\n");
+  return Sha256(all);
 }
 
 }  // namespace retort

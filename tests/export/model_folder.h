@@ -48,4 +48,7 @@ std::vector<std::string> FilesIn(const Path& folder);
 inline const std::vector<int32_t> kIds = {1,  250, 33, 32,  104, 299, 260, 7, 7,
                                           90, 101, 12, 200, 150, 3,   64,  65};
 
+// Of name, type and bytes of every tensor, in the order of their names.
+std::string ContentSum(const Path& gguf);
+
 }  // namespace retort
