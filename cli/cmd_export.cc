@@ -10,6 +10,7 @@
 #include "cli/flags.h"
 #include "export/folder_export.h"
 #include "export/gguf_adapter.h"
+#include "model/store/run_folder.h"
 
 namespace retort {
 namespace {
@@ -71,7 +72,10 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
 void RunAdapter(const ExportFlags& flags) {
   if (flags.to == "hf" || flags.pure || !flags.imatrix.empty())
     throw InputError(flags.source, ": is an adapter's folder, which becomes a GGUF adapter; leave ",
-                     flags.pure ? "--pure" : flags.imatrix.empty() ? "--to" : "--imatrix", " out");
+                     flags.pure              ? "--pure"
+                     : flags.imatrix.empty() ? "--to"
+                                             : "--imatrix",
+                     " out");
   const std::string type = flags.type.empty() ? "f32" : flags.type;
   const GgufAdapterExport done =
       ExportGgufAdapter({flags.source, flags.base, flags.out, FormatNamed(type), flags.threads});
@@ -92,7 +96,10 @@ void RunAdapter(const ExportFlags& flags) {
 }
 
 void Run(ExportFlags flags) {
-  if (IsAdapterFolder(flags.source)) return RunAdapter(flags);
+  if (const auto adapter = AdapterFolderAt(flags.source)) {
+    flags.source = adapter->string();
+    return RunAdapter(flags);
+  }
   if (!flags.base.empty())
     throw InputError("--base is for an adapter's folder, and ", flags.source, " is none");
   if (flags.to == "hf") {

@@ -11,6 +11,7 @@ namespace retort {
 
 void AddTrain(CLI::App& app);
 void AddPlan(CLI::App& app);
+void AddSweep(CLI::App& app);
 void AddTeach(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddMerge(CLI::App& app);

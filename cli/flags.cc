@@ -14,6 +14,7 @@
 #include "data/model_tokenizer.h"
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"
+#include "model/store/run_folder.h"
 #include "runner/engine.h"
 
 namespace retort {
@@ -66,11 +67,30 @@ void TakeTrainedFormat(const std::vector<WeightedAdapter>& adapters, const Model
   options.double_quant = double_quant;
 }
 
+// The base of an adapter's folder, or of the run that trained it, where that is given as the model;
+// the adapter comes before the others.
+Path BaseAndAdapters(const Path& given, std::vector<WeightedAdapter>& adapters) {
+  const auto own = AdapterFolderAt(given);
+  if (!own) return given;
+  const auto record = ReadBaseRecord(*own);
+  if (!record || record->path.empty())
+    throw InputError(given.string(),
+                     ": holds an adapter that does not say where its base is; give the base, with "
+                     "--adapter ",
+                     own->string());
+  adapters.insert(adapters.begin(), {*own, 1});
+  Note(Cat("base     ", record->path));
+  return record->path;
+}
+
 }  // namespace
 
-OpenedModel OpenForRunning(const std::string& path, const std::vector<WeightedAdapter>& adapters,
+OpenedModel OpenForRunning(const std::string& given_path,
+                           const std::vector<WeightedAdapter>& given_adapters,
                            const ComputeFlags& flags, OpenedFor use, bool with_tokenizer) {
   OpenedModel out;
+  std::vector<WeightedAdapter> adapters = given_adapters;
+  const Path path = BaseAndAdapters(given_path, adapters);
   out.files = OpenModel(path);
   out.backend = MakeBackend({flags.device, flags.threads, ComputeNamed(flags.compute)});
   LoadOptions options;

@@ -13,7 +13,7 @@
 namespace CLI {  // NOLINT: the library's own
 class App;
 class Option;
-}
+}  // namespace CLI
 
 namespace retort {
 
@@ -35,7 +35,8 @@ struct AdapterFlags {
   std::vector<WeightedAdapter> adapters() const;
 };
 
-// A model ready to run: MODEL, with --adapter if given.
+// A model ready to run: MODEL, with --adapter if given. Where MODEL is an adapter's folder, or that
+// of the run that trained it, it stands for the adapter's base with it.
 struct OpenedModel {
   ModelFiles files;
   Compute compute;  // Model::compute

@@ -187,11 +187,6 @@ Path BaseOf(const GgufAdapterOptions& options) {
 
 }  // namespace
 
-bool IsAdapterFolder(const Path& folder) {
-  return std::filesystem::exists(folder / "adapter_config.json") &&
-         !std::filesystem::exists(folder / "config.json");
-}
-
 GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
   const std::string where = options.adapter.string(), type(TraitsOf(options.type).name);
   if (options.type != WeightFormat::kF32 && options.type != WeightFormat::kF16 &&

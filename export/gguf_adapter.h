@@ -23,9 +23,6 @@ struct GgufAdapterExport {
   std::vector<std::string> notes;     // CheckAdapterBase
 };
 
-// Whether the folder holds an adapter.
-bool IsAdapterFolder(const Path& folder);
-
 // The factors of each layer, under the names of the base's tensors in a GGUF: TENSOR.lora_a [R,in]
 // and TENSOR.lora_b [out,R], whose rows are reordered as the base's are. A layer's scale is alpha /
 // R with R out of its factor, so whatever differs from that (rsLoRA with other ranks, patterns) is

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/store/run_folder.h"
 
 namespace retort {
 
@@ -126,7 +127,8 @@ class AdapterSum {
 
 WeightedAdapter ParseWeightedAdapter(const std::string& text) {
   const size_t equals = text.rfind('=');
-  if (equals == std::string::npos || std::filesystem::exists(text)) return {text};
+  const auto folder = [](const Path& path) { return AdapterFolderAt(path).value_or(path); };
+  if (equals == std::string::npos || std::filesystem::exists(text)) return {folder(text)};
   const std::string number = text.substr(equals + 1);
   char* end = nullptr;
   const double weight = std::strtod(number.c_str(), &end);
@@ -134,7 +136,7 @@ WeightedAdapter ParseWeightedAdapter(const std::string& text) {
     throw InputError("--adapter ", Quoted(text),
                      ": must be a folder, or FOLDER=WEIGHT with a number "
                      "other than 0, such as 0.5");
-  return {text.substr(0, equals), weight};
+  return {folder(text.substr(0, equals)), weight};
 }
 
 std::unique_ptr<Adapter> LoadAdapters(const std::vector<WeightedAdapter>& adapters,

@@ -15,7 +15,7 @@ struct WeightedAdapter {
   double weight = 1;
 };
 
-// "FOLDER" or "FOLDER=WEIGHT"; a folder that is there with such a name is meant whole. Throws
+// "FOLDER" or "FOLDER=WEIGHT", where FOLDER is an adapter's or that of its run; a folder that is there with such a name is meant whole. Throws
 // Error{kInput} for a weight that is no number or 0.
 WeightedAdapter ParseWeightedAdapter(const std::string& text);
 

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "formats/safetensors.h"
 #include "model/spec/gguf_config.h"
+#include "model/store/run_folder.h"
 #include "tensor/quant/finite.h"
 #include "tensor/quant/quant.h"
 
@@ -241,7 +242,8 @@ WeightFormat ModelFiles::stored_format() const {
   return WeightFormat::kF32;
 }
 
-ModelFiles OpenModel(const Path& path) {
+ModelFiles OpenModel(const Path& given) {
+  const Path path = ModelAt(given);
   ModelFiles files;
   files.path = path;
   if (std::filesystem::is_directory(path)) {

@@ -25,7 +25,8 @@ struct ModelFiles {
   WeightFormat stored_format() const;
 };
 
-// Checks that every tensor is present with its shape, and no others. Throws Error{kInput} naming
+// A run's folder stands for the model that was trained in it (model/store/run_folder.h). Checks
+// that every tensor is present with its shape, and no others. Throws Error{kInput} naming
 // the missing, extra and wrongly shaped ones.
 ModelFiles OpenModel(const Path& path);
 

@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "data/audit.h"
 #include "data/model_tokenizer.h"
+#include "model/store/run_folder.h"
 #include "session/defaults.h"
 
 namespace retort {
@@ -144,12 +145,15 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
 }
 
 OpenedRecipe OpenRecipe(const Recipe& recipe) {
+  Recipe given = recipe;
+  for (Path* adapter : {&given.adapter.init, &given.teacher.adapter})
+    *adapter = AdapterFolderAt(*adapter).value_or(*adapter);  // of a run
   auto files = std::make_shared<const ModelFiles>(OpenModel(recipe.model.path));
   auto data = std::make_shared<const RecipeData>(OpenRecipeData(recipe, *files));
   const ExampleSet& train = data->train;
   const int64_t joined = std::ranges::count(train.examples, true, &Example::joined);
   const RunFacts facts{std::ssize(train.examples) - joined, train.tokens, files->config.width};
-  return {WithDefaults(recipe, facts), std::move(files), std::move(data)};
+  return {WithDefaults(given, facts), std::move(files), std::move(data)};
 }
 
 void DrawByWeight(const RecipeData& data, BatchOptions& options) {

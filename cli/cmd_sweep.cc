@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// retort sweep RECIPE --try KEY=[...]: trains with several settings and compares the results.
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/file_lock.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/stop_signals.h"
+#include "recipes/recipe_reader.h"
+#include "session/sweep.h"
+
+namespace retort {
+namespace {
+
+struct SweepFlags {
+  std::string recipe, out;
+  std::vector<std::string> tries, set;
+  int64_t runs = 0, seed = 1;
+  bool json = false;
+};
+
+// Runs `retort` with these arguments; what it writes to standard output is dropped. Returns the
+// status, 128 + N for signal N.
+int RunOwn(const std::vector<std::string>& arguments) {
+  std::vector<char*> argv;
+  std::string name = "retort";
+  argv.push_back(name.data());
+  std::vector<std::string> own = arguments;
+  for (std::string& argument : own) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) throw Failure("a run cannot be started: ", ErrnoText());
+  if (child == 0) {
+    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null >= 0) ::dup2(null, STDOUT_FILENO);
+    ::execv("/proc/self/exe", argv.data());
+    ::_exit(127);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) throw Failure("a run cannot be waited for: ", ErrnoText());
+    if (StopSignals::Caught() != 0) ::kill(child, StopSignals::Caught());
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+// What the folder's sweep is; one that was begun goes on only as the same.
+void TakeFolder(const SweepFlags& flags, const std::vector<std::vector<std::string>>& runs) {
+  const Json sweep = {{"recipe", std::filesystem::absolute(flags.recipe).string()},
+                      {"set", flags.set},
+                      {"runs", runs}};
+  const Path file = Path(flags.out) / "sweep.json";
+  if (std::filesystem::exists(file)) {
+    if (ReadJson(file) != sweep)
+      throw InputError(file.string(),
+                       ": is another sweep; give the same recipe, --try and --set, or another "
+                       "--out");
+    return;
+  }
+  if (std::filesystem::exists(flags.out) && !std::filesystem::is_empty(flags.out))
+    throw InputError(flags.out, ": is not empty, and holds no sweep; name another --out");
+  MakeFolders(flags.out);
+  WriteTextAtomically(file, DumpJson(sweep, 2) + "\n");
+}
+
+// Reads each run's recipe, so that a slip is told before the first one begins.
+std::string CheckRecipes(const SweepFlags& flags,
+                         const std::vector<std::vector<std::string>>& runs) {
+  std::string by;
+  for (const std::vector<std::string>& settings : runs) {
+    std::vector<std::string> set = flags.set;
+    set.insert(set.end(), settings.begin(), settings.end());
+    const Recipe recipe = ReadRecipe(flags.recipe, set);
+    if (!recipe.data.has_eval() && recipe.data.val_split == 0)
+      throw InputError(
+          flags.recipe,
+          ": a sweep compares runs on held-out rows; give data.eval or data.val_split");
+    by = recipe.train.best_by;
+  }
+  return by;
+}
+
+int Train(const SweepFlags& flags, const std::vector<std::string>& settings, const Path& folder) {
+  std::vector<std::string> arguments = {"train",         flags.recipe, "--run",
+                                        folder.string(), "--resume",   "--json"};
+  for (const auto* list : {&flags.set, &settings}) {
+    for (const std::string& set : *list) {
+      arguments.emplace_back("--set");
+      arguments.push_back(set);
+    }
+  }
+  return RunOwn(arguments);
+}
+
+Json ResultJson(const SweepResult& r, const std::vector<std::string>& settings,
+                const std::string& by) {
+  Json out = {{"run", Cat("run-", r.run + 1)}, {"settings", settings}, {"seconds", r.seconds}};
+  if (r.loss) out["eval_loss"] = *r.loss;
+  if (r.figure) out["eval_" + by] = *r.figure;
+  if (!r.fault.empty()) out["fault"] = r.fault;
+  return out;
+}
+
+void Run(const SweepFlags& flags) {
+  std::vector<SweepKey> keys;
+  for (const std::string& text : flags.tries) keys.push_back(ParseSweepKey(text));
+  const auto runs = SweepRuns(keys, flags.runs, static_cast<uint64_t>(flags.seed));
+  const std::string by = CheckRecipes(flags, runs);
+  TakeFolder(flags, runs);
+  const FileLock lock(Path(flags.out) / ".lock", flags.out);
+
+  std::vector<SweepResult> results;
+  {
+    const StopSignals signals;
+    for (size_t i = 0; i < runs.size(); ++i) {
+      const Path folder = Path(flags.out) / Cat("run-", i + 1);
+      Note(Cat("run ", i + 1, " of ", runs.size(), "  ", Join(runs[i], " ")));
+      Train(flags, runs[i], folder);
+      if (StopSignals::Caught() != 0) {
+        Note(Cat("retort: stopped by signal ", StopSignals::Caught(), " in run ", i + 1, " of ",
+                 runs.size(), "; the same command goes on"));
+        throw ExitWith{128 + StopSignals::Caught()};
+      }
+      results.push_back(ReadSweepResult(folder, i, by));
+    }
+  }
+  SortResults(results);
+  const std::vector<std::string> table = SweepTable(results, runs, by);
+  WriteTextAtomically(Path(flags.out) / "table.txt", Join(table, "\n") + "\n");
+  if (flags.json) {
+    Json out = Json::array();
+    for (const SweepResult& r : results) out.push_back(ResultJson(r, runs[r.run], by));
+    return PrintJson({{"out", flags.out}, {"runs", out}});
+  }
+  for (const std::string& line : table) PrintLine(line);
+}
+
+}  // namespace
+
+void AddSweep(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "sweep", "Train with several settings and compare the results on held-out rows");
+  auto flags = std::make_shared<SweepFlags>();
+  command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
+  command
+      ->add_option("--try", flags->tries,
+                   "KEY=[VALUE, ...]: values to try for a key of the recipe; several keys are "
+                   "tried in all combinations")
+      ->required()
+      ->allow_extra_args(false);
+  command->add_option("--runs", flags->runs, "of all combinations, only so many; 0: all")
+      ->check(CLI::Range(int64_t{0}, kMostCount));
+  command->add_option("--seed", flags->seed, "which combinations these are")
+      ->check(CLI::Range(int64_t{0}, kMostCount));
+  command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe in all runs")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--out", flags->out,
+                   "folder of the sweep; a command that is given again goes on there")
+      ->required();
+  command->add_flag("--json", flags->json, "print one JSON object");
+  command->callback([flags] { Run(*flags); });
+}
+
+}  // namespace retort
