@@ -165,6 +165,8 @@ class Loader {
     for (const TensorSpec& spec : files_.layout.tensors) {
       spec.is_matrix() ? PlaceMatrix(spec) : model_->Set(spec.target, VectorOf(spec));
     }
+    // Reading a tensor also brings in pages of its neighbours, which may have been dropped before.
+    for (const TensorSpec* spec : dropped_) DropSource(*spec);
     return std::move(model_);
   }
 
@@ -193,6 +195,7 @@ class Loader {
     const TensorEntry& first = *files_.tensors.Find(StoredNames(files_, spec).front());
     if (options_.copy || frozen.owner() != first.file) {
       DropSource(spec);
+      dropped_.push_back(&spec);
     } else {
       const bool rows = LinearOf(spec).use == LinearUse::kEmbedding && !files_.config.head.tied;
       (rows ? model_->mapped_table_bytes : model_->mapped_bytes) += frozen.total_bytes();
@@ -229,6 +232,7 @@ class Loader {
   const LoadOptions& options_;
   Backend& backend_;
   std::unique_ptr<Model> model_;
+  std::vector<const TensorSpec*> dropped_;
 };
 
 }  // namespace

@@ -104,13 +104,14 @@ MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds) {
   TrainingSession session(opened, TrainingSession::Use::kCount);
   plan.description = session.Describe();
   plan.total_steps = session.total_steps();
-  session.EvaluateOnce();
+  session.EvaluateBefore();
   while (plan.steps < plan.total_steps && SecondsSince(start) < seconds) {
     const auto step = session.Step();
     if (!step) break;
     ++plan.steps;
     plan.tokens += step->tokens;
   }
+  session.EvaluateAfter();
   plan.counted = session.memory();
   plan.process += plan.counted.reached + plan.counted.mapped + plan.counted.checkpoint;
   return plan;

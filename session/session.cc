@@ -199,10 +199,14 @@ Evaluation TrainingSession::EvaluateTrained() const {
   return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
 }
 
-void TrainingSession::EvaluateOnce() const {
-  if (recipe_.reward.given()) return;  // answers are generated in the steps too
+void TrainingSession::EvaluateBefore() const {
+  // For rewards answers are generated, which the steps do too.
+  if (HasHeldOut() && !recipe_.reward.given()) EvaluateHeldOut();
+}
+
+void TrainingSession::EvaluateAfter() const {
   if (HasHeldOut()) {
-    EvaluateHeldOut();
+    EvaluateBefore();
   } else if (LearnsAnswers()) {
     EvaluateTrained();
   }

@@ -36,9 +36,11 @@ class TrainingSession {
   int64_t total_steps() const { return schedule_.total_steps; }
   int64_t steps_done() const { return trainer_->steps_done(); }
 
-  // What a plan does in place of Run: the next step, and what is evaluated at the run's end.
+  // What a plan does in place of Run: what is evaluated before the first step, the next step, and
+  // what is evaluated after the last one.
+  void EvaluateBefore() const;
   std::optional<StepMetrics> Step() { return trainer_->Step(); }
-  void EvaluateOnce() const;
+  void EvaluateAfter() const;
   // Bytes of counted memory: the peak, by what they hold, and what may be resident of them.
   // `weights` includes the teacher's. The counts leave out `mapped`, what is used in place in the
   // files, and `checkpoint`, what writing one takes: the optimiser's state and the largest tensor.

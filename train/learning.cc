@@ -63,13 +63,10 @@ std::optional<std::string> NoGainNote(double before, double lowest) {
 
 std::optional<double> SpikeWatch::Add(double loss) {
   constexpr size_t kFewest = 20, kMost = 50;
-  constexpr double kDistances = 8, kTimes = 2, kMore = 0.5;
+  constexpr double kTimes = 2, kMore = 0.5, kOverHighest = 1.5;
   if (before_.size() >= kFewest) {
-    const double level = Median(before_);
-    std::vector<double> distances = before_;
-    for (double& d : distances) d = std::abs(d - level);
-    if (loss > kTimes * level + kMore && loss > level + kDistances * Median(distances))
-      return level;
+    const double level = Median(before_), highest = *std::ranges::max_element(before_);
+    if (loss > kTimes * level + kMore && loss > kOverHighest * highest) return level;
   }
   if (before_.size() == kMost) before_.erase(before_.begin());
   before_.push_back(loss);

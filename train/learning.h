@@ -33,8 +33,8 @@ std::optional<std::string> NoGainNote(double before, double lowest);
 class SpikeWatch {
  public:
   // The level of the losses before (their median), if this one is far above: more than twice it and
-  // half a nat, and beyond eight times their usual distance from it. nullopt if not, and for the
-  // first steps. A spike is not counted among those before.
+  // half a nat, and half as much again as the highest of them. nullopt if not, and for the first
+  // steps. A spike is not counted among those before.
   std::optional<double> Add(double loss);
 
  private:

@@ -209,6 +209,7 @@ class TrainingRun {
     if (!hooks_.evaluate || !std::filesystem::exists(trained_)) PutTrained();
     TakeNotes();
     summary_.seconds = Seconds();
+    summary_.peak_bytes = trainer_.model().backend.memory().peak_bytes();
     summary_.early = EndsEarly() && trainer_.steps_done() < options_.total_steps;
     const Json summary = SummaryJson(summary_);
     WriteReport(summary);
@@ -278,13 +279,10 @@ class TrainingRun {
 }  // namespace
 
 Json SummaryJson(const RunSummary& s) {
-  Json j = {{"steps", s.steps},
-            {"loss", s.loss},
-            {"tokens", s.tokens},
-            {"seconds", s.seconds},
-            {"trained", s.trained.filename().string()},
-            {"first_loss", s.first_loss},
-            {"notes", s.notes}};
+  Json j = {{"steps", s.steps},           {"loss", s.loss},
+            {"tokens", s.tokens},         {"peak_bytes", s.peak_bytes},
+            {"seconds", s.seconds},       {"trained", s.trained.filename().string()},
+            {"first_loss", s.first_loss}, {"notes", s.notes}};
   const auto put = [&](const std::string& name, const EvaluationPoint& point) {
     j[name + "_loss"] = point.loss;
     for (const auto& [key, value] : point.extras) j[Cat(name, "_", key)] = value;

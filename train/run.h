@@ -53,6 +53,7 @@ struct RunSummary {
   std::optional<EvaluationPoint> best;   // the evaluation whose weights were kept
   std::optional<EvaluationPoint> start;  // before the first step
   int64_t tokens = 0;
+  int64_t peak_bytes = 0;          // highest use of counted memory, in this session
   double seconds = 0;              // of this session and of the steps of earlier ones
   Path trained;                    // folder of the adapter or model
   std::vector<std::string> notes;  // for the user (LearningNotes)

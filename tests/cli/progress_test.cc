@@ -26,16 +26,16 @@ TEST(ProgressLine, KeepsWhatMattersMost) {
             "train ▕██████                  ▏ 291/1164  epoch 0.21  loss 1.2345  held-out 0.9800  "
             "lr 9.60e-04  350 tok/s  23:16 left  596 MiB");
   EXPECT_EQ(Line(80),
-            "train ▕██      ▏ 291/1164  loss 1.2345  held-out 0.9800  350 tok/s  23:16 left");
-  EXPECT_EQ(Line(60), "train ▕███▊           ▏ 291/1164  loss 1.2345  23:16 left");
+            "train ▕██▌       ▏ 291/1164  loss 1.2345  held-out 0.9800  350 tok/s  23:16 left");
+  EXPECT_EQ(Line(60), "train ▕████▌             ▏ 291/1164  loss 1.2345  23:16 left");
   EXPECT_EQ(Line(30), "train 291/1164  loss 1.2345");
   EXPECT_EQ(Line(10), "train 291/");
 }
 
 TEST(ProgressLine, TheBarIsDrawnInEighths) {
-  EXPECT_EQ(ProgressLine("x", 0, 8, {}, 20), "x ▕             ▏ 0/8");
-  EXPECT_EQ(ProgressLine("x", 8, 8, {}, 20), "x ▕█████████████▏ 8/8");
-  EXPECT_EQ(ProgressLine("x", 1, 0, {}, 20), "x ▕             ▏ 1/0");
+  EXPECT_EQ(ProgressLine("x", 0, 8, {}, 20), "x ▕            ▏ 0/8");
+  EXPECT_EQ(ProgressLine("x", 8, 8, {}, 20), "x ▕████████████▏ 8/8");
+  EXPECT_EQ(ProgressLine("x", 1, 0, {}, 20), "x ▕            ▏ 1/0");
 }
 
 }  // namespace

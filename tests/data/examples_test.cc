@@ -202,7 +202,7 @@ TEST_F(ExamplesTest, RowsWithoutLossAreRefused) {
   EXPECT_EQ(set.examples.size(), 1u);
   EXPECT_EQ(set.without_loss, 2);
   ASSERT_EQ(set.notes.size(), 1u);
-  EXPECT_TRUE(EndsWith(set.notes[0], "train.jsonl:2: no token carries loss (2 of 3 rows)"));
+  EXPECT_TRUE(EndsWith(set.notes[0], "train.jsonl:2: no token carries loss (2 of 3 rows; also 3)"));
   options.audit = Audit::kOff;
   set = Make(rows, options);
   EXPECT_EQ(set.examples.size(), 1u);
@@ -239,7 +239,7 @@ TEST_F(ExamplesTest, UnknownTokensStopWhereATenthOfTheRowsTeachThem) {
   // 2 of 6 + 9 * 8 tokens: <s> ▁ X a b </s> and <s> ▁ p 1 a X b </s>.
   EXPECT_TRUE(EndsWith(one.notes[1],
                        ":1: 2.6 % of all tokens are unknown to the tokenizer; first "
-                       "here (2 of 10 rows)"))
+                       "here (2 of 10 rows; also 2)"))
       << one.notes[1];
   EXPECT_EQ(
       Fault(rows(2)),

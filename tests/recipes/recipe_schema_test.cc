@@ -21,7 +21,7 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   if (section == "teacher") recipe["teacher"] = {{"path", "t"}, {"cache", "c"}};
   if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
   if (section == "preference") recipe[section]["method"] = "kto";  // it has every other key
-  if (section == "reward") recipe[section]["exact"] = true;
+  if (section == "reward") recipe[section]["regex"] = "a reward";
   if (section == "train") recipe["data"]["eval"] = "e";  // without val_split, which excludes it
   if (leaf == "early_stop") recipe["train"]["eval_every"] = 1;
   if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";

@@ -81,8 +81,9 @@ TEST_F(PlanTest, CountsToTheByteWhatTheRunTakes) {
     EXPECT_GT(plan.activations(), 0) << name;
 
     TrainingSession session(opened);
-    session.EvaluateOnce();
+    session.EvaluateBefore();
     for (int64_t i = 0; i < session.total_steps(); ++i) ASSERT_TRUE(session.Step()) << name;
+    session.EvaluateAfter();
     EXPECT_EQ(Text(plan.counted), Text(session.memory())) << name;
   }
 }

@@ -58,7 +58,7 @@ TEST(EventFile, HoldsScalarsInRecords) {
                     rate = std::string("\x0a\x08") + "train/lr" + "\x15" +
                            std::string("\0\0\x80\x3e", 4);
   EXPECT_EQ(records[1].substr(9),
-            std::string("\x10\xac\x02\x2a\x25\x0a\x11") + loss + "\x0a\x0f" + rate);
+            std::string("\x10\xac\x02\x2a\x24\x0a\x11") + loss + "\x0a\x0f" + rate);
 }
 
 TEST(EventFile, OfAResumedRunVoidsLaterSteps) {
