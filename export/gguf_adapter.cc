@@ -140,7 +140,6 @@ GgufMetadata MetadataOf(const ModelFiles& files, const GgufAdapterOptions& optio
   const Path folder = std::filesystem::absolute(options.adapter).lexically_normal();
   m.Set("general.name",
         (folder.has_filename() ? folder : folder.parent_path()).filename().string());
-  m.Set("general.file_type", uint32_t{*TraitsOf(options.type).file_type});
   m.Set("adapter.lora.alpha", static_cast<float>(alpha));
   m.Set("general.quantization_version", uint32_t{2});
   return m;

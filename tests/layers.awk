@@ -23,6 +23,7 @@ BEGIN {
   Library("^sentencepiece", "SentencePiece", "tokenizer")
   Library("^pcre2", "PCRE2", "tokenizer")
   Library("^utf8proc", "utf8proc", "tokenizer template")
+  Library("^Eigen/", "Eigen", "model")
   Library("^boost/", "Boost", "runner")
   Library("^CLI/", "CLI11", "cli")
   Library("^(gtest|gmock)/", "GoogleTest", "tests")

@@ -33,10 +33,7 @@ Error OtherArchitecture(const Path& adapter, const ModelFiles& base) {
                     "(ropes, norms, windows or activations); put the configuration back");
 }
 
-}  // namespace
-
-std::vector<std::string> CheckAdapterBase(const Path& adapter, const ModelFiles& base,
-                                          int threads) {
+std::vector<std::string> NotesOnBase(const Path& adapter, const ModelFiles& base, int threads) {
   const auto record = ReadBaseRecord(adapter);
   if (!record || record->fingerprint.empty()) {
     return {Cat(adapter.string(), ": has no fingerprint of its base (",
@@ -63,6 +60,21 @@ std::vector<std::string> CheckAdapterBase(const Path& adapter, const ModelFiles&
                 "the same base")};
   }
   throw OtherBase(adapter, *record, base);
+}
+
+}  // namespace
+
+std::vector<std::string> CheckAdapterBase(const Path& adapter, const ModelFiles& base,
+                                          int threads) {
+  std::vector<std::string> notes = NotesOnBase(adapter, base, threads);
+  const AdapterConfig config = ReadAdapterConfig(adapter);
+  if (PissaIterations(config.start) > 0) {
+    notes.push_back(Cat(adapter.string(), ": ", config.start,
+                        " began with random numbers that the folder does not hold, so what it took "
+                        "out of the base is known nearly, here as in PEFT; PEFT's "
+                        "path_initial_model_for_weight_conversion makes an exact adapter of it"));
+  }
+  return notes;
 }
 
 bool IsZero(const Adapter& adapter, Backend& backend) {

@@ -15,7 +15,8 @@ namespace retort {
 // base. Returns notes for the user, one line each: why nothing could be compared (an adapter
 // without a fingerprint, as PEFT writes it, and the name of the base that it gives; a GGUF that
 // does not say where it comes from), or that the adapter was trained on the same base in another
-// format. threads: of the hashing; 0: all.
+// format, or that what was taken out of the base is only known nearly (pissa_niter_N). threads: of
+// the hashing; 0: all.
 std::vector<std::string> CheckAdapterBase(const Path& adapter, const ModelFiles& base,
                                           int threads = 0);
 

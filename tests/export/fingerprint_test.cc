@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "formats/safetensors.h"
 #include "tests/export/model_folder.h"

@@ -100,6 +100,71 @@ def follow(kind, base, place, rows, checks):
                  far(peft_logits(base, place / "d.f32", "--adapter", place / "own/adapter"), ours), 1e-4)
 
 
+# What hf.py does not make: settings of PEFT's LoraConfig.
+FURTHER = {
+    "bias all": dict(target_modules=["q_proj", "up_proj"], bias="all"),
+    "bias lora_only": dict(target_modules=["q_proj", "up_proj"], bias="lora_only"),
+    "dora of a head": dict(target_modules=["q_proj", "lm_head"], use_dora=True),
+    "norms and a table": dict(target_modules="all-linear", modules_to_save=["norm", "embed_tokens"]),
+    "tokens of an untied head": dict(target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [5, 9], "lm_head": [9, 77]}),
+    "excluded": dict(target_modules="all-linear", exclude_modules=r".*\.1\..*"),
+    "pissa_niter_16": dict(target_modules=["q_proj", "down_proj"], init_lora_weights="pissa_niter_16"),
+    "experts": dict(target_modules=["q_proj"], target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
+                    rank_pattern={"down_proj": 3}),
+}
+
+
+def peft_folder(base, folder, seed, **settings):
+    """A folder that PEFT makes, moved away from where it begins, and the logits with the model in memory."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
+    model = get_peft_model(model, LoraConfig(r=8, lora_alpha=16, task_type="CAUSAL_LM", **settings)).eval()
+    with torch.no_grad():
+        for _, w in model.named_parameters():
+            if w.requires_grad:
+                w.add_(torch.randn_like(w) * (0.05 * w.abs().mean() + 0.02))
+        model.save_pretrained(folder)
+        return model, model(torch.tensor([IDS])).logits[0].numpy()
+
+
+def follow_further(name, base, place, checks):
+    place.mkdir()
+    _, memory = peft_folder(base, place / "peft", 3, **FURTHER[name])
+    theirs, bound = peft_logits(base, place / "t.f32", "--adapter", place / "peft"), 1e-4
+    if "niter" in name:  # PEFT begins with other random numbers when it reads its folder: ours is to be no farther off
+        theirs, bound = memory, 1.25 * far(theirs, memory)
+    checks.below(f"{name}: logits of PEFT's folder",
+                 far(our_logits(base, IDS, place / "o.f32", "--adapter", place / "peft"), theirs), bound)
+    retort("merge", "--base", base, "--adapter", place / "peft", "--out", place / "merged")
+    checks.below(f"{name}: logits of our merge", far(our_logits(place / "merged", IDS, place / "m.f32"), theirs), bound)
+    checks.below(f"{name}: our merge in transformers", far(peft_logits(place / "merged", place / "m2.f32"), theirs), bound)
+
+
+def follow_several(base, place, checks):
+    """The sum of two adapters beside PEFT's add_weighted_adapter."""
+    place.mkdir()
+    settings = ({"target_modules": ["q_proj", "down_proj"]}, {"target_modules": "all-linear", "use_rslora": True})
+    for i, one in enumerate(settings):
+        peft_folder(base, place / str(i), 4 + i, **one)
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager")
+    model = PeftModel.from_pretrained(model, place / "0", adapter_name="a")
+    model.load_adapter(place / "1", adapter_name="b")
+    model.add_weighted_adapter(["a", "b"], [1.0, 0.5], "sum", combination_type="cat")
+    model.set_adapter("sum")
+    with torch.no_grad():
+        theirs = model.eval()(torch.tensor([IDS])).logits[0].numpy()
+    flags = ("--adapter", place / "0", "--adapter", f"{place / '1'}=0.5")
+    checks.below("two adapters: logits", far(our_logits(base, IDS, place / "o.f32", *flags), theirs), 1e-4)
+    retort("merge", "--base", base, *flags, "--out", place / "merged")
+    checks.below("two adapters: logits of the merge", far(our_logits(place / "merged", IDS, place / "m.f32"), theirs), 1e-4)
+
+
 def follow_gguf(kind, base, gguf, place, checks):
     """A GGUF adapter beside llama.cpp's converter's, and its logits beside PEFT's."""
     place.mkdir()
@@ -112,7 +177,8 @@ def follow_gguf(kind, base, gguf, place, checks):
         run(sys.executable, script, peft, "--base", base, "--outfile", place / "theirs.gguf", "--outtype", "f32")
         checks.same_tensors(f"{kind}: GGUF adapter", gguf_tensors(place / "ours.gguf"), gguf_tensors(place / "theirs.gguf"))
         keys = {"general.name": "the folder's", "general.basename": "", "general.version": "", "general.finetune": "",
-                "general.size_label": "", "general.base_model.count": "", "general.base_model.0.name": "", "general.sampling": ""}
+                "general.size_label": "", "general.base_model.count": "", "general.base_model.0.name": "", "general.base_model.0.repo_url": "", "general.base_model.0.version": "",
+                "general.tags": ""}
         if kind == "rslora":
             keys["adapter.lora.alpha"] = "the converter leaves rsLoRA's scale out"
         checks.same_metadata(f"{kind}: GGUF adapter", gguf_metadata(place / "ours.gguf"), gguf_metadata(place / "theirs.gguf"), keys)
@@ -154,6 +220,14 @@ def main():
         for kind in ("lora", "rslora", "patterns", "layers", "pissa", "embeddings"):
             if kind in kinds and (kind, family) != ("embeddings", "qwen2"):  # a tied head by itself is refused
                 follow_gguf(kind, base, gguf, place / f"{family}-{kind}-gguf", checks)
+    qwen3_moe = place / "qwen3_moe"
+    hf("random", "qwen3_moe", qwen3_moe)
+    for name in FURTHER:
+        base = {"experts": qwen3_moe, "tokens of an untied head": place / "llama-0"}.get(name, place / "qwen2-1")
+        for file in tokenizer.iterdir():
+            shutil.copy(file, base)
+        follow_further(name, base, place / name.replace(" ", "-"), checks)
+    follow_several(place / "llama-0", place / "several", checks)
     checks.finish()
 
 
