@@ -48,8 +48,8 @@ Var Embedding(Context& context, const PreparedWeight& table, const Tensor& ids,
               const LowRank* adapter = nullptr);
 Var Embedding(Context& context, const Var& table, const Tensor& ids);
 
-// x with the rows rows[i] replaced by those of part [N,C], or the columns columns[i] by those of part
-// [T,N]; i32 [N], each named once. In place: x must not be used elsewhere.
+// x with the rows rows[i] replaced by those of part [N,C], or the columns columns[i] by those of
+// part [T,N]; i32 [N], each named once. In place: x must not be used elsewhere.
 Var ReplaceRows(Context& context, const Var& x, const Var& part, const Tensor& rows);
 Var ReplaceColumns(Context& context, const Var& x, const Var& part, const Tensor& columns);
 

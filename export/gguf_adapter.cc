@@ -18,20 +18,20 @@
 namespace retort {
 namespace {
 
-struct Factor {
+struct LoraFactor {
   std::string name;
   std::vector<int64_t> shape;
   std::vector<float> values;
 };
 
 // What the file holds of one tensor of the base: of a layer, or of the same layer of all experts.
-struct Pair {
-  Factor a, b;
+struct LoraPair {
+  LoraFactor a, b;
 };
 
-class Factors {
+class LoraFactors {
  public:
-  Factors(const ModelFiles& files, const Adapter& adapter, Backend& backend)
+  LoraFactors(const ModelFiles& files, const Adapter& adapter, Backend& backend)
       : layout_(files.layout), adapter_(adapter), backend_(backend) {}
 
   // The scale of a factor of rank R is alpha() / R.
@@ -41,8 +41,8 @@ class Factors {
            (TakesPartOfBase(c.start) ? 2 : 1);
   }
 
-  std::vector<Pair> All(const std::string& where) const {
-    std::map<std::string, Pair> pairs;  // by the tensor
+  std::vector<LoraPair> All(const std::string& where) const {
+    std::map<std::string, LoraPair> pairs;  // by the tensor
     std::map<std::string, int64_t> experts;
     for (const TensorSpec& spec : layout_.tensors) {
       const AdapterSite* site = spec.is_matrix() ? adapter_.at(spec.target.id) : nullptr;
@@ -50,7 +50,7 @@ class Factors {
       if (spec.split.present())
         throw InputError(where, ": adapts ", spec.name,
                          ", which a GGUF keeps as two tensors; merge it and export the model");
-      const Pair own = Of(spec, *site);
+      const LoraPair own = Of(spec, *site);
       if (spec.expert < 0) {
         pairs[spec.gguf_name] = own;
       } else {
@@ -64,13 +64,13 @@ class Factors {
         throw InputError(where, ": adapts some experts of ", spec.gguf_name,
                          " and not others, which a GGUF stacks; merge it and export the model");
     }
-    std::vector<Pair> out;
+    std::vector<LoraPair> out;
     for (auto& [_, pair] : pairs) out.push_back(std::move(pair));
     return out;
   }
 
  private:
-  Pair Of(const TensorSpec& spec, const AdapterSite& site) const {
+  LoraPair Of(const TensorSpec& spec, const AdapterSite& site) const {
     const auto [a, b] = WholeFactorsOf(site, backend_);
     const int64_t rank = a.rows(), in = a.cols(), out = b.rows();
     std::vector<float> av = backend_.ToFloats(a), bv = backend_.ToFloats(b);
@@ -97,8 +97,9 @@ class Factors {
   }
 
   // Experts come in their order.
-  static void Append(Pair& all, const Pair& one, const TensorSpec& spec, const std::string& where) {
-    const auto append = [&](Factor& to, const Factor& from) {
+  static void Append(LoraPair& all, const LoraPair& one, const TensorSpec& spec,
+                     const std::string& where) {
+    const auto append = [&](LoraFactor& to, const LoraFactor& from) {
       const std::vector<int64_t> shape = {spec.experts, from.shape[0], from.shape[1]};
       if (!to.shape.empty() && to.shape != shape)
         throw InputError(where, ": the experts of ", spec.gguf_name,
@@ -131,7 +132,8 @@ void RefuseWhatGgufLacks(const ModelFiles& files, const Adapter& adapter,
                      "it (retort merge) and export the model");
 }
 
-GgufMetadata MetadataOf(const ModelFiles& files, const GgufAdapterOptions& options, double alpha) {
+GgufMetadata AdapterMetadata(const ModelFiles& files, const GgufAdapterOptions& options,
+                             double alpha) {
   GgufMetadata of_base, m;
   ConfigToGguf(files.config, files.path.string(), of_base);
   m.Set("general.architecture", of_base.Text("general.architecture"));
@@ -145,11 +147,11 @@ GgufMetadata MetadataOf(const ModelFiles& files, const GgufAdapterOptions& optio
   return m;
 }
 
-WeightFormat FormatFor(const Factor& factor, WeightFormat wanted) {
+WeightFormat FormatOfFactor(const LoraFactor& factor, WeightFormat wanted) {
   return factor.shape.back() % TraitsOf(wanted).block_elements == 0 ? wanted : WeightFormat::kF16;
 }
 
-std::vector<std::byte> Encoded(const Factor& factor, WeightFormat format) {
+std::vector<std::byte> EncodedFactor(const LoraFactor& factor, WeightFormat format) {
   const int64_t cols = factor.shape.back(), rows = std::ssize(factor.values) / cols;
   const int64_t row_bytes = RowBytes(format, cols);
   std::vector<std::byte> bytes(static_cast<size_t>(rows * row_bytes));
@@ -159,21 +161,21 @@ std::vector<std::byte> Encoded(const Factor& factor, WeightFormat format) {
 }
 
 // The file says what was meant, to the byte.
-void ReadBack(const Path& file, const std::vector<Pair>& pairs, WeightFormat type) {
+void ReadFactorsBack(const Path& file, const std::vector<LoraPair>& pairs, WeightFormat type) {
   const GgufFile gguf = ReadGguf(file);
-  for (const Pair& pair : pairs) {
-    for (const Factor* factor : {&pair.a, &pair.b}) {
+  for (const LoraPair& pair : pairs) {
+    for (const LoraFactor* factor : {&pair.a, &pair.b}) {
       const TensorEntry* entry = gguf.tensors.Find(factor->name);
-      const WeightFormat format = FormatFor(*factor, type);
+      const WeightFormat format = FormatOfFactor(*factor, type);
       if (!entry || entry->shape != factor->shape || entry->format != format ||
-          !std::ranges::equal(entry->bytes, Encoded(*factor, format)))
+          !std::ranges::equal(entry->bytes, EncodedFactor(*factor, format)))
         throw Failure(file.string(), ": ", factor->name,
                       " reads as something else; nothing is kept");
     }
   }
 }
 
-Path BaseOf(const GgufAdapterOptions& options) {
+Path BaseOfAdapter(const GgufAdapterOptions& options) {
   if (!options.base.empty()) return options.base;
   if (const auto record = ReadBaseRecord(options.adapter); record && !record->path.empty())
     return record->path;
@@ -191,7 +193,7 @@ GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
   if (options.type != WeightFormat::kF32 && options.type != WeightFormat::kF16 &&
       options.type != WeightFormat::kBF16 && options.type != WeightFormat::kQ8_0)
     throw InputError("--type ", type, ": an adapter's factors are f32, f16, bf16 or q8_0");
-  const Path base = BaseOf(options);
+  const Path base = BaseOfAdapter(options);
   CheckTarget(options.out, TargetKind::kFile, {options.adapter, base});
   const ModelFiles files = OpenModel(base);
   GgufAdapterExport done;
@@ -201,25 +203,25 @@ GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
   const auto adapter = Adapter::Load(options.adapter, files.layout, *backend, {&files});
   RefuseWhatGgufLacks(files, *adapter, where);
   if (IsZero(*adapter, *backend)) done.notes.push_back(ZeroAdapterNote(options.adapter));
-  const Factors factors(files, *adapter, *backend);
-  const std::vector<Pair> pairs = factors.All(where);
+  const LoraFactors factors(files, *adapter, *backend);
+  const std::vector<LoraPair> pairs = factors.All(where);
 
   const TargetLock lock(options.out);
   StagedFile file(options.out);  // until it is read back
-  GgufWriter writer(file.path(), MetadataOf(files, options, factors.alpha()));
-  for (const Pair& pair : pairs) {
-    for (const Factor* factor : {&pair.a, &pair.b}) {
-      const WeightFormat format = FormatFor(*factor, options.type);
+  GgufWriter writer(file.path(), AdapterMetadata(files, options, factors.alpha()));
+  for (const LoraPair& pair : pairs) {
+    for (const LoraFactor* factor : {&pair.a, &pair.b}) {
+      const WeightFormat format = FormatOfFactor(*factor, options.type);
       writer.Declare(factor->name, format, factor->shape);
       if (format != options.type) done.kept_f16.push_back(factor->name);
     }
   }
-  for (const Pair& pair : pairs) {
-    for (const Factor* factor : {&pair.a, &pair.b})
-      writer.Write(factor->name, Encoded(*factor, FormatFor(*factor, options.type)));
+  for (const LoraPair& pair : pairs) {
+    for (const LoraFactor* factor : {&pair.a, &pair.b})
+      writer.Write(factor->name, EncodedFactor(*factor, FormatOfFactor(*factor, options.type)));
   }
   writer.Commit();
-  ReadBack(file.path(), pairs, options.type);
+  ReadFactorsBack(file.path(), pairs, options.type);
   done.layers = std::ssize(pairs);
   done.bytes = static_cast<int64_t>(std::filesystem::file_size(file.path()));
   file.Commit();

@@ -9,14 +9,14 @@
 namespace retort {
 namespace {
 
-bool HasBias(const Layout& layout, LinearId id) {
+bool HasBaseBias(const Layout& layout, LinearId id) {
   return std::ranges::any_of(layout.tensors, [&](const TensorSpec& spec) {
     return spec.target.kind == Target::Kind::kBias && spec.target.id == id;
   });
 }
 
 // DoRA: the row at the norm that was learnt for it.
-void Resize(std::span<float> row, float size) {
+void BringToNorm(std::span<float> row, float size) {
   double squares = 0;
   for (const float v : row) squares += double{v} * v;
   const double factor = size / std::sqrt(squares);
@@ -30,7 +30,7 @@ MergedWeights::MergedWeights(const ModelFiles& files, const Adapter& adapter, Ba
   for (size_t i = 0; i < layout_.linears.size(); ++i) {
     const auto id = static_cast<LinearId>(i);
     const AdapterSite* site = adapter_.at(id);
-    if (!site || !site->bias || HasBias(layout_, id)) continue;
+    if (!site || !site->bias || HasBaseBias(layout_, id)) continue;
     throw InputError(files.path.string(), ": has no bias in ", layout_.linears[i].name,
                      ", into which the adapter's (lora_bias) could be merged; use it unmerged");
   }
@@ -72,7 +72,7 @@ void MergedWeights::MergeRows(LinearId layer, int64_t begin, std::span<float> ro
     if (site->has_start()) AddProduct(rows, begin, site->scale, site->minus_start_b, site->start_a);
     if (site->magnitude) {
       const std::vector<float> sizes = backend_.ToFloats(site->magnitude->value.Part(begin, count));
-      for (int64_t i = 0; i < count; ++i) Resize(row(i), sizes[static_cast<size_t>(i)]);
+      for (int64_t i = 0; i < count; ++i) BringToNorm(row(i), sizes[static_cast<size_t>(i)]);
     }
   }
   if (const TrainedRows* trained = adapter_.rows(layer)) {

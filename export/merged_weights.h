@@ -23,7 +23,8 @@ class MergedWeights {
   // its own.
   bool Unties() const;
 
-  // Changes rows [begin, begin + n) of a layer's matrix, whose values are given, to the merged ones.
+  // Changes rows [begin, begin + n) of a layer's matrix, whose values are given, to the merged
+  // ones.
   void MergeRows(LinearId layer, int64_t begin, std::span<float> rows) const;
   // The same for a bias or a gain, as FetchVector gives it.
   void MergeVector(const TensorSpec& spec, std::span<float> values) const;

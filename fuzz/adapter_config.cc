@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // adapter_config.json, and the modules of a small model that it targets.
 #include "fuzz/support.h"
-#include "model/adapter.h"
+#include "model/adapter_builder.h"
 #include "model/adapter_targets.h"
 #include "model/layout.h"
 
@@ -17,10 +17,16 @@ const Layout& SmallLayout() {
   return layout;
 }
 
+Backend& SmallBackend() {
+  static const auto backend = MakeReferenceBackend();
+  return *backend;
+}
+
 void Use(const Path& folder) {
   const AdapterConfig config = ReadAdapterConfig(folder);
   LoraScale(config.alpha, config.rank, config.rslora);
   AdapterTargets targets(config);
+  AdapterBuilder(config, SmallLayout(), SmallBackend(), "file").Build(AdapterBuilder::For::kFile);
   for (const LinearSpec& linear : SmallLayout().linears)
     targets.Has(linear), targets.RankOf(linear), targets.AlphaOf(linear);
 }

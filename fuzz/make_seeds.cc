@@ -223,7 +223,14 @@ void PutAdapterConfig(const Seeds& seeds) {
 "exclude_modules":["k_proj"],"rank_pattern":{},"modules_to_save":null,"init_lora_weights":true})",
        R"x({"peft_type":"LORA","r":4,"lora_alpha":4,"target_modules":".*\\.(q|v)_proj","use_dora":false})x",
        R"({"peft_type":"LORA","r":1,"lora_alpha":0.5,"target_modules":"all-linear",
-"exclude_modules":"model.layers.0.*","layers_to_transform":[1],"layers_pattern":"layers"})"});
+"exclude_modules":"model.layers.0.*","layers_to_transform":[1],"layers_pattern":"layers"})",
+       R"x({"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["q_proj","lm_head"],"use_dora":true,
+"rank_pattern":{"layers\\.1\\..*q_proj":4,"k_proj":2},"alpha_pattern":{"(q|k)_proj":1.5},"bias":"lora_only"})x",
+       R"({"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["embed_tokens","up_proj"],"lora_bias":false,
+"modules_to_save":["lm_head","norm"],"trainable_token_indices":{"lm_head":[1]},"init_lora_weights":"gaussian",
+"target_parameters":[],"bias":"all"})",
+       R"({"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["q_proj"],"trainable_token_indices":[1,7],
+"lora_bias":true,"init_lora_weights":"pissa_niter_4","ensure_weight_tying":true})"});
 }
 
 void PutRecipe(const Seeds& seeds) {

@@ -30,6 +30,7 @@ struct AdapterSite {
 
   Parameter a, b;  // [R,in], [out,R]
   float scale;
+  int64_t rank = 0;
   std::unique_ptr<Parameter> magnitude;  // [out], or null
   std::unique_ptr<Parameter> bias;       // [out], added times `scale`; or null
   Tensor start_a, minus_start_b;         // A0 and -B0 as A and B, or empty
@@ -38,7 +39,8 @@ struct AdapterSite {
   bool has_start() const { return static_cast<bool>(start_a); }
 };
 
-// A [R,in] and B [out,R] of all that is added to W: with A0 and -B0 below and beside them, if there.
+// A [R,in] and B [out,R] of all that is added to W: with A0 and -B0 below and beside them, if they
+// are there.
 struct WholeFactors {
   Tensor a, b;
 };
@@ -61,15 +63,16 @@ struct TrainedRows {
 struct AdapterTensor {
   std::string key;  // PEFT's
   Parameter* parameter;
+  Shape shape;  // of the parameter
   // kTransposed: PEFT stores the transpose. kAbove: the file may hold `start` below it, kBeside: to
   // its right, as a plain adapter of twice the rank does.
   // kExpertA, kExpertB: the file holds the factors of all experts (Experts).
   enum class Form { kPlain, kTransposed, kAbove, kBeside, kExpertA, kExpertB } form = Form::kPlain;
   Tensor start = {};
   double offset = 0;  // the file stores value - offset (TensorSpec::offset)
-  // PEFT's factors of E stacked experts [E,out,in]: A [E R,in], rank by rank of the first expert, then
-  // of the next; B [out,R E], expert by expert of the first rank, then of the next. Of B this is
-  // `expert`'s rows from `first_row` on.
+  // PEFT's factors of E stacked experts [E,out,in]: A [E R,in], rank by rank of the first expert,
+  // then of the next; B [out,R E], expert by expert of the first rank, then of the next. Of B this
+  // is `expert`'s, rows from `first_row` on.
   struct Experts {
     int64_t expert = 0, count = 0, first_row = 0, rows = 0;
   } experts = {};

@@ -11,10 +11,10 @@
 namespace retort {
 namespace {
 
-constexpr std::string_view kPrefix = "base_model.model.";
+constexpr std::string_view kPeftPrefix = "base_model.model.";
 
 // "model.norm" of "model.norm.weight"
-std::string ModuleOf(const TensorSpec& spec) {
+std::string ModuleOfTensor(const TensorSpec& spec) {
   const size_t dot = spec.name.rfind('.');
   const std::string_view last = std::string_view(spec.name).substr(dot + 1);
   return last == "weight" || last == "bias" ? spec.name.substr(0, dot) : spec.name;
@@ -24,7 +24,7 @@ std::string ModuleOf(const TensorSpec& spec) {
 std::string ModuleOfParameter(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
 // Whether the module or one that it is part of has a name with one of these ends.
-bool IsSaved(const std::string& module, const std::string& member) {
+bool IsInModule(const std::string& module, const std::string& member) {
   for (size_t end = module.size(); end != std::string::npos && end > 0;
        end = module.rfind('.', end - 1)) {
     if (std::string_view(module).substr(0, end).ends_with(member)) return true;
@@ -56,7 +56,13 @@ void AdapterBuilder::CheckLayersExist() const {
   }
 }
 
+// What is read from a file is allocated when its shape was compared with the file's.
+Tensor AdapterBuilder::Begin(const Shape& shape) const {
+  return purpose_ == For::kNew ? backend_.Zeros(shape) : Tensor();
+}
+
 std::unique_ptr<Adapter> AdapterBuilder::Build(For purpose) {
+  purpose_ = purpose;
   if (purpose == For::kNew) targets_.CheckAllMatch(layout_);
   CheckLayersExist();
   out_ = std::make_unique<Adapter>();
@@ -85,17 +91,17 @@ std::unique_ptr<Adapter> AdapterBuilder::Build(For purpose) {
 void AdapterBuilder::AddSite(LinearId id) {
   const LinearSpec& linear = layout_.of(id);
   const int64_t rank = targets_.RankOf(linear);
-  const std::string name = Cat(kPrefix, linear.name);
+  const std::string name = Cat(kPeftPrefix, linear.name);
   auto site = std::make_unique<AdapterSite>(
-      name + ".lora_A", backend_.Zeros({rank, linear.cols}), name + ".lora_B",
-      backend_.Zeros({linear.rows, rank}),
+      name + ".lora_A", Begin({rank, linear.cols}), name + ".lora_B", Begin({linear.rows, rank}),
       static_cast<float>(LoraScale(targets_.AlphaOf(linear), rank, config_.rslora)));
   auto& tensors = out_->tensors_;
-  tensors.push_back({.key = site->a.name + ".weight", .parameter = &site->a});
-  tensors.push_back({.key = site->b.name + ".weight", .parameter = &site->b});
+  site->rank = rank;
+  tensors.push_back({site->a.name + ".weight", &site->a, {rank, linear.cols}});
+  tensors.push_back({site->b.name + ".weight", &site->b, {linear.rows, rank}});
   const auto add = [&](const char* end, std::unique_ptr<Parameter>& to) {
-    to = std::make_unique<Parameter>(name + end, backend_.Zeros({linear.rows}));
-    tensors.push_back({.key = to->name, .parameter = to.get()});
+    to = std::make_unique<Parameter>(name + end, Begin({linear.rows}));
+    tensors.push_back({to->name, to.get(), {linear.rows}});
   };
   if (config_.dora) add(".lora_magnitude_vector", site->magnitude);
   if (config_.lora_bias) add(".lora_B.bias", site->bias);
@@ -143,19 +149,22 @@ void AdapterBuilder::AddExpertSite(const TensorSpec& spec, bool inner) {
   parameter.name = spec.stacked.name;
   const int64_t rank = targets_.RankOf(parameter);
   auto site = std::make_unique<AdapterSite>(
-      Cat(kPrefix, linear.name, ".lora_A"), backend_.Zeros({rank, linear.cols}),
-      Cat(kPrefix, linear.name, ".lora_B"), backend_.Zeros({linear.rows, rank}),
+      Cat(kPeftPrefix, linear.name, ".lora_A"), Begin({rank, linear.cols}),
+      Cat(kPeftPrefix, linear.name, ".lora_B"), Begin({linear.rows, rank}),
       static_cast<float>(LoraScale(targets_.AlphaOf(parameter), rank, config_.rslora)));
   const std::string key =
-      Cat(kPrefix, ModuleOfParameter(spec.stacked.name), inner ? ".base_layer" : "");
+      Cat(kPeftPrefix, ModuleOfParameter(spec.stacked.name), inner ? ".base_layer" : "");
   const int64_t rows = spec.stacked.shape[1];
   const AdapterTensor::Experts place{spec.expert, spec.experts, spec.stacked.begin % rows, rows};
+  site->rank = rank;
   out_->tensors_.push_back({.key = key + ".lora_A.weight",
                             .parameter = &site->a,
+                            .shape = {rank, linear.cols},
                             .form = AdapterTensor::Form::kExpertA,
                             .experts = place});
   out_->tensors_.push_back({.key = key + ".lora_B.weight",
                             .parameter = &site->b,
+                            .shape = {linear.rows, rank},
                             .form = AdapterTensor::Form::kExpertB,
                             .experts = place});
   out_->sites_[id] = std::move(site);
@@ -173,23 +182,24 @@ void AdapterBuilder::AddEmbeddingSite(LinearId id) {
   refuse(config_.lora_bias, "lora_bias", "lora_bias");
   refuse(TakesPartOfBase(config_.start), "init_weights", "init_lora_weights");
   const int64_t rank = targets_.RankOf(table);
-  const std::string name = Cat(kPrefix, table.name);
+  const std::string name = Cat(kPeftPrefix, table.name);
   auto site = std::make_unique<AdapterSite>(
-      name + ".lora_embedding_B", backend_.Zeros({rank, table.cols}), name + ".lora_embedding_A",
-      backend_.Zeros({table.rows, rank}),
+      name + ".lora_embedding_B", Begin({rank, table.cols}), name + ".lora_embedding_A",
+      Begin({table.rows, rank}),
       static_cast<float>(LoraScale(targets_.AlphaOf(table), rank, config_.rslora)));
-  for (Parameter* p : {&site->b, &site->a}) {
-    out_->tensors_.push_back(
-        {.key = p->name, .parameter = p, .form = AdapterTensor::Form::kTransposed});
-  }
+  site->rank = rank;
+  constexpr auto kTurned = AdapterTensor::Form::kTransposed;
+  out_->tensors_.push_back({site->b.name, &site->b, {table.rows, rank}, kTurned});
+  out_->tensors_.push_back({site->a.name, &site->a, {rank, table.cols}, kTurned});
   out_->sites_[static_cast<size_t>(id)] = std::move(site);
 }
 
 std::unique_ptr<Parameter> AdapterBuilder::Own(const TensorSpec& spec, const std::string& key) {
   const bool matrix = spec.shape.size() == 2;
-  auto own = std::make_unique<Parameter>(
-      key, backend_.Zeros(matrix ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.elements()}));
-  out_->tensors_.push_back({.key = key, .parameter = own.get(), .offset = spec.offset});
+  const Shape shape = matrix ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.elements()};
+  auto own = std::make_unique<Parameter>(key, Begin(shape));
+  out_->tensors_.push_back(
+      {.key = key, .parameter = own.get(), .shape = shape, .offset = spec.offset});
   return own;
 }
 
@@ -205,19 +215,19 @@ void AdapterBuilder::AddSavedModules() {
   const auto saved = [&](const std::string& module) {
     bool any = false;
     for (const std::string& member : config_.saved_modules) {
-      if (!IsSaved(module, member)) continue;
+      if (!IsInModule(module, member)) continue;
       found.insert(member);
       any = true;
     }
     return any;
   };
   for (const TensorSpec& spec : layout_.tensors) {
-    if (!saved(ModuleOf(spec))) continue;
+    if (!saved(ModuleOfTensor(spec))) continue;
     if (spec.expert >= 0) {
-      throw InputError(Key("modules_to_save", "modules_to_save"), " names ", ModuleOf(spec),
+      throw InputError(Key("modules_to_save", "modules_to_save"), " names ", ModuleOfTensor(spec),
                        "; experts cannot be trained whole beside an adapter");
     }
-    Put(spec, Own(spec, Cat(kPrefix, spec.name)));
+    Put(spec, Own(spec, Cat(kPeftPrefix, spec.name)));
   }
   // A copy of a tied head is trained without the embedding.
   const LinearSpec& head = layout_.of(layout_.head);
@@ -225,7 +235,7 @@ void AdapterBuilder::AddSavedModules() {
     const TensorSpec spec{.name = head.name + ".weight",
                           .shape = {head.rows, head.cols},
                           .target = {Target::Kind::kLinear, layout_.head}};
-    Put(spec, Own(spec, Cat(kPrefix, spec.name)));
+    Put(spec, Own(spec, Cat(kPeftPrefix, spec.name)));
   }
   for (const std::string& member : config_.saved_modules) {
     if (!found.contains(member)) {
@@ -247,16 +257,16 @@ void AdapterBuilder::AddBiases() {
     if (!wanted || (of_linear && out_->own_bias(spec.target.id)) ||
         (!of_linear && (spec.is_matrix() || out_->own_gain(spec.target.id))))
       continue;
-    const std::string module = ModuleOf(spec);
-    Put(spec,
-        Own(spec, adapted ? Cat(kPrefix, module, ".base_layer.bias") : Cat(kPrefix, spec.name)));
+    const std::string module = ModuleOfTensor(spec);
+    Put(spec, Own(spec, adapted ? Cat(kPeftPrefix, module, ".base_layer.bias")
+                                : Cat(kPeftPrefix, spec.name)));
   }
 }
 
 void AdapterBuilder::AddRows(const std::string& module, const std::vector<int64_t>& ids) {
   const std::string key = Key("trainable_tokens", "trainable_token_indices");
   LinearId id = layout_.embedding;
-  const auto is = [&](LinearId layer) { return IsSaved(layout_.of(layer).name, module); };
+  const auto is = [&](LinearId layer) { return IsInModule(layout_.of(layer).name, module); };
   if (!module.empty() && !is(id)) {
     if (!is(layout_.head))
       throw InputError(key, ": ", Quoted(module), " is not the embedding or the head, ",
@@ -281,10 +291,11 @@ void AdapterBuilder::AddRows(const std::string& module, const std::vector<int64_
     numbers.push_back(static_cast<int32_t>(token));
   }
   if (numbers.empty()) return;
+  const Shape shape{std::ssize(numbers), layer.cols};
   auto rows = std::make_unique<TrainedRows>(
-      Cat(kPrefix, layer.name, ".token_adapter.trainable_tokens_delta"),
-      backend_.Zeros({std::ssize(numbers), layer.cols}), numbers, backend_.Upload(numbers));
-  out_->tensors_.push_back({.key = rows->rows.name, .parameter = &rows->rows});
+      Cat(kPeftPrefix, layer.name, ".token_adapter.trainable_tokens_delta"), Begin(shape), numbers,
+      backend_.Upload(numbers));
+  out_->tensors_.push_back({rows->rows.name, &rows->rows, shape});
   (id == layout_.embedding ? out_->embedding_rows_ : out_->head_rows_) = std::move(rows);
 }
 

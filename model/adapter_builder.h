@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes an adapter's tensors, all zero, for the layers that its configuration means.
+// Makes an adapter's tensors for the layers that its configuration means: zeros, or empty ones that
+// a file is to fill.
 #pragma once
 
 #include <memory>
@@ -24,6 +25,7 @@ class AdapterBuilder {
   std::unique_ptr<Adapter> Build(For purpose);
 
  private:
+  Tensor Begin(const Shape& shape) const;
   void AddSite(LinearId id);
   void AddEmbeddingSite(LinearId id);
   void AddParameters();
@@ -42,6 +44,7 @@ class AdapterBuilder {
   Backend& backend_;
   const std::string where_;
   AdapterTargets targets_;
+  For purpose_ = For::kNew;
   std::unique_ptr<Adapter> out_;
 };
 

@@ -239,7 +239,12 @@ AdapterConfig ReadAdapterConfig(const Path& folder) {
   c.parameters = StringsOf(j, "target_parameters", where);
   c.start = ReadStart(j, where);
   c.targets = StringsOf(j, "target_modules", where);
-  if (c.targets.empty()) c.target_pattern = GetString(j, "target_modules", where, "all-linear");
+  const auto modules = j.find("target_modules");
+  const bool none = modules == j.end() || !IsSet(*modules);
+  if (none && !c.parameters.empty())
+    c.target_pattern = "";  // parameters alone
+  else if (c.targets.empty())
+    c.target_pattern = GetString(j, "target_modules", where, "all-linear");
   RefuseTying(j, c, where);
   return c;
 }

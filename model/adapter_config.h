@@ -60,8 +60,8 @@ bool IsAdapterStart(const std::string& start);
 bool Targets(const AdapterConfig& config, const LinearSpec& linear);
 
 // Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does
-// not change what a trained adapter computes, or it has the value that does not. Throws Error{kInput}
-// naming the file and any other key, such as LoRA on parameters or keys of later versions.
+// not change what a trained adapter computes, or it has the value that does not. Throws
+// Error{kInput} naming the file and any other key, such as those of later versions.
 AdapterConfig ReadAdapterConfig(const Path& folder);
 
 }  // namespace retort

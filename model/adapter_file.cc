@@ -66,7 +66,7 @@ std::map<std::string, std::string> KeysOf(const TensorTable& table) {
 
 // The tensor's shape in the file, with `start` if the file holds that too.
 std::vector<int64_t> ShapeInFile(const AdapterTensor& t, const TensorEntry* entry) {
-  const Shape& shape = t.parameter->value.shape();
+  const Shape& shape = t.shape;
   std::vector<int64_t> dims;
   for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape[i]);
   if (t.form == AdapterTensor::Form::kTransposed) std::swap(dims[0], dims[1]);
@@ -85,7 +85,7 @@ int64_t PlaceInFile(const AdapterTensor& t, int64_t r, int64_t c, int64_t file_c
     case AdapterTensor::Form::kTransposed:
       return c * file_cols + r;
     case AdapterTensor::Form::kExpertA:
-      return (e.expert * t.parameter->value.rows() + r) * file_cols + c;
+      return (e.expert * t.shape[0] + r) * file_cols + c;
     case AdapterTensor::Form::kExpertB:
       return (e.first_row + r) * file_cols + c * e.count + e.expert;
     default:
@@ -101,8 +101,8 @@ class TensorReader {
   std::vector<float> ValuesOf(const AdapterTensor& t, const std::string& name) {
     const std::vector<int64_t> shape = ShapeInFile(t, table_.Find(name));
     if (name != name_) Decode(t, name, shape);
-    if (t.parameter->value.shape().rank() < 2) return values_;
-    const int64_t rows = t.parameter->value.rows(), cols = t.parameter->value.cols();
+    if (t.shape.rank() < 2) return values_;
+    const int64_t rows = t.shape[0], cols = t.shape[1];
     std::vector<float> out(static_cast<size_t>(rows * cols));
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < cols; ++c) {
@@ -142,7 +142,7 @@ void Adapter::Read(const TensorTable& table, Backend& backend) {
   for (const AdapterTensor& t : wanted) {
     const auto found = keys.find(t.key);
     const std::string& name = found == keys.end() ? t.key : found->second;
-    t.parameter->value = backend.FromFloats(reader.ValuesOf(t, name), t.parameter->value.shape());
+    t.parameter->value = backend.FromFloats(reader.ValuesOf(t, name), t.shape);
     used.insert(t.key);
   }
   for (const auto& [key, name] : keys) {

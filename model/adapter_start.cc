@@ -11,13 +11,13 @@
 namespace retort {
 namespace {
 
-RandomStream RandomOf(uint64_t seed, const LinearSpec& linear) {
+RandomStream RandomOfLayer(uint64_t seed, const LinearSpec& linear) {
   return RandomStream(MakeKey(seed, RandomUse::kInit, NameKey(linear.name)));
 }
 
 void StartSite(AdapterSite& site, const LinearSpec& linear, const std::string& start, uint64_t seed,
                Backend& backend) {
-  RandomStream random = RandomOf(seed, linear);
+  RandomStream random = RandomOfLayer(seed, linear);
   const int64_t rank = site.a.value.rows();
   std::vector<float> a(static_cast<size_t>(rank * linear.cols));
   const double bound = 1 / std::sqrt(static_cast<double>(linear.cols));
@@ -33,7 +33,7 @@ void StartSite(AdapterSite& site, const LinearSpec& linear, const std::string& s
 }
 
 // The tensor that fills the place; a tied head's is the embedding's.
-const TensorSpec& SpecOf(const Layout& layout, const Target& target) {
+const TensorSpec& SpecOfPlace(const Layout& layout, const Target& target) {
   const TensorSpec* table = nullptr;
   for (const TensorSpec& spec : layout.tensors) {
     if (spec.target.kind == target.kind && spec.target.id == target.id) return spec;
@@ -45,8 +45,8 @@ const TensorSpec& SpecOf(const Layout& layout, const Target& target) {
 }
 
 // Rows of a matrix of the base.
-std::vector<float> RowsOf(const ModelFiles& files, const TensorSpec& spec,
-                          const std::vector<int32_t>& rows, Backend& backend) {
+std::vector<float> RowsOfBase(const ModelFiles& files, const TensorSpec& spec,
+                              const std::vector<int32_t>& rows, Backend& backend) {
   const Weight w = FetchTensor(files, spec, backend.host_memory());
   std::vector<float> out(rows.size() * static_cast<size_t>(w.cols()));
   for (size_t i = 0; i < rows.size(); ++i)
@@ -54,10 +54,10 @@ std::vector<float> RowsOf(const ModelFiles& files, const TensorSpec& spec,
   return out;
 }
 
-std::vector<float> MatrixOf(const ModelFiles& files, const TensorSpec& spec, Backend& backend) {
+std::vector<float> MatrixOfBase(const ModelFiles& files, const TensorSpec& spec, Backend& backend) {
   std::vector<int32_t> all(static_cast<size_t>(spec.shape[0]));
   for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int32_t>(i);
-  return RowsOf(files, spec, all, backend);
+  return RowsOfBase(files, spec, all, backend);
 }
 
 // Everything that stands in the place of a tensor of the base.
@@ -65,10 +65,10 @@ void CopyBase(Adapter& adapter, const Layout& layout, Backend& backend, const Ad
   const auto copy = [&](Parameter* own, const Target& target) {
     if (!own) return;
     RETORT_CHECK(base.files, own->name, " begins as the base's");
-    const TensorSpec& spec = SpecOf(layout, target);
-    own->value = backend.FromFloats(
-        spec.is_matrix() ? MatrixOf(*base.files, spec, backend) : FetchVector(*base.files, spec),
-        own->value.shape());
+    const TensorSpec& spec = SpecOfPlace(layout, target);
+    own->value = backend.FromFloats(spec.is_matrix() ? MatrixOfBase(*base.files, spec, backend)
+                                                     : FetchVector(*base.files, spec),
+                                    own->value.shape());
   };
   for (size_t i = 0; i < layout.linears.size(); ++i) {
     const auto id = static_cast<LinearId>(i);
@@ -83,8 +83,8 @@ void CopyBase(Adapter& adapter, const Layout& layout, Backend& backend, const Ad
     TrainedRows* trained = adapter.rows(id);
     if (!trained) continue;
     RETORT_CHECK(base.files, trained->rows.name, " begins as the base's");
-    const TensorSpec& spec = SpecOf(layout, {Target::Kind::kLinear, id});
-    trained->rows.value = backend.FromFloats(RowsOf(*base.files, spec, trained->ids, backend),
+    const TensorSpec& spec = SpecOfPlace(layout, {Target::Kind::kLinear, id});
+    trained->rows.value = backend.FromFloats(RowsOfBase(*base.files, spec, trained->ids, backend),
                                              trained->rows.value.shape());
   }
 }
@@ -116,23 +116,24 @@ void TakePartsOfBase(Adapter& adapter, const Layout& layout, uint64_t seed, Back
     AdapterSite* site = adapter.at(static_cast<LinearId>(i));
     if (!site) continue;
     const LinearSpec& linear = layout.linears[i];
-    const TensorSpec& spec = SpecOf(layout, {Target::Kind::kLinear, static_cast<LinearId>(i)});
-    const std::vector<float> w = MatrixOf(files, spec, backend);
-    const int64_t rank = site->a.value.rows();
+    const TensorSpec& spec = SpecOfPlace(layout, {Target::Kind::kLinear, static_cast<LinearId>(i)});
+    const std::vector<float> w = MatrixOfBase(files, spec, backend);
+    const int64_t rank = site->rank;
     const WeightMatrix matrix{w, linear.rows, linear.cols};
     if (rank > std::min(linear.rows, linear.cols)) {
       throw InputError("adapter: ", start, " of rank ", rank, " takes more than there is of ",
                        linear.name, ", ", linear.rows, " x ", linear.cols);
     }
-    RandomStream random = RandomOf(seed, linear);
+    RandomStream random = RandomOfLayer(seed, linear);
     WeightPart part =
         start == "olora" ? OrthogonalPart(matrix, rank)
                          : PrincipalPart(matrix, rank, site->scale, PissaIterations(start), random);
-    site->start_a = backend.FromFloats(part.a, site->a.value.shape());
-    site->b.value = backend.FromFloats(part.b, site->b.value.shape());
+    const Shape a{rank, linear.cols}, b{linear.rows, rank};
+    site->start_a = backend.FromFloats(part.a, a);
+    site->a.value = backend.FromFloats(part.a, a);  // apart: the optimiser writes in place
+    site->b.value = backend.FromFloats(part.b, b);
     for (float& v : part.b) v = -v;
-    site->minus_start_b = backend.FromFloats(part.b, site->b.value.shape());
-    site->a.value = backend.FromFloats(part.a, site->a.value.shape());
+    site->minus_start_b = backend.FromFloats(part.b, b);
   }
 }
 

@@ -47,7 +47,7 @@ class AdapterSum {
       for (Parameter* p : {&site->a, &site->b, site->bias.get()}) {
         if (p)
           tensors.push_back(
-              {.key = p == site->bias.get() ? p->name : p->name + ".weight", .parameter = p});
+              {p == site->bias.get() ? p->name : p->name + ".weight", p, p->value.shape()});
       }
     }
     for (size_t i = 0; i < out_->sites_.size(); ++i) {
@@ -58,12 +58,12 @@ class AdapterSum {
     }
     const auto own = [&](const auto& list) {
       for (const auto& p : list) {
-        if (p) tensors.push_back({.key = p->name, .parameter = p.get()});
+        if (p) tensors.push_back({p->name, p.get(), p->value.shape()});
       }
     };
     own(out_->own_weights_), own(out_->own_biases_), own(out_->own_gains_);
     for (const auto& rows : {out_->embedding_rows_.get(), out_->head_rows_.get()}) {
-      if (rows) tensors.push_back({.key = rows->rows.name, .parameter = &rows->rows});
+      if (rows) tensors.push_back({rows->rows.name, &rows->rows, rows->rows.value.shape()});
     }
     return std::move(out_);
   }
@@ -93,6 +93,7 @@ class AdapterSum {
     backend_.CopyColumns(a, 0, lower);
     backend_.AddColumns(scaled, before, all_b);
     auto next = std::make_unique<AdapterSite>(site.a.name, all_a, site.b.name, all_b, 1.0f);
+    next->rank = before + rank;
     if (sum) next->bias = std::move(sum->bias);
     if (site.bias) {
       Tensor bias = backend_.New(site.bias->value.shape());

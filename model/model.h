@@ -16,8 +16,8 @@ class Model {
 
   // The last block's output after the final norm: [T,C].
   Var Hidden(Context& context, const ForwardPass& pass) const;
-  // In the following, `adapter` is that of the pass that made the hidden states; null: none. It must
-  // outlive the tape's Run().
+  // In the following, `adapter` is that of the pass that made the hidden states; null: none. It
+  // must outlive the tape's Run().
   //
   // The losses, f64 [N], at rows[i] (i32 [N]) of hidden (ops::HeadLoss).
   Tensor Losses(Context& context, const Adapter* adapter, const Var& hidden, const Tensor& rows,

@@ -9,54 +9,55 @@
 namespace retort {
 namespace {
 
-using Matrix = Eigen::MatrixXd;
+using Doubles = Eigen::MatrixXd;
 using Rows = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-Matrix InDouble(const WeightMatrix& w) {
+Doubles InDoubles(const WeightMatrix& w) {
   return Eigen::Map<const Rows>(w.values.data(), w.rows, w.cols).cast<double>();
 }
 
-std::vector<float> InFloats(const Matrix& m) {
+std::vector<float> InFloats(const Doubles& m) {
   std::vector<float> out(static_cast<size_t>(m.size()));
   Eigen::Map<Rows>(out.data(), m.rows(), m.cols()) = m.cast<float>();
   return out;
 }
 
 // An orthonormal basis of the columns; their signs are those of Householder's reflections.
-Matrix BasisOf(const Matrix& m) {
-  const Eigen::HouseholderQR<Matrix> qr(m);
-  return qr.householderQ() * Matrix::Identity(m.rows(), m.cols());
+Doubles BasisOf(const Doubles& m) {
+  const Eigen::HouseholderQR<Doubles> qr(m);
+  return qr.householderQ() * Doubles::Identity(m.rows(), m.cols());
 }
 
 // The R largest singular values of W = U S V^T, with their columns of U and V.
-struct Singular {
-  Matrix u, v;
+struct SingularPart {
+  Doubles u, v;
   Eigen::VectorXd s;
 };
 
-Singular Exactly(const Matrix& w, int64_t rank) {
+SingularPart ExactPart(const Doubles& w, int64_t rank) {
   const bool wide = w.rows() <= w.cols();
-  const Matrix gram = wide ? Matrix(w * w.transpose()) : Matrix(w.transpose() * w);
-  const Eigen::SelfAdjointEigenSolver<Matrix> solver(gram);  // smallest first
-  const Matrix vectors = solver.eigenvectors().rightCols(rank).rowwise().reverse();
+  const Doubles gram = wide ? Doubles(w * w.transpose()) : Doubles(w.transpose() * w);
+  const Eigen::SelfAdjointEigenSolver<Doubles> solver(gram);  // smallest first
+  const Doubles vectors = solver.eigenvectors().rightCols(rank).rowwise().reverse();
   // What W makes of a singular vector is the other one, as long as its singular value.
-  Matrix other = wide ? Matrix(w.transpose() * vectors) : Matrix(w * vectors);
+  Doubles other = wide ? Doubles(w.transpose() * vectors) : Doubles(w * vectors);
   const Eigen::VectorXd s = other.colwise().norm();
   for (int64_t i = 0; i < rank; ++i) {
     if (s(i) > 0) other.col(i) /= s(i);
   }
-  return wide ? Singular{vectors, other, s} : Singular{other, vectors, s};
+  return wide ? SingularPart{vectors, other, s} : SingularPart{other, vectors, s};
 }
 
-Singular FromSubspace(const Matrix& w, int64_t rank, int64_t iterations, RandomStream& random) {
+SingularPart SubspacePart(const Doubles& w, int64_t rank, int64_t iterations,
+                          RandomStream& random) {
   constexpr int64_t kMore = 8;  // further dimensions
   const int64_t wanted = std::min({rank + kMore, w.rows(), w.cols()});
-  Matrix start(w.cols(), wanted);
+  Doubles start(w.cols(), wanted);
   for (int64_t i = 0; i < start.size(); ++i) start.data()[i] = random.Normal();
-  Matrix basis = BasisOf(w * start);
+  Doubles basis = BasisOf(w * start);
   for (int64_t i = 0; i < iterations; ++i) basis = BasisOf(w * BasisOf(w.transpose() * basis));
   // The singular values of the small matrix are W's within the subspace.
-  const Singular small = Exactly(basis.transpose() * w, rank);
+  const SingularPart small = ExactPart(basis.transpose() * w, rank);
   return {basis * small.u, small.v, small.s};
 }
 
@@ -64,16 +65,16 @@ Singular FromSubspace(const Matrix& w, int64_t rank, int64_t iterations, RandomS
 
 WeightPart PrincipalPart(const WeightMatrix& matrix, int64_t rank, double scale, int64_t iterations,
                          RandomStream& random) {
-  const Matrix w = InDouble(matrix);
-  const Singular part =
-      iterations == 0 ? Exactly(w, rank) : FromSubspace(w, rank, iterations, random);
+  const Doubles w = InDoubles(matrix);
+  const SingularPart part =
+      iterations == 0 ? ExactPart(w, rank) : SubspacePart(w, rank, iterations, random);
   const Eigen::VectorXd root = (part.s / scale).cwiseSqrt();
   return {InFloats(root.asDiagonal() * part.v.transpose()), InFloats(part.u * root.asDiagonal())};
 }
 
 WeightPart OrthogonalPart(const WeightMatrix& matrix, int64_t rank) {
-  const Matrix w = InDouble(matrix);
-  const Matrix q = BasisOf(w.leftCols(rank));
+  const Doubles w = InDoubles(matrix);
+  const Doubles q = BasisOf(w.leftCols(rank));
   return {InFloats(q.transpose() * w), InFloats(q)};
 }
 

@@ -60,7 +60,7 @@ def make_rows(random, count):
 
 
 def write_adapter(folder, config):
-    """A PEFT folder on the attention of every layer. PEFT's own for experts, on stacked parameters, is not read yet."""
+    """A PEFT folder on the attention of every layer. PEFT's own for experts, on stacked parameters, cannot be trained."""
     random, rank = np.random.RandomState(5), 8
     head = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
     q, kv, width = config["num_attention_heads"] * head, config["num_key_value_heads"] * head, config["hidden_size"]

@@ -324,6 +324,62 @@ TEST(Adapter, LayersToTransformAreTheOnlyOnes) {
             "numbered from 0");
 }
 
+// PEFT's factors of stacked experts: A [E R,in] by expert, B [out,R E] by rank; gate and up share a
+// tensor, in which up's rows are the later ones.
+TEST(Adapter, ExpertsFactorsAreTakenApart) {
+  constexpr int64_t kExperts = 3, kRank = 2, kWidth = 32, kFfn = 24;
+  TemporaryFolder folder;
+  folder.Put("adapter_config.json",
+             R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": null,
+                 "target_parameters": ["experts.gate_up_proj", "experts.down_proj"]})");
+  Architecture model = FourLayers();
+  model.family = "qwen3_moe";
+  for (BlockSpec& block : model.blocks) {
+    block.mlp.width = kFfn;
+    block.mlp.experts = ExpertsSpec{kExperts, 2, true, 0, false};
+  }
+  const Layout layout = LayoutOf(model);
+  SafetensorsWriter writer(folder.path() / "adapter_model.safetensors", {});
+  const auto put = [&](bool declare) {
+    for (int layer = 0; layer < 4; ++layer) {
+      const auto one = [&](const char* end, int64_t rows, int64_t cols, float base) {
+        const std::string name = Cat("base_model.model.model.layers.", layer, ".mlp.experts", end);
+        if (declare) return writer.Declare(name, WeightFormat::kF32, {rows, cols});
+        std::vector<float> values;
+        for (int64_t i = 0; i < rows * cols; ++i) values.push_back(base + static_cast<float>(i));
+        writer.Write(name, std::as_bytes(std::span(values)));
+      };
+      one(".base_layer.lora_A.weight", kExperts * kRank, kWidth, 0);
+      one(".base_layer.lora_B.weight", 2 * kFfn, kExperts * kRank, 1000);
+      one(".lora_A.weight", kExperts * kRank, kFfn, 5000);
+      one(".lora_B.weight", kWidth, kExperts * kRank, 9000);
+    }
+  };
+  put(true), put(false);
+  writer.Commit();
+  const auto backend = MakeReferenceBackend();
+  const auto adapter = Adapter::Load(folder.path(), layout, *backend);
+  size_t sites = 0;
+  for (size_t id = 0; id < layout.linears.size(); ++id) {
+    const LinearSpec& linear = layout.linears[id];
+    const AdapterSite* site = adapter->at(static_cast<LinearId>(id));
+    ASSERT_EQ(site != nullptr, linear.expert >= 0) << linear.name;
+    if (!site) continue;
+    ++sites;
+    const std::vector<double> a = backend->ToDoubles(site->a.value),
+                              b = backend->ToDoubles(site->b.value);
+    const bool down = linear.name.ends_with("down_proj"), up = linear.name.ends_with("up_proj");
+    // Row 1 of expert e's A; row 3 of its B at rank 1.
+    const int64_t in = down ? kFfn : kWidth, row = 3 + (up ? kFfn : 0);
+    EXPECT_EQ(a[static_cast<size_t>(in)], (down ? 5000 : 0) + (linear.expert * kRank + 1) * in);
+    EXPECT_EQ(b[3 * kRank + 1],
+              (down ? 9000 : 1000) + row * kExperts * kRank + kExperts + linear.expert)
+        << linear.name;
+    EXPECT_EQ(site->scale, 2);
+  }
+  EXPECT_EQ(sites, 4u * 3 * kExperts);
+}
+
 TEST(Adapter, KeysMayHoldTheAdaptersName) {
   const std::string all = R"(, "layers_to_transform": null)";
   EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".default.weight"), "0 1 2 3 ");

@@ -78,7 +78,9 @@ TEST(WeightParts, TheOrthogonalOneIsTheBeginningOfQr) {
         dot +=
             double{part.b[static_cast<size_t>(r * 4 + i)]} * part.b[static_cast<size_t>(r * 4 + j)];
       EXPECT_NEAR(dot, i == j, 1e-6);
-      if (j < i) EXPECT_NEAR(part.a[static_cast<size_t>(i * 20 + j)], 0, 1e-6);
+      if (j < i) {
+        EXPECT_NEAR(part.a[static_cast<size_t>(i * 20 + j)], 0, 1e-6);
+      }
     }
   }
   for (int64_t r = 0; r < 12; ++r) {

@@ -105,6 +105,27 @@ TEST_F(ResumeTest, AStoppedRunHasSavedItsLastStepAndGoesOnToTheSameBytes) {
   EXPECT_EQ(Course("straight"), Course("stopped"));
 }
 
+// Whatever an adapter has beside A and B comes back from a checkpoint; what was taken out of the
+// base is computed again.
+TEST_F(ResumeTest, EveryKindOfAdapterGoesOnToTheSameBytes) {
+  const std::vector<std::vector<std::string>> kinds = {
+      {"adapter.dora=true", "adapter.loraplus_ratio=4"},
+      {"adapter.init_weights=pissa"},
+      {"adapter.init_weights=pissa_niter_4", "adapter.rslora=true"},
+      {"adapter.init_weights=olora", R"(adapter.rank_pattern={"up_proj": 2})"},
+      {R"(adapter.targets=["q_proj","embed_tokens"])", R"(adapter.modules_to_save=["norm"])"},
+      {"adapter.trainable_tokens=[10,99]", "adapter.lora_bias=true", "adapter.layers=[1]"}};
+  for (size_t i = 0; i < kinds.size(); ++i) {
+    SCOPED_TRACE(kinds[i][0]);
+    Run(Cat("straight", i), kinds[i]);
+    Run(Cat("killed", i), kinds[i], 5);
+    const RunSummary resumed = Run(Cat("killed", i), kinds[i]);
+    EXPECT_EQ(resumed.steps, 8);
+    EXPECT_EQ(AdapterOf(Cat("straight", i)), AdapterOf(Cat("killed", i)));
+    EXPECT_EQ(Course(Cat("straight", i)), Course(Cat("killed", i)));
+  }
+}
+
 // The last checkpoint stands, the evaluation after it and the summary do not; or do.
 TEST_F(ResumeTest, KilledAfterTheLastCheckpointItEndsAsTheOthersDo) {
   const RunSummary straight = Run("straight");
