@@ -16,9 +16,9 @@ int AvailableProcessors();
 // The largest number of threads that a user may ask for.
 inline constexpr int kMostThreads = 1024;
 
-// What a pool does with its work. kSkipped: nothing. For() returns without calling the body, so that
-// code which leaves all work on values to its pool runs through, allocates what it would allocate,
-// and computes nothing.
+// What a pool does with its work. kSkipped: nothing. For() returns without calling the body, so
+// that code which leaves all work on values to its pool runs through, allocates what it would
+// allocate, and computes nothing.
 enum class PoolWork : uint8_t { kDone, kSkipped };
 
 class ThreadPool {

@@ -131,7 +131,8 @@ TEST_F(GrpoTest, LossAndGradientAreThoseOfTheFormula) {
     const StepBatch step = Prepared(grpo);
     const MicroBatch& micro = step.micro[0];
     const auto reference = Losses(micro, nullptr);
-    // What is differentiated: advantage times -log p in place of the ratio, whose gradient is equal.
+    // What is differentiated: advantage times -log p in place of the ratio, whose gradient is
+    // equal.
     const auto value = [&](bool ratio) {
       const auto losses = Losses(micro, adapter_.get());
       double sum = 0;
