@@ -13,7 +13,7 @@
 namespace CLI {  // NOLINT: the library's own
 class App;
 class Option;
-}
+}  // namespace CLI
 
 namespace retort {
 
