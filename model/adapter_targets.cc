@@ -159,7 +159,8 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
 template <class Number>
 void AdapterTargets::CheckPatterns(const char* key, Patterns<Number>& patterns,
                                    const Layout& layout) {
-  for (auto& [pattern, number] : patterns) {
+  for (auto& entry : patterns) {
+    WholeRegex& pattern = entry.first;
     const bool used = std::ranges::any_of(layout.linears, [&](const LinearSpec& linear) {
       return pattern.Matches(linear.name) && Has(linear);
     });

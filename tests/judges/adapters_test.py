@@ -112,6 +112,7 @@ FURTHER = {
     "pissa_niter_16": dict(target_modules=["q_proj", "down_proj"], init_lora_weights="pissa_niter_16"),
     "experts": dict(target_modules=["q_proj"], target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
                     rank_pattern={"down_proj": 3}),
+    "all of Mixtral": dict(target_modules="all-linear"),  # PEFT makes parameters of it: experts and routers
 }
 
 
@@ -221,10 +222,11 @@ def main():
         for kind in ("lora", "rslora", "patterns", "layers", "pissa", "embeddings"):
             if kind in kinds and (kind, family) != ("embeddings", "qwen2"):  # a tied head by itself is refused
                 follow_gguf(kind, base, gguf, place / f"{family}-{kind}-gguf", checks)
-    for family in ("qwen3_moe", "gemma2"):
+    for family in ("qwen3_moe", "mixtral", "gemma2"):
         hf("random", family, place / family)
     for name in FURTHER:
-        base = place / {"experts": "qwen3_moe", "norms of Gemma": "gemma2", "tokens of an untied head": "llama-0"}.get(name, "qwen2-1")
+        special = {"experts": "qwen3_moe", "all of Mixtral": "mixtral", "norms of Gemma": "gemma2", "tokens of an untied head": "llama-0"}
+        base = place / special.get(name, "qwen2-1")
         for file in tokenizer.iterdir():
             shutil.copy(file, base)
         follow_further(name, base, place / name.replace(" ", "-"), checks)
