@@ -50,6 +50,7 @@ void Compile(const std::string& pattern, std::optional<WholeRegex>* out) {
 template <class Number>
 auto CompileEnds(const std::map<std::string, Number>& patterns) {
   std::vector<std::pair<WholeRegex, Number>> out;
+  out.reserve(patterns.size());
   for (const auto& [pattern, number] : patterns)
     out.emplace_back(WholeRegex(Cat("(.*\\.)?(", FromPython(pattern), ")"), "adapter"), number);
   return out;
