@@ -65,6 +65,7 @@ class LoraFactors {
                          " and not others, which a GGUF stacks; merge it and export the model");
     }
     std::vector<LoraPair> out;
+    out.reserve(pairs.size());
     for (auto& [_, pair] : pairs) out.push_back(std::move(pair));
     return out;
   }

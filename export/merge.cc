@@ -99,7 +99,7 @@ class Merger {
     if (Unties()) writer.Declare(HeadName(), format, TableSpec().shape);
     const auto memory = MakeHostMemory();
     const auto write = [&](const TensorSpec& spec, const std::string& name, LinearId layer) {
-      WriteMatrix(FetchTensor(files_, spec, *memory), format, layer,
+      WriteMatrix(FetchTensor(files_, spec, *memory), tensors.FormatOf(spec), layer,
                   [&](Bytes bytes) { writer.Write(name, bytes); });
     };
     for (const TensorSpec& spec : files_.layout.tensors) {

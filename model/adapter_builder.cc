@@ -23,6 +23,11 @@ std::string ModuleOfTensor(const TensorSpec& spec) {
 // "model.layers.0.mlp.experts" of "model.layers.0.mlp.experts.down_proj"
 std::string ModuleOfParameter(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
+// The tensor as transformers keeps it.
+const std::string& ParameterOf(const TensorSpec& spec) {
+  return spec.stacked.name.empty() ? spec.name : spec.stacked.name;
+}
+
 // Whether the module or one that it is part of has a name with one of these ends.
 bool IsInModule(const std::string& module, const std::string& member) {
   for (size_t end = module.size(); end != std::string::npos && end > 0;
@@ -113,10 +118,13 @@ void AdapterBuilder::AddSite(LinearId id) {
 void AdapterBuilder::AddParameters() {
   std::set<std::string> found;
   const auto named = [&](const TensorSpec& spec) {
-    if (spec.expert < 0 || spec.stacked.name.empty()) return false;
+    const LinearSpec* linear = layout_.LinearOf(spec);
+    const bool stacked = spec.expert >= 0 && !spec.stacked.name.empty();
+    if (!stacked && !(linear && linear->use == LinearUse::kRouter)) return false;
     bool any = false;
     for (const std::string& member : config_.parameters) {
-      if (spec.stacked.name != member && !spec.stacked.name.ends_with("." + member)) continue;
+      const std::string& name = ParameterOf(spec);
+      if (name != member && !name.ends_with("." + member)) continue;
       found.insert(member);
       any = true;
     }
@@ -124,20 +132,20 @@ void AdapterBuilder::AddParameters() {
   };
   std::map<std::string, std::string> outermost;  // of a module: the last of its tensors
   for (const TensorSpec& spec : layout_.tensors) {
-    if (named(spec)) outermost[ModuleOfParameter(spec.stacked.name)] = spec.stacked.name;
+    if (named(spec)) outermost[ModuleOfParameter(ParameterOf(spec))] = ParameterOf(spec);
   }
   for (const TensorSpec& spec : layout_.tensors) {
     if (named(spec))
-      AddExpertSite(spec, outermost[ModuleOfParameter(spec.stacked.name)] != spec.stacked.name);
+      AddParameterSite(spec, outermost[ModuleOfParameter(ParameterOf(spec))] != ParameterOf(spec));
   }
   for (const std::string& member : config_.parameters) {
     if (!found.contains(member))
       throw InputError(Key("parameters", "target_parameters"), ": ", Quoted(member),
-                       " is no tensor of stacked experts of this model");
+                       " is no tensor of stacked experts or a router of this model");
   }
 }
 
-void AdapterBuilder::AddExpertSite(const TensorSpec& spec, bool inner) {
+void AdapterBuilder::AddParameterSite(const TensorSpec& spec, bool inner) {
   const auto id = static_cast<size_t>(spec.target.id);
   const LinearSpec& linear = layout_.linears[id];
   if (out_->sites_[id] || config_.dora || config_.lora_bias || TakesPartOfBase(config_.start))
@@ -146,16 +154,19 @@ void AdapterBuilder::AddExpertSite(const TensorSpec& spec, bool inner) {
         " stands beside what it does not go together with: a module of the same name as "
         "target, DoRA, lora_bias, PiSSA or OLoRA");
   LinearSpec parameter = linear;
-  parameter.name = spec.stacked.name;
+  parameter.name = ParameterOf(spec);
   const int64_t rank = targets_.RankOf(parameter);
   auto site = std::make_unique<AdapterSite>(
       Cat(kPeftPrefix, linear.name, ".lora_A"), Begin({rank, linear.cols}),
       Cat(kPeftPrefix, linear.name, ".lora_B"), Begin({linear.rows, rank}),
       static_cast<float>(LoraScale(targets_.AlphaOf(parameter), rank, config_.rslora)));
   const std::string key =
-      Cat(kPeftPrefix, ModuleOfParameter(spec.stacked.name), inner ? ".base_layer" : "");
-  const int64_t rows = spec.stacked.shape[1];
-  const AdapterTensor::Experts place{spec.expert, spec.experts, spec.stacked.begin % rows, rows};
+      Cat(kPeftPrefix, ModuleOfParameter(parameter.name), inner ? ".base_layer" : "");
+  AdapterTensor::Experts place{0, 1, 0, linear.rows};  // a router is as one expert
+  if (spec.expert >= 0) {
+    const int64_t rows = spec.stacked.shape[1];
+    place = {spec.expert, spec.experts, spec.stacked.begin % rows, rows};
+  }
   site->rank = rank;
   out_->tensors_.push_back({.key = key + ".lora_A.weight",
                             .parameter = &site->a,

@@ -29,7 +29,7 @@ class AdapterBuilder {
   void AddSite(LinearId id);
   void AddEmbeddingSite(LinearId id);
   void AddParameters();
-  void AddExpertSite(const TensorSpec& spec, bool inner);
+  void AddParameterSite(const TensorSpec& spec, bool inner);
   void AddSavedModules();
   void AddBiases();
   void AddRows(const std::string& module, const std::vector<int64_t>& ids);

@@ -85,7 +85,7 @@ std::string ReadStart(const Json& j, const std::string& where) {
   for (const char* harmless : {"eva", "orthogonal", "mica"}) {
     if (*init == harmless) return "default";
   }
-  const std::string name = init->is_string() ? init->get<std::string>() : "?";
+  std::string name = init->is_string() ? init->get<std::string>() : "?";
   if (IsAdapterStart(name) && name != "default") return name;
   throw InputError(
       where, ": init_lora_weights ", Shown(name),

@@ -68,6 +68,7 @@ std::map<std::string, std::string> KeysOf(const TensorTable& table) {
 std::vector<int64_t> ShapeInFile(const AdapterTensor& t, const TensorEntry* entry) {
   const Shape& shape = t.shape;
   std::vector<int64_t> dims;
+  dims.reserve(2);
   for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape[i]);
   if (t.form == AdapterTensor::Form::kTransposed) std::swap(dims[0], dims[1]);
   if (t.form == AdapterTensor::Form::kExpertA) dims[0] *= t.experts.count;

@@ -50,6 +50,7 @@ void Compile(const std::string& pattern, std::optional<WholeRegex>* out) {
 template <class Number>
 auto CompileEnds(const std::map<std::string, Number>& patterns) {
   std::vector<std::pair<WholeRegex, Number>> out;
+  out.reserve(patterns.size());
   for (const auto& [pattern, number] : patterns)
     out.emplace_back(WholeRegex(Cat("(.*\\.)?(", FromPython(pattern), ")"), "adapter"), number);
   return out;
@@ -159,7 +160,8 @@ void AdapterTargets::CheckAllMatch(const Layout& layout) {
 template <class Number>
 void AdapterTargets::CheckPatterns(const char* key, Patterns<Number>& patterns,
                                    const Layout& layout) {
-  for (auto& [pattern, number] : patterns) {
+  for (auto& entry : patterns) {
+    WholeRegex& pattern = entry.first;
     const bool used = std::ranges::any_of(layout.linears, [&](const LinearSpec& linear) {
       return pattern.Matches(linear.name) && Has(linear);
     });

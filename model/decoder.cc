@@ -39,6 +39,12 @@ UniformNoise NoiseOf(const ForwardPass& pass, int64_t width, Backend& backend) {
           backend.Upload(amplitude)};
 }
 
+// The head looks at no tokens.
+const Batch& NoTokens() {
+  static const Batch none;
+  return none;
+}
+
 // Where a batch's tokens are among those with rows of their own.
 struct TokenPlaces {
   std::vector<int32_t> tokens, rows;  // places in the batch, and the rows there
@@ -156,8 +162,7 @@ Tensor Model::Losses(Context& context, const Adapter* adapter, const Var& hidden
                      const Tensor& rows, const ops::LogitsLoss& loss) const {
   const Linear& head = linear(layout.head);
   if (adapter && adapter->concerns(layout.head)) {
-    static const Batch kNone;  // the head looks at no tokens
-    const ForwardPass pass{kNone, adapter};
+    const ForwardPass pass{NoTokens(), adapter};
     const auto composed = [&](Context& c, const Var& x) { return HeadOf(c, pass, x); };
     return ops::HeadLoss(context, hidden, rows, config.vocab, composed, loss, head_transform());
   }
@@ -175,8 +180,7 @@ Tensor Model::Logits(Context& context, const Adapter* adapter, const Var& hidden
 }
 
 Tensor Model::LogitsOf(Context& context, const Adapter* adapter, const Tensor& hidden) const {
-  static const Batch kNone;
-  Tensor logits = HeadOf(context, {kNone, adapter}, {hidden}).value;
+  Tensor logits = HeadOf(context, {NoTokens(), adapter}, {hidden}).value;
   ops::TransformLogits(backend, head_transform(), logits);
   return logits;
 }

@@ -14,6 +14,7 @@ std::string Told(const T& value) {
 template <class Number>
 std::string Told(const std::map<std::string, Number>& values) {
   std::vector<std::string> parts;
+  parts.reserve(values.size());
   for (const auto& [name, value] : values) parts.push_back(Cat(name, ": ", value));
   return values.empty() ? "none" : Quoted(Join(parts, ", "));
 }
@@ -21,6 +22,7 @@ std::string Told(const std::map<std::string, Number>& values) {
 template <class T>
 std::string Told(const std::vector<T>& values) {
   std::vector<std::string> parts;
+  parts.reserve(values.size());
   for (const T& value : values) parts.push_back(Cat(value));
   return values.empty() ? "none" : Quoted(Join(parts, ", "));
 }

@@ -106,11 +106,13 @@ FURTHER = {
     "bias lora_only": dict(target_modules=["q_proj", "up_proj"], bias="lora_only"),
     "dora of a head": dict(target_modules=["q_proj", "lm_head"], use_dora=True),
     "norms and a table": dict(target_modules="all-linear", modules_to_save=["norm", "embed_tokens"]),
+    "norms of Gemma": dict(target_modules="all-linear", modules_to_save=["norm"]),
     "tokens of an untied head": dict(target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [5, 9], "lm_head": [9, 77]}),
     "excluded": dict(target_modules="all-linear", exclude_modules=r".*\.1\..*"),
     "pissa_niter_16": dict(target_modules=["q_proj", "down_proj"], init_lora_weights="pissa_niter_16"),
     "experts": dict(target_modules=["q_proj"], target_parameters=["mlp.experts.gate_up_proj", "mlp.experts.down_proj"],
                     rank_pattern={"down_proj": 3}),
+    "all of Mixtral": dict(target_modules="all-linear"),  # PEFT makes parameters of it: experts and routers
 }
 
 
@@ -220,10 +222,11 @@ def main():
         for kind in ("lora", "rslora", "patterns", "layers", "pissa", "embeddings"):
             if kind in kinds and (kind, family) != ("embeddings", "qwen2"):  # a tied head by itself is refused
                 follow_gguf(kind, base, gguf, place / f"{family}-{kind}-gguf", checks)
-    qwen3_moe = place / "qwen3_moe"
-    hf("random", "qwen3_moe", qwen3_moe)
+    for family in ("qwen3_moe", "mixtral", "gemma2"):
+        hf("random", family, place / family)
     for name in FURTHER:
-        base = {"experts": qwen3_moe, "tokens of an untied head": place / "llama-0"}.get(name, place / "qwen2-1")
+        special = {"experts": "qwen3_moe", "all of Mixtral": "mixtral", "norms of Gemma": "gemma2", "tokens of an untied head": "llama-0"}
+        base = place / special.get(name, "qwen2-1")
         for file in tokenizer.iterdir():
             shutil.copy(file, base)
         follow_further(name, base, place / name.replace(" ", "-"), checks)

@@ -331,7 +331,7 @@ TEST(Adapter, ExpertsFactorsAreTakenApart) {
   TemporaryFolder folder;
   folder.Put("adapter_config.json",
              R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": null,
-                 "target_parameters": ["experts.gate_up_proj", "experts.down_proj"]})");
+                 "target_parameters": ["experts.gate_up_proj", "experts.down_proj", "gate.weight"]})");
   Architecture model = FourLayers();
   model.family = "qwen3_moe";
   for (BlockSpec& block : model.blocks) {
@@ -343,16 +343,18 @@ TEST(Adapter, ExpertsFactorsAreTakenApart) {
   const auto put = [&](bool declare) {
     for (int layer = 0; layer < 4; ++layer) {
       const auto one = [&](const char* end, int64_t rows, int64_t cols, float base) {
-        const std::string name = Cat("base_model.model.model.layers.", layer, ".mlp.experts", end);
+        const std::string name = Cat("base_model.model.model.layers.", layer, ".mlp.", end);
         if (declare) return writer.Declare(name, WeightFormat::kF32, {rows, cols});
         std::vector<float> values;
         for (int64_t i = 0; i < rows * cols; ++i) values.push_back(base + static_cast<float>(i));
         writer.Write(name, std::as_bytes(std::span(values)));
       };
-      one(".base_layer.lora_A.weight", kExperts * kRank, kWidth, 0);
-      one(".base_layer.lora_B.weight", 2 * kFfn, kExperts * kRank, 1000);
-      one(".lora_A.weight", kExperts * kRank, kFfn, 5000);
-      one(".lora_B.weight", kWidth, kExperts * kRank, 9000);
+      one("experts.base_layer.lora_A.weight", kExperts * kRank, kWidth, 0);
+      one("experts.base_layer.lora_B.weight", 2 * kFfn, kExperts * kRank, 1000);
+      one("experts.lora_A.weight", kExperts * kRank, kFfn, 5000);
+      one("experts.lora_B.weight", kWidth, kExperts * kRank, 9000);
+      one("gate.lora_A.weight", kRank, kWidth, 0);
+      one("gate.lora_B.weight", kExperts, kRank, 0);
     }
   };
   put(true), put(false);
@@ -363,8 +365,12 @@ TEST(Adapter, ExpertsFactorsAreTakenApart) {
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const LinearSpec& linear = layout.linears[id];
     const AdapterSite* site = adapter->at(static_cast<LinearId>(id));
-    ASSERT_EQ(site != nullptr, linear.expert >= 0) << linear.name;
-    if (!site) continue;
+    const bool router = linear.use == LinearUse::kRouter;
+    ASSERT_EQ(site != nullptr, linear.expert >= 0 || router) << linear.name;
+    if (router) {
+      EXPECT_EQ(backend->ToDoubles(site->b.value), (std::vector<double>{0, 1, 2, 3, 4, 5}));
+    }
+    if (!site || router) continue;
     ++sites;
     const std::vector<double> a = backend->ToDoubles(site->a.value),
                               b = backend->ToDoubles(site->b.value);
