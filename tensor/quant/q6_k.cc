@@ -33,6 +33,23 @@ struct Q6_KKernel {
     }
   }
 
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    const float d = ScaleOf(b.d);
+    for (int i = 0; i < 16; i += W) {
+      const auto scales = WidenedSigned<W>(LoadAs<SignedChars<W>>(b.scales + i));
+      Store<W>(out->scale + i, AsFloats<W>(scales) * d);
+    }
+    std::fill_n(out->minimum, 8, 0.0f);
+    for (int half = 0; half < 2; ++half) {
+      const Chars<32> high = Load32(b.high + 32 * half);
+      for (int j = 0; j < 4; ++j) {
+        const Chars<32> low = Load32(b.low + 64 * half + 32 * (j % 2)) >> (j < 2 ? 0 : 4) & 15;
+        StoreCodes((low | (high >> (2 * j) & 3) << 4) - 32, out->code + 128 * half + 32 * j);
+      }
+    }
+  }
+
   static Block Packed(F16 d, const int8_t* scales, const uint8_t* codes) {
     Block block;
     block.d = d;
@@ -89,6 +106,7 @@ extern const BlockFormat kQ6_KFormat = {.name = "q6_k",
                                         .kl_limit = 0.1,
                                         .decode = DecodeSuperBlocks<Q6_KKernel>,
                                         .columns = DecodeSuperColumns<Q6_KKernel>,
+                                        .codes = SuperBlockCodes<Q6_KKernel>,
                                         .encode = EncodeSuperBlocks<Q6_KKernel>};
 
 }  // namespace retort
