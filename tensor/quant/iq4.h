@@ -22,21 +22,6 @@ RETORT_INLINE void DecodeIq4(const uint8_t* q, float scale, float* out) {
   }
 }
 
-// The levels of 32 such codes as signed bytes.
-RETORT_INLINE void Iq4Bytes(const uint8_t* q, int8_t* out) {
-  constexpr SignedChars<16> kBytes = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                      1,    13,   25,  38,  53,  69,  89,  113};
-  const auto codes = LoadAs<Chars<16>>(q);
-  const Chars<16> halves[2] = {codes & 15, codes >> 4};
-#if __has_builtin(__builtin_shuffle)  // as in LookUp
-  const SignedChars<16> bytes[2] = {__builtin_shuffle(kBytes, (SignedChars<16>)halves[0]),
-                                    __builtin_shuffle(kBytes, (SignedChars<16>)halves[1])};
-  std::memcpy(out, bytes, sizeof bytes);
-#else
-  for (int i = 0; i < 32; ++i) out[i] = kBytes[halves[i / 16][i % 16]];
-#endif
-}
-
 // The code of the nearest level, the higher one if two are equally near; 15 for NaN.
 template <int W>
 RETORT_INLINE Ints<W> Iq4Code(Floats<W> v) {

@@ -32,18 +32,6 @@ struct Iq4XsKernel {
   }
 
   template <int W>
-  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
-    const float d = ScaleOf(b.d);
-    for (int g = 0; g < 8; ++g) {
-      const int scale = (b.scales_low[g / 2] >> (4 * (g % 2)) & 15) | (b.scales_high >> (2 * g) & 3)
-                                                                          << 4;
-      out->scale[2 * g] = out->scale[2 * g + 1] = d * static_cast<float>(scale - 32);
-      Iq4Bytes(b.q + 16 * g, out->code + 32 * g);
-    }
-    std::fill_n(out->minimum, 8, 0.0f);
-  }
-
-  template <int W>
   RETORT_INLINE static Block Encoded(const float* x, const float* importance) {
     const float spread = SumOfSquares(x, kSuperValues) * (2.0f / kSuperValues);
     float scale[8];
@@ -90,7 +78,6 @@ extern const BlockFormat kIq4XsFormat = {.name = "iq4_xs",
                                          .kl_limit = 1.0,
                                          .decode = DecodeSuperBlocks<Iq4XsKernel>,
                                          .columns = DecodeSuperColumns<Iq4XsKernel>,
-                                         .codes = SuperBlockCodes<Iq4XsKernel>,
                                          .encode = EncodeSuperBlocks<Iq4XsKernel>};
 
 }  // namespace retort

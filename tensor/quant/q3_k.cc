@@ -78,12 +78,14 @@ struct Q3_KKernel {
   template <int W>
   RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
     const float d = ScaleOf(b.d);
-    for (int g = 0; g < 16; ++g) out->scale[g] = d * static_cast<float>(Q3ScaleOf(b.scales, g));
-    std::fill_n(out->minimum, 8, 0.0f);
+    for (int g = 0; g < 16; ++g) {
+      out->scale[g] = d * static_cast<float>(Q3ScaleOf(b.scales, g));
+      out->minimum[g] = 4 * out->scale[g];
+    }
     const Chars<32> high = Load32(b.high);
     for (int g = 0; g < 8; ++g) {
       const Chars<32> low = Load32(b.q + g / 4 * 32) >> (2 * (g % 4)) & 3;
-      StoreCodes((low | (high >> g & 1) << 2) - 4, out->code + 32 * g);
+      StoreCodes(low | (high >> g & 1) << 2, out->code + 32 * g);
     }
   }
 

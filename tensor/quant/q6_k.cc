@@ -39,13 +39,13 @@ struct Q6_KKernel {
     for (int i = 0; i < 16; i += W) {
       const auto scales = WidenedSigned<W>(LoadAs<SignedChars<W>>(b.scales + i));
       Store<W>(out->scale + i, AsFloats<W>(scales) * d);
+      Store<W>(out->minimum + i, AsFloats<W>(scales) * d * 32);
     }
-    std::fill_n(out->minimum, 8, 0.0f);
     for (int half = 0; half < 2; ++half) {
       const Chars<32> high = Load32(b.high + 32 * half);
       for (int j = 0; j < 4; ++j) {
         const Chars<32> low = Load32(b.low + 64 * half + 32 * (j % 2)) >> (j < 2 ? 0 : 4) & 15;
-        StoreCodes((low | (high >> (2 * j) & 3) << 4) - 32, out->code + 128 * half + 32 * j);
+        StoreCodes(low | (high >> (2 * j) & 3) << 4, out->code + 128 * half + 32 * j);
       }
     }
   }

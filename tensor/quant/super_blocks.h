@@ -3,6 +3,7 @@
 // a quarter of a block.
 #pragma once
 
+#include "tensor/cpu/fetch.h"
 #include "tensor/quant/fit.h"
 #include "tensor/quant/format_kernels.h"
 #include "tensor/quant/super_codes.h"
@@ -64,7 +65,10 @@ struct CodesKernel {
   using Block = typename Kernel::Block;
   template <int W>
   RETORT_INLINE static void Run(const Block* in, int64_t blocks, SuperCodes* out) {
-    for (int64_t b = 0; b < blocks; ++b) Kernel::template Codes<W>(in[b], out + b);
+    for (int64_t b = 0; b < blocks; ++b) {
+      FetchAhead<sizeof(Block)>(in + b);
+      Kernel::template Codes<W>(in[b], out + b);
+    }
   }
 };
 template <class Kernel>
@@ -73,7 +77,7 @@ void SuperBlockCodes(Isa isa, const Weight& w, int64_t first, int64_t blocks, Su
 }
 // 32 bytes of codes.
 RETORT_INLINE Chars<32> Load32(const uint8_t* p) { return LoadAs<Chars<32>>(p); }
-RETORT_INLINE void StoreCodes(Chars<32> codes, int8_t* to) {
+RETORT_INLINE void StoreCodes(Chars<32> codes, uint8_t* to) {
   std::memcpy(to, &codes, sizeof codes);
 }
 

@@ -6,11 +6,11 @@
 
 namespace retort {
 
-// Value i is scale[i / 16] * code[i] - minimum[i / 32].
+// Value i is scale[i / 16] * code[i] - minimum[i / 16]; codes are at most 127.
 struct SuperCodes {
-  alignas(64) int8_t code[256];
-  float scale[16];
-  float minimum[8];
+  alignas(64) uint8_t code[256];
+  alignas(64) float scale[16];
+  float minimum[16];
 };
 
 }  // namespace retort
