@@ -32,7 +32,8 @@ struct MixRule {
   std::string_view format;
 };
 
-// What a tensor gets by its role: the format of the first rule that covers its layer, else `format`.
+// What a tensor gets by its role: the format of the first rule that covers its layer, else
+// `format`.
 struct GgufMix {
   std::string_view name;
   uint32_t file_type;       // general.file_type of a GGUF

@@ -109,8 +109,8 @@ std::string CharsmapFromGguf(const GgufMetadata& m) {
   return bytes;
 }
 
-// Phi-3's file marks unused tokens as unknown ones, of which there is one. Files of Gemma 3 may call
-// it a control token; the id tells it.
+// Phi-3's file marks unused tokens as unknown ones, of which there is one. Files of Gemma 3 may
+// call it a control token; the id tells it.
 void KeepOneUnknown(TokenizerSpec* spec) {
   int32_t unk = spec->unk;
   if (unk >= 0 && spec->pieces[static_cast<size_t>(unk)].type != PieceType::kUnknown) unk = -1;

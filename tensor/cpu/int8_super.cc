@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Blocks of 256 values (BlockFormat::codes) times a few rows of activations quantised in blocks of
-// 32. The codes of a few blocks are written to the L1 and multiplied by all rows. A row's results do
-// not depend on the other rows.
+// 32. The codes of a few blocks are written to the L1 and multiplied by all rows. A row's results
+// do not depend on the other rows.
 #include <algorithm>
 #include <cstring>
 
@@ -149,7 +149,7 @@ void SuperDots(Isa isa, const SuperCodes* w, int64_t blocks, const SuperRow* x, 
   }
 }
 
-float Total(const float* sums) {
+float TotalOfSums(const float* sums) {
   float total[kSums];
   std::copy_n(sums, kSums, total);
   for (int half = kSums / 2; half > 0; half /= 2) {
@@ -169,7 +169,7 @@ void SuperOutput(Isa isa, const Weight& w, int64_t o, const SuperRow* x, int64_t
     TraitsOf(w.format()).codes(isa, w, o * blocks + b, n, codes);
     SuperDots(isa, codes, n, x, rows, 16 * b, sums);
   }
-  for (int64_t t = 0; t < rows; ++t) y[t] = Total(sums[t]);
+  for (int64_t t = 0; t < rows; ++t) y[t] = TotalOfSums(sums[t]);
 }
 
 // Weight rows of a piece: a few 10 KB.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Choosing the scale, the minimum and the codes of groups of values so that a weighted error is
-// small, bit for bit as ggml does. Every lane of a vector has a group of its own and computes what a
-// scalar program would: sums run over a group's values in their order, so that the result does not
-// depend on W.
+// small, bit for bit as ggml does. Every lane of a vector has a group of its own and computes what
+// a scalar program would: sums run over a group's values in their order, so that the result does
+// not depend on W.
 #pragma once
 
 #include "tensor/cpu/simd.h"
@@ -79,9 +79,9 @@ RETORT_INLINE Floats<W> Extreme(const Floats<W>* x) {
 
 // ---- value = scale * code - below, codes 0 to `top` ----
 
-// The inverse scales that are tried: (top + first + i * step) / (largest - smallest value), i = 0 to
-// `steps`; each with the scale and minimum that are best for the codes it gives. The one with the
-// smallest weighted sum of errors is taken: of their magnitudes if `absolute`, else of squares.
+// The inverse scales that are tried: (top + first + i * step) / (largest - smallest value), i = 0
+// to `steps`; each with the scale and minimum that are best for the codes it gives. The one with
+// the smallest weighted sum of errors is taken: of their magnitudes if `absolute`, else of squares.
 struct FitSearch {
   float first, step;
   int steps;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ggml's IQ2_XS: 16 groups of 16 values d * (scale + 1/2) / 4 * v, each v of eight a point of a grid
-// with an even number of negative signs; d an f16, scale 4 bits. Read only.
+// ggml's IQ2_XS: 16 groups of 16 values d * (scale + 1/2) / 4 * v, each v of eight a point of a
+// grid with an even number of negative signs; d an f16, scale 4 bits. Read only.
 #include "tensor/quant/iq_grids.h"
 
 namespace retort {

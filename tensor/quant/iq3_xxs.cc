@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ggml's IQ3_XXS: 8 groups of 32 values d * (scale + 1/2) / 2 * v, each v of four a point of a grid,
-// of eight with an even number of negative signs; d an f16, scale 4 bits. Read only.
+// ggml's IQ3_XXS: 8 groups of 32 values d * (scale + 1/2) / 2 * v, each v of four a point of a
+// grid, of eight with an even number of negative signs; d an f16, scale 4 bits. Read only.
 #include "tensor/quant/iq_grids.h"
 
 namespace retort {

@@ -40,7 +40,8 @@ struct Mxfp4Kernel {
   }
 
   // Magnitudes from 8 to 16 units are the largest. Codes are of the nearest level, the smaller one
-  // if two are equally near. The logarithm is rounded: just below a power of two it is that power's.
+  // if two are equally near. The logarithm is rounded: just below a power of two it is that
+  // power's.
   template <int W>
   RETORT_INLINE static Block Encoded(const float* x) {
     Floats<W> top = {};

@@ -7,8 +7,9 @@
 namespace retort {
 namespace {
 
-// The low four bits of values 128 h + k and 128 h + 64 + k are in byte 64 h + k of low; the high two
-// bits of value 128 h + 32 j + k, j = 0 to 3, are bits 2 j and 2 j + 1 of byte 32 h + k of high.
+// The low four bits of values 128 h + k and 128 h + 64 + k are in byte 64 h + k of low; the high
+// two bits of value 128 h + 32 j + k, j = 0 to 3, are bits 2 j and 2 j + 1 of byte 32 h + k of
+// high.
 struct BlockQ6_K {
   uint8_t low[128];
   uint8_t high[64];

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// ggml's TQ1_0: ternary values (tensor/quant/ternary.h), five to a byte. A byte is the binary
-// fraction 0.q of five ternary digits, rounded up: digit n is the whole part of 3 * frac(3^n * 0.q).
+// ggml's TQ1_0: ternary values (tensor/quant/ternary.h), five to a byte. A byte q is the binary
+// fraction 0.q of five ternary digits, rounded up: digit n is the whole part of 3 frac(3^n 0.q).
 #include "tensor/quant/ternary.h"
 
 namespace retort {
 namespace {
 
-// Digit n is value 32 n + k for byte k of q below 32, value 160 + 16 n + k - 32 for the next 16, and
-// value 240 + 4 n + k for byte k of last, which has four.
+// Digit n is value 32 n + k for byte k of q below 32, value 160 + 16 n + k - 32 for the next 16,
+// and value 240 + 4 n + k for byte k of last, which has four.
 struct BlockTq1 {
   uint8_t q[48];
   uint8_t last[4];
