@@ -37,7 +37,7 @@ struct Mode {
 
 std::vector<Mode> ModesOf(const GemmBench& options, WeightFormat format) {
   const auto backend = MakeBackend({options.device, 1, ComputeNamed(options.compute)});
-  const Weight some = RandomWeight(format, 64, 64, 1, backend->host_memory());
+  const Weight some = RandomWeight(format, 64, kMostBlockElements, 1, backend->host_memory());
   const Compute training =
       backend->Prepare(some, {.purpose = WeightUse::Purpose::kTraining}).compute();
   const Compute running =

@@ -38,14 +38,14 @@ struct Score {
 };
 
 // The data that the three metrics share.
-struct Evaluation {
+struct ScoredRows {
   const EvalFlags& flags;
   OpenedModel opened;
   Rows rows;
   std::optional<ChatTemplate> chat;
   int64_t max_tokens;
 
-  explicit Evaluation(const EvalFlags& f)
+  explicit ScoredRows(const EvalFlags& f)
       : flags(f),
         opened(OpenForRunning(f.model, f.adapter.adapters(), f.compute,
                               f.metric == "loss" ? OpenedFor::kScores : OpenedFor::kMuchText,
@@ -88,7 +88,7 @@ class Progress {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-Score LossScore(const Evaluation& e) {
+Score LossScore(const ScoredRows& e) {
   ExampleOptions options;
   options.loss_on = ParseLossOn(e.flags.loss_on);
   options.over_length = ParseOverLength(e.flags.over_length);
@@ -114,7 +114,7 @@ void NoteDropped(int64_t dropped, int64_t max_tokens) {
   if (dropped > 0) Note(Cat("note     ", dropped, " rows over ", max_tokens, " tokens left out"));
 }
 
-Score ExactScore(const Evaluation& e) {
+Score ExactScore(const ScoredRows& e) {
   ExactOptions options;
   options.max_tokens = e.max_tokens;
   options.over_length = ParseOverLength(e.flags.over_length);
@@ -128,7 +128,7 @@ Score ExactScore(const Evaluation& e) {
   return {result.share(), result.rows, result.tokens};
 }
 
-Score ChoiceScore(const Evaluation& e) {
+Score ChoiceScore(const ScoredRows& e) {
   ChoiceOptions options;
   options.max_tokens = e.max_tokens;
   options.over_length = ParseOverLength(e.flags.over_length);
@@ -151,7 +151,7 @@ Score ChoiceScore(const Evaluation& e) {
 void Run(const EvalFlags& flags) {
   if (!flags.choices.empty() && flags.metric != "choice")
     throw InputError("--choices goes with --metric choice");
-  const Evaluation e(flags);
+  const ScoredRows e(flags);
   Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ",
            e.opened.backend->threads(), " threads"));
   const Score score = flags.metric == "loss"    ? LossScore(e)

@@ -4,6 +4,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
@@ -44,6 +45,19 @@ void Print(const ExportFlags& flags, const FolderExport& done) {
                 "; verified: ", VerdictText(done.verdict)));
 }
 
+// One line for each format.
+void NoteOtherFormats(const std::string& type, const GgufExportResult& written) {
+  std::map<WeightFormat, std::vector<std::string>> by_format;
+  for (const auto& [name, format] : written.other_formats) by_format[format].push_back(name);
+  for (const auto& [format, names] : by_format) {
+    const std::string of = names.size() == 1 ? Cat(names.front(), " is stored as ")
+                                             : Cat(names.size(), " matrices, such as ",
+                                                   names.front(), ", are stored as ");
+    Note(
+        Cat("note: ", of, TraitsOf(format).name, ": rows do not divide into the blocks of ", type));
+  }
+}
+
 void Print(const ExportFlags& flags, const GgufExportResult& written, const VerifyReport& verdict) {
   Json others = Json::object();
   for (const auto& [name, format] : written.other_formats) others[name] = TraitsOf(format).name;
@@ -56,13 +70,10 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
                       {"tokenizer_notes", written.notes},
                       {"verify", VerifyJson(verdict)}});
   }
-  for (const auto& [name, format] : written.other_formats) {
-    Note(Cat("note: ", name, " is stored as ", TraitsOf(format).name,
-             ": its rows do not divide into the blocks that ", flags.type, " has for it"));
-  }
+  NoteOtherFormats(flags.type, written);
   if (!written.unweighted.empty()) {
     Note(Cat("note: ", flags.imatrix, " does not have ", written.unweighted.size(),
-             " matrices, which are quantised without it: ", Join(written.unweighted, ", ")));
+             " matrices, which are quantised without it, such as ", written.unweighted.front()));
   }
   for (const std::string& note : written.notes) Note(Cat("note: tokenizer: ", note));
   PrintLine(Cat(flags.out, ": ", BytesText(written.bytes), " of ", flags.type,

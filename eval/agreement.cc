@@ -90,6 +90,7 @@ std::vector<Agreement> CompareModels(const ScoredModel& reference,
     }
   });
   std::vector<Agreement> out;
+  out.reserve(sums.size());
   for (const AgreementSum& sum : sums) out.push_back(sum.Mean());
   return out;
 }

@@ -308,7 +308,7 @@ MergeReport Finished(const MergeOptions& options, WeightFormat format, const Mer
 // How the merged model in `folder` predicts.
 MergeAudit Audited(const MergeOptions& options, const BaseRecord& record, const Path& folder,
                    std::string_view format) {
-  const MergeAudit audit = AuditMerge(
+  MergeAudit audit = AuditMerge(
       {options.base, AllOf(options), folder, options.audit, options.audit_tokens, options.threads},
       record);
   if (!(audit.lost() <= kMostLost) && !options.force) {  // or not a number

@@ -75,6 +75,7 @@ std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& key
     std::ranges::sort(chosen);
   }
   std::vector<std::vector<std::string>> out;
+  out.reserve(chosen.size());
   for (const int64_t index : chosen) out.push_back(Combination(keys, index));
   return out;
 }

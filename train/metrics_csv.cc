@@ -24,6 +24,7 @@ std::string MetricsCsv(const Path& metrics) {
   std::string out = Join(columns, ",") + "\r\n";
   for (const Json& line : lines) {
     std::vector<std::string> fields;
+    fields.reserve(columns.size());
     for (const std::string& column : columns)
       fields.push_back(line.contains(column) ? DumpJson(line[column]) : "");
     out += Join(fields, ",") + "\r\n";

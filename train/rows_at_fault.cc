@@ -32,6 +32,7 @@ std::string WorstRows(const Model& model, const Adapter* adapter, const StepBatc
   std::ranges::stable_sort(found, std::greater(), &Found::loss);
   found.resize(std::min(found.size(), kNamedRows));
   std::vector<std::string> texts;
+  texts.reserve(found.size());
   for (const Found& f : found)
     texts.push_back(Cat(name(*f.row), std::isfinite(f.loss) ? Cat(" (loss ", f.loss, ")")
                                                             : " (its loss is not finite)"));

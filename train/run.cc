@@ -152,8 +152,8 @@ class TrainingRun {
     const std::optional<double> level = spikes_.Add(m.loss);
     if (!level) return "";
     const std::string rows = trainer_.WorstRowsOfLastStep();
-    const std::string note = Cat("step ", m.step, ": the loss is ", m.loss, " after some ", *level,
-                                 rows.empty() ? "" : Cat("; worst rows: ", rows));
+    std::string note = Cat("step ", m.step, ": the loss is ", m.loss, " after some ", *level,
+                           rows.empty() ? "" : Cat("; worst rows: ", rows));
     if (++spike_count_ <= kMostSpikeNotes) spike_notes_.push_back(note);
     return note;
   }

@@ -55,6 +55,8 @@ void CpuBackend::Forwards(const Tensor& x, std::span<WeightProduct> products) {
     }
     if (arithmetic.int8) {
       Int8Forward(pool_, *memory_, isa_, in, rows, same);
+    } else if (arithmetic.super) {
+      SuperForward(pool_, *memory_, isa_, in, rows, same);
     } else {
       VectorForward(pool_, isa_, in, rows, same);
     }

@@ -30,8 +30,10 @@ Weight LastingCopy(const Weight& w, Memory& memory, ThreadPool& pool) {
 Arithmetic CpuBackend::ArithmeticOf(WeightFormat format, const WeightUse& use) const {
   const bool blocks = HasStrips(format), running = use.purpose == WeightUse::Purpose::kRunning;
   Arithmetic how;
-  how.int8 = blocks && (compute_ == Compute::kInt8 || (compute_ == Compute::kAuto && running));
-  how.wide = how.int8 && use.sensitive;
+  const bool bytes = compute_ == Compute::kInt8 || (compute_ == Compute::kAuto && running);
+  how.int8 = blocks && bytes;
+  how.super = TraitsOf(format).codes && bytes;
+  how.wide = (how.int8 || how.super) && use.sensitive;
   how.steady = running && use.lasting && !how.int8;
   switch (compute_) {
     case Compute::kF32:
@@ -58,7 +60,9 @@ PreparedWeight CpuBackend::Prepare(const Weight& w, const WeightUse& use) {
   Weight own = strips        ? InStrips(w, *memory_, pool_)
                : use.lasting ? LastingCopy(w, *memory_, pool_)
                              : w;
-  const Compute compute = how.int8 ? Compute::kInt8 : how.bf16 ? Compute::kBF16 : Compute::kF32;
+  const Compute compute = how.int8 || how.super ? Compute::kInt8
+                          : how.bf16            ? Compute::kBF16
+                                                : Compute::kF32;
   const int64_t bytes = own.total_bytes();
   return {w.rows(), w.cols(), bytes, compute, std::make_shared<CpuWeight>(std::move(own), how)};
 }

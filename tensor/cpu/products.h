@@ -17,9 +17,10 @@ namespace retort {
 
 // How products with one weight are computed.
 struct Arithmetic {
-  bool int8 = false;  // forward products with activations quantised in blocks of 32
-  bool wide = false;  // int8 products: activations have 15 bits instead of 8
-  bool bf16 = false;  // all other products: panels of bf16 instead of f32
+  bool int8 = false;   // forward products with activations quantised in blocks of 32
+  bool wide = false;   // int8 products: activations have 15 bits instead of 8
+  bool super = false;  // the same for blocks of 256, in products of a few rows
+  bool bf16 = false;   // all other products: panels of bf16 instead of f32
   // A lasting weight of a runner. On a backend that holds strips, its products use no panels: so
   // that, as with strips, a row's results have the same bits whatever rows are beside it.
   bool steady = false;
@@ -130,6 +131,10 @@ void VectorForward(ThreadPool& pool, Isa isa, const float* x, int64_t rows,
 // blocks of 32. Either all products are wide or none.
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<WeightProduct> products);
+
+// The same for weights whose format has BlockFormat::codes.
+void SuperForward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
+                  std::span<WeightProduct> products);
 
 constexpr int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 

@@ -19,6 +19,7 @@ enum class Isa : uint8_t;
 class Memory;
 class ThreadPool;
 class Weight;
+struct SuperCodes;
 
 // The maximal number of values in a block.
 inline constexpr int64_t kMostBlockElements = 256;
@@ -61,6 +62,11 @@ struct BlockFormat {
   // rows are whole blocks. Null: rows are decoded one by one, which is slower.
   void (*columns)(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
                   float* out) = nullptr;
+
+  // Writes blocks [first, first + blocks), which have 256 values, as small integers
+  // (tensor/quant/super_codes.h): products of a few rows with 8-bit activations read them so
+  // (tensor/cpu/int8_super.cc). Null: the format has no such products.
+  void (*codes)(Isa isa, const Weight& w, int64_t first, int64_t blocks, SuperCodes* out) = nullptr;
 
   // Encodes one row of `count` values, whole blocks, into `out`, which need not be aligned.
   // `importance`: null, or a weight >= 0 for the squared error of each value; formats that choose

@@ -163,6 +163,20 @@ RETORT_INLINE KScale KScaleOf(const uint8_t* packed, int group) {
   const int low = packed[group + 4];
   return {(low & 15) | packed[group - 4] >> 6 << 4, low >> 4 | packed[group] >> 6 << 4};
 }
+// All of them as floats, times d and dmin; each twice, for groups of 16.
+RETORT_INLINE void KScalesOf(const uint8_t* packed, float d, float dmin, SuperCodes* out) {
+  const auto a = LoadAs<uint32_t>(packed), b = LoadAs<uint32_t>(packed + 4);
+  const auto c = LoadAs<uint32_t>(packed + 8);
+  const uint32_t scales[2] = {a & 0x3f3f3f3f, (c & 0x0f0f0f0f) | (a >> 6 & 0x03030303) << 4};
+  const uint32_t minima[2] = {b & 0x3f3f3f3f, (c >> 4 & 0x0f0f0f0f) | (b >> 6 & 0x03030303) << 4};
+  const auto spread = [](const uint32_t* bytes, float unit, float* to) RETORT_INLINE_LAMBDA {
+    const Floats<8> v = AsFloats<8>(Widened<8>(LoadAs<Chars<8>>(bytes))) * unit;
+    Store<8>(to, __builtin_shufflevector(v, v, 0, 0, 1, 1, 2, 2, 3, 3));
+    Store<8>(to + 8, __builtin_shufflevector(v, v, 4, 4, 5, 5, 6, 6, 7, 7));
+  };
+  spread(scales, d, out->scale);
+  spread(minima, dmin, out->minimum);
+}
 inline void PackKScales(const KMinimumCodes<8>& codes, uint8_t* packed) {
   for (int g = 0; g < 4; ++g) {
     const int scale = codes.scale[g + 4], minimum = codes.minimum[g + 4];

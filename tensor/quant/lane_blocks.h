@@ -38,13 +38,6 @@ struct EncodeLanesKernel {
     }
   }
 };
-// As above; without importance as EncodeBlocks does.
-template <class Kernel>
-void EncodeBlocksByImportance(Isa isa, const float* row, const float* importance, int64_t count,
-                              std::byte* out) {
-  if (!importance) return EncodeBlocks<Kernel>(isa, row, nullptr, count, out);
-  CallSimd<EncodeLanesKernel<Kernel>>(isa, row, importance, count / 32, out);
-}
 // The weights of values in such blocks: importance times sqrt(x^2 + the row's mean square).
 template <int W>
 RETORT_INLINE void WeighInRow(const Floats<W>* x, const Floats<W>* importance, float row_square,
@@ -79,6 +72,13 @@ RETORT_INLINE void EncodeFromMinimum(const Floats<W>* x, const Floats<W>* import
 template <class Kernel>
 void EncodeBlocksInLanes(Isa isa, const float* row, const float* importance, int64_t count,
                          std::byte* out) {
+  CallSimd<EncodeLanesKernel<Kernel>>(isa, row, importance, count / 32, out);
+}
+// As above; without importance as EncodeBlocks does.
+template <class Kernel>
+void EncodeBlocksByImportance(Isa isa, const float* row, const float* importance, int64_t count,
+                              std::byte* out) {
+  if (!importance) return EncodeBlocks<Kernel>(isa, row, nullptr, count, out);
   CallSimd<EncodeLanesKernel<Kernel>>(isa, row, importance, count / 32, out);
 }
 

@@ -28,6 +28,18 @@ struct Q2_KKernel {
     }
   }
 
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    const float d = ScaleOf(b.d), dmin = ScaleOf(b.dmin);
+    for (int i = 0; i < 16; i += W) {
+      const auto packed = Widened<W>(LoadAs<Chars<W>>(b.scales + i));
+      Store<W>(out->scale + i, AsFloats<W>(packed & 15) * d);
+      Store<W>(out->minimum + i, AsFloats<W>(packed >> 4) * dmin);
+    }
+    for (int g = 0; g < 8; ++g)
+      StoreCodes(Load32(b.q + g / 4 * 32) >> (2 * (g % 4)) & 3, out->code + 32 * g);
+  }
+
   static constexpr KMinimumRule kRule = {
       .top = 3, .scale_top = 15, .search = {-0.5f, 0.1f, 15, true}, .level = false, .spread = 1};
 
@@ -54,6 +66,7 @@ extern const BlockFormat kQ2_KFormat = {.name = "q2_k",
                                         .kl_limit = 10,
                                         .decode = DecodeSuperBlocks<Q2_KKernel>,
                                         .columns = DecodeSuperColumns<Q2_KKernel>,
+                                        .codes = SuperBlockCodes<Q2_KKernel>,
                                         .encode = EncodeSuperBlocks<Q2_KKernel>};
 
 }  // namespace retort

@@ -75,6 +75,20 @@ struct Q3_KKernel {
     }
   }
 
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    const float d = ScaleOf(b.d);
+    for (int g = 0; g < 16; ++g) {
+      out->scale[g] = d * static_cast<float>(Q3ScaleOf(b.scales, g));
+      out->minimum[g] = 4 * out->scale[g];
+    }
+    const Chars<32> high = Load32(b.high);
+    for (int g = 0; g < 8; ++g) {
+      const Chars<32> low = Load32(b.q + g / 4 * 32) >> (2 * (g % 4)) & 3;
+      StoreCodes(low | (high >> g & 1) << 2, out->code + 32 * g);
+    }
+  }
+
   static Block Packed(F16 d, const int* scales, const uint8_t* codes) {
     Block block{.d = d};
     for (int g = 0; g < 16; ++g) {
@@ -147,6 +161,7 @@ extern const BlockFormat kQ3_KFormat = {.name = "q3_k",
                                         .kl_limit = 5,
                                         .decode = DecodeSuperBlocks<Q3_KKernel>,
                                         .columns = DecodeSuperColumns<Q3_KKernel>,
+                                        .codes = SuperBlockCodes<Q3_KKernel>,
                                         .encode = EncodeSuperBlocks<Q3_KKernel>};
 
 }  // namespace retort

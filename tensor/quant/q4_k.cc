@@ -31,6 +31,16 @@ struct Q4_KKernel {
     }
   }
 
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    KScalesOf(b.scales, ScaleOf(b.d), ScaleOf(b.dmin), out);
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      const Chars<32> q = Load32(b.q + 32 * quarter);
+      StoreCodes(q & 15, out->code + 64 * quarter);
+      StoreCodes(q >> 4, out->code + 64 * quarter + 32);
+    }
+  }
+
   static constexpr KMinimumRule kRule = {
       .top = 15, .scale_top = 63, .search = {-1.0f, 0.1f, 20, false}, .level = true, .spread = 2};
 
@@ -59,6 +69,7 @@ extern const BlockFormat kQ4_KFormat = {.name = "q4_k",
                                         .kl_limit = 1.0,
                                         .decode = DecodeSuperBlocks<Q4_KKernel>,
                                         .columns = DecodeSuperColumns<Q4_KKernel>,
+                                        .codes = SuperBlockCodes<Q4_KKernel>,
                                         .encode = EncodeSuperBlocks<Q4_KKernel>};
 
 }  // namespace retort

@@ -34,6 +34,17 @@ struct Q5_KKernel {
     }
   }
 
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    KScalesOf(b.scales, ScaleOf(b.d), ScaleOf(b.dmin), out);
+    const Chars<32> fifths = Load32(b.high);
+    for (int quarter = 0; quarter < 4; ++quarter) {
+      const Chars<32> q = Load32(b.q + 32 * quarter), two = fifths >> (2 * quarter);
+      StoreCodes((q & 15) | (two & 1) << 4, out->code + 64 * quarter);
+      StoreCodes(q >> 4 | (two & 2) << 3, out->code + 64 * quarter + 32);
+    }
+  }
+
   static constexpr KMinimumRule kRule = {
       .top = 31, .scale_top = 63, .search = {-0.5f, 0.1f, 15, false}, .level = true, .spread = 2};
 
@@ -67,6 +78,7 @@ extern const BlockFormat kQ5_KFormat = {.name = "q5_k",
                                         .kl_limit = 0.5,
                                         .decode = DecodeSuperBlocks<Q5_KKernel>,
                                         .columns = DecodeSuperColumns<Q5_KKernel>,
+                                        .codes = SuperBlockCodes<Q5_KKernel>,
                                         .encode = EncodeSuperBlocks<Q5_KKernel>};
 
 }  // namespace retort

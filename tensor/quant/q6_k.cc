@@ -29,8 +29,26 @@ struct Q6_KKernel {
       const auto low = Widened<W>(LoadAs<Chars<W>>(b.low + 64 * half + i)) >> (4 * upper) & 15;
       const auto high = Widened<W>(LoadAs<Chars<W>>(b.high + 32 * half + i % 32));
       const Ints<W> q = (low | (high >> (4 * upper + 2 * (i / 32)) & 3) << 4) - 32;
-      const float scale = d * static_cast<float>(b.scales[4 * quarter + i / 16]);
+      const int group = 4 * quarter + i / 16;
+      const float scale = d * static_cast<float>(b.scales[group]);
       Store<W>(out + i, AsFloats<W>(q) * scale);
+    }
+  }
+
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    const float d = ScaleOf(b.d);
+    for (int i = 0; i < 16; i += W) {
+      const auto scales = WidenedSigned<W>(LoadAs<SignedChars<W>>(b.scales + i));
+      Store<W>(out->scale + i, AsFloats<W>(scales) * d);
+      Store<W>(out->minimum + i, AsFloats<W>(scales) * d * 32);
+    }
+    for (int half = 0; half < 2; ++half) {
+      const Chars<32> high = Load32(b.high + 32 * half);
+      for (int j = 0; j < 4; ++j) {
+        const Chars<32> low = Load32(b.low + 64 * half + 32 * (j % 2)) >> (j < 2 ? 0 : 4) & 15;
+        StoreCodes(low | (high >> (2 * j) & 3) << 4, out->code + 128 * half + 32 * j);
+      }
     }
   }
 
@@ -90,6 +108,7 @@ extern const BlockFormat kQ6_KFormat = {.name = "q6_k",
                                         .kl_limit = 0.1,
                                         .decode = DecodeSuperBlocks<Q6_KKernel>,
                                         .columns = DecodeSuperColumns<Q6_KKernel>,
+                                        .codes = SuperBlockCodes<Q6_KKernel>,
                                         .encode = EncodeSuperBlocks<Q6_KKernel>};
 
 }  // namespace retort

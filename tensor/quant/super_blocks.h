@@ -3,8 +3,10 @@
 // a quarter of a block.
 #pragma once
 
+#include "tensor/cpu/fetch.h"
 #include "tensor/quant/fit.h"
 #include "tensor/quant/format_kernels.h"
+#include "tensor/quant/super_codes.h"
 
 namespace retort {
 
@@ -54,6 +56,29 @@ void DecodeSuperColumns(Isa isa, const Weight& w, int64_t first, int64_t count, 
   const auto* in = BlocksOf<typename Kernel::Block>(w, first * row_blocks + col / kSuperValues);
   const auto quarter = static_cast<int>(col % kSuperValues / kDecodedCols);
   CallSimd<QuarterColumns<Kernel>>(isa, in, row_blocks, quarter, count, out);
+}
+
+// BlockFormat::codes. Kernel defines
+//   template <int W> RETORT_INLINE static void Codes(const Block& b, SuperCodes* out);
+template <class Kernel>
+struct CodesKernel {
+  using Block = typename Kernel::Block;
+  template <int W>
+  RETORT_INLINE static void Run(const Block* in, int64_t blocks, SuperCodes* out) {
+    for (int64_t b = 0; b < blocks; ++b) {
+      FetchAhead<sizeof(Block)>(in + b);
+      Kernel::template Codes<W>(in[b], out + b);
+    }
+  }
+};
+template <class Kernel>
+void SuperBlockCodes(Isa isa, const Weight& w, int64_t first, int64_t blocks, SuperCodes* out) {
+  CallSimd<CodesKernel<Kernel>>(isa, BlocksOf<typename Kernel::Block>(w, first), blocks, out);
+}
+// 32 bytes of codes.
+RETORT_INLINE Chars<32> Load32(const uint8_t* p) { return LoadAs<Chars<32>>(p); }
+RETORT_INLINE void StoreCodes(Chars<32> codes, uint8_t* to) {
+  std::memcpy(to, &codes, sizeof codes);
 }
 
 // BlockFormat::encode. Kernel defines

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ggml's TQ1_0: ternary values (tensor/quant/ternary.h), five to a byte. A byte is the binary
-// fraction 0.q of five ternary digits, rounded up: digit n is the whole part of 3 * frac(3^n *
-// 0.q).
+// ggml's TQ1_0: ternary values (tensor/quant/ternary.h), five to a byte. A byte q is the binary
+// fraction 0.q of five ternary digits, rounded up: digit n is the whole part of 3 frac(3^n 0.q).
 #include "tensor/quant/ternary.h"
 
 namespace retort {

@@ -55,6 +55,14 @@ for type in f32 f16 bf16 q8_0 q4_0 q4_1 q5_0 q5_1; do
   works "$type: export" export model --out "$type.gguf" --type "$type" --pure
   uses "$type" "$type.gguf"
 done
+# Blocks of 256 values, in a model whose rows they divide.
+"$retort" init --shape 1,256,4,2,256,300 --out wide --seed 3 >/dev/null
+for type in q2_k q3_k q4_k q5_k q6_k iq4_nl iq4_xs mxfp4; do
+  works "$type: export" export wide --out "$type.gguf" --type "$type" --pure
+  uses "$type" "$type.gguf"
+done
+works 'q4_k_m: export' export model --out q4_k_m.gguf --type q4_k_m # rows of 64 values: in blocks of 32
+uses q4_k_m q4_k_m.gguf
 works 'a mix: export' export model --out mix.gguf --type q4_1 # embedding and head in q8_0
 uses mix mix.gguf
 

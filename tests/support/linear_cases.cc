@@ -17,7 +17,8 @@ struct Size {
 double ToleranceOf(WeightFormat format, Compute compute, bool whole, bool gradient) {
   if (compute == Compute::kF32) return 2e-6;
   if (whole) return 2e-6;
-  return compute == Compute::kInt8 && TraitsOf(format).int8 && !gradient ? 7e-3 : 2.5e-3;
+  const bool bytes = TraitsOf(format).int8 || TraitsOf(format).codes;
+  return compute == Compute::kInt8 && bytes && !gradient ? 7e-3 : 2.5e-3;
 }
 
 // `resident`: the weight is prepared for a use with many tokens.

@@ -29,7 +29,10 @@ std::string TextOf(const Storage& s) {
 }
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
-bool HasInt8(WeightFormat format) { return TraitsOf(format).int8; }
+// Whether products of so many rows may be int8.
+bool HasInt8(WeightFormat format, int64_t tokens = 1) {
+  return TraitsOf(format).int8 || (TraitsOf(format).codes && tokens <= kVectorRows);
+}
 
 struct Case {
   int64_t tokens, outputs, inputs;
@@ -37,12 +40,12 @@ struct Case {
 std::vector<Case> CasesFor(WeightFormat format) {
   // Products of long blocks differ from those of others in their decoding alone.
   if (TraitsOf(format).row_step() == 256)
-    return {{1, 1, 256}, {3, 129, 512}, {17, 65, 256}, {130, 70, 2304}};
+    return {{1, 1, 256}, {3, 129, 512}, {16, 33, 2304}, {17, 65, 256}, {130, 70, 2304}};
   std::vector<Case> cases = {{1, 1, 1},       {3, 5, 7},      {2, 65, 129},   {4, 172, 64},
                              {5, 129, 65},    {17, 172, 172}, {64, 64, 1100}, {130, 70, 33},
                              {130, 200, 576}, {130, 70, 2080}};
   for (int64_t t = 1; t <= 8; ++t) cases.push_back({t, 40, 1056});
-  if (HasInt8(format)) {
+  if (TraitsOf(format).int8) {
     for (int64_t t : {32, 33, 37}) cases.push_back({t, 70, 2080});  // packed whole, and in parts
     for (int64_t t : {510, 511}) cases.push_back({t, 33, 544});     // rows in one piece, and in two
     cases.push_back({110, 70, 7680});                               // several strips of a piece
@@ -171,7 +174,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
                                 backend.Prepare(in.w, {}), y);
           const std::vector<float> actual = backend.ToFloats(y);
-          if (compute == Compute::kInt8 && HasInt8(storage.format)) {
+          if (compute == Compute::kInt8 && HasInt8(storage.format, c.tokens)) {
             EXPECT_LT(in.int8.ErrorOf(actual), kTolerance);
           } else if (MultipliesBf16(backend, isa) && c.tokens > kVectorRows) {
             EXPECT_LT(in.bf16.ErrorOf(actual), kTolerance);
@@ -179,7 +182,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
             EXPECT_LT(in.exact.ErrorOf(actual), kTolerance);
           }
           Append(all, actual);
-          if (compute != Compute::kInt8 || !HasInt8(storage.format)) continue;
+          if (compute != Compute::kInt8 || !HasInt8(storage.format, c.tokens)) continue;
           // Beside one that is not: neither changes the other.
           Tensor other = backend.New(y.shape()), wide_input = backend.New(y.shape());
           const PreparedWeight plain = backend.Prepare(in.w, {}),

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Blocks of 256 values as small integers with scales, the same for every format.
+#pragma once
+
+#include <cstdint>
+
+namespace retort {
+
+// Value i is scale[i / 16] * code[i] - minimum[i / 16]; codes are at most 127.
+struct SuperCodes {
+  alignas(64) uint8_t code[256];
+  alignas(64) float scale[16];
+  float minimum[16];
+};
+
+}  // namespace retort
