@@ -76,7 +76,10 @@ int RunCli(int argc, const char* const* argv) {
     return e.status;
   } catch (const RowFaultsError& e) {
     for (const std::string& fault : e.faults()) Note(Cat("fault    ", fault));
-    for (const std::string& note : e.notes()) Note(Cat("note     ", note));
+    // A single fault is one line.
+    if (!e.faults().empty()) {
+      for (const std::string& note : e.notes()) Note(Cat("note     ", note));
+    }
     return Fail(2, e.what());
   } catch (const Error& e) {
     return Fail(e.kind() == Error::Kind::kInput ? 2 : 1, e.what());
