@@ -26,9 +26,9 @@ struct SweepFlags {
   bool json = false;
 };
 
-// Runs `retort` with these arguments; what it writes to standard output is dropped. Returns the
-// status, 128 + N for signal N.
-int RunOwn(const std::vector<std::string>& arguments) {
+// Runs `retort` with these arguments, and waits for it. What it writes to standard output is
+// dropped; what has come of it stands in its folder.
+void RunOwn(const std::vector<std::string>& arguments) {
   std::vector<char*> argv;
   std::string name = "retort";
   argv.push_back(name.data());
@@ -43,12 +43,10 @@ int RunOwn(const std::vector<std::string>& arguments) {
     ::execv("/proc/self/exe", argv.data());
     ::_exit(127);
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0) {
+  while (::waitpid(child, nullptr, 0) < 0) {
     if (errno != EINTR) throw Failure("a run cannot be waited for: ", ErrnoText());
     if (StopSignals::Caught() != 0) ::kill(child, StopSignals::Caught());
   }
-  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 // What the folder's sweep is; one that was begun goes on only as the same.
@@ -87,7 +85,7 @@ std::string CheckRecipes(const SweepFlags& flags,
   return by;
 }
 
-int Train(const SweepFlags& flags, const std::vector<std::string>& settings, const Path& folder) {
+void Train(const SweepFlags& flags, const std::vector<std::string>& settings, const Path& folder) {
   std::vector<std::string> arguments = {"train",         flags.recipe, "--run",
                                         folder.string(), "--resume",   "--json"};
   for (const auto* list : {&flags.set, &settings}) {
@@ -96,7 +94,7 @@ int Train(const SweepFlags& flags, const std::vector<std::string>& settings, con
       arguments.push_back(set);
     }
   }
-  return RunOwn(arguments);
+  RunOwn(arguments);
 }
 
 Json ResultJson(const SweepResult& r, const std::vector<std::string>& settings,

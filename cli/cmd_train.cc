@@ -222,9 +222,8 @@ void CheckPlaces(const TrainFlags& flags, const Recipe& recipe, const Path& fold
 void TakeCheckpointing(const Path& folder, Recipe& recipe) {
   const Path file = folder / "recipe.json";
   if (recipe.train.gradient_checkpointing != "auto" || !std::filesystem::exists(file)) return;
-  const std::string began =
+  recipe.train.gradient_checkpointing =
       ParseRecipe(ReadText(file), file.string(), folder).train.gradient_checkpointing;
-  recipe.train.gradient_checkpointing = began;
 }
 
 void Run(const TrainFlags& flags) {

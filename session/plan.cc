@@ -23,7 +23,8 @@ double SecondsSince(PlanClock::time_point start) {
   return std::chrono::duration<double>(PlanClock::now() - start).count();
 }
 
-// A change of the recipe that saves memory, or null if it is made already.
+// A change of the recipe that saves memory. `apply` returns false if it is made already, or has no
+// use.
 struct SavingStep {
   std::string_view set;
   bool (*apply)(Recipe&);

@@ -34,7 +34,6 @@ class TrainingSession {
   // The first training row as text, with the tokens that carry loss marked.
   std::string ShowFirstExample() const;
   int64_t total_steps() const { return schedule_.total_steps; }
-  int64_t steps_done() const { return trainer_->steps_done(); }
 
   // What a plan does in place of Run: what is evaluated before the first step, the next step, and
   // what is evaluated after the last one.
@@ -95,7 +94,7 @@ class TrainingSession {
   const RecipeData& data_;
   std::unique_ptr<Backend> backend_;
   std::unique_ptr<Model> model_;
-  std::unique_ptr<Adapter> adapter_, reference_;  // reference_: that of preferences
+  std::unique_ptr<Adapter> adapter_, reference_;  // reference_: of preferences and rewards
   TeacherModel teacher_model_;
   std::unique_ptr<Objective> objective_;
   std::unique_ptr<BatchStream> stream_;
