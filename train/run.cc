@@ -183,8 +183,8 @@ class TrainingRun {
     if (best_.Add(point)) PutTrained();
     MetricsLine line{m, 0, 0, point.loss};
     line.metrics.extras = point.extras;
+    TakeSamples(m.step);  // before the line, which says that all of the evaluation is in place
     metrics.Append(line);
-    TakeSamples(m.step);
     evaluated_step_ = m.step;
     return point;
   }
