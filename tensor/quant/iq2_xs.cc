@@ -18,13 +18,9 @@ struct Iq2XsKernel {
 
   template <int W>
   RETORT_INLINE static void Quarter(const Block& b, int quarter, float* out) {
-    const float d = ScaleOf(b.d);
     uint64_t codes[8];
     float scale[4];
-    for (int k = 0; k < 4; ++k) {
-      const int bits = b.scales[2 * quarter + k / 2] >> (4 * (k % 2)) & 15;
-      scale[k] = d * (0.5f + static_cast<float>(bits)) * 0.25f;
-    }
+    HalfByteScales(ScaleOf(b.d), b.scales, quarter, scale);
     for (int k = 0; k < 8; ++k) {
       const uint16_t q = b.q[8 * quarter + k];
       codes[k] = WithSigns(kIq2XsGrid[q & 511], EvenSigns(q >> 9));

@@ -54,4 +54,13 @@ RETORT_INLINE void DecodeSigned(const uint64_t* codes, const float* scale, float
   }
 }
 
+// The scales d * (bits + 1/2) / 4 of a quarter's four groups of 16, four bits each, the first of
+// two in a byte's low half.
+RETORT_INLINE void HalfByteScales(float d, const uint8_t* scales, int quarter, float* out) {
+  for (int k = 0; k < 4; ++k) {
+    const int bits = scales[2 * quarter + k / 2] >> (4 * (k % 2)) & 15;
+    out[k] = d * (0.5f + static_cast<float>(bits)) * 0.25f;
+  }
+}
+
 }  // namespace retort
