@@ -470,16 +470,19 @@ std::string RecipeKey::section() const {
 
 std::string RecipeKey::leaf() const { return name.substr(name.find('.') + 1); }  // npos + 1 is 0
 
-std::vector<RecipeKey> RecipeKeys() {
-  std::vector<RecipeKey> keys = {
-      Unless([](const Recipe& r) { return r.name.empty(); },
-             MakeKey(KEY(name), {TextShape("a name")},
-                     "The run's name; by default the recipe file's, without its extension."))};
-  for (auto* section : {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, PreferenceKeys, RewardKeys,
-                        TrainKeys, ExportKeys}) {
-    for (RecipeKey& key : section()) keys.push_back(std::move(key));
-  }
-  return keys;
+const std::vector<RecipeKey>& RecipeKeys() {
+  static const std::vector<RecipeKey> all = [] {
+    std::vector<RecipeKey> keys = {
+        Unless([](const Recipe& r) { return r.name.empty(); },
+               MakeKey(KEY(name), {TextShape("a name")},
+                       "The run's name; by default the recipe file's, without its extension."))};
+    for (auto* section : {ModelKeys, AdapterKeys, DataKeys, TeacherKeys, PreferenceKeys, RewardKeys,
+                          TrainKeys, ExportKeys}) {
+      for (RecipeKey& key : section()) keys.push_back(std::move(key));
+    }
+    return keys;
+  }();
+  return all;
 }
 
 }  // namespace retort

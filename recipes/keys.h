@@ -30,6 +30,6 @@ struct RecipeKey {
 };
 
 // All keys, in the order of the resolved recipe.
-std::vector<RecipeKey> RecipeKeys();
+const std::vector<RecipeKey>& RecipeKeys();
 
 }  // namespace retort

@@ -354,7 +354,7 @@ class Reader {
     return found == given_.end() ? file_ : found->second.where;
   }
 
-  const std::vector<RecipeKey> keys_ = RecipeKeys();
+  const std::vector<RecipeKey>& keys_ = RecipeKeys();
   const std::string file_;
   std::map<std::string, int> lines_;
   std::map<std::string, Given> given_;

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
-#include <regex>
 
 #include "base/strings.h"
+#include "tokenizer/regex.h"
 
 namespace retort {
 namespace {
@@ -21,7 +21,7 @@ bool IsText(const Json& v, const Shape& s) {
   if (!v.is_string()) return false;
   const std::string& text = v.get_ref<const std::string&>();
   if (!s.choices.empty()) return std::ranges::count(s.choices, text) > 0;
-  if (!s.pattern.empty()) return std::regex_match(text, std::regex(s.pattern));
+  if (!s.pattern.empty()) return WholeRegex(s.pattern, "").Matches(text);
   return !text.empty() && text.find('\0') == std::string::npos;  // a path ends at a NUL
 }
 

@@ -10,13 +10,13 @@
 
 namespace retort {
 
-// One entry per hash; the newest word replaces the old one. Bounded memory, no bookkeeping. Not
-// thread-safe.
+// One entry per hash; the newest word replaces the old one. It grows with the words it is given, up
+// to 2 MiB, so that a short text pays for a small one. Not thread-safe.
 class WordCache {
  public:
   static constexpr size_t kMaxBytes = 31, kMaxIds = 7;
 
-  // A word and its slot. Words longer than kMaxBytes are not cached.
+  // A word and its hash. Words longer than kMaxBytes are not cached.
   class Key {
    public:
     // `word` is part of a longer text that ends at `end`.
@@ -33,10 +33,9 @@ class WordCache {
       std::memcpy(parts_.data(), from, 32);
       std::memcpy(mask.data(), kMask.data() + 32 - size_, 32);
       for (size_t i = 0; i < 4; ++i) parts_[i] &= mask[i];
-      slot_ = (parts_[0] * 0x9E3779B97F4A7C15u + parts_[1] * 0xC2B2AE3D27D4EB4Fu +
+      hash_ = (parts_[0] * 0x9E3779B97F4A7C15u + parts_[1] * 0xC2B2AE3D27D4EB4Fu +
                parts_[2] * 0x165667B19E3779F9u + parts_[3] * 0xD6E8FEB86659FD93u + size_) *
-                  0x9E3779B97F4A7C15u >>
-              (64 - kSlotBits);
+              0x9E3779B97F4A7C15u;
     }
 
    private:
@@ -47,13 +46,13 @@ class WordCache {
       return mask;
     }();
     size_t size_;
-    size_t slot_ = 0;
+    uint64_t hash_ = 0;
     std::array<uint64_t, 4> parts_{};
   };
 
   // Appends the word's ids and returns true if it is cached.
   bool Get(const Key& key, std::vector<int32_t>* ids) const {
-    const Entry& entry = entries_[key.slot_];
+    const Entry& entry = entries_[Slot(key)];
     if (entry.bytes != key.size_ || entry.parts != key.parts_ || entry.bytes == 0) return false;
     for (int i = 0; i < entry.count; ++i) ids->push_back(entry.ids[i]);
     return true;
@@ -61,7 +60,8 @@ class WordCache {
 
   void Put(const Key& key, const int32_t* ids, size_t count) {
     if (key.size_ > kMaxBytes || count > kMaxIds) return;
-    Entry& entry = entries_[key.slot_];
+    if (++put_ > entries_.size() && bits_ < kMostBits) Grow();
+    Entry& entry = entries_[Slot(key)];
     entry.parts = key.parts_;
     entry.bytes = static_cast<uint8_t>(key.size_);
     entry.count = static_cast<uint8_t>(count);
@@ -69,14 +69,24 @@ class WordCache {
   }
 
  private:
-  static constexpr size_t kSlotBits = 15;
-  struct alignas(64) Entry {  // one cache line
+  static constexpr int kFewestBits = 7, kMostBits = 15;  // of a slot's number
+  struct alignas(64) Entry {                             // one cache line
     std::array<uint64_t, 4> parts{};
     int32_t ids[kMaxIds] = {};
     uint8_t bytes = 0, count = 0;  // bytes 0: empty
   };
 
-  std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kSlotBits);
+  size_t Slot(const Key& key) const { return key.hash_ >> (64 - bits_); }
+
+  // Forgets what it has: words that repeat come again.
+  void Grow() {
+    bits_ += 2, put_ = 0;
+    entries_.assign(size_t{1} << bits_, {});
+  }
+
+  int bits_ = kFewestBits;
+  size_t put_ = 0;  // since it last grew
+  std::vector<Entry> entries_ = std::vector<Entry>(size_t{1} << kFewestBits);
 };
 
 }  // namespace retort

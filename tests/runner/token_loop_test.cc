@@ -32,8 +32,9 @@ void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
   ++asked;
   return std::malloc(bytes ? bytes : 1);
 }
-void operator delete(void* data) noexcept { std::free(data); }
-void operator delete(void* data, size_t) noexcept { std::free(data); }
+// Inlined into a caller of operator new they look like a mismatch to GCC.
+[[gnu::noinline]] void operator delete(void* data) noexcept { std::free(data); }
+[[gnu::noinline]] void operator delete(void* data, size_t) noexcept { std::free(data); }
 void operator delete(void* data, std::align_val_t) noexcept { std::free(data); }
 void operator delete(void* data, size_t, std::align_val_t) noexcept { std::free(data); }
 
