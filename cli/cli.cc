@@ -66,8 +66,8 @@ int RunCli(int argc, const char* const* argv) {
   app.option_defaults()->always_capture_default();
   if (const auto cache = UserFolder("XDG_CACHE_HOME", ".cache")) UseFingerprintCache(*cache);
   for (const auto add : {AddTrain, AddPlan, AddSweep, AddTeach, AddEval, AddMerge, AddPrune,
-                         AddExport, AddRun, AddServe, AddInspect, AddTrust, AddInit, AddTokenize,
-                         AddTokenizer, AddLogits, AddBench, AddReadHdf5}) {
+                         AddCalibrate, AddExport, AddRun, AddServe, AddInspect, AddTrust, AddInit,
+                         AddTokenize, AddTokenizer, AddLogits, AddBench, AddReadHdf5}) {
     add(app);
   }
   try {

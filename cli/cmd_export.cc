@@ -155,8 +155,8 @@ void AddExport(CLI::App& app) {
       "one format for all matrices (else the K and IQ types are llama.cpp's mixes, and embedding "
       "and head are q8_0 where another type has fewer than 8 bits)");
   command->add_option("--imatrix", flags->imatrix,
-                      "importance matrix of this model, a GGUF as llama.cpp's llama-imatrix writes "
-                      "it: by it the blocks choose their scales");
+                      "importance matrix of this model, as retort calibrate and llama.cpp's "
+                      "llama-imatrix write it: by it the blocks choose their scales");
   AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

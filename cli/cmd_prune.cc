@@ -7,9 +7,8 @@
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
-#include <optional>
 
-#include "cli/chat.h"
+#include "cli/calibration_flags.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/progress.h"
@@ -21,30 +20,13 @@ namespace {
 constexpr int64_t kBlock = 32;  // values in a block of Q8_0 and Q4_0
 
 struct PruneFlags {
-  std::string model, out, by = "loss", format = "auto", chat_template = "auto";
-  std::vector<std::string> data;
-  int64_t layers = 0, ffn = 0, rows = 128, max_tokens = 1024, batch_tokens = 2048;
+  std::string model, out, by = "loss";
+  CalibrationFlags rows;
+  int64_t layers = 0, ffn = 0;
   uint64_t seed = 1;
-  bool no_eos = false, json = false;
+  bool json = false;
   ComputeFlags compute;
 };
-
-std::vector<Example> CalibrationExamples(const PruneFlags& flags, const OpenedModel& opened) {
-  std::vector<RowSource> sources;
-  for (const std::string& file : flags.data) sources.push_back({file});
-  Rows rows = Rows::Open(sources, ParseRowFormat(flags.format));
-  if (flags.rows > 0) rows = rows.First(flags.rows);
-  std::optional<ChatTemplate> chat;
-  if (rows.HasMessages()) chat = ChatFor(flags.chat_template, opened);
-  ExampleOptions options;
-  options.over_length = OverLength::kTruncate;
-  options.audit = Audit::kWarn;
-  options.max_tokens = std::min(flags.max_tokens, opened.files.config.max_positions);
-  options.add_eos = !flags.no_eos;
-  ExampleSet set = MakeExamples(rows, *opened.tokenizer, chat ? &*chat : nullptr, options);
-  for (const std::string& note : set.notes) Note(Cat("note     ", note));
-  return std::move(set.examples);
-}
 
 std::string FixedText(double value) {
   char text[32];
@@ -99,12 +81,12 @@ void Run(const PruneFlags& flags) {
   options.layers = flags.layers;
   options.ffn = flags.ffn;
   options.by = ParseLayerRule(flags.by);
-  options.importance.batch_tokens = flags.batch_tokens;
+  options.importance.batch_tokens = flags.rows.batch_tokens;
   options.importance.seed = flags.seed;
   CheckPruneOptions(OpenModel(flags.model), options);
   const OpenedModel opened =
       OpenForRunning(flags.model, {}, flags.compute, OpenedFor::kScores, /*with_tokenizer=*/true);
-  const std::vector<Example> examples = CalibrationExamples(flags, opened);
+  const std::vector<Example> examples = flags.rows.Examples(opened);
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads"));
   PruneReport report;
@@ -143,11 +125,6 @@ void AddPrune(CLI::App& app) {
       "prune", "Make a smaller model of a larger one's most important layers and neurons");
   auto flags = std::make_shared<PruneFlags>();
   command->add_option("model", flags->model, "Hugging Face folder")->required();
-  command
-      ->add_option("--data", flags->data,
-                   "JSONL file of rows that importance is measured on; may be given several times")
-      ->required()
-      ->allow_extra_args(false);
   command->add_option("--out", flags->out, "folder to make")->required();
   command->add_option("--layers", flags->layers, "how many layers stay (default: all)")
       ->check(CLI::Range(int64_t{1}, kMostCount));
@@ -159,24 +136,9 @@ void AddPrune(CLI::App& app) {
       "--by", flags->by,
       "which layers are removed: loss (one by one, the one whose removal costs least), cosine (those "
       "that change their input least; one pass) or random");
-  command
-      ->add_option(
-          "--rows", flags->rows,
-          "measure on the first N rows; 0: all. --by loss makes one pass over them for each "
-          "remaining layer, for every layer that is removed")
-      ->check(CLI::Range(int64_t{0}, kMostCount));
-  command->add_option("--format", flags->format,
-                      "auto, messages, prompt_completion, alpaca, text or tokens");
-  command->add_option("--template", flags->chat_template,
-                      "chat template of message rows; auto: the model's own");
-  command
-      ->add_option("--max-tokens", flags->max_tokens,
-                   "longest row in tokens, at most the model's positions; longer ones are cut")
-      ->check(CLI::Range(int64_t{2}, kMostCount));
-  command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
-      ->check(CLI::Range(int64_t{1}, kMostCount));
-  command->add_flag("--no-eos", flags->no_eos,
-                    "texts and completions do not end with the end token");
+  flags->rows.Add(*command,
+                  "--by loss makes one pass over them for each remaining layer, for every layer "
+                  "that is removed");
   command->add_option("--seed", flags->seed, "for --by random");
   flags->compute.Add(*command, false);
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -16,6 +16,7 @@ void AddTeach(CLI::App& app);
 void AddEval(CLI::App& app);
 void AddMerge(CLI::App& app);
 void AddPrune(CLI::App& app);
+void AddCalibrate(CLI::App& app);
 void AddExport(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddServe(CLI::App& app);

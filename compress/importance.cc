@@ -9,24 +9,10 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "eval/loss.h"
+#include "eval/observe.h"
 
 namespace retort {
 namespace {
-
-// Runs the decoder over all examples with `observer`. `before` is first called with each batch's
-// embeddings.
-void Observe(const Model& model, const std::vector<Example>& examples, int64_t batch_tokens,
-             const Observer& observer, const std::function<void(const Tensor&)>& before = {}) {
-  Context context{model.backend};
-  ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& some) {
-    Batch batch;
-    for (const Example* example : some) batch.AddRow(example->ids, example->row);
-    if (before) before(model.Embed(context, nullptr, batch, model.backend.Upload(batch.ids)).value);
-    ForwardPass pass{batch};
-    pass.observer = &observer;
-    model.Hidden(context, pass);
-  });
-}
 
 int64_t Tokens(const std::vector<Example>& examples) {
   int64_t sum = 0;
@@ -52,7 +38,8 @@ std::vector<double> BlockInfluence(const Model& model, const std::vector<Example
     for (const double d : model.backend.ToDoubles(distances)) sums[static_cast<size_t>(layer)] += d;
     input = x.value;
   };
-  Observe(model, examples, batch_tokens, observer, [&](const Tensor& x) { input = x; });
+  Observe(model, nullptr, examples, observer,
+          {.batch_tokens = batch_tokens, .before = [&](const Tensor& x) { input = x; }});
   for (double& sum : sums) sum /= static_cast<double>(Tokens(examples));
   return sums;
 }
@@ -176,7 +163,7 @@ std::vector<std::vector<double>> NeuronImportance(const Model& model,
       for (size_t f = 0; f < width; ++f) sum[f] += std::abs(values[i + f]);
     }
   };
-  Observe(model, examples, options.batch_tokens, observer);
+  Observe(model, nullptr, examples, observer, {.batch_tokens = options.batch_tokens});
   for (size_t id = 0; id < model.linears.size(); ++id) {
     const LinearSpec& linear = model.layout.linears[id];
     if (linear.use != LinearUse::kMlpOut) continue;

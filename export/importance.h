@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Importance matrices in llama.cpp's GGUF form ("imatrix"): for each matrix of a model the mean
-// square of every input, by which the formats of a GGUF weigh their errors.
+// Importance matrices in llama.cpp's two forms, the GGUF and the older .dat ("imatrix"): for each
+// matrix of a model the mean square of every input, by which the formats of a GGUF weigh their
+// errors.
 #pragma once
 
 #include <span>
@@ -8,17 +9,20 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/file.h"
+#include "eval/input_squares.h"
 
 namespace retort {
 
 class Importance {
  public:
   Importance() = default;
-  // Tensors NAME.in_sum2 [inputs], or [experts, inputs], and NAME.counts [1], or [experts]: the sum
-  // of squares and what it is divided by. Experts that saw nothing have the same importance for all
-  // inputs. Throws Error{kInput} for a file without such tensors, a name with one of them, another
-  // type or shape, and numbers that are not finite or below zero.
+  // A GGUF has tensors NAME.in_sum2 [inputs], or [experts, inputs], and NAME.counts [1], or
+  // [experts]: the sum of squares and what it is divided by. Experts that saw nothing have the same
+  // importance for all inputs. Any other file is read as a .dat: the number of matrices (all
+  // numbers are 4 bytes), and for each its name (length, bytes), a divisor, the number of values
+  // and the values, those of all experts in a row. Throws Error{kInput} for a file without such
+  // tensors, a name with one of them, another type or shape, and numbers that are not finite or
+  // below zero.
   static Importance Read(const Path& file);
 
   bool empty() const { return entries_.empty(); }
@@ -32,11 +36,26 @@ class Importance {
 
  private:
   struct Entry {
-    int64_t experts = 1;
+    int64_t experts = 1;        // 0: a .dat does not say
     std::vector<float> values;  // [experts, inputs]
   };
+  void ReadDat(const Path& file);
+  void ReadTensors(const Path& file);
+
   std::string where_;
   std::unordered_map<std::string, Entry> entries_;
 };
+
+struct ImportanceSource {
+  std::string dataset;       // the file of the rows
+  int64_t rows, row_tokens;  // and the length of the longest one
+};
+
+// Writes the matrices of the blocks under their names in a GGUF, without those that a GGUF splits
+// (HeadSplit), whose parts have other inputs: a file whose name ends in ".dat" in the older form,
+// any other as a GGUF. `inputs` by LinearId, of a model with that layout. Returns the number of
+// matrices, all experts of a layer being one. Throws as AtomicFile does.
+int64_t WriteImportance(const Layout& layout, const std::vector<InputSquares>& inputs,
+                        const ImportanceSource& source, const Path& target);
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
+#include "data/text_pieces.h"
 #include "model/store/chat_files.h"
 
 namespace retort {
@@ -13,25 +14,10 @@ namespace {
 
 constexpr int64_t kAuditLength = 1024;  // tokens of an example at most
 
-// A text's tokens, in pieces; all but the first of a piece carry loss.
-std::vector<Example> PiecesOf(const Path& file, const Tokenizer& tokenizer, int64_t length) {
-  const std::vector<int32_t> ids = tokenizer.EncodePrompt(ReadText(file));
-  std::vector<Example> out;
-  for (int64_t begin = 0; begin < std::ssize(ids); begin += length) {
-    Example piece;
-    piece.row = std::ssize(out);
-    piece.ids.assign(ids.begin() + begin, ids.begin() + std::min(std::ssize(ids), begin + length));
-    piece.labels = piece.ids;
-    if (piece.size() > 1) out.push_back(std::move(piece));
-  }
-  if (out.empty()) throw InputError(file.string(), ": has no text of two tokens or more");
-  return out;
-}
-
 std::vector<Example> ExamplesOf(const MergeAuditOptions& options, const ModelFiles& files) {
   const auto tokenizer = LoadTokenizer(files);
   const int64_t length = std::min(kAuditLength, files.config.max_positions);
-  if (options.data.extension() == ".txt") return PiecesOf(options.data, *tokenizer, length);
+  if (options.data.extension() == ".txt") return TextPieces(options.data, *tokenizer, length);
   const Rows rows = Rows::Open({{options.data}}, RowFormat::kAuto);
   std::optional<ChatTemplate> chat;
   if (rows.HasMessages())

@@ -58,86 +58,34 @@ TEST(GgufMix, FilesAreThoseOfLlamaCpp) {
   }
 }
 
-using Numbers = std::vector<float>;
-// An importance matrix as llama-imatrix writes it.
-Path WriteImportance(const Path& file,
-                     const std::vector<std::pair<std::string, std::pair<Numbers, Numbers>>>& all) {
-  GgufMetadata m;
-  m.Set("general.type", std::string("imatrix"));
-  GgufWriter writer(file, m);
-  for (const auto& [name, numbers] : all) {
-    const auto& [sums, counts] = numbers;
-    const int64_t experts = std::ssize(counts);
-    writer.Declare(name + ".in_sum2", WeightFormat::kF32, {experts, std::ssize(sums) / experts});
-    writer.Declare(name + ".counts", WeightFormat::kF32, {experts, 1});
-  }
-  for (const auto& [name, numbers] : all) {
-    writer.Write(name + ".in_sum2", std::as_bytes(std::span(numbers.first)));
-    writer.Write(name + ".counts", std::as_bytes(std::span(numbers.second)));
-  }
-  writer.Commit();
-  return file;
-}
-
 TEST(GgufMix, WeightedFilesAreThoseOfLlamaCpp) {
   TemporaryFolder folder;
   const ModelFiles model = MakeModel(folder);
-  std::vector<std::pair<std::string, std::pair<Numbers, Numbers>>> all;
-  for (const TensorSpec& spec : model.layout.tensors) {
-    const LinearSpec* linear = model.layout.LinearOf(spec);
-    if (!linear || !linear->in_block()) continue;
-    Numbers sums;
-    for (int64_t c = 0; c < linear->cols; ++c) {
-      const auto root = static_cast<float>(c * 7 % 13);
-      sums.push_back(root * root / 8);
+  std::vector<InputSquares> inputs(model.layout.linears.size());
+  size_t matrices = 0;
+  for (size_t id = 0; id < inputs.size(); ++id) {
+    const LinearSpec& linear = model.layout.linears[id];
+    if (!linear.in_block()) continue;
+    ++matrices;
+    inputs[id].tokens = 3;
+    for (int64_t c = 0; c < linear.cols; ++c) {
+      const auto root = static_cast<double>(c * 7 % 13);
+      inputs[id].sums.push_back(root * root / 8);
     }
-    all.push_back({spec.gguf_name, {sums, {3}}});
   }
-  const Path matrix = WriteImportance(folder / "imatrix", all);
-  for (const auto& [type, sum] : kWeighted) {
-    SCOPED_TRACE(type);
-    GgufExportOptions options = OptionsOfType(type);
-    options.importance = Importance::Read(matrix);
-    EXPECT_EQ(options.importance.size(), all.size());
-    const GgufExportResult done = WriteGguf(model, folder / "m.gguf", options);
-    EXPECT_EQ(ContentSum(folder / "m.gguf"), sum);
-    EXPECT_EQ(done.unweighted, (std::vector<std::string>{"token_embd.weight", "output.weight"}));
+  for (const char* form : {"matrix.gguf", "matrix.dat"}) {
+    const Path matrix = folder / form;
+    EXPECT_EQ(WriteImportance(model.layout, inputs, {"rows", 1, 3}, matrix), matrices);
+    for (const auto& [type, sum] : kWeighted) {
+      SCOPED_TRACE(Cat(type, " by ", form));
+      GgufExportOptions options = OptionsOfType(type);
+      options.importance = Importance::Read(matrix);
+      EXPECT_EQ(options.importance.size(), matrices);
+      const GgufExportResult done = WriteGguf(model, folder / "m.gguf", options);
+      EXPECT_EQ(ContentSum(folder / "m.gguf"), sum);
+      EXPECT_EQ(done.unweighted, (std::vector<std::string>{"token_embd.weight", "output.weight"}));
+    }
   }
-}
-
-TEST(Importance, IsTheMeanOfEachExpertsInputs) {
-  TemporaryFolder folder;
-  const Importance i = Importance::Read(
-      WriteImportance(folder / "i", {{"a", {{2, 4}, {2}}}, {"e", {{6, 9, 0, 0}, {3, 0}}}}));
-  const auto values = [&](const char* name, int64_t expert, int64_t experts) {
-    const std::span<const float> of = i.Of(name, expert, experts, 2);
-    return Numbers(of.begin(), of.end());
-  };
-  EXPECT_EQ(values("a", -1, 0), (Numbers{1, 2}));
-  EXPECT_EQ(values("e", 0, 2), (Numbers{2, 3}));
-  EXPECT_EQ(values("e", 1, 2), (Numbers{1, 1}));  // saw nothing
-  EXPECT_TRUE(values("b", -1, 0).empty());
-  ExpectRefused([&] { i.Of("a", -1, 0, 3); }, {"'a' has 2 numbers", "of this model"});
-  ExpectRefused([&] { i.Of("e", 0, 4, 1); }, {"'e'", "2 experts"});
-}
-
-TEST(Importance, RefusesWhatIsNone) {
-  TemporaryFolder folder;
-  const auto refuse = [&](const Numbers& sums, const Numbers& counts, const std::string& text) {
-    WriteImportance(folder / "i", {{"a", {sums, counts}}});
-    ExpectRefused([&] { Importance::Read(folder / "i"); }, {"i", text});
-  };
-  refuse({1, -1}, {2}, "holds -1");
-  refuse({1, std::nanf("")}, {2}, "holds nan");
-  refuse({1, 1}, {-2}, "holds -2");
-  GgufWriter(folder / "none", GgufMetadata()).Commit();
-  ExpectRefused([&] { Importance::Read(folder / "none"); }, {"none", "is no importance matrix"});
-  GgufWriter half(folder / "half", GgufMetadata());
-  half.Declare("a.in_sum2", WeightFormat::kF32, {2});
-  const Numbers sums{1, 2};
-  half.Write("a.in_sum2", std::as_bytes(std::span(sums)));
-  half.Commit();
-  ExpectRefused([&] { Importance::Read(folder / "half"); }, {"'a' has sums without counts"});
 }
 
 TEST(GgufMix, NamesAreFormatsMixesAndOtherNamesOfMixes) {
