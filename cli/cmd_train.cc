@@ -131,6 +131,7 @@ RunSummary TrainWithBar(TrainingSession& session, const Path& folder) {
 
 void NoteStart(const TrainingSession& session, const Path& folder, bool resume) {
   for (const std::string& line : session.Describe()) Note(line);
+  Note(Cat("run      ", folder.string()));
   Note(Cat("sample   ", session.ShowFirstExample()));
   if (!resume) return;
   const auto place = LastCheckpoint(folder / "checkpoints");
@@ -228,7 +229,8 @@ void TakeCheckpointing(const Path& folder, Recipe& recipe) {
 
 void Run(const TrainFlags& flags) {
   const Recipe given = RecipeOf(flags);
-  const Path folder = flags.run.empty() ? Path("runs") / given.name : Path(flags.run);
+  const Path folder = flags.run.empty() ? NumberedRunFolder(Path("runs") / given.name, flags.resume)
+                                        : Path(flags.run);
   CheckPlaces(flags, given, folder);
   std::unique_ptr<FileLock> lock;
   if (std::filesystem::exists(folder)) lock = LockRunFolder(folder);
@@ -265,7 +267,9 @@ void AddTrain(CLI::App& app) {
   command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
   command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")
       ->allow_extra_args(false);
-  command->add_option("--run", flags->run, "the run's folder (default: runs/NAME)");
+  command->add_option("--run", flags->run,
+                      "the run's folder (default: runs/NAME, or runs/NAME-2 ... if there are runs; "
+                      "with --resume the last of these)");
   command->add_option("--steps", flags->steps, "as --set train.steps=N")
       ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_option("--device", flags->device,

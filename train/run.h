@@ -76,6 +76,10 @@ struct RunHooks {
 // that trains there, or when it is a file.
 std::unique_ptr<FileLock> LockRunFolder(const Path& folder);
 
+// The folder of a run that names none: `base`, or if that is in use base-2, base-3, ...; with
+// `resume` the last of these that is in use.
+Path NumberedRunFolder(const Path& base, bool resume);
+
 // Throws Error{kInput}, naming --resume, when the folder holds anything.
 void RefuseUsedFolder(const Path& folder);
 

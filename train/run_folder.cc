@@ -55,6 +55,15 @@ std::unique_ptr<FileLock> LockRunFolder(const Path& folder) {
   return std::make_unique<FileLock>(folder / kRunLock, folder.string());
 }
 
+Path NumberedRunFolder(const Path& base, bool resume) {
+  Path last = base;
+  for (int64_t number = 1;; ++number) {
+    Path folder = number == 1 ? base : Path(Cat(base.string(), "-", number));
+    if (!HoldsFiles(folder)) return resume ? last : folder;
+    last = std::move(folder);
+  }
+}
+
 void RefuseUsedFolder(const Path& folder) {
   if (HoldsFiles(folder)) {
     throw InputError(folder.string(),

@@ -231,6 +231,21 @@ TEST_F(ResumeTest, LeftoversOfKilledRunsGo) {
   EXPECT_EQ(AdapterOf("straight"), AdapterOf("run"));
 }
 
+TEST_F(ResumeTest, RunsWithoutAFolderAreNumbered) {
+  const auto next = [&](bool resume) {
+    return NumberedRunFolder(folder_ / "runs/x", resume).filename().string();
+  };
+  EXPECT_EQ(next(false), "x");
+  EXPECT_EQ(next(true), "x");
+  for (const char* wanted : {"x", "x-2", "x-3"}) {
+    EXPECT_EQ(next(false), wanted);
+    MakeFolders(folder_ / "runs" / wanted);
+    EXPECT_EQ(next(false), wanted);  // an empty folder is free
+    WriteTextAtomically(folder_ / "runs" / wanted / "recipe.json", "{}");
+    EXPECT_EQ(next(true), wanted);
+  }
+}
+
 TEST_F(ResumeTest, OneProcessTrainsInAFolder) {
   const auto lock = LockRunFolder(folder_ / "run");
   ExpectRefused([&] { Run("run"); }, {(folder_ / "run").string(), "is writing it"});
