@@ -181,9 +181,9 @@ class Loader {
       backend_.pool().For(stored.rows(), [&](int64_t r, int) {
         DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
       });
-      return model_->Set(
-          spec.target,
-          Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
+      model_->Set(spec.target,
+                  Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
+      return LetGo(spec);
     }
     const auto wanted = WantedFormat(LinearOf(spec), stored.format());
     Weight frozen = wanted == stored.format()
@@ -194,8 +194,7 @@ class Loader {
     // A copied source is not read again, except single rows of an embedding.
     const TensorEntry& first = *files_.tensors.Find(StoredNames(files_, spec).front());
     if (options_.copy || frozen.owner() != first.file) {
-      DropSource(spec);
-      dropped_.push_back(&spec);
+      LetGo(spec);
     } else {
       const bool rows = LinearOf(spec).use == LinearUse::kEmbedding && !files_.config.head.tied;
       (rows ? model_->mapped_table_bytes : model_->mapped_bytes) += frozen.total_bytes();
@@ -209,6 +208,11 @@ class Loader {
       return linear.adaptable() && plain ? WeightFormat::kNF4 : stored;
     }
     return *options_.weights;
+  }
+
+  void LetGo(const TensorSpec& spec) {
+    DropSource(spec);
+    dropped_.push_back(&spec);
   }
 
   void DropSource(const TensorSpec& spec) const {
