@@ -88,8 +88,8 @@ void RunAdapter(const ExportFlags& flags) {
                                              : "--imatrix",
                      " out");
   const std::string type = flags.type.empty() ? "f32" : flags.type;
-  const GgufAdapterExport done =
-      ExportGgufAdapter({flags.source, flags.base, flags.out, FormatNamed(type), flags.threads});
+  const GgufAdapterExport done = ExportGgufAdapter(
+      {flags.source, flags.base, flags.out, AdapterTypeNamed(type), flags.threads});
   if (flags.json) {
     return PrintJson({{"out", flags.out},
                       {"type", type},
@@ -136,8 +136,10 @@ void AddExport(CLI::App& app) {
                          "it against its source");
   auto flags = std::make_shared<ExportFlags>();
   command
-      ->add_option("source", flags->source,
-                   "Hugging Face folder, of a model or an adapter; with --to hf, a GGUF file")
+      ->add_option(
+          "source", flags->source,
+          "Hugging Face folder, of a model or an adapter, or folder of a run; with --to hf, a "
+          "GGUF file")
       ->required();
   command->add_option("--base", flags->base,
                       "of an adapter: its base (default: the one that it was trained on)");

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort sweep RECIPE --try KEY=[...]: trains with several settings and compares the results.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <chrono>
+#include <csignal>
 #include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
 
 #include "base/file_lock.h"
 #include "cli/commands.h"
@@ -26,26 +31,41 @@ struct SweepFlags {
   bool json = false;
 };
 
-// Runs `retort` with these arguments, and waits for it. What it writes to standard output is
-// dropped; what has come of it stands in its folder.
-void RunOwn(const std::vector<std::string>& arguments) {
+// Becomes `retort` with these arguments. What it writes to standard output is dropped: what has
+// come of it is in its folder.
+[[noreturn]] void BecomeOwn(char* const* argv, pid_t parent) {
+  // In a group of its own, so that the terminal's signals come through the sweep alone: a second one
+  // would end the training at once. It ends in order if the sweep is gone.
+  ::setpgid(0, 0);
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (::getppid() != parent) ::_exit(1);
+  const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (null >= 0) ::dup2(null, STDOUT_FILENO);
+  ::execv("/proc/self/exe", argv);
+  ::_exit(127);
+}
+
+// Runs `retort` with these arguments and returns its exit status; passes on a signal that asks the
+// sweep to stop.
+int RunOwn(const std::vector<std::string>& arguments) {
+  std::vector<std::string> own = {"retort"};
+  own.insert(own.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
-  std::string name = "retort";
-  argv.push_back(name.data());
-  std::vector<std::string> own = arguments;
+  argv.reserve(own.size() + 1);
   for (std::string& argument : own) argv.push_back(argument.data());
   argv.push_back(nullptr);
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) throw Failure("a run cannot be started: ", ErrnoText());
-  if (child == 0) {
-    const int null = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (null >= 0) ::dup2(null, STDOUT_FILENO);
-    ::execv("/proc/self/exe", argv.data());
-    ::_exit(127);
-  }
-  while (::waitpid(child, nullptr, 0) < 0) {
-    if (errno != EINTR) throw Failure("a run cannot be waited for: ", ErrnoText());
-    if (StopSignals::Caught() != 0) ::kill(child, StopSignals::Caught());
+  if (child == 0) BecomeOwn(argv.data(), parent);
+  constexpr std::chrono::milliseconds kLook(50);
+  bool told = false;
+  for (int status = 0;;) {
+    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    if (ended < 0) throw Failure("a run cannot be waited for: ", ErrnoText());
+    if (ended == child) return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (const int signal = StopSignals::Caught(); signal != 0 && !std::exchange(told, true))
+      ::kill(child, signal);
+    std::this_thread::sleep_for(kLook);
   }
 }
 
@@ -71,21 +91,17 @@ void TakeFolder(const SweepFlags& flags, const std::vector<std::vector<std::stri
 // Reads each run's recipe, so that a slip is told before the first one begins.
 std::string CheckRecipes(const SweepFlags& flags,
                          const std::vector<std::vector<std::string>>& runs) {
-  std::string by;
+  std::vector<Recipe> recipes;
+  recipes.reserve(runs.size());
   for (const std::vector<std::string>& settings : runs) {
     std::vector<std::string> set = flags.set;
     set.insert(set.end(), settings.begin(), settings.end());
-    const Recipe recipe = ReadRecipe(flags.recipe, set);
-    if (!recipe.data.has_eval() && recipe.data.val_split == 0)
-      throw InputError(
-          flags.recipe,
-          ": a sweep compares runs on held-out rows; give data.eval or data.val_split");
-    by = recipe.train.best_by;
+    recipes.push_back(ReadRecipe(flags.recipe, set));
   }
-  return by;
+  return ComparedBy(recipes);
 }
 
-void Train(const SweepFlags& flags, const std::vector<std::string>& settings, const Path& folder) {
+int Train(const SweepFlags& flags, const std::vector<std::string>& settings, const Path& folder) {
   std::vector<std::string> arguments = {"train",         flags.recipe, "--run",
                                         folder.string(), "--resume",   "--json"};
   for (const auto* list : {&flags.set, &settings}) {
@@ -94,7 +110,7 @@ void Train(const SweepFlags& flags, const std::vector<std::string>& settings, co
       arguments.push_back(set);
     }
   }
-  RunOwn(arguments);
+  return RunOwn(arguments);
 }
 
 Json ResultJson(const SweepResult& r, const std::vector<std::string>& settings,
@@ -104,6 +120,18 @@ Json ResultJson(const SweepResult& r, const std::vector<std::string>& settings,
   if (r.figure) out["eval_" + by] = *r.figure;
   if (!r.fault.empty()) out["fault"] = r.fault;
   return out;
+}
+
+void Print(const SweepFlags& flags, const std::vector<SweepResult>& results,
+           const std::vector<std::vector<std::string>>& runs, const std::string& by) {
+  const std::vector<std::string> table = SweepTable(results, runs, by);
+  WriteTextAtomically(Path(flags.out) / "table.txt", Join(table, "\n") + "\n");
+  if (flags.json) {
+    Json out = Json::array();
+    for (const SweepResult& r : results) out.push_back(ResultJson(r, runs[r.run], by));
+    return PrintJson({{"out", flags.out}, {"runs", out}});
+  }
+  for (const std::string& line : table) PrintLine(line);
 }
 
 void Run(const SweepFlags& flags) {
@@ -120,24 +148,19 @@ void Run(const SweepFlags& flags) {
     for (size_t i = 0; i < runs.size(); ++i) {
       const Path folder = Path(flags.out) / Cat("run-", i + 1);
       Note(Cat("run ", i + 1, " of ", runs.size(), "  ", Join(runs[i], " ")));
-      Train(flags, runs[i], folder);
+      const int status = Train(flags, runs[i], folder);
       if (StopSignals::Caught() != 0) {
         Note(Cat("retort: stopped by signal ", StopSignals::Caught(), " in run ", i + 1, " of ",
                  runs.size(), "; the same command goes on"));
         throw ExitWith{128 + StopSignals::Caught()};
       }
-      results.push_back(ReadSweepResult(folder, i, by));
+      results.push_back(ReadSweepResult(folder, i, by, status));
     }
   }
   SortResults(results);
-  const std::vector<std::string> table = SweepTable(results, runs, by);
-  WriteTextAtomically(Path(flags.out) / "table.txt", Join(table, "\n") + "\n");
-  if (flags.json) {
-    Json out = Json::array();
-    for (const SweepResult& r : results) out.push_back(ResultJson(r, runs[r.run], by));
-    return PrintJson({{"out", flags.out}, {"runs", out}});
-  }
-  for (const std::string& line : table) PrintLine(line);
+  Print(flags, results, runs, by);
+  if (!results.front().loss)
+    throw Failure(flags.out, ": no run has a result; the errors above say why");
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "base/threads.h"
 #include "export/gguf_name.h"
 #include "formats/gguf.h"
@@ -34,11 +35,11 @@ class LoraFactors {
   LoraFactors(const ModelFiles& files, const Adapter& adapter, Backend& backend)
       : layout_(files.layout), adapter_(adapter), backend_(backend) {}
 
-  // The scale of a factor of rank R is alpha() / R.
+  // The scale of a factor of rank R is alpha() / R. llama.cpp takes an alpha of 0 for a scale of 1.
   double alpha() const {
     const AdapterConfig& c = adapter_.config();
-    return LoraScale(c.alpha, c.rank, c.rslora) * static_cast<double>(c.rank) *
-           (TakesPartOfBase(c.start) ? 2 : 1);
+    const double scale = c.alpha == 0 ? 1 : LoraScale(c.alpha, c.rank, c.rslora);
+    return scale * static_cast<double>(c.rank) * (TakesPartOfBase(c.start) ? 2 : 1);
   }
 
   std::vector<LoraPair> All(const std::string& where) const {
@@ -189,11 +190,19 @@ Path BaseOfAdapter(const GgufAdapterOptions& options) {
 
 }  // namespace
 
+WeightFormat AdapterTypeNamed(std::string_view name) {
+  for (const WeightFormat type :
+       {WeightFormat::kF32, WeightFormat::kF16, WeightFormat::kBF16, WeightFormat::kQ8_0}) {
+    if (TraitsOf(type).name == name) return type;
+  }
+  throw InputError("--type ", Quoted(name),
+                   ": an adapter's factors are f32, f16, bf16 or q8_0; for another type, merge it "
+                   "(retort merge) and export the model");
+}
+
 GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
-  const std::string where = options.adapter.string(), type(TraitsOf(options.type).name);
-  if (options.type != WeightFormat::kF32 && options.type != WeightFormat::kF16 &&
-      options.type != WeightFormat::kBF16 && options.type != WeightFormat::kQ8_0)
-    throw InputError("--type ", type, ": an adapter's factors are f32, f16, bf16 or q8_0");
+  const std::string where = options.adapter.string();
+  AdapterTypeNamed(TraitsOf(options.type).name);
   const Path base = BaseOfAdapter(options);
   CheckTarget(options.out, TargetKind::kFile, {options.adapter, base});
   const ModelFiles files = OpenModel(base);

@@ -3,17 +3,21 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "model/load.h"
 
 namespace retort {
 
+// The format of an adapter's factors by its name. Throws Error{kInput} for what none can have.
+WeightFormat AdapterTypeNamed(std::string_view name);
+
 struct GgufAdapterOptions {
   Path adapter;  // a PEFT folder
   Path base;     // empty: the one that the adapter's files name
   Path out;
-  WeightFormat type = WeightFormat::kF32;  // f32, f16, bf16 or q8_0
+  WeightFormat type = WeightFormat::kF32;  // AdapterTypeNamed
   int threads = 0;
 };
 

@@ -216,8 +216,13 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     CheckFinite(source, spec, pool);
     const Weight w = FetchTensor(source, spec, *memory);
     if (const HeadSplit& s = spec.split; s.present()) {
-      WriteSplit(spec, w, formats.Of(spec, s.first_name, FirstShape(spec)),
-                 formats.Of(spec, s.second_name, SecondShape(spec)), writer);
+      const WeightFormat first = formats.Of(spec, s.first_name, FirstShape(spec)),
+                         second = formats.Of(spec, s.second_name, SecondShape(spec));
+      for (const auto& [name, format] :
+           {std::pair(s.first_name, first), std::pair(s.second_name, second)}) {
+        if (TraitsOf(format).block_elements > 1) result.unweighted.push_back(name);
+      }
+      WriteSplit(spec, w, first, second, writer);
     } else {
       const WeightFormat format = formats.Of(spec, spec.gguf_name, spec.gguf_shape());
       const auto importance =

@@ -29,8 +29,9 @@ struct GgufExportResult {
   int64_t bytes = 0;
   // Matrices whose rows do not divide into blocks of their format, and what they have instead.
   std::vector<std::pair<std::string, WeightFormat>> other_formats;
-  std::vector<std::string>
-      unweighted;                  // quantised matrices that the given importance does not have
+  // Matrices that are quantised without the importance that was given: it does not have them, or
+  // they are halves of a matrix (HeadSplit).
+  std::vector<std::string> unweighted;
   std::vector<std::string> notes;  // what llama.cpp does otherwise with the tokenizer
 };
 

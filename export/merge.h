@@ -23,7 +23,7 @@ struct MergeOptions {
   bool force = false;                        // also when too much of the adapter's change is lost
   double weight = 1;                         // of the adapter's change
   std::vector<WeightedAdapter> others = {};  // whose changes are added
-  // Rows or a text (MergeAuditOptions::data) on which the predictions of the merged model are
+  // Rows or a text (AuditExamples) on which the predictions of the merged model are
   // compared with those of base and adapters; empty: they are not.
   Path audit = {};
   int64_t audit_tokens = 4096;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/merge_audit.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -14,22 +15,6 @@ namespace {
 
 constexpr int64_t kAuditLength = 1024;  // tokens of an example at most
 
-std::vector<Example> ExamplesOf(const MergeAuditOptions& options, const ModelFiles& files) {
-  const auto tokenizer = LoadTokenizer(files);
-  const int64_t length = std::min(kAuditLength, files.config.max_positions);
-  if (options.data.extension() == ".txt") return TextPieces(options.data, *tokenizer, length);
-  const Rows rows = Rows::Open({{options.data}}, RowFormat::kAuto);
-  std::optional<ChatTemplate> chat;
-  if (rows.HasMessages())
-    chat = ChatTemplateFor("auto", tokenizer->spec(), options.adapters.front().folder,
-                           files.path.string());
-  ExampleOptions examples;
-  examples.over_length = OverLength::kTruncate;
-  examples.audit = Audit::kOff;
-  examples.max_tokens = length;
-  return MakeExamples(rows, *tokenizer, chat ? &*chat : nullptr, examples).examples;
-}
-
 Json AgreementJson(const Agreement& a) {
   return {
       {"tokens", a.tokens}, {"mean_kl", a.mean_kl}, {"largest_kl", a.largest_kl}, {"top1", a.top1}};
@@ -37,9 +22,28 @@ Json AgreementJson(const Agreement& a) {
 
 }  // namespace
 
-MergeAudit AuditMerge(const MergeAuditOptions& options, const BaseRecord& record) {
+std::vector<Example> AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base) {
+  const auto tokenizer = LoadTokenizer(base);
+  const int64_t length = std::min(kAuditLength, base.config.max_positions);
+  if (data.extension() == ".txt") return TextPieces(data, *tokenizer, length);
+  const Rows rows = Rows::Open({{data}}, RowFormat::kAuto);
+  std::optional<ChatTemplate> chat;
+  if (rows.HasMessages())
+    chat = ChatTemplateFor("auto", tokenizer->spec(), adapter, base.path.string());
+  ExampleOptions options;
+  options.over_length = OverLength::kTruncate;
+  options.audit = Audit::kOff;
+  options.max_tokens = length;
+  std::vector<Example> out =
+      MakeExamples(rows, *tokenizer, chat ? &*chat : nullptr, options).examples;
+  if (std::ranges::all_of(out, [](const Example& e) { return e.LossTokens() == 0; }))
+    throw InputError(data.string(), ": has no token that carries loss, to compare predictions on");
+  return out;
+}
+
+MergeAudit AuditMerge(const MergeAuditOptions& options, const std::vector<Example>& examples,
+                      const BaseRecord& record) {
   const ModelFiles base = OpenModel(options.base), merged = OpenModel(options.merged);
-  const std::vector<Example> examples = ExamplesOf(options, base);
   const auto backend =
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   LoadOptions as_trained;

@@ -9,11 +9,15 @@
 
 namespace retort {
 
+// Examples of `data`: rows, of which the tokens that carry loss count; or a .txt, of which all count.
+// `adapter`: the folder whose chat template is used. Throws Error{kInput} when nothing can be
+// compared on them.
+std::vector<Example> AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base);
+
 struct MergeAuditOptions {
   Path base;
   std::vector<WeightedAdapter> adapters;
   Path merged;  // the folder
-  Path data;    // rows, of which the tokens that carry loss count; or a .txt, of which all count
   int64_t most_tokens = 4096;
   int threads = 0;
 };
@@ -22,8 +26,8 @@ struct MergeAuditOptions {
 struct MergeAudit {
   Agreement merged;  // the merged model
   Agreement base;    // the base alone, in the format of training: what the adapter changes
-  Agreement
-      original;  // the adapter on the original base, unrounded; the same if that is the format
+  // The adapter on the original base, unrounded; all agrees if that is the format of training.
+  Agreement original;
   std::string weights;  // of training: "nf4"
 
   // The share of the adapter's effect that is lost: KL to the merged model / KL to the base.
@@ -34,7 +38,8 @@ Json MergeAuditJson(const MergeAudit& audit);
 // More than this of lost() is too much.
 inline constexpr double kMostLost = 0.1;
 
-// All models compute in f32. Throws Error{kInput} when the data cannot be used.
-MergeAudit AuditMerge(const MergeAuditOptions& options, const BaseRecord& record);
+// All models compute in f32.
+MergeAudit AuditMerge(const MergeAuditOptions& options, const std::vector<Example>& examples,
+                      const BaseRecord& record);
 
 }  // namespace retort

@@ -15,10 +15,11 @@ bool HasBaseBias(const Layout& layout, LinearId id) {
   });
 }
 
-// DoRA: the row at the norm that was learnt for it.
+// DoRA: the row at the norm that was learnt for it; zeros stay zeros, as in ResizeColumns.
 void BringToNorm(std::span<float> row, float size) {
   double squares = 0;
   for (const float v : row) squares += double{v} * v;
+  if (squares == 0) return;
   const double factor = size / std::sqrt(squares);
   for (float& v : row) v = static_cast<float>(v * factor);
 }

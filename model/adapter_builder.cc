@@ -37,6 +37,19 @@ bool IsInModule(const std::string& module, const std::string& member) {
   return false;
 }
 
+// Each of its patterns and modules is compared with every name of the model.
+const AdapterConfig& Bounded(const AdapterConfig& c, const Layout& layout,
+                             const std::string& where) {
+  constexpr size_t kMost = size_t{1} << 24;
+  const size_t members =
+      c.ranks.size() + c.alphas.size() + c.saved_modules.size() + c.parameters.size();
+  const size_t names = layout.linears.size() + layout.tensors.size();
+  if (members <= kMost / std::max<size_t>(1, names)) return c;
+  throw InputError(where.empty() ? "adapter" : where, ": has ", members,
+                   " patterns and modules to save, too many for a model of ", names,
+                   " layers and tensors; name them by expressions or their last parts");
+}
+
 }  // namespace
 
 AdapterBuilder::AdapterBuilder(const AdapterConfig& config, const Layout& layout, Backend& backend,
@@ -45,7 +58,7 @@ AdapterBuilder::AdapterBuilder(const AdapterConfig& config, const Layout& layout
       layout_(layout),
       backend_(backend),
       where_(std::move(where)),
-      targets_(config) {}
+      targets_(Bounded(config, layout, where_)) {}
 
 std::string AdapterBuilder::Key(const char* recipe, const char* file) const {
   return where_.empty() ? Cat("adapter.", recipe) : Cat(where_, ": '", file, "'");
@@ -260,11 +273,13 @@ void AdapterBuilder::AddSavedModules() {
 // As PEFT: what has "bias" in its name, or the biases of layers with an adapter.
 void AdapterBuilder::AddBiases() {
   if (config_.bias == "none") return;
+  bool any = false;
   for (const TensorSpec& spec : layout_.tensors) {
     const bool of_linear = spec.target.kind == Target::Kind::kBias;
     const bool adapted = of_linear && out_->at(spec.target.id);
     const bool wanted =
         config_.bias == "all" ? spec.name.find("bias") != std::string::npos : adapted;
+    any |= wanted;
     if (!wanted || (of_linear && out_->own_bias(spec.target.id)) ||
         (!of_linear && (spec.is_matrix() || out_->own_gain(spec.target.id))))
       continue;
@@ -272,6 +287,10 @@ void AdapterBuilder::AddBiases() {
     Put(spec, Own(spec, adapted ? Cat(kPeftPrefix, module, ".base_layer.bias")
                                 : Cat(kPeftPrefix, spec.name)));
   }
+  if (!any && purpose_ == For::kNew)
+    throw InputError(Key("bias", "bias"), " is ", config_.bias, ", and ",
+                     config_.bias == "all" ? "this model" : "no layer with an adapter",
+                     config_.bias == "all" ? " has no biases" : " has a bias", "; leave it out");
 }
 
 void AdapterBuilder::AddRows(const std::string& module, const std::vector<int64_t>& ids) {

@@ -56,9 +56,6 @@ int64_t PissaIterations(const std::string& start);
 // Whether `start` is one of those above.
 bool IsAdapterStart(const std::string& start);
 
-// Whether the configuration targets this layer. For many layers, see adapter_targets.h.
-bool Targets(const AdapterConfig& config, const LinearSpec& linear);
-
 // Reads adapter_config.json (model/adapter_config.cc). Every key is known: it is read, or it does
 // not change what a trained adapter computes, or it has the value that does not. Throws
 // Error{kInput} naming the file and any other key, such as those of later versions.

@@ -124,6 +124,9 @@ void TakePartsOfBase(Adapter& adapter, const Layout& layout, uint64_t seed, Back
       throw InputError("adapter: ", start, " of rank ", rank, " takes more than there is of ",
                        linear.name, ", ", linear.rows, " x ", linear.cols);
     }
+    if (!(site->scale > 0))
+      throw InputError("adapter: ", start, " needs an alpha above 0, which ", linear.name,
+                       " does not have");
     RandomStream random = RandomOfLayer(seed, linear);
     WeightPart part =
         start == "olora" ? OrthogonalPart(matrix, rank)

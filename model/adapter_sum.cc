@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -51,10 +52,14 @@ class AdapterSum {
       }
     }
     for (size_t i = 0; i < out_->sites_.size(); ++i) {
-      if (out_->sites_[i] && out_->own_weights_[i])
-        throw InputError(where_, ": one adapter trained ", layout_.linears[i].name,
-                         " whole and another adapts it; merge the first, and use the other on what "
-                         "that makes");
+      const auto id = static_cast<LinearId>(i);
+      // A layer that is trained whole, its single rows, and its factors exclude each other.
+      if ((out_->at(id) != nullptr) + (out_->own_weight(id) != nullptr) +
+              (out_->rows(id) != nullptr) >
+          1)
+        throw InputError(where_, ": two adapters train ", layout_.linears[i].name,
+                         ", one of them whole or some of its rows by themselves; merge one, and "
+                         "use the other on what that makes");
     }
     const auto own = [&](const auto& list) {
       for (const auto& p : list) {
@@ -133,18 +138,34 @@ WeightedAdapter ParseWeightedAdapter(const std::string& text) {
   const std::string number = text.substr(equals + 1);
   char* end = nullptr;
   const double weight = std::strtod(number.c_str(), &end);
-  if (number.empty() || *end || !std::isfinite(weight) || weight == 0)
+  if (number.empty() || *end || weight == 0 || !std::isfinite(static_cast<float>(weight)))
     throw InputError("--adapter ", Quoted(text),
                      ": must be a folder, or FOLDER=WEIGHT with a number "
                      "other than 0, such as 0.5");
   return {folder(text.substr(0, equals)), weight};
 }
 
+namespace {
+
+// A run's folder that is given as the model brings its adapter too; the same one as --adapter would
+// count twice, which nobody means.
+void CheckDistinct(const std::vector<WeightedAdapter>& adapters) {
+  std::set<Path> seen;
+  for (const WeightedAdapter& one : adapters) {
+    if (!seen.insert(std::filesystem::weakly_canonical(one.folder)).second)
+      throw InputError(one.folder.string(),
+                       ": is given twice as adapter; give it once, with its weight");
+  }
+}
+
+}  // namespace
+
 std::unique_ptr<Adapter> LoadAdapters(const std::vector<WeightedAdapter>& adapters,
                                       const Layout& layout, Backend& backend,
                                       const AdapterBase& base) {
   if (adapters.size() == 1 && adapters[0].weight == 1)
     return Adapter::Load(adapters[0].folder, layout, backend, base);
+  CheckDistinct(adapters);
   AdapterSum sum(layout, backend);
   for (const WeightedAdapter& one : adapters)
     sum.Add(one, *Adapter::Load(one.folder, layout, backend, base));

@@ -82,7 +82,6 @@ Error MatchesNothing(const char* key, const std::string& member, const Layout& l
   const std::vector<std::string> known = KnownNames(layout);
   const std::string near = member.size() > 80 ? "" : Nearest(member, known);
   return InputError(key, ": ", Quoted(member), " is no linear layer of this model",
-
                     near.empty() ? "" : Cat("; did you mean '", near, "'?"),
                     "; known: ", Join(known, ", "));
 }
@@ -92,7 +91,8 @@ Error MatchesNothing(const char* key, const std::string& member, const Layout& l
 AdapterTargets::AdapterTargets(const AdapterConfig& config)
     : config_(config),
       targets_(config.targets.begin(), config.targets.end()),
-      excluded_(config.exclude.begin(), config.exclude.end()) {
+      excluded_(config.exclude.begin(), config.exclude.end()),
+      layers_(config.layers.begin(), config.layers.end()) {
   const bool by_pattern = config.targets.empty() && config.target_pattern != kAllLinear;
   if (by_pattern) Compile(config.target_pattern, &target_);
   Compile(config.exclude_pattern, &exclude_);
@@ -122,7 +122,7 @@ bool AdapterTargets::Has(const LinearSpec& linear) {
   if (!MayAdapt(linear) || ends_in(excluded_) || IsPartOfSaved(linear.name)) return false;
   if (exclude_ && exclude_->Matches(linear.name)) return false;
   if (targets_.contains(std::string_view(linear.name))) return true;  // whatever its layer
-  if (!config_.layers.empty() && !std::ranges::count(config_.layers, linear.layer)) return false;
+  if (!layers_.empty() && !layers_.contains(linear.layer)) return false;
   if (!config_.targets.empty()) return ends_in(targets_);
   if (config_.target_pattern == kAllLinear) return linear.adaptable() && linear.expert < 0;
   return target_ && target_->Matches(linear.name);
@@ -171,10 +171,6 @@ void AdapterTargets::CheckPatterns(const char* key, Patterns<Number>& patterns,
                      " matches the end of no name of a layer with an adapter; names are such as ",
                      Join(KnownNames(layout), ", "));
   }
-}
-
-bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
-  return AdapterTargets(config).Has(linear);
 }
 
 }  // namespace retort

@@ -28,8 +28,8 @@ class AdapterTargets {
   double AlphaOf(const LinearSpec& linear);
   // Throws Error{kInput} naming the first member of targets or exclude, or expression, that matches
   // no layer which may have an adapter, with those that are known; or a key of ranks or alphas that
-  // matches no layer with an adapter. For new adapters: PEFT's folders
-  // may name layers that a model does not have.
+  // matches no layer with an adapter. For new adapters: PEFT's folders may name layers that a model
+  // does not have.
   void CheckAllMatch(const Layout& layout);
 
  private:
@@ -44,6 +44,7 @@ class AdapterTargets {
 
   const AdapterConfig& config_;
   Suffixes targets_, excluded_;
+  std::unordered_set<int64_t> layers_;
   std::optional<WholeRegex> target_, exclude_;
   Patterns<int64_t> ranks_;
   Patterns<double> alphas_;

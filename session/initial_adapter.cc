@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/adapter_targets.h"
 
 namespace retort {
 namespace {
@@ -51,9 +52,10 @@ void RefuseOtherLayers(const Adapter& adapter, const Layout& layout, const Adapt
     wanted.target_pattern = adapter.config().target_pattern;
   }
   if (!recipe.given.contains("layers")) wanted.layers = adapter.config().layers;
+  AdapterTargets targets(wanted);
   for (size_t id = 0; id < layout.linears.size(); ++id) {
     const bool has = adapter.at(static_cast<LinearId>(id)) != nullptr;
-    if (Targets(wanted, layout.linears[id]) == has) continue;
+    if (targets.Has(layout.linears[id]) == has) continue;
     const char* key = given.contains("targets")   ? "targets"
                       : given.contains("exclude") ? "exclude"
                                                   : "layers";

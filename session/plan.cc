@@ -23,6 +23,11 @@ double SecondsSince(PlanClock::time_point start) {
   return std::chrono::duration<double>(PlanClock::now() - start).count();
 }
 
+// Of the machine's memory, without what this process has now.
+int64_t Taken(const MemoryPlan& plan) {
+  return plan.counted.peak + plan.counted.mapped + plan.counted.checkpoint;
+}
+
 // A change of the recipe that saves memory. `apply` returns false if it is made already, or has no
 // use.
 struct SavingStep {
@@ -99,14 +104,15 @@ LengthFacts RowLengths(const Recipe& recipe, const ModelFiles& files) {
 }
 
 MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds) {
-  const auto start = PlanClock::now();
   MemoryPlan plan;
   plan.process = ResidentMemory() + kLibraries;
   TrainingSession session(opened, TrainingSession::Use::kCount);
   plan.description = session.Describe();
   plan.total_steps = session.total_steps();
   session.EvaluateBefore();
-  while (plan.steps < plan.total_steps && SecondsSince(start) < seconds) {
+  // One step at least, however long the evaluation took: it has the peak.
+  const auto start = PlanClock::now();
+  while (plan.steps < plan.total_steps && (plan.steps == 0 || SecondsSince(start) < seconds)) {
     const auto step = session.Step();
     if (!step) break;
     ++plan.steps;
@@ -121,10 +127,18 @@ MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds) {
 std::vector<Saving> SavingsFor(const OpenedRecipe& opened, int64_t limit) {
   std::vector<Saving> out;
   OpenedRecipe changed = opened;
+  int64_t taken = Taken(PlanMemory(changed, 1));
   for (const SavingStep& step : kSavingSteps) {
+    const Recipe before = changed.recipe;
     if (!step.apply(changed.recipe)) continue;
-    out.push_back({std::string(step.set), PlanMemory(changed, 1).process});
-    if (out.back().process <= limit) break;
+    const MemoryPlan plan = PlanMemory(changed, 1);
+    if (Taken(plan) >= taken) {  // as nf4 for a base of blocks, which keeps its format
+      changed.recipe = before;
+      continue;
+    }
+    taken = Taken(plan);
+    out.push_back({std::string(step.set), plan.process});
+    if (plan.process <= limit) break;
   }
   return out;
 }
@@ -134,19 +148,24 @@ TimePlan PlanTime(const OpenedRecipe& opened, const MemoryPlan& memory) {
   TimePlan plan;
   session.Step();  // the first step also makes room and reads code
   const auto start = PlanClock::now();
-  int64_t tokens = 0;
+  int64_t tokens = 0, generated = 0;
   double seconds = 0;
   while (plan.steps < kTimedSteps && SecondsSince(start) < kTimedSeconds) {
     const auto step = session.Step();
     if (!step) break;
     ++plan.steps;
     tokens += step->tokens;
+    generated += step->generated_tokens;
     seconds += step->seconds;
   }
   if (plan.steps == 0) return plan;
+  const auto steps = static_cast<double>(plan.steps), all = static_cast<double>(memory.total_steps);
   plan.tokens_per_second = static_cast<double>(tokens) / seconds;
-  plan.seconds = static_cast<double>(memory.tokens) / static_cast<double>(memory.steps) *
-                 static_cast<double>(memory.total_steps) / plan.tokens_per_second;
+  // By the rows' tokens. Of answers that are generated, a count knows too little: by the steps.
+  plan.seconds = generated > 0 || tokens == 0
+                     ? seconds / steps * all
+                     : static_cast<double>(memory.tokens) / static_cast<double>(memory.steps) *
+                           all / plan.tokens_per_second;
   return plan;
 }
 

@@ -38,7 +38,7 @@ struct MemoryPlan {
   bool complete() const { return steps == total_steps; }
 };
 // Runs the steps and one evaluation with a backend that allocates and does not compute
-// (BackendOptions::counting), for about `seconds` at most. Only generation for metrics and samples
+// (BackendOptions::counting), for about `seconds` but one step at least. Only generation for metrics and samples
 // is left out. If complete(), `counted.peak` equals the peak_bytes in the run's summary.json, which
 // leaves out a teacher's own device.
 MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "recipes/recipe_reader.h"
 
 namespace retort {
 namespace {
@@ -80,17 +81,31 @@ std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& key
   return out;
 }
 
-SweepResult ReadSweepResult(const Path& folder, size_t run, const std::string& by) {
+std::string ComparedBy(const std::vector<Recipe>& recipes) {
+  const Recipe& first = recipes.front();
+  if (!first.data.has_eval())
+    throw InputError("a sweep compares runs on held-out rows; give data.eval or data.val_split");
+  for (const Recipe& recipe : recipes) {
+    for (const std::string& key : ChangedKeys(first, recipe)) {
+      const bool measure = key == "train.best_by" || key == "data.eval" || key == "data.val_split";
+      // The seed draws the rows that are split off.
+      if (measure || (key == "train.seed" && first.data.val_split > 0))
+        throw InputError("--try ", Quoted(key),
+                         ": the runs could not be compared, as each would be measured by another "
+                         "figure or on other held-out rows; set it for all runs with --set");
+    }
+  }
+  return first.train.best_by;
+}
+
+SweepResult ReadSweepResult(const Path& folder, size_t run, const std::string& by, int status) {
   SweepResult out{run};
   const Path file = folder / "summary.json";
-  if (!std::filesystem::exists(file)) {
-    out.fault = "did not end";
-    return out;
-  }
-  const Json summary = ReadJson(file);
+  const bool ended = std::filesystem::exists(file);
+  const Json summary = ended ? ReadJson(file) : Json::object();
   const std::string where = file.string();
-  out.seconds = GetNumber(summary, "seconds", where);
-  out.fault = summary.contains("diverged") ? "diverged" : "";
+  out.fault = summary.contains("diverged") ? "diverged" : status != 0 || !ended ? "failed" : "";
+  if (ended) out.seconds = GetNumber(summary, "seconds", where);
   if (!out.fault.empty()) return out;
   out.loss = GetNumber(summary, "eval_loss", where);
   if (by != "loss") out.figure = GetNumber(summary, "eval_" + by, where);

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "recipes/recipe.h"
 
 namespace retort {
 
@@ -25,6 +26,10 @@ SweepKey ParseSweepKey(const std::string& text);
 std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& keys, int64_t runs,
                                                 uint64_t seed);
 
+// The figure by which the runs of these recipes are compared ('train.best_by'). Throws Error{kInput}
+// if they have no held-out rows, or are not measured alike: by another figure or on other rows.
+std::string ComparedBy(const std::vector<Recipe>& recipes);
+
 // What has come of a run.
 struct SweepResult {
   size_t run = 0;                // from 0
@@ -33,8 +38,9 @@ struct SweepResult {
   double seconds = 0;
   std::string fault;  // why it has no result; "" if it has
 };
-// Reads summary.json of the run's folder. by: "loss" or another figure's name.
-SweepResult ReadSweepResult(const Path& folder, size_t run, const std::string& by);
+// Reads summary.json of the run's folder. by: "loss" or another figure's name. status: of the
+// training's process; what a training that failed has left there is no result of this sweep.
+SweepResult ReadSweepResult(const Path& folder, size_t run, const std::string& by, int status);
 
 // Best first: the highest figure, then the lowest loss; those without a result last.
 void SortResults(std::vector<SweepResult>& results);

@@ -265,9 +265,16 @@ WholeRegex::WholeRegex(std::string_view pattern, const std::string& where)
 WholeRegex::~WholeRegex() = default;
 WholeRegex::WholeRegex(WholeRegex&&) noexcept = default;
 
-bool WholeRegex::Matches(std::string_view text) {
+bool WholeRegex::Matches(std::string_view text) { return MatchesWithin(state_->budget, text); }
+
+bool WholeRegex::MatchesText(std::string_view text) {
+  WorkBudget budget = Regex::BudgetFor(text.size());
+  return MatchesWithin(budget, text);
+}
+
+bool WholeRegex::MatchesWithin(WorkBudget& budget, std::string_view text) {
   for (uint32_t steps = kNameSteps;; steps *= 2) {
-    if (steps > kNameSteps && !state_->budget.Take(steps)) {
+    if (steps > kNameSteps && !budget.Take(steps)) {
       throw InputError(where_, ": the expression ", Quoted(pattern_), " takes too long on ",
                        Quoted(text));
     }

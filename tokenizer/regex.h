@@ -63,8 +63,8 @@ class Regex {
   std::unique_ptr<Code> anchored_;  // the same expression, matching only where the search begins
 };
 
-// An expression that must match the whole of a short text, as Python's re.fullmatch, with PCRE2's
-// own classes. One thread.
+// An expression that must match the whole of a text, as Python's re.fullmatch, with PCRE2's own
+// classes. The text must be valid UTF-8. One thread.
 class WholeRegex {
  public:
   // Throws as Regex does.
@@ -75,9 +75,13 @@ class WholeRegex {
   const std::string& pattern() const { return pattern_; }
   // Throws Error{kInput} if all calls together take too many steps.
   bool Matches(std::string_view text);
+  // The same for one of any number of texts, each with a budget of its own (Regex::BudgetFor).
+  bool MatchesText(std::string_view text);
 
  private:
   struct State;
+  bool MatchesWithin(WorkBudget& budget, std::string_view text);
+
   std::string pattern_, where_;
   std::unique_ptr<State> state_;
 };

@@ -47,10 +47,13 @@ class InputFile {
   int fd_;
 };
 
-// All that the program writes. Its input is a file, so that neither waits for the other.
+// All that the program writes. Its input is a file, so that neither waits for the other. A signal
+// that asks this process to stop reaches its children too, from a terminal or a supervisor; the step
+// that is under way is finished all the same, so the program must not end by it.
 std::string OutputOf(const std::string& command, const std::string& input) {
   const InputFile file(input);
-  FILE* pipe = ::popen(Cat("{ ", command, "\n} < ", file.path()).c_str(), "re");
+  FILE* pipe =
+      ::popen(Cat("trap '' INT TERM HUP\n{ ", command, "\n} < ", file.path()).c_str(), "re");
   if (!pipe) throw Failure("reward.command cannot be started: ", ErrnoText());
   std::string out;
   char buffer[4096];
@@ -87,7 +90,7 @@ class SumOfRewards : public Reward {
     std::vector<double> out(attempts.size());
     for (size_t i = 0; i < attempts.size(); ++i) {
       const std::string_view answer = Bare(attempts[i].answer);
-      if (regex_) out[i] += regex_->Matches(answer);
+      if (regex_) out[i] += regex_->MatchesText(answer);
       if (options_.exact) out[i] += answer == Bare(attempts[i].expected);
     }
     if (!options_.command.empty() && !attempts.empty()) AddCommand(attempts, out);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// y[t,c] = x[t,c] size[c] / norms[c].
+// y[t,c] = x[t,c] size[c] / norms[c]; a row of zeros, whose norm is 0, stays one.
 //   dx += dy size / norms,   dsize += sum over t of dy x / norms. Saves x; norms are constants, as
 //   DoRA has it (arXiv 2402.09353, section 4.3).
 #include "autograd/ops.h"

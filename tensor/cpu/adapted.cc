@@ -31,13 +31,18 @@ struct AdaptedNormOfRow {
   }
 };
 
+// a / norm; 0 for a norm of 0, and so in the lanes beyond the end.
+template <int W>
+RETORT_INLINE Floats<W> ByNorm(Floats<W> a, Floats<W> norm) {
+  return norm == 0.0f ? Floats<W>{} : a / norm;
+}
+
 struct ResizeOp {
   const float *x, *size, *norms;
   float* y;
   template <int W, class Lanes>
   RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
-    // Lanes beyond the end divide 0 by 0, and are not stored.
-    const Floats<W> factor = Load<W>(size + i, lanes) / Load<W>(norms + i, lanes);
+    const Floats<W> factor = ByNorm<W>(Load<W>(size + i, lanes), Load<W>(norms + i, lanes));
     Store<W>(y + i, Load<W>(x + i, lanes) * factor, lanes);
   }
 };
@@ -47,8 +52,8 @@ struct ResizeTerm {
   int64_t cols;
   template <int W, class Lanes>
   RETORT_INLINE Floats<W> Term(int64_t t, int64_t c, Lanes lanes) const {
-    return Load<W>(dy + t * cols + c, lanes) * Load<W>(x + t * cols + c, lanes) /
-           Load<W>(norms + c, lanes);
+    return ByNorm<W>(Load<W>(dy + t * cols + c, lanes) * Load<W>(x + t * cols + c, lanes),
+                     Load<W>(norms + c, lanes));
   }
 };
 

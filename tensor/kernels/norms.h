@@ -18,10 +18,10 @@ class NormKernels {
   // x, y [N,C]: y = x - mean of its row, or y += with `accumulate`, which is also the gradient.
   virtual void CenterRows(const Tensor& x, bool accumulate, Tensor& y) = 0;
   // Columns brought to another norm. x, y [T,N]; size, norms [N]: y[t,c] = x[t,c] * size[c] /
-  // norms[c]; y may be x.
+  // norms[c], or 0 where norms[c] is 0; y may be x.
   virtual void ResizeColumns(const Tensor& x, const Tensor& size, const Tensor& norms,
                              Tensor& y) = 0;
-  // dsize[c] += sum_t dy[t,c] * x[t,c] / norms[c]
+  // dsize[c] += sum_t dy[t,c] * x[t,c] / norms[c], or 0 where norms[c] is 0
   virtual void ResizeColumnsGrad(const Tensor& dy, const Tensor& x, const Tensor& norms,
                                  Tensor& dsize) = 0;
 

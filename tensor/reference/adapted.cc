@@ -34,8 +34,9 @@ void ReferenceBackend::ResizeColumns(const Tensor& x, const Tensor& size, const 
   RETORT_CHECK(x.shape() == y.shape() && size.elements() == cols && norms.elements() == cols,
                "columns of ", x.shape().text());
   for (int64_t i = 0; i < x.elements(); ++i) {
+    const double norm = norms.data<double>()[i % cols];
     y.data<double>()[i] =
-        x.data<double>()[i] * size.data<double>()[i % cols] / norms.data<double>()[i % cols];
+        norm == 0 ? 0 : x.data<double>()[i] * size.data<double>()[i % cols] / norm;
   }
 }
 
@@ -45,8 +46,9 @@ void ReferenceBackend::ResizeColumnsGrad(const Tensor& dy, const Tensor& x, cons
   RETORT_CHECK(dy.shape() == x.shape() && dsize.elements() == cols && norms.elements() == cols,
                "columns of ", x.shape().text());
   for (int64_t i = 0; i < x.elements(); ++i) {
+    const double norm = norms.data<double>()[i % cols];
     dsize.data<double>()[i % cols] +=
-        dy.data<double>()[i] * x.data<double>()[i] / norms.data<double>()[i % cols];
+        norm == 0 ? 0 : dy.data<double>()[i] * x.data<double>()[i] / norm;
   }
 }
 

@@ -8,6 +8,7 @@
 #include "autograd/gradient_check.h"
 #include "base/random.h"
 #include "export/merge.h"
+#include "export/merged_weights.h"
 #include "formats/safetensors.h"
 #include "model/store/folders.h"
 #include "tests/export/model_folder.h"
@@ -99,6 +100,21 @@ TEST_P(AdapterKinds, BeginsAsNothing) {
   EXPECT_LT(LargestDifference(Logits(*model, nullptr), Logits(*model, adapter.get())), 2e-6);
   Move(*adapter, *backend);
   EXPECT_GT(LargestDifference(Logits(*model, nullptr), Logits(*model, adapter.get())), 1e-3);
+}
+
+// A row of zeros has no norm that DoRA's magnitude could replace.
+TEST_P(AdapterKinds, RowsOfZerosAreMerged) {
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  const auto model = LoadModel(files_, {}, *backend);
+  const auto adapter = Made(*model, *backend);
+  if (adapter->config().lora_bias || TakesPartOfBase(config_.start)) GTEST_SKIP();
+  const MergedWeights merged(files_, *adapter, *backend);
+  for (size_t id = 0; id < files_.layout.linears.size(); ++id) {
+    if (!adapter->at(static_cast<LinearId>(id))) continue;
+    std::vector<float> row(static_cast<size_t>(files_.layout.linears[id].cols));
+    merged.MergeRows(static_cast<LinearId>(id), 1, row);
+    EXPECT_EQ(row, std::vector<float>(row.size())) << files_.layout.linears[id].name;
+  }
 }
 
 // Of the loss of some tokens. Norms are constants, as they stay what they were here.

@@ -17,7 +17,7 @@ TEST(WeightedAdapter, IsAFolderAndANumber) {
   EXPECT_EQ(ParseWeightedAdapter("a/b=0.25").weight, 0.25);
   EXPECT_EQ(ParseWeightedAdapter("a/b=0.25").folder, "a/b");
   EXPECT_EQ(ParseWeightedAdapter("rank=8/b=-2").folder, "rank=8/b");
-  for (const char* wrong : {"a=", "a=x", "a=0", "a=1e999", "a=1 "})
+  for (const char* wrong : {"a=", "a=x", "a=0", "a=1e999", "a=1e300", "a=1 "})
     EXPECT_THROW(ParseWeightedAdapter(wrong), Error) << wrong;
   TemporaryFolder folder;
   std::filesystem::create_directories(folder / "rank=8");
@@ -91,6 +91,20 @@ TEST_F(AdapterSums, MergeAsTheyRun) {
   }
 }
 
+TEST_F(AdapterSums, AreNotMergedWhereTheyOverflow) {
+  for (const double weight : {3e38, 1e20}) {
+    MergeOptions options{folder_ / "base", folder_ / "one", folder_ / "merged", "original", 1};
+    options.weight = weight;
+    options.force = true;
+    if (weight == 1e20) {  // large, and a number all the same
+      EXPECT_NO_THROW(Merge(options));
+      continue;
+    }
+    EXPECT_THROW(Merge(options), Error);
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "merged"));
+  }
+}
+
 TEST_F(AdapterSums, RefuseWhatCannotBeAdded) {
   const auto put = [&](const char* name, auto change) {
     AdapterConfig c;
@@ -104,6 +118,10 @@ TEST_F(AdapterSums, RefuseWhatCannotBeAdded) {
   };
   put("dora", [](AdapterConfig& c) { c.dora = true; });
   put("saved", [](AdapterConfig& c) { c.saved_modules = {"lm_head"}; });
+  put("head", [](AdapterConfig& c) { c.saved_modules = {"lm_head"}; });
+  put("tokens", [](AdapterConfig& c) { c.tokens = {{"", {1, 2}}}; });
+  put("table", [](AdapterConfig& c) { c.targets = {"embed_tokens"}; });
+  put("saved-table", [](AdapterConfig& c) { c.saved_modules = {"embed_tokens"}; });
   put("whole", [](AdapterConfig& c) { c.targets = {"k_proj"}, c.saved_modules = {"up_proj"}; });
   const auto refused = [&](const std::vector<WeightedAdapter>& adapters, const char* part) {
     try {
@@ -117,8 +135,11 @@ TEST_F(AdapterSums, RefuseWhatCannotBeAdded) {
   refused({{folder_ / "one", 1}, {folder_ / "dora", 1}}, "is DoRA");
   refused({{folder_ / "dora", 0.5}}, "is DoRA");
   refused({{folder_ / "saved", 0.5}}, "have no weight");
-  refused({{folder_ / "saved", 1}, {folder_ / "saved", 1}}, "another adapter does too");
-  refused({{folder_ / "one", 1}, {folder_ / "whole", 1}}, "whole and another adapts it");
+  refused({{folder_ / "saved", 1}, {folder_ / "head", 1}}, "another adapter does too");
+  for (const auto& [a, b] : std::vector<std::pair<const char*, const char*>>{
+           {"one", "whole"}, {"tokens", "table"}, {"tokens", "saved-table"}})
+    refused({{folder_ / a, 1}, {folder_ / b, 1}}, "two adapters train model.");
+  refused({{folder_ / "one", 1}, {folder_ / "two/../one", 0.5}}, "given twice");
   EXPECT_NO_THROW(Loaded({{folder_ / "one", 0.5}, {folder_ / "saved", 1}}));
 }
 

@@ -104,6 +104,16 @@ TEST_F(GgufAdapter, FoldsScalesThatDiffer) {
   ExpectAddsUpToTheMerge();
 }
 
+// llama.cpp takes an alpha of 0 for none, and a scale of 1.
+TEST_F(GgufAdapter, AnAlphaOfZeroScalesByZero) {
+  AdapterConfig c{.rank = 4, .alpha = 0};
+  c.alphas = {{"v_proj", 6}};
+  PutAdapter(c);
+  Export();
+  EXPECT_NE(ReadGguf(folder_ / "a.gguf").metadata.Number("adapter.lora.alpha"), 0);
+  ExpectAddsUpToTheMerge();
+}
+
 TEST_F(GgufAdapter, HoldsEmbeddingAndHead) {
   AdapterConfig c{.rank = 4, .alpha = 6};
   c.targets = {"embed_tokens", "lm_head", "v_proj"};
@@ -142,6 +152,9 @@ TEST_F(GgufAdapter, RefusesWhatTheFormatLacks) {
   }
   EXPECT_FALSE(std::filesystem::exists(folder_ / "a.gguf"));
   EXPECT_THROW(Export(WeightFormat::kQ4_0), Error);
+  EXPECT_EQ(AdapterTypeNamed("bf16"), WeightFormat::kBF16);
+  for (const char* name : {"q4_k_m", "q4_k", "nf4", "f33"})
+    EXPECT_THROW(AdapterTypeNamed(name), Error) << name;
 }
 
 }  // namespace

@@ -93,6 +93,18 @@ TEST_F(MergeAuditing, RefusesWhatLosesTooMuch) {
   EXPECT_GT(Merge(forced).audit->lost(), kMostLost);
 }
 
+// What the rows are refused for is told before anything is written.
+TEST_F(MergeAuditing, LooksAtTheRowsFirst) {
+  Make(WeightFormat::kF32, "as-is");
+  const ModelFiles base = OpenModel(folder_ / "base");
+  WriteTextAtomically(folder_ / "short.txt", "");
+  WriteTextAtomically(folder_ / "none.jsonl", R"({"input_ids": [1, 2], "labels": [-100, -100]})");
+  for (const char* data : {"nowhere.jsonl", "short.txt", "none.jsonl"}) {
+    EXPECT_THROW(AuditExamples(folder_ / data, folder_ / "adapter", base), Error) << data;
+    EXPECT_THROW(Merge(Options("", data)), Error) << data;
+  }
+}
+
 // ln 4 / 3 and so on, by hand.
 TEST(AgreementSum, IsTheMeanOfDivergences) {
   AgreementSum sum;

@@ -18,6 +18,10 @@ TEST(LoraScale, IsAlphaOverRankOrItsRoot) {
   EXPECT_EQ(LoraScale(32, 16, true), 8);
 }
 
+bool Targets(const AdapterConfig& config, const LinearSpec& linear) {
+  return AdapterTargets(config).Has(linear);
+}
+
 LinearSpec Layer(const char* name) { return {name, 8, 8, LinearUse::kAttentionIn, 3}; }
 
 TEST(Targets, MatchesSuffixesPatternsAndExclusions) {
@@ -205,6 +209,36 @@ TEST(Adapter, StartsWithAUniformAndBZero) {
     }
   }
   EXPECT_NEAR(squares / count, 1.0 / 3, 0.01);  // the variance of U(-1, 1)
+}
+
+DenseConfig TinyModel() {
+  DenseConfig model;
+  model.layers = 1, model.width = 32, model.heads = 4, model.kv_heads = 2, model.head_dim = 8,
+  model.ffn = 64, model.vocab = 10;
+  return model;
+}
+
+// A folder of a stranger could otherwise keep a reader busy for hours.
+TEST(Adapter, RefusesMorePatternsThanAModelHasUseFor) {
+  const auto backend = MakeReferenceBackend();
+  AdapterConfig config;
+  for (int i = 0; i < 1 << 20; ++i) config.ranks[Cat("no.", i)] = 4;
+  try {
+    Adapter::Make(config, LayoutOf(TinyModel()), 7, *backend);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("1048576 patterns"), std::string::npos) << e.what();
+  }
+}
+
+// A setting that would do nothing is a slip; PEFT's folders may have it.
+TEST(Adapter, BiasesAreRefusedWhereThereAreNone) {
+  const auto backend = MakeReferenceBackend();
+  for (const char* bias : {"all", "lora_only"}) {
+    AdapterConfig config;
+    config.bias = bias;
+    EXPECT_THROW(Adapter::Make(config, LayoutOf(TinyModel()), 7, *backend), Error) << bias;
+  }
 }
 
 // A refusal, or "" where the configuration is read.

@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "export/init_model.h"
+#include "export/verify.h"
 #include "recipes/recipe_reader.h"
 
 namespace retort {
@@ -62,8 +64,8 @@ TEST_F(PlanTest, CountsToTheByteWhatTheRunTakes) {
       {"model.weights=f32", "model.compute=f32"},
       {"model.weights=bf16", "data.packing=true"},
       {"model.weights=as-is", "adapter.dropout=0.1"},
-      {"adapter.kind=none", "model.weights=f32", "train.accumulate=2"},
-      {"adapter.kind=none", "model.weights=bf16", "train.optimizer=adafactor"},
+      {"adapter.kind=none", "adapter.rank=16", "model.weights=f32", "train.accumulate=2"},
+      {"adapter.kind=none", "adapter.rank=16", "model.weights=bf16", "train.optimizer=adafactor"},
       {"train.optimizer=adamw8", "train.gradient_checkpointing=block"},
       {"train.optimizer=lion", "train.neftune=5", "train.label_smoothing=0.1"},
       {"data.val_split=0.2", "train.part_tokens=4096"},
@@ -102,13 +104,37 @@ TEST_F(PlanTest, TellsRecipesApart) {
 }
 
 TEST_F(PlanTest, ProposesWhatSavesMemory) {
-  const OpenedRecipe opened = OpenRecipe(RecipeWith({"model.weights=f32"}));
+  const OpenedRecipe opened = OpenRecipe(RecipeWith(
+      {"model.weights=f32", "adapter.rank=64", "train.part_tokens=4096", "train.batch_rows=16"}));
   const std::vector<Saving> savings = SavingsFor(opened, 0);
-  ASSERT_EQ(savings.size(), 3u);  // none is enough, so all are tried; the parts are small
+  ASSERT_EQ(savings.size(), 3u);  // none is enough; of parts this small, blocks save nothing more
   EXPECT_EQ(savings[0].set, "model.weights=nf4");
-  EXPECT_EQ(savings[2].set, "train.gradient_checkpointing=block");
+  EXPECT_EQ(savings[2].set, "train.part_tokens=128");
   const int64_t limit = int64_t{1} << 40;
   EXPECT_EQ(SavingsFor(opened, limit).size(), 1u);
+}
+
+TEST_F(PlanTest, ProposesNothingThatSavesNothing) {
+  ExportGguf(OpenModel(Folder() / "model"), Folder() / "model.gguf", OptionsOfType("q8_0"));
+  const std::string path = Cat("model.path=", (Folder() / "model.gguf").string());
+  for (const Saving& saving : SavingsFor(OpenRecipe(RecipeWith({path, "model.weights=as-is"})), 0))
+    EXPECT_NE(saving.set, "model.weights=nf4");
+}
+
+TEST_F(PlanTest, CountsOneStepAtLeast) {
+  const MemoryPlan plan = PlanMemory(OpenRecipe(RecipeWith({"data.val_split=0.2"})), 0);
+  EXPECT_EQ(plan.steps, 1);
+  EXPECT_FALSE(plan.complete());
+}
+
+// Answers that all have the same reward leave steps without a token.
+TEST_F(PlanTest, TimesStepsWithoutTokens) {
+  const OpenedRecipe opened =
+      OpenRecipe(RecipeWith({"reward.exact=true", "reward.answers=2", "reward.max_new_tokens=4"}));
+  const TimePlan time = PlanTime(opened, PlanMemory(opened, 1e9));
+  EXPECT_GT(time.steps, 0);
+  EXPECT_GT(time.seconds, 0);
+  EXPECT_TRUE(std::isfinite(time.seconds));
 }
 
 TEST_F(PlanTest, TimesSomeSteps) {

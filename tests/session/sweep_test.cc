@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "recipes/recipe_reader.h"
 #include "tests/formats/support.h"
 
 namespace retort {
@@ -57,7 +58,7 @@ TEST(Sweep, PutsTheBestFirst) {
   const auto order = [&](const std::string& by) {
     std::vector<SweepResult> results;
     for (const Path& run : {lost, good, even, bad, folder.path() / "none"})
-      results.push_back(ReadSweepResult(run, results.size(), by));
+      results.push_back(ReadSweepResult(run, results.size(), by, run == lost ? 1 : 0));
     SortResults(results);
     std::vector<size_t> out;
     for (const SweepResult& r : results) out.push_back(r.run);
@@ -65,12 +66,38 @@ TEST(Sweep, PutsTheBestFirst) {
   };
   EXPECT_EQ(order("exact"), (std::vector<size_t>{2, 1, 3, 0, 4}));
   EXPECT_EQ(order("loss"), (std::vector<size_t>{3, 2, 1, 0, 4}));
-  std::vector<SweepResult> one = {ReadSweepResult(good, 0, "exact"),
-                                  ReadSweepResult(lost, 1, "exact")};
-  const auto table = SweepTable(one, {{"train.lr=0.1"}, {"train.lr=9"}}, "exact");
-  ASSERT_EQ(table.size(), 3u);
+  // What a run that failed has in its folder is of an earlier one.
+  std::vector<SweepResult> one = {ReadSweepResult(good, 0, "exact", 0),
+                                  ReadSweepResult(lost, 1, "exact", 1),
+                                  ReadSweepResult(even, 2, "exact", 2)};
+  const auto table =
+      SweepTable(one, {{"train.lr=0.1"}, {"train.lr=9"}, {"adapter.rank=2"}}, "exact");
+  ASSERT_EQ(table.size(), 4u);
   EXPECT_EQ(table[1], "run-1         0.9000        0.5000         2  train.lr=0.1");
   EXPECT_EQ(table[2], "run-2                     diverged         2  train.lr=9");
+  EXPECT_EQ(table[3], "run-3                       failed         2  adapter.rank=2");
+}
+
+TEST(Sweep, ComparesWhatIsMeasuredAlike) {
+  const auto compared = [](const std::vector<std::vector<std::string>>& runs) {
+    std::vector<Recipe> recipes;
+    for (const auto& settings : runs)
+      recipes.push_back(ParseRecipe(R"({"model": {"path": "m"}, "data": {"train": "t.jsonl"}})",
+                                    "recipe", "folder", settings));
+    return ComparedBy(recipes);
+  };
+  EXPECT_EQ(
+      compared({{"data.eval=e.jsonl", "train.seed=1"}, {"data.eval=e.jsonl", "train.seed=2"}}),
+      "loss");
+  EXPECT_EQ(compared({{"data.val_split=0.1", "train.best_by=exact"}}), "exact");
+  const std::string split = "data.val_split=0.1";
+  for (const auto& runs : std::vector<std::vector<std::vector<std::string>>>{
+           {{}},
+           {{split}, {"data.val_split=0.2"}},
+           {{"data.eval=a.jsonl"}, {"data.eval=b.jsonl"}},
+           {{split, "train.seed=1"}, {split, "train.seed=2"}},
+           {{split}, {split, "train.best_by=exact"}}})
+    EXPECT_THROW(compared(runs), Error);
 }
 
 }  // namespace

@@ -22,11 +22,17 @@ OpCase NormsCase(WeightFormat format, int64_t rows, int64_t cols, int64_t rank) 
           prepare};
 }
 
+// A column in seven has none.
+std::vector<float> WithZeros(std::vector<float> norms) {
+  for (size_t i = 0; i < norms.size(); i += 7) norms[i] = 0;
+  return norms;
+}
+
 OpCase ResizeCase(int64_t tokens, int64_t cols) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor x = stage->Input("x", {tokens, cols}), size = stage->Input("size", {cols}),
-                 norms = stage->Input("norms", {cols}, stage->Normal(cols, 0.1));
+                 norms = stage->Input("norms", {cols}, WithZeros(stage->Normal(cols, 0.1)));
     Tensor y = stage->Output("y", {tokens, cols});
     return RunOn(stage, [=, &b]() mutable { b.ResizeColumns(x, size, norms, y); });
   };
@@ -38,7 +44,8 @@ OpCase ResizeGradCase(int64_t tokens, int64_t cols) {
   const auto prepare = [=](Backend& b) {
     auto stage = std::make_shared<Stage>(b);
     const Tensor dy = stage->Input("dy", {tokens, cols}), x = stage->Input("x", {tokens, cols}),
-                 norms = stage->Input("norms", {cols}, std::vector<float>(size_t(cols), 1.75f));
+                 norms = stage->Input("norms", {cols},
+                                      WithZeros(std::vector<float>(size_t(cols), 1.75f)));
     Tensor dsize = stage->InOut("dsize", {cols});
     return RunOn(stage, [=, &b]() mutable { b.ResizeColumnsGrad(dy, x, norms, dsize); });
   };

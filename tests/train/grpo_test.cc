@@ -245,5 +245,20 @@ TEST(Rewards, ACommandThatFailsIsTold) {
   EXPECT_EQ(told("echo 1; echo -2.5e-1"), "");
 }
 
+TEST(Rewards, ACommandOutlivesWhatStopsTheTraining) {
+  for (const char* signal : {"INT", "TERM", "HUP"}) {
+    const std::string command = Cat("kill -", signal, " $$; sh -c 'kill -", signal, " $$'; echo 5");
+    EXPECT_EQ(MakeReward({.command = command})->Of({{"q", "a", "b"}}), std::vector<double>{5});
+  }
+}
+
+TEST(Rewards, AnExpressionMayTakeItsTimeForEachAnswer) {
+  std::string answer;
+  for (int i = 0; i < 4000; ++i) answer += i % 2 ? "b" : "a";
+  const auto reward = MakeReward({.regex = "(?:a|b)*"});
+  const std::vector<Attempt> attempts(3000, Attempt{"q", answer, ""});
+  EXPECT_EQ(reward->Of(attempts), std::vector<double>(attempts.size(), 1));
+}
+
 }  // namespace
 }  // namespace retort
