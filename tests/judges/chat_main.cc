@@ -24,7 +24,7 @@ const jinja::Program& Compiled(const std::string& path) {
   return found->second;
 }
 
-// The clock stands at the day that tests/judges/template_test.py sets it to.
+// The clock stands at the day that tests/judges/templates.py sets it to.
 std::string Rendered(const Json& test) {
   jinja::Variables variables = {{"strftime_now", jinja::FixedClock("2024-07-26")}};
   const Json& given = test["variables"];

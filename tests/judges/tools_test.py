@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from support import BUILD, Checks, stage
-from template_test import MOST_USED, call, judged, rendered, says, templates, variables
+from templates import MOST_USED, call, judged, rendered, says, templates, variables
 
 NAMES = ["get_weather", "add"]
 TOOLS = [{"type": "function", "function": {
