@@ -24,7 +24,8 @@ SHAPES = [
     ("mistral", 0, {"num_attention_heads": 8, "num_key_value_heads": 1, "head_dim": 24, "sliding_window": 8}),
     ("mistral", 1, {"tie_word_embeddings": True, "rope_parameters": YARN}),
     ("mixtral", 0, {"num_local_experts": 3, "num_experts_per_tok": 1, "sliding_window": 24}),
-    ("mixtral", 1, {"num_hidden_layers": 2, "num_local_experts": 16, "num_experts_per_tok": 4, "rope_parameters": YARN}),
+    ("mixtral", 1, {"num_hidden_layers": 2, "num_local_experts": 16, "num_experts_per_tok": 4, "head_dim": 16,
+                    "rope_parameters": YARN}),
     ("qwen2", 0, {**FIVE, "num_key_value_heads": 1}),
     ("qwen2", 1, {"num_attention_heads": 12, "num_key_value_heads": 4, "rope_parameters": LINEAR}),
     ("qwen2_moe", 0, {"num_experts": 4, "num_experts_per_tok": 4, "moe_intermediate_size": 24}),
@@ -64,7 +65,7 @@ SHAPES = [
 # chooses groups of experts by their best two, where DeepSeek-V2 does by their best one.
 NO_LLAMA = {("mistral", 0), ("cohere", 1), ("deepseek_v2", 0), ("deepseek_v2", 1), ("deepseek_v3", 1)}
 GELU = ("gemma", "falcon")  # which llama.cpp takes from a table of f16
-os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
 
 
 def make(family, variant, keys, folder, tokenizer):

@@ -10,6 +10,7 @@
 //                                                       by how far its logit is above the second one
 #include <ggml-backend.h>
 #include <llama.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +19,6 @@
 #include <iostream>
 #include <sstream>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace {
@@ -34,9 +34,10 @@ struct Judge {
     p.n_seq_max = 1;
     p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.type_k = p.type_v = GGML_TYPE_F32;  // an f16 cache alone moves logits by 1e-2
-    // No more than there are for this process, since llama.cpp's threads wait for each other busily.
-    p.n_threads = p.n_threads_batch =
-        std::min(2, static_cast<int>(std::thread::hardware_concurrency()));
+    // No more than this process may use, since llama.cpp's threads wait for each other busily.
+    cpu_set_t cores;
+    sched_getaffinity(0, sizeof cores, &cores);
+    p.n_threads = p.n_threads_batch = std::min(2, CPU_COUNT(&cores));
     context = llama_init_from_model(model, p);
     if (!context) std::exit(1);
     vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
@@ -133,9 +134,9 @@ int PrintIds(const char* path) {
   if (!model) return 1;
   for (std::string line; std::getline(std::cin, line);) {
     Ids ids(line.size() + 16);
-    const int count = llama_tokenize(llama_model_get_vocab(model), line.data(),
-                                     static_cast<int32_t>(line.size()), ids.data(),
-                                     static_cast<int32_t>(ids.size()), false, false);
+    const int count =
+        llama_tokenize(llama_model_get_vocab(model), line.data(), static_cast<int32_t>(line.size()),
+                       ids.data(), static_cast<int32_t>(ids.size()), false, false);
     if (count < 0) return 1;
     for (int i = 0; i < count; ++i) std::printf("%d ", ids[static_cast<size_t>(i)]);
     std::printf("\n");
