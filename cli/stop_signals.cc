@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/stop_signals.h"
 
+#include <atomic>
 #include <cstddef>
 #include <iterator>
 
@@ -9,11 +10,14 @@ namespace {
 
 constexpr int kStopping[] = {SIGINT, SIGTERM, SIGHUP};
 
-volatile std::sig_atomic_t stop_signal = 0;
+std::atomic<int> stop_signal = 0;
+static_assert(std::atomic<int>::is_always_lock_free);
 
+// The next signal ends the process, also one that another thread takes at this moment.
 extern "C" void NoteStopSignal(int number) {
-  stop_signal = number;
-  for (const int each : kStopping) std::signal(each, SIG_DFL);  // the next one ends the process
+  for (const int each : kStopping) std::signal(each, SIG_DFL);
+  int none = 0;
+  if (!stop_signal.compare_exchange_strong(none, number)) std::raise(number);
 }
 
 }  // namespace
