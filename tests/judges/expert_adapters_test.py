@@ -5,11 +5,11 @@ a parametrization of the stacked weights, under the names that the published fol
 import json
 import os
 import re
-import shutil
 
 import numpy as np
 
-from support import Checks, byte_tokenizer, hf, read_safetensors, retort, skip, stage, write_safetensors
+from families import random_folder
+from support import Checks, byte_tokenizer, read_safetensors, retort, skip, stage, write_safetensors
 
 CASES = [("mixtral", 0), ("mixtral", 1), ("qwen2_moe", 0), ("qwen3_moe", 0), ("qwen3_moe", 1), ("deepseek_v2", 1), ("deepseek_v3", 0)]
 EXPERT = re.compile(r"(.*\.experts)\.(\d+)\.(\w+)\.weight$")
@@ -111,9 +111,7 @@ def train(folder, factors, rows):
 
 def check_family(family, variant, place, tokenizer, checks):
     folder = place / "model"
-    hf("random", family, folder, "--variant", variant)
-    for file in tokenizer.glob("*"):
-        shutil.copy(file, folder)
+    random_folder(family, variant, folder, tokenizer)
     factors = write_adapter(place / "init", folder)
     rows = make_rows(np.random.RandomState(11))
     (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
