@@ -45,7 +45,7 @@ SHAPES = [
     ("phi3", 0, {"num_attention_heads": 8, "num_key_value_heads": 2}),
     ("phi3", 1, {"hidden_size": 128, "num_attention_heads": 4, "num_key_value_heads": 4, "head_dim": 32, "partial_rotary_factor": 0.5}),
     ("cohere", 0, {**FIVE, "num_key_value_heads": 5}),
-    ("cohere", 0, {"num_key_value_heads": 1, "logit_scale": 1.0, "rope_parameters": LINEAR}),
+    ("cohere", 0, {"num_key_value_heads": 1, "logit_scale": 1.0, "rope_parameters": {"rope_type": "default", "rope_theta": 5e4}}),
     ("cohere2", 0, {"num_hidden_layers": 8, "sliding_window": 5, "layer_types": (["sliding_attention"] * 3 + ["full_attention"]) * 2}),
     ("cohere2", 0, {"hidden_size": 96, "num_attention_heads": 6, "num_key_value_heads": 3}),
     ("falcon", 0, {"hidden_size": 80, "num_attention_heads": 5, "num_hidden_layers": 2}),
