@@ -108,7 +108,7 @@ class Runner {
   }
   std::vector<int32_t> Encoded() const {
     std::vector<Message> messages = messages_;
-    answers_->PlaceEarlier(messages);
+    answers_->PlaceEarlierThoughts(messages);
     return EncodeChat(*opened_.tokenizer, *chat_, messages, true, "the conversation");
   }
   // Removes the oldest turns until there is room for an answer. At least the last question is kept.

@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "fuzz/support.h"
 #include "runner/answer/answer_parser.h"
-#include "runner/answer/call_table.h"
+#include "template/calls/call_table.h"
 
 namespace retort {
 namespace {

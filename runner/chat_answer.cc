@@ -8,7 +8,6 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "runner/answer/call_probe.h"
-#include "runner/answer/call_writer.h"
 
 namespace retort {
 namespace {
@@ -33,34 +32,20 @@ void ChatAnswers::CheckTools(const ApiTools& tools) const {
                  "tools", "unsupported_value");
 }
 
-void ChatAnswers::PlaceEarlier(std::vector<Message>& messages) const {
+void ChatAnswers::PlaceEarlierThoughts(std::vector<Message>& messages) const {
+  if (format_.earlier == AnswerFormat::Earlier::kWritten) return;
   for (Message& message : messages) {
     if (message.more.empty()) continue;
-    PlaceThought(message);
-    PlaceCalls(message);
+    Json more = ParseJson(message.more, "messages");
+    if (!more.contains("reasoning_content")) continue;
+    const std::string thought = more["reasoning_content"].get<std::string>();
+    more.erase("reasoning_content");
+    if (format_.earlier == AnswerFormat::Earlier::kInContent) {
+      message.content = WithThought(format_, thought, message.content);
+      more.erase("content");
+    }
+    message.more = more.empty() ? "" : DumpJson(more);
   }
-}
-
-void ChatAnswers::PlaceThought(Message& message) const {
-  if (format_.earlier == AnswerFormat::Earlier::kWritten) return;
-  Json more = ParseJson(message.more, "messages");
-  if (!more.contains("reasoning_content")) return;
-  const std::string thought = more["reasoning_content"].get<std::string>();
-  more.erase("reasoning_content");
-  if (format_.earlier == AnswerFormat::Earlier::kInContent) {
-    message.content = WithThought(format_, thought, message.content);
-    more.erase("content");
-  }
-  message.more = more.empty() ? "" : DumpJson(more);
-}
-
-// A template that writes no calls would leave out what the model said.
-void ChatAnswers::PlaceCalls(Message& message) const {
-  if (format_.writes_calls || format_.calls.empty()) return;
-  const auto is_token = [&](const std::string& mark) {
-    return tokenizer_.Encode({{mark, true}}, true).size() == 1;
-  };
-  WriteCallsInContent(format_.calls.front(), is_token, message);
 }
 
 bool ChatAnswers::OpensThought(const std::vector<int32_t>& prompt) const {

@@ -23,8 +23,8 @@ class ChatAnswers {
   const std::vector<int32_t>& shown_ids() const { return shown_ids_; }
   // Throws ApiError if the request has tools, and it is not known how this model calls them.
   void CheckTools(const ApiTools& tools) const;
-  // Puts the thoughts and calls of earlier answers where the template has them.
-  void PlaceEarlier(std::vector<Message>& messages) const;
+  // Puts the thoughts of earlier answers where the template has them.
+  void PlaceEarlierThoughts(std::vector<Message>& messages) const;
   // Whether a prompt ends with the mark that opens a thought.
   bool OpensThought(const std::vector<int32_t>& prompt) const;
   // The beginning of the call that the request asks for. Throws ApiError if it is not known how a
@@ -35,9 +35,6 @@ class ChatAnswers {
   std::string CallId(uint64_t random) const;
 
  private:
-  void PlaceThought(Message& message) const;
-  void PlaceCalls(Message& message) const;
-
   const Tokenizer& tokenizer_;
   const AnswerFormat format_;
   std::vector<int32_t> shown_ids_;

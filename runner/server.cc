@@ -181,7 +181,7 @@ void Server::State::Submit(PendingRequest& pending) {
   pending.http.reset();  // its body's memory
   if (read.model && *read.model != model.name) throw NoModel(*read.model, model.name);
   GenerationRequest generation;
-  if (answers) answers->PlaceEarlier(read.messages);
+  if (answers) answers->PlaceEarlierThoughts(read.messages);
   generation.prompt = prompts.Read(read);
   generation.sampling = read.sampling;
   std::unique_ptr<AnswerParser> parser;

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "template/calls/call_table.h"
+#include "template/calls/call_writer.h"
 #include "template/chat_input.h"
 #include "template/jinja/call.h"
 #include "template/jinja/characters.h"
@@ -16,22 +18,18 @@ namespace {
 
 constexpr std::string_view kDate = "2024-07-26";  // Llama 3.1's own
 constexpr std::string_view kClock = "strftime_now";
-constexpr std::string_view kProbe = "Rx7answerRx7";
+
+constexpr std::string_view kCalls = "tool_calls";
+
+bool HasCalls(const Conversation& conversation) {
+  return std::ranges::any_of(conversation.messages, [](const Message& m) {
+    return m.more.find(kCalls) != std::string::npos;
+  });
+}
 
 const NamedTemplate* FindNamed(std::string_view name) {
   const auto found = std::ranges::find(NamedTemplates(), name, &NamedTemplate::name);
   return found == NamedTemplates().end() ? nullptr : &*found;
-}
-
-// The first token that a text begins with, by how tokens are spelt.
-std::string FirstMark(std::string_view text, std::string_view eos) {
-  const jinja::Text stripped = Stripped(jinja::Text(std::string(text)), jinja::Side::kBoth);
-  const std::string_view rest = stripped.view();
-  if (!eos.empty() && rest.starts_with(eos)) return std::string(eos);
-  if (rest.empty()) return "";
-  const char close = rest[0] == '<' ? '>' : rest[0] == '[' ? ']' : '\0';
-  const size_t end = close ? rest.find(close) : std::string_view::npos;
-  return end == std::string_view::npos ? "" : std::string(rest.substr(0, end + 1));
 }
 
 std::vector<Segment> SegmentsOf(const jinja::Text& text, size_t begin, size_t end) {
@@ -92,37 +90,6 @@ std::string ChatTemplate::Called() const {
   return name_ == "own" ? "its chat template" : Cat("template '", name_, "'");
 }
 
-std::optional<std::string> ChatTemplate::BehindAnswer(const Conversation& turns,
-                                                      const TokenizerSpec& spec) const {
-  try {
-    const ChatInput input(turns, spec, {}, "");
-    const jinja::Text text = RenderTurns(input, turns.messages.size(), false, "");
-    const size_t found = text.view().rfind(kProbe);
-    if (found != std::string_view::npos) return text.bytes().substr(found + kProbe.size());
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;  // the template wants other turns
-  }
-  return std::nullopt;
-}
-
-std::string ChatTemplate::EndOfTurn(const TokenizerSpec& spec) const {
-  const Message user{"user", "a"}, answer{"assistant", std::string(kProbe)};
-  const std::string eos = spec.eos < 0 ? "" : spec.pieces.at(spec.eos).text;
-  const Conversation followed{user, answer, user};
-  for (const auto& turns :
-       {Conversation{user, answer}, Conversation{{"system", "a"}, user, answer}, followed}) {
-    const auto behind = BehindAnswer(turns, spec);
-    if (!behind) continue;
-    std::string mark = FirstMark(*behind, eos);
-    if (mark.empty() || eos.empty() || mark == eos) return mark;
-    // Command R7B's closes its answers before it ends the turn. An end token that others write only
-    // behind the last turn is no part of it.
-    const auto within = BehindAnswer(followed, spec);
-    return within && within->starts_with(mark + eos) ? eos : mark;
-  }
-  return "";
-}
-
 int32_t ChatTemplate::CheckMarks(const Tokenizer& tokenizer, const std::string& where) const {
   const std::string end = EndOfTurn(tokenizer.spec());
   if (end.empty() && tokenizer.spec().eos < 0) {
@@ -164,9 +131,7 @@ namespace {
 // render(form, rendered) sets `rendered` when the template has taken the form.
 template <class Render>
 auto WithCallForms(const Conversation& conversation, const Render& render) {
-  const bool calls = std::ranges::any_of(conversation.messages, [](const Message& m) {
-    return m.more.find("tool_calls") != std::string::npos;
-  });
+  const bool calls = HasCalls(conversation);
   constexpr CallForm kForms[] = {{false, false}, {true, false}, {false, true}, {true, true}};
   std::optional<Error> refused, unread;
   for (const CallForm& form : kForms) {
@@ -185,8 +150,16 @@ auto WithCallForms(const Conversation& conversation, const Render& render) {
 
 }  // namespace
 
-// Phi-4-mini's template has the tools in the system's message, as text.
-Conversation ChatTemplate::Adapted(Conversation conversation) const {
+bool ChatTemplate::MentionsCalls() const { return jinja_.find(kCalls) != std::string::npos; }
+
+// Granite 3's tells the model how to call and writes no calls. Phi-4-mini's has the tools in the
+// system's message, as text.
+Conversation ChatTemplate::Adapted(Conversation conversation, const TokenizerSpec& spec,
+                                   const std::string& where) const {
+  if (!MentionsCalls() && HasCalls(conversation)) {
+    const std::vector<CallFormat> told = FormatsNamedIn(ToolInstructions(spec));
+    if (!told.empty()) WriteCallsInContent(told.front(), spec, conversation.messages, where);
+  }
   if (conversation.tools.empty() || conversation.messages.empty() || program_.Names("tools") ||
       (jinja_.find("['tools']") == std::string::npos &&
        jinja_.find("[\"tools\"]") == std::string::npos))
@@ -198,7 +171,7 @@ jinja::Text ChatTemplate::RenderText(const Conversation& conversation, bool gene
                                      const TokenizerSpec& spec, const std::string& where) const {
   if (const NamedTemplate* known = FindNamed(name_); known && !conversation.messages.empty())
     CheckRoles(conversation.messages, known->alternating, where);
-  const Conversation adapted = Adapted(conversation);
+  const Conversation adapted = Adapted(conversation, spec, where);
   return WithCallForms(adapted, [&](const CallForm& form, bool& rendered) {
     const ChatInput input(adapted, spec, form, where);
     jinja::Text text = RenderTurns(input, adapted.messages.size(), generation_prompt, where);
@@ -210,7 +183,7 @@ jinja::Text ChatTemplate::RenderText(const Conversation& conversation, bool gene
 
 RenderedChat ChatTemplate::Render(const Conversation& given, bool generation_prompt,
                                   const TokenizerSpec& spec, const std::string& where) const {
-  const Conversation conversation = Adapted(given);
+  const Conversation conversation = Adapted(given, spec, where);
   const auto& messages = conversation.messages;
   const jinja::Text whole = RenderText(conversation, generation_prompt, spec, where);
   Replies replies;

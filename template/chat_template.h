@@ -64,6 +64,12 @@ class ChatTemplate {
   // The text that ends an assistant's turn, found by rendering one: "<|im_end|>", "</s>". "" if
   // there is none.
   std::string EndOfTurn(const TokenizerSpec& spec) const;
+  // What it writes only when there are tools, from there on: how to call them, for instance. "" if
+  // nothing.
+  std::string ToolInstructions(const TokenizerSpec& spec) const;
+  // False: it writes no calls of tools. If its instructions tell how to call, earlier calls are put
+  // into the content, as the model writes them (calls/call_writer.h).
+  bool MentionsCalls() const;
   // Returns the id of EndOfTurn(). Throws Error{kInput} if that, or a mark of a named template, is
   // not a single token of the tokenizer, since a model could then neither learn it nor stop at it.
   int32_t CheckMarks(const Tokenizer& tokenizer, const std::string& where) const;
@@ -89,7 +95,8 @@ class ChatTemplate {
   std::optional<std::string> BehindAnswer(const Conversation& turns,
                                           const TokenizerSpec& spec) const;
   // The conversation as this template wants it.
-  Conversation Adapted(Conversation conversation) const;
+  Conversation Adapted(Conversation conversation, const TokenizerSpec& spec,
+                       const std::string& where) const;
 
   std::string name_, jinja_;
   jinja::Program program_;

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/answer/call_format.h"
 #include "runner/answer/call_reader.h"
+#include "template/calls/call_format.h"
 
 namespace retort {
 

@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "runner/answer/call_shape.h"
-#include "runner/answer/call_table.h"
+#include "template/calls/call_table.h"
 
 namespace retort {
 namespace {
@@ -80,6 +80,7 @@ class Prober {
     FindThoughts();
     FindEarlierThoughts();
     for (const bool short_ids : {false, true}) {
+      if (!chat_.MentionsCalls()) break;
       const ProbeCalls calls = Calls(short_ids);
       const std::string one = Answer(calls, 1);
       if (one.empty()) continue;
@@ -87,11 +88,10 @@ class Prober {
       if (auto shape = CallShape(calls, one, Answer(calls, 2))) {
         format_.calls = FurtherFormats(chat_.Jinja(), *shape);
         format_.calls.insert(format_.calls.begin(), *std::move(shape));
-        format_.writes_calls = true;
       }
       return format_;
     }
-    format_.calls = FormatsNamedIn(Instructions());
+    format_.calls = FormatsNamedIn(chat_.ToolInstructions(spec_));
     return format_;
   }
 
@@ -182,16 +182,6 @@ class Prober {
     const bool taken_out = text.find(thought) == kNotFound && text.find(said) != kNotFound;
     format_.earlier =
         taken_out ? AnswerFormat::Earlier::kTakenOut : AnswerFormat::Earlier::kInContent;
-  }
-
-  // What the template writes only when there are tools.
-  std::string Instructions() const {
-    const std::string tools = ToolsText(Calls(false));
-    const Message user{"user", std::string(kUser)};
-    const std::string with = Rendered({user}, tools, true), without = Rendered({user}, "", true);
-    if (with.empty() || with == without) return "";
-    const auto [a, b] = std::ranges::mismatch(with, without);
-    return std::string(a, with.end());
   }
 
   const ChatTemplate& chat_;

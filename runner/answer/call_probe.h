@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "runner/answer/call_format.h"
+#include "template/calls/call_format.h"
 #include "template/chat_template.h"
 
 namespace retort {

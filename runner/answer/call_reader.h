@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "runner/answer/call_format.h"
+#include "template/calls/call_format.h"
 
 namespace retort {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "runner/answer/call_format.h"
+#include "template/calls/call_format.h"
 
 namespace retort {
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_judge_chat < CASES: renders Jinja texts. Each line is {"template": FILE, "variables": {...}}, or has the text
 // itself as "source"; the answer is {"text": ...} or {"error": ...} on one line. With "pieces": true, a conversation's
-// parts as training sees them: {"pieces": [[TEXT, whether it carries loss], ...], "bos": bool}; "eos": the end token.
+// parts as training sees them: {"pieces": [[TEXT, whether it carries loss], ...], "bos": bool}; "eos": the end token,
+// "tokens": further tokens of the model.
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -24,7 +25,7 @@ const jinja::Program& Compiled(const std::string& path) {
   return found->second;
 }
 
-// The clock stands at the day that tests/judges/template_test.py sets it to.
+// The clock stands at the day that tests/judges/templates.py sets it to.
 std::string Rendered(const Json& test) {
   jinja::Variables variables = {{"strftime_now", jinja::FixedClock("2024-07-26")}};
   const Json& given = test["variables"];
@@ -57,6 +58,7 @@ Json Pieces(const Json& test) {
   TokenizerSpec spec;
   spec.pieces = {{"<s>"}, {test.value("eos", "</s>")}};
   spec.bos = 0, spec.eos = 1;
+  for (const Json& token : test.value("tokens", Json::array())) spec.pieces.push_back({token});
   const std::string path = test["template"];
   const RenderedChat chat = ChatTemplate::Own(ReadText(path), path)
                                 .Render(ConversationOf(test["variables"]), false, spec, "judge");

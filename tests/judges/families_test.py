@@ -12,16 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from support import (JUDGES, NO_GGUF, VARIANTS, Checks, byte_tokenizer, gguf_metadata, gguf_tensors, hf, llama_cpp, need,
-                     our_logits, read_safetensors, retort, run, skip, stage, write_safetensors)
+from families import NO_CONVERTER, NO_LLAMA, check_tensors, furthest, llama_bound, random_folder
+from support import (JUDGES, NO_GGUF, VARIANTS, Checks, byte_tokenizer, hf, need, our_logits, read_safetensors, retort, skip, stage,
+                     write_safetensors)
 
-# llama.cpp computes something else: it has no windows in the architecture "llama", and reads norms of q and k in "command-r"
-# only for models of 64 layers; it chooses groups of experts by their best two, DeepSeek-V2 by their best one; it
-# opens a deepseek2 without q_lora_rank only if it has 26, 27 or 48 layers.
-NO_LLAMA = {("mistral", 0), ("cohere", 1), ("deepseek_v2", 0), ("deepseek_v2", 1), ("deepseek_v3", 1)}
-# convert_hf_to_gguf.py needs a key of cohere2 that transformers no longer writes, and goes by one of falcon (num_kv_heads) that
-# transformers writes but does not read without new_decoder_architecture.
-NO_CONVERTER = {("cohere2", 0), ("falcon", 0)}
 # Ropes that the variants do not have, in texts shorter and longer than the original length.
 YARN_40 = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 40, "original_max_position_embeddings": 64}
 ROPES = [
@@ -35,22 +29,10 @@ ROPES = [
     ("deepseek_v2", 1, {"rope_parameters": dict(YARN_40, mscale=0.707, mscale_all_dim=0.707)}),
     ("deepseek_v3", 0, {"rope_parameters": dict(YARN_40, mscale=1, mscale_all_dim=1)}),
 ]
-# Keys that are not the converter's, and why.
-DIFFERS = {
-    # The converter drops it, and llama.cpp has no windows in this architecture. Retort reads it back.
-    "llama.attention.sliding_window": "",
-    # The converter knows one pattern. llama.cpp would take the layers of another for local or global ones.
-    "gemma3.attention.sliding_window_pattern": "",
-}
 GGUF_TYPES = ["f32", "bf16", "q8_0"]
 STEPS, BATCH, RATE = 20, 4, 1e-3
 LAYER = re.compile(r"\.(layers|h)\.\d+\.")
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2")
-
-
-def furthest(a, b):
-    """Relative to the largest logit."""
-    return float(np.abs(a - b).max() / np.abs(b).max())
 
 
 def make_rows(random, count):
@@ -156,13 +138,7 @@ def llama_logits(gguf, ids, place):
 def check_family(family, variant, place, tokenizer, checks):
     name = f"{family} {variant}"
     folder = place / "model"
-    hf("random", family, folder, "--variant", variant)
-    if family.startswith("deepseek"):  # transformers drops a key of the published files, by which the converter goes
-        config = json.loads((folder / "config.json").read_text())
-        config["scoring_func"] = "sigmoid" if family == "deepseek_v3" else "softmax"
-        (folder / "config.json").write_text(json.dumps(config))
-    for file in tokenizer.glob("*"):
-        shutil.copy(file, folder)
+    random_folder(family, variant, folder, tokenizer)
     ids = [1] + np.random.RandomState(3).randint(3, 300, 60).tolist()
     hf("logits", folder, "--tokens", ",".join(map(str, ids)), "--out", place / "theirs.f32")
     theirs = np.fromfile(place / "theirs.f32", "<f4").reshape(len(ids), -1)
@@ -180,53 +156,25 @@ def check_family(family, variant, place, tokenizer, checks):
         retort("export", folder, "--out", gguf, "--type", "f32")
         ours = our_logits(gguf, ids, place / "ours.f32")
         checks.below(f"{name}: logits, GGUF against transformers", furthest(ours, theirs), 1e-4)
-        # llama.cpp takes GELU from a table of f16: 8e-4 from transformers where Retort is 2e-6.
-        bound = 2e-3 if family.startswith(("gemma", "falcon")) else 1e-4
         if (family, variant) not in NO_LLAMA:
-            checks.below(f"{name}: logits, GGUF against llama.cpp", furthest(ours, llama_logits(gguf, ids, place)), bound)
+            checks.below(f"{name}: logits, GGUF against llama.cpp", furthest(ours, llama_logits(gguf, ids, place)),
+                         llama_bound(family))
     follow_peft(name, folder, place, checks, nf4=False)
     # One value of a thousand that differs makes the random routers of mixtures choose other experts.
     if "experts" not in (folder / "config.json").read_text():
         follow_peft(name, folder, place, checks, nf4=True)
 
 
-def check_ropes(place, checks):
+def check_ropes(place, tokenizer, checks):
     for number, (family, variant, keys) in enumerate(ROPES):
         folder = place / f"rope-{number}"
-        settings = [part for key, value in keys.items() for part in ("--set", f"{key}={json.dumps(value)}")]
-        hf("random", family, folder, "--variant", variant, *settings)
+        random_folder(family, variant, folder, tokenizer, keys)
         for length in (60, 200):
             ids = [1] + np.random.RandomState(3).randint(3, 300, length - 1).tolist()
             hf("logits", folder, "--tokens", ",".join(map(str, ids)), "--out", place / "theirs.f32")
             theirs = np.fromfile(place / "theirs.f32", "<f4").reshape(length, -1)
             checks.below(f"{family}, rope {keys['rope_parameters']['rope_type']}: logits of {length} tokens against transformers",
                          furthest(our_logits(folder, ids, place / "ours.f32"), theirs), 1e-4)
-
-
-def with_smaller_head(folder, place):
-    """A copy. Q8_0 makes random routers choose other experts here and there, which moves random logits further than export's
-    self-test allows; trained ones are not so close. The bytes to compare are those of the same tensors."""
-    copy = place / "smaller-head" / folder.parent.name / folder.name
-    shutil.copytree(folder, copy)
-    tensors = read_safetensors(copy / "model.safetensors")
-    tensors["lm_head.weight"] = tensors["lm_head.weight"] / 4
-    write_safetensors(copy / "model.safetensors", tensors)
-    return copy
-
-
-def check_tensors(models, place, checks):
-    """The GGUF's tensors beside those of llama.cpp's converter, byte for byte."""
-    models = [(name, with_smaller_head(folder, place) if name.startswith("deepseek_v3") else folder) for name, folder in models]
-    files = [(name, folder, kind, place / f"{name.replace(' ', '-')}-{kind}.gguf") for name, folder in models for kind in GGUF_TYPES]
-    jobs = [argument for _, folder, kind, theirs in files for argument in (folder, kind, theirs)]
-    run(sys.executable, Path(__file__).parent / "convert_tensors.py", llama_cpp("convert_hf_to_gguf.py"), *jobs)
-    for name, folder, kind, theirs in files:
-        retort("export", folder, "--out", place / "ours.gguf", "--type", kind)
-        checks.same_tensors(f"{name}, {kind}, convert_hf_to_gguf.py", gguf_tensors(place / "ours.gguf"), gguf_tensors(theirs))
-        ours, theirs = (
-            {key: value for key, value in gguf_metadata(path).items() if not key.startswith("tokenizer.")}
-            for path in (place / "ours.gguf", theirs))
-        checks.same_metadata(f"{name}, {kind}, convert_hf_to_gguf.py", ours, theirs, DIFFERS)
 
 
 def main():
@@ -250,8 +198,8 @@ def main():
         if (family, variant) not in {**NO_GGUF, **dict.fromkeys(NO_CONVERTER)}:
             models.append((f"{family} {variant}", own / "model"))
     if not chosen:
-        check_ropes(place, checks)
-    check_tensors(models, place, checks)
+        check_ropes(place, tokenizer, checks)
+    check_tensors(models, GGUF_TYPES, place, checks)
     checks.finish()
 
 

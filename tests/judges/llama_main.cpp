@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // llama.cpp's library on whole texts, without the detour over JavaScript. Compiled and linked against it
-// by real_models_test.py; no part of the build.
+// by greedy.py; no part of the build.
 //
+//   llama_main LIBRARIES ids MODEL.gguf < texts         a text a line; prints its ids, without BOS
+//   llama_main LIBRARIES logits MODEL.gguf < texts      a text's ids a line; prints every logit, in hexadecimal
 //   llama_main LIBRARIES loss MODEL.gguf < windows      a window of ids a line; prints the summed loss of the ids
 //                                                       of each window's second half, and their number
 //   llama_main LIBRARIES greedy MODEL.gguf N < prompts  a prompt's ids a line; prints the next N ids, each followed
 //                                                       by how far its logit is above the second one
 #include <ggml-backend.h>
 #include <llama.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cmath>
@@ -31,7 +34,10 @@ struct Judge {
     p.n_seq_max = 1;
     p.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     p.type_k = p.type_v = GGML_TYPE_F32;  // an f16 cache alone moves logits by 1e-2
-    p.n_threads = p.n_threads_batch = 2;
+    // No more than this process may use, since llama.cpp's threads wait for each other busily.
+    cpu_set_t cores;
+    sched_getaffinity(0, sizeof cores, &cores);
+    p.n_threads = p.n_threads_batch = std::min(2, CPU_COUNT(&cores));
     context = llama_init_from_model(model, p);
     if (!context) std::exit(1);
     vocab = llama_vocab_n_tokens(llama_model_get_vocab(model));
@@ -99,6 +105,18 @@ void PrintGreedy(const Judge& judge, const std::vector<Ids>& prompts, int count)
   }
 }
 
+void PrintLogits(const Judge& judge, const std::vector<Ids>& texts) {
+  for (const Ids& ids : texts) {
+    judge.Forget();
+    judge.Run(ids, 0, 0);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      const float* logits = llama_get_logits_ith(judge.context, static_cast<int32_t>(i));
+      for (int v = 0; v < judge.vocab; ++v) std::printf("%a ", logits[v]);
+    }
+    std::printf("\n");
+  }
+}
+
 std::vector<Ids> ReadLines() {
   std::vector<Ids> lines;
   for (std::string line; std::getline(std::cin, line);) {
@@ -107,6 +125,23 @@ std::vector<Ids> ReadLines() {
     for (llama_token id; words >> id;) ids.push_back(id);
   }
   return lines;
+}
+
+int PrintIds(const char* path) {
+  llama_model_params p = llama_model_default_params();
+  p.vocab_only = true;
+  const llama_model* model = llama_model_load_from_file(path, p);
+  if (!model) return 1;
+  for (std::string line; std::getline(std::cin, line);) {
+    Ids ids(line.size() + 16);
+    const int count =
+        llama_tokenize(llama_model_get_vocab(model), line.data(), static_cast<int32_t>(line.size()),
+                       ids.data(), static_cast<int32_t>(ids.size()), false, false);
+    if (count < 0) return 1;
+    for (int i = 0; i < count; ++i) std::printf("%d ", ids[static_cast<size_t>(i)]);
+    std::printf("\n");
+  }
+  return 0;
 }
 
 void OnlyErrors(ggml_log_level level, const char* text, void*) {
@@ -119,13 +154,17 @@ int main(int argc, char** argv) {
   if (argc < 4) return 2;
   llama_log_set(OnlyErrors, nullptr);
   ggml_backend_load_all_from_path(argv[1]);
+  const std::string mode = argv[2];
+  if (mode == "ids") return PrintIds(argv[3]);
   const std::vector<Ids> lines = ReadLines();
   const int count = argc > 4 ? std::atoi(argv[4]) : 0;
   size_t longest = 0;
   for (const Ids& ids : lines) longest = std::max(longest, ids.size());
   const Judge judge(argv[3], static_cast<uint32_t>(longest) + static_cast<uint32_t>(count));
-  if (std::string(argv[2]) == "loss")
+  if (mode == "loss")
     PrintLoss(judge, lines);
+  else if (mode == "logits")
+    PrintLogits(judge, lines);
   else
     PrintGreedy(judge, lines, count);
 }

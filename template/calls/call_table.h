@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/answer/call_format.h"
+#include "template/calls/call_format.h"
 
 namespace retort {
 

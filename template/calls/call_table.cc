@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runner/answer/call_table.h"
+#include "template/calls/call_table.h"
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a model writes its thoughts and its calls of tools, as data. FindAnswerFormat (call_probe.h)
-// derives it from a chat template; AnswerParser reads by it.
+// How a model writes its thoughts and its calls of tools, as data. FindAnswerFormat
+// (runner/answer/call_probe.h) derives it from a chat template; AnswerParser reads by it.
 #pragma once
 
 #include <string>
@@ -56,8 +56,6 @@ struct AnswerFormat {
     kInContent,  // it knows nothing of them; the content is where they stand
   };
   Earlier earlier = Earlier::kWritten;
-  // The template writes earlier calls. If not, it only tells the model how to call.
-  bool writes_calls = false;
   // The template takes only ids of nine letters and digits for calls.
   bool short_ids = false;
 

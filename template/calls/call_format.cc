@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runner/answer/call_format.h"
+#include "template/calls/call_format.h"
 
 #include <algorithm>
 
