@@ -29,7 +29,7 @@ struct PruneFlags {
   ComputeFlags compute;
 };
 
-std::vector<Example> CalibrationExamples(const PruneFlags& flags, const OpenedModel& opened) {
+Examples CalibrationExamples(const PruneFlags& flags, const OpenedModel& opened) {
   std::vector<RowSource> sources;
   for (const std::string& file : flags.data) sources.push_back({file});
   Rows rows = Rows::Open(sources, ParseRowFormat(flags.format));
@@ -43,7 +43,7 @@ std::vector<Example> CalibrationExamples(const PruneFlags& flags, const OpenedMo
   options.add_eos = !flags.no_eos;
   ExampleSet set = MakeExamples(rows, *opened.tokenizer, chat ? &*chat : nullptr, options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
-  return std::move(set.examples);
+  return set.examples;
 }
 
 std::string FixedText(double value) {
@@ -104,7 +104,7 @@ void Run(const PruneFlags& flags) {
   CheckPruneOptions(OpenModel(flags.model), options);
   const OpenedModel opened =
       OpenForRunning(flags.model, {}, flags.compute, OpenedFor::kScores, /*with_tokenizer=*/true);
-  const std::vector<Example> examples = CalibrationExamples(flags, opened);
+  const Examples examples = CalibrationExamples(flags, opened);
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads"));
   PruneReport report;

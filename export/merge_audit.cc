@@ -28,7 +28,7 @@ std::vector<Example> PiecesOf(const Path& file, const Tokenizer& tokenizer, int6
   return out;
 }
 
-std::vector<Example> ExamplesOf(const MergeAuditOptions& options, const ModelFiles& files) {
+Examples ExamplesOf(const MergeAuditOptions& options, const ModelFiles& files) {
   const auto tokenizer = LoadTokenizer(files);
   const int64_t length = std::min(kAuditLength, files.config.max_positions);
   if (options.data.extension() == ".txt") return PiecesOf(options.data, *tokenizer, length);
@@ -53,7 +53,7 @@ Json AgreementJson(const Agreement& a) {
 
 MergeAudit AuditMerge(const MergeAuditOptions& options, const BaseRecord& record) {
   const ModelFiles base = OpenModel(options.base), merged = OpenModel(options.merged);
-  const std::vector<Example> examples = ExamplesOf(options, base);
+  const Examples examples = ExamplesOf(options, base);
   const auto backend =
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   LoadOptions as_trained;
