@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file_calls.h"
+#include "base/file_reader.h"
 #include "base/open_file.h"
 #include "base/temporary.h"
 
@@ -95,6 +96,12 @@ void AtomicFile::Write(std::string_view text) { Write(std::as_bytes(std::span(te
 
 void AtomicFile::WriteAt(uint64_t offset, Bytes bytes) {
   WriteAll(temporary_->fd(), temporary_->path(), target_, bytes, offset);
+}
+
+std::shared_ptr<const FileReader> AtomicFile::Reader() const {
+  const int fd = ::fcntl(temporary_->fd(), F_DUPFD_CLOEXEC, 0);
+  if (fd < 0) throw Failure(target_.string(), ": cannot be read back: ", ErrnoText());
+  return std::make_shared<const FileReader>(fd, target_);
 }
 
 void AtomicFile::Commit() {

@@ -19,6 +19,7 @@ namespace retort {
 using Path = std::filesystem::path;
 using Bytes = std::span<const std::byte>;
 
+class FileReader;
 class Temporary;
 
 // A file's bytes, read-only, valid for the lifetime of the object. Thread-safe. Reading bytes that
@@ -70,6 +71,9 @@ class AtomicFile {
   // Overwrites bytes already written, e.g. a header whose lengths are known only at the end.
   void WriteAt(uint64_t offset, Bytes bytes);
   uint64_t size() const { return size_; }
+  // Reads what has been written, also after Commit(), and after the destructor has removed the
+  // file: its bytes then last as long as the reader.
+  std::shared_ptr<const FileReader> Reader() const;
   void Commit();
 
  private:

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
 #include <utility>
 
 namespace retort {
@@ -63,13 +64,22 @@ uint64_t RandomStream::Below(uint64_t n) {
   }
 }
 
+namespace {
+
+template <class T>
+void FisherYates(std::vector<T>& values, PhiloxKey key) {
+  RandomStream random(key);
+  for (size_t i = values.size(); i-- > 1;) std::swap(values[i], values[random.Below(i + 1)]);
+}
+
+}  // namespace
+
+void Shuffle(std::vector<uint32_t>& values, PhiloxKey key) { FisherYates(values, key); }
+
 std::vector<int64_t> Permutation(int64_t n, PhiloxKey key) {
   std::vector<int64_t> order(static_cast<size_t>(n));
-  for (int64_t i = 0; i < n; ++i) order[static_cast<size_t>(i)] = i;
-  RandomStream random(key);
-  for (int64_t i = n - 1; i > 0; --i) {
-    std::swap(order[static_cast<size_t>(i)], order[random.Below(static_cast<uint64_t>(i) + 1)]);
-  }
+  std::iota(order.begin(), order.end(), 0);
+  FisherYates(order, key);
   return order;
 }
 

@@ -50,7 +50,9 @@ class RandomStream {
   int used_ = 4;
 };
 
-// Fisher-Yates over 0..n-1.
+// Fisher-Yates. What stood at place Permutation(n, key)[i] stands at place i afterwards.
+void Shuffle(std::vector<uint32_t>& values, PhiloxKey key);
+// The same over 0..n-1.
 std::vector<int64_t> Permutation(int64_t n, PhiloxKey key);
 
 }  // namespace retort

@@ -12,4 +12,8 @@ namespace retort {
 // ignored, as the specification says. nullopt: the user has neither. Nothing is made.
 std::optional<Path> UserFolder(const char* variable, const Path& otherwise);
 
+// Whether the folder is this user's and nobody else may write to it. It is made, for this user
+// alone, if it is missing.
+bool IsOwnFolder(const Path& folder);
+
 }  // namespace retort

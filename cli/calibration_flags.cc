@@ -37,7 +37,7 @@ void CalibrationFlags::Add(CLI::App& command, const std::string& cost) {
   command.add_flag("--no-eos", no_eos, "texts and completions do not end with the end token");
 }
 
-std::vector<Example> CalibrationFlags::Examples(const OpenedModel& opened) const {
+Examples CalibrationFlags::Read(const OpenedModel& opened) const {
   const int64_t length = std::min(max_tokens, opened.files.config.max_positions);
   std::vector<Example> out;
   std::vector<RowSource> sources;
@@ -59,9 +59,9 @@ std::vector<Example> CalibrationFlags::Examples(const OpenedModel& opened) const
     options.audit = Audit::kWarn;
     options.max_tokens = length;
     options.add_eos = !no_eos;
-    ExampleSet set = MakeExamples(found, *opened.tokenizer, chat ? &*chat : nullptr, options);
+    const ExampleSet set = MakeExamples(found, *opened.tokenizer, chat ? &*chat : nullptr, options);
     for (const std::string& note : set.notes) Note(Cat("note     ", note));
-    std::ranges::move(set.examples, std::back_inserter(out));
+    for (const Example& example : set.examples) out.push_back(example);
   }
   if (rows > 0 && std::ssize(out) > rows) out.resize(static_cast<size_t>(rows));
   if (out.empty()) throw InputError(data.front(), ": holds no row to measure on");

@@ -19,7 +19,7 @@ struct CalibrationFlags {
   // `cost` is added to the help of --rows; it may be empty.
   void Add(CLI::App& command, const std::string& cost);
   // The rows as the training sees them, longer ones cut; a file *.txt in pieces of --max-tokens.
-  std::vector<Example> Examples(const OpenedModel& opened) const;
+  Examples Read(const OpenedModel& opened) const;
 };
 
 }  // namespace retort

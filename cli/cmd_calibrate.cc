@@ -25,12 +25,12 @@ struct CalibrateFlags {
 };
 
 std::vector<InputSquares> Measure(const CalibrateFlags& flags, const OpenedModel& opened,
-                                  const std::vector<Example>& examples) {
+                                  const Examples& examples) {
   ProgressBar bar("calibrate");
   return SumInputSquares(
       *opened.model, opened.adapter.get(), examples,
       {.batch_tokens = flags.rows.batch_tokens,
-       .on_progress = [&](int64_t done) { bar.Update(done, std::ssize(examples), "rows"); }});
+       .on_progress = [&](int64_t done) { bar.Update(done, examples.size(), "rows"); }});
 }
 
 void Run(const CalibrateFlags& flags) {
@@ -39,16 +39,17 @@ void Run(const CalibrateFlags& flags) {
   CheckTarget(flags.out, TargetKind::kFile, sources);
   const OpenedModel opened = OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute,
                                             OpenedFor::kScores, /*with_tokenizer=*/true);
-  const std::vector<Example> examples = flags.rows.Examples(opened);
+  const Examples examples = flags.rows.Read(opened);
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads"));
   const std::vector<InputSquares> inputs = Measure(flags, opened, examples);
-  const int64_t longest = std::ranges::max_element(examples, {}, &Example::size)->size();
-  const int64_t matrices =
-      WriteImportance(opened.files.layout, inputs,
-                      {flags.rows.data.front(), std::ssize(examples), longest}, flags.out);
-  int64_t tokens = 0;
-  for (const Example& example : examples) tokens += example.size();
+  int64_t tokens = 0, longest = 0;
+  for (int64_t i = 0; i < examples.size(); ++i) {
+    tokens += examples.tokens(i);
+    longest = std::max(longest, examples.tokens(i));
+  }
+  const int64_t matrices = WriteImportance(
+      opened.files.layout, inputs, {flags.rows.data.front(), examples.size(), longest}, flags.out);
   if (flags.json)
     return PrintJson({{"out", flags.out},
                       {"matrices", matrices},

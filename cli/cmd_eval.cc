@@ -99,7 +99,7 @@ Score LossScore(const ScoredRows& e) {
   options.add_eos = !e.flags.no_eos;
   const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
-  Progress progress(static_cast<int64_t>(set.examples.size()));
+  Progress progress(set.examples.size());
   const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
                                        e.flags.batch_tokens, std::ref(progress));
   if (total.odd_row >= 0) {

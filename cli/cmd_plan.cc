@@ -4,12 +4,14 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/plan_check.h"
 #include "cli/progress.h"
+#include "cli/rows_progress.h"
 #include "recipes/recipe_reader.h"
 
 namespace retort {
@@ -64,20 +66,36 @@ Json MemoryJson(const MemoryPlan& plan) {
 }
 
 void PrintExamples(const OpenedRecipe& opened, int rows) {
-  const auto& examples = opened.data->train.examples;
-  for (int i = 0; i < std::min(rows, static_cast<int>(examples.size())); ++i)
-    PrintLine(Cat("row ", i + 1, "    ",
-                  ShowExample(examples[static_cast<size_t>(i)], *opened.data->tokenizer)));
+  for (const Example& example : opened.data->train.examples.First(rows))
+    PrintLine(
+        Cat("row ", example.index + 1, "    ", ShowExample(example, *opened.data->tokenizer)));
+}
+
+// The lengths are told before what is wrong with the rows, which may be their length.
+LengthFacts OpenAndPrintLengths(const PlanFlags& flags, const Recipe& recipe,
+                                OpenedRecipe& opened) {
+  std::optional<LengthFacts> lengths;
+  std::exception_ptr fault;
+  try {
+    opened = OpenRecipe(recipe, RowsProgress().Work(false));
+    lengths = RowLengths(opened);
+  } catch (const Error&) {
+    fault = std::current_exception();
+  }
+  if (!lengths)
+    lengths = RowLengths(recipe, OpenModel(recipe.model.path), RowsProgress().Work(false));
+  if (!flags.json) {
+    PrintLine(LengthsText(*lengths, recipe.data.max_tokens));
+    PrintBins(*lengths);
+  }
+  if (fault) std::rethrow_exception(fault);
+  return *lengths;
 }
 
 void Run(const PlanFlags& flags) {
   const Recipe recipe = ReadRecipe(flags.recipe, flags.set);
-  const LengthFacts lengths = RowLengths(recipe, OpenModel(recipe.model.path));
-  if (!flags.json) {
-    PrintLine(LengthsText(lengths, recipe.data.max_tokens));
-    PrintBins(lengths);
-  }
-  OpenedRecipe opened = OpenRecipe(recipe);
+  OpenedRecipe opened;
+  const LengthFacts lengths = OpenAndPrintLengths(flags, recipe, opened);
   std::vector<std::string> notes;
   const MemoryPlan memory = PlanWithin(opened, kCountedSeconds, notes);
   if (!flags.json) {

@@ -86,7 +86,7 @@ void Run(const PruneFlags& flags) {
   CheckPruneOptions(OpenModel(flags.model), options);
   const OpenedModel opened =
       OpenForRunning(flags.model, {}, flags.compute, OpenedFor::kScores, /*with_tokenizer=*/true);
-  const std::vector<Example> examples = flags.rows.Examples(opened);
+  const Examples examples = flags.rows.Read(opened);
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads"));
   PruneReport report;

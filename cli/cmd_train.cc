@@ -11,6 +11,7 @@
 #include "cli/flags.h"
 #include "cli/plan_check.h"
 #include "cli/progress.h"
+#include "cli/rows_progress.h"
 #include "cli/stop_signals.h"
 #include "model/store/target.h"
 #include "recipes/recipe_reader.h"
@@ -86,7 +87,7 @@ bool MayChange(const std::string& key) {
   constexpr std::string_view kKeys[] = {
       "train.steps",      "train.epochs", "train.threads",    "train.checkpoint_every",
       "train.eval_every", "train.keep",   "train.early_stop", "train.samples",
-      "train.logs"};
+      "train.logs",       "data.cache"};
   return key.starts_with("export.") || std::ranges::find(kKeys, key) != std::end(kKeys);
 }
 
@@ -241,7 +242,7 @@ void Run(const TrainFlags& flags) {
   std::unique_ptr<FileLock> lock;
   if (std::filesystem::exists(folder)) lock = LockRunFolder(folder);
 
-  OpenedRecipe opened = OpenRecipe(given);
+  OpenedRecipe opened = OpenRecipe(given, RowsProgress().Work(true));
   TakeCheckpointing(folder, opened.recipe);
   std::vector<std::string> notes;
   if (!flags.no_plan) RefuseWhatDoesNotFit(PlanWithin(opened, kPlannedSeconds, notes), opened);

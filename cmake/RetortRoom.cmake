@@ -40,11 +40,12 @@ function(retort_compile_alone)
 endfunction()
 
 # retort_room(NAME SOURCES a.cc b.cc [NOT_FUZZED pattern] [USES retort_base ...] [PRIVATE libraries and targets])
-# makes the static library retort_NAME. USES reaches the room's users, PRIVATE does not. A build of the fuzzers
-# leaves out the sources that match the pattern: no target needs them, and kernels take most of the time to compile.
+# makes the static library retort_NAME. USES reaches the room's users, PRIVATE does not. Builds of the fuzzers and of the
+# readers leave out the sources that match the pattern: no target of theirs needs them, and kernels take most of the time to
+# compile.
 function(retort_room name)
   cmake_parse_arguments(room "" "NOT_FUZZED" "SOURCES;USES;PRIVATE" ${ARGN})
-  if(RETORT_FUZZ AND room_NOT_FUZZED)
+  if((RETORT_FUZZ OR RETORT_READERS) AND room_NOT_FUZZED)
     list(FILTER room_SOURCES EXCLUDE REGEX ${room_NOT_FUZZED})
   endif()
   retort_compile_alone(${room_SOURCES})

@@ -14,7 +14,7 @@
 namespace retort {
 namespace {
 
-int64_t Tokens(const std::vector<Example>& examples) {
+int64_t Tokens(const Examples& examples) {
   int64_t sum = 0;
   for (const Example& example : examples) sum += example.size();
   return sum;
@@ -27,7 +27,7 @@ std::vector<int64_t> AllBut(const std::vector<int64_t>& from, int64_t one) {
   return out;
 }
 
-std::vector<double> BlockInfluence(const Model& model, const std::vector<Example>& examples,
+std::vector<double> BlockInfluence(const Model& model, const Examples& examples,
                                    int64_t batch_tokens) {
   std::vector<double> sums(static_cast<size_t>(model.config.layers()));
   Tensor input;
@@ -44,7 +44,7 @@ std::vector<double> BlockInfluence(const Model& model, const std::vector<Example
   return sums;
 }
 
-void DropByLoss(const Model& model, const std::vector<Example>& examples, int64_t drop,
+void DropByLoss(const Model& model, const Examples& examples, int64_t drop,
                 const ImportanceOptions& options, LayerRanking& ranking) {
   int64_t done = 0, total = 0;
   for (int64_t round = 0; round < drop; ++round) total += std::ssize(ranking.kept) - round;
@@ -105,8 +105,8 @@ LayerRule ParseLayerRule(std::string_view name) {
   throw InputError("--by '", name, "' is not known; use loss, cosine or random");
 }
 
-LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples, LayerRule rule,
-                        int64_t drop, const ImportanceOptions& options) {
+LayerRanking RankLayers(const Model& model, const Examples& examples, LayerRule rule, int64_t drop,
+                        const ImportanceOptions& options) {
   const int64_t layers = model.config.layers();
   RETORT_CHECK(drop >= 0 && drop < layers, "dropping ", drop, " of ", layers, " layers");
   LayerRanking ranking;
@@ -147,8 +147,7 @@ Model WithLayers(const Model& model, const std::vector<int64_t>& kept) {
   return out;
 }
 
-std::vector<std::vector<double>> NeuronImportance(const Model& model,
-                                                  const std::vector<Example>& examples,
+std::vector<std::vector<double>> NeuronImportance(const Model& model, const Examples& examples,
                                                   const ImportanceOptions& options) {
   const auto width = static_cast<size_t>(model.config.mlp_width());
   std::vector<std::vector<double>> sums(static_cast<size_t>(model.config.layers()),

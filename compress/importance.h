@@ -40,8 +40,8 @@ struct ImportanceOptions {
 
 // Selects `drop` layers to drop; at least one layer must remain. kLoss makes one pass over the rows
 // for each remaining layer in each iteration.
-LayerRanking RankLayers(const Model& model, const std::vector<Example>& examples, LayerRule rule,
-                        int64_t drop, const ImportanceOptions& options);
+LayerRanking RankLayers(const Model& model, const Examples& examples, LayerRule rule, int64_t drop,
+                        const ImportanceOptions& options);
 
 // The model with only the layers `kept`, ascending. Frozen weights are shared, not copied.
 Model WithLayers(const Model& model, const std::vector<int64_t>& kept);
@@ -50,8 +50,7 @@ Model WithLayers(const Model& model, const std::vector<int64_t>& kept);
 // norm of column f of the down projection. This is the mean norm of the neuron's contribution to
 // the block's output (activation times weight, as in Wanda, arXiv 2306.11695, per neuron, as in
 // Minitron, arXiv 2407.14679). Frozen weights only.
-std::vector<std::vector<double>> NeuronImportance(const Model& model,
-                                                  const std::vector<Example>& examples,
+std::vector<std::vector<double>> NeuronImportance(const Model& model, const Examples& examples,
                                                   const ImportanceOptions& options);
 
 // The indices of the `count` largest values, ascending; of equal values the earlier ones.

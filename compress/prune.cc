@@ -185,8 +185,8 @@ void WriteRecord(const ModelFiles& source, const PruneReport& report, const Path
 }
 
 // Selects the neurons to keep in each kept layer, and computes their share of the importance.
-void ChooseNeurons(const Model& model, const std::vector<Example>& examples,
-                   const PruneOptions& options, PrunePlan& plan, PruneReport& report) {
+void ChooseNeurons(const Model& model, const Examples& examples, const PruneOptions& options,
+                   PrunePlan& plan, PruneReport& report) {
   const Model layers = WithLayers(model, plan.layers);
   for (const auto& importance : NeuronImportance(layers, examples, options.importance)) {
     const std::vector<int64_t>& kept =
@@ -256,8 +256,8 @@ void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options) {
   CheckTarget(options.out, TargetKind::kFolder, {source.path});
 }
 
-PruneReport Prune(const ModelFiles& source, const Model& model,
-                  const std::vector<Example>& examples, const PruneOptions& options) {
+PruneReport Prune(const ModelFiles& source, const Model& model, const Examples& examples,
+                  const PruneOptions& options) {
   CheckPruneOptions(source, options);
   const TargetLock lock(options.out);
   AtomicFolder folder(options.out);
@@ -271,7 +271,7 @@ PruneReport Prune(const ModelFiles& source, const Model& model,
     throw InputError(source.path.string(), ": its loss on the rows is not a finite number");
   report.loss_before = before.mean();
   report.loss_tokens = before.tokens;
-  report.rows = std::ssize(examples);
+  report.rows = examples.size();
 
   const int64_t drop = options.layers == 0 ? 0 : source.config.layers() - options.layers;
   report.ranking = RankLayers(model, examples, options.by, drop, options.importance);

@@ -55,7 +55,7 @@ void CheckPruneOptions(const ModelFiles& source, const PruneOptions& options);
 // it again and measures its loss. Its folder also gets a retort.json that describes its origin.
 // `model` is the source, loaded with its weights as stored. Throws Error{kInput} for impossible
 // sizes, for rows without loss and for a model whose loss is not finite.
-PruneReport Prune(const ModelFiles& source, const Model& model,
-                  const std::vector<Example>& examples, const PruneOptions& options);
+PruneReport Prune(const ModelFiles& source, const Model& model, const Examples& examples,
+                  const PruneOptions& options);
 
 }  // namespace retort

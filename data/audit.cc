@@ -2,7 +2,7 @@
 #include "data/audit.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/error.h"
 
@@ -11,15 +11,12 @@ namespace {
 
 constexpr int64_t kUnknownLimit = 10;  // one row in 10 may have an unknown token that carries loss
 
-// FNV-1a over the ids; used only to find equal rows.
+// Used only to find equal rows: FNV-1a over the ids in place of bytes, then mixed once more, since
+// its highest bits depend on the last ids too little.
 uint64_t HashIds(const std::vector<int32_t>& ids) {
   uint64_t hash = 14695981039346656037u;
-  for (const int32_t id : ids) {
-    for (int shift = 0; shift < 32; shift += 8) {
-      hash = (hash ^ (static_cast<uint32_t>(id) >> shift & 0xff)) * 1099511628211u;
-    }
-  }
-  return hash;
+  for (const int32_t id : ids) hash = (hash ^ static_cast<uint32_t>(id)) * 1099511628211u;
+  return (hash ^ hash >> 32) * 0x9E3779B97F4A7C15u;
 }
 
 // Whether the token is a label anywhere but at index 0, which no token predicts.
@@ -37,70 +34,94 @@ std::string Percent(int64_t part, int64_t whole) {
 Auditor::Auditor(const Tokenizer& tokenizer, const ExampleOptions& options)
     : tokenizer_(tokenizer), options_(options), special_texts_(tokenizer.spec()) {}
 
-void Auditor::Finding::Add(const Row& row) {
-  constexpr int64_t kMostPlaces = 9;
+void Auditor::Finding::Add(const Place& place) {
   if (count++ == 0)
-    first = row.where;
+    first = place.where;
   else if (count <= kMostPlaces)
-    others += Cat(others.empty() ? "" : ", ", row.where.substr(row.where.rfind(':') + 1));
-  given += row.kind == RowFormat::kTokens;
+    others += Cat(others.empty() ? "" : ", ", place.where.substr(place.where.rfind(':') + 1));
+  given += place.kind == RowFormat::kTokens;
 }
 
-void Auditor::Add(const Row& row, const Example& example) {
-  if (options_.audit == Audit::kOff) return;
-  ++rows_;
-  LookAtText(row);
-  LookAtIds(row, example);
+Auditor::Look Auditor::LookAt(const Row& row, const Example& example) const {
+  Look look;
+  if (options_.audit == Audit::kOff) return look;
+  LookAtText(row, look);
+  LookAtIds(row, example, look);
+  return look;
 }
 
-void Auditor::LookAtText(const Row& row) {
-  bool special = false, damaged = false;
-  const auto look = [&](const std::string& text) {
-    damaged |=
+void Auditor::LookAtText(const Row& row, Look& look) const {
+  const auto read = [&](const std::string& text) {
+    look.damaged |=
         text.find('\0') != std::string::npos || text.find("\xef\xbf\xbd") != std::string::npos;
-    const std::string_view first = special_texts_.First(text);
-    special |= !first.empty();
-    if (special_spelt_.empty()) special_spelt_ = first;
+    if (look.special.empty()) look.special = special_texts_.First(text);
   };
   if (row.kind == RowFormat::kPromptCompletion) {
-    if (row.completion.empty()) empty_.Add(row);
-    if (row.prompt.ends_with(' ')) trailing_space_.Add(row);
+    look.empty = row.completion.empty();
+    look.trailing_space = row.prompt.ends_with(' ');
   }
-  for (const std::string* text : {&row.prompt, &row.completion, &row.text}) look(*text);
-  bool empty = false;
+  for (const std::string* text : {&row.prompt, &row.completion, &row.text}) read(*text);
   for (const Message& m : row.messages) {
-    look(m.content);
-    empty |= m.role == "assistant" && m.learn && m.content.empty() && m.more.empty();
+    read(m.content);
+    look.empty |= m.role == "assistant" && m.learn && m.content.empty() && m.more.empty();
   }
-  if (empty) empty_.Add(row);
-  if (special) special_text_.Add(row);
-  if (damaged) damaged_.Add(row);
 }
 
-void Auditor::LookAtIds(const Row& row, const Example& example) {
+void Auditor::LookAtIds(const Row& row, const Example& example, Look& look) const {
   const TokenizerSpec& spec = tokenizer_.spec();
   const std::vector<int32_t>& ids = example.ids;
-  if (spec.bos >= 0 && ids.size() > 1 && ids[0] == spec.bos && ids[1] == spec.bos) {
-    double_bos_.Add(row);
-  }
-  const auto [before, is_new] = seen_.emplace(HashIds(ids), row.where);
-  if (!is_new && before->second != row.where) repeated_.Add(row);
-  tokens_ += example.size();
+  look.double_bos = spec.bos >= 0 && ids.size() > 1 && ids[0] == spec.bos && ids[1] == spec.bos;
+  look.hash = HashIds(ids);
+  look.tokens = example.size();
   if (spec.unk >= 0) {
-    const int64_t unknown = std::ranges::count(ids, spec.unk);
-    unknown_ += unknown;
-    if (unknown) unknown_row_.Add(row);
-    if (Learns(example, spec.unk)) unknown_learnt_.Add(row);
+    look.unknown = std::ranges::count(ids, spec.unk);
+    look.unknown_learnt = Learns(example, spec.unk);
   }
   // Turns of a conversation always end with their end token; in other rows it may be anywhere.
-  ends_learnt_ += row.kind == RowFormat::kMessages || Learns(example, spec.eos);
+  look.end_learnt = row.kind == RowFormat::kMessages || Learns(example, spec.eos);
 }
 
-void Auditor::NoLoss(const Row& row, bool had_loss) {
-  if (options_.audit != Audit::kOff) (had_loss ? cut_away_ : no_loss_).Add(row);
+void Auditor::Add(const Place& place, const Look& look) {
+  if (options_.audit == Audit::kOff) return;
+  ++rows_;
+  tokens_ += look.tokens;
+  unknown_ += look.unknown;
+  ends_learnt_ += look.end_learnt;
+  seen_.push_back({look.hash, static_cast<uint32_t>(place.row)});
+  if (special_spelt_.empty()) special_spelt_ = look.special;
+  const std::pair<bool, Finding*> seen[] = {{look.empty, &empty_},
+                                            {look.trailing_space, &trailing_space_},
+                                            {!look.special.empty(), &special_text_},
+                                            {look.damaged, &damaged_},
+                                            {look.double_bos, &double_bos_},
+                                            {look.unknown > 0, &unknown_row_},
+                                            {look.unknown_learnt, &unknown_learnt_}};
+  for (const auto& [found, finding] : seen) {
+    if (found) finding->Add(place);
+  }
 }
 
-void Auditor::Judge(std::vector<std::string>& notes, RowFaults& faults) const {
+void Auditor::NoLoss(const Place& place, bool had_loss) {
+  if (options_.audit != Audit::kOff) (had_loss ? cut_away_ : no_loss_).Add(place);
+}
+
+// The two answers of one row may be the same without a word.
+void Auditor::FindRepeated(const Rows& rows) {
+  std::ranges::sort(seen_);
+  std::vector<uint32_t> repeated;
+  for (size_t i = 1, first = 0; i < seen_.size(); ++i) {
+    if (seen_[i].hash != seen_[first].hash) first = i;
+    if (seen_[i].row != seen_[first].row) repeated.push_back(seen_[i].row);
+  }
+  std::ranges::sort(repeated);
+  for (const uint32_t row : repeated) {
+    const bool told = repeated_.count < Finding::kMostPlaces;
+    repeated_.Add({told ? rows.Where(row) : "", RowFormat::kText, row});
+  }
+}
+
+void Auditor::Judge(const Rows& rows, std::vector<std::string>& notes, RowFaults& faults) {
+  FindRepeated(rows);
   const auto text = [&](const Finding& f, std::string_view what) {
     const std::string also = f.others.empty() ? "" : Cat("; also ", f.others);
     return Cat(f.first, ": ", what, " (", f.count, " of ", rows_, " rows", also, ")");
@@ -144,11 +165,16 @@ void Auditor::Judge(std::vector<std::string>& notes, RowFaults& faults) const {
 }
 
 std::string OverlapNote(const ExampleSet& train, const ExampleSet& eval, const Rows& eval_rows) {
-  std::unordered_set<uint64_t> known;
-  for (const Example& e : train.examples) known.insert(HashIds(e.ids));
+  // The training rows, which may be many more, are read one by one.
+  std::unordered_map<uint64_t, bool> held_out;  // whether it also occurs there
+  for (const Example& e : eval.examples) held_out.emplace(HashIds(e.ids), false);
+  for (const Example& e : train.examples) {
+    if (const auto found = held_out.find(HashIds(e.ids)); found != held_out.end())
+      found->second = true;
+  }
   int64_t count = 0, first = -1;
   for (const Example& e : eval.examples) {
-    if (!known.contains(HashIds(e.ids))) continue;
+    if (!held_out.at(HashIds(e.ids))) continue;
     if (count++ == 0) first = e.row;
   }
   if (count == 0) return "";

@@ -14,9 +14,9 @@
 //   occur in the training rows
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "data/examples.h"
@@ -30,29 +30,56 @@ class Auditor {
  public:
   Auditor(const Tokenizer& tokenizer, const ExampleOptions& options);
 
-  // Call once for every row that is not left out for its length, before it is cut.
-  void Add(const Row& row, const Example& example);
+  // What is to be said of one answer of a row.
+  struct Look {
+    bool empty = false, damaged = false, trailing_space = false, double_bos = false;
+    bool unknown_learnt = false, end_learnt = false;
+    std::string special;  // the first special token that is spelt in the text; "" if none
+    int64_t tokens = 0, unknown = 0;
+    uint64_t hash = 0;  // of the ids
+  };
+  // Call for every answer of a row that is not left out for its length, before it is cut.
+  // Thread-safe.
+  Look LookAt(const Row& row, const Example& example) const;
+
+  // Where a row stands, and its number.
+  struct Place {
+    std::string where;
+    RowFormat kind;
+    int64_t row;
+  };
+  // Takes up what was seen, in the rows' order.
+  void Add(const Place& place, const Look& look);
   // Call for a row without any token that carries loss; had_loss: it had some before truncation.
-  void NoLoss(const Row& row, bool had_loss);
+  void NoLoss(const Place& place, bool had_loss);
   // Appends the findings to notes, with Audit::kStop the faults among them to `faults`.
-  void Judge(std::vector<std::string>& notes, RowFaults& faults) const;
+  // rows: those that were added, to name them.
+  void Judge(const Rows& rows, std::vector<std::string>& notes, RowFaults& faults);
 
  private:
   struct Finding {
+    static constexpr int64_t kMostPlaces = 9;
     int64_t count = 0;
     int64_t given = 0;   // of these, rows of format tokens
     std::string first;   // location of the first
     std::string others;  // lines of the next few
-    void Add(const Row& row);
+    void Add(const Place& place);
   };
-  void LookAtText(const Row& row);
-  void LookAtIds(const Row& row, const Example& example);
+  void LookAtText(const Row& row, Look& look) const;
+  void LookAtIds(const Row& row, const Example& example, Look& look) const;
+  void FindRepeated(const Rows& rows);
 
   const Tokenizer& tokenizer_;
   const ExampleOptions& options_;
   SpecialTexts special_texts_;
-  std::string special_spelt_;                       // the first
-  std::unordered_map<uint64_t, std::string> seen_;  // hash of the ids -> location of the row
+  std::string special_spelt_;  // the first
+  // Twelve bytes an example, of which there may be millions.
+  struct [[gnu::packed]] Seen {
+    uint64_t hash;  // of the ids
+    uint32_t row;
+    auto operator<=>(const Seen&) const = default;
+  };
+  std::vector<Seen> seen_;
   int64_t rows_ = 0, tokens_ = 0, unknown_ = 0, ends_learnt_ = 0;
   Finding no_loss_, cut_away_, double_bos_, empty_, damaged_, trailing_space_, special_text_,
       repeated_, unknown_row_, unknown_learnt_;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/examples.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "tokenizer/utf8.h"
 
@@ -21,12 +19,6 @@ Enum ParseName(std::string_view what, std::string_view name,
 }
 
 }  // namespace
-
-int64_t Example::LossTokens() const {
-  if (labels.empty()) return 0;
-  return static_cast<int64_t>(labels.size() - 1) -
-         std::count(labels.begin() + 1, labels.end(), kNoLoss);
-}
 
 LossOn ParseLossOn(std::string_view name) {
   static constexpr std::pair<std::string_view, LossOn> kKnown[] = {

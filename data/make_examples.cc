@@ -1,49 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Turns rows into examples: encodes and audits them, and applies the limit of tokens.
+// Turns rows into a set of examples: makes them in parallel, and takes them up in their order.
 #include <algorithm>
 
 #include "base/error.h"
-#include "data/audit.h"
-#include "data/examples.h"
+#include "base/sha256.h"
+#include "base/user_folder.h"
+#include "data/example_cache.h"
+#include "data/row_maker.h"
 
 namespace retort {
 namespace {
 
 constexpr int64_t kMostFaults = 10000;  // after which no more are looked for
-
-// Whether all of a row is wanted, however long it is.
-bool WantsWhole(OverLength over_length) {
-  return over_length == OverLength::kTruncate || over_length == OverLength::kSplit;
-}
-
-// The parts of a row that is wanted whole, or fits.
-std::vector<Example> Fit(Example example, const ExampleOptions& options, ExampleSet& set) {
-  const int64_t limit = options.max_tokens;
-  if (example.size() <= limit) return {std::move(example)};
-  if (options.over_length == OverLength::kTruncate) {
-    ++set.truncated;
-    example.ids.resize(limit);
-    example.labels.resize(limit);
-    return {std::move(example)};
-  }
-  ++set.split;
-  std::vector<Example> parts;
-  for (int64_t begin = 0; begin + 1 < example.size(); begin += limit - 1) {
-    const int64_t end = std::min(begin + limit, example.size());
-    Example part{example.row,
-                 {example.ids.begin() + begin, example.ids.begin() + end},
-                 {example.labels.begin() + begin, example.labels.begin() + end}};
-    part.labels[0] = kNoLoss;  // predicted in the previous part
-    if (part.LossTokens() > 0) parts.push_back(std::move(part));
-  }
-  // A row without any loss is returned once, so that the caller can report it.
-  if (parts.empty()) {
-    example.ids.resize(limit);
-    example.labels.resize(limit);
-    parts.push_back(std::move(example));
-  }
-  return parts;
-}
+constexpr int64_t kRowsAtOnce = 4096, kBytesAtOnce = int64_t{8} << 20;  // made, then taken up
+constexpr int64_t kRowsAThread = 32;  // fewer are made sooner than a thread is started
 
 void AddCounts(ExampleSet& set, int64_t max_tokens) {
   const auto note = [&](int64_t count, std::string_view what) {
@@ -57,142 +27,150 @@ void AddCounts(ExampleSet& set, int64_t max_tokens) {
   note(set.split, "split");
 }
 
-// What is done with a row that is over max_tokens and not wanted whole. The error tells how long a
-// row is unless that would take long to find out.
-void Refuse(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
-            const ExampleOptions& options, ExampleSet& set) {
-  if (options.over_length == OverLength::kDrop) {
-    ++set.dropped;
-    return;
-  }
-  const int64_t known = 16 * options.max_tokens;
-  const auto whole = EncodeRowAtMost(row, tokenizer, chat, options, static_cast<size_t>(known));
-  throw InputError(row.where, ": has ", whole ? Cat(whole->size()) : Cat("more than ", known),
-                   " tokens, over the limit of ", options.max_tokens,
-                   options.model_limit ? ", the model's positions; "
-                                       : Cat("; raise ", options.max_tokens_name, " or "),
-                   "set ", options.over_length_name, " to drop, truncate or split");
-}
-
-// The row's answers, as rows of one each: that of the row itself first.
-std::vector<const Row*> AnswersOf(const Row& row, Answers answers) {
-  switch (answers) {
-    case Answers::kOne:
-      if (!row.wanted) return {&row};
-      throw InputError(row.where, ": ",
-                       row.rejected ? "holds a preferred and a rejected answer; set "
-                                      "preference.method to dpo, orpo or kto to learn from both"
-                                    : "holds an answer and whether it is wanted; set "
-                                      "preference.method to kto to learn from both",
-                       ", or keep rows of one answer each");
-    case Answers::kPairs:
-      if (row.rejected) return {&row, row.rejected.get()};
-      throw InputError(row.where,
-                       ": is not a pair of answers; preference.method dpo and orpo need "
-                       "rows of 'prompt', 'chosen' and 'rejected'");
-    case Answers::kJudged:
-      if (row.rejected) return {&row, row.rejected.get()};
-      if (row.wanted) return {&row};
-      throw InputError(row.where,
-                       ": does not say whether its answer is wanted; preference.method kto needs "
-                       "rows of 'prompt', 'completion' and 'label', or of 'prompt', 'chosen' and "
-                       "'rejected'");
-  }
-  return {};
-}
-
-// Turns rows into examples, one after the other.
-class ExampleMaker {
+// Takes up made rows in their order.
+class ExampleCollector {
  public:
-  ExampleMaker(const Tokenizer& tokenizer, const ChatTemplate* chat, const ExampleOptions& options)
-      : tokenizer_(tokenizer), chat_(chat), options_(options), auditor_(tokenizer, options) {}
+  ExampleCollector(const ExampleOptions& options, Auditor& auditor, ExampleWriter& writer,
+                   int32_t vocab)
+      : options_(options),
+        auditor_(auditor),
+        writer_(writer),
+        occurs_(static_cast<size_t>(vocab)) {}
 
-  // A row is taken whole, or left out with all its answers.
-  void Add(const Row& row, int64_t index) {
-    std::vector<Example> answers;
-    for (const Row* one : AnswersOf(row, options_.answers)) {
-      std::optional<Example> example = EncodeRowAtMost(
-          *one, tokenizer_, chat_, options_,
-          WantsWhole(options_.over_length) ? kNoLimit : static_cast<size_t>(options_.max_tokens));
-      if (!example) return Refuse(*one, tokenizer_, chat_, options_, set_);
-      example->row = index;
-      example->wanted = one->wanted.value_or(true);
-      example->joined = options_.answers == Answers::kPairs && !answers.empty();
-      if (example->ids.empty()) throw InputError(row.where, ": the row is empty");
-      answers.push_back(std::move(*example));
-    }
-    rewritten_ += answers.front().rewritten > 0;
+  void Take(const MadeRow& row) {
+    set_.dropped += row.dropped;
+    if (row.dropped) return;
+    rewritten_ += row.rewritten;
     bool lacking = false;
-    std::vector<Example> parts;
-    for (Example& answer : answers) {
-      const bool had_loss = answer.LossTokens() > 0;
-      auditor_.Add(row, answer);
-      for (Example& part : Fit(std::move(answer), options_, set_)) {
-        if (part.LossTokens() == 0) {
-          ++set_.without_loss;
-          auditor_.NoLoss(row, had_loss);
-          lacking |= row.kind != RowFormat::kTokens;
-        }
-        parts.push_back(std::move(part));
+    for (const MadeRow::Answer& answer : row.answers) {
+      auditor_.Add(row.place, answer.look);
+      (options_.over_length == OverLength::kTruncate ? set_.truncated : set_.split) += answer.over;
+      for (const Example& part : answer.parts) {
+        if (part.LossTokens() > 0) continue;
+        ++set_.without_loss;
+        auditor_.NoLoss(row.place, answer.had_loss);
+        lacking |= row.place.kind != RowFormat::kTokens;
       }
     }
     if (lacking) return;
-    for (Example& part : parts) {
-      set_.tokens += part.size();
-      set_.loss_tokens += part.LossTokens();
-      set_.examples.push_back(std::move(part));
+    for (const MadeRow::Answer& answer : row.answers) {
+      for (size_t p = 0; p < answer.parts.size(); ++p) Keep(answer.parts[p], answer.hashes[p]);
     }
   }
 
-  const Auditor& auditor() const { return auditor_; }
-  ExampleSet& set() { return set_; }
   int64_t rewritten() const { return rewritten_; }  // rows
+  int64_t examples() const { return examples_; }
+
+  // The set without its examples and notes.
+  ExampleSet Finish() {
+    set_.hash = hash_.Hex();
+    set_.distinct_ids = std::ranges::count(occurs_, true);
+    return std::move(set_);
+  }
 
  private:
-  const Tokenizer& tokenizer_;
-  const ChatTemplate* chat_;
+  void Keep(const Example& example, const ExampleHash& hash) {
+    ++examples_;
+    set_.tokens += example.size();
+    set_.loss_tokens += example.LossTokens();
+    for (const int32_t id : example.ids) occurs_[static_cast<size_t>(id)] = true;
+    hash_.Add(hash);
+    hash_.Add(std::as_bytes(std::span(example.joined ? "+" : " ", 1)));
+    writer_.Add(example);
+  }
+
   const ExampleOptions& options_;
-  Auditor auditor_;
+  Auditor& auditor_;
+  ExampleWriter& writer_;
   ExampleSet set_;
-  int64_t rewritten_ = 0;
+  int64_t examples_ = 0, rewritten_ = 0;
+  std::vector<bool> occurs_;  // by id
+  Sha256Sum hash_;
+};
+
+// Makes all rows, some of them at once, each such part in parallel.
+RowFaults MakeAll(const Rows& rows, const RowMaker& maker, const ExampleWork& work,
+                  ThreadPool& pool, ExampleCollector& collector) {
+  RowFaults faults;
+  int64_t left = kMostFaults;
+  for (int64_t begin = 0, end = 0; begin < rows.size() && left > 0; begin = end) {
+    for (int64_t bytes = 0; end < rows.size() && end - begin < kRowsAtOnce && bytes < kBytesAtOnce;)
+      bytes += rows.Bytes(end++);
+    std::vector<MadeRow> made(static_cast<size_t>(end - begin));
+    pool.For(end - begin,
+             [&](int64_t i, int) { made[static_cast<size_t>(i)] = maker.Make(begin + i); });
+    rows.Drop(begin, end - 1);
+    for (const MadeRow& row : made) {
+      if (row.fault.empty()) {
+        collector.Take(row);
+      } else if (left > 0) {
+        faults.Add(row.place.where, row.fault);
+        --left;
+      }
+    }
+    if (work.on_progress) work.on_progress(end, rows.size());
+  }
+  return faults;
+}
+
+// Where the examples of these rows go: not to a file if they are few.
+class Destination {
+ public:
+  Destination(const Rows& rows, const ExampleWork& work) : work_(work) {
+    int64_t bytes = 0;
+    for (size_t s = 0; s < rows.sources().size(); ++s) bytes += std::ssize(rows.File(s).bytes());
+    many_ = bytes >= work.cached_rows;
+  }
+  bool MayBeCached() const { return many_ && !work_.cache.empty(); }
+  ExampleWriter Writer(const std::string& key, int64_t rows) const {
+    if (!many_) return {Path(), "", rows};
+    if (key.empty() || !work_.keep || !IsOwnFolder(work_.cache))
+      return {std::filesystem::temp_directory_path(), "", rows};
+    RemoveOldCaches(work_.cache);
+    return {work_.cache, key, rows};
+  }
+
+ private:
+  const ExampleWork& work_;
+  bool many_ = false;
 };
 
 }  // namespace
 
 ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const ChatTemplate* chat,
-                        const ExampleOptions& options) {
+                        const ExampleOptions& options, const ExampleWork& work) {
   if (options.max_tokens < 2) throw InputError("data.max_tokens must be at least 2");
-  ExampleMaker maker(tokenizer, chat, options);
-  ExampleSet& set = maker.set();
-  set.rows = rows.size();
-  RowFaults faults;
-  int64_t left = kMostFaults;
-  for (int64_t i = 0; i < rows.size() && left > 0; ++i) {
-    try {
-      maker.Add(rows.Read(i), i);
-    } catch (const Error& e) {
-      if (e.kind() != Error::Kind::kInput) throw;
-      const std::string what = e.what(), place = rows.Where(i) + ": ";
-      faults.Add(rows.Where(i), what.starts_with(place) ? what.substr(place.size()) : what);
-      --left;
-    }
+  const Destination destination(rows, work);
+  const int threads = work.threads > 0 ? work.threads : AvailableProcessors();
+  ThreadPool pool(static_cast<int>(std::clamp<int64_t>(rows.size() / kRowsAThread, 1, threads)));
+  std::string key;
+  if (destination.MayBeCached()) {
+    key = ExampleKey(rows, tokenizer, chat, options, pool);
+    if (auto set = ReadExampleCache(work.cache, key, pool, work.keep)) return std::move(*set);
   }
-  const int64_t rewritten = maker.rewritten();
-  maker.auditor().Judge(set.notes, faults);
+  Auditor auditor(tokenizer, options);
+  ExampleWriter writer = destination.Writer(key, rows.size());
+  ExampleCollector collector(options, auditor, writer, tokenizer.vocab_size());
+  const RowMaker maker(rows, tokenizer, chat, options, auditor);
+  RowFaults faults = MakeAll(rows, maker, work, pool, collector);
+  ExampleSet set = collector.Finish();
+  set.rows = rows.size();
+  auditor.Judge(rows, set.notes, faults);
   if (!faults.empty()) faults.Throw(rows.size(), set.notes);
   if (const std::string note = rows.UnreadNote(); !note.empty()) set.notes.push_back(note);
   AddCounts(set, options.max_tokens);
-  if (rewritten) {
-    set.notes.push_back(Cat("in ", rewritten, " of ", set.rows,
+  if (collector.rewritten() > 0) {
+    set.notes.push_back(Cat("in ", collector.rewritten(), " of ", set.rows,
                             " rows the chat template rewrites earlier answers (it takes their "
                             "thoughts out, for example), so these are read but carry no loss"));
   }
-  if (set.examples.empty()) {
+  if (collector.examples() == 0) {
     throw InputError(rows.Where(0), ": no row is left to train on: of ", set.rows, ", ",
                      set.dropped, " are over ", options.max_tokens, " tokens and ",
                      set.without_loss, " carry no loss");
   }
-  return std::move(set);
+  writer.Finish(set);
+  return set;
 }
 
 }  // namespace retort

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -11,47 +12,9 @@
 namespace retort {
 namespace {
 
-constexpr size_t kOpenSequences = 64;
-
 int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
-
-std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
-                                     const std::vector<int64_t>& lengths, int64_t max_tokens) {
-  std::vector<PackedSequence> sequences;
-  std::vector<int64_t> room;  // by sequence
-  for (const int64_t group : order) {
-    const int64_t length = lengths.at(group);
-    const size_t first = sequences.size() - std::min(sequences.size(), kOpenSequences);
-    size_t best = sequences.size();
-    for (size_t s = first; s < sequences.size(); ++s) {
-      if (room[s] >= length && (best == sequences.size() || room[s] < room[best])) best = s;
-    }
-    if (best == sequences.size()) {
-      sequences.emplace_back();
-      room.push_back(max_tokens);
-    }
-    sequences[best].push_back(group);
-    room[best] -= length;
-  }
-  return sequences;
-}
-
-std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
-                                        const std::vector<int64_t>& lengths, int64_t batch_tokens) {
-  std::vector<PackedSequence> batches;
-  int64_t room = 0;
-  for (const int64_t group : order) {
-    if (batches.empty() || lengths.at(group) > room) {
-      batches.emplace_back();
-      room = batch_tokens;
-    }
-    batches.back().push_back(group);
-    room -= lengths[group];
-  }
-  return batches;
-}
 
 std::vector<RowGroup> GroupsOf(const MicroBatch& micro) {
   std::vector<RowGroup> groups;
@@ -96,23 +59,12 @@ int64_t DrawsBefore(int64_t groups, double rate, int64_t epoch) {
   return std::llround(static_cast<double>(groups) * rate * static_cast<double>(epoch));
 }
 
-BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOptions& options)
-    : examples_(examples), options_(options) {
+BatchStream::BatchStream(const Examples& examples, const BatchOptions& options)
+    : examples_(examples), options_(options), most_rows_(examples.size()) {
   if (options_.batch_tokens > 0) options_.batch_rows = 1;  // a sequence is then a whole micro-batch
   RETORT_CHECK(!examples.empty(), "a batch stream needs examples");
   RETORT_CHECK(options_.batch_rows > 0 && options.accumulate > 0 && options.epochs >= 0);
-  RETORT_CHECK(!examples.front().joined, "the first example is joined to none");
-  for (size_t e = 0; e < examples.size(); ++e) {
-    RETORT_CHECK(examples[e].size() > 0 && examples[e].size() <= options.max_tokens,
-                 "an example of ", examples[e].size(), " tokens, at most ", options.max_tokens);
-    if (!examples[e].joined) {
-      group_begins_.push_back(static_cast<int64_t>(e));
-      lengths_.push_back(0);
-    }
-    lengths_.back() += examples[e].size();
-  }
-  group_begins_.push_back(static_cast<int64_t>(examples.size()));
-  most_rows_ = static_cast<int64_t>(examples.size());
+  FindGroups();
   SortBySource();
   if (options_.epochs > 0) {
     int64_t sequences = 0;
@@ -127,19 +79,51 @@ BatchStream::BatchStream(const std::vector<Example>& examples, const BatchOption
   LoadEpoch(0);
 }
 
+void BatchStream::FindGroups() {
+  RETORT_CHECK(!examples_.joined(0), "the first example is joined to none");
+  RETORT_CHECK(examples_.size() <= std::numeric_limits<uint32_t>::max(), "too many examples");
+  for (int64_t e = 0; e < examples_.size(); ++e) {
+    RETORT_CHECK(examples_.tokens(e) > 0 && examples_.tokens(e) <= options_.max_tokens,
+                 "an example of ", examples_.tokens(e), " tokens, at most ", options_.max_tokens);
+  }
+  if (examples_.CountJoined() == 0) return;
+  for (int64_t e = 0; e < examples_.size(); ++e) {
+    if (!examples_.joined(e)) group_begins_.push_back(static_cast<uint32_t>(e));
+  }
+  group_begins_.push_back(static_cast<uint32_t>(examples_.size()));
+}
+
+int64_t BatchStream::groups() const {
+  return group_begins_.empty() ? examples_.size() : std::ssize(group_begins_) - 1;
+}
+
+RowGroup BatchStream::RowsOf(int64_t group) const {
+  const auto g = static_cast<size_t>(group);
+  if (group_begins_.empty()) return {g, g + 1};
+  return {group_begins_[g], group_begins_[g + 1]};
+}
+
+int64_t BatchStream::LengthOf(int64_t group) const {
+  const RowGroup rows = RowsOf(group);
+  int64_t tokens = 0;
+  for (size_t e = rows.begin; e < rows.end; ++e)
+    tokens += examples_.tokens(static_cast<int64_t>(e));
+  return tokens;
+}
+
 // Leaves by_source_ empty if no weight differs from another: then an epoch is one pass over all.
 void BatchStream::SortBySource() {
   const std::vector<double>& weights = options_.weights;
   if (weights.empty() || std::ranges::count(weights, weights[0]) == std::ssize(weights)) return;
-  RETORT_CHECK(options_.sources.size() == examples_.size(), "a source for each example");
+  RETORT_CHECK(std::ssize(options_.sources) == examples_.size(), "a source for each example");
   by_source_.resize(weights.size());
   std::vector<int64_t> sizes(weights.size()), longest(weights.size());
   for (int64_t group = 0; group < groups(); ++group) {
-    const auto source =
-        static_cast<size_t>(options_.sources[static_cast<size_t>(group_begins_[group])]);
-    by_source_.at(source).push_back(group);
+    const RowGroup rows = RowsOf(group);
+    const auto source = static_cast<size_t>(options_.sources[rows.begin]);
+    by_source_.at(source).push_back(static_cast<uint32_t>(group));
     ++sizes[source];
-    longest[source] = std::max(longest[source], group_begins_[group + 1] - group_begins_[group]);
+    longest[source] = std::max(longest[source], static_cast<int64_t>(rows.end - rows.begin));
   }
   rates_ = DrawRates(sizes, weights);
   most_rows_ = 0;
@@ -147,73 +131,76 @@ void BatchStream::SortBySource() {
     most_rows_ += (DrawsBefore(sizes[s], rates_[s], 1) + 1) * longest[s];
 }
 
-std::vector<int64_t> BatchStream::Drawn(int64_t epoch) const {
-  std::vector<int64_t> drawn;
+std::vector<uint32_t> BatchStream::Drawn(int64_t epoch) const {
+  std::vector<uint32_t> drawn;
   for (size_t s = 0; s < by_source_.size(); ++s) {
-    const std::vector<int64_t>& all = by_source_[s];
-    const int64_t size = std::ssize(all), end = DrawsBefore(size, rates_[s], epoch + 1);
-    std::vector<int64_t> pass;
+    const int64_t size = std::ssize(by_source_[s]), end = DrawsBefore(size, rates_[s], epoch + 1);
+    std::vector<uint32_t> pass;
     for (int64_t draw = DrawsBefore(size, rates_[s], epoch); draw < end; ++draw) {
-      if (options_.shuffle && (pass.empty() || draw % size == 0)) {
-        pass = Permutation(
-            size, MakeKey(options_.seed, RandomUse::kData, s, static_cast<uint64_t>(draw / size)));
+      if (pass.empty() || draw % size == 0) {
+        pass = by_source_[s];
+        const auto round = static_cast<uint64_t>(draw / size);
+        if (options_.shuffle) Shuffle(pass, MakeKey(options_.seed, RandomUse::kData, s, round));
       }
-      const int64_t at = draw % size;
-      drawn.push_back(all[options_.shuffle ? pass[at] : at]);
+      drawn.push_back(pass[static_cast<size_t>(draw % size)]);
     }
   }
   return drawn;
 }
 
-std::vector<int64_t> BatchStream::Order(int64_t epoch) const {
-  std::vector<int64_t> all(lengths_.size());
-  if (by_source_.empty())
-    std::iota(all.begin(), all.end(), 0);
-  else
-    all = Drawn(epoch);
-  if (!options_.shuffle) return all;
-  std::vector<int64_t> order = Permutation(
-      std::ssize(all), MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
-  for (int64_t& index : order) index = all[index];
+std::vector<uint32_t> BatchStream::Order(int64_t epoch) const {
+  std::vector<uint32_t> order;
+  if (by_source_.empty()) {
+    order.resize(static_cast<size_t>(groups()));
+    std::iota(order.begin(), order.end(), 0);
+  } else {
+    order = Drawn(epoch);
+  }
+  if (options_.shuffle)
+    Shuffle(order, MakeKey(options_.seed, RandomUse::kShuffle, static_cast<uint64_t>(epoch)));
   return order;
 }
 
-std::vector<PackedSequence> BatchStream::Sequences(const std::vector<int64_t>& order) const {
-  std::vector<int64_t> places(order.size()), lengths;
-  std::iota(places.begin(), places.end(), 0);
-  lengths.reserve(order.size());
-  for (const int64_t group : order) lengths.push_back(lengths_[group]);
-  if (options_.batch_tokens > 0) return CutByTokens(places, lengths, options_.batch_tokens);
-  if (options_.packing) return PackRows(places, lengths, options_.max_tokens);
-  std::vector<PackedSequence> single;
-  single.reserve(order.size());
-  for (const int64_t place : places) single.push_back({place});
-  return single;
+PackedSequences BatchStream::Sequences() const {
+  const LengthAt length = [this](uint32_t place) { return LengthOf(order_[place]); };
+  if (options_.batch_tokens > 0) return CutByTokens(order_.size(), length, options_.batch_tokens);
+  if (options_.packing) return PackRows(order_.size(), length, options_.max_tokens);
+  std::vector<uint32_t> each(order_.size());
+  std::iota(each.begin(), each.end(), 0);
+  return {each, each.size()};
 }
 
 void BatchStream::LoadEpoch(int64_t epoch) {
+  // What is there goes before its successor comes: of many rows both would take much memory.
+  order_ = std::vector<uint32_t>();
+  sequences_ = PackedSequences();
   order_ = Order(epoch);
-  place_.clear();
-  int64_t next = 0;
-  for (const int64_t group : order_) {
-    place_.push_back(next);
-    next += group_begins_[group + 1] - group_begins_[group];
+  before_.clear();
+  if (!group_begins_.empty()) {
+    int64_t next = 0;
+    for (const uint32_t group : order_) {
+      before_.push_back(next);
+      next += static_cast<int64_t>(RowsOf(group).end - RowsOf(group).begin);
+    }
   }
-  sequences_ = Sequences(order_);
+  sequences_ = Sequences();
   state_ = {epoch, 0};
 }
 
 bool BatchStream::AtEnd() const { return options_.epochs > 0 && state_.epoch >= options_.epochs; }
 
-void BatchStream::Add(const PackedSequence& sequence, MicroBatch& micro) const {
-  const int64_t before = state_.epoch * most_rows_;
-  for (const int64_t place : sequence) {
-    const int64_t group = order_[place];
-    micro.tokens += lengths_[group];
-    for (int64_t row = group_begins_[group]; row < group_begins_[group + 1]; ++row) {
-      micro.rows.push_back(&examples_[row]);
-      micro.order.push_back(before + place_[place] + row - group_begins_[group]);
-      micro.loss_tokens += examples_[row].LossTokens();
+void BatchStream::Add(std::span<const uint32_t> sequence, MicroBatch& micro,
+                      std::deque<Example>& read) const {
+  for (const uint32_t place : sequence) {
+    const RowGroup rows = RowsOf(order_[place]);
+    const int64_t first =
+        state_.epoch * most_rows_ + (before_.empty() ? int64_t{place} : before_[place]);
+    for (size_t row = rows.begin; row < rows.end; ++row) {
+      const Example& example = read.emplace_back(examples_[static_cast<int64_t>(row)]);
+      micro.rows.push_back(&example);
+      micro.order.push_back(first + static_cast<int64_t>(row - rows.begin));
+      micro.tokens += example.size();
+      micro.loss_tokens += example.LossTokens();
     }
   }
 }
@@ -221,12 +208,14 @@ void BatchStream::Add(const PackedSequence& sequence, MicroBatch& micro) const {
 std::optional<StepBatch> BatchStream::Next() {
   if (AtEnd()) return std::nullopt;
   StepBatch step;
+  step.read = std::make_shared<std::deque<Example>>();
   for (int64_t m = 0; m < options_.accumulate && !AtEnd(); ++m) {
     MicroBatch micro;
     for (int64_t s = 0; s < options_.batch_rows && !AtEnd(); ++s) {
-      Add(sequences_[state_.position], micro);
-      step.epoch = static_cast<double>(state_.epoch) + static_cast<double>(state_.position + 1) /
-                                                           static_cast<double>(sequences_.size());
+      Add(sequences_[state_.position], micro, *step.read);
+      step.epoch =
+          static_cast<double>(state_.epoch) +
+          static_cast<double>(state_.position + 1) / static_cast<double>(SequencesThisEpoch());
       if (++state_.position == SequencesThisEpoch()) {
         // After the last epoch there is no data to prepare; only the end position is recorded.
         if (state_.epoch + 1 == options_.epochs)

@@ -11,27 +11,16 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
-#include "data/examples.h"
+#include "data/example_list.h"
+#include "data/packed_sequences.h"
 
 namespace retort {
-
-// The groups, by index, of a sequence of at most max_tokens tokens.
-using PackedSequence = std::vector<int64_t>;
-
-// Best fit over the last few open sequences, in the order given: each group goes into the fitting
-// sequence with the least room left, or opens a new one. Sequences are ordered by their first
-// groups, so the order of the data (shuffled or not) changes only locally. A group longer than
-// max_tokens gets a sequence of its own. lengths[group]: the tokens of all its rows.
-std::vector<PackedSequence> PackRows(const std::vector<int64_t>& order,
-                                     const std::vector<int64_t>& lengths, int64_t max_tokens);
-
-// Splits the order into consecutive sequences of as many groups as fit into batch_tokens tokens; a
-// longer group gets a sequence of its own.
-std::vector<PackedSequence> CutByTokens(const std::vector<int64_t>& order,
-                                        const std::vector<int64_t>& lengths, int64_t batch_tokens);
 
 struct BatchOptions {
   // A micro-batch has as many groups as fit into batch_tokens (CutByTokens) or, if that is 0,
@@ -61,7 +50,7 @@ std::vector<double> DrawRates(const std::vector<int64_t>& groups,
 int64_t DrawsBefore(int64_t groups, double rate, int64_t epoch);
 
 struct MicroBatch {
-  std::vector<const Example*> rows;  // in order; borrowed from the examples
+  std::vector<const Example*> rows;  // in order; borrowed, from StepBatch::read
   // Each row's index in the data order, counted over all epochs. It keys the row's random numbers,
   // so that they do not depend on batching or packing.
   std::vector<int64_t> order;
@@ -85,6 +74,7 @@ struct StepBatch {
   int64_t tokens = 0;
   int64_t loss_tokens = 0;  // divisor of the step's summed loss; may be 0
   double epoch = 0;         // epochs completed after the step: 0.5 is half of the data, once
+  std::shared_ptr<std::deque<Example>> read;  // the rows that it was made of
 };
 
 // A position in the stream: the epoch, and its next sequence.
@@ -94,12 +84,12 @@ struct BatchState {
   bool operator==(const BatchState&) const = default;
 };
 
-// Generates steps over examples, which must outlive it. Deterministic: the same options and state
-// always give the same steps.
+// Generates steps over examples. Deterministic: the same options and state always give the same
+// steps. It holds some 16 bytes for each group, however long the rows are.
 class BatchStream {
  public:
   // At least one example; none empty or longer than max_tokens. A group may be longer.
-  BatchStream(const std::vector<Example>& examples, const BatchOptions& options);
+  BatchStream(const Examples& examples, const BatchOptions& options);
 
   // The next step; nullopt after the last epoch. Steps may straddle epochs; with a limit on epochs,
   // the last step may be short.
@@ -113,31 +103,36 @@ class BatchStream {
   // The number of steps in all epochs; 0 if endless.
   int64_t TotalSteps() const { return total_steps_; }
   // The number of sequences in the current epoch.
-  int64_t SequencesThisEpoch() const { return static_cast<int64_t>(sequences_.size()); }
+  int64_t SequencesThisEpoch() const { return sequences_.size(); }
 
  private:
-  int64_t groups() const { return static_cast<int64_t>(lengths_.size()); }
+  int64_t groups() const;
+  // The examples of a group: from `begin` up to `end`.
+  RowGroup RowsOf(int64_t group) const;
+  int64_t LengthOf(int64_t group) const;
+  void FindGroups();
   void SortBySource();
-  std::vector<int64_t> Order(int64_t epoch) const;
-  std::vector<int64_t> Drawn(int64_t epoch) const;
-  std::vector<PackedSequence> Sequences(const std::vector<int64_t>& order) const;
+  std::vector<uint32_t> Order(int64_t epoch) const;
+  std::vector<uint32_t> Drawn(int64_t epoch) const;
+  PackedSequences Sequences() const;  // of order_
   void LoadEpoch(int64_t epoch);
   bool AtEnd() const;
-  void Add(const PackedSequence& sequence, MicroBatch& micro) const;
+  void Add(std::span<const uint32_t> sequence, MicroBatch& micro, std::deque<Example>& read) const;
 
-  const std::vector<Example>& examples_;
+  const Examples examples_;
   BatchOptions options_;
-  // Group g has examples group_begins_[g] ... group_begins_[g + 1] - 1.
-  std::vector<int64_t> group_begins_;
-  std::vector<int64_t> lengths_;  // by group
+  // Group g has examples group_begins_[g] ... group_begins_[g + 1] - 1; empty if no example is
+  // joined to another, so that each is a group.
+  std::vector<uint32_t> group_begins_;
   int64_t total_steps_ = 0;
   BatchState state_;
-  std::vector<std::vector<int64_t>> by_source_;  // groups; empty without weights that differ
-  std::vector<double> rates_;                    // by source
-  int64_t most_rows_ = 0;                        // at least the number of examples in an epoch
-  std::vector<int64_t> order_;                   // groups of state_.epoch
-  std::vector<int64_t> place_;  // by index in order_: the number of examples before the group
-  std::vector<PackedSequence> sequences_;  // of indices in order_
+  std::vector<std::vector<uint32_t>> by_source_;  // groups; empty without weights that differ
+  std::vector<double> rates_;                     // by source
+  int64_t most_rows_ = 0;                         // at least the number of examples in an epoch
+  std::vector<uint32_t> order_;                   // groups of state_.epoch
+  // By place in order_: the number of examples before the group; empty if group_begins_ is.
+  std::vector<int64_t> before_;
+  PackedSequences sequences_;  // of places in order_
 };
 
 }  // namespace retort

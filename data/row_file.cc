@@ -5,12 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "base/error.h"
-
 namespace retort {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+constexpr const char* kListDoesNotEnd = "the list of rows does not end";
+constexpr int64_t kRowsPerMark = 32;
+constexpr size_t kDroppedBytes = 16 << 20;  // looked through, before their pages are given back
 
 // Files that hold rows in no way that is read, told by how they begin.
 void RefuseOtherFiles(std::string_view text, const std::string& name) {
@@ -110,88 +111,128 @@ Json ValueOf(const std::string& column, const std::string& text, const std::stri
 }  // namespace
 
 RowFile::RowFile(const Path& path) : map_(MappedFile::Open(path)) {
-  const std::string name = path.string();
-  const size_t mark = text().starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
-  const std::string_view all = text().substr(mark);
-  RefuseOtherFiles(all, name);
-  if (EndsInAnyCase(name, ".csv") || EndsInAnyCase(name, ".tsv")) {
-    kind_ = Kind::kCsv;
-    separator_ = EndsInAnyCase(name, ".tsv") ? '\t' : ',';
-    FindRecords(mark);
-  } else if (Strip(all.substr(0, 4096)).starts_with('[')) {
-    kind_ = Kind::kList;
-    FindElements(mark);
-  } else {
-    FindLines(mark);
+  Cursor cursor = Start();
+  size_t looked_through = 0;
+  for (Cursor before = cursor; const auto row = Next(cursor); before = cursor) {
+    if (rows_++ % kRowsPerMark == 0) marks_.push_back(before);
+    if (cursor.at - looked_through < kDroppedBytes) continue;
+    map_->Drop(map_->bytes().subspan(looked_through, cursor.at - looked_through));
+    looked_through = cursor.at;
   }
+  map_->Drop(map_->bytes());
 }
 
 std::string_view RowFile::text() const {
   return {reinterpret_cast<const char*>(map_->bytes().data()), map_->bytes().size()};
 }
 
-void RowFile::FindLines(size_t at) {
-  uint32_t line = 1;
-  for (; at < text().size(); ++line) {
-    const size_t end = std::min(text().find('\n', at), text().size());
-    if (!Strip(text().substr(at, end - at)).empty()) rows_.push_back({at, end - at, line});
-    at = end + 1;
+// Finds out what kind of file it is, and returns where its first row is looked for.
+RowFile::Cursor RowFile::Start() {
+  const std::string name = path().string();
+  Cursor start;
+  if (text().starts_with(kByteOrderMark)) start.at = kByteOrderMark.size();
+  const std::string_view all = text().substr(start.at);
+  RefuseOtherFiles(all, name);
+  if (EndsInAnyCase(name, ".csv") || EndsInAnyCase(name, ".tsv")) {
+    kind_ = Kind::kCsv;
+    separator_ = EndsInAnyCase(name, ".tsv") ? '\t' : ',';
+    if (const auto names = NextRecord(start)) TakeColumns(*names);
+  } else if (Strip(all.substr(0, 4096)).starts_with('[')) {
+    kind_ = Kind::kList;
+    SkipSpace(start);
+    ++start.at;  // the list's bracket
+    SkipSpace(start);
   }
+  return start;
 }
 
-void RowFile::FindElements(size_t at) {
-  const std::string_view all = text();
-  const auto fault = [&](uint32_t line, const char* what) {
-    return InputError(path().string(), ":", line, ": ", what);
-  };
-  uint32_t line = 1;
-  const auto skip = [&] {
-    for (; at < all.size() && IsSpace(all[at]); ++at) line += all[at] == '\n';
-  };
-  skip();
-  ++at;  // the list's bracket
-  skip();
-  while (at < all.size() && all[at] != ']') {
-    const size_t end = EndOfElement(all, at);
-    if (end == all.size()) throw fault(line, "the list of rows does not end");
-    rows_.push_back({at, end - at, line});
-    line += static_cast<uint32_t>(std::count(all.begin() + static_cast<std::ptrdiff_t>(at),
-                                             all.begin() + static_cast<std::ptrdiff_t>(end), '\n'));
-    at = end;
-    if (all[at] == ',') {
-      ++at;
-      skip();
-      if (at < all.size() && all[at] == ']') throw fault(line, "a row is missing behind a comma");
-    }
-  }
-  if (at >= all.size()) throw fault(line, "the list of rows does not end");
-  ++at;
-  skip();
-  if (at < all.size())
-    throw fault(line, "something stands behind the list of rows; rows are one list, or one a line");
+std::optional<RowSpan> RowFile::Next(Cursor& cursor) const {
+  if (kind_ == Kind::kLines) return NextLine(cursor);
+  return kind_ == Kind::kList ? NextElement(cursor) : NextRecord(cursor);
 }
 
-void RowFile::FindRecords(size_t at) {
-  const std::string_view all = text();
-  uint32_t line = 1;
-  while (at < all.size()) {
-    const size_t end = EndOfRecord(all, at);
-    const std::string_view record = all.substr(at, end - at);
-    if (!Strip(record).empty()) {
-      if (columns_.empty())
-        columns_ = Fields(record, separator_, Cat(path().string(), ":", line));
-      else
-        rows_.push_back({at, end - at, line});
-    }
-    line += 1 + static_cast<uint32_t>(std::ranges::count(record, '\n'));
-    at = end + 1;
+Error RowFile::FaultAt(const Cursor& cursor, const char* what) const {
+  return InputError(path().string(), ":", cursor.line, ": ", what);
+}
+
+void RowFile::SkipSpace(Cursor& cursor) const {
+  for (; cursor.at < text().size() && IsSpace(text()[cursor.at]); ++cursor.at)
+    cursor.line += text()[cursor.at] == '\n';
+}
+
+std::optional<RowSpan> RowFile::NextLine(Cursor& cursor) const {
+  while (cursor.at < text().size()) {
+    const size_t end = std::min(text().find('\n', cursor.at), text().size());
+    const RowSpan row{cursor.at, end - cursor.at, cursor.line};
+    cursor = {end + 1, cursor.line + 1};
+    if (!Strip(text().substr(row.offset, row.size)).empty()) return row;
   }
+  return std::nullopt;
+}
+
+std::optional<RowSpan> RowFile::NextElement(Cursor& cursor) const {
+  const std::string_view all = text();
+  if (cursor.at >= all.size() || all[cursor.at] == ']') {
+    EndList(cursor);
+    return std::nullopt;
+  }
+  const size_t end = EndOfElement(all, cursor.at);
+  if (end == all.size()) throw FaultAt(cursor, kListDoesNotEnd);
+  const RowSpan row{cursor.at, end - cursor.at, cursor.line};
+  cursor.line += static_cast<uint32_t>(std::ranges::count(all.substr(row.offset, row.size), '\n'));
+  cursor.at = end;
+  if (all[end] == ']') return row;
+  ++cursor.at;
+  SkipSpace(cursor);
+  if (cursor.at < all.size() && all[cursor.at] == ']')
+    throw FaultAt(cursor, "a row is missing behind a comma");
+  return row;
+}
+
+void RowFile::EndList(Cursor cursor) const {
+  if (cursor.at >= text().size()) throw FaultAt(cursor, kListDoesNotEnd);
+  ++cursor.at;
+  SkipSpace(cursor);
+  if (cursor.at < text().size())
+    throw FaultAt(cursor,
+                  "something stands behind the list of rows; rows are one list, or one a line");
+}
+
+std::optional<RowSpan> RowFile::NextRecord(Cursor& cursor) const {
+  while (cursor.at < text().size()) {
+    const size_t end = EndOfRecord(text(), cursor.at);
+    const RowSpan row{cursor.at, end - cursor.at, cursor.line};
+    const std::string_view record = text().substr(row.offset, row.size);
+    cursor.line += 1 + static_cast<uint32_t>(std::ranges::count(record, '\n'));
+    cursor.at = end + 1;
+    if (!Strip(record).empty()) return row;
+  }
+  return std::nullopt;
+}
+
+void RowFile::TakeColumns(const RowSpan& record) {
+  columns_ = Fields(text().substr(record.offset, record.size), separator_,
+                    Cat(path().string(), ":", record.line));
   for (std::string& column : columns_) column = std::string(Strip(column));
   const std::set<std::string> names(columns_.begin(), columns_.end());
   if (names.size() != columns_.size() || names.contains("")) {
     throw InputError(path().string(),
                      ":1: the first line must name the columns, each once: ", Join(columns_, ", "));
   }
+}
+
+RowSpan RowFile::Span(int64_t row) const {
+  RETORT_CHECK(row >= 0 && row < rows_, "row ", row, " of ", rows_);
+  Cursor cursor = marks_[static_cast<size_t>(row / kRowsPerMark)];
+  std::optional<RowSpan> span = Next(cursor);
+  for (int64_t i = 0; i < row % kRowsPerMark && span; ++i) span = Next(cursor);
+  if (!span) throw InputError(path().string(), ": was changed while it was read");
+  return *span;
+}
+
+void RowFile::Drop(int64_t first, int64_t last) const {
+  const RowSpan begin = Span(first), end = Span(last);
+  map_->Drop(map_->bytes().subspan(begin.offset, end.offset + end.size - begin.offset));
 }
 
 Json RowFile::Read(const RowSpan& row, const std::string& where) const {

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/error.h"
 #include "data/row_fields.h"
@@ -71,16 +72,19 @@ RowFormat ParseRowFormat(std::string_view name) {
       nearest.empty() ? "use one of " + Join(names, ", ") : "did you mean '" + nearest + "'?");
 }
 
-// Keys that are no part of the training, with the first row that had each.
+// Keys that are no part of the training, with the first row that had each. The same in whatever
+// order the rows are read: of too many keys, the first by the alphabet are kept.
 struct Rows::Unread {
   std::mutex mutex;
-  std::map<std::string, std::string> first;
+  std::map<std::string, int64_t> first;
 
-  void Add(const std::vector<std::string>& keys, const std::string& where) {
+  void Add(const std::vector<std::string>& keys, int64_t row) {
     if (keys.empty()) return;
     const std::lock_guard lock(mutex);
     for (const std::string& key : keys) {
-      if (first.size() < kMostUnread) first.emplace(key, where);
+      const auto [known, is_new] = first.emplace(key, row);
+      if (!is_new) known->second = std::min(known->second, row);
+      if (first.size() > kMostUnread) first.erase(std::prev(first.end()));
     }
   }
 };
@@ -96,53 +100,83 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
                        kMostWeight);
     }
     auto held = std::make_shared<RowFile>(source.path);
-    const auto index = static_cast<uint32_t>(rows.files_.size());
-    const size_t before = rows.places_.size();
-    for (const RowSpan& span : held->TakeRows()) rows.places_.push_back({index, span});
-    if (rows.places_.size() == before) throw InputError(name, ": holds no rows");
-    if (rows.size() > kMaxRows) throw InputError(name, ": more than ", kMaxRows, " rows in all");
-    rows.files_.push_back({std::move(held), format, format == RowFormat::kAuto});
-    rows.LookAtFirst(rows.places_[before]);
+    if (held->rows() == 0) throw InputError(name, ": holds no rows");
+    OpenFile& file = rows.files_.emplace_back(
+        OpenFile{std::move(held), rows.rows_, format, format == RowFormat::kAuto});
+    rows.rows_ += file.held->rows();
+    if (rows.rows_ > kMaxRows) throw InputError(name, ": more than ", kMaxRows, " rows in all");
+    LookAtFirst(file);
   }
   return rows;
 }
 
+int64_t Rows::size() const { return chosen_.empty() ? rows_ : std::ssize(chosen_); }
+
+Rows::Place Rows::PlaceOf(int64_t index) const {
+  RETORT_CHECK(index >= 0 && index < size(), "row ", index, " of ", size());
+  const int64_t row = chosen_.empty() ? index : chosen_[static_cast<size_t>(index)];
+  const auto behind = std::ranges::upper_bound(files_, row, {}, &OpenFile::first);
+  const auto file = static_cast<size_t>(behind - files_.begin() - 1);
+  return {file, row - files_[file].first};
+}
+
+RowSpan Rows::SpanOf(int64_t index) const {
+  const Place place = PlaceOf(index);
+  return files_[place.file].held->Span(place.row);
+}
+
+int64_t Rows::Bytes(int64_t index) const { return static_cast<int64_t>(SpanOf(index).size); }
+
+void Rows::Drop(int64_t first, int64_t last) const {
+  const Place begin = PlaceOf(first), end = PlaceOf(last);
+  for (size_t f = begin.file; f <= end.file; ++f) {
+    const RowFile& file = *files_[f].held;
+    file.Drop(f == begin.file ? begin.row : 0, f == end.file ? end.row : file.rows() - 1);
+  }
+}
+
 // A faulty first row of a named format is reported when it is read.
-void Rows::LookAtFirst(const Place& first) {
-  File& file = files_[first.file];
-  const std::string where = Cat(file.held->path().string(), ":", first.span.line);
-  if (file.detected) file.format = Detect(file.held->Read(first.span, where), where);
+void Rows::LookAtFirst(OpenFile& file) {
+  const RowSpan first = file.held->Span(0);
+  const std::string where = Cat(file.held->path().string(), ":", first.line);
+  if (file.detected) file.format = Detect(file.held->Read(first, where), where);
   file.conversations = file.format == RowFormat::kMessages;
   if (file.conversations || file.format == RowFormat::kTokens) return;
   try {
-    file.conversations = IsConversation(file.held->Read(first.span, where), file.format);
+    file.conversations = IsConversation(file.held->Read(first, where), file.format);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
   }
 }
 
 std::string Rows::Where(int64_t index) const {
-  const Place& place = places_.at(index);
-  return Cat(files_[place.file].held->path().string(), ":", place.span.line);
+  const RowFile& file = *files_[PlaceOf(index).file].held;
+  return Cat(file.path().string(), ":", SpanOf(index).line);
 }
 
 Rows Rows::First(int64_t count) const {
-  Rows first = *this;
-  if (count < size()) first.places_.resize(static_cast<size_t>(count));
-  return first;
+  std::vector<uint32_t> indices(static_cast<size_t>(std::min(count, size())));
+  std::iota(indices.begin(), indices.end(), 0);
+  return Only(indices);
 }
 
-Rows Rows::Only(const std::vector<int64_t>& indices) const {
+Rows Rows::Only(const std::vector<uint32_t>& indices) const {
   Rows some = *this;
-  some.places_.clear();
-  for (const int64_t i : indices) some.places_.push_back(places_.at(static_cast<size_t>(i)));
+  RETORT_CHECK(!indices.empty(), "no rows");
+  some.unread_ = std::make_shared<Unread>();
+  some.chosen_.clear();
+  some.chosen_.reserve(indices.size());
+  for (const uint32_t i : indices) {
+    const Place place = PlaceOf(i);
+    some.chosen_.push_back(static_cast<uint32_t>(files_[place.file].first + place.row));
+  }
   return some;
 }
 
-bool Rows::HasMessages() const { return std::ranges::any_of(files_, &File::conversations); }
+bool Rows::HasMessages() const { return std::ranges::any_of(files_, &OpenFile::conversations); }
 
 bool Rows::HasTexts() const {
-  return std::ranges::any_of(files_, [](const File& file) {
+  return std::ranges::any_of(files_, [](const OpenFile& file) {
     return !file.conversations && file.format != RowFormat::kTokens;
   });
 }
@@ -158,21 +192,22 @@ std::string Rows::UnreadNote() const {
   const bool more = keys.size() > kMostShown;
   if (more) keys.resize(kMostShown);
   return Cat("keys of rows that are no part of what is trained: ", Join(keys, ", "),
-             more ? " and others" : "", " (first: ", first.begin()->second, ")");
+             more ? " and others" : "", " (first: ", Where(first.begin()->second), ")");
 }
 
 void Rows::RefuseKeys(int64_t index, const Json& json) const {
-  const File& file = files_[places_[index].file];
+  const OpenFile& file = files_[PlaceOf(index).file];
   const auto fault = FindRowKeyFault(json, file.format, file.detected);
-  if (!fault) return unread_->Add(UnreadKeys(json, file.format), Where(index));
+  if (!fault) return unread_->Add(UnreadKeys(json, file.format), index);
   throw InputError(Where(index), ": ", ShownKey(fault->key), " is not supported: ", fault->mend);
 }
 
 Row Rows::Read(int64_t index) const {
+  const OpenFile& file = files_[PlaceOf(index).file];
+  const RowSpan span = SpanOf(index);
   Row row;
-  row.where = Where(index);
-  const File& file = files_[places_[index].file];
-  const Json json = file.held->Read(places_[index].span, row.where);
+  row.where = Cat(file.held->path().string(), ":", span.line);
+  const Json json = file.held->Read(span, row.where);
   RefuseKeys(index, json);
   FillRow(json, file.format, row);
   if (row.kind == RowFormat::kMessages && !file.conversations) {

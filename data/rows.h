@@ -79,55 +79,67 @@ struct RowSource {
   double weight = 1;
 };
 
-// The rows of several files, in the order given, each once. The files stay mapped, and only the
-// rows' places are stored (32 bytes per row); a row is parsed when it is read. Reading is
-// thread-safe.
+// The rows of several files, in the order given, each once. The files stay mapped (RowFile); a row
+// is found and parsed when it is read. Reading is thread-safe.
 class Rows {
  public:
   // kAuto infers the format from the keys of each file's first row. Throws Error{kInput} if a file
   // cannot be read, has no rows or is no JSONL, and on a weight that is not above 0.
   static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto);
 
-  int64_t size() const { return static_cast<int64_t>(places_.size()); }
+  int64_t size() const;
   // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing",
   // "a.jsonl:3: 'chosen' is not supported: ...".
   Row Read(int64_t index) const;
   std::string Where(int64_t index) const;
+  // The bytes of the row in its file.
+  int64_t Bytes(int64_t index) const;
+  // The rows first ... last will not be read again soon: their pages are given back.
+  void Drop(int64_t first, int64_t last) const;
   // The first `count` rows, or all if there are fewer.
   Rows First(int64_t count) const;
   // These rows, in this order.
-  Rows Only(const std::vector<int64_t>& indices) const;
+  Rows Only(const std::vector<uint32_t>& indices) const;
   // Whether any file has conversations, for which a chat template is needed.
   bool HasMessages() const;
   // Whether any file has prompts or texts, which end with the end token.
   bool HasTexts() const;
 
-  int32_t Source(int64_t index) const { return static_cast<int32_t>(places_.at(index).file); }
+  int32_t Source(int64_t index) const { return static_cast<int32_t>(PlaceOf(index).file); }
   const std::vector<RowSource>& sources() const { return sources_; }
+  // The source's file, and whether its rows are read as conversations, as texts, and so on.
+  const MappedFile& File(size_t source) const { return files_.at(source).held->file(); }
+  RowFormat Format(size_t source) const { return files_.at(source).format; }
+  // Which of the files' rows these are; empty: all of them.
+  const std::vector<uint32_t>& chosen() const { return chosen_; }
   // One line about the keys of all rows read so far that are no part of the training; "" if there
   // are none.
   std::string UnreadNote() const;
 
  private:
-  struct File {
+  struct OpenFile {
     std::shared_ptr<const RowFile> held;
+    int64_t first;  // of its rows, counted over all files
     RowFormat format;
     bool detected = false;       // the format was inferred
     bool conversations = false;  // by its first row
   };
   struct Place {
-    uint32_t file;
-    RowSpan span;
+    size_t file;
+    int64_t row;  // in the file
   };
 
-  void LookAtFirst(const Place& first);
+  Place PlaceOf(int64_t index) const;
+  RowSpan SpanOf(int64_t index) const;
+  static void LookAtFirst(OpenFile& file);
   void RefuseKeys(int64_t index, const Json& json) const;
 
   std::vector<RowSource> sources_;
-  std::vector<File> files_;
-  struct Unread;  // the keys told by UnreadNote; shared by copies
+  std::vector<OpenFile> files_;
+  int64_t rows_ = 0;  // of all files
+  struct Unread;      // the keys told by UnreadNote
   std::shared_ptr<Unread> unread_;
-  std::vector<Place> places_;
+  std::vector<uint32_t> chosen_;
 };
 
 }  // namespace retort

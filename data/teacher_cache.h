@@ -4,14 +4,12 @@
 // docs/formats/teacher-cache.md.
 //
 // A row of the cache belongs to one token that carries loss (labels[i] != kNoLoss, i >= 1). Rows
-// are ordered by example, then by token; an example is identified by its index in the ExampleSet. A
+// are ordered by example, then by token; an example is identified by its index in the Examples. A
 // row holds the k = min(top_k, vocab) most probable ids and, if k < vocab, the tail.
 //
 // A folder may have one writer at a time. Objects are not thread-safe.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <span>
@@ -20,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/threads.h"
+#include "data/example_hash.h"
 #include "data/examples.h"
 #include "data/top_tokens.h"
 
@@ -40,10 +39,6 @@ struct TeacherCacheKey {
   double temperature = 1;  // the stored p = softmax(logits / temperature)
 };
 
-// The first 16 bytes of SHA-256 over ids and then labels, each a little-endian int32.
-using ExampleHash = std::array<std::byte, 16>;
-ExampleHash HashOf(const Example& example);
-
 // Returns an example's location for errors, e.g. "train.jsonl:17".
 using WhereExample = std::function<std::string(int64_t example)>;
 
@@ -53,7 +48,7 @@ using WhereExample = std::function<std::string(int64_t example)>;
 int64_t TeacherBytesPerToken(int64_t vocab, int64_t top_k);
 inline constexpr int64_t kTeacherBytesPerExample = 20;  // its hash and its number of rows
 // The size of all examples' rows before compression.
-int64_t TeacherCacheBytes(std::span<const Example> examples, int64_t vocab, int64_t top_k);
+int64_t TeacherCacheBytes(const Examples& examples, int64_t vocab, int64_t top_k);
 
 struct TeacherCacheOptions {
   // Bytes before compression after which a shard is closed. It bounds the writer's memory and the
@@ -69,14 +64,13 @@ struct TeacherCacheOptions {
 class TeacherCacheWriter {
  public:
   // Creates the folder, or continues one with the same key whose finished shards hold the first of
-  // these examples. `examples` is borrowed. Throws Error{kInput}
+  // these examples. Throws Error{kInput}
   //   naming the first field of the key or the first row that differs;
   //   if the folder holds other files;
   //   if another writer uses the folder, naming its process.
   // Finished shards that are missing or damaged are rewritten first.
-  TeacherCacheWriter(const Path& folder, const TeacherCacheKey& key,
-                     std::span<const Example> examples, const WhereExample& where,
-                     const TeacherCacheOptions& options = {});
+  TeacherCacheWriter(const Path& folder, const TeacherCacheKey& key, const Examples& examples,
+                     const WhereExample& where, const TeacherCacheOptions& options = {});
   ~TeacherCacheWriter();
   TeacherCacheWriter(const TeacherCacheWriter&) = delete;
   TeacherCacheWriter& operator=(const TeacherCacheWriter&) = delete;
@@ -144,7 +138,7 @@ class TeacherCacheReader {
   void Check(const TeacherCacheKey& want) const;
   // Throws Error{kInput} naming the first example whose ids or labels differ, or reporting that the
   // numbers of examples differ. Reads a shard only to locate a difference.
-  void CheckExamples(std::span<const Example> examples, const WhereExample& where) const;
+  void CheckExamples(const Examples& examples, const WhereExample& where) const;
 
   // Replaces `out` by the rows of these examples, in order. Each row is renormalised to sum to 1,
   // tail included, by subtracting the log of the sum of the rounded outcomes. `temperature` must be

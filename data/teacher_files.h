@@ -52,7 +52,7 @@ void CheckTeacherKey(const Path& folder, const TeacherCacheKey& have, const Teac
 // Checks that the shards hold the first of these examples. Throws Error{kInput} naming the first
 // example that differs, or else reporting that the manifest has more or fewer examples.
 void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
-                          std::span<const Example> examples, const WhereExample& where);
+                          const Examples& examples, const WhereExample& where);
 
 // The sums over a manifest's shards. Throws Error{kInput} when one overflows.
 TeacherCacheSummary Summarize(const Path& folder, const TeacherManifest& manifest);

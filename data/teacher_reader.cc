@@ -76,8 +76,7 @@ void TeacherCacheReader::Check(const TeacherCacheKey& want) const {
   CheckTeacherKey(state_->folder, state_->manifest.key, want, true);
 }
 
-void TeacherCacheReader::CheckExamples(std::span<const Example> examples,
-                                       const WhereExample& where) const {
+void TeacherCacheReader::CheckExamples(const Examples& examples, const WhereExample& where) const {
   CheckTeacherExamples(state_->folder, state_->manifest, examples, where);
 }
 

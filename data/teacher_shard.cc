@@ -19,11 +19,11 @@ void WriteColumns(Hdf5Writer& file, const std::string& name, const TeacherLayout
   file.Write<T>(name, shape, values, {.chunk_rows = layout.block_rows(), .gzip = kGzip});
 }
 
-std::vector<uint8_t> HashesOf(std::span<const Example> examples) {
-  std::vector<uint8_t> out(examples.size() * sizeof(ExampleHash));
-  for (size_t i = 0; i < examples.size(); ++i) {
-    const ExampleHash hash = HashOf(examples[i]);
-    std::memcpy(out.data() + i * sizeof hash, hash.data(), sizeof hash);
+std::vector<uint8_t> HashesOf(const Examples& examples, int64_t first, int64_t count) {
+  std::vector<uint8_t> out(static_cast<size_t>(count) * sizeof(ExampleHash));
+  for (int64_t i = 0; i < count; ++i) {
+    const ExampleHash hash = HashOf(examples[first + i]);
+    std::memcpy(out.data() + static_cast<size_t>(i) * sizeof hash, hash.data(), sizeof hash);
   }
   return out;
 }
@@ -138,14 +138,13 @@ StoredRows PackedRows::Unpack() const {
 }
 
 void CheckTeacherExamples(const Path& folder, const TeacherManifest& manifest,
-                          std::span<const Example> examples, const WhereExample& where) {
-  const auto given = static_cast<int64_t>(examples.size());
+                          const Examples& examples, const WhereExample& where) {
+  const int64_t given = examples.size();
   for (size_t s = 0; s < manifest.shards.size(); ++s) {
     const TeacherShard& shard = manifest.shards[s];
     const int64_t first = shard.first_example, count = std::min(shard.examples, given - first);
     if (count <= 0) break;
-    const std::vector<uint8_t> want =
-        HashesOf(examples.subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
+    const std::vector<uint8_t> want = HashesOf(examples, first, count);
     if (count == shard.examples && HashOfHashes(want) == shard.examples_sha256) continue;
     const Path path = TeacherShardPath(folder, s);
     if (!IsWhole(path, shard) || !Hdf5Reader::IsSealed(path, shard.stamp)) {

@@ -57,27 +57,15 @@ int64_t TeacherBytesPerToken(int64_t vocab, int64_t top_k) {
   return TeacherLayout{vocab, std::min(top_k, vocab)}.row_bytes();
 }
 
-int64_t TeacherCacheBytes(std::span<const Example> examples, int64_t vocab, int64_t top_k) {
+int64_t TeacherCacheBytes(const Examples& examples, int64_t vocab, int64_t top_k) {
   int64_t tokens = 0;
   for (const Example& e : examples) tokens += e.LossTokens();
-  return tokens * TeacherBytesPerToken(vocab, top_k) +
-         static_cast<int64_t>(examples.size()) * kTeacherBytesPerExample;
-}
-
-ExampleHash HashOf(const Example& example) {
-  std::vector<int32_t> words = example.ids;
-  words.insert(words.end(), example.labels.begin(), example.labels.end());
-  const std::string hex = Sha256(std::as_bytes(std::span(words)));
-  ExampleHash out;
-  for (size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<std::byte>(std::stoi(hex.substr(2 * i, 2), nullptr, 16));
-  }
-  return out;
+  return tokens * TeacherBytesPerToken(vocab, top_k) + examples.size() * kTeacherBytesPerExample;
 }
 
 struct TeacherCacheWriter::State {
   Path folder;
-  std::span<const Example> examples;
+  Examples examples;
   std::optional<FileLock> lock;
   TeacherManifest manifest;
   std::deque<size_t> damaged;  // shards to be rewritten before any new one
@@ -120,7 +108,7 @@ struct TeacherCacheWriter::State {
 };
 
 TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey& key,
-                                       std::span<const Example> examples, const WhereExample& where,
+                                       const Examples& examples, const WhereExample& where,
                                        const TeacherCacheOptions& options)
     : state_(std::make_unique<State>()) {
   RETORT_CHECK(key.vocab > 0 && key.vocab <= 1 << 24 && key.top_k > 0 && key.temperature > 0,
@@ -147,7 +135,7 @@ TeacherCacheWriter::TeacherCacheWriter(const Path& folder, const TeacherCacheKey
   }
   manifest.key = key;
   manifest.key.top_k = std::min(key.top_k, key.vocab);
-  manifest.examples = static_cast<int64_t>(examples.size());
+  manifest.examples = examples.size();
   manifest.shard_bytes = options.shard_bytes > 0
                              ? options.shard_bytes
                              : DefaultShardBytes(TeacherCacheBytes(examples, key.vocab, key.top_k));
@@ -163,7 +151,7 @@ int64_t TeacherCacheWriter::damaged_shards() const { return state_->found_damage
 void TeacherCacheWriter::Append(const TopTokens& rows) {
   State& s = *state_;
   RETORT_CHECK(s.next() < s.manifest.examples, "all examples are in");
-  const Example& example = s.examples[static_cast<size_t>(s.next())];
+  const Example& example = s.examples[s.next()];
   RETORT_CHECK(rows.n == example.LossTokens(), rows.n, " rows for an example of ",
                example.LossTokens(), " tokens with loss");
   EncodeRows(s.manifest.layout(), rows, s.open.rows);

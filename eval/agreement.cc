@@ -62,7 +62,7 @@ Agreement AgreementSum::Mean() const {
 
 std::vector<Agreement> CompareModels(const ScoredModel& reference,
                                      const std::vector<ScoredModel>& others,
-                                     const std::vector<Example>& examples, int64_t most_tokens) {
+                                     const Examples& examples, int64_t most_tokens) {
   std::vector<AgreementSum> sums(others.size());
   const auto vocab = static_cast<size_t>(reference.model->config.vocab);
   int64_t left = most_tokens;

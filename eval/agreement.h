@@ -39,6 +39,6 @@ struct ScoredModel {
 // or at the first of these, `most_tokens` of them. The models have the same vocabulary.
 std::vector<Agreement> CompareModels(const ScoredModel& reference,
                                      const std::vector<ScoredModel>& others,
-                                     const std::vector<Example>& examples, int64_t most_tokens);
+                                     const Examples& examples, int64_t most_tokens);
 
 }  // namespace retort

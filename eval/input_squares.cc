@@ -8,8 +8,7 @@
 namespace retort {
 
 std::vector<InputSquares> SumInputSquares(const Model& model, const Adapter* adapter,
-                                          const std::vector<Example>& examples,
-                                          const ObserveOptions& options) {
+                                          const Examples& examples, const ObserveOptions& options) {
   const std::vector<LinearSpec>& linears = model.layout.linears;
   std::vector<InputSquares> all(linears.size());
   for (size_t id = 0; id < linears.size(); ++id) {

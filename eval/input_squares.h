@@ -19,7 +19,6 @@ struct InputSquares {
 // the keys and values of its prompt. Throws Error{kFailure} naming the layer if an input is not
 // finite.
 std::vector<InputSquares> SumInputSquares(const Model& model, const Adapter* adapter,
-                                          const std::vector<Example>& examples,
-                                          const ObserveOptions& options);
+                                          const Examples& examples, const ObserveOptions& options);
 
 }  // namespace retort

@@ -2,6 +2,7 @@
 #include "eval/loss.h"
 
 #include <cmath>
+#include <deque>
 #include <numbers>
 
 #include "data/labelled_batch.h"
@@ -27,25 +28,26 @@ std::vector<LossTotal> ExampleLosses(const Model& model, const Adapter* adapter,
   return out;
 }
 
-void ForEachBatch(const std::vector<Example>& examples, int64_t batch_tokens,
+void ForEachBatch(const Examples& examples, int64_t batch_tokens,
                   const std::function<void(const std::vector<const Example*>&)>& body) {
+  std::deque<Example> read;
   std::vector<const Example*> batch;
   int64_t tokens = 0;
   for (const Example& example : examples) {
     if (!batch.empty() && tokens + example.size() > batch_tokens) {
       body(batch);
       batch.clear();
+      read.clear();
       tokens = 0;
     }
-    batch.push_back(&example);
+    batch.push_back(&read.emplace_back(example));
     tokens += example.size();
   }
   if (!batch.empty()) body(batch);
 }
 
-LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
-                       const std::vector<Example>& examples, int64_t batch_tokens,
-                       const std::function<void(int64_t)>& on_progress) {
+LossTotal EvaluateLoss(const Model& model, const Adapter* adapter, const Examples& examples,
+                       int64_t batch_tokens, const std::function<void(int64_t)>& on_progress) {
   LossTotal total;
   int64_t done = 0;
   ForEachBatch(examples, batch_tokens, [&](const std::vector<const Example*>& batch) {

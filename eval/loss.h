@@ -20,13 +20,13 @@ struct LossTotal {
 };
 
 // Calls `on_progress` with the number of examples done. adapter may be null.
-LossTotal EvaluateLoss(const Model& model, const Adapter* adapter,
-                       const std::vector<Example>& examples, int64_t batch_tokens = 2048,
+LossTotal EvaluateLoss(const Model& model, const Adapter* adapter, const Examples& examples,
+                       int64_t batch_tokens = 2048,
                        const std::function<void(int64_t done)>& on_progress = {});
 
 // Calls `body` with the examples in order, in batches of at most `batch_tokens` tokens (a longer
 // example gets its own batch).
-void ForEachBatch(const std::vector<Example>& examples, int64_t batch_tokens,
+void ForEachBatch(const Examples& examples, int64_t batch_tokens,
                   const std::function<void(const std::vector<const Example*>& batch)>& body);
 
 // The loss of each example, in order.

@@ -5,7 +5,7 @@
 
 namespace retort {
 
-void Observe(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
+void Observe(const Model& model, const Adapter* adapter, const Examples& examples,
              const Observer& observer, const ObserveOptions& options) {
   Context context{model.backend};
   int64_t done = 0;

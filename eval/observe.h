@@ -17,7 +17,7 @@ struct ObserveOptions {
 };
 
 // Runs the decoder over all examples, in order. adapter may be null.
-void Observe(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
+void Observe(const Model& model, const Adapter* adapter, const Examples& examples,
              const Observer& observer, const ObserveOptions& options);
 
 }  // namespace retort

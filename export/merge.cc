@@ -60,8 +60,8 @@ MergeReport Finished(const MergeOptions& options, WeightFormat format, const Mer
 }
 
 // How the merged model in `folder` predicts.
-MergeAudit Audited(const MergeOptions& options, const std::vector<Example>& examples,
-                   const BaseRecord& record, const Path& folder, std::string_view format) {
+MergeAudit Audited(const MergeOptions& options, const Examples& examples, const BaseRecord& record,
+                   const Path& folder, std::string_view format) {
   MergeAudit audit =
       AuditMerge({options.base, AllOf(options), folder, options.audit_tokens, options.threads},
                  examples, record);
@@ -143,7 +143,7 @@ MergeReport Merge(const MergeOptions& given) {
                       std::back_inserter(notes));
   }
   CheckTarget(options.out, TargetKind::kFolder, sources);
-  std::vector<Example> examples;  // of the audit, whose faults are told before the merge
+  Examples examples;  // of the audit, whose faults are told before the merge
   if (!options.audit.empty()) examples = AuditExamples(options.audit, options.adapter, files);
   const auto backend =
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);

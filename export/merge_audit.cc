@@ -22,7 +22,7 @@ Json AgreementJson(const Agreement& a) {
 
 }  // namespace
 
-std::vector<Example> AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base) {
+Examples AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base) {
   const auto tokenizer = LoadTokenizer(base);
   const int64_t length = std::min(kAuditLength, base.config.max_positions);
   if (data.extension() == ".txt") return TextPieces(data, *tokenizer, length);
@@ -34,14 +34,14 @@ std::vector<Example> AuditExamples(const Path& data, const Path& adapter, const 
   options.over_length = OverLength::kTruncate;
   options.audit = Audit::kOff;
   options.max_tokens = length;
-  std::vector<Example> out =
-      MakeExamples(rows, *tokenizer, chat ? &*chat : nullptr, options).examples;
-  if (std::ranges::all_of(out, [](const Example& e) { return e.LossTokens() == 0; }))
-    throw InputError(data.string(), ": has no token that carries loss, to compare predictions on");
-  return out;
+  const ExampleSet set = MakeExamples(rows, *tokenizer, chat ? &*chat : nullptr, options);
+  for (const Example& example : set.examples) {
+    if (example.LossTokens() > 0) return set.examples;
+  }
+  throw InputError(data.string(), ": has no token that carries loss, to compare predictions on");
 }
 
-MergeAudit AuditMerge(const MergeAuditOptions& options, const std::vector<Example>& examples,
+MergeAudit AuditMerge(const MergeAuditOptions& options, const Examples& examples,
                       const BaseRecord& record) {
   const ModelFiles base = OpenModel(options.base), merged = OpenModel(options.merged);
   const auto backend =

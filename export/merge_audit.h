@@ -12,7 +12,7 @@ namespace retort {
 // Examples of `data`: rows, of which the tokens that carry loss count; or a .txt, of which all count.
 // `adapter`: the folder whose chat template is used. Throws Error{kInput} when nothing can be
 // compared on them.
-std::vector<Example> AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base);
+Examples AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base);
 
 struct MergeAuditOptions {
   Path base;
@@ -39,7 +39,7 @@ Json MergeAuditJson(const MergeAudit& audit);
 inline constexpr double kMostLost = 0.1;
 
 // All models compute in f32.
-MergeAudit AuditMerge(const MergeAuditOptions& options, const std::vector<Example>& examples,
+MergeAudit AuditMerge(const MergeAuditOptions& options, const Examples& examples,
                       const BaseRecord& record);
 
 }  // namespace retort

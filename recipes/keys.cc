@@ -217,6 +217,15 @@ std::vector<RecipeKey> AdapterKeys() {
 }
 
 std::vector<RecipeKey> DataKeys() {
+  RecipeKey cache = MakeKey(KEY(data.cache), {TextShape("auto, none or a path")},
+                            "A folder where tokenised rows are kept for later runs; auto: the "
+                            "user's cache folder, for rows of 32 MiB and more; none: nowhere.");
+  cache.store = [](const Json& v, const Path& folder, Recipe& r) {
+    const auto text = v.get<std::string>();
+    Path path;
+    Store(v, folder, path);
+    r.data.cache = text == "auto" || text == "none" ? text : path.string();
+  };
   return {
       Required(MakeKey(
           KEY(data.train), {SourcesShape()},
@@ -248,6 +257,7 @@ std::vector<RecipeKey> DataKeys() {
       MakeKey(KEY(data.add_eos), {BoolShape()}, "End text rows with the end token."),
       MakeKey(KEY(data.audit), {ChoiceShape({"stop", "warn", "off"})},
               "What to do about a fault found in the rows before training."),
+      Unless([](const Recipe& r) { return r.data.cache == "auto"; }, std::move(cache)),
   };
 }
 

@@ -92,6 +92,7 @@ struct DataRecipe {
   bool shuffle = true;
   bool add_eos = true;
   std::string audit = "stop";  // stop | warn | off
+  std::string cache = "auto";  // of tokenised rows: auto | none | a folder
 
   bool has_eval() const { return !eval.empty() || val_split > 0; }
   bool operator==(const DataRecipe&) const = default;

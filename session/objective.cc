@@ -28,16 +28,13 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
 RewardOptions RewardOptionsOf(const RewardRecipe& r) { return {r.regex, r.exact, r.command}; }
 
 // Steps of one micro-batch each, over all examples in order; none is longer than max_tokens.
-std::vector<StepBatch> InOrder(const std::vector<Example>& examples, int64_t max_tokens) {
+BatchStream InOrder(const Examples& examples, int64_t max_tokens) {
   BatchOptions options;
   options.batch_tokens = kEvaluationTokens;
   options.max_tokens = max_tokens;
   options.shuffle = false;
   options.epochs = 1;
-  BatchStream stream(examples, options);
-  std::vector<StepBatch> steps;
-  while (auto step = stream.Next()) steps.push_back(std::move(*step));
-  return steps;
+  return {examples, options};
 }
 
 }  // namespace
@@ -47,7 +44,7 @@ int64_t TrainingSession::RowsAStep() const {
   const int64_t tokens =
       t.batch_rows == 0 ? t.batch_tokens : t.batch_rows * recipe_.data.max_tokens;
   const int64_t packed =
-      tokens * std::ssize(data_.train.examples) / std::max<int64_t>(1, data_.train.tokens);
+      tokens * data_.train.examples.size() / std::max<int64_t>(1, data_.train.tokens);
   return t.accumulate * (t.batch_rows > 0 && !recipe_.data.packing ? t.batch_rows : packed);
 }
 
@@ -59,9 +56,9 @@ void TrainingSession::MakeObjective() {
   } else if (!recipe_.has_teacher()) {
     objective_ = std::make_unique<CrossEntropyObjective>(recipe_.train.label_smoothing);
   } else if (recipe_.teacher.mode == "cached") {
-    objective_ = std::make_unique<CachedDistillation>(
-        OpenTeacherCache(recipe_, data_, files_), data_.train.examples,
-        DistillationOptionsOf(recipe_.teacher), *backend_);
+    objective_ =
+        std::make_unique<CachedDistillation>(OpenTeacherCache(recipe_, data_, files_),
+                                             DistillationOptionsOf(recipe_.teacher), *backend_);
   } else {
     teacher_model_ = OpenTeacherModel(recipe_, files_, model_.get(), counting());
     std::ranges::copy(teacher_model_.notes, std::back_inserter(notes_));
@@ -133,24 +130,25 @@ std::unique_ptr<Objective> TrainingSession::Preferences() {
                         reference_.get());
 }
 
-Evaluation TrainingSession::Evaluate(const std::vector<Example>& examples) const {
+Evaluation TrainingSession::Evaluate(const Examples& examples) const {
   if (!recipe_.preference.method.empty()) return EvaluateObjective(examples);
   const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
   if (total.odd_row >= 0) {
     throw Failure("evaluation: the loss of row ", total.odd_row + 1,
                   " is not a finite number; a lower train.lr usually helps");
   }
-  return {total.mean(), std::ssize(examples), total.likely, total.tokens};
+  return {total.mean(), examples.size(), total.likely, total.tokens};
 }
 
 // The objective's own loss, as in training but without dropout.
-Evaluation TrainingSession::EvaluateObjective(const std::vector<Example>& examples) const {
+Evaluation TrainingSession::EvaluateObjective(const Examples& examples) const {
   double loss = 0;
   int64_t terms = 0;
-  for (StepBatch& step : InOrder(examples, recipe_.data.max_tokens)) {
-    objective_->Prepare(step, 0);
-    terms += objective_->Terms(step);
-    for (const MicroBatch& part : step.micro) {
+  BatchStream steps = InOrder(examples, recipe_.data.max_tokens);
+  while (std::optional<StepBatch> step = steps.Next()) {
+    objective_->Prepare(*step, 0);
+    terms += objective_->Terms(*step);
+    for (const MicroBatch& part : step->micro) {
       Context context{*backend_};
       TrainingPass pass(context, *model_, part, {adapter_.get()});
       const Tensor zeros = backend_->Upload(std::vector<double>(4));

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/user_folder.h"
 #include "data/audit.h"
 #include "data/model_tokenizer.h"
 #include "model/store/run_folder.h"
@@ -45,10 +46,14 @@ std::vector<double> WeightsOf(const Rows& rows) {
   return weights;
 }
 
+bool Differ(const std::vector<double>& weights) {
+  return std::ranges::count(weights, weights[0]) < std::ssize(weights);
+}
+
 // Says how often the rows of each source are drawn, if their weights differ.
 void NoteWeights(RecipeData& data) {
   const std::vector<double> weights = WeightsOf(data.rows);
-  if (std::ranges::count(weights, weights[0]) == std::ssize(weights)) return;
+  if (!Differ(weights)) return;
   const std::vector<int64_t> groups = GroupsBySource(data);
   const std::vector<double> rates = DrawRates(groups, weights);
   for (size_t s = 0; s < groups.size(); ++s) {
@@ -59,6 +64,22 @@ void NoteWeights(RecipeData& data) {
             " draws an epoch from ", groups[s], " rows",
             epochs > 1 ? Cat("; every row has been drawn after ", epochs, " epochs") : ""));
   }
+}
+
+ExampleWork ExampleWorkOf(const Recipe& recipe, const OpenWork& work) {
+  ExampleWork out;
+  out.threads = static_cast<int>(recipe.train.threads);
+  out.keep = work.keep;
+  out.on_progress = work.on_progress;
+  const std::string& cache = recipe.data.cache;
+  if (cache == "none") return out;
+  if (cache != "auto") {
+    out.cache = cache;
+    out.cached_rows = 0;
+  } else if (const auto user = UserFolder("XDG_CACHE_HOME", ".cache")) {
+    out.cache = *user / "rows";
+  }
+  return out;
 }
 
 struct SplitRows {
@@ -75,13 +96,15 @@ SplitRows Split(const Rows& rows, double split, uint64_t seed) {
     throw InputError("'data.val_split' takes ", held, " of ", count,
                      " rows to evaluate on, so that none is left to train on");
   }
-  std::vector<std::pair<uint32_t, int64_t>> order;
+  std::vector<std::pair<uint32_t, uint32_t>> order;
+  order.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
-    order.emplace_back(
-        RandomStream(MakeKey(seed, RandomUse::kData, static_cast<uint64_t>(i))).Next(), i);
+    const auto row = static_cast<uint32_t>(i);
+    order.emplace_back(RandomStream(MakeKey(seed, RandomUse::kData, row)).Next(), row);
   }
   std::ranges::sort(order);
-  std::vector<int64_t> parts[2];
+  std::vector<uint32_t> parts[2];
+  parts[0].reserve(static_cast<size_t>(count - held));
   for (int64_t i = 0; i < count; ++i)
     parts[i < held].push_back(order[static_cast<size_t>(i)].second);
   for (auto& part : parts) std::ranges::sort(part);
@@ -108,7 +131,7 @@ ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions) {
   return options;
 }
 
-RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
+RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const OpenWork& work) {
   const DataRecipe& d = recipe.data;
   const ExampleOptions options = ExampleOptionsOf(recipe, files.config.max_positions);
   RecipeData out;
@@ -119,7 +142,8 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
       out.chat = ChatTemplate::Resolve(d.template_name, out.tokenizer->spec(), where);
       out.chat->CheckMarks(*out.tokenizer, where);
     }
-    return MakeExamples(rows, *out.tokenizer, out.chat ? &*out.chat : nullptr, options);
+    return MakeExamples(rows, *out.tokenizer, out.chat ? &*out.chat : nullptr, options,
+                        ExampleWorkOf(recipe, work));
   };
   out.rows = OpenRows(d.train, d.format);
   if (d.val_split > 0) {
@@ -150,19 +174,20 @@ Recipe WithAdapterFolders(Recipe recipe) {
   return recipe;
 }
 
-OpenedRecipe OpenRecipe(const Recipe& recipe) {
+OpenedRecipe OpenRecipe(const Recipe& recipe, const OpenWork& work) {
   const Recipe given = WithAdapterFolders(recipe);
   auto files = std::make_shared<const ModelFiles>(OpenModel(recipe.model.path));
-  auto data = std::make_shared<const RecipeData>(OpenRecipeData(recipe, *files));
+  auto data = std::make_shared<const RecipeData>(OpenRecipeData(recipe, *files, work));
   const ExampleSet& train = data->train;
-  const int64_t joined = std::ranges::count(train.examples, true, &Example::joined);
-  const RunFacts facts{std::ssize(train.examples) - joined, train.tokens, files->config.width};
+  const RunFacts facts{train.examples.size() - train.examples.CountJoined(), train.tokens,
+                       files->config.width};
   return {WithDefaults(given, facts), std::move(files), std::move(data)};
 }
 
 void DrawByWeight(const RecipeData& data, BatchOptions& options) {
   options.weights = WeightsOf(data.rows);
   options.sources.clear();
+  if (!Differ(options.weights)) return;
   for (const Example& e : data.train.examples) options.sources.push_back(data.rows.Source(e.row));
 }
 

@@ -2,6 +2,7 @@
 // Opens a recipe's data as token ids and loss masks for its model.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -21,8 +22,15 @@ struct RecipeData {
   ExampleSet train, eval;            // eval is empty without them
 };
 
+// How data is opened. Nothing of it changes what it is.
+struct OpenWork {
+  bool keep = true;  // false: nothing is written to the cache of rows
+  // While rows are tokenised that are not in the cache.
+  std::function<void(int64_t done, int64_t rows)> on_progress;
+};
+
 // Throws Error{kInput} when any of the data cannot be used.
-RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files);
+RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const OpenWork& work = {});
 
 // The recipe with the folders of adapters where it names those of runs.
 Recipe WithAdapterFolders(Recipe recipe);
@@ -35,7 +43,7 @@ struct OpenedRecipe {
   std::shared_ptr<const RecipeData> data;
 };
 // Throws Error{kInput} when the model or the data cannot be used.
-OpenedRecipe OpenRecipe(const Recipe& recipe);
+OpenedRecipe OpenRecipe(const Recipe& recipe, const OpenWork& work = {});
 
 // Options for making examples of the recipe's rows, for a model with max_positions positions.
 ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions);

@@ -63,11 +63,10 @@ constexpr SavingStep kSavingSteps[] = {
 
 }  // namespace
 
-LengthFacts LengthsOf(const std::vector<int64_t>& lengths) {
+LengthFacts LengthsOf(std::vector<int64_t> sorted) {
   LengthFacts out;
-  out.rows = std::ssize(lengths);
-  if (lengths.empty()) return out;
-  std::vector<int64_t> sorted = lengths;
+  out.rows = std::ssize(sorted);
+  if (sorted.empty()) return out;
   std::ranges::sort(sorted);
   const auto at = [&](int64_t percent) {
     return sorted[static_cast<size_t>((out.rows * percent + 99) / 100 - 1)];
@@ -86,21 +85,35 @@ LengthFacts LengthsOf(const std::vector<int64_t>& lengths) {
   return out;
 }
 
-LengthFacts RowLengths(const Recipe& recipe, const ModelFiles& files) {
+namespace {
+
+LengthFacts LengthsOfRows(const Examples& examples) {
+  std::vector<int64_t> lengths;
+  lengths.reserve(static_cast<size_t>(examples.size()));
+  for (int64_t e = 0; e < examples.size(); ++e) {
+    if (examples.joined(e)) {
+      lengths.back() += examples.tokens(e);
+    } else {
+      lengths.push_back(examples.tokens(e));
+    }
+  }
+  return LengthsOf(std::move(lengths));
+}
+
+}  // namespace
+
+std::optional<LengthFacts> RowLengths(const OpenedRecipe& opened) {
+  const ExampleSet& train = opened.data->train;
+  if (train.dropped + train.truncated + train.split > 0) return std::nullopt;
+  return LengthsOfRows(train.examples);
+}
+
+LengthFacts RowLengths(const Recipe& recipe, const ModelFiles& files, const OpenWork& work) {
   Recipe longest = recipe;
   longest.data.max_tokens = files.config.max_positions;
   longest.data.over_length = "drop";
   longest.data.audit = "off";
-  const RecipeData data = OpenRecipeData(longest, files);
-  std::vector<int64_t> lengths;
-  for (const Example& e : data.train.examples) {
-    if (e.joined) {
-      lengths.back() += e.size();
-    } else {
-      lengths.push_back(e.size());
-    }
-  }
-  return LengthsOf(lengths);
+  return LengthsOfRows(OpenRecipeData(longest, files, work).train.examples);
 }
 
 MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,9 +21,11 @@ struct LengthFacts {
   };
   std::vector<Bin> bins;  // begin is a power of two, end the next; only those with rows
 };
-LengthFacts LengthsOf(const std::vector<int64_t>& lengths);
-// Of the training rows as they are, longer than data.max_tokens ones too.
-LengthFacts RowLengths(const Recipe& recipe, const ModelFiles& files);
+LengthFacts LengthsOf(std::vector<int64_t> lengths);
+// Of the training rows as they are, longer than data.max_tokens ones too. Tokenises them.
+LengthFacts RowLengths(const Recipe& recipe, const ModelFiles& files, const OpenWork& work);
+// The same of rows that are open; nullopt if some of them were too long, and are not known whole.
+std::optional<LengthFacts> RowLengths(const OpenedRecipe& opened);
 
 struct MemoryPlan {
   TrainingSession::Memory counted;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "base/error.h"
 #include "model/store/base_check.h"
@@ -24,7 +23,7 @@ bool LearnsFaster(const Parameter& p) {
 
 // "200 rows", "200 pairs of answers"
 std::string CountText(const ExampleSet& set) {
-  const int64_t joined = std::ranges::count(set.examples, true, &Example::joined);
+  const int64_t joined = set.examples.CountJoined();
   return joined > 0 ? Cat(joined, " pairs of answers") : Cat(set.examples.size(), " rows");
 }
 
@@ -195,8 +194,7 @@ bool TrainingSession::LearnsAnswers() const {
 }
 
 Evaluation TrainingSession::EvaluateTrained() const {
-  const auto& all = data_.train.examples;
-  return Evaluate({all.begin(), all.begin() + std::min(std::ssize(all), kCheckedRows)});
+  return Evaluate(data_.train.examples.First(kCheckedRows));
 }
 
 void TrainingSession::EvaluateBefore() const {
@@ -235,9 +233,8 @@ TrainingSession::Memory TrainingSession::memory() const {
 // The kernel maps some pages around one that is read.
 int64_t TrainingSession::MappedBytes(const Model& model) const {
   constexpr int64_t kAround = 64 << 10;
-  std::unordered_set<int32_t> ids;
-  for (const Example& e : data_.train.examples) ids.insert(e.ids.begin(), e.ids.end());
-  return model.mapped_bytes + std::min(model.mapped_table_bytes, std::ssize(ids) * kAround);
+  return model.mapped_bytes +
+         std::min(model.mapped_table_bytes, data_.train.distinct_ids * kAround);
 }
 
 std::string TrainingSession::DescribeSteps() const {

@@ -73,12 +73,12 @@ class TrainingSession {
   std::string DescribeTeacher() const;
   int64_t RowsAStep() const;  // an estimate, from the data's mean length
   bool HasHeldOut() const { return !data_.eval.examples.empty(); }
-  Evaluation Evaluate(const std::vector<Example>& examples) const;
+  Evaluation Evaluate(const Examples& examples) const;
   Evaluation EvaluateReward() const;  // on the held-out prompts
   bool LearnsAnswers() const;         // of the rows
   std::unique_ptr<Reward> OwnReward() const;
   Evaluation EvaluateTrained() const;  // on the first training rows
-  Evaluation EvaluateObjective(const std::vector<Example>& examples) const;
+  Evaluation EvaluateObjective(const Examples& examples) const;
   // Reads the held-out answers if a metric or a sample needs them.
   void OpenHeldOut();
   Evaluation EvaluateHeldOut() const;

@@ -26,9 +26,7 @@ std::string HashOf(const ChatTemplate& chat) {
 }
 
 WhereExample Namer(const RecipeData& data) {
-  return [&data](int64_t example) {
-    return WhereOf(data, data.train.examples[static_cast<size_t>(example)]);
-  };
+  return [&data](int64_t example) { return WhereOf(data, data.train.examples[example]); };
 }
 
 // A cache made by an older version says the teacher's older fingerprint; its rows are as good.

@@ -33,7 +33,7 @@ class TeachingSession {
 
   // A summary of what will be written, line by line: teacher, rows, bytes per token and in total.
   std::vector<std::string> Describe() const;
-  int64_t examples() const { return static_cast<int64_t>(data_.train.examples.size()); }
+  int64_t examples() const { return data_.train.examples.size(); }
   int64_t rows() const { return data_.rows.size(); }
 
   // Fills teacher.cache, continuing where an earlier call stopped.

@@ -12,17 +12,19 @@ namespace {
 constexpr int64_t kChunkElements = int64_t{1} << 22;  // logits held in memory at once
 
 // Examples from `begin` on, as many as fit into batch_tokens tokens, and at least one.
-MicroBatch NextBatch(const std::vector<Example>& examples, int64_t begin, int64_t end,
-                     int64_t batch_tokens) {
-  MicroBatch micro;
-  for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-    if (!micro.rows.empty() && micro.tokens + examples[i].size() > batch_tokens) break;
-    micro.rows.push_back(&examples[i]);
-    micro.order.push_back(static_cast<int64_t>(i));
-    micro.tokens += examples[i].size();
-    micro.loss_tokens += examples[i].LossTokens();
+StepBatch NextBatch(const Examples& examples, int64_t begin, int64_t end, int64_t batch_tokens) {
+  StepBatch step;
+  step.read = std::make_shared<std::deque<Example>>();
+  MicroBatch& micro = step.micro.emplace_back();
+  for (int64_t i = begin; i < end; ++i) {
+    if (!micro.rows.empty() && micro.tokens + examples.tokens(i) > batch_tokens) break;
+    const Example& row = step.read->emplace_back(examples[i]);
+    micro.rows.push_back(&row);
+    micro.order.push_back(i);
+    micro.tokens += row.size();
+    micro.loss_tokens += row.LossTokens();
   }
-  return micro;
+  return step;
 }
 
 // One selector per thread: selecting from a large vocabulary is slow, so rows run in parallel.
@@ -82,14 +84,15 @@ TopTokens RowsOf(const TopTokens& all, int64_t begin, int64_t count) {
 
 }  // namespace
 
-void CacheTeacher(const Model& model, const Adapter* adapter, const std::vector<Example>& examples,
+void CacheTeacher(const Model& model, const Adapter* adapter, const Examples& examples,
                   const TeacherCacheKey& key, int64_t batch_tokens, TeacherCacheWriter& writer,
                   const TeachProgress& on_progress) {
   Selectors selectors(key, model.backend.pool());
   int64_t tokens = 0;
-  while (writer.next_example() < static_cast<int64_t>(examples.size())) {
-    const MicroBatch micro =
+  while (writer.next_example() < examples.size()) {
+    const StepBatch step =
         NextBatch(examples, writer.next_example(), writer.end_example(), batch_tokens);
+    const MicroBatch& micro = step.micro[0];
     const TopTokens all = OutcomesOf(model, adapter, MakeLabelledBatch(micro), selectors);
     int64_t begin = 0;
     for (const Example* row : micro.rows) {

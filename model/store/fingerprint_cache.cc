@@ -2,13 +2,13 @@
 #include "model/store/fingerprint_cache.h"
 
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdint>
 #include <ctime>
 
 #include "base/error.h"
+#include "base/user_folder.h"
 #include "model/store/fingerprint.h"
 
 namespace retort {
@@ -20,19 +20,6 @@ constexpr int64_t kSettled = 2;                     // seconds
 Path& CacheFolder() {
   static Path folder;
   return folder;
-}
-
-// Whether only this user may write to the folder. Creates it if it is missing.
-bool IsOwnFolder(const Path& folder) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(folder, ignored)) {
-    std::filesystem::create_directories(folder.parent_path(), ignored);
-    if (::mkdir(folder.c_str(), 0700) != 0) return false;
-  }
-  struct stat info;
-  return ::lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) &&
-         info.st_uid == ::geteuid() && (info.st_mode & (S_IWGRP | S_IWOTH)) == 0 &&
-         ::access(folder.c_str(), W_OK | X_OK) == 0;
 }
 
 }  // namespace

@@ -28,7 +28,7 @@ class ExamplesTest : public testing::Test {
   }
   std::string Show(const std::string& text, const ExampleOptions& options = {},
                    const char* chat = "chatml") {
-    return ShowExample(Make(text, options, chat).examples.at(0), tokenizer_);
+    return ShowExample(Make(text, options, chat).examples[0], tokenizer_);
   }
   static ExampleOptions With(OverLength over, int64_t max_tokens) {
     ExampleOptions options;
@@ -57,7 +57,7 @@ TEST_F(ExamplesTest, CompletionAndItsEndTokenCarryLoss) {
 }
 
 TEST_F(ExamplesTest, IdsAndLabelsAreExact) {
-  const Example e = Make(kPair).examples.at(0);
+  const Example e = Make(kPair).examples[0];
   const std::vector<int32_t> ids = {257, 256, 'Q', ':', ' ', 'A', 258};
   EXPECT_EQ(e.ids, ids);  // one dummy prefix, before the prompt alone
   EXPECT_EQ(e.labels, (std::vector<int32_t>{-100, -100, -100, -100, ' ', 'A', 258}));
@@ -86,7 +86,7 @@ TEST_F(ExamplesTest, EveryAssistantTurnWithItsEndCarriesLoss) {
 }
 
 TEST_F(ExamplesTest, TokensAreTakenAsGiven) {
-  const Example e = Make(R"({"input_ids": [5, 6, 7], "labels": [5, -100, 9]})").examples.at(0);
+  const Example e = Make(R"({"input_ids": [5, 6, 7], "labels": [5, -100, 9]})").examples[0];
   EXPECT_EQ(e.ids, (std::vector<int32_t>{5, 6, 7}));
   EXPECT_EQ(e.labels, (std::vector<int32_t>{5, -100, 9}));
   EXPECT_EQ(e.LossTokens(), 1);  // nothing predicts the first
@@ -153,7 +153,7 @@ TEST_F(ExamplesTest, OverLongRowsDropped) {
 
 TEST_F(ExamplesTest, OverLongRowsTruncated) {
   const ExampleSet set = Make(R"({"text": "abcdefghij"})", With(OverLength::kTruncate, 6));
-  EXPECT_EQ(ShowExample(set.examples.at(0), tokenizer_), "<s>⟦abcd⟧");
+  EXPECT_EQ(ShowExample(set.examples[0], tokenizer_), "<s>⟦abcd⟧");
   EXPECT_EQ(set.truncated, 1);
   // The prompt alone fills the limit: nothing is left to learn, and that is said.
   EXPECT_EQ(

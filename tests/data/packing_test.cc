@@ -74,7 +74,8 @@ void ExpectWholeGroups(const std::vector<Example>& examples, const MicroBatch& m
     const int64_t first = micro.order[r] - micro.rows[r]->row;
     do {
       ASSERT_LT(r, micro.rows.size()) << "row " << at << " is missing";
-      ASSERT_EQ(micro.rows[r], &examples[at]);
+      ASSERT_EQ(micro.rows[r]->ids, examples[at].ids);
+      ASSERT_EQ(micro.rows[r]->index, micro.rows[r]->row);
       ASSERT_EQ(micro.order[r], first + micro.rows[r]->row);
       ++r, ++at;
     } while (at < examples.size() && examples[at].joined);
@@ -89,11 +90,28 @@ std::vector<int64_t> RowsOf(const StepBatch& step) {
   return rows;
 }
 
+using Sequences = std::vector<std::vector<uint32_t>>;
+
+Sequences ListOf(const PackedSequences& packed) {
+  Sequences out;
+  for (int64_t s = 0; s < packed.size(); ++s) out.emplace_back(packed[s].begin(), packed[s].end());
+  return out;
+}
+
+Sequences Pack(const std::vector<int64_t>& lengths, int64_t max_tokens) {
+  return ListOf(PackRows(
+      lengths.size(), [&](uint32_t place) { return lengths[place]; }, max_tokens));
+}
+
+Sequences Cut(const std::vector<int64_t>& lengths, int64_t batch_tokens) {
+  return ListOf(CutByTokens(
+      lengths.size(), [&](uint32_t place) { return lengths[place]; }, batch_tokens));
+}
+
 TEST(CutByTokens, FillsEachBatchInOrderAndLetsALongRowStandAlone) {
-  const std::vector<int64_t> lengths = {4, 3, 3, 20, 1, 9, 10}, order = {0, 1, 2, 3, 4, 5, 6};
-  const std::vector<PackedSequence> expected = {{0, 1, 2}, {3}, {4, 5}, {6}};
-  EXPECT_EQ(CutByTokens(order, lengths, 10), expected);
-  EXPECT_EQ(CutByTokens({6, 5, 4}, lengths, 10), (std::vector<PackedSequence>{{6}, {5, 4}}));
+  EXPECT_EQ(Cut({4, 3, 3, 20, 1, 9, 10}, 10), (Sequences{{0, 1, 2}, {3}, {4, 5}, {6}}));
+  EXPECT_EQ(Cut({10, 9, 1}, 10), (Sequences{{0}, {1, 2}}));
+  EXPECT_TRUE(Cut({}, 10).empty());
 }
 
 // Batches by tokens: every row once an epoch, in the shuffled order, the steps counted beforehand.
@@ -119,14 +137,15 @@ TEST(BatchStream, BatchesByTokensHoldEveryRowOnce) {
 
 TEST(PackRows, EveryRowOnceNothingOverflowsAndLittleRoomIsLeft) {
   const std::vector<Example> rows = MakeRows(1000);
-  std::vector<int64_t> lengths, order = Permutation(1000, MakeKey(3, RandomUse::kShuffle));
+  std::vector<int64_t> lengths;
+  lengths.reserve(rows.size());
   for (const Example& e : rows) lengths.push_back(e.size());
   const int64_t total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
   std::vector<int64_t> seen;
-  const auto sequences = PackRows(order, lengths, 100);
-  for (const PackedSequence& sequence : sequences) {
+  const Sequences sequences = Pack(lengths, 100);
+  for (const std::vector<uint32_t>& sequence : sequences) {
     int64_t tokens = 0;
-    for (const int64_t row : sequence) {
+    for (const uint32_t row : sequence) {
       tokens += lengths[row];
       seen.push_back(row);
     }
@@ -140,22 +159,18 @@ TEST(PackRows, EveryRowOnceNothingOverflowsAndLittleRoomIsLeft) {
 
 TEST(PackRows, BestFit) {
   // 6 opens A; 5 opens B; 3 goes into A (4 left there, 5 in B); 5 fills B.
-  EXPECT_EQ(PackRows({0, 1, 2, 3}, {6, 5, 3, 5}, 10),
-            (std::vector<PackedSequence>{{0, 2}, {1, 3}}));
-  EXPECT_EQ(PackRows({2, 0}, {10, 1, 10}, 10), (std::vector<PackedSequence>{{2}, {0}}));
+  EXPECT_EQ(Pack({6, 5, 3, 5}, 10), (Sequences{{0, 2}, {1, 3}}));
+  EXPECT_EQ(Pack({10, 10}, 10), (Sequences{{0}, {1}}));
 }
 
 TEST(PackRows, WhatIsTooLongStandsAlone) {
-  EXPECT_EQ(PackRows({0, 1, 2, 3}, {3, 12, 4, 3}, 10),
-            (std::vector<PackedSequence>{{0, 2, 3}, {1}}));
+  EXPECT_EQ(Pack({3, 12, 4, 3}, 10), (Sequences{{0, 2, 3}, {1}}));
 }
 
 TEST(PackRows, OrderIsKeptButForANeighbourhood) {
-  std::vector<int64_t> order(5000), lengths(5000, 30);
-  std::iota(order.begin(), order.end(), 0);
-  int64_t next = 0;
-  for (const PackedSequence& sequence : PackRows(order, lengths, 100)) {
-    for (const int64_t row : sequence) EXPECT_EQ(row, next++);
+  uint32_t next = 0;
+  for (const std::vector<uint32_t>& sequence : Pack(std::vector<int64_t>(5000, 30), 100)) {
+    for (const uint32_t row : sequence) EXPECT_EQ(row, next++);
   }
 }
 

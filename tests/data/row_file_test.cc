@@ -20,7 +20,8 @@ class RowFileTest : public testing::Test {
     const RowFile file(folder_.Write(name, text));
     std::vector<Json> rows;
     lines_.clear();
-    for (const RowSpan& row : file.rows()) {
+    for (int64_t i = 0; i < file.rows(); ++i) {
+      const RowSpan row = file.Span(i);
       rows.push_back(file.Read(row, Cat(name, ":", row.line)));
       lines_.push_back(row.line);
     }

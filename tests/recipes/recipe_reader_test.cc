@@ -149,6 +149,18 @@ TEST(RecipeReader, TheResolvedRecipeReadsBackTheSame) {
   }
 }
 
+TEST(RecipeReader, TheCacheOfRowsIsAWordOrAFolder) {
+  const auto cache = [](const std::string& value) {
+    return Parse(R"({"model": {"path": "m"}, "data": {"train": "t.jsonl", "cache": ")" + value +
+                 "\"}}")
+        .data.cache;
+  };
+  EXPECT_EQ(Parse(kMinimal).data.cache, "auto");
+  EXPECT_EQ(cache("auto"), "auto");
+  EXPECT_EQ(cache("none"), "none");
+  EXPECT_EQ(cache("tokens"), "/recipes/tokens");
+}
+
 TEST(RecipeReader, FilesNameTheRunAndAnchorTheirPaths) {
   const Path folder =
       std::filesystem::temp_directory_path() / Cat("retort_recipe_reader_test_", ::getpid());

@@ -69,7 +69,7 @@ class ChatPrompt : public ::testing::Test {
                      [](const std::string&) { return std::vector<std::string>(); });
     TrainingSession session(recipe);
     session.Run(folder_ / "run", [](const RunProgress&) {});
-    return OpenRecipeData(recipe, OpenModel(recipe.model.path)).train.examples.at(0).ids;
+    return OpenRecipeData(recipe, OpenModel(recipe.model.path)).train.examples[0].ids;
   }
 
   // The row's ids as commands encode it for this model and adapter.

@@ -12,19 +12,17 @@ namespace retort {
 
 class CachedDistillation : public Distillation {
  public:
-  // `reader` holds the outcomes of `examples`, by index (already checked). The steps' rows must
-  // point into `examples`. `examples` and the student's `backend` are borrowed.
-  CachedDistillation(std::unique_ptr<TeacherCacheReader> reader,
-                     const std::vector<Example>& examples, const DistillationOptions& options,
+  // `reader` holds the outcomes of the steps' rows, by Example::index (already checked). The
+  // student's `backend` is borrowed.
+  CachedDistillation(std::unique_ptr<TeacherCacheReader> reader, const DistillationOptions& options,
                      Backend& backend)
-      : Distillation(options, backend), reader_(std::move(reader)), examples_(examples) {}
+      : Distillation(options, backend), reader_(std::move(reader)) {}
 
   ops::LogitsLoss LossOf(const MicroBatch& micro, const LabelledBatch& data, float scale,
                          const ops::DistillSums& sums) override;
 
  private:
   std::unique_ptr<TeacherCacheReader> reader_;
-  const std::vector<Example>& examples_;
   TopTokens rows_;  // of the current part
 };
 
