@@ -163,11 +163,7 @@ class Reader {
       throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
                        "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
     }
-    if (r.adapter.kind == "none" && !r.adapter.init.empty()) {
-      throw InputError(WhereOf("adapter.init"),
-                       ": 'adapter.init' has no use with 'adapter.kind' none; leave one out");
-    }
-    CheckAdapter(r.adapter);
+    CheckAdapter(r);
     if (r.train.lr > 0 && r.train.min_lr > r.train.lr) {
       throw InputError(WhereOf("train.min_lr"), ": 'train.min_lr' ", r.train.min_lr,
                        " must not be above 'train.lr' ", r.train.lr);
@@ -179,7 +175,9 @@ class Reader {
     CheckReward(r);
   }
 
-  void CheckAdapter(const AdapterRecipe& a) const {
+  void CheckAdapter(const Recipe& r) const {
+    const AdapterRecipe& a = r.adapter;
+    if (a.kind == "none") CheckNoAdapter(r);
     if (!a.layers.empty() && !a.targets.regex.empty()) {
       throw InputError(
           WhereOf("adapter.layers"),
@@ -190,6 +188,17 @@ class Reader {
       throw InputError(WhereOf("adapter.lora_bias"),
                        ": 'adapter.lora_bias' and 'adapter.dora' exclude each other, as in PEFT; "
                        "keep one of them");
+    }
+  }
+
+  // A resolved recipe states the defaults, which say nothing.
+  void CheckNoAdapter(const Recipe& r) const {
+    for (const RecipeKey& key : keys_) {
+      if (key.section() != "adapter" || key.leaf() == "kind" || !given_.contains(key.name) ||
+          key.load(r) == key.load(Recipe()))
+        continue;
+      throw InputError(WhereOf(key.name), ": '", key.name,
+                       "' has no use with 'adapter.kind' none; leave one out");
     }
   }
 

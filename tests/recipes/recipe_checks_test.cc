@@ -52,6 +52,16 @@ TEST(RecipeChecks, NumbersOfLayersNeedNames) {
   EXPECT_EQ(RefusalOf({"adapter.layers=[1]"}), "");
 }
 
+TEST(RecipeChecks, WithoutAnAdapterItsKeysHaveNoUse) {
+  for (const char* key : {"adapter.rank=4", "adapter.dora=true", "adapter.bias=all",
+                          "adapter.trainable_tokens=[1]", R"(adapter.targets=["q_proj"])"}) {
+    const std::string name = Split(key, '=').front();
+    ExpectRefused({"adapter.kind=none", "model.weights=f32", key}, name.c_str());
+  }
+  const Recipe r = WithSettings({"adapter.kind=none", "model.weights=f32", "adapter.rank=16"});
+  EXPECT_EQ(ResolvedJson(ParseRecipe(DumpJson(ResolvedJson(r)), "r.json", "/")), ResolvedJson(r));
+}
+
 // A resolved recipe reads as itself, whatever the optimiser.
 TEST(RecipeChecks, AResolvedRecipeIsTaken) {
   for (const char* name : {"adamw", "adamw8", "lion", "sgd", "adafactor"}) {

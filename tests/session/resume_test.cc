@@ -359,13 +359,14 @@ TEST_F(ResumeTest, AGgufBaseBecomesAFolder) {
   const std::string gguf = "model.path=" + (folder_ / "m.gguf").string();
   for (const char* kind : {"none", "lora"}) {
     SCOPED_TRACE(kind);
-    const std::vector<std::string> settings = {gguf, Cat("adapter.kind=", kind), "train.lr=1e-2",
-                                               "export.gguf=[\"f32\"]"};
+    std::vector<std::string> settings = {gguf, Cat("adapter.kind=", kind), "train.lr=1e-2",
+                                         "export.gguf=[\"f32\"]"};
+    const bool whole = std::string(kind) == "none";
+    if (whole) settings.insert(settings.end(), {"adapter.rank=16", "adapter.alpha=32"});
     Run(kind, settings);
     const Recipe recipe = RecipeOf(settings);
     CheckExports(recipe, folder_ / kind);
     ExportTrained(recipe, folder_ / kind);
-    const bool whole = std::string(kind) == "none";
     const ModelFiles folder = OpenModel(folder_ / Cat(kind, whole ? "/model" : "/export/merged"));
     EXPECT_EQ(folder.stored_format(), WeightFormat::kF32);
     EXPECT_EQ(folder.config.layers(), 2);
