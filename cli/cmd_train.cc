@@ -99,13 +99,19 @@ bool GoesOn(const std::vector<std::string>& changed, int64_t total_steps, const 
   return longer && total_steps > GetInt(ReadJson(file), "steps", file.string());
 }
 
+// "auto" is none where nobody looked at the memory, as in recipes recorded before anyone did.
+std::string Decided(const std::string& checkpointing) {
+  return checkpointing == "auto" ? "none" : checkpointing;
+}
+
 FolderState Prepare(const TrainFlags& flags, const TrainingSession& session, const Path& folder) {
   const Recipe& recipe = session.recipe();
   const std::string text = DumpJson(ResolvedJson(recipe), 2) + "\n";
   std::vector<std::string> changed;
-  const auto refused = [&](const std::string& old) {
-    std::vector<std::string> keys =
-        ChangedKeys(ParseRecipe(old, (folder / "recipe.json").string(), folder), recipe);
+  const auto refused = [&](const std::string& text_of_old) {
+    Recipe old = ParseRecipe(text_of_old, (folder / "recipe.json").string(), folder);
+    old.train.gradient_checkpointing = Decided(old.train.gradient_checkpointing);
+    std::vector<std::string> keys = ChangedKeys(old, recipe);
     for (const std::string& key : keys) {
       if (MayChange(key)) changed.push_back(key);
     }
@@ -223,7 +229,7 @@ void TakeCheckpointing(const Path& folder, Recipe& recipe) {
   const Path file = folder / "recipe.json";
   if (recipe.train.gradient_checkpointing != "auto" || !std::filesystem::exists(file)) return;
   recipe.train.gradient_checkpointing =
-      ParseRecipe(ReadText(file), file.string(), folder).train.gradient_checkpointing;
+      Decided(ParseRecipe(ReadText(file), file.string(), folder).train.gradient_checkpointing);
 }
 
 void Run(const TrainFlags& flags) {
@@ -237,6 +243,8 @@ void Run(const TrainFlags& flags) {
   TakeCheckpointing(folder, opened.recipe);
   std::vector<std::string> notes;
   if (!flags.no_plan) RefuseWhatDoesNotFit(PlanWithin(opened, kPlannedSeconds, notes), opened);
+  std::string& checkpointing = opened.recipe.train.gradient_checkpointing;
+  checkpointing = Decided(checkpointing);
   TrainingSession session(opened);
   const Recipe& recipe = session.recipe();
   if (!lock) lock = LockRunFolder(folder);

@@ -93,6 +93,13 @@ job=
 ends 'a diverged run' 1 'diverged.*train.lr' train recipe.json --run wild --set train.lr=100 --steps 20
 ends 'a diverged run, resumed' 1 'diverged' train recipe.json --run wild --set train.lr=100 --steps 20 --resume
 
+# A run whose memory was not counted goes on where it is.
+"$retort" train recipe.json --run unplanned --steps 2 --no-plan >/dev/null 2>&1 || fail 'a run without a plan'
+ends 'one that goes on with a plan' 0 '' train recipe.json --run unplanned --steps 3 --resume
+grep -q '"gradient_checkpointing": "none"' unplanned/recipe.json || fail 'a recorded choice is "auto"'
+sed -i 's/"gradient_checkpointing": "none"/"gradient_checkpointing": "auto"/' unplanned/recipe.json  # as once
+ends 'one of an earlier version' 0 '' train recipe.json --run unplanned --steps 4 --resume
+
 # Adapters of another base.
 "$retort" train recipe.json --run run --steps 3 >/dev/null 2>&1 || fail 'a good run'
 cp -r model other
