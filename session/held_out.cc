@@ -54,7 +54,7 @@ Evaluation TrainingSession::EvaluateReward() const {
   for (const double reward : OwnReward()->Of(attempts)) sum += reward;
   const double mean = sum / static_cast<double>(std::max<size_t>(1, attempts.size()));
   Evaluation out;
-  out.loss = -mean;
+  out.loss = 0 - mean;  // not -0
   out.extras.emplace_back("reward", mean);
   return out;
 }

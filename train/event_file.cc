@@ -46,8 +46,17 @@ double Now() {
   return std::chrono::duration<double>(since).count();
 }
 
+constexpr std::string_view kName = "events.out.tfevents.";
+
 Path NewName(const Path& folder) {
-  return folder / Cat("events.out.tfevents.", static_cast<int64_t>(Now()), ".retort.", ::getpid());
+  return folder / Cat(kName, static_cast<int64_t>(Now()), ".retort.", ::getpid());
+}
+
+int64_t FilesIn(const Path& folder) {
+  int64_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    count += entry.path().filename().string().starts_with(kName);
+  return count;
 }
 
 uint32_t Masked(uint32_t crc) { return (crc >> 15 | crc << 17) + 0xa282ead8u; }
@@ -70,7 +79,8 @@ uint32_t Crc32c(std::string_view bytes) {
 
 EventFile::EventFile(const Path& folder, int64_t after_step) : file_(NewName(folder)) {
   Write(Field(kWallTime, Now()) + Field(kFileVersion, std::string_view("brain.Event:2")));
-  if (after_step > 0) {
+  // Also of a run that begins again, as it was stopped before its first checkpoint.
+  if (after_step > 0 || FilesIn(folder) > 1) {
     Write(Field(kWallTime, Now()) + Field(kStep, static_cast<uint64_t>(after_step + 1)) +
           Field(kSessionLog, Field(kLogStatus, kLogStart)));
   }

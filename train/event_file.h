@@ -19,8 +19,8 @@ uint32_t Crc32c(std::string_view bytes);
 
 class EventFile {
  public:
-  // Makes a new file in the folder. after_step: what earlier files say of later steps is void (0:
-  // there is nothing earlier).
+  // Makes a new file in the folder. What earlier files there say of steps after `after_step` is
+  // void.
   EventFile(const Path& folder, int64_t after_step);
 
   // Throws Error{kFailure} on a full disk.

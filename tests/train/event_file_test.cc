@@ -69,6 +69,16 @@ TEST(EventFile, OfAResumedRunVoidsLaterSteps) {
   EXPECT_EQ(records[1].substr(9), "\x10\x07\x3a\x02\x08\x01");  // step 7, session log: start
 }
 
+TEST(EventFile, OfARunThatBeginsAgainVoidsAllSteps) {
+  const TemporaryFolder folder;
+  const Path earlier = folder.Put("events.out.tfevents.1.retort.1", "");
+  EventFile file(folder.path(), 0);
+  std::filesystem::remove(earlier);
+  const std::vector<std::string> records = Records(folder.path());
+  ASSERT_EQ(records.size(), 2u);
+  EXPECT_EQ(records[1].substr(9), "\x10\x01\x3a\x02\x08\x01");
+}
+
 TEST(MetricsCsv, HasAColumnForEachKey) {
   const TemporaryFolder folder;
   const Path file = folder.Put(
