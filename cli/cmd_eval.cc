@@ -183,7 +183,10 @@ void AddEval(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("eval", "Score a model, with or without an adapter, on held-out rows");
   auto flags = std::make_shared<EvalFlags>();
-  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command
+      ->add_option("model", flags->model,
+                   "Hugging Face folder, GGUF file, or folder of a run or adapter")
+      ->required();
   command->add_option("--data", flags->data, "JSONL file of rows; may be given several times")
       ->required()
       ->allow_extra_args(false);

@@ -81,7 +81,10 @@ void Run(const LogitsFlags& flags) {
 void AddLogits(CLI::App& app) {
   CLI::App* command = app.add_subcommand("logits", "Write the logits after each of given tokens");
   auto flags = std::make_shared<LogitsFlags>();
-  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command
+      ->add_option("model", flags->model,
+                   "Hugging Face folder, GGUF file, or folder of a run or adapter")
+      ->required();
   command->add_option("--tokens", flags->tokens, "ids, separated by commas")->required();
   flags->adapter.Add(*command);
   command->add_option("--out", flags->out, "file of little-endian f32, [tokens, vocabulary]")

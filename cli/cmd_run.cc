@@ -251,7 +251,10 @@ void AddRun(CLI::App& app) {
   CLI::App* command = app.add_subcommand("run", "Generate text, or chat in the terminal");
   auto flags = std::make_shared<RunFlags>();
   SamplingOptions& s = flags->sampling;
-  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command
+      ->add_option("model", flags->model,
+                   "Hugging Face folder, GGUF file, or folder of a run or adapter")
+      ->required();
   flags->adapter.Add(*command);
   command->add_option("--prompt", flags->prompt, "raw text to continue");
   command->add_option("--chat", flags->chat, "one message, put into the chat template");

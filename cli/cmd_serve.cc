@@ -82,7 +82,10 @@ void AddServe(CLI::App& app) {
   CLI::App* command = app.add_subcommand("serve", "Serve a model over OpenAI's HTTP API");
   auto flags = std::make_shared<ServeFlags>();
   ServerOptions& s = flags->server;
-  command->add_option("model", flags->model, "Hugging Face folder or GGUF file")->required();
+  command
+      ->add_option("model", flags->model,
+                   "Hugging Face folder, GGUF file, or folder of a run or adapter")
+      ->required();
   flags->adapter.Add(*command);
   command->add_option("--host", s.http.host, "address to listen on");
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));

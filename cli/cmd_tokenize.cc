@@ -10,6 +10,7 @@
 #include "cli/flags.h"
 #include "data/examples.h"
 #include "data/row_fields.h"
+#include "model/store/run_folder.h"
 #include "tokenizer/load_tokenizer.h"
 
 namespace retort {
@@ -63,7 +64,9 @@ void Run(const TokenizeFlags& flags) {
   if (given != 1) throw InputError("tokenize: give one of --text, --file and --messages");
   if (flags.messages.empty() && (flags.render || !flags.tools.empty()))
     throw InputError("tokenize: --render and --tools need --messages");
-  const auto tokenizer = LoadTokenizer(Path(flags.model));
+  // PEFT's folders may hold a tokenizer too.
+  const auto tokenizer =
+      LoadTokenizer(AdapterFolderAt(flags.model) ? Path(flags.model) : ModelAt(flags.model));
   if (!flags.messages.empty()) return RunMessages(flags, *tokenizer);
   const std::string text = flags.file.empty() ? flags.text : ReadText(flags.file);
   std::vector<int32_t> ids;

@@ -144,10 +144,14 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files) {
   return out;
 }
 
+Recipe WithAdapterFolders(Recipe recipe) {
+  for (Path* adapter : {&recipe.adapter.init, &recipe.teacher.adapter})
+    *adapter = AdapterFolderAt(*adapter).value_or(*adapter);
+  return recipe;
+}
+
 OpenedRecipe OpenRecipe(const Recipe& recipe) {
-  Recipe given = recipe;
-  for (Path* adapter : {&given.adapter.init, &given.teacher.adapter})
-    *adapter = AdapterFolderAt(*adapter).value_or(*adapter);  // of a run
+  const Recipe given = WithAdapterFolders(recipe);
   auto files = std::make_shared<const ModelFiles>(OpenModel(recipe.model.path));
   auto data = std::make_shared<const RecipeData>(OpenRecipeData(recipe, *files));
   const ExampleSet& train = data->train;

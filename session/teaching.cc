@@ -83,7 +83,8 @@ std::unique_ptr<TeacherCacheReader> OpenTeacherCache(const Recipe& recipe, const
   return reader;
 }
 
-TeachingSession::TeachingSession(const Recipe& recipe, Work work) : recipe_(recipe), work_(work) {
+TeachingSession::TeachingSession(const Recipe& recipe, Work work)
+    : recipe_(WithAdapterFolders(recipe)), work_(work) {
   if (recipe_.teacher.path.empty()) {
     throw InputError("recipe '", recipe_.name,
                      "': 'teacher.path' is missing; teach needs a teacher");

@@ -24,9 +24,11 @@ Path ModelAt(const Path& path) {
   if (!std::filesystem::is_directory(path) || HasModel(path)) return path;
   if (HasModel(path / "model")) return path / "model";
   if (const auto adapter = AdapterFolderAt(path)) {
-    throw InputError(path.string(),
-                     ": holds an adapter, not a model; give its base, with --adapter ",
-                     adapter->string(), ", or make a model of both with retort merge");
+    throw InputError(
+        path.string(),
+        ": holds an adapter, not a model; give its base, or make a model of both: retort merge "
+        "--adapter ",
+        adapter->string());
   }
   return path;
 }

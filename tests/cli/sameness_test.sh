@@ -92,12 +92,5 @@ moments() {
 moments KILL "$kills"
 moments TERM "$stops"
 
-# A run's folder stands for its base with its adapter, and, with --adapter, for the adapter.
-score() { "$retort" eval "$@" --data held.jsonl --json 2>note; }
-want=$(score model --adapter whole/adapter)
-[[ $(score whole) == "$want" ]] || fail 'the run as a model'
-grep -q "^base .*model" note || fail 'the base is not named'
-[[ $(score model --adapter whole) == "$want" ]] || fail 'the run as an adapter'
-
 ((failures == 0)) || exit 1
 echo 'all the same bytes'
