@@ -109,10 +109,10 @@ TEST_F(ResumeTest, AStoppedRunHasSavedItsLastStepAndGoesOnToTheSameBytes) {
 // base is computed again.
 TEST_F(ResumeTest, EveryKindOfAdapterGoesOnToTheSameBytes) {
   const std::vector<std::vector<std::string>> kinds = {
-      {"adapter.dora=true", "adapter.loraplus_ratio=4"},
-      {"adapter.init_weights=pissa"},
-      {"adapter.init_weights=pissa_niter_4", "adapter.rslora=true"},
-      {"adapter.init_weights=olora", R"(adapter.rank_pattern={"up_proj": 2})"},
+      {"adapter.dora=true", "adapter.lr_ratio=4"},
+      {"adapter.initialise=pissa"},
+      {"adapter.initialise=pissa_niter_4", "adapter.rslora=true"},
+      {"adapter.initialise=olora", R"(adapter.rank_pattern={"up_proj": 2})"},
       {R"(adapter.targets=["q_proj","embed_tokens"])", R"(adapter.modules_to_save=["norm"])"},
       {"adapter.trainable_tokens=[10,99]", "adapter.lora_bias=true", "adapter.layers=[1]"}};
   for (size_t i = 0; i < kinds.size(); ++i) {
