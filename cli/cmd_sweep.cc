@@ -34,8 +34,8 @@ struct SweepFlags {
 // Becomes `retort` with these arguments. What it writes to standard output is dropped: what has
 // come of it is in its folder.
 [[noreturn]] void BecomeOwn(char* const* argv, pid_t parent) {
-  // In a group of its own, so that the terminal's signals come through the sweep alone: a second one
-  // would end the training at once. It ends in order if the sweep is gone.
+  // In a group of its own, so that the terminal's signals come through the sweep alone: a second
+  // one would end the training at once. It ends in order if the sweep is gone.
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);
