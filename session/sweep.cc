@@ -91,7 +91,8 @@ std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& key
 std::string ComparedBy(const std::vector<Recipe>& recipes) {
   const Recipe& first = recipes.front();
   if (!first.data.has_eval())
-    throw InputError("a sweep compares runs on held-out rows; give data.eval or data.val_split");
+    throw InputError("recipe '", first.name,
+                     "': a sweep compares runs on held-out rows; give data.eval or data.val_split");
   for (const Recipe& recipe : recipes) {
     for (const std::string& key : ChangedKeys(first, recipe)) {
       const bool measure = key == "train.best_by" || key == "data.eval" || key == "data.val_split";
