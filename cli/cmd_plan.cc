@@ -4,6 +4,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <nlohmann/json.hpp>
 
@@ -101,6 +102,8 @@ void Run(const PlanFlags& flags) {
   if (!flags.json) {
     for (const std::string& line : memory.description) PrintLine(line);
     for (const std::string& note : notes) PrintLine(Cat("note     ", note));
+    PrintLine(Cat("tokens   ", memory.complete() ? "" : "about ", CountText(memory.total_tokens()),
+                  " in ", memory.total_steps, " steps"));
     for (const std::string& line : MemoryLines(memory)) PrintLine(line);
   }
   RefuseWhatDoesNotFit(memory, opened);
@@ -110,6 +113,7 @@ void Run(const PlanFlags& flags) {
     return PrintJson({{"lengths", LengthsJson(lengths)},
                       {"memory", MemoryJson(memory)},
                       {"steps", memory.total_steps},
+                      {"tokens", std::llround(memory.total_tokens())},
                       {"tokens_per_second", time.tokens_per_second},
                       {"seconds", time.seconds}});
   }

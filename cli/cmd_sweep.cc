@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort sweep RECIPE --try KEY=[...]: trains with several settings and compares the results.
+// retort sweep RECIPE --over KEY=a,b,c: trains with several settings and compares the results.
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -26,16 +26,16 @@ namespace {
 
 struct SweepFlags {
   std::string recipe, out;
-  std::vector<std::string> tries, set;
-  int64_t runs = 0, seed = 1;
+  std::vector<std::string> over, set;
+  int64_t trials = 0, seed = 1;
   bool json = false;
 };
 
 // Becomes `retort` with these arguments. What it writes to standard output is dropped: what has
 // come of it is in its folder.
 [[noreturn]] void BecomeOwn(char* const* argv, pid_t parent) {
-  // In a group of its own, so that the terminal's signals come through the sweep alone: a second one
-  // would end the training at once. It ends in order if the sweep is gone.
+  // In a group of its own, so that the terminal's signals come through the sweep alone: a second
+  // one would end the training at once. It ends in order if the sweep is gone.
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);
@@ -78,7 +78,7 @@ void TakeFolder(const SweepFlags& flags, const std::vector<std::vector<std::stri
   if (std::filesystem::exists(file)) {
     if (ReadJson(file) != sweep)
       throw InputError(file.string(),
-                       ": is another sweep; give the same recipe, --try and --set, or another "
+                       ": is another sweep; give the same recipe, --over and --set, or another "
                        "--out");
     return;
   }
@@ -136,8 +136,8 @@ void Print(const SweepFlags& flags, const std::vector<SweepResult>& results,
 
 void Run(const SweepFlags& flags) {
   std::vector<SweepKey> keys;
-  for (const std::string& text : flags.tries) keys.push_back(ParseSweepKey(text));
-  const auto runs = SweepRuns(keys, flags.runs, static_cast<uint64_t>(flags.seed));
+  for (const std::string& text : flags.over) keys.push_back(ParseSweepKey(text));
+  const auto runs = SweepRuns(keys, flags.trials, static_cast<uint64_t>(flags.seed));
   const std::string by = CheckRecipes(flags, runs);
   TakeFolder(flags, runs);
   const FileLock lock(Path(flags.out) / ".lock", flags.out);
@@ -171,23 +171,26 @@ void AddSweep(CLI::App& app) {
   auto flags = std::make_shared<SweepFlags>();
   command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
   command
-      ->add_option("--try", flags->tries,
-                   "KEY=[VALUE, ...]: values to try for a key of the recipe; several keys are "
-                   "tried in all combinations")
+      ->add_option("--over", flags->over,
+                   "KEY=a,b,c: values to try for a key of the recipe, or a JSON list of them; "
+                   "several keys are tried in all combinations")
       ->required()
       ->allow_extra_args(false);
-  command->add_option("--runs", flags->runs, "of all combinations, only so many; 0: all")
+  command->add_option("--trials", flags->trials, "of all combinations, only so many; 0: all")
       ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--seed", flags->seed, "which combinations these are")
       ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe in all runs")
       ->allow_extra_args(false);
-  command
-      ->add_option("--out", flags->out,
-                   "folder of the sweep; a command that is given again goes on there")
-      ->required();
+  command->add_option(
+      "--out", flags->out,
+      "folder of the sweep (default: sweeps/RECIPE); a command that is given again goes "
+      "on there");
   command->add_flag("--json", flags->json, "print one JSON object");
-  command->callback([flags] { Run(*flags); });
+  command->callback([flags] {
+    if (flags->out.empty()) flags->out = Path("sweeps") / Path(flags->recipe).stem();
+    Run(*flags);
+  });
 }
 
 }  // namespace retort

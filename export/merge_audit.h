@@ -9,9 +9,9 @@
 
 namespace retort {
 
-// Examples of `data`: rows, of which the tokens that carry loss count; or a .txt, of which all count.
-// `adapter`: the folder whose chat template is used. Throws Error{kInput} when nothing can be
-// compared on them.
+// Examples of `data`: rows, of which the tokens that carry loss count; or a .txt, of which all
+// count. `adapter`: the folder whose chat template is used. Throws Error{kInput} when nothing can
+// be compared on them.
 Examples AuditExamples(const Path& data, const Path& adapter, const ModelFiles& base);
 
 struct MergeAuditOptions {

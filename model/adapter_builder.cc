@@ -204,7 +204,7 @@ void AdapterBuilder::AddEmbeddingSite(LinearId id) {
   };
   refuse(config_.dora, "dora", "use_dora");
   refuse(config_.lora_bias, "lora_bias", "lora_bias");
-  refuse(TakesPartOfBase(config_.start), "init_weights", "init_lora_weights");
+  refuse(TakesPartOfBase(config_.start), "initialise", "init_lora_weights");
   const int64_t rank = targets_.RankOf(table);
   const std::string name = Cat(kPeftPrefix, table.name);
   auto site = std::make_unique<AdapterSite>(

@@ -81,12 +81,12 @@ std::string Shown(const std::string& key) {
 // on loading, or are not known.
 std::string ReadStart(const Json& j, const std::string& where) {
   const auto init = j.find("init_lora_weights");
-  if (init == j.end() || init->is_boolean() || init->is_null()) return "default";
+  if (init == j.end() || init->is_boolean() || init->is_null()) return "kaiming";
   for (const char* harmless : {"eva", "orthogonal", "mica"}) {
-    if (*init == harmless) return "default";
+    if (*init == harmless) return "kaiming";
   }
   std::string name = init->is_string() ? init->get<std::string>() : "?";
-  if (IsAdapterStart(name) && name != "default") return name;
+  if (IsAdapterStart(name) && name != "kaiming") return name;
   throw InputError(
       where, ": init_lora_weights ", Shown(name),
       " is not supported: it changes the base's weights too, or is not known; save the adapter with "
@@ -262,7 +262,7 @@ int64_t PissaIterations(const std::string& start) {
 }
 
 bool IsAdapterStart(const std::string& start) {
-  for (const char* name : {"default", "gaussian", "pissa", "olora"}) {
+  for (const char* name : {"kaiming", "gaussian", "pissa", "olora"}) {
     if (start == name) return true;
   }
   const int64_t n = PissaIterations(start);

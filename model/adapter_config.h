@@ -43,9 +43,9 @@ struct AdapterConfig {
   // Tensors of stacked experts that have an adapter for each expert, and of routers, by the ends of
   // their names (target_parameters). Only read.
   std::vector<std::string> parameters;
-  // How A and B begin: "default" (A uniform, B zero), "gaussian", or with a part of W, which is
+  // How A and B begin: "kaiming" (A uniform, B zero), "gaussian", or with a part of W, which is
   // taken out of it: "pissa" (arXiv 2404.02948), "pissa_niter_N", "olora" (arXiv 2406.01775).
-  std::string start = "default";
+  std::string start = "kaiming";
   std::string base_model;  // as the adapter's file names it
 };
 

@@ -60,7 +60,12 @@ std::string PlainKey(std::string key, const std::string& name) {
 std::map<std::string, std::string> KeysOf(const TensorTable& table) {
   const std::string name = NameInKeys(table);
   std::map<std::string, std::string> keys;
-  for (const TensorEntry& entry : table.entries()) keys[PlainKey(entry.name, name)] = entry.name;
+  for (const TensorEntry& entry : table.entries()) {
+    const auto [place, is_new] = keys.emplace(PlainKey(entry.name, name), entry.name);
+    if (!is_new)
+      throw InputError(table.where(), ": holds ", Quoted(place->second), " and ",
+                       Quoted(entry.name), ", which are the same tensor of an adapter; keep one");
+  }
   return keys;
 }
 

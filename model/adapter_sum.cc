@@ -27,7 +27,7 @@ class AdapterSum {
   void Add(const WeightedAdapter& given, Adapter& adapter) {
     where_ = given.folder.string();
     out_->tied_ = adapter.tied_;
-    out_->config_.start = "default";
+    out_->config_.start = "kaiming";
     out_->config_.base_model = adapter.config_.base_model;
     for (size_t i = 0; i < out_->sites_.size(); ++i) {
       if (adapter.sites_[i])

@@ -48,11 +48,14 @@ void Compile(const std::string& pattern, std::optional<WholeRegex>* out) {
 
 // The expressions for the end of a name from a dot on, with their numbers.
 template <class Number>
-auto CompileEnds(const std::map<std::string, Number>& patterns) {
+auto CompileEnds(const char* key, const std::map<std::string, Number>& patterns) {
   std::vector<std::pair<WholeRegex, Number>> out;
   out.reserve(patterns.size());
-  for (const auto& [pattern, number] : patterns)
-    out.emplace_back(WholeRegex(Cat("(.*\\.)?(", FromPython(pattern), ")"), "adapter"), number);
+  for (const auto& [given, number] : patterns) {
+    const std::string pattern = FromPython(given);
+    const WholeRegex alone(pattern, key);  // so that an error shows what was given
+    out.emplace_back(WholeRegex(Cat("(.*\\.)?(", pattern, ")"), key), number);
+  }
   return out;
 }
 
@@ -96,8 +99,8 @@ AdapterTargets::AdapterTargets(const AdapterConfig& config)
   const bool by_pattern = config.targets.empty() && config.target_pattern != kAllLinear;
   if (by_pattern) Compile(config.target_pattern, &target_);
   Compile(config.exclude_pattern, &exclude_);
-  ranks_ = CompileEnds(config.ranks);
-  alphas_ = CompileEnds(config.alphas);
+  ranks_ = CompileEnds("'rank_pattern'", config.ranks);
+  alphas_ = CompileEnds("'alpha_pattern'", config.alphas);
 }
 
 int64_t AdapterTargets::RankOf(const LinearSpec& linear) {

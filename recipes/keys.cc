@@ -198,19 +198,18 @@ std::vector<RecipeKey> AdapterKeys() {
           MakeKey(KEY(adapter.trainable_tokens), {IntegersShape("a list of ids", 0, kMostTokens)},
                   "Ids of tokens whose embeddings are trained by themselves.")),
       Unless(
-          [](const Recipe& r) { return r.adapter.init_weights == "default"; },
-          MakeKey(KEY(adapter.init_weights),
-                  {ChoiceShape({"default", "gaussian", "pissa", "olora"}), PissaShape()},
-                  "How the factors begin: default (A uniform, B zero), gaussian, or with a part of "
+          [](const Recipe& r) { return r.adapter.initialise == "kaiming"; },
+          MakeKey(KEY(adapter.initialise),
+                  {ChoiceShape({"kaiming", "gaussian", "pissa", "olora"}), PissaShape()},
+                  "How the factors begin: kaiming (A uniform, B zero), gaussian, or with a part of "
                   "the weight that is then left to the adapter: pissa (its largest singular "
                   "values), pissa_niter_N (the same nearly, much faster), olora.")),
-      Unless([](const Recipe& r) { return r.adapter.loraplus_ratio == 1; },
-             MakeKey(KEY(adapter.loraplus_ratio), {PositiveShape(1e6)},
+      Unless([](const Recipe& r) { return r.adapter.lr_ratio == 1; },
+             MakeKey(KEY(adapter.lr_ratio), {PositiveShape(1e6)},
                      "LoRA+: the learning rate of B is that of A times this.")),
-      MakeKey(
-          KEY(adapter.init), {TextShape("a path")},
-          "A PEFT folder to start from; all keys of this section but dropout and loraplus_ratio are "
-          "its own."),
+      MakeKey(KEY(adapter.init), {TextShape("a path")},
+              "A PEFT folder to start from; all keys of this section but dropout and lr_ratio are "
+              "its own."),
       MakeKey(KEY(adapter.rslora), {BoolShape()},
               "Scale by alpha / sqrt(rank) in place of alpha / rank."),
   };

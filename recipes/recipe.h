@@ -63,9 +63,9 @@ struct AdapterRecipe {
   std::string bias = "none";  // none | all | lora_only
   std::vector<std::string> modules_to_save;
   std::vector<int64_t> trainable_tokens;
-  std::string init_weights = "default";  // default | gaussian | pissa | pissa_niter_N | olora
-  double loraplus_ratio = 1;             // of B's learning rate to A's
-  bool rslora = false;                   // scale alpha / sqrt(rank) instead of alpha / rank
+  std::string initialise = "kaiming";  // kaiming | gaussian | pissa | pissa_niter_N | olora
+  double lr_ratio = 1;                 // of B's learning rate to A's
+  bool rslora = false;                 // scale alpha / sqrt(rank) instead of alpha / rank
   GivenKeys given;
 
   bool operator==(const AdapterRecipe&) const = default;

@@ -90,7 +90,15 @@ std::string RangeWords(const Shape& s) {
   return out;
 }
 
+bool HoldsNumbers(const Shape& s) {
+  return s.kind == Shape::Kind::kIntegerList || s.kind == Shape::Kind::kIntegerMap ||
+         s.kind == Shape::Kind::kNumberMap;
+}
+
 std::string WordsOfOne(const Shape& s) {
+  if (HoldsNumbers(s))
+    return Cat(s.words, ", each ", s.kind == Shape::Kind::kNumberMap ? "a number" : "an integer",
+               RangeWords(s));
   if (!s.words.empty()) {
     return s.choices.empty() ? s.words : Cat(s.words, " (", Join(s.choices, ", "), ")");
   }

@@ -86,7 +86,7 @@ AdapterConfig AdapterConfigOf(const AdapterRecipe& recipe) {
   config.bias = recipe.bias;
   config.saved_modules = recipe.modules_to_save;
   if (!recipe.trainable_tokens.empty()) config.tokens[""] = recipe.trainable_tokens;
-  config.start = recipe.init_weights;
+  config.start = recipe.initialise;
   return config;
 }
 
@@ -102,7 +102,7 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
   RefuseOther(recipe, "bias", recipe.bias, config.bias);
   RefuseOther(recipe, "modules_to_save", recipe.modules_to_save, config.saved_modules);
   RefuseOther(recipe, "trainable_tokens", recipe.trainable_tokens, AllTokens(config));
-  RefuseOther(recipe, "init_weights", recipe.init_weights, config.start);
+  RefuseOther(recipe, "initialise", recipe.initialise, config.start);
   RefuseOtherLayers(adapter, layout, recipe);
   if (recipe.given.contains("dropout")) config.dropout = recipe.dropout;
   recipe.rank = config.rank;
@@ -121,7 +121,7 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
   recipe.bias = config.bias;
   recipe.modules_to_save = config.saved_modules;
   recipe.trainable_tokens = AllTokens(config);
-  recipe.init_weights = config.start;
+  recipe.initialise = config.start;
 }
 
 }  // namespace retort

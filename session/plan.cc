@@ -172,13 +172,11 @@ TimePlan PlanTime(const OpenedRecipe& opened, const MemoryPlan& memory) {
     seconds += step->seconds;
   }
   if (plan.steps == 0) return plan;
-  const auto steps = static_cast<double>(plan.steps), all = static_cast<double>(memory.total_steps);
   plan.tokens_per_second = static_cast<double>(tokens) / seconds;
   // By the rows' tokens. Of answers that are generated, a count knows too little: by the steps.
-  plan.seconds = generated > 0 || tokens == 0
-                     ? seconds / steps * all
-                     : static_cast<double>(memory.tokens) / static_cast<double>(memory.steps) *
-                           all / plan.tokens_per_second;
+  plan.seconds = generated > 0 || tokens == 0 ? seconds / static_cast<double>(plan.steps) *
+                                                    static_cast<double>(memory.total_steps)
+                                              : memory.total_tokens() / plan.tokens_per_second;
   return plan;
 }
 

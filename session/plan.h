@@ -39,6 +39,11 @@ struct MemoryPlan {
   int64_t steps = 0, tokens = 0;         // of what was counted, from the first step
   int64_t total_steps = 0;               // of the run
   bool complete() const { return steps == total_steps; }
+  // Of the run's tokens; an estimate if not complete().
+  double total_tokens() const {
+    return static_cast<double>(tokens) / static_cast<double>(steps) *
+           static_cast<double>(total_steps);
+  }
 };
 // Runs the steps and one evaluation with a backend that allocates and does not compute
 // (BackendOptions::counting), for about `seconds` but one step at least. Only generation for metrics and samples

@@ -112,7 +112,7 @@ void TrainingSession::MakeAdapter() {
   }
   adapter_->config().base_model = base_.path;
   for (Parameter* p : adapter_->parameters()) {
-    if (LearnsFaster(*p)) p->rate = a.loraplus_ratio;
+    if (LearnsFaster(*p)) p->rate = a.lr_ratio;
   }
 }
 

@@ -20,7 +20,7 @@ int64_t Combinations(const std::vector<SweepKey>& keys) {
   for (const SweepKey& key : keys) {
     count *= std::ssize(key.values);
     if (count > kMostRuns)
-      throw InputError("--try: more than ", kMostRuns, " combinations; try fewer values");
+      throw InputError("--over: more than ", kMostRuns, " combinations; try fewer values");
   }
   return count;
 }
@@ -47,32 +47,39 @@ std::string Fixed(double value, int digits) {
 SweepKey ParseSweepKey(const std::string& text) {
   const size_t equals = text.find('=');
   if (equals == std::string::npos || equals == 0)
-    throw InputError("--try ", Quoted(text), ": must be KEY=[VALUE, ...]");
+    throw InputError("--over ", Quoted(text), ": must be KEY=VALUE,VALUE,...");
   SweepKey out{text.substr(0, equals), {}};
-  const Json values = ParseJson(text.substr(equals + 1), Cat("--try ", Quoted(out.key)));
-  if (!values.is_array() || values.empty())
-    throw InputError("--try ", Quoted(out.key), ": the values must be a list, as in [3e-4, 1e-3]");
-  for (const Json& value : values) out.values.push_back(DumpJson(value));
+  const std::string list = text.substr(equals + 1);
+  if (list.starts_with('[')) {
+    for (const Json& value : ParseJson(list, Cat("--over ", Quoted(out.key))))
+      out.values.push_back(DumpJson(value));
+  } else {
+    out.values = Split(list, ',');
+  }
+  if (out.values.empty() || std::ranges::count(out.values, ""))
+    throw InputError("--over ", Quoted(text),
+                     ": must be a list of values, such as 3e-4,1e-3 or [\"all-linear\", "
+                     "[\"q_proj\"]]");
   return out;
 }
 
-std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& keys, int64_t runs,
+std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& keys, int64_t trials,
                                                 uint64_t seed) {
   std::set<std::string> names;
   for (const SweepKey& key : keys) {
     if (!names.insert(key.key).second)
-      throw InputError("--try ", Quoted(key.key), " is given twice; write its values in one list");
+      throw InputError("--over ", Quoted(key.key), " is given twice; write its values in one list");
   }
   const int64_t all = Combinations(keys);
   std::vector<int64_t> chosen(static_cast<size_t>(all));
   for (int64_t i = 0; i < all; ++i) chosen[static_cast<size_t>(i)] = i;
-  if (runs > 0 && runs < all) {
+  if (trials > 0 && trials < all) {
     RandomStream random(MakeKey(seed, RandomUse::kData));
-    for (int64_t i = 0; i < runs; ++i) {
+    for (int64_t i = 0; i < trials; ++i) {
       const auto other = i + static_cast<int64_t>(random.Below(static_cast<uint64_t>(all - i)));
       std::swap(chosen[static_cast<size_t>(i)], chosen[static_cast<size_t>(other)]);
     }
-    chosen.resize(static_cast<size_t>(runs));
+    chosen.resize(static_cast<size_t>(trials));
     std::ranges::sort(chosen);
   }
   std::vector<std::vector<std::string>> out;
@@ -84,13 +91,14 @@ std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& key
 std::string ComparedBy(const std::vector<Recipe>& recipes) {
   const Recipe& first = recipes.front();
   if (!first.data.has_eval())
-    throw InputError("a sweep compares runs on held-out rows; give data.eval or data.val_split");
+    throw InputError("recipe '", first.name,
+                     "': a sweep compares runs on held-out rows; give data.eval or data.val_split");
   for (const Recipe& recipe : recipes) {
     for (const std::string& key : ChangedKeys(first, recipe)) {
       const bool measure = key == "train.best_by" || key == "data.eval" || key == "data.val_split";
       // The seed draws the rows that are split off.
       if (measure || (key == "train.seed" && first.data.val_split > 0))
-        throw InputError("--try ", Quoted(key),
+        throw InputError("--over ", Quoted(key),
                          ": the runs could not be compared, as each would be measured by another "
                          "figure or on other held-out rows; set it for all runs with --set");
     }

@@ -13,17 +13,17 @@
 
 namespace retort {
 
-// A key of the recipe and the values that are tried for it, as JSON.
+// A key of the recipe and the values that are tried for it, as --set takes them.
 struct SweepKey {
   std::string key;
   std::vector<std::string> values;
 };
-// "train.lr=[3e-4,1e-3]". Throws Error{kInput}.
+// "train.lr=3e-4,1e-3", or a JSON list for values with commas. Throws Error{kInput}.
 SweepKey ParseSweepKey(const std::string& text);
 
 // The settings of each run, as arguments of --set: all combinations in order, the last key varying
-// fastest, or `runs` of them (0: all) drawn without repetition; which depends on the seed alone.
-std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& keys, int64_t runs,
+// fastest, or `trials` of them (0: all) drawn without repetition; which depends on the seed alone.
+std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& keys, int64_t trials,
                                                 uint64_t seed);
 
 // The figure by which the runs of these recipes are compared ('train.best_by'). Throws Error{kInput}

@@ -35,20 +35,20 @@ recipe() {
 }
 
 recipe 3
-ends one 0 '' sweep recipe.json --try 'adapter.targets=[["q_proj"], ["no_proj"]]' --out half
+ends one 0 '' sweep recipe.json --over 'adapter.targets=[["q_proj"], ["no_proj"]]' --out half
 grep -q '^run-2 .*failed .*no_proj' out || fail "one run failed, and the table is: $(cat out)"
-ends none 1 'half-none: no run has a result' sweep recipe.json --try 'adapter.targets=[["no_proj"]]' --out half-none
-ends again 0 '' sweep recipe.json --try 'adapter.rank=[2]' --out changed
+ends none 1 'half-none: no run has a result' sweep recipe.json --over 'adapter.targets=[["no_proj"]]' --out half-none
+ends again 0 '' sweep recipe.json --over adapter.rank=2 --out changed
 recipe 4
 sed -i 's/"f32", "weights"/"bf16", "weights"/' recipe.json
-ends changed 1 'changed: no run has a result' sweep recipe.json --try 'adapter.rank=[2]' --out changed
-ends measure 2 "--try 'train.best_by': the runs could not be compared" \
-  sweep recipe.json --try 'train.best_by=["loss", "exact"]' --out measure
+ends changed 1 'changed: no run has a result' sweep recipe.json --over adapter.rank=2 --out changed
+ends measure 2 "--over 'train.best_by': the runs could not be compared" \
+  sweep recipe.json --over train.best_by=loss,exact --out measure
 
 # A signal to the sweep alone, as from a supervisor, and one to all of its group, as from a terminal.
 recipe 10000000
 for whom in alone group; do
-  setsid "$retort" sweep recipe.json --try 'adapter.rank=[2, 3]' --out "$whom" >"$whom.out" 2>"$whom.err" &
+  setsid "$retort" sweep recipe.json --over adapter.rank=2,3 --out "$whom" >"$whom.out" 2>"$whom.err" &
   job=$!
   for _ in {1..600}; do
     [[ -e $whom/run-1/metrics.jsonl && $(wc -l <"$whom/run-1/metrics.jsonl") -ge 3 ]] && break

@@ -208,7 +208,7 @@ TEST(AdapterKinds, WhatDoesNotGoTogetherIsRefused) {
   };
   says([](AdapterConfig& c) { c.targets = {"embed_tokens"}, c.dora = true; }, "adapter.dora");
   says([](AdapterConfig& c) { c.targets = {"embed_tokens"}, c.start = "pissa"; },
-       "adapter.init_weights");
+       "adapter.initialise");
   says([](AdapterConfig& c) { c.saved_modules = {"lm_heads"}; },
        "adapter.modules_to_save: 'lm_heads' is no module");
   says(

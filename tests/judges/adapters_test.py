@@ -14,8 +14,8 @@ KINDS = ["lora", "rslora", "dora", "pissa", "olora", "gaussian", "bias", "patter
          "trainable_tokens"]
 # The recipe's adapter section for each kind of hf.py.
 SECTIONS = {
-    "lora": {}, "rslora": {"rslora": True}, "dora": {"dora": True}, "pissa": {"init_weights": "pissa"},
-    "olora": {"init_weights": "olora"}, "gaussian": {"init_weights": "gaussian"}, "bias": {"lora_bias": True},
+    "lora": {}, "rslora": {"rslora": True}, "dora": {"dora": True}, "pissa": {"initialise": "pissa"},
+    "olora": {"initialise": "olora"}, "gaussian": {"initialise": "gaussian"}, "bias": {"lora_bias": True},
     "patterns": {"targets": ["q_proj", "v_proj", "down_proj"], "rank_pattern": {"down_proj": 4, r"layers\.1\..*q_proj": 16},
                  "alpha_pattern": {"v_proj": 4}},
     "layers": {"targets": ["q_proj", "v_proj"], "layers": [1, 3]},

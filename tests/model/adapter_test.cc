@@ -126,6 +126,11 @@ TEST(Targets, NamesMembersThatMatchNothing) {
         c.targets = {"q_proj"}, c.alphas = {{"up_proj", 2}};
       },
       "adapter.alpha_pattern: 'up_proj' matches");
+  says(
+      [](AdapterConfig& c) {
+        c.alphas = {{"(", 2}};
+      },
+      "'alpha_pattern': the expression '(' is not understood");
   says([](AdapterConfig& c) { c.layers = {0, 1}; }, "adapter.layers names layer 1, and this model");
 }
 
@@ -424,6 +429,27 @@ TEST(Adapter, KeysMayHoldTheAdaptersName) {
   const std::string all = R"(, "layers_to_transform": null)";
   EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".default.weight"), "0 1 2 3 ");
   EXPECT_EQ(Loaded({0, 1, 2, 3}, all, ".my.adapter.weight"), "0 1 2 3 ");
+}
+
+// Which of the two would count is nobody's to guess.
+TEST(Adapter, RefusesATensorThatIsThereTwice) {
+  TemporaryFolder folder;
+  folder.Put("adapter_config.json",
+             R"({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj"]})");
+  const std::vector<std::string> keys = {"base_model.model.lm_head.weight",
+                                         "base_model.model.lm_head.modules_to_save.weight"};
+  SafetensorsWriter writer(folder.path() / "adapter_model.safetensors", {});
+  for (const std::string& key : keys) writer.Declare(key, WeightFormat::kF32, {1, 1});
+  const float value = 1;
+  for (const std::string& key : keys) writer.Write(key, std::as_bytes(std::span(&value, 1)));
+  writer.Commit();
+  const auto backend = MakeReferenceBackend();
+  try {
+    Adapter::Load(folder.path(), LayoutOf(FourLayers()), *backend);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("the same tensor"), std::string::npos) << e.what();
+  }
 }
 
 TEST(AdapterConfig, ReadsSettingsThatChangeNothing) {

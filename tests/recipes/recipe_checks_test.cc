@@ -52,6 +52,14 @@ TEST(RecipeChecks, NumbersOfLayersNeedNames) {
   EXPECT_EQ(RefusalOf({"adapter.layers=[1]"}), "");
 }
 
+TEST(RecipeChecks, ListsOfNumbersSayTheirRange) {
+  EXPECT_NE(RefusalOf({R"(adapter.rank_pattern={"q_proj": 0})"})
+                .find("each an integer of at least 1 and at most 65536"),
+            std::string::npos);
+  EXPECT_NE(RefusalOf({R"(adapter.alpha_pattern={"q_proj": 0})"}).find("each a number above 0"),
+            std::string::npos);
+}
+
 TEST(RecipeChecks, WithoutAnAdapterItsKeysHaveNoUse) {
   for (const char* key : {"adapter.rank=4", "adapter.dora=true", "adapter.bias=all",
                           "adapter.trainable_tokens=[1]", R"(adapter.targets=["q_proj"])"}) {

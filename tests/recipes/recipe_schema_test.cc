@@ -77,8 +77,8 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   resolved["adapter"].update({{"dora", false},
                               {"lora_bias", false},
                               {"bias", "none"},
-                              {"init_weights", "default"},
-                              {"loraplus_ratio", 1}});
+                              {"initialise", "kaiming"},
+                              {"lr_ratio", 1}});
   for (const char* key : {"modules_to_save", "trainable_tokens"})
     resolved["adapter"][key] = Json::array();
   for (const char* key : {"rank_pattern", "alpha_pattern"})

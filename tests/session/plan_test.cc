@@ -87,6 +87,7 @@ TEST_F(PlanTest, CountsToTheByteWhatTheRunTakes) {
     for (int64_t i = 0; i < session.total_steps(); ++i) ASSERT_TRUE(session.Step()) << name;
     session.EvaluateAfter();
     EXPECT_EQ(Text(plan.counted), Text(session.memory())) << name;
+    EXPECT_EQ(plan.total_tokens(), static_cast<double>(plan.tokens)) << name;
   }
 }
 

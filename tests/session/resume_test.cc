@@ -109,10 +109,10 @@ TEST_F(ResumeTest, AStoppedRunHasSavedItsLastStepAndGoesOnToTheSameBytes) {
 // base is computed again.
 TEST_F(ResumeTest, EveryKindOfAdapterGoesOnToTheSameBytes) {
   const std::vector<std::vector<std::string>> kinds = {
-      {"adapter.dora=true", "adapter.loraplus_ratio=4"},
-      {"adapter.init_weights=pissa"},
-      {"adapter.init_weights=pissa_niter_4", "adapter.rslora=true"},
-      {"adapter.init_weights=olora", R"(adapter.rank_pattern={"up_proj": 2})"},
+      {"adapter.dora=true", "adapter.lr_ratio=4"},
+      {"adapter.initialise=pissa"},
+      {"adapter.initialise=pissa_niter_4", "adapter.rslora=true"},
+      {"adapter.initialise=olora", R"(adapter.rank_pattern={"up_proj": 2})"},
       {R"(adapter.targets=["q_proj","embed_tokens"])", R"(adapter.modules_to_save=["norm"])"},
       {"adapter.trainable_tokens=[10,99]", "adapter.lora_bias=true", "adapter.layers=[1]"}};
   for (size_t i = 0; i < kinds.size(); ++i) {
@@ -374,13 +374,14 @@ TEST_F(ResumeTest, AGgufBaseBecomesAFolder) {
   const std::string gguf = "model.path=" + (folder_ / "m.gguf").string();
   for (const char* kind : {"none", "lora"}) {
     SCOPED_TRACE(kind);
-    const std::vector<std::string> settings = {gguf, Cat("adapter.kind=", kind), "train.lr=1e-2",
-                                               "export.gguf=[\"f32\"]"};
+    std::vector<std::string> settings = {gguf, Cat("adapter.kind=", kind), "train.lr=1e-2",
+                                         "export.gguf=[\"f32\"]"};
+    const bool whole = std::string(kind) == "none";
+    if (whole) settings.insert(settings.end(), {"adapter.rank=16", "adapter.alpha=32"});
     Run(kind, settings);
     const Recipe recipe = RecipeOf(settings);
     CheckExports(recipe, folder_ / kind);
     ExportTrained(recipe, folder_ / kind);
-    const bool whole = std::string(kind) == "none";
     const ModelFiles folder = OpenModel(folder_ / Cat(kind, whole ? "/model" : "/export/merged"));
     EXPECT_EQ(folder.stored_format(), WeightFormat::kF32);
     EXPECT_EQ(folder.config.layers(), 2);

@@ -14,13 +14,12 @@ namespace {
 
 TEST(Sweep, TriesAllCombinations) {
   const std::vector<SweepKey> keys = {
-      ParseSweepKey("train.lr=[1e-3, 0.01]"),
+      ParseSweepKey("train.lr=1e-3,0.01"),
       ParseSweepKey("adapter.targets=[[\"q_proj\"], \"all-linear\"]")};
   const auto runs = SweepRuns(keys, 0, 1);
   ASSERT_EQ(runs.size(), 4u);
-  EXPECT_EQ(runs[0], (std::vector<std::string>{"train.lr=0.001", "adapter.targets=[\"q_proj\"]"}));
-  EXPECT_EQ(runs[1],
-            (std::vector<std::string>{"train.lr=0.001", "adapter.targets=\"all-linear\""}));
+  EXPECT_EQ(runs[0], (std::vector<std::string>{"train.lr=1e-3", "adapter.targets=[\"q_proj\"]"}));
+  EXPECT_EQ(runs[1], (std::vector<std::string>{"train.lr=1e-3", "adapter.targets=\"all-linear\""}));
   EXPECT_EQ(runs[2][0], "train.lr=0.01");
 }
 
@@ -38,7 +37,8 @@ TEST(Sweep, DrawsWithoutRepetition) {
 }
 
 TEST(Sweep, RefusesWhatIsNoList) {
-  for (const char* text : {"train.lr", "=[1]", "train.lr=1e-3", "train.lr=[]", "train.lr=[1"})
+  for (const char* text :
+       {"train.lr", "=1", "train.lr=", "train.lr=1,,2", "train.lr=[]", "train.lr=[1"})
     EXPECT_THROW(ParseSweepKey(text), Error) << text;
   const SweepKey key = ParseSweepKey("a=[1]");
   EXPECT_THROW(SweepRuns({key, key}, 0, 1), Error);

@@ -141,7 +141,8 @@ TEST_F(TrainingTest, AccumulationAndCheckpointingChangeNothingButRounding) {
 }
 
 TEST_F(TrainingTest, TrainsEveryWeight) {
-  const auto losses = Losses(Run("every", {"adapter.kind=none", "train.steps=60"}));
+  const auto losses = Losses(
+      Run("every", {"adapter.kind=none", "adapter.rank=16", "adapter.alpha=32", "train.steps=60"}));
   EXPECT_LT(losses.back(), 0.5 * losses.front());
   const ModelFiles before = OpenModel(Folder() / "model"),
                    after = OpenModel(Folder() / "every" / "model");
