@@ -12,7 +12,7 @@ import unicodedata
 import urllib.request
 from pathlib import Path
 
-from greedy import llama_program, same_until_a_tie, transformers_greedy
+from greedy import llama_choices, llama_program, load_transformers, same_choices, transformers_choices
 from support import BUILD, Checks, need, our_ids, retort, skip, stage
 
 WINDOW = 512
@@ -69,21 +69,16 @@ def first_id(gguf):
 
 
 def check_greedy(name, folder, gguf, llama, checks):
-    prompts = PROMPTS if LONG else PROMPTS[:3]
-    bos = first_id(gguf)
-    given = [([bos] if bos is not None else []) + ids for ids in our_ids(gguf, prompts)]
-    theirs = transformers_greedy(folder, given, TOKENS)
-    lines = [line.split() for line in llama("greedy", gguf, given, TOKENS)]
-    for prompt, steps, line in zip(prompts, theirs, lines):
+    bos, model = first_id(gguf), load_transformers(folder)
+    for prompt in PROMPTS if LONG else PROMPTS[:3]:
+        ids = ([bos] if bos is not None else []) + our_ids(gguf, [prompt])[0]
         ours = json.loads(retort("run", gguf, "--prompt", prompt, "--max-tokens", TOKENS, "--compute", "f32", "--kv", "f32",
                                  "--json", "--quiet"))
         if ours["finish_reason"] not in ("length", "stop"):
             checks.that(f"{name}, {prompt!r}: finishes", False, ours["finish_reason"])
-        largest = max(s[2] for s in steps)
-        same_until_a_tie(f"{name}, {prompt!r}, llama.cpp", ours["ids"], list(map(int, line[::2])), list(map(float, line[1::2])),
-                         largest, checks)
-        same_until_a_tie(f"{name}, {prompt!r}, transformers", ours["ids"], [s[0] for s in steps], [s[1] for s in steps], largest,
-                         checks)
+        choices, largest = transformers_choices(model, ids, ours["ids"])
+        same_choices(f"{name}, {prompt!r}, transformers", ours["ids"], choices, largest, checks)
+        same_choices(f"{name}, {prompt!r}, llama.cpp", ours["ids"], llama_choices(llama, gguf, ids, ours["ids"]), largest, checks)
 
 
 class Server:
