@@ -39,7 +39,7 @@ std::string ArgumentsText(const Json& function, const std::string& where) {
   const auto found = function.find("arguments");
   if (found == function.end()) return "{}";
   if (!found->is_string()) return SpacedJson(*found);
-  const auto text = found->get<std::string>();
+  auto text = found->get<std::string>();
   ParseJson(text, where + ": a tool call's 'arguments'");
   return text;
 }

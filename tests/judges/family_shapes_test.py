@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 
 from families import NO_CONVERTER, NO_LLAMA, check_tensors, furthest, llama_bound, random_folder
-from greedy import llama_program, same_until_a_tie, transformers_greedy
+from greedy import llama_choices, llama_program, load_transformers, same_choices, transformers_choices
 from support import BUILD, NO_GGUF, VARIANTS, Checks, byte_tokenizer, hf, our_ids, our_logits, retort, stage
 
 TOKENS = 64
@@ -78,20 +78,17 @@ def exported(name, family, variant, folder, gguf, checks):
 
 def check_greedy(name, family, variant, folder, gguf, llama, checks):
     """gguf: None, where there is none."""
-    ids = our_ids(folder, [PROMPT])[0]
-    begun = json.loads(retort("tokenize", folder, "--text", PROMPT, "--json"))["ids"]
-    ids = begun if len(begun) > len(ids) else ids
-    (steps,) = transformers_greedy(folder, [ids], TOKENS)
-    largest = max(step[2] for step in steps)
-    for model in filter(None, (folder, gguf)):
-        ours = json.loads(retort("run", model, "--prompt", PROMPT, "--max-tokens", TOKENS, "--compute", "f32", "--kv", "f32",
+    model, prompt = load_transformers(folder), our_ids(folder, [PROMPT])[0]
+    begun = json.loads(retort("tokenize", folder, "--text", PROMPT, "--json"))["ids"]  # with BOS, if the tokenizer wants it
+    prompt = begun if len(begun) > len(prompt) else prompt
+    for path in filter(None, (folder, gguf)):
+        ours = json.loads(retort("run", path, "--prompt", PROMPT, "--max-tokens", TOKENS, "--compute", "f32", "--kv", "f32",
                                  "--json", "--quiet"))["ids"]
-        same_until_a_tie(f"{name}, {'GGUF' if model == gguf else 'folder'}, transformers", ours, [s[0] for s in steps],
-                         [s[1] for s in steps], largest, checks)
+        choices, largest = transformers_choices(model, prompt, ours)
+        same_choices(f"{name}, {'GGUF' if path == gguf else 'folder'}, transformers", ours, choices, largest, checks)
     if gguf and (family, variant) not in NO_LLAMA:
-        line = llama("greedy", gguf, [ids], TOKENS)[0].split()
-        same_until_a_tie(f"{name}, GGUF, llama.cpp", ours, list(map(int, line[::2])), list(map(float, line[1::2])), largest, checks,
-                         tie=llama_bound(family))
+        same_choices(f"{name}, GGUF, llama.cpp", ours, llama_choices(llama, gguf, prompt, ours), largest, checks,
+                     tie=llama_bound(family))
 
 
 def check_logits(name, family, variant, folder, gguf, llama, place, checks):

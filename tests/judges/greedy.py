@@ -34,30 +34,35 @@ def llama_program(place):
     return ask
 
 
-def transformers_greedy(folder, prompts, count):
-    """Ids with their lead over the second, as llama_main gives them, and the largest logit."""
+def llama_choices(llama, gguf, prompt, ours):
+    """What llama.cpp would choose behind the prompt and behind each token of ours but the last, with how far the logit of its
+    choice is above ours'."""
+    words = llama("choices", gguf, [prompt + ours])[0].split()[2 * (len(prompt) - 1):]
+    return list(zip(map(int, words[::2]), map(float, words[1::2])))
+
+
+def transformers_choices(model, prompt, ours):
+    """The same, and the largest logit."""
+    import torch
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + ours[:-1]])).logits[0, len(prompt) - 1:]
+    best = logits.max(-1)
+    above = best.values - logits.gather(1, torch.tensor(ours)[:, None])[:, 0]
+    return list(zip(best.indices.tolist(), above.tolist())), float(logits.abs().max())
+
+
+def load_transformers(folder):
     import torch
     from transformers import AutoModelForCausalLM
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
-    out = []
-    for ids in prompts:
-        steps, cache, given = [], None, torch.tensor([ids])
-        for _ in range(count):
-            with torch.no_grad():
-                done = model(given, past_key_values=cache, use_cache=True)
-            cache = done.past_key_values
-            logits = done.logits[0, -1]
-            top = torch.topk(logits, 2)
-            steps.append((int(top.indices[0]), float(top.values[0] - top.values[1]), float(logits.abs().max())))
-            given = top.indices[:1].reshape(1, 1)
-        out.append(steps)
-    return out
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
 
 
-def same_until_a_tie(what, ours, theirs, leads, largest, checks, tie=TIE):
-    """Equal, or unequal from a place on where the two best logits are one but for rounding."""
-    differ = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), None)
-    if differ is None:
+def same_choices(what, ours, choices, largest, checks, tie=TIE):
+    """Ours are the tokens that the other program would choose, each behind those before it; so they are what it generates. Where
+    it would choose another, the two logits are one but for rounding."""
+    apart = [above / largest for token, (best, above) in zip(ours, choices, strict=True) if token != best]
+    if apart:
+        checks.below(f"{what}: {len(ours) - len(apart)} of {len(ours)} tokens equal, two logits of the others apart, relative",
+                     max(apart), tie)
+    else:
         checks.that(f"{what}: {len(ours)} tokens equal", len(ours) > 0)
-        return
-    checks.below(f"{what}: {differ} of {len(ours)} tokens equal, then two logits apart, relative", leads[differ] / largest, tie)

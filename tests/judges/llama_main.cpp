@@ -6,8 +6,9 @@
 //   llama_main LIBRARIES logits MODEL.gguf < texts      a text's ids a line; prints every logit, in hexadecimal
 //   llama_main LIBRARIES loss MODEL.gguf < windows      a window of ids a line; prints the summed loss of the ids
 //                                                       of each window's second half, and their number
-//   llama_main LIBRARIES greedy MODEL.gguf N < prompts  a prompt's ids a line; prints the next N ids, each followed
-//                                                       by how far its logit is above the second one
+//   llama_main LIBRARIES choices MODEL.gguf < texts     a text's ids a line; prints for each but the last the id with
+//                                                       the largest logit behind it, and how far that is above the
+//                                                       logit of the id that follows
 #include <ggml-backend.h>
 #include <llama.h>
 #include <sched.h>
@@ -44,12 +45,12 @@ struct Judge {
   }
 
   // The logits of ids[from], ids[from + 1], ... are kept.
-  void Run(const Ids& ids, size_t at, size_t from) const {
+  void Run(const Ids& ids, size_t from) const {
     llama_batch batch = llama_batch_init(static_cast<int32_t>(ids.size()), 0, 1);
     batch.n_tokens = static_cast<int32_t>(ids.size());
     for (size_t i = 0; i < ids.size(); ++i) {
       batch.token[i] = ids[i];
-      batch.pos[i] = static_cast<llama_pos>(at + i);
+      batch.pos[i] = static_cast<llama_pos>(i);
       batch.n_seq_id[i] = 1;
       batch.seq_id[i][0] = 0;
       batch.logits[i] = i >= from;
@@ -77,7 +78,7 @@ void PrintLoss(const Judge& judge, const std::vector<Ids>& windows) {
   for (const Ids& ids : windows) {
     const size_t half = ids.size() / 2;
     judge.Forget();
-    judge.Run(ids, 0, half);
+    judge.Run(ids, half);
     for (size_t i = half; i + 1 < ids.size(); ++i, ++count)
       sum += Loss(llama_get_logits_ith(judge.context, static_cast<int32_t>(i)), judge.vocab,
                   ids[i + 1]);
@@ -85,21 +86,14 @@ void PrintLoss(const Judge& judge, const std::vector<Ids>& windows) {
   std::printf("%.12g %zu\n", sum, count);
 }
 
-void PrintGreedy(const Judge& judge, const std::vector<Ids>& prompts, int count) {
-  for (const Ids& prompt : prompts) {
+void PrintChoices(const Judge& judge, const std::vector<Ids>& texts) {
+  for (const Ids& ids : texts) {
     judge.Forget();
-    judge.Run(prompt, 0, prompt.size() - 1);
-    for (int n = 0; n < count; ++n) {
-      const float* logits = llama_get_logits_ith(judge.context, -1);
-      int best = 0, second = 1;
-      for (int i = 0; i < judge.vocab; ++i) {
-        if (logits[i] > logits[best])
-          second = best, best = i;
-        else if (i != best && (second == best || logits[i] > logits[second]))
-          second = i;
-      }
-      std::printf("%d %.6g ", best, logits[best] - logits[second]);
-      judge.Run({best}, prompt.size() + static_cast<size_t>(n), 0);
+    judge.Run(ids, 0);
+    for (size_t i = 0; i + 1 < ids.size(); ++i) {
+      const float* logits = llama_get_logits_ith(judge.context, static_cast<int32_t>(i));
+      const float* best = std::max_element(logits, logits + judge.vocab);
+      std::printf("%d %.6g ", static_cast<int>(best - logits), *best - logits[ids[i + 1]]);
     }
     std::printf("\n");
   }
@@ -108,7 +102,7 @@ void PrintGreedy(const Judge& judge, const std::vector<Ids>& prompts, int count)
 void PrintLogits(const Judge& judge, const std::vector<Ids>& texts) {
   for (const Ids& ids : texts) {
     judge.Forget();
-    judge.Run(ids, 0, 0);
+    judge.Run(ids, 0);
     for (size_t i = 0; i < ids.size(); ++i) {
       const float* logits = llama_get_logits_ith(judge.context, static_cast<int32_t>(i));
       for (int v = 0; v < judge.vocab; ++v) std::printf("%a ", logits[v]);
@@ -157,14 +151,13 @@ int main(int argc, char** argv) {
   const std::string mode = argv[2];
   if (mode == "ids") return PrintIds(argv[3]);
   const std::vector<Ids> lines = ReadLines();
-  const int count = argc > 4 ? std::atoi(argv[4]) : 0;
   size_t longest = 0;
   for (const Ids& ids : lines) longest = std::max(longest, ids.size());
-  const Judge judge(argv[3], static_cast<uint32_t>(longest) + static_cast<uint32_t>(count));
+  const Judge judge(argv[3], static_cast<uint32_t>(longest));
   if (mode == "loss")
     PrintLoss(judge, lines);
   else if (mode == "logits")
     PrintLogits(judge, lines);
   else
-    PrintGreedy(judge, lines, count);
+    PrintChoices(judge, lines);
 }

@@ -12,7 +12,7 @@ import unicodedata
 import urllib.request
 from pathlib import Path
 
-from greedy import llama_program, same_until_a_tie, transformers_greedy
+from greedy import llama_choices, llama_program, load_transformers, same_choices, transformers_choices
 from support import BUILD, Checks, need, our_ids, retort, skip, stage
 
 WINDOW = 512
@@ -24,6 +24,8 @@ PROMPTS = ["The capital of France is", "Once upon a time, in a small village,", 
            "To make a good cup of tea, first", "SELECT name FROM users WHERE", "La Révolution française a commencé en",
            "Question: What is 12 * 7?\nAnswer:"]
 CALLERS = ("qwen2.5-coder-0.5b-instruct",)
+# Without it, this model answers a result with another call.
+SYSTEM = "You are a helpful assistant. After a tool has answered, tell the user its result in one sentence."
 TOOLS = [{"type": "function", "function": {
     "name": "get_weather", "description": "The current weather of a city", "parameters": {
         "type": "object", "properties": {"city": {"type": "string", "description": "The city's name"}}, "required": ["city"]}}}]
@@ -67,21 +69,16 @@ def first_id(gguf):
 
 
 def check_greedy(name, folder, gguf, llama, checks):
-    prompts = PROMPTS if LONG else PROMPTS[:3]
-    bos = first_id(gguf)
-    given = [([bos] if bos is not None else []) + ids for ids in our_ids(gguf, prompts)]
-    theirs = transformers_greedy(folder, given, TOKENS)
-    lines = [line.split() for line in llama("greedy", gguf, given, TOKENS)]
-    for prompt, steps, line in zip(prompts, theirs, lines):
+    bos, model = first_id(gguf), load_transformers(folder)
+    for prompt in PROMPTS if LONG else PROMPTS[:3]:
+        ids = ([bos] if bos is not None else []) + our_ids(gguf, [prompt])[0]
         ours = json.loads(retort("run", gguf, "--prompt", prompt, "--max-tokens", TOKENS, "--compute", "f32", "--kv", "f32",
                                  "--json", "--quiet"))
         if ours["finish_reason"] not in ("length", "stop"):
             checks.that(f"{name}, {prompt!r}: finishes", False, ours["finish_reason"])
-        largest = max(s[2] for s in steps)
-        same_until_a_tie(f"{name}, {prompt!r}, llama.cpp", ours["ids"], list(map(int, line[::2])), list(map(float, line[1::2])),
-                         largest, checks)
-        same_until_a_tie(f"{name}, {prompt!r}, transformers", ours["ids"], [s[0] for s in steps], [s[1] for s in steps], largest,
-                         checks)
+        choices, largest = transformers_choices(model, ids, ours["ids"])
+        same_choices(f"{name}, {prompt!r}, transformers", ours["ids"], choices, largest, checks)
+        same_choices(f"{name}, {prompt!r}, llama.cpp", ours["ids"], llama_choices(llama, gguf, ids, ours["ids"]), largest, checks)
 
 
 class Server:
@@ -106,8 +103,9 @@ class Server:
 def check_tools(name, gguf, checks):
     """A call, its result, an answer that uses it."""
     with Server(gguf) as server:
-        for city, result in (("Paris", "18 degrees, light rain"), ("Oslo", "-3 degrees, heavy snow")):
-            messages = [{"role": "user", "content": f"What is the weather like in {city} right now?"}]
+        for city, degrees, sky in (("Paris", "18", "light rain"), ("Oslo", "-3", "heavy snow")):
+            messages = [{"role": "system", "content": SYSTEM},
+                        {"role": "user", "content": f"What is the weather like in {city} right now?"}]
             # Left to choose, this model writes the call without the marks that its template tells it to write: text.
             first = server.ask(messages, tools=TOOLS, tool_choice="required")
             calls = first["message"].get("tool_calls") or []
@@ -118,11 +116,11 @@ def check_tools(name, gguf, checks):
             if not good:
                 continue
             messages += [{"role": "assistant", "content": None, "tool_calls": calls},
-                         {"role": "tool", "tool_call_id": calls[0]["id"], "content": result}]
+                         {"role": "tool", "tool_call_id": calls[0]["id"], "content": f"{degrees} degrees, {sky}"}]
             last = server.ask(messages, tools=TOOLS, tool_choice="none")  # else it calls once more, whatever was told
             print(f"       {name}: {last['message']['content']!r}")
             said = last["message"]["content"] or ""
-            checks.that(f"{name}: it tells of the result", result.split()[0] in said or result.split()[-1] in said, last)
+            checks.that(f"{name}: it tells of the result", degrees in said and sky in said, last)
 
 
 def main():

