@@ -48,8 +48,8 @@ class InputFile {
 };
 
 // All that the program writes. Its input is a file, so that neither waits for the other. A signal
-// that asks this process to stop reaches its children too, from a terminal or a supervisor; the step
-// that is under way is finished all the same, so the program must not end by it.
+// that asks this process to stop reaches its children too, from a terminal or a supervisor; the
+// step that is under way is finished all the same, so the program must not end by it.
 std::string OutputOf(const std::string& command, const std::string& input) {
   const InputFile file(input);
   FILE* pipe =
