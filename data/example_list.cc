@@ -22,6 +22,8 @@ uint32_t Word(int64_t value, const char* what) {
 }
 
 bool HasOwnLabels(const Example& e) {
+  RETORT_CHECK(e.labels.size() == e.ids.size(), "an example of ", e.ids.size(), " tokens with ",
+               e.labels.size(), " labels");
   for (size_t i = 0; i < e.ids.size(); ++i) {
     if (e.labels[i] != e.ids[i] && e.labels[i] != kNoLoss) return true;
   }

@@ -13,7 +13,10 @@ namespace retort {
 namespace {
 
 std::vector<Example> SomeExamples() {
-  return {{0, {3, 1, 4, 1, 5, 9, 2, 6}, {}}, {1, {8, 2, 8}, {}}, {2, {1, 7, 3, 2, 0}, {}}};
+  std::vector<Example> out = {
+      {0, {3, 1, 4, 1, 5, 9, 2, 6}, {}}, {1, {8, 2, 8}, {}}, {2, {1, 7, 3, 2, 0}, {}}};
+  for (Example& example : out) example.labels = example.ids;
+  return out;
 }
 
 // Of every block, its output on all examples' tokens in order; entry 0: the embeddings.
