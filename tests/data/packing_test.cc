@@ -90,30 +90,6 @@ std::vector<int64_t> RowsOf(const StepBatch& step) {
   return rows;
 }
 
-using Sequences = std::vector<std::vector<uint32_t>>;
-
-Sequences ListOf(const PackedSequences& packed) {
-  Sequences out;
-  for (int64_t s = 0; s < packed.size(); ++s) out.emplace_back(packed[s].begin(), packed[s].end());
-  return out;
-}
-
-Sequences Pack(const std::vector<int64_t>& lengths, int64_t max_tokens) {
-  return ListOf(PackRows(
-      lengths.size(), [&](uint32_t place) { return lengths[place]; }, max_tokens));
-}
-
-Sequences Cut(const std::vector<int64_t>& lengths, int64_t batch_tokens) {
-  return ListOf(CutByTokens(
-      lengths.size(), [&](uint32_t place) { return lengths[place]; }, batch_tokens));
-}
-
-TEST(CutByTokens, FillsEachBatchInOrderAndLetsALongRowStandAlone) {
-  EXPECT_EQ(Cut({4, 3, 3, 20, 1, 9, 10}, 10), (Sequences{{0, 1, 2}, {3}, {4, 5}, {6}}));
-  EXPECT_EQ(Cut({10, 9, 1}, 10), (Sequences{{0}, {1, 2}}));
-  EXPECT_TRUE(Cut({}, 10).empty());
-}
-
 // Batches by tokens: every row once an epoch, in the shuffled order, the steps counted beforehand.
 TEST(BatchStream, BatchesByTokensHoldEveryRowOnce) {
   const std::vector<Example> rows = MakeRows(200);
@@ -133,45 +109,6 @@ TEST(BatchStream, BatchesByTokensHoldEveryRowOnce) {
   EXPECT_GE(full, steps - 2);  // all but each epoch's last
   EXPECT_EQ(seen.size(), 200u);
   EXPECT_TRUE(std::ranges::all_of(seen, [](const auto& s) { return s.second == 2; }));
-}
-
-TEST(PackRows, EveryRowOnceNothingOverflowsAndLittleRoomIsLeft) {
-  const std::vector<Example> rows = MakeRows(1000);
-  std::vector<int64_t> lengths;
-  lengths.reserve(rows.size());
-  for (const Example& e : rows) lengths.push_back(e.size());
-  const int64_t total = std::accumulate(lengths.begin(), lengths.end(), int64_t{0});
-  std::vector<int64_t> seen;
-  const Sequences sequences = Pack(lengths, 100);
-  for (const std::vector<uint32_t>& sequence : sequences) {
-    int64_t tokens = 0;
-    for (const uint32_t row : sequence) {
-      tokens += lengths[row];
-      seen.push_back(row);
-    }
-    EXPECT_LE(tokens, 100);
-    EXPECT_GT(tokens, 0);
-  }
-  std::ranges::sort(seen);
-  EXPECT_TRUE(std::ranges::equal(seen, std::views::iota(int64_t{0}, int64_t{1000})));
-  EXPECT_LT(sequences.size() * 100, total * 1.06);
-}
-
-TEST(PackRows, BestFit) {
-  // 6 opens A; 5 opens B; 3 goes into A (4 left there, 5 in B); 5 fills B.
-  EXPECT_EQ(Pack({6, 5, 3, 5}, 10), (Sequences{{0, 2}, {1, 3}}));
-  EXPECT_EQ(Pack({10, 10}, 10), (Sequences{{0}, {1}}));
-}
-
-TEST(PackRows, WhatIsTooLongStandsAlone) {
-  EXPECT_EQ(Pack({3, 12, 4, 3}, 10), (Sequences{{0, 2, 3}, {1}}));
-}
-
-TEST(PackRows, OrderIsKeptButForANeighbourhood) {
-  uint32_t next = 0;
-  for (const std::vector<uint32_t>& sequence : Pack(std::vector<int64_t>(5000, 30), 100)) {
-    for (const uint32_t row : sequence) EXPECT_EQ(row, next++);
-  }
 }
 
 TEST(BatchStream, EveryRowOnceAnEpoch) {
