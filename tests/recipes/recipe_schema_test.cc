@@ -84,6 +84,7 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
   for (const char* key : {"rank_pattern", "alpha_pattern"})
     resolved["adapter"][key] = Json::object();
   resolved["data"]["val_split"] = 0;
+  resolved["data"]["cache"] = "auto";
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   resolved["reward"] = {{"exact", false},        {"answers", 8}, {"temperature", 1},
                         {"max_new_tokens", 128}, {"beta", 0},    {"regex", ""},
