@@ -38,8 +38,9 @@ Tensor Filled(Memory& memory, int64_t count, float value) {
   return out;
 }
 
-// Any bytes are valid NF4 codes and valid codes of block maxima. The maxima are in 0.03 +- 0.01.
-Weight RandomNf4(int64_t rows, int64_t cols, RandomStream& random, Memory& memory) {
+// Any bytes are valid codes of NF4 and FP4, and valid codes of block maxima. The maxima are in 0.03 +- 0.01.
+Weight RandomFourBit(WeightFormat format, int64_t rows, int64_t cols, RandomStream& random,
+                     Memory& memory) {
   constexpr int64_t kBlock = 64, kNested = 256;
   const int64_t values = rows * cols, blocks = (values + kBlock - 1) / kBlock;
   const std::vector<std::byte> pattern = RandomBytes(random, 4099);
@@ -50,7 +51,7 @@ Weight RandomNf4(int64_t rows, int64_t cols, RandomStream& random, Memory& memor
   scales.offset = 0.03f;
   const int64_t bytes = (values + 1) / 2;
   const auto codes = Repeated(pattern, bytes, memory);
-  return Weight(WeightFormat::kNF4, rows, cols, {codes->data(), static_cast<size_t>(bytes)}, codes,
+  return Weight(format, rows, cols, {codes->data(), static_cast<size_t>(bytes)}, codes,
                 std::move(scales));
 }
 
@@ -59,7 +60,7 @@ Weight RandomNf4(int64_t rows, int64_t cols, RandomStream& random, Memory& memor
 Weight RandomWeight(WeightFormat format, int64_t rows, int64_t cols, uint64_t seed,
                     Memory& memory) {
   RandomStream random(MakeKey(seed, RandomUse::kInit));
-  if (format == WeightFormat::kNF4) return RandomNf4(rows, cols, random, memory);
+  if (TraitsOf(format).flattened) return RandomFourBit(format, rows, cols, random, memory);
   const int64_t row_bytes = RowBytes(format, cols);
   std::vector<std::byte> pattern(static_cast<size_t>(std::min(rows, kDrawnRows) * row_bytes));
   for (size_t at = 0; at < pattern.size(); at += static_cast<size_t>(row_bytes))

@@ -139,7 +139,7 @@ void AddExport(CLI::App& app) {
       ->add_option(
           "source", flags->source,
           "Hugging Face folder, of a model or an adapter, or folder of a run; with --to hf, a "
-          "GGUF file")
+          "GGUF file or a folder")
       ->required();
   command->add_option("--base", flags->base,
                       "of an adapter: its base (default: the one that it was trained on)");
@@ -151,7 +151,7 @@ void AddExport(CLI::App& app) {
       "--type", flags->type,
       Cat("gguf: ", Join(GgufTypeNames(), ", "),
           " (default q8_0); hf: f32, f16, bf16 (default: the file's if it is one of "
-          "these, else f32, which keeps all values); an adapter: f32 (default), f16, bf16, q8_0"));
+          "these, else f32, which keeps all values), nf4, fp4 (as bitsandbytes); an adapter: f32 (default), f16, bf16, q8_0"));
   command->add_flag(
       "--pure", flags->pure,
       "one format for all matrices (else the K and IQ types are llama.cpp's mixes, and embedding "

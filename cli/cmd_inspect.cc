@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort inspect: shows the contents of a model file, an adapter, a trainer's state, a run's folder
-// or a teacher's cache.
+// retort inspect: shows the contents of a model file, an adapter, a trainer's state, a run's folder,
+// a teacher's cache, rows or a recipe.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/inspect_data.h"
 #include "cli/inspect_report.h"
 #include "data/model_tokenizer.h"
 #include "data/teacher_cache.h"
@@ -154,7 +155,11 @@ InspectReport Inspect(const Path& path) {
   if (text.starts_with("GGUF")) return InspectGguf(path);
   if (text.starts_with("\x89HDF")) return InspectHdf5(path);
   if (path.extension() == ".safetensors") return InspectSafetensors(path);
-  throw InputError(path.string(), ": is no GGUF, HDF5 or safetensors file");
+  if (IsRecipe(path)) return InspectRecipe(path);
+  if (IsRowsName(path)) return InspectRows(path);
+  throw InputError(path.string(),
+                   ": is no GGUF, HDF5 or safetensors file, and its name no recipe's or rows' "
+                   "(.json, .jsonl, .csv, .tsv)");
 }
 
 }  // namespace
@@ -168,8 +173,8 @@ void AddInspect(CLI::App& app) {
   auto flags = std::make_shared<InspectFlags>();
   command
       ->add_option("path", flags->path,
-                   "GGUF, safetensors or HDF5 file; folder of a model, adapter, checkpoint, run or "
-                   "teacher's cache")
+                   "GGUF, safetensors or HDF5 file; rows; a recipe; folder of a model, adapter, "
+                   "checkpoint, run or teacher's cache")
       ->required();
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] {

@@ -199,6 +199,7 @@ void ExampleWriter::Finish(ExampleSet& set) {
 }
 
 void RemoveOldCaches(const Path& folder) {
+  RemoveLeftovers(folder);
   const auto now = std::filesystem::file_time_type::clock::now();
   std::error_code problem, ignored;
   std::filesystem::directory_iterator at(folder, problem);

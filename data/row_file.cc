@@ -17,7 +17,8 @@ constexpr size_t kDroppedBytes = 16 << 20;  // looked through, before their page
 void RefuseOtherFiles(std::string_view text, const std::string& name) {
   const auto begins = [&](std::string_view with) { return text.starts_with(with); };
   const char* what = begins("\x1f\x8b") ? "is compressed with gzip; unpack it first"
-                     : begins("PAR1")   ? "is a Parquet file; write it as JSONL or CSV"
+                     : begins("PAR1") ? "is a Parquet file; pandas.read_parquet(FILE).to_json(OUT, "
+                                        "orient='records', lines=True) writes it as JSONL"
                      : begins("\xff\xfe") || begins("\xfe\xff")
                          ? "is UTF-16 text; write it as UTF-8"
                          : nullptr;

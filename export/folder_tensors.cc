@@ -47,6 +47,45 @@ std::string TorchType(WeightFormat format) {
   return format == WeightFormat::kF16 ? "float16" : "float32";
 }
 
+namespace {
+
+// The embedding's type, or f32 if that is no folder's.
+WeightFormat PlainFormat(const ModelFiles& source, WeightFormat format) {
+  if (IsPlain(format)) return format;
+  for (const TensorSpec& spec : source.layout.tensors) {
+    const LinearSpec* linear = source.layout.LinearOf(spec);
+    if (!linear || linear->use != LinearUse::kEmbedding) continue;
+    const WeightFormat stored = source.tensors.Find(StoredNames(source, spec).front())->format;
+    if (IsPlain(stored)) return stored;
+  }
+  return WeightFormat::kF32;
+}
+
+}  // namespace
+
+FolderTensors::FolderTensors(const ModelFiles& source, WeightFormat format, ThreadPool& pool)
+    : source_(source), format_(format), plain_(PlainFormat(source, format)), pool_(pool) {}
+
+bool FolderTensors::Quantised(const TensorSpec& spec) const {
+  const LinearSpec* linear = source_.layout.LinearOf(spec);
+  return TraitsOf(format_).flattened && linear && linear->adaptable();
+}
+
+// A matrix that is in the format already keeps its bytes.
+std::vector<BitsandbytesPart> FolderTensors::PartsOf(const TensorSpec& spec) const {
+  const auto memory = MakeHostMemory();
+  Weight w = FetchTensor(source_, spec, *memory);
+  if (w.format() != format_) w = Requantised(w, format_, /*double_quant=*/true, *memory, pool_);
+  return BitsandbytesParts(spec.name, w, TorchType(plain_));
+}
+
+void FolderTensors::DropSource(const TensorSpec& spec) const {
+  for (const std::string& name : StoredNames(source_, spec)) {
+    const TensorEntry& entry = *source_.tensors.Find(name);
+    entry.file->Drop(entry.bytes);
+  }
+}
+
 // Of a gain, a bias or a router.
 std::vector<float> FolderTensors::ValuesOf(const TensorSpec& spec) const {
   if (!spec.is_matrix()) {
@@ -63,18 +102,32 @@ std::vector<float> FolderTensors::ValuesOf(const TensorSpec& spec) const {
 
 WeightFormat FolderTensors::FormatOf(const TensorSpec& spec) const {
   const LinearSpec* linear = source_.layout.LinearOf(spec);
-  if (linear && linear->use != LinearUse::kRouter) return format_;
-  return Holds(format_, ValuesOf(spec)) ? format_ : WeightFormat::kF32;
+  if (linear && linear->use != LinearUse::kRouter) return plain_;
+  return Holds(plain_, ValuesOf(spec)) ? plain_ : WeightFormat::kF32;
 }
 
 void FolderTensors::Declare(ShardWriter& writer) const {
   for (const TensorSpec& spec : source_.layout.tensors) {
     CheckFinite(source_, spec, pool_);
-    writer.Declare(spec.name, FormatOf(spec), spec.shape);
+    if (!Quantised(spec)) {
+      writer.Declare(spec.name, FormatOf(spec), spec.shape);
+      continue;
+    }
+    for (BitsandbytesPart& part : PartsOf(spec)) {
+      if (part.raw)
+        writer.DeclareBytes(std::move(part.name), std::move(part.shape));
+      else
+        writer.Declare(std::move(part.name), WeightFormat::kF32, std::move(part.shape));
+    }
+    DropSource(spec);
   }
 }
 
 void FolderTensors::Write(const TensorSpec& spec, ShardWriter& writer) const {
+  if (Quantised(spec)) {
+    for (const BitsandbytesPart& part : PartsOf(spec)) writer.Write(part.name, part.bytes);
+    return DropSource(spec);
+  }
   const WeightFormat format = FormatOf(spec);
   if (!spec.is_matrix()) {
     const std::vector<float> values = ValuesOf(spec);
@@ -99,10 +152,7 @@ void FolderTensors::Write(const TensorSpec& spec, ShardWriter& writer) const {
     });
     writer.Write(spec.name, Bytes(bytes).first(static_cast<size_t>(count * row_bytes)));
   }
-  for (const std::string& name : StoredNames(source_, spec)) {
-    const TensorEntry& entry = *source_.tensors.Find(name);
-    entry.file->Drop(entry.bytes);
-  }
+  DropSource(spec);
 }
 
 }  // namespace retort

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tensors of a GGUF as those of a Hugging Face folder: its names, its order of rows, and its
-// gains, all in one type.
+// The tensors of a model as those of a Hugging Face folder: its names, its order of rows, and its
+// gains, all in one type; or its layers quantised as bitsandbytes does it.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "base/threads.h"
+#include "formats/bitsandbytes.h"
 #include "model/load.h"
 #include "model/store/shard_writer.h"
 
@@ -23,11 +24,14 @@ std::string TorchType(WeightFormat format);
 // where that format cannot hold them.
 class FolderTensors {
  public:
-  FolderTensors(const ModelFiles& source, WeightFormat format, ThreadPool& pool)
-      : source_(source), format_(format), pool_(pool) {}
+  // nf4 and fp4: of the blocks' layers, with the maxima quantised too; all else is of the
+  // embedding's type.
+  FolderTensors(const ModelFiles& source, WeightFormat format, ThreadPool& pool);
 
   // Of all tensors. Searches them for NaN and infinity.
   void Declare(ShardWriter& writer) const;
+  // Of what is not quantised.
+  WeightFormat plain() const { return plain_; }
   // One tensor; then releases its source from memory.
   void Write(const TensorSpec& spec, ShardWriter& writer) const;
   WeightFormat format() const { return format_; }
@@ -36,9 +40,12 @@ class FolderTensors {
 
  private:
   std::vector<float> ValuesOf(const TensorSpec& spec) const;
+  bool Quantised(const TensorSpec& spec) const;
+  std::vector<BitsandbytesPart> PartsOf(const TensorSpec& spec) const;
+  void DropSource(const TensorSpec& spec) const;
 
   const ModelFiles& source_;
-  const WeightFormat format_;
+  const WeightFormat format_, plain_;
   ThreadPool& pool_;
 };
 

@@ -130,11 +130,11 @@ MergeReport Merge(const MergeOptions& given) {
     throw InputError("--onto '", options.onto, "' is not known; use original or nf4");
   }
   ModelFiles files = OpenModel(options.base);
-  if (!files.gguf && options.type != "auto")
+  const bool anew = files.gguf || files.quantised();
+  if (!anew && options.type != "auto")
     throw InputError("--type ", options.type,
-                     " is for a base that is a GGUF; a folder keeps its own type");
-  const WeightFormat format =
-      files.gguf ? FolderFormat(files, options.type) : files.stored_format();
+                     " is for a base that is quantised; a folder keeps its own type");
+  const WeightFormat format = anew ? FolderFormat(files, options.type) : files.stored_format();
   std::vector<Path> sources = {options.base};
   std::vector<std::string> notes;
   for (const WeightedAdapter& one : AllOf(options)) {
@@ -150,14 +150,14 @@ MergeReport Merge(const MergeOptions& given) {
   Merger merger(options, std::move(files), record, *backend);
   const TargetLock lock(options.out);
   AtomicFolder folder(options.out);
-  if (merger.files().gguf) {
+  if (merger.IsMadeAnew()) {
     merger.WriteFolder(format, folder.path());
   } else {
     WriteFiles(merger, options.base, folder.path());
   }
   MergeReport report = Finished(options, format, merger, std::move(notes));
   for (std::string& note :
-       WriteModelFiles(merger.files(), folder.path(), merger.files().gguf ? TorchType(format) : ""))
+       WriteModelFiles(merger.files(), folder.path(), merger.IsMadeAnew() ? TorchType(format) : ""))
     report.notes.push_back(std::move(note));
   if (merger.Unties()) {
     SetInJson(folder.path() / "config.json", [](Json& j) { j["tie_word_embeddings"] = false; });

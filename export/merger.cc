@@ -55,7 +55,7 @@ void Merger::FindWhatChanges() {
   for (const TensorSpec& spec : files_.layout.tensors) {
     CheckFinite(files_, spec, pool_);
     report_.matrices += IsCounted(spec) || (spec.is_matrix() && IsMerged(spec));
-    if (files_.gguf) continue;
+    if (IsMadeAnew()) continue;
     const TensorPlace place = PlaceOf(files_, spec);
     if (spec.is_matrix())
       parts_[place.name].push_back({spec.target.id, place.begin, spec.shape[0]});

@@ -28,7 +28,9 @@ class Merger {
   // Writes every tensor of one of the base's files, merged, to `target`. Returns the names of those
   // that the base's file does not have.
   std::vector<std::string> WriteFile(const Path& source, const Path& target);
-  // Writes a GGUF's tensors, merged, as those of a folder.
+  // Whether the base's tensors are no folder's of plain values.
+  bool IsMadeAnew() const { return files_.gguf || files_.quantised(); }
+  // Writes such tensors, merged, as those of a folder.
   void WriteFolder(WeightFormat format, const Path& folder);
 
   // Whether embedding and head, which were one, are two after the merge.

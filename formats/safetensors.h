@@ -35,12 +35,15 @@ SafetensorsFile ReadSafetensors(const Path& file);
 TensorTable ReadSafetensorsFolder(const Path& folder);
 
 // Tensors are stored by descending element size, so that all are aligned, and in the order of
-// declaration within a size. F32, F16 and BF16 only. transformers requires the metadata
+// declaration within a size. F32, F16, BF16 and, by DeclareBytes, U8 only. transformers requires the metadata
 // {"format", "pt"}.
 class SafetensorsWriter : public TensorFileWriter {
  public:
   explicit SafetensorsWriter(const Path& target, TextPairs metadata = {})
       : TensorFileWriter(target), metadata_(std::move(metadata)) {}
+
+  // As Declare, of bytes (U8).
+  void DeclareBytes(std::string name, std::vector<int64_t> shape);
 
  private:
   void Check(const Slot& slot) const override;

@@ -14,6 +14,11 @@ std::string JsonText(std::string_view text) { return DumpJson(Json(std::string(t
 
 }  // namespace
 
+void SafetensorsWriter::DeclareBytes(std::string name, std::vector<int64_t> shape) {
+  const uint64_t bytes = ElementsOf(shape, name);
+  DeclareSlot({std::move(name), WeightFormat::kF32, std::move(shape), bytes, /*raw=*/true});
+}
+
 void SafetensorsWriter::Check(const Slot& slot) const {
   RETORT_CHECK(!TraitsOf(slot.format).safetensors.empty(), "tensor ", slot.name,
                ": safetensors has no ", TraitsOf(slot.format).name);
@@ -24,7 +29,7 @@ TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) cons
   uint64_t end = 0;
   for (int element_bytes : {4, 2, 1}) {
     for (Slot& slot : slots) {
-      if (TraitsOf(slot.format).block_bytes != element_bytes) continue;
+      if ((slot.raw ? 1 : TraitsOf(slot.format).block_bytes) != element_bytes) continue;
       slot.offset = end;
       end += slot.bytes;
     }
@@ -37,7 +42,7 @@ TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) cons
   }
   for (const Slot& slot : slots) {
     json += Cat(&slot == slots.data() ? "" : ",", JsonText(slot.name), ":{\"dtype\":\"",
-                TraitsOf(slot.format).safetensors,
+                slot.raw ? "U8" : TraitsOf(slot.format).safetensors,
                 "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""), ",\"data_offsets\":[",
                 slot.offset, ",", slot.offset + slot.bytes, "]}");
   }

@@ -44,7 +44,7 @@ Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shap
   }
   int64_t rows = 1;
   for (size_t i = 0; i + 1 < shape.size(); ++i) rows *= shape[i];
-  return Weight(entry->format, rows, shape.back(), bytes, std::move(owner));
+  return Weight(entry->format, rows, shape.back(), bytes, std::move(owner), entry->scales);
 }
 
 uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what) {
@@ -54,7 +54,6 @@ uint64_t ElementsOf(const std::vector<int64_t>& shape, std::string_view what) {
 }
 
 void TensorFileWriter::Declare(std::string name, WeightFormat format, std::vector<int64_t> shape) {
-  RETORT_CHECK(!started_, "tensor ", name, " declared after the first byte was written");
   for (int64_t dim : shape) RETORT_CHECK(dim >= 0, name, ": shape ", ShapeText(shape));
   uint64_t rows = 1;
   for (size_t i = 0; i + 1 < shape.size(); ++i) {
@@ -62,8 +61,14 @@ void TensorFileWriter::Declare(std::string name, WeightFormat format, std::vecto
   }
   const auto row_bytes = static_cast<uint64_t>(RowBytes(format, shape.empty() ? 1 : shape.back()));
   const uint64_t bytes = CheckedMul(rows, row_bytes, name);
-  RETORT_CHECK(index_.emplace(name, slots_.size()).second, "tensor ", name, " declared twice");
-  slots_.push_back({std::move(name), format, std::move(shape), bytes});
+  DeclareSlot({std::move(name), format, std::move(shape), bytes});
+}
+
+void TensorFileWriter::DeclareSlot(Slot slot) {
+  RETORT_CHECK(!started_, "tensor ", slot.name, " declared after the first byte was written");
+  RETORT_CHECK(index_.emplace(slot.name, slots_.size()).second, "tensor ", slot.name,
+               " declared twice");
+  slots_.push_back(std::move(slot));
   Check(slots_.back());
 }
 

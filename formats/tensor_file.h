@@ -24,6 +24,7 @@ struct TensorEntry {
   WeightFormat format = WeightFormat::kF32;  // when is_weight()
   std::string other_type;  // the file's name of a type that no weight has: "I64", "NVFP4"
   Bytes bytes;             // empty for a type of unknown size
+  Nf4Scales scales = {};   // of NF4 and FP4 (formats/bitsandbytes.h)
   std::shared_ptr<const MappedFile> file;
 
   bool is_weight() const { return other_type.empty(); }
@@ -79,6 +80,7 @@ class TensorFileWriter {
     WeightFormat format;
     std::vector<int64_t> shape;
     uint64_t bytes;
+    bool raw = false;     // of type U8, which no weight has
     uint64_t offset = 0;  // from the start of the file
     uint64_t written = 0;
   };
@@ -88,6 +90,7 @@ class TensorFileWriter {
   };
 
   explicit TensorFileWriter(const Path& target) : file_(target) {}
+  void DeclareSlot(Slot slot);
   // Throws Error{kBug} for a tensor that the format cannot store.
   virtual void Check(const Slot& slot) const = 0;
   // Sets every slot's offset and creates the head.

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text.h"
+#include "formats/bitsandbytes.h"
 #include "formats/safetensors.h"
 #include "model/spec/gguf_config.h"
 #include "model/store/run_folder.h"
@@ -256,7 +257,7 @@ ModelFiles OpenModel(const Path& given) {
   files.path = path;
   if (std::filesystem::is_directory(path)) {
     files.config = ReadConfig(path);
-    files.tensors = ReadSafetensorsFolder(path);
+    files.tensors = JoinBitsandbytes(ReadSafetensorsFolder(path));
   } else {
     files.gguf = std::make_shared<const GgufFile>(ReadGguf(path));
     files.config = ConfigFromGguf(*files.gguf);

@@ -9,6 +9,15 @@ namespace {
 
 constexpr int kDecades = 7;
 
+constexpr float kFirst = 0.1f;
+
+// Edge i of `parts` even parts of [0.1, 1]: from the nearer end, rounded once, as by a fused
+// multiply-add (in double the sum is exact).
+float Edge(int i, int parts) {
+  const double step = (1.0f - kFirst) / static_cast<float>(parts);
+  return static_cast<float>(i < (parts + 1) / 2 ? kFirst + step * i : 1 - step * (parts - i));
+}
+
 // Decade i holds the middles of 2^i parts of [0.1, 1] times 10^(i - 6), twice as many without a
 // sign; 0 and 1 complete the 256.
 std::array<float, 256> Values(bool with_sign) {
@@ -16,11 +25,11 @@ std::array<float, 256> Values(bool with_sign) {
   size_t n = 0;
   for (int i = 0; i < kDecades; ++i) {
     const int parts = 1 << (with_sign ? i : i + 1);
-    const double size = std::pow(10.0, i - (kDecades - 1));
+    const auto size = static_cast<float>(std::pow(10.0, i - (kDecades - 1)));
     for (int p = 0; p < parts; ++p) {
-      const double middle = 0.1 + 0.9 * (p + 0.5) / parts;
-      values[n++] = static_cast<float>(size * middle);
-      if (with_sign) values[n++] = static_cast<float>(-size * middle);
+      const float middle = (Edge(p, parts) + Edge(p + 1, parts)) / 2 * size;
+      values[n++] = middle;
+      if (with_sign) values[n++] = -middle;
     }
   }
   values[n++] = 0;

@@ -16,7 +16,8 @@ int64_t BytesOf(WeightFormat format, int64_t rows, int64_t cols, WeightLayout la
 }  // namespace
 
 Weight Weight::RowRange(int64_t begin, int64_t count) const {
-  RETORT_CHECK(layout_ == WeightLayout::kRows && format_ != WeightFormat::kNF4, "rows of ",
+  if (begin == 0 && count == rows_) return *this;
+  RETORT_CHECK(layout_ == WeightLayout::kRows && !TraitsOf(format_).flattened, "rows of ",
                TraitsOf(format_).name);
   RETORT_CHECK(begin >= 0 && count >= 0 && begin + count <= rows_, "rows ", begin, " + ", count,
                " of ", rows_);

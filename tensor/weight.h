@@ -15,7 +15,7 @@
 
 namespace retort {
 
-// NF4's block maxima. A block is 64 consecutive values of the row-major flattened matrix (blocks
+// The block maxima of NF4 and FP4. A block is 64 consecutive values of the row-major flattened matrix (blocks
 // may cross rows). Plain: one float per block. Double-quantised: one 8-bit code per block, an index
 // into the signed dynamic map, scaled by one float per 256 blocks, plus the mean of all maxima
 // (QLoRA, arXiv 2305.14314; bitsandbytes' layout).
@@ -35,7 +35,7 @@ enum class WeightLayout : uint8_t { kRows, kStrips };
 class Weight {
  public:
   Weight() = default;
-  // Borrows `bytes` (blocks in that layout, or the packed codes of NF4) and holds `owner`, which
+  // Borrows `bytes` (blocks in that layout, or the packed codes of NF4 and FP4) and holds `owner`, which
   // keeps them alive (a mapped file, a tensor's storage).
   Weight(WeightFormat format, int64_t rows, int64_t cols, Bytes bytes,
          std::shared_ptr<const void> owner, Nf4Scales nf4 = {},
@@ -50,7 +50,8 @@ class Weight {
   const Nf4Scales& nf4() const { return nf4_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
   int64_t total_bytes() const;  // block maxima included
-  // A view of rows [begin, begin + count) of a matrix in WeightLayout::kRows; not for NF4.
+  // A view of rows [begin, begin + count) of a matrix in WeightLayout::kRows; of NF4 and FP4 only all of
+  // them.
   Weight RowRange(int64_t begin, int64_t count) const;
 
  private:

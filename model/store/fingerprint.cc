@@ -28,6 +28,15 @@ std::vector<const TensorEntry*> ByName(const ModelFiles& files) {
   return out;
 }
 
+// " 4bit:" and a digest; "" if there are no scales beside the bytes.
+std::string DigestOf(const Nf4Scales& scales) {
+  if (!scales.absmax && !scales.codes) return "";
+  std::string digests = Cat(scales.offset);
+  for (const Tensor* t : {&scales.absmax, &scales.codes, &scales.nested_absmax})
+    digests += " " + Sha256(Bytes(t->raw(), static_cast<size_t>(t->bytes())));
+  return " 4bit:" + Sha256(digests);
+}
+
 std::string HashOfAll(const ModelFiles& files, int threads) {
   const std::vector<const TensorEntry*> tensors = ByName(files);
   std::vector<Piece> pieces;
@@ -53,6 +62,7 @@ std::string HashOfAll(const ModelFiles& files, int threads) {
     text += Cat(entry.name.size(), " ", entry.name, " ", ShapeText(entry.shape), " ",
                 entry.type_name());
     for (; piece != pieces.end() && piece->tensor == t; ++piece) text += " " + piece->digest;
+    text += DigestOf(entry.scales);
     text += "\n";
   }
   return Cat(kTree, Sha256(text));

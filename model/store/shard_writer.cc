@@ -26,6 +26,12 @@ void ShardWriter::Declare(std::string name, WeightFormat format, std::vector<int
   tensors_.push_back({std::move(name), format, std::move(shape), bytes});
 }
 
+void ShardWriter::DeclareBytes(std::string name, std::vector<int64_t> shape) {
+  RETORT_CHECK(shards_.empty(), "tensor ", name, " declared after the first byte was written");
+  const auto bytes = static_cast<int64_t>(ElementsOf(shape, name));
+  tensors_.push_back({std::move(name), WeightFormat::kF32, std::move(shape), bytes, true});
+}
+
 void ShardWriter::Start() {
   std::vector<int64_t> filled{0};
   for (const Tensor& tensor : tensors_) {
@@ -38,8 +44,13 @@ void ShardWriter::Start() {
     shards_.push_back(
         std::make_unique<SafetensorsWriter>(folder_ / names_.back(), TextPairs{{"format", "pt"}}));
   }
-  for (const Tensor& tensor : tensors_)
-    shards_[shard_of_[tensor.name]]->Declare(tensor.name, tensor.format, tensor.shape);
+  for (const Tensor& tensor : tensors_) {
+    SafetensorsWriter& shard = *shards_[shard_of_[tensor.name]];
+    if (tensor.raw)
+      shard.DeclareBytes(tensor.name, tensor.shape);
+    else
+      shard.Declare(tensor.name, tensor.format, tensor.shape);
+  }
 }
 
 void ShardWriter::Write(std::string_view name, Bytes piece) {

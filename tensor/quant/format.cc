@@ -36,7 +36,8 @@ namespace retort {
   FORMAT(kIq2XsFormat)         \
   FORMAT(kIq2XxsFormat)        \
   FORMAT(kIq1MFormat)          \
-  FORMAT(kIq1SFormat)
+  FORMAT(kIq1SFormat)          \
+  FORMAT(kFp4Format)
 
 #define RETORT_DECLARE(name) extern const BlockFormat name;
 #define RETORT_ADDRESS(name) &(name),
@@ -105,7 +106,7 @@ WeightFormat FormatForRows(WeightFormat format, int64_t cols) {
 }
 
 WeightFormat EmbeddingFormat(WeightFormat format) {
-  if (format == WeightFormat::kNF4) return WeightFormat::kBF16;
+  if (TraitsOf(format).flattened) return WeightFormat::kBF16;
   const BlockFormat& f = TraitsOf(format);
   return f.block_bytes < f.block_elements ? WeightFormat::kQ8_0 : format;
 }

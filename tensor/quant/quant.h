@@ -3,7 +3,7 @@
 // tensor/quant/format.h.
 //
 // Encoded bytes of ggml's block formats equal those of llama.cpp's `llama-quantize --pure`; those
-// of nf4 equal bitsandbytes' except at ties.
+// of nf4 and fp4 equal bitsandbytes' on a CPU.
 #pragma once
 
 #include <cstdint>
@@ -26,14 +26,15 @@ void EncodeRow(WeightFormat format, const float* row, int64_t count, std::byte* 
                const float* importance = nullptr);
 
 // A copy of `source` in another format, allocated from `memory`. Converted in parallel, a few rows
-// at a time, so that the whole matrix is never held in f32. `double_quant` applies to NF4 only,
+// at a time, so that the whole matrix is never held in f32. `double_quant` applies to NF4 and FP4,
 // whose blocks cover the row-major flattened matrix. The bytes do not depend on the number of
 // threads.
 Weight Requantised(const Weight& source, WeightFormat format, bool double_quant, Memory& memory,
                    ThreadPool& pool);
 
-// The 16 values of NF4 and the 256 values of bitsandbytes' signed dynamic map, ascending.
-std::span<const float, 16> Nf4Codes();
-std::span<const float, 256> DynamicMap();
+// The 16 values of a format of 4 bits, nf4 or fp4.
+std::span<const float, 16> FourBitValues(WeightFormat format);
+// The maxima of its blocks [first, first + out.size()).
+void BlockMaxima(const Nf4Scales& scales, int64_t first, std::span<float> out);
 
 }  // namespace retort

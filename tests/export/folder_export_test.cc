@@ -55,6 +55,51 @@ void ExpectNear(const TensorTable& a, const TensorTable& b, const std::string& n
   for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], 1.2e-7) << name;
 }
 
+std::vector<float> Decoded(const Weight& w) {
+  std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
+  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), &out[r * w.cols()]);
+  return out;
+}
+
+// A folder as bitsandbytes writes it, and the plain one that is made of that.
+TEST_F(FolderExporting, FourBitsAndBack) {
+  const Json families = FamilyConfigs();
+  MakeModelFolder(folder_ / "m", families.begin().value());
+  const ModelFiles source = OpenModel(folder_ / "m");
+  const auto memory = MakeHostMemory();
+  ThreadPool pool(1);
+  for (const std::string type : {"nf4", "fp4"}) {
+    SCOPED_TRACE(type);
+    Back(folder_ / "m", {type, 1});
+    EXPECT_TRUE(done_.verdict.passed);
+    const Json config = ReadJson(folder_ / "back" / "config.json");
+    EXPECT_EQ(config["quantization_config"]["bnb_4bit_quant_type"], type);
+    const ModelFiles four = OpenModel(folder_ / "back");
+    EXPECT_TRUE(four.quantised());
+    ExportFolder(four, folder_ / type, {"f32", 1});
+    EXPECT_FALSE(ReadJson(folder_ / type / "config.json").contains("quantization_config"));
+    const ModelFiles plain = OpenModel(folder_ / type);
+    int64_t quantised = 0;
+    for (const TensorSpec& spec : source.layout.tensors) {
+      if (!spec.is_matrix()) continue;
+      Weight want = FetchTensor(source, spec, *memory);
+      const Weight have = FetchTensor(four, spec, *memory);
+      if (source.layout.LinearOf(spec)->adaptable()) {
+        want = Requantised(want, FormatNamed(type), true, *memory, pool);
+        EXPECT_TRUE(std::ranges::equal(have.bytes(), want.bytes())) << spec.name;
+        ++quantised;
+      }
+      EXPECT_EQ(Decoded(have), Decoded(want)) << spec.name;
+      EXPECT_EQ(Decoded(FetchTensor(plain, spec, *memory)), Decoded(want)) << spec.name;
+    }
+    EXPECT_GT(quantised, 0);
+    // Its identity is that of codes and maxima.
+    ExportFolder(source, folder_ / ("again-" + type), {type, 1});
+    EXPECT_EQ(Fingerprint(OpenModel(folder_ / ("again-" + type))), Fingerprint(four));
+    EXPECT_NE(Fingerprint(four), Fingerprint(source));
+  }
+}
+
 TEST_F(FolderExporting, IsTheFolderThatTheGgufWasMadeOf) {
   const Json all = FamilyConfigs();
   for (const auto& [name, config] : all.items()) {

@@ -151,13 +151,10 @@ TEST(RecipeReader, TheResolvedRecipeReadsBackTheSame) {
 
 TEST(RecipeReader, TheCacheOfRowsIsAWordOrAFolder) {
   const auto cache = [](const std::string& value) {
-    return Parse(R"({"model": {"path": "m"}, "data": {"train": "t.jsonl", "cache": ")" + value +
-                 "\"}}")
+    return Parse(ReplaceAll(kMinimal, "\"t.jsonl\"", "\"t\", \"cache\": \"" + value + "\""))
         .data.cache;
   };
-  EXPECT_EQ(Parse(kMinimal).data.cache, "auto");
-  EXPECT_EQ(cache("auto"), "auto");
-  EXPECT_EQ(cache("none"), "none");
+  for (const char* word : {"auto", "none"}) EXPECT_EQ(cache(word), word);
   EXPECT_EQ(cache("tokens"), "/recipes/tokens");
 }
 

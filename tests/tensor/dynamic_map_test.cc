@@ -20,6 +20,11 @@ TEST(DynamicMap, HasTheKnownValues) {
   EXPECT_FLOAT_EQ(with[130], 7.75e-6f);
   EXPECT_FLOAT_EQ(with[254], 0.99296875f);
   EXPECT_EQ(with[255], 1);
+  // All of them, bit by bit.
+  EXPECT_EQ(Sha256(std::as_bytes(std::span(with))),
+            "e732639a65f497b4ad684bb166a4467708255edd5207757de8b8f0c7e1fda89c");
+  EXPECT_EQ(Sha256(std::as_bytes(std::span(without))),
+            "305f002cc11278fb769d13b25b9fd0c7c83c8402c40a878fe086f4039fde6398");
   EXPECT_EQ(without[0], 0);
   EXPECT_FLOAT_EQ(without[1], 3.25e-7f);
   EXPECT_FLOAT_EQ(without[254], 0.996484375f);
