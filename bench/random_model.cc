@@ -38,7 +38,8 @@ Tensor Filled(Memory& memory, int64_t count, float value) {
   return out;
 }
 
-// Any bytes are valid codes of NF4 and FP4, and valid codes of block maxima. The maxima are in 0.03 +- 0.01.
+// Any bytes are valid codes of NF4 and FP4, and valid codes of block maxima. The maxima are in 0.03
+// +- 0.01.
 Weight RandomFourBit(WeightFormat format, int64_t rows, int64_t cols, RandomStream& random,
                      Memory& memory) {
   constexpr int64_t kBlock = 64, kNested = 256;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort inspect: shows the contents of a model file, an adapter, a trainer's state, a run's folder,
-// a teacher's cache, rows or a recipe.
+// retort inspect: shows the contents of a model file, an adapter, a trainer's state, a run's
+// folder, a teacher's cache, rows or a recipe.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>

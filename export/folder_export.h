@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Converts a GGUF to a Hugging Face folder, which can be trained as a whole, merged, exported to
-// GGUF again, and opened by transformers; or a folder to one quantised as by bitsandbytes, and back.
+// GGUF again, and opened by transformers; or a folder to one quantised as by bitsandbytes, and
+// back.
 #pragma once
 
 #include <string>
@@ -25,8 +26,8 @@ struct FolderExport {
 };
 
 // Writes the folder beside `out`, compares it with its source as ExportGguf does, and renames it.
-// Works tensor by tensor, in panels of rows. Throws Error{kInput} if the source is a folder of that kind already, or for
-// what a folder's files cannot say; Error{kFailure} if the comparison fails.
+// Works tensor by tensor, in panels of rows. Throws Error{kInput} if the source is a folder of that
+// kind already, or for what a folder's files cannot say; Error{kFailure} if the comparison fails.
 FolderExport ExportFolder(const ModelFiles& source, const Path& out,
                           const FolderExportOptions& options);
 

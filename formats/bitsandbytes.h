@@ -2,12 +2,13 @@
 // The matrices of a folder that bitsandbytes quantised to 4 bits. Beside a tensor NAME of packed
 // codes, of any type, such a folder holds
 //
-//   NAME.absmax                     F32, a maximum a block; or U8 codes of the dynamic map, then with
-//   NAME.nested_absmax              F32, one for 256 of these
-//   NAME.nested_quant_map           F32, the map's 256 values
-//   NAME.quant_map                  F32, the 16 values of NF4 or FP4
-//   NAME.quant_state.bitsandbytes__nf4 (or __fp4)   the bytes of a JSON text: quant_type, blocksize,
-//                                   shape, dtype; nested_blocksize, nested_offset
+//   NAME.absmax             F32, a maximum a block; or U8 codes of the dynamic map, then with
+//   NAME.nested_absmax      F32, one for 256 of these
+//   NAME.nested_quant_map   F32, the map's 256 values
+//   NAME.quant_map          F32, the 16 values of NF4 or FP4
+//   NAME.quant_state.bitsandbytes__nf4 (or __fp4)
+//                           the bytes of a JSON text: quant_type, blocksize, shape, dtype;
+//                           nested_blocksize, nested_offset
 #pragma once
 
 #include "formats/tensor_file.h"

@@ -35,8 +35,8 @@ SafetensorsFile ReadSafetensors(const Path& file);
 TensorTable ReadSafetensorsFolder(const Path& folder);
 
 // Tensors are stored by descending element size, so that all are aligned, and in the order of
-// declaration within a size. F32, F16, BF16 and, by DeclareBytes, U8 only. transformers requires the metadata
-// {"format", "pt"}.
+// declaration within a size. F32, F16, BF16 and, by DeclareBytes, U8 only. transformers requires
+// the metadata {"format", "pt"}.
 class SafetensorsWriter : public TensorFileWriter {
  public:
   explicit SafetensorsWriter(const Path& target, TextPairs metadata = {})

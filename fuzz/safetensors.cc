@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A safetensors file, its matrices of 4 bits, and the same bytes as the index of a folder of shards.
+// A safetensors file, its matrices of 4 bits, and the same bytes as the index of a folder of
+// shards.
 #include "formats/safetensors.h"
 
 #include "formats/bitsandbytes.h"

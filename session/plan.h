@@ -46,8 +46,8 @@ struct MemoryPlan {
   }
 };
 // Runs the steps and one evaluation with a backend that allocates and does not compute
-// (BackendOptions::counting), for about `seconds` but one step at least. Only generation for metrics
-// and samples is left out. If complete(), `counted.peak` equals the peak_bytes in the run's
+// (BackendOptions::counting), for about `seconds` but one step at least. Only generation for
+// metrics and samples is left out. If complete(), `counted.peak` equals the peak_bytes in the run's
 // summary.json, which leaves out a teacher's own device.
 MemoryPlan PlanMemory(const OpenedRecipe& opened, double seconds);
 

@@ -27,7 +27,8 @@ std::vector<std::vector<std::string>> SweepRuns(const std::vector<SweepKey>& key
                                                 uint64_t seed);
 
 // The figure by which the runs of these recipes are compared ('train.best_by'). Throws
-// Error{kInput} if they have no held-out rows, or are not measured alike: by another figure or on other rows.
+// Error{kInput} if they have no held-out rows, or are not measured alike: by another figure or on
+// other rows.
 std::string ComparedBy(const std::vector<Recipe>& recipes);
 
 // What has come of a run.

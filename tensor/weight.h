@@ -15,10 +15,10 @@
 
 namespace retort {
 
-// The block maxima of NF4 and FP4. A block is 64 consecutive values of the row-major flattened matrix (blocks
-// may cross rows). Plain: one float per block. Double-quantised: one 8-bit code per block, an index
-// into the signed dynamic map, scaled by one float per 256 blocks, plus the mean of all maxima
-// (QLoRA, arXiv 2305.14314; bitsandbytes' layout).
+// The block maxima of NF4 and FP4. A block is 64 consecutive values of the row-major flattened
+// matrix (blocks may cross rows). Plain: one float per block. Double-quantised: one 8-bit code per
+// block, an index into the signed dynamic map, scaled by one float per 256 blocks, plus the mean of
+// all maxima (QLoRA, arXiv 2305.14314; bitsandbytes' layout).
 struct Nf4Scales {
   bool double_quant = false;
   Tensor absmax;         // f32 [blocks]; empty when double-quantised
@@ -35,8 +35,8 @@ enum class WeightLayout : uint8_t { kRows, kStrips };
 class Weight {
  public:
   Weight() = default;
-  // Borrows `bytes` (blocks in that layout, or the packed codes of NF4 and FP4) and holds `owner`, which
-  // keeps them alive (a mapped file, a tensor's storage).
+  // Borrows `bytes` (blocks in that layout, or the packed codes of NF4 and FP4) and holds `owner`,
+  // which keeps them alive (a mapped file, a tensor's storage).
   Weight(WeightFormat format, int64_t rows, int64_t cols, Bytes bytes,
          std::shared_ptr<const void> owner, Nf4Scales nf4 = {},
          WeightLayout layout = WeightLayout::kRows);
@@ -50,8 +50,8 @@ class Weight {
   const Nf4Scales& nf4() const { return nf4_; }
   const std::shared_ptr<const void>& owner() const { return owner_; }
   int64_t total_bytes() const;  // block maxima included
-  // A view of rows [begin, begin + count) of a matrix in WeightLayout::kRows; of NF4 and FP4 only all of
-  // them.
+  // A view of rows [begin, begin + count) of a matrix in WeightLayout::kRows; of NF4 and FP4 only
+  // all of them.
   Weight RowRange(int64_t begin, int64_t count) const;
 
  private:

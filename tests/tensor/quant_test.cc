@@ -205,8 +205,8 @@ TEST(Strips, HoldTheRowsValuesWhereTheirHeaderSays) {
     EXPECT_EQ(wide[6 + 1].d[r].bits, 0) << r;  // rows that are not there
 }
 
-// The sums are of what bitsandbytes 0.50.2 on a CPU makes of the flattened matrix, whole and without
-// its last five values, and decodes.
+// The sums are of what bitsandbytes 0.50.2 on a CPU makes of the flattened matrix, whole and
+// without its last five values, and decodes.
 TEST(Nf4, DecodesToBitsandbytesValues) {
   const std::vector<float> matrix = AwkwardMatrix();
   TestWeights weights;
