@@ -77,7 +77,7 @@ const scriptBefore =
 
 // Lower cases as runs of equal distances: [first, last, step, distance].
 const lower = [];
-for (const [from, to] of [...await load('16.0.0', 'Simple_Case_Mapping/Lowercase/code-points.mjs')].sort(
+for (const [from, to] of [...await load('17.0.0', 'Simple_Case_Mapping/Lowercase/code-points.mjs')].sort(
          ([a], [b]) => a - b)) {
   const run = lower.at(-1), distance = to - from;
   if (run && run[3] === distance && from - run[1] <= 2 && (run[0] === run[1] || run[2] === from - run[1])) {
@@ -113,5 +113,5 @@ for (const {begin, end} of await load('16.0.0', 'Binary_Property/Alphabetic/rang
 printRanges('Unicode 16: alphabetic characters that are neither letters nor letter numbers.', 'kOtherAlphabetic',
             ranges((code) => alphabetic.has(code) &&
                 !['Lu', 'Ll', 'Lt', 'Lm', 'Lo', 'Nl'].includes(kCategories[names[now[code]]])));
-print('Unicode 16: runs of codes with the same distance to their lower case.', 'CaseRun kLowerCases',
+print('Unicode 17: runs of codes with the same distance to their lower case.', 'CaseRun kLowerCases',
       lower.map(([first, last, step, distance]) => `{${hex(first)}, ${hex(last)}, ${step}, ${distance}}`));

@@ -63,6 +63,7 @@ TEST(Unicode, LowersLetters) {
   EXPECT_EQ(LowerCase(0x212A), U'k');
   EXPECT_EQ(LowerCase(0x10400), 0x10428u);
   EXPECT_EQ(LowerCase(0xA7DC), 0x19Bu);
+  EXPECT_EQ(LowerCase(0xA7D2), 0xA7D3u);  // of Unicode 17
 }
 
 TEST(Unicode, TellsWordsApart) {
