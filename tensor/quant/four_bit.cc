@@ -54,7 +54,7 @@ class CascadeSum {
   static constexpr size_t kLanes = 8, kVectors = 4, kWide = kLanes * kVectors;
   static constexpr int kLevels = 4;
 
-  static int CeilLog2(size_t n) { return n <= 1 ? 0 : std::bit_width(n - 1); }
+  static int CeilLog2(size_t n) { return n <= 1 ? 0 : static_cast<int>(std::bit_width(n - 1)); }
   static void AddTo(std::array<float, kWide>& sums, const std::array<float, kWide>& more) {
     for (size_t i = 0; i < kWide; ++i) sums[i] += more[i];
   }

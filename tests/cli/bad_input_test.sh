@@ -100,7 +100,8 @@ refuses 'evaluating empty data' 2 'bad.jsonl' x eval model --data bad.jsonl
 # Usage.
 refuses 'an unknown flag' 2 'retort --help' x export model --out x.gguf --typ f32
 refuses 'an unknown type' 2 'q5_9' x.gguf export model --out x.gguf --type q5_9
-refuses 'nothing to inspect' 2 'rows.jsonl' x inspect rows.jsonl
+echo hello >notes.txt
+refuses 'nothing to inspect' 2 'notes.txt: is no GGUF' x inspect notes.txt
 prune() { refuses "$1" 2 "$2" pruned prune model --data rows.jsonl --out pruned "${@:3}"; }
 prune 'pruning nothing' 'model: nothing to leave out.*--layers below 2.*--ffn below 64'
 prune 'more layers than there are' '--layers 3.*model has 2 layers' --layers 3

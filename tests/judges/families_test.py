@@ -4,7 +4,6 @@ tensors, 20 steps of LoRA. The folders have random weights that are large enough
 an effect."""
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from families import NO_CONVERTER, NO_LLAMA, check_tensors, furthest, llama_bound, random_folder
-from support import (JUDGES, NO_GGUF, VARIANTS, Checks, byte_tokenizer, hf, need, our_logits, read_safetensors, retort, skip, stage,
-                     write_safetensors)
+from support import (JUDGES, NO_GGUF, VARIANTS, Checks, byte_tokenizer, hf, need, nf4_rounded, our_logits, read_safetensors,
+                     retort, skip, stage, write_safetensors)
 
 # Ropes that the variants do not have, in texts shorter and longer than the original length.
 YARN_40 = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 40, "original_max_position_embeddings": 64}
@@ -31,8 +30,6 @@ ROPES = [
 ]
 GGUF_TYPES = ["f32", "bf16", "q8_0"]
 STEPS, BATCH, RATE = 20, 4, 1e-3
-# The weights that a recipe's "nf4" quantises: the matrices of layers, but for routers and gates of shared experts.
-QUANTISED = re.compile(r"\.(layers|h)\.\d+\.(?!.*(\.gate|router|_gate)\.weight$)")
 os.environ.update(HF_HUB_OFFLINE="1", OMP_NUM_THREADS="2")
 
 
@@ -80,26 +77,6 @@ def check_stacked(name, folder, ids, place, checks):
     checks.that(f"{name}: transformers wrote stacked experts", any(n.endswith("mlp.experts.gate_up_proj") for n in names), names)
     apart, together = (our_logits(path, ids, place / "ours.f32") for path in (folder, stacked))
     checks.that(f"{name}: logits, experts stacked and apart, bit for bit", np.array_equal(apart, together))
-
-
-def nf4_rounded(folder, copy):
-    """The folder with the matrices of its layers rounded to NF4 by bitsandbytes. Its codes are decoded here by their definition:
-    its own products run in bfloat16, and its decoder for AVX-512 takes rows that are no multiple of a block for padded ones."""
-    import bitsandbytes.functional as bnb
-    import torch
-    shutil.copytree(folder, copy)
-    tensors = read_safetensors(copy / "model.safetensors")
-    for name, tensor in tensors.items():
-        if tensor.ndim != 2 or not QUANTISED.search(name):
-            continue
-        codes, state = bnb.quantize_4bit(torch.tensor(tensor), quant_type="nf4", compress_statistics=True, blocksize=64)
-        pairs, scales, nested = codes.numpy().reshape(-1), state.absmax.numpy(), state.state2
-        of_block = np.arange(len(scales)) // nested.blocksize
-        scales = nested.code.numpy()[scales] * nested.absmax.numpy()[of_block] + state.offset.item()
-        values = state.code.numpy()[np.stack([pairs >> 4, pairs & 15], 1).reshape(-1)][:tensor.size]
-        tensors[name] = (values * np.repeat(scales, 64)[:tensor.size]).reshape(tensor.shape).astype("f4")
-    write_safetensors(copy / "model.safetensors", tensors)
-    return copy
 
 
 def follow_peft(name, folder, place, checks, nf4):

@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import runpy
 import shutil
 import struct
@@ -193,6 +194,33 @@ def write_safetensors(path, tensors, bf16=False):
     text = json.dumps(head).encode()
     text += b" " * (-len(text) % 8)
     Path(path).write_bytes(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+# The weights that a recipe's "nf4" quantises: the matrices of layers, but for routers and gates of shared experts.
+QUANTISED = re.compile(r"\.(layers|h)\.\d+\.(?!.*(\.gate|router|_gate)\.weight$)")
+
+
+def rounded_to_nf4(tensor):
+    """By bitsandbytes, with double quantisation. Its codes are decoded here by their definition: its own products run in
+    bfloat16, and its decoder for AVX-512 takes rows that are no multiple of a block for padded ones."""
+    import bitsandbytes.functional as bnb
+    import torch
+    codes, state = bnb.quantize_4bit(torch.tensor(tensor), quant_type="nf4", compress_statistics=True, blocksize=64)
+    pairs, scales, nested = codes.numpy().reshape(-1), state.absmax.numpy(), state.state2
+    of_block = np.arange(len(scales)) // nested.blocksize
+    scales = nested.code.numpy()[scales] * nested.absmax.numpy()[of_block] + state.offset.item()
+    values = state.code.numpy()[np.stack([pairs >> 4, pairs & 15], 1).reshape(-1)][:tensor.size]
+    return (values * np.repeat(scales, 64)[:tensor.size]).reshape(tensor.shape).astype("f4")
+
+
+def nf4_rounded(folder, copy):
+    """The folder with the matrices of its layers rounded."""
+    shutil.copytree(folder, copy)
+    for file in copy.glob("*.safetensors"):
+        tensors = read_safetensors(file)
+        write_safetensors(file, {name: rounded_to_nf4(tensor) if tensor.ndim == 2 and QUANTISED.search(name) else tensor
+                                 for name, tensor in tensors.items()})
+    return copy
 
 
 def random_tensors(config, seed):

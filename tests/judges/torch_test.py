@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from support import Checks, make_folder, need, read_safetensors, retort, stage
+from support import Checks, make_folder, need, nf4_rounded, read_safetensors, retort, stage
 
 STEPS, BATCH, RANK, ALPHA, RATE = 20, 4, 8, 16, 2e-3
 
@@ -27,10 +27,12 @@ def follow(name, model, vocab, nf4, place, checks):
     rows = make_rows(vocab, STEPS * BATCH)
     (place / "rows.json").write_text(json.dumps(rows))
     (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # Doubly quantised, the base is what bitsandbytes makes of it; plain NF4 is written out in PyTorch.
+    base = nf4_rounded(model, place / "rounded") if nf4 == "dq" else model
     torch = subprocess.run(
-        [sys.executable, need("oracle/torch_lora.py"), "--model", model, "--tokens", place / "rows.json", "--steps", str(STEPS),
+        [sys.executable, need("oracle/torch_lora.py"), "--model", base, "--tokens", place / "rows.json", "--steps", str(STEPS),
          "--batch", str(BATCH), "--rank", str(RANK), "--alpha", str(ALPHA), "--lr", str(RATE), "--save-init", place / "init",
-         "--save-final", place / "final", "--threads", "1", *(["--nf4", nf4] if nf4 else [])], capture_output=True, text=True, check=True)
+         "--save-final", place / "final", "--threads", "1", *(["--nf4", nf4] if nf4 == "plain" else [])], capture_output=True, text=True, check=True)
     theirs = [json.loads(line) for line in torch.stdout.splitlines()][:STEPS]
     recipe = {
         "model": {"path": str(model), "weights": "nf4" if nf4 else "f32", "double_quant": nf4 == "dq", "compute": "f32"},
