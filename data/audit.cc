@@ -107,7 +107,9 @@ void Auditor::NoLoss(const Place& place, bool had_loss) {
 
 // The two answers of one row may be the same without a word.
 void Auditor::FindRepeated(const Rows& rows) {
-  std::ranges::sort(seen_);
+  std::ranges::sort(seen_, [](const Seen& a, const Seen& b) {
+    return a.hash != b.hash ? a.hash < b.hash : a.row < b.row;
+  });
   std::vector<uint32_t> repeated;
   for (size_t i = 1, first = 0; i < seen_.size(); ++i) {
     if (seen_[i].hash != seen_[first].hash) first = i;

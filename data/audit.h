@@ -77,7 +77,6 @@ class Auditor {
   struct [[gnu::packed]] Seen {
     uint64_t hash;  // of the ids
     uint32_t row;
-    auto operator<=>(const Seen&) const = default;
   };
   std::vector<Seen> seen_;
   int64_t rows_ = 0, tokens_ = 0, unknown_ = 0, ends_learnt_ = 0;

@@ -76,8 +76,8 @@ class Examples {
 
 class Examples::Iterator {
  public:
-  using value_type = Example;
-  using difference_type = std::ptrdiff_t;
+  using value_type = Example;              // NOLINT: the library's names
+  using difference_type = std::ptrdiff_t;  // NOLINT
 
   explicit Iterator(const Examples& list) : list_(list) { Load(); }
   const Example& operator*() const { return now_; }

@@ -113,7 +113,8 @@ def check_family(family, variant, place, tokenizer, checks):
     folder = place / "model"
     random_folder(family, variant, folder, tokenizer)
     factors = write_adapter(place / "init", folder)
-    rows = make_rows(np.random.RandomState(11))
+    # Of rows at whose tokens two experts are nearly as good as each other, the last bits of the sums would choose.
+    rows = make_rows(np.random.RandomState(13))
     (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     recipe = {"model": {"path": str(folder), "weights": "f32", "compute": "f32"}, "adapter": {"init": str(place / "init")},
               "data": {"train": str(place / "rows.jsonl"), "format": "tokens", "shuffle": False, "packing": False, "audit": "off"},
