@@ -3,17 +3,13 @@
 # run_folder_test.sh RETORT: a run's folder stands for what was trained in it: its base with its adapter, its adapter, or
 # its model.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 retort=$1
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 cd "$stage"
 export XDG_CACHE_HOME=$stage/cache
 
-failures=0
-fail() {
-  printf 'FAILED %s\n' "$*"
-  failures=$((failures + 1))
-}
 score() { "$retort" eval "$@" --data rows.jsonl --json 2>note; }
 # does WHAT COMMAND...
 does() {

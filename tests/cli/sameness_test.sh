@@ -6,18 +6,13 @@
 #
 #   RETORT_KILLS=200 RETORT_STOPS=50 sameness_test.sh RETORT     more moments than the default
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 retort=$(realpath "$1")
 kills=${RETORT_KILLS:-12} stops=${RETORT_STOPS:-4}
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 cd "$stage"
 export XDG_CACHE_HOME=$stage/cache XDG_STATE_HOME=$stage/state
-
-failures=0
-fail() {
-  printf 'FAILED %s\n' "$*"
-  failures=$((failures + 1))
-}
 
 "$retort" init --shape 2,64,4,2,128,300 --out model --seed 3 >/dev/null
 for i in {1..90}; do

@@ -3,6 +3,7 @@
 # stop_test.sh RETORT: training that is asked to stop, started twice, or of no use; adapters of other bases; targets
 # that would destroy something.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 retort=$1
 stage=$(mktemp -d)
 job=
@@ -10,19 +11,6 @@ trap '[[ -z $job ]] || kill -KILL "$job" 2>/dev/null || true; rm -rf "$stage"' E
 cd "$stage"
 export XDG_CACHE_HOME=$stage/cache
 
-failures=0
-fail() {
-  printf 'FAILED %s\n' "$*"
-  failures=$((failures + 1))
-}
-# ends NAME STATUS PATTERN COMMAND...: the status, and a last line on standard error that matches.
-ends() {
-  local name=$1 wanted=$2 pattern=$3 status=0
-  shift 3
-  "$retort" "$@" >out 2>err || status=$?
-  [[ $status == "$wanted" ]] || fail "$name: status $status, wanted $wanted: $(tail -1 err)"
-  [[ -z $pattern ]] || tail -1 err | grep -qE -- "$pattern" || fail "$name: '$(tail -1 err)' does not match '$pattern'"
-}
 leftovers() { find . -name '*.partial' -o -name '*.untested*' -o -name '.*.lock' -o -name .lock; }
 
 "$retort" init --shape 2,32,2,1,64,300 --out model --seed 3 >/dev/null

@@ -3,26 +3,13 @@
 # sweep_test.sh RETORT: runs that fail are told from those that have a result; a sweep that is asked to stop passes that
 # on, and goes on where it was.
 set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 retort=$1
 stage=$(mktemp -d)
 job=
 trap '[[ -z $job ]] || kill -KILL "$job" 2>/dev/null || true; rm -rf "$stage"' EXIT
 cd "$stage"
 export XDG_CACHE_HOME=$stage/cache
-
-failures=0
-fail() {
-  printf 'FAILED %s\n' "$*"
-  failures=$((failures + 1))
-}
-# ends NAME STATUS PATTERN COMMAND...: the status, and a last line on standard error that matches.
-ends() {
-  local name=$1 wanted=$2 pattern=$3 status=0
-  shift 3
-  "$retort" "$@" >out 2>err || status=$?
-  [[ $status == "$wanted" ]] || fail "$name: status $status, wanted $wanted: $(tail -1 err)"
-  [[ -z $pattern ]] || tail -1 err | grep -qE -- "$pattern" || fail "$name: '$(tail -1 err)' does not match '$pattern'"
-}
 
 "$retort" init --shape 2,32,2,1,64,300 --out model --seed 3 >/dev/null
 for word in one two three four five six; do
