@@ -52,7 +52,7 @@ size_t EndOfElement(std::string_view text, size_t at) {
     if (depth == 0 && (c == ',' || c == ']')) return at;
     if (c == '}' || c == ']') --depth;
   }
-  return at;
+  return text.size();
 }
 
 // The end of the record that begins at `at`: the line break outside quotes.

@@ -47,6 +47,7 @@ TEST_F(RowFileTest, AListOfObjects) {
 
 TEST_F(RowFileTest, AListsFaultsNameTheirLine) {
   EXPECT_EQ(Fault("a.json", "[\n{\"text\": \"a\"}\n"), "a.json:2: the list of rows does not end");
+  EXPECT_EQ(Fault("a.json", "[{\"text\": \"a\\"), "a.json:1: the list of rows does not end");
   EXPECT_EQ(Fault("a.json", "[{\"text\": \"a\"},\n]"), "a.json:2: a row is missing behind a comma");
   EXPECT_NE(Fault("a.json", "[{}]\n{}").find("behind the list"), std::string::npos);
   EXPECT_EQ(Fault("a.json", "[1, {}]"), "a.json:1: a row must be a JSON object");
