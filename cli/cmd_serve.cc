@@ -108,6 +108,12 @@ void AddServe(CLI::App& app) {
       ->add_option("--context", s.engine.context,
                    "maximum tokens of a request, its answer included; 0: the model's maximum")
       ->check(CLI::Range(int64_t{0}, kMostCount));
+  s.engine.kept_tokens = -1;
+  command
+      ->add_option("--keep-prefixes", s.engine.kept_tokens,
+                   "tokens of earlier prompts kept for later ones that begin alike; -1: as many as "
+                   "the cache has room for")
+      ->check(CLI::Range(int64_t{-1}, kMostCount));
   flags->compute.Add(*command, true);
   command->callback([flags, key] {
     // An empty key would let everybody in, which is hardly what was meant.

@@ -60,7 +60,7 @@ struct Engine::State {
         tokenizer(t),
         options(Resolved(o, m.config)),
         ends(EndsOf(m, t)),
-        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens),
+        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens, options.kept_tokens),
         scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {}
 
   void Check(const GenerationRequest& request) const;
@@ -139,9 +139,13 @@ void Engine::State::Forward() {
 GenerationEvent Engine::State::Sample(size_t index) {
   const auto vocab = static_cast<size_t>(model.config.vocab);
   Stream& stream = *ready[index];
-  if (stream.size() == stream.prompt_tokens()) totals.prompt_tokens += stream.size();
+  if (stream.size() == stream.prompt_tokens()) {
+    totals.prompt_tokens += stream.size();
+    totals.reused_tokens += stream.reused();
+  }
   try {
     GenerationEvent event = stream.Next(std::span(logits).subspan(index * vocab, vocab), sampler);
+    event.reused_tokens = stream.reused();
     ++totals.generated_tokens;
     return event;
   } catch (...) {
@@ -153,6 +157,7 @@ void Engine::State::Compute(const std::vector<Scheduler::Piece>& pieces) {
   try {
     BuildBatch(pieces);
     Forward();
+    for (const Scheduler::Piece& piece : pieces) piece.stream->Share(cache);
   } catch (...) {
     const GenerationEvent failed = FailedWith(std::current_exception());
     for (const Scheduler::Piece& piece : pieces) events.emplace_back(piece.stream->id(), failed);
@@ -226,6 +231,11 @@ bool Engine::Step() {
   s.scheduler.Observe(seconds.count());
   for (const auto& [id, event] : s.events) s.Deliver(id, event);
   return true;
+}
+
+void Engine::ForgetPrefixes() {
+  RETORT_CHECK(state_->streams.empty(), "the model changes while streams are live");
+  state_->cache.ForgetPrefixes();
 }
 
 EngineCounts Engine::counts() const {

@@ -27,6 +27,8 @@ struct GenerationEvent {
   std::vector<int32_t> ids;  // new ids, including those of a stop text, but not the end token
   FinishReason finish = FinishReason::kNone;
   int32_t end_id = -1;  // the end token that ended the stream; -1: none
+  // Tokens of the prompt that had been read for other requests, and were not read again.
+  int64_t reused_tokens = 0;
   // With kFailed: what was thrown, by a step that this stream was part of or by its sampling.
   std::exception_ptr error;
 };
@@ -55,6 +57,10 @@ struct EngineOptions {
   int64_t cache_tokens = 0;
   int64_t prefill_tokens = 512;    // of prompts in one step; where they are cut may add two
   DType cache_type = DType::kF32;  // f32, f16 or bf16
+  // Beginnings of prompts that stay in the cache after the last request that used them, for later
+  // requests: at most so many tokens. Below 0: all that there is room for. 0: no request uses
+  // another's. More take more of the cache's memory into use.
+  int64_t kept_tokens = 4096;
   // Fewer prompt tokens in a step beside streams that generate, by the time that steps take (Pace):
   // for a server. The cuts that this makes show in the last bits of f32 and bf16 products.
   bool paced = false;
@@ -65,6 +71,7 @@ struct EngineCounts {
   int64_t cached_tokens = 0, cache_capacity = 0;  // tokens of live streams; tokens that fit
   int64_t cache_bytes = 0;
   int64_t prompt_tokens = 0, generated_tokens = 0;  // since the start, including end tokens
+  int64_t reused_tokens = 0;                        // of the prompts' tokens
   int64_t steps = 0;
   int64_t preempted = 0;  // times that a stream lost its pages and was read again
 };
@@ -75,7 +82,7 @@ struct EngineCounts {
 // Which streams a step computes is in runner/scheduler.h. A stream takes pages of the cache as it
 // needs them; it may lose them to an older one, and is then read again from its tokens. A stream's
 // inputs and random numbers do not depend on the other streams. Neither do its logits' bits in
-// int8 (docs/performance.md). In f32 and bf16 they may differ in their last bits, because a product
+// int8 (docs/performance.md), whatever the cache has of its prompt. In f32 and bf16 they may differ in their last bits, because a product
 // with more rows may add in another order.
 //
 // What a stream's sampling throws ends that stream alone, with kFailed. What the forward pass of a
@@ -96,6 +103,9 @@ class Engine {
   // One forward pass over the next tokens of the streams whose turn it is. False if there was
   // nothing to do.
   bool Step();
+  // Nothing that was read is used again: the weights are about to change. Requires that no request
+  // is live.
+  void ForgetPrefixes();
   EngineCounts counts() const;
   int64_t context() const;  // maximum tokens of a stream
 

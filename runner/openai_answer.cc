@@ -14,7 +14,8 @@ constexpr size_t kMostMessageBytes = 1000;  // messages quote requests, which ma
 Json UsageJson(const ApiUsage& usage) {
   return {{"prompt_tokens", usage.prompt_tokens},
           {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.reused_tokens}}}};
 }
 
 // called: the answer calls tools.

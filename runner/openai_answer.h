@@ -12,6 +12,7 @@ namespace retort {
 
 struct ApiUsage {
   int64_t prompt_tokens = 0, completion_tokens = 0;
+  int64_t reused_tokens = 0;  // of the prompt's (GenerationEvent)
 };
 
 struct ApiCall {

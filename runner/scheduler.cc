@@ -11,6 +11,9 @@ namespace {
 // Up to this many pages, a prompt begins if they are free, whatever others will need.
 constexpr int64_t kFewPages = 4;
 
+// Of so many prompts that wait, it is looked up what the cache has of them, to order them.
+constexpr size_t kLookedUp = 64;
+
 // Pages that the stream needs to have all its tokens read.
 int64_t Missing(const Stream& s) {
   return std::max<int64_t>(0, KvCache::PagesFor(s.size()) - std::ssize(s.pages.pages));
@@ -60,7 +63,8 @@ void Scheduler::Sort(const Streams& streams) {
     } else if (!oldest_) {
       oldest_ = stream.get();
     } else {
-      others_.push_back(stream.get());
+      const bool looked_up = others_.size() < kLookedUp;
+      others_.push_back({stream.get(), looked_up ? stream->MatchOf(cache_) : KvCache::Match{}});
     }
   }
 }
@@ -72,8 +76,12 @@ int64_t Scheduler::Budget() {
 
 void Scheduler::PlanOldest(const Streams& streams, int64_t budget) {
   Stream& s = *oldest_;
+  if (!s.begun() && !MayBegin(streams, s)) return;
+  s.Adopt(cache_);
   int64_t demand = 0;  // of the others, which are not read while no place is free
-  for (const Stream* other : others_) demand += places_ > 0 ? other->unread() : 0;
+  for (const Waiting& other : others_) {
+    if (places_ > 0 && !ReadsFor(s, other)) demand += other.unread();
+  }
   int64_t share = std::max(budget - std::min(budget, demand), (budget + 1) / 2);
   if (paced_ && s.unread() <= kShort) share = std::max(share, s.unread());
   const int64_t tokens = s.PieceOf(share);
@@ -81,26 +89,34 @@ void Scheduler::PlanOldest(const Streams& streams, int64_t budget) {
     const int64_t more = KvCache::PagesFor(s.read() + tokens) - std::ssize(s.pages.pages);
     if (tokens == s.unread() || more + generating_ > cache_.free_pages()) return;
   }
-  if (!s.begun() && !MayBegin(streams, s)) return;
   if (Reserve(streams, s, s.read() + tokens)) Add(s, tokens);
 }
 
 // These take free pages alone.
 void Scheduler::PlanOthers(const Streams& streams, int64_t budget) {
-  std::ranges::sort(others_, [](const Stream* a, const Stream* b) {
-    return a->unread() != b->unread() ? a->unread() < b->unread() : a->id() < b->id();
+  std::ranges::sort(others_, [](const Waiting& a, const Waiting& b) {
+    return a.unread() != b.unread() ? a.unread() < b.unread() : a.stream->id() < b.stream->id();
   });
   int64_t at_once = paced_ ? kShort : 0;
-  for (Stream* s : others_) {
-    const bool is_short = s->unread() <= at_once;
-    if (places_ == 0 || (!is_short && budget < std::min<int64_t>(2, s->unread()))) return;
+  for (const Waiting& waiting : others_) {
+    Stream* s = waiting.stream;
+    const bool is_short = waiting.unread() <= at_once;
+    if (places_ == 0 || (!is_short && budget < std::min<int64_t>(2, waiting.unread()))) return;
+    const auto reads = [&](const Piece& piece) { return ReadsFor(*piece.stream, waiting); };
+    if (!is_short && std::ranges::any_of(pieces_, reads)) continue;
     if (!s->begun() && !MayBegin(streams, *s)) continue;
+    s->Adopt(cache_);
     const int64_t tokens = s->PieceOf(is_short ? s->unread() : budget);
     if (!cache_.Extend(s->pages, s->read() + tokens)) continue;
     if (is_short) at_once -= tokens;
     budget -= tokens;
     Add(*s, tokens);
   }
+}
+
+// Whether the stream reads the page that the other needs next, and will let it have it.
+bool Scheduler::ReadsFor(const Stream& stream, const Waiting& other) const {
+  return cache_.keeps_prefixes() && stream.ReadsNextPageOf(*other.stream, other.match);
 }
 
 void Scheduler::Add(Stream& stream, int64_t tokens) {
@@ -110,28 +126,38 @@ void Scheduler::Add(Stream& stream, int64_t tokens) {
   if (stream.generates) --places_;
 }
 
+// Pages that would be free without these streams.
+int64_t Scheduler::FreeWithout(const Streams& streams,
+                               const std::function<bool(const Stream&)>& which) const {
+  std::vector<const PageTable*> tables;
+  for (const auto& s : streams) {
+    if (!s->pages.pages.empty() && which(*s)) tables.push_back(&s->pages);
+  }
+  return cache_.FreeWithout(tables);
+}
+
 bool Scheduler::MayBegin(const Streams& streams, const Stream& stream) const {
-  const int64_t need = Missing(stream), free = cache_.free_pages();
+  const int64_t need = Missing(stream) - stream.MatchOf(cache_).in_use;
+  const int64_t free = cache_.free_pages();
   if (need <= kFewPages && need <= free) return true;
-  int64_t held = 0, younger = 0;  // pages
-  int64_t wanted = 0;             // by those that are being read, and one for each that generates
+  int64_t held = 0;    // pages
+  int64_t wanted = 0;  // by those that are being read, and one for each that generates
   for (const auto& s : streams) {
     held += std::ssize(s->pages.pages);
-    if (s->id() > stream.id()) younger += std::ssize(s->pages.pages);
     wanted += s->generates ? 1 : s->begun() ? Missing(*s) : 0;
   }
   if (held == 0) return true;
   if (need + wanted + std::min(kFewPages, cache_.pages() / 8) <= free) return true;
-  return &stream == oldest_ && places_ > 0 && need <= free + younger;
+  return &stream == oldest_ && places_ > 0 &&
+         need <= FreeWithout(streams, [&](const Stream& s) { return s.id() > stream.id(); });
 }
 
 bool Scheduler::Reserve(const Streams& streams, Stream& stream, int64_t tokens) {
   if (cache_.Extend(stream.pages, tokens)) return true;
   const bool full = places_ == 0;
-  int64_t available = cache_.free_pages() + std::ssize(stream.pages.pages);
-  for (const auto& s : streams)
-    available += MayTake(stream, *s, full) ? std::ssize(s->pages.pages) : 0;
-  if (KvCache::PagesFor(tokens) > available) return false;  // nothing is taken in vain
+  const int64_t more = KvCache::PagesFor(tokens) - std::ssize(stream.pages.pages);
+  const auto may_take = [&](const Stream& s) { return MayTake(stream, s, full); };
+  if (more > FreeWithout(streams, may_take)) return false;  // nothing is taken in vain
   while (!cache_.Extend(stream.pages, tokens)) Preempt(*Victim(streams, stream, full));
   return true;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,9 @@ namespace retort {
 // A prompt is read up to its last piece without a place. That piece needs one of the `parallel`
 // places, because the stream generates from then on. The oldest goes on being read while no place
 // is free; the others wait.
+//
+// What the cache has of a prompt is not read again. A longer prompt waits while another reads the
+// page that it needs next, to take it from there.
 //
 // Pages are taken as tokens are read. If none is free, streams that generate, and the oldest
 // prompt, take those of the youngest stream that is younger than they are. It loses its place, and
@@ -49,12 +53,21 @@ class Scheduler {
   int64_t preempted() const { return preempted_; }  // streams that lost their pages, so far
 
  private:
+  struct Waiting {
+    Stream* stream;
+    KvCache::Match match;  // what the cache has of it
+    int64_t unread() const { return stream->unread() - match.pages * kPageTokens; }
+  };
+
   void Sort(const Streams& streams);
+  bool ReadsFor(const Stream& stream, const Waiting& other) const;
   int64_t Budget();
   void PlanOldest(const Streams& streams, int64_t budget);
   void PlanOthers(const Streams& streams, int64_t budget);
   void Add(Stream& stream, int64_t tokens);
   bool MayBegin(const Streams& streams, const Stream& stream) const;
+  int64_t FreeWithout(const Streams& streams,
+                      const std::function<bool(const Stream&)>& which) const;
   // Takes pages for the stream's first `tokens` tokens, if need be from others.
   bool Reserve(const Streams& streams, Stream& stream, int64_t tokens);
   static Stream* Victim(const Streams& streams, const Stream& stream, bool full);
@@ -69,7 +82,7 @@ class Scheduler {
   // Of the current step. Kept between steps, so that they allocate nothing.
   std::vector<Piece> pieces_;
   Stream* oldest_ = nullptr;     // the oldest stream that does not generate
-  std::vector<Stream*> others_;  // the other ones, the shortest first
+  std::vector<Waiting> others_;  // the other ones, those with least to read first
   int64_t places_ = 0;           // that are free
   int64_t generating_ = 0, prompt_tokens_ = 0;
 };

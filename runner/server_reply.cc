@@ -50,6 +50,7 @@ bool ServerReply::OnEvent(const GenerationEvent& event) {
     return false;
   }
   usage_.completion_tokens += static_cast<int64_t>(event.ids.size());
+  usage_.reused_tokens = event.reused_tokens;
   const std::vector<AnswerPart> parts = PartsOf(event, finish != FinishReason::kNone);
   if (finish == FinishReason::kNone && parser_ && parser_->ended()) finish = FinishReason::kStop;
   const bool ends = finish != FinishReason::kNone;

@@ -29,6 +29,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       tokens_(request_.prompt),
       ends_(ends),
       prompt_tokens_(static_cast<int64_t>(tokens_.size())),
+      prefix_(std::max<int64_t>(0, prompt_tokens_ - 2) / kPageTokens * kPageTokens),
       limit_(prompt_tokens_ + std::min(request_.sampling.max_tokens, context - prompt_tokens_)),
       ids_(IdsOf(tokenizer)),
       tokenizer_(tokenizer),
@@ -49,6 +50,32 @@ int64_t Stream::PieceOf(int64_t share) const {
   if (piece == prompt)
     piece += std::clamp<int64_t>(share - piece, 0, unread() - prompt);  // then generated tokens
   return piece;
+}
+
+std::span<const int32_t> Stream::prefix() const {
+  return std::span(tokens_).first(static_cast<size_t>(prefix_));
+}
+
+void Stream::Adopt(KvCache& cache) {
+  if (read_ != pages.shared * kPageTokens || pages.capacity() != read_) return;
+  const int64_t tokens = cache.Adopt(pages, prefix());
+  read_ += tokens;
+  if (size() == prompt_tokens_) reused_ += tokens;
+}
+
+KvCache::Match Stream::MatchOf(const KvCache& cache) const {
+  return cache.MatchOf(pages, prefix());
+}
+
+bool Stream::ReadsNextPageOf(const Stream& other, const KvCache::Match& match) const {
+  if (pages.prefix != match.node || other.read_ != other.pages.shared * kPageTokens) return false;
+  const int64_t page = other.pages.shared + match.pages;
+  const int64_t end = (page + 1) * kPageTokens;
+  if (end > prefix_ || end > other.prefix_) return false;
+  const auto tokens = [page](const Stream& stream) {
+    return stream.prefix().subspan(static_cast<size_t>(page * kPageTokens), kPageTokens);
+  };
+  return std::ranges::equal(tokens(*this), tokens(other));
 }
 
 void Stream::AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows) {

@@ -2,6 +2,8 @@
 // One request in progress: its tokens, its pages in the cache, and its decoded text.
 #pragma once
 
+#include <algorithm>
+#include <span>
 #include <vector>
 
 #include "runner/engine.h"
@@ -35,7 +37,23 @@ class Stream {
   // runs of one query each, as they were the first time.
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // All tokens are unread again: the stream has lost its pages.
-  void Forget() { read_ = 0; }
+  void Forget() { read_ = reused_ = 0; }
+
+  // The tokens whose pages other prompts may use, and this one theirs. At least two of the prompt
+  // are left to read, for what PieceOf says. Generated tokens are not among them: they are computed
+  // in another order of sums than those of a prompt.
+  std::span<const int32_t> prefix() const;
+  // Takes what the cache has of the prefix, if the stream has read whole pages only.
+  void Adopt(KvCache& cache);
+  KvCache::Match MatchOf(const KvCache& cache) const;
+  // Lets others use the pages of the prefix that are read.
+  void Share(KvCache& cache) {
+    cache.Share(pages, prefix().first(static_cast<size_t>(std::min(read_, prefix_))));
+  }
+  // True if this stream reads the page that the other would begin to read when it has adopted what
+  // matches.
+  bool ReadsNextPageOf(const Stream& other, const KvCache::Match& match) const;
+  int64_t reused() const { return reused_; }  // tokens of the prompt that were adopted
   // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
   // Requires unread() == 0.
   GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
@@ -52,9 +70,9 @@ class Stream {
   GenerationRequest request_;
   std::vector<int32_t> tokens_;  // the prompt and the sampled tokens
   std::vector<int32_t> ends_;
-  int64_t prompt_tokens_, limit_;
+  int64_t prompt_tokens_, prefix_, limit_;
   size_t ids_;  // those that the tokenizer has; the model's further rows are never sampled
-  int64_t read_ = 0;
+  int64_t read_ = 0, reused_ = 0;
   const Tokenizer& tokenizer_;
   StreamDecoder decoder_;
   ForcedBeginning forced_;

@@ -233,6 +233,32 @@ TEST_F(EngineTest, APreemptedStreamSaysWhatItSaysAlone) {
   }
 }
 
+// What an earlier request has left in the cache, or one beside it, does not change what is said.
+TEST_F(EngineTest, APromptThatIsInTheCacheSaysWhatItSaysAlone) {
+  std::vector<GenerationRequest> requests;
+  std::vector<Ids> alone;
+  for (int32_t i = 0; i < 12; ++i) {
+    Ids prompt = Prompt(100 + 7 * i, 0);  // longer and longer beginnings of one text
+    if (i % 3 == 0) prompt[70] = 3;       // but for these
+    requests.push_back({prompt, Most(12), {}});
+    EngineOptions options;
+    options.kept_tokens = 0;
+    Engine engine(*model_, nullptr, tokenizer_, options);
+    alone.push_back(Generate(engine, prompt, Most(12)).ids);
+    EXPECT_EQ(engine.counts().reused_tokens, 0);
+  }
+  EngineOptions options;
+  options.parallel = 3;
+  options.cache_tokens = 12 * kPageTokens;
+  Engine engine(*model_, nullptr, tokenizer_, options);
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<Generation> said = All(engine, requests);
+    for (size_t i = 0; i < said.size(); ++i) EXPECT_EQ(said[i].ids, alone[i]) << i;
+  }
+  EXPECT_GT(engine.counts().reused_tokens, engine.counts().prompt_tokens / 3);
+  EXPECT_EQ(engine.counts().cached_tokens, 0);  // of live streams
+}
+
 TEST_F(EngineTest, AShortPromptSpeaksInItsFirstStepBesideLongOnes) {
   EngineOptions options;
   options.prefill_tokens = 32;

@@ -69,6 +69,7 @@ void SampledAnswers::Submit(const Wanted& wanted, Answer& answer) {
 
 std::vector<SampledAnswers::Answer> SampledAnswers::Sample(const std::vector<Wanted>& wanted) {
   std::vector<Answer> answers(wanted.size());
+  engine_.ForgetPrefixes();  // a step has changed the weights
   for (size_t i = 0; i < wanted.size(); ++i) Submit(wanted[i], answers[i]);
   while (engine_.Step()) {
     if (error_) std::rethrow_exception(error_);
