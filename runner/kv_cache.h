@@ -62,8 +62,8 @@ class KvCache {
     int32_t node = PrefixTree::kRoot;  // of the tree, the last of them
   };
   Match MatchOf(const PageTable& table, std::span<const int32_t> tokens) const;
-  // The table's tokens begin with `tokens`, and are read: its whole pages go into the tree. Where the
-  // tree has them already, the table takes the tree's, and its own become free.
+  // The table's tokens begin with `tokens`, and are read: its whole pages go into the tree. Where
+  // the tree has them already, the table takes the tree's, and its own become free.
   void Share(PageTable& table, std::span<const int32_t> tokens);
   // Gives up all kept prefixes: the model has changed. Requires that no table has pages.
   void ForgetPrefixes();

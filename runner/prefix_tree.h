@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which pages of the cache hold the beginnings of prompts, so that a later prompt that begins in the
-// same way need not be read again.
+// Which pages of the cache hold the beginnings of prompts, so that a later prompt that begins in
+// the same way need not be read again.
 #pragma once
 
 #include <array>
