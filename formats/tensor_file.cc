@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "tensor/quant/quant.h"
 
 namespace retort {
 
@@ -19,6 +20,29 @@ const TensorEntry* TensorTable::Find(std::string_view name) const {
   const auto it = index_.find(name);
   return it == index_.end() ? nullptr : &entries_[it->second];
 }
+
+namespace {
+
+constexpr int64_t kPanel = 16;  // rows that are computed together
+
+// The values of a computed tensor, rounded to its format.
+std::shared_ptr<const std::vector<std::byte>> Computed(const TensorEntry& entry) {
+  const int64_t rows = entry.shape[0], cols = entry.shape[1];
+  const auto row_bytes = static_cast<size_t>(RowBytes(entry.format, cols));
+  auto out = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(rows) * row_bytes);
+  std::vector<float> panel(static_cast<size_t>(std::min(kPanel, rows) * cols));
+  for (int64_t begin = 0; begin < rows; begin += kPanel) {
+    const int64_t count = std::min(kPanel, rows - begin);
+    entry.computed->Rows(begin, count, panel.data());
+    for (int64_t r = 0; r < count; ++r) {
+      EncodeRow(entry.format, panel.data() + r * cols, cols,
+                out->data() + static_cast<size_t>(begin + r) * row_bytes);
+    }
+  }
+  return out;
+}
+
+}  // namespace
 
 Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shape) const {
   RETORT_CHECK(shape.size() >= 1 && shape.size() <= 3, "a weight has 1 to 3 dimensions");
@@ -35,9 +59,13 @@ Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shap
   }
   Bytes bytes = entry->bytes;
   std::shared_ptr<const void> owner = entry->file;
-  if (reinterpret_cast<uintptr_t>(bytes.data()) %
-          static_cast<uintptr_t>(TraitsOf(entry->format).alignment) !=
-      0) {
+  if (entry->computed) {
+    const auto values = Computed(*entry);
+    bytes = *values;
+    owner = values;
+  } else if (reinterpret_cast<uintptr_t>(bytes.data()) %
+                 static_cast<uintptr_t>(TraitsOf(entry->format).alignment) !=
+             0) {
     const auto copy = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
     bytes = *copy;
     owner = copy;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "formats/computed_tensor.h"
 #include "tensor/dtype.h"
 #include "tensor/weight.h"
 
@@ -25,6 +26,8 @@ struct TensorEntry {
   std::string other_type;  // the file's name of a type that no weight has: "I64", "NVFP4"
   Bytes bytes;             // empty for a type of unknown size
   Nf4Scales scales = {};   // of NF4 and FP4 (formats/bitsandbytes.h)
+  // Not null: `bytes` are the codes that the values are computed of (formats/packed_folder.h).
+  std::shared_ptr<const ComputedTensor> computed = nullptr;
   std::shared_ptr<const MappedFile> file;
 
   bool is_weight() const { return other_type.empty(); }
@@ -45,7 +48,8 @@ class TensorTable {
   const std::vector<TensorEntry>& entries() const { return entries_; }
   const TensorEntry* Find(std::string_view name) const;  // nullptr when absent
 
-  // The tensor as a weight, borrowed from the mapped file (copied if it is unaligned there).
+  // The tensor as a weight, borrowed from the mapped file (copied if it is unaligned there, or
+  // computed).
   // `shape` is what the caller expects: [rows, cols]; [cols] for a weight of one row; or [n, rows,
   // cols] for n consecutive matrices, as a weight of n * rows rows. Throws Error{kInput} with the
   // tensor's name when it is absent or has another shape, or when no weight has its type.

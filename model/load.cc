@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "base/machine.h"
 #include "base/text.h"
 #include "formats/bitsandbytes.h"
+#include "formats/packed_folder.h"
 #include "formats/safetensors.h"
 #include "model/spec/gguf_config.h"
 #include "model/store/run_folder.h"
@@ -240,15 +242,36 @@ class Loader {
   std::vector<const TensorSpec*> dropped_;
 };
 
+// The file's tensor that holds the blocks' first linear layer; null if there is none.
+const TensorEntry* FirstStored(const ModelFiles& files) {
+  for (const TensorSpec& spec : files.layout.tensors) {
+    const LinearSpec* linear = files.layout.LinearOf(spec);
+    if (linear && linear->adaptable()) return files.tensors.Find(StoredNames(files, spec).front());
+  }
+  return nullptr;
+}
+
+// Of a folder. Values that are computed are rounded to what config.json calls the weights' type.
+TensorTable TensorsOf(const Path& folder) {
+  const Json config = ReadJson(folder / "config.json");
+  const Json quantization = config.value("quantization_config", Json());
+  const Json type = config.value("dtype", config.value("torch_dtype", Json()));
+  const WeightFormat plain = type == "float16"   ? WeightFormat::kF16
+                             : type == "float32" ? WeightFormat::kF32
+                                                 : WeightFormat::kBF16;
+  return JoinPacked(JoinBitsandbytes(ReadSafetensorsFolder(folder)), quantization, plain);
+}
+
 }  // namespace
 
 WeightFormat ModelFiles::stored_format() const {
-  for (const TensorSpec& spec : layout.tensors) {
-    const LinearSpec* linear = layout.LinearOf(spec);
-    if (linear && linear->adaptable())
-      return tensors.Find(StoredNames(*this, spec).front())->format;
-  }
-  return WeightFormat::kF32;
+  const TensorEntry* first = FirstStored(*this);
+  return first ? first->format : WeightFormat::kF32;
+}
+
+bool ModelFiles::quantised() const {
+  const TensorEntry* first = FirstStored(*this);
+  return first && (first->computed || TraitsOf(first->format).block_elements > 1);
 }
 
 ModelFiles OpenModel(const Path& given) {
@@ -257,7 +280,7 @@ ModelFiles OpenModel(const Path& given) {
   files.path = path;
   if (std::filesystem::is_directory(path)) {
     files.config = ReadConfig(path);
-    files.tensors = JoinBitsandbytes(ReadSafetensorsFolder(path));
+    files.tensors = TensorsOf(path);
   } else {
     files.gguf = std::make_shared<const GgufFile>(ReadGguf(path));
     files.config = ConfigFromGguf(*files.gguf);

@@ -23,8 +23,9 @@ struct ModelFiles {
 
   // The stored type of the blocks' linear layers (of the first one).
   WeightFormat stored_format() const;
-  // Whether these are held in blocks: in a GGUF, or in a folder that bitsandbytes quantised.
-  bool quantised() const { return TraitsOf(stored_format()).block_elements > 1; }
+  // Whether these are held in blocks, in a GGUF or in a folder that bitsandbytes quantised, or are
+  // computed of a folder's codes and scales.
+  bool quantised() const;
 };
 
 // A run's folder stands for the model that was trained in it (model/store/run_folder.h). Checks

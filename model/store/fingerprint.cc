@@ -37,6 +37,12 @@ std::string DigestOf(const Nf4Scales& scales) {
   return " 4bit:" + Sha256(digests);
 }
 
+std::string DigestOf(const ComputedTensor& computed) {
+  std::string digests;
+  for (const Bytes source : computed.sources()) digests += " " + Sha256(source);
+  return " computed:" + Sha256(digests);
+}
+
 std::string HashOfAll(const ModelFiles& files, int threads) {
   const std::vector<const TensorEntry*> tensors = ByName(files);
   std::vector<Piece> pieces;
@@ -63,6 +69,7 @@ std::string HashOfAll(const ModelFiles& files, int threads) {
                 entry.type_name());
     for (; piece != pieces.end() && piece->tensor == t; ++piece) text += " " + piece->digest;
     text += DigestOf(entry.scales);
+    if (entry.computed) text += DigestOf(*entry.computed);
     text += "\n";
   }
   return Cat(kTree, Sha256(text));

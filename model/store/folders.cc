@@ -199,10 +199,8 @@ void WriteTrainedModelFiles(const Path& folder, const Model& model, const Path& 
 
 void CopyModelFiles(const Path& source, const Path& folder, const std::string& torch_dtype) {
   Json config = ReadJson(source / "config.json");
-  if (!torch_dtype.empty()) {
-    config["torch_dtype"] = torch_dtype;
-    config.erase("quantization_config");
-  }
+  config.erase("quantization_config");  // what is written beside it is not quantised
+  if (!torch_dtype.empty()) config["torch_dtype"] = torch_dtype;
   WriteTextAtomically(folder / "config.json", DumpJson(config, 2) + "\n");
   if (std::filesystem::exists(source / "generation_config.json")) {
     CopyFileAtomically(source / "generation_config.json", folder / "generation_config.json");

@@ -22,8 +22,8 @@ class BaseCheck : public ::testing::Test {
   // A copy of base/ with one bit of a tensor's last byte changed.
   Path Perturbed() {
     std::filesystem::copy(folder_ / "base", folder_ / "other");
-    const TensorEntry& entry =
-        *OpenModel(folder_ / "base").tensors.Find("model.layers.1.mlp.up_proj.weight");
+    const ModelFiles base = OpenModel(folder_ / "base");
+    const TensorEntry& entry = *base.tensors.Find("model.layers.1.mlp.up_proj.weight");
     std::string text = ReadText(folder_ / "other/model.safetensors");
     const auto end = entry.bytes.data() + entry.bytes.size() - entry.file->bytes().data();
     text[static_cast<size_t>(end - 4)] ^= 1;

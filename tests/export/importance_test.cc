@@ -3,6 +3,8 @@
 // by gguf_mix_test.cc.
 #include "export/importance.h"
 
+#include <nlohmann/json.hpp>
+
 #include "export/init_model.h"
 #include "formats/gguf.h"
 #include "tests/export/model_folder.h"
