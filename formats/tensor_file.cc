@@ -29,6 +29,11 @@ Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shap
     throw InputError(place, " is of type ", Quoted(entry->other_type),
                      ", which cannot be used as a weight");
   }
+  if (entry->is_int8()) {
+    throw InputError(place,
+                     " is of 8 bits by bitsandbytes; `retort export --to hf --type bf16` "
+                     "makes a folder of plain values, which can be used here");
+  }
   if (entry->shape != shape) {
     throw InputError(place, " has shape ", ShapeText(entry->shape), ", expected ",
                      ShapeText(shape));

@@ -25,10 +25,14 @@ struct TensorEntry {
   std::string other_type;  // the file's name of a type that no weight has: "I64", "NVFP4"
   Bytes bytes;             // empty for a type of unknown size
   Nf4Scales scales = {};   // of NF4 and FP4 (formats/bitsandbytes.h)
+  Tensor row_scales = {};  // of codes in bytes, which stand for f32 (DecodedInt8)
   std::shared_ptr<const MappedFile> file;
 
   bool is_weight() const { return other_type.empty(); }
-  std::string_view type_name() const { return is_weight() ? TraitsOf(format).name : other_type; }
+  bool is_int8() const { return static_cast<bool>(row_scales); }
+  std::string_view type_name() const {
+    return is_int8() ? "int8" : is_weight() ? TraitsOf(format).name : other_type;
+  }
 };
 
 // The tensors of one file or of a folder's shards, in the order of the file. Thread-safe once
@@ -48,7 +52,8 @@ class TensorTable {
   // The tensor as a weight, borrowed from the mapped file (copied if it is unaligned there).
   // `shape` is what the caller expects: [rows, cols]; [cols] for a weight of one row; or [n, rows,
   // cols] for n consecutive matrices, as a weight of n * rows rows. Throws Error{kInput} with the
-  // tensor's name when it is absent or has another shape, or when no weight has its type.
+  // tensor's name when it is absent or has another shape, or when no weight has its type, which
+  // codes of 8 bits have not.
   Weight Load(std::string_view name, const std::vector<int64_t>& shape) const;
 
  private:

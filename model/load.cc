@@ -176,14 +176,17 @@ class Loader {
 
   void PlaceMatrix(const TensorSpec& spec) {
     CheckFinite(files_, spec, backend_.pool());
-    Weight stored = FetchTensor(files_, spec, backend_.host_memory());
+    Weight stored = FetchTensor(files_, spec, backend_.host_memory(), &backend_.pool());
     if (options_.trainable) {
-      std::vector<float> values(static_cast<size_t>(stored.rows() * stored.cols()));
+      // Not set to 0 first: a device that counts would touch this memory otherwise.
+      const auto size = static_cast<size_t>(stored.rows() * stored.cols());
+      const auto values = std::make_unique_for_overwrite<float[]>(size);
       backend_.pool().For(stored.rows(), [&](int64_t r, int) {
-        DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
+        DecodeRow(stored, r, 0, stored.cols(), values.get() + r * stored.cols());
       });
       model_->Set(spec.target,
-                  Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
+                  Trained(spec.name, backend_.FromFloats({values.get(), size},
+                                                         {stored.rows(), stored.cols()})));
       return LetGo(spec);
     }
     const auto wanted = WantedFormat(LinearOf(spec), stored.format());
@@ -240,15 +243,25 @@ class Loader {
   std::vector<const TensorSpec*> dropped_;
 };
 
+// The file's tensor of the first linear layer of the blocks; null if there is none.
+const TensorEntry* FirstOfBlocks(const ModelFiles& files) {
+  for (const TensorSpec& spec : files.layout.tensors) {
+    const LinearSpec* linear = files.layout.LinearOf(spec);
+    if (linear && linear->adaptable()) return files.tensors.Find(StoredNames(files, spec).front());
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 WeightFormat ModelFiles::stored_format() const {
-  for (const TensorSpec& spec : layout.tensors) {
-    const LinearSpec* linear = layout.LinearOf(spec);
-    if (linear && linear->adaptable())
-      return tensors.Find(StoredNames(*this, spec).front())->format;
-  }
-  return WeightFormat::kF32;
+  const TensorEntry* first = FirstOfBlocks(*this);
+  return first ? first->format : WeightFormat::kF32;
+}
+
+std::string_view ModelFiles::stored_type() const {
+  const TensorEntry* first = FirstOfBlocks(*this);
+  return first ? first->type_name() : TraitsOf(WeightFormat::kF32).name;
 }
 
 ModelFiles OpenModel(const Path& given) {
@@ -298,12 +311,20 @@ void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& po
     return;
   }
   const TensorPlace place = PlaceOf(files, spec);
+  if (const TensorEntry& entry = *files.tensors.Find(place.name); entry.is_int8()) {
+    const auto* scales = entry.row_scales.data<float>();
+    return CheckFinite({scales, static_cast<size_t>(entry.row_scales.elements())},
+                       files.tensors.where(), Quoted(place.name));
+  }
   CheckFinite(FetchStored(files, spec), files.tensors.where(), Quoted(place.name), place.begin,
               pool);
 }
 
-Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
+Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory,
+                   ThreadPool* pool) {
   if (IsSplit(files, spec)) return JoinSplit(files, spec, memory);
+  if (const TensorEntry* entry = files.tensors.Find(PlaceOf(files, spec).name); entry->is_int8())
+    return DecodedInt8(*entry, memory, pool);
   Weight stored = FetchStored(files, spec);
   if (!files.gguf || spec.order.same()) return stored;
   return HuggingFaceOrder(stored, spec.order, memory);

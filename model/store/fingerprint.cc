@@ -28,12 +28,17 @@ std::vector<const TensorEntry*> ByName(const ModelFiles& files) {
   return out;
 }
 
-// " 4bit:" and a digest; "" if there are no scales beside the bytes.
-std::string DigestOf(const Nf4Scales& scales) {
+// " 4bit:" or " 8bit:" and a digest; "" if there are no scales beside the bytes.
+std::string DigestOfScales(const TensorEntry& entry) {
+  const auto digest = [](const Tensor& t) {
+    return Sha256(Bytes(t.raw(), static_cast<size_t>(t.bytes())));
+  };
+  if (entry.is_int8()) return " 8bit:" + digest(entry.row_scales);
+  const Nf4Scales& scales = entry.scales;
   if (!scales.absmax && !scales.codes) return "";
   std::string digests = Cat(scales.offset);
   for (const Tensor* t : {&scales.absmax, &scales.codes, &scales.nested_absmax})
-    digests += " " + Sha256(Bytes(t->raw(), static_cast<size_t>(t->bytes())));
+    digests += " " + digest(*t);
   return " 4bit:" + Sha256(digests);
 }
 
@@ -62,7 +67,7 @@ std::string HashOfAll(const ModelFiles& files, int threads) {
     text += Cat(entry.name.size(), " ", entry.name, " ", ShapeText(entry.shape), " ",
                 entry.type_name());
     for (; piece != pieces.end() && piece->tensor == t; ++piece) text += " " + piece->digest;
-    text += DigestOf(entry.scales);
+    text += DigestOfScales(entry);
     text += "\n";
   }
   return Cat(kTree, Sha256(text));
