@@ -100,10 +100,6 @@ void TrainingSession::MakeAdapter() {
          CheckAdapterBase(a.init, files_, static_cast<int>(recipe_.train.threads)))
       notes_.push_back(note);
     adapter_ = Adapter::Load(a.init, files_.layout, *backend_, {&files_});
-    if (!adapter_->config().parameters.empty())
-      throw InputError(a.init.string(),
-                       ": adapts stacked experts (target_parameters), which can be run "
-                       "and merged but not trained further; merge it and start from that");
     TakeInitialAdapter(*adapter_, files_.layout, recipe_.adapter);
   } else {
     adapter_ =
