@@ -8,6 +8,7 @@
 #include "model/store/base_check.h"
 #include "model/store/fingerprint.h"
 #include "session/initial_adapter.h"
+#include "session/run_facts.h"
 #include "session/run_inputs.h"
 #include "session/teaching.h"
 
@@ -181,6 +182,7 @@ RunSummary TrainingSession::Run(const Path& folder,
   options.logs = t.logs;
   options.chance_loss = std::log(static_cast<double>(files_.config.vocab));
   options.inputs = Inputs();
+  options.about = AboutRun(Describe(), data_.train.examples);
   return RunTraining(*trainer_, base_, options, hooks);
 }
 
