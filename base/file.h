@@ -28,6 +28,8 @@ class MappedFile {
  public:
   // Throws Error{kInput} with the path when the file cannot be opened.
   static std::shared_ptr<const MappedFile> Open(const Path& path);
+  // So many bytes of value 0 that are in no file and take no memory.
+  static std::shared_ptr<const MappedFile> Zeros(size_t size);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;

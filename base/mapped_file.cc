@@ -98,6 +98,16 @@ std::shared_ptr<const MappedFile> MappedFile::Open(const Path& path) {
   return out;
 }
 
+std::shared_ptr<const MappedFile> MappedFile::Zeros(size_t size) {
+  std::shared_ptr<MappedFile> out(new MappedFile);
+  if (size == 0) return out;
+  void* data = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED) throw Failure("no address space for ", size, " bytes: ", ErrnoText());
+  out->size_ = size;
+  out->data_ = static_cast<const std::byte*>(data);
+  return out;
+}
+
 MappedFile::~MappedFile() {
   if (size_ == 0) return;
   Unregister(data_);

@@ -4,24 +4,26 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/text.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "cli/progress.h"
+#include "cli/rate_progress.h"
 #include "eval/choice.h"
 #include "eval/exact.h"
+#include "eval/fields.h"
 #include "eval/loss.h"
+#include "eval/scope.h"
 
 namespace retort {
 namespace {
 
 struct EvalFlags {
-  std::string model, choices;
+  std::string model, choices, out_of_scope;
   AdapterFlags adapter;
   std::vector<std::string> data;
   std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error",
@@ -34,10 +36,12 @@ struct EvalFlags {
 struct Score {
   double value = 0;
   int64_t rows = 0, tokens = 0;
-  int64_t labels = 0;  // choice: that were chosen among
+  int64_t labels = 0;              // choice: that were chosen among
+  Json more = Json::object();      // what the metric has beside the value, for --json
+  std::vector<std::string> lines;  // the same for a person
 };
 
-// The data that the three metrics share.
+// The data that the metrics share.
 struct ScoredRows {
   const EvalFlags& flags;
   OpenedModel opened;
@@ -68,26 +72,6 @@ struct ScoredRows {
   }
 };
 
-// Updates the progress bar, with rows per second and the remaining time.
-class Progress {
- public:
-  explicit Progress(int64_t total) : bar_("eval"), total_(total) {}
-  void operator()(int64_t done) {
-    const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - begin_;
-    const double rate = static_cast<double>(done) / std::max(passed.count(), 1e-3);
-    if (done == 0) return;  // the rate is not known yet
-    bar_.Update(
-        done, total_,
-        Cat(CountText(rate), " rows/s  ",
-            DurationText(static_cast<double>(total_ - done) / std::max(rate, 1e-9)), " left"));
-  }
-
- private:
-  ProgressBar bar_;
-  int64_t total_;
-  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
-};
-
 Score LossScore(const ScoredRows& e) {
   ExampleOptions options;
   options.loss_on = ParseLossOn(e.flags.loss_on);
@@ -99,7 +83,7 @@ Score LossScore(const ScoredRows& e) {
   options.add_eos = !e.flags.no_eos;
   const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
-  Progress progress(set.examples.size());
+  RateProgress progress("eval", set.examples.size(), "rows");
   const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
                                        e.flags.batch_tokens, std::ref(progress));
   if (total.odd_row >= 0) {
@@ -108,6 +92,29 @@ Score LossScore(const ScoredRows& e) {
                   "adapter's activations overflow; try --compute f32");
   }
   return {total.mean(), set.rows - set.dropped, total.tokens};
+}
+
+std::string PercentText(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.2f %%", 100 * share);
+  return text;
+}
+
+// `rights`: whether each row is right, and the text of its answer.
+void AddScope(const std::string& label, const std::vector<std::pair<std::string, bool>>& rights,
+              Score& score) {
+  if (label.empty()) return;
+  ScopeCounts counts;
+  for (const auto& [answer, right] : rights) counts.Add(Strip(answer) == label, right);
+  if (counts.out_rows == 0)
+    return Note(Cat("note     --out-of-scope ", Quoted(label), ": no row has this answer"));
+  score.more["in_scope"] = counts.in_scope();
+  score.more["in_scope_rows"] = counts.in_rows;
+  score.more["out_of_scope_recall"] = counts.out_of_scope_recall();
+  score.more["out_of_scope_rows"] = counts.out_rows;
+  score.lines.push_back(Cat("in scope ", PercentText(counts.in_scope()), "  (", counts.in_rows,
+                            " rows), out of scope ", PercentText(counts.out_of_scope_recall()),
+                            "  (", counts.out_rows, " rows)"));
 }
 
 void NoteDropped(int64_t dropped, int64_t max_tokens) {
@@ -120,12 +127,53 @@ Score ExactScore(const ScoredRows& e) {
   options.over_length = ParseOverLength(e.flags.over_length);
   options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
   const std::vector<Answer> answers = e.Answers();
-  Progress progress(static_cast<int64_t>(answers.size()));
+  RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const ExactResult result =
       EvaluateExact(*e.opened.model, e.opened.adapter.get(), *e.opened.tokenizer, e.chat_or_null(),
                     answers, options, std::ref(progress));
   NoteDropped(result.dropped, e.max_tokens);
-  return {result.share(), result.rows, result.tokens};
+  Score score{result.share(), result.rows, result.tokens};
+  std::vector<std::pair<std::string, bool>> rights;
+  for (size_t i = 0; i < result.kept.size(); ++i)
+    rights.emplace_back(answers[result.kept[i]].text, result.matched[i]);
+  AddScope(e.flags.out_of_scope, rights, score);
+  return score;
+}
+
+Json CountsJson(const FieldCounts& c) {
+  return {{"precision", c.precision()}, {"recall", c.recall()}, {"f1", c.f1()},
+          {"right", c.right},           {"said", c.said},       {"wanted", c.wanted}};
+}
+
+std::string CountsText(const std::string& name, const FieldCounts& c) {
+  return Cat("  ", name, ": F1 ", PercentText(c.f1()), ", precision ", PercentText(c.precision()),
+             ", recall ", PercentText(c.recall()), "  (", c.wanted, " wanted)");
+}
+
+Score FieldsScore(const ScoredRows& e) {
+  FieldsOptions options;
+  options.max_tokens = e.max_tokens;
+  options.over_length = ParseOverLength(e.flags.over_length);
+  options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
+  const std::vector<Answer> answers = e.Answers();
+  RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
+  const FieldsResult result =
+      EvaluateFields(*e.opened.model, e.opened.adapter.get(), *e.opened.tokenizer, e.chat_or_null(),
+                     answers, options, std::ref(progress));
+  NoteDropped(result.dropped, e.max_tokens);
+  Score score{result.all.f1(), result.rows, result.tokens};
+  score.more = CountsJson(result.all);
+  score.more["whole"] = result.whole;
+  score.more["malformed"] = result.malformed;
+  Json& fields = score.more["fields"] = Json::object();
+  score.lines.push_back(CountsText("all fields", result.all));
+  for (const auto& [name, counts] : result.fields) {
+    fields[name] = CountsJson(counts);
+    score.lines.push_back(CountsText(name, counts));
+  }
+  score.lines.push_back(
+      Cat("  whole answers right: ", result.whole, "; no JSON object: ", result.malformed));
+  return score;
 }
 
 Score ChoiceScore(const ScoredRows& e) {
@@ -138,25 +186,35 @@ Score ChoiceScore(const ScoredRows& e) {
   const ChoiceTask task = MakeChoiceTask(e.Answers(), std::move(labels), *e.opened.tokenizer,
                                          e.chat_or_null(), options);
   NoteDropped(task.dropped, e.max_tokens);
-  Progress progress(static_cast<int64_t>(task.cases.size()));
+  RateProgress progress("eval", static_cast<int64_t>(task.cases.size()), "rows");
   const ChoiceResult result = EvaluateChoice(*e.opened.model, e.opened.adapter.get(), task.cases,
                                              e.flags.batch_tokens, std::ref(progress));
   const int64_t count = std::ssize(task.labels);
   if (e.flags.choices.empty())
     Note(Cat("note     chosen among the ", count,
              " labels that occur in the rows; --choices names all there are"));
-  return {result.share(), result.rows, result.tokens, count};
+  Score score{result.share(), result.rows, result.tokens, count};
+  std::vector<std::pair<std::string, bool>> rights;
+  for (size_t i = 0; i < task.cases.size(); ++i) {
+    const int32_t expected = task.cases[i].expected;
+    rights.emplace_back(task.labels[static_cast<size_t>(expected)], result.chosen[i] == expected);
+  }
+  AddScope(e.flags.out_of_scope, rights, score);
+  return score;
 }
 
 void Run(const EvalFlags& flags) {
   if (!flags.choices.empty() && flags.metric != "choice")
     throw InputError("--choices goes with --metric choice");
+  if (!flags.out_of_scope.empty() && flags.metric != "choice" && flags.metric != "exact")
+    throw InputError("--out-of-scope goes with --metric exact or choice");
   const ScoredRows e(flags);
   Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ",
            e.opened.backend->threads(), " threads"));
-  const Score score = flags.metric == "loss"    ? LossScore(e)
-                      : flags.metric == "exact" ? ExactScore(e)
-                                                : ChoiceScore(e);
+  const Score score = flags.metric == "loss"     ? LossScore(e)
+                      : flags.metric == "exact"  ? ExactScore(e)
+                      : flags.metric == "fields" ? FieldsScore(e)
+                                                 : ChoiceScore(e);
   if (score.rows == 0)
     throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ",
                      e.max_tokens);
@@ -168,13 +226,15 @@ void Run(const EvalFlags& flags) {
                    {"compute", std::string(NameOf(e.opened.compute))},
                    {"device", e.opened.backend->name()}};
     if (score.labels > 0) result["labels"] = score.labels;
+    result.update(score.more);
     return PrintJson(result);
   }
-  char value[32];
-  std::snprintf(value, sizeof value, flags.metric == "loss" ? "%.4f" : "%.2f %%",
-                flags.metric == "loss" ? score.value : 100 * score.value);
+  char loss[32];
+  std::snprintf(loss, sizeof loss, "%.4f", score.value);
+  const std::string value = flags.metric == "loss" ? loss : PercentText(score.value);
   PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens",
                 score.labels > 0 ? Cat(", ", score.labels, " labels") : "", ")"));
+  for (const std::string& line : score.lines) PrintLine(line);
 }
 
 }  // namespace
@@ -195,10 +255,14 @@ void AddEval(CLI::App& app) {
       ->add_option(
           "--metric", flags->metric,
           "loss: mean over the tokens that carry loss; exact: greedy generation equals the answer; "
-          "choice: the likeliest label is the answer")
-      ->check(CLI::IsMember({"loss", "exact", "choice"}));
+          "choice: the likeliest label is the answer; fields: F1 of the fields of answers that are "
+          "JSON objects")
+      ->check(CLI::IsMember({"loss", "exact", "choice", "fields"}));
   command->add_option("--choices", flags->choices,
                       "JSON list of labels (default: those in the data)");
+  command->add_option("--out-of-scope", flags->out_of_scope,
+                      "the label of rows that belong to none of the others, which are then counted "
+                      "by themselves");
   command->add_option("--format", flags->format,
                       "auto, messages, prompt_completion, alpaca, text or tokens");
   command->add_option("--template", flags->chat_template,

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/plan_check.h"
+#include "cli/plan_table.h"
 #include "cli/progress.h"
 #include "cli/rows_progress.h"
 #include "recipes/recipe_reader.h"
@@ -20,7 +21,7 @@ namespace {
 
 struct PlanFlags {
   std::string recipe;
-  std::vector<std::string> set;
+  std::vector<std::string> set, table;
   int rows = 3;
   bool no_time = false, json = false;
 };
@@ -94,6 +95,12 @@ LengthFacts OpenAndPrintLengths(const PlanFlags& flags, const Recipe& recipe,
 }
 
 void Run(const PlanFlags& flags) {
+  if (!flags.table.empty()) {
+    if (!flags.recipe.empty())
+      throw InputError("--table needs no recipe: --set a.b=VALUE sets what it is made for");
+    return ShowMemoryTable(flags.table, flags.set, flags.json);
+  }
+  if (flags.recipe.empty()) throw InputError("plan: name a recipe, or models with --table");
   const Recipe recipe = ReadRecipe(flags.recipe, flags.set);
   OpenedRecipe opened;
   const LengthFacts lengths = OpenAndPrintLengths(flags, recipe, opened);
@@ -130,7 +137,11 @@ void AddPlan(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "plan", "Show the memory, time, steps and row lengths of a training run without training");
   auto flags = std::make_shared<PlanFlags>();
-  command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)")->required();
+  command->add_option("recipe", flags->recipe, "recipe file (JSON with comments)");
+  command->add_option("--table", flags->table,
+                      "instead of a recipe, sizes of models: the memory that training each of them "
+                      "takes, in each format; a shape of `init` or the beginning of its name "
+                      "(qwen3), a folder that holds a config.json, or a GGUF file");
   command->add_option("--set", flags->set, "a.b=VALUE: overrides a key of the recipe")
       ->allow_extra_args(false);
   command->add_option("--rows", flags->rows, "training rows to show with their masks (default: 3)")

@@ -8,7 +8,7 @@
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
-#include "cli/progress.h"
+#include "cli/rate_progress.h"
 #include "model/store/target.h"
 #include "recipes/recipe_reader.h"
 #include "session/teaching.h"
@@ -37,12 +37,9 @@ Recipe RecipeOf(const TeachFlags& flags) {
 void FillCache(TeachingSession& session, const Recipe& recipe, bool json) {
   TeacherCacheSummary done;
   {
-    ProgressBar bar("teach");
-    const auto start = std::chrono::steady_clock::now();
+    RateProgress bar("teach", session.examples(), "rows");
     done = session.Cache([&](int64_t examples, int64_t tokens) {
-      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-      bar.Update(examples, session.examples(),
-                 Cat(CountText(static_cast<double>(tokens) / spent.count()), " tok/s"));
+      bar.Update(examples, {{Cat(CountText(static_cast<double>(tokens)), " tokens"), 2}});
     });
   }
   if (json) {
@@ -66,9 +63,8 @@ void FillCache(TeachingSession& session, const Recipe& recipe, bool json) {
 void WriteAnswers(TeachingSession& session, const TeachFlags& flags) {
   GeneratedAnswers done;
   {
-    ProgressBar bar("teach");
-    done = session.Generate(flags.out, flags.temperature,
-                            [&](int64_t rows) { bar.Update(rows, session.rows(), "rows"); });
+    RateProgress bar("teach", session.rows(), "rows");
+    done = session.Generate(flags.out, flags.temperature, std::ref(bar));
   }
   if (flags.json) {
     return PrintJson({{"out", flags.out},

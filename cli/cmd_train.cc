@@ -16,6 +16,7 @@
 #include "model/store/target.h"
 #include "recipes/recipe_reader.h"
 #include "session/session.h"
+#include "train/plot.h"
 
 namespace retort {
 namespace {
@@ -27,7 +28,7 @@ struct TrainFlags {
   std::vector<std::string> set;
   int64_t steps = 0;
   int threads = 0;
-  bool resume = false, json = false, no_plan = false;
+  bool resume = false, force = false, json = false, no_plan = false;
 };
 
 // What a person sees of a run while it is under way.
@@ -64,8 +65,8 @@ class TrainProgress {
   }
   // "step 20  held-out loss 0.31  exact 0.91"
   static std::string EvaluationText(const EvaluationPoint& point) {
-    std::string text = Cat("step ", point.step, "  held-out loss ", point.loss);
-    for (const auto& [name, value] : point.extras) text += Cat("  ", name, " ", value);
+    std::string text = Cat("step ", point.step, "  held-out loss ", ShortNumber(point.loss));
+    for (const auto& [name, value] : point.extras) text += Cat("  ", name, " ", ShortNumber(value));
     return text;
   }
 
@@ -166,15 +167,24 @@ std::string HeldOutText(const RunSummary& summary) {
   if (!summary.best) return "";
   const auto before = [&](const std::string& name) -> std::string {
     if (!summary.start) return "";
-    if (name == "loss") return Cat(" (", summary.start->loss, " before)");
+    if (name == "loss") return Cat(" (", ShortNumber(summary.start->loss), " before)");
     const auto found = std::ranges::find(summary.start->extras, name, &Extra::first);
-    return found == summary.start->extras.end() ? "" : Cat(" (", found->second, " before)");
+    return found == summary.start->extras.end() ? ""
+                                                : Cat(" (", ShortNumber(found->second), " before)");
   };
-  std::string text = Cat(", held-out loss ", summary.best->loss, before("loss"));
+  std::string text = Cat(", held-out loss ", ShortNumber(summary.best->loss), before("loss"));
   for (const auto& [name, value] : summary.best->extras)
-    text += Cat(", ", name, " ", value, before(name));
+    text += Cat(", ", name, " ", ShortNumber(value), before(name));
   if (summary.best->step != summary.steps) text += Cat(", at step ", summary.best->step);
   return text;
+}
+
+// The command that comes next.
+std::string NextText(const Recipe& recipe, const Path& folder) {
+  if (recipe.adapter.kind == "none")
+    return Cat("next: retort export ", folder.string(), " --out ", recipe.name,
+               ".gguf --type q8_0");
+  return Cat("next: retort merge --adapter ", folder.string(), " --out ", recipe.name, "-merged");
 }
 
 void PrintSummary(const RunSummary& summary, const TrainingSession& session, const Path& folder,
@@ -190,10 +200,11 @@ void PrintSummary(const RunSummary& summary, const TrainingSession& session, con
   PrintLine(Cat("trained ", summary.steps,
                 summary.early ? Cat(" of ", session.total_steps(), " steps (no better evaluation)")
                               : " steps",
-                " in ", DurationText(summary.seconds), ": loss ", summary.loss,
+                " in ", DurationText(summary.seconds), ": loss ", ShortNumber(summary.loss),
                 HeldOutText(summary), "\n  ", summary.trained.string(), "\n  ",
                 (folder / "report.html").string()));
   for (const std::string& note : summary.notes) PrintLine(Cat("  ", note));
+  if (summary.diverged.empty()) PrintLine(NextText(session.recipe(), folder));
 }
 
 // What follows a finished training: the exports, unless there is nothing worth exporting.
@@ -220,7 +231,13 @@ void RunFinished(const TrainFlags& flags, const Recipe& recipe, const Path& fold
 
 // What can be known before the model is read.
 void CheckPlaces(const TrainFlags& flags, const Recipe& recipe, const Path& folder) {
-  if (!flags.resume) RefuseUsedFolder(folder);
+  if (flags.force && flags.resume)
+    throw InputError("--force begins a run anew and --resume goes on with it: give one of them");
+  if (flags.force) {
+    RefuseOtherThanRun(folder);
+  } else if (!flags.resume) {
+    RefuseUsedFolder(folder);
+  }
   CheckTarget(folder / "recipe.json", TargetKind::kFile);
   CheckExports(recipe, folder);
 }
@@ -236,8 +253,9 @@ void TakeCheckpointing(const Path& folder, Recipe& recipe) {
 
 void Run(const TrainFlags& flags) {
   const Recipe given = RecipeOf(flags);
-  const Path folder = flags.run.empty() ? NumberedRunFolder(Path("runs") / given.name, flags.resume)
-                                        : Path(flags.run);
+  const bool last = flags.resume || flags.force;
+  const Path folder =
+      flags.run.empty() ? NumberedRunFolder(Path("runs") / given.name, last) : Path(flags.run);
   CheckPlaces(flags, given, folder);
   std::unique_ptr<FileLock> lock;
   if (std::filesystem::exists(folder)) lock = LockRunFolder(folder);
@@ -251,6 +269,7 @@ void Run(const TrainFlags& flags) {
   TrainingSession session(opened);
   const Recipe& recipe = session.recipe();
   if (!lock) lock = LockRunFolder(folder);
+  if (flags.force) RemoveRun(folder);
   if (Prepare(flags, session, folder) == FolderState::kFinished)
     return RunFinished(flags, recipe, folder);
 
@@ -278,7 +297,7 @@ void AddTrain(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--run", flags->run,
                       "the run's folder (default: runs/NAME, or runs/NAME-2 ... if there are runs; "
-                      "with --resume the last of these)");
+                      "with --resume or --force the last of these)");
   command->add_option("--steps", flags->steps, "as --set train.steps=N")
       ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_option("--device", flags->device,
@@ -289,6 +308,8 @@ void AddTrain(CLI::App& app) {
                       "as --set model.compute=...: auto, f32, bf16 or int8");
   command->add_flag("--no-plan", flags->no_plan, "do not count the memory first");
   command->add_flag("--resume", flags->resume, "continue from the last complete checkpoint");
+  command->add_flag("--force", flags->force,
+                    "begin anew in the folder of another run, which is removed first");
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });
 }

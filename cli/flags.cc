@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/threads.h"
+#include "cli/progress.h"
 #include "data/model_tokenizer.h"
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"
@@ -139,9 +140,15 @@ void CheckOutput() {
 
 // A note may show a row of the data: several lines, and long ones.
 void Note(const std::string& text) {
-  constexpr size_t kLongestLine = 1 << 20;
-  for (const std::string& line : Split(text, '\n')) {
-    std::cerr << OneLine(line, kLongestLine) << "\n";
+  constexpr size_t kLongestLine = 1 << 20, kIndent = 9;  // behind "weights  "
+  const auto width = static_cast<size_t>(TerminalWidth());
+  for (const std::string& given : Split(text, '\n')) {
+    const std::string line = OneLine(given, kLongestLine);
+    if (width == 0) {
+      std::cerr << line << "\n";
+      continue;
+    }
+    for (const std::string& piece : Wrapped(line, width - 1, kIndent)) std::cerr << piece << "\n";
   }
 }
 

@@ -31,12 +31,6 @@ std::string Bar(int64_t done, int64_t total, int width) {
   return out + std::string(static_cast<size_t>(width - drawn), ' ') + "▏ ";
 }
 
-int TerminalWidth() {
-  winsize size{};
-  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
-                                                                           : kUnknownWidth;
-}
-
 std::string Joined(const std::vector<ProgressItem>& items) {
   std::string out;
   for (const ProgressItem& item : items) out += "  " + item.text;
@@ -90,6 +84,33 @@ void ProgressBar::Update(int64_t done, int64_t total, const std::vector<Progress
 void ProgressBar::PrintLine(const std::string& line) {
   Clear();
   std::cerr << line << "\n";
+}
+
+int TerminalWidth() {
+  winsize size{};
+  if (::isatty(STDERR_FILENO) == 0) return 0;
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                           : kUnknownWidth;
+}
+
+std::vector<std::string> Wrapped(const std::string& line, size_t width, size_t indent) {
+  std::vector<std::string> pieces;
+  std::string left = line;
+  while (true) {
+    size_t columns = 0, end = 0, space = 0;  // `end`: of what fits; `space`: the last one in it
+    for (; end < left.size(); ++end) {
+      const bool begins = (static_cast<unsigned char>(left[end]) & 0xc0) != 0x80;
+      if (begins && columns == width) break;
+      columns += begins;
+      if (left[end] == ' ' && end >= indent + 1) space = end;
+    }
+    if (end == left.size() || width <= 2 * indent) break;
+    const size_t cut = left[end] == ' ' ? end : space > 0 ? space : end;
+    pieces.push_back(left.substr(0, cut));
+    left = std::string(indent, ' ') + left.substr(left[cut] == ' ' ? cut + 1 : cut);
+  }
+  pieces.push_back(left);
+  return pieces;
 }
 
 void ProgressBar::Clear() {

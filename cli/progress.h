@@ -44,6 +44,12 @@ class ProgressBar {
   std::chrono::steady_clock::time_point last_;
 };
 
+// The line in pieces of at most `width` columns, broken at spaces where there are some; those after
+// the first begin with `indent` spaces.
+std::vector<std::string> Wrapped(const std::string& line, size_t width, size_t indent);
+// Of the terminal that standard error is; 0 if it is none.
+int TerminalWidth();
+
 // "1:07:09", "3:04", "12 s"
 std::string DurationText(double seconds);
 // "1,234", "56.7k"

@@ -25,6 +25,9 @@ constexpr int64_t kPanelBytes = int64_t{4} << 20;  // of rows that are written t
 void RefuseGguf(const ModelFiles& source) {
   if (source.gguf)
     throw InputError(source.path.string(), ": prune needs a Hugging Face folder, not a GGUF");
+  if (source.quantised())
+    throw InputError(source.path.string(), ": prune needs plain weights, not ",
+                     source.stored_type(), "; `retort export --to hf --type bf16` makes them");
 }
 
 // The name and the kept rows and columns of one tensor.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/example_cache.h"
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstring>
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -198,15 +200,24 @@ void ExampleWriter::Finish(ExampleSet& set) {
   file_->Commit();
 }
 
-void RemoveOldCaches(const Path& folder) {
+void RemoveOldCaches(const Path& folder, uint64_t most) {
   RemoveLeftovers(folder);
   const auto now = std::filesystem::file_time_type::clock::now();
+  std::vector<std::pair<std::filesystem::file_time_type, Path>> caches;
   std::error_code problem, ignored;
   std::filesystem::directory_iterator at(folder, problem);
   for (const std::filesystem::directory_iterator end; !problem && at != end;
        at.increment(problem)) {
-    if (at->path().extension() == kEnding && at->last_write_time(ignored) + kUnused < now)
-      std::filesystem::remove(at->path(), ignored);
+    if (at->path().extension() == kEnding)
+      caches.emplace_back(at->last_write_time(ignored), at->path());
+  }
+  std::ranges::sort(caches, std::greater());
+  uint64_t taken = 0;
+  for (size_t i = 0; i < caches.size(); ++i) {
+    const auto& [used, path] = caches[i];
+    const uint64_t size = std::filesystem::file_size(path, problem);
+    if (!problem) taken += size;
+    if (used + kUnused < now || (i > 0 && taken > most)) std::filesystem::remove(path, ignored);
   }
 }
 

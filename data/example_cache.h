@@ -59,7 +59,12 @@ class ExampleWriter {
   std::vector<std::string> digests_;  // of what is in the file
 };
 
-// Removes what has not been used for a month from a folder of caches.
-void RemoveOldCaches(const Path& folder);
+// The caches of a folder may take so much together, or a single one of them more.
+inline constexpr uint64_t kMostCacheBytes = uint64_t{20} << 30;
+
+// Removes from a folder of caches what has not been used for a month and, where they take more than
+// `most` bytes, those that were not used for longest. The last one that was used stays, whatever
+// its size. Called before another one is written.
+void RemoveOldCaches(const Path& folder, uint64_t most = kMostCacheBytes);
 
 }  // namespace retort

@@ -40,13 +40,15 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
   std::vector<std::unique_ptr<Comparison>> comparisons;
   int64_t done = 0;
   std::exception_ptr error;
-  for (const Answer& answer : answers) {
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const Answer& answer = answers[i];
     const auto tokens =
         static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
     if (!AnswerFits(answer, tokens, engine.context(), options.over_length)) {
       ++result.dropped;
       continue;
     }
+    result.kept.push_back(i);
     Comparison& c = *comparisons.emplace_back(std::make_unique<Comparison>());
     c.wanted = std::string(Strip(answer.text));
     sampling.max_tokens = static_cast<int64_t>(c.wanted.size()) + kSpareTokens;

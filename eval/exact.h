@@ -21,6 +21,7 @@ struct ExactResult {
   int64_t matches = 0, rows = 0, dropped = 0;
   int64_t tokens = 0;         // generated
   std::vector<bool> matched;  // for the rows that were not dropped, in order
+  std::vector<size_t> kept;   // of these rows: the index of its answer
   double share() const {
     return rows > 0 ? static_cast<double>(matches) / static_cast<double>(rows) : 0;
   }

@@ -126,6 +126,14 @@ DenseConfig ShapeNamed(const std::string& shape) {
   return c;
 }
 
+std::vector<std::string> ShapeNames(const std::string& prefix) {
+  std::vector<std::string> names;
+  for (const NamedShape& s : kShapes) {
+    if (std::string_view(s.name).starts_with(prefix)) names.emplace_back(s.name);
+  }
+  return names;
+}
+
 void WriteInitialModel(const Path& out, const InitOptions& options) {
   InitOptions filled = options;
   CheckTarget(out, TargetKind::kFolder, {options.tokenizer});

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "model/spec/architecture.h"
 #include "tensor/dtype.h"
@@ -14,6 +15,8 @@ namespace retort {
 // untied head.
 // Throws Error{kInput} listing the names.
 DenseConfig ShapeNamed(const std::string& shape);
+// The named shapes that begin with `prefix`, smallest first within a family.
+std::vector<std::string> ShapeNames(const std::string& prefix);
 
 struct InitOptions {
   DenseConfig config;

@@ -17,6 +17,7 @@ namespace {
 constexpr std::string_view kState = ".quant_state.bitsandbytes__";
 constexpr int64_t kBlock = 64, kNested = 256;
 constexpr int64_t kMostBlock = 4096;
+constexpr float kOneStep = 1.0f / 127;  // of a code of 8 bits
 
 // Bytes of a mapped file as a tensor's storage, which nobody writes to.
 class FileBuffer : public Buffer {
@@ -164,16 +165,67 @@ class Group {
   std::shared_ptr<Memory> memory_ = MakeHostMemory();
 };
 
+constexpr std::string_view kRowMaxima = ".SCB", kRowFormat = ".weight_format";
+
+// Codes in bytes with the maximum of each row.
+class Int8 : public ComputedTensor {
+ public:
+  Int8(const TensorEntry& codes, const TensorEntry& maxima)
+      : codes_(codes.bytes), maxima_(maxima.bytes), cols_(codes.shape[1]) {}
+
+  // In bitsandbytes' order of operations.
+  void Rows(int64_t begin, int64_t count, float* out) const override {
+    for (int64_t r = begin; r < begin + count; ++r) {
+      float maximum;
+      std::memcpy(&maximum, maxima_.data() + r * int64_t{sizeof(maximum)}, sizeof(maximum));
+      for (int64_t c = r * cols_; c < (r + 1) * cols_; ++c) {
+        const auto code = static_cast<int8_t>(codes_[static_cast<size_t>(c)]);
+        *out++ = static_cast<float>(code) * maximum * kOneStep;
+      }
+    }
+  }
+  std::string_view type() const override { return "int8"; }
+  std::vector<Bytes> sources() const override { return {maxima_}; }
+
+ private:
+  Bytes codes_, maxima_;
+  int64_t cols_;
+};
+
+// A matrix of codes in bytes, of its tensor of maxima.
+TensorEntry JoinedInt8(const TensorTable& table, const TensorEntry& maxima) {
+  const std::string layer = maxima.name.substr(0, maxima.name.size() - kRowMaxima.size());
+  const std::string place = Cat(maxima.file->path().string(), ": tensor ", Quoted(maxima.name));
+  const TensorEntry* codes = table.Find(layer + ".weight");
+  if (!codes || codes->other_type != "I8" || codes->shape.size() != 2)
+    throw InputError(place, ": ", layer, ".weight must be a matrix of type I8 beside it");
+  const int64_t rows = codes->shape[0];
+  if (!maxima.is_weight() || maxima.format != WeightFormat::kF32 ||
+      maxima.bytes.size() != static_cast<size_t>(rows) * sizeof(float))
+    throw InputError(place, ": must be ", rows, " values of type F32, one for each row");
+  const TensorEntry* order = table.Find(Cat(layer, kRowFormat));
+  if (order && std::ranges::any_of(order->bytes, [](std::byte b) { return b != std::byte{0}; }))
+    throw InputError(place,
+                     ": its weight_format is not 0: codes that are not in rows are not read");
+  TensorEntry out = *codes;
+  out.format = WeightFormat::kF32;
+  out.other_type.clear();
+  out.computed = std::make_shared<Int8>(*codes, maxima);
+  return out;
+}
+
 }  // namespace
 
 TensorTable JoinBitsandbytes(TensorTable table) {
   std::map<std::string, TensorEntry, std::less<>> joined;
   std::set<std::string, std::less<>> others;
   for (const TensorEntry& entry : table.entries()) {
-    if (entry.name.ends_with(".SCB")) {
-      throw InputError(table.where(), ": tensor ", Quoted(entry.name),
-                       ": the folder is quantised to 8 bits by bitsandbytes, which is not read; in "
-                       "transformers, load it, call model.dequantize() and save it again");
+    if (entry.name.ends_with(kRowMaxima)) {
+      TensorEntry matrix = JoinedInt8(table, entry);
+      const std::string layer = matrix.name.substr(0, matrix.name.rfind('.'));
+      others.insert(Cat(layer, kRowMaxima));
+      others.insert(Cat(layer, kRowFormat));
+      joined.emplace(matrix.name, std::move(matrix));
     }
     if (entry.name.find(kState) == std::string::npos) continue;
     Group group(table, entry);

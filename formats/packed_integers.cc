@@ -109,6 +109,8 @@ class Gptq : public GroupedIntegers {
   }
   WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
 
+  std::string_view type() const override { return "gptq"; }
+
  private:
   // A word holds inputs of one output; the outputs of a panel lie side by side.
   void Codes(int64_t begin, int64_t count, float* out) const override {
@@ -144,6 +146,8 @@ class Awq : public GroupedIntegers {
     Use(zeros), Use(parts.Get(".scales"));
   }
   WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
+
+  std::string_view type() const override { return "awq"; }
 
  private:
   // A word holds eight outputs of one input, the even ones first.
@@ -200,6 +204,8 @@ class CompressedIntegers : public GroupedIntegers {
     Use(*zeros);
   }
   WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
+
+  std::string_view type() const override { return "packed integers"; }
 
  private:
   void Codes(int64_t begin, int64_t count, float* out) const override {

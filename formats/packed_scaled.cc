@@ -37,7 +37,8 @@ class Scaled : public ComputedTensor {
          std::optional<std::pair<int64_t, int64_t>> block)
       : codes_(codes.bytes),
         cols_(codes.shape[1]),
-        values_(ValuesOf(codes.type_name() == "I8")),
+        integers_(codes.type_name() == "I8"),
+        values_(ValuesOf(integers_)),
         scales_(scales, parts.place()) {
     const int64_t rows = codes.shape[0];
     sources_.push_back(scales.bytes);
@@ -80,12 +81,14 @@ class Scaled : public ComputedTensor {
       }
     }
   }
+  std::string_view type() const override { return integers_ ? "scaled int8" : "fp8"; }
   std::vector<Bytes> sources() const override { return sources_; }
   WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
 
  private:
   Bytes codes_, zeros_;
   int64_t cols_, rows_a_scale_ = 1, cols_a_scale_ = 1, grid_cols_ = 1;
+  bool integers_;
   std::array<float, 256> values_;
   ScaleTensor scales_;
   std::vector<Bytes> sources_;

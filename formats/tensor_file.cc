@@ -26,25 +26,32 @@ namespace {
 constexpr int64_t kPanel = 16;  // rows that are computed together
 
 // The values of a computed tensor, rounded to its format.
-std::shared_ptr<const std::vector<std::byte>> Computed(const TensorEntry& entry) {
+std::shared_ptr<const std::vector<std::byte>> Computed(const TensorEntry& entry, ThreadPool* pool) {
   const int64_t rows = entry.shape[0], cols = entry.shape[1];
   const auto row_bytes = static_cast<size_t>(RowBytes(entry.format, cols));
   auto out = std::make_shared<std::vector<std::byte>>(static_cast<size_t>(rows) * row_bytes);
-  std::vector<float> panel(static_cast<size_t>(std::min(kPanel, rows) * cols));
-  for (int64_t begin = 0; begin < rows; begin += kPanel) {
-    const int64_t count = std::min(kPanel, rows - begin);
-    entry.computed->Rows(begin, count, panel.data());
+  const auto compute = [&](int64_t panel, int) {
+    const int64_t begin = panel * kPanel, count = std::min(kPanel, rows - begin);
+    std::vector<float> values(static_cast<size_t>(count * cols));
+    entry.computed->Rows(begin, count, values.data());
     for (int64_t r = 0; r < count; ++r) {
-      EncodeRow(entry.format, panel.data() + r * cols, cols,
+      EncodeRow(entry.format, values.data() + r * cols, cols,
                 out->data() + static_cast<size_t>(begin + r) * row_bytes);
     }
+  };
+  const int64_t panels = (rows + kPanel - 1) / kPanel;
+  if (pool) {
+    pool->For(panels, compute);
+  } else {
+    for (int64_t panel = 0; panel < panels; ++panel) compute(panel, 0);
   }
   return out;
 }
 
 }  // namespace
 
-Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shape) const {
+Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shape,
+                         ThreadPool* pool) const {
   RETORT_CHECK(shape.size() >= 1 && shape.size() <= 3, "a weight has 1 to 3 dimensions");
   const TensorEntry* entry = Find(name);
   if (!entry) throw InputError(where_, ": tensor ", Quoted(name), " is missing");
@@ -60,7 +67,7 @@ Weight TensorTable::Load(std::string_view name, const std::vector<int64_t>& shap
   Bytes bytes = entry->bytes;
   std::shared_ptr<const void> owner = entry->file;
   if (entry->computed) {
-    const auto values = Computed(*entry);
+    const auto values = Computed(*entry, pool);
     bytes = *values;
     owner = values;
   } else if (reinterpret_cast<uintptr_t>(bytes.data()) %

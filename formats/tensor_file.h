@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/threads.h"
 #include "formats/computed_tensor.h"
 #include "tensor/dtype.h"
 #include "tensor/weight.h"
@@ -31,7 +32,9 @@ struct TensorEntry {
   std::shared_ptr<const MappedFile> file;
 
   bool is_weight() const { return other_type.empty(); }
-  std::string_view type_name() const { return is_weight() ? TraitsOf(format).name : other_type; }
+  std::string_view type_name() const {
+    return computed ? computed->type() : is_weight() ? TraitsOf(format).name : other_type;
+  }
 };
 
 // The tensors of one file or of a folder's shards, in the order of the file. Thread-safe once
@@ -52,8 +55,10 @@ class TensorTable {
   // computed).
   // `shape` is what the caller expects: [rows, cols]; [cols] for a weight of one row; or [n, rows,
   // cols] for n consecutive matrices, as a weight of n * rows rows. Throws Error{kInput} with the
-  // tensor's name when it is absent or has another shape, or when no weight has its type.
-  Weight Load(std::string_view name, const std::vector<int64_t>& shape) const;
+  // tensor's name when it is absent or has another shape, or when no weight has its type. What is
+  // computed is so by `pool`, if it is not null.
+  Weight Load(std::string_view name, const std::vector<int64_t>& shape,
+              ThreadPool* pool = nullptr) const;
 
  private:
   std::string where_;

@@ -26,11 +26,21 @@ double LoraScale(double alpha, int64_t rank, bool rslora);
 struct AdapterSite {
   AdapterSite(const std::string& a_name, Tensor a_value, const std::string& b_name, Tensor b_value,
               float s)
-      : a(a_name, std::move(a_value)), b(b_name, std::move(b_value)), scale(s) {}
+      : AdapterSite(std::make_shared<Parameter>(a_name, std::move(a_value)), b_name,
+                    std::move(b_value), s) {}
+  // With an A that other sites may have too.
+  AdapterSite(std::shared_ptr<Parameter> shared_a, const std::string& b_name, Tensor b_value,
+              float s)
+      : held_a(std::move(shared_a)), a(*held_a), b(b_name, std::move(b_value)), scale(s) {}
 
-  Parameter a, b;  // [R,in], [out,R]
+  const std::shared_ptr<Parameter> held_a;
+  Parameter& a;  // [R,in]
+  Parameter b;   // [out,R]
   float scale;
   int64_t rank = 0;
+  // Of a tensor that is named (AdapterConfig::parameters), not of a module. An expert's gate and up
+  // are parts of one tensor, so they share A.
+  bool of_parameter = false;
   std::unique_ptr<Parameter> magnitude;  // [out], or null
   std::unique_ptr<Parameter> bias;       // [out], added times `scale`; or null
   Tensor start_a, minus_start_b;         // A0 and -B0 as A and B, or empty
@@ -76,6 +86,12 @@ struct AdapterTensor {
   struct Experts {
     int64_t expert = 0, count = 0, first_row = 0, rows = 0;
   } experts = {};
+
+  bool of_experts() const { return form == Form::kExpertA || form == Form::kExpertB; }
+  // Of a tensor of rank 2: where the parameter's value [r,c] is in the file's matrix of `file_cols`
+  // columns, and for those of experts that matrix's shape.
+  int64_t PlaceInFile(int64_t r, int64_t c, int64_t file_cols) const;
+  std::vector<int64_t> ShapeOfExperts() const;
 };
 
 // What an adapter may need of its base: `files` for initial values and for initialisations that are

@@ -23,11 +23,6 @@ std::string ModuleOfTensor(const TensorSpec& spec) {
 // "model.layers.0.mlp.experts" of "model.layers.0.mlp.experts.down_proj"
 std::string ModuleOfParameter(const std::string& name) { return name.substr(0, name.rfind('.')); }
 
-// The tensor as transformers keeps it.
-const std::string& ParameterOf(const TensorSpec& spec) {
-  return spec.stacked.name.empty() ? spec.name : spec.stacked.name;
-}
-
 // Whether the module or one that it is part of has a name with one of these ends.
 bool IsInModule(const std::string& module, const std::string& member) {
   for (size_t end = module.size(); end != std::string::npos && end > 0;
@@ -136,8 +131,7 @@ void AdapterBuilder::AddParameters() {
     if (!stacked && !(linear && linear->use == LinearUse::kRouter)) return false;
     bool any = false;
     for (const std::string& member : config_.parameters) {
-      const std::string& name = ParameterOf(spec);
-      if (name != member && !name.ends_with("." + member)) continue;
+      if (!NamesParameter(member, ParameterOf(spec))) continue;
       found.insert(member);
       any = true;
     }
@@ -153,7 +147,7 @@ void AdapterBuilder::AddParameters() {
   }
   for (const std::string& member : config_.parameters) {
     if (!found.contains(member))
-      throw InputError(Key("parameters", "target_parameters"), ": ", Quoted(member),
+      throw InputError(Key("target_parameters", "target_parameters"), ": ", Quoted(member),
                        " is no tensor of stacked experts or a router of this model");
   }
 }
@@ -163,15 +157,24 @@ void AdapterBuilder::AddParameterSite(const TensorSpec& spec, bool inner) {
   const LinearSpec& linear = layout_.linears[id];
   if (out_->sites_[id] || config_.dora || config_.lora_bias || TakesPartOfBase(config_.start))
     throw InputError(
-        Key("parameters", "target_parameters"), " of ", linear.name,
+        Key("target_parameters", "target_parameters"), " of ", linear.name,
         " stands beside what it does not go together with: a module of the same name as "
         "target, DoRA, lora_bias, PiSSA or OLoRA");
+  if (purpose_ == For::kNew && config_.dropout > 0)
+    throw InputError(Key("target_parameters", "target_parameters"),
+                     " and adapter.dropout do not go together: the change of a tensor has no input "
+                     "to leave values out of; leave adapter.dropout out");
   LinearSpec parameter = linear;
   parameter.name = ParameterOf(spec);
   const int64_t rank = targets_.RankOf(parameter);
+  auto& a = parameter_a_[{parameter.name, spec.expert}];
+  const bool first = !a;
+  if (first) {
+    a = std::make_shared<Parameter>(Cat(kPeftPrefix, linear.name, ".lora_A"),
+                                    Begin({rank, linear.cols}));
+  }
   auto site = std::make_unique<AdapterSite>(
-      Cat(kPeftPrefix, linear.name, ".lora_A"), Begin({rank, linear.cols}),
-      Cat(kPeftPrefix, linear.name, ".lora_B"), Begin({linear.rows, rank}),
+      a, Cat(kPeftPrefix, linear.name, ".lora_B"), Begin({linear.rows, rank}),
       static_cast<float>(LoraScale(targets_.AlphaOf(parameter), rank, config_.rslora)));
   const std::string key =
       Cat(kPeftPrefix, ModuleOfParameter(parameter.name), inner ? ".base_layer" : "");
@@ -181,11 +184,14 @@ void AdapterBuilder::AddParameterSite(const TensorSpec& spec, bool inner) {
     place = {spec.expert, spec.experts, spec.stacked.begin % rows, rows};
   }
   site->rank = rank;
-  out_->tensors_.push_back({.key = key + ".lora_A.weight",
-                            .parameter = &site->a,
-                            .shape = {rank, linear.cols},
-                            .form = AdapterTensor::Form::kExpertA,
-                            .experts = place});
+  site->of_parameter = true;
+  if (first) {
+    out_->tensors_.push_back({.key = key + ".lora_A.weight",
+                              .parameter = &site->a,
+                              .shape = {rank, linear.cols},
+                              .form = AdapterTensor::Form::kExpertA,
+                              .experts = place});
+  }
   out_->tensors_.push_back({.key = key + ".lora_B.weight",
                             .parameter = &site->b,
                             .shape = {linear.rows, rank},

@@ -3,8 +3,10 @@
 // a file is to fill.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/adapter.h"
@@ -46,6 +48,8 @@ class AdapterBuilder {
   AdapterTargets targets_;
   For purpose_ = For::kNew;
   std::unique_ptr<Adapter> out_;
+  // The factors A of named tensors, by name and expert.
+  std::map<std::pair<std::string, int64_t>, std::shared_ptr<Parameter>> parameter_a_;
 };
 
 }  // namespace retort

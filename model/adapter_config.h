@@ -41,7 +41,7 @@ struct AdapterConfig {
   // embedding (trainable_token_indices).
   std::map<std::string, std::vector<int64_t>> tokens;
   // Tensors of stacked experts that have an adapter for each expert, and of routers, by the ends of
-  // their names (target_parameters). Only read.
+  // their names (target_parameters).
   std::vector<std::string> parameters;
   // How A and B begin: "kaiming" (A uniform, B zero), "gaussian", or with a part of W, which is
   // taken out of it: "pissa" (arXiv 2404.02948), "pissa_niter_N", "olora" (arXiv 2406.01775).

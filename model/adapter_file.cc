@@ -76,27 +76,11 @@ std::vector<int64_t> ShapeInFile(const AdapterTensor& t, const TensorEntry* entr
   dims.reserve(2);
   for (int i = 0; i < shape.rank(); ++i) dims.push_back(shape[i]);
   if (t.form == AdapterTensor::Form::kTransposed) std::swap(dims[0], dims[1]);
-  if (t.form == AdapterTensor::Form::kExpertA) dims[0] *= t.experts.count;
-  if (t.form == AdapterTensor::Form::kExpertB) dims = {t.experts.rows, dims[1] * t.experts.count};
+  if (t.of_experts()) dims = t.ShapeOfExperts();
   if (!t.start || !entry) return dims;
   std::vector<int64_t> doubled = dims;
   doubled[t.form == AdapterTensor::Form::kAbove ? 0 : 1] *= 2;
   return entry->shape == doubled ? doubled : dims;
-}
-
-// Where the parameter's value [r,c] is in the file's matrix.
-int64_t PlaceInFile(const AdapterTensor& t, int64_t r, int64_t c, int64_t file_cols) {
-  const AdapterTensor::Experts& e = t.experts;
-  switch (t.form) {
-    case AdapterTensor::Form::kTransposed:
-      return c * file_cols + r;
-    case AdapterTensor::Form::kExpertA:
-      return (e.expert * t.shape[0] + r) * file_cols + c;
-    case AdapterTensor::Form::kExpertB:
-      return (e.first_row + r) * file_cols + c * e.count + e.expert;
-    default:
-      return r * file_cols + c;
-  }
 }
 
 // Decodes a file's tensors, keeping the last one: the factors of experts share theirs.
@@ -113,7 +97,7 @@ class TensorReader {
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < cols; ++c) {
         out[static_cast<size_t>(r * cols + c)] =
-            values_[static_cast<size_t>(PlaceInFile(t, r, c, shape.back()))];
+            values_[static_cast<size_t>(t.PlaceInFile(r, c, shape.back()))];
       }
     }
     return out;
@@ -137,6 +121,24 @@ class TensorReader {
 };
 
 }  // namespace
+
+int64_t AdapterTensor::PlaceInFile(int64_t r, int64_t c, int64_t file_cols) const {
+  switch (form) {
+    case Form::kTransposed:
+      return c * file_cols + r;
+    case Form::kExpertA:
+      return (experts.expert * shape[0] + r) * file_cols + c;
+    case Form::kExpertB:
+      return (experts.first_row + r) * file_cols + c * experts.count + experts.expert;
+    default:
+      return r * file_cols + c;
+  }
+}
+
+std::vector<int64_t> AdapterTensor::ShapeOfExperts() const {
+  if (form == Form::kExpertA) return {shape[0] * experts.count, shape[1]};
+  return {experts.rows, shape[1] * experts.count};
+}
 
 void Adapter::Read(const TensorTable& table, Backend& backend) {
   const std::map<std::string, std::string> keys = KeysOf(table);

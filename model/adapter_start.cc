@@ -2,6 +2,7 @@
 #include "model/adapter_start.h"
 
 #include <cmath>
+#include <set>
 
 #include "base/random.h"
 #include "model/load.h"
@@ -98,10 +99,12 @@ void StartAdapter(Adapter& adapter, const Layout& layout, uint64_t seed, Backend
     RETORT_CHECK(base.files, start, " without the base's weights");
     TakePartsOfBase(adapter, layout, seed, backend, *base.files);
   }
+  std::set<const Parameter*> started;
   for (size_t i = 0; i < layout.linears.size(); ++i) {
     AdapterSite* site = adapter.at(static_cast<LinearId>(i));
     if (!site) continue;
-    if (!TakesPartOfBase(start)) StartSite(*site, layout.linears[i], start, seed, backend);
+    if (!TakesPartOfBase(start) && started.insert(&site->a).second)
+      StartSite(*site, layout.linears[i], start, seed, backend);
     if (!site->magnitude) continue;
     RETORT_CHECK(base.model, site->magnitude->name, " begins as the norms of the base's rows");
     site->magnitude->value = AdaptedNorms(*site, base.model->linears[i].frozen(), backend);

@@ -91,6 +91,14 @@ Error MatchesNothing(const char* key, const std::string& member, const Layout& l
 
 }  // namespace
 
+const std::string& ParameterOf(const TensorSpec& spec) {
+  return spec.stacked.name.empty() ? spec.name : spec.stacked.name;
+}
+
+bool NamesParameter(const std::string& member, const std::string& parameter) {
+  return parameter == member || parameter.ends_with("." + member);
+}
+
 AdapterTargets::AdapterTargets(const AdapterConfig& config)
     : config_(config),
       targets_(config.targets.begin(), config.targets.end()),
@@ -165,10 +173,16 @@ void AdapterTargets::CheckPatterns(const char* key, Patterns<Number>& patterns,
                                    const Layout& layout) {
   for (auto& entry : patterns) {
     WholeRegex& pattern = entry.first;
-    const bool used = std::ranges::any_of(layout.linears, [&](const LinearSpec& linear) {
+    const bool of_layer = std::ranges::any_of(layout.linears, [&](const LinearSpec& linear) {
       return pattern.Matches(linear.name) && Has(linear);
     });
-    if (used) continue;
+    const bool of_parameter = std::ranges::any_of(layout.tensors, [&](const TensorSpec& spec) {
+      const std::string& name = ParameterOf(spec);
+      return std::ranges::any_of(config_.parameters, [&](const std::string& member) {
+        return NamesParameter(member, name) && pattern.Matches(name);
+      });
+    });
+    if (of_layer || of_parameter) continue;
     const std::string whole = pattern.pattern();
     throw InputError(key, ": ", Quoted(whole.substr(8, whole.size() - 9)),
                      " matches the end of no name of a layer with an adapter; names are such as ",

@@ -15,6 +15,11 @@
 
 namespace retort {
 
+// The name of the tensor as transformers keeps it, which may hold all experts' of a layer.
+const std::string& ParameterOf(const TensorSpec& spec);
+// Whether a member of AdapterConfig::parameters means it.
+bool NamesParameter(const std::string& member, const std::string& parameter);
+
 // Compiles the configuration's expressions once. They are Python's, as PEFT reads them: each must
 // match a layer's whole name.
 class AdapterTargets {

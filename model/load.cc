@@ -149,9 +149,9 @@ Weight JoinSplit(const ModelFiles& files, const TensorSpec& spec, Memory& memory
 }
 
 // As stored: a whole tensor, or one expert's slice of one.
-Weight FetchStored(const ModelFiles& files, const TensorSpec& spec) {
+Weight FetchStored(const ModelFiles& files, const TensorSpec& spec, ThreadPool* pool = nullptr) {
   const TensorPlace place = PlaceOf(files, spec);
-  const Weight stored = files.tensors.Load(place.name, place.shape);
+  const Weight stored = files.tensors.Load(place.name, place.shape, pool);
   return spec.is_matrix() ? stored.RowRange(place.begin, spec.shape[0]) : stored;
 }
 
@@ -178,14 +178,17 @@ class Loader {
 
   void PlaceMatrix(const TensorSpec& spec) {
     CheckFinite(files_, spec, backend_.pool());
-    Weight stored = FetchTensor(files_, spec, backend_.host_memory());
+    Weight stored = FetchTensor(files_, spec, backend_.host_memory(), &backend_.pool());
     if (options_.trainable) {
-      std::vector<float> values(static_cast<size_t>(stored.rows() * stored.cols()));
+      // Not set to 0 first: a device that counts would touch this memory otherwise.
+      const auto size = static_cast<size_t>(stored.rows() * stored.cols());
+      const auto values = std::make_unique_for_overwrite<float[]>(size);
       backend_.pool().For(stored.rows(), [&](int64_t r, int) {
-        DecodeRow(stored, r, 0, stored.cols(), values.data() + r * stored.cols());
+        DecodeRow(stored, r, 0, stored.cols(), values.get() + r * stored.cols());
       });
       model_->Set(spec.target,
-                  Trained(spec.name, backend_.FromFloats(values, {stored.rows(), stored.cols()})));
+                  Trained(spec.name, backend_.FromFloats({values.get(), size},
+                                                         {stored.rows(), stored.cols()})));
       return LetGo(spec);
     }
     const auto wanted = WantedFormat(LinearOf(spec), stored.format());
@@ -274,6 +277,11 @@ bool ModelFiles::quantised() const {
   return first && (first->computed || TraitsOf(first->format).block_elements > 1);
 }
 
+std::string_view ModelFiles::stored_type() const {
+  const TensorEntry* first = FirstStored(*this);
+  return first ? first->type_name() : TraitsOf(WeightFormat::kF32).name;
+}
+
 ModelFiles OpenModel(const Path& given) {
   const Path path = ModelAt(given);
   ModelFiles files;
@@ -321,13 +329,14 @@ void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& po
     return;
   }
   const TensorPlace place = PlaceOf(files, spec);
-  CheckFinite(FetchStored(files, spec), files.tensors.where(), Quoted(place.name), place.begin,
-              pool);
+  CheckFinite(FetchStored(files, spec, &pool), files.tensors.where(), Quoted(place.name),
+              place.begin, pool);
 }
 
-Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory) {
+Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory,
+                   ThreadPool* pool) {
   if (IsSplit(files, spec)) return JoinSplit(files, spec, memory);
-  Weight stored = FetchStored(files, spec);
+  Weight stored = FetchStored(files, spec, pool);
   if (!files.gguf || spec.order.same()) return stored;
   return HuggingFaceOrder(stored, spec.order, memory);
 }

@@ -23,6 +23,8 @@ struct ModelFiles {
 
   // The stored type of the blocks' linear layers (of the first one).
   WeightFormat stored_format() const;
+  // Its name; of values that are computed, that of what they are computed of.
+  std::string_view stored_type() const;
   // Whether these are held in blocks, in a GGUF or in a folder that bitsandbytes quantised, or are
   // computed of a folder's codes and scales.
   bool quantised() const;
@@ -49,7 +51,9 @@ void CheckFinite(const ModelFiles& files, const TensorSpec& spec, ThreadPool& po
 // A matrix of the model in Hugging Face's row order: borrowed from the mapped file, or a copy in
 // `memory` if a GGUF interleaves its rows or splits the matrix, which is f32 then if it is stored
 // in blocks. Resolves tied heads and stacked experts.
-Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory);
+// One of 8 bits is decoded to f32, by `pool` if that is not null.
+Weight FetchTensor(const ModelFiles& files, const TensorSpec& spec, Memory& memory,
+                   ThreadPool* pool = nullptr);
 // The values of a bias or a gain, in the same order. A gain includes any offset that the folder's
 // stored values leave out.
 std::vector<float> FetchVector(const ModelFiles& files, const TensorSpec& spec);

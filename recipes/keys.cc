@@ -1,90 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/keys.h"
 
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
 #include "export/gguf_mix.h"
+#include "recipes/key_values.h"
 #include "tensor/quant/format.h"
 
 namespace retort {
 namespace {
 
-constexpr const char* kAllLinear = "all-linear";
-
 // Above these a number is a slip, or takes memory and time that nobody has.
 constexpr double kMostRank = 1 << 16, kMostAlpha = 1e6, kMostLayers = 1 << 20,
                  kMostTokens = 1 << 26, kMostRows = 1 << 16, kMostParts = 1 << 14, kMostSteps = 1e9,
                  kMostRate = 100;
-
-// One Store and one Load for each type of a recipe's members.
-
-void Store(const Json& v, const Path&, bool& out) { out = v.get<bool>(); }
-void Store(const Json& v, const Path&, int64_t& out) {
-  out = static_cast<int64_t>(v.get<double>());  // the shape ensures an integer that fits
-}
-void Store(const Json& v, const Path&, double& out) { out = v.get<double>(); }
-void Store(const Json& v, const Path&, std::string& out) { out = v.get<std::string>(); }
-void Store(const Json& v, const Path& folder, Path& out) {
-  out = std::filesystem::absolute(folder / Path(v.get<std::string>())).lexically_normal();
-}
-void Store(const Json& v, const Path&, std::vector<std::string>& out) {
-  out = v.get<std::vector<std::string>>();
-}
-void Store(const Json& v, const Path&, std::vector<int64_t>& out) {
-  out.clear();
-  for (const Json& one : v) out.push_back(static_cast<int64_t>(one.get<double>()));
-}
-void Store(const Json& v, const Path&, std::map<std::string, int64_t>& out) {
-  out.clear();
-  for (const auto& [name, one] : v.items()) out[name] = static_cast<int64_t>(one.get<double>());
-}
-void Store(const Json& v, const Path&, std::map<std::string, double>& out) {
-  out = v.get<std::map<std::string, double>>();
-}
-void Store(const Json& v, const Path&, ModuleMatch& out) {
-  out = {};
-  if (v.is_array())
-    out.suffixes = v.get<std::vector<std::string>>();
-  else if (v != kAllLinear)
-    out.regex = v.get<std::string>();
-}
-void Store(const Json& v, const Path& folder, DataSource& out) {
-  Store(v.is_object() ? v["path"] : v, folder, out.path);
-  if (v.is_object() && v.contains("weight")) out.weight = v["weight"].get<double>();
-}
-void Store(const Json& v, const Path& folder, std::vector<DataSource>& out) {
-  out.clear();
-  for (const Json& one : v.is_array() ? v : Json::array({v})) {
-    Store(one, folder, out.emplace_back());
-  }
-}
-
-Json Load(bool v) { return v; }
-Json Load(int64_t v) { return v; }
-Json Load(double v) {  // writes 32, not 32.0
-  if (v == std::floor(v) && std::abs(v) < 1e15) return static_cast<int64_t>(v);
-  return v;
-}
-Json Load(const std::string& v) { return v; }
-Json Load(const Path& v) { return v.empty() ? Json() : Json(v.string()); }
-Json Load(const std::vector<std::string>& v) { return v; }
-Json Load(const std::vector<int64_t>& v) { return v; }
-template <class Number>
-Json Load(const std::map<std::string, Number>& v) {
-  Json object = Json::object();
-  for (const auto& [name, one] : v) object[name] = Load(one);
-  return object;
-}
-Json Load(const ModuleMatch& v) { return v.regex.empty() ? Json(v.suffixes) : Json(v.regex); }
-Json Load(const std::vector<DataSource>& v) {
-  Json list = Json::array();
-  for (const DataSource& source : v) {
-    list.push_back({{"path", source.path.string()}, {"weight", Load(source.weight)}});
-  }
-  return v.empty() ? Json() : list;
-}
 
 // NOLINTBEGIN(performance-unnecessary-value-param): the strings are moved from.
 template <class Field>
@@ -93,8 +23,8 @@ RecipeKey MakeKey(std::string name, Field field, Shapes shapes, std::string help
           .help = std::move(help),
           .shapes = std::move(shapes),
           .store = [field](const Json& v, const Path& folder,
-                           Recipe& r) { Store(v, folder, field(r)); },
-          .load = [field](const Recipe& r) -> Json { return Load(field(r)); }};
+                           Recipe& r) { StoreValue(v, folder, field(r)); },
+          .load = [field](const Recipe& r) -> Json { return LoadValue(field(r)); }};
 }
 // NOLINTEND(performance-unnecessary-value-param)
 
@@ -121,7 +51,9 @@ RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) 
     else
       store(v, folder, r);
   };
-  key.load = [field](const Recipe& r) { return field(r) == 0 ? Json("auto") : Load(field(r)); };
+  key.load = [field](const Recipe& r) {
+    return field(r) == 0 ? Json("auto") : LoadValue(field(r));
+  };
   return key;
 }
 
@@ -150,7 +82,7 @@ std::vector<RecipeKey> AdapterKeys() {
       "The linear layers that get an adapter: \"all-linear\", a list of the last parts of "
       "their names, or a regex matched against the whole name.");
   targets.load = [load = targets.load](const Recipe& r) {
-    return r.adapter.targets.empty() ? Json(kAllLinear) : load(r);
+    return r.adapter.targets.empty() ? Json(kAllLinearTargets) : load(r);
   };
   return {
       MakeKey(KEY(adapter.kind), {ChoiceShape({"lora", "none"})},
@@ -178,6 +110,11 @@ std::vector<RecipeKey> AdapterKeys() {
              MakeKey(KEY(adapter.alpha_pattern),
                      {PositiveMapShape("an object of alphas by names or expressions", kMostAlpha)},
                      "Other alphas for some layers, named as in rank_pattern.")),
+      Unless([](const Recipe& r) { return r.adapter.target_parameters.empty(); },
+             MakeKey(KEY(adapter.target_parameters), {ListShape("a list of suffixes")},
+                     "Tensors of stacked experts that get an adapter for each expert, and of "
+                     "routers, by the ends of their names: mlp.experts.gate_up_proj. With targets "
+                     "none, these alone.")),
       Unless([](const Recipe& r) { return !r.adapter.dora; },
              MakeKey(KEY(adapter.dora), {BoolShape()},
                      "DoRA: the norm of each row of an adapted weight is trained by itself.")),
@@ -222,7 +159,7 @@ std::vector<RecipeKey> DataKeys() {
   cache.store = [](const Json& v, const Path& folder, Recipe& r) {
     const auto text = v.get<std::string>();
     Path path;
-    Store(v, folder, path);
+    StoreValue(v, folder, path);
     r.data.cache = text == "auto" || text == "none" ? text : path.string();
   };
   return {
@@ -361,7 +298,7 @@ std::vector<RecipeKey> TrainKeys() {
     if (v.is_string())
       r.train.threads = 0;
     else
-      Store(v, folder, r.train.threads);
+      StoreValue(v, folder, r.train.threads);
   };
   threads.load = [](const Recipe& r) {
     return r.train.threads == 0 ? Json("all") : Json(r.train.threads);
@@ -442,11 +379,13 @@ std::vector<RecipeKey> TrainKeys() {
              MakeKey(KEY(train.logs), {ListShape("a list of logs", {"csv", "tensorboard"})},
                      "Files beside metrics.jsonl: metrics.csv, or TensorBoard's events.")),
       Unless([](const Recipe& r) { return r.train.eval_metrics.empty(); },
-             MakeKey(KEY(train.eval_metrics), {ListShape("a list of metrics", {"exact", "choice"})},
+             MakeKey(KEY(train.eval_metrics),
+                     {ListShape("a list of metrics", {"exact", "choice", "fields"})},
                      "What is measured on held-out rows beside their loss: exact (answers equal to "
-                     "the row's) or choice (the likeliest of all labels).")),
+                     "the row's), choice (the likeliest of all labels) or fields (F1 of the fields "
+                     "of answers that are JSON objects).")),
       Unless([](const Recipe& r) { return r.train.best_by == "loss"; },
-             MakeKey(KEY(train.best_by), {ChoiceShape({"loss", "exact", "choice"})},
+             MakeKey(KEY(train.best_by), {ChoiceShape({"loss", "exact", "choice", "fields"})},
                      "The figure of the evaluation whose weights are kept.")),
       Unless([](const Recipe& r) { return r.train.early_stop == 0; },
              MakeKey(KEY(train.early_stop), {IntegerShape(0, kMostSteps)},

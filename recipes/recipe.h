@@ -46,13 +46,17 @@ struct GivenKeys {
   bool operator==(const GivenKeys&) const { return true; }
 };
 
+inline constexpr const char* kNoTargets = "none";  // adapter.targets for parameters alone
+
 struct AdapterRecipe {
   std::string kind = "lora";  // lora | none (train every weight)
   int64_t rank = 16;
   double alpha = 32;
-  double dropout = 0;           // [0, 1)
-  ModuleMatch targets;          // empty: "all-linear", every linear layer of the blocks
-  ModuleMatch exclude;          // removed from the targets
+  double dropout = 0;   // [0, 1)
+  ModuleMatch targets;  // empty: "all-linear", every linear layer of the blocks
+  ModuleMatch exclude;  // removed from the targets
+  // model/adapter_config.h. With them, targets may be kNoTargets.
+  std::vector<std::string> target_parameters;
   std::vector<int64_t> layers;  // the only layers with an adapter; empty: all
   // Other ranks and alphas of some layers (model/adapter_config.h).
   std::map<std::string, int64_t> rank_pattern;
@@ -171,9 +175,9 @@ struct TrainRecipe {
   int64_t checkpoint_every = 100;               // steps; 0: only at the end
   int64_t keep = 2;                             // number of newest checkpoints to keep
   int64_t eval_every = 0;                       // steps; 0: only at the end
-  std::vector<std::string> eval_metrics;        // exact, choice: measured beside the loss
+  std::vector<std::string> eval_metrics;        // exact, choice, fields: beside the loss
   std::vector<std::string> logs;                // csv, tensorboard: written beside metrics.jsonl
-  std::string best_by = "loss";                 // loss | exact | choice
+  std::string best_by = "loss";                 // loss | exact | choice | fields
   int64_t early_stop = 0;                       // evaluations without a better one; 0: off
   int64_t samples = 0;                          // held-out prompts answered at each evaluation
 

@@ -159,6 +159,7 @@ class Reader {
                        " must be the name of a folder, without '/'; --run takes a path");
     }
     CheckStepSize(r);
+    CheckTargets(r);
     if (r.adapter.kind == "none" && r.model.weights == "nf4") {
       throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
                        "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
@@ -223,6 +224,13 @@ class Reader {
                        ": 'train.optimizer' sgd needs 'train.lr': its steps are of no fixed size, "
                        "so there is no default");
     }
+  }
+
+  // No target is an adapter of parameters alone.
+  void CheckTargets(const Recipe& r) const {
+    if (r.adapter.targets.regex != kNoTargets || !r.adapter.target_parameters.empty()) return;
+    throw InputError(WhereOf("adapter.targets"),
+                     ": 'adapter.targets' none needs 'adapter.target_parameters'");
   }
 
   // A step's rows are in memory together.

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "eval/choice.h"
 #include "eval/exact.h"
+#include "eval/fields.h"
 #include "eval/sample.h"
 #include "session/session.h"
 
@@ -30,6 +31,14 @@ double TrainingSession::Measure(const std::string& metric) const {
     options.cache_type = CacheTypeFor(compute());
     return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
         .share();
+  }
+  if (metric == "fields") {
+    FieldsOptions options;
+    options.max_tokens = recipe_.data.max_tokens;
+    options.over_length = over_length;
+    options.cache_type = CacheTypeFor(compute());
+    return EvaluateFields(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
+        .all.f1();
   }
   ChoiceOptions options;
   options.max_tokens = recipe_.data.max_tokens;

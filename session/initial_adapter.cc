@@ -54,7 +54,8 @@ void RefuseOtherLayers(const Adapter& adapter, const Layout& layout, const Adapt
   if (!recipe.given.contains("layers")) wanted.layers = adapter.config().layers;
   AdapterTargets targets(wanted);
   for (size_t id = 0; id < layout.linears.size(); ++id) {
-    const bool has = adapter.at(static_cast<LinearId>(id)) != nullptr;
+    const AdapterSite* site = adapter.at(static_cast<LinearId>(id));
+    const bool has = site && !site->of_parameter;
     if (targets.Has(layout.linears[id]) == has) continue;
     const char* key = given.contains("targets")   ? "targets"
                       : given.contains("exclude") ? "exclude"
@@ -76,6 +77,8 @@ AdapterConfig AdapterConfigOf(const AdapterRecipe& recipe) {
   config.rslora = recipe.rslora;
   config.targets = recipe.targets.suffixes;
   if (!recipe.targets.regex.empty()) config.target_pattern = recipe.targets.regex;
+  if (recipe.targets.regex == kNoTargets) config.target_pattern = "";
+  config.parameters = recipe.target_parameters;
   config.exclude = recipe.exclude.suffixes;
   config.exclude_pattern = recipe.exclude.regex;
   config.layers = recipe.layers;
@@ -97,6 +100,7 @@ void TakeInitialAdapter(Adapter& adapter, const Layout& layout, AdapterRecipe& r
   RefuseOther(recipe, "rslora", recipe.rslora, config.rslora);
   RefuseOther(recipe, "rank_pattern", recipe.rank_pattern, config.ranks);
   RefuseOther(recipe, "alpha_pattern", recipe.alpha_pattern, config.alphas);
+  RefuseOther(recipe, "target_parameters", recipe.target_parameters, config.parameters);
   RefuseOther(recipe, "dora", recipe.dora, config.dora);
   RefuseOther(recipe, "lora_bias", recipe.lora_bias, config.lora_bias);
   RefuseOther(recipe, "bias", recipe.bias, config.bias);

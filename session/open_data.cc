@@ -47,7 +47,7 @@ std::vector<double> WeightsOf(const Rows& rows) {
 }
 
 bool Differ(const std::vector<double>& weights) {
-  return std::ranges::count(weights, weights[0]) < std::ssize(weights);
+  return !weights.empty() && std::ranges::count(weights, weights[0]) < std::ssize(weights);
 }
 
 // Says how often the rows of each source are drawn, if their weights differ.

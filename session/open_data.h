@@ -35,9 +35,6 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const O
 // The recipe with the folders of adapters where it names those of runs.
 Recipe WithAdapterFolders(Recipe recipe);
 
-// The recipe with the folders of adapters where it names those of runs.
-Recipe WithAdapterFolders(Recipe recipe);
-
 // All that a recipe names, read and checked, except weights. Nothing of it changes later, so that
 // several sessions may use it, one after the other.
 struct OpenedRecipe {

@@ -8,6 +8,7 @@
 #include "model/store/base_check.h"
 #include "model/store/fingerprint.h"
 #include "session/initial_adapter.h"
+#include "session/run_facts.h"
 #include "session/run_inputs.h"
 #include "session/teaching.h"
 
@@ -100,10 +101,6 @@ void TrainingSession::MakeAdapter() {
          CheckAdapterBase(a.init, files_, static_cast<int>(recipe_.train.threads)))
       notes_.push_back(note);
     adapter_ = Adapter::Load(a.init, files_.layout, *backend_, {&files_});
-    if (!adapter_->config().parameters.empty())
-      throw InputError(a.init.string(),
-                       ": adapts stacked experts (target_parameters), which can be run "
-                       "and merged but not trained further; merge it and start from that");
     TakeInitialAdapter(*adapter_, files_.layout, recipe_.adapter);
   } else {
     adapter_ =
@@ -185,6 +182,7 @@ RunSummary TrainingSession::Run(const Path& folder,
   options.logs = t.logs;
   options.chance_loss = std::log(static_cast<double>(files_.config.vocab));
   options.inputs = Inputs();
+  options.about = AboutRun(Describe(), data_.train.examples);
   return RunTraining(*trainer_, base_, options, hooks);
 }
 

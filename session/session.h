@@ -82,7 +82,8 @@ class TrainingSession {
   // Reads the held-out answers if a metric or a sample needs them.
   void OpenHeldOut();
   Evaluation EvaluateHeldOut() const;
-  double Measure(const std::string& metric) const;  // "exact" or "choice", on held-out rows
+  double Measure(
+      const std::string& metric) const;  // "exact", "choice" or "fields", on held-out rows
   std::vector<Sample> TakeSamples() const;
   const ChatTemplate* chat() const { return data_.chat ? &*data_.chat : nullptr; }
   RunInputs Inputs() const;

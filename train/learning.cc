@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/strings.h"
+#include "train/plot.h"
 
 namespace retort {
 namespace {
@@ -47,7 +48,8 @@ std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now,
   }
   const bool little_gain = !(now.loss < (1 - kLeastGain) * first_loss);
   if (little_gain || (short_answers && likely < kLeastLikely)) {
-    notes.push_back(Cat("little was learnt: loss ", now.loss, " on ", rows, " rows, ", first_loss,
+    notes.push_back(Cat("little was learnt: loss ", ShortNumber(now.loss), " on ", rows, " rows, ",
+                        ShortNumber(first_loss),
                         " at the first step; try more train.epochs, a higher train.lr, a smaller "
                         "train.batch_tokens, or look at the rows"));
   }
@@ -57,7 +59,8 @@ std::vector<std::string> LearningNotes(double first_loss, const Evaluation& now,
 std::optional<std::string> NoGainNote(double before, double lowest) {
   if (lowest < before) return std::nullopt;
   return Cat(
-      "nothing was learnt that held-out rows show: their lowest loss is ", lowest, ", and ", before,
+      "nothing was learnt that held-out rows show: their lowest loss is ", ShortNumber(lowest),
+      ", and ", ShortNumber(before),
       " before the first step; try another train.lr, more train.epochs, or look at the rows");
 }
 
@@ -86,13 +89,16 @@ std::optional<std::string> LossWatch::Divergence(double chance) const {
   const size_t window = std::clamp<size_t>(losses_.size() / 10, 1, kLevelSteps);
   const double start = Mean(losses_.data(), window),
                end = Mean(losses_.data() + losses_.size() - window, window);
-  if (end > kRisen * start + kMargin) return Cat("the loss rose from ", start, " to ", end);
+  if (end > kRisen * start + kMargin)
+    return Cat("the loss rose from ", ShortNumber(start), " to ", ShortNumber(end));
   if (last_norm_ == 0 && end > kSmallLoss * chance)
-    return Cat("the gradient is 0 at a loss of ", end, ", so no step can change anything any more");
+    return Cat("the gradient is 0 at a loss of ", ShortNumber(end),
+               ", so no step can change anything any more");
   const bool guesses = cross_entropy_ && end >= kNearChance * chance;
   if (guesses &&
       (start < kBelowChance * chance || peak_ > kPeakOverChance * std::max(start, chance)))
-    return Cat("the loss is ", end, ", no better than guessing among all tokens (", chance, ")");
+    return Cat("the loss is ", ShortNumber(end), ", no better than guessing among all tokens (",
+               ShortNumber(chance), ")");
   return std::nullopt;
 }
 

@@ -4,16 +4,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 
 #include "base/strings.h"
 
 namespace retort {
 namespace {
 
-constexpr double kWidth = 720, kHeight = 240, kLeft = 64, kRight = 16, kTop = 16, kBottom = 30;
+constexpr double kWidth = 720, kHeight = 240, kLeft = 64, kRight = 16, kTop = 16, kBottom = 44;
 constexpr size_t kMostPoints = 1500;  // per curve; more are not visible
 constexpr size_t kMostValues = 12;    // points that are marked with their values
-constexpr double kFarApart = 20;      // largest over smallest value from which the axis is log
+constexpr double kFarApart = 8;       // largest over smallest value from which the axis is log
+constexpr double kManyPowers = 3000;  // the same, from which only powers of ten have a tick
+constexpr double kLowest = 0.01;      // share of the values below a logarithmic axis
 
 double Fixed(double v) { return std::round(v * 100) / 100; }
 
@@ -24,6 +27,23 @@ double RoundStep(double range, int parts) {
     if (m * power >= raw) return m * power;
   }
   return 10 * power;
+}
+
+// The value that kLowest of those above 0 are below; 0 if there are none. No marked point is below.
+double LowEnd(const std::vector<PlotCurve>& curves) {
+  std::vector<double> values;
+  double least_dot = std::numeric_limits<double>::infinity();
+  for (const PlotCurve& c : curves) {
+    for (const PlotPoint& p : c.points) {
+      if (p.y > 0) values.push_back(p.y);
+      if (p.y > 0 && c.dots) least_dot = std::min(least_dot, p.y);
+    }
+  }
+  if (values.empty()) return 0;
+  const auto at =
+      values.begin() + static_cast<int64_t>(kLowest * static_cast<double>(values.size()));
+  std::ranges::nth_element(values, at);
+  return std::min(*at, least_dot);
 }
 
 }  // namespace
@@ -52,9 +72,10 @@ Plot::Plot(std::vector<PlotCurve> curves, bool may_be_log) : curves_(std::move(c
     }
   }
   if (high_.x <= low_.x) high_.x = low_.x + 1;
-  log_ = may_be_log && low_.y > 0 && high_.y > kFarApart * low_.y;
+  const double least = may_be_log && low_.y >= 0 ? LowEnd(curves_) : 0;
+  log_ = least > 0 && high_.y > kFarApart * least;
   if (log_) {
-    low_.y /= 1.1, high_.y *= 1.1;
+    low_.y = least / 1.1, high_.y *= 1.1;
     return;
   }
   const double level = high_.y == 0 ? 1 : std::abs(high_.y) * 0.1;
@@ -67,23 +88,25 @@ double Plot::X(double x) const {
 }
 
 double Plot::Y(double y) const {
-  const double share =
-      log_ ? std::log(y / low_.y) / std::log(high_.y / low_.y) : (y - low_.y) / (high_.y - low_.y);
+  const double share = log_ ? std::log(std::max(y, low_.y) / low_.y) / std::log(high_.y / low_.y)
+                            : (y - low_.y) / (high_.y - low_.y);
   return Fixed(kHeight - kBottom - share * (kHeight - kTop - kBottom));
 }
 
 std::vector<double> Plot::Ticks() const {
   std::vector<double> ticks;
   if (log_) {
+    const bool wide = high_.y > kManyPowers * low_.y;
     for (double power = std::pow(10.0, std::floor(std::log10(low_.y))); power <= high_.y;
          power *= 10) {
       for (const double m : {1.0, 2.0, 5.0}) {
+        if (wide && m > 1) continue;
         if (m * power >= low_.y && m * power <= high_.y) ticks.push_back(m * power);
       }
     }
     return ticks;
   }
-  const double step = RoundStep(high_.y - low_.y, 4);
+  const double step = RoundStep(high_.y - low_.y, 5);
   for (double y = std::ceil(low_.y / step) * step; y <= high_.y; y += step)
     ticks.push_back(std::abs(y) < step / 1e6 ? 0 : y);
   return ticks;
@@ -100,11 +123,21 @@ std::string Plot::Svg(const std::string& title) const {
   }
   const double across = std::max(1.0, RoundStep(high_.x - low_.x, 8));
   for (double x = std::ceil(low_.x / across) * across; x <= high_.x; x += across) {
-    s += Cat("<text x=\"", X(x), "\" y=\"", kHeight - 8, "\" text-anchor=\"middle\">",
+    s += Cat("<text x=\"", X(x), "\" y=\"", kHeight - kBottom + 17, "\" text-anchor=\"middle\">",
              ShortNumber(x), "</text>");
   }
+  s += Cat("<text x=\"", kLeft - 8, "\" y=\"", kHeight - kBottom + 17,
+           "\" text-anchor=\"end\">step</text>", MarkLine());
   for (const PlotCurve& c : curves_) s += Path(c);
   return s + "</svg></figure>\n";
+}
+
+std::string Plot::MarkLine() const {
+  if (!mark_) return "";
+  const double x = X(mark_->first);
+  return Cat("<line class=\"mark\" x1=\"", x, "\" x2=\"", x, "\" y1=\"", kTop, "\" y2=\"",
+             kHeight - kBottom, "\"/><text x=\"", x, "\" y=\"", kHeight - 8, "\" text-anchor=\"",
+             x > kWidth - 60 ? "end" : "middle", "\">", EscapedHtml(mark_->second), "</text>");
 }
 
 std::string Plot::Legend() const {
@@ -129,7 +162,7 @@ std::string Plot::Dots(const PlotCurve& c, size_t every) const {
     const bool last = i + every >= c.points.size();
     if (last || (i % values == 0 && i + values < c.points.size())) {
       const bool right = X(p.x) > kWidth - 60;
-      dots += Cat("<text x=\"", X(p.x), "\" y=\"", Y(p.y) - 7, "\" text-anchor=\"",
+      dots += Cat("<text class=\"value\" x=\"", X(p.x), "\" y=\"", Y(p.y) - 7, "\" text-anchor=\"",
                   right ? "end" : "middle", "\">", ShortNumber(p.y), "</text>");
     }
   }

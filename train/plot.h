@@ -2,7 +2,9 @@
 // Curves over the steps of a run, drawn as SVG.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace retort {
@@ -19,9 +21,12 @@ struct PlotCurve {
 
 class Plot {
  public:
-  // The axis of y is logarithmic if `may_be_log` and the values are above 0 and far apart.
+  // The axis of y is logarithmic if `may_be_log` and the values are not negative and far apart. It
+  // then leaves out the few lowest: single steps without a loss would take most of the figure.
   explicit Plot(std::vector<PlotCurve> curves, bool may_be_log = false);
 
+  // A dashed line across, with a label.
+  void Mark(double x, std::string label) { mark_ = {x, std::move(label)}; }
   // A figure with the title as its caption.
   std::string Svg(const std::string& title) const;
 
@@ -30,12 +35,14 @@ class Plot {
   double Y(double y) const;
   std::vector<double> Ticks() const;
   std::string Legend() const;
+  std::string MarkLine() const;
   std::string Path(const PlotCurve& curve) const;
   std::string Dots(const PlotCurve& curve, size_t every) const;
 
   std::vector<PlotCurve> curves_;
   PlotPoint low_{0, 0}, high_{1, 1};
   bool log_ = false;
+  std::optional<std::pair<double, std::string>> mark_;
 };
 
 // Text for HTML.

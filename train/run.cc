@@ -19,7 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds kReportEvery{5};  // at least, as it reads all metrics
+// The report is written so often, but for at most a hundredth of the time: it reads all metrics.
+constexpr double kReportEvery = 10, kReportShare = 0.01;
 
 constexpr int64_t kMostSpikeNotes = 3;
 
@@ -41,6 +42,7 @@ class TrainingRun {
     Resume();
     MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done(),
                         Logs("tensorboard"));
+    if (trainer_.steps_done() < options_.total_steps) WriteReport(nullptr);
     while (!MayStop() && !EndsEarly() && trainer_.steps_done() < options_.total_steps) {
       const std::optional<StepMetrics> m = trainer_.Step();
       if (!m) break;
@@ -134,10 +136,7 @@ class TrainingRun {
     const bool checkpoint =
         options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0;
     if (checkpoint) Checkpoint();
-    if (!last && (checkpoint || evaluation) && Clock::now() - reported_ > kReportEvery) {
-      WriteReport(nullptr);
-      reported_ = Clock::now();
-    }
+    if (!last) UpdateReport();
     if (hooks_.on_step) {
       const double left =
           speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);
@@ -216,6 +215,17 @@ class TrainingRun {
     WriteTextAtomically(options_.folder / "summary.json", DumpJson(summary, 2) + "\n");
   }
 
+  void UpdateReport() {
+    const auto since = [this] {
+      return std::chrono::duration<double>(Clock::now() - reported_).count();
+    };
+    if (since() < std::max(kReportEvery, report_seconds_ / kReportShare)) return;
+    reported_ = Clock::now();
+    WriteReport(nullptr);
+    report_seconds_ = since();
+    reported_ = Clock::now();
+  }
+
   // summary: null while the run is under way.
   void WriteReport(const Json& summary) const {
     const Json recipe = ReadJson(options_.folder / "recipe.json");
@@ -231,8 +241,11 @@ class TrainingRun {
                         ReportPage({.title = options_.title,
                                     .status = status,
                                     .metrics = ReadMetrics(options_.folder / "metrics.jsonl"),
+                                    .start = summary_.start,
                                     .samples = ReadSamples(options_.folder / "samples.jsonl"),
                                     .best_step = best,
+                                    .about = options_.about,
+                                    .runs = RunsBeside(options_.folder),
                                     .recipe = recipe,
                                     .summary = summary}));
   }
@@ -262,6 +275,7 @@ class TrainingRun {
   const Path trained_;
   const Clock::time_point start_ = Clock::now();
   Clock::time_point reported_ = start_;
+  double report_seconds_ = 0;   // that the last report took
   double earlier_seconds_ = 0;  // of the steps of earlier sessions
   Speed speed_;
   RunSummary summary_;

@@ -18,6 +18,7 @@
 #include "train/best.h"
 #include "train/checkpoint.h"
 #include "train/learning.h"
+#include "train/report.h"
 #include "train/samples.h"
 
 namespace retort {
@@ -34,6 +35,7 @@ struct RunOptions {
   std::vector<std::string> logs;   // csv, tensorboard: what is written beside metrics.jsonl
   double chance_loss = 0;          // of guessing: ln V; 0: unknown
   RunInputs inputs;
+  ReportAbout about;  // for the report
 };
 
 struct RunProgress {
@@ -82,6 +84,11 @@ Path NumberedRunFolder(const Path& base, bool resume);
 
 // Throws Error{kInput}, naming --resume, when the folder holds anything.
 void RefuseUsedFolder(const Path& folder);
+
+// Throws Error{kInput} when the folder holds anything but a run, naming it.
+void RefuseOtherThanRun(const Path& folder);
+// Removes the run that the folder holds, if any; the caller holds its lock. Throws as above.
+void RemoveRun(const Path& folder);
 
 // Creates or checks the run's folder before training; the caller holds its lock. Throws
 // Error{kInput} when it is not empty and `resume` is false (naming --resume), when it holds

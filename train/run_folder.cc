@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "base/error.h"
 #include "model/store/target.h"
 #include "train/run.h"
@@ -25,6 +27,16 @@ bool HoldsFiles(const Path& folder) {
     if (name != kRunLock && !IsPartial(name)) return true;
   }
   return false;
+}
+
+// Whether a run writes an entry of this name into its folder.
+bool BelongsToRun(const std::string& name) {
+  constexpr std::string_view kNames[] = {
+      kRunLock,      "recipe.json",  "metrics.jsonl", "metrics.csv", "samples.jsonl",
+      "start.json",  "summary.json", "report.html",   "checkpoints", "adapter",
+      "adapter.old", "model",        "model.old",     "export"};
+  return IsPartial(name) || name.starts_with("events.out.tfevents.") ||
+         std::ranges::find(kNames, name) != std::end(kNames);
 }
 
 // Of the folder's own files: temporary ones, and a trained folder that was being replaced.
@@ -66,8 +78,38 @@ Path NumberedRunFolder(const Path& base, bool resume) {
 
 void RefuseUsedFolder(const Path& folder) {
   if (HoldsFiles(folder)) {
-    throw InputError(folder.string(),
-                     ": is not empty; go on with --resume, or choose another folder with --run");
+    throw InputError(
+        folder.string(),
+        ": is not empty; go on with --resume, begin anew with --force, or choose another "
+        "folder with --run");
+  }
+}
+
+void RefuseOtherThanRun(const Path& folder) {
+  if (!HoldsFiles(folder)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (!BelongsToRun(name)) {
+      throw InputError(
+          entry.path().string(),
+          ": is no part of a run, so --force does not remove the folder; move it away, "
+          "or choose another folder with --run");
+    }
+  }
+}
+
+void RemoveRun(const Path& folder) {
+  RefuseOtherThanRun(folder);
+  std::vector<Path> found;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename() != kRunLock) found.push_back(entry.path());
+  }
+  // recipe.json goes last, so that what a killed process leaves is still known as a run.
+  std::ranges::partition(found, [](const Path& p) { return p.filename() != "recipe.json"; });
+  for (const Path& path : found) {
+    std::error_code problem;
+    std::filesystem::remove_all(path, problem);
+    if (problem) throw Failure(path.string(), ": cannot be removed: ", problem.message());
   }
 }
 

@@ -60,20 +60,44 @@ LinearGradient GradientOf(Backend& k, const Var& x, const Saved& saved, const Te
   return g;
 }
 
+// What one layer adds to the gradient of an A that a layer before it has too.
+struct SharedGradient {
+  Tensor part, sum;
+};
+
+// A call sums all gradients at once, so the last layer's dA is made apart if A is not its own.
+void SeparateShared(Backend& k, const std::vector<const LowRank*>& adapters, LinearGradient& last,
+                    std::vector<SharedGradient>& shared) {
+  for (size_t i = 0; i + 1 < adapters.size(); ++i) {
+    if (!adapters[i] || !adapters.back() || adapters[i]->a.gradient != adapters.back()->a.gradient)
+      continue;
+    const SharedGradient& s =
+        shared.emplace_back(SharedGradient{k.Zeros(last.da.shape()), last.da});
+    last.da = s.part;
+    return;
+  }
+}
+
 void Backward(Backend& k, const Var& x, std::span<const Saved> layers, std::span<const Tensor> dy) {
   std::vector<LinearGradient> gradients;
   std::vector<const LowRank*> adapters;
+  std::vector<SharedGradient> shared;
   for (size_t i = 0; i < layers.size(); ++i) {
     if (!dy[i]) continue;
     gradients.push_back(GradientOf(k, x, layers[i], dy[i]));
     adapters.push_back(layers[i].adapter ? &*layers[i].adapter : nullptr);
+    SeparateShared(k, adapters, gradients.back(), shared);
   }
-  if (!x.wants_gradient()) return k.LinearGrads(gradients, nullptr, false);
-  const auto [dx, add] = x.GradientToWrite(k);
-  k.LinearGrads(gradients, &dx, add);
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    if (gradients[i].dropped) k.DropoutGrad(gradients[i].dropped, adapters[i]->mask, dx);
+  if (x.wants_gradient()) {
+    const auto [dx, add] = x.GradientToWrite(k);
+    k.LinearGrads(gradients, &dx, add);
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      if (gradients[i].dropped) k.DropoutGrad(gradients[i].dropped, adapters[i]->mask, dx);
+    }
+  } else {
+    k.LinearGrads(gradients, nullptr, false);
   }
+  for (SharedGradient& s : shared) k.Accumulate(s.part, s.sum);
 }
 
 }  // namespace

@@ -85,23 +85,54 @@ std::vector<float> StoredValues(const AdapterTensor& t, Backend& backend) {
   return out;
 }
 
+// The file's tensor of which these are the parts.
+std::vector<float> StoredExperts(const std::vector<const AdapterTensor*>& parts, Backend& backend) {
+  const std::vector<int64_t> dims = parts.front()->ShapeOfExperts();
+  std::vector<float> out(static_cast<size_t>(dims[0] * dims[1]));
+  for (const AdapterTensor* t : parts) {
+    const std::vector<float> own = backend.ToFloats(t->parameter->value);
+    const int64_t cols = t->shape[1];
+    for (int64_t i = 0; i < std::ssize(own); ++i)
+      out[static_cast<size_t>(t->PlaceInFile(i / cols, i % cols, dims[1]))] =
+          own[static_cast<size_t>(i)];
+  }
+  return out;
+}
+
 void WriteTensors(const Path& path, const std::vector<AdapterTensor>& tensors, Backend& backend) {
   SafetensorsWriter writer(path, {{"format", "pt"}});
-  for (const AdapterTensor& t : tensors) writer.Declare(t.key, WeightFormat::kF32, StoredDims(t));
+  std::map<std::string, std::vector<const AdapterTensor*>> of_experts;  // by key
   for (const AdapterTensor& t : tensors) {
+    std::vector<const AdapterTensor*>* parts = t.of_experts() ? &of_experts[t.key] : nullptr;
+    if (parts) parts->push_back(&t);
+    if (!parts || parts->size() == 1)
+      writer.Declare(t.key, WeightFormat::kF32, parts ? t.ShapeOfExperts() : StoredDims(t));
+  }
+  for (const AdapterTensor& t : tensors) {
+    if (t.of_experts()) continue;
     const std::vector<float> values = StoredValues(t, backend);
     writer.Write(t.key, std::as_bytes(std::span(values)));
+  }
+  for (const auto& [key, parts] : of_experts) {
+    const std::vector<float> values = StoredExperts(parts, backend);
+    writer.Write(key, std::as_bytes(std::span(values)));
   }
   writer.Commit();
 }
 
 std::string LastPart(const LinearSpec& linear) { return Split(linear.name, '.').back(); }
 
+// Whether the layer is adapted as a module, and not as a part of a tensor that is named.
+bool AdaptsModule(const Adapter& adapter, size_t id) {
+  const AdapterSite* site = adapter.at(static_cast<LinearId>(id));
+  return site && !site->of_parameter;
+}
+
 // The last part of every adapted module's name: PEFT's target_modules.
 std::set<std::string> TargetModules(const Adapter& adapter, const Layout& layout) {
   std::set<std::string> names;
   for (size_t id = 0; id < layout.linears.size(); ++id) {
-    if (adapter.at(static_cast<LinearId>(id))) names.insert(LastPart(layout.linears[id]));
+    if (AdaptsModule(adapter, id)) names.insert(LastPart(layout.linears[id]));
   }
   return names;
 }
@@ -114,7 +145,7 @@ bool IsUniform(const Adapter& adapter, const Layout& layout, const std::set<std:
     const LinearSpec& linear = layout.linears[id];
     if (!layers.empty() && !std::ranges::count(layers, linear.layer)) continue;
     if (linear.use != LinearUse::kRouter && names.contains(LastPart(linear)) &&
-        !adapter.at(static_cast<LinearId>(id)))
+        !AdaptsModule(adapter, id) && !adapter.at(static_cast<LinearId>(id)))
       return false;
   }
   return true;
@@ -169,6 +200,8 @@ Json PeftConfig(const Adapter& adapter, const Layout& layout) {
             {"trainable_token_indices", TokensJson(c.tokens)},
             {"use_dora", c.dora},
             {"use_rslora", c.rslora}};
+  if (!c.parameters.empty()) j["target_parameters"] = c.parameters;
+  if (names.empty()) j["target_modules"] = nullptr;
   if (!c.layers.empty()) j["layers_to_transform"] = c.layers;
   if (!IsUniform(adapter, layout, names) || (!c.layers.empty() && !c.targets.empty())) {
     j["target_modules"] = c.targets.empty() ? Json(c.target_pattern) : Json(c.targets);

@@ -52,6 +52,22 @@ TEST_F(GradientTest, FrozenEmbeddingWithAdapter) {
   }
 }
 
+// Layers of one call whose adapters have one A.
+TEST_F(GradientTest, LayersThatShareA) {
+  const PreparedWeight first = Frozen(7, 5), second = Frozen(4, 5);
+  Parameter &x = Make("x", {6, 5}), &a = Make("a", {2, 5}), &b = Make("b", {7, 2}),
+            &other = Make("other", {4, 2});
+  const ops::LowRank one{a.var(), b.var(), 0.5f, {}}, two{a.var(), other.var(), 1.5f, {}};
+  ExpectOp([&](Context& c) {
+    const std::array<ops::FrozenLayer, 2> layers = {ops::FrozenLayer{&first, {}, &one},
+                                                    ops::FrozenLayer{&second, {}, &two}};
+    std::array<Var, 2> y;
+    ops::Linears(c, x.var(), layers, y);
+    const Var left = Squared(c, y[0]), right = Squared(c, y[1]);
+    return ops::Join(c, {&left, &right});
+  });
+}
+
 // A head with an adapter and trained rows, in ops.
 TEST_F(GradientTest, HeadOfOps) {
   const PreparedWeight w = Frozen(9, 5);

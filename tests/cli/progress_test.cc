@@ -38,5 +38,18 @@ TEST(ProgressLine, TheBarIsDrawnInEighths) {
   EXPECT_EQ(ProgressLine("x", 1, 0, {}, 20), "x ▕            ▏ 1/0");
 }
 
+TEST(Wrapped, BreaksAtSpaces) {
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(Wrapped("steps    ten of four", 40, 9), (Lines{"steps    ten of four"}));
+  EXPECT_EQ(Wrapped("steps    ten of four rows", 20, 9),
+            (Lines{"steps    ten of four", "         rows"}));
+  EXPECT_EQ(Wrapped("steps    ten of four rows", 19, 9),
+            (Lines{"steps    ten of", "         four rows"}));
+  // A word that is longer than a line is cut.
+  EXPECT_EQ(Wrapped("a 0123456789", 6, 1), (Lines{"a 0123", " 45678", " 9"}));
+  EXPECT_EQ(Wrapped("ééé ééé", 4, 0), (Lines{"ééé", "ééé"}));
+  EXPECT_EQ(Wrapped("", 10, 2), (Lines{""}));
+}
+
 }  // namespace
 }  // namespace retort

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # run_folder_test.sh RETORT: a run's folder stands for what was trained in it: its base with its adapter, its adapter, or
-# its model.
+# its model; and what begins one anew.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/checks.sh"
 retort=$1
@@ -42,6 +42,28 @@ does "as a teacher's adapter" teach recipe.json --set teacher.path=model --set t
 does 'its tokenizer' tokenize every --text say
 does 'as a GGUF adapter' export whole --out whole.gguf
 does 'as a GGUF' export every --out every.gguf
+
+# A run begins anew in its place, and nothing else is removed.
+ends 'a used folder' 2 'begin anew with --force' train recipe.json --run whole
+ends 'both flags' 2 'give one of them' train recipe.json --run whole --force --resume
+touch whole/notes.txt
+ends "somebody's file" 2 'notes.txt: is no part of a run' train recipe.json --run whole --force
+[[ -e whole/adapter ]] || fail 'a refused --force removed the run'
+rm whole/notes.txt
+does 'anew' train recipe.json --run whole --force --set train.steps=2
+[[ $(wc -l <whole/metrics.jsonl) == 2 ]] || fail "--force: $(wc -l <whole/metrics.jsonl) lines of metrics"
+does 'by name' train recipe.json
+does 'by name, anew' train recipe.json --force
+[[ -e runs/recipe && ! -e runs/recipe-2 ]] || fail "--force made $(echo runs/*)"
+
+# What training takes, without weights.
+does 'a table' plan --table 2,32,2,1,64,300 model --set train.threads=1
+[[ $(wc -l <out) == 4 ]] || fail "a table of $(wc -l <out) lines"
+does 'the same as JSON' plan --table qwen3 --set data.max_tokens=32 --set train.threads=1 --json
+grep -q '"model":"qwen3-8b"' out || fail 'a family is not all of its sizes'
+ends 'no such size' 2 'no shape is called so; use smollm2-135m' plan --table qwen9
+ends 'a key of rows' 2 "'data.train' has no place in a table" plan --table qwen3 --set data.train=x
+ends 'a recipe too' 2 'needs no recipe' plan recipe.json --table qwen3
 
 ((failures == 0)) || exit 1
 echo 'all as it should be'

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/data/support.h"
 #include "tests/support/fault_at.h"
 #include "tests/tokenizer/byte_tokenizer.h"
@@ -191,6 +193,33 @@ TEST_F(ExampleCacheTest, AFaultOfTheDiskLeavesAWholeCacheOrNone) {
       if (!met) break;
     }
   }
+}
+
+TEST_F(ExampleCacheTest, WhatWasNotUsedForLongestGoesFirst) {
+  std::filesystem::create_directories(Cache());
+  const auto now = std::filesystem::file_time_type::clock::now();
+  const auto put = [&](const char* name, std::chrono::hours age) {
+    WriteTextAtomically(Cache() / name, std::string(1000, 'x'));
+    std::filesystem::last_write_time(Cache() / name, now - age);
+  };
+  const auto names = [&] {
+    std::vector<std::string> out;
+    for (const Path& file : Files()) out.push_back(file.filename().string());
+    std::ranges::sort(out);
+    return out;
+  };
+  using Names = std::vector<std::string>;
+  put("a.examples", std::chrono::hours(3));
+  put("b.examples", std::chrono::hours(1));
+  put("c.examples", std::chrono::hours(2));
+  put("d.examples", std::chrono::hours(24 * 31));
+  put("other", std::chrono::hours(24 * 60));  // none of ours
+  RemoveOldCaches(Cache());
+  EXPECT_EQ(names(), (Names{"a.examples", "b.examples", "c.examples", "other"}));
+  RemoveOldCaches(Cache(), 2000);
+  EXPECT_EQ(names(), (Names{"b.examples", "c.examples", "other"}));
+  RemoveOldCaches(Cache(), 10);
+  EXPECT_EQ(names(), (Names{"b.examples", "other"}));
 }
 
 TEST_F(ExampleCacheTest, OfAKilledWriterNothingIsReadAndTheNextOneCleansUp) {

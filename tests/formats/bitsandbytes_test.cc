@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// 4-bit matrices as a folder keeps them: written, read back, and refused where they are odd.
+// Matrices of 4 and 8 bits as a folder keeps them: written, read back, and refused where they are
+// odd.
 #include "formats/bitsandbytes.h"
 
 #include <gtest/gtest.h>
@@ -143,7 +144,59 @@ TEST_F(Bitsandbytes, OddGroupsAreRefusedByName) {
   holds(state("\"shape\":[90,200]", "\"shape\":[90,201]"), "bytes; [90, 201] in blocks of 64");
   holds(state("\"shape\":[90,200]", "\"shape\":[-90]"), "numbers above 0");
   holds(state("{", "["), "not JSON");
-  holds(fault(".quant_map", [](BitsandbytesPart& p) { p.name = "a.weight.SCB"; }), "8 bits");
+  holds(fault(".quant_map", [](BitsandbytesPart& p) { p.name = "a.weight.SCB"; }), "type I8");
+}
+
+// A layer of 2 x 3 codes with their maxima, as a file's table has it before it is joined.
+TensorTable Int8Table(const std::vector<int8_t>& codes, const std::vector<float>& maxima,
+                      uint8_t order = 0) {
+  static std::vector<std::vector<std::byte>> held;  // outlives the tables
+  const auto file = MappedFile::Zeros(1);
+  const auto hold = [&](const auto& values) -> Bytes {
+    const Bytes bytes = std::as_bytes(std::span(values));
+    return held.emplace_back(bytes.begin(), bytes.end());
+  };
+  TensorTable table("file");
+  const auto rows = std::ssize(maxima);
+  table.Add({.name = "a.SCB", .shape = {rows}, .bytes = hold(maxima), .file = file});
+  table.Add({.name = "a.weight",
+             .shape = {2, std::ssize(codes) / 2},
+             .other_type = "I8",
+             .bytes = hold(codes),
+             .file = file});
+  table.Add({.name = "a.weight_format",
+             .other_type = "U8",
+             .bytes = hold(std::vector<uint8_t>{order}),
+             .file = file});
+  return table;
+}
+
+TEST_F(Bitsandbytes, CodesOfEightBitsAreShares) {
+  const TensorTable table = JoinBitsandbytes(Int8Table({127, -127, 64, 0, 1, -2}, {0.5f, 12.7f}));
+  ASSERT_EQ(table.entries().size(), 1u);
+  const TensorEntry& entry = *table.Find("a.weight");
+  EXPECT_EQ(entry.type_name(), "int8");
+  EXPECT_TRUE(entry.is_weight());
+  ThreadPool pool(2);
+  for (ThreadPool* one : {static_cast<ThreadPool*>(nullptr), &pool}) {
+    const std::vector<float> values = Decoded(table.Load("a.weight", {2, 3}, one));
+    const std::vector<float> want = {0.5f, -0.5f, 0.5f * 64 / 127, 0, 0.1f, -0.2f};
+    ASSERT_EQ(values.size(), want.size());
+    for (size_t i = 0; i < want.size(); ++i) EXPECT_NEAR(values[i], want[i], 1e-6) << i;
+  }
+}
+
+TEST_F(Bitsandbytes, OddLayersOfEightBitsAreRefused) {
+  const auto fault = [](const TensorTable& table) -> std::string {
+    try {
+      JoinBitsandbytes(table);
+    } catch (const Error& e) {
+      return e.what();
+    }
+    return "";
+  };
+  EXPECT_NE(fault(Int8Table({1, 2}, {1, 2, 3})).find("must be 2 values"), std::string::npos);
+  EXPECT_NE(fault(Int8Table({1, 2}, {1, 2}, 1)).find("weight_format is not 0"), std::string::npos);
 }
 
 }  // namespace

@@ -145,6 +145,50 @@ def follow_further(name, base, place, checks):
     checks.below(f"{name}: our merge in transformers", far(peft_logits(place / "merged", place / "m2.f32"), theirs), bound)
 
 
+PARAMETERS = ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]
+
+
+def follow_parameters(base, place, checks):
+    """Ten steps of adapters on stacked experts, from PEFT's beginning and from our own, beside PEFT's."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    place.mkdir()
+    peft_folder(base, place / "init", 5, target_modules=["q_proj"], target_parameters=PARAMETERS, rank_pattern={"down_proj": 3})
+    recipe = {"model": {"path": str(base), "weights": "f32", "compute": "f32"},
+              "data": {"train": str(place.parent / "rows.jsonl"), "format": "tokens", "shuffle": False, "packing": False, "audit": "off"},
+              "train": {"steps": STEPS, "batch_rows": BATCH, "lr": RATE, "schedule": "constant", "warmup": 0, "clip": 1, "threads": 2}}
+    own = {"targets": ["q_proj"], "target_parameters": PARAMETERS, "rank_pattern": {"down_proj": 3}, "rank": 8, "alpha": 16}
+    for name, section in (("PEFT's beginning", {"init": str(place / "init")}), ("our own beginning", own)):
+        run = place / name.split()[0]
+        (place / "recipe.json").write_text(json.dumps({**recipe, "adapter": section}))
+        retort("train", place / "recipe.json", "--run", run, "--json")
+        checks.below(f"parameters, {name}: our folder, read by PEFT",
+                     far(our_logits(base, IDS, place / "o.f32", "--adapter", run / "adapter"),
+                         peft_logits(base, place / "p.f32", "--adapter", run / "adapter")), 1e-4)
+    rows = json.loads((place.parent / "rows.json").read_text())
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, attn_implementation="eager", experts_implementation="eager")
+    model = PeftModel.from_pretrained(model, place / "init", is_trainable=True).train()
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=RATE, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0)
+    want = []
+    for step in range(STEPS):
+        loss, tokens = 0, 0
+        for row in rows[step * BATCH:(step + 1) * BATCH]:
+            labels = torch.tensor(row["labels"])[1:]
+            logits = model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :-1]
+            loss = loss + torch.nn.functional.cross_entropy(logits, labels, ignore_index=-100, reduction="sum")
+            tokens += int((labels != -100).sum())
+        (loss / tokens).backward()
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        optimiser.step(), optimiser.zero_grad()
+        want.append(loss.item() / tokens)
+    got = [line["loss"] for line in losses(place / "PEFT's")]
+    print("       PEFT  ", " ".join(f"{loss:.6f}" for loss in want))
+    print("       Retort", " ".join(f"{loss:.6f}" for loss in got))
+    checks.below("parameters: loss of ten steps, relative", max(abs(a - b) / b for a, b in zip(got, want, strict=True)), 1e-4)
+
+
 def follow_several(base, place, checks):
     """The sum of two adapters beside PEFT's add_weighted_adapter."""
     place.mkdir()
@@ -230,6 +274,8 @@ def main():
         for file in tokenizer.iterdir():
             shutil.copy(file, base)
         follow_further(name, base, place / name.replace(" ", "-"), checks)
+    (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    follow_parameters(place / "qwen3_moe", place / "parameters", checks)
     follow_several(place / "llama-0", place / "several", checks)
     checks.finish()
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compares 4-bit folders with bitsandbytes: the bytes of every tensor, both ways, and the first steps of training."""
+"""Compares folders of 4 and 8 bits with bitsandbytes: the bytes of every tensor, both ways, and the first steps of
+training."""
 import json
 import shutil
 import sys
@@ -11,6 +12,7 @@ from support import Checks, byte_tokenizer, hf, our_logits, retort, skip, stage
 
 try:
     import bitsandbytes.functional as bnb
+    import bitsandbytes.nn as bnb_nn
     from safetensors.torch import load_file, save_file
 except ImportError as why:
     skip(f"needs bitsandbytes (scripts/judges): {why}")
@@ -45,6 +47,29 @@ def theirs(base, folder, kind, nested, blocksize=64):
         for part, value in state.as_dict(packed=True).items():
             out[f"{name}.{part}"] = value.clone() if isinstance(value, torch.Tensor) else value
         decoded[name] = decode(codes, state)
+    return write(base, folder, out, decoded,
+                 {"load_in_4bit": True, "bnb_4bit_quant_type": kind, "bnb_4bit_use_double_quant": nested,
+                  "bnb_4bit_compute_dtype": "float32"})
+
+
+def theirs_of_8_bits(base, folder):
+    """The same for LLM.int8: what a Linear8bitLt that has seen its device saves, and what bitsandbytes decodes it to."""
+    folder.mkdir()
+    out, decoded = {}, {}
+    for name, w in load_file(base / "model.safetensors").items():
+        decoded[name] = out[name] = w
+        if not quantised(name, w):
+            continue
+        layer = bnb_nn.Linear8bitLt(w.shape[1], w.shape[0], bias=False, has_fp16_weights=False)
+        layer.weight = bnb_nn.Int8Params(w.half(), requires_grad=False, has_fp16_weights=False)
+        for part, value in layer.to("cpu").state_dict().items():
+            out[name.removesuffix("weight") + part] = value
+        decoded[name] = bnb.int8_vectorwise_dequant(out[name], out[name.removesuffix("weight") + "SCB"])
+    return write(base, folder, out, decoded, {"load_in_8bit": True, "llm_int8_threshold": 6.0})
+
+
+def write(base, folder, out, decoded, config_of_kind):
+    """Puts the tensors into the folder, and their values into one beside it, whose path is returned."""
     save_file(out, folder / "model.safetensors", {"format": "pt"})
     plain = folder.parent / (folder.name + "-decoded")
     plain.mkdir()
@@ -54,8 +79,7 @@ def theirs(base, folder, kind, nested, blocksize=64):
             for to in (folder, plain):
                 shutil.copy(file, to)
     config = json.loads((base / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "bitsandbytes", "load_in_4bit": True, "bnb_4bit_quant_type": kind,
-                                     "bnb_4bit_use_double_quant": nested, "bnb_4bit_compute_dtype": "float32"}
+    config["quantization_config"] = {"quant_method": "bitsandbytes"} | config_of_kind
     (folder / "config.json").write_text(json.dumps(config))
     return plain
 
@@ -95,8 +119,21 @@ def main():
         plain = theirs(base, place / name, "nf4", nested, blocksize)
         far = np.abs(our_logits(place / name, IDS, place / "got.f32") - our_logits(plain, IDS, place / "want.f32")).max()
         checks.below(f"{name}: logits", float(far), 1e-5)
+    eight_bits(base, place, checks)
     train(base, place, checks)
     checks.finish()
+
+
+def eight_bits(base, place, checks):
+    plain = theirs_of_8_bits(base, place / "int8")
+    want, got = (our_logits(f, IDS, place / "int8.f32") for f in (plain, place / "int8"))
+    checks.below("int8: logits of the folder, and of its values", float(np.abs(got - want).max()), 1e-5)
+    retort("export", place / "int8", "--to", "hf", "--type", "f32", "--out", place / "back-int8")
+    back, values = load_file(place / "back-int8/model.safetensors"), load_file(plain / "model.safetensors")
+    differing = [n for n in values if not torch.equal(back[n].float(), values[n].float())]
+    checks.that(f"int8: {len(values)} tensors decoded, bit by bit", not differing, differing[:4])
+    config = json.loads((place / "back-int8/config.json").read_text())
+    checks.that("int8: the plain folder says nothing of bitsandbytes", "quantization_config" not in config, config)
 
 
 def train(base, place, checks):

@@ -98,5 +98,11 @@ TEST(RecipeChecks, WhatIsMeasuredNeedsHeldOutRows) {
   EXPECT_EQ(RefusalOf({"data.val_split=0.1", "train.samples=2", "train.best_by=exact"}), "");
 }
 
+TEST(RecipeChecks, NoTargetIsForParametersAlone) {
+  ExpectRefused({"adapter.targets=none"}, "adapter.target_parameters");
+  EXPECT_EQ(
+      RefusalOf({"adapter.targets=none", "adapter.target_parameters=[\"experts.down_proj\"]"}), "");
+}
+
 }  // namespace
 }  // namespace retort

@@ -79,7 +79,7 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
                               {"bias", "none"},
                               {"initialise", "kaiming"},
                               {"lr_ratio", 1}});
-  for (const char* key : {"modules_to_save", "trainable_tokens"})
+  for (const char* key : {"modules_to_save", "trainable_tokens", "target_parameters"})
     resolved["adapter"][key] = Json::array();
   for (const char* key : {"rank_pattern", "alpha_pattern"})
     resolved["adapter"][key] = Json::object();

@@ -31,6 +31,17 @@ TEST(ShippedRecipes, StudentsDifferByTheirTeacherAndItsAnswers) {
   EXPECT_EQ(alone, taught);
 }
 
+TEST(ShippedRecipes, OfPublicDataAreInOrder) {
+  for (const char* task : {"banking77", "clinc150", "restaurant8k"}) {
+    for (const char* file : {"smollm2-135m.json", "gemma-3-270m.json"}) {
+      const Recipe recipe = ReadRecipe(Path(RETORT_SOURCE_DIR) / "recipes" / task / file);
+      EXPECT_EQ(recipe.adapter.kind, "lora") << task << " " << file;
+      EXPECT_FALSE(recipe.data.eval.empty()) << task << " " << file;
+      EXPECT_EQ(recipe.train.lr, 0) << "the default";
+    }
+  }
+}
+
 TEST(ShippedRecipes, OfPrunedStudentsAreInOrder) {
   const Path folder = Path(RETORT_SOURCE_DIR) / "recipes" / "prune";
   for (const char* file : {"router.json", "stories.json"}) {
