@@ -100,7 +100,8 @@ ExpressionId OneOf(Expressions& expressions, const CodeSet& set, Spelling spelli
   if (spelling == Spelling::kUtf8) return Utf8(expressions, characters);
   static const CodeSet escaped({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}});
   std::vector<std::string> escapes;
-  for (const CodeRange& range : characters.Intersection(escaped).ranges())
+  const CodeSet special = characters.Intersection(escaped);
+  for (const CodeRange& range : special.ranges())
     for (char32_t code = range.first; code <= range.last; ++code) escapes.push_back(EscapeOf(code));
   const std::vector<std::string_view> texts(escapes.begin(), escapes.end());
   return expressions.Union(
