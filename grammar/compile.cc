@@ -10,6 +10,9 @@
 namespace retort {
 namespace {
 
+// Of expressions: less than a second.
+constexpr uint64_t kMostSteps = 5'000'000;
+
 NodeId CompileSchema(const GrammarSource& source, const std::string& where, GrammarParts& parts) {
   SchemaDocument document(source.text, where);
   return SchemaCompiler(document, parts, source.space).Compile();
@@ -53,6 +56,7 @@ NodeId Compile(const GrammarSource& source, const std::string& where, GrammarPar
 std::shared_ptr<const Grammar> CompileGrammar(const GrammarSource& source, const std::string& where,
                                               std::shared_ptr<const Vocabulary> vocabulary) {
   auto parts = std::make_unique<GrammarParts>();
+  parts->expressions.Allow(kMostSteps);
   const NodeId start = Compile(source, where, *parts);
   try {
     parts->productions.Finish(start, parts->expressions);

@@ -250,7 +250,16 @@ ExpressionId Expressions::DerivativeOfConcat(ExpressionId id, uint8_t byte) {
   return Union(std::move(parts));
 }
 
+void Expressions::CountStep() {
+  if (steps_left_-- > 0) [[likely]]
+    return;
+  steps_left_ = 0;
+  throw InputError("the grammar takes more than ", allowed_,
+                   " steps at one place; state fewer and simpler conditions on one text");
+}
+
 ExpressionId Expressions::Derivative(ExpressionId id, uint8_t byte) {
+  CountStep();
   const Node node = nodes_[id];
   switch (node.kind) {
     case Kind::kConstant:

@@ -47,6 +47,10 @@ class Expressions {
   // Decimal digits whose number is a multiple of `divisor` > 0; also the empty text.
   ExpressionId Multiples(uint32_t divisor);
 
+  // How many derivatives may be made from now on, those of parts included. Beyond it, Derivative
+  // and IsNothing throw Error{kInput}: an expression's size does not tell what it costs.
+  void Allow(uint64_t steps) { steps_left_ = allowed_ = steps; }
+
   bool Nullable(ExpressionId id) const { return nodes_[id].nullable; }
   ExpressionId Derivative(ExpressionId id, uint8_t byte);
   // Whether the language has no text. Only intersections and complements need a search, which
@@ -103,6 +107,7 @@ class Expressions {
   ExpressionId InternParts(Kind kind, const std::vector<ExpressionId>& parts);
   ExpressionId AnyOfSorted(std::span<const std::string_view> texts, size_t at);
   ExpressionId MultiplesFrom(uint32_t divisor, uint32_t remainder);
+  void CountStep();
   ExpressionId DerivativeOfConcat(ExpressionId id, uint8_t byte);
 
   std::vector<Node> nodes_;
@@ -111,6 +116,7 @@ class Expressions {
   std::unordered_map<ByteSet, uint32_t> set_ids_;
   std::unordered_set<ExpressionId, Hash, Same> known_;
   std::unordered_map<ExpressionId, bool> nothing_;  // of those that are not plain
+  uint64_t steps_left_ = UINT64_MAX, allowed_ = UINT64_MAX;
   bool counts_ = false;                             // there are Multiples
   Classes classes_;
   size_t classed_ = SIZE_MAX;  // sets that classes_ knows

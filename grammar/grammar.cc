@@ -7,11 +7,24 @@
 #include "grammar/token_masks.h"
 
 namespace retort {
+namespace {
+
+// Steps of one call: about a tenth of a second. All streams of a server wait for it.
+constexpr uint64_t kMostSteps = 1'000'000;
+constexpr uint64_t kStepsPerByte = 20'000;  // of a text that is read
+
+}  // namespace
 
 struct Grammar::State {
   State(std::unique_ptr<GrammarParts> parts, std::shared_ptr<const Vocabulary> words)
       : parser(std::move(parts)), vocabulary(std::move(words)) {
     if (vocabulary) masks = std::make_unique<TokenMasks>(parser, *vocabulary);
+  }
+
+  // The parser, whose next call has steps of its own. Only with the mutex held.
+  Parser& Allowed(std::string_view text = "") {
+    parser.Allow(kMostSteps + kStepsPerByte * text.size());
+    return parser;
   }
 
   std::mutex mutex;
@@ -26,8 +39,9 @@ Grammar::~Grammar() = default;
 
 bool Grammar::Matches(std::string_view text) const {
   const std::lock_guard lock(state_->mutex);
-  Parser::Configuration at = state_->parser.Start();
-  return state_->parser.Read(at, text) && at.ends;
+  Parser& parser = state_->Allowed(text);
+  Parser::Configuration at = parser.Start();
+  return parser.Read(at, text) && at.ends;
 }
 
 size_t Grammar::bytes() const {
@@ -38,7 +52,7 @@ size_t Grammar::bytes() const {
 Matcher::Matcher(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(grammar)) {
   RETORT_CHECK(grammar_->state_->vocabulary, "a matcher of a grammar without a vocabulary");
   const std::lock_guard lock(grammar_->state_->mutex);
-  at_ = grammar_->state_->parser.Start();
+  at_ = grammar_->state_->Allowed().Start();
 }
 
 const Vocabulary& Matcher::vocabulary() const { return *grammar_->state_->vocabulary; }
@@ -46,6 +60,7 @@ const Vocabulary& Matcher::vocabulary() const { return *grammar_->state_->vocabu
 void Matcher::FillMask(std::span<uint64_t> bits) const {
   RETORT_CHECK(bits.size() == vocabulary().mask_words(), "a mask of ", bits.size(), " words");
   const std::lock_guard lock(grammar_->state_->mutex);
+  grammar_->state_->Allowed();
   grammar_->state_->masks->Fill(at_, bits);
 }
 
@@ -57,12 +72,12 @@ bool Matcher::Accept(int32_t token) {
 
 bool Matcher::AcceptText(std::string_view text) {
   const std::lock_guard lock(grammar_->state_->mutex);
-  return grammar_->state_->parser.Read(at_, text);
+  return grammar_->state_->Allowed(text).Read(at_, text);
 }
 
 std::string Matcher::ForcedText() const {
   const std::lock_guard lock(grammar_->state_->mutex);
-  Parser& parser = grammar_->state_->parser;
+  Parser& parser = grammar_->state_->Allowed();
   Parser::Configuration at = at_;
   std::string text;
   while (!at.ends && text.size() < kMostForced) {

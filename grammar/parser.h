@@ -55,6 +55,8 @@ class Parser {
   ByteSet FirstBytes(const Configuration& at);
 
   Automaton& automaton() { return automaton_; }
+  // See Expressions.
+  void Allow(uint64_t steps) { parts_->expressions.Allow(steps); }
   size_t bytes() const;
 
  private:

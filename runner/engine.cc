@@ -142,7 +142,7 @@ GenerationEvent Engine::State::Sample(size_t index) {
   if (stream.size() == stream.prompt_tokens()) totals.prompt_tokens += stream.size();
   try {
     GenerationEvent event = stream.Next(std::span(logits).subspan(index * vocab, vocab), sampler);
-    ++totals.generated_tokens;
+    totals.generated_tokens += std::ssize(event.ids) + (event.end_id >= 0 ? 1 : 0);
     return event;
   } catch (...) {
     return FailedWith(std::current_exception());

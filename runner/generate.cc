@@ -7,7 +7,7 @@ namespace retort {
 
 Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingOptions& sampling,
                     const std::function<bool(const GenerationEvent&)>& on_event,
-                    std::vector<int32_t> shown_ids) {
+                    std::vector<int32_t> shown_ids, AnswerConstraint constraint) {
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
 
@@ -30,7 +30,9 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
                      out.finish = FinishReason::kCancelled;
                    return go_on;
                  },
-                 std::move(shown_ids)});
+                 std::move(shown_ids),
+                 {},
+                 std::move(constraint)});
   while (out.finish == FinishReason::kNone && engine.Step()) {
   }
   if (error) std::rethrow_exception(error);

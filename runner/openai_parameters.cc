@@ -44,7 +44,6 @@ const std::vector<NeutralParameter>& NeutralParameters() {
                                         {"presence_penalty", {0}},
                                         {"frequency_penalty", {0}},
                                         {"logit_bias", {Json::object()}},
-                                        {"response_format", {{{"type", "text"}}}},
                                         {"modalities", {Json::array({"text"})}},
                                         {"tools", {Json::array()}},
                                         {"tool_choice", {"none", "auto"}},
@@ -57,14 +56,16 @@ const std::vector<NeutralParameter>& NeutralParameters() {
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
   static const std::vector<std::string> common = {"model",  "max_tokens",    "temperature", "top_k",
                                                   "top_p",  "min_p",         "seed",        "stop",
-                                                  "stream", "stream_options"};
+                                                  "stream", "stream_options", "grammar",
+                                                  "guided_json", "guided_regex", "guided_choice",
+                                                  "guided_grammar", "structured_outputs"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     return more;
   };
   static const std::vector<std::string> chat =
       with({"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls",
-            "chat_template_kwargs"});
+            "chat_template_kwargs", "response_format"});
   static const std::vector<std::string> completion = with({"prompt"});
   return kind == ApiKind::kChat ? chat : completion;
 }
