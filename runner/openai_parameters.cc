@@ -56,7 +56,8 @@ const std::vector<NeutralParameter>& NeutralParameters() {
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
   static const std::vector<std::string> common = {"model",  "max_tokens",    "temperature", "top_k",
                                                   "top_p",  "min_p",         "seed",        "stop",
-                                                  "stream", "stream_options", "grammar",
+                                                  "stream", "stream_options", "response_format",
+                                                  "grammar",
                                                   "guided_json", "guided_regex", "guided_choice",
                                                   "guided_grammar", "structured_outputs"};
   static const auto with = [](std::vector<std::string> more) {
@@ -65,7 +66,7 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
   };
   static const std::vector<std::string> chat =
       with({"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls",
-            "chat_template_kwargs", "response_format"});
+            "chat_template_kwargs"});
   static const std::vector<std::string> completion = with({"prompt"});
   return kind == ApiKind::kChat ? chat : completion;
 }
