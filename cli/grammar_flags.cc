@@ -34,8 +34,9 @@ void GrammarFlags::Add(CLI::App& command) {
                      "file of the texts that an answer may be: a JSON list, or one a line");
   command.add_option("--grammar", grammar, "file of the grammar (GBNF) that an answer must match");
   command
-      .add_option("--json-space", json_space,
-                  "white space in JSON: compact (none), spaced (behind commas and colons), flexible")
+      .add_option(
+          "--json-space", json_space,
+          "white space in JSON: compact (none), spaced (behind commas and colons), flexible")
       ->check(CLI::IsMember({"compact", "spaced", "flexible"}));
 }
 

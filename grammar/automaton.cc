@@ -58,13 +58,14 @@ uint32_t Automaton::FreeOf(ExpressionId id) const {
 Automaton::State Automaton::Horizon(State state, uint32_t horizon) {
   const Expressions::Counted counted = expressions_.AsCounted(info_[state].expression);
   if (counted.most == 0 || expressions_.Nullable(counted.item)) return state;
-  const auto far = [&](uint32_t count) { return count != Expressions::kNoLimit && count > horizon; };
+  const auto far = [&](uint32_t count) {
+    return count != Expressions::kNoLimit && count > horizon;
+  };
   uint32_t least = counted.least, most = counted.most;
   if (far(least)) least = horizon, most = Expressions::kNoLimit;
   if (far(most)) most = Expressions::kNoLimit;
   if (least == counted.least && most == counted.most) return state;
-  return StateOf(
-      expressions_.Concat(expressions_.Repeat(counted.item, least, most), counted.rest));
+  return StateOf(expressions_.Concat(expressions_.Repeat(counted.item, least, most), counted.rest));
 }
 
 size_t Automaton::bytes() const {

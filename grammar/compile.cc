@@ -37,7 +37,8 @@ NodeId Compile(const GrammarSource& source, const std::string& where, GrammarPar
     case GrammarSource::Kind::kSchema:
       return CompileSchema(source, where, parts);
     case GrammarSource::Kind::kJson: {
-      const GrammarSource object{GrammarSource::Kind::kSchema, R"({"type": "object"})", source.space};
+      const GrammarSource object{GrammarSource::Kind::kSchema, R"({"type": "object"})",
+                                 source.space};
       return CompileSchema(object, where, parts);
     }
     case GrammarSource::Kind::kRegex:

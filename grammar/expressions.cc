@@ -274,7 +274,8 @@ ExpressionId Expressions::Derivative(ExpressionId id, uint8_t byte) {
       return Concat(Derivative(node.a, byte), Repeat(node.a, LessOne(node.b), LessOne(node.c)));
     case Kind::kMultiples:
       if (byte < '0' || byte > '9') return kNothing;
-      return MultiplesFrom(node.a, static_cast<uint32_t>((uint64_t{node.b} * 10 + byte - '0') % node.a));
+      return MultiplesFrom(node.a,
+                           static_cast<uint32_t>((uint64_t{node.b} * 10 + byte - '0') % node.a));
     case Kind::kUnion:
     case Kind::kBoth:
       break;

@@ -79,7 +79,16 @@ class Expressions {
   size_t size() const { return nodes_.size(); }
 
  private:
-  enum class Kind : uint8_t { kBytes, kConcat, kUnion, kBoth, kNot, kRepeat, kMultiples, kConstant };
+  enum class Kind : uint8_t {
+    kBytes,
+    kConcat,
+    kUnion,
+    kBoth,
+    kNot,
+    kRepeat,
+    kMultiples,
+    kConstant
+  };
   struct Node {
     Kind kind = Kind::kConstant;
     bool nullable = false;
@@ -117,7 +126,7 @@ class Expressions {
   std::unordered_set<ExpressionId, Hash, Same> known_;
   std::unordered_map<ExpressionId, bool> nothing_;  // of those that are not plain
   uint64_t steps_left_ = UINT64_MAX, allowed_ = UINT64_MAX;
-  bool counts_ = false;                             // there are Multiples
+  bool counts_ = false;  // there are Multiples
   Classes classes_;
   size_t classed_ = SIZE_MAX;  // sets that classes_ knows
 };

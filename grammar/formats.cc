@@ -8,11 +8,11 @@ namespace retort {
 namespace {
 
 // Days that every month has, and those that some have; 29 February in leap years.
-#define RETORT_DATE                                                                            \
-  "([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"                                           \
-  "|[0-9]{4}-(0[13-9]|1[0-2])-(29|30)|[0-9]{4}-(0[13578]|1[02])-31"                            \
+#define RETORT_DATE                                                 \
+  "([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"                \
+  "|[0-9]{4}-(0[13-9]|1[0-2])-(29|30)|[0-9]{4}-(0[13578]|1[02])-31" \
   "|([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29)"
-#define RETORT_TIME                                                                            \
+#define RETORT_TIME \
   "([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"
 #define RETORT_BYTE "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 #define RETORT_IPV4 RETORT_BYTE "(\\." RETORT_BYTE "){3}"
@@ -28,8 +28,8 @@ const std::unordered_map<std::string_view, const char*>& Formats() {
       {"date", RETORT_DATE},
       {"time", RETORT_TIME},
       {"date-time", RETORT_DATE "T" RETORT_TIME},
-      {"duration", "P(" RETORT_DURATION_DATE "(" RETORT_DURATION_TIME ")?|" RETORT_DURATION_TIME
-                   "|[0-9]+W)"},
+      {"duration",
+       "P(" RETORT_DURATION_DATE "(" RETORT_DURATION_TIME ")?|" RETORT_DURATION_TIME "|[0-9]+W)"},
       {"email", "[A-Za-z0-9_+-]{1,30}(\\.[A-Za-z0-9_+-]{1,30})?@" RETORT_HOST},
       {"hostname", RETORT_HOST},
       {"ipv4", RETORT_IPV4},

@@ -169,15 +169,27 @@ class GbnfReader {
     if (at_ >= text_.size()) Refuse("a backslash ends the grammar");
     const char c = text_[at_++];
     switch (c) {
-      case 'n': return '\n';
-      case 'r': return '\r';
-      case 't': return '\t';
-      case 'x': return Hex(2);
-      case 'u': return Hex(4);
-      case 'U': return Hex(8);
-      case '"': case '\\': case '[': case ']': case '-': case '^':
+      case 'n':
+        return '\n';
+      case 'r':
+        return '\r';
+      case 't':
+        return '\t';
+      case 'x':
+        return Hex(2);
+      case 'u':
+        return Hex(4);
+      case 'U':
+        return Hex(8);
+      case '"':
+      case '\\':
+      case '[':
+      case ']':
+      case '-':
+      case '^':
         return static_cast<char32_t>(c);
-      default: Refuse(Cat("the escape ", Quoted(std::string("\\") + c), " is not known"));
+      default:
+        Refuse(Cat("the escape ", Quoted(std::string("\\") + c), " is not known"));
     }
   }
   char32_t Hex(int digits) {
@@ -187,7 +199,8 @@ class GbnfReader {
       if (digit < 0) Refuse("an escape lacks digits");
       code = code * 16 + static_cast<char32_t>(digit);
     }
-    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) Refuse("an escape names no character");
+    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+      Refuse("an escape names no character");
     return code;
   }
 
@@ -223,7 +236,8 @@ class GbnfReader {
     uint64_t number = 0;
     const size_t begin = at_;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_)
-      number = std::min<uint64_t>(number * 10 + static_cast<uint64_t>(text_[at_] - '0'), kMostCount + 1);
+      number =
+          std::min<uint64_t>(number * 10 + static_cast<uint64_t>(text_[at_] - '0'), kMostCount + 1);
     if (at_ == begin || number > kMostCount) Refuse(Cat("expected a count up to ", kMostCount));
     return static_cast<uint32_t>(number);
   }
@@ -256,8 +270,7 @@ class GbnfCompiler {
 
   const Term& TermOf(const std::string& name) const {
     const auto at = rules_.find(name);
-    if (at == rules_.end())
-      throw InputError(where_, ": there is no rule ", Quoted(name));
+    if (at == rules_.end()) throw InputError(where_, ": there is no rule ", Quoted(name));
     return at->second;
   }
 

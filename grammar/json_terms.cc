@@ -20,13 +20,13 @@ ExpressionId AnyCharacter(Expressions& e, ExpressionId written) {
   const ExpressionId not_d = e.Union({e.Range('0', '9'), e.Range('a', 'c'), e.Range('A', 'C'),
                                       e.Range('e', 'f'), e.Range('E', 'F')});
   const ExpressionId three = e.Repeat(hex, 3, 3), two = e.Repeat(hex, 2, 2);
-  const ExpressionId one_unit = e.Union({e.Concat(not_d, three),
-                                         e.Concat(d, e.Concat(low_digit, two))});
+  const ExpressionId one_unit =
+      e.Union({e.Concat(not_d, three), e.Concat(d, e.Concat(low_digit, two))});
   // Surrogates come in pairs: D800 to DBFF, then DC00 to DFFF.
   const ExpressionId high = e.Union({e.Range('8', '9'), e.Range('a', 'b'), e.Range('A', 'B')});
   const ExpressionId low = e.Union({e.Range('c', 'f'), e.Range('C', 'F')});
-  const ExpressionId pair = e.Concat(
-      std::vector<ExpressionId>{d, high, two, literal("\\u"), d, low, two});
+  const ExpressionId pair =
+      e.Concat(std::vector<ExpressionId>{d, high, two, literal("\\u"), d, low, two});
   const ExpressionId unicode = e.Concat(literal("\\u"), e.Union({one_unit, pair}));
   ByteSet letters;
   for (const char c : std::string_view("\"\\/bfnrt")) letters.set(static_cast<uint8_t>(c));
@@ -50,7 +50,8 @@ std::optional<Decimal> Decimal::Of(const Json& number) {
   }
   if (exponent < -400 || exponent > 400) return std::nullopt;
   const size_t point = std::min(text.find('.'), text.size());
-  std::string whole = text.substr(0, point), fraction = point < text.size() ? text.substr(point + 1) : "";
+  std::string whole = text.substr(0, point),
+              fraction = point < text.size() ? text.substr(point + 1) : "";
   for (; exponent > 0; --exponent) {
     whole += fraction.empty() ? '0' : fraction[0];
     if (!fraction.empty()) fraction.erase(0, 1);
@@ -82,8 +83,8 @@ JsonTerms::JsonTerms(GrammarParts& parts, JsonSpace space)
   integer_ = e_.Concat(e_.Optional(Text("-")), whole_);
   const char* behind = space == JsonSpace::kSpaced ? " " : "";
   const auto separator = [&](const char* mark) {
-    return p_.Terminal(e_.Concat(
-        std::vector<ExpressionId>{space_, Text(mark), Text(behind), space_}));
+    return p_.Terminal(
+        e_.Concat(std::vector<ExpressionId>{space_, Text(mark), Text(behind), space_}));
   };
   comma_ = separator(",");
   colon_ = separator(":");
@@ -123,9 +124,10 @@ ExpressionId JsonTerms::Plain() { return Decimals(kMostDecimals); }
 
 ExpressionId JsonTerms::WithFraction() {
   const ExpressionId zeros = e_.Repeat(Text("0"), 0);
-  const ExpressionId some = e_.Concat(std::vector<ExpressionId>{zeros, nonzero_, e_.Repeat(digit_, 0)});
-  return e_.Concat(std::vector<ExpressionId>{
-      integer_, Text("."), e_.Both({some, Digits(1, kMostDecimals)})});
+  const ExpressionId some =
+      e_.Concat(std::vector<ExpressionId>{zeros, nonzero_, e_.Repeat(digit_, 0)});
+  return e_.Concat(
+      std::vector<ExpressionId>{integer_, Text("."), e_.Both({some, Digits(1, kMostDecimals)})});
 }
 
 ExpressionId JsonTerms::AnySize() {
@@ -141,8 +143,8 @@ ExpressionId JsonTerms::WholeAbove(const std::string& whole) {
   for (uint32_t i = 0; i < size; ++i) {
     if (whole[i] == '9') continue;
     const ExpressionId greater = e_.Range(static_cast<uint8_t>(whole[i] + 1), '9');
-    parts.push_back(e_.Concat(std::vector<ExpressionId>{
-        Text(whole.substr(0, i)), greater, Digits(size - i - 1, size - i - 1)}));
+    parts.push_back(e_.Concat(std::vector<ExpressionId>{Text(whole.substr(0, i)), greater,
+                                                        Digits(size - i - 1, size - i - 1)}));
   }
   return e_.Union(std::move(parts));
 }
@@ -155,9 +157,10 @@ ExpressionId JsonTerms::WholeBelow(const std::string& whole) {
   for (uint32_t i = 0; i < size; ++i) {
     const char lowest = i == 0 ? '1' : '0';
     if (whole[i] <= lowest) continue;
-    const ExpressionId less = e_.Range(static_cast<uint8_t>(lowest), static_cast<uint8_t>(whole[i] - 1));
-    parts.push_back(e_.Concat(std::vector<ExpressionId>{
-        Text(whole.substr(0, i)), less, Digits(size - i - 1, size - i - 1)}));
+    const ExpressionId less =
+        e_.Range(static_cast<uint8_t>(lowest), static_cast<uint8_t>(whole[i] - 1));
+    parts.push_back(e_.Concat(std::vector<ExpressionId>{Text(whole.substr(0, i)), less,
+                                                        Digits(size - i - 1, size - i - 1)}));
   }
   return e_.Union(std::move(parts));
 }
@@ -213,16 +216,15 @@ ExpressionId JsonTerms::Within(const NumberBounds& bounds) {
   std::vector<ExpressionId> parts = {Plain()};
   if (bounds.least) {
     const Decimal& least = *bounds.least;
-    parts.push_back(least.negative
-                        ? e_.Union({AnySize(), minus(SizeUpTo(least, bounds.above))})
-                        : SizeFrom(least, bounds.above));
+    parts.push_back(least.negative ? e_.Union({AnySize(), minus(SizeUpTo(least, bounds.above))})
+                                   : SizeFrom(least, bounds.above));
   }
   if (bounds.most) {
     const Decimal& most = *bounds.most;
     const Decimal zero;
-    parts.push_back(most.negative ? minus(SizeFrom(most, bounds.below))
-                                  : e_.Union({minus(SizeFrom(zero, true)),
-                                              SizeUpTo(most, bounds.below)}));
+    parts.push_back(most.negative
+                        ? minus(SizeFrom(most, bounds.below))
+                        : e_.Union({minus(SizeFrom(zero, true)), SizeUpTo(most, bounds.below)}));
   }
   return e_.Both(std::move(parts));
 }
@@ -231,7 +233,8 @@ ExpressionId JsonTerms::Spellings(const Decimal& number) {
   const ExpressionId zeros = e_.Repeat(Text("0"), number.fraction.empty() ? 1 : 0);
   const ExpressionId sign =
       number.IsZero() ? e_.Optional(Text("-")) : Text(number.negative ? "-" : "");
-  const ExpressionId fraction = e_.Concat(std::vector<ExpressionId>{Text("."), Text(number.fraction), zeros});
+  const ExpressionId fraction =
+      e_.Concat(std::vector<ExpressionId>{Text("."), Text(number.fraction), zeros});
   return e_.Concat(std::vector<ExpressionId>{
       sign, Text(number.whole), number.fraction.empty() ? e_.Optional(fraction) : fraction});
 }
@@ -249,8 +252,7 @@ NodeId JsonTerms::Close(char bracket) {
 }
 
 NodeId JsonTerms::Value(const Json& value) {
-  if (value.is_string())
-    return p_.Terminal(StringLiteral(value.get_ref<const std::string&>()));
+  if (value.is_string()) return p_.Terminal(StringLiteral(value.get_ref<const std::string&>()));
   if (!value.is_structured()) return p_.Terminal(Text(DumpJson(value)));
   const bool object = value.is_object();
   std::vector<NodeId> parts = {Open(object ? '{' : '[')};

@@ -45,8 +45,8 @@ class JsonTerms {
   ExpressionId StringLiteral(std::string_view text);
 
   ExpressionId Integer() const { return integer_; }
-  ExpressionId Number();      // with exponents
-  ExpressionId Plain();       // a number without exponent, of a few decimals
+  ExpressionId Number();        // with exponents
+  ExpressionId Plain();         // a number without exponent, of a few decimals
   ExpressionId WithFraction();  // the same that is no integer
   // Numbers of one sign and no exponent within bounds.
   ExpressionId Within(const NumberBounds& bounds);

@@ -36,7 +36,8 @@ Parser::FrameId Parser::Push(const Frame& frame) {
   const auto [at, added] = frame_ids_.try_emplace(frame, static_cast<FrameId>(frames_.size()));
   if (!added) return at->second;
   if (frames_.size() >= kMostFrames)
-    throw InputError("the text nests or repeats the grammar's rules more than ", kMostFrames, " times");
+    throw InputError("the text nests or repeats the grammar's rules more than ", kMostFrames,
+                     " times");
   frames_.push_back(frame);
   closures_.emplace_back();
   return at->second;
@@ -100,8 +101,7 @@ Parser::Configuration Parser::Expand(FrameId frame) {
         Frame rest = at;
         if (rest.least > 0) --rest.least;
         if (rest.most != Productions::kNoLimit) --rest.most;
-        if (nodes_[node.a].productive)
-          go_on(Push(node.a, rest.most == 0 ? at.below : Push(rest)));
+        if (nodes_[node.a].productive) go_on(Push(node.a, rest.most == 0 ? at.below : Push(rest)));
         break;
       }
     }

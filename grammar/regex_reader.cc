@@ -24,9 +24,16 @@ const CodeSet& WordCharacters() {
   return set;
 }
 const CodeSet& Spaces() {
-  static const CodeSet set({{9, 13}, {' ', ' '}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A},
-                            {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F},
-                            {0x3000, 0x3000}, {0xFEFF, 0xFEFF}});
+  static const CodeSet set({{9, 13},
+                            {' ', ' '},
+                            {0xA0, 0xA0},
+                            {0x1680, 0x1680},
+                            {0x2000, 0x200A},
+                            {0x2028, 0x2029},
+                            {0x202F, 0x202F},
+                            {0x205F, 0x205F},
+                            {0x3000, 0x3000},
+                            {0xFEFF, 0xFEFF}});
   return set;
 }
 const CodeSet& LineEnds() {
@@ -245,31 +252,50 @@ class RegexReader {
     const size_t begin = at_;
     const char32_t c = TakeCharacter();
     switch (c) {
-      case 'd': return Digits();
-      case 'D': return AllCharacters().Without(Digits());
-      case 'w': return WordCharacters();
-      case 'W': return AllCharacters().Without(WordCharacters());
-      case 's': return Spaces();
-      case 'S': return AllCharacters().Without(Spaces());
-      case 'p': return Property(false);
-      case 'P': return Property(true);
-      case 't': return Only('\t');
-      case 'n': return Only('\n');
-      case 'r': return Only('\r');
-      case 'f': return Only('\f');
-      case 'v': return Only('\v');
-      case '0': return Only(0);
-      case 'x': return Only(Hex(2));
-      case 'u': return Only(Unicode());
-      case 'c': return Only(TakeCharacter() % 32);
-      default: break;
+      case 'd':
+        return Digits();
+      case 'D':
+        return AllCharacters().Without(Digits());
+      case 'w':
+        return WordCharacters();
+      case 'W':
+        return AllCharacters().Without(WordCharacters());
+      case 's':
+        return Spaces();
+      case 'S':
+        return AllCharacters().Without(Spaces());
+      case 'p':
+        return Property(false);
+      case 'P':
+        return Property(true);
+      case 't':
+        return Only('\t');
+      case 'n':
+        return Only('\n');
+      case 'r':
+        return Only('\r');
+      case 'f':
+        return Only('\f');
+      case 'v':
+        return Only('\v');
+      case '0':
+        return Only(0);
+      case 'x':
+        return Only(Hex(2));
+      case 'u':
+        return Only(Unicode());
+      case 'c':
+        return Only(TakeCharacter() % 32);
+      default:
+        break;
     }
     if (c == 'b' && in_brackets) return Only('\b');
     at_ = begin;
     if (c >= '1' && c <= '9') RefuseFeature("a backreference");
     if (c == 'b' || c == 'B') RefuseFeature("a word boundary");
     if (c == 'k') RefuseFeature("a backreference");
-    if (c < 128 && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))) Refuse("has an unknown escape");
+    if (c < 128 && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
+      Refuse("has an unknown escape");
     return Only(TakeCharacter());
   }
 

@@ -45,13 +45,14 @@ NodeId SchemaCompiler::ArrayOf(const Goal& items) {
   size_t places = 0;
   const Item* contains = nullptr;
   for (const Item& item : items) {
-    const Json* prefix =
-        SchemasOf(Get(item, "prefixItems"), Get(item, "items"), nullptr).prefix;
+    const Json* prefix = SchemasOf(Get(item, "prefixItems"), Get(item, "items"), nullptr).prefix;
     if (prefix) places = std::max(places, prefix->size());
     if (!Get(item, "contains")) continue;
     if (CountOf(*item.schema, "minContains", 1) == 0 && !Get(item, "maxContains")) continue;
     if (contains || Get(item, "maxContains") || CountOf(*item.schema, "minContains", 1) != 1)
-      document_.Refuse(*item.schema, "'contains' is supported once, without 'maxContains' and with 'minContains' 1");
+      document_.Refuse(
+          *item.schema,
+          "'contains' is supported once, without 'maxContains' and with 'minContains' 1");
     contains = &item;
   }
   places = std::min<size_t>(places, most);
@@ -64,7 +65,9 @@ NodeId SchemaCompiler::ArrayOf(const Goal& items) {
   };
   if (contains) {
     if (places > 0 || least > 1 || most != Productions::kNoLimit)
-      document_.Refuse(*contains->schema, "'contains' is not supported beside 'prefixItems', 'minItems' and 'maxItems'");
+      document_.Refuse(
+          *contains->schema,
+          "'contains' is not supported beside 'prefixItems', 'minItems' and 'maxItems'");
     Goal goal = ElementGoal(items, SIZE_MAX);
     goal.push_back({&(*contains->schema)["contains"]});
     const NodeId found = Rule(goal), any = more(0, Productions::kNoLimit);
@@ -79,8 +82,9 @@ NodeId SchemaCompiler::ArrayOf(const Goal& items) {
   };
   NodeId behind;
   if (places == 0) {
-    const NodeId one = most == 0 ? Productions::kNothing
-                                 : p_.Sequence(std::vector<NodeId>{rest, more(left(1), room(1)), close});
+    const NodeId one = most == 0
+                           ? Productions::kNothing
+                           : p_.Sequence(std::vector<NodeId>{rest, more(left(1), room(1)), close});
     return p_.Sequence(open, p_.Choice({least == 0 ? close : Productions::kNothing, one}));
   }
   behind = p_.Sequence(more(left(places), room(places)), close);
@@ -98,7 +102,8 @@ NodeId SchemaCompiler::ArrayValue(const Json& value, const Goal& items) {
   if (value.size() < least || value.size() > most) return Productions::kNothing;
   for (const Item& item : items) {
     const Json* contains = Get(item, "contains");
-    if (contains) document_.Refuse(*item.schema, "'contains' is not supported beside 'enum' and 'const'");
+    if (contains)
+      document_.Refuse(*item.schema, "'contains' is not supported beside 'enum' and 'const'");
   }
   for (size_t i = 0; i < value.size(); ++i) {
     if (ValueUnder(value[i], ElementGoal(items, i)) == Productions::kNothing)

@@ -59,10 +59,14 @@ SchemaCompiler::Goal SchemaCompiler::With(const Expanded& expanded, const Group&
 }
 
 uint32_t SchemaCompiler::TypesOf(const Goal& items) const {
-  static const std::map<std::string, uint32_t> kNames = {
-      {"null", kNull},       {"boolean", kBoolean}, {"integer", kInteger},
-      {"string", kString},   {"array", kArray},     {"object", kObject},
-      {"number", kInteger | kFraction}, {"\x01fraction", kFraction}};
+  static const std::map<std::string, uint32_t> kNames = {{"null", kNull},
+                                                         {"boolean", kBoolean},
+                                                         {"integer", kInteger},
+                                                         {"string", kString},
+                                                         {"array", kArray},
+                                                         {"object", kObject},
+                                                         {"number", kInteger | kFraction},
+                                                         {"\x01fraction", kFraction}};
   uint32_t types = kAnyType;
   for (const Item& item : items) {
     const Json* said = Get(item, "type");
@@ -128,7 +132,8 @@ NodeId SchemaCompiler::Values(Goal items, size_t which) {
     if (value->is_structured())
       parts.push_back(node);
     else if (value->is_string())
-      texts.push_back(Cat("\"", Spell(value->get_ref<const std::string&>(), Spelling::kJson), "\""));
+      texts.push_back(
+          Cat("\"", Spell(value->get_ref<const std::string&>(), Spelling::kJson), "\""));
     else
       texts.push_back(DumpJson(*value));
   }

@@ -30,8 +30,8 @@ class SchemaCompiler {
  private:
   // Keywords of an item that have been dealt with.
   enum Done : uint32_t {
-    kFlat = 1,     // references, "allOf", "not"
-    kHidden = 2,   // it says nothing itself (any more)
+    kFlat = 1,    // references, "allOf", "not"
+    kHidden = 2,  // it says nothing itself (any more)
     kAnyOf = 4,
     kOneOf = 8,
     kIf = 16,
@@ -57,7 +57,13 @@ class SchemaCompiler {
   using GoalKey = std::vector<std::pair<const Json*, uint32_t>>;
 
   enum Types : uint32_t {
-    kNull = 1, kBoolean = 2, kInteger = 4, kFraction = 8, kString = 16, kArray = 32, kObject = 64,
+    kNull = 1,
+    kBoolean = 2,
+    kInteger = 4,
+    kFraction = 8,
+    kString = 16,
+    kArray = 32,
+    kObject = 64,
     kAnyType = 127,
   };
 

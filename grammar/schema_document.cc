@@ -24,8 +24,10 @@ std::string Unescaped(std::string_view part) {
   for (size_t i = 0; i < part.size(); ++i) {
     const int high = part[i] == '%' && i + 2 < part.size() ? HexDigit(part[i + 1]) : -1;
     const int low = high >= 0 ? HexDigit(part[i + 2]) : -1;
-    if (low >= 0) text += static_cast<char>(high * 16 + low), i += 2;
-    else text += part[i];
+    if (low >= 0)
+      text += static_cast<char>(high * 16 + low), i += 2;
+    else
+      text += part[i];
   }
   return ReplaceAll(ReplaceAll(text, "~1", "/"), "~0", "~");
 }
@@ -100,7 +102,9 @@ void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::
   if (schema.is_object()) {
     const bool hidden = draft7_ && schema.contains("$ref");
     const auto text = [&](const char* key) -> std::string {
-      return !hidden && schema.contains(key) && schema[key].is_string() ? schema[key].get<std::string>() : "";
+      return !hidden && schema.contains(key) && schema[key].is_string()
+                 ? schema[key].get<std::string>()
+                 : "";
     };
     for (const char* key : {"$id", "id"}) {
       const std::string id = text(key);

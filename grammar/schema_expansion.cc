@@ -15,9 +15,9 @@ constexpr size_t kMostItems = 500;
 
 // Assertions that cannot be decided while a text is written, or are not.
 void SchemaCompiler::RefuseUnsupported(const Json& schema) const {
-  static constexpr const char* kNever[] = {"$dynamicRef", "$recursiveRef", "unevaluatedItems",
-                                           "unevaluatedProperties", "extends", "disallow",
-                                           "divisibleBy"};
+  static constexpr const char* kNever[] = {
+      "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties",
+      "extends",     "disallow",      "divisibleBy"};
   for (const char* key : kNever) {
     const auto at = schema.find(key);
     if (at == schema.end() || *at == true || (at->is_object() && at->empty())) continue;
@@ -27,7 +27,8 @@ void SchemaCompiler::RefuseUnsupported(const Json& schema) const {
     const bool few = schema.contains("maxItems") && schema["maxItems"].is_number() &&
                      schema["maxItems"].get<double>() <= 1;
     if (!few)
-      document_.Refuse(schema, "'uniqueItems' is not supported; set 'maxItems' to 1 or leave it out");
+      document_.Refuse(schema,
+                       "'uniqueItems' is not supported; set 'maxItems' to 1 or leave it out");
   }
 }
 
@@ -137,7 +138,8 @@ void SchemaCompiler::FindGroups(Expanded& expanded, size_t at) {
   for (const char* key : {"dependentRequired", "dependentSchemas", "dependencies"}) {
     const Json* dependent = Get(item, key);
     if (!dependent) continue;
-    if (!dependent->is_object()) document_.Refuse(*item.schema, Cat("'", key, "' must be an object"));
+    if (!dependent->is_object())
+      document_.Refuse(*item.schema, Cat("'", key, "' must be an object"));
     for (const auto& [name, schema] : dependent->items()) {
       needs.push_back({&Dependent(name, schema)});
     }

@@ -14,15 +14,16 @@ constexpr int kMostDepth = 32;
 // Keywords that say nothing of values.
 bool IsAnnotation(const std::string& key) {
   static const std::vector<std::string> kKnown = {
-      "title",    "description", "default",  "examples",    "$comment",   "readOnly",
-      "writeOnly", "deprecated", "$schema",  "$id",         "id",         "$anchor",
-      "$defs",    "definitions", "$vocabulary", "$dynamicAnchor", "then", "else"};
+      "title",       "description",    "default", "examples", "$comment", "readOnly", "writeOnly",
+      "deprecated",  "$schema",        "$id",     "id",       "$anchor",  "$defs",    "definitions",
+      "$vocabulary", "$dynamicAnchor", "then",    "else"};
   return std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
 }
 
 bool IsScalarList(const Json& values) {
   if (!values.is_array()) return false;
-  return std::none_of(values.begin(), values.end(), [](const Json& v) { return v.is_structured(); });
+  return std::none_of(values.begin(), values.end(),
+                      [](const Json& v) { return v.is_structured(); });
 }
 
 // The opposite of a bound on a count.
@@ -48,7 +49,8 @@ const Json& SchemaCompiler::Negation(const Json& schema, int depth) {
 }
 
 const Json& SchemaCompiler::NegationOf(const Json& schema, const std::string& keyword, int depth) {
-  if (const auto at = negations_.find({&schema, keyword}); at != negations_.end()) return *at->second;
+  if (const auto at = negations_.find({&schema, keyword}); at != negations_.end())
+    return *at->second;
   const Json& negation = NewNegationOf(schema, keyword, depth);
   negations_[{&schema, keyword}] = &negation;
   return negation;
@@ -95,8 +97,10 @@ const Json& SchemaCompiler::NewNegationOf(const Json& schema, const std::string&
     const uint32_t types = TypesOf({{&schema}});
     Json others = Json::array();
     static constexpr std::pair<uint32_t, const char*> kNames[] = {
-        {kNull, "null"},     {kBoolean, "boolean"}, {kInteger, "integer"}, {kFraction, "\x01fraction"},
-        {kString, "string"}, {kArray, "array"},     {kObject, "object"}};
+        {kNull, "null"},       {kBoolean, "boolean"},
+        {kInteger, "integer"}, {kFraction, "\x01fraction"},
+        {kString, "string"},   {kArray, "array"},
+        {kObject, "object"}};
     for (const auto& [bit, name] : kNames)
       if (!(types & bit)) others.push_back(name);
     return made(others.empty() ? Json(false) : Json{{"type", others}});
@@ -108,8 +112,10 @@ const Json& SchemaCompiler::NewNegationOf(const Json& schema, const std::string&
   if (keyword == "minProperties") return made(CountBound("object", "maxProperties", value, -1));
   if (keyword == "maxProperties") return made(CountBound("object", "minProperties", value, 1));
   static constexpr std::pair<const char*, const char*> kBounds[] = {
-      {"minimum", "exclusiveMaximum"}, {"maximum", "exclusiveMinimum"},
-      {"exclusiveMinimum", "maximum"}, {"exclusiveMaximum", "minimum"}};
+      {"minimum", "exclusiveMaximum"},
+      {"maximum", "exclusiveMinimum"},
+      {"exclusiveMinimum", "maximum"},
+      {"exclusiveMaximum", "minimum"}};
   for (const auto& [bound, opposite] : kBounds)
     if (keyword == bound && value.is_number()) return made({{"type", "number"}, {opposite, value}});
   if (keyword == "required" && value.is_array()) {

@@ -10,7 +10,7 @@
 namespace retort {
 namespace {
 
-constexpr size_t kMostPatterns = 6;   // all their combinations are looked at
+constexpr size_t kMostPatterns = 6;     // all their combinations are looked at
 constexpr uint32_t kMostCounted = 256;  // members, where their number is limited
 
 }  // namespace
@@ -105,7 +105,8 @@ std::optional<ExpressionId> SchemaCompiler::NamesOf(const Goal& items) {
     if (values.empty()) continue;
     std::vector<ExpressionId> names;
     for (const Json& value : values)
-      if (value.is_string()) names.push_back(terms_.StringLiteral(value.get_ref<const std::string&>()));
+      if (value.is_string())
+        names.push_back(terms_.StringLiteral(value.get_ref<const std::string&>()));
     parts.push_back(e_.Union(std::move(names)));
   }
   parts.push_back(terms_.Quoted(e_.Repeat(terms_.character(), 0)));  // one spelling of each
@@ -142,10 +143,12 @@ NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members)
       const Json* additional = Get(item, "additionalProperties");
       if (!known && additional) goal.push_back({additional});
     }
-    const bool forbidden = std::ranges::any_of(goal, [](const Item& i) { return *i.schema == false; });
+    const bool forbidden =
+        std::ranges::any_of(goal, [](const Item& i) { return *i.schema == false; });
     const ExpressionId name = forbidden ? Expressions::kNothing : e_.Both(std::move(names));
     if (e_.IsNothing(name)) continue;
-    parts.push_back(p_.Sequence(std::vector<NodeId>{p_.Terminal(name), terms_.Colon(), Rule(goal)}));
+    parts.push_back(
+        p_.Sequence(std::vector<NodeId>{p_.Terminal(name), terms_.Colon(), Rule(goal)}));
   }
   return p_.Choice(parts);
 }
@@ -163,7 +166,8 @@ NodeId SchemaCompiler::ObjectOf(const Goal& items) {
   const bool limited = least > 1 || most != Productions::kNoLimit;
   const uint32_t bound = !limited ? 1 : most != Productions::kNoLimit ? most : least;
   if (limited && size > 0 && bound > kMostCounted)
-    document_.Refuse(*items[0].schema, Cat("'minProperties' or 'maxProperties' above ", kMostCounted));
+    document_.Refuse(*items[0].schema,
+                     Cat("'minProperties' or 'maxProperties' above ", kMostCounted));
   const size_t width = limited && size > 0 ? bound + size_t{1} : 2;
   const auto next = [&](size_t count) {
     return most != Productions::kNoLimit ? count + 1 : std::min(count + 1, width - 1);

@@ -39,8 +39,7 @@ bool SchemaCompiler::ClearlyExclusive(const Json& a, const Json& b) const {
   if (!a.is_object() || !b.is_object()) return false;
   if (!document_.draft7() || !(a.contains("$ref") || b.contains("$ref"))) {
     if (DisjointLists(a, b)) return true;
-    if (a.contains("type") && b.contains("type") &&
-        (TypesOf({{&a}}) & TypesOf({{&b}})) == 0)
+    if (a.contains("type") && b.contains("type") && (TypesOf({{&a}}) & TypesOf({{&b}})) == 0)
       return true;
     if (a.contains("properties") && b.contains("properties") && a["properties"].is_object() &&
         b["properties"].is_object() && TypesOf({{&a}}) == kObject) {
@@ -68,7 +67,8 @@ bool SchemaCompiler::Exclusive(const Goal& items, const Json& a, const Json& b) 
 std::vector<SchemaCompiler::Goal> SchemaCompiler::OneOfAlternatives(const Goal& items,
                                                                     const Json& owner) {
   const Json& branches = owner["oneOf"];
-  budget_.Spend(branches.size() * branches.size() / 64, Cat(document_.where(), ": compiling the schema"));
+  budget_.Spend(branches.size() * branches.size() / 64,
+                Cat(document_.where(), ": compiling the schema"));
   std::vector<Goal> alternatives;
   for (size_t i = 0; i < branches.size(); ++i) {
     Goal goal = {{&branches[i]}};

@@ -62,14 +62,18 @@ ExpressionId SchemaCompiler::StringOf(const Goal& items) {
     if (!format || !format->is_string() || checking_) continue;
     const char* regex = FormatRegex(format->get_ref<const std::string&>());
     if (!regex) continue;
-    if (!*regex) document_.Refuse(*item.schema, Cat("'format' ", *format == "" ? "" : Quoted(format->get<std::string>()), " is not supported"));
+    if (!*regex)
+      document_.Refuse(*item.schema,
+                       Cat("'format' ", *format == "" ? "" : Quoted(format->get<std::string>()),
+                           " is not supported"));
     conditions.push_back(terms_.Quoted(ReadWholeRegex(e_, regex, Spelling::kJson, "'format'")));
   }
   const bool counted = counts.least > 0 || counts.most != Productions::kNoLimit;
   if (conditions.empty())
     return terms_.Quoted(e_.Repeat(terms_.any_character(), counts.least, counts.most));
   // All conditions are about the one way to write a text.
-  conditions.push_back(terms_.Quoted(e_.Repeat(terms_.character(), counted ? counts.least : 0, counts.most)));
+  conditions.push_back(
+      terms_.Quoted(e_.Repeat(terms_.character(), counted ? counts.least : 0, counts.most)));
   return e_.Both(std::move(conditions));
 }
 
@@ -101,13 +105,15 @@ ExpressionId SchemaCompiler::NumberOf(const Goal& items, uint32_t types) {
     bound("minimum", "exclusiveMinimum", true);
     bound("maximum", "exclusiveMaximum", false);
     if (const auto step = number(item, "multipleOf")) {
-      if (step->negative || step->IsZero()) document_.Refuse(*item.schema, "'multipleOf' must be above 0");
+      if (step->negative || step->IsZero())
+        document_.Refuse(*item.schema, "'multipleOf' must be above 0");
       if (step->fraction.empty() && step->whole.size() < 10)
         conditions.push_back(terms_.MultiplesOf(static_cast<uint32_t>(std::stoul(step->whole))));
       else if (const uint32_t places = DecimalsOf(*step))
         decimals = std::min(decimals, places);
       else
-        document_.Refuse(*item.schema, "'multipleOf' is supported for whole numbers and 0.1, 0.01, ... alone");
+        document_.Refuse(*item.schema,
+                         "'multipleOf' is supported for whole numbers and 0.1, 0.01, ... alone");
     }
     const Json* negated = Get(item, "not");
     if (!negated || !negated->is_object() || !negated->contains("enum")) continue;
@@ -120,7 +126,9 @@ ExpressionId SchemaCompiler::NumberOf(const Goal& items, uint32_t types) {
   const bool all = (types & kInteger) && (types & kFraction);
   if (decimals != Productions::kNoLimit) conditions.push_back(terms_.Decimals(decimals));
   if (conditions.empty() && all) return terms_.Number();
-  conditions.push_back(all ? terms_.Plain() : types & kInteger ? terms_.Integer() : terms_.WithFraction());
+  conditions.push_back(all                ? terms_.Plain()
+                       : types & kInteger ? terms_.Integer()
+                                          : terms_.WithFraction());
   return e_.Both(std::move(conditions));
 }
 

@@ -29,13 +29,15 @@ void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> e
     const uint64_t allowed = word < bits_.size() ? bits_[word] : 0;
     any |= allowed != 0;
     if (allowed == ~uint64_t{0}) continue;
-    const std::span<float> some = logits.subspan(word * 64, std::min<size_t>(64, logits.size() - word * 64));
+    const std::span<float> some =
+        logits.subspan(word * 64, std::min<size_t>(64, logits.size() - word * 64));
     for (size_t i = 0; i < some.size(); ++i)
       some[i] = allowed >> i & 1 ? some[i] : -std::numeric_limits<float>::infinity();
   }
   if (!any) {
-    throw Failure("no token of the model's vocabulary goes on with what the grammar asks for; its "
-                  "characters may be missing there");
+    throw Failure(
+        "no token of the model's vocabulary goes on with what the grammar asks for; its "
+        "characters may be missing there");
   }
 }
 
@@ -86,7 +88,8 @@ bool ConstrainedAnswer::MayBeLonger(const Matcher& before, int32_t id) {
   before.FillMask(bits_);
   for (size_t word = 0; word < bits_.size(); ++word) {
     for (uint64_t left = bits_[word]; left != 0; left &= left - 1) {
-      const auto other = static_cast<int32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
+      const auto other =
+          static_cast<int32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
       const std::string& longer = vocabulary.TextOf(other);
       if (longer.size() > text.size() && longer.starts_with(text)) return true;
     }

@@ -17,7 +17,8 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
   auto first = begin;
   bool any = false;
   std::exception_ptr error;
-  engine.Submit({std::move(prompt), sampling,
+  engine.Submit({std::move(prompt),
+                 sampling,
                  [&](const GenerationEvent& event) {
                    if (!any) first = Clock::now();
                    any = true;

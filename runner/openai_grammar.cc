@@ -33,7 +33,8 @@ GrammarSource Guided(const std::string& what, const Json& value, const std::stri
 std::optional<GrammarSource> ResponseFormat(const Json& value) {
   const std::string name = "response_format";
   const Json& type = value.is_object() ? MemberOf(value, "type") : value;
-  if (!value.is_object() || !type.is_string()) throw BadValue(name, "must be an object with a type");
+  if (!value.is_object() || !type.is_string())
+    throw BadValue(name, "must be an object with a type");
   if (type == "text") return std::nullopt;
   if (type == "json_object") return GrammarSource{Kind::kJson};
   if (type != "json_schema") {

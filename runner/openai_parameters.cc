@@ -54,12 +54,23 @@ const std::vector<NeutralParameter>& NeutralParameters() {
 }
 
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
-  static const std::vector<std::string> common = {"model",  "max_tokens",    "temperature", "top_k",
-                                                  "top_p",  "min_p",         "seed",        "stop",
-                                                  "stream", "stream_options", "response_format",
+  static const std::vector<std::string> common = {"model",
+                                                  "max_tokens",
+                                                  "temperature",
+                                                  "top_k",
+                                                  "top_p",
+                                                  "min_p",
+                                                  "seed",
+                                                  "stop",
+                                                  "stream",
+                                                  "stream_options",
+                                                  "response_format",
                                                   "grammar",
-                                                  "guided_json", "guided_regex", "guided_choice",
-                                                  "guided_grammar", "structured_outputs"};
+                                                  "guided_json",
+                                                  "guided_regex",
+                                                  "guided_choice",
+                                                  "guided_grammar",
+                                                  "structured_outputs"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     return more;

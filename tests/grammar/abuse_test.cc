@@ -10,7 +10,6 @@
 namespace retort {
 namespace {
 
-
 TEST(GrammarAbuse, RepetitionsOfRepetitions) {
   ExpectTexts(*Compiled(kRegex, "(a+)+b"), {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"}, {"aaaa"});
   ExpectTexts(*Compiled(kRegex, "a{0,100000}"), {"", std::string(100000, 'a')},
@@ -25,16 +24,18 @@ TEST(GrammarAbuse, ReferencesInCircles) {
                     {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"})")
                 .find("without an end"),
             std::string::npos);
-  EXPECT_NE(Refusal(kSchema, R"({"anyOf": [{"$ref": "#"}, {"type": "null"}]})").find("without an end"),
-            std::string::npos);
+  EXPECT_NE(
+      Refusal(kSchema, R"({"anyOf": [{"$ref": "#"}, {"type": "null"}]})").find("without an end"),
+      std::string::npos);
 }
 
 TEST(GrammarAbuse, AThousandBranches) {
   Json branches = Json::array();
   for (int i = 0; i < 1000; ++i)
-    branches.push_back({{"type", "object"},
-                        {"required", {"k"}},
-                        {"properties", {{"k", {{"const", Cat("v", i)}}}, {"x", {{"type", "string"}}}}}});
+    branches.push_back(
+        {{"type", "object"},
+         {"required", {"k"}},
+         {"properties", {{"k", {{"const", Cat("v", i)}}}, {"x", {{"type", "string"}}}}}});
   ExpectTexts(*Compiled(kSchema, DumpJson({{"oneOf", branches}})),
               {R"({"k":"v7","x":"y"})", R"({"k":"v999"})"}, {R"({"k":"v1000"})"});
 }
@@ -50,7 +51,8 @@ TEST(GrammarAbuse, ConditionsWhoseCombinationsExplode) {
 TEST(GrammarAbuse, DeepSchemasAndTexts) {
   std::string schema = R"({"type": "null"})";
   for (int i = 0; i < 100; ++i) schema = R"({"items": )" + schema + ", \"type\": \"array\"}";
-  EXPECT_TRUE(Compiled(kSchema, schema)->Matches(std::string(100, '[') + "null" + std::string(100, ']')));
+  EXPECT_TRUE(
+      Compiled(kSchema, schema)->Matches(std::string(100, '[') + "null" + std::string(100, ']')));
   const auto any = Compiled(kSchema, "true");
   EXPECT_TRUE(any->Matches(std::string(10000, '[') + std::string(10000, ']')));
 }

@@ -4,7 +4,6 @@
 namespace retort {
 namespace {
 
-
 TEST(Gbnf, RulesThatContainThemselves) {
   const auto grammar = Compiled(kGbnf, R"gbnf(
 # Sums of numbers and sums in brackets.

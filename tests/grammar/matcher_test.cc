@@ -15,9 +15,19 @@ class PieceTokenizer : public ByteTokenizer {
  public:
   PieceTokenizer() {
     std::mt19937 random(7);
-    const std::vector<std::string> parts = {
-        "\"", ":", ",", "{", "}", "[", "]", "a", "b", "name", "12", "0", "-", ".5", "true", "null",
-        " ", "\\n", "\\u00", "\u00e9", "\xE2\x82", "\xAC", "xyz", "e", "\\", "aaaaaaaaaaaaaaaaaaa"};
+    const std::vector<std::string> parts = {"\"",       ":",
+                                            ",",        "{",
+                                            "}",        "[",
+                                            "]",        "a",
+                                            "b",        "name",
+                                            "12",       "0",
+                                            "-",        ".5",
+                                            "true",     "null",
+                                            " ",        "\\n",
+                                            "\\u00",    "\u00e9",
+                                            "\xE2\x82", "\xAC",
+                                            "xyz",      "e",
+                                            "\\",       "aaaaaaaaaaaaaaaaaaa"};
     for (int i = 0; i < 3000; ++i) {
       std::string text;
       for (size_t n = 2 + random() % 4; n > 0; --n) text += parts[random() % parts.size()];
@@ -25,7 +35,8 @@ class PieceTokenizer : public ByteTokenizer {
     }
   }
   std::string Bytes(int32_t id, bool special) const override {
-    return id < 256 ? ByteTokenizer::Bytes(id, special) : spec().pieces.at(static_cast<size_t>(id)).text;
+    return id < 256 ? ByteTokenizer::Bytes(id, special)
+                    : spec().pieces.at(static_cast<size_t>(id)).text;
   }
 };
 

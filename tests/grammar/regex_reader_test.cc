@@ -6,7 +6,6 @@
 namespace retort {
 namespace {
 
-
 TEST(RegexReader, TheWholeTextMatches) {
   ExpectTexts(*Compiled(kRegex, "(yes|no), [a-z ]{2,4}\\."), {"yes, ab.", "no, a b."},
               {"yes, a.", "yes, abcde.", "x yes, ab.", "yes, ab. "});

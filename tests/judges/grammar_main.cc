@@ -4,8 +4,7 @@
 //   "compact" | "spaced" | "flexible", "texts": [...]}, one a line, and prints for each
 //   {"compile_us", "accepts": [...]}, or {"compile_us", "error"}
 //   --masks: follows each text token by token, too, and adds "mask_us" (of each mask), "masked"
-//   (whether every token was allowed) and, if the line has "sums", "sums": for each mask the number
-//   of its tokens and a checksum of their ids
+//   (whether every token was allowed) and, if the line has "masks", "masks" in hexadecimal
 #include <chrono>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -37,27 +36,26 @@ GrammarSource SourceOf(const Json& line) {
                               : JsonSpace::kCompact};
 }
 
-Json SumOf(const std::vector<uint64_t>& bits) {
-  uint64_t count = 0, sum = 0;
-  for (size_t word = 0; word < bits.size(); ++word) {
-    for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
-      const uint64_t id = word * 64 + static_cast<uint64_t>(__builtin_ctzll(left));
-      ++count, sum += (id + 1) * 2654435761 % 1000003;
-    }
-  }
-  return Json::array({count, sum});
+// The words of a mask, each as 16 hexadecimal digits.
+std::string HexOf(const std::vector<uint64_t>& bits) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(bits.size() * 16);
+  for (const uint64_t word : bits)
+    for (int shift = 60; shift >= 0; shift -= 4) hex += kDigits[word >> shift & 15];
+  return hex;
 }
 
 // Whether every token of the text was allowed, and it may end there.
 bool Follow(const std::shared_ptr<const Grammar>& grammar, const std::vector<int32_t>& ids,
-            bool sums, Json& out) {
+            bool masks, Json& out) {
   Matcher matcher(grammar);
   std::vector<uint64_t> bits(matcher.vocabulary().mask_words());
   for (size_t i = 0; i <= ids.size(); ++i) {
     const auto begin = Clock::now();
     matcher.FillMask(bits);
     out["mask_us"].push_back(Microseconds(begin));
-    if (sums) out["sums"].push_back(SumOf(bits));
+    if (masks) out["masks"].push_back(HexOf(bits));
     if (i == ids.size()) break;
     const auto id = static_cast<size_t>(ids[i]);
     const bool allowed = bits[id / 64] >> id % 64 & 1;
@@ -79,7 +77,8 @@ Json Answer(const Json& line, const Tokenizer* tokenizer,
       out["accepts"].push_back(grammar->Matches(text.get<std::string>()));
       if (!tokenizer) continue;
       const auto ids = tokenizer->Encode(text.get<std::string>(), true);
-      out["masked"].push_back(Follow(grammar, ids, line.contains("sums"), out));
+      const bool masked = Follow(grammar, ids, line.contains("masks"), out);
+      out["masked"].push_back(masked);
     }
     out["bytes"] = grammar->bytes();
   } catch (const Error& e) {

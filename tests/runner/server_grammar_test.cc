@@ -17,9 +17,9 @@ class ServerGrammarTest : public ServerTest {
  protected:
   // A chat's answer with these fields, at a temperature at which a random model says anything.
   Json Choice(const std::string& fields, int seed = 1, int most = 300) {
-    const Json answer = AskJson(Post(
-        kChat, Cat(R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1.5, )",
-                   "\"max_tokens\": ", most, ", \"seed\": ", seed, ", ", fields, "}")));
+    const Json answer = AskJson(
+        Post(kChat, Cat(R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1.5, )",
+                        "\"max_tokens\": ", most, ", \"seed\": ", seed, ", ", fields, "}")));
     usage_ = answer["usage"];
     return answer["choices"][0];
   }
@@ -29,7 +29,8 @@ class ServerGrammarTest : public ServerTest {
     return choice["message"]["content"].get<std::string>();
   }
   Json RefusedFields(const std::string& fields) {
-    return Refused(400, kChat, Cat(R"({"messages": [{"role": "user", "content": "hi"}], )", fields, "}"));
+    return Refused(400, kChat,
+                   Cat(R"({"messages": [{"role": "user", "content": "hi"}], )", fields, "}"));
   }
 
   Json usage_;
@@ -87,9 +88,9 @@ TEST_F(ServerGrammarTest, ManyStreamsAtOnce) {
   std::vector<std::string> contents(6);
   for (size_t i = 0; i < contents.size(); ++i) {
     clients.emplace_back([&, i] {
-      const Json answer = AskJson(Post(
-          kComplete, Cat(R"({"prompt": "go", "temperature": 1.5, "max_tokens": 300, "seed": )", i,
-                         ", \"guided_json\": ", kSchemaText, "}")));
+      const Json answer = AskJson(
+          Post(kComplete, Cat(R"({"prompt": "go", "temperature": 1.5, "max_tokens": 300, "seed": )",
+                              i, ", \"guided_json\": ", kSchemaText, "}")));
       contents[i] = answer["choices"][0]["text"].get<std::string>();
     });
   }
@@ -108,13 +109,16 @@ TEST_F(ServerGrammarTest, TheServersOwnGrammarHoldsWhereARequestSaysNothing) {
 TEST_F(ServerGrammarTest, WhatCannotBeKeptIsRefusedByName) {
   Start();
   const auto message = [](const Json& error) { return error["message"].get<std::string>(); };
-  const Json unsupported = RefusedFields(R"("guided_json": {"properties": {"a": {"uniqueItems": true}}})");
-  EXPECT_NE(message(unsupported).find("#/properties/a: 'uniqueItems'"), std::string::npos) << unsupported;
+  const Json unsupported =
+      RefusedFields(R"("guided_json": {"properties": {"a": {"uniqueItems": true}}})");
+  EXPECT_NE(message(unsupported).find("#/properties/a: 'uniqueItems'"), std::string::npos)
+      << unsupported;
   EXPECT_EQ(unsupported["param"], "guided_json");
   EXPECT_NE(message(RefusedFields(R"("guided_regex": "(?=a)b", "grammar": "root ::= \"x\"")"))
                 .find("cannot go with"),
             std::string::npos);
-  EXPECT_NE(message(RefusedFields(R"("guided_regex": "(?=a)b")")).find("lookahead"), std::string::npos);
+  EXPECT_NE(message(RefusedFields(R"("guided_regex": "(?=a)b")")).find("lookahead"),
+            std::string::npos);
   RefusedFields(R"("response_format": {"type": "xml"})");
   RefusedFields(R"("response_format": {"type": "json_schema"})");
   RefusedFields(R"("structured_outputs": {})");
