@@ -23,6 +23,11 @@ void SchemaCompiler::RefuseUnsupported(const Json& schema) const {
     if (at == schema.end() || *at == true || (at->is_object() && at->empty())) continue;
     document_.Refuse(schema, Cat("'", key, "' is not supported"));
   }
+  // Annotations since 2019-09; draft 7 let them assert.
+  for (const char* key : {"contentEncoding", "contentMediaType"}) {
+    if (document_.draft7() && schema.contains(key))
+      document_.Refuse(schema, Cat("'", key, "' is not supported"));
+  }
   if (schema.contains("uniqueItems") && schema["uniqueItems"] != false) {
     const bool few = schema.contains("maxItems") && schema["maxItems"].is_number() &&
                      schema["maxItems"].get<double>() <= 1;
