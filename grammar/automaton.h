@@ -29,6 +29,11 @@ class Automaton {
     return next != kUnknown ? next : Find(state, byte);
   }
   bool Accepts(State state) const { return info_[state].accepts; }
+  // Whether a byte may follow, of a state that is not dead.
+  bool Continues(State state) {
+    const ExpressionId id = info_[state].expression;
+    return expressions_.Plain(id) ? id != Expressions::kEmpty : FirstBytes(state).any();
+  }
   // The bytes that may follow.
   const ByteSet& FirstBytes(State state);
   // How many characters of a JSON string that need no escape may follow, whatever they are, before

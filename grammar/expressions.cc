@@ -292,18 +292,28 @@ ExpressionId Expressions::Derivative(ExpressionId id, uint8_t byte) {
 bool Expressions::IsNothing(ExpressionId id) {
   if (nodes_[id].plain) return id == kNothing;
   if (const auto at = nothing_.find(id); at != nothing_.end()) return at->second;
-  const std::vector<uint8_t> samples = ByteClasses().samples;
+  // Breadth first: the shortest text is found. A letter is tried first, and a quote behind every
+  // text at once, since most conditions are about strings that may end behind any letter.
+  std::vector<uint8_t> samples = {'a'};
+  const std::vector<uint8_t>& classes = ByteClasses().samples;
+  samples.insert(samples.end(), classes.begin(), classes.end());
   std::vector<ExpressionId> seen = {id};
   std::unordered_set<ExpressionId> known = {id};
-  bool found = false;
+  const auto has_text = [&](ExpressionId next) {
+    const auto at = nothing_.find(next);
+    if (nodes_[next].plain) return next != kNothing;
+    return nodes_[next].nullable || (at != nothing_.end() && !at->second);
+  };
+  bool found = has_text(id) || has_text(Derivative(id, '"'));
   for (size_t i = 0; i < seen.size() && !found; ++i) {
-    if (nodes_[seen[i]].nullable) found = true;
     for (size_t c = 0; c < samples.size() && !found; ++c) {
       const ExpressionId next = Derivative(seen[i], samples[c]);
-      const auto at = nothing_.find(next);
-      if (nodes_[next].plain ? next != kNothing : at != nothing_.end() && !at->second) found = true;
-      if (next == kNothing || at != nothing_.end() || !known.insert(next).second) continue;
+      found = has_text(next);
+      if (found || next == kNothing || nothing_.contains(next) || !known.insert(next).second)
+        continue;
       seen.push_back(next);
+      found = has_text(Derivative(next, '"'));
+      if (found) nothing_[next] = false;
     }
     if (seen.size() > kMostSearched) {
       throw InputError("the grammar has conditions on one text that take more than ", kMostSearched,

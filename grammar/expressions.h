@@ -51,6 +51,8 @@ class Expressions {
   // and IsNothing throw Error{kInput}: an expression's size does not tell what it costs.
   void Allow(uint64_t steps) { steps_left_ = allowed_ = steps; }
 
+  // Neither intersection nor complement is in it.
+  bool Plain(ExpressionId id) const { return nodes_[id].plain; }
   bool Nullable(ExpressionId id) const { return nodes_[id].nullable; }
   ExpressionId Derivative(ExpressionId id, uint8_t byte);
   // Whether the language has no text. Only intersections and complements need a search, which

@@ -83,7 +83,8 @@ Parser::Configuration Parser::Expand(FrameId frame) {
         break;
       case Kind::kTerminal: {
         const Automaton::State state = automaton_.StateOf(node.a);
-        if (state != Automaton::kDead) made.threads.push_back({state, at.below});
+        if (state != Automaton::kDead && automaton_.Continues(state))
+          made.threads.push_back({state, at.below});
         if (automaton_.Accepts(state)) go_on(at.below);
         break;
       }
@@ -119,7 +120,7 @@ bool Parser::Step(Configuration& at, uint8_t byte) {
   for (const Thread& thread : at.threads) {
     const Automaton::State state = automaton_.Next(thread.state, byte);
     if (state == Automaton::kDead) continue;
-    if (automaton_.FirstBytes(state).any()) next.threads.push_back({state, thread.frame});
+    if (automaton_.Continues(state)) next.threads.push_back({state, thread.frame});
     if (!automaton_.Accepts(state)) continue;
     const Configuration& behind = Closure(thread.frame);
     next.ends |= behind.ends;
