@@ -78,7 +78,6 @@ ExpressionId SchemaCompiler::StringOf(const Goal& items) {
 }
 
 ExpressionId SchemaCompiler::NumberOf(const Goal& items, uint32_t types) {
-  NumberBounds bounds;
   std::vector<ExpressionId> conditions;
   uint32_t decimals = Productions::kNoLimit;
   const auto number = [&](const Item& item, const char* key) -> std::optional<Decimal> {
@@ -122,7 +121,6 @@ ExpressionId SchemaCompiler::NumberOf(const Goal& items, uint32_t types) {
         conditions.push_back(e_.Not(terms_.Spellings(*decimal)));
     }
   }
-  (void)bounds;
   const bool all = (types & kInteger) && (types & kFraction);
   if (decimals != Productions::kNoLimit) conditions.push_back(terms_.Decimals(decimals));
   if (conditions.empty() && all) return terms_.Number();
