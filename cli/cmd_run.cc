@@ -16,6 +16,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/grammar_flags.h"
 #include "runner/chat_answer.h"
 #include "runner/engine.h"
 
@@ -27,6 +28,7 @@ struct RunFlags {
   AdapterFlags adapter;
   std::optional<std::string> prompt, chat;
   SamplingOptions sampling;
+  GrammarFlags grammar;
   int64_t context = 0;
   bool json = false, quiet = false, hide_thoughts = false;
   ComputeFlags compute;
@@ -69,6 +71,10 @@ class Runner {
     options.parallel = 1;
     options.context = flags.context;
     options.cache_type = CacheType(flags.compute.kv, opened_.compute);
+    if (const auto source = flags.grammar.Read()) {
+      const auto vocabulary = std::make_shared<const Vocabulary>(*opened_.tokenizer);
+      constraint_.grammar = CompileGrammar(*source, flags.grammar.Where(), vocabulary);
+    }
     engine_.emplace(*opened_.model, opened_.adapter.get(), *opened_.tokenizer, options);
     if (!flags.quiet) {
       Note(Cat("compute  ", NameOf(opened_.compute), " on ", opened_.backend->name(), ", ",
@@ -126,6 +132,7 @@ class Runner {
   std::optional<Engine> engine_;
   std::optional<ChatTemplate> chat_;
   std::optional<ChatAnswers> answers_;
+  AnswerConstraint constraint_;
   SamplingOptions chat_sampling_;
   std::vector<Message> messages_;
 };
@@ -142,11 +149,12 @@ Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& 
         on_text(event.text);
         return interrupted == 0;
       },
-      shown_ids);
+      shown_ids, constraint_);
 }
 
 void Runner::Reply(std::vector<int32_t> prompt) {
   const bool in_thought = answers_->OpensThought(prompt);
+  answers_->LetThink(constraint_, in_thought);
   AnswerPrinter printer(
       answers_->Parser({}, /*stream=*/true, in_thought), !flags_.json,
       flags_.hide_thoughts ? AnswerPrinter::Thoughts::kHidden : AnswerPrinter::Thoughts::kShown);
@@ -276,6 +284,7 @@ void AddRun(CLI::App& app) {
       ->add_option("--context", flags->context,
                    "maximum tokens of a conversation; 0: the model's maximum")
       ->check(CLI::Range(int64_t{0}, kMostCount));
+  flags->grammar.Add(*command);
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");
   command->add_flag("--hide-thoughts", flags->hide_thoughts,

@@ -10,6 +10,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/grammar_flags.h"
 #include "model/store/base_record.h"
 #include "runner/server.h"
 
@@ -22,6 +23,7 @@ struct ServeFlags {
   std::string model, name, chat_template = "auto";
   AdapterFlags adapter;
   ServerOptions server;
+  GrammarFlags grammar;
   ComputeFlags compute;
 };
 
@@ -56,6 +58,9 @@ void Serve(const ServeFlags& flags) {
   ServerOptions options = flags.server;
   options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
   options.http.catch_signals = true;
+  options.grammar = flags.grammar.Read();
+  options.grammar_where = flags.grammar.Where();
+  options.json_space = flags.grammar.Space();
 
   Server server(served, options);
   Note(Cat("model    ", served.name, ", chat template ",
@@ -87,6 +92,7 @@ void AddServe(CLI::App& app) {
                    "Hugging Face folder, GGUF file, or folder of a run or adapter")
       ->required();
   flags->adapter.Add(*command);
+  flags->grammar.Add(*command);
   command->add_option("--host", s.http.host, "address to listen on");
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
   command

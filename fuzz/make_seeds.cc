@@ -377,6 +377,26 @@ void PutChatTemplates(const Seeds& seeds) {
   seeds.PutAll("chat_template", texts);
 }
 
+void PutGrammars(const Seeds& seeds) {
+  seeds.PutAll(
+      "grammar",
+      {Joined(
+           R"x(s{"type":"object","properties":{"a":{"type":"integer","minimum":-3,"maximum":120},"b":{"enum":["x","yz",null]},"c":{"$ref":"#"}},"required":["a"],"additionalProperties":false})x",
+           R"x({"a":7,"b":"x"})x"),
+       Joined(
+           R"x(f{"oneOf":[{"type":"string","pattern":"^a[0-9]+$","maxLength":9},{"type":"array","prefixItems":[{"const":1}],"items":{"type":"number","exclusiveMinimum":0.5,"multipleOf":0.1},"minItems":2}],"not":{"const":"a1"}})x",
+           R"x([1, 2.5])x"),
+       Joined(
+           R"x(s{"type":"object","patternProperties":{"^n":{"format":"date"}},"propertyNames":{"minLength":2},"minProperties":1,"if":{"required":["x"]},"then":{"properties":{"x":{"type":"null"}}},"dependentRequired":{"p":["q"]}})x",
+           R"x({"nn":"2024-02-29"})x"),
+       Joined(R"x(r(yes|no), [a-z\d ]{2,4}?\.|\p{Lu}+)x", R"x(yes, ab.)x"),
+       Joined(R"x(c["card","cards","care"])x", R"x(cards)x"),
+       Joined(R"x(groot ::= "(" root? ")" | [^a-c"] num{1,3}
+num ::= [0-9]+ # digits
+)x",
+              R"x(((9)))x")});
+}
+
 void PutHttp(const Seeds& seeds) {
   seeds.PutAll(
       "http_request",
@@ -417,10 +437,11 @@ int main(int argc, char** argv) {
   }
   try {
     const retort::Seeds seeds(argv[1]);
-    for (const auto put : {retort::PutGguf, retort::PutSafetensors, retort::PutTokenizerJson,
-                           retort::PutSentencePiece, retort::PutConfig, retort::PutAdapterConfig,
-                           retort::PutRecipe, retort::PutRows, retort::PutTeacher,
-                           retort::PutHdf5Rows, retort::PutChatTemplates, retort::PutHttp}) {
+    for (const auto put :
+         {retort::PutGguf, retort::PutSafetensors, retort::PutTokenizerJson,
+          retort::PutSentencePiece, retort::PutConfig, retort::PutAdapterConfig, retort::PutRecipe,
+          retort::PutRows, retort::PutTeacher, retort::PutHdf5Rows, retort::PutChatTemplates,
+          retort::PutGrammars, retort::PutHttp}) {
       put(seeds);
     }
   } catch (const std::exception& e) {

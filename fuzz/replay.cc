@@ -24,6 +24,7 @@
   USE(teacher_shard)             \
   USE(hdf5_rows)                 \
   USE(chat_template)             \
+  USE(grammar)                   \
   USE(http_request)              \
   USE(http_body)                 \
   USE(answer)

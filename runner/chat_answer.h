@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runner/answer/answer_parser.h"
+#include "runner/constrained_answer.h"
 #include "runner/forced_tokens.h"
 #include "runner/openai_request.h"
 
@@ -30,6 +31,11 @@ class ChatAnswers {
   // The beginning of the call that the request asks for. Throws ApiError if it is not known how a
   // call begins. Empty if none is asked for.
   ForcedTokens Forced(const ApiTools& tools, bool in_thought) const;
+  // Lets an answer whose prompt has opened a thought think before it is held to a grammar.
+  void LetThink(AnswerConstraint& constraint, bool in_thought) const {
+    constraint.in_thought = in_thought;
+    constraint.think_close = format_.think_close;
+  }
   std::unique_ptr<AnswerParser> Parser(const ApiTools& tools, bool stream, bool in_thought) const;
   // An id that the template takes, of 24 or 9 characters that are drawn from `random`.
   std::string CallId(uint64_t random) const;

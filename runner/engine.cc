@@ -146,7 +146,7 @@ GenerationEvent Engine::State::Sample(size_t index) {
   try {
     GenerationEvent event = stream.Next(std::span(logits).subspan(index * vocab, vocab), sampler);
     event.reused_tokens = stream.reused();
-    ++totals.generated_tokens;
+    totals.generated_tokens += std::ssize(event.ids) + (event.end_id >= 0 ? 1 : 0);
     return event;
   } catch (...) {
     return FailedWith(std::current_exception());

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "model/model.h"
+#include "runner/constrained_answer.h"
 #include "runner/forced_tokens.h"
 #include "runner/sampler.h"
 #include "tokenizer/tokenizer.h"
@@ -42,6 +43,9 @@ struct GenerationRequest {
   // Control tokens whose text is part of the events' text; that of others is not.
   std::vector<int32_t> shown_ids = {};
   ForcedTokens forced = {};  // they count as generated
+  // What the answer is held to; not together with forced tokens. Tokens that a grammar forces are
+  // not sampled: they come several at a time, and count as generated.
+  AnswerConstraint constraint = {};
 };
 
 // The type of a cache for a model of this arithmetic: f32, or bf16 where products are coarser.
@@ -124,6 +128,6 @@ struct Generation {
 };
 Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingOptions& sampling,
                     const std::function<bool(const GenerationEvent&)>& on_event = {},
-                    std::vector<int32_t> shown_ids = {});
+                    std::vector<int32_t> shown_ids = {}, AnswerConstraint constraint = {});
 
 }  // namespace retort

@@ -7,7 +7,7 @@ namespace retort {
 
 Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingOptions& sampling,
                     const std::function<bool(const GenerationEvent&)>& on_event,
-                    std::vector<int32_t> shown_ids) {
+                    std::vector<int32_t> shown_ids, AnswerConstraint constraint) {
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
 
@@ -17,7 +17,8 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
   auto first = begin;
   bool any = false;
   std::exception_ptr error;
-  engine.Submit({std::move(prompt), sampling,
+  engine.Submit({std::move(prompt),
+                 sampling,
                  [&](const GenerationEvent& event) {
                    if (!any) first = Clock::now();
                    any = true;
@@ -30,7 +31,9 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
                      out.finish = FinishReason::kCancelled;
                    return go_on;
                  },
-                 std::move(shown_ids)});
+                 std::move(shown_ids),
+                 {},
+                 std::move(constraint)});
   while (out.finish == FinishReason::kNone && engine.Step()) {
   }
   if (error) std::rethrow_exception(error);

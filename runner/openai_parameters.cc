@@ -44,7 +44,6 @@ const std::vector<NeutralParameter>& NeutralParameters() {
                                         {"presence_penalty", {0}},
                                         {"frequency_penalty", {0}},
                                         {"logit_bias", {Json::object()}},
-                                        {"response_format", {{{"type", "text"}}}},
                                         {"modalities", {Json::array({"text"})}},
                                         {"tools", {Json::array()}},
                                         {"tool_choice", {"none", "auto"}},
@@ -55,9 +54,23 @@ const std::vector<NeutralParameter>& NeutralParameters() {
 }
 
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
-  static const std::vector<std::string> common = {"model",  "max_tokens",    "temperature", "top_k",
-                                                  "top_p",  "min_p",         "seed",        "stop",
-                                                  "stream", "stream_options"};
+  static const std::vector<std::string> common = {"model",
+                                                  "max_tokens",
+                                                  "temperature",
+                                                  "top_k",
+                                                  "top_p",
+                                                  "min_p",
+                                                  "seed",
+                                                  "stop",
+                                                  "stream",
+                                                  "stream_options",
+                                                  "response_format",
+                                                  "grammar",
+                                                  "guided_json",
+                                                  "guided_regex",
+                                                  "guided_choice",
+                                                  "guided_grammar",
+                                                  "structured_outputs"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     return more;

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "runner/http_message.h"
 #include "runner/openai_fields.h"
+#include "runner/openai_grammar.h"
 #include "runner/openai_messages.h"
 #include "runner/openai_parameters.h"
 
@@ -134,6 +135,7 @@ ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random
     ReadPrompt(object, request);
   }
   request.sampling = Sampling(object, kind, random_seed);
+  ReadGrammar(object, request);
   ReadStreaming(object, request);
   return request;
 }

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "grammar/compile.h"
 #include "runner/openai_tools.h"
 #include "runner/sampler.h"
 #include "template/chat_template.h"
@@ -40,6 +41,8 @@ struct ApiRequest {
   std::string prompt;     // completion: text, or prompt_ids
   std::vector<int32_t> prompt_ids;
   SamplingOptions sampling;
+  std::optional<GrammarSource> grammar;  // what the answer is held to
+  std::string grammar_field;             // that says it
   bool stream = false, include_usage = false;
 };
 

@@ -14,6 +14,9 @@ constexpr int64_t kFewPages = 4;
 // Of so many prompts that wait, it is looked up what the cache has of them, to order them.
 constexpr size_t kLookedUp = 64;
 
+// Tokens that a generating stream reads at once: more than one if a grammar has forced them.
+constexpr int64_t kMostUnread = 64;
+
 // Pages that the stream needs to have all its tokens read.
 int64_t Missing(const Stream& s) {
   return std::max<int64_t>(0, KvCache::PagesFor(s.size()) - std::ssize(s.pages.pages));
@@ -34,7 +37,8 @@ const std::vector<Scheduler::Piece>& Scheduler::Plan(const Streams& streams) {
   for (const auto& stream : streams) {
     if (stream->generates) {
       // If there is no page, it is the youngest, and waits with those that it has.
-      if (Reserve(streams, *stream, stream->size())) pieces_.push_back({stream.get(), 1});
+      if (Reserve(streams, *stream, stream->size()))
+        pieces_.push_back({stream.get(), std::min(stream->unread(), kMostUnread)});
     } else if (stream.get() == oldest_ && budget > 0) {
       PlanOldest(streams, budget);
     }

@@ -13,7 +13,8 @@
 
 namespace retort {
 
-// Every stream that generates reads its last token in each step. The rest of a step's tokens are
+// Every stream that generates reads its last token in each step, with those before it that a
+// grammar has forced. The rest of a step's tokens are
 // shared among the prompts that wait, so that none waits for a longer one to be read to its end:
 //   * the oldest prompt gets at least half, so that each is read in time;
 //   * the others get the rest, the shortest first. A prompt of at most kShort tokens that is left

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "runner/chat_answer.h"
 #include "runner/engine_thread.h"
+#include "runner/grammar_cache.h"
 #include "runner/openai_answer.h"
 #include "runner/openai_request.h"
 #include "runner/server_prompt.h"
@@ -75,6 +76,7 @@ struct Server::State {
         options(o),
         engine(model.model, model.adapter, model.tokenizer, Paced(o.engine)),
         prompts(model, engine.context()),
+        grammars(model.tokenizer),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
@@ -83,6 +85,7 @@ struct Server::State {
               }}),
         // A request gives its place back just before its last event ends in the engine.
         thread(engine, places() + o.engine.parallel) {
+    if (options.grammar) grammars.Get(*options.grammar, options.grammar_where);
     if (!model.chat) return;
     end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
     answers.emplace(*model.chat, model.tokenizer);
@@ -98,6 +101,8 @@ struct Server::State {
   // On a thread of `work`.
   void Read(PendingRequest& pending);
   void Submit(PendingRequest& pending);
+  // What the request's answer is held to. Throws ApiError if it cannot be compiled.
+  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& read);
 
   Json Health() const;
   Json ModelJson() const;
@@ -112,6 +117,7 @@ struct Server::State {
   std::atomic<int64_t> taken_places{0};
   Engine engine;
   PromptReader prompts;
+  GrammarCache grammars;
   HttpServer http;
   EngineThread thread;  // destroyed before http, which its final answers still use
   WorkQueue work;       // destroyed first: its jobs use all of the above
@@ -184,6 +190,7 @@ void Server::State::Submit(PendingRequest& pending) {
   if (answers) answers->PlaceEarlierThoughts(read.messages);
   generation.prompt = prompts.Read(read);
   generation.sampling = read.sampling;
+  generation.constraint.grammar = GrammarOf(read);
   std::unique_ptr<AnswerParser> parser;
   if (pending.kind == ApiKind::kChat) {
     generation.sampling.stop_ids.push_back(end_of_turn);
@@ -191,6 +198,7 @@ void Server::State::Submit(PendingRequest& pending) {
     const bool in_thought = answers->OpensThought(generation.prompt);
     generation.shown_ids = answers->shown_ids();
     generation.forced = answers->Forced(read.tools, in_thought);
+    answers->LetThink(generation.constraint, in_thought);
     parser = answers->Parser(read.tools, read.stream, in_thought);
   }
 
@@ -210,6 +218,21 @@ void Server::State::Submit(PendingRequest& pending) {
   }
   if (!ticket) return reply->Fail(QueueFull());
   pending.exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
+}
+
+std::shared_ptr<const Grammar> Server::State::GrammarOf(const ApiRequest& read) {
+  if (!read.grammar) {
+    const bool held = options.grammar && !read.tools.Shown();
+    return held ? grammars.Get(*options.grammar, options.grammar_where) : nullptr;
+  }
+  GrammarSource source = *read.grammar;
+  source.space = options.json_space;
+  try {
+    return grammars.Get(source, Cat("'", read.grammar_field, "'"));
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, e.what(), read.grammar_field, "invalid_value");
+  }
 }
 
 std::string Server::State::NewId(ApiKind kind) {

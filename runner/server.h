@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "grammar/compile.h"
 #include "runner/engine.h"
 #include "runner/http_server.h"
 #include "template/chat_template.h"
@@ -27,6 +28,11 @@ struct ServedModel {
 struct ServerOptions {
   HttpOptions http;
   EngineOptions engine;
+  // What answers are held to whose requests say nothing of it and have no tools, and where that is
+  // said.
+  std::optional<GrammarSource> grammar;
+  std::string grammar_where;
+  JsonSpace json_space = JsonSpace::kCompact;  // in JSON that a request asks for
   int64_t queue = 64;   // maximum number of waiting requests; more get status 429
   std::string api_key;  // empty: no key is required
 };

@@ -38,6 +38,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       stop_(request_.sampling.stop) {
   const auto& more = request_.sampling.stop_ids;
   ends_.insert(ends_.end(), more.begin(), more.end());
+  if (request_.constraint.grammar) constrained_.emplace(request_.constraint);
   tokens_.reserve(static_cast<size_t>(limit_));
   pages.pages.reserve(static_cast<size_t>(KvCache::PagesFor(limit_)));
 }
@@ -102,15 +103,18 @@ void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
   read_ += count;
 }
 
-GenerationEvent Stream::Next(std::span<const float> logits, Sampler& sampler) {
+GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
-  const int32_t drawn = sampler.Sample(logits.first(std::min(logits.size(), ids_)),
-                                       request_.sampling, tokens_.size());
+  const std::span<float> known = logits.first(std::min(logits.size(), ids_));
+  if (constrained_) constrained_->Mask(known, ends_);
+  const int32_t drawn = sampler.Sample(known, request_.sampling, tokens_.size());
   const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);
   GenerationEvent event;
   if (IsEnd(id)) {
     event.finish = FinishReason::kStop;
     event.end_id = id;
+  } else if (constrained_) {
+    AcceptConstrained(id, event);
   } else {
     Accept(id, event);
   }
@@ -124,11 +128,23 @@ GenerationEvent Stream::Next(std::span<const float> logits, Sampler& sampler) {
 void Stream::Accept(int32_t id, GenerationEvent& event) {
   tokens_.push_back(id);
   event.ids.push_back(id);
-  event.text = stop_.Push(decoder_.Push(id));
+  event.text += stop_.Push(decoder_.Push(id));
   if (stop_.found())
     event.finish = FinishReason::kStop;
   else if (static_cast<int64_t>(tokens_.size()) >= limit_)
     event.finish = FinishReason::kLength;
+}
+
+void Stream::AcceptConstrained(int32_t id, GenerationEvent& event) {
+  constrained_->Accept(id);
+  const std::vector<int32_t> forced = constrained_->Force(id, tokenizer_);
+  if (forced.empty()) Accept(id, event);
+  for (const int32_t next : forced) {
+    if (event.finish == FinishReason::kNone) Accept(next, event);
+  }
+  // The whole text is there: it ends as if the model had said so, whatever the limit.
+  if (constrained_->complete() && std::ssize(event.ids) >= std::ssize(forced))
+    event.finish = FinishReason::kStop;
 }
 
 bool Stream::IsEnd(int32_t id) const {

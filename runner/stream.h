@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "runner/constrained_answer.h"
 #include "runner/engine.h"
 #include "runner/kv_cache.h"
 #include "runner/stop_text.h"
@@ -56,7 +57,8 @@ class Stream {
   int64_t reused() const { return reused_; }  // tokens of the prompt that were adopted
   // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
   // Requires unread() == 0.
-  GenerationEvent Next(std::span<const float> logits, Sampler& sampler);
+  // Logits of tokens that the request's grammar does not allow are overwritten.
+  GenerationEvent Next(std::span<float> logits, Sampler& sampler);
 
   PageTable pages;
   bool generates = false;  // it has one of the engine's places, and reads a token at each step
@@ -64,6 +66,8 @@ class Stream {
  private:
   void AppendRun(int64_t count, int32_t first_block, Batch& batch, std::vector<int32_t>& rows);
   void Accept(int32_t id, GenerationEvent& event);
+  // The same with what the grammar says of it, and the tokens that it forces.
+  void AcceptConstrained(int32_t id, GenerationEvent& event);
   bool IsEnd(int32_t id) const;
 
   Engine::RequestId id_;
@@ -76,6 +80,7 @@ class Stream {
   const Tokenizer& tokenizer_;
   StreamDecoder decoder_;
   ForcedBeginning forced_;
+  std::optional<ConstrainedAnswer> constrained_;
   StopText stop_;
 };
 

@@ -4,7 +4,7 @@
 # File names are relative to the root of the tree.
 
 BEGIN {
-  count = split("base tensor formats tokenizer template autograd model data runner eval compress export " \
+  count = split("base tensor formats tokenizer template grammar autograd model data runner eval compress export " \
                 "train recipes session bench cli", room)
   for (i = 1; i <= count; ++i) level[room[i]] = i
   level["tests"] = level["fuzz"] = count + 1  # above every room

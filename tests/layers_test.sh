@@ -16,7 +16,7 @@ fault() {
 }
 
 folders=()
-for folder in base tensor formats tokenizer template autograd model data runner eval compress export train \
+for folder in base tensor formats tokenizer template grammar autograd model data runner eval compress export train \
   recipes session bench cli tests; do
   [[ -d $folder ]] && folders+=("$folder")
 done

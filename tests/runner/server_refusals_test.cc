@@ -24,7 +24,7 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
        std::map<std::string, std::string>{{"n", "2"},
                                           {"logprobs", "true"},
                                           {"presence_penalty", "0.5"},
-                                          {"response_format", R"({"type": "json_object"})"},
+                                          {"response_format", R"({"type": "xml"})"},
                                           {"logit_bias", R"({"5": 1})"}}) {
     const Json error = Refused(400, kChat, chat(Cat("\"", param, "\": ", value)));
     EXPECT_EQ(error["param"], param);

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "grammar/parser.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "base/error.h"
+#include "base/seeded_hash.h"
+
+namespace retort {
+namespace {
+
+void RemoveRepeated(std::vector<Parser::Thread>& threads) {
+  if (threads.size() < 2) return;
+  std::ranges::sort(threads);
+  threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
+}
+
+}  // namespace
+
+Parser::Parser(std::unique_ptr<GrammarParts> parts)
+    : parts_(std::move(parts)),
+      nodes_(parts_->productions),
+      automaton_(parts_->expressions, parts_->free_items),
+      frames_(1),
+      closures_(1) {
+  start_ = Push(nodes_.start(), kBottom);
+}
+
+size_t Parser::FrameHash::operator()(const Frame& frame) const {
+  const uint64_t low = SeededHash(uint64_t{frame.node} << 32 | frame.below);
+  return SeededHash(low ^ (uint64_t{frame.least} << 32 | frame.most));
+}
+
+Parser::FrameId Parser::Push(const Frame& frame) {
+  const auto [at, added] = frame_ids_.try_emplace(frame, static_cast<FrameId>(frames_.size()));
+  if (!added) return at->second;
+  if (frames_.size() >= kMostFrames)
+    throw InputError("the text nests or repeats the grammar's rules more than ", kMostFrames,
+                     " times");
+  frames_.push_back(frame);
+  closures_.emplace_back();
+  return at->second;
+}
+
+Parser::FrameId Parser::Push(NodeId id, FrameId below) {
+  const Productions::Node& node = nodes_[id];
+  if (id == Productions::kEmpty) return below;
+  if (node.kind == Productions::Kind::kRepeat) return Push({id, node.b, node.c, below});
+  return Push({id, 0, 0, below});
+}
+
+const Parser::Configuration& Parser::Closure(FrameId frame) {
+  if (!closures_[frame]) {
+    auto made = std::make_unique<Configuration>(Expand(frame));
+    closures_[frame] = std::move(made);
+  }
+  return *closures_[frame];
+}
+
+// Takes nodes off the stack until terminals stand on top of it.
+Parser::Configuration Parser::Expand(FrameId frame) {
+  using Kind = Productions::Kind;
+  Configuration made;
+  std::vector<FrameId> open = {frame};
+  std::unordered_set<FrameId> seen = {frame};
+  const auto go_on = [&](FrameId next) {
+    if (seen.insert(next).second) open.push_back(next);
+  };
+  while (!open.empty()) {
+    const FrameId top = open.back();
+    open.pop_back();
+    if (top == kBottom) {
+      made.ends = true;
+      continue;
+    }
+    const Frame at = frames_[top];
+    const Productions::Node& node = nodes_[at.node];
+    if (!node.productive) continue;
+    switch (node.kind) {
+      case Kind::kEmpty:
+      case Kind::kNothing:
+        break;
+      case Kind::kTerminal: {
+        const Automaton::State state = automaton_.StateOf(node.a);
+        if (state != Automaton::kDead && automaton_.Continues(state))
+          made.threads.push_back({state, at.below});
+        if (automaton_.Accepts(state)) go_on(at.below);
+        break;
+      }
+      case Kind::kSequence:
+        go_on(Push(node.a, Push(node.b, at.below)));
+        break;
+      case Kind::kChoice:
+        for (const NodeId part : nodes_.PartsOf(node)) go_on(Push(part, at.below));
+        break;
+      case Kind::kRule:
+        go_on(Push(node.a, at.below));
+        break;
+      case Kind::kRepeat: {
+        if (at.least == 0) go_on(at.below);
+        Frame rest = at;
+        if (rest.least > 0) --rest.least;
+        if (rest.most != Productions::kNoLimit) --rest.most;
+        if (nodes_[node.a].productive) go_on(Push(node.a, rest.most == 0 ? at.below : Push(rest)));
+        break;
+      }
+    }
+    if (made.threads.size() > kMostThreads || seen.size() > 16 * kMostThreads) {
+      throw InputError("the grammar can be read in more than ", kMostThreads,
+                       " ways at one place; make its choices differ earlier");
+    }
+  }
+  RemoveRepeated(made.threads);
+  return made;
+}
+
+bool Parser::Step(Configuration& at, uint8_t byte) {
+  Configuration next;
+  for (const Thread& thread : at.threads) {
+    const Automaton::State state = automaton_.Next(thread.state, byte);
+    if (state == Automaton::kDead) continue;
+    if (automaton_.Continues(state)) next.threads.push_back({state, thread.frame});
+    if (!automaton_.Accepts(state)) continue;
+    const Configuration& behind = Closure(thread.frame);
+    next.ends |= behind.ends;
+    next.threads.insert(next.threads.end(), behind.threads.begin(), behind.threads.end());
+  }
+  RemoveRepeated(next.threads);
+  if (next.threads.size() > kMostThreads) {
+    throw InputError("the grammar can be read in more than ", kMostThreads,
+                     " ways at one place; make its choices differ earlier");
+  }
+  at = std::move(next);
+  return at.ends || !at.threads.empty();
+}
+
+bool Parser::Read(Configuration& at, std::string_view text) {
+  return std::ranges::all_of(text, [&](char c) { return Step(at, static_cast<uint8_t>(c)); });
+}
+
+ByteSet Parser::FirstBytes(const Configuration& at) {
+  ByteSet bytes;
+  for (const Thread& thread : at.threads) bytes |= automaton_.FirstBytes(thread.state);
+  return bytes;
+}
+
+size_t Parser::bytes() const {
+  size_t bytes = automaton_.bytes() + frames_.size() * 100;
+  for (const auto& closure : closures_) bytes += closure ? 64 + closure->threads.size() * 8 : 0;
+  return bytes;
+}
+
+}  // namespace retort

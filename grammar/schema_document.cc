@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "grammar/schema_document.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "tokenizer/utf8.h"
+
+namespace retort {
+namespace {
+
+// Members whose values are no schemas, so that "$id" within them says nothing.
+bool HoldsData(std::string_view key) {
+  return key == "enum" || key == "const" || key == "default" || key == "examples";
+}
+
+std::string Escaped(std::string_view key) {
+  return ReplaceAll(ReplaceAll(std::string(key), "~", "~0"), "/", "~1");
+}
+
+std::string Unescaped(std::string_view part) {
+  std::string text;
+  for (size_t i = 0; i < part.size(); ++i) {
+    const int high = part[i] == '%' && i + 2 < part.size() ? HexDigit(part[i + 1]) : -1;
+    const int low = high >= 0 ? HexDigit(part[i + 2]) : -1;
+    if (low >= 0)
+      text += static_cast<char>(high * 16 + low), i += 2;
+    else
+      text += part[i];
+  }
+  return ReplaceAll(ReplaceAll(text, "~1", "/"), "~0", "~");
+}
+
+// A reference relative to a base, without the fragment. Enough of RFC 3986 for names in a schema.
+std::string Absolute(std::string_view base, std::string_view reference) {
+  reference = reference.substr(0, reference.find('#'));
+  if (reference.empty()) return std::string(base);
+  const size_t colon = reference.find(':');
+  if (colon != std::string_view::npos && colon < reference.find('/')) return std::string(reference);
+  const size_t scheme = base.find("://");
+  if (reference.starts_with("/")) {
+    const size_t path = scheme == std::string_view::npos ? 0 : base.find('/', scheme + 3);
+    return Cat(base.substr(0, path), reference);
+  }
+  const size_t slash = base.rfind('/');
+  if (slash == std::string_view::npos || (scheme != std::string_view::npos && slash < scheme + 3))
+    return std::string(reference);
+  return Cat(base.substr(0, slash + 1), reference);
+}
+
+std::string FragmentOf(std::string_view reference) {
+  const size_t hash = reference.find('#');
+  return hash == std::string_view::npos ? "" : std::string(reference.substr(hash + 1));
+}
+
+// The part of a document that a pointer names; null if there is none.
+const Json* At(const Json& from, std::string_view pointer) {
+  const Json* at = &from;
+  while (!pointer.empty()) {
+    if (pointer[0] != '/') return nullptr;
+    const size_t end = std::min(pointer.find('/', 1), pointer.size());
+    const std::string key = Unescaped(pointer.substr(1, end - 1));
+    pointer.remove_prefix(end);
+    if (at->is_object() && at->contains(key)) {
+      at = &(*at)[key];
+    } else if (at->is_array() && !key.empty() && key.size() < 7 &&
+               key.find_first_not_of("0123456789") == std::string::npos &&
+               static_cast<size_t>(std::stoul(key)) < at->size()) {
+      at = &(*at)[static_cast<size_t>(std::stoul(key))];
+    } else {
+      return nullptr;
+    }
+  }
+  return at;
+}
+
+}  // namespace
+
+SchemaDocument::SchemaDocument(std::string_view text, std::string where)
+    : where_(std::move(where)) {
+  if (text.size() > kMostBytes)
+    throw InputError(where_, ": a schema may have at most ", kMostBytes, " bytes");
+  root_ = std::make_unique<Json>(ParseJson(text, where_));
+  if (root_->is_object() && root_->contains("$schema") && (*root_)["$schema"].is_string()) {
+    const auto& version = (*root_)["$schema"].get_ref<const std::string&>();
+    for (const char* old : {"draft-07", "draft-06", "draft-04", "draft-03"})
+      draft7_ |= version.find(old) != std::string::npos;
+  }
+  Index(*root_, "#", "", 0);
+  names_.try_emplace("", root_.get());
+}
+
+SchemaDocument::~SchemaDocument() = default;
+
+void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::string base,
+                           size_t depth) {
+  if (!schema.is_structured()) {
+    places_[&schema] = {pointer, std::move(base)};
+    return;
+  }
+  if (schema.is_object()) {
+    const bool hidden = draft7_ && schema.contains("$ref");
+    const auto text = [&](const char* key) -> std::string {
+      return !hidden && schema.contains(key) && schema[key].is_string()
+                 ? schema[key].get<std::string>()
+                 : "";
+    };
+    for (const char* key : {"$id", "id"}) {
+      const std::string id = text(key);
+      if (id.empty()) continue;
+      if (id[0] == '#') {
+        names_.try_emplace(base + id, &schema);
+      } else {
+        base = Absolute(base, id);
+        names_.try_emplace(base, &schema);
+      }
+    }
+    for (const char* key : {"$anchor", "$dynamicAnchor"})
+      if (const std::string anchor = text(key); !anchor.empty())
+        names_.try_emplace(Cat(base, "#", anchor), &schema);
+  }
+  places_[&schema] = {pointer, base};
+  for (const auto& [key, member] : schema.items()) {
+    if (schema.is_object() && HoldsData(key)) continue;
+    Index(member, Cat(pointer, "/", Escaped(key)), base, depth + 1);
+  }
+}
+
+const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) const {
+  const auto place = places_.find(&schema);
+  const std::string base = place == places_.end() ? "" : place->second.base;
+  const std::string name = Absolute(base, reference), fragment = FragmentOf(reference);
+  const auto resource = names_.find(name);
+  if (resource != names_.end()) {
+    if (fragment.empty()) return *resource->second;
+    if (fragment[0] == '/') {
+      if (const Json* found = At(*resource->second, fragment)) return *found;
+    }
+  }
+  if (const auto anchor = names_.find(Cat(name, "#", fragment)); anchor != names_.end())
+    return *anchor->second;
+  Refuse(schema, Cat("'$ref' ", Quoted(reference), " is not within the schema"));
+}
+
+const Json& SchemaDocument::Add(Json schema) { return made_.emplace_back(std::move(schema)); }
+
+Json SchemaDocument::Link(const Json& schema) {
+  if (schema.is_object() && schema.contains(kLink)) return schema;
+  linked_.push_back(&schema);
+  return {{kLink, linked_.size() - 1}};
+}
+
+const Json& SchemaDocument::Linked(const Json& link) const {
+  return *linked_[link[kLink].get<size_t>()];
+}
+
+void SchemaDocument::Refuse(const Json& schema, std::string_view what) const {
+  const auto place = places_.find(&schema);
+  const std::string pointer =
+      place == places_.end() ? "(a schema made of 'not', 'if' or 'oneOf')" : place->second.pointer;
+  throw InputError(where_, ": ", pointer, ": ", what);
+}
+
+}  // namespace retort

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// A JSON Schema as a document: its subschemas, their places, and what references mean.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+
+namespace retort {
+
+class SchemaDocument {
+ public:
+  // Throws Error{kInput} that begins with `where`. The text is at most kMostBytes long.
+  static constexpr size_t kMostBytes = size_t{2} << 20;
+  SchemaDocument(std::string_view text, std::string where);
+  ~SchemaDocument();
+  SchemaDocument(const SchemaDocument&) = delete;
+  SchemaDocument& operator=(const SchemaDocument&) = delete;
+
+  const Json& root() const { return *root_; }
+  // Draft 7 and older, where "$ref" hides its neighbours.
+  bool draft7() const { return draft7_; }
+  // What a "$ref" of a schema stands for. Throws if it is not within the document.
+  const Json& Resolve(const Json& schema, const std::string& reference) const;
+  // A schema that is made while compiling. It holds parts of the document as links.
+  const Json& Add(Json schema);
+  // {kLink: ...}, which stands for a schema of the document; and that schema.
+  static constexpr const char* kLink = "\x01schema";
+  Json Link(const Json& schema);
+  const Json& Linked(const Json& link) const;
+  // "WHERE: #/properties/a: WHAT"
+  [[noreturn]] void Refuse(const Json& schema, std::string_view what) const;
+  const std::string& where() const { return where_; }
+
+ private:
+  struct Place {
+    std::string pointer, base;  // "#/properties/a"; the URI that references are relative to
+  };
+  void Index(const Json& schema, const std::string& pointer, std::string base, size_t depth);
+
+  std::string where_;
+  std::unique_ptr<Json> root_;
+  bool draft7_ = false;
+  std::unordered_map<const Json*, Place> places_;
+  std::unordered_map<std::string, const Json*> names_;  // URIs and URIs with anchors
+  std::deque<Json> made_;
+  std::vector<const Json*> linked_;
+};
+
+}  // namespace retort

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/constrained_answer.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+#include "base/error.h"
+
+namespace retort {
+
+ConstrainedAnswer::ConstrainedAnswer(AnswerConstraint constraint)
+    : constraint_(std::move(constraint)),
+      matcher_(constraint_.grammar),
+      started_(!constraint_.in_thought),
+      bits_(matcher_.vocabulary().mask_words()) {}
+
+void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> ends) {
+  if (!started_) return;
+  matcher_.FillMask(bits_);
+  if (matcher_.CanEnd()) {
+    for (const int32_t id : ends) {
+      const auto word = static_cast<size_t>(id) / 64;
+      if (id >= 0 && word < bits_.size()) bits_[word] |= uint64_t{1} << id % 64;
+    }
+  }
+  bool any = false;
+  for (size_t word = 0; word * 64 < logits.size(); ++word) {
+    const uint64_t allowed = word < bits_.size() ? bits_[word] : 0;
+    any |= allowed != 0;
+    if (allowed == ~uint64_t{0}) continue;
+    const std::span<float> some =
+        logits.subspan(word * 64, std::min<size_t>(64, logits.size() - word * 64));
+    for (size_t i = 0; i < some.size(); ++i)
+      some[i] = allowed >> i & 1 ? some[i] : -std::numeric_limits<float>::infinity();
+  }
+  if (!any) {
+    throw Failure(
+        "no token of the model's vocabulary goes on with what the grammar asks for; its "
+        "characters may be missing there");
+  }
+}
+
+void ConstrainedAnswer::Accept(int32_t id) {
+  if (started_) {
+    RETORT_CHECK(matcher_.Accept(id), "token ", id, " is against the grammar");
+    return;
+  }
+  thought_ += matcher_.vocabulary().TextOf(id);
+  const std::string& close = constraint_.think_close;
+  started_ = thought_.ends_with(close);
+  // What follows the mark within its token is not looked at.
+  if (thought_.size() > 4096) thought_.erase(0, thought_.size() - close.size());
+}
+
+std::vector<int32_t> ConstrainedAnswer::Force(int32_t last, const Tokenizer& tokenizer) {
+  if (!started_) return {};
+  const std::string forced = matcher_.ForcedText();
+  const std::string& before = matcher_.vocabulary().TextOf(last);
+  if (forced.empty() || before.empty()) return {};
+  std::vector<int32_t> ids = tokenizer.Encode(before + forced, true);
+  // A tokenizer that rewrites texts would say something else.
+  std::string text;
+  for (const int32_t id : ids) text += tokenizer.Bytes(id);
+  if (text != before + forced) return {};
+  std::vector<Matcher> places;  // behind each token
+  size_t end = 0, read = before.size();
+  for (const int32_t id : ids) {
+    end += tokenizer.Bytes(id).size();
+    if (end < before.size()) return {};  // `last` would be cut
+    Matcher at = places.empty() ? matcher_ : places.back();
+    at.AcceptText(std::string_view(text).substr(read, end - read));
+    read = end;
+    places.push_back(std::move(at));
+  }
+  size_t kept = ids.size();
+  while (kept > 1 && MayBeLonger(places[kept - 2], ids[kept - 1])) --kept;
+  if (kept < 2) return {};
+  matcher_ = places[kept - 1];
+  ids.resize(kept);
+  return ids;
+}
+
+// Whether a longer token that begins with this one's text is allowed in its place.
+bool ConstrainedAnswer::MayBeLonger(const Matcher& before, int32_t id) {
+  const Vocabulary& vocabulary = matcher_.vocabulary();
+  const std::string& text = vocabulary.TextOf(id);
+  before.FillMask(bits_);
+  for (size_t word = 0; word < bits_.size(); ++word) {
+    for (uint64_t left = bits_[word]; left != 0; left &= left - 1) {
+      const auto other =
+          static_cast<int32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
+      const std::string& longer = vocabulary.TextOf(other);
+      if (longer.size() > text.size() && longer.starts_with(text)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace retort

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Compiled grammars, so that the same schema is compiled once.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "grammar/compile.h"
+
+namespace retort {
+
+// All functions are thread-safe.
+class GrammarCache {
+ public:
+  static constexpr size_t kMostGrammars = 64;
+  static constexpr size_t kMostBytes = size_t{256} << 20;
+
+  // The tokenizer must outlive it. Its vocabulary is read when the first grammar is asked for.
+  explicit GrammarCache(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+
+  // Compiles it, or gives the one compiled before; the one that was not asked for for the longest
+  // time is dropped when there are too many, or when they have grown too large. Throws what
+  // CompileGrammar throws. Grammars are compiled one at a time.
+  std::shared_ptr<const Grammar> Get(const GrammarSource& source, const std::string& where);
+
+ private:
+  struct Entry {
+    GrammarSource source;
+    std::shared_ptr<const Grammar> grammar;
+  };
+  void DropOld();
+
+  const Tokenizer& tokenizer_;
+  std::mutex mutex_;
+  std::shared_ptr<const Vocabulary> vocabulary_;
+  std::list<Entry> entries_;  // the last used first
+  std::map<GrammarSource, std::list<Entry>::iterator> places_;
+};
+
+}  // namespace retort

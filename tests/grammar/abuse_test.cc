@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Grammars that are made to cost much are small all the same, or refused. (What takes long shows as
+// a test that does not end.)
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "base/strings.h"
+#include "tests/grammar/grammar_texts.h"
+
+namespace retort {
+namespace {
+
+TEST(GrammarAbuse, RepetitionsOfRepetitions) {
+  ExpectTexts(*Compiled(kRegex, "(a+)+b"), {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"}, {"aaaa"});
+  ExpectTexts(*Compiled(kRegex, "a{0,100000}"), {"", std::string(100000, 'a')},
+              {std::string(100001, 'a')});
+  ExpectTexts(*Compiled(kRegex, "((a{0,1000}){0,1000}){0,1000}"), {"", "aaa"}, {"b"});
+  ExpectTexts(*Compiled(kRegex, "(a|b)*a(a|b){20}"), {"a" + std::string(20, 'b')}, {"b"});
+}
+
+TEST(GrammarAbuse, ReferencesInCircles) {
+  EXPECT_NE(Refusal(kSchema, R"({"$ref": "#"})").find("without an end"), std::string::npos);
+  EXPECT_NE(Refusal(kSchema, R"({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"allOf": [
+                    {"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"})")
+                .find("without an end"),
+            std::string::npos);
+  EXPECT_NE(
+      Refusal(kSchema, R"({"anyOf": [{"$ref": "#"}, {"type": "null"}]})").find("without an end"),
+      std::string::npos);
+}
+
+TEST(GrammarAbuse, AThousandBranches) {
+  Json branches = Json::array();
+  for (int i = 0; i < 1000; ++i)
+    branches.push_back(
+        {{"type", "object"},
+         {"required", {"k"}},
+         {"properties", {{"k", {{"const", Cat("v", i)}}}, {"x", {{"type", "string"}}}}}});
+  ExpectTexts(*Compiled(kSchema, DumpJson({{"oneOf", branches}})),
+              {R"({"k":"v7","x":"y"})", R"({"k":"v999"})"}, {R"({"k":"v1000"})"});
+}
+
+TEST(GrammarAbuse, ConditionsWhoseCombinationsExplode) {
+  Json all = Json::array();
+  for (int i = 0; i < 12; ++i)
+    all.push_back({{"pattern", Cat("[", static_cast<char>('a' + i), "].{", 10 + i, "}z")}});
+  const std::string refusal = Refusal(kSchema, DumpJson({{"type", "string"}, {"allOf", all}}));
+  EXPECT_NE(refusal, "");
+}
+
+TEST(GrammarAbuse, DeepSchemasAndTexts) {
+  std::string schema = R"({"type": "null"})";
+  for (int i = 0; i < 100; ++i) schema = R"({"items": )" + schema + ", \"type\": \"array\"}";
+  EXPECT_TRUE(
+      Compiled(kSchema, schema)->Matches(std::string(100, '[') + "null" + std::string(100, ']')));
+  const auto any = Compiled(kSchema, "true");
+  EXPECT_TRUE(any->Matches(std::string(10000, '[') + std::string(10000, ']')));
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "base/json.h"
+#include "tests/grammar/grammar_texts.h"
+
+namespace retort {
+namespace {
+
+struct Case {
+  const char* schema;
+  std::vector<std::string> allowed, refused;
+};
+
+void Expect(const std::vector<Case>& cases) {
+  for (const auto& [schema, allowed, refused] : cases) {
+    SCOPED_TRACE(schema);
+    ExpectTexts(*Compiled(kSchema, schema), allowed, refused);
+  }
+}
+
+void ExpectRefusals(const std::vector<std::pair<const char*, const char*>>& cases) {
+  for (const auto& [schema, what] : cases) {
+    const std::string refusal = Refusal(kSchema, schema);
+    EXPECT_NE(refusal.find(what), std::string::npos) << schema << "\n" << refusal;
+  }
+}
+
+TEST(Schema, TypesAndValues) {
+  Expect({{"true", {"1", "\"x\"", "[{\"a\":null}]"}, {"", "x"}},
+          {R"({"type": "integer"})", {"0", "-7", "123"}, {"1.5", "01", "+1", "\"1\""}},
+          {R"({"type": ["null", "boolean"]})", {"null", "true"}, {"0"}},
+          {R"({"const": {"a": [1, "x"]}})", {R"({"a":[1,"x"]})"}, {R"({"a":[1]})"}},
+          {R"({"enum": ["a\n", 3, null, [1]], "type": ["string", "array"]})",
+           {"\"a\\n\"", "[1]"},
+           {"3", "null"}},
+          {R"({"enum": ["abc", "b"], "minLength": 2})", {"\"abc\""}, {"\"b\""}},
+          {R"({"not": {"type": ["string", "number"]}})", {"null", "[]"}, {"\"x\"", "1", "1.5"}}});
+}
+
+TEST(Schema, Numbers) {
+  Expect(
+      {{R"({"type": "integer", "minimum": -3, "maximum": 120})",
+        {"-3", "0", "99", "120"},
+        {"-4", "121", "1000", "3.5"}},
+       {R"({"type": "number", "exclusiveMinimum": 0.25, "maximum": 10.5})",
+        {"0.26", "0.250001", "3", "10.5", "10.49"},
+        {"0.25", "0.2", "10.51", "11", "-1", "1e0"}},
+       {R"({"type": "number", "maximum": -1.5})", {"-1.5", "-2", "-100.25"}, {"-1.49", "0", "1"}},
+       {R"({"type": "integer", "multipleOf": 15, "minimum": 1})", {"15", "150"}, {"0", "5", "10"}},
+       {R"({"type": "number", "multipleOf": 0.01})", {"1", "1.5", "-1.25"}, {"1.255"}},
+       {R"({"type": "number", "not": {"type": "integer"}})", {"1.5", "0.10"}, {"1", "1.0"}},
+       {R"({"type": "integer", "not": {"enum": [3, 4]}})", {"34", "2"}, {"3", "4"}}});
+}
+
+TEST(Schema, Strings) {
+  Expect({{R"({"type": "string", "minLength": 1, "maxLength": 2})",
+           {"\"a\"", "\"\u00e9\u20ac\"", "\"\\n\\u0041\"", "\"\\ud83d\\ude00\""},
+           {"\"\"", "\"abc\"", "\"\\ud83d\"", "\"\n\""}},
+          {R"({"type": "string", "pattern": "^a|b$"})", {"\"ax\"", "\"xb\""}, {"\"xa\"", "\"bx\""}},
+          {R"({"type": "string", "pattern": "n"})", {"\"n\"", "\"\\nn\""}, {"\"\\n\"", "\"m\""}},
+          {R"({"type": "string", "pattern": "^[a-z]+$", "maxLength": 3})",
+           {"\"abc\""},
+           {"\"abcd\"", "\"aB\"", "\"\""}},
+          {R"({"type": "string", "format": "date"})",
+           {"\"2024-02-29\"", "\"1999-12-31\""},
+           {"\"2023-02-29\"", "\"2023-04-31\"", "\"x\""}},
+          {R"({"type": "string", "format": "ipv4"})", {"\"127.0.0.1\""}, {"\"256.0.0.1\""}},
+          {R"({"type": "string", "format": "unheard-of"})", {"\"x\""}, {}}});
+}
+
+TEST(Schema, Objects) {
+  Expect(
+      {{R"({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "null"}},
+              "required": ["b"], "additionalProperties": false})",
+        {R"({"a":1,"b":null})", R"({"b":null})"},
+        {R"({"a":1})", "{}", R"({"b":null,"a":1})", R"({"b":null,"c":1})", R"({"b":null,})"}},
+       {R"({"type": "object", "properties": {"ab": {"type": "integer"}}})",
+        {"{}", R"({"ab":1,"a":"x","abc":null})"},
+        {R"({"ab":"x"})", R"({"x":1,"ab":"x"})", R"({"\u0061b":"x"})"}},
+       {R"({"type": "object", "patternProperties": {"^n": {"type": "integer"}, "s$": {"minimum": 5}},
+              "additionalProperties": {"type": "string"}})",
+        {R"({"n":1,"ns":7,"x":"y"})", R"({"xs":"text"})"},
+        {R"({"ns":3})", R"({"n":"x"})", R"({"x":1})"}},
+       {R"({"type": "object", "minProperties": 1, "maxProperties": 2,
+              "properties": {"a": true, "b": true, "c": true}})",
+        {R"({"a":1})", R"({"a":1,"c":2})", R"({"x":1,"y":2})"},
+        {"{}", R"({"a":1,"b":2,"c":3})", R"({"a":1,"b":2,"x":3})"}},
+       {R"({"type": "object", "propertyNames": {"maxLength": 2}})",
+        {R"({"ab":1})"},
+        {R"({"abc":1})"}},
+       {R"({"type": "object", "dependentRequired": {"a": ["b"]}, "properties": {"a": true, "b": true}})",
+        {R"({"a":1,"b":2})", R"({"b":2})", "{}"},
+        {R"({"a":1})"}}});
+}
+
+TEST(Schema, Arrays) {
+  Expect(
+      {{R"({"type": "array", "items": {"type": "integer"}, "minItems": 1, "maxItems": 3})",
+        {"[1]", "[1,2,3]"},
+        {"[]", "[1,2,3,4]", "[\"x\"]", "[1,]"}},
+       {R"({"type": "array", "prefixItems": [{"type": "null"}, {"type": "string"}], "items": false})",
+        {"[]", "[null]", "[null,\"x\"]"},
+        {"[null,\"x\",1]", "[1]"}},
+       {R"({"$schema": "http://json-schema.org/draft-07/schema#", "type": "array",
+              "items": [{"type": "null"}], "additionalItems": {"type": "integer"}, "minItems": 2})",
+        {"[null,1]"},
+        {"[null]", "[null,\"x\"]"}},
+       {R"({"type": "array", "contains": {"const": 7}})", {"[7]", "[1,7,2]"}, {"[]", "[1]"}}});
+}
+
+TEST(Schema, Combinations) {
+  Expect(
+      {{R"({"allOf": [{"type": "object", "properties": {"a": {"minimum": 2}}},
+                         {"properties": {"a": {"type": "integer", "maximum": 4}}, "required": ["a"]}]})",
+        {R"({"a":3})"},
+        {R"({"a":1})", R"({"a":5})", "{}"}},
+       {R"({"anyOf": [{"type": "string", "maxLength": 2}, {"type": "integer"}], "not": {"const": 5}})",
+        {"\"ab\"", "4"},
+        {"5", "\"abc\""}},
+       {R"({"type": "object", "properties": {"k": {"enum": ["a", "b"]}}, "required": ["k"],
+              "if": {"properties": {"k": {"const": "a"}}},
+              "then": {"properties": {"x": {"type": "integer"}}},
+              "else": {"properties": {"x": {"type": "string"}}}})",
+        {R"({"k":"a","x":1})", R"({"k":"b","x":"y"})"},
+        {R"({"k":"a","x":"y"})"}},
+       {R"({"$ref": "#/$defs/tree", "$defs": {"tree": {"type": "object", "required": ["left"],
+              "properties": {"left": {"anyOf": [{"$ref": "#/$defs/tree"}, {"type": "null"}]}},
+              "additionalProperties": false}}})",
+        {R"({"left":{"left":null}})"},
+        {R"({"left":{}})"}}});
+}
+
+TEST(Schema, OneOfMeansOneAlone) {
+  Expect(
+      {{R"({"oneOf": [{"type": "integer", "minimum": 5}, {"type": "integer", "maximum": 9}]})",
+        {"4", "10"},
+        {"5", "7", "9"}},
+       {R"({"oneOf": [{"type": "string", "pattern": "^a"}, {"type": "string", "pattern": "z$"}]})",
+        {"\"ab\"", "\"bz\""},
+        {"\"az\"", "\"b\""}},
+       {R"({"oneOf": [{"required": ["a"]}, {"required": ["b"]}], "type": "object",
+              "properties": {"a": true, "b": true}})",
+        {R"({"a":1})", R"({"b":1})"},
+        {R"({"a":1,"b":1})", "{}"}}});
+}
+
+TEST(Schema, References) {
+  Expect(
+      {{R"({"$id": "http://x.org/s", "properties": {"a": {"$ref": "item#/$defs/n"}}, "type": "object",
+              "$defs": {"i": {"$id": "item", "$defs": {"n": {"type": "null"}}}}})",
+        {R"({"a":null})"},
+        {R"({"a":1})"}},
+       {R"({"$ref": "#here", "$defs": {"a": {"$anchor": "here", "type": "null"}}})",
+        {"null"},
+        {"1"}},
+       {R"({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": {"type": "null"}}})", {"null"}, {"1"}}});
+}
+
+TEST(Schema, SpaceIsAsAsked) {
+  const std::string schema = R"({"type": "object", "properties": {"a": {"type": "array"}}})";
+  ExpectTexts(*Compiled(kSchema, schema), {R"({"a":[1,2]})"}, {R"({"a": [1, 2]})"});
+  ExpectTexts(*Compiled(kSchema, schema, JsonSpace::kSpaced), {R"({"a": [1, 2]})"},
+              {R"({"a":[1,2]})", R"({"a": [1,  2]})"});
+  ExpectTexts(*Compiled(kSchema, schema, JsonSpace::kFlexible),
+              {R"({"a": [1, 2]})", "{\n  \"a\": [1 ,2]\n}"}, {"{\"a\": [1 2]}"});
+}
+
+TEST(Schema, RefusesByNameAndPlace) {
+  ExpectRefusals(
+      {{R"({"properties": {"a": {"uniqueItems": true}}})", "#/properties/a: 'uniqueItems'"},
+       {R"({"unevaluatedProperties": false})", "'unevaluatedProperties' is not supported"},
+       {R"({"$ref": "http://elsewhere.org/x"})", "is not within the schema"},
+       {R"({"items": {"pattern": "(?=a)b"}})", "#/items: 'pattern'"},
+       {R"({"format": "iri"})", "'iri' is not supported"},
+       {R"({"multipleOf": 0.3})", "'multipleOf'"},
+       {R"({"type": "text"})", "'type'"},
+       {R"({"properties": 5})", "'properties' must be an object"},
+       {R"({"not": {"items": {"type": "null"}}})", "'items' cannot be negated"},
+       {R"({"type": "integer", "minimum": 5, "maximum": 4})", "no text"},
+       {"[1]", "must be an object, true or false"},
+       {"{", "not JSON"}});
+}
+
+}  // namespace
+}  // namespace retort
