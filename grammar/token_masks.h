@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which tokens of a vocabulary a grammar allows at a place in a text.
 //
-// A thread stands within a terminal and on a stack. Which tokens stay within the terminal depends on
-// its state alone and is kept (`Head`); only tokens that go beyond its end are walked with the
+// A thread stands within a terminal and on a stack. Which tokens stay within the terminal depends
+// on its state alone and is kept (`Head`); only tokens that go beyond its end are walked with the
 // stack. Within a JSON string, the tokens of plain characters are not walked at all.
 #pragma once
 
