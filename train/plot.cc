@@ -57,7 +57,11 @@ std::string EscapedHtml(std::string text) {
 std::string ShortNumber(double value) {
   char text[32];
   const double size = std::abs(value);
-  std::snprintf(text, sizeof text, size != 0 && (size < 1e-3 || size >= 1e6) ? "%.2e" : "%.4g",
+  const bool large = size >= 1e4 && size < 1e6;
+  std::snprintf(text, sizeof text,
+                large                                       ? "%.0f"
+                : size != 0 && (size < 1e-3 || size >= 1e6) ? "%.2e"
+                                                            : "%.4g",
                 value);
   return text;
 }
