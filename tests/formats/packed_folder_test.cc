@@ -18,7 +18,7 @@ namespace retort {
 namespace {
 
 template <class T>
-std::string BytesOf(std::initializer_list<T> values) {
+std::string Raw(std::initializer_list<T> values) {
   return std::string(reinterpret_cast<const char*>(values.begin()), values.size() * sizeof(T));
 }
 
@@ -66,20 +66,20 @@ class PackedFolder : public testing::Test {
 
   // Eight outputs of eight inputs in two groups of four: input c of output r is (r + c) % 16.
   static std::vector<Part> Gptq() {
-    std::string words, ones = BytesOf<uint16_t>({0x3c00, 0x3c00, 0x3c00, 0x3c00,  //
-                                                 0x3c00, 0x3c00, 0x3c00, 0x3c00});
+    std::string words, ones = Raw<uint16_t>({0x3c00, 0x3c00, 0x3c00, 0x3c00,  //
+                                             0x3c00, 0x3c00, 0x3c00, 0x3c00});
     for (uint32_t r = 0; r < 8; ++r) {
       uint32_t word = 0;
       for (uint32_t c = 0; c < 8; ++c) word |= (r + c) % 16 << 4 * c;
-      words += BytesOf<uint32_t>({word});
+      words += Raw<uint32_t>({word});
     }
     std::string twos = ones;
     for (size_t i = 1; i < twos.size(); i += 2) twos[i] = 0x40;
     return {{"a.qweight", "I32", {1, 8}, words},
-            {"a.qzeros", "I32", {2, 1}, BytesOf<uint32_t>({0x00000007, 0x00000000})},
+            {"a.qzeros", "I32", {2, 1}, Raw<uint32_t>({0x00000007, 0x00000000})},
             {"a.scales", "F16", {2, 8}, ones + twos},
-            {"a.g_idx", "I32", {8}, BytesOf<int32_t>({0, 0, 0, 0, 1, 1, 1, 1})},
-            {"b", "F32", {1}, BytesOf<float>({3})}};
+            {"a.g_idx", "I32", {8}, Raw<int32_t>({0, 0, 0, 0, 1, 1, 1, 1})},
+            {"b", "F32", {1}, Raw<float>({3})}};
   }
   static constexpr const char* kGptq = R"({"quant_method": "gptq", "bits": 4, "group_size": 4})";
 
@@ -108,9 +108,9 @@ TEST_F(PackedFolder, GptqStoresZerosLessOneInItsFirstVersion) {
 TEST_F(PackedFolder, SmallFloatsHaveAScaleForEachBlock) {
   // 1, 448 (the largest), -0.5, the smallest (2^-9); scales of blocks of 1 x 2.
   const std::vector<Part> parts = {
-      {"a.weight", "F8_E4M3", {1, 4}, BytesOf<uint8_t>({0x38, 0x7e, 0xb0, 0x01})},
-      {"a.weight_scale_inv", "F32", {1, 2}, BytesOf<float>({0.5f, 4.0f})},
-      {"a.input_scale", "F32", {1}, BytesOf<float>({1})}};
+      {"a.weight", "F8_E4M3", {1, 4}, Raw<uint8_t>({0x38, 0x7e, 0xb0, 0x01})},
+      {"a.weight_scale_inv", "F32", {1, 2}, Raw<float>({0.5f, 4.0f})},
+      {"a.input_scale", "F32", {1}, Raw<float>({1})}};
   const TensorTable table = Join(parts, R"({"quant_method": "fp8", "weight_block_size": [1, 2]})");
   EXPECT_EQ(table.entries().size(), 1u);
   EXPECT_EQ(Values(table, 1, 4), (std::vector<float>{0.5f, 224, -2, 0x1p-7f}));
@@ -118,8 +118,8 @@ TEST_F(PackedFolder, SmallFloatsHaveAScaleForEachBlock) {
 
 TEST_F(PackedFolder, IntegersHaveAScaleForEachRow) {
   const TensorTable table = Join(
-      {{"a.weight", "I8", {2, 2}, BytesOf<int8_t>({-128, 127, 1, 0})},
-       {"a.weight_scale", "BF16", {2, 1}, BytesOf<uint16_t>({0x3f80, 0x4000})}},
+      {{"a.weight", "I8", {2, 2}, Raw<int8_t>({-128, 127, 1, 0})},
+       {"a.weight_scale", "BF16", {2, 1}, Raw<uint16_t>({0x3f80, 0x4000})}},
       R"({"quant_method": "compressed-tensors", "config_groups": {"0": {"weights": {"strategy": "channel"}}}})");
   EXPECT_EQ(Values(table, 2, 2), (std::vector<float>{-128, 127, 2, 0}));
 }
@@ -133,7 +133,7 @@ TEST_F(PackedFolder, WhatDoesNotFitIsRefusedByName) {
   EXPECT_NE(Fault(without(1), kGptq).find("'a.qzeros' is missing"), std::string::npos);
   EXPECT_NE(Fault(without(2), kGptq).find("'a.scales' is missing"), std::string::npos);
   std::vector<Part> far = Gptq();
-  far[3].bytes = BytesOf<int32_t>({0, 0, 0, 0, 1, 1, 1, 2});
+  far[3].bytes = Raw<int32_t>({0, 0, 0, 0, 1, 1, 1, 2});
   EXPECT_NE(Fault(far, kGptq).find("gives input 7 the group 2, and there are 2"),
             std::string::npos);
   EXPECT_NE(Fault(Gptq(), R"({"quant_method": "gptq", "bits": 5, "group_size": 4})")
