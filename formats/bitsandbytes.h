@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The matrices of a folder that bitsandbytes quantised to 4 or to 8 bits.
 //
-// 4 bits: beside a tensor NAME of packed
-// codes, of any type, such a folder holds
+// 4 bits: beside a tensor NAME of packed codes, of any type, such a folder holds
 //
 //   NAME.absmax             F32, a maximum a block; or U8 codes of the dynamic map, then with
 //   NAME.nested_absmax      F32, one for 256 of these
@@ -24,9 +23,9 @@
 namespace retort {
 
 // The table with each such group as one tensor NAME, of format nf4 or fp4 and its own shape, or of
-// 8 bits (computed, in f32). Its bytes stay in the file, if it is aligned there. Throws Error{kInput}
-// naming the tensor for what Retort's own NF4 and FP4 have no form for: other values, or blocks of
-// fewer than 64 values. In longer blocks, the maximum of each is repeated.
+// 8 bits (computed, in f32). Its bytes stay in the file, if it is aligned there. Throws
+// Error{kInput} naming the tensor for what Retort's own NF4 and FP4 have no form for: other values,
+// or blocks of fewer than 64 values. In longer blocks, the maximum of each is repeated.
 TensorTable JoinBitsandbytes(TensorTable table);
 
 // The tensors of such a group, and their bytes.

@@ -3,8 +3,8 @@
 // config.json says under quantization_config. Beside other tensors, such a folder holds for each
 // matrix X.weight [out, in]
 //
-//   gptq                X.qweight I32, X.qzeros I32, X.scales, X.g_idx I32: 2, 3, 4 or 8 bits, along
-//                       the inputs
+//   gptq                X.qweight I32, X.qzeros I32, X.scales, X.g_idx I32: 2, 3, 4 or 8 bits,
+//                       along the inputs
 //   awq (gemm)          X.qweight I32, X.qzeros I32, X.scales: 4 bits, along the outputs
 //   compressed-tensors  X.weight_packed I32, X.weight_scale, X.weight_zero_point, X.weight_g_idx,
 //                       X.weight_shape: 2 to 8 bits; or X.weight I8 or F8_E4M3 with X.weight_scale

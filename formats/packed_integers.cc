@@ -45,6 +45,7 @@ class GroupedIntegers : public ComputedTensor {
   void SetGroups(const PackedParts& parts, int64_t size, const TensorEntry* index) {
     if (size == -1) size = cols;
     if (size < 1) throw InputError(parts.place(), ": a group of ", size, " inputs");
+    size = std::min(size, cols);
     size_ = size;
     groups = (cols + size - 1) / size;
     if (!index) return;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Matrices of I8 or F8_E4M3 with scales.
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -10,8 +11,8 @@
 namespace retort {
 namespace {
 
-// 4 bits of exponent with bias 7, 3 of mantissa; no infinities, and NaN where all are set (OCP 8-bit
-// floating point, E4M3).
+// 4 bits of exponent with bias 7, 3 of mantissa; no infinities, and NaN where all are set (OCP
+// 8-bit floating point, E4M3).
 float FromE4M3(uint8_t code) {
   const int exponent = code >> 3 & 15, mantissa = code & 7;
   if (exponent == 15 && mantissa == 7) return std::numeric_limits<float>::quiet_NaN();
@@ -47,9 +48,10 @@ class Scaled : public ComputedTensor {
       std::tie(rows_a_scale_, cols_a_scale_) = *block;
       if (rows_a_scale_ < 1 || cols_a_scale_ < 1)
         throw InputError(parts.place(), ": blocks of ", rows_a_scale_, " x ", cols_a_scale_);
+      rows_a_scale_ = std::min(rows_a_scale_, rows), cols_a_scale_ = std::min(cols_a_scale_, cols_);
       grid_cols_ = (cols_ + cols_a_scale_ - 1) / cols_a_scale_;
       parts.CheckShape(scales, {(rows + rows_a_scale_ - 1) / rows_a_scale_, grid_cols_});
-    } else if (scales.bytes.size() > 4) {  // not one alone
+    } else if (ElementsOf(scales.shape, parts.place()) != 1) {
       const int64_t groups = scales.shape.size() == 2 ? scales.shape[1] : 1;
       if (groups < 1 || cols_ % groups != 0) parts.CheckShape(scales, {rows, 1});
       rows_a_scale_ = 1, cols_a_scale_ = cols_ / groups, grid_cols_ = groups;
@@ -99,7 +101,7 @@ class Scaled : public ComputedTensor {
 TensorEntry ReadScaledWeight(PackedParts& parts, std::optional<std::pair<int64_t, int64_t>> block,
                              WeightFormat plain) {
   const TensorEntry& codes = parts.Get(".weight");
-  if (codes.shape.size() != 2)
+  if (codes.shape.size() != 2 || codes.shape[0] < 1 || codes.shape[1] < 1)
     throw InputError(parts.place(), ": a matrix of codes has shape ", ShapeText(codes.shape));
   const TensorEntry* inverse = parts.Find(".weight_scale_inv");
   const TensorEntry& scales = inverse ? *inverse : parts.Get(".weight_scale");

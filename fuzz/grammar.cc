@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A letter for the notation, a grammar and, after a NUL, a text: what the grammar's masks say of each
-// token must be what reading it says.
+// A letter for the notation, a grammar and, after a NUL, a text: what the grammar's masks say of
+// each token must be what reading it says.
 #include "base/error.h"
 #include "fuzz/support.h"
 #include "fuzz/tokenizers.h"

@@ -37,6 +37,13 @@ EngineOptions Resolved(EngineOptions options, const Architecture& config) {
   return options;
 }
 
+// Keys of a rope whose frequencies depend on how long a request may grow are no other request's.
+int64_t KeptTokens(const EngineOptions& options, const Architecture& config) {
+  const bool by_length = std::ranges::any_of(
+      config.ropes, [](const RopeSpec& rope) { return rope.scaling.by_length(); });
+  return by_length ? 0 : options.kept_tokens;
+}
+
 // The model's end tokens, or the tokenizer's if the model names none.
 std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
   std::vector<int32_t> ends = model.config.ends;
@@ -60,7 +67,8 @@ struct Engine::State {
         tokenizer(t),
         options(Resolved(o, m.config)),
         ends(EndsOf(m, t)),
-        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens, options.kept_tokens),
+        cache(m.backend, m.planes(), options.cache_type, options.cache_tokens,
+              KeptTokens(options, m.config)),
         scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {}
 
   void Check(const GenerationRequest& request) const;

@@ -60,10 +60,11 @@ void Scheduler::Sort(const Streams& streams) {
   others_.clear();
   oldest_ = nullptr;
   places_ = parallel_;
-  generating_ = prompt_tokens_ = 0;
+  generating_ = prompt_tokens_ = wanted_ = 0;
   for (const auto& stream : streams) {
     if (stream->generates) {
       --places_, ++generating_;
+      wanted_ += std::max<int64_t>(1, Missing(*stream));
     } else if (!oldest_) {
       oldest_ = stream.get();
     } else {
@@ -91,7 +92,7 @@ void Scheduler::PlanOldest(const Streams& streams, int64_t budget) {
   const int64_t tokens = s.PieceOf(share);
   if (places_ == 0) {  // not to its end, and without disturbing those that generate
     const int64_t more = KvCache::PagesFor(s.read() + tokens) - std::ssize(s.pages.pages);
-    if (tokens == s.unread() || more + generating_ > cache_.free_pages()) return;
+    if (tokens == s.unread() || more + wanted_ > cache_.free_pages()) return;
   }
   if (Reserve(streams, s, s.read() + tokens)) Add(s, tokens);
 }

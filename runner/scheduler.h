@@ -86,6 +86,7 @@ class Scheduler {
   std::vector<Waiting> others_;  // the other ones, those with least to read first
   int64_t places_ = 0;           // that are free
   int64_t generating_ = 0, prompt_tokens_ = 0;
+  int64_t wanted_ = 0;  // pages of those that generate, now or soon
 };
 
 }  // namespace retort

@@ -11,8 +11,8 @@ namespace retort {
 namespace {
 
 constexpr const char* kStyle = R"(
-:root{color-scheme:light dark;--ink:#1c2430;--soft:#667085;--line:#e3e7ee;--paper:#fff;--tile:#f5f7fa;
---bar:#9db7e0}
+:root{color-scheme:light dark;
+--ink:#1c2430;--soft:#667085;--line:#e3e7ee;--paper:#fff;--tile:#f5f7fa;--bar:#9db7e0}
 @media(prefers-color-scheme:dark){
 :root{--ink:#e6e9ef;--soft:#98a2b3;--line:#2b3340;--paper:#12161d;--tile:#1a202a;--bar:#3d5a8a}}
 body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:860px;

@@ -124,6 +124,30 @@ TEST_F(PackedFolder, IntegersHaveAScaleForEachRow) {
   EXPECT_EQ(Values(table, 2, 2), (std::vector<float>{-128, 127, 2, 0}));
 }
 
+TEST_F(PackedFolder, GroupsAndBlocksMayBeLargerThanTheMatrix) {
+  std::vector<Part> parts = Gptq();
+  parts[1] = {"a.qzeros", "I32", {1, 1}, Raw<uint32_t>({0})};
+  parts[2] = {"a.scales", "F16", {1, 8}, parts[2].bytes.substr(0, 16)};
+  parts.erase(parts.begin() + 3);
+  const TensorTable table =
+      Join(parts, R"({"quant_method": "gptq", "bits": 4, "group_size": 9223372036854775807})");
+  EXPECT_EQ(Values(table, 8, 8)[0], -1);
+  const char* wide =
+      R"({"quant_method": "fp8", "weight_block_size": [9223372036854775807, 9223372036854775807]})";
+  const std::vector<Part> block = {{"a.weight", "F8_E4M3", {1, 2}, Raw<uint8_t>({0x38, 0x38})},
+                                   {"a.weight_scale_inv", "F32", {1, 1}, Raw<float>({0.5f})}};
+  EXPECT_EQ(Values(Join(block, wide), 1, 2), (std::vector<float>{0.5f, 0.5f}));
+}
+
+TEST_F(PackedFolder, OneScaleIsCountedNotMeasured) {
+  const char* settings = R"({"quant_method": "fbgemm_fp8"})";
+  const Part codes = {"a.weight", "F8_E4M3", {2, 1}, Raw<uint8_t>({0x38, 0x38})};
+  const Part rows = {"a.weight_scale", "BF16", {2, 1}, Raw<uint16_t>({0x3f80, 0x4000})};
+  EXPECT_EQ(Values(Join({codes, rows}, settings), 2, 1), (std::vector<float>{1, 2}));
+  const Part none = {"a.weight_scale", "F32", {0}, ""};
+  EXPECT_NE(Fault({codes, none}, settings).find("'a.weight_scale' has shape"), std::string::npos);
+}
+
 TEST_F(PackedFolder, WhatDoesNotFitIsRefusedByName) {
   const auto without = [](size_t part) {
     std::vector<Part> parts = Gptq();

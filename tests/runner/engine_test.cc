@@ -259,6 +259,20 @@ TEST_F(EngineTest, APromptThatIsInTheCacheSaysWhatItSaysAlone) {
   EXPECT_EQ(engine.counts().cached_tokens, 0);  // of live streams
 }
 
+// A dynamic rope turns by how long the request may grow.
+TEST_F(EngineTest, KeysOfARopeThatDependsOnTheLengthAreNobodyElses) {
+  RopeScaling& scaling = model_->config.ropes[0].scaling;
+  scaling.kind = RopeScaling::Kind::kDynamic;
+  scaling.factor = 8;
+  scaling.original_max_positions = 60;
+  const Ids prompt = Prompt(100, 0);
+  Engine alone(*model_, nullptr, tokenizer_, {}), both(*model_, nullptr, tokenizer_, {});
+  const Ids said = Generate(alone, prompt, Most(30)).ids;
+  Generate(both, prompt, Most(1));
+  EXPECT_EQ(Generate(both, prompt, Most(30)).ids, said);
+  EXPECT_EQ(both.counts().reused_tokens, 0);
+}
+
 TEST_F(EngineTest, AShortPromptSpeaksInItsFirstStepBesideLongOnes) {
   EngineOptions options;
   options.prefill_tokens = 32;
