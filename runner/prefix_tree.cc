@@ -10,7 +10,7 @@ namespace retort {
 PrefixTree::Key PrefixTree::KeyOf(int32_t parent, Tokens tokens) {
   RETORT_CHECK(std::ssize(tokens) == kPageTokens, "a page of ", tokens.size(), " tokens");
   Key key{parent, {}};
-  std::ranges::copy(tokens, key.tokens.begin());
+  std::ranges::copy(tokens, key.second.begin());
   return key;
 }
 
@@ -38,7 +38,7 @@ void PrefixTree::Touch(int32_t node) {
   while (node != kRoot) {
     Node& n = nodes_[static_cast<size_t>(node)];
     n.used = clock_;
-    node = n.key->parent;
+    node = n.key->first;
   }
 }
 
@@ -49,7 +49,7 @@ int32_t PrefixTree::RemoveOldest(const std::function<bool(int32_t page)>& in_use
       oldest = &n;
   }
   RETORT_CHECK(oldest, "no page is idle");
-  const int32_t page = oldest->page, parent = oldest->key->parent;
+  const int32_t page = oldest->page, parent = oldest->key->first;
   if (parent != kRoot) --nodes_[static_cast<size_t>(parent)].children;
   const auto at = index_.find(*oldest->key);
   free_.push_back(at->second);

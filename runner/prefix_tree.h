@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace retort {
@@ -34,11 +35,7 @@ class PrefixTree {
   int32_t RemoveOldest(const std::function<bool(int32_t page)>& in_use);
 
  private:
-  struct Key {
-    int32_t parent;
-    std::array<int32_t, kPageTokens> tokens;
-    auto operator<=>(const Key&) const = default;
-  };
+  using Key = std::pair<int32_t, std::array<int32_t, kPageTokens>>;  // the parent, and the tokens
   struct Node {
     const Key* key = nullptr;  // null: free
     int32_t page = -1;

@@ -105,7 +105,8 @@ void RemoveRun(const Path& folder) {
     if (entry.path().filename() != kRunLock) found.push_back(entry.path());
   }
   // recipe.json goes last, so that what a killed process leaves is still known as a run.
-  std::ranges::partition(found, [](const Path& p) { return p.filename() != "recipe.json"; });
+  std::partition(found.begin(), found.end(),
+                 [](const Path& p) { return p.filename() != "recipe.json"; });
   for (const Path& path : found) {
     std::error_code problem;
     std::filesystem::remove_all(path, problem);

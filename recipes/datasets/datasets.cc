@@ -128,6 +128,7 @@ std::string Characters(const std::string& text, int64_t begin, int64_t end,
 // {"date": "tonight", "time": "7pm"}, in the order of the alphabet.
 std::string BookingText(const std::map<std::string, std::string>& slots) {
   std::vector<std::string> members;
+  members.reserve(slots.size());
   for (const auto& [slot, value] : slots)
     members.push_back(Cat(DumpJson(slot), ": ", DumpJson(value)));
   return Cat("{", Join(members, ", "), "}");
