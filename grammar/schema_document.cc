@@ -87,19 +87,19 @@ SchemaDocument::SchemaDocument(std::string_view text, std::string where)
     for (const char* old : {"draft-07", "draft-06", "draft-04", "draft-03"})
       draft7_ |= version.find(old) != std::string::npos;
   }
-  Index(*root_, "#", "", 0);
+  Index(*root_, "#", "", false);
   names_.try_emplace("", root_.get());
 }
 
 SchemaDocument::~SchemaDocument() = default;
 
 void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::string base,
-                           size_t depth) {
+                           bool data) {
   if (!schema.is_structured()) {
     places_[&schema] = {pointer, std::move(base)};
     return;
   }
-  if (schema.is_object()) {
+  if (schema.is_object() && !data) {
     const bool hidden = draft7_ && schema.contains("$ref");
     const auto text = [&](const char* key) -> std::string {
       return !hidden && schema.contains(key) && schema[key].is_string()
@@ -121,9 +121,12 @@ void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::
         names_.try_emplace(Cat(base, "#", anchor), &schema);
   }
   places_[&schema] = {pointer, base};
+  // References may point into data too.
+  if (schema.is_object() && schema.contains(kLink))
+    Refuse(schema, "has a member that begins with the control character U+0001; leave it out");
   for (const auto& [key, member] : schema.items()) {
-    if (schema.is_object() && HoldsData(key)) continue;
-    Index(member, Cat(pointer, "/", Escaped(key)), base, depth + 1);
+    const bool holds_data = data || (schema.is_object() && HoldsData(key));
+    Index(member, Cat(pointer, "/", Escaped(key)), base, holds_data);
   }
 }
 
@@ -152,7 +155,9 @@ Json SchemaDocument::Link(const Json& schema) {
 }
 
 const Json& SchemaDocument::Linked(const Json& link) const {
-  return *linked_[link[kLink].get<size_t>()];
+  const auto index = link[kLink].get<size_t>();
+  RETORT_CHECK(index < linked_.size(), "a link that was not made here");
+  return *linked_[index];
 }
 
 void SchemaDocument::Refuse(const Json& schema, std::string_view what) const {

@@ -28,7 +28,8 @@ class SchemaDocument {
   const Json& Resolve(const Json& schema, const std::string& reference) const;
   // A schema that is made while compiling. It holds parts of the document as links.
   const Json& Add(Json schema);
-  // {kLink: ...}, which stands for a schema of the document; and that schema.
+  // {kLink: ...}, which stands for a schema of the document; and that schema. No text has kLink as
+  // a key.
   static constexpr const char* kLink = "\x01schema";
   Json Link(const Json& schema);
   const Json& Linked(const Json& link) const;
@@ -40,7 +41,8 @@ class SchemaDocument {
   struct Place {
     std::string pointer, base;  // "#/properties/a"; the URI that references are relative to
   };
-  void Index(const Json& schema, const std::string& pointer, std::string base, size_t depth);
+  // Notes the places and names within a schema, or within `data`, which has no names.
+  void Index(const Json& schema, const std::string& pointer, std::string base, bool data);
 
   std::string where_;
   std::unique_ptr<Json> root_;
