@@ -12,6 +12,7 @@ namespace retort {
 namespace {
 
 constexpr uint64_t kMostWork = 200'000;  // items of goals
+constexpr int kMostNesting = 500;        // more than JSON's own nesting, which "$ref" escapes
 
 }  // namespace
 
@@ -22,6 +23,13 @@ SchemaCompiler::SchemaCompiler(SchemaDocument& document, GrammarParts& parts, Js
       p_(parts.productions),
       terms_(parts, space),
       budget_(kMostWork) {}
+
+// One goal more within those that are being compiled; --depth_ ends it.
+void SchemaCompiler::Descend(const Goal& goal) {
+  if (++depth_ <= kMostNesting) return;
+  const Json& schema = goal.empty() ? document_.root() : *goal.back().schema;
+  document_.Refuse(schema, Cat("nests more than ", kMostNesting, " schemas deep"));
+}
 
 NodeId SchemaCompiler::Compile() { return Rule({{&document_.root()}}); }
 
@@ -34,7 +42,9 @@ NodeId SchemaCompiler::Rule(const Goal& goal) {
   const auto [at, added] = rules_.try_emplace({std::move(key), checking_}, Productions::kNothing);
   if (!added) return at->second;
   const NodeId rule = at->second = p_.Rule();
+  Descend(goal);
   p_.Define(rule, Body(goal));
+  --depth_;
   return rule;
 }
 
@@ -145,15 +155,18 @@ NodeId SchemaCompiler::Values(Goal items, size_t which) {
 // The value itself if it satisfies the goal, else kNothing.
 NodeId SchemaCompiler::ValueUnder(const Json& value, const Goal& goal) {
   budget_.Spend(goal.size() + 1, Cat(document_.where(), ": compiling the schema"));
+  Descend(goal);
+  NodeId node = Productions::kNothing;
   const Expanded expanded = Expand(goal);
-  if (expanded.never) return Productions::kNothing;
-  if (expanded.groups.empty()) return ValueUnderLeaf(value, expanded.items);
-  const Group& group = expanded.groups[0];
-  for (const Goal& alternative : group.alternatives) {
-    const NodeId node = ValueUnder(value, With(expanded, group, alternative));
-    if (node != Productions::kNothing) return node;
+  if (!expanded.never && expanded.groups.empty()) {
+    node = ValueUnderLeaf(value, expanded.items);
+  } else if (!expanded.never) {
+    const Group& group = expanded.groups[0];
+    for (size_t i = 0; i < group.alternatives.size() && node == Productions::kNothing; ++i)
+      node = ValueUnder(value, With(expanded, group, group.alternatives[i]));
   }
-  return Productions::kNothing;
+  --depth_;
+  return node;
 }
 
 NodeId SchemaCompiler::ValueUnderLeaf(const Json& value, const Goal& items) {

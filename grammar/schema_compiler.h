@@ -71,6 +71,7 @@ class SchemaCompiler {
   static const Json* Get(const Item& item, const char* key);
 
   // schema_compiler.cc
+  void Descend(const Goal& goal);
   NodeId Rule(const Goal& goal);
   NodeId Body(const Goal& goal);
   NodeId Leaf(const Goal& items);
@@ -134,6 +135,7 @@ class SchemaCompiler {
   Productions& p_;
   JsonTerms terms_;
   WorkBudget budget_;
+  int depth_ = 0;  // goals that are being compiled, each for another
   // While two schemas are checked for a value of both: what is compiled then may allow more than
   // the schemas do, never less.
   bool checking_ = false;

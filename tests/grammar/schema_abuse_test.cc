@@ -18,5 +18,22 @@ TEST(SchemaAbuse, ATextCannotHoldTheCompilersLinks) {
   ExpectRefused(R"({"$ref": "#/enum/0", "enum": [{"\u0001schema": 0}]})", "U+0001");
 }
 
+// Definitions that refer to the next one each, within `before` and `behind`; the last is null.
+std::string Chain(int length, const char* before, const char* behind) {
+  std::string schema = R"({"$ref": "#/$defs/d0", "$defs": {)";
+  for (int i = 0; i < length; ++i)
+    schema += Cat("\"d", i, "\": ", before, "{\"$ref\": \"#/$defs/d", i + 1, "\"}", behind, ", ");
+  return Cat(schema, "\"d", length, R"(": {"type": "null"}}})");
+}
+
+TEST(SchemaAbuse, ChainsOfDefinitions) {
+  const char* array = R"({"type": "array", "minItems": 1, "items": )";
+  ExpectTexts(*Compiled(kSchema, Chain(300, array, "}")),
+              {std::string(300, '[') + "null" + std::string(300, ']')}, {"[]"});
+  ExpectRefused(Chain(20'000, array, "}"), "nests more than 500 schemas deep");
+  ExpectRefused(Chain(20'000, R"({"type": "object", "properties": {"a": )", "}}"),
+                "nests more than 500 schemas deep");
+}
+
 }  // namespace
 }  // namespace retort
