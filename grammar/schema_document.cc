@@ -2,6 +2,7 @@
 #include "grammar/schema_document.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -9,6 +10,8 @@
 
 namespace retort {
 namespace {
+
+constexpr size_t kMostNameBytes = 1000;  // of a URI with its anchor
 
 // Members whose values are no schemas, so that "$id" within them says nothing.
 bool HoldsData(std::string_view key) {
@@ -75,6 +78,15 @@ const Json* At(const Json& from, std::string_view pointer) {
   return at;
 }
 
+// "/properties/a" for a part of a document; nullopt if it is none.
+std::optional<std::string> PointerTo(const Json& part, const Json& from) {
+  if (&from == &part) return "";
+  if (!from.is_structured()) return std::nullopt;
+  for (const auto& [key, member] : from.items())
+    if (const auto rest = PointerTo(part, member)) return Cat("/", Escaped(key), *rest);
+  return std::nullopt;
+}
+
 }  // namespace
 
 SchemaDocument::SchemaDocument(std::string_view text, std::string where)
@@ -87,18 +99,23 @@ SchemaDocument::SchemaDocument(std::string_view text, std::string where)
     for (const char* old : {"draft-07", "draft-06", "draft-04", "draft-03"})
       draft7_ |= version.find(old) != std::string::npos;
   }
-  Index(*root_, "#", "", false);
-  names_.try_emplace("", root_.get());
+  Index(*root_, Name(*root_, ""), false);
 }
 
 SchemaDocument::~SchemaDocument() = default;
 
-void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::string base,
-                           bool data) {
-  if (!schema.is_structured()) {
-    places_[&schema] = {pointer, std::move(base)};
-    return;
-  }
+// The name as it is kept. The first schema of a name has it.
+const std::string* SchemaDocument::Name(const Json& schema, std::string name) {
+  if (name.size() > kMostNameBytes)
+    Refuse(schema, Cat("its name, '$id' or an anchor, has more than ", kMostNameBytes, " bytes"));
+  return &names_.try_emplace(std::move(name), &schema).first->first;
+}
+
+void SchemaDocument::Index(const Json& schema, const std::string* base, bool data) {
+  if (!schema.is_structured()) return;
+  // References may point into data too.
+  if (schema.is_object() && schema.contains(kLink))
+    Refuse(schema, "has a member that begins with the control character U+0001; leave it out");
   if (schema.is_object() && !data) {
     const bool hidden = draft7_ && schema.contains("$ref");
     const auto text = [&](const char* key) -> std::string {
@@ -109,31 +126,22 @@ void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::
     for (const char* key : {"$id", "id"}) {
       const std::string id = text(key);
       if (id.empty()) continue;
-      if (id[0] == '#') {
-        names_.try_emplace(base + id, &schema);
-      } else {
-        base = Absolute(base, id);
-        names_.try_emplace(base, &schema);
-      }
+      const std::string* name = Name(schema, id[0] == '#' ? *base + id : Absolute(*base, id));
+      if (id[0] != '#') base = name;
     }
     for (const char* key : {"$anchor", "$dynamicAnchor"})
       if (const std::string anchor = text(key); !anchor.empty())
-        names_.try_emplace(Cat(base, "#", anchor), &schema);
+        Name(schema, Cat(*base, "#", anchor));
   }
-  places_[&schema] = {pointer, base};
-  // References may point into data too.
-  if (schema.is_object() && schema.contains(kLink))
-    Refuse(schema, "has a member that begins with the control character U+0001; leave it out");
-  for (const auto& [key, member] : schema.items()) {
-    const bool holds_data = data || (schema.is_object() && HoldsData(key));
-    Index(member, Cat(pointer, "/", Escaped(key)), base, holds_data);
-  }
+  if (schema.is_object() && !base->empty()) bases_[&schema] = base;
+  for (const auto& [key, member] : schema.items())
+    Index(member, base, data || (schema.is_object() && HoldsData(key)));
 }
 
 const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) const {
-  const auto place = places_.find(&schema);
-  const std::string base = place == places_.end() ? "" : place->second.base;
-  const std::string name = Absolute(base, reference), fragment = FragmentOf(reference);
+  const auto base = bases_.find(&schema);
+  const std::string name = Absolute(base == bases_.end() ? "" : *base->second, reference),
+                    fragment = FragmentOf(reference);
   const auto resource = names_.find(name);
   if (resource != names_.end()) {
     if (fragment.empty()) return *resource->second;
@@ -161,10 +169,10 @@ const Json& SchemaDocument::Linked(const Json& link) const {
 }
 
 void SchemaDocument::Refuse(const Json& schema, std::string_view what) const {
-  const auto place = places_.find(&schema);
-  const std::string pointer =
-      place == places_.end() ? "(a schema made of 'not', 'if' or 'oneOf')" : place->second.pointer;
-  throw InputError(where_, ": ", pointer, ": ", what);
+  const auto pointer = PointerTo(schema, *root_);
+  const std::string place =
+      pointer ? Cat("#", *pointer) : "(a schema made of 'not', 'if' or 'oneOf')";
+  throw InputError(where_, ": ", place, ": ", what);
 }
 
 }  // namespace retort

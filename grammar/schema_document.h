@@ -38,17 +38,16 @@ class SchemaDocument {
   const std::string& where() const { return where_; }
 
  private:
-  struct Place {
-    std::string pointer, base;  // "#/properties/a"; the URI that references are relative to
-  };
-  // Notes the places and names within a schema, or within `data`, which has no names.
-  void Index(const Json& schema, const std::string& pointer, std::string base, bool data);
+  // Notes the names within a schema, or within `data`, which has none, and their bases.
+  void Index(const Json& schema, const std::string* base, bool data);
+  const std::string* Name(const Json& schema, std::string name);
 
   std::string where_;
   std::unique_ptr<Json> root_;
   bool draft7_ = false;
-  std::unordered_map<const Json*, Place> places_;
   std::unordered_map<std::string, const Json*> names_;  // URIs and URIs with anchors
+  // The URI, a key of names_, that an object's references are relative to, if it is not empty.
+  std::unordered_map<const Json*, const std::string*> bases_;
   std::deque<Json> made_;
   std::vector<const Json*> linked_;
 };

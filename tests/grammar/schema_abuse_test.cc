@@ -35,5 +35,23 @@ TEST(SchemaAbuse, ChainsOfDefinitions) {
                 "nests more than 500 schemas deep");
 }
 
+// Not each value keeps the text of its place.
+TEST(SchemaAbuse, LongKeysAndNamesAboveManyValues) {
+  std::string many = "0";
+  for (int i = 0; i < 200'000; ++i) many += ",0";
+  const std::string key(1'000'000, 'k');
+  EXPECT_TRUE(
+      Compiled(kSchema, Cat(R"({"type": "null", ")", key, "\": [", many, "]}"))->Matches("null"));
+  ExpectRefused(Cat(R"({"$id": ")", key, R"(", "x": [)", many, "]}"), "more than 1000 bytes");
+  ExpectRefused(Cat(R"({"$id": "a/", "x": [{"$anchor": ")", key, R"("}]})"), "#/x/0: its name");
+}
+
+TEST(SchemaAbuse, NamesWithinNamesAreKept) {
+  ExpectTexts(*Compiled(kSchema, R"({"$id": "http://x.org/s", "$ref": "b/c#n", "$defs":
+                  {"b": {"$id": "b/", "$defs": {"c": {"$id": "c", "items": {"$anchor": "n",
+                  "enum": [null]}}}}}})"),
+              {"null"}, {"1"});
+}
+
 }  // namespace
 }  // namespace retort
