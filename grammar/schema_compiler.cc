@@ -204,8 +204,8 @@ const Json* SchemaCompiler::Get(const Item& item, const char* key) {
 
 bool SchemaCompiler::Excluded(const Goal& items, const Json& value) {
   return std::ranges::any_of(items, [&](const Item& item) {
-    const Json* negated = Get(item, "not");
-    if (!negated || !negated->is_object() || !negated->contains("enum")) return false;
+    const Json* negated = NegatedAtom(item);
+    if (!negated || !negated->contains("enum")) return false;
     const Json& values = (*negated)["enum"];
     return std::ranges::find(values, value) != values.end();
   });

@@ -98,6 +98,8 @@ class SchemaCompiler {
 
   // schema_negation.cc
   static bool IsAtom(const Json& negated);
+  // An item's "not" that is an atom, or null: Flatten adds the negation of any other.
+  static const Json* NegatedAtom(const Item& item);
   const Json& Negation(const Json& schema, int depth = 0);
   const Json& NegationOf(const Json& schema, const std::string& keyword, int depth);
   const Json& NewNegation(const Json& schema, int depth);
