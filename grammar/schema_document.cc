@@ -11,6 +11,7 @@
 namespace retort {
 namespace {
 
+constexpr size_t kFewMembers = 16;       // which are compared one by one
 constexpr size_t kMostNameBytes = 1000;  // of a URI with its anchor
 
 // Members whose values are no schemas, so that "$id" within them says nothing.
@@ -55,27 +56,6 @@ std::string Absolute(std::string_view base, std::string_view reference) {
 std::string FragmentOf(std::string_view reference) {
   const size_t hash = reference.find('#');
   return hash == std::string_view::npos ? "" : std::string(reference.substr(hash + 1));
-}
-
-// The part of a document that a pointer names; null if there is none.
-const Json* At(const Json& from, std::string_view pointer) {
-  const Json* at = &from;
-  while (!pointer.empty()) {
-    if (pointer[0] != '/') return nullptr;
-    const size_t end = std::min(pointer.find('/', 1), pointer.size());
-    const std::string key = Unescaped(pointer.substr(1, end - 1));
-    pointer.remove_prefix(end);
-    if (at->is_object() && at->contains(key)) {
-      at = &(*at)[key];
-    } else if (at->is_array() && !key.empty() && key.size() < 7 &&
-               key.find_first_not_of("0123456789") == std::string::npos &&
-               static_cast<size_t>(std::stoul(key)) < at->size()) {
-      at = &(*at)[static_cast<size_t>(std::stoul(key))];
-    } else {
-      return nullptr;
-    }
-  }
-  return at;
 }
 
 // "/properties/a" for a part of a document; nullopt if it is none.
@@ -138,19 +118,52 @@ void SchemaDocument::Index(const Json& schema, const std::string* base, bool dat
     Index(member, base, data || (schema.is_object() && HoldsData(key)));
 }
 
-const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) const {
-  const auto base = bases_.find(&schema);
-  const std::string name = Absolute(base == bases_.end() ? "" : *base->second, reference),
-                    fragment = FragmentOf(reference);
-  const auto resource = names_.find(name);
-  if (resource != names_.end()) {
-    if (fragment.empty()) return *resource->second;
-    if (fragment[0] == '/') {
-      if (const Json* found = At(*resource->second, fragment)) return *found;
+const Json* SchemaDocument::Member(const Json& object, std::string_view key) const {
+  if (!object.is_object()) return nullptr;
+  if (object.size() <= kFewMembers) {
+    const auto at = object.find(key);
+    return at == object.end() ? nullptr : &*at;
+  }
+  const auto [index, added] = members_.try_emplace(&object);
+  if (added)
+    for (const auto& [name, member] : object.get_ref<const Json::object_t&>())
+      index->second.emplace(name, &member);
+  const auto at = index->second.find(key);
+  return at == index->second.end() ? nullptr : at->second;
+}
+
+// The part of a document that a pointer names; null if there is none.
+const Json* SchemaDocument::At(const Json& from, std::string_view pointer) const {
+  const Json* at = &from;
+  while (at && !pointer.empty()) {
+    if (pointer[0] != '/') return nullptr;
+    const size_t end = std::min(pointer.find('/', 1), pointer.size());
+    const std::string key = Unescaped(pointer.substr(1, end - 1));
+    pointer.remove_prefix(end);
+    if (!at->is_array()) {
+      at = Member(*at, key);
+      continue;
     }
+    const bool number =
+        !key.empty() && key.size() < 7 && key.find_first_not_of("0123456789") == std::string::npos;
+    const size_t index = number ? std::stoul(key) : at->size();
+    at = index < at->size() ? &(*at)[index] : nullptr;
+  }
+  return at;
+}
+
+const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) {
+  const Json*& found = resolved_[&schema];
+  if (found) return *found;
+  const auto base = bases_.find(&schema);
+  const std::string name = Absolute(base == bases_.end() ? "" : *base->second, reference);
+  const std::string fragment = FragmentOf(reference);
+  if (const auto resource = names_.find(name); resource != names_.end()) {
+    if (fragment.empty()) return *(found = resource->second);
+    if ((found = At(*resource->second, fragment))) return *found;
   }
   if (const auto anchor = names_.find(Cat(name, "#", fragment)); anchor != names_.end())
-    return *anchor->second;
+    return *(found = anchor->second);
   Refuse(schema, Cat("'$ref' ", Quoted(reference), " is not within the schema"));
 }
 

@@ -41,7 +41,7 @@ bool SchemaCompiler::IsAtom(const Json& negated) {
   return (negated.contains("enum") && IsScalarList(negated["enum"])) || negated.contains("pattern");
 }
 
-const Json* SchemaCompiler::NegatedAtom(const Item& item) {
+const Json* SchemaCompiler::NegatedAtom(const Item& item) const {
   const Json* negated = Get(item, "not");
   return negated && IsAtom(*negated) ? negated : nullptr;
 }

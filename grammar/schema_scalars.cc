@@ -54,6 +54,7 @@ ExpressionId SchemaCompiler::StringOf(const Goal& items) {
     if (negated && negated->contains("pattern"))
       conditions.push_back(e_.Not(PatternOf(*item.schema, (*negated)["pattern"])));
     if (negated && negated->contains("enum")) {
+      Spend((*negated)["enum"].size() / kTextsPerWork);
       for (const Json& value : (*negated)["enum"])
         if (value.is_string())
           conditions.push_back(e_.Not(terms_.StringLiteral(value.get_ref<const std::string&>())));
@@ -116,6 +117,7 @@ ExpressionId SchemaCompiler::NumberOf(const Goal& items, uint32_t types) {
     }
     const Json* negated = NegatedAtom(item);
     if (!negated || !negated->contains("enum")) continue;
+    Spend((*negated)["enum"].size() / kTextsPerWork);
     for (const Json& value : (*negated)["enum"]) {
       if (const auto decimal = Decimal::Of(value))
         conditions.push_back(e_.Not(terms_.Spellings(*decimal)));

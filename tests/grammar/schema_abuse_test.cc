@@ -2,6 +2,7 @@
 // Schemas that are made to break the compiler, or to cost much. (What takes long shows as a test
 // that does not end.)
 #include "base/strings.h"
+#include "base/text.h"
 #include "tests/grammar/grammar_texts.h"
 
 namespace retort {
@@ -51,6 +52,52 @@ TEST(SchemaAbuse, NamesWithinNamesAreKept) {
                   {"b": {"$id": "b/", "$defs": {"c": {"$id": "c", "items": {"$anchor": "n",
                   "enum": [null]}}}}}})"),
               {"null"}, {"1"});
+}
+
+// `part` with its number in place of each '%', so many times.
+std::string Many(int count, const std::string& part) {
+  std::string all;
+  for (int i = 0; i < count; ++i)
+    all += Cat(i ? ", " : "", ReplaceAll(part, "%", std::to_string(i)));
+  return all;
+}
+
+TEST(SchemaAbuse, ObjectsOfManyMembers) {
+  const std::string schema =
+      Cat(R"({"type": "object", "additionalProperties": false, "properties": {)",
+          Many(20'000, R"("a%": {"$ref": "#/$defs/b%"})"), R"(}, "$defs": {)",
+          Many(20'000, R"("b%": {"const": 1})"), "}}");
+  EXPECT_EQ(Refusal(kSchema, schema), "");
+}
+
+TEST(SchemaAbuse, ManyGoalsWithAllTheSameMembers) {
+  const std::string members = Many(5'000, R"("a%": false)");
+  ExpectRefused(Cat(R"({"propertyNames": false, "properties": {)", members, R"(}, "anyOf": [)",
+                    Many(5'000, R"({"minProperties": 0, "title": "%"})"), "]}"),
+                "steps of work");
+}
+
+TEST(SchemaAbuse, ManyGoalsWithLongChainsOrLists) {
+  const std::string branches = Many(5'000, R"({"$ref": "#/$defs/d0", "title": "%"})");
+  std::string chain = Many(200, R"("c%": {"$ref": "#/$defs/c+%"})");
+  for (int i = 0; i < 200; ++i) chain = ReplaceAll(chain, Cat("+", i, "\""), Cat(i + 1, "\""));
+  ExpectRefused(Cat(R"({"anyOf": [)", branches, R"(], "$defs": {"d0": {"$ref": "#/$defs/c0"}, )",
+                    chain, R"(, "c200": true}})"),
+                "steps of work");
+  ExpectRefused(Cat(R"({"not": {"enum": [)", Many(5'000, "\"%\""), R"(]}, "anyOf": [)",
+                    Many(5'000, R"({"title": "%"})"), "]}"),
+                "steps of work");
+}
+
+// Each pair of branches is searched for a value of both.
+TEST(SchemaAbuse, ManyBranchesAboveALargeObject) {
+  const std::string members = Many(1'000, R"("a%": {"$ref": "#/$defs/text"})");
+  ExpectRefused(Cat(R"({"$defs": {"text": {"type": "string"}, "large": {"type": "object",
+                        "properties": {)",
+                    members, R"(}}}, "type": "array", "items": {"$ref": "#/$defs/large"},
+                        "oneOf": [)",
+                    Many(150, R"({"minItems": %})"), "]}"),
+                "steps of work");
 }
 
 }  // namespace
