@@ -2,9 +2,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <span>
-#include <unordered_set>
 
-#include "base/error.h"
 #include "grammar/schema_compiler.h"
 
 namespace retort {
@@ -62,13 +60,16 @@ bool SchemaCompiler::ClearlyExclusive(const Json& a, const Json& b) {
 
 // Takes work for a search of what a node is made of.
 void SchemaCompiler::SpendReached(NodeId id) {
-  std::vector<NodeId> reached = {id};
-  std::unordered_set<NodeId> known = {id};
+  std::vector<NodeId> reached;
+  std::vector<bool> known;
   const auto reach = [&](NodeId next) {
-    if (!known.insert(next).second) return;
+    if (next >= known.size()) known.resize(next + size_t{1});
+    if (known[next]) return;
+    known[next] = true;
     reached.push_back(next);
     if (reached.size() % kPartsPerWork == 0) Spend(1);
   };
+  reach(id);
   for (size_t i = 0; i < reached.size(); ++i) {
     const Productions::Node& node = p_[reached[i]];
     if (node.kind == Productions::Kind::kChoice) {
