@@ -96,8 +96,10 @@ void SchemaCompiler::Flatten(Expanded& expanded, size_t at) {
     if (!all->is_array()) document_.Refuse(schema, "'allOf' must be a list");
     for (const Json& part : *all) Add(expanded, part, item);
   }
-  if (const Json* negated = Get(item, "not"); negated && !IsAtom(*negated))
-    Add(expanded, Negation(*negated), item);
+  if (const Json* negated = Get(item, "not")) {
+    if (const Json* list = document_.Member(*negated, "enum")) Spend(list->size() / kPartsPerWork);
+    if (!IsAtom(*negated)) Add(expanded, Negation(*negated), item);
+  }
 }
 
 // A schema that holds if a member `name` is absent, or `needs` is satisfied.

@@ -87,6 +87,10 @@ TEST(SchemaAbuse, ManyGoalsWithLongChainsOrLists) {
   ExpectRefused(Cat(R"({"not": {"enum": [)", Many(5'000, "\"%\""), R"(]}, "anyOf": [)",
                     Many(5'000, R"({"title": "%"})"), "]}"),
                 "steps of work");
+  ExpectRefused(Cat(R"({"$defs": {"n": {"type": "array", "not": {"enum": [)", Many(5'000, "%"),
+                    R"(]}}}, "type": "object", "properties": {)",
+                    Many(5'000, R"("a%": {"$ref": "#/$defs/n"})"), "}}"),
+                "steps of work");
 }
 
 // Each pair of branches is searched for a value of both.
