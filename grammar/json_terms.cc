@@ -69,7 +69,7 @@ std::optional<Decimal> Decimal::Of(const Json& number) {
 }
 
 JsonTerms::JsonTerms(GrammarParts& parts, JsonSpace space)
-    : parts_(parts), e_(parts.expressions), p_(parts.productions) {
+    : e_(parts.expressions), p_(parts.productions) {
   ByteSet blanks;
   for (const char c : std::string_view(" \t\n\r")) blanks.set(static_cast<uint8_t>(c));
   space_ = space == JsonSpace::kFlexible ? e_.Repeat(e_.Bytes(blanks), 0, kMostSpace)

@@ -77,7 +77,6 @@ class JsonTerms {
   ExpressionId SizeUpTo(const Decimal& bound, bool strictly);
   ExpressionId AnySize();
 
-  GrammarParts& parts_;
   Expressions& e_;
   Productions& p_;
   ExpressionId space_;

@@ -14,6 +14,7 @@ namespace {
 constexpr size_t kMostBytes = 32 << 10;
 constexpr int kMostDepth = 100;
 constexpr uint32_t kMostCount = 1'000'000;
+constexpr size_t kMostRanges = 200'000;  // of characters; only properties have so many
 
 const CodeSet& Digits() {
   static const CodeSet set({{'0', '9'}});
@@ -181,7 +182,15 @@ class RegexReader {
     return One(Only(TakeCharacter()));
   }
 
-  ExpressionId One(const CodeSet& set) const { return OneOf(expressions_, set, spelling_); }
+  ExpressionId One(const CodeSet& set) {
+    CountRanges(set);
+    return OneOf(expressions_, set, spelling_);
+  }
+
+  void CountRanges(const CodeSet& set) {
+    ranges_ += set.ranges().size();
+    if (ranges_ > kMostRanges) Refuse(Cat("has more than ", kMostRanges, " ranges of characters"));
+  }
 
   ExpressionId Group(std::vector<Piece>& group) {
     for (const char* look : {"(?=", "(?!"})
@@ -232,6 +241,13 @@ class RegexReader {
     const char32_t low = Hex(4);
     if (low < 0xDC00 || low > 0xDFFF) Refuse("has half a character");
     return 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
+  }
+
+  char32_t Control() {
+    const char letter = at_ < text_.size() ? text_[at_++] : '\0';
+    const bool known = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
+    if (!known) Refuse("has an incomplete escape");
+    return static_cast<char32_t>(letter) % 32;
   }
 
   CodeSet Property(bool inverted) {
@@ -285,7 +301,7 @@ class RegexReader {
       case 'u':
         return Only(Unicode());
       case 'c':
-        return Only(TakeCharacter() % 32);
+        return Only(Control());
       default:
         break;
     }
@@ -302,26 +318,31 @@ class RegexReader {
   CodeSet Bracket() {
     Take("[");
     const bool inverted = Take("^");
-    CodeSet set;
+    std::vector<CodeRange> ranges;
+    const auto add = [&](const CodeSet& set) {
+      CountRanges(set);
+      ranges.insert(ranges.end(), set.ranges().begin(), set.ranges().end());
+    };
     while (!Take("]")) {
       if (at_ >= text_.size()) Refuse("lacks a ']'");
       if (text_.substr(at_).starts_with("[:")) RefuseFeature("a POSIX class");
       const CodeSet first = text_[at_] == '\\' ? Escape(true) : Only(TakeCharacter());
       const bool range = at_ + 1 < text_.size() && text_[at_] == '-' && text_[at_ + 1] != ']';
       if (!range || !IsOne(first)) {
-        set = set.Union(first);
+        add(first);
         continue;
       }
       Take("-");
       const CodeSet last = text_[at_] == '\\' ? Escape(true) : Only(TakeCharacter());
       if (!IsOne(last)) {  // "[a-\d]": the three of them, as browsers read it
-        set = set.Union(first).Union(Only('-')).Union(last);
+        add(first), add(Only('-')), add(last);
         continue;
       }
       const CodeRange from = first.ranges()[0], to = last.ranges()[0];
       if (from.first > to.first) Refuse("has a range whose ends are out of order");
-      set = set.Union(CodeSet({{from.first, to.first}}));
+      add(CodeSet({{from.first, to.first}}));
     }
+    const CodeSet set(std::move(ranges));
     return inverted ? AllCharacters().Without(set) : set;
   }
 
@@ -335,6 +356,7 @@ class RegexReader {
   const std::string& where_;
   size_t at_ = 0;
   int depth_ = 0;
+  size_t ranges_ = 0;
 };
 
 }  // namespace

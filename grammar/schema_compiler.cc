@@ -12,16 +12,28 @@ namespace retort {
 namespace {
 
 constexpr uint64_t kMostWork = 200'000;  // items of goals
+constexpr int kMostNesting = 500;        // more than JSON's own nesting, which "$ref" escapes
 
 }  // namespace
 
 SchemaCompiler::SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space)
     : document_(document),
-      parts_(parts),
       e_(parts.expressions),
       p_(parts.productions),
       terms_(parts, space),
       budget_(kMostWork) {}
+
+void SchemaCompiler::Spend(uint64_t work) {
+  if (!budget_.Take(work)) [[unlikely]]
+    budget_.Spend(1, Cat(document_.where(), ": compiling the schema"));
+}
+
+// One goal more within those that are being compiled; --depth_ ends it.
+void SchemaCompiler::Descend(const Goal& goal) {
+  if (++depth_ <= kMostNesting) return;
+  const Json& schema = goal.empty() ? document_.root() : *goal.back().schema;
+  document_.Refuse(schema, Cat("nests more than ", kMostNesting, " schemas deep"));
+}
 
 NodeId SchemaCompiler::Compile() { return Rule({{&document_.root()}}); }
 
@@ -34,12 +46,14 @@ NodeId SchemaCompiler::Rule(const Goal& goal) {
   const auto [at, added] = rules_.try_emplace({std::move(key), checking_}, Productions::kNothing);
   if (!added) return at->second;
   const NodeId rule = at->second = p_.Rule();
+  Descend(goal);
   p_.Define(rule, Body(goal));
+  --depth_;
   return rule;
 }
 
 NodeId SchemaCompiler::Body(const Goal& goal) {
-  budget_.Spend(goal.size() + 1, Cat(document_.where(), ": compiling the schema"));
+  Spend(goal.size() + 1);
   const Expanded expanded = Expand(goal);
   if (expanded.never) return Productions::kNothing;
   if (expanded.groups.empty()) return Leaf(expanded.items);
@@ -123,7 +137,7 @@ NodeId SchemaCompiler::Values(Goal items, size_t which) {
     for (const Json& value : schema["enum"])
       if (!single) values.push_back(&value);
   }
-  budget_.Spend(values.size(), Cat(document_.where(), ": compiling the schema"));
+  Spend(values.size());
   std::vector<std::string> texts;  // of scalars, which are one terminal
   std::vector<NodeId> parts;
   for (const Json* value : values) {
@@ -144,16 +158,19 @@ NodeId SchemaCompiler::Values(Goal items, size_t which) {
 
 // The value itself if it satisfies the goal, else kNothing.
 NodeId SchemaCompiler::ValueUnder(const Json& value, const Goal& goal) {
-  budget_.Spend(goal.size() + 1, Cat(document_.where(), ": compiling the schema"));
+  Spend(goal.size() + 1);
+  Descend(goal);
+  NodeId node = Productions::kNothing;
   const Expanded expanded = Expand(goal);
-  if (expanded.never) return Productions::kNothing;
-  if (expanded.groups.empty()) return ValueUnderLeaf(value, expanded.items);
-  const Group& group = expanded.groups[0];
-  for (const Goal& alternative : group.alternatives) {
-    const NodeId node = ValueUnder(value, With(expanded, group, alternative));
-    if (node != Productions::kNothing) return node;
+  if (!expanded.never && expanded.groups.empty()) {
+    node = ValueUnderLeaf(value, expanded.items);
+  } else if (!expanded.never) {
+    const Group& group = expanded.groups[0];
+    for (size_t i = 0; i < group.alternatives.size() && node == Productions::kNothing; ++i)
+      node = ValueUnder(value, With(expanded, group, group.alternatives[i]));
   }
-  return Productions::kNothing;
+  --depth_;
+  return node;
 }
 
 NodeId SchemaCompiler::ValueUnderLeaf(const Json& value, const Goal& items) {
@@ -162,7 +179,9 @@ NodeId SchemaCompiler::ValueUnderLeaf(const Json& value, const Goal& items) {
     if (item.done & kValues) continue;
     const Json *only = Get(item, "const"), *some = Get(item, "enum");
     if (only && *only != value) return kNo;
-    if (some && std::ranges::find(*some, value) == some->end()) return kNo;
+    if (!some) continue;
+    Spend(some->size() / kPartsPerWork);
+    if (std::ranges::find(*some, value) == some->end()) return kNo;
   }
   Goal others = items;  // their values are compared
   for (Item& item : others) item.done |= kValues;
@@ -183,24 +202,24 @@ NodeId SchemaCompiler::ValueUnderLeaf(const Json& value, const Goal& items) {
   return fits && !Excluded(others, value) ? terms_.Value(value) : kNo;
 }
 
-const Json* SchemaCompiler::Get(const Item& item, const char* key) {
-  if (!item.schema->is_object() || (item.done & kHidden)) return nullptr;
-  const auto at = item.schema->find(key);
-  return at == item.schema->end() ? nullptr : &*at;
+const Json* SchemaCompiler::Get(const Item& item, const char* key) const {
+  return item.done & kHidden ? nullptr : document_.Member(*item.schema, key);
 }
 
 bool SchemaCompiler::Excluded(const Goal& items, const Json& value) {
   return std::ranges::any_of(items, [&](const Item& item) {
-    const Json* negated = Get(item, "not");
-    if (!negated || !negated->is_object() || !negated->contains("enum")) return false;
+    const Json* negated = NegatedAtom(item);
+    if (!negated || !negated->contains("enum")) return false;
     const Json& values = (*negated)["enum"];
+    Spend(values.size() / kPartsPerWork);
     return std::ranges::find(values, value) != values.end();
   });
 }
 
 uint32_t SchemaCompiler::CountOf(const Json& schema, const char* key, uint32_t fallback) const {
-  if (!schema.contains(key)) return fallback;
-  const Json& value = schema[key];
+  const Json* found = document_.Member(schema, key);
+  if (!found) return fallback;
+  const Json& value = *found;
   const bool whole = value.is_number() && value.get<double>() >= 0 &&
                      value.get<double>() == std::floor(value.get<double>());
   if (!whole) document_.Refuse(schema, Cat("'", key, "' must be a whole number"));

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "base/work_budget.h"
-#include "grammar/characters.h"
 #include "grammar/json_terms.h"
 #include "grammar/schema_document.h"
 
@@ -67,10 +66,16 @@ class SchemaCompiler {
     kAnyType = 127,
   };
 
+  // Work is counted in items of goals; so many nodes, members or values cost as much as one.
+  static constexpr size_t kPartsPerWork = 64;
+  static constexpr size_t kTextsPerWork = 4;  // each of which becomes an expression
+  // Takes work from the budget.
+  void Spend(uint64_t work);
   // What an item says of a keyword; null if nothing.
-  static const Json* Get(const Item& item, const char* key);
+  const Json* Get(const Item& item, const char* key) const;
 
   // schema_compiler.cc
+  void Descend(const Goal& goal);
   NodeId Rule(const Goal& goal);
   NodeId Body(const Goal& goal);
   NodeId Leaf(const Goal& items);
@@ -80,7 +85,7 @@ class SchemaCompiler {
   NodeId ValueUnder(const Json& value, const Goal& goal);
   NodeId ValueUnderLeaf(const Json& value, const Goal& items);
   // Whether a "not" of an item lists the value.
-  static bool Excluded(const Goal& items, const Json& value);
+  bool Excluded(const Goal& items, const Json& value);
 
   // schema_expansion.cc
   Expanded Expand(const Goal& goal);
@@ -93,10 +98,15 @@ class SchemaCompiler {
   // schema_one_of.cc
   std::vector<Goal> OneOfAlternatives(const Goal& items, const Json& owner);
   bool Exclusive(const Goal& items, const Json& a, const Json& b);
-  bool ClearlyExclusive(const Json& a, const Json& b) const;
+  bool ClearlyExclusive(const Json& a, const Json& b);
+  bool DisjointLists(const Json& a, const Json& b);
+  bool Requires(const Json& schema, const std::string& name);
+  void SpendReached(NodeId id);
 
   // schema_negation.cc
   static bool IsAtom(const Json& negated);
+  // An item's "not" that is an atom, or null: Flatten adds the negation of any other.
+  const Json* NegatedAtom(const Item& item) const;
   const Json& Negation(const Json& schema, int depth = 0);
   const Json& NegationOf(const Json& schema, const std::string& keyword, int depth);
   const Json& NewNegation(const Json& schema, int depth);
@@ -118,7 +128,7 @@ class SchemaCompiler {
   NodeId ObjectOf(const Goal& items);
   NodeId ObjectValue(const Json& value, const Goal& items);
   Members MembersOf(const Goal& items);
-  Goal MemberGoal(const Goal& items, const std::string& name, bool named);
+  Goal MemberGoal(const Goal& items, const std::string& name);
   NodeId FurtherMembers(const Goal& items, const Members& members);
   std::optional<ExpressionId> NamesOf(const Goal& items);
 
@@ -129,11 +139,11 @@ class SchemaCompiler {
   Counts CountsOf(const Goal& items, const char* least, const char* most) const;
 
   SchemaDocument& document_;
-  GrammarParts& parts_;
   Expressions& e_;
   Productions& p_;
   JsonTerms terms_;
   WorkBudget budget_;
+  int depth_ = 0;  // goals that are being compiled, each for another
   // While two schemas are checked for a value of both: what is compiled then may allow more than
   // the schemas do, never less.
   bool checking_ = false;

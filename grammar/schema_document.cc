@@ -2,6 +2,7 @@
 #include "grammar/schema_document.h"
 
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -9,6 +10,9 @@
 
 namespace retort {
 namespace {
+
+constexpr size_t kFewMembers = 16;       // which are compared one by one
+constexpr size_t kMostNameBytes = 1000;  // of a URI with its anchor
 
 // Members whose values are no schemas, so that "$id" within them says nothing.
 bool HoldsData(std::string_view key) {
@@ -54,25 +58,13 @@ std::string FragmentOf(std::string_view reference) {
   return hash == std::string_view::npos ? "" : std::string(reference.substr(hash + 1));
 }
 
-// The part of a document that a pointer names; null if there is none.
-const Json* At(const Json& from, std::string_view pointer) {
-  const Json* at = &from;
-  while (!pointer.empty()) {
-    if (pointer[0] != '/') return nullptr;
-    const size_t end = std::min(pointer.find('/', 1), pointer.size());
-    const std::string key = Unescaped(pointer.substr(1, end - 1));
-    pointer.remove_prefix(end);
-    if (at->is_object() && at->contains(key)) {
-      at = &(*at)[key];
-    } else if (at->is_array() && !key.empty() && key.size() < 7 &&
-               key.find_first_not_of("0123456789") == std::string::npos &&
-               static_cast<size_t>(std::stoul(key)) < at->size()) {
-      at = &(*at)[static_cast<size_t>(std::stoul(key))];
-    } else {
-      return nullptr;
-    }
-  }
-  return at;
+// "/properties/a" for a part of a document; nullopt if it is none.
+std::optional<std::string> PointerTo(const Json& part, const Json& from) {
+  if (&from == &part) return "";
+  if (!from.is_structured()) return std::nullopt;
+  for (const auto& [key, member] : from.items())
+    if (const auto rest = PointerTo(part, member)) return Cat("/", Escaped(key), *rest);
+  return std::nullopt;
 }
 
 }  // namespace
@@ -87,19 +79,24 @@ SchemaDocument::SchemaDocument(std::string_view text, std::string where)
     for (const char* old : {"draft-07", "draft-06", "draft-04", "draft-03"})
       draft7_ |= version.find(old) != std::string::npos;
   }
-  Index(*root_, "#", "", 0);
-  names_.try_emplace("", root_.get());
+  Index(*root_, Name(*root_, ""), false);
 }
 
 SchemaDocument::~SchemaDocument() = default;
 
-void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::string base,
-                           size_t depth) {
-  if (!schema.is_structured()) {
-    places_[&schema] = {pointer, std::move(base)};
-    return;
-  }
-  if (schema.is_object()) {
+// The name as it is kept. The first schema of a name has it.
+const std::string* SchemaDocument::Name(const Json& schema, std::string name) {
+  if (name.size() > kMostNameBytes)
+    Refuse(schema, Cat("its name, '$id' or an anchor, has more than ", kMostNameBytes, " bytes"));
+  return &names_.try_emplace(std::move(name), &schema).first->first;
+}
+
+void SchemaDocument::Index(const Json& schema, const std::string* base, bool data) {
+  if (!schema.is_structured()) return;
+  // References may point into data too.
+  if (schema.is_object() && schema.contains(kLink))
+    Refuse(schema, "has a member that begins with the control character U+0001; leave it out");
+  if (schema.is_object() && !data) {
     const bool hidden = draft7_ && schema.contains("$ref");
     const auto text = [&](const char* key) -> std::string {
       return !hidden && schema.contains(key) && schema[key].is_string()
@@ -109,37 +106,64 @@ void SchemaDocument::Index(const Json& schema, const std::string& pointer, std::
     for (const char* key : {"$id", "id"}) {
       const std::string id = text(key);
       if (id.empty()) continue;
-      if (id[0] == '#') {
-        names_.try_emplace(base + id, &schema);
-      } else {
-        base = Absolute(base, id);
-        names_.try_emplace(base, &schema);
-      }
+      const std::string* name = Name(schema, id[0] == '#' ? *base + id : Absolute(*base, id));
+      if (id[0] != '#') base = name;
     }
     for (const char* key : {"$anchor", "$dynamicAnchor"})
       if (const std::string anchor = text(key); !anchor.empty())
-        names_.try_emplace(Cat(base, "#", anchor), &schema);
+        Name(schema, Cat(*base, "#", anchor));
   }
-  places_[&schema] = {pointer, base};
-  for (const auto& [key, member] : schema.items()) {
-    if (schema.is_object() && HoldsData(key)) continue;
-    Index(member, Cat(pointer, "/", Escaped(key)), base, depth + 1);
-  }
+  if (schema.is_object() && !base->empty()) bases_[&schema] = base;
+  for (const auto& [key, member] : schema.items())
+    Index(member, base, data || (schema.is_object() && HoldsData(key)));
 }
 
-const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) const {
-  const auto place = places_.find(&schema);
-  const std::string base = place == places_.end() ? "" : place->second.base;
-  const std::string name = Absolute(base, reference), fragment = FragmentOf(reference);
-  const auto resource = names_.find(name);
-  if (resource != names_.end()) {
-    if (fragment.empty()) return *resource->second;
-    if (fragment[0] == '/') {
-      if (const Json* found = At(*resource->second, fragment)) return *found;
+const Json* SchemaDocument::Member(const Json& object, std::string_view key) const {
+  if (!object.is_object()) return nullptr;
+  if (object.size() <= kFewMembers) {
+    const auto at = object.find(key);
+    return at == object.end() ? nullptr : &*at;
+  }
+  const auto [index, added] = members_.try_emplace(&object);
+  if (added)
+    for (const auto& [name, member] : object.get_ref<const Json::object_t&>())
+      index->second.emplace(name, &member);
+  const auto at = index->second.find(key);
+  return at == index->second.end() ? nullptr : at->second;
+}
+
+// The part of a document that a pointer names; null if there is none.
+const Json* SchemaDocument::At(const Json& from, std::string_view pointer) const {
+  const Json* at = &from;
+  while (at && !pointer.empty()) {
+    if (pointer[0] != '/') return nullptr;
+    const size_t end = std::min(pointer.find('/', 1), pointer.size());
+    const std::string key = Unescaped(pointer.substr(1, end - 1));
+    pointer.remove_prefix(end);
+    if (!at->is_array()) {
+      at = Member(*at, key);
+      continue;
     }
+    const bool number =
+        !key.empty() && key.size() < 7 && key.find_first_not_of("0123456789") == std::string::npos;
+    const size_t index = number ? std::stoul(key) : at->size();
+    at = index < at->size() ? &(*at)[index] : nullptr;
+  }
+  return at;
+}
+
+const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) {
+  const Json*& found = resolved_[&schema];
+  if (found) return *found;
+  const auto base = bases_.find(&schema);
+  const std::string name = Absolute(base == bases_.end() ? "" : *base->second, reference);
+  const std::string fragment = FragmentOf(reference);
+  if (const auto resource = names_.find(name); resource != names_.end()) {
+    if (fragment.empty()) return *(found = resource->second);
+    if ((found = At(*resource->second, fragment))) return *found;
   }
   if (const auto anchor = names_.find(Cat(name, "#", fragment)); anchor != names_.end())
-    return *anchor->second;
+    return *(found = anchor->second);
   Refuse(schema, Cat("'$ref' ", Quoted(reference), " is not within the schema"));
 }
 
@@ -152,14 +176,16 @@ Json SchemaDocument::Link(const Json& schema) {
 }
 
 const Json& SchemaDocument::Linked(const Json& link) const {
-  return *linked_[link[kLink].get<size_t>()];
+  const auto index = link[kLink].get<size_t>();
+  RETORT_CHECK(index < linked_.size(), "a link that was not made here");
+  return *linked_[index];
 }
 
 void SchemaDocument::Refuse(const Json& schema, std::string_view what) const {
-  const auto place = places_.find(&schema);
-  const std::string pointer =
-      place == places_.end() ? "(a schema made of 'not', 'if' or 'oneOf')" : place->second.pointer;
-  throw InputError(where_, ": ", pointer, ": ", what);
+  const auto pointer = PointerTo(schema, *root_);
+  const std::string place =
+      pointer ? Cat("#", *pointer) : "(a schema made of 'not', 'if' or 'oneOf')";
+  throw InputError(where_, ": ", place, ": ", what);
 }
 
 }  // namespace retort

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -25,10 +26,14 @@ class SchemaDocument {
   // Draft 7 and older, where "$ref" hides its neighbours.
   bool draft7() const { return draft7_; }
   // What a "$ref" of a schema stands for. Throws if it is not within the document.
-  const Json& Resolve(const Json& schema, const std::string& reference) const;
+  const Json& Resolve(const Json& schema, const std::string& reference);
+  // A member of an object of the document or of a made schema, found in the same time whatever the
+  // object's size; null if there is none, or if it is no object.
+  const Json* Member(const Json& object, std::string_view key) const;
   // A schema that is made while compiling. It holds parts of the document as links.
   const Json& Add(Json schema);
-  // {kLink: ...}, which stands for a schema of the document; and that schema.
+  // {kLink: ...}, which stands for a schema of the document; and that schema. No text has kLink as
+  // a key.
   static constexpr const char* kLink = "\x01schema";
   Json Link(const Json& schema);
   const Json& Linked(const Json& link) const;
@@ -37,16 +42,21 @@ class SchemaDocument {
   const std::string& where() const { return where_; }
 
  private:
-  struct Place {
-    std::string pointer, base;  // "#/properties/a"; the URI that references are relative to
-  };
-  void Index(const Json& schema, const std::string& pointer, std::string base, size_t depth);
+  // Notes the names within a schema, or within `data`, which has none, and their bases.
+  void Index(const Json& schema, const std::string* base, bool data);
+  const std::string* Name(const Json& schema, std::string name);
+  const Json* At(const Json& from, std::string_view pointer) const;
 
   std::string where_;
   std::unique_ptr<Json> root_;
   bool draft7_ = false;
-  std::unordered_map<const Json*, Place> places_;
   std::unordered_map<std::string, const Json*> names_;  // URIs and URIs with anchors
+  // The URI, a key of names_, that an object's references are relative to, if it is not empty.
+  std::unordered_map<const Json*, const std::string*> bases_;
+  std::unordered_map<const Json*, const Json*> resolved_;  // of each schema with a "$ref"
+  // The members of large objects.
+  mutable std::unordered_map<const Json*, std::unordered_map<std::string_view, const Json*>>
+      members_;
   std::deque<Json> made_;
   std::vector<const Json*> linked_;
 };

@@ -19,18 +19,19 @@ void SchemaCompiler::RefuseUnsupported(const Json& schema) const {
       "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties",
       "extends",     "disallow",      "divisibleBy"};
   for (const char* key : kNever) {
-    const auto at = schema.find(key);
-    if (at == schema.end() || *at == true || (at->is_object() && at->empty())) continue;
+    const Json* at = document_.Member(schema, key);
+    if (!at || *at == true || (at->is_object() && at->empty())) continue;
     document_.Refuse(schema, Cat("'", key, "' is not supported"));
   }
   // Annotations since 2019-09; draft 7 let them assert.
   for (const char* key : {"contentEncoding", "contentMediaType"}) {
-    if (document_.draft7() && schema.contains(key))
+    if (document_.draft7() && document_.Member(schema, key))
       document_.Refuse(schema, Cat("'", key, "' is not supported"));
   }
-  if (schema.contains("uniqueItems") && schema["uniqueItems"] != false) {
-    const bool few = schema.contains("maxItems") && schema["maxItems"].is_number() &&
-                     schema["maxItems"].get<double>() <= 1;
+  const Json *unique = document_.Member(schema, "uniqueItems"),
+             *most = document_.Member(schema, "maxItems");
+  if (unique && *unique != false) {
+    const bool few = most && most->is_number() && most->get<double>() <= 1;
     if (!few)
       document_.Refuse(schema,
                        "'uniqueItems' is not supported; set 'maxItems' to 1 or leave it out");
@@ -40,6 +41,7 @@ void SchemaCompiler::RefuseUnsupported(const Json& schema) const {
 void SchemaCompiler::Add(Expanded& expanded, const Json& schema, const Item& by) {
   // A value that is one if it is one.
   for (const Json* above = by.schema; above;) {
+    Spend(expanded.items.size() / kPartsPerWork + 1);
     if (above == &schema) document_.Refuse(schema, "refers to itself without an end");
     const auto at = std::ranges::find(expanded.items, above, &Item::schema);
     above = at == expanded.items.end() ? nullptr : at->parent;
@@ -76,7 +78,7 @@ void SchemaCompiler::Flatten(Expanded& expanded, size_t at) {
     return;
   }
   if (!schema.is_object()) document_.Refuse(schema, "a schema must be an object, true or false");
-  if (schema.contains(SchemaDocument::kLink)) {
+  if (document_.Member(schema, SchemaDocument::kLink)) {
     Add(expanded, document_.Linked(schema), item);
     expanded.items[at].done |= kHidden;
     return;
@@ -94,8 +96,10 @@ void SchemaCompiler::Flatten(Expanded& expanded, size_t at) {
     if (!all->is_array()) document_.Refuse(schema, "'allOf' must be a list");
     for (const Json& part : *all) Add(expanded, part, item);
   }
-  if (const Json* negated = Get(item, "not"); negated && !IsAtom(*negated))
-    Add(expanded, Negation(*negated), item);
+  if (const Json* negated = Get(item, "not")) {
+    if (const Json* list = document_.Member(*negated, "enum")) Spend(list->size() / kPartsPerWork);
+    if (!IsAtom(*negated)) Add(expanded, Negation(*negated), item);
+  }
 }
 
 // A schema that holds if a member `name` is absent, or `needs` is satisfied.

@@ -41,6 +41,11 @@ bool SchemaCompiler::IsAtom(const Json& negated) {
   return (negated.contains("enum") && IsScalarList(negated["enum"])) || negated.contains("pattern");
 }
 
+const Json* SchemaCompiler::NegatedAtom(const Item& item) const {
+  const Json* negated = Get(item, "not");
+  return negated && IsAtom(*negated) ? negated : nullptr;
+}
+
 const Json& SchemaCompiler::Negation(const Json& schema, int depth) {
   if (const auto at = negations_.find({&schema, ""}); at != negations_.end()) return *at->second;
   const Json& negation = NewNegation(schema, depth);

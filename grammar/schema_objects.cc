@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "base/error.h"
+#include "grammar/characters.h"
 #include "grammar/schema_compiler.h"
 
 namespace retort {
@@ -56,19 +57,19 @@ SchemaCompiler::Members SchemaCompiler::MembersOf(const Goal& items) {
       place(name.get<std::string>()).required = true;
     }
   }
+  Spend(members.named.size() * items.size() / kPartsPerWork + members.named.size() / kTextsPerWork);
   return members;
 }
 
 // What the value of a member must satisfy.
-SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::string& name,
-                                                bool named) {
+SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::string& name) {
   Goal goal;
   const std::string text = Cat("\"", Spell(name, Spelling::kJson), "\"");
   for (const Item& item : items) {
     bool known = false;
     const Json* properties = Get(item, "properties");
-    if (named && properties && properties->contains(name)) {
-      goal.push_back({&(*properties)[name]});
+    if (const Json* schema = properties ? document_.Member(*properties, name) : nullptr) {
+      goal.push_back({schema});
       known = true;
     }
     if (const Json* patterns = Get(item, "patternProperties")) {
@@ -103,6 +104,7 @@ std::optional<ExpressionId> SchemaCompiler::NamesOf(const Goal& items) {
     const Json* some = Get(item, "enum");
     if (some && some->is_array()) values.insert(values.end(), some->begin(), some->end());
     if (values.empty()) continue;
+    Spend(values.size() / kTextsPerWork);
     std::vector<ExpressionId> names;
     for (const Json& value : values)
       if (value.is_string())
@@ -192,7 +194,7 @@ NodeId SchemaCompiler::ObjectOf(const Goal& items) {
     const bool allowed = !names || Accepts(*names, text);
     const NodeId member =
         allowed ? p_.Sequence(std::vector<NodeId>{p_.Terminal(e_.Literal(text)), terms_.Colon(),
-                                                  Rule(MemberGoal(items, named.name, true))})
+                                                  Rule(MemberGoal(items, named.name))})
                 : kNo;
     required |= named.required;
     const std::vector<NodeId> later = first, behind = rest;
@@ -214,12 +216,12 @@ NodeId SchemaCompiler::ObjectValue(const Json& value, const Goal& items) {
   const auto [least, most] = CountsOf(items, "minProperties", "maxProperties");
   if (value.size() < least || value.size() > most) return kNo;
   for (const Members::Named& named : MembersOf(items).named)
-    if (named.required && !value.contains(named.name)) return kNo;
+    if (named.required && !document_.Member(value, named.name)) return kNo;
   const std::optional<ExpressionId> names = NamesOf(items);
   for (const auto& [name, member] : value.items()) {
     const std::string text = Cat("\"", Spell(name, Spelling::kJson), "\"");
     if (names && !Accepts(*names, text)) return kNo;
-    if (ValueUnder(member, MemberGoal(items, name, true)) == kNo) return kNo;
+    if (ValueUnder(member, MemberGoal(items, name)) == kNo) return kNo;
   }
   return terms_.Value(value);
 }

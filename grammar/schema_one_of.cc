@@ -1,55 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 
-#include "base/error.h"
 #include "grammar/schema_compiler.h"
 
 namespace retort {
 namespace {
 
-// Values that a schema lists itself; null if it lists none.
-const Json* Listed(const Json& schema) {
-  if (!schema.is_object()) return nullptr;
-  if (schema.contains("enum") && schema["enum"].is_array()) return &schema["enum"];
-  return schema.contains("const") ? &schema["const"] : nullptr;
-}
-
-bool Lists(const Json& schema, const Json& list, const Json& value) {
-  return schema.contains("enum") ? std::ranges::find(list, value) != list.end() : list == value;
-}
-
-bool DisjointLists(const Json& a, const Json& b) {
-  const Json *x = Listed(a), *y = Listed(b);
-  if (!x || !y) return false;
-  if (!a.contains("enum")) return !Lists(b, *y, *x);
-  return std::ranges::none_of(*x, [&](const Json& value) { return Lists(b, *y, value); });
-}
-
-bool Requires(const Json& schema, const std::string& name) {
-  if (!schema.contains("required") || !schema["required"].is_array()) return false;
-  return std::ranges::find(schema["required"], Json(name)) != schema["required"].end();
+// Values that a schema lists itself.
+std::span<const Json> Listed(const Json* list, const Json* single) {
+  if (list && list->is_array()) return list->get_ref<const Json::array_t&>();
+  return single ? std::span(single, 1) : std::span<const Json>();
 }
 
 }  // namespace
 
+// Whether both list values, and none is in both lists.
+bool SchemaCompiler::DisjointLists(const Json& a, const Json& b) {
+  const auto listed = [&](const Json& schema) {
+    return Listed(document_.Member(schema, "enum"), document_.Member(schema, "const"));
+  };
+  const auto x = listed(a), y = listed(b);
+  if (x.empty() || y.empty()) return false;
+  Spend(x.size() * y.size() / kPartsPerWork);
+  return std::ranges::find_first_of(x, y) == x.end();
+}
+
+bool SchemaCompiler::Requires(const Json& schema, const std::string& name) {
+  const Json* required = document_.Member(schema, "required");
+  if (!required || !required->is_array()) return false;
+  Spend(required->size() / kPartsPerWork);
+  return std::ranges::find(*required, Json(name)) != required->end();
+}
+
 // Cheap cases of what Exclusive finds out: disjoint lists of values, also of a member that both
 // require.
-bool SchemaCompiler::ClearlyExclusive(const Json& a, const Json& b) const {
-  if (!a.is_object() || !b.is_object()) return false;
-  if (!document_.draft7() || !(a.contains("$ref") || b.contains("$ref"))) {
-    if (DisjointLists(a, b)) return true;
-    if (a.contains("type") && b.contains("type") && (TypesOf({{&a}}) & TypesOf({{&b}})) == 0)
+bool SchemaCompiler::ClearlyExclusive(const Json& a, const Json& b) {
+  const auto both = [&](const char* key) {
+    return std::pair(document_.Member(a, key), document_.Member(b, key));
+  };
+  const auto [a_refers, b_refers] = both("$ref");
+  if (document_.draft7() && (a_refers || b_refers)) return false;
+  if (DisjointLists(a, b)) return true;
+  const auto [a_type, b_type] = both("type");
+  if (!a_type || !b_type) return false;
+  const uint32_t types = TypesOf({{&a}}) & TypesOf({{&b}});
+  if (types == 0) return true;
+  const auto [a_members, b_members] = both("properties");
+  if (!a_members || !b_members || !a_members->is_object() || types != kObject) return false;
+  Spend(a_members->size() / kPartsPerWork);
+  for (const auto& [name, schema] : a_members->get_ref<const Json::object_t&>()) {
+    const Json* other = document_.Member(*b_members, name);
+    if (other && DisjointLists(schema, *other) && Requires(a, name) && Requires(b, name))
       return true;
-    if (a.contains("properties") && b.contains("properties") && a["properties"].is_object() &&
-        b["properties"].is_object() && TypesOf({{&a}}) == kObject) {
-      for (const auto& [name, schema] : a["properties"].items()) {
-        if (!b["properties"].contains(name) || !Requires(a, name) || !Requires(b, name)) continue;
-        if (DisjointLists(schema, b["properties"][name])) return true;
-      }
-    }
   }
   return false;
+}
+
+// Takes work for a search of what a node is made of.
+void SchemaCompiler::SpendReached(NodeId id) {
+  std::vector<NodeId> reached;
+  std::vector<bool> known;
+  const auto reach = [&](NodeId next) {
+    if (next >= known.size()) known.resize(next + size_t{1});
+    if (known[next]) return;
+    known[next] = true;
+    reached.push_back(next);
+    if (reached.size() % kPartsPerWork == 0) Spend(1);
+  };
+  reach(id);
+  for (size_t i = 0; i < reached.size(); ++i) {
+    const Productions::Node& node = p_[reached[i]];
+    if (node.kind == Productions::Kind::kChoice) {
+      for (const NodeId part : p_.PartsOf(node)) reach(part);
+    } else if (node.kind != Productions::Kind::kTerminal) {
+      reach(node.a);
+      if (node.kind == Productions::Kind::kSequence) reach(node.b);
+    }
+  }
 }
 
 // Whether no value satisfies the items and both schemas: nothing is left of them together.
@@ -58,26 +87,27 @@ bool SchemaCompiler::Exclusive(const Goal& items, const Json& a, const Json& b) 
   goal.push_back({&a});
   goal.push_back({&b});
   checking_ = true;
-  const bool exclusive = !p_.MayStandForText(Rule(goal), e_);
+  const NodeId rule = Rule(goal);
   checking_ = false;
-  return exclusive;
+  SpendReached(rule);
+  return !p_.MayStandForText(rule, e_);
 }
 
 // Each branch, without what other branches satisfy too.
 std::vector<SchemaCompiler::Goal> SchemaCompiler::OneOfAlternatives(const Goal& items,
                                                                     const Json& owner) {
-  const Json& branches = owner["oneOf"];
-  budget_.Spend(branches.size() * branches.size() / 64,
-                Cat(document_.where(), ": compiling the schema"));
+  const Json& branches = *document_.Member(owner, "oneOf");
+  Spend(branches.size() * branches.size() / kPartsPerWork);
   std::vector<Goal> alternatives;
-  for (size_t i = 0; i < branches.size(); ++i) {
-    Goal goal = {{&branches[i]}};
-    for (size_t j = 0; j < branches.size() && !checking_; ++j) {
-      if (i == j || ClearlyExclusive(branches[i], branches[j])) continue;
-      if (Exclusive(items, branches[std::min(i, j)], branches[std::max(i, j)])) continue;
-      goal.push_back({&Negation(branches[j])});
+  alternatives.reserve(branches.size());
+  for (const Json& branch : branches) alternatives.push_back({{&branch}});
+  for (size_t i = 0; i < branches.size() && !checking_; ++i) {
+    for (size_t j = i + 1; j < branches.size(); ++j) {
+      const Json &a = branches[i], &b = branches[j];
+      if (ClearlyExclusive(a, b) || Exclusive(items, a, b)) continue;
+      alternatives[i].push_back({&Negation(b)});
+      alternatives[j].push_back({&Negation(a)});
     }
-    alternatives.push_back(std::move(goal));
   }
   return alternatives;
 }

@@ -50,10 +50,11 @@ ExpressionId SchemaCompiler::StringOf(const Goal& items) {
   for (const Item& item : items) {
     if (const Json* pattern = Get(item, "pattern"))
       conditions.push_back(PatternOf(*item.schema, *pattern));
-    const Json* negated = Get(item, "not");
-    if (negated && negated->is_object() && negated->contains("pattern"))
+    const Json* negated = NegatedAtom(item);
+    if (negated && negated->contains("pattern"))
       conditions.push_back(e_.Not(PatternOf(*item.schema, (*negated)["pattern"])));
-    if (negated && negated->is_object() && negated->contains("enum")) {
+    if (negated && negated->contains("enum")) {
+      Spend((*negated)["enum"].size() / kTextsPerWork);
       for (const Json& value : (*negated)["enum"])
         if (value.is_string())
           conditions.push_back(e_.Not(terms_.StringLiteral(value.get_ref<const std::string&>())));
@@ -114,8 +115,9 @@ ExpressionId SchemaCompiler::NumberOf(const Goal& items, uint32_t types) {
         document_.Refuse(*item.schema,
                          "'multipleOf' is supported for whole numbers and 0.1, 0.01, ... alone");
     }
-    const Json* negated = Get(item, "not");
-    if (!negated || !negated->is_object() || !negated->contains("enum")) continue;
+    const Json* negated = NegatedAtom(item);
+    if (!negated || !negated->contains("enum")) continue;
+    Spend((*negated)["enum"].size() / kTextsPerWork);
     for (const Json& value : (*negated)["enum"]) {
       if (const auto decimal = Decimal::Of(value))
         conditions.push_back(e_.Not(terms_.Spellings(*decimal)));

@@ -131,6 +131,17 @@ TEST(Schema, Combinations) {
         {R"({"left":{}})"}}});
 }
 
+TEST(Schema, ANotOfSeveralKeywordsForbidsWhatAllOfThemSay) {
+  Expect({{R"({"type": "string", "enum": ["ab"], "not": {"pattern": "^a", "minLength": 3}})",
+           {"\"ab\""},
+           {}},
+          {R"({"type": "string", "not": {"enum": ["a", "abcde"], "minLength": 5}})",
+           {"\"a\"", "\"bcdef\""},
+           {"\"abcde\""}},
+          {R"({"type": "integer", "not": {"enum": [3, 7], "minimum": 5}})", {"3"}, {"7"}},
+          {R"({"not": {"enum": [null, true], "type": "null"}})", {"true"}, {"null"}}});
+}
+
 TEST(Schema, OneOfMeansOneAlone) {
   Expect(
       {{R"({"oneOf": [{"type": "integer", "minimum": 5}, {"type": "integer", "maximum": 9}]})",
