@@ -49,7 +49,31 @@ bool Expressions::AreSame(ExpressionId x, ExpressionId y) const {
   return a.a == b.a && a.b == b.b && a.c == b.c;
 }
 
-ExpressionId Expressions::Intern(const Node& node) {
+// A chain of parts, one behind the other, is gone along without calls.
+uint32_t Expressions::DepthOf(const Node& node) const {
+  switch (node.kind) {
+    case Kind::kConcat:
+      return std::max(nodes_[node.a].depth + 1, nodes_[node.b].depth);
+    case Kind::kNot:
+    case Kind::kRepeat:
+      return nodes_[node.a].depth + 1;
+    case Kind::kUnion:
+    case Kind::kBoth: {
+      uint32_t depth = 0;
+      for (const ExpressionId part : PartsOf(node)) depth = std::max(depth, nodes_[part].depth);
+      return depth + 1;
+    }
+    default:
+      return 1;
+  }
+}
+
+ExpressionId Expressions::Intern(Node node) {
+  node.depth = DepthOf(node);
+  if (node.depth > kMostDepth) {
+    throw InputError("the grammar nests more than ", kMostDepth,
+                     " levels deep; write it with fewer groups within groups");
+  }
   const auto id = static_cast<ExpressionId>(nodes_.size());
   nodes_.push_back(node);
   const auto [at, added] = known_.insert(id);
@@ -138,13 +162,15 @@ ExpressionId Expressions::Concat(ExpressionId a, ExpressionId b) {
   if (a == kNothing || b == kNothing) return kNothing;
   if (a == kEmpty) return b;
   if (b == kEmpty) return a;
-  if (nodes_[a].kind == Kind::kConcat) {
-    const Node node = nodes_[a];
-    return Concat(node.a, Concat(node.b, b));
-  }
-  Node node{Kind::kConcat, nodes_[a].nullable && nodes_[b].nullable,
-            nodes_[a].plain && nodes_[b].plain, a, b};
-  return Intern(node);
+  const auto join = [&](ExpressionId first, ExpressionId rest) {
+    return Intern({Kind::kConcat, nodes_[first].nullable && nodes_[rest].nullable,
+                   nodes_[first].plain && nodes_[rest].plain, first, rest});
+  };
+  std::vector<ExpressionId> parts;
+  for (; nodes_[a].kind == Kind::kConcat; a = nodes_[a].b) parts.push_back(nodes_[a].a);
+  b = join(a, b);
+  for (; !parts.empty(); parts.pop_back()) b = join(parts.back(), b);
+  return b;
 }
 
 ExpressionId Expressions::Concat(std::span<const ExpressionId> parts) {
@@ -375,8 +401,11 @@ ByteSet Expressions::FirstBytes(ExpressionId id) const {
     case Kind::kBytes:
       return sets_[node.a];
     case Kind::kConcat:
-      bytes = FirstBytes(node.a);
-      return nodes_[node.a].nullable ? bytes | FirstBytes(node.b) : bytes;
+      for (; nodes_[id].kind == Kind::kConcat; id = nodes_[id].b) {
+        bytes |= FirstBytes(nodes_[id].a);
+        if (!nodes_[nodes_[id].a].nullable) return bytes;
+      }
+      return bytes | FirstBytes(id);
     case Kind::kNot:
       return bytes.set();
     case Kind::kRepeat:
