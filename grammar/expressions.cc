@@ -276,16 +276,18 @@ ExpressionId Expressions::DerivativeOfConcat(ExpressionId id, uint8_t byte) {
   return Union(std::move(parts));
 }
 
-void Expressions::CountStep() {
-  if (steps_left_-- > 0) [[likely]]
+void Expressions::Charge(uint64_t steps) {
+  if (steps_left_ >= steps) [[likely]] {
+    steps_left_ -= steps;
     return;
+  }
   steps_left_ = 0;
   throw InputError("the grammar takes more than ", allowed_,
                    " steps at one place; state fewer and simpler conditions on one text");
 }
 
 ExpressionId Expressions::Derivative(ExpressionId id, uint8_t byte) {
-  CountStep();
+  Charge(1);
   const Node node = nodes_[id];
   switch (node.kind) {
     case Kind::kConstant:

@@ -48,9 +48,11 @@ class Expressions {
   // Decimal digits whose number is a multiple of `divisor` > 0; also the empty text.
   ExpressionId Multiples(uint32_t divisor);
 
-  // How many derivatives may be made from now on, those of parts included. Beyond it, Derivative
-  // and IsNothing throw Error{kInput}: an expression's size does not tell what it costs.
+  // How many steps may be taken from now on: derivatives, those of parts included, and what callers
+  // charge for work of their own. Beyond it, Error{kInput} is thrown: an expression's size does not
+  // tell what it costs.
   void Allow(uint64_t steps) { steps_left_ = allowed_ = steps; }
+  void Charge(uint64_t steps);
 
   // Neither intersection nor complement is in it.
   bool Plain(ExpressionId id) const { return nodes_[id].plain; }
@@ -121,7 +123,6 @@ class Expressions {
   ExpressionId InternParts(Kind kind, const std::vector<ExpressionId>& parts);
   ExpressionId AnyOfSorted(std::span<const std::string_view> texts, size_t at);
   ExpressionId MultiplesFrom(uint32_t divisor, uint32_t remainder);
-  void CountStep();
   ExpressionId DerivativeOfConcat(ExpressionId id, uint8_t byte);
 
   std::vector<Node> nodes_;

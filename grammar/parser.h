@@ -57,6 +57,7 @@ class Parser {
   Automaton& automaton() { return automaton_; }
   // See Expressions.
   void Allow(uint64_t steps) { parts_->expressions.Allow(steps); }
+  void Charge(uint64_t steps) { parts_->expressions.Charge(steps); }
   size_t bytes() const;
 
  private:

@@ -112,5 +112,35 @@ TEST(Matcher, ACopyIsAPlaceToComeBackTo) {
   EXPECT_TRUE(before.AcceptText("c"));
 }
 
+// A token of many spaces, which a grammar may read in very many ways.
+class SpaceTokenizer : public ByteTokenizer {
+ public:
+  SpaceTokenizer() {
+    for (size_t size = 2; size <= 60; ++size)
+      mutable_spec().pieces.push_back({std::string(size, ' ')});
+  }
+  std::string Bytes(int32_t id, bool special) const override {
+    return id < 256 ? ByteTokenizer::Bytes(id, special)
+                    : spec().pieces.at(static_cast<size_t>(id)).text;
+  }
+};
+
+TEST(Matcher, WaysThatMeetAreGoneOnFromOnce) {
+  const auto words = std::make_shared<const Vocabulary>(SpaceTokenizer());
+  const auto grammar = CompileGrammar(
+      {Kind::kGbnf,
+       "root ::= \"[\" root \"]\" | (\" \" \"a\"?) root | (\" \" \"b\"?) root | \"c\""},
+      "test", words);
+  const Matcher matcher(grammar);
+  std::vector<uint64_t> bits(words->mask_words());
+  matcher.FillMask(bits);
+  for (int32_t id = 0; id < words->size(); ++id) {
+    const std::string& text = words->TextOf(id);
+    const bool allowed = text == "[" || text == "c" ||
+                         (!text.empty() && text.find_first_not_of(' ') == std::string::npos);
+    EXPECT_EQ(bits[static_cast<size_t>(id) / 64] >> id % 64 & 1, allowed ? 1u : 0u) << text;
+  }
+}
+
 }  // namespace
 }  // namespace retort
