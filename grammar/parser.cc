@@ -10,10 +10,18 @@
 namespace retort {
 namespace {
 
+// Threads that a step adds and that cost about what a derivative does.
+constexpr size_t kThreadsPerStep = 4;
+// Stacks that one closure may look at.
+constexpr size_t kMostReached = 16 * Parser::kMostThreads;
+
 void RemoveRepeated(std::vector<Parser::Thread>& threads) {
   if (threads.size() < 2) return;
   std::ranges::sort(threads);
   threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
+  if (threads.size() <= Parser::kMostThreads) return;
+  throw InputError("the grammar can be read in more than ", Parser::kMostThreads,
+                   " ways at one place; make its choices differ earlier");
 }
 
 }  // namespace
@@ -70,6 +78,7 @@ Parser::Configuration Parser::Expand(FrameId frame) {
   while (!open.empty()) {
     const FrameId top = open.back();
     open.pop_back();
+    Charge(1);
     if (top == kBottom) {
       made.ends = true;
       continue;
@@ -92,6 +101,7 @@ Parser::Configuration Parser::Expand(FrameId frame) {
         go_on(Push(node.a, Push(node.b, at.below)));
         break;
       case Kind::kChoice:
+        Charge(node.b);
         for (const NodeId part : nodes_.PartsOf(node)) go_on(Push(part, at.below));
         break;
       case Kind::kRule:
@@ -106,9 +116,10 @@ Parser::Configuration Parser::Expand(FrameId frame) {
         break;
       }
     }
-    if (made.threads.size() > kMostThreads || seen.size() > 16 * kMostThreads) {
-      throw InputError("the grammar can be read in more than ", kMostThreads,
-                       " ways at one place; make its choices differ earlier");
+    if (made.threads.size() > 2 * kMostThreads) RemoveRepeated(made.threads);
+    if (seen.size() > kMostReached) {
+      throw InputError("the grammar begins with more than ", kMostReached,
+                       " of its parts at one place; make its choices differ earlier");
     }
   }
   RemoveRepeated(made.threads);
@@ -125,12 +136,10 @@ bool Parser::Step(Configuration& at, uint8_t byte) {
     const Configuration& behind = Closure(thread.frame);
     next.ends |= behind.ends;
     next.threads.insert(next.threads.end(), behind.threads.begin(), behind.threads.end());
+    Charge(behind.threads.size() / kThreadsPerStep);
+    if (next.threads.size() > 2 * kMostThreads) RemoveRepeated(next.threads);
   }
   RemoveRepeated(next.threads);
-  if (next.threads.size() > kMostThreads) {
-    throw InputError("the grammar can be read in more than ", kMostThreads,
-                     " ways at one place; make its choices differ earlier");
-  }
   at = std::move(next);
   return at.ends || !at.threads.empty();
 }

@@ -2,6 +2,7 @@
 // Masks against trying every token, over a vocabulary whose tokens cross every border.
 #include <random>
 
+#include "base/strings.h"
 #include "tests/grammar/grammar_texts.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -140,6 +141,14 @@ TEST(Matcher, WaysThatMeetAreGoneOnFromOnce) {
                          (!text.empty() && text.find_first_not_of(' ') == std::string::npos);
     EXPECT_EQ(bits[static_cast<size_t>(id) / 64] >> id % 64 & 1, allowed ? 1u : 0u) << text;
   }
+}
+
+TEST(Matcher, AMaskThatWalksTooMuchIsRefused) {
+  std::string text = "root ::= \"z\" | \"(\" root \")\"";
+  for (int i = 0; i < 2500; ++i) text += Cat(" | ([^x]* \"", i + 10'000, "\") root");
+  const Matcher matcher(CompileGrammar({Kind::kGbnf, text}, "test", Pieces()));
+  std::vector<uint64_t> bits(Pieces()->mask_words());
+  EXPECT_THROW(matcher.FillMask(bits), Error);
 }
 
 }  // namespace
