@@ -11,6 +11,13 @@ namespace {
 
 // Expressions that a search for a text may look at.
 constexpr size_t kMostSearched = 20'000;
+// Parts that are copied in about the time that a derivative takes.
+constexpr size_t kPartsPerStep = 4;
+
+void SortUnique(std::vector<ExpressionId>& ids) {
+  std::ranges::sort(ids);
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+}
 
 // The sum or product of counts, where kNoLimit stays what it is.
 uint32_t TimesCount(uint32_t a, uint32_t b) {
@@ -168,6 +175,7 @@ ExpressionId Expressions::Concat(ExpressionId a, ExpressionId b) {
   };
   std::vector<ExpressionId> parts;
   for (; nodes_[a].kind == Kind::kConcat; a = nodes_[a].b) parts.push_back(nodes_[a].a);
+  Charge(parts.size() / kPartsPerStep);
   b = join(a, b);
   for (; !parts.empty(); parts.pop_back()) b = join(parts.back(), b);
   return b;
@@ -180,6 +188,7 @@ ExpressionId Expressions::Concat(std::span<const ExpressionId> parts) {
 }
 
 ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
+  SortUnique(parts);
   std::vector<ExpressionId> all;
   all.reserve(parts.size());
   ByteSet bytes;
@@ -187,6 +196,7 @@ ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
     const Node& node = nodes_[part];
     if (part == kAll) return kAll;
     if (node.kind == Kind::kUnion) {
+      Charge(node.b / kPartsPerStep);
       for (const ExpressionId inner : PartsOf(node)) {
         if (nodes_[inner].kind == Kind::kBytes)
           bytes |= sets_[nodes_[inner].a];
@@ -200,8 +210,7 @@ ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
     }
   }
   if (bytes.any()) all.push_back(Bytes(bytes));
-  std::ranges::sort(all);
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  SortUnique(all);
   if (all.empty()) return kNothing;
   if (all.size() == 1) return all[0];
   const auto others_end_too = [&](ExpressionId id) { return id != kEmpty && nodes_[id].nullable; };
@@ -211,20 +220,21 @@ ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
 }
 
 ExpressionId Expressions::Both(std::vector<ExpressionId> parts) {
+  SortUnique(parts);
   std::vector<ExpressionId> all;
   all.reserve(parts.size());
   for (const ExpressionId part : parts) {
     const Node& node = nodes_[part];
     if (part == kNothing) return kNothing;
     if (node.kind == Kind::kBoth) {
+      Charge(node.b / kPartsPerStep);
       const auto inner = PartsOf(node);
       all.insert(all.end(), inner.begin(), inner.end());
     } else if (part != kAll) {
       all.push_back(part);
     }
   }
-  std::ranges::sort(all);
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  SortUnique(all);
   if (all.empty()) return kAll;
   if (all.size() == 1) return all[0];
   if (all[0] == kEmpty) {  // the empty text or nothing
