@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grammar/token_masks.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/seeded_hash.h"
 
 namespace retort {
@@ -29,6 +32,7 @@ void TokenMasks::Fill(const Parser::Configuration& at, std::span<uint64_t> bits)
   std::ranges::fill(bits, 0);
   followed_.Clear();
   for (const Parser::Thread& thread : at.threads) {
+    ChargeLooks();
     if (bytes_ > kMostBytes) heads_.clear(), bytes_ = 0;
     const Head& head = HeadOf(automaton_.Horizon(thread.state, Vocabulary::kMostPlain));
     for (size_t word = 0; word < head.mask.size(); ++word) bits[word] |= head.mask[word];
@@ -98,7 +102,7 @@ void TokenMasks::Walk(const TokenTrie& trie, uint32_t begin, uint32_t end, State
     if (automaton_.Accepts(next) && node.end > at + 1) head.exits.push_back({&trie, at});
     ++at;
   }
-  Charge(looks);
+  looks_ += looks;
 }
 
 void TokenMasks::FollowExits(std::span<const Exit> exits, Parser::FrameId frame, bool nested,
@@ -106,13 +110,16 @@ void TokenMasks::FollowExits(std::span<const Exit> exits, Parser::FrameId frame,
   if (exits.empty() || frame == Parser::kBottom) return;
   const Parser::Configuration& behind = parser_.Closure(frame);
   const ByteSet first = parser_.FirstBytes(behind);
-  Charge(exits.size() + behind.threads.size());
+  looks_ += exits.size() + behind.threads.size();
   for (const Exit& exit : exits) {
-    if (nested && !IsNew(exit, frame)) continue;
+    ChargeLooks();
     const TokenTrie& trie = *exit.trie;
     const uint32_t end = trie[exit.node].end;
+    bool known_new = !nested;  // found out where something follows, which is seldom
     for (uint32_t child = exit.node + 1; child < end; child = trie[child].end) {
       if (!first[trie[child].byte]) continue;
+      if (!known_new && !IsNew(exit, frame)) break;
+      known_new = true;
       for (const Parser::Thread& thread : behind.threads) {
         Head found;
         Walk(trie, child, trie[child].end, thread.state, found);
@@ -128,15 +135,12 @@ bool TokenMasks::IsNew(const Exit& exit, Parser::FrameId frame) {
                         : exit.trie == &vocabulary_.others() ? 1
                                                              : 2;
   if (!followed_.Insert((uint64_t{exit.node} * 3 + trie) << 32 | frame)) return false;
-  Charge(kLooksPerStep);
+  looks_ += kLooksPerStep;
   return true;
 }
 
-void TokenMasks::Charge(size_t looks) {
-  looks_ += looks;
-  if (looks_ < kLooksPerStep) return;
-  const size_t steps = looks_ / kLooksPerStep;
-  looks_ %= kLooksPerStep;
+void TokenMasks::ChargeLooks() {
+  const size_t steps = std::exchange(looks_, looks_ % kLooksPerStep) / kLooksPerStep;
   parser_.Charge(steps);
 }
 

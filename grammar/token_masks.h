@@ -56,7 +56,7 @@ class TokenMasks {
   // Whether a call of Fill sees the exit before this frame for the first time.
   bool IsNew(const Exit& exit, Parser::FrameId frame);
   // Turns looks at nodes and threads, which cost less than steps, into steps of Parser::Allow.
-  void Charge(size_t looks);
+  void ChargeLooks();
 
   // A set of keys that is emptied at no cost.
   class KeySet {
