@@ -61,6 +61,7 @@ Parser::FrameId Parser::Push(NodeId id, FrameId below) {
 const Parser::Configuration& Parser::Closure(FrameId frame) {
   if (!closures_[frame]) {
     auto made = std::make_unique<Configuration>(Expand(frame));
+    closure_bytes_ += sizeof(Configuration) + made->threads.capacity() * sizeof(Thread);
     closures_[frame] = std::move(made);
   }
   return *closures_[frame];
@@ -154,10 +155,14 @@ ByteSet Parser::FirstBytes(const Configuration& at) {
   return bytes;
 }
 
-size_t Parser::bytes() const {
-  size_t bytes = automaton_.bytes() + frames_.size() * 100;
-  for (const auto& closure : closures_) bytes += closure ? 64 + closure->threads.size() * 8 : 0;
-  return bytes;
+size_t Parser::bytes() const { return automaton_.bytes() + frames_.size() * 100 + closure_bytes_; }
+
+double Parser::used() const {
+  const auto share = [](size_t size, size_t most) {
+    return static_cast<double>(size) / static_cast<double>(most);
+  };
+  return std::max(share(parts_->expressions.size(), Expressions::kMostNodes),
+                  share(frames_.size(), kMostFrames));
 }
 
 }  // namespace retort
