@@ -113,12 +113,11 @@ TEST(Matcher, ACopyIsAPlaceToComeBackTo) {
   EXPECT_TRUE(before.AcceptText("c"));
 }
 
-// A token of many spaces, which a grammar may read in very many ways.
-class SpaceTokenizer : public ByteTokenizer {
+// All bytes, and these texts.
+class TextTokenizer : public ByteTokenizer {
  public:
-  SpaceTokenizer() {
-    for (size_t size = 2; size <= 60; ++size)
-      mutable_spec().pieces.push_back({std::string(size, ' ')});
+  explicit TextTokenizer(const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) mutable_spec().pieces.push_back({text});
   }
   std::string Bytes(int32_t id, bool special) const override {
     return id < 256 ? ByteTokenizer::Bytes(id, special)
@@ -127,7 +126,9 @@ class SpaceTokenizer : public ByteTokenizer {
 };
 
 TEST(Matcher, WaysThatMeetAreGoneOnFromOnce) {
-  const auto words = std::make_shared<const Vocabulary>(SpaceTokenizer());
+  std::vector<std::string> spaces;
+  for (size_t size = 2; size <= 60; ++size) spaces.push_back(std::string(size, ' '));
+  const auto words = std::make_shared<const Vocabulary>(TextTokenizer(spaces));
   const auto grammar = CompileGrammar(
       {Kind::kGbnf,
        "root ::= \"[\" root \"]\" | (\" \" \"a\"?) root | (\" \" \"b\"?) root | \"c\""},
@@ -144,10 +145,16 @@ TEST(Matcher, WaysThatMeetAreGoneOnFromOnce) {
 }
 
 TEST(Matcher, AMaskThatWalksTooMuchIsRefused) {
+  // Half a million bytes of tokens, a hundred times.
+  std::mt19937 random(7);
+  std::vector<std::string> texts(2500, std::string(200, 'a'));
+  for (std::string& text : texts)
+    for (char& c : text) c = static_cast<char>('a' + random() % 20);
+  const auto words = std::make_shared<const Vocabulary>(TextTokenizer(texts));
   std::string text = "root ::= \"z\" | \"(\" root \")\"";
-  for (int i = 0; i < 2500; ++i) text += Cat(" | ([^x]* \"", i + 10'000, "\") root");
-  const Matcher matcher(CompileGrammar({Kind::kGbnf, text}, "test", Pieces()));
-  std::vector<uint64_t> bits(Pieces()->mask_words());
+  for (int i = 0; i < 100; ++i) text += Cat(" | [^x]* \"", i + 100, "\" root");
+  const Matcher matcher(CompileGrammar({Kind::kGbnf, text}, "test", words));
+  std::vector<uint64_t> bits(words->mask_words());
   EXPECT_THROW(matcher.FillMask(bits), Error);
 }
 
