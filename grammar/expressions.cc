@@ -11,6 +11,13 @@ namespace {
 
 // Expressions that a search for a text may look at.
 constexpr size_t kMostSearched = 20'000;
+// Parts that are copied in about the time that a derivative takes.
+constexpr size_t kPartsPerStep = 4;
+
+void SortUnique(std::vector<ExpressionId>& ids) {
+  std::ranges::sort(ids);
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+}
 
 // The sum or product of counts, where kNoLimit stays what it is.
 uint32_t TimesCount(uint32_t a, uint32_t b) {
@@ -49,7 +56,31 @@ bool Expressions::AreSame(ExpressionId x, ExpressionId y) const {
   return a.a == b.a && a.b == b.b && a.c == b.c;
 }
 
-ExpressionId Expressions::Intern(const Node& node) {
+// A chain of parts, one behind the other, is gone along without calls.
+uint32_t Expressions::DepthOf(const Node& node) const {
+  switch (node.kind) {
+    case Kind::kConcat:
+      return std::max(nodes_[node.a].depth + 1, nodes_[node.b].depth);
+    case Kind::kNot:
+    case Kind::kRepeat:
+      return nodes_[node.a].depth + 1;
+    case Kind::kUnion:
+    case Kind::kBoth: {
+      uint32_t depth = 0;
+      for (const ExpressionId part : PartsOf(node)) depth = std::max(depth, nodes_[part].depth);
+      return depth + 1;
+    }
+    default:
+      return 1;
+  }
+}
+
+ExpressionId Expressions::Intern(Node node) {
+  node.depth = DepthOf(node);
+  if (node.depth > kMostDepth) {
+    throw InputError("the grammar nests more than ", kMostDepth,
+                     " levels deep; write it with fewer groups within groups");
+  }
   const auto id = static_cast<ExpressionId>(nodes_.size());
   nodes_.push_back(node);
   const auto [at, added] = known_.insert(id);
@@ -138,13 +169,16 @@ ExpressionId Expressions::Concat(ExpressionId a, ExpressionId b) {
   if (a == kNothing || b == kNothing) return kNothing;
   if (a == kEmpty) return b;
   if (b == kEmpty) return a;
-  if (nodes_[a].kind == Kind::kConcat) {
-    const Node node = nodes_[a];
-    return Concat(node.a, Concat(node.b, b));
-  }
-  Node node{Kind::kConcat, nodes_[a].nullable && nodes_[b].nullable,
-            nodes_[a].plain && nodes_[b].plain, a, b};
-  return Intern(node);
+  const auto join = [&](ExpressionId first, ExpressionId rest) {
+    return Intern({Kind::kConcat, nodes_[first].nullable && nodes_[rest].nullable,
+                   nodes_[first].plain && nodes_[rest].plain, first, rest});
+  };
+  std::vector<ExpressionId> parts;
+  for (; nodes_[a].kind == Kind::kConcat; a = nodes_[a].b) parts.push_back(nodes_[a].a);
+  Charge(parts.size() / kPartsPerStep);
+  b = join(a, b);
+  for (; !parts.empty(); parts.pop_back()) b = join(parts.back(), b);
+  return b;
 }
 
 ExpressionId Expressions::Concat(std::span<const ExpressionId> parts) {
@@ -154,6 +188,7 @@ ExpressionId Expressions::Concat(std::span<const ExpressionId> parts) {
 }
 
 ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
+  SortUnique(parts);
   std::vector<ExpressionId> all;
   all.reserve(parts.size());
   ByteSet bytes;
@@ -161,6 +196,7 @@ ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
     const Node& node = nodes_[part];
     if (part == kAll) return kAll;
     if (node.kind == Kind::kUnion) {
+      Charge(node.b / kPartsPerStep);
       for (const ExpressionId inner : PartsOf(node)) {
         if (nodes_[inner].kind == Kind::kBytes)
           bytes |= sets_[nodes_[inner].a];
@@ -174,8 +210,7 @@ ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
     }
   }
   if (bytes.any()) all.push_back(Bytes(bytes));
-  std::ranges::sort(all);
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  SortUnique(all);
   if (all.empty()) return kNothing;
   if (all.size() == 1) return all[0];
   const auto others_end_too = [&](ExpressionId id) { return id != kEmpty && nodes_[id].nullable; };
@@ -185,20 +220,21 @@ ExpressionId Expressions::Union(std::vector<ExpressionId> parts) {
 }
 
 ExpressionId Expressions::Both(std::vector<ExpressionId> parts) {
+  SortUnique(parts);
   std::vector<ExpressionId> all;
   all.reserve(parts.size());
   for (const ExpressionId part : parts) {
     const Node& node = nodes_[part];
     if (part == kNothing) return kNothing;
     if (node.kind == Kind::kBoth) {
+      Charge(node.b / kPartsPerStep);
       const auto inner = PartsOf(node);
       all.insert(all.end(), inner.begin(), inner.end());
     } else if (part != kAll) {
       all.push_back(part);
     }
   }
-  std::ranges::sort(all);
-  all.erase(std::unique(all.begin(), all.end()), all.end());
+  SortUnique(all);
   if (all.empty()) return kAll;
   if (all.size() == 1) return all[0];
   if (all[0] == kEmpty) {  // the empty text or nothing
@@ -250,16 +286,18 @@ ExpressionId Expressions::DerivativeOfConcat(ExpressionId id, uint8_t byte) {
   return Union(std::move(parts));
 }
 
-void Expressions::CountStep() {
-  if (steps_left_-- > 0) [[likely]]
+void Expressions::Charge(uint64_t steps) {
+  if (steps_left_ >= steps) [[likely]] {
+    steps_left_ -= steps;
     return;
+  }
   steps_left_ = 0;
   throw InputError("the grammar takes more than ", allowed_,
                    " steps at one place; state fewer and simpler conditions on one text");
 }
 
 ExpressionId Expressions::Derivative(ExpressionId id, uint8_t byte) {
-  CountStep();
+  Charge(1);
   const Node node = nodes_[id];
   switch (node.kind) {
     case Kind::kConstant:
@@ -375,8 +413,11 @@ ByteSet Expressions::FirstBytes(ExpressionId id) const {
     case Kind::kBytes:
       return sets_[node.a];
     case Kind::kConcat:
-      bytes = FirstBytes(node.a);
-      return nodes_[node.a].nullable ? bytes | FirstBytes(node.b) : bytes;
+      for (; nodes_[id].kind == Kind::kConcat; id = nodes_[id].b) {
+        bytes |= FirstBytes(nodes_[id].a);
+        if (!nodes_[nodes_[id].a].nullable) return bytes;
+      }
+      return bytes | FirstBytes(id);
     case Kind::kNot:
       return bytes.set();
     case Kind::kRepeat:

@@ -26,12 +26,13 @@ class Expressions {
   static constexpr ExpressionId kAll = 2;      // every text
   static constexpr uint32_t kNoLimit = UINT32_MAX;
   static constexpr size_t kMostNodes = 400'000;
+  static constexpr uint32_t kMostDepth = 1000;  // of expressions within expressions
 
   Expressions();
   Expressions(const Expressions&) = delete;
   Expressions& operator=(const Expressions&) = delete;
 
-  // All of them simplify, and throw Error{kInput} beyond kMostNodes.
+  // All of them simplify, and throw Error{kInput} beyond kMostNodes and kMostDepth.
   ExpressionId Bytes(const ByteSet& set);
   ExpressionId Range(uint8_t first, uint8_t last);
   ExpressionId Literal(std::string_view text);
@@ -47,9 +48,11 @@ class Expressions {
   // Decimal digits whose number is a multiple of `divisor` > 0; also the empty text.
   ExpressionId Multiples(uint32_t divisor);
 
-  // How many derivatives may be made from now on, those of parts included. Beyond it, Derivative
-  // and IsNothing throw Error{kInput}: an expression's size does not tell what it costs.
+  // How many steps may be taken from now on: derivatives, those of parts included, and what callers
+  // charge for work of their own. Beyond it, Error{kInput} is thrown: an expression's size does not
+  // tell what it costs.
   void Allow(uint64_t steps) { steps_left_ = allowed_ = steps; }
+  void Charge(uint64_t steps);
 
   // Neither intersection nor complement is in it.
   bool Plain(ExpressionId id) const { return nodes_[id].plain; }
@@ -98,6 +101,7 @@ class Expressions {
     // kBytes: index of the set. kConcat: both parts. kNot: a. kRepeat: a, least b, most c.
     // kMultiples: divisor a, remainder b. kUnion, kBoth: b parts from index a on.
     uint32_t a = 0, b = 0, c = 0;
+    uint32_t depth = 1;  // of calls that go down to each part
   };
   struct Hash {
     const Expressions* pool;
@@ -113,12 +117,12 @@ class Expressions {
   }
   size_t HashOf(ExpressionId id) const;
   bool AreSame(ExpressionId x, ExpressionId y) const;
-  // The id of an equal node, or of this new one.
-  ExpressionId Intern(const Node& node);
+  uint32_t DepthOf(const Node& node) const;
+  // The id of an equal node, or of this new one, whose depth is found here.
+  ExpressionId Intern(Node node);
   ExpressionId InternParts(Kind kind, const std::vector<ExpressionId>& parts);
   ExpressionId AnyOfSorted(std::span<const std::string_view> texts, size_t at);
   ExpressionId MultiplesFrom(uint32_t divisor, uint32_t remainder);
-  void CountStep();
   ExpressionId DerivativeOfConcat(ExpressionId id, uint8_t byte);
 
   std::vector<Node> nodes_;

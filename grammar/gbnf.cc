@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // llama.cpp's GBNF: rules `name ::= alternatives` over characters.
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -14,7 +16,9 @@ namespace retort {
 namespace {
 
 constexpr size_t kMostBytes = size_t{1} << 20;
-constexpr int kMostDepth = 200;
+constexpr int kMostGroups = 200;  // one within the other
+// Of terms within terms, through rules too. What follows terms calls itself for each.
+constexpr int kMostDepth = 1000;
 constexpr uint32_t kMostCount = 1'000'000;
 
 // A part of a rule: an expression as long as no recursive rule is in it.
@@ -24,6 +28,7 @@ struct Term {
   ExpressionId expression = Expressions::kEmpty;
   std::string rule = {};
   std::vector<Term> parts = {};
+  int depth = 1;  // one more than that of its deepest part
   uint32_t least = 0, most = 0;
 };
 
@@ -86,17 +91,23 @@ class GbnfReader {
     return std::string(text_.substr(begin, at_ - begin));
   }
 
+  void AddPart(Term& whole, Term part) const {
+    whole.depth = std::max(whole.depth, part.depth + 1);
+    if (whole.depth > kMostDepth) Refuse("the rule nests too deeply");
+    whole.parts.push_back(std::move(part));
+  }
+
   Term Alternatives(bool nested) {
-    if (++depth_ > kMostDepth) Refuse("the rule nests too deeply");
+    if (++groups_ > kMostGroups) Refuse("the rule nests too deeply");
     Term choice{Term::Kind::kChoice};
     do {
       SkipSpace(true);
-      choice.parts.push_back(Sequence(nested));
+      AddPart(choice, Sequence(nested));
       SkipSpace(nested);
       if (!nested && Continues()) SkipSpace(true);
     } while (Take("|"));
-    --depth_;
-    return choice.parts.size() == 1 ? std::move(choice.parts[0]) : choice;
+    --groups_;
+    return std::move(choice.parts.size() == 1 ? choice.parts[0] : choice);
   }
   // Whether the next line goes on with an alternative.
   bool Continues() {
@@ -112,7 +123,7 @@ class GbnfReader {
     for (SkipSpace(nested); at_ < text_.size(); SkipSpace(nested)) {
       const char c = text_[at_];
       if (c == '|' || c == ')' || c == '\n' || c == '\r') break;
-      sequence.parts.push_back(Repeated(Part()));
+      AddPart(sequence, Repeated(Part()));
     }
     return sequence;
   }
@@ -228,7 +239,7 @@ class GbnfReader {
       }
       Term repeat{Term::Kind::kRepeat};
       repeat.least = least, repeat.most = most;
-      repeat.parts.push_back(std::move(term));
+      AddPart(repeat, std::move(term));
       term = std::move(repeat);
     }
   }
@@ -246,7 +257,7 @@ class GbnfReader {
   const std::string& where_;
   Expressions& e_;
   size_t at_ = 0;
-  int depth_ = 0;
+  int groups_ = 0;  // that are open
 };
 
 // Rules that do not reach themselves become expressions, the others productions.
@@ -267,6 +278,20 @@ class GbnfCompiler {
     std::optional<ExpressionId> expression;  // if it is not recursive
     std::optional<NodeId> node;
   };
+  // Counts a call within calls.
+  class Level {
+   public:
+    explicit Level(GbnfCompiler& compiler) : depth_(compiler.depth_) {
+      if (depth_ >= kMostDepth) throw InputError(compiler.where_, ": the rules nest too deeply");
+      ++depth_;
+    }
+    ~Level() { --depth_; }
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
+
+   private:
+    int& depth_;
+  };
 
   const Term& TermOf(const std::string& name) const {
     const auto at = rules_.find(name);
@@ -278,9 +303,7 @@ class GbnfCompiler {
   std::optional<ExpressionId> RuleExpression(const std::string& name) {
     const auto [at, added] = expressions_.try_emplace(name);
     if (!added) return at->second.open ? std::nullopt : at->second.expression;
-    if (++depth_ > kMostDepth) throw InputError(where_, ": the rules nest too deeply");
     const std::optional<ExpressionId> expression = ExpressionOf(TermOf(name));
-    --depth_;
     Compiled& compiled = expressions_[name];
     compiled.open = false;
     return compiled.expression = expression;
@@ -288,11 +311,17 @@ class GbnfCompiler {
 
   std::optional<ExpressionId> ExpressionOf(const Term& term) {
     if (term.kind == Term::Kind::kExpression) return term.expression;
+    if (term.kind != Term::Kind::kRule && recursive_.contains(&term)) return std::nullopt;
+    const Level level(*this);
     if (term.kind == Term::Kind::kRule) return RuleExpression(term.rule);
     std::vector<ExpressionId> parts;
+    parts.reserve(term.parts.size());
     for (const Term& part : term.parts) {
       const std::optional<ExpressionId> expression = ExpressionOf(part);
-      if (!expression) return std::nullopt;
+      if (!expression) {
+        recursive_.insert(&term);
+        return std::nullopt;
+      }
       parts.push_back(*expression);
     }
     if (term.kind == Term::Kind::kSequence) return e_.Concat(parts);
@@ -310,9 +339,11 @@ class GbnfCompiler {
   }
 
   NodeId NodeOf(const Term& term) {
+    const Level level(*this);
     if (term.kind == Term::Kind::kRule) return RuleNode(term.rule);
     if (const auto expression = ExpressionOf(term)) return p_.Terminal(*expression);
     std::vector<NodeId> parts;
+    parts.reserve(term.parts.size());
     for (const Term& part : term.parts) parts.push_back(NodeOf(part));
     if (term.kind == Term::Kind::kSequence) return p_.Sequence(parts);
     if (term.kind == Term::Kind::kChoice) return p_.Choice(parts);
@@ -325,6 +356,7 @@ class GbnfCompiler {
   Productions& p_;
   std::map<std::string, Compiled> expressions_;
   std::map<std::string, NodeId> nodes_;
+  std::unordered_set<const Term*> recursive_;  // terms that are no expressions
   int depth_ = 0;
 };
 

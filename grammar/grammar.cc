@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grammar/grammar.h"
 
+#include <atomic>
+#include <exception>
 #include <mutex>
 
 #include "base/error.h"
@@ -17,20 +19,42 @@ constexpr uint64_t kStepsPerByte = 20'000;  // of a text that is read
 
 struct Grammar::State {
   State(std::unique_ptr<GrammarParts> parts, std::shared_ptr<const Vocabulary> words)
-      : parser(std::move(parts)), vocabulary(std::move(words)) {
+      : parser(std::move(parts)), vocabulary(std::move(words)), worn_at((1 + parser.used()) / 2) {
     if (vocabulary) masks = std::make_unique<TokenMasks>(parser, *vocabulary);
-  }
-
-  // The parser, whose next call has steps of its own. Only with the mutex held.
-  Parser& Allowed(std::string_view text = "") {
-    parser.Allow(kMostSteps + kStepsPerByte * text.size());
-    return parser;
+    bytes = parser.bytes();
   }
 
   std::mutex mutex;
   Parser parser;
   std::shared_ptr<const Vocabulary> vocabulary;
   std::unique_ptr<TokenMasks> masks;
+  const double worn_at;  // of Parser::used()
+  // As the last call left them, for those who don't wait.
+  std::atomic<size_t> bytes = 0;
+  std::atomic<bool> worn = false;
+};
+
+// A call, which has the parser for itself and steps of its own.
+class Grammar::Turn {
+ public:
+  explicit Turn(State& state, std::string_view text = "") : state_(state), lock_(state.mutex) {
+    state.parser.Allow(kMostSteps + kStepsPerByte * text.size());
+  }
+  ~Turn() {
+    const size_t bytes = state_.parser.bytes() + (state_.masks ? state_.masks->bytes() : 0);
+    state_.bytes.store(bytes, std::memory_order_relaxed);
+    if (std::uncaught_exceptions() > thrown_ || state_.parser.used() > state_.worn_at)
+      state_.worn = true;
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+  Parser& parser() const { return state_.parser; }
+
+ private:
+  State& state_;
+  const std::lock_guard<std::mutex> lock_;
+  const int thrown_ = std::uncaught_exceptions();
 };
 
 Grammar::Grammar(std::unique_ptr<GrammarParts> parts, std::shared_ptr<const Vocabulary> vocabulary)
@@ -38,29 +62,24 @@ Grammar::Grammar(std::unique_ptr<GrammarParts> parts, std::shared_ptr<const Voca
 Grammar::~Grammar() = default;
 
 bool Grammar::Matches(std::string_view text) const {
-  const std::lock_guard lock(state_->mutex);
-  Parser& parser = state_->Allowed(text);
-  Parser::Configuration at = parser.Start();
-  return parser.Read(at, text) && at.ends;
+  const Turn turn(*state_, text);
+  Parser::Configuration at = turn.parser().Start();
+  return turn.parser().Read(at, text) && at.ends;
 }
 
-size_t Grammar::bytes() const {
-  const std::lock_guard lock(state_->mutex);
-  return state_->parser.bytes() + (state_->masks ? state_->masks->bytes() : 0);
-}
+size_t Grammar::bytes() const { return state_->bytes; }
+bool Grammar::worn() const { return state_->worn; }
 
 Matcher::Matcher(std::shared_ptr<const Grammar> grammar) : grammar_(std::move(grammar)) {
   RETORT_CHECK(grammar_->state_->vocabulary, "a matcher of a grammar without a vocabulary");
-  const std::lock_guard lock(grammar_->state_->mutex);
-  at_ = grammar_->state_->Allowed().Start();
+  at_ = Grammar::Turn(*grammar_->state_).parser().Start();
 }
 
 const Vocabulary& Matcher::vocabulary() const { return *grammar_->state_->vocabulary; }
 
 void Matcher::FillMask(std::span<uint64_t> bits) const {
   RETORT_CHECK(bits.size() == vocabulary().mask_words(), "a mask of ", bits.size(), " words");
-  const std::lock_guard lock(grammar_->state_->mutex);
-  grammar_->state_->Allowed();
+  const Grammar::Turn turn(*grammar_->state_);
   grammar_->state_->masks->Fill(at_, bits);
 }
 
@@ -71,13 +90,12 @@ bool Matcher::Accept(int32_t token) {
 }
 
 bool Matcher::AcceptText(std::string_view text) {
-  const std::lock_guard lock(grammar_->state_->mutex);
-  return grammar_->state_->Allowed(text).Read(at_, text);
+  return Grammar::Turn(*grammar_->state_, text).parser().Read(at_, text);
 }
 
 std::string Matcher::ForcedText() const {
-  const std::lock_guard lock(grammar_->state_->mutex);
-  Parser& parser = grammar_->state_->Allowed();
+  const Grammar::Turn turn(*grammar_->state_);
+  Parser& parser = turn.parser();
   Parser::Configuration at = at_;
   std::string text;
   while (!at.ends && text.size() < kMostForced) {

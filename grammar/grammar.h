@@ -22,11 +22,15 @@ class Grammar {
   ~Grammar();
 
   bool Matches(std::string_view text) const;
-  // Memory, in so far as it grows.
+  // Memory, in so far as it grows, behind the last call; waits for none.
   size_t bytes() const;
+  // What texts have taught it has used up half of the room that compiling left, or a call has
+  // thrown. Beyond its limits every call throws, so one that is worn is better compiled again.
+  bool worn() const;
 
  private:
   friend class Matcher;
+  class Turn;
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -10,10 +10,18 @@
 namespace retort {
 namespace {
 
+// Threads that a step adds and that cost about what a derivative does.
+constexpr size_t kThreadsPerStep = 4;
+// Stacks that one closure may look at.
+constexpr size_t kMostReached = 16 * Parser::kMostThreads;
+
 void RemoveRepeated(std::vector<Parser::Thread>& threads) {
   if (threads.size() < 2) return;
   std::ranges::sort(threads);
   threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
+  if (threads.size() <= Parser::kMostThreads) return;
+  throw InputError("the grammar can be read in more than ", Parser::kMostThreads,
+                   " ways at one place; make its choices differ earlier");
 }
 
 }  // namespace
@@ -53,6 +61,7 @@ Parser::FrameId Parser::Push(NodeId id, FrameId below) {
 const Parser::Configuration& Parser::Closure(FrameId frame) {
   if (!closures_[frame]) {
     auto made = std::make_unique<Configuration>(Expand(frame));
+    closure_bytes_ += sizeof(Configuration) + made->threads.capacity() * sizeof(Thread);
     closures_[frame] = std::move(made);
   }
   return *closures_[frame];
@@ -70,6 +79,7 @@ Parser::Configuration Parser::Expand(FrameId frame) {
   while (!open.empty()) {
     const FrameId top = open.back();
     open.pop_back();
+    Charge(1);
     if (top == kBottom) {
       made.ends = true;
       continue;
@@ -92,6 +102,7 @@ Parser::Configuration Parser::Expand(FrameId frame) {
         go_on(Push(node.a, Push(node.b, at.below)));
         break;
       case Kind::kChoice:
+        Charge(node.b);
         for (const NodeId part : nodes_.PartsOf(node)) go_on(Push(part, at.below));
         break;
       case Kind::kRule:
@@ -106,9 +117,10 @@ Parser::Configuration Parser::Expand(FrameId frame) {
         break;
       }
     }
-    if (made.threads.size() > kMostThreads || seen.size() > 16 * kMostThreads) {
-      throw InputError("the grammar can be read in more than ", kMostThreads,
-                       " ways at one place; make its choices differ earlier");
+    if (made.threads.size() > 2 * kMostThreads) RemoveRepeated(made.threads);
+    if (seen.size() > kMostReached) {
+      throw InputError("the grammar begins with more than ", kMostReached,
+                       " of its parts at one place; make its choices differ earlier");
     }
   }
   RemoveRepeated(made.threads);
@@ -125,12 +137,10 @@ bool Parser::Step(Configuration& at, uint8_t byte) {
     const Configuration& behind = Closure(thread.frame);
     next.ends |= behind.ends;
     next.threads.insert(next.threads.end(), behind.threads.begin(), behind.threads.end());
+    Charge(behind.threads.size() / kThreadsPerStep);
+    if (next.threads.size() > 2 * kMostThreads) RemoveRepeated(next.threads);
   }
   RemoveRepeated(next.threads);
-  if (next.threads.size() > kMostThreads) {
-    throw InputError("the grammar can be read in more than ", kMostThreads,
-                     " ways at one place; make its choices differ earlier");
-  }
   at = std::move(next);
   return at.ends || !at.threads.empty();
 }
@@ -145,10 +155,14 @@ ByteSet Parser::FirstBytes(const Configuration& at) {
   return bytes;
 }
 
-size_t Parser::bytes() const {
-  size_t bytes = automaton_.bytes() + frames_.size() * 100;
-  for (const auto& closure : closures_) bytes += closure ? 64 + closure->threads.size() * 8 : 0;
-  return bytes;
+size_t Parser::bytes() const { return automaton_.bytes() + frames_.size() * 100 + closure_bytes_; }
+
+double Parser::used() const {
+  const auto share = [](size_t size, size_t most) {
+    return static_cast<double>(size) / static_cast<double>(most);
+  };
+  return std::max(share(parts_->expressions.size(), Expressions::kMostNodes),
+                  share(frames_.size(), kMostFrames));
 }
 
 }  // namespace retort

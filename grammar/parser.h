@@ -57,7 +57,10 @@ class Parser {
   Automaton& automaton() { return automaton_; }
   // See Expressions.
   void Allow(uint64_t steps) { parts_->expressions.Allow(steps); }
+  void Charge(uint64_t steps) { parts_->expressions.Charge(steps); }
   size_t bytes() const;
+  // How much of the room for expressions and frames is used: 1 is all of one of them.
+  double used() const;
 
  private:
   struct Frame {
@@ -79,6 +82,7 @@ class Parser {
   std::vector<Frame> frames_;
   std::unordered_map<Frame, FrameId, FrameHash> frame_ids_;
   std::vector<std::unique_ptr<Configuration>> closures_;  // by frame
+  size_t closure_bytes_ = 0;
   FrameId start_;
 };
 

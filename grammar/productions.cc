@@ -161,18 +161,19 @@ void Productions::RefuseLeftRecursion() const {
     NodeId id;
     uint32_t next = 0;
   };
+  constexpr NodeId kNoMore = UINT32_MAX;
   const auto beginning = [&](const Node& node, uint32_t index) -> NodeId {
     switch (node.kind) {
       case Kind::kSequence:
         if (index == 0) return node.a;
-        return index == 1 && nodes_[node.a].nullable ? node.b : kEmpty;
+        return index == 1 && nodes_[node.a].nullable ? node.b : kNoMore;
       case Kind::kChoice:
-        return index < node.b ? parts_[node.a + index] : kEmpty;
+        return index < node.b ? parts_[node.a + index] : kNoMore;
       case Kind::kRepeat:
       case Kind::kRule:
-        return index == 0 ? node.a : kEmpty;
+        return index == 0 ? node.a : kNoMore;
       default:
-        return kEmpty;
+        return kNoMore;
     }
   };
   std::vector<Visit> path = {{start_}};
@@ -183,7 +184,7 @@ void Productions::RefuseLeftRecursion() const {
       Visit& visit = path.back();
       marks[visit.id] = Mark::kOpen;
       const NodeId next = beginning(nodes_[visit.id], visit.next++);
-      if (next == kEmpty) {
+      if (next == kNoMore) {
         marks[visit.id] = Mark::kDone;
         path.pop_back();
       } else if (marks[next] == Mark::kOpen) {

@@ -49,8 +49,30 @@ class TokenMasks {
   // Walks a trie's nodes from `begin` to `end` with the state in which the node above them is, and
   // adds the tokens of those that it leaves alive.
   void Walk(const TokenTrie& trie, uint32_t begin, uint32_t end, State state, Head& head);
-  // Goes on behind the exits with what the stack says.
-  void FollowExits(std::span<const Exit> exits, Parser::FrameId frame, std::span<uint64_t> bits);
+  // Goes on behind the exits with what the stack says. nested: they are behind other exits, where
+  // many ways may lead to one place; none is gone on from twice.
+  void FollowExits(std::span<const Exit> exits, Parser::FrameId frame, bool nested,
+                   std::span<uint64_t> bits);
+  // Whether a call of Fill sees the exit before this frame for the first time.
+  bool IsNew(const Exit& exit, Parser::FrameId frame);
+  // Turns looks at nodes and threads, which cost less than steps, into steps of Parser::Allow.
+  void ChargeLooks();
+
+  // A set of keys that is emptied at no cost.
+  class KeySet {
+   public:
+    void Clear();
+    bool Insert(uint64_t key);
+
+   private:
+    struct Slot {
+      uint64_t key = 0, round = 0;  // in which it was filled
+    };
+    bool Place(uint64_t key);
+    std::vector<Slot> slots_ = std::vector<Slot>(64);  // a power of two
+    uint64_t round_ = 1;
+    size_t size_ = 0;
+  };
 
   Parser& parser_;
   Automaton& automaton_;
@@ -58,6 +80,8 @@ class TokenMasks {
   std::unordered_map<State, std::unique_ptr<Head>> heads_;
   std::vector<State> states_;  // of a walk, by depth
   size_t bytes_ = 0;
+  KeySet followed_;   // nested exits of a call of Fill
+  size_t looks_ = 0;  // not charged yet
 };
 
 }  // namespace retort

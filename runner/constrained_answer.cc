@@ -18,11 +18,12 @@ ConstrainedAnswer::ConstrainedAnswer(AnswerConstraint constraint)
 void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> ends) {
   if (!started_) return;
   matcher_.FillMask(bits_);
-  if (matcher_.CanEnd()) {
-    for (const int32_t id : ends) {
-      const auto word = static_cast<size_t>(id) / 64;
-      if (id >= 0 && word < bits_.size()) bits_[word] |= uint64_t{1} << id % 64;
-    }
+  // An end may have text of its own, which ends the answer all the same.
+  for (const int32_t id : ends) {
+    const auto word = static_cast<size_t>(id) / 64;
+    if (id < 0 || word >= bits_.size()) continue;
+    const uint64_t bit = uint64_t{1} << id % 64;
+    bits_[word] = matcher_.CanEnd() ? bits_[word] | bit : bits_[word] & ~bit;
   }
   bool any = false;
   for (size_t word = 0; word * 64 < logits.size(); ++word) {

@@ -27,8 +27,8 @@ class ConstrainedAnswer {
   // The grammar is not null, and its vocabulary is that of the tokenizer.
   explicit ConstrainedAnswer(AnswerConstraint constraint);
 
-  // Sets the logits of all tokens that may not follow to -infinity; those of `ends` stay where the
-  // answer may end. Throws Error{kFailure} if no token is left.
+  // Sets the logits of all tokens that may not follow to -infinity; those of `ends` stay where, and
+  // only where, the answer may end. Throws Error{kFailure} if no token is left.
   void Mask(std::span<float> logits, std::span<const int32_t> ends);
   // Reads the token that was chosen.
   void Accept(int32_t id);

@@ -23,8 +23,10 @@ class GrammarCache {
   explicit GrammarCache(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
 
   // Compiles it, or gives the one compiled before; the one that was not asked for for the longest
-  // time is dropped when there are too many, or when they have grown too large. Throws what
-  // CompileGrammar throws. Grammars are compiled one at a time.
+  // time is dropped when there are too many, or when they have grown too large. One that is worn
+  // (Grammar::worn) is compiled again. Throws what CompileGrammar throws. Who asks for a grammar
+  // that is kept doesn't wait for those that are being compiled; two who ask for the same new one
+  // may both compile it.
   std::shared_ptr<const Grammar> Get(const GrammarSource& source, const std::string& where);
 
  private:
@@ -32,13 +34,17 @@ class GrammarCache {
     GrammarSource source;
     std::shared_ptr<const Grammar> grammar;
   };
+  using Entries = std::list<Entry>;
+  // With the mutex held. Find: null if there is none, or if it is worn.
+  std::shared_ptr<const Grammar> Find(const GrammarSource& source);
+  Entries::iterator Drop(Entries::iterator at);
   void DropOld();
 
   const Tokenizer& tokenizer_;
   std::mutex mutex_;
   std::shared_ptr<const Vocabulary> vocabulary_;
-  std::list<Entry> entries_;  // the last used first
-  std::map<GrammarSource, std::list<Entry>::iterator> places_;
+  Entries entries_;  // the last used first
+  std::map<GrammarSource, Entries::iterator> places_;
 };
 
 }  // namespace retort

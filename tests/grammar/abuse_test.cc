@@ -57,5 +57,53 @@ TEST(GrammarAbuse, DeepSchemasAndTexts) {
   EXPECT_TRUE(any->Matches(std::string(10000, '[') + std::string(10000, ']')));
 }
 
+std::string Times(size_t count, std::string_view text) {
+  std::string all;
+  all.reserve(count * text.size());
+  for (size_t i = 0; i < count; ++i) all += text;
+  return all;
+}
+
+void ExpectRefusedAsDeep(const std::string& gbnf) {
+  const std::string refusal = Refusal(kGbnf, gbnf);
+  EXPECT_TRUE(refusal.find("nest") != std::string::npos &&
+              refusal.find("deep") != std::string::npos)
+      << refusal;
+}
+
+TEST(GrammarAbuse, RepetitionsWithoutAnEnd) {
+  ExpectRefusedAsDeep("root ::= \"a\"" + std::string(200'000, '?'));
+  ExpectTexts(*Compiled(kGbnf, "root ::= \"a\"" + std::string(100, '?')), {"", "a"}, {"aa"});
+}
+
+TEST(GrammarAbuse, ChainsOfRules) {
+  std::string names = "root ::= \"[\" r1 \"]\"\n", recursive = "root ::= \"[\" root \"]\" | r1\n";
+  constexpr int kRules = 15'000;
+  for (int i = 1; i < kRules; ++i) {
+    names += Cat("r", i, " ::= \"a\" r", i + 1, "\n");
+    recursive += Cat("r", i, " ::= \"[\" r", i, " \"]\" | r", i + 1, "\n");
+  }
+  const std::string last = Cat("r", kRules, " ::= \"x\"\n");
+  ExpectRefusedAsDeep(names + last);
+  ExpectRefusedAsDeep(recursive + last);
+}
+
+TEST(GrammarAbuse, GroupsInRulesThatFollowEachOther) {
+  // Each rule is shallow and already compiled when the next one uses it.
+  std::string rules = "r0 ::= \"x\"\n", root = "root ::= r0";
+  for (int i = 1; i <= 40; ++i) {
+    rules += Cat("r", i, " ::= ", Times(150, "("), "r", i - 1, Times(150, " \"a\" | \"b\")"), "\n");
+    root += Cat(" | r", i);
+  }
+  ExpectRefusedAsDeep(rules + root + "\n");
+}
+
+TEST(GrammarAbuse, LongTextsWithTheSameBeginning) {
+  const std::string same(190'000, 'a');
+  const auto grammar = CompileGrammar(
+      {GrammarSource::Kind::kChoices, DumpJson({same + "b", same + "c"})}, "test", nullptr);
+  EXPECT_TRUE(grammar->Matches(same + "c"));
+}
+
 }  // namespace
 }  // namespace retort

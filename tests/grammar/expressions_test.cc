@@ -98,5 +98,17 @@ TEST_F(ExpressionsTest, StepsAreBounded) {
       Error);
 }
 
+TEST_F(ExpressionsTest, AUnionsPartsAreCopiedOnceAndCounted) {
+  std::vector<ExpressionId> texts;
+  for (int i = 0; i < 4000; ++i) texts.push_back(Text("x" + std::to_string(i)));
+  const ExpressionId many = e_.Union(texts);
+  std::vector<ExpressionId> different(4000, many);
+  for (const char* text : {"a", "bc", "de", "fg"})
+    different.push_back(e_.Union({many, e_.Concat(Text(text), Text("y"))}));
+  e_.Allow(2000);
+  EXPECT_EQ(e_.Union(std::vector<ExpressionId>(4000, many)), many);
+  EXPECT_THROW(e_.Union(different), Error);
+}
+
 }  // namespace
 }  // namespace retort

@@ -27,6 +27,7 @@ TEST(Gbnf, RefusesWithTheLine) {
   EXPECT_NE(Refusal(kGbnf, "a ::= \"x\"").find("no rule 'root'"), std::string::npos);
   EXPECT_NE(Refusal(kGbnf, "root ::= root \"a\" | \"b\"").find("left recursion"),
             std::string::npos);
+  EXPECT_NE(Refusal(kGbnf, "root ::= | root \"a\"").find("left recursion"), std::string::npos);
   EXPECT_NE(Refusal(kGbnf, "root ::= \"a\" root").find("no text"), std::string::npos);
   EXPECT_NE(Refusal(kGbnf, "root ::= \"a").find("does not end"), std::string::npos);
 }

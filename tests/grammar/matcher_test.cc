@@ -2,6 +2,7 @@
 // Masks against trying every token, over a vocabulary whose tokens cross every border.
 #include <random>
 
+#include "base/strings.h"
 #include "tests/grammar/grammar_texts.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -110,6 +111,51 @@ TEST(Matcher, ACopyIsAPlaceToComeBackTo) {
   ASSERT_TRUE(matcher.AcceptText("b"));
   EXPECT_FALSE(Matcher(matcher).AcceptText("c"));
   EXPECT_TRUE(before.AcceptText("c"));
+}
+
+// All bytes, and these texts.
+class TextTokenizer : public ByteTokenizer {
+ public:
+  explicit TextTokenizer(const std::vector<std::string>& texts) {
+    for (const std::string& text : texts) mutable_spec().pieces.push_back({text});
+  }
+  std::string Bytes(int32_t id, bool special) const override {
+    return id < 256 ? ByteTokenizer::Bytes(id, special)
+                    : spec().pieces.at(static_cast<size_t>(id)).text;
+  }
+};
+
+TEST(Matcher, WaysThatMeetAreGoneOnFromOnce) {
+  std::vector<std::string> spaces;
+  for (size_t size = 2; size <= 60; ++size) spaces.push_back(std::string(size, ' '));
+  const auto words = std::make_shared<const Vocabulary>(TextTokenizer(spaces));
+  const auto grammar = CompileGrammar(
+      {Kind::kGbnf,
+       "root ::= \"[\" root \"]\" | (\" \" \"a\"?) root | (\" \" \"b\"?) root | \"c\""},
+      "test", words);
+  const Matcher matcher(grammar);
+  std::vector<uint64_t> bits(words->mask_words());
+  matcher.FillMask(bits);
+  for (int32_t id = 0; id < words->size(); ++id) {
+    const std::string& text = words->TextOf(id);
+    const bool allowed = text == "[" || text == "c" ||
+                         (!text.empty() && text.find_first_not_of(' ') == std::string::npos);
+    EXPECT_EQ(bits[static_cast<size_t>(id) / 64] >> id % 64 & 1, allowed ? 1u : 0u) << text;
+  }
+}
+
+TEST(Matcher, AMaskThatWalksTooMuchIsRefused) {
+  // Half a million bytes of tokens, a hundred times.
+  std::mt19937 random(7);
+  std::vector<std::string> texts(2500, std::string(200, 'a'));
+  for (std::string& text : texts)
+    for (char& c : text) c = static_cast<char>('a' + random() % 20);
+  const auto words = std::make_shared<const Vocabulary>(TextTokenizer(texts));
+  std::string text = "root ::= \"z\" | \"(\" root \")\"";
+  for (int i = 0; i < 100; ++i) text += Cat(" | [^x]* \"", i + 100, "\" root");
+  const Matcher matcher(CompileGrammar({Kind::kGbnf, text}, "test", words));
+  std::vector<uint64_t> bits(words->mask_words());
+  EXPECT_THROW(matcher.FillMask(bits), Error);
 }
 
 }  // namespace
