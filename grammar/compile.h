@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "grammar/grammar.h"
@@ -25,7 +26,9 @@ struct GrammarSource {
   std::string text;
   JsonSpace space = JsonSpace::kCompact;
 
-  auto operator<=>(const GrammarSource&) const = default;
+  bool operator<(const GrammarSource& other) const {
+    return std::tie(kind, text, space) < std::tie(other.kind, other.text, other.space);
+  }
 };
 
 // `where` begins every error. vocabulary: see Grammar. Throws Error{kInput} naming what is not

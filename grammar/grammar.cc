@@ -12,7 +12,7 @@ namespace retort {
 namespace {
 
 // Steps of one call: about a tenth of a second. All streams of a server wait for it.
-constexpr uint64_t kMostSteps = 1'000'000;
+constexpr uint64_t kMostCallSteps = 1'000'000;
 constexpr uint64_t kStepsPerByte = 20'000;  // of a text that is read
 
 }  // namespace
@@ -38,7 +38,7 @@ struct Grammar::State {
 class Grammar::Turn {
  public:
   explicit Turn(State& state, std::string_view text = "") : state_(state), lock_(state.mutex) {
-    state.parser.Allow(kMostSteps + kStepsPerByte * text.size());
+    state.parser.Allow(kMostCallSteps + kStepsPerByte * text.size());
   }
   ~Turn() {
     const size_t bytes = state_.parser.bytes() + (state_.masks ? state_.masks->bytes() : 0);

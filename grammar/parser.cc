@@ -17,7 +17,7 @@ constexpr size_t kMostReached = 16 * Parser::kMostThreads;
 
 void RemoveRepeated(std::vector<Parser::Thread>& threads) {
   if (threads.size() < 2) return;
-  std::ranges::sort(threads);
+  std::sort(threads.begin(), threads.end());
   threads.erase(std::unique(threads.begin(), threads.end()), threads.end());
   if (threads.size() <= Parser::kMostThreads) return;
   throw InputError("the grammar can be read in more than ", Parser::kMostThreads,

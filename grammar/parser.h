@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -35,7 +36,10 @@ class Parser {
   struct Thread {
     Automaton::State state;
     FrameId frame;
-    auto operator<=>(const Thread&) const = default;
+    bool operator==(const Thread&) const = default;
+    bool operator<(const Thread& other) const {
+      return std::tie(state, frame) < std::tie(other.state, other.frame);
+    }
   };
   struct Configuration {
     std::vector<Thread> threads;

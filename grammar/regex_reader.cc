@@ -11,9 +11,9 @@
 namespace retort {
 namespace {
 
-constexpr size_t kMostBytes = 32 << 10;
-constexpr int kMostDepth = 100;
-constexpr uint32_t kMostCount = 1'000'000;
+constexpr size_t kMostRegexBytes = 32 << 10;
+constexpr int kMostRegexDepth = 100;
+constexpr uint32_t kMostRepeats = 1'000'000;
 constexpr size_t kMostRanges = 200'000;  // of characters; only properties have so many
 
 const CodeSet& Digits() {
@@ -55,8 +55,8 @@ class RegexReader {
   RegexReader(Expressions& expressions, std::string_view pattern, Spelling spelling,
               const std::string& where)
       : expressions_(expressions), text_(pattern), spelling_(spelling), where_(where) {
-    if (pattern.size() > kMostBytes)
-      throw InputError(where, ": the expression has more than ", kMostBytes, " bytes");
+    if (pattern.size() > kMostRegexBytes)
+      throw InputError(where, ": the expression has more than ", kMostRegexBytes, " bytes");
     if (ValidUtf8End(pattern, 0) != pattern.size()) Refuse("is not UTF-8");
   }
 
@@ -87,7 +87,7 @@ class RegexReader {
   }
 
   std::vector<Piece> Alternatives() {
-    if (++depth_ > kMostDepth) Refuse("nests too deeply");
+    if (++depth_ > kMostRegexDepth) Refuse("nests too deeply");
     std::vector<Piece> pieces;
     do {
       std::vector<Piece> more = Sequence();
@@ -166,7 +166,7 @@ class RegexReader {
     uint64_t number = 0;
     while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') {
       number = number * 10 + static_cast<uint64_t>(text_[at_++] - '0');
-      if (number > kMostCount) Refuse("repeats more than 1000000 times");
+      if (number > kMostRepeats) Refuse("repeats more than 1000000 times");
     }
     if (at_ == before) return std::nullopt;
     return static_cast<uint32_t>(number);

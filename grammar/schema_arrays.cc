@@ -40,7 +40,8 @@ SchemaCompiler::Goal SchemaCompiler::ElementGoal(const Goal& items, size_t index
 }
 
 NodeId SchemaCompiler::ArrayOf(const Goal& items) {
-  const auto [least, most] = CountsOf(items, "minItems", "maxItems");
+  const Counts counts = CountsOf(items, "minItems", "maxItems");
+  const uint32_t least = counts.least, most = counts.most;
   if (least > most) return Productions::kNothing;
   size_t places = 0;
   const Item* contains = nullptr;
@@ -98,7 +99,8 @@ NodeId SchemaCompiler::ArrayOf(const Goal& items) {
 
 NodeId SchemaCompiler::ArrayValue(const Json& value, const Goal& items) {
   if (!(TypesOf(items) & kArray)) return Productions::kNothing;
-  const auto [least, most] = CountsOf(items, "minItems", "maxItems");
+  const Counts counts = CountsOf(items, "minItems", "maxItems");
+  const uint32_t least = counts.least, most = counts.most;
   if (value.size() < least || value.size() > most) return Productions::kNothing;
   for (const Item& item : items) {
     const Json* contains = Get(item, "contains");

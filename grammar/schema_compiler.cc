@@ -73,14 +73,14 @@ SchemaCompiler::Goal SchemaCompiler::With(const Expanded& expanded, const Group&
 }
 
 uint32_t SchemaCompiler::TypesOf(const Goal& items) const {
-  static const std::map<std::string, uint32_t> kNames = {{"null", kNull},
-                                                         {"boolean", kBoolean},
-                                                         {"integer", kInteger},
-                                                         {"string", kString},
-                                                         {"array", kArray},
-                                                         {"object", kObject},
-                                                         {"number", kInteger | kFraction},
-                                                         {"\x01fraction", kFraction}};
+  static const std::map<std::string, uint32_t> names = {{"null", kNull},
+                                                        {"boolean", kBoolean},
+                                                        {"integer", kInteger},
+                                                        {"string", kString},
+                                                        {"array", kArray},
+                                                        {"object", kObject},
+                                                        {"number", kInteger | kFraction},
+                                                        {"\x01fraction", kFraction}};
   uint32_t types = kAnyType;
   for (const Item& item : items) {
     const Json* said = Get(item, "type");
@@ -88,8 +88,8 @@ uint32_t SchemaCompiler::TypesOf(const Goal& items) const {
     const Json& type = *said;
     uint32_t some = 0;
     const auto add = [&](const Json& name) {
-      const auto at = name.is_string() ? kNames.find(name.get<std::string>()) : kNames.end();
-      if (at == kNames.end()) document_.Refuse(*item.schema, "'type' is no name of a JSON type");
+      const auto at = name.is_string() ? names.find(name.get<std::string>()) : names.end();
+      if (at == names.end()) document_.Refuse(*item.schema, "'type' is no name of a JSON type");
       some |= at->second;
     };
     if (type.is_array())

@@ -9,15 +9,15 @@
 namespace retort {
 namespace {
 
-constexpr int kMostDepth = 32;
+constexpr int kMostNegations = 32;
 
 // Keywords that say nothing of values.
 bool IsAnnotation(const std::string& key) {
-  static const std::vector<std::string> kKnown = {
+  static const std::vector<std::string> known = {
       "title",       "description",    "default", "examples", "$comment", "readOnly", "writeOnly",
       "deprecated",  "$schema",        "$id",     "id",       "$anchor",  "$defs",    "definitions",
       "$vocabulary", "$dynamicAnchor", "then",    "else"};
-  return std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end();
+  return std::find(known.begin(), known.end(), key) != known.end();
 }
 
 bool IsScalarList(const Json& values) {
@@ -64,7 +64,7 @@ const Json& SchemaCompiler::NegationOf(const Json& schema, const std::string& ke
 const Json& SchemaCompiler::NewNegation(const Json& schema, int depth) {
   if (schema.is_boolean()) return document_.Add(schema == false);
   if (!schema.is_object()) document_.Refuse(schema, "a schema must be an object, true or false");
-  if (depth > kMostDepth) document_.Refuse(schema, "cannot be negated: it nests too deeply");
+  if (depth > kMostNegations) document_.Refuse(schema, "cannot be negated: it nests too deeply");
   if (schema.contains(SchemaDocument::kLink)) return Negation(document_.Linked(schema), depth + 1);
   if (document_.draft7() && schema.contains("$ref")) return NegationOf(schema, "$ref", depth);
   Json parts = Json::array();

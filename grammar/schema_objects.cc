@@ -157,7 +157,8 @@ NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members)
 
 NodeId SchemaCompiler::ObjectOf(const Goal& items) {
   constexpr NodeId kNo = Productions::kNothing;
-  const auto [least, most] = CountsOf(items, "minProperties", "maxProperties");
+  const Counts counts = CountsOf(items, "minProperties", "maxProperties");
+  const uint32_t least = counts.least, most = counts.most;
   const Members members = MembersOf(items);
   const size_t size = members.named.size();
   const std::optional<ExpressionId> names = NamesOf(items);
@@ -213,7 +214,8 @@ NodeId SchemaCompiler::ObjectOf(const Goal& items) {
 NodeId SchemaCompiler::ObjectValue(const Json& value, const Goal& items) {
   constexpr NodeId kNo = Productions::kNothing;
   if (!(TypesOf(items) & kObject)) return kNo;
-  const auto [least, most] = CountsOf(items, "minProperties", "maxProperties");
+  const Counts counts = CountsOf(items, "minProperties", "maxProperties");
+  const uint32_t least = counts.least, most = counts.most;
   if (value.size() < least || value.size() > most) return kNo;
   for (const Members::Named& named : MembersOf(items).named)
     if (named.required && !document_.Member(value, named.name)) return kNo;
