@@ -17,7 +17,7 @@ constexpr uint64_t kMostFile = uint64_t{4} << 20;
 
 // A JSON list of texts, or a text on each line.
 std::string ChoicesOf(const std::string& file) {
-  const std::string text = ReadText(file, kMostFile);
+  std::string text = ReadText(file, kMostFile);
   if (Strip(text).starts_with("[")) return text;
   Json choices = Json::array();
   for (const std::string& line : Split(text, '\n'))
