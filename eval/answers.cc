@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/answers.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace retort {
@@ -58,6 +60,19 @@ bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens,
   if (over_length == OverLength::kDrop) return false;
   throw InputError(answer.where, ": prompt and answer have ", size, " tokens, over the limit of ",
                    max_tokens, "; raise --max-tokens or use --over-length drop");
+}
+
+EngineOptions AnswerEngine(const Architecture& config, int64_t max_tokens, DType cache_type) {
+  EngineOptions options;
+  options.context = std::min(max_tokens, config.max_positions);
+  options.cache_type = cache_type;
+  return options;
+}
+
+SamplingOptions GreedyAnswers(const ChatTemplate* chat, const Tokenizer& tokenizer) {
+  SamplingOptions sampling;
+  if (chat) sampling.stop_ids.push_back(chat->CheckMarks(tokenizer, "the chat template"));
+  return sampling;
 }
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/examples.h"
+#include "runner/engine.h"
 
 namespace retort {
 
@@ -33,5 +34,10 @@ std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
 // nor split).
 bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens,
                 OverLength over_length);
+
+// An engine's options for prompts and answers of at most max_tokens tokens together.
+EngineOptions AnswerEngine(const Architecture& config, int64_t max_tokens, DType cache_type);
+// Greedy, and with a template up to the end of the turn.
+SamplingOptions GreedyAnswers(const ChatTemplate* chat, const Tokenizer& tokenizer);
 
 }  // namespace retort

@@ -54,13 +54,10 @@ FieldsResult EvaluateFields(const Model& model, const Adapter* adapter, const To
                             const ChatTemplate* chat, const std::vector<Answer>& answers,
                             const FieldsOptions& options,
                             const std::function<void(int64_t)>& on_progress) {
-  EngineOptions engine_options;
+  EngineOptions engine_options = AnswerEngine(model.config, options.max_tokens, options.cache_type);
   engine_options.parallel = options.parallel;
-  engine_options.context = std::min(options.max_tokens, model.config.max_positions);
-  engine_options.cache_type = options.cache_type;
   Engine engine(model, adapter, tokenizer, engine_options);
-  SamplingOptions sampling;  // greedy
-  if (chat) sampling.stop_ids.push_back(chat->CheckMarks(tokenizer, "the chat template"));
+  SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
 
   FieldsResult result;
   std::vector<std::optional<std::string>> said(answers.size());

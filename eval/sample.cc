@@ -9,12 +9,9 @@ std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapte
                                        const Tokenizer& tokenizer, const ChatTemplate* chat,
                                        const std::vector<Answer>& prompts,
                                        const SampleOptions& options) {
-  EngineOptions engine_options;
-  engine_options.context = std::min(options.max_tokens, model.config.max_positions);
-  engine_options.cache_type = options.cache_type;
-  Engine engine(model, adapter, tokenizer, engine_options);
-  SamplingOptions sampling;  // greedy
-  if (chat) sampling.stop_ids.push_back(chat->CheckMarks(tokenizer, "the chat template"));
+  Engine engine(model, adapter, tokenizer,
+                AnswerEngine(model.config, options.max_tokens, options.cache_type));
+  SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
   std::vector<std::string> said(prompts.size());
   std::exception_ptr error;
   for (size_t i = 0; i < prompts.size(); ++i) {

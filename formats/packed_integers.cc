@@ -33,10 +33,13 @@ class GroupedIntegers : public ComputedTensor {
     }
   }
   std::vector<Bytes> sources() const final { return sources_; }
+  WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
 
   int64_t rows = 0, cols = 0, groups = 0;
 
  protected:
+  GroupedIntegers(const TensorEntry& scales, const std::string& place) : scales_(scales, place) {}
+
   virtual void Codes(int64_t begin, int64_t count, float* out) const = 0;
   virtual float ScaleOf(int64_t row, int64_t group) const = 0;
   virtual float ZeroOf(int64_t row, int64_t group) const = 0;
@@ -59,6 +62,8 @@ class GroupedIntegers : public ComputedTensor {
     index_ = index->bytes;
   }
   void Use(const TensorEntry& entry) { sources_.push_back(entry.bytes); }
+
+  ScaleTensor scales_;
 
  private:
   int64_t GroupOf(int64_t c) const { return index_.empty() ? c / size_ : IntAt(index_, c); }
@@ -92,10 +97,10 @@ class Gptq : public GroupedIntegers {
  public:
   // v1: zeros are stored less 1.
   Gptq(PackedParts& parts, int bits, int64_t group, bool v1)
-      : words_(Words(parts, ".qweight").bytes),
+      : GroupedIntegers(parts.Get(".scales"), parts.place()),
+        words_(Words(parts, ".qweight").bytes),
         bits_(bits),
-        shift_(v1 ? 1 : 0),
-        scales_(parts.Get(".scales"), parts.place()) {
+        shift_(v1 ? 1 : 0) {
     const std::vector<int64_t>& shape = parts.Get(".qweight").shape;
     cols = shape[0] * 32 / bits, rows = shape[1];
     if (cols * bits != shape[0] * 32 || rows * bits % 32 != 0)
@@ -108,7 +113,6 @@ class Gptq : public GroupedIntegers {
     zeros_ = zeros.bytes;
     Use(zeros), Use(parts.Get(".scales"));
   }
-  WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
 
   std::string_view type() const override { return "gptq"; }
 
@@ -131,13 +135,13 @@ class Gptq : public GroupedIntegers {
   Bytes words_, zeros_;
   int bits_;
   uint32_t shift_;
-  ScaleTensor scales_;
 };
 
 class Awq : public GroupedIntegers {
  public:
   Awq(PackedParts& parts, int64_t group)
-      : words_(Words(parts, ".qweight").bytes), scales_(parts.Get(".scales"), parts.place()) {
+      : GroupedIntegers(parts.Get(".scales"), parts.place()),
+        words_(Words(parts, ".qweight").bytes) {
     const std::vector<int64_t>& shape = parts.Get(".qweight").shape;
     cols = shape[0], rows = shape[1] * 8;
     SetGroups(parts, group, nullptr);
@@ -146,7 +150,6 @@ class Awq : public GroupedIntegers {
     zeros_ = zeros.bytes;
     Use(zeros), Use(parts.Get(".scales"));
   }
-  WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
 
   std::string_view type() const override { return "awq"; }
 
@@ -170,15 +173,14 @@ class Awq : public GroupedIntegers {
   }
 
   Bytes words_, zeros_;
-  ScaleTensor scales_;
 };
 
 class CompressedIntegers : public GroupedIntegers {
  public:
   CompressedIntegers(PackedParts& parts, int bits, int64_t group, bool symmetric)
-      : words_(Words(parts, ".weight_packed").bytes),
-        bits_(bits),
-        scales_(parts.Get(".weight_scale"), parts.place()) {
+      : GroupedIntegers(parts.Get(".weight_scale"), parts.place()),
+        words_(Words(parts, ".weight_packed").bytes),
+        bits_(bits) {
     const std::vector<int64_t>& shape = parts.Get(".weight_packed").shape;
     const TensorEntry& sides = parts.Get(".weight_shape");
     if (sides.bytes.size() != 16 || sides.type_name() != "I64")
@@ -204,7 +206,6 @@ class CompressedIntegers : public GroupedIntegers {
     zeros_ = parts.Get(".weight_zero_point", "I32", {words(rows), groups}).bytes;
     Use(*zeros);
   }
-  WeightFormat FormatOfValues(WeightFormat plain) const { return scales_.FormatOfValues(plain); }
 
   std::string_view type() const override { return "packed integers"; }
 
@@ -228,7 +229,6 @@ class CompressedIntegers : public GroupedIntegers {
   Bytes words_, zeros_;
   int bits_;
   int64_t words_a_row_ = 0;
-  ScaleTensor scales_;
 };
 
 int BitsIn(const Json& settings, const char* key, std::initializer_list<int64_t> known,

@@ -192,23 +192,19 @@ ExpressionId JsonTerms::FractionUpTo(std::string_view fraction, bool strictly) {
 
 // Numbers without a sign, from a bound on or up to it.
 ExpressionId JsonTerms::SizeFrom(const Decimal& bound, bool strictly) {
-  const ExpressionId digits = FractionFrom(bound.fraction, strictly);
-  const ExpressionId some = e_.Both({digits, e_.Repeat(digit_, 1)});
-  std::vector<ExpressionId> same = {e_.Concat(Text("."), some)};
-  if (e_.Nullable(digits)) same.push_back(Expressions::kEmpty);
-  const ExpressionId fraction = e_.Optional(e_.Concat(Text("."), e_.Repeat(digit_, 1)));
-  return e_.Union({e_.Concat(WholeAbove(bound.whole), fraction),
-                   e_.Concat(Text(bound.whole), e_.Union(std::move(same)))});
+  return Sized(WholeAbove(bound.whole), bound.whole, FractionFrom(bound.fraction, strictly));
 }
 
 ExpressionId JsonTerms::SizeUpTo(const Decimal& bound, bool strictly) {
-  const ExpressionId digits = FractionUpTo(bound.fraction, strictly);
+  return Sized(WholeBelow(bound.whole), bound.whole, FractionUpTo(bound.fraction, strictly));
+}
+
+ExpressionId JsonTerms::Sized(ExpressionId within, const std::string& whole, ExpressionId digits) {
   const ExpressionId some = e_.Both({digits, e_.Repeat(digit_, 1)});
   std::vector<ExpressionId> same = {e_.Concat(Text("."), some)};
   if (e_.Nullable(digits)) same.push_back(Expressions::kEmpty);
   const ExpressionId fraction = e_.Optional(e_.Concat(Text("."), e_.Repeat(digit_, 1)));
-  return e_.Union({e_.Concat(WholeBelow(bound.whole), fraction),
-                   e_.Concat(Text(bound.whole), e_.Union(std::move(same)))});
+  return e_.Union({e_.Concat(within, fraction), e_.Concat(Text(whole), e_.Union(std::move(same)))});
 }
 
 ExpressionId JsonTerms::Within(const NumberBounds& bounds) {

@@ -75,6 +75,8 @@ class JsonTerms {
   ExpressionId FractionUpTo(std::string_view fraction, bool strictly);
   ExpressionId SizeFrom(const Decimal& bound, bool strictly);
   ExpressionId SizeUpTo(const Decimal& bound, bool strictly);
+  // `within` with any fraction, or the bound's own whole number with one of `digits`.
+  ExpressionId Sized(ExpressionId within, const std::string& whole, ExpressionId digits);
   ExpressionId AnySize();
 
   Expressions& e_;
