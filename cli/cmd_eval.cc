@@ -12,6 +12,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/grammar_flags.h"
 #include "cli/rate_progress.h"
 #include "eval/choice.h"
 #include "eval/exact.h"
@@ -30,6 +31,7 @@ struct EvalFlags {
               loss_on = "completion";
   int64_t max_tokens = 1024, rows = 0, batch_tokens = 2048;
   bool no_eos = false, json = false;
+  GrammarFlags grammar;
   ComputeFlags compute;
 };
 
@@ -63,6 +65,13 @@ struct ScoredRows {
     for (const std::string& file : f.data) sources.push_back({file});
     const Rows all = Rows::Open(sources, ParseRowFormat(f.format));
     return f.rows > 0 ? all.First(f.rows) : all;
+  }
+  std::shared_ptr<const Grammar> GrammarOrNull() const {
+    const std::optional<GrammarSource> source = flags.grammar.Read(opened.answers);
+    if (!source) return nullptr;
+    const std::string where = flags.grammar.Where();
+    Note(Cat("note     answers are held to ", where));
+    return CompileGrammar(*source, where, std::make_shared<const Vocabulary>(*opened.tokenizer));
   }
   const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
   std::vector<Answer> Answers() const {
@@ -126,6 +135,7 @@ Score ExactScore(const ScoredRows& e) {
   options.max_tokens = e.max_tokens;
   options.over_length = ParseOverLength(e.flags.over_length);
   options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
+  options.grammar = e.GrammarOrNull();
   const std::vector<Answer> answers = e.Answers();
   RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const ExactResult result =
@@ -155,6 +165,7 @@ Score FieldsScore(const ScoredRows& e) {
   options.max_tokens = e.max_tokens;
   options.over_length = ParseOverLength(e.flags.over_length);
   options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
+  options.grammar = e.GrammarOrNull();
   const std::vector<Answer> answers = e.Answers();
   RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const FieldsResult result =
@@ -206,6 +217,8 @@ Score ChoiceScore(const ScoredRows& e) {
 void Run(const EvalFlags& flags) {
   if (!flags.choices.empty() && flags.metric != "choice")
     throw InputError("--choices goes with --metric choice");
+  if (flags.grammar.given() && flags.metric != "exact" && flags.metric != "fields")
+    throw InputError("--schema goes with --metric exact or fields");
   if (!flags.out_of_scope.empty() && flags.metric != "choice" && flags.metric != "exact")
     throw InputError("--out-of-scope goes with --metric exact or choice");
   const ScoredRows e(flags);
@@ -281,6 +294,7 @@ void AddEval(CLI::App& app) {
       ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_flag("--no-eos", flags->no_eos,
                     "texts and completions do not end with the end token");
+  flags->grammar.AddSchema(*command);
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

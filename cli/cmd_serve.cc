@@ -58,7 +58,7 @@ void Serve(const ServeFlags& flags) {
   ServerOptions options = flags.server;
   options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
   options.http.catch_signals = true;
-  options.grammar = flags.grammar.Read();
+  options.grammar = flags.grammar.Read(opened.answers);
   options.grammar_where = flags.grammar.Where();
   options.json_space = flags.grammar.Space();
 

@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "cli/progress.h"
 #include "data/model_tokenizer.h"
+#include "model/store/answer_schema.h"
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"
 #include "model/store/run_folder.h"
@@ -68,6 +69,20 @@ void TakeTrainedFormat(const std::vector<WeightedAdapter>& adapters, const Model
   options.double_quant = double_quant;
 }
 
+// Several adapters answer by a schema if it is that of all.
+std::optional<GrammarSource> TaughtAnswers(const std::vector<WeightedAdapter>& adapters,
+                                           const ModelFiles& files) {
+  if (adapters.empty()) return AnswerSchemaOf(files);
+  const auto answers = [](const WeightedAdapter& one) {
+    const auto record = ReadBaseRecord(one.folder);
+    return record ? record->answers : std::nullopt;
+  };
+  const std::optional<GrammarSource> first = answers(adapters.front());
+  for (const WeightedAdapter& one : adapters)
+    if (answers(one) != first) return std::nullopt;
+  return first;
+}
+
 // The base of an adapter's folder, or of the run that trained it, where that is given as the model;
 // the adapter comes before the others.
 Path BaseAndAdapters(const Path& given, std::vector<WeightedAdapter>& adapters) {
@@ -104,6 +119,7 @@ OpenedModel OpenForRunning(const std::string& given_path,
     if (out.chat_adapter.empty() && base && !base->chat_template.empty())
       out.chat_adapter = one.folder;
   }
+  out.answers = TaughtAnswers(adapters, out.files);
   TakeTrainedFormat(adapters, out.files, options);
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();

@@ -27,12 +27,10 @@ std::string ChoicesOf(const std::string& file) {
 
 }  // namespace
 
-void GrammarFlags::Add(CLI::App& command) {
-  command.add_option("--schema", schema, "file of the JSON Schema that an answer must satisfy");
-  command.add_option("--regex", regex, "regular expression that an answer must match");
-  command.add_option("--choices", choices,
-                     "file of the texts that an answer may be: a JSON list, or one a line");
-  command.add_option("--grammar", grammar, "file of the grammar (GBNF) that an answer must match");
+void GrammarFlags::AddSchema(CLI::App& command) {
+  command.add_option("--schema", schema,
+                     "file of the JSON Schema that an answer must satisfy (default: that of the "
+                     "training, which the model carries); none: no schema");
   command
       .add_option(
           "--json-space", json_space,
@@ -40,25 +38,32 @@ void GrammarFlags::Add(CLI::App& command) {
       ->check(CLI::IsMember({"compact", "spaced", "flexible"}));
 }
 
-std::optional<GrammarSource> GrammarFlags::Read() const {
+void GrammarFlags::Add(CLI::App& command) {
+  AddSchema(command);
+  command.add_option("--regex", regex, "regular expression that an answer must match");
+  command.add_option("--choices", choices,
+                     "file of the texts that an answer may be: a JSON list, or one a line");
+  command.add_option("--grammar", grammar, "file of the grammar (GBNF) that an answer must match");
+}
+
+std::optional<GrammarSource> GrammarFlags::Read(const std::optional<GrammarSource>& own) const {
   using Kind = GrammarSource::Kind;
   if ((schema ? 1 : 0) + (regex ? 1 : 0) + (choices ? 1 : 0) + (grammar ? 1 : 0) > 1)
     throw InputError("give one of --schema, --regex, --choices and --grammar");
+  if (schema && *schema == "none") return std::nullopt;
   if (schema) return GrammarSource{Kind::kSchema, ReadText(*schema, kMostFile), Space()};
   if (regex) return GrammarSource{Kind::kRegex, *regex};
   if (choices) return GrammarSource{Kind::kChoices, ChoicesOf(*choices)};
   if (grammar) return GrammarSource{Kind::kGbnf, ReadText(*grammar, kMostFile)};
-  return std::nullopt;
+  return own;
 }
 
 std::string GrammarFlags::Where() const {
-  return schema ? *schema : choices ? *choices : grammar ? *grammar : "--regex";
+  for (const auto& file : {schema, choices, grammar})
+    if (file) return *file;
+  return regex ? "--regex" : "the model's own schema";
 }
 
-JsonSpace GrammarFlags::Space() const {
-  return json_space == "spaced"     ? JsonSpace::kSpaced
-         : json_space == "flexible" ? JsonSpace::kFlexible
-                                    : JsonSpace::kCompact;
-}
+JsonSpace GrammarFlags::Space() const { return ParseJsonSpace(json_space, "--json-space"); }
 
 }  // namespace retort

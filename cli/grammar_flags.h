@@ -18,9 +18,13 @@ struct GrammarFlags {
   std::string json_space = "compact";
 
   void Add(CLI::App& command);
-  // What they say, with files read; nullopt: nothing. Throws Error{kInput} if there are several.
-  std::optional<GrammarSource> Read() const;
-  // Where it is said: "schema.json", "--regex".
+  // Only what concerns schemas.
+  void AddSchema(CLI::App& command);
+  bool given() const { return schema || regex || choices || grammar; }
+  // What they say, with files read; where they say nothing, `own`, the schema that the model was
+  // trained to answer by, but not with --schema none. Throws Error{kInput} if there are several.
+  std::optional<GrammarSource> Read(const std::optional<GrammarSource>& own) const;
+  // Where it is said: "schema.json", "--regex", "the model's own schema".
   std::string Where() const;
   JsonSpace Space() const;
 };

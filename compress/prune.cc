@@ -12,6 +12,7 @@
 #include "eval/loss.h"
 #include "formats/safetensors.h"
 #include "model/spec/families.h"
+#include "model/store/answer_schema.h"
 #include "model/store/base_record.h"
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
@@ -227,6 +228,7 @@ void WritePrunedModel(const ModelFiles& source, const PrunePlan& plan, const Pat
       !plan.layers.empty() && (plan.neurons.empty() || plan.neurons.size() == plan.layers.size()),
       plan.neurons.size(), " lists of neurons for ", plan.layers.size(), " layers");
   CopyModelFiles(source.path, folder);
+  if (const auto schema = AnswerSchemaOf(source)) WriteAnswerSchema(folder, *schema);
   WriteConfig(source, plan, folder);
   Pruner pruner(source, plan);
   for (const Path& file : TensorFiles(source)) pruner.WriteFile(file, folder / file.filename());

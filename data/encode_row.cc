@@ -147,7 +147,12 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
       RETORT_CHECK(false, "a row's kind is never auto or alpaca");
   }
   if (!fits) return std::nullopt;
-  return out.Take();
+  Example example = out.Take();
+  if (options.loss_on == LossOn::kChoices) {
+    RETORT_CHECK(options.answer_check, "loss on choices without a schema");
+    options.answer_check->LeaveForced(example);
+  }
+  return example;
 }
 
 Conversation ConversationOf(const Row& row, size_t count) {

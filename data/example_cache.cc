@@ -115,14 +115,15 @@ ExampleSet ReadChecked(const Path& path, const std::string& key, ThreadPool& poo
 
 std::string ExampleKey(const Rows& rows, const Tokenizer& tokenizer, const ChatTemplate* chat,
                        const ExampleOptions& options, ThreadPool& pool) {
-  const auto& [loss_on, over_length, audit, answers, max_tokens, model_limit, add_eos, tokens_name,
-               over_name] = options;
+  const auto& [loss_on, over_length, audit, answers, max_tokens, model_limit, add_eos, check,
+               tokens_name, over_name] = options;
   std::string text = Cat(Sha256OfFile("/proc/self/exe"), " ", SpecHash(tokenizer.spec()), " ",
                          chat ? Sha256(Cat(chat->name(), "\n", chat->Jinja())) : "", " ",
                          static_cast<int>(loss_on), " ", static_cast<int>(over_length), " ",
                          static_cast<int>(audit), " ", static_cast<int>(answers), " ", max_tokens,
                          " ", model_limit, " ", add_eos, " ", tokens_name, " ", over_name, " ",
-                         Sha256(BytesOf(rows.chosen())), "\n");
+                         Sha256(BytesOf(rows.chosen())), " ",
+                         check ? Sha256(DumpJson(SchemaJson(check->source()))) : "", "\n");
   for (size_t s = 0; s < rows.sources().size(); ++s) {
     const MappedFile& file = rows.File(s);
     const std::string digest =

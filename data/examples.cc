@@ -22,7 +22,10 @@ Enum ParseName(std::string_view what, std::string_view name,
 
 LossOn ParseLossOn(std::string_view name) {
   static constexpr std::pair<std::string_view, LossOn> kKnown[] = {
-      {"completion", LossOn::kCompletion}, {"all", LossOn::kAll}, {"last", LossOn::kLast}};
+      {"completion", LossOn::kCompletion},
+      {"all", LossOn::kAll},
+      {"last", LossOn::kLast},
+      {"choices", LossOn::kChoices}};
   return ParseName("loss_on", name, kKnown);
 }
 

@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "data/answer_check.h"
 #include "data/example_list.h"
 #include "data/rows.h"
 #include "template/chat_template.h"
@@ -16,7 +18,7 @@
 
 namespace retort {
 
-enum class LossOn : uint8_t { kCompletion, kAll, kLast };
+enum class LossOn : uint8_t { kCompletion, kAll, kLast, kChoices };
 // What the rows' answers are to the training.
 enum class Answers : uint8_t {
   kOne,    // each is learnt
@@ -46,6 +48,8 @@ struct ExampleOptions {
   // max_tokens is the model's number of positions, which no setting raises.
   bool model_limit = false;
   bool add_eos = true;
+  // What the answers must be; needed for LossOn::kChoices. Null: anything.
+  std::shared_ptr<const AnswerCheck> answer_check;
   // What a message calls the settings: a recipe's keys or a command's flags.
   std::string max_tokens_name = "data.max_tokens", over_length_name = "data.over_length";
 };
@@ -58,7 +62,8 @@ struct ExampleOptions {
 //   text                 EncodePrompt(text) and (add_eos) the end token; loss on everything
 //   tokens               as given; ids must be within the vocabulary
 // With LossOn::kAll every token carries loss, except in tokens rows and turns not to be learnt;
-// with kLast, of a conversation only the last of the turns that are to be learnt.
+// with kLast, of a conversation only the last of the turns that are to be learnt; with kChoices,
+// what AnswerCheck::LeaveForced leaves of kCompletion.
 // `chat` may be null if no row is a conversation. Throws Error{kInput} naming the row.
 Example EncodeRow(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* chat,
                   const ExampleOptions& options);

@@ -49,13 +49,18 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
     Comparison& c = *comparisons.emplace_back(std::make_unique<Comparison>());
     c.wanted = std::string(Strip(answer.text));
     sampling.max_tokens = static_cast<int64_t>(c.wanted.size()) + kSpareTokens;
-    engine.Submit({answer.prompt, sampling, [&c, &done, &error](const GenerationEvent& event) {
+    engine.Submit({answer.prompt,
+                   sampling,
+                   [&c, &done, &error](const GenerationEvent& event) {
                      if (event.error) error = event.error;
                      c.said += event.text;
                      c.over = event.finish != FinishReason::kNone || !MayMatch(c.said, c.wanted);
                      done += c.over;
                      return !c.over;
-                   }});
+                   },
+                   {},
+                   {},
+                   {options.grammar}});
   }
   while (engine.Step()) {
     if (error) std::rethrow_exception(error);

@@ -15,6 +15,7 @@ struct ExactOptions {
   OverLength over_length = OverLength::kError;
   DType cache_type = DType::kF32;
   int64_t parallel = 16;
+  std::shared_ptr<const Grammar> grammar;  // what the answers are held to; null: nothing
 };
 
 struct ExactResult {

@@ -74,13 +74,17 @@ FieldsResult EvaluateFields(const Model& model, const Adapter* adapter, const To
     said[i].emplace();
     sampling.max_tokens =
         std::min(2 * tokens + kMoreTokens, engine.context() - std::ssize(answer.prompt));
-    engine.Submit(
-        {answer.prompt, sampling, [&text = *said[i], &done, &error](const GenerationEvent& event) {
-           if (event.error) error = event.error;
-           text += event.text;
-           done += event.finish != FinishReason::kNone;
-           return true;
-         }});
+    engine.Submit({answer.prompt,
+                   sampling,
+                   [&text = *said[i], &done, &error](const GenerationEvent& event) {
+                     if (event.error) error = event.error;
+                     text += event.text;
+                     done += event.finish != FinishReason::kNone;
+                     return true;
+                   },
+                   {},
+                   {},
+                   {options.grammar}});
   }
   while (engine.Step()) {
     if (error) std::rethrow_exception(error);

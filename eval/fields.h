@@ -53,6 +53,7 @@ struct FieldsOptions {
   OverLength over_length = OverLength::kError;
   DType cache_type = DType::kF32;
   int64_t parallel = 16;
+  std::shared_ptr<const Grammar> grammar;  // what the answers are held to; null: nothing
 };
 
 // Decodes each answer greedily, up to twice the expected one's length and 32 tokens more. Calls

@@ -18,11 +18,16 @@ std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapte
     const int64_t room = engine.context() - std::ssize(prompts[i].prompt);
     if (room < 1) continue;
     sampling.max_tokens = std::min(room, options.max_new_tokens);
-    engine.Submit({prompts[i].prompt, sampling, [&said, &error, i](const GenerationEvent& event) {
+    engine.Submit({prompts[i].prompt,
+                   sampling,
+                   [&said, &error, i](const GenerationEvent& event) {
                      if (event.error) error = event.error;
                      said[i] += event.text;
                      return true;
-                   }});
+                   },
+                   {},
+                   {},
+                   {options.grammar}});
   }
   while (engine.Step()) {
     if (error) std::rethrow_exception(error);

@@ -11,6 +11,7 @@ struct SampleOptions {
   int64_t max_tokens = 1024;     // of prompt and answer
   int64_t max_new_tokens = 256;  // of an answer
   DType cache_type = DType::kF32;
+  std::shared_ptr<const Grammar> grammar;  // what the answers are held to; null: nothing
 };
 
 // What the model answers to each prompt, greedily. A prompt that is too long is answered with "".

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/threads.h"
 #include "export/folder_tensors.h"
+#include "model/store/answer_schema.h"
 #include "model/store/folders.h"
 #include "model/store/target.h"
 
@@ -52,6 +53,7 @@ FolderExport ExportFolder(const ModelFiles& source, const Path& out,
   ThreadPool pool(threads);
   const FolderTensors tensors(source, done.type, pool);
   done.notes = WriteModelFiles(source, folder.path(), TorchType(tensors.plain()));
+  if (const auto schema = AnswerSchemaOf(source)) WriteAnswerSchema(folder.path(), *schema);
   if (TraitsOf(done.type).flattened)
     SayQuantised(folder.path() / "config.json", done.type, TorchType(tensors.plain()));
   ShardWriter writer(folder.path(), options.shard_bytes);

@@ -12,6 +12,7 @@
 #include "export/gguf_name.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
+#include "model/store/answer_schema.h"
 #include "model/store/fingerprint.h"
 #include "model/store/sampling_keys.h"
 #include "tensor/quant/quant.h"
@@ -57,6 +58,7 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   }
   // All of them, also where one key would do: readers take tokens such as "<|im_end|>" for ends too.
   if (!ends.empty()) m.Set("retort.end_token_ids", GgufArray(ends));
+  if (const auto schema = AnswerSchemaOf(source)) AnswerSchemaToGguf(*schema, m);
   // By this an adapter of the source knows the file as its base.
   m.Set(kSourceFingerprintKey, Fingerprint(source, options.threads));
   return m;

@@ -2,6 +2,7 @@
 #include "grammar/grammar.h"
 
 #include <atomic>
+#include <bit>
 #include <exception>
 #include <mutex>
 
@@ -67,6 +68,14 @@ bool Grammar::Matches(std::string_view text) const {
   return turn.parser().Read(at, text) && at.ends;
 }
 
+size_t Grammar::CountRead(std::string_view text) const {
+  const Turn turn(*state_, text);
+  Parser::Configuration at = turn.parser().Start();
+  size_t read = 0;
+  while (read < text.size() && turn.parser().Step(at, static_cast<uint8_t>(text[read]))) ++read;
+  return read;
+}
+
 size_t Grammar::bytes() const { return state_->bytes; }
 bool Grammar::worn() const { return state_->worn; }
 
@@ -91,6 +100,21 @@ bool Matcher::Accept(int32_t token) {
 
 bool Matcher::AcceptText(std::string_view text) {
   return Grammar::Turn(*grammar_->state_, text).parser().Read(at_, text);
+}
+
+bool Matcher::MayBeLonger(int32_t token) const {
+  const std::string& text = vocabulary().TextOf(token);
+  TokenMask bits(vocabulary().mask_words());
+  FillMask(bits);
+  for (size_t word = 0; word < bits.size(); ++word) {
+    for (uint64_t left = bits[word]; left != 0; left &= left - 1) {
+      const auto other =
+          static_cast<int32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
+      const std::string& longer = vocabulary().TextOf(other);
+      if (longer.size() > text.size() && longer.starts_with(text)) return true;
+    }
+  }
+  return false;
 }
 
 std::string Matcher::ForcedText() const {

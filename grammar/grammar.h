@@ -22,6 +22,8 @@ class Grammar {
   ~Grammar();
 
   bool Matches(std::string_view text) const;
+  // How many of the text's first bytes some text of the grammar begins with.
+  size_t CountRead(std::string_view text) const;
   // Memory, in so far as it grows, behind the last call; waits for none.
   size_t bytes() const;
   // What texts have taught it has used up half of the room that compiling left, or a call has
@@ -51,6 +53,8 @@ class Matcher {
   bool CanEnd() const { return at_.ends; }
   // Whether something may follow. If not, and only then, CanEnd() is the whole of it.
   bool CanGoOn() const { return !at_.threads.empty(); }
+  // Whether a longer token that begins with this one's text is allowed in its place.
+  bool MayBeLonger(int32_t token) const;
   // The bytes that must follow, at most kMostForced of them; "" where there is a choice.
   static constexpr size_t kMostForced = 4096;
   std::string ForcedText() const;

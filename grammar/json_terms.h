@@ -8,16 +8,9 @@
 
 #include "base/json.h"
 #include "grammar/parser.h"
+#include "grammar/source.h"
 
 namespace retort {
-
-// White space between the parts of a JSON text.
-enum class JsonSpace {
-  kCompact,   // none: {"a":1,"b":2}
-  kSpaced,    // one behind commas and colons, as Python writes it: {"a": 1, "b": 2}
-  kFlexible,  // up to kMostSpace characters wherever JSON allows it
-};
-inline constexpr uint32_t kMostSpace = 100;
 
 // A number as decimal digits, exactly as it is written.
 struct Decimal {

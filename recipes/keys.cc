@@ -176,8 +176,14 @@ std::vector<RecipeKey> DataKeys() {
               "The format of a row; auto: detected from its keys."),
       MakeKey("data.template", FIELD(data.template_name), {TextShape("a template's name")},
               "The chat template; auto: the model's own, if what it renders is known."),
-      MakeKey(KEY(data.loss_on), {ChoiceShape({"completion", "all", "last"})},
-              "The tokens that carry loss; last: of a conversation only the last answer's."),
+      MakeKey(
+          KEY(data.loss_on), {ChoiceShape({"completion", "all", "last", "choices"})},
+          "The tokens that carry loss; last: of a conversation only the last answer's; choices: "
+          "of the answers, those that data.schema leaves a choice in."),
+      Unless([](const Recipe& r) { return r.data.schema.empty(); },
+             MakeKey(KEY(data.schema), {TextShape("a path")},
+                     "A JSON Schema. Every answer is held to it before training, and the model "
+                     "that is trained carries it, so that its answers are held to it too.")),
       Unless(
           [](const Recipe& r) { return r.data.val_split == 0; },
           MakeKey(KEY(data.val_split), {ShareShape(), IntegerShape(1, kMostRows)},
@@ -278,6 +284,9 @@ std::vector<RecipeKey> RewardKeys() {
           KEY(reward.regex), {TextShape("a regex")},
           "Learning from rewards for answers that are sampled to the rows' prompts (GRPO): 1 if "
           "this expression matches the whole answer. Several rewards add up.")));
+  keys.push_back(Unless([](const Recipe& r) { return r.reward.schema.empty(); },
+                        MakeKey(KEY(reward.schema), {TextShape("a path")},
+                                "1 if the answer satisfies this JSON Schema.")));
   keys.push_back(Unless(
       [](const Recipe& r) { return r.reward.command.empty(); },
       MakeKey(KEY(reward.command), {TextShape("a command")},

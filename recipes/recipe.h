@@ -89,7 +89,8 @@ struct DataRecipe {
   double val_split = 0;           // share or number of training rows to evaluate on
   std::string format = "auto";    // data/rows.h
   std::string template_name = "auto";
-  std::string loss_on = "completion";  // completion | all | last
+  Path schema;                         // a JSON Schema that every answer satisfies; empty: none
+  std::string loss_on = "completion";  // completion | all | last | choices
   int64_t max_tokens = 1024;           // maximum length of a row and of a packed sequence
   bool packing = true;
   std::string over_length = "error";  // error | drop | truncate | split
@@ -137,13 +138,14 @@ struct PreferenceRecipe {
 
 struct RewardRecipe {
   std::string regex, command;  // train/reward.h
+  Path schema;                 // a JSON Schema
   bool exact = false;
   int64_t answers = 8;           // sampled to each prompt
   double temperature = 1;        // of the sampling
   int64_t max_new_tokens = 128;  // of an answer
   double beta = 0;               // train/objectives/grpo.h
 
-  bool given() const { return exact || !regex.empty() || !command.empty(); }
+  bool given() const { return exact || !regex.empty() || !schema.empty() || !command.empty(); }
   bool operator==(const RewardRecipe&) const = default;
 };
 

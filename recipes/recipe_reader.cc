@@ -160,6 +160,7 @@ class Reader {
     }
     CheckStepSize(r);
     CheckTargets(r);
+    CheckSchema(r);
     if (r.adapter.kind == "none" && r.model.weights == "nf4") {
       throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
                        "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
@@ -231,6 +232,18 @@ class Reader {
     if (r.adapter.targets.regex != kNoTargets || !r.adapter.target_parameters.empty()) return;
     throw InputError(WhereOf("adapter.targets"),
                      ": 'adapter.targets' none needs 'adapter.target_parameters'");
+  }
+
+  void CheckSchema(const Recipe& r) const {
+    if (r.data.loss_on != "choices") return;
+    if (r.teacher.divergence == "sorted") {
+      throw InputError(WhereOf("data.loss_on"),
+                       ": 'data.loss_on' choices cannot go with 'teacher.divergence' sorted: a "
+                       "teacher of other tokens has its choices elsewhere");
+    }
+    if (!r.data.schema.empty()) return;
+    throw InputError(WhereOf("data.loss_on"),
+                     ": 'data.loss_on' choices needs 'data.schema', which says where there is one");
   }
 
   // A step's rows are in memory together.
@@ -341,7 +354,8 @@ class Reader {
     };
     const std::string& key = first->first;
     refuse(!r.reward.given(), key,
-           "needs a reward: give 'reward.regex', 'reward.command' or 'reward.exact'");
+           "needs a reward: give 'reward.regex', 'reward.schema', 'reward.command' or "
+           "'reward.exact'");
     refuse(r.has_teacher(), key, "and a teacher exclude each other; train one after the other");
     refuse(!r.preference.method.empty(), key,
            "and 'preference.method' exclude each other; train one after the other");

@@ -2,7 +2,6 @@
 #include "runner/constrained_answer.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 
 #include "base/error.h"
@@ -75,27 +74,11 @@ std::vector<int32_t> ConstrainedAnswer::Force(int32_t last, const Tokenizer& tok
     places.push_back(std::move(at));
   }
   size_t kept = ids.size();
-  while (kept > 1 && MayBeLonger(places[kept - 2], ids[kept - 1])) --kept;
+  while (kept > 1 && places[kept - 2].MayBeLonger(ids[kept - 1])) --kept;
   if (kept < 2) return {};
   matcher_ = places[kept - 1];
   ids.resize(kept);
   return ids;
-}
-
-// Whether a longer token that begins with this one's text is allowed in its place.
-bool ConstrainedAnswer::MayBeLonger(const Matcher& before, int32_t id) {
-  const Vocabulary& vocabulary = matcher_.vocabulary();
-  const std::string& text = vocabulary.TextOf(id);
-  before.FillMask(bits_);
-  for (size_t word = 0; word < bits_.size(); ++word) {
-    for (uint64_t left = bits_[word]; left != 0; left &= left - 1) {
-      const auto other =
-          static_cast<int32_t>(word * 64 + static_cast<size_t>(std::countr_zero(left)));
-      const std::string& longer = vocabulary.TextOf(other);
-      if (longer.size() > text.size() && longer.starts_with(text)) return true;
-    }
-  }
-  return false;
 }
 
 }  // namespace retort

@@ -42,8 +42,6 @@ class ConstrainedAnswer {
   std::vector<int32_t> Force(int32_t last, const Tokenizer& tokenizer);
 
  private:
-  bool MayBeLonger(const Matcher& before, int32_t id);
-
   AnswerConstraint constraint_;
   Matcher matcher_;
   bool started_;

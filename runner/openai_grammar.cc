@@ -71,7 +71,10 @@ std::optional<GrammarSource> StructuredOutputs(const Json& value) {
 
 void ReadGrammar(const Json& object, ApiRequest& request) {
   const auto take = [&](const std::string& name, std::optional<GrammarSource> source) {
-    if (!source) return;
+    if (!source) {  // a text of any kind
+      if (!request.grammar) request.grammar_field = name;
+      return;
+    }
     if (request.grammar) throw BadValue(name, Cat("cannot go with '", request.grammar_field, "'"));
     request.grammar = std::move(source);
     request.grammar_field = name;

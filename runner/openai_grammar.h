@@ -8,7 +8,8 @@
 namespace retort {
 
 // Sets `grammar` and `grammar_field`: OpenAI's "response_format", vLLM's "guided_json" and others
-// and "structured_outputs", llama.cpp's "grammar". Throws ApiError if a value is wrong, if there
+// and "structured_outputs", llama.cpp's "grammar". A response format of type text sets the field
+// alone. Throws ApiError if a value is wrong, if there
 // are several, or beside tools that the model may call.
 void ReadGrammar(const Json& object, ApiRequest& request);
 

@@ -42,7 +42,7 @@ struct ApiRequest {
   std::vector<int32_t> prompt_ids;
   SamplingOptions sampling;
   std::optional<GrammarSource> grammar;  // what the answer is held to
-  std::string grammar_field;             // that says it
+  std::string grammar_field;  // that says it, or that the answer may be any text; "": none does
   bool stream = false, include_usage = false;
 };
 

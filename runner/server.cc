@@ -222,7 +222,8 @@ void Server::State::Submit(PendingRequest& pending) {
 
 std::shared_ptr<const Grammar> Server::State::GrammarOf(const ApiRequest& read) {
   if (!read.grammar) {
-    const bool held = options.grammar && !read.tools.Shown();
+    // One that asks for any text has a field and no grammar.
+    const bool held = options.grammar && read.grammar_field.empty() && !read.tools.Shown();
     return held ? grammars.Get(*options.grammar, options.grammar_where) : nullptr;
   }
   GrammarSource source = *read.grammar;

@@ -23,12 +23,14 @@ void TrainingSession::OpenHeldOut() {
 }
 
 double TrainingSession::Measure(const std::string& metric) const {
+  const auto grammar = data_.answer_check ? data_.answer_check->grammar() : nullptr;
   const OverLength over_length = ParseOverLength(recipe_.data.over_length);
   if (metric == "exact") {
     ExactOptions options;
     options.max_tokens = recipe_.data.max_tokens;
     options.over_length = over_length;
     options.cache_type = CacheTypeFor(compute());
+    options.grammar = grammar;
     return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
         .share();
   }
@@ -37,6 +39,7 @@ double TrainingSession::Measure(const std::string& metric) const {
     options.max_tokens = recipe_.data.max_tokens;
     options.over_length = over_length;
     options.cache_type = CacheTypeFor(compute());
+    options.grammar = grammar;
     return EvaluateFields(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
         .all.f1();
   }
@@ -81,6 +84,7 @@ std::vector<Sample> TrainingSession::TakeSamples() const {
   SampleOptions options;
   options.max_tokens = recipe_.data.max_tokens;
   options.cache_type = CacheTypeFor(compute());
+  if (data_.answer_check) options.grammar = data_.answer_check->grammar();
   const std::vector<std::string> said =
       AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer, chat(), some, options);
   std::vector<Sample> samples;

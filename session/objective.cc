@@ -25,7 +25,9 @@ DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
           t.mode == "cached" ? t.cache.string() : t.path.string()};
 }
 
-RewardOptions RewardOptionsOf(const RewardRecipe& r) { return {r.regex, r.exact, r.command}; }
+RewardOptions RewardOptionsOf(const RewardRecipe& r) {
+  return {r.regex, r.schema.empty() ? "" : ReadText(r.schema, kMostSchema), r.exact, r.command};
+}
 
 // Steps of one micro-batch each, over all examples in order; none is longer than max_tokens.
 BatchStream InOrder(const Examples& examples, int64_t max_tokens) {

@@ -133,7 +133,7 @@ ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions) {
 
 RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const OpenWork& work) {
   const DataRecipe& d = recipe.data;
-  const ExampleOptions options = ExampleOptionsOf(recipe, files.config.max_positions);
+  ExampleOptions options = ExampleOptionsOf(recipe, files.config.max_positions);
   RecipeData out;
   out.tokenizer = LoadTokenizer(files);
   const auto make = [&](const Rows& rows) {
@@ -150,6 +150,11 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const O
     SplitRows split = Split(out.rows, d.val_split, static_cast<uint64_t>(recipe.train.seed));
     out.rows = std::move(split.train);
     out.eval_rows = std::move(split.held_out);
+  }
+  if (!d.schema.empty()) {
+    const std::string where = d.schema.string();
+    options.answer_check = out.answer_check = std::make_shared<const AnswerCheck>(
+        ReadText(d.schema, kMostSchema), where, out.rows, *out.tokenizer);
   }
   out.train = make(out.rows);
   out.ends = TaughtEnds(out, d.add_eos, recipe.model.path.string());

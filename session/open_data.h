@@ -13,13 +13,16 @@
 
 namespace retort {
 
+inline constexpr uint64_t kMostSchema = uint64_t{4} << 20;  // bytes of a JSON Schema's file
+
 struct RecipeData {
   std::unique_ptr<Tokenizer> tokenizer;
   std::optional<ChatTemplate> chat;  // if rows are conversations
   std::vector<int32_t> ends;         // the ids that the training rows teach as an end
-  Rows rows;                         // the training rows, to name them in errors
-  std::optional<Rows> eval_rows;     // the held-out rows, if the recipe has eval data
-  ExampleSet train, eval;            // eval is empty without them
+  std::shared_ptr<const AnswerCheck> answer_check;  // null: the recipe has no schema
+  Rows rows;                                        // the training rows, to name them in errors
+  std::optional<Rows> eval_rows;  // the held-out rows, if the recipe has eval data
+  ExampleSet train, eval;         // eval is empty without them
 };
 
 // How data is opened. Nothing of it changes what it is.

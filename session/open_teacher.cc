@@ -66,6 +66,7 @@ void CheckSameTokens(const Recipe& recipe, const TeacherModel& teacher, const Re
   const std::string difference = Disagreement(*data.tokenizer, *teacher.tokenizer);
   if (!difference.empty()) throw OtherTokens(recipe, difference);
   ExampleOptions options = ExampleOptionsOf(recipe, teacher.files.config.max_positions);
+  options.loss_on = LossOn::kCompletion;  // only ids are compared
   for (const Example& example : data.train.examples) {
     const std::string where = WhereOf(data, example);
     if (example.size() > teacher.files.config.max_positions) {

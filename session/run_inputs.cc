@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "session/run_inputs.h"
 
+#include <nlohmann/json.hpp>
+
 #include "model/store/fingerprint.h"
 
 namespace retort {
@@ -10,6 +12,8 @@ std::vector<std::pair<std::string, std::string>> InputHashes(const Recipe& recip
                                                              const TeacherModel& teacher) {
   std::vector<std::pair<std::string, std::string>> out = {{"data.train", data.train.hash}};
   if (!data.eval.examples.empty()) out.emplace_back("data.eval", data.eval.hash);
+  if (data.answer_check)
+    out.emplace_back("data.schema", Sha256(DumpJson(SchemaJson(data.answer_check->source()))));
   if (teacher.model) {
     out.emplace_back("teacher.path",
                      Cat(Fingerprint(teacher.files, static_cast<int>(recipe.train.threads)), " ",

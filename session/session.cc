@@ -91,6 +91,7 @@ void TrainingSession::RecordBase() {
     base_.jinja = data_.chat->Jinja();
   }
   base_.ends = data_.ends;
+  if (data_.answer_check) base_.answers = data_.answer_check->source();
 }
 
 void TrainingSession::MakeAdapter() {

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "base/text.h"
+#include "grammar/compile.h"
 #include "tokenizer/regex.h"
 
 namespace retort {
@@ -84,6 +85,10 @@ class SumOfRewards : public Reward {
  public:
   explicit SumOfRewards(const RewardOptions& options) : options_(options) {
     if (!options.regex.empty()) regex_.emplace(options.regex, "'reward.regex'");
+    if (!options.schema.empty()) {
+      schema_ = CompileGrammar({GrammarSource::Kind::kSchema, options.schema, JsonSpace::kFlexible},
+                               "'reward.schema'", nullptr);
+    }
   }
 
   std::vector<double> Of(const std::vector<Attempt>& attempts) override {
@@ -91,6 +96,7 @@ class SumOfRewards : public Reward {
     for (size_t i = 0; i < attempts.size(); ++i) {
       const std::string_view answer = Bare(attempts[i].answer);
       if (regex_) out[i] += regex_->MatchesText(answer);
+      if (schema_) out[i] += schema_->Matches(answer);
       if (options_.exact) out[i] += answer == Bare(attempts[i].expected);
     }
     if (!options_.command.empty() && !attempts.empty()) AddCommand(attempts, out);
@@ -114,6 +120,7 @@ class SumOfRewards : public Reward {
 
   const RewardOptions options_;
   std::optional<WholeRegex> regex_;
+  std::shared_ptr<const Grammar> schema_;
 };
 
 class AlternatingReward : public Reward {

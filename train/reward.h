@@ -9,9 +9,11 @@
 namespace retort {
 
 struct RewardOptions {
-  // Each that is given counts; an answer's reward is their sum.
-  std::string regex;    // 1 if it matches the whole answer, without white space at its ends
-  bool exact = false;   // 1 if the answer is the row's, white space at the ends aside
+  // Each that is given counts; an answer's reward is their sum. White space at its ends is none
+  // of the answer.
+  std::string regex;    // 1 if it matches the whole answer
+  std::string schema;   // the text of a JSON Schema: 1 if it satisfies it, whatever its white space
+  bool exact = false;   // 1 if the answer is the row's
   std::string command;  // what this program says
 };
 

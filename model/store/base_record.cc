@@ -32,6 +32,7 @@ Json BaseJson(const BaseRecord& r) {
   if (!r.jinja.empty()) j["jinja"] = r.jinja;
   if (r.preamble) j["preamble"] = *r.preamble;
   j["ends"] = r.ends;
+  if (r.answers) j["answers"] = SchemaJson(*r.answers);
   if (!r.architecture.empty()) j["architecture"] = r.architecture;
   if (!r.source.empty()) j["source"] = r.source;
   return j;
@@ -53,6 +54,8 @@ std::optional<BaseRecord> ReadBaseRecord(const Path& adapter_folder) {
   r.jinja = GetString(*base, "jinja", where, "");
   if (base->contains("preamble")) r.preamble = GetString(*base, "preamble", where);
   r.ends = EndsOf(*base, where);
+  if (const auto it = base->find("answers"); it != base->end())
+    r.answers = ReadSchemaJson(*it, where + ": 'answers'");
   r.architecture = GetString(*base, "architecture", where, "");
   r.source = GetString(*base, "source", where, "");
   return r;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "grammar/source.h"
 
 namespace retort {
 
@@ -24,6 +25,8 @@ struct BaseRecord {
   std::optional<std::string> preamble = {};
   // The ids that the rows taught as the end of a turn or of a text.
   std::vector<int32_t> ends = {};
+  // The schema that the rows' answers were held to.
+  std::optional<GrammarSource> answers = {};
   std::string architecture = {};  // ArchitectureHash; "": not recorded
   // A GGUF base: the fingerprint of the model that it was exported from, or "".
   std::string source = {};

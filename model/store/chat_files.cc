@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "model/load.h"
+#include "model/store/answer_schema.h"
 #include "tokenizer/load_tokenizer.h"
 
 namespace retort {
@@ -77,6 +78,7 @@ ChatTemplate ChatTemplateFor(const std::string& name, const TokenizerSpec& spec,
 }
 
 void WriteTaughtChat(const Path& folder, const BaseRecord& record) {
+  if (record.answers) WriteAnswerSchema(folder, *record.answers);
   if (record.chat_template.empty() && record.ends.empty()) return;
   const auto tokenizer = LoadTokenizer(folder);
   const TokenizerSpec& spec = tokenizer->spec();

@@ -104,6 +104,8 @@ TEST_F(ServerGrammarTest, TheServersOwnGrammarHoldsWhereARequestSaysNothing) {
   const std::string content = Content(R"("stop": [])");
   EXPECT_TRUE(content == "yes" || content == "no") << content;
   EXPECT_EQ(Content(R"("guided_regex": "other")"), "other");
+  // A random model's text is no "yes" or "no", and longer.
+  EXPECT_EQ(Choice(R"("response_format": {"type": "text"})", 1, 20)["finish_reason"], "length");
 }
 
 TEST_F(ServerGrammarTest, WhatCannotBeKeptIsRefusedByName) {

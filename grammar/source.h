@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an answer may be, as a request, a flag or a model's file says it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tuple>
+
+#include "base/json.h"
+
+namespace retort {
+
+// White space between the parts of a JSON text.
+enum class JsonSpace : uint8_t {
+  kCompact,   // none: {"a":1,"b":2}
+  kSpaced,    // one behind commas and colons, as Python writes it: {"a": 1, "b": 2}
+  kFlexible,  // up to kMostSpace characters wherever JSON allows it
+};
+inline constexpr uint32_t kMostSpace = 100;
+
+// Throws Error{kInput}, beginning with `where`, naming the known ones: compact, spaced, flexible.
+JsonSpace ParseJsonSpace(std::string_view name, const std::string& where);
+
+struct GrammarSource {
+  enum class Kind {
+    kSchema,  // `text` is a JSON Schema
+    kJson,    // any JSON object; no text
+    kRegex,
+    kChoices,  // `text` is a JSON list of texts
+    kGbnf,     // llama.cpp's notation
+  };
+  Kind kind = Kind::kJson;
+  std::string text;
+  JsonSpace space = JsonSpace::kCompact;
+
+  bool operator==(const GrammarSource&) const = default;
+  bool operator<(const GrammarSource& other) const {
+    return std::tie(kind, text, space) < std::tie(other.kind, other.text, other.space);
+  }
+};
+
+// The form in which a model's files carry a schema: {"schema": {...}, "json_space": "compact"}.
+Json SchemaJson(const GrammarSource& schema);
+// Throws Error{kInput} beginning with `where` on another form. The schema itself is not read.
+GrammarSource ReadSchemaJson(const Json& json, const std::string& where);
+
+}  // namespace retort

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// The JSON Schema that a model was trained to answer by (recipe key data.schema), as its files
+// carry it: retort.json beside an adapter, answer_schema.json in a folder, retort.schema in a GGUF.
+#pragma once
+
+#include <optional>
+
+#include "formats/gguf_metadata.h"
+#include "grammar/source.h"
+#include "model/load.h"
+
+namespace retort {
+
+// What answers are held to unless a request or a flag says otherwise. Not for a model with an
+// adapter, which answers by its own record's schema (BaseRecord::answers) and never by its base's.
+// Throws Error{kInput} naming the file if it holds something else.
+std::optional<GrammarSource> AnswerSchemaOf(const ModelFiles& files);
+
+void WriteAnswerSchema(const Path& folder, const GrammarSource& schema);
+void AnswerSchemaToGguf(const GrammarSource& schema, GgufMetadata& metadata);
+
+}  // namespace retort
