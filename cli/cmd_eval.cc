@@ -287,7 +287,8 @@ void AddEval(CLI::App& app) {
   command->add_option(
       "--over-length", flags->over_length,
       "what to do with longer rows: error, drop and, for the loss, truncate or split");
-  command->add_option("--loss-on", flags->loss_on, "for the loss: completion or all");
+  command->add_option("--loss-on", flags->loss_on, "for the loss: completion, all or last")
+      ->check(CLI::IsMember({"completion", "all", "last"}));
   command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
       ->check(CLI::Range(int64_t{0}, kMostCount));
   command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")

@@ -71,7 +71,9 @@ class Runner {
     options.parallel = 1;
     options.context = flags.context;
     options.cache_type = CacheType(flags.compute.kv, opened_.compute);
-    if (const auto source = flags.grammar.Read(opened_.answers)) {
+    if (auto source = flags.grammar.Read(opened_.answers)) {
+      if (!flags.prompt) source->before.clear();
+      if (!flags.quiet) Note(Cat("answers  are held to ", flags.grammar.Where()));
       const auto vocabulary = std::make_shared<const Vocabulary>(*opened_.tokenizer);
       constraint_.grammar = CompileGrammar(*source, flags.grammar.Where(), vocabulary);
     }

@@ -63,6 +63,7 @@ void Serve(const ServeFlags& flags) {
   options.json_space = flags.grammar.Space();
 
   Server server(served, options);
+  if (options.grammar) Note(Cat("answers  are held to ", options.grammar_where));
   Note(Cat("model    ", served.name, ", chat template ",
            served.chat ? served.chat->name() : "none"));
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",

@@ -69,20 +69,6 @@ void TakeTrainedFormat(const std::vector<WeightedAdapter>& adapters, const Model
   options.double_quant = double_quant;
 }
 
-// Several adapters answer by a schema if it is that of all.
-std::optional<GrammarSource> TaughtAnswers(const std::vector<WeightedAdapter>& adapters,
-                                           const ModelFiles& files) {
-  if (adapters.empty()) return AnswerSchemaOf(files);
-  const auto answers = [](const WeightedAdapter& one) {
-    const auto record = ReadBaseRecord(one.folder);
-    return record ? record->answers : std::nullopt;
-  };
-  const std::optional<GrammarSource> first = answers(adapters.front());
-  for (const WeightedAdapter& one : adapters)
-    if (answers(one) != first) return std::nullopt;
-  return first;
-}
-
 // The base of an adapter's folder, or of the run that trained it, where that is given as the model;
 // the adapter comes before the others.
 Path BaseAndAdapters(const Path& given, std::vector<WeightedAdapter>& adapters) {
@@ -119,7 +105,8 @@ OpenedModel OpenForRunning(const std::string& given_path,
     if (out.chat_adapter.empty() && base && !base->chat_template.empty())
       out.chat_adapter = one.folder;
   }
-  out.answers = TaughtAnswers(adapters, out.files);
+  if (use != OpenedFor::kScores)
+    out.answers = adapters.empty() ? AnswerSchemaOf(out.files) : AnswerSchemaOf(adapters);
   TakeTrainedFormat(adapters, out.files, options);
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();

@@ -46,7 +46,7 @@ struct OpenedModel {
   std::unique_ptr<Model> model;
   std::unique_ptr<Adapter> adapter;      // null without --adapter; else the sum of all
   Path chat_adapter;                     // the first one that records a chat template; or empty
-  std::optional<GrammarSource> answers;  // the schema that it was trained to answer by
+  std::optional<GrammarSource> answers;  // the schema of its training; not read for kScores
   std::unique_ptr<Tokenizer> tokenizer;  // null unless with_tokenizer
 };
 // use: kScores for losses and logits; kText and kMuchText for text, where compute "auto" means int8

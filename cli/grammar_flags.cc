@@ -34,7 +34,8 @@ void GrammarFlags::AddSchema(CLI::App& command) {
   command
       .add_option(
           "--json-space", json_space,
-          "white space in JSON: compact (none), spaced (behind commas and colons), flexible")
+          "white space in JSON: compact (none, the default), spaced (behind commas and colons), "
+          "flexible")
       ->check(CLI::IsMember({"compact", "spaced", "flexible"}));
 }
 
@@ -55,7 +56,9 @@ std::optional<GrammarSource> GrammarFlags::Read(const std::optional<GrammarSourc
   if (regex) return GrammarSource{Kind::kRegex, *regex};
   if (choices) return GrammarSource{Kind::kChoices, ChoicesOf(*choices)};
   if (grammar) return GrammarSource{Kind::kGbnf, ReadText(*grammar, kMostFile)};
-  return own;
+  std::optional<GrammarSource> source = own;
+  if (source && json_space) source->space = Space();
+  return source;
 }
 
 std::string GrammarFlags::Where() const {
@@ -64,6 +67,8 @@ std::string GrammarFlags::Where() const {
   return regex ? "--regex" : "the model's own schema";
 }
 
-JsonSpace GrammarFlags::Space() const { return ParseJsonSpace(json_space, "--json-space"); }
+JsonSpace GrammarFlags::Space() const {
+  return json_space ? ParseJsonSpace(*json_space, "--json-space") : JsonSpace::kCompact;
+}
 
 }  // namespace retort

@@ -15,17 +15,18 @@ namespace retort {
 
 struct GrammarFlags {
   std::optional<std::string> schema, regex, choices, grammar;
-  std::string json_space = "compact";
+  std::optional<std::string> json_space;
 
   void Add(CLI::App& command);
   // Only what concerns schemas.
   void AddSchema(CLI::App& command);
   bool given() const { return schema || regex || choices || grammar; }
   // What they say, with files read; where they say nothing, `own`, the schema that the model was
-  // trained to answer by, but not with --schema none. Throws Error{kInput} if there are several.
+  // trained to answer by (with --json-space, where that is given), but not with --schema none. Throws Error{kInput} if there are several.
   std::optional<GrammarSource> Read(const std::optional<GrammarSource>& own) const;
   // Where it is said: "schema.json", "--regex", "the model's own schema".
   std::string Where() const;
+  // Of JSON that nothing else says it for.
   JsonSpace Space() const;
 };
 

@@ -45,7 +45,7 @@ endfunction()
 # compile.
 function(retort_room name)
   cmake_parse_arguments(room "" "NOT_FUZZED" "SOURCES;USES;PRIVATE" ${ARGN})
-  if((RETORT_FUZZ OR RETORT_READERS) AND room_NOT_FUZZED)
+  if(RETORT_FUZZ AND room_NOT_FUZZED)
     list(FILTER room_SOURCES EXCLUDE REGEX ${room_NOT_FUZZED})
   endif()
   retort_compile_alone(${room_SOURCES})

@@ -148,7 +148,7 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
   }
   if (!fits) return std::nullopt;
   Example example = out.Take();
-  if (options.loss_on == LossOn::kChoices) {
+  if (options.loss_on == LossOn::kChoices && row.tools.empty()) {
     RETORT_CHECK(options.answer_check, "loss on choices without a schema");
     options.answer_check->LeaveForced(example);
   }

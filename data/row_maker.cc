@@ -98,12 +98,12 @@ void RowMaker::Fill(const Row& row, int64_t index, MadeRow& out) const {
   const size_t limit =
       WantsWhole(options_.over_length) ? kNoLimit : static_cast<size_t>(options_.max_tokens);
   out.place = {row.where, row.kind, index};
-  if (options_.answer_check && row.wanted.value_or(true)) options_.answer_check->Check(row);
   for (const Row* one : AnswersOf(row, options_.answers)) {
     std::optional<Example> example = EncodeRowAtMost(*one, tokenizer_, chat_, options_, limit);
     out.dropped = !example && options_.over_length == OverLength::kDrop;
     if (out.dropped) return;
     if (!example) throw TooLong(*one, tokenizer_, chat_, options_);
+    if (options_.answer_check) options_.answer_check->Check(*one);
     example->row = index;
     example->wanted = one->wanted.value_or(true);
     example->joined = options_.answers == Answers::kPairs && !out.answers.empty();

@@ -75,4 +75,16 @@ SamplingOptions GreedyAnswers(const ChatTemplate* chat, const Tokenizer& tokeniz
   return sampling;
 }
 
+AnswerConstraints::AnswerConstraints(std::shared_ptr<const Grammar> grammar,
+                                     const ChatTemplate* chat, const Tokenizer& tokenizer)
+    : grammar_(std::move(grammar)) {
+  if (grammar_ && chat) answers_.emplace(*chat, tokenizer);
+}
+
+AnswerConstraint AnswerConstraints::For(const std::vector<int32_t>& prompt) const {
+  AnswerConstraint out{grammar_};
+  if (answers_) answers_->LetThink(out, answers_->OpensThought(prompt));
+  return out;
+}
+
 }  // namespace retort

@@ -33,6 +33,7 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
   engine_options.parallel = options.parallel;
   Engine engine(model, adapter, tokenizer, engine_options);
   SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
+  const AnswerConstraints constraints(options.grammar, chat, tokenizer);
 
   std::vector<std::unique_ptr<Comparison>> comparisons;
   int64_t done = 0;
@@ -60,7 +61,7 @@ ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Toke
                    },
                    {},
                    {},
-                   {options.grammar}});
+                   constraints.For(answer.prompt)});
   }
   while (engine.Step()) {
     if (error) std::rethrow_exception(error);

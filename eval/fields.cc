@@ -58,6 +58,7 @@ FieldsResult EvaluateFields(const Model& model, const Adapter* adapter, const To
   engine_options.parallel = options.parallel;
   Engine engine(model, adapter, tokenizer, engine_options);
   SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
+  const AnswerConstraints constraints(options.grammar, chat, tokenizer);
 
   FieldsResult result;
   std::vector<std::optional<std::string>> said(answers.size());
@@ -84,7 +85,7 @@ FieldsResult EvaluateFields(const Model& model, const Adapter* adapter, const To
                    },
                    {},
                    {},
-                   {options.grammar}});
+                   constraints.For(answer.prompt)});
   }
   while (engine.Step()) {
     if (error) std::rethrow_exception(error);

@@ -12,6 +12,7 @@ std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapte
   Engine engine(model, adapter, tokenizer,
                 AnswerEngine(model.config, options.max_tokens, options.cache_type));
   SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
+  const AnswerConstraints constraints(options.grammar, chat, tokenizer);
   std::vector<std::string> said(prompts.size());
   std::exception_ptr error;
   for (size_t i = 0; i < prompts.size(); ++i) {
@@ -27,7 +28,7 @@ std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapte
                    },
                    {},
                    {},
-                   {options.grammar}});
+                   constraints.For(prompts[i].prompt)});
   }
   while (engine.Step()) {
     if (error) std::rethrow_exception(error);

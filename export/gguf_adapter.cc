@@ -11,6 +11,7 @@
 #include "export/gguf_name.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
+#include "model/store/answer_schema.h"
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"
 #include "model/store/target.h"
@@ -212,6 +213,11 @@ GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
       MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
   const auto adapter = Adapter::Load(options.adapter, files.layout, *backend, {&files});
   RefuseWhatGgufLacks(files, *adapter, where);
+  if (AnswerSchemaOf({{options.adapter, 1}})) {
+    done.notes.emplace_back(
+        "the schema that the adapter was trained to answer by is not in the file; give it to the "
+        "program that runs it");
+  }
   if (IsZero(*adapter, *backend)) done.notes.push_back(ZeroAdapterNote(options.adapter));
   const LoraFactors factors(files, *adapter, *backend);
   const std::vector<LoraPair> pairs = factors.All(where);

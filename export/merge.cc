@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "export/folder_tensors.h"
 #include "export/merger.h"
+#include "model/store/answer_schema.h"
 #include "model/store/base_check.h"
 #include "model/store/chat_files.h"
 #include "model/store/folders.h"
@@ -115,7 +116,8 @@ Json MergeJson(const MergeReport& r) {
 MergeReport Merge(const MergeOptions& given) {
   MergeOptions options = given;
   const auto recorded = ReadBaseRecord(options.adapter);
-  const BaseRecord record = recorded.value_or(BaseRecord{"", "", "as-is", true, ""});
+  BaseRecord record = recorded.value_or(BaseRecord{"", "", "as-is", true, ""});
+  record.answers = AnswerSchemaOf(AllOf(options));
   if (options.base.empty()) options.base = record.path;
   if (options.base.empty())
     throw InputError(options.adapter.string(), ": has no retort.json; name its --base");

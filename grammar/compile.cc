@@ -58,7 +58,11 @@ std::shared_ptr<const Grammar> CompileGrammar(const GrammarSource& source, const
                                               std::shared_ptr<const Vocabulary> vocabulary) {
   auto parts = std::make_unique<GrammarParts>();
   parts->expressions.Allow(kMostSteps);
-  const NodeId start = Compile(source, where, *parts);
+  NodeId start = Compile(source, where, *parts);
+  if (!source.before.empty()) {
+    const NodeId before = parts->productions.Terminal(parts->expressions.Literal(source.before));
+    start = parts->productions.Sequence(before, start);
+  }
   try {
     parts->productions.Finish(start, parts->expressions);
   } catch (const Error& e) {

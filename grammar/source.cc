@@ -26,8 +26,10 @@ JsonSpace ParseJsonSpace(std::string_view name, const std::string& where) {
 
 Json SchemaJson(const GrammarSource& schema) {
   RETORT_CHECK(schema.kind == GrammarSource::Kind::kSchema, "a grammar that is no schema");
-  return {{"schema", ParseJson(schema.text, "the schema")},
-          {"json_space", std::string(kSpaceNames[static_cast<size_t>(schema.space)].first)}};
+  Json json = {{"schema", ParseJson(schema.text, "the schema")},
+               {"json_space", std::string(kSpaceNames[static_cast<size_t>(schema.space)].first)}};
+  if (!schema.before.empty()) json["before"] = schema.before;
+  return json;
 }
 
 GrammarSource ReadSchemaJson(const Json& json, const std::string& where) {
@@ -35,7 +37,8 @@ GrammarSource ReadSchemaJson(const Json& json, const std::string& where) {
   if (schema == json.end() || !(schema->is_object() || schema->is_boolean()))
     throw InputError(where, ": must be an object with a JSON Schema under 'schema'");
   return {GrammarSource::Kind::kSchema, DumpJson(*schema),
-          ParseJsonSpace(GetString(json, "json_space", where, "compact"), where)};
+          ParseJsonSpace(GetString(json, "json_space", where, "compact"), where),
+          GetString(json, "before", where, "")};
 }
 
 }  // namespace retort

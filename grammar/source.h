@@ -33,14 +33,18 @@ struct GrammarSource {
   Kind kind = Kind::kJson;
   std::string text;
   JsonSpace space = JsonSpace::kCompact;
+  // Stands before every answer: a space, where completions begin with one. Not in chats.
+  std::string before = {};
 
   bool operator==(const GrammarSource&) const = default;
   bool operator<(const GrammarSource& other) const {
-    return std::tie(kind, text, space) < std::tie(other.kind, other.text, other.space);
+    return std::tie(kind, text, space, before) <
+           std::tie(other.kind, other.text, other.space, other.before);
   }
 };
 
-// The form in which a model's files carry a schema: {"schema": {...}, "json_space": "compact"}.
+// The form in which a model's files carry a schema: {"schema": {...}, "json_space": "compact"}, and
+// "before" if that is not empty.
 Json SchemaJson(const GrammarSource& schema);
 // Throws Error{kInput} beginning with `where` on another form. The schema itself is not read.
 GrammarSource ReadSchemaJson(const Json& json, const std::string& where);

@@ -236,11 +236,15 @@ class Reader {
 
   void CheckSchema(const Recipe& r) const {
     if (r.data.loss_on != "choices") return;
-    if (r.teacher.divergence == "sorted") {
-      throw InputError(WhereOf("data.loss_on"),
-                       ": 'data.loss_on' choices cannot go with 'teacher.divergence' sorted: a "
-                       "teacher of other tokens has its choices elsewhere");
-    }
+    const auto refuse = [&](bool wrong, const char* what) {
+      if (wrong)
+        throw InputError(WhereOf("data.loss_on"), ": 'data.loss_on' choices cannot go with ", what);
+    };
+    refuse(r.teacher.divergence == "sorted",
+           "'teacher.divergence' sorted: a teacher of other tokens has its choices elsewhere");
+    refuse(r.teacher.mode == "on-policy",
+           "'teacher.mode' on-policy, whose answers no schema holds");
+    refuse(r.reward.given(), "rewards, which are for answers that no schema holds");
     if (!r.data.schema.empty()) return;
     throw InputError(WhereOf("data.loss_on"),
                      ": 'data.loss_on' choices needs 'data.schema', which says where there is one");

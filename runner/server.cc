@@ -102,7 +102,7 @@ struct Server::State {
   void Read(PendingRequest& pending);
   void Submit(PendingRequest& pending);
   // What the request's answer is held to. Throws ApiError if it cannot be compiled.
-  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& read);
+  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& read, ApiKind kind);
 
   Json Health() const;
   Json ModelJson() const;
@@ -190,7 +190,7 @@ void Server::State::Submit(PendingRequest& pending) {
   if (answers) answers->PlaceEarlierThoughts(read.messages);
   generation.prompt = prompts.Read(read);
   generation.sampling = read.sampling;
-  generation.constraint.grammar = GrammarOf(read);
+  generation.constraint.grammar = GrammarOf(read, pending.kind);
   std::unique_ptr<AnswerParser> parser;
   if (pending.kind == ApiKind::kChat) {
     generation.sampling.stop_ids.push_back(end_of_turn);
@@ -220,11 +220,14 @@ void Server::State::Submit(PendingRequest& pending) {
   pending.exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
 }
 
-std::shared_ptr<const Grammar> Server::State::GrammarOf(const ApiRequest& read) {
+std::shared_ptr<const Grammar> Server::State::GrammarOf(const ApiRequest& read, ApiKind kind) {
   if (!read.grammar) {
     // One that asks for any text has a field and no grammar.
     const bool held = options.grammar && read.grammar_field.empty() && !read.tools.Shown();
-    return held ? grammars.Get(*options.grammar, options.grammar_where) : nullptr;
+    if (!held) return nullptr;
+    GrammarSource own = *options.grammar;
+    if (kind == ApiKind::kChat) own.before.clear();
+    return grammars.Get(own, options.grammar_where);
   }
   GrammarSource source = *read.grammar;
   source.space = options.json_space;

@@ -153,10 +153,12 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const O
   }
   if (!d.schema.empty()) {
     const std::string where = d.schema.string();
-    options.answer_check = out.answer_check = std::make_shared<const AnswerCheck>(
-        ReadText(d.schema, kMostSchema), where, out.rows, *out.tokenizer);
+    options.answer_check = out.answer_check =
+        std::make_shared<const AnswerCheck>(ReadText(d.schema, kMostSchema), where, out.rows,
+                                            options.loss_on == LossOn::kLast, *out.tokenizer);
   }
   out.train = make(out.rows);
+  if (out.answer_check) out.train.notes.push_back(out.answer_check->Note());
   out.ends = TaughtEnds(out, d.add_eos, recipe.model.path.string());
   NoteWeights(out);
   if (!d.eval.empty()) out.eval_rows = OpenRows(d.eval, d.format);

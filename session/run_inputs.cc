@@ -12,8 +12,11 @@ std::vector<std::pair<std::string, std::string>> InputHashes(const Recipe& recip
                                                              const TeacherModel& teacher) {
   std::vector<std::pair<std::string, std::string>> out = {{"data.train", data.train.hash}};
   if (!data.eval.examples.empty()) out.emplace_back("data.eval", data.eval.hash);
-  if (data.answer_check)
-    out.emplace_back("data.schema", Sha256(DumpJson(SchemaJson(data.answer_check->source()))));
+  out.emplace_back("data.schema", data.answer_check
+                                      ? Sha256(DumpJson(SchemaJson(data.answer_check->source())))
+                                      : "none");
+  if (!recipe.reward.schema.empty())
+    out.emplace_back("reward.schema", Sha256OfFile(recipe.reward.schema));
   if (teacher.model) {
     out.emplace_back("teacher.path",
                      Cat(Fingerprint(teacher.files, static_cast<int>(recipe.train.threads)), " ",

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "base/text.h"
-#include "grammar/compile.h"
+#include "grammar/lasting_grammar.h"
 #include "tokenizer/regex.h"
 
 namespace retort {
@@ -86,8 +86,9 @@ class SumOfRewards : public Reward {
   explicit SumOfRewards(const RewardOptions& options) : options_(options) {
     if (!options.regex.empty()) regex_.emplace(options.regex, "'reward.regex'");
     if (!options.schema.empty()) {
-      schema_ = CompileGrammar({GrammarSource::Kind::kSchema, options.schema, JsonSpace::kFlexible},
-                               "'reward.schema'", nullptr);
+      schema_.emplace(
+          GrammarSource{GrammarSource::Kind::kSchema, options.schema, JsonSpace::kFlexible},
+          "'reward.schema'");
     }
   }
 
@@ -96,7 +97,7 @@ class SumOfRewards : public Reward {
     for (size_t i = 0; i < attempts.size(); ++i) {
       const std::string_view answer = Bare(attempts[i].answer);
       if (regex_) out[i] += regex_->MatchesText(answer);
-      if (schema_) out[i] += schema_->Matches(answer);
+      if (schema_) out[i] += Satisfies(answer);
       if (options_.exact) out[i] += answer == Bare(attempts[i].expected);
     }
     if (!options_.command.empty() && !attempts.empty()) AddCommand(attempts, out);
@@ -104,6 +105,15 @@ class SumOfRewards : public Reward {
   }
 
  private:
+  // An answer that takes more than a grammar's limits to read is none that was meant.
+  bool Satisfies(std::string_view answer) const {
+    try {
+      return schema_->Get()->Matches(answer);
+    } catch (const Error& e) {
+      if (e.kind() != Error::Kind::kInput) throw;
+      return false;
+    }
+  }
   void AddCommand(const std::vector<Attempt>& attempts, std::vector<double>& out) const {
     std::string input;
     for (const Attempt& a : attempts)
@@ -120,7 +130,7 @@ class SumOfRewards : public Reward {
 
   const RewardOptions options_;
   std::optional<WholeRegex> regex_;
-  std::shared_ptr<const Grammar> schema_;
+  std::optional<LastingGrammar> schema_;
 };
 
 class AlternatingReward : public Reward {

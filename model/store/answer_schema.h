@@ -7,6 +7,7 @@
 
 #include "formats/gguf_metadata.h"
 #include "grammar/source.h"
+#include "model/adapter_sum.h"
 #include "model/load.h"
 
 namespace retort {
@@ -15,6 +16,9 @@ namespace retort {
 // adapter, which answers by its own record's schema (BaseRecord::answers) and never by its base's.
 // Throws Error{kInput} naming the file if it holds something else.
 std::optional<GrammarSource> AnswerSchemaOf(const ModelFiles& files);
+
+// What adapters added together answer by, of their folders: their own schema if all have the same.
+std::optional<GrammarSource> AnswerSchemaOf(const std::vector<WeightedAdapter>& adapters);
 
 void WriteAnswerSchema(const Path& folder, const GrammarSource& schema);
 void AnswerSchemaToGguf(const GrammarSource& schema, GgufMetadata& metadata);

@@ -16,10 +16,10 @@ namespace retort {
 ChatTemplate ChatTemplateFor(const std::string& name, const TokenizerSpec& spec,
                              const Path& adapter, const std::string& where);
 
-// Makes a model's folder chat as it was taught: its Jinja text is replaced by the one that the
+// Makes a model's folder answer as it was taught: its Jinja text is replaced by the one that the
 // record says, the ends that were taught are added to generation_config.json, and the schema that
-// answers were held to is written. The folder's other files must be there. Throws Error{kInput} if the tokenizer lacks the template's
-// marks.
+// answers were held to is written. The folder's other files must be there. Throws Error{kInput} if
+// the tokenizer lacks the template's marks.
 void WriteTaughtChat(const Path& folder, const BaseRecord& record);
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "data/example_cache.h"
 #include "data/examples.h"
 #include "tests/data/support.h"
 #include "tests/tokenizer/byte_tokenizer.h"
@@ -22,7 +23,7 @@ class AnswerCheckTest : public testing::Test {
   std::shared_ptr<const AnswerCheck> CheckOf(const std::string& rows) {
     path_ = folder_.Write("train.jsonl", rows);
     rows_ = Rows::Open({{path_}});
-    return std::make_shared<const AnswerCheck>(kSchema, "schema.json", rows_, tokenizer_);
+    return std::make_shared<const AnswerCheck>(kSchema, "schema.json", rows_, false, tokenizer_);
   }
   ExampleSet Make(const std::string& rows, LossOn loss_on = LossOn::kChoices) {
     ExampleOptions options;
@@ -53,6 +54,14 @@ TEST_F(AnswerCheckTest, WhiteSpaceIsTheStrictestThatAllRowsHave) {
   EXPECT_EQ(CheckOf(spaced + spaced)->source().space, JsonSpace::kSpaced);
   EXPECT_EQ(CheckOf(compact + spaced)->source().space, JsonSpace::kFlexible);
   EXPECT_EQ(CheckOf(loose)->source().space, JsonSpace::kFlexible);
+  const std::string led = Pair(R"( {"label":"card","sure":true})");
+  EXPECT_EQ(CheckOf(led + led + wrong)->source().space, JsonSpace::kCompact);
+  EXPECT_EQ(CheckOf(led + led + wrong)->source().before, " ");
+  EXPECT_EQ(CheckOf(led + compact)->source().before, "");
+  EXPECT_TRUE(Shown(led).ends_with(R"( {"label":"⟦c⟧a⟦r⟧d","sure":⟦t⟧rue}⟦</s>⟧)")) << Shown(led);
+  EXPECT_EQ(InputFault([&] { Make(compact + led); }, path_),
+            "train.jsonl:2: the answer is not what schema.json allows: at ' "
+            "{\"label\":\"card\",\"sure\":true}', byte 1");
 }
 
 TEST_F(AnswerCheckTest, AnAnswerThatIsNotAllowedIsToldWithItsPlace) {
@@ -80,6 +89,55 @@ TEST_F(AnswerCheckTest, OnlyTurnsThatAreLearntAreChecked) {
       Shown(row).ends_with("<|im_start|>assistant\n{\"label\":\"⟦l⟧oan\",\"sure\":⟦f⟧alse}"
                            "⟦<|im_end|>⟧\n"))
       << Shown(row);
+}
+
+TEST_F(AnswerCheckTest, OnlyTheLastTurnWithLossOnLast) {
+  const std::string row =
+      R"({"messages": [{"role": "user", "content": "u"}, {"role": "assistant", "content": "Which?"},)"
+      R"( {"role": "user", "content": "u"}, )"
+      R"({"role": "assistant", "content": "{\"label\":\"loan\",\"sure\":false}\n"}]})";
+  rows_ = Rows::Open({{folder_.Write("train.jsonl", row)}});
+  const AnswerCheck last(kSchema, "schema.json", rows_, true, tokenizer_);
+  last.Check(rows_.Read(0));
+  EXPECT_EQ(last.source().space, JsonSpace::kCompact);
+  const AnswerCheck all(kSchema, "schema.json", rows_, false, tokenizer_);
+  EXPECT_THROW(all.Check(rows_.Read(0)), Error);
+}
+
+TEST_F(AnswerCheckTest, AnswersThatAreNotToBeGivenMayBeAnything) {
+  ExampleOptions options;
+  options.answers = Answers::kJudged;
+  const std::string good =
+                        R"({"prompt": "Q", "completion": " {\"label\":\"loan\",\"sure\":false}", )",
+                    bad = R"({"prompt": "Q", "completion": "loan", )";
+  options.answer_check = CheckOf(good + "\"label\": true}\n" + bad + "\"label\": false}\n");
+  EXPECT_EQ(options.answer_check->source().before, " ");
+  EXPECT_EQ(MakeExamples(rows_, tokenizer_, nullptr, options).examples.size(), 2);
+  options.answer_check = CheckOf(bad + "\"label\": true}\n");
+  EXPECT_THROW(MakeExamples(rows_, tokenizer_, nullptr, options), Error);
+}
+
+TEST_F(AnswerCheckTest, WhiteSpaceThatDiffersIsToldAsSuch) {
+  const auto check = CheckOf(Pair(R"({"label":"card","sure":true})"));
+  const Rows held_out =
+      Rows::Open({{folder_.Write("eval.jsonl", Pair(R"({"label": "card", "sure": true})"))}});
+  EXPECT_EQ(InputFault([&] { check->Check(held_out.Read(0)); }, path_),
+            "eval.jsonl:1: the answer is not what schema.json allows with the white space of the "
+            "other rows: at ' \"card\", \"sure\": true}', byte 10");
+}
+
+// A cache of tokens that carry loss by another schema is none of these.
+TEST_F(AnswerCheckTest, TheSchemaIsPartOfTheCachesKey) {
+  const std::string row = Pair(R"({"label":"cash","sure":true})");
+  ThreadPool pool(1);
+  ExampleOptions options;
+  options.answer_check = CheckOf(row);
+  const std::string held = ExampleKey(rows_, tokenizer_, nullptr, options, pool);
+  options.answer_check = nullptr;
+  EXPECT_NE(ExampleKey(rows_, tokenizer_, nullptr, options, pool), held);
+  options.answer_check = std::make_shared<const AnswerCheck>(R"({"type": "object"})", "schema.json",
+                                                             rows_, false, tokenizer_);
+  EXPECT_NE(ExampleKey(rows_, tokenizer_, nullptr, options, pool), held);
 }
 
 TEST_F(AnswerCheckTest, ChoicesAloneCarryLoss) {
@@ -112,7 +170,7 @@ class WordTokenizer : public ByteTokenizer {
 TEST_F(AnswerCheckTest, TokensAcrossAChoiceAreOnes) {
   const WordTokenizer words;
   path_ = folder_.Write("train.jsonl", Pair(R"({"label":"cash","sure":true})"));
-  const AnswerCheck check(kSchema, "schema.json", Rows::Open({{path_}}), words);
+  const AnswerCheck check(kSchema, "schema.json", Rows::Open({{path_}}), false, words);
   const auto left = [&](std::vector<int32_t> ids) {
     Example example;
     example.ids = std::move(ids);

@@ -22,7 +22,8 @@ bool Takes(const std::string& section, const std::string& leaf, const Json& valu
   if (section == "train") recipe["train"]["lr"] = 100;  // min_lr is below it; sgd needs it
   if (section == "preference") recipe[section]["method"] = "kto";  // it has every other key
   if (section == "reward") recipe[section]["regex"] = "a reward";
-  if (section == "train") recipe["data"]["eval"] = "e";  // without val_split, which excludes it
+  if (section == "train") recipe["data"]["eval"] = "e";   // without val_split, which excludes it
+  if (leaf == "loss_on") recipe["data"]["schema"] = "s";  // for choices
   if (leaf == "early_stop") recipe["train"]["eval_every"] = 1;
   if (leaf == "momentum") recipe["train"]["optimizer"] = "sgd";
   if (leaf == "decay") recipe["train"]["schedule"] = "wsd";
@@ -85,10 +86,11 @@ TEST(RecipeSchema, HoldsTheReadersKeysAndDefaults) {
     resolved["adapter"][key] = Json::object();
   resolved["data"]["val_split"] = 0;
   resolved["data"]["cache"] = "auto";
+  resolved["data"]["schema"] = "";
   resolved["preference"] = {{"method", "dpo"}, {"beta", 0.1}, {"weight", 1}};
   resolved["reward"] = {{"exact", false},        {"answers", 8}, {"temperature", 1},
                         {"max_new_tokens", 128}, {"beta", 0},    {"regex", ""},
-                        {"command", ""}};
+                        {"schema", ""},          {"command", ""}};
   const Json schema = Published();
   size_t keys = 0;
   EachKey(schema, [&](const std::string& section, const std::string& leaf, const Json& entry) {

@@ -28,7 +28,7 @@ class AnswerSchemaTest : public testing::Test {
     InitOptions init;
     init.config = ShapeNamed("1,32,2,1,64,300");
     WriteInitialModel(At("model"), init);
-    folder_.Write("rows.jsonl", R"({"prompt": "fine?", "completion": "{\"ok\": true}"})"
+    folder_.Write("rows.jsonl", R"({"prompt": "fine?", "completion": " {\"ok\": true}"})"
                                 "\n");
     folder_.Write("schema.json", kSchema);
   }
@@ -46,9 +46,15 @@ class AnswerSchemaTest : public testing::Test {
     TrainingSession session(RecipeWith(settings));
     session.Run(At("run"), [](const RunProgress&) {});
   }
+  void MergeBoth() const {
+    MergeOptions options{.adapter = At("first"), .out = At("merged"), .threads = 1};
+    options.others = {{At("run") / "adapter", 0.5}};
+    Merge(options);
+  }
   static void ExpectSchema(const std::optional<GrammarSource>& schema, const std::string& where) {
     ASSERT_TRUE(schema) << where;
-    EXPECT_EQ(*schema, (GrammarSource{GrammarSource::Kind::kSchema, kSchema, JsonSpace::kSpaced}))
+    EXPECT_EQ(*schema,
+              (GrammarSource{GrammarSource::Kind::kSchema, kSchema, JsonSpace::kSpaced, " "}))
         << where;
   }
 
@@ -81,6 +87,35 @@ TEST_F(AnswerSchemaTest, OfTheBaseIsNotThatOfAnAdapterWithoutOne) {
   EXPECT_FALSE(AnswerSchemaOf(OpenModel(At("merged"))));
 }
 
+TEST_F(AnswerSchemaTest, OfSeveralAdaptersIsTheirsIfTheyAgree) {
+  Train({});
+  std::filesystem::copy(At("run") / "adapter", At("first"));
+  MergeBoth();
+  ExpectSchema(AnswerSchemaOf(OpenModel(At("merged"))), "merged");
+  Train({"data.schema=null"});
+  std::filesystem::remove_all(At("merged"));
+  MergeBoth();
+  EXPECT_FALSE(AnswerSchemaOf(OpenModel(At("merged"))));
+}
+
+TEST_F(AnswerSchemaTest, AChangedOneEndsARunThatGoesOn) {
+  Train({});
+  folder_.Write("schema.json", R"({"type": "object"})");
+  const auto fault = [&](const std::vector<std::string>& settings) {
+    return InputFault(
+        [&] {
+          TrainingSession session(RecipeWith(settings));
+          session.Run(At("run"), [](const RunProgress&) {});
+        },
+        At("run") / "x");
+  };
+  EXPECT_NE(fault({"train.steps=2"}).find("what 'data.schema' names has changed"),
+            std::string::npos);
+  EXPECT_NE(
+      fault({"train.steps=2", "data.schema=null"}).find("what 'data.schema' names has changed"),
+      std::string::npos);
+}
+
 TEST_F(AnswerSchemaTest, ADamagedOneIsRefusedWithItsFile) {
   folder_.Write("model/answer_schema.json", R"({"json_space": "compact"})");
   EXPECT_EQ(InputFault([&] { AnswerSchemaOf(OpenModel(At("model"))); }, At("model") / "x"),
@@ -89,6 +124,9 @@ TEST_F(AnswerSchemaTest, ADamagedOneIsRefusedWithItsFile) {
 
 TEST_F(AnswerSchemaTest, LossOnChoicesNeedsIt) {
   EXPECT_THROW(RecipeWith({"data.schema=null", "data.loss_on=choices"}), Error);
+  EXPECT_THROW(RecipeWith({"reward.exact=true", "data.loss_on=choices"}), Error);
+  EXPECT_THROW(RecipeWith({"teacher.path=model", "teacher.mode=on-policy", "data.loss_on=choices"}),
+               Error);
   const auto tokens = [&](const std::string& loss_on) {
     const Recipe recipe = RecipeWith({"data.loss_on=" + loss_on});
     return OpenRecipeData(recipe, OpenModel(recipe.model.path)).train.loss_tokens;

@@ -215,6 +215,16 @@ TEST(GrpoTraining, FindsWhatIsRewarded) {
             mean(rewards.begin(), rewards.begin() + 3) + 0.3);
 }
 
+TEST(Rewards, SchemaIsSatisfiedWithAnyWhiteSpace) {
+  const auto reward = MakeReward({.schema = R"({"type": "object", "required": ["a"]})"});
+  EXPECT_EQ(reward->Of({{"p", "{\"a\":1}", ""},
+                        {"p", " { \"a\" : 1 }\n", ""},
+                        {"p", "{\"b\":1}", ""},
+                        {"p", "a", ""}}),
+            (std::vector<double>{1, 1, 0, 0}));
+  EXPECT_THROW(MakeReward({.schema = R"({"uniqueItems": true})"}), Error);
+}
+
 TEST(Rewards, AddUp) {
   const std::vector<Attempt> attempts = {
       {"q", " yes\n", " yes"}, {"q", "no", "yes"}, {"q", "", ""}};
