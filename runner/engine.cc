@@ -116,6 +116,12 @@ void Engine::State::Check(const GenerationRequest& request) const {
   check("forced", request.forced.ids);
   check("forced", request.forced.after_thought);
   check("forced", request.forced.end_of_thought);
+  check("stop_token_ids'", request.sampling.stop_token_ids);
+  for (const auto& [id, bias] : request.sampling.logit_bias) check("logit_bias's", {id});
+  if (request.constraint.grammar &&
+      (request.sampling.min_tokens > 0 || request.sampling.ignore_eos))
+    throw InputError(
+        "min_tokens and ignore_eos cannot go with a grammar, which says where an answer ends");
   const auto size = static_cast<int64_t>(request.prompt.size());
   if (size >= options.context) {
     throw InputError("the prompt's ", size, " tokens leave no room in the context of ",

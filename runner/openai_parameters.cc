@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "runner/http_message.h"
 #include "runner/openai_fields.h"
+#include "runner/openai_sampling.h"
 
 namespace retort {
 namespace {
@@ -41,9 +42,6 @@ const std::vector<NeutralParameter>& NeutralParameters() {
                                         {"suffix", {""}},
                                         {"logprobs", {false}},
                                         {"top_logprobs", {0}},
-                                        {"presence_penalty", {0}},
-                                        {"frequency_penalty", {0}},
-                                        {"logit_bias", {Json::object()}},
                                         {"modalities", {Json::array({"text"})}},
                                         {"tools", {Json::array()}},
                                         {"tool_choice", {"none", "auto"}},
@@ -54,25 +52,13 @@ const std::vector<NeutralParameter>& NeutralParameters() {
 }
 
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
-  static const std::vector<std::string> common = {"model",
-                                                  "max_tokens",
-                                                  "temperature",
-                                                  "top_k",
-                                                  "top_p",
-                                                  "min_p",
-                                                  "seed",
-                                                  "stop",
-                                                  "stream",
-                                                  "stream_options",
-                                                  "response_format",
-                                                  "grammar",
-                                                  "guided_json",
-                                                  "guided_regex",
-                                                  "guided_choice",
-                                                  "guided_grammar",
-                                                  "structured_outputs"};
+  static const std::vector<std::string> common = {
+      "model",          "max_tokens",      "n_predict",      "stream",
+      "stream_options", "response_format", "grammar",        "guided_json",
+      "guided_regex",   "guided_choice",   "guided_grammar", "structured_outputs"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
+    more.insert(more.end(), SamplingFields().begin(), SamplingFields().end());
     return more;
   };
   static const std::vector<std::string> chat =

@@ -10,62 +10,35 @@
 #include "runner/openai_grammar.h"
 #include "runner/openai_messages.h"
 #include "runner/openai_parameters.h"
+#include "runner/openai_sampling.h"
 
 namespace retort {
 namespace {
 
-constexpr size_t kMostStops = 16, kMostStopBytes = 1000;
 constexpr size_t kMostJsonError = 300;  // bytes of a message, which may quote the body
 
+// The names of the same number, the preferred one first.
 int64_t MaxTokens(const Json& object, ApiKind kind) {
   const int64_t fallback = kind == ApiKind::kChat ? kChatMaxTokens : kCompletionMaxTokens;
-  const bool newer = kind == ApiKind::kChat && !MemberOf(object, "max_completion_tokens").is_null();
-  const std::string name = newer ? "max_completion_tokens" : "max_tokens";
-  const int64_t tokens = IntegerField(object, name, fallback);
-  if (tokens < 1) throw BadValue(name, "must be at least 1");
-  if (newer && IntegerField(object, "max_tokens", tokens) != tokens)
-    throw BadValue("max_tokens", "differs from 'max_completion_tokens'; give one of them");
+  std::string given;
+  int64_t tokens = fallback;
+  for (const char* name : {"max_completion_tokens", "max_tokens", "n_predict"}) {
+    if (MemberOf(object, name).is_null()) continue;
+    const int64_t said = TokensField(object, name, fallback);
+    if (!given.empty() && said != tokens)
+      throw BadValue(name, Cat("differs from '", given, "'; give one of them"));
+    if (said < 1)
+      throw BadValue(name, "must be at least 1, or -1 for as many as there is room for");
+    given = name;
+    tokens = said;
+  }
   return tokens;
 }
 
-std::vector<std::string> Stops(const Json& object) {
-  const Json& value = MemberOf(object, "stop");
-  std::vector<std::string> stops;
-  if (value.is_null()) return stops;
-  const auto add = [&](const Json& text) {
-    if (!text.is_string() || text.get_ref<const std::string&>().empty()) {
-      throw BadValue("stop", "must be a text or a list of texts, none of them empty");
-    }
-    stops.push_back(text.get<std::string>());
-    if (stops.back().size() > kMostStopBytes)
-      throw BadValue("stop", Cat("may hold texts of at most ", kMostStopBytes, " bytes"));
-  };
-  if (!value.is_array()) {
-    add(value);
-    return stops;
-  }
-  if (value.size() > kMostStops)
-    throw BadValue("stop", Cat("may hold at most ", kMostStops, " texts"));
-  for (const Json& text : value) add(text);
-  return stops;
-}
-
 SamplingOptions Sampling(const Json& object, ApiKind kind, uint64_t random_seed) {
-  SamplingOptions s;
-  s.temperature = NumberField(object, "temperature", 0);
-  s.top_k = IntegerField(object, "top_k", 0);
-  s.top_p = NumberField(object, "top_p", 1);
-  s.min_p = NumberField(object, "min_p", 0);
-  s.seed = MemberOf(object, "seed").is_null()
-               ? random_seed
-               : static_cast<uint64_t>(IntegerField(object, "seed", 0));
+  SamplingOptions s = ReadSampling(object, random_seed);
   s.max_tokens = MaxTokens(object, kind);
-  s.stop = Stops(object);
-  try {
-    CheckSampling(s);
-  } catch (const Error& e) {
-    throw ApiError(400, e.what(), "", "invalid_value");
-  }
+  CheckApiSampling(s);
   return s;
 }
 

@@ -36,8 +36,11 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       decoder_(tokenizer, BeginsText(tokens_, tokenizer), request_.shown_ids),
       forced_(request_.forced),
       stop_(request_.sampling.stop) {
-  const auto& more = request_.sampling.stop_ids;
-  ends_.insert(ends_.end(), more.begin(), more.end());
+  const SamplingOptions& options = request_.sampling;
+  if (LogitsProcessor::Needed(options)) processor_.emplace(options, ends, tokenizer);
+  if (options.mirostat) mirostat_.emplace(options.mirostat_tau, options.mirostat_eta);
+  for (const auto& more : {options.stop_ids, options.stop_token_ids})
+    ends_.insert(ends_.end(), more.begin(), more.end());
   if (request_.constraint.grammar) constrained_.emplace(request_.constraint);
   tokens_.reserve(static_cast<size_t>(limit_));
   pages.pages.reserve(static_cast<size_t>(KvCache::PagesFor(limit_)));
@@ -105,11 +108,17 @@ void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
 
 GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
-  const std::span<float> known = logits.first(std::min(logits.size(), ids_));
-  if (constrained_) constrained_->Mask(known, ends_);
-  const int32_t drawn = sampler.Sample(known, request_.sampling, tokens_.size());
-  const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);
   GenerationEvent event;
+  if (size() >= limit_) {  // only the prompt was to be read
+    event.finish = FinishReason::kLength;
+    return event;
+  }
+  const std::span<float> known = logits.first(std::min(logits.size(), ids_));
+  if (processor_) processor_->Apply(tokens_, generated(), known);
+  if (constrained_) constrained_->Mask(known, ends_);
+  const int32_t drawn =
+      sampler.Sample(known, request_.sampling, tokens_.size(), mirostat_ ? &*mirostat_ : nullptr);
+  const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);
   if (IsEnd(id)) {
     event.finish = FinishReason::kStop;
     event.end_id = id;
@@ -128,7 +137,9 @@ GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
 void Stream::Accept(int32_t id, GenerationEvent& event) {
   tokens_.push_back(id);
   event.ids.push_back(id);
-  event.text += stop_.Push(decoder_.Push(id));
+  const std::string text = decoder_.Push(id);
+  const bool early = std::cmp_less_equal(generated(), request_.sampling.min_tokens);
+  event.text += early ? text : stop_.Push(text);
   if (stop_.found())
     event.finish = FinishReason::kStop;
   else if (static_cast<int64_t>(tokens_.size()) >= limit_)

@@ -9,14 +9,15 @@
 #include "runner/constrained_answer.h"
 #include "runner/engine.h"
 #include "runner/kv_cache.h"
+#include "runner/sampling/logits_processor.h"
 #include "runner/stop_text.h"
 
 namespace retort {
 
 class Stream {
  public:
-  // ends: ids that end the generation, in addition to the request's stop_ids. context: maximum
-  // tokens including the prompt.
+  // ends: ids that end the generation, in addition to those of the request's options. context:
+  // maximum tokens including the prompt.
   Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
          const std::vector<int32_t>& ends, int64_t context);
 
@@ -57,7 +58,7 @@ class Stream {
   int64_t reused() const { return reused_; }  // tokens of the prompt that were adopted
   // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
   // Requires unread() == 0.
-  // Logits of tokens that the request's grammar does not allow are overwritten.
+  // The logits are overwritten by what the request's options and grammar make of them.
   GenerationEvent Next(std::span<float> logits, Sampler& sampler);
 
   PageTable pages;
@@ -69,6 +70,7 @@ class Stream {
   // The same with what the grammar says of it, and the tokens that it forces.
   void AcceptConstrained(int32_t id, GenerationEvent& event);
   bool IsEnd(int32_t id) const;
+  size_t generated() const { return tokens_.size() - static_cast<size_t>(prompt_tokens_); }
 
   Engine::RequestId id_;
   GenerationRequest request_;
@@ -81,6 +83,8 @@ class Stream {
   StreamDecoder decoder_;
   ForcedBeginning forced_;
   std::optional<ConstrainedAnswer> constrained_;
+  std::optional<LogitsProcessor> processor_;
+  std::optional<Mirostat> mirostat_;
   StopText stop_;
 };
 

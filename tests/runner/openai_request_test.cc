@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/strings.h"
 #include "runner/openai_answer.h"
 
@@ -70,6 +72,24 @@ TEST(OpenAiRequest, TwoLimitsThatDifferAreRefused) {
   EXPECT_EQ(RefusedParameter(ChatWith(R"("max_tokens": "5", "max_completion_tokens": 6)")),
             "max_tokens");
   EXPECT_EQ(RefusedParameter(ChatWith(R"("max_tokens": 6, "max_completion_tokens": 6)")), "");
+}
+
+TEST(OpenAiRequest, TakesOtherServersNamesOfTheSame) {
+  const auto read = [](const std::string& members) {
+    return ReadApiRequest(ApiKind::kChat, ChatWith(members), 1).sampling;
+  };
+  EXPECT_EQ(read(R"("max_tokens": -1)").max_tokens, INT32_MAX);
+  EXPECT_EQ(read(R"("n_predict": 7)").max_tokens, 7);
+  EXPECT_EQ(RefusedParameter(ChatWith(R"("max_tokens": 6, "n_predict": 7)")), "n_predict");
+  EXPECT_EQ(read(R"("top_k": -1)").top_k, 0);
+  EXPECT_EQ(read(R"("repetition_penalty": 1.2)").repeat_last_n, -1);
+  EXPECT_EQ(read(R"("repeat_penalty": 1.2)").repeat_last_n, 64);
+  EXPECT_EQ(read(R"("repeat_penalty": 1.2, "repeat_last_n": 9)").repeat_last_n, 9);
+  EXPECT_EQ(read(R"("repeat_penalty": 1.2)").repetition_penalty, 1.2);
+  const auto bias = read(R"("logit_bias": {"15": -2, "3": 1.5})").logit_bias;
+  EXPECT_EQ(bias, (std::vector<std::pair<int32_t, float>>{{15, -2}, {3, 1.5}}));
+  const auto pairs = read(R"("logit_bias": [[15, -2], [3, false]])").logit_bias;
+  EXPECT_EQ(pairs, (std::vector<std::pair<int32_t, float>>{{15, -2}, {3, -INFINITY}}));
 }
 
 TEST(OpenAiRequest, RefusesMembersOfPartsByName) {

@@ -23,9 +23,8 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   for (const auto& [param, value] :
        std::map<std::string, std::string>{{"n", "2"},
                                           {"logprobs", "true"},
-                                          {"presence_penalty", "0.5"},
-                                          {"response_format", R"({"type": "xml"})"},
-                                          {"logit_bias", R"({"5": 1})"}}) {
+                                          {"mirostat", "1"},
+                                          {"response_format", R"({"type": "xml"})"}}) {
     const Json error = Refused(400, kChat, chat(Cat("\"", param, "\": ", value)));
     EXPECT_EQ(error["param"], param);
     EXPECT_EQ(error["code"], "unsupported_value");
@@ -36,6 +35,13 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   for (const auto& [param, value] :
        std::map<std::string, std::string>{{"max_tokens", "0"},
                                           {"max_tokens", "1.5"},
+                                          {"presence_penalty", "2.5"},
+                                          {"repetition_penalty", "0"},
+                                          {"logit_bias", R"({"x": 1})"},
+                                          {"logit_bias", R"({"5": 101})"},
+                                          {"logit_bias", R"([["text", 1]])"},
+                                          {"stop_token_ids", "[-1]"},
+                                          {"min_tokens", "2000"},
                                           {"temperature", "\"hot\""},
                                           {"stop", "[1]"},
                                           {"stop", "\"\""},
@@ -45,7 +51,8 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
     EXPECT_EQ(Refused(400, kChat, chat(Cat("\"", param, "\": ", value)))["param"], param);
   }
   for (const char* bad :
-       {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)"}) {
+       {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)",
+        R"("logit_bias": {"9999": 1})", R"("repeat_penalty": 1.1, "repetition_penalty": 1.1)"}) {
     Refused(400, kChat, chat(bad));
   }
   EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "tool", "content": "a"}]})")["param"],
