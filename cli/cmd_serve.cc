@@ -61,6 +61,7 @@ void Serve(const ServeFlags& flags) {
   options.grammar = flags.grammar.Read();
   options.grammar_where = flags.grammar.Where();
   options.json_space = flags.grammar.Space();
+  options.version = RETORT_VERSION;
 
   Server server(served, options);
   Note(Cat("model    ", served.name, ", chat template ",

@@ -2,20 +2,15 @@
 #include "runner/server.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "runner/chat_answer.h"
-#include "runner/engine_thread.h"
-#include "runner/grammar_cache.h"
+#include "base/random.h"
+#include "runner/model_service.h"
 #include "runner/openai_answer.h"
-#include "runner/openai_request.h"
-#include "runner/server_prompt.h"
-#include "runner/server_reply.h"
 #include "runner/server_routes.h"
 #include "runner/work_queue.h"
 
@@ -33,22 +28,6 @@ HttpAnswer JsonAnswer(const Json& value) {
   return answer;
 }
 
-// As OpenAI's API says it. The same for every name that is not served.
-ApiError NoModel(const std::string& name, const std::string& served) {
-  return ApiError(404,
-                  Cat("there is no model '", Shortened(name), "'; this server has '", served, "'"),
-                  "model", "model_not_found");
-}
-
-ApiError QueueFull() {
-  return ApiError(429, "too many requests are waiting; try again later", "", "queue_full");
-}
-
-EngineOptions Paced(EngineOptions options) {
-  options.paced = true;
-  return options;
-}
-
 // Enough connections for all requests that may run or wait.
 HttpOptions WithConnections(const ServerOptions& options) {
   HttpOptions http = options.http;
@@ -58,12 +37,28 @@ HttpOptions WithConnections(const ServerOptions& options) {
   return http;
 }
 
+int64_t SecondsSince1970() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+// The same for every server of the same model by the same program.
+std::string FingerprintOf(const ServedModel& model, const std::string& version) {
+  const Architecture& config = model.model.config;
+  const std::string of = Cat(version, " ", model.name, " ", config.vocab, " ", config.width, " ",
+                             NameOf(model.model.compute()), " ", model.adapter != nullptr);
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "fp_%016llx", static_cast<unsigned long long>(NameKey(of)));
+  return digits;
+}
+
 // A complete request, on its way to the engine.
 struct PendingRequest {
-  ApiKind kind;
+  Endpoint endpoint;
   std::shared_ptr<HttpRequest> http;
   ExchangePtr exchange;
-  std::unique_ptr<ServerPlace> place;
+  std::unique_ptr<ServerPlaces> place;
   uint64_t seed;
   std::string id;
 };
@@ -72,61 +67,36 @@ struct PendingRequest {
 
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
-      : model(std::move(m)),
-        options(o),
-        engine(model.model, model.adapter, model.tokenizer, Paced(o.engine)),
-        prompts(model, engine.context()),
-        grammars(model.tokenizer),
+      : options(o),
+        fingerprint(FingerprintOf(m, o.version)),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
               [](int status, const std::string& message) {
                 return ApiErrorBody(ApiError(status, message));
               }}),
-        // A request gives its place back just before its last event ends in the engine.
-        thread(engine, places() + o.engine.parallel) {
-    if (options.grammar) grammars.Get(*options.grammar, options.grammar_where);
-    if (!model.chat) return;
-    end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
-    answers.emplace(*model.chat, model.tokenizer);
-  }
-
-  int64_t places() const { return options.engine.parallel + options.queue; }
+        service(std::move(m), options) {}
 
   // On the server's thread.
   std::optional<HttpAnswer> Judge(const HttpHead& head);
   std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route);
   void Accept(const std::shared_ptr<HttpRequest>& request, const ExchangePtr& exchange);
-  std::string NewId(ApiKind kind);
+  std::string NewId();
   // On a thread of `work`.
   void Read(PendingRequest& pending);
   void Submit(PendingRequest& pending);
-  // What the request's answer is held to. Throws ApiError if it cannot be compiled.
-  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& read);
 
   Json Health() const;
   Json ModelJson() const;
 
-  const ServedModel model;
   const ServerOptions options;
-  const int64_t started = Now();
-  int32_t end_of_turn = -1;
-  std::optional<ChatAnswers> answers;  // if there is a template
+  const std::string fingerprint;
+  const int64_t started = SecondsSince1970();
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
-  std::atomic<int64_t> taken_places{0};
-  Engine engine;
-  PromptReader prompts;
-  GrammarCache grammars;
   HttpServer http;
-  EngineThread thread;  // destroyed before http, which its final answers still use
-  WorkQueue work;       // destroyed first: its jobs use all of the above
-
-  static int64_t Now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-  }
+  ModelService service;  // destroyed before http, which its final answers still use
+  WorkQueue work;        // destroyed first: its jobs use all of the above
 };
 
 std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
@@ -136,7 +106,7 @@ std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
     if (route.endpoint != Endpoint::kHealth) CheckKey(head, options.api_key);
     return Answer(head, route);
   } catch (const ApiError& e) {
-    return ErrorAnswer(e);
+    return ErrorAnswer(e, ApiErrorBody(e));
   }
 }
 
@@ -148,102 +118,65 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
     case Endpoint::kModels:
       return JsonAnswer({{"object", "list"}, {"data", Json::array({ModelJson()})}});
     case Endpoint::kModel:
-      if (route.model != model.name) throw NoModel(route.model, model.name);
+      service.CheckModel(route.model);
       return JsonAnswer(ModelJson());
     case Endpoint::kChat:
     case Endpoint::kCompletion:
       CheckMediaType(head);
-      if (taken_places >= places()) throw QueueFull();
+      if (service.full()) throw QueueFull();
   }
   return std::nullopt;
 }
 
 void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
                            const ExchangePtr& exchange) {
-  auto place = ServerPlace::Take(taken_places, places());
-  if (!place) return exchange->Answer(ErrorAnswer(QueueFull()));
-  const ApiKind kind =
-      FindRoute(request->head).endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion;
-  const auto pending = std::make_shared<PendingRequest>(
-      PendingRequest{kind, request, exchange, std::move(place), random(), NewId(kind)});
+  auto place = service.TakePlace();
+  if (!place) {
+    const ApiError full = QueueFull();
+    return exchange->Answer(ErrorAnswer(full, ApiErrorBody(full)));
+  }
+  const auto pending = std::make_shared<PendingRequest>(PendingRequest{
+      FindRoute(request->head).endpoint, request, exchange, std::move(place), random(), NewId()});
   work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
 }
 
 void Server::State::Read(PendingRequest& pending) {
   if (pending.exchange->gone()) return;
+  const auto refuse = [&](const ApiError& error) {
+    pending.place.reset();
+    pending.exchange->Answer(ErrorAnswer(error, ApiErrorBody(error)));
+  };
   try {
     Submit(pending);
   } catch (const ApiError& e) {
-    pending.place.reset();
-    pending.exchange->Answer(ErrorAnswer(e));
+    refuse(e);
   } catch (const std::exception& e) {
-    pending.place.reset();
-    pending.exchange->Answer(ErrorAnswer(ApiError(500, e.what())));
+    refuse(ApiError(500, e.what()));
   }
 }
 
 void Server::State::Submit(PendingRequest& pending) {
-  ApiRequest read = ReadApiRequest(pending.kind, pending.http->body, pending.seed);
+  const ApiKind kind = pending.endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion;
+  ServiceJob job;
+  job.request = ReadApiRequest(kind, pending.http->body, pending.seed);
   pending.http.reset();  // its body's memory
-  if (read.model && *read.model != model.name) throw NoModel(*read.model, model.name);
-  GenerationRequest generation;
-  if (answers) answers->PlaceEarlierThoughts(read.messages);
-  generation.prompt = prompts.Read(read);
-  generation.sampling = read.sampling;
-  generation.constraint.grammar = GrammarOf(read);
-  std::unique_ptr<AnswerParser> parser;
-  if (pending.kind == ApiKind::kChat) {
-    generation.sampling.stop_ids.push_back(end_of_turn);
-    answers->CheckTools(read.tools);
-    const bool in_thought = answers->OpensThought(generation.prompt);
-    generation.shown_ids = answers->shown_ids();
-    generation.forced = answers->Forced(read.tools, in_thought);
-    answers->LetThink(generation.constraint, in_thought);
-    parser = answers->Parser(read.tools, read.stream, in_thought);
-  }
-
-  const auto reply = std::make_shared<ServerReply>(
-      pending.exchange, std::move(pending.place),
-      ApiAnswer{pending.kind, pending.id, Now(), model.name, read.include_usage}, read.stream,
-      static_cast<int64_t>(generation.prompt.size()), std::move(parser),
-      [this, random = pending.seed]() mutable { return answers->CallId(++random); });
-  generation.on_event = [reply](const GenerationEvent& event) { return reply->OnEvent(event); };
-  reply->Begin();
-  std::optional<EngineThread::Ticket> ticket;
-  try {
-    ticket =
-        thread.Submit(std::move(generation), [reply](const std::exception& e) { reply->Fail(e); });
-  } catch (const std::exception& e) {
-    return reply->Fail(e);  // a stream has begun, so it must be told as one
-  }
-  if (!ticket) return reply->Fail(QueueFull());
-  pending.exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
+  job.writer = OpenAiWriter({pending.id, SecondsSince1970(), service.model().name, fingerprint},
+                            job.request, service.model().tokenizer);
+  job.exchange = pending.exchange;
+  job.places = std::move(pending.place);
+  job.seed = pending.seed;
+  service.Submit(std::move(job));
 }
 
-std::shared_ptr<const Grammar> Server::State::GrammarOf(const ApiRequest& read) {
-  if (!read.grammar) {
-    const bool held = options.grammar && !read.tools.Shown();
-    return held ? grammars.Get(*options.grammar, options.grammar_where) : nullptr;
-  }
-  GrammarSource source = *read.grammar;
-  source.space = options.json_space;
-  try {
-    return grammars.Get(source, Cat("'", read.grammar_field, "'"));
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), read.grammar_field, "invalid_value");
-  }
-}
-
-std::string Server::State::NewId(ApiKind kind) {
+std::string Server::State::NewId() {
   static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::string id = kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-";
+  std::string id;
   for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
   return id;
 }
 
 Json Server::State::Health() const {
-  const EngineCounts counts = thread.counts();
+  const EngineCounts counts = service.counts();
   return {{"status", "ok"},
           {"running", counts.live},
           {"queued", counts.queued},
@@ -252,7 +185,10 @@ Json Server::State::Health() const {
 }
 
 Json Server::State::ModelJson() const {
-  return {{"id", model.name}, {"object", "model"}, {"created", started}, {"owned_by", "retort"}};
+  return {{"id", service.model().name},
+          {"object", "model"},
+          {"created", started},
+          {"owned_by", "retort"}};
 }
 
 Server::Server(ServedModel model, const ServerOptions& options)
@@ -262,8 +198,8 @@ Server::~Server() = default;
 int Server::port() const { return state_->http.port(); }
 std::string Server::url() const { return state_->http.url(); }
 bool Server::loopback() const { return state_->http.loopback(); }
-int64_t Server::context() const { return state_->engine.context(); }
-EngineCounts Server::counts() const { return state_->thread.counts(); }
+int64_t Server::context() const { return state_->service.context(); }
+EngineCounts Server::counts() const { return state_->service.counts(); }
 bool Server::Run() { return state_->http.Run(); }
 void Server::Stop() { state_->http.Stop(); }
 

@@ -35,6 +35,7 @@ struct ServerOptions {
   JsonSpace json_space = JsonSpace::kCompact;  // in JSON that a request asks for
   int64_t queue = 64;   // maximum number of waiting requests; more get status 429
   std::string api_key;  // empty: no key is required
+  std::string version;  // of the program, for clients
 };
 
 class Server {

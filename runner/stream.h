@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 #include <vector>
 
@@ -39,7 +40,10 @@ class Stream {
   // runs of one query each, as they were the first time.
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // All tokens are unread again: the stream has lost its pages.
-  void Forget() { read_ = reused_ = 0; }
+  void Forget() {
+    read_ = reused_ = 0;
+    pooled_.clear();
+  }
 
   // The tokens whose pages other prompts may use, and this one theirs. At least two of the prompt
   // are left to read, for what PieceOf says. Generated tokens are not among them: they are computed
@@ -61,10 +65,24 @@ class Stream {
   // The logits are overwritten by what the request's options and grammar make of them.
   GenerationEvent Next(std::span<float> logits, Sampler& sampler);
 
+  // Positions of the prompt for whose next token the model's logits are wanted, and what becomes
+  // of them.
+  bool WantsLogits(int64_t position) const {
+    return request_.prompt_logprobs && position + 1 < prompt_tokens_;
+  }
+  void Score(int64_t position, std::span<const float> logits);
+  // The same for hidden states, if the prompt's embedding is wanted.
+  bool WantsHidden(int64_t position) const {
+    return request_.pooling == Pooling::kMean ||
+           (request_.pooling == Pooling::kLast && position + 1 == prompt_tokens_);
+  }
+  void Pool(std::span<const float> hidden);
+
   PageTable pages;
   bool generates = false;  // it has one of the engine's places, and reads a token at each step
 
  private:
+  GenerationEvent ChooseNext(std::span<float> logits, Sampler& sampler);
   void AppendRun(int64_t count, int32_t first_block, Batch& batch, std::vector<int32_t>& rows);
   void Accept(int32_t id, GenerationEvent& event);
   // The same with what the grammar says of it, and the tokens that it forces.
@@ -86,6 +104,10 @@ class Stream {
   std::optional<LogitsProcessor> processor_;
   std::optional<Mirostat> mirostat_;
   StopText stop_;
+  std::optional<std::chrono::steady_clock::time_point> began_;
+  std::vector<float> unchanged_;                // logits, if their log-probabilities are asked for
+  std::vector<TokenLogprobs> prompt_logprobs_;  // by position, without the first
+  std::vector<double> pooled_;
 };
 
 }  // namespace retort

@@ -62,7 +62,7 @@ TEST(OpenAiRequest, TakesWholeNumbersAsIntegers) {
     EXPECT_EQ(RefusedParameter(ChatWith(Cat("\"top_k\": ", bad))), "top_k") << bad;
   }
   const ApiRequest ids = ReadApiRequest(ApiKind::kCompletion, R"({"prompt": [1, 2.0, 3]})", 1);
-  EXPECT_EQ(ids.prompt_ids, (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_EQ(ids.prompts.at(0).ids, (std::vector<int32_t>{1, 2, 3}));
   EXPECT_FALSE(ids.model.has_value());
 }
 
@@ -109,17 +109,23 @@ TEST(OpenAiRequest, RefusesMembersOfPartsByName) {
   EXPECT_EQ(RefusedParameter(MessagesOf(
                 R"({"role": "user", "content": [{"type": "image_url", "image_url": {}}]})")),
             "messages[0].content[0]");
-  EXPECT_EQ(RefusedParameter(MessagesOf(R"({"role": "user", "content": "a", "name": "b"})")),
+  EXPECT_EQ(RefusedParameter(MessagesOf(R"({"role": "user", "content": "a", "name": "b"})")), "");
+  EXPECT_EQ(RefusedParameter(MessagesOf(R"({"role": "user", "content": "a", "name": 5})")),
             "messages[0].name");
   EXPECT_EQ(RefusedParameter(MessagesOf(Cat(R"({"role": "user", "content": "a", ")",
                                             std::string(100000, 'n'), R"(": 1})"))),
             Cat("messages[0].", std::string(64, 'n'), "..."));
 }
 
-TEST(OpenAiRequest, RefusesToContinueAnAnswer) {
+TEST(OpenAiRequest, ContinuesAnAnswerOfAContentAlone) {
   const std::string user = R"({"role": "user", "content": "a"})",
                     assistant = R"({"role": "assistant", "content": "b"})";
-  EXPECT_EQ(RefusedParameter(MessagesOf(user + "," + assistant)), "messages[1].role");
+  const ApiRequest read = ReadApiRequest(ApiKind::kChat, MessagesOf(user + "," + assistant), 1);
+  EXPECT_EQ(read.begun, "b");
+  EXPECT_EQ(read.messages.size(), 1u);
+  const std::string thinks = R"({"role": "assistant", "content": "b", "reasoning_content": "c"})";
+  EXPECT_EQ(RefusedParameter(MessagesOf(user + "," + thinks)), "messages[1]");
+  EXPECT_EQ(RefusedParameter(MessagesOf(assistant)), "messages");
   EXPECT_EQ(RefusedParameter(MessagesOf(user + "," + assistant + "," + user)), "");
 }
 

@@ -21,9 +21,10 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   EXPECT_EQ(Refused(400, kChat, std::string(100000, '['))["code"], "invalid_json");
   EXPECT_EQ(Refused(400, kChat, "{}")["param"], "messages");
   for (const auto& [param, value] :
-       std::map<std::string, std::string>{{"n", "2"},
-                                          {"logprobs", "true"},
-                                          {"mirostat", "1"},
+       std::map<std::string, std::string>{{"mirostat", "1"},
+                                          {"best_of", "2"},
+                                          {"echo", "true"},
+                                          {"suffix", "\"x\""},
                                           {"response_format", R"({"type": "xml"})"}}) {
     const Json error = Refused(400, kChat, chat(Cat("\"", param, "\": ", value)));
     EXPECT_EQ(error["param"], param);
@@ -35,6 +36,10 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   for (const auto& [param, value] :
        std::map<std::string, std::string>{{"max_tokens", "0"},
                                           {"max_tokens", "1.5"},
+                                          {"n", "0"},
+                                          {"n", "129"},
+                                          {"top_logprobs", "2"},
+                                          {"continue_final_message", "true"},
                                           {"presence_penalty", "2.5"},
                                           {"repetition_penalty", "0"},
                                           {"logit_bias", R"({"x": 1})"},
@@ -63,7 +68,10 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
       Refused(400, kChat,
               R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})")["param"],
       "messages[0].content[0]");
-  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": ["a", "b"]})")["param"], "prompt");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": ["a", 5]})")["param"], "prompt");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "logprobs": 21})")["param"], "logprobs");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "n": 3, "best_of": 2})")["param"],
+            "best_of");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": [1, -1]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": [1, 9999]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "messages": []})")["param"], "messages");
