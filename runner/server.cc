@@ -8,16 +8,19 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/random.h"
 #include "runner/model_service.h"
 #include "runner/openai_answer.h"
-#include "runner/server_routes.h"
+#include "runner/server_dialects.h"
+#include "runner/server_info.h"
+#include "runner/server_metrics.h"
+#include "runner/token_endpoints.h"
 #include "runner/work_queue.h"
 
 namespace retort {
 namespace {
 
 using ExchangePtr = std::shared_ptr<HttpExchange>;
+using Clock = std::chrono::steady_clock;
 
 constexpr size_t kLongBody = 32 << 10;      // bytes; reading and tokenising more takes milliseconds
 constexpr int64_t kSpareConnections = 512;  // beside those whose requests run or wait
@@ -37,30 +40,16 @@ HttpOptions WithConnections(const ServerOptions& options) {
   return http;
 }
 
-int64_t SecondsSince1970() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
-// The same for every server of the same model by the same program.
-std::string FingerprintOf(const ServedModel& model, const std::string& version) {
-  const Architecture& config = model.model.config;
-  const std::string of = Cat(version, " ", model.name, " ", config.vocab, " ", config.width, " ",
-                             NameOf(model.model.compute()), " ", model.adapter != nullptr);
-  char digits[24];
-  std::snprintf(digits, sizeof digits, "fp_%016llx", static_cast<unsigned long long>(NameKey(of)));
-  return digits;
-}
-
-// A complete request, on its way to the engine.
+// A complete request, on its way to its answer.
 struct PendingRequest {
-  Endpoint endpoint;
+  Route route;
+  Dialect dialect;
   std::shared_ptr<HttpRequest> http;
   ExchangePtr exchange;
-  std::unique_ptr<ServerPlaces> place;
+  std::unique_ptr<ServerPlaces> place;  // of one for the engine
   uint64_t seed;
-  std::string id;
+  std::string answer_id;
+  Clock::time_point begun = Clock::now();
 };
 
 }  // namespace
@@ -68,14 +57,14 @@ struct PendingRequest {
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : options(o),
-        fingerprint(FingerprintOf(m, o.version)),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
               [](int status, const std::string& message) {
                 return ApiErrorBody(ApiError(status, message));
               }}),
-        service(std::move(m), options) {}
+        service(std::move(m), options),
+        info(service, options) {}
 
   // On the server's thread.
   std::optional<HttpAnswer> Judge(const HttpHead& head);
@@ -85,69 +74,101 @@ struct Server::State {
   // On a thread of `work`.
   void Read(PendingRequest& pending);
   void Submit(PendingRequest& pending);
-
-  Json Health() const;
-  Json ModelJson() const;
+  Json AnswerFromBody(const PendingRequest& pending) const;
+  HttpAnswer Ready() const;
 
   const ServerOptions options;
-  const std::string fingerprint;
-  const int64_t started = SecondsSince1970();
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
+  ServerMetrics metrics;
   HttpServer http;
   ModelService service;  // destroyed before http, which its final answers still use
-  WorkQueue work;        // destroyed first: its jobs use all of the above
+  ServerInfo info;
+  WorkQueue work;  // destroyed first: its jobs use all of the above
 };
 
 std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
+  std::string_view name = "none";
+  std::optional<HttpAnswer> answer;
   try {
     const Route route = FindRoute(head);
+    name = route.name;
     if (head.method == "OPTIONS") return HttpAnswer{204, "", "", {{"Allow", route.allowed}}};
-    if (route.endpoint != Endpoint::kHealth) CheckKey(head, options.api_key);
-    return Answer(head, route);
+    if (!route.open) CheckKey(head, options.api_key);
+    answer = Answer(head, route);
   } catch (const ApiError& e) {
-    return ErrorAnswer(e, ApiErrorBody(e));
+    answer = ErrorAnswer(e, ErrorBodyOf(DialectOf(head.path), e));
   }
+  if (answer) metrics.Count(std::string(name), answer->status);
+  return answer;
 }
 
 // Nullopt: the request's body is needed first.
 std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Route& route) {
   switch (route.endpoint) {
     case Endpoint::kHealth:
-      return JsonAnswer(Health());
+      return JsonAnswer(info.Health());
+    case Endpoint::kLive:
+      return JsonAnswer({{"status", "ok"}});
+    case Endpoint::kReady:
+      return Ready();
+    case Endpoint::kMetrics:
+      return HttpAnswer{
+          200, metrics.Text(service.counts()), "text/plain; version=0.0.4; charset=utf-8", {}};
     case Endpoint::kModels:
-      return JsonAnswer({{"object", "list"}, {"data", Json::array({ModelJson()})}});
+      return JsonAnswer(info.Models());
     case Endpoint::kModel:
       service.CheckModel(route.model);
-      return JsonAnswer(ModelJson());
-    case Endpoint::kChat:
-    case Endpoint::kCompletion:
+      return JsonAnswer(info.Model());
+    case Endpoint::kProps:
+      return JsonAnswer(info.Props());
+    case Endpoint::kVersion:
+      return JsonAnswer(info.Version());
+    case Endpoint::kOllamaTags:
+      return JsonAnswer(info.Tags());
+    default:
       CheckMediaType(head);
-      if (service.full()) throw QueueFull();
+      if (IsForEngine(route.endpoint) && service.full()) throw QueueFull();
   }
   return std::nullopt;
 }
 
+// Not ready: another request would be refused.
+HttpAnswer Server::State::Ready() const {
+  HttpAnswer answer = JsonAnswer({{"status", service.full() ? "full" : "ok"}});
+  if (service.full()) answer.status = 503;
+  return answer;
+}
+
 void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
                            const ExchangePtr& exchange) {
-  auto place = service.TakePlace();
-  if (!place) {
-    const ApiError full = QueueFull();
-    return exchange->Answer(ErrorAnswer(full, ApiErrorBody(full)));
+  const auto pending = std::make_shared<PendingRequest>(
+      PendingRequest{FindRoute(request->head), DialectOf(request->head.path), request, exchange,
+                     nullptr, random(), NewId()});
+  if (IsForEngine(pending->route.endpoint)) {
+    pending->place = service.TakePlace();
+    if (!pending->place) {
+      const ApiError full = QueueFull();
+      metrics.Count(std::string(pending->route.name), full.status);
+      return exchange->Answer(ErrorAnswer(full, ErrorBodyOf(pending->dialect, full)));
+    }
   }
-  const auto pending = std::make_shared<PendingRequest>(PendingRequest{
-      FindRoute(request->head).endpoint, request, exchange, std::move(place), random(), NewId()});
   work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
 }
 
 void Server::State::Read(PendingRequest& pending) {
   if (pending.exchange->gone()) return;
+  const std::string name(pending.route.name);
   const auto refuse = [&](const ApiError& error) {
     pending.place.reset();
-    pending.exchange->Answer(ErrorAnswer(error, ApiErrorBody(error)));
+    metrics.Count(name, error.status);
+    pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
   };
   try {
-    Submit(pending);
+    if (IsForEngine(pending.route.endpoint)) return Submit(pending);
+    const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
+    metrics.Count(name, answer.status);
+    pending.exchange->Answer(answer);
   } catch (const ApiError& e) {
     refuse(e);
   } catch (const std::exception& e) {
@@ -155,16 +176,37 @@ void Server::State::Read(PendingRequest& pending) {
   }
 }
 
+Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
+  const std::string& body = pending.http->body;
+  switch (pending.route.endpoint) {
+    case Endpoint::kTokenize:
+      return Tokenize(service, body);
+    case Endpoint::kDetokenize:
+      return Detokenize(service, body);
+    case Endpoint::kApplyTemplate:
+      return ApplyTemplate(service, body);
+    case Endpoint::kCountTokens:
+      return CountTokens(service, body);
+    case Endpoint::kOllamaShow:
+      return info.Show(body);
+    default:
+      throw Failure("an endpoint that needs no body");
+  }
+}
+
 void Server::State::Submit(PendingRequest& pending) {
-  const ApiKind kind = pending.endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion;
   ServiceJob job;
-  job.request = ReadApiRequest(kind, pending.http->body, pending.seed);
+  job.seed = pending.seed;
+  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), service.model().name,
+                           info.fingerprint()};
+  ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
   pending.http.reset();  // its body's memory
-  job.writer = OpenAiWriter({pending.id, SecondsSince1970(), service.model().name, fingerprint},
-                            job.request, service.model().tokenizer);
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
-  job.seed = pending.seed;
+  job.on_end = [this, name = std::string(pending.route.name),
+                begun = pending.begun](const ReplyOutcome& outcome) {
+    metrics.Count(name, outcome, std::chrono::duration<double>(Clock::now() - begun).count());
+  };
   service.Submit(std::move(job));
 }
 
@@ -173,22 +215,6 @@ std::string Server::State::NewId() {
   std::string id;
   for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
   return id;
-}
-
-Json Server::State::Health() const {
-  const EngineCounts counts = service.counts();
-  return {{"status", "ok"},
-          {"running", counts.live},
-          {"queued", counts.queued},
-          {"cached_tokens", counts.cached_tokens},
-          {"cache_capacity", counts.cache_capacity}};
-}
-
-Json Server::State::ModelJson() const {
-  return {{"id", service.model().name},
-          {"object", "model"},
-          {"created", started},
-          {"owned_by", "retort"}};
 }
 
 Server::Server(ServedModel model, const ServerOptions& options)
