@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "runner/prompt_states.h"
 #include "runner/scheduler.h"
 
 namespace retort {
@@ -76,9 +77,6 @@ struct Engine::State {
   void BuildBatch(const std::vector<Scheduler::Piece>& pieces);
   // One forward pass over `batch`; fills `logits` for the tokens `last`.
   void Forward();
-  // Gives streams what they want of the prompts that were read.
-  void ScorePrompts(Context& context, const Var& hidden);
-  void PoolPrompts(const Var& hidden);
   // Computes the pieces and fills `events`.
   void Compute(const std::vector<Scheduler::Piece>& pieces);
   GenerationEvent Sample(size_t index);
@@ -98,13 +96,7 @@ struct Engine::State {
   Batch batch;
   std::vector<Stream*> ready;  // streams without unread tokens
   std::vector<int32_t> last;   // their last tokens in the batch
-  // Tokens of prompts, by their place in the batch, for which streams want logits or hidden states.
-  struct Wanted {
-    Stream* stream;
-    int64_t position;
-    int32_t row;
-  };
-  std::vector<Wanted> scored, pooled;
+  PromptStates prompt_states;
   std::vector<float> logits;  // [last, V]
   Sampler sampler;
   std::vector<std::pair<RequestId, GenerationEvent>> events;
@@ -143,16 +135,11 @@ void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   std::vector<int32_t>& cache_rows = cache.view().rows;
-  cache_rows.clear(), ready.clear(), last.clear(), scored.clear(), pooled.clear();
+  cache_rows.clear(), ready.clear(), last.clear(), prompt_states.Clear();
   for (const auto& [stream, tokens] : pieces) {
-    const int64_t first = stream->read();
-    const auto row = static_cast<int32_t>(batch.tokens());
+    const int64_t first = stream->read(), row = batch.tokens();
     stream->AppendTo(tokens, batch, cache_rows);
-    for (int64_t i = 0; i < tokens; ++i) {
-      const Wanted wanted{stream, first + i, row + static_cast<int32_t>(i)};
-      if (stream->WantsLogits(first + i)) scored.push_back(wanted);
-      if (stream->WantsHidden(first + i)) pooled.push_back(wanted);
-    }
+    prompt_states.Add(*stream, first, tokens, row);
     if (stream->unread() > 0) continue;
     ready.push_back(stream);
     last.push_back(static_cast<int32_t>(batch.tokens()) - 1);
@@ -162,34 +149,10 @@ void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
 void Engine::State::Forward() {
   Context context{model.backend};
   const Var hidden = model.Hidden(context, {batch, adapter, &cache.view()});
-  if (!scored.empty()) ScorePrompts(context, hidden);
-  if (!pooled.empty()) PoolPrompts(hidden);
+  prompt_states.Give(model, context, adapter, hidden);
   if (last.empty()) return;
   logits.resize(last.size() * static_cast<size_t>(model.config.vocab));
   model.backend.CopyFloats(model.Logits(context, adapter, hidden, last), logits);
-}
-
-void Engine::State::ScorePrompts(Context& context, const Var& hidden) {
-  constexpr size_t kAtOnce = 32;  // rows of logits, which are as wide as the vocabulary
-  const auto vocab = static_cast<size_t>(model.config.vocab);
-  for (size_t begin = 0; begin < scored.size(); begin += kAtOnce) {
-    const size_t end = std::min(scored.size(), begin + kAtOnce);
-    std::vector<int32_t> rows;
-    rows.reserve(end - begin);
-    for (size_t i = begin; i < end; ++i) rows.push_back(scored[i].row);
-    logits.resize(rows.size() * vocab);
-    model.backend.CopyFloats(model.Logits(context, adapter, hidden, rows), logits);
-    for (size_t i = begin; i < end; ++i)
-      scored[i].stream->Score(scored[i].position,
-                              std::span(logits).subspan((i - begin) * vocab, vocab));
-  }
-}
-
-void Engine::State::PoolPrompts(const Var& hidden) {
-  const std::vector<float> states = model.backend.ToFloats(hidden.value);
-  const auto width = static_cast<size_t>(model.config.width);
-  for (const Wanted& wanted : pooled)
-    wanted.stream->Pool(std::span(states).subspan(static_cast<size_t>(wanted.row) * width, width));
 }
 
 GenerationEvent Engine::State::Sample(size_t index) {

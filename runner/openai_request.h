@@ -65,7 +65,8 @@ inline constexpr int64_t kChatMaxTokens = 1024, kCompletionMaxTokens = 16;
 // The object that a body is. Throws ApiError.
 Json ReadApiBody(const std::string& body);
 
-// The value of "prompt" or "input": a text, a list of token ids, or a list of such. Throws ApiError.
+// The value of "prompt" or "input": a text, a list of token ids, or a list of such. Throws
+// ApiError.
 std::vector<ApiPrompt> ReadPrompts(const Json& value, const std::string& name);
 
 // Parameters that are absent or null take their defaults, for example temperature 0, as in `retort

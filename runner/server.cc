@@ -2,7 +2,6 @@
 #include "runner/server.h"
 
 #include <algorithm>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -12,7 +11,7 @@
 #include "runner/openai_answer.h"
 #include "runner/server_dialects.h"
 #include "runner/server_info.h"
-#include "runner/server_metrics.h"
+#include "runner/server_records.h"
 #include "runner/token_endpoints.h"
 #include "runner/work_queue.h"
 
@@ -20,7 +19,6 @@ namespace retort {
 namespace {
 
 using ExchangePtr = std::shared_ptr<HttpExchange>;
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kLongBody = 32 << 10;      // bytes; reading and tokenising more takes milliseconds
 constexpr int64_t kSpareConnections = 512;  // beside those whose requests run or wait
@@ -46,10 +44,10 @@ struct PendingRequest {
   Dialect dialect;
   std::shared_ptr<HttpRequest> http;
   ExchangePtr exchange;
-  std::unique_ptr<ServerPlaces> place;  // of one for the engine
   uint64_t seed;
   std::string answer_id;
-  Clock::time_point begun = Clock::now();
+  std::shared_ptr<AnsweredRequest> answered = std::make_shared<AnsweredRequest>();
+  std::unique_ptr<ServerPlaces> place = nullptr;  // of one for the engine
 };
 
 }  // namespace
@@ -57,6 +55,7 @@ struct PendingRequest {
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : options(o),
+        records(o.keys, o.log),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
@@ -73,6 +72,7 @@ struct Server::State {
   std::string NewId();
   // On a thread of `work`.
   void Read(PendingRequest& pending);
+  void Refuse(PendingRequest& pending, const ApiError& error);
   void Submit(PendingRequest& pending);
   Json AnswerFromBody(const PendingRequest& pending) const;
   HttpAnswer Ready() const;
@@ -80,7 +80,7 @@ struct Server::State {
   const ServerOptions options;
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
-  ServerMetrics metrics;
+  ServerRecords records;
   HttpServer http;
   ModelService service;  // destroyed before http, which its final answers still use
   ServerInfo info;
@@ -94,12 +94,12 @@ std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
     const Route route = FindRoute(head);
     name = route.name;
     if (head.method == "OPTIONS") return HttpAnswer{204, "", "", {{"Allow", route.allowed}}};
-    if (!route.open) CheckKey(head, options.api_key);
+    if (!route.open) records.keys.Find(KeyOf(head));
     answer = Answer(head, route);
   } catch (const ApiError& e) {
     answer = ErrorAnswer(e, ErrorBodyOf(DialectOf(head.path), e));
   }
-  if (answer) metrics.Count(std::string(name), answer->status);
+  if (answer) records.metrics.Count(std::string(name), answer->status);
   return answer;
 }
 
@@ -113,8 +113,10 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
     case Endpoint::kReady:
       return Ready();
     case Endpoint::kMetrics:
-      return HttpAnswer{
-          200, metrics.Text(service.counts()), "text/plain; version=0.0.4; charset=utf-8", {}};
+      return HttpAnswer{200,
+                        records.metrics.Text(service.counts()),
+                        "text/plain; version=0.0.4; charset=utf-8",
+                        {}};
     case Endpoint::kModels:
       return JsonAnswer(info.Models());
     case Endpoint::kModel:
@@ -144,35 +146,41 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
                            const ExchangePtr& exchange) {
   const auto pending = std::make_shared<PendingRequest>(
       PendingRequest{FindRoute(request->head), DialectOf(request->head.path), request, exchange,
-                     nullptr, random(), NewId()});
-  if (IsForEngine(pending->route.endpoint)) {
-    pending->place = service.TakePlace();
-    if (!pending->place) {
-      const ApiError full = QueueFull();
-      metrics.Count(std::string(pending->route.name), full.status);
-      return exchange->Answer(ErrorAnswer(full, ErrorBodyOf(pending->dialect, full)));
+                     random(), NewId()});
+  AnsweredRequest& answered = *pending->answered;
+  try {
+    answered.key = records.keys.Find(KeyOf(request->head));
+    answered.logged.id = request->id;
+    answered.logged.key = records.keys.NameOf(answered.key);
+    answered.logged.endpoint = pending->route.name;
+    if (IsForEngine(pending->route.endpoint)) {
+      pending->place = service.TakePlace();
+      if (!pending->place) throw QueueFull();
+      answered.admission = records.keys.Admit(answered.key, answered.begun);
     }
+  } catch (const ApiError& e) {
+    return Refuse(*pending, e);
   }
   work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
 }
 
+void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
+  pending.place.reset();
+  records.Ended(*pending.answered, {error.status, error.what(), {}, 0});
+  pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
+}
+
 void Server::State::Read(PendingRequest& pending) {
   if (pending.exchange->gone()) return;
-  const std::string name(pending.route.name);
-  const auto refuse = [&](const ApiError& error) {
-    pending.place.reset();
-    metrics.Count(name, error.status);
-    pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
-  };
   try {
     if (IsForEngine(pending.route.endpoint)) return Submit(pending);
     const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
-    metrics.Count(name, answer.status);
+    records.Ended(*pending.answered, {answer.status, "", {}, 0});
     pending.exchange->Answer(answer);
   } catch (const ApiError& e) {
-    refuse(e);
+    Refuse(pending, e);
   } catch (const std::exception& e) {
-    refuse(ApiError(500, e.what()));
+    Refuse(pending, ApiError(500, e.what()));
   }
 }
 
@@ -203,9 +211,11 @@ void Server::State::Submit(PendingRequest& pending) {
   pending.http.reset();  // its body's memory
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
-  job.on_end = [this, name = std::string(pending.route.name),
-                begun = pending.begun](const ReplyOutcome& outcome) {
-    metrics.Count(name, outcome, std::chrono::duration<double>(Clock::now() - begun).count());
+  LoggedRequest& logged = pending.answered->logged;
+  logged.stream = job.request.stream;
+  if (records.log.has_text()) logged.prompt = PromptText(job.request);
+  job.on_end = [this, answered = pending.answered](const ReplyOutcome& outcome) {
+    records.Ended(*answered, outcome);
   };
   service.Submit(std::move(job));
 }

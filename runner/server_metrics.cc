@@ -52,11 +52,11 @@ void ServerMetrics::Count(const std::string& endpoint, const ReplyOutcome& outco
                           double seconds) {
   Count(endpoint, outcome.status);
   const std::lock_guard lock(mutex_);
+  // A failed request tells no usage, and one without an answer of the model's has none.
+  if (outcome.status != 200 || outcome.answer.choices.empty()) return;
   if (outcome.first_token_seconds > 0) first_token_.Add(outcome.first_token_seconds);
   whole_.Add(seconds);
   const ApiUsage usage = outcome.answer.Usage();
-  // A failed request tells no usage.
-  if (outcome.status != 200) return;
   prompt_tokens_ += usage.prompt_tokens;
   cached_tokens_ += usage.reused_tokens;
   generated_tokens_ += usage.completion_tokens;

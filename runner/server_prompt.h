@@ -16,8 +16,8 @@ class PromptReader {
   // Both must outlive it. context: maximum tokens of a request, including its answer.
   PromptReader(const ServedModel& model, int64_t context) : model_(model), context_(context) {}
   // Throws ApiError 400 if a prompt is empty, too long, or not within the vocabulary. Texts that
-  // cannot fit are not tokenised to their end (Tokenizer::EncodeAtMost). Thread-safe. A chat has one
-  // prompt.
+  // cannot fit are not tokenised to their end (Tokenizer::EncodeAtMost). Thread-safe. A chat has
+  // one prompt.
   std::vector<std::vector<int32_t>> Read(const ApiRequest& request) const;
   // The text of a conversation, as its template writes it.
   std::string Render(const ApiRequest& request) const;

@@ -42,15 +42,6 @@ constexpr PathRow kPaths[] = {{"/health", Endpoint::kHealth, "health"},
                               {"/v1/messages/count_tokens", Endpoint::kCountTokens, "count_tokens"},
                               {"/api/show", Endpoint::kOllamaShow, "show"}};
 
-// Takes a time that depends on the length of `given`, but not on the content of `secret`.
-bool SameSecret(std::string_view given, std::string_view secret) {
-  unsigned difference = given.size() == secret.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i] ^ secret[i % secret.size()]);
-  }
-  return difference == 0;
-}
-
 // The value of a media type's parameter ("charset"), without quotes; "" if there is none.
 std::string_view MediaParameter(std::string_view type, std::string_view name) {
   while (true) {
@@ -115,14 +106,6 @@ std::string_view KeyOf(const HttpHead& head) {
   const size_t space = std::min(given.find(' '), given.size());
   if (SameIgnoringCase(given.substr(0, space), kScheme)) return Strip(given.substr(space));
   return Strip(head.Field("x-api-key"));
-}
-
-void CheckKey(const HttpHead& head, const std::string& key) {
-  if (key.empty() || SameSecret(KeyOf(head), key)) return;
-  ApiError error(401, "a valid API key is needed: Authorization: Bearer KEY", "",
-                 "invalid_api_key");
-  error.headers = {{"WWW-Authenticate", "Bearer"}};
-  throw error;
 }
 
 void CheckMediaType(const HttpHead& head) {

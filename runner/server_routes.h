@@ -59,9 +59,6 @@ Route FindRoute(const HttpHead& head);
 // none.
 std::string_view KeyOf(const HttpHead& head);
 
-// Throws ApiError 401 unless the header has the key. An empty key is none, and allows all.
-void CheckKey(const HttpHead& head, const std::string& key);
-
 // Throws ApiError 415 unless the body is plain JSON in UTF-8. A web page can send bodies of other
 // types to a local server without asking it first (a CORS preflight request).
 void CheckMediaType(const HttpHead& head);

@@ -7,7 +7,7 @@
 //   4. end tokens are left out: min_tokens, ignore_eos                 logits_processor.h
 //   5. what a grammar does not allow is left out                       runner/constrained_answer.h
 //   6. temperature 0: the likeliest token; else softmax(logits / temperature)
-//   7. top_n_sigma, top_k, typical_p, top_p, min_p, XTC                truncation.h, runner/sampler.h
+//   7. top_n_sigma, top_k, typical_p, top_p, min_p, XTC               truncation.h, ../sampler.h
 //   8. dynamic temperature                                             dynamic_temperature.h
 //   9. Mirostat, or a draw                                             mirostat.h
 //

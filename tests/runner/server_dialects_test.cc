@@ -78,7 +78,7 @@ TEST_F(Dialects, AnthropicsMessages) {
 }
 
 TEST_F(Dialects, AnthropicsErrorsAndKeys) {
-  options_.api_key = "sesame";
+  options_.keys = {{"sesame", "one"}};
   Start();
   const auto refused = [&](const std::string& body, const std::string& key) {
     const RawAnswer answer = Ask(Post(kMessages, body, Cat("X-Api-Key: ", key, "\r\n")));
