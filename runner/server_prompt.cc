@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server_prompt.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
+#include "base/json.h"
 
 namespace retort {
 namespace {
@@ -16,8 +20,36 @@ ApiError TooLong(const ApiRequest& request, const std::string& message) {
   return ApiError(400, message, PromptParameter(request), "context_length_exceeded");
 }
 
-Conversation ConversationOf(const ApiRequest& request) {
+bool IsNamed(const Message& message) {
+  return message.role != "tool" && message.more.find("\"name\"") != std::string::npos;
+}
+
+bool WritesNames(const ServedModel& model) {
+  Message named{"user", "text"};
+  named.more = R"({"name": "somebody"})";
+  try {
+    model.chat->RenderText({named}, true, model.tokenizer.spec(), "messages");
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+// Few templates write the names of those who speak, and some clients always send them: as with other
+// servers of this API, they do not reach the model then.
+void DropNames(std::vector<Message>& messages) {
+  for (Message& message : messages) {
+    if (!IsNamed(message)) continue;
+    Json more = ParseJson(message.more, "messages");
+    more.erase("name");
+    message.more = more.empty() ? "" : DumpJson(more);
+  }
+}
+
+Conversation ConversationOf(const ApiRequest& request, const ServedModel& model) {
   Conversation conversation(request.messages);
+  if (std::ranges::any_of(request.messages, IsNamed) && !WritesNames(model))
+    DropNames(conversation.messages);
   if (request.tools.Shown()) conversation.tools = request.tools.json;
   conversation.variables = request.variables;
   return conversation;
@@ -32,7 +64,7 @@ ApiError Refusal(const ApiRequest& request, const std::string& what) {
 
 std::optional<PromptReader::Ids> PromptReader::EncodeChat(const ApiRequest& request,
                                                           size_t limit) const {
-  auto ids = EncodeChatAtMost(model_.tokenizer, *model_.chat, ConversationOf(request),
+  auto ids = EncodeChatAtMost(model_.tokenizer, *model_.chat, ConversationOf(request, model_),
                               request.generation_prompt, limit, "messages");
   if (!ids || !request.begun) return ids;
   const auto begun = model_.tokenizer.EncodeAtMost(*request.begun, true, limit);
@@ -54,8 +86,9 @@ void PromptReader::CheckChat() const {
 std::string PromptReader::Render(const ApiRequest& request) const {
   CheckChat();
   try {
-    const jinja::Text text = model_.chat->RenderText(
-        ConversationOf(request), request.generation_prompt, model_.tokenizer.spec(), "messages");
+    const jinja::Text text =
+        model_.chat->RenderText(ConversationOf(request, model_), request.generation_prompt,
+                                model_.tokenizer.spec(), "messages");
     return text.bytes() + request.begun.value_or("");
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;

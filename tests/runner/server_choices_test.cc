@@ -160,6 +160,17 @@ TEST_F(ServerTest, ContinuesAnAnswerThatHasBegun) {
       "continue_final_message");
 }
 
+TEST_F(ServerTest, NamesReachTheTemplateThatWritesThem) {
+  const std::string ask =
+      R"({"messages": [{"role": "user", "content": "Hi", "name": "ann"}], "max_tokens": 1})";
+  Start();  // chatml does not
+  const Json plain =
+      AskJson(Post(kChat, R"({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1})"));
+  EXPECT_EQ(AskJson(Post(kChat, ask))["usage"]["prompt_tokens"], plain["usage"]["prompt_tokens"]);
+  EXPECT_EQ(AskJson(Post("/apply-template", ask.substr(0, ask.rfind(',')) + "}"))["prompt"],
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+}
+
 TEST_F(ServerTest, EveryAnswerHasAnIdTimesAndAFingerprint) {
   Start();
   const RawAnswer answer = Ask(Post(kComplete, R"({"prompt": "a", "max_tokens": 3})"));
