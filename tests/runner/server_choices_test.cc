@@ -169,6 +169,17 @@ TEST_F(ServerTest, NamesReachTheTemplateThatWritesThem) {
   EXPECT_EQ(AskJson(Post(kChat, ask))["usage"]["prompt_tokens"], plain["usage"]["prompt_tokens"]);
   EXPECT_EQ(AskJson(Post("/apply-template", ask.substr(0, ask.rfind(',')) + "}"))["prompt"],
             "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
+  Stop();
+  ServedModel served{*model_, nullptr, tokenizer_, "tiny", {}, ""};
+  served.chat = ChatTemplate::Own(
+      "{% for m in messages %}<|im_start|>{{ m.role }}{{ ' ' + m.name if m.name else '' }}\n"
+      "{{ m.content }}<|im_end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+      "a template");
+  server_.emplace(std::move(served), options_);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  EXPECT_EQ(AskJson(Post("/apply-template", ask.substr(0, ask.rfind(',')) + "}"))["prompt"],
+            "<|im_start|>user ann\nHi<|im_end|>\n<|im_start|>assistant\n");
 }
 
 TEST_F(ServerTest, EveryAnswerHasAnIdTimesAndAFingerprint) {
