@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
+#include "cli/sampling_flags.h"
 #include "runner/chat_answer.h"
 #include "runner/engine.h"
 
@@ -273,15 +274,7 @@ void AddRun(CLI::App& app) {
                       "chat template; auto: the adapter's or model's own");
   command->add_option("--max-tokens", s.max_tokens, "maximum tokens of an answer")
       ->check(CLI::Range(int64_t{1}, kMostCount));
-  command->add_option("--temperature", s.temperature, "0: the likeliest token every time");
-  command->add_option("--top-k", s.top_k, "sample from the K likeliest tokens; 0: off");
-  command->add_option("--top-p", s.top_p,
-                      "sample from the likeliest tokens that reach this share; 1: off");
-  command->add_option("--min-p", s.min_p,
-                      "leave out tokens below this share of the likeliest; 0: off");
-  command->add_option("--seed", s.seed, "of the random numbers");
-  command->add_option("--stop", s.stop, "text that ends an answer; may be given several times")
-      ->allow_extra_args(false);
+  AddSamplingFlags(*command, s);
   command
       ->add_option("--context", flags->context,
                    "maximum tokens of a conversation; 0: the model's maximum")

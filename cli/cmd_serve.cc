@@ -12,6 +12,7 @@
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "model/store/base_record.h"
+#include "runner/api_keys.h"
 #include "runner/server.h"
 
 namespace retort {
@@ -20,7 +21,7 @@ namespace {
 constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
-  std::string model, name, chat_template = "auto";
+  std::string model, name, chat_template = "auto", api_key, keys;
   AdapterFlags adapter;
   ServerOptions server;
   GrammarFlags grammar;
@@ -38,6 +39,13 @@ bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
 std::string NameFrom(const Path& path) {
   const Path plain = path.has_filename() ? path : path.parent_path();
   return plain.extension() == ".gguf" ? plain.stem().string() : plain.filename().string();
+}
+
+std::vector<ApiKey> KeysOf(const ServeFlags& flags) {
+  std::vector<ApiKey> keys;
+  if (!flags.keys.empty()) keys = ReadApiKeys(flags.keys);
+  if (!flags.api_key.empty()) keys.push_back({flags.api_key, "api-key"});
+  return keys;
 }
 
 void Serve(const ServeFlags& flags) {
@@ -61,6 +69,8 @@ void Serve(const ServeFlags& flags) {
   options.grammar = flags.grammar.Read(opened.answers);
   options.grammar_where = flags.grammar.Where();
   options.json_space = flags.grammar.Space();
+  options.version = RETORT_VERSION;
+  options.keys = KeysOf(flags);
 
   Server server(served, options);
   if (options.grammar) Note(Cat("answers  are held to ", options.grammar_where));
@@ -71,7 +81,7 @@ void Serve(const ServeFlags& flags) {
            BytesText(server.counts().cache_bytes)));
   Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
            server.context(), " tokens each"));
-  if (!server.loopback() && options.api_key.empty()) {
+  if (!server.loopback() && options.keys.empty()) {
     Note(
         "retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
   }
@@ -100,16 +110,23 @@ void AddServe(CLI::App& app) {
       ->add_option("--allow-host", s.http.allowed_hosts,
                    "a further host name by which clients may call the server")
       ->allow_extra_args(false);
-  CLI::Option* key = command->add_option("--api-key", s.api_key,
+  CLI::Option* key = command->add_option("--api-key", flags->api_key,
                                          "what clients must send as Authorization: Bearer KEY");
   key->envname("RETORT_API_KEY");
+  command->add_option("--keys", flags->keys,
+                      "a JSON list of keys with names and limits, one for each client");
+  command->add_option("--log,--log-requests", s.log.file,
+                      "a file to which a line of JSON is added for each request");
+  command->add_option("--log-share", s.log.share, "share of the answered requests that are logged")
+      ->check(CLI::Range(0.0, 1.0));
+  command->add_flag("--log-text", s.log.text, "log prompts and answers too, redacted");
   command->add_option("--name", flags->name,
                       "what the API calls the model; the file's name unless given");
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
   command->add_option("--parallel", s.engine.parallel, "requests that run at once")
       ->check(CLI::Range(int64_t{1}, kMostParallel));
-  command->add_option("--queue", s.queue, "requests that may wait beside them")
+  command->add_option("--queue,--max-waiting", s.queue, "requests that may wait beside them")
       ->check(CLI::Range(int64_t{0}, kMostWaiting));
   command
       ->add_option("--context", s.engine.context,
@@ -124,7 +141,7 @@ void AddServe(CLI::App& app) {
   flags->compute.Add(*command, true);
   command->callback([flags, key] {
     // An empty key would let everybody in, which is hardly what was meant.
-    if (key->count() > 0 && flags->server.api_key.empty())
+    if (key->count() > 0 && flags->api_key.empty())
       throw InputError("--api-key is empty; leave it out to serve without a key");
     Serve(*flags);
   });

@@ -1,14 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
-// The body of a request: its first byte tells the kind.
+// The body of a request: its first byte tells the API.
 #include "fuzz/support.h"
-#include "runner/openai_request.h"
+#include "runner/anthropic.h"
+#include "runner/ollama.h"
+#include "runner/openai_embeddings.h"
+#include "runner/openai_responses.h"
 
 namespace retort {
 namespace {
 
-void Use(ApiKind kind, std::string_view body) {
+constexpr uint64_t kSeed = 7;
+
+void Read(char api, const std::string& body) {
+  switch (api) {
+    case 'c':
+      ReadApiRequest(ApiKind::kChat, body, kSeed);
+      return;
+    case 'a':
+      ReadAnthropicRequest(body, kSeed, false);
+      return;
+    case 'o':
+      ReadOllamaRequest(OllamaKind::kChat, body, kSeed);
+      return;
+    case 'g':
+      ReadOllamaRequest(OllamaKind::kGenerate, body, kSeed);
+      return;
+    case 'r':
+      ReadResponsesRequest(body, kSeed);
+      return;
+    case 'e':
+      ReadEmbeddingsRequest(body);
+      return;
+    default:
+      ReadApiRequest(ApiKind::kCompletion, body, kSeed);
+  }
+}
+
+void Use(char api, std::string_view body) {
   try {
-    ReadApiRequest(kind, std::string(body), 7);
+    Read(api, std::string(body));
   } catch (const ApiError&) {
     // refused
   }
@@ -20,7 +50,6 @@ void Use(ApiKind kind, std::string_view body) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace retort;
   if (size == 0) return 0;
-  const ApiKind kind = data[0] == 'c' ? ApiKind::kChat : ApiKind::kCompletion;
-  Accepted([&] { Use(kind, TextOf(data + 1, size - 1)); });
+  Accepted([&] { Use(static_cast<char>(data[0]), TextOf(data + 1, size - 1)); });
   return 0;
 }

@@ -416,7 +416,15 @@ void PutHttp(const Seeds& seeds) {
        R"(c{"messages":[{"role":"user","content":"u"},{"role":"assistant","content":null,"tool_calls":[{"id":"x","type":
 "function","function":{"name":"f","arguments":"{\"a\": 1}"}}]},{"role":"tool","tool_call_id":"x","content":"r"}],"tools":
 [{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"a":{"type":["integer",
-"null"]}}}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false})"});
+"null"]}}}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false})",
+       R"(a{"max_tokens":5,"system":[{"type":"text","text":"s"}],"messages":[{"role":"user","content":"u"},{"role":
+"assistant","content":[{"type":"tool_use","id":"x","name":"f","input":{}}]},{"role":"user","content":[{"type":
+"tool_result","tool_use_id":"x","content":"r"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]})",
+       R"(o{"model":"m:latest","messages":[{"role":"user","content":"u"}],"options":{"num_predict":-2},"format":"json"})",
+       R"(g{"prompt":"p","system":"s","raw":false,"think":false,"options":{"stop":["a"],"mirostat":2}})",
+       R"(r{"instructions":"i","input":[{"role":"user","content":[{"type":"input_text","text":"t"}]}],"text":{"format":
+{"type":"json_schema","name":"n","schema":{}}}})",
+       R"(e{"input":["a",[1,2]],"encoding_format":"base64","dimensions":2})"});
   seeds.PutAll(
       "answer",
       {"\x02Well.\n<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": \"x\"}}\n</tool_call>",

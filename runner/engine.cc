@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "runner/prompt_states.h"
 #include "runner/scheduler.h"
 
 namespace retort {
@@ -95,7 +96,8 @@ struct Engine::State {
   Batch batch;
   std::vector<Stream*> ready;  // streams without unread tokens
   std::vector<int32_t> last;   // their last tokens in the batch
-  std::vector<float> logits;   // [last, V]
+  PromptStates prompt_states;
+  std::vector<float> logits;  // [last, V]
   Sampler sampler;
   std::vector<std::pair<RequestId, GenerationEvent>> events;
   RequestId last_id = 0;
@@ -116,6 +118,12 @@ void Engine::State::Check(const GenerationRequest& request) const {
   check("forced", request.forced.ids);
   check("forced", request.forced.after_thought);
   check("forced", request.forced.end_of_thought);
+  check("stop_token_ids'", request.sampling.stop_token_ids);
+  for (const auto& [id, bias] : request.sampling.logit_bias) check("logit_bias's", {id});
+  if (request.constraint.grammar &&
+      (request.sampling.min_tokens > 0 || request.sampling.ignore_eos))
+    throw InputError(
+        "min_tokens and ignore_eos cannot go with a grammar, which says where an answer ends");
   const auto size = static_cast<int64_t>(request.prompt.size());
   if (size >= options.context) {
     throw InputError("the prompt's ", size, " tokens leave no room in the context of ",
@@ -127,9 +135,11 @@ void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   std::vector<int32_t>& cache_rows = cache.view().rows;
-  cache_rows.clear(), ready.clear(), last.clear();
+  cache_rows.clear(), ready.clear(), last.clear(), prompt_states.Clear();
   for (const auto& [stream, tokens] : pieces) {
+    const int64_t first = stream->read(), row = batch.tokens();
     stream->AppendTo(tokens, batch, cache_rows);
+    prompt_states.Add(*stream, first, tokens, row);
     if (stream->unread() > 0) continue;
     ready.push_back(stream);
     last.push_back(static_cast<int32_t>(batch.tokens()) - 1);
@@ -139,6 +149,7 @@ void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
 void Engine::State::Forward() {
   Context context{model.backend};
   const Var hidden = model.Hidden(context, {batch, adapter, &cache.view()});
+  prompt_states.Give(model, context, adapter, hidden);
   if (last.empty()) return;
   logits.resize(last.size() * static_cast<size_t>(model.config.vocab));
   model.backend.CopyFloats(model.Logits(context, adapter, hidden, last), logits);
@@ -153,7 +164,6 @@ GenerationEvent Engine::State::Sample(size_t index) {
   }
   try {
     GenerationEvent event = stream.Next(std::span(logits).subspan(index * vocab, vocab), sampler);
-    event.reused_tokens = stream.reused();
     totals.generated_tokens += std::ssize(event.ids) + (event.end_id >= 0 ? 1 : 0);
     return event;
   } catch (...) {

@@ -14,6 +14,7 @@
 #include "model/model.h"
 #include "runner/constrained_answer.h"
 #include "runner/forced_tokens.h"
+#include "runner/logprobs.h"
 #include "runner/sampler.h"
 #include "tokenizer/tokenizer.h"
 
@@ -27,12 +28,21 @@ struct GenerationEvent {
   std::string text;          // new text: whole characters, never part of a stop text
   std::vector<int32_t> ids;  // new ids, including those of a stop text, but not the end token
   FinishReason finish = FinishReason::kNone;
-  int32_t end_id = -1;  // the end token that ended the stream; -1: none
+  int32_t end_id = -1;    // the end token that ended the stream; -1: none
+  std::string stop_text;  // that ended the stream; "": none
   // Tokens of the prompt that had been read for other requests, and were not read again.
   int64_t reused_tokens = 0;
+  double seconds = 0;                   // since the stream's first step began
+  std::vector<TokenLogprobs> logprobs;  // of `ids`, if they are asked for
+  // With the first event, if they are asked for: of the prompt's tokens but the first.
+  std::vector<TokenLogprobs> prompt_logprobs;
+  std::vector<float> embedding;  // of the prompt, if it is asked for, which ends the stream
   // With kFailed: what was thrown, by a step that this stream was part of or by its sampling.
   std::exception_ptr error;
 };
+
+// What of a prompt's last hidden states is its embedding.
+enum class Pooling { kNone, kMean, kLast };
 
 struct GenerationRequest {
   std::vector<int32_t> prompt;  // not empty, ids within the vocabulary
@@ -46,6 +56,12 @@ struct GenerationRequest {
   // What the answer is held to; not together with forced tokens. Tokens that a grammar forces are
   // not sampled: they come several at a time, and count as generated.
   AnswerConstraint constraint = {};
+  // How many of the likeliest tokens are told beside each one that is chosen, with the
+  // log-probabilities that the model gave them, before any option had changed them. -1: none are.
+  int64_t logprobs = -1;
+  // The same of the prompt's tokens. All of them are read then, whatever the cache has of them.
+  bool prompt_logprobs = false;
+  Pooling pooling = Pooling::kNone;  // other values: the prompt's embedding is all that is wanted
 };
 
 // The type of a cache for a model of this arithmetic: f32, or bf16 where products are coarser.

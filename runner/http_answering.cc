@@ -10,7 +10,7 @@ void HttpConnection::Handle() {
   deadline_ = Clock::time_point::max();
   ping_.clear();
   const auto request = std::make_shared<HttpRequest>();
-  *request = {parser_.head(), parser_.TakeBody(), std::move(share_)};
+  *request = {parser_.head(), parser_.TakeBody(), std::move(share_), request_id_};
   try {
     shared_.handlers.handle(request, exchange_);
   } catch (const std::exception& e) {
@@ -19,8 +19,9 @@ void HttpConnection::Handle() {
   socket_->Read(HttpSocket::Reading::kEnd);
 }
 
-void HttpConnection::Respond(const HttpAnswer& answer, bool keep_alive) {
+void HttpConnection::Respond(HttpAnswer answer, bool keep_alive) {
   const HttpHead& head = parser_.head();
+  if (!request_id_.empty()) answer.headers.emplace_back("X-Request-Id", request_id_);
   Write(AnswerBytes(answer, head.version, keep_alive, head.method != "HEAD"),
         keep_alive ? Then::kNextRequest : Then::kDrain);
 }
@@ -29,12 +30,13 @@ void HttpConnection::NextPart() {
   using Kind = HttpOutbox::Part::Kind;
   const int version = parser_.head().version;
   const bool chunked = version >= 11;
-  while (const auto part = exchange_->Pop()) {
+  while (auto part = exchange_->Pop()) {
     switch (part->kind) {
       case Kind::kWhole:
         return Respond(part->answer, KeepsAlive());
       case Kind::kBegin:
         ping_ = part->stream.ping;
+        part->stream.headers.emplace_back("X-Request-Id", request_id_);
         return Write(StreamHeadBytes(part->stream, version, KeepsAlive()), Then::kNextPart);
       case Kind::kBytes:
         if (part->bytes.empty()) continue;  // an empty chunk would end the stream

@@ -70,7 +70,7 @@ class HttpConnection : public HttpSocketEvents,
   // Answering: http_answering.cc.
   void Handle();
   // Sends an answer that needs no exchange.
-  void Respond(const HttpAnswer& answer, bool keep_alive);
+  void Respond(HttpAnswer answer, bool keep_alive);
   void NextPart();
   void Write(std::string bytes, Then then);
   void OnWritten(bool all) override;
@@ -91,6 +91,7 @@ class HttpConnection : public HttpSocketEvents,
   void Close();
 
   HttpShared& shared_;
+  std::string request_id_;  // of the request that is read or answered; "": there is none yet
   const HttpOptions& options_;
   std::optional<HttpSocket> socket_;
   HttpParser parser_;

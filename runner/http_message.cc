@@ -66,6 +66,12 @@ std::string HeadBytes(int status, std::string_view content_type, int version, bo
   return head;
 }
 
+std::string FieldBytes(const std::vector<std::pair<std::string, std::string>>& fields) {
+  std::string bytes;
+  for (const auto& [name, value] : fields) bytes += Cat(name, ": ", value, "\r\n");
+  return bytes;
+}
+
 }  // namespace
 
 const std::string& HttpHead::Field(std::string_view name) const {
@@ -82,7 +88,7 @@ int HttpHead::Count(std::string_view name) const {
 
 std::string AnswerBytes(const HttpAnswer& answer, int version, bool keep_alive, bool with_body) {
   std::string bytes = HeadBytes(answer.status, answer.content_type, version, keep_alive);
-  for (const auto& [name, value] : answer.headers) bytes += Cat(name, ": ", value, "\r\n");
+  bytes += FieldBytes(answer.headers);
   if (answer.status != 204) bytes += Cat("Content-Length: ", answer.body.size(), "\r\n");
   bytes += "\r\n";
   if (with_body) bytes += answer.body;
@@ -91,8 +97,8 @@ std::string AnswerBytes(const HttpAnswer& answer, int version, bool keep_alive, 
 
 std::string StreamHeadBytes(const HttpStream& stream, int version, bool keep_alive) {
   return Cat(HeadBytes(200, stream.content_type, version, keep_alive && version >= 11),
-             "Cache-Control: no-cache\r\n", version >= 11 ? "Transfer-Encoding: chunked\r\n" : "",
-             "\r\n");
+             "Cache-Control: no-cache\r\n", FieldBytes(stream.headers),
+             version >= 11 ? "Transfer-Encoding: chunked\r\n" : "", "\r\n");
 }
 
 std::string ChunkBytes(std::string_view bytes) {

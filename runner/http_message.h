@@ -54,6 +54,7 @@ struct HttpRequest {
   HttpHead head;
   std::string body;
   std::shared_ptr<BodyShare> share;  // to be kept as long as the body
+  std::string id;                    // the answer's X-Request-Id
 };
 
 struct HttpAnswer {
@@ -68,6 +69,7 @@ struct HttpStream {
   std::string content_type;
   std::string ping;        // sent after some seconds of silence; empty: nothing is
   std::string last_words;  // sent as the last piece if the server stops before the stream's end
+  std::vector<std::pair<std::string, std::string>> headers = {};
 };
 
 // A reason to refuse a request, with the status to answer.

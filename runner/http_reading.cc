@@ -7,6 +7,7 @@ namespace retort {
 
 void HttpConnection::BeginRequest() {
   exchange_.reset();
+  request_id_.clear();
   if (shared_.stopping) return Drain();
   parser_.Next();
   go_on_due_ = false;
@@ -40,6 +41,7 @@ void HttpConnection::Advance() {
 // False if the request has been answered.
 bool HttpConnection::PassHead() {
   const HttpHead& head = parser_.head();
+  request_id_ = RequestIdOf(head);
   if (const auto fault = CheckHead(head, shared_.hosts)) {
     Refuse(*fault);
     return false;

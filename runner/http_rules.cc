@@ -2,8 +2,10 @@
 #include "runner/http_rules.h"
 
 #include <algorithm>
+#include <random>
 
 #include "base/error.h"
+#include "base/strings.h"
 
 namespace retort {
 namespace {
@@ -28,6 +30,12 @@ std::optional<std::string> HostWithoutPort(std::string_view text) {
   });
   if (!number || !plain) return std::nullopt;
   return LowerCase(host);
+}
+
+bool IsWordCharacter(char c) {
+  constexpr std::string_view kMarks = "-_.";
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+         kMarks.find(c) != std::string_view::npos;
 }
 
 // A coding that is not understood would hide where the body ends, and so where the next request
@@ -69,6 +77,18 @@ HostRule HostsOf(const std::string& host, const std::string& bound, bool loopbac
       throw InputError("--allow-host '", Shortened(name), "' must be a host's name without a port");
   }
   return rule;
+}
+
+std::string RequestIdOf(const HttpHead& head) {
+  constexpr size_t kMostBytes = 128;
+  const std::string& given = head.Field("x-request-id");
+  if (!given.empty() && given.size() <= kMostBytes && std::ranges::all_of(given, IsWordCharacter))
+    return given;
+  static constexpr char kDigits[] = "0123456789abcdef";
+  thread_local std::mt19937_64 random{std::random_device{}()};
+  std::string id = "req_";
+  for (int i = 0; i < 24; ++i) id += kDigits[random() % 16];
+  return id;
 }
 
 std::optional<HttpFault> CheckHead(const HttpHead& head, const HostRule& hosts) {

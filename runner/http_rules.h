@@ -27,4 +27,8 @@ HostRule HostsOf(const std::string& host, const std::string& bound, bool loopbac
 // field twice that may stand once, a host that is missing or not allowed.
 std::optional<HttpFault> CheckHead(const HttpHead& head, const HostRule& hosts);
 
+// The id by which a request is known in logs and to its client: the one in its X-Request-Id, if
+// that is a word of at most 128 letters, digits, '-', '_' and '.', or a random one.
+std::string RequestIdOf(const HttpHead& head);
+
 }  // namespace retort

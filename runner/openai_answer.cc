@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "runner/http_message.h"
+#include "runner/openai_logprobs.h"
 
 namespace retort {
 namespace {
@@ -18,10 +19,29 @@ Json UsageJson(const ApiUsage& usage) {
           {"prompt_tokens_details", {{"cached_tokens", usage.reused_tokens}}}};
 }
 
+// As llama.cpp names them. A rate of nothing is 0.
+Json TimingsJson(const ApiChoice& choice) {
+  const ApiUsage& usage = choice.usage;
+  const auto read = static_cast<double>(usage.prompt_tokens - usage.reused_tokens);
+  const auto said = static_cast<double>(usage.completion_tokens);
+  const double reading = choice.timings.first_token * 1000;
+  const double saying = choice.timings.last_token * 1000 - reading;
+  const auto over = [](double a, double b) { return b > 0 ? a / b : 0; };
+  return {{"cache_n", usage.reused_tokens},
+          {"prompt_n", usage.prompt_tokens - usage.reused_tokens},
+          {"prompt_ms", reading},
+          {"prompt_per_token_ms", over(reading, read)},
+          {"prompt_per_second", over(read * 1000, reading)},
+          {"predicted_n", usage.completion_tokens},
+          {"predicted_ms", saying},
+          {"predicted_per_token_ms", over(saying, said)},
+          {"predicted_per_second", over(said * 1000, saying)}};
+}
+
 // called: the answer calls tools.
-Json FinishJson(FinishReason finish, bool called = false) {
-  if (called && finish == FinishReason::kStop) return "tool_calls";
-  return finish == FinishReason::kNone ? Json() : Json(std::string(NameOf(finish)));
+Json FinishJson(const ApiChoice& choice) {
+  if (!choice.said.calls.empty() && choice.finish == FinishReason::kStop) return "tool_calls";
+  return std::string(NameOf(choice.finish));
 }
 
 Json CallJson(const ApiCall& call) {
@@ -40,31 +60,128 @@ Json MessageJson(const ApiMessage& said) {
   return message;
 }
 
-Json Begin(const ApiAnswer& answer, const char* chat_object, const char* completion_object) {
-  const bool chat = answer.kind == ApiKind::kChat;
-  return {{"id", answer.id},
-          {"object", chat ? chat_object : completion_object},
-          {"created", answer.created},
-          {"model", answer.model}};
+class Writer : public AnswerWriter {
+ public:
+  Writer(ApiAnswerHead head, const ApiRequest& request, const Tokenizer& tokenizer)
+      : head_(std::move(head)),
+        chat_(request.kind == ApiKind::kChat),
+        usage_(request.include_usage),
+        logprobs_(request.logprobs),
+        tokenizer_(tokenizer) {}
+
+  std::string Whole(const ApiAnswer& answer) override {
+    Json whole = Object(chat_ ? "chat.completion" : "text_completion");
+    whole["choices"] = Json::array();
+    for (const ApiChoice& choice : answer.choices) {
+      Json one = {{"index", choice.index}};
+      one[chat_ ? "message" : "text"] =
+          chat_ ? MessageJson(choice.said) : Json(choice.said.content);
+      one["logprobs"] = Logprobs(choice, choice.tokens);
+      one["finish_reason"] = FinishJson(choice);
+      whole["choices"].push_back(std::move(one));
+    }
+    whole["usage"] = UsageJson(answer.Usage());
+    whole["timings"] = TimingsJson(answer.choices.back());
+    return DumpJson(whole);
+  }
+  std::string ErrorBody(const ApiError& error) const override { return ApiErrorBody(error); }
+
+  std::string Begin(const ApiAnswer& answer) override {
+    std::string out;
+    for (const ApiChoice& choice : answer.choices) {
+      if (chat_) out += Chunk(choice, {{"role", "assistant"}, {"content", ""}});
+    }
+    return out;
+  }
+  std::string Said(const ApiChoice& choice, const AnswerPart& part,
+                   std::span<const TokenLogprobs> tokens) override {
+    return Chunk(choice, Delta(choice, part), Logprobs(choice, tokens));
+  }
+  std::string EndOfChoice(const ApiChoice& choice, std::span<const TokenLogprobs> tokens) override {
+    std::string out;
+    if (logprobs_ && !tokens.empty())  // of what was not told as text
+      out += Chunk(choice, Empty(), Logprobs(choice, tokens));
+    return out + Chunk(choice, Empty(), nullptr, FinishJson(choice), TimingsJson(choice));
+  }
+  std::string End(const ApiAnswer& answer) override {
+    std::string out;
+    if (usage_) {
+      Json chunk = ChunkObject(Json::array());
+      chunk["usage"] = UsageJson(answer.Usage());
+      out = ServerSentEvent(DumpJson(chunk));
+    }
+    return out + ServerSentEvent("[DONE]");
+  }
+  std::string Failed(const ApiError& error) const override {
+    return ServerSentEvent(ApiErrorBody(error));
+  }
+
+ private:
+  Json Object(const char* kind) const {
+    return {{"id", (chat_ ? "chatcmpl-" : "cmpl-") + head_.id},
+            {"object", kind},
+            {"created", head_.created},
+            {"model", head_.model},
+            {"system_fingerprint", head_.fingerprint}};
+  }
+  Json ChunkObject(Json choices) const {
+    Json chunk = Object(chat_ ? "chat.completion.chunk" : "text_completion");
+    chunk["choices"] = std::move(choices);
+    if (usage_) chunk["usage"] = nullptr;
+    return chunk;
+  }
+  Json Empty() const { return chat_ ? Json::object() : Json(""); }
+  Json Delta(const ApiChoice& choice, const AnswerPart& part) const {
+    if (!chat_) return part.text;
+    const std::vector<ApiCall>& calls = choice.said.calls;
+    switch (part.kind) {
+      case AnswerPart::Kind::kContent:
+        return {{"content", part.text}};
+      case AnswerPart::Kind::kThought:
+        return {{"reasoning_content", part.text}};
+      case AnswerPart::Kind::kCall: {
+        Json begun = {{"index", calls.size() - 1}};
+        begun.update(CallJson(calls.back()));
+        return {{"tool_calls", Json::array({begun})}};
+      }
+      case AnswerPart::Kind::kArguments:
+        break;
+    }
+    const Json more = {{"index", calls.size() - 1}, {"function", {{"arguments", part.text}}}};
+    return {{"tool_calls", Json::array({more})}};
+  }
+  // said: the delta of a chat, or the text of a completion.
+  std::string Chunk(const ApiChoice& choice, Json said, Json logprobs = nullptr,
+                    Json finish = nullptr, Json timings = nullptr) const {
+    const Json one = {{"index", choice.index},
+                      {chat_ ? "delta" : "text", std::move(said)},
+                      {"logprobs", std::move(logprobs)},
+                      {"finish_reason", std::move(finish)}};
+    Json chunk = ChunkObject(Json::array({one}));
+    if (!timings.is_null()) chunk["timings"] = std::move(timings);
+    return ServerSentEvent(DumpJson(chunk));
+  }
+  Json Logprobs(const ApiChoice& choice, std::span<const TokenLogprobs> tokens) {
+    if (!logprobs_) return nullptr;
+    if (chat_) return ChatLogprobs(tokens, tokenizer_);
+    return CompletionLogprobs(tokens, *logprobs_, tokenizer_, offsets_[choice.index]);
+  }
+
+  const ApiAnswerHead head_;
+  const bool chat_, usage_;
+  const std::optional<int64_t> logprobs_;
+  const Tokenizer& tokenizer_;
+  std::map<size_t, int64_t> offsets_;  // by choice: characters of the text so far
+};
+
+}  // namespace
+
+std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiRequest& request,
+                                           const Tokenizer& tokenizer) {
+  return std::make_unique<Writer>(head, request, tokenizer);
 }
 
-Json Chunk(const ApiAnswer& answer, Json choices, Json usage) {
-  Json chunk = Begin(answer, "chat.completion.chunk", "text_completion");
-  chunk["choices"] = std::move(choices);
-  if (answer.include_usage) chunk["usage"] = std::move(usage);
-  return chunk;
-}
-
-// said: the delta of a chat, or the text of a completion.
-std::string ChoiceChunk(const ApiAnswer& answer, Json said, const Json& finish = {}) {
-  const Json choice = {{"index", 0},
-                       {answer.kind == ApiKind::kChat ? "delta" : "text", std::move(said)},
-                       {"logprobs", nullptr},
-                       {"finish_reason", finish}};
-  return DumpJson(Chunk(answer, Json::array({choice}), nullptr));
-}
-
-std::string TypeOf(int status) {
+std::string ApiErrorType(int status) {
   if (status == 401) return "authentication_error";
   if (status == 403) return "permission_error";
   if (status == 404) return "not_found_error";
@@ -72,65 +189,13 @@ std::string TypeOf(int status) {
   return status < 500 ? "invalid_request_error" : "server_error";
 }
 
-}  // namespace
-
-std::string ApiAnswer::Whole(const ApiMessage& said, FinishReason finish,
-                             const ApiUsage& usage) const {
-  Json choice = {{"index", 0}};
-  if (kind == ApiKind::kChat) {
-    choice["message"] = MessageJson(said);
-  } else {
-    choice["text"] = said.content;
-  }
-  choice["logprobs"] = nullptr;
-  choice["finish_reason"] = FinishJson(finish, !said.calls.empty());
-  Json whole = Begin(*this, "chat.completion", "text_completion");
-  whole["choices"] = Json::array({choice});
-  whole["usage"] = UsageJson(usage);
-  return DumpJson(whole);
-}
-
-std::string ApiAnswer::RoleChunk() const {
-  return ChoiceChunk(*this, {{"role", "assistant"}, {"content", ""}});
-}
-
-std::string ApiAnswer::TextChunk(const std::string& text) const {
-  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json{{"content", text}} : Json(text));
-}
-
-std::string ApiAnswer::ThoughtChunk(const std::string& text) const {
-  return ChoiceChunk(*this, {{"reasoning_content", text}});
-}
-
-std::string ApiAnswer::CallChunk(size_t index, const ApiCall& call) const {
-  Json begun = {{"index", index}};
-  begun.update(CallJson(call));
-  return ChoiceChunk(*this, {{"tool_calls", Json::array({begun})}});
-}
-
-std::string ApiAnswer::ArgumentsChunk(size_t index, const std::string& text) const {
-  const Json more = {{"index", index}, {"function", {{"arguments", text}}}};
-  return ChoiceChunk(*this, {{"tool_calls", Json::array({more})}});
-}
-
-std::string ApiAnswer::FinishChunk(FinishReason finish, bool called) const {
-  return ChoiceChunk(*this, kind == ApiKind::kChat ? Json::object() : Json(""),
-                     FinishJson(finish, called));
-}
-
-std::string ApiAnswer::UsageChunk(const ApiUsage& usage) const {
-  return DumpJson(Chunk(*this, Json::array(), UsageJson(usage)));
-}
-
 std::string ApiErrorBody(const ApiError& error) {
   const auto or_null = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
   return DumpJson({{"error",
                     {{"message", Shortened(error.what(), kMostMessageBytes)},
-                     {"type", TypeOf(error.status)},
+                     {"type", ApiErrorType(error.status)},
                      {"param", or_null(Shortened(error.param, kMostMessageBytes))},
                      {"code", or_null(error.code)}}}});
 }
-
-std::string ServerSentEvent(const std::string& text) { return Cat("data: ", text, "\n\n"); }
 
 }  // namespace retort

@@ -126,7 +126,7 @@ class MessageReader {
       return;
     }
     if (role_ == "tool" && key == "tool_call_id") return;
-    if (role_ == "tool" && key == "name") {
+    if (key == "name") {
       more_[key] = ReadText(message_, key, where_);
       return;
     }
@@ -208,14 +208,6 @@ std::vector<Message> ReadMessages(const Json& value) {
   messages.reserve(value.size());
   for (const Json& message : value)
     messages.push_back(MessageReader(message, Cat("messages[", messages.size(), "]")).Read());
-  if (messages.back().role == "assistant") {
-    const std::string where = Cat("messages[", messages.size() - 1, "].role");
-    throw ApiError(400,
-                   Cat("'", where,
-                       "' is assistant, and this server does not continue an answer; "
-                       "end with a user's message or a tool's"),
-                   where, "unsupported_value");
-  }
   ResultOrder(messages).Check();
   return messages;
 }

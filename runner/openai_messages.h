@@ -10,8 +10,7 @@
 namespace retort {
 
 // The value of 'messages'. Throws ApiError, naming the place, for what cannot be honoured: other
-// roles and members, parts that are no text, and a conversation that ends with the assistant's
-// turn, which would have to be continued.
+// roles and members, and parts that are no text.
 std::vector<Message> ReadMessages(const Json& value);
 
 }  // namespace retort

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "runner/http_message.h"
 #include "runner/openai_fields.h"
+#include "runner/openai_sampling.h"
 
 namespace retort {
 namespace {
@@ -26,7 +27,8 @@ constexpr IgnoredParameter kIgnored[] = {
     {"service_tier", Json::value_t::string, "a text"},
     {"safety_identifier", Json::value_t::string, "a text"},
     {"prompt_cache_key", Json::value_t::string, "a text"},
-    {"parallel_tool_calls", Json::value_t::boolean, "true or false"}};
+    {"parallel_tool_calls", Json::value_t::boolean, "true or false"},
+    {"cache_prompt", Json::value_t::boolean, "true or false"}};
 
 // Not supported, and accepted at the values that ask for nothing.
 struct NeutralParameter {
@@ -35,15 +37,14 @@ struct NeutralParameter {
 };
 const std::vector<NeutralParameter>& NeutralParameters() {
   static const auto* neutral =
-      new std::vector<NeutralParameter>{{"n", {1}},
-                                        {"best_of", {1}},
+      new std::vector<NeutralParameter>{{"best_of", {1}},
                                         {"echo", {false}},
                                         {"suffix", {""}},
-                                        {"logprobs", {false}},
-                                        {"top_logprobs", {0}},
-                                        {"presence_penalty", {0}},
-                                        {"frequency_penalty", {0}},
-                                        {"logit_bias", {Json::object()}},
+                                        {"prompt_logprobs", {0}},
+                                        {"use_beam_search", {false}},
+                                        {"include_stop_str_in_output", {false}},
+                                        {"skip_special_tokens", {true}},
+                                        {"add_special_tokens", {true}},
                                         {"modalities", {Json::array({"text"})}},
                                         {"tools", {Json::array()}},
                                         {"tool_choice", {"none", "auto"}},
@@ -54,31 +55,22 @@ const std::vector<NeutralParameter>& NeutralParameters() {
 }
 
 const std::vector<std::string>& UsedParameters(ApiKind kind) {
-  static const std::vector<std::string> common = {"model",
-                                                  "max_tokens",
-                                                  "temperature",
-                                                  "top_k",
-                                                  "top_p",
-                                                  "min_p",
-                                                  "seed",
-                                                  "stop",
-                                                  "stream",
-                                                  "stream_options",
-                                                  "response_format",
-                                                  "grammar",
-                                                  "guided_json",
-                                                  "guided_regex",
-                                                  "guided_choice",
-                                                  "guided_grammar",
-                                                  "structured_outputs"};
+  static const std::vector<std::string> common = {"model",          "max_tokens",
+                                                  "n_predict",      "n",
+                                                  "logprobs",       "stream",
+                                                  "stream_options", "response_format",
+                                                  "grammar",        "guided_json",
+                                                  "guided_regex",   "guided_choice",
+                                                  "guided_grammar", "structured_outputs"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
+    more.insert(more.end(), SamplingFields().begin(), SamplingFields().end());
     return more;
   };
-  static const std::vector<std::string> chat =
-      with({"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls",
-            "chat_template_kwargs"});
-  static const std::vector<std::string> completion = with({"prompt"});
+  static const std::vector<std::string> chat = with(
+      {"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls",
+       "chat_template_kwargs", "top_logprobs", "continue_final_message", "add_generation_prompt"});
+  static const std::vector<std::string> completion = with({"prompt", "best_of", "echo"});
   return kind == ApiKind::kChat ? chat : completion;
 }
 

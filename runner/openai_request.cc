@@ -10,62 +10,39 @@
 #include "runner/openai_grammar.h"
 #include "runner/openai_messages.h"
 #include "runner/openai_parameters.h"
+#include "runner/openai_sampling.h"
 
 namespace retort {
 namespace {
 
-constexpr size_t kMostStops = 16, kMostStopBytes = 1000;
+constexpr int64_t kMostChoices = 128, kMostLogprobs = 20;  // of one request; of one token
 constexpr size_t kMostJsonError = 300;  // bytes of a message, which may quote the body
 
-int64_t MaxTokens(const Json& object, ApiKind kind) {
-  const int64_t fallback = kind == ApiKind::kChat ? kChatMaxTokens : kCompletionMaxTokens;
-  const bool newer = kind == ApiKind::kChat && !MemberOf(object, "max_completion_tokens").is_null();
-  const std::string name = newer ? "max_completion_tokens" : "max_tokens";
-  const int64_t tokens = IntegerField(object, name, fallback);
-  if (tokens < 1) throw BadValue(name, "must be at least 1");
-  if (newer && IntegerField(object, "max_tokens", tokens) != tokens)
-    throw BadValue("max_tokens", "differs from 'max_completion_tokens'; give one of them");
+// The names of the same number, the preferred one first.
+int64_t MaxTokens(const Json& object, const ApiRequest& request) {
+  const int64_t fallback = request.kind == ApiKind::kChat ? kChatMaxTokens : kCompletionMaxTokens;
+  const int64_t least = request.echo ? 0 : 1;  // an echo is something to say
+  std::string given;
+  int64_t tokens = fallback;
+  for (const char* name : {"max_completion_tokens", "max_tokens", "n_predict"}) {
+    if (MemberOf(object, name).is_null()) continue;
+    const int64_t said = TokensField(object, name, fallback);
+    if (!given.empty() && said != tokens)
+      throw BadValue(name, Cat("differs from '", given, "'; give one of them"));
+    if (said < least) {
+      throw BadValue(name,
+                     Cat("must be at least ", least, ", or -1 for as many as there is room for"));
+    }
+    given = name;
+    tokens = said;
+  }
   return tokens;
 }
 
-std::vector<std::string> Stops(const Json& object) {
-  const Json& value = MemberOf(object, "stop");
-  std::vector<std::string> stops;
-  if (value.is_null()) return stops;
-  const auto add = [&](const Json& text) {
-    if (!text.is_string() || text.get_ref<const std::string&>().empty()) {
-      throw BadValue("stop", "must be a text or a list of texts, none of them empty");
-    }
-    stops.push_back(text.get<std::string>());
-    if (stops.back().size() > kMostStopBytes)
-      throw BadValue("stop", Cat("may hold texts of at most ", kMostStopBytes, " bytes"));
-  };
-  if (!value.is_array()) {
-    add(value);
-    return stops;
-  }
-  if (value.size() > kMostStops)
-    throw BadValue("stop", Cat("may hold at most ", kMostStops, " texts"));
-  for (const Json& text : value) add(text);
-  return stops;
-}
-
-SamplingOptions Sampling(const Json& object, ApiKind kind, uint64_t random_seed) {
-  SamplingOptions s;
-  s.temperature = NumberField(object, "temperature", 0);
-  s.top_k = IntegerField(object, "top_k", 0);
-  s.top_p = NumberField(object, "top_p", 1);
-  s.min_p = NumberField(object, "min_p", 0);
-  s.seed = MemberOf(object, "seed").is_null()
-               ? random_seed
-               : static_cast<uint64_t>(IntegerField(object, "seed", 0));
-  s.max_tokens = MaxTokens(object, kind);
-  s.stop = Stops(object);
-  try {
-    CheckSampling(s);
-  } catch (const Error& e) {
-    throw ApiError(400, e.what(), "", "invalid_value");
-  }
+SamplingOptions Sampling(const Json& object, const ApiRequest& request, uint64_t random_seed) {
+  SamplingOptions s = ReadSampling(object, random_seed);
+  s.max_tokens = MaxTokens(object, request);
+  CheckApiSampling(s);
   return s;
 }
 
@@ -77,21 +54,74 @@ std::string Variables(const Json& object) {
   return value.empty() ? "" : DumpJson(value);
 }
 
-void ReadPrompt(const Json& object, ApiRequest& request) {
-  const Json* value = &MemberOf(object, "prompt");
-  // A list of one prompt is accepted as this prompt.
-  if (value->is_array() && value->size() == 1 && !(*value)[0].is_number()) value = &(*value)[0];
-  if (value->is_string()) {
-    request.prompt = value->get<std::string>();
-    return;
-  }
-  const ApiError wrong = BadValue("prompt", "must be one text or one list of token ids");
-  if (!value->is_array() || value->empty()) throw wrong;
-  for (const Json& id : *value) {
+// One text or one list of ids.
+ApiPrompt Prompt(const Json& value, const std::string& name) {
+  if (value.is_string()) return {value.get<std::string>(), {}};
+  const ApiError wrong = BadValue(name, "must be a text, a list of token ids, or a list of such");
+  if (!value.is_array() || value.empty()) throw wrong;
+  ApiPrompt prompt;
+  prompt.ids.reserve(value.size());
+  for (const Json& id : value) {
     const auto whole = IntegerIn(id);
     if (!whole || *whole < 0 || *whole > INT32_MAX) throw wrong;
-    request.prompt_ids.push_back(static_cast<int32_t>(*whole));
+    prompt.ids.push_back(static_cast<int32_t>(*whole));
   }
+  return prompt;
+}
+
+// A last message of the assistant's is the beginning of the answer, as llama.cpp has it, unless
+// 'add_generation_prompt' asks for a new turn or for none, as vLLM has it.
+void ReadContinuation(const Json& object, ApiRequest& request) {
+  const Json& asked = MemberOf(object, "add_generation_prompt");
+  const bool prompts = FlagField(object, "add_generation_prompt");
+  const bool continues = FlagField(object, "continue_final_message");
+  if (continues && prompts)
+    throw BadValue("continue_final_message", "cannot go with 'add_generation_prompt'");
+  const bool last = request.messages.back().role == "assistant";
+  if (continues && !last)
+    throw BadValue("continue_final_message", "needs a last message of the assistant's");
+  if (!asked.is_null() && !continues) {
+    request.generation_prompt = prompts;
+    return;
+  }
+  if (!last) return;
+  const std::string where = Cat("messages[", request.messages.size() - 1, "]");
+  if (!request.messages.back().more.empty()) {
+    throw ApiError(400,
+                   Cat("'", where, "' has more than a content, and only that can be continued; ",
+                       "end with a user's message or a tool's"),
+                   where, "unsupported_value");
+  }
+  request.begun = std::move(request.messages.back().content);
+  request.messages.pop_back();
+  if (request.messages.empty()) throw BadValue("messages", "must begin with another's message");
+}
+
+// Which answers are told, and what of them.
+void ReadChoices(const Json& object, ApiRequest& request) {
+  const auto within = [&](const std::string& name, int64_t fallback, int64_t least, int64_t most) {
+    const int64_t value = IntegerField(object, name, fallback);
+    if (value < least || value > most)
+      throw BadValue(name, Cat("must be within ", least, " and ", most));
+    return value;
+  };
+  const auto prompts = std::max<int64_t>(1, std::ssize(request.prompts));
+  request.n = within("n", 1, 1, kMostChoices / prompts);
+  request.best_of = request.n;
+  if (request.kind == ApiKind::kChat) {
+    const bool wanted = FlagField(object, "logprobs");
+    const int64_t top = within("top_logprobs", 0, 0, kMostLogprobs);
+    if (top > 0 && !wanted) throw BadValue("top_logprobs", "goes with 'logprobs' only");
+    if (wanted) request.logprobs = top;
+    return;
+  }
+  request.best_of = within("best_of", request.n, request.n, kMostChoices / prompts);
+  if (request.stream && request.best_of > request.n)
+    throw BadValue("best_of", "cannot be above 'n' in a stream");
+  request.echo = FlagField(object, "echo");
+  const Json& logprobs = MemberOf(object, "logprobs");
+  if (!logprobs.is_null() && logprobs != false)
+    request.logprobs = within("logprobs", 0, 0, kMostLogprobs);
 }
 
 void ReadStreaming(const Json& object, ApiRequest& request) {
@@ -111,7 +141,7 @@ void ReadStreaming(const Json& object, ApiRequest& request) {
 
 }  // namespace
 
-ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random_seed) {
+Json ReadApiBody(const std::string& body) {
   Json object;
   try {
     object = ParseJson(body, "the body");
@@ -120,6 +150,25 @@ ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random
   }
   if (!object.is_object())
     throw ApiError(400, "the body must be a JSON object", "", "invalid_json");
+  return object;
+}
+
+std::vector<ApiPrompt> ReadPrompts(const Json& value, const std::string& name) {
+  const bool several = value.is_array() && !value.empty() && !value[0].is_number();
+  if (!several) return {Prompt(value, name)};
+  if (std::ssize(value) > kMostChoices)
+    throw BadValue(name, Cat("may hold at most ", kMostChoices, " prompts"));
+  std::vector<ApiPrompt> prompts;
+  prompts.reserve(value.size());
+  for (const Json& one : value) prompts.push_back(Prompt(one, name));
+  return prompts;
+}
+
+ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random_seed) {
+  return ReadApiObject(kind, ReadApiBody(body), random_seed);
+}
+
+ApiRequest ReadApiObject(ApiKind kind, const Json& object, uint64_t random_seed) {
   for (const auto& [name, value] : object.items()) CheckParameter(kind, name, value);
   const Json& model = MemberOf(object, "model");
   if (!model.is_null() && !model.is_string()) throw BadValue("model", "must be a text");
@@ -129,14 +178,16 @@ ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random
   if (model.is_string()) request.model = model.get<std::string>();
   if (kind == ApiKind::kChat) {
     request.messages = ReadMessages(MemberOf(object, "messages"));
+    ReadContinuation(object, request);
     request.tools = ReadTools(object);
     request.variables = Variables(object);
   } else {
-    ReadPrompt(object, request);
+    request.prompts = ReadPrompts(MemberOf(object, "prompt"), "prompt");
   }
-  request.sampling = Sampling(object, kind, random_seed);
-  ReadGrammar(object, request);
   ReadStreaming(object, request);
+  ReadChoices(object, request);
+  request.sampling = Sampling(object, request, random_seed);
+  ReadGrammar(object, request);
   return request;
 }
 

@@ -9,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/json.h"
 #include "grammar/compile.h"
+#include "runner/engine.h"
 #include "runner/openai_tools.h"
 #include "runner/sampler.h"
 #include "template/chat_template.h"
@@ -32,14 +34,25 @@ struct ApiError : std::runtime_error {
 
 enum class ApiKind { kChat, kCompletion };
 
+// A text, or token ids.
+struct ApiPrompt {
+  std::string text;
+  std::vector<int32_t> ids;
+};
+
 struct ApiRequest {
   ApiKind kind = ApiKind::kChat;
   std::optional<std::string> model;  // as asked for; absent: the server's
   std::vector<Message> messages;     // chat
   ApiTools tools;
-  std::string variables;  // a JSON object of what else the template is given; "": none
-  std::string prompt;     // completion: text, or prompt_ids
-  std::vector<int32_t> prompt_ids;
+  std::string variables;             // a JSON object of what else the template is given; "": none
+  bool generation_prompt = true;     // chat: the template opens the answer
+  std::optional<std::string> begun;  // chat: the beginning of the answer, which is continued
+  std::vector<ApiPrompt> prompts;    // completion
+  bool echo = false;                 // completion: the answer begins with the prompt
+  int64_t n = 1, best_of = 1;        // answers to each prompt: told, and generated
+  std::optional<int64_t> logprobs;   // of the chosen tokens and so many likeliest ones
+  Pooling pooling = Pooling::kNone;  // other values: embeddings of the prompts
   SamplingOptions sampling;
   std::optional<GrammarSource> grammar;  // what the answer is held to
   std::string grammar_field;  // that says it, or that the answer may be any text; "": none does
@@ -49,9 +62,17 @@ struct ApiRequest {
 // Default max_tokens.
 inline constexpr int64_t kChatMaxTokens = 1024, kCompletionMaxTokens = 16;
 
+// The object that a body is. Throws ApiError.
+Json ReadApiBody(const std::string& body);
+
+// The value of "prompt" or "input": a text, a list of token ids, or a list of such. Throws
+// ApiError.
+std::vector<ApiPrompt> ReadPrompts(const Json& value, const std::string& name);
+
 // Parameters that are absent or null take their defaults, for example temperature 0, as in `retort
 // run`, and `random_seed` as the seed. Throws ApiError. Parameters that would change the answer in
 // an unsupported way are rejected by name.
 ApiRequest ReadApiRequest(ApiKind kind, const std::string& body, uint64_t random_seed);
+ApiRequest ReadApiObject(ApiKind kind, const Json& object, uint64_t random_seed);
 
 }  // namespace retort

@@ -9,46 +9,45 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "runner/sampling/dynamic_temperature.h"
+#include "runner/sampling/truncation.h"
 #include "tensor/logits.h"
 
 namespace retort {
 
-void CheckSampling(const SamplingOptions& o) {
-  if (!(o.temperature >= 0) || !std::isfinite(o.temperature)) {
-    throw InputError("temperature must be 0 or more, not ", o.temperature);
-  }
-  if (o.top_k < 0) throw InputError("top_k must be 0 (off) or more, not ", o.top_k);
-  if (!(o.top_p >= 0 && o.top_p <= 1))
-    throw InputError("top_p must be within 0 and 1, not ", o.top_p);
-  if (!(o.min_p >= 0 && o.min_p <= 1))
-    throw InputError("min_p must be within 0 and 1, not ", o.min_p);
-  if (o.max_tokens < 1) throw InputError("max_tokens must be at least 1, not ", o.max_tokens);
-  for (const std::string& stop : o.stop) {
-    if (stop.empty()) throw InputError("a stop text must not be empty");
-  }
+namespace {
+
+// Whether there is more to do than top_k, top_p and min_p.
+bool HasRareSteps(const SamplingOptions& o) {
+  return o.typical_p < 1 || o.top_n_sigma > 0 || o.xtc_probability > 0 || o.dynatemp_range > 0 ||
+         o.mirostat;
 }
 
+}  // namespace
+
 int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& options,
-                        uint64_t position) {
+                        uint64_t position, Mirostat* mirostat) {
   logits_ = logits;
   const float highest = Highest();
   if (options.temperature == 0) return FirstOf(highest);
 
   // Not 0 and not infinite, so that products with infinity or 0 are not NaN.
   using Limits = std::numeric_limits<float>;
+  const double temperature = options.dynatemp_range > 0 ? 1 : options.temperature;  // it comes last
   const auto factor =
-      static_cast<float>(std::clamp<double>(1 / options.temperature, Limits::min(), Limits::max()));
+      static_cast<float>(std::clamp<double>(1 / temperature, Limits::min(), Limits::max()));
   weights_.resize(logits.size());
   sums_.resize(most_.size());
   ExpWeights(HostIsa(), logits, highest, factor, weights_, sums_);
-  const double uniform =
-      RandomStream(MakeKey(options.seed, RandomUse::kSample, position)).Uniform();
+  RandomStream random(MakeKey(options.seed, RandomUse::kSample, position));
+  const double uniform = random.Uniform();
+  if (HasRareSteps(options)) return SampleInSteps(options, random, uniform, mirostat);
 
   const auto k = static_cast<size_t>(options.top_k);
   const bool few = k > 0 && k < logits.size();
   if (few) {
     GatherTopK(k);
-    if (options.top_p < 1) KeepShare(options.top_p * SumOfCandidates());
+    if (options.top_p < 1) KeepShare(options.top_p * WeightOf(candidates_));
   } else if (options.top_p < 1) {
     const double wanted = options.top_p * std::accumulate(sums_.begin(), sums_.end(), 0.0);
     GatherShare(wanted, highest, factor);
@@ -60,7 +59,27 @@ int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& op
     return DrawFromAll(uniform);
   }
   std::erase_if(candidates_, [&](const Candidate& c) { return c.weight < options.min_p; });
-  return DrawCandidate(uniform);
+  return DrawFrom(candidates_, uniform).id;
+}
+
+int32_t Sampler::SampleInSteps(const SamplingOptions& options, RandomStream& random, double uniform,
+                               Mirostat* mirostat) {
+  Gather(std::numeric_limits<float>::lowest());
+  if (options.top_n_sigma > 0) KeepWithinSigma(candidates_, options.top_n_sigma);
+  const auto k = static_cast<size_t>(options.top_k);
+  if (k > 0 && k < candidates_.size()) KeepTopK(k);
+  if (options.typical_p < 1) KeepTypical(candidates_, options.typical_p);
+  if (options.top_p < 1) KeepShare(options.top_p * WeightOf(candidates_));
+  if (options.min_p > 0) KeepMinP(candidates_, options.min_p);
+  if (options.xtc_probability > 0) {
+    ExcludeTopChoices(candidates_, options.xtc_threshold, options.xtc_probability,
+                      random.Uniform());
+  }
+  if (options.dynatemp_range > 0) {
+    WeighDynamically(candidates_, options.temperature, options.dynatemp_range,
+                     options.dynatemp_exponent);
+  }
+  return mirostat ? mirostat->Draw(candidates_, uniform) : DrawFrom(candidates_, uniform).id;
 }
 
 float Sampler::Highest() {
@@ -112,14 +131,14 @@ void Sampler::GatherTopK(size_t k) {
 void Sampler::GatherShare(double wanted, float highest, float factor) {
   for (const float depth : {3.0f, 6.0f, 12.0f, 24.0f, std::numeric_limits<float>::infinity()}) {
     Gather(highest - depth / factor);
-    if (SumOfCandidates() >= wanted) return;
+    if (WeightOf(candidates_) >= wanted) return;
   }
 }
 
 void Sampler::KeepTopK(size_t k) {
   order_ = candidates_;
   const auto last = order_.begin() + static_cast<ptrdiff_t>(k - 1);
-  std::nth_element(order_.begin(), last, order_.end(), Likelier);
+  std::nth_element(order_.begin(), last, order_.end(), Candidate::Likelier);
   KeepUpTo(*last);
 }
 
@@ -131,7 +150,7 @@ void Sampler::KeepShare(double wanted) {
   auto begin = order_.begin(), end = order_.end();
   while (end - begin > 1) {
     const auto middle = begin + (end - begin) / 2;
-    std::nth_element(begin, middle, end, Likelier);
+    std::nth_element(begin, middle, end, Candidate::Likelier);
     double half = 0;
     for (auto at = begin; at != middle; ++at) half += at->weight;
     if (half >= wanted) {
@@ -145,22 +164,7 @@ void Sampler::KeepShare(double wanted) {
 }
 
 void Sampler::KeepUpTo(Candidate last) {
-  std::erase_if(candidates_, [&](const Candidate& c) { return Likelier(last, c); });
-}
-
-double Sampler::SumOfCandidates() const {
-  double sum = 0;
-  for (const Candidate& c : candidates_) sum += c.weight;
-  return sum;
-}
-
-int32_t Sampler::DrawCandidate(double uniform) const {
-  double left = uniform * SumOfCandidates();
-  for (const Candidate& c : candidates_) {
-    left -= c.weight;
-    if (left < 0) return c.id;
-  }
-  return candidates_.back().id;  // only reached through rounding
+  std::erase_if(candidates_, [&](const Candidate& c) { return Candidate::Likelier(last, c); });
 }
 
 int32_t Sampler::DrawFromAll(double uniform) const {

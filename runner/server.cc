@@ -2,21 +2,17 @@
 #include "runner/server.h"
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <random>
 
 #include "base/error.h"
 #include "base/json.h"
-#include "runner/chat_answer.h"
-#include "runner/engine_thread.h"
-#include "runner/grammar_cache.h"
+#include "runner/model_service.h"
 #include "runner/openai_answer.h"
-#include "runner/openai_request.h"
-#include "runner/server_prompt.h"
-#include "runner/server_reply.h"
-#include "runner/server_routes.h"
+#include "runner/server_dialects.h"
+#include "runner/server_info.h"
+#include "runner/server_records.h"
+#include "runner/token_endpoints.h"
 #include "runner/work_queue.h"
 
 namespace retort {
@@ -33,22 +29,6 @@ HttpAnswer JsonAnswer(const Json& value) {
   return answer;
 }
 
-// As OpenAI's API says it. The same for every name that is not served.
-ApiError NoModel(const std::string& name, const std::string& served) {
-  return ApiError(404,
-                  Cat("there is no model '", Shortened(name), "'; this server has '", served, "'"),
-                  "model", "model_not_found");
-}
-
-ApiError QueueFull() {
-  return ApiError(429, "too many requests are waiting; try again later", "", "queue_full");
-}
-
-EngineOptions Paced(EngineOptions options) {
-  options.paced = true;
-  return options;
-}
-
 // Enough connections for all requests that may run or wait.
 HttpOptions WithConnections(const ServerOptions& options) {
   HttpOptions http = options.http;
@@ -58,205 +38,193 @@ HttpOptions WithConnections(const ServerOptions& options) {
   return http;
 }
 
-// A complete request, on its way to the engine.
+// A complete request, on its way to its answer.
 struct PendingRequest {
-  ApiKind kind;
+  Route route;
+  Dialect dialect;
   std::shared_ptr<HttpRequest> http;
   ExchangePtr exchange;
-  std::unique_ptr<ServerPlace> place;
   uint64_t seed;
-  std::string id;
+  std::string answer_id;
+  std::shared_ptr<AnsweredRequest> answered = std::make_shared<AnsweredRequest>();
+  std::unique_ptr<ServerPlaces> place = nullptr;  // of one for the engine
 };
 
 }  // namespace
 
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
-      : model(std::move(m)),
-        options(o),
-        engine(model.model, model.adapter, model.tokenizer, Paced(o.engine)),
-        prompts(model, engine.context()),
-        grammars(model.tokenizer),
+      : options(o),
+        records(o.keys, o.log),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
               [](int status, const std::string& message) {
                 return ApiErrorBody(ApiError(status, message));
               }}),
-        // A request gives its place back just before its last event ends in the engine.
-        thread(engine, places() + o.engine.parallel) {
-    if (options.grammar) grammars.Get(*options.grammar, options.grammar_where);
-    if (!model.chat) return;
-    end_of_turn = model.chat->CheckMarks(model.tokenizer, model.name);
-    answers.emplace(*model.chat, model.tokenizer);
-  }
-
-  int64_t places() const { return options.engine.parallel + options.queue; }
+        service(std::move(m), options),
+        info(service, options) {}
 
   // On the server's thread.
   std::optional<HttpAnswer> Judge(const HttpHead& head);
   std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route);
   void Accept(const std::shared_ptr<HttpRequest>& request, const ExchangePtr& exchange);
-  std::string NewId(ApiKind kind);
+  std::string NewId();
   // On a thread of `work`.
   void Read(PendingRequest& pending);
+  void Refuse(PendingRequest& pending, const ApiError& error);
   void Submit(PendingRequest& pending);
-  // What the request's answer is held to. Throws ApiError if it cannot be compiled.
-  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& read, ApiKind kind);
+  Json AnswerFromBody(const PendingRequest& pending) const;
+  HttpAnswer Ready() const;
 
-  Json Health() const;
-  Json ModelJson() const;
-
-  const ServedModel model;
   const ServerOptions options;
-  const int64_t started = Now();
-  int32_t end_of_turn = -1;
-  std::optional<ChatAnswers> answers;  // if there is a template
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
-  std::atomic<int64_t> taken_places{0};
-  Engine engine;
-  PromptReader prompts;
-  GrammarCache grammars;
+  ServerRecords records;
   HttpServer http;
-  EngineThread thread;  // destroyed before http, which its final answers still use
-  WorkQueue work;       // destroyed first: its jobs use all of the above
-
-  static int64_t Now() {
-    return std::chrono::duration_cast<std::chrono::seconds>(
-               std::chrono::system_clock::now().time_since_epoch())
-        .count();
-  }
+  ModelService service;  // destroyed before http, which its final answers still use
+  ServerInfo info;
+  WorkQueue work;  // destroyed first: its jobs use all of the above
 };
 
 std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
+  std::string_view name = "none";
+  std::optional<HttpAnswer> answer;
   try {
     const Route route = FindRoute(head);
+    name = route.name;
     if (head.method == "OPTIONS") return HttpAnswer{204, "", "", {{"Allow", route.allowed}}};
-    if (route.endpoint != Endpoint::kHealth) CheckKey(head, options.api_key);
-    return Answer(head, route);
+    if (!route.open) records.keys.Find(KeyOf(head));
+    answer = Answer(head, route);
   } catch (const ApiError& e) {
-    return ErrorAnswer(e);
+    answer = ErrorAnswer(e, ErrorBodyOf(DialectOf(head.path), e));
   }
+  if (answer) records.metrics.Count(std::string(name), answer->status);
+  return answer;
 }
 
 // Nullopt: the request's body is needed first.
 std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Route& route) {
   switch (route.endpoint) {
     case Endpoint::kHealth:
-      return JsonAnswer(Health());
+      return JsonAnswer(info.Health());
+    case Endpoint::kLive:
+      return JsonAnswer({{"status", "ok"}});
+    case Endpoint::kReady:
+      return Ready();
+    case Endpoint::kMetrics:
+      return HttpAnswer{200,
+                        records.metrics.Text(service.counts()),
+                        "text/plain; version=0.0.4; charset=utf-8",
+                        {}};
     case Endpoint::kModels:
-      return JsonAnswer({{"object", "list"}, {"data", Json::array({ModelJson()})}});
+      return JsonAnswer(info.Models());
     case Endpoint::kModel:
-      if (route.model != model.name) throw NoModel(route.model, model.name);
-      return JsonAnswer(ModelJson());
-    case Endpoint::kChat:
-    case Endpoint::kCompletion:
+      service.CheckModel(route.model);
+      return JsonAnswer(info.Model());
+    case Endpoint::kProps:
+      return JsonAnswer(info.Props());
+    case Endpoint::kVersion:
+      return JsonAnswer(info.Version());
+    case Endpoint::kOllamaTags:
+      return JsonAnswer(info.Tags());
+    default:
       CheckMediaType(head);
-      if (taken_places >= places()) throw QueueFull();
+      if (IsForEngine(route.endpoint) && service.full()) throw QueueFull();
   }
   return std::nullopt;
 }
 
+// Not ready: another request would be refused.
+HttpAnswer Server::State::Ready() const {
+  HttpAnswer answer = JsonAnswer({{"status", service.full() ? "full" : "ok"}});
+  if (service.full()) answer.status = 503;
+  return answer;
+}
+
 void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
                            const ExchangePtr& exchange) {
-  auto place = ServerPlace::Take(taken_places, places());
-  if (!place) return exchange->Answer(ErrorAnswer(QueueFull()));
-  const ApiKind kind =
-      FindRoute(request->head).endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion;
   const auto pending = std::make_shared<PendingRequest>(
-      PendingRequest{kind, request, exchange, std::move(place), random(), NewId(kind)});
+      PendingRequest{FindRoute(request->head), DialectOf(request->head.path), request, exchange,
+                     random(), NewId()});
+  AnsweredRequest& answered = *pending->answered;
+  try {
+    answered.key = records.keys.Find(KeyOf(request->head));
+    answered.logged.id = request->id;
+    answered.logged.key = records.keys.NameOf(answered.key);
+    answered.logged.endpoint = pending->route.name;
+    if (IsForEngine(pending->route.endpoint)) {
+      pending->place = service.TakePlace();
+      if (!pending->place) throw QueueFull();
+      answered.admission = records.keys.Admit(answered.key, answered.begun);
+    }
+  } catch (const ApiError& e) {
+    return Refuse(*pending, e);
+  }
   work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
+}
+
+void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
+  pending.place.reset();
+  records.Ended(*pending.answered, {error.status, error.what(), {}, 0});
+  pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
 }
 
 void Server::State::Read(PendingRequest& pending) {
   if (pending.exchange->gone()) return;
   try {
-    Submit(pending);
+    if (IsForEngine(pending.route.endpoint)) return Submit(pending);
+    const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
+    records.Ended(*pending.answered, {answer.status, "", {}, 0});
+    pending.exchange->Answer(answer);
   } catch (const ApiError& e) {
-    pending.place.reset();
-    pending.exchange->Answer(ErrorAnswer(e));
+    Refuse(pending, e);
   } catch (const std::exception& e) {
-    pending.place.reset();
-    pending.exchange->Answer(ErrorAnswer(ApiError(500, e.what())));
+    Refuse(pending, ApiError(500, e.what()));
+  }
+}
+
+Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
+  const std::string& body = pending.http->body;
+  switch (pending.route.endpoint) {
+    case Endpoint::kTokenize:
+      return Tokenize(service, body);
+    case Endpoint::kDetokenize:
+      return Detokenize(service, body);
+    case Endpoint::kApplyTemplate:
+      return ApplyTemplate(service, body);
+    case Endpoint::kCountTokens:
+      return CountTokens(service, body);
+    case Endpoint::kOllamaShow:
+      return info.Show(body);
+    default:
+      throw Failure("an endpoint that needs no body");
   }
 }
 
 void Server::State::Submit(PendingRequest& pending) {
-  ApiRequest read = ReadApiRequest(pending.kind, pending.http->body, pending.seed);
+  ServiceJob job;
+  job.seed = pending.seed;
+  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), service.model().name,
+                           info.fingerprint()};
+  ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
   pending.http.reset();  // its body's memory
-  if (read.model && *read.model != model.name) throw NoModel(*read.model, model.name);
-  GenerationRequest generation;
-  if (answers) answers->PlaceEarlierThoughts(read.messages);
-  generation.prompt = prompts.Read(read);
-  generation.sampling = read.sampling;
-  generation.constraint.grammar = GrammarOf(read, pending.kind);
-  std::unique_ptr<AnswerParser> parser;
-  if (pending.kind == ApiKind::kChat) {
-    generation.sampling.stop_ids.push_back(end_of_turn);
-    answers->CheckTools(read.tools);
-    const bool in_thought = answers->OpensThought(generation.prompt);
-    generation.shown_ids = answers->shown_ids();
-    generation.forced = answers->Forced(read.tools, in_thought);
-    answers->LetThink(generation.constraint, in_thought);
-    parser = answers->Parser(read.tools, read.stream, in_thought);
-  }
-
-  const auto reply = std::make_shared<ServerReply>(
-      pending.exchange, std::move(pending.place),
-      ApiAnswer{pending.kind, pending.id, Now(), model.name, read.include_usage}, read.stream,
-      static_cast<int64_t>(generation.prompt.size()), std::move(parser),
-      [this, random = pending.seed]() mutable { return answers->CallId(++random); });
-  generation.on_event = [reply](const GenerationEvent& event) { return reply->OnEvent(event); };
-  reply->Begin();
-  std::optional<EngineThread::Ticket> ticket;
-  try {
-    ticket =
-        thread.Submit(std::move(generation), [reply](const std::exception& e) { reply->Fail(e); });
-  } catch (const std::exception& e) {
-    return reply->Fail(e);  // a stream has begun, so it must be told as one
-  }
-  if (!ticket) return reply->Fail(QueueFull());
-  pending.exchange->OnGone([this, ticket = *ticket] { thread.Cancel(ticket); });
+  job.exchange = pending.exchange;
+  job.places = std::move(pending.place);
+  LoggedRequest& logged = pending.answered->logged;
+  logged.stream = job.request.stream;
+  if (records.log.has_text()) logged.prompt = PromptText(job.request);
+  job.on_end = [this, answered = pending.answered](const ReplyOutcome& outcome) {
+    records.Ended(*answered, outcome);
+  };
+  service.Submit(std::move(job));
 }
 
-std::shared_ptr<const Grammar> Server::State::GrammarOf(const ApiRequest& read, ApiKind kind) {
-  if (!read.grammar) {
-    // One that asks for any text has a field and no grammar.
-    const bool held = options.grammar && read.grammar_field.empty() && !read.tools.Shown();
-    if (!held) return nullptr;
-    GrammarSource own = *options.grammar;
-    if (kind == ApiKind::kChat) own.before.clear();
-    return grammars.Get(own, options.grammar_where);
-  }
-  GrammarSource source = *read.grammar;
-  source.space = options.json_space;
-  try {
-    return grammars.Get(source, Cat("'", read.grammar_field, "'"));
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), read.grammar_field, "invalid_value");
-  }
-}
-
-std::string Server::State::NewId(ApiKind kind) {
+std::string Server::State::NewId() {
   static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::string id = kind == ApiKind::kChat ? "chatcmpl-" : "cmpl-";
+  std::string id;
   for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
   return id;
-}
-
-Json Server::State::Health() const {
-  const EngineCounts counts = thread.counts();
-  return {{"status", "ok"},
-          {"running", counts.live},
-          {"queued", counts.queued},
-          {"cached_tokens", counts.cached_tokens},
-          {"cache_capacity", counts.cache_capacity}};
-}
-
-Json Server::State::ModelJson() const {
-  return {{"id", model.name}, {"object", "model"}, {"created", started}, {"owned_by", "retort"}};
 }
 
 Server::Server(ServedModel model, const ServerOptions& options)
@@ -266,8 +234,8 @@ Server::~Server() = default;
 int Server::port() const { return state_->http.port(); }
 std::string Server::url() const { return state_->http.url(); }
 bool Server::loopback() const { return state_->http.loopback(); }
-int64_t Server::context() const { return state_->engine.context(); }
-EngineCounts Server::counts() const { return state_->thread.counts(); }
+int64_t Server::context() const { return state_->service.context(); }
+EngineCounts Server::counts() const { return state_->service.counts(); }
 bool Server::Run() { return state_->http.Run(); }
 void Server::Stop() { state_->http.Stop(); }
 

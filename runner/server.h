@@ -8,8 +8,10 @@
 #include <string>
 
 #include "grammar/compile.h"
+#include "runner/api_keys.h"
 #include "runner/engine.h"
 #include "runner/http_server.h"
+#include "runner/request_log.h"
 #include "template/chat_template.h"
 
 namespace retort {
@@ -33,8 +35,10 @@ struct ServerOptions {
   std::optional<GrammarSource> grammar;
   std::string grammar_where;
   JsonSpace json_space = JsonSpace::kCompact;  // in JSON that a request asks for
-  int64_t queue = 64;   // maximum number of waiting requests; more get status 429
-  std::string api_key;  // empty: no key is required
+  int64_t queue = 64;        // maximum number of waiting requests; more get status 429
+  std::vector<ApiKey> keys;  // of the clients; empty: none is required
+  RequestLogOptions log;
+  std::string version;  // of the program, for clients
 };
 
 class Server {

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server_prompt.h"
 
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
+#include "base/json.h"
 
 namespace retort {
 namespace {
@@ -16,37 +20,108 @@ ApiError TooLong(const ApiRequest& request, const std::string& message) {
   return ApiError(400, message, PromptParameter(request), "context_length_exceeded");
 }
 
-}  // namespace
+bool IsNamed(const Message& message) {
+  return message.role != "tool" && message.more.find("\"name\"") != std::string::npos;
+}
 
-std::optional<std::vector<int32_t>> PromptReader::Encode(const ApiRequest& request) const {
-  if (!request.prompt_ids.empty()) return request.prompt_ids;
-  // Beyond this many tokens, how many there are is not worth finding out.
-  const auto limit = static_cast<size_t>(kCounted * context_);
-  std::string param = PromptParameter(request);
+bool WritesNames(const ServedModel& model) {
+  Message named{"user", "text"};
+  named.more = R"({"name": "somebody"})";
   try {
-    if (request.kind == ApiKind::kCompletion)
-      return model_.tokenizer.EncodePromptAtMost(request.prompt, limit);
-    Conversation conversation(request.messages);
-    if (request.tools.Shown()) conversation.tools = request.tools.json;
-    conversation.variables = request.variables;
-    return EncodeChatAtMost(model_.tokenizer, *model_.chat, conversation, true, limit, "messages");
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    const std::string what = e.what();
-    if (request.tools.Shown() && what.find("'tools'") != std::string::npos) param = "tools";
-    throw ApiError(400, what, param, "invalid_value");
+    model.chat->RenderText({named}, true, model.tokenizer.spec(), "messages");
+    return true;
+  } catch (const Error&) {
+    return false;
   }
 }
 
-std::vector<int32_t> PromptReader::Read(const ApiRequest& request) const {
-  if (request.kind == ApiKind::kChat && !model_.chat)
-    throw ApiError(400, model_.no_chat, "messages", "no_chat_template");
-  std::optional<std::vector<int32_t>> encoded = Encode(request);
+// Few templates write the names of those who speak, and some clients always send them: as with other
+// servers of this API, they do not reach the model then.
+void DropNames(std::vector<Message>& messages) {
+  for (Message& message : messages) {
+    if (!IsNamed(message)) continue;
+    Json more = ParseJson(message.more, "messages");
+    more.erase("name");
+    message.more = more.empty() ? "" : DumpJson(more);
+  }
+}
+
+Conversation ConversationOf(const ApiRequest& request, const ServedModel& model) {
+  Conversation conversation(request.messages);
+  if (std::ranges::any_of(request.messages, IsNamed) && !WritesNames(model))
+    DropNames(conversation.messages);
+  if (request.tools.Shown()) conversation.tools = request.tools.json;
+  conversation.variables = request.variables;
+  return conversation;
+}
+
+ApiError Refusal(const ApiRequest& request, const std::string& what) {
+  const bool tools = request.tools.Shown() && what.find("'tools'") != std::string::npos;
+  return ApiError(400, what, tools ? "tools" : PromptParameter(request), "invalid_value");
+}
+
+}  // namespace
+
+std::optional<PromptReader::Ids> PromptReader::EncodeChat(const ApiRequest& request,
+                                                          size_t limit) const {
+  auto ids = EncodeChatAtMost(model_.tokenizer, *model_.chat, ConversationOf(request, model_),
+                              request.generation_prompt, limit, "messages");
+  if (!ids || !request.begun) return ids;
+  const auto begun = model_.tokenizer.EncodeAtMost(*request.begun, true, limit);
+  if (!begun) return std::nullopt;
+  ids->insert(ids->end(), begun->begin(), begun->end());
+  return ids;
+}
+
+std::optional<PromptReader::Ids> PromptReader::EncodeText(const ApiPrompt& prompt,
+                                                          size_t limit) const {
+  if (!prompt.ids.empty()) return prompt.ids;
+  return model_.tokenizer.EncodePromptAtMost(prompt.text, limit);
+}
+
+void PromptReader::CheckChat() const {
+  if (!model_.chat) throw ApiError(400, model_.no_chat, "messages", "no_chat_template");
+}
+
+std::string PromptReader::Render(const ApiRequest& request) const {
+  CheckChat();
+  try {
+    const jinja::Text text =
+        model_.chat->RenderText(ConversationOf(request, model_), request.generation_prompt,
+                                model_.tokenizer.spec(), "messages");
+    return text.bytes() + request.begun.value_or("");
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw Refusal(request, e.what());
+  }
+}
+
+std::vector<std::vector<int32_t>> PromptReader::Read(const ApiRequest& request) const {
+  // Beyond this many tokens, how many there are is not worth finding out.
+  const auto limit = static_cast<size_t>(kCounted * context_);
+  std::vector<Ids> prompts;
+  try {
+    if (request.kind == ApiKind::kChat) {
+      CheckChat();
+      prompts.push_back(Fitting(request, EncodeChat(request, limit)));
+    }
+    prompts.reserve(request.prompts.size());
+    for (const ApiPrompt& prompt : request.prompts)
+      prompts.push_back(Fitting(request, EncodeText(prompt, limit)));
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw Refusal(request, e.what());
+  }
+  return prompts;
+}
+
+PromptReader::Ids PromptReader::Fitting(const ApiRequest& request,
+                                        std::optional<Ids> encoded) const {
   if (!encoded) {
     throw TooLong(request, Cat("the prompt's more than ", kCounted * context_,
                                " tokens leave no room in the context of ", context_));
   }
-  std::vector<int32_t> ids = *std::move(encoded);
+  Ids ids = *std::move(encoded);
   const std::string param = PromptParameter(request);
   if (ids.empty()) throw ApiError(400, "the prompt is empty", param, "invalid_value");
   const int64_t vocab = model_.model.config.vocab;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A request's prompt as token ids that fit the model.
+// A request's prompts as token ids that fit the model.
 #pragma once
 
 #include <cstdint>
@@ -15,13 +15,20 @@ class PromptReader {
  public:
   // Both must outlive it. context: maximum tokens of a request, including its answer.
   PromptReader(const ServedModel& model, int64_t context) : model_(model), context_(context) {}
-  // Throws ApiError 400 if the prompt is empty, too long, or not within the vocabulary. Texts that
-  // cannot fit are not tokenised to their end (Tokenizer::EncodeAtMost). Thread-safe.
-  std::vector<int32_t> Read(const ApiRequest& request) const;
+  // Throws ApiError 400 if a prompt is empty, too long, or not within the vocabulary. Texts that
+  // cannot fit are not tokenised to their end (Tokenizer::EncodeAtMost). Thread-safe. A chat has
+  // one prompt.
+  std::vector<std::vector<int32_t>> Read(const ApiRequest& request) const;
+  // The text of a conversation, as its template writes it.
+  std::string Render(const ApiRequest& request) const;
 
  private:
+  using Ids = std::vector<int32_t>;
   // nullopt: far more tokens than the context holds.
-  std::optional<std::vector<int32_t>> Encode(const ApiRequest& request) const;
+  std::optional<Ids> EncodeChat(const ApiRequest& request, size_t limit) const;
+  std::optional<Ids> EncodeText(const ApiPrompt& prompt, size_t limit) const;
+  Ids Fitting(const ApiRequest& request, std::optional<Ids> ids) const;
+  void CheckChat() const;
 
   const ServedModel& model_;
   int64_t context_;

@@ -1,128 +1,190 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server_reply.h"
 
+#include <algorithm>
+#include <limits>
+#include <map>
+
 #include "base/error.h"
 
 namespace retort {
+namespace {
 
-HttpAnswer ErrorAnswer(const ApiError& error) {
+constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
+
+double MeanLogprob(const ApiChoice& choice) {
+  double sum = 0;
+  for (const TokenLogprobs& token : choice.tokens) sum += token.logprob;
+  return choice.tokens.empty() ? -std::numeric_limits<double>::infinity()
+                               : sum / static_cast<double>(choice.tokens.size());
+}
+
+// The parts of an answer that an event adds.
+std::vector<AnswerPart> PartsOf(ReplyChoice& choice, const GenerationEvent& event) {
+  std::vector<AnswerPart> parts;
+  if (choice.parser) {
+    choice.parser->Push(event.text, parts);
+    if (event.finish != FinishReason::kNone) choice.parser->Finish(parts);
+    return parts;
+  }
+  std::string text = std::exchange(choice.echo, "") + event.text;
+  if (!text.empty()) parts.push_back({AnswerPart::Kind::kContent, std::move(text)});
+  return parts;
+}
+
+}  // namespace
+
+HttpAnswer ErrorAnswer(const ApiError& error, std::string body) {
   HttpAnswer answer;
   answer.status = error.status;
-  answer.body = ApiErrorBody(error);
+  answer.body = std::move(body);
   answer.headers = error.headers;
   if (error.status == 429 || error.status == 503) answer.headers.emplace_back("Retry-After", "1");
   return answer;
 }
 
-std::unique_ptr<ServerPlace> ServerPlace::Take(std::atomic<int64_t>& taken, int64_t most) {
-  std::unique_ptr<ServerPlace> place(
-      new ServerPlace(taken));  // gives its place back, if it has none
-  return ++taken <= most ? std::move(place) : nullptr;
+std::unique_ptr<ServerPlaces> ServerPlaces::Take(std::atomic<int64_t>& taken, int64_t count,
+                                                 int64_t most) {
+  std::unique_ptr<ServerPlaces> places(new ServerPlaces(taken, most));
+  return places->TakeMore(count) ? std::move(places) : nullptr;
 }
 
-ServerReply::ServerReply(std::shared_ptr<HttpExchange> exchange, std::unique_ptr<ServerPlace> place,
-                         ApiAnswer answer, bool stream, int64_t prompt_tokens,
-                         std::unique_ptr<AnswerParser> parser,
-                         std::function<std::string()> call_ids)
+bool ServerPlaces::TakeMore(int64_t count) {
+  count_ += count;  // given back with the others, if they are too many
+  return (taken_ += count) <= most_;
+}
+
+ServerReply::ServerReply(std::shared_ptr<HttpExchange> exchange,
+                         std::unique_ptr<ServerPlaces> places, std::unique_ptr<AnswerWriter> writer,
+                         std::vector<ReplyChoice> choices, ReplyOptions options)
     : exchange_(std::move(exchange)),
-      place_(std::move(place)),
-      answer_(std::move(answer)),
-      stream_(stream),
-      usage_{prompt_tokens, 0},
-      parser_(std::move(parser)),
-      call_ids_(std::move(call_ids)) {}
+      places_(std::move(places)),
+      writer_(std::move(writer)),
+      choices_(std::move(choices)),
+      options_(std::move(options)),
+      left_(choices_.size()) {}
+
+ServerReply::~ServerReply() {
+  constexpr int kClientClosed = 499;  // as logs of HTTP servers have it
+  if (!over_) Report(kClientClosed, "the client has gone");
+}
 
 void ServerReply::Begin() {
-  if (!stream_) return;
+  if (!options_.stream) return;
+  const std::lock_guard lock(mutex_);
   HttpStream stream;
-  stream.content_type = "text/event-stream; charset=utf-8";
-  stream.ping = ": waiting\n\n";  // a comment, which clients skip
-  stream.last_words = ServerSentEvent(ApiErrorBody(ApiError(503, "the server is stopping")));
+  stream.content_type = writer_->stream_type();
+  stream.ping = writer_->Ping();
+  stream.last_words = writer_->Failed(ApiError(503, "the server is stopping"));
   exchange_->Begin(std::move(stream));
-  if (answer_.kind == ApiKind::kChat) exchange_->Send(ServerSentEvent(answer_.RoleChunk()));
+  std::string begin = writer_->Begin(Answer());
+  if (!begin.empty()) exchange_->Send(std::move(begin));
 }
 
-bool ServerReply::OnEvent(const GenerationEvent& event) {
-  FinishReason finish = event.finish;
-  if (finish != FinishReason::kNone && finish != FinishReason::kStop &&
-      finish != FinishReason::kLength) {
-    Fail(Failure("the answer was not finished: ", NameOf(finish)));
+bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
+  const std::lock_guard lock(mutex_);
+  if (over_) return false;
+  ReplyChoice& choice = choices_[index];
+  ApiChoice& told = choice.told;
+  told.finish = event.finish;
+  if (event.finish == FinishReason::kCancelled) {
+    FailNow(ApiError(500, "the answer was not finished"));
     return false;
   }
-  usage_.completion_tokens += static_cast<int64_t>(event.ids.size());
-  usage_.reused_tokens = event.reused_tokens;
-  const std::vector<AnswerPart> parts = PartsOf(event, finish != FinishReason::kNone);
-  if (finish == FinishReason::kNone && parser_ && parser_->ended()) finish = FinishReason::kStop;
-  const bool ends = finish != FinishReason::kNone;
-  if (stream_) {
-    Stream(parts, finish);
-    return !ends;
-  }
-  Gather(parts);
-  if (!ends) return true;
-  HttpAnswer whole;
-  whole.body = answer_.Whole(said_, finish, usage_);
-  place_.reset();  // whoever reads the answer can ask again
-  exchange_->Answer(std::move(whole));
-  return false;
-}
+  if (first_token_ == 0)
+    first_token_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count();
+  if (told.timings.first_token == 0) told.timings.first_token = event.seconds;
+  told.timings.last_token = event.seconds;
+  told.usage.completion_tokens += std::ssize(event.ids);
+  told.usage.reused_tokens = event.reused_tokens;
+  told.stop_text = event.stop_text;
+  told.embedding = event.embedding;
+  const int32_t first_id = std::exchange(choice.first_id, -1);
+  if (first_id >= 0) choice.untold.push_back({first_id, kNotKnown, {}});
+  for (const auto* tokens : {&event.prompt_logprobs, &event.logprobs})
+    choice.untold.insert(choice.untold.end(), tokens->begin(), tokens->end());
 
-std::vector<AnswerPart> ServerReply::PartsOf(const GenerationEvent& event, bool ends) {
-  std::vector<AnswerPart> parts;
-  if (parser_) {
-    parser_->Push(event.text, parts);
-    if (ends) parser_->Finish(parts);
-  } else if (!event.text.empty()) {
-    parts.push_back({AnswerPart::Kind::kContent, event.text});
-  }
-  return parts;
-}
-
-void ServerReply::Gather(const std::vector<AnswerPart>& parts) {
-  for (const AnswerPart& part : parts) {
-    switch (part.kind) {
-      case AnswerPart::Kind::kContent:
-        said_.content += part.text;
-        break;
-      case AnswerPart::Kind::kThought:
-        said_.thought += part.text;
-        break;
-      case AnswerPart::Kind::kCall:
-        said_.calls.push_back({call_ids_(), part.text, ""});
-        break;
-      case AnswerPart::Kind::kArguments:
-        said_.calls.back().arguments += part.text;
-    }
-  }
-}
-
-void ServerReply::Stream(const std::vector<AnswerPart>& parts, FinishReason finish) {
-  std::string out;
-  for (const AnswerPart& part : parts) {
-    switch (part.kind) {
-      case AnswerPart::Kind::kContent:
-        out += ServerSentEvent(answer_.TextChunk(part.text));
-        break;
-      case AnswerPart::Kind::kThought:
-        out += ServerSentEvent(answer_.ThoughtChunk(part.text));
-        break;
-      case AnswerPart::Kind::kCall:
-        said_.calls.push_back({call_ids_(), part.text, ""});
-        out += ServerSentEvent(answer_.CallChunk(said_.calls.size() - 1, said_.calls.back()));
-        break;
-      case AnswerPart::Kind::kArguments:
-        out += ServerSentEvent(answer_.ArgumentsChunk(said_.calls.size() - 1, part.text));
-    }
-  }
-  const bool ends = finish != FinishReason::kNone;
+  Tell(choice, PartsOf(choice, event));
+  if (told.finish == FinishReason::kNone && choice.parser && choice.parser->ended())
+    told.finish = FinishReason::kStop;
+  const bool ends = told.finish != FinishReason::kNone;
   if (ends) {
-    out += ServerSentEvent(answer_.FinishChunk(finish, !said_.calls.empty()));
-    if (answer_.include_usage) out += ServerSentEvent(answer_.UsageChunk(usage_));
-    out += ServerSentEvent("[DONE]");
-    place_.reset();
+    if (options_.stream) out_ += writer_->EndOfChoice(told, choice.untold);
+    told.tokens.insert(told.tokens.end(), choice.untold.begin(), choice.untold.end());
+    if (--left_ == 0) End();
   }
-  if (!out.empty()) exchange_->Send(std::move(out));
-  if (ends) exchange_->End();
+  if (!out_.empty()) exchange_->Send(std::exchange(out_, ""));
+  if (over_ && options_.stream) exchange_->End();
+  return !ends;
+}
+
+void ServerReply::Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts) {
+  ApiChoice& told = choice.told;
+  for (const AnswerPart& part : parts) {
+    Gather(told, part);
+    if (options_.stream) out_ += writer_->Said(told, part, choice.untold);
+    told.tokens.insert(told.tokens.end(), choice.untold.begin(), choice.untold.end());
+    choice.untold.clear();
+  }
+}
+
+void ServerReply::Gather(ApiChoice& choice, const AnswerPart& part) {
+  ApiMessage& said = choice.said;
+  switch (part.kind) {
+    case AnswerPart::Kind::kContent:
+      said.content += part.text;
+      break;
+    case AnswerPart::Kind::kThought:
+      said.thought += part.text;
+      break;
+    case AnswerPart::Kind::kCall:
+      said.calls.push_back({options_.call_ids(), part.text, ""});
+      break;
+    case AnswerPart::Kind::kArguments:
+      said.calls.back().arguments += part.text;
+  }
+}
+
+ApiAnswer ServerReply::Answer() const {
+  ApiAnswer answer;
+  answer.choices.reserve(choices_.size());
+  for (const ReplyChoice& choice : choices_) answer.choices.push_back(choice.told);
+  return answer;
+}
+
+void ServerReply::End() {
+  places_.reset();  // whoever reads the answer can ask again
+  Report(200, "");
+  ApiAnswer answer = Answer();
+  if (options_.stream) {
+    out_ += writer_->End(answer);
+    return;
+  }
+  const ApiUsage usage = answer.Usage();
+  KeepLikeliest(answer);
+  // What was generated and not told was generated all the same.
+  answer.choices.front().usage.completion_tokens +=
+      usage.completion_tokens - answer.Usage().completion_tokens;
+  HttpAnswer whole;
+  whole.body = writer_->Whole(answer);
+  exchange_->Answer(std::move(whole));
+}
+
+void ServerReply::KeepLikeliest(ApiAnswer& answer) const {
+  const auto first = [](const ApiChoice& choice) { return choice.prompt == 0; };
+  if (std::ranges::count_if(answer.choices, first) <= options_.told) return;
+  std::ranges::stable_sort(answer.choices, [](const ApiChoice& a, const ApiChoice& b) {
+    return a.prompt != b.prompt ? a.prompt < b.prompt : MeanLogprob(a) > MeanLogprob(b);
+  });
+  std::map<size_t, int64_t> kept;
+  std::erase_if(answer.choices,
+                [&](const ApiChoice& choice) { return ++kept[choice.prompt] > options_.told; });
+  for (size_t i = 0; i < answer.choices.size(); ++i) answer.choices[i].index = i;
+}
+
+void ServerReply::Report(int status, const std::string& error) {
+  over_ = true;
+  if (options_.on_end) options_.on_end({status, error, Answer(), first_token_});
 }
 
 void ServerReply::Fail(const std::exception& reason) {
@@ -131,9 +193,16 @@ void ServerReply::Fail(const std::exception& reason) {
 }
 
 void ServerReply::Fail(const ApiError& error) {
-  place_.reset();
-  if (!stream_) return exchange_->Answer(ErrorAnswer(error));
-  exchange_->Send(ServerSentEvent(ApiErrorBody(error)));
+  const std::lock_guard lock(mutex_);
+  FailNow(error);
+}
+
+void ServerReply::FailNow(const ApiError& error) {
+  if (over_) return;
+  places_.reset();
+  Report(error.status, error.what());
+  if (!options_.stream) return exchange_->Answer(ErrorAnswer(error, writer_->ErrorBody(error)));
+  exchange_->Send(writer_->Failed(error));
   exchange_->End();
 }
 

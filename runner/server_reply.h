@@ -6,61 +6,100 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "runner/answer/answer_parser.h"
+#include "runner/api_answer.h"
 #include "runner/engine.h"
 #include "runner/http_exchange.h"
-#include "runner/openai_answer.h"
 
 namespace retort {
 
-HttpAnswer ErrorAnswer(const ApiError& error);
+// `body`: what the API of the request makes of the error.
+HttpAnswer ErrorAnswer(const ApiError& error, std::string body);
 
-// One of the places for requests that run or wait. Free again when it is destroyed, on any thread.
-class ServerPlace {
+// Some of the places for answers that run or wait. Free again when it is destroyed, on any thread.
+class ServerPlaces {
  public:
-  // Null if `most` are taken.
-  static std::unique_ptr<ServerPlace> Take(std::atomic<int64_t>& taken, int64_t most);
-  ~ServerPlace() { --taken_; }
-  ServerPlace(const ServerPlace&) = delete;
-  ServerPlace& operator=(const ServerPlace&) = delete;
+  // Null if fewer than `count` of `most` are free.
+  static std::unique_ptr<ServerPlaces> Take(std::atomic<int64_t>& taken, int64_t count,
+                                            int64_t most);
+  // False if `count` more are not free.
+  bool TakeMore(int64_t count);
+  ~ServerPlaces() { taken_ -= count_; }
+  ServerPlaces(const ServerPlaces&) = delete;
+  ServerPlaces& operator=(const ServerPlaces&) = delete;
 
  private:
-  explicit ServerPlace(std::atomic<int64_t>& taken) : taken_(taken) {}
+  ServerPlaces(std::atomic<int64_t>& taken, int64_t most) : taken_(taken), most_(most) {}
   std::atomic<int64_t>& taken_;
+  int64_t most_, count_ = 0;
 };
 
-// Sends the result of a request to its client. Begin() comes first; then it is used on the engine's
-// thread.
+// One answer on its way: what is told of it, and how its text is read.
+struct ReplyChoice {
+  ApiChoice told;
+  std::unique_ptr<AnswerParser> parser;  // of a chat; null: the text is the answer
+  // With an echo, what the answer begins with: the prompt's text, and its first token, of which the
+  // model says nothing.
+  std::string echo;
+  int32_t first_id = -1;                   // -1: no log-probabilities of the prompt
+  std::vector<TokenLogprobs> untold = {};  // tokens whose text is held back
+};
+
+// What became of a request.
+struct ReplyOutcome {
+  int status = 200;
+  std::string error;               // "": none
+  ApiAnswer answer;                // as far as it came
+  double first_token_seconds = 0;  // since the reply was made; 0: there was none
+};
+
+struct ReplyOptions {
+  bool stream = false;
+  int64_t told = 1;  // answers to each prompt that are told: of more, the likeliest ones
+  std::function<std::string()> call_ids;                    // draws the ids of calls
+  std::function<void(const ReplyOutcome& outcome)> on_end;  // called once
+};
+
+// Sends the result of a request to its client. Thread-safe.
 class ServerReply {
  public:
-  // parser: of a chat; null: the text is the answer. call_ids draws the ids of calls.
-  ServerReply(std::shared_ptr<HttpExchange> exchange, std::unique_ptr<ServerPlace> place,
-              ApiAnswer answer, bool stream, int64_t prompt_tokens,
-              std::unique_ptr<AnswerParser> parser, std::function<std::string()> call_ids);
+  ServerReply(std::shared_ptr<HttpExchange> exchange, std::unique_ptr<ServerPlaces> places,
+              std::unique_ptr<AnswerWriter> writer, std::vector<ReplyChoice> choices,
+              ReplyOptions options);
+  // Tells of a client that has gone before the end.
+  ~ServerReply();
 
   // Sends a stream's header, so that its client knows that the request was accepted.
   void Begin();
-  // False: the answer has ended, and no more of it is wanted.
-  bool OnEvent(const GenerationEvent& event);
+  // False: this choice has ended, and no more of it is wanted.
+  bool OnEvent(size_t choice, const GenerationEvent& event);
   void Fail(const ApiError& error);
   void Fail(const std::exception& reason);
 
  private:
-  std::vector<AnswerPart> PartsOf(const GenerationEvent& event, bool ends);
-  void Gather(const std::vector<AnswerPart>& parts);
-  void Stream(const std::vector<AnswerPart>& parts, FinishReason finish);
+  void FailNow(const ApiError& error);
+  void Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts);
+  void Gather(ApiChoice& choice, const AnswerPart& part);
+  void End();
+  ApiAnswer Answer() const;
+  void KeepLikeliest(ApiAnswer& answer) const;
+  void Report(int status, const std::string& error);
 
+  std::mutex mutex_;
   std::shared_ptr<HttpExchange> exchange_;
-  std::unique_ptr<ServerPlace> place_;
-  ApiAnswer answer_;
-  bool stream_;
-  ApiUsage usage_;
-  std::unique_ptr<AnswerParser> parser_;
-  std::function<std::string()> call_ids_;
-  ApiMessage said_;
+  std::unique_ptr<ServerPlaces> places_;
+  std::unique_ptr<AnswerWriter> writer_;
+  std::vector<ReplyChoice> choices_;
+  ReplyOptions options_;
+  std::string out_;  // of a stream, to be sent
+  size_t left_;      // choices that have not ended
+  bool over_ = false;
+  const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
+  double first_token_ = 0;
 };
 
 }  // namespace retort

@@ -1,20 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server_routes.h"
 
+#include <algorithm>
+
 #include "base/strings.h"
 #include "runner/openai_request.h"
 
 namespace retort {
 namespace {
 
-// Takes a time that depends on the length of `given`, but not on the content of `secret`.
-bool SameSecret(std::string_view given, std::string_view secret) {
-  unsigned difference = given.size() == secret.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    difference |= static_cast<unsigned char>(given[i] ^ secret[i % secret.size()]);
-  }
-  return difference == 0;
-}
+struct PathRow {
+  std::string_view path;
+  Endpoint endpoint;
+  std::string_view name;
+};
+constexpr PathRow kPaths[] = {{"/health", Endpoint::kHealth, "health"},
+                              {"/v1/health", Endpoint::kHealth, "health"},
+                              {"/livez", Endpoint::kLive, "livez"},
+                              {"/readyz", Endpoint::kReady, "readyz"},
+                              {"/metrics", Endpoint::kMetrics, "metrics"},
+                              {"/v1/models", Endpoint::kModels, "models"},
+                              {"/models", Endpoint::kModels, "models"},
+                              {"/props", Endpoint::kProps, "props"},
+                              {"/version", Endpoint::kVersion, "version"},
+                              {"/api/version", Endpoint::kVersion, "version"},
+                              {"/api/tags", Endpoint::kOllamaTags, "tags"},
+                              {"/v1/chat/completions", Endpoint::kChat, "chat"},
+                              {"/chat/completions", Endpoint::kChat, "chat"},
+                              {"/v1/completions", Endpoint::kCompletion, "completions"},
+                              {"/completions", Endpoint::kCompletion, "completions"},
+                              {"/v1/embeddings", Endpoint::kEmbeddings, "embeddings"},
+                              {"/embeddings", Endpoint::kEmbeddings, "embeddings"},
+                              {"/v1/responses", Endpoint::kResponses, "responses"},
+                              {"/responses", Endpoint::kResponses, "responses"},
+                              {"/v1/messages", Endpoint::kMessages, "messages"},
+                              {"/api/generate", Endpoint::kOllamaGenerate, "generate"},
+                              {"/api/chat", Endpoint::kOllamaChat, "ollama_chat"},
+                              {"/tokenize", Endpoint::kTokenize, "tokenize"},
+                              {"/detokenize", Endpoint::kDetokenize, "detokenize"},
+                              {"/apply-template", Endpoint::kApplyTemplate, "apply_template"},
+                              {"/v1/messages/count_tokens", Endpoint::kCountTokens, "count_tokens"},
+                              {"/api/show", Endpoint::kOllamaShow, "show"}};
 
 // The value of a media type's parameter ("charset"), without quotes; "" if there is none.
 std::string_view MediaParameter(std::string_view type, std::string_view name) {
@@ -36,47 +62,50 @@ std::string_view MediaParameter(std::string_view type, std::string_view name) {
 
 }  // namespace
 
+bool IsForEngine(Endpoint endpoint) {
+  return endpoint >= Endpoint::kChat && endpoint <= Endpoint::kOllamaChat;
+}
+
+Dialect DialectOf(std::string_view path) {
+  if (StartsWith(path, "/api/")) return Dialect::kOllama;
+  return StartsWith(path, "/v1/messages") ? Dialect::kAnthropic : Dialect::kOpenAi;
+}
+
 Route FindRoute(const HttpHead& head) {
-  constexpr std::string_view kModelPrefix = "/v1/models/";
   Route route;
-  if (head.path == "/health") {
-    route.endpoint = Endpoint::kHealth;
-  } else if (head.path == "/v1/models") {
-    route.endpoint = Endpoint::kModels;
-  } else if (StartsWith(head.path, kModelPrefix)) {
-    route.endpoint = Endpoint::kModel;
-    route.model = head.path.substr(kModelPrefix.size());
-  } else if (head.path == "/v1/chat/completions") {
-    route.endpoint = Endpoint::kChat;
-  } else if (head.path == "/v1/completions") {
-    route.endpoint = Endpoint::kCompletion;
+  const auto row = std::ranges::find(kPaths, std::string_view(head.path), &PathRow::path);
+  if (row != std::end(kPaths)) {
+    route.endpoint = row->endpoint;
+    route.name = row->name;
   } else {
-    throw ApiError(404, Cat("there is no ", Shortened(head.path),
-                            "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
+    for (const std::string_view prefix : {"/v1/models/", "/models/"}) {
+      if (!StartsWith(head.path, prefix)) continue;
+      route.endpoint = Endpoint::kModel;
+      route.name = "model";
+      route.model = head.path.substr(prefix.size());
+    }
+    if (route.name.empty()) {
+      throw ApiError(404, Cat("there is no ", Shortened(head.path),
+                              "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
+    }
   }
-  const bool posts = route.endpoint == Endpoint::kChat || route.endpoint == Endpoint::kCompletion;
-  route.allowed = posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
+  route.posts = route.endpoint >= Endpoint::kChat;
+  route.open = route.endpoint <= Endpoint::kReady;
+  route.allowed = route.posts ? "POST, OPTIONS" : "GET, HEAD, OPTIONS";
   const bool reads = head.method == "GET" || head.method == "HEAD";
-  if (head.method == "OPTIONS" || (posts ? head.method == "POST" : reads)) return route;
+  if (head.method == "OPTIONS" || (route.posts ? head.method == "POST" : reads)) return route;
   ApiError error(
       405, Cat(Shortened(head.path), " takes ", route.allowed, ", not ", Shortened(head.method)));
   error.headers = {{"Allow", route.allowed}};
   throw error;
 }
 
-void CheckKey(const HttpHead& head, const std::string& key) {
-  if (key.empty()) return;
+std::string_view KeyOf(const HttpHead& head) {
   constexpr std::string_view kScheme = "bearer";
   const std::string_view given = head.Field("authorization");
   const size_t space = std::min(given.find(' '), given.size());
-  if (SameIgnoringCase(given.substr(0, space), kScheme) &&
-      SameSecret(Strip(given.substr(space)), key)) {
-    return;
-  }
-  ApiError error(401, "a valid API key is needed: Authorization: Bearer KEY", "",
-                 "invalid_api_key");
-  error.headers = {{"WWW-Authenticate", "Bearer"}};
-  throw error;
+  if (SameIgnoringCase(given.substr(0, space), kScheme)) return Strip(given.substr(space));
+  return Strip(head.Field("x-api-key"));
 }
 
 void CheckMediaType(const HttpHead& head) {

@@ -3,25 +3,61 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "runner/http_message.h"
 
 namespace retort {
 
-enum class Endpoint { kHealth, kModels, kModel, kChat, kCompletion };
+enum class Endpoint {
+  // Answered without a body.
+  kHealth,
+  kLive,
+  kReady,
+  kMetrics,
+  kModels,
+  kModel,
+  kProps,
+  kVersion,
+  kOllamaTags,
+  // Answered by the engine.
+  kChat,
+  kCompletion,
+  kEmbeddings,
+  kResponses,
+  kMessages,
+  kOllamaGenerate,
+  kOllamaChat,
+  // Answered from the body alone.
+  kTokenize,
+  kDetokenize,
+  kApplyTemplate,
+  kCountTokens,
+  kOllamaShow
+};
+enum class Dialect { kOpenAi, kAnthropic, kOllama };
 
 struct Route {
   Endpoint endpoint = Endpoint::kHealth;
+  std::string_view name;  // for logs and metrics: "chat"
+  bool posts = false;
+  bool open = false;    // needs no key
   std::string model;    // of kModel: the name in the path
   std::string allowed;  // methods, for Allow
 };
+
+bool IsForEngine(Endpoint endpoint);
+
+// In which API's form the errors of this path are told.
+Dialect DialectOf(std::string_view path);
 
 // Throws ApiError: 404 for an unknown path, 405 for a method that it does not support. Neither
 // depends on which model is served. OPTIONS is always supported.
 Route FindRoute(const HttpHead& head);
 
-// Throws ApiError 401 unless the header has the key. An empty key is none, and allows all.
-void CheckKey(const HttpHead& head, const std::string& key);
+// The key that a request has: Authorization: Bearer KEY, or X-Api-Key, which is Anthropic's. "":
+// none.
+std::string_view KeyOf(const HttpHead& head);
 
 // Throws ApiError 415 unless the body is plain JSON in UTF-8. A web page can send bodies of other
 // types to a local server without asking it first (a CORS preflight request).

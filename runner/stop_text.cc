@@ -22,7 +22,8 @@ std::string StopText::Push(std::string_view text) {
   held_ += text;
   size_t first = std::string::npos, overlap = 0;
   for (const std::string& stop : stops_) {
-    first = std::min(first, held_.find(stop));
+    const size_t at = held_.find(stop);
+    if (at < first) first = at, stop_ = stop;
     overlap = std::max(overlap, Overlap(held_, stop));
   }
   found_ = first != std::string::npos;

@@ -20,10 +20,11 @@ class StopText {
   // The text that was held back. Call it when there is no more text.
   std::string Flush();
   bool found() const { return found_; }
+  const std::string& stop() const { return stop_; }  // the one that was found
 
  private:
   std::vector<std::string> stops_;
-  std::string held_;
+  std::string held_, stop_;
   bool found_ = false;
 };
 

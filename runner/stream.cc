@@ -2,6 +2,7 @@
 #include "runner/stream.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "base/error.h"
@@ -20,6 +21,17 @@ size_t IdsOf(const Tokenizer& tokenizer) {
                                      : static_cast<size_t>(tokenizer.used_ids());
 }
 
+// As a vector of length 1.
+std::vector<float> Normalised(const std::vector<double>& values) {
+  double squares = 0;
+  for (const double value : values) squares += value * value;
+  const double scale = squares > 0 ? 1 / std::sqrt(squares) : 0;
+  std::vector<float> out;
+  out.reserve(values.size());
+  for (const double value : values) out.push_back(static_cast<float>(value * scale));
+  return out;
+}
+
 }  // namespace
 
 Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
@@ -36,9 +48,15 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
       decoder_(tokenizer, BeginsText(tokens_, tokenizer), request_.shown_ids),
       forced_(request_.forced),
       stop_(request_.sampling.stop) {
-  const auto& more = request_.sampling.stop_ids;
-  ends_.insert(ends_.end(), more.begin(), more.end());
+  const SamplingOptions& options = request_.sampling;
+  if (LogitsProcessor::Needed(options)) processor_.emplace(options, ends, tokenizer);
+  if (options.mirostat) mirostat_.emplace(options.mirostat_tau, options.mirostat_eta);
+  for (const auto& more : {options.stop_ids, options.stop_token_ids})
+    ends_.insert(ends_.end(), more.begin(), more.end());
   if (request_.constraint.grammar) constrained_.emplace(request_.constraint);
+  // What others have read of it is of no use here.
+  if (request_.prompt_logprobs || request_.pooling == Pooling::kMean) prefix_ = 0;
+  if (request_.prompt_logprobs) prompt_logprobs_.resize(tokens_.size() - 1);
   tokens_.reserve(static_cast<size_t>(limit_));
   pages.pages.reserve(static_cast<size_t>(KvCache::PagesFor(limit_)));
 }
@@ -82,6 +100,7 @@ bool Stream::ReadsNextPageOf(const Stream& other, const KvCache::Match& match) c
 void Stream::AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
   RETORT_CHECK(count > 0 && count <= unread() && read_ + count <= pages.capacity(), "reading ",
                count, " tokens");
+  if (!began_) began_ = std::chrono::steady_clock::now();
   std::vector<int32_t>& blocks = batch.layout.block_rows;
   const auto first_block = static_cast<int32_t>(blocks.size());
   for (const int32_t page : pages.pages) blocks.push_back(page * static_cast<int32_t>(kPageTokens));
@@ -105,11 +124,42 @@ void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
 
 GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   RETORT_CHECK(unread() == 0, "sampling before the prompt is read");
-  const std::span<float> known = logits.first(std::min(logits.size(), ids_));
-  if (constrained_) constrained_->Mask(known, ends_);
-  const int32_t drawn = sampler.Sample(known, request_.sampling, tokens_.size());
-  const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);
   GenerationEvent event;
+  if (request_.pooling != Pooling::kNone) {
+    event.finish = FinishReason::kStop;
+    event.embedding = Normalised(pooled_);
+  } else if (size() >= limit_) {  // only the prompt was to be read
+    event.finish = FinishReason::kLength;
+  } else {
+    event = ChooseNext(logits, sampler);
+  }
+  event.prompt_logprobs = std::exchange(prompt_logprobs_, {});
+  event.reused_tokens = reused_;
+  event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - *began_).count();
+  return event;
+}
+
+void Stream::Score(int64_t position, std::span<const float> logits) {
+  const auto at = static_cast<size_t>(position);
+  if (at < prompt_logprobs_.size())
+    prompt_logprobs_[at] =
+        LogprobsOf(logits, tokens_[at + 1], std::max<int64_t>(0, request_.logprobs));
+}
+
+void Stream::Pool(std::span<const float> hidden) {
+  pooled_.resize(hidden.size());
+  for (size_t i = 0; i < hidden.size(); ++i) pooled_[i] += hidden[i];
+}
+
+GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
+  GenerationEvent event;
+  if (request_.logprobs >= 0) unchanged_.assign(logits.begin(), logits.end());
+  const std::span<float> known = logits.first(std::min(logits.size(), ids_));
+  if (processor_) processor_->Apply(tokens_, generated(), known);
+  if (constrained_) constrained_->Mask(known, ends_);
+  const int32_t drawn =
+      sampler.Sample(known, request_.sampling, tokens_.size(), mirostat_ ? &*mirostat_ : nullptr);
+  const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);
   if (IsEnd(id)) {
     event.finish = FinishReason::kStop;
     event.end_id = id;
@@ -118,17 +168,22 @@ GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   } else {
     Accept(id, event);
   }
+  if (request_.logprobs >= 0 && !event.ids.empty())
+    event.logprobs.push_back(LogprobsOf(unchanged_, event.ids.front(), request_.logprobs));
   if (event.finish == FinishReason::kNone) return event;
   // At the end, the text that was held back is output too.
   event.text += stop_.Push(decoder_.Flush());
   if (!stop_.found()) event.text += stop_.Flush();
+  event.stop_text = stop_.stop();
   return event;
 }
 
 void Stream::Accept(int32_t id, GenerationEvent& event) {
   tokens_.push_back(id);
   event.ids.push_back(id);
-  event.text += stop_.Push(decoder_.Push(id));
+  const std::string text = decoder_.Push(id);
+  const bool early = std::cmp_less_equal(generated(), request_.sampling.min_tokens);
+  event.text += early ? text : stop_.Push(text);
   if (stop_.found())
     event.finish = FinishReason::kStop;
   else if (static_cast<int64_t>(tokens_.size()) >= limit_)
@@ -137,7 +192,9 @@ void Stream::Accept(int32_t id, GenerationEvent& event) {
 
 void Stream::AcceptConstrained(int32_t id, GenerationEvent& event) {
   constrained_->Accept(id);
-  const std::vector<int32_t> forced = constrained_->Force(id, tokenizer_);
+  // Each token is chosen by itself where its log-probability is asked for.
+  const std::vector<int32_t> forced =
+      request_.logprobs >= 0 ? std::vector<int32_t>() : constrained_->Force(id, tokenizer_);
   if (forced.empty()) Accept(id, event);
   for (const int32_t next : forced) {
     if (event.finish == FinishReason::kNone) Accept(next, event);

@@ -3,20 +3,22 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <span>
 #include <vector>
 
 #include "runner/constrained_answer.h"
 #include "runner/engine.h"
 #include "runner/kv_cache.h"
+#include "runner/sampling/logits_processor.h"
 #include "runner/stop_text.h"
 
 namespace retort {
 
 class Stream {
  public:
-  // ends: ids that end the generation, in addition to the request's stop_ids. context: maximum
-  // tokens including the prompt.
+  // ends: ids that end the generation, in addition to those of the request's options. context:
+  // maximum tokens including the prompt.
   Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
          const std::vector<int32_t>& ends, int64_t context);
 
@@ -38,7 +40,10 @@ class Stream {
   // runs of one query each, as they were the first time.
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // All tokens are unread again: the stream has lost its pages.
-  void Forget() { read_ = reused_ = 0; }
+  void Forget() {
+    read_ = reused_ = 0;
+    pooled_.clear();
+  }
 
   // The tokens whose pages other prompts may use, and this one theirs. At least two of the prompt
   // are left to read, for what PieceOf says. Generated tokens are not among them: they are computed
@@ -57,18 +62,33 @@ class Stream {
   int64_t reused() const { return reused_; }  // tokens of the prompt that were adopted
   // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
   // Requires unread() == 0.
-  // Logits of tokens that the request's grammar does not allow are overwritten.
+  // The logits are overwritten by what the request's options and grammar make of them.
   GenerationEvent Next(std::span<float> logits, Sampler& sampler);
+
+  // Positions of the prompt for whose next token the model's logits are wanted, and what becomes
+  // of them.
+  bool WantsLogits(int64_t position) const {
+    return request_.prompt_logprobs && position + 1 < prompt_tokens_;
+  }
+  void Score(int64_t position, std::span<const float> logits);
+  // The same for hidden states, if the prompt's embedding is wanted.
+  bool WantsHidden(int64_t position) const {
+    return request_.pooling == Pooling::kMean ||
+           (request_.pooling == Pooling::kLast && position + 1 == prompt_tokens_);
+  }
+  void Pool(std::span<const float> hidden);
 
   PageTable pages;
   bool generates = false;  // it has one of the engine's places, and reads a token at each step
 
  private:
+  GenerationEvent ChooseNext(std::span<float> logits, Sampler& sampler);
   void AppendRun(int64_t count, int32_t first_block, Batch& batch, std::vector<int32_t>& rows);
   void Accept(int32_t id, GenerationEvent& event);
   // The same with what the grammar says of it, and the tokens that it forces.
   void AcceptConstrained(int32_t id, GenerationEvent& event);
   bool IsEnd(int32_t id) const;
+  size_t generated() const { return tokens_.size() - static_cast<size_t>(prompt_tokens_); }
 
   Engine::RequestId id_;
   GenerationRequest request_;
@@ -81,7 +101,13 @@ class Stream {
   StreamDecoder decoder_;
   ForcedBeginning forced_;
   std::optional<ConstrainedAnswer> constrained_;
+  std::optional<LogitsProcessor> processor_;
+  std::optional<Mirostat> mirostat_;
   StopText stop_;
+  std::optional<std::chrono::steady_clock::time_point> began_;
+  std::vector<float> unchanged_;                // logits, if their log-probabilities are asked for
+  std::vector<TokenLogprobs> prompt_logprobs_;  // by position, without the first
+  std::vector<double> pooled_;
 };
 
 }  // namespace retort

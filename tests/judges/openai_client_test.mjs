@@ -60,8 +60,8 @@ const plain = await client.completions.create({ model, prompt: 'Once', max_token
 assert.equal(typeof plain.choices[0].text, 'string');
 
 // Errors arrive as the package's own kinds.
-await assert.rejects(client.chat.completions.create({ ...ask(0), n: 2 }),
-  (e) => e instanceof OpenAI.BadRequestError && e.param === 'n' && e.code === 'unsupported_value');
+await assert.rejects(client.chat.completions.create({ ...ask(0), reasoning_effort: 'high' }),
+  (e) => e instanceof OpenAI.BadRequestError && e.param === 'reasoning_effort' && e.code === 'unsupported_value');
 await assert.rejects(new OpenAI({ baseURL: `${url}/v1`, apiKey: 'wrong', maxRetries: 0 }).models.list(),
   (e) => e instanceof OpenAI.AuthenticationError);
 

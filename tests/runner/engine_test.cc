@@ -190,7 +190,7 @@ TEST_F(EngineTest, RefusesWhatItCannotServe) {
   EXPECT_TRUE(refused({-1}, {}));
   EXPECT_TRUE(refused({tokenizer_.vocab_size()}, {}));
   EXPECT_TRUE(refused(Prompt(16, 1), {}));
-  EXPECT_TRUE(refused({1}, Most(0)));
+  EXPECT_TRUE(refused({1}, Most(-1)));
   EXPECT_FALSE(engine.Step());
   EngineOptions small;  // the cache is smaller than the context
   small.cache_tokens = 40;

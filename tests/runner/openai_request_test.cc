@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "base/strings.h"
 #include "runner/openai_answer.h"
 
@@ -60,7 +62,7 @@ TEST(OpenAiRequest, TakesWholeNumbersAsIntegers) {
     EXPECT_EQ(RefusedParameter(ChatWith(Cat("\"top_k\": ", bad))), "top_k") << bad;
   }
   const ApiRequest ids = ReadApiRequest(ApiKind::kCompletion, R"({"prompt": [1, 2.0, 3]})", 1);
-  EXPECT_EQ(ids.prompt_ids, (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_EQ(ids.prompts.at(0).ids, (std::vector<int32_t>{1, 2, 3}));
   EXPECT_FALSE(ids.model.has_value());
 }
 
@@ -70,6 +72,24 @@ TEST(OpenAiRequest, TwoLimitsThatDifferAreRefused) {
   EXPECT_EQ(RefusedParameter(ChatWith(R"("max_tokens": "5", "max_completion_tokens": 6)")),
             "max_tokens");
   EXPECT_EQ(RefusedParameter(ChatWith(R"("max_tokens": 6, "max_completion_tokens": 6)")), "");
+}
+
+TEST(OpenAiRequest, TakesOtherServersNamesOfTheSame) {
+  const auto read = [](const std::string& members) {
+    return ReadApiRequest(ApiKind::kChat, ChatWith(members), 1).sampling;
+  };
+  EXPECT_EQ(read(R"("max_tokens": -1)").max_tokens, INT32_MAX);
+  EXPECT_EQ(read(R"("n_predict": 7)").max_tokens, 7);
+  EXPECT_EQ(RefusedParameter(ChatWith(R"("max_tokens": 6, "n_predict": 7)")), "n_predict");
+  EXPECT_EQ(read(R"("top_k": -1)").top_k, 0);
+  EXPECT_EQ(read(R"("repetition_penalty": 1.2)").repeat_last_n, -1);
+  EXPECT_EQ(read(R"("repeat_penalty": 1.2)").repeat_last_n, 64);
+  EXPECT_EQ(read(R"("repeat_penalty": 1.2, "repeat_last_n": 9)").repeat_last_n, 9);
+  EXPECT_EQ(read(R"("repeat_penalty": 1.2)").repetition_penalty, 1.2);
+  const auto bias = read(R"("logit_bias": {"15": -2, "3": 1.5})").logit_bias;
+  EXPECT_EQ(bias, (std::vector<std::pair<int32_t, float>>{{15, -2}, {3, 1.5}}));
+  const auto pairs = read(R"("logit_bias": [[15, -2], [3, false]])").logit_bias;
+  EXPECT_EQ(pairs, (std::vector<std::pair<int32_t, float>>{{15, -2}, {3, -INFINITY}}));
 }
 
 TEST(OpenAiRequest, RefusesMembersOfPartsByName) {
@@ -89,17 +109,23 @@ TEST(OpenAiRequest, RefusesMembersOfPartsByName) {
   EXPECT_EQ(RefusedParameter(MessagesOf(
                 R"({"role": "user", "content": [{"type": "image_url", "image_url": {}}]})")),
             "messages[0].content[0]");
-  EXPECT_EQ(RefusedParameter(MessagesOf(R"({"role": "user", "content": "a", "name": "b"})")),
+  EXPECT_EQ(RefusedParameter(MessagesOf(R"({"role": "user", "content": "a", "name": "b"})")), "");
+  EXPECT_EQ(RefusedParameter(MessagesOf(R"({"role": "user", "content": "a", "name": 5})")),
             "messages[0].name");
   EXPECT_EQ(RefusedParameter(MessagesOf(Cat(R"({"role": "user", "content": "a", ")",
                                             std::string(100000, 'n'), R"(": 1})"))),
             Cat("messages[0].", std::string(64, 'n'), "..."));
 }
 
-TEST(OpenAiRequest, RefusesToContinueAnAnswer) {
+TEST(OpenAiRequest, ContinuesAnAnswerOfAContentAlone) {
   const std::string user = R"({"role": "user", "content": "a"})",
                     assistant = R"({"role": "assistant", "content": "b"})";
-  EXPECT_EQ(RefusedParameter(MessagesOf(user + "," + assistant)), "messages[1].role");
+  const ApiRequest read = ReadApiRequest(ApiKind::kChat, MessagesOf(user + "," + assistant), 1);
+  EXPECT_EQ(read.begun, "b");
+  EXPECT_EQ(read.messages.size(), 1u);
+  const std::string thinks = R"({"role": "assistant", "content": "b", "reasoning_content": "c"})";
+  EXPECT_EQ(RefusedParameter(MessagesOf(user + "," + thinks)), "messages[1]");
+  EXPECT_EQ(RefusedParameter(MessagesOf(assistant)), "messages");
   EXPECT_EQ(RefusedParameter(MessagesOf(user + "," + assistant + "," + user)), "");
 }
 

@@ -256,7 +256,7 @@ TEST(Sampler, RefusesOptionsOutOfRange) {
   EXPECT_TRUE(kind(At(1, 0, 1.1)));
   EXPECT_TRUE(kind(At(1, 0, 1, -.1)));
   SamplingOptions none = At(1), empty = At(1);
-  none.max_tokens = 0;
+  none.max_tokens = -1;
   empty.stop = {""};
   EXPECT_TRUE(kind(none));
   EXPECT_TRUE(kind(empty));

@@ -11,7 +11,7 @@ namespace retort {
 namespace {
 
 TEST_F(ServerTest, WantsItsKey) {
-  options_.api_key = "sesame";
+  options_.keys = {{"sesame", "one"}};
   Start();
   const std::string body = R"({"prompt": "a", "max_tokens": 2})";
   for (const char* given :
@@ -31,7 +31,7 @@ TEST_F(ServerTest, WantsItsKey) {
 }
 
 TEST_F(ServerTest, WithoutTheKeyNothingTellsWhichModelIsServed) {
-  options_.api_key = "sesame";
+  options_.keys = {{"sesame", "one"}};
   Start();
   EXPECT_EQ(Ask(Get("/v1/models/tiny")).body, Ask(Get("/v1/models/other")).body);
   Refused(401, Ask(Get("/v1/models/tiny")));
@@ -41,7 +41,7 @@ TEST_F(ServerTest, WithoutTheKeyNothingTellsWhichModelIsServed) {
 }
 
 TEST_F(ServerTest, RefusesByTheHeaderBeforeTheBodyArrives) {
-  options_.api_key = "sesame";
+  options_.keys = {{"sesame", "one"}};
   Start();
   const auto announce = [&](const std::string& path, const std::string& more) {
     return Cat("POST ", path, " HTTP/1.1\r\nHost: localhost\r\n", more,
@@ -126,7 +126,7 @@ TEST_F(ServerTest, ALongTrailerIsReadPast) {
 }
 
 TEST_F(ServerTest, ATrailerIsNoHeader) {
-  options_.api_key = "sesame";
+  options_.keys = {{"sesame", "one"}};
   Start();
   const std::string body = R"({"prompt": "a", "max_tokens": 2})";
   const RawAnswer answer = Ask(

@@ -21,11 +21,11 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   EXPECT_EQ(Refused(400, kChat, std::string(100000, '['))["code"], "invalid_json");
   EXPECT_EQ(Refused(400, kChat, "{}")["param"], "messages");
   for (const auto& [param, value] :
-       std::map<std::string, std::string>{{"n", "2"},
-                                          {"logprobs", "true"},
-                                          {"presence_penalty", "0.5"},
-                                          {"response_format", R"({"type": "xml"})"},
-                                          {"logit_bias", R"({"5": 1})"}}) {
+       std::map<std::string, std::string>{{"mirostat", "1"},
+                                          {"best_of", "2"},
+                                          {"echo", "true"},
+                                          {"suffix", "\"x\""},
+                                          {"response_format", R"({"type": "xml"})"}}) {
     const Json error = Refused(400, kChat, chat(Cat("\"", param, "\": ", value)));
     EXPECT_EQ(error["param"], param);
     EXPECT_EQ(error["code"], "unsupported_value");
@@ -36,6 +36,17 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   for (const auto& [param, value] :
        std::map<std::string, std::string>{{"max_tokens", "0"},
                                           {"max_tokens", "1.5"},
+                                          {"n", "0"},
+                                          {"n", "129"},
+                                          {"top_logprobs", "2"},
+                                          {"continue_final_message", "true"},
+                                          {"presence_penalty", "2.5"},
+                                          {"repetition_penalty", "0"},
+                                          {"logit_bias", R"({"x": 1})"},
+                                          {"logit_bias", R"({"5": 101})"},
+                                          {"logit_bias", R"([["text", 1]])"},
+                                          {"stop_token_ids", "[-1]"},
+                                          {"min_tokens", "2000"},
                                           {"temperature", "\"hot\""},
                                           {"stop", "[1]"},
                                           {"stop", "\"\""},
@@ -45,7 +56,8 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
     EXPECT_EQ(Refused(400, kChat, chat(Cat("\"", param, "\": ", value)))["param"], param);
   }
   for (const char* bad :
-       {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)"}) {
+       {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)",
+        R"("logit_bias": {"9999": 1})", R"("repeat_penalty": 1.1, "repetition_penalty": 1.1)"}) {
     Refused(400, kChat, chat(bad));
   }
   EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "tool", "content": "a"}]})")["param"],
@@ -56,7 +68,10 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
       Refused(400, kChat,
               R"({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]})")["param"],
       "messages[0].content[0]");
-  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": ["a", "b"]})")["param"], "prompt");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": ["a", 5]})")["param"], "prompt");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "logprobs": 21})")["param"], "logprobs");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "n": 3, "best_of": 2})")["param"],
+            "best_of");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": [1, -1]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": [1, 9999]})")["param"], "prompt");
   EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "messages": []})")["param"], "messages");

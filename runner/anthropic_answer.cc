@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "runner/anthropic.h"
+#include "runner/http_message.h"
+#include "runner/openai_answer.h"
+
+namespace retort {
+namespace {
+
+// Cached tokens are no input tokens here.
+Json AnthropicUsage(const ApiUsage& usage) {
+  return {{"input_tokens", usage.prompt_tokens - usage.reused_tokens},
+          {"cache_creation_input_tokens", 0},
+          {"cache_read_input_tokens", usage.reused_tokens},
+          {"output_tokens", usage.completion_tokens}};
+}
+
+Json StopReason(const ApiChoice& choice) {
+  if (choice.finish == FinishReason::kNone) return nullptr;
+  if (choice.finish == FinishReason::kLength) return "max_tokens";
+  if (!choice.said.calls.empty()) return "tool_use";
+  return choice.stop_text.empty() ? "end_turn" : "stop_sequence";
+}
+
+Json StopSequence(const ApiChoice& choice) {
+  return choice.stop_text.empty() ? Json() : Json(choice.stop_text);
+}
+
+// The arguments are an object here, and the model may have written none.
+Json InputOf(const ApiCall& call) {
+  try {
+    Json input = ParseJson(call.arguments, "arguments", false, RepeatedKeys::kLast);
+    if (input.is_object()) return input;
+  } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
+  }
+  return Json::object();
+}
+
+class Messenger : public AnswerWriter {
+ public:
+  explicit Messenger(ApiAnswerHead head) : head_(std::move(head)) {}
+
+  std::string Whole(const ApiAnswer& answer) override {
+    const ApiChoice& choice = answer.choices.front();
+    Json content = Json::array();
+    if (!choice.said.thought.empty())
+      content.push_back(
+          {{"type", "thinking"}, {"thinking", choice.said.thought}, {"signature", ""}});
+    if (!choice.said.content.empty())
+      content.push_back({{"type", "text"}, {"text", choice.said.content}});
+    for (const ApiCall& call : choice.said.calls) {
+      content.push_back(
+          {{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", InputOf(call)}});
+    }
+    return DumpJson(Message(choice, std::move(content)));
+  }
+  std::string ErrorBody(const ApiError& error) const override { return AnthropicErrorBody(error); }
+
+  std::string Ping() const override { return Event({{"type", "ping"}}); }
+  std::string Begin(const ApiAnswer& answer) override {
+    return Event(
+        {{"type", "message_start"}, {"message", Message(answer.choices.front(), Json::array())}});
+  }
+  std::string Said(const ApiChoice& choice, const AnswerPart& part,
+                   std::span<const TokenLogprobs> /*tokens*/) override {
+    std::string out;
+    // Every call is a block of its own; its arguments are the same block's.
+    const bool begins = part.kind == AnswerPart::Kind::kCall ||
+                        (part.kind != AnswerPart::Kind::kArguments && part.kind != open_);
+    if (begins) {
+      out = EndBlock();
+      out += BeginBlock(choice, part.kind);
+    }
+    if (part.kind == AnswerPart::Kind::kCall) return out;
+    return out +
+           Event({{"type", "content_block_delta"}, {"index", block_}, {"delta", Delta(part)}});
+  }
+  std::string EndOfChoice(const ApiChoice& choice,
+                          std::span<const TokenLogprobs> /*tokens*/) override {
+    return EndBlock() +
+           Event({{"type", "message_delta"},
+                  {"delta",
+                   {{"stop_reason", StopReason(choice)}, {"stop_sequence", StopSequence(choice)}}},
+                  {"usage", AnthropicUsage(choice.usage)}});
+  }
+  std::string End(const ApiAnswer& /*answer*/) override {
+    return Event({{"type", "message_stop"}});
+  }
+  std::string Failed(const ApiError& error) const override {
+    return ServerSentEvent("error", AnthropicErrorBody(error));
+  }
+
+ private:
+  static std::string Event(const Json& event) {
+    return ServerSentEvent(event["type"].get<std::string>(), DumpJson(event));
+  }
+  Json Message(const ApiChoice& choice, Json content) const {
+    return {{"id", "msg_" + head_.id},
+            {"type", "message"},
+            {"role", "assistant"},
+            {"model", head_.model},
+            {"content", std::move(content)},
+            {"stop_reason", StopReason(choice)},
+            {"stop_sequence", StopSequence(choice)},
+            {"usage", AnthropicUsage(choice.usage)}};
+  }
+  std::string BeginBlock(const ApiChoice& choice, AnswerPart::Kind kind) {
+    open_ = kind;
+    ++block_;
+    Json block;
+    if (kind == AnswerPart::Kind::kContent) {
+      block = {{"type", "text"}, {"text", ""}};
+    } else if (kind == AnswerPart::Kind::kThought) {
+      block = {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}};
+    } else {
+      const ApiCall& call = choice.said.calls.back();
+      block = {
+          {"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", Json::object()}};
+    }
+    return Event({{"type", "content_block_start"}, {"index", block_}, {"content_block", block}});
+  }
+  std::string EndBlock() {
+    if (!open_) return "";
+    open_.reset();
+    return Event({{"type", "content_block_stop"}, {"index", block_}});
+  }
+  static Json Delta(const AnswerPart& part) {
+    switch (part.kind) {
+      case AnswerPart::Kind::kContent:
+        return {{"type", "text_delta"}, {"text", part.text}};
+      case AnswerPart::Kind::kThought:
+        return {{"type", "thinking_delta"}, {"thinking", part.text}};
+      default:
+        return {{"type", "input_json_delta"}, {"partial_json", part.text}};
+    }
+  }
+
+  const ApiAnswerHead head_;
+  int64_t block_ = -1;
+  std::optional<AnswerPart::Kind> open_;  // the block that has begun
+};
+
+}  // namespace
+
+std::unique_ptr<AnswerWriter> AnthropicWriter(const ApiAnswerHead& head) {
+  return std::make_unique<Messenger>(head);
+}
+
+std::string AnthropicErrorBody(const ApiError& error) {
+  const bool overloaded = error.status == 503;
+  const std::string type = overloaded            ? "overloaded_error"
+                           : error.status >= 500 ? "api_error"
+                                                 : ApiErrorType(error.status);
+  return DumpJson(
+      {{"type", "error"}, {"error", {{"type", type}, {"message", Shortened(error.what(), 1000)}}}});
+}
+
+}  // namespace retort

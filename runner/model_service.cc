@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/model_service.h"
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "runner/http_message.h"
+
+namespace retort {
+namespace {
+
+EngineOptions Paced(EngineOptions options) {
+  options.paced = true;
+  return options;
+}
+
+}  // namespace
+
+ApiError QueueFull() {
+  return ApiError(429, "too many requests are waiting; try again later", "", "queue_full");
+}
+
+ModelService::ModelService(ServedModel model, const ServerOptions& options)
+    : model_(std::move(model)),
+      options_(options),
+      most_(options.engine.parallel + options.queue),
+      engine_(model_.model, model_.adapter, model_.tokenizer, Paced(options.engine)),
+      prompts_(model_, engine_.context()),
+      grammars_(model_.tokenizer),
+      // A request gives its places back just before its last event ends in the engine.
+      thread_(engine_, most_ + options.engine.parallel) {
+  if (options.grammar) grammars_.Get(*options.grammar, options.grammar_where);
+  if (!model_.chat) return;
+  end_of_turn_ = model_.chat->CheckMarks(model_.tokenizer, model_.name);
+  answers_.emplace(*model_.chat, model_.tokenizer);
+}
+
+// As OpenAI's API says it. The same for every name that is not served.
+void ModelService::CheckModel(const std::optional<std::string>& name) const {
+  if (!name || *name == model_.name) return;
+  throw ApiError(
+      404, Cat("there is no model '", Shortened(*name), "'; this server has '", model_.name, "'"),
+      "model", "model_not_found");
+}
+
+std::vector<std::vector<int32_t>> ModelService::PromptsOf(ApiRequest& request) const {
+  if (answers_) answers_->PlaceEarlierThoughts(request.messages);
+  return prompts_.Read(request);
+}
+
+std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request) {
+  if (!request.grammar) {
+    // One that asks for any text has a field and no grammar.
+    const bool held =
+        options_.grammar && request.grammar_field.empty() && !request.tools.Shown();
+    if (!held) return nullptr;
+    GrammarSource own = *options_.grammar;
+    if (request.kind == ApiKind::kChat) own.before.clear();
+    return grammars_.Get(own, options_.grammar_where);
+  }
+  GrammarSource source = *request.grammar;
+  source.space = options_.json_space;
+  try {
+    return grammars_.Get(source, Cat("'", request.grammar_field, "'"));
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, e.what(), request.grammar_field, "invalid_value");
+  }
+}
+
+GenerationRequest ModelService::Generation(const ApiRequest& request, std::vector<int32_t> prompt,
+                                           std::function<std::unique_ptr<AnswerParser>()>& parser) {
+  GenerationRequest out;
+  out.prompt = std::move(prompt);
+  out.sampling = request.sampling;
+  out.pooling = request.pooling;
+  out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
+  out.prompt_logprobs = request.echo && request.logprobs;
+  if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request);
+  parser = [] { return nullptr; };
+  if (request.kind != ApiKind::kChat) return out;
+  out.sampling.stop_ids.push_back(end_of_turn_);
+  answers_->CheckTools(request.tools);
+  const bool in_thought = answers_->OpensThought(out.prompt);
+  out.shown_ids = answers_->shown_ids();
+  out.forced = answers_->Forced(request.tools, in_thought);
+  answers_->LetThink(out.constraint, in_thought);
+  parser = [this, tools = request.tools, stream = request.stream, in_thought] {
+    return answers_->Parser(tools, stream, in_thought);
+  };
+  return out;
+}
+
+ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t prompt,
+                                 const std::vector<int32_t>& ids) const {
+  ReplyChoice choice;
+  choice.told.index = index;
+  choice.told.prompt = prompt;
+  choice.told.usage.prompt_tokens = std::ssize(ids);
+  if (!request.echo) return choice;
+  const ApiPrompt& asked = request.prompts[prompt];
+  choice.echo = asked.ids.empty() ? asked.text : model_.tokenizer.Decode(ids);
+  if (request.logprobs) choice.first_id = ids.front();
+  return choice;
+}
+
+void ModelService::Submit(ServiceJob job) {
+  const ApiRequest& request = job.request;
+  CheckModel(request.model);
+  std::vector<std::vector<int32_t>> prompts = PromptsOf(job.request);
+  const auto each = static_cast<size_t>(request.best_of);
+  if (!job.places->TakeMore(static_cast<int64_t>(prompts.size() * each) - 1)) throw QueueFull();
+
+  std::vector<ReplyChoice> choices;
+  std::vector<GenerationRequest> generations;
+  choices.reserve(prompts.size() * each), generations.reserve(prompts.size() * each);
+  for (size_t prompt = 0; prompt < prompts.size(); ++prompt) {
+    std::function<std::unique_ptr<AnswerParser>()> parser;
+    GenerationRequest one = Generation(request, std::move(prompts[prompt]), parser);
+    for (size_t i = 0; i < each; ++i) {
+      choices.push_back(Choice(request, choices.size(), prompt, one.prompt));
+      choices.back().parser = parser();
+      generations.push_back(one);
+      generations.back().sampling.seed += i;
+    }
+  }
+  const auto reply = std::make_shared<ServerReply>(
+      job.exchange, std::move(job.places), std::move(job.writer), std::move(choices),
+      ReplyOptions{request.stream, request.n,
+                   [this, random = job.seed]() mutable { return answers_->CallId(++random); },
+                   std::move(job.on_end)});
+  reply->Begin();
+  std::vector<EngineThread::Ticket> tickets;
+  tickets.reserve(generations.size());
+  for (size_t i = 0; i < generations.size(); ++i) {
+    generations[i].on_event = [reply, i](const GenerationEvent& event) {
+      return reply->OnEvent(i, event);
+    };
+    std::optional<EngineThread::Ticket> ticket;
+    try {
+      ticket = thread_.Submit(std::move(generations[i]),
+                              [reply](const std::exception& e) { reply->Fail(e); });
+    } catch (const std::exception& e) {
+      return reply->Fail(e);  // a stream has begun, so it must be told as one
+    }
+    if (!ticket) return reply->Fail(QueueFull());
+    tickets.push_back(*ticket);
+  }
+  job.exchange->OnGone([this, tickets] {
+    for (const EngineThread::Ticket ticket : tickets) thread_.Cancel(ticket);
+  });
+}
+
+}  // namespace retort

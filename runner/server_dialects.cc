@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/server_dialects.h"
+
+#include "base/error.h"
+#include "base/strings.h"
+#include "runner/anthropic.h"
+#include "runner/ollama.h"
+#include "runner/openai_answer.h"
+#include "runner/openai_embeddings.h"
+#include "runner/openai_fields.h"
+#include "runner/openai_responses.h"
+
+namespace retort {
+namespace {
+
+void ReadEmbeddings(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
+                    ServiceJob& job) {
+  const EmbeddingsRequest read = ReadEmbeddingsRequest(body);
+  const int64_t width = service.model().model.config.width;
+  if (read.dimensions > width)
+    throw BadValue("dimensions", Cat("must be at most ", width, ", the model's width"));
+  job.writer = EmbeddingsWriter(head, read);
+  job.request = read.request;
+}
+
+}  // namespace
+
+std::string ErrorBodyOf(Dialect dialect, const ApiError& error) {
+  switch (dialect) {
+    case Dialect::kAnthropic:
+      return AnthropicErrorBody(error);
+    case Dialect::kOllama:
+      return OllamaErrorBody(error);
+    case Dialect::kOpenAi:
+      break;
+  }
+  return ApiErrorBody(error);
+}
+
+void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& head,
+             const ModelService& service, ServiceJob& job) {
+  switch (endpoint) {
+    case Endpoint::kChat:
+    case Endpoint::kCompletion:
+      job.request = ReadApiRequest(
+          endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion, body, job.seed);
+      job.writer = OpenAiWriter(head, job.request, service.model().tokenizer);
+      return;
+    case Endpoint::kEmbeddings:
+      return ReadEmbeddings(body, head, service, job);
+    case Endpoint::kResponses: {
+      ResponsesRequest read = ReadResponsesRequest(body, job.seed);
+      job.request = std::move(read.request);
+      job.writer = ResponsesWriter(head, read.echoed);
+      return;
+    }
+    case Endpoint::kMessages:
+      job.request = ReadAnthropicRequest(body, job.seed, false);
+      job.writer = AnthropicWriter(head);
+      return;
+    case Endpoint::kOllamaGenerate:
+    case Endpoint::kOllamaChat: {
+      const OllamaKind kind =
+          endpoint == Endpoint::kOllamaChat ? OllamaKind::kChat : OllamaKind::kGenerate;
+      job.request = ReadOllamaRequest(kind, body, job.seed);
+      job.writer = OllamaWriter(kind, head);
+      return;
+    }
+    default:
+      throw Failure("an endpoint that the engine does not answer");
+  }
+}
+
+}  // namespace retort

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a server tells of itself and its model, in the forms of several APIs.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+#include "runner/model_service.h"
+
+namespace retort {
+
+class ServerInfo {
+ public:
+  // Both must outlive it.
+  ServerInfo(const ModelService& service, const ServerOptions& options);
+
+  int64_t started() const { return started_; }  // seconds since 1970
+  const std::string& fingerprint() const { return fingerprint_; }
+
+  Json Health() const;
+  Json Model() const;  // OpenAI's
+  Json Models() const;
+  Json Props() const;    // llama.cpp's
+  Json Version() const;  // vLLM's and Ollama's
+  Json Tags() const;     // Ollama's list of models
+  // Ollama's details of the model that the body names. Throws ApiError.
+  Json Show(const std::string& body) const;
+
+ private:
+  Json Details() const;
+
+  const ModelService& service_;
+  const ServerOptions& options_;
+  const int64_t started_;
+  const std::string fingerprint_;
+};
+
+int64_t SecondsSince1970();
+
+}  // namespace retort

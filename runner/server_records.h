@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a server keeps of its requests: the use of keys, metrics, and the log.
+#pragma once
+
+#include <chrono>
+#include <memory>
+
+#include "runner/api_keys.h"
+#include "runner/request_log.h"
+#include "runner/server_metrics.h"
+
+namespace retort {
+
+struct AnsweredRequest {
+  int key = -1;                                   // its place in the ring
+  std::unique_ptr<KeyRing::Admission> admission;  // of a request for the engine
+  LoggedRequest logged;
+  KeyRing::Clock::time_point begun = KeyRing::Clock::now();
+};
+
+// Thread-safe.
+struct ServerRecords {
+  ServerRecords(std::vector<ApiKey> api_keys, const RequestLogOptions& log_options)
+      : keys(std::move(api_keys)), log(log_options) {}
+
+  // To be called before the client has its answer, and can ask again.
+  void Ended(AnsweredRequest& request, const ReplyOutcome& outcome);
+
+  KeyRing keys;
+  RequestLog log;
+  ServerMetrics metrics;
+};
+
+// What the engine is asked, for the log.
+std::string PromptText(const ApiRequest& request);
+
+}  // namespace retort
