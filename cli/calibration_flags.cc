@@ -13,12 +13,12 @@
 
 namespace retort {
 
-void CalibrationFlags::Add(CLI::App& command, const std::string& cost) {
+void CalibrationFlags::Add(CLI::App& command, const std::string& cost, const std::string& name) {
   command
-      .add_option("--data", data,
+      .add_option(name, data,
                   "JSONL file of rows to measure on, or a text file (*.txt), which is cut into "
                   "rows; may be given several times")
-      ->required()
+      ->required(name == "--data")
       ->allow_extra_args(false);
   command
       .add_option("--rows", rows,

@@ -79,6 +79,8 @@ class TensorFileWriter {
 
   // Only before the first Write. Throws Error{kInput} when a row does not divide into blocks.
   void Declare(std::string name, WeightFormat format, std::vector<int64_t> shape);
+  // The size of the file with what is declared so far.
+  uint64_t PlannedBytes() const;
   // Appends to that tensor. Tensors in any order, pieces of any size.
   void Write(std::string_view name, Bytes piece);
   void Commit();

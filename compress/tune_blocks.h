@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// Quantises a model's blocks so that the outputs of their matrices change little on given rows:
+// rounding with error feedback (tensor/quant/feedback.h), layer by layer, each layer on what the
+// quantised ones before it give.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "data/examples.h"
+#include "model/load.h"
+
+namespace retort {
+
+struct TuneOptions {
+  int64_t batch_tokens = 2048;  // computed at once
+  // Bytes of second moments that are held at a time, besides those of one matrix: where a layer has
+  // more, the rows pass through it several times.
+  int64_t moment_bytes = int64_t{2} << 30;
+  double damping = 0.01;                        // FeedbackFactor's
+  std::function<void(int64_t layer)> on_layer;  // that is done
+};
+
+// The format of a block's matrix; empty: it stays as it is.
+using TunedFormat = std::function<std::optional<WeightFormat>(const TensorSpec& spec)>;
+
+// Replaces matrices of `model`, which was loaded from `files`, by quantised ones, and calls `use`
+// with each, in the layout's order, its rows in Hugging Face's order. All tokens of the examples
+// count. Throws Error{kFailure} naming the layer if an input is not finite.
+void TuneBlocks(const ModelFiles& files, const Examples& examples, const TunedFormat& format_of,
+                const TuneOptions& options, Model& model,
+                const std::function<void(const TensorSpec& spec, const Weight& quantised)>& use);
+
+}  // namespace retort
