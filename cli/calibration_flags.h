@@ -17,8 +17,8 @@ struct CalibrationFlags {
   bool no_eos = false;
 
   // `cost` is added to the help of --rows; it may be empty. `name`: of the flag for the files,
-  // which is required if it is --data.
-  void Add(CLI::App& command, const std::string& cost, const std::string& name = "--data");
+  // which is returned.
+  CLI::Option* Add(CLI::App& command, const std::string& cost, const std::string& name = "--data");
   // The rows as the training sees them, longer ones cut; a file *.txt in pieces of --max-tokens.
   Examples Read(const OpenedModel& opened) const;
 };

@@ -76,16 +76,17 @@ class Moments {
   Tensor last_x_;
 };
 
-struct Wanted {
-  const TensorSpec* spec;
-  WeightFormat format;
-};
-using WantedById = std::map<LinearId, Wanted>;
+using WantedById = std::map<LinearId, const TensorSpec*>;
 
 class BlockTuner {
  public:
-  BlockTuner(const ModelFiles& files, const TuneOptions& options, Model& model)
-      : files_(files), options_(options), model_(model), pool_(model.backend.threads()) {}
+  BlockTuner(const ModelFiles& files, const BlockRounding& rounding, const TuneOptions& options,
+             Model& model)
+      : files_(files),
+        rounding_(rounding),
+        options_(options),
+        model_(model),
+        pool_(model.backend.threads()) {}
 
   // The quantised matrices, of one layer; the model has them then.
   std::map<LinearId, Weight> Tune(int64_t layer, WantedById wanted, const Stream& stream) {
@@ -95,14 +96,14 @@ class BlockTuner {
       Moments moments(model_.backend, options_.moment_bytes);
       Observe(layer, stream, wanted, moments);
       for (auto next = wanted.begin(); next != wanted.end();) {
-        const auto& [id, what] = *next;
+        const auto& [id, spec] = *next;
         const Tensor* sum = moments.Find(id);
         if (!sum && moments.Saw(id)) {
           ++next;  // in another pass
           continue;
         }
-        const Weight& done = out.emplace(id, Rounded(what, sum)).first->second;
-        model_.Set(what.spec->target, done);
+        const Weight& done = out.emplace(id, Rounded(*spec, sum)).first->second;
+        model_.Set(spec->target, done);
         next = wanted.erase(next);
       }
     }
@@ -125,27 +126,26 @@ class BlockTuner {
   }
 
   // sum: null if the matrix saw no input, as an expert may.
-  Weight Rounded(const Wanted& what, const Tensor* sum) {
-    const Weight source = FetchTensor(files_, *what.spec, *memory_);
-    return RoundedWithFeedback(source, what.format, FactorOf(what, sum, source.cols()), *memory_,
-                               pool_);
+  Weight Rounded(const TensorSpec& spec, const Tensor* sum) {
+    const Weight source = FetchTensor(files_, spec, *memory_);
+    return rounding_.round(spec, source, FactorOf(spec, sum, source.cols()));
   }
 
   // Matrices with the same input come one after the other.
-  const FeedbackFactor& FactorOf(const Wanted& what, const Tensor* sum, int64_t n) {
+  const FeedbackFactor& FactorOf(const TensorSpec& spec, const Tensor* sum, int64_t n) {
     if (factor_ && sum && sum == factored_) return *factor_;
     factored_ = sum;
     const std::vector<float> moments =
         sum ? model_.backend.ToFloats(*sum) : std::vector<float>(static_cast<size_t>(n * n));
     for (int64_t i = 0; i < n; ++i) {
       if (!std::isfinite(moments[static_cast<size_t>(i * n + i)]))
-        throw Failure(what.spec->name,
-                      ": its inputs are not finite numbers: the activations overflow");
+        throw Failure(spec.name, ": its inputs are not finite numbers: the activations overflow");
     }
     return factor_.emplace(moments, n, options_.damping, pool_);
   }
 
   const ModelFiles& files_;
+  const BlockRounding& rounding_;
   const TuneOptions& options_;
   Model& model_;
   ThreadPool pool_;
@@ -156,23 +156,21 @@ class BlockTuner {
 
 }  // namespace
 
-void TuneBlocks(const ModelFiles& files, const Examples& examples, const TunedFormat& format_of,
-                const TuneOptions& options, Model& model,
-                const std::function<void(const TensorSpec&, const Weight&)>& use) {
+void TuneBlocks(const ModelFiles& files, const Examples& examples, const BlockRounding& rounding,
+                const TuneOptions& options, Model& model) {
   Stream stream = Embedded(model, examples, options.batch_tokens);
-  BlockTuner tuner(files, options, model);
+  BlockTuner tuner(files, rounding, options, model);
   for (int64_t layer = 0; layer < model.config.layers(); ++layer) {
     WantedById wanted;
     for (const TensorSpec& spec : files.layout.tensors) {
       const LinearSpec* linear = files.layout.LinearOf(spec);
-      if (!spec.is_matrix() || linear->layer != layer) continue;
-      if (const auto format = format_of(spec))
-        wanted.emplace(spec.target.id, Wanted{&spec, *format});
+      if (linear && linear->layer == layer && rounding.wanted(spec))
+        wanted.emplace(spec.target.id, &spec);
     }
     const std::map<LinearId, Weight> done = tuner.Tune(layer, wanted, stream);
     for (const TensorSpec& spec : files.layout.tensors) {
       const auto found = spec.is_matrix() ? done.find(spec.target.id) : done.end();
-      if (found != done.end()) use(spec, found->second);
+      if (found != done.end()) rounding.use(spec, found->second);
     }
     for (size_t b = 0; b < stream.batches.size(); ++b) {
       Context context{model.backend};

@@ -6,10 +6,10 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 
 #include "data/examples.h"
 #include "model/load.h"
+#include "tensor/quant/feedback.h"
 
 namespace retort {
 
@@ -22,14 +22,19 @@ struct TuneOptions {
   std::function<void(int64_t layer)> on_layer;  // that is done
 };
 
-// The format of a block's matrix; empty: it stays as it is.
-using TunedFormat = std::function<std::optional<WeightFormat>(const TensorSpec& spec)>;
+// How the blocks' matrices are rounded; all rows are in Hugging Face's order.
+struct BlockRounding {
+  std::function<bool(const TensorSpec& spec)> wanted;  // others stay as they are
+  // The rounded matrix, as the model is to have it.
+  std::function<Weight(const TensorSpec& spec, const Weight& source, const FeedbackFactor& factor)>
+      round;
+  // Called with each of them, in the layout's order.
+  std::function<void(const TensorSpec& spec, const Weight& rounded)> use;
+};
 
-// Replaces matrices of `model`, which was loaded from `files`, by quantised ones, and calls `use`
-// with each, in the layout's order, its rows in Hugging Face's order. All tokens of the examples
-// count. Throws Error{kFailure} naming the layer if an input is not finite.
-void TuneBlocks(const ModelFiles& files, const Examples& examples, const TunedFormat& format_of,
-                const TuneOptions& options, Model& model,
-                const std::function<void(const TensorSpec& spec, const Weight& quantised)>& use);
+// Replaces matrices of `model`, which was loaded from `files`, by rounded ones. All tokens of the
+// examples count. Throws Error{kFailure} naming the layer if an input is not finite.
+void TuneBlocks(const ModelFiles& files, const Examples& examples, const BlockRounding& rounding,
+                const TuneOptions& options, Model& model);
 
 }  // namespace retort

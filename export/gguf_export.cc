@@ -193,10 +193,14 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       entry->file->Drop(entry->bytes);
   }
   if (const Tuning* tuning = options.tuning) {
-    TuneBlocks(
-        source, tuning->examples, [&](const TensorSpec& spec) { return formats.Tuned(spec); },
-        tuning->options, *tuning->model,
-        [&](const TensorSpec& spec, const Weight& w) { WriteQuantised(spec, w, writer); });
+    const BlockRounding rounding = {
+        .wanted = [&](const TensorSpec& spec) { return formats.Tuned(spec).has_value(); },
+        .round =
+            [&](const TensorSpec& spec, const Weight& w, const FeedbackFactor& factor) {
+              return RoundedWithFeedback(w, *formats.Tuned(spec), factor, *memory, pool);
+            },
+        .use = [&](const TensorSpec& spec, const Weight& w) { WriteQuantised(spec, w, writer); }};
+    TuneBlocks(source, tuning->examples, rounding, tuning->options, *tuning->model);
   }
   if (options.importance.empty()) result.unweighted.clear();
   writer.Commit();

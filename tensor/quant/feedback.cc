@@ -264,11 +264,16 @@ FeedbackFactor::FeedbackFactor(std::span<const float> moments, int64_t n, double
   }
 }
 
+void EncodeRowsWithFeedback(const BlockFormat& format, const FeedbackFactor& factor,
+                            const float* rows, int64_t count, std::byte* out) {
+  CallSimd<FeedbackKernel>(HostIsa(), &format, HostIsa(), &factor, rows, count, out);
+}
+
 void EncodeRowsWithFeedback(WeightFormat format, const FeedbackFactor& factor, const float* rows,
                             int64_t count, std::byte* out) {
   const BlockFormat& f = TraitsOf(format);
   const int64_t n = factor.size(), row_bytes = RowBytes(format, n);
-  if (f.grid) return CallSimd<FeedbackKernel>(HostIsa(), &f, HostIsa(), &factor, rows, count, out);
+  if (f.grid) return EncodeRowsWithFeedback(f, factor, rows, count, out);
   for (int64_t r = 0; r < count; ++r)
     EncodeRow(format, rows + r * n, n, out + r * row_bytes, factor.weights());
 }

@@ -42,6 +42,10 @@ class FeedbackFactor {
 void EncodeRowsWithFeedback(WeightFormat format, const FeedbackFactor& factor, const float* rows,
                             int64_t count, std::byte* out);
 
+// The same for blocks of a format that is in no table; it has a grid.
+void EncodeRowsWithFeedback(const BlockFormat& format, const FeedbackFactor& factor,
+                            const float* rows, int64_t count, std::byte* out);
+
 // A copy of `source` in another format, as above, allocated from `memory`.
 Weight RoundedWithFeedback(const Weight& source, WeightFormat format, const FeedbackFactor& factor,
                            Memory& memory, ThreadPool& pool);

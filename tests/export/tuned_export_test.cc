@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files whose blocks are rounded with error feedback.
+#include <nlohmann/json.hpp>
+
 #include "compress/format_losses.h"
 #include "eval/agreement.h"
 #include "export/gguf_export.h"
+#include "export/measured_mix.h"
 #include "tests/export/model_folder.h"
 #include "tests/support/family_configs.h"
 
@@ -104,6 +107,37 @@ TEST(FormatLosses, AreThoseOfEachTensorAlone) {
   const Agreement same =
       CompareModels({source.get(), nullptr}, {{model.get(), nullptr}}, SomeRows(), 1 << 20)[0];
   EXPECT_EQ(same.largest_kl, 0);
+}
+
+TEST(MeasuredMix, KeepsToItsSizeOrKl) {
+  TemporaryFolder folder;
+  MakeModelFolder(folder / "m", FolderConfig("llama"));
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  const ModelFiles files = OpenModel(folder / "m");
+  const auto model = LoadModel(files, {}, *backend);
+  FormatLosses losses(files, SomeRows(), MixFormats(), {.tokens = 64}, *model);
+  const Path to = folder / "mix.gguf";
+  const auto bytes_of = [&](const char* type) {
+    return GgufBytes(files, to, OptionsOfType(type, /*pure=*/true));
+  };
+  const auto written = [&](const MixGoal& goal, MeasuredMix* mix) {
+    GgufExportOptions options;
+    *mix = ChooseMix(files, to, goal, losses, &options);
+    return WriteGguf(files, to, options).bytes;
+  };
+  EXPECT_EQ(WriteGguf(files, to, OptionsOfType("q5_1", true)).bytes, bytes_of("q5_1"));
+  MeasuredMix mix;
+  const int64_t most = (bytes_of("q4_0") + bytes_of("q8_0")) / 2,
+                bytes = written({.bytes = most}, &mix);
+  EXPECT_LE(bytes, most);
+  EXPECT_GT(bytes, most * 9 / 10);
+  const double smallest_kl = losses.KlOf(std::vector<size_t>(mix.items.size(), 0));
+  EXPECT_LT(mix.kl, smallest_kl / 4);
+  EXPECT_LT(written({.kl = smallest_kl / 10}, &mix), bytes_of("q8_0"));
+  EXPECT_LE(mix.kl, smallest_kl / 10);
+  EXPECT_EQ(MixJson(mix)["tensors"].size(), mix.items.size());
+  ExpectRefused([&] { written({.bytes = 1000}, &mix); }, {"--size"});
+  ExpectRefused([&] { written({.kl = 1e-12}, &mix); }, {"--kl", "is not reached"});
 }
 
 }  // namespace
