@@ -149,6 +149,7 @@ VerifiedExport ExportTuned(const ExportFlags& flags, GgufExportOptions options) 
   compute.threads = flags.threads;
   const OpenedModel opened =
       OpenForRunning(flags.source, {}, compute, OpenedFor::kScores, /*with_tokenizer=*/true);
+  RefuseGguf(opened.files);
   const Examples rows = flags.tune.Read(opened);
   std::optional<MeasuredMix> mix;
   if (!flags.sized_by().empty()) mix = Choose(flags, opened, rows, &options);
@@ -189,6 +190,7 @@ void Run(ExportFlags flags) {
   const VerifiedExport done = flags.tune.data.empty()
                                   ? ExportGguf(OpenModel(flags.source), flags.out, options)
                                   : ExportTuned(flags, options);
+  if (!flags.sized_by().empty()) flags.type = "mix";
   Print(flags, done.written, done.verdict);
 }
 

@@ -145,6 +145,11 @@ GgufExportOptions OptionsOfType(std::string_view name, bool pure, int threads) {
   return {FormatNamed(name), pure, threads};
 }
 
+void RefuseGguf(const ModelFiles& source) {
+  if (source.gguf)
+    throw InputError(source.path.string(), ": is a GGUF already; --to hf makes a folder of it");
+}
+
 int64_t GgufBytes(const ModelFiles& source, const Path& target, const GgufExportOptions& options) {
   GgufExportResult ignored;
   GgufWriter writer(target, MakeMetadata(source, options, &ignored));
@@ -154,8 +159,7 @@ int64_t GgufBytes(const ModelFiles& source, const Path& target, const GgufExport
 
 GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
                            const GgufExportOptions& options) {
-  if (source.gguf)
-    throw InputError(source.path.string(), ": is a GGUF already; --to hf makes a folder of it");
+  RefuseGguf(source);
   const Layout& layout = source.layout;
   GgufExportResult result;
   GgufWriter writer(target, MakeMetadata(source, options, &result));

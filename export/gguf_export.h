@@ -47,6 +47,8 @@ struct GgufExportResult {
   std::vector<std::string> notes;  // what llama.cpp does otherwise with the tokenizer
 };
 
+// Throws Error{kInput} if the source is a GGUF, as WriteGguf does.
+void RefuseGguf(const ModelFiles& source);
 // The size of the file that WriteGguf would write.
 int64_t GgufBytes(const ModelFiles& source, const Path& target, const GgufExportOptions& options);
 

@@ -12,7 +12,9 @@
 namespace retort {
 namespace {
 
-constexpr int kRounds = 4;              // of choosing for a KL
+constexpr int kRounds = 4;  // of choosing for a KL
+// What rounding with error feedback leaves of the KL of a block's matrix (docs/quantisation.md).
+constexpr double kTunedShare = 0.2;
 constexpr int64_t kTensorPadding = 32;  // bytes, at most, behind each tensor
 
 const FormatChoice& ChoiceOf(const MeasuredMix& mix, size_t item) {
@@ -29,6 +31,15 @@ void SetFormats(const MeasuredMix& mix, GgufExportOptions* options) {
   options->mix = nullptr;
   options->type =
       std::ranges::max_element(bytes, {}, [](const auto& of) { return of.second; })->first;
+}
+
+// The losses as they will be: embedding and head are not tuned.
+std::vector<MixItem> TunedItems(std::vector<MixItem> items) {
+  for (MixItem& item : items) {
+    if (!item.name.starts_with("blk.")) continue;
+    for (FormatChoice& choice : item.choices) choice.kl *= kTunedShare;
+  }
+  return items;
 }
 
 // The bytes of a file that are not in these tensors.
@@ -81,7 +92,7 @@ std::vector<WeightFormat> MixFormats() {
 
 MeasuredMix ChooseMix(const ModelFiles& source, const Path& target, const MixGoal& goal,
                       FormatLosses& losses, GgufExportOptions* options) {
-  MeasuredMix mix{losses.items(), std::vector<size_t>(losses.items().size()), 0};
+  MeasuredMix mix{TunedItems(losses.items()), std::vector<size_t>(losses.items().size()), 0};
   if (goal.kl) {
     ChooseByKl(*goal.kl, losses, &mix);
   } else {
