@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// retort quantize MODEL --method gptq --data ROWS.jsonl --out DIR: a folder that transformers loads.
+// retort quantize MODEL --method gptq --data FILE.jsonl --out DIR: for transformers.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>

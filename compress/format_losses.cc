@@ -5,7 +5,6 @@
 #include <map>
 #include <numeric>
 
-#include "base/error.h"
 #include "eval/agreement.h"
 #include "eval/input_squares.h"
 #include "tensor/quant/quant.h"
@@ -21,6 +20,7 @@ Examples Sample(const Examples& examples, int64_t tokens) {
   constexpr int64_t kLeast = 64;  // of a row
   const int64_t count = std::clamp<int64_t>(tokens / kLeast, 1, examples.size());
   std::vector<Example> out;
+  out.reserve(static_cast<size_t>(count));
   for (int64_t i = 0; i < count && tokens > 0; ++i) {
     Example example = examples[i * examples.size() / count];
     example.ids.resize(static_cast<size_t>(std::min(example.size(), tokens)));

@@ -121,8 +121,10 @@ std::vector<std::string> MixLines(const MeasuredMix& mix) {
   for (size_t i = 0; i < mix.items.size(); ++i)
     ++counts[RoleOf(mix.items[i].name)][ChoiceOf(mix, i).format];
   std::vector<std::string> lines;
+  lines.reserve(counts.size());
   for (const auto& [role, formats] : counts) {
     std::vector<std::string> parts;
+    parts.reserve(formats.size());
     for (const auto& [format, count] : formats)
       parts.push_back(Cat(count, " ", TraitsOf(format).name));
     lines.push_back(Cat(role, ": ", Join(parts, ", ")));

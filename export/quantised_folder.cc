@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/text.h"
 #include "export/folder_tensors.h"
 #include "formats/packed_writer.h"
 #include "model/store/folders.h"

@@ -6,7 +6,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/strings.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {

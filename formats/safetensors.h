@@ -37,8 +37,8 @@ TensorTable ReadSafetensorsFolder(const Path& folder);
 int IntegerBytes(std::string_view dtype);  // of "U8", "I8" or "I32"
 
 // Tensors are stored by descending element size, so that all are aligned, and in the order of
-// declaration within a size. F32, F16, BF16 and, by DeclareIntegers, U8, I8 and I32. transformers requires
-// the metadata {"format", "pt"}.
+// declaration within a size. F32, F16, BF16 and, by DeclareIntegers, U8, I8 and I32. transformers
+// requires the metadata {"format", "pt"}.
 class SafetensorsWriter : public TensorFileWriter {
  public:
   explicit SafetensorsWriter(const Path& target, TextPairs metadata = {})

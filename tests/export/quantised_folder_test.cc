@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Folders that are quantised as by GPTQ, AWQ and LLM.int8, read back by the readers of such folders.
+// Folders quantised as by GPTQ, AWQ and LLM.int8, read back by the readers of such folders.
 #include "export/quantised_folder.h"
 
 #include <cmath>

@@ -143,6 +143,7 @@ TEST(Feedback, IsTheSameForAnyNumberOfThreadsAndRows) {
   const Weight source(WeightFormat::kF32, kRows, kCols, std::as_bytes(std::span(w)), nullptr);
   const WeightFormat format = FormatNamed("q4_k");
   std::vector<std::vector<float>> results;
+  results.reserve(2);
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads);
     const FeedbackFactor factor(moments, kCols, 0.01, pool);
