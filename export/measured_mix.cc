@@ -29,8 +29,10 @@ void SetFormats(const MeasuredMix& mix, GgufExportOptions* options) {
     bytes[choice.format] += choice.bytes;
   }
   options->mix = nullptr;
-  options->type =
-      std::ranges::max_element(bytes, {}, [](const auto& of) { return of.second; })->first;
+  // By the coarsest one the self-test knows how much may be lost.
+  options->type = std::ranges::max_element(bytes, {}, [](const auto& of) {
+                    return std::pair(TraitsOf(of.first).kl_limit, of.second);
+                  })->first;
 }
 
 // The losses as they will be: embedding and head are not tuned.

@@ -25,7 +25,7 @@ struct MeasuredMix {
 // The formats that are chosen from: those with a grid, the one that tensors are tried in first.
 std::vector<WeightFormat> MixFormats();
 
-// Chooses the formats and sets options->formats and options->type, the one with the most bytes.
+// Chooses the formats and sets options->formats and options->type, the coarsest of them.
 // Throws Error{kInput} if no mix is small enough, or none is close enough.
 MeasuredMix ChooseMix(const ModelFiles& source, const Path& target, const MixGoal& goal,
                       FormatLosses& losses, GgufExportOptions* options);

@@ -123,6 +123,8 @@ TEST(MeasuredMix, KeepsToItsSizeOrKl) {
   const auto written = [&](const MixGoal& goal, MeasuredMix* mix) {
     GgufExportOptions options;
     *mix = ChooseMix(files, to, goal, losses, &options);
+    for (const auto& [name, format] : options.formats)
+      EXPECT_LE(TraitsOf(format).kl_limit, TraitsOf(options.type).kl_limit) << name;
     return WriteGguf(files, to, options).bytes;
   };
   EXPECT_EQ(WriteGguf(files, to, OptionsOfType("q5_1", true)).bytes, bytes_of("q5_1"));
