@@ -13,13 +13,14 @@
 
 namespace retort {
 
-void CalibrationFlags::Add(CLI::App& command, const std::string& cost) {
-  command
-      .add_option("--data", data,
-                  "JSONL file of rows to measure on, or a text file (*.txt), which is cut into "
-                  "rows; may be given several times")
-      ->required()
-      ->allow_extra_args(false);
+CLI::Option* CalibrationFlags::Add(CLI::App& command, const std::string& cost,
+                                   const std::string& name) {
+  CLI::Option* files =
+      command
+          .add_option(name, data,
+                      "JSONL file of rows to measure on, or a text file (*.txt), which is cut into "
+                      "rows; may be given several times")
+          ->allow_extra_args(false);
   command
       .add_option("--rows", rows,
                   Cat("measure on the first N rows; 0: all", cost.empty() ? "" : ". ", cost))
@@ -35,6 +36,7 @@ void CalibrationFlags::Add(CLI::App& command, const std::string& cost) {
   command.add_option("--batch-tokens", batch_tokens, "tokens computed at once")
       ->check(CLI::Range(int64_t{1}, kMostCount));
   command.add_flag("--no-eos", no_eos, "texts and completions do not end with the end token");
+  return files;
 }
 
 Examples CalibrationFlags::Read(const OpenedModel& opened) const {

@@ -16,8 +16,9 @@ struct CalibrationFlags {
   int64_t rows = 128, max_tokens = 1024, batch_tokens = 2048;
   bool no_eos = false;
 
-  // `cost` is added to the help of --rows; it may be empty.
-  void Add(CLI::App& command, const std::string& cost);
+  // `cost` is added to the help of --rows; it may be empty. `name`: of the flag for the files,
+  // which is returned.
+  CLI::Option* Add(CLI::App& command, const std::string& cost, const std::string& name = "--data");
   // The rows as the training sees them, longer ones cut; a file *.txt in pieces of --max-tokens.
   Examples Read(const OpenedModel& opened) const;
 };

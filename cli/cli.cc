@@ -65,9 +65,10 @@ int RunCli(int argc, const char* const* argv) {
   app.set_version_flag("--version", RETORT_VERSION);
   app.option_defaults()->always_capture_default();
   if (const auto cache = UserFolder("XDG_CACHE_HOME", ".cache")) UseFingerprintCache(*cache);
-  for (const auto add : {AddTrain, AddPlan, AddSweep, AddTeach, AddEval, AddMerge, AddPrune,
-                         AddCalibrate, AddExport, AddRun, AddServe, AddInspect, AddTrust, AddInit,
-                         AddTokenize, AddTokenizer, AddLogits, AddBench, AddReadHdf5}) {
+  for (const auto add :
+       {AddTrain,     AddPlan,     AddSweep,     AddTeach,  AddEval,  AddMerge,   AddPrune,
+        AddCalibrate, AddExport,   AddQuantize,  AddRun,    AddServe, AddInspect, AddTrust,
+        AddInit,      AddTokenize, AddTokenizer, AddLogits, AddBench, AddReadHdf5}) {
     add(app);
   }
   try {

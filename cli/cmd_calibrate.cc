@@ -73,7 +73,7 @@ void AddCalibrate(CLI::App& app) {
       ->required();
   flags->adapter.Add(*command);
   flags->rows.rows = 0;
-  flags->rows.Add(*command, "");
+  flags->rows.Add(*command, "")->required();
   flags->compute.Add(*command, false);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

@@ -14,6 +14,7 @@
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "cli/rate_progress.h"
+#include "eval/agreement.h"
 #include "eval/choice.h"
 #include "eval/exact.h"
 #include "eval/fields.h"
@@ -24,7 +25,7 @@ namespace retort {
 namespace {
 
 struct EvalFlags {
-  std::string model, choices, out_of_scope;
+  std::string model, reference, choices, out_of_scope;
   AdapterFlags adapter;
   std::vector<std::string> data;
   std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error",
@@ -43,6 +44,9 @@ struct Score {
   std::vector<std::string> lines;  // the same for a person
 };
 
+// Whether the metric looks at the tokens that carry loss.
+bool OfTokens(const std::string& metric) { return metric == "loss" || metric == "kl"; }
+
 // The data that the metrics share.
 struct ScoredRows {
   const EvalFlags& flags;
@@ -54,7 +58,7 @@ struct ScoredRows {
   explicit ScoredRows(const EvalFlags& f)
       : flags(f),
         opened(OpenForRunning(f.model, f.adapter.adapters(), f.compute,
-                              f.metric == "loss" ? OpenedFor::kScores : OpenedFor::kMuchText,
+                              OfTokens(f.metric) ? OpenedFor::kScores : OpenedFor::kMuchText,
                               true)),
         rows(OpenRows(f)),
         max_tokens(std::min(f.max_tokens, opened.files.config.max_positions)) {
@@ -81,7 +85,7 @@ struct ScoredRows {
   }
 };
 
-Score LossScore(const ScoredRows& e) {
+ExampleSet LossExamples(const ScoredRows& e) {
   ExampleOptions options;
   options.loss_on = ParseLossOn(e.flags.loss_on);
   options.over_length = ParseOverLength(e.flags.over_length);
@@ -90,8 +94,13 @@ Score LossScore(const ScoredRows& e) {
   options.model_limit = e.max_tokens < e.flags.max_tokens;
   options.max_tokens_name = "--max-tokens", options.over_length_name = "--over-length";
   options.add_eos = !e.flags.no_eos;
-  const ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
+  ExampleSet set = MakeExamples(e.rows, *e.opened.tokenizer, e.chat_or_null(), options);
   for (const std::string& note : set.notes) Note(Cat("note     ", note));
+  return set;
+}
+
+Score LossScore(const ScoredRows& e) {
+  const ExampleSet set = LossExamples(e);
   RateProgress progress("eval", set.examples.size(), "rows");
   const LossTotal total = EvaluateLoss(*e.opened.model, e.opened.adapter.get(), set.examples,
                                        e.flags.batch_tokens, std::ref(progress));
@@ -107,6 +116,26 @@ std::string PercentText(double share) {
   char text[32];
   std::snprintf(text, sizeof text, "%.2f %%", 100 * share);
   return text;
+}
+
+// KL(reference || model) at the tokens that carry loss.
+Score KlScore(const ScoredRows& e) {
+  const OpenedModel reference = OpenForRunning(e.flags.reference, {}, e.flags.compute,
+                                               OpenedFor::kScores, /*with_tokenizer=*/false);
+  if (reference.files.config.vocab != e.opened.files.config.vocab)
+    throw InputError(e.flags.reference, ": has ", reference.files.config.vocab, " tokens, ",
+                     e.flags.model, " ", e.opened.files.config.vocab,
+                     "; --reference is a model with the same ones");
+  const ExampleSet set = LossExamples(e);
+  const Agreement found =
+      CompareModels({reference.model.get(), nullptr},
+                    {{e.opened.model.get(), e.opened.adapter.get()}}, set.examples, kMostCount)
+          .front();
+  Score score{found.mean_kl, set.rows - set.dropped, found.tokens};
+  score.more["largest_kl"] = found.largest_kl;
+  score.more["top1"] = found.top1;
+  score.lines.push_back(Cat("same next token ", PercentText(found.top1)));
+  return score;
 }
 
 // `rights`: whether each row is right, and the text of its answer.
@@ -221,10 +250,13 @@ void Run(const EvalFlags& flags) {
     throw InputError("--schema goes with --metric exact or fields");
   if (!flags.out_of_scope.empty() && flags.metric != "choice" && flags.metric != "exact")
     throw InputError("--out-of-scope goes with --metric exact or choice");
+  if ((flags.metric == "kl") == flags.reference.empty())
+    throw InputError("--reference goes with --metric kl, which needs it");
   const ScoredRows e(flags);
   Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ",
            e.opened.backend->threads(), " threads"));
   const Score score = flags.metric == "loss"     ? LossScore(e)
+                      : flags.metric == "kl"     ? KlScore(e)
                       : flags.metric == "exact"  ? ExactScore(e)
                       : flags.metric == "fields" ? FieldsScore(e)
                                                  : ChoiceScore(e);
@@ -242,9 +274,9 @@ void Run(const EvalFlags& flags) {
     result.update(score.more);
     return PrintJson(result);
   }
-  char loss[32];
-  std::snprintf(loss, sizeof loss, "%.4f", score.value);
-  const std::string value = flags.metric == "loss" ? loss : PercentText(score.value);
+  char nats[32];
+  std::snprintf(nats, sizeof nats, flags.metric == "kl" ? "%.3e" : "%.4f", score.value);
+  const std::string value = OfTokens(flags.metric) ? nats : PercentText(score.value);
   PrintLine(Cat(flags.metric, " ", value, "  (", score.rows, " rows, ", score.tokens, " tokens",
                 score.labels > 0 ? Cat(", ", score.labels, " labels") : "", ")"));
   for (const std::string& line : score.lines) PrintLine(line);
@@ -267,10 +299,13 @@ void AddEval(CLI::App& app) {
   command
       ->add_option(
           "--metric", flags->metric,
-          "loss: mean over the tokens that carry loss; exact: greedy generation equals the answer; "
+          "loss: mean over the tokens that carry loss; kl: of their distributions to those of "
+          "--reference; exact: greedy generation equals the answer; "
           "choice: the likeliest label is the answer; fields: F1 of the fields of answers that are "
           "JSON objects")
-      ->check(CLI::IsMember({"loss", "exact", "choice", "fields"}));
+      ->check(CLI::IsMember({"loss", "kl", "exact", "choice", "fields"}));
+  command->add_option("--reference", flags->reference,
+                      "of --metric kl: the model to compare with, such as that a file was made of");
   command->add_option("--choices", flags->choices,
                       "JSON list of labels (default: those in the data)");
   command->add_option("--out-of-scope", flags->out_of_scope,

@@ -7,19 +7,37 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "cli/calibration_flags.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/progress.h"
 #include "export/folder_export.h"
 #include "export/gguf_adapter.h"
+#include "export/measured_mix.h"
+#include "export/verify.h"
 #include "model/store/run_folder.h"
+#include "model/store/target.h"
 
 namespace retort {
 namespace {
 
 struct ExportFlags {
   std::string source, base, out, to = "gguf", type, imatrix;
+  CalibrationFlags tune;
+  uint64_t size = 0;  // bytes; 0: none is given
+  double kl = 0;
   int threads = 0;
   bool pure = false, json = false;
+
+  // The flag by which the mix of formats is chosen; "": none is given.
+  std::string sized_by() const { return size > 0 ? "--size" : kl > 0 ? "--kl" : ""; }
+  // A flag that is given and only for GGUF files of models; "": none is.
+  std::string gguf_only() const {
+    return pure                 ? "--pure"
+           : !imatrix.empty()   ? "--imatrix"
+           : !tune.data.empty() ? "--tune"
+                                : sized_by();
+  }
 };
 
 std::string VerdictText(const VerifyReport& verdict) {
@@ -81,12 +99,10 @@ void Print(const ExportFlags& flags, const GgufExportResult& written, const Veri
 }
 
 void RunAdapter(const ExportFlags& flags) {
-  if (flags.to == "hf" || flags.pure || !flags.imatrix.empty())
+  const std::string odd = flags.to == "hf" ? "--to" : flags.gguf_only();
+  if (!odd.empty())
     throw InputError(flags.source, ": is an adapter's folder, which becomes a GGUF adapter; leave ",
-                     flags.pure              ? "--pure"
-                     : flags.imatrix.empty() ? "--to"
-                                             : "--imatrix",
-                     " out");
+                     odd, " out");
   const std::string type = flags.type.empty() ? "f32" : flags.type;
   const GgufAdapterExport done = ExportGgufAdapter(
       {flags.source, flags.base, flags.out, AdapterTypeNamed(type), flags.threads});
@@ -106,6 +122,47 @@ void RunAdapter(const ExportFlags& flags) {
                 done.layers, " tensors; read back"));
 }
 
+MeasuredMix Choose(const ExportFlags& flags, const OpenedModel& opened, const Examples& rows,
+                   GgufExportOptions* options) {
+  ProgressBar bar("measure");
+  FormatLosses losses(
+      opened.files, rows, MixFormats(),
+      {.on_progress = [&](int64_t done, int64_t total) { bar.Update(done, total, "tensors"); }},
+      *opened.model);
+  MixGoal goal;
+  if (flags.size > 0) goal.bytes = static_cast<int64_t>(flags.size);
+  if (flags.kl > 0) goal.kl = flags.kl;
+  MeasuredMix mix = ChooseMix(opened.files, flags.out, goal, losses, options);
+  for (const std::string& line : MixLines(mix)) Note(Cat("mix      ", line));
+  char kl[32];
+  std::snprintf(kl, sizeof kl, "%.2e", mix.kl);
+  Note(Cat("mix      KL ", kl, " before the rounding with error feedback; tensor by tensor in ",
+           flags.out, ".mix.json"));
+  return mix;
+}
+
+VerifiedExport ExportTuned(const ExportFlags& flags, GgufExportOptions options) {
+  std::vector<Path> sources(flags.tune.data.begin(), flags.tune.data.end());
+  CheckTarget(flags.out, TargetKind::kFile, sources);
+  ComputeFlags compute;
+  compute.compute = "f32";  // KL of single tensors is smaller than the errors of bf16
+  compute.threads = flags.threads;
+  const OpenedModel opened =
+      OpenForRunning(flags.source, {}, compute, OpenedFor::kScores, /*with_tokenizer=*/true);
+  RefuseGguf(opened.files);
+  const Examples rows = flags.tune.Read(opened);
+  std::optional<MeasuredMix> mix;
+  if (!flags.sized_by().empty()) mix = Choose(flags, opened, rows, &options);
+  Tuning tuning{opened.model.get(), rows, {flags.tune.batch_tokens}};
+  ProgressBar bar("tune");
+  const int64_t layers = opened.files.config.layers();
+  tuning.options.on_layer = [&](int64_t layer) { bar.Update(layer + 1, layers, "layers"); };
+  options.tuning = &tuning;
+  VerifiedExport done = ExportGguf(opened.files, flags.out, options);
+  if (mix) WriteTextAtomically(flags.out + ".mix.json", DumpJson(MixJson(*mix)) + "\n");
+  return done;
+}
+
 void Run(ExportFlags flags) {
   if (const auto adapter = AdapterFolderAt(flags.source)) {
     flags.source = adapter->string();
@@ -114,16 +171,26 @@ void Run(ExportFlags flags) {
   if (!flags.base.empty())
     throw InputError("--base is for an adapter's folder, and ", flags.source, " is none");
   if (flags.to == "hf") {
-    if (!flags.imatrix.empty()) throw InputError("--imatrix is for GGUF files, not for --to hf");
-    if (flags.pure) throw InputError("--pure is for GGUF files, not for --to hf");
+    if (const std::string odd = flags.gguf_only(); !odd.empty())
+      throw InputError(odd, " is for GGUF files, not for --to hf");
     if (flags.type.empty()) flags.type = "auto";
     return Print(flags,
                  ExportFolder(OpenModel(flags.source), flags.out, {flags.type, flags.threads}));
   }
+  if (const std::string by = flags.sized_by(); !by.empty()) {
+    if (flags.tune.data.empty())
+      throw InputError(by, " needs rows to measure on: --tune ROWS.jsonl");
+    if (!flags.type.empty() || flags.pure)
+      throw InputError(by, " chooses the formats; leave --type and --pure out");
+    flags.type = "q4_0";  // until they are chosen
+  }
   if (flags.type.empty()) flags.type = "q8_0";
   GgufExportOptions options = OptionsOfType(flags.type, flags.pure, flags.threads);
   if (!flags.imatrix.empty()) options.importance = Importance::Read(flags.imatrix);
-  const VerifiedExport done = ExportGguf(OpenModel(flags.source), flags.out, options);
+  const VerifiedExport done = flags.tune.data.empty()
+                                  ? ExportGguf(OpenModel(flags.source), flags.out, options)
+                                  : ExportTuned(flags, options);
+  if (!flags.sized_by().empty()) flags.type = "mix";
   Print(flags, done.written, done.verdict);
 }
 
@@ -159,6 +226,19 @@ void AddExport(CLI::App& app) {
   command->add_option("--imatrix", flags->imatrix,
                       "importance matrix of this model, as retort calibrate and llama.cpp's "
                       "llama-imatrix write it: by it the blocks choose their scales");
+  flags->tune.Add(*command, "", "--tune");
+  CLI::Option* size =
+      command
+          ->add_option("--size", flags->size,
+                       "largest size of the file, such as 80MiB: each tensor's format is chosen by "
+                       "its measured KL on the rows of --tune")
+          ->transform(CLI::AsSizeValue(true));
+  command
+      ->add_option("--kl", flags->kl,
+                   "largest mean KL to the source on the rows of --tune, such as 0.01: the "
+                   "smallest file that was found")
+      ->check(CLI::PositiveNumber)
+      ->excludes(size);
   AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");
   command->callback([flags] { Run(*flags); });

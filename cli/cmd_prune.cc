@@ -136,9 +136,11 @@ void AddPrune(CLI::App& app) {
       "--by", flags->by,
       "which layers are removed: loss (one by one, the one whose removal costs least), cosine (those "
       "that change their input least; one pass) or random");
-  flags->rows.Add(*command,
-                  "--by loss makes one pass over them for each remaining layer, for every layer "
-                  "that is removed");
+  flags->rows
+      .Add(*command,
+           "--by loss makes one pass over them for each remaining layer, for every layer "
+           "that is removed")
+      ->required();
   command->add_option("--seed", flags->seed, "for --by random");
   flags->compute.Add(*command, false);
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -18,6 +18,7 @@ void AddMerge(CLI::App& app);
 void AddPrune(CLI::App& app);
 void AddCalibrate(CLI::App& app);
 void AddExport(CLI::App& app);
+void AddQuantize(CLI::App& app);
 void AddRun(CLI::App& app);
 void AddServe(CLI::App& app);
 void AddInspect(CLI::App& app);

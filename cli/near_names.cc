@@ -19,19 +19,19 @@ struct OtherName {
   const char* ours;
 };
 constexpr OtherName kOtherNames[] = {
-    {"finetune", "train"},  {"fine-tune", "train"},   {"sft", "train"},
-    {"lora", "train"},      {"qlora", "train"},       {"fit", "train"},
-    {"distil", "train"},    {"distill", "train"},     {"resume", "train --resume"},
-    {"fuse", "merge"},      {"merge-lora", "merge"},  {"merge_lora", "merge"},
-    {"convert", "export"},  {"quantize", "export"},   {"quantise", "export"},
-    {"gguf", "export"},     {"generate", "run"},      {"complete", "run"},
-    {"chat", "run"},        {"infer", "run"},         {"inference", "run"},
-    {"predict", "run"},     {"cli", "run"},           {"server", "serve"},
-    {"api", "serve"},       {"start", "serve"},       {"evaluate", "eval"},
-    {"test", "eval"},       {"score", "eval"},        {"benchmark", "bench"},
-    {"info", "inspect"},    {"show", "inspect"},      {"list", "inspect"},
-    {"encode", "tokenize"}, {"tokenise", "tokenize"}, {"new", "init"},
-    {"create", "init"},     {"cache", "teach"},       {"version", "--version"}};
+    {"finetune", "train"},    {"fine-tune", "train"},   {"sft", "train"},
+    {"lora", "train"},        {"qlora", "train"},       {"fit", "train"},
+    {"distil", "train"},      {"distill", "train"},     {"resume", "train --resume"},
+    {"fuse", "merge"},        {"merge-lora", "merge"},  {"merge_lora", "merge"},
+    {"convert", "export"},    {"quantise", "quantize"}, {"gguf", "export"},
+    {"generate", "run"},      {"complete", "run"},      {"chat", "run"},
+    {"infer", "run"},         {"inference", "run"},     {"predict", "run"},
+    {"cli", "run"},           {"server", "serve"},      {"api", "serve"},
+    {"start", "serve"},       {"evaluate", "eval"},     {"test", "eval"},
+    {"score", "eval"},        {"benchmark", "bench"},   {"info", "inspect"},
+    {"show", "inspect"},      {"list", "inspect"},      {"encode", "tokenize"},
+    {"tokenise", "tokenize"}, {"new", "init"},          {"create", "init"},
+    {"cache", "teach"},       {"version", "--version"}};
 
 std::vector<std::string> CommandsOf(const CLI::App& app) {
   std::vector<std::string> names;

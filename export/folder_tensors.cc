@@ -115,7 +115,7 @@ void FolderTensors::Declare(ShardWriter& writer) const {
     }
     for (BitsandbytesPart& part : PartsOf(spec)) {
       if (part.raw)
-        writer.DeclareBytes(std::move(part.name), std::move(part.shape));
+        writer.DeclareIntegers(std::move(part.name), "U8", std::move(part.shape));
       else
         writer.Declare(std::move(part.name), WeightFormat::kF32, std::move(part.shape));
     }

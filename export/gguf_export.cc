@@ -10,18 +10,17 @@
 #include "base/threads.h"
 #include "data/model_tokenizer.h"
 #include "export/gguf_name.h"
+#include "export/gguf_tensors.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
 #include "model/store/answer_schema.h"
 #include "model/store/fingerprint.h"
 #include "model/store/sampling_keys.h"
-#include "tensor/quant/quant.h"
 
 namespace retort {
 namespace {
 
-constexpr uint32_t kQuantizationVersion = 2;       // of the block formats: ggml's since 2023
-constexpr int64_t kPanelBytes = int64_t{4} << 20;  // encoded rows per write
+constexpr uint32_t kQuantizationVersion = 2;  // of the block formats: ggml's since 2023
 
 // general.file_type: llama.cpp's number for "mostly this type".
 uint32_t FileType(const GgufExportOptions& options) {
@@ -64,36 +63,6 @@ GgufMetadata MakeMetadata(const ModelFiles& source, const GgufExportOptions& opt
   return m;
 }
 
-// `importance` of the matrix's inputs, or none.
-void WriteMatrix(const TensorSpec& spec, const Weight& w, WeightFormat format,
-                 std::span<const float> importance, ThreadPool& pool, GgufWriter& writer) {
-  const float* weights = importance.empty() ? nullptr : importance.data();
-  const int64_t row_bytes = RowBytes(format, w.cols());
-  const int64_t panel = std::max<int64_t>(1, kPanelBytes / row_bytes);
-  std::vector<std::byte> bytes(static_cast<size_t>(std::min(panel, w.rows()) * row_bytes));
-  std::vector<std::vector<float>> rows(static_cast<size_t>(pool.threads()),
-                                       std::vector<float>(static_cast<size_t>(w.cols())));
-  for (int64_t begin = 0; begin < w.rows(); begin += panel) {
-    const int64_t count = std::min(panel, w.rows() - begin);
-    pool.For(count, [&](int64_t i, int worker) {
-      float* row = rows[static_cast<size_t>(worker)].data();
-      DecodeRow(w, spec.order.HuggingFaceRow(begin + i, w.rows()), 0, w.cols(), row);
-      EncodeRow(format, row, w.cols(), bytes.data() + i * row_bytes, weights);
-    });
-    writer.Write(spec.gguf_name, Bytes(bytes).first(static_cast<size_t>(count * row_bytes)));
-  }
-}
-
-void WriteVector(const TensorSpec& spec, const std::vector<float>& values, GgufWriter& writer) {
-  std::vector<float> ordered(values.size());
-  const auto size = static_cast<int64_t>(values.size());
-  for (int64_t i = 0; i < size; ++i) {
-    ordered[static_cast<size_t>(i)] =
-        values[static_cast<size_t>(spec.order.HuggingFaceRow(i, size))];
-  }
-  writer.Write(spec.gguf_name, std::as_bytes(std::span(ordered)));
-}
-
 // The formats of a file's tensors.
 class StoredFormats {
  public:
@@ -111,10 +80,12 @@ class StoredFormats {
                       const std::vector<int64_t>& shape) const {
     const LinearSpec* linear = source_.layout.LinearOf(spec);
     if (!linear || linear->use == LinearUse::kRouter) return WeightFormat::kF32;
+    if (const auto own = options_.formats.find(name); own != options_.formats.end())
+      return own->second;
     if (options_.pure) return options_.type;
     if (!options_.mix) return linear->in_block() ? options_.type : EmbeddingFormat(options_.type);
     MixPlace place{name,         linear->layer,    source_.config.layers(),
-                   shape.back(), shape.size() > 2, !options_.importance.empty()};
+                   shape.back(), shape.size() > 2, !options_.importance.empty() || options_.tuning};
     if (IsValueName(name)) {
       const auto at = std::ranges::find(value_layers_, linear->layer);
       place.layer = at - value_layers_.begin();
@@ -128,43 +99,38 @@ class StoredFormats {
     return FormatForRows(Wanted(spec, name, shape), shape.back());
   }
 
+  // That of a matrix which is rounded with error feedback; empty: it is not.
+  std::optional<WeightFormat> Tuned(const TensorSpec& spec) const {
+    const LinearSpec* linear = source_.layout.LinearOf(spec);
+    if (!options_.tuning || !linear || !linear->adaptable() || spec.split.present()) return {};
+    const WeightFormat format = Of(spec, spec.gguf_name, spec.gguf_shape());
+    if (!TraitsOf(format).grid) return {};
+    return format;
+  }
+
  private:
   const ModelFiles& source_;
   const GgufExportOptions& options_;
   std::vector<int64_t> value_layers_;
 };
 
-// The shapes of the two tensors that a GGUF keeps a matrix as (HeadSplit).
-std::vector<int64_t> FirstShape(const TensorSpec& spec) {
-  return {spec.split.heads, spec.shape[1], spec.split.first};
-}
-std::vector<int64_t> SecondShape(const TensorSpec& spec) {
-  return {spec.split.heads, spec.split.second, spec.shape[1]};
-}
-void WriteSplit(const TensorSpec& spec, const Weight& w, WeightFormat first_format,
-                WeightFormat second_format, GgufWriter& writer) {
-  const HeadSplit& s = spec.split;
-  const int64_t cols = w.cols();
-  std::vector<float> head(static_cast<size_t>(s.first * cols)), row(static_cast<size_t>(s.first)),
-      second(static_cast<size_t>(cols));
-  std::vector<std::byte> bytes(static_cast<size_t>(
-      std::max(RowBytes(first_format, s.first), RowBytes(second_format, cols))));
-  const auto put = [&](const std::string& name, WeightFormat format, const std::vector<float>& v) {
-    const auto count = static_cast<int64_t>(v.size());
-    EncodeRow(format, v.data(), count, bytes.data());
-    writer.Write(name, Bytes(bytes).first(static_cast<size_t>(RowBytes(format, count))));
-  };
-  for (int64_t h = 0; h < s.heads; ++h) {
-    const int64_t begin = h * (s.first + s.second);
-    for (int64_t r = 0; r < s.first; ++r) DecodeRow(w, begin + r, 0, cols, head.data() + r * cols);
-    for (int64_t c = 0; c < cols; ++c) {
-      for (int64_t r = 0; r < s.first; ++r)
-        row[static_cast<size_t>(r)] = head[static_cast<size_t>(r * cols + c)];
-      put(s.first_name, first_format, row);
-    }
-    for (int64_t r = 0; r < s.second; ++r) {
-      DecodeRow(w, begin + s.first + r, 0, cols, second.data());
-      put(s.second_name, second_format, second);
+void DeclareTensors(const ModelFiles& source, const StoredFormats& formats, GgufWriter& writer,
+                    GgufExportResult* result) {
+  for (const auto& [name, values] : RopeTensors(source.config.ropes.front()))
+    writer.Declare(name, WeightFormat::kF32, {std::ssize(values)});
+  for (const TensorSpec& spec : source.layout.tensors) {
+    if (spec.expert > 0) continue;  // expert 0 declares the stacked tensor of all experts
+    const auto declare = [&](const std::string& name, const std::vector<int64_t>& shape) {
+      const WeightFormat format = formats.Of(spec, name, shape);
+      writer.Declare(name, format, shape);
+      if (format != formats.Wanted(spec, name, shape))
+        result->other_formats.emplace_back(name, format);
+    };
+    if (const HeadSplit& s = spec.split; s.present()) {
+      declare(s.first_name, FirstShape(spec));
+      declare(s.second_name, SecondShape(spec));
+    } else {
+      declare(spec.gguf_name, spec.gguf_shape());
     }
   }
 }
@@ -181,32 +147,27 @@ GgufExportOptions OptionsOfType(std::string_view name, bool pure, int threads) {
   return {FormatNamed(name), pure, threads};
 }
 
-GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
-                           const GgufExportOptions& options) {
+void RefuseGguf(const ModelFiles& source) {
   if (source.gguf)
     throw InputError(source.path.string(), ": is a GGUF already; --to hf makes a folder of it");
+}
+
+int64_t GgufBytes(const ModelFiles& source, const Path& target, const GgufExportOptions& options) {
+  GgufExportResult ignored;
+  GgufWriter writer(target, MakeMetadata(source, options, &ignored));
+  DeclareTensors(source, StoredFormats(source, options), writer, &ignored);
+  return static_cast<int64_t>(writer.PlannedBytes());
+}
+
+GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
+                           const GgufExportOptions& options) {
+  RefuseGguf(source);
   const Layout& layout = source.layout;
   GgufExportResult result;
   GgufWriter writer(target, MakeMetadata(source, options, &result));
   const std::vector<RopeTensor> factors = RopeTensors(source.config.ropes.front());
-  for (const auto& [name, values] : factors)
-    writer.Declare(name, WeightFormat::kF32, {std::ssize(values)});
   const StoredFormats formats(source, options);
-  for (const TensorSpec& spec : layout.tensors) {
-    if (spec.expert > 0) continue;  // expert 0 declares the stacked tensor of all experts
-    const auto declare = [&](const std::string& name, const std::vector<int64_t>& shape) {
-      const WeightFormat format = formats.Of(spec, name, shape);
-      writer.Declare(name, format, shape);
-      if (format != formats.Wanted(spec, name, shape))
-        result.other_formats.emplace_back(name, format);
-    };
-    if (const HeadSplit& s = spec.split; s.present()) {
-      declare(s.first_name, FirstShape(spec));
-      declare(s.second_name, SecondShape(spec));
-    } else {
-      declare(spec.gguf_name, spec.gguf_shape());
-    }
-  }
+  DeclareTensors(source, formats, writer, &result);
   ThreadPool pool(options.threads > 0 ? options.threads : AvailableProcessors());
   for (const auto& [name, values] : factors) writer.Write(name, std::as_bytes(std::span(values)));
   const auto memory = MakeHostMemory();
@@ -215,6 +176,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       WriteVector(spec, FetchVector(source, spec), writer);
       continue;
     }
+    if (formats.Tuned(spec)) continue;
     CheckFinite(source, spec, pool);
     const Weight w = FetchTensor(source, spec, *memory);
     if (const HeadSplit& s = spec.split; s.present()) {
@@ -235,6 +197,16 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
     }
     if (const TensorEntry* entry = source.tensors.Find(PlaceOf(source, spec).name))
       entry->file->Drop(entry->bytes);
+  }
+  if (const Tuning* tuning = options.tuning) {
+    const BlockRounding rounding = {
+        .wanted = [&](const TensorSpec& spec) { return formats.Tuned(spec).has_value(); },
+        .round =
+            [&](const TensorSpec& spec, const Weight& w, const FeedbackFactor& factor) {
+              return RoundedWithFeedback(w, *formats.Tuned(spec), factor, *memory, pool);
+            },
+        .use = [&](const TensorSpec& spec, const Weight& w) { WriteQuantised(spec, w, writer); }};
+    TuneBlocks(source, tuning->examples, rounding, tuning->options, *tuning->model);
   }
   if (options.importance.empty()) result.unweighted.clear();
   writer.Commit();

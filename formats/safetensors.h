@@ -34,16 +34,18 @@ SafetensorsFile ReadSafetensors(const Path& file);
 // for a tensor missing from its shard, and for a shard that is not a plain file name.
 TensorTable ReadSafetensorsFolder(const Path& folder);
 
+int IntegerBytes(std::string_view dtype);  // of "U8", "I8" or "I32"
+
 // Tensors are stored by descending element size, so that all are aligned, and in the order of
-// declaration within a size. F32, F16, BF16 and, by DeclareBytes, U8 only. transformers requires
-// the metadata {"format", "pt"}.
+// declaration within a size. F32, F16, BF16 and, by DeclareIntegers, U8, I8 and I32. transformers
+// requires the metadata {"format", "pt"}.
 class SafetensorsWriter : public TensorFileWriter {
  public:
   explicit SafetensorsWriter(const Path& target, TextPairs metadata = {})
       : TensorFileWriter(target), metadata_(std::move(metadata)) {}
 
-  // As Declare, of bytes (U8).
-  void DeclareBytes(std::string name, std::vector<int64_t> shape);
+  // As Declare, of integers: "U8", "I8" or "I32".
+  void DeclareIntegers(std::string name, std::string_view dtype, std::vector<int64_t> shape);
 
  private:
   void Check(const Slot& slot) const override;

@@ -14,9 +14,12 @@ std::string JsonText(std::string_view text) { return DumpJson(Json(std::string(t
 
 }  // namespace
 
-void SafetensorsWriter::DeclareBytes(std::string name, std::vector<int64_t> shape) {
-  const uint64_t bytes = ElementsOf(shape, name);
-  DeclareSlot({std::move(name), WeightFormat::kF32, std::move(shape), bytes, /*raw=*/true});
+int IntegerBytes(std::string_view dtype) { return dtype == "I32" ? 4 : 1; }
+
+void SafetensorsWriter::DeclareIntegers(std::string name, std::string_view dtype,
+                                        std::vector<int64_t> shape) {
+  const uint64_t bytes = ElementsOf(shape, name) * static_cast<uint64_t>(IntegerBytes(dtype));
+  DeclareSlot({std::move(name), WeightFormat::kF32, std::move(shape), bytes, dtype});
 }
 
 void SafetensorsWriter::Check(const Slot& slot) const {
@@ -29,7 +32,9 @@ TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) cons
   uint64_t end = 0;
   for (int element_bytes : {4, 2, 1}) {
     for (Slot& slot : slots) {
-      if ((slot.raw ? 1 : TraitsOf(slot.format).block_bytes) != element_bytes) continue;
+      const int bytes =
+          slot.raw.empty() ? TraitsOf(slot.format).block_bytes : IntegerBytes(slot.raw);
+      if (bytes != element_bytes) continue;
       slot.offset = end;
       end += slot.bytes;
     }
@@ -42,7 +47,7 @@ TensorFileWriter::Layout SafetensorsWriter::Place(std::vector<Slot>& slots) cons
   }
   for (const Slot& slot : slots) {
     json += Cat(&slot == slots.data() ? "" : ",", JsonText(slot.name), ":{\"dtype\":\"",
-                slot.raw ? "U8" : TraitsOf(slot.format).safetensors,
+                slot.raw.empty() ? TraitsOf(slot.format).safetensors : slot.raw,
                 "\",\"shape\":", ReplaceAll(ShapeText(slot.shape), " ", ""), ",\"data_offsets\":[",
                 slot.offset, ",", slot.offset + slot.bytes, "]}");
   }

@@ -107,6 +107,11 @@ void TensorFileWriter::DeclareSlot(Slot slot) {
   Check(slots_.back());
 }
 
+uint64_t TensorFileWriter::PlannedBytes() const {
+  std::vector<Slot> slots = slots_;
+  return Place(slots).file_bytes;
+}
+
 void TensorFileWriter::Write(std::string_view name, Bytes piece) {
   if (!started_) Start();
   const auto it = index_.find(name);

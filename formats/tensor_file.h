@@ -79,6 +79,8 @@ class TensorFileWriter {
 
   // Only before the first Write. Throws Error{kInput} when a row does not divide into blocks.
   void Declare(std::string name, WeightFormat format, std::vector<int64_t> shape);
+  // The size of the file with what is declared so far.
+  uint64_t PlannedBytes() const;
   // Appends to that tensor. Tensors in any order, pieces of any size.
   void Write(std::string_view name, Bytes piece);
   void Commit();
@@ -89,8 +91,8 @@ class TensorFileWriter {
     WeightFormat format;
     std::vector<int64_t> shape;
     uint64_t bytes;
-    bool raw = false;     // of type U8, which no weight has
-    uint64_t offset = 0;  // from the start of the file
+    std::string_view raw = {};  // "U8", "I8" or "I32", which no weight has; else empty
+    uint64_t offset = 0;        // from the start of the file
     uint64_t written = 0;
   };
   struct Layout {

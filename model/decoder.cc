@@ -126,23 +126,54 @@ ops::RotaryAngles Model::Angles(size_t rope, const ForwardPass& pass) const {
   return angles;
 }
 
-Var Model::Hidden(Context& context, const ForwardPass& given) const {
-  ForwardPass pass = given;
-  pass.on_device = Uploaded(backend, given);
-  std::array<ops::RotaryAngles, kMostRopes> angles;
-  for (size_t i = 0; i < frequencies_.size(); ++i) angles[i] = Angles(i, pass);
+// The pass with what all of its blocks need.
+class Model::Prepared {
+ public:
+  Prepared(const Model& model, Context& context, const ForwardPass& pass)
+      : model_(model), context_(context), pass_(pass) {
+    pass_.on_device = Uploaded(model.backend, pass);
+    for (size_t i = 0; i < model.frequencies_.size(); ++i) angles_[i] = model.Angles(i, pass_);
+  }
 
+  const ForwardPass& pass() const { return pass_; }
+  Var Run(const Block& block, const Var& x) const {
+    const auto forward = [&model = model_, &block, pass = pass_, angles = angles_](Context& c,
+                                                                                   const Var& in) {
+      return block.Forward(model.ContextOf(c, pass, angles), in);
+    };
+    return pass_.checkpoint ? ops::Checkpoint(context_, x, forward) : forward(context_, x);
+  }
+  // From the input of block `layer` on.
+  Var RunFrom(int64_t layer, Var x) const {
+    for (; layer < std::ssize(model_.blocks_); ++layer) {
+      x = Run(model_.blocks_[static_cast<size_t>(layer)], x);
+      if (pass_.observer && pass_.observer->block_output) pass_.observer->block_output(layer, x);
+    }
+    return Norm(model_.ContextOf(context_, pass_, angles_), model_.layout.final_norm, x);
+  }
+
+ private:
+  const Model& model_;
+  Context& context_;
+  ForwardPass pass_;
+  std::array<ops::RotaryAngles, kMostRopes> angles_;
+};
+
+Var Model::RunBlock(Context& context, const ForwardPass& pass, int64_t layer, const Var& x) const {
+  return Prepared(*this, context, pass).Run(blocks_[static_cast<size_t>(layer)], x);
+}
+
+Var Model::HiddenFrom(Context& context, const ForwardPass& pass, int64_t layer,
+                      const Var& x) const {
+  return Prepared(*this, context, pass).RunFrom(layer, x);
+}
+
+Var Model::Hidden(Context& context, const ForwardPass& given) const {
+  const Prepared prepared(*this, context, given);
+  const ForwardPass& pass = prepared.pass();
   Var x = Embed(context, pass.adapter, pass.batch, pass.on_device.ids);
   if (pass.noise > 0) ops::AddNoise(context, x, NoiseOf(pass, config.width, backend));
-  for (const Block& block : blocks_) {
-    const auto forward = [this, &block, pass, angles](Context& c, const Var& in) {
-      return block.Forward(ContextOf(c, pass, angles), in);
-    };
-    x = pass.checkpoint ? ops::Checkpoint(context, x, forward) : forward(context, x);
-    if (pass.observer && pass.observer->block_output)
-      pass.observer->block_output(&block - blocks_.data(), x);
-  }
-  return Norm(ContextOf(context, pass, angles), layout.final_norm, x);
+  return prepared.RunFrom(0, x);
 }
 
 ops::HeadTransform Model::head_transform() const {

@@ -16,6 +16,11 @@ class Model {
 
   // The last block's output after the final norm: [T,C].
   Var Hidden(Context& context, const ForwardPass& pass) const;
+  // Parts of Hidden: the output [T,C] of one block for its input, which is Embed's or the output of
+  // the block before it; and Hidden's own output for the input of block `layer`, or for the output
+  // of the last one.
+  Var RunBlock(Context& context, const ForwardPass& pass, int64_t layer, const Var& x) const;
+  Var HiddenFrom(Context& context, const ForwardPass& pass, int64_t layer, const Var& x) const;
   // In the following, `adapter` is that of the pass that made the hidden states; null: none. It
   // must outlive the tape's Run().
   //
@@ -61,6 +66,8 @@ class Model {
   int64_t mapped_bytes = 0, mapped_table_bytes = 0;
 
  private:
+  class Prepared;
+
   ops::HeadTransform head_transform() const;
   // The embeddings before the family's factor.
   Var TableRows(Context& context, const ForwardPass& pass, const Tensor& ids) const;

@@ -26,10 +26,11 @@ void ShardWriter::Declare(std::string name, WeightFormat format, std::vector<int
   tensors_.push_back({std::move(name), format, std::move(shape), bytes});
 }
 
-void ShardWriter::DeclareBytes(std::string name, std::vector<int64_t> shape) {
+void ShardWriter::DeclareIntegers(std::string name, std::string_view dtype,
+                                  std::vector<int64_t> shape) {
   RETORT_CHECK(shards_.empty(), "tensor ", name, " declared after the first byte was written");
-  const auto bytes = static_cast<int64_t>(ElementsOf(shape, name));
-  tensors_.push_back({std::move(name), WeightFormat::kF32, std::move(shape), bytes, true});
+  const auto bytes = static_cast<int64_t>(ElementsOf(shape, name)) * IntegerBytes(dtype);
+  tensors_.push_back({std::move(name), WeightFormat::kF32, std::move(shape), bytes, dtype});
 }
 
 void ShardWriter::Start() {
@@ -46,10 +47,10 @@ void ShardWriter::Start() {
   }
   for (const Tensor& tensor : tensors_) {
     SafetensorsWriter& shard = *shards_[shard_of_[tensor.name]];
-    if (tensor.raw)
-      shard.DeclareBytes(tensor.name, tensor.shape);
-    else
+    if (tensor.raw.empty())
       shard.Declare(tensor.name, tensor.format, tensor.shape);
+    else
+      shard.DeclareIntegers(tensor.name, tensor.raw, tensor.shape);
   }
 }
 

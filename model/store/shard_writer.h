@@ -24,7 +24,7 @@ class ShardWriter {
 
   // As those of TensorFileWriter. Tensors are stored in the order of declaration.
   void Declare(std::string name, WeightFormat format, std::vector<int64_t> shape);
-  void DeclareBytes(std::string name, std::vector<int64_t> shape);
+  void DeclareIntegers(std::string name, std::string_view dtype, std::vector<int64_t> shape);
   void Write(std::string_view name, Bytes piece);
   void Commit();
 
@@ -34,7 +34,7 @@ class ShardWriter {
     WeightFormat format;
     std::vector<int64_t> shape;
     int64_t bytes;
-    bool raw = false;  // DeclareBytes
+    std::string_view raw = {};  // DeclareIntegers: dtype
   };
   void Start();
   void WriteIndex() const;

@@ -19,10 +19,13 @@ enum class Isa : uint8_t;
 class Memory;
 class ThreadPool;
 class Weight;
+struct GridCodec;
 struct SuperCodes;
 
 // The maximal number of values in a block.
 inline constexpr int64_t kMostBlockElements = 256;
+// The number of its bytes.
+inline constexpr int kMostBlockBytes = 292;
 // The number of columns that BlockFormat::columns decodes.
 inline constexpr int64_t kDecodedCols = 64;
 
@@ -74,6 +77,9 @@ struct BlockFormat {
   // independently.
   void (*encode)(Isa isa, const float* row, const float* importance, int64_t count,
                  std::byte* out) = nullptr;
+  // The grid that an encoded block's scales span, and its codes (tensor/quant/grid.h). Null: codes
+  // are chosen by `encode` alone.
+  const GridCodec* grid = nullptr;
   // Encodes a matrix of a format that cannot be encoded row by row. `double_quant`: NF4's block
   // maxima are quantised too.
   Weight (*convert)(const Weight& source, bool double_quant, Memory& memory,

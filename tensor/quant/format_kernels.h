@@ -10,6 +10,7 @@
 #include "tensor/cpu/simd.h"
 #include "tensor/quant/blocks.h"
 #include "tensor/quant/format.h"
+#include "tensor/quant/grid.h"
 #include "tensor/weight.h"
 
 namespace retort {

@@ -22,6 +22,9 @@ struct Iq4NlKernel {
       DecodeIq4<W>(in[b].q, ScaleOf(in[b].d), out);
   }
 
+  static BlockGrid Grid(const Block& b) { return {kIq4Levels, false, kValues, {ScaleOf(b.d)}, {}}; }
+  static void Put(const uint8_t* codes, Block& block) { PackIq4(codes, block.q); }
+
   template <int W>
   RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance, float,
                                         Block* out) {
@@ -36,7 +39,7 @@ struct Iq4NlKernel {
     LanesToGroups<W, 32>(lanes, codes);
     for (int g = 0; g < W; ++g) {
       out[g].d = ToF16(scale[g]);
-      PackIq4(codes + 32 * g, out[g].q);
+      Put(codes + 32 * g, out[g]);
     }
   }
 };
@@ -52,6 +55,7 @@ extern const BlockFormat kIq4NlFormat = {.name = "iq4_nl",
                                          .kl_limit = 1.0,
                                          .decode = DecodeBlocks<Iq4NlKernel>,
                                          .columns = DecodeBlockColumns<Iq4NlKernel>,
-                                         .encode = EncodeBlocksInLanes<Iq4NlKernel>};
+                                         .encode = EncodeBlocksInLanes<Iq4NlKernel>,
+                                         .grid = &kGridOf<Iq4NlKernel>};
 
 }  // namespace retort

@@ -20,15 +20,27 @@ static_assert(sizeof(BlockIq4Xs) == 136);
 struct Iq4XsKernel {
   using Block = BlockIq4Xs;
 
+  static int Scale(const Block& b, int group) {
+    const int low = b.scales_low[group / 2] >> (4 * (group % 2)) & 15;
+    return (low | (b.scales_high >> (2 * group) & 3) << 4) - 32;
+  }
+
   template <int W>
   RETORT_INLINE static void Quarter(const Block& b, int quarter, float* out) {
     const float d = ScaleOf(b.d);
     for (int half = 0; half < 2; ++half) {
       const int group = 2 * quarter + half;
-      const int scale =
-          (b.scales_low[quarter] >> (4 * half) & 15) | (b.scales_high >> (2 * group) & 3) << 4;
-      DecodeIq4<W>(b.q + 16 * group, d * static_cast<float>(scale - 32), out + 32 * half);
+      DecodeIq4<W>(b.q + 16 * group, d * static_cast<float>(Scale(b, group)), out + 32 * half);
     }
+  }
+
+  static BlockGrid Grid(const Block& b) {
+    BlockGrid grid{kIq4Levels, false, 32, {}, {}};
+    for (int g = 0; g < 8; ++g) grid.scale[g] = ScaleOf(b.d) * static_cast<float>(Scale(b, g));
+    return grid;
+  }
+  static void Put(const uint8_t* codes, Block& block) {
+    for (int g = 0; g < 8; ++g) PackIq4(codes + 32 * g, block.q + 16 * g);
   }
 
   template <int W>
@@ -61,7 +73,7 @@ struct Iq4XsKernel {
       for (int i = 0; i < 32; ++i) lanes[i] = Iq4Code<W>(by * values[part][i]);
       LanesToGroups<W, 32>(lanes, codes + part * W * 32);
     }
-    for (int g = 0; g < 8; ++g) PackIq4(codes + 32 * g, block.q + 16 * g);
+    Put(codes, block);
     return block;
   }
 };
@@ -78,6 +90,7 @@ extern const BlockFormat kIq4XsFormat = {.name = "iq4_xs",
                                          .kl_limit = 1.0,
                                          .decode = DecodeSuperBlocks<Iq4XsKernel>,
                                          .columns = DecodeSuperColumns<Iq4XsKernel>,
-                                         .encode = EncodeSuperBlocks<Iq4XsKernel>};
+                                         .encode = EncodeSuperBlocks<Iq4XsKernel>,
+                                         .grid = &kGridOf<Iq4XsKernel>};
 
 }  // namespace retort

@@ -177,6 +177,16 @@ RETORT_INLINE void KScalesOf(const uint8_t* packed, float d, float dmin, SuperCo
   spread(scales, d, out->scale);
   spread(minima, dmin, out->minimum);
 }
+// The grid of a block with them, codes 0 to top.
+inline BlockGrid KMinimumGrid(const uint8_t* packed, float d, float dmin, int top) {
+  BlockGrid grid{IntegerLevels(0, top + 1), true, 32, {}, {}};
+  for (int g = 0; g < 8; ++g) {
+    const KScale of = KScaleOf(packed, g);
+    grid.scale[g] = d * static_cast<float>(of.scale);
+    grid.low[g] = -dmin * static_cast<float>(of.minimum);
+  }
+  return grid;
+}
 inline void PackKScales(const KMinimumCodes<8>& codes, uint8_t* packed) {
   for (int g = 0; g < 4; ++g) {
     const int scale = codes.scale[g + 4], minimum = codes.minimum[g + 4];

@@ -40,6 +40,16 @@ struct Q2_KKernel {
       StoreCodes(Load32(b.q + g / 4 * 32) >> (2 * (g % 4)) & 3, out->code + 32 * g);
   }
 
+  static BlockGrid Grid(const Block& b) {
+    BlockGrid grid{IntegerLevels(0, 4), true, 16, {}, {}};
+    for (int g = 0; g < 16; ++g) {
+      grid.scale[g] = ScaleOf(b.d) * static_cast<float>(b.scales[g] & 15);
+      grid.low[g] = -ScaleOf(b.dmin) * static_cast<float>(b.scales[g] >> 4);
+    }
+    return grid;
+  }
+  static void Put(const uint8_t* codes, Block& block) { PackPairs(codes, block.q); }
+
   static constexpr KMinimumRule kRule = {
       .top = 3, .scale_top = 15, .search = {-0.5f, 0.1f, 15, true}, .level = false, .spread = 1};
 
@@ -49,7 +59,7 @@ struct Q2_KKernel {
     Block block{.d = codes.d, .dmin = codes.dmin};
     for (int g = 0; g < 16; ++g)
       block.scales[g] = static_cast<uint8_t>(codes.scale[g] | codes.minimum[g] << 4);
-    PackPairs(codes.code, block.q);
+    Put(codes.code, block);
     return block;
   }
 };
@@ -67,6 +77,7 @@ extern const BlockFormat kQ2_KFormat = {.name = "q2_k",
                                         .decode = DecodeSuperBlocks<Q2_KKernel>,
                                         .columns = DecodeSuperColumns<Q2_KKernel>,
                                         .codes = SuperBlockCodes<Q2_KKernel>,
-                                        .encode = EncodeSuperBlocks<Q2_KKernel>};
+                                        .encode = EncodeSuperBlocks<Q2_KKernel>,
+                                        .grid = &kGridOf<Q2_KKernel>};
 
 }  // namespace retort

@@ -89,17 +89,28 @@ struct Q3_KKernel {
     }
   }
 
+  static BlockGrid Grid(const Block& b) {
+    BlockGrid grid{IntegerLevels(-4, 8), true, kSymmetricValues, {}, {}};
+    for (int g = 0; g < 16; ++g)
+      grid.scale[g] = ScaleOf(b.d) * static_cast<float>(Q3ScaleOf(b.scales, g));
+    return grid;
+  }
+  static void Put(const uint8_t* codes, Block& block) {
+    for (int k = 0; k < 32; ++k) {
+      int bits = 0;
+      for (int g = 0; g < 8; ++g) bits |= codes[32 * g + k] >> 2 << g;
+      block.high[k] = static_cast<uint8_t>(bits);
+    }
+    PackPairs(codes, block.q);
+  }
+
   static Block Packed(F16 d, const int* scales, const uint8_t* codes) {
     Block block{.d = d};
     for (int g = 0; g < 16; ++g) {
       block.scales[g % 8] |= static_cast<uint8_t>((scales[g] & 15) << (g < 8 ? 0 : 4));
       block.scales[8 + g % 4] |= static_cast<uint8_t>(scales[g] >> 4 << (2 * (g / 4)));
     }
-    for (int k = 0; k < 32; ++k) {
-      for (int g = 0; g < 8; ++g)
-        block.high[k] |= static_cast<uint8_t>(codes[32 * g + k] >> 2 << g);
-    }
-    PackPairs(codes, block.q);
+    Put(codes, block);
     return block;
   }
 
@@ -162,6 +173,7 @@ extern const BlockFormat kQ3_KFormat = {.name = "q3_k",
                                         .decode = DecodeSuperBlocks<Q3_KKernel>,
                                         .columns = DecodeSuperColumns<Q3_KKernel>,
                                         .codes = SuperBlockCodes<Q3_KKernel>,
-                                        .encode = EncodeSuperBlocks<Q3_KKernel>};
+                                        .encode = EncodeSuperBlocks<Q3_KKernel>,
+                                        .grid = &kGridOf<Q3_KKernel>};
 
 }  // namespace retort

@@ -36,14 +36,18 @@ struct Q4_0Kernel {
     return block;
   }
 
+  static BlockGrid Grid(const Block& b) { return UniformGrid(-8, 16, kValues, ScaleOf(b.d)); }
+  static void Put(const uint8_t* codes, Block& block) {
+    for (int i = 0; i < 16; ++i) block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
+  }
+
   template <int W>
   RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
                                         float row_square, Block* out) {
     EncodeAroundZero<W>(x, importance, row_square, 8, out,
                         [](Block& block, float d, const uint8_t* codes) {
                           block.d = ToF16(d);
-                          for (int i = 0; i < 16; ++i)
-                            block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
+                          Put(codes, block);
                         });
   }
 };
@@ -60,6 +64,7 @@ extern const BlockFormat kQ4_0Format = {.name = "q4_0",
                                         .int8 = true,
                                         .decode = DecodeBlocks<Q4_0Kernel>,
                                         .columns = DecodeBlockColumns<Q4_0Kernel>,
-                                        .encode = EncodeBlocksByImportance<Q4_0Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q4_0Kernel>,
+                                        .grid = &kGridOf<Q4_0Kernel>};
 
 }  // namespace retort

@@ -45,6 +45,13 @@ struct Q4_1Kernel {
     return block;
   }
 
+  static BlockGrid Grid(const Block& b) {
+    return UniformGrid(0, 16, kValues, ScaleOf(b.d), ScaleOf(b.m));
+  }
+  static void Put(const uint8_t* codes, Block& block) {
+    for (int i = 0; i < 16; ++i) block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
+  }
+
   template <int W>
   RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
                                         float row_square, Block* out) {
@@ -52,8 +59,7 @@ struct Q4_1Kernel {
                          [](Block& block, float d, float m, const uint8_t* codes) {
                            block.d = ToF16(d);
                            block.m = ToF16(m);
-                           for (int i = 0; i < 16; ++i)
-                             block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
+                           Put(codes, block);
                          });
   }
 };
@@ -69,6 +75,7 @@ extern const BlockFormat kQ4_1Format = {.name = "q4_1",
                                         .kl_limit = 1.0,
                                         .decode = DecodeBlocks<Q4_1Kernel>,
                                         .columns = DecodeBlockColumns<Q4_1Kernel>,
-                                        .encode = EncodeBlocksByImportance<Q4_1Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q4_1Kernel>,
+                                        .grid = &kGridOf<Q4_1Kernel>};
 
 }  // namespace retort

@@ -49,11 +49,18 @@ struct Q4_KKernel {
     const KMinimumCodes<8> codes = EncodedWithMinima<8, W>(x, importance, kRule);
     Block block{.d = codes.d, .dmin = codes.dmin};
     PackKScales(codes, block.scales);
+    Put(codes.code, block);
+    return block;
+  }
+
+  static BlockGrid Grid(const Block& b) {
+    return KMinimumGrid(b.scales, ScaleOf(b.d), ScaleOf(b.dmin), kRule.top);
+  }
+  static void Put(const uint8_t* codes, Block& block) {
     for (int i = 0; i < 128; ++i) {
-      const uint8_t* low = codes.code + i / 32 * 64 + i % 32;
+      const uint8_t* low = codes + i / 32 * 64 + i % 32;
       block.q[i] = static_cast<uint8_t>(low[0] | low[32] << 4);
     }
-    return block;
   }
 };
 
@@ -70,6 +77,7 @@ extern const BlockFormat kQ4_KFormat = {.name = "q4_k",
                                         .decode = DecodeSuperBlocks<Q4_KKernel>,
                                         .columns = DecodeSuperColumns<Q4_KKernel>,
                                         .codes = SuperBlockCodes<Q4_KKernel>,
-                                        .encode = EncodeSuperBlocks<Q4_KKernel>};
+                                        .encode = EncodeSuperBlocks<Q4_KKernel>,
+                                        .grid = &kGridOf<Q4_KKernel>};
 
 }  // namespace retort

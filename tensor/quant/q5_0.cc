@@ -44,13 +44,18 @@ struct Q5_0Kernel {
     return block;
   }
 
+  static BlockGrid Grid(const Block& b) { return UniformGrid(-16, 32, kValues, ScaleOf(b.d)); }
+  static void Put(const uint8_t* codes, Block& block) {
+    SplitFifthBits(codes, block.q, block.high);
+  }
+
   template <int W>
   RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
                                         float row_square, Block* out) {
     EncodeAroundZero<W>(x, importance, row_square, 16, out,
                         [](Block& block, float d, const uint8_t* codes) {
                           block.d = ToF16(d);
-                          SplitFifthBits(codes, block.q, block.high);
+                          Put(codes, block);
                         });
   }
 };
@@ -66,6 +71,7 @@ extern const BlockFormat kQ5_0Format = {.name = "q5_0",
                                         .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_0Kernel>,
                                         .columns = DecodeBlockColumns<Q5_0Kernel>,
-                                        .encode = EncodeBlocksByImportance<Q5_0Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q5_0Kernel>,
+                                        .grid = &kGridOf<Q5_0Kernel>};
 
 }  // namespace retort

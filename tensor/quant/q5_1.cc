@@ -44,6 +44,13 @@ struct Q5_1Kernel {
     return block;
   }
 
+  static BlockGrid Grid(const Block& b) {
+    return UniformGrid(0, 32, kValues, ScaleOf(b.d), ScaleOf(b.m));
+  }
+  static void Put(const uint8_t* codes, Block& block) {
+    SplitFifthBits(codes, block.q, block.high);
+  }
+
   template <int W>
   RETORT_INLINE static void EncodeLanes(const Floats<W>* x, const Floats<W>* importance,
                                         float row_square, Block* out) {
@@ -51,7 +58,7 @@ struct Q5_1Kernel {
                          [](Block& block, float d, float m, const uint8_t* codes) {
                            block.d = ToF16(d);
                            block.m = ToF16(m);
-                           SplitFifthBits(codes, block.q, block.high);
+                           Put(codes, block);
                          });
   }
 };
@@ -67,6 +74,7 @@ extern const BlockFormat kQ5_1Format = {.name = "q5_1",
                                         .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_1Kernel>,
                                         .columns = DecodeBlockColumns<Q5_1Kernel>,
-                                        .encode = EncodeBlocksByImportance<Q5_1Kernel>};
+                                        .encode = EncodeBlocksByImportance<Q5_1Kernel>,
+                                        .grid = &kGridOf<Q5_1Kernel>};
 
 }  // namespace retort

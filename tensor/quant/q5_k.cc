@@ -53,16 +53,23 @@ struct Q5_KKernel {
     const KMinimumCodes<8> codes = EncodedWithMinima<8, W>(x, importance, kRule);
     Block block{.d = codes.d, .dmin = codes.dmin};
     PackKScales(codes, block.scales);
+    Put(codes.code, block);
+    return block;
+  }
+
+  static BlockGrid Grid(const Block& b) {
+    return KMinimumGrid(b.scales, ScaleOf(b.d), ScaleOf(b.dmin), kRule.top);
+  }
+  static void Put(const uint8_t* codes, Block& block) {
     for (int i = 0; i < 128; ++i) {
-      const uint8_t* low = codes.code + i / 32 * 64 + i % 32;
+      const uint8_t* low = codes + i / 32 * 64 + i % 32;
       block.q[i] = static_cast<uint8_t>((low[0] & 15) | (low[32] & 15) << 4);
     }
     for (int k = 0; k < 32; ++k) {
       int bits = 0;
-      for (int g = 0; g < 8; ++g) bits |= codes.code[32 * g + k] >> 4 << g;
+      for (int g = 0; g < 8; ++g) bits |= codes[32 * g + k] >> 4 << g;
       block.high[k] = static_cast<uint8_t>(bits);
     }
-    return block;
   }
 };
 
@@ -79,6 +86,7 @@ extern const BlockFormat kQ5_KFormat = {.name = "q5_k",
                                         .decode = DecodeSuperBlocks<Q5_KKernel>,
                                         .columns = DecodeSuperColumns<Q5_KKernel>,
                                         .codes = SuperBlockCodes<Q5_KKernel>,
-                                        .encode = EncodeSuperBlocks<Q5_KKernel>};
+                                        .encode = EncodeSuperBlocks<Q5_KKernel>,
+                                        .grid = &kGridOf<Q5_KKernel>};
 
 }  // namespace retort

@@ -52,10 +52,12 @@ struct Q6_KKernel {
     }
   }
 
-  static Block Packed(F16 d, const int8_t* scales, const uint8_t* codes) {
-    Block block;
-    block.d = d;
-    std::copy_n(scales, 16, block.scales);
+  static BlockGrid Grid(const Block& b) {
+    BlockGrid grid{IntegerLevels(-32, 64), true, kSymmetricValues, {}, {}};
+    for (int g = 0; g < 16; ++g) grid.scale[g] = ScaleOf(b.d) * static_cast<float>(b.scales[g]);
+    return grid;
+  }
+  static void Put(const uint8_t* codes, Block& block) {
     for (int i = 0; i < 128; ++i) {
       const uint8_t* at = codes + i / 64 * 128 + i % 64;
       block.low[i] = static_cast<uint8_t>((at[0] & 15) | (at[64] & 15) << 4);
@@ -65,7 +67,6 @@ struct Q6_KKernel {
       block.high[i] =
           static_cast<uint8_t>(at[0] >> 4 | at[32] >> 4 << 2 | at[64] >> 4 << 4 | at[96] >> 4 << 6);
     }
-    return block;
   }
 
   // A value's weight is its square, or its importance.
@@ -92,7 +93,10 @@ struct Q6_KKernel {
     }
     uint8_t bytes[kSuperValues];
     RoundGroups<W>(x, scale, 32, codes, bytes);
-    return Packed(d, scales, bytes);
+    Block block{.d = d};
+    std::copy_n(scales, 16, block.scales);
+    Put(bytes, block);
+    return block;
   }
 };
 
@@ -109,6 +113,7 @@ extern const BlockFormat kQ6_KFormat = {.name = "q6_k",
                                         .decode = DecodeSuperBlocks<Q6_KKernel>,
                                         .columns = DecodeSuperColumns<Q6_KKernel>,
                                         .codes = SuperBlockCodes<Q6_KKernel>,
-                                        .encode = EncodeSuperBlocks<Q6_KKernel>};
+                                        .encode = EncodeSuperBlocks<Q6_KKernel>,
+                                        .grid = &kGridOf<Q6_KKernel>};
 
 }  // namespace retort

@@ -35,6 +35,12 @@ struct Q8_0Kernel {
       StoreBytes<W>(block.q + i, RoundedAway<W>(Load<W>(x + i) * inverse));
     return block;
   }
+
+  static constexpr int kLowest = -127;
+  static BlockGrid Grid(const Block& b) { return UniformGrid(kLowest, 255, kValues, ScaleOf(b.d)); }
+  static void Put(const uint8_t* codes, Block& block) {
+    for (int i = 0; i < kValues; ++i) block.q[i] = static_cast<int8_t>(codes[i] + kLowest);
+  }
 };
 
 }  // namespace
@@ -49,6 +55,7 @@ extern const BlockFormat kQ8_0Format = {.name = "q8_0",
                                         .int8 = true,
                                         .decode = DecodeBlocks<Q8_0Kernel>,
                                         .columns = DecodeBlockColumns<Q8_0Kernel>,
-                                        .encode = EncodeBlocks<Q8_0Kernel>};
+                                        .encode = EncodeBlocks<Q8_0Kernel>,
+                                        .grid = &kGridOf<Q8_0Kernel>};
 
 }  // namespace retort

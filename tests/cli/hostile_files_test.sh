@@ -146,7 +146,7 @@ ends 'an endless step' 2 "'train.accumulate' must be .*at most" train good.json 
 
 # Names.
 ends 'a slip in a command' 2 "'trian' is no command; did you mean 'train'" trian good.json
-ends "another program's command" 2 "did you mean 'export'" quantize model
+ends "another program's command" 2 "did you mean 'export'" convert model
 ends 'a command that nobody has' 2 'is no command; known: bench, calibrate, eval' frobnicate
 ends 'a slip in an inner command' 2 "did you mean 'tokenizer train'" tokenizer trian
 ends 'no command' 2 'retort --help'

@@ -42,7 +42,7 @@ class Bitsandbytes : public testing::Test {
     SafetensorsWriter writer(file_);
     for (const BitsandbytesPart& part : parts) {
       if (part.raw)
-        writer.DeclareBytes(part.name, part.shape);
+        writer.DeclareIntegers(part.name, "U8", part.shape);
       else
         writer.Declare(part.name, WeightFormat::kF32, part.shape);
     }

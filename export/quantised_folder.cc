@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/quantised_folder.h"
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "export/folder_tensors.h"
+#include "formats/packed_writer.h"
+#include "model/store/folders.h"
+#include "model/store/target.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kRowStep = 32;  // outputs whose zeros fill whole words, whatever their bits
+
+std::string LayerOf(const TensorSpec& spec) {
+  constexpr std::string_view kEnd = ".weight";
+  RETORT_CHECK(spec.name.ends_with(kEnd), spec.name, " is no layer's weight");
+  return spec.name.substr(0, spec.name.size() - kEnd.size());
+}
+
+class FolderQuantiser {
+ public:
+  FolderQuantiser(const ModelFiles& source, const QuantiseOptions& options, ThreadPool& pool)
+      : source_(source), options_(options), pool_(pool) {
+    for (const TensorSpec& spec : source.layout.tensors) {
+      if (!Wanted(spec) || options.method == FolderMethod::kInt8) continue;
+      const int64_t rows = spec.shape[0], cols = spec.shape[1];
+      if (cols % options.kind.group != 0 || rows % kRowStep != 0)
+        throw InputError(spec.name, ": ", rows, " x ", cols, " does not divide into groups of ",
+                         options.kind.group, " inputs and words of ", kRowStep,
+                         " outputs; use a smaller --group");
+    }
+  }
+
+  bool Wanted(const TensorSpec& spec) const {
+    const LinearSpec* linear = source_.layout.LinearOf(spec);
+    return linear && linear->adaptable();
+  }
+
+  // The tensors of all matrices that are quantised.
+  std::vector<FolderPart> Parts() {
+    if (options_.method == FolderMethod::kInt8) {
+      for (const TensorSpec& spec : source_.layout.tensors) {
+        if (Wanted(spec)) Keep(Int8Parts(LayerOf(spec), FetchTensor(source_, spec, *memory_)));
+      }
+      return std::move(parts_);
+    }
+    const BlockRounding rounding = {
+        .wanted = [&](const TensorSpec& spec) { return Wanted(spec); },
+        .round =
+            [&](const TensorSpec& spec, const Weight& w, const FeedbackFactor& factor) {
+              const GroupIntegers made = RoundedToGroups(w, options_.kind, factor, pool_);
+              Keep(options_.method == FolderMethod::kGptq ? GptqParts(LayerOf(spec), made)
+                                                          : AwqParts(LayerOf(spec), made));
+              return ValuesOf(made, *memory_);
+            },
+        .use = [](const TensorSpec&, const Weight&) {}};
+    const Tuning& tuning = *options_.tuning;
+    TuneBlocks(source_, tuning.examples, rounding, tuning.options, *tuning.model);
+    return std::move(parts_);
+  }
+
+  Json Settings() const {
+    if (options_.method == FolderMethod::kInt8) return Int8Settings();
+    return options_.method == FolderMethod::kGptq ? GptqSettings(options_.kind)
+                                                  : AwqSettings(options_.kind);
+  }
+  // By which the self-test knows how much may be lost.
+  WeightFormat Like() const {
+    const bool eight = options_.method == FolderMethod::kInt8 || options_.kind.bits == 8;
+    return eight ? FormatNamed("q6_k") : WeightFormat::kQ4_0;
+  }
+
+ private:
+  void Keep(std::vector<FolderPart> parts) {
+    for (FolderPart& part : parts) parts_.push_back(std::move(part));
+  }
+
+  const ModelFiles& source_;
+  const QuantiseOptions& options_;
+  ThreadPool& pool_;
+  std::shared_ptr<Memory> memory_ = MakeHostMemory();
+  std::vector<FolderPart> parts_;
+};
+
+void Declare(const FolderPart& part, ShardWriter& writer) {
+  if (part.dtype == "F16" || part.dtype == "F32")
+    writer.Declare(part.name, part.dtype == "F16" ? WeightFormat::kF16 : WeightFormat::kF32,
+                   part.shape);
+  else
+    writer.DeclareIntegers(part.name, part.dtype, part.shape);
+}
+
+}  // namespace
+
+FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
+                            const QuantiseOptions& options) {
+  if (source.gguf || source.quantised())
+    throw InputError(source.path.string(),
+                     ": is quantised or a GGUF; quantise the folder that it was made of");
+  CheckTarget(out, TargetKind::kFolder, {source.path});
+  const int threads = options.threads > 0 ? options.threads : AvailableProcessors();
+  const TargetLock lock(out);
+  AtomicFolder folder(out);
+  ThreadPool pool(threads);
+  FolderQuantiser quantiser(source, options, pool);
+  const FolderTensors tensors(source, FolderFormat(source, "auto"), pool);
+  FolderExport done;
+  done.notes = WriteModelFiles(source, folder.path(), TorchType(tensors.plain()));
+  Json config = ReadJson(folder.path() / "config.json");
+  config["quantization_config"] = quantiser.Settings();
+  WriteTextAtomically(folder.path() / "config.json", DumpJson(config, 2) + "\n");
+  const std::vector<FolderPart> parts = quantiser.Parts();
+  ShardWriter writer(folder.path());
+  for (const TensorSpec& spec : source.layout.tensors) {
+    if (!quantiser.Wanted(spec)) writer.Declare(spec.name, tensors.FormatOf(spec), spec.shape);
+  }
+  for (const FolderPart& part : parts) Declare(part, writer);
+  for (const TensorSpec& spec : source.layout.tensors) {
+    if (!quantiser.Wanted(spec)) tensors.Write(spec, writer);
+  }
+  for (const FolderPart& part : parts) writer.Write(part.name, part.bytes);
+  writer.Commit();
+  done.verdict = VerifyExport(source, folder.path(), quantiser.Like(), threads);
+  if (!done.verdict.passed)
+    throw Failure(out.string(), ": the self-test failed, nothing is kept: ", done.verdict.fault);
+  for (const auto& file : std::filesystem::directory_iterator(folder.path()))
+    done.bytes += static_cast<int64_t>(file.file_size());
+  folder.Commit();
+  return done;
+}
+
+}  // namespace retort
