@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "export/folder_tensors.h"
 #include "formats/packed_writer.h"
+#include "model/store/answer_schema.h"
 #include "model/store/folders.h"
 #include "model/store/target.h"
 
@@ -110,6 +111,7 @@ FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
   const FolderTensors tensors(source, FolderFormat(source, "auto"), pool);
   FolderExport done;
   done.notes = WriteModelFiles(source, folder.path(), TorchType(tensors.plain()));
+  if (const auto schema = AnswerSchemaOf(source)) WriteAnswerSchema(folder.path(), *schema);
   Json config = ReadJson(folder.path() / "config.json");
   config["quantization_config"] = quantiser.Settings();
   WriteTextAtomically(folder.path() / "config.json", DumpJson(config, 2) + "\n");
