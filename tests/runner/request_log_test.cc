@@ -21,7 +21,16 @@ TEST(RequestLogText, LeavesOutWhatTellsWhoSomebodyIs) {
   EXPECT_EQ(Redacted("a word\n  and @ sign"), "a word\n  and @ sign");
   EXPECT_EQ(Redacted("incomprehensibilities are long"), "incomprehensibilities are long");
   EXPECT_EQ(Redacted("x12345678y"), "x[redacted]y");
+  EXPECT_EQ(Redacted("@1@2 x"), "[redacted] x");
+  EXPECT_EQ(Redacted("call 12 345 67,ann@b.c"), "call [redacted][redacted]");
   EXPECT_EQ(Redacted(""), "");
+}
+
+// One that looked at the rest of the word at each number would not end.
+TEST(RequestLogText, IsReadOnce) {
+  std::string numbers;
+  while (numbers.size() < (4 << 20)) numbers += "1,";
+  EXPECT_EQ(Redacted(numbers), numbers);
 }
 
 class RequestLogTest : public ServerTest {
@@ -90,6 +99,22 @@ TEST_F(RequestLogTest, HasRedactedTextIfAsked) {
   EXPECT_EQ(lines[0]["prompt"], "I am [redacted]\n");
   EXPECT_EQ(lines[0]["answers"].size(), 1u);
   EXPECT_TRUE(lines[0]["key"].is_null());
+}
+
+TEST_F(RequestLogTest, HasTheBeginningOfALongText) {
+  options_.log = {file_, 1, true};
+  Start();
+  std::string text;
+  while (text.size() < 100000) text += "word ";
+  Refused(400, ServerTest::Ask(Ask("one", Cat(R"({"prompt": ")", text, "\"}"))));
+  Refused(404, ServerTest::Ask(Ask("two", Cat(R"({"model": ")", text, R"(", "prompt": "a"})"))));
+  Stop();
+  const auto lines = Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  const auto prompt = lines[0]["prompt"].get<std::string>();
+  EXPECT_LT(prompt.size(), 66000u);
+  EXPECT_TRUE(prompt.ends_with("word [34466 bytes more]")) << prompt.substr(60000);
+  EXPECT_LE(lines[1]["error"].get<std::string>().size(), 103u);
 }
 
 TEST_F(RequestLogTest, IsAnErrorIfItCannotBeOpened) {
