@@ -59,9 +59,9 @@ std::string Beginning(std::string_view text) {
   return Cat(Redacted(text.substr(0, end)), "[", text.size() - end, " bytes more]");
 }
 
-// An error may quote the request.
+// An error may quote the request; what is no JSON, up to its fault.
 std::string ErrorText(const std::string& error) {
-  const std::string text = Redacted(error);
+  const std::string text = Redacted(error.substr(0, error.find("; last read: ")));
   return text.size() <= kMostError ? text : text.substr(0, kMostError) + "...";
 }
 

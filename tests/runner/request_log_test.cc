@@ -56,9 +56,10 @@ TEST_F(RequestLogTest, HasALineForEachRequestAndNoText) {
   const std::string body = R"({"prompt": "secret words", "max_tokens": 4})";
   const Json usage = AskJson(Ask("one", body))["usage"];
   Refused(400, ServerTest::Ask(Ask("two", R"({"prompt": 5})")));
+  Refused(400, ServerTest::Ask(Ask("three", R"({"prompt": "secret words)")));
   Stop();
   const auto lines = Lines();
-  ASSERT_EQ(lines.size(), 2u);
+  ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[0]["id"], "one");
   EXPECT_EQ(lines[0]["key"], "shop");
   EXPECT_EQ(lines[0]["endpoint"], "completions");
@@ -68,6 +69,7 @@ TEST_F(RequestLogTest, HasALineForEachRequestAndNoText) {
   EXPECT_TRUE(lines[0]["error"].is_null());
   EXPECT_EQ(lines[1]["id"], "two");
   EXPECT_EQ(lines[1]["status"], 400);
+  EXPECT_NE(lines[2]["error"].get<std::string>().find("not JSON"), std::string::npos);
   EXPECT_EQ(ReadText(file_).find("secret"), std::string::npos);
 }
 

@@ -77,6 +77,36 @@ TEST_F(Dialects, AnthropicsMessages) {
             expected["usage"]["prompt_tokens"]);
 }
 
+TEST_F(Dialects, CountsWhatDoesNotFit) {
+  options_.engine.context = 64;
+  Start();
+  const auto ask = [](size_t size) {
+    return Post("/v1/messages/count_tokens", Cat(R"({"messages": [{"role": "user", "content": ")",
+                                                 std::string(size, 'a'), "\"}]}"));
+  };
+  EXPECT_GT(AskJson(ask(150))["input_tokens"], 150);
+  EXPECT_EQ(Ask(ask(1000)).status, 400);
+}
+
+TEST_F(Dialects, OllamasThinkReachesATemplateThatKnowsIt) {
+  ServedModel served{*model_, nullptr, tokenizer_, "tiny", {}, ""};
+  served.chat = ChatTemplate::Own(
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n"
+      "{% if enable_thinking is defined and not enable_thinking %}none{% endif %}{% endif %}",
+      "a template");
+  server_.emplace(std::move(served), options_);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  const auto tokens = [&](const std::string& more) {
+    return AskJson(Post("/api/chat", Cat(R"({"messages": [{"role": "user", "content": "a"}],
+        "stream": false, "options": {"num_predict": 1})",
+                                         more, "}")))["prompt_eval_count"]
+        .get<int64_t>();
+  };
+  EXPECT_EQ(tokens(R"(, "think": false)"), tokens("") + 4);
+  EXPECT_EQ(tokens(R"(, "think": true)"), tokens(""));
+}
+
 TEST_F(Dialects, AnthropicsErrorsAndKeys) {
   options_.keys = {{"sesame", "one"}};
   Start();
