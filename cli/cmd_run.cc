@@ -156,7 +156,7 @@ Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& 
 }
 
 void Runner::Reply(std::vector<int32_t> prompt) {
-  const bool in_thought = answers_->OpensThought(prompt);
+  const bool in_thought = answers_->BeginsInThought(prompt, "");
   answers_->LetThink(constraint_, in_thought);
   AnswerPrinter printer(
       answers_->Parser({}, /*stream=*/true, in_thought), !flags_.json,

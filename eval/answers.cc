@@ -83,7 +83,7 @@ AnswerConstraints::AnswerConstraints(std::shared_ptr<const Grammar> grammar,
 
 AnswerConstraint AnswerConstraints::For(const std::vector<int32_t>& prompt) const {
   AnswerConstraint out{grammar_};
-  if (answers_) answers_->LetThink(out, answers_->OpensThought(prompt));
+  if (answers_) answers_->LetThink(out, answers_->BeginsInThought(prompt, ""));
   return out;
 }
 

@@ -5,6 +5,7 @@
 #include "runner/ollama.h"
 #include "runner/openai_embeddings.h"
 #include "runner/openai_responses.h"
+#include "runner/request_log.h"
 
 namespace retort {
 namespace {
@@ -18,6 +19,12 @@ void Read(char api, const std::string& body) {
       return;
     case 'a':
       ReadAnthropicRequest(body, kSeed, false);
+      return;
+    case 'n':
+      ReadAnthropicRequest(body, kSeed, true);
+      return;
+    case 'l':
+      Redacted(body);
       return;
     case 'o':
       ReadOllamaRequest(OllamaKind::kChat, body, kSeed);

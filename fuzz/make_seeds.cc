@@ -421,6 +421,8 @@ void PutHttp(const Seeds& seeds) {
 "assistant","content":[{"type":"tool_use","id":"x","name":"f","input":{}}]},{"role":"user","content":[{"type":
 "tool_result","tool_use_id":"x","content":"r"}]}],"tools":[{"name":"f","input_schema":{"type":"object"}}]})",
        R"(o{"model":"m:latest","messages":[{"role":"user","content":"u"}],"options":{"num_predict":-2},"format":"json"})",
+       R"(n{"messages":[{"role":"user","content":"u"}],"tools":[{"name":"f","input_schema":{}}]})",
+       "lann@example.org 1,1,1 +49 (30) 123-4567 sk-0123456789abcdefXYZ",
        R"(g{"prompt":"p","system":"s","raw":false,"think":false,"options":{"stop":["a"],"mirostat":2}})",
        R"(r{"instructions":"i","input":[{"role":"user","content":[{"type":"input_text","text":"t"}]}],"text":{"format":
 {"type":"json_schema","name":"n","schema":{}}}})",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "runner/anthropic.h"
@@ -74,8 +75,14 @@ class Messenger : public AnswerWriter {
       out += BeginBlock(choice, part.kind);
     }
     if (part.kind == AnswerPart::Kind::kCall) return out;
-    return out +
-           Event({{"type", "content_block_delta"}, {"index", block_}, {"delta", Delta(part)}});
+    // Told whole at the block's end: clients must get an object, and it may turn out to be none.
+    if (part.kind == AnswerPart::Kind::kArguments) {
+      input_.arguments += part.text;
+      return out;
+    }
+    return out + DeltaEvent(part.kind == AnswerPart::Kind::kThought
+                                ? Json{{"type", "thinking_delta"}, {"thinking", part.text}}
+                                : Json{{"type", "text_delta"}, {"text", part.text}});
   }
   std::string EndOfChoice(const ApiChoice& choice,
                           std::span<const TokenLogprobs> /*tokens*/) override {
@@ -123,23 +130,22 @@ class Messenger : public AnswerWriter {
   }
   std::string EndBlock() {
     if (!open_) return "";
-    open_.reset();
-    return Event({{"type", "content_block_stop"}, {"index", block_}});
-  }
-  static Json Delta(const AnswerPart& part) {
-    switch (part.kind) {
-      case AnswerPart::Kind::kContent:
-        return {{"type", "text_delta"}, {"text", part.text}};
-      case AnswerPart::Kind::kThought:
-        return {{"type", "thinking_delta"}, {"thinking", part.text}};
-      default:
-        return {{"type", "input_json_delta"}, {"partial_json", part.text}};
+    std::string out;
+    if (open_ == AnswerPart::Kind::kCall) {
+      const std::string input = DumpJson(InputOf(std::exchange(input_, {})));
+      out = DeltaEvent({{"type", "input_json_delta"}, {"partial_json", input}});
     }
+    open_.reset();
+    return out + Event({{"type", "content_block_stop"}, {"index", block_}});
+  }
+  std::string DeltaEvent(Json delta) const {
+    return Event({{"type", "content_block_delta"}, {"index", block_}, {"delta", std::move(delta)}});
   }
 
   const ApiAnswerHead head_;
   int64_t block_ = -1;
   std::optional<AnswerPart::Kind> open_;  // the block that has begun
+  ApiCall input_;                         // the arguments of the call that is open
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The requests of Anthropic's API as those of OpenAI's, which are read and checked as such.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
@@ -15,6 +16,17 @@ ApiError AnthropicRefusal(const std::string& name) {
                   "unsupported_value");
 }
 
+// Refuses other members than these by name, but for null ones and marks for servers that keep
+// prompts.
+void CheckBlock(const Json& block, const std::string& where,
+                std::initializer_list<std::string_view> known) {
+  for (const auto& [key, value] : block.items()) {
+    if (value.is_null() || key == "cache_control") continue;
+    if (std::ranges::find(known, key) == known.end())
+      throw AnthropicRefusal(Cat(where, ".", Shortened(key)));
+  }
+}
+
 // The text of a text, or of a list of text blocks.
 std::string BlocksText(const Json& value, const std::string& where) {
   if (value.is_string()) return value.get<std::string>();
@@ -24,6 +36,7 @@ std::string BlocksText(const Json& value, const std::string& where) {
     const Json& said = MemberOf(block, "text");
     if (!block.is_object() || MemberOf(block, "type") != "text" || !said.is_string())
       throw BadValue(where, "may hold text blocks alone");
+    CheckBlock(block, where, {"type", "text"});
     text += said.get<std::string>();
   }
   return text;
@@ -52,15 +65,19 @@ class BlockReader {
     if (!block.is_object()) throw BadValue(place, "must be an object");
     const Json& type = MemberOf(block, "type");
     if (type == "text" && MemberOf(block, "text").is_string()) {
+      CheckBlock(block, place, {"type", "text"});
       text_ += block["text"].get<std::string>();
       any_text_ = true;
     } else if (type == "tool_result" && role_ == "user") {
+      CheckBlock(block, place, {"type", "tool_use_id", "content", "is_error"});
       const Json& content = MemberOf(block, "content");
-      out.push_back(
-          {{"role", "tool"},
-           {"tool_call_id", MemberOf(block, "tool_use_id")},
-           {"content", content.is_null() ? "" : BlocksText(content, place + ".content")}});
+      const std::string said = content.is_null() ? "" : BlocksText(content, place + ".content");
+      // Templates have no other way to say that a call has failed.
+      out.push_back({{"role", "tool"},
+                     {"tool_call_id", MemberOf(block, "tool_use_id")},
+                     {"content", FlagField(block, "is_error") ? "Error: " + said : said}});
     } else if (type == "tool_use" && role_ == "assistant") {
+      CheckBlock(block, place, {"type", "id", "name", "input"});
       calls_.push_back(
           {{"id", MemberOf(block, "id")},
            {"type", "function"},
@@ -68,6 +85,7 @@ class BlockReader {
             {{"name", MemberOf(block, "name")}, {"arguments", MemberOf(block, "input")}}}});
     } else if (type == "thinking" && role_ == "assistant" &&
                MemberOf(block, "thinking").is_string()) {
+      CheckBlock(block, place, {"type", "thinking", "signature"});
       thought_ += block["thinking"].get<std::string>();
     } else {
       throw BadValue(place, "must be a text, tool_use, tool_result or thinking block");
@@ -94,6 +112,7 @@ Json Messages(const Json& body) {
     const Json& role = MemberOf(messages[i], "role");
     if (!messages[i].is_object() || (role != "user" && role != "assistant"))
       throw BadValue(where + ".role", "must be user or assistant");
+    CheckBlock(messages[i], where, {"role", "content"});
     BlockReader(role, where).Read(MemberOf(messages[i], "content"), out);
   }
   return out;
@@ -107,6 +126,7 @@ Json AnthropicTools(const Json& tools) {
     if (!tool.is_object()) throw BadValue(where, "must be an object");
     const Json& type = MemberOf(tool, "type");
     if (!type.is_null() && type != "custom") throw AnthropicRefusal(where + ".type");
+    CheckBlock(tool, where, {"type", "name", "description", "input_schema"});
     out.push_back({{"type", "function"},
                    {"function",
                     {{"name", MemberOf(tool, "name")},

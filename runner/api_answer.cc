@@ -9,6 +9,7 @@ namespace retort {
 
 ApiUsage ApiAnswer::Usage() const {
   ApiUsage sum;
+  sum.completion_tokens = untold_tokens;
   std::set<size_t> counted;
   for (const ApiChoice& choice : choices) {
     sum.completion_tokens += choice.usage.completion_tokens;

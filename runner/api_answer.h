@@ -47,6 +47,7 @@ struct ApiChoice {
 
 struct ApiAnswer {
   std::vector<ApiChoice> choices;
+  int64_t untold_tokens = 0;  // generated for answers that are not told
   // Prompts count once, however many answers each has.
   ApiUsage Usage() const;
 };

@@ -37,8 +37,10 @@ ApiKey KeyIn(const Json& entry, const std::string& where) {
   ApiKey key;
   for (const auto& [name, value] : entry.items()) {
     if (name == "key" || name == "name") {
-      if (!value.is_string() || value.get_ref<const std::string&>().empty())
-        throw InputError(where, ": '", name, "' must be a text that is not empty");
+      const std::string text = value.is_string() ? value.get<std::string>() : "";
+      if (text.empty() || Strip(text) != text)
+        throw InputError(where, ": '", name,
+                         "' must be a text that is not empty, with no blanks at its ends");
       (name == "key" ? key.secret : key.name) = value.get<std::string>();
       continue;
     }
@@ -65,6 +67,18 @@ ApiError UsedUp(const std::string& what, std::chrono::seconds wait) {
   return error;
 }
 
+// The file's list. What is wrong with it is not told with a quote, which may be of a key.
+Json ListIn(const Path& file) {
+  const std::string text = ReadText(file);
+  try {
+    Json list = ParseJson(text, file.string());
+    if (list.is_array() && !list.empty()) return list;
+  } catch (const Error&) {
+    throw InputError(file.string(), ": is no valid JSON; it must be a list of keys");
+  }
+  throw InputError(file.string(), ": must be a list of keys");
+}
+
 // How long it takes until `then` is a minute ago.
 std::chrono::seconds WaitFor(KeyRing::Clock::time_point then, KeyRing::Clock::time_point now) {
   return std::chrono::ceil<std::chrono::seconds>(then + kMinute - now);
@@ -73,10 +87,9 @@ std::chrono::seconds WaitFor(KeyRing::Clock::time_point then, KeyRing::Clock::ti
 }  // namespace
 
 std::vector<ApiKey> ReadApiKeys(const Path& file) {
-  const std::string where = file.string();
-  const Json list = ParseJson(ReadText(file), where);
   CheckPrivate(file);
-  if (!list.is_array() || list.empty()) throw InputError(where, ": must be a list of keys");
+  const std::string where = file.string();
+  const Json list = ListIn(file);
   std::vector<ApiKey> keys;
   keys.reserve(list.size());
   std::set<std::string> secrets, names;
@@ -116,25 +129,42 @@ std::unique_ptr<KeyRing::Admission> KeyRing::Admit(int key, Clock::time_point no
   const std::lock_guard lock(mutex_);
   const ApiKey& limits = keys_[static_cast<size_t>(key)];
   Use& use = uses_[static_cast<size_t>(key)];
-  std::erase_if(use.requests, [&](Clock::time_point then) { return then + kMinute <= now; });
-  std::erase_if(use.tokens, [&](const auto& spent) { return spent.first + kMinute <= now; });
+  use.Forget(now);
   if (limits.parallel > 0 && use.parallel >= limits.parallel)
     throw UsedUp("requests at one time", std::chrono::seconds(1));
   if (limits.requests_per_minute > 0 && std::ssize(use.requests) >= limits.requests_per_minute)
     throw UsedUp("requests of this minute", WaitFor(use.requests.front(), now));
-  int64_t tokens = 0;
-  for (const auto& [then, count] : use.tokens) tokens += count;
-  if (limits.tokens_per_minute > 0 && tokens >= limits.tokens_per_minute)
-    throw UsedUp("tokens of this minute", WaitFor(use.tokens.front().first, now));
+  if (limits.tokens_per_minute > 0 && use.spent >= limits.tokens_per_minute)
+    throw UsedUp("tokens of this minute", WaitFor(use.BelowFrom(limits.tokens_per_minute), now));
   ++use.parallel;
   if (limits.requests_per_minute > 0) use.requests.push_back(now);
   return std::make_unique<Admission>(*this, key);
 }
 
 void KeyRing::Spend(int key, int64_t tokens, Clock::time_point now) {
-  if (key < 0 || keys_[static_cast<size_t>(key)].tokens_per_minute == 0) return;
+  if (key < 0 || tokens == 0 || keys_[static_cast<size_t>(key)].tokens_per_minute == 0) return;
   const std::lock_guard lock(mutex_);
-  uses_[static_cast<size_t>(key)].tokens.emplace_back(now, tokens);
+  Use& use = uses_[static_cast<size_t>(key)];
+  use.Forget(now);
+  use.tokens.emplace_back(now, tokens);
+  use.spent += tokens;
+}
+
+void KeyRing::Use::Forget(Clock::time_point now) {
+  while (!requests.empty() && requests.front() + kMinute <= now) requests.pop_front();
+  while (!tokens.empty() && tokens.front().first + kMinute <= now) {
+    spent -= tokens.front().second;
+    tokens.pop_front();
+  }
+}
+
+KeyRing::Clock::time_point KeyRing::Use::BelowFrom(int64_t limit) const {
+  int64_t left = spent;
+  for (const auto& [then, count] : tokens) {
+    left -= count;
+    if (left < limit) return then;
+  }
+  return tokens.back().first;
 }
 
 void KeyRing::Leave(int key) {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -60,9 +61,13 @@ class KeyRing {
 
  private:
   struct Use {
-    int64_t parallel = 0;
-    std::vector<Clock::time_point> requests;
-    std::vector<std::pair<Clock::time_point, int64_t>> tokens;
+    int64_t parallel = 0, spent = 0;  // spent: the sum of `tokens`
+    std::deque<Clock::time_point> requests;
+    std::deque<std::pair<Clock::time_point, int64_t>> tokens;
+
+    void Forget(Clock::time_point now);  // what is a minute ago
+    // What was spent up to this time is to be forgotten before less than `limit` is left.
+    Clock::time_point BelowFrom(int64_t limit) const;
   };
   void Leave(int key);
 

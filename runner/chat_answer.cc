@@ -48,11 +48,18 @@ void ChatAnswers::PlaceEarlierThoughts(std::vector<Message>& messages) const {
   }
 }
 
-bool ChatAnswers::OpensThought(const std::vector<int32_t>& prompt) const {
+bool ChatAnswers::BeginsInThought(const std::vector<int32_t>& prompt,
+                                  const std::string& begun) const {
+  if (format_.think_open.empty()) return false;
+  // The tokens of what has begun are its own (PromptReader).
+  const size_t own = begun.empty() ? 0 : tokenizer_.Encode(begun, true).size();
+  const size_t end = prompt.size() - std::min(prompt.size(), own);
   std::string text;
-  for (size_t i = prompt.size() - std::min(prompt.size(), kPromptEnd); i < prompt.size(); ++i)
+  for (size_t i = end - std::min(end, kPromptEnd); i < end; ++i)
     text += tokenizer_.Bytes(prompt[i], true);
-  return !format_.think_open.empty() && EndsWith(Strip(text), format_.think_open);
+  const bool opened =
+      EndsWith(Strip(text), format_.think_open) || Strip(begun).starts_with(format_.think_open);
+  return opened && begun.find(format_.think_close) == std::string::npos;
 }
 
 ForcedTokens ChatAnswers::Forced(const ApiTools& tools, bool in_thought) const {

@@ -26,8 +26,9 @@ class ChatAnswers {
   void CheckTools(const ApiTools& tools) const;
   // Puts the thoughts of earlier answers where the template has them.
   void PlaceEarlierThoughts(std::vector<Message>& messages) const;
-  // Whether a prompt ends with the mark that opens a thought.
-  bool OpensThought(const std::vector<int32_t>& prompt) const;
+  // Whether an answer goes on within a thought: one that the template's end of the prompt opens, or
+  // `begun` does, the beginning of the answer that the prompt ends with; and does not close.
+  bool BeginsInThought(const std::vector<int32_t>& prompt, const std::string& begun) const;
   // The beginning of the call that the request asks for. Throws ApiError if it is not known how a
   // call begins. Empty if none is asked for.
   ForcedTokens Forced(const ApiTools& tools, bool in_thought) const;

@@ -7,6 +7,11 @@
 #include "base/error.h"
 
 namespace retort {
+namespace {
+
+constexpr float kNever = -std::numeric_limits<float>::infinity();
+
+}  // namespace
 
 ConstrainedAnswer::ConstrainedAnswer(AnswerConstraint constraint)
     : constraint_(std::move(constraint)),
@@ -24,21 +29,23 @@ void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> e
     const uint64_t bit = uint64_t{1} << id % 64;
     bits_[word] = matcher_.CanEnd() ? bits_[word] | bit : bits_[word] & ~bit;
   }
-  bool any = false;
+  bool any = false, left = false;
   for (size_t word = 0; word * 64 < logits.size(); ++word) {
     const uint64_t allowed = word < bits_.size() ? bits_[word] : 0;
     any |= allowed != 0;
-    if (allowed == ~uint64_t{0}) continue;
     const std::span<float> some =
         logits.subspan(word * 64, std::min<size_t>(64, logits.size() - word * 64));
-    for (size_t i = 0; i < some.size(); ++i)
-      some[i] = allowed >> i & 1 ? some[i] : -std::numeric_limits<float>::infinity();
+    if (allowed != ~uint64_t{0}) {
+      for (size_t i = 0; i < some.size(); ++i) some[i] = allowed >> i & 1 ? some[i] : kNever;
+    }
+    left = left || std::ranges::any_of(some, [](float logit) { return logit != kNever; });
   }
   if (!any) {
     throw Failure(
         "no token of the model's vocabulary goes on with what the grammar asks for; its "
         "characters may be missing there");
   }
+  if (!left) throw InputError("logit_bias excludes all tokens that the grammar allows here");
 }
 
 void ConstrainedAnswer::Accept(int32_t id) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "base/error.h"
 #include "runner/prompt_states.h"
@@ -107,7 +108,7 @@ struct Engine::State {
 void Engine::State::Check(const GenerationRequest& request) const {
   CheckSampling(request.sampling);
   if (request.prompt.empty()) throw InputError("the prompt is empty");
-  const auto check = [&](const char* whose, const std::vector<int32_t>& ids) {
+  const auto check = [&](const char* whose, std::span<const int32_t> ids) {
     for (const int32_t id : ids) {
       if (id >= 0 && id < model.config.vocab) continue;
       throw InputError("the ", whose, " token ", id, " is not within the vocabulary of ",
@@ -119,7 +120,7 @@ void Engine::State::Check(const GenerationRequest& request) const {
   check("forced", request.forced.after_thought);
   check("forced", request.forced.end_of_thought);
   check("stop_token_ids'", request.sampling.stop_token_ids);
-  for (const auto& [id, bias] : request.sampling.logit_bias) check("logit_bias's", {id});
+  for (const auto& [id, bias] : request.sampling.logit_bias) check("logit_bias's", {&id, 1});
   if (request.constraint.grammar &&
       (request.sampling.min_tokens > 0 || request.sampling.ignore_eos))
     throw InputError(

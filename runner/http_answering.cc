@@ -85,7 +85,9 @@ void HttpConnection::OnWake() {
 HttpAnswer HttpConnection::Fault(int status, const std::string& message) const {
   HttpAnswer answer;
   answer.status = status;
-  answer.body = shared_.handlers.fault_body(status, message);
+  // A request that is known by an id has a header.
+  const std::string_view path = request_id_.empty() ? "" : std::string_view(parser_.head().path);
+  answer.body = shared_.handlers.fault_body(status, message, path);
   if (status == 503) answer.headers = {{"Retry-After", "1"}};
   return answer;
 }

@@ -162,7 +162,7 @@ struct HttpServer::State {
     HttpAnswer answer;
     answer.status = 503;
     answer.headers = {{"Retry-After", "1"}};
-    answer.body = shared.handlers.fault_body(503, "too many connections");
+    answer.body = shared.handlers.fault_body(503, "too many connections", "");
     const std::string bytes = AnswerBytes(answer, 11, false, true);
     // Fits into the empty socket buffer; a client that has gone already misses nothing.
     [[maybe_unused]] const ssize_t sent =

@@ -42,7 +42,9 @@ struct HttpHandlers {
                      const std::shared_ptr<HttpExchange>& exchange)>
       handle;
   // Makes the body of the server's own error answers, such as 413 to a body that is too large.
-  std::function<std::string(int status, const std::string& message)> fault_body;
+  // path: the request's; "": it is not known.
+  std::function<std::string(int status, const std::string& message, std::string_view path)>
+      fault_body;
 };
 
 // When all connections are taken, the client that the server has waited for longest is closed: for

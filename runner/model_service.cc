@@ -1,17 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/model_service.h"
 
+#include <algorithm>
+#include <mutex>
+
 #include "base/error.h"
 #include "base/strings.h"
 #include "runner/http_message.h"
+#include "runner/openai_fields.h"
 
 namespace retort {
 namespace {
+
+// Log-probabilities of one request, the likeliest tokens' too. Each takes some 100 bytes of the
+// answer.
+constexpr int64_t kMostLogprobs = 1 << 21;
 
 EngineOptions Paced(EngineOptions options) {
   options.paced = true;
   return options;
 }
+
+// The generations of one request, to be cancelled together. Thread-safe.
+class Tickets {
+ public:
+  explicit Tickets(EngineThread& thread) : thread_(thread) {}
+
+  void Add(EngineThread::Ticket ticket) {
+    const std::lock_guard lock(mutex_);
+    cancelled_ ? thread_.Cancel(ticket) : tickets_.push_back(ticket);
+  }
+  void CancelAll() {
+    const std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    for (const EngineThread::Ticket ticket : tickets_) thread_.Cancel(ticket);
+    tickets_.clear();
+  }
+
+ private:
+  EngineThread& thread_;
+  std::mutex mutex_;
+  std::vector<EngineThread::Ticket> tickets_;
+  bool cancelled_ = false;
+};
 
 }  // namespace
 
@@ -47,11 +78,15 @@ std::vector<std::vector<int32_t>> ModelService::PromptsOf(ApiRequest& request) c
   return prompts_.Read(request);
 }
 
+int64_t ModelService::CountOf(ApiRequest& request) const {
+  if (answers_) answers_->PlaceEarlierThoughts(request.messages);
+  return prompts_.Count(request);
+}
+
 std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request) {
   if (!request.grammar) {
     // One that asks for any text has a field and no grammar.
-    const bool held =
-        options_.grammar && request.grammar_field.empty() && !request.tools.Shown();
+    const bool held = options_.grammar && request.grammar_field.empty() && !request.tools.Shown();
     if (!held) return nullptr;
     GrammarSource own = *options_.grammar;
     if (request.kind == ApiKind::kChat) own.before.clear();
@@ -76,11 +111,15 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
   out.prompt_logprobs = request.echo && request.logprobs;
   if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request);
+  if (out.constraint.grammar && (out.sampling.min_tokens > 0 || out.sampling.ignore_eos)) {
+    throw BadValue(out.sampling.ignore_eos ? "ignore_eos" : "min_tokens",
+                   "cannot go with a grammar, which says where an answer ends");
+  }
   parser = [] { return nullptr; };
   if (request.kind != ApiKind::kChat) return out;
   out.sampling.stop_ids.push_back(end_of_turn_);
   answers_->CheckTools(request.tools);
-  const bool in_thought = answers_->OpensThought(out.prompt);
+  const bool in_thought = answers_->BeginsInThought(out.prompt, request.begun.value_or(""));
   out.shown_ids = answers_->shown_ids();
   out.forced = answers_->Forced(request.tools, in_thought);
   answers_->LetThink(out.constraint, in_thought);
@@ -91,7 +130,8 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
 }
 
 ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t prompt,
-                                 const std::vector<int32_t>& ids) const {
+                                 const GenerationRequest& generation) const {
+  const std::vector<int32_t>& ids = generation.prompt;
   ReplyChoice choice;
   choice.told.index = index;
   choice.told.prompt = prompt;
@@ -99,14 +139,59 @@ ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t
   if (!request.echo) return choice;
   const ApiPrompt& asked = request.prompts[prompt];
   choice.echo = asked.ids.empty() ? asked.text : model_.tokenizer.Decode(ids);
-  if (request.logprobs) choice.first_id = ids.front();
+  if (generation.prompt_logprobs) choice.first_id = ids.front();
   return choice;
+}
+
+void ModelService::CheckPlaces(const ApiRequest& request) const {
+  const int64_t prompts = std::max<int64_t>(1, std::ssize(request.prompts));
+  const int64_t wanted = prompts * request.best_of;
+  if (wanted <= most_) return;
+  const char* of_texts = request.pooling == Pooling::kNone ? "prompt" : "input";
+  throw BadValue(prompts > 1                   ? of_texts
+                 : request.best_of > request.n ? "best_of"
+                                               : "n",
+                 Cat("asks for ", wanted, " answers at once; this server has places for ", most_,
+                     " (its --parallel and --queue)"));
+}
+
+void ModelService::CheckLogprobs(const ApiRequest& request,
+                                 const std::vector<std::vector<int32_t>>& prompts) const {
+  if (!request.logprobs) return;
+  if (request.echo && request.stream && request.best_of > 1)
+    throw BadValue("n", "must be 1 in a stream with 'echo' and 'logprobs'");
+  int64_t tokens = 0;
+  for (const auto& prompt : prompts) {
+    const int64_t size = std::ssize(prompt);
+    // A stream keeps none of what it has told.
+    if (!request.stream) tokens += std::min(request.sampling.max_tokens, context() - size);
+    if (request.echo) tokens += size;
+  }
+  const int64_t all = tokens * request.best_of * (1 + *request.logprobs);
+  if (all <= kMostLogprobs) return;
+  throw BadValue("logprobs", Cat("could ask for ", all, " numbers: answers x tokens x (1 + the ",
+                                 "likeliest ones); at most ", kMostLogprobs,
+                                 " are told, so lower 'max_tokens', say"));
+}
+
+void ModelService::CheckSamplingIds(const SamplingOptions& sampling) const {
+  const int64_t vocab = model_.model.config.vocab;
+  const auto check = [vocab](const char* name, int32_t id) {
+    if (id >= vocab)
+      throw BadValue(name,
+                     Cat("has the token ", id, ", which is not within the vocabulary of ", vocab));
+  };
+  for (const auto& [id, bias] : sampling.logit_bias) check("logit_bias", id);
+  for (const int32_t id : sampling.stop_token_ids) check("stop_token_ids", id);
 }
 
 void ModelService::Submit(ServiceJob job) {
   const ApiRequest& request = job.request;
   CheckModel(request.model);
+  CheckPlaces(request);
+  CheckSamplingIds(request.sampling);
   std::vector<std::vector<int32_t>> prompts = PromptsOf(job.request);
+  CheckLogprobs(request, prompts);
   const auto each = static_cast<size_t>(request.best_of);
   if (!job.places->TakeMore(static_cast<int64_t>(prompts.size() * each) - 1)) throw QueueFull();
 
@@ -117,20 +202,21 @@ void ModelService::Submit(ServiceJob job) {
     std::function<std::unique_ptr<AnswerParser>()> parser;
     GenerationRequest one = Generation(request, std::move(prompts[prompt]), parser);
     for (size_t i = 0; i < each; ++i) {
-      choices.push_back(Choice(request, choices.size(), prompt, one.prompt));
+      choices.push_back(Choice(request, choices.size(), prompt, one));
       choices.back().parser = parser();
       generations.push_back(one);
       generations.back().sampling.seed += i;
+      one.prompt_logprobs = false;  // once for all answers (ServerReply)
     }
   }
+  const auto tickets = std::make_shared<Tickets>(thread_);
   const auto reply = std::make_shared<ServerReply>(
       job.exchange, std::move(job.places), std::move(job.writer), std::move(choices),
       ReplyOptions{request.stream, request.n,
                    [this, random = job.seed]() mutable { return answers_->CallId(++random); },
-                   std::move(job.on_end)});
+                   std::move(job.on_end), [tickets] { tickets->CancelAll(); }, job.since});
   reply->Begin();
-  std::vector<EngineThread::Ticket> tickets;
-  tickets.reserve(generations.size());
+  job.exchange->OnGone([tickets] { tickets->CancelAll(); });
   for (size_t i = 0; i < generations.size(); ++i) {
     generations[i].on_event = [reply, i](const GenerationEvent& event) {
       return reply->OnEvent(i, event);
@@ -143,11 +229,8 @@ void ModelService::Submit(ServiceJob job) {
       return reply->Fail(e);  // a stream has begun, so it must be told as one
     }
     if (!ticket) return reply->Fail(QueueFull());
-    tickets.push_back(*ticket);
+    tickets->Add(*ticket);
   }
-  job.exchange->OnGone([this, tickets] {
-    for (const EngineThread::Ticket ticket : tickets) thread_.Cancel(ticket);
-  });
 }
 
 }  // namespace retort

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -25,8 +26,9 @@ struct ServiceJob {
   ApiRequest request;
   std::unique_ptr<AnswerWriter> writer;
   std::shared_ptr<HttpExchange> exchange;
-  std::unique_ptr<ServerPlaces> places;  // one; more are taken for several answers
-  uint64_t seed = 0;                     // of what is drawn beside the answer's tokens
+  std::unique_ptr<ServerPlaces> places;         // one; more are taken for several answers
+  std::chrono::steady_clock::time_point since;  // its arrival
+  uint64_t seed = 0;                            // of what is drawn beside the answer's tokens
   std::function<void(const ReplyOutcome& outcome)> on_end;
 };
 
@@ -48,6 +50,8 @@ class ModelService {
   void CheckModel(const std::optional<std::string>& name) const;
   // Prompts of a chat or of texts, as the engine would get them.
   std::vector<std::vector<int32_t>> PromptsOf(ApiRequest& request) const;
+  // How many tokens a chat's prompt has, whether or not it fits.
+  int64_t CountOf(ApiRequest& request) const;
   void Submit(ServiceJob job);
 
  private:
@@ -57,7 +61,12 @@ class ModelService {
   GenerationRequest Generation(const ApiRequest& request, std::vector<int32_t> prompt,
                                std::function<std::unique_ptr<AnswerParser>()>& parser);
   ReplyChoice Choice(const ApiRequest& request, size_t index, size_t prompt,
-                     const std::vector<int32_t>& ids) const;
+                     const GenerationRequest& generation) const;
+  // Throw ApiError 400 on what could never be served.
+  void CheckPlaces(const ApiRequest& request) const;
+  void CheckLogprobs(const ApiRequest& request,
+                     const std::vector<std::vector<int32_t>>& prompts) const;
+  void CheckSamplingIds(const SamplingOptions& sampling) const;
 
   const ServedModel model_;
   const ServerOptions& options_;

@@ -56,7 +56,9 @@ class MessageIds {
     if (!message.is_object()) throw BadValue(where, "must be an object");
     Json out = Json::object();
     for (const auto& [key, value] : message.items()) {
-      if (key == "images" && (value.is_null() || value.empty())) continue;
+      if (value.is_null() || (key == "images" && value.empty())) continue;
+      if (std::ranges::find(kMembers, key) == std::end(kMembers))
+        throw OllamaRefusal(Cat(where, ".", Shortened(key)));
       if (key == "thinking") {
         if (value != "") out["reasoning_content"] = value;
       } else if (key == "tool_calls" && value.is_array()) {
@@ -72,6 +74,10 @@ class MessageIds {
   }
 
  private:
+  static constexpr std::string_view kMembers[] = {"role",       "content",          "name",
+                                                  "tool_calls", "tool_name",        "tool_call_id",
+                                                  "thinking",   "reasoning_content"};
+
   Json Calls(const Json& calls, const std::string& where) {
     Json out = Json::array();
     answered_ = made_;
@@ -141,7 +147,7 @@ ApiRequest ReadOllamaRequest(OllamaKind kind, const std::string& body, uint64_t 
       ReadFormat(value, out);
     } else if (key == "think") {
       // A model that thinks does so by itself; its template may have a switch against it.
-      if (value == false) out["chat_template_kwargs"] = {{"enable_thinking", false}};
+      if (!value.is_boolean()) throw BadValue(key, "must be true or false; it has no levels here");
     } else if (key == "model" && value.is_string()) {
       out[key] = OllamaModelName(value.get<std::string>());
     } else if (key == "stream" || (chat && key == "tools")) {
@@ -150,7 +156,9 @@ ApiRequest ReadOllamaRequest(OllamaKind kind, const std::string& body, uint64_t 
       throw OllamaRefusal(key);
     }
   }
-  return ReadApiObject(api, out, random_seed);
+  ApiRequest request = ReadApiObject(api, out, random_seed);
+  if (MemberOf(object, "think").is_boolean()) request.think = object["think"].get<bool>();
+  return request;
 }
 
 }  // namespace retort

@@ -46,6 +46,7 @@ struct ApiRequest {
   std::vector<Message> messages;     // chat
   ApiTools tools;
   std::string variables;             // a JSON object of what else the template is given; "": none
+  std::optional<bool> think;         // chat: its enable_thinking, if the template has one
   bool generation_prompt = true;     // chat: the template opens the answer
   std::optional<std::string> begun;  // chat: the beginning of the answer, which is continued
   std::vector<ApiPrompt> prompts;    // completion

@@ -7,12 +7,15 @@
 namespace retort {
 namespace {
 
-Json ResponsesUsage(const ApiUsage& usage) {
-  return {{"input_tokens", usage.prompt_tokens},
-          {"input_tokens_details", {{"cached_tokens", usage.reused_tokens}}},
-          {"output_tokens", usage.completion_tokens},
-          {"output_tokens_details", {{"reasoning_tokens", 0}}},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens}};
+// How many tokens a thought has is known where there is none.
+Json ResponsesUsage(const ApiChoice& choice) {
+  const ApiUsage& usage = choice.usage;
+  Json out = {{"input_tokens", usage.prompt_tokens},
+              {"input_tokens_details", {{"cached_tokens", usage.reused_tokens}}},
+              {"output_tokens", usage.completion_tokens}};
+  if (choice.said.thought.empty()) out["output_tokens_details"] = {{"reasoning_tokens", 0}};
+  out["total_tokens"] = usage.prompt_tokens + usage.completion_tokens;
+  return out;
 }
 
 Json TextPart(const std::string& text) {
@@ -128,7 +131,7 @@ class ResponseStream : public AnswerWriter {
                      {"incomplete_details", cut ? Json{{"reason", "max_output_tokens"}} : Json()},
                      {"model", head_.model},
                      {"output", std::move(output)},
-                     {"usage", running ? Json() : ResponsesUsage(choice.usage)}};
+                     {"usage", running ? Json() : ResponsesUsage(choice)}};
     response.update(echoed_);
     return response;
   }

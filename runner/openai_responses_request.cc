@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests of the responses API as those of chats, which are read and checked as such.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
@@ -29,13 +30,26 @@ Json PartsOf(const Json& content, const std::string& where) {
   return out;
 }
 
-Json InputMessages(const Json& object) {
-  Json out = Json::array();
+// The messages of a chat, and what each is called here.
+struct Input {
+  void Add(Json role, Json content, std::string name) {
+    messages.push_back({{"role", std::move(role)}, {"content", std::move(content)}});
+    names.push_back(std::move(name));
+  }
+
+  Json messages = Json::array();
+  std::vector<std::string> names;
+};
+
+Input InputMessages(const Json& object) {
+  Input out;
   const Json& instructions = MemberOf(object, "instructions");
-  if (!instructions.is_null()) out.push_back({{"role", "system"}, {"content", instructions}});
+  if (!instructions.is_null() && !instructions.is_string())
+    throw BadValue("instructions", "must be a text");
+  if (!instructions.is_null()) out.Add("system", instructions, "instructions");
   const Json& input = MemberOf(object, "input");
   if (input.is_string()) {
-    out.push_back({{"role", "user"}, {"content", input}});
+    out.Add("user", input, "input");
     return out;
   }
   if (!input.is_array() || input.empty())
@@ -47,10 +61,41 @@ Json InputMessages(const Json& object) {
     const Json& type = MemberOf(item, "type");
     if (type == "reasoning") continue;  // templates leave out earlier thoughts
     if (!type.is_null() && type != "message") throw BadValue(where + ".type", "must be message");
-    out.push_back({{"role", MemberOf(item, "role")},
-                   {"content", PartsOf(MemberOf(item, "content"), where + ".content")}});
+    out.Add(MemberOf(item, "role"), PartsOf(MemberOf(item, "content"), where + ".content"), where);
   }
   return out;
+}
+
+// The error of a chat's message with the name that the message has here.
+ApiError Renamed(const ApiError& error, const std::vector<std::string>& names) {
+  std::string what = error.what(), param = error.param;
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string name = Cat("messages[", i, "]");
+    if (!param.starts_with(name)) continue;
+    param.replace(0, name.size(), names[i]);
+    if (const size_t at = what.find(name); at != std::string::npos)
+      what.replace(at, name.size(), names[i]);
+    break;
+  }
+  return ApiError(error.status, what, param, error.code);
+}
+
+// Pairs of texts, as OpenAI's API bounds them.
+void CheckMetadata(const Json& metadata) {
+  constexpr size_t kMostPairs = 16, kMostKey = 64, kMostValue = 512;
+  const auto wrong =
+      BadValue("metadata", Cat("must be an object of at most ", kMostPairs, " texts of at most ",
+                               kMostValue, " characters, with names of at most ", kMostKey));
+  if (!metadata.is_object() || metadata.size() > kMostPairs) throw wrong;
+  const auto characters = [](const std::string& text) {
+    return static_cast<size_t>(
+        std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
+  };
+  for (const auto& [key, value] : metadata.items()) {
+    if (!value.is_string() || characters(key) > kMostKey ||
+        characters(value.get_ref<const std::string&>()) > kMostValue)
+      throw wrong;
+  }
 }
 
 // 'text': {"format": {"type": "text" | "json_object" | "json_schema", ...}}
@@ -108,9 +153,11 @@ bool AsksForNothing(const std::string& key, const Json& value) {
 
 ResponsesRequest ReadResponsesRequest(const std::string& body, uint64_t random_seed) {
   const Json object = ReadApiBody(body);
-  Json out = {{"messages", InputMessages(object)}};
+  Input input = InputMessages(object);
+  Json out = {{"messages", std::move(input.messages)}};
   for (const auto& [key, value] : object.items()) {
     if (value.is_null() || key == "input" || key == "instructions") continue;
+    if (key == "metadata") CheckMetadata(value);
     if (AsksForNothing(key, value)) continue;
     if (key == "max_output_tokens") {
       out["max_tokens"] = value;
@@ -122,7 +169,11 @@ ResponsesRequest ReadResponsesRequest(const std::string& body, uint64_t random_s
       throw ResponsesRefusal(key);
     }
   }
-  return {ReadApiObject(ApiKind::kChat, out, random_seed), DumpJson(Echoed(object))};
+  try {
+    return {ReadApiObject(ApiKind::kChat, out, random_seed), DumpJson(Echoed(object))};
+  } catch (const ApiError& e) {
+    throw Renamed(e, input.names);
+  }
 }
 
 }  // namespace retort

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr size_t kMostStops = 16, kMostStopBytes = 1000, kMostStopIds = 256;
 constexpr double kMostBias = 100;     // as OpenAI's API has it
+constexpr size_t kMostBiases = 1024;  // tokens; each is one more thing to do at each step
 constexpr int64_t kRepeatLastN = 64;  // llama.cpp's and Ollama's, for their own name of a penalty
 
 // One text or a list of them.
@@ -67,23 +69,27 @@ std::pair<int32_t, float> Bias(const Json& token, const Json& bias) {
 // OpenAI's {"ID": BIAS}, or llama.cpp's [[ID, BIAS or false]].
 std::vector<std::pair<int32_t, float>> LogitBias(const Json& object) {
   const Json& value = MemberOf(object, "logit_bias");
-  std::vector<std::pair<int32_t, float>> biases;
-  if (value.is_null()) return biases;
+  if (value.is_null()) return {};
   if (!value.is_object() && !value.is_array())
     throw BadValue("logit_bias", "must be an object of token ids and biases");
-  biases.reserve(value.size());
+  std::map<int32_t, float> sums;  // the biases of one token add up
+  const auto add = [&sums](const std::pair<int32_t, float>& one) {
+    sums[one.first] += one.second;
+    if (sums.size() > kMostBiases)
+      throw BadValue("logit_bias", Cat("may name at most ", kMostBiases, " tokens"));
+  };
   for (const auto& [key, bias] : value.items()) {
     if (value.is_object()) {
       const bool digits = !key.empty() && key.size() < 11 &&
                           key.find_first_not_of("0123456789") == std::string::npos;
-      biases.push_back(Bias(digits ? Json(std::stoll(key)) : Json(), bias));
+      add(Bias(digits ? Json(std::stoll(key)) : Json(), bias));
     } else if (bias.is_array() && bias.size() == 2) {
-      biases.push_back(Bias(bias[0], bias[1]));
+      add(Bias(bias[0], bias[1]));
     } else {
       throw BadValue("logit_bias", "must hold pairs of a token id and a bias");
     }
   }
-  return biases;
+  return {sums.begin(), sums.end()};
 }
 
 // llama.cpp and Ollama have another name for it, and another reach where none is given.

@@ -10,15 +10,17 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/random.h"
+#include "base/strings.h"
 #include "runner/ollama.h"
 
 namespace retort {
 namespace {
 
 constexpr std::string_view kRedacted = "[redacted]";
-constexpr int kTelling = 7;        // digits of a number
-constexpr size_t kKeyLength = 20;  // characters
+constexpr int kTelling = 7;             // digits of a number
+constexpr size_t kKeyLength = 20;       // characters
+constexpr size_t kMostText = 64 << 10;  // bytes of a prompt or an answer
+constexpr size_t kMostError = 100;      // bytes of an error
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -26,8 +28,8 @@ bool IsBlank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 // Whether a word without blanks tells who somebody is.
 bool Tells(std::string_view word) {
-  const size_t at = word.find('@');
-  if (at != std::string_view::npos && at > 0 && at + 1 < word.size()) return true;
+  const size_t at = word.find('@', 1);
+  if (at != std::string_view::npos && at + 1 < word.size()) return true;
   const bool digits = std::ranges::any_of(word, IsDigit);
   const bool letters = std::ranges::any_of(word, IsLetter);
   return word.size() >= kKeyLength && digits && letters;
@@ -49,33 +51,50 @@ size_t NumberLength(std::string_view text) {
   return digits >= kTelling ? end : 0;
 }
 
+// The redacted text, or its beginning up to a word's, which may tell more when it is cut.
+std::string Beginning(std::string_view text) {
+  if (text.size() <= kMostText) return Redacted(text);
+  const size_t blank = text.substr(0, kMostText).find_last_of(" \n\t\r");
+  const size_t end = blank == std::string_view::npos ? 0 : blank + 1;
+  return Cat(Redacted(text.substr(0, end)), "[", text.size() - end, " bytes more]");
+}
+
+// An error may quote the request; what is no JSON, up to its fault.
+std::string ErrorText(const std::string& error) {
+  const std::string text = Redacted(error.substr(0, error.find("; last read: ")));
+  return text.size() <= kMostError ? text : text.substr(0, kMostError) + "...";
+}
+
 }  // namespace
 
 std::string Redacted(std::string_view text) {
   std::string out;
-  while (!text.empty()) {
-    if (IsBlank(text.front())) {
-      out += text.front();
-      text.remove_prefix(1);
+  size_t at = 0, known = 0;  // the end of the last word that was looked at
+  while (at < text.size()) {
+    if (IsBlank(text[at])) {
+      out += text[at++];
       continue;
     }
-    const size_t end = std::ranges::find_if(text, IsBlank) - text.begin();
-    const std::string_view word = text.substr(0, end);
-    if (Tells(word)) {
-      out += kRedacted;
-      text.remove_prefix(end);
-      continue;
+    if (at >= known) {
+      known = static_cast<size_t>(
+          std::find_if(text.begin() + static_cast<ptrdiff_t>(at), text.end(), IsBlank) -
+          text.begin());
+      if (Tells(text.substr(at, known - at))) {
+        out += kRedacted;
+        at = known;
+        continue;
+      }
     }
     // Numbers may stand anywhere in a word, and go beyond it.
-    size_t at = 0;
-    while (at < word.size() && !IsDigit(word[at])) ++at;
-    out += word.substr(0, at);
-    text.remove_prefix(at);
-    if (at == word.size()) continue;
-    const size_t number = NumberLength(text);
-    const size_t digits = std::ranges::find_if_not(text, IsDigit) - text.begin();
-    out += number > 0 ? kRedacted : text.substr(0, digits);
-    text.remove_prefix(number > 0 ? number : digits);
+    const size_t number = IsDigit(text[at]) ? NumberLength(text.substr(at)) : 0;
+    if (number > 0) {
+      out += kRedacted;
+      at += number;
+      continue;
+    }
+    // A short number is told whole: its end alone would be looked at otherwise.
+    do out += text[at++];
+    while (IsDigit(text[at - 1]) && at < text.size() && IsDigit(text[at]));
   }
   return out;
 }
@@ -95,7 +114,7 @@ RequestLog::~RequestLog() {
 
 void RequestLog::Write(const LoggedRequest& request, const ReplyOutcome& outcome) {
   if (!on()) return;
-  const double place = static_cast<double>(NameKey(request.id) >> 11) * 0x1p-53;  // in [0, 1)
+  const double place = static_cast<double>(request.draw >> 11) * 0x1p-53;  // in [0, 1)
   if (outcome.status == 200 && place >= options_.share) return;
   const auto now = std::chrono::duration_cast<std::chrono::seconds>(
       std::chrono::system_clock::now().time_since_epoch());
@@ -106,7 +125,7 @@ void RequestLog::Write(const LoggedRequest& request, const ReplyOutcome& outcome
                {"endpoint", request.endpoint},
                {"stream", request.stream},
                {"status", outcome.status},
-               {"error", outcome.error.empty() ? Json() : Json(Redacted(outcome.error))},
+               {"error", outcome.error.empty() ? Json() : Json(ErrorText(outcome.error))},
                {"prompt_tokens", usage.prompt_tokens},
                {"cached_tokens", usage.reused_tokens},
                {"completion_tokens", usage.completion_tokens},
@@ -116,10 +135,10 @@ void RequestLog::Write(const LoggedRequest& request, const ReplyOutcome& outcome
   for (const ApiChoice& choice : outcome.answer.choices)
     line["finish_reasons"].push_back(std::string(NameOf(choice.finish)));
   if (options_.text) {
-    line["prompt"] = Redacted(request.prompt);
+    line["prompt"] = Beginning(request.prompt);
     line["answers"] = Json::array();
     for (const ApiChoice& choice : outcome.answer.choices)
-      line["answers"].push_back(Redacted(choice.said.content));
+      line["answers"].push_back(Beginning(choice.said.content));
   }
   const std::string bytes = DumpJson(line) + "\n";
   const std::lock_guard lock(mutex_);

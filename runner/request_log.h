@@ -22,6 +22,7 @@ struct LoggedRequest {
   std::string id, key, endpoint;  // key: its name
   bool stream = false;
   double seconds = 0;
+  uint64_t draw = 0;   // the server's random number, by which it is among the logged share
   std::string prompt;  // if texts are logged
 };
 
@@ -36,8 +37,8 @@ class RequestLog {
 
   bool on() const { return file_ >= 0; }
   bool has_text() const { return on() && options_.text; }
-  // Whether a request is among the logged share is a function of its id. A line that cannot be
-  // written is lost; serving goes on.
+  // Of a prompt and of each answer the first 64 KiB are written, and of an error 100 bytes. A line
+  // that cannot be written is lost; serving goes on.
   void Write(const LoggedRequest& request, const ReplyOutcome& outcome);
 
  private:

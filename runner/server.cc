@@ -59,8 +59,8 @@ struct Server::State {
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
-              [](int status, const std::string& message) {
-                return ApiErrorBody(ApiError(status, message));
+              [](int status, const std::string& message, std::string_view path) {
+                return ErrorBodyOf(DialectOf(path), ApiError(status, message));
               }}),
         service(std::move(m), options),
         info(service, options) {}
@@ -151,6 +151,7 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
   try {
     answered.key = records.keys.Find(KeyOf(request->head));
     answered.logged.id = request->id;
+    answered.logged.draw = random();
     answered.logged.key = records.keys.NameOf(answered.key);
     answered.logged.endpoint = pending->route.name;
     if (IsForEngine(pending->route.endpoint)) {
@@ -171,7 +172,10 @@ void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
 }
 
 void Server::State::Read(PendingRequest& pending) {
-  if (pending.exchange->gone()) return;
+  if (pending.exchange->gone()) {
+    pending.place.reset();
+    return records.Ended(*pending.answered, {kClientClosed, "the client has gone", {}, 0});
+  }
   try {
     if (IsForEngine(pending.route.endpoint)) return Submit(pending);
     const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
@@ -205,6 +209,7 @@ Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
 void Server::State::Submit(PendingRequest& pending) {
   ServiceJob job;
   job.seed = pending.seed;
+  job.since = pending.answered->begun;
   const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), service.model().name,
                            info.fingerprint()};
   ReadJob(pending.route.endpoint, pending.http->body, head, service, job);

@@ -52,6 +52,8 @@ Conversation ConversationOf(const ApiRequest& request, const ServedModel& model)
     DropNames(conversation.messages);
   if (request.tools.Shown()) conversation.tools = request.tools.json;
   conversation.variables = request.variables;
+  if (request.think && model.chat->Jinja().find("enable_thinking") != std::string::npos)
+    conversation.variables = DumpJson({{"enable_thinking", *request.think}});
   return conversation;
 }
 
@@ -96,9 +98,22 @@ std::string PromptReader::Render(const ApiRequest& request) const {
   }
 }
 
+int64_t PromptReader::Count(const ApiRequest& request) const {
+  CheckChat();
+  try {
+    const std::optional<Ids> ids = EncodeChat(request, CountLimit());
+    if (ids) return std::ssize(*ids);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw Refusal(request, e.what());
+  }
+  throw TooLong(request, Cat("the conversation has more than ", CountLimit(), " tokens"));
+}
+
+size_t PromptReader::CountLimit() const { return static_cast<size_t>(kCounted * context_); }
+
 std::vector<std::vector<int32_t>> PromptReader::Read(const ApiRequest& request) const {
-  // Beyond this many tokens, how many there are is not worth finding out.
-  const auto limit = static_cast<size_t>(kCounted * context_);
+  const size_t limit = CountLimit();
   std::vector<Ids> prompts;
   try {
     if (request.kind == ApiKind::kChat) {

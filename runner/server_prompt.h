@@ -19,11 +19,15 @@ class PromptReader {
   // cannot fit are not tokenised to their end (Tokenizer::EncodeAtMost). Thread-safe. A chat has
   // one prompt.
   std::vector<std::vector<int32_t>> Read(const ApiRequest& request) const;
+  // How many tokens a chat's prompt has, which may be too many for the context. Throws ApiError 400
+  // if it is not worth finding out.
+  int64_t Count(const ApiRequest& request) const;
   // The text of a conversation, as its template writes it.
   std::string Render(const ApiRequest& request) const;
 
  private:
   using Ids = std::vector<int32_t>;
+  size_t CountLimit() const;  // beyond it, how many there are is not worth finding out
   // nullopt: far more tokens than the context holds.
   std::optional<Ids> EncodeChat(const ApiRequest& request, size_t limit) const;
   std::optional<Ids> EncodeText(const ApiPrompt& prompt, size_t limit) const;

@@ -2,8 +2,10 @@
 #include "runner/server_reply.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <map>
+#include <span>
 
 #include "base/error.h"
 
@@ -12,11 +14,15 @@ namespace {
 
 constexpr double kNotKnown = std::numeric_limits<double>::quiet_NaN();
 
+// Of what was generated, which an echo has behind the prompt's tokens.
 double MeanLogprob(const ApiChoice& choice) {
+  const auto generated =
+      std::min<int64_t>(choice.usage.completion_tokens, std::ssize(choice.tokens));
   double sum = 0;
-  for (const TokenLogprobs& token : choice.tokens) sum += token.logprob;
-  return choice.tokens.empty() ? -std::numeric_limits<double>::infinity()
-                               : sum / static_cast<double>(choice.tokens.size());
+  for (const TokenLogprobs& token : std::span(choice.tokens).last(static_cast<size_t>(generated)))
+    sum += token.logprob;
+  return generated == 0 ? -std::numeric_limits<double>::infinity()
+                        : sum / static_cast<double>(generated);
 }
 
 // The parts of an answer that an event adds.
@@ -39,7 +45,9 @@ HttpAnswer ErrorAnswer(const ApiError& error, std::string body) {
   answer.status = error.status;
   answer.body = std::move(body);
   answer.headers = error.headers;
-  if (error.status == 429 || error.status == 503) answer.headers.emplace_back("Retry-After", "1");
+  const auto tells = [](const auto& header) { return header.first == "Retry-After"; };
+  if ((error.status == 429 || error.status == 503) && std::ranges::none_of(answer.headers, tells))
+    answer.headers.emplace_back("Retry-After", "1");
   return answer;
 }
 
@@ -50,8 +58,12 @@ std::unique_ptr<ServerPlaces> ServerPlaces::Take(std::atomic<int64_t>& taken, in
 }
 
 bool ServerPlaces::TakeMore(int64_t count) {
-  count_ += count;  // given back with the others, if they are too many
-  return (taken_ += count) <= most_;
+  int64_t taken = taken_;
+  do {
+    if (taken > most_ - count) return false;
+  } while (!taken_.compare_exchange_weak(taken, taken + count));
+  count_ += count;
+  return true;
 }
 
 ServerReply::ServerReply(std::shared_ptr<HttpExchange> exchange,
@@ -65,8 +77,7 @@ ServerReply::ServerReply(std::shared_ptr<HttpExchange> exchange,
       left_(choices_.size()) {}
 
 ServerReply::~ServerReply() {
-  constexpr int kClientClosed = 499;  // as logs of HTTP servers have it
-  if (!over_) Report(kClientClosed, "the client has gone");
+  if (!over_) Report(kClientClosed, "the client has gone", Answer());
 }
 
 void ServerReply::Begin() {
@@ -75,9 +86,9 @@ void ServerReply::Begin() {
   HttpStream stream;
   stream.content_type = writer_->stream_type();
   stream.ping = writer_->Ping();
+  std::string begin = writer_->Begin(Answer());
   stream.last_words = writer_->Failed(ApiError(503, "the server is stopping"));
   exchange_->Begin(std::move(stream));
-  std::string begin = writer_->Begin(Answer());
   if (!begin.empty()) exchange_->Send(std::move(begin));
 }
 
@@ -92,7 +103,8 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
     return false;
   }
   if (first_token_ == 0)
-    first_token_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count();
+    first_token_ =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - options_.since).count();
   if (told.timings.first_token == 0) told.timings.first_token = event.seconds;
   told.timings.last_token = event.seconds;
   told.usage.completion_tokens += std::ssize(event.ids);
@@ -110,7 +122,7 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
   const bool ends = told.finish != FinishReason::kNone;
   if (ends) {
     if (options_.stream) out_ += writer_->EndOfChoice(told, choice.untold);
-    told.tokens.insert(told.tokens.end(), choice.untold.begin(), choice.untold.end());
+    KeepTokens(choice);
     if (--left_ == 0) End();
   }
   if (!out_.empty()) exchange_->Send(std::exchange(out_, ""));
@@ -123,9 +135,14 @@ void ServerReply::Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts
   for (const AnswerPart& part : parts) {
     Gather(told, part);
     if (options_.stream) out_ += writer_->Said(told, part, choice.untold);
-    told.tokens.insert(told.tokens.end(), choice.untold.begin(), choice.untold.end());
-    choice.untold.clear();
+    KeepTokens(choice);
   }
+}
+
+// A stream has told them.
+void ServerReply::KeepTokens(ReplyChoice& choice) const {
+  if (!options_.stream) std::ranges::move(choice.untold, std::back_inserter(choice.told.tokens));
+  choice.untold.clear();
 }
 
 void ServerReply::Gather(ApiChoice& choice, const AnswerPart& part) {
@@ -153,21 +170,36 @@ ApiAnswer ServerReply::Answer() const {
 }
 
 void ServerReply::End() {
-  places_.reset();  // whoever reads the answer can ask again
-  Report(200, "");
+  // Written first: an answer that cannot be written is a failed one, and is told as such.
   ApiAnswer answer = Answer();
+  HttpAnswer whole;
   if (options_.stream) {
     out_ += writer_->End(answer);
-    return;
+  } else {
+    ShareScores(answer);
+    const ApiUsage usage = answer.Usage();
+    KeepLikeliest(answer);
+    answer.untold_tokens = usage.completion_tokens - answer.Usage().completion_tokens;
+    whole.body = writer_->Whole(answer);
   }
-  const ApiUsage usage = answer.Usage();
-  KeepLikeliest(answer);
-  // What was generated and not told was generated all the same.
-  answer.choices.front().usage.completion_tokens +=
-      usage.completion_tokens - answer.Usage().completion_tokens;
-  HttpAnswer whole;
-  whole.body = writer_->Whole(answer);
-  exchange_->Answer(std::move(whole));
+  places_.reset();  // whoever reads the answer can ask again
+  Report(200, "", std::move(answer));
+  if (!options_.stream) exchange_->Answer(std::move(whole));
+}
+
+// A prompt's tokens are scored for the first of its answers alone.
+void ServerReply::ShareScores(ApiAnswer& answer) {
+  const ApiChoice* first = nullptr;
+  for (ApiChoice& choice : answer.choices) {
+    if (!first || first->prompt != choice.prompt) {
+      first = &choice;
+      continue;
+    }
+    const int64_t scored = std::ssize(first->tokens) - first->usage.completion_tokens;
+    if (scored > 0)
+      choice.tokens.insert(choice.tokens.begin(), first->tokens.begin(),
+                           first->tokens.begin() + scored);
+  }
 }
 
 void ServerReply::KeepLikeliest(ApiAnswer& answer) const {
@@ -182,9 +214,9 @@ void ServerReply::KeepLikeliest(ApiAnswer& answer) const {
   for (size_t i = 0; i < answer.choices.size(); ++i) answer.choices[i].index = i;
 }
 
-void ServerReply::Report(int status, const std::string& error) {
+void ServerReply::Report(int status, const std::string& error, ApiAnswer answer) {
   over_ = true;
-  if (options_.on_end) options_.on_end({status, error, Answer(), first_token_});
+  if (options_.on_end) options_.on_end({status, error, std::move(answer), first_token_});
 }
 
 void ServerReply::Fail(const std::exception& reason) {
@@ -200,7 +232,8 @@ void ServerReply::Fail(const ApiError& error) {
 void ServerReply::FailNow(const ApiError& error) {
   if (over_) return;
   places_.reset();
-  Report(error.status, error.what());
+  if (options_.cancel) options_.cancel();
+  Report(error.status, error.what(), Answer());
   if (!options_.stream) return exchange_->Answer(ErrorAnswer(error, writer_->ErrorBody(error)));
   exchange_->Send(writer_->Failed(error));
   exchange_->End();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -20,13 +21,15 @@ namespace retort {
 // `body`: what the API of the request makes of the error.
 HttpAnswer ErrorAnswer(const ApiError& error, std::string body);
 
+inline constexpr int kClientClosed = 499;  // a request's status, as logs of HTTP servers have it
+
 // Some of the places for answers that run or wait. Free again when it is destroyed, on any thread.
 class ServerPlaces {
  public:
   // Null if fewer than `count` of `most` are free.
   static std::unique_ptr<ServerPlaces> Take(std::atomic<int64_t>& taken, int64_t count,
                                             int64_t most);
-  // False if `count` more are not free.
+  // False, and none is taken, if `count` more are not free.
   bool TakeMore(int64_t count);
   ~ServerPlaces() { taken_ -= count_; }
   ServerPlaces(const ServerPlaces&) = delete;
@@ -45,7 +48,7 @@ struct ReplyChoice {
   // With an echo, what the answer begins with: the prompt's text, and its first token, of which the
   // model says nothing.
   std::string echo;
-  int32_t first_id = -1;                   // -1: no log-probabilities of the prompt
+  int32_t first_id = -1;                   // -1: the prompt's tokens are not scored for this one
   std::vector<TokenLogprobs> untold = {};  // tokens whose text is held back
 };
 
@@ -53,8 +56,8 @@ struct ReplyChoice {
 struct ReplyOutcome {
   int status = 200;
   std::string error;               // "": none
-  ApiAnswer answer;                // as far as it came
-  double first_token_seconds = 0;  // since the reply was made; 0: there was none
+  ApiAnswer answer;                // what is told of it, or as far as it came
+  double first_token_seconds = 0;  // since the request's arrival; 0: there was none
 };
 
 struct ReplyOptions {
@@ -62,6 +65,8 @@ struct ReplyOptions {
   int64_t told = 1;  // answers to each prompt that are told: of more, the likeliest ones
   std::function<std::string()> call_ids;                    // draws the ids of calls
   std::function<void(const ReplyOutcome& outcome)> on_end;  // called once
+  std::function<void()> cancel;  // stops what is generated: it is over, and was not finished
+  std::chrono::steady_clock::time_point since;  // the request's arrival
 };
 
 // Sends the result of a request to its client. Thread-safe.
@@ -83,11 +88,13 @@ class ServerReply {
  private:
   void FailNow(const ApiError& error);
   void Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts);
+  void KeepTokens(ReplyChoice& choice) const;
   void Gather(ApiChoice& choice, const AnswerPart& part);
   void End();
   ApiAnswer Answer() const;
+  static void ShareScores(ApiAnswer& answer);
   void KeepLikeliest(ApiAnswer& answer) const;
-  void Report(int status, const std::string& error);
+  void Report(int status, const std::string& error, ApiAnswer answer);
 
   std::mutex mutex_;
   std::shared_ptr<HttpExchange> exchange_;
@@ -98,7 +105,6 @@ class ServerReply {
   std::string out_;  // of a stream, to be sent
   size_t left_;      // choices that have not ended
   bool over_ = false;
-  const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
   double first_token_ = 0;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 
 #include "base/error.h"
@@ -51,8 +52,13 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
   const SamplingOptions& options = request_.sampling;
   if (LogitsProcessor::Needed(options)) processor_.emplace(options, ends, tokenizer);
   if (options.mirostat) mirostat_.emplace(options.mirostat_tau, options.mirostat_eta);
-  for (const auto& more : {options.stop_ids, options.stop_token_ids})
-    ends_.insert(ends_.end(), more.begin(), more.end());
+  ends_.insert(ends_.end(), options.stop_ids.begin(), options.stop_ids.end());
+  marks_ = ends_;
+  // Where a client asks to stop at a token with a text, a grammar says where that may stand.
+  std::ranges::copy_if(options.stop_token_ids, std::back_inserter(marks_), [&](int32_t id) {
+    return id < tokenizer.vocab_size() && tokenizer.Bytes(id).empty();
+  });
+  ends_.insert(ends_.end(), options.stop_token_ids.begin(), options.stop_token_ids.end());
   if (request_.constraint.grammar) constrained_.emplace(request_.constraint);
   // What others have read of it is of no use here.
   if (request_.prompt_logprobs || request_.pooling == Pooling::kMean) prefix_ = 0;
@@ -156,7 +162,7 @@ GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
   if (request_.logprobs >= 0) unchanged_.assign(logits.begin(), logits.end());
   const std::span<float> known = logits.first(std::min(logits.size(), ids_));
   if (processor_) processor_->Apply(tokens_, generated(), known);
-  if (constrained_) constrained_->Mask(known, ends_);
+  if (constrained_) constrained_->Mask(known, marks_);
   const int32_t drawn =
       sampler.Sample(known, request_.sampling, tokens_.size(), mirostat_ ? &*mirostat_ : nullptr);
   const int32_t id = forced_.Instead(drawn, IsEnd(drawn), tokenizer_);

@@ -26,6 +26,13 @@ void CheckMembers(const Json& object, std::initializer_list<const char*> known) 
   }
 }
 
+void CheckModelOf(const ModelService& service, const Json& object) {
+  const Json& model = MemberOf(object, "model");
+  if (model.is_null()) return;
+  if (!model.is_string()) throw BadValue("model", "must be a text");
+  service.CheckModel(model.get<std::string>());
+}
+
 // A chat request for its prompt alone.
 ApiRequest ReadConversation(const Json& object) {
   Json chat = Json::object();
@@ -76,14 +83,16 @@ Json TokenizeContent(const ModelService& service, const Json& object) {
 
 Json Tokenize(const ModelService& service, const std::string& body) {
   const Json object = ReadApiBody(body);
+  CheckModelOf(service, object);
   if (object.contains("content")) return TokenizeContent(service, object);
   std::vector<int32_t> ids;
   if (object.contains("messages")) {
     CheckMembers(object,
                  {"messages", "tools", "chat_template_kwargs", "add_generation_prompt",
                   "continue_final_message", "add_special_tokens", "return_token_strs", "model"});
+    if (FlagField(object, "add_special_tokens"))
+      throw BadValue("add_special_tokens", "goes with 'prompt' only: a template has its own");
     ApiRequest request = ReadConversation(object);
-    service.CheckModel(request.model);
     ids = service.PromptsOf(request).front();
   } else {
     CheckMembers(object, {"prompt", "add_special_tokens", "return_token_strs", "model"});
@@ -102,6 +111,7 @@ Json Tokenize(const ModelService& service, const std::string& body) {
 Json Detokenize(const ModelService& service, const std::string& body) {
   const Json object = ReadApiBody(body);
   CheckMembers(object, {"tokens", "model"});
+  CheckModelOf(service, object);
   const Json& tokens = MemberOf(object, "tokens");
   if (!tokens.is_array()) throw BadValue("tokens", "must be a list of token ids");
   const Tokenizer& tokenizer = service.model().tokenizer;
@@ -129,7 +139,7 @@ Json ApplyTemplate(const ModelService& service, const std::string& body) {
 Json CountTokens(const ModelService& service, const std::string& body) {
   ApiRequest request = ReadAnthropicRequest(body, 0, true);
   service.CheckModel(request.model);
-  return {{"input_tokens", service.PromptsOf(request).front().size()}};
+  return {{"input_tokens", service.CountOf(request)}};
 }
 
 }  // namespace retort

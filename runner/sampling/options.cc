@@ -9,8 +9,9 @@
 namespace retort {
 namespace {
 
-constexpr double kMostPenalty = 2;       // as OpenAI's API has it
-constexpr double kMostRepetition = 100;  // beyond it, logits overflow to no use
+constexpr double kMostPenalty = 2;  // as OpenAI's API has it
+// Beyond these, logits overflow to no use.
+constexpr double kLeastRepetition = 0.01, kMostRepetition = 100;
 constexpr int64_t kMostBreakers = 64;
 
 void CheckWithin(const char* name, double value, double least, double most) {
@@ -47,7 +48,7 @@ void CheckSampling(const SamplingOptions& o) {
   CheckFinite("dynatemp_exponent", o.dynatemp_exponent);
   CheckFinite("mirostat_tau", o.mirostat_tau);
   CheckWithin("mirostat_eta", o.mirostat_eta, 0, 1);
-  CheckAbove("repetition_penalty", o.repetition_penalty, kMostRepetition);
+  CheckWithin("repetition_penalty", o.repetition_penalty, kLeastRepetition, kMostRepetition);
   CheckWithin("presence_penalty", o.presence_penalty, -kMostPenalty, kMostPenalty);
   CheckWithin("frequency_penalty", o.frequency_penalty, -kMostPenalty, kMostPenalty);
   CheckLastN("repeat_last_n", o.repeat_last_n);

@@ -54,6 +54,16 @@ TEST_F(ApiKeys, AreReadWithTheirLimits) {
             std::string::npos);
 }
 
+TEST_F(ApiKeys, AreNotToldInErrors) {
+  EXPECT_EQ(Fault(R"([{"key": "sesame" "name": "a"}])").find("sesame"), std::string::npos);
+  EXPECT_NE(Fault("[oh").find("no valid JSON"), std::string::npos);
+  // What is not private is not read.
+  EXPECT_NE(Fault("[oh", kOwner | std::filesystem::perms::others_read).find("chmod 600"),
+            std::string::npos);
+  EXPECT_NE(Fault(R"([{"key": " k", "name": "a"}])").find("blanks"), std::string::npos);
+  EXPECT_NE(Fault(R"([{"key": "k", "name": "a\n"}])").find("blanks"), std::string::npos);
+}
+
 int StatusOf(const std::function<void()>& call) {
   try {
     call();
@@ -104,6 +114,22 @@ TEST(KeyRing, LimitsEachKeyByItself) {
   }
   EXPECT_EQ(at(2, 0s), 200);
   EXPECT_EQ(at(-1, 0s), 200);
+}
+
+TEST(KeyRing, WaitsUntilTheSumOfTokensIsBelowTheLimit) {
+  KeyRing ring({{"k", "lab", 0, 100, 0}});
+  const KeyRing::Clock::time_point start;
+  ring.Spend(0, 0, start);
+  ring.Spend(0, 1, start + 1s);
+  ring.Spend(0, 150, start + 20s);
+  try {
+    ring.Admit(0, start + 30s);
+    FAIL();
+  } catch (const ApiError& e) {
+    EXPECT_EQ(e.headers.at(0).second, "50");  // the first one alone would not do
+  }
+  EXPECT_EQ(StatusOf([&] { ring.Admit(0, start + 79s); }), 429);
+  EXPECT_EQ(StatusOf([&] { ring.Admit(0, start + 80s); }), 200);
 }
 
 }  // namespace

@@ -63,6 +63,7 @@ class RawClient {
     pollfd end{socket_, POLLRDHUP, 0};
     return ::poll(&end, 1, 0) > 0;
   }
+  const std::string& arrived() const { return pending_; }  // and has not been read
   // Waits for `text` to arrive; what came before it stays to be read. False at the end.
   bool Await(const std::string& text) {
     while (pending_.find(text) == std::string::npos) {

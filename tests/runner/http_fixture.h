@@ -34,7 +34,7 @@ class HttpServerTest : public testing::Test {
     handlers.handle = [this](const auto& request, const auto& exchange) {
       Handle(request, exchange);
     };
-    handlers.fault_body = [](int, const std::string& message) { return message; };
+    handlers.fault_body = [](int, const std::string& message, std::string_view) { return message; };
     server_ = std::make_unique<HttpServer>(options_, std::move(handlers));
     thread_ = std::thread([this] { server_->Run(); });
   }

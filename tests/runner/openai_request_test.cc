@@ -87,9 +87,14 @@ TEST(OpenAiRequest, TakesOtherServersNamesOfTheSame) {
   EXPECT_EQ(read(R"("repeat_penalty": 1.2, "repeat_last_n": 9)").repeat_last_n, 9);
   EXPECT_EQ(read(R"("repeat_penalty": 1.2)").repetition_penalty, 1.2);
   const auto bias = read(R"("logit_bias": {"15": -2, "3": 1.5})").logit_bias;
-  EXPECT_EQ(bias, (std::vector<std::pair<int32_t, float>>{{15, -2}, {3, 1.5}}));
+  EXPECT_EQ(bias, (std::vector<std::pair<int32_t, float>>{{3, 1.5}, {15, -2}}));
   const auto pairs = read(R"("logit_bias": [[15, -2], [3, false]])").logit_bias;
-  EXPECT_EQ(pairs, (std::vector<std::pair<int32_t, float>>{{15, -2}, {3, -INFINITY}}));
+  EXPECT_EQ(pairs, (std::vector<std::pair<int32_t, float>>{{3, -INFINITY}, {15, -2}}));
+  const auto sums = read(R"("logit_bias": [[15, -2], [15, -3]])").logit_bias;
+  EXPECT_EQ(sums, (std::vector<std::pair<int32_t, float>>{{15, -5}}));
+  std::string many;
+  for (int id = 0; id <= 1024; ++id) many += Cat(id > 0 ? ", " : "", "[", id, ", 1]");
+  EXPECT_EQ(RefusedParameter(ChatWith(Cat("\"logit_bias\": [", many, "]"))), "logit_bias");
 }
 
 TEST(OpenAiRequest, RefusesMembersOfPartsByName) {

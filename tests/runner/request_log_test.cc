@@ -21,7 +21,16 @@ TEST(RequestLogText, LeavesOutWhatTellsWhoSomebodyIs) {
   EXPECT_EQ(Redacted("a word\n  and @ sign"), "a word\n  and @ sign");
   EXPECT_EQ(Redacted("incomprehensibilities are long"), "incomprehensibilities are long");
   EXPECT_EQ(Redacted("x12345678y"), "x[redacted]y");
+  EXPECT_EQ(Redacted("@1@2 x"), "[redacted] x");
+  EXPECT_EQ(Redacted("call 12 345 67,ann@b.c"), "call [redacted][redacted]");
   EXPECT_EQ(Redacted(""), "");
+}
+
+// One that looked at the rest of the word at each number would not end.
+TEST(RequestLogText, IsReadOnce) {
+  std::string numbers;
+  while (numbers.size() < (4 << 20)) numbers += "1,";
+  EXPECT_EQ(Redacted(numbers), numbers);
 }
 
 class RequestLogTest : public ServerTest {
@@ -47,9 +56,10 @@ TEST_F(RequestLogTest, HasALineForEachRequestAndNoText) {
   const std::string body = R"({"prompt": "secret words", "max_tokens": 4})";
   const Json usage = AskJson(Ask("one", body))["usage"];
   Refused(400, ServerTest::Ask(Ask("two", R"({"prompt": 5})")));
+  Refused(400, ServerTest::Ask(Ask("three", R"({"prompt": "secret words)")));
   Stop();
   const auto lines = Lines();
-  ASSERT_EQ(lines.size(), 2u);
+  ASSERT_EQ(lines.size(), 3u);
   EXPECT_EQ(lines[0]["id"], "one");
   EXPECT_EQ(lines[0]["key"], "shop");
   EXPECT_EQ(lines[0]["endpoint"], "completions");
@@ -59,6 +69,7 @@ TEST_F(RequestLogTest, HasALineForEachRequestAndNoText) {
   EXPECT_TRUE(lines[0]["error"].is_null());
   EXPECT_EQ(lines[1]["id"], "two");
   EXPECT_EQ(lines[1]["status"], 400);
+  EXPECT_NE(lines[2]["error"].get<std::string>().find("not JSON"), std::string::npos);
   EXPECT_EQ(ReadText(file_).find("secret"), std::string::npos);
 }
 
@@ -90,6 +101,22 @@ TEST_F(RequestLogTest, HasRedactedTextIfAsked) {
   EXPECT_EQ(lines[0]["prompt"], "I am [redacted]\n");
   EXPECT_EQ(lines[0]["answers"].size(), 1u);
   EXPECT_TRUE(lines[0]["key"].is_null());
+}
+
+TEST_F(RequestLogTest, HasTheBeginningOfALongText) {
+  options_.log = {file_, 1, true};
+  Start();
+  std::string text;
+  while (text.size() < 100000) text += "word ";
+  Refused(400, ServerTest::Ask(Ask("one", Cat(R"({"prompt": ")", text, "\"}"))));
+  Refused(404, ServerTest::Ask(Ask("two", Cat(R"({"model": ")", text, R"(", "prompt": "a"})"))));
+  Stop();
+  const auto lines = Lines();
+  ASSERT_EQ(lines.size(), 2u);
+  const auto prompt = lines[0]["prompt"].get<std::string>();
+  EXPECT_LT(prompt.size(), 66000u);
+  EXPECT_TRUE(prompt.ends_with("word [34466 bytes more]")) << prompt.substr(60000);
+  EXPECT_LE(lines[1]["error"].get<std::string>().size(), 103u);
 }
 
 TEST_F(RequestLogTest, IsAnErrorIfItCannotBeOpened) {

@@ -78,8 +78,11 @@ TEST_F(ServerTest, PlacesAreTakenForEveryAnswer) {
   options_.engine.parallel = 2;
   options_.queue = 1;
   Start();
-  EXPECT_EQ(Refused(429, kComplete, R"({"prompt": "a", "n": 4, "max_tokens": 1})")["code"],
-            "queue_full");
+  // What could never be served is not to be tried again.
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "n": 4, "max_tokens": 1})")["param"], "n");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": ["a", "b"], "n": 2})")["param"], "prompt");
+  EXPECT_EQ(Refused(400, kComplete, R"({"prompt": "a", "best_of": 4})")["param"], "best_of");
+  EXPECT_EQ(Refused(400, "/v1/embeddings", R"({"input": ["a", "b", "c", "d"]})")["param"], "input");
   EXPECT_EQ(Ask(Post(kComplete, R"({"prompt": "a", "n": 3, "max_tokens": 1})")).status, 200);
   EXPECT_EQ(Ask(Post(kComplete, R"({"prompt": "a", "n": 3, "max_tokens": 1})")).status, 200);
 }
@@ -104,6 +107,42 @@ TEST_F(ServerTest, EchoesAndScoresThePrompt) {
       AskJson(Post(kComplete, R"({"prompt": "Once", "max_tokens": 4, "echo": true})"));
   EXPECT_EQ(more["choices"][0]["text"].get<std::string>().substr(0, 4), "Once");
   EXPECT_TRUE(more["choices"][0]["logprobs"].is_null());
+}
+
+TEST_F(ServerTest, ScoresThePromptOnceForAllAnswers) {
+  Start();
+  const std::string ask =
+      R"("prompt": "Once", "max_tokens": 4, "temperature": 2, "seed": 5, "echo": true, "logprobs": 0)";
+  const Json all = AskJson(Post(kComplete, Cat("{", ask, R"(, "n": 3})")));
+  const auto scores = [](const Json& choice) {
+    return choice["logprobs"]["token_logprobs"].get<std::vector<Json>>();
+  };
+  const auto mean = [&](const Json& choice) {
+    double sum = 0;
+    const auto all_scores = scores(choice);
+    for (size_t i = 6; i < all_scores.size(); ++i) sum += all_scores[i].get<double>();
+    return sum / static_cast<double>(all_scores.size() - 6);
+  };
+  double most = -INFINITY;
+  for (const Json& choice : all["choices"]) {
+    EXPECT_TRUE(scores(choice)[0].is_null());
+    for (size_t i = 1; i < 6; ++i) EXPECT_EQ(scores(choice)[i], scores(all["choices"][0])[i]);
+    EXPECT_EQ(choice["logprobs"]["tokens"].size(), choice["logprobs"]["text_offset"].size());
+    most = std::max(most, mean(choice));
+  }
+  const Json best = AskJson(Post(kComplete, Cat("{", ask, R"(, "best_of": 3})")));
+  EXPECT_EQ(mean(best["choices"][0]), most);
+  EXPECT_EQ(best["timings"]["predicted_n"], scores(best["choices"][0]).size() - 6);
+  EXPECT_EQ(Refused(400, kComplete, Cat("{", ask, R"(, "n": 3, "stream": true})"))["param"], "n");
+}
+
+TEST_F(ServerTest, BoundsLogprobs) {
+  MakeEndless();
+  Start();
+  const std::string ask = R"("prompt": "a", "max_tokens": 50000, "logprobs": 20)";
+  const Json error = Refused(400, kComplete, Cat("{", ask, R"(, "n": 2})"));
+  EXPECT_EQ(error["param"], "logprobs");
+  EXPECT_NE(error["message"].get<std::string>().find("2097152"), std::string::npos);
 }
 
 TEST_F(ServerTest, TellsLogprobsOfAChatWholeAndStreamed) {

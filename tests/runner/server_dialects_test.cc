@@ -77,6 +77,36 @@ TEST_F(Dialects, AnthropicsMessages) {
             expected["usage"]["prompt_tokens"]);
 }
 
+TEST_F(Dialects, CountsWhatDoesNotFit) {
+  options_.engine.context = 64;
+  Start();
+  const auto ask = [](size_t size) {
+    return Post("/v1/messages/count_tokens", Cat(R"({"messages": [{"role": "user", "content": ")",
+                                                 std::string(size, 'a'), "\"}]}"));
+  };
+  EXPECT_GT(AskJson(ask(150))["input_tokens"], 150);
+  EXPECT_EQ(Ask(ask(1000)).status, 400);
+}
+
+TEST_F(Dialects, OllamasThinkReachesATemplateThatKnowsIt) {
+  ServedModel served{*model_, nullptr, tokenizer_, "tiny", {}, ""};
+  served.chat = ChatTemplate::Own(
+      "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|im_start|>assistant\n"
+      "{% if enable_thinking is defined and not enable_thinking %}none{% endif %}{% endif %}",
+      "a template");
+  server_.emplace(std::move(served), options_);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  const auto tokens = [&](const std::string& more) {
+    return AskJson(Post("/api/chat", Cat(R"({"messages": [{"role": "user", "content": "a"}],
+        "stream": false, "options": {"num_predict": 1})",
+                                         more, "}")))["prompt_eval_count"]
+        .get<int64_t>();
+  };
+  EXPECT_EQ(tokens(R"(, "think": false)"), tokens("") + 4);
+  EXPECT_EQ(tokens(R"(, "think": true)"), tokens(""));
+}
+
 TEST_F(Dialects, AnthropicsErrorsAndKeys) {
   options_.keys = {{"sesame", "one"}};
   Start();
@@ -121,6 +151,12 @@ TEST_F(Dialects, OllamasChatAndGenerate) {
   EXPECT_EQ(
       raw["response"],
       AskJson(Post(kComplete, R"({"prompt": "Once", "max_tokens": 9})"))["choices"][0]["text"]);
+  // A template without that switch, and none at all.
+  EXPECT_EQ(AskJson(Post("/api/chat",
+                         Cat(chat, R"(, "think": false, "stream": false})")))["message"]["content"],
+            expected);
+  AskJson(Post("/api/generate", R"({"prompt": "a", "raw": true, "think": false, "stream": false,
+      "options": {"num_predict": 1}})"));
   const RawAnswer none =
       Ask(Post("/api/chat", R"({"model": "x", "messages": [{"role": "user", "content": "a"}]})"));
   EXPECT_EQ(none.status, 404);
@@ -205,6 +241,61 @@ TEST(AnthropicRequest, RefusesWhatItCannotDoByName) {
   EXPECT_EQ(refused(R"(, "max_tokens": 1, "mcp_servers": [])"), "mcp_servers");
   EXPECT_EQ(refused(R"(, "max_tokens": 1, "tools": [{"type": "bash_20250124", "name": "bash"}])"),
             "tools[0].type");
+  EXPECT_EQ(refused(R"(, "max_tokens": 1, "tools": [{"name": "f", "strict": true}])"),
+            "tools[0].strict");
+  const auto block = [](const std::string& text) {
+    return Refusal([&] {
+      ReadAnthropicRequest(
+          Cat(R"({"max_tokens": 1, "messages": [{"role": "user", "content": [)", text, "]}]}"), 1,
+          false);
+    });
+  };
+  EXPECT_EQ(block(R"({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}})"), "");
+  EXPECT_EQ(block(R"({"type": "text", "text": "a", "citations": [{}]})"),
+            "messages[0].content[0].citations");
+}
+
+TEST(AnthropicRequest, SaysThatACallHasFailed) {
+  const ApiRequest read = ReadAnthropicRequest(R"({"max_tokens": 5, "messages": [
+      {"role": "user", "content": "go"},
+      {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]},
+      {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "is_error": true,
+                                    "content": "no such file"}]}]})",
+                                               1, false);
+  EXPECT_EQ(read.messages[2].content, "Error: no such file");
+}
+
+TEST(AnthropicAnswer, ArgumentsThatAreNoObjectAreAnEmptyOne) {
+  const auto writer = AnthropicWriter({"1", 0, "tiny", ""});
+  ApiAnswer answer;
+  ApiChoice& choice = answer.choices.emplace_back();
+  choice.said.calls.push_back({"c", "f", ""});
+  std::string stream = writer->Said(choice, {AnswerPart::Kind::kCall, "f"}, {});
+  stream += writer->Said(choice, {AnswerPart::Kind::kArguments, "{oh"}, {});
+  choice.said.calls.back().arguments = "{oh";
+  choice.finish = FinishReason::kStop;
+  stream += writer->EndOfChoice(choice, {});
+  std::string input;
+  for (const Json& event : NamedEvents(stream)) {
+    if (event["type"] == "content_block_delta")
+      input += event["delta"]["partial_json"].get<std::string>();
+  }
+  EXPECT_EQ(input, "{}");
+  EXPECT_EQ(ParseJson(writer->Whole(answer), "body")["content"][0]["input"], Json::object());
+}
+
+TEST(ResponsesRequest, NamesItsOwnMembersInErrors) {
+  const auto refused = [](const std::string& body) {
+    return Refusal([&] { ReadResponsesRequest(body, 1); });
+  };
+  EXPECT_EQ(refused(R"({"instructions": "a", "input": [{"type": "reasoning"},
+      {"role": "critic", "content": "a"}]})"),
+            "input[1].role");
+  EXPECT_EQ(refused(R"({"instructions": 5, "input": "a"})"), "instructions");
+  EXPECT_EQ(refused(R"({"input": "a", "metadata": {"k": "v"}})"), "");
+  EXPECT_EQ(refused(R"({"input": "a", "metadata": {"k": 5}})"), "metadata");
+  EXPECT_EQ(refused(Cat(R"({"input": "a", "metadata": {"k": ")", std::string(513, 'v'), "\"}}")),
+            "metadata");
 }
 
 TEST(OllamaRequest, CallsAndResultsBelongTogetherByTheirOrder) {
@@ -221,6 +312,17 @@ TEST(OllamaRequest, CallsAndResultsBelongTogetherByTheirOrder) {
   EXPECT_TRUE(read.grammar.has_value());
   EXPECT_EQ(read.sampling.repetition_penalty, 1.1);
   EXPECT_EQ(read.sampling.max_tokens, INT32_MAX);
+  EXPECT_EQ(read.think, false);
+  EXPECT_EQ(Refusal([] {
+              ReadOllamaRequest(OllamaKind::kGenerate, R"({"prompt": "a", "think": "high"})", 1);
+            }),
+            "think");
+  EXPECT_EQ(Refusal([] {
+              ReadOllamaRequest(OllamaKind::kChat, R"({"messages": [{"role": "user",
+                  "content": "a", "colour": 1}]})",
+                                1);
+            }),
+            "messages[0].colour");
   EXPECT_EQ(Refusal([] {
               ReadOllamaRequest(OllamaKind::kGenerate, R"({"prompt": "a", "options": {"x": 1}})",
                                 1);

@@ -30,6 +30,11 @@ TEST_F(ServerTest, TellsTokensAndTexts) {
   EXPECT_EQ(
       AskJson(Post("/detokenize", Cat(R"({"tokens": )", DumpJson(Json(plain)), "}")))["content"],
       "Once");
+  EXPECT_EQ(Refused(404, "/tokenize", R"({"content": "a", "model": "x"})")["param"], "model");
+  EXPECT_EQ(Refused(404, "/detokenize", R"({"tokens": [], "model": "x"})")["param"], "model");
+  EXPECT_EQ(Refused(400, "/tokenize", R"({"messages": [{"role": "user", "content": "Hi"}],
+      "add_special_tokens": true})")["param"],
+            "add_special_tokens");
   EXPECT_EQ(Refused(400, "/tokenize", R"({"content": 5})")["param"], "content");
   EXPECT_EQ(Refused(400, "/tokenize", R"({"content": "a", "colour": 5})")["param"], "colour");
   EXPECT_EQ(Refused(400, "/detokenize", R"({"tokens": [99999]})")["param"], "tokens");

@@ -48,6 +48,19 @@ TEST_F(ServerGrammarTest, EveryAnswerSatisfiesItsSchema) {
   }
 }
 
+TEST_F(ServerGrammarTest, ABiasAgainstAllThatIsAllowedIsTheRequestsFault) {
+  Start();
+  const int32_t x = tokenizer_.Encode("x", true).back();
+  const std::string grammar = R"("guided_grammar": "root ::= \"x\" \"y\"")";
+  const Json error = RefusedFields(Cat(grammar, ", \"logit_bias\": [[", x, ", false]]"));
+  EXPECT_NE(error["message"].get<std::string>().find("logit_bias"), std::string::npos);
+  EXPECT_EQ(RefusedFields(grammar + R"(, "ignore_eos": true)")["param"], "ignore_eos");
+  // A token with a text is that text, though the answer stops at it.
+  const Json stopped = Choice(Cat(grammar, ", \"stop_token_ids\": [", x, "]"));
+  EXPECT_EQ(stopped["finish_reason"], "stop");
+  EXPECT_EQ(stopped["message"]["content"], "");
+}
+
 TEST_F(ServerGrammarTest, AllNamesOfTheFieldsWork) {
   Start();
   const std::string schema = R"({"const": {"a": 1}})";

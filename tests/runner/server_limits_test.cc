@@ -30,6 +30,21 @@ TEST_F(ServerTest, WantsItsKey) {
                         "Authorization: Bearer no\r\nAuthorization: Bearer sesame\r\n")));
 }
 
+TEST_F(ServerTest, TellsOnceWhenToTryAgain) {
+  options_.keys = {{"sesame", "one", 1, 0, 0}};
+  Start();
+  const std::string ask = Post(kComplete, R"({"prompt": "a", "max_tokens": 1})",
+                               "Authorization: Bearer sesame\r\nConnection: close\r\n");
+  EXPECT_EQ(Ask(ask).status, 200);
+  RawClient client(server_->port());
+  client.Send(ask);
+  ASSERT_TRUE(client.Await("rate_limit_exceeded"));
+  const std::string bytes = client.arrived();
+  const size_t first = bytes.find("Retry-After");
+  ASSERT_NE(first, std::string::npos);
+  EXPECT_EQ(bytes.find("Retry-After", first + 1), std::string::npos);
+}
+
 TEST_F(ServerTest, WithoutTheKeyNothingTellsWhichModelIsServed) {
   options_.keys = {{"sesame", "one"}};
   Start();
@@ -93,6 +108,13 @@ TEST_F(ServerTest, BoundsWhatItReads) {
                        "\r\n0\r\n\r\n")));
   Refused(431, Ask(Get("/health", Cat("X: ", std::string(1500, 'x'), "\r\n"))));
   Refused(400, Ask("nonsense\r\n\r\n"));
+  const auto type = [&](const std::string& path) {
+    const RawAnswer answer = Ask(Post(path, std::string(2001, ' ')));
+    EXPECT_EQ(answer.status, 413);
+    return ParseJson(answer.body, "error");
+  };
+  EXPECT_EQ(type("/v1/messages")["type"], "error");
+  EXPECT_TRUE(type("/api/chat")["error"].is_string());
   RawClient slow(server_->port());
   slow.Send("GET /health HTTP/1.1\r\n");  // and never the rest
   Refused(408, slow.Read());

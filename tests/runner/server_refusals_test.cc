@@ -42,9 +42,12 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
                                           {"continue_final_message", "true"},
                                           {"presence_penalty", "2.5"},
                                           {"repetition_penalty", "0"},
+                                          {"repetition_penalty", "1e-40"},
                                           {"logit_bias", R"({"x": 1})"},
                                           {"logit_bias", R"({"5": 101})"},
                                           {"logit_bias", R"([["text", 1]])"},
+                                          {"logit_bias", R"({"9999": 1})"},
+                                          {"stop_token_ids", "[9999]"},
                                           {"stop_token_ids", "[-1]"},
                                           {"min_tokens", "2000"},
                                           {"temperature", "\"hot\""},
@@ -57,7 +60,7 @@ TEST_F(ServerTest, RefusesWhatItCannotDoByName) {
   }
   for (const char* bad :
        {R"("temperature": -1)", R"("top_p": 2)", R"("min_p": -0.1)", R"("top_k": -3)",
-        R"("logit_bias": {"9999": 1})", R"("repeat_penalty": 1.1, "repetition_penalty": 1.1)"}) {
+        R"("repeat_penalty": 1.1, "repetition_penalty": 1.1)"}) {
     Refused(400, kChat, chat(bad));
   }
   EXPECT_EQ(Refused(400, kChat, R"({"messages": [{"role": "tool", "content": "a"}]})")["param"],
