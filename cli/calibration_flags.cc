@@ -21,22 +21,31 @@ CLI::Option* CalibrationFlags::Add(CLI::App& command, const std::string& cost,
                       "JSONL file of rows to measure on, or a text file (*.txt), which is cut into "
                       "rows; may be given several times")
           ->allow_extra_args(false);
-  command
-      .add_option("--rows", rows,
-                  Cat("measure on the first N rows; 0: all", cost.empty() ? "" : ". ", cost))
-      ->check(CLI::Range(int64_t{0}, kMostCount));
-  command.add_option("--format", format,
-                     "auto, messages, prompt_completion, alpaca, text or tokens");
-  command.add_option("--template", chat_template,
-                     "chat template of message rows; auto: the model's own");
-  command
-      .add_option("--max-tokens", max_tokens,
-                  "longest row in tokens, at most the model's positions; longer ones are cut")
-      ->check(CLI::Range(int64_t{2}, kMostCount));
-  command.add_option("--batch-tokens", batch_tokens, "tokens computed at once")
-      ->check(CLI::Range(int64_t{1}, kMostCount));
-  command.add_flag("--no-eos", no_eos, "texts and completions do not end with the end token");
+  of_rows_ = {
+      command
+          .add_option("--rows", rows,
+                      Cat("measure on the first N rows; 0: all", cost.empty() ? "" : ". ", cost))
+          ->check(CLI::Range(int64_t{0}, kMostCount)),
+      command.add_option("--format", format,
+                         "auto, messages, prompt_completion, alpaca, text or tokens"),
+      command.add_option("--template", chat_template,
+                         "chat template of message rows; auto: the model's own"),
+      command
+          .add_option("--max-tokens", max_tokens,
+                      "longest row in tokens, at most the model's positions; longer ones are cut")
+          ->check(CLI::Range(int64_t{2}, kMostCount)),
+      command.add_option("--batch-tokens", batch_tokens, "tokens computed at once")
+          ->check(CLI::Range(int64_t{1}, kMostCount)),
+      command.add_flag("--no-eos", no_eos, "texts and completions do not end with the end token")};
   return files;
+}
+
+void CalibrationFlags::RefuseUnused(const std::string& name) const {
+  if (!data.empty()) return;
+  for (const CLI::Option* option : of_rows_) {
+    if (option->count() > 0)
+      throw InputError(option->get_name(), ": is for the rows of ", name, ", and none are given");
+  }
 }
 
 Examples CalibrationFlags::Read(const OpenedModel& opened) const {

@@ -19,8 +19,13 @@ struct CalibrationFlags {
   // `cost` is added to the help of --rows; it may be empty. `name`: of the flag for the files,
   // which is returned.
   CLI::Option* Add(CLI::App& command, const std::string& cost, const std::string& name = "--data");
+  // Throws Error{kInput} naming a flag of rows that is given although no file is; `name` as in Add.
+  void RefuseUnused(const std::string& name) const;
   // The rows as the training sees them, longer ones cut; a file *.txt in pieces of --max-tokens.
   Examples Read(const OpenedModel& opened) const;
+
+ private:
+  std::vector<const CLI::Option*> of_rows_;
 };
 
 }  // namespace retort

@@ -31,7 +31,7 @@ struct EvalFlags {
   std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error",
               loss_on = "completion";
   int64_t max_tokens = 1024, rows = 0, batch_tokens = 2048;
-  bool no_eos = false, json = false;
+  bool no_eos = false, json = false, batch_given = false;
   GrammarFlags grammar;
   ComputeFlags compute;
 };
@@ -128,7 +128,7 @@ Score KlScore(const ScoredRows& e) {
                      "; --reference is a model with the same ones");
   const ExampleSet set = LossExamples(e);
   const Agreement found =
-      CompareModels({reference.model.get(), nullptr},
+      CompareModels({reference.model.get(), reference.adapter.get()},
                     {{e.opened.model.get(), e.opened.adapter.get()}}, set.examples, kMostCount)
           .front();
   Score score{found.mean_kl, set.rows - set.dropped, found.tokens};
@@ -252,6 +252,8 @@ void Run(const EvalFlags& flags) {
     throw InputError("--out-of-scope goes with --metric exact or choice");
   if ((flags.metric == "kl") == flags.reference.empty())
     throw InputError("--reference goes with --metric kl, which needs it");
+  if (flags.batch_given && flags.metric == "kl")
+    throw InputError("--batch-tokens: --metric kl has its own batches; leave it out");
   const ScoredRows e(flags);
   Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ",
            e.opened.backend->threads(), " threads"));
@@ -326,14 +328,18 @@ void AddEval(CLI::App& app) {
       ->check(CLI::IsMember({"completion", "all", "last"}));
   command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
       ->check(CLI::Range(int64_t{0}, kMostCount));
-  command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
-      ->check(CLI::Range(int64_t{1}, kMostCount));
+  const CLI::Option* batch =
+      command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
+          ->check(CLI::Range(int64_t{1}, kMostCount));
   command->add_flag("--no-eos", flags->no_eos,
                     "texts and completions do not end with the end token");
   flags->grammar.AddSchema(*command);
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object");
-  command->callback([flags] { Run(*flags); });
+  command->callback([flags, batch] {
+    flags->batch_given = batch->count() > 0;
+    Run(*flags);
+  });
 }
 
 }  // namespace retort

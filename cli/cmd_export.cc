@@ -4,8 +4,10 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/calibration_flags.h"
 #include "cli/commands.h"
@@ -24,13 +26,15 @@ namespace {
 struct ExportFlags {
   std::string source, base, out, to = "gguf", type, imatrix;
   CalibrationFlags tune;
-  uint64_t size = 0;  // bytes; 0: none is given
-  double kl = 0;
+  std::optional<uint64_t> size;  // bytes
+  std::optional<double> kl;
   int threads = 0;
   bool pure = false, json = false;
 
   // The flag by which the mix of formats is chosen; "": none is given.
-  std::string sized_by() const { return size > 0 ? "--size" : kl > 0 ? "--kl" : ""; }
+  std::string sized_by() const { return size ? "--size" : kl ? "--kl" : ""; }
+  // Where the mix is saved tensor by tensor.
+  std::string mix_file() const { return out + ".mix.json"; }
   // A flag that is given and only for GGUF files of models; "": none is.
   std::string gguf_only() const {
     return pure                 ? "--pure"
@@ -130,26 +134,23 @@ MeasuredMix Choose(const ExportFlags& flags, const OpenedModel& opened, const Ex
       {.on_progress = [&](int64_t done, int64_t total) { bar.Update(done, total, "tensors"); }},
       *opened.model);
   MixGoal goal;
-  if (flags.size > 0) goal.bytes = static_cast<int64_t>(flags.size);
-  if (flags.kl > 0) goal.kl = flags.kl;
+  if (flags.size) goal.bytes = static_cast<int64_t>(*flags.size);
+  goal.kl = flags.kl;
   MeasuredMix mix = ChooseMix(opened.files, flags.out, goal, losses, options);
   for (const std::string& line : MixLines(mix)) Note(Cat("mix      ", line));
   char kl[32];
   std::snprintf(kl, sizeof kl, "%.2e", mix.kl);
   Note(Cat("mix      KL ", kl, " before the rounding with error feedback; tensor by tensor in ",
-           flags.out, ".mix.json"));
+           flags.mix_file()));
   return mix;
 }
 
 VerifiedExport ExportTuned(const ExportFlags& flags, GgufExportOptions options) {
-  std::vector<Path> sources(flags.tune.data.begin(), flags.tune.data.end());
-  CheckTarget(flags.out, TargetKind::kFile, sources);
   ComputeFlags compute;
   compute.compute = "f32";  // KL of single tensors is smaller than the errors of bf16
   compute.threads = flags.threads;
   const OpenedModel opened =
       OpenForRunning(flags.source, {}, compute, OpenedFor::kScores, /*with_tokenizer=*/true);
-  RefuseGguf(opened.files);
   const Examples rows = flags.tune.Read(opened);
   std::optional<MeasuredMix> mix;
   if (!flags.sized_by().empty()) mix = Choose(flags, opened, rows, &options);
@@ -158,12 +159,38 @@ VerifiedExport ExportTuned(const ExportFlags& flags, GgufExportOptions options) 
   const int64_t layers = opened.files.config.layers();
   tuning.options.on_layer = [&](int64_t layer) { bar.Update(layer + 1, layers, "layers"); };
   options.tuning = &tuning;
-  VerifiedExport done = ExportGguf(opened.files, flags.out, options);
-  if (mix) WriteTextAtomically(flags.out + ".mix.json", DumpJson(MixJson(*mix)) + "\n");
+  VerifiedExport done = ExportLocked(opened.files, flags.out, options);
+  if (mix) WriteTextAtomically(flags.mix_file(), DumpJson(MixJson(*mix)) + "\n");
   return done;
 }
 
+// The file, and its mix or none: that of an earlier file of this name is removed.
+VerifiedExport ExportModel(const ExportFlags& flags, const GgufExportOptions& options) {
+  const ModelFiles source = OpenModel(flags.source);
+  RefuseGguf(source);
+  std::vector<Path> sources(flags.tune.data.begin(), flags.tune.data.end());
+  sources.push_back(source.path);
+  CheckTarget(flags.out, TargetKind::kFile, sources);
+  const bool has_mix = !flags.sized_by().empty();
+  if (has_mix) CheckTarget(flags.mix_file(), TargetKind::kFile, sources);
+  const TargetLock lock(flags.out);
+  VerifiedExport done = flags.tune.data.empty() ? ExportLocked(source, flags.out, options)
+                                                : ExportTuned(flags, options);
+  if (std::error_code ignored; !has_mix) std::filesystem::remove(flags.mix_file(), ignored);
+  return done;
+}
+
+void RefuseUnused(const ExportFlags& flags) {
+  flags.tune.RefuseUnused("--tune");
+  if (flags.size && *flags.size == 0) throw InputError("--size 0: no file is that small");
+  if (flags.kl && !(*flags.kl > 0 && std::isfinite(*flags.kl)))
+    throw InputError("--kl ", *flags.kl, ": is the largest mean KL of the file, a number above 0");
+  if (!flags.tune.data.empty() && !flags.imatrix.empty())
+    throw InputError("--imatrix: --tune measures the inputs by itself; leave one of them out");
+}
+
 void Run(ExportFlags flags) {
+  RefuseUnused(flags);
   if (const auto adapter = AdapterFolderAt(flags.source)) {
     flags.source = adapter->string();
     return RunAdapter(flags);
@@ -187,9 +214,9 @@ void Run(ExportFlags flags) {
   if (flags.type.empty()) flags.type = "q8_0";
   GgufExportOptions options = OptionsOfType(flags.type, flags.pure, flags.threads);
   if (!flags.imatrix.empty()) options.importance = Importance::Read(flags.imatrix);
-  const VerifiedExport done = flags.tune.data.empty()
-                                  ? ExportGguf(OpenModel(flags.source), flags.out, options)
-                                  : ExportTuned(flags, options);
+  if (!flags.tune.data.empty() && !options.mix && !TraitsOf(options.type).grid)
+    throw InputError("--tune: ", flags.type, " has no grid of codes to round to; leave --tune out");
+  const VerifiedExport done = ExportModel(flags, options);
   if (!flags.sized_by().empty()) flags.type = "mix";
   Print(flags, done.written, done.verdict);
 }
@@ -235,9 +262,8 @@ void AddExport(CLI::App& app) {
           ->transform(CLI::AsSizeValue(true));
   command
       ->add_option("--kl", flags->kl,
-                   "largest mean KL to the source on the rows of --tune, such as 0.01: the "
-                   "smallest file that was found")
-      ->check(CLI::PositiveNumber)
+                   "largest mean KL to the source on the rows of --tune, such as 0.01, measured "
+                   "before the tuning, which lowers it: the smallest file that was found")
       ->excludes(size);
   AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -4,6 +4,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/calibration_flags.h"
 #include "cli/commands.h"
@@ -18,19 +19,39 @@ namespace {
 struct QuantizeFlags {
   std::string model, out, method;
   CalibrationFlags rows;
-  GroupKind kind;
+  std::optional<int> bits;
+  std::optional<int64_t> group;
   int threads = 0;
   bool json = false;
 
   // Whether the method rounds by the inputs that rows give.
   bool measures() const { return method == "gptq" || method == "awq"; }
+  GroupKind kind() const {
+    const GroupKind usual;
+    return {bits.value_or(usual.bits), group.value_or(usual.group), method == "gptq"};
+  }
 };
+
+void RefuseUnused(const QuantizeFlags& flags) {
+  if (flags.measures() == flags.rows.data.empty())
+    throw InputError("--method ", flags.method,
+                     flags.measures() ? ": needs rows to measure on: --data ROWS.jsonl"
+                                      : ": measures nothing; leave --data out");
+  flags.rows.RefuseUnused("--data");
+  if (flags.bits && !flags.measures())
+    throw InputError("--bits: is for --method gptq; leave it out with ", flags.method);
+  if (flags.method == "awq" && flags.kind().bits != 4)
+    throw InputError("--method awq: has codes of 4 bits; leave --bits out");
+  if (flags.group && !flags.measures())
+    throw InputError("--group: is for --method gptq and awq; leave it out with ", flags.method);
+}
 
 FolderExport Measured(const QuantizeFlags& flags, QuantiseOptions options) {
   std::vector<Path> sources = {flags.model};
   sources.insert(sources.end(), flags.rows.data.begin(), flags.rows.data.end());
   CheckTarget(flags.out, TargetKind::kFolder, sources);
   ComputeFlags compute;
+  compute.compute = "f32";  // "auto" depends on the machine, and the folder's bytes must not
   compute.threads = flags.threads;
   const OpenedModel opened =
       OpenForRunning(flags.model, {}, compute, OpenedFor::kScores, /*with_tokenizer=*/true);
@@ -43,18 +64,13 @@ FolderExport Measured(const QuantizeFlags& flags, QuantiseOptions options) {
 }
 
 FolderExport Quantised(const QuantizeFlags& flags) {
-  if (flags.measures() == flags.rows.data.empty())
-    throw InputError("--method ", flags.method,
-                     flags.measures() ? ": needs rows to measure on: --data ROWS.jsonl"
-                                      : ": measures nothing; leave --data out");
-  if (flags.method == "nf4")
-    return ExportFolder(OpenModel(flags.model), flags.out, {"nf4", flags.threads});
-  QuantiseOptions options{FolderMethod::kInt8, flags.kind, flags.threads};
-  if (flags.method == "int8") return QuantiseFolder(OpenModel(flags.model), flags.out, options);
+  RefuseUnused(flags);
+  const ModelFiles source = OpenModel(flags.model);  // an adapter's folder is refused
+  RefuseUnquantisable(source);
+  if (flags.method == "nf4") return ExportFolder(source, flags.out, {"nf4", flags.threads});
+  QuantiseOptions options{FolderMethod::kInt8, flags.kind(), flags.threads};
+  if (flags.method == "int8") return QuantiseFolder(source, flags.out, options);
   options.method = flags.method == "gptq" ? FolderMethod::kGptq : FolderMethod::kAwq;
-  options.kind.symmetric = options.method == FolderMethod::kGptq;
-  if (options.method == FolderMethod::kAwq && options.kind.bits != 4)
-    throw InputError("--method awq: has codes of 4 bits; leave --bits out");
   return Measured(flags, options);
 }
 
@@ -80,7 +96,10 @@ void AddQuantize(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "quantize", "Write a folder of GPTQ, AWQ or bitsandbytes that transformers loads");
   auto flags = std::make_shared<QuantizeFlags>();
-  command->add_option("model", flags->model, "Hugging Face folder, or folder of a run")->required();
+  command
+      ->add_option("model", flags->model,
+                   "Hugging Face folder, or folder of a run of a whole model")
+      ->required();
   command
       ->add_option("--method", flags->method,
                    "gptq: symmetric groups; awq: groups with zeros, in AWQ's GEMM layout; both "
@@ -88,14 +107,12 @@ void AddQuantize(CLI::App& app) {
       ->required()
       ->check(CLI::IsMember({"gptq", "awq", "nf4", "int8"}));
   command->add_option("--out", flags->out, "folder to write")->required();
-  command->add_option("--bits", flags->kind.bits, "of gptq: 4 or 8")
-      ->check(CLI::IsMember({4, 8}))
-      ->capture_default_str();
+  command->add_option("--bits", flags->bits, "of gptq: 4 (default) or 8")
+      ->check(CLI::IsMember({4, 8}));
   command
-      ->add_option("--group", flags->kind.group,
-                   "of gptq and awq: inputs that share a scale, 32, 64 or 128")
-      ->check(CLI::IsMember({32, 64, 128}))
-      ->capture_default_str();
+      ->add_option("--group", flags->group,
+                   "of gptq and awq: inputs that share a scale, 32, 64 or 128 (default)")
+      ->check(CLI::IsMember({32, 64, 128}));
   flags->rows.Add(*command, "");
   AddThreads(*command, flags->threads);
   command->add_flag("--json", flags->json, "print one JSON object");

@@ -15,20 +15,25 @@ namespace {
 constexpr int64_t kLogitValues = int64_t{64} << 20;  // of the reference that are held
 constexpr int64_t kSampledRows = 256;                // of a matrix, whose errors stand for all
 
-// At most `tokens` of the examples, from each the first ones.
+// At most `tokens` of the examples, the first ones of each: equal shares of examples from all over
+// them, and more for others of what a short one leaves.
 Examples Sample(const Examples& examples, int64_t tokens) {
-  constexpr int64_t kLeast = 64;  // of a row
-  const int64_t count = std::clamp<int64_t>(tokens / kLeast, 1, examples.size());
-  std::vector<Example> out;
-  out.reserve(static_cast<size_t>(count));
-  for (int64_t i = 0; i < count && tokens > 0; ++i) {
-    Example example = examples[i * examples.size() / count];
-    example.ids.resize(static_cast<size_t>(std::min(example.size(), tokens)));
-    example.labels.resize(example.ids.size());
-    tokens -= example.size();
-    out.push_back(std::move(example));
+  constexpr int64_t kLeast = 64;  // of an example, where they are that long
+  for (int64_t count = std::clamp<int64_t>(tokens / kLeast, 1, examples.size());; count *= 2) {
+    count = std::min({count, tokens, examples.size()});
+    std::vector<Example> out;
+    out.reserve(static_cast<size_t>(count));
+    for (int64_t i = 0; i < count; ++i) out.push_back(examples[i * examples.size() / count]);
+    std::ranges::stable_sort(out, {}, [](const Example& e) { return e.size(); });
+    int64_t left = tokens;
+    for (int64_t i = 0; i < count; ++i) {
+      Example& cut = out[static_cast<size_t>(i)];
+      cut.ids.resize(static_cast<size_t>(std::min(cut.size(), left / (count - i))));
+      cut.labels.resize(cut.ids.size());
+      left -= cut.size();
+    }
+    if (left == 0 || count == std::min(tokens, examples.size())) return out;
   }
-  return out;
 }
 
 // The KL of the model with some weights replaced to the model as it was first.
@@ -141,10 +146,10 @@ class FormatLosses::Measurement {
         choice.kl += SquaredError(w, choice.format, importance, pool_);
       }
     }
-    Quantise(part, item.choices.front().format);
-    const double error = item.choices.front().kl, kl = probe_.KlFrom(part.layer);
-    for (FormatChoice& choice : item.choices) choice.kl = error > 0 ? kl * choice.kl / error : 0;
-    Restore(part);
+    const FormatChoice probe = ProbeOf(item.choices);
+    const double kl = KlOfAlone(part, probe.format);
+    for (FormatChoice& choice : item.choices)
+      choice.kl = probe.kl > 0 ? kl * choice.kl / probe.kl : 0;
     return item;
   }
 
@@ -156,6 +161,19 @@ class FormatLosses::Measurement {
   }
 
  private:
+  // The choice that is tried, by the squared errors that are in the place of KL: the first one,
+  // unless the matrix is all but on its grid.
+  static FormatChoice ProbeOf(const std::vector<FormatChoice>& choices) {
+    constexpr double kOnGrid = 1e-3;  // of the largest error: less than those of 8 bits to 4
+    const FormatChoice& coarsest = *std::ranges::max_element(choices, {}, &FormatChoice::kl);
+    return choices.front().kl < kOnGrid * coarsest.kl ? coarsest : choices.front();
+  }
+  double KlOfAlone(const Part& part, WeightFormat format) {
+    Quantise(part, format);
+    const double kl = std::max(0.0, probe_.KlFrom(part.layer));  // below 0 by rounding alone
+    Restore(part);
+    return kl;
+  }
   void Quantise(const Part& part, WeightFormat format) {
     for (const TensorSpec* spec : part.specs) {
       const Weight w = FetchTensor(files_, *spec, *memory_);

@@ -29,9 +29,10 @@ class FormatLosses {
 
   // Every matrix that a GGUF holds by itself (routers and parts of a HeadSplit excepted), in the
   // layout's order, with those of `formats` whose blocks divide its rows, f16 if none does. Each
-  // tensor was quantised alone, in the first of its formats; the KL of the others is that times
-  // the ratio of their squared errors, weighted by the squares of the inputs, since KL grows with
-  // the square of a small error.
+  // tensor was quantised alone, in the first of its formats, or in the one with the largest error
+  // if it is on the grid of the first; the KL of the others is that times the ratio of their
+  // squared errors, weighted by the squares of the inputs, since KL grows with the square of a
+  // small error.
   const std::vector<MixItem>& items() const { return items_; }
 
   // The KL of the model with each item's choice of that index, each row rounded by itself.

@@ -176,8 +176,8 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
       WriteVector(spec, FetchVector(source, spec), writer);
       continue;
     }
-    if (formats.Tuned(spec)) continue;
     CheckFinite(source, spec, pool);
+    if (formats.Tuned(spec)) continue;
     const Weight w = FetchTensor(source, spec, *memory);
     if (const HeadSplit& s = spec.split; s.present()) {
       const WeightFormat first = formats.Of(spec, s.first_name, FirstShape(spec)),

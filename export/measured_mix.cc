@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -53,20 +54,44 @@ int64_t OtherBytes(const ModelFiles& source, const Path& target, const MeasuredM
   return bytes + kTensorPadding * std::ssize(mix.items);
 }
 
-// KL does not quite add up: chooses again for what the measured KL of a choice says of it.
+int64_t BytesOf(const MeasuredMix& mix) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < mix.items.size(); ++i) bytes += ChoiceOf(mix, i).bytes;
+  return bytes;
+}
+
+// KL does not quite add up: chooses again for what the measured KL of a choice says of it, and
+// keeps the smallest mix that is close enough.
 void ChooseByKl(double kl, FormatLosses& losses, MeasuredMix* mix) {
-  double aim = kl;
+  constexpr double kNear = 0.9;  // of the wanted KL: no other round is worth its time
+  double aim = kl, least = std::numeric_limits<double>::infinity();
+  std::optional<MeasuredMix> smallest;
   for (int round = 0; round < kRounds; ++round) {
     mix->chosen = ChooseFormats(mix->items, {.kl = aim});
     mix->kl = losses.KlOf(mix->chosen);
+    least = std::min(least, mix->kl);
+    if (mix->kl <= kl && (!smallest || BytesOf(*mix) < BytesOf(*smallest))) smallest = *mix;
+    if (mix->kl <= 0 || (mix->kl <= kl && mix->kl > kNear * kl)) break;
     double expected = 0;
     for (size_t i = 0; i < mix->items.size(); ++i) expected += ChoiceOf(*mix, i).kl;
-    if (mix->kl <= kl && (round > 0 || mix->kl > 0.8 * kl)) return;
     aim = expected * kl / mix->kl * 0.97;
   }
-  if (mix->kl > kl)
-    throw InputError("--kl ", kl, " is not reached: the best mix that was found has ", mix->kl,
-                     "; allow a larger one, or export --type f16");
+  if (!smallest)
+    throw InputError("--kl ", kl, " is not reached: the closest mix that was found has ", least,
+                     " before tuning; allow a larger one, or export --type f16");
+  *mix = *smallest;
+}
+
+// The best mix whose file has at most so many bytes.
+void ChooseBySize(int64_t most, const ModelFiles& source, const Path& target,
+                  const GgufExportOptions& options, MeasuredMix* mix) {
+  int64_t room = most - OtherBytes(source, target, *mix, options);
+  for (int64_t over = 1; over > 0; room -= over) {
+    mix->chosen = ChooseFormats(mix->items, {.bytes = room});
+    GgufExportOptions chosen = options;
+    SetFormats(*mix, &chosen);
+    over = GgufBytes(source, target, chosen) - most;
+  }
 }
 
 // "blk.3.ffn_down.weight": "ffn_down".
@@ -98,8 +123,7 @@ MeasuredMix ChooseMix(const ModelFiles& source, const Path& target, const MixGoa
   if (goal.kl) {
     ChooseByKl(*goal.kl, losses, &mix);
   } else {
-    const int64_t room = *goal.bytes - OtherBytes(source, target, mix, *options);
-    mix.chosen = ChooseFormats(mix.items, {.bytes = room});
+    ChooseBySize(*goal.bytes, source, target, *options, &mix);
     mix.kl = losses.KlOf(mix.chosen);
   }
   SetFormats(mix, options);

@@ -13,7 +13,7 @@ namespace retort {
 // What is wanted of the file: one of the two.
 struct MixGoal {
   std::optional<int64_t> bytes;  // at most, of the whole file
-  std::optional<double> kl;      // at most, per token
+  std::optional<double> kl;      // at most, per token, before rounding with error feedback
 };
 
 struct MeasuredMix {

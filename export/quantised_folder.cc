@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/quantised_folder.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -14,8 +15,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kRowStep = 32;  // outputs whose zeros fill whole words, whatever their bits
-
 std::string LayerOf(const TensorSpec& spec) {
   constexpr std::string_view kEnd = ".weight";
   RETORT_CHECK(spec.name.ends_with(kEnd), spec.name, " is no layer's weight");
@@ -27,12 +26,8 @@ class FolderQuantiser {
   FolderQuantiser(const ModelFiles& source, const QuantiseOptions& options, ThreadPool& pool)
       : source_(source), options_(options), pool_(pool) {
     for (const TensorSpec& spec : source.layout.tensors) {
-      if (!Wanted(spec) || options.method == FolderMethod::kInt8) continue;
-      const int64_t rows = spec.shape[0], cols = spec.shape[1];
-      if (cols % options.kind.group != 0 || rows % kRowStep != 0)
-        throw InputError(spec.name, ": ", rows, " x ", cols, " does not divide into groups of ",
-                         options.kind.group, " inputs and words of ", kRowStep,
-                         " outputs; use a smaller --group");
+      if (Wanted(spec) && options.method != FolderMethod::kInt8) CheckShape(spec);
+      CheckFinite(source, spec, pool);
     }
   }
 
@@ -65,9 +60,13 @@ class FolderQuantiser {
   }
 
   Json Settings() const {
-    if (options_.method == FolderMethod::kInt8) return Int8Settings();
+    std::vector<std::string> plain;
+    for (const LinearSpec& linear : source_.layout.linears) {
+      if (!linear.adaptable() && linear.use != LinearUse::kEmbedding) plain.push_back(linear.name);
+    }
+    if (options_.method == FolderMethod::kInt8) return Int8Settings(plain);
     return options_.method == FolderMethod::kGptq ? GptqSettings(options_.kind)
-                                                  : AwqSettings(options_.kind);
+                                                  : AwqSettings(options_.kind, plain);
   }
   // By which the self-test knows how much may be lost.
   WeightFormat Like() const {
@@ -76,6 +75,17 @@ class FolderQuantiser {
   }
 
  private:
+  void CheckShape(const TensorSpec& spec) const {
+    const int64_t rows = spec.shape[0], cols = spec.shape[1], group = options_.kind.group;
+    // Outputs in words of AWQ's codes, and those of GPTQ that its kernels take at once.
+    const int64_t step = options_.method == FolderMethod::kAwq ? 8 : 32;
+    const std::string_view other = "--method nf4 or int8 takes any";
+    if (cols % group != 0)
+      throw InputError(spec.name, ": ", cols, " inputs do not divide into groups of ", group, "; ",
+                       cols % 32 == 0 ? "use a smaller --group" : other);
+    if (rows % step != 0)
+      throw InputError(spec.name, ": ", rows, " outputs are no multiple of ", step, "; ", other);
+  }
   void Keep(std::vector<FolderPart> parts) {
     for (FolderPart& part : parts) parts_.push_back(std::move(part));
   }
@@ -97,11 +107,19 @@ void Declare(const FolderPart& part, ShardWriter& writer) {
 
 }  // namespace
 
-FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
-                            const QuantiseOptions& options) {
+void RefuseUnquantisable(const ModelFiles& source) {
   if (source.gguf || source.quantised())
     throw InputError(source.path.string(),
                      ": is quantised or a GGUF; quantise the folder that it was made of");
+  if (std::ranges::any_of(source.layout.linears, [](const auto& l) { return l.expert >= 0; }))
+    throw InputError(source.path.string(),
+                     ": quantising a model with experts to a folder is not supported; retort "
+                     "export makes a GGUF of it");
+}
+
+FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
+                            const QuantiseOptions& options) {
+  RefuseUnquantisable(source);
   CheckTarget(out, TargetKind::kFolder, {source.path});
   const int threads = options.threads > 0 ? options.threads : AvailableProcessors();
   const TargetLock lock(out);

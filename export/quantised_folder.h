@@ -18,8 +18,12 @@ struct QuantiseOptions {
   const Tuning* tuning = nullptr;  // of the first two, which are rounded with error feedback
 };
 
+// Throws Error{kInput} for a source that QuantiseFolder does not take: a GGUF, a quantised folder,
+// or a model with experts, whose quantised folders no reader was shown to load.
+void RefuseUnquantisable(const ModelFiles& source);
+
 // Writes the folder beside `out`, compares it with its source as ExportGguf does, and renames it.
-// Of the blocks' matrices; embedding, head and routers keep their values. Holds the quantised
+// Of the blocks' matrices; embedding and head keep their values. Holds the quantised
 // matrices in memory. Throws Error{kInput} for a matrix that does not divide into groups or words.
 FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
                             const QuantiseOptions& options);

@@ -98,6 +98,11 @@ VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
                           const GgufExportOptions& options) {
   CheckTarget(target, TargetKind::kFile, {source.path});
   const TargetLock lock(target);
+  return ExportLocked(source, target, options);
+}
+
+VerifiedExport ExportLocked(const ModelFiles& source, const Path& target,
+                            const GgufExportOptions& options) {
   StagedFile file(target);  // until it is verified
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);

@@ -35,5 +35,8 @@ struct VerifiedExport {
 };
 VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
                           const GgufExportOptions& options);
+// The same for a target that the caller has checked and locked, with TargetLock.
+VerifiedExport ExportLocked(const ModelFiles& source, const Path& target,
+                            const GgufExportOptions& options);
 
 }  // namespace retort

@@ -119,17 +119,18 @@ Json GptqSettings(const GroupKind& kind) {
           {"true_sequential", false}, {"damp_percent", 0.01},  {"checkpoint_format", "gptq"}};
 }
 
-Json AwqSettings(const GroupKind& kind) {
+Json AwqSettings(const GroupKind& kind, const std::vector<std::string>& plain) {
   return {{"quant_method", "awq"}, {"bits", kind.bits},  {"group_size", kind.group},
-          {"version", "gemm"},     {"zero_point", true}, {"modules_to_not_convert", nullptr}};
+          {"version", "gemm"},     {"zero_point", true}, {"modules_to_not_convert", plain}};
 }
 
-Json Int8Settings() {
+Json Int8Settings(const std::vector<std::string>& plain) {
   return {{"quant_method", "bitsandbytes"},
           {"load_in_8bit", true},
           {"load_in_4bit", false},
           {"llm_int8_threshold", 6.0},
-          {"llm_int8_has_fp16_weight", false}};
+          {"llm_int8_has_fp16_weight", false},
+          {"llm_int8_skip_modules", plain}};
 }
 
 }  // namespace retort

@@ -27,9 +27,10 @@ std::vector<FolderPart> AwqParts(const std::string& layer, const GroupIntegers& 
 // LAYER.weight, .SCB and .weight_format: codes of 8 bits by the largest magnitude of each row.
 std::vector<FolderPart> Int8Parts(const std::string& layer, const Weight& matrix);
 
-// The quantization_config by which transformers reads such folders.
+// The quantization_config by which transformers reads such folders. `plain`: the layers that are
+// not quantised. GPTQ's readers need none: they take those of the blocks alone.
 Json GptqSettings(const GroupKind& kind);
-Json AwqSettings(const GroupKind& kind);
-Json Int8Settings();
+Json AwqSettings(const GroupKind& kind, const std::vector<std::string>& plain);
+Json Int8Settings(const std::vector<std::string>& plain);
 
 }  // namespace retort

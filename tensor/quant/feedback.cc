@@ -15,6 +15,9 @@ namespace {
 
 constexpr int64_t kPanel = 32;       // columns of the factor that are finished together
 constexpr int64_t kRowsAtOnce = 16;  // of the matrix; the lanes of the longest vectors
+// Of the mean of the diagonal: pivots that sums of floats do not tell from 0, and what is added
+// first where nothing was.
+constexpr double kNoise = 1e-7, kLeastDamping = 1e-5;
 
 // Row k of a lower triangle that is stored row by row.
 double* TriangleRow(double* triangle, int64_t k) { return triangle + k * (k + 1) / 2; }
@@ -36,8 +39,9 @@ struct SubtractRowsKernel {
 };
 
 // Overwrites the lower triangle of H by that of M^T, H = M M^T: row k becomes column k of M. From
-// the last row to the first, in panels.
-void Factorise(double* triangle, int64_t n, ThreadPool& pool) {
+// the last row to the first, in panels. Stops at a pivot that is not above `least`, and returns its
+// row; -1: there was none.
+int64_t Factorise(double* triangle, int64_t n, double least, ThreadPool& pool) {
   const auto subtract = [&](int64_t j, const double* const* panel, int64_t rows) {
     double factor[kPanel];
     for (int64_t k = 0; k < rows; ++k) factor[k] = panel[k][j];
@@ -49,6 +53,7 @@ void Factorise(double* triangle, int64_t n, ThreadPool& pool) {
     const double* panel[kPanel];
     for (int64_t k = end - 1; k >= begin; --k) {
       double* row = TriangleRow(triangle, k);
+      if (!(row[k] > least)) return k;
       const double inverse = 1 / std::sqrt(row[k]);
       for (int64_t i = 0; i <= k; ++i) row[i] *= inverse;
       panel[k - begin] = row;
@@ -60,6 +65,7 @@ void Factorise(double* triangle, int64_t n, ThreadPool& pool) {
         subtract(j, panel, end - begin);
     });
   }
+  return -1;
 }
 
 // The scales that are tried: what the search gives, times these.
@@ -246,16 +252,26 @@ FeedbackFactor::FeedbackFactor(std::span<const float> moments, int64_t n, double
                                ThreadPool& pool)
     : size_(n), feedback_(static_cast<size_t>(n * (n + 1) / 2)), weights_(static_cast<size_t>(n)) {
   RETORT_CHECK(std::ssize(moments) == n * n, moments.size(), " moments of ", n, " inputs");
-  std::vector<double> triangle(feedback_.size());
   double mean = 0;
-  for (int64_t k = 0; k < n; ++k) {
-    std::copy_n(moments.data() + k * n, k + 1, TriangleRow(triangle.data(), k));
+  for (int64_t k = 0; k < n; ++k)
     mean += double{moments[static_cast<size_t>(k * n + k)]} / static_cast<double>(n);
-  }
+  std::vector<double> triangle(feedback_.size());
+  const auto odd_input = [&](double added) {
+    for (int64_t k = 0; k < n; ++k) {
+      double* row = TriangleRow(triangle.data(), k);
+      std::copy_n(moments.data() + k * n, k + 1, row);
+      row[k] += added;
+    }
+    return Factorise(triangle.data(), n, kNoise * mean, pool);
+  };
   // Inputs that are always zero say nothing: the identity.
-  const double added = mean > 0 ? damping * mean : 1;
-  for (int64_t k = 0; k < n; ++k) TriangleRow(triangle.data(), k)[k] += added;
-  Factorise(triangle.data(), n, pool);
+  double added = mean > 0 ? damping * mean : 1;
+  for (int64_t odd = odd_input(added); odd >= 0; odd = odd_input(added)) {
+    if (!(added < mean))
+      throw Failure("the second moments of ", n, " inputs are not positive at input ", odd,
+                    ", even with their mean added: the activations overflow");
+    added = std::max(10 * added, kLeastDamping * mean);
+  }
   for (int64_t k = 0; k < n; ++k) {
     const double* row = TriangleRow(triangle.data(), k);
     float* to = feedback_.data() + k * (k + 1) / 2;

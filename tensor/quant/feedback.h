@@ -21,7 +21,8 @@ namespace retort {
 class FeedbackFactor {
  public:
   // moments [n,n], symmetric. `damping` times the mean of the diagonal is added to it, which stands
-  // for inputs that were not seen. In double; the same bits for any number of threads.
+  // for inputs that were not seen; where the sum has no factor, tenfold as much. In double; the
+  // same bits for any number of threads. Throws Error{kFailure} for moments that have none at all.
   FeedbackFactor(std::span<const float> moments, int64_t n, double damping, ThreadPool& pool);
 
   int64_t size() const { return size_; }

@@ -33,7 +33,7 @@ struct GroupKernel {
   static void Put(const uint8_t* codes, Block& block) { std::copy_n(codes, kGroup, block.q); }
 
   static Block Encoded(const float* x, const float* importance) {
-    Floats<1> values[kGroup], weight[kGroup];
+    Floats<1> values[kGroup + 1], weight[kGroup + 1];
     for (int i = 0; i < kGroup; ++i) {
       values[i] = Floats<1>{x[i]};
       weight[i] = Floats<1>{importance[i]};
@@ -44,14 +44,30 @@ struct GroupKernel {
       block.d = ToF16(FitAroundZero<1, kGroup>(values, weight, kMiddle, codes)[0]);
       block.zero = kMiddle;
     } else {
-      FitWithMinimum<1, kGroup> fit;
-      Fit<1, kGroup>(values, weight, kCodes - 1, kSearchByImportance, &fit);
-      const float scale = fit.scale[0];
-      block.d = ToF16(scale);
-      block.zero = static_cast<uint8_t>(
-          scale > 0 ? std::clamp(std::nearbyint(fit.below[0] / scale), 0.0f, kCodes - 1.0f) : 0);
+      FitZero(values, weight, &block);
     }
     return block;
+  }
+  // The zero is one of the codes: so the range of the values is widened to hold 0.
+  static void FitZero(Floats<1>* values, Floats<1>* weight, Block* block) {
+    constexpr float kTop = kCodes - 1;
+    values[kGroup] = weight[kGroup] = Floats<1>{};
+    FitWithMinimum<1, kGroup + 1> fit;
+    Fit<1, kGroup + 1>(values, weight, kCodes - 1, kSearchByImportance, &fit);
+    float scale = fit.scale[0], zero = scale > 0 ? std::nearbyint(fit.below[0] / scale) : 0;
+    if (zero > kTop) {  // the best grid ends below 0: that which ends at 0, with its best scale
+      zero = kTop;
+      const float wide = fit.below[0] / kTop;
+      float sum_qx = 0, sum_qq = 0;
+      for (int i = 0; i < kGroup; ++i) {
+        const float q = std::clamp(std::nearbyint(values[i][0] / wide), -kTop, 0.0f);
+        sum_qx += weight[i][0] * q * values[i][0];
+        sum_qq += weight[i][0] * q * q;
+      }
+      scale = sum_qq > 0 ? sum_qx / sum_qq : wide;
+    }
+    block->d = ToF16(scale);
+    block->zero = static_cast<uint8_t>(std::max(zero, 0.0f));
   }
   static void Encode(Isa, const float* row, const float* importance, int64_t count,
                      std::byte* out) {

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "export/merge.h"
+#include "export/quantised_folder.h"
 #include "export/verify.h"
 #include "formats/safetensors.h"
 #include "model/load.h"
@@ -74,6 +75,9 @@ TEST_F(FiniteWeights, OfABaseAreChecked) {
       });
       Refused(spec.name, "export",
               [&] { ExportGguf(files, folder_ / "m.gguf", {.type = WeightFormat::kQ8_0}); });
+      Refused(spec.name, "a quantised folder", [&] {
+        QuantiseFolder(files, folder_ / "int8", {.method = FolderMethod::kInt8, .threads = 1});
+      });
       Refused(spec.name, "merge", [&] {
         MergeOptions options;
         options.base = folder_ / "m";
@@ -82,6 +86,7 @@ TEST_F(FiniteWeights, OfABaseAreChecked) {
         Merge(options);
       });
       EXPECT_FALSE(std::filesystem::exists(folder_ / "m.gguf"));
+      EXPECT_FALSE(std::filesystem::exists(folder_ / "int8"));
       EXPECT_FALSE(std::filesystem::exists(folder_ / "merged"));
     });
   }

@@ -8,6 +8,7 @@
 #include "eval/agreement.h"
 #include "tensor/quant/quant.h"
 #include "tests/export/model_folder.h"
+#include "tests/support/family_configs.h"
 
 namespace retort {
 namespace {
@@ -86,6 +87,28 @@ TEST_F(QuantisedFolder, RefusesWhatDoesNotDivide) {
   ExpectRefused([&] { QuantiseFolder(OpenModel(folder_ / "m"), folder_ / "q", options); },
                 {"q_proj.weight", "groups of 128", "--group"});
   EXPECT_FALSE(std::filesystem::exists(folder_ / "q"));
+}
+
+TEST_F(QuantisedFolder, RefusesAModelWithExperts) {
+  MakeModelFolder(folder_ / "experts", FamilyConfigs()["qwen3_moe"]);
+  ExpectRefused(
+      [&] { QuantiseFolder(OpenModel(folder_ / "experts"), folder_ / "q", {FolderMethod::kInt8}); },
+      {"a model with experts", "not supported"});
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "q"));
+}
+
+// By which readers know what to leave as it is, tied or not.
+TEST_F(QuantisedFolder, NamesTheHeadThatIsNotQuantised) {
+  Json config = FamilyConfigs()["llama"];
+  for (const bool tied : {false, true}) {
+    SCOPED_TRACE(tied);
+    config["tie_word_embeddings"] = tied;
+    const Path from = folder_ / (tied ? "tied" : "own"), to = folder_ / (tied ? "q1" : "q2");
+    MakeModelFolder(from, config);
+    QuantiseFolder(OpenModel(from), to, {.method = FolderMethod::kInt8, .threads = 1});
+    const Json settings = ReadJson(to / "config.json")["quantization_config"];
+    EXPECT_EQ(settings.value("llm_int8_skip_modules", Json()), Json::array({"lm_head"}));
+  }
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include "compress/format_losses.h"
 #include "eval/agreement.h"
+#include "export/folder_export.h"
 #include "export/gguf_export.h"
 #include "export/measured_mix.h"
 #include "tests/export/model_folder.h"
@@ -107,6 +108,27 @@ TEST(FormatLosses, AreThoseOfEachTensorAlone) {
   const Agreement same =
       CompareModels({source.get(), nullptr}, {{model.get(), nullptr}}, SomeRows(), 1 << 20)[0];
   EXPECT_EQ(same.largest_kl, 0);
+}
+
+// What the first format keeps as it is says nothing of the others.
+TEST(FormatLosses, OfMatricesOnTheFirstFormatsGrid) {
+  TemporaryFolder folder;
+  MakeModelFolder(folder / "m", FolderConfig("llama"));
+  ExportGguf(OpenModel(folder / "m"), folder / "m.gguf", OptionsOfType("q4_0", /*pure=*/true));
+  ExportFolder(OpenModel(folder / "m.gguf"), folder / "on_grid", {});
+  const auto backend = MakeCpuBackend(1, Compute::kF32);
+  const ModelFiles files = OpenModel(folder / "on_grid");
+  const auto model = LoadModel(files, {}, *backend);
+  const FormatLosses losses(files, SomeRows(),
+                            {FormatNamed("q4_0"), FormatNamed("iq4_nl"), FormatNamed("q8_0")},
+                            {.tokens = 64}, *model);
+  for (const MixItem& item : losses.items()) {
+    SCOPED_TRACE(item.name);
+    EXPECT_GT(item.choices[1].kl, 0);
+    EXPECT_LT(item.choices[0].kl, item.choices[1].kl / 1000);
+    EXPECT_GE(item.choices[0].kl, 0);
+    EXPECT_LT(item.choices[2].kl, item.choices[1].kl / 10);
+  }
 }
 
 TEST(MeasuredMix, KeepsToItsSizeOrKl) {

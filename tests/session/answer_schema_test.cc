@@ -11,6 +11,7 @@
 #include "export/gguf_export.h"
 #include "export/init_model.h"
 #include "export/merge.h"
+#include "export/quantised_folder.h"
 #include "model/store/base_record.h"
 #include "recipes/recipe_reader.h"
 #include "session/session.h"
@@ -70,6 +71,9 @@ TEST_F(AnswerSchemaTest, IsInAdapterMergedFolderGgufAndBack) {
   ExpectSchema(AnswerSchemaOf(OpenModel(At("m.gguf"))), "GGUF");
   ExportFolder(OpenModel(At("m.gguf")), At("folder"), {});
   ExpectSchema(AnswerSchemaOf(OpenModel(At("folder"))), "folder");
+  QuantiseFolder(OpenModel(At("merged")), At("int8"),
+                 {.method = FolderMethod::kInt8, .threads = 1});
+  ExpectSchema(AnswerSchemaOf(OpenModel(At("int8"))), "quantised folder");
   EXPECT_FALSE(AnswerSchemaOf(OpenModel(At("model"))));
 }
 

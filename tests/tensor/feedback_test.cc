@@ -7,6 +7,7 @@
 #include <cmath>
 #include <random>
 
+#include "base/error.h"
 #include "tensor/quant/grid.h"
 #include "tensor/quant/quant.h"
 
@@ -167,6 +168,40 @@ TEST(Feedback, NeedsNoInputs) {
   EncodeRowsWithFeedback(FormatNamed("q8_0"), factor, w.data(), 1, bytes.data());
   const std::vector<float> got = Decoded(WeightOf(FormatNamed("q8_0"), 1, bytes));
   for (size_t i = 0; i < w.size(); ++i) EXPECT_NEAR(got[i], w[i], 0.02);
+}
+
+// Inputs that say the same, beside some that are always zero: there is no factor without damping.
+TEST(Feedback, DampsMomentsThatAreSingular) {
+  constexpr int64_t kSize = 64;
+  const auto live = [](int64_t k) { return k % 4 == 0 ? 0.0f : 1.0f + static_cast<float>(k % 3); };
+  std::vector<float> moments;
+  moments.reserve(kSize * kSize);
+  for (int64_t i = 0; i < kSize; ++i) {
+    for (int64_t j = 0; j < kSize; ++j) moments.push_back(live(i) * live(j));
+  }
+  ThreadPool pool(2);
+  for (const double damping : {0.0, 1e-12, 0.01}) {
+    SCOPED_TRACE(damping);
+    const FeedbackFactor factor(moments, kSize, damping, pool);
+    for (int64_t k = 0; k < kSize; ++k) {
+      ASSERT_GT(factor.weights()[k], 0);
+      for (int64_t i = 0; i < k; ++i) {
+        ASSERT_TRUE(std::isfinite(factor.feedback(k)[i]));
+        if (live(i) == 0 || live(k) == 0) ASSERT_EQ(factor.feedback(k)[i], 0);
+      }
+    }
+  }
+  // Where nothing is singular, nothing is added.
+  std::vector<float> unit(kSize * kSize);
+  for (size_t k = 0; k < kSize; ++k) unit[k * kSize + k] = 2;
+  const FeedbackFactor factor(unit, kSize, 0, pool);
+  for (int64_t k = 0; k < kSize; ++k) EXPECT_EQ(factor.weights()[k], 2);
+}
+
+TEST(Feedback, RefusesMomentsWithoutAFactor) {
+  std::vector<float> moments = {1, 5, 5, 1};
+  ThreadPool pool(1);
+  EXPECT_THROW(FeedbackFactor(moments, 2, 0.01, pool), Error);
 }
 
 }  // namespace
