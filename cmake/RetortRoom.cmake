@@ -21,7 +21,7 @@ endif()
 # have names in anonymous namespaces that their neighbours have too.
 set(RETORT_COMPILED_ALONE
   autograd/ops/hidden_loss.cc bench/attention_bench.cc bench/tokenize_bench.cc cli/cmd_run.cc
-  cli/cmd_train.cc formats/gguf_writer.cc
+  cli/cmd_train.cc compress/format_losses.cc formats/gguf_writer.cc
   runner/http_server.cc tensor/cpu/block_gemm_vectors.cc tensor/cpu/elementwise.cc tensor/cpu/panels.cc
   tensor/cpu/rows.cc tensor/memory.cc tests/formats/safetensors_broken_test.cc
   tests/formats/safetensors_test.cc tests/runner/sampler_test.cc tests/runner/token_loop_test.cc

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "base/error.h"
 #include "tensor/quant/fit.h"
@@ -196,12 +198,13 @@ struct FeedbackKernel {
       format.encode(isa, x, factor.weights() + first, values, encoded + lane * bytes);
     }
     BlockTrial<W> trial;
+    best->loss = Splat<W>(std::numeric_limits<float>::infinity());
     for (const float unit : kTriedUnits) {
       ScaleUnits(*format.grid, encoded, W, bytes, unit, tried);
       LaneGrid<W> grid;
       ReadGrid<W>(*format.grid, tried, bytes, &grid);
       Try<W>(factor, first, values, grid, wanted, targets, &trial);
-      const Ints<W> better = unit == kTriedUnits[0] ? SplatInt<W>(-1) : trial.loss < best->loss;
+      const Ints<W> better = trial.loss < best->loss;
       best->loss = better ? trial.loss : best->loss;
       for (int k = 0; k < values; ++k) {
         best->error[k] = better ? trial.error[k] : best->error[k];

@@ -53,7 +53,9 @@ TEST(FormatMix, IsTheSmallestOfAKl) {
       for (size_t b : {0, 2}) {
         for (size_t c : {0, 1}) {
           const Total other = TotalOf(kItems, {a, b, c});
-          if (other.kl <= kl) EXPECT_LE(total.bytes, other.bytes) << kl;
+          if (other.kl <= kl) {
+            EXPECT_LE(total.bytes, other.bytes) << kl;
+          }
         }
       }
     }

@@ -14,7 +14,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kCols = 512, kRows = 19;  // rows do not fill the last vector
+constexpr int64_t kCols = 512, kMatrixRows = 19;  // rows do not fill the last vector
 
 std::vector<WeightFormat> FormatsWithGrids() {
   std::vector<WeightFormat> out;
@@ -117,7 +117,8 @@ TEST(Feedback, FactorsTheMoments) {
 }
 
 TEST(Feedback, LessensTheErrorOfOutputs) {
-  const std::vector<float> moments = CorrelatedMoments(kCols), w = NormalValues(kRows * kCols, 3);
+  const std::vector<float> moments = CorrelatedMoments(kCols),
+                           w = NormalValues(kMatrixRows * kCols, 3);
   std::vector<float> importance(kCols);
   for (size_t i = 0; i < kCols; ++i) importance[i] = moments[i * kCols + i];
   ThreadPool pool(1);
@@ -125,12 +126,14 @@ TEST(Feedback, LessensTheErrorOfOutputs) {
   for (const WeightFormat format : FormatsWithGrids()) {
     SCOPED_TRACE(TraitsOf(format).name);
     const int64_t stride = RowBytes(format, kCols);
-    std::vector<std::byte> plain(static_cast<size_t>(kRows * stride)), tuned = plain;
-    for (int64_t r = 0; r < kRows; ++r)
+    std::vector<std::byte> plain(static_cast<size_t>(kMatrixRows * stride)), tuned = plain;
+    for (int64_t r = 0; r < kMatrixRows; ++r)
       EncodeRow(format, w.data() + r * kCols, kCols, plain.data() + r * stride, importance.data());
-    EncodeRowsWithFeedback(format, factor, w.data(), kRows, tuned.data());
-    const double before = OutputError(w, Decoded(WeightOf(format, kRows, plain)), moments, kCols),
-                 after = OutputError(w, Decoded(WeightOf(format, kRows, tuned)), moments, kCols);
+    EncodeRowsWithFeedback(format, factor, w.data(), kMatrixRows, tuned.data());
+    const double before =
+                     OutputError(w, Decoded(WeightOf(format, kMatrixRows, plain)), moments, kCols),
+                 after =
+                     OutputError(w, Decoded(WeightOf(format, kMatrixRows, tuned)), moments, kCols);
     // With the feedback's sign turned the error is above that of plain rounding.
     EXPECT_LT(after, 0.7 * before);
     ::testing::Test::RecordProperty(std::string(TraitsOf(format).name),
@@ -139,9 +142,10 @@ TEST(Feedback, LessensTheErrorOfOutputs) {
 }
 
 TEST(Feedback, IsTheSameForAnyNumberOfThreadsAndRows) {
-  const std::vector<float> moments = CorrelatedMoments(kCols), w = NormalValues(kRows * kCols, 4);
+  const std::vector<float> moments = CorrelatedMoments(kCols),
+                           w = NormalValues(kMatrixRows * kCols, 4);
   const auto memory = MakeHostMemory();
-  const Weight source(WeightFormat::kF32, kRows, kCols, std::as_bytes(std::span(w)), nullptr);
+  const Weight source(WeightFormat::kF32, kMatrixRows, kCols, std::as_bytes(std::span(w)), nullptr);
   const WeightFormat format = FormatNamed("q4_k");
   std::vector<std::vector<float>> results;
   results.reserve(2);
