@@ -22,7 +22,8 @@ struct GrammarFlags {
   void AddSchema(CLI::App& command);
   bool given() const { return schema || regex || choices || grammar; }
   // What they say, with files read; where they say nothing, `own`, the schema that the model was
-  // trained to answer by (with --json-space, where that is given), but not with --schema none. Throws Error{kInput} if there are several.
+  // trained to answer by (with --json-space, where that is given), but not with --schema none.
+  // Throws Error{kInput} if there are several.
   std::optional<GrammarSource> Read(const std::optional<GrammarSource>& own) const;
   // Where it is said: "schema.json", "--regex", "the model's own schema".
   std::string Where() const;

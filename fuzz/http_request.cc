@@ -60,7 +60,7 @@ class Server {
     if (head.path == "/throw") throw Failure("on purpose");
     exchange->Answer({200, Cat(head.method, " ", head.path, " ", request->body.size())});
   }
-  static std::string Fault(int status, const std::string& message) {
+  static std::string Fault(int status, const std::string& message, std::string_view /*path*/) {
     return Cat(status, " ", message);
   }
 

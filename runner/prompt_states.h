@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What streams want of the prompts that a step reads, beside their next tokens: log-probabilities of
-// the prompts' own tokens, and embeddings.
+// What streams want of the prompts that a step reads, beside their next tokens: log-probabilities
+// of the prompts' own tokens, and embeddings.
 #pragma once
 
 #include <cstdint>

@@ -35,8 +35,8 @@ bool WritesNames(const ServedModel& model) {
   }
 }
 
-// Few templates write the names of those who speak, and some clients always send them: as with other
-// servers of this API, they do not reach the model then.
+// Few templates write the names of those who speak, and some clients always send them: as with
+// other servers of this API, they do not reach the model then.
 void DropNames(std::vector<Message>& messages) {
   for (Message& message : messages) {
     if (!IsNamed(message)) continue;
