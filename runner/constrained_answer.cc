@@ -36,7 +36,9 @@ void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> e
     const std::span<float> some =
         logits.subspan(word * 64, std::min<size_t>(64, logits.size() - word * 64));
     if (allowed != ~uint64_t{0}) {
-      for (size_t i = 0; i < some.size(); ++i) some[i] = allowed >> i & 1 ? some[i] : kNever;
+      for (size_t i = 0; i < some.size(); ++i) {
+        if (!(allowed >> i & 1)) some[i] = kNever;
+      }
     }
     left = left || std::ranges::any_of(some, [](float logit) { return logit != kNever; });
   }

@@ -18,7 +18,7 @@ std::string BytesOf(int32_t id, const Tokenizer& tokenizer, bool special = true)
 
 // The keys of an object must differ, so bytes that are no UTF-8 are spelt as OpenAI's API does.
 std::string Spelt(int32_t id, const Tokenizer& tokenizer) {
-  const std::string text = BytesOf(id, tokenizer);
+  std::string text = BytesOf(id, tokenizer);
   if (ValidUtf8End(text, 0) == text.size()) return text;
   static constexpr char kDigits[] = "0123456789abcdef";
   std::string out = "bytes:";

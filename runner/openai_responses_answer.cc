@@ -76,7 +76,7 @@ class ResponseStream : public AnswerWriter {
   }
 
  private:
-  std::string Event(const std::string& type, Json members) {
+  std::string Event(const std::string& type, const Json& members) {
     Json event = {{"type", type}, {"sequence_number", sequence_++}};
     event.update(members);
     return ServerSentEvent(type, DumpJson(event));

@@ -39,7 +39,7 @@ inline constexpr std::array<float, 256> kIntegerLevels = [] {
 }();
 constexpr std::span<const float> IntegerLevels(int first, int count) {
   return std::span(kIntegerLevels)
-      .subspan(static_cast<size_t>(first + 128), static_cast<size_t>(count));
+      .subspan(static_cast<size_t>(int64_t{first} + 128), static_cast<size_t>(count));
 }
 // The grid of blocks with one scale.
 constexpr BlockGrid UniformGrid(int first, int count, int values, float scale, float low = 0) {
