@@ -48,7 +48,7 @@ class ResponseStream : public AnswerWriter {
     const std::string begin = open_ ? "" : BeginItem(choice);
     Json delta = Place();
     delta.update({{"delta", part.text}, {"logprobs", Json::array()}});
-    return begin + Event("response.output_text.delta", std::move(delta));
+    return begin + Event("response.output_text.delta", delta);
   }
   std::string EndOfChoice(const ApiChoice& choice,
                           std::span<const TokenLogprobs> /*tokens*/) override {
@@ -57,8 +57,8 @@ class ResponseStream : public AnswerWriter {
     Json done = Place(), part = Place();
     done.update({{"text", text}, {"logprobs", Json::array()}});
     part["part"] = TextPart(text);
-    out += Event("response.output_text.done", std::move(done));
-    out += Event("response.content_part.done", std::move(part));
+    out += Event("response.output_text.done", done);
+    out += Event("response.content_part.done", part);
     out += Event("response.output_item.done",
                  {{"output_index", index_}, {"item", MessageItem(choice)}});
     return out + Event(choice.finish == FinishReason::kLength ? "response.incomplete"
@@ -99,7 +99,7 @@ class ResponseStream : public AnswerWriter {
     out += Event("response.output_item.added", {{"output_index", index_}, {"item", item}});
     Json part = Place();
     part["part"] = TextPart("");
-    return out + Event("response.content_part.added", std::move(part));
+    return out + Event("response.content_part.added", part);
   }
   Json ThoughtItem(const ApiChoice& choice) const {
     return {
