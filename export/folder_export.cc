@@ -14,13 +14,6 @@
 namespace retort {
 namespace {
 
-int64_t BytesIn(const Path& folder) {
-  int64_t bytes = 0;
-  for (const auto& file : std::filesystem::directory_iterator(folder))
-    bytes += static_cast<int64_t>(file.file_size());
-  return bytes;
-}
-
 // As transformers writes it, which reads the folder by this.
 void SayQuantised(const Path& config, WeightFormat format, const std::string& dtype) {
   Json json = ReadJson(config);
@@ -35,6 +28,13 @@ void SayQuantised(const Path& config, WeightFormat format, const std::string& dt
 }
 
 }  // namespace
+
+int64_t BytesIn(const Path& folder) {
+  int64_t bytes = 0;
+  for (const auto& file : std::filesystem::directory_iterator(folder))
+    bytes += static_cast<int64_t>(file.file_size());
+  return bytes;
+}
 
 FolderExport ExportFolder(const ModelFiles& source, const Path& out,
                           const FolderExportOptions& options) {

@@ -31,4 +31,7 @@ struct FolderExport {
 FolderExport ExportFolder(const ModelFiles& source, const Path& out,
                           const FolderExportOptions& options);
 
+// Of all files in a folder that has no folders.
+int64_t BytesIn(const Path& folder);
+
 }  // namespace retort

@@ -147,8 +147,7 @@ FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
   done.verdict = VerifyExport(source, folder.path(), quantiser.Like(), threads);
   if (!done.verdict.passed)
     throw Failure(out.string(), ": the self-test failed, nothing is kept: ", done.verdict.fault);
-  for (const auto& file : std::filesystem::directory_iterator(folder.path()))
-    done.bytes += static_cast<int64_t>(file.file_size());
+  done.bytes = BytesIn(folder.path());
   folder.Commit();
   return done;
 }
