@@ -31,7 +31,7 @@ std::unique_ptr<Backend> MakeBackend(const BackendOptions& options) {
   if (const std::optional<int> index = CudaIndex(options.device)) {
     if (options.counting)
       throw InputError("device '", options.device, "': memory is counted for the CPU only");
-    return MakeCudaBackend(*index, options.compute);
+    return MakeCudaBackend(*index, options.threads, options.compute);
   }
   throw InputError("device '", options.device, "' is not known; use auto, cpu, cuda or cuda:N");
 }

@@ -80,7 +80,7 @@ std::unique_ptr<Backend> MakeBackend(const BackendOptions& options);
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute,
                                         PoolWork work = PoolWork::kDone);
 std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops
-std::unique_ptr<Backend> MakeCudaBackend(int index, Compute compute);
+std::unique_ptr<Backend> MakeCudaBackend(int index, int threads, Compute compute);
 
 // Whether the processor multiplies bf16 natively (AVX512_BF16 or AMX).
 bool CpuHasBf16();

@@ -5,7 +5,7 @@
 
 namespace retort {
 
-std::unique_ptr<Backend> MakeCudaBackend(int, Compute) {
+std::unique_ptr<Backend> MakeCudaBackend(int, int, Compute) {
   throw Failure("this retort was built without CUDA; use --device cpu");
 }
 
