@@ -6,15 +6,8 @@ void CudaBackend::LinearForward(const Tensor&, const PreparedWeight&, Tensor&) {
 void CudaBackend::LinearForwards(const Tensor&, std::span<LinearProduct>) {
   RETORT_CHECK(false, "LinearForwards is not written");
 }
-void CudaBackend::FeedForward(Activation, const Tensor&, const PreparedWeight&,
-                              const PreparedWeight&, const PreparedWeight&, Tensor&) {
-  RETORT_CHECK(false, "FeedForward is not written");
-}
 void CudaBackend::LinearInputGrad(const Tensor&, const PreparedWeight&, Tensor&) {
   RETORT_CHECK(false, "LinearInputGrad is not written");
-}
-void CudaBackend::LinearGrads(std::span<LinearGradient>, Tensor*, bool) {
-  RETORT_CHECK(false, "LinearGrads is not written");
 }
 void CudaBackend::AdaptedNorms(const PreparedWeight&, const Tensor&, const Tensor&, float,
                                Tensor&) {
