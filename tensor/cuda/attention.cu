@@ -49,25 +49,23 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
   RETORT_SHARED(float, weights, kTile* kTileRow);
   RETORT_SHARED(int64_t, query_rows, kTile);
   RETORT_SHARED(int64_t, key_rows, kTile);
-  const int32_t item = tiles[int64_t{blockIdx.x} * 2], first = tiles[int64_t{blockIdx.x} * 2 + 1];
-  const int head = static_cast<int>(blockIdx.y), kv_head = head / view.group;
-  const AttentionRun run = view.Run(item);
-  const int end = min(first + kTile, run.queries);
-  QueryOffsets(view, run, first, end, head, query_rows);
+  const QueryTile tile(view, tiles);
+  const AttentionRun& run = tile.run;
+  QueryOffsets(view, run, tile.first, tile.end, tile.head, query_rows);
 
   Sums<kColumns> sums;
   Clear<kColumns>(sums);
   RunningSoftmax softmax;
   for (int i = 0; i < kPatch; ++i) softmax.most[i] = -INFINITY, softmax.sum[i] = 0;
-  const int begin_key = view.FirstKey(run, first), end_key = view.EndKey(run, end - 1);
+  const int begin_key = tile.BeginKey(view), end_key = tile.EndKey(view);
   for (int key = begin_key / kTile * kTile; key < end_key; key += kTile) {
-    KeyOffsets(view, run, key, begin_key, end_key, kv_head, key_rows);
+    KeyOffsets(view, run, key, begin_key, end_key, tile.kv_head, key_rows);
     Patch scores;
     RowProducts(TileRows<float>{q, query_rows}, TileRows<T>{keys, key_rows}, view.dim, chunk,
                 scores);
     for (int i = 0; i < kPatch; ++i) {
       for (int j = 0; j < kPatch; ++j) {
-        const bool seen = view.Sees(run, first + PatchRow() + i, key + PatchColumn() + j);
+        const bool seen = view.Sees(run, tile.first + PatchRow() + i, key + PatchColumn() + j);
         scores[i][j] = seen ? view.Score(scores[i][j]) * kLog2OfE : -INFINITY;
       }
     }
@@ -86,9 +84,9 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
     if (offset >= 0 && column < view.dim) out[offset + column] = sum;
   });
   for (int i = 0; i < kPatch; ++i) {
-    const int query = first + PatchRow() + i;
-    if (PatchColumn() != 0 || query >= end) continue;
-    log_sum[view.StatOffset(run, query, head)] =
+    const int query = tile.first + PatchRow() + i;
+    if (PatchColumn() != 0 || query >= tile.end) continue;
+    log_sum[view.StatOffset(run, query, tile.head)] =
         (softmax.most[i] + log2f(softmax.sum[i])) * kLogOf2;
   }
 }
@@ -96,7 +94,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
 template <class T>
 void RunForward(Queue& queue, const AttentionView& view, const CudaPlan& plan,
                 const ForwardTensors& x) {
-  const Grid grid{plan.tiles().count, kTileThreads, view.heads};
+  const Grid grid{QueryBlocks(view, plan.tiles()), kTileThreads};
   WithColumns(view.dim, [&]<int kColumns>() {
     Launch(queue, grid, ForwardKernel<T, kColumns>, view, ItemsOf(plan, plan.tiles()),
            In<float>(x.q), In<T>(x.keys), In<T>(x.values), Out<float>(x.out),

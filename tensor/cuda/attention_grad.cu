@@ -27,48 +27,55 @@ __device__ Weights WeightsOf(const AttentionView& view, bool seen, float product
   return {p, p * (dp - delta) * view.Slope(score)};
 }
 
-// A query's log_sum and rowsum(dO O).
-struct QueryStats {
-  Shared<float> log_sum, delta;
-};
+// deltas = rowsum(dO O) of a tile's queries, a warp a query.
+__global__ void DeltaKernel(AttentionView view, Global<const int32_t> tiles,
+                            Global<const float> dout, Global<const float> out,
+                            Global<float> deltas) {
+  const QueryTile tile(view, tiles);
+  const int warp = static_cast<int>(threadIdx.x) / kWarp;
+  const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  for (int query = tile.first + warp; query < tile.end; query += kTileThreads / kWarp) {
+    const int64_t row = view.QueryOffset(tile.run, query, tile.head);
+    float sum = 0;
+    for (int d = lane; d < view.dim; d += kWarp) sum += dout[row + d] * out[row + d];
+    sum = WarpSum(sum);
+    if (lane == 0) deltas[view.StatOffset(tile.run, query, tile.head)] = sum;
+  }
+}
+
+// log_sum and rowsum(dO O) of 64 queries from `first` on. A barrier must follow.
+__device__ void LoadStats(const AttentionView& view, const AttentionRun& run, int first, int head,
+                          Global<const float> log_sum, Global<const float> deltas,
+                          Shared<float> log_sums, Shared<float> delta) {
+  const int i = static_cast<int>(threadIdx.x);
+  if (i >= kTile) return;
+  const bool there = first + i < run.queries;
+  const int64_t at = there ? view.StatOffset(run, first + i, head) : 0;
+  log_sums[i] = there ? log_sum[at] : 0;
+  delta[i] = there ? deltas[at] : 0;
+}
 
 template <int kColumns>
 __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
     QueryGradKernel(AttentionView view, Global<const int32_t> tiles, Global<const float> dout,
                     Global<const float> q, Global<const float> keys, Global<const float> values,
-                    Global<const float> out, Global<const float> log_sum, Global<float> deltas,
-                    Global<float> dq) {
+                    Global<const float> log_sum, Global<const float> deltas, Global<float> dq) {
   RETORT_SHARED(float, chunk, kChunkFloats<kColumns>);
   RETORT_SHARED(float, weights, kTile* kTileRow);
   RETORT_SHARED(float, log_sums, kTile);
   RETORT_SHARED(float, delta, kTile);
   RETORT_SHARED(int64_t, query_rows, kTile);
   RETORT_SHARED(int64_t, key_rows, kTile);
-  const int32_t item = tiles[int64_t{blockIdx.x} * 2], first = tiles[int64_t{blockIdx.x} * 2 + 1];
-  const int head = static_cast<int>(blockIdx.y), kv_head = head / view.group;
-  const AttentionRun run = view.Run(item);
-  const int end = min(first + kTile, run.queries);
-  QueryOffsets(view, run, first, end, head, query_rows);
-  const int warp = static_cast<int>(threadIdx.x) / kWarp;
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  for (int i = warp; i < kTile; i += kTileThreads / kWarp) {
-    const bool there = first + i < end;
-    const int64_t row = there ? view.QueryOffset(run, first + i, head) : 0;
-    const int64_t stat = there ? view.StatOffset(run, first + i, head) : 0;
-    float sum = 0;
-    for (int d = lane; there && d < view.dim; d += kWarp) sum += dout[row + d] * out[row + d];
-    sum = WarpSum(sum);
-    if (lane != 0) continue;
-    delta[i] = sum;
-    log_sums[i] = there ? log_sum[stat] : 0;
-    if (there) deltas[stat] = sum;
-  }
+  const QueryTile tile(view, tiles);
+  const AttentionRun& run = tile.run;
+  QueryOffsets(view, run, tile.first, tile.end, tile.head, query_rows);
+  LoadStats(view, run, tile.first, tile.head, log_sum, deltas, log_sums, delta);
 
   Sums<kColumns> sums;
   Clear<kColumns>(sums);
-  const int begin_key = view.FirstKey(run, first), end_key = view.EndKey(run, end - 1);
+  const int begin_key = tile.BeginKey(view), end_key = tile.EndKey(view);
   for (int key = begin_key / kTile * kTile; key < end_key; key += kTile) {
-    KeyOffsets(view, run, key, begin_key, end_key, kv_head, key_rows);
+    KeyOffsets(view, run, key, begin_key, end_key, tile.kv_head, key_rows);
     Patch scores, ds;
     const TileRows<float> key_tile{keys, key_rows}, value_tile{values, key_rows};
     RowProducts(TileRows<float>{q, query_rows}, key_tile, view.dim, chunk, scores);
@@ -77,7 +84,8 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
       const int row = PatchRow() + i;
       const float row_sum = log_sums[row], row_delta = delta[row];
       for (int j = 0; j < kPatch; ++j) {
-        const bool seen = first + row < end && view.Sees(run, first + row, key + PatchColumn() + j);
+        const bool seen = tile.first + row < tile.end &&
+                          view.Sees(run, tile.first + row, key + PatchColumn() + j);
         ds[i][j] = WeightsOf(view, seen, scores[i][j], ds[i][j], row_sum, row_delta).ds;
       }
     }
@@ -90,11 +98,9 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
   });
 }
 
-// Blocks (tiles of the longest run's keys, runs, key heads): a run's first keys have the most
-// queries, and start first.
 template <int kColumns>
 __global__ void __launch_bounds__(kTileThreads, 1)
-    KeyGradKernel(AttentionView view, Global<const float> dout, Global<const float> q,
+    KeyGradKernel(AttentionView view, int runs, Global<const float> dout, Global<const float> q,
                   Global<const float> keys, Global<const float> values,
                   Global<const float> log_sum, Global<const float> deltas, Global<float> dkeys,
                   Global<float> dvalues) {
@@ -104,32 +110,20 @@ __global__ void __launch_bounds__(kTileThreads, 1)
   RETORT_SHARED(float, delta, kTile);
   RETORT_SHARED(int64_t, query_rows, kTile);
   RETORT_SHARED(int64_t, key_rows, kTile);
-  const AttentionRun run = view.Run(blockIdx.y);
-  const int kv_head = static_cast<int>(blockIdx.z), first = static_cast<int>(blockIdx.x) * kTile;
-  const int begin_key = view.FirstKey(run, 0);
-  const int end_key = run.queries > 0 ? view.EndKey(run, run.queries - 1) : 0;
-  KeyOffsets(view, run, first, begin_key, end_key, kv_head, key_rows);
+  const KeyTile tile(view, runs);
+  const AttentionRun& run = tile.run;
+  const int first = tile.first, kv_head = tile.kv_head;
+  KeyOffsets(view, run, first, tile.BeginKey(view), tile.end, kv_head, key_rows);
   const TileRows<float> key_tile{keys, key_rows}, value_tile{values, key_rows};
 
   Sums<kColumns> key_sums, value_sums;
   Clear<kColumns>(key_sums);
   Clear<kColumns>(value_sums);
-  // The queries that see a key of the tile: at or after the first key; in a window, before the
-  // last key's window is over.
-  const int begin = max(0, first - run.first_position);
-  const int last = min(first + kTile, end_key) - 1;
-  const int end = view.window == 0
-                      ? run.queries
-                      : min(int64_t{run.queries}, int64_t{last} + view.window - run.first_position);
+  const int begin = tile.BeginQuery(), end = tile.EndQuery(view);
   for (int head = kv_head * view.group; head < (kv_head + 1) * view.group; ++head) {
     for (int query = begin / kTile * kTile; query < end; query += kTile) {
       QueryOffsets(view, run, query, run.queries, head, query_rows);
-      const int own = query + static_cast<int>(threadIdx.x);
-      if (threadIdx.x < kTile) {
-        const bool there = own < run.queries;
-        log_sums[threadIdx.x] = there ? log_sum[view.StatOffset(run, own, head)] : 0;
-        delta[threadIdx.x] = there ? deltas[view.StatOffset(run, own, head)] : 0;
-      }
+      LoadStats(view, run, query, head, log_sum, deltas, log_sums, delta);
       const TileRows<float> query_tile{q, query_rows}, dout_tile{dout, query_rows};
       Patch p, ds;
       RowProducts(key_tile, query_tile, view.dim, chunk, p);
@@ -177,15 +171,16 @@ void CudaBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan
                "the gradient of attention of ", q.shape().text());
   const AttentionView view = ViewOf(shape, made, keys.shape());
   const Tensor deltas = Tensor::Make(*memory_, log_sum.shape(), DType::kF32);
-  const Grid query_grid{made.all_tiles().count, kTileThreads, view.heads};
-  const Grid key_grid{(made.most_keys() + kTile - 1) / kTile, kTileThreads, made.runs().count,
-                      view.kv_heads};
+  const Global<const int32_t> tiles = ItemsOf(made, made.all_tiles());
+  const Grid query_grid{QueryBlocks(view, made.all_tiles()), kTileThreads};
+  const Grid key_grid{KeyBlocks(view, made), kTileThreads};
+  Launch(*queue_, query_grid, DeltaKernel, view, tiles, In<float>(dout), In<float>(out),
+         Out<float>(deltas));
   WithColumns(view.dim, [&]<int kColumns>() {
-    Launch(*queue_, query_grid, QueryGradKernel<kColumns>, view,
-           ItemsOf(made, made.all_tiles()), In<float>(dout), In<float>(q), In<float>(keys),
-           In<float>(values), In<float>(out), In<float>(log_sum), Out<float>(deltas),
+    Launch(*queue_, query_grid, QueryGradKernel<kColumns>, view, tiles, In<float>(dout), In<float>(q), In<float>(keys),
+           In<float>(values), In<float>(log_sum), In<float>(deltas),
            Out<float>(dq));
-    Launch(*queue_, key_grid, KeyGradKernel<kColumns>, view, In<float>(dout), In<float>(q),
+    Launch(*queue_, key_grid, KeyGradKernel<kColumns>, view, made.runs().count, In<float>(dout), In<float>(q),
            In<float>(keys), In<float>(values), In<float>(log_sum), In<float>(deltas),
            Out<float>(dkeys), Out<float>(dvalues));
   });

@@ -76,6 +76,58 @@ inline AttentionView ViewOf(const AttentionShape& shape, const CudaPlan& plan, c
           .block_rows = numbers + plan.block_rows().at};
 }
 
+// A tile of queries with one head, as a block's work: those with the most keys start first.
+struct QueryTile {
+  AttentionRun run;
+  int first, end, head, kv_head;
+
+  // Of a grid of QueryBlocks.
+  __device__ QueryTile(const AttentionView& view, Global<const int32_t> tiles)
+      : head(static_cast<int>(blockIdx.x) % view.heads), kv_head(head / view.group) {
+    const int64_t item = static_cast<int>(blockIdx.x) / view.heads;
+    run = view.Run(tiles[item * 2]);
+    first = tiles[item * 2 + 1];
+    end = min(first + kTile, run.queries);
+  }
+  // The keys that some query of the tile sees, and those that all see.
+  __device__ int BeginKey(const AttentionView& view) const { return view.FirstKey(run, first); }
+  __device__ int EndKey(const AttentionView& view) const { return view.EndKey(run, end - 1); }
+  __device__ bool SeesAll(const AttentionView& view, int key, int key_end) const {
+    return key >= view.FirstKey(run, end - 1) && key_end <= view.EndKey(run, first);
+  }
+};
+inline int64_t QueryBlocks(const AttentionView& view, const CudaPlan::List& tiles) {
+  return tiles.count * view.heads;
+}
+
+// A tile of keys with one key head, as a block's work. A run's first keys have the most queries,
+// and start first. Runs that are shorter than the longest have tiles without keys at the end.
+struct KeyTile {
+  AttentionRun run;
+  int first, end, kv_head;  // end: of the run's keys
+
+  // Of a grid of KeyBlocks.
+  __device__ KeyTile(const AttentionView& view, int runs)
+      : kv_head(static_cast<int>(blockIdx.x) % view.kv_heads) {
+    const int item = static_cast<int>(blockIdx.x) / view.kv_heads;
+    run = view.Run(item % runs);
+    first = item / runs * kTile;
+    end = run.queries > 0 ? view.EndKey(run, run.queries - 1) : 0;
+  }
+  __device__ int BeginKey(const AttentionView& view) const { return view.FirstKey(run, 0); }
+  // The queries that see a key of the tile: from the first key's own on; in a window, to the last
+  // that the last key is in.
+  __device__ int BeginQuery() const { return max(0, first - run.first_position); }
+  __device__ int EndQuery(const AttentionView& view) const {
+    const int last = min(first + kTile, end) - 1 - run.first_position;
+    if (first >= end) return 0;
+    return view.window > 0 && last < run.queries - view.window ? last + view.window : run.queries;
+  }
+};
+inline int64_t KeyBlocks(const AttentionView& view, const CudaPlan& plan) {
+  return (plan.most_keys() + kTile - 1) / kTile * plan.runs().count * view.kv_heads;
+}
+
 // The items of a list of the plan.
 inline Global<const int32_t> ItemsOf(const CudaPlan& plan, const CudaPlan::List& list) {
   return In<int32_t>(plan.data()) + list.at;

@@ -8,15 +8,15 @@
 namespace retort::cuda {
 namespace {
 
-struct QueryTile {
+struct TileItem {
   int32_t run, first;
   int64_t keys;  // that its last query sees
   bool few;      // of a run with few queries
 };
 
 // Tiles of runs with many queries, then the others; in both, those with the most keys first.
-std::vector<QueryTile> TilesOf(const std::vector<AttentionRun>& runs) {
-  std::vector<QueryTile> tiles;
+std::vector<TileItem> TilesOf(const std::vector<AttentionRun>& runs) {
+  std::vector<TileItem> tiles;
   for (int32_t r = 0; r < std::ssize(runs); ++r) {
     const AttentionRun& run = runs[static_cast<size_t>(r)];
     for (int32_t first = 0; first < run.queries; first += kTile) {
@@ -24,7 +24,7 @@ std::vector<QueryTile> TilesOf(const std::vector<AttentionRun>& runs) {
       tiles.push_back({r, first, run.first_position + end, run.queries <= kFewQueries});
     }
   }
-  std::ranges::stable_sort(tiles, [](const QueryTile& a, const QueryTile& b) {
+  std::ranges::stable_sort(tiles, [](const TileItem& a, const TileItem& b) {
     return a.few != b.few ? b.few : a.keys > b.keys;
   });
   return tiles;
@@ -48,9 +48,9 @@ void CudaPlan::Set(Device& device, const AttentionLayout& layout) {
   block_rows_ = {here(), std::ssize(layout.block_rows)};
   numbers_.insert(numbers_.end(), layout.block_rows.begin(), layout.block_rows.end());
 
-  const std::vector<QueryTile> tiles = TilesOf(layout.runs);
+  const std::vector<TileItem> tiles = TilesOf(layout.runs);
   all_tiles_ = {here(), std::ssize(tiles)};
-  for (const QueryTile& tile : tiles) {
+  for (const TileItem& tile : tiles) {
     numbers_.insert(numbers_.end(), {tile.run, tile.first});
     tiles_ += tile.few ? 0 : 1;
   }
