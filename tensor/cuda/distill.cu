@@ -47,7 +47,8 @@ __global__ void DistillKernel(Rows rows, DivergenceArguments settings, TokenArgu
 
   float own_value = 0, own_h = 0;
   for (int64_t i = FirstQuad(); i < shared; i += QuadStep()) {
-    const Quad own = LoadQuad(z, i, shared, -kInfinity), theirs = LoadQuad(t, i, shared, -kInfinity);
+    const Quad own = LoadQuad(z, i, shared, -kInfinity);
+    const Quad theirs = LoadQuad(t, i, shared, -kInfinity);
     for (int j = 0; j < kQuad; ++j) {
       const Outcome outcome =
           OutcomeOf<kKind>(settings, p.Of(theirs.value[j]), q.Of(own.value[j]));

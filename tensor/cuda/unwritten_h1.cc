@@ -1,6 +1,5 @@
 #include "tensor/cuda/cuda_backend.h"
 namespace retort::cuda {
-void CudaBackend::EmbedRows(const PreparedWeight&, const Tensor&, Tensor&) { RETORT_CHECK(false, "EmbedRows is not written"); }
 void CudaBackend::GatherRows(const Tensor&, const Tensor&, Tensor&) { RETORT_CHECK(false, "GatherRows is not written"); }
 void CudaBackend::ScatterAddRows(const Tensor&, const Tensor&, Tensor&) { RETORT_CHECK(false, "ScatterAddRows is not written"); }
 void CudaBackend::PutRows(const Tensor&, const Tensor&, Tensor&) { RETORT_CHECK(false, "PutRows is not written"); }

@@ -8,6 +8,3 @@ void CudaBackend::LinearGrads(std::span<LinearGradient>, Tensor*, bool) { RETORT
 void CudaBackend::AdaptedNorms(const PreparedWeight&, const Tensor&, const Tensor&, float, Tensor&) { RETORT_CHECK(false, "AdaptedNorms is not written"); }
 void CudaBackend::Gemm(bool, bool, float, const Tensor&, const Tensor&, float, Tensor&) { RETORT_CHECK(false, "Gemm is not written"); }
 }
-namespace retort::cuda {
-PreparedWeight CudaBackend::Prepare(const Weight&, const WeightUse&) { RETORT_CHECK(false, "Prepare"); }
-}
