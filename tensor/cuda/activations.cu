@@ -6,9 +6,9 @@
 namespace retort::cuda {
 namespace {
 
-constexpr float kRootOfHalf = 0.70710678f;      // sqrt(1 / 2)
-constexpr float kDensityAtZero = 0.39894228f;   // 1 / sqrt(2 pi)
-constexpr float kGeluRoot = 0.79788456f;        // sqrt(2 / pi)
+constexpr float kRootOfHalf = 0.70710678f;     // sqrt(1 / 2)
+constexpr float kDensityAtZero = 0.39894228f;  // 1 / sqrt(2 pi)
+constexpr float kGeluRoot = 0.79788456f;       // sqrt(2 / pi)
 constexpr float kGeluCube = 0.044715f;
 
 struct ValueAndSlope {
@@ -24,9 +24,9 @@ __device__ ValueAndSlope Activate(float z) {
     const float cdf = erfcf(-z * kRootOfHalf) / 2;
     return {z * cdf, cdf + z * kDensityAtZero * expf(-z * z / 2)};
   } else if constexpr (kActivation == Activation::kGeluTanh) {
-    const float t = tanhf(kGeluRoot * (z + kGeluCube * z * z * z));
-    return {z * (1 + t) / 2, (1 + t) / 2 + z * (1 - t * t) / 2 * kGeluRoot *
-                                               (1 + 3 * kGeluCube * z * z)};
+    // (1 + tanh(u)) / 2 as a sigmoid, which keeps its digits where tanh(u) is near -1.
+    const float s = 1 / (1 + expf(-2 * kGeluRoot * (z + kGeluCube * z * z * z)));
+    return {z * s, s + 2 * z * s * (1 - s) * kGeluRoot * (1 + 3 * kGeluCube * z * z)};
   } else {
     return z < 0 ? ValueAndSlope{0, 0} : ValueAndSlope{z * z, 2 * z};  // NaN stays
   }
@@ -60,8 +60,8 @@ __global__ void SoftCapGradKernel(Global<const float> capped, float cap, int64_t
                                   Global<float> dx) {
   const int64_t i = ThreadNumber();
   if (i >= count) return;
-  const float t = capped[i] / cap;
-  dx[i] *= 1 - t * t;
+  const float v = capped[i];
+  dx[i] *= (cap - v) * (cap + v) / (cap * cap);  // exact where v is near the cap
 }
 
 // call with the activation as a constant.
@@ -87,8 +87,8 @@ void CudaBackend::GatedActivation(Activation activation, const Tensor& gate, con
   RETORT_CHECK(gate.shape() == up.shape() && gate.shape() == y.shape(), gate.shape().text(), ", ",
                up.shape().text(), " into ", y.shape().text());
   WithActivation(activation, [&]<Activation kActivation>() {
-    Launch(*queue_, OneEach(y.elements()), GatedKernel<kActivation>, In<float>(gate),
-           In<float>(up), y.elements(), Out<float>(y));
+    Launch(*queue_, OneEach(y.elements()), GatedKernel<kActivation>, In<float>(gate), In<float>(up),
+           y.elements(), Out<float>(y));
   });
 }
 
@@ -111,8 +111,8 @@ void CudaBackend::SoftCap(Tensor& x, float cap) {
 void CudaBackend::SoftCapGrad(const Tensor& capped, float cap, Tensor& dx) {
   RETORT_CHECK(cap > 0 && capped.elements() == dx.elements(), "soft cap ", cap, " of ",
                capped.shape().text(), ", ", dx.shape().text());
-  Launch(*queue_, OneEach(dx.elements()), SoftCapGradKernel, In<float>(capped), cap,
-         dx.elements(), Out<float>(dx));
+  Launch(*queue_, OneEach(dx.elements()), SoftCapGradKernel, In<float>(capped), cap, dx.elements(),
+         Out<float>(dx));
 }
 
 }  // namespace retort::cuda

@@ -30,8 +30,6 @@ inline Grid OneEach(int64_t elements) { return {(elements + 255) / 256}; }
 inline Grid RowEach(int64_t rows, int threads = 256) { return {rows, threads}; }
 
 // The number of this thread among all of a one-dimensional grid.
-__device__ inline int64_t ThreadNumber() {
-  return int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
-}
+__device__ inline int64_t ThreadNumber() { return int64_t{blockIdx.x} * blockDim.x + threadIdx.x; }
 
 }  // namespace retort::cuda

@@ -11,7 +11,7 @@ inline constexpr int kSumColumns = 32, kSumLanes = 8;  // of a block; a lane sum
 // sums[c] += term(0, c) + term(1, c) + ... A warp reads 32 neighbouring columns of a row.
 template <class Term>
 __global__ void ColumnSumsKernel(int64_t rows, int64_t cols, Term term, Global<float> sums) {
-  RETORT_SHARED(float, part, kSumLanes * kSumColumns);
+  RETORT_SHARED(float, part, kSumLanes* kSumColumns);
   const int column = static_cast<int>(threadIdx.x) % kSumColumns;
   const int lane = static_cast<int>(threadIdx.x) / kSumColumns;
   const int64_t c = int64_t{blockIdx.x} * kSumColumns + column;
@@ -27,8 +27,7 @@ __global__ void ColumnSumsKernel(int64_t rows, int64_t cols, Term term, Global<f
 }
 
 template <class Term>
-void AddColumnSums(Queue& queue, int64_t rows, int64_t cols, const Term& term,
-                   Global<float> sums) {
+void AddColumnSums(Queue& queue, int64_t rows, int64_t cols, const Term& term, Global<float> sums) {
   const Grid grid{(cols + kSumColumns - 1) / kSumColumns, kSumColumns * kSumLanes};
   Launch(queue, grid, ColumnSumsKernel<Term>, rows, cols, term, sums);
 }

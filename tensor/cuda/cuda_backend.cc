@@ -63,12 +63,3 @@ void CudaBackend::Wait(Event event) {
 }
 
 }  // namespace retort::cuda
-
-namespace retort {
-
-std::unique_ptr<Backend> MakeCudaBackend(int index, int threads, Compute compute) {
-  return std::make_unique<cuda::CudaBackend>(
-      index, threads > 0 ? threads : AvailableProcessors(), compute);
-}
-
-}  // namespace retort

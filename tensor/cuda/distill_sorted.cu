@@ -97,7 +97,11 @@ __global__ void __launch_bounds__(kSortThreads)
     SortValues(t, rows.teacher_values + block * teacher_vocab, teacher_vocab, sort);
     SortWithIds(z, unsorted, sorted, vocab, sort);
 
-    const Ranks ranks{t, teacher_vocab, sorted.value, vocab, LogProbs(theirs, settings.factor),
+    const Ranks ranks{t,
+                      teacher_vocab,
+                      sorted.value,
+                      vocab,
+                      LogProbs(theirs, settings.factor),
                       LogProbs(kd, settings.factor)};
     float own_value = 0, own_h = 0;
     const int64_t longest = vocab > teacher_vocab ? vocab : teacher_vocab;

@@ -76,8 +76,12 @@ __global__ void DistillTopKernel(Global<float> logits, int64_t vocab, TopArgumen
   const BlockScratch scratch{singles, doubles};
   const int64_t row = blockIdx.x, shared = top.shared;
   const Global<float> z = logits + row * vocab;
-  const KeptRow kept{top.kept, shared, top.ids + row * top.kept, top.log_probs + row * top.kept,
-                     top.own + row * top.kept, z};
+  const KeptRow kept{top.kept,
+                     shared,
+                     top.ids + row * top.kept,
+                     top.log_probs + row * top.kept,
+                     top.own + row * top.kept,
+                     z};
   const int32_t target = tokens.targets[row];
   const float at_target = TargetLogit(z, vocab, target);
   __syncthreads();
@@ -98,8 +102,7 @@ __global__ void DistillTopKernel(Global<float> logits, int64_t vocab, TopArgumen
   const LogProbs q(sums.kd, settings.factor);
   const auto log_rest = static_cast<float>(log(sums.rest / sums.kd.sum));
   const float log_tail = top.tail[row];
-  const Outcome tail =
-      OutcomeOf<kKind>(settings, AboveLogFloor(log_tail), AboveLogFloor(log_rest));
+  const Outcome tail = OutcomeOf<kKind>(settings, AboveLogFloor(log_tail), AboveLogFloor(log_rest));
   float own_value = 0, own_h = 0;
   for (int64_t k = threadIdx.x; k < top.kept; k += blockDim.x) {
     const float own = kept.own[k], log_p = kept.log_probs[k];

@@ -12,7 +12,7 @@
 namespace retort::cuda {
 
 struct DeviceFacts {
-  std::string name;         // "NVIDIA H200"
+  std::string name;  // "NVIDIA H200"
   int64_t memory_bytes = 0;
   int multiprocessors = 0;
   int major = 0, minor = 0;  // compute capability

@@ -41,8 +41,7 @@ struct ValueTerm {
 // y = x * m / (1 - rate), or y +=.
 __global__ void DropoutKernel(Global<const float> x, Global<const int64_t> row_index,
                               Global<const int32_t> row_token, uint64_t seed, uint64_t threshold,
-                              float scale, bool add, int64_t count, int64_t cols,
-                              Global<float> y) {
+                              float scale, bool add, int64_t count, int64_t cols, Global<float> y) {
   const int64_t i = ThreadNumber();
   if (i >= count) return;
   const int64_t t = i / cols, row = row_index[t];

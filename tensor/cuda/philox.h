@@ -29,15 +29,23 @@ __device__ inline uint32_t ElementWord(uint64_t seed, RandomUse use, int64_t row
                                        int64_t c) {
   const auto low = static_cast<uint32_t>(seed), high = static_cast<uint32_t>(seed >> 32);
   const auto row_bits = static_cast<uint64_t>(row);
-  Words key = PhiloxWords({{static_cast<uint32_t>(row_bits), static_cast<uint32_t>(row_bits >> 32),
-                            0, 0}},
-                          low, high);
+  Words key = PhiloxWords(
+      {{static_cast<uint32_t>(row_bits), static_cast<uint32_t>(row_bits >> 32), 0, 0}}, low, high);
   key.word[3] ^= static_cast<uint32_t>(use);
   key = PhiloxWords(key, low, high);
-  const Words words = PhiloxWords(
-      {{static_cast<uint32_t>(token), static_cast<uint32_t>(c / 4), 0, 0}}, key.word[0],
-      key.word[1]);
-  return words.word[c % 4];
+  const Words words =
+      PhiloxWords({{static_cast<uint32_t>(token), static_cast<uint32_t>(c / 4), 0, 0}}, key.word[0],
+                  key.word[1]);
+  switch (c % 4) {  // an index would put the words in memory
+    case 0:
+      return words.word[0];
+    case 1:
+      return words.word[1];
+    case 2:
+      return words.word[2];
+    default:
+      return words.word[3];
+  }
 }
 
 }  // namespace retort::cuda

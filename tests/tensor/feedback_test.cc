@@ -191,7 +191,9 @@ TEST(Feedback, DampsMomentsThatAreSingular) {
       ASSERT_GT(factor.weights()[k], 0);
       for (int64_t i = 0; i < k; ++i) {
         ASSERT_TRUE(std::isfinite(factor.feedback(k)[i]));
-        if (live(i) == 0 || live(k) == 0) ASSERT_EQ(factor.feedback(k)[i], 0);
+        if (live(i) == 0 || live(k) == 0) {
+          ASSERT_EQ(factor.feedback(k)[i], 0);
+        }
       }
     }
   }

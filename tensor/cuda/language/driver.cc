@@ -77,14 +77,14 @@ class Stream final : public Queue {
   }
 
   void CopyIn(void* device, const void* host, int64_t bytes) override {
-    Check(cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice,
-                          stream_),
-          "copying to the GPU");
+    Check(
+        cudaMemcpyAsync(device, host, static_cast<size_t>(bytes), cudaMemcpyHostToDevice, stream_),
+        "copying to the GPU");
   }
   void CopyOut(void* host, const void* device, int64_t bytes) override {
-    Check(cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost,
-                          stream_),
-          "copying from the GPU");
+    Check(
+        cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_),
+        "copying from the GPU");
   }
   void* native() override { return stream_; }
 
@@ -106,8 +106,8 @@ DeviceFacts UseDevice(int index) {
   cudaDeviceProp facts;
   Check(cudaGetDeviceProperties(&facts, index), "the device's properties");
   if (facts.major < kOldestMajor) {
-    throw Failure("CUDA device ", index, ", ", facts.name, ", has compute capability ",
-                  facts.major, ".", facts.minor, "; Retort needs ", kOldestMajor, ".0 or later");
+    throw Failure("CUDA device ", index, ", ", facts.name, ", has compute capability ", facts.major,
+                  ".", facts.minor, "; Retort needs ", kOldestMajor, ".0 or later");
   }
   return {facts.name, static_cast<int64_t>(facts.totalGlobalMem), facts.multiProcessorCount,
           facts.major, facts.minor};

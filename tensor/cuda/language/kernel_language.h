@@ -26,6 +26,7 @@ template <class T>
 using Shared = T*;
 
 inline constexpr unsigned kAllLanes = 0xffffffff;
+inline constexpr size_t kSharedWithoutAsking = size_t{48} << 10;
 
 // `T name[count]` in the block's shared memory, 16-byte aligned. `count` is a constant.
 #define RETORT_SHARED(T, name, count) __shared__ __align__(16) T name[count]
@@ -36,11 +37,20 @@ Global<T> GlobalAt(void* address, int64_t /*bytes*/) {
   return static_cast<T*>(address);
 }
 
+// Shared memory whose size the launch states (Grid::shared_bytes), 16-byte aligned. It begins at the
+// same place for every type.
+template <class T>
+__device__ inline Shared<T> DynamicShared() {
+  extern __shared__ __align__(16) unsigned char retort_dynamic_shared[];
+  return reinterpret_cast<T*>(retort_dynamic_shared);
+}
+
 // How a kernel runs: blocks in up to three dimensions, threads a block (a multiple of 32).
 struct Grid {
   int64_t x = 1;
   int threads = 256;
   int64_t y = 1, z = 1;
+  size_t shared_bytes = 0;
 };
 
 // Queues kernel(arguments...). A grid without blocks does nothing. Throws Error{kFailure}.
@@ -50,7 +60,11 @@ void Launch(Queue& queue, const Grid& grid, void (*kernel)(Parameters...),
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
                     static_cast<unsigned>(grid.z));
-  kernel<<<blocks, static_cast<unsigned>(grid.threads), 0,
+  if (grid.shared_bytes > kSharedWithoutAsking) {
+    cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         static_cast<int>(grid.shared_bytes));
+  }
+  kernel<<<blocks, static_cast<unsigned>(grid.threads), grid.shared_bytes,
            static_cast<cudaStream_t>(queue.native())>>>(static_cast<Parameters>(arguments)...);
   CheckLaunch();
 }
@@ -116,8 +130,7 @@ template <class T>
 __device__ inline void CopyAsync16(T* to, const T* from, bool valid) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
   const int bytes = valid ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from),
-               "r"(bytes)
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from), "r"(bytes)
                : "memory");
 }
 __device__ inline void CommitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }

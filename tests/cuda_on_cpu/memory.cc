@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/cuda_on_cpu/memory.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/strings.h"
+
+namespace retort::cuda::emulated {
+namespace {
+
+constexpr int kWarp = 32;
+constexpr size_t kMostFaults = 20;
+
+// By first address. Allocations are few: models are small here.
+std::map<const std::byte*, std::unique_ptr<Allocation>>& Allocations() {
+  static std::map<const std::byte*, std::unique_ptr<Allocation>> all;
+  return all;
+}
+
+std::vector<std::string>& Faults() {
+  static std::vector<std::string> faults;
+  return faults;
+}
+
+}  // namespace
+
+bool Toucher::RacesWith(const Toucher& other) const {
+  if (launch == 0 || launch != other.launch) return false;
+  if (block != other.block) return true;
+  if (thread == other.thread || barriers != other.barriers) return false;
+  return thread / kWarp != other.thread / kWarp || warp_barriers == other.warp_barriers;
+}
+
+const char* Shadow::Read(size_t at, size_t bytes, const Toucher& who) {
+  const char* fault = nullptr;
+  for (size_t i = at; i < at + bytes; ++i) {
+    Cell& cell = cells_[i];
+    if (!cell.written) fault = "a read of memory never written";
+    if (cell.writer.RacesWith(who)) fault = "a read that races with a write";
+    cell.several_readers = cell.reader.RacesWith(who) ||
+                           (cell.several_readers && cell.reader.launch == who.launch &&
+                            cell.reader.block == who.block && cell.reader.barriers == who.barriers);
+    cell.reader = who;
+  }
+  return fault;
+}
+
+const char* Shadow::Write(size_t at, size_t bytes, const Toucher& who) {
+  const char* fault = nullptr;
+  for (size_t i = at; i < at + bytes; ++i) {
+    Cell& cell = cells_[i];
+    if (cell.writer.RacesWith(who)) fault = "a write that races with a write";
+    const bool same_phase = cell.reader.launch == who.launch && cell.reader.block == who.block &&
+                            cell.reader.barriers == who.barriers;
+    if (cell.reader.RacesWith(who) || (cell.several_readers && same_phase))
+      fault = "a write that races with a read";
+    cell.written = true;
+    cell.writer = who;
+  }
+  return fault;
+}
+
+const char* Shadow::Atomic(size_t at, size_t bytes) {
+  return Written(at, bytes) ? nullptr : "an atomic change of memory never written";
+}
+
+void Shadow::MarkWritten(size_t at, size_t bytes) {
+  for (size_t i = at; i < at + bytes; ++i) {
+    cells_[i] = Cell();
+    cells_[i].written = true;
+  }
+}
+
+bool Shadow::Written(size_t at, size_t bytes) const {
+  return std::all_of(cells_.begin() + static_cast<std::ptrdiff_t>(at),
+                     cells_.begin() + static_cast<std::ptrdiff_t>(at + bytes),
+                     [](const Cell& cell) { return cell.written; });
+}
+
+void Shadow::Forget(size_t bytes) {
+  std::fill_n(cells_.begin(), std::min(bytes, cells_.size()), Cell());
+}
+
+std::byte* AllocateNow(int64_t bytes) {
+  auto allocation = std::make_unique<Allocation>(static_cast<size_t>(bytes));
+  std::byte* address = allocation->memory.data();
+  Allocations().emplace(address, std::move(allocation));
+  return address;
+}
+
+void FreeNow(void* address) {
+  if (Allocations().erase(static_cast<std::byte*>(address)) == 0)
+    Report("memory freed that is not allocated");
+}
+
+Allocation* Find(const void* address, int64_t bytes) {
+  const auto* at = static_cast<const std::byte*>(address);
+  auto after = Allocations().upper_bound(at);
+  if (after != Allocations().begin()) {
+    Allocation& allocation = *std::prev(after)->second;
+    const size_t offset = OffsetIn(allocation, address);
+    if (offset + static_cast<size_t>(bytes) <= allocation.memory.size()) return &allocation;
+  }
+  Report(Cat("an access to ", bytes, " bytes outside every allocation"));
+  return nullptr;
+}
+
+size_t OffsetIn(const Allocation& allocation, const void* address) {
+  return static_cast<size_t>(static_cast<const std::byte*>(address) - allocation.memory.data());
+}
+
+void Report(const std::string& fault) {
+  if (Faults().size() < kMostFaults) Faults().push_back(fault);
+}
+
+std::vector<std::string> TakeFaults() { return std::exchange(Faults(), {}); }
+
+}  // namespace retort::cuda::emulated

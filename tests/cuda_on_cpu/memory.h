@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The emulated device's memory: every byte has a shadow that knows whether it was written, and
+// which thread of which launch touched it last. So reads of memory never written, accesses beyond
+// a tensor's end or after a free, and races are found, and reported as faults.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace retort::cuda::emulated {
+
+// Who touches memory: a thread of a block of a launch, at a point between barriers.
+struct Toucher {
+  uint32_t launch = 0;  // 0: nobody
+  uint32_t block = 0;
+  uint16_t thread = 0;
+  uint32_t barriers = 0;       // that the block has passed
+  uint32_t warp_barriers = 0;  // that the thread's warp has passed
+
+  // Whether nothing orders the two.
+  bool RacesWith(const Toucher& other) const;
+};
+
+// The shadow of a range of bytes.
+class Shadow {
+ public:
+  explicit Shadow(size_t bytes) : cells_(bytes) {}
+  size_t bytes() const { return cells_.size(); }
+
+  // What is wrong with the access, or null.
+  const char* Read(size_t at, size_t bytes, const Toucher& who);
+  const char* Write(size_t at, size_t bytes, const Toucher& who);
+  // Read and written in one step that other such steps may share.
+  const char* Atomic(size_t at, size_t bytes);
+  // A copy or a library's product: no thread is named, and the queue orders it.
+  void MarkWritten(size_t at, size_t bytes);
+  bool Written(size_t at, size_t bytes) const;
+  // Nothing is written, nobody has touched it.
+  void Forget(size_t bytes);
+
+ private:
+  struct Cell {
+    Toucher writer, reader;
+    bool written = false;
+    bool several_readers = false;  // since the barrier that `reader` knows
+  };
+  std::vector<Cell> cells_;
+};
+
+// One allocation of the device.
+struct Allocation {
+  explicit Allocation(size_t bytes) : memory(bytes), shadow(bytes) {}
+  std::vector<std::byte> memory;
+  Shadow shadow;
+  bool freed = false;
+};
+
+// Allocates and frees at once; the queue calls FreeNow in its own order. A freed allocation's
+// memory is kept until the end of the process's next Forget, so that later accesses are told.
+std::byte* AllocateNow(int64_t bytes);
+void FreeNow(void* address);
+// The allocation that holds all of [address, address + bytes). A fault, and null, if none does.
+Allocation* Find(const void* address, int64_t bytes);
+// The place of an address in its allocation.
+size_t OffsetIn(const Allocation& allocation, const void* address);
+
+// Faults found so far. TakeFaults returns and forgets them.
+void Report(const std::string& fault);
+std::vector<std::string> TakeFaults();
+
+}  // namespace retort::cuda::emulated
