@@ -2,8 +2,9 @@
 // Distillation against a teacher's logits. One block a row in three passes: the softmaxes' sums,
 // the divergence with H, and the gradient, which computes each outcome's h again rather than
 // writing it to memory. Bound by memory: 24 bytes a logit pair with a gradient.
-#include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/distill.h"
+
+#include "tensor/cuda/cuda_backend.h"
 
 namespace retort::cuda {
 namespace {
@@ -46,10 +47,11 @@ __global__ void DistillKernel(Rows rows, DivergenceArguments settings, TokenArgu
 
   float own_value = 0, own_h = 0;
   for (int64_t i = FirstQuad(); i < shared; i += QuadStep()) {
-    const Quad own = LoadQuad(z, i, shared, -kInfinity),
-               theirs = LoadQuad(t, i, shared, -kInfinity);
+    const Quad own = LoadQuad(z, i, shared, -kInfinity);
+    const Quad theirs = LoadQuad(t, i, shared, -kInfinity);
     for (int j = 0; j < kQuad; ++j) {
-      const Outcome outcome = OutcomeOf<kKind>(settings, p.Of(theirs.value[j]), q.Of(own.value[j]));
+      const Outcome outcome =
+          OutcomeOf<kKind>(settings, p.Of(theirs.value[j]), q.Of(own.value[j]));
       own_value += outcome.value;
       own_h += outcome.h;
     }

@@ -30,8 +30,9 @@ struct TokenArguments {
   }
 };
 inline TokenArguments ArgumentsOf(const DistillTokens& tokens) {
-  return {In<int32_t>(tokens.targets), In<float>(tokens.ce_weight), In<float>(tokens.kd_weight),
-          tokens.scale,                Out<double>(tokens.ce),      Out<double>(tokens.kd),
+  return {In<int32_t>(tokens.targets), In<float>(tokens.ce_weight),
+          In<float>(tokens.kd_weight), tokens.scale,
+          Out<double>(tokens.ce),      Out<double>(tokens.kd),
           Out<double>(tokens.losses)};
 }
 
@@ -54,9 +55,7 @@ struct LogProbs {
   float most, factor, log_sum;
 
   __device__ LogProbs(const SoftmaxSum& softmax, float factor_of)
-      : most(softmax.most),
-        factor(factor_of),
-        log_sum(static_cast<float>(log(softmax.sum))) {}
+      : most(softmax.most), factor(factor_of), log_sum(static_cast<float>(log(softmax.sum))) {}
   __device__ float Of(float logit) const {
     return AboveLogFloor((logit - most) * factor - log_sum);
   }

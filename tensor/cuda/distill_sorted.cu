@@ -50,29 +50,40 @@ __device__ void SortWithIds(Global<float> row, const SortItems& a, const SortIte
   }
 }
 
-// Two rows in descending order.
-struct Ranks {
-  Global<const float> teacher;
-  int64_t teacher_vocab;
-  Global<const float> student;
-  int64_t vocab;
-  LogProbs p, q;
+// A row of logits in descending order, as probabilities; 0 beyond its end.
+struct SortedRow {
+  Global<const float> logits;
+  int64_t count;
+  float most, factor, scale;
+  double log_sum;
 
-  __device__ float Teacher(int64_t rank) const {
-    if (rank >= teacher_vocab) return 0;
-    const float logit = teacher[rank];
-    return expf(p.Of(logit));
-  }
-  __device__ float Student(int64_t rank) const {
-    if (rank >= vocab) return 0;
-    const float logit = student[rank];
-    return expf(q.Of(logit));
-  }
-  __device__ Outcome At(int64_t rank) const {
-    const float own = Student(rank), gap = own - Teacher(rank);
-    return {fabsf(gap), gap > 0 ? own : gap < 0 ? -own : 0.0f};
+  __device__ SortedRow(Global<const float> row, int64_t n, float factor_of,
+                       const SoftmaxSum& softmax)
+      : logits(row),
+        count(n),
+        most(softmax.most),
+        factor(factor_of),
+        scale(static_cast<float>(1 / softmax.sum)),
+        log_sum(log(softmax.sum)) {}
+
+  struct Entry {
+    float p;
+    double log_p;
+  };
+  __device__ Entry At(int64_t rank) const {
+    if (rank >= count) return {0, -kInfinity};
+    const float logit = logits[rank];
+    return {expf((logit - most) * factor) * scale,
+            (static_cast<double>(logit) - most) * factor - log_sum};
   }
 };
+
+// The term of a rank. Which of the two is larger is told by the logarithms in double: many ranks of
+// close distributions differ by less than an f32's rounding.
+__device__ Outcome OutcomeOfRank(const SortedRow& teacher, const SortedRow& student, int64_t rank) {
+  const SortedRow::Entry p = teacher.At(rank), q = student.At(rank);
+  return {fabsf(q.p - p.p), q.log_p > p.log_p ? q.p : q.log_p < p.log_p ? -q.p : 0.0f};
+}
 
 __global__ void __launch_bounds__(kSortThreads)
     DistillSortedKernel(SortedArguments rows, DivergenceArguments settings, TokenArguments tokens,
@@ -97,16 +108,12 @@ __global__ void __launch_bounds__(kSortThreads)
     SortValues(t, rows.teacher_values + block * teacher_vocab, teacher_vocab, sort);
     SortWithIds(z, unsorted, sorted, vocab, sort);
 
-    const Ranks ranks{t,
-                      teacher_vocab,
-                      sorted.value,
-                      vocab,
-                      LogProbs(theirs, settings.factor),
-                      LogProbs(kd, settings.factor)};
+    const SortedRow teacher(t, teacher_vocab, settings.factor, theirs);
+    const SortedRow student(sorted.value, vocab, settings.factor, kd);
     float own_value = 0, own_h = 0;
     const int64_t longest = vocab > teacher_vocab ? vocab : teacher_vocab;
     for (int64_t i = threadIdx.x; i < longest; i += blockDim.x) {
-      const Outcome outcome = ranks.At(i);
+      const Outcome outcome = OutcomeOfRank(teacher, student, i);
       own_value += outcome.value;
       own_h += outcome.h;
     }
@@ -118,7 +125,8 @@ __global__ void __launch_bounds__(kSortThreads)
     for (int64_t i = threadIdx.x; i < vocab; i += blockDim.x) {
       const int32_t id = sorted.id[i];
       const float logit = sorted.value[i];
-      z[id] = dz.OfBoth(id, logit, ranks.At(i).h, static_cast<float>(-sum_h));
+      const Outcome outcome = OutcomeOfRank(teacher, student, i);
+      z[id] = dz.OfBoth(id, logit, outcome.h, static_cast<float>(-sum_h));
     }
     __syncthreads();  // the next row is sorted in the same scratch
   }

@@ -52,25 +52,21 @@ __device__ inline uint32_t LanesWith(int digit, bool active) {
   return lanes;
 }
 
-// Calls item(i, active, digit, lower, count) for the warp's part of the row, 32 items at a time:
-// of active lanes with this lane's digit, `lower` come before it, and there are `count`.
+// Calls item(i, value, digit, active, lanes) for the warp's part of the row, 32 items at a time;
+// `lanes` are the active ones with this lane's digit.
 template <class Item>
-__device__ inline void ForWarpItems(Global<const float> value, int64_t n, int pass,
+__device__ inline void ForWarpItems(Global<const float> row, int64_t n, int pass,
                                     const Item& item) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int64_t warp = threadIdx.x / kWarp;
-  const int64_t part = (n + kSortWarps * kWarp - 1) / (kSortWarps * kWarp) * kWarp;
+  const int64_t lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const int64_t part = (n + kSortThreads - 1) / kSortThreads * kWarp;
   const int64_t end = (warp + 1) * part < n ? (warp + 1) * part : n;
   for (int64_t first = warp * part; first < end; first += kWarp) {
     const int64_t i = first + lane;
     const bool active = i < end;
-    float v = 0;
-    if (active) v = value[i];
-    const int digit = DigitOf(v, pass);
-    const uint32_t lanes = LanesWith(digit, active);
-    const uint32_t below = lanes & ((uint32_t{1} << lane) - 1);
-    item(i, active, digit, static_cast<uint32_t>(CountBits(below)),
-         static_cast<uint32_t>(CountBits(lanes)));
+    float value = 0;
+    if (active) value = row[i];
+    const int digit = DigitOf(value, pass);
+    item(i, value, digit, active, LanesWith(digit, active));
   }
 }
 
@@ -96,36 +92,37 @@ __device__ inline void PlacesOfCounts(const SortScratch& scratch) {
 }
 
 // One pass, from one row to another. All of a block's kSortThreads threads call it; the items are
-// in their places when it returns.
+// in their places when it returns. The first lane with a digit keeps the warp's count of it.
 __device__ inline void SortPass(const SortItems& from, const SortItems& to, SortIds ids, int64_t n,
                                 int pass, const SortScratch& scratch) {
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
+  const uint32_t before = (uint32_t{1} << lane) - 1;  // the lanes before this one
   const Shared<uint32_t> counts = scratch.counts + threadIdx.x / kWarp * kDigits;
   for (int digit = lane; digit < kDigits; digit += kWarp) counts[digit] = 0;
   __syncwarp();
-  ForWarpItems(from.value, n, pass,
-               [&](int64_t, bool active, int digit, uint32_t lower, uint32_t count) {
-                 if (active && lower == 0) counts[digit] += count;
-                 __syncwarp();
-               });
+  ForWarpItems(from.value, n, pass, [&](int64_t, float, int digit, bool active, uint32_t lanes) {
+    if (active && (lanes & before) == 0) counts[digit] += CountBits(lanes);
+    __syncwarp();
+  });
   __syncthreads();
   PlacesOfCounts(scratch);
   ForWarpItems(from.value, n, pass,
-               [&](int64_t i, bool active, int digit, uint32_t lower, uint32_t count) {
-                 uint32_t first = 0;
-                 if (active) {
-                   first = counts[digit];
-                   const float v = from.value[i];
-                   to.value[first + lower] = v;
-                   if (ids == SortIds::kPlaces) to.id[first + lower] = static_cast<int32_t>(i);
-                   if (ids == SortIds::kGiven) {
-                     const int32_t id = from.id[i];
-                     to.id[first + lower] = id;
-                   }
+               [&](int64_t i, float value, int digit, bool active, uint32_t lanes) {
+                 uint32_t place = 0;
+                 if (active && (lanes & before) == 0) {
+                   place = counts[digit];
+                   counts[digit] = place + CountBits(lanes);
                  }
+                 place = __shfl_sync(kAllLanes, place, CountBits((lanes & -lanes) - 1));
                  __syncwarp();
-                 if (active && lower == 0) counts[digit] = first + count;
-                 __syncwarp();
+                 if (!active) return;
+                 place += CountBits(lanes & before);
+                 to.value[place] = value;
+                 if (ids == SortIds::kPlaces) to.id[place] = static_cast<int32_t>(i);
+                 if (ids == SortIds::kGiven) {
+                   const int32_t id = from.id[i];
+                   to.id[place] = id;
+                 }
                });
   __syncthreads();
 }
