@@ -18,6 +18,8 @@
 
 namespace retort::cuda {
 
+class CudaPlan;
+
 class CudaBackend final : public Backend {
  public:
   // compute: kF32 multiplies in f32, kBF16 and kAuto in bf16 with f32 sums. Throws Error{kFailure}
@@ -86,10 +88,7 @@ class CudaBackend final : public Backend {
 
   void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
-  void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
-                   const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;
-  void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
   void AdaptedNorms(const PreparedWeight& w, const Tensor& a, const Tensor& b, float scale,
                     Tensor& norms) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,
@@ -150,6 +149,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Blas> blas_;
   Staging staging_[2];
   int next_staging_ = 0;
+  std::shared_ptr<CudaPlan> plan_;  // the last one, used again when nobody else holds it
   std::deque<Arrival> arrivals_;
   uint64_t downloads_ = 0;
 };
