@@ -33,12 +33,6 @@ __global__ void AddBiasKernel(Global<float> y, Global<const float> bias, int64_t
   if (i < count) y[i] += bias[i % cols];
 }
 
-struct ValueTerm {
-  Global<const float> x;
-  int64_t cols;
-  __device__ float operator()(int64_t t, int64_t c) const { return x[t * cols + c]; }
-};
-
 // y = x * m / (1 - rate), or y +=. A block has a row and so one key, which every thread computes: two
 // draws beside those of its quads, a draw for four values.
 template <int kWidth>
@@ -133,7 +127,7 @@ void CudaBackend::AddBias(Tensor& y, const Tensor& bias) {
 void CudaBackend::BiasGrad(const Tensor& dy, Tensor& dbias) {
   RETORT_CHECK(dbias.elements() == dy.cols(), "bias of ", dbias.elements(), " for ", dy.cols(),
                " columns");
-  AddColumnSums(*queue_, dy.rows(), dy.cols(), ValueTerm{In<float>(dy), dy.cols()},
+  AddColumnSums(*this, *queue_, dy.rows(), dy.cols(), ColumnValue{In<float>(dy), dy.cols()},
                 Out<float>(dbias));
 }
 

@@ -30,9 +30,8 @@ struct RowKey {
 __device__ inline RowKey KeyOfRow(uint64_t seed, RandomUse use, int64_t row) {
   const auto low = static_cast<uint32_t>(seed), high = static_cast<uint32_t>(seed >> 32);
   const auto row_bits = static_cast<uint64_t>(row);
-  Words key = PhiloxWords({{static_cast<uint32_t>(row_bits), static_cast<uint32_t>(row_bits >> 32),
-                            0, 0}},
-                          low, high);
+  Words key = PhiloxWords(
+      {{static_cast<uint32_t>(row_bits), static_cast<uint32_t>(row_bits >> 32), 0, 0}}, low, high);
   key.word[3] ^= static_cast<uint32_t>(use);
   key = PhiloxWords(key, low, high);
   return {key.word[0], key.word[1]};
