@@ -167,9 +167,11 @@ __device__ void PutRows(const Products<kDim>& sums, int64_t low, int64_t high, i
   for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
-      const int column = n * 8 + LaneColumn() + i % 2;
+      const int column = n * 8 + i % 2;
       const int64_t offset = i < 2 ? low : high;
-      if (offset >= 0 && column < dim) put(offset + column, sums[n][i]);
+      if (offset >= 0 && column + LaneColumn() < dim) {
+        put(offset + LaneColumn() + int64_t{column}, sums[n][i]);
+      }
     }
   }
 }
