@@ -141,11 +141,11 @@ Tensor KeyTensor(Stage& stage, std::string name, const Layout& where, const Head
   return stage.Input(std::move(name), {where.key_rows, cols}, rows);
 }
 
-// bf16 rounds q, k, v and the probabilities, and in the gradient dout and dS too, with a root mean
-// square error of 1.7e-3 each. A backend may also compute in f32.
-double ToleranceOf(Compute compute, bool sharp) {
+// bf16 rounds q, k, v and the probabilities with a root mean square error of 1.7e-3 each, and in
+// the gradient dout and dS too, which is a difference. A backend may also compute in f32.
+double ToleranceOf(Compute compute, bool sharp, bool gradient) {
   if (compute == Compute::kF32) return sharp ? 3e-5 : 2e-6;
-  return 6e-3;
+  return gradient ? 8e-3 : 4e-3;
 }
 std::string SuffixOf(Compute compute) { return compute == Compute::kF32 ? "" : "_in_bf16"; }
 
@@ -169,7 +169,7 @@ OpCase ForwardCase(const Layout& where, const Heads& h, DType key_type, int shar
   const std::string suffix = key_type == DType::kF32 ? "" : Cat("_", NameOf(key_type));
   return {"attention",
           Cat(VariantOf(where, h, sharp > 1), suffix, SuffixOf(compute)),
-          ToleranceOf(compute, sharp > 1),
+          ToleranceOf(compute, sharp > 1, false),
           compute,
           2 * ProductFlops(where, h),
           8.0 * where.tokens * (h.heads + h.kv_heads) * h.head_dim,
@@ -210,7 +210,7 @@ OpCase BackwardCase(const Layout& where, const Heads& h, int sharp,
   };
   return {"attention_grad",
           Cat(VariantOf(where, h, sharp > 1), SuffixOf(compute)),
-          ToleranceOf(compute, sharp > 1),
+          ToleranceOf(compute, sharp > 1, true),
           compute,
           5 * ProductFlops(where, h),
           8.0 * where.tokens * (2 * h.heads + 3 * h.kv_heads) * h.head_dim,
