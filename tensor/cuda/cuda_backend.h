@@ -18,6 +18,8 @@
 
 namespace retort::cuda {
 
+class CudaPlan;
+
 class CudaBackend final : public Backend {
  public:
   // compute: kF32 multiplies in f32, kBF16 and kAuto in bf16 with f32 sums. Throws Error{kFailure}
@@ -147,6 +149,7 @@ class CudaBackend final : public Backend {
   std::unique_ptr<Blas> blas_;
   Staging staging_[2];
   int next_staging_ = 0;
+  std::shared_ptr<CudaPlan> plan_;  // the last one, used again when nobody else holds it
   std::deque<Arrival> arrivals_;
   uint64_t downloads_ = 0;
 };
