@@ -52,11 +52,11 @@ def table(head, rows):
 
 
 def kernels():
-    """Kernels that are not products: bytes and operations per value, and the time at the limits."""
+    """Bytes and operations per value, and the time at the limits."""
     f64 = F32 / 2  # also the rate of 32-bit integer operations
     rows = [  # name, values, bytes a value, operations a value, their rate, launches
         ("Fill", "T C", 4, 0, F32, 1), ("Add, Accumulate", "T C", 12, 1, F32, 1),
-        ("Scale, AddBias, SoftCap", "T C", 8, 20, F32, 1), ("BiasGrad", "T C", 4, 1, F32, 1),
+        ("Scale, AddBias, SoftCap", "T C", 8, 20, F32, 1), ("BiasGrad", "T C", 4, 1, F32, 2),
         ("Dropout", "T C", 8, 55, f64, 1), ("GatedActivation", "T F", 12, 15, F32, 1),
         ("GatedActivationGrad", "T F", 20, 20, F32, 1), ("GatherRows, PutRows, CopyColumns", "T C", 8, 0, F32, 1),
         ("ScatterAddRows, AddWeightedRows, AddColumns", "T C", 12, 2, F32, 1),
@@ -65,19 +65,29 @@ def kernels():
         ("RmsNorm", "T C", 8, 4, F32, 1), ("RmsNormGrad (gain frozen)", "T C", 16, 9, F32, 1),
         ("CenterRows, ResizeColumns", "T C", 8, 2, F32, 1), ("Rotary", "T HD", 8, 3, F32, 1),
         ("RotaryTable", "T D/2", 8, 120, f64, 1), ("CrossEntropy with gradient", "T V", 12, 30, F32, 1),
+        ("Distill with gradient", "T V", 24, 90, F32, 1), ("DistillTop with gradient", "T V", 12, 30, F32, 1),
+        ("Distill, sorted, with gradient", "T V", 150, 200, f64, 1), ("HiddenDistance", "T C", 12, 6, f64, 1),
+        ("EmbedRows (bf16)", "T C", 6, 0, F32, 1), ("decoding of NF4 to bf16", "F C", 2 + NF4, 8, f64, 1),
+        ("product, 2,048 tokens, bf16", "F C", NF4, 2 * ROW, BF16, 8),
+        ("product, 2,048 tokens, f32", "F C", 4, 2 * ROW, F32, 1),
+        ("product, 1 token, NF4", "F C", NF4, 10, f64, 1), ("Attention in f32", "pairs H", 0, 4 * 128, F32, 1),
+        ("Attention on tensor cores", "pairs H", 0, 4 * 128, BF16, 1),
+        ("AttentionGrad in f32", "pairs H", 0, 14 * 128, F32, 3),
+        ("AttentionGrad on tensor cores", "pairs H", 0, 14 * 128, BF16, 3),
         ("SumSquares", "P", 4, 2, f64, 2), ("AdamW", "P", 28, 15, F32, 1), ("AdamWBytes", "P", 16, 90, F32, 1),
         ("Lion, Sgd", "P", 20, 6, F32, 1), ("Adafactor", "P", 24, 12, F32, 10)]
     s = SHAPES[3]
     adapter = s.layers * sum(RANK * (o + i) for o, i in linears(s))
     count = {"T C": ROW * s.c, "T F": ROW * s.f, "T HD": ROW * s.h * s.d, "T KD": ROW * s.k * s.d,
-             "T D/2": ROW * s.d // 2, "T V": CHUNK, "T E": ROW * 128, "P": adapter}
+             "T D/2": ROW * s.d // 2, "T V": CHUNK, "T E": ROW * 128, "P": adapter, "F C": s.f * s.c,
+             "pairs H": ROW * (ROW + 1) // 2 * s.h}
     out = []
     for name, values, bytes_each, work, rate, launches in rows:
         n = count[values]
         memory, arithmetic = n * bytes_each / BANDWIDTH, n * work / rate
         bound = "launch" if max(memory, arithmetic) < launches * SHORTEST else \
             "memory" if memory >= arithmetic else "arithmetic"
-        out.append((name, values, bytes_each, work, launches,
+        out.append((name, values, f"{bytes_each:.3g}", work, launches,
                     f"{1e6 * max(memory, arithmetic, launches * SHORTEST):.1f}", bound))
     table(["kernel", "values", "bytes a value", "operations a value", "launches", "µs", "bound"], out)
 
