@@ -117,8 +117,10 @@ def calls(s):
     return forward, backward
 
 
-def block_bytes(s):
-    return sum(call[2] for part in calls(s) for call in part)
+def block_bytes(s, kind):
+    """Of the products, of the adapters, or of all other calls ("")."""
+    of = {"products, decoding": "products", "adapters": "adapters"}
+    return sum(call[2] for part in calls(s) for call in part if of.get(call[0], "") == kind)
 
 
 def block_launches(s):
@@ -135,14 +137,16 @@ def block():
         table([name, "0.6b: launches", "KB a token", "8b: launches", "KB a token"], rows)
 
 
-# Rates of attention and of adapters, in operations a second.
-Design = namedtuple("Design", "text tokens attention adapters activation_bytes chunk")
-DESIGNS = [Design("As written, attention in f32, `train.part_tokens` 2048", ROW, F32 * 0.4, F32 * 0.3, 1, CHUNK),
-           Design("Attention on tensor cores, `train.part_tokens` 2048", ROW, BF16 * 0.2, F32 * 0.3, 1, CHUNK),
-           Design("Attention on tensor cores, `train.part_tokens` 8192", 4 * ROW, BF16 * 0.2, F32 * 0.3, 1, CHUNK),
+# Rates of attention and of adapters, in operations a second; a share of the bytes; adapters inside
+# the products read and write nothing of their own.
+Design = namedtuple("Design", "text tokens attention adapters inside activation_bytes chunk")
+DESIGNS = [Design("As written, attention in f32, `train.part_tokens` 2048", ROW, F32 * 0.4, F32 * 0.3, False, 1, CHUNK),
+           Design("Attention on tensor cores, `train.part_tokens` 2048", ROW, BF16 * 0.2, F32 * 0.3, False, 1, CHUNK),
+           Design("Attention on tensor cores, `train.part_tokens` 8192", 4 * ROW, BF16 * 0.2, F32 * 0.3, False, 1,
+                  CHUNK),
            Design("And adapters on tensor cores inside the products, activations in bf16 and fewer passes over "
-                  "them (a third of the bytes), attention at 0.35 of the peak, chunks of the head 16 times as large",
-                  4 * ROW, BF16 * 0.35, BF16 * 0.3, 1 / 3, 16 * CHUNK)]
+                  "them (0.4 of the bytes), attention at 0.35 of the peak, chunks of the head 16 times as large",
+                  4 * ROW, BF16 * 0.35, BF16 * 0.3, True, 0.4, 16 * CHUNK)]
 
 
 def train_parts(s, design):
@@ -152,13 +156,15 @@ def train_parts(s, design):
     rate = BF16 * PRODUCTS[s.c]
     adapters = 6 * RANK * sum(o + i for o, i in linears(s)) * s.layers
     chunk = max(16, min(4096, design.chunk // s.vocab))
-    activations = block_bytes(s) * s.layers * design.activation_bytes
+    def streamed(kind):
+        return block_bytes(s, kind) * s.layers * design.activation_bytes / BANDWIDTH / STREAMED
     return {
-        "products of blocks": 4 * n / rate,
-        "adapters": adapters / design.adapters,
+        # A product reads and writes while it computes.
+        "products of blocks": max(4 * n / rate, streamed("products")),
+        "adapters": max(adapters / design.adapters, 0 if design.inside else streamed("adapters")),
         # Scores and sums, 4; the gradient in two kernels, which both compute scores and dP, 14.
         "attention": 18 * s.h * s.d * pairs * s.layers / design.attention,
-        "activations": activations / BANDWIDTH / STREAMED,
+        "other activations": streamed(""),
         # Panels stay in the L2 cache.
         "reading weights": 2 * n * NF4 / design.tokens / BANDWIDTH / STREAMED,
         # Each chunk reads the head twice; logits are written, read twice and written by the loss,
@@ -195,13 +201,17 @@ def decode():
         read = block_weights(s) * s.layers * each + head + 2 * 2 * s.layers * s.k * s.d * 1024
         launches = s.layers * (small + products) + 8
         memory = read / BANDWIDTH
-        device = memory / 0.9 + (s.layers * small + 8) * SHORTEST
+        # Instructions to decode and multiply a value (bf16: 3, q4_k: 8), beside reading it.
+        values = block_weights(s) * s.layers + head_weights(s)
+        reading = max(memory / 0.9, values * (3 if weights == "bf16" else 8) / (F32 / 2) / 0.8)
+        device = reading + (s.layers * small + 8) * SHORTEST
         host = launches * LAUNCH
-        graph = memory / 0.9 + (s.layers * small + 8) * 1.3e-6  # replayed: no host, closer together
-        rows.append((s.name, weights, f"{read / 1e9:.2f}", launches, f"{1e3 * memory:.2f}", f"{1e3 * device:.2f}",
+        graph = reading + (s.layers * small + 8) * 1.3e-6  # replayed: no host, closer together
+        rows.append((s.name, weights, f"{read / 1e9:.2f}", launches, f"{1e3 * memory:.2f}", f"{1e3 * reading:.2f}",
+                     f"{1e3 * device:.2f}",
                      f"{1e3 * host:.2f}", f"{100 * memory / max(device, host):.0f} %", f"{100 * memory / graph:.0f} %"))
-    table(["shape", "weights", "GB read", "launches", "reading, ms", "device, ms", "host, ms", "of the bandwidth",
-           "with a CUDA graph"], rows)
+    table(["shape", "weights", "GB read", "launches", "reading, ms", "products, ms", "device, ms", "host, ms",
+           "of the bandwidth", "with a CUDA graph"], rows)
 
 
 def memory():
