@@ -71,9 +71,9 @@ def kernels():
         ("product, 2,048 tokens, bf16", "F C", NF4, 2 * ROW, BF16, 8),
         ("product, 2,048 tokens, f32", "F C", 4, 2 * ROW, F32, 1),
         ("product, 1 token, NF4", "F C", NF4, 10, f64, 1), ("Attention in f32", "pairs H", 0, 4 * 128, F32, 1),
-        ("Attention on tensor cores", "pairs H", 0, 4 * 128, BF16, 1),
+        ("Attention on tensor cores", "pairs H", 0, 4 * 128, BF16, 4),
         ("AttentionGrad in f32", "pairs H", 0, 14 * 128, F32, 3),
-        ("AttentionGrad on tensor cores", "pairs H", 0, 14 * 128, BF16, 3),
+        ("AttentionGrad on tensor cores", "pairs H", 0, 14 * 128, BF16, 8),
         ("SumSquares", "P", 4, 2, f64, 2), ("AdamW", "P", 28, 15, F32, 1), ("AdamWBytes", "P", 16, 90, F32, 1),
         ("Lion, Sgd", "P", 20, 6, F32, 1), ("Adafactor", "P", 24, 12, F32, 10)]
     s = SHAPES[3]
@@ -106,13 +106,13 @@ def calls(s):
     forward = [("norms", 2, 16 * c), ("rounding of x", 4, 6 * (2 * c + q + f)),
                ("products, decoding", 2 * sum(cut), sum(4 * o + 2 * i * n for (o, i), n in zip(w, cut))),
                ("adapters", 14, sum(8 * o + 4 * i for o, i in w)), ("norms of heads", 2, 8 * (q + kv)),
-               ("rotary", 2, 8 * (q + kv)), ("attention", 1, 8 * (q + kv)), ("activation", 1, 12 * f),
+               ("rotary", 2, 8 * (q + kv)), ("attention", 4, 12 * q + 16 * kv), ("activation", 1, 12 * f),
                ("residual sums", 2, 24 * c)]
     backward = [("residual sums", 4, 32 * c), ("zeros for dx", 4, 4 * (2 * c + q + f)),
                 ("rounding of dy", 7, sum(6 * o for o, _ in w)),
                 ("products, decoding", 2 * sum(cut), sum(2 * o + 8 * i * n for (o, i), n in zip(w, cut))),
                 ("adapters", 28, sum(8 * o + 12 * i for o, i in w)), ("activation", 1, 20 * f),
-                ("attention", 6, 36 * q + 40 * kv), ("rotary", 2, 8 * (q + kv)),
+                ("attention", 11, 44 * q + 44 * kv), ("rotary", 2, 8 * (q + kv)),
                 ("norms of heads", 4, 20 * (q + kv)), ("norms", 2, 32 * c)]
     return forward, backward
 
@@ -140,13 +140,13 @@ def block():
 # Rates of attention and of adapters, in operations a second; a share of the bytes; adapters inside
 # the products read and write nothing of their own.
 Design = namedtuple("Design", "text tokens attention adapters inside activation_bytes chunk")
-DESIGNS = [Design("As written, attention in f32, `train.part_tokens` 2048", ROW, F32 * 0.4, F32 * 0.3, False, 1, CHUNK),
-           Design("Attention on tensor cores, `train.part_tokens` 2048", ROW, BF16 * 0.2, F32 * 0.3, False, 1, CHUNK),
-           Design("Attention on tensor cores, `train.part_tokens` 8192", 4 * ROW, BF16 * 0.2, F32 * 0.3, False, 1,
-                  CHUNK),
+SIMT, MMA, WGMMA = 0.4 * F32, 0.2 * BF16, 0.35 * BF16
+DESIGNS = [Design("As written, but attention in f32, `train.part_tokens` 2048", ROW, SIMT, 0.3 * F32, False, 1, CHUNK),
+           Design("As written, `train.part_tokens` 2048", ROW, MMA, 0.3 * F32, False, 1, CHUNK),
+           Design("As written, `train.part_tokens` 8192", 4 * ROW, MMA, 0.3 * F32, False, 1, CHUNK),
            Design("And adapters on tensor cores inside the products, activations in bf16 and fewer passes over "
                   "them (0.4 of the bytes), attention at 0.35 of the peak, chunks of the head 16 times as large",
-                  4 * ROW, BF16 * 0.35, BF16 * 0.3, True, 0.4, 16 * CHUNK)]
+                  4 * ROW, WGMMA, 0.3 * BF16, True, 0.4, 16 * CHUNK)]
 
 
 def train_parts(s, design):
