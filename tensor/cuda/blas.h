@@ -24,7 +24,7 @@ class Blas {
   virtual ~Blas() = default;
   // c [m,n], f32, rows c_stride apart = alpha op(a) [m,k] op(b) [k,n] + beta c; with beta 0, c is
   // not read. a and b are of one type. Sums are f32; f32 operands are not rounded. The same bits in
-  // every call with the same sizes, alignments and device. k = 0 gives beta c.
+  // every call with the same sizes, alignments and device. k >= 1.
   virtual void Multiply(Queue& queue, int64_t m, int64_t n, int64_t k, float alpha, const Matrix& a,
                         const Matrix& b, float beta, void* c, int64_t c_stride) = 0;
 };

@@ -88,10 +88,7 @@ class CudaBackend final : public Backend {
 
   void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
-  void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
-                   const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;
-  void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;
   void AdaptedNorms(const PreparedWeight& w, const Tensor& a, const Tensor& b, float scale,
                     Tensor& norms) override;
   void Gemm(bool transpose_a, bool transpose_b, float alpha, const Tensor& a, const Tensor& b,

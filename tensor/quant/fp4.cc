@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // FP4: 4 bits a value, a sign and seven magnitudes (bitsandbytes).
 #include "tensor/quant/four_bit.h"
+#include "tensor/quant/levels.h"
 
 namespace retort {
 namespace {
 
 struct Fp4Values {
-  static constexpr float kLeast = 0.0052083334885537624f, kSixth = 0.1666666716337204f,
-                         kThird = 0.3333333432674408f, kTwoThirds = 0.6666666865348816f;
-  static constexpr std::array<float, 16> kCodes = {
-      0.0f, kLeast,  kTwoThirds,  1.0f,  kThird,  0.5f,  kSixth,  0.25f,
-      0.0f, -kLeast, -kTwoThirds, -1.0f, -kThird, -0.5f, -kSixth, -0.25f};
+  static constexpr std::array<float, 16> kCodes = std::to_array(kFp4Levels);
   static constexpr std::array<uint8_t, 16> kOrder = {11, 10, 13, 12, 15, 14, 9, 0,
                                                      8,  1,  6,  7,  4,  5,  2, 3};
 };

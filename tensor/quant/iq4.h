@@ -5,12 +5,9 @@
 
 #include "tensor/quant/fit.h"
 #include "tensor/quant/format_kernels.h"
+#include "tensor/quant/levels.h"
 
 namespace retort {
-
-// kvalues_iq4nl of ggml-common.h.
-inline constexpr float kIq4Levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                         1,    13,   25,  38,  53,  69,  89,  113};
 
 // Code 16 i + k of 32 is in the low, code 16 + k in the high four bits of q[k].
 template <int W>

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tensor/quant/format_kernels.h"
+#include "tensor/quant/levels.h"
 
 namespace retort {
 namespace {
@@ -15,8 +16,6 @@ struct BlockMxfp4 {
   uint8_t q[16];
 };
 static_assert(sizeof(BlockMxfp4) == 17);
-
-constexpr float kLevels[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
 RETORT_INLINE float UnitOf(uint8_t e) {  // subnormal for e of 0 and 1
   const uint32_t bits = e < 2 ? 0x00200000u << e : (uint32_t{e} - 1) << 23;
@@ -33,8 +32,8 @@ struct Mxfp4Kernel {
       const float unit = UnitOf(in[b].e);
       for (int i = 0; i < 16; i += W) {
         const auto q = Widened<W>(LoadAs<Chars<W>>(in[b].q + i));
-        Store<W>(out + i, LookUp<W>(kLevels, q & 15) * unit);
-        Store<W>(out + 16 + i, LookUp<W>(kLevels, q >> 4) * unit);
+        Store<W>(out + i, LookUp<W>(kMxfp4Levels, q & 15) * unit);
+        Store<W>(out + 16 + i, LookUp<W>(kMxfp4Levels, q >> 4) * unit);
       }
     }
   }
@@ -53,7 +52,8 @@ struct Mxfp4Kernel {
     const auto codes = [&](const float* from) RETORT_INLINE_LAMBDA {
       const Floats<W> v = Load<W>(from), magnitude = Magnitude<W>(v);
       Ints<W> code = {};
-      for (int k = 0; k < 7; ++k) code -= magnitude > (kLevels[k] + kLevels[k + 1]) / 2 * unit;
+      for (int k = 0; k < 7; ++k)
+        code -= magnitude > (kMxfp4Levels[k] + kMxfp4Levels[k + 1]) / 2 * unit;
       return code | ((v < 0.0f) & (code != 0) & 8);
     };
     for (int i = 0; i < 16; i += W)

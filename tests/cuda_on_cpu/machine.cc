@@ -38,7 +38,7 @@ struct Thread {
 struct Warp {
   std::array<LaneBytes, kWarp> values[2];
   int turn = 0, arrived = 0;
-  uint32_t barriers = 0;
+  uint16_t barriers = 0;
 };
 
 class Block {
@@ -47,7 +47,7 @@ class Block {
            uint32_t number, bool reversed);
 
   Toucher Self() const {
-    return {launch_, number_, static_cast<uint16_t>(current_), barriers_,
+    return {launch_, number_, barriers_, static_cast<uint16_t>(current_),
             warps_[static_cast<size_t>(current_ / kWarp)].barriers};
   }
   Thread& current() { return threads_[static_cast<size_t>(current_)]; }

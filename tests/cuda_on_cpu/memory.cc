@@ -2,6 +2,7 @@
 #include "tests/cuda_on_cpu/memory.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr int kWarp = 32;
 constexpr size_t kMostFaults = 20;
+constexpr size_t kStep = 2;  // bytes of an access that share a cell
 
 // By first address. Allocations are few: models are small here.
 std::map<const std::byte*, std::unique_ptr<Allocation>>& Allocations() {
@@ -34,15 +36,17 @@ bool Toucher::RacesWith(const Toucher& other) const {
   return thread / kWarp != other.thread / kWarp || warp_barriers == other.warp_barriers;
 }
 
+bool Toucher::SamePhase(const Toucher& other) const {
+  return launch == other.launch && block == other.block && barriers == other.barriers;
+}
+
 const char* Shadow::Read(size_t at, size_t bytes, const Toucher& who) {
-  const char* fault = nullptr;
-  for (size_t i = at; i < at + bytes; ++i) {
+  const char* fault = Written(at, bytes) ? nullptr : "a read of memory never written";
+  for (size_t i = at; i < at + bytes; i += kStep) {
     Cell& cell = cells_[i];
-    if (!cell.written) fault = "a read of memory never written";
     if (cell.writer.RacesWith(who)) fault = "a read that races with a write";
-    cell.several_readers = cell.reader.RacesWith(who) ||
-                           (cell.several_readers && cell.reader.launch == who.launch &&
-                            cell.reader.block == who.block && cell.reader.barriers == who.barriers);
+    cell.several_readers =
+        cell.reader.RacesWith(who) || (cell.several_readers && cell.reader.SamePhase(who));
     cell.reader = who;
   }
   return fault;
@@ -50,14 +54,12 @@ const char* Shadow::Read(size_t at, size_t bytes, const Toucher& who) {
 
 const char* Shadow::Write(size_t at, size_t bytes, const Toucher& who) {
   const char* fault = nullptr;
-  for (size_t i = at; i < at + bytes; ++i) {
+  std::memset(written_.data() + at, 1, bytes);
+  for (size_t i = at; i < at + bytes; i += kStep) {
     Cell& cell = cells_[i];
     if (cell.writer.RacesWith(who)) fault = "a write that races with a write";
-    const bool same_phase = cell.reader.launch == who.launch && cell.reader.block == who.block &&
-                            cell.reader.barriers == who.barriers;
-    if (cell.reader.RacesWith(who) || (cell.several_readers && same_phase))
+    if (cell.reader.RacesWith(who) || (cell.several_readers && cell.reader.SamePhase(who)))
       fault = "a write that races with a read";
-    cell.written = true;
     cell.writer = who;
   }
   return fault;
@@ -68,20 +70,18 @@ const char* Shadow::Atomic(size_t at, size_t bytes) {
 }
 
 void Shadow::MarkWritten(size_t at, size_t bytes) {
-  for (size_t i = at; i < at + bytes; ++i) {
-    cells_[i] = Cell();
-    cells_[i].written = true;
-  }
+  std::memset(written_.data() + at, 1, bytes);
+  std::fill_n(cells_.begin() + static_cast<std::ptrdiff_t>(at), bytes, Cell());
 }
 
 bool Shadow::Written(size_t at, size_t bytes) const {
-  return std::all_of(cells_.begin() + static_cast<std::ptrdiff_t>(at),
-                     cells_.begin() + static_cast<std::ptrdiff_t>(at + bytes),
-                     [](const Cell& cell) { return cell.written; });
+  return std::memchr(written_.data() + at, 0, bytes) == nullptr;
 }
 
 void Shadow::Forget(size_t bytes) {
-  std::fill_n(cells_.begin(), std::min(bytes, cells_.size()), Cell());
+  const size_t count = std::min(bytes, cells_.size());
+  std::memset(written_.data(), 0, count);
+  std::fill_n(cells_.begin(), count, Cell());
 }
 
 std::byte* AllocateNow(int64_t bytes) {

@@ -16,19 +16,21 @@ namespace retort::cuda::emulated {
 struct Toucher {
   uint32_t launch = 0;  // 0: nobody
   uint32_t block = 0;
+  uint32_t barriers = 0;  // that the block has passed
   uint16_t thread = 0;
-  uint32_t barriers = 0;       // that the block has passed
-  uint32_t warp_barriers = 0;  // that the thread's warp has passed
+  uint16_t warp_barriers = 0;  // that the thread's warp has passed
 
   // Whether nothing orders the two.
   bool RacesWith(const Toucher& other) const;
+  // Whether no barrier of the block is between them.
+  bool SamePhase(const Toucher& other) const;
 };
 
-// The shadow of a range of bytes.
+// The shadow of a range of bytes. Of an access of several bytes every second one knows who touched
+// it: elements have one byte, or begin at an even place.
 class Shadow {
  public:
-  explicit Shadow(size_t bytes) : cells_(bytes) {}
-  size_t bytes() const { return cells_.size(); }
+  explicit Shadow(size_t bytes) : written_(bytes), cells_(bytes) {}
 
   // What is wrong with the access, or null.
   const char* Read(size_t at, size_t bytes, const Toucher& who);
@@ -44,9 +46,9 @@ class Shadow {
  private:
   struct Cell {
     Toucher writer, reader;
-    bool written = false;
     bool several_readers = false;  // since the barrier that `reader` knows
   };
+  std::vector<uint8_t> written_;
   std::vector<Cell> cells_;
 };
 

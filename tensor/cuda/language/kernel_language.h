@@ -97,9 +97,14 @@ __device__ inline uint32_t PackPair(float low, float high) {
   return word;
 }
 
-// Products and sums that are rounded each by itself, as the host's are.
+// A product and a sum that are rounded one by one. nvcc joins a * b + c to one rounding; where a
+// result must have the bits that the CPU gets, kernels use these.
 __device__ inline float Times(float a, float b) { return __fmul_rn(a, b); }
 __device__ inline float Plus(float a, float b) { return __fadd_rn(a, b); }
+
+__device__ inline uint32_t BitsOf(float v) { return __float_as_uint(v); }
+__device__ inline float FloatOf(uint32_t bits) { return __uint_as_float(bits); }
+__device__ inline int CountBits(uint32_t bits) { return __popc(bits); }
 
 // Several elements in one access. The address is a multiple of the vector's size.
 template <class T, int N>

@@ -283,6 +283,9 @@ inline uint32_t PackPair(float low, float high) {
 // The emulated sources are compiled without contraction.
 inline float Times(float a, float b) { return a * b; }
 inline float Plus(float a, float b) { return a + b; }
+inline uint32_t BitsOf(float v) { return std::bit_cast<uint32_t>(v); }
+inline float FloatOf(uint32_t bits) { return std::bit_cast<float>(bits); }
+inline int CountBits(uint32_t bits) { return std::popcount(bits); }
 
 template <class T, int N>
 struct alignas(sizeof(T) * N) Vector {
