@@ -57,14 +57,14 @@ def kernels():
     rows = [  # name, values, bytes a value, operations a value, their rate, launches
         ("Fill", "T C", 4, 0, F32, 1), ("Add, Accumulate", "T C", 12, 1, F32, 1),
         ("Scale, AddBias, SoftCap", "T C", 8, 20, F32, 1), ("BiasGrad", "T C", 4, 1, F32, 1),
-        ("Dropout", "T C", 8, 400, f64, 1), ("GatedActivation", "T F", 12, 15, F32, 1),
+        ("Dropout", "T C", 8, 55, f64, 1), ("GatedActivation", "T F", 12, 15, F32, 1),
         ("GatedActivationGrad", "T F", 20, 20, F32, 1), ("GatherRows, PutRows, CopyColumns", "T C", 8, 0, F32, 1),
         ("ScatterAddRows, AddWeightedRows, AddColumns", "T C", 12, 2, F32, 1),
         ("StoreRows (bf16)", "T KD", 6, 0, F32, 1),
         ("WeightedRowsGrad", "T C", 12, 3, F32, 2), ("Route", "T E", 8, 60, F32, 1),
         ("RmsNorm", "T C", 8, 4, F32, 1), ("RmsNormGrad (gain frozen)", "T C", 16, 9, F32, 1),
         ("CenterRows, ResizeColumns", "T C", 8, 2, F32, 1), ("Rotary", "T HD", 8, 3, F32, 1),
-        ("RotaryTable", "T D/2", 8, 120, f64, 1), ("CrossEntropy with gradient", "T V", 16, 20, F32, 1),
+        ("RotaryTable", "T D/2", 8, 120, f64, 1), ("CrossEntropy with gradient", "T V", 12, 30, F32, 1),
         ("SumSquares", "P", 4, 2, f64, 2), ("AdamW", "P", 28, 15, F32, 1), ("AdamWBytes", "P", 16, 90, F32, 1),
         ("Lion, Sgd", "P", 20, 6, F32, 1), ("Adafactor", "P", 24, 12, F32, 10)]
     s = SHAPES[3]
@@ -82,45 +82,57 @@ def kernels():
     table(["kernel", "values", "bytes a value", "operations a value", "launches", "µs", "bound"], out)
 
 
-# A block's calls in the order of model/block.cc: launches, and bytes of activations per token as
-# multiples of C, HD, KD and F. Activations are f32; each operand of a product is read, rounded and
-# written as bf16 and read again (8 bytes a value). Adapters are products of their own, which add to y
-# and dx. Gradients that are added to are filled with zeros first.
-FORWARD = [("norms", 2, 16, 0, 0, 0), ("rounding of the products' inputs", 4, 16, 8, 0, 8),
-           ("decoding of seven weights", 7, 0, 0, 0, 0), ("products", 7, 8, 4, 8, 8),
-           ("adapters, two products each", 14, 16, 8, 16, 16), ("norms of heads", 2, 0, 8, 8, 0),
-           ("rotary", 2, 0, 8, 8, 0), ("attention", 1, 0, 8, 8, 0), ("activation", 1, 0, 0, 0, 12),
-           ("residual sums", 2, 24, 0, 0, 0)]
-BACKWARD = [("residual sums", 4, 32, 0, 0, 0), ("rounding of dy", 7, 16, 8, 16, 16),
-            ("rounding of x for dA", 4, 16, 8, 0, 8), ("decoding of seven weights", 7, 0, 0, 0, 0),
-            ("products, dx", 7, 32, 4, 0, 4), ("adapters, four products each", 28, 58, 14, 8, 18),
-            ("activation", 1, 0, 0, 0, 20), ("attention", 6, 0, 36, 40, 0), ("rotary", 2, 0, 8, 8, 0),
-            ("norms of heads", 4, 0, 20, 20, 0), ("norms", 2, 32, 0, 0, 0)]
+def panels(s, out, inputs):
+    """Of a weight that is decoded: 32 MiB of bf16 each (tensor/cuda/products.cu)."""
+    return -(-out // max(1, 2**25 // (2 * inputs)))
 
 
-def block_bytes(s, calls):
-    sizes = s.c, s.h * s.d, s.k * s.d, s.f
-    return sum(n * size for call in calls for n, size in zip(call[2:], sizes))
+def calls(s):
+    """(forward, backward): a block's calls by kind, with their launches and bytes of activations per
+    token. Activations are f32. Operands of products are rounded to bf16 first; adapters are products
+    in f32 that add to y and dx; gradients that are added to are filled with zeros first."""
+    c, q, kv, f, w = s.c, s.h * s.d, s.k * s.d, s.f, linears(s)
+    cut = [panels(s, o, i) for o, i in w]
+    forward = [("norms", 2, 16 * c), ("rounding of x", 4, 6 * (2 * c + q + f)),
+               ("products, decoding", 2 * sum(cut), sum(4 * o + 2 * i * n for (o, i), n in zip(w, cut))),
+               ("adapters", 14, sum(8 * o + 4 * i for o, i in w)), ("norms of heads", 2, 8 * (q + kv)),
+               ("rotary", 2, 8 * (q + kv)), ("attention", 1, 8 * (q + kv)), ("activation", 1, 12 * f),
+               ("residual sums", 2, 24 * c)]
+    backward = [("residual sums", 4, 32 * c), ("zeros for dx", 4, 4 * (2 * c + q + f)),
+                ("rounding of dy", 7, sum(6 * o for o, _ in w)),
+                ("products, decoding", 2 * sum(cut), sum(2 * o + 8 * i * n for (o, i), n in zip(w, cut))),
+                ("adapters", 28, sum(8 * o + 12 * i for o, i in w)), ("activation", 1, 20 * f),
+                ("attention", 6, 36 * q + 40 * kv), ("rotary", 2, 8 * (q + kv)),
+                ("norms of heads", 4, 20 * (q + kv)), ("norms", 2, 32 * c)]
+    return forward, backward
 
 
-def block_launches():
-    return sum(call[1] for call in FORWARD + BACKWARD)
+def block_bytes(s):
+    return sum(call[2] for part in calls(s) for call in part)
+
+
+def block_launches(s):
+    return sum(call[1] for part in calls(s) for call in part)
 
 
 def block():
-    for name, calls in ("forward", FORWARD), ("backward", BACKWARD):
-        rows = calls + [("**sum**",) + tuple(sum(c[i] for c in calls) for i in range(1, 6))]
-        rows = [list(r) + [f"{block_bytes(SHAPES[3], [r]) / 1e3:.0f}"] for r in rows]
-        table([name, "launches", "C", "HD", "KD", "F", "qwen3-8b, KB a token"], rows)
+    for i, name in enumerate(["forward", "backward"]):
+        rows = []
+        for small, large in zip(calls(SHAPES[0])[i], calls(SHAPES[3])[i]):
+            rows.append((small[0], small[1], f"{small[2] / 1e3:.0f}", large[1], f"{large[2] / 1e3:.0f}"))
+        sums = [[sum(call[k] for call in calls(s)[i]) for k in (1, 2)] for s in (SHAPES[0], SHAPES[3])]
+        rows.append(("**sum**", sums[0][0], f"{sums[0][1] / 1e3:.0f}", sums[1][0], f"{sums[1][1] / 1e3:.0f}"))
+        table([name, "0.6b: launches", "KB a token", "8b: launches", "KB a token"], rows)
 
 
-Design = namedtuple("Design", "text tokens attention activation_bytes chunk")
-DESIGNS = [Design("As written, attention in f32, `train.part_tokens` 2048", ROW, F32 * 0.45, 1, CHUNK),
-           Design("As written, attention on tensor cores, `train.part_tokens` 2048", ROW, BF16 * 0.2, 1, CHUNK),
-           Design("As written, attention on tensor cores, `train.part_tokens` 8192", 4 * ROW, BF16 * 0.2, 1, CHUNK),
-           Design("What would have to change: activations in bf16 and fewer passes over them (half of the bytes), "
-                  "attention at 0.35 of the peak, chunks of the head 16 times as large", 4 * ROW, BF16 * 0.35, 0.5,
-                  16 * CHUNK)]
+# Rates of attention and of adapters, in operations a second.
+Design = namedtuple("Design", "text tokens attention adapters activation_bytes chunk")
+DESIGNS = [Design("As written, attention in f32, `train.part_tokens` 2048", ROW, F32 * 0.4, F32 * 0.3, 1, CHUNK),
+           Design("Attention on tensor cores, `train.part_tokens` 2048", ROW, BF16 * 0.2, F32 * 0.3, 1, CHUNK),
+           Design("Attention on tensor cores, `train.part_tokens` 8192", 4 * ROW, BF16 * 0.2, F32 * 0.3, 1, CHUNK),
+           Design("And adapters on tensor cores inside the products, activations in bf16 and fewer passes over "
+                  "them (a third of the bytes), attention at 0.35 of the peak, chunks of the head 16 times as large",
+                  4 * ROW, BF16 * 0.35, BF16 * 0.3, 1 / 3, 16 * CHUNK)]
 
 
 def train_parts(s, design):
@@ -128,19 +140,21 @@ def train_parts(s, design):
     pairs = (ROW + 1) / 2
     n = block_weights(s) * s.layers
     rate = BF16 * PRODUCTS[s.c]
-    adapters = 6 * 2 * RANK * sum(o + i for o, i in linears(s)) / 2 * s.layers
+    adapters = 6 * RANK * sum(o + i for o, i in linears(s)) * s.layers
     chunk = max(16, min(4096, design.chunk // s.vocab))
-    activations = block_bytes(s, FORWARD + BACKWARD) * s.layers * design.activation_bytes
+    activations = block_bytes(s) * s.layers * design.activation_bytes
     return {
-        "products of blocks": (4 * n + adapters) / rate,
+        "products of blocks": 4 * n / rate,
+        "adapters": adapters / design.adapters,
         # Scores and sums, 4; the gradient in two kernels, which both compute scores and dP, 14.
         "attention": 18 * s.h * s.d * pairs * s.layers / design.attention,
         "activations": activations / BANDWIDTH / STREAMED,
-        "decoding weights": 2 * n * (NF4 + 4) / design.tokens / BANDWIDTH / STREAMED,
-        # Each chunk reads the head twice; logits are written, read by the loss twice, written,
+        # Panels stay in the L2 cache.
+        "reading weights": 2 * n * NF4 / design.tokens / BANDWIDTH / STREAMED,
+        # Each chunk reads the head twice; logits are written, read twice and written by the loss,
         # rounded and read.
         "head and loss": max(4 * head_weights(s) / rate, 2 * 2 * head_weights(s) / chunk / BANDWIDTH / STREAMED)
-                         + 26 * s.vocab / BANDWIDTH / STREAMED,
+                         + 24 * s.vocab / BANDWIDTH / STREAMED,
     }
 
 
@@ -152,7 +166,8 @@ def train():
         for s in SHAPES:
             parts = train_parts(s, design)
             device = sum(parts.values())
-            host = block_launches() * s.layers * LAUNCH / design.tokens + 10 * LAUNCH / max(16, design.chunk // s.vocab)
+            launches = block_launches(s) * s.layers / design.tokens + 10 / max(16, design.chunk // s.vocab)
+            host = launches * LAUNCH
             rate = 1 / max(device, host)
             rows.append([s.name] + [f"{1e6 * parts[n]:.2f}" for n in names] +
                         [f"{1e6 * device:.1f}", f"{1e6 * host:.1f}", f"{rate / 1e3:.0f} k", f"{s.goal / 1e3:.0f} k",
@@ -162,7 +177,7 @@ def train():
 
 def decode():
     rows = []
-    small, products = 12, 5  # launches of a block: of one row's worth of work, and of products
+    small, products = 13, 7  # launches of a block: of one row's worth of work, and of products
     for s, weights, each in [(SHAPES[0], "bf16", 2), (SHAPES[3], "bf16", 2), (SHAPES[3], "q4_k", 144 / 256),
                              (LARGE, "q4_k", 144 / 256)]:
         # A head in four bits is q6_k.
@@ -184,15 +199,13 @@ def memory():
     q, kv = s.h * s.d, s.k * s.d
     adapter = s.layers * sum(RANK * (o + i) for o, i in linears(s))
     saved = 4 * (5 * s.c + 4 * q + 5 * kv + 3 * s.f)   # of the block that is computed again
-    largest = max(o * i for o, i in linears(s))
     rows = [("blocks in NF4, double-quantised", block_weights(s) * s.layers * NF4),
             ("embedding and head in bf16", 2 * 2 * head_weights(s)),
             ("adapter in f32, its gradient, AdamW's moments in f32", 16 * adapter),
             (f"inputs of {s.layers} blocks, {ROW} tokens, f32", 4 * s.c * ROW * s.layers),
             ("one block's activations", saved * ROW),
             ("its gradients at their peak", 4 * (3 * s.f + 2 * s.c) * ROW),
-            ("the largest matrix, decoded to bf16", 2 * largest),
-            ("logits of a chunk, workspaces of products", 4 * CHUNK + 2**26),
+            ("logits of a chunk, a panel, workspaces of products", 6 * CHUNK + 2**25 + 2**26),
             ("CUDA's own (context, modules)", 0.6e9)]
     total = sum(b for _, b in rows)
     rows += [("**sum**", total), ("the same with moments in 8 bits", total - 6 * adapter),

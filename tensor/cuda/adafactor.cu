@@ -125,7 +125,7 @@ void CudaBackend::Adafactor(const AdafactorStep& step, const Tensor& factor, Ten
     Fill(by_row, 1);
   }
   Fill(by_column, 0);
-  AddColumnSums(*queue_, count, cols, SquareTerm{g}, Out<float>(by_column));
+  AddColumnSums(*this, *queue_, count, cols, SquareTerm{g}, Out<float>(by_column));
   Launch(*queue_, OneEach(cols), ColumnFactorsKernel, count, epsilon, beta2, cols,
          Out<float>(columns ? columns : rows), Out<float>(by_column));
 

@@ -51,7 +51,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
   RETORT_SHARED(int64_t, key_rows, kTile);
   const QueryTile tile(view, tiles);
   const AttentionRun& run = tile.run;
-  QueryOffsets(view, run, tile.first, tile.end, tile.head, query_rows);
+  QueryOffsets<kTile>(view, run, tile.first, tile.head, query_rows);
 
   Sums<kColumns> sums;
   Clear<kColumns>(sums);
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
   for (int i = 0; i < kPatch; ++i) softmax.most[i] = -INFINITY, softmax.sum[i] = 0;
   const int begin_key = tile.BeginKey(view), end_key = tile.EndKey(view);
   for (int key = begin_key / kTile * kTile; key < end_key; key += kTile) {
-    KeyOffsets(view, run, key, begin_key, end_key, tile.kv_head, key_rows);
+    KeyOffsets<kTile>(view, run, key, begin_key, end_key, tile.kv_head, key_rows);
     Patch scores;
     RowProducts(TileRows<float>{q, query_rows}, TileRows<T>{keys, key_rows}, view.dim, chunk,
                 scores);
@@ -114,6 +114,9 @@ void CudaBackend::Attention(const AttentionShape& shape, const AttentionPlan& pl
   const AttentionView view = ViewOf(shape, made, keys.shape());
   const ForwardTensors x{q, keys, values, out, log_sum};
   DecodeForward(*queue_, *memory_, view, made, x);
+  if (OnTensorCores(compute_, shape, keys, values)) {
+    return TensorCoreForward(*queue_, *memory_, view, made, x);
+  }
   switch (keys.dtype()) {
     case DType::kF32:
       return RunForward<float>(*queue_, view, made, x);

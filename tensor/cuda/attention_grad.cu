@@ -16,28 +16,18 @@
 namespace retort::cuda {
 namespace {
 
-// From products with a key and a value to P and dS; zeros for a key that the query does not see.
-struct Weights {
-  float p, ds;
-};
-__device__ Weights WeightsOf(const AttentionView& view, bool seen, float product, float dp,
-                             float log_sum, float delta) {
-  if (!seen) return {0, 0};
-  const float score = view.Score(product), p = expf(score - log_sum);
-  return {p, p * (dp - delta) * view.Slope(score)};
-}
-
-// deltas = rowsum(dO O) of a tile's queries, a warp a query.
-__global__ void DeltaKernel(AttentionView view, Global<const int32_t> tiles,
-                            Global<const float> dout, Global<const float> out,
-                            Global<float> deltas) {
+// deltas = rowsum(dO O) of a tile's queries, a warp a query. dO is rounded as it is for dP: so a
+// query that sees one key has dS = 0.
+template <class T>
+__global__ void DeltaKernel(AttentionView view, Global<const int32_t> tiles, Global<const T> dout,
+                            Global<const float> out, Global<float> deltas) {
   const QueryTile tile(view, tiles);
   const int warp = static_cast<int>(threadIdx.x) / kWarp;
   const int lane = static_cast<int>(threadIdx.x) % kWarp;
   for (int query = tile.first + warp; query < tile.end; query += kTileThreads / kWarp) {
     const int64_t row = view.QueryOffset(tile.run, query, tile.head);
     float sum = 0;
-    for (int d = lane; d < view.dim; d += kWarp) sum += dout[row + d] * out[row + d];
+    for (int d = lane; d < view.dim; d += kWarp) sum += Widen(dout[row + d]) * out[row + d];
     sum = WarpSum(sum);
     if (lane == 0) deltas[view.StatOffset(tile.run, query, tile.head)] = sum;
   }
@@ -68,14 +58,14 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
   RETORT_SHARED(int64_t, key_rows, kTile);
   const QueryTile tile(view, tiles);
   const AttentionRun& run = tile.run;
-  QueryOffsets(view, run, tile.first, tile.end, tile.head, query_rows);
+  QueryOffsets<kTile>(view, run, tile.first, tile.head, query_rows);
   LoadStats(view, run, tile.first, tile.head, log_sum, deltas, log_sums, delta);
 
   Sums<kColumns> sums;
   Clear<kColumns>(sums);
   const int begin_key = tile.BeginKey(view), end_key = tile.EndKey(view);
   for (int key = begin_key / kTile * kTile; key < end_key; key += kTile) {
-    KeyOffsets(view, run, key, begin_key, end_key, tile.kv_head, key_rows);
+    KeyOffsets<kTile>(view, run, key, begin_key, end_key, tile.kv_head, key_rows);
     Patch scores, ds;
     const TileRows<float> key_tile{keys, key_rows}, value_tile{values, key_rows};
     RowProducts(TileRows<float>{q, query_rows}, key_tile, view.dim, chunk, scores);
@@ -86,7 +76,7 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
       for (int j = 0; j < kPatch; ++j) {
         const bool seen = tile.first + row < tile.end &&
                           view.Sees(run, tile.first + row, key + PatchColumn() + j);
-        ds[i][j] = WeightsOf(view, seen, scores[i][j], ds[i][j], row_sum, row_delta).ds;
+        ds[i][j] = GradWeightsOf(view, seen, scores[i][j], ds[i][j], row_sum, row_delta).ds;
       }
     }
     StoreColumns(ds, weights);
@@ -113,7 +103,7 @@ __global__ void __launch_bounds__(kTileThreads, 1)
   const KeyTile tile(view, runs);
   const AttentionRun& run = tile.run;
   const int first = tile.first, kv_head = tile.kv_head;
-  KeyOffsets(view, run, first, tile.BeginKey(view), tile.end, kv_head, key_rows);
+  KeyOffsets<kTile>(view, run, first, tile.BeginKey(view), tile.end, kv_head, key_rows);
   const TileRows<float> key_tile{keys, key_rows}, value_tile{values, key_rows};
 
   Sums<kColumns> key_sums, value_sums;
@@ -122,7 +112,7 @@ __global__ void __launch_bounds__(kTileThreads, 1)
   const int begin = tile.BeginQuery(), end = tile.EndQuery(view);
   for (int head = kv_head * view.group; head < (kv_head + 1) * view.group; ++head) {
     for (int query = begin / kTile * kTile; query < end; query += kTile) {
-      QueryOffsets(view, run, query, run.queries, head, query_rows);
+      QueryOffsets<kTile>(view, run, query, head, query_rows);
       LoadStats(view, run, query, head, log_sum, deltas, log_sums, delta);
       const TileRows<float> query_tile{q, query_rows}, dout_tile{dout, query_rows};
       Patch p, ds;
@@ -134,7 +124,7 @@ __global__ void __launch_bounds__(kTileThreads, 1)
         for (int i = 0; i < kPatch; ++i) {
           const bool seen = query + column < run.queries &&
                             view.Sees(run, query + column, first + PatchRow() + i);
-          const Weights w = WeightsOf(view, seen, p[i][j], ds[i][j], query_sum, query_delta);
+          const GradWeights w = GradWeightsOf(view, seen, p[i][j], ds[i][j], query_sum, query_delta);
           p[i][j] = w.p;
           ds[i][j] = w.ds;
         }
@@ -174,7 +164,14 @@ void CudaBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan
   const Global<const int32_t> tiles = ItemsOf(made, made.all_tiles());
   const Grid query_grid{QueryBlocks(view, made.all_tiles()), kTileThreads};
   const Grid key_grid{KeyBlocks(view, made), kTileThreads};
-  Launch(*queue_, query_grid, DeltaKernel, view, tiles, In<float>(dout), In<float>(out),
+  if (OnTensorCores(compute_, shape, keys, values)) {
+    const Tensor rounded = Rounded(*queue_, *memory_, dout);
+    Launch(*queue_, query_grid, DeltaKernel<BF16>, view, tiles, In<BF16>(rounded), In<float>(out),
+           Out<float>(deltas));
+    return TensorCoreGrad(*queue_, *memory_, view, made,
+                          {rounded, q, keys, values, log_sum, deltas, dq, dkeys, dvalues});
+  }
+  Launch(*queue_, query_grid, DeltaKernel<float>, view, tiles, In<float>(dout), In<float>(out),
          Out<float>(deltas));
   WithColumns(view.dim, [&]<int kColumns>() {
     Launch(*queue_, query_grid, QueryGradKernel<kColumns>, view, tiles, In<float>(dout), In<float>(q), In<float>(keys),

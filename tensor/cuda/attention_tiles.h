@@ -31,13 +31,6 @@ using Patch = float[kPatch][kPatch];
 template <int kColumns>
 using Sums = float[kPatch][kColumns / 16];
 
-// Rows of a tile: offsets of 64 rows, negative for rows that are not there, which are zeros.
-template <class T>
-struct TileRows {
-  Global<const T> at;
-  Shared<int64_t> offsets;
-};
-
 // 64 rows x kDepth columns from column `first` on, transposed.
 template <class T>
 __device__ void LoadColumns(const TileRows<T>& rows, int first, int dim, Shared<float> to) {
@@ -127,19 +120,6 @@ __device__ void ForSums(Sums<kColumns>& sums, const Body& body) {
 #pragma unroll
     for (int c = 0; c < kColumns / 16; ++c)
       body(PatchRow() + i, c / 4 * 64 + PatchColumn() + c % 4, sums[i][c]);
-}
-
-// Offsets of queries [first, end) of a run. A barrier must follow.
-__device__ inline void QueryOffsets(const AttentionView& view, const AttentionRun& run, int first,
-                                    int end, int head, Shared<int64_t> offsets) {
-  const int i = static_cast<int>(threadIdx.x);
-  if (i < kTile) offsets[i] = first + i < end ? view.QueryOffset(run, first + i, head) : -1;
-}
-// Offsets of the 64 keys from `first` on, of those in [begin, end). A barrier must follow.
-__device__ inline void KeyOffsets(const AttentionView& view, const AttentionRun& run, int first,
-                                  int begin, int end, int kv_head, Shared<int64_t> offsets) {
-  const int i = static_cast<int>(threadIdx.x), key = first + i;
-  if (i < kTile) offsets[i] = key >= begin && key < end ? view.KeyOffset(run, key, kv_head) : -1;
 }
 
 // call with the number of columns that sums of heads of this width need.

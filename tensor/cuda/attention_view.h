@@ -128,6 +128,41 @@ inline int64_t KeyBlocks(const AttentionView& view, const CudaPlan& plan) {
   return (plan.most_keys() + kTile - 1) / kTile * plan.runs().count * view.kv_heads;
 }
 
+// Rows of a tile: their offsets in a tensor, negative for rows that are not there, which are zeros.
+template <class T>
+struct TileRows {
+  Global<const T> at;
+  Shared<int64_t> offsets;
+};
+// Offsets of the kRows queries from `first` on. A barrier must follow.
+template <int kRows>
+__device__ void QueryOffsets(const AttentionView& view, const AttentionRun& run, int first,
+                             int head, Shared<int64_t> offsets) {
+  const int i = static_cast<int>(threadIdx.x);
+  if (i >= kRows) return;
+  offsets[i] = first + i < run.queries ? view.QueryOffset(run, first + i, head) : -1;
+}
+// Offsets of the kRows keys from `first` on, of those in [begin, end). A barrier must follow.
+template <int kRows>
+__device__ void KeyOffsets(const AttentionView& view, const AttentionRun& run, int first, int begin,
+                           int end, int kv_head, Shared<int64_t> offsets) {
+  const int i = static_cast<int>(threadIdx.x), key = first + i;
+  if (i >= kRows) return;
+  offsets[i] = key >= begin && key < end ? view.KeyOffset(run, key, kv_head) : -1;
+}
+
+// From products of a query with a key, and of its dO with the value, to P and dS (see
+// attention_grad.cu); zeros for a key that the query does not see.
+struct GradWeights {
+  float p, ds;
+};
+__device__ inline GradWeights GradWeightsOf(const AttentionView& view, bool seen, float product,
+                                            float dp, float log_sum, float delta) {
+  if (!seen) return {0, 0};
+  const float score = view.Score(product), p = expf(score - log_sum);
+  return {p, p * (dp - delta) * view.Slope(score)};
+}
+
 // The items of a list of the plan.
 inline Global<const int32_t> ItemsOf(const CudaPlan& plan, const CudaPlan::List& list) {
   return In<int32_t>(plan.data()) + list.at;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filling, adding, scaling, biases, dropout and noise. All are bound by memory: every element is
-// read and written once.
+// Filling, adding, scaling, biases, dropout and noise. All are bound by memory, where every element
+// is read and written once, but dropout and noise: those by drawing random numbers.
 #include "tensor/cuda/arguments.h"
 #include "tensor/cuda/column_sums.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/philox.h"
+#include "tensor/cuda/rows.h"
 
 namespace retort::cuda {
 namespace {
@@ -32,26 +33,26 @@ __global__ void AddBiasKernel(Global<float> y, Global<const float> bias, int64_t
   if (i < count) y[i] += bias[i % cols];
 }
 
-struct ValueTerm {
-  Global<const float> x;
-  int64_t cols;
-  __device__ float operator()(int64_t t, int64_t c) const { return x[t * cols + c]; }
-};
-
-// y = x * m / (1 - rate), or y +=.
+// y = x * m / (1 - rate), or y +=. A block has a row and so one key, which every thread computes: two
+// draws beside those of its quads, a draw for four values.
+template <int kWidth>
 __global__ void DropoutKernel(Global<const float> x, Global<const int64_t> row_index,
                               Global<const int32_t> row_token, uint64_t seed, uint64_t threshold,
-                              float scale, bool add, int64_t count, int64_t cols, Global<float> y) {
-  const int64_t i = ThreadNumber();
-  if (i >= count) return;
-  const int64_t t = i / cols, row = row_index[t];
+                              float scale, bool add, int64_t cols, Global<float> y) {
+  const int64_t t = blockIdx.x, row = row_index[t];
   const int32_t token = row_token[t];
-  const uint32_t word = ElementWord(seed, RandomUse::kDropout, row, token, i % cols);
-  const float kept = word >= threshold ? x[i] * scale : 0.0f;
-  if (add) {
-    y[i] += kept;
-  } else {
-    y[i] = kept;
+  const RowKey key = KeyOfRow(seed, RandomUse::kDropout, row);
+  for (int64_t quad = threadIdx.x; 4 * quad < cols; quad += blockDim.x) {
+    const Words words = QuadWords(key, token, quad);
+    for (int j = 0; j < 4 && 4 * quad + j < cols; j += kWidth) {
+      const int64_t at = t * cols + 4 * quad + j;
+      const Vector<float, kWidth> all = LoadVector<kWidth>(x + at);
+      Vector<float, kWidth> sum{};
+      if (add) sum = LoadVector<kWidth>(y + at);
+      for (int i = 0; i < kWidth; ++i)
+        sum.value[i] += words.word[j + i] >= threshold ? all.value[i] * scale : 0.0f;
+      StoreVector(y + at, sum);
+    }
   }
 }
 
@@ -62,8 +63,9 @@ __global__ void NoiseKernel(Global<float> x, Global<const int64_t> row_index,
   if (i >= count) return;
   const int64_t t = i / cols, row = row_index[t];
   const int32_t token = row_token[t];
-  const uint32_t word = ElementWord(seed, RandomUse::kNoise, row, token, i % cols);
-  x[i] += amplitude[t] * (static_cast<float>(word) * 0x1p-31f - 1);
+  const int64_t c = i % cols;
+  const Words words = QuadWords(KeyOfRow(seed, RandomUse::kNoise, row), token, c / 4);
+  x[i] += amplitude[t] * (static_cast<float>(words.word[c % 4]) * 0x1p-31f - 1);
 }
 
 void CheckRows(const Tensor& x, const Tensor& row_index, const Tensor& row_token) {
@@ -77,9 +79,12 @@ void RunDropout(Queue& queue, const Tensor& x, const DropoutMask& mask, bool add
   CheckRows(x, mask.row_index, mask.row_token);
   RETORT_CHECK(mask.rate >= 0 && mask.rate < 1, "dropout rate ", mask.rate);
   const auto threshold = static_cast<uint64_t>(static_cast<double>(mask.rate) * 0x1p32);
-  Launch(queue, OneEach(x.elements()), DropoutKernel, In<float>(x), In<int64_t>(mask.row_index),
-         In<int32_t>(mask.row_token), mask.seed, threshold, 1 / (1 - mask.rate), add, x.elements(),
-         x.cols(), Out<float>(y));
+  const int64_t cols = x.cols();
+  WithWidth(InFours(cols, In<float>(x), Out<float>(y)), [&]<int kWidth>() {
+    Launch(queue, RowBlocks(x.rows(), cols), DropoutKernel<kWidth>, In<float>(x),
+           In<int64_t>(mask.row_index), In<int32_t>(mask.row_token), mask.seed, threshold,
+           1 / (1 - mask.rate), add, cols, Out<float>(y));
+  });
 }
 
 }  // namespace
@@ -122,7 +127,7 @@ void CudaBackend::AddBias(Tensor& y, const Tensor& bias) {
 void CudaBackend::BiasGrad(const Tensor& dy, Tensor& dbias) {
   RETORT_CHECK(dbias.elements() == dy.cols(), "bias of ", dbias.elements(), " for ", dy.cols(),
                " columns");
-  AddColumnSums(*queue_, dy.rows(), dy.cols(), ValueTerm{In<float>(dy), dy.cols()},
+  AddColumnSums(*this, *queue_, dy.rows(), dy.cols(), ColumnValue{In<float>(dy), dy.cols()},
                 Out<float>(dbias));
 }
 

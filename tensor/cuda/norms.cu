@@ -155,7 +155,7 @@ void CudaBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& g
   for (int64_t g = 0; dgain && g < gains; ++g) {
     const GainTerm term{In<float>(dy) + g * cols, In<float>(x) + g * cols,
                         In<float>(inv_rms) + g, cols, gains};
-    AddColumnSums(*queue_, rows / gains, cols, term, Out<float>(*dgain) + g * cols);
+    AddColumnSums(*this, *queue_, rows / gains, cols, term, Out<float>(*dgain) + g * cols);
   }
 }
 
@@ -182,7 +182,7 @@ void CudaBackend::ResizeColumnsGrad(const Tensor& dy, const Tensor& x, const Ten
   const int64_t cols = x.cols();
   RETORT_CHECK(x.shape() == dy.shape() && dsize.elements() == cols && norms.elements() == cols,
                dsize.shape().text(), " and ", norms.shape().text(), " for ", x.shape().text());
-  AddColumnSums(*queue_, x.rows(), cols,
+  AddColumnSums(*this, *queue_, x.rows(), cols,
                 ResizeTerm{In<float>(dy), In<float>(x), In<float>(norms), cols},
                 Out<float>(dsize));
 }

@@ -23,29 +23,24 @@ __device__ inline Words PhiloxWords(Words c, uint32_t key0, uint32_t key1) {
   return c;
 }
 
-// Word c % 4 of element (t, c) of a mask or of noise: the counter {token, c / 4, 0, 0} under
-// MakeKey(seed, use, row).
-__device__ inline uint32_t ElementWord(uint64_t seed, RandomUse use, int64_t row, int32_t token,
-                                       int64_t c) {
+// MakeKey(seed, use, row) of base/random.h.
+struct RowKey {
+  uint32_t low, high;
+};
+__device__ inline RowKey KeyOfRow(uint64_t seed, RandomUse use, int64_t row) {
   const auto low = static_cast<uint32_t>(seed), high = static_cast<uint32_t>(seed >> 32);
   const auto row_bits = static_cast<uint64_t>(row);
   Words key = PhiloxWords(
       {{static_cast<uint32_t>(row_bits), static_cast<uint32_t>(row_bits >> 32), 0, 0}}, low, high);
   key.word[3] ^= static_cast<uint32_t>(use);
   key = PhiloxWords(key, low, high);
-  const Words words =
-      PhiloxWords({{static_cast<uint32_t>(token), static_cast<uint32_t>(c / 4), 0, 0}}, key.word[0],
-                  key.word[1]);
-  switch (c % 4) {  // an index would put the words in memory
-    case 0:
-      return words.word[0];
-    case 1:
-      return words.word[1];
-    case 2:
-      return words.word[2];
-    default:
-      return words.word[3];
-  }
+  return {key.word[0], key.word[1]};
+}
+
+// Those of elements (t, 4 quad) ... (t, 4 quad + 3) of a mask or of noise.
+__device__ inline Words QuadWords(RowKey key, int32_t token, int64_t quad) {
+  return PhiloxWords({{static_cast<uint32_t>(token), static_cast<uint32_t>(quad), 0, 0}}, key.low,
+                     key.high);
 }
 
 }  // namespace retort::cuda

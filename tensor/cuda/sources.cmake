@@ -6,6 +6,8 @@ set(RETORT_CUDA_KERNELS
     attention.cu
     attention_decode.cu
     attention_grad.cu
+    attention_mma.cu
+    attention_mma_grad.cu
     cross_entropy.cu
     decode.cu
     distill.cu

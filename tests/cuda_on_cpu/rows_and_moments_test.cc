@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the table of kernel cases does not compare: bits, codes and stored pages against the CPU's,
-// long lists of rows, and values that are not numbers.
+// long lists of rows, long columns, and values that are not numbers.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -83,6 +83,20 @@ TEST_F(OnBothTest, MomentsInBytesHaveTheSameCodes) {
     }
     return all;
   });
+}
+
+// More rows than a block sums, in both kernels.
+TEST_F(OnBothTest, LongColumnsAreSummed) {
+  constexpr int64_t kRows = 1300, kCols = 40;
+  const std::vector<float> dy = Normal(kRows * kCols, 7);
+  Tensor sums = cuda_.FromFloats(std::vector<float>(kCols, 0.5f), {kCols});
+  cuda_.BiasGrad(cuda_.FromFloats(dy, {kRows, kCols}), sums);
+  const std::vector<float> got = cuda_.ToFloats(sums);
+  for (size_t c = 0; c < got.size(); ++c) {
+    double want = 0.5;
+    for (size_t i = c; i < dy.size(); i += kCols) want += dy[i];
+    EXPECT_NEAR(got[c], want, 1e-4) << c;
+  }
 }
 
 TEST_F(OnBothTest, DifferentExpertsAreChosenFromAnyLogits) {

@@ -90,6 +90,13 @@ __device__ inline F16 Narrow<F16>(float v) {
   return {__half_as_ushort(__float2half_rn(v))};
 }
 
+// Two values in bf16, rounded to nearest even, the first in the low half of the word.
+__device__ inline uint32_t PackPair(float low, float high) {
+  uint32_t word;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(word) : "f"(high), "f"(low));
+  return word;
+}
+
 // A product and a sum that are rounded one by one. nvcc joins a * b + c to one rounding; where a
 // result must have the bits that the CPU gets, kernels use these.
 __device__ inline float Times(float a, float b) { return __fmul_rn(a, b); }

@@ -277,6 +277,9 @@ template <>
 inline F16 Narrow<F16>(float v) {
   return ToF16(v);
 }
+inline uint32_t PackPair(float low, float high) {
+  return ToBF16(low).bits | uint32_t{ToBF16(high).bits} << 16;
+}
 // The emulated sources are compiled without contraction.
 inline float Times(float a, float b) { return a * b; }
 inline float Plus(float a, float b) { return a + b; }

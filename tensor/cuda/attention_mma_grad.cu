@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attention's gradient on the tensor cores: the kernels of attention_grad.cu, with queries, keys,
+// values, dO, P and dS rounded to bf16. In the first a warp has 16 queries, with Q and dO in
+// registers, and K and V come in tiles of 32; in the second it has 16 keys, whose dK and dV
+// fill the registers, so that K and V stay in shared memory, and Q and dO come in tiles of 32, head
+// after head of those that share the key head.
+#include "tensor/cuda/attention.h"
+#include "tensor/cuda/attention_mma.h"
+
+namespace retort::cuda {
+namespace {
+
+template <int kDim>
+__global__ void __launch_bounds__(kMmaThreads, 2)
+    QueryGradMmaKernel(AttentionView view, Global<const int32_t> tiles, Global<const BF16> dout,
+                       Global<const BF16> q, Global<const BF16> keys, Global<const BF16> values,
+                       Global<const float> log_sum, Global<const float> deltas, Global<float> dq) {
+  RETORT_SHARED(BF16, key_tiles, 2 * kMmaTile<kDim>);
+  RETORT_SHARED(BF16, value_tiles, 2 * kMmaTile<kDim>);
+  RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  const QueryTile tile(view, tiles);
+  const int query = tile.first + LaneRow();
+  int64_t rows[2];
+  float log_sums[2] = {}, delta[2] = {};
+  for (int half = 0; half < 2; ++half) {
+    rows[half] = -1;
+    if (query + half * 8 >= tile.end) continue;
+    const int64_t stat = view.StatOffset(tile.run, query + half * 8, tile.head);
+    rows[half] = stat * view.dim;
+    log_sums[half] = log_sum[stat];
+    delta[half] = deltas[stat];
+  }
+  Fragments<kDim> query_rows, dout_rows;
+  LoadFragments<kDim>(q, rows[0], rows[1], view.dim, query_rows);
+  LoadFragments<kDim>(dout, rows[0], rows[1], view.dim, dout_rows);
+
+  Products<kDim> sums;
+  Clear<kDim>(sums);
+  const int begin = tile.BeginKey(view), end = tile.EndKey(view);
+  const int first = begin / kMmaRows * kMmaRows;
+  const auto place = [&](int n, int slot) {
+    KeyOffsets<kMmaRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
+                         offsets + slot * kMmaRows);
+  };
+  const auto load = [&](int slot) {
+    const Shared<int64_t> at = offsets + slot * kMmaRows;
+    LoadTile<kDim>(TileRows<BF16>{keys, at}, view.dim, key_tiles + slot * kMmaTile<kDim>);
+    LoadTile<kDim>(TileRows<BF16>{values, at}, view.dim, value_tiles + slot * kMmaTile<kDim>);
+  };
+  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n, int slot) {
+    const Shared<BF16> key_tile = key_tiles + slot * kMmaTile<kDim>;
+    Products<kMmaRows> scores, ds;
+    MultiplyRows<kDim>(query_rows, key_tile, scores);
+    MultiplyRows<kDim>(dout_rows, value_tiles + slot * kMmaTile<kDim>, ds);
+    const int key = first + n * kMmaRows;
+    const bool all = tile.SeesAll(view, key, key + kMmaRows);
+#pragma unroll
+    for (int c = 0; c < kMmaRows / 8; ++c) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int half = i / 2, column = key + c * 8 + LaneColumn() + i % 2;
+        const bool seen = all || view.Sees(tile.run, query + half * 8, column);
+        ds[c][i] = GradWeightsOf(view, seen && rows[half] >= 0, scores[c][i], ds[c][i],
+                                 log_sums[half], delta[half])
+                       .ds;
+      }
+    }
+    AddRows<kDim>(ds, key_tile, sums);
+  });
+  PutRows<kDim>(sums, rows[0], rows[1], view.dim,
+                [&](int64_t at, float sum) { dq[at] += sum * view.scale; });
+}
+
+// In dynamic shared memory: 64 keys and their values, and two tiles each of queries and dO.
+template <int kDim>
+inline constexpr int kKeyTile = kTile * kMmaRow<kDim>;
+template <int kDim>
+inline constexpr int kKeyGradBytes = (2 * kKeyTile<kDim> + 4 * kMmaTile<kDim>) * 2;
+
+template <int kDim>
+__global__ void __launch_bounds__(kMmaThreads, 2)
+    KeyGradMmaKernel(AttentionView view, int runs, Global<const BF16> dout, Global<const BF16> q,
+                     Global<const BF16> keys, Global<const BF16> values,
+                     Global<const float> log_sum, Global<const float> deltas, Global<float> dkeys,
+                     Global<float> dvalues) {
+  constexpr int kStatSlots = 3;  // see ForTiles
+  RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  RETORT_SHARED(int64_t, key_offsets, kTile);
+  RETORT_SHARED(float, log_sums, kStatSlots* kMmaRows);
+  RETORT_SHARED(float, delta, kStatSlots* kMmaRows);
+  const KeyTile tile(view, runs);
+  const int key = tile.first + LaneRow();
+  const Shared<BF16> key_tile = DynamicShared<BF16>(), value_tile = key_tile + kKeyTile<kDim>;
+  const Shared<BF16> query_tiles = value_tile + kKeyTile<kDim>;
+  const Shared<BF16> dout_tiles = query_tiles + 2 * kMmaTile<kDim>;
+  KeyOffsets<kTile>(view, tile.run, tile.first, tile.BeginKey(view), tile.end, tile.kv_head,
+                    key_offsets);
+  __syncthreads();
+  LoadTile<kDim, kTile>(TileRows<BF16>{keys, key_offsets}, view.dim, key_tile);
+  LoadTile<kDim, kTile>(TileRows<BF16>{values, key_offsets}, view.dim, value_tile);
+  const int warp_rows = static_cast<int>(threadIdx.x) / kWarp * 16 * kMmaRow<kDim>;
+  const SharedFragments<kDim> key_rows{key_tile + warp_rows}, value_rows{value_tile + warp_rows};
+
+  Products<kDim> key_sums, value_sums;
+  Clear<kDim>(key_sums);
+  Clear<kDim>(value_sums);
+  // Tile n is that of head n / tiles of the group.
+  const int begin = tile.BeginQuery() / kMmaRows * kMmaRows, end = tile.EndQuery(view);
+  const int tiles = end > begin ? (end - begin + kMmaRows - 1) / kMmaRows : 0;
+  const auto place = [&](int n, int slot) {
+    const int head = tile.kv_head * view.group + n / tiles, first = begin + n % tiles * kMmaRows;
+    QueryOffsets<kMmaRows>(view, tile.run, first, head, offsets + slot * kMmaRows);
+    const int i = static_cast<int>(threadIdx.x), at = n % kStatSlots * kMmaRows + i;
+    if (i >= kMmaRows) return;
+    const bool there = first + i < tile.run.queries;
+    const int64_t stat = there ? view.StatOffset(tile.run, first + i, head) : 0;
+    log_sums[at] = there ? log_sum[stat] : 0;
+    delta[at] = there ? deltas[stat] : 0;
+  };
+  const auto load = [&](int slot) {
+    const Shared<int64_t> at = offsets + slot * kMmaRows;
+    LoadTile<kDim>(TileRows<BF16>{q, at}, view.dim, query_tiles + slot * kMmaTile<kDim>);
+    LoadTile<kDim>(TileRows<BF16>{dout, at}, view.dim, dout_tiles + slot * kMmaTile<kDim>);
+  };
+  ForTiles(tiles * view.group, place, load, [&](int n, int slot) {
+    const int query = begin + n % tiles * kMmaRows, stats = n % kStatSlots * kMmaRows;
+    const Shared<BF16> query_tile = query_tiles + slot * kMmaTile<kDim>;
+    const Shared<BF16> dout_tile = dout_tiles + slot * kMmaTile<kDim>;
+    Products<kMmaRows> p, ds;
+    MultiplyRows<kDim>(key_rows, query_tile, p);
+    MultiplyRows<kDim>(value_rows, dout_tile, ds);
+#pragma unroll
+    for (int c = 0; c < kMmaRows / 8; ++c) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int column = c * 8 + LaneColumn() + i % 2;
+        const float query_sum = log_sums[stats + column], query_delta = delta[stats + column];
+        const bool seen = query + column < tile.run.queries &&
+                          view.Sees(tile.run, query + column, key + i / 2 * 8);
+        const GradWeights w = GradWeightsOf(view, seen, p[c][i], ds[c][i], query_sum, query_delta);
+        p[c][i] = w.p;
+        ds[c][i] = w.ds;
+      }
+    }
+    AddRows<kDim>(p, dout_tile, value_sums);
+    AddRows<kDim>(ds, query_tile, key_sums);
+  });
+  const int64_t low = key_offsets[LaneRow()], high = key_offsets[LaneRow() + 8];
+  PutRows<kDim>(key_sums, low, high, view.dim,
+                [&](int64_t at, float sum) { dkeys[at] += sum * view.scale; });
+  PutRows<kDim>(value_sums, low, high, view.dim,
+                [&](int64_t at, float sum) { dvalues[at] += sum; });
+}
+
+}  // namespace
+
+void TensorCoreGrad(Queue& queue, Memory& memory, const AttentionView& view, const CudaPlan& plan,
+                    const GradTensors& x) {
+  const Tensor dout = Rounded(queue, memory, x.dout), q = Rounded(queue, memory, x.q),
+               keys = Rounded(queue, memory, x.keys), values = Rounded(queue, memory, x.values);
+  const Grid query_grid{QueryBlocks(view, plan.all_tiles()), kMmaThreads};
+  WithMmaColumns(view.dim, [&]<int kDim>() {
+    Launch(queue, query_grid, QueryGradMmaKernel<kDim>, view, ItemsOf(plan, plan.all_tiles()),
+           In<BF16>(dout), In<BF16>(q), In<BF16>(keys), In<BF16>(values), In<float>(x.log_sum),
+           In<float>(x.deltas), Out<float>(x.dq));
+    const Grid key_grid{.x = KeyBlocks(view, plan),
+                        .threads = kMmaThreads,
+                        .shared_bytes = kKeyGradBytes<kDim>};
+    Launch(queue, key_grid, KeyGradMmaKernel<kDim>, view, plan.runs().count, In<BF16>(dout),
+           In<BF16>(q), In<BF16>(keys), In<BF16>(values), In<float>(x.log_sum),
+           In<float>(x.deltas), Out<float>(x.dkeys), Out<float>(x.dvalues));
+  });
+}
+
+}  // namespace retort::cuda
