@@ -16,10 +16,15 @@ constexpr double kLossError = 1e-4;  // relative: f32 sums in another order
 
 class CudaTraining : public testing::TestWithParam<SmallTraining> {};
 
+// At larger rates rounding alone parts the two: AdamW makes steps of one size of gradients near 0.
+constexpr double kRate = 5e-3;
+
 TEST_P(CudaTraining, TwentyStepsFollowTheCpu) {
+  SmallTraining setting = GetParam();
+  setting.rate = kRate;
   const auto cpu = MakeCpuBackend(1, Compute::kF32);
   cuda::CudaBackend gpu(0, 1, Compute::kF32);
-  const SmallOutcome want = TrainSmall(*cpu, GetParam()), got = TrainSmall(gpu, GetParam());
+  const SmallOutcome want = TrainSmall(*cpu, setting), got = TrainSmall(gpu, setting);
   ASSERT_EQ(got.losses.size(), static_cast<size_t>(kSmallSteps));
   for (size_t i = 0; i < got.losses.size(); ++i) {
     EXPECT_NEAR(got.losses[i] / want.losses[i], 1, kLossError) << "step " << i;
@@ -27,10 +32,6 @@ TEST_P(CudaTraining, TwentyStepsFollowTheCpu) {
   }
   ASSERT_EQ(got.end.size(), want.end.size());
   for (size_t i = 0; i < got.end.size(); ++i) EXPECT_NE(got.end[i], got.start[i]);
-
-  // The same bytes every time.
-  cuda::CudaBackend again(0, 1, Compute::kF32);
-  EXPECT_EQ(TrainSmall(again, GetParam()).end, got.end);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -39,6 +40,12 @@ INSTANTIATE_TEST_SUITE_P(
                     SmallTraining{.adapter = false}, SmallTraining{.teacher = true},
                     SmallTraining{.nf4 = true},
                     SmallTraining{.optimizer = OptimizerOptions::Kind::kAdafactor}));
+
+TEST(CudaTrainingTwice, GivesTheSameBytes) {
+  cuda::CudaBackend one(0, 1, Compute::kF32), other(0, 1, Compute::kF32);
+  const SmallTraining setting{.dropout = 0.2, .nf4 = true};
+  EXPECT_EQ(TrainSmall(one, setting).end, TrainSmall(other, setting).end);
+}
 
 // With bf16 operands a loss is near that of f32, and not equal to it.
 TEST(CudaTrainingInBf16, StaysNear) {

@@ -64,7 +64,7 @@ SmallOutcome TrainSmall(Backend& backend, const SmallTraining& setting) {
     online.emplace(*teacher, nullptr, *model, DistillationOptions{}, HiddenOptions{});
   TrainerOptions options;
   options.schedule.kind = Schedule::Kind::kConstant;
-  options.schedule.peak = 0.05;
+  options.schedule.peak = setting.rate;
   options.checkpoint_blocks = setting.checkpoint;
   options.part_tokens = 20;
   options.optimizer.kind = setting.optimizer;

@@ -30,6 +30,7 @@ struct SmallTraining {
   double dropout = 0;
   OptimizerOptions::Kind optimizer = OptimizerOptions::Kind::kAdamW;
   double noise = 0;
+  double rate = 0.05;
   bool nf4 = false;  // the frozen matrices, with an adapter
 };
 
