@@ -3,7 +3,8 @@
 //
 // One block a row. The maximum and the sum of exponentials come from one pass, the gradient from a
 // second one: with it a row is read twice and written once, 12 bytes a logit, and memory is the
-// bound. A row of a large vocabulary (600 KB) fits no shared memory.
+// bound. A row of a large vocabulary (600 KB) fits no shared memory, but a chunk of rows may fit the
+// L2 cache.
 #include "tensor/cuda/arguments.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/row_softmax.h"
@@ -11,12 +12,13 @@
 namespace retort::cuda {
 namespace {
 
-constexpr int kRowThreads = 512, kSumThreads = 1024;
+constexpr int kSumThreads = 1024;
 
 // scales: null if no gradient is needed. A target that is no id makes the loss NaN.
-__global__ void CrossEntropyKernel(Global<float> logits, int64_t cols,
-                                   Global<const int32_t> targets, Global<const float> scales,
-                                   bool gradient, float smoothing, Global<double> losses) {
+__global__ void __launch_bounds__(kLossThreads)
+    CrossEntropyKernel(Global<float> logits, int64_t cols, Global<const int32_t> targets,
+                       Global<const float> scales, bool gradient, float smoothing,
+                       Global<double> losses) {
   RETORT_SHARED(float, singles, kMostWarps);
   RETORT_SHARED(double, doubles, kMostWarps);
   const int64_t row = blockIdx.x;
@@ -75,7 +77,7 @@ void CudaBackend::CrossEntropy(Tensor& logits, const Tensor& targets, const Tens
   RETORT_CHECK(targets.elements() == rows && losses.elements() == rows &&
                    (!scales || scales.elements() == rows),
                targets.elements(), " targets, ", losses.elements(), " losses for ", rows, " rows");
-  Launch(*queue_, RowEach(rows, kRowThreads), CrossEntropyKernel, Out<float>(logits), cols,
+  Launch(*queue_, RowEach(rows, kLossThreads), CrossEntropyKernel, Out<float>(logits), cols,
          In<int32_t>(targets), In<float>(scales), static_cast<bool>(scales), smoothing,
          Out<double>(losses));
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Decoding of rows. One block a row, eight neighbouring values a thread: lanes read neighbouring
 // bytes and write 16 or 32 bytes each. Bound by memory, which is mostly that of the output.
-#include "tensor/cuda/decode.h"
-
 #include "tensor/cuda/cuda_backend.h"
+#include "tensor/cuda/decode.h"
 #include "tensor/cuda/decode/formats.h"
 #include "tensor/cuda/row_softmax.h"
 
@@ -66,8 +65,8 @@ void DecodeRows(Queue& queue, const DeviceWeight& w, int64_t first, int64_t rows
       Launch(queue, RowEach(rows, kDecodeThreads), DecodeRowsKernel<Decoder, BF16>, decoder, first,
              w.cols, Out<BF16>(out));
     } else {
-      Launch(queue, RowEach(rows, kDecodeThreads), DecodeRowsKernel<Decoder, float>, decoder,
-             first, w.cols, Out<float>(out));
+      Launch(queue, RowEach(rows, kDecodeThreads), DecodeRowsKernel<Decoder, float>, decoder, first,
+             w.cols, Out<float>(out));
     }
   });
 }

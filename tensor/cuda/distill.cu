@@ -2,9 +2,8 @@
 // Distillation against a teacher's logits. One block a row in three passes: the softmaxes' sums,
 // the divergence with H, and the gradient, which computes each outcome's h again rather than
 // writing it to memory. Bound by memory: 24 bytes a logit pair with a gradient.
-#include "tensor/cuda/distill.h"
-
 #include "tensor/cuda/cuda_backend.h"
+#include "tensor/cuda/distill.h"
 
 namespace retort::cuda {
 namespace {
@@ -17,8 +16,8 @@ struct Rows {
 };
 
 template <Divergence kKind>
-__global__ void DistillKernel(Rows rows, DivergenceArguments settings, TokenArguments tokens,
-                              bool gradient) {
+__global__ void __launch_bounds__(kLossThreads)
+    DistillKernel(Rows rows, DivergenceArguments settings, TokenArguments tokens, bool gradient) {
   RETORT_SHARED(float, singles, kMostWarps);
   RETORT_SHARED(double, doubles, kMostWarps);
   const BlockScratch scratch{singles, doubles};
@@ -50,8 +49,7 @@ __global__ void DistillKernel(Rows rows, DivergenceArguments settings, TokenArgu
     const Quad own = LoadQuad(z, i, shared, -kInfinity);
     const Quad theirs = LoadQuad(t, i, shared, -kInfinity);
     for (int j = 0; j < kQuad; ++j) {
-      const Outcome outcome =
-          OutcomeOf<kKind>(settings, p.Of(theirs.value[j]), q.Of(own.value[j]));
+      const Outcome outcome = OutcomeOf<kKind>(settings, p.Of(theirs.value[j]), q.Of(own.value[j]));
       own_value += outcome.value;
       own_h += outcome.h;
     }
@@ -93,7 +91,7 @@ void CudaBackend::Distill(const DistillSettings& settings, const DistillTokens& 
   const Rows rows{Out<float>(logits), logits.cols(), In<float>(teacher), teacher.cols(),
                   std::min(logits.cols(), teacher.cols())};
   WithDivergence(settings.divergence, [&]<Divergence kKind>() {
-    Launch(*queue_, RowEach(logits.rows(), kDistillThreads), DistillKernel<kKind>, rows,
+    Launch(*queue_, RowEach(logits.rows(), kLossThreads), DistillKernel<kKind>, rows,
            ArgumentsOf(settings), ArgumentsOf(tokens), gradient);
   });
 }

@@ -11,8 +11,6 @@
 
 namespace retort::cuda {
 
-inline constexpr int kDistillThreads = 512;
-
 // The tokens of a call. A target that is no id makes its token's losses NaN.
 struct TokenArguments {
   Global<const int32_t> targets;

@@ -68,9 +68,9 @@ __device__ TopSums JoinKept(const KeptRow& row, OnlineSum ce, OnlineSum kd,
 }
 
 template <Divergence kKind>
-__global__ void DistillTopKernel(Global<float> logits, int64_t vocab, TopArguments top,
-                                 DivergenceArguments settings, TokenArguments tokens,
-                                 bool gradient) {
+__global__ void __launch_bounds__(kLossThreads)
+    DistillTopKernel(Global<float> logits, int64_t vocab, TopArguments top,
+                     DivergenceArguments settings, TokenArguments tokens, bool gradient) {
   RETORT_SHARED(float, singles, kMostWarps);
   RETORT_SHARED(double, doubles, kMostWarps);
   const BlockScratch scratch{singles, doubles};
@@ -160,7 +160,7 @@ void CudaBackend::DistillTop(const DistillSettings& settings, const DistillToken
                          In<float>(teacher.tail),
                          Out<float>(own)};
   WithDivergence(settings.divergence, [&]<Divergence kKind>() {
-    Launch(*queue_, RowEach(rows, kDistillThreads), DistillTopKernel<kKind>, Out<float>(logits),
+    Launch(*queue_, RowEach(rows, kLossThreads), DistillTopKernel<kKind>, Out<float>(logits),
            logits.cols(), top, ArgumentsOf(settings), ArgumentsOf(tokens), gradient);
   });
 }

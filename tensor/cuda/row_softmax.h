@@ -12,6 +12,8 @@ namespace retort::cuda {
 
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 inline constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
+// Of a block: a chunk of logits has fewer rows than a GPU has multiprocessors.
+inline constexpr int kLossThreads = 1024;
 inline constexpr int kQuad = 4;
 using Quad = Vector<float, kQuad>;
 

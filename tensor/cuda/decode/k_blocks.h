@@ -146,14 +146,15 @@ struct Iq4Xs {
 // Five ternary digits to a byte.
 struct Tq1 {
   static constexpr int kElements = 256, kBytes = 54;
+  static constexpr uint64_t kPowers = 0x511b090301;  // 81, 27, 9, 3, 1
   __device__ static void Decode(Global<const uint8_t> block, int group, Eight& out) {
     const float d = ReadF16<Tq1, 52>(block);
     for (int j = 0; j < 8; ++j) {
       const int value = 8 * group + j, rest = value - 160, last = value - 240;
       const int digit = rest < 0 ? value / 32 : last < 0 ? rest / 16 : last / 4;
       const int at = rest < 0 ? value % 32 : last < 0 ? 32 + rest % 16 : 48 + last % 4;
-      uint32_t fraction = ReadByte(block + at);
-      for (int n = 0; n < digit; ++n) fraction = fraction * 3 & 255;
+      const auto power = static_cast<uint32_t>(kPowers >> (8 * digit) & 255);
+      const uint32_t fraction = ReadByte(block + at) * power & 255;
       out[j] = Times(AsFloat(static_cast<int>(fraction * 3 >> 8) - 1), d);
     }
   }

@@ -35,6 +35,7 @@ struct PlainRows {
   Global<const T> values;
   int64_t cols;
 
+  PlainRows(Global<const T> at, int64_t row_cols) : values(at), cols(row_cols) {}
   explicit PlainRows(const DeviceWeight& w)
       : values(GlobalAt<const T>(w.bytes.address(), w.bytes.bytes())), cols(w.cols) {}
   __device__ void operator()(int64_t row, int64_t col, Eight& out) const {
