@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of attention's tiles on the tensor cores: operands in bf16, sums in f32. A block has
-// four warps, each with 16 rows of a tile of 64. Those rows, as left operands, stay in registers;
-// the other side comes in tiles of 32 rows through shared memory, the next tile's copies under way
-// while this one is computed. A product's result is the left operand of the next without leaving
-// the registers, because both have the same layout.
+// four warps, each with 16 rows of a tile of 64. Those rows, as left operands, stay in registers
+// (in shared memory where registers do not suffice); the other side comes in tiles of 32 rows
+// through shared memory, the next tile's copies under way while this one is computed. A product's
+// result is the left operand of the next without leaving the registers, because both have the same
+// layout.
 #pragma once
 
 #include <type_traits>
@@ -136,6 +137,7 @@ __device__ void LeftAt(const SharedFragments<kDim>& from, int step, uint32_t (&l
   LoadTiles<false>(left, from.rows + (Lane() % 16 * kMmaRow<kDim> + step * 16 + Lane() / 16 * 8));
 }
 
+// As which of the two a kernel has its own rows.
 template <int kDim>
 using Left = std::conditional_t<(kDim > kNarrow), SharedFragments<kDim>, Fragments<kDim>>;
 // Begins to load the warp's rows of 64. `space` is for those of wide heads, which are there when
@@ -152,8 +154,8 @@ __device__ void LoadLeft(const TileRows<BF16>& rows, int dim, Shared<BF16> space
 }
 
 // products = left rows times the rows of a tile.
-template <int kDim, class Left>
-__device__ void MultiplyRows(const Left& left, Shared<BF16> tile, Products<kMmaRows>& products) {
+template <int kDim, class Rows>
+__device__ void MultiplyRows(const Rows& left, Shared<BF16> tile, Products<kMmaRows>& products) {
   Clear<kMmaRows>(products);
   const int row = Lane() / 16 * 8 + Lane() % 8, column = Lane() / 8 % 2 * 8;
 #pragma unroll

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention's gradient on the tensor cores: the kernels of attention_grad.cu, with queries, keys,
-// values, dO, P and dS rounded to bf16. In the first a warp has 16 queries, with Q and dO in
-// registers, and K and V come in tiles of 32; in the second it has 16 keys, whose dK and dV
-// fill the registers, so that K and V stay in shared memory, and Q and dO come in tiles of 32, head
-// after head of those that share the key head.
+// values, dO, P and dS rounded to bf16. In the first a warp has 16 queries, and K and V come in
+// tiles of 32. In the second it has 16 keys, whose dK and dV fill the registers, so that K and V
+// stay in shared memory; Q and dO come in tiles of 32, head after head of those that share the key
+// head.
 #include "tensor/cuda/attention.h"
 #include "tensor/cuda/attention_mma.h"
 
