@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     ForwardMmaKernel(AttentionView view, Global<const int32_t> tiles, Global<const BF16> q,
                      Global<const T> keys, Global<const T> values, Global<float> out,
                      Global<float> log_sum) {
-  RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  RETORT_SHARED(int64_t, offsets, 2 * kPlacedRows);
   RETORT_SHARED(int64_t, query_offsets, kTile);
   const Shared<BF16> key_tiles = DynamicShared<BF16>();
   const Shared<BF16> value_tiles = key_tiles + 2 * kMmaTile<kDim>;
@@ -89,26 +89,28 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
   RunningSoftmax softmax;
   const int begin = tile.BeginKey(view), end = tile.EndKey(view);
   const int first = begin / kMmaRows * kMmaRows;
-  const auto place = [&](int n, int slot) {
-    KeyOffsets<kMmaRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
-                         offsets + slot * kMmaRows);
+  const auto place = [&](int n) {
+    KeyOffsets<kPlacedRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
+                            offsets + PlaceOf(n));
   };
-  const auto load = [&](int slot) {
-    const Shared<int64_t> rows = offsets + slot * kMmaRows;
-    LoadTile<kDim>(TileRows<T>{keys, rows}, view.dim, key_tiles + slot * kMmaTile<kDim>);
-    LoadTile<kDim>(TileRows<T>{values, rows}, view.dim, value_tiles + slot * kMmaTile<kDim>);
+  const auto load = [&](int n) {
+    const Shared<int64_t> rows = offsets + PlaceOf(n);
+    LoadTile<kDim>(TileRows<T>{keys, rows}, view.dim, key_tiles + n % 2 * kMmaTile<kDim>);
+    LoadTile<kDim>(TileRows<T>{values, rows}, view.dim, value_tiles + n % 2 * kMmaTile<kDim>);
   };
-  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n, int slot) {
+  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n) {
     Products<kMmaRows> weights;
-    MultiplyRows<kDim>(queries, key_tiles + slot * kMmaTile<kDim>, weights);
+    MultiplyRows<kDim>(queries, key_tiles + n % 2 * kMmaTile<kDim>, weights);
     ScoresOf(view, tile, first + n * kMmaRows, weights);
     float factors[2];
     softmax.Step(weights, factors);
+    if (__any_sync(kAllLanes, factors[0] != 1 || factors[1] != 1)) {
 #pragma unroll
-    for (int c = 0; c < kDim / 8; ++c)
+      for (int c = 0; c < kDim / 8; ++c)
 #pragma unroll
-      for (int i = 0; i < 4; ++i) sums[c][i] *= factors[i / 2];
-    AddRows<kDim>(weights, value_tiles + slot * kMmaTile<kDim>, sums);
+        for (int i = 0; i < 4; ++i) sums[c][i] *= factors[i / 2];
+    }
+    AddRows<kDim>(weights, value_tiles + n % 2 * kMmaTile<kDim>, sums);
   });
 
   const float totals[2] = {softmax.Total(0), softmax.Total(1)};

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Products of attention's tiles on the tensor cores: operands in bf16, sums in f32. A block has
-// four warps, each with 16 rows of a tile of 64. Those rows, as left operands, stay in registers;
-// the other side comes in tiles of 32 rows through shared memory, the next tile's copies under way
-// while this one is computed. A product's result is the left operand of the next without leaving
-// the registers, because both have the same layout.
+// four warps, each with 16 rows of a tile of 64. Those rows, as left operands, stay in registers
+// (in shared memory where registers do not suffice); the other side comes in tiles of 32 rows
+// through shared memory, the next tile's copies under way while this one is computed. A product's
+// result is the left operand of the next without leaving the registers, because both have the same
+// layout.
 #pragma once
 
 #include <type_traits>
@@ -15,6 +16,8 @@ namespace retort::cuda {
 
 inline constexpr int kMmaThreads = 128;
 inline constexpr int kMmaRows = 32;  // of a tile in shared memory
+// Tiles whose offsets are looked up at once, and their rows: a thread of the block looks up one.
+inline constexpr int kPlacedTiles = 4, kPlacedRows = kPlacedTiles * kMmaRows;
 static_assert(kMmaThreads / kWarp * 16 == kTile);
 
 // Heads of up to kNarrow columns have the rows of their warp in registers; those of wider heads
@@ -96,24 +99,27 @@ __device__ void LoadTile(const TileRows<T>& rows, int dim, Shared<BF16> tile) {
   }
 }
 
-// For n = 0 ... count - 1: place(n, slot) writes the offsets of tile n, load(slot) begins to load
-// it, and body(n, slot) computes with it. Slots are 0 and 1 in turn. What `place` writes for `body`
-// needs a third place: it is written while slower warps are in the body before.
+// Where the offsets of tile n are, of two groups of tiles in turn.
+__device__ inline int PlaceOf(int n) {
+  return n / kPlacedTiles % 2 * kPlacedRows + n % kPlacedTiles * kMmaRows;
+}
+// For tiles n = 0 ... count - 1: place(n) writes the offsets of the group of tiles that begins with
+// n, load(n) begins to load tile n, and body(n) computes with it. Tiles are in two slots, n % 2.
 template <class Place, class Load, class Body>
 __device__ void ForTiles(int count, const Place& place, const Load& load, const Body& body) {
   if (count == 0) return WaitCopies<0>();  // for those of the block's own rows
-  place(0, 0);
+  place(0);
   __syncthreads();
   load(0);
   CommitCopies();
   for (int n = 0; n < count; ++n) {
-    const int slot = n % 2, next = 1 - slot;
-    if (n + 1 < count) place(n + 1, next);
+    const int next = n + 1;
+    if (next < count && next % kPlacedTiles == 0) place(next);
     WaitCopies<0>();
     __syncthreads();
-    if (n + 1 < count) load(next);
+    if (next < count) load(next);
     CommitCopies();
-    body(n, slot);
+    body(n);
   }
 }
 
@@ -131,6 +137,7 @@ __device__ void LeftAt(const SharedFragments<kDim>& from, int step, uint32_t (&l
   LoadTiles<false>(left, from.rows + (Lane() % 16 * kMmaRow<kDim> + step * 16 + Lane() / 16 * 8));
 }
 
+// As which of the two a kernel has its own rows.
 template <int kDim>
 using Left = std::conditional_t<(kDim > kNarrow), SharedFragments<kDim>, Fragments<kDim>>;
 // Begins to load the warp's rows of 64. `space` is for those of wide heads, which are there when
@@ -147,8 +154,8 @@ __device__ void LoadLeft(const TileRows<BF16>& rows, int dim, Shared<BF16> space
 }
 
 // products = left rows times the rows of a tile.
-template <int kDim, class Left>
-__device__ void MultiplyRows(const Left& left, Shared<BF16> tile, Products<kMmaRows>& products) {
+template <int kDim, class Rows>
+__device__ void MultiplyRows(const Rows& left, Shared<BF16> tile, Products<kMmaRows>& products) {
   Clear<kMmaRows>(products);
   const int row = Lane() / 16 * 8 + Lane() % 8, column = Lane() / 8 % 2 * 8;
 #pragma unroll
@@ -205,8 +212,8 @@ __device__ void PutRows(const Products<kColumns>& sums, Shared<int64_t> offsets,
   }
 }
 
-// The shared memory that a block for wide heads needs at most, with 4 KiB of offsets and sums.
-inline constexpr int64_t kWideBytes = MmaBytes<kWide>(4, 2) + 4096;
+// The shared memory that a block for wide heads needs at most, with 5 KiB of offsets and sums.
+inline constexpr int64_t kWideBytes = MmaBytes<kWide>(4, 2) + 5 * 1024;
 
 // call with the number of columns that kernels for heads of this width have.
 template <class Call>

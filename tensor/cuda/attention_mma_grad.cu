@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attention's gradient on the tensor cores: the kernels of attention_grad.cu, with queries, keys,
-// values, dO, P and dS rounded to bf16. In the first a warp has 16 queries, with Q and dO in
-// registers, and K and V come in tiles of 32; in the second it has 16 keys, whose dK and dV
-// fill the registers, so that K and V stay in shared memory, and Q and dO come in tiles of 32, head
-// after head of those that share the key head.
+// values, dO, P and dS rounded to bf16. In the first a warp has 16 queries, and K and V come in
+// tiles of 32. In the second it has 16 keys, whose dK and dV fill the registers, so that K and V
+// stay in shared memory; Q and dO come in tiles of 32, head after head of those that share the key
+// head.
 #include "tensor/cuda/attention.h"
 #include "tensor/cuda/attention_mma.h"
 
@@ -19,7 +19,7 @@ __global__ void __launch_bounds__(kMmaThreads, kDim > kNarrow ? 1 : 2)
     QueryGradMmaKernel(AttentionView view, Global<const int32_t> tiles, Global<const BF16> dout,
                        Global<const BF16> q, Global<const BF16> keys, Global<const BF16> values,
                        Global<const float> log_sum, Global<const float> deltas, Global<float> dq) {
-  RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  RETORT_SHARED(int64_t, offsets, 2 * kPlacedRows);
   RETORT_SHARED(int64_t, query_offsets, kTile);
   const Shared<BF16> key_tiles = DynamicShared<BF16>();
   const Shared<BF16> value_tiles = key_tiles + 2 * kMmaTile<kDim>;
@@ -43,20 +43,20 @@ __global__ void __launch_bounds__(kMmaThreads, kDim > kNarrow ? 1 : 2)
   Clear<kDim>(sums);
   const int begin = tile.BeginKey(view), end = tile.EndKey(view);
   const int first = begin / kMmaRows * kMmaRows;
-  const auto place = [&](int n, int slot) {
-    KeyOffsets<kMmaRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
-                         offsets + slot * kMmaRows);
+  const auto place = [&](int n) {
+    KeyOffsets<kPlacedRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
+                            offsets + PlaceOf(n));
   };
-  const auto load = [&](int slot) {
-    const Shared<int64_t> at = offsets + slot * kMmaRows;
-    LoadTile<kDim>(TileRows<BF16>{keys, at}, view.dim, key_tiles + slot * kMmaTile<kDim>);
-    LoadTile<kDim>(TileRows<BF16>{values, at}, view.dim, value_tiles + slot * kMmaTile<kDim>);
+  const auto load = [&](int n) {
+    const Shared<int64_t> at = offsets + PlaceOf(n);
+    LoadTile<kDim>(TileRows<BF16>{keys, at}, view.dim, key_tiles + n % 2 * kMmaTile<kDim>);
+    LoadTile<kDim>(TileRows<BF16>{values, at}, view.dim, value_tiles + n % 2 * kMmaTile<kDim>);
   };
-  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n, int slot) {
-    const Shared<BF16> key_tile = key_tiles + slot * kMmaTile<kDim>;
+  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n) {
+    const Shared<BF16> key_tile = key_tiles + n % 2 * kMmaTile<kDim>;
     Products<kMmaRows> scores, ds;
     MultiplyRows<kDim>(query_rows, key_tile, scores);
-    MultiplyRows<kDim>(dout_rows, value_tiles + slot * kMmaTile<kDim>, ds);
+    MultiplyRows<kDim>(dout_rows, value_tiles + n % 2 * kMmaTile<kDim>, ds);
     const int key = first + n * kMmaRows;
     const bool all = tile.SeesAll(view, key, key + kMmaRows);
 #pragma unroll
@@ -90,11 +90,10 @@ __global__ void __launch_bounds__(kMmaThreads* kKeyGradHalves<kDim>, kDim > kNar
                      Global<const BF16> keys, Global<const BF16> values,
                      Global<const float> log_sum, Global<const float> deltas, Global<float> dkeys,
                      Global<float> dvalues) {
-  constexpr int kStatSlots = 3;  // see ForTiles
-  RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  RETORT_SHARED(int64_t, offsets, 2 * kPlacedRows);
   RETORT_SHARED(int64_t, key_offsets, kTile);
-  RETORT_SHARED(float, log_sums, kStatSlots* kMmaRows);
-  RETORT_SHARED(float, delta, kStatSlots* kMmaRows);
+  RETORT_SHARED(float, log_sums, 2 * kPlacedRows);
+  RETORT_SHARED(float, delta, 2 * kPlacedRows);
   const KeyTile tile(view, runs);
   const int key = tile.first + LaneRow();
   const Shared<BF16> key_tile = DynamicShared<BF16>(), value_tile = key_tile + kLeftTile<kDim>;
@@ -116,36 +115,38 @@ __global__ void __launch_bounds__(kMmaThreads* kKeyGradHalves<kDim>, kDim > kNar
   // Tile n is that of head n / tiles of the group.
   const int begin = tile.BeginQuery() / kMmaRows * kMmaRows, end = tile.EndQuery(view);
   const int tiles = end > begin ? (end - begin + kMmaRows - 1) / kMmaRows : 0;
-  const auto place = [&](int n, int slot) {
-    const int head = tile.kv_head * view.group + n / tiles, first = begin + n % tiles * kMmaRows;
-    QueryOffsets<kMmaRows>(view, tile.run, first, head, offsets + slot * kMmaRows);
-    const int i = static_cast<int>(threadIdx.x), at = n % kStatSlots * kMmaRows + i;
-    if (i >= kMmaRows) return;
-    const bool there = first + i < tile.run.queries;
-    const int64_t stat = there ? view.StatOffset(tile.run, first + i, head) : 0;
+  const auto place = [&](int group) {
+    const int i = static_cast<int>(threadIdx.x), n = group + i / kMmaRows;
+    if (i >= kPlacedRows) return;
+    const int query = begin + n % tiles * kMmaRows + i % kMmaRows, member = n / tiles;
+    const bool there = member < view.group && query < tile.run.queries;
+    const int head = tile.kv_head * view.group + member, at = PlaceOf(group) + i;
+    const int64_t stat = there ? view.StatOffset(tile.run, query, head) : 0;
+    offsets[at] = there ? stat * view.dim : -1;
     log_sums[at] = there ? log_sum[stat] : 0;
     delta[at] = there ? deltas[stat] : 0;
   };
-  const auto load = [&](int slot) {
-    const Shared<int64_t> at = offsets + slot * kMmaRows;
-    LoadTile<kDim>(TileRows<BF16>{q, at}, view.dim, query_tiles + slot * kMmaTile<kDim>);
-    LoadTile<kDim>(TileRows<BF16>{dout, at}, view.dim, dout_tiles + slot * kMmaTile<kDim>);
+  const auto load = [&](int n) {
+    const Shared<int64_t> at = offsets + PlaceOf(n);
+    LoadTile<kDim>(TileRows<BF16>{q, at}, view.dim, query_tiles + n % 2 * kMmaTile<kDim>);
+    LoadTile<kDim>(TileRows<BF16>{dout, at}, view.dim, dout_tiles + n % 2 * kMmaTile<kDim>);
   };
-  ForTiles(tiles * view.group, place, load, [&](int n, int slot) {
-    const int query = begin + n % tiles * kMmaRows, stats = n % kStatSlots * kMmaRows;
-    const Shared<BF16> query_tile = query_tiles + slot * kMmaTile<kDim>;
-    const Shared<BF16> dout_tile = dout_tiles + slot * kMmaTile<kDim>;
+  ForTiles(tiles * view.group, place, load, [&](int n) {
+    const int query = begin + n % tiles * kMmaRows, stats = PlaceOf(n);
+    const Shared<BF16> query_tile = query_tiles + n % 2 * kMmaTile<kDim>;
+    const Shared<BF16> dout_tile = dout_tiles + n % 2 * kMmaTile<kDim>;
     Products<kMmaRows> p, ds;
     MultiplyRows<kDim>(key_rows, query_tile, p);
     MultiplyRows<kDim>(value_rows, dout_tile, ds);
+    const bool all = tile.SeenByAll(view, query, query + kMmaRows);
 #pragma unroll
     for (int c = 0; c < kMmaRows / 8; ++c) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
         const int column = c * 8 + LaneColumn() + i % 2;
         const float query_sum = log_sums[stats + column], query_delta = delta[stats + column];
-        const bool seen = query + column < tile.run.queries &&
-                          view.Sees(tile.run, query + column, key + i / 2 * 8);
+        const bool seen = all || (query + column < tile.run.queries &&
+                                  view.Sees(tile.run, query + column, key + i / 2 * 8));
         const GradWeights w = GradWeightsOf(view, seen, p[c][i], ds[c][i], query_sum, query_delta);
         p[c][i] = w.p;
         ds[c][i] = w.ds;

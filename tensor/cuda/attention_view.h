@@ -123,6 +123,11 @@ struct KeyTile {
     if (first >= end) return 0;
     return view.window > 0 && last < run.queries - view.window ? last + view.window : run.queries;
   }
+  // Whether all queries of [query, query_end) see all of the tile.
+  __device__ bool SeenByAll(const AttentionView& view, int query, int query_end) const {
+    return query_end <= run.queries && first + kTile <= view.EndKey(run, query) &&
+           first >= view.FirstKey(run, query_end - 1);
+  }
 };
 inline int64_t KeyBlocks(const AttentionView& view, const CudaPlan& plan) {
   return (plan.most_keys() + kTile - 1) / kTile * plan.runs().count * view.kv_heads;

@@ -260,7 +260,9 @@ std::vector<OpCase> AttentionCases() {
     cases.push_back(BackwardCase(where, {2, 1, 16, 20.0f}, 40));
     for (const Heads& h : {Heads{4, 2, 128}, {3, 1, 80}, {4, 2, 48, 1.5f}, {2, 1, 16}}) {
       cases.push_back(ForwardCase(where, h, DType::kF32, 1, Compute::kBF16));
-      cases.push_back(BackwardCase(where, h, 1, Compute::kBF16));
+      // Of single queries in pages the cases in f32 suffice: nothing trains on them.
+      if (!where.pages || where.tokens > 8)
+        cases.push_back(BackwardCase(where, h, 1, Compute::kBF16));
     }
     for (DType type : {DType::kF16, DType::kBF16}) {
       cases.push_back(ForwardCase(where, {6, 2, 64}, type, 1, Compute::kBF16));
@@ -268,7 +270,7 @@ std::vector<OpCase> AttentionCases() {
   }
   // Wide heads, whose kernels may be others.
   for (const Layout& where :
-       {BatchLayout("rows", {70, 1, 33}, 0), BatchLayout("row90_w20", {90}, 20),
+       {BatchLayout("rows_70", {70, 1, 33}, 0), BatchLayout("row90_w20", {90}, 20),
         PagedLayout("mixed", {{300, 1}, {20, 40}}, 0)}) {
     for (const Heads& h : {Heads{2, 1, 256}, {1, 1, 144, 1.5f}}) {
       for (Compute compute : {Compute::kF32, Compute::kBF16}) {
