@@ -52,11 +52,11 @@ def table(head, rows):
 
 
 def kernels():
-    """Kernels that are not products: bytes and operations per value, and the time at the limits."""
+    """Bytes and operations per value, and the time at the limits."""
     f64 = F32 / 2  # also the rate of 32-bit integer operations
     rows = [  # name, values, bytes a value, operations a value, their rate, launches
         ("Fill", "T C", 4, 0, F32, 1), ("Add, Accumulate", "T C", 12, 1, F32, 1),
-        ("Scale, AddBias, SoftCap", "T C", 8, 20, F32, 1), ("BiasGrad", "T C", 4, 1, F32, 1),
+        ("Scale, AddBias, SoftCap", "T C", 8, 20, F32, 1), ("BiasGrad", "T C", 4, 1, F32, 2),
         ("Dropout", "T C", 8, 55, f64, 1), ("GatedActivation", "T F", 12, 15, F32, 1),
         ("GatedActivationGrad", "T F", 20, 20, F32, 1), ("GatherRows, PutRows, CopyColumns", "T C", 8, 0, F32, 1),
         ("ScatterAddRows, AddWeightedRows, AddColumns", "T C", 12, 2, F32, 1),
@@ -65,19 +65,29 @@ def kernels():
         ("RmsNorm", "T C", 8, 4, F32, 1), ("RmsNormGrad (gain frozen)", "T C", 16, 9, F32, 1),
         ("CenterRows, ResizeColumns", "T C", 8, 2, F32, 1), ("Rotary", "T HD", 8, 3, F32, 1),
         ("RotaryTable", "T D/2", 8, 120, f64, 1), ("CrossEntropy with gradient", "T V", 12, 30, F32, 1),
+        ("Distill with gradient", "T V", 24, 90, F32, 1), ("DistillTop with gradient", "T V", 12, 30, F32, 1),
+        ("Distill, sorted, with gradient", "T V", 150, 200, f64, 1), ("HiddenDistance", "T C", 12, 6, f64, 1),
+        ("EmbedRows (bf16)", "T C", 6, 0, F32, 1), ("decoding of NF4 to bf16", "F C", 2 + NF4, 8, f64, 1),
+        ("product, 2,048 tokens, bf16", "F C", NF4, 2 * ROW, BF16, 8),
+        ("product, 2,048 tokens, f32", "F C", 4, 2 * ROW, F32, 1),
+        ("product, 1 token, NF4", "F C", NF4, 10, f64, 1), ("Attention in f32", "pairs H", 0, 4 * 128, F32, 1),
+        ("Attention on tensor cores", "pairs H", 0, 4 * 128, BF16, 4),
+        ("AttentionGrad in f32", "pairs H", 0, 14 * 128, F32, 3),
+        ("AttentionGrad on tensor cores", "pairs H", 0, 14 * 128, BF16, 8),
         ("SumSquares", "P", 4, 2, f64, 2), ("AdamW", "P", 28, 15, F32, 1), ("AdamWBytes", "P", 16, 90, F32, 1),
         ("Lion, Sgd", "P", 20, 6, F32, 1), ("Adafactor", "P", 24, 12, F32, 10)]
     s = SHAPES[3]
     adapter = s.layers * sum(RANK * (o + i) for o, i in linears(s))
     count = {"T C": ROW * s.c, "T F": ROW * s.f, "T HD": ROW * s.h * s.d, "T KD": ROW * s.k * s.d,
-             "T D/2": ROW * s.d // 2, "T V": CHUNK, "T E": ROW * 128, "P": adapter}
+             "T D/2": ROW * s.d // 2, "T V": CHUNK, "T E": ROW * 128, "P": adapter, "F C": s.f * s.c,
+             "pairs H": ROW * (ROW + 1) // 2 * s.h}
     out = []
     for name, values, bytes_each, work, rate, launches in rows:
         n = count[values]
         memory, arithmetic = n * bytes_each / BANDWIDTH, n * work / rate
         bound = "launch" if max(memory, arithmetic) < launches * SHORTEST else \
             "memory" if memory >= arithmetic else "arithmetic"
-        out.append((name, values, bytes_each, work, launches,
+        out.append((name, values, f"{bytes_each:.3g}", work, launches,
                     f"{1e6 * max(memory, arithmetic, launches * SHORTEST):.1f}", bound))
     table(["kernel", "values", "bytes a value", "operations a value", "launches", "µs", "bound"], out)
 
@@ -96,19 +106,21 @@ def calls(s):
     forward = [("norms", 2, 16 * c), ("rounding of x", 4, 6 * (2 * c + q + f)),
                ("products, decoding", 2 * sum(cut), sum(4 * o + 2 * i * n for (o, i), n in zip(w, cut))),
                ("adapters", 14, sum(8 * o + 4 * i for o, i in w)), ("norms of heads", 2, 8 * (q + kv)),
-               ("rotary", 2, 8 * (q + kv)), ("attention", 1, 8 * (q + kv)), ("activation", 1, 12 * f),
+               ("rotary", 2, 8 * (q + kv)), ("attention", 4, 12 * q + 16 * kv), ("activation", 1, 12 * f),
                ("residual sums", 2, 24 * c)]
     backward = [("residual sums", 4, 32 * c), ("zeros for dx", 4, 4 * (2 * c + q + f)),
                 ("rounding of dy", 7, sum(6 * o for o, _ in w)),
                 ("products, decoding", 2 * sum(cut), sum(2 * o + 8 * i * n for (o, i), n in zip(w, cut))),
                 ("adapters", 28, sum(8 * o + 12 * i for o, i in w)), ("activation", 1, 20 * f),
-                ("attention", 6, 36 * q + 40 * kv), ("rotary", 2, 8 * (q + kv)),
+                ("attention", 11, 44 * q + 44 * kv), ("rotary", 2, 8 * (q + kv)),
                 ("norms of heads", 4, 20 * (q + kv)), ("norms", 2, 32 * c)]
     return forward, backward
 
 
-def block_bytes(s):
-    return sum(call[2] for part in calls(s) for call in part)
+def block_bytes(s, kind):
+    """Of the products, of the adapters, or of all other calls ("")."""
+    of = {"products, decoding": "products", "adapters": "adapters"}
+    return sum(call[2] for part in calls(s) for call in part if of.get(call[0], "") == kind)
 
 
 def block_launches(s):
@@ -125,14 +137,16 @@ def block():
         table([name, "0.6b: launches", "KB a token", "8b: launches", "KB a token"], rows)
 
 
-# Rates of attention and of adapters, in operations a second.
-Design = namedtuple("Design", "text tokens attention adapters activation_bytes chunk")
-DESIGNS = [Design("As written, attention in f32, `train.part_tokens` 2048", ROW, F32 * 0.4, F32 * 0.3, 1, CHUNK),
-           Design("Attention on tensor cores, `train.part_tokens` 2048", ROW, BF16 * 0.2, F32 * 0.3, 1, CHUNK),
-           Design("Attention on tensor cores, `train.part_tokens` 8192", 4 * ROW, BF16 * 0.2, F32 * 0.3, 1, CHUNK),
+# Rates of attention and of adapters, in operations a second; a share of the bytes; adapters inside
+# the products read and write nothing of their own.
+Design = namedtuple("Design", "text tokens attention adapters inside activation_bytes chunk")
+SIMT, MMA, WGMMA = 0.4 * F32, 0.2 * BF16, 0.35 * BF16
+DESIGNS = [Design("As written, but attention in f32, `train.part_tokens` 2048", ROW, SIMT, 0.3 * F32, False, 1, CHUNK),
+           Design("As written, `train.part_tokens` 2048", ROW, MMA, 0.3 * F32, False, 1, CHUNK),
+           Design("As written, `train.part_tokens` 8192", 4 * ROW, MMA, 0.3 * F32, False, 1, CHUNK),
            Design("And adapters on tensor cores inside the products, activations in bf16 and fewer passes over "
-                  "them (a third of the bytes), attention at 0.35 of the peak, chunks of the head 16 times as large",
-                  4 * ROW, BF16 * 0.35, BF16 * 0.3, 1 / 3, 16 * CHUNK)]
+                  "them (0.4 of the bytes), attention at 0.35 of the peak, chunks of the head 16 times as large",
+                  4 * ROW, WGMMA, 0.3 * BF16, True, 0.4, 16 * CHUNK)]
 
 
 def train_parts(s, design):
@@ -142,13 +156,15 @@ def train_parts(s, design):
     rate = BF16 * PRODUCTS[s.c]
     adapters = 6 * RANK * sum(o + i for o, i in linears(s)) * s.layers
     chunk = max(16, min(4096, design.chunk // s.vocab))
-    activations = block_bytes(s) * s.layers * design.activation_bytes
+    def streamed(kind):
+        return block_bytes(s, kind) * s.layers * design.activation_bytes / BANDWIDTH / STREAMED
     return {
-        "products of blocks": 4 * n / rate,
-        "adapters": adapters / design.adapters,
+        # A product reads and writes while it computes.
+        "products of blocks": max(4 * n / rate, streamed("products")),
+        "adapters": max(adapters / design.adapters, 0 if design.inside else streamed("adapters")),
         # Scores and sums, 4; the gradient in two kernels, which both compute scores and dP, 14.
         "attention": 18 * s.h * s.d * pairs * s.layers / design.attention,
-        "activations": activations / BANDWIDTH / STREAMED,
+        "other activations": streamed(""),
         # Panels stay in the L2 cache.
         "reading weights": 2 * n * NF4 / design.tokens / BANDWIDTH / STREAMED,
         # Each chunk reads the head twice; logits are written, read twice and written by the loss,
@@ -185,13 +201,17 @@ def decode():
         read = block_weights(s) * s.layers * each + head + 2 * 2 * s.layers * s.k * s.d * 1024
         launches = s.layers * (small + products) + 8
         memory = read / BANDWIDTH
-        device = memory / 0.9 + (s.layers * small + 8) * SHORTEST
+        # Instructions to decode and multiply a value (bf16: 3, q4_k: 8), beside reading it.
+        values = block_weights(s) * s.layers + head_weights(s)
+        reading = max(memory / 0.9, values * (3 if weights == "bf16" else 8) / (F32 / 2) / 0.8)
+        device = reading + (s.layers * small + 8) * SHORTEST
         host = launches * LAUNCH
-        graph = memory / 0.9 + (s.layers * small + 8) * 1.3e-6  # replayed: no host, closer together
-        rows.append((s.name, weights, f"{read / 1e9:.2f}", launches, f"{1e3 * memory:.2f}", f"{1e3 * device:.2f}",
+        graph = reading + (s.layers * small + 8) * 1.3e-6  # replayed: no host, closer together
+        rows.append((s.name, weights, f"{read / 1e9:.2f}", launches, f"{1e3 * memory:.2f}", f"{1e3 * reading:.2f}",
+                     f"{1e3 * device:.2f}",
                      f"{1e3 * host:.2f}", f"{100 * memory / max(device, host):.0f} %", f"{100 * memory / graph:.0f} %"))
-    table(["shape", "weights", "GB read", "launches", "reading, ms", "device, ms", "host, ms", "of the bandwidth",
-           "with a CUDA graph"], rows)
+    table(["shape", "weights", "GB read", "launches", "reading, ms", "products, ms", "device, ms", "host, ms",
+           "of the bandwidth", "with a CUDA graph"], rows)
 
 
 def memory():

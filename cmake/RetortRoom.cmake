@@ -3,9 +3,14 @@
 
 add_library(retort_options INTERFACE)
 target_compile_features(retort_options INTERFACE cxx_std_20)
-target_compile_options(retort_options INTERFACE -Wall -Wextra -Wno-missing-field-initializers
+target_compile_options(retort_options INTERFACE
+                       $<$<COMPILE_LANGUAGE:CXX>:-Wall> $<$<COMPILE_LANGUAGE:CXX>:-Wextra>
+                       $<$<COMPILE_LANGUAGE:CXX>:-Wno-missing-field-initializers>
                        # GCC 12 sees them where they are not
-                       $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized> $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+                       $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-maybe-uninitialized>
+                       $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>
+                       $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra,-Wno-missing-field-initializers>
+                       $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
 target_include_directories(retort_options INTERFACE ${PROJECT_SOURCE_DIR})
 set(RETORT_TEST_LEVEL -O1)
 if(RETORT_SANITIZE)

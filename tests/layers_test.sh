@@ -26,8 +26,8 @@ mapfile -t files < <(find "${folders[@]}" -name '*.h' -o -name '*.cc' -o -name '
 
 awk -f "$here/layers.awk" "${files[@]}" || status=1
 
-# A source file that no CMakeLists.txt names, by itself or as FOLDER/*.cc, is neither built nor run.
-built=$(find "${folders[@]}" -name CMakeLists.txt -exec cat {} +)
+# A source file that no CMakeLists.txt or list beside it (*.cmake) names, by itself or as FOLDER/*.cc, is neither built nor run.
+built=$(find "${folders[@]}" \( -name CMakeLists.txt -o -name '*.cmake' \) -exec cat {} +)
 for file in "${files[@]}"; do
   [[ $file == *.h || $file == *.cuh ]] && continue
   folder=${file%/*}

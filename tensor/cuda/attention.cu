@@ -6,7 +6,6 @@
 // Tiles of keys begin at multiples of 64, also in a window, and a query's sums take them in order:
 // so its result depends neither on the queries that are computed with it nor on other runs.
 #include "tensor/cuda/attention.h"
-
 #include "tensor/cuda/attention_tiles.h"
 #include "tensor/cuda/cuda_backend.h"
 
@@ -114,7 +113,7 @@ void CudaBackend::Attention(const AttentionShape& shape, const AttentionPlan& pl
   const AttentionView view = ViewOf(shape, made, keys.shape());
   const ForwardTensors x{q, keys, values, out, log_sum};
   DecodeForward(*queue_, *memory_, view, made, x);
-  if (OnTensorCores(compute_, shape, keys, values)) {
+  if (OnTensorCores(compute_, facts_, shape, keys, values)) {
     return TensorCoreForward(*queue_, *memory_, view, made, x);
   }
   switch (keys.dtype()) {

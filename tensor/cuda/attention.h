@@ -24,8 +24,8 @@ void DecodeForward(Queue& queue, Memory& memory, const AttentionView& view, cons
 
 // Whether runs of many queries, and gradients, are computed in bf16 with f32 sums, by the two
 // functions below. Keys in f32 pages are not: only a cache that is meant to be exact has them.
-bool OnTensorCores(Compute compute, const AttentionShape& shape, const Tensor& keys,
-                   const Tensor& values);
+bool OnTensorCores(Compute compute, const DeviceFacts& facts, const AttentionShape& shape,
+                   const Tensor& keys, const Tensor& values);
 void TensorCoreForward(Queue& queue, Memory& memory, const AttentionView& view,
                        const CudaPlan& plan, const ForwardTensors& x);
 void TensorCoreGrad(Queue& queue, Memory& memory, const AttentionView& view, const CudaPlan& plan,

@@ -91,9 +91,8 @@ __global__ void __launch_bounds__(kTileThreads, kTileBlocks<kColumns>)
 template <int kColumns>
 __global__ void __launch_bounds__(kTileThreads, 1)
     KeyGradKernel(AttentionView view, int runs, Global<const float> dout, Global<const float> q,
-                  Global<const float> keys, Global<const float> values,
-                  Global<const float> log_sum, Global<const float> deltas, Global<float> dkeys,
-                  Global<float> dvalues) {
+                  Global<const float> keys, Global<const float> values, Global<const float> log_sum,
+                  Global<const float> deltas, Global<float> dkeys, Global<float> dvalues) {
   RETORT_SHARED(float, chunk, kChunkFloats<kColumns>);
   RETORT_SHARED(float, weights, kTile* kTileRow);
   RETORT_SHARED(float, log_sums, kTile);
@@ -124,7 +123,8 @@ __global__ void __launch_bounds__(kTileThreads, 1)
         for (int i = 0; i < kPatch; ++i) {
           const bool seen = query + column < run.queries &&
                             view.Sees(run, query + column, first + PatchRow() + i);
-          const GradWeights w = GradWeightsOf(view, seen, p[i][j], ds[i][j], query_sum, query_delta);
+          const GradWeights w =
+              GradWeightsOf(view, seen, p[i][j], ds[i][j], query_sum, query_delta);
           p[i][j] = w.p;
           ds[i][j] = w.ds;
         }
@@ -164,7 +164,7 @@ void CudaBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan
   const Global<const int32_t> tiles = ItemsOf(made, made.all_tiles());
   const Grid query_grid{QueryBlocks(view, made.all_tiles()), kTileThreads};
   const Grid key_grid{KeyBlocks(view, made), kTileThreads};
-  if (OnTensorCores(compute_, shape, keys, values)) {
+  if (OnTensorCores(compute_, facts_, shape, keys, values)) {
     const Tensor rounded = Rounded(*queue_, *memory_, dout);
     Launch(*queue_, query_grid, DeltaKernel<BF16>, view, tiles, In<BF16>(rounded), In<float>(out),
            Out<float>(deltas));
@@ -174,11 +174,11 @@ void CudaBackend::AttentionGrad(const AttentionShape& shape, const AttentionPlan
   Launch(*queue_, query_grid, DeltaKernel<float>, view, tiles, In<float>(dout), In<float>(out),
          Out<float>(deltas));
   WithColumns(view.dim, [&]<int kColumns>() {
-    Launch(*queue_, query_grid, QueryGradKernel<kColumns>, view, tiles, In<float>(dout), In<float>(q), In<float>(keys),
-           In<float>(values), In<float>(log_sum), In<float>(deltas),
+    Launch(*queue_, query_grid, QueryGradKernel<kColumns>, view, tiles, In<float>(dout),
+           In<float>(q), In<float>(keys), In<float>(values), In<float>(log_sum), In<float>(deltas),
            Out<float>(dq));
-    Launch(*queue_, key_grid, KeyGradKernel<kColumns>, view, made.runs().count, In<float>(dout), In<float>(q),
-           In<float>(keys), In<float>(values), In<float>(log_sum), In<float>(deltas),
+    Launch(*queue_, key_grid, KeyGradKernel<kColumns>, view, made.runs().count, In<float>(dout),
+           In<float>(q), In<float>(keys), In<float>(values), In<float>(log_sum), In<float>(deltas),
            Out<float>(dkeys), Out<float>(dvalues));
   });
 }

@@ -8,7 +8,9 @@
 namespace retort::cuda {
 namespace {
 
-constexpr int kMostDim = 128;
+// Two tiles each of keys and values, and the queries of wide heads.
+template <int kDim>
+constexpr int64_t kForwardBytes = MmaBytes<kDim>(4, kDim > kNarrow ? 1 : 0);
 
 __global__ void RoundKernel(Global<const float> x, int64_t count, Global<BF16> y) {
   const int64_t i = ThreadNumber();
@@ -72,17 +74,15 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
     ForwardMmaKernel(AttentionView view, Global<const int32_t> tiles, Global<const BF16> q,
                      Global<const T> keys, Global<const T> values, Global<float> out,
                      Global<float> log_sum) {
-  RETORT_SHARED(BF16, key_tiles, 2 * kMmaTile<kDim>);
-  RETORT_SHARED(BF16, value_tiles, 2 * kMmaTile<kDim>);
   RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  RETORT_SHARED(int64_t, query_offsets, kTile);
+  const Shared<BF16> key_tiles = DynamicShared<BF16>();
+  const Shared<BF16> value_tiles = key_tiles + 2 * kMmaTile<kDim>;
   const QueryTile tile(view, tiles);
-  const auto row = [&](int query) {
-    return query < tile.end ? view.QueryOffset(tile.run, query, tile.head) : int64_t{-1};
-  };
-  const int query = tile.first + LaneRow();
-  const int64_t low = row(query), high = row(query + 8);
-  Fragments<kDim> queries;
-  LoadFragments<kDim>(q, low, high, view.dim, queries);
+  QueryOffsets<kTile>(view, tile.run, tile.first, tile.head, query_offsets);
+  __syncthreads();
+  Left<kDim> queries;
+  LoadLeft<kDim>({q, query_offsets}, view.dim, value_tiles + 2 * kMmaTile<kDim>, queries);
 
   Products<kDim> sums;
   Clear<kDim>(sums);
@@ -116,10 +116,11 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
   for (int c = 0; c < kDim / 8; ++c)
 #pragma unroll
     for (int i = 0; i < 4; ++i) sums[c][i] *= 1 / totals[i / 2];
-  PutRows<kDim>(sums, low, high, view.dim, [&](int64_t at, float sum) { out[at] = sum; });
+  PutRows<kDim>(sums, query_offsets, view.dim, [&](int64_t at, float sum) { out[at] = sum; });
   for (int half = 0; half < 2; ++half) {
-    if (LaneColumn() != 0 || query + half * 8 >= tile.end) continue;
-    log_sum[view.StatOffset(tile.run, query + half * 8, tile.head)] =
+    const int query = tile.first + LaneRow() + half * 8;
+    if (LaneColumn() != 0 || query >= tile.end) continue;
+    log_sum[view.StatOffset(tile.run, query, tile.head)] =
         (softmax.most[half] + log2f(totals[half])) * kLogOf2;
   }
 }
@@ -127,9 +128,11 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
 template <class T>
 void RunForward(Queue& queue, Memory& memory, const AttentionView& view, const CudaPlan& plan,
                 const ForwardTensors& x, const Tensor& keys, const Tensor& values) {
-  const Grid grid{QueryBlocks(view, plan.tiles()), kMmaThreads};
   const Tensor q = Rounded(queue, memory, x.q);
   WithMmaColumns(view.dim, [&]<int kDim>() {
+    const Grid grid{.x = QueryBlocks(view, plan.tiles()),
+                    .threads = kMmaThreads,
+                    .shared_bytes = kForwardBytes<kDim>};
     Launch(queue, grid, ForwardMmaKernel<T, kDim>, view, ItemsOf(plan, plan.tiles()), In<BF16>(q),
            In<T>(keys), In<T>(values), Out<float>(x.out), Out<float>(x.log_sum));
   });
@@ -137,10 +140,11 @@ void RunForward(Queue& queue, Memory& memory, const AttentionView& view, const C
 
 }  // namespace
 
-bool OnTensorCores(Compute compute, const AttentionShape& shape, const Tensor& keys,
-                   const Tensor& values) {
+bool OnTensorCores(Compute compute, const DeviceFacts& facts, const AttentionShape& shape,
+                   const Tensor& keys, const Tensor& values) {
   if (compute != Compute::kBF16 && compute != Compute::kAuto) return false;
-  if (shape.head_dim % 16 != 0 || shape.head_dim > kMostDim) return false;
+  if (shape.head_dim % 16 != 0 || shape.head_dim > kWide) return false;
+  if (shape.head_dim > kNarrow && facts.shared_bytes < kWideBytes) return false;
   if (keys.dtype() == DType::kF32) return keys.shape().rank() == 2;
   const auto aligned = [](const Tensor& x) {
     return reinterpret_cast<uintptr_t>(x.address()) % 16 == 0;

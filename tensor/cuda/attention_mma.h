@@ -17,11 +17,22 @@ inline constexpr int kMmaThreads = 128;
 inline constexpr int kMmaRows = 32;  // of a tile in shared memory
 static_assert(kMmaThreads / kWarp * 16 == kTile);
 
+// Heads of up to kNarrow columns have the rows of their warp in registers; those of wider heads
+// stay in shared memory.
+inline constexpr int kNarrow = 128, kWide = 256;
+
 // A row in shared memory: an odd number of 16 bytes, so that LoadTiles meets no bank twice.
 template <int kDim>
 inline constexpr int kMmaRow = kDim + 8;
 template <int kDim>
 inline constexpr int kMmaTile = kMmaRows* kMmaRow<kDim>;
+template <int kDim>
+inline constexpr int kLeftTile = kTile* kMmaRow<kDim>;  // of a block's own rows
+// The bytes of such tiles in dynamic shared memory.
+template <int kDim>
+inline constexpr int64_t MmaBytes(int tiles, int left_tiles) {
+  return int64_t{2} * (tiles * kMmaTile<kDim> + left_tiles * kLeftTile<kDim>);
+}
 
 // A warp's 16 rows as left operands, and its products with 32 rows or sums of kDim columns.
 template <int kDim>
@@ -32,7 +43,8 @@ using Products = float[kColumns / 8][4];
 // A thread's products p[n]: p[n][0] and p[n][1] are of row LaneRow() of the tile, columns
 // 8n + LaneColumn() and the next; p[n][2] and p[n][3] the same of row LaneRow() + 8.
 __device__ inline int Lane() { return static_cast<int>(threadIdx.x) % kWarp; }
-__device__ inline int LaneRow() { return static_cast<int>(threadIdx.x) / kWarp * 16 + Lane() / 4; }
+__device__ inline int WarpRow() { return static_cast<int>(threadIdx.x) / kWarp % 4 * 16; }
+__device__ inline int LaneRow() { return WarpRow() + Lane() / 4; }
 __device__ inline int LaneColumn() { return Lane() % 4 * 2; }
 
 template <int kColumns>
@@ -64,7 +76,8 @@ __device__ void LoadFragments(Global<const BF16> x, int64_t low, int64_t high, i
 template <int kDim, int kRows = kMmaRows, class T>
 __device__ void LoadTile(const TileRows<T>& rows, int dim, Shared<BF16> tile) {
   constexpr int kPieces = kDim / 8;
-  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPieces; i += kMmaThreads) {
+  for (int i = static_cast<int>(threadIdx.x); i < kRows * kPieces;
+       i += static_cast<int>(blockDim.x)) {
     const int row = i / kPieces, column = i % kPieces * 8;
     const int64_t offset = rows.offsets[row];
     const bool valid = offset >= 0 && column < dim;
@@ -88,7 +101,7 @@ __device__ void LoadTile(const TileRows<T>& rows, int dim, Shared<BF16> tile) {
 // needs a third place: it is written while slower warps are in the body before.
 template <class Place, class Load, class Body>
 __device__ void ForTiles(int count, const Place& place, const Load& load, const Body& body) {
-  if (count == 0) return;  // the whole block
+  if (count == 0) return WaitCopies<0>();  // for those of the block's own rows
   place(0, 0);
   __syncthreads();
   load(0);
@@ -104,7 +117,7 @@ __device__ void ForTiles(int count, const Place& place, const Load& load, const 
   }
 }
 
-// A warp's 16 rows as left operands that stay in shared memory, where registers do not suffice.
+// A warp's 16 rows as left operands in shared memory.
 template <int kDim>
 struct SharedFragments {
   Shared<BF16> rows;
@@ -116,6 +129,21 @@ __device__ void LeftAt(const Fragments<kDim>& from, int step, uint32_t (&left)[4
 template <int kDim>
 __device__ void LeftAt(const SharedFragments<kDim>& from, int step, uint32_t (&left)[4]) {
   LoadTiles<false>(left, from.rows + (Lane() % 16 * kMmaRow<kDim> + step * 16 + Lane() / 16 * 8));
+}
+
+template <int kDim>
+using Left = std::conditional_t<(kDim > kNarrow), SharedFragments<kDim>, Fragments<kDim>>;
+// Begins to load the warp's rows of 64. `space` is for those of wide heads, which are there when
+// the copies are done and a barrier has passed.
+template <int kDim>
+__device__ void LoadLeft(const TileRows<BF16>& rows, int dim, Shared<BF16> space,
+                         Left<kDim>& left) {
+  if constexpr (kDim > kNarrow) {
+    LoadTile<kDim, kTile>(rows, dim, space);
+    left.rows = space + WarpRow() * kMmaRow<kDim>;
+  } else {
+    LoadFragments<kDim>(rows.at, rows.offsets[LaneRow()], rows.offsets[LaneRow() + 8], dim, left);
+  }
 }
 
 // products = left rows times the rows of a tile.
@@ -138,10 +166,10 @@ __device__ void MultiplyRows(const Left& left, Shared<BF16> tile, Products<kMmaR
   }
 }
 
-// sums += weights times the rows of a tile.
-template <int kDim>
+// sums += weights times kColumns columns of a tile's rows, from `tile` on.
+template <int kDim, int kColumns = kDim>
 __device__ void AddRows(const Products<kMmaRows>& weights, Shared<BF16> tile,
-                        Products<kDim>& sums) {
+                        Products<kColumns>& sums) {
   const int row = Lane() % 16, column = Lane() / 16 * 8;
 #pragma unroll
   for (int step = 0; step < kMmaRows / 16; ++step) {
@@ -149,7 +177,7 @@ __device__ void AddRows(const Products<kMmaRows>& weights, Shared<BF16> tile,
     const uint32_t left[4] = {PackPair(low[0], low[1]), PackPair(low[2], low[3]),
                               PackPair(high[0], high[1]), PackPair(high[2], high[3])};
 #pragma unroll
-    for (int n = 0; n < kDim / 8; n += 2) {
+    for (int n = 0; n < kColumns / 8; n += 2) {
       uint32_t right[4];
       LoadTiles<true>(right, tile + ((step * 16 + row) * kMmaRow<kDim> + n * 8 + column));
       const uint32_t first[2] = {right[0], right[1]}, second[2] = {right[2], right[3]};
@@ -159,12 +187,13 @@ __device__ void AddRows(const Products<kMmaRows>& weights, Shared<BF16> tile,
   }
 }
 
-// put(place, value) for the thread's sums of the rows that are there.
-template <int kDim, class Put>
-__device__ void PutRows(const Products<kDim>& sums, int64_t low, int64_t high, int dim,
+// put(place, value) for the thread's sums of the rows that are there, of their first `dim` columns.
+template <int kColumns, class Put>
+__device__ void PutRows(const Products<kColumns>& sums, Shared<int64_t> offsets, int dim,
                         const Put& put) {
+  const int64_t low = offsets[LaneRow()], high = offsets[LaneRow() + 8];
 #pragma unroll
-  for (int n = 0; n < kDim / 8; ++n) {
+  for (int n = 0; n < kColumns / 8; ++n) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) {
       const int column = n * 8 + i % 2;
@@ -176,13 +205,17 @@ __device__ void PutRows(const Products<kDim>& sums, int64_t low, int64_t high, i
   }
 }
 
+// The shared memory that a block for wide heads needs at most, with 4 KiB of offsets and sums.
+inline constexpr int64_t kWideBytes = MmaBytes<kWide>(4, 2) + 4096;
+
 // call with the number of columns that kernels for heads of this width have.
 template <class Call>
 void WithMmaColumns(int dim, const Call& call) {
   if (dim <= 32) return call.template operator()<32>();
   if (dim <= 64) return call.template operator()<64>();
   if (dim <= 96) return call.template operator()<96>();
-  return call.template operator()<128>();
+  if (dim <= kNarrow) return call.template operator()<kNarrow>();
+  return call.template operator()<kWide>();
 }
 
 }  // namespace retort::cuda

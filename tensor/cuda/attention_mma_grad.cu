@@ -10,29 +10,34 @@
 namespace retort::cuda {
 namespace {
 
+// Two tiles each of keys and values, and the queries and dO of wide heads.
 template <int kDim>
-__global__ void __launch_bounds__(kMmaThreads, 2)
+constexpr int64_t kQueryGradBytes = MmaBytes<kDim>(4, kDim > kNarrow ? 2 : 0);
+
+template <int kDim>
+__global__ void __launch_bounds__(kMmaThreads, kDim > kNarrow ? 1 : 2)
     QueryGradMmaKernel(AttentionView view, Global<const int32_t> tiles, Global<const BF16> dout,
                        Global<const BF16> q, Global<const BF16> keys, Global<const BF16> values,
                        Global<const float> log_sum, Global<const float> deltas, Global<float> dq) {
-  RETORT_SHARED(BF16, key_tiles, 2 * kMmaTile<kDim>);
-  RETORT_SHARED(BF16, value_tiles, 2 * kMmaTile<kDim>);
   RETORT_SHARED(int64_t, offsets, 2 * kMmaRows);
+  RETORT_SHARED(int64_t, query_offsets, kTile);
+  const Shared<BF16> key_tiles = DynamicShared<BF16>();
+  const Shared<BF16> value_tiles = key_tiles + 2 * kMmaTile<kDim>;
+  const Shared<BF16> query_space = value_tiles + 2 * kMmaTile<kDim>;
   const QueryTile tile(view, tiles);
+  QueryOffsets<kTile>(view, tile.run, tile.first, tile.head, query_offsets);
+  __syncthreads();
+  Left<kDim> query_rows, dout_rows;
+  LoadLeft<kDim>({q, query_offsets}, view.dim, query_space, query_rows);
+  LoadLeft<kDim>({dout, query_offsets}, view.dim, query_space + kLeftTile<kDim>, dout_rows);
   const int query = tile.first + LaneRow();
-  int64_t rows[2];
   float log_sums[2] = {}, delta[2] = {};
   for (int half = 0; half < 2; ++half) {
-    rows[half] = -1;
     if (query + half * 8 >= tile.end) continue;
     const int64_t stat = view.StatOffset(tile.run, query + half * 8, tile.head);
-    rows[half] = stat * view.dim;
     log_sums[half] = log_sum[stat];
     delta[half] = deltas[stat];
   }
-  Fragments<kDim> query_rows, dout_rows;
-  LoadFragments<kDim>(q, rows[0], rows[1], view.dim, query_rows);
-  LoadFragments<kDim>(dout, rows[0], rows[1], view.dim, dout_rows);
 
   Products<kDim> sums;
   Clear<kDim>(sums);
@@ -60,25 +65,27 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
       for (int i = 0; i < 4; ++i) {
         const int half = i / 2, column = key + c * 8 + LaneColumn() + i % 2;
         const bool seen = all || view.Sees(tile.run, query + half * 8, column);
-        ds[c][i] = GradWeightsOf(view, seen && rows[half] >= 0, scores[c][i], ds[c][i],
+        ds[c][i] = GradWeightsOf(view, seen && query + half * 8 < tile.end, scores[c][i], ds[c][i],
                                  log_sums[half], delta[half])
                        .ds;
       }
     }
     AddRows<kDim>(ds, key_tile, sums);
   });
-  PutRows<kDim>(sums, rows[0], rows[1], view.dim,
+  PutRows<kDim>(sums, query_offsets, view.dim,
                 [&](int64_t at, float sum) { dq[at] += sum * view.scale; });
 }
 
-// In dynamic shared memory: 64 keys and their values, and two tiles each of queries and dO.
+// 64 keys and their values, and two tiles each of queries and dO.
 template <int kDim>
-inline constexpr int kKeyTile = kTile * kMmaRow<kDim>;
+constexpr int64_t kKeyGradBytes = MmaBytes<kDim>(4, 2);
+// The dK and dV of wide heads are too many for four warps' registers: eight warps have half of the
+// columns each, and S and dP are computed by both halves.
 template <int kDim>
-inline constexpr int kKeyGradBytes = (2 * kKeyTile<kDim> + 4 * kMmaTile<kDim>) * 2;
+constexpr int kKeyGradHalves = kDim > kNarrow ? 2 : 1;
 
 template <int kDim>
-__global__ void __launch_bounds__(kMmaThreads, 2)
+__global__ void __launch_bounds__(kMmaThreads* kKeyGradHalves<kDim>, kDim > kNarrow ? 1 : 2)
     KeyGradMmaKernel(AttentionView view, int runs, Global<const BF16> dout, Global<const BF16> q,
                      Global<const BF16> keys, Global<const BF16> values,
                      Global<const float> log_sum, Global<const float> deltas, Global<float> dkeys,
@@ -90,20 +97,22 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
   RETORT_SHARED(float, delta, kStatSlots* kMmaRows);
   const KeyTile tile(view, runs);
   const int key = tile.first + LaneRow();
-  const Shared<BF16> key_tile = DynamicShared<BF16>(), value_tile = key_tile + kKeyTile<kDim>;
-  const Shared<BF16> query_tiles = value_tile + kKeyTile<kDim>;
+  const Shared<BF16> key_tile = DynamicShared<BF16>(), value_tile = key_tile + kLeftTile<kDim>;
+  const Shared<BF16> query_tiles = value_tile + kLeftTile<kDim>;
   const Shared<BF16> dout_tiles = query_tiles + 2 * kMmaTile<kDim>;
   KeyOffsets<kTile>(view, tile.run, tile.first, tile.BeginKey(view), tile.end, tile.kv_head,
                     key_offsets);
   __syncthreads();
   LoadTile<kDim, kTile>(TileRows<BF16>{keys, key_offsets}, view.dim, key_tile);
   LoadTile<kDim, kTile>(TileRows<BF16>{values, key_offsets}, view.dim, value_tile);
-  const int warp_rows = static_cast<int>(threadIdx.x) / kWarp * 16 * kMmaRow<kDim>;
+  const int warp_rows = WarpRow() * kMmaRow<kDim>;
   const SharedFragments<kDim> key_rows{key_tile + warp_rows}, value_rows{value_tile + warp_rows};
+  constexpr int kColumns = kDim / kKeyGradHalves<kDim>;
+  const int first_column = static_cast<int>(threadIdx.x) / kMmaThreads * kColumns;
 
-  Products<kDim> key_sums, value_sums;
-  Clear<kDim>(key_sums);
-  Clear<kDim>(value_sums);
+  Products<kColumns> key_sums, value_sums;
+  Clear<kColumns>(key_sums);
+  Clear<kColumns>(value_sums);
   // Tile n is that of head n / tiles of the group.
   const int begin = tile.BeginQuery() / kMmaRows * kMmaRows, end = tile.EndQuery(view);
   const int tiles = end > begin ? (end - begin + kMmaRows - 1) / kMmaRows : 0;
@@ -142,14 +151,14 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
         ds[c][i] = w.ds;
       }
     }
-    AddRows<kDim>(p, dout_tile, value_sums);
-    AddRows<kDim>(ds, query_tile, key_sums);
+    AddRows<kDim, kColumns>(p, dout_tile + first_column, value_sums);
+    AddRows<kDim, kColumns>(ds, query_tile + first_column, key_sums);
   });
-  const int64_t low = key_offsets[LaneRow()], high = key_offsets[LaneRow() + 8];
-  PutRows<kDim>(key_sums, low, high, view.dim,
-                [&](int64_t at, float sum) { dkeys[at] += sum * view.scale; });
-  PutRows<kDim>(value_sums, low, high, view.dim,
-                [&](int64_t at, float sum) { dvalues[at] += sum; });
+  const int columns = view.dim - first_column;
+  PutRows<kColumns>(key_sums, key_offsets, columns,
+                    [&](int64_t at, float sum) { dkeys[at + first_column] += sum * view.scale; });
+  PutRows<kColumns>(value_sums, key_offsets, columns,
+                    [&](int64_t at, float sum) { dvalues[at + first_column] += sum; });
 }
 
 }  // namespace
@@ -158,17 +167,19 @@ void TensorCoreGrad(Queue& queue, Memory& memory, const AttentionView& view, con
                     const GradTensors& x) {
   const Tensor dout = Rounded(queue, memory, x.dout), q = Rounded(queue, memory, x.q),
                keys = Rounded(queue, memory, x.keys), values = Rounded(queue, memory, x.values);
-  const Grid query_grid{QueryBlocks(view, plan.all_tiles()), kMmaThreads};
   WithMmaColumns(view.dim, [&]<int kDim>() {
+    const Grid query_grid{.x = QueryBlocks(view, plan.all_tiles()),
+                          .threads = kMmaThreads,
+                          .shared_bytes = kQueryGradBytes<kDim>};
     Launch(queue, query_grid, QueryGradMmaKernel<kDim>, view, ItemsOf(plan, plan.all_tiles()),
            In<BF16>(dout), In<BF16>(q), In<BF16>(keys), In<BF16>(values), In<float>(x.log_sum),
            In<float>(x.deltas), Out<float>(x.dq));
     const Grid key_grid{.x = KeyBlocks(view, plan),
-                        .threads = kMmaThreads,
+                        .threads = kMmaThreads * kKeyGradHalves<kDim>,
                         .shared_bytes = kKeyGradBytes<kDim>};
     Launch(queue, key_grid, KeyGradMmaKernel<kDim>, view, plan.runs().count, In<BF16>(dout),
-           In<BF16>(q), In<BF16>(keys), In<BF16>(values), In<float>(x.log_sum),
-           In<float>(x.deltas), Out<float>(x.dkeys), Out<float>(x.dvalues));
+           In<BF16>(q), In<BF16>(keys), In<BF16>(values), In<float>(x.log_sum), In<float>(x.deltas),
+           Out<float>(x.dkeys), Out<float>(x.dvalues));
   });
 }
 

@@ -16,6 +16,7 @@ struct DeviceFacts {
   int64_t memory_bytes = 0;
   int multiprocessors = 0;
   int major = 0, minor = 0;  // compute capability
+  int64_t shared_bytes = 0;  // that a block may ask for
 };
 
 // Makes the device current for this thread. Throws Error{kFailure} if there is none of that index,

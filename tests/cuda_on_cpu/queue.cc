@@ -86,7 +86,7 @@ void LateQueue::RunUpTo(uint64_t number) {
 
 DeviceFacts UseDevice(int index) {
   if (index != 0) throw Failure("CUDA device ", index, ": the emulator has one");
-  return {"CUDA on the CPU", int64_t{16} << 30, 4, 9, 0};
+  return {"CUDA on the CPU", int64_t{16} << 30, 4, 9, 0, int64_t{227} << 10};
 }
 std::unique_ptr<Queue> MakeQueue() { return std::make_unique<emulated::LateQueue>(); }
 void* AllocatePinned(int64_t bytes) { return std::malloc(static_cast<size_t>(bytes)); }

@@ -266,6 +266,18 @@ std::vector<OpCase> AttentionCases() {
       cases.push_back(ForwardCase(where, {6, 2, 64}, type, 1, Compute::kBF16));
     }
   }
+  // Wide heads, whose kernels may be others.
+  for (const Layout& where :
+       {BatchLayout("rows", {70, 1, 33}, 0), BatchLayout("row90_w20", {90}, 20),
+        PagedLayout("mixed", {{300, 1}, {20, 40}}, 0)}) {
+    for (const Heads& h : {Heads{2, 1, 256}, {1, 1, 144, 1.5f}}) {
+      for (Compute compute : {Compute::kF32, Compute::kBF16}) {
+        cases.push_back(ForwardCase(where, h, DType::kF32, 1, compute));
+        cases.push_back(BackwardCase(where, h, 1, compute));
+      }
+    }
+    cases.push_back(ForwardCase(where, {2, 1, 256}, DType::kF16, 1, Compute::kBF16));
+  }
   // Rows that are long enough to be divided into several shares of queries.
   cases.push_back(BackwardCase(BatchLayout("row2100", {2100}, 0), {1, 1, 8}, 1));
   cases.push_back(BackwardCase(BatchLayout("long_gap_w300", {40, 2100}, 300, 3), {4, 2, 16}, 1));

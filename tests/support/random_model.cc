@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "tensor/quant/quant.h"
 
 namespace retort {
 namespace {
@@ -56,12 +57,17 @@ LinearId LinearNamed(const Layout& layout, std::string_view name) {
 }
 
 std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Backend& backend,
-                                   double spread) {
+                                   double spread, WeightFormat format) {
   auto model = std::make_unique<Model>(config, backend);
   Filler fill(seed, backend, spread);
   for (const TensorSpec& spec : model->layout.tensors) {
     if (spec.is_matrix()) {
-      model->Set(spec.target, fill.Matrix(spec.shape[0], spec.shape[1]));
+      const Weight w = fill.Matrix(spec.shape[0], spec.shape[1]);
+      const auto& linear = model->layout.linears[static_cast<size_t>(spec.target.id)];
+      model->Set(spec.target,
+                 linear.adaptable() && format != WeightFormat::kF32
+                     ? Requantised(w, format, true, backend.host_memory(), backend.pool())
+                     : w);
     } else {
       model->Set(spec.target,
                  fill.Vector(spec.elements(), spec.target.kind == Target::Kind::kGain));

@@ -16,7 +16,8 @@ LinearId LinearNamed(const Layout& layout, std::string_view name);
 
 // All weights are normal with deviation `spread` / sqrt(inputs); norms are near 1. The head is tied
 // or not, as in the config. A spread well above 1 gives tokens clearly different probabilities.
+// Matrices that may be stored as NF4 have `format`, the others f32.
 std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Backend& backend,
-                                   double spread = 1);
+                                   double spread = 1, WeightFormat format = WeightFormat::kF32);
 
 }  // namespace retort

@@ -5,114 +5,20 @@
 
 #include "tests/support/awkward_backend.h"
 #include "tests/support/random_model.h"
+#include "tests/train/small_training.h"
 #include "train/objectives/cross_entropy.h"
-#include "train/objectives/online_distillation.h"
 #include "train/trainer.h"
 
 namespace retort {
 namespace {
 
-constexpr int64_t kVocab = 61;
-constexpr int kSteps = 20;
-
-std::vector<Example> SomeExamples() {
-  std::vector<Example> examples(12);
-  for (size_t i = 0; i < examples.size(); ++i) {
-    RandomStream random(MakeKey(5, RandomUse::kData, i));
-    examples[i].row = static_cast<int64_t>(i);
-    for (size_t t = 0; t < 5 + i; ++t) {
-      examples[i].ids.push_back(static_cast<int32_t>(random.Below(kVocab)));
-      examples[i].labels.push_back(t < 3 ? kNoLoss : examples[i].ids.back());
-    }
-  }
-  return examples;
-}
-
-struct Outcome {
-  std::vector<double> losses, norms;
-  std::vector<std::vector<float>> start;   // each parameter before the first step
-  std::vector<std::vector<float>> end;     // and after the last
-  std::vector<std::vector<float>> states;  // what the optimiser holds then
-};
-
-struct Setting {
-  bool adapter = true;   // else every weight
-  bool teacher = false;  // beside an adapter: another model's logits and hidden states
-  bool checkpoint = false;
-  double dropout = 0;
-  OptimizerOptions::Kind optimizer = OptimizerOptions::Kind::kAdamW;
-  double noise = 0;
-};
-
-std::unique_ptr<Model> TrainableModel(const Architecture& config, Backend& backend) {
-  auto model = std::make_unique<Model>(config, backend);
-  RandomStream random(MakeKey(9, RandomUse::kInit));
-  for (const TensorSpec& spec : model->layout.tensors) {
-    const Shape shape =
-        spec.is_matrix() ? Shape{spec.shape[0], spec.shape[1]} : Shape{spec.shape[0]};
-    std::vector<float> values(static_cast<size_t>(shape.elements()));
-    for (float& v : values) {
-      v = static_cast<float>(0.2 * random.Normal() + (spec.target.kind == Target::Kind::kGain));
-    }
-    model->parameters.push_back(
-        std::make_unique<Parameter>(spec.name, backend.FromFloats(values, shape)));
-    model->Set(spec.target, model->parameters.back()->var());
-  }
-  return model;
-}
-
-Outcome Train(Backend& backend, const Setting& setting) {
-  const Architecture config = SmallConfig(kVocab);
-  const auto model =
-      setting.adapter ? RandomModel(config, 1, backend) : TrainableModel(config, backend);
-  const auto teacher = RandomModel(config, 2, backend);
-  AdapterConfig lora;
-  lora.rank = 3;
-  lora.dropout = setting.dropout;
-  const auto adapter = setting.adapter ? Adapter::Make(lora, model->layout, 4, backend) : nullptr;
-  const std::vector<Example> examples = SomeExamples();
-  BatchOptions batches;
-  batches.batch_rows = 2, batches.accumulate = 2, batches.max_tokens = 32, batches.epochs = 20;
-  BatchStream stream(examples, batches);
-  CrossEntropyObjective plain;
-  std::optional<OnlineDistillation> online;
-  if (setting.teacher)
-    online.emplace(*teacher, nullptr, *model, DistillationOptions{}, HiddenOptions{});
-  TrainerOptions options;
-  options.schedule.kind = Schedule::Kind::kConstant;
-  options.schedule.peak = 0.05;
-  options.checkpoint_blocks = setting.checkpoint;
-  options.part_tokens = 20;
-  options.optimizer.kind = setting.optimizer;
-  options.optimizer.momentum = 0.5;
-  options.noise = setting.noise;
-  if (setting.optimizer == OptimizerOptions::Kind::kSgd) options.schedule.peak = 1;
-  Trainer trainer(*model, adapter.get(), stream, options,
-                  online ? static_cast<Objective&>(*online) : plain);
-
-  Outcome out;
-  for (const auto& t : trainer.optimizer().trained())
-    out.start.push_back(backend.ToFloats(t.parameter->value));
-  for (int i = 0; i < kSteps; ++i) {
-    const auto metrics = trainer.Step();
-    if (!metrics) break;
-    out.losses.push_back(metrics->loss);
-    out.norms.push_back(metrics->grad_norm);
-  }
-  for (const auto& t : trainer.optimizer().trained()) {
-    out.end.push_back(backend.ToFloats(t.parameter->value));
-    for (const Tensor& state : t.states) out.states.push_back(backend.ToFloats(state));
-  }
-  return out;
-}
-
-class AwkwardTraining : public testing::TestWithParam<Setting> {};
+class AwkwardTraining : public testing::TestWithParam<SmallTraining> {};
 
 TEST_P(AwkwardTraining, TwentyStepsGiveTheBytesOfTheCpu) {
   const auto cpu = MakeCpuBackend(1, Compute::kF32);
   const auto awkward = MakeAwkwardBackend(1, Compute::kF32);
-  const Outcome want = Train(*cpu, GetParam()), got = Train(*awkward, GetParam());
-  ASSERT_EQ(want.losses.size(), static_cast<size_t>(kSteps));
+  const SmallOutcome want = TrainSmall(*cpu, GetParam()), got = TrainSmall(*awkward, GetParam());
+  ASSERT_EQ(want.losses.size(), static_cast<size_t>(kSmallSteps));
   EXPECT_EQ(got.losses, want.losses);
   EXPECT_EQ(got.norms, want.norms);
   EXPECT_EQ(got.end, want.end);
@@ -126,14 +32,15 @@ TEST_P(AwkwardTraining, TwentyStepsGiveTheBytesOfTheCpu) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Settings, AwkwardTraining,
-                         testing::Values(Setting{}, Setting{.dropout = 0.2},
-                                         Setting{.checkpoint = true, .dropout = 0.2},
-                                         Setting{.adapter = false}, Setting{.teacher = true},
-                                         Setting{.noise = 5},
-                                         Setting{.optimizer = OptimizerOptions::Kind::kLion},
-                                         Setting{.optimizer = OptimizerOptions::Kind::kSgd},
-                                         Setting{.optimizer = OptimizerOptions::Kind::kAdafactor}));
+INSTANTIATE_TEST_SUITE_P(
+    Settings, AwkwardTraining,
+    testing::Values(SmallTraining{}, SmallTraining{.dropout = 0.2},
+                    SmallTraining{.checkpoint = true, .dropout = 0.2},
+                    SmallTraining{.adapter = false}, SmallTraining{.teacher = true},
+                    SmallTraining{.noise = 5}, SmallTraining{.nf4 = true},
+                    SmallTraining{.optimizer = OptimizerOptions::Kind::kLion},
+                    SmallTraining{.optimizer = OptimizerOptions::Kind::kSgd},
+                    SmallTraining{.optimizer = OptimizerOptions::Kind::kAdafactor}));
 
 // A step waits for the device once: for its losses and the norm of its gradients.
 class CountsWaits : public AwkwardBackend {
@@ -148,9 +55,9 @@ class CountsWaits : public AwkwardBackend {
 
 TEST(AwkwardTrainingSteps, WaitOnce) {
   CountsWaits backend;
-  const auto model = RandomModel(SmallConfig(kVocab), 1, backend);
+  const auto model = RandomModel(SmallConfig(kSmallVocab), 1, backend);
   const auto adapter = Adapter::Make({}, model->layout, 4, backend);
-  const std::vector<Example> examples = SomeExamples();
+  const std::vector<Example> examples = SmallExamples();
   BatchOptions batches;
   batches.batch_rows = 4, batches.max_tokens = 32, batches.epochs = 20;
   BatchStream stream(examples, batches);

@@ -75,7 +75,9 @@ __device__ inline uint32_t NibbleOf(const Bytes8& bytes, int j, int shift) {
   return bytes[j / 4] >> (8 * (j % 4) + shift) & 15;
 }
 
-__device__ inline float AsFloat(int v) { return static_cast<float>(v); }
-__device__ inline float AsFloat(uint32_t v) { return static_cast<float>(static_cast<int>(v)); }
+// A code between -2^22 and 2^22, exactly: added to the bits of 1.5 * 2^23, whose unit is 1. The
+// device converts integers at a quarter of the rate at which it adds.
+__device__ inline float AsFloat(int v) { return __int_as_float(0x4B400000 + v) - 0x1.8p23f; }
+__device__ inline float AsFloat(uint32_t v) { return AsFloat(static_cast<int>(v)); }
 
 }  // namespace retort::cuda

@@ -110,7 +110,7 @@ DeviceFacts UseDevice(int index) {
                   ".", facts.minor, "; Retort needs ", kOldestMajor, ".0 or later");
   }
   return {facts.name, static_cast<int64_t>(facts.totalGlobalMem), facts.multiProcessorCount,
-          facts.major, facts.minor};
+          facts.major, facts.minor, static_cast<int64_t>(facts.sharedMemPerBlockOptin)};
 }
 
 std::unique_ptr<Queue> MakeQueue() { return std::make_unique<Stream>(); }
