@@ -11,6 +11,7 @@ find_library(CUBLASLT_LIBRARY NAMES cublasLt libcublasLt.so.13
 
 target_sources(retort_tensor PRIVATE ${RETORT_CUDA_SOURCES} ${RETORT_CUDA_KERNELS})
 set_source_files_properties(${RETORT_CUDA_SOURCES} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
-set_target_properties(retort_tensor PROPERTIES CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON)
+# Not CUDA_STANDARD: CMake 3.25 does not know that nvcc has C++20.
+target_compile_options(retort_tensor PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
 target_include_directories(retort_tensor SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS} ${CUBLASLT_INCLUDE_DIR})
 target_link_libraries(retort_tensor PRIVATE ${CUBLASLT_LIBRARY} CUDA::cudart_static)
