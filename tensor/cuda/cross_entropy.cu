@@ -3,8 +3,7 @@
 //
 // One block a row. The maximum and the sum of exponentials come from one pass, the gradient from a
 // second one: with it a row is read twice and written once, 12 bytes a logit, and memory is the
-// bound. A row of a large vocabulary (600 KB) fits no shared memory, but a chunk of rows may fit the
-// L2 cache.
+// bound. A row of a large vocabulary (600 KB) fits no shared memory, a chunk of rows the L2 cache.
 #include "tensor/cuda/arguments.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/row_softmax.h"

@@ -137,7 +137,7 @@ TEST_F(CudaLosses, AWeightOfZeroRemovesItsTerm) {
   }
 }
 
-// Tokens that cannot be: -infinity in both rows, in the teacher's alone, and a teacher that is sure.
+// Tokens that cannot be: -infinity in both rows, in the teacher's alone; a teacher that is sure.
 TEST_F(CudaLosses, TakeTokensThatCannotBe) {
   std::vector<float> student = Normal(kVocab, 5), teacher = Normal(kVocab, 6);
   student[11] = teacher[11] = teacher[12] = -kInfinity;
