@@ -29,7 +29,7 @@ OpenedDraft::OpenedDraft(const DraftFlags& flags, const OpenedModel& model,
                          const std::string& model_name, const ComputeFlags& compute, OpenedFor use)
     : flags_(flags) {
   if (flags.draft.empty() || flags.draft == kNgram) return;
-  opened_ = OpenForRunning(flags.draft, {}, compute, use, true, model.backend.get());
+  opened_ = OpenForRunning(flags.draft, {}, compute, use, true);
   const std::string difference = Disagreement(*model.tokenizer, *opened_.tokenizer);
   if (difference.empty()) return;
   throw InputError("--draft ", flags.draft, ": cannot draft for ", model_name,

@@ -16,7 +16,8 @@ struct DraftFlags {
   void Add(CLI::App& command);
 };
 
-// What an engine needs to guess for a model. It borrows the model's backend.
+// What an engine needs to guess for a model. A drafting model has a backend of its own: what one
+// holds its weights in decides how all its products are computed (Arithmetic::steady).
 class OpenedDraft {
  public:
   // Opens what the flags name, as `use` and the flags of the model say. Throws Error{kInput} if its

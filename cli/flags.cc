@@ -89,14 +89,12 @@ Path BaseAndAdapters(const Path& given, std::vector<WeightedAdapter>& adapters) 
 
 OpenedModel OpenForRunning(const std::string& given_path,
                            const std::vector<WeightedAdapter>& given_adapters,
-                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer,
-                           Backend* lent) {
+                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer) {
   OpenedModel out;
   std::vector<WeightedAdapter> adapters = given_adapters;
   const Path path = BaseAndAdapters(given_path, adapters);
   out.files = OpenModel(path);
-  if (!lent) out.backend = MakeBackend({flags.device, flags.threads, ComputeNamed(flags.compute)});
-  Backend& backend = lent ? *lent : *out.backend;
+  out.backend = MakeBackend({flags.device, flags.threads, ComputeNamed(flags.compute)});
   LoadOptions options;
   if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
@@ -110,11 +108,11 @@ OpenedModel OpenForRunning(const std::string& given_path,
   if (use != OpenedFor::kScores)
     out.answers = adapters.empty() ? AnswerSchemaOf(out.files) : AnswerSchemaOf(adapters);
   TakeTrainedFormat(adapters, out.files, options);
-  out.model = LoadModel(out.files, options, backend);
+  out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();
   if (!adapters.empty()) {
-    out.adapter = LoadAdapters(adapters, out.files.layout, backend, {&out.files});
-    if (IsZero(*out.adapter, backend))
+    out.adapter = LoadAdapters(adapters, out.files.layout, *out.backend, {&out.files});
+    if (IsZero(*out.adapter, *out.backend))
       Note(Cat("note     ", ZeroAdapterNote(adapters.front().folder)));
   }
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);

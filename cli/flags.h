@@ -41,8 +41,8 @@ struct AdapterFlags {
 // of the run that trained it, it stands for the adapter's base with it.
 struct OpenedModel {
   ModelFiles files;
-  Compute compute;                   // Model::compute
-  std::unique_ptr<Backend> backend;  // null if it was lent one
+  Compute compute;  // Model::compute
+  std::unique_ptr<Backend> backend;
   std::unique_ptr<Model> model;
   std::unique_ptr<Adapter> adapter;      // null without --adapter; else the sum of all
   Path chat_adapter;                     // the first one that records a chat template; or empty
@@ -53,11 +53,9 @@ struct OpenedModel {
 // for block formats. For kMuchText, weights may also be copied into large pages (WorthCopying);
 // only much text makes up for the time of copying. If the adapter was trained on an NF4 base, the
 // base is converted to NF4, to which the adapter was fitted. Throws Error{kInput} when the adapter
-// was trained on another base; notes what CheckAdapterBase notes. lent: the backend to run on, which
-// outlives the model; null: one of its own.
+// was trained on another base; notes what CheckAdapterBase notes.
 OpenedModel OpenForRunning(const std::string& path, const std::vector<WeightedAdapter>& adapters,
-                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer,
-                           Backend* lent = nullptr);
+                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
 
 // The type for --kv. "auto" is f32 if the model computes in f32, otherwise bf16.
 DType CacheType(const std::string& flag, Compute compute);

@@ -19,7 +19,7 @@ struct DraftOptions {
   int64_t tokens = 8;  // at most so many guesses for a stream in a step
   bool ngram = false;  // by what followed the last tokens before (NgramDrafter)
   // By a smaller model whose tokenizer agrees with the engine's (ModelDrafter). It and the adapter
-  // outlive the engine; its backend may be that of the engine's model.
+  // outlive the engine; nothing else may use its backend in that time but the engine's model.
   const Model* model = nullptr;
   const Adapter* adapter = nullptr;
 

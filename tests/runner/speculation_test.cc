@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/random.h"
 #include "grammar/compile.h"
 #include "runner/engine.h"
 #include "tensor/cpu/products.h"
@@ -73,7 +74,7 @@ class SpeculationTest : public testing::Test {
   }
 
   std::vector<Told> Say(std::vector<GenerationRequest> requests, const EngineOptions& options) {
-    Engine engine(*model_, nullptr, tokenizer_, options);
+    Engine engine(*model_, adapted_, tokenizer_, options);
     std::vector<Told> out(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
       requests[i].on_event = [&told = out[i]](const GenerationEvent& e) {
@@ -109,7 +110,8 @@ class SpeculationTest : public testing::Test {
   std::unique_ptr<Backend> backend_ = MakeReferenceBackend();
   std::unique_ptr<Model> model_, other_;
   std::vector<std::pair<std::string, DraftOptions>> drafts_;
-  EngineCounts counts_;  // behind the last Say
+  const Adapter* adapted_ = nullptr;  // the model's
+  EngineCounts counts_;               // behind the last Say
 };
 
 TEST_F(SpeculationTest, AloneAndBesideFifteenOthersTheSameIsSaid) {
@@ -223,27 +225,55 @@ TEST_F(SpeculationTest, TheDraftingModelsCacheIsCounted) {
   EXPECT_THROW(Engine(*model_, nullptr, tokenizer_, options), std::exception);
 }
 
-// As a server holds its weights: there is a promise for bits then.
-TEST_F(SpeculationTest, InInt8TheSameIsSaidBitForBit) {
-  backend_ = MakeCpuBackend(2, Compute::kInt8);
-  DenseConfig config = SmallConfig(tokenizer_.vocab_size());
-  config.width = 64, config.ffn = 96, config.head_dim = 16;
-  model_ = RandomModel(config, 4, *backend_, 3);
-  for (size_t id = 0; id < model_->linears.size(); ++id) {
-    if (model_->layout.linears[id].use == LinearUse::kEmbedding) continue;
-    auto& weight = std::get<PreparedWeight>(model_->linears[id].weight);
-    weight = backend_->Prepare(Requantised(weight.as<CpuWeight>().weight, WeightFormat::kQ8_0,
-                                           false, backend_->memory(), backend_->pool()),
-                               {.purpose = WeightUse::Purpose::kRunning, .lasting = true});
+// As a server holds its weights: to the last bit of the log-probabilities.
+struct Held {
+  Compute compute;
+  const char* format;
+};
+
+class SpeculationBits : public SpeculationTest, public testing::WithParamInterface<Held> {
+ protected:
+  SpeculationBits() {
+    model_.reset(), other_.reset();
+    backend_ = MakeCpuBackend(2, GetParam().compute);
+    DenseConfig config = SmallConfig(tokenizer_.vocab_size());
+    config.width = config.ffn = 256, config.head_dim = 64;
+    model_ = RandomModel(config, 4, *backend_, 3);
+    for (size_t id = 0; id < model_->linears.size(); ++id) {
+      if (model_->layout.linears[id].use == LinearUse::kEmbedding) continue;
+      auto& weight = std::get<PreparedWeight>(model_->linears[id].weight);
+      weight = backend_->Prepare(
+          Requantised(weight.as<CpuWeight>().weight, FormatNamed(GetParam().format), false,
+                      backend_->memory(), backend_->pool()),
+          {.purpose = WeightUse::Purpose::kRunning, .lasting = true});
+    }
+    adapter_ = Adapter::Make({.rank = 3}, model_->layout, 5, *backend_);
+    for (Parameter* p : adapter_->parameters()) {
+      RandomStream random(MakeKey(6, RandomUse::kInit, NameKey(p->name)));
+      for (int64_t i = 0; i < p->value.elements(); ++i)
+        p->value.data<float>()[i] = static_cast<float>(0.1 * random.Normal());
+    }
+    other_ = RandomModel(config, 9, *backend_, 3);
+    drafts_ = {{"itself", {.model = model_.get()}}, {"another", {.model = other_.get()}}};
   }
-  if (model_->linear(model_->layout.head).frozen().as<CpuWeight>().weight.layout() !=
-      WeightLayout::kStrips)
-    GTEST_SKIP() << "int8 products of rows: no VNNI here";
+
+  std::unique_ptr<Adapter> adapter_;
+};
+
+TEST_P(SpeculationBits, AreTheSameBesideGuesses) {
   std::vector<GenerationRequest> requests = Requests(6);
   for (GenerationRequest& request : requests) request.logprobs = 1;
-  drafts_ = {{"ngram", {.ngram = true}}, {"itself", {.model = model_.get()}}};
-  ExpectNothingShows(requests, {.parallel = 6, .cache_type = DType::kBF16});
+  for (const bool adapted : {false, true}) {
+    adapted_ = adapted ? adapter_.get() : nullptr;
+    ExpectNothingShows(requests, {.parallel = 6, .cache_type = CacheTypeFor(GetParam().compute)});
+  }
 }
+
+INSTANTIATE_TEST_SUITE_P(Weights, SpeculationBits,
+                         testing::Values(Held{Compute::kF32, "f32"}, Held{Compute::kBF16, "f16"},
+                                         Held{Compute::kInt8, "q8_0"}, Held{Compute::kInt8, "q4_0"},
+                                         Held{Compute::kInt8, "q4_k"}),
+                         [](const auto& info) { return std::string(info.param.format); });
 
 // What was guessed and not said: its place in the cache is that of what was said instead.
 TEST(StreamGuesses, LeaveNothingWhereTheyWereWrong) {
