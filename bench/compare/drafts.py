@@ -5,8 +5,9 @@
     bench/compare/drafts.py MODEL --draft ngram [--draft SMALLER_MODEL] [--temperature 0,0.8]
 
 The tasks range from a text that is to be repeated to a story that is to be made up. Prints, for each
-way to guess and each task, the ratio of tokens/s, median (least..most), how many guesses
-came true, and whether the answers were the same. The first pair of requests is not counted.
+way to guess and each task, the ratio of tokens/s, median (least..most), and that of the processor
+time of a whole request, which other programs disturb less; how many guesses came true; and whether
+the answers were the same. The first pair of requests is not counted.
 """
 import argparse
 import json
@@ -64,30 +65,36 @@ class Server:
         body = {"messages": [{"role": "user", "content": TASKS[task]}], "max_tokens": gen,
                 "temperature": temperature, "seed": 7}
         request = urllib.request.Request(self.url, json.dumps(body).encode(), {"Content-Type": "application/json"})
+        before = self.processor_time()
         with urllib.request.urlopen(request) as answer:
-            return json.load(answer)
+            told = json.load(answer)
+        return told, told["timings"]["predicted_per_second"], self.processor_time() - before
+
+    def processor_time(self):
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            return sum(map(int, stat.read().rsplit(")", 1)[1].split()[11:13]))
 
 
 def compare(plain, guessing, task, temperature, a):
-    ratios = []
+    rates, times = [], []
     for pair in range(a.pairs + 1):
-        answers = {server: server.ask(task, temperature, a.gen)
-                   for server in ([plain, guessing] if pair % 2 else [guessing, plain])}
-        rate = {server: answer["timings"]["predicted_per_second"] for server, answer in answers.items()}
+        got = {server: server.ask(task, temperature, a.gen)
+               for server in ([plain, guessing] if pair % 2 else [guessing, plain])}
+        (without, rate, time), (told, guessed_rate, guessed_time) = got[plain], got[guessing]
         if pair > 0:
-            ratios.append(rate[guessing] / rate[plain])
-    told = answers[guessing]["timings"]
-    same = answers[plain]["choices"] == answers[guessing]["choices"]
-    return (f"{pairs.Spread(ratios).text(2)} | {told.get('draft_n_accepted', 0)} of {told.get('draft_n', 0)} | "
-            f"{told['predicted_n']} | {'yes' if same else 'no'}")
+            rates.append(guessed_rate / rate)
+            times.append(time / guessed_time)
+    timings, same = told["timings"], told["choices"] == without["choices"]
+    return (f"{pairs.Spread(rates).text(2)} | {pairs.Spread(times).text(2)} | {timings.get('draft_n_accepted', 0)} of "
+            f"{timings.get('draft_n', 0)} | {timings['predicted_n']} | {'yes' if same else 'no'}")
 
 
 def body():
     a = arguments()
     servers = [Server(a, "")]
     try:
-        print("| guesses by | temperature | task | ratio of tokens/s | came true | tokens | same answer |")
-        print("|---|---|---|---|---|---|---|")
+        print("| guesses by | temperature | task | ratio of tokens/s | of requests per processor time | came true | tokens | same answer |")
+        print("|---|---|---|---|---|---|---|---|")
         for draft in a.draft:
             servers.append(Server(a, draft))
             for temperature in map(float, a.temperature.split(",")):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Guesses at the next tokens of a stream, for speculative decoding (Leviathan, Kalman and Matias,
 // "Fast inference from transformers via speculative decoding", 2023): the model reads several
-// guessed tokens in one pass, where it would have read one, and keeps those that it would have said.
+// guessed tokens in one pass, where it would have read one, and keeps what it would have said.
 #pragma once
 
 #include <cstdint>

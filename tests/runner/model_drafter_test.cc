@@ -75,6 +75,11 @@ TEST_F(ModelDrafterTest, GuessesWhatItsModelSays) {
     for (const int32_t id : {3, 1, 4}) text.push_back(id);
     EXPECT_EQ(Guessed(stream, text, 3), Said(text, 3));
     EXPECT_EQ(Guessed(stream, text, 2), Said(text, 2)) << "asked again";
+    // More was said than had been guessed, and something else.
+    guesses = Guessed(stream, text);
+    text.push_back(guesses[0]);
+    for (int32_t i = 1; i < 8; ++i) text.push_back((guesses[1] + i) % static_cast<int32_t>(kVocab));
+    EXPECT_EQ(Guessed(stream, text), Said(text, 5));
   }
 }
 
