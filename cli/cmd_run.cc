@@ -15,6 +15,7 @@
 #include "cli/answer_printer.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
+#include "cli/draft_flags.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "cli/sampling_flags.h"
@@ -30,6 +31,7 @@ struct RunFlags {
   std::optional<std::string> prompt, chat;
   SamplingOptions sampling;
   GrammarFlags grammar;
+  DraftFlags draft;
   int64_t context = 0;
   bool json = false, quiet = false, hide_thoughts = false;
   ComputeFlags compute;
@@ -61,16 +63,24 @@ double TokensPerSecond(const Generation& g) {
   return seconds > 0 ? count / seconds : 0;
 }
 
+// With guesses, a step reads more than one token: weights in the mapped file, which are fast for
+// one, would be slow.
+OpenedFor UseOf(const RunFlags& flags) {
+  const bool little = (flags.prompt || flags.chat) && flags.draft.draft.empty();
+  return little ? OpenedFor::kText : OpenedFor::kMuchText;
+}
+
 class Runner {
  public:
   explicit Runner(const RunFlags& flags)
       : flags_(flags),
-        opened_(OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute,
-                               flags.prompt || flags.chat ? OpenedFor::kText : OpenedFor::kMuchText,
-                               true)) {
+        opened_(OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute, UseOf(flags),
+                               true)),
+        draft_(flags.draft, opened_, flags.model, flags.compute, UseOf(flags)) {
     EngineOptions options;
     options.parallel = 1;
     options.context = flags.context;
+    options.draft = draft_.options();
     options.cache_type = CacheType(flags.compute.kv, opened_.compute);
     if (auto source = flags.grammar.Read(opened_.answers)) {
       if (!flags.prompt) source->before.clear();
@@ -83,6 +93,7 @@ class Runner {
       Note(Cat("compute  ", NameOf(opened_.compute), " on ", opened_.backend->name(), ", ",
                opened_.backend->threads(), " threads; cache ",
                flags.compute.kv == "auto" ? NameOf(options.cache_type) : flags.compute.kv));
+      if (options.draft.any()) Note(Cat("draft    ", draft_.Text()));
     }
   }
 
@@ -132,6 +143,7 @@ class Runner {
 
   const RunFlags& flags_;
   OpenedModel opened_;
+  OpenedDraft draft_;
   std::optional<Engine> engine_;
   std::optional<ChatTemplate> chat_;
   std::optional<ChatAnswers> answers_;
@@ -182,6 +194,8 @@ void Runner::Show(const Generation& g, const std::string& text, const std::strin
                {"tokens_per_second", TokensPerSecond(g)},
                {"prefill_seconds", g.prefill_seconds},
                {"decode_seconds", g.decode_seconds},
+               {"drafted_tokens", g.drafted_tokens},
+               {"accepted_tokens", g.accepted_tokens},
                {"compute", std::string(NameOf(opened_.compute))},
                {"device", opened_.backend->name()}});
     return;
@@ -280,6 +294,7 @@ void AddRun(CLI::App& app) {
                    "maximum tokens of a conversation; 0: the model's maximum")
       ->check(CLI::Range(int64_t{0}, kMostCount));
   flags->grammar.Add(*command);
+  flags->draft.Add(*command);
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");
   command->add_flag("--hide-thoughts", flags->hide_thoughts,

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/chat.h"
 #include "cli/commands.h"
+#include "cli/draft_flags.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "model/store/base_record.h"
@@ -25,6 +26,7 @@ struct ServeFlags {
   AdapterFlags adapter;
   ServerOptions server;
   GrammarFlags grammar;
+  DraftFlags draft;
   ComputeFlags compute;
 };
 
@@ -65,6 +67,8 @@ void Serve(const ServeFlags& flags) {
   }
   ServerOptions options = flags.server;
   options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
+  const OpenedDraft draft(flags.draft, opened, flags.model, flags.compute, OpenedFor::kMuchText);
+  options.engine.draft = draft.options();
   options.http.catch_signals = true;
   options.grammar = flags.grammar.Read(opened.answers);
   options.grammar_where = flags.grammar.Where();
@@ -79,6 +83,7 @@ void Serve(const ServeFlags& flags) {
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads; cache ", NameOf(options.engine.cache_type), ", ",
            BytesText(server.counts().cache_bytes)));
+  if (options.engine.draft.any()) Note(Cat("draft    ", draft.Text()));
   Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
            server.context(), " tokens each"));
   if (!server.loopback() && options.keys.empty()) {
@@ -104,6 +109,7 @@ void AddServe(CLI::App& app) {
       ->required();
   flags->adapter.Add(*command);
   flags->grammar.Add(*command);
+  flags->draft.Add(*command);
   command->add_option("--host", s.http.host, "address to listen on");
   command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
   command

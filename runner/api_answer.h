@@ -42,6 +42,7 @@ struct ApiChoice {
   std::vector<TokenLogprobs> tokens;  // if they are asked for
   ApiUsage usage;
   ApiTimings timings;
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  // (GenerationEvent)
   std::vector<float> embedding;  // of a request for those, instead of anything that is said
 };
 

@@ -30,6 +30,8 @@ class ConstrainedAnswer {
   // Sets the logits of all tokens that may not follow to -infinity; those of `ends` stay where, and
   // only where, the answer may end. Throws Error{kFailure} if no token is left.
   void Mask(std::span<float> logits, std::span<const int32_t> ends);
+  // How many of the tokens may follow one after the other, as far as is known yet. Reads none.
+  size_t CountAllowed(std::span<const int32_t> ids) const;
   // Reads the token that was chosen.
   void Accept(int32_t id);
   // The answer is complete, and nothing could follow.

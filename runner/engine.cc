@@ -6,6 +6,9 @@
 #include <span>
 
 #include "base/error.h"
+#include "runner/draft/model_drafter.h"
+#include "runner/draft/ngram_drafter.h"
+#include "runner/draft/speculation.h"
 #include "runner/prompt_states.h"
 #include "runner/scheduler.h"
 
@@ -36,6 +39,8 @@ EngineOptions Resolved(EngineOptions options, const Architecture& config) {
   if (options.cache_tokens > INT32_MAX / 2)
     throw InputError("a cache of ", options.cache_tokens, " tokens is too large");
   options.context = std::min(options.context, options.cache_tokens);
+  if (options.draft.tokens < 1)
+    throw InputError("draft tokens must be at least 1, not ", options.draft.tokens);
   return options;
 }
 
@@ -51,6 +56,15 @@ std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
   std::vector<int32_t> ends = model.config.ends;
   if (ends.empty() && tokenizer.spec().eos >= 0) ends.push_back(tokenizer.spec().eos);
   return ends;
+}
+
+std::unique_ptr<Drafter> DrafterFor(const EngineOptions& options, const Tokenizer& tokenizer) {
+  const DraftOptions& draft = options.draft;
+  RETORT_CHECK(!draft.ngram || !draft.model, "two ways to guess");
+  if (draft.ngram) return std::make_unique<NgramDrafter>();
+  return std::make_unique<ModelDrafter>(*draft.model, draft.adapter, tokenizer.used_ids(),
+                                        options.cache_type, options.cache_tokens,
+                                        KeptTokens(options, draft.model->config));
 }
 
 GenerationEvent FailedWith(std::exception_ptr error) {
@@ -71,7 +85,10 @@ struct Engine::State {
         ends(EndsOf(m, t)),
         cache(m.backend, m.planes(), options.cache_type, options.cache_tokens,
               KeptTokens(options, m.config)),
-        scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {}
+        scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {
+    if (options.draft.any())
+      speculation.emplace(DrafterFor(options, tokenizer), options.draft.tokens);
+  }
 
   void Check(const GenerationRequest& request) const;
   // Fills `batch` with the pieces' tokens.
@@ -80,7 +97,9 @@ struct Engine::State {
   void Forward();
   // Computes the pieces and fills `events`.
   void Compute(const std::vector<Scheduler::Piece>& pieces);
-  GenerationEvent Sample(size_t index);
+  // Chooses the stream's next tokens: one, and further ones as long as they had been guessed.
+  void SampleAll(Stream& stream, size_t row);
+  GenerationEvent Sample(Stream& stream, size_t row);
   void Deliver(RequestId id, const GenerationEvent& event);
   std::unique_ptr<Stream> Remove(RequestId id);
 
@@ -92,11 +111,12 @@ struct Engine::State {
   KvCache cache;
   Scheduler scheduler;
   Scheduler::Streams streams;
+  std::optional<Speculation> speculation;
 
   // Of the current step. Kept between steps, so that a step of the same size allocates nothing.
   Batch batch;
-  std::vector<Stream*> ready;  // streams without unread tokens
-  std::vector<int32_t> last;   // their last tokens in the batch
+  std::vector<int32_t> last;  // tokens of the batch, behind which there may be something to say
+  std::vector<std::pair<Stream*, size_t>> ready;  // those without unread tokens; the last in `last`
   PromptStates prompt_states;
   std::vector<float> logits;  // [last, V]
   Sampler sampler;
@@ -142,8 +162,9 @@ void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
     stream->AppendTo(tokens, batch, cache_rows);
     prompt_states.Add(*stream, first, tokens, row);
     if (stream->unread() > 0) continue;
-    ready.push_back(stream);
-    last.push_back(static_cast<int32_t>(batch.tokens()) - 1);
+    ready.emplace_back(stream, last.size());
+    for (int64_t i = std::ssize(stream->guesses()); i >= 0; --i)
+      last.push_back(static_cast<int32_t>(batch.tokens() - 1 - i));
   }
 }
 
@@ -156,15 +177,25 @@ void Engine::State::Forward() {
   model.backend.CopyFloats(model.Logits(context, adapter, hidden, last), logits);
 }
 
-GenerationEvent Engine::State::Sample(size_t index) {
+void Engine::State::SampleAll(Stream& stream, size_t row) {
+  const int64_t first = stream.read();
+  do {
+    const auto guessed = static_cast<size_t>(stream.read() - first);
+    events.emplace_back(stream.id(), Sample(stream, row + guessed));
+  } while (events.back().second.finish == FinishReason::kNone && stream.unread() == 0);
+  totals.drafted_tokens += std::ssize(stream.guesses());
+  totals.accepted_tokens += stream.read() - first;
+  stream.DropGuesses(cache);
+}
+
+GenerationEvent Engine::State::Sample(Stream& stream, size_t row) {
   const auto vocab = static_cast<size_t>(model.config.vocab);
-  Stream& stream = *ready[index];
   if (stream.size() == stream.prompt_tokens()) {
     totals.prompt_tokens += stream.size();
     totals.reused_tokens += stream.reused();
   }
   try {
-    GenerationEvent event = stream.Next(std::span(logits).subspan(index * vocab, vocab), sampler);
+    GenerationEvent event = stream.Next(std::span(logits).subspan(row * vocab, vocab), sampler);
     totals.generated_tokens += std::ssize(event.ids) + (event.end_id >= 0 ? 1 : 0);
     return event;
   } catch (...) {
@@ -174,6 +205,7 @@ GenerationEvent Engine::State::Sample(size_t index) {
 
 void Engine::State::Compute(const std::vector<Scheduler::Piece>& pieces) {
   try {
+    if (speculation) speculation->Plan(pieces, cache);
     BuildBatch(pieces);
     Forward();
     for (const Scheduler::Piece& piece : pieces) piece.stream->Share(cache);
@@ -182,7 +214,7 @@ void Engine::State::Compute(const std::vector<Scheduler::Piece>& pieces) {
     for (const Scheduler::Piece& piece : pieces) events.emplace_back(piece.stream->id(), failed);
     return;
   }
-  for (size_t i = 0; i < ready.size(); ++i) events.emplace_back(ready[i]->id(), Sample(i));
+  for (const auto& [stream, row] : ready) SampleAll(*stream, row);
 }
 
 std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
@@ -191,6 +223,7 @@ std::unique_ptr<Stream> Engine::State::Remove(RequestId id) {
   std::unique_ptr<Stream> stream = std::move(*at);
   streams.erase(at);
   cache.Release(stream->pages);
+  if (speculation) speculation->Forget(*stream);
   return stream;
 }
 
@@ -266,6 +299,7 @@ EngineCounts Engine::counts() const {
   counts.preempted = state_->scheduler.preempted();
   counts.cache_capacity = state_->cache.pages() * kPageTokens;
   counts.cache_bytes = state_->cache.bytes();
+  if (state_->speculation) counts.cache_bytes += state_->speculation->cache_bytes();
   return counts;
 }
 

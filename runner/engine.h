@@ -13,6 +13,7 @@
 
 #include "model/model.h"
 #include "runner/constrained_answer.h"
+#include "runner/draft/drafter.h"
 #include "runner/forced_tokens.h"
 #include "runner/logprobs.h"
 #include "runner/sampler.h"
@@ -32,6 +33,8 @@ struct GenerationEvent {
   std::string stop_text;  // that ended the stream; "": none
   // Tokens of the prompt that had been read for other requests, and were not read again.
   int64_t reused_tokens = 0;
+  // Guesses for the stream so far, and those of them that came true (EngineOptions::draft).
+  int64_t drafted_tokens = 0, accepted_tokens = 0;
   double seconds = 0;                   // since the stream's first step began
   std::vector<TokenLogprobs> logprobs;  // of `ids`, if they are asked for
   // With the first event, if they are asked for: of the prompt's tokens but the first.
@@ -84,14 +87,18 @@ struct EngineOptions {
   // Fewer prompt tokens in a step beside streams that generate, by the time that steps take (Pace):
   // for a server. The cuts that this makes show in the last bits of f32 and bf16 products.
   bool paced = false;
+  // Tokens that are guessed, so that a step may say several (runner/draft/speculation.h). No answer
+  // changes by it.
+  DraftOptions draft = {};
 };
 
 struct EngineCounts {
-  int64_t live = 0, queued = 0;                   // streams that hold pages; the others
-  int64_t cached_tokens = 0, cache_capacity = 0;  // tokens of live streams; tokens that fit
-  int64_t cache_bytes = 0;
+  int64_t live = 0, queued = 0;                     // streams that hold pages; the others
+  int64_t cached_tokens = 0, cache_capacity = 0;    // tokens of live streams; tokens that fit
+  int64_t cache_bytes = 0;                          // a drafting model's too
   int64_t prompt_tokens = 0, generated_tokens = 0;  // since the start, including end tokens
   int64_t reused_tokens = 0;                        // of the prompts' tokens
+  int64_t drafted_tokens = 0, accepted_tokens = 0;  // guesses; those that came true
   int64_t steps = 0;
   int64_t preempted = 0;  // times that a stream lost its pages and was read again
 };
@@ -140,6 +147,7 @@ struct Generation {
   std::vector<int32_t> ids;
   FinishReason finish = FinishReason::kNone;
   int64_t prompt_tokens = 0;
+  int64_t drafted_tokens = 0, accepted_tokens = 0;
   double prefill_seconds = 0, decode_seconds = 0;
 };
 Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingOptions& sampling,

@@ -25,6 +25,8 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
                    out.text += event.text;
                    out.ids.insert(out.ids.end(), event.ids.begin(), event.ids.end());
                    out.finish = event.finish;
+                   out.drafted_tokens = event.drafted_tokens;
+                   out.accepted_tokens = event.accepted_tokens;
                    if (event.error) return error = event.error, false;
                    const bool go_on = !on_event || on_event(event);
                    if (!go_on && out.finish == FinishReason::kNone)

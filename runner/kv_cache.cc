@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/kv_cache.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace retort {
@@ -52,6 +53,11 @@ void KvCache::Release(PageTable& table) {
   table.prefix = PrefixTree::kRoot;
   KeepAtMost(kept_);
   RETORT_CHECK(free_pages() <= pages_, "pages given back twice");
+}
+
+void KvCache::Shrink(PageTable& table, int64_t tokens) {
+  const int64_t kept = std::max(PagesFor(tokens), table.shared);
+  for (; std::ssize(table.pages) > kept; table.pages.pop_back()) Drop(table.pages.back(), false);
 }
 
 int64_t KvCache::FreeWithout(std::span<const PageTable* const> tables) const {

@@ -49,6 +49,8 @@ class KvCache {
   // are not enough free pages.
   bool Extend(PageTable& table, int64_t tokens);
   void Release(PageTable& table);
+  // Gives back the table's own pages behind its first `tokens` tokens.
+  void Shrink(PageTable& table, int64_t tokens);
   // How many pages would be free if these tables were released.
   int64_t FreeWithout(std::span<const PageTable* const> tables) const;
 

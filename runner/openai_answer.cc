@@ -27,15 +27,20 @@ Json TimingsJson(const ApiChoice& choice) {
   const double reading = choice.timings.first_token * 1000;
   const double saying = choice.timings.last_token * 1000 - reading;
   const auto over = [](double a, double b) { return b > 0 ? a / b : 0; };
-  return {{"cache_n", usage.reused_tokens},
-          {"prompt_n", usage.prompt_tokens - usage.reused_tokens},
-          {"prompt_ms", reading},
-          {"prompt_per_token_ms", over(reading, read)},
-          {"prompt_per_second", over(read * 1000, reading)},
-          {"predicted_n", usage.completion_tokens},
-          {"predicted_ms", saying},
-          {"predicted_per_token_ms", over(saying, said)},
-          {"predicted_per_second", over(said * 1000, saying)}};
+  Json timings = {{"cache_n", usage.reused_tokens},
+                  {"prompt_n", usage.prompt_tokens - usage.reused_tokens},
+                  {"prompt_ms", reading},
+                  {"prompt_per_token_ms", over(reading, read)},
+                  {"prompt_per_second", over(read * 1000, reading)},
+                  {"predicted_n", usage.completion_tokens},
+                  {"predicted_ms", saying},
+                  {"predicted_per_token_ms", over(saying, said)},
+                  {"predicted_per_second", over(said * 1000, saying)}};
+  if (choice.drafted_tokens > 0) {
+    timings["draft_n"] = choice.drafted_tokens;
+    timings["draft_n_accepted"] = choice.accepted_tokens;
+  }
+  return timings;
 }
 
 // called: the answer calls tools.

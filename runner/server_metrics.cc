@@ -82,6 +82,10 @@ std::string ServerMetrics::Text(const EngineCounts& counts) const {
   WriteCount("retort_steps_total", "Passes of the model.", counts.steps, out);
   WriteCount("retort_preemptions_total", "Requests that lost their place in the cache.",
              counts.preempted, out);
+  WriteCount("retort_drafted_tokens_total", "Tokens that were guessed.", counts.drafted_tokens,
+             out);
+  WriteCount("retort_accepted_draft_tokens_total", "Of those, tokens that came true.",
+             counts.accepted_tokens, out);
   const auto gauge = [&](const std::string& name, const std::string& help, int64_t value) {
     WriteValue(name, "gauge", help, static_cast<double>(value), out);
   };

@@ -110,22 +110,62 @@ void Stream::AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows) {
   std::vector<int32_t>& blocks = batch.layout.block_rows;
   const auto first_block = static_cast<int32_t>(blocks.size());
   for (const int32_t page : pages.pages) blocks.push_back(page * static_cast<int32_t>(kPageTokens));
-  const int64_t prompt = std::clamp<int64_t>(prompt_tokens_ - read_, 0, count);
-  if (prompt > 0) AppendRun(prompt, first_block, batch, rows);
-  for (int64_t i = prompt; i < count; ++i) AppendRun(1, first_block, batch, rows);
+  const auto next = std::span(tokens_).subspan(static_cast<size_t>(read_));
+  const auto prompt = static_cast<size_t>(std::clamp<int64_t>(prompt_tokens_ - read_, 0, count));
+  if (prompt > 0) AppendRun(next.first(prompt), read_, first_block, batch, rows);
+  read_ += static_cast<int64_t>(prompt);
+  for (const int32_t& id : next.subspan(prompt, static_cast<size_t>(count) - prompt))
+    AppendRun({&id, 1}, read_++, first_block, batch, rows);
+  if (unread() > 0) return;
+  drafted_ += std::ssize(guesses_);
+  for (int64_t position = read_; const int32_t& id : guesses_)
+    AppendRun({&id, 1}, position++, first_block, batch, rows);
 }
 
-void Stream::AppendRun(int64_t count, int32_t first_block, Batch& batch,
-                       std::vector<int32_t>& rows) {
-  batch.layout.runs.push_back({static_cast<int32_t>(batch.tokens()), static_cast<int32_t>(count),
-                               static_cast<int32_t>(read_), first_block});
+void Stream::AppendRun(std::span<const int32_t> ids, int64_t first, int32_t first_block,
+                       Batch& batch, std::vector<int32_t>& rows) const {
+  batch.layout.runs.push_back({static_cast<int32_t>(batch.tokens()),
+                               static_cast<int32_t>(ids.size()), static_cast<int32_t>(first),
+                               first_block});
   batch.lengths.push_back(static_cast<int32_t>(limit_));
-  for (int64_t p = read_; p < read_ + count; ++p) {
-    batch.ids.push_back(tokens_[static_cast<size_t>(p)]);
+  for (int64_t p = first; const int32_t id : ids) {
+    batch.ids.push_back(id);
     batch.positions.push_back(static_cast<int32_t>(p));
-    rows.push_back(pages.RowOf(p));
+    rows.push_back(pages.RowOf(p++));
   }
-  read_ += count;
+}
+
+DraftRequest Stream::AskForGuesses() {
+  return {id_,
+          tokens_,
+          prompt_tokens_,
+          limit_,
+          &request_.sampling,
+          std::min(draft_length_.Next(), limit_ - size() - 1)};
+}
+
+void Stream::Guess(std::span<const int32_t> ids) {
+  const auto cannot = [this](int32_t id) {
+    return id < 0 || std::cmp_greater_equal(id, ids_) || IsEnd(id);
+  };
+  const auto end = std::ranges::find_if(ids, cannot);
+  guesses_.assign(ids.begin(), end);
+  if (constrained_) guesses_.resize(constrained_->CountAllowed(guesses_));
+  guessed_from_ = size();
+}
+
+void Stream::ReadGuessed() {
+  const auto guess = [this] { return static_cast<size_t>(read_ - guessed_from_); };
+  for (; unread() > 0 && guess() < guesses_.size(); ++read_, ++accepted_) {
+    if (tokens_[static_cast<size_t>(read_)] != guesses_[guess()]) return;
+  }
+}
+
+void Stream::DropGuesses(KvCache& cache) {
+  if (guesses_.empty()) return;
+  draft_length_.Observe(std::ssize(guesses_), read_ - guessed_from_);
+  guesses_.clear();
+  cache.Shrink(pages, size());
 }
 
 GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
@@ -138,9 +178,12 @@ GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
     event.finish = FinishReason::kLength;
   } else {
     event = ChooseNext(logits, sampler);
+    ReadGuessed();
   }
   event.prompt_logprobs = std::exchange(prompt_logprobs_, {});
   event.reused_tokens = reused_;
+  event.drafted_tokens = drafted_;
+  event.accepted_tokens = accepted_;
   event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - *began_).count();
   return event;
 }

@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "runner/constrained_answer.h"
+#include "runner/draft/draft_length.h"
+#include "runner/draft/drafter.h"
 #include "runner/engine.h"
 #include "runner/kv_cache.h"
 #include "runner/sampling/logits_processor.h"
@@ -37,7 +39,8 @@ class Stream {
   int64_t PieceOf(int64_t share) const;
   // Appends the next `count` tokens to the batch, and their cache rows to `rows`. Tokens of the
   // prompt form one run. Generated tokens that are read again, after the stream lost its pages, are
-  // runs of one query each, as they were the first time.
+  // runs of one query each, as they were the first time. The guesses follow, likewise, where all
+  // else is read; they stay unread.
   void AppendTo(int64_t count, Batch& batch, std::vector<int32_t>& rows);
   // All tokens are unread again: the stream has lost its pages.
   void Forget() {
@@ -61,9 +64,22 @@ class Stream {
   bool ReadsNextPageOf(const Stream& other, const KvCache::Match& match) const;
   int64_t reused() const { return reused_; }  // tokens of the prompt that were adopted
   // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
-  // Requires unread() == 0.
+  // Requires unread() == 0. It is 0 again if the token had been guessed, and so is read: then the
+  // logits of that are the next call's.
   // The logits are overwritten by what the request's options and grammar make of them.
   GenerationEvent Next(std::span<float> logits, Sampler& sampler);
+
+  // Guesses at the next tokens (runner/draft/speculation.h). A stream that generates may have some;
+  // AskForGuesses counts as the one time that a step does so.
+  bool MayGuess() const {
+    return generates && request_.pooling == Pooling::kNone && read_ >= prompt_tokens_;
+  }
+  DraftRequest AskForGuesses();
+  // Takes them up to the first that cannot be chosen.
+  void Guess(std::span<const int32_t> ids);
+  std::span<const int32_t> guesses() const { return guesses_; }
+  // Behind the step that read them: those that were not said are gone, and their pages are free.
+  void DropGuesses(KvCache& cache);
 
   // Positions of the prompt for whose next token the model's logits are wanted, and what becomes
   // of them.
@@ -83,11 +99,15 @@ class Stream {
 
  private:
   GenerationEvent ChooseNext(std::span<float> logits, Sampler& sampler);
-  void AppendRun(int64_t count, int32_t first_block, Batch& batch, std::vector<int32_t>& rows);
+  // The tokens at the positions from `first` on.
+  void AppendRun(std::span<const int32_t> ids, int64_t first, int32_t first_block, Batch& batch,
+                 std::vector<int32_t>& rows) const;
   void Accept(int32_t id, GenerationEvent& event);
   // The same with what the grammar says of it, and the tokens that it forces.
   void AcceptConstrained(int32_t id, GenerationEvent& event);
   bool IsEnd(int32_t id) const;
+  // Tokens that had been guessed are read.
+  void ReadGuessed();
   size_t generated() const { return tokens_.size() - static_cast<size_t>(prompt_tokens_); }
 
   Engine::RequestId id_;
@@ -97,6 +117,10 @@ class Stream {
   int64_t prompt_tokens_, prefix_, limit_;
   size_t ids_;  // those that the tokenizer has; the model's further rows are never sampled
   int64_t read_ = 0, reused_ = 0;
+  std::vector<int32_t> guesses_;
+  int64_t guessed_from_ = 0;  // the position of the first
+  int64_t drafted_ = 0, accepted_ = 0;
+  DraftLength draft_length_;
   const Tokenizer& tokenizer_;
   StreamDecoder decoder_;
   ForcedBeginning forced_;

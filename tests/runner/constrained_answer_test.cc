@@ -30,5 +30,24 @@ TEST(ConstrainedAnswer, AnEndWithATextOfItsOwnIsNoPartOfTheAnswer) {
   EXPECT_TRUE(allows(ByteTokenizer::kEos));
 }
 
+TEST(ConstrainedAnswer, CountsWhatMayFollowAndReadsNone) {
+  const auto words = std::make_shared<const Vocabulary>(ByteTokenizer());
+  ConstrainedAnswer answer({CompileGrammar({GrammarSource::Kind::kRegex, "ab*c"}, "test", words)});
+  const auto count = [&](const std::string& text) {
+    return answer.CountAllowed(std::vector<int32_t>(text.begin(), text.end()));
+  };
+  EXPECT_EQ(count("abbc"), 4u);
+  EXPECT_EQ(count("abbcb"), 4u) << "it has ended";
+  EXPECT_EQ(count("abax"), 2u);
+  EXPECT_EQ(count(""), 0u);
+  EXPECT_EQ(answer.CountAllowed(std::vector<int32_t>{'a', ByteTokenizer::kEos, 'b'}), 1u);
+  answer.Accept('a');
+  EXPECT_EQ(count("bbx"), 2u);
+  // A thought is free.
+  const ConstrainedAnswer thinking(
+      {CompileGrammar({GrammarSource::Kind::kRegex, "ab"}, "x", words), true, "</think>"});
+  EXPECT_EQ(thinking.CountAllowed(std::vector<int32_t>{'z', 'z'}), 2u);
+}
+
 }  // namespace
 }  // namespace retort

@@ -143,6 +143,7 @@ class EngineThreadTest : public testing::Test {
 TEST_F(EngineThreadTest, ServesSixteenClientsOfTwoHundredRequests) {
   for (const bool paced : {false, true}) {
     options_.paced = paced;
+    if (paced) options_.draft.model = model_.get();  // as a server may have it
     Engine engine(*model_, nullptr, tokenizer_, options_);
     EngineThread thread(engine, 12);
     std::vector<std::thread> clients;

@@ -268,5 +268,20 @@ TEST(KvCache, GivesPagesBackAndNeverTwice) {
   EXPECT_EQ(cache.free_pages(), 2);
 }
 
+TEST(KvCache, ShrinksToWhatIsReadButNotIntoWhatIsShared) {
+  const auto backend = MakeReferenceBackend();
+  KvCache cache(*backend, {{{1, 1}}}, DType::kF32, 4 * kPageTokens);
+  PageTable table;
+  ASSERT_TRUE(cache.Extend(table, 3 * kPageTokens + 1));
+  cache.Share(table, RandomIds(2 * kPageTokens, 50, 1));
+  cache.Shrink(table, 2 * kPageTokens + 1);
+  EXPECT_EQ(table.pages.size(), 3u);
+  cache.Shrink(table, 0);
+  EXPECT_EQ(table.pages.size(), 2u);
+  EXPECT_EQ(cache.free_pages(), 2);
+  cache.Shrink(table, 4 * kPageTokens);  // adds none
+  EXPECT_EQ(table.pages.size(), 2u);
+}
+
 }  // namespace
 }  // namespace retort
