@@ -120,6 +120,7 @@ void AddServe(CLI::App& app) {
   command->add_option("--log-share", s.log.share, "share of the answered requests that are logged")
       ->check(CLI::Range(0.0, 1.0));
   command->add_flag("--log-text", s.log.text, "log prompts and answers too, redacted");
+  command->add_flag("!--no-page", s.page, "no chat page at /");
   command->add_option("--name", flags->name,
                       "what the API calls the model; the file's name unless given");
   command->add_option("--template", flags->chat_template,
