@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
-  std::string model, name, chat_template = "auto", api_key, keys;
+  std::string model, name, chat_template = "auto", api_key, keys, listen;
   AdapterFlags adapter;
   ServerOptions server;
   GrammarFlags grammar;
@@ -33,6 +33,14 @@ struct ServeFlags {
 bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
   if (flags.chat_template != "auto" || !opened.tokenizer->spec().chat_template.empty()) return true;
   return !opened.chat_adapter.empty();
+}
+
+Path SocketFile(std::string_view listen) {
+  constexpr std::string_view kScheme = "unix:";
+  if (!StartsWith(listen, kScheme))
+    throw InputError("--listen '", listen,
+                     "' must be unix:FILE; --host and --port name an address");
+  return Path(listen.substr(kScheme.size()));
 }
 
 // The last part of the path: "router-q8.gguf" is "router-q8".
@@ -85,7 +93,7 @@ void Serve(const ServeFlags& flags) {
     Note(
         "retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
   }
-  PrintLine("listening on " + server.url());
+  for (const std::string& url : server.urls()) PrintLine("listening on " + url);
   server.Run();
   // Every client has been told. What still computes, for nobody any more, is not waited for:
   // reading a body can take longer than the grace time.
@@ -104,8 +112,11 @@ void AddServe(CLI::App& app) {
       ->required();
   flags->adapter.Add(*command);
   flags->grammar.Add(*command);
-  command->add_option("--host", s.http.host, "address to listen on");
-  command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
+  CLI::Option* host = command->add_option("--host", s.http.host, "address to listen on");
+  CLI::Option* port = command->add_option("--port", s.http.port, "port; 0: a free one");
+  port->check(CLI::Range(0, 65535));
+  command->add_option("--listen", flags->listen,
+                      "unix:FILE, a socket to listen on, instead of the port or beside it");
   command
       ->add_option("--allow-host", s.http.allowed_hosts,
                    "a further host name by which clients may call the server")
@@ -140,10 +151,14 @@ void AddServe(CLI::App& app) {
                    "the cache has room for")
       ->check(CLI::Range(int64_t{-1}, kMostCount));
   flags->compute.Add(*command, true);
-  command->callback([flags, key] {
+  command->callback([flags, key, host, port] {
     // An empty key would let everybody in, which is hardly what was meant.
     if (key->count() > 0 && flags->api_key.empty())
       throw InputError("--api-key is empty; leave it out to serve without a key");
+    if (!flags->listen.empty()) {
+      flags->server.http.file = SocketFile(flags->listen);
+      flags->server.http.on_port = host->count() + port->count() > 0;
+    }
     Serve(*flags);
   });
 }

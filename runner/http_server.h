@@ -11,14 +11,17 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "runner/http_exchange.h"
 #include "runner/http_message.h"
 
 namespace retort {
 
 struct HttpOptions {
+  bool on_port = true;                     // it listens on host and port
   std::string host = "127.0.0.1";          // an address, or a name that resolves to one
   int port = 8080;                         // 0: any free port
+  Path file;                               // a UNIX socket to listen on too; empty: none
   std::vector<std::string> allowed_hosts;  // see HostsOf() in runner/http_rules.h
   int64_t header_limit = 16 << 10, body_limit = 4 << 20;  // bytes
   int64_t bodies_limit = 64 << 20;  // bytes of all bodies that are read or kept at one time
@@ -52,14 +55,14 @@ struct HttpHandlers {
 // the server never is.
 class HttpServer {
  public:
-  // Starts to listen. Throws Error{kInput} if the host cannot be resolved or an allowed host is no
-  // name, Error{kFailure} if the port is taken.
+  // Starts to listen. Throws what HttpListener does, and Error{kInput} if an allowed host is no
+  // name.
   HttpServer(const HttpOptions& options, HttpHandlers handlers);
   ~HttpServer();
 
-  int port() const;
-  std::string url() const;  // "http://127.0.0.1:8080"
-  bool loopback() const;    // true: only reachable from this machine
+  int port() const;                       // 0: it listens on none
+  std::vector<std::string> urls() const;  // "http://127.0.0.1:8080", "unix:/run/retort.sock"
+  bool loopback() const;                  // true: only reachable from this machine
   // Serves until stopped. False if it was stopped a second time and ended at once.
   bool Run();
   // May be called on any thread, any number of times. The first call accepts no more connections,

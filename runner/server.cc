@@ -241,7 +241,7 @@ Server::Server(ServedModel model, const ServerOptions& options)
 Server::~Server() = default;
 
 int Server::port() const { return state_->http.port(); }
-std::string Server::url() const { return state_->http.url(); }
+std::vector<std::string> Server::urls() const { return state_->http.urls(); }
 bool Server::loopback() const { return state_->http.loopback(); }
 int64_t Server::context() const { return state_->service.context(); }
 EngineCounts Server::counts() const { return state_->service.counts(); }

@@ -50,7 +50,7 @@ class Server {
   ~Server();
 
   int port() const;
-  std::string url() const;
+  std::vector<std::string> urls() const;
   bool loopback() const;
   int64_t context() const;      // maximum tokens of a request, including its answer
   EngineCounts counts() const;  // any thread
