@@ -21,7 +21,7 @@ namespace {
 constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
-  std::string model, name, chat_template = "auto", api_key, keys, listen;
+  std::string model, name, chat_template = "auto", api_key, keys, listen, certificate, tls_key;
   AdapterFlags adapter;
   ServerOptions server;
   GrammarFlags grammar;
@@ -74,6 +74,10 @@ void Serve(const ServeFlags& flags) {
   ServerOptions options = flags.server;
   options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
   options.http.catch_signals = true;
+  options.http.on_reload = [](const std::string& fault) {
+    Note(fault.empty() ? "the certificate was read again"
+                       : Cat("retort: the certificate is kept as it was: ", fault));
+  };
   options.grammar = flags.grammar.Read(opened.answers);
   options.grammar_where = flags.grammar.Where();
   options.json_space = flags.grammar.Space();
@@ -115,6 +119,13 @@ void AddServe(CLI::App& app) {
   CLI::Option* host = command->add_option("--host", s.http.host, "address to listen on");
   CLI::Option* port = command->add_option("--port", s.http.port, "port; 0: a free one");
   port->check(CLI::Range(0, 65535));
+  CLI::Option* certificate = command->add_option(
+      "--tls-cert", flags->certificate,
+      "a PEM file with the certificate of TLS, and with those that lead to a known authority");
+  CLI::Option* tls_key =
+      command->add_option("--tls-key", flags->tls_key, "a PEM file with the certificate's key");
+  certificate->needs(tls_key);
+  tls_key->needs(certificate);
   command->add_option("--listen", flags->listen,
                       "unix:FILE, a socket to listen on, instead of the port or beside it");
   command
@@ -159,6 +170,10 @@ void AddServe(CLI::App& app) {
       flags->server.http.file = SocketFile(flags->listen);
       flags->server.http.on_port = host->count() + port->count() > 0;
     }
+    if (!flags->certificate.empty() && !flags->server.http.on_port)
+      throw InputError("--tls-cert is of a port, and --listen alone has none; give a --port too");
+    flags->server.http.certificate = flags->certificate;
+    flags->server.http.key = flags->tls_key;
     Serve(*flags);
   });
 }

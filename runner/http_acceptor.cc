@@ -20,8 +20,8 @@ constexpr std::chrono::milliseconds kAcceptRetry{10};
 constexpr int kAcceptsAtOnce = 16;
 
 struct HttpAcceptor::State {
-  State(asio::io_context& loop, HttpShared& all, HttpListener&& l)
-      : io(loop), shared(all), listener(std::move(l)) {
+  State(asio::io_context& loop, HttpShared& all, HttpListener&& l, const TlsContext* t)
+      : io(loop), shared(all), listener(std::move(l)), tls(t) {
     ready.assign(listener.socket());
     AwaitClient();
   }
@@ -60,7 +60,7 @@ struct HttpAcceptor::State {
           ::accept4(listener.socket(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
       if (socket >= 0) {
         if (room)
-          HttpConnection::Start(io, socket, shared);
+          HttpConnection::Start(io, socket, shared, tls);
         else
           TurnAway(socket);
         continue;
@@ -85,8 +85,12 @@ struct HttpAcceptor::State {
     return std::any_of(shared.connections.begin(), shared.connections.end(),
                        [](const auto& c) { return c->waiting_since().has_value(); });
   }
-  // Every connection waits for an answer.
+  // Every connection waits for an answer. A TLS client would not understand the reason.
   void TurnAway(int socket) const {
+    if (tls) {
+      ::close(socket);
+      return;
+    }
     HttpAnswer answer;
     answer.status = 503;
     answer.headers = {{"Retry-After", "1"}};
@@ -106,12 +110,14 @@ struct HttpAcceptor::State {
   asio::io_context& io;
   HttpShared& shared;
   HttpListener listener;
+  const TlsContext* tls;
   asio::posix::stream_descriptor ready{io};
   asio::steady_timer retry{io};
 };
 
-HttpAcceptor::HttpAcceptor(asio::io_context& io, HttpShared& shared, HttpListener listener)
-    : state_(std::make_unique<State>(io, shared, std::move(listener))) {}
+HttpAcceptor::HttpAcceptor(asio::io_context& io, HttpShared& shared, HttpListener listener,
+                           const TlsContext* tls)
+    : state_(std::make_unique<State>(io, shared, std::move(listener), tls)) {}
 HttpAcceptor::~HttpAcceptor() = default;
 
 const HttpListener& HttpAcceptor::listener() const { return state_->listener; }

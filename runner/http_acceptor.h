@@ -11,8 +11,9 @@ namespace retort {
 
 class HttpAcceptor {
  public:
-  // Used on the thread of `io`. shared must outlive it.
-  HttpAcceptor(boost::asio::io_context& io, HttpShared& shared, HttpListener listener);
+  // Used on the thread of `io`. shared and tls, which may be null, must outlive it.
+  HttpAcceptor(boost::asio::io_context& io, HttpShared& shared, HttpListener listener,
+               const TlsContext* tls = nullptr);
   ~HttpAcceptor();
   HttpAcceptor(const HttpAcceptor&) = delete;
   HttpAcceptor& operator=(const HttpAcceptor&) = delete;

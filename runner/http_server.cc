@@ -10,9 +10,10 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 
-#include "base/strings.h"
+#include "base/error.h"
 #include "runner/http_acceptor.h"
 #include "runner/http_connection.h"
+#include "runner/tls.h"
 
 namespace retort {
 namespace {
@@ -55,6 +56,7 @@ struct HttpServer::State {
     if (options.catch_signals) {
       signals.add(SIGINT);
       signals.add(SIGTERM);
+      if (tls) signals.add(SIGHUP);
       AwaitSignal();
     }
     AwaitTick();
@@ -82,8 +84,10 @@ struct HttpServer::State {
   void Listen() {
     const HttpOptions& options = shared.options;
     if (options.on_port) {
-      port = std::make_unique<HttpAcceptor>(io, shared,
-                                            HttpListener::OnPort(options.host, options.port));
+      if (!options.certificate.empty())
+        tls = std::make_unique<TlsContext>(options.certificate, options.key);
+      port = std::make_unique<HttpAcceptor>(
+          io, shared, HttpListener::OnPort(options.host, options.port), tls.get());
     }
     if (!options.file.empty())
       file = std::make_unique<HttpAcceptor>(io, shared, HttpListener::OnFile(options.file));
@@ -101,11 +105,24 @@ struct HttpServer::State {
   }
 
   void AwaitSignal() {
-    signals.async_wait([this](ErrorCode error, int) {
+    signals.async_wait([this](ErrorCode error, int signal) {
       if (error) return;
-      Stop();
+      if (signal == SIGHUP)
+        Reload();
+      else
+        Stop();
       AwaitSignal();
     });
+  }
+
+  void Reload() {
+    std::string fault;
+    try {
+      tls->Reload();
+    } catch (const Error& e) {
+      fault = e.what();
+    }
+    shared.options.on_reload(fault);
   }
 
   void Stop() {
@@ -134,6 +151,7 @@ struct HttpServer::State {
 
   HttpShared shared;  // before io: the connections use it until io is destroyed
   asio::io_context io{1};
+  std::unique_ptr<TlsContext> tls;           // of the port
   std::unique_ptr<HttpAcceptor> port, file;  // either may be null
   asio::signal_set signals{io};
   asio::steady_timer tick{io}, grace{io};
@@ -152,7 +170,8 @@ std::vector<std::string> HttpServer::urls() const {
   if (state_->port) {
     const std::string& address = state_->port->listener().address();
     const bool v6 = address.find(':') != std::string::npos;
-    urls.push_back(Cat("http://", v6 ? Cat("[", address, "]") : address, ":", port()));
+    urls.push_back(Cat(state_->tls ? "https://" : "http://", v6 ? Cat("[", address, "]") : address,
+                       ":", port()));
   }
   if (state_->file) urls.push_back(Cat("unix:", state_->shared.options.file.native()));
   return urls;

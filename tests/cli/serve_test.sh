@@ -21,7 +21,8 @@ fail() {
 "$retort" init --shape 2,64,4,2,160,512 --positions 30000 --tokenizer tokenizer --out model --seed 3 >/dev/null
 
 for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.example" \
-  "--listen /tmp/socket" "--listen unix:model/config.json"; do
+  "--listen /tmp/socket" "--listen unix:model/config.json" \
+  "--tls-cert model/config.json"; do
   status=0
   # shellcheck disable=SC2086
   timeout 60 "$retort" serve model --template llama2 --port 0 $flags >out 2>err || status=$?

@@ -53,7 +53,7 @@ class RawClient {
     connected_ =
         ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
-  ~RawClient() { Close(); }
+  virtual ~RawClient() { Close(); }
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
@@ -64,7 +64,7 @@ class RawClient {
   }
   void Send(const std::string& bytes) {
     for (size_t at = 0; at < bytes.size();) {
-      const ssize_t n = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+      const ssize_t n = SendSome(bytes.data() + at, bytes.size() - at);
       if (n <= 0) return;
       at += static_cast<size_t>(n);
     }
@@ -113,6 +113,15 @@ class RawClient {
     return answer;
   }
 
+ protected:
+  virtual ssize_t SendSome(const char* bytes, size_t count) {
+    return ::send(socket_, bytes, count, MSG_NOSIGNAL);
+  }
+  virtual ssize_t ReceiveSome(char* bytes, size_t count) {
+    return ::recv(socket_, bytes, count, 0);
+  }
+  int socket_;
+
  private:
   void ReadChunks(RawAnswer& answer) {
     while (Await("\r\n")) {
@@ -136,13 +145,12 @@ class RawClient {
   }
   bool Receive() {
     char bytes[4096];
-    const ssize_t n = ::recv(socket_, bytes, sizeof bytes, 0);
+    const ssize_t n = ReceiveSome(bytes, sizeof bytes);
     if (n <= 0) return false;
     pending_.append(bytes, static_cast<size_t>(n));
     return true;
   }
 
-  int socket_;
   bool connected_ = false;
   std::string pending_;
 };
