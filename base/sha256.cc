@@ -31,13 +31,17 @@ void Sha256Sum::Add(Bytes bytes) {
   RETORT_CHECK(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) == 1);
 }
 
-std::string Sha256Sum::Hex() {
+std::string Sha256Sum::Digest() {
   std::array<unsigned char, EVP_MAX_MD_SIZE> digest;
   unsigned size = 0;
   RETORT_CHECK(EVP_DigestFinal_ex(state_->context.get(), digest.data(), &size) == 1);
+  return {digest.begin(), digest.begin() + size};
+}
+
+std::string Sha256Sum::Hex() {
   std::string out;
-  for (unsigned i = 0; i < size; ++i) {
-    for (const int shift : {4, 0}) out += "0123456789abcdef"[digest[i] >> shift & 15];
+  for (const char byte : Digest()) {
+    for (const int shift : {4, 0}) out += "0123456789abcdef"[byte >> shift & 15];
   }
   return out;
 }

@@ -21,7 +21,8 @@ class Sha256Sum {
   Sha256Sum& operator=(const Sha256Sum&) = delete;
 
   void Add(Bytes bytes);
-  // 64 hexadecimal digits. Ends the sum.
+  // These end the sum: 32 bytes, or 64 hexadecimal digits.
+  std::string Digest();
   std::string Hex();
 
  private:

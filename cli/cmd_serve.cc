@@ -22,7 +22,7 @@ namespace {
 constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
-  std::string model, name, chat_template = "auto", api_key, keys;
+  std::string model, name, chat_template = "auto", api_key, keys, listen, certificate, tls_key;
   AdapterFlags adapter;
   ServerOptions server;
   GrammarFlags grammar;
@@ -35,6 +35,14 @@ struct ServeFlags {
 bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
   if (flags.chat_template != "auto" || !opened.tokenizer->spec().chat_template.empty()) return true;
   return !opened.chat_adapter.empty();
+}
+
+Path SocketFile(std::string_view listen) {
+  constexpr std::string_view kScheme = "unix:";
+  if (!StartsWith(listen, kScheme))
+    throw InputError("--listen '", listen,
+                     "' must be unix:FILE; --host and --port name an address");
+  return Path(listen.substr(kScheme.size()));
 }
 
 // The last part of the path: "router-q8.gguf" is "router-q8".
@@ -70,6 +78,10 @@ void Serve(const ServeFlags& flags) {
   const OpenedDraft draft(flags.draft, opened, flags.model, flags.compute, OpenedFor::kMuchText);
   options.engine.draft = draft.options();
   options.http.catch_signals = true;
+  options.http.on_reload = [](const std::string& fault) {
+    Note(fault.empty() ? "the certificate was read again"
+                       : Cat("retort: the certificate is kept as it was: ", fault));
+  };
   options.grammar = flags.grammar.Read(opened.answers);
   options.grammar_where = flags.grammar.Where();
   options.json_space = flags.grammar.Space();
@@ -90,7 +102,7 @@ void Serve(const ServeFlags& flags) {
     Note(
         "retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
   }
-  PrintLine("listening on " + server.url());
+  for (const std::string& url : server.urls()) PrintLine("listening on " + url);
   server.Run();
   // Every client has been told. What still computes, for nobody any more, is not waited for:
   // reading a body can take longer than the grace time.
@@ -110,8 +122,18 @@ void AddServe(CLI::App& app) {
   flags->adapter.Add(*command);
   flags->grammar.Add(*command);
   flags->draft.Add(*command);
-  command->add_option("--host", s.http.host, "address to listen on");
-  command->add_option("--port", s.http.port, "port; 0: a free one")->check(CLI::Range(0, 65535));
+  CLI::Option* host = command->add_option("--host", s.http.host, "address to listen on");
+  CLI::Option* port = command->add_option("--port", s.http.port, "port; 0: a free one");
+  port->check(CLI::Range(0, 65535));
+  CLI::Option* certificate = command->add_option(
+      "--tls-cert", flags->certificate,
+      "a PEM file with the certificate of TLS, and with those that lead to a known authority");
+  CLI::Option* tls_key =
+      command->add_option("--tls-key", flags->tls_key, "a PEM file with the certificate's key");
+  certificate->needs(tls_key);
+  tls_key->needs(certificate);
+  command->add_option("--listen", flags->listen,
+                      "unix:FILE, a socket to listen on, instead of the port or beside it");
   command
       ->add_option("--allow-host", s.http.allowed_hosts,
                    "a further host name by which clients may call the server")
@@ -126,6 +148,7 @@ void AddServe(CLI::App& app) {
   command->add_option("--log-share", s.log.share, "share of the answered requests that are logged")
       ->check(CLI::Range(0.0, 1.0));
   command->add_flag("--log-text", s.log.text, "log prompts and answers too, redacted");
+  command->add_flag("!--no-page", s.page, "no chat page at /");
   command->add_option("--name", flags->name,
                       "what the API calls the model; the file's name unless given");
   command->add_option("--template", flags->chat_template,
@@ -145,10 +168,18 @@ void AddServe(CLI::App& app) {
                    "the cache has room for")
       ->check(CLI::Range(int64_t{-1}, kMostCount));
   flags->compute.Add(*command, true);
-  command->callback([flags, key] {
+  command->callback([flags, key, host, port] {
     // An empty key would let everybody in, which is hardly what was meant.
     if (key->count() > 0 && flags->api_key.empty())
       throw InputError("--api-key is empty; leave it out to serve without a key");
+    if (!flags->listen.empty()) {
+      flags->server.http.file = SocketFile(flags->listen);
+      flags->server.http.on_port = host->count() + port->count() > 0;
+    }
+    if (!flags->certificate.empty() && !flags->server.http.on_port)
+      throw InputError("--tls-cert is of a port, and --listen alone has none; give a --port too");
+    flags->server.http.certificate = flags->certificate;
+    flags->server.http.key = flags->tls_key;
     Serve(*flags);
   });
 }

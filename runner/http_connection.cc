@@ -14,7 +14,8 @@ constexpr std::chrono::milliseconds kYoung{250};
 
 }  // namespace
 
-void HttpConnection::Start(boost::asio::io_context& io, int socket, HttpShared& shared) {
+void HttpConnection::Start(boost::asio::io_context& io, int socket, HttpShared& shared,
+                           const TlsContext* tls) {
   std::shared_ptr<HttpConnection> connection;
   try {
     connection = std::make_shared<HttpConnection>(shared);
@@ -24,7 +25,7 @@ void HttpConnection::Start(boost::asio::io_context& io, int socket, HttpShared& 
     throw;
   }
   try {
-    connection->socket_.emplace(io, socket, shared.scratch, connection);
+    connection->socket_.emplace(io, socket, shared.scratch, connection, tls);
     connection->BeginRequest();
   } catch (...) {
     connection->Close();

@@ -38,8 +38,9 @@ class HttpConnection : public HttpSocketEvents,
  public:
   using Clock = std::chrono::steady_clock;
 
-  // Takes over a connected socket and serves it until either side closes.
-  static void Start(boost::asio::io_context& io, int socket, HttpShared& shared);
+  // Takes over a connected socket and serves it until either side closes. tls: null without.
+  static void Start(boost::asio::io_context& io, int socket, HttpShared& shared,
+                    const TlsContext* tls = nullptr);
   explicit HttpConnection(HttpShared& shared);
 
   // Since when the server waits for the client. Nullopt: the client waits for the server.

@@ -1,33 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/http_server.h"
 
-#include <poll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <cerrno>
 #include <csignal>
 
 #include "base/error.h"
+#include "runner/http_acceptor.h"
 #include "runner/http_connection.h"
+#include "runner/tls.h"
 
 namespace retort {
 namespace {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using ErrorCode = boost::system::error_code;
 using std::chrono::milliseconds;
 
-constexpr milliseconds kTick{100}, kRetry{10};
-constexpr int kAcceptsAtOnce = 16;
+constexpr milliseconds kTick{100};
 constexpr uint64_t kOtherFiles = 64;  // of the process: the model, logs, the loop's own
 
 // How many connections the process may have, after asking the system for `wanted`.
@@ -56,14 +51,14 @@ struct HttpServer::State {
       if (shared.stopping && shared.connections.empty()) io.stop();
     };
     Listen();
-    shared.hosts = HostsOf(options.host, bound.address().to_string(), bound.address().is_loopback(),
-                           options.allowed_hosts);
+    const std::string bound = port ? port->listener().address() : options.host;
+    shared.hosts = HostsOf(options.host, bound, loopback(), options.allowed_hosts);
     if (options.catch_signals) {
       signals.add(SIGINT);
       signals.add(SIGTERM);
+      if (tls) signals.add(SIGHUP);
       AwaitSignal();
     }
-    AwaitClient();
     AwaitTick();
   }
   // Sockets must not outlive the loop that they are registered with.
@@ -85,95 +80,19 @@ struct HttpServer::State {
     }
   }
 
+  // On the port, on the file, or on both.
   void Listen() {
     const HttpOptions& options = shared.options;
-    ErrorCode error;
-    const auto found = tcp::resolver(io).resolve(options.host, std::to_string(options.port), error);
-    if (error || found.empty())
-      throw InputError("--host '", options.host, "' is no address: ", error.message());
-    const tcp::endpoint endpoint = found.begin()->endpoint();
-    acceptor.open(endpoint.protocol());
-    acceptor.set_option(tcp::acceptor::reuse_address(true));
-    acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (error)
-      throw Failure("cannot listen on ", options.host, " port ", options.port, ": ",
-                    error.message());
-    acceptor.non_blocking(true);
-    bound = acceptor.local_endpoint();
-  }
-
-  void AwaitClient() {
-    acceptor.async_wait(tcp::acceptor::wait_read, [this](ErrorCode error) {
-      if (error) return;  // closed
-      bool later = true;
-      try {
-        later = !AcceptSome();
-      } catch (const std::exception&) {
-        // There was no memory for this client. The next one may find some.
-      }
-      if (!later) return AwaitClient();
-      retry.expires_after(kRetry);
-      retry.async_wait([this](ErrorCode) {
-        if (acceptor.is_open()) AwaitClient();
-      });
-    });
-  }
-
-  // Takes a few clients at a time, so that the others' requests are read between them. False if
-  // there is no room for more at the moment: they wait in the system's queue.
-  bool AcceptSome() {
-    for (int i = 0; i < kAcceptsAtOnce; ++i) {
-      const bool full = static_cast<int>(shared.connections.size()) >= shared.options.connections;
-      if (full && !ClientWaits()) return true;  // nobody to make room for
-      const bool room = !full || EvictLongest();
-      if (!room && AnyAwaited()) return false;
-      const int socket =
-          ::accept4(acceptor.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (socket >= 0) {
-        if (room)
-          HttpConnection::Start(io, socket, shared);
-        else
-          TurnAway(socket);
-        continue;
-      }
-      if (errno == EAGAIN || errno == EWOULDBLOCK) return true;
-      if (errno == ECONNABORTED || errno == EINTR) continue;
-      EvictLongest();  // out of file descriptors or memory
-      return false;
+    if (options.on_port) {
+      if (!options.certificate.empty())
+        tls = std::make_unique<TlsContext>(options.certificate, options.key);
+      port = std::make_unique<HttpAcceptor>(
+          io, shared, HttpListener::OnPort(options.host, options.port), tls.get());
     }
-    return true;
+    if (!options.file.empty())
+      file = std::make_unique<HttpAcceptor>(io, shared, HttpListener::OnFile(options.file));
   }
-  bool ClientWaits() {
-    pollfd waiting{acceptor.native_handle(), POLLIN, 0};
-    return ::poll(&waiting, 1, 0) > 0;
-  }
-  bool EvictLongest() {
-    const auto longest = LongestAwaited(shared, false);
-    if (longest) longest->Evict();
-    return longest != nullptr;
-  }
-  bool AnyAwaited() const {
-    return std::any_of(shared.connections.begin(), shared.connections.end(),
-                       [](const auto& c) { return c->waiting_since().has_value(); });
-  }
-  // Every connection waits for an answer.
-  void TurnAway(int socket) const {
-    HttpAnswer answer;
-    answer.status = 503;
-    answer.headers = {{"Retry-After", "1"}};
-    answer.body = shared.handlers.fault_body(503, "too many connections", "");
-    const std::string bytes = AnswerBytes(answer, 11, false, true);
-    // Fits into the empty socket buffer; a client that has gone already misses nothing.
-    [[maybe_unused]] const ssize_t sent =
-        ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-    // A request that is left unread would make the close a reset, and could cost the client the
-    // answer.
-    char request[4096];
-    for (int i = 0; i < 4 && ::recv(socket, request, sizeof request, MSG_DONTWAIT) > 0; ++i) {
-    }
-    ::close(socket);
-  }
+  bool loopback() const { return !port || port->listener().loopback(); }
 
   void AwaitTick() {
     tick.expires_after(kTick);
@@ -186,11 +105,24 @@ struct HttpServer::State {
   }
 
   void AwaitSignal() {
-    signals.async_wait([this](ErrorCode error, int) {
+    signals.async_wait([this](ErrorCode error, int signal) {
       if (error) return;
-      Stop();
+      if (signal == SIGHUP)
+        Reload();
+      else
+        Stop();
       AwaitSignal();
     });
+  }
+
+  void Reload() {
+    std::string fault;
+    try {
+      tls->Reload();
+    } catch (const Error& e) {
+      fault = e.what();
+    }
+    shared.options.on_reload(fault);
   }
 
   void Stop() {
@@ -199,8 +131,9 @@ struct HttpServer::State {
       return io.stop();
     }
     shared.stopping = true;
-    ErrorCode ignored;
-    acceptor.close(ignored);
+    for (const auto& acceptor : {port.get(), file.get()}) {
+      if (acceptor) acceptor->Close();
+    }
     ForEach([](HttpConnection& connection) { connection.Stop(false); });
     grace.expires_after(shared.options.grace * 4 / 5);
     grace.async_wait([this](ErrorCode error) {
@@ -218,10 +151,10 @@ struct HttpServer::State {
 
   HttpShared shared;  // before io: the connections use it until io is destroyed
   asio::io_context io{1};
-  tcp::acceptor acceptor{io};
-  tcp::endpoint bound;
+  std::unique_ptr<TlsContext> tls;           // of the port
+  std::unique_ptr<HttpAcceptor> port, file;  // either may be null
   asio::signal_set signals{io};
-  asio::steady_timer tick{io}, retry{io}, grace{io};
+  asio::steady_timer tick{io}, grace{io};
   bool cut_short = false;
 };
 
@@ -229,13 +162,19 @@ HttpServer::HttpServer(const HttpOptions& options, HttpHandlers handlers)
     : state_(std::make_unique<State>(options, std::move(handlers))) {}
 HttpServer::~HttpServer() = default;
 
-int HttpServer::port() const { return state_->bound.port(); }
-bool HttpServer::loopback() const { return state_->bound.address().is_loopback(); }
+int HttpServer::port() const { return state_->port ? state_->port->listener().port() : 0; }
+bool HttpServer::loopback() const { return state_->loopback(); }
 
-std::string HttpServer::url() const {
-  const auto address = state_->bound.address();
-  return address.is_v6() ? Cat("http://[", address.to_string(), "]:", port())
-                         : Cat("http://", address.to_string(), ":", port());
+std::vector<std::string> HttpServer::urls() const {
+  std::vector<std::string> urls;
+  if (state_->port) {
+    const std::string& address = state_->port->listener().address();
+    const bool v6 = address.find(':') != std::string::npos;
+    urls.push_back(Cat(state_->tls ? "https://" : "http://", v6 ? Cat("[", address, "]") : address,
+                       ":", port()));
+  }
+  if (state_->file) urls.push_back(Cat("unix:", state_->shared.options.file.native()));
+  return urls;
 }
 
 bool HttpServer::Run() {

@@ -11,14 +11,18 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "runner/http_exchange.h"
 #include "runner/http_message.h"
 
 namespace retort {
 
 struct HttpOptions {
+  bool on_port = true;                     // it listens on host and port
   std::string host = "127.0.0.1";          // an address, or a name that resolves to one
   int port = 8080;                         // 0: any free port
+  Path certificate, key;                   // of TLS on the port; empty: it has none
+  Path file;                               // a UNIX socket to listen on too; empty: none
   std::vector<std::string> allowed_hosts;  // see HostsOf() in runner/http_rules.h
   int64_t header_limit = 16 << 10, body_limit = 4 << 20;  // bytes
   int64_t bodies_limit = 64 << 20;  // bytes of all bodies that are read or kept at one time
@@ -29,7 +33,10 @@ struct HttpOptions {
   int64_t least_rate = 16 << 10;          // bytes that give a body or a write one more second
   std::chrono::milliseconds ping{15000};  // silence after which a stream's ping is sent
   std::chrono::milliseconds grace{5000};  // for unfinished answers after Stop()
-  bool catch_signals = false;             // SIGINT and SIGTERM stop it
+  // SIGINT and SIGTERM stop it; SIGHUP, with TLS, has it read certificate and key again.
+  bool catch_signals = false;
+  // Called after that, with an empty text or the reason why the earlier ones stay in use.
+  std::function<void(const std::string& fault)> on_reload = [](const std::string&) {};
 };
 
 // `judge` and `handle` are called on the server's thread, which serves all clients, and must be
@@ -52,14 +59,14 @@ struct HttpHandlers {
 // the server never is.
 class HttpServer {
  public:
-  // Starts to listen. Throws Error{kInput} if the host cannot be resolved or an allowed host is no
-  // name, Error{kFailure} if the port is taken.
+  // Starts to listen. Throws what HttpListener and TlsContext do, and Error{kInput} if an allowed host is no
+  // name.
   HttpServer(const HttpOptions& options, HttpHandlers handlers);
   ~HttpServer();
 
-  int port() const;
-  std::string url() const;  // "http://127.0.0.1:8080"
-  bool loopback() const;    // true: only reachable from this machine
+  int port() const;                       // 0: it listens on none
+  std::vector<std::string> urls() const;  // "http://127.0.0.1:8080", "unix:/run/a.sock"
+  bool loopback() const;                  // true: only reachable from this machine
   // Serves until stopped. False if it was stopped a second time and ended at once.
   bool Run();
   // May be called on any thread, any number of times. The first call accepts no more connections,

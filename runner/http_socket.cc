@@ -8,12 +8,15 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 
+#include "runner/tls.h"
+
 namespace retort {
 
 using HttpTcp = boost::asio::ip::tcp;
 using HttpIoError = boost::system::error_code;
 
 constexpr int kSendBuffer = 128 << 10;
+constexpr size_t kMostEarly = 64 << 10;  // bytes that a TLS client may send before they are wanted
 
 struct HttpSocket::State : std::enable_shared_from_this<State> {
   State(boost::asio::io_context& io, std::vector<char>& shared_scratch,
@@ -37,6 +40,7 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
   // Waits even if there is input already, so that a client that never pauses holds up nobody.
   void Arm() {
     if (armed || reading == Reading::kNothing || !socket.is_open()) return;
+    if (early.size() > kMostEarly) return;
     armed = true;
     socket.async_wait(HttpTcp::socket::wait_read,
                       [self = shared_from_this()](const HttpIoError& error) {
@@ -47,7 +51,8 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
 
   void OnReadable() {
     if (reading == Reading::kNothing) return;
-    const bool peek = reading == Reading::kEnd;
+    // What a TLS client sends must be read to learn that it ends the session.
+    const bool peek = reading == Reading::kEnd && !tls;
     HttpIoError error;
     const size_t count =
         peek ? socket.receive(boost::asio::buffer(scratch, 1), HttpTcp::socket::message_peek, error)
@@ -55,23 +60,60 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
     if (error == boost::asio::error::would_block) return Arm();
     if (error) return Tell([](HttpSocketEvents& e) { e.OnEnd(); });
     if (peek) return;
+    if (tls) return OnSealed({scratch.data(), count});
     Tell([&](HttpSocketEvents& e) { e.OnInput({scratch.data(), count}); });
     Arm();
+  }
+
+  void OnSealed(std::string_view bytes) {
+    bool open = false;
+    Tell([&](HttpSocketEvents&) {
+      open = tls->Receive(bytes, early);
+      queued += tls->TakeOutgoing();
+      Flush();
+    });
+    TellEarly();
+    if (!open) return Tell([](HttpSocketEvents& e) { e.OnEnd(); });
+    Arm();
+  }
+
+  void TellEarly() {
+    if (early.empty() || reading != Reading::kInput) return;
+    const std::string bytes = std::exchange(early, {});
+    Tell([&](HttpSocketEvents& e) { e.OnInput(bytes); });
+  }
+
+  // Sends what is queued, one write at a time. The last one leads to OnWritten() if it is owed.
+  void Flush() {
+    if (sending || queued.empty() || !socket.is_open()) return;
+    sending = true;
+    writing = std::exchange(queued, {});
+    boost::asio::async_write(socket, boost::asio::buffer(writing),
+                             [self = shared_from_this()](const HttpIoError& error, size_t) {
+                               self->sending = false;
+                               if (!error && !self->queued.empty()) return self->Flush();
+                               if (!std::exchange(self->owed, false)) return;
+                               self->Tell([&](HttpSocketEvents& e) { e.OnWritten(!error); });
+                             });
   }
 
   HttpTcp::socket socket;
   std::vector<char>& scratch;
   std::weak_ptr<HttpSocketEvents> events;
+  std::unique_ptr<TlsSession> tls;  // null: what is sent is what is said
+  std::string early;                // what a TLS client has said, and nobody wanted yet
   Reading reading = Reading::kNothing;
   bool armed = false;
-  std::string writing;
+  std::string queued, writing;
+  bool sending = false, owed = false;
 };
 
 HttpSocket::HttpSocket(boost::asio::io_context& io, int socket, std::vector<char>& scratch,
-                       std::weak_ptr<HttpSocketEvents> events) {
+                       std::weak_ptr<HttpSocketEvents> events, const TlsContext* tls) {
   try {
     state_ = std::make_shared<State>(io, scratch, std::move(events));
-    state_->socket.assign(HttpTcp::v4(), socket);  // IPv6 is used in the same way
+    if (tls) state_->tls = std::make_unique<TlsSession>(*tls);
+    state_->socket.assign(HttpTcp::v4(), socket);  // other families are used in the same way
   } catch (...) {
     ::close(socket);
     throw;
@@ -87,25 +129,49 @@ HttpSocket::~HttpSocket() { Close(); }
 
 void HttpSocket::Read(Reading what) {
   state_->reading = what;
+  if (!state_->early.empty() && what == Reading::kInput) {
+    boost::asio::post(state_->socket.get_executor(), [state = state_] {
+      state->TellEarly();
+      state->Arm();
+    });
+  }
   state_->Arm();
 }
 
 void HttpSocket::Write(std::string bytes) {
-  state_->writing = std::move(bytes);
-  boost::asio::async_write(state_->socket, boost::asio::buffer(state_->writing),
-                           [state = state_](const HttpIoError& error, size_t) {
-                             state->Tell([&](HttpSocketEvents& e) { e.OnWritten(!error); });
-                           });
+  State& s = *state_;
+  if (s.tls) {
+    s.tls->Send(bytes);
+    s.queued += s.tls->TakeOutgoing();
+  } else {
+    s.queued = std::move(bytes);
+  }
+  s.owed = true;
+  s.Flush();
 }
 
 void HttpSocket::WriteAtOnce(std::string_view bytes) {
+  State& s = *state_;
+  std::string sealed;
+  if (s.tls) {
+    if (s.sending) return;  // it would come into the middle of a record
+    s.tls->Send(bytes);
+    sealed = s.tls->TakeOutgoing();
+    bytes = sealed;
+  }
   HttpIoError ignored;
-  state_->socket.write_some(boost::asio::buffer(bytes.data(), bytes.size()), ignored);
+  s.socket.write_some(boost::asio::buffer(bytes.data(), bytes.size()), ignored);
 }
 
 void HttpSocket::EndSending() {
+  State& s = *state_;
   HttpIoError ignored;
-  state_->socket.shutdown(HttpTcp::socket::shutdown_send, ignored);
+  if (s.tls && !s.sending) {
+    s.tls->End();
+    const std::string last = s.tls->TakeOutgoing();
+    s.socket.write_some(boost::asio::buffer(last), ignored);
+  }
+  s.socket.shutdown(HttpTcp::socket::shutdown_send, ignored);
 }
 
 void HttpSocket::Close() {

@@ -15,6 +15,8 @@ class io_context;
 
 namespace retort {
 
+class TlsContext;
+
 // Called from the server's loop, never from within a call to the socket. An exception closes the
 // connection, through OnFailure().
 class HttpSocketEvents {
@@ -32,12 +34,14 @@ class HttpSocket {
   enum class Reading {
     kNothing,
     kInput,  // OnInput() and OnEnd()
-    kEnd,    // only OnEnd(). It is not noticed after the client has sent more input.
+    kEnd,    // only OnEnd(). It may not be noticed after the client has sent more input.
   };
 
   // Takes over a connected socket. `scratch`, which sockets may share, holds what one read gives.
+  // With `tls`, what is read and written is what the client says and is told within the session; a
+  // handshake is no input.
   HttpSocket(boost::asio::io_context& io, int socket, std::vector<char>& scratch,
-             std::weak_ptr<HttpSocketEvents> events);
+             std::weak_ptr<HttpSocketEvents> events, const TlsContext* tls = nullptr);
   ~HttpSocket();  // closes
   HttpSocket(const HttpSocket&) = delete;
   HttpSocket& operator=(const HttpSocket&) = delete;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/base64.h"
 #include "runner/openai_answer.h"
 #include "runner/openai_embeddings.h"
 
@@ -10,18 +10,7 @@ namespace retort {
 namespace {
 
 std::string Base64Of(const std::vector<float>& values) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::vector<unsigned char> bytes(values.size() * sizeof(float));
-  std::memcpy(bytes.data(), values.data(), bytes.size());
-  std::string out;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = std::min<size_t>(3, bytes.size() - i);
-    uint32_t three = 0;
-    for (size_t j = 0; j < 3; ++j) three = three << 8 | (j < left ? bytes[i + j] : 0u);
-    for (size_t j = 0; j < 4; ++j) out += j <= left ? kDigits[three >> (18 - 6 * j) & 63] : '=';
-  }
-  return out;
+  return Base64({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
 }
 
 std::vector<float> FirstOf(std::vector<float> values, int64_t dimensions) {

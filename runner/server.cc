@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "runner/model_service.h"
 #include "runner/openai_answer.h"
+#include "runner/page.h"
 #include "runner/server_dialects.h"
 #include "runner/server_info.h"
 #include "runner/server_records.h"
@@ -106,6 +107,9 @@ std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
 // Nullopt: the request's body is needed first.
 std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Route& route) {
   switch (route.endpoint) {
+    case Endpoint::kPage:
+      if (!options.page) throw NoSuchPath(head.path);
+      return PageAnswer();
     case Endpoint::kHealth:
       return JsonAnswer(info.Health());
     case Endpoint::kLive:
@@ -237,7 +241,7 @@ Server::Server(ServedModel model, const ServerOptions& options)
 Server::~Server() = default;
 
 int Server::port() const { return state_->http.port(); }
-std::string Server::url() const { return state_->http.url(); }
+std::vector<std::string> Server::urls() const { return state_->http.urls(); }
 bool Server::loopback() const { return state_->http.loopback(); }
 int64_t Server::context() const { return state_->service.context(); }
 EngineCounts Server::counts() const { return state_->service.counts(); }

@@ -36,6 +36,7 @@ struct ServerOptions {
   std::string grammar_where;
   JsonSpace json_space = JsonSpace::kCompact;  // in JSON that a request asks for
   int64_t queue = 64;        // maximum number of waiting requests; more get status 429
+  bool page = true;          // the one at /
   std::vector<ApiKey> keys;  // of the clients; empty: none is required
   RequestLogOptions log;
   std::string version;  // of the program, for clients
@@ -49,7 +50,7 @@ class Server {
   ~Server();
 
   int port() const;
-  std::string url() const;
+  std::vector<std::string> urls() const;
   bool loopback() const;
   int64_t context() const;      // maximum tokens of a request, including its answer
   EngineCounts counts() const;  // any thread

@@ -79,6 +79,9 @@ std::string ServerMetrics::Text(const EngineCounts& counts) const {
   WriteCount("retort_cached_prompt_tokens_total", "Of those, tokens that were not read again.",
              cached_tokens_, out);
   WriteCount("retort_generation_tokens_total", "Tokens of answers.", generated_tokens_, out);
+  WriteCount("retort_engine_tokens_total",
+             "Tokens that were generated, those of unfinished answers included.",
+             counts.generated_tokens, out);
   WriteCount("retort_steps_total", "Passes of the model.", counts.steps, out);
   WriteCount("retort_preemptions_total", "Requests that lost their place in the cache.",
              counts.preempted, out);

@@ -14,7 +14,8 @@ struct PathRow {
   Endpoint endpoint;
   std::string_view name;
 };
-constexpr PathRow kPaths[] = {{"/health", Endpoint::kHealth, "health"},
+constexpr PathRow kPaths[] = {{"/", Endpoint::kPage, "page"},
+                              {"/health", Endpoint::kHealth, "health"},
                               {"/v1/health", Endpoint::kHealth, "health"},
                               {"/livez", Endpoint::kLive, "livez"},
                               {"/readyz", Endpoint::kReady, "readyz"},
@@ -62,6 +63,11 @@ std::string_view MediaParameter(std::string_view type, std::string_view name) {
 
 }  // namespace
 
+ApiError NoSuchPath(std::string_view path) {
+  return ApiError(404, Cat("there is no ", Shortened(path),
+                           "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
+}
+
 bool IsForEngine(Endpoint endpoint) {
   return endpoint >= Endpoint::kChat && endpoint <= Endpoint::kOllamaChat;
 }
@@ -84,10 +90,7 @@ Route FindRoute(const HttpHead& head) {
       route.name = "model";
       route.model = head.path.substr(prefix.size());
     }
-    if (route.name.empty()) {
-      throw ApiError(404, Cat("there is no ", Shortened(head.path),
-                              "; see /v1/chat/completions, /v1/completions, /v1/models, /health"));
-    }
+    if (route.name.empty()) throw NoSuchPath(head.path);
   }
   route.posts = route.endpoint >= Endpoint::kChat;
   route.open = route.endpoint <= Endpoint::kReady;

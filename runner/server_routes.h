@@ -9,8 +9,11 @@
 
 namespace retort {
 
+struct ApiError;
+
 enum class Endpoint {
   // Answered without a body.
+  kPage,
   kHealth,
   kLive,
   kReady,
@@ -50,6 +53,8 @@ bool IsForEngine(Endpoint endpoint);
 
 // In which API's form the errors of this path are told.
 Dialect DialectOf(std::string_view path);
+
+ApiError NoSuchPath(std::string_view path);  // 404
 
 // Throws ApiError: 404 for an unknown path, 405 for a method that it does not support. Neither
 // depends on which model is served. OPTIONS is always supported.

@@ -19,7 +19,7 @@ BEGIN {
   Library("^(cuda|cublas|cub/|curand|nccl|mma[.]h|device_)", "CUDA", "tensor/cuda")
   Library("^(hdf5|H5)", "HDF5", "formats")  # plain C and small: formats/ may wrap its handles in a header
   Library("^libdeflate[.]h$", "libdeflate", "formats")
-  Library("^openssl/", "OpenSSL", "base")
+  Library("^openssl/", "OpenSSL", "base runner tests")
   Library("^sentencepiece", "SentencePiece", "tokenizer")
   Library("^pcre2", "PCRE2", "tokenizer")
   Library("^utf8proc", "utf8proc", "tokenizer template")

@@ -20,7 +20,9 @@ fail() {
 # Random weights that rarely say an end token, and a context that lasts longer than the test.
 "$retort" init --shape 2,64,4,2,160,512 --positions 30000 --tokenizer tokenizer --out model --seed 3 >/dev/null
 
-for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.example"; do
+for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.example" \
+  "--listen /tmp/socket" "--listen unix:model/config.json" \
+  "--tls-cert model/config.json"; do
   status=0
   # shellcheck disable=SC2086
   timeout 60 "$retort" serve model --template llama2 --port 0 $flags >out 2>err || status=$?
@@ -81,6 +83,24 @@ status=0
 wait "$server" || status=$?
 server=
 [[ $status == 0 ]] || fail "a second SIGTERM: status $status"
+
+# A socket file: for its owner, replaced after a kill, removed at the end.
+for signal in KILL TERM; do
+  "$retort" serve model --template llama2 --listen unix:socket --context 2000 >out 2>err &
+  server=$!
+  for _ in $(seq 300); do
+    grep -q '^listening on ' out && break
+    kill -0 "$server" 2>/dev/null || { cat err; exit 1; }
+    sleep 0.1
+  done
+  [[ $(cat out) == 'listening on unix:socket' ]] || fail "unix: $(cat out)"
+  [[ -S socket && $(stat -c %a socket) == 600 ]] || fail "unix: $(stat socket)"
+  kill "-$signal" "$server"
+  wait "$server" 2>/dev/null || true
+  server=
+  [[ -e socket ]] && left=yes || left=no
+  [[ $signal$left == KILLyes || $signal$left == TERMno ]] || fail "unix: $signal, a file left: $left"
+done
 
 ((failures == 0)) && echo "every stream was told, and both ends were in order"
 exit $((failures > 0))

@@ -7,12 +7,15 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "base/strings.h"
 
 namespace retort {
@@ -40,7 +43,17 @@ class RawClient {
     connected_ =
         ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
   }
-  ~RawClient() { Close(); }
+  // Of a UNIX socket.
+  explicit RawClient(const Path& file) : socket_(::socket(AF_UNIX, SOCK_STREAM, 0)) {
+    const timeval timeout{120, 0};
+    ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strncpy(address.sun_path, file.c_str(), sizeof address.sun_path - 1);
+    connected_ =
+        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+  }
+  virtual ~RawClient() { Close(); }
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
@@ -51,7 +64,7 @@ class RawClient {
   }
   void Send(const std::string& bytes) {
     for (size_t at = 0; at < bytes.size();) {
-      const ssize_t n = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+      const ssize_t n = SendSome(bytes.data() + at, bytes.size() - at);
       if (n <= 0) return;
       at += static_cast<size_t>(n);
     }
@@ -100,6 +113,15 @@ class RawClient {
     return answer;
   }
 
+ protected:
+  virtual ssize_t SendSome(const char* bytes, size_t count) {
+    return ::send(socket_, bytes, count, MSG_NOSIGNAL);
+  }
+  virtual ssize_t ReceiveSome(char* bytes, size_t count) {
+    return ::recv(socket_, bytes, count, 0);
+  }
+  int socket_;
+
  private:
   void ReadChunks(RawAnswer& answer) {
     while (Await("\r\n")) {
@@ -123,13 +145,12 @@ class RawClient {
   }
   bool Receive() {
     char bytes[4096];
-    const ssize_t n = ::recv(socket_, bytes, sizeof bytes, 0);
+    const ssize_t n = ReceiveSome(bytes, sizeof bytes);
     if (n <= 0) return false;
     pending_.append(bytes, static_cast<size_t>(n));
     return true;
   }
 
-  int socket_;
   bool connected_ = false;
   std::string pending_;
 };
