@@ -11,6 +11,7 @@
 #include "cli/chat.h"
 #include "cli/commands.h"
 #include "cli/draft_flags.h"
+#include "cli/drift_flags.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "model/store/base_record.h"
@@ -28,6 +29,7 @@ struct ServeFlags {
   ServerOptions server;
   GrammarFlags grammar;
   DraftFlags draft;
+  DriftFlags drift;
   ComputeFlags compute;
 };
 
@@ -91,6 +93,7 @@ void Serve(const ServeFlags& flags) {
   options.json_space = flags.grammar.Space();
   options.version = RETORT_VERSION;
   options.keys = KeysOf(flags);
+  options.drift = flags.drift.Read();
 
   Server server(served, options);
   if (options.grammar) Note(Cat("answers  are held to ", options.grammar_where));
@@ -99,6 +102,10 @@ void Serve(const ServeFlags& flags) {
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads; cache ", NameOf(options.engine.cache_type), ", ",
            BytesText(server.counts().cache_bytes)));
+  if (options.drift.baseline) {
+    Note(Cat("watch    answers beside those of ", options.drift.baseline->model, " at ",
+             options.drift.baseline->recorded));
+  }
   if (options.engine.draft.any()) Note(Cat("draft    ", draft.Text()));
   Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
            server.context(), " tokens each"));
@@ -126,6 +133,7 @@ void AddServe(CLI::App& app) {
   flags->adapter.Add(*command);
   flags->grammar.Add(*command);
   flags->draft.Add(*command);
+  flags->drift.Add(*command);
   CLI::Option* host = command->add_option("--host", s.http.host, "address to listen on");
   CLI::Option* port = command->add_option("--port", s.http.port, "port; 0: a free one");
   port->check(CLI::Range(0, 65535));

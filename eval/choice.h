@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "eval/answers.h"
-#include "eval/label_tree.h"
 #include "model/model.h"
+#include "runner/label_tree.h"
 
 namespace retort {
 

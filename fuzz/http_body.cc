@@ -5,12 +5,14 @@
 #include "runner/ollama.h"
 #include "runner/openai_embeddings.h"
 #include "runner/openai_responses.h"
+#include "runner/program/program.h"
 #include "runner/request_log.h"
 
 namespace retort {
 namespace {
 
 constexpr uint64_t kSeed = 7;
+constexpr int64_t kContext = 2048;
 
 void Read(char api, const std::string& body) {
   switch (api) {
@@ -34,6 +36,9 @@ void Read(char api, const std::string& body) {
       return;
     case 'r':
       ReadResponsesRequest(body, kSeed);
+      return;
+    case 'p':
+      ReadProgram(body, kSeed, kContext);
       return;
     case 'e':
       ReadEmbeddingsRequest(body);

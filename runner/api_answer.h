@@ -43,6 +43,9 @@ struct ApiChoice {
   ApiUsage usage;
   ApiTimings timings;
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // (GenerationEvent)
+  WatchedTokens watched;
+  bool held = false;             // to a grammar
+  bool scored = false;           // texts behind its prompt were scored, and nothing is said
   std::vector<float> embedding;  // of a request for those, instead of anything that is said
 };
 

@@ -136,6 +136,7 @@ void Engine::State::Check(const GenerationRequest& request) const {
     }
   };
   check("prompt's", request.prompt);
+  for (const WantedScore& score : request.scores) check("scored", {&score.token, 1});
   check("forced", request.forced.ids);
   check("forced", request.forced.after_thought);
   check("forced", request.forced.end_of_thought);

@@ -24,6 +24,12 @@ namespace retort {
 enum class FinishReason { kNone, kStop, kLength, kCancelled, kFailed };
 std::string_view NameOf(FinishReason reason);  // "stop", "length", "cancelled", "failed"
 
+// Some of an answer's tokens, and the sum of the log-probabilities that the model gave them.
+struct WatchedTokens {
+  int64_t tokens = 0;
+  double logprob = 0;
+};
+
 // What happened to a request in one step.
 struct GenerationEvent {
   std::string text;          // new text: whole characters, never part of a stop text
@@ -37,11 +43,19 @@ struct GenerationEvent {
   int64_t drafted_tokens = 0, accepted_tokens = 0;
   double seconds = 0;                   // since the stream's first step began
   std::vector<TokenLogprobs> logprobs;  // of `ids`, if they are asked for
+  WatchedTokens watched;                // of this event, if they are asked for
   // With the first event, if they are asked for: of the prompt's tokens but the first.
   std::vector<TokenLogprobs> prompt_logprobs;
   std::vector<float> embedding;  // of the prompt, if it is asked for, which ends the stream
+  std::vector<double> scores;    // those that are wanted, likewise
   // With kFailed: what was thrown, by a step that this stream was part of or by its sampling.
   std::exception_ptr error;
+};
+
+// A token whose log-probability is wanted in the place behind the prompt's token at `position`.
+struct WantedScore {
+  int64_t position = 0;
+  int32_t token = 0;
 };
 
 // What of a prompt's last hidden states is its embedding.
@@ -64,7 +78,13 @@ struct GenerationRequest {
   int64_t logprobs = -1;
   // The same of the prompt's tokens. All of them are read then, whatever the cache has of them.
   bool prompt_logprobs = false;
+  // The first token and every eighth behind it are watched, so that how sure a model is of its
+  // answers is known at no cost that shows. An end token is one too.
+  bool watched = false;
   Pooling pooling = Pooling::kNone;  // other values: the prompt's embedding is all that is wanted
+  // By position. Not empty: these are all that is wanted. What comes before the first position may
+  // have been read for others.
+  std::vector<WantedScore> scores = {};
 };
 
 // The type of a cache for a model of this arithmetic: f32, or bf16 where products are coarser.

@@ -6,11 +6,15 @@
 
 namespace retort {
 
-TokenLogprobs LogprobsOf(std::span<const float> logits, int32_t id, int64_t top) {
+double LogSumExp(std::span<const float> logits) {
   const double most = *std::ranges::max_element(logits);
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - most);
-  const double log_sum = most + std::log(sum);
+  return most + std::log(sum);
+}
+
+TokenLogprobs LogprobsOf(std::span<const float> logits, int32_t id, int64_t top) {
+  const double log_sum = LogSumExp(logits);
   TokenLogprobs out{id, logits[static_cast<size_t>(id)] - log_sum, {}};
 
   const auto count = static_cast<size_t>(std::clamp<int64_t>(top, 0, std::ssize(logits)));

@@ -15,6 +15,9 @@ struct TokenLogprobs {
   std::vector<std::pair<int32_t, double>> top;  // the likeliest tokens, the first one first
 };
 
+// log(sum(exp(logits))), in double.
+double LogSumExp(std::span<const float> logits);
+
 // The log-softmax, in double, of the logits at `id` and at the `top` largest of them; of equal
 // ones, the lowest ids.
 TokenLogprobs LogprobsOf(std::span<const float> logits, int32_t id, int64_t top);

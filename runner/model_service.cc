@@ -2,12 +2,12 @@
 #include "runner/model_service.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "base/error.h"
 #include "base/strings.h"
 #include "runner/http_message.h"
 #include "runner/openai_fields.h"
+#include "runner/tickets.h"
 
 namespace retort {
 namespace {
@@ -20,29 +20,6 @@ EngineOptions Paced(EngineOptions options) {
   options.paced = true;
   return options;
 }
-
-// The generations of one request, to be cancelled together. Thread-safe.
-class Tickets {
- public:
-  explicit Tickets(EngineThread& thread) : thread_(thread) {}
-
-  void Add(EngineThread::Ticket ticket) {
-    const std::lock_guard lock(mutex_);
-    cancelled_ ? thread_.Cancel(ticket) : tickets_.push_back(ticket);
-  }
-  void CancelAll() {
-    const std::lock_guard lock(mutex_);
-    cancelled_ = true;
-    for (const EngineThread::Ticket ticket : tickets_) thread_.Cancel(ticket);
-    tickets_.clear();
-  }
-
- private:
-  EngineThread& thread_;
-  std::mutex mutex_;
-  std::vector<EngineThread::Ticket> tickets_;
-  bool cancelled_ = false;
-};
 
 }  // namespace
 
@@ -110,6 +87,7 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
   out.pooling = request.pooling;
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
   out.prompt_logprobs = request.echo && request.logprobs;
+  out.watched = options_.drift.on();
   if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request);
   if (out.constraint.grammar && (out.sampling.min_tokens > 0 || out.sampling.ignore_eos)) {
     throw BadValue(out.sampling.ignore_eos ? "ignore_eos" : "min_tokens",
@@ -129,6 +107,14 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
   return out;
 }
 
+GenerationRequest ModelService::GenerationOf(const ApiRequest& completion,
+                                             std::vector<int32_t> prompt, bool in_chat) {
+  std::function<std::unique_ptr<AnswerParser>()> parser;
+  GenerationRequest out = Generation(completion, std::move(prompt), parser);
+  if (in_chat) out.sampling.stop_ids.push_back(end_of_turn_);
+  return out;
+}
+
 ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t prompt,
                                  const GenerationRequest& generation) const {
   const std::vector<int32_t>& ids = generation.prompt;
@@ -136,6 +122,7 @@ ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t
   choice.told.index = index;
   choice.told.prompt = prompt;
   choice.told.usage.prompt_tokens = std::ssize(ids);
+  choice.told.held = generation.constraint.grammar != nullptr;
   if (!request.echo) return choice;
   const ApiPrompt& asked = request.prompts[prompt];
   choice.echo = asked.ids.empty() ? asked.text : model_.tokenizer.Decode(ids);

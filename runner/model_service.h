@@ -53,6 +53,11 @@ class ModelService {
   // How many tokens a chat's prompt has, whether or not it fits.
   int64_t CountOf(ApiRequest& request) const;
   void Submit(ServiceJob job);
+  // For those who ask the engine themselves: what a completion asks of it behind a prompt.
+  // in_chat: the prompt is a chat's, so the end of a turn ends it.
+  GenerationRequest GenerationOf(const ApiRequest& completion, std::vector<int32_t> prompt,
+                                 bool in_chat);
+  EngineThread& engine() { return thread_; }
 
  private:
   // What the request's answer is held to.

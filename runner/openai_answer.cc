@@ -12,13 +12,6 @@ namespace {
 
 constexpr size_t kMostMessageBytes = 1000;  // messages quote requests, which may be large
 
-Json UsageJson(const ApiUsage& usage) {
-  return {{"prompt_tokens", usage.prompt_tokens},
-          {"completion_tokens", usage.completion_tokens},
-          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.reused_tokens}}}};
-}
-
 // As llama.cpp names them. A rate of nothing is 0.
 Json TimingsJson(const ApiChoice& choice) {
   const ApiUsage& usage = choice.usage;
@@ -180,6 +173,13 @@ class Writer : public AnswerWriter {
 };
 
 }  // namespace
+
+Json UsageJson(const ApiUsage& usage) {
+  return {{"prompt_tokens", usage.prompt_tokens},
+          {"completion_tokens", usage.completion_tokens},
+          {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
+          {"prompt_tokens_details", {{"cached_tokens", usage.reused_tokens}}}};
+}
 
 std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiRequest& request,
                                            const Tokenizer& tokenizer) {

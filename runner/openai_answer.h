@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/json.h"
 #include "runner/api_answer.h"
 
 namespace retort {
@@ -16,5 +17,7 @@ std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiR
 // {"error": {"message", "type", "param", "code"}}; the type follows from the status.
 std::string ApiErrorBody(const ApiError& error);
 std::string ApiErrorType(int status);
+
+Json UsageJson(const ApiUsage& usage);
 
 }  // namespace retort

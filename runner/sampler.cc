@@ -82,6 +82,16 @@ int32_t Sampler::SampleInSteps(const SamplingOptions& options, RandomStream& ran
   return mirostat ? mirostat->Draw(candidates_, uniform) : DrawFrom(candidates_, uniform).id;
 }
 
+double Sampler::RememberedLogprob(int32_t id) {
+  logits_ = remembered_;
+  const float highest = Highest();
+  weights_.resize(logits_.size());
+  sums_.resize(most_.size());
+  ExpWeights(HostIsa(), logits_, highest, 1, weights_, sums_);
+  const double sum = std::accumulate(sums_.begin(), sums_.end(), 0.0);
+  return logits_[static_cast<size_t>(id)] - highest - std::log(sum);
+}
+
 float Sampler::Highest() {
   RETORT_CHECK(!logits_.empty(), "no logits");
   most_.resize(LogitsBlocks(logits_.size()));

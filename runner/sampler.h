@@ -28,6 +28,11 @@ class Sampler {
   int32_t Sample(std::span<const float> logits, const SamplingOptions& options, uint64_t position,
                  Mirostat* mirostat = nullptr);
 
+  // Takes a row as the model gave it, before options change it, to say how likely a token was.
+  void Remember(std::span<const float> logits) { remembered_.assign(logits.begin(), logits.end()); }
+  // The log-softmax at the token, to about seven digits: for statistics.
+  double RememberedLogprob(int32_t id);
+
  private:
   float Highest();
   int32_t FirstOf(float logit) const;
@@ -49,6 +54,7 @@ class Sampler {
   Candidates candidates_;       // tokens that may still be drawn
   Candidates order_;            // a copy of candidates_ for partial sorting
   std::vector<float> tops_;     // a copy of most_ for partial sorting
+  std::vector<float> remembered_;
 };
 
 }  // namespace retort

@@ -85,14 +85,15 @@ void Scheduler::PlanOldest(const Streams& streams, int64_t budget) {
   s.Adopt(cache_);
   int64_t demand = 0;  // of the others, which are not read while no place is free
   for (const Waiting& other : others_) {
-    if (places_ > 0 && !ReadsFor(s, other)) demand += other.unread();
+    if (MayEnd(*other.stream) && !ReadsFor(s, other)) demand += other.unread();
   }
   int64_t share = std::max(budget - std::min(budget, demand), (budget + 1) / 2);
   if (paced_ && s.unread() <= kShort) share = std::max(share, s.unread());
   const int64_t tokens = s.PieceOf(share);
   if (places_ == 0) {  // not to its end, and without disturbing those that generate
     const int64_t more = KvCache::PagesFor(s.read() + tokens) - std::ssize(s.pages.pages);
-    if (tokens == s.unread() || more + wanted_ > cache_.free_pages()) return;
+    const bool waits = tokens == s.unread() && !MayEnd(s);
+    if (waits || more + wanted_ > cache_.free_pages()) return;
   }
   if (Reserve(streams, s, s.read() + tokens)) Add(s, tokens);
 }
@@ -106,7 +107,8 @@ void Scheduler::PlanOthers(const Streams& streams, int64_t budget) {
   for (const Waiting& waiting : others_) {
     Stream* s = waiting.stream;
     const bool is_short = waiting.unread() <= at_once;
-    if (places_ == 0 || (!is_short && budget < std::min<int64_t>(2, waiting.unread()))) return;
+    if (!is_short && budget < std::min<int64_t>(2, waiting.unread())) return;
+    if (!MayEnd(*s)) continue;
     const auto reads = [&](const Piece& piece) { return ReadsFor(*piece.stream, waiting); };
     if (!is_short && std::ranges::any_of(pieces_, reads)) continue;
     if (!s->begun() && !MayBegin(streams, *s)) continue;
@@ -127,7 +129,7 @@ bool Scheduler::ReadsFor(const Stream& stream, const Waiting& other) const {
 void Scheduler::Add(Stream& stream, int64_t tokens) {
   pieces_.push_back({&stream, tokens});
   prompt_tokens_ += tokens;
-  stream.generates = tokens == stream.unread();
+  stream.generates = tokens == stream.unread() && !stream.reads_only();
   if (stream.generates) --places_;
 }
 

@@ -20,7 +20,7 @@ namespace retort {
 //   * the others get the rest, the shortest first. A prompt of at most kShort tokens that is left
 //     is read at once, so its first token comes with this step.
 // A prompt is read up to its last piece without a place. That piece needs one of the `parallel`
-// places, because the stream generates from then on. The oldest goes on being read while no place
+// places, because the stream generates from then on, unless its end is the stream's. The oldest goes on being read while no place
 // is free; the others wait.
 //
 // What the cache has of a prompt is not read again. A longer prompt waits while another reads the
@@ -61,6 +61,8 @@ class Scheduler {
   };
 
   void Sort(const Streams& streams);
+  // Whether the stream's last piece may be read.
+  bool MayEnd(const Stream& stream) const { return places_ > 0 || stream.reads_only(); }
   bool ReadsFor(const Stream& stream, const Waiting& other) const;
   int64_t Budget();
   void PlanOldest(const Streams& streams, int64_t budget);

@@ -10,6 +10,7 @@
 #include "runner/model_service.h"
 #include "runner/openai_answer.h"
 #include "runner/page.h"
+#include "runner/program/program_run.h"
 #include "runner/server_dialects.h"
 #include "runner/server_info.h"
 #include "runner/server_records.h"
@@ -56,7 +57,7 @@ struct PendingRequest {
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : options(o),
-        records(o.keys, o.log),
+        records(o, m.name),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
@@ -65,6 +66,8 @@ struct Server::State {
               }}),
         service(std::move(m), options),
         info(service, options) {}
+  // Its jobs use all of the above, and what ends with that may post to it.
+  ~State() { work.Stop(); }
 
   // On the server's thread.
   std::optional<HttpAnswer> Judge(const HttpHead& head);
@@ -75,6 +78,9 @@ struct Server::State {
   void Read(PendingRequest& pending);
   void Refuse(PendingRequest& pending, const ApiError& error);
   void Submit(PendingRequest& pending);
+  void Start(PendingRequest& pending);  // a program
+  ApiAnswerHead HeadOf(const PendingRequest& pending) const;
+  std::function<void(const ReplyOutcome& outcome)> AtEndOf(const PendingRequest& pending);
   Json AnswerFromBody(const PendingRequest& pending) const;
   HttpAnswer Ready() const;
 
@@ -82,10 +88,10 @@ struct Server::State {
   // For seeds and ids; nothing that must be secret.
   std::mt19937_64 random{std::random_device{}()};
   ServerRecords records;
+  WorkQueue work;
   HttpServer http;
   ModelService service;  // destroyed before http, which its final answers still use
   ServerInfo info;
-  WorkQueue work;  // destroyed first: its jobs use all of the above
 };
 
 std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
@@ -118,7 +124,7 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
       return Ready();
     case Endpoint::kMetrics:
       return HttpAnswer{200,
-                        records.metrics.Text(service.counts()),
+                        records.metrics.Text(service.counts()) + records.drift.Text(),
                         "text/plain; version=0.0.4; charset=utf-8",
                         {}};
     case Endpoint::kModels:
@@ -181,6 +187,7 @@ void Server::State::Read(PendingRequest& pending) {
     return records.Ended(*pending.answered, {kClientClosed, "the client has gone", {}, 0});
   }
   try {
+    if (pending.route.endpoint == Endpoint::kPrograms) return Start(pending);
     if (IsForEngine(pending.route.endpoint)) return Submit(pending);
     const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
     records.Ended(*pending.answered, {answer.status, "", {}, 0});
@@ -214,19 +221,40 @@ void Server::State::Submit(PendingRequest& pending) {
   ServiceJob job;
   job.seed = pending.seed;
   job.since = pending.answered->begun;
-  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), service.model().name,
-                           info.fingerprint()};
-  ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
+  ReadJob(pending.route.endpoint, pending.http->body, HeadOf(pending), service, job);
   pending.http.reset();  // its body's memory
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
   LoggedRequest& logged = pending.answered->logged;
   logged.stream = job.request.stream;
   if (records.log.has_text()) logged.prompt = PromptText(job.request);
-  job.on_end = [this, answered = pending.answered](const ReplyOutcome& outcome) {
+  job.on_end = AtEndOf(pending);
+  service.Submit(std::move(job));
+}
+
+void Server::State::Start(PendingRequest& pending) {
+  const bool is_long = pending.http->body.size() > kLongBody;
+  ProgramJob job;
+  job.program = ReadProgram(pending.http->body, pending.seed, service.context());
+  job.head = HeadOf(pending);
+  job.exchange = pending.exchange;
+  job.places = std::move(pending.place);
+  job.since = pending.answered->begun;
+  job.on_end = AtEndOf(pending);
+  job.post = [this, is_long](std::function<void()> next) { work.Post(is_long, std::move(next)); };
+  if (records.log.has_text()) pending.answered->logged.prompt = PromptText(job.program.chat);
+  StartProgram(service, std::move(job));
+}
+
+ApiAnswerHead Server::State::HeadOf(const PendingRequest& pending) const {
+  return {pending.answer_id, SecondsSince1970(), service.model().name, info.fingerprint()};
+}
+
+std::function<void(const ReplyOutcome& outcome)> Server::State::AtEndOf(
+    const PendingRequest& pending) {
+  return [this, answered = pending.answered](const ReplyOutcome& outcome) {
     records.Ended(*answered, outcome);
   };
-  service.Submit(std::move(job));
 }
 
 std::string Server::State::NewId() {
@@ -245,7 +273,11 @@ std::vector<std::string> Server::urls() const { return state_->http.urls(); }
 bool Server::loopback() const { return state_->http.loopback(); }
 int64_t Server::context() const { return state_->service.context(); }
 EngineCounts Server::counts() const { return state_->service.counts(); }
-bool Server::Run() { return state_->http.Run(); }
+bool Server::Run() {
+  const bool in_order = state_->http.Run();
+  state_->records.drift.Finish();
+  return in_order;
+}
 void Server::Stop() { state_->http.Stop(); }
 
 }  // namespace retort

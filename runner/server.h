@@ -9,6 +9,7 @@
 
 #include "grammar/compile.h"
 #include "runner/api_keys.h"
+#include "runner/drift/drift_watch.h"
 #include "runner/engine.h"
 #include "runner/http_server.h"
 #include "runner/request_log.h"
@@ -39,6 +40,7 @@ struct ServerOptions {
   bool page = true;          // the one at /
   std::vector<ApiKey> keys;  // of the clients; empty: none is required
   RequestLogOptions log;
+  DriftOptions drift;
   std::string version;  // of the program, for clients
 };
 

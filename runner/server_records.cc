@@ -18,6 +18,9 @@ void ServerRecords::Ended(AnsweredRequest& request, const ReplyOutcome& outcome)
   request.admission.reset();
   request.logged.seconds = std::chrono::duration<double>(now - request.begun).count();
   metrics.Count(request.logged.endpoint, outcome, request.logged.seconds);
+  if (outcome.status == 200) {
+    for (const ApiChoice& choice : outcome.answer.choices) drift.Add(choice);
+  }
   const ApiUsage usage = outcome.answer.Usage();
   keys.Spend(request.key, usage.prompt_tokens + usage.completion_tokens, now);
   log.Write(request.logged, outcome);

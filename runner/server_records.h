@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a server keeps of its requests: the use of keys, metrics, and the log.
+// What a server keeps of its requests: the use of keys, metrics, the log, and the watch for drift.
 #pragma once
 
 #include <chrono>
@@ -7,6 +7,7 @@
 
 #include "runner/api_keys.h"
 #include "runner/request_log.h"
+#include "runner/server.h"
 #include "runner/server_metrics.h"
 
 namespace retort {
@@ -20,8 +21,9 @@ struct AnsweredRequest {
 
 // Thread-safe.
 struct ServerRecords {
-  ServerRecords(std::vector<ApiKey> api_keys, const RequestLogOptions& log_options)
-      : keys(std::move(api_keys)), log(log_options) {}
+  // model: its name.
+  ServerRecords(const ServerOptions& options, const std::string& model)
+      : keys(options.keys), log(options.log), drift(options.drift, model) {}
 
   // To be called before the client has its answer, and can ask again.
   void Ended(AnsweredRequest& request, const ReplyOutcome& outcome);
@@ -29,6 +31,7 @@ struct ServerRecords {
   KeyRing keys;
   RequestLog log;
   ServerMetrics metrics;
+  DriftWatch drift;
 };
 
 // What the engine is asked, for the log.

@@ -111,6 +111,8 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
   told.usage.reused_tokens = event.reused_tokens;
   told.drafted_tokens = event.drafted_tokens;
   told.accepted_tokens = event.accepted_tokens;
+  told.watched.tokens += event.watched.tokens;
+  told.watched.logprob += event.watched.logprob;
   told.stop_text = event.stop_text;
   told.embedding = event.embedding;
   const int32_t first_id = std::exchange(choice.first_id, -1);

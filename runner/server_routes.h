@@ -29,6 +29,7 @@ enum class Endpoint {
   kEmbeddings,
   kResponses,
   kMessages,
+  kPrograms,
   kOllamaGenerate,
   kOllamaChat,
   // Answered from the body alone.

@@ -11,6 +11,8 @@
 namespace retort {
 namespace {
 
+constexpr size_t kWatchedEvery = 8;  // tokens
+
 // True if the generated text starts a text, so that the space of a dummy prefix must be dropped.
 bool BeginsText(const std::vector<int32_t>& prompt, const Tokenizer& tokenizer) {
   return prompt.size() == 1 && prompt[0] == tokenizer.spec().bos;
@@ -62,6 +64,9 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
   if (request_.constraint.grammar) constrained_.emplace(request_.constraint);
   // What others have read of it is of no use here.
   if (request_.prompt_logprobs || request_.pooling == Pooling::kMean) prefix_ = 0;
+  if (!request_.scores.empty())
+    prefix_ = std::min(prefix_, request_.scores.front().position / kPageTokens * kPageTokens);
+  scores_.resize(request_.scores.size());
   if (request_.prompt_logprobs) prompt_logprobs_.resize(tokens_.size() - 1);
   tokens_.reserve(static_cast<size_t>(limit_));
   pages.pages.reserve(static_cast<size_t>(KvCache::PagesFor(limit_)));
@@ -174,6 +179,10 @@ GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   if (request_.pooling != Pooling::kNone) {
     event.finish = FinishReason::kStop;
     event.embedding = Normalised(pooled_);
+  } else if (!scores_.empty()) {
+    Score(prompt_tokens_ - 1, logits);
+    event.finish = FinishReason::kStop;
+    event.scores = scores_;
   } else if (size() >= limit_) {  // only the prompt was to be read
     event.finish = FinishReason::kLength;
   } else {
@@ -193,6 +202,12 @@ void Stream::Score(int64_t position, std::span<const float> logits) {
   if (at < prompt_logprobs_.size())
     prompt_logprobs_[at] =
         LogprobsOf(logits, tokens_[at + 1], std::max<int64_t>(0, request_.logprobs));
+  if (!WantsScore(position)) return;
+  const double log_sum = LogSumExp(logits);
+  for (size_t i = 0; i < scores_.size(); ++i) {
+    const auto& [where, token] = request_.scores[i];
+    if (where == position) scores_[i] = logits[static_cast<size_t>(token)] - log_sum;
+  }
 }
 
 void Stream::Pool(std::span<const float> hidden) {
@@ -203,6 +218,8 @@ void Stream::Pool(std::span<const float> hidden) {
 GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
   GenerationEvent event;
   if (request_.logprobs >= 0) unchanged_.assign(logits.begin(), logits.end());
+  const bool watched = request_.watched && generated() % kWatchedEvery == 0;
+  if (watched) sampler.Remember(logits);
   const std::span<float> known = logits.first(std::min(logits.size(), ids_));
   if (processor_) processor_->Apply(tokens_, generated(), known);
   if (constrained_) constrained_->Mask(known, marks_);
@@ -219,6 +236,8 @@ GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
   }
   if (request_.logprobs >= 0 && !event.ids.empty())
     event.logprobs.push_back(LogprobsOf(unchanged_, event.ids.front(), request_.logprobs));
+  if (watched)
+    event.watched = {1, sampler.RememberedLogprob(event.ids.empty() ? id : event.ids.front())};
   if (event.finish == FinishReason::kNone) return event;
   // At the end, the text that was held back is output too.
   event.text += stop_.Push(decoder_.Flush());

@@ -33,6 +33,8 @@ class Stream {
   int64_t unread() const { return size() - read_; }
   int64_t read() const { return read_; }
   bool begun() const { return read_ > 0; }
+  // It ends when its prompt is read.
+  bool reads_only() const { return request_.pooling != Pooling::kNone || !request_.scores.empty(); }
   // How many tokens a step should read that may read about `share` (at least 1) of them. A prompt
   // is cut so that no piece is a single token: a run of one query is computed in another order of
   // sums than a longer one, and which cuts are made must not show in the results.
@@ -71,9 +73,7 @@ class Stream {
 
   // Guesses at the next tokens (runner/draft/speculation.h). A stream that generates may have some;
   // AskForGuesses counts as the one time that a step does so.
-  bool MayGuess() const {
-    return generates && request_.pooling == Pooling::kNone && read_ >= prompt_tokens_;
-  }
+  bool MayGuess() const { return generates && !reads_only() && read_ >= prompt_tokens_; }
   DraftRequest AskForGuesses();
   // Takes them up to the first that cannot be chosen.
   void Guess(std::span<const int32_t> ids);
@@ -84,7 +84,7 @@ class Stream {
   // Positions of the prompt for whose next token the model's logits are wanted, and what becomes
   // of them.
   bool WantsLogits(int64_t position) const {
-    return request_.prompt_logprobs && position + 1 < prompt_tokens_;
+    return position + 1 < prompt_tokens_ && (request_.prompt_logprobs || WantsScore(position));
   }
   void Score(int64_t position, std::span<const float> logits);
   // The same for hidden states, if the prompt's embedding is wanted.
@@ -98,6 +98,10 @@ class Stream {
   bool generates = false;  // it has one of the engine's places, and reads a token at each step
 
  private:
+  bool WantsScore(int64_t position) const {
+    return std::ranges::find(request_.scores, position, &WantedScore::position) !=
+           request_.scores.end();
+  }
   GenerationEvent ChooseNext(std::span<float> logits, Sampler& sampler);
   // The tokens at the positions from `first` on.
   void AppendRun(std::span<const int32_t> ids, int64_t first, int32_t first_block, Batch& batch,
@@ -131,7 +135,7 @@ class Stream {
   std::optional<std::chrono::steady_clock::time_point> began_;
   std::vector<float> unchanged_;                // logits, if their log-probabilities are asked for
   std::vector<TokenLogprobs> prompt_logprobs_;  // by position, without the first
-  std::vector<double> pooled_;
+  std::vector<double> pooled_, scores_;
 };
 
 }  // namespace retort

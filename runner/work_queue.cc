@@ -30,7 +30,7 @@ WorkQueue::WorkQueue() {
   }
 }
 
-WorkQueue::~WorkQueue() {
+void WorkQueue::Stop() {
   Stop(short_);
   Stop(long_);
 }
@@ -41,13 +41,15 @@ void WorkQueue::Stop(Lane& lane) {
     lane.stopping = true;
   }
   lane.changed.notify_one();
-  lane.thread.join();
+  if (lane.thread.joinable()) lane.thread.join();
+  lane.jobs.clear();
 }
 
 void WorkQueue::Post(bool is_long, std::function<void()> job) {
   Lane& lane = is_long ? long_ : short_;
   {
     const std::lock_guard lock(lane.mutex);
+    if (lane.stopping) return;
     lane.jobs.push_back(std::move(job));
   }
   lane.changed.notify_one();

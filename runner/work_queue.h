@@ -14,10 +14,12 @@ namespace retort {
 class WorkQueue {
  public:
   WorkQueue();
-  // Waits for the jobs that have begun. Drops the others.
-  ~WorkQueue();
+  ~WorkQueue() { Stop(); }
   WorkQueue(const WorkQueue&) = delete;
   WorkQueue& operator=(const WorkQueue&) = delete;
+
+  // Waits for the jobs that have begun. Drops the others, and all that are posted from then on.
+  void Stop();
 
   // Jobs of a kind run one after the other, in their order. They must not throw. Any thread.
   void Post(bool is_long, std::function<void()> job);

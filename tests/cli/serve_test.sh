@@ -22,7 +22,7 @@ fail() {
 
 for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.example" \
   "--listen /tmp/socket" "--listen unix:model/config.json" \
-  "--tls-cert model/config.json"; do
+  "--tls-cert model/config.json" "--drift-window 100" "--record-baseline model/config.json"; do
   status=0
   # shellcheck disable=SC2086
   timeout 60 "$retort" serve model --template llama2 --port 0 $flags >out 2>err || status=$?

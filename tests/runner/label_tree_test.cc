@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "eval/label_tree.h"
+#include "runner/label_tree.h"
 
 #include <gtest/gtest.h>
 

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/strings.h"
+#include "runner/http_message.h"
+#include "runner/openai_fields.h"
+#include "runner/program/step_reader.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kMostBranches = kMostProgramBranches;
+
+// One branch for each value of its variables.
+void ReadEach(const Json& each, ProgramStep& step, const ProgramScope& scope) {
+  const std::string where = step.where + ".each";
+  if (!each.is_object() || each.empty())
+    throw WrongStep(where, "must be an object of lists, one for each variable");
+  for (const auto& [name, values] : each.items()) {
+    const std::string of = Cat(where, ".", Shortened(name));
+    if (!IsVariableName(name)) throw WrongStep(of, "is no name of a variable");
+    if (scope.names.contains(name)) throw WrongStep(of, "is taken; give it another name");
+    if (!values.is_array() || values.empty() || std::ssize(values) > kMostBranches)
+      throw WrongStep(of, Cat("must be a list of 1 to ", kMostBranches, " texts"));
+    if (step.branches.empty()) step.branches.resize(values.size());
+    if (values.size() != step.branches.size())
+      throw WrongStep(
+          of, Cat("has ", values.size(), " texts, and another list has ", step.branches.size()));
+    for (size_t i = 0; i < values.size(); ++i)
+      step.branches[i].variables[name] = ReadText(values[i], of);
+  }
+}
+
+// As many branches as there are, of the same steps or not, without their steps.
+void ReadBranchCount(const Json& object, ProgramStep& step, ProgramScope& scope) {
+  const Json& lists = MemberOf(object, "branches");
+  const Json& each = MemberOf(object, "each");
+  const bool counted = !MemberOf(object, "count").is_null();
+  if (MemberOf(object, "steps").is_null() == lists.is_null() ||
+      (each.is_null() ? 0 : 1) + (counted ? 1 : 0) + (lists.is_null() ? 0 : 1) != 1)
+    throw WrongStep(step.where, "needs 'branches', or 'steps' with either 'each' or 'count'");
+  if (!each.is_null()) {
+    ReadEach(each, step, scope);
+  } else if (counted) {
+    const int64_t count = IntegerField(object, "count", 0);
+    if (count < 1 || count > kMostBranches)
+      throw WrongStep(step.where + ".count", Cat("must be within 1 and ", kMostBranches));
+    step.branches.resize(static_cast<size_t>(count));
+  } else {
+    if (!lists.is_array() || lists.empty() || std::ssize(lists) > kMostBranches)
+      throw WrongStep(step.where + ".branches",
+                      Cat("must be a list of 1 to ", kMostBranches, " lists of steps"));
+    step.branches.resize(lists.size());
+  }
+  scope.branches += scope.times * std::ssize(step.branches);
+  if (scope.branches > kMostBranches)
+    throw WrongStep(step.where, Cat("is the program's branch number ", scope.branches,
+                                    "; it may have ", kMostBranches));
+}
+
+}  // namespace
+
+void ReadBranchStep(const Json& object, ProgramStep& step, ProgramScope& scope) {
+  CheckStepMembers(object, {"branch", "branches", "steps", "each", "count"}, step.where);
+  ReadBranchCount(object, step, scope);
+  const Json& lists = MemberOf(object, "branches");
+  const bool same = lists.is_null();
+  std::set<std::string> own;  // what a branch makes
+  std::vector<std::string> made;
+  for (size_t i = 0; i < step.branches.size(); ++i) {
+    ProgramBranch& branch = step.branches[i];
+    if (same && i > 0) {
+      branch.steps = step.branches.front().steps;
+    } else {
+      ProgramScope inner = scope;
+      ++inner.depth;
+      inner.times *= same ? std::ssize(step.branches) : 1;
+      if (inner.depth > kMostProgramDepth)
+        throw WrongStep(step.where,
+                        Cat("is a branch within ", scope.depth, " others, which is too deep"));
+      for (const auto& [name, value] : branch.variables) inner.names.insert(name);
+      branch.steps = std::make_shared<ProgramSteps>(
+          same ? ReadSteps(object["steps"], step.where + ".steps", inner)
+               : ReadSteps(lists[i], Cat(step.where, ".branches[", i, "]"), inner));
+      scope.branches = inner.branches;
+      own.clear();
+      std::ranges::set_difference(inner.names, scope.names, std::inserter(own, own.end()));
+    }
+    for (const std::string& name : own) made.push_back(Cat(step.name, ".", i, ".", name));
+  }
+  scope.names.insert(made.begin(), made.end());
+}
+
+void ReadGatherStep(const Json& object, ProgramStep& step, const ProgramScope& scope) {
+  CheckStepMembers(object, {"gather", "text"}, step.where);
+  const std::string begin = step.name + ".";
+  std::map<std::string, ProgramScope> branches;  // by "0"
+  for (const std::string& name : scope.names) {
+    if (!StartsWith(name, begin)) continue;
+    const std::string rest = name.substr(begin.size());
+    const size_t dot = rest.find('.');
+    ProgramScope& branch = branches.try_emplace(rest.substr(0, dot), scope).first->second;
+    branch.names.insert(rest.substr(dot + 1));
+  }
+  if (branches.empty())
+    throw WrongStep(
+        step.where + ".gather",
+        Cat("is '", step.name, "', and no branch step before it makes anything of that name"));
+  step.branches.resize(branches.size());
+  for (const auto& [number, branch] : branches)
+    step.text = ReadTemplate(MemberOf(object, "text"), step.where + ".text", branch);
+}
+
+}  // namespace retort

@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/program/program_run.h"
+
+#include <algorithm>
+#include <deque>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "base/strings.h"
+#include "base/text.h"
+#include "runner/openai_answer.h"
+#include "runner/program/program_line.h"
+#include "runner/tickets.h"
+
+namespace retort {
+namespace {
+
+// An error whose text names the step.
+struct StepError : ApiError {
+  StepError(const ProgramStep& step, const ApiError& error)
+      : ApiError(error.status, Cat("'", step.where, "': ", error.what()), step.where, error.code) {}
+};
+
+ApiError ErrorOf(const std::exception& reason) {
+  if (const auto* api = dynamic_cast<const ApiError*>(&reason)) return *api;
+  const auto* error = dynamic_cast<const Error*>(&reason);
+  return ApiError(error && error->kind() == Error::Kind::kInput ? 400 : 500, reason.what());
+}
+
+// The prompt behind BOS, if the model's files want one.
+std::vector<int32_t> BeginningOf(const Program& program, const ModelService& service) {
+  const Tokenizer& tokenizer = service.model().tokenizer;
+  const auto segments = program.prompt.Render(
+      [&](const std::string& name) -> const std::string& { return program.variables.at(name); });
+  auto ids = tokenizer.EncodeAtMost(segments, false, static_cast<size_t>(service.context()));
+  if (!ids) {
+    throw ApiError(400, Cat("the prompt has no room in the context of ", service.context()),
+                   "prompt", "context_length_exceeded");
+  }
+  const TokenizerSpec& spec = tokenizer.spec();
+  if (spec.add_bos && spec.bos >= 0) ids->insert(ids->begin(), spec.bos);
+  return *std::move(ids);
+}
+
+}  // namespace
+
+class ProgramRun : public std::enable_shared_from_this<ProgramRun> {
+ public:
+  ProgramRun(ModelService& service, ProgramJob job)
+      : service_(service), job_(std::move(job)), tickets_(service.engine()) {}
+  // Tells of a client that has gone before the end.
+  ~ProgramRun() {
+    if (!over_) Report(kClientClosed, "the client has gone");
+  }
+
+  void Begin(std::vector<int32_t> ids);
+  void Cancel() { tickets_.CancelAll(); }
+
+ private:
+  // Does it, and ends the program with what is thrown.
+  void Guarded(const std::function<void()>& work);
+  void Advance(ProgramLine& line);
+  // False: the line goes on when an answer is there.
+  bool Do(ProgramLine& line, const ProgramStep& step);
+  void GoOn(ProgramLine& line) {
+    ++line.next;
+    Advance(line);
+  }
+  void Generate(ProgramLine& line, const ProgramStep& step);
+  void TakeSaid(ProgramLine& line, const ProgramStep& step, const ProgramPiece& piece);
+  void Select(ProgramLine& line, const ProgramStep& step);
+  void TakeChosen(ProgramLine& line, const ProgramStep& step);
+  void Branch(ProgramLine& line, const ProgramStep& step);
+  void Join(ProgramLine& line, const ProgramStep& step);
+  void Gather(ProgramLine& line, const ProgramStep& step);
+  void Append(ProgramLine& line, const std::vector<Segment>& segments);
+  const std::string& ValueOf(const ProgramLine& line, const std::string& name) const;
+  uint64_t SeedOf(const ProgramLine& line, const ProgramStep& step) const;
+
+  void Submit(ProgramPiece piece);
+  void StartWaiting();
+  void Start(const std::shared_ptr<ProgramPiece>& piece);
+  void Take(const ProgramPiece& piece);
+
+  void End();
+  void Fail(const ApiError& error);
+  void Report(int status, const std::string& error);
+
+  ModelService& service_;
+  ProgramJob job_;
+  Tickets tickets_;
+  std::mutex mutex_;
+  ProgramLine line_;
+  std::deque<std::shared_ptr<ProgramPiece>> waiting_;
+  int64_t running_ = 0;
+  size_t pieces_ = 0;
+  ApiAnswer answer_;  // a choice for each piece
+  double first_piece_ = 0;
+  bool over_ = false;
+};
+
+void ProgramRun::Guarded(const std::function<void()>& work) {
+  const std::lock_guard lock(mutex_);
+  if (over_) return;
+  try {
+    work();
+  } catch (const std::exception& e) {
+    Fail(ErrorOf(e));
+  }
+}
+
+void ProgramRun::Begin(std::vector<int32_t> ids) {
+  Guarded([&] {
+    line_.steps = &job_.program.steps;
+    line_.ids = std::move(ids);
+    line_.then = [this] { End(); };
+    Advance(line_);
+  });
+}
+
+// The line may be gone when this returns: its end is its outer line's next step.
+void ProgramRun::Advance(ProgramLine& line) {
+  for (; line.next < line.steps->size(); ++line.next) {
+    const ProgramStep& step = (*line.steps)[line.next];
+    try {
+      if (!Do(line, step)) return StartWaiting();
+    } catch (const StepError&) {
+      throw;
+    } catch (const std::exception& e) {
+      throw StepError(step, ErrorOf(e));
+    }
+  }
+  const std::function<void()> then = line.then;  // which may destroy the line
+  then();
+}
+
+bool ProgramRun::Do(ProgramLine& line, const ProgramStep& step) {
+  switch (step.kind) {
+    case ProgramStep::Kind::kText:
+      Append(line, step.text.Render([&](const std::string& name) -> const std::string& {
+        return ValueOf(line, name);
+      }));
+      return true;
+    case ProgramStep::Kind::kGather:
+      Gather(line, step);
+      return true;
+    case ProgramStep::Kind::kGenerate:
+      Generate(line, step);
+      return false;
+    case ProgramStep::Kind::kSelect:
+      Select(line, step);
+      return false;
+    case ProgramStep::Kind::kBranch:
+      Branch(line, step);
+      return false;
+  }
+  return true;
+}
+
+void ProgramRun::Append(ProgramLine& line, const std::vector<Segment>& segments) {
+  const int64_t room = service_.context() - std::ssize(line.ids);
+  const auto ids = service_.model().tokenizer.EncodeAtMost(
+      segments, true, static_cast<size_t>(std::max<int64_t>(0, room)));
+  if (!ids) {
+    throw ApiError(400, Cat("the text has no room in the context of ", service_.context()), "",
+                   "context_length_exceeded");
+  }
+  line.ids.insert(line.ids.end(), ids->begin(), ids->end());
+  for (const Segment& segment : segments) line.text += segment.text;
+}
+
+void ProgramRun::Gather(ProgramLine& line, const ProgramStep& step) {
+  for (size_t i = 0; i < step.branches.size(); ++i) {
+    const std::string begin = Cat(step.name, ".", i, ".");
+    Append(line, step.text.Render([&](const std::string& name) -> const std::string& {
+      const auto own = line.variables.find(begin + name);
+      return own != line.variables.end() ? own->second : ValueOf(line, name);
+    }));
+  }
+}
+
+const std::string& ProgramRun::ValueOf(const ProgramLine& line, const std::string& name) const {
+  for (const ProgramLine* at = &line; at; at = at->outer) {
+    const auto own = at->variables.find(name);
+    if (own != at->variables.end()) return own->second;
+  }
+  return job_.program.variables.at(name);
+}
+
+// A step's own seed is that of the first branch, as a request's is that of its first answer.
+uint64_t ProgramRun::SeedOf(const ProgramLine& line, const ProgramStep& step) const {
+  if (step.own_seed) return step.generate.sampling.seed + line.number;
+  return NameKey(Cat(job_.program.seed, " ", step.where, " ", line.number));
+}
+
+void ProgramRun::Generate(ProgramLine& line, const ProgramStep& step) {
+  ApiRequest request = step.generate;
+  request.sampling.seed = SeedOf(line, step);
+  ProgramPiece piece{&step,
+                     service_.GenerationOf(request, line.ids, job_.program.is_chat),
+                     [this, &line, &step](const ProgramPiece& said) { TakeSaid(line, step, said); },
+                     {}};
+  piece.told.held = piece.request.constraint.grammar != nullptr;
+  Submit(std::move(piece));
+}
+
+void ProgramRun::TakeSaid(ProgramLine& line, const ProgramStep& step, const ProgramPiece& piece) {
+  const std::string& text = piece.told.said.content;
+  if (piece.told.stop_text.empty()) {
+    line.ids.insert(line.ids.end(), piece.ids.begin(), piece.ids.end());
+    line.text += text;
+  } else {
+    Append(line, {{text, false}});  // without the tokens that the stop text stood in
+  }
+  line.variables[step.name] = text;
+  line.told.push_back(SaidJson(step, piece.told));
+  GoOn(line);
+}
+
+void ProgramRun::Select(ProgramLine& line, const ProgramStep& step) {
+  const auto limit = static_cast<size_t>(service_.context());
+  line.labels.clear();
+  for (const std::string& choice : step.choices) {
+    auto ids = service_.model().tokenizer.EncodeAtMost({{choice, false}, {step.suffix, true}}, true,
+                                                       limit);
+    if (!ids || ids->empty())
+      throw ApiError(400, Cat("the choice ", Quoted(choice), " has no tokens, or too many"));
+    line.labels.push_back(*std::move(ids));
+  }
+  CheckNoneBeginsAnother(line.labels, step.choices);
+  line.selection.emplace(line.ids, line.labels);
+  line.left = line.selection->streams();
+  for (size_t i = 0; i < line.selection->streams(); ++i) {
+    ProgramPiece piece{&step,
+                       line.selection->Request(i),
+                       [this, &line, &step, i](const ProgramPiece& read) {
+                         line.selection->Take(i, read.scores);
+                         if (--line.left == 0) TakeChosen(line, step);
+                       },
+                       {}};
+    piece.told.scored = true;
+    Submit(std::move(piece));
+  }
+}
+
+void ProgramRun::TakeChosen(ProgramLine& line, const ProgramStep& step) {
+  const std::vector<double> logprobs = line.selection->LogProbabilities();
+  const auto best = static_cast<size_t>(std::ranges::max_element(logprobs) - logprobs.begin());
+  line.told.push_back(ChosenJson(step, logprobs, best));
+  line.ids.insert(line.ids.end(), line.labels[best].begin(), line.labels[best].end());
+  line.text += step.choices[best] + step.suffix;
+  line.variables[step.name] = step.choices[best];
+  GoOn(line);
+}
+
+void ProgramRun::Branch(ProgramLine& line, const ProgramStep& step) {
+  const size_t count = step.branches.size();
+  line.branches.clear();
+  line.left = count;
+  for (size_t i = 0; i < count; ++i) {
+    auto branch = std::make_unique<ProgramLine>();
+    branch->steps = step.branches[i].steps.get();
+    branch->outer = &line;
+    branch->number = line.number * kMostProgramBranches + i;
+    branch->ids = line.ids;
+    branch->variables = step.branches[i].variables;
+    branch->then = [this, &line, &step] {
+      if (--line.left == 0) Join(line, step);
+    };
+    line.branches.push_back(std::move(branch));
+  }
+  // The last one's end goes on with the line, which may come to another branch step.
+  for (size_t i = 0; i < count; ++i) Advance(*line.branches[i]);
+}
+
+void ProgramRun::Join(ProgramLine& line, const ProgramStep& step) {
+  for (size_t i = 0; i < line.branches.size(); ++i) {
+    for (const auto& [name, value] : line.branches[i]->variables)
+      line.variables[Cat(step.name, ".", i, ".", name)] = value;
+  }
+  line.told.push_back(JoinedJson(step, line.branches));
+  GoOn(line);
+}
+
+void ProgramRun::Submit(ProgramPiece piece) {
+  piece.told.index = piece.told.prompt = pieces_++;
+  piece.told.usage.prompt_tokens = std::ssize(piece.request.prompt);
+  waiting_.push_back(std::make_shared<ProgramPiece>(std::move(piece)));
+}
+
+void ProgramRun::StartWaiting() {
+  while (running_ < job_.program.width && !waiting_.empty() && !over_) {
+    const std::shared_ptr<ProgramPiece> piece = std::move(waiting_.front());
+    waiting_.pop_front();
+    Start(piece);
+  }
+}
+
+void ProgramRun::Start(const std::shared_ptr<ProgramPiece>& piece) {
+  const auto self = shared_from_this();
+  GenerationRequest request = std::move(piece->request);
+  request.on_event = [self, piece](const GenerationEvent& event) {
+    piece->Take(event);
+    if (event.finish != FinishReason::kNone) {
+      self->job_.post([self, piece] { self->Guarded([&] { self->Take(*piece); }); });
+    }
+    return true;
+  };
+  const auto failed = [self, piece](const std::exception& e) {
+    self->Guarded([&] { throw StepError(*piece->step, ErrorOf(e)); });
+  };
+  const auto ticket = service_.engine().Submit(std::move(request), failed);
+  if (!ticket) throw QueueFull();
+  ++running_;
+  tickets_.Add(*ticket);
+}
+
+void ProgramRun::Take(const ProgramPiece& piece) {
+  --running_;
+  if (first_piece_ == 0) {
+    first_piece_ =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - job_.since).count();
+  }
+  answer_.choices.push_back(piece.told);
+  try {
+    piece.then(piece);
+  } catch (const StepError&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw StepError(*piece.step, ErrorOf(e));
+  }
+  StartWaiting();
+}
+
+void ProgramRun::End() {
+  const ApiAnswerHead& head = job_.head;
+  Json variables = Json::object();
+  for (const auto& [name, value] : line_.variables) {
+    if (IsVariableName(name)) variables[name] = value;
+  }
+  HttpAnswer whole;
+  whole.body = DumpJson({{"id", "program-" + head.id},
+                         {"object", "program"},
+                         {"created", head.created},
+                         {"model", head.model},
+                         {"system_fingerprint", head.fingerprint},
+                         {"text", line_.text},
+                         {"variables", std::move(variables)},
+                         {"steps", std::move(line_.told)},
+                         {"usage", UsageJson(answer_.Usage())}});
+  job_.places.reset();  // whoever reads the answer can ask again
+  Report(200, "");
+  job_.exchange->Answer(std::move(whole));
+}
+
+void ProgramRun::Fail(const ApiError& error) {
+  job_.places.reset();
+  waiting_.clear();
+  tickets_.CancelAll();
+  Report(error.status, error.what());
+  job_.exchange->Answer(ErrorAnswer(error, ApiErrorBody(error)));
+}
+
+void ProgramRun::Report(int status, const std::string& error) {
+  over_ = true;
+  if (job_.on_end) job_.on_end({status, error, std::move(answer_), first_piece_});
+}
+
+void StartProgram(ModelService& service, ProgramJob job) {
+  Program& program = job.program;
+  service.CheckModel(program.model);
+  std::vector<int32_t> ids;
+  if (program.is_chat) {
+    ids = service.PromptsOf(program.chat).front();
+  } else {
+    ids = BeginningOf(program, service);
+  }
+  int64_t width = 1;
+  while (width < program.width && job.places->TakeMore(1)) ++width;
+  program.width = width;
+  const auto exchange = job.exchange;
+  const auto run = std::make_shared<ProgramRun>(service, std::move(job));
+  exchange->OnGone([weak = std::weak_ptr(run)] {
+    if (const auto still = weak.lock()) still->Cancel();
+  });
+  run->Begin(std::move(ids));
+}
+
+}  // namespace retort

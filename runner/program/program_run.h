@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a program: its texts, what the model says and chooses in them, and its branches, as many at
+// once as the program is wide. The pieces are ordinary requests to the engine, whose prompts begin
+// alike, so that what they share is read once.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "runner/model_service.h"
+#include "runner/program/program.h"
+
+namespace retort {
+
+struct ProgramJob {
+  Program program;
+  ApiAnswerHead head;
+  std::shared_ptr<HttpExchange> exchange;
+  std::unique_ptr<ServerPlaces> places;  // one; free ones are taken for pieces that run at once
+  std::chrono::steady_clock::time_point since;
+  std::function<void(const ReplyOutcome& outcome)> on_end;  // called once
+  // Runs what goes on behind a piece on another thread than the engine's.
+  std::function<void(std::function<void()> job)> post;
+};
+
+// Throws ApiError, and then the exchange has had no answer. The service must outlive the engine's
+// requests.
+void StartProgram(ModelService& service, ProgramJob job);
+
+}  // namespace retort

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// How likely each of several texts is behind a prompt: the tree of their tokens as few streams that
+// share the prompt, and are read in one go.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "runner/engine.h"
+#include "runner/label_tree.h"
+
+namespace retort {
+
+class Selection {
+ public:
+  // Labels: tokens of the texts, none of them empty or the beginning of another.
+  Selection(std::vector<int32_t> prompt, const std::vector<std::vector<int32_t>>& labels);
+
+  // One for each leaf of the tree; one if the labels are single tokens.
+  size_t streams() const { return parts_.size(); }
+  GenerationRequest Request(size_t stream) const;
+  // What the stream told. Throws Error{kFailure} if that are no numbers.
+  void Take(size_t stream, std::span<const double> scores);
+  // Behind all streams: the sum over each label's tokens.
+  std::vector<double> LogProbabilities() const { return tree_.LogProbabilities(losses_); }
+
+ private:
+  struct Part {
+    std::vector<int32_t> path;        // its tokens behind the prompt
+    std::vector<WantedScore> scores;  // by position
+    std::vector<size_t> steps;        // those of the tree that they are of
+  };
+  void AddPart(int32_t leaf, std::vector<bool>& known);
+
+  std::vector<int32_t> prompt_;
+  LabelTree tree_;
+  std::vector<Part> parts_;
+  std::vector<double> losses_;  // of the tree's steps
+};
+
+}  // namespace retort

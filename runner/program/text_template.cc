@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/program/text_template.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+bool BeginsName(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
+bool GoesOnInName(char c) { return BeginsName(c) || (c >= '0' && c <= '9'); }
+
+// Names of what branches have made have dots: "checks.0.verdict".
+bool IsReference(std::string_view name) {
+  return !name.empty() && BeginsName(name.front()) &&
+         std::ranges::all_of(name, [](char c) { return GoesOnInName(c) || c == '.'; });
+}
+
+}  // namespace
+
+bool IsVariableName(std::string_view name) {
+  return IsReference(name) && name.find('.') == std::string_view::npos;
+}
+
+TextTemplate::TextTemplate(std::string_view text) {
+  std::string own;
+  for (size_t at = 0; at < text.size();) {
+    const char c = text[at];
+    if (c != '{' && c != '}') {
+      own += c;
+      ++at;
+      continue;
+    }
+    if (at + 1 < text.size() && text[at + 1] == c) {
+      own += c;
+      at += 2;
+      continue;
+    }
+    if (c == '}') throw InputError("'}' at byte ", at, " closes nothing; '}}' stands for a brace");
+    const size_t end = text.find('}', at);
+    if (end == std::string_view::npos)
+      throw InputError("'{' at byte ", at, " is not closed; '{{' stands for a brace");
+    const std::string_view name = text.substr(at + 1, end - at - 1);
+    if (!IsReference(name))
+      throw InputError("'{' at byte ", at, " begins no variable's name; '{{' stands for a brace");
+    if (!own.empty()) pieces_.push_back({std::exchange(own, ""), false});
+    pieces_.push_back({std::string(name), true});
+    at = end + 1;
+  }
+  if (!own.empty()) pieces_.push_back({std::move(own), false});
+}
+
+std::vector<std::string> TextTemplate::Names() const {
+  std::vector<std::string> names;
+  for (const Piece& piece : pieces_) {
+    if (piece.is_name) names.push_back(piece.text);
+  }
+  return names;
+}
+
+std::vector<Segment> TextTemplate::Render(
+    const std::function<const std::string&(const std::string& name)>& value_of) const {
+  std::vector<Segment> segments;
+  segments.reserve(pieces_.size());
+  for (const auto& [text, is_name] : pieces_)
+    segments.push_back({is_name ? value_of(text) : text, !is_name});
+  return segments;
+}
+
+}  // namespace retort
