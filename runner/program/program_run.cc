@@ -219,13 +219,15 @@ void ProgramRun::TakeSaid(ProgramLine& line, const ProgramStep& step, const Prog
 }
 
 void ProgramRun::Select(ProgramLine& line, const ProgramStep& step) {
-  const auto limit = static_cast<size_t>(service_.context());
+  constexpr size_t kMostTokens = 256;  // of a choice
   line.labels.clear();
   for (const std::string& choice : step.choices) {
     auto ids = service_.model().tokenizer.EncodeAtMost({{choice, false}, {step.suffix, true}}, true,
-                                                       limit);
-    if (!ids || ids->empty())
-      throw ApiError(400, Cat("the choice ", Quoted(choice), " has no tokens, or too many"));
+                                                       kMostTokens);
+    if (!ids || ids->empty()) {
+      throw ApiError(400, Cat("the choice ", Quoted(choice), " with its suffix must have 1 to ",
+                              kMostTokens, " tokens"));
+    }
     line.labels.push_back(*std::move(ids));
   }
   CheckNoneBeginsAnother(line.labels, step.choices);
@@ -371,10 +373,11 @@ void StartProgram(ModelService& service, ProgramJob job) {
   Program& program = job.program;
   service.CheckModel(program.model);
   std::vector<int32_t> ids;
-  if (program.is_chat) {
-    ids = service.PromptsOf(program.chat).front();
-  } else {
-    ids = BeginningOf(program, service);
+  try {
+    ids = program.is_chat ? service.PromptsOf(program.chat).front() : BeginningOf(program, service);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, Cat("'prompt': ", e.what()), "prompt", "invalid_value");
   }
   int64_t width = 1;
   while (width < program.width && job.places->TakeMore(1)) ++width;

@@ -23,12 +23,13 @@ Selection::Selection(std::vector<int32_t> prompt, const std::vector<std::vector<
 
 void Selection::AddPart(int32_t leaf, std::vector<bool>& known) {
   const auto& nodes = tree_.nodes();
-  std::vector<int32_t> ancestors;  // the leaf's, itself included
-  for (int32_t node = leaf; node >= 0; node = nodes[static_cast<size_t>(node)].parent)
-    ancestors.push_back(node);
   Part part;
-  for (const int32_t node : ancestors)
-    part.path.insert(part.path.begin(), nodes[static_cast<size_t>(node)].token);
+  std::vector<bool> on_path(nodes.size());
+  for (int32_t node = leaf; node >= 0; node = nodes[static_cast<size_t>(node)].parent) {
+    on_path[static_cast<size_t>(node)] = true;
+    part.path.push_back(nodes[static_cast<size_t>(node)].token);
+  }
+  std::ranges::reverse(part.path);
   const auto position_of = [&](size_t step) {
     const int32_t after = tree_.steps()[step].after;
     const int64_t depth = after < 0 ? -1 : nodes[static_cast<size_t>(after)].depth;
@@ -36,8 +37,7 @@ void Selection::AddPart(int32_t leaf, std::vector<bool>& known) {
   };
   for (size_t step = 0; step < known.size(); ++step) {
     const int32_t after = tree_.steps()[step].after;
-    const bool on_path = after < 0 || std::ranges::find(ancestors, after) != ancestors.end();
-    if (known[step] || !on_path) continue;
+    if (known[step] || (after >= 0 && !on_path[static_cast<size_t>(after)])) continue;
     known[step] = true;
     part.steps.push_back(step);
   }

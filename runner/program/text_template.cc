@@ -8,6 +8,8 @@
 namespace retort {
 namespace {
 
+constexpr size_t kMostRendered = 4 << 20;  // as much as a request's body
+
 bool BeginsName(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool GoesOnInName(char c) { return BeginsName(c) || (c >= '0' && c <= '9'); }
 
@@ -63,8 +65,13 @@ std::vector<Segment> TextTemplate::Render(
     const std::function<const std::string&(const std::string& name)>& value_of) const {
   std::vector<Segment> segments;
   segments.reserve(pieces_.size());
-  for (const auto& [text, is_name] : pieces_)
+  size_t bytes = 0;
+  for (const auto& [text, is_name] : pieces_) {
     segments.push_back({is_name ? value_of(text) : text, !is_name});
+    bytes += segments.back().text.size();
+    if (bytes > kMostRendered)
+      throw InputError("the text with its variables has more than ", kMostRendered, " bytes");
+  }
   return segments;
 }
 

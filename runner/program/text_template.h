@@ -20,6 +20,7 @@ class TextTemplate {
   // The names, in order.
   std::vector<std::string> Names() const;
   // The text's own parts may have special tokens. Values are content, in which nothing is one.
+  // Throws Error{kInput} if that comes to more than 4 MiB.
   std::vector<Segment> Render(
       const std::function<const std::string&(const std::string& name)>& value_of) const;
 

@@ -200,6 +200,15 @@ TEST_F(ProgramTest, FaultsNameTheirStep) {
   EXPECT_EQ(
       Fault({{{"generate", "x"}, {"response_format", {{"type", "json_schema"}}}}}).substr(0, 11),
       "'steps[0]':");
+  EXPECT_EQ(Fault({{{"select", "x"}, {"choices", {std::string(300, 'a')}}}}).substr(0, 24),
+            "'steps[0]': the choice '");
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += "{v}";
+  EXPECT_EQ(Refused(400, kPrograms,
+                    DumpJson({{"prompt", "a"},
+                              {"variables", {{"v", std::string(1000, 'v')}}},
+                              {"steps", {{{"text", many}}}}}))["message"],
+            "'steps[0]': the text with its variables has more than 4194304 bytes");
   EXPECT_TRUE(EventuallyIdle());
 }
 
