@@ -42,6 +42,7 @@ size_t StatisticNamed(const std::string& name, const std::string& where) {
   const auto at = std::ranges::find(kDriftStatistics, name, &DriftStatistic::name);
   if (at != kDriftStatistics.end()) return static_cast<size_t>(at - kDriftStatistics.begin());
   std::vector<std::string> known;
+  known.reserve(kDriftStatistics.size());
   for (const DriftStatistic& statistic : kDriftStatistics) known.emplace_back(statistic.name);
   throw InputError(where, ": there is no statistic ", Quoted(name), "; those are ",
                    Join(known, ", "));

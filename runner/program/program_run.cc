@@ -221,6 +221,7 @@ void ProgramRun::TakeSaid(ProgramLine& line, const ProgramStep& step, const Prog
 void ProgramRun::Select(ProgramLine& line, const ProgramStep& step) {
   constexpr size_t kMostTokens = 256;  // of a choice
   line.labels.clear();
+  line.labels.reserve(step.choices.size());
   for (const std::string& choice : step.choices) {
     auto ids = service_.model().tokenizer.EncodeAtMost({{choice, false}, {step.suffix, true}}, true,
                                                        kMostTokens);

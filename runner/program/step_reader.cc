@@ -42,6 +42,7 @@ void ReadSelect(const Json& object, ProgramStep& step) {
   const Json& choices = MemberOf(object, "choices");
   if (!choices.is_array() || choices.empty() || std::ssize(choices) > kMostSelectable)
     throw WrongStep(where, Cat("must be a list of 1 to ", kMostSelectable, " texts"));
+  step.choices.reserve(choices.size());
   for (const Json& choice : choices) {
     step.choices.push_back(ReadText(choice, where));
     if (step.choices.back().empty()) throw WrongStep(where, "must hold texts that are not empty");

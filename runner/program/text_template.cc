@@ -55,6 +55,7 @@ TextTemplate::TextTemplate(std::string_view text) {
 
 std::vector<std::string> TextTemplate::Names() const {
   std::vector<std::string> names;
+  names.reserve(pieces_.size());
   for (const Piece& piece : pieces_) {
     if (piece.is_name) names.push_back(piece.text);
   }
