@@ -107,7 +107,10 @@ __device__ inline int PlaceOf(int n) {
 // n, load(n) begins to load tile n, and body(n) computes with it. Tiles are in two slots, n % 2.
 template <class Place, class Load, class Body>
 __device__ void ForTiles(int count, const Place& place, const Load& load, const Body& body) {
-  if (count == 0) return WaitCopies<0>();  // for those of the block's own rows
+  if (count == 0) {  // the block's own rows alone
+    CommitCopies();
+    return WaitCopies<0>();
+  }
   place(0);
   __syncthreads();
   load(0);
