@@ -110,7 +110,7 @@ struct EngineCounts {
 // needs them; it may lose them to an older one, and is then read again from its tokens. A stream's
 // inputs and random numbers do not depend on the other streams. Neither do its logits' bits in
 // int8 (docs/performance.md), whatever the cache has of its prompt. In f32 and bf16 they may differ
-// in their last bits, because a product with more rows may add in another order.
+// in their last bits, because a product with more than 16 rows may add in another order.
 //
 // What a stream's sampling throws ends that stream alone, with kFailed. What the forward pass of a
 // step throws ends the streams that were in that step, and no other.
