@@ -37,8 +37,8 @@ Global<T> GlobalAt(void* address, int64_t /*bytes*/) {
   return static_cast<T*>(address);
 }
 
-// Shared memory whose size the launch states (Grid::shared_bytes), 16-byte aligned. It begins at the
-// same place for every type.
+// Shared memory whose size the launch states (Grid::shared_bytes), 16-byte aligned. It begins at
+// the same place for every type.
 template <class T>
 __device__ inline Shared<T> DynamicShared() {
   extern __shared__ __align__(16) unsigned char retort_dynamic_shared[];
