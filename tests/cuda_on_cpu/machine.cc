@@ -140,10 +140,9 @@ const std::array<LaneBytes, kWarp>& Block::Exchange(const LaneBytes& own, const 
   const int turn = warp.turn;
   warp.values[turn][static_cast<size_t>(current_ - first)] = own;
   if (warp.arrived == 0) warp.place = place;
-  if (warp.place.line() != place.line() ||
-      std::strcmp(warp.place.file_name(), place.file_name()) != 0) {
-    Report(Cat("lanes of a warp meet that are at lines ", warp.place.line(), " and ", place.line(),
-               " of ", place.file_name()));
+  if (warp.place.line != place.line || std::strcmp(warp.place.file, place.file) != 0) {
+    Report(Cat("lanes of a warp meet that are at lines ", warp.place.line, " and ", place.line,
+               " of ", place.file));
   }
   if (++warp.arrived == kWarp) {
     warp.arrived = 0;

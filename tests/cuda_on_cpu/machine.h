@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
-#include <source_location>
 #include <type_traits>
 
 #include "tests/cuda_on_cpu/memory.h"
@@ -40,7 +39,13 @@ Toucher Self();
 void Fault(const char* what, int64_t element);
 
 // The block's barrier, and its warp's. Lanes of a warp that meet come from one place of the source.
-using Place = std::source_location;
+struct Place {
+  const char* file = "";
+  int line = 0;
+  static Place current(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
 void BlockBarrier();
 void WarpBarrier(const Place& place);
 
