@@ -20,7 +20,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-// What a request was told, and in how many steps.
+// What a request was told.
 struct Told {
   Ids ids;
   std::string text;
@@ -67,8 +67,9 @@ class SpeculationTest : public testing::Test {
     if (number % 4 == 3) s.mirostat = true;
     return request;
   }
-  std::vector<GenerationRequest> Requests(int32_t count) {
+  static std::vector<GenerationRequest> Requests(int32_t count) {
     std::vector<GenerationRequest> requests;
+    requests.reserve(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; ++i) requests.push_back(Request(i));
     return requests;
   }
