@@ -8,10 +8,12 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -189,7 +191,7 @@ std::string StreamClient::ReadTo(std::string_view end) {
     if (arrived_.size() > kMostHead) throw Failure(server_.url, ": its answer is no HTTP");
     if (!Receive()) throw Failure(server_.url, ": the connection ended within the answer");
   }
-  const std::string before = arrived_.substr(0, at);
+  std::string before = arrived_.substr(0, at);
   arrived_.erase(0, at + end.size());
   return before;
 }

@@ -3,8 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include <mutex>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
 
 #include "base/error.h"
