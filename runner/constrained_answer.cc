@@ -50,16 +50,9 @@ void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> e
   if (!left) throw InputError("logit_bias excludes all tokens that the grammar allows here");
 }
 
-size_t ConstrainedAnswer::CountAllowed(std::span<const int32_t> ids) const {
+std::optional<size_t> ConstrainedAnswer::CountAllowed(std::span<const int32_t> ids) const {
   if (!started_) return ids.size();
-  Matcher ahead = matcher_;
-  size_t count = 0;
-  try {
-    while (count < ids.size() && ahead.Accept(ids[count])) ++count;
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
-    // Beyond the grammar's limits. An answer that comes there is told by Accept.
-  }
-  return count;
+  return matcher_.CountAllowed(ids);
 }
 
 void ConstrainedAnswer::Accept(int32_t id) {

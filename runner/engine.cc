@@ -58,13 +58,17 @@ std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
   return ends;
 }
 
-std::unique_ptr<Drafter> DrafterFor(const EngineOptions& options, const Tokenizer& tokenizer) {
+std::unique_ptr<Drafter> DrafterFor(const EngineOptions& options, const Tokenizer& tokenizer,
+                                    int64_t vocab) {
   const DraftOptions& draft = options.draft;
   RETORT_CHECK(!draft.ngram || !draft.model, "two ways to guess");
   if (draft.ngram) return std::make_unique<NgramDrafter>();
-  return std::make_unique<ModelDrafter>(*draft.model, draft.adapter, tokenizer.used_ids(),
-                                        options.cache_type, options.cache_tokens,
-                                        KeptTokens(options, draft.model->config));
+  const Architecture& config = draft.model->config;
+  const int64_t kept = KeptTokens(options, config);
+  const int64_t live = options.parallel * KvCache::PagesFor(config.max_positions) * kPageTokens;
+  return std::make_unique<ModelDrafter>(
+      *draft.model, draft.adapter, std::min<int64_t>(tokenizer.used_ids(), vocab),
+      options.cache_type, std::min(options.cache_tokens, live + std::max<int64_t>(0, kept)), kept);
 }
 
 GenerationEvent FailedWith(std::exception_ptr error) {
@@ -87,10 +91,11 @@ struct Engine::State {
               KeptTokens(options, m.config)),
         scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {
     if (options.draft.any())
-      speculation.emplace(DrafterFor(options, tokenizer), options.draft.tokens);
+      speculation.emplace(DrafterFor(options, tokenizer, m.config.vocab), options.draft.tokens);
   }
 
   void Check(const GenerationRequest& request) const;
+  const std::vector<Scheduler::Piece>& Plan();
   // Fills `batch` with the pieces' tokens.
   void BuildBatch(const std::vector<Scheduler::Piece>& pieces);
   // One forward pass over `batch`; fills `logits` for the tokens `last`.
@@ -150,6 +155,18 @@ void Engine::State::Check(const GenerationRequest& request) const {
     throw InputError("the prompt's ", size, " tokens leave no room in the context of ",
                      options.context);
   }
+}
+
+const std::vector<Scheduler::Piece>& Engine::State::Plan() {
+  const int64_t preempted = scheduler.preempted();
+  const std::vector<Scheduler::Piece>& pieces = scheduler.Plan(streams);
+  if (speculation && scheduler.preempted() > preempted) {
+    // The drafter's pages of those that wait again are of more use to others.
+    for (const auto& stream : streams) {
+      if (!stream->generates) speculation->Forget(*stream);
+    }
+  }
+  return pieces;
 }
 
 void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
@@ -277,7 +294,7 @@ bool Engine::Step() {
   const auto begin = std::chrono::steady_clock::now();
   // All streams sample before the first on_event call, which may submit and cancel.
   s.events.clear();
-  s.Compute(s.scheduler.Plan(s.streams));
+  s.Compute(s.Plan());
   ++s.totals.steps;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   s.scheduler.Observe(seconds.count());

@@ -38,6 +38,8 @@ class Speculation {
  private:
   // Of which streams guesses are asked, and how many.
   void Ask(std::span<const Scheduler::Piece> pieces);
+  // False if the drafter fails: then there are no guesses for any of these streams, ever.
+  bool Propose();
 
   std::unique_ptr<Drafter> drafter_;
   const int64_t tokens_;
