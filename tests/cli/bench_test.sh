@@ -124,7 +124,7 @@ refuses 'say what' --json
 refuses 'http://' serve localhost:8080
 refuses '--lengths' serve http://localhost:1 --lengths 5
 refuses '--requests 3: fewer than the 8 clients' serve http://localhost:1 --requests 3 --clients 2,8
-refuses 'not a folder' serve http://localhost:1 --page /dev/null/page.html
+refuses 'not a folder' serve http://localhost:1 --page "$folder/rows.txt/page.html"
 refuses 'model.*--shape' train
 refuses 'model.*--shape' gemm
 refuses 'model.*--shape' decode "$folder/m" --shape $shape
