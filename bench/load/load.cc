@@ -2,9 +2,9 @@
 #include "bench/load/load.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <iterator>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -13,12 +13,21 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "base/text.h"
 #include "bench/load/answer_times.h"
+#include "bench/load/clients.h"
+#include "bench/load/stream_client.h"
 
 namespace retort {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using OnDone = std::function<void(int64_t, int64_t)>;
+
+constexpr int64_t kMostAtOnce = 4096;                   // requests of an open loop
+constexpr std::chrono::milliseconds kAfterFailure{50};  // a refused client does not spin
+constexpr size_t kLongestFault = 300;
+constexpr double kMostFailures = 0.01;  // of the requests of a level that may be the knee
 
 constexpr const char* kWords[] = {"water", "house",  "green",  "time",  "river",  "paper",
                                   "light", "stone",  "music",  "night", "garden", "window",
@@ -26,8 +35,9 @@ constexpr const char* kWords[] = {"water", "house",  "green",  "time",  "river",
 
 // No two requests of a seed begin alike, so that nothing of a prompt is in the server's cache.
 std::string PromptOf(const LoadPlan& plan, int64_t request, int64_t words) {
-  RandomStream random(MakeKey(plan.seed, RandomUse::kData, static_cast<uint64_t>(request)));
-  std::string prompt = Cat(random.Next(), ":");
+  RandomStream random(
+      MakeKey(plan.seed, RandomUse::kData, static_cast<uint64_t>(request), plan.part));
+  std::string prompt = Cat(random.Next(), "-", random.Next(), ":");
   for (int64_t i = 1; i < words; ++i) prompt += Cat(" ", kWords[random.Below(std::size(kWords))]);
   return prompt;
 }
@@ -51,63 +61,108 @@ std::string BodyOf(const LoadPlan& plan, int64_t request) {
 // The requests of a level, and what became of them.
 class Load {
  public:
-  Load(const ServerAddress& server, const LoadPlan& plan, LoadLevel level,
-       const std::function<void(int64_t, int64_t)>& on_done)
-      : server_(server), plan_(plan), level_(level), on_done_(on_done) {
-    count_ = plan.requests > 0 ? plan.requests : std::max<int64_t>(16, 4 * level.clients);
-  }
+  Load(const ServerAddress& server, const LoadPlan& plan, LoadLevel level, const OnDone& on_done)
+      : server_(server),
+        plan_(plan),
+        level_(level),
+        on_done_(on_done),
+        count_(RequestsOf(plan, level)) {}
 
   LoadResult Run() {
-    const std::vector<double> due = DueTimes();
-    begun_ = Clock::now();
-    std::vector<std::thread> threads;
-    const int64_t clients = level_.clients > 0 ? level_.clients : count_;
-    threads.reserve(static_cast<size_t>(clients));
-    for (int64_t i = 0; i < clients; ++i) {
-      threads.emplace_back([this, &due, i] {
-        if (level_.clients > 0)
-          AskOnAndOn();
-        else
-          AskAt(i, due[static_cast<size_t>(i)]);
-      });
+    const int64_t allowed = AllowedConnections();
+    if (allowed < level_.clients) {
+      throw Failure(level_.clients, " clients: the process may open ", allowed,
+                    " connections; raise its limit (ulimit -n)");
     }
-    for (std::thread& thread : threads) thread.join();
+    begun_ = Clock::now();
+    if (level_.clients > 0)
+      RunClosed();
+    else
+      RunOpen(std::min(kMostAtOnce, allowed));
     return Result();
   }
 
  private:
-  std::vector<double> DueTimes() const {
-    std::vector<double> due(level_.clients > 0 ? 0 : static_cast<size_t>(count_));
-    RandomStream random(MakeKey(plan_.seed, RandomUse::kSample));
-    double time = 0;
-    for (double& one : due) one = time += -std::log1p(-random.Uniform()) / level_.rate;
-    return due;
+  void RunClosed() {
+    bool all = true;
+    {
+      Crew crew;
+      while (all && crew.size() < level_.clients) all = crew.Add([this] { AskOnAndOn(); });
+      if (!all) Release();
+    }
+    if (!all) throw Failure("the system has no threads for ", level_.clients, " clients");
+  }
+  // The clients end when they have the answers that they wait for.
+  void Release() {
+    const std::lock_guard lock(mutex_);
+    next_ = count_;
   }
   void AskOnAndOn() {
     StreamClient client(server_, plan_.key, plan_.seconds);
-    for (int64_t request = next_++; request < count_; request = next_++)
-      Ask(client, request, Clock::now());
+    for (int64_t request = Next(); request < count_; request = Next()) {
+      if (!Ask(client, request, Clock::now())) std::this_thread::sleep_for(kAfterFailure);
+    }
   }
-  void AskAt(int64_t request, double due) {
+  int64_t Next() {
+    const std::lock_guard lock(mutex_);
+    return next_ < count_ ? next_++ : count_;
+  }
+
+  // A request that is due goes to an idle thread, or to a new one if there is none. If there are
+  // `most` already, it waits, and this time counts.
+  void RunOpen(int64_t most) {
+    RandomStream random(MakeKey(plan_.seed, RandomUse::kSample));
+    times_.reserve(static_cast<size_t>(count_));
+    Crew crew;
+    double seconds = 0;
+    for (int64_t request = 0; request < count_; ++request) {
+      seconds += -std::log1p(-random.Uniform()) / level_.rate;
+      const auto when = begun_ + std::chrono::duration_cast<Clock::duration>(
+                                     std::chrono::duration<double>(seconds));
+      std::this_thread::sleep_until(when);
+      bool alone = false;
+      {
+        const std::lock_guard lock(mutex_);
+        times_.push_back(when);
+        ++due_;
+        alone = idle_ < due_ - next_;
+      }
+      more_.notify_one();
+      if (alone && crew.size() < most && !crew.Add([this] { AskWhatIsDue(); })) most = crew.size();
+      if (most == 0) throw Failure("the system has no thread for a client");
+    }
+  }
+  void AskWhatIsDue() {
     StreamClient client(server_, plan_.key, plan_.seconds);
-    const auto when =
-        begun_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(due));
-    std::this_thread::sleep_until(when);
-    Ask(client, request, when);
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      ++idle_;
+      more_.wait(lock, [&] { return next_ < due_ || next_ >= count_; });
+      --idle_;
+      if (next_ >= count_) break;
+      const int64_t request = next_++;
+      const Clock::time_point when = times_[static_cast<size_t>(request)];
+      if (next_ == count_) more_.notify_all();
+      lock.unlock();
+      Ask(client, request, when);
+    }
   }
-  void Ask(StreamClient& client, int64_t request, Clock::time_point since) {
+
+  // Whether it was answered.
+  bool Ask(StreamClient& client, int64_t request, Clock::time_point since) {
     AnswerTimes times(since);
     std::string fault;
     try {
       client.Post(plan_.chat ? "/chat/completions" : "/completions", BodyOf(plan_, request),
-                  [&](std::string_view piece) { times.Take(piece); });
+                  [&](std::string_view piece, Clock::time_point when) { times.Take(piece, when); });
       times.End();
     } catch (const std::exception& e) {
-      fault = e.what();
+      fault = OneLine(e.what(), kLongestFault);
     }
     const std::lock_guard lock(mutex_);
     Add(times, fault);
     on_done_(result_.answered + result_.failed, count_);
+    return fault.empty();
   }
   void Add(const AnswerTimes& times, const std::string& fault) {
     last_ = Clock::now();
@@ -119,6 +174,7 @@ class Load {
     first_.push_back(times.first());
     whole_.push_back(times.whole());
     between_.insert(between_.end(), times.between().begin(), times.between().end());
+    if (times.each()) each_.push_back(*times.each());
     result_.prompt_tokens += static_cast<double>(times.prompt_tokens());
     result_.answer_tokens += static_cast<double>(times.tokens());
   }
@@ -128,6 +184,7 @@ class Load {
     result_.level = level_;
     result_.first = PercentilesOf(std::move(first_));
     result_.between = PercentilesOf(std::move(between_));
+    result_.each = PercentilesOf(std::move(each_));
     result_.whole = PercentilesOf(std::move(whole_));
     result_.tokens_per_second = result_.answer_tokens / seconds;
     result_.requests_per_second = answered / seconds;
@@ -139,26 +196,26 @@ class Load {
   const ServerAddress& server_;
   const LoadPlan& plan_;
   const LoadLevel level_;
-  const std::function<void(int64_t, int64_t)>& on_done_;
-  int64_t count_ = 0;
-  std::atomic<int64_t> next_{0};
+  const OnDone& on_done_;
+  const int64_t count_;
   Clock::time_point begun_;
   std::mutex mutex_;  // of what follows
+  std::condition_variable more_;
+  int64_t next_ = 0;                      // the first request that no thread has taken
+  int64_t due_ = 0, idle_ = 0;            // open loop: requests that are due, threads that wait
+  std::vector<Clock::time_point> times_;  // open loop: when they were due
   LoadResult result_;
-  std::vector<double> first_, between_, whole_;
+  std::vector<double> first_, between_, each_, whole_;
   Clock::time_point last_;
 };
 
 }  // namespace
 
-Percentiles PercentilesOf(std::vector<double> values) {
-  if (values.empty()) return {};
-  std::ranges::sort(values);
-  const auto at = [&](double share) {
-    const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
-    return values[std::max<size_t>(rank, 1) - 1];
-  };
-  return {at(0.50), at(0.95), at(0.99)};
+int64_t RequestsOf(const LoadPlan& plan, const LoadLevel& level) {
+  constexpr double kSeconds = 30;
+  if (plan.requests > 0) return plan.requests;
+  if (level.clients > 0) return std::max<int64_t>(40, 4 * level.clients);
+  return std::max<int64_t>(100, static_cast<int64_t>(std::ceil(level.rate * kSeconds)));
 }
 
 std::string FirstModelOf(const ServerAddress& server, const std::string& key) {
@@ -171,13 +228,19 @@ std::string FirstModelOf(const ServerAddress& server, const std::string& key) {
 }
 
 LoadResult RunLoad(const ServerAddress& server, const LoadPlan& plan, LoadLevel level,
-                   const std::function<void(int64_t, int64_t)>& on_done) {
+                   const OnDone& on_done) {
   return Load(server, plan, level, on_done).Run();
 }
 
 size_t KneeOf(const std::vector<LoadResult>& results) {
-  const auto power = [](const LoadResult& r) {
-    return r.whole.p50 > 0 ? r.tokens_per_second / r.whole.p50 : 0;
+  const auto fails = [](const LoadResult& r) {
+    return static_cast<double>(r.failed) >
+           kMostFailures * static_cast<double>(r.answered + r.failed);
+  };
+  const bool all_fail = std::ranges::all_of(results, fails);
+  const auto power = [&](const LoadResult& r) {
+    const double time = r.whole.p50.value_or(0);
+    return time > 0 && (all_fail || !fails(r)) ? r.tokens_per_second / time : 0;
   };
   return static_cast<size_t>(std::ranges::max_element(results, {}, power) - results.begin());
 }

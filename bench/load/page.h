@@ -19,4 +19,7 @@ std::string LoadPage(const std::vector<LoadedServer>& servers, const std::string
 
 std::string LevelName(const LoadLevel& level);  // "8 clients", "2.5 requests/s"
 
+// "12.3 / 15.6 / -", p50, p95 and p99, each times `scale`; "-" for those that are absent.
+std::string PercentilesText(const Percentiles& p, double scale);
+
 }  // namespace retort

@@ -38,6 +38,16 @@ TEST(LoadPage, ComparesServersAndMarksKnees) {
   EXPECT_TRUE(Has(LoadPage({one}, ""), "knee: 2 clients"));
 }
 
+TEST(LoadPage, DrawsMediansOfFewRequests) {
+  LoadResult few = At(1, 10, 1);
+  few.whole.p95.reset();
+  few.whole.p99.reset();
+  const std::string page = LoadPage({{"http://a:1", "tiny", {few}}}, "");
+  EXPECT_TRUE(Has(page, "Whole answer, ms, p50"));
+  EXPECT_TRUE(Has(page, "first token, ms, p95"));
+  EXPECT_TRUE(Has(page, "1000 / - / -"));
+}
+
 TEST(LoadPage, NamesLevels) {
   EXPECT_EQ(LevelName({.clients = 1}), "1 client");
   EXPECT_EQ(LevelName({.clients = 8}), "8 clients");

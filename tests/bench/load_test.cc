@@ -21,8 +21,10 @@ TEST(ServerAddress, ReadsUrls) {
   EXPECT_EQ(plain.host + "|" + plain.port + "|" + plain.path, "localhost|8080|/v1");
   const ServerAddress proxied = ParseServerUrl("http://a.example/llm/v1/");
   EXPECT_EQ(proxied.host + "|" + proxied.port + "|" + proxied.path, "a.example|80|/llm/v1");
+  EXPECT_EQ(plain.HostField(), "localhost:8080");
   const ServerAddress v6 = ParseServerUrl("http://[::1]:9/");
   EXPECT_EQ(v6.host + "|" + v6.port + "|" + v6.path, "::1|9|/v1");
+  EXPECT_EQ(v6.HostField(), "[::1]:9");
   for (const char* bad : {"localhost:8080", "https://a.example", "http://", "http://:80"})
     EXPECT_THROW(ParseServerUrl(bad), Error) << bad;
 }
@@ -35,8 +37,22 @@ TEST(Percentiles, AreOfTheNearestRank) {
   EXPECT_EQ(p.p50, 50);
   EXPECT_EQ(p.p95, 95);
   EXPECT_EQ(p.p99, 99);
-  EXPECT_EQ(PercentilesOf({7}).p99, 7);
-  EXPECT_EQ(PercentilesOf({}).p50, 0);
+}
+
+TEST(Percentiles, AreAbsentWithTooFewValues) {
+  EXPECT_FALSE(PercentilesOf({}).p50);
+  EXPECT_EQ(PercentilesOf({7}).p50, 7);
+  EXPECT_FALSE(PercentilesOf(std::vector<double>(19, 7)).p95);
+  EXPECT_EQ(PercentilesOf(std::vector<double>(20, 7)).p95, 7);
+  EXPECT_FALSE(PercentilesOf(std::vector<double>(99, 7)).p99);
+}
+
+TEST(Requests, AreEnoughForPercentiles) {
+  EXPECT_EQ(RequestsOf({}, {.clients = 1}), 40);
+  EXPECT_EQ(RequestsOf({}, {.clients = 64}), 256);
+  EXPECT_EQ(RequestsOf({}, {.rate = 0.5}), 100);
+  EXPECT_EQ(RequestsOf({}, {.rate = 20}), 600);
+  EXPECT_EQ(RequestsOf({.requests = 7}, {.rate = 20}), 7);
 }
 
 TEST(Knee, HasTheMostThroughputForItsTime) {
@@ -50,9 +66,26 @@ TEST(Knee, HasTheMostThroughputForItsTime) {
   EXPECT_EQ(KneeOf({result(0, 0), result(5, 1)}), 1u);
 }
 
+TEST(Knee, IsWhereRequestsAreAnswered) {
+  const auto result = [](double rate, int64_t failed) {
+    LoadResult r;
+    r.tokens_per_second = rate;
+    r.whole.p50 = 1;
+    r.answered = 100 - failed;
+    r.failed = failed;
+    return r;
+  };
+  EXPECT_EQ(KneeOf({result(10, 0), result(20, 1), result(30, 2)}), 1u);
+  EXPECT_EQ(KneeOf({result(10, 5), result(20, 50)}), 1u) << "all fail";
+}
+
+// Of pieces that come after 1 s, 2 s, ...
 AnswerTimes TimesOf(const std::vector<std::string>& pieces) {
-  AnswerTimes times(AnswerTimes::Clock::now());
-  for (const std::string& piece : pieces) times.Take(piece);
+  const AnswerTimes::Clock::time_point since;
+  AnswerTimes times(since);
+  int seconds = 0;
+  for (const std::string& piece : pieces)
+    times.Take(piece, since + std::chrono::seconds(++seconds));
   times.End();
   return times;
 }
@@ -65,10 +98,34 @@ TEST(AnswerTimes, ReadsStreamsInAnyPieces) {
        "\n\nda", R"(ta: {"choices": [{"delta": {"content": "a"}}], "usage": null})", "\r\n\r\n",
        "data: {\"choices\": [{\"delta\": {\"reasoning_content\": \"b\"}}]}\n\n",
        "data: {\"choices\": [{\"text\": \"c\"}]}\n\n" + usage + "\n\ndata: [DONE]\n\n"});
-  EXPECT_EQ(times.between().size(), 2u);
+  EXPECT_EQ(times.first(), 4);
+  EXPECT_EQ(times.between(), (std::vector<double>{1, 1}));
+  EXPECT_EQ(times.whole(), 6);
+  EXPECT_EQ(times.each(), 2. / 8);
   EXPECT_EQ(times.tokens(), 9);
   EXPECT_EQ(times.prompt_tokens(), 4);
-  EXPECT_GE(times.whole(), times.first());
+}
+
+std::string Delta(const std::string& delta) {
+  return Cat("data: {\"choices\": [{\"delta\": ", delta, "}]}\n\n");
+}
+
+TEST(AnswerTimes, CountFromTheFirstTextOrCall) {
+  const std::string done = "data: [DONE]\n\n";
+  const AnswerTimes called =
+      TimesOf({Delta(R"({"tool_calls": null})"), Delta(R"({"tool_calls": []})"),
+               Delta(R"({"tool_calls": [{"index": 0}]})"), done});
+  EXPECT_EQ(called.first(), 3);
+  EXPECT_FALSE(called.each()) << "one token";
+  EXPECT_EQ(TimesOf({": x\n", Delta(R"({"reasoning": "r"})"), done}).first(), 2);
+}
+
+TEST(AnswerTimes, BelievesNoImpossibleCounts) {
+  const std::string end = "data: [DONE]\n\n";
+  for (const char* count : {"-1", "1000001", "18446744073709551615", "\"9\"", "1e3"}) {
+    const std::string usage = Cat(R"(data: {"usage": {"completion_tokens": )", count, "}}\n");
+    EXPECT_EQ(TimesOf({Delta(R"({"content": "a"})"), usage, end}).tokens(), 1) << count;
+  }
 }
 
 TEST(AnswerTimes, RefusesStreamsThatFail) {
@@ -77,6 +134,7 @@ TEST(AnswerTimes, RefusesStreamsThatFail) {
   EXPECT_THROW(TimesOf({"data: [DONE]\n\n"}), Error) << "no text";
   EXPECT_THROW(TimesOf({text, "data: {\"error\": {\"message\": \"m\"}}\n\n"}), Error);
   EXPECT_THROW(TimesOf({text, "data: {\n\n"}), Error);
+  EXPECT_THROW(TimesOf({"data: " + std::string(2 << 20, ' ')}), Error) << "a line without an end";
 }
 
 // A server whose answers have three tokens. Every fifth request is refused if `refuses`.
@@ -96,7 +154,7 @@ class LoadTest : public testing::Test {
     handlers.fault_body = [](int, const std::string& message, std::string_view) { return message; };
     server_ = std::make_unique<HttpServer>(options, std::move(handlers));
     thread_ = std::thread([this] { server_->Run(); });
-    address_ = ParseServerUrl(server_->urls()[0]);
+    address_ = ResolveServerUrl(server_->urls()[0]);
   }
   ~LoadTest() override {
     if (!thread_.joinable()) return;
@@ -138,22 +196,36 @@ TEST_F(LoadTest, AsksInAClosedLoop) {
   plan_.model = "scripted";
   plan_.lengths = {{5, 7}, {9, 11}};
   const LoadResult result = Run({.clients = 3});
-  EXPECT_EQ(result.answered, 16);
+  EXPECT_EQ(result.answered, 40);
   EXPECT_EQ(result.failed, 0);
   EXPECT_EQ(result.answer_tokens, 3);
   EXPECT_EQ(result.prompt_tokens, 40);
   EXPECT_GT(result.tokens_per_second, 0);
   EXPECT_NEAR(result.tokens_per_second, 3 * result.requests_per_second, 1e-6);
   EXPECT_LE(result.first.p50, result.whole.p50);
-  std::set<std::string> prompts;
   std::map<int64_t, int> lengths;
   for (const Json& body : bodies_) {
-    prompts.insert(body["messages"][0]["content"].get<std::string>());
     ++lengths[body["max_tokens"].get<int64_t>()];
     EXPECT_TRUE(body["stream"].get<bool>() && body["stream_options"]["include_usage"].get<bool>());
   }
-  EXPECT_EQ(prompts.size(), 16u) << "prompts that the server could have in its cache";
-  EXPECT_EQ(lengths, (std::map<int64_t, int>{{7, 8}, {11, 8}}));
+  EXPECT_EQ(lengths, (std::map<int64_t, int>{{7, 20}, {11, 20}}));
+}
+
+TEST_F(LoadTest, NeverRepeatsAPrompt) {
+  Start();
+  for (const auto& [seed, part] :
+       std::vector<std::pair<uint64_t, uint64_t>>{{1, 0}, {1, 1}, {2, 0}}) {
+    plan_.seed = seed;
+    plan_.part = part;
+    Run({.clients = 2});
+    done_ = 0;
+  }
+  std::set<std::string> beginnings;
+  for (const Json& body : bodies_) {
+    const std::string prompt = body["messages"][0]["content"];
+    beginnings.insert(prompt.substr(0, prompt.find(':')));
+  }
+  EXPECT_EQ(beginnings.size(), 120u) << "prompts that the server could have in its cache";
 }
 
 TEST_F(LoadTest, AsksInAnOpenLoop) {
@@ -172,8 +244,8 @@ TEST_F(LoadTest, CountsWhatFails) {
   refuses_ = true;
   Start();
   const LoadResult result = Run({.clients = 2});
-  EXPECT_EQ(result.answered, 13);
-  EXPECT_EQ(result.failed, 3);
+  EXPECT_EQ(result.answered, 32);
+  EXPECT_EQ(result.failed, 8);
   EXPECT_NE(result.fault.find("429"), std::string::npos) << result.fault;
 }
 
@@ -183,7 +255,12 @@ TEST_F(LoadTest, TellsThatNobodyIsThere) {
   thread_.join();
   server_.reset();
   EXPECT_THROW(FirstModelOf(address_, ""), Error);
-  EXPECT_EQ(Run({.clients = 1}).failed, 16);
+  plan_.requests = 3;
+  const LoadResult closed = Run({.clients = 1});
+  EXPECT_EQ(closed.failed, 3);
+  EXPECT_FALSE(closed.whole.p50);
+  done_ = 0;
+  EXPECT_EQ(Run({.rate = 1000}).failed, 3);
 }
 
 }  // namespace
