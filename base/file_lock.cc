@@ -22,12 +22,20 @@ bool IsAt(int fd, const Path& path) {
          open.st_dev == there.st_dev && open.st_ino == there.st_ino;
 }
 
-std::string HolderOf(int fd) {
+// What a lock file has, or the beginning of what another has.
+std::string TextOf(int fd) {
   char text[32];
   const ssize_t n = ::pread(fd, text, sizeof text, 0);
-  const std::string id(text, n > 0 ? static_cast<size_t>(n) : 0);
-  const bool digits = !id.empty() && id.find_first_not_of("0123456789") == std::string::npos;
-  return digits ? Cat("process ", id) : "another process";
+  return {text, n > 0 ? static_cast<size_t>(n) : 0};
+}
+
+bool IsDigits(const std::string& text) {
+  return text.find_first_not_of("0123456789") == std::string::npos;
+}
+
+std::string HolderOf(int fd) {
+  const std::string id = TextOf(fd);
+  return !id.empty() && IsDigits(id) ? Cat("process ", id) : "another process";
 }
 
 }  // namespace
@@ -51,6 +59,10 @@ FileLock::FileLock(const Path& file, const std::string& subject) : path_(file) {
     }
     if (IsAt(fd_, path_)) break;
     ::close(fd_);
+  }
+  if (!IsDigits(TextOf(fd_))) {
+    ::close(fd_);
+    throw InputError(path_.string(), ": is no lock file, and one is needed there; move it away");
   }
   const std::string id = Cat(::getpid());
   // The id is used only in messages, so a failure to write it is ignored.

@@ -3,6 +3,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <csignal>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
@@ -59,6 +60,9 @@ std::vector<ApiKey> KeysOf(const ServeFlags& flags) {
 }
 
 void Serve(const ServeFlags& flags) {
+  std::signal(SIGPIPE, SIG_IGN);  // whoever read a log may leave
+  // The server handles it later; a certificate that is renewed meanwhile is no reason to end.
+  if (!flags.certificate.empty()) std::signal(SIGHUP, SIG_IGN);
   const OpenedModel opened = OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute,
                                             OpenedFor::kMuchText, true);
   ServedModel served{*opened.model,

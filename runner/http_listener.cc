@@ -74,7 +74,8 @@ HttpListener HttpListener::OnPort(const std::string& host, int port) {
 HttpListener HttpListener::OnFile(const Path& file) {
   const sockaddr_un address = AddressOf(file);
   // Of two servers that find the same dead file, one replaces it.
-  const FileLock lock(file.native() + ".lock", Cat("unix:", file.native()));
+  const FileLock lock(file.parent_path() / Cat(".", file.filename().native(), ".retort-lock"),
+                      Cat("unix:", file.native()));
   struct stat there {};
   if (::lstat(file.c_str(), &there) == 0) {
     if (!S_ISSOCK(there.st_mode))
@@ -91,16 +92,19 @@ HttpListener HttpListener::OnFile(const Path& file) {
 void HttpListener::BindTo(const Path& file) {
   const sockaddr_un address = AddressOf(file);
   socket_ = NewSocket(AF_UNIX);
+  const auto fail = [&](const auto& why) {
+    throw Failure("cannot listen on unix:", file.native(), ": ", why);
+  };
   // The file gets the socket's mode, so nobody else can connect before it is set.
-  ::fchmod(socket_, S_IRUSR | S_IWUSR);
-  const bool bound =
-      ::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-  if (bound) {
-    file_ = file;
-    made_ = IdOf(file);
-  }
-  if (!bound || ::listen(socket_, SOMAXCONN) != 0)
-    throw Failure("cannot listen on unix:", file.native(), ": ", ErrnoText());
+  if (::fchmod(socket_, S_IRUSR | S_IWUSR) != 0) fail(ErrnoText());
+  if (::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+    fail(ErrnoText());
+  file_ = file;
+  made_ = IdOf(file);
+  struct stat there {};
+  if (::lstat(file.c_str(), &there) != 0) fail(ErrnoText());
+  if ((there.st_mode & (S_IRWXG | S_IRWXO)) != 0) fail("its file system lets others use it too");
+  if (::listen(socket_, SOMAXCONN) != 0) fail(ErrnoText());
 }
 
 HttpListener::HttpListener(HttpListener&& other) noexcept

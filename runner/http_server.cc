@@ -108,11 +108,11 @@ struct HttpServer::State {
   void AwaitSignal() {
     signals.async_wait([this](ErrorCode error, int signal) {
       if (error) return;
+      AwaitSignal();  // first: a failure of what follows must not be the end of it
       if (signal == SIGHUP)
         Reload();
       else
         Stop();
-      AwaitSignal();
     });
   }
 
@@ -120,7 +120,7 @@ struct HttpServer::State {
     std::string fault;
     try {
       tls->Reload();
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {
       fault = e.what();
     }
     shared.options.on_reload(fault);

@@ -5,6 +5,7 @@
 // The server's API: requests with the client's key, and answers as they come.
 
 const KEY_NAME = 'retort-key';
+const SENDABLE = /^[\x20-\x7e]+$/;  // in a header
 const at = (id) => document.getElementById(id);
 
 // Resolves when a key has been given. All requests that need one wait for the same question.
@@ -16,15 +17,24 @@ function askForKey(why) {
     at('key-dialog').showModal();
     at('key-form').onsubmit = (event) => {
       event.preventDefault();
-      sessionStorage.setItem(KEY_NAME, at('key').value);
+      const key = at('key').value.trim();
+      if (!SENDABLE.test(key)) {
+        at('key-why').textContent = 'A key has ASCII characters only.';
+        return;
+      }
+      sessionStorage.setItem(KEY_NAME, key);
       at('key-dialog').close();
       resolve();
     };
   }).finally(() => { asking = null; });
   return asking;
 }
-// Nothing can be asked without a key, so Esc does not close the question.
+// Nothing can be asked without a key, so Esc does not close the question. A browser need not obey
+// that more than once, so a question that was closed comes back.
 at('key-dialog').addEventListener('cancel', (event) => event.preventDefault());
+at('key-dialog').addEventListener('close', () => {
+  if (asking && !at('key-dialog').open) at('key-dialog').showModal();
+});
 
 async function faultOf(response) {
   const text = await response.text();
@@ -42,7 +52,7 @@ async function ask(path, body, signal) {
     const headers = key === null ? {} : { Authorization: `Bearer ${key}` };
     if (body) headers['Content-Type'] = 'application/json';
     const response = await fetch(path, {
-      method: body ? 'POST' : 'GET', headers, signal, cache: 'no-store', credentials: 'omit',
+      method: body ? 'POST' : 'GET', headers, signal, cache: 'no-store', credentials: 'same-origin',
       body: body && JSON.stringify(body),
     });
     if (response.ok) return response;

@@ -3,10 +3,10 @@
 // What the settings add to a request. An empty field leaves the server's default.
 
 const NUMBERS = [  // the API's name, label, least, most, step
-  ['temperature', 'Temperature', 0, 2, 0.05],
-  ['top_p', 'Top p', 0, 1, 0.01],
+  ['temperature', 'Temperature', 0, 2, 'any'],
+  ['top_p', 'Top p', 0, 1, 'any'],
   ['top_k', 'Top k', 0, 1000000, 1],
-  ['min_p', 'Min p', 0, 1, 0.01],
+  ['min_p', 'Min p', 0, 1, 'any'],
   ['repetition_penalty', 'Repetition', 0.01, 100, 'any'],
   ['seed', 'Seed', 0, Number.MAX_SAFE_INTEGER, 1],
   ['max_tokens', 'Max tokens', 1, 1000000, 1],

@@ -64,6 +64,13 @@ TEST_F(FileLockTest, AFolderThatIsNotThere) {
   EXPECT_THROW(FileLock(path_ / "x" / "lock", "the work"), Error);
 }
 
+TEST_F(FileLockTest, LeavesAFileThatIsNoLock) {
+  WriteTextAtomically(path_, "12 precious words");
+  EXPECT_NE(Refusal().find("is no lock file"), std::string::npos);
+  EXPECT_EQ(ReadText(path_), "12 precious words");
+  std::filesystem::remove(path_);
+}
+
 // A link laid where the lock file would be is not followed: what it points to stays as it is.
 TEST_F(FileLockTest, FollowsNoLink) {
   const Path other = path_.string() + "_other";

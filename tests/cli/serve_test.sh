@@ -30,8 +30,8 @@ for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.exa
   grep -q -- "${flags%%[ =]*}" err || fail "serve $flags: $(cat err)"
 done
 
-start() {
-  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 >out 2>err &
+start() {  # FLAG...
+  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 "$@" >out 2>err 9>&- &
   server=$!
   for _ in $(seq 300); do
     grep -q '^listening on ' out && break
@@ -101,6 +101,24 @@ for signal in KILL TERM; do
   [[ -e socket ]] && left=yes || left=no
   [[ $signal$left == KILLyes || $signal$left == TERMno ]] || fail "unix: $signal, a file left: $left"
 done
+
+# Whoever reads the log may leave.
+mkfifo log
+exec 9<>log
+start --log log
+exec 9>&-
+exec {socket}<>"/dev/tcp/127.0.0.1/$port"
+body='{"prompt": "Once", "max_tokens": 2}'
+printf 'POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+  ${#body} "$body" >&"$socket"
+grep -q 'HTTP/1.1 200' <&"$socket" || fail "nobody reads the log: no answer"
+exec {socket}>&-
+sleep 0.5
+kill -TERM "$server" || fail "nobody reads the log: the server is gone"
+status=0
+wait "$server" || status=$?
+server=
+[[ $status == 0 ]] || fail "nobody reads the log: status $status"
 
 ((failures == 0)) && echo "every stream was told, and both ends were in order"
 exit $((failures > 0))

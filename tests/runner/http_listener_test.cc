@@ -62,6 +62,16 @@ TEST_F(HttpListenerTest, LeavesWhatIsNotItsOwn) {
   EXPECT_EQ(ReadText(file_), "mine");
 }
 
+TEST_F(HttpListenerTest, LeavesTheLockFilesOfOthers) {
+  const Path lock = folder_.path() / "socket.lock", own = folder_.path() / ".socket.retort-lock";
+  WriteTextAtomically(lock, "mine");
+  { const HttpListener listener = HttpListener::OnFile(file_); }
+  EXPECT_EQ(ReadText(lock), "mine");
+  WriteTextAtomically(own, "mine too");
+  EXPECT_NE(Refused(file_, Error::Kind::kInput).find("no lock file"), std::string::npos);
+  EXPECT_EQ(ReadText(own), "mine too");
+}
+
 TEST_F(HttpListenerTest, RefusesPathsThatNoSocketCanHave) {
   Refused(folder_.path() / std::string(120, 'a'), Error::Kind::kInput);
   Refused("", Error::Kind::kInput);
