@@ -93,11 +93,12 @@ AnswerTimes TimesOf(const std::vector<std::string>& pieces) {
 TEST(AnswerTimes, ReadsStreamsInAnyPieces) {
   const std::string usage =
       R"(data: {"choices": [], "usage": {"completion_tokens": 9, "prompt_tokens": 4}})";
-  const AnswerTimes times = TimesOf(
-      {": waiting\n\ndata: {\"choices\": [{\"delta\": {\"role\": \"assistant\", \"content\": \"\"}}]}",
-       "\n\nda", R"(ta: {"choices": [{"delta": {"content": "a"}}], "usage": null})", "\r\n\r\n",
-       "data: {\"choices\": [{\"delta\": {\"reasoning_content\": \"b\"}}]}\n\n",
-       "data: {\"choices\": [{\"text\": \"c\"}]}\n\n" + usage + "\n\ndata: [DONE]\n\n"});
+  const AnswerTimes times =
+      TimesOf({": waiting\n\ndata: {\"choices\": [{\"delta\": {\"role\": \"assistant\", "
+               "\"content\": \"\"}}]}",
+               "\n\nda", R"(ta: {"choices": [{"delta": {"content": "a"}}], "usage": null})",
+               "\r\n\r\n", "data: {\"choices\": [{\"delta\": {\"reasoning_content\": \"b\"}}]}\n\n",
+               "data: {\"choices\": [{\"text\": \"c\"}]}\n\n" + usage + "\n\ndata: [DONE]\n\n"});
   EXPECT_EQ(times.first(), 4);
   EXPECT_EQ(times.between(), (std::vector<double>{1, 1}));
   EXPECT_EQ(times.whole(), 6);
