@@ -17,6 +17,8 @@ using HttpIoError = boost::system::error_code;
 
 constexpr int kSendBuffer = 128 << 10;
 constexpr size_t kMostEarly = 64 << 10;  // bytes that a TLS client may send before they are wanted
+// The loop serves others between two such pieces. A session keeps the memory of its largest one.
+constexpr size_t kSealedAtOnce = 64 << 10;
 
 struct HttpSocket::State : std::enable_shared_from_this<State> {
   State(boost::asio::io_context& io, std::vector<char>& shared_scratch,
@@ -39,7 +41,7 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
 
   // Waits even if there is input already, so that a client that never pauses holds up nobody.
   void Arm() {
-    if (armed || reading == Reading::kNothing || !socket.is_open()) return;
+    if (armed || ended || reading == Reading::kNothing || !socket.is_open()) return;
     if (early.size() > kMostEarly) return;
     armed = true;
     socket.async_wait(HttpTcp::socket::wait_read,
@@ -66,14 +68,13 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
   }
 
   void OnSealed(std::string_view bytes) {
-    bool open = false;
     Tell([&](HttpSocketEvents&) {
-      open = tls->Receive(bytes, early);
+      ended = !tls->Receive(bytes, early);
       queued += tls->TakeOutgoing();
       Flush();
     });
     TellEarly();
-    if (!open) return Tell([](HttpSocketEvents& e) { e.OnEnd(); });
+    TellEnd();
     Arm();
   }
 
@@ -83,18 +84,53 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
     Tell([&](HttpSocketEvents& e) { e.OnInput(bytes); });
   }
 
-  // Sends what is queued, one write at a time. The last one leads to OnWritten() if it is owed.
+  // A client that ends its session right behind a request gets the answer first.
+  void TellEnd() {
+    if (ended && reading != Reading::kNothing) Tell([](HttpSocketEvents& e) { e.OnEnd(); });
+  }
+
+  // Sends what is to be said, one write at a time. The last one leads to OnWritten() if it is owed,
+  // or is the last of all.
   void Flush() {
-    if (sending || queued.empty() || !socket.is_open()) return;
+    if (sending || !socket.is_open()) return;
+    SealSome();
+    if (queued.empty()) {
+      if (last) ShutDown();
+      return;
+    }
     sending = true;
     writing = std::exchange(queued, {});
-    boost::asio::async_write(socket, boost::asio::buffer(writing),
-                             [self = shared_from_this()](const HttpIoError& error, size_t) {
-                               self->sending = false;
-                               if (!error && !self->queued.empty()) return self->Flush();
-                               if (!std::exchange(self->owed, false)) return;
-                               self->Tell([&](HttpSocketEvents& e) { e.OnWritten(!error); });
-                             });
+    boost::asio::async_write(
+        socket, boost::asio::buffer(writing),
+        [self = shared_from_this()](const HttpIoError& error, size_t) { self->OnFlushed(!error); });
+  }
+
+  void OnFlushed(bool all) {
+    sending = false;
+    Release(writing);
+    if (all && (!queued.empty() || !unsealed.empty() || last))
+      return Tell([this](HttpSocketEvents&) { Flush(); });
+    if (!std::exchange(owed, false)) return;
+    Tell([&](HttpSocketEvents& e) { e.OnWritten(all); });
+  }
+
+  void SealSome() {
+    if (unsealed.empty()) return;
+    const std::string_view piece = std::string_view(unsealed).substr(sealed, kSealedAtOnce);
+    tls->Send(piece);
+    queued += tls->TakeOutgoing();
+    sealed += piece.size();
+    if (sealed < unsealed.size()) return;
+    Release(unsealed);
+    sealed = 0;
+  }
+
+  // Emptying it would keep its memory.
+  static void Release(std::string& text) { std::string().swap(text); }
+
+  void ShutDown() {
+    HttpIoError ignored;
+    socket.shutdown(HttpTcp::socket::shutdown_send, ignored);
   }
 
   HttpTcp::socket socket;
@@ -104,8 +140,12 @@ struct HttpSocket::State : std::enable_shared_from_this<State> {
   std::string early;                // what a TLS client has said, and nobody wanted yet
   Reading reading = Reading::kNothing;
   bool armed = false;
+  bool ended = false;    // the TLS client says no more
+  std::string unsealed;  // what a TLS client is to be told,
+  size_t sealed = 0;     // and how much of it has gone into `queued`
   std::string queued, writing;
   bool sending = false, owed = false;
+  bool last = false;  // nothing comes after what is to be sent
 };
 
 HttpSocket::HttpSocket(boost::asio::io_context& io, int socket, std::vector<char>& scratch,
@@ -129,9 +169,10 @@ HttpSocket::~HttpSocket() { Close(); }
 
 void HttpSocket::Read(Reading what) {
   state_->reading = what;
-  if (!state_->early.empty() && what == Reading::kInput) {
+  if (what != Reading::kNothing && (!state_->early.empty() || state_->ended)) {
     boost::asio::post(state_->socket.get_executor(), [state = state_] {
       state->TellEarly();
+      state->TellEnd();
       state->Arm();
     });
   }
@@ -140,12 +181,7 @@ void HttpSocket::Read(Reading what) {
 
 void HttpSocket::Write(std::string bytes) {
   State& s = *state_;
-  if (s.tls) {
-    s.tls->Send(bytes);
-    s.queued += s.tls->TakeOutgoing();
-  } else {
-    s.queued = std::move(bytes);
-  }
+  (s.tls ? s.unsealed : s.queued) = std::move(bytes);
   s.owed = true;
   s.Flush();
 }
@@ -165,13 +201,12 @@ void HttpSocket::WriteAtOnce(std::string_view bytes) {
 
 void HttpSocket::EndSending() {
   State& s = *state_;
-  HttpIoError ignored;
-  if (s.tls && !s.sending) {
+  if (s.tls) {
     s.tls->End();
-    const std::string last = s.tls->TakeOutgoing();
-    s.socket.write_some(boost::asio::buffer(last), ignored);
+    s.queued += s.tls->TakeOutgoing();
   }
-  s.socket.shutdown(HttpTcp::socket::shutdown_send, ignored);
+  s.last = true;
+  s.Flush();
 }
 
 void HttpSocket::Close() {

@@ -20,6 +20,13 @@ using CertificatePtr = Owned<X509, X509_free>;
 using KeyPtr = Owned<EVP_PKEY, EVP_PKEY_free>;
 using ContextPtr = Owned<SSL_CTX, SSL_CTX_free>;
 
+// A client can renew its keys, or ask for another handshake, for ever and say nothing, and each
+// time costs the server far more than the client. A handshake has three messages, and a key lasts
+// for millions of records, so a session that comes to this many is an attack.
+constexpr int kMostHandshakeMessages = 32;
+// Bytes. Reading can stop only between such pieces, and this one holds few messages.
+constexpr size_t kReceivedAtOnce = 1 << 10;
+
 // OpenSSL's word for what went wrong last. Empties its list of errors.
 std::string TlsFault() {
   const unsigned long code = ERR_peek_last_error();
@@ -30,6 +37,10 @@ std::string TlsFault() {
 
 // Instead of asking on the terminal.
 int NoPassword(char*, int, int, void*) { return -1; }
+
+void CountHandshakeMessage(int sent, int, int type, const void*, size_t, SSL*, void* count) {
+  if (sent == 0 && type == SSL3_RT_HANDSHAKE) ++*static_cast<int*>(count);
+}
 
 BioPtr BioOf(const std::string& text) {
   BioPtr bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
@@ -99,6 +110,7 @@ void TlsContext::Reload() { state_->context = NewContext(certificate_, key_); }
 struct TlsSession::State {
   Owned<SSL, SSL_free> ssl;
   BIO *in = nullptr, *out = nullptr;  // ssl's own
+  int handshake_messages = 0;         // that have arrived
 };
 
 TlsSession::TlsSession(const TlsContext& context) : state_(std::make_unique<State>()) {
@@ -113,18 +125,26 @@ TlsSession::TlsSession(const TlsContext& context) : state_(std::make_unique<Stat
   }
   SSL_set_bio(s.ssl.get(), s.in, s.out);
   SSL_set_accept_state(s.ssl.get());
+  SSL_set_msg_callback(s.ssl.get(), CountHandshakeMessage);
+  SSL_set_msg_callback_arg(s.ssl.get(), &s.handshake_messages);
 }
 TlsSession::~TlsSession() = default;
 
 bool TlsSession::Receive(std::string_view arrived, std::string& plain) {
-  SSL* ssl = state_->ssl.get();
-  size_t count = 0;
+  const State& s = *state_;
   ERR_clear_error();  // of others; SSL_get_error would take it for its own
-  if (BIO_write_ex(state_->in, arrived.data(), arrived.size(), &count) != 1) return false;
-  char bytes[16 << 10];
-  // The handshake is part of reading.
-  while (SSL_read_ex(ssl, bytes, sizeof bytes, &count) == 1) plain.append(bytes, count);
-  const bool open = SSL_get_error(ssl, 0) == SSL_ERROR_WANT_READ;
+  bool open = true;
+  while (open && !arrived.empty()) {
+    const std::string_view piece = arrived.substr(0, kReceivedAtOnce);
+    arrived.remove_prefix(piece.size());
+    size_t count = 0;
+    if (BIO_write_ex(s.in, piece.data(), piece.size(), &count) != 1) return false;
+    char bytes[16 << 10];
+    // The handshake is part of reading.
+    while (SSL_read_ex(s.ssl.get(), bytes, sizeof bytes, &count) == 1) plain.append(bytes, count);
+    open = SSL_get_error(s.ssl.get(), 0) == SSL_ERROR_WANT_READ &&
+           s.handshake_messages <= kMostHandshakeMessages;
+  }
   ERR_clear_error();
   return open;
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/runner/tls_client.h"
 
+#include <netinet/tcp.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include <csignal>
 #include <type_traits>
 
 #include "base/error.h"
@@ -78,6 +80,7 @@ struct TlsClient::State {
 
 TlsClient::TlsClient(int port, const Path& authority, TlsVersion version)
     : RawClient(port), state_(std::make_unique<State>()) {
+  std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to connections that the server has closed
   SSL_CTX* context = state_->context.get();
   SSL_CTX_set_security_level(context, 0);  // it tries old versions too
   SSL_CTX_set_min_proto_version(context, NumberOf(version));
@@ -97,6 +100,23 @@ bool TlsClient::ended_in_order() const {
   return (SSL_get_shutdown(state_->ssl.get()) & SSL_RECEIVED_SHUTDOWN) != 0;
 }
 void TlsClient::EndSession() { SSL_shutdown(state_->ssl.get()); }
+
+void TlsClient::SendAndEndSession(const std::string& bytes) {
+  const auto hold_back = [this](int on) {
+    ::setsockopt(socket_, IPPROTO_TCP, TCP_CORK, &on, sizeof on);
+  };
+  hold_back(1);
+  Send(bytes);
+  EndSession();
+  hold_back(0);
+}
+
+void TlsClient::RenewKeys(int times) {
+  SSL* ssl = state_->ssl.get();
+  for (int i = 0; i < times; ++i) {
+    if (SSL_key_update(ssl, SSL_KEY_UPDATE_REQUESTED) != 1 || SSL_do_handshake(ssl) != 1) return;
+  }
+}
 
 ssize_t TlsClient::SendSome(const char* bytes, size_t count) {
   return SSL_write(state_->ssl.get(), bytes, static_cast<int>(count));

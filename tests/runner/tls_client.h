@@ -22,9 +22,12 @@ class TlsClient : public RawClient {
   TlsClient(int port, const Path& authority, TlsVersion version = TlsVersion::kAny);
   ~TlsClient() override;
 
-  bool shaken() const;          // the handshake has succeeded
-  bool ended_in_order() const;  // the server has said that it ends the session
-  void EndSession();            // the connection stays open
+  bool shaken() const;                               // the handshake has succeeded
+  bool ended_in_order() const;                       // the server has said that it ends the session
+  void EndSession();                                 // the connection stays open
+  void SendAndEndSession(const std::string& bytes);  // both arrive at once
+  // Of TLS 1.3. The server is asked to renew its own too each time.
+  void RenewKeys(int times);
 
  protected:
   ssize_t SendSome(const char* bytes, size_t count) override;

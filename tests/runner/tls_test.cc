@@ -80,6 +80,35 @@ TEST_F(TlsTest, NoticesThatAClientEndsItsSession) {
   EXPECT_EQ(gone.get_future().wait_for(120s), std::future_status::ready);
 }
 
+TEST_F(TlsTest, AnswersAClientThatEndsItsSessionRightBehindTheRequest) {
+  Start();
+  const auto client = Connect();
+  client->SendAndEndSession(Get("/big"));
+  EXPECT_EQ(client->Read().body.size(), kBig);
+  EXPECT_TRUE(client->AtEnd());
+}
+
+// Each renewal costs the server far more than the client.
+TEST_F(TlsTest, EndsASessionThatRenewsItsKeysForEver) {
+  Start();
+  const auto fair = Connect(TlsVersion::k13);
+  for (int i = 0; i < 4; ++i) {
+    fair->RenewKeys(5);
+    fair->Send(Get("/ok"));
+    EXPECT_EQ(fair->Read().body, "ok");
+  }
+  for (const bool meanwhile : {false, true}) {
+    const auto client = Connect(TlsVersion::k13);
+    if (meanwhile) {  // it waits for an answer
+      client->Send(Post("/wait", ""));
+      Waiting(1);
+    }
+    client->RenewKeys(1000);
+    client->Send(Get("/ok"));
+    EXPECT_EQ(client->Read().status, 0);
+  }
+}
+
 TEST_F(TlsTest, EndsItsSessionsInOrder) {
   Start();
   const auto client = Connect();
@@ -145,6 +174,22 @@ TEST_F(TlsTest, ReadsItsFilesAgainAtSighup) {
   EXPECT_NE(second.get_future().get().find("own.crt"), std::string::npos);
   WriteTextAtomically(options_.certificate, good);
   EXPECT_TRUE(Connect()->shaken());
+}
+
+TEST_F(TlsTest, AFailureToTellOfAReloadIsNotTheEndOfIt) {
+  std::promise<void> second;
+  int count = 0;
+  options_.catch_signals = true;
+  options_.on_reload = [&](const std::string&) {
+    if (count++ == 0) {
+      std::raise(SIGHUP);
+      throw std::runtime_error("nobody listens");
+    }
+    second.set_value();
+  };
+  Start();
+  std::raise(SIGHUP);
+  EXPECT_EQ(second.get_future().wait_for(60s), std::future_status::ready);
 }
 
 TEST_F(TlsTest, NamesTheFileThatIsWrong) {
