@@ -20,9 +20,9 @@ using CertificatePtr = Owned<X509, X509_free>;
 using KeyPtr = Owned<EVP_PKEY, EVP_PKEY_free>;
 using ContextPtr = Owned<SSL_CTX, SSL_CTX_free>;
 
-// A client can renew its keys, or ask for another handshake, for ever and say nothing, and each time
-// costs the server far more than the client. A handshake has three messages, and a key lasts for
-// millions of records, so a session that comes to this many is an attack.
+// A client can renew its keys, or ask for another handshake, for ever and say nothing, and each
+// time costs the server far more than the client. A handshake has three messages, and a key lasts
+// for millions of records, so a session that comes to this many is an attack.
 constexpr int kMostHandshakeMessages = 32;
 // Bytes. Reading can stop only between such pieces, and this one holds few messages.
 constexpr size_t kReceivedAtOnce = 1 << 10;
