@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench/load/clients.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <exception>
 #include <limits>
 #include <utility>
+
+#include "base/open_files.h"
 
 namespace retort {
 
@@ -25,15 +25,10 @@ void Crew::Join() {
 }
 
 int64_t AllowedConnections() {
-  constexpr rlim_t kOtherFiles = 32;  // of the process: its streams, libraries, the page
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return std::numeric_limits<int64_t>::max();
-  if (limit.rlim_cur < limit.rlim_max) {
-    const rlimit more{limit.rlim_max, limit.rlim_max};
-    if (::setrlimit(RLIMIT_NOFILE, &more) == 0) limit = more;
-  }
-  const rlim_t left = limit.rlim_cur - std::min(limit.rlim_cur, kOtherFiles);
-  return static_cast<int64_t>(std::min<rlim_t>(left, std::numeric_limits<int64_t>::max()));
+  constexpr uint64_t kOtherFiles = 32;  // of the process: its streams, libraries, the page
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  const uint64_t files = RaiseOpenFiles(kMost);
+  return static_cast<int64_t>(std::min(files - std::min(files, kOtherFiles), kMost));
 }
 
 }  // namespace retort
