@@ -34,7 +34,6 @@ class CudaBackend final : public Backend {
   Memory& memory() override { return *memory_; }
   Memory& host_memory() override { return *host_memory_; }
   ThreadPool& pool() override { return pool_; }
-  const DeviceFacts& facts() const { return facts_; }
   void Wait(Event event) override;
   PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
 

@@ -39,7 +39,6 @@ class Queue {
  public:
   virtual ~Queue() = default;
   virtual std::unique_ptr<Marker> Mark() = 0;
-  virtual void WaitFor(Marker& marker) = 0;  // this queue, not the host
   virtual void Finish() = 0;                 // the host waits for all work
 
   // Memory that the queue's later work may use; freed memory may be reused by later work.

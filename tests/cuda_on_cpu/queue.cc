@@ -34,10 +34,6 @@ LateQueue::~LateQueue() {
 
 std::unique_ptr<Marker> LateQueue::Mark() { return std::make_unique<LateMarker>(*this, asked_); }
 
-void LateQueue::WaitFor(Marker& marker) {
-  Enqueue([&marker] { marker.Wait(); });
-}
-
 void* LateQueue::Allocate(int64_t bytes) { return AllocateNow(bytes); }
 void LateQueue::Free(void* address) {
   Enqueue([address] { FreeNow(address); });

@@ -13,7 +13,6 @@ class LateQueue final : public Queue {
  public:
   ~LateQueue() override;
   std::unique_ptr<Marker> Mark() override;
-  void WaitFor(Marker& marker) override;
   void Finish() override { RunUpTo(asked_); }
   void* Allocate(int64_t bytes) override;
   void Free(void* address) override;

@@ -38,7 +38,6 @@ class StreamMarker final : public Marker {
     Check(status, "the GPU's work");
     return true;
   }
-  cudaEvent_t event() const { return event_; }
 
  private:
   cudaEvent_t event_ = nullptr;
@@ -65,11 +64,6 @@ class Stream final : public Queue {
   std::unique_ptr<Marker> Mark() override {
     Enter();
     return std::make_unique<StreamMarker>(stream_);
-  }
-  void WaitFor(Marker& marker) override {
-    Enter();
-    Check(cudaStreamWaitEvent(stream_, static_cast<StreamMarker&>(marker).event(), 0),
-          "waiting for another stream");
   }
   void Finish() override { Check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
 
