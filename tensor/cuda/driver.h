@@ -39,7 +39,7 @@ class Queue {
  public:
   virtual ~Queue() = default;
   virtual std::unique_ptr<Marker> Mark() = 0;
-  virtual void Finish() = 0;                 // the host waits for all work
+  virtual void Finish() = 0;  // the host waits for all work
 
   // Memory that the queue's later work may use; freed memory may be reused by later work.
   virtual void* Allocate(int64_t bytes) = 0;

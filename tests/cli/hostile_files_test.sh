@@ -157,6 +157,7 @@ ends 'a folder that is there' 2 'run: is there already' merge --adapter run/adap
 
 # A weights file that is cut while it is used.
 "$retort" init --shape 8,512,8,4,1408,8000 --positions 8192 --out cut >/dev/null
+rm -f out  # what the commands before said
 "$retort" run cut --prompt hello --max-tokens 8000 --compute f32 >out 2>err </dev/null &
 job=$!
 for _ in {1..300}; do [[ -s out ]] && break; sleep 0.1; done
