@@ -23,7 +23,7 @@ struct Arithmetic;
 class CpuBackend final : public Backend {
  public:
   // threads >= 1. With PoolWork::kSkipped the backend computes nothing and copies indices
-  // alone, but allocates exactly what it otherwise would: it counts memory.
+  // alone, downloads are zeros, but it allocates exactly what it otherwise would: it counts memory.
   CpuBackend(int threads, Compute compute, PoolWork work = PoolWork::kDone);
   ~CpuBackend() override;
 
