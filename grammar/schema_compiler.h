@@ -21,10 +21,14 @@ namespace retort {
 
 class SchemaCompiler {
  public:
-  SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space);
+  SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space,
+                 StringForm form = {});
 
   // The node of the whole schema. Throws Error{kInput} naming the place of what is not supported.
-  NodeId Compile();
+  NodeId Compile() { return CompilePart(document_.root()); }
+  // Of the objects that satisfy it, and of a schema within the document.
+  NodeId CompileObject();
+  NodeId CompilePart(const Json& schema) { return Rule({{&schema}}); }
 
  private:
   // Keywords of an item that have been dealt with.

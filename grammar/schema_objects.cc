@@ -64,7 +64,7 @@ SchemaCompiler::Members SchemaCompiler::MembersOf(const Goal& items) {
 // What the value of a member must satisfy.
 SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::string& name) {
   Goal goal;
-  const std::string text = Cat("\"", Spell(name, Spelling::kJson), "\"");
+  const std::string text = terms_.QuotedText(name);
   for (const Item& item : items) {
     bool known = false;
     const Json* properties = Get(item, "properties");
@@ -118,8 +118,7 @@ std::optional<ExpressionId> SchemaCompiler::NamesOf(const Goal& items) {
 // A member that no schema names: a choice over the patterns that its name may match.
 NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members) {
   std::vector<std::string> texts;
-  for (const Members::Named& named : members.named)
-    texts.push_back(Cat("\"", Spell(named.name, Spelling::kJson), "\""));
+  for (const Members::Named& named : members.named) texts.push_back(terms_.QuotedText(named.name));
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   const ExpressionId others = e_.Not(e_.AnyOf(views));
   const ExpressionId any = terms_.Quoted(e_.Repeat(terms_.character(), 0));
@@ -191,7 +190,7 @@ NodeId SchemaCompiler::ObjectOf(const Goal& items) {
   bool required = false;  // a member behind this place
   for (size_t i = size; i-- > 0;) {
     const Members::Named& named = members.named[i];
-    const std::string text = Cat("\"", Spell(named.name, Spelling::kJson), "\"");
+    const std::string text = terms_.QuotedText(named.name);
     const bool allowed = !names || Accepts(*names, text);
     const NodeId member =
         allowed ? p_.Sequence(std::vector<NodeId>{p_.Terminal(e_.Literal(text)), terms_.Colon(),
@@ -221,7 +220,7 @@ NodeId SchemaCompiler::ObjectValue(const Json& value, const Goal& items) {
     if (named.required && !document_.Member(value, named.name)) return kNo;
   const std::optional<ExpressionId> names = NamesOf(items);
   for (const auto& [name, member] : value.items()) {
-    const std::string text = Cat("\"", Spell(name, Spelling::kJson), "\"");
+    const std::string text = terms_.QuotedText(name);
     if (names && !Accepts(*names, text)) return kNo;
     if (ValueUnder(member, MemberGoal(items, name)) == kNo) return kNo;
   }
