@@ -43,7 +43,8 @@ NodeId SchemaCompiler::CompileObject() {
 NodeId SchemaCompiler::Rule(const Goal& goal) {
   if (goal.empty()) return terms_.Anything();
   GoalKey key;
-  for (const Item& item : goal) key.emplace_back(item.schema, item.done);
+  for (const Item& item : goal)
+    key.emplace_back(item.schema, item.done, document_.unevaluated() ? item.parent : nullptr);
   std::ranges::sort(key);
   key.erase(std::unique(key.begin(), key.end()), key.end());
   const auto [at, added] = rules_.try_emplace({std::move(key), checking_}, Productions::kNothing);

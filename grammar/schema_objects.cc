@@ -65,6 +65,18 @@ SchemaCompiler::Members SchemaCompiler::MembersOf(const Goal& items) {
 SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::string& name) {
   Goal goal;
   const std::string text = terms_.QuotedText(name);
+  const auto matches = [&](const Item& item, const std::string& pattern) {
+    return Accepts(PatternOf(*item.schema, Json(pattern)), text);
+  };
+  const auto evaluates = [&](const Item& part) {
+    const Json *properties = Get(part, "properties"), *patterns = Get(part, "patternProperties");
+    if (Get(part, "additionalProperties")) return true;
+    if (properties && document_.Member(*properties, name)) return true;
+    if (!patterns) return false;
+    const auto known = patterns->items();
+    return std::any_of(known.begin(), known.end(),
+                       [&](const auto& one) { return matches(part, one.key()); });
+  };
   for (const Item& item : items) {
     bool known = false;
     const Json* properties = Get(item, "properties");
@@ -74,13 +86,15 @@ SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::st
     }
     if (const Json* patterns = Get(item, "patternProperties")) {
       for (const auto& [pattern, schema] : patterns->items()) {
-        if (!Accepts(PatternOf(*item.schema, Json(pattern)), text)) continue;
+        if (!matches(item, pattern)) continue;
         goal.push_back({&schema});
         known = true;
       }
     }
     const Json* additional = Get(item, "additionalProperties");
     if (!known && additional) goal.push_back({additional});
+    if (const Json* schema = Unevaluated(items, item, "unevaluatedProperties", evaluates))
+      goal.push_back({schema});
   }
   return goal;
 }
@@ -134,6 +148,14 @@ NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members)
       if (matched >> i & 1) holding.insert(text);
       names.push_back(matched >> i & 1 ? pattern : e_.Not(pattern));
     }
+    const auto evaluates = [&](const Item& part) {
+      const Json* patterns = Get(part, "patternProperties");
+      if (Get(part, "additionalProperties")) return true;
+      if (!patterns) return false;
+      const auto all = patterns->items();
+      return std::any_of(all.begin(), all.end(),
+                         [&](const auto& one) { return holding.contains(one.key()); });
+    };
     Goal goal;
     for (const Item& item : items) {
       bool known = false;
@@ -143,6 +165,8 @@ NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members)
       }
       const Json* additional = Get(item, "additionalProperties");
       if (!known && additional) goal.push_back({additional});
+      if (const Json* schema = Unevaluated(items, item, "unevaluatedProperties", evaluates))
+        goal.push_back({schema});
     }
     const bool forbidden =
         std::ranges::any_of(goal, [](const Item& i) { return *i.schema == false; });
