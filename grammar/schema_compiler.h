@@ -136,7 +136,7 @@ class SchemaCompiler {
   // that holds says something of it.
   const Json* Unevaluated(const Goal& items, const Item& whole, const char* key,
                           const Evaluates& evaluates);
-  bool BelongsTo(const Goal& items, const Item& part, const Item& whole) const;
+  bool BelongsTo(const Goal& items, const Item& part, const Item& whole);
 
   // schema_unique.cc
   bool IsUnique(const Goal& items) const;

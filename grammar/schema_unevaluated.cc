@@ -11,11 +11,12 @@ namespace retort {
 
 // Whether a part is the schema `whole`, or one that its keywords added. What "not" made says
 // nothing of members.
-bool SchemaCompiler::BelongsTo(const Goal& items, const Item& part, const Item& whole) const {
+bool SchemaCompiler::BelongsTo(const Goal& items, const Item& part, const Item& whole) {
   const Item* at = &part;
   for (size_t steps = 0; steps <= items.size(); ++steps) {
     if (at->schema == whole.schema) return true;
     if (!at->parent || negated_.contains(at->schema)) return false;
+    Spend(1 + items.size() / kPartsPerWork);
     const auto above = std::ranges::find(items, at->parent, &Item::schema);
     if (above == items.end()) return false;
     at = &*above;
