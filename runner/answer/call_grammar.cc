@@ -58,8 +58,8 @@ class AnswerGrammar {
     const bool first = !options_.required || &format == &format_.calls.front();
     const NodeId call = Calls(format);
     const auto add_marked = [&](const Marks& marks) {
-      openings_.push_back(MarksText(marks, e_));
-      next_.marked.push_back(Sequence({p_.Terminal(openings_.back()), Space(), call}));
+      openings_.push_back(AnyMarks(marks));
+      next_.marked.push_back(Sequence({p_.Terminal(MarksText(marks, e_)), Space(), call}));
       if (first) first_.marked.push_back(next_.marked.back());
     };
     Marks both = format.section_open;
@@ -120,6 +120,15 @@ class AnswerGrammar {
     return at->second;
   }
 
+  // Marks that open a call, with as much white space between them as AnswerParser takes.
+  ExpressionId AnyMarks(const Marks& marks) {
+    ExpressionId all = Expressions::kEmpty;
+    for (const std::string& mark : marks) {
+      const ExpressionId before = all == Expressions::kEmpty ? all : AnySpace();
+      all = e_.Concat(all, e_.Concat(before, e_.Literal(mark)));
+    }
+    return all;
+  }
   ExpressionId FreeText() {
     return openings_.empty() ? Expressions::kAll : e_.Without(e_.Union(openings_));
   }

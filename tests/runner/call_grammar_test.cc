@@ -141,6 +141,11 @@ TEST_P(CallGrammars, TextsAndThoughtsAreFree) {
   const auto grammar = GrammarOf(format, StrictTools(), {});
   for (const char* text : {"", "Hello. <b>[1]</b> {\"a\": 1}", "\xFF", "x <tool_cal", "\n\n"})
     EXPECT_TRUE(grammar->Matches(text)) << text;
+  std::string apart;  // the marks that open a call, far from each other
+  for (const Marks* marks : {&format.calls[0].section_open, &format.calls[0].call_open})
+    for (const std::string& mark : *marks)
+      apart += Cat(apart.empty() ? "" : std::string(99, ' '), mark);
+  EXPECT_EQ(grammar->Matches(Cat("Well ", apart, " no")), apart.empty()) << apart;
   const auto required = GrammarOf(format, StrictTools(), {.required = true});
   EXPECT_EQ(required->CountRead("Well"), 0u);
   EXPECT_FALSE(required->Matches(""));
