@@ -72,15 +72,16 @@ std::vector<int32_t> ConstrainedAnswer::Force(int32_t last, const Tokenizer& tok
   const std::string forced = matcher_.ForcedText();
   const std::string& before = matcher_.vocabulary().TextOf(last);
   if (forced.empty() || before.empty()) return {};
-  std::vector<int32_t> ids = tokenizer.Encode(before + forced, true);
+  const Vocabulary& vocabulary = matcher_.vocabulary();
+  std::vector<int32_t> ids = tokenizer.Encode(vocabulary.SegmentsOf(before + forced), true);
   // A tokenizer that rewrites texts would say something else.
   std::string text;
-  for (const int32_t id : ids) text += tokenizer.Bytes(id);
+  for (const int32_t id : ids) text += vocabulary.TextOf(id);
   if (text != before + forced) return {};
   std::vector<Matcher> places;  // behind each token
   size_t end = 0, read = before.size();
   for (const int32_t id : ids) {
-    end += tokenizer.Bytes(id).size();
+    end += vocabulary.TextOf(id).size();
     if (end < before.size()) return {};  // `last` would be cut
     Matcher at = places.empty() ? matcher_ : places.back();
     at.AcceptText(std::string_view(text).substr(read, end - read));

@@ -111,18 +111,24 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
   out.prompt_logprobs = request.echo && request.logprobs;
   if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request);
+  const bool chat = request.kind == ApiKind::kChat;
+  const bool in_thought = chat && answers_->BeginsInThought(out.prompt, request.begun.value_or(""));
+  if (chat) answers_->CheckTools(request.tools);
+  const std::shared_ptr<const Grammar> calls =
+      chat ? answers_->HeldTo(request.tools, in_thought) : nullptr;
+  if (calls)
+    out.constraint.grammar = calls;
+  else if (chat)
+    answers_->LetThink(out.constraint, in_thought);
   if (out.constraint.grammar && (out.sampling.min_tokens > 0 || out.sampling.ignore_eos)) {
     throw BadValue(out.sampling.ignore_eos ? "ignore_eos" : "min_tokens",
                    "cannot go with a grammar, which says where an answer ends");
   }
   parser = [] { return nullptr; };
-  if (request.kind != ApiKind::kChat) return out;
+  if (!chat) return out;
   out.sampling.stop_ids.push_back(end_of_turn_);
-  answers_->CheckTools(request.tools);
-  const bool in_thought = answers_->BeginsInThought(out.prompt, request.begun.value_or(""));
   out.shown_ids = answers_->shown_ids();
   out.forced = answers_->Forced(request.tools, in_thought);
-  answers_->LetThink(out.constraint, in_thought);
   parser = [this, tools = request.tools, stream = request.stream, in_thought] {
     return answers_->Parser(tools, stream, in_thought);
   };
