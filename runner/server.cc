@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "runner/adapter_endpoints.h"
 #include "runner/model_service.h"
 #include "runner/openai_answer.h"
 #include "runner/page.h"
@@ -75,7 +76,7 @@ struct Server::State {
   void Read(PendingRequest& pending);
   void Refuse(PendingRequest& pending, const ApiError& error);
   void Submit(PendingRequest& pending);
-  Json AnswerFromBody(const PendingRequest& pending) const;
+  Json AnswerFromBody(const PendingRequest& pending);
   HttpAnswer Ready() const;
 
   const ServerOptions options;
@@ -124,8 +125,7 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
     case Endpoint::kModels:
       return JsonAnswer(info.Models());
     case Endpoint::kModel:
-      service.CheckModel(route.model);
-      return JsonAnswer(info.Model());
+      return JsonAnswer(info.Model(*service.Find(route.model)));
     case Endpoint::kProps:
       return JsonAnswer(info.Props());
     case Endpoint::kVersion:
@@ -166,7 +166,8 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
   } catch (const ApiError& e) {
     return Refuse(*pending, e);
   }
-  work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
+  const bool is_long = request->body.size() > kLongBody || ReadsFiles(pending->route.endpoint);
+  work.Post(is_long, [this, pending] { Read(*pending); });
 }
 
 void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
@@ -192,7 +193,7 @@ void Server::State::Read(PendingRequest& pending) {
   }
 }
 
-Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
+Json Server::State::AnswerFromBody(const PendingRequest& pending) {
   const std::string& body = pending.http->body;
   switch (pending.route.endpoint) {
     case Endpoint::kTokenize:
@@ -205,6 +206,10 @@ Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
       return CountTokens(service, body);
     case Endpoint::kOllamaShow:
       return info.Show(body);
+    case Endpoint::kLoadAdapter:
+      return info.Model(*LoadAdapter(service, options.adapters.root, body));
+    case Endpoint::kUnloadAdapter:
+      return UnloadAdapter(service, options.adapters.root, body);
     default:
       throw Failure("an endpoint that needs no body");
   }
@@ -214,13 +219,13 @@ void Server::State::Submit(PendingRequest& pending) {
   ServiceJob job;
   job.seed = pending.seed;
   job.since = pending.answered->begun;
-  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), service.model().name,
-                           info.fingerprint()};
+  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), {}, {}};
   ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
   pending.http.reset();  // its body's memory
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
   LoggedRequest& logged = pending.answered->logged;
+  logged.model = job.request.model.value_or(service.model().name);
   logged.stream = job.request.stream;
   if (records.log.has_text()) logged.prompt = PromptText(job.request);
   job.on_end = [this, answered = pending.answered](const ReplyOutcome& outcome) {

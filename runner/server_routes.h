@@ -36,7 +36,10 @@ enum class Endpoint {
   kDetokenize,
   kApplyTemplate,
   kCountTokens,
-  kOllamaShow
+  kOllamaShow,
+  // Change what is served.
+  kLoadAdapter,
+  kUnloadAdapter
 };
 enum class Dialect { kOpenAi, kAnthropic, kOllama };
 
@@ -50,6 +53,8 @@ struct Route {
 };
 
 bool IsForEngine(Endpoint endpoint);
+// What may take long, although its body is short.
+inline bool ReadsFiles(Endpoint endpoint) { return endpoint == Endpoint::kLoadAdapter; }
 
 // In which API's form the errors of this path are told.
 Dialect DialectOf(std::string_view path);

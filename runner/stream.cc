@@ -37,7 +37,8 @@ std::vector<float> Normalised(const std::vector<double>& values) {
 
 Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
                const std::vector<int32_t>& ends, int64_t context)
-    : id_(id),
+    : pages(request.adapter ? request.adapter->number() : 0),
+      id_(id),
       request_(std::move(request)),
       tokens_(request_.prompt),
       ends_(ends),

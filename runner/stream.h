@@ -26,6 +26,8 @@ class Stream {
 
   Engine::RequestId id() const { return id_; }
   GenerationRequest& request() { return request_; }
+  const Adapter* adapter() const { return request_.adapter.get(); }
+  int32_t adapter_number() const { return adapter() ? adapter()->number() : 0; }
   int64_t prompt_tokens() const { return prompt_tokens_; }
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }  // prompt and generated
 

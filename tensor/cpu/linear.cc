@@ -98,6 +98,12 @@ void CpuBackend::AddAdapters(std::span<WeightProduct> products) {
   }
 }
 
+void CpuBackend::AddAdapter(const PreparedWeight& prepared, AdapterProduct& adapter, Tensor& y) {
+  const CpuWeight& w = prepared.as<CpuWeight>();
+  WeightProduct product{&w.weight, y, adapter, w.arithmetic};
+  AddAdapters({&product, 1});
+}
+
 // Two parallel passes: first all u, then all y, with u and b as an extension of the inner
 // dimension.
 void CpuBackend::PanelForwards(const float* x, int64_t rows, std::span<WeightProduct> products) {

@@ -306,6 +306,10 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
   }
 }
 
+std::vector<float> PartOf(const std::vector<float>& values, int64_t begin, int64_t count) {
+  return {values.begin() + begin, values.begin() + begin + count};
+}
+
 // Beside int8 products also those of other formats, and of adapters, as a runner holds them.
 TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
   TestWeights weights;
@@ -329,6 +333,18 @@ TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
         backend.LinearForwards(input, {&p, 1});
         return backend.ToFloats(p.y);
       };
+      // The adapter is added to the last rows of a product, from row `from` on: those.
+      const auto partly = [&](int64_t rows, int64_t from) {
+        const std::span in(x.data(), static_cast<size_t>(rows * kIn));
+        const Tensor input = backend.FromFloats(in, {rows, kIn});
+        LinearProduct p{&w, backend.New({rows, kOut}), {}};
+        backend.LinearForwards(input, {&p, 1});
+        const int64_t count = rows - from;
+        AdapterProduct added{a, b, 0.5f, input.RowRange(from, count), backend.New({count, kRank})};
+        Tensor y = p.y.RowRange(from, count);
+        backend.AddAdapter(w, added, y);
+        return backend.ToFloats(y);
+      };
       std::vector<float> all;
       for (const bool adapter : {false, true}) {
         std::vector<float> alone;
@@ -340,6 +356,11 @@ TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
           EXPECT_EQ(product(0, rows, adapter),
                     std::vector<float>(alone.begin(), alone.begin() + rows * kOut))
               << rows << ", adapter " << adapter;
+        }
+        // Rows that have the adapter beside others that have none.
+        const int64_t rows = steady ? kMost : 16, from = rows - 3;
+        if (adapter) {
+          EXPECT_EQ(partly(rows, from), PartOf(alone, from * kOut, 3 * kOut));
         }
         Append(all, alone);
       }
