@@ -71,7 +71,7 @@ bool ChatAnswers::BeginsInThought(const std::vector<int32_t>& prompt,
   return opened && begun.find(format_.think_close) == std::string::npos;
 }
 
-std::shared_ptr<const Grammar> ChatAnswers::HeldTo(const ApiTools& tools, bool in_thought) {
+std::shared_ptr<const Grammar> ChatAnswers::HeldTo(const ApiTools& tools, bool in_thought) const {
   if (!tools.Strict()) return nullptr;
   const CallGrammarOptions options{in_thought, tools.Asked(), tools.OneCall()};
   std::vector<Tool> callable;

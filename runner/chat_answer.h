@@ -32,7 +32,7 @@ class ChatAnswers {
   bool BeginsInThought(const std::vector<int32_t>& prompt, const std::string& begun) const;
   // What the answer is held to so that calls keep their tools' schemas; null: to nothing. Throws
   // ApiError on schemas that cannot be kept.
-  std::shared_ptr<const Grammar> HeldTo(const ApiTools& tools, bool in_thought);
+  std::shared_ptr<const Grammar> HeldTo(const ApiTools& tools, bool in_thought) const;
   // The beginning of the call that the request asks for, where no grammar says it. Throws ApiError
   // if it is not known how a call begins. Empty if none is asked for.
   ForcedTokens Forced(const ApiTools& tools, bool in_thought) const;
@@ -49,7 +49,7 @@ class ChatAnswers {
   const Tokenizer& tokenizer_;
   const AnswerFormat format_;
   std::vector<int32_t> shown_ids_;
-  GrammarCache grammars_;  // of calls
+  mutable GrammarCache grammars_;  // of calls; thread-safe
 };
 
 }  // namespace retort
