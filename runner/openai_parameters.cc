@@ -61,7 +61,8 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
                                                   "stream_options", "response_format",
                                                   "grammar",        "guided_json",
                                                   "guided_regex",   "guided_choice",
-                                                  "guided_grammar", "structured_outputs"};
+                                                  "guided_grammar", "structured_outputs",
+                                                  "json_schema",    "timings_per_token"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     more.insert(more.end(), SamplingFields().begin(), SamplingFields().end());
