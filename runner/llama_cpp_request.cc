@@ -30,7 +30,7 @@ bool AsksNothing(const std::string& key, const Json& value) {
   for (const Json& one : MemberOf(*neutral, key)) {
     if (one == value) return true;
   }
-  return key == "id_slot" || key == "n_cache_reuse";
+  return key == "n_cache_reuse";
 }
 
 ApiError LlamaCppRefusal(const std::string& name) {
@@ -113,9 +113,9 @@ std::vector<std::string> Fields(const Json& value) {
 }
 
 bool Passes(const std::string& key) {
-  static constexpr std::string_view kPassed[] = {"n_predict", "max_tokens",        "stream",
-                                                 "grammar",   "json_schema",       "cache_prompt",
-                                                 "model",     "timings_per_token", "n"};
+  static constexpr std::string_view kPassed[] = {
+      "n_predict",    "max_tokens", "stream", "grammar",           "json_schema",
+      "cache_prompt", "id_slot",    "model",  "timings_per_token", "n"};
   const std::vector<std::string>& sampling = SamplingFields();
   return std::ranges::find(kPassed, key) != std::end(kPassed) ||
          std::ranges::find(sampling, key) != sampling.end();

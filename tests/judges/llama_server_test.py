@@ -10,7 +10,7 @@ import sys
 
 from support import BUILD, JUDGES, Checks, llama_cpp, need, skip, stage
 
-PASS = 0  # cases, of which docs/serving.md tells
+PASS = 140  # cases; docs/serving.md tells of 144, some of which wait for so many seconds and no longer
 
 try:
     import filelock, openai, pytest, requests, wget  # noqa: E401, F401
@@ -33,5 +33,5 @@ for outcome, name, why in cases:
         print(f"note: {name}: {why}")
 counts = collections.Counter(outcome for outcome, *_ in cases)
 print("note: " + ", ".join(f"{number} {outcome}" for outcome, number in sorted(counts.items())))
-checks.that(f"{counts['passed']} cases pass, {PASS} before", counts["passed"] >= PASS > 0 or bool(sys.argv[2:]), done.stdout[-2000:])
+checks.that(f"{counts['passed']} cases pass, at least {PASS}", counts["passed"] >= PASS or bool(sys.argv[2:]), done.stdout[-2000:])
 checks.finish()

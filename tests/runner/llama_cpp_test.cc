@@ -140,6 +140,7 @@ TEST_F(LlamaCpp, RefusesWhatItDoesNotHonourByName) {
   EXPECT_EQ(refused(R"("temprature": 5)"), "temprature");
   EXPECT_EQ(refused(R"("response_fields": [5])"), "response_fields");
   EXPECT_EQ(refused(R"("logit_bias": [["a"]])"), "logit_bias");
+  EXPECT_EQ(refused(R"("id_slot": "first")"), "id_slot");
 }
 
 TEST(LlamaCppRequest, BiasesOfTextsAreThoseOfTheirTokens) {
@@ -166,7 +167,8 @@ TEST_F(LlamaCpp, SlotsAndTokensOfAChat) {
   ASSERT_EQ(slots.size(), 3u);
   EXPECT_EQ(slots[0]["n_ctx"], server_->context());
   EXPECT_EQ(slots[0]["is_processing"], false);
-  const std::string chat = R"({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1})";
+  const std::string chat =
+      R"({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "id_slot": 0})";
   EXPECT_EQ(AskJson(Post("/v1/chat/completions/input_tokens", chat))["input_tokens"],
             AskJson(Post(kChat, chat))["usage"]["prompt_tokens"]);
 }
