@@ -27,7 +27,7 @@ environment = {**os.environ, "RETORT_BINARY": str((BUILD / "retort").resolve()),
                "PYTHONPATH": os.path.dirname(os.path.abspath(__file__)), "PYTHONHASHSEED": "0"}
 done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "llama_server_cases", "-m", "not slow", *sys.argv[2:]],
                       cwd=place / "tools/server/tests", env=environment, capture_output=True, text=True, errors="replace")
-cases = re.findall(r"^CASE (\w+)\t(\S+)\t(.*)$", done.stdout, re.M)
+cases = re.findall(r"^CASE (\w+)\t([^\t\n]+)\t(.*)$", done.stdout, re.M)
 for outcome, name, why in cases:
     if outcome == "failed":
         print(f"note: {name}: {why}")

@@ -72,9 +72,10 @@ TEST_F(LlamaCpp, EndsAtTheContextWhereNothingElseIsAsked) {
 TEST_F(LlamaCpp, Streams) {
   Start();
   const std::string expected = Expected("Once");
-  const RawAnswer answer = Ask(Post(
-      kCompletion,
-      R"({"prompt": "Once", "n_predict": 9, "stream": true, "n_probs": 2, "timings_per_token": true})"));
+  const RawAnswer answer =
+      Ask(Post(kCompletion,
+               R"({"prompt": "Once", "n_predict": 9, "stream": true, "n_probs": 2,
+          "timings_per_token": true})"));
   std::string text;
   size_t tokens = 0, probabilities = 0;
   const std::vector<Json> events = Told(answer.body);
