@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "base/strings.h"
 #include "runner/http_message.h"
 #include "runner/llama_cpp.h"
@@ -38,6 +39,17 @@ ApiError LlamaCppRefusal(const std::string& name) {
                   "unsupported_value");
 }
 
+// continues: the text follows others; else it begins a prompt. `name` is the member that it is of.
+std::vector<int32_t> EncodedText(const std::string& text, bool continues, const std::string& name,
+                                 const Tokenizer& tokenizer) {
+  try {
+    return continues ? tokenizer.Encode(text, true) : tokenizer.EncodePrompt(text);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, e.what(), name, "invalid_value");
+  }
+}
+
 // {"prompt_string": TEXT}, where pictures could stand beside.
 const Json& PlainPrompt(const Json& value) {
   if (!value.is_object()) return value;
@@ -63,9 +75,8 @@ Json OnePrompt(const Json& value, const Tokenizer& tokenizer) {
       ids.push_back(part);
       continue;
     }
-    const auto text = part.get<std::string>();
-    const auto more = ids.empty() ? tokenizer.EncodePrompt(text) : tokenizer.Encode(text, true);
-    for (const int32_t id : more) ids.push_back(id);
+    for (const int32_t id : EncodedText(part.get<std::string>(), !ids.empty(), "prompt", tokenizer))
+      ids.push_back(id);
   }
   return ids;
 }
@@ -77,25 +88,27 @@ Json Prompts(const Json& value, const Tokenizer& tokenizer) {
   return prompts;
 }
 
-// A text stands for each of its tokens.
+// A text stands for each of its tokens, but a number that is an object's key for the token of that
+// id.
 Json Biases(const Json& value, const Tokenizer& tokenizer) {
   if (!value.is_object() && !value.is_array()) return value;
+  const std::string name = "logit_bias";
   Json pairs = Json::array();
   const auto add = [&](const Json& token, const Json& bias) {
-    const std::string text = token.is_string() ? token.get<std::string>() : "";
-    if (text.find_first_not_of("0123456789") == std::string::npos) {
-      pairs.push_back({text.empty() ? token : Json(ParseJson(text, "logit_bias")), bias});
-      return;
-    }
-    for (const int32_t id : tokenizer.Encode(text, true)) pairs.push_back({id, bias});
+    if (!token.is_string()) return pairs.push_back({token, bias});
+    for (const int32_t id : EncodedText(token.get<std::string>(), true, name, tokenizer))
+      pairs.push_back({id, bias});
   };
   for (const auto& [key, one] : value.items()) {
-    if (value.is_object())
-      add(key, one);
-    else if (one.is_array() && one.size() == 2)
+    if (value.is_object()) {
+      const bool digits = !key.empty() && key.size() < 11 &&
+                          key.find_first_not_of("0123456789") == std::string::npos;
+      add(digits ? Json(std::stoll(key)) : Json(key), one);
+    } else if (one.is_array() && one.size() == 2) {
       add(one[0], one[1]);
-    else
-      throw BadValue("logit_bias", "must hold pairs of a token and a bias");
+    } else {
+      throw BadValue(name, "must hold pairs of a token and a bias");
+    }
   }
   return pairs;
 }

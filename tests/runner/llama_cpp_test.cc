@@ -158,6 +158,7 @@ TEST(LlamaCppRequest, BiasesOfTextsAreThoseOfTheirTokens) {
     EXPECT_EQ(read[0].first + read[1].first, ids[0] + ids[1]);
   }
   EXPECT_EQ(biases(R"({"7": 1})").front().first, 7);
+  EXPECT_EQ(biases(R"([["7", 1]])").front().first, tokenizer.Encode("7", true)[0]);
   EXPECT_TRUE(std::isinf(biases(R"([[7, false]])").front().second));
 }
 
