@@ -15,6 +15,7 @@ import threading
 import time
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+BROKEN_TOKENS = 200  # of an answer whose client leaves; its prompt has fewer
 WORDS = "once upon a time there was a little girl who liked to play in the park with her dog".split()
 
 
@@ -52,7 +53,7 @@ def models(_):
 
 
 def broken_off(draw):
-    body = {"prompt": text(draw), "max_tokens": 200, "stream": True, "ignore_eos": True}
+    body = {"prompt": text(draw), "max_tokens": BROKEN_TOKENS, "stream": True, "ignore_eos": True}
     return "broken off", "/v1/completions", body
 
 
@@ -154,9 +155,9 @@ def differences(told, broken, counters):
         out.append(f"completions 200 and 499: {streams:g}, clients {expected[('completions', 200)]} and {broken} broken off")
     ended = request("completions", 200) - expected[("completions", 200)]
     if ended:
-        out.append(f"{ended:g} streams had ended before they were broken off, so tokens cannot be compared")
+        print(f"{ended:g} streams had ended before they were broken off: their tokens are the server's alone")
     for what in ("prompt", "generation"):
-        if not ended and counters[f"retort_{what}_tokens_total"] != told[what]:
+        if not 0 <= counters[f"retort_{what}_tokens_total"] - told[what] <= ended * BROKEN_TOKENS:
             out.append(f"{what} tokens: {counters[f'retort_{what}_tokens_total']:g}, clients {told[what]}")
     return out
 
