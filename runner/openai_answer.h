@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "base/json.h"
 #include "runner/api_answer.h"
 
 namespace retort {
@@ -12,6 +13,10 @@ namespace retort {
 // tokenizer: for the texts of tokens; it must outlive the writer.
 std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiRequest& request,
                                            const Tokenizer& tokenizer);
+
+// Of an answer so far, as llama.cpp names them. A rate of nothing is 0. The first token comes with
+// the prompt's last step, so rates of the answer are those of the tokens behind it.
+Json TimingsJson(const ApiChoice& choice);
 
 // {"error": {"message", "type", "param", "code"}}; the type follows from the status.
 std::string ApiErrorBody(const ApiError& error);

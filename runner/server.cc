@@ -128,6 +128,8 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
       return JsonAnswer(info.Model(*service.Find(route.model)));
     case Endpoint::kProps:
       return JsonAnswer(info.Props());
+    case Endpoint::kSlots:
+      return JsonAnswer(info.Slots());
     case Endpoint::kVersion:
       return JsonAnswer(info.Version());
     case Endpoint::kOllamaTags:
@@ -204,6 +206,8 @@ Json Server::State::AnswerFromBody(const PendingRequest& pending) {
       return ApplyTemplate(service, body);
     case Endpoint::kCountTokens:
       return CountTokens(service, body);
+    case Endpoint::kCountChatTokens:
+      return CountChatTokens(service, body);
     case Endpoint::kOllamaShow:
       return info.Show(body);
     case Endpoint::kLoadAdapter:

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "runner/anthropic.h"
+#include "runner/llama_cpp.h"
 #include "runner/ollama.h"
 #include "runner/openai_answer.h"
 #include "runner/openai_embeddings.h"
@@ -55,6 +56,12 @@ void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& he
       job.writer =
           OpenAiWriter(Named(head, service, job.request), job.request, service.model().tokenizer);
       return;
+    case Endpoint::kLlamaCppCompletion: {
+      LlamaCppRequest read = ReadLlamaCppRequest(body, job.seed, service.model().tokenizer);
+      job.writer = LlamaCppWriter(head, read, service.model().tokenizer);
+      job.request = std::move(read.request);
+      return;
+    }
     case Endpoint::kEmbeddings:
       return ReadEmbeddings(body, head, service, job);
     case Endpoint::kResponses: {

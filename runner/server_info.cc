@@ -73,6 +73,18 @@ Json ServerInfo::Props() const {
           {"build_info", "retort " + options_.version}};
 }
 
+Json ServerInfo::Slots() const {
+  const int64_t running = service_.counts().live;
+  Json slots = Json::array();
+  for (int64_t i = 0; i < options_.engine.parallel; ++i) {
+    slots.push_back({{"id", i},
+                     {"n_ctx", service_.context()},
+                     {"speculative", options_.engine.draft.any()},
+                     {"is_processing", i < running}});
+  }
+  return slots;
+}
+
 Json ServerInfo::Version() const { return {{"version", options_.version}}; }
 
 Json ServerInfo::Details(const ServedVariant& variant) const {

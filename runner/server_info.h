@@ -20,6 +20,7 @@ class ServerInfo {
   Json Model(const ServedVariant& variant) const;  // OpenAI's
   Json Models() const;
   Json Props() const;    // llama.cpp's
+  Json Slots() const;    // llama.cpp's: the answers that may run, and how many do
   Json Version() const;  // vLLM's and Ollama's
   Json Tags() const;     // Ollama's list of models
   // Ollama's details of the model that the body names. Throws ApiError.

@@ -21,11 +21,13 @@ enum class Endpoint {
   kModels,
   kModel,
   kProps,
+  kSlots,
   kVersion,
   kOllamaTags,
   // Answered by the engine.
   kChat,
   kCompletion,
+  kLlamaCppCompletion,
   kEmbeddings,
   kResponses,
   kMessages,
@@ -36,6 +38,7 @@ enum class Endpoint {
   kDetokenize,
   kApplyTemplate,
   kCountTokens,
+  kCountChatTokens,
   kOllamaShow,
   // Change what is served.
   kLoadAdapter,

@@ -134,4 +134,10 @@ Json CountTokens(const ModelService& service, const std::string& body) {
   return {{"input_tokens", service.Find(request.model)->CountOf(request)}};
 }
 
+Json CountChatTokens(const ModelService& service, const std::string& body) {
+  ApiRequest request = ReadApiRequest(ApiKind::kChat, body, 0);
+  service.CheckModel(request.model);
+  return {{"object", "chat.completion.input_tokens"}, {"input_tokens", service.CountOf(request)}};
+}
+
 }  // namespace retort
