@@ -31,6 +31,7 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const;
+  PoolWork work() const { return work_; }
   // True while called from a body that For() runs in parallel; false if For() runs its pieces
   // inline in the caller.
   static bool InRound();

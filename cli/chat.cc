@@ -6,8 +6,12 @@
 namespace retort {
 
 ChatTemplate ChatFor(const std::string& name, const OpenedModel& model) {
+  return ChatFor(name, model, model.chat_adapter);
+}
+
+ChatTemplate ChatFor(const std::string& name, const OpenedModel& model, const Path& chat_adapter) {
   const std::string where = model.files.path.string();
-  ChatTemplate chat = ChatTemplateFor(name, model.tokenizer->spec(), model.chat_adapter, where);
+  ChatTemplate chat = ChatTemplateFor(name, model.tokenizer->spec(), chat_adapter, where);
   chat.CheckMarks(*model.tokenizer, where);
   return chat;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort bench train|prefill|decode|gemm|attention: tokens per second, and the share of the
-// machine's limit. retort bench tokenize: bytes of text per second on one core.
+// machine's limit. retort bench tokenize: bytes of text per second on one core. retort bench serve:
+// cmd_bench_serve.cc.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -128,8 +129,8 @@ void AddBench(CLI::App& app) {
   const auto count = [&](const char* name, int64_t& value, int64_t least, const char* text) {
     command->add_option(name, value, text)->check(CLI::Range(least, int64_t{1} << 20));
   };
+  AddBenchServe(*command);
   command->add_option("work", flags->work, "train, prefill, decode, gemm, attention or tokenize")
-      ->required()
       ->check(CLI::IsMember({"train", "prefill", "decode", "gemm", "attention", "tokenize"}));
   command->add_option("model", flags->model, "Hugging Face folder or GGUF file");
   command->add_option(
@@ -161,7 +162,13 @@ void AddBench(CLI::App& app) {
   count("--repeat", flags->repeat, 1, "repetitions; the median is reported");
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object; gemm, attention: one a line");
-  command->callback([flags] { Run(*flags); });
+  command->callback([flags, command] {
+    if (command->got_subcommand("serve")) return;
+    if (flags->work.empty())
+      throw InputError(
+          "bench: say what: train, prefill, decode, gemm, attention, tokenize or serve");
+    Run(*flags);
+  });
 }
 
 }  // namespace retort

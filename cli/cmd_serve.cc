@@ -14,6 +14,7 @@
 #include "cli/drift_flags.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
+#include "cli/served_adapters.h"
 #include "model/store/base_record.h"
 #include "runner/api_keys.h"
 #include "runner/server.h"
@@ -25,20 +26,13 @@ constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
   std::string model, name, chat_template = "auto", api_key, keys, listen, certificate, tls_key;
-  AdapterFlags adapter;
+  ServedAdapterFlags adapter;
   ServerOptions server;
   GrammarFlags grammar;
   DraftFlags draft;
   DriftFlags drift;
   ComputeFlags compute;
 };
-
-// A model without a template can still complete text. A model with a template that is unknown or
-// that it cannot use is rejected at the start.
-bool HasTemplate(const ServeFlags& flags, const OpenedModel& opened) {
-  if (flags.chat_template != "auto" || !opened.tokenizer->spec().chat_template.empty()) return true;
-  return !opened.chat_adapter.empty();
-}
 
 Path SocketFile(std::string_view listen) {
   constexpr std::string_view kScheme = "unix:";
@@ -65,20 +59,21 @@ void Serve(const ServeFlags& flags) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever read a log may leave
   // The server handles it later; a certificate that is renewed meanwhile is no reason to end.
   if (!flags.certificate.empty()) std::signal(SIGHUP, SIG_IGN);
-  const OpenedModel opened = OpenForRunning(flags.model, flags.adapter.adapters(), flags.compute,
-                                            OpenedFor::kMuchText, true);
+  const OpenedModel opened =
+      OpenForRunning(flags.model, flags.adapter.given.adapters(), flags.compute,
+                     OpenedFor::kMuchText, true, flags.adapter.named_folders());
   ServedModel served{*opened.model,
                      opened.adapter.get(),
                      *opened.tokenizer,
                      flags.name.empty() ? NameFrom(flags.model) : flags.name,
                      {},
                      {}};
-  if (HasTemplate(flags, opened)) {
+  // A model without a template can still complete text. One with a template that is unknown or that
+  // it cannot use is rejected at the start.
+  if (HasTemplate(flags.chat_template, opened, opened.chat_adapter))
     served.chat = ChatFor(flags.chat_template, opened);
-  } else {
-    served.no_chat =
-        "the model has no chat template; start the server with --template NAME, or use /v1/completions";
-  }
+  else
+    served.no_chat = kNoChat;
   ServerOptions options = flags.server;
   options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
   const OpenedDraft draft(flags.draft, opened, flags.model, flags.compute, OpenedFor::kMuchText);
@@ -88,17 +83,20 @@ void Serve(const ServeFlags& flags) {
     Note(fault.empty() ? "the certificate was read again"
                        : Cat("retort: the certificate is kept as it was: ", fault));
   };
-  options.grammar = flags.grammar.Read(opened.answers);
-  options.grammar_where = flags.grammar.Where();
+  options.rule = {flags.grammar.Read(opened.answers), flags.grammar.Where()};
+  options.adapters =
+      AdaptersFor(flags.adapter, opened, flags.chat_template, flags.grammar, flags.compute);
   options.json_space = flags.grammar.Space();
   options.version = RETORT_VERSION;
   options.keys = KeysOf(flags);
   options.drift = flags.drift.Read();
 
   Server server(served, options);
-  if (options.grammar) Note(Cat("answers  are held to ", options.grammar_where));
+  if (options.rule.grammar) Note(Cat("answers  are held to ", options.rule.where));
   Note(Cat("model    ", served.name, ", chat template ",
            served.chat ? served.chat->name() : "none"));
+  for (const auto& [name, folder] : options.adapters.loaded)
+    Note(Cat("adapter  ", name, ", ", folder.string()));
   Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
            opened.backend->threads(), " threads; cache ", NameOf(options.engine.cache_type), ", ",
            BytesText(server.counts().cache_bytes)));
@@ -190,6 +188,7 @@ void AddServe(CLI::App& app) {
     }
     if (!flags->certificate.empty() && !flags->server.http.on_port)
       throw InputError("--tls-cert is of a port, and --listen alone has none; give a --port too");
+    flags->adapter.Sort();
     flags->server.http.certificate = flags->certificate;
     flags->server.http.key = flags->tls_key;
     Serve(*flags);

@@ -29,6 +29,7 @@ void AddTokenizer(CLI::App& app);
 void AddLogits(CLI::App& app);
 void AddInit(CLI::App& app);
 void AddBench(CLI::App& app);
+void AddBenchServe(CLI::App& bench);
 
 // Thrown by a command that has said all there is to say and ends with this exit status.
 struct ExitWith {

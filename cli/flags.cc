@@ -50,12 +50,12 @@ std::vector<WeightedAdapter> AdapterFlags::adapters() const {
 namespace {
 
 // Adapters were fitted to the base in its training format, so they run on that format.
-void TakeTrainedFormat(const std::vector<WeightedAdapter>& adapters, const ModelFiles& files,
+void TakeTrainedFormat(const std::vector<Path>& adapters, const ModelFiles& files,
                        LoadOptions& options) {
   size_t on_nf4 = 0;
   bool double_quant = true;
-  for (const WeightedAdapter& one : adapters) {
-    const auto base = ReadBaseRecord(one.folder);
+  for (const Path& folder : adapters) {
+    const auto base = ReadBaseRecord(folder);
     if (!base || base->weights != "nf4") continue;
     ++on_nf4;
     double_quant = base->double_quant;
@@ -89,7 +89,8 @@ Path BaseAndAdapters(const Path& given, std::vector<WeightedAdapter>& adapters) 
 
 OpenedModel OpenForRunning(const std::string& given_path,
                            const std::vector<WeightedAdapter>& given_adapters,
-                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer) {
+                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer,
+                           const std::vector<Path>& beside) {
   OpenedModel out;
   std::vector<WeightedAdapter> adapters = given_adapters;
   const Path path = BaseAndAdapters(given_path, adapters);
@@ -99,24 +100,34 @@ OpenedModel OpenForRunning(const std::string& given_path,
   if (use != OpenedFor::kScores) options.purpose = WeightUse::Purpose::kRunning;
   options.copy = use == OpenedFor::kMuchText && WorthCopying(out.files);
   for (const WeightedAdapter& one : adapters) {
-    for (const std::string& note : CheckAdapterBase(one.folder, out.files, flags.threads))
-      Note(Cat("note     ", note));
+    CheckAdapter(one.folder, out.files, flags);
     const auto base = ReadBaseRecord(one.folder);
     if (out.chat_adapter.empty() && base && !base->chat_template.empty())
       out.chat_adapter = one.folder;
   }
   if (use != OpenedFor::kScores)
     out.answers = adapters.empty() ? AnswerSchemaOf(out.files) : AnswerSchemaOf(adapters);
-  TakeTrainedFormat(adapters, out.files, options);
+  std::vector<Path> folders = beside;
+  for (const WeightedAdapter& one : adapters) folders.push_back(one.folder);
+  TakeTrainedFormat(folders, out.files, options);
   out.model = LoadModel(out.files, options, *out.backend);
   out.compute = out.model->compute();
-  if (!adapters.empty()) {
-    out.adapter = LoadAdapters(adapters, out.files.layout, *out.backend, {&out.files});
-    if (IsZero(*out.adapter, *out.backend))
-      Note(Cat("note     ", ZeroAdapterNote(adapters.front().folder)));
-  }
+  if (!adapters.empty()) out.adapter = LoadAdaptersOf(out, adapters);
   if (with_tokenizer) out.tokenizer = LoadTokenizer(out.files);
   return out;
+}
+
+void CheckAdapter(const Path& folder, const ModelFiles& base, const ComputeFlags& flags) {
+  for (const std::string& note : CheckAdapterBase(folder, base, flags.threads))
+    Note(Cat("note     ", note));
+}
+
+std::unique_ptr<Adapter> LoadAdaptersOf(const OpenedModel& opened,
+                                        const std::vector<WeightedAdapter>& adapters) {
+  auto adapter = LoadAdapters(adapters, opened.files.layout, *opened.backend, {&opened.files});
+  if (IsZero(*adapter, *opened.backend))
+    Note(Cat("note     ", ZeroAdapterNote(adapters.front().folder)));
+  return adapter;
 }
 
 DType CacheType(const std::string& flag, Compute compute) {

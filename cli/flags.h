@@ -53,9 +53,16 @@ struct OpenedModel {
 // for block formats. For kMuchText, weights may also be copied into large pages (WorthCopying);
 // only much text makes up for the time of copying. If the adapter was trained on an NF4 base, the
 // base is converted to NF4, to which the adapter was fitted. Throws Error{kInput} when the adapter
-// was trained on another base; notes what CheckAdapterBase notes.
+// was trained on another base; notes what CheckAdapterBase notes. beside: folders of adapters that
+// are to run on the same base, each by itself: they only count for its format.
 OpenedModel OpenForRunning(const std::string& path, const std::vector<WeightedAdapter>& adapters,
-                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer);
+                           const ComputeFlags& flags, OpenedFor use, bool with_tokenizer,
+                           const std::vector<Path>& beside = {});
+// Checks that an adapter's folder fits the base, and notes what CheckAdapterBase notes.
+void CheckAdapter(const Path& folder, const ModelFiles& base, const ComputeFlags& flags);
+// The adapter of a model that is open; notes if it changes nothing.
+std::unique_ptr<Adapter> LoadAdaptersOf(const OpenedModel& opened,
+                                        const std::vector<WeightedAdapter>& adapters);
 
 // The type for --kv. "auto" is f32 if the model computes in f32, otherwise bf16.
 DType CacheType(const std::string& flag, Compute compute);

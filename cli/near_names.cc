@@ -77,7 +77,8 @@ void CheckCommand(const CLI::App& app, int argc, const char* const* argv) {
   for (int i = 1; i < argc && group; ++i) {
     const std::vector<std::string> commands = CommandsOf(*group);
     const std::string name = argv[i];
-    if (commands.empty() || name.starts_with("-")) return;
+    // Of `bench`, only some works are commands.
+    if (group->get_require_subcommand_min() == 0 || name.starts_with("-")) return;
     if (std::find(commands.begin(), commands.end(), name) == commands.end()) {
       const std::string meant = Meant(name, commands);
       throw InputError(Quoted(prefix + name), " is no command",

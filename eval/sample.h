@@ -2,6 +2,11 @@
 // A model's own answers to some prompts, to be looked at.
 #pragma once
 
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
 #include "eval/answers.h"
 #include "runner/engine.h"
 
@@ -15,9 +20,11 @@ struct SampleOptions {
 };
 
 // What the model answers to each prompt, greedily. A prompt that is too long is answered with "".
+// Calls `on_progress` with the number of prompts done, after each token.
 std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapter,
                                        const Tokenizer& tokenizer, const ChatTemplate* chat,
                                        const std::vector<Answer>& prompts,
-                                       const SampleOptions& options);
+                                       const SampleOptions& options,
+                                       const std::function<void(int64_t done)>& on_progress = {});
 
 }  // namespace retort

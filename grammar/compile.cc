@@ -56,13 +56,21 @@ NodeId Compile(const GrammarSource& source, const std::string& where, GrammarPar
 
 std::shared_ptr<const Grammar> CompileGrammar(const GrammarSource& source, const std::string& where,
                                               std::shared_ptr<const Vocabulary> vocabulary) {
+  const auto build = [&](GrammarParts& parts) {
+    const NodeId answer = Compile(source, where, parts);
+    if (source.before.empty()) return answer;
+    const NodeId before = parts.productions.Terminal(parts.expressions.Literal(source.before));
+    return parts.productions.Sequence(before, answer);
+  };
+  return CompileGrammar(build, where, std::move(vocabulary));
+}
+
+std::shared_ptr<const Grammar> CompileGrammar(const GrammarBuilder& builder,
+                                              const std::string& where,
+                                              std::shared_ptr<const Vocabulary> vocabulary) {
   auto parts = std::make_unique<GrammarParts>();
   parts->expressions.Allow(kMostSteps);
-  NodeId start = Compile(source, where, *parts);
-  if (!source.before.empty()) {
-    const NodeId before = parts->productions.Terminal(parts->expressions.Literal(source.before));
-    start = parts->productions.Sequence(before, start);
-  }
+  const NodeId start = builder(*parts);
   try {
     parts->productions.Finish(start, parts->expressions);
   } catch (const Error& e) {

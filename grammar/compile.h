@@ -2,6 +2,7 @@
 // Compiles the notations that say what an answer may be (docs/grammars.md).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -15,6 +16,12 @@ namespace retort {
 // `where` begins every error. vocabulary: see Grammar. Throws Error{kInput} naming what is not
 // supported, and where what is compiled would be too large.
 std::shared_ptr<const Grammar> CompileGrammar(const GrammarSource& source, const std::string& where,
+                                              std::shared_ptr<const Vocabulary> vocabulary);
+
+// The same for a grammar that is built of several.
+using GrammarBuilder = std::function<NodeId(GrammarParts& parts)>;
+std::shared_ptr<const Grammar> CompileGrammar(const GrammarBuilder& builder,
+                                              const std::string& where,
                                               std::shared_ptr<const Vocabulary> vocabulary);
 
 // "gbnf", what a grammar's text is translated to. In gbnf.cc.

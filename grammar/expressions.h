@@ -43,6 +43,8 @@ class Expressions {
   ExpressionId Union(std::vector<ExpressionId> parts);
   ExpressionId Both(std::vector<ExpressionId> parts);  // intersection
   ExpressionId Not(ExpressionId a);                    // all other texts, of any bytes
+  // Texts of any bytes no part of which is one of `a`.
+  ExpressionId Without(ExpressionId a) { return Not(Concat(kAll, Concat(a, kAll))); }
   ExpressionId Repeat(ExpressionId a, uint32_t least, uint32_t most = kNoLimit);
   ExpressionId Optional(ExpressionId a) { return Union({a, kEmpty}); }
   // Decimal digits whose number is a multiple of `divisor` > 0; also the empty text.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grammar/grammar.h"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <exception>
@@ -15,6 +16,13 @@ namespace {
 // Steps of one call: about a tenth of a second. All streams of a server wait for it.
 constexpr uint64_t kMostCallSteps = 1'000'000;
 constexpr uint64_t kStepsPerByte = 20'000;  // of a text that is read
+constexpr uint64_t kMostGuessSteps = kMostCallSteps / 10;
+
+// "" where no text goes on with the token.
+std::string_view TextOf(const Vocabulary& vocabulary, int32_t token) {
+  if (token < 0 || token >= vocabulary.size()) return "";
+  return vocabulary.TextOf(token);
+}
 
 }  // namespace
 
@@ -38,8 +46,10 @@ struct Grammar::State {
 // A call, which has the parser for itself and steps of its own.
 class Grammar::Turn {
  public:
-  explicit Turn(State& state, std::string_view text = "") : state_(state), lock_(state.mutex) {
-    state.parser.Allow(kMostCallSteps + kStepsPerByte * text.size());
+  explicit Turn(State& state, std::string_view text = "")
+      : Turn(state, kMostCallSteps + kStepsPerByte * text.size()) {}
+  Turn(State& state, uint64_t steps) : state_(state), lock_(state.mutex) {
+    state.parser.Allow(steps);
   }
   ~Turn() {
     const size_t bytes = state_.parser.bytes() + (state_.masks ? state_.masks->bytes() : 0);
@@ -93,13 +103,28 @@ void Matcher::FillMask(std::span<uint64_t> bits) const {
 }
 
 bool Matcher::Accept(int32_t token) {
-  if (token < 0 || token >= vocabulary().size()) return false;
-  const std::string& text = vocabulary().TextOf(token);
+  const std::string_view text = TextOf(vocabulary(), token);
   return !text.empty() && AcceptText(text);
 }
 
 bool Matcher::AcceptText(std::string_view text) {
   return Grammar::Turn(*grammar_->state_, text).parser().Read(at_, text);
+}
+
+std::optional<size_t> Matcher::CountAllowed(std::span<const int32_t> tokens) const {
+  const Grammar::Turn turn(*grammar_->state_, kMostGuessSteps);
+  Parser::Configuration at = at_;
+  const auto follows = [&](int32_t token) {
+    const std::string_view text = TextOf(vocabulary(), token);
+    return !text.empty() && turn.parser().Read(at, text);
+  };
+  try {
+    const auto end = std::ranges::find_if_not(tokens, follows);
+    return static_cast<size_t>(end - tokens.begin());
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::kInput) throw;
+    return std::nullopt;
+  }
 }
 
 bool Matcher::MayBeLonger(int32_t token) const {

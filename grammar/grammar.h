@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -50,6 +51,10 @@ class Matcher {
   // Reads a token. False if it is not allowed; the matcher is then of no more use.
   bool Accept(int32_t token);
   bool AcceptText(std::string_view text);
+  // How many of the tokens may follow one after the other; reads none. For guesses, which are worth
+  // little: all of them have a tenth of a call's steps. Nothing where that or the grammar's limits
+  // do not suffice, which does not make the grammar worn.
+  std::optional<size_t> CountAllowed(std::span<const int32_t> tokens) const;
   bool CanEnd() const { return at_.ends; }
   // Whether something may follow. If not, and only then, CanEnd() is the whole of it.
   bool CanGoOn() const { return !at_.threads.empty(); }

@@ -68,15 +68,16 @@ std::optional<Decimal> Decimal::Of(const Json& number) {
   return decimal;
 }
 
-JsonTerms::JsonTerms(GrammarParts& parts, JsonSpace space)
-    : e_(parts.expressions), p_(parts.productions) {
+JsonTerms::JsonTerms(GrammarParts& parts, JsonSpace space, StringForm form)
+    : e_(parts.expressions), p_(parts.productions), form_(std::move(form)) {
   ByteSet blanks;
   for (const char c : std::string_view(" \t\n\r")) blanks.set(static_cast<uint8_t>(c));
   space_ = space == JsonSpace::kFlexible ? e_.Repeat(e_.Bytes(blanks), 0, kMostSpace)
                                          : Expressions::kEmpty;
-  character_ = OneOf(e_, AllCharacters(), Spelling::kJson);
-  any_ = AnyCharacter(e_, OneOf(e_, AllCharacters(), Spelling::kJson));
-  parts.free_items = {character_, any_};
+  character_ = OneOf(e_, AllCharacters(), form_.spelling);
+  const bool json = form_.spelling == Spelling::kJson;
+  any_ = json ? AnyCharacter(e_, character_) : character_;
+  if (json) parts.free_items = {character_, any_};
   digit_ = e_.Range('0', '9');
   nonzero_ = e_.Range('1', '9');
   whole_ = e_.Union({Text("0"), e_.Concat(nonzero_, Digits(0, kMostDigits))});
@@ -91,12 +92,17 @@ JsonTerms::JsonTerms(GrammarParts& parts, JsonSpace space)
 }
 
 ExpressionId JsonTerms::Quoted(ExpressionId content) {
-  return e_.Concat(Text("\""), e_.Concat(content, Text("\"")));
+  if (form_.spelling == Spelling::kJson)
+    return e_.Concat(Text("\""), e_.Concat(content, Text("\"")));
+  return e_.Both({content, e_.Without(Text(form_.without))});
 }
 
-ExpressionId JsonTerms::StringLiteral(std::string_view text) {
-  return Text(Cat("\"", Spell(text, Spelling::kJson), "\""));
+std::string JsonTerms::QuotedText(std::string_view text) const {
+  const char* quote = form_.spelling == Spelling::kJson ? "\"" : "";
+  return Cat(quote, Spell(text, form_.spelling), quote);
 }
+
+ExpressionId JsonTerms::StringLiteral(std::string_view text) { return Text(QuotedText(text)); }
 
 ExpressionId JsonTerms::Digits(uint32_t least, uint32_t most) {
   return e_.Repeat(digit_, least, most);

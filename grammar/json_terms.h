@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "grammar/characters.h"
 #include "grammar/parser.h"
 #include "grammar/source.h"
 
@@ -27,14 +28,23 @@ struct NumberBounds {
   bool above = false, below = false;  // the bounds themselves are excluded
 };
 
+// How strings are written.
+struct StringForm {
+  Spelling spelling = Spelling::kJson;  // kUtf8: as they are, without quotes
+  std::string without = {};             // kUtf8: what ends them, and is in none
+};
+
 class JsonTerms {
  public:
-  JsonTerms(GrammarParts& parts, JsonSpace space);
+  JsonTerms(GrammarParts& parts, JsonSpace space, StringForm form = {});
 
-  // Characters of a string: any way to write one, and the one way (Spelling::kJson).
+  // Characters of a string: any way to write one, and the one way (the form's spelling).
   ExpressionId any_character() const { return any_; }
   ExpressionId character() const { return character_; }
+  Spelling spelling() const { return form_.spelling; }
+  // A string of this content, and of this text.
   ExpressionId Quoted(ExpressionId content);
+  std::string QuotedText(std::string_view text) const;
   ExpressionId StringLiteral(std::string_view text);
 
   ExpressionId Integer() const { return integer_; }
@@ -74,6 +84,7 @@ class JsonTerms {
 
   Expressions& e_;
   Productions& p_;
+  const StringForm form_;
   ExpressionId space_;
   ExpressionId any_, character_, digit_, nonzero_, whole_, integer_;
   NodeId comma_, colon_, anything_ = Productions::kNothing;

@@ -41,14 +41,16 @@ size_t Parser::FrameHash::operator()(const Frame& frame) const {
 }
 
 Parser::FrameId Parser::Push(const Frame& frame) {
-  const auto [at, added] = frame_ids_.try_emplace(frame, static_cast<FrameId>(frames_.size()));
-  if (!added) return at->second;
+  if (const auto known = frame_ids_.find(frame); known != frame_ids_.end()) return known->second;
   if (frames_.size() >= kMostFrames)
     throw InputError("the text nests or repeats the grammar's rules more than ", kMostFrames,
                      " times");
-  frames_.push_back(frame);
+  // The id is known last: whatever throws before leaves no id without a frame.
+  const auto id = static_cast<FrameId>(frames_.size());
   closures_.emplace_back();
-  return at->second;
+  frames_.push_back(frame);
+  frame_ids_.emplace(frame, id);
+  return id;
 }
 
 Parser::FrameId Parser::Push(NodeId id, FrameId below) {

@@ -24,17 +24,25 @@ ItemSchemas SchemasOf(const Json* prefix, const Json* items, const Json* additio
 }  // namespace
 
 // What the element at a place must satisfy; at SIZE_MAX, those behind all prefixes.
-SchemaCompiler::Goal SchemaCompiler::ElementGoal(const Goal& items, size_t index) const {
+SchemaCompiler::Goal SchemaCompiler::ElementGoal(const Goal& items, size_t index) {
   Goal goal;
+  const auto schemas_of = [&](const Item& item) {
+    return SchemasOf(Get(item, "prefixItems"), Get(item, "items"), Get(item, "additionalItems"));
+  };
+  const auto evaluates = [&](const Item& part) {
+    const ItemSchemas said = schemas_of(part);
+    return said.rest || (said.prefix && index < said.prefix->size());
+  };
   for (const Item& item : items) {
-    const auto [prefix, rest] =
-        SchemasOf(Get(item, "prefixItems"), Get(item, "items"), Get(item, "additionalItems"));
+    const auto [prefix, rest] = schemas_of(item);
     if (prefix && !prefix->is_array())
       document_.Refuse(*item.schema, "'prefixItems' must be a list");
     if (prefix && index < prefix->size())
       goal.push_back({&(*prefix)[index]});
     else if (rest)
       goal.push_back({rest});
+    if (const Json* schema = Unevaluated(items, item, "unevaluatedItems", evaluates))
+      goal.push_back({schema});
   }
   return goal;
 }
@@ -43,6 +51,7 @@ NodeId SchemaCompiler::ArrayOf(const Goal& items) {
   const Counts counts = CountsOf(items, "minItems", "maxItems");
   const uint32_t least = counts.least, most = counts.most;
   if (least > most) return Productions::kNothing;
+  if (IsUnique(items) && most > 1 && !checking_) return UniqueArray(items, counts);
   size_t places = 0;
   const Item* contains = nullptr;
   for (const Item& item : items) {
@@ -108,6 +117,9 @@ NodeId SchemaCompiler::ArrayValue(const Json& value, const Goal& items) {
       document_.Refuse(*item.schema, "'contains' is not supported beside 'enum' and 'const'");
   }
   for (size_t i = 0; i < value.size(); ++i) {
+    const auto before = value.begin() + static_cast<std::ptrdiff_t>(i);
+    if (IsUnique(items) && std::find(value.begin(), before, value[i]) != before)
+      return Productions::kNothing;
     if (ValueUnder(value[i], ElementGoal(items, i)) == Productions::kNothing)
       return Productions::kNothing;
   }

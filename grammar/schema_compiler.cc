@@ -16,11 +16,12 @@ constexpr int kMostNesting = 500;        // more than JSON's own nesting, which 
 
 }  // namespace
 
-SchemaCompiler::SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space)
+SchemaCompiler::SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space,
+                               StringForm form)
     : document_(document),
       e_(parts.expressions),
       p_(parts.productions),
-      terms_(parts, space),
+      terms_(parts, space, std::move(form)),
       budget_(kMostWork) {}
 
 void SchemaCompiler::Spend(uint64_t work) {
@@ -35,12 +36,15 @@ void SchemaCompiler::Descend(const Goal& goal) {
   document_.Refuse(schema, Cat("nests more than ", kMostNesting, " schemas deep"));
 }
 
-NodeId SchemaCompiler::Compile() { return Rule({{&document_.root()}}); }
+NodeId SchemaCompiler::CompileObject() {
+  return Rule({{&document_.root()}, {&document_.Add({{"type", "object"}})}});
+}
 
 NodeId SchemaCompiler::Rule(const Goal& goal) {
   if (goal.empty()) return terms_.Anything();
   GoalKey key;
-  for (const Item& item : goal) key.emplace_back(item.schema, item.done);
+  for (const Item& item : goal)
+    key.emplace_back(item.schema, item.done, document_.unevaluated() ? item.parent : nullptr);
   std::ranges::sort(key);
   key.erase(std::unique(key.begin(), key.end()), key.end());
   const auto [at, added] = rules_.try_emplace({std::move(key), checking_}, Productions::kNothing);
@@ -146,8 +150,7 @@ NodeId SchemaCompiler::Values(Goal items, size_t which) {
     if (value->is_structured())
       parts.push_back(node);
     else if (value->is_string())
-      texts.push_back(
-          Cat("\"", Spell(value->get_ref<const std::string&>(), Spelling::kJson), "\""));
+      texts.push_back(terms_.QuotedText(value->get_ref<const std::string&>()));
     else
       texts.push_back(DumpJson(*value));
   }
@@ -189,8 +192,7 @@ NodeId SchemaCompiler::ValueUnderLeaf(const Json& value, const Goal& items) {
   if (value.is_array()) return ArrayValue(value, others);
   const uint32_t types = TypesOf(others);
   if (value.is_string()) {
-    const std::string text =
-        Cat("\"", Spell(value.get_ref<const std::string&>(), Spelling::kJson), "\"");
+    const std::string text = terms_.QuotedText(value.get_ref<const std::string&>());
     return (types & kString) && Accepts(StringOf(others), text) ? terms_.Value(value) : kNo;
   }
   if (value.is_number()) {

@@ -7,10 +7,13 @@
 // becomes a choice over the types that it leaves. Equal goals are one rule, so recursion ends.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/work_budget.h"
@@ -21,10 +24,14 @@ namespace retort {
 
 class SchemaCompiler {
  public:
-  SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space);
+  SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space,
+                 StringForm form = {});
 
   // The node of the whole schema. Throws Error{kInput} naming the place of what is not supported.
-  NodeId Compile();
+  NodeId Compile() { return CompilePart(document_.root()); }
+  // Of the objects that satisfy it, and of a schema within the document.
+  NodeId CompileObject();
+  NodeId CompilePart(const Json& schema) { return Rule({{&schema}}); }
 
  private:
   // Keywords of an item that have been dealt with.
@@ -53,7 +60,8 @@ class SchemaCompiler {
     Goal items;
     std::vector<Group> groups;
   };
-  using GoalKey = std::vector<std::pair<const Json*, uint32_t>>;
+  // Schemas, what is done of them and, where it matters, whose keywords added them.
+  using GoalKey = std::vector<std::tuple<const Json*, uint32_t, const Json*>>;
 
   enum Types : uint32_t {
     kNull = 1,
@@ -64,6 +72,10 @@ class SchemaCompiler {
     kArray = 32,
     kObject = 64,
     kAnyType = 127,
+  };
+
+  struct Counts {
+    uint32_t least, most;
   };
 
   // Work is counted in items of goals; so many nodes, members or values cost as much as one.
@@ -118,10 +130,24 @@ class SchemaCompiler {
   ExpressionId NumberOf(const Goal& items, uint32_t types);
   bool Accepts(ExpressionId expression, std::string_view text);
 
+  // schema_unevaluated.cc
+  using Evaluates = std::function<bool(const Item& part)>;
+  // What an item's keyword `key` says of a member or element; null if nothing, or if another schema
+  // that holds says something of it.
+  const Json* Unevaluated(const Goal& items, const Item& whole, const char* key,
+                          const Evaluates& evaluates);
+  bool BelongsTo(const Goal& items, const Item& part, const Item& whole);
+
+  // schema_unique.cc
+  bool IsUnique(const Goal& items) const;
+  NodeId UniqueArray(const Goal& items, const Counts& counts);
+  bool AddFewValues(const Goal& goal, Json& values);
+  bool AddFewOfLeaf(const Goal& items, Json& values);
+
   // schema_arrays.cc
   NodeId ArrayOf(const Goal& items);
   NodeId ArrayValue(const Json& value, const Goal& items);
-  Goal ElementGoal(const Goal& items, size_t index) const;
+  Goal ElementGoal(const Goal& items, size_t index);
 
   // schema_objects.cc
   struct Members;
@@ -133,9 +159,6 @@ class SchemaCompiler {
   std::optional<ExpressionId> NamesOf(const Goal& items);
 
   uint32_t CountOf(const Json& schema, const char* key, uint32_t fallback) const;
-  struct Counts {
-    uint32_t least, most;
-  };
   Counts CountsOf(const Goal& items, const char* least, const char* most) const;
 
   SchemaDocument& document_;
@@ -151,6 +174,7 @@ class SchemaCompiler {
   std::unordered_map<std::string, ExpressionId> patterns_;
   // Made schemas, one for each use, so that equal goals have equal items.
   std::map<std::pair<const Json*, std::string>, const Json*> negations_;
+  std::unordered_set<const Json*> negated_;  // schemas that are negations
   std::unordered_map<const Json*, const Json*> dependents_;
 };
 

@@ -109,6 +109,9 @@ void SchemaDocument::Index(const Json& schema, const std::string* base, bool dat
       const std::string* name = Name(schema, id[0] == '#' ? *base + id : Absolute(*base, id));
       if (id[0] != '#') base = name;
     }
+    if (const std::string anchor = text("$dynamicAnchor"); !anchor.empty())
+      ++dynamic_anchors_[anchor];
+    unevaluated_ |= schema.contains("unevaluatedProperties") || schema.contains("unevaluatedItems");
     for (const char* key : {"$anchor", "$dynamicAnchor"})
       if (const std::string anchor = text(key); !anchor.empty())
         Name(schema, Cat(*base, "#", anchor));
@@ -152,19 +155,37 @@ const Json* SchemaDocument::At(const Json& from, std::string_view pointer) const
   return at;
 }
 
-const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) {
-  const Json*& found = resolved_[&schema];
-  if (found) return *found;
+// Null if it is not within the document.
+const Json* SchemaDocument::Find(const Json& schema, const std::string& reference) const {
   const auto base = bases_.find(&schema);
   const std::string name = Absolute(base == bases_.end() ? "" : *base->second, reference);
   const std::string fragment = FragmentOf(reference);
   if (const auto resource = names_.find(name); resource != names_.end()) {
-    if (fragment.empty()) return *(found = resource->second);
-    if ((found = At(*resource->second, fragment))) return *found;
+    if (fragment.empty()) return resource->second;
+    if (const Json* part = At(*resource->second, fragment)) return part;
   }
-  if (const auto anchor = names_.find(Cat(name, "#", fragment)); anchor != names_.end())
-    return *(found = anchor->second);
-  Refuse(schema, Cat("'$ref' ", Quoted(reference), " is not within the schema"));
+  const auto anchor = names_.find(Cat(name, "#", fragment));
+  return anchor == names_.end() ? nullptr : anchor->second;
+}
+
+const Json& SchemaDocument::Resolve(const Json& schema, const std::string& reference) {
+  const Json*& found = resolved_[&schema];
+  if (!found) found = Find(schema, reference);
+  if (!found) Refuse(schema, Cat("'$ref' ", Quoted(reference), " is not within the schema"));
+  return *found;
+}
+
+const Json& SchemaDocument::ResolveDynamic(const Json& schema, const std::string& reference) {
+  const Json* found = Find(schema, reference);
+  if (!found) Refuse(schema, Cat("'$dynamicRef' ", Quoted(reference), " is not within the schema"));
+  // Only an anchor of that kind lets the way to the schema choose among those of its name.
+  const Json* anchor = Member(*found, "$dynamicAnchor");
+  const std::string fragment = FragmentOf(reference);
+  const bool dynamic = anchor && anchor->is_string() && *anchor == fragment;
+  if (dynamic && dynamic_anchors_[fragment] > 1)
+    Refuse(schema, Cat("'$dynamicRef' ", Quoted(reference), " may mean several schemas; that is ",
+                       "not supported"));
+  return *found;
 }
 
 const Json& SchemaDocument::Add(Json schema) { return made_.emplace_back(std::move(schema)); }

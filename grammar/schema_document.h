@@ -25,8 +25,12 @@ class SchemaDocument {
   const Json& root() const { return *root_; }
   // Draft 7 and older, where "$ref" hides its neighbours.
   bool draft7() const { return draft7_; }
+  // Whether there are "unevaluatedProperties" or "unevaluatedItems".
+  bool unevaluated() const { return unevaluated_; }
   // What a "$ref" of a schema stands for. Throws if it is not within the document.
   const Json& Resolve(const Json& schema, const std::string& reference);
+  // The same of a "$dynamicRef". Throws too if that depends on the way to the schema.
+  const Json& ResolveDynamic(const Json& schema, const std::string& reference);
   // A member of an object of the document or of a made schema, found in the same time whatever the
   // object's size; null if there is none, or if it is no object.
   const Json* Member(const Json& object, std::string_view key) const;
@@ -46,6 +50,7 @@ class SchemaDocument {
   void Index(const Json& schema, const std::string* base, bool data);
   const std::string* Name(const Json& schema, std::string name);
   const Json* At(const Json& from, std::string_view pointer) const;
+  const Json* Find(const Json& schema, const std::string& reference) const;
 
   std::string where_;
   std::unique_ptr<Json> root_;
@@ -53,7 +58,9 @@ class SchemaDocument {
   std::unordered_map<std::string, const Json*> names_;  // URIs and URIs with anchors
   // The URI, a key of names_, that an object's references are relative to, if it is not empty.
   std::unordered_map<const Json*, const std::string*> bases_;
-  std::unordered_map<const Json*, const Json*> resolved_;  // of each schema with a "$ref"
+  std::unordered_map<const Json*, const Json*> resolved_;    // of each schema with a "$ref"
+  std::unordered_map<std::string, size_t> dynamic_anchors_;  // how many have the name
+  bool unevaluated_ = false;
   // The members of large objects.
   mutable std::unordered_map<const Json*, std::unordered_map<std::string_view, const Json*>>
       members_;

@@ -15,26 +15,20 @@ constexpr size_t kMostItems = 500;
 
 // Assertions that cannot be decided while a text is written, or are not.
 void SchemaCompiler::RefuseUnsupported(const Json& schema) const {
-  static constexpr const char* kNever[] = {
-      "$dynamicRef", "$recursiveRef", "unevaluatedItems", "unevaluatedProperties",
-      "extends",     "disallow",      "divisibleBy"};
+  static constexpr const char* kNever[] = {"$recursiveRef", "extends", "disallow", "divisibleBy"};
   for (const char* key : kNever) {
     const Json* at = document_.Member(schema, key);
     if (!at || *at == true || (at->is_object() && at->empty())) continue;
     document_.Refuse(schema, Cat("'", key, "' is not supported"));
   }
+  for (const char* key : {"$dynamicRef", "unevaluatedItems", "unevaluatedProperties"}) {
+    if (document_.draft7() && document_.Member(schema, key))
+      document_.Refuse(schema, Cat("'", key, "' is not supported in draft 7"));
+  }
   // Annotations since 2019-09; draft 7 let them assert.
   for (const char* key : {"contentEncoding", "contentMediaType"}) {
     if (document_.draft7() && document_.Member(schema, key))
       document_.Refuse(schema, Cat("'", key, "' is not supported"));
-  }
-  const Json *unique = document_.Member(schema, "uniqueItems"),
-             *most = document_.Member(schema, "maxItems");
-  if (unique && *unique != false) {
-    const bool few = most && most->is_number() && most->get<double>() <= 1;
-    if (!few)
-      document_.Refuse(schema,
-                       "'uniqueItems' is not supported; set 'maxItems' to 1 or leave it out");
   }
 }
 
@@ -92,6 +86,10 @@ void SchemaCompiler::Flatten(Expanded& expanded, size_t at) {
     }
   }
   RefuseUnsupported(schema);
+  if (const Json* reference = Get(item, "$dynamicRef")) {
+    if (!reference->is_string()) document_.Refuse(schema, "'$dynamicRef' must be a text");
+    Add(expanded, document_.ResolveDynamic(schema, reference->get<std::string>()), item);
+  }
   if (const Json* all = Get(item, "allOf")) {
     if (!all->is_array()) document_.Refuse(schema, "'allOf' must be a list");
     for (const Json& part : *all) Add(expanded, part, item);
@@ -107,6 +105,9 @@ const Json& SchemaCompiler::Dependent(const std::string& name, const Json& needs
   const Json*& made = dependents_[&needs];
   if (made) return *made;
   Json schema = needs.is_array() ? Json{{"required", needs}} : document_.Link(needs);
+  // Where the member is absent, the schema says nothing of others, even if it holds.
+  if (document_.unevaluated())
+    schema = {{"required", Json::array({name})}, {"allOf", Json::array({std::move(schema)})}};
   const Json absent = {{"properties", {{name, false}}}};
   made = &document_.Add({{"anyOf", Json::array({absent, std::move(schema)})}});
   return *made;

@@ -50,6 +50,7 @@ const Json& SchemaCompiler::Negation(const Json& schema, int depth) {
   if (const auto at = negations_.find({&schema, ""}); at != negations_.end()) return *at->second;
   const Json& negation = NewNegation(schema, depth);
   negations_[{&schema, ""}] = &negation;
+  negated_.insert(&negation);
   return negation;
 }
 
@@ -58,6 +59,7 @@ const Json& SchemaCompiler::NegationOf(const Json& schema, const std::string& ke
     return *at->second;
   const Json& negation = NewNegationOf(schema, keyword, depth);
   negations_[{&schema, keyword}] = &negation;
+  negated_.insert(&negation);
   return negation;
 }
 

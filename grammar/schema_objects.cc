@@ -64,7 +64,19 @@ SchemaCompiler::Members SchemaCompiler::MembersOf(const Goal& items) {
 // What the value of a member must satisfy.
 SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::string& name) {
   Goal goal;
-  const std::string text = Cat("\"", Spell(name, Spelling::kJson), "\"");
+  const std::string text = terms_.QuotedText(name);
+  const auto matches = [&](const Item& item, const std::string& pattern) {
+    return Accepts(PatternOf(*item.schema, Json(pattern)), text);
+  };
+  const auto evaluates = [&](const Item& part) {
+    const Json *properties = Get(part, "properties"), *patterns = Get(part, "patternProperties");
+    if (Get(part, "additionalProperties")) return true;
+    if (properties && document_.Member(*properties, name)) return true;
+    if (!patterns) return false;
+    const auto known = patterns->items();
+    return std::any_of(known.begin(), known.end(),
+                       [&](const auto& one) { return matches(part, one.key()); });
+  };
   for (const Item& item : items) {
     bool known = false;
     const Json* properties = Get(item, "properties");
@@ -74,13 +86,15 @@ SchemaCompiler::Goal SchemaCompiler::MemberGoal(const Goal& items, const std::st
     }
     if (const Json* patterns = Get(item, "patternProperties")) {
       for (const auto& [pattern, schema] : patterns->items()) {
-        if (!Accepts(PatternOf(*item.schema, Json(pattern)), text)) continue;
+        if (!matches(item, pattern)) continue;
         goal.push_back({&schema});
         known = true;
       }
     }
     const Json* additional = Get(item, "additionalProperties");
     if (!known && additional) goal.push_back({additional});
+    if (const Json* schema = Unevaluated(items, item, "unevaluatedProperties", evaluates))
+      goal.push_back({schema});
   }
   return goal;
 }
@@ -118,8 +132,7 @@ std::optional<ExpressionId> SchemaCompiler::NamesOf(const Goal& items) {
 // A member that no schema names: a choice over the patterns that its name may match.
 NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members) {
   std::vector<std::string> texts;
-  for (const Members::Named& named : members.named)
-    texts.push_back(Cat("\"", Spell(named.name, Spelling::kJson), "\""));
+  for (const Members::Named& named : members.named) texts.push_back(terms_.QuotedText(named.name));
   const std::vector<std::string_view> views(texts.begin(), texts.end());
   const ExpressionId others = e_.Not(e_.AnyOf(views));
   const ExpressionId any = terms_.Quoted(e_.Repeat(terms_.character(), 0));
@@ -135,6 +148,14 @@ NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members)
       if (matched >> i & 1) holding.insert(text);
       names.push_back(matched >> i & 1 ? pattern : e_.Not(pattern));
     }
+    const auto evaluates = [&](const Item& part) {
+      const Json* patterns = Get(part, "patternProperties");
+      if (Get(part, "additionalProperties")) return true;
+      if (!patterns) return false;
+      const auto all = patterns->items();
+      return std::any_of(all.begin(), all.end(),
+                         [&](const auto& one) { return holding.contains(one.key()); });
+    };
     Goal goal;
     for (const Item& item : items) {
       bool known = false;
@@ -144,6 +165,8 @@ NodeId SchemaCompiler::FurtherMembers(const Goal& items, const Members& members)
       }
       const Json* additional = Get(item, "additionalProperties");
       if (!known && additional) goal.push_back({additional});
+      if (const Json* schema = Unevaluated(items, item, "unevaluatedProperties", evaluates))
+        goal.push_back({schema});
     }
     const bool forbidden =
         std::ranges::any_of(goal, [](const Item& i) { return *i.schema == false; });
@@ -191,7 +214,7 @@ NodeId SchemaCompiler::ObjectOf(const Goal& items) {
   bool required = false;  // a member behind this place
   for (size_t i = size; i-- > 0;) {
     const Members::Named& named = members.named[i];
-    const std::string text = Cat("\"", Spell(named.name, Spelling::kJson), "\"");
+    const std::string text = terms_.QuotedText(named.name);
     const bool allowed = !names || Accepts(*names, text);
     const NodeId member =
         allowed ? p_.Sequence(std::vector<NodeId>{p_.Terminal(e_.Literal(text)), terms_.Colon(),
@@ -221,7 +244,7 @@ NodeId SchemaCompiler::ObjectValue(const Json& value, const Goal& items) {
     if (named.required && !document_.Member(value, named.name)) return kNo;
   const std::optional<ExpressionId> names = NamesOf(items);
   for (const auto& [name, member] : value.items()) {
-    const std::string text = Cat("\"", Spell(name, Spelling::kJson), "\"");
+    const std::string text = terms_.QuotedText(name);
     if (names && !Accepts(*names, text)) return kNo;
     if (ValueUnder(member, MemberGoal(items, name)) == kNo) return kNo;
   }

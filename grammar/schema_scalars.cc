@@ -35,7 +35,7 @@ ExpressionId SchemaCompiler::PatternOf(const Json& schema, const Json& pattern) 
   if (const auto at = patterns_.find(text); at != patterns_.end()) return at->second;
   try {
     const ExpressionId content =
-        ReadSearchRegex(e_, text, Spelling::kJson, terms_.character(), "'pattern'");
+        ReadSearchRegex(e_, text, terms_.spelling(), terms_.character(), "'pattern'");
     return patterns_[text] = terms_.Quoted(content);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
@@ -67,7 +67,7 @@ ExpressionId SchemaCompiler::StringOf(const Goal& items) {
       document_.Refuse(*item.schema,
                        Cat("'format' ", *format == "" ? "" : Quoted(format->get<std::string>()),
                            " is not supported"));
-    conditions.push_back(terms_.Quoted(ReadWholeRegex(e_, regex, Spelling::kJson, "'format'")));
+    conditions.push_back(terms_.Quoted(ReadWholeRegex(e_, regex, terms_.spelling(), "'format'")));
   }
   const bool counted = counts.least > 0 || counts.most != Productions::kNoLimit;
   if (conditions.empty())

@@ -19,10 +19,11 @@ uint32_t PlainCharacters(std::string_view text) {
   return count;
 }
 
-std::vector<std::string> TextsOf(const Tokenizer& tokenizer) {
+std::vector<std::string> TextsOf(const Tokenizer& tokenizer, std::span<const int32_t> shown) {
   std::vector<std::string> texts(static_cast<size_t>(tokenizer.used_ids()));
   for (size_t id = 0; id < texts.size(); ++id)
     texts[id] = tokenizer.Bytes(static_cast<int32_t>(id));
+  for (const int32_t id : shown) texts[static_cast<size_t>(id)] = tokenizer.Bytes(id, true);
   return texts;
 }
 
@@ -52,9 +53,10 @@ TokenTrie::TokenTrie(std::vector<Token> tokens) {
   nodes_.push_back({0, static_cast<uint32_t>(ids_.size()), 0, 0});
 }
 
-Vocabulary::Vocabulary(const Tokenizer& tokenizer)
+Vocabulary::Vocabulary(const Tokenizer& tokenizer, std::span<const int32_t> shown)
     : size_(tokenizer.used_ids()),
-      texts_(TextsOf(tokenizer)),
+      texts_(TextsOf(tokenizer, shown)),
+      shown_(shown.begin(), shown.end()),
       plain_(TokensOf(Part::kPlain)),
       others_(TokensOf(Part::kOthers)),
       long_(TokensOf(Part::kLong)),
@@ -69,6 +71,23 @@ Vocabulary::Vocabulary(const Tokenizer& tokenizer)
 Vocabulary::Part Vocabulary::PartOf(std::string_view text) {
   if (text.size() > kMostPlain) return Part::kLong;
   return PlainCharacters(text) > 0 ? Part::kPlain : Part::kOthers;
+}
+
+std::vector<Segment> Vocabulary::SegmentsOf(std::string_view text) const {
+  std::vector<Segment> segments(1);
+  while (!text.empty()) {
+    const auto mark = std::ranges::find_if(
+        shown_, [&](int32_t id) { return !TextOf(id).empty() && text.starts_with(TextOf(id)); });
+    if (mark == shown_.end()) {
+      segments.back().text += text[0];
+      text.remove_prefix(1);
+      continue;
+    }
+    segments.push_back({TextOf(*mark), true});
+    text.remove_prefix(TextOf(*mark).size());
+    segments.emplace_back();
+  }
+  return segments;
 }
 
 std::vector<TokenTrie::Token> Vocabulary::TokensOf(Part part) const {

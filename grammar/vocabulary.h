@@ -54,12 +54,15 @@ class Vocabulary {
   // Characters of a plain token, and bytes of the tokens that are common.
   static constexpr uint32_t kMostPlain = 32;
 
-  // Control tokens have no text and are in no trie.
-  explicit Vocabulary(const Tokenizer& tokenizer);
+  // Control tokens have no text and are in no trie, but for those that are `shown`.
+  explicit Vocabulary(const Tokenizer& tokenizer, std::span<const int32_t> shown = {});
 
   int32_t size() const { return size_; }
   size_t mask_words() const { return (static_cast<size_t>(size_) + 63) / 64; }
   const std::string& TextOf(int32_t id) const { return texts_[static_cast<size_t>(id)]; }
+
+  // A text to be encoded, with the control tokens that are shown as such.
+  std::vector<Segment> SegmentsOf(std::string_view text) const;
 
   // Tokens of whole characters that a JSON string has as they are, at most kMostPlain of them.
   const TokenTrie& plain() const { return plain_; }
@@ -78,6 +81,7 @@ class Vocabulary {
 
   int32_t size_;
   std::vector<std::string> texts_;
+  std::vector<int32_t> shown_;
   TokenTrie plain_, others_, long_;
   std::vector<TokenMask> plain_masks_;
 };

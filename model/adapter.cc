@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "model/adapter.h"
 
+#include <atomic>
 #include <cmath>
 
 #include "base/text.h"
@@ -32,6 +33,12 @@ Tensor AdaptedNorms(const AdapterSite& site, const PreparedWeight& w, Backend& b
   backend.AdaptedNorms(w, a, b, site.scale, norms);
   return norms;
 }
+
+Adapter::Adapter()
+    : number_([] {
+        static std::atomic<int32_t> last{0};
+        return ++last;
+      }()) {}
 
 std::unique_ptr<Adapter> Adapter::Make(const AdapterConfig& config, const Layout& layout,
                                        uint64_t seed, Backend& backend, const AdapterBase& base) {

@@ -103,6 +103,8 @@ struct AdapterBase {
 
 class Adapter {
  public:
+  Adapter();
+
   // A new adapter that changes nothing yet. A layer's values depend only on the seed and the
   // layer's name (adapter_start.h). Throws Error{kInput} naming a target or an exclusion that
   // matches no module (AdapterTargets), or if no module is left.
@@ -115,6 +117,8 @@ class Adapter {
   static std::unique_ptr<Adapter> Load(const Path& folder, const Layout& layout, Backend& backend,
                                        const AdapterBase& base = {});
 
+  // From 1 on; no other adapter of this process has it, or will.
+  int32_t number() const { return number_; }
   const AdapterConfig& config() const { return config_; }
   AdapterConfig& config() { return config_; }
   // Null if the layer has no adapter.
@@ -144,6 +148,7 @@ class Adapter {
   friend class AdapterBuilder;
   friend class AdapterSum;
 
+  const int32_t number_;
   AdapterConfig config_;
   std::vector<std::unique_ptr<AdapterSite>> sites_;                   // by LinearId
   std::vector<std::unique_ptr<Parameter>> own_weights_, own_biases_;  // by LinearId

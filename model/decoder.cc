@@ -50,7 +50,7 @@ struct TokenPlaces {
   std::vector<int32_t> tokens, rows;  // places in the batch, and the rows there
 };
 
-TokenPlaces PlacesOf(const std::vector<int32_t>& ids, const std::vector<int32_t>& own) {
+TokenPlaces PlacesOf(std::span<const int32_t> ids, const std::vector<int32_t>& own) {
   std::unordered_map<int32_t, int32_t> row_of;
   for (size_t i = 0; i < own.size(); ++i) row_of[own[i]] = static_cast<int32_t>(i);
   TokenPlaces out;
@@ -77,24 +77,25 @@ Model::Model(Architecture architecture, Backend& kernels)
 
 PassContext Model::ContextOf(Context& context, const ForwardPass& pass,
                              std::span<const ops::RotaryAngles> angles) const {
-  return {context, pass, layout, linears, gains, angles, config.norm.kind};
+  return {context, pass, pass.adapters, layout, linears, gains, angles, config.norm.kind};
 }
 
-Var Model::TableRows(Context& context, const ForwardPass& pass, const Tensor& ids) const {
+Var Model::TableRows(Context& context, const Adapter* adapter, const Tensor& ids) const {
   const LinearId id = layout.embedding;
+  const ForwardPass pass{NoTokens(), adapter};
   const PassContext run = ContextOf(context, pass, {});
   if (const Var table = run.trained(id); table.value) return ops::Embedding(context, table, ids);
-  AdapterSite* site = pass.site(id);
+  AdapterSite* site = run.site(id);
   if (!site) return ops::Embedding(context, run.linear(id).frozen(), ids);
   const ops::LowRank low_rank{site->a.var(), site->b.var(), site->scale, {}};
   return ops::Embedding(context, run.linear(id).frozen(), ids, &low_rank);
 }
 
-Var Model::Embed(Context& context, const Adapter* adapter, const Batch& batch,
-                 const Tensor& ids) const {
-  Var x = TableRows(context, {batch, adapter}, ids);
+Var Model::EmbedWith(Context& context, const Adapter* adapter, std::span<const int32_t> given,
+                     const Tensor& ids) const {
+  Var x = TableRows(context, adapter, ids);
   if (TrainedRows* trained = adapter ? adapter->rows(layout.embedding) : nullptr) {
-    const TokenPlaces places = PlacesOf(batch.ids, trained->ids);
+    const TokenPlaces places = PlacesOf(given, trained->ids);
     if (!places.tokens.empty()) {
       const Var own = ops::Gather(context, trained->rows.var(), backend.Upload(places.rows));
       x = ops::ReplaceRows(context, x, own, backend.Upload(places.tokens));
@@ -103,6 +104,20 @@ Var Model::Embed(Context& context, const Adapter* adapter, const Batch& batch,
   return config.embedding_scale == 1
              ? x
              : ops::Scale(context, x, static_cast<float>(config.embedding_scale));
+}
+
+Var Model::Embed(Context& context, const RowAdapters& adapters, const Batch& batch,
+                 const Tensor& ids) const {
+  if (!adapters.mixed()) return EmbedWith(context, adapters.one(), batch.ids, ids);
+  Var x = EmbedWith(context, nullptr, batch.ids, ids);
+  for (const auto& [adapter, first, count] : adapters.ranges()) {
+    if (!adapter || !adapter->concerns(layout.embedding)) continue;
+    const auto given =
+        std::span(batch.ids).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
+    Tensor own = x.value.RowRange(first, count);
+    backend.CopyColumns(EmbedWith(context, adapter, given, ids.Part(first, count)).value, 0, own);
+  }
+  return x;
 }
 
 // Where a sequence's length changes the frequencies, each run has its own.
@@ -171,7 +186,7 @@ Var Model::HiddenFrom(Context& context, const ForwardPass& pass, int64_t layer,
 Var Model::Hidden(Context& context, const ForwardPass& given) const {
   const Prepared prepared(*this, context, given);
   const ForwardPass& pass = prepared.pass();
-  Var x = Embed(context, pass.adapter, pass.batch, pass.on_device.ids);
+  Var x = Embed(context, pass.adapters, pass.batch, pass.on_device.ids);
   if (pass.noise > 0) ops::AddNoise(context, x, NoiseOf(pass, config.width, backend));
   return prepared.RunFrom(0, x);
 }
@@ -180,11 +195,20 @@ ops::HeadTransform Model::head_transform() const {
   return {static_cast<float>(config.head.scale), static_cast<float>(config.head.soft_cap)};
 }
 
+Var Model::WithOwnColumns(Context& context, const Adapter* adapter, const Var& hidden,
+                          const Var& logits) const {
+  TrainedRows* trained = adapter ? adapter->rows(layout.head) : nullptr;
+  if (!trained) return logits;
+  const Var own = ops::Linear(context, hidden, trained->rows.var());
+  return ops::ReplaceColumns(context, logits, own, trained->numbers);
+}
+
 Var Model::HeadOf(Context& context, const ForwardPass& pass, const Var& hidden) const {
-  Var logits = Project(ContextOf(context, pass, {}), layout.head, hidden);
-  if (TrainedRows* trained = pass.adapter ? pass.adapter->rows(layout.head) : nullptr) {
-    const Var own = ops::Linear(context, hidden, trained->rows.var());
-    logits = ops::ReplaceColumns(context, logits, own, trained->numbers);
+  const Var logits = Project(ContextOf(context, pass, {}), layout.head, hidden);
+  if (!pass.adapters.mixed()) return WithOwnColumns(context, pass.adapters.one(), hidden, logits);
+  for (const auto& [adapter, first, count] : pass.adapters.ranges()) {
+    WithOwnColumns(context, adapter, {hidden.value.RowRange(first, count)},
+                   {logits.value.RowRange(first, count)});
   }
   return logits;
 }
@@ -202,16 +226,17 @@ Tensor Model::Losses(Context& context, const Adapter* adapter, const Var& hidden
              : ops::HeadLoss(context, hidden, rows, head.frozen(), loss, head_transform());
 }
 
-Tensor Model::Logits(Context& context, const Adapter* adapter, const Var& hidden,
+Tensor Model::Logits(Context& context, const RowAdapters& adapters, const Var& hidden,
                      const std::vector<int32_t>& rows) const {
   const auto count = static_cast<int64_t>(rows.size());
   Tensor chosen = backend.New({count, config.width});
   backend.GatherRows(hidden.value, backend.Upload(rows), chosen);
-  return LogitsOf(context, adapter, chosen);
+  std::vector<AdapterRows> ranges;
+  return LogitsOf(context, adapters.Of(rows, ranges), chosen);
 }
 
-Tensor Model::LogitsOf(Context& context, const Adapter* adapter, const Tensor& hidden) const {
-  Tensor logits = HeadOf(context, {NoTokens(), adapter}, {hidden}).value;
+Tensor Model::LogitsOf(Context& context, const RowAdapters& adapters, const Tensor& hidden) const {
+  Tensor logits = HeadOf(context, {NoTokens(), adapters}, {hidden}).value;
   ops::TransformLogits(backend, head_transform(), logits);
   return logits;
 }

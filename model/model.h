@@ -21,20 +21,22 @@ class Model {
   // of the last one.
   Var RunBlock(Context& context, const ForwardPass& pass, int64_t layer, const Var& x) const;
   Var HiddenFrom(Context& context, const ForwardPass& pass, int64_t layer, const Var& x) const;
-  // In the following, `adapter` is that of the pass that made the hidden states; null: none. It
-  // must outlive the tape's Run().
+  // In the following, the adapters are those of the pass that made the hidden states, of all its
+  // rows or of those that are given. They must outlive the tape's Run().
   //
   // The losses, f64 [N], at rows[i] (i32 [N]) of hidden (ops::HeadLoss).
   Tensor Losses(Context& context, const Adapter* adapter, const Var& hidden, const Tensor& rows,
                 const ops::LogitsLoss& loss) const;
   // The full logits [N,V] of the selected tokens: for generation, not for training.
-  Tensor Logits(Context& context, const Adapter* adapter, const Var& hidden,
+  // For rows of several adapters, they ascend.
+  Tensor Logits(Context& context, const RowAdapters& adapters, const Var& hidden,
                 const std::vector<int32_t>& rows) const;
   // Logits [N,V] of N hidden states.
-  Tensor LogitsOf(Context& context, const Adapter* adapter, const Tensor& hidden) const;
+  Tensor LogitsOf(Context& context, const RowAdapters& adapters, const Tensor& hidden) const;
   // Embeddings [T,C] of a batch's tokens, as input of the first block. `ids`: the batch's, on the
   // device.
-  Var Embed(Context& context, const Adapter* adapter, const Batch& batch, const Tensor& ids) const;
+  Var Embed(Context& context, const RowAdapters& adapters, const Batch& batch,
+            const Tensor& ids) const;
 
   // Sets a frozen matrix, which the backend prepares for its layer's role and for `use`. Setting
   // the embedding also prepares a tied head.
@@ -69,10 +71,17 @@ class Model {
   class Prepared;
 
   ops::HeadTransform head_transform() const;
-  // The embeddings before the family's factor.
-  Var TableRows(Context& context, const ForwardPass& pass, const Tensor& ids) const;
-  // The head's raw logits [N,V] with the adapter.
+  // The embeddings with one adapter before the family's factor, and without the rows that it trains
+  // by themselves.
+  Var TableRows(Context& context, const Adapter* adapter, const Tensor& ids) const;
+  // The embeddings with one adapter. `given`: the ids on the host.
+  Var EmbedWith(Context& context, const Adapter* adapter, std::span<const int32_t> given,
+                const Tensor& ids) const;
+  // The head's raw logits [N,V] with the adapters.
   Var HeadOf(Context& context, const ForwardPass& pass, const Var& hidden) const;
+  // The logits with the columns of tokens that the adapter trains by themselves, in place.
+  Var WithOwnColumns(Context& context, const Adapter* adapter, const Var& hidden,
+                     const Var& logits) const;
   PassContext ContextOf(Context& context, const ForwardPass& pass,
                         std::span<const ops::RotaryAngles> angles) const;
   ops::RotaryAngles Angles(size_t rope, const ForwardPass& pass) const;

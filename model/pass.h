@@ -11,6 +11,7 @@
 #include "model/adapter.h"
 #include "model/batch.h"
 #include "model/layout.h"
+#include "model/row_adapters.h"
 
 namespace retort {
 
@@ -34,10 +35,10 @@ struct Observer {
   std::function<void(LinearId id, const Tensor& x)> linear_input;
 };
 
-// All references are borrowed; the adapter, cache and observer must outlive the tape's Run().
+// All references are borrowed; the adapters, cache and observer must outlive the tape's Run().
 struct ForwardPass {
   const Batch& batch;
-  const Adapter* adapter = nullptr;
+  RowAdapters adapters = {};         // of the batch's tokens; one for all unless only computed
   const CacheView* cache = nullptr;  // null: attention within the batch (training)
   bool checkpoint = false;           // recompute each block in the backward pass
   uint64_t dropout_seed = 0;         // of this step; 0: no dropout
@@ -49,16 +50,13 @@ struct ForwardPass {
   DeviceBatch on_device = {};  // filled by Model::Hidden
 
   bool observes_linears() const { return observer && observer->linear_input; }
-  AdapterSite* site(LinearId id) const { return adapter ? adapter->at(id) : nullptr; }
-  Parameter* own_weight(LinearId id) const { return adapter ? adapter->own_weight(id) : nullptr; }
-  Parameter* own_bias(LinearId id) const { return adapter ? adapter->own_bias(id) : nullptr; }
-  Parameter* own_gain(GainId id) const { return adapter ? adapter->own_gain(id) : nullptr; }
 };
 
 // The context of a pass over one model, passed to its modules.
 struct PassContext {
   Context& context;
   const ForwardPass& pass;
+  RowAdapters adapters;  // of the rows at hand: all of the pass's, or those that an expert has
   const Layout& layout;
   std::span<const Linear> linears;
   std::span<const Var> gains;
@@ -66,19 +64,34 @@ struct PassContext {
   NormSpec::Kind norm_kind;
 
   Backend& backend() const { return context.backend; }
-  // The model's; the adapter's own stand before it (weight, bias, gain).
+  // The same for rows with these adapters.
+  PassContext With(const RowAdapters& others) const {
+    PassContext out = *this;
+    out.adapters = others;
+    return out;
+  }
+  // The model's own.
   const Linear& linear(LinearId id) const { return linears[static_cast<size_t>(id)]; }
+
+  // What follows is of rows with one adapter, whose own stand before the model's.
+  AdapterSite* site(LinearId id) const {
+    const Adapter* adapter = adapters.one();
+    return adapter ? adapter->at(id) : nullptr;
+  }
   // The trained weight; empty if the layer is frozen.
   Var trained(LinearId id) const {
-    if (Parameter* own = pass.own_weight(id)) return own->var();
+    const Adapter* adapter = adapters.one();
+    if (Parameter* own = adapter ? adapter->own_weight(id) : nullptr) return own->var();
     return linear(id).trained() ? linear(id).var() : Var{};
   }
   Var bias(LinearId id) const {
-    Parameter* own = pass.own_bias(id);
+    const Adapter* adapter = adapters.one();
+    Parameter* own = adapter ? adapter->own_bias(id) : nullptr;
     return own ? own->var() : linear(id).bias;
   }
   Var gain(GainId id) const {
-    Parameter* own = pass.own_gain(id);
+    const Adapter* adapter = adapters.one();
+    Parameter* own = adapter ? adapter->own_gain(id) : nullptr;
     return own ? own->var() : gains[static_cast<size_t>(id)];
   }
 };

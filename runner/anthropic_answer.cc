@@ -10,12 +10,18 @@
 namespace retort {
 namespace {
 
-// Cached tokens are no input tokens here.
+// Cached tokens are no input tokens here. Anthropic's description has all of these members, and its
+// typed clients read them.
 Json AnthropicUsage(const ApiUsage& usage) {
   return {{"input_tokens", usage.prompt_tokens - usage.reused_tokens},
           {"cache_creation_input_tokens", 0},
           {"cache_read_input_tokens", usage.reused_tokens},
-          {"output_tokens", usage.completion_tokens}};
+          {"output_tokens", usage.completion_tokens},
+          {"output_tokens_details", nullptr},
+          {"cache_creation", nullptr},
+          {"inference_geo", nullptr},
+          {"server_tool_use", nullptr},
+          {"service_tier", nullptr}};
 }
 
 Json StopReason(const ApiChoice& choice) {
@@ -39,6 +45,22 @@ Json InputOf(const ApiCall& call) {
   return Json::object();
 }
 
+Json TextBlock(const std::string& text) {
+  return {{"type", "text"}, {"text", text}, {"citations", nullptr}};
+}
+
+Json ThoughtBlock(const std::string& text) {
+  return {{"type", "thinking"}, {"thinking", text}, {"signature", ""}};
+}
+
+Json CallBlock(const ApiCall& call, Json input) {
+  return {{"type", "tool_use"},
+          {"id", call.id},
+          {"name", call.name},
+          {"input", std::move(input)},
+          {"caller", {{"type", "direct"}}}};
+}
+
 class Messenger : public AnswerWriter {
  public:
   explicit Messenger(ApiAnswerHead head) : head_(std::move(head)) {}
@@ -46,15 +68,9 @@ class Messenger : public AnswerWriter {
   std::string Whole(const ApiAnswer& answer) override {
     const ApiChoice& choice = answer.choices.front();
     Json content = Json::array();
-    if (!choice.said.thought.empty())
-      content.push_back(
-          {{"type", "thinking"}, {"thinking", choice.said.thought}, {"signature", ""}});
-    if (!choice.said.content.empty())
-      content.push_back({{"type", "text"}, {"text", choice.said.content}});
-    for (const ApiCall& call : choice.said.calls) {
-      content.push_back(
-          {{"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", InputOf(call)}});
-    }
+    if (!choice.said.thought.empty()) content.push_back(ThoughtBlock(choice.said.thought));
+    if (!choice.said.content.empty()) content.push_back(TextBlock(choice.said.content));
+    for (const ApiCall& call : choice.said.calls) content.push_back(CallBlock(call, InputOf(call)));
     return DumpJson(Message(choice, std::move(content)));
   }
   std::string ErrorBody(const ApiError& error) const override { return AnthropicErrorBody(error); }
@@ -86,11 +102,13 @@ class Messenger : public AnswerWriter {
   }
   std::string EndOfChoice(const ApiChoice& choice,
                           std::span<const TokenLogprobs> /*tokens*/) override {
-    return EndBlock() +
-           Event({{"type", "message_delta"},
-                  {"delta",
-                   {{"stop_reason", StopReason(choice)}, {"stop_sequence", StopSequence(choice)}}},
-                  {"usage", AnthropicUsage(choice.usage)}});
+    return EndBlock() + Event({{"type", "message_delta"},
+                               {"delta",
+                                {{"stop_reason", StopReason(choice)},
+                                 {"stop_sequence", StopSequence(choice)},
+                                 {"stop_details", nullptr},
+                                 {"container", nullptr}}},
+                               {"usage", AnthropicUsage(choice.usage)}});
   }
   std::string End(const ApiAnswer& /*answer*/) override {
     return Event({{"type", "message_stop"}});
@@ -111,21 +129,17 @@ class Messenger : public AnswerWriter {
             {"content", std::move(content)},
             {"stop_reason", StopReason(choice)},
             {"stop_sequence", StopSequence(choice)},
+            {"stop_details", nullptr},
+            {"container", nullptr},
             {"usage", AnthropicUsage(choice.usage)}};
   }
   std::string BeginBlock(const ApiChoice& choice, AnswerPart::Kind kind) {
     open_ = kind;
     ++block_;
-    Json block;
-    if (kind == AnswerPart::Kind::kContent) {
-      block = {{"type", "text"}, {"text", ""}};
-    } else if (kind == AnswerPart::Kind::kThought) {
-      block = {{"type", "thinking"}, {"thinking", ""}, {"signature", ""}};
-    } else {
-      const ApiCall& call = choice.said.calls.back();
-      block = {
-          {"type", "tool_use"}, {"id", call.id}, {"name", call.name}, {"input", Json::object()}};
-    }
+    const Json block = kind == AnswerPart::Kind::kContent ? TextBlock("")
+                       : kind == AnswerPart::Kind::kThought
+                           ? ThoughtBlock("")
+                           : CallBlock(choice.said.calls.back(), Json::object());
     return Event({{"type", "content_block_start"}, {"index", block_}, {"content_block", block}});
   }
   std::string EndBlock() {

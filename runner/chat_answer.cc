@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
+#include "runner/answer/call_grammar.h"
 #include "runner/answer/call_probe.h"
 
 namespace retort {
@@ -14,15 +16,22 @@ namespace {
 
 constexpr size_t kPromptEnd = 24;  // tokens in which the end of a prompt is looked for
 
+std::vector<int32_t> ShownIds(const AnswerFormat& format, const Tokenizer& tokenizer) {
+  std::vector<int32_t> ids;
+  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
+    if (!tokenizer.Bytes(id).empty()) continue;
+    if (format.HasMark(tokenizer.Bytes(id, true))) ids.push_back(id);
+  }
+  return ids;
+}
+
 }  // namespace
 
 ChatAnswers::ChatAnswers(const ChatTemplate& chat, const Tokenizer& tokenizer)
-    : tokenizer_(tokenizer), format_(FindAnswerFormat(chat, tokenizer.spec())) {
-  for (int32_t id = 0; id < tokenizer.vocab_size(); ++id) {
-    if (!tokenizer.Bytes(id).empty()) continue;
-    if (format_.HasMark(tokenizer.Bytes(id, true))) shown_ids_.push_back(id);
-  }
-}
+    : tokenizer_(tokenizer),
+      format_(FindAnswerFormat(chat, tokenizer.spec())),
+      shown_ids_(ShownIds(format_, tokenizer)),
+      grammars_(tokenizer, shown_ids_) {}
 
 void ChatAnswers::CheckTools(const ApiTools& tools) const {
   if (!tools.Shown() || !format_.calls.empty()) return;
@@ -62,10 +71,32 @@ bool ChatAnswers::BeginsInThought(const std::vector<int32_t>& prompt,
   return opened && begun.find(format_.think_close) == std::string::npos;
 }
 
+std::shared_ptr<const Grammar> ChatAnswers::HeldTo(const ApiTools& tools, bool in_thought) const {
+  if (!tools.Strict()) return nullptr;
+  const CallGrammarOptions options{in_thought, tools.Asked(), tools.OneCall()};
+  std::vector<Tool> callable;
+  Json key = {in_thought, options.required, options.one_call};
+  for (const Tool& tool : tools.tools) {
+    if (tools.choice == ApiTools::Choice::kNamed && tool.name != tools.name) continue;
+    callable.push_back(tool);
+    key.push_back({tool.name, tool.schema});
+  }
+  const std::string where = "the arguments";
+  try {
+    return grammars_.Get(
+        {GrammarSource::Kind::kSchema, DumpJson(key)},
+        [&](GrammarParts& parts) { return CallGrammar(format_, callable, options, where, parts); },
+        where);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, e.what(), "tools", "invalid_value");
+  }
+}
+
 ForcedTokens ChatAnswers::Forced(const ApiTools& tools, bool in_thought) const {
   ForcedTokens forced;
   const bool named = tools.choice == ApiTools::Choice::kNamed;
-  if (!named && tools.choice != ApiTools::Choice::kRequired) return forced;
+  if (!tools.Asked() || tools.Strict()) return forced;
   const CallFormat& format = format_.calls.front();
   if (format.before_name.empty()) {
     throw ApiError(400,
@@ -99,8 +130,7 @@ std::unique_ptr<AnswerParser> ChatAnswers::Parser(const ApiTools& tools, bool st
   options.in_thought = in_thought;
   options.calls = tools.Shown();
   options.whole_calls = !stream;
-  // Behind the call that was asked for by name, another could be one of another tool.
-  options.one_call = !tools.parallel || tools.choice == ApiTools::Choice::kNamed;
+  options.one_call = tools.OneCall();
   return std::make_unique<AnswerParser>(format_, tools.Shown() ? tools.tools : std::vector<Tool>(),
                                         options);
 }

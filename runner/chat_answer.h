@@ -11,6 +11,7 @@
 #include "runner/answer/answer_parser.h"
 #include "runner/constrained_answer.h"
 #include "runner/forced_tokens.h"
+#include "runner/grammar_cache.h"
 #include "runner/openai_request.h"
 
 namespace retort {
@@ -29,8 +30,11 @@ class ChatAnswers {
   // Whether an answer goes on within a thought: one that the template's end of the prompt opens, or
   // `begun` does, the beginning of the answer that the prompt ends with; and does not close.
   bool BeginsInThought(const std::vector<int32_t>& prompt, const std::string& begun) const;
-  // The beginning of the call that the request asks for. Throws ApiError if it is not known how a
-  // call begins. Empty if none is asked for.
+  // What the answer is held to so that calls keep their tools' schemas; null: to nothing. Throws
+  // ApiError on schemas that cannot be kept.
+  std::shared_ptr<const Grammar> HeldTo(const ApiTools& tools, bool in_thought) const;
+  // The beginning of the call that the request asks for, where no grammar says it. Throws ApiError
+  // if it is not known how a call begins. Empty if none is asked for.
   ForcedTokens Forced(const ApiTools& tools, bool in_thought) const;
   // Lets an answer whose prompt has opened a thought think before it is held to a grammar.
   void LetThink(AnswerConstraint& constraint, bool in_thought) const {
@@ -45,6 +49,7 @@ class ChatAnswers {
   const Tokenizer& tokenizer_;
   const AnswerFormat format_;
   std::vector<int32_t> shown_ids_;
+  mutable GrammarCache grammars_;  // of calls; thread-safe
 };
 
 }  // namespace retort

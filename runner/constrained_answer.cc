@@ -50,16 +50,9 @@ void ConstrainedAnswer::Mask(std::span<float> logits, std::span<const int32_t> e
   if (!left) throw InputError("logit_bias excludes all tokens that the grammar allows here");
 }
 
-size_t ConstrainedAnswer::CountAllowed(std::span<const int32_t> ids) const {
+std::optional<size_t> ConstrainedAnswer::CountAllowed(std::span<const int32_t> ids) const {
   if (!started_) return ids.size();
-  Matcher ahead = matcher_;
-  size_t count = 0;
-  try {
-    while (count < ids.size() && ahead.Accept(ids[count])) ++count;
-  } catch (const Error&) {  // NOLINT(bugprone-empty-catch)
-    // Beyond the grammar's limits. An answer that comes there is told by Accept.
-  }
-  return count;
+  return matcher_.CountAllowed(ids);
 }
 
 void ConstrainedAnswer::Accept(int32_t id) {
@@ -79,15 +72,16 @@ std::vector<int32_t> ConstrainedAnswer::Force(int32_t last, const Tokenizer& tok
   const std::string forced = matcher_.ForcedText();
   const std::string& before = matcher_.vocabulary().TextOf(last);
   if (forced.empty() || before.empty()) return {};
-  std::vector<int32_t> ids = tokenizer.Encode(before + forced, true);
+  const Vocabulary& vocabulary = matcher_.vocabulary();
+  std::vector<int32_t> ids = tokenizer.Encode(vocabulary.SegmentsOf(before + forced), true);
   // A tokenizer that rewrites texts would say something else.
   std::string text;
-  for (const int32_t id : ids) text += tokenizer.Bytes(id);
+  for (const int32_t id : ids) text += vocabulary.TextOf(id);
   if (text != before + forced) return {};
   std::vector<Matcher> places;  // behind each token
   size_t end = 0, read = before.size();
   for (const int32_t id : ids) {
-    end += tokenizer.Bytes(id).size();
+    end += vocabulary.TextOf(id).size();
     if (end < before.size()) return {};  // `last` would be cut
     Matcher at = places.empty() ? matcher_ : places.back();
     at.AcceptText(std::string_view(text).substr(read, end - read));

@@ -31,7 +31,8 @@ class ConstrainedAnswer {
   // only where, the answer may end. Throws Error{kFailure} if no token is left.
   void Mask(std::span<float> logits, std::span<const int32_t> ends);
   // How many of the tokens may follow one after the other, as far as is known yet. Reads none.
-  size_t CountAllowed(std::span<const int32_t> ids) const;
+  // Nothing where that takes the grammar too long (Matcher::CountAllowed).
+  std::optional<size_t> CountAllowed(std::span<const int32_t> ids) const;
   // Reads the token that was chosen.
   void Accept(int32_t id);
   // The answer is complete, and nothing could follow.

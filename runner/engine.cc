@@ -58,13 +58,17 @@ std::vector<int32_t> EndsOf(const Model& model, const Tokenizer& tokenizer) {
   return ends;
 }
 
-std::unique_ptr<Drafter> DrafterFor(const EngineOptions& options, const Tokenizer& tokenizer) {
+std::unique_ptr<Drafter> DrafterFor(const EngineOptions& options, const Tokenizer& tokenizer,
+                                    int64_t vocab) {
   const DraftOptions& draft = options.draft;
   RETORT_CHECK(!draft.ngram || !draft.model, "two ways to guess");
   if (draft.ngram) return std::make_unique<NgramDrafter>();
-  return std::make_unique<ModelDrafter>(*draft.model, draft.adapter, tokenizer.used_ids(),
-                                        options.cache_type, options.cache_tokens,
-                                        KeptTokens(options, draft.model->config));
+  const Architecture& config = draft.model->config;
+  const int64_t kept = KeptTokens(options, config);
+  const int64_t live = options.parallel * KvCache::PagesFor(config.max_positions) * kPageTokens;
+  return std::make_unique<ModelDrafter>(
+      *draft.model, draft.adapter, std::min<int64_t>(tokenizer.used_ids(), vocab),
+      options.cache_type, std::min(options.cache_tokens, live + std::max<int64_t>(0, kept)), kept);
 }
 
 GenerationEvent FailedWith(std::exception_ptr error) {
@@ -79,7 +83,7 @@ GenerationEvent FailedWith(std::exception_ptr error) {
 struct Engine::State {
   State(const Model& m, const Adapter* a, const Tokenizer& t, const EngineOptions& o)
       : model(m),
-        adapter(a),
+        adapter(std::shared_ptr<void>(), a),
         tokenizer(t),
         options(Resolved(o, m.config)),
         ends(EndsOf(m, t)),
@@ -87,10 +91,13 @@ struct Engine::State {
               KeptTokens(options, m.config)),
         scheduler(cache, options.parallel, options.prefill_tokens, options.paced) {
     if (options.draft.any())
-      speculation.emplace(DrafterFor(options, tokenizer), options.draft.tokens);
+      speculation.emplace(DrafterFor(options, tokenizer, m.config.vocab), options.draft.tokens);
   }
 
   void Check(const GenerationRequest& request) const;
+  const std::vector<Scheduler::Piece>& Plan();
+  // The pieces, those of each adapter together.
+  const std::vector<Scheduler::Piece>& ByAdapter(const std::vector<Scheduler::Piece>& pieces);
   // Fills `batch` with the pieces' tokens.
   void BuildBatch(const std::vector<Scheduler::Piece>& pieces);
   // One forward pass over `batch`; fills `logits` for the tokens `last`.
@@ -104,7 +111,7 @@ struct Engine::State {
   std::unique_ptr<Stream> Remove(RequestId id);
 
   const Model& model;
-  const Adapter* adapter;
+  const std::shared_ptr<const Adapter> adapter;  // not owned
   const Tokenizer& tokenizer;
   const EngineOptions options;
   const std::vector<int32_t> ends;
@@ -115,6 +122,8 @@ struct Engine::State {
 
   // Of the current step. Kept between steps, so that a step of the same size allocates nothing.
   Batch batch;
+  std::vector<Scheduler::Piece> ordered;
+  std::vector<AdapterRows> adapter_rows;  // of the batch
   std::vector<int32_t> last;  // tokens of the batch, behind which there may be something to say
   std::vector<std::pair<Stream*, size_t>> ready;  // those without unread tokens; the last in `last`
   PromptStates prompt_states;
@@ -153,15 +162,39 @@ void Engine::State::Check(const GenerationRequest& request) const {
   }
 }
 
+const std::vector<Scheduler::Piece>& Engine::State::Plan() {
+  const int64_t preempted = scheduler.preempted();
+  const std::vector<Scheduler::Piece>& pieces = scheduler.Plan(streams);
+  if (speculation && scheduler.preempted() > preempted) {
+    // The drafter's pages of those that wait again are of more use to others.
+    for (const auto& stream : streams) {
+      if (!stream->generates) speculation->Forget(*stream);
+    }
+  }
+  return pieces;
+}
+
+const std::vector<Scheduler::Piece>& Engine::State::ByAdapter(
+    const std::vector<Scheduler::Piece>& pieces) {
+  const auto number = [](const Scheduler::Piece& piece) { return piece.stream->adapter_number(); };
+  if (std::ranges::is_sorted(pieces, {}, number)) return pieces;
+  ordered = pieces;
+  std::ranges::stable_sort(ordered, {}, number);
+  return ordered;
+}
+
 void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
   batch.Clear();
   batch.layout.block_size = static_cast<int32_t>(kPageTokens);
   std::vector<int32_t>& cache_rows = cache.view().rows;
-  cache_rows.clear(), ready.clear(), last.clear(), prompt_states.Clear();
-  for (const auto& [stream, tokens] : pieces) {
+  cache_rows.clear(), ready.clear(), last.clear(), prompt_states.Clear(), adapter_rows.clear();
+  for (const auto& [stream, tokens] : ByAdapter(pieces)) {
     const int64_t first = stream->read(), row = batch.tokens();
     stream->AppendTo(tokens, batch, cache_rows);
     prompt_states.Add(*stream, first, tokens, row);
+    if (adapter_rows.empty() || adapter_rows.back().adapter != stream->adapter())
+      adapter_rows.push_back({stream->adapter(), row, 0});
+    adapter_rows.back().count += batch.tokens() - row;
     if (stream->unread() > 0) continue;
     ready.emplace_back(stream, last.size());
     for (int64_t i = std::ssize(stream->guesses()); i >= 0; --i)
@@ -171,11 +204,12 @@ void Engine::State::BuildBatch(const std::vector<Scheduler::Piece>& pieces) {
 
 void Engine::State::Forward() {
   Context context{model.backend};
-  const Var hidden = model.Hidden(context, {batch, adapter, &cache.view()});
-  prompt_states.Give(model, context, adapter, hidden);
+  const RowAdapters adapters(adapter_rows);
+  const Var hidden = model.Hidden(context, {batch, adapters, &cache.view()});
+  prompt_states.Give(model, context, adapters, hidden);
   if (last.empty()) return;
   logits.resize(last.size() * static_cast<size_t>(model.config.vocab));
-  model.backend.CopyFloats(model.Logits(context, adapter, hidden, last), logits);
+  model.backend.CopyFloats(model.Logits(context, adapters, hidden, last), logits);
 }
 
 void Engine::State::SampleAll(Stream& stream, size_t row) {
@@ -264,6 +298,7 @@ Engine::~Engine() = default;
 
 Engine::RequestId Engine::Submit(GenerationRequest request) {
   state_->Check(request);
+  if (!request.adapter) request.adapter = state_->adapter;
   const RequestId id = ++state_->last_id;
   state_->streams.push_back(std::make_unique<Stream>(id, std::move(request), state_->tokenizer,
                                                      state_->ends, state_->options.context));
@@ -278,7 +313,7 @@ bool Engine::Step() {
   const auto begin = std::chrono::steady_clock::now();
   // All streams sample before the first on_event call, which may submit and cancel.
   s.events.clear();
-  s.Compute(s.scheduler.Plan(s.streams));
+  s.Compute(s.Plan());
   ++s.totals.steps;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   s.scheduler.Observe(seconds.count());

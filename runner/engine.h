@@ -85,6 +85,9 @@ struct GenerationRequest {
   // By position. Not empty: these are all that is wanted. What comes before the first position may
   // have been read for others.
   std::vector<WantedScore> scores = {};
+  // The one that reads and answers; null: the engine's own. The stream holds it to its end, so that
+  // its memory lives as long, and no longer if nobody else has it.
+  std::shared_ptr<const Adapter> adapter = {};
 };
 
 // The type of a cache for a model of this arithmetic: f32, or bf16 where products are coarser.
@@ -124,13 +127,17 @@ struct EngineCounts {
 };
 
 // Not thread-safe: one thread submits, cancels and steps. The model, adapter and tokenizer must
-// outlive the engine.
+// outlive the engine. adapter: that of requests without one of their own; null: none.
 //
 // Which streams a step computes is in runner/scheduler.h. A stream takes pages of the cache as it
 // needs them; it may lose them to an older one, and is then read again from its tokens. A stream's
 // inputs and random numbers do not depend on the other streams. Neither do its logits' bits in
 // int8 (docs/performance.md), whatever the cache has of its prompt. In f32 and bf16 they may differ
-// in their last bits, because a product with more rows may add in another order.
+// in their last bits, because a product with more than 16 rows may add in another order.
+//
+// Streams of different adapters are read in one batch, whose rows share the products with the
+// model's weights (RowAdapters). The bits of each are those that it has beside streams of its own
+// adapter.
 //
 // What a stream's sampling throws ends that stream alone, with kFailed. What the forward pass of a
 // step throws ends the streams that were in that step, and no other.

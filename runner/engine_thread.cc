@@ -6,6 +6,8 @@
 namespace retort {
 namespace {
 
+constexpr const char* kStopping = "the server is stopping";
+
 // Calls on_failure with the exception. What on_failure throws has nobody left to be told to: the
 // request is over, and the others must not hear of it.
 void Report(const EngineThread::OnFailure& on_failure, const std::exception_ptr& reason) {
@@ -30,31 +32,62 @@ EngineThread::EngineThread(Engine& engine, int64_t most)
 
 EngineThread::~EngineThread() {
   {
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard lock(box_->mutex);
     stopping_ = true;
   }
-  changed_.notify_one();
+  box_->changed.notify_one();
   thread_.join();
+  std::vector<std::unique_ptr<const Adapter>> returned;
+  const std::lock_guard lock(box_->mutex);
+  box_->open = false;
+  returned.swap(box_->returned);
 }
 
 std::optional<EngineThread::Ticket> EngineThread::Submit(GenerationRequest request,
                                                          OnFailure on_failure) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(box_->mutex);
   if (present_ >= most_) return std::nullopt;
   ++present_;
   submitted_.push_back({++last_ticket_, std::move(request), std::move(on_failure)});
-  changed_.notify_one();
+  box_->changed.notify_one();
   return last_ticket_;
 }
 
 void EngineThread::Cancel(Ticket ticket) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(box_->mutex);
   cancelled_.push_back(ticket);
-  changed_.notify_one();
+  box_->changed.notify_one();
+}
+
+void EngineThread::Run(const std::function<void()>& task) {
+  std::packaged_task<void()> packaged(task);
+  std::future<void> done = packaged.get_future();
+  {
+    const std::lock_guard lock(box_->mutex);
+    if (stopping_) throw Failure(kStopping);
+    tasks_.push_back(std::move(packaged));
+    box_->changed.notify_one();
+  }
+  try {
+    done.get();
+  } catch (const std::future_error&) {  // the thread has ended without it
+    throw Failure(kStopping);
+  }
+}
+
+std::shared_ptr<const Adapter> EngineThread::Keep(std::unique_ptr<const Adapter> adapter) {
+  const auto give_back = [box = box_](const Adapter* given) {
+    std::unique_ptr<const Adapter> returned(given);
+    const std::lock_guard lock(box->mutex);
+    if (!box->open) return returned.reset();  // nobody computes any more
+    box->returned.push_back(std::move(returned));
+    box->changed.notify_one();
+  };
+  return {adapter.release(), give_back};
 }
 
 EngineCounts EngineThread::counts() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(box_->mutex);
   EngineCounts counts = counts_;
   counts.queued += static_cast<int64_t>(submitted_.size());
   return counts;
@@ -64,15 +97,21 @@ void EngineThread::Loop() {
   for (;;) {
     std::vector<Job> submitted;
     std::vector<Ticket> cancelled;
+    std::vector<std::packaged_task<void()>> tasks;
+    std::vector<std::unique_ptr<const Adapter>> returned;  // and destroyed at the end of the round
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] {
-        return stopping_ || !submitted_.empty() || !cancelled_.empty() || !running_.empty();
+      std::unique_lock lock(box_->mutex);
+      box_->changed.wait(lock, [this] {
+        return stopping_ || !submitted_.empty() || !cancelled_.empty() || !running_.empty() ||
+               !tasks_.empty() || !box_->returned.empty();
       });
       if (stopping_) break;
       submitted.swap(submitted_);
       cancelled.swap(cancelled_);
+      tasks.swap(tasks_);
+      returned.swap(box_->returned);
     }
+    for (std::packaged_task<void()>& task : tasks) task();
     for (Job& job : submitted) Start(std::move(job));
     for (const Ticket ticket : cancelled) {
       const auto at = running_.find(ticket);
@@ -83,8 +122,9 @@ void EngineThread::Loop() {
     Step();
     Publish();
   }
-  const auto reason = std::make_exception_ptr(Failure("the server is stopping"));
+  const auto reason = std::make_exception_ptr(Failure(kStopping));
   FailAll(reason);
+  tasks_.clear();
   for (const Job& job : submitted_) Report(job.on_failure, reason);
 }
 
@@ -143,13 +183,13 @@ void EngineThread::FailAll(const std::exception_ptr& reason) {
 
 void EngineThread::End(Ticket ticket) {
   running_.erase(ticket);
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(box_->mutex);
   --present_;
 }
 
 void EngineThread::Publish() {
   const EngineCounts counts = engine_.counts();
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(box_->mutex);
   counts_ = counts;
 }
 

@@ -5,7 +5,9 @@
 #include <condition_variable>
 #include <exception>
 #include <functional>
+#include <future>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -36,6 +38,12 @@ class EngineThread {
   std::optional<Ticket> Submit(GenerationRequest request, OnFailure on_failure);
   // Takes effect before the next step. Requests that have ended are ignored.
   void Cancel(Ticket ticket);
+  // Calls the task on the engine's thread, between two steps, and waits for its end. Throws what it
+  // throws, or that the server is stopping.
+  void Run(const std::function<void()>& task);
+  // The adapter, which is destroyed on the engine's thread between two steps, whoever gives it back
+  // last: its memory is the backend's, which has one caller at a time.
+  std::shared_ptr<const Adapter> Keep(std::unique_ptr<const Adapter> adapter);
   // As of the last step. Submitted requests that the engine does not have yet count as queued.
   EngineCounts counts() const;
 
@@ -50,6 +58,15 @@ class EngineThread {
     OnFailure on_failure;
   };
 
+  // What outlives the thread, for those who give adapters back.
+  struct Mailbox {
+    std::mutex mutex;
+    std::condition_variable changed;
+    // Guarded by the mutex.
+    std::vector<std::unique_ptr<const Adapter>> returned;
+    bool open = true;  // the thread takes what is returned
+  };
+
   void Loop();
   void Start(Job job);
   void Step();
@@ -62,10 +79,10 @@ class EngineThread {
 
   Engine& engine_;
   const int64_t most_;
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  // Guarded by the mutex.
+  const std::shared_ptr<Mailbox> box_ = std::make_shared<Mailbox>();
+  // Guarded by the mailbox's mutex.
   std::vector<Job> submitted_;
+  std::vector<std::packaged_task<void()>> tasks_;
   std::vector<Ticket> cancelled_;
   EngineCounts counts_;
   Ticket last_ticket_ = 0;

@@ -5,14 +5,29 @@ namespace retort {
 
 std::shared_ptr<const Grammar> GrammarCache::Get(const GrammarSource& source,
                                                  const std::string& where) {
+  return Get(source, [&](std::shared_ptr<const Vocabulary> vocabulary) {
+    return CompileGrammar(source, where, std::move(vocabulary));
+  });
+}
+
+std::shared_ptr<const Grammar> GrammarCache::Get(const GrammarSource& source,
+                                                 const GrammarBuilder& builder,
+                                                 const std::string& where) {
+  return Get(source, [&](std::shared_ptr<const Vocabulary> vocabulary) {
+    return CompileGrammar(builder, where, std::move(vocabulary));
+  });
+}
+
+std::shared_ptr<const Grammar> GrammarCache::Get(const GrammarSource& source,
+                                                 const Compile& compile) {
   std::shared_ptr<const Vocabulary> vocabulary;
   {
     const std::lock_guard lock(mutex_);
     if (std::shared_ptr<const Grammar> kept = Find(source)) return kept;
-    if (!vocabulary_) vocabulary_ = std::make_shared<const Vocabulary>(tokenizer_);
+    if (!vocabulary_) vocabulary_ = std::make_shared<const Vocabulary>(tokenizer_, shown_);
     vocabulary = vocabulary_;
   }
-  std::shared_ptr<const Grammar> grammar = CompileGrammar(source, where, std::move(vocabulary));
+  std::shared_ptr<const Grammar> grammar = compile(std::move(vocabulary));
   const std::lock_guard lock(mutex_);
   // Another thread may have compiled it meanwhile.
   if (std::shared_ptr<const Grammar> kept = Find(source)) return kept;

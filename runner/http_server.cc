@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/http_server.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <memory>
 
 #include "base/error.h"
+#include "base/open_files.h"
 #include "runner/http_acceptor.h"
 #include "runner/http_connection.h"
 #include "runner/tls.h"
@@ -27,17 +27,10 @@ constexpr uint64_t kOtherFiles = 64;  // of the process: the model, logs, the lo
 
 // How many connections the process may have, after asking the system for `wanted`.
 int AllowedConnections(int wanted) {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return wanted;
-  const rlim_t needed = static_cast<rlim_t>(wanted) + kOtherFiles;
-  if (limit.rlim_cur < needed) {
-    const rlimit more{std::min(limit.rlim_max, needed), limit.rlim_max};
-    if (::setrlimit(RLIMIT_NOFILE, &more) == 0) limit = more;
-  }
+  const uint64_t files = RaiseOpenFiles(static_cast<uint64_t>(wanted) + kOtherFiles);
   // Of a very low limit at least a half.
-  const rlim_t left = std::max<rlim_t>(
-      limit.rlim_cur / 2, limit.rlim_cur - std::min<rlim_t>(limit.rlim_cur, kOtherFiles));
-  return static_cast<int>(std::clamp<rlim_t>(left, 1, static_cast<rlim_t>(wanted)));
+  const uint64_t left = std::max(files / 2, files - std::min<uint64_t>(files, kOtherFiles));
+  return static_cast<int>(std::clamp<uint64_t>(left, 1, static_cast<uint64_t>(wanted)));
 }
 
 }  // namespace

@@ -59,8 +59,8 @@ struct HttpHandlers {
 // the server never is.
 class HttpServer {
  public:
-  // Starts to listen. Throws what HttpListener and TlsContext do, and Error{kInput} if an allowed host is no
-  // name.
+  // Starts to listen. Throws what HttpListener and TlsContext do, and Error{kInput} if an allowed
+  // host is no name.
   HttpServer(const HttpOptions& options, HttpHandlers handlers);
   ~HttpServer();
 

@@ -45,12 +45,12 @@ bool KvCache::Extend(PageTable& table, int64_t tokens) {
 }
 
 void KvCache::Release(PageTable& table) {
-  if (table.prefix != PrefixTree::kRoot) tree_.Touch(table.prefix);
+  tree_.Touch(table.prefix);
   for (int64_t i = std::ssize(table.pages) - 1; i >= 0; --i)
     Drop(table.pages[static_cast<size_t>(i)], i < table.shared);
   table.pages.clear();
   table.shared = 0;
-  table.prefix = PrefixTree::kRoot;
+  table.prefix = table.root;
   KeepAtMost(kept_);
   RETORT_CHECK(free_pages() <= pages_, "pages given back twice");
 }

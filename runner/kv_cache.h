@@ -15,11 +15,16 @@ namespace retort {
 
 // The pages of one stream. Token p is stored in pages[p / kPageTokens].
 struct PageTable {
+  // adapter: the number of the one that the tokens are read with (Adapter::number); 0: none.
+  explicit PageTable(int32_t adapter) : root(PrefixTree::RootOf(adapter)) {}
+  PageTable() : PageTable(0) {}
+
   std::vector<int32_t> pages;
   // The first `shared` of them belong to the tree of prefixes, up to its node `prefix`. Nobody
   // writes to those.
   int64_t shared = 0;
-  int32_t prefix = PrefixTree::kRoot;
+  int32_t root;
+  int32_t prefix = root;
 
   int64_t capacity() const { return static_cast<int64_t>(pages.size()) * kPageTokens; }
   // The cache row of token p, with p < capacity().

@@ -28,46 +28,62 @@ ApiError QueueFull() {
 }
 
 ModelService::ModelService(ServedModel model, const ServerOptions& options)
-    : model_(std::move(model)),
-      options_(options),
+    : options_(options),
       most_(options.engine.parallel + options.queue),
-      engine_(model_.model, model_.adapter, model_.tokenizer, Paced(options.engine)),
-      prompts_(model_, engine_.context()),
-      grammars_(model_.tokenizer),
+      engine_(model.model, model.adapter, model.tokenizer, Paced(options.engine)),
+      base_(std::make_shared<ServedVariant>(std::move(model), nullptr, options.rule,
+                                            engine_.context(), options.version)),
+      grammars_(base_->model().tokenizer),
+      names_(base_),
       // A request gives its places back just before its last event ends in the engine.
       thread_(engine_, most_ + options.engine.parallel) {
-  if (options.grammar) grammars_.Get(*options.grammar, options.grammar_where);
-  if (!model_.chat) return;
-  end_of_turn_ = model_.chat->CheckMarks(model_.tokenizer, model_.name);
-  answers_.emplace(*model_.chat, model_.tokenizer);
+  if (options.rule.grammar) grammars_.Get(*options.rule.grammar, options.rule.where);
+  for (const auto& [name, folder] : options.adapters.loaded) {
+    try {
+      LoadAdapter(name, folder);
+    } catch (const ApiError& e) {
+      throw InputError("--adapter ", name, "=", folder.string(), ": ", e.what());
+    }
+  }
 }
 
-// As OpenAI's API says it. The same for every name that is not served.
-void ModelService::CheckModel(const std::optional<std::string>& name) const {
-  if (!name || *name == model_.name) return;
-  throw ApiError(
-      404, Cat("there is no model '", Shortened(*name), "'; this server has '", model_.name, "'"),
-      "model", "model_not_found");
+std::shared_ptr<const ServedVariant> ModelService::LoadAdapter(const std::string& name,
+                                                               const Path& folder) {
+  names_.CheckNew(name);
+  std::shared_ptr<const ServedVariant> variant;
+  try {
+    variant = OpenAdapter(name, folder);
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, e.what(), "lora_path", "invalid_value");
+  }
+  names_.Add(variant);
+  return variant;
 }
 
-std::vector<std::vector<int32_t>> ModelService::PromptsOf(ApiRequest& request) const {
-  if (answers_) answers_->PlaceEarlierThoughts(request.messages);
-  return prompts_.Read(request);
+std::shared_ptr<const ServedVariant> ModelService::OpenAdapter(const std::string& name,
+                                                               const Path& folder) {
+  AdapterOffer offer = options_.adapters.open(folder);
+  if (offer.rule.grammar) grammars_.Get(*offer.rule.grammar, offer.rule.where);
+  std::unique_ptr<const Adapter> loaded;
+  thread_.Run([&] { loaded = offer.load(); });
+  const ServedModel served{model().model,         nullptr,
+                           model().tokenizer,     name,
+                           std::move(offer.chat), std::move(offer.no_chat)};
+  return std::make_shared<ServedVariant>(served, thread_.Keep(std::move(loaded)),
+                                         std::move(offer.rule), context(), options_.version);
 }
 
-int64_t ModelService::CountOf(ApiRequest& request) const {
-  if (answers_) answers_->PlaceEarlierThoughts(request.messages);
-  return prompts_.Count(request);
-}
-
-std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request) {
+std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request,
+                                                       const ServedVariant& variant) {
   if (!request.grammar) {
+    const AnswerRule& rule = variant.rule();
     // One that asks for any text has a field and no grammar.
-    const bool held = options_.grammar && request.grammar_field.empty() && !request.tools.Shown();
+    const bool held = rule.grammar && request.grammar_field.empty() && !request.tools.Shown();
     if (!held) return nullptr;
-    GrammarSource own = *options_.grammar;
+    GrammarSource own = *rule.grammar;
     if (request.kind == ApiKind::kChat) own.before.clear();
-    return grammars_.Get(own, options_.grammar_where);
+    return grammars_.Get(own, rule.where);
   }
   GrammarSource source = *request.grammar;
   source.space = options_.json_space;
@@ -79,8 +95,9 @@ std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request
   }
 }
 
-GenerationRequest ModelService::Generation(const ApiRequest& request, std::vector<int32_t> prompt,
-                                           std::function<std::unique_ptr<AnswerParser>()>& parser) {
+GenerationRequest ModelService::Generation(const ApiRequest& request, const ServedVariant& variant,
+                                           std::vector<int32_t> prompt,
+                                           ServedVariant::MakeParser& parser) {
   GenerationRequest out;
   out.prompt = std::move(prompt);
   out.sampling = request.sampling;
@@ -88,30 +105,21 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
   out.prompt_logprobs = request.echo && request.logprobs;
   out.watched = options_.drift.on();
-  if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request);
+  if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request, variant);
+  variant.Prepare(request, out, parser);
   if (out.constraint.grammar && (out.sampling.min_tokens > 0 || out.sampling.ignore_eos)) {
     throw BadValue(out.sampling.ignore_eos ? "ignore_eos" : "min_tokens",
                    "cannot go with a grammar, which says where an answer ends");
   }
-  parser = [] { return nullptr; };
-  if (request.kind != ApiKind::kChat) return out;
-  out.sampling.stop_ids.push_back(end_of_turn_);
-  answers_->CheckTools(request.tools);
-  const bool in_thought = answers_->BeginsInThought(out.prompt, request.begun.value_or(""));
-  out.shown_ids = answers_->shown_ids();
-  out.forced = answers_->Forced(request.tools, in_thought);
-  answers_->LetThink(out.constraint, in_thought);
-  parser = [this, tools = request.tools, stream = request.stream, in_thought] {
-    return answers_->Parser(tools, stream, in_thought);
-  };
   return out;
 }
 
 GenerationRequest ModelService::GenerationOf(const ApiRequest& completion,
+                                             const ServedVariant& variant,
                                              std::vector<int32_t> prompt, bool in_chat) {
-  std::function<std::unique_ptr<AnswerParser>()> parser;
-  GenerationRequest out = Generation(completion, std::move(prompt), parser);
-  if (in_chat) out.sampling.stop_ids.push_back(end_of_turn_);
+  ServedVariant::MakeParser parser;
+  GenerationRequest out = Generation(completion, variant, std::move(prompt), parser);
+  if (in_chat) out.sampling.stop_ids.push_back(variant.end_of_turn());
   return out;
 }
 
@@ -125,7 +133,7 @@ ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t
   choice.told.held = generation.constraint.grammar != nullptr;
   if (!request.echo) return choice;
   const ApiPrompt& asked = request.prompts[prompt];
-  choice.echo = asked.ids.empty() ? asked.text : model_.tokenizer.Decode(ids);
+  choice.echo = asked.ids.empty() ? asked.text : model().tokenizer.Decode(ids);
   if (generation.prompt_logprobs) choice.first_id = ids.front();
   return choice;
 }
@@ -162,7 +170,7 @@ void ModelService::CheckLogprobs(const ApiRequest& request,
 }
 
 void ModelService::CheckSamplingIds(const SamplingOptions& sampling) const {
-  const int64_t vocab = model_.model.config.vocab;
+  const int64_t vocab = model().model.config.vocab;
   const auto check = [vocab](const char* name, int32_t id) {
     if (id >= vocab)
       throw BadValue(name,
@@ -174,10 +182,10 @@ void ModelService::CheckSamplingIds(const SamplingOptions& sampling) const {
 
 void ModelService::Submit(ServiceJob job) {
   const ApiRequest& request = job.request;
-  CheckModel(request.model);
+  const std::shared_ptr<const ServedVariant> variant = Find(request.model);
   CheckPlaces(request);
   CheckSamplingIds(request.sampling);
-  std::vector<std::vector<int32_t>> prompts = PromptsOf(job.request);
+  std::vector<std::vector<int32_t>> prompts = variant->PromptsOf(job.request);
   CheckLogprobs(request, prompts);
   const auto each = static_cast<size_t>(request.best_of);
   if (!job.places->TakeMore(static_cast<int64_t>(prompts.size() * each) - 1)) throw QueueFull();
@@ -186,8 +194,8 @@ void ModelService::Submit(ServiceJob job) {
   std::vector<GenerationRequest> generations;
   choices.reserve(prompts.size() * each), generations.reserve(prompts.size() * each);
   for (size_t prompt = 0; prompt < prompts.size(); ++prompt) {
-    std::function<std::unique_ptr<AnswerParser>()> parser;
-    GenerationRequest one = Generation(request, std::move(prompts[prompt]), parser);
+    ServedVariant::MakeParser parser;
+    GenerationRequest one = Generation(request, *variant, std::move(prompts[prompt]), parser);
     for (size_t i = 0; i < each; ++i) {
       choices.push_back(Choice(request, choices.size(), prompt, one));
       choices.back().parser = parser();
@@ -200,7 +208,7 @@ void ModelService::Submit(ServiceJob job) {
   const auto reply = std::make_shared<ServerReply>(
       job.exchange, std::move(job.places), std::move(job.writer), std::move(choices),
       ReplyOptions{request.stream, request.n,
-                   [this, random = job.seed]() mutable { return answers_->CallId(++random); },
+                   [variant, random = job.seed]() mutable { return variant->CallId(++random); },
                    std::move(job.on_end), [tickets] { tickets->CancelAll(); }, job.since});
   reply->Begin();
   job.exchange->OnGone([tickets] { tickets->CancelAll(); });

@@ -8,13 +8,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "runner/api_answer.h"
-#include "runner/chat_answer.h"
 #include "runner/engine_thread.h"
 #include "runner/grammar_cache.h"
+#include "runner/served_names.h"
 #include "runner/server.h"
-#include "runner/server_prompt.h"
 #include "runner/server_reply.h"
 
 namespace retort {
@@ -34,11 +34,10 @@ struct ServiceJob {
 
 class ModelService {
  public:
-  // options must outlive it.
+  // options must outlive it. Opens the adapters that are to be there from the start.
   ModelService(ServedModel model, const ServerOptions& options);
 
-  const ServedModel& model() const { return model_; }
-  const PromptReader& prompts() const { return prompts_; }
+  const ServedModel& model() const { return base_->model(); }  // without the adapters beside it
   int64_t context() const { return engine_.context(); }
   EngineCounts counts() const { return thread_.counts(); }
   std::unique_ptr<ServerPlaces> TakePlace() { return ServerPlaces::Take(taken_, 1, most_); }
@@ -46,25 +45,29 @@ class ModelService {
 
   // The rest is thread-safe. These throw ApiError, and then the job's exchange has had no answer.
   //
-  // A model that is not served is refused; the name may be left out.
-  void CheckModel(const std::optional<std::string>& name) const;
-  // Prompts of a chat or of texts, as the engine would get them.
-  std::vector<std::vector<int32_t>> PromptsOf(ApiRequest& request) const;
-  // How many tokens a chat's prompt has, whether or not it fits.
-  int64_t CountOf(ApiRequest& request) const;
+  // What clients may name, and what one of the names stands for: absent, the model.
+  std::vector<std::shared_ptr<const ServedVariant>> variants() const { return names_.All(); }
+  std::shared_ptr<const ServedVariant> Find(const std::optional<std::string>& name) const {
+    return names_.Find(name);
+  }
   void Submit(ServiceJob job);
+  // From now on requests may name it. Answers wait while its tensors are read.
+  std::shared_ptr<const ServedVariant> LoadAdapter(const std::string& name, const Path& folder);
+  // Requests may not name it any more. Those that have go on to their end; then its memory is free.
+  void UnloadAdapter(const std::string& name) { names_.Remove(name); }
   // For those who ask the engine themselves: what a completion asks of it behind a prompt.
   // in_chat: the prompt is a chat's, so the end of a turn ends it.
-  GenerationRequest GenerationOf(const ApiRequest& completion, std::vector<int32_t> prompt,
-                                 bool in_chat);
+  GenerationRequest GenerationOf(const ApiRequest& completion, const ServedVariant& variant,
+                                 std::vector<int32_t> prompt, bool in_chat);
   EngineThread& engine() { return thread_; }
 
  private:
+  std::shared_ptr<const ServedVariant> OpenAdapter(const std::string& name, const Path& folder);
   // What the request's answer is held to.
-  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& request);
-  // What all the answers to a prompt share. parser makes one for each.
-  GenerationRequest Generation(const ApiRequest& request, std::vector<int32_t> prompt,
-                               std::function<std::unique_ptr<AnswerParser>()>& parser);
+  std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& request, const ServedVariant& variant);
+  // What all the answers to a prompt share.
+  GenerationRequest Generation(const ApiRequest& request, const ServedVariant& variant,
+                               std::vector<int32_t> prompt, ServedVariant::MakeParser& parser);
   ReplyChoice Choice(const ApiRequest& request, size_t index, size_t prompt,
                      const GenerationRequest& generation) const;
   // Throw ApiError 400 on what could never be served.
@@ -73,15 +76,13 @@ class ModelService {
                      const std::vector<std::vector<int32_t>>& prompts) const;
   void CheckSamplingIds(const SamplingOptions& sampling) const;
 
-  const ServedModel model_;
   const ServerOptions& options_;
   const int64_t most_;  // places
   std::atomic<int64_t> taken_{0};
   Engine engine_;
-  PromptReader prompts_;
+  const std::shared_ptr<const ServedVariant> base_;
   GrammarCache grammars_;
-  int32_t end_of_turn_ = -1;
-  std::optional<ChatAnswers> answers_;  // if there is a template
+  ServedNames names_;
   EngineThread thread_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/openai_answer.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -11,30 +12,6 @@ namespace retort {
 namespace {
 
 constexpr size_t kMostMessageBytes = 1000;  // messages quote requests, which may be large
-
-// As llama.cpp names them. A rate of nothing is 0.
-Json TimingsJson(const ApiChoice& choice) {
-  const ApiUsage& usage = choice.usage;
-  const auto read = static_cast<double>(usage.prompt_tokens - usage.reused_tokens);
-  const auto said = static_cast<double>(usage.completion_tokens);
-  const double reading = choice.timings.first_token * 1000;
-  const double saying = choice.timings.last_token * 1000 - reading;
-  const auto over = [](double a, double b) { return b > 0 ? a / b : 0; };
-  Json timings = {{"cache_n", usage.reused_tokens},
-                  {"prompt_n", usage.prompt_tokens - usage.reused_tokens},
-                  {"prompt_ms", reading},
-                  {"prompt_per_token_ms", over(reading, read)},
-                  {"prompt_per_second", over(read * 1000, reading)},
-                  {"predicted_n", usage.completion_tokens},
-                  {"predicted_ms", saying},
-                  {"predicted_per_token_ms", over(saying, said)},
-                  {"predicted_per_second", over(said * 1000, saying)}};
-  if (choice.drafted_tokens > 0) {
-    timings["draft_n"] = choice.drafted_tokens;
-    timings["draft_n_accepted"] = choice.accepted_tokens;
-  }
-  return timings;
-}
 
 // called: the answer calls tools.
 Json FinishJson(const ApiChoice& choice) {
@@ -64,6 +41,7 @@ class Writer : public AnswerWriter {
       : head_(std::move(head)),
         chat_(request.kind == ApiKind::kChat),
         usage_(request.include_usage),
+        timings_(request.timings_per_token),
         logprobs_(request.logprobs),
         tokenizer_(tokenizer) {}
 
@@ -93,7 +71,8 @@ class Writer : public AnswerWriter {
   }
   std::string Said(const ApiChoice& choice, const AnswerPart& part,
                    std::span<const TokenLogprobs> tokens) override {
-    return Chunk(choice, Delta(choice, part), Logprobs(choice, tokens));
+    return Chunk(choice, Delta(choice, part), Logprobs(choice, tokens), nullptr,
+                 timings_ ? TimingsJson(choice) : Json());
   }
   std::string EndOfChoice(const ApiChoice& choice, std::span<const TokenLogprobs> tokens) override {
     std::string out;
@@ -106,6 +85,7 @@ class Writer : public AnswerWriter {
     if (usage_) {
       Json chunk = ChunkObject(Json::array());
       chunk["usage"] = UsageJson(answer.Usage());
+      chunk["timings"] = TimingsJson(answer.choices.back());
       out = ServerSentEvent(DumpJson(chunk));
     }
     return out + ServerSentEvent("[DONE]");
@@ -166,7 +146,7 @@ class Writer : public AnswerWriter {
   }
 
   const ApiAnswerHead head_;
-  const bool chat_, usage_;
+  const bool chat_, usage_, timings_;
   const std::optional<int64_t> logprobs_;
   const Tokenizer& tokenizer_;
   std::map<size_t, int64_t> offsets_;  // by choice: characters of the text so far
@@ -179,6 +159,29 @@ Json UsageJson(const ApiUsage& usage) {
           {"completion_tokens", usage.completion_tokens},
           {"total_tokens", usage.prompt_tokens + usage.completion_tokens},
           {"prompt_tokens_details", {{"cached_tokens", usage.reused_tokens}}}};
+}
+
+Json TimingsJson(const ApiChoice& choice) {
+  const ApiUsage& usage = choice.usage;
+  const auto read = static_cast<double>(usage.prompt_tokens - usage.reused_tokens);
+  const auto said = static_cast<double>(std::max<int64_t>(usage.completion_tokens - 1, 0));
+  const double reading = choice.timings.first_token * 1000;
+  const double saying = choice.timings.last_token * 1000 - reading;
+  const auto over = [](double a, double b) { return b > 0 ? a / b : 0; };
+  Json timings = {{"cache_n", usage.reused_tokens},
+                  {"prompt_n", usage.prompt_tokens - usage.reused_tokens},
+                  {"prompt_ms", reading},
+                  {"prompt_per_token_ms", over(reading, read)},
+                  {"prompt_per_second", over(read * 1000, reading)},
+                  {"predicted_n", usage.completion_tokens},
+                  {"predicted_ms", saying},
+                  {"predicted_per_token_ms", over(saying, said)},
+                  {"predicted_per_second", over(said * 1000, saying)}};
+  if (choice.drafted_tokens > 0) {
+    timings["draft_n"] = choice.drafted_tokens;
+    timings["draft_n_accepted"] = choice.accepted_tokens;
+  }
+  return timings;
 }
 
 std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiRequest& request,

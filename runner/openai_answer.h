@@ -14,6 +14,10 @@ namespace retort {
 std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiRequest& request,
                                            const Tokenizer& tokenizer);
 
+// Of an answer so far, as llama.cpp names them. A rate of nothing is 0. The first token comes with
+// the prompt's last step, so rates of the answer are those of the tokens behind it.
+Json TimingsJson(const ApiChoice& choice);
+
 // {"error": {"message", "type", "param", "code"}}; the type follows from the status.
 std::string ApiErrorBody(const ApiError& error);
 std::string ApiErrorType(int status);

@@ -30,6 +30,12 @@ std::optional<int64_t> IntegerIn(const Json& value) {
   return whole;
 }
 
+std::string TextField(const Json& object, const std::string& name) {
+  const Json& value = MemberOf(object, name);
+  if (!value.is_string()) throw BadValue(name, "must be a text");
+  return value.get<std::string>();
+}
+
 int64_t IntegerField(const Json& object, const std::string& name, int64_t fallback) {
   const Json& value = MemberOf(object, name);
   if (value.is_null()) return fallback;

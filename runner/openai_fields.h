@@ -21,6 +21,7 @@ const Json& MemberOf(const Json& object, const std::string& name);
 // The value as an integer; also of 5.0. Nullopt if it is none, or does not fit.
 std::optional<int64_t> IntegerIn(const Json& value);
 
+std::string TextField(const Json& object, const std::string& name);  // must be there
 int64_t IntegerField(const Json& object, const std::string& name, int64_t fallback);
 double NumberField(const Json& object, const std::string& name, double fallback);
 bool FlagField(const Json& object, const std::string& name);  // false if absent

@@ -36,7 +36,11 @@ std::optional<GrammarSource> ResponseFormat(const Json& value) {
   if (!value.is_object() || !type.is_string())
     throw BadValue(name, "must be an object with a type");
   if (type == "text") return std::nullopt;
-  if (type == "json_object") return GrammarSource{Kind::kJson};
+  if (type == "json_object") {  // llama.cpp lets it have a schema
+    const Json& schema = MemberOf(value, "schema");
+    if (schema.is_null()) return GrammarSource{Kind::kJson};
+    return GrammarSource{Kind::kSchema, SchemaText(schema, "response_format.schema")};
+  }
   if (type != "json_schema") {
     throw ApiError(400, "'response_format.type' must be text, json_object or json_schema", name,
                    "unsupported_value");
@@ -80,7 +84,7 @@ void ReadGrammar(const Json& object, ApiRequest& request) {
     request.grammar_field = name;
   };
   for (const char* name : {"response_format", "structured_outputs", "guided_json", "guided_regex",
-                           "guided_choice", "guided_grammar", "grammar"}) {
+                           "guided_choice", "guided_grammar", "grammar", "json_schema"}) {
     const Json& value = MemberOf(object, name);
     if (value.is_null()) continue;
     const std::string key = name;
@@ -88,6 +92,8 @@ void ReadGrammar(const Json& object, ApiRequest& request) {
       take(key, ResponseFormat(value));
     else if (key == "structured_outputs")
       take(key, StructuredOutputs(value));
+    else if (key == "json_schema")
+      take(key, Guided("json", value, key));
     else
       take(key, Guided(key == "grammar" ? key : key.substr(key.find('_') + 1), value, key));
   }

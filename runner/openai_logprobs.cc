@@ -75,12 +75,13 @@ Json CompletionLogprobs(std::span<const TokenLogprobs> tokens, int64_t top,
       const std::string text = Spelt(id, tokenizer);
       if (!likeliest.contains(text)) likeliest[text] = Number(logprob);
     }
-    tops.push_back(std::isnan(token.logprob) || top == 0 ? Json() : std::move(likeliest));
+    tops.push_back(std::isnan(token.logprob) ? Json() : std::move(likeliest));
   }
-  return {{"tokens", std::move(texts)},
-          {"token_logprobs", std::move(logprobs)},
-          {"top_logprobs", top == 0 ? Json() : std::move(tops)},
-          {"text_offset", std::move(offsets)}};
+  Json out = {{"tokens", std::move(texts)},
+              {"token_logprobs", std::move(logprobs)},
+              {"text_offset", std::move(offsets)}};
+  if (top > 0) out["top_logprobs"] = std::move(tops);
+  return out;
 }
 
 }  // namespace retort

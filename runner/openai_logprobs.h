@@ -13,9 +13,9 @@ namespace retort {
 // Of a chat: {"content": [{"token", "logprob", "bytes", "top_logprobs"}], "refusal": null}.
 Json ChatLogprobs(std::span<const TokenLogprobs> tokens, const Tokenizer& tokenizer);
 
-// Of a completion: {"tokens", "token_logprobs", "top_logprobs", "text_offset"}. offset: characters
-// of the text before these tokens; it is moved behind them. A token without a log-probability (the
-// first one of a prompt) has null.
+// Of a completion: {"tokens", "token_logprobs", "text_offset", "top_logprobs"}, the last only if
+// `top` is above 0. offset: characters of the text before these tokens; it is moved behind them. A
+// token without a log-probability (the first one of a prompt) has null.
 Json CompletionLogprobs(std::span<const TokenLogprobs> tokens, int64_t top,
                         const Tokenizer& tokenizer, int64_t& offset);
 

@@ -28,7 +28,13 @@ constexpr IgnoredParameter kIgnored[] = {
     {"safety_identifier", Json::value_t::string, "a text"},
     {"prompt_cache_key", Json::value_t::string, "a text"},
     {"parallel_tool_calls", Json::value_t::boolean, "true or false"},
-    {"cache_prompt", Json::value_t::boolean, "true or false"}};
+    {"cache_prompt", Json::value_t::boolean, "true or false"},
+    {"id_slot", Json::value_t::number_integer, "an integer"}};
+
+bool HasType(const Json& value, Json::value_t type) {
+  if (type == Json::value_t::number_integer) return value.is_number_integer();
+  return value.type() == type;
+}
 
 // Not supported, and accepted at the values that ask for nothing.
 struct NeutralParameter {
@@ -61,7 +67,8 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
                                                   "stream_options", "response_format",
                                                   "grammar",        "guided_json",
                                                   "guided_regex",   "guided_choice",
-                                                  "guided_grammar", "structured_outputs"};
+                                                  "guided_grammar", "structured_outputs",
+                                                  "json_schema",    "timings_per_token"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     more.insert(more.end(), SamplingFields().begin(), SamplingFields().end());
@@ -89,7 +96,7 @@ void CheckParameter(ApiKind kind, const std::string& name, const Json& value) {
   if (value.is_null() || std::find(used.begin(), used.end(), name) != used.end()) return;
   for (const IgnoredParameter& ignored : kIgnored) {
     if (name != ignored.name) continue;
-    if (value.type() != ignored.type) throw BadValue(name, Cat("must be ", ignored.type_name));
+    if (!HasType(value, ignored.type)) throw BadValue(name, Cat("must be ", ignored.type_name));
     return;
   }
   for (const NeutralParameter& neutral : NeutralParameters()) {

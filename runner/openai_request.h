@@ -58,6 +58,7 @@ struct ApiRequest {
   std::optional<GrammarSource> grammar;  // what the answer is held to
   std::string grammar_field;  // that says it, or that the answer may be any text; "": none does
   bool stream = false, include_usage = false;
+  bool timings_per_token = false;  // in a stream, timings with every part
 };
 
 // Default max_tokens.

@@ -126,12 +126,13 @@ Json Echoed(const Json& object) {
               {"tool_choice", "auto"},
               {"tools", Json::array()},
               {"top_p", 1},
-              {"truncation", "disabled"},
-              {"user", nullptr}};
+              {"truncation", "disabled"}};
   for (auto& [key, value] : out.items()) {
     const Json& given = MemberOf(object, key);
     if (!given.is_null() && key != "store") value = given;
   }
+  const Json& user = MemberOf(object, "user");
+  if (!user.is_null()) out["user"] = user;
   return out;
 }
 

@@ -68,10 +68,6 @@ Json ReadTool(const Json& tool, const std::string& where, Tool& out) {
   const Json& strict = MemberOf(function, "strict");
   if (!strict.is_null() && !strict.is_boolean())
     throw BadValue(place + ".strict", "must be true or false");
-  if (strict == true) {
-    throw NotSupported(place + ".strict",
-                       ", but for false: arguments are not held to their schema yet");
-  }
   Json written = {{"name", out.name}};
   const Json& description = MemberOf(function, "description");
   if (!description.is_null() && !description.is_string())
@@ -84,6 +80,7 @@ Json ReadTool(const Json& tool, const std::string& where, Tool& out) {
                               ? Json{{"type", "object"}, {"properties", Json::object()}}
                               : parameters;
   out.types = TypesIn(written["parameters"]);
+  if (strict == true) out.schema = DumpJson(written["parameters"]);
   return {{"type", "function"}, {"function", written}};
 }
 

@@ -29,13 +29,13 @@ int32_t PrefixTree::Add(int32_t parent, Tokens tokens, int32_t page) {
   const int32_t node = at->second = free_.back();
   free_.pop_back();
   nodes_[static_cast<size_t>(node)] = {&at->first, page, 0, ++clock_};
-  if (parent != kRoot) ++nodes_[static_cast<size_t>(parent)].children;
+  if (IsPage(parent)) ++nodes_[static_cast<size_t>(parent)].children;
   return node;
 }
 
 void PrefixTree::Touch(int32_t node) {
   ++clock_;
-  while (node != kRoot) {
+  while (IsPage(node)) {
     Node& n = nodes_[static_cast<size_t>(node)];
     n.used = clock_;
     node = n.key->first;
@@ -50,7 +50,7 @@ int32_t PrefixTree::RemoveOldest(const std::function<bool(int32_t page)>& in_use
   }
   RETORT_CHECK(oldest, "no page is idle");
   const int32_t page = oldest->page, parent = oldest->key->first;
-  if (parent != kRoot) --nodes_[static_cast<size_t>(parent)].children;
+  if (IsPage(parent)) --nodes_[static_cast<size_t>(parent)].children;
   const auto at = index_.find(*oldest->key);
   free_.push_back(at->second);
   *oldest = {};

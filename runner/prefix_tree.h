@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <span>
 #include <utility>
@@ -20,7 +21,10 @@ constexpr int64_t kPageTokens = 32;
 // a page. Finding a page takes the logarithm of their number, whatever its tokens are.
 class PrefixTree {
  public:
-  static constexpr int32_t kRoot = -1, kNone = -2;
+  static constexpr int32_t kRoot = -1, kNone = std::numeric_limits<int32_t>::min();
+  // Before the first page of a text. Texts that are read with different adapters (their numbers, 0:
+  // none) have no page in common: each adapter has a root.
+  static constexpr int32_t RootOf(int32_t adapter) { return kRoot - adapter; }
   using Tokens = std::span<const int32_t>;  // kPageTokens of them
 
   // The node behind `parent` with these tokens, or kNone.
@@ -43,6 +47,7 @@ class PrefixTree {
     uint64_t used = 0;
   };
 
+  static bool IsPage(int32_t node) { return node >= 0; }
   static Key KeyOf(int32_t parent, Tokens tokens);
 
   std::map<Key, int32_t> index_;

@@ -18,7 +18,7 @@ void PromptStates::Add(Stream& stream, int64_t first, int64_t count, int64_t row
   }
 }
 
-void PromptStates::Give(const Model& model, Context& context, const Adapter* adapter,
+void PromptStates::Give(const Model& model, Context& context, const RowAdapters& adapters,
                         const Var& hidden) {
   constexpr size_t kAtOnce = 32;  // rows of logits, which are as wide as the vocabulary
   const auto vocab = static_cast<size_t>(model.config.vocab);
@@ -28,7 +28,7 @@ void PromptStates::Give(const Model& model, Context& context, const Adapter* ada
     rows.reserve(count);
     for (size_t i = 0; i < count; ++i) rows.push_back(scored_[begin + i].row);
     logits_.resize(count * vocab);
-    model.backend.CopyFloats(model.Logits(context, adapter, hidden, rows), logits_);
+    model.backend.CopyFloats(model.Logits(context, adapters, hidden, rows), logits_);
     for (size_t i = 0; i < count; ++i) {
       const Wanted& wanted = scored_[begin + i];
       wanted.stream->Score(wanted.position, std::span(logits_).subspan(i * vocab, vocab));

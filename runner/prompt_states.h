@@ -17,8 +17,8 @@ class PromptStates {
   void Clear();
   // The stream reads `count` tokens from position `first` on, which begin at `row` of the batch.
   void Add(Stream& stream, int64_t first, int64_t count, int64_t row);
-  // Gives the streams what they want of the batch's hidden states.
-  void Give(const Model& model, Context& context, const Adapter* adapter, const Var& hidden);
+  // Gives the streams what they want of the batch's hidden states. adapters: of its rows.
+  void Give(const Model& model, Context& context, const RowAdapters& adapters, const Var& hidden);
 
  private:
   struct Wanted {

@@ -123,6 +123,7 @@ void RequestLog::Write(const LoggedRequest& request, const ReplyOutcome& outcome
                {"id", request.id},
                {"key", request.key.empty() ? Json() : Json(request.key)},
                {"endpoint", request.endpoint},
+               {"model", request.model.empty() ? Json() : Json(request.model)},
                {"stream", request.stream},
                {"status", outcome.status},
                {"error", outcome.error.empty() ? Json() : Json(ErrorText(outcome.error))},

@@ -20,6 +20,7 @@ struct RequestLogOptions {
 
 struct LoggedRequest {
   std::string id, key, endpoint;  // key: its name
+  std::string model;              // the one that answers; "": it was refused before
   bool stream = false;
   double seconds = 0;
   uint64_t draw = 0;   // the server's random number, by which it is among the logged share

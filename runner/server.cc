@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "runner/adapter_endpoints.h"
 #include "runner/model_service.h"
 #include "runner/openai_answer.h"
 #include "runner/page.h"
@@ -79,9 +80,8 @@ struct Server::State {
   void Refuse(PendingRequest& pending, const ApiError& error);
   void Submit(PendingRequest& pending);
   void Start(PendingRequest& pending);  // a program
-  ApiAnswerHead HeadOf(const PendingRequest& pending) const;
   std::function<void(const ReplyOutcome& outcome)> AtEndOf(const PendingRequest& pending);
-  Json AnswerFromBody(const PendingRequest& pending) const;
+  Json AnswerFromBody(const PendingRequest& pending);
   HttpAnswer Ready() const;
 
   const ServerOptions options;
@@ -130,10 +130,11 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
     case Endpoint::kModels:
       return JsonAnswer(info.Models());
     case Endpoint::kModel:
-      service.CheckModel(route.model);
-      return JsonAnswer(info.Model());
+      return JsonAnswer(info.Model(*service.Find(route.model)));
     case Endpoint::kProps:
       return JsonAnswer(info.Props());
+    case Endpoint::kSlots:
+      return JsonAnswer(info.Slots());
     case Endpoint::kVersion:
       return JsonAnswer(info.Version());
     case Endpoint::kOllamaTags:
@@ -172,7 +173,8 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
   } catch (const ApiError& e) {
     return Refuse(*pending, e);
   }
-  work.Post(request->body.size() > kLongBody, [this, pending] { Read(*pending); });
+  const bool is_long = request->body.size() > kLongBody || ReadsFiles(pending->route.endpoint);
+  work.Post(is_long, [this, pending] { Read(*pending); });
 }
 
 void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
@@ -199,7 +201,7 @@ void Server::State::Read(PendingRequest& pending) {
   }
 }
 
-Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
+Json Server::State::AnswerFromBody(const PendingRequest& pending) {
   const std::string& body = pending.http->body;
   switch (pending.route.endpoint) {
     case Endpoint::kTokenize:
@@ -210,8 +212,14 @@ Json Server::State::AnswerFromBody(const PendingRequest& pending) const {
       return ApplyTemplate(service, body);
     case Endpoint::kCountTokens:
       return CountTokens(service, body);
+    case Endpoint::kCountChatTokens:
+      return CountChatTokens(service, body);
     case Endpoint::kOllamaShow:
       return info.Show(body);
+    case Endpoint::kLoadAdapter:
+      return info.Model(*LoadAdapter(service, options.adapters.root, body));
+    case Endpoint::kUnloadAdapter:
+      return UnloadAdapter(service, options.adapters.root, body);
     default:
       throw Failure("an endpoint that needs no body");
   }
@@ -221,11 +229,13 @@ void Server::State::Submit(PendingRequest& pending) {
   ServiceJob job;
   job.seed = pending.seed;
   job.since = pending.answered->begun;
-  ReadJob(pending.route.endpoint, pending.http->body, HeadOf(pending), service, job);
+  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), {}, {}};
+  ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
   pending.http.reset();  // its body's memory
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
   LoggedRequest& logged = pending.answered->logged;
+  logged.model = job.request.model.value_or(service.model().name);
   logged.stream = job.request.stream;
   if (records.log.has_text()) logged.prompt = PromptText(job.request);
   job.on_end = AtEndOf(pending);
@@ -236,18 +246,18 @@ void Server::State::Start(PendingRequest& pending) {
   const bool is_long = pending.http->body.size() > kLongBody;
   ProgramJob job;
   job.program = ReadProgram(pending.http->body, pending.seed, service.context());
-  job.head = HeadOf(pending);
+  job.variant = service.Find(job.program.model);
+  job.head = {pending.answer_id, SecondsSince1970(), job.variant->name(),
+              job.variant->fingerprint()};
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
   job.since = pending.answered->begun;
   job.on_end = AtEndOf(pending);
   job.post = [this, is_long](std::function<void()> next) { work.Post(is_long, std::move(next)); };
-  if (records.log.has_text()) pending.answered->logged.prompt = PromptText(job.program.chat);
+  LoggedRequest& logged = pending.answered->logged;
+  logged.model = job.variant->name();
+  if (records.log.has_text()) logged.prompt = PromptText(job.program.chat);
   StartProgram(service, std::move(job));
-}
-
-ApiAnswerHead Server::State::HeadOf(const PendingRequest& pending) const {
-  return {pending.answer_id, SecondsSince1970(), service.model().name, info.fingerprint()};
 }
 
 std::function<void(const ReplyOutcome& outcome)> Server::State::AtEndOf(

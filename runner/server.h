@@ -3,9 +3,12 @@
 // many at a time. docs/serving.md is its contract.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "grammar/compile.h"
 #include "runner/api_keys.h"
@@ -28,13 +31,35 @@ struct ServedModel {
   std::string no_chat;
 };
 
+// What answers are held to whose requests say nothing of it and have no tools, and where that is
+// said.
+struct AnswerRule {
+  std::optional<GrammarSource> grammar;
+  std::string where;
+};
+
+// An adapter's folder as far as it is read before its tensors are.
+struct AdapterOffer {
+  std::optional<ChatTemplate> chat;  // as in ServedModel
+  std::string no_chat;
+  AnswerRule rule;
+  // Called once, on the engine's thread: it takes memory of the model's backend.
+  std::function<std::unique_ptr<const Adapter>()> load;
+};
+
+// Adapters beside the served model, which requests name as they name a model.
+struct AdapterOptions {
+  // Reads a folder. Throws Error{kInput} if it is not an adapter of the served model. Any thread.
+  std::function<AdapterOffer(const Path& folder)> open;
+  std::vector<std::pair<std::string, Path>> loaded;  // name and folder, at the start
+  Path root;  // the folder whose adapters clients may load and unload; "": they may not
+};
+
 struct ServerOptions {
   HttpOptions http;
   EngineOptions engine;
-  // What answers are held to whose requests say nothing of it and have no tools, and where that is
-  // said.
-  std::optional<GrammarSource> grammar;
-  std::string grammar_where;
+  AnswerRule rule;  // of the served model
+  AdapterOptions adapters;
   JsonSpace json_space = JsonSpace::kCompact;  // in JSON that a request asks for
   int64_t queue = 64;        // maximum number of waiting requests; more get status 429
   bool page = true;          // the one at /
@@ -46,8 +71,9 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Starts to listen. Throws what the constructors of HttpServer and Engine throw. The model must
-  // outlive the server, and nothing else may use its backend in that time.
+  // Starts to listen. Throws what the constructors of HttpServer and Engine throw, and what opening
+  // adapters throws. The model must outlive the server, and nothing else may use its backend in that
+  // time.
   Server(ServedModel model, const ServerOptions& options);
   ~Server();
 

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "runner/anthropic.h"
+#include "runner/llama_cpp.h"
 #include "runner/ollama.h"
 #include "runner/openai_answer.h"
 #include "runner/openai_embeddings.h"
@@ -13,13 +14,21 @@
 namespace retort {
 namespace {
 
+// The answer says which model it is of: the one that the request names.
+ApiAnswerHead Named(ApiAnswerHead head, const ModelService& service, const ApiRequest& request) {
+  const auto variant = service.Find(request.model);
+  head.model = variant->name();
+  head.fingerprint = variant->fingerprint();
+  return head;
+}
+
 void ReadEmbeddings(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
                     ServiceJob& job) {
   const EmbeddingsRequest read = ReadEmbeddingsRequest(body);
   const int64_t width = service.model().model.config.width;
   if (read.dimensions > width)
     throw BadValue("dimensions", Cat("must be at most ", width, ", the model's width"));
-  job.writer = EmbeddingsWriter(head, read);
+  job.writer = EmbeddingsWriter(Named(head, service, read.request), read);
   job.request = read.request;
 }
 
@@ -44,26 +53,33 @@ void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& he
     case Endpoint::kCompletion:
       job.request = ReadApiRequest(
           endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion, body, job.seed);
-      job.writer = OpenAiWriter(head, job.request, service.model().tokenizer);
+      job.writer =
+          OpenAiWriter(Named(head, service, job.request), job.request, service.model().tokenizer);
       return;
+    case Endpoint::kLlamaCppCompletion: {
+      LlamaCppRequest read = ReadLlamaCppRequest(body, job.seed, service.model().tokenizer);
+      job.writer = LlamaCppWriter(head, read, service.model().tokenizer);
+      job.request = std::move(read.request);
+      return;
+    }
     case Endpoint::kEmbeddings:
       return ReadEmbeddings(body, head, service, job);
     case Endpoint::kResponses: {
       ResponsesRequest read = ReadResponsesRequest(body, job.seed);
       job.request = std::move(read.request);
-      job.writer = ResponsesWriter(head, read.echoed);
+      job.writer = ResponsesWriter(Named(head, service, job.request), read.echoed);
       return;
     }
     case Endpoint::kMessages:
       job.request = ReadAnthropicRequest(body, job.seed, false);
-      job.writer = AnthropicWriter(head);
+      job.writer = AnthropicWriter(Named(head, service, job.request));
       return;
     case Endpoint::kOllamaGenerate:
     case Endpoint::kOllamaChat: {
       const OllamaKind kind =
           endpoint == Endpoint::kOllamaChat ? OllamaKind::kChat : OllamaKind::kGenerate;
       job.request = ReadOllamaRequest(kind, body, job.seed);
-      job.writer = OllamaWriter(kind, head);
+      job.writer = OllamaWriter(kind, Named(head, service, job.request));
       return;
     }
     default:

@@ -13,8 +13,8 @@ namespace retort {
 // The body of an error in the API of this path.
 std::string ErrorBodyOf(Dialect dialect, const ApiError& error);
 
-// Reads a body of an endpoint that the engine answers; fills the job's request and writer. Throws
-// ApiError.
+// Reads a body of an endpoint that the engine answers; fills the job's request and writer. The
+// head's model and fingerprint become those that the request names. Throws ApiError.
 void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& head,
              const ModelService& service, ServiceJob& job);
 

@@ -2,30 +2,14 @@
 #include "runner/server_info.h"
 
 #include <chrono>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/random.h"
 #include "base/strings.h"
 #include "runner/ollama.h"
 #include "runner/openai_fields.h"
 
 namespace retort {
 namespace {
-
-std::string Hexadecimal(uint64_t number) {
-  char digits[20];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
-  return digits;
-}
-
-// The same for every server of the same model by the same program.
-std::string FingerprintOf(const ServedModel& model, const std::string& version) {
-  const Architecture& config = model.model.config;
-  return "fp_" + Hexadecimal(NameKey(Cat(version, " ", model.name, " ", config.vocab, " ",
-                                         config.width, " ", NameOf(model.model.compute()), " ",
-                                         model.adapter != nullptr)));
-}
 
 std::string TokenText(const Tokenizer& tokenizer, int32_t id) {
   return id >= 0 && id < tokenizer.vocab_size() ? tokenizer.PieceText(id) : "";
@@ -40,10 +24,7 @@ int64_t SecondsSince1970() {
 }
 
 ServerInfo::ServerInfo(const ModelService& service, const ServerOptions& options)
-    : service_(service),
-      options_(options),
-      started_(SecondsSince1970()),
-      fingerprint_(FingerprintOf(service.model(), options.version)) {}
+    : service_(service), options_(options), started_(SecondsSince1970()) {}
 
 Json ServerInfo::Health() const {
   const EngineCounts counts = service_.counts();
@@ -54,15 +35,22 @@ Json ServerInfo::Health() const {
           {"cache_capacity", counts.cache_capacity}};
 }
 
-Json ServerInfo::Model() const {
-  return {{"id", service_.model().name},
-          {"object", "model"},
-          {"created", started_},
-          {"owned_by", "retort"},
-          {"max_model_len", service_.context()}};
+// vLLM's `parent` says of which model an adapter is.
+Json ServerInfo::Model(const ServedVariant& variant) const {
+  Json model = {{"id", variant.name()},
+                {"object", "model"},
+                {"created", started_},
+                {"owned_by", "retort"},
+                {"max_model_len", service_.context()}};
+  if (variant.is_adapter()) model["parent"] = service_.model().name;
+  return model;
 }
 
-Json ServerInfo::Models() const { return {{"object", "list"}, {"data", Json::array({Model()})}}; }
+Json ServerInfo::Models() const {
+  Json all = Json::array();
+  for (const auto& variant : service_.variants()) all.push_back(Model(*variant));
+  return {{"object", "list"}, {"data", all}};
+}
 
 Json ServerInfo::Props() const {
   const ServedModel& model = service_.model();
@@ -85,39 +73,56 @@ Json ServerInfo::Props() const {
           {"build_info", "retort " + options_.version}};
 }
 
+Json ServerInfo::Slots() const {
+  const int64_t running = service_.counts().live;
+  Json slots = Json::array();
+  for (int64_t i = 0; i < options_.engine.parallel; ++i) {
+    slots.push_back({{"id", i},
+                     {"n_ctx", service_.context()},
+                     {"speculative", options_.engine.draft.any()},
+                     {"is_processing", i < running}});
+  }
+  return slots;
+}
+
 Json ServerInfo::Version() const { return {{"version", options_.version}}; }
 
-Json ServerInfo::Details() const {
-  const ServedModel& model = service_.model();
-  const std::string family = model.model.config.family;
-  return {
-      {"parent_model", ""},   {"format", "retort"},
-      {"family", family},     {"families", Json::array({family})},
-      {"parameter_size", ""}, {"quantization_level", std::string(NameOf(model.model.compute()))}};
+Json ServerInfo::Details(const ServedVariant& variant) const {
+  const retort::Model& model = variant.model().model;
+  const std::string family = model.config.family;
+  return {{"parent_model", variant.is_adapter() ? service_.model().name : ""},
+          {"format", "retort"},
+          {"family", family},
+          {"families", Json::array({family})},
+          {"parameter_size", ""},
+          {"quantization_level", std::string(NameOf(model.compute()))}};
 }
 
 Json ServerInfo::Tags() const {
-  const ServedModel& model = service_.model();
-  return {{"models", Json::array({{{"name", model.name},
-                                   {"model", model.name},
-                                   {"modified_at", Rfc3339(started_)},
-                                   {"size", model.model.weight_bytes()},
-                                   {"digest", Hexadecimal(NameKey(fingerprint_))},
-                                   {"details", Details()}}})}};
+  Json all = Json::array();
+  for (const auto& variant : service_.variants()) {
+    all.push_back({{"name", variant->name()},
+                   {"model", variant->name()},
+                   {"modified_at", Rfc3339(started_)},
+                   {"size", variant->model().model.weight_bytes()},
+                   {"digest", variant->fingerprint().substr(variant->fingerprint().find('_') + 1)},
+                   {"details", Details(*variant)}});
+  }
+  return {{"models", all}};
 }
 
 Json ServerInfo::Show(const std::string& body) const {
   const Json object = ReadApiBody(body);
   const Json& name = MemberOf(object, MemberOf(object, "model").is_null() ? "name" : "model");
   if (!name.is_string()) throw BadValue("model", "must be the name of a model");
-  service_.CheckModel(OllamaModelName(name.get<std::string>()));
-  const ServedModel& model = service_.model();
+  const auto variant = service_.Find(OllamaModelName(name.get<std::string>()));
+  const ServedModel& model = variant->model();
   const Architecture& config = model.model.config;
   const std::string family = config.family;
   return {{"modelfile", ""},
           {"parameters", ""},
           {"template", model.chat ? model.chat->Jinja() : ""},
-          {"details", Details()},
+          {"details", Details(*variant)},
           {"model_info",
            {{"general.architecture", family},
             {family + ".context_length", service_.context()},

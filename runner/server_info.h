@@ -15,24 +15,23 @@ class ServerInfo {
   ServerInfo(const ModelService& service, const ServerOptions& options);
 
   int64_t started() const { return started_; }  // seconds since 1970
-  const std::string& fingerprint() const { return fingerprint_; }
 
   Json Health() const;
-  Json Model() const;  // OpenAI's
+  Json Model(const ServedVariant& variant) const;  // OpenAI's
   Json Models() const;
   Json Props() const;    // llama.cpp's
+  Json Slots() const;    // llama.cpp's: the answers that may run, and how many do
   Json Version() const;  // vLLM's and Ollama's
   Json Tags() const;     // Ollama's list of models
   // Ollama's details of the model that the body names. Throws ApiError.
   Json Show(const std::string& body) const;
 
  private:
-  Json Details() const;
+  Json Details(const ServedVariant& variant) const;
 
   const ModelService& service_;
   const ServerOptions& options_;
   const int64_t started_;
-  const std::string fingerprint_;
 };
 
 int64_t SecondsSince1970();

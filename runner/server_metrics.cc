@@ -22,6 +22,16 @@ void WriteCount(const std::string& name, const std::string& help, int64_t value,
   out += Cat(name, " ", value, "\n");
 }
 
+// As a label's value is written.
+std::string Label(const std::string& value) {
+  std::string out;
+  for (const char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
 }  // namespace
 
 void ServerMetrics::Histogram::Add(double value) {
@@ -48,8 +58,8 @@ void ServerMetrics::Count(const std::string& endpoint, int status) {
   ++requests_[{endpoint, status}];
 }
 
-void ServerMetrics::Count(const std::string& endpoint, const ReplyOutcome& outcome,
-                          double seconds) {
+void ServerMetrics::Count(const std::string& endpoint, const std::string& model,
+                          const ReplyOutcome& outcome, double seconds) {
   Count(endpoint, outcome.status);
   const std::lock_guard lock(mutex_);
   // A failed request tells no usage, and one without an answer of the model's has none.
@@ -60,6 +70,10 @@ void ServerMetrics::Count(const std::string& endpoint, const ReplyOutcome& outco
   prompt_tokens_ += usage.prompt_tokens;
   cached_tokens_ += usage.reused_tokens;
   generated_tokens_ += usage.completion_tokens;
+  OfModel& own = models_[model];
+  ++own.requests;
+  own.prompt_tokens += usage.prompt_tokens;
+  own.generated_tokens += usage.completion_tokens;
   for (const ApiChoice& choice : outcome.answer.choices)
     ++finishes_[std::string(NameOf(choice.finish))];
 }
@@ -79,6 +93,16 @@ std::string ServerMetrics::Text(const EngineCounts& counts) const {
   WriteCount("retort_cached_prompt_tokens_total", "Of those, tokens that were not read again.",
              cached_tokens_, out);
   WriteCount("retort_generation_tokens_total", "Tokens of answers.", generated_tokens_, out);
+  const auto by_model = [&](const std::string& name, const std::string& help, auto member) {
+    WriteHead(name, "counter", help, out);
+    for (const auto& [model, own] : models_)
+      out += Cat(name, "{model=\"", Label(model), "\"} ", own.*member, "\n");
+  };
+  by_model("retort_model_requests_total", "Answered requests by model or adapter.",
+           &OfModel::requests);
+  by_model("retort_model_prompt_tokens_total", "Tokens of their prompts.", &OfModel::prompt_tokens);
+  by_model("retort_model_generation_tokens_total", "Tokens of their answers.",
+           &OfModel::generated_tokens);
   WriteCount("retort_engine_tokens_total",
              "Tokens that were generated, those of unfinished answers included.",
              counts.generated_tokens, out);

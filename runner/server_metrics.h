@@ -19,14 +19,18 @@ class ServerMetrics {
  public:
   // A request to `endpoint` ("chat") has been answered, or refused.
   void Count(const std::string& endpoint, int status);
-  // The same, and what its answer says.
-  void Count(const std::string& endpoint, const ReplyOutcome& outcome, double seconds);
+  // The same, and what its answer says, of a model that the server has.
+  void Count(const std::string& endpoint, const std::string& model, const ReplyOutcome& outcome,
+             double seconds);
   // In the text format 0.0.4.
   std::string Text(const EngineCounts& counts) const;
 
  private:
   static constexpr std::array<double, 12> kBounds = {.01, .025, .05, .1, .25, .5,
                                                      1,   2.5,  5,   10, 30,  60};
+  struct OfModel {
+    int64_t requests = 0, prompt_tokens = 0, generated_tokens = 0;
+  };
   struct Histogram {
     std::array<int64_t, kBounds.size() + 1> counts{};  // the last: above all bounds
     double sum = 0;
@@ -39,6 +43,7 @@ class ServerMetrics {
   std::map<std::pair<std::string, int>, int64_t> requests_;
   int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0;
   std::map<std::string, int64_t> finishes_;
+  std::map<std::string, OfModel> models_;  // by name: the served one and the adapters on it
   Histogram first_token_, whole_;
 };
 

@@ -17,7 +17,7 @@ void ServerRecords::Ended(AnsweredRequest& request, const ReplyOutcome& outcome)
   const KeyRing::Clock::time_point now = KeyRing::Clock::now();
   request.admission.reset();
   request.logged.seconds = std::chrono::duration<double>(now - request.begun).count();
-  metrics.Count(request.logged.endpoint, outcome, request.logged.seconds);
+  metrics.Count(request.logged.endpoint, request.logged.model, outcome, request.logged.seconds);
   if (outcome.status == 200) {
     for (const ApiChoice& choice : outcome.answer.choices) drift.Add(choice);
   }

@@ -108,6 +108,7 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
   if (told.timings.first_token == 0) told.timings.first_token = event.seconds;
   told.timings.last_token = event.seconds;
   told.usage.completion_tokens += std::ssize(event.ids);
+  told.ids.insert(told.ids.end(), event.ids.begin(), event.ids.end());
   told.usage.reused_tokens = event.reused_tokens;
   told.drafted_tokens = event.drafted_tokens;
   told.accepted_tokens = event.accepted_tokens;

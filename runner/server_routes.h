@@ -21,11 +21,13 @@ enum class Endpoint {
   kModels,
   kModel,
   kProps,
+  kSlots,
   kVersion,
   kOllamaTags,
   // Answered by the engine.
   kChat,
   kCompletion,
+  kLlamaCppCompletion,
   kEmbeddings,
   kResponses,
   kMessages,
@@ -37,7 +39,11 @@ enum class Endpoint {
   kDetokenize,
   kApplyTemplate,
   kCountTokens,
-  kOllamaShow
+  kCountChatTokens,
+  kOllamaShow,
+  // Change what is served.
+  kLoadAdapter,
+  kUnloadAdapter
 };
 enum class Dialect { kOpenAi, kAnthropic, kOllama };
 
@@ -51,6 +57,8 @@ struct Route {
 };
 
 bool IsForEngine(Endpoint endpoint);
+// What may take long, although its body is short.
+inline bool ReadsFiles(Endpoint endpoint) { return endpoint == Endpoint::kLoadAdapter; }
 
 // In which API's form the errors of this path are told.
 Dialect DialectOf(std::string_view path);

@@ -39,7 +39,8 @@ std::vector<float> Normalised(const std::vector<double>& values) {
 
 Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer& tokenizer,
                const std::vector<int32_t>& ends, int64_t context)
-    : id_(id),
+    : pages(request.adapter ? request.adapter->number() : 0),
+      id_(id),
       request_(std::move(request)),
       tokens_(request_.prompt),
       ends_(ends),
@@ -155,8 +156,13 @@ void Stream::Guess(std::span<const int32_t> ids) {
   };
   const auto end = std::ranges::find_if(ids, cannot);
   guesses_.assign(ids.begin(), end);
-  if (constrained_) guesses_.resize(constrained_->CountAllowed(guesses_));
+  if (constrained_) {
+    const std::optional<size_t> allowed = constrained_->CountAllowed(guesses_);
+    guesses_end_ = !allowed;
+    guesses_.resize(allowed.value_or(0));
+  }
   guessed_from_ = size();
+  proposed_ = std::ssize(ids);
 }
 
 void Stream::ReadGuessed() {
@@ -167,8 +173,9 @@ void Stream::ReadGuessed() {
 }
 
 void Stream::DropGuesses(KvCache& cache) {
-  if (guesses_.empty()) return;
-  draft_length_.Observe(std::ssize(guesses_), read_ - guessed_from_);
+  if (proposed_ == 0) return;
+  // Those that were not taken or not read could not come true either.
+  draft_length_.Observe(std::exchange(proposed_, 0), read_ - guessed_from_);
   guesses_.clear();
   cache.Shrink(pages, size());
 }

@@ -26,6 +26,8 @@ class Stream {
 
   Engine::RequestId id() const { return id_; }
   GenerationRequest& request() { return request_; }
+  const Adapter* adapter() const { return request_.adapter.get(); }
+  int32_t adapter_number() const { return adapter() ? adapter()->number() : 0; }
   int64_t prompt_tokens() const { return prompt_tokens_; }
   int64_t size() const { return static_cast<int64_t>(tokens_.size()); }  // prompt and generated
 
@@ -73,11 +75,17 @@ class Stream {
 
   // Guesses at the next tokens (runner/draft/speculation.h). A stream that generates may have some;
   // AskForGuesses counts as the one time that a step does so.
-  bool MayGuess() const { return generates && !reads_only() && read_ >= prompt_tokens_; }
+  bool MayGuess() const {
+    return !guesses_end_ && generates && !reads_only() && read_ >= prompt_tokens_;
+  }
   DraftRequest AskForGuesses();
-  // Takes them up to the first that cannot be chosen.
+  // Takes them up to the first that cannot be chosen. If finding that out costs the grammar too
+  // much, the stream has no guesses from then on.
   void Guess(std::span<const int32_t> ids);
   std::span<const int32_t> guesses() const { return guesses_; }
+  // They are not read: there is no room. All the same they cost their drafter's time in vain.
+  void LeaveGuesses() { guesses_.clear(); }
+  void EndGuesses() { guesses_end_ = true; }
   // Behind the step that read them: those that were not said are gone, and their pages are free.
   void DropGuesses(KvCache& cache);
 
@@ -123,6 +131,8 @@ class Stream {
   int64_t read_ = 0, reused_ = 0;
   std::vector<int32_t> guesses_;
   int64_t guessed_from_ = 0;  // the position of the first
+  int64_t proposed_ = 0;      // guesses of this step, with those that the stream did not take
+  bool guesses_end_ = false;
   int64_t drafted_ = 0, accepted_ = 0;
   DraftLength draft_length_;
   const Tokenizer& tokenizer_;

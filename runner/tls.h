@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// TLS 1.2 and 1.3 for a server's connections, by OpenSSL. It turns bytes into bytes: the sockets are
-// somebody else's.
+// TLS 1.2 and 1.3 for a server's connections, by OpenSSL. It turns bytes into bytes: the sockets
+// are somebody else's.
 #pragma once
 
 #include <memory>

@@ -26,11 +26,11 @@ void CheckMembers(const Json& object, std::initializer_list<const char*> known) 
   }
 }
 
-void CheckModelOf(const ModelService& service, const Json& object) {
+std::shared_ptr<const ServedVariant> VariantOf(const ModelService& service, const Json& object) {
   const Json& model = MemberOf(object, "model");
-  if (model.is_null()) return;
+  if (model.is_null()) return service.Find(std::nullopt);
   if (!model.is_string()) throw BadValue("model", "must be a text");
-  service.CheckModel(model.get<std::string>());
+  return service.Find(model.get<std::string>());
 }
 
 // A chat request for its prompt alone.
@@ -64,16 +64,10 @@ Json Pieces(const Tokenizer& tokenizer, const std::vector<int32_t>& ids) {
   return out;
 }
 
-std::string TextMember(const Json& object, const std::string& name) {
-  const Json& value = MemberOf(object, name);
-  if (!value.is_string()) throw BadValue(name, "must be a text");
-  return value.get<std::string>();
-}
-
 // llama.cpp's form.
 Json TokenizeContent(const ModelService& service, const Json& object) {
   CheckMembers(object, {"content", "add_special", "parse_special", "with_pieces", "model"});
-  const auto ids = TextIds(service, TextMember(object, "content"), FlagField(object, "add_special"),
+  const auto ids = TextIds(service, TextField(object, "content"), FlagField(object, "add_special"),
                            FlagOr(object, "parse_special", true));
   const bool pieces = FlagField(object, "with_pieces");
   return {{"tokens", pieces ? Pieces(service.model().tokenizer, ids) : Json(ids)}};
@@ -83,7 +77,7 @@ Json TokenizeContent(const ModelService& service, const Json& object) {
 
 Json Tokenize(const ModelService& service, const std::string& body) {
   const Json object = ReadApiBody(body);
-  CheckModelOf(service, object);
+  const auto variant = VariantOf(service, object);
   if (object.contains("content")) return TokenizeContent(service, object);
   std::vector<int32_t> ids;
   if (object.contains("messages")) {
@@ -93,10 +87,10 @@ Json Tokenize(const ModelService& service, const std::string& body) {
     if (FlagField(object, "add_special_tokens"))
       throw BadValue("add_special_tokens", "goes with 'prompt' only: a template has its own");
     ApiRequest request = ReadConversation(object);
-    ids = service.PromptsOf(request).front();
+    ids = variant->PromptsOf(request).front();
   } else {
     CheckMembers(object, {"prompt", "add_special_tokens", "return_token_strs", "model"});
-    ids = TextIds(service, TextMember(object, "prompt"), FlagOr(object, "add_special_tokens", true),
+    ids = TextIds(service, TextField(object, "prompt"), FlagOr(object, "add_special_tokens", true),
                   true);
   }
   Json out = {{"count", ids.size()}, {"max_model_len", service.context()}, {"tokens", ids}};
@@ -111,7 +105,7 @@ Json Tokenize(const ModelService& service, const std::string& body) {
 Json Detokenize(const ModelService& service, const std::string& body) {
   const Json object = ReadApiBody(body);
   CheckMembers(object, {"tokens", "model"});
-  CheckModelOf(service, object);
+  VariantOf(service, object);
   const Json& tokens = MemberOf(object, "tokens");
   if (!tokens.is_array()) throw BadValue("tokens", "must be a list of token ids");
   const Tokenizer& tokenizer = service.model().tokenizer;
@@ -132,14 +126,18 @@ Json ApplyTemplate(const ModelService& service, const std::string& body) {
   CheckMembers(object, {"messages", "tools", "tool_choice", "chat_template_kwargs",
                         "add_generation_prompt", "continue_final_message", "model"});
   const ApiRequest request = ReadConversation(object);
-  service.CheckModel(request.model);
-  return {{"prompt", service.prompts().Render(request)}};
+  return {{"prompt", service.Find(request.model)->Render(request)}};
 }
 
 Json CountTokens(const ModelService& service, const std::string& body) {
   ApiRequest request = ReadAnthropicRequest(body, 0, true);
+  return {{"input_tokens", service.Find(request.model)->CountOf(request)}};
+}
+
+Json CountChatTokens(const ModelService& service, const std::string& body) {
+  ApiRequest request = ReadApiRequest(ApiKind::kChat, body, 0);
   service.CheckModel(request.model);
-  return {{"input_tokens", service.CountOf(request)}};
+  return {{"object", "chat.completion.input_tokens"}, {"input_tokens", service.CountOf(request)}};
 }
 
 }  // namespace retort

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens of texts and conversations, without an answer: /tokenize, /detokenize, /apply-template in
-// llama.cpp's and vLLM's forms, and Anthropic's count_tokens.
+// llama.cpp's and vLLM's forms; Anthropic's count_tokens, and llama.cpp's input_tokens of a chat.
 #pragma once
 
 #include <string>
@@ -15,5 +15,6 @@ Json Tokenize(const ModelService& service, const std::string& body);
 Json Detokenize(const ModelService& service, const std::string& body);
 Json ApplyTemplate(const ModelService& service, const std::string& body);
 Json CountTokens(const ModelService& service, const std::string& body);
+Json CountChatTokens(const ModelService& service, const std::string& body);
 
 }  // namespace retort

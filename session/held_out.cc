@@ -31,7 +31,8 @@ double TrainingSession::Measure(const std::string& metric) const {
     options.over_length = over_length;
     options.cache_type = CacheTypeFor(compute());
     options.grammar = grammar;
-    return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
+    return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options,
+                         stopping_)
         .share();
   }
   if (metric == "fields") {
@@ -40,7 +41,8 @@ double TrainingSession::Measure(const std::string& metric) const {
     options.over_length = over_length;
     options.cache_type = CacheTypeFor(compute());
     options.grammar = grammar;
-    return EvaluateFields(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options)
+    return EvaluateFields(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options,
+                          stopping_)
         .all.f1();
   }
   ChoiceOptions options;
@@ -48,7 +50,7 @@ double TrainingSession::Measure(const std::string& metric) const {
   options.over_length = over_length;
   options.add_eos = recipe_.data.add_eos;
   const ChoiceTask task = MakeChoiceTask(answers_, {}, *data_.tokenizer, chat(), options);
-  return EvaluateChoice(*model_, adapter_.get(), task.cases).share();
+  return EvaluateChoice(*model_, adapter_.get(), task.cases, kEvaluationTokens, stopping_).share();
 }
 
 // The mean reward of the answers that are decoded greedily; its negative is the loss.
@@ -57,8 +59,8 @@ Evaluation TrainingSession::EvaluateReward() const {
   options.max_tokens = recipe_.data.max_tokens;
   options.max_new_tokens = recipe_.reward.max_new_tokens;
   options.cache_type = CacheTypeFor(compute());
-  const std::vector<std::string> said =
-      AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options);
+  const std::vector<std::string> said = AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer,
+                                                      chat(), answers_, options, stopping_);
   std::vector<Attempt> attempts;
   for (size_t i = 0; i < said.size(); ++i)
     attempts.push_back({data_.tokenizer->Decode(answers_[i].prompt), said[i], answers_[i].text});
@@ -86,7 +88,7 @@ std::vector<Sample> TrainingSession::TakeSamples() const {
   options.cache_type = CacheTypeFor(compute());
   if (data_.answer_check) options.grammar = data_.answer_check->grammar();
   const std::vector<std::string> said =
-      AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer, chat(), some, options);
+      AnswerPrompts(*model_, adapter_.get(), *data_.tokenizer, chat(), some, options, stopping_);
   std::vector<Sample> samples;
   for (size_t i = 0; i < count; ++i) {
     Example prompt;

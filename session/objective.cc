@@ -15,8 +15,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kEvaluationTokens = 4096;  // per forward pass
-
 DistillationOptions DistillationOptionsOf(const TeacherRecipe& t) {
   return {{DivergenceNamed(t.divergence), static_cast<float>(t.beta),
            static_cast<float>(t.temperature)},
@@ -134,7 +132,8 @@ std::unique_ptr<Objective> TrainingSession::Preferences() {
 
 Evaluation TrainingSession::Evaluate(const Examples& examples) const {
   if (!recipe_.preference.method.empty()) return EvaluateObjective(examples);
-  const LossTotal total = EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens);
+  const LossTotal total =
+      EvaluateLoss(*model_, adapter_.get(), examples, kEvaluationTokens, stopping_);
   if (total.odd_row >= 0) {
     throw Failure("evaluation: the loss of row ", total.odd_row + 1,
                   " is not a finite number; a lower train.lr usually helps");
@@ -147,7 +146,9 @@ Evaluation TrainingSession::EvaluateObjective(const Examples& examples) const {
   double loss = 0;
   int64_t terms = 0;
   BatchStream steps = InOrder(examples, recipe_.data.max_tokens);
+  int64_t done = 0;
   while (std::optional<StepBatch> step = steps.Next()) {
+    if (stopping_) stopping_(done++);
     objective_->Prepare(*step, 0);
     terms += objective_->Terms(*step);
     for (const MicroBatch& part : step->micro) {

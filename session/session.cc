@@ -167,6 +167,11 @@ RunSummary TrainingSession::Run(const Path& folder,
   RunHooks hooks;
   hooks.on_step = on_step;
   hooks.stop = stop;
+  if (stop) {
+    stopping_ = [stop](int64_t) {
+      if (stop()) throw EvaluationStopped{};
+    };
+  }
   if (HasHeldOut()) hooks.evaluate = [this] { return EvaluateHeldOut(); };
   if (recipe_.train.samples > 0) hooks.sample = [this] { return TakeSamples(); };
   if (LearnsAnswers()) hooks.check_trained = [this] { return EvaluateTrained(); };

@@ -15,6 +15,8 @@
 
 namespace retort {
 
+inline constexpr int64_t kEvaluationTokens = 4096;  // per forward pass of an evaluation
+
 class TrainingSession {
  public:
   // kCount: nothing is computed, and the weights are not read; the session allocates what the run
@@ -106,6 +108,8 @@ class TrainingSession {
   std::vector<std::string> metrics_;  // measured on held-out rows, beside the loss
   std::vector<Answer> answers_;       // of the held-out rows; empty if nothing needs them
   std::vector<std::string> notes_;    // for the user
+  // The progress of evaluations while Run is to be stopped: throws EvaluationStopped then.
+  std::function<void(int64_t)> stopping_;
 };
 
 // Checks before the training, from the files alone, that the recipe's export section can be carried

@@ -60,6 +60,7 @@ class Backend : public Device,
 
   // Default implementations, composed of single products and elementwise kernels.
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
+  void AddAdapter(const PreparedWeight& w, AdapterProduct& adapter, Tensor& y) override;
   void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
                    const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearGrads(std::span<LinearGradient> layers, Tensor* dx, bool add) override;

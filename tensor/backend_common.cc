@@ -74,10 +74,13 @@ std::vector<double> Backend::ToDoubles(const Tensor& x) {
 void Backend::LinearForwards(const Tensor& x, std::span<LinearProduct> products) {
   for (LinearProduct& p : products) {
     LinearForward(x, *p.w, p.y);
-    if (!p.adapter.a) continue;
-    Gemm(false, true, p.adapter.scale, p.adapter.input, p.adapter.a, 0, p.adapter.u);
-    Gemm(false, true, 1, p.adapter.u, p.adapter.b, 1, p.y);
+    if (p.adapter.a) AddAdapter(*p.w, p.adapter, p.y);
   }
+}
+
+void Backend::AddAdapter(const PreparedWeight& /*w*/, AdapterProduct& adapter, Tensor& y) {
+  Gemm(false, true, adapter.scale, adapter.input, adapter.a, 0, adapter.u);
+  Gemm(false, true, 1, adapter.u, adapter.b, 1, y);
 }
 
 void Backend::FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,

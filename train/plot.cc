@@ -125,23 +125,27 @@ std::string Plot::Svg(const std::string& title) const {
              "\" y2=\"", Y(y), "\"/><text x=\"", kLeft - 8, "\" y=\"", Y(y) + 4,
              "\" text-anchor=\"end\">", ShortNumber(y), "</text>");
   }
-  const double across = std::max(1.0, RoundStep(high_.x - low_.x, 8));
+  const double across = std::max(across_.empty() ? 1.0 : 0.0, RoundStep(high_.x - low_.x, 8));
   for (double x = std::ceil(low_.x / across) * across; x <= high_.x; x += across) {
     s += Cat("<text x=\"", X(x), "\" y=\"", kHeight - kBottom + 17, "\" text-anchor=\"middle\">",
              ShortNumber(x), "</text>");
   }
-  s += Cat("<text x=\"", kLeft - 8, "\" y=\"", kHeight - kBottom + 17,
-           "\" text-anchor=\"end\">step</text>", MarkLine());
+  s += Cat("<text x=\"", kLeft - 8, "\" y=\"", kHeight - kBottom + 17, "\" text-anchor=\"end\">",
+           across_.empty() ? "step" : EscapedHtml(across_), "</text>", MarkLines());
   for (const PlotCurve& c : curves_) s += Path(c);
   return s + "</svg></figure>\n";
 }
 
-std::string Plot::MarkLine() const {
-  if (!mark_) return "";
-  const double x = X(mark_->first);
-  return Cat("<line class=\"mark\" x1=\"", x, "\" x2=\"", x, "\" y1=\"", kTop, "\" y2=\"",
-             kHeight - kBottom, "\"/><text x=\"", x, "\" y=\"", kHeight - 8, "\" text-anchor=\"",
-             x > kWidth - 60 ? "end" : "middle", "\">", EscapedHtml(mark_->second), "</text>");
+std::string Plot::MarkLines() const {
+  std::string lines;
+  for (const auto& [at, label] : marks_) {
+    const double x = X(at);
+    lines +=
+        Cat("<line class=\"mark\" x1=\"", x, "\" x2=\"", x, "\" y1=\"", kTop, "\" y2=\"",
+            kHeight - kBottom, "\"/><text x=\"", x, "\" y=\"", kHeight - 8, "\" text-anchor=\"",
+            x > kWidth - 60 ? "end" : "middle", "\">", EscapedHtml(label), "</text>");
+  }
+  return lines;
 }
 
 std::string Plot::Legend() const {
@@ -161,7 +165,8 @@ std::string Plot::Dots(const PlotCurve& c, size_t every) const {
   for (size_t i = 0; i < c.points.size(); i += every) {
     const PlotPoint& p = c.points[i];
     dots += Cat("<circle cx=\"", X(p.x), "\" cy=\"", Y(p.y), "\" r=\"3.5\" fill=\"", c.colour,
-                "\"><title>step ", ShortNumber(p.x), ": ", ShortNumber(p.y), "</title></circle>");
+                "\"><title>", across_.empty() ? "step" : EscapedHtml(across_), " ",
+                ShortNumber(p.x), ": ", ShortNumber(p.y), "</title></circle>");
     // The last point always has its value, so those just before it have none.
     const bool last = i + every >= c.points.size();
     if (last || (i % values == 0 && i + values < c.points.size())) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Curves over the steps of a run, drawn as SVG.
+// Curves over the steps of a run or another number, drawn as SVG.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,8 +24,10 @@ class Plot {
   // then leaves out the few lowest: single steps without a loss would take most of the figure.
   explicit Plot(std::vector<PlotCurve> curves, bool may_be_log = false);
 
+  // What is on the axis of x, in place of whole steps.
+  void Across(std::string name) { across_ = std::move(name); }
   // A dashed line across, with a label.
-  void Mark(double x, std::string label) { mark_ = {x, std::move(label)}; }
+  void Mark(double x, std::string label) { marks_.emplace_back(x, std::move(label)); }
   // A figure with the title as its caption.
   std::string Svg(const std::string& title) const;
 
@@ -35,14 +36,15 @@ class Plot {
   double Y(double y) const;
   std::vector<double> Ticks() const;
   std::string Legend() const;
-  std::string MarkLine() const;
+  std::string MarkLines() const;
   std::string Path(const PlotCurve& curve) const;
   std::string Dots(const PlotCurve& curve, size_t every) const;
 
   std::vector<PlotCurve> curves_;
   PlotPoint low_{0, 0}, high_{1, 1};
   bool log_ = false;
-  std::optional<std::pair<double, std::string>> mark_;
+  std::string across_;  // "": steps
+  std::vector<std::pair<double, std::string>> marks_;
 };
 
 // Text for HTML.

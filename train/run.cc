@@ -38,27 +38,41 @@ class TrainingRun {
   RunSummary Run() {
     RequireSecret();  // for the checkpoints' seals
     summary_.trained = trained_;
-    EvaluateStart();
-    Resume();
-    MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done(),
-                        Logs("tensorboard"));
+    try {
+      EvaluateStart();
+      Resume();
+      MetricsFile metrics(options_.folder / "metrics.jsonl", trainer_.steps_done(),
+                          Logs("tensorboard"));
+      Train(metrics);
+      if (!MayStop()) {
+        Finish(metrics);
+        return summary_;
+      }
+    } catch (const EvaluationStopped&) {  // as between two steps
+    }
+    if (trainer_.steps_done() > 0) Checkpoint();
+    summary_.stopped = true;
+    summary_.seconds = Seconds();
+    return summary_;
+  }
+
+ private:
+  void Train(MetricsFile& metrics) {
     if (trainer_.steps_done() < options_.total_steps) WriteReport(nullptr);
+    // A run that was stopped in an evaluation left it to this one.
+    if (EvaluatesAfter(trainer_.steps_done())) Evaluate(last_metrics_, metrics);
     while (!MayStop() && !EndsEarly() && trainer_.steps_done() < options_.total_steps) {
       const std::optional<StepMetrics> m = trainer_.Step();
       if (!m) break;
       AfterStep(*m, metrics);
     }
-    if (MayStop()) {
-      if (trainer_.steps_done() > 0) Checkpoint();
-      summary_.stopped = true;
-      summary_.seconds = Seconds();
-    } else {
-      Finish(metrics);
-    }
-    return summary_;
   }
 
- private:
+  // Whether an evaluation follows the step; the last one's is made by Finish.
+  bool EvaluatesAfter(int64_t step) const {
+    return options_.eval_every > 0 && step > 0 && step % options_.eval_every == 0 &&
+           step < options_.total_steps;
+  }
   bool Logs(const char* what) const {
     return std::ranges::find(options_.logs, what) != options_.logs.end();
   }
@@ -127,16 +141,14 @@ class TrainingRun {
     const int64_t peak = trainer_.model().backend.memory().peak_bytes();
     metrics.Append({m, speed_.tokens_per_second(), peak, {}});
     const std::string spike = SpikeNote(m);
-    const bool last = m.step == options_.total_steps;
     std::optional<EvaluationPoint> evaluation;
-    if (options_.eval_every > 0 && m.step % options_.eval_every == 0 && !last)
-      evaluation = Evaluate(m, metrics);
+    if (EvaluatesAfter(m.step)) evaluation = Evaluate(m, metrics);
     // After the evaluation: a run resumed from this checkpoint takes the best loss from
     // metrics.jsonl, so the adapter with that loss must already be in place.
     const bool checkpoint =
         options_.checkpoint_every > 0 && m.step % options_.checkpoint_every == 0;
     if (checkpoint) Checkpoint();
-    if (!last) UpdateReport();
+    if (m.step != options_.total_steps) UpdateReport();
     if (hooks_.on_step) {
       const double left =
           speed_.seconds_per_step() * static_cast<double>(options_.total_steps - m.step);

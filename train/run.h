@@ -65,7 +65,12 @@ struct RunSummary {
 };
 Json SummaryJson(const RunSummary& summary);
 
-// The caller's functions, called between steps and at the end.
+// Thrown by an evaluation or by samples that were asked to stop before their end.
+struct EvaluationStopped {};
+
+// The caller's functions, called between steps and at the end. The first three may throw
+// EvaluationStopped when `stop` is true: what they were to measure is measured by the run that
+// resumes.
 struct RunHooks {
   std::function<Evaluation()> evaluate;         // on held-out data; null: there is no such data
   std::function<Evaluation()> check_trained;    // on some of the training data

@@ -52,10 +52,12 @@ std::vector<ops::ExpertRows> Experts::Outputs(const PassContext& run, const Var&
     part.places.push_back(token * places_ + static_cast<int32_t>(i) % rule_.used);
   }
   std::vector<ops::ExpertRows> outputs;
+  std::vector<AdapterRows> ranges;
   for (size_t e = 0; e < parts.size(); ++e) {
     if (parts[e].rows.empty()) continue;
     const Tensor rows = run.backend().Upload(parts[e].rows);
-    outputs.push_back({experts_[e].Forward(run, ops::Gather(run.context, x, rows)), rows,
+    const PassContext own = run.With(run.adapters.Of(parts[e].rows, ranges));
+    outputs.push_back({experts_[e].Forward(own, ops::Gather(run.context, x, rows)), rows,
                        run.backend().Upload(parts[e].places)});
   }
   if (shared_gate_ == kNone) return outputs;
@@ -70,8 +72,14 @@ std::vector<ops::ExpertRows> Experts::Outputs(const PassContext& run, const Var&
 }
 
 Var Experts::Forward(const PassContext& run, const Var& x) const {
+  const bool biased = choice_bias_ != kNone, mixed = run.adapters.mixed();
+  const auto own = [this](const Adapter& adapter) { return adapter.own_gain(choice_bias_); };
+  if (biased && mixed && run.adapters.Any(own)) {
+    return ByAdapter(
+        run, x, [this](const PassContext& one, const Var& rows) { return Forward(one, rows); });
+  }
   RouteRule rule = rule_;
-  if (choice_bias_ != kNone) rule.bias = run.gain(choice_bias_).value;
+  if (biased) rule.bias = (mixed ? run.With(nullptr) : run).gain(choice_bias_).value;
   const ops::Routing routing = ops::Route(run.context, Project(run, router_, x), rule);
   const Var sum = ops::Combine(run.context, x.value.rows(), Outputs(run, x, routing.experts),
                                Weights(run, x, routing.weights));

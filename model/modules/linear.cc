@@ -12,14 +12,14 @@ namespace {
 constexpr size_t kMost = 4;
 
 std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
-  AdapterSite* site = run.pass.site(id);
+  AdapterSite* site = run.site(id);
   if (!site) return std::nullopt;
   ops::LowRank low_rank{site->a.var(), site->b.var(), site->scale, {}};
   if (run.pass.dropout_seed != 0) {
     // Keyed by the layer's name, so that adding a module does not change other layers' masks.
     const PhiloxKey key =
         MakeKey(run.pass.dropout_seed, RandomUse::kDropout, NameKey(run.layout.of(id).name));
-    low_rank.mask = {static_cast<float>(run.pass.adapter->config().dropout),
+    low_rank.mask = {static_cast<float>(run.adapters.one()->config().dropout),
                      uint64_t{key[0]} << 32 | key[1], run.pass.on_device.row_index,
                      run.pass.on_device.row_token};
   }
@@ -29,7 +29,7 @@ std::optional<ops::LowRank> LowRankOf(const PassContext& run, LinearId id) {
 // y of one layer with its adapter's further terms: y is x W^T + s x A^T B^T, and has its bias only
 // if there is no magnitude.
 Var WithFurtherTerms(const PassContext& run, LinearId id, const Var& x, Var y) {
-  const AdapterSite* site = run.pass.site(id);
+  const AdapterSite* site = run.site(id);
   if (!site) return y;
   Context& c = run.context;
   if (site->has_start()) {
@@ -46,7 +46,7 @@ Var WithFurtherTerms(const PassContext& run, LinearId id, const Var& x, Var y) {
 }
 
 bool HasMagnitude(const PassContext& run, LinearId id) {
-  const AdapterSite* site = run.pass.site(id);
+  const AdapterSite* site = run.site(id);
   return site && site->magnitude;
 }
 
@@ -63,15 +63,8 @@ void ProjectFrozen(const PassContext& run, std::span<const LinearId> ids, const 
   for (size_t i = 0; i < ids.size(); ++i) y[i] = WithFurtherTerms(run, ids[i], x, y[i]);
 }
 
-}  // namespace
-
-void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x,
-             std::span<Var> y) {
-  RETORT_CHECK(ids.size() <= kMost && ids.size() == y.size(), ids.size(), " layers into ",
-               y.size());
-  if (run.pass.observes_linears()) {
-    for (const LinearId id : ids) run.pass.observer->linear_input(id, x.value);
-  }
+void ProjectOne(const PassContext& run, std::span<const LinearId> ids, const Var& x,
+                std::span<Var> y) {
   if (std::ranges::none_of(ids,
                            [&](LinearId id) { return static_cast<bool>(run.trained(id).value); }))
     return ProjectFrozen(run, ids, x, y);
@@ -84,9 +77,72 @@ void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x
   }
 }
 
+// What one adapter's rows have of a layer: y is x W^T of the frozen weight, and is overwritten. The
+// same steps in the same order as ProjectOne, so that the bits are those of its rows alone.
+Var Completed(const PassContext& run, LinearId id, const Var& x, Var y) {
+  if (const Var w = run.trained(id); w.value) return ops::Linear(run.context, x, w, run.bias(id));
+  Backend& k = run.backend();
+  if (const AdapterSite* site = run.site(id)) {
+    AdapterProduct product{site->a.value, site->b.value, site->scale, x.value,
+                           k.New({x.value.rows(), site->a.value.rows()})};
+    k.AddAdapter(run.linear(id).frozen(), product, y.value);
+  }
+  if (const Var bias = run.bias(id); bias.value && !HasMagnitude(run, id))
+    k.AddBias(y.value, bias.value);
+  return WithFurtherTerms(run, id, x, y);
+}
+
+// One product with the weights for the rows of all adapters, then what each adds to its own.
+void ProjectMixed(const PassContext& run, std::span<const LinearId> ids, const Var& x,
+                  std::span<Var> y) {
+  RETORT_CHECK(!run.context.tape, "rows of several adapters are only computed, not trained");
+  std::array<ops::FrozenLayer, kMost> frozen;
+  for (size_t i = 0; i < ids.size(); ++i) frozen[i] = {&run.linear(ids[i]).frozen(), {}, nullptr};
+  ops::Linears(run.context, x, std::span(frozen).first(ids.size()), y);
+  for (const auto& [adapter, first, count] : run.adapters.ranges()) {
+    const PassContext own = run.With(adapter);
+    const Var in{x.value.RowRange(first, count)};
+    for (size_t i = 0; i < ids.size(); ++i) {
+      Tensor out = y[i].value.RowRange(first, count);
+      const Tensor whole = Completed(own, ids[i], in, {out}).value;
+      if (whole.address() != out.address()) run.backend().CopyColumns(whole, 0, out);
+    }
+  }
+}
+
+}  // namespace
+
+void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x,
+             std::span<Var> y) {
+  RETORT_CHECK(ids.size() <= kMost && ids.size() == y.size(), ids.size(), " layers into ",
+               y.size());
+  if (run.pass.observes_linears()) {
+    for (const LinearId id : ids) run.pass.observer->linear_input(id, x.value);
+  }
+  if (!run.adapters.mixed()) return ProjectOne(run, ids, x, y);
+  const auto concerned = [&](const Adapter& adapter) {
+    return std::ranges::any_of(ids, [&](LinearId id) { return adapter.concerns(id); });
+  };
+  return run.adapters.Any(concerned) ? ProjectMixed(run, ids, x, y)
+                                     : ProjectOne(run.With(nullptr), ids, x, y);
+}
+
+Var ByAdapter(const PassContext& run, const Var& x,
+              const std::function<Var(const PassContext& own, const Var& x)>& forward) {
+  const Var y{run.backend().New(x.shape())};
+  for (const auto& [adapter, first, count] : run.adapters.ranges()) {
+    Tensor out = y.value.RowRange(first, count);
+    const Var in{x.value.RowRange(first, count)};
+    run.backend().CopyColumns(forward(run.With(adapter), in).value, 0, out);
+  }
+  return y;
+}
+
 bool IsBare(const PassContext& run, LinearId id) {
-  return !run.context.tape && !run.pass.observes_linears() && !run.trained(id).value &&
-         !run.bias(id).value && !run.pass.site(id);
+  const Linear& layer = run.linear(id);
+  return !run.context.tape && !run.pass.observes_linears() && !layer.trained() &&
+         !layer.bias.value &&
+         !run.adapters.Any([id](const Adapter& adapter) { return adapter.concerns(id); });
 }
 
 void ThroughCache(const PassContext& run, int64_t layer, Var& keys, Var& values) {
@@ -100,6 +156,14 @@ void ThroughCache(const PassContext& run, int64_t layer, Var& keys, Var& values)
 }
 
 Var Norm(const PassContext& run, const NormLayer& norm, const Var& x) {
+  if (run.adapters.mixed()) {
+    const bool own = run.adapters.Any([&](const Adapter& adapter) {
+      return adapter.own_gain(norm.gain) || (norm.bias != kNone && adapter.own_gain(norm.bias));
+    });
+    if (!own) return Norm(run.With(nullptr), norm, x);
+    return ByAdapter(
+        run, x, [&](const PassContext& one, const Var& rows) { return Norm(one, norm, rows); });
+  }
   const Var centered =
       run.norm_kind == NormSpec::Kind::kLayer ? ops::Center(run.context, x, norm.width) : x;
   const Var y = ops::RmsNorm(run.context, centered, run.gain(norm.gain), norm.epsilon, norm.width);

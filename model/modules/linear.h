@@ -4,13 +4,15 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <span>
 
 #include "model/pass.h"
 
 namespace retort {
 
-// y[i] = x W_i^T + bias_i + the adapter's term, for at most four layers that share x.
+// y[i] = x W_i^T + bias_i + the adapter's term, for at most four layers that share x. For rows of
+// several adapters, the product with W_i is computed once for all of them.
 void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x, std::span<Var> y);
 
 template <size_t N>
@@ -23,6 +25,11 @@ std::array<Var, N> Project(const PassContext& run, const std::array<LinearId, N>
 inline Var Project(const PassContext& run, LinearId id, const Var& x) {
   return Project(run, std::array{id}, x)[0];
 }
+
+// Where rows of several adapters have no step in common: forward for the rows of each, and the
+// results, of x's shape, below each other.
+Var ByAdapter(const PassContext& run, const Var& x,
+              const std::function<Var(const PassContext& own, const Var& x)>& forward);
 
 // True if only a frozen weight is involved: no bias, adapter, linear-input observer or tape.
 bool IsBare(const PassContext& run, LinearId id);

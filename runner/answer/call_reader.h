@@ -12,12 +12,14 @@
 
 namespace retort {
 
-// What an answer's parser knows of a tool: its name, and its arguments' types in its schema
-// ("string", "integer"); none: any.
+// What is known of a tool besides what the model is told: its name, and its arguments' types in its
+// schema ("string", "integer"); none: any.
 struct Tool {
   std::string name;
   std::map<std::string, std::vector<std::string>> types = {};
+  std::string schema = {};  // a JSON Schema that its arguments are held to; "": none
 };
+bool OnlyText(const std::vector<std::string>& types);
 
 class CallReader {
  public:

@@ -13,10 +13,6 @@ namespace {
 
 constexpr size_t kMostTagBytes = 256;  // of a name
 
-bool OnlyText(const std::vector<std::string>& types) {
-  return types.size() == 1 && types[0] == "string";
-}
-
 // A value as JSON. What is no JSON is a text, and so is what the schema says to be one.
 std::string ValueJson(const std::string& text, const std::vector<std::string>& types) {
   if (OnlyText(types)) return DumpJson(text);
@@ -204,6 +200,10 @@ void TaggedReader::SendText(size_t keep) {
 }
 
 }  // namespace
+
+bool OnlyText(const std::vector<std::string>& types) {
+  return types.size() == 1 && types[0] == "string";
+}
 
 std::unique_ptr<CallReader> MakeTaggedReader(const CallFormat& format,
                                              const std::vector<Tool>& tools) {

@@ -37,13 +37,14 @@ struct DraftRequest {
   std::vector<int32_t> ids = {};              // the guesses; fewer, or none, where there are none
 };
 
-// Whatever it guesses, the answers are the same. Not thread-safe.
+// Whatever it guesses, of ids that the engine's model has, the answers are the same; and if it
+// throws, too. Not thread-safe.
 class Drafter {
  public:
   virtual ~Drafter() = default;
 
   virtual void Propose(std::span<DraftRequest> requests) = 0;
-  // The stream has ended.
+  // The stream has ended, or waits to be read again: what is kept of it goes.
   virtual void Forget(uint64_t /*stream*/) {}
   virtual int64_t cache_bytes() const { return 0; }
 };

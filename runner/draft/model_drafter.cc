@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace retort {
 namespace {
 
@@ -30,7 +32,9 @@ void ModelDrafter::Propose(std::span<DraftRequest> requests) {
     Step();
     batch_.Clear();
     cache_.view().rows.clear(), rows_.clear();
-    std::erase_if(asked_, [](const DraftRequest* r) { return std::ssize(r->ids) >= r->most; });
+    std::erase_if(asked_, [this](const DraftRequest* r) {
+      return std::ssize(r->ids) >= r->most || readers_.at(r->stream).given_up;
+    });
     for (const DraftRequest* request : asked_)
       Append(readers_.at(request->stream), std::span(request->ids).last(1), request->limit);
   }
@@ -54,19 +58,29 @@ ModelDrafter::Reader& ModelDrafter::ReaderOf(const DraftRequest& request) {
   return reader;
 }
 
+void ModelDrafter::GiveUp(Reader& reader) {
+  cache_.Release(reader.pages);
+  reader.read.clear();
+  reader.given_up = true;
+}
+
 int64_t ModelDrafter::CatchUp(DraftRequest& request, int64_t share) {
   Reader& reader = ReaderOf(request);
   const int64_t size = std::ssize(request.tokens);
-  if (reader.unknown || share <= 0 || size + request.most > model_.config.max_positions) return 0;
+  if (reader.given_up || share <= 0) return 0;
   // What was guessed and not said is no part of the text. The last token is read in any case.
   const auto differs = std::ranges::mismatch(reader.read, request.tokens).in1;
   reader.read.erase(differs, reader.read.end());
   if (std::ssize(reader.read) == size) reader.read.pop_back();
   const auto unread = request.tokens.subspan(reader.read.size());
   const auto lacks = [this](int32_t id) { return id >= model_.config.vocab; };
-  reader.unknown = std::ranges::any_of(unread, lacks);
+  const bool is_long = size + request.most > model_.config.max_positions;
+  if (is_long || std::ranges::any_of(unread, lacks)) {
+    GiveUp(reader);
+    return 0;
+  }
+  if (!cache_.Extend(reader.pages, size + request.most)) return 0;
   const int64_t count = std::min(std::ssize(unread), share);
-  if (reader.unknown || !cache_.Extend(reader.pages, size + request.most)) return 0;
   Append(reader, unread.first(static_cast<size_t>(count)), request.limit);
   if (count == std::ssize(unread))
     asked_.push_back(&request);
@@ -105,9 +119,16 @@ void ModelDrafter::Step() {
 
 void ModelDrafter::Guess(DraftRequest& request, std::span<const float> logits) {
   const size_t position = request.tokens.size() + request.ids.size();
-  request.ids.push_back(sampler_.Sample(logits, *request.sampling, position));
-  // The first guess follows what was said: whole pages of the prompt are read by now.
   Reader& reader = readers_.at(request.stream);
+  try {
+    request.ids.push_back(sampler_.Sample(logits, *request.sampling, position));
+  } catch (const Error& error) {
+    if (error.kind() == Error::Kind::kBug) throw;
+    request.ids.clear();
+    GiveUp(reader);
+    return;
+  }
+  // The first guess follows what was said: whole pages of the prompt are read by now.
   if (request.ids.size() == 1)
     cache_.Share(reader.pages, request.tokens.first(SharedTokens(request)));
 }

@@ -16,8 +16,9 @@ namespace retort {
 // both models agree, so do the draws, at any temperature.
 //
 // A long prompt is read in several steps, during which there are no guesses for it. Neither are
-// there for a stream that the cache has no room for, that is longer than the model's positions, or
-// that has tokens which the model lacks.
+// there for a stream that the cache has no room for. A stream that is longer than the model's
+// positions, that has tokens which the model lacks, or for which its logits are no numbers, has no
+// guesses any more, and takes no room in the cache.
 class ModelDrafter : public Drafter {
  public:
   // most_ids: ids from there on are never guessed. The cache has room for so many tokens, and keeps
@@ -36,10 +37,11 @@ class ModelDrafter : public Drafter {
   struct Reader {
     PageTable pages;
     std::vector<int32_t> read;
-    bool unknown = false;  // it has tokens that the model lacks
+    bool given_up = false;  // there are no guesses for it any more
   };
 
   Reader& ReaderOf(const DraftRequest& request);
+  void GiveUp(Reader& reader);
   // Reads what the stream has said since, at most `share` tokens of it, and returns how many.
   int64_t CatchUp(DraftRequest& request, int64_t share);
   void Append(Reader& reader, std::span<const int32_t> ids, int64_t limit);

@@ -2,17 +2,33 @@
 #include "runner/draft/speculation.h"
 
 #include <algorithm>
+#include <exception>
 
 namespace retort {
 
 void Speculation::Plan(std::span<const Scheduler::Piece> pieces, KvCache& cache) {
   Ask(pieces);
-  if (requests_.empty()) return;
-  drafter_->Propose(requests_);
+  if (requests_.empty() || !Propose()) return;
   for (size_t i = 0; i < streams_.size(); ++i) {
     Stream& stream = *streams_[i];
     stream.Guess(requests_[i].ids);
-    if (!cache.Extend(stream.pages, stream.size() + std::ssize(stream.guesses()))) stream.Guess({});
+    if (!stream.MayGuess()) Forget(stream);
+    if (!cache.Extend(stream.pages, stream.size() + std::ssize(stream.guesses())))
+      stream.LeaveGuesses();
+  }
+}
+
+bool Speculation::Propose() {
+  try {
+    drafter_->Propose(requests_);
+    return true;
+  } catch (const std::exception&) {
+    // How far it has read these streams is not known any more. Their answers go on without it.
+    for (Stream* stream : streams_) {
+      stream->EndGuesses();
+      Forget(*stream);
+    }
+    return false;
   }
 }
 

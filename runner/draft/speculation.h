@@ -21,7 +21,8 @@ namespace retort {
 class Speculation {
  public:
   // Guesses fill up a step to so many tokens. Products of fewer wait for the weights, so that more
-  // tokens take little more time; beyond, each takes its own.
+  // tokens take little more time; beyond, each takes its own, and products in f32 and bf16 may add
+  // in another order.
   static constexpr int64_t kFullStep = 16;
 
   // tokens: at most, for a stream in a step.
@@ -37,6 +38,8 @@ class Speculation {
  private:
   // Of which streams guesses are asked, and how many.
   void Ask(std::span<const Scheduler::Piece> pieces);
+  // False if the drafter fails: then there are no guesses for any of these streams, ever.
+  bool Propose();
 
   std::unique_ptr<Drafter> drafter_;
   const int64_t tokens_;

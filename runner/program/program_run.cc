@@ -198,7 +198,7 @@ void ProgramRun::Generate(ProgramLine& line, const ProgramStep& step) {
   ApiRequest request = step.generate;
   request.sampling.seed = SeedOf(line, step);
   ProgramPiece piece{&step,
-                     service_.GenerationOf(request, line.ids, job_.program.is_chat),
+                     service_.GenerationOf(request, *job_.variant, line.ids, job_.program.is_chat),
                      [this, &line, &step](const ProgramPiece& said) { TakeSaid(line, step, said); },
                      {}};
   piece.told.held = piece.request.constraint.grammar != nullptr;
@@ -235,8 +235,10 @@ void ProgramRun::Select(ProgramLine& line, const ProgramStep& step) {
   line.selection.emplace(line.ids, line.labels);
   line.left = line.selection->streams();
   for (size_t i = 0; i < line.selection->streams(); ++i) {
+    GenerationRequest request = line.selection->Request(i);
+    request.adapter = job_.variant->adapter();
     ProgramPiece piece{&step,
-                       line.selection->Request(i),
+                       std::move(request),
                        [this, &line, &step, i](const ProgramPiece& read) {
                          line.selection->Take(i, read.scores);
                          if (--line.left == 0) TakeChosen(line, step);
@@ -372,10 +374,10 @@ void ProgramRun::Report(int status, const std::string& error) {
 
 void StartProgram(ModelService& service, ProgramJob job) {
   Program& program = job.program;
-  service.CheckModel(program.model);
   std::vector<int32_t> ids;
   try {
-    ids = program.is_chat ? service.PromptsOf(program.chat).front() : BeginningOf(program, service);
+    ids = program.is_chat ? job.variant->PromptsOf(program.chat).front()
+                          : BeginningOf(program, service);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
     throw ApiError(400, Cat("'prompt': ", e.what()), "prompt", "invalid_value");

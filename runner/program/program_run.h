@@ -14,6 +14,7 @@ namespace retort {
 
 struct ProgramJob {
   Program program;
+  std::shared_ptr<const ServedVariant> variant;  // the one that the program names
   ApiAnswerHead head;
   std::shared_ptr<HttpExchange> exchange;
   std::unique_ptr<ServerPlaces> places;  // one; free ones are taken for pieces that run at once

@@ -23,7 +23,7 @@ struct Arithmetic;
 class CpuBackend final : public Backend {
  public:
   // threads >= 1. With PoolWork::kSkipped the backend computes nothing and copies indices
-  // alone, but allocates exactly what it otherwise would: it counts memory.
+  // alone, downloads are zeros, but it allocates exactly what it otherwise would: it counts memory.
   CpuBackend(int threads, Compute compute, PoolWork work = PoolWork::kDone);
   ~CpuBackend() override;
 
@@ -92,6 +92,7 @@ class CpuBackend final : public Backend {
 
   void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
+  void AddAdapter(const PreparedWeight& w, AdapterProduct& adapter, Tensor& y) override;
   void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
                    const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;

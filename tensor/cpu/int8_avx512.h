@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared by the AVX-512 VNNI kernels.
+// Shared by the int8 kernels.
 #pragma once
 
 #ifdef __x86_64__
@@ -7,6 +7,7 @@
 
 #include "tensor/dtype.h"
 
+#define RETORT_INT8_AVX2 [[gnu::target("avx2,fma")]]
 #define RETORT_INT8_AVX512 \
   [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c,prfchw")]]
 

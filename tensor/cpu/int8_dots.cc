@@ -30,8 +30,6 @@ void DotsPortable(const Block* w, int64_t blocks, const Int8Row* x, float* sums)
 
 #ifdef __x86_64__
 
-#define RETORT_INT8_AVX2 [[gnu::target("avx2,fma")]]
-
 RETORT_INT8_AVX2 inline __m256i Load32(const BlockQ8_0& block) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.q));
 }
@@ -136,6 +134,8 @@ struct WordsQ4_0 {
   }
 };
 constexpr WordsQ4_0 kWordsQ4_0;
+
+constexpr int64_t kInt8GroupBlocks = 4;
 
 // The same, four blocks at a time; their low nibbles form one vector, their high nibbles another.
 // Nibbles are values + 8.

@@ -12,13 +12,13 @@
 namespace retort {
 
 // One row of activations, quantised in blocks of 32. All arrays are padded with zeros to a multiple
-// of kInt8GroupBlocks blocks.
+// of kInt8PaddedBlocks blocks.
 struct Int8Row {
   const int8_t* q;        // [cols], within -127 ... 127
   const float* d;         // [cols / 32]
   const int32_t* offset;  // [cols / 32] -128 times the sum of a block's q
 };
-inline constexpr int64_t kInt8GroupBlocks = 4;
+inline constexpr int64_t kInt8PaddedBlocks = 8;
 inline constexpr int64_t kInt8DotRows = 4;
 
 bool CpuHasVnni();

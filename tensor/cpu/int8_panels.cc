@@ -4,8 +4,6 @@
 #include <algorithm>
 
 #include "tensor/cpu/fetch.h"
-#include "tensor/cpu/int8_stream.h"
-#include "tensor/cpu/int8_tile.h"
 #include "tensor/cpu/products.h"
 
 namespace retort {
@@ -13,7 +11,6 @@ namespace {
 
 constexpr int64_t kMostRows = 85 * kInt8TileRows;  // per piece: its sums fit in the L2
 constexpr int64_t kFewRows = 32;
-constexpr int64_t kMostBlocks = 18;  // packed at a time: they fit in the L1
 
 // The division of a parallel pass into pieces. Depends on the shape alone.
 struct Partition {
@@ -22,12 +19,13 @@ struct Partition {
   int64_t chunk;   // blocks packed at a time
   int64_t strips;  // per piece; with more of them, activations are read less often from far caches
 
-  Partition(const Int8Rows& x, int64_t x_blocks)
+  Partition(const TileKernel& kernel, const Int8Rows& x, int64_t x_blocks)
       : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
     row_pieces = CeilDiv(rows, kMostRows);
     piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
-    chunk = CeilDiv(blocks, CeilDiv(blocks, kMostBlocks));
-    strips = TileBytes(piece_rows, blocks) > (1 << 20) ? 4 : 1;
+    const auto& sizes = kernel.sizes();
+    chunk = RoundUp(CeilDiv(blocks, CeilDiv(blocks, sizes.most_blocks)), sizes.block_step);
+    strips = kernel.TileBytes(piece_rows, blocks) > (1 << 20) ? 4 : 1;
   }
   int64_t Pieces(const Weight& w) const {
     return CeilDiv(CeilDiv(w.rows(), kStripRows), strips) * row_pieces;
@@ -37,7 +35,8 @@ struct Partition {
 // Divides `rows` into tiles of nearly equal size: tile i is rows [Begin(i), Begin(i + 1)).
 struct Tiles {
   int64_t rows, count;
-  explicit Tiles(int64_t n) : rows(n), count(CeilDiv(n, kInt8TileRows)) {}
+  Tiles(const TileKernel& kernel, int64_t n)
+      : rows(n), count(CeilDiv(n, kernel.sizes().tile_rows)) {}
   int64_t Begin(int64_t i) const { return rows * i / count; }
   int64_t Rows(int64_t i) const { return Begin(i + 1) - Begin(i); }
 };
@@ -47,46 +46,52 @@ struct Scratch {
   std::byte* packed;
   float* sums;  // [strips, piece_rows, kStripRows]
 
-  static int64_t Bytes(const Partition& partition) {
-    return RoundUp(partition.chunk * kPackedBlockBytes +
-                       partition.strips * partition.piece_rows * kStripRows * 4,
-                   64);
+  static int64_t PackedBytes(const TileKernel& kernel, const Partition& partition) {
+    return partition.chunk * kernel.sizes().packed_bytes;
   }
-  Scratch(const Partition& partition, std::byte* at)
-      : packed(at), sums(reinterpret_cast<float*>(at + partition.chunk * kPackedBlockBytes)) {}
+  static int64_t Bytes(const TileKernel& kernel, const Partition& partition) {
+    return RoundUp(
+        PackedBytes(kernel, partition) + partition.strips * partition.piece_rows * kStripRows * 4,
+        64);
+  }
+  Scratch(const TileKernel& kernel, const Partition& partition, std::byte* at)
+      : packed(at), sums(reinterpret_cast<float*>(at + PackedBytes(kernel, partition))) {}
 };
 
 // One piece: a product's outputs for strips [strip, strip + partition.strips) and rows of x from
 // top on, at most partition.piece_rows.
 class StripPiece {
  public:
-  StripPiece(const Partition& partition, const WeightProduct& product, int64_t strip, int64_t top)
-      : partition_(partition),
+  StripPiece(const TileKernel& kernel, const Partition& partition, const WeightProduct& product,
+             int64_t strip, int64_t top)
+      : kernel_(kernel),
+        partition_(partition),
         w_(*product.w),
         y_(product.y.data<float>()),
         strip_(strip),
         top_(top),
-        tiles_(std::min(partition.piece_rows, partition.rows - top)),
-        in_strips_(w_.layout() == WeightLayout::kStrips),
+        tiles_(kernel, std::min(partition.piece_rows, partition.rows - top)),
+        overlaps_(kernel.LastStripOverlaps(w_)),
         direct_(partition.parts == 1 && (strip + partition.strips) * kStripRows <= w_.rows()) {}
 
-  // x: all rows, interleaved by Interleaved().
+  // x: all rows, as Interleaved() lays them out.
   void Run(const std::byte* x, const Scratch& scratch) const {
     const int64_t strips = std::min(partition_.strips, CeilDiv(w_.rows(), kStripRows) - strip_);
     for (int64_t first = 0; first < partition_.blocks; first += partition_.chunk) {
       const int64_t blocks = std::min(partition_.chunk, partition_.blocks - first);
       for (int64_t s = 0; s < strips; ++s) {
-        const PackedInt8 packed = PackInt8(w_, FirstRow(strip_ + s), first, blocks, scratch.packed);
+        const PackedInt8 packed =
+            kernel_.Pack(w_, FirstRow(strip_ + s), first, blocks, scratch.packed);
         Ahead ahead = AheadOf(strip_ + s, first, blocks);
         for (int64_t i = 0; i < tiles_.count; ++i) {
           const int64_t rows = tiles_.Rows(i);
-          const std::byte* tile = x + TileBytes(top_ + tiles_.Begin(i), partition_.blocks);
+          const std::byte* tile = x + kernel_.TileBytes(top_ + tiles_.Begin(i), partition_.blocks);
           float* sums = SumsOf(scratch, s, tiles_.Begin(i));
           const bool direct = direct_ && first + blocks == partition_.blocks;
-          MultiplyInt8(tile + TileBytes(rows, first), rows, packed, blocks,
-                       first > 0 ? sums : nullptr,
-                       direct ? RowOfY(strip_ + s, tiles_.Begin(i)) : sums,
-                       direct ? w_.rows() : kStripRows, ahead);
+          kernel_.Multiply(tile + kernel_.TileBytes(rows, first), rows, packed, blocks,
+                           first > 0 ? sums : nullptr,
+                           direct ? RowOfY(strip_ + s, tiles_.Begin(i)) : sums,
+                           direct ? w_.rows() : kStripRows, ahead);
         }
       }
     }
@@ -98,9 +103,8 @@ class StripPiece {
   }
 
  private:
-  // For weights in rows, the last strip overlaps the one before so that all its rows exist.
   int64_t FirstRow(int64_t strip) const {
-    return in_strips_ ? strip * kStripRows : std::min(strip * kStripRows, w_.rows() - kStripRows);
+    return overlaps_ ? std::min(strip * kStripRows, w_.rows() - kStripRows) : strip * kStripRows;
   }
   float* SumsOf(const Scratch& scratch, int64_t strip, int64_t row) const {
     return scratch.sums + (strip * partition_.piece_rows + row) * kStripRows;
@@ -118,46 +122,77 @@ class StripPiece {
   }
   void Write(int64_t strip, int64_t t, const float* sums) const {
     const int64_t col = strip * kStripRows, cols = std::min(kStripRows, w_.rows() - col);
-    WriteSums(sums, partition_.parts, in_strips_ ? 0 : kStripRows - cols, cols, RowOfY(strip, t));
+    WriteSums(sums, partition_.parts, overlaps_ ? kStripRows - cols : 0, cols, RowOfY(strip, t));
   }
   float* RowOfY(int64_t strip, int64_t t) const {
     return y_ + (top_ + t) / partition_.parts * w_.rows() + strip * kStripRows;
   }
 
+  const TileKernel& kernel_;
   const Partition& partition_;
   const Weight& w_;
   float* y_;
   int64_t strip_, top_;
   Tiles tiles_;
-  bool in_strips_;
+  bool overlaps_;
   bool direct_;  // the final sums are written directly to y
 };
 
-// x in the layout of StripPiece::Run: tiles interleaved by InterleaveInt8, piece by piece.
-Tensor Interleaved(ThreadPool& pool, Memory& memory, const Partition& partition,
-                   std::span<const Int8Row> x) {
-  Tensor out = Tensor::Make(memory, {TileBytes(partition.rows, partition.blocks)}, DType::kU8);
+// x in the layout of StripPiece::Run: interleaved tiles, piece by piece.
+Tensor Interleaved(ThreadPool& pool, Memory& memory, const TileKernel& kernel,
+                   const Partition& partition, std::span<const Int8Row> x) {
+  const int64_t bytes = kernel.TileBytes(partition.rows, partition.blocks);
+  Tensor out = Tensor::Make(memory, {bytes}, DType::kU8);
   const double moved = 4.0 * static_cast<double>(out.bytes());
   for (int64_t top = 0; top < partition.rows; top += partition.piece_rows) {
-    const Tiles tiles(std::min(partition.piece_rows, partition.rows - top));
+    const Tiles tiles(kernel, std::min(partition.piece_rows, partition.rows - top));
     ForPieces(pool, moved, tiles.count, [&](int64_t i, int) {
       const int64_t row = top + tiles.Begin(i);
-      InterleaveInt8(x.data() + row, tiles.Rows(i), partition.blocks,
-                     out.raw() + TileBytes(row, partition.blocks));
+      kernel.Interleave(x.data() + row, tiles.Rows(i), partition.blocks,
+                        out.raw() + kernel.TileBytes(row, partition.blocks));
     });
   }
   return out;
 }
 
+class Vnni : public TileKernel {
+ public:
+  Vnni()
+      : TileKernel({.tile_rows = kInt8TileRows,
+                    .row_block_bytes = retort::TileBytes(1, 1),
+                    .packed_bytes = kPackedBlockBytes,
+                    .most_blocks = 18,
+                    .block_step = 1}) {}
+
+  void Interleave(const Int8Row* x, int64_t rows, int64_t blocks, std::byte* tile) const override {
+    InterleaveInt8(x, rows, blocks, tile);
+  }
+  bool LastStripOverlaps(const Weight& w) const override {
+    return w.layout() != WeightLayout::kStrips;
+  }
+  PackedInt8 Pack(const Weight& w, int64_t row, int64_t first, int64_t blocks,
+                  std::byte* room) const override {
+    return PackInt8(w, row, first, blocks, room);
+  }
+  void Multiply(const std::byte* tile, int64_t rows, const PackedInt8& w, int64_t blocks,
+                const float* before, float* out, int64_t stride, Ahead& ahead) const override {
+    MultiplyInt8(tile, rows, w, blocks, before, out, stride, ahead);
+  }
+};
+
 }  // namespace
 
-void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
-                      std::span<WeightProduct> products) {
+const TileKernel& VnniTiles() {
   RETORT_CHECK(CpuHasVnni());
-  if (Streams(x, products)) return StreamForward(pool, memory, x, products);
-  const Partition partition(x, products[0].w->cols() / kBlockValues);
-  const Tensor tiles = Interleaved(pool, memory, partition, x.rows());
-  const int64_t scratch_bytes = Scratch::Bytes(partition);
+  static const Vnni kernel;
+  return kernel;
+}
+
+void Int8PanelForward(ThreadPool& pool, Memory& memory, const TileKernel& kernel, const Int8Rows& x,
+                      std::span<WeightProduct> products) {
+  const Partition partition(kernel, x, products[0].w->cols() / kBlockValues);
+  const Tensor tiles = Interleaved(pool, memory, kernel, partition, x.rows());
+  const int64_t scratch_bytes = Scratch::Bytes(kernel, partition);
   const Tensor scratches = Tensor::Make(memory, {pool.threads(), scratch_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;
   for (const WeightProduct& p : products) {
@@ -171,8 +206,9 @@ void Int8PanelForward(ThreadPool& pool, Memory& memory, const Int8Rows& x,
     const WeightProduct* p = products.data();
     for (; piece >= partition.Pieces(*p->w); ++p) piece -= partition.Pieces(*p->w);
     const int64_t strip = piece / partition.row_pieces * partition.strips;
-    StripPiece(partition, *p, strip, piece % partition.row_pieces * partition.piece_rows)
-        .Run(tiles.raw(), Scratch(partition, scratches.raw() + worker * scratch_bytes));
+    const Scratch scratch(kernel, partition, scratches.raw() + worker * scratch_bytes);
+    StripPiece(kernel, partition, *p, strip, piece % partition.row_pieces * partition.piece_rows)
+        .Run(tiles.raw(), scratch);
   });
 }
 

@@ -3,7 +3,8 @@
 // (d_w d_x) times an exact int32 dot product.
 #include <algorithm>
 
-#include "tensor/cpu/int8_panels.h"
+#include "tensor/cpu/int8_codes.h"
+#include "tensor/cpu/int8_stream.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/strips.h"
 
@@ -35,26 +36,43 @@ void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<WeightProdu
              });
 }
 
+// How a product is computed.
+enum class Way : uint8_t { kFewRows, kVnni, kCodes };
+
+Way WayOf(Isa isa, const Weight& w, int64_t rows, int64_t parts) {
+  const bool strips = w.layout() == WeightLayout::kStrips;
+  if (isa == Isa::kAvx512 && CpuHasVnni()) {
+    const bool packs = rows * parts >= kInt8PanelRows && w.rows() >= kStripRows;
+    return strips || packs ? Way::kVnni : Way::kFewRows;
+  }
+  return HasCodeTiles(isa) && rows > kVectorRows && !strips ? Way::kCodes : Way::kFewRows;
+}
+
 }  // namespace
 
 void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                  std::span<WeightProduct> products) {
-  const Int8Rows quantised(pool, memory, isa, x, rows, products[0].w->cols(),
-                           products[0].arithmetic.wide);
-  const bool vnni = isa == Isa::kAvx512 && CpuHasVnni(),
-             many = std::ssize(quantised.rows()) >= kInt8PanelRows;
-  const auto fits = [&](const WeightProduct& p) {
-    return vnni && (p.w->layout() == WeightLayout::kStrips || (many && p.w->rows() >= kStripRows));
+  const int64_t cols = products[0].w->cols();
+  const Int8Rows quantised(pool, memory, isa, x, rows, cols, products[0].arithmetic.wide);
+  const auto way = [&](const WeightProduct& p) {
+    return WayOf(isa, *p.w, rows, quantised.parts());
   };
   while (!products.empty()) {  // for each run of consecutive products that use the same kernel
     size_t count = 1;
-    while (count < products.size() && fits(products[count]) == fits(products[0])) ++count;
+    while (count < products.size() && way(products[count]) == way(products[0])) ++count;
     const auto same = products.first(count);
     products = products.subspan(count);
-    if (fits(same[0])) {
-      Int8PanelForward(pool, memory, quantised, same);
-    } else {
-      FewRows(pool, isa, quantised, same);
+    switch (way(same[0])) {
+      case Way::kFewRows:
+        FewRows(pool, isa, quantised, same);
+        break;
+      case Way::kVnni:
+        Streams(quantised, same) ? StreamForward(pool, memory, quantised, same)
+                                 : Int8PanelForward(pool, memory, VnniTiles(), quantised, same);
+        break;
+      case Way::kCodes:
+        Int8PanelForward(pool, memory, CodeTiles(isa, cols), quantised, same);
+        break;
     }
   }
 }

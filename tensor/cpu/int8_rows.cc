@@ -105,7 +105,7 @@ void QuantiseInt8(Isa isa, const float* x, int64_t cols, bool wide_input, const 
 Int8Rows::Int8Rows(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                    int64_t cols, bool wide_input)
     : parts_(wide_input ? 2 : 1) {
-  const int64_t blocks = RoundUp(cols / kBlockValues, kInt8GroupBlocks);
+  const int64_t blocks = RoundUp(cols / kBlockValues, kInt8PaddedBlocks);
   const int64_t row_bytes = blocks * (kBlockValues + 8);
   const int64_t count = parts_ * rows, list_bytes = count * static_cast<int64_t>(sizeof(Int8Row));
   storage_ = Tensor::Make(memory, {count * row_bytes + list_bytes}, DType::kU8);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blocks of 256 values (BlockFormat::codes) times a few rows of activations quantised in blocks of
-// 32. The codes of a few blocks are written to the L1 and multiplied by all rows. A row's results
-// do not depend on the other rows.
+// Weights as small integers (BlockFormat::codes) times a few rows of activations quantised in
+// blocks of 32. The codes of a few blocks are written to the L1 and multiplied by all rows. A
+// row's results do not depend on the other rows.
 #include <algorithm>
 #include <cstring>
 
@@ -25,6 +25,7 @@ struct SuperRow {
   const float *scale, *sum;
 };
 
+// Of the padding too, whose values are zeros.
 void SumGroups(const Int8Row& x, int64_t groups, float* scale, float* sum) {
   for (int64_t g = 0; g < groups; ++g) {
     int32_t total = 0;
@@ -47,9 +48,10 @@ void SuperDotsPortable(const SuperCodes* w, int64_t blocks, SuperRow x, float* s
 
 #ifdef __x86_64__
 
-// Two neighbouring products are at most 2 * 127 * 127, which fits in 16 bits. The 128-bit halves of
-// a vector hold the sums of 16 values each.
-template <int kRows>
+// The 128-bit halves of a vector hold the sums of 16 values each. Codes of 8 bits are integers +
+// 128: the products are those of the integers, |w| times (x with w's sign). Two neighbouring
+// products are at most 2 * 128 * 127, which fits in 16 bits.
+template <int kRows, bool kEightBits>
 [[gnu::target("avx2,fma")]] void SuperDotsAvx2(const SuperCodes* w, int64_t blocks,
                                                const SuperRow* x, int64_t at,
                                                float (*sums)[kSums]) {
@@ -63,17 +65,23 @@ template <int kRows>
     alignas(32) float scale[kRows][16];
     for (int t = 0; t < kRows; ++t) {
       for (int i = 0; i < 2; ++i) {
-        sum[t][i] = _mm256_fnmadd_ps(_mm256_loadu_ps(w->minimum + 8 * i),
-                                     _mm256_loadu_ps(x[t].sum + at + 8 * i), sum[t][i]);
+        if constexpr (!kEightBits) {
+          sum[t][i] = _mm256_fnmadd_ps(_mm256_loadu_ps(w->minimum + 8 * i),
+                                       _mm256_loadu_ps(x[t].sum + at + 8 * i), sum[t][i]);
+        }
         _mm256_store_ps(scale[t] + 8 * i, _mm256_mul_ps(_mm256_loadu_ps(w->scale + 8 * i),
                                                         _mm256_loadu_ps(x[t].scale + at + 8 * i)));
       }
     }
     for (int k = 0; k < 8; ++k) {
-      const __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(w->code + 32 * k));
+      __m256i q = _mm256_load_si256(reinterpret_cast<const __m256i*>(w->code + 32 * k));
+      if constexpr (kEightBits) q = _mm256_xor_si256(q, _mm256_set1_epi8(-128));
+      const __m256i magnitude = kEightBits ? _mm256_abs_epi8(q) : q;
       for (int t = 0; t < kRows; ++t) {
-        const auto* in = reinterpret_cast<const __m256i*>(x[t].q + at * 16 + 32 * k);
-        const __m256i pairs = _mm256_maddubs_epi16(q, _mm256_loadu_si256(in));
+        const auto* at_x = reinterpret_cast<const __m256i*>(x[t].q + at * 16 + 32 * k);
+        const __m256i in = _mm256_loadu_si256(at_x);
+        const __m256i pairs =
+            _mm256_maddubs_epi16(magnitude, kEightBits ? _mm256_sign_epi8(in, q) : in);
         const __m256 dots = _mm256_cvtepi32_ps(_mm256_madd_epi16(pairs, ones));
         const __m256d two = _mm256_broadcast_sd(reinterpret_cast<const double*>(scale[t] + 2 * k));
         const __m256 both = _mm256_permutevar8x32_ps(_mm256_castpd_ps(two), halves);
@@ -119,27 +127,28 @@ RETORT_INT8_AVX512 void SuperDotsVnni(const SuperCodes* w, int64_t blocks, const
 }
 
 template <int kRows>
-void SuperDotsOf(bool vnni, const SuperCodes* w, int64_t blocks, const SuperRow* x, int64_t at,
-                 float (*sums)[kSums]) {
-  vnni ? SuperDotsVnni<kRows>(w, blocks, x, at, sums)
-       : SuperDotsAvx2<kRows>(w, blocks, x, at, sums);
+void SuperDotsOf(bool vnni, bool eight_bits, const SuperCodes* w, int64_t blocks, const SuperRow* x,
+                 int64_t at, float (*sums)[kSums]) {
+  if (vnni) return SuperDotsVnni<kRows>(w, blocks, x, at, sums);
+  eight_bits ? SuperDotsAvx2<kRows, true>(w, blocks, x, at, sums)
+             : SuperDotsAvx2<kRows, false>(w, blocks, x, at, sums);
 }
 
 #endif
 
-// For the groups of x from `at` on.
-void SuperDots(Isa isa, const SuperCodes* w, int64_t blocks, const SuperRow* x, int64_t rows,
-               int64_t at, float (*sums)[kSums]) {
+// For the groups of x from `at` on; eight_bits: the codes'.
+void SuperDots(Isa isa, bool eight_bits, const SuperCodes* w, int64_t blocks, const SuperRow* x,
+               int64_t rows, int64_t at, float (*sums)[kSums]) {
 #ifdef __x86_64__
   if (isa != Isa::kPortable) {
     const bool vnni = isa == Isa::kAvx512 && CpuHasVnni();
     int64_t t = 0;
-    for (; t + 4 <= rows; t += 4) SuperDotsOf<4>(vnni, w, blocks, x + t, at, sums + t);
+    for (; t + 4 <= rows; t += 4) SuperDotsOf<4>(vnni, eight_bits, w, blocks, x + t, at, sums + t);
     if (t + 2 <= rows) {
-      SuperDotsOf<2>(vnni, w, blocks, x + t, at, sums + t);
+      SuperDotsOf<2>(vnni, eight_bits, w, blocks, x + t, at, sums + t);
       t += 2;
     }
-    if (t < rows) SuperDotsOf<1>(vnni, w, blocks, x + t, at, sums + t);
+    if (t < rows) SuperDotsOf<1>(vnni, eight_bits, w, blocks, x + t, at, sums + t);
     return;
   }
 #endif
@@ -160,14 +169,15 @@ float TotalOfSums(const float* sums) {
 
 // y[t] = x[t] . row `o` of w, for t < rows <= kRowsAtOnce.
 void SuperOutput(Isa isa, const Weight& w, int64_t o, const SuperRow* x, int64_t rows, float* y) {
-  const int64_t blocks = w.cols() / 256;
+  const BlockFormat& format = TraitsOf(w.format());
+  const int64_t unit = 256 / format.block_elements, row_blocks = w.cols() / format.block_elements;
   SuperCodes codes[kChunkBlocks];
   float sums[kRowsAtOnce][kSums];
   for (int64_t t = 0; t < rows; ++t) std::fill_n(sums[t], kSums, 0.0f);
-  for (int64_t b = 0; b < blocks; b += kChunkBlocks) {
-    const int64_t n = std::min(kChunkBlocks, blocks - b);
-    TraitsOf(w.format()).codes(isa, w, o * blocks + b, n, codes);
-    SuperDots(isa, codes, n, x, rows, 16 * b, sums);
+  for (int64_t b = 0; b * unit < row_blocks; b += kChunkBlocks) {
+    const int64_t n = std::min(kChunkBlocks * unit, row_blocks - b * unit);
+    format.codes(isa, w, o * row_blocks + b * unit, n, codes);
+    SuperDots(isa, format.code_bits == 8, codes, CeilDiv(n, unit), x, rows, 16 * b, sums);
   }
   for (int64_t t = 0; t < rows; ++t) y[t] = TotalOfSums(sums[t]);
 }
@@ -179,7 +189,8 @@ int64_t SuperGrain(int64_t cols) { return std::clamp<int64_t>((1 << 15) / cols, 
 
 void SuperForward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                   std::span<WeightProduct> products) {
-  const int64_t cols = products[0].w->cols(), groups = cols / 16;
+  const int64_t cols = products[0].w->cols();
+  const int64_t groups = RoundUp(cols / kBlockValues, kInt8PaddedBlocks) * 2;
   const Int8Rows quantised(pool, memory, isa, x, rows, cols, products[0].arithmetic.wide);
   const int64_t parts = quantised.parts(), count = std::ssize(quantised.rows());
   const Tensor of_groups = Tensor::Make(memory, {2 * count, groups}, DType::kF32);

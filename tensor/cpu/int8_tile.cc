@@ -76,10 +76,7 @@ RETORT_INT8_AVX512 void Multiply(const std::byte* tile, From w, int64_t blocks, 
       sum[t][0] = _mm512_fmadd_ps(_mm512_mul_ps(d0, d_x), _mm512_cvtepi32_ps(dot[t][0]), sum[t][0]);
       sum[t][1] = _mm512_fmadd_ps(_mm512_mul_ps(d1, d_x), _mm512_cvtepi32_ps(dot[t][1]), sum[t][1]);
     }
-    if (ahead.at < ahead.end) {
-      for (int64_t line = 0; line < ahead.lines; ++line, ahead.at += 64)
-        _mm_prefetch(reinterpret_cast<const void*>(ahead.at), _MM_HINT_T1);
-    }
+    ahead.FetchBlock();
   }
   for (int t = 0; t < kRows; ++t) {
     for (int i = 0; i < 2; ++i) _mm512_storeu_ps(out + t * stride + i * 16, sum[t][i]);
@@ -98,26 +95,6 @@ void Interleave(const Int8Row* x, int64_t blocks, std::byte* tile) {
       std::memcpy(tile + (9 * kRows + t) * 4, x[t].offset + b, 4);
     }
   }
-}
-
-// Calls body(rows as a compile-time constant).
-template <class Body>
-void WithRows(int64_t rows, const Body& body) {
-  switch (rows) {
-    case 1:
-      return body(std::integral_constant<int, 1>());
-    case 2:
-      return body(std::integral_constant<int, 2>());
-    case 3:
-      return body(std::integral_constant<int, 3>());
-    case 4:
-      return body(std::integral_constant<int, 4>());
-    case 5:
-      return body(std::integral_constant<int, 5>());
-    case 6:
-      return body(std::integral_constant<int, 6>());
-  }
-  RETORT_CHECK(false, rows, " rows of a tile");
 }
 
 }  // namespace

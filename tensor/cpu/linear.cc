@@ -4,6 +4,7 @@
 #include <array>
 
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/int8_codes.h"
 #include "tensor/cpu/int8_dots.h"
 #include "tensor/cpu/int8_stream.h"
 #include "tensor/cpu/products.h"
@@ -48,12 +49,15 @@ void CpuBackend::Forwards(const Tensor& x, std::span<WeightProduct> products) {
     while (count < products.size() && products[count].arithmetic == arithmetic) ++count;
     const auto same = products.first(count);
     products = products.subspan(count);
-    const bool steady = arithmetic.steady && strips_;
-    if (!arithmetic.int8 && !steady && rows > kVectorRows) {
+    const bool many = rows > kVectorRows && !(arithmetic.steady && strips_);
+    const bool tiles = many && arithmetic.super && HasCodeTiles(isa_);
+    if (!arithmetic.int8 && many && !tiles) {
       PanelForwards(in, rows, same);
       continue;
     }
-    if (arithmetic.int8) {
+    if (tiles) {
+      CodeTilesForward(pool_, *memory_, isa_, in, rows, same);
+    } else if (arithmetic.int8) {
       Int8Forward(pool_, *memory_, isa_, in, rows, same);
     } else if (arithmetic.super) {
       SuperForward(pool_, *memory_, isa_, in, rows, same);
@@ -96,6 +100,12 @@ void CpuBackend::AddAdapters(std::span<WeightProduct> products) {
     Forwards(p.adapter.u, {&second, 1});
     Accumulate(change, p.y);
   }
+}
+
+void CpuBackend::AddAdapter(const PreparedWeight& prepared, AdapterProduct& adapter, Tensor& y) {
+  const CpuWeight& w = prepared.as<CpuWeight>();
+  WeightProduct product{&w.weight, y, adapter, w.arithmetic};
+  AddAdapters({&product, 1});
 }
 
 // Two parallel passes: first all u, then all y, with u and b as an extension of the inner

@@ -32,7 +32,7 @@ Arithmetic CpuBackend::ArithmeticOf(WeightFormat format, const WeightUse& use) c
   Arithmetic how;
   const bool bytes = compute_ == Compute::kInt8 || (compute_ == Compute::kAuto && running);
   how.int8 = blocks && bytes;
-  how.super = TraitsOf(format).codes && bytes;
+  how.super = TraitsOf(format).codes && bytes && !how.int8;
   how.wide = (how.int8 || how.super) && use.sensitive;
   how.steady = running && use.lasting && !how.int8;
   switch (compute_) {

@@ -39,8 +39,8 @@ __device__ float Mix(Global<float> moments, int64_t at, double now, double beta2
 }
 
 // The moments of rows, which are also written to `wide`, to be summed.
-__global__ void RowMomentsKernel(ScaledGradient g, double epsilon, double beta2,
-                                 Global<float> rows, Global<double> wide) {
+__global__ void RowMomentsKernel(ScaledGradient g, double epsilon, double beta2, Global<float> rows,
+                                 Global<double> wide) {
   RETORT_SHARED(double, scratch, kMostWarps);
   const int64_t r = blockIdx.x;
   float sum = 0;

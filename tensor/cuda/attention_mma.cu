@@ -87,21 +87,10 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
   Products<kDim> sums;
   Clear<kDim>(sums);
   RunningSoftmax softmax;
-  const int begin = tile.BeginKey(view), end = tile.EndKey(view);
-  const int first = begin / kMmaRows * kMmaRows;
-  const auto place = [&](int n) {
-    KeyOffsets<kPlacedRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
-                            offsets + PlaceOf(n));
-  };
-  const auto load = [&](int n) {
-    const Shared<int64_t> rows = offsets + PlaceOf(n);
-    LoadTile<kDim>(TileRows<T>{keys, rows}, view.dim, key_tiles + n % 2 * kMmaTile<kDim>);
-    LoadTile<kDim>(TileRows<T>{values, rows}, view.dim, value_tiles + n % 2 * kMmaTile<kDim>);
-  };
-  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n) {
+  const auto step = [&](int key, const Shared<BF16>& key_tile, const Shared<BF16>& value_tile) {
     Products<kMmaRows> weights;
-    MultiplyRows<kDim>(queries, key_tiles + n % 2 * kMmaTile<kDim>, weights);
-    ScoresOf(view, tile, first + n * kMmaRows, weights);
+    MultiplyRows<kDim>(queries, key_tile, weights);
+    ScoresOf(view, tile, key, weights);
     float factors[2];
     softmax.Step(weights, factors);
     if (__any_sync(kAllLanes, factors[0] != 1 || factors[1] != 1)) {
@@ -110,8 +99,9 @@ __global__ void __launch_bounds__(kMmaThreads, 2)
 #pragma unroll
         for (int i = 0; i < 4; ++i) sums[c][i] *= factors[i / 2];
     }
-    AddRows<kDim>(weights, value_tiles + n % 2 * kMmaTile<kDim>, sums);
-  });
+    AddRows<kDim>(weights, value_tile, sums);
+  };
+  ForKeyTiles<kDim>(view, tile, keys, values, offsets, key_tiles, value_tiles, step);
 
   const float totals[2] = {softmax.Total(0), softmax.Total(1)};
 #pragma unroll

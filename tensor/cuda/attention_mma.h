@@ -107,7 +107,10 @@ __device__ inline int PlaceOf(int n) {
 // n, load(n) begins to load tile n, and body(n) computes with it. Tiles are in two slots, n % 2.
 template <class Place, class Load, class Body>
 __device__ void ForTiles(int count, const Place& place, const Load& load, const Body& body) {
-  if (count == 0) return WaitCopies<0>();  // for those of the block's own rows
+  if (count == 0) {  // the block's own rows alone
+    CommitCopies();
+    return WaitCopies<0>();
+  }
   place(0);
   __syncthreads();
   load(0);
@@ -121,6 +124,30 @@ __device__ void ForTiles(int count, const Place& place, const Load& load, const 
     CommitCopies();
     body(n);
   }
+}
+
+// The keys and values that a query tile may see, tile by tile, in two slots of a tile each in turn:
+// body(first key, key tile, value tile). offsets [2 * kPlacedRows].
+template <int kDim, class T, class Body>
+__device__ void ForKeyTiles(const AttentionView& view, const QueryTile& tile, Global<const T> keys,
+                            Global<const T> values, const Shared<int64_t>& offsets,
+                            const Shared<BF16>& key_tiles, const Shared<BF16>& value_tiles,
+                            const Body& body) {
+  const int begin = tile.BeginKey(view), end = tile.EndKey(view);
+  const int first = begin / kMmaRows * kMmaRows;
+  const auto place = [&](int n) {
+    KeyOffsets<kPlacedRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
+                            offsets + PlaceOf(n));
+  };
+  const auto load = [&](int n) {
+    const Shared<int64_t> rows = offsets + PlaceOf(n);
+    LoadTile<kDim>(TileRows<T>{keys, rows}, view.dim, key_tiles + n % 2 * kMmaTile<kDim>);
+    LoadTile<kDim>(TileRows<T>{values, rows}, view.dim, value_tiles + n % 2 * kMmaTile<kDim>);
+  };
+  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n) {
+    body(first + n * kMmaRows, key_tiles + n % 2 * kMmaTile<kDim>,
+         value_tiles + n % 2 * kMmaTile<kDim>);
+  });
 }
 
 // A warp's 16 rows as left operands in shared memory.

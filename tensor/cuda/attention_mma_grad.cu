@@ -41,23 +41,10 @@ __global__ void __launch_bounds__(kMmaThreads, kDim > kNarrow ? 1 : 2)
 
   Products<kDim> sums;
   Clear<kDim>(sums);
-  const int begin = tile.BeginKey(view), end = tile.EndKey(view);
-  const int first = begin / kMmaRows * kMmaRows;
-  const auto place = [&](int n) {
-    KeyOffsets<kPlacedRows>(view, tile.run, first + n * kMmaRows, begin, end, tile.kv_head,
-                            offsets + PlaceOf(n));
-  };
-  const auto load = [&](int n) {
-    const Shared<int64_t> at = offsets + PlaceOf(n);
-    LoadTile<kDim>(TileRows<BF16>{keys, at}, view.dim, key_tiles + n % 2 * kMmaTile<kDim>);
-    LoadTile<kDim>(TileRows<BF16>{values, at}, view.dim, value_tiles + n % 2 * kMmaTile<kDim>);
-  };
-  ForTiles((end - first + kMmaRows - 1) / kMmaRows, place, load, [&](int n) {
-    const Shared<BF16> key_tile = key_tiles + n % 2 * kMmaTile<kDim>;
+  const auto step = [&](int key, const Shared<BF16>& key_tile, const Shared<BF16>& value_tile) {
     Products<kMmaRows> scores, ds;
     MultiplyRows<kDim>(query_rows, key_tile, scores);
-    MultiplyRows<kDim>(dout_rows, value_tiles + n % 2 * kMmaTile<kDim>, ds);
-    const int key = first + n * kMmaRows;
+    MultiplyRows<kDim>(dout_rows, value_tile, ds);
     const bool all = tile.SeesAll(view, key, key + kMmaRows);
 #pragma unroll
     for (int c = 0; c < kMmaRows / 8; ++c) {
@@ -71,7 +58,8 @@ __global__ void __launch_bounds__(kMmaThreads, kDim > kNarrow ? 1 : 2)
       }
     }
     AddRows<kDim>(ds, key_tile, sums);
-  });
+  };
+  ForKeyTiles<kDim>(view, tile, keys, values, offsets, key_tiles, value_tiles, step);
   PutRows<kDim>(sums, query_offsets, view.dim,
                 [&](int64_t at, float sum) { dq[at] += sum * view.scale; });
 }

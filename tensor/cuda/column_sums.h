@@ -2,13 +2,16 @@
 // Sums over the rows of a matrix, one for each column, in a fixed order.
 #pragma once
 
+#include <algorithm>
+
 #include "tensor/backend.h"
 #include "tensor/cuda/arguments.h"
 
 namespace retort::cuda {
 
 inline constexpr int kSumColumns = 32, kSumLanes = 8;  // of a block; a lane sums every 8th row
-inline constexpr int64_t kSumRows = 512;               // of a piece
+inline constexpr int64_t kSumRows = 512;               // of a piece, at least
+inline constexpr int64_t kMostPieces = 32768;          // in the second dimension of a grid
 
 // sums[piece, c] = the sum of term(t, c) over the piece's rows; with `add`, of the one piece, +=. A
 // warp reads 32 neighbouring columns of a row.
@@ -50,11 +53,12 @@ void AddColumnSums(Backend& backend, Queue& queue, int64_t rows, int64_t cols, c
     Launch(queue, grid, ColumnSumsKernel<std::decay_t<decltype(of)>>, count, piece_rows, cols, of,
            add, to);
   };
-  const int64_t pieces = (rows + kSumRows - 1) / kSumRows;
-  if (pieces <= 1) return sum(rows, kSumRows, term, true, sums);
+  const int64_t piece_rows = std::max(kSumRows, (rows + kMostPieces - 1) / kMostPieces);
+  const int64_t pieces = (rows + piece_rows - 1) / piece_rows;
+  if (pieces <= 1) return sum(rows, piece_rows, term, true, sums);
   const Tensor partial = backend.New({pieces, cols});
   grid.y = pieces;
-  sum(rows, kSumRows, term, false, Out<float>(partial));
+  sum(rows, piece_rows, term, false, Out<float>(partial));
   grid.y = 1;
   sum(pieces, pieces, ColumnValue{In<float>(partial), cols}, true, sums);
 }

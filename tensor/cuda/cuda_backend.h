@@ -4,8 +4,8 @@
 // Backend. Results have the same bits for the same device and build: no kernel adds floating-point
 // numbers by atomics, and all sums have a fixed order.
 //
-// One queue runs kernels and copies. Uploads are staged in pinned memory: two pieces in turn, so
-// that the host fills one while the device reads the other.
+// One queue runs kernels and copies. Copies are staged in pinned memory (staging.h), so that the
+// host goes on while they are under way.
 #pragma once
 
 #include <deque>
@@ -15,6 +15,7 @@
 #include "tensor/backend.h"
 #include "tensor/cuda/blas.h"
 #include "tensor/cuda/cuda_memory.h"
+#include "tensor/cuda/staging.h"
 
 namespace retort::cuda {
 
@@ -33,7 +34,6 @@ class CudaBackend final : public Backend {
   Memory& memory() override { return *memory_; }
   Memory& host_memory() override { return *host_memory_; }
   ThreadPool& pool() override { return pool_; }
-  const DeviceFacts& facts() const { return facts_; }
   void Wait(Event event) override;
   PreparedWeight Prepare(const Weight& w, const WeightUse& use) override;
 
@@ -129,14 +129,9 @@ class CudaBackend final : public Backend {
   Event DownloadBytes(const Tensor& x, std::span<std::byte> out) override;
 
  private:
-  struct Staging {
-    PinnedBytes bytes;
-    std::unique_ptr<Marker> copied;  // when the device has read it
-  };
   struct Arrival {  // a download under way
     uint64_t number;
-    PinnedBytes bytes;
-    std::unique_ptr<Marker> copied;
+    std::unique_ptr<Staging::Piece> piece;
     std::span<std::byte> out;
   };
 
@@ -147,8 +142,7 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Queue> queue_;
   std::unique_ptr<CudaMemory> memory_;
   std::unique_ptr<Blas> blas_;
-  Staging staging_[2];
-  int next_staging_ = 0;
+  Staging staging_;
   std::shared_ptr<CudaPlan> plan_;  // the last one, used again when nobody else holds it
   std::deque<Arrival> arrivals_;
   uint64_t downloads_ = 0;

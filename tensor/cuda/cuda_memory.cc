@@ -47,19 +47,4 @@ int64_t CudaMemory::live_bytes() const { return count_->live; }
 int64_t CudaMemory::peak_bytes() const { return count_->peak; }
 void CudaMemory::ResetPeak() { count_->peak = count_->live; }
 
-PinnedBytes::~PinnedBytes() {
-  if (data_) FreePinned(data_);
-}
-
-std::byte* PinnedBytes::Get(int64_t bytes) {
-  if (bytes > bytes_) {
-    if (data_) FreePinned(data_);
-    data_ = nullptr;
-    bytes_ = 0;
-    data_ = static_cast<std::byte*>(AllocatePinned(bytes));
-    bytes_ = bytes;
-  }
-  return data_;
-}
-
 }  // namespace retort::cuda

@@ -32,19 +32,4 @@ class CudaMemory final : public Memory {
   std::shared_ptr<Count> count_;
 };
 
-// Pinned host memory in one piece that grows, for copies in both directions.
-class PinnedBytes {
- public:
-  PinnedBytes() = default;
-  ~PinnedBytes();
-  PinnedBytes(const PinnedBytes&) = delete;
-  PinnedBytes& operator=(const PinnedBytes&) = delete;
-  // At least `bytes` bytes, whose former contents are lost.
-  std::byte* Get(int64_t bytes);
-
- private:
-  std::byte* data_ = nullptr;
-  int64_t bytes_ = 0;
-};
-
 }  // namespace retort::cuda

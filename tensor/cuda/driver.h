@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "base/error.h"
+
 namespace retort::cuda {
 
 struct DeviceFacts {
@@ -31,13 +33,13 @@ class Marker {
   virtual bool Passed() = 0;
 };
 
-// Work runs in the order of the calls, later than they return. Not thread-safe.
+// Work runs in the order of the calls, later than they return, on the device that was current when
+// the queue was made. Not thread-safe, but not tied to a thread.
 class Queue {
  public:
   virtual ~Queue() = default;
   virtual std::unique_ptr<Marker> Mark() = 0;
-  virtual void WaitFor(Marker& marker) = 0;  // this queue, not the host
-  virtual void Finish() = 0;                 // the host waits for all work
+  virtual void Finish() = 0;  // the host waits for all work
 
   // Memory that the queue's later work may use; freed memory may be reused by later work.
   virtual void* Allocate(int64_t bytes) = 0;
@@ -48,7 +50,8 @@ class Queue {
   virtual void CopyIn(void* device, const void* host, int64_t bytes) = 0;
   virtual void CopyOut(void* host, const void* device, int64_t bytes) = 0;
 
-  virtual void* native() = 0;  // cudaStream_t
+  // cudaStream_t; its device is made current for the calling thread.
+  virtual void* native() = 0;
 };
 std::unique_ptr<Queue> MakeQueue();
 
@@ -58,5 +61,10 @@ void FreePinned(void* address);
 
 // Throws if the last launch of a kernel was refused.
 void CheckLaunch();
+// Throws Error{kBug} if CUDA does not launch as many blocks.
+inline void CheckGrid(int64_t x, int64_t y, int64_t z) {
+  constexpr int64_t kMostX = 0x7fffffff, kMostYZ = 65535;
+  RETORT_CHECK(x <= kMostX && y <= kMostYZ && z <= kMostYZ, x, " x ", y, " x ", z, " blocks");
+}
 
 }  // namespace retort::cuda

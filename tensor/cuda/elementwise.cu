@@ -33,8 +33,8 @@ __global__ void AddBiasKernel(Global<float> y, Global<const float> bias, int64_t
   if (i < count) y[i] += bias[i % cols];
 }
 
-// y = x * m / (1 - rate), or y +=. A block has a row and so one key, which every thread computes: two
-// draws beside those of its quads, a draw for four values.
+// y = x * m / (1 - rate), or y +=. A block has a row and so one key, which every thread computes:
+// two draws beside those of its quads, a draw for four values.
 template <int kWidth>
 __global__ void DropoutKernel(Global<const float> x, Global<const int64_t> row_index,
                               Global<const int32_t> row_token, uint64_t seed, uint64_t threshold,

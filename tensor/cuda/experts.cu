@@ -101,8 +101,7 @@ struct TokenScores {
 };
 
 __global__ void RouteKernel(Global<const float> logits, int count, RouteTerms rule,
-                            Global<float> scores, Global<int32_t> experts,
-                            Global<float> weights) {
+                            Global<float> scores, Global<int32_t> experts, Global<float> weights) {
   const int64_t t = blockIdx.x;
   const int lane = static_cast<int>(threadIdx.x);
   TokenScores token{rule, count, lane, scores + t * count};
@@ -209,10 +208,10 @@ RouteTerms TermsOf(const RouteRule& rule) {
 
 // The numbers themselves are in the device's memory.
 void CheckPlaces(const Tensor& x, const Tensor& rows, const Tensor& places, const Tensor& out) {
-  RETORT_CHECK(x.cols() == out.cols() && rows.elements() == x.rows() &&
-                   places.elements() == x.rows(),
-               rows.elements(), " rows and ", places.elements(), " places for ",
-               x.shape().text(), " and ", out.shape().text());
+  RETORT_CHECK(
+      x.cols() == out.cols() && rows.elements() == x.rows() && places.elements() == x.rows(),
+      rows.elements(), " rows and ", places.elements(), " places for ", x.shape().text(), " and ",
+      out.shape().text());
 }
 
 }  // namespace
@@ -221,8 +220,8 @@ void CudaBackend::Route(const RouteRule& rule, const Tensor& logits, Tensor& sco
                         Tensor& experts, Tensor& weights) {
   CheckRoute(rule, logits, scores, experts, weights);
   Launch(*queue_, RowEach(logits.rows(), kWarp), RouteKernel, In<float>(logits),
-         static_cast<int>(logits.cols()), TermsOf(rule), Out<float>(scores),
-         Out<int32_t>(experts), Out<float>(weights));
+         static_cast<int>(logits.cols()), TermsOf(rule), Out<float>(scores), Out<int32_t>(experts),
+         Out<float>(weights));
 }
 
 void CudaBackend::RouteGrad(const RouteRule& rule, const Tensor& dweights, const Tensor& scores,
@@ -245,9 +244,9 @@ void CudaBackend::WeightedRowsGrad(const Tensor& dout, const Tensor& x, const Te
                                    const Tensor& rows, const Tensor& places, Tensor& dx,
                                    Tensor* dweights) {
   CheckPlaces(x, rows, places, dout);
-  RETORT_CHECK(dx.elements() == x.elements() &&
-                   (!dweights || dweights->elements() == weights.elements()),
-               "weighted rows' gradient of ", x.shape().text());
+  RETORT_CHECK(
+      dx.elements() == x.elements() && (!dweights || dweights->elements() == weights.elements()),
+      "weighted rows' gradient of ", x.shape().text());
   const int64_t count = x.rows(), cols = x.cols();
   const Tensor dots = dweights ? New({count}) : Tensor();
   const WeightAt weight{In<float>(weights), In<int32_t>(places)};

@@ -19,8 +19,7 @@ __device__ void ForOwn(int64_t cols, const Call& call) {
 
 template <int kWidth>
 __global__ void RmsNormKernel(Global<const float> x, Global<const float> gain, int64_t gains,
-                              int64_t cols, float epsilon, Global<float> y,
-                              Global<float> inv_rms) {
+                              int64_t cols, float epsilon, Global<float> y, Global<float> inv_rms) {
   using Values = Vector<float, kWidth>;
   RETORT_SHARED(float, scratch, kMostWarps);
   const int64_t n = blockIdx.x, row = n * cols, own_gain = n % gains * cols;
@@ -121,8 +120,8 @@ struct ResizeTerm {
 // The number of gains that rows take in turn.
 int64_t GainsOf(const Tensor& x, const Tensor& gain) {
   const int64_t cols = x.cols(), gains = gain.elements() / cols;
-  RETORT_CHECK(gains > 0 && gain.elements() == gains * cols && x.rows() % gains == 0,
-               "gains ", gain.shape().text(), " for ", x.shape().text());
+  RETORT_CHECK(gains > 0 && gain.elements() == gains * cols && x.rows() % gains == 0, "gains ",
+               gain.shape().text(), " for ", x.shape().text());
   return gains;
 }
 
@@ -143,18 +142,16 @@ void CudaBackend::RmsNormGrad(const Tensor& dy, const Tensor& x, const Tensor& g
                               const Tensor& inv_rms, Tensor& dx, Tensor* dgain) {
   const int64_t rows = x.rows(), cols = x.cols(), gains = GainsOf(x, gain);
   RETORT_CHECK(dy.elements() == x.elements() && dx.elements() == x.elements() &&
-                   inv_rms.elements() == rows &&
-                   (!dgain || dgain->elements() == gain.elements()),
+                   inv_rms.elements() == rows && (!dgain || dgain->elements() == gain.elements()),
                "norm gradient of ", x.shape().text());
-  const bool fours =
-      InFours(cols, In<float>(dy), In<float>(x), In<float>(gain), Out<float>(dx));
+  const bool fours = InFours(cols, In<float>(dy), In<float>(x), In<float>(gain), Out<float>(dx));
   WithWidth(fours, [&]<int kWidth>() {
-    Launch(*queue_, RowBlocks(rows, cols), RmsNormGradKernel<kWidth>, In<float>(dy),
-           In<float>(x), In<float>(gain), In<float>(inv_rms), gains, cols, Out<float>(dx));
+    Launch(*queue_, RowBlocks(rows, cols), RmsNormGradKernel<kWidth>, In<float>(dy), In<float>(x),
+           In<float>(gain), In<float>(inv_rms), gains, cols, Out<float>(dx));
   });
   for (int64_t g = 0; dgain && g < gains; ++g) {
-    const GainTerm term{In<float>(dy) + g * cols, In<float>(x) + g * cols,
-                        In<float>(inv_rms) + g, cols, gains};
+    const GainTerm term{In<float>(dy) + g * cols, In<float>(x) + g * cols, In<float>(inv_rms) + g,
+                        cols, gains};
     AddColumnSums(*this, *queue_, rows / gains, cols, term, Out<float>(*dgain) + g * cols);
   }
 }
@@ -183,8 +180,7 @@ void CudaBackend::ResizeColumnsGrad(const Tensor& dy, const Tensor& x, const Ten
   RETORT_CHECK(x.shape() == dy.shape() && dsize.elements() == cols && norms.elements() == cols,
                dsize.shape().text(), " and ", norms.shape().text(), " for ", x.shape().text());
   AddColumnSums(*this, *queue_, x.rows(), cols,
-                ResizeTerm{In<float>(dy), In<float>(x), In<float>(norms), cols},
-                Out<float>(dsize));
+                ResizeTerm{In<float>(dy), In<float>(x), In<float>(norms), cols}, Out<float>(dsize));
 }
 
 }  // namespace retort::cuda

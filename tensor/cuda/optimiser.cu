@@ -121,8 +121,7 @@ void CudaBackend::SumSquares(const Tensor& x, Tensor& sum) {
 void CudaBackend::ClipFactor(const Tensor& sum_squares, double limit, Tensor& factor) {
   RETORT_CHECK(sum_squares.elements() == 1 && factor.elements() == 1, "a factor of ",
                sum_squares.elements(), " sums");
-  Launch(*queue_, {1, kWarp}, ClipFactorKernel, In<double>(sum_squares), limit,
-         Out<float>(factor));
+  Launch(*queue_, {1, kWarp}, ClipFactorKernel, In<double>(sum_squares), limit, Out<float>(factor));
 }
 
 void CudaBackend::AdamW(const AdamWStep& step, const Tensor& factor, Tensor& parameter,

@@ -75,8 +75,8 @@ __global__ void AdamWBytesKernel(Maps maps, BytesStep step, Global<const float> 
     if (within) {
       const float second_share = most_second > 0 ? second / most_second : 0;
       const int code = Nearest(second_map, second_share);
-      m.codes[i] = static_cast<uint8_t>(
-          Nearest(first_map, most_first > 0 ? first / most_first : 0));
+      m.codes[i] =
+          static_cast<uint8_t>(Nearest(first_map, most_first > 0 ? first / most_first : 0));
       v.codes[i] = static_cast<uint8_t>(second_share > 0 && code == 0 ? 1 : code);
     }
     if (thread == 0) {

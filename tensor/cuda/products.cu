@@ -120,9 +120,7 @@ void CudaBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> produ
                         {panel, type, w.cols, true}, 0, p.y.address() + first * 4, w.rows);
       });
     }
-    if (!p.adapter.a) continue;
-    Gemm(false, true, p.adapter.scale, p.adapter.input, p.adapter.a, 0, p.adapter.u);
-    Gemm(false, true, 1, p.adapter.u, p.adapter.b, 1, p.y);
+    if (p.adapter.a) AddAdapter(*p.w, p.adapter, p.y);
   }
 }
 

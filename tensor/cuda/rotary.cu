@@ -52,8 +52,8 @@ void CudaBackend::RotaryTable(const Tensor& positions, const Tensor& inv_freq, d
   const int64_t half = inv_freq.elements(), count = positions.elements() * half;
   RETORT_CHECK(cos.elements() == count && sin.elements() == count, "rotary table ",
                cos.shape().text());
-  Launch(*queue_, OneEach(count), RotaryTableKernel, In<int32_t>(positions),
-         In<double>(inv_freq), amplitude, count, half, Out<float>(cos), Out<float>(sin));
+  Launch(*queue_, OneEach(count), RotaryTableKernel, In<int32_t>(positions), In<double>(inv_freq),
+         amplitude, count, half, Out<float>(cos), Out<float>(sin));
 }
 
 void CudaBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, int heads,
@@ -65,8 +65,8 @@ void CudaBackend::Rotary(const Tensor& x, const Tensor& cos, const Tensor& sin, 
   const auto turn = [&](auto kernel) {
     const int64_t items = heads * (width - half);
     Launch(*queue_, {rows, kThreads, (items + kThreads - 1) / kThreads}, kernel, In<float>(x),
-           In<float>(cos), In<float>(sin), heads, static_cast<int>(width),
-           static_cast<int>(half), inverse ? -1.0f : 1.0f, Out<float>(y));
+           In<float>(cos), In<float>(sin), heads, static_cast<int>(width), static_cast<int>(half),
+           inverse ? -1.0f : 1.0f, Out<float>(y));
   };
   if (pairs == RotaryPairs::kHalves) {
     turn(RotaryKernel<RotaryPairs::kHalves>);

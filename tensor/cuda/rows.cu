@@ -2,10 +2,9 @@
 // Reading and writing rows and columns by number. Bound by memory: a block moves one row, or a
 // strip of the rows that it owns (AddRows). Row numbers are the caller's to check, since they are
 // in the device's memory.
-#include "tensor/cuda/rows.h"
-
 #include "tensor/cuda/arguments.h"
 #include "tensor/cuda/cuda_backend.h"
+#include "tensor/cuda/rows.h"
 
 namespace retort::cuda {
 namespace {
@@ -34,9 +33,8 @@ __global__ void PutColumnsKernel(Global<const float> x, Global<const int32_t> co
   whole[i / cols * whole_cols + column] = x[i];
 }
 
-__global__ void TakeColumnsKernel(Global<float> whole, Global<const int32_t> columns,
-                                  int64_t count, int64_t cols, int64_t whole_cols,
-                                  Global<float> x) {
+__global__ void TakeColumnsKernel(Global<float> whole, Global<const int32_t> columns, int64_t count,
+                                  int64_t cols, int64_t whole_cols, Global<float> x) {
   const int64_t i = ThreadNumber();
   if (i >= count) return;
   const int64_t column = columns[i % cols], from = i / cols * whole_cols + column;
@@ -83,9 +81,8 @@ void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
 }
 
 void CheckPicked(const Tensor& whole, const Tensor& columns, const Tensor& part) {
-  RETORT_CHECK(part.rows() == whole.rows() && columns.elements() == part.cols(),
-               columns.elements(), " columns of ", whole.shape().text(), " for ",
-               part.shape().text());
+  RETORT_CHECK(part.rows() == whole.rows() && columns.elements() == part.cols(), columns.elements(),
+               " columns of ", whole.shape().text(), " for ", part.shape().text());
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 # The CUDA backend: sources of the host and kernels, without what tensor/cuda/language has for NVIDIA's tools.
-set(RETORT_CUDA_SOURCES cuda_backend.cc cuda_memory.cc plan.cc prepare.cc)
+set(RETORT_CUDA_SOURCES cuda_backend.cc cuda_memory.cc plan.cc prepare.cc staging.cc)
 set(RETORT_CUDA_KERNELS
     activations.cu
     adafactor.cu

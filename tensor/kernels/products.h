@@ -41,6 +41,9 @@ class ProductKernels {
   virtual void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) = 0;
   // Several products with the same x, 1 ... kMostProducts, and their adapters.
   virtual void LinearForwards(const Tensor& x, std::span<LinearProduct> products) = 0;
+  // What LinearForwards adds for the adapter, to a product with w that is there: for rows of x that
+  // have an adapter of their own. y += u b^T, u = scale * input a^T. y [T,out]
+  virtual void AddAdapter(const PreparedWeight& w, AdapterProduct& adapter, Tensor& y) = 0;
   // A gated feed-forward layer that keeps only y (for inference): y = h down^T,
   // h = f(x gate^T) * (x up^T). x [T,in]; gate, up [F,in]; down [out,F]; y [T,out].
   virtual void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,

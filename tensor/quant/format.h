@@ -66,10 +66,13 @@ struct BlockFormat {
   void (*columns)(Isa isa, const Weight& w, int64_t first, int64_t count, int64_t col,
                   float* out) = nullptr;
 
-  // Writes blocks [first, first + blocks), which have 256 values, as small integers
-  // (tensor/quant/super_codes.h): products of a few rows with 8-bit activations read them so
-  // (tensor/cpu/int8_super.cc). Null: the format has no such products.
+  // Writes blocks [first, first + blocks), which have 32 or 256 values, as small integers
+  // (tensor/quant/super_codes.h), the rest of the last SuperCodes as zeros: products with 8-bit
+  // activations read them so (tensor/cpu/int8_super.cc for a few rows, int8_codes.h for many).
+  // Null: the format has no such products.
   void (*codes)(Isa isa, const Weight& w, int64_t first, int64_t blocks, SuperCodes* out) = nullptr;
+  int code_bits = 0;   // of such an integer
+  int code_group = 0;  // values that share scale and minimum: 16 or 32
 
   // Encodes one row of `count` values, whole blocks, into `out`, which need not be aligned.
   // `importance`: null, or a weight >= 0 for the squared error of each value; formats that choose

@@ -123,6 +123,28 @@ RETORT_INLINE Floats<W> LookUp(const float* table, Ints<W> index) {
   return v;
 }
 
+// table[index], of indices below 16.
+RETORT_INLINE Chars<16> LookUpBytes(Chars<16> table, Chars<16> index) {
+#if __has_builtin(__builtin_shuffle)
+  return __builtin_shuffle(table, index);
+#else
+  Chars<16> v;
+  for (int i = 0; i < 16; ++i) v[i] = table[index[i]];
+  return v;
+#endif
+}
+
+// 32 bytes of codes.
+RETORT_INLINE Chars<32> Load32(const uint8_t* p) { return LoadAs<Chars<32>>(p); }
+RETORT_INLINE void StoreCodes(Chars<32> codes, uint8_t* to) {
+  std::memcpy(to, &codes, sizeof codes);
+}
+// Each by itself: compilers put an array of the two together in memory, and then wait for it.
+RETORT_INLINE void StoreHalves(Chars<16> first, Chars<16> second, uint8_t* to) {
+  std::memcpy(to, &first, sizeof first);
+  std::memcpy(to + sizeof first, &second, sizeof second);
+}
+
 // ---- codes of 5 bits in blocks of 32: four low bits in q, as value i in the low and value i + 16
 // in the high bits of q[i]; the fifth of value i is bit i of `high` (little-endian) ----
 
@@ -135,10 +157,8 @@ RETORT_INLINE uint64_t FifthBits(uint8_t bits) {
 RETORT_INLINE void JoinFifthBits(const uint8_t* q, const uint8_t* high, uint8_t* codes) {
   using Pair [[gnu::vector_size(16)]] = uint64_t;
   const auto low = LoadAs<Chars<16>>(q);
-  const Chars<16> halves[2] = {
-      (low & 15) | (Chars<16>)Pair{FifthBits(high[0]), FifthBits(high[1])},
-      (low >> 4) | (Chars<16>)Pair{FifthBits(high[2]), FifthBits(high[3])}};
-  std::memcpy(codes, halves, sizeof halves);
+  StoreHalves((low & 15) | (Chars<16>)Pair{FifthBits(high[0]), FifthBits(high[1])},
+              (low >> 4) | (Chars<16>)Pair{FifthBits(high[2]), FifthBits(high[3])}, codes);
 }
 RETORT_INLINE void SplitFifthBits(const uint8_t* codes, uint8_t* q, uint8_t* high) {
   for (int i = 0; i < 16; ++i) q[i] = static_cast<uint8_t>((codes[i] & 15) | codes[i + 16] << 4);

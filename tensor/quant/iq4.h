@@ -19,6 +19,15 @@ RETORT_INLINE void DecodeIq4(const uint8_t* q, float scale, float* out) {
   }
 }
 
+// The 32 levels plus 128.
+RETORT_INLINE void StoreIq4Codes(const uint8_t* q, uint8_t* codes) {
+  Chars<16> table;
+  for (int i = 0; i < 16; ++i)
+    table[i] = static_cast<uint8_t>(static_cast<int>(kIq4Levels[i]) + 128);
+  const auto both = LoadAs<Chars<16>>(q);
+  StoreHalves(LookUpBytes(table, both & 15), LookUpBytes(table, both >> 4), codes);
+}
+
 // The code of the nearest level, the higher one if two are equally near; 15 for NaN.
 template <int W>
 RETORT_INLINE Ints<W> Iq4Code(Floats<W> v) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's IQ4_NL: 32 values d * level[q], d an f16, q of 4 bits, the levels of tensor/quant/iq4.h.
+#include "tensor/quant/block_codes.h"
 #include "tensor/quant/iq4.h"
 #include "tensor/quant/lane_blocks.h"
 
@@ -20,6 +21,11 @@ struct Iq4NlKernel {
   RETORT_INLINE static void Run(const Block* in, int64_t blocks, float* out) {
     for (int64_t b = 0; b < blocks; ++b, out += kValues)
       DecodeIq4<W>(in[b].q, ScaleOf(in[b].d), out);
+  }
+
+  RETORT_INLINE static CodeScale Codes(const Block& b, uint8_t* codes) {
+    StoreIq4Codes(b.q, codes);
+    return {ScaleOf(b.d), 128 * ScaleOf(b.d)};
   }
 
   static BlockGrid Grid(const Block& b) { return {kIq4Levels, false, kValues, {ScaleOf(b.d)}, {}}; }
@@ -55,6 +61,9 @@ extern const BlockFormat kIq4NlFormat = {.name = "iq4_nl",
                                          .kl_limit = 1.0,
                                          .decode = DecodeBlocks<Iq4NlKernel>,
                                          .columns = DecodeBlockColumns<Iq4NlKernel>,
+                                         .codes = BlockCodes<Iq4NlKernel>,
+                                         .code_bits = 8,
+                                         .code_group = 32,
                                          .encode = EncodeBlocksInLanes<Iq4NlKernel>,
                                          .grid = &kGridOf<Iq4NlKernel>};
 

@@ -34,6 +34,17 @@ struct Iq4XsKernel {
     }
   }
 
+  template <int W>
+  RETORT_INLINE static void Codes(const Block& b, SuperCodes* out) {
+    const float d = ScaleOf(b.d);
+    for (int g = 0; g < 8; ++g) {
+      StoreIq4Codes(b.q + 16 * g, out->code + 32 * g);
+      const float scale = d * static_cast<float>(Scale(b, g));
+      out->scale[2 * g] = out->scale[2 * g + 1] = scale;
+      out->minimum[2 * g] = out->minimum[2 * g + 1] = 128 * scale;
+    }
+  }
+
   static BlockGrid Grid(const Block& b) {
     BlockGrid grid{kIq4Levels, false, 32, {}, {}};
     for (int g = 0; g < 8; ++g) grid.scale[g] = ScaleOf(b.d) * static_cast<float>(Scale(b, g));
@@ -90,6 +101,9 @@ extern const BlockFormat kIq4XsFormat = {.name = "iq4_xs",
                                          .kl_limit = 1.0,
                                          .decode = DecodeSuperBlocks<Iq4XsKernel>,
                                          .columns = DecodeSuperColumns<Iq4XsKernel>,
+                                         .codes = SuperBlockCodes<Iq4XsKernel>,
+                                         .code_bits = 8,
+                                         .code_group = 32,
                                          .encode = EncodeSuperBlocks<Iq4XsKernel>,
                                          .grid = &kGridOf<Iq4XsKernel>};
 

@@ -77,6 +77,8 @@ extern const BlockFormat kQ2_KFormat = {.name = "q2_k",
                                         .decode = DecodeSuperBlocks<Q2_KKernel>,
                                         .columns = DecodeSuperColumns<Q2_KKernel>,
                                         .codes = SuperBlockCodes<Q2_KKernel>,
+                                        .code_bits = 2,
+                                        .code_group = 16,
                                         .encode = EncodeSuperBlocks<Q2_KKernel>,
                                         .grid = &kGridOf<Q2_KKernel>};
 

@@ -173,6 +173,8 @@ extern const BlockFormat kQ3_KFormat = {.name = "q3_k",
                                         .decode = DecodeSuperBlocks<Q3_KKernel>,
                                         .columns = DecodeSuperColumns<Q3_KKernel>,
                                         .codes = SuperBlockCodes<Q3_KKernel>,
+                                        .code_bits = 3,
+                                        .code_group = 16,
                                         .encode = EncodeSuperBlocks<Q3_KKernel>,
                                         .grid = &kGridOf<Q3_KKernel>};
 

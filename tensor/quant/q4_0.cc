@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q4_0: 32 values d * (q - 8), d an f16, q of 4 bits.
+#include "tensor/quant/block_codes.h"
 #include "tensor/quant/lane_blocks.h"
 
 namespace retort {
@@ -36,6 +37,11 @@ struct Q4_0Kernel {
     return block;
   }
 
+  RETORT_INLINE static CodeScale Codes(const Block& b, uint8_t* codes) {
+    StoreNibbles(b.q, codes);
+    return {ScaleOf(b.d), 8 * ScaleOf(b.d)};
+  }
+
   static BlockGrid Grid(const Block& b) { return UniformGrid(-8, 16, kValues, ScaleOf(b.d)); }
   static void Put(const uint8_t* codes, Block& block) {
     for (int i = 0; i < 16; ++i) block.q[i] = static_cast<uint8_t>(codes[i] | codes[i + 16] << 4);
@@ -64,6 +70,9 @@ extern const BlockFormat kQ4_0Format = {.name = "q4_0",
                                         .int8 = true,
                                         .decode = DecodeBlocks<Q4_0Kernel>,
                                         .columns = DecodeBlockColumns<Q4_0Kernel>,
+                                        .codes = BlockCodes<Q4_0Kernel>,
+                                        .code_bits = 4,
+                                        .code_group = 32,
                                         .encode = EncodeBlocksByImportance<Q4_0Kernel>,
                                         .grid = &kGridOf<Q4_0Kernel>};
 

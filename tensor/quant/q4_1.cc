@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q4_1: 32 values d * q + m, d and m f16, q of 4 bits.
+#include "tensor/quant/block_codes.h"
 #include "tensor/quant/lane_blocks.h"
 
 namespace retort {
@@ -45,6 +46,11 @@ struct Q4_1Kernel {
     return block;
   }
 
+  RETORT_INLINE static CodeScale Codes(const Block& b, uint8_t* codes) {
+    StoreNibbles(b.q, codes);
+    return {ScaleOf(b.d), -ScaleOf(b.m)};
+  }
+
   static BlockGrid Grid(const Block& b) {
     return UniformGrid(0, 16, kValues, ScaleOf(b.d), ScaleOf(b.m));
   }
@@ -75,6 +81,9 @@ extern const BlockFormat kQ4_1Format = {.name = "q4_1",
                                         .kl_limit = 1.0,
                                         .decode = DecodeBlocks<Q4_1Kernel>,
                                         .columns = DecodeBlockColumns<Q4_1Kernel>,
+                                        .codes = BlockCodes<Q4_1Kernel>,
+                                        .code_bits = 4,
+                                        .code_group = 32,
                                         .encode = EncodeBlocksByImportance<Q4_1Kernel>,
                                         .grid = &kGridOf<Q4_1Kernel>};
 

@@ -77,6 +77,8 @@ extern const BlockFormat kQ4_KFormat = {.name = "q4_k",
                                         .decode = DecodeSuperBlocks<Q4_KKernel>,
                                         .columns = DecodeSuperColumns<Q4_KKernel>,
                                         .codes = SuperBlockCodes<Q4_KKernel>,
+                                        .code_bits = 4,
+                                        .code_group = 32,
                                         .encode = EncodeSuperBlocks<Q4_KKernel>,
                                         .grid = &kGridOf<Q4_KKernel>};
 

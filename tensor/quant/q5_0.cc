@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q5_0: 32 values d * (q - 16), d an f16, q of 5 bits.
+#include "tensor/quant/block_codes.h"
 #include "tensor/quant/lane_blocks.h"
 
 namespace retort {
@@ -44,6 +45,11 @@ struct Q5_0Kernel {
     return block;
   }
 
+  RETORT_INLINE static CodeScale Codes(const Block& b, uint8_t* codes) {
+    JoinFifthBits(b.q, b.high, codes);
+    return {ScaleOf(b.d), 16 * ScaleOf(b.d)};
+  }
+
   static BlockGrid Grid(const Block& b) { return UniformGrid(-16, 32, kValues, ScaleOf(b.d)); }
   static void Put(const uint8_t* codes, Block& block) {
     SplitFifthBits(codes, block.q, block.high);
@@ -71,6 +77,9 @@ extern const BlockFormat kQ5_0Format = {.name = "q5_0",
                                         .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_0Kernel>,
                                         .columns = DecodeBlockColumns<Q5_0Kernel>,
+                                        .codes = BlockCodes<Q5_0Kernel>,
+                                        .code_bits = 5,
+                                        .code_group = 32,
                                         .encode = EncodeBlocksByImportance<Q5_0Kernel>,
                                         .grid = &kGridOf<Q5_0Kernel>};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q5_1: 32 values d * q + m, d and m f16, q of 5 bits.
+#include "tensor/quant/block_codes.h"
 #include "tensor/quant/lane_blocks.h"
 
 namespace retort {
@@ -44,6 +45,11 @@ struct Q5_1Kernel {
     return block;
   }
 
+  RETORT_INLINE static CodeScale Codes(const Block& b, uint8_t* codes) {
+    JoinFifthBits(b.q, b.high, codes);
+    return {ScaleOf(b.d), -ScaleOf(b.m)};
+  }
+
   static BlockGrid Grid(const Block& b) {
     return UniformGrid(0, 32, kValues, ScaleOf(b.d), ScaleOf(b.m));
   }
@@ -74,6 +80,9 @@ extern const BlockFormat kQ5_1Format = {.name = "q5_1",
                                         .kl_limit = 0.5,
                                         .decode = DecodeBlocks<Q5_1Kernel>,
                                         .columns = DecodeBlockColumns<Q5_1Kernel>,
+                                        .codes = BlockCodes<Q5_1Kernel>,
+                                        .code_bits = 5,
+                                        .code_group = 32,
                                         .encode = EncodeBlocksByImportance<Q5_1Kernel>,
                                         .grid = &kGridOf<Q5_1Kernel>};
 

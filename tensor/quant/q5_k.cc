@@ -86,6 +86,8 @@ extern const BlockFormat kQ5_KFormat = {.name = "q5_k",
                                         .decode = DecodeSuperBlocks<Q5_KKernel>,
                                         .columns = DecodeSuperColumns<Q5_KKernel>,
                                         .codes = SuperBlockCodes<Q5_KKernel>,
+                                        .code_bits = 5,
+                                        .code_group = 32,
                                         .encode = EncodeSuperBlocks<Q5_KKernel>,
                                         .grid = &kGridOf<Q5_KKernel>};
 

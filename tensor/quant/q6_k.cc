@@ -113,6 +113,8 @@ extern const BlockFormat kQ6_KFormat = {.name = "q6_k",
                                         .decode = DecodeSuperBlocks<Q6_KKernel>,
                                         .columns = DecodeSuperColumns<Q6_KKernel>,
                                         .codes = SuperBlockCodes<Q6_KKernel>,
+                                        .code_bits = 6,
+                                        .code_group = 16,
                                         .encode = EncodeSuperBlocks<Q6_KKernel>,
                                         .grid = &kGridOf<Q6_KKernel>};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // ggml's Q8_0: 32 values d * q, d an f16, q an int8.
+#include "tensor/quant/block_codes.h"
 #include "tensor/quant/format_kernels.h"
 
 namespace retort {
@@ -37,6 +38,11 @@ struct Q8_0Kernel {
   }
 
   static constexpr int kLowest = -127;
+  RETORT_INLINE static CodeScale Codes(const Block& b, uint8_t* codes) {
+    StoreCodes(Load32(reinterpret_cast<const uint8_t*>(b.q)) ^ 128, codes);
+    return {ScaleOf(b.d), 128 * ScaleOf(b.d)};
+  }
+
   static BlockGrid Grid(const Block& b) { return UniformGrid(kLowest, 255, kValues, ScaleOf(b.d)); }
   static void Put(const uint8_t* codes, Block& block) {
     for (int i = 0; i < kValues; ++i) block.q[i] = static_cast<int8_t>(codes[i] + kLowest);
@@ -55,6 +61,9 @@ extern const BlockFormat kQ8_0Format = {.name = "q8_0",
                                         .int8 = true,
                                         .decode = DecodeBlocks<Q8_0Kernel>,
                                         .columns = DecodeBlockColumns<Q8_0Kernel>,
+                                        .codes = BlockCodes<Q8_0Kernel>,
+                                        .code_bits = 8,
+                                        .code_group = 32,
                                         .encode = EncodeBlocks<Q8_0Kernel>,
                                         .grid = &kGridOf<Q8_0Kernel>};
 

@@ -75,11 +75,6 @@ template <class Kernel>
 void SuperBlockCodes(Isa isa, const Weight& w, int64_t first, int64_t blocks, SuperCodes* out) {
   CallSimd<CodesKernel<Kernel>>(isa, BlocksOf<typename Kernel::Block>(w, first), blocks, out);
 }
-// 32 bytes of codes.
-RETORT_INLINE Chars<32> Load32(const uint8_t* p) { return LoadAs<Chars<32>>(p); }
-RETORT_INLINE void StoreCodes(Chars<32> codes, uint8_t* to) {
-  std::memcpy(to, &codes, sizeof codes);
-}
 
 // BlockFormat::encode. Kernel defines
 //   template <int W>  // at most 8

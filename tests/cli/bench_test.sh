@@ -120,6 +120,11 @@ refuses() {
   [[ $status == 2 && $(wc -l <"$err") == 1 && ! -s $out ]] || fail "bench $*: status $status: $(cat "$err" "$out")"
   grep -qE -- "$pattern" "$err" || fail "bench $*: '$(cat "$err")' does not match '$pattern'"
 }
+refuses 'say what' --json
+refuses 'http://' serve localhost:8080
+refuses '--lengths' serve http://localhost:1 --lengths 5
+refuses '--requests 3: fewer than the 8 clients' serve http://localhost:1 --requests 3 --clients 2,8
+refuses 'not a folder' serve http://localhost:1 --page "$folder/rows.txt/page.html"
 refuses 'model.*--shape' train
 refuses 'model.*--shape' gemm
 refuses 'model.*--shape' decode "$folder/m" --shape $shape
@@ -139,5 +144,25 @@ refuses '65.*64 positions' train "$folder/short" --tokens 65
 refuses '64 positions' decode "$folder/short" --prompt 32 --gen 32
 refuses 'compute.*fp8' decode --shape $shape --compute fp8
 refuses 'block' decode --shape 1,40,2,1,64,300 --weights q8_0
+
+# A served model under load: two levels, two servers that are the same one, and the page.
+"$retort" init --shape 1,32,2,1,64,320 --positions 512 --out "$folder/served" >/dev/null
+"$retort" serve "$folder/served" --template llama2 --port 0 >"$folder/url" 2>/dev/null &
+server=$!
+trap 'kill "$server" 2>/dev/null || true; rm -rf "$out" "$err" "$folder"' EXIT
+for _ in $(seq 300); do grep -q '^listening' "$folder/url" && break; sleep 0.1; done
+url=$(sed 's/^listening on //' "$folder/url")
+"$retort" bench serve --clients 1,2 --lengths 5:4,9:2 "$url" "$url/v1/" --requests 6 --ignore-eos --json --seed 5 \
+  --page "$folder/load.html" >"$out" 2>"$err" || fail "bench serve: $(cat "$err")"
+[[ $(wc -l <"$out") == 4 && $(grep -c '"answered":6.*"failed":0' "$out") == 4 ]] || fail "bench serve: $(cat "$out" "$err")"
+[[ $(grep -c '"answer_tokens":3.0' "$out") == 4 ]] || fail "bench serve, tokens: $(cat "$out")"
+[[ $(grep -c '"seed":5' "$out") == 4 && $(grep -c '"p95":null,"p99":null' "$out") == 4 ]] || fail "bench serve: $(cat "$out")"
+grep -q '2 clients' "$folder/load.html" && grep -q '<svg' "$folder/load.html" || fail "bench serve: no page"
+"$retort" bench serve "$url" --rate 50 --lengths 5:4 --requests 6 >"$out" 2>"$err" || fail "bench serve: $(cat "$err")"
+grep -q '50 requests/s .* tokens/s .* / - / - s$' "$out" && grep -q '^seed [0-9]' "$err" || fail "bench serve --rate: $(cat "$out")"
+kill "$server"
+status=0
+"$retort" bench serve http://127.0.0.1:1 --model a --clients 1 >"$out" 2>"$err" || status=$?
+[[ $status == 1 ]] && grep -q 'answered nothing' "$err" || fail "bench serve without a server: $status: $(cat "$err")"
 
 ((failures == 0)) && echo 'every bench says what it should'

@@ -139,9 +139,13 @@ cmp -s closed.gguf model.gguf || fail 'a closed standard output: the line went i
 ends 'too many threads' 2 '--threads' eval model --data rows.jsonl --threads 100000
 ends 'too many at once' 2 '--parallel' serve model --parallel 9223372036854775807
 ends 'too many waiting' 2 '--queue' serve model --queue 9223372036854775807
-status=0
-(ulimit -v 3000000 && timeout 60 "$retort" eval model --data rows.jsonl --threads 1024 >out 2>err) || status=$?
-[[ $status == 1 || $status == 0 ]] || fail "threads that cannot be had: status $status: $(tail -1 err)"
+if (ulimit -v 3000000 && "$retort" --version >/dev/null 2>&1); then
+  status=0
+  (ulimit -v 3000000 && timeout 60 "$retort" eval model --data rows.jsonl --threads 1024 >out 2>err) || status=$?
+  [[ $status == 1 || $status == 0 ]] || fail "threads that cannot be had: status $status: $(tail -1 err)"
+else
+  echo 'NOTE a sanitizer needs more addresses than a limit leaves: threads that cannot be had are not tried'
+fi
 ends 'an endless step' 2 "'train.accumulate' must be .*at most" train good.json --run bad --set train.accumulate=9007199254740992
 
 # Names.
@@ -157,6 +161,7 @@ ends 'a folder that is there' 2 'run: is there already' merge --adapter run/adap
 
 # A weights file that is cut while it is used.
 "$retort" init --shape 8,512,8,4,1408,8000 --positions 8192 --out cut >/dev/null
+rm -f out  # what the commands before said
 "$retort" run cut --prompt hello --max-tokens 8000 --compute f32 >out 2>err </dev/null &
 job=$!
 for _ in {1..300}; do [[ -s out ]] && break; sleep 0.1; done

@@ -31,10 +31,11 @@ for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.exa
 done
 
 start() {  # FLAG...
+  rm -f out  # what the server before said
   "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 "$@" >out 2>err 9>&- &
   server=$!
   for _ in $(seq 300); do
-    grep -q '^listening on ' out && break
+    grep -qs '^listening on ' out && break
     kill -0 "$server" 2>/dev/null || { cat err; exit 1; }
     sleep 0.1
   done
@@ -86,10 +87,11 @@ server=
 
 # A socket file: for its owner, replaced after a kill, removed at the end.
 for signal in KILL TERM; do
+  rm -f out
   "$retort" serve model --template llama2 --listen unix:socket --context 2000 >out 2>err &
   server=$!
   for _ in $(seq 300); do
-    grep -q '^listening on ' out && break
+    grep -qs '^listening on ' out && break
     kill -0 "$server" 2>/dev/null || { cat err; exit 1; }
     sleep 0.1
   done

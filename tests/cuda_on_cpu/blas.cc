@@ -40,6 +40,7 @@ class LoopBlas final : public Blas {
  public:
   void Multiply(Queue& queue, int64_t m, int64_t n, int64_t k, float alpha, const Matrix& a,
                 const Matrix& b, float beta, void* c, int64_t c_stride) override {
+    RETORT_CHECK(k > 0, "a product over nothing");
     RETORT_CHECK(a.type == b.type, NameOf(a.type), " times ", NameOf(b.type));
     static_cast<emulated::LateQueue&>(queue).Enqueue(
         [=] { Loops(m, n, k, alpha, a, b, beta, static_cast<float*>(c), c_stride); });

@@ -38,6 +38,7 @@ struct Thread {
 struct Warp {
   std::array<LaneBytes, kWarp> values[2];
   int turn = 0, arrived = 0;
+  Place place = {};  // where the first that arrived is
   uint16_t barriers = 0;
 };
 
@@ -52,7 +53,8 @@ class Block {
   }
   Thread& current() { return threads_[static_cast<size_t>(current_)]; }
   void Barrier();
-  const std::array<LaneBytes, kWarp>& Exchange(const LaneBytes& own, bool barrier);
+  const std::array<LaneBytes, kWarp>& Exchange(const LaneBytes& own, const Place& place,
+                                               bool barrier);
   std::byte* StaticShared(const void* tag, size_t bytes);
   std::byte* DynamicShared(size_t* bytes);
   Shadow& shared_shadow() { return shadow_; }
@@ -131,11 +133,17 @@ void Block::Barrier() {
   Leave(State::kAtBarrier);
 }
 
-const std::array<LaneBytes, kWarp>& Block::Exchange(const LaneBytes& own, bool barrier) {
+const std::array<LaneBytes, kWarp>& Block::Exchange(const LaneBytes& own, const Place& place,
+                                                    bool barrier) {
   const int first = current_ / kWarp * kWarp;
   Warp& warp = warps_[static_cast<size_t>(current_ / kWarp)];
   const int turn = warp.turn;
   warp.values[turn][static_cast<size_t>(current_ - first)] = own;
+  if (warp.arrived == 0) warp.place = place;
+  if (warp.place.line != place.line || std::strcmp(warp.place.file, place.file) != 0) {
+    Report(Cat("lanes of a warp meet that are at lines ", warp.place.line, " and ", place.line,
+               " of ", place.file));
+  }
   if (++warp.arrived == kWarp) {
     warp.arrived = 0;
     warp.turn = 1 - warp.turn;
@@ -236,9 +244,9 @@ void Fault(const char* what, int64_t element) {
              blockIdx.y, ", ", blockIdx.z, ")"));
 }
 void BlockBarrier() { TheBlock().Barrier(); }
-void WarpBarrier() { TheBlock().Exchange({}, true); }
-const std::array<LaneBytes, 32>& Exchange(const LaneBytes& own) {
-  return TheBlock().Exchange(own, false);
+void WarpBarrier(const Place& place) { TheBlock().Exchange({}, place, true); }
+const std::array<LaneBytes, 32>& Exchange(const LaneBytes& own, const Place& place) {
+  return TheBlock().Exchange(own, place, false);
 }
 std::byte* StaticShared(const void* tag, size_t bytes) {
   return TheBlock().StaticShared(tag, bytes);

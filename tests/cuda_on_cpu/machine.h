@@ -38,21 +38,28 @@ Toucher Self();
 // Reports a fault of the running thread, with its place.
 void Fault(const char* what, int64_t element);
 
-// The block's barrier, and its warp's.
+// The block's barrier, and its warp's. Lanes of a warp that meet come from one place of the source.
+struct Place {
+  const char* file = "";
+  int line = 0;
+  static Place current(const char* file = __builtin_FILE(), int line = __builtin_LINE()) {
+    return {file, line};
+  }
+};
 void BlockBarrier();
-void WarpBarrier();
+void WarpBarrier(const Place& place);
 
 // Every lane of the warp hands in up to 64 bytes and sees what the others handed in.
 inline constexpr size_t kMostLaneBytes = 64;
 using LaneBytes = std::array<std::byte, kMostLaneBytes>;
-const std::array<LaneBytes, 32>& Exchange(const LaneBytes& own);
+const std::array<LaneBytes, 32>& Exchange(const LaneBytes& own, const Place& place);
 
 template <class T>
-std::array<T, 32> ExchangeAs(const T& own) {
+std::array<T, 32> ExchangeAs(const T& own, const Place& place) {
   static_assert(sizeof(T) <= kMostLaneBytes && std::is_trivially_copyable_v<T>);
   LaneBytes bytes{};
   std::memcpy(bytes.data(), &own, sizeof(T));
-  const std::array<LaneBytes, 32>& all = Exchange(bytes);
+  const std::array<LaneBytes, 32>& all = Exchange(bytes, place);
   std::array<T, 32> values;
   for (size_t i = 0; i < 32; ++i) std::memcpy(&values[i], all[i].data(), sizeof(T));
   return values;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <utility>
 
@@ -14,6 +15,7 @@ namespace {
 
 constexpr int kWarp = 32;
 constexpr size_t kMostFaults = 20;
+constexpr size_t kFreedBytes = size_t{4} << 20;
 constexpr size_t kStep = 2;  // bytes of an access that share a cell
 
 // By first address. Allocations are few: models are small here.
@@ -42,9 +44,12 @@ bool Toucher::SamePhase(const Toucher& other) const {
 
 const char* Shadow::Read(size_t at, size_t bytes, const Toucher& who) {
   const char* fault = Written(at, bytes) ? nullptr : "a read of memory never written";
+  if (freed_) fault = "a read of memory that was freed";
   for (size_t i = at; i < at + bytes; i += kStep) {
     Cell& cell = cells_[i];
     if (cell.writer.RacesWith(who)) fault = "a read that races with a write";
+    if (cell.reader.launch == who.launch && cell.reader.block != who.block)
+      cell.many_blocks = who.launch;
     cell.several_readers =
         cell.reader.RacesWith(who) || (cell.several_readers && cell.reader.SamePhase(who));
     cell.reader = who;
@@ -53,12 +58,17 @@ const char* Shadow::Read(size_t at, size_t bytes, const Toucher& who) {
 }
 
 const char* Shadow::Write(size_t at, size_t bytes, const Toucher& who) {
-  const char* fault = nullptr;
   std::memset(written_.data() + at, 1, bytes);
+  return BeginWrite(at, bytes, who);
+}
+
+const char* Shadow::BeginWrite(size_t at, size_t bytes, const Toucher& who) {
+  const char* fault = freed_ ? "a write to memory that was freed" : nullptr;
   for (size_t i = at; i < at + bytes; i += kStep) {
     Cell& cell = cells_[i];
     if (cell.writer.RacesWith(who)) fault = "a write that races with a write";
-    if (cell.reader.RacesWith(who) || (cell.several_readers && cell.reader.SamePhase(who)))
+    if (cell.reader.RacesWith(who) || (cell.several_readers && cell.reader.SamePhase(who)) ||
+        cell.many_blocks == who.launch)
       fault = "a write that races with a read";
     cell.writer = who;
   }
@@ -92,8 +102,15 @@ std::byte* AllocateNow(int64_t bytes) {
 }
 
 void FreeNow(void* address) {
-  if (Allocations().erase(static_cast<std::byte*>(address)) == 0)
-    Report("memory freed that is not allocated");
+  static std::deque<std::unique_ptr<Allocation>> freed;
+  static size_t bytes = 0;
+  const auto found = Allocations().find(static_cast<std::byte*>(address));
+  if (found == Allocations().end()) return Report("memory freed that is not allocated");
+  freed.push_back(std::move(found->second));
+  Allocations().erase(found);
+  freed.back()->shadow.MarkFreed();
+  bytes += freed.back()->memory.size();
+  for (; bytes > kFreedBytes; freed.pop_front()) bytes -= freed.front()->memory.size();
 }
 
 Allocation* Find(const void* address, int64_t bytes) {

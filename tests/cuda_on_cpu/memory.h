@@ -35,6 +35,8 @@ class Shadow {
   // What is wrong with the access, or null.
   const char* Read(size_t at, size_t bytes, const Toucher& who);
   const char* Write(size_t at, size_t bytes, const Toucher& who);
+  // A write that begins now and lands later.
+  const char* BeginWrite(size_t at, size_t bytes, const Toucher& who);
   // Read and written in one step that other such steps may share.
   const char* Atomic(size_t at, size_t bytes);
   // A copy or a library's product: no thread is named, and the queue orders it.
@@ -42,13 +44,16 @@ class Shadow {
   bool Written(size_t at, size_t bytes) const;
   // Nothing is written, nobody has touched it.
   void Forget(size_t bytes);
+  void MarkFreed() { freed_ = true; }
 
  private:
   struct Cell {
     Toucher writer, reader;
     bool several_readers = false;  // since the barrier that `reader` knows
+    uint32_t many_blocks = 0;      // the launch of which several blocks have read it
   };
   std::vector<uint8_t> written_;
+  bool freed_ = false;
   std::vector<Cell> cells_;
 };
 
@@ -57,11 +62,10 @@ struct Allocation {
   explicit Allocation(size_t bytes) : memory(bytes), shadow(bytes) {}
   std::vector<std::byte> memory;
   Shadow shadow;
-  bool freed = false;
 };
 
-// Allocates and frees at once; the queue calls FreeNow in its own order. A freed allocation's
-// memory is kept until the end of the process's next Forget, so that later accesses are told.
+// Allocates and frees at once; the queue calls FreeNow in its own order. Memory freed last is kept
+// for a while, so that accesses to it are told.
 std::byte* AllocateNow(int64_t bytes);
 void FreeNow(void* address);
 // The allocation that holds all of [address, address + bytes). A fault, and null, if none does.

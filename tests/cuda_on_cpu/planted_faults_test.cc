@@ -167,6 +167,68 @@ TEST_F(PlantedFaultTest, UseAfterAFree) {
   EXPECT_NE(Found().find("outside every allocation"), std::string::npos);
 }
 
+TEST_F(PlantedFaultTest, UseByAKernelAfterAFree) {
+  const Global<float> y = Floats(2 * kThreads);
+  void* at = queue_->Allocate(kThreads * 8);
+  const auto x = GlobalAt<float>(at, kThreads * 8);
+  queue_->Free(at);
+  EXPECT_NE(Run(Shift<true>, y, x, 2 * kThreads).find("freed"), std::string::npos);
+}
+
+// 8. A copy into memory that other threads still read.
+template <bool kBarrier>
+__global__ void EarlyCopy(Global<const float> x, Global<float> y) {
+  RETORT_SHARED(float, part, kThreads);
+  part[threadIdx.x] = 1;
+  __syncthreads();
+  const float other = part[kThreads - 1 - threadIdx.x];
+  if (kBarrier) __syncthreads();
+  if (threadIdx.x < 4) CopyAsync16(part + 4 * threadIdx.x, x + 4 * threadIdx.x, true);
+  CommitCopies();
+  __syncthreads();
+  WaitCopies<0>();
+  y[int64_t{blockIdx.x} * kThreads + threadIdx.x] = other;
+}
+
+// 9. A shuffle in one branch and another one in the other.
+template <bool kOne>
+__global__ void TwoShuffles(Global<float> x) {
+  float v = 1;
+  if (kOne || threadIdx.x % 2 == 0) {
+    v = __shfl_xor_sync(kAllLanes, v, 1);
+  } else {
+    v = __shfl_xor_sync(kAllLanes, v, 2);
+  }
+  x[int64_t{blockIdx.x} * kThreads + threadIdx.x] = v;
+}
+
+// 10. A word at an odd place.
+template <bool kAligned>
+__global__ void WordAt(Global<const float> x, Global<float> y) {
+  if (threadIdx.x != 0) return;
+  const uint32_t word = As<uint32_t>(As<uint8_t>(x) + (kAligned ? 4 : 2))[0];
+  y[blockIdx.x] = FloatOf(word);
+}
+
+TEST_F(PlantedFaultTest, CopyIntoWhatIsRead) {
+  const Global<float> x = Floats(kThreads);
+  const Global<float> y = Floats(2 * kThreads);
+  EXPECT_EQ(Run(EarlyCopy<true>, x, y), "");
+  EXPECT_NE(Run(EarlyCopy<false>, x, y).find("races"), std::string::npos);
+}
+
+TEST_F(PlantedFaultTest, ShufflesOfTwoPlaces) {
+  const Global<float> x = Floats(2 * kThreads);
+  EXPECT_EQ(Run(TwoShuffles<true>, x), "");
+  EXPECT_NE(Run(TwoShuffles<false>, x).find("lanes of a warp meet"), std::string::npos);
+}
+
+TEST_F(PlantedFaultTest, WordThatIsNotAligned) {
+  const Global<float> x = Floats(4), y = Floats(2);
+  EXPECT_EQ(Run(WordAt<true>, x, y), "");
+  EXPECT_NE(Run(WordAt<false>, x, y).find("not aligned"), std::string::npos);
+}
+
 // One tile product against plain loops, and the tiles that it reads from shared memory.
 __global__ void TileProduct(Global<const BF16> a, Global<const BF16> b, Global<float> d) {
   RETORT_SHARED(BF16, left, 16 * 16);

@@ -29,17 +29,10 @@ class LateMarker final : public Marker {
 }  // namespace
 
 LateQueue::~LateQueue() {
-  try {
-    Finish();
-  } catch (const Error&) {  // told already, or nobody is left to tell
-  }
+  RunQuietly(asked_);  // what it finds is told by the next queue, or by main.cc
 }
 
 std::unique_ptr<Marker> LateQueue::Mark() { return std::make_unique<LateMarker>(*this, asked_); }
-
-void LateQueue::WaitFor(Marker& marker) {
-  Enqueue([&marker] { marker.Wait(); });
-}
 
 void* LateQueue::Allocate(int64_t bytes) { return AllocateNow(bytes); }
 void LateQueue::Free(void* address) {
@@ -68,16 +61,20 @@ void LateQueue::CopyOut(void* host, const void* device, int64_t bytes) {
 void LateQueue::Enqueue(std::function<void()> work) {
   work_.push_back(std::move(work));
   ++asked_;
-  if (work_.size() > kLongQueue) RunUpTo(asked_ - kLongQueue / 2);
+  if (work_.size() > kLongQueue) RunQuietly(asked_ - kLongQueue / 2);
 }
 
-void LateQueue::RunUpTo(uint64_t number) {
+void LateQueue::RunQuietly(uint64_t number) {
   while (done_ < number) {
     const std::function<void()> work = std::move(work_.front());
     work_.pop_front();
     ++done_;
     work();
   }
+}
+
+void LateQueue::RunUpTo(uint64_t number) {
+  RunQuietly(number);
   const std::vector<std::string> faults = TakeFaults();
   if (!faults.empty()) throw Failure("CUDA: ", faults.front(), " (", faults.size(), " faults)");
 }

@@ -13,7 +13,6 @@ class LateQueue final : public Queue {
  public:
   ~LateQueue() override;
   std::unique_ptr<Marker> Mark() override;
-  void WaitFor(Marker& marker) override;
   void Finish() override { RunUpTo(asked_); }
   void* Allocate(int64_t bytes) override;
   void Free(void* address) override;
@@ -25,6 +24,8 @@ class LateQueue final : public Queue {
   void Enqueue(std::function<void()> work);
   // Runs the work up to this number. Throws Error{kFailure} with the first fault of a kernel.
   void RunUpTo(uint64_t number);
+  // The same, and leaves the faults for later.
+  void RunQuietly(uint64_t number);
   uint64_t done() const { return done_; }
   size_t waiting() const { return work_.size(); }
 

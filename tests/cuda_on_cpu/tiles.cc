@@ -12,12 +12,13 @@ struct Fragments {
 
 }  // namespace
 
-void MultiplyTiles(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+void MultiplyTiles(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                   const emulated::Place& place) {
   Fragments own;
   std::memcpy(own.a, a, sizeof(own.a));
   std::memcpy(own.b, b, sizeof(own.b));
   const int lane = LaneOf();
-  const std::array<Fragments, 32> all = emulated::ExchangeAs(own);
+  const std::array<Fragments, 32> all = emulated::ExchangeAs(own, place);
   // a [16,16] and b [16,8], put together from all lanes.
   const auto left = [&](int row, int k) {
     const auto holder = static_cast<size_t>(row % 8 * 4 + k % 8 / 2);
@@ -33,9 +34,10 @@ void MultiplyTiles(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]
   }
 }
 
-void ArrangeTiles(uint32_t (&r)[4], const TileRow& own, bool transposed) {
+void ArrangeTiles(uint32_t (&r)[4], const TileRow& own, bool transposed,
+                  const emulated::Place& place) {
   const int lane = LaneOf(), g = lane / 4, t = lane % 4;
-  const std::array<TileRow, 32> rows = emulated::ExchangeAs(own);
+  const std::array<TileRow, 32> rows = emulated::ExchangeAs(own, place);
   for (int m = 0; m < 4; ++m) {
     const auto value = [&](int row, int col) {
       return uint32_t{rows[static_cast<size_t>(8 * m + row)].value[col]};

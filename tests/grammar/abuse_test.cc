@@ -57,6 +57,13 @@ TEST(GrammarAbuse, DeepSchemasAndTexts) {
   EXPECT_TRUE(any->Matches(std::string(10000, '[') + std::string(10000, ']')));
 }
 
+// Beyond its room a parser refuses, and goes on refusing: what it could not keep has no name.
+TEST(GrammarAbuse, TextsThatNestWithoutEnd) {
+  const auto any = Compiled(kSchema, "true");
+  const std::string open(1'100'000, '[');
+  for (int i = 0; i < 3; ++i) EXPECT_THROW(any->Matches(open), Error) << i;
+}
+
 std::string Times(size_t count, std::string_view text) {
   std::string all;
   all.reserve(count * text.size());

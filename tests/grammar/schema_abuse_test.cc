@@ -77,6 +77,25 @@ TEST(SchemaAbuse, ManyGoalsWithAllTheSameMembers) {
                 "steps of work");
 }
 
+// Each of 400 schemas that hold together asks of every member which of the others knows it.
+TEST(SchemaAbuse, ManySchemasThatAskWhatIsEvaluated) {
+  const char* asks =
+      R"({"properties": {"a": true}, "unevaluatedProperties": {"type": "null"}, "allOf": [)";
+  ExpectRefused(Chain(400, asks, "]}"), "steps of work");
+}
+
+TEST(SchemaAbuse, ManySetsOfUniqueItems) {
+  const std::string items = Cat(R"("items": {"enum": [)", Many(30, "%"), "]}");
+  ExpectRefused(Cat(R"({"type": "array", "uniqueItems": true, )", items, "}"),
+                "leaves more than 4096 sets");
+  const std::string twelve = Cat(R"("items": {"enum": [)", Many(12, "%"), "]}");
+  const std::string unique =
+      Many(400, Cat(R"("a%": {"type": "array", "title": "%", "uniqueItems": true, )",
+                    ReplaceAll(twelve, "%", ""), "}"));
+  const std::string refusal = Refusal(kSchema, Cat(R"({"properties": {)", unique, "}}"));
+  EXPECT_NE(refusal, "");
+}
+
 TEST(SchemaAbuse, ManyGoalsWithLongChainsOrLists) {
   const std::string branches = Many(5'000, R"({"$ref": "#/$defs/d0", "title": "%"})");
   std::string chain = Many(200, R"("c%": {"$ref": "#/$defs/c+%"})");

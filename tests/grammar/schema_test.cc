@@ -168,6 +168,62 @@ TEST(Schema, References) {
        {R"({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": {"type": "null"}}})", {"null"}, {"1"}}});
 }
 
+TEST(Schema, UniqueItems) {
+  Expect({{R"({"type": "array", "uniqueItems": true, "items": {"enum": ["a", "b", 1, null]}})",
+           {"[]", R"(["b"])", R"([1,"a",null,"b"])"},
+           {R"(["a","a"])", R"(["a",1,"a"])", R"(["c"])"}},
+          {R"({"type": "array", "uniqueItems": true, "minItems": 2, "maxItems": 3,
+               "items": {"type": "integer", "minimum": 1, "maximum": 5}})",
+           {"[1,2]", "[5,3,1]"},
+           {"[]", "[1]", "[1,1]", "[1,2,3,4]", "[6,1]"}},
+          {R"({"type": "array", "uniqueItems": true, "items": {"anyOf": [{"type": "boolean"},
+               {"const": "x"}, {"enum": ["x", true]}]}})",
+           {R"(["x",true,false])"},
+           {R"(["x","x"])", "[true,true]"}},
+          {R"({"enum": [[1, 1], [1, 2]], "uniqueItems": true})", {"[1,2]"}, {"[1,1]"}},
+          {R"({"type": "string", "uniqueItems": true})", {"\"a\""}, {"[]"}}});
+}
+
+TEST(Schema, UnevaluatedMembersAndItems) {
+  Expect(
+      {{R"({"type": "object", "properties": {"a": true}, "unevaluatedProperties": false})",
+        {"{}", R"({"a":1})"},
+        {R"({"b":1})"}},
+       {R"({"type": "object", "properties": {"a": true}, "allOf": [{"properties": {"b": true}},
+               {"$ref": "#/$defs/c"}], "unevaluatedProperties": {"type": "null"},
+               "$defs": {"c": {"patternProperties": {"^c": true}}}})",
+        {R"({"a":1,"b":2,"c1":3,"d":null})"},
+        {R"({"d":1})"}},
+       {R"({"type": "object", "anyOf": [{"properties": {"a": true}, "required": ["a"]},
+               {"properties": {"b": true}, "required": ["b"]}], "unevaluatedProperties": false})",
+        {R"({"a":1})", R"({"b":1})"},
+        {R"({"a":1,"c":1})", R"({})"}},
+       {R"({"type": "object", "not": {"not": {"properties": {"a": true}}},
+               "unevaluatedProperties": false})",
+        {"{}"},
+        {R"({"a":1})"}},
+       {R"({"type": "object", "allOf": [{"unevaluatedProperties": true}],
+               "unevaluatedProperties": false})",
+        {R"({"a":1})"},
+        {}},
+       {R"({"type": "object", "properties": {"a": true}, "allOf": [{"unevaluatedProperties": false}]})",
+        {"{}"},
+        {R"({"a":1})"}},
+       {R"({"type": "array", "prefixItems": [true], "allOf": [{"prefixItems": [true, {"type": "null"}]}],
+               "unevaluatedItems": false})",
+        {"[]", "[1]", "[1,null]"},
+        {"[1,2]", "[1,null,3]"}}});
+}
+
+TEST(Schema, DynamicReferencesThatMeanOneSchema) {
+  Expect(
+      {{R"({"$dynamicAnchor": "node", "type": "object", "properties": {"next": {"$dynamicRef": "#node"}},
+               "additionalProperties": false})",
+        {"{}", R"({"next":{"next":{}}})"},
+        {R"({"next":1})", R"({"next":{"a":1}})"}},
+       {R"({"$dynamicRef": "#/$defs/a", "$defs": {"a": {"type": "null"}}})", {"null"}, {"1"}}});
+}
+
 TEST(Schema, SpaceIsAsAsked) {
   const std::string schema = R"({"type": "object", "properties": {"a": {"type": "array"}}})";
   ExpectTexts(*Compiled(kSchema, schema), {R"({"a":[1,2]})"}, {R"({"a": [1, 2]})"});
@@ -180,7 +236,13 @@ TEST(Schema, SpaceIsAsAsked) {
 TEST(Schema, RefusesByNameAndPlace) {
   ExpectRefusals(
       {{R"({"properties": {"a": {"uniqueItems": true}}})", "#/properties/a: 'uniqueItems'"},
-       {R"({"unevaluatedProperties": false})", "'unevaluatedProperties' is not supported"},
+       {R"({"$recursiveRef": "#"})", "'$recursiveRef' is not supported"},
+       {R"({"uniqueItems": true, "items": {"type": "string"}})", "#: 'uniqueItems'"},
+       {R"({"type": "array", "uniqueItems": true, "minItems": 3, "items": {"type": "boolean"}})",
+        "allows no text"},
+       {R"({"$ref": "#/$defs/a", "$defs": {"a": {"$dynamicAnchor": "n", "items": {"$dynamicRef": "#n"}},
+            "b": {"$id": "b", "$dynamicAnchor": "n"}}})",
+        "'$dynamicRef' '#n' may mean several schemas"},
        {R"({"$ref": "http://elsewhere.org/x"})", "is not within the schema"},
        {R"({"items": {"pattern": "(?=a)b"}})", "#/items: 'pattern'"},
        {R"({"format": "iri"})", "'iri' is not supported"},

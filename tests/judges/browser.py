@@ -20,7 +20,7 @@ class Browser:
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         if not program:
             skip("needs chromium")
-        self.profile = tempfile.TemporaryDirectory(prefix="retort-browser-")
+        self.profile = tempfile.TemporaryDirectory(prefix="retort-browser-", ignore_cleanup_errors=True)
         commands, self.commands = os.pipe()
         self.messages, messages = os.pipe()
         # The browser has its pipes as 3 and 4, which must not be among those that are duplicated.

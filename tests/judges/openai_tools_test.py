@@ -97,12 +97,21 @@ def main():
         checks.that("a call is begun if one is required", bool(required.message.tool_calls) or required.message.content.startswith("<tool_call>"), required)
         none = ask([{"role": "user", "content": "weather in Rome"}], tool_choice="none").choices[0]
         checks.that("no calls with tool_choice none", not none.message.tool_calls and none.finish_reason in ("stop", "length"), none)
+        strict = json.loads(json.dumps(TOOLS))
+        for tool in strict:
+            tool["function"]["strict"] = True
+            tool["function"]["parameters"] |= {"required": ["city"], "additionalProperties": False}
+        for choice in ("auto", "required"):
+            answer = client.chat.completions.create(model="caller", messages=[{"role": "user", "content": "weather in Rome"}], tools=strict,
+                                                    tool_choice=choice, temperature=0, max_tokens=80).choices[0]
+            calls = [(c.function.name, json.loads(c.function.arguments)) for c in answer.message.tool_calls or []]
+            checks.that(f"strict, {choice}: the call", calls == [("get_weather", {"city": "Rome"})], answer)
+        strict[0]["function"]["parameters"]["properties"]["city"]["format"] = "regex"
         try:
-            client.chat.completions.create(model="caller", messages=[{"role": "user", "content": "a"}], tools=[
-                {"type": "function", "function": {"name": "f", "strict": True, "parameters": {"type": "object", "properties": {}}}}])
-            checks.that("strict is refused", False)
+            client.chat.completions.create(model="caller", messages=[{"role": "user", "content": "a"}], tools=strict)
+            checks.that("a schema that cannot be kept is refused", False)
         except openai.BadRequestError as error:
-            checks.that("strict is refused by name", error.param == "tools[0].function.strict", error)
+            checks.that("a schema that cannot be kept is refused by its place", "#/properties/city" in error.message, error)
     checks.finish()
 
 

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 
+#include "base/strings.h"
 #include "grammar/compile.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -47,6 +49,20 @@ TEST(ConstrainedAnswer, CountsWhatMayFollowAndReadsNone) {
   const ConstrainedAnswer thinking(
       {CompileGrammar({GrammarSource::Kind::kRegex, "ab"}, "x", words), true, "</think>"});
   EXPECT_EQ(thinking.CountAllowed(std::vector<int32_t>{'z', 'z'}), 2u);
+}
+
+TEST(ConstrainedAnswer, CountingTakesFewStepsAndDoesNotWearTheGrammar) {
+  const auto words = std::make_shared<const Vocabulary>(ByteTokenizer());
+  // Behind each "a", two thousand ways to go on.
+  std::string text = "root ::= \"z\" | \"a\" root \"y\"";
+  for (int i = 0; i < 2000; ++i) text += Cat(" | \"b", i, "\" root \"y\"");
+  const auto grammar = CompileGrammar({GrammarSource::Kind::kGbnf, text}, "test", words);
+  ConstrainedAnswer answer({grammar});
+  EXPECT_EQ(answer.CountAllowed(std::vector<int32_t>(3, 'a')), 3u);
+  EXPECT_EQ(answer.CountAllowed(std::vector<int32_t>(40, 'a')), std::nullopt);
+  EXPECT_FALSE(grammar->worn());
+  for (int i = 0; i < 40; ++i) answer.Accept('a');
+  EXPECT_FALSE(grammar->worn()) << "the answer itself goes as far";
 }
 
 }  // namespace

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <future>
+#include <optional>
 #include <thread>
 
+#include "base/error.h"
 #include "base/random.h"
 #include "runner/kv_cache.h"
 #include "tests/runner/faulty_backend.h"
@@ -175,6 +177,56 @@ TEST_F(EngineThreadTest, AFailedPassSparesThoseThatWait) {
     EXPECT_EQ(second->failure, "");
     EXPECT_EQ(second->ids.size(), 5u);
   }
+}
+
+TEST_F(EngineThreadTest, RunsTasksOnItsThreadBetweenSteps) {
+  Engine engine(*model_, nullptr, tokenizer_, options_);
+  std::optional<EngineThread> thread(std::in_place, engine, 8);
+  std::thread::id first, second;
+  thread->Run([&] { first = std::this_thread::get_id(); });
+  thread->Run([&] { second = std::this_thread::get_id(); });
+  EXPECT_EQ(first, second);
+  EXPECT_NE(first, std::this_thread::get_id());
+  EXPECT_THROW(thread->Run([] { throw InputError("no adapter"); }), Error);
+}
+
+// Whoever has an adapter last, its memory is given back on the engine's thread.
+TEST_F(EngineThreadTest, DestroysWhatIsGivenBack) {
+  Engine engine(*model_, nullptr, tokenizer_, options_);
+  std::optional<EngineThread> thread(std::in_place, engine, 8);
+  const auto live = [&] {
+    int64_t bytes = 0;
+    thread->Run([&] { bytes = backend_.memory().live_bytes(); });
+    return bytes;
+  };
+  const auto made = [&] {
+    std::unique_ptr<const Adapter> adapter;
+    thread->Run([&] { adapter = RandomAdapter({}, *model_, 1); });
+    return thread->Keep(std::move(adapter));
+  };
+  const int64_t before = live();
+  std::shared_ptr<const Adapter> adapter = made();
+  EXPECT_GT(live(), before);
+  GenerationRequest request;
+  request.prompt = {1, 2, 3};
+  request.sampling.max_tokens = 40;
+  request.adapter = adapter;
+  const auto told = std::make_shared<Told>();
+  Submit(*thread, request, Kind::kPlain, told);
+  request.adapter.reset();
+  adapter.reset();  // the stream has it alone, or nobody
+  told->ended.get_future().wait();
+  EXPECT_EQ(told->failure, "");
+  live();  // a round of the loop: in it, or before, the adapter went
+  EXPECT_EQ(live(), before);
+  adapter = made();
+  adapter.reset();
+  live();
+  EXPECT_EQ(live(), before);
+  adapter = made();
+  thread.reset();
+  adapter.reset();  // behind the thread's end
+  EXPECT_EQ(backend_.memory().live_bytes(), before);
 }
 
 TEST_F(EngineThreadTest, TellsEveryRequestThatItStops) {

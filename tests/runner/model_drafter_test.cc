@@ -121,6 +121,22 @@ TEST_F(ModelDrafterTest, GuessesNothingWhereItCannot) {
   EXPECT_EQ(Guessed(4, Text(20, 3)), Said(Text(20, 3), 5));
 }
 
+TEST_F(ModelDrafterTest, AStreamThatItCannotReadOnTakesNoRoom) {
+  Make(64);
+  Ids text = Text(50);
+  EXPECT_EQ(Guessed(1, text).size(), 5u);
+  text.push_back(kVocab);
+  EXPECT_EQ(Guessed(1, text), Ids{}) << "a token that the model lacks";
+  EXPECT_EQ(Guessed(2, Text(50, 3)), Said(Text(50, 3), 5));
+  Make(704);
+  text = Text(693);
+  while (Guessed(1, text).empty()) {
+  }
+  text.resize(698, 1);
+  EXPECT_EQ(Guessed(1, text), Ids{}) << "beyond its positions";
+  EXPECT_EQ(Guessed(2, Text(50, 3)), Said(Text(50, 3), 5));
+}
+
 TEST_F(ModelDrafterTest, GuessesNoIdThatTheTokenizerLacks) {
   Make(1024, 10);
   for (const int32_t id : Guessed(1, Text(20), 20)) EXPECT_LT(id, 10);

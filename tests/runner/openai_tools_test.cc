@@ -133,8 +133,7 @@ TEST(OpenAiTools, RefusesWhatCannotBeKept) {
   EXPECT_EQ(RefusedAt(kUser, tool("5")), "tools[0]");
   EXPECT_EQ(RefusedAt(kUser, tool(R"({"type": "web_search"})")), "tools[0].type");
   EXPECT_EQ(RefusedAt(kUser, tool(R"({"type": "function"})")), "tools[0].function");
-  EXPECT_EQ(RefusedAt(kUser, function(R"("name": "f", "strict": true)")),
-            "tools[0].function.strict");
+  EXPECT_EQ(RefusedAt(kUser, function(R"("name": "f", "strict": 1)")), "tools[0].function.strict");
   EXPECT_EQ(RefusedAt(kUser, function(R"("name": "f", "returns": {})")),
             "tools[0].function.returns");
   EXPECT_EQ(RefusedAt(kUser, function(R"("name": "f", "parameters": [])")),

@@ -27,6 +27,20 @@ TEST(PrefixTree, APageIsKnownByAllThatStandsBeforeIt) {
   EXPECT_EQ(tree.PageOf(b), 11);
 }
 
+TEST(PrefixTree, EachAdapterHasARoot) {
+  PrefixTree tree;
+  const int32_t other = PrefixTree::RootOf(1);
+  EXPECT_NE(other, PrefixTree::kRoot);
+  const int32_t a = tree.Add(PrefixTree::kRoot, Page(1), 10);
+  EXPECT_EQ(tree.Find(other, Page(1)), PrefixTree::kNone);
+  const int32_t b = tree.Add(other, Page(1), 11);
+  EXPECT_NE(a, b);
+  tree.Touch(b);
+  tree.Touch(other);  // a text without a page
+  EXPECT_EQ(tree.RemoveOldest([](int32_t) { return false; }), 10);
+  EXPECT_EQ(tree.Find(other, Page(1)), b);
+}
+
 TEST(PrefixTree, LeavesGoInTheOrderOfTheirLastUse) {
   PrefixTree tree;
   const int32_t a = tree.Add(PrefixTree::kRoot, Page(1), 10);

@@ -112,7 +112,7 @@ TEST_F(ServerGrammarTest, ManyStreamsAtOnce) {
 }
 
 TEST_F(ServerGrammarTest, TheServersOwnGrammarHoldsWhereARequestSaysNothing) {
-  options_.grammar = GrammarSource{GrammarSource::Kind::kChoices, R"(["yes", "no"])"};
+  options_.rule.grammar = GrammarSource{GrammarSource::Kind::kChoices, R"(["yes", "no"])"};
   Start();
   const std::string content = Content(R"("stop": [])");
   EXPECT_TRUE(content == "yes" || content == "no") << content;

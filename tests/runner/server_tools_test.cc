@@ -215,6 +215,64 @@ TEST_F(ServerToolsTest, AThoughtThatThePromptOpens) {
   EXPECT_EQ(asked["content"].get<std::string>().find("<｜tool▁calls▁begin｜>"), 0u);
 }
 
+// Tools whose arguments are held to their schemas, with these further fields.
+std::string AsksStrictly(const std::string& properties, const std::string& more) {
+  return Cat(
+      R"({"messages": [{"role": "user", "content": "hi"}], "temperature": 1.5, "max_tokens": 400,
+    "tools": [{"type": "function", "function": {"name": "count", "strict": true, "parameters": {
+    "type": "object", "properties": )",
+      properties, R"(, "required": ["kind", "n"], "additionalProperties": false}}}], )", more, "}");
+}
+
+TEST_F(ServerToolsTest, StrictArgumentsSatisfyTheirSchemaWhateverTheModelSays) {
+  const std::string properties =
+      R"({"kind": {"enum": ["cat", "dog"]}, "n": {"type": "integer", "minimum": 1, "maximum": 40}})";
+  model_->config.max_positions = 2048;
+  ServedModel served{*model_, nullptr, tokenizer_, "tiny", AnswerTemplate("qwen3"), ""};
+  server_.emplace(std::move(served), options_);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  const std::string named = R"({"type": "function", "function": {"name": "count"}})";
+  const int32_t h = tokenizer_.Encode("h", true).back();  // without it there is no "<think>"
+  int calls = 0;
+  for (int seed = 1; seed <= 8; ++seed) {
+    const std::string choice = seed % 2 == 0 ? named : "\"required\"";
+    const Json said = Choice(
+        AsksStrictly(properties, Cat("\"parallel_tool_calls\": false, \"tool_choice\": ", choice,
+                                     ", \"logit_bias\": [[", h, ", false]], \"seed\": ", seed)));
+    if (said["finish_reason"] == "length") continue;
+    ASSERT_EQ(said["finish_reason"], "tool_calls") << said;
+    EXPECT_TRUE(said["message"]["content"].is_null());
+    const Json& call = said["message"]["tool_calls"][0]["function"];
+    EXPECT_EQ(call["name"], "count");
+    const Json arguments = ParseJson(call["arguments"].get<std::string>(), "arguments");
+    ASSERT_EQ(arguments.size(), 2u) << arguments;
+    EXPECT_TRUE(arguments["kind"] == "cat" || arguments["kind"] == "dog") << arguments;
+    EXPECT_TRUE(arguments["n"] >= 1 && arguments["n"] <= 40) << arguments;
+    ++calls;
+  }
+  EXPECT_GE(calls, 3);
+  const Json error = Refused(
+      400, kChat, AsksStrictly(R"({"kind": {"format": "regex"}, "n": {}})", R"("seed": 1)"));
+  EXPECT_EQ(error["param"], "tools");
+  EXPECT_NE(error["message"].get<std::string>().find("'count': #/properties/kind"),
+            std::string::npos);
+}
+
+TEST_F(ServerToolsTest, AModelMaySpeakBeforeAStrictCall) {
+  const std::string schema = R"({"kind": {"type": "string"}, "n": {"type": "integer"}})";
+  Serve("qwen3", {{"Well"},
+                  {"<tool_call>", true},
+                  {"\n{\"name\": \"count\", \"arguments\": "},
+                  {"{\"kind\": \"cat\", \"n\": 3}}"},
+                  {"\n"},
+                  {"</tool_call>", true}});
+  const Json said = Choice(AsksStrictly(schema, R"("tool_choice": "auto", "top_k": 1)"));
+  EXPECT_EQ(said["message"]["content"], "Well") << said;
+  EXPECT_EQ(said["message"]["tool_calls"][0]["function"]["arguments"],
+            "{\"kind\": \"cat\", \"n\": 3}")
+      << said;
+}
+
 TEST_F(ServerToolsTest, SaysWhatTheTemplateCannotWrite) {
   Serve("no-tools", {{"Hello."}});
   const Json tools = Refused(400, kChat, Asks(""));

@@ -8,10 +8,12 @@
 #include <algorithm>
 
 #include "base/random.h"
+#include "base/strings.h"
 #include "grammar/compile.h"
 #include "runner/engine.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
+#include "tests/runner/faulty_backend.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -20,7 +22,7 @@ namespace {
 
 using Ids = std::vector<int32_t>;
 
-// What a request was told, and in how many steps.
+// What a request was told.
 struct Told {
   Ids ids;
   std::string text;
@@ -67,8 +69,9 @@ class SpeculationTest : public testing::Test {
     if (number % 4 == 3) s.mirostat = true;
     return request;
   }
-  std::vector<GenerationRequest> Requests(int32_t count) {
+  static std::vector<GenerationRequest> Requests(int32_t count) {
     std::vector<GenerationRequest> requests;
+    requests.reserve(static_cast<size_t>(count));
     for (int32_t i = 0; i < count; ++i) requests.push_back(Request(i));
     return requests;
   }
@@ -221,8 +224,69 @@ TEST_F(SpeculationTest, TheDraftingModelsCacheIsCounted) {
   const int64_t plain = Engine(*model_, nullptr, tokenizer_, options).counts().cache_bytes;
   options.draft.model = other_.get();
   EXPECT_EQ(Engine(*model_, nullptr, tokenizer_, options).counts().cache_bytes, 2 * plain);
+  // It needs no more than its positions, for each stream, and what is kept of earlier prompts.
+  options.parallel = 2, options.kept_tokens = kPageTokens;
+  other_->config.max_positions = 2 * kPageTokens - 1;
+  EXPECT_EQ(Engine(*model_, nullptr, tokenizer_, options).counts().cache_bytes,
+            plain + plain / 256 * 5 * kPageTokens);
   options.draft.tokens = 0;
   EXPECT_THROW(Engine(*model_, nullptr, tokenizer_, options), std::exception);
+}
+
+// The drafting model's logits of one stream are no numbers.
+TEST_F(SpeculationTest, ADraftOfOddNumbersHarmsNoAnswer) {
+  FaultyBackend faulty(tokenizer_.vocab_size());
+  const auto odd = RandomModel(SmallConfig(tokenizer_.vocab_size()), 4, faulty, 3);
+  std::vector<GenerationRequest> requests = Requests(5);
+  requests[2].prompt[3] = FaultyBackend::kNotANumber;
+  const std::vector<Told> plain = Say(requests, {.parallel = 5});
+  const std::vector<Told> drafted = Say(requests, {.parallel = 5, .draft = {.model = odd.get()}});
+  for (size_t i = 0; i < plain.size(); ++i) {
+    ExpectSame(plain[i], drafted[i], "request " + std::to_string(i));
+    EXPECT_EQ(drafted[i].accepted > 0, i != 2) << i;
+  }
+  EXPECT_EQ(drafted[2].drafted, 0);
+}
+
+// A step of the drafting model fails: streams in it go on without guesses, later ones have some.
+TEST_F(SpeculationTest, ADraftThatFailsHarmsNoAnswer) {
+  FaultyBackend faulty(tokenizer_.vocab_size());
+  const auto fails = RandomModel(SmallConfig(tokenizer_.vocab_size()), 4, faulty, 3);
+  std::vector<GenerationRequest> requests = Requests(5);
+  requests[2].prompt[3] = FaultyBackend::kFails;
+  const std::vector<Told> plain = Say(requests, {.parallel = 3});
+  const std::vector<Told> drafted = Say(requests, {.parallel = 3, .draft = {.model = fails.get()}});
+  for (size_t i = 0; i < plain.size(); ++i) {
+    ExpectSame(plain[i], drafted[i], "request " + std::to_string(i));
+    EXPECT_EQ(drafted[i].accepted > 0, i > 2) << i;
+  }
+}
+
+TEST_F(SpeculationTest, NothingIsGuessedThatTheModelLacks) {
+  const int32_t vocab = 130;
+  model_ = RandomModel(SmallConfig(vocab), 4, *backend_, 3);
+  model_->config.ends = {tokenizer_.vocab_size() + 7};
+  std::vector<GenerationRequest> requests = Requests(6);
+  for (GenerationRequest& request : requests) request.prompt[0] = 'a';
+  drafts_ = {{"of more ids", {.model = other_.get()}}};
+  ExpectNothingShows(requests, {.parallel = 6});
+}
+
+// What the drafting model has read of a stream that lost its pages is no hindrance to others.
+TEST_F(SpeculationTest, StreamsThatLostTheirPagesLeaveTheDraftItsRoom) {
+  std::vector<GenerationRequest> requests(2, Request(0));
+  requests[1].prompt = Prompt(2 * kPageTokens, 5);
+  requests[0].sampling.max_tokens = 8 * kPageTokens - std::ssize(requests[0].prompt);
+  const EngineOptions options{.parallel = 2,
+                              .context = 8 * kPageTokens,
+                              .cache_tokens = 8 * kPageTokens,
+                              .kept_tokens = 0,
+                              .draft = {.tokens = 4, .model = model_.get()}};
+  requests[1].sampling.max_tokens = 8 * kPageTokens - std::ssize(requests[1].prompt);
+  const std::vector<Told> told = Say(requests, options);
+  EXPECT_GT(counts_.preempted, 0);
+  // It goes on alone, with four guesses in each step.
+  EXPECT_GT(told[0].accepted, requests[0].sampling.max_tokens * 3 / 4);
 }
 
 // As a server holds its weights: to the last bit of the log-probabilities.
@@ -275,51 +339,103 @@ INSTANTIATE_TEST_SUITE_P(Weights, SpeculationBits,
                                          Held{Compute::kInt8, "q4_k"}),
                          [](const auto& info) { return std::string(info.param.format); });
 
-// What was guessed and not said: its place in the cache is that of what was said instead.
-TEST(StreamGuesses, LeaveNothingWhereTheyWereWrong) {
-  const auto backend = MakeReferenceBackend();
-  const ByteTokenizer tokenizer;
-  KvCache cache(*backend, {{{1, 1}}}, DType::kF32, 3 * kPageTokens);
-  GenerationRequest request;
-  request.prompt = Ids(kPageTokens - 3, 'p');
-  Stream stream(1, std::move(request), tokenizer, {}, 3 * kPageTokens);
-  ASSERT_TRUE(cache.Extend(stream.pages, stream.size()));
-  Sampler sampler;
-  Batch batch;
-  std::vector<int32_t> rows;
-  const auto says = [&](char c) {
+// A stream that has said its first token, in a cache of three pages.
+struct Guessing {
+  explicit Guessing(char first, const std::shared_ptr<const Grammar>& grammar = nullptr)
+      : stream(1, Request(grammar), tokenizer, {}, 3 * kPageTokens) {
+    EXPECT_TRUE(cache.Extend(stream.pages, stream.size()));
+    Read();
+    Says(first);
+    stream.generates = true;
+    EXPECT_TRUE(stream.MayGuess());
+  }
+  static GenerationRequest Request(const std::shared_ptr<const Grammar>& grammar) {
+    GenerationRequest request;
+    request.prompt = Ids(kPageTokens - 3, 'p');
+    request.constraint.grammar = grammar;
+    return request;
+  }
+  void Read() {
+    batch.Clear(), rows.clear();
+    stream.AppendTo(stream.unread(), batch, rows);
+  }
+  GenerationEvent Says(char c) {
     std::vector<float> logits(static_cast<size_t>(tokenizer.vocab_size()), 0.0f);
     logits[static_cast<size_t>(c)] = 1;
     return stream.Next(logits, sampler);
-  };
-  stream.AppendTo(stream.unread(), batch, rows);
-  says('s');
-  stream.generates = true;
-  ASSERT_TRUE(stream.MayGuess());
+  }
+
+  std::unique_ptr<Backend> backend = MakeReferenceBackend();
+  ByteTokenizer tokenizer;
+  KvCache cache{*backend, {{{1, 1}}}, DType::kF32, 3 * kPageTokens};
+  Stream stream;
+  Sampler sampler;
+  Batch batch;
+  std::vector<int32_t> rows;
+};
+
+// What was guessed and not said: its place in the cache is that of what was said instead.
+TEST(StreamGuesses, LeaveNothingWhereTheyWereWrong) {
+  Guessing guessing('s');
+  Stream& stream = guessing.stream;
+  KvCache& cache = guessing.cache;
+  const Batch& batch = guessing.batch;
+  const Ids& rows = guessing.rows;
   EXPECT_EQ(stream.AskForGuesses().most, DraftLength::kFirst);
-  stream.Guess(Ids{'a', 'b', 'c', tokenizer.vocab_size(), 'd'});
+  stream.Guess(Ids{'a', 'b', 'c', guessing.tokenizer.vocab_size(), 'd'});
   ASSERT_EQ(stream.guesses().size(), 3u) << "ids that no token has cannot be said";
   ASSERT_TRUE(cache.Extend(stream.pages, stream.size() + 3));
   EXPECT_EQ(cache.free_pages(), 1);
-  batch.Clear(), rows.clear();
-  stream.AppendTo(1, batch, rows);
+  guessing.Read();
   EXPECT_EQ(batch.ids, (Ids{'s', 'a', 'b', 'c'}));
   EXPECT_EQ(batch.positions, (Ids{29, 30, 31, 32}));
   ASSERT_EQ(batch.layout.runs.size(), 4u) << "one query each, as if they had been said";
   const int32_t place = rows[2];
 
-  EXPECT_EQ(says('a').accepted_tokens, 1);
+  EXPECT_EQ(guessing.Says('a').accepted_tokens, 1);
   EXPECT_EQ(stream.unread(), 0) << "it is read already";
-  EXPECT_EQ(says('x').drafted_tokens, 3);
+  EXPECT_EQ(guessing.Says('x').drafted_tokens, 3);
   EXPECT_EQ(stream.unread(), 1);
   stream.DropGuesses(cache);
   EXPECT_EQ(cache.free_pages(), 2);
   EXPECT_TRUE(stream.guesses().empty());
-  batch.Clear(), rows.clear();
-  stream.AppendTo(1, batch, rows);
+  guessing.Read();
   EXPECT_EQ(batch.ids, Ids{'x'});
   EXPECT_EQ(batch.positions, Ids{31});
   EXPECT_EQ(rows, Ids{place});
+}
+
+// Their drafter made them in vain, and is asked less.
+TEST(StreamGuesses, CountAsWrongWhereTheyAreNotRead) {
+  const auto words = std::make_shared<const Vocabulary>(ByteTokenizer());
+  for (const bool allowed : {false, true}) {
+    Guessing guessing('a', CompileGrammar({GrammarSource::Kind::kRegex, "[ab]*"}, "test", words));
+    Stream& stream = guessing.stream;
+    for (const int64_t expected : {DraftLength::kFirst, DraftLength::kFirst / 2, int64_t{1}}) {
+      ASSERT_EQ(stream.AskForGuesses().most, expected);
+      stream.Guess(Ids(static_cast<size_t>(expected), allowed ? 'a' : 'c'));
+      EXPECT_EQ(stream.guesses().empty(), !allowed);
+      stream.LeaveGuesses();
+      ASSERT_TRUE(guessing.cache.Extend(stream.pages, stream.size()));
+      guessing.Read();
+      guessing.Says('a');
+      stream.DropGuesses(guessing.cache);
+    }
+    EXPECT_EQ(stream.AskForGuesses().most, 0) << "a pause";
+  }
+}
+
+TEST(StreamGuesses, EndWhereTheGrammarTakesTooLong) {
+  const auto words = std::make_shared<const Vocabulary>(ByteTokenizer());
+  std::string text = "root ::= \"z\" | \"a\" root \"y\"";
+  for (int i = 0; i < 2000; ++i) text += Cat(" | \"b", i, "\" root \"y\"");
+  Guessing guessing('a', CompileGrammar({GrammarSource::Kind::kGbnf, text}, "test", words));
+  guessing.stream.Guess(Ids(3, 'a'));
+  EXPECT_EQ(guessing.stream.guesses().size(), 3u);
+  EXPECT_TRUE(guessing.stream.MayGuess());
+  guessing.stream.Guess(Ids(40, 'a'));
+  EXPECT_TRUE(guessing.stream.guesses().empty());
+  EXPECT_FALSE(guessing.stream.MayGuess());
 }
 
 }  // namespace

@@ -128,6 +128,21 @@ TEST_F(PlanTest, CountsOneStepAtLeast) {
   EXPECT_FALSE(plan.complete());
 }
 
+// Of answers that a schema holds to its form, every token is chosen from logits that nobody
+// computed.
+TEST_F(PlanTest, CountsAnswersUnderASchema) {
+  WriteTextAtomically(Folder() / "schema.json", R"({"type": "object", "properties": {"people":
+      {"type": "string", "pattern": "^[a-z]+$"}}, "required": ["people"]})");
+  std::string rows;
+  for (int i = 0; i < 8; ++i)
+    rows += R"({"prompt": "say ", "completion": "{\"people\": \"four\"}"})" + Cat("\n");
+  WriteTextAtomically(Folder() / "objects.jsonl", rows);
+  const OpenedRecipe opened = OpenRecipe(RecipeWith(
+      {Cat("data.schema=", (Folder() / "schema.json").string()), "train.eval_metrics=[\"fields\"]",
+       Cat("data.train=", (Folder() / "objects.jsonl").string()), "data.val_split=0.25"}));
+  EXPECT_TRUE(PlanMemory(opened, 1e9).complete());
+}
+
 // Answers that all have the same reward leave steps without a token.
 TEST_F(PlanTest, TimesStepsWithoutTokens) {
   const OpenedRecipe opened =

@@ -47,6 +47,11 @@ class ResumeTest : public ::testing::Test {
   // Runs until `until` is reached, where the process is "killed" (an exception) or asked to stop.
   RunSummary Run(const std::string& name, const std::vector<std::string>& settings = {},
                  int64_t kill_at = 0, int64_t stop_at = 0) {
+    return RunUntil(name, settings, kill_at,
+                    [stop_at](int64_t step) { return stop_at > 0 && step >= stop_at; });
+  }
+  RunSummary RunUntil(const std::string& name, const std::vector<std::string>& settings,
+                      int64_t kill_at, const std::function<bool(int64_t step)>& stop) {
     const Recipe recipe = RecipeOf(settings);
     const Path run = folder_ / name;
     const auto lock = LockRunFolder(run);
@@ -61,7 +66,7 @@ class ResumeTest : public ::testing::Test {
             step = p.metrics.step;
             if (step == kill_at) throw Killed();
           },
-          [&] { return stop_at > 0 && step >= stop_at; });
+          [&] { return stop(step); });
     } catch (const Killed&) {
       return {};
     }
@@ -103,6 +108,31 @@ TEST_F(ResumeTest, AStoppedRunHasSavedItsLastStepAndGoesOnToTheSameBytes) {
   EXPECT_FALSE(resumed.stopped);
   EXPECT_EQ(AdapterOf("straight"), AdapterOf("stopped"));
   EXPECT_EQ(Course("straight"), Course("stopped"));
+}
+
+// Asked at every moment where it looks: between steps, in the evaluation before the first one, in
+// those between steps, and in the last one.
+TEST_F(ResumeTest, AnEvaluationThatIsStoppedIsMadeByTheRunThatResumes) {
+  const std::vector<std::string> settings = {
+      R"(train.eval_metrics=["exact"])", "train.best_by=exact", "train.steps=5", "train.samples=1"};
+  Run("straight", settings);
+  int64_t moment = 0, in_evaluations = 0;
+  for (bool stopped = true; stopped; moment += 3) {
+    SCOPED_TRACE(moment);
+    const std::string name = Cat("stopped", moment);
+    int64_t asked = 0, last_step = 0, at_step = 0;
+    const RunSummary summary = RunUntil(name, settings, 0, [&](int64_t step) {
+      at_step = step == last_step ? at_step + 1 : 0;
+      last_step = step;
+      return asked++ >= moment;
+    });
+    stopped = summary.stopped;
+    in_evaluations += stopped && at_step > 0;
+    EXPECT_FALSE(Run(name, settings).stopped);
+    EXPECT_EQ(AdapterOf("straight"), AdapterOf(name));
+    EXPECT_EQ(Course("straight"), Course(name));
+  }
+  EXPECT_GT(in_evaluations, 10);
 }
 
 // Whatever an adapter has beside A and B comes back from a checkpoint; what was taken out of the

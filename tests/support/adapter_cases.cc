@@ -61,6 +61,24 @@ OpCase ForwardCase(Compute compute, int64_t tokens) {
           prepare};
 }
 
+// The adapter of some rows, added to a product that is there.
+OpCase AddCase(Compute compute, int64_t tokens) {
+  const auto prepare = [=](Backend& b) {
+    auto stage = std::make_shared<Stage>(b);
+    const auto& [out, rank, dropped] = kLayers[0];
+    const Tensor x = stage->Input("x", {tokens, kIn});
+    const auto w = std::make_shared<PreparedWeight>(
+        b.Prepare(MakeWeight(*stage, WeightFormat::kBF16, out, kIn, false)));
+    AdapterProduct adapter{stage->Input("a", {rank, kIn}, 0.07),
+                           stage->Input("b", {out, rank}, 0.2), kScale, x,
+                           stage->Output("u", {tokens, rank})};
+    Tensor y = stage->InOut("y", {tokens, out});
+    return RunOn(stage, [=, &b]() mutable { b.AddAdapter(*w, adapter, y); });
+  };
+  return {"adapters_add", Cat(NameOf(compute), "_t", tokens), ToleranceOf(compute), compute, 0, 0,
+          prepare};
+}
+
 enum class Dx { kNone, kAdd, kOverwrite };
 
 OpCase GradCase(Compute compute, int64_t tokens, Dx kind) {
@@ -109,6 +127,7 @@ std::vector<OpCase> AdapterCases() {
   for (const Compute compute : {Compute::kF32, Compute::kBF16}) {
     for (const int64_t tokens : {1, 21, 70, 300}) {
       cases.push_back(ForwardCase(compute, tokens));
+      cases.push_back(AddCase(compute, tokens));
       for (const Dx kind : {Dx::kNone, Dx::kAdd, Dx::kOverwrite})
         cases.push_back(GradCase(compute, tokens, kind));
     }

@@ -386,6 +386,11 @@ void AwkwardBackend::LinearForwards(const Tensor& x, std::span<LinearProduct> pr
     inner->LinearForwards(in, local);
   });
 }
+void AwkwardBackend::AddAdapter(const PreparedWeight& w, AdapterProduct& adapter, Tensor& y) {
+  Enqueue([inner = inner_.get(), weight = Local(w), own = Local(adapter), to = Local(y)]() mutable {
+    inner->AddAdapter(weight, own, to);
+  });
+}
 void AwkwardBackend::FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
                                  const PreparedWeight& up, const PreparedWeight& down, Tensor& y) {
   RETORT_QUEUE(FeedForward, activation, x, gate, up, down, y);

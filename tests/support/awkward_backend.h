@@ -83,6 +83,7 @@ class AwkwardBackend : public Backend {
 
   void LinearForward(const Tensor& x, const PreparedWeight& w, Tensor& y) override;
   void LinearForwards(const Tensor& x, std::span<LinearProduct> products) override;
+  void AddAdapter(const PreparedWeight& w, AdapterProduct& adapter, Tensor& y) override;
   void FeedForward(Activation activation, const Tensor& x, const PreparedWeight& gate,
                    const PreparedWeight& up, const PreparedWeight& down, Tensor& y) override;
   void LinearInputGrad(const Tensor& dy, const PreparedWeight& w, Tensor& dx) override;

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "model/adapter_builder.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -74,6 +75,21 @@ std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Ba
     }
   }
   return model;
+}
+
+std::unique_ptr<Adapter> RandomAdapter(const AdapterConfig& config, const Model& model,
+                                       uint64_t seed) {
+  auto adapter =
+      AdapterBuilder(config, model.layout, model.backend).Build(AdapterBuilder::For::kNew);
+  RandomStream random(MakeKey(seed, RandomUse::kInit, 7));
+  for (Parameter* p : adapter->parameters()) {
+    const Shape shape = p->value.shape();
+    const double mean = shape.rank() == 1 ? 1 : 0;
+    std::vector<float> values(static_cast<size_t>(shape.elements()));
+    for (float& v : values) v = static_cast<float>(mean + 0.1 * random.Normal());
+    p->value = model.backend.FromFloats(values, shape);
+  }
+  return adapter;
 }
 
 }  // namespace retort

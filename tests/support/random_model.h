@@ -20,4 +20,8 @@ LinearId LinearNamed(const Layout& layout, std::string_view name);
 std::unique_ptr<Model> RandomModel(const Architecture& config, uint64_t seed, Backend& backend,
                                    double spread = 1, WeightFormat format = WeightFormat::kF32);
 
+// An adapter on the model with random values of 0.1 or so; gains, magnitudes and biases near 1.
+std::unique_ptr<Adapter> RandomAdapter(const AdapterConfig& config, const Model& model,
+                                       uint64_t seed);
+
 }  // namespace retort

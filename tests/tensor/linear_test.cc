@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "tensor/cpu/int8_dots.h"
+#include "tensor/cpu/int8_codes.h"
 #include "tensor/cpu/products.h"
 #include "tests/tensor/weights.h"
 
@@ -30,17 +30,24 @@ std::string TextOf(const Storage& s) {
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
 // Whether products of so many rows may be int8.
-bool HasInt8(WeightFormat format, int64_t tokens = 1) {
-  return TraitsOf(format).int8 || (TraitsOf(format).codes && tokens <= kVectorRows);
+bool HasInt8(WeightFormat format, Isa isa = Isa::kPortable, int64_t tokens = 1) {
+  const bool tiles = HasCodeTiles(isa) || tokens <= kVectorRows;
+  return TraitsOf(format).int8 || (TraitsOf(format).codes && tiles);
 }
 
 struct Case {
   int64_t tokens, outputs, inputs;
 };
 std::vector<Case> CasesFor(WeightFormat format) {
-  // Products of long blocks differ from those of others in their decoding alone.
-  if (TraitsOf(format).row_step() == 256)
-    return {{1, 1, 256}, {3, 129, 512}, {16, 33, 2304}, {17, 65, 256}, {130, 70, 2304}};
+  // Products of long blocks differ from those of others in their decoding alone, and in int8.
+  if (TraitsOf(format).row_step() == 256) {
+    std::vector<Case> cases = {
+        {1, 1, 256}, {3, 129, 512}, {16, 33, 2304}, {17, 65, 256}, {130, 70, 2304}};
+    // A strip that is short; tiles of every size; rows in one piece, and in two.
+    if (TraitsOf(format).codes)
+      cases.insert(cases.end(), {{17, 5, 256}, {19, 70, 768}, {511, 33, 512}});
+    return cases;
+  }
   std::vector<Case> cases = {{1, 1, 1},       {3, 5, 7},      {2, 65, 129},   {4, 172, 64},
                              {5, 129, 65},    {17, 172, 172}, {64, 64, 1100}, {130, 70, 33},
                              {130, 200, 576}, {130, 70, 2080}};
@@ -174,7 +181,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
           backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
                                 backend.Prepare(in.w, {}), y);
           const std::vector<float> actual = backend.ToFloats(y);
-          if (compute == Compute::kInt8 && HasInt8(storage.format, c.tokens)) {
+          if (compute == Compute::kInt8 && HasInt8(storage.format, isa, c.tokens)) {
             EXPECT_LT(in.int8.ErrorOf(actual), kTolerance);
           } else if (MultipliesBf16(backend, isa) && c.tokens > kVectorRows) {
             EXPECT_LT(in.bf16.ErrorOf(actual), kTolerance);
@@ -182,7 +189,7 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
             EXPECT_LT(in.exact.ErrorOf(actual), kTolerance);
           }
           Append(all, actual);
-          if (compute != Compute::kInt8 || !HasInt8(storage.format, c.tokens)) continue;
+          if (compute != Compute::kInt8 || !HasInt8(storage.format, isa, c.tokens)) continue;
           // Beside one that is not: neither changes the other.
           Tensor other = backend.New(y.shape()), wide_input = backend.New(y.shape());
           const PreparedWeight plain = backend.Prepare(in.w, {}),
@@ -306,6 +313,10 @@ TEST(LinearForward, ResidentInt8RowsDoNotDependOnTheirNumber) {
   }
 }
 
+std::vector<float> PartOf(const std::vector<float>& values, int64_t begin, int64_t count) {
+  return {values.begin() + begin, values.begin() + begin + count};
+}
+
 // Beside int8 products also those of other formats, and of adapters, as a runner holds them.
 TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
   TestWeights weights;
@@ -329,6 +340,18 @@ TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
         backend.LinearForwards(input, {&p, 1});
         return backend.ToFloats(p.y);
       };
+      // The adapter is added to the last rows of a product, from row `from` on: those.
+      const auto partly = [&](int64_t rows, int64_t from) {
+        const std::span in(x.data(), static_cast<size_t>(rows * kIn));
+        const Tensor input = backend.FromFloats(in, {rows, kIn});
+        LinearProduct p{&w, backend.New({rows, kOut}), {}};
+        backend.LinearForwards(input, {&p, 1});
+        const int64_t count = rows - from;
+        AdapterProduct added{a, b, 0.5f, input.RowRange(from, count), backend.New({count, kRank})};
+        Tensor y = p.y.RowRange(from, count);
+        backend.AddAdapter(w, added, y);
+        return backend.ToFloats(y);
+      };
       std::vector<float> all;
       for (const bool adapter : {false, true}) {
         std::vector<float> alone;
@@ -340,6 +363,11 @@ TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
           EXPECT_EQ(product(0, rows, adapter),
                     std::vector<float>(alone.begin(), alone.begin() + rows * kOut))
               << rows << ", adapter " << adapter;
+        }
+        // Rows that have the adapter beside others that have none.
+        const int64_t rows = steady ? kMost : 16, from = rows - 3;
+        if (adapter) {
+          EXPECT_EQ(partly(rows, from), PartOf(alone, from * kOut, 3 * kOut));
         }
         Append(all, alone);
       }

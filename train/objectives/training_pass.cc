@@ -26,11 +26,11 @@ Var TrainingPass::Hidden(const Observer* observer) {
 std::vector<double> TrainingPass::TokenLosses(const Var& hidden) const {
   Context plain{model_.backend};
   return model_.backend.ToHost<double>(
-      model_.Losses(plain, forward_.adapter, hidden, rows_, ops::CrossEntropy(targets_, 1)));
+      model_.Losses(plain, forward_.adapters.one(), hidden, rows_, ops::CrossEntropy(targets_, 1)));
 }
 
 Tensor TrainingPass::Losses(const Var& hidden, const ops::LogitsLoss& loss) {
-  return model_.Losses(context_, forward_.adapter, hidden, rows_, loss);
+  return model_.Losses(context_, forward_.adapters.one(), hidden, rows_, loss);
 }
 
 }  // namespace retort

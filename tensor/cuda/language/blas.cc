@@ -57,6 +57,16 @@ uint32_t AlignmentOf(const void* at) {
   return address % 16 == 0 ? 16 : static_cast<uint32_t>(address & -address);
 }
 
+// Of the queue's pool: no call to the system. Not among the bytes that CudaMemory counts.
+struct Workspace {
+  explicit Workspace(Queue& q) : queue(q), address(q.Allocate(kWorkspaceBytes)) {}
+  ~Workspace() { queue.Free(address); }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  Queue& queue;
+  void* address;
+};
+
 class LtBlas final : public Blas {
  public:
   LtBlas() { Check(cublasLtCreate(&handle_), "starting"); }
@@ -95,12 +105,12 @@ class LtBlas final : public Blas {
                       int64_t{AlignmentOf(c)} << 16};
     const cublasLtMatmulAlgo_t& algorithm =
         Algorithm(key, description, left, right, out, {b.data, a.data, c});
-    void* workspace = queue.Allocate(kWorkspaceBytes);  // of the pool: no call to the system
+    const Workspace workspace(queue);
     Check(cublasLtMatmul(handle_, description.handle, &alpha, b.data, left.handle, a.data,
-                         right.handle, &beta, c, out.handle, c, out.handle, &algorithm, workspace,
-                         kWorkspaceBytes, static_cast<cudaStream_t>(queue.native())),
+                         right.handle, &beta, c, out.handle, c, out.handle, &algorithm,
+                         workspace.address, kWorkspaceBytes,
+                         static_cast<cudaStream_t>(queue.native())),
           "a product");
-    queue.Free(workspace);
   }
 
  private:

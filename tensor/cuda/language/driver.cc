@@ -12,6 +12,7 @@ constexpr int kOldestMajor = 8;  // the first architecture that the kernels are 
 
 void Check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
+  cudaGetLastError();  // told here, and not once more by the next launch
   if (status == cudaErrorMemoryAllocation)
     throw Failure("CUDA: ", what, ": the GPU's memory is full; use a smaller batch or model");
   throw Failure("CUDA: ", what, ": ", cudaGetErrorString(status));
@@ -30,23 +31,25 @@ class StreamMarker final : public Marker {
   void Wait() override { Check(cudaEventSynchronize(event_), "waiting for the GPU"); }
   bool Passed() override {
     const cudaError_t status = cudaEventQuery(event_);
-    if (status == cudaErrorNotReady) return false;
+    if (status == cudaErrorNotReady) {
+      cudaGetLastError();
+      return false;
+    }
     Check(status, "the GPU's work");
     return true;
   }
-  cudaEvent_t event() const { return event_; }
 
  private:
   cudaEvent_t event_ = nullptr;
 };
 
+// A thread has a current device of its own. Every call makes the stream's device current.
 class Stream final : public Queue {
  public:
   Stream() {
+    Check(cudaGetDevice(&device_), "the current device");
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "a stream");
-    int device = 0;
-    Check(cudaGetDevice(&device), "the current device");
-    Check(cudaDeviceGetDefaultMemPool(&pool_, device), "the memory pool");
+    Check(cudaDeviceGetDefaultMemPool(&pool_, device_), "the memory pool");
     uint64_t keep = UINT64_MAX;  // freed memory stays for later steps
     Check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep),
           "the memory pool");
@@ -58,19 +61,22 @@ class Stream final : public Queue {
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  std::unique_ptr<Marker> Mark() override { return std::make_unique<StreamMarker>(stream_); }
-  void WaitFor(Marker& marker) override {
-    Check(cudaStreamWaitEvent(stream_, static_cast<StreamMarker&>(marker).event(), 0),
-          "waiting for another stream");
+  std::unique_ptr<Marker> Mark() override {
+    Enter();
+    return std::make_unique<StreamMarker>(stream_);
   }
   void Finish() override { Check(cudaStreamSynchronize(stream_), "waiting for the GPU"); }
 
   void* Allocate(int64_t bytes) override {
+    Enter();
     void* address = nullptr;
     Check(cudaMallocAsync(&address, static_cast<size_t>(bytes), stream_), "allocating memory");
     return address;
   }
-  void Free(void* address) override { cudaFreeAsync(address, stream_); }
+  void Free(void* address) override {
+    cudaSetDevice(device_);
+    if (cudaFreeAsync(address, stream_) != cudaSuccess) cudaGetLastError();
+  }
   void TrimFree() override {
     Finish();
     Check(cudaMemPoolTrimTo(pool_, 0), "returning memory");
@@ -86,9 +92,15 @@ class Stream final : public Queue {
         cudaMemcpyAsync(host, device, static_cast<size_t>(bytes), cudaMemcpyDeviceToHost, stream_),
         "copying from the GPU");
   }
-  void* native() override { return stream_; }
+  void* native() override {
+    Enter();
+    return stream_;
+  }
 
  private:
+  void Enter() const { Check(cudaSetDevice(device_), "choosing the device"); }
+
+  int device_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
 };
@@ -109,8 +121,12 @@ DeviceFacts UseDevice(int index) {
     throw Failure("CUDA device ", index, ", ", facts.name, ", has compute capability ", facts.major,
                   ".", facts.minor, "; Retort needs ", kOldestMajor, ".0 or later");
   }
-  return {facts.name, static_cast<int64_t>(facts.totalGlobalMem), facts.multiProcessorCount,
-          facts.major, facts.minor, static_cast<int64_t>(facts.sharedMemPerBlockOptin)};
+  return {facts.name,
+          static_cast<int64_t>(facts.totalGlobalMem),
+          facts.multiProcessorCount,
+          facts.major,
+          facts.minor,
+          static_cast<int64_t>(facts.sharedMemPerBlockOptin)};
 }
 
 std::unique_ptr<Queue> MakeQueue() { return std::make_unique<Stream>(); }

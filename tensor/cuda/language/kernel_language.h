@@ -37,8 +37,8 @@ Global<T> GlobalAt(void* address, int64_t /*bytes*/) {
   return static_cast<T*>(address);
 }
 
-// Shared memory whose size the launch states (Grid::shared_bytes), 16-byte aligned. It begins at the
-// same place for every type.
+// Shared memory whose size the launch states (Grid::shared_bytes), 16-byte aligned. It begins at
+// the same place for every type.
 template <class T>
 __device__ inline Shared<T> DynamicShared() {
   extern __shared__ __align__(16) unsigned char retort_dynamic_shared[];
@@ -58,14 +58,16 @@ template <class... Parameters, class... Arguments>
 void Launch(Queue& queue, const Grid& grid, void (*kernel)(Parameters...),
             const Arguments&... arguments) {
   if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+  CheckGrid(grid.x, grid.y, grid.z);
   const dim3 blocks(static_cast<unsigned>(grid.x), static_cast<unsigned>(grid.y),
                     static_cast<unsigned>(grid.z));
+  void* const stream = queue.native();
   if (grid.shared_bytes > kSharedWithoutAsking) {
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                         static_cast<int>(grid.shared_bytes));
+                         static_cast<int>(grid.shared_bytes));  // refused: CheckLaunch tells
   }
   kernel<<<blocks, static_cast<unsigned>(grid.threads), grid.shared_bytes,
-           static_cast<cudaStream_t>(queue.native())>>>(static_cast<Parameters>(arguments)...);
+           static_cast<cudaStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
   CheckLaunch();
 }
 

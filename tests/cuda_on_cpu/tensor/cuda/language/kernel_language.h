@@ -95,16 +95,25 @@ class Checked {
   void ReadBytes(int64_t i, void* to, size_t bytes) const {
     const auto* from = reinterpret_cast<const std::byte*>(at_ + i);
     if (!Inside(from, bytes)) return emulated::Fault("a read beyond the end", i);
-    if (const char* fault = shadow_->Read(Place(from), bytes, emulated::Self()))
+    if (!IsAligned(from)) emulated::Fault("a read that is not aligned", i);
+    if (const char* fault = shadow_->Read(InShadow(from), bytes, emulated::Self()))
       emulated::Fault(fault, i);
     std::memcpy(to, from, bytes);
   }
   void WriteBytes(int64_t i, const void* from, size_t bytes) const {
     auto* to = reinterpret_cast<std::byte*>(const_cast<Value*>(at_ + i));
     if (!Inside(to, bytes)) return emulated::Fault("a write beyond the end", i);
-    if (const char* fault = shadow_->Write(Place(to), bytes, emulated::Self()))
+    if (!IsAligned(to)) emulated::Fault("a write that is not aligned", i);
+    if (const char* fault = shadow_->Write(InShadow(to), bytes, emulated::Self()))
       emulated::Fault(fault, i);
     std::memcpy(to, from, bytes);
+  }
+  // `bytes` that will be written, by a copy that begins now.
+  void BeginWrite(size_t bytes) const {
+    const auto* to = reinterpret_cast<const std::byte*>(at_);
+    if (!Inside(to, bytes)) return emulated::Fault("a copy beyond the end", 0);
+    if (const char* fault = shadow_->BeginWrite(InShadow(to), bytes, emulated::Self()))
+      emulated::Fault(fault, 0);
   }
   // value = change(value) in one step.
   template <class Change>
@@ -112,7 +121,8 @@ class Checked {
     auto* at = const_cast<Value*>(at_);
     if (!Inside(reinterpret_cast<std::byte*>(at), sizeof(Value)))
       return emulated::Fault("an atomic change beyond the end", 0), Value{};
-    if (const char* fault = shadow_->Atomic(Place(reinterpret_cast<std::byte*>(at)), sizeof(Value)))
+    if (const char* fault =
+            shadow_->Atomic(InShadow(reinterpret_cast<std::byte*>(at)), sizeof(Value)))
       emulated::Fault(fault, 0);
     const Value before = *at;
     *at = change(before);
@@ -126,10 +136,13 @@ class Checked {
   uintptr_t address() const { return reinterpret_cast<uintptr_t>(at_); }
 
  private:
+  static bool IsAligned(const std::byte* at) {
+    return reinterpret_cast<uintptr_t>(at) % alignof(Value) == 0;
+  }
   bool Inside(const std::byte* at, size_t bytes) const {
     return at_ && at >= begin_ && at + bytes <= end_;
   }
-  size_t Place(const std::byte* at) const {
+  size_t InShadow(const std::byte* at) const {
     return shadow_begin_ + static_cast<size_t>(at - begin_);
   }
 
@@ -192,37 +205,57 @@ void Launch(Queue& queue, const Grid& grid, void (*kernel)(Parameters...),
       });
 }
 
-// Barriers, shuffles and votes.
+// Barriers, shuffles and votes. All lanes take part.
+
 inline void __syncthreads() { emulated::BlockBarrier(); }
-inline void __syncwarp(unsigned = kAllLanes) { emulated::WarpBarrier(); }
+inline void CheckMask(unsigned mask) {
+  if (mask != kAllLanes) emulated::Fault("a shuffle of some lanes alone", mask);
+}
+inline void __syncwarp(unsigned mask = kAllLanes,
+                       const emulated::Place& place = emulated::Place::current()) {
+  CheckMask(mask);
+  emulated::WarpBarrier(place);
+}
 inline int LaneOf() { return static_cast<int>(threadIdx.x % 32); }
 template <class T>
-T __shfl_sync(unsigned, T value, int lane) {
-  return emulated::ExchangeAs(value)[static_cast<size_t>(lane & 31)];
+T __shfl_sync(unsigned mask, T value, int lane,
+              const emulated::Place& place = emulated::Place::current()) {
+  CheckMask(mask);
+  return emulated::ExchangeAs(value, place)[static_cast<size_t>(lane & 31)];
 }
 template <class T>
-T __shfl_xor_sync(unsigned, T value, int mask) {
-  const int lane = LaneOf();
-  return emulated::ExchangeAs(value)[static_cast<size_t>((lane ^ mask) & 31)];
+T __shfl_xor_sync(unsigned mask, T value, int with,
+                  const emulated::Place& place = emulated::Place::current()) {
+  return __shfl_sync(mask, value, LaneOf() ^ with, place);
 }
 template <class T>
-T __shfl_up_sync(unsigned, T value, unsigned step) {
+T __shfl_up_sync(unsigned mask, T value, unsigned step,
+                 const emulated::Place& place = emulated::Place::current()) {
   const int lane = LaneOf(), from = lane - static_cast<int>(step);
-  return emulated::ExchangeAs(value)[static_cast<size_t>(from < 0 ? lane : from)];
+  return __shfl_sync(mask, value, from < 0 ? lane : from, place);
 }
 template <class T>
-T __shfl_down_sync(unsigned, T value, unsigned step) {
+T __shfl_down_sync(unsigned mask, T value, unsigned step,
+                   const emulated::Place& place = emulated::Place::current()) {
   const int lane = LaneOf(), from = lane + static_cast<int>(step);
-  return emulated::ExchangeAs(value)[static_cast<size_t>(from > 31 ? lane : from)];
+  return __shfl_sync(mask, value, from > 31 ? lane : from, place);
 }
-inline unsigned __ballot_sync(unsigned, bool vote) {
-  const auto votes = emulated::ExchangeAs(vote);
+inline unsigned __ballot_sync(unsigned mask, bool vote,
+                              const emulated::Place& place = emulated::Place::current()) {
+  CheckMask(mask);
+  const auto votes = emulated::ExchangeAs(vote, place);
   unsigned bits = 0;
   for (unsigned i = 0; i < 32; ++i) bits |= unsigned{votes[i]} << i;
   return bits;
 }
-inline bool __any_sync(unsigned mask, bool vote) { return __ballot_sync(mask, vote) != 0; }
-inline bool __all_sync(unsigned mask, bool vote) { return __ballot_sync(mask, vote) == kAllLanes; }
+inline bool __any_sync(unsigned mask, bool vote,
+                       const emulated::Place& place = emulated::Place::current()) {
+  return __ballot_sync(mask, vote, place) != 0;
+}
+inline bool __all_sync(unsigned mask, bool vote,
+                       const emulated::Place& place = emulated::Place::current()) {
+  return __ballot_sync(mask, vote, place) == kAllLanes;
+}
 
 // Integers alone are changed atomically: floating-point sums have an order.
 template <class T, Kind kKind>
@@ -317,6 +350,7 @@ void CopyAsync16(const Shared<T>& to, const Global<From>& from, bool valid) {
   static_assert(std::is_same_v<const T, const From>);
   if (to.address() % 16 != 0 || (valid && from.address() % 16 != 0))
     emulated::Fault("a copy that is not aligned", 0);
+  to.BeginWrite(16);
   emulated::QueueCopy([to, from, valid] {
     std::byte bytes[16] = {};
     if (valid) from.ReadBytes(0, bytes, sizeof(bytes));
@@ -333,18 +367,21 @@ void WaitCopies() {
 inline float HalfOf(uint32_t word, int high) {
   return ToFloat(BF16{static_cast<uint16_t>(high ? word >> 16 : word)});
 }
-void MultiplyTiles(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+void MultiplyTiles(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                   const emulated::Place& place = emulated::Place::current());
 
 struct TileRow {
   uint16_t value[8];
 };
-void ArrangeTiles(uint32_t (&r)[4], const TileRow& own, bool transposed);
+void ArrangeTiles(uint32_t (&r)[4], const TileRow& own, bool transposed,
+                  const emulated::Place& place);
 template <bool kTransposed, class T>
-void LoadTiles(uint32_t (&r)[4], const Shared<T>& row) {
+void LoadTiles(uint32_t (&r)[4], const Shared<T>& row,
+               const emulated::Place& place = emulated::Place::current()) {
   if (row.address() % 16 != 0) emulated::Fault("a row of a tile that is not aligned", 0);
   TileRow own{};
   row.ReadBytes(0, &own, sizeof(own));
-  ArrangeTiles(r, own, kTransposed);
+  ArrangeTiles(r, own, kTransposed, place);
 }
 
 }  // namespace retort::cuda
