@@ -109,6 +109,7 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, std::vecto
 
 GenerationRequest ModelService::GenerationOf(const ApiRequest& completion,
                                              std::vector<int32_t> prompt, bool in_chat) {
+  CheckSamplingIds(completion.sampling);
   std::function<std::unique_ptr<AnswerParser>()> parser;
   GenerationRequest out = Generation(completion, std::move(prompt), parser);
   if (in_chat) out.sampling.stop_ids.push_back(end_of_turn_);

@@ -242,7 +242,10 @@ void Server::State::Start(PendingRequest& pending) {
   job.since = pending.answered->begun;
   job.on_end = AtEndOf(pending);
   job.post = [this, is_long](std::function<void()> next) { work.Post(is_long, std::move(next)); };
-  if (records.log.has_text()) pending.answered->logged.prompt = PromptText(job.program.chat);
+  if (records.log.has_text()) {
+    pending.answered->logged.prompt =
+        job.program.is_chat ? PromptText(job.program.chat) : BeginningText(job.program);
+  }
   StartProgram(service, std::move(job));
 }
 
