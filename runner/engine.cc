@@ -145,7 +145,11 @@ void Engine::State::Check(const GenerationRequest& request) const {
     }
   };
   check("prompt's", request.prompt);
-  for (const WantedScore& score : request.scores) check("scored", {&score.token, 1});
+  for (const WantedScore& score : request.scores) {
+    check("scored", {&score.token, 1});
+    if (score.position < 0 || score.position >= std::ssize(request.prompt))
+      throw InputError("the position ", score.position, " of a score is not within the prompt");
+  }
   check("forced", request.forced.ids);
   check("forced", request.forced.after_thought);
   check("forced", request.forced.end_of_thought);

@@ -117,6 +117,7 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, const Serv
 GenerationRequest ModelService::GenerationOf(const ApiRequest& completion,
                                              const ServedVariant& variant,
                                              std::vector<int32_t> prompt, bool in_chat) {
+  CheckSamplingIds(completion.sampling);
   ServedVariant::MakeParser parser;
   GenerationRequest out = Generation(completion, variant, std::move(prompt), parser);
   if (in_chat) out.sampling.stop_ids.push_back(variant.end_of_turn());

@@ -138,8 +138,9 @@ void RequestLog::Write(const LoggedRequest& request, const ReplyOutcome& outcome
   if (options_.text) {
     line["prompt"] = Beginning(request.prompt);
     line["answers"] = Json::array();
-    for (const ApiChoice& choice : outcome.answer.choices)
-      line["answers"].push_back(Beginning(choice.said.content));
+    for (const ApiChoice& choice : outcome.answer.choices) {
+      if (!choice.scored) line["answers"].push_back(Beginning(choice.said.content));
+    }
   }
   const std::string bytes = DumpJson(line) + "\n";
   const std::lock_guard lock(mutex_);

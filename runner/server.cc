@@ -256,7 +256,9 @@ void Server::State::Start(PendingRequest& pending) {
   job.post = [this, is_long](std::function<void()> next) { work.Post(is_long, std::move(next)); };
   LoggedRequest& logged = pending.answered->logged;
   logged.model = job.variant->name();
-  if (records.log.has_text()) logged.prompt = PromptText(job.program.chat);
+  if (records.log.has_text()) {
+    logged.prompt = job.program.is_chat ? PromptText(job.program.chat) : BeginningText(job.program);
+  }
   StartProgram(service, std::move(job));
 }
 

@@ -67,7 +67,7 @@ Stream::Stream(Engine::RequestId id, GenerationRequest request, const Tokenizer&
   if (request_.prompt_logprobs || request_.pooling == Pooling::kMean) prefix_ = 0;
   if (!request_.scores.empty())
     prefix_ = std::min(prefix_, request_.scores.front().position / kPageTokens * kPageTokens);
-  scores_.resize(request_.scores.size());
+  scores_.assign(request_.scores.size(), std::numeric_limits<double>::quiet_NaN());
   if (request_.prompt_logprobs) prompt_logprobs_.resize(tokens_.size() - 1);
   tokens_.reserve(static_cast<size_t>(limit_));
   pages.pages.reserve(static_cast<size_t>(KvCache::PagesFor(limit_)));

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
-#include <iterator>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
@@ -19,10 +16,12 @@ void ReadEach(const Json& each, ProgramStep& step, const ProgramScope& scope) {
   const std::string where = step.where + ".each";
   if (!each.is_object() || each.empty())
     throw WrongStep(where, "must be an object of lists, one for each variable");
+  if (std::ssize(each) > kMostProgramVariables)
+    throw WrongStep(where, Cat("must have at most ", kMostProgramVariables, " variables"));
   for (const auto& [name, values] : each.items()) {
     const std::string of = Cat(where, ".", Shortened(name));
     if (!IsVariableName(name)) throw WrongStep(of, "is no name of a variable");
-    if (scope.names.contains(name)) throw WrongStep(of, "is taken; give it another name");
+    if (scope.IsTaken(name)) throw WrongStep(of, "is taken; give it another name");
     if (!values.is_array() || values.empty() || std::ssize(values) > kMostBranches)
       throw WrongStep(of, Cat("must be a list of 1 to ", kMostBranches, " texts"));
     if (step.branches.empty()) step.branches.resize(values.size());
@@ -35,7 +34,7 @@ void ReadEach(const Json& each, ProgramStep& step, const ProgramScope& scope) {
 }
 
 // As many branches as there are, of the same steps or not, without their steps.
-void ReadBranchCount(const Json& object, ProgramStep& step, ProgramScope& scope) {
+void ReadBranchCount(const Json& object, ProgramStep& step, const ProgramScope& scope) {
   const Json& lists = MemberOf(object, "branches");
   const Json& each = MemberOf(object, "each");
   const bool counted = !MemberOf(object, "count").is_null();
@@ -55,10 +54,8 @@ void ReadBranchCount(const Json& object, ProgramStep& step, ProgramScope& scope)
                       Cat("must be a list of 1 to ", kMostBranches, " lists of steps"));
     step.branches.resize(lists.size());
   }
-  scope.branches += scope.times * std::ssize(step.branches);
-  if (scope.branches > kMostBranches)
-    throw WrongStep(step.where, Cat("is the program's branch number ", scope.branches,
-                                    "; it may have ", kMostBranches));
+  CountWork(step.where, "branches", scope.times * std::ssize(step.branches), kMostBranches,
+            scope.work.branches);
 }
 
 }  // namespace
@@ -69,15 +66,14 @@ void ReadBranchStep(const Json& object, ProgramStep& step, ProgramScope& scope) 
   const Json& lists = MemberOf(object, "branches");
   const bool same = lists.is_null();
   std::set<std::string> own;  // what a branch makes
-  std::vector<std::string> made;
+  std::set<std::string> made;
   for (size_t i = 0; i < step.branches.size(); ++i) {
     ProgramBranch& branch = step.branches[i];
     if (same && i > 0) {
       branch.steps = step.branches.front().steps;
     } else {
-      ProgramScope inner = scope;
-      ++inner.depth;
-      inner.times *= same ? std::ssize(step.branches) : 1;
+      ProgramScope inner{scope.work, &scope, scope.times * (same ? std::ssize(step.branches) : 1),
+                         scope.depth + 1};
       if (inner.depth > kMostProgramDepth)
         throw WrongStep(step.where,
                         Cat("is a branch within ", scope.depth, " others, which is too deep"));
@@ -85,33 +81,25 @@ void ReadBranchStep(const Json& object, ProgramStep& step, ProgramScope& scope) 
       branch.steps = std::make_shared<ProgramSteps>(
           same ? ReadSteps(object["steps"], step.where + ".steps", inner)
                : ReadSteps(lists[i], Cat(step.where, ".branches[", i, "]"), inner));
-      scope.branches = inner.branches;
-      own.clear();
-      std::ranges::set_difference(inner.names, scope.names, std::inserter(own, own.end()));
+      own = std::move(inner.names);
     }
-    for (const std::string& name : own) made.push_back(Cat(step.name, ".", i, ".", name));
+    for (const std::string& name : own) made.insert(Cat(step.name, ".", i, ".", name));
   }
-  scope.names.insert(made.begin(), made.end());
+  scope.names.merge(made);
+  scope.branch_steps[step.name] = step.branches.size();
 }
 
 void ReadGatherStep(const Json& object, ProgramStep& step, const ProgramScope& scope) {
   CheckStepMembers(object, {"gather", "text"}, step.where);
-  const std::string begin = step.name + ".";
-  std::map<std::string, ProgramScope> branches;  // by "0"
-  for (const std::string& name : scope.names) {
-    if (!StartsWith(name, begin)) continue;
-    const std::string rest = name.substr(begin.size());
-    const size_t dot = rest.find('.');
-    ProgramScope& branch = branches.try_emplace(rest.substr(0, dot), scope).first->second;
-    branch.names.insert(rest.substr(dot + 1));
-  }
-  if (branches.empty())
-    throw WrongStep(
-        step.where + ".gather",
-        Cat("is '", step.name, "', and no branch step before it makes anything of that name"));
-  step.branches.resize(branches.size());
-  for (const auto& [number, branch] : branches)
-    step.text = ReadTemplate(MemberOf(object, "text"), step.where + ".text", branch);
+  step.gathered = scope.BranchesOf(step.name);
+  if (step.gathered == 0)
+    throw WrongStep(step.where + ".gather",
+                    Cat("is '", step.name, "', and no branch step before it has that name"));
+  const std::string where = step.where + ".text";
+  step.text =
+      ReadTemplate(MemberOf(object, "text"), where, scope, static_cast<int64_t>(step.gathered));
+  for (size_t i = 0; i < step.gathered; ++i)
+    CheckNames(step.text, where, scope, Cat(step.name, ".", i, "."));
 }
 
 }  // namespace retort

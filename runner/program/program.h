@@ -38,6 +38,7 @@ struct ProgramStep {
   std::vector<std::string> choices;     // kSelect
   std::string suffix;                   // kSelect: what follows each choice
   std::vector<ProgramBranch> branches;  // kBranch
+  size_t gathered = 0;                  // kGather: how many branches
 };
 
 struct Program {
@@ -48,15 +49,16 @@ struct Program {
   uint64_t seed = 0;
   ProgramVariables variables;
   ProgramSteps steps;
-  int64_t width = 1;  // pieces that can be under way at once
 };
 
-// What a program may be.
-inline constexpr int64_t kMostProgramSteps = 1024;      // all branches' together
-inline constexpr int64_t kMostProgramBranches = 64;     // likewise
-inline constexpr int64_t kMostProgramChoices = 1024;    // likewise
-inline constexpr int64_t kMostProgramTokens = 1 << 16;  // that it may generate
-inline constexpr int kMostProgramDepth = 8;             // of branches within branches
+// What a program may be, all branches together.
+inline constexpr int64_t kMostProgramSteps = 1024;
+inline constexpr int64_t kMostProgramBranches = 64;
+inline constexpr int64_t kMostProgramChoices = 1024;
+inline constexpr int64_t kMostProgramTokens = 1 << 16;      // that it may generate
+inline constexpr int64_t kMostProgramReferences = 1 << 16;  // of its texts to variables
+inline constexpr int64_t kMostProgramVariables = 256;       // that are given, to it or to a branch
+inline constexpr int kMostProgramDepth = 8;                 // of branches within branches
 
 // Throws ApiError 400, which names the step. context: the most tokens of a text.
 Program ReadProgram(const std::string& body, uint64_t random_seed, int64_t context);

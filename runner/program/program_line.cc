@@ -11,6 +11,7 @@
 namespace retort {
 
 void ProgramPiece::Take(const GenerationEvent& event) {
+  const std::lock_guard lock(mutex);
   told.finish = event.finish;
   told.said.content += event.text;
   told.stop_text = event.stop_text;
@@ -22,6 +23,11 @@ void ProgramPiece::Take(const GenerationEvent& event) {
   told.timings.last_token = event.seconds;
   ids.insert(ids.end(), event.ids.begin(), event.ids.end());
   scores = event.scores;
+}
+
+ApiChoice ProgramPiece::Told() const {
+  const std::lock_guard lock(mutex);
+  return told;
 }
 
 void CheckNoneBeginsAnother(const std::vector<std::vector<int32_t>>& labels,

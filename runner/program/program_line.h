@@ -4,27 +4,38 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "runner/api_answer.h"
 #include "runner/program/program.h"
 #include "runner/program/selection.h"
+#include "runner/server_reply.h"
 
 namespace retort {
 
-// One request to the engine. It is written on the engine's thread until it has ended.
+// One request to the engine, which tells it of events until it has ended.
 struct ProgramPiece {
-  const ProgramStep* step;
-  GenerationRequest request;
-  std::function<void(const ProgramPiece& piece)> then;
-  ApiChoice told;
+  using Then = std::function<void(const ProgramPiece& piece)>;
+  ProgramPiece(const ProgramStep& of, std::function<GenerationRequest()> makes, Then goes_on)
+      : step(of), request(std::move(makes)), then(std::move(goes_on)) {}
+
+  const ProgramStep& step;
+  const std::function<GenerationRequest()> request;  // made when its turn comes: prompts are long
+  const Then then;
+  std::unique_ptr<ServerPlaces> place = nullptr;  // one, while it is under way
+  ApiChoice told = {};
   std::vector<int32_t> ids = {};
   std::vector<double> scores = {};
+  mutable std::mutex mutex;  // of the three until then
 
   void Take(const GenerationEvent& event);
+  // So far.
+  ApiChoice Told() const;
 };
 
 // The program's steps, or those of a branch, as far as they have come.

@@ -16,6 +16,8 @@
 namespace retort {
 namespace {
 
+constexpr int64_t kMostWidth = 32;  // pieces at once
+
 // An error whose text names the step.
 struct StepError : ApiError {
   StepError(const ProgramStep& step, const ApiError& error)
@@ -28,12 +30,37 @@ ApiError ErrorOf(const std::exception& reason) {
   return ApiError(error && error->kind() == Error::Kind::kInput ? 400 : 500, reason.what());
 }
 
+// Does it, and names the step in what is thrown.
+void InStep(const ProgramStep& step, const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const StepError&) {
+    throw;
+  } catch (const std::exception& e) {
+    throw StepError(step, ErrorOf(e));
+  }
+}
+
+// Does it, and names the prompt in what is thrown.
+void InPrompt(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, Cat("'prompt': ", e.what()), "prompt", "invalid_value");
+  }
+}
+
+std::vector<Segment> PromptOf(const Program& program) {
+  return program.prompt.Render(
+      [&](const std::string& name) -> const std::string& { return program.variables.at(name); });
+}
+
 // The prompt behind BOS, if the model's files want one.
 std::vector<int32_t> BeginningOf(const Program& program, const ModelService& service) {
   const Tokenizer& tokenizer = service.model().tokenizer;
-  const auto segments = program.prompt.Render(
-      [&](const std::string& name) -> const std::string& { return program.variables.at(name); });
-  auto ids = tokenizer.EncodeAtMost(segments, false, static_cast<size_t>(service.context()));
+  auto ids =
+      tokenizer.EncodeAtMost(PromptOf(program), false, static_cast<size_t>(service.context()));
   if (!ids) {
     throw ApiError(400, Cat("the prompt has no room in the context of ", service.context()),
                    "prompt", "context_length_exceeded");
@@ -75,17 +102,21 @@ class ProgramRun : public std::enable_shared_from_this<ProgramRun> {
   void Join(ProgramLine& line, const ProgramStep& step);
   void Gather(ProgramLine& line, const ProgramStep& step);
   void Append(ProgramLine& line, const std::vector<Segment>& segments);
+  // Null: there is none.
+  const std::string* Find(const ProgramLine& line, const std::string& name) const;
   const std::string& ValueOf(const ProgramLine& line, const std::string& name) const;
   uint64_t SeedOf(const ProgramLine& line, const ProgramStep& step) const;
 
-  void Submit(ProgramPiece piece);
+  void Submit(const std::shared_ptr<ProgramPiece>& piece);
   void StartWaiting();
   void Start(const std::shared_ptr<ProgramPiece>& piece);
-  void Take(const ProgramPiece& piece);
+  void Take(ProgramPiece& piece);
 
   void End();
   void Fail(const ApiError& error);
   void Report(int status, const std::string& error);
+  // As far as it has come.
+  ApiAnswer Answer() const;
 
   ModelService& service_;
   ProgramJob job_;
@@ -93,9 +124,8 @@ class ProgramRun : public std::enable_shared_from_this<ProgramRun> {
   std::mutex mutex_;
   ProgramLine line_;
   std::deque<std::shared_ptr<ProgramPiece>> waiting_;
-  int64_t running_ = 0;
-  size_t pieces_ = 0;
-  ApiAnswer answer_;  // a choice for each piece
+  std::vector<std::shared_ptr<ProgramPiece>> started_;
+  int64_t running_ = 0;  // those of `started_` that have not ended
   double first_piece_ = 0;
   bool over_ = false;
 };
@@ -123,13 +153,9 @@ void ProgramRun::Begin(std::vector<int32_t> ids) {
 void ProgramRun::Advance(ProgramLine& line) {
   for (; line.next < line.steps->size(); ++line.next) {
     const ProgramStep& step = (*line.steps)[line.next];
-    try {
-      if (!Do(line, step)) return StartWaiting();
-    } catch (const StepError&) {
-      throw;
-    } catch (const std::exception& e) {
-      throw StepError(step, ErrorOf(e));
-    }
+    bool goes_on = false;
+    InStep(step, [&] { goes_on = Do(line, step); });
+    if (!goes_on) return StartWaiting();
   }
   const std::function<void()> then = line.then;  // which may destroy the line
   then();
@@ -171,21 +197,28 @@ void ProgramRun::Append(ProgramLine& line, const std::vector<Segment>& segments)
 }
 
 void ProgramRun::Gather(ProgramLine& line, const ProgramStep& step) {
-  for (size_t i = 0; i < step.branches.size(); ++i) {
+  for (size_t i = 0; i < step.gathered; ++i) {
     const std::string begin = Cat(step.name, ".", i, ".");
     Append(line, step.text.Render([&](const std::string& name) -> const std::string& {
-      const auto own = line.variables.find(begin + name);
-      return own != line.variables.end() ? own->second : ValueOf(line, name);
+      const std::string* of_branch = Find(line, begin + name);
+      return of_branch ? *of_branch : ValueOf(line, name);
     }));
   }
 }
 
-const std::string& ProgramRun::ValueOf(const ProgramLine& line, const std::string& name) const {
+const std::string* ProgramRun::Find(const ProgramLine& line, const std::string& name) const {
   for (const ProgramLine* at = &line; at; at = at->outer) {
     const auto own = at->variables.find(name);
-    if (own != at->variables.end()) return own->second;
+    if (own != at->variables.end()) return &own->second;
   }
-  return job_.program.variables.at(name);
+  const auto given = job_.program.variables.find(name);
+  return given != job_.program.variables.end() ? &given->second : nullptr;
+}
+
+const std::string& ProgramRun::ValueOf(const ProgramLine& line, const std::string& name) const {
+  const std::string* value = Find(line, name);
+  RETORT_CHECK(value, "a text names what no step has made");
+  return *value;
 }
 
 // A step's own seed is that of the first branch, as a request's is that of its first answer.
@@ -195,14 +228,13 @@ uint64_t ProgramRun::SeedOf(const ProgramLine& line, const ProgramStep& step) co
 }
 
 void ProgramRun::Generate(ProgramLine& line, const ProgramStep& step) {
-  ApiRequest request = step.generate;
-  request.sampling.seed = SeedOf(line, step);
-  ProgramPiece piece{&step,
-                     service_.GenerationOf(request, *job_.variant, line.ids, job_.program.is_chat),
-                     [this, &line, &step](const ProgramPiece& said) { TakeSaid(line, step, said); },
-                     {}};
-  piece.told.held = piece.request.constraint.grammar != nullptr;
-  Submit(std::move(piece));
+  const auto request = [this, &line, &step] {
+    ApiRequest completion = step.generate;
+    completion.sampling.seed = SeedOf(line, step);
+    return service_.GenerationOf(completion, *job_.variant, line.ids, job_.program.is_chat);
+  };
+  const auto then = [this, &line, &step](const ProgramPiece& said) { TakeSaid(line, step, said); };
+  Submit(std::make_shared<ProgramPiece>(step, request, then));
 }
 
 void ProgramRun::TakeSaid(ProgramLine& line, const ProgramStep& step, const ProgramPiece& piece) {
@@ -220,6 +252,8 @@ void ProgramRun::TakeSaid(ProgramLine& line, const ProgramStep& step, const Prog
 
 void ProgramRun::Select(ProgramLine& line, const ProgramStep& step) {
   constexpr size_t kMostTokens = 256;  // of a choice
+  if (line.ids.empty())
+    throw ApiError(400, "there is no text before the choices; begin the program with a 'prompt'");
   line.labels.clear();
   line.labels.reserve(step.choices.size());
   for (const std::string& choice : step.choices) {
@@ -235,17 +269,18 @@ void ProgramRun::Select(ProgramLine& line, const ProgramStep& step) {
   line.selection.emplace(line.ids, line.labels);
   line.left = line.selection->streams();
   for (size_t i = 0; i < line.selection->streams(); ++i) {
-    GenerationRequest request = line.selection->Request(i);
-    request.adapter = job_.variant->adapter();
-    ProgramPiece piece{&step,
-                       std::move(request),
-                       [this, &line, &step, i](const ProgramPiece& read) {
-                         line.selection->Take(i, read.scores);
-                         if (--line.left == 0) TakeChosen(line, step);
-                       },
-                       {}};
-    piece.told.scored = true;
-    Submit(std::move(piece));
+    const auto request = [this, &line, i] {
+      GenerationRequest scored = line.selection->Request(i);
+      scored.adapter = job_.variant->adapter();
+      return scored;
+    };
+    const auto then = [this, &line, &step, i](const ProgramPiece& read) {
+      line.selection->Take(i, read.scores);
+      if (--line.left == 0) TakeChosen(line, step);
+    };
+    const auto piece = std::make_shared<ProgramPiece>(step, request, then);
+    piece->told.scored = true;
+    Submit(piece);
   }
 }
 
@@ -281,30 +316,35 @@ void ProgramRun::Branch(ProgramLine& line, const ProgramStep& step) {
 
 void ProgramRun::Join(ProgramLine& line, const ProgramStep& step) {
   for (size_t i = 0; i < line.branches.size(); ++i) {
-    for (const auto& [name, value] : line.branches[i]->variables)
-      line.variables[Cat(step.name, ".", i, ".", name)] = value;
+    for (auto& [name, value] : line.branches[i]->variables)
+      line.variables[Cat(step.name, ".", i, ".", name)] = std::move(value);
   }
   line.told.push_back(JoinedJson(step, line.branches));
   GoOn(line);
 }
 
-void ProgramRun::Submit(ProgramPiece piece) {
-  piece.told.index = piece.told.prompt = pieces_++;
-  piece.told.usage.prompt_tokens = std::ssize(piece.request.prompt);
-  waiting_.push_back(std::make_shared<ProgramPiece>(std::move(piece)));
+void ProgramRun::Submit(const std::shared_ptr<ProgramPiece>& piece) {
+  piece->told.index = piece->told.prompt = started_.size() + waiting_.size();
+  waiting_.push_back(piece);
 }
 
 void ProgramRun::StartWaiting() {
-  while (running_ < job_.program.width && !waiting_.empty() && !over_) {
-    const std::shared_ptr<ProgramPiece> piece = std::move(waiting_.front());
+  while (!over_ && !waiting_.empty() && running_ < kMostWidth) {
+    auto place = job_.places ? std::move(job_.places) : service_.TakePlace();
+    if (!place) return;
+    waiting_.front()->place = std::move(place);
+    ++running_;
+    started_.push_back(std::move(waiting_.front()));
     waiting_.pop_front();
-    Start(piece);
+    InStep(started_.back()->step, [this] { Start(started_.back()); });
   }
 }
 
 void ProgramRun::Start(const std::shared_ptr<ProgramPiece>& piece) {
   const auto self = shared_from_this();
-  GenerationRequest request = std::move(piece->request);
+  GenerationRequest request = piece->request();
+  piece->told.usage.prompt_tokens = std::ssize(request.prompt);
+  piece->told.held = request.constraint.grammar != nullptr;
   request.on_event = [self, piece](const GenerationEvent& event) {
     piece->Take(event);
     if (event.finish != FinishReason::kNone) {
@@ -313,28 +353,27 @@ void ProgramRun::Start(const std::shared_ptr<ProgramPiece>& piece) {
     return true;
   };
   const auto failed = [self, piece](const std::exception& e) {
-    self->Guarded([&] { throw StepError(*piece->step, ErrorOf(e)); });
+    self->job_.post([self, error = StepError(piece->step, ErrorOf(e))] {
+      self->Guarded([&] { throw StepError(error); });
+    });
   };
   const auto ticket = service_.engine().Submit(std::move(request), failed);
   if (!ticket) throw QueueFull();
-  ++running_;
   tickets_.Add(*ticket);
 }
 
-void ProgramRun::Take(const ProgramPiece& piece) {
+void ProgramRun::Take(ProgramPiece& piece) {
   --running_;
+  // The program keeps one place, for what comes next.
+  if (job_.places)
+    piece.place.reset();
+  else
+    job_.places = std::move(piece.place);
   if (first_piece_ == 0) {
     first_piece_ =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - job_.since).count();
   }
-  answer_.choices.push_back(piece.told);
-  try {
-    piece.then(piece);
-  } catch (const StepError&) {
-    throw;
-  } catch (const std::exception& e) {
-    throw StepError(*piece.step, ErrorOf(e));
-  }
+  InStep(piece.step, [&] { piece.then(piece); });
   StartWaiting();
 }
 
@@ -353,7 +392,7 @@ void ProgramRun::End() {
                          {"text", line_.text},
                          {"variables", std::move(variables)},
                          {"steps", std::move(line_.told)},
-                         {"usage", UsageJson(answer_.Usage())}});
+                         {"usage", UsageJson(Answer().Usage())}});
   job_.places.reset();  // whoever reads the answer can ask again
   Report(200, "");
   job_.exchange->Answer(std::move(whole));
@@ -361,6 +400,7 @@ void ProgramRun::End() {
 
 void ProgramRun::Fail(const ApiError& error) {
   job_.places.reset();
+  for (const auto& piece : started_) piece->place.reset();
   waiting_.clear();
   tickets_.CancelAll();
   Report(error.status, error.what());
@@ -369,22 +409,31 @@ void ProgramRun::Fail(const ApiError& error) {
 
 void ProgramRun::Report(int status, const std::string& error) {
   over_ = true;
-  if (job_.on_end) job_.on_end({status, error, std::move(answer_), first_piece_});
+  if (job_.on_end) job_.on_end({status, error, Answer(), first_piece_});
+}
+
+ApiAnswer ProgramRun::Answer() const {
+  ApiAnswer answer;
+  answer.choices.reserve(started_.size());
+  for (const auto& piece : started_) answer.choices.push_back(piece->Told());
+  return answer;
+}
+
+std::string BeginningText(const Program& program) {
+  std::string text;
+  InPrompt([&] {
+    for (const Segment& segment : PromptOf(program)) text += segment.text;
+  });
+  return text;
 }
 
 void StartProgram(ModelService& service, ProgramJob job) {
   Program& program = job.program;
   std::vector<int32_t> ids;
-  try {
+  InPrompt([&] {
     ids = program.is_chat ? job.variant->PromptsOf(program.chat).front()
                           : BeginningOf(program, service);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, Cat("'prompt': ", e.what()), "prompt", "invalid_value");
-  }
-  int64_t width = 1;
-  while (width < program.width && job.places->TakeMore(1)) ++width;
-  program.width = width;
+  });
   const auto exchange = job.exchange;
   const auto run = std::make_shared<ProgramRun>(service, std::move(job));
   exchange->OnGone([weak = std::weak_ptr(run)] {

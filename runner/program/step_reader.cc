@@ -16,7 +16,7 @@ namespace {
 constexpr int64_t kMostSelectable = 128;
 
 // The fields are those of a completion.
-void ReadGenerate(const Json& object, ProgramStep& step) {
+void ReadGenerate(const Json& object, ProgramStep& step, const ProgramScope& scope) {
   constexpr const char* kOfRequests[] = {"prompt", "model", "stream",  "stream_options",
                                          "n",      "echo",  "best_of", "logprobs"};
   Json completion = object;
@@ -34,14 +34,20 @@ void ReadGenerate(const Json& object, ProgramStep& step) {
                    Cat(step.where, e.param.empty() ? "" : ".", e.param), e.code);
   }
   step.generate.prompts.clear();
+  ProgramWork& work = scope.work;
+  const int64_t tokens = std::min(step.generate.sampling.max_tokens, work.context);
+  CountWork(step.where, "tokens of 'max_tokens'", scope.times * tokens, kMostProgramTokens,
+            work.tokens);
 }
 
-void ReadSelect(const Json& object, ProgramStep& step) {
+void ReadSelect(const Json& object, ProgramStep& step, const ProgramScope& scope) {
   CheckStepMembers(object, {"select", "choices", "suffix"}, step.where);
   const std::string where = step.where + ".choices";
   const Json& choices = MemberOf(object, "choices");
   if (!choices.is_array() || choices.empty() || std::ssize(choices) > kMostSelectable)
     throw WrongStep(where, Cat("must be a list of 1 to ", kMostSelectable, " texts"));
+  CountWork(step.where, "choices", scope.times * std::ssize(choices), kMostProgramChoices,
+            scope.work.choices);
   step.choices.reserve(choices.size());
   for (const Json& choice : choices) {
     step.choices.push_back(ReadText(choice, where));
@@ -53,10 +59,15 @@ void ReadSelect(const Json& object, ProgramStep& step) {
   if (!suffix.is_null()) step.suffix = ReadText(suffix, step.where + ".suffix");
 }
 
-bool IsTaken(const std::string& name, const ProgramScope& scope) {
-  const auto branch = scope.names.lower_bound(name + ".");
-  return scope.names.contains(name) ||
-         (branch != scope.names.end() && StartsWith(*branch, name + "."));
+// The names that a text may have, without `begin`.
+std::vector<std::string> KnownNames(const ProgramScope& scope, const std::string& begin) {
+  std::vector<std::string> known;
+  for (const ProgramScope* at = &scope; at; at = at->outer) {
+    known.reserve(known.size() + at->names.size());
+    for (const std::string& name : at->names)
+      known.push_back(StartsWith(name, begin) ? name.substr(begin.size()) : name);
+  }
+  return known;
 }
 
 ProgramStep ReadStep(const Json& object, const std::string& where, ProgramScope& scope) {
@@ -72,12 +83,15 @@ ProgramStep ReadStep(const Json& object, const std::string& where, ProgramScope&
   const auto kind = std::ranges::find_if(kKinds, is);
   if (kind == std::end(kKinds))
     throw WrongStep(where, "must be an object with text, generate, select, branch or gather");
+  CountWork(where, "steps", scope.times, kMostProgramSteps, scope.work.steps);
   ProgramStep step;
   step.kind = kind->second;
   step.where = where;
   if (step.kind == Kind::kText) {
     CheckStepMembers(object, {"text"}, where);
-    step.text = ReadTemplate(object["text"], Cat(where, ".text"), scope);
+    const std::string member = Cat(where, ".text");
+    step.text = ReadTemplate(object["text"], member, scope);
+    CheckNames(step.text, member, scope);
     return step;
   }
   const std::string member = Cat(where, ".", kind->first);
@@ -86,21 +100,40 @@ ProgramStep ReadStep(const Json& object, const std::string& where, ProgramScope&
     ReadGatherStep(object, step, scope);
     return step;
   }
-  if (IsTaken(step.name, scope))
+  if (scope.IsTaken(step.name))
     throw WrongStep(member, Cat("is '", step.name, "', which is taken; give it another name"));
   if (step.kind == Kind::kBranch) {
     ReadBranchStep(object, step, scope);
     return step;
   }
-  step.kind == Kind::kGenerate ? ReadGenerate(object, step) : ReadSelect(object, step);
+  step.kind == Kind::kGenerate ? ReadGenerate(object, step, scope)
+                               : ReadSelect(object, step, scope);
   scope.names.insert(step.name);
   return step;
 }
 
 }  // namespace
 
+bool ProgramScope::Knows(const std::string& name) const {
+  return names.contains(name) || (outer && outer->Knows(name));
+}
+
+size_t ProgramScope::BranchesOf(const std::string& name) const {
+  const auto step = branch_steps.find(name);
+  if (step != branch_steps.end()) return step->second;
+  return outer ? outer->BranchesOf(name) : 0;
+}
+
 ApiError WrongStep(const std::string& where, const std::string& what) {
   return ApiError(400, Cat("'", where, "' ", what), where, "invalid_value");
+}
+
+void CountWork(const std::string& where, const char* what, int64_t more, int64_t most,
+               int64_t& count) {
+  count += more;
+  if (count <= most) return;
+  throw WrongStep(where, Cat("brings the program's ", what, " to ", count,
+                             ", all branches together; it may have ", most));
 }
 
 std::string ReadText(const Json& value, const std::string& where) {
@@ -108,7 +141,8 @@ std::string ReadText(const Json& value, const std::string& where) {
   return value.get<std::string>();
 }
 
-TextTemplate ReadTemplate(const Json& value, const std::string& where, const ProgramScope& scope) {
+TextTemplate ReadTemplate(const Json& value, const std::string& where, const ProgramScope& scope,
+                          int64_t times) {
   TextTemplate text;
   const std::string given = ReadText(value, where);
   try {
@@ -116,19 +150,26 @@ TextTemplate ReadTemplate(const Json& value, const std::string& where, const Pro
   } catch (const Error& e) {
     throw WrongStep(where, Cat("is no text with variables: ", e.what()));
   }
+  CountWork(where, "references to variables", times * scope.times * text.references(),
+            kMostProgramReferences, scope.work.references);
+  return text;
+}
+
+void CheckNames(const TextTemplate& text, const std::string& where, const ProgramScope& scope,
+                const std::string& begin) {
   for (const std::string& name : text.Names()) {
-    if (scope.names.contains(name)) continue;
-    const std::string near = Nearest(name, {scope.names.begin(), scope.names.end()});
+    if (scope.Knows(begin + name) || scope.Knows(name)) continue;
+    const std::string near = Nearest(name, KnownNames(scope, begin));
     throw WrongStep(where, Cat("names '", Shortened(name), "', which no step before has made",
                                near.empty() ? "" : Cat("; did you mean '", near, "'?")));
   }
-  return text;
 }
 
 std::string ReadVariableName(const Json& value, const std::string& where) {
   const std::string name = ReadText(value, where);
   if (!IsVariableName(name))
-    throw WrongStep(where, "must be a name of letters, digits and '_' that begins with no digit");
+    throw WrongStep(where,
+                    "must be a name of up to 64 letters, digits and '_' that begins with no digit");
   return name;
 }
 

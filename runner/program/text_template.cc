@@ -2,6 +2,7 @@
 #include "runner/program/text_template.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 
@@ -9,20 +10,22 @@ namespace retort {
 namespace {
 
 constexpr size_t kMostRendered = 4 << 20;  // as much as a request's body
+constexpr size_t kMostName = 64;           // bytes
+constexpr size_t kMostReference = 1024;    // bytes: a name within branches within branches
 
 bool BeginsName(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool GoesOnInName(char c) { return BeginsName(c) || (c >= '0' && c <= '9'); }
 
 // Names of what branches have made have dots: "checks.0.verdict".
 bool IsReference(std::string_view name) {
-  return !name.empty() && BeginsName(name.front()) &&
+  return !name.empty() && name.size() <= kMostReference && BeginsName(name.front()) &&
          std::ranges::all_of(name, [](char c) { return GoesOnInName(c) || c == '.'; });
 }
 
 }  // namespace
 
 bool IsVariableName(std::string_view name) {
-  return IsReference(name) && name.find('.') == std::string_view::npos;
+  return IsReference(name) && name.size() <= kMostName && name.find('.') == std::string_view::npos;
 }
 
 TextTemplate::TextTemplate(std::string_view text) {
@@ -53,14 +56,15 @@ TextTemplate::TextTemplate(std::string_view text) {
   if (!own.empty()) pieces_.push_back({std::move(own), false});
 }
 
-std::vector<std::string> TextTemplate::Names() const {
-  std::vector<std::string> names;
-  names.reserve(pieces_.size());
+std::set<std::string> TextTemplate::Names() const {
+  std::set<std::string> names;
   for (const Piece& piece : pieces_) {
-    if (piece.is_name) names.push_back(piece.text);
+    if (piece.is_name) names.insert(piece.text);
   }
   return names;
 }
+
+int64_t TextTemplate::references() const { return std::ranges::count_if(pieces_, &Piece::is_name); }
 
 std::vector<Segment> TextTemplate::Render(
     const std::function<const std::string&(const std::string& name)>& value_of) const {

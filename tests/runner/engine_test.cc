@@ -191,6 +191,11 @@ TEST_F(EngineTest, RefusesWhatItCannotServe) {
   EXPECT_TRUE(refused({tokenizer_.vocab_size()}, {}));
   EXPECT_TRUE(refused(Prompt(16, 1), {}));
   EXPECT_TRUE(refused({1}, Most(-1)));
+  for (const int64_t position : {-1, 2}) {
+    GenerationRequest scores{{1, 2}, Most(0), {}};
+    scores.scores = {{position, 5}};
+    EXPECT_THROW(engine.Submit(std::move(scores)), Error) << position;
+  }
   EXPECT_FALSE(engine.Step());
   EngineOptions small;  // the cache is smaller than the context
   small.cache_tokens = 40;

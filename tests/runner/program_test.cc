@@ -2,9 +2,12 @@
 // Programs through a whole server: they say what the same calls say one by one.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/file.h"
+#include "tests/formats/support.h"
 #include "tests/runner/server_fixture.h"
 
 namespace retort {
@@ -189,11 +192,13 @@ TEST_F(ProgramTest, FaultsNameTheirStep) {
   EXPECT_EQ(Fault({{{"generate", "x"}, {"stream", true}}}),
             "'steps[0].stream' is no field of a step");
   EXPECT_EQ(Fault({{{"gather", "x"}, {"text", ""}}}),
-            "'steps[0].gather' is 'x', and no branch step before it makes anything of that name");
-  EXPECT_EQ(Fault({{{"branch", "b"},
-                    {"count", 2},
-                    {"steps", {{{"branch", "c"}, {"count", 40}, {"steps", {select}}}}}}}),
-            "'steps[0].steps[0]' is the program's branch number 82; it may have 64");
+            "'steps[0].gather' is 'x', and no branch step before it has that name");
+  EXPECT_EQ(
+      Fault({{{"branch", "b"},
+              {"count", 2},
+              {"steps", {{{"branch", "c"}, {"count", 40}, {"steps", {select}}}}}}}),
+      "'steps[0].steps[0]' brings the program's branches to 82, all branches together; it may "
+      "have 64");
   EXPECT_EQ(Fault({{{"generate", "x"}, {"max_tokens", -1}}, {{"text", std::string(100000, 'a')}}})
                 .substr(0, 20),
             "'steps[1]': the text");
@@ -212,6 +217,84 @@ TEST_F(ProgramTest, FaultsNameTheirStep) {
   EXPECT_TRUE(EventuallyIdle());
 }
 
+Json Branch(const char* name, int count, Json steps) {
+  return {{"branch", name}, {"count", count}, {"steps", std::move(steps)}};
+}
+
+// What a program comes to is counted as it is read, before anything is made of it.
+TEST_F(ProgramTest, LimitsAreThoseOfAllBranches) {
+  Start();
+  const Json said = {{"generate", "x"}, {"max_tokens", 1}};
+  Json letters = Json::array();
+  for (int i = 0; i < 100; ++i)
+    letters.push_back(std::string(1, static_cast<char>('!' + i % 90)) + std::to_string(i));
+  EXPECT_EQ(
+      Fault({{{"generate", std::string(65, 'n')}}}),
+      "'steps[0].generate' must be a name of up to 64 letters, digits and '_' that begins with "
+      "no digit");
+  Json many = Json::array();
+  for (int i = 0; i < 17; ++i) many.push_back({{"text", "a"}});
+  EXPECT_EQ(
+      Fault(Json::array({Branch("b", 64, many)})),
+      "'steps[0].steps[15]' brings the program's steps to 1025, all branches together; it may "
+      "have 1024");
+  EXPECT_EQ(
+      Fault(Json::array({Branch("b", 11, {{{"select", "x"}, {"choices", letters}}})})),
+      "'steps[0].steps[0]' brings the program's choices to 1100, all branches together; it may "
+      "have 1024");
+  std::string names;
+  for (int i = 0; i < 1025; ++i) names += "{x}";
+  EXPECT_EQ(Fault({Branch("b", 64, Json::array({said})), {{"gather", "b"}, {"text", names}}}),
+            "'steps[1].text' brings the program's references to variables to 65600, all branches "
+            "together; it may have 65536");
+  Json each = Json::object();
+  for (int i = 0; i < 257; ++i) each[Cat("v", i)] = Json::array({"a"});
+  EXPECT_EQ(Fault({{{"branch", "b"}, {"each", each}, {"steps", {said}}}}),
+            "'steps[0].each' must have at most 256 variables");
+}
+
+// A gather finds the branches of an outer line, each branch of them, and only what all have.
+TEST_F(ProgramTest, GathersCountTheBranchesOfAnyLine) {
+  Start();
+  const Json pick = {{"select", "v"}, {"choices", {"p", "q"}}};
+  const Json inner = {{"gather", "checks"}, {"text", "<{v}>"}};
+  const Json answer =
+      Run({{"prompt", "a"},
+           {"steps",
+            {Branch("checks", 2, Json::array({pick})), Branch("more", 1, Json::array({inner}))}}});
+  ASSERT_TRUE(answer.contains("steps")) << answer;
+  std::string gathered;
+  for (const Json& branch : answer["steps"][0]["branches"])
+    gathered += Cat("<", branch["steps"][0]["text"].get<std::string>(), ">");
+  EXPECT_EQ(answer["steps"][1]["branches"][0]["text"], gathered);
+
+  const Json shadowed = Run(
+      {{"prompt", "a"},
+       {"variables", {{"w", "outer"}}},
+       {"steps",
+        {{{"branch", "checks"}, {"each", {{"v", {"one", "two"}}}}, {"steps", {{{"text", "a"}}}}},
+         {{"branch", "more"},
+          {"each", {{"v", Json::array({"wrong"})}}},
+          {"steps", {{{"gather", "checks"}, {"text", "{v}{w} "}}}}}}}});
+  EXPECT_EQ(shadowed["steps"][1]["branches"][0]["text"], "oneouter twoouter ") << shadowed;
+
+  const Json text = {{"text", "a"}};
+  const Json uneven = {{"branch", "b"}, {"branches", {Json::array({text}), Json::array({pick})}}};
+  EXPECT_EQ(Fault({uneven, {{"gather", "b"}, {"text", "{v}"}}}),
+            "'steps[1].text' names 'v', which no step before has made");
+  EXPECT_EQ(Run({{"prompt", "a"}, {"steps", {uneven, {{"gather", "b"}, {"text", "-"}}}}})["text"],
+            "--");
+}
+
+TEST_F(ProgramTest, SampledIdsAreCheckedBeforeTheEngineHasThem) {
+  Start();
+  EXPECT_EQ(
+      Fault({{{"generate", "x"}, {"stop_token_ids", {100000}}}}),
+      Cat("'steps[0]': 'stop_token_ids' has the token 100000, which is not within the vocabulary "
+          "of ",
+          model_->config.vocab));
+}
+
 // One place is enough for a program of any width, and choices need none of those who generate.
 TEST_F(ProgramTest, NeedsOnePlaceOnly) {
   MakeEndless();
@@ -226,6 +309,70 @@ TEST_F(ProgramTest, NeedsOnePlaceOnly) {
            {"steps", {{{"select", "x"}, {"choices", {" red", " green", " blue"}}}}}});
   EXPECT_TRUE(answer.contains("variables")) << answer;
   EXPECT_EQ(server_->counts().live, 1);
+}
+
+// Pieces beside the first one have places while they are under way, and no longer.
+TEST_F(ProgramTest, PlacesAreFreeAgainBehindTheirPieces) {
+  MakeEndless();
+  options_.engine.parallel = 1;
+  options_.queue = 3;
+  Start();
+  Json letters = Json::array();
+  for (int i = 0; i < 40; ++i) letters.push_back(std::string(1, static_cast<char>('0' + i)));
+  RawClient program(server_->port());
+  program.Send(Post(
+      kPrograms,
+      DumpJson({{"prompt", "go"},
+                {"steps",
+                 {{{"select", "one"}, {"choices", letters}},
+                  Branch("b", 4, {{{"generate", "x"}, {"max_tokens", 2}, {"ignore_eos", true}}}),
+                  {{"generate", "y"}, {"max_tokens", 20000}, {"ignore_eos", true}}}}})));
+  // The prompt's tokens are those of one stream for all choices, four branches, and what follows.
+  ASSERT_TRUE(Eventually(
+      [](const EngineCounts& c) { return c.generated_tokens > 4 * 2 + 1 && c.live == 1; }));
+  std::vector<std::unique_ptr<RawClient>> others;
+  others.reserve(3);
+  for (int i = 0; i < 3; ++i) {
+    others.push_back(std::make_unique<RawClient>(server_->port()));
+    others.back()->Send(Endless(true));
+  }
+  EXPECT_TRUE(Eventually([](const EngineCounts& c) { return c.live + c.queued == 4; }));
+}
+
+// Tokens under way are the client's, who has gone.
+TEST_F(ProgramTest, TokensUnderWayAreCharged) {
+  MakeEndless();
+  const TemporaryFolder folder;
+  options_.log.file = folder.path() / "log";
+  Start();
+  {
+    RawClient client(server_->port());
+    client.Send(Post(kPrograms, R"({"prompt": "go", "steps": [
+        {"generate": "x", "max_tokens": 20000, "ignore_eos": true}]})"));
+    ASSERT_TRUE(Eventually([](const EngineCounts& c) { return c.generated_tokens > 5; }));
+  }
+  ASSERT_TRUE(EventuallyIdle());
+  Stop();
+  const Json line = ParseJson(ReadText(options_.log.file), "log");
+  EXPECT_EQ(line["status"], 499);
+  EXPECT_EQ(line["prompt_tokens"], 4);
+  EXPECT_GT(line["completion_tokens"].get<int>(), 4);
+}
+
+TEST_F(ProgramTest, ALogOfTextsHasTheBeginningAndWhatIsSaid) {
+  const TemporaryFolder folder;
+  options_.log = {folder.path() / "log", 1, true};
+  Start();
+  const Json answer = Run({{"prompt", "Ticket: {t}"},
+                           {"variables", {{"t", "lost card"}}},
+                           {"steps",
+                            {{{"select", "x"}, {"choices", {" yes", " no"}}},
+                             {{"generate", "y"}, {"max_tokens", 3}}}}});
+  Stop();
+  const Json line = ParseJson(ReadText(options_.log.file), "log");
+  EXPECT_EQ(line["prompt"], "Ticket: lost card");
+  EXPECT_EQ(line["answers"].size(), 1u) << "selections say nothing themselves: " << line;
+  EXPECT_EQ(line["answers"][0], answer["variables"]["y"]);
 }
 
 TEST_F(ProgramTest, AClientThatGoesEndsItsProgram) {

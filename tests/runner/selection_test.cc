@@ -3,6 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+
+#include "base/error.h"
+
 namespace retort {
 namespace {
 
@@ -40,6 +45,12 @@ TEST(SelectionTest, EveryTokenIsScoredOnce) {
   EXPECT_EQ(selection.streams(), 2u) << "5 6, and 4";
   EXPECT_EQ(scored, 7u) << "5, 6, 7, 8, 9, 4, 3";
   EXPECT_EQ(selection.LogProbabilities(), (std::vector<double>{-18, -19, -14, -7}));
+}
+
+TEST(SelectionTest, WhatIsNoNumberIsRefused) {
+  Selection selection({1}, {{5}, {6}});
+  const double scores[] = {-1, std::numeric_limits<double>::quiet_NaN()};
+  EXPECT_THROW(selection.Take(0, scores), Error);
 }
 
 }  // namespace
