@@ -136,8 +136,8 @@ Json CountTokens(const ModelService& service, const std::string& body) {
 
 Json CountChatTokens(const ModelService& service, const std::string& body) {
   ApiRequest request = ReadApiRequest(ApiKind::kChat, body, 0);
-  service.CheckModel(request.model);
-  return {{"object", "chat.completion.input_tokens"}, {"input_tokens", service.CountOf(request)}};
+  return {{"object", "chat.completion.input_tokens"},
+          {"input_tokens", service.Find(request.model)->CountOf(request)}};
 }
 
 }  // namespace retort
