@@ -116,10 +116,8 @@ NodeId SchemaCompiler::ArrayValue(const Json& value, const Goal& items) {
     if (contains)
       document_.Refuse(*item.schema, "'contains' is not supported beside 'enum' and 'const'");
   }
+  if (IsUnique(items) && !AreUnique(value)) return Productions::kNothing;
   for (size_t i = 0; i < value.size(); ++i) {
-    const auto before = value.begin() + static_cast<std::ptrdiff_t>(i);
-    if (IsUnique(items) && std::find(value.begin(), before, value[i]) != before)
-      return Productions::kNothing;
     if (ValueUnder(value[i], ElementGoal(items, i)) == Productions::kNothing)
       return Productions::kNothing;
   }

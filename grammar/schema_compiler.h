@@ -140,6 +140,7 @@ class SchemaCompiler {
 
   // schema_unique.cc
   bool IsUnique(const Goal& items) const;
+  bool AreUnique(const Json& elements);
   NodeId UniqueArray(const Goal& items, const Counts& counts);
   bool AddFewValues(const Goal& goal, Json& values);
   bool AddFewOfLeaf(const Goal& items, Json& values);

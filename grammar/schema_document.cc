@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "grammar/schema_document.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -13,11 +14,6 @@ namespace {
 
 constexpr size_t kFewMembers = 16;       // which are compared one by one
 constexpr size_t kMostNameBytes = 1000;  // of a URI with its anchor
-
-// Members whose values are no schemas, so that "$id" within them says nothing.
-bool HoldsData(std::string_view key) {
-  return key == "enum" || key == "const" || key == "default" || key == "examples";
-}
 
 std::string Escaped(std::string_view key) {
   return ReplaceAll(ReplaceAll(std::string(key), "~", "~0"), "/", "~1");
@@ -79,7 +75,7 @@ SchemaDocument::SchemaDocument(std::string_view text, std::string where)
     for (const char* old : {"draft-07", "draft-06", "draft-04", "draft-03"})
       draft7_ |= version.find(old) != std::string::npos;
   }
-  Index(*root_, Name(*root_, ""), false);
+  Index(*root_, Name(*root_, ""), Part::kSchema);
 }
 
 SchemaDocument::~SchemaDocument() = default;
@@ -91,34 +87,48 @@ const std::string* SchemaDocument::Name(const Json& schema, std::string name) {
   return &names_.try_emplace(std::move(name), &schema).first->first;
 }
 
-void SchemaDocument::Index(const Json& schema, const std::string* base, bool data) {
-  if (!schema.is_structured()) return;
-  // References may point into data too.
-  if (schema.is_object() && schema.contains(kLink))
-    Refuse(schema, "has a member that begins with the control character U+0001; leave it out");
-  if (schema.is_object() && !data) {
-    const bool hidden = draft7_ && schema.contains("$ref");
-    const auto text = [&](const char* key) -> std::string {
-      return !hidden && schema.contains(key) && schema[key].is_string()
-                 ? schema[key].get<std::string>()
-                 : "";
-    };
+SchemaDocument::Part SchemaDocument::PartOf(Part within, const std::string& key) {
+  static constexpr std::string_view kData[] = {"enum", "const", "default", "examples"};
+  static constexpr std::string_view kByName[] = {"properties",  "patternProperties",
+                                                 "$defs",       "dependentSchemas",
+                                                 "definitions", "dependencies"};
+  if (within == Part::kData) return Part::kData;
+  if (within == Part::kSchemasByName) return Part::kSchema;
+  if (std::ranges::find(kData, key) != std::end(kData)) return Part::kData;
+  return std::ranges::find(kByName, key) != std::end(kByName) ? Part::kSchemasByName
+                                                              : Part::kSchema;
+}
+
+void SchemaDocument::Index(const Json& json, const std::string* base, Part part) {
+  if (!json.is_structured()) return;
+  if (json.is_array()) {
+    for (const Json& element : json) Index(element, base, part);
+    return;
+  }
+  if (json.contains(kLink))
+    Refuse(json, "has a member that begins with the control character U+0001; leave it out");
+  const bool hidden = draft7_ && json.contains("$ref");
+  const auto text = [&](const char* key) -> std::string {
+    return !hidden && json.contains(key) && json[key].is_string() ? json[key].get<std::string>()
+                                                                  : "";
+  };
+  // These count in data too, since references may point into it.
+  unevaluated_ |= json.contains("unevaluatedProperties") || json.contains("unevaluatedItems");
+  if (const std::string anchor = text("$dynamicAnchor"); !anchor.empty())
+    ++dynamic_anchors_[anchor];
+  if (part == Part::kSchema) {
     for (const char* key : {"$id", "id"}) {
       const std::string id = text(key);
       if (id.empty()) continue;
-      const std::string* name = Name(schema, id[0] == '#' ? *base + id : Absolute(*base, id));
+      const std::string* name = Name(json, id[0] == '#' ? *base + id : Absolute(*base, id));
       if (id[0] != '#') base = name;
     }
-    if (const std::string anchor = text("$dynamicAnchor"); !anchor.empty())
-      ++dynamic_anchors_[anchor];
-    unevaluated_ |= schema.contains("unevaluatedProperties") || schema.contains("unevaluatedItems");
     for (const char* key : {"$anchor", "$dynamicAnchor"})
       if (const std::string anchor = text(key); !anchor.empty())
-        Name(schema, Cat(*base, "#", anchor));
+        Name(json, Cat(*base, "#", anchor));
   }
-  if (schema.is_object() && !base->empty()) bases_[&schema] = base;
-  for (const auto& [key, member] : schema.items())
-    Index(member, base, data || (schema.is_object() && HoldsData(key)));
+  if (!base->empty()) bases_[&json] = base;
+  for (const auto& [key, member] : json.items()) Index(member, base, PartOf(part, key));
 }
 
 const Json* SchemaDocument::Member(const Json& object, std::string_view key) const {

@@ -46,8 +46,12 @@ class SchemaDocument {
   const std::string& where() const { return where_; }
 
  private:
-  // Notes the names within a schema, or within `data`, which has none, and their bases.
-  void Index(const Json& schema, const std::string* base, bool data);
+  // What a part of the document is: a schema, an object of schemas by names that are no keywords,
+  // or data, within which "$id" and "$anchor" say nothing.
+  enum class Part { kSchema, kSchemasByName, kData };
+  static Part PartOf(Part within, const std::string& key);
+  // Notes the names within a part, and their bases.
+  void Index(const Json& json, const std::string* base, Part part);
   const std::string* Name(const Json& schema, std::string name);
   const Json* At(const Json& from, std::string_view pointer) const;
   const Json* Find(const Json& schema, const std::string& reference) const;

@@ -135,9 +135,9 @@ void SchemaCompiler::FindGroups(Expanded& expanded, size_t at) {
     }
     return add(bit, std::move(alternatives));
   }
-  if (const Json* condition = Get(item, "if"); condition && !(item.done & kIf)) {
-    const Json *then = Get(item, "then"), *otherwise = Get(item, "else");
-    if (!then && !otherwise) return;
+  const Json *condition = Get(item, "if"), *then = Get(item, "then"),
+             *otherwise = Get(item, "else");
+  if (condition && (then || otherwise) && !(item.done & kIf)) {
     Goal yes = {{condition}}, no = {{&Negation(*condition)}};
     if (then) yes.push_back({then});
     if (otherwise) no.push_back({otherwise});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -22,12 +23,37 @@ std::optional<std::pair<int64_t, int64_t>> FewIntegers(double least, double most
   return std::pair(static_cast<int64_t>(std::ceil(least)), static_cast<int64_t>(std::floor(most)));
 }
 
+// Equal values have the same text: 1 and 1.0, and objects whatever the order of their members.
+std::string EqualText(const Json& value) {
+  if (const auto number = Decimal::Of(value))
+    return Cat(number->negative ? "-" : "", number->whole, ".", number->fraction);
+  if (!value.is_structured()) return DumpJson(value);
+  std::vector<std::string> parts;
+  parts.reserve(value.size());
+  for (const auto& [key, member] : value.items())
+    parts.push_back(value.is_object() ? Cat(DumpJson(key), ":", EqualText(member))
+                                      : EqualText(member));
+  if (value.is_object()) std::ranges::sort(parts);
+  std::string text = value.is_object() ? "{" : "[";
+  for (const std::string& part : parts) text += part + ",";
+  return text + (value.is_object() ? "}" : "]");
+}
+
 }  // namespace
 
 bool SchemaCompiler::IsUnique(const Goal& items) const {
   return std::ranges::any_of(items, [&](const Item& item) {
     const Json* unique = Get(item, "uniqueItems");
     return unique && *unique != false;
+  });
+}
+
+bool SchemaCompiler::AreUnique(const Json& elements) {
+  std::set<std::string> texts;
+  return std::ranges::all_of(elements, [&](const Json& element) {
+    std::string text = EqualText(element);
+    Spend(1 + text.size() / kPartsPerWork);
+    return texts.insert(std::move(text)).second;
   });
 }
 
@@ -100,19 +126,21 @@ NodeId SchemaCompiler::UniqueArray(const Goal& items, const Counts& counts) {
         "small range), or 'maxItems' is at most 1");
   }
   const NodeId close = terms_.Close(']');
+  std::vector<NodeId> nodes;
+  nodes.reserve(values.size());
+  for (const Json& value : values) nodes.push_back(terms_.Value(value));
   std::unordered_map<uint64_t, NodeId> known;
   // What follows behind the elements of a set.
   const std::function<NodeId(uint64_t, uint32_t)> behind = [&](uint64_t used, uint32_t count) {
     if (const auto at = known.find(used); at != known.end()) return at->second;
     if (known.size() >= kMostSets) refuse(Cat("leaves more than ", kMostSets, " sets of items"));
     known.emplace(used, Productions::kNothing);
-    Spend(1 + values.size() / kPartsPerWork);
+    Spend(1 + nodes.size() / kTextsPerWork);
     std::vector<NodeId> parts;
     if (count >= counts.least) parts.push_back(close);
-    for (size_t i = 0; i < values.size() && count < counts.most; ++i) {
+    for (size_t i = 0; i < nodes.size() && count < counts.most; ++i) {
       if (used >> i & 1) continue;
-      const NodeId value = terms_.Value(values[i]);
-      const NodeId next = p_.Sequence(value, behind(used | uint64_t{1} << i, count + 1));
+      const NodeId next = p_.Sequence(nodes[i], behind(used | uint64_t{1} << i, count + 1));
       parts.push_back(count == 0 ? next : p_.Sequence(terms_.Comma(), next));
     }
     return known[used] = p_.Choice(parts);

@@ -108,7 +108,8 @@ struct EngineOptions {
   // another's. More take more of the cache's memory into use.
   int64_t kept_tokens = 4096;
   // Fewer prompt tokens in a step beside streams that generate, by the time that steps take (Pace):
-  // for a server. The cuts that this makes show in the last bits of f32 and bf16 products.
+  // for a server. The cuts that this makes show in the last bits, except where these depend on
+  // nothing beside a stream (Engine).
   bool paced = false;
   // Tokens that are guessed, so that a step may say several (runner/draft/speculation.h). No answer
   // changes by it.
@@ -131,9 +132,10 @@ struct EngineCounts {
 //
 // Which streams a step computes is in runner/scheduler.h. A stream takes pages of the cache as it
 // needs them; it may lose them to an older one, and is then read again from its tokens. A stream's
-// inputs and random numbers do not depend on the other streams. Neither do its logits' bits in
-// int8 (docs/performance.md), whatever the cache has of its prompt. In f32 and bf16 they may differ
-// in their last bits, because a product with more than 16 rows may add in another order.
+// inputs and random numbers do not depend on the other streams. Neither do its logits' bits in int8
+// with weights of Q8_0 and Q4_0 copied into memory and AVX-512 VNNI (docs/performance.md), whatever
+// the cache has of its prompt. Elsewhere they may differ in their last bits, because a product with
+// more than 16 rows may add in another order.
 //
 // Streams of different adapters are read in one batch, whose rows share the products with the
 // model's weights (RowAdapters). The bits of each are those that it has beside streams of its own

@@ -109,6 +109,18 @@ std::string ChunkBytes(std::string_view bytes) {
   return Cat(size, "\r\n", bytes, "\r\n");
 }
 
+std::string_view QueryValue(const HttpHead& head, std::string_view name) {
+  std::string_view left = head.target;
+  for (size_t at = left.find('?'); at != std::string_view::npos; at = left.find('&')) {
+    left.remove_prefix(at + 1);
+    const std::string_view pair = left.substr(0, left.find_first_of("&#"));
+    const size_t equals = pair.find('=');
+    if (equals != std::string_view::npos && pair.substr(0, equals) == name)
+      return pair.substr(equals + 1);
+  }
+  return "";
+}
+
 std::optional<std::string> DecodePercent(std::string_view text) {
   std::string decoded;
   decoded.reserve(text.size());

@@ -85,6 +85,9 @@ std::string StreamHeadBytes(const HttpStream& stream, int version, bool keep_ali
 std::string ChunkBytes(std::string_view bytes);
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
+// The value of a name in the target's query, as sent; "" if there is none.
+std::string_view QueryValue(const HttpHead& head, std::string_view name);
+
 // "%2F" as "/". Nullopt if an escape is not followed by two hexadecimal digits.
 std::optional<std::string> DecodePercent(std::string_view text);
 // Whether two texts are equal but for the case of ASCII letters.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -76,7 +77,8 @@ class CompletionWriter : public AnswerWriter {
     for (const ApiChoice& choice : answer.choices) {
       Json one = Final(choice, choice.said.content);
       if (return_tokens_) one["tokens"] = choice.ids;
-      if (logprobs_) one["completion_probabilities"] = Probabilities(choice.tokens);
+      if (logprobs_ && Tells("completion_probabilities"))
+        one["completion_probabilities"] = Probabilities(choice.tokens);
       all.push_back(Chosen(std::move(one)));
     }
     return DumpJson(several_ ? all : all.front());
@@ -114,34 +116,42 @@ class CompletionWriter : public AnswerWriter {
     const ApiUsage& usage = choice.usage;
     const bool length = choice.finish == FinishReason::kLength;
     const char* stop = length ? "limit" : choice.stop_text.empty() ? "eos" : "word";
-    return {{"index", choice.index},
-            {"content", content},
-            {"tokens", Json::array()},
-            {"id_slot", -1},
-            {"stop", true},
-            {"model", head_.model},
-            {"tokens_predicted", usage.completion_tokens},
-            {"tokens_evaluated", usage.prompt_tokens},
-            {"generation_settings", settings_},
-            {"prompt", Prompt(choice.prompt)},
-            {"has_new_line", choice.said.content.find('\n') != std::string::npos},
-            // By the end of the context.
-            {"truncated", length && usage.completion_tokens < most_},
-            {"stop_type", stop},
-            {"stopping_word", choice.stop_text},
-            {"tokens_cached", usage.prompt_tokens + usage.completion_tokens},
-            {"timings", TimingsJson(choice)}};
+    Json last = {{"index", choice.index},
+                 {"content", content},
+                 {"tokens", Json::array()},
+                 {"id_slot", -1},
+                 {"stop", true},
+                 {"model", head_.model},
+                 {"tokens_predicted", usage.completion_tokens},
+                 {"tokens_evaluated", usage.prompt_tokens},
+                 {"has_new_line", choice.said.content.find('\n') != std::string::npos},
+                 // By the end of the context.
+                 {"truncated", length && usage.completion_tokens < most_},
+                 {"stop_type", stop},
+                 {"stopping_word", choice.stop_text},
+                 {"tokens_cached", usage.prompt_tokens + usage.completion_tokens},
+                 {"timings", TimingsJson(choice)}};
+    // The large ones, for every choice.
+    if (Tells("generation_settings")) last["generation_settings"] = settings_;
+    if (Tells("prompt")) last["prompt"] = Prompt(choice.prompt);
+    return last;
+  }
+  // Whether this member or one of its own is asked for.
+  bool Tells(const std::string& name) const {
+    return fields_.empty() ||
+           std::ranges::any_of(fields_, [&](const auto& path) { return path.front() == name; });
   }
   // As the model gets it: with BOS.
   std::string Prompt(size_t index) const {
     const ApiPrompt& prompt = prompts_[index];
     if (!prompt.ids.empty()) return tokenizer_.Decode(prompt.ids, true);
     const TokenizerSpec& spec = tokenizer_.spec();
-    if (!spec.add_bos || spec.bos < 0) return prompt.text;
+    if (!spec.add_bos || spec.bos < 0 || StartsWith(prompt.text, tokenizer_.PieceText(spec.bos)))
+      return prompt.text;
     return Cat(tokenizer_.PieceText(spec.bos), spec.add_space_prefix ? " " : "", prompt.text);
   }
   Json Probabilities(std::span<const TokenLogprobs> tokens) const {
-    Json all = ChatLogprobs(tokens, tokenizer_)["content"];
+    Json all = std::move(ChatLogprobs(tokens, tokenizer_)["content"]);
     for (size_t i = 0; i < tokens.size(); ++i) {
       all[i]["id"] = tokens[i].id;
       for (size_t j = 0; j < tokens[i].top.size(); ++j)
@@ -153,11 +163,11 @@ class CompletionWriter : public AnswerWriter {
   Json Chosen(Json whole) const {
     if (fields_.empty()) return whole;
     Json chosen = Json::object();
-    for (const std::string& path : fields_) {
+    for (const std::vector<std::string>& path : fields_) {
       const Json* at = &whole;
-      for (const std::string& name : Split(path, '/'))
-        at = at && at->is_object() && at->contains(name) ? &(*at)[name] : nullptr;
-      if (at) chosen[path] = *at;
+      for (auto name = path.begin(); at && name != path.end(); ++name)
+        at = at->is_object() && at->contains(*name) ? &(*at)[*name] : nullptr;
+      if (at) chosen[Join(path, "/")] = *at;
     }
     return chosen;
   }
@@ -165,7 +175,7 @@ class CompletionWriter : public AnswerWriter {
   const ApiAnswerHead head_;
   const bool several_, return_tokens_, timings_, logprobs_;
   const int64_t most_;
-  const std::vector<std::string> fields_;
+  const std::vector<std::vector<std::string>> fields_;
   const std::vector<ApiPrompt> prompts_;
   const Json settings_;
   const Tokenizer& tokenizer_;

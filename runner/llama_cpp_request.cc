@@ -9,11 +9,14 @@
 #include "runner/llama_cpp.h"
 #include "runner/openai_fields.h"
 #include "runner/openai_sampling.h"
+#include "runner/server_prompt.h"
 
 namespace retort {
 namespace {
 
-constexpr size_t kMostFields = 64;
+constexpr size_t kMostFields = 64, kMostFieldBytes = 200, kMostFieldParts = 4;
+
+using TokenIds = std::vector<int32_t>;
 
 // Which place in the server answers, how it keeps its cache and how soon it gives up do not change
 // an answer; what would is supported at these values only.
@@ -31,7 +34,7 @@ bool AsksNothing(const std::string& key, const Json& value) {
   for (const Json& one : MemberOf(*neutral, key)) {
     if (one == value) return true;
   }
-  return key == "n_cache_reuse";
+  return false;
 }
 
 ApiError LlamaCppRefusal(const std::string& name) {
@@ -39,11 +42,11 @@ ApiError LlamaCppRefusal(const std::string& name) {
                   "unsupported_value");
 }
 
-// continues: the text follows others; else it begins a prompt. `name` is the member that it is of.
-std::vector<int32_t> EncodedText(const std::string& text, bool continues, const std::string& name,
-                                 const Tokenizer& tokenizer) {
+// What `encode` returns. A text that the tokenizer refuses is an error of the member `name`.
+template <class Encode>
+std::optional<TokenIds> Encoded(const std::string& name, const Encode& encode) {
   try {
-    return continues ? tokenizer.Encode(text, true) : tokenizer.EncodePrompt(text);
+    return encode();
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
     throw ApiError(400, e.what(), name, "invalid_value");
@@ -64,28 +67,59 @@ bool IsOnePrompt(const Json& value) {
   return !value.is_array() || std::ranges::any_of(value, number);
 }
 
-// A text, ids, or ids with texts between them, which become ids.
-Json OnePrompt(const Json& value, const Tokenizer& tokenizer) {
+// TokenIds with texts between them.
+bool IsMixed(const Json& prompt) {
+  return prompt.is_array() &&
+         std::ranges::any_of(prompt, [](const Json& part) { return part.is_string(); });
+}
+
+// A mixed prompt as the empty text: it is tokenised once everything else is known to be right.
+Json Untokenised(const Json& value) {
   const Json& prompt = PlainPrompt(value);
-  const auto is_text = [](const Json& one) { return one.is_string(); };
-  if (!prompt.is_array() || std::ranges::none_of(prompt, is_text)) return prompt;
-  Json ids = Json::array();
-  for (const Json& part : prompt) {
+  return IsMixed(prompt) ? Json("") : prompt;
+}
+
+Json Prompts(const Json& value) {
+  if (IsOnePrompt(value)) return Untokenised(value);
+  Json prompts = Json::array();
+  for (const Json& one : value) prompts.push_back(Untokenised(one));
+  return prompts;
+}
+
+TokenIds MixedIds(const Json& parts, const Tokenizer& tokenizer, size_t most) {
+  const std::string name = "prompt";
+  TokenIds ids;
+  for (const Json& part : parts) {
     if (!part.is_string()) {
-      ids.push_back(part);
+      const auto id = IntegerIn(part);
+      if (!id || *id < 0 || *id > INT32_MAX) throw BadValue(name, "must hold texts and token ids");
+      ids.push_back(static_cast<int32_t>(*id));
       continue;
     }
-    for (const int32_t id : EncodedText(part.get<std::string>(), !ids.empty(), "prompt", tokenizer))
-      ids.push_back(id);
+    const std::string& text = part.get_ref<const std::string&>();
+    const size_t left = most - std::min(most, ids.size());
+    const auto more = Encoded(name, [&] {
+      return ids.empty() ? EncodeMarkup(tokenizer, text, left)
+                         : tokenizer.EncodeAtMost({{text, true}}, true, left);
+    });
+    if (!more) {
+      throw ApiError(400, Cat("the prompt has more than ", most, " tokens"), name,
+                     "context_length_exceeded");
+    }
+    ids.insert(ids.end(), more->begin(), more->end());
   }
   return ids;
 }
 
-Json Prompts(const Json& value, const Tokenizer& tokenizer) {
-  if (IsOnePrompt(value)) return OnePrompt(value, tokenizer);
-  Json prompts = Json::array();
-  for (const Json& one : value) prompts.push_back(OnePrompt(one, tokenizer));
-  return prompts;
+// As llama.cpp reads them: with special tokens in the texts.
+void FinishPrompts(const Json& value, const Tokenizer& tokenizer, size_t most,
+                   std::vector<ApiPrompt>& prompts) {
+  const bool one = IsOnePrompt(value);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const Json& prompt = PlainPrompt(one ? value : value[i]);
+    prompts[i].markup = true;
+    if (IsMixed(prompt)) prompts[i].ids = MixedIds(prompt, tokenizer, most);
+  }
 }
 
 // A text stands for each of its tokens, but a number that is an object's key for the token of that
@@ -95,9 +129,16 @@ Json Biases(const Json& value, const Tokenizer& tokenizer) {
   const std::string name = "logit_bias";
   Json pairs = Json::array();
   const auto add = [&](const Json& token, const Json& bias) {
-    if (!token.is_string()) return pairs.push_back({token, bias});
-    for (const int32_t id : EncodedText(token.get<std::string>(), true, name, tokenizer))
-      pairs.push_back({id, bias});
+    const size_t left = kMostBiases - pairs.size();
+    std::optional<TokenIds> ids;
+    if (token.is_string()) {
+      const std::string& text = token.get_ref<const std::string&>();
+      ids = Encoded(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
+    }
+    if (left == 0 || (token.is_string() && !ids))
+      throw BadValue(name, Cat("may name at most ", kMostBiases, " tokens"));
+    if (!ids) return pairs.push_back({token, bias});
+    for (const int32_t id : *ids) pairs.push_back({id, bias});
   };
   for (const auto& [key, one] : value.items()) {
     if (value.is_object()) {
@@ -113,22 +154,29 @@ Json Biases(const Json& value, const Tokenizer& tokenizer) {
   return pairs;
 }
 
-std::vector<std::string> Fields(const Json& value) {
-  const ApiError wrong = BadValue("response_fields", "must be a list of texts");
+std::vector<std::vector<std::string>> Fields(const Json& value) {
+  const ApiError wrong =
+      BadValue("response_fields",
+               Cat("must be a list of at most ", kMostFields, " texts of at most ", kMostFieldBytes,
+                   " bytes and ", kMostFieldParts, " names with '/' between them"));
   if (!value.is_array() || value.size() > kMostFields) throw wrong;
-  std::vector<std::string> fields;
+  std::vector<std::vector<std::string>> fields;
   fields.reserve(value.size());
   for (const Json& one : value) {
     if (!one.is_string()) throw wrong;
-    fields.push_back(one.get<std::string>());
+    const std::string& path = one.get_ref<const std::string&>();
+    if (path.size() > kMostFieldBytes || std::ranges::count(path, '/') >= kMostFieldParts)
+      throw wrong;
+    fields.push_back(Split(path, '/'));
   }
   return fields;
 }
 
 bool Passes(const std::string& key) {
-  static constexpr std::string_view kPassed[] = {
-      "n_predict",    "max_tokens", "stream", "grammar",           "json_schema",
-      "cache_prompt", "id_slot",    "model",  "timings_per_token", "n"};
+  static constexpr std::string_view kPassed[] = {"n_predict", "max_tokens",  "stream",
+                                                 "grammar",   "json_schema", "cache_prompt",
+                                                 "id_slot",   "model",       "timings_per_token",
+                                                 "n",         "n_cmpl",      "n_probs"};
   const std::vector<std::string>& sampling = SamplingFields();
   return std::ranges::find(kPassed, key) != std::end(kPassed) ||
          std::ranges::find(sampling, key) != sampling.end();
@@ -137,24 +185,22 @@ bool Passes(const std::string& key) {
 }  // namespace
 
 LlamaCppRequest ReadLlamaCppRequest(const std::string& body, uint64_t random_seed,
-                                    const Tokenizer& tokenizer) {
+                                    const Tokenizer& tokenizer, size_t most_tokens) {
   const Json object = ReadApiBody(body);
   LlamaCppRequest read;
   Json out = Json::object();
   for (const auto& [key, value] : object.items()) {
     if (value.is_null() || AsksNothing(key, value)) continue;
     if (key == "prompt") {
-      out[key] = Prompts(value, tokenizer);
-    } else if (key == "n_probs") {
-      if (value != 0) out["logprobs"] = value;
-    } else if (key == "n_cmpl") {
-      out["n"] = value;
+      out[key] = Prompts(value);
     } else if (key == "logit_bias") {
       out[key] = Biases(value, tokenizer);
     } else if (key == "return_tokens") {
       read.return_tokens = FlagField(object, key);
     } else if (key == "response_fields") {
       read.fields = Fields(value);
+    } else if (key == "n_cache_reuse") {
+      IntegerField(object, key, 0);  // without effect
     } else if (key == "stop" && value == Json::array()) {
       continue;
     } else if (Passes(key)) {
@@ -166,6 +212,7 @@ LlamaCppRequest ReadLlamaCppRequest(const std::string& body, uint64_t random_see
   if (MemberOf(out, "n_predict").is_null() && MemberOf(out, "max_tokens").is_null())
     out["n_predict"] = -1;
   read.request = ReadApiObject(ApiKind::kCompletion, out, random_seed);
+  FinishPrompts(MemberOf(object, "prompt"), tokenizer, most_tokens, read.request.prompts);
   read.several = std::ssize(read.request.prompts) * read.request.n > 1;
   return read;
 }

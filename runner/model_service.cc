@@ -143,10 +143,10 @@ void ModelService::CheckPlaces(const ApiRequest& request) const {
   const int64_t prompts = std::max<int64_t>(1, std::ssize(request.prompts));
   const int64_t wanted = prompts * request.best_of;
   if (wanted <= most_) return;
-  const char* of_texts = request.pooling == Pooling::kNone ? "prompt" : "input";
+  const std::string of_texts = request.pooling == Pooling::kNone ? "prompt" : "input";
   throw BadValue(prompts > 1                   ? of_texts
                  : request.best_of > request.n ? "best_of"
-                                               : "n",
+                                               : request.n_field,
                  Cat("asks for ", wanted, " answers at once; this server has places for ", most_,
                      " (its --parallel and --queue)"));
 }
@@ -155,7 +155,7 @@ void ModelService::CheckLogprobs(const ApiRequest& request,
                                  const std::vector<std::vector<int32_t>>& prompts) const {
   if (!request.logprobs) return;
   if (request.echo && request.stream && request.best_of > 1)
-    throw BadValue("n", "must be 1 in a stream with 'echo' and 'logprobs'");
+    throw BadValue(request.n_field, "must be 1 in a stream with 'echo' and 'logprobs'");
   int64_t tokens = 0;
   for (const auto& prompt : prompts) {
     const int64_t size = std::ssize(prompt);
@@ -165,9 +165,10 @@ void ModelService::CheckLogprobs(const ApiRequest& request,
   }
   const int64_t all = tokens * request.best_of * (1 + *request.logprobs);
   if (all <= kMostLogprobs) return;
-  throw BadValue("logprobs", Cat("could ask for ", all, " numbers: answers x tokens x (1 + the ",
-                                 "likeliest ones); at most ", kMostLogprobs,
-                                 " are told, so lower 'max_tokens', say"));
+  throw BadValue(
+      request.logprobs_field,
+      Cat("could ask for ", all, " numbers: answers x tokens x (1 + the likeliest ones); ",
+          "at most ", kMostLogprobs, " are told, so lower 'max_tokens', say"));
 }
 
 void ModelService::CheckSamplingIds(const SamplingOptions& sampling) const {

@@ -68,7 +68,8 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
                                                   "grammar",        "guided_json",
                                                   "guided_regex",   "guided_choice",
                                                   "guided_grammar", "structured_outputs",
-                                                  "json_schema",    "timings_per_token"};
+                                                  "json_schema",    "timings_per_token",
+                                                  "n_cmpl"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     more.insert(more.end(), SamplingFields().begin(), SamplingFields().end());
@@ -77,7 +78,7 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
   static const std::vector<std::string> chat = with(
       {"messages", "max_completion_tokens", "tools", "tool_choice", "parallel_tool_calls",
        "chat_template_kwargs", "top_logprobs", "continue_final_message", "add_generation_prompt"});
-  static const std::vector<std::string> completion = with({"prompt", "best_of", "echo"});
+  static const std::vector<std::string> completion = with({"prompt", "best_of", "echo", "n_probs"});
   return kind == ApiKind::kChat ? chat : completion;
 }
 

@@ -107,6 +107,13 @@ void ReadChoices(const Json& object, ApiRequest& request) {
   };
   const auto prompts = std::max<int64_t>(1, std::ssize(request.prompts));
   request.n = within("n", 1, 1, kMostChoices / prompts);
+  if (!MemberOf(object, "n_cmpl").is_null()) {
+    const int64_t n = within("n_cmpl", 1, 1, kMostChoices / prompts);
+    if (n != request.n && !MemberOf(object, "n").is_null())
+      throw BadValue("n_cmpl", "differs from 'n'; give one of them");
+    request.n = n;
+    request.n_field = "n_cmpl";
+  }
   request.best_of = request.n;
   if (request.kind == ApiKind::kChat) {
     const bool wanted = FlagField(object, "logprobs");
@@ -122,6 +129,11 @@ void ReadChoices(const Json& object, ApiRequest& request) {
   const Json& logprobs = MemberOf(object, "logprobs");
   if (!logprobs.is_null() && logprobs != false)
     request.logprobs = within("logprobs", 0, 0, kMostLogprobs);
+  const int64_t probs = within("n_probs", 0, 0, kMostLogprobs);
+  if (probs == 0) return;
+  if (request.logprobs) throw BadValue("n_probs", "cannot go with 'logprobs'; they are one");
+  request.logprobs = probs;
+  request.logprobs_field = "n_probs";
 }
 
 void ReadStreaming(const Json& object, ApiRequest& request) {

@@ -38,6 +38,7 @@ enum class ApiKind { kChat, kCompletion };
 struct ApiPrompt {
   std::string text;
   std::vector<int32_t> ids;
+  bool markup = false;  // special tokens are found in the text (Segment)
 };
 
 struct ApiRequest {
@@ -53,6 +54,7 @@ struct ApiRequest {
   bool echo = false;                 // completion: the answer begins with the prompt
   int64_t n = 1, best_of = 1;        // answers to each prompt: told, and generated
   std::optional<int64_t> logprobs;   // of the chosen tokens and so many likeliest ones
+  std::string n_field = "n", logprobs_field = "logprobs";  // that say so
   Pooling pooling = Pooling::kNone;  // other values: embeddings of the prompts
   SamplingOptions sampling;
   std::optional<GrammarSource> grammar;  // what the answer is held to

@@ -14,7 +14,6 @@ namespace {
 
 constexpr size_t kMostStops = 16, kMostStopBytes = 1000, kMostStopIds = 256;
 constexpr double kMostBias = 100;     // as OpenAI's API has it
-constexpr size_t kMostBiases = 1024;  // tokens; each is one more thing to do at each step
 constexpr int64_t kRepeatLastN = 64;  // llama.cpp's and Ollama's, for their own name of a penalty
 
 // One text or a list of them.

@@ -11,6 +11,9 @@
 
 namespace retort {
 
+// Tokens of a logit_bias; each is one more thing to do at each step.
+inline constexpr size_t kMostBiases = 1024;
+
 // The fields' names, but for those that count tokens.
 const std::vector<std::string>& SamplingFields();
 

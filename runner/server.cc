@@ -134,7 +134,7 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
     case Endpoint::kProps:
       return JsonAnswer(info.Props());
     case Endpoint::kSlots:
-      return JsonAnswer(info.Slots());
+      return JsonAnswer(info.Slots(!QueryValue(head, "fail_on_no_slot").empty()));
     case Endpoint::kVersion:
       return JsonAnswer(info.Version());
     case Endpoint::kOllamaTags:

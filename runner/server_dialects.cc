@@ -57,7 +57,8 @@ void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& he
           OpenAiWriter(Named(head, service, job.request), job.request, service.model().tokenizer);
       return;
     case Endpoint::kLlamaCppCompletion: {
-      LlamaCppRequest read = ReadLlamaCppRequest(body, job.seed, service.model().tokenizer);
+      LlamaCppRequest read = ReadLlamaCppRequest(body, job.seed, service.model().tokenizer,
+                                                 service.prompts().CountLimit());
       job.writer = LlamaCppWriter(head, read, service.model().tokenizer);
       job.request = std::move(read.request);
       return;

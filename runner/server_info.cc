@@ -73,8 +73,10 @@ Json ServerInfo::Props() const {
           {"build_info", "retort " + options_.version}};
 }
 
-Json ServerInfo::Slots() const {
+Json ServerInfo::Slots(bool need_free) const {
   const int64_t running = service_.counts().live;
+  if (need_free && running >= options_.engine.parallel)
+    throw ApiError(503, "no slot is free; try again later", "", "no_free_slot");
   Json slots = Json::array();
   for (int64_t i = 0; i < options_.engine.parallel; ++i) {
     slots.push_back({{"id", i},

@@ -19,8 +19,10 @@ class ServerInfo {
   Json Health() const;
   Json Model(const ServedVariant& variant) const;  // OpenAI's
   Json Models() const;
-  Json Props() const;    // llama.cpp's
-  Json Slots() const;    // llama.cpp's: the answers that may run, and how many do
+  Json Props() const;  // llama.cpp's
+  // llama.cpp's: the answers that may run, and how many do. need_free: throws ApiError 503 if no
+  // other may.
+  Json Slots(bool need_free) const;
   Json Version() const;  // vLLM's and Ollama's
   Json Tags() const;     // Ollama's list of models
   // Ollama's details of the model that the body names. Throws ApiError.

@@ -4,12 +4,19 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "runner/openai_request.h"
 #include "runner/server.h"
 
 namespace retort {
+
+// The tokens of a text in which special tokens are found (Segment), behind BOS if the model's files
+// want it. A text that begins with BOS, as those of chat templates do, gets no second one. nullopt:
+// more than `limit`.
+std::optional<std::vector<int32_t>> EncodeMarkup(const Tokenizer& tokenizer, std::string_view text,
+                                                 size_t limit);
 
 class PromptReader {
  public:
@@ -22,12 +29,13 @@ class PromptReader {
   // How many tokens a chat's prompt has, which may be too many for the context. Throws ApiError 400
   // if it is not worth finding out.
   int64_t Count(const ApiRequest& request) const;
+  // So many tokens of a prompt are counted; of longer ones it is not worth finding out.
+  size_t CountLimit() const;
   // The text of a conversation, as its template writes it.
   std::string Render(const ApiRequest& request) const;
 
  private:
   using Ids = std::vector<int32_t>;
-  size_t CountLimit() const;  // beyond it, how many there are is not worth finding out
   // nullopt: far more tokens than the context holds.
   std::optional<Ids> EncodeChat(const ApiRequest& request, size_t limit) const;
   std::optional<Ids> EncodeText(const ApiPrompt& prompt, size_t limit) const;

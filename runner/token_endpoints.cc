@@ -12,8 +12,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostCountedContexts = 4;  // texts of more tokens are not tokenised to their end
-
 bool FlagOr(const Json& object, const std::string& name, bool fallback) {
   return MemberOf(object, name).is_null() ? fallback : FlagField(object, name);
 }
@@ -47,14 +45,14 @@ ApiRequest ReadConversation(const Json& object) {
 std::vector<int32_t> TextIds(const ModelService& service, const std::string& text, bool add_special,
                              bool parse_special) {
   const Tokenizer& tokenizer = service.model().tokenizer;
-  const auto limit = static_cast<size_t>(kMostCountedContexts * service.context());
-  auto ids = tokenizer.EncodeAtMost({{text, parse_special}}, false, limit);
+  const size_t limit = service.prompts().CountLimit();
+  const auto ids = !add_special    ? tokenizer.EncodeAtMost({{text, parse_special}}, false, limit)
+                   : parse_special ? EncodeMarkup(tokenizer, text, limit)
+                                   : tokenizer.EncodePromptAtMost(text, limit);
   if (!ids) {
     throw ApiError(400, Cat("the text has more than ", limit, " tokens"), "",
                    "context_length_exceeded");
   }
-  const TokenizerSpec& spec = tokenizer.spec();
-  if (add_special && spec.add_bos && spec.bos >= 0) ids->insert(ids->begin(), spec.bos);
   return *ids;
 }
 
@@ -136,8 +134,8 @@ Json CountTokens(const ModelService& service, const std::string& body) {
 
 Json CountChatTokens(const ModelService& service, const std::string& body) {
   ApiRequest request = ReadApiRequest(ApiKind::kChat, body, 0);
-  service.CheckModel(request.model);
-  return {{"object", "chat.completion.input_tokens"}, {"input_tokens", service.CountOf(request)}};
+  return {{"object", "chat.completion.input_tokens"},
+          {"input_tokens", service.Find(request.model)->CountOf(request)}};
 }
 
 }  // namespace retort

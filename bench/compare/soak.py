@@ -57,14 +57,39 @@ def broken_off(draw):
     return "broken off", "/v1/completions", body
 
 
-KINDS = [chat] * 6 + [completion] * 5 + [embeddings, tokens, refused, models, broken_off]
+def llama_cpp(draw):
+    more = draw.choice([{}, {"stream": True}, {"n_probs": 2}, {"response_fields": ["content", "tokens_evaluated", "tokens_predicted"]}])
+    return "completion", "/completion", {"prompt": text(draw), "n_predict": draw.randint(1, 12), **more}
 
 
-def usage_of(reply, streamed):
-    if not streamed:
-        return json.loads(reply).get("usage", {})
-    events = [json.loads(line[6:]) for line in reply.decode().splitlines() if line.startswith("data: {")]
-    return events[-1].get("usage") or {}
+def messages(draw):
+    return "messages", "/v1/messages", {"messages": [{"role": "user", "content": text(draw)}], "max_tokens": draw.randint(1, 12)}
+
+
+def responses(draw):
+    return "responses", "/v1/responses", {"input": text(draw), "max_output_tokens": draw.randint(1, 12)}
+
+
+def slots(_):
+    return "slots", "/slots", None
+
+
+KINDS = [chat] * 6 + [completion] * 5 + [llama_cpp] * 2 + [messages, responses, slots, embeddings, tokens, refused, models, broken_off]
+
+
+def usage_of(name, reply, streamed):
+    """Tokens of the prompt and of the answer."""
+    if streamed:
+        told = [json.loads(line[6:]) for line in reply.decode().splitlines() if line.startswith("data: {")][-1]
+    else:
+        told = json.loads(reply)
+    if name == "completion":
+        return told["tokens_evaluated"], told["tokens_predicted"]
+    usage = (told.get("usage") if isinstance(told, dict) else None) or {}
+    if name == "messages":
+        return usage["input_tokens"] + usage["cache_read_input_tokens"], usage["output_tokens"]
+    prompt, answer = ("input_tokens", "output_tokens") if name == "responses" else ("prompt_tokens", "completion_tokens")
+    return usage.get(prompt, 0), usage.get(answer, 0)
 
 
 class Client(threading.Thread):
@@ -98,9 +123,9 @@ class Client(threading.Thread):
         reply = answer.read()
         self.told[name, answer.status] += 1
         if answer.status == 200:
-            usage = usage_of(reply, bool(body and body.get("stream")))
-            self.told["prompt"] += usage.get("prompt_tokens", 0)
-            self.told["generation"] += usage.get("completion_tokens", 0)
+            prompt, answer = usage_of(name, reply, bool(body and body.get("stream")))
+            self.told["prompt"] += prompt
+            self.told["generation"] += answer
         if self.draw.random() < 0.05:
             self.close()
 
@@ -171,26 +196,28 @@ def main():
     flags.add_argument("--seconds", type=float, default=1e9, help="end early, after so many")
     flags = flags.parse_args()
     server = Watched(flags.retort, flags.model)
-    told, broken, faults, seen, done = collections.Counter(), 0, [], [], 0
-    begun = time.monotonic()
-    for part in range(10):
-        numbers = iter(range(flags.requests // 10))
-        clients = [Client(server.port, numbers, f"{part} {i}") for i in range(flags.clients)]
-        for client in clients:
-            client.start()
-        for client in clients:
-            client.join()
-            told.update(client.told)
-            broken += client.broken
-            faults += client.faults
-        done += flags.requests // 10
-        seen.append(server.idle())
-        print(f"{done} requests, {time.monotonic() - begun:.0f} s: {seen[-1][0]} KiB, {seen[-1][1]} descriptors", flush=True)
-        if time.monotonic() - begun > flags.seconds:
-            break
-    different = differences(told, broken, server.counters())
-    server.process.terminate()
-    server.process.wait()
+    try:
+        told, broken, faults, seen, done = collections.Counter(), 0, [], [], 0
+        begun = time.monotonic()
+        for part in range(10):
+            numbers = iter(range(flags.requests // 10))
+            clients = [Client(server.port, numbers, f"{part} {i}") for i in range(flags.clients)]
+            for client in clients:
+                client.start()
+            for client in clients:
+                client.join()
+                told.update(client.told)
+                broken += client.broken
+                faults += client.faults
+            done += flags.requests // 10
+            seen.append(server.idle())
+            print(f"{done} requests, {time.monotonic() - begun:.0f} s: {seen[-1][0]} KiB, {seen[-1][1]} descriptors", flush=True)
+            if time.monotonic() - begun > flags.seconds:
+                break
+        different = differences(told, broken, server.counters())
+    finally:
+        server.process.terminate()
+        server.process.wait()
     growth = max(rss for rss, _ in seen) / seen[0][0] - 1
     descriptors = len({fds for _, fds in seen}) == 1
     print(f"memory after the first tenth: at most {growth:+.2%}; descriptors {'constant' if descriptors else 'differ'}; "

@@ -51,7 +51,7 @@ struct BlockOfTile {
         minus_sums(q + 10 * kRows) {}
 };
 
-// The code of zero, if minima are that times the scale; else 0.
+// The code of zero, if minima are that times the scale (BlockFormat::code_bits); else 0.
 int ZeroOf(const BlockFormat& format) {
   return format.code_bits == 3 || format.code_bits == 6 ? 1 << (format.code_bits - 1) : 0;
 }

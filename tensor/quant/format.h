@@ -71,8 +71,10 @@ struct BlockFormat {
   // activations read them so (tensor/cpu/int8_super.cc for a few rows, int8_codes.h for many).
   // Null: the format has no such products.
   void (*codes)(Isa isa, const Weight& w, int64_t first, int64_t blocks, SuperCodes* out) = nullptr;
-  int code_bits = 0;   // of such an integer
-  int code_group = 0;  // values that share scale and minimum: 16 or 32
+  // Of such an integer: 2 to 6, or 8. Of 3, 6 and 8 bits, every minimum is 1 << (code_bits - 1)
+  // times its scale, so that the code in the middle is zero: kernels rely on it.
+  int code_bits = 0;
+  int code_group = 0;  // values that share scale and minimum: 16 or 32; 32 for codes of 8 bits
 
   // Encodes one row of `count` values, whole blocks, into `out`, which need not be aligned.
   // `importance`: null, or a weight >= 0 for the squared error of each value; formats that choose

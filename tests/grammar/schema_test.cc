@@ -91,6 +91,9 @@ TEST(Schema, Objects) {
         {R"({"abc":1})"}},
        {R"({"type": "object", "dependentRequired": {"a": ["b"]}, "properties": {"a": true, "b": true}})",
         {R"({"a":1,"b":2})", R"({"b":2})", "{}"},
+        {R"({"a":1})"}},
+       {R"({"type": "object", "if": {}, "dependentRequired": {"a": ["b"]}})",
+        {R"({"b":2})", "{}"},
         {R"({"a":1})"}}});
 }
 
@@ -165,6 +168,10 @@ TEST(Schema, References) {
        {R"({"$ref": "#here", "$defs": {"a": {"$anchor": "here", "type": "null"}}})",
         {"null"},
         {"1"}},
+       {R"({"properties": {"default": {"$anchor": "here", "type": "null"}}, "type": "object",
+              "required": ["default"], "additionalProperties": {"$ref": "#here"}})",
+        {R"({"default":null,"a":null})"},
+        {R"({"default":null,"a":1})"}},
        {R"({"$ref": "#/$defs/a~1b%25", "$defs": {"a/b%": {"type": "null"}}})", {"null"}, {"1"}}});
 }
 
@@ -181,6 +188,10 @@ TEST(Schema, UniqueItems) {
            {R"(["x",true,false])"},
            {R"(["x","x"])", "[true,true]"}},
           {R"({"enum": [[1, 1], [1, 2]], "uniqueItems": true})", {"[1,2]"}, {"[1,1]"}},
+          {R"({"enum": [[{"a": 1, "b": 2}, {"b": 2.0, "a": 1}], [1.0, "1"], [[1], [1.0]]],
+               "uniqueItems": true})",
+           {R"([1.0,"1"])"},
+           {R"([{"a":1,"b":2},{"b":2.0,"a":1}])", "[[1],[1.0]]"}},
           {R"({"type": "string", "uniqueItems": true})", {"\"a\""}, {"[]"}}});
 }
 
@@ -209,6 +220,18 @@ TEST(Schema, UnevaluatedMembersAndItems) {
        {R"({"type": "object", "properties": {"a": true}, "allOf": [{"unevaluatedProperties": false}]})",
         {"{}"},
         {R"({"a":1})"}},
+       // Names of members are no keywords, and a reference may point into data.
+       {R"({"properties": {"default": {"$ref": "#/$defs/enum/default"}}, "type": "object",
+               "required": ["default"], "$defs": {"enum": {"default": {"type": "object",
+               "properties": {"a": true}, "dependentSchemas": {"a": {"properties": {"b": true}}},
+               "unevaluatedProperties": false}}}})",
+        {R"({"default":{"a":1,"b":1}})", R"({"default":{}})"},
+        {R"({"default":{"b":1}})"}},
+       {R"({"type": "object", "properties": {"default": {"type": "object", "properties": {"a": true},
+               "dependentSchemas": {"a": {"properties": {"b": true}}},
+               "unevaluatedProperties": false}}})",
+        {R"({"default":{"a":1,"b":1}})", R"({"default":{}})"},
+        {R"({"default":{"b":1}})"}},
        {R"({"type": "array", "prefixItems": [true], "allOf": [{"prefixItems": [true, {"type": "null"}]}],
                "unevaluatedItems": false})",
         {"[]", "[1]", "[1,null]"},
@@ -242,6 +265,9 @@ TEST(Schema, RefusesByNameAndPlace) {
         "allows no text"},
        {R"({"$ref": "#/$defs/a", "$defs": {"a": {"$dynamicAnchor": "n", "items": {"$dynamicRef": "#n"}},
             "b": {"$id": "b", "$dynamicAnchor": "n"}}})",
+        "'$dynamicRef' '#n' may mean several schemas"},
+       {R"({"$ref": "#/$defs/a", "$defs": {"a": {"$dynamicAnchor": "n", "items": {"$dynamicRef": "#n"}}},
+            "examples": [{"$dynamicAnchor": "n"}]})",
         "'$dynamicRef' '#n' may mean several schemas"},
        {R"({"$ref": "http://elsewhere.org/x"})", "is not within the schema"},
        {R"({"items": {"pattern": "(?=a)b"}})", "#/items: 'pattern'"},

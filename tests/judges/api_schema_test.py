@@ -70,7 +70,7 @@ class Description:
 
 
 def requests():
-    """Endless: (path, body, name of a reply, how an event is judged)."""
+    """Endless: (path, body, the reply's status)."""
     chats = [[{"role": "user", "content": "Tell me a story."}],
              [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "Hello"}]}]]
     schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": {"enum": ["x", "y"]}}, "required": ["a", "b"]}
@@ -89,22 +89,26 @@ def requests():
         yield "/v1/messages", {"max_tokens": common["max_tokens"], "messages": chats[0], "system": "Be brief."}
         yield "/v1/embeddings", {"input": random.choice(["Once", ["Once", "upon"]]), "encoding_format": random.choice(["float", "base64"])}
         yield "/v1/models", None
-        yield random.choice([("/v1/chat/completions", {**chat, "temperature": -1}), ("/v1/models/none", None), ("/v1/nothing", {}),
-                             ("/v1/embeddings", {"input": 5})])
+        yield random.choice([("/v1/chat/completions", {**chat, "temperature": -1}, 400), ("/v1/models/none", None, 404),
+                             ("/v1/nothing", {}, 404), ("/v1/embeddings", {"input": 5}, 400)])
 
 
 def ask(url, path, body):
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url + path, data=None if body is None else json.dumps(body).encode(), headers=headers)
     try:
-        return urllib.request.urlopen(request).read().decode(), True
+        with urllib.request.urlopen(request) as reply:
+            return reply.read().decode(), reply.status
     except urllib.error.HTTPError as refusal:
-        return refusal.read().decode(), False
+        return refusal.read().decode(), refusal.code
 
 
 REPLIES = {"/v1/chat/completions": "CreateChatCompletionResponse", "/v1/completions": "CreateCompletionResponse",
            "/v1/responses": "Response", "/v1/messages": "Message", "/v1/models": "ListModelsResponse",
            "/v1/embeddings": "CreateEmbeddingResponse"}
+# How a stream of each path ends: a line's text, or the types of its last event.
+ENDS = {"/v1/chat/completions": ["[DONE]"], "/v1/completions": ["[DONE]"], "/v1/messages": ["message_stop"],
+        "/v1/responses": ["response.completed", "response.incomplete"]}
 
 
 def without_known_nulls(event):
@@ -147,16 +151,26 @@ class Judge:
             fault = self.openai.fault("CreateChatCompletionStreamResponse", event)
         self.count(self.events, path, fault)
 
-    def run(self, path, body):
-        text, ok = ask(self.url, path, body)
-        self.reply(path, text, ok)
-        if not ok or path in ("/v1/models", "/v1/embeddings"):
+    def status(self, path, status, wanted):
+        if status != wanted:
+            self.faults.setdefault(f"status {status}, expected {wanted}", path)
+
+    def run(self, path, body, wanted=200):
+        text, status = ask(self.url, path, body)
+        self.status(path, status, wanted)
+        self.reply(path, text, status == 200)
+        if status != 200 or path not in ENDS:
             return
         more = {"stream_options": {"include_usage": True}} if path.endswith("completions") and body["seed"] % 2 else {}
-        text, _ = ask(self.url, path, {**body, "stream": True, **more})
-        for line in text.splitlines():
-            if line.startswith("data: ") and line != "data: [DONE]":
-                self.event(path, line[6:])
+        text, status = ask(self.url, path, {**body, "stream": True, **more})
+        self.status(path, status, 200)
+        lines = [line[6:] for line in text.splitlines() if line.startswith("data: ")]
+        for line in lines:
+            if line != "[DONE]":
+                self.event(path, line)
+        last = lines[-1] if lines else ""
+        if (last if last == "[DONE]" or not last else json.loads(last).get("type")) not in ENDS[path]:
+            self.faults.setdefault(f"a stream ends with {last[:100]!r}", path)
 
 
 place, checks = stage(), Checks()
@@ -173,5 +187,7 @@ finally:
 print("note: replies", judge.replies, "events", judge.events)
 for fault, what in judge.faults.items():
     print(f"note: {what}: {fault}")
+checks.that("every reply and every stream has been seen", {*REPLIES.values(), "ErrorResponse"} <= judge.replies.keys()
+            and ENDS.keys() <= judge.events.keys())
 checks.that(f"{sum(judge.replies.values())} replies and {sum(judge.events.values())} events are valid", not judge.faults)
 checks.finish()

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -115,12 +116,24 @@ def start(server, timeout_seconds=60):
     print("tests: starting", *command)
     server.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     utils.server_instances.add(server)
+    # What does not listen in time is ended, which ends its output.
+    deadline = threading.Timer(timeout_seconds, server.process.kill)
+    deadline.start()
     said = []
-    for line in server.process.stdout:
-        said.append(line)
-        if line.startswith("listening on"):
-            return
+    try:
+        for line in server.process.stdout:
+            said.append(line)
+            if line.startswith("listening on"):
+                threading.Thread(target=drain, args=(server.process.stdout,), daemon=True).start()
+                return
+    finally:
+        deadline.cancel()
     raise RuntimeError(f"retort ended: {''.join(said)}")
+
+
+def drain(pipe):
+    for _ in pipe:
+        pass
 
 
 def filled(server, path, data):

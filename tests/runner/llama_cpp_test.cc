@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
 #include "tests/runner/server_fixture.h"
 
 namespace retort {
@@ -127,6 +128,16 @@ TEST_F(LlamaCpp, TellsTheFieldsThatAreAskedFor) {
       "response_fields": ["content", "generation_settings/n_predict", "prompt/x", "nothing"]})"));
   EXPECT_EQ(chosen.size(), 2u);
   EXPECT_EQ(chosen["generation_settings/n_predict"], 3);
+  const auto status = [&](const std::string& path) {
+    return Ask(Post(kCompletion, DumpJson({{"prompt", "a"},
+                                           {"n_predict", 1},
+                                           {"response_fields", Json::array({path})}})))
+        .status;
+  };
+  EXPECT_EQ(status(std::string(200, 'a')), 200);
+  EXPECT_EQ(status(std::string(201, 'a')), 400);
+  EXPECT_EQ(status("a/b/c/d"), 200);
+  EXPECT_EQ(status("a/b/c/d/e"), 400);
 }
 
 TEST_F(LlamaCpp, RefusesWhatItDoesNotHonourByName) {
@@ -142,12 +153,112 @@ TEST_F(LlamaCpp, RefusesWhatItDoesNotHonourByName) {
   EXPECT_EQ(refused(R"("response_fields": [5])"), "response_fields");
   EXPECT_EQ(refused(R"("logit_bias": [["a"]])"), "logit_bias");
   EXPECT_EQ(refused(R"("id_slot": "first")"), "id_slot");
+  EXPECT_EQ(refused(R"("n_cache_reuse": "much")"), "n_cache_reuse");
+  EXPECT_EQ(refused(R"("n_predict": 0)"), "n_predict");
+}
+
+TEST_F(LlamaCpp, ErrorsNameTheClientsOwnFields) {
+  Start();
+  const auto refused = [&](const std::string& member) {
+    const Json error = Refused(400, kCompletion, Cat(R"({"prompt": "a", )", member, "}"));
+    EXPECT_TRUE(StartsWith(error["message"].get<std::string>(),
+                           Cat("'", error["param"].get<std::string>(), "'")))
+        << error["message"];
+    return error["param"];
+  };
+  for (const char* value : {"-1", "21", "false", "\"2\""})
+    EXPECT_EQ(refused(Cat(R"("n_probs": )", value)), "n_probs") << value;
+  EXPECT_EQ(refused(R"("n_probs": 2, "n_predict": -1, "n_cmpl": 0)"), "n_cmpl");
+  EXPECT_EQ(refused(R"("n_cmpl": 129)"), "n_cmpl");
+  EXPECT_EQ(refused(R"("n_cmpl": 128)"), "n_cmpl");  // places
+  EXPECT_EQ(refused(R"("n_cmpl": 2, "n": 3)"), "n_cmpl");
+  EXPECT_EQ(AskJson(Post(kCompletion, R"({"prompt": "a", "n_cmpl": 2, "n": 2, "n_predict": 1,
+      "n_probs": 0})"))
+                .size(),
+            2u);
+}
+
+TEST_F(LlamaCpp, ReadsTheMarksThatATemplateWrote) {
+  Start();
+  const std::string chat = R"("messages": [{"role": "user", "content": "Hi"}])";
+  const Json prompt = AskJson(Post("/apply-template", Cat("{", chat, "}")))["prompt"];
+  const Json expected = AskJson(Post(kChat, Cat("{", chat, R"(, "max_tokens": 5})")));
+  for (const std::string begin : {"", "<s>"}) {  // BOS comes once, whoever writes it
+    const Json text = begin + prompt.get<std::string>();
+    const Json whole = AskJson(Post(kCompletion, DumpJson({{"prompt", text}, {"n_predict", 5}})));
+    EXPECT_EQ(whole["content"], expected["choices"][0]["message"]["content"]);
+    EXPECT_EQ(whole["tokens_evaluated"], expected["usage"]["prompt_tokens"]);
+    EXPECT_EQ(whole["prompt"], "<s>" + prompt.get<std::string>());
+    const Json tokens =
+        AskJson(Post("/tokenize", DumpJson({{"content", text}, {"add_special", true}})));
+    EXPECT_EQ(whole["tokens_evaluated"], tokens["tokens"].size());
+  }
+  const auto mixed = tokenizer_.Encode({{"<|im_start|>", true}}, true);
+  ASSERT_EQ(mixed.size(), 1u);
+  EXPECT_EQ(AskJson(Post(kCompletion,
+                         R"({"prompt": [5, "<|im_start|>"], "n_predict": 1})"))["tokens_evaluated"],
+            2);
+}
+
+// Counts the texts that it gets, and refuses one of them as those do that would take too long.
+class WatchedTokenizer : public ByteTokenizer {
+ public:
+  using ByteTokenizer::Encode;
+  std::vector<int32_t> Encode(const std::vector<Segment>& segments,
+                              bool continuation) const override {
+    ++texts;
+    if (segments.front().text == "slow") throw InputError("too slow");
+    return ByteTokenizer::Encode(segments, continuation);
+  }
+  mutable int texts = 0;
+};
+
+// The error's code and parameter.
+std::string Refusal(const std::string& body, const Tokenizer& tokenizer) {
+  try {
+    ReadLlamaCppRequest(body, 1, tokenizer, 8);
+  } catch (const ApiError& e) {
+    EXPECT_EQ(e.status, 400);
+    return Cat(e.code, " ", e.param);
+  }
+  return "";
+}
+
+TEST(LlamaCppRequest, TokenisesNoMoreThanItMust) {
+  const WatchedTokenizer tokenizer;
+  EXPECT_EQ(Refusal(R"({"prompt": [1, "a"], "temperature": -1})", tokenizer),
+            "invalid_value temperature");
+  EXPECT_EQ(tokenizer.texts, 0);
+  EXPECT_EQ(Refusal(R"({"prompt": [1, "1234567"]})", tokenizer), "");
+  EXPECT_EQ(Refusal(R"({"prompt": [1, "12345678", "more", "more"]})", tokenizer),
+            "context_length_exceeded prompt");
+  EXPECT_EQ(tokenizer.texts, 2);
+  EXPECT_EQ(Refusal(R"({"prompt": [1, "slow"]})", tokenizer), "invalid_value prompt");
+  EXPECT_EQ(Refusal(R"({"prompt": ["a", -1]})", tokenizer), "invalid_value prompt");
+}
+
+TEST(LlamaCppRequest, BiasesAreBounded) {
+  const WatchedTokenizer tokenizer;
+  const auto refusal = [&](const Json& biases) {
+    return Refusal(DumpJson({{"prompt", "a"}, {"logit_bias", biases}}), tokenizer);
+  };
+  const std::string refused = "invalid_value logit_bias";
+  EXPECT_EQ(refusal({{std::string(1024, 'a'), 1}}), "");
+  EXPECT_EQ(refusal({{std::string(1025, 'a'), 1}}), refused);
+  Json pairs = Json::array();
+  for (int i = 0; i < 2000; ++i) pairs.push_back(Json::array({Cat("a", i), 1}));
+  tokenizer.texts = 0;
+  EXPECT_EQ(refusal(pairs), refused);
+  EXPECT_LT(tokenizer.texts, 600);
+  EXPECT_EQ(refusal(Json(2000, Json::array({7, 1}))), refused);
+  EXPECT_EQ(refusal({{"slow", 1}}), refused);
 }
 
 TEST(LlamaCppRequest, BiasesOfTextsAreThoseOfTheirTokens) {
   const ByteTokenizer tokenizer;
   const auto biases = [&](const std::string& value) {
-    return ReadLlamaCppRequest(Cat(R"({"prompt": "a", "logit_bias": )", value, "}"), 1, tokenizer)
+    return ReadLlamaCppRequest(Cat(R"({"prompt": "a", "logit_bias": )", value, "}"), 1, tokenizer,
+                               8)
         .request.sampling.logit_bias;
   };
   const std::vector<int32_t> ids = tokenizer.Encode("xy", true);
@@ -158,6 +269,7 @@ TEST(LlamaCppRequest, BiasesOfTextsAreThoseOfTheirTokens) {
     EXPECT_EQ(read[0].first + read[1].first, ids[0] + ids[1]);
   }
   EXPECT_EQ(biases(R"({"7": 1})").front().first, 7);
+  EXPECT_EQ(biases(R"({"007": 1})").front().first, 7);
   EXPECT_EQ(biases(R"([["7", 1]])").front().first, tokenizer.Encode("7", true)[0]);
   EXPECT_TRUE(std::isinf(biases(R"([[7, false]])").front().second));
 }
@@ -169,10 +281,22 @@ TEST_F(LlamaCpp, SlotsAndTokensOfAChat) {
   ASSERT_EQ(slots.size(), 3u);
   EXPECT_EQ(slots[0]["n_ctx"], server_->context());
   EXPECT_EQ(slots[0]["is_processing"], false);
+  EXPECT_EQ(Ask(Get("/slots?fail_on_no_slot=1")).status, 200);
   const std::string chat =
       R"({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1, "id_slot": 0})";
   EXPECT_EQ(AskJson(Post("/v1/chat/completions/input_tokens", chat))["input_tokens"],
             AskJson(Post(kChat, chat))["usage"]["prompt_tokens"]);
+}
+
+TEST_F(LlamaCpp, SaysWhenNoSlotIsFree) {
+  MakeEndless();
+  options_.engine.parallel = 1;
+  Start();
+  RawClient client(server_->port());
+  client.Send(Endless(true));
+  ASSERT_TRUE(Eventually([](const EngineCounts& c) { return c.live == 1; }));
+  EXPECT_EQ(AskJson(Get("/slots?other=fail_on_no_slot=1"))[0]["is_processing"], true);
+  Refused(503, Ask(Get("/slots?a&fail_on_no_slot=1")));
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 // What the page at / is sent with. What it does is tested in a browser, by tests/judges/page_test.
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 #include "tests/runner/server_fixture.h"
 
 namespace retort {

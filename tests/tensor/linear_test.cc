@@ -5,7 +5,7 @@
 
 #include <array>
 
-#include "tensor/cpu/int8_codes.h"
+#include "tensor/cpu/int8_dots.h"
 #include "tensor/cpu/products.h"
 #include "tests/tensor/weights.h"
 
@@ -29,9 +29,9 @@ std::string TextOf(const Storage& s) {
 }
 constexpr Compute kComputes[] = {Compute::kF32, Compute::kBF16, Compute::kInt8};
 
-// Whether products of so many rows may be int8.
+// Whether products of so many rows are int8.
 bool HasInt8(WeightFormat format, Isa isa = Isa::kPortable, int64_t tokens = 1) {
-  const bool tiles = HasCodeTiles(isa) || tokens <= kVectorRows;
+  const bool tiles = isa != Isa::kPortable || tokens <= kVectorRows;
   return TraitsOf(format).int8 || (TraitsOf(format).codes && tiles);
 }
 
@@ -377,22 +377,26 @@ TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
   }
 }
 
-// Quantised activations stay close to the exact product.
+// Quantised activations stay close to the exact product, for a few rows and for many.
 TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
   TestWeights weights;
-  const Case c{6, 100, 512};
-  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0}) {
-    const Operands in(weights, c, {format});
-    CpuBackend backend(2, Compute::kInt8);
-    Tensor y = backend.New({c.tokens, c.outputs});
-    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}), backend.Prepare(in.w, {}),
-                          y);
-    const double error = RelativeError(backend.ToFloats(y), in.exact.values);
-    EXPECT_LT(error, 0.01);
-    EXPECT_GT(error, 1e-4);  // or it was not int8 at all
-    backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
-                          backend.Prepare(in.w, {.sensitive = true}), y);
-    EXPECT_LT(RelativeError(backend.ToFloats(y), in.exact.values), error / 50);
+  CpuBackend backend(2, Compute::kInt8);
+  for (const Case& c : {Case{6, 100, 512}, Case{20, 100, 512}}) {
+    for (const WeightFormat format : AllFormats()) {
+      if (!HasInt8(format, backend.isa(), c.tokens)) continue;
+      SCOPED_TRACE(Cat(TraitsOf(format).name, ", ", c.tokens, " rows"));
+      const Operands in(weights, c, {format});
+      const auto error = [&](bool sensitive) {
+        Tensor y = backend.New({c.tokens, c.outputs});
+        backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
+                              backend.Prepare(in.w, {.sensitive = sensitive}), y);
+        return RelativeError(backend.ToFloats(y), in.exact.values);
+      };
+      const double plain = error(false);
+      EXPECT_LT(plain, 0.01);
+      EXPECT_GT(plain, 1e-4);  // or it was not int8 at all
+      EXPECT_LT(error(true), plain / 50);
+    }
   }
 }
 
