@@ -3,7 +3,10 @@
 // server runs.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -15,6 +18,7 @@ namespace {
 
 constexpr const char* kLoad = "/v1/load_lora_adapter";
 constexpr const char* kUnload = "/v1/unload_lora_adapter";
+constexpr const char* kProgram = "/v1/programs";
 
 // A folder's name is the seed of its adapter.
 class ServerAdapters : public ServerTest {
@@ -40,15 +44,42 @@ class ServerAdapters : public ServerTest {
     config.rank = 4, config.alpha = 32;
     return RandomAdapter(config, model, static_cast<uint64_t>(seed));
   }
-  // What an engine says whose own the adapter is; 0: none.
-  std::string TextAlone(int seed) {
+  // An engine whose own the adapter is; 0: none.
+  void Alone(int seed, const std::function<void(Engine& engine)>& use) {
     const auto backend = MakeReferenceBackend();
     const auto model = RandomModel(model_->config, kSeed, *backend, kSize);
     const auto adapter = seed == 0 ? nullptr : Made(*model, seed);
     Engine engine(*model, adapter.get(), tokenizer_, options_.engine);
-    SamplingOptions sampling;
-    sampling.max_tokens = 20;
-    return Generate(engine, tokenizer_.EncodePrompt("Once"), sampling).text;
+    use(engine);
+  }
+  // What it says behind "Once".
+  std::string TextAlone(int seed) {
+    std::string text;
+    Alone(seed, [&](Engine& engine) {
+      SamplingOptions sampling;
+      sampling.max_tokens = 20;
+      text = Generate(engine, tokenizer_.EncodePrompt("Once"), sampling).text;
+    });
+    return text;
+  }
+  // The log-probabilities that it gives to these bytes there.
+  std::vector<double> LogprobsAlone(int seed, std::string_view bytes) {
+    std::vector<double> logprobs;
+    Alone(seed, [&](Engine& engine) {
+      GenerationRequest request;
+      request.prompt = tokenizer_.EncodePrompt("Once");
+      request.sampling.max_tokens = 0;
+      for (const char byte : bytes)
+        request.scores.push_back({std::ssize(request.prompt) - 1, static_cast<int32_t>(byte)});
+      request.on_event = [&](const GenerationEvent& event) {
+        logprobs = event.scores;
+        return true;
+      };
+      engine.Submit(std::move(request));
+      while (engine.Step()) {
+      }
+    });
+    return logprobs;
   }
   static std::string Ask20(const std::string& model) {
     return Post(kComplete, Cat(R"({"prompt": "Once", "max_tokens": 20, "model": ")", model, "\"}"));
@@ -141,6 +172,40 @@ TEST_F(ServerAdapters, EachHasItsTemplateAndSchema) {
   const std::string said = answer["choices"][0]["message"]["content"].get<std::string>();
   EXPECT_TRUE(said == "yes" || said == "no") << answer;
   EXPECT_EQ(TextOf("tiny"), Told(TextAlone(0)));
+}
+
+// What is said and what is chosen: the engine is asked differently for the two.
+TEST_F(ServerAdapters, AProgramNamesTheOneThatAnswersInAllSteps) {
+  Start();
+  const std::string program = R"({"prompt": "Once", "steps": [{"branch": "both", "branches": [
+      [{"generate": "said", "max_tokens": 20}], [{"select": "chosen", "choices": ["a", "b"]}]]}])";
+  const std::pair<const char*, int> served[] = {{"tiny", 0}, {"one", 11}, {"two", 12}};
+  for (const auto& [name, seed] : served) {
+    const Json answer = Answered(Post(kProgram, Cat(program, R"(, "model": ")", name, "\"}")));
+    EXPECT_EQ(answer["model"], name);
+    EXPECT_EQ(answer["system_fingerprint"], Answered(Ask20(name))["system_fingerprint"]);
+    const Json& branches = answer["steps"][0]["branches"];
+    EXPECT_EQ(branches[0]["steps"][0]["text"], Told(TextAlone(seed))) << name;
+    std::vector<double> logprobs;
+    for (const Json& choice : branches[1]["steps"][0]["choices"])
+      logprobs.push_back(choice["logprob"].get<double>());
+    EXPECT_EQ(logprobs, LogprobsAlone(seed, "ab")) << name;
+  }
+  EXPECT_NE(LogprobsAlone(11, "ab"), LogprobsAlone(12, "ab"));
+  EXPECT_EQ(Refused(404, kProgram, program + R"(, "model": "three"})")["code"], "model_not_found");
+  EXPECT_NE(Ask(Get("/metrics")).body.find("retort_model_requests_total{model=\"two\"} 2\n"),
+            std::string::npos);
+}
+
+TEST_F(ServerAdapters, AProgramHasTheTemplateAndSchemaOfItsOwn) {
+  rule_ = {GrammarSource{GrammarSource::Kind::kChoices, R"(["yes", "no"])"}, "its own"};
+  Start(false);
+  const std::string program =
+      R"({"messages": [{"role": "user", "content": "Hi"}], "steps": [{"generate": "said"}])";
+  EXPECT_EQ(Refused(400, kProgram, program + "}")["message"], "no template here");
+  const Json answer = Answered(Post(kProgram, program + R"(, "model": "one"})"));
+  const std::string said = answer["variables"]["said"].get<std::string>();
+  EXPECT_TRUE(said == "yes" || said == "no") << answer;
 }
 
 TEST_F(ServerAdapters, AreLoadedAndUnloadedBelowTheRootAlone) {
