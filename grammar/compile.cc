@@ -15,7 +15,8 @@ constexpr uint64_t kMostSteps = 5'000'000;
 
 NodeId CompileSchema(const GrammarSource& source, const std::string& where, GrammarParts& parts) {
   SchemaDocument document(source.text, where);
-  return SchemaCompiler(document, parts, source.space).Compile();
+  WorkBudget work(SchemaCompiler::kMostWork);
+  return SchemaCompiler(document, parts, source.space, work).Compile();
 }
 
 NodeId CompileChoices(const std::string& text, const std::string& where, GrammarParts& parts) {

@@ -93,8 +93,8 @@ JsonTerms::JsonTerms(GrammarParts& parts, JsonSpace space, StringForm form)
 
 ExpressionId JsonTerms::Quoted(ExpressionId content) {
   if (form_.spelling == Spelling::kJson)
-    return e_.Concat(Text("\""), e_.Concat(content, Text("\"")));
-  return e_.Both({content, e_.Without(Text(form_.without))});
+    content = e_.Concat(Text("\""), e_.Concat(content, Text("\"")));
+  return form_.without.empty() ? content : e_.Both({content, e_.Without(Text(form_.without))});
 }
 
 std::string JsonTerms::QuotedText(std::string_view text) const {
@@ -102,7 +102,11 @@ std::string JsonTerms::QuotedText(std::string_view text) const {
   return Cat(quote, Spell(text, form_.spelling), quote);
 }
 
-ExpressionId JsonTerms::StringLiteral(std::string_view text) { return Text(QuotedText(text)); }
+ExpressionId JsonTerms::StringLiteral(std::string_view text) {
+  const std::string quoted = QuotedText(text);
+  const bool held = form_.without.empty() || quoted.find(form_.without) == std::string::npos;
+  return held ? Text(quoted) : Expressions::kNothing;
+}
 
 ExpressionId JsonTerms::Digits(uint32_t least, uint32_t most) {
   return e_.Repeat(digit_, least, most);

@@ -31,7 +31,7 @@ struct NumberBounds {
 // How strings are written.
 struct StringForm {
   Spelling spelling = Spelling::kJson;  // kUtf8: as they are, without quotes
-  std::string without = {};             // kUtf8: what ends them, and is in none
+  std::string without = {};             // what is in none of them; "": anything may be
 };
 
 class JsonTerms {
@@ -42,7 +42,7 @@ class JsonTerms {
   ExpressionId any_character() const { return any_; }
   ExpressionId character() const { return character_; }
   Spelling spelling() const { return form_.spelling; }
-  // A string of this content, and of this text.
+  // A string of this content, and of this text; StringLiteral is kNothing if the form has none.
   ExpressionId Quoted(ExpressionId content);
   std::string QuotedText(std::string_view text) const;
   ExpressionId StringLiteral(std::string_view text);

@@ -11,22 +11,21 @@
 namespace retort {
 namespace {
 
-constexpr uint64_t kMostWork = 200'000;  // items of goals
-constexpr int kMostNesting = 500;        // more than JSON's own nesting, which "$ref" escapes
+constexpr int kMostNesting = 500;  // more than JSON's own nesting, which "$ref" escapes
 
 }  // namespace
 
 SchemaCompiler::SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space,
-                               StringForm form)
+                               WorkBudget& work, StringForm form)
     : document_(document),
       e_(parts.expressions),
       p_(parts.productions),
       terms_(parts, space, std::move(form)),
-      budget_(kMostWork) {}
+      work_(work) {}
 
 void SchemaCompiler::Spend(uint64_t work) {
-  if (!budget_.Take(work)) [[unlikely]]
-    budget_.Spend(1, Cat(document_.where(), ": compiling the schema"));
+  if (!work_.Take(work)) [[unlikely]]
+    work_.Spend(1, Cat(document_.where(), ": compiling the schema"));
 }
 
 // One goal more within those that are being compiled; --depth_ ends it.

@@ -24,7 +24,11 @@ namespace retort {
 
 class SchemaCompiler {
  public:
-  SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space,
+  // What the schemas of one grammar may take together, in items of goals.
+  static constexpr uint64_t kMostWork = 200'000;
+
+  // Draws from `work`.
+  SchemaCompiler(SchemaDocument& document, GrammarParts& parts, JsonSpace space, WorkBudget& work,
                  StringForm form = {});
 
   // The node of the whole schema. Throws Error{kInput} naming the place of what is not supported.
@@ -166,7 +170,7 @@ class SchemaCompiler {
   Expressions& e_;
   Productions& p_;
   JsonTerms terms_;
-  WorkBudget budget_;
+  WorkBudget& work_;
   int depth_ = 0;  // goals that are being compiled, each for another
   // While two schemas are checked for a value of both: what is compiled then may allow more than
   // the schemas do, never less.

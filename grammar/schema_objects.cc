@@ -217,9 +217,10 @@ NodeId SchemaCompiler::ObjectOf(const Goal& items) {
     const std::string text = terms_.QuotedText(named.name);
     const bool allowed = !names || Accepts(*names, text);
     const NodeId member =
-        allowed ? p_.Sequence(std::vector<NodeId>{p_.Terminal(e_.Literal(text)), terms_.Colon(),
-                                                  Rule(MemberGoal(items, named.name))})
-                : kNo;
+        allowed
+            ? p_.Sequence(std::vector<NodeId>{p_.Terminal(terms_.StringLiteral(named.name)),
+                                              terms_.Colon(), Rule(MemberGoal(items, named.name))})
+            : kNo;
     required |= named.required;
     const std::vector<NodeId> later = first, behind = rest;
     for (size_t c = 0; c < width; ++c) {

@@ -58,8 +58,9 @@ void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& he
       return;
     case Endpoint::kLlamaCppCompletion: {
       LlamaCppRequest read = ReadLlamaCppRequest(body, job.seed, service.model().tokenizer,
-                                                 service.prompts().CountLimit());
-      job.writer = LlamaCppWriter(head, read, service.model().tokenizer);
+                                                 PromptReader::CountLimit(service.context()));
+      job.writer =
+          LlamaCppWriter(Named(head, service, read.request), read, service.model().tokenizer);
       job.request = std::move(read.request);
       return;
     }

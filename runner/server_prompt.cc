@@ -116,19 +116,19 @@ std::string PromptReader::Render(const ApiRequest& request) const {
 int64_t PromptReader::Count(const ApiRequest& request) const {
   CheckChat();
   try {
-    const std::optional<Ids> ids = EncodeChat(request, CountLimit());
+    const std::optional<Ids> ids = EncodeChat(request, CountLimit(context_));
     if (ids) return std::ssize(*ids);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
     throw Refusal(request, e.what());
   }
-  throw TooLong(request, Cat("the conversation has more than ", CountLimit(), " tokens"));
+  throw TooLong(request, Cat("the conversation has more than ", CountLimit(context_), " tokens"));
 }
 
-size_t PromptReader::CountLimit() const { return static_cast<size_t>(kCounted * context_); }
+size_t PromptReader::CountLimit(int64_t context) { return static_cast<size_t>(kCounted * context); }
 
 std::vector<std::vector<int32_t>> PromptReader::Read(const ApiRequest& request) const {
-  const size_t limit = CountLimit();
+  const size_t limit = CountLimit(context_);
   std::vector<Ids> prompts;
   try {
     if (request.kind == ApiKind::kChat) {

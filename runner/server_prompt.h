@@ -30,7 +30,7 @@ class PromptReader {
   // if it is not worth finding out.
   int64_t Count(const ApiRequest& request) const;
   // So many tokens of a prompt are counted; of longer ones it is not worth finding out.
-  size_t CountLimit() const;
+  static size_t CountLimit(int64_t context);
   // The text of a conversation, as its template writes it.
   std::string Render(const ApiRequest& request) const;
 

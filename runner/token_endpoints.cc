@@ -45,7 +45,7 @@ ApiRequest ReadConversation(const Json& object) {
 std::vector<int32_t> TextIds(const ModelService& service, const std::string& text, bool add_special,
                              bool parse_special) {
   const Tokenizer& tokenizer = service.model().tokenizer;
-  const size_t limit = service.prompts().CountLimit();
+  const size_t limit = PromptReader::CountLimit(service.context());
   const auto ids = !add_special    ? tokenizer.EncodeAtMost({{text, parse_special}}, false, limit)
                    : parse_special ? EncodeMarkup(tokenizer, text, limit)
                                    : tokenizer.EncodePromptAtMost(text, limit);

@@ -14,15 +14,23 @@ namespace {
 // Models write their arguments' JSON with the white space of their training.
 constexpr JsonSpace kSpace = JsonSpace::kFlexible;
 
+// Whether a mark that is in a JSON text is within one of its strings.
+bool StandsInStringsAlone(std::string_view mark) {
+  constexpr std::string_view kOutside = " \t\n\r{}[]:,+-.0123456789Etruefalsn";
+  return mark.find('"') == std::string_view::npos &&
+         mark.find_first_not_of(kOutside) != std::string_view::npos;
+}
+
 // The arguments of one tool between marks.
 class Tagged {
  public:
-  Tagged(const CallFormat& format, const Tool& tool, const std::string& where, GrammarParts& parts)
+  Tagged(const CallFormat& format, const Tool& tool, const std::string& where, WorkBudget& work,
+         GrammarParts& parts)
       : format_(format),
         tool_(tool),
         document_(tool.schema.empty() ? "{}" : tool.schema, where),
-        values_(document_, parts, kSpace),
-        texts_(document_, parts, kSpace, {Spelling::kUtf8, format.argument_close.front()}),
+        values_(document_, parts, kSpace, work, {Spelling::kJson, format.argument_close.front()}),
+        texts_(document_, parts, kSpace, work, {Spelling::kUtf8, format.argument_close.front()}),
         e_(parts.expressions),
         p_(parts.productions) {}
 
@@ -73,6 +81,8 @@ class Tagged {
       RefuseOddName(name, property);
       const auto types = tool_.types.find(name);
       const bool text = types != tool_.types.end() && OnlyText(types->second);
+      if (!text && !StandsInStringsAlone(format_.argument_close.front()))
+        document_.Refuse(property, "must be a 'string' in this model's form of calls");
       const NodeId value = (text ? texts_ : values_).CompilePart(property);
       const NodeId argument = Argument(Text(name), value);
       all.push_back(asked(name) ? argument : p_.Choice({Productions::kEmpty, argument}));
@@ -121,14 +131,15 @@ class Tagged {
 
 }  // namespace
 
-NodeId ObjectArguments(const Tool& tool, const std::string& where, GrammarParts& parts) {
+NodeId ObjectArguments(const Tool& tool, const std::string& where, WorkBudget& work,
+                       GrammarParts& parts) {
   SchemaDocument document(tool.schema.empty() ? "{}" : tool.schema, where);
-  return SchemaCompiler(document, parts, kSpace).CompileObject();
+  return SchemaCompiler(document, parts, kSpace, work).CompileObject();
 }
 
 NodeId TaggedArguments(const CallFormat& format, const Tool& tool, const std::string& where,
-                       GrammarParts& parts) {
-  return Tagged(format, tool, where, parts).Build();
+                       WorkBudget& work, GrammarParts& parts) {
+  return Tagged(format, tool, where, work, parts).Build();
 }
 
 }  // namespace retort

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/answer/call_grammar.h"
 
+#include "base/error.h"
 #include "base/strings.h"
+#include "grammar/schema_compiler.h"
 
 namespace retort {
 namespace {
 
 constexpr uint32_t kMostIdBytes = 64;
+constexpr size_t kMostStrict = 128;  // tools
 
 ExpressionId OneOfBytes(Expressions& e, bool (*in)(char)) {
   ByteSet bytes;
@@ -30,6 +33,7 @@ class AnswerGrammar {
   // Texts and calls in turn, as AnswerParser parts them: a text has no marks that open a call, and
   // does not begin with a bracket where that would be one.
   NodeId Build() {
+    RefuseTooMuch();
     for (const CallFormat& format : format_.calls) Add(format);
     NodeId answer = p_.Choice(
         {Then(options_.required ? space_ : FirstText(), first_.marked), Then(space_, first_.bare)});
@@ -89,7 +93,8 @@ class AnswerGrammar {
     const NodeId marks = p_.Terminal(MarksText(format.after_name, e_));
     const NodeId begin = Sequence({Text(tool.name), Space(), marks});
     if (format.shape == CallFormat::Shape::kTagged)
-      return p_.Sequence(begin, TaggedArguments(format, tool, PlaceOf(tool), parts_));
+      return p_.Sequence(
+          begin, Checked(tool, TaggedArguments(format, tool, PlaceOf(tool), work_, parts_)));
     return Sequence({begin, Space(), Arguments(tool)});
   }
 
@@ -116,8 +121,23 @@ class AnswerGrammar {
   std::string PlaceOf(const Tool& tool) const { return Cat(where_, " of '", tool.name, "'"); }
   NodeId Arguments(const Tool& tool) {
     const auto [at, added] = arguments_.try_emplace(tool.name, Productions::kNothing);
-    if (added) at->second = ObjectArguments(tool, PlaceOf(tool), parts_);
+    if (added) at->second = Checked(tool, ObjectArguments(tool, PlaceOf(tool), work_, parts_));
     return at->second;
+  }
+  // The others would be called, so that it would not show.
+  NodeId Checked(const Tool& tool, NodeId arguments) {
+    if (p_.MayStandForText(arguments, e_)) return arguments;
+    throw InputError(PlaceOf(tool), ": no object that this model can write satisfies the schema");
+  }
+  void RefuseTooMuch() const {
+    size_t strict = 0, bytes = 0;
+    for (const Tool& tool : tools_)
+      strict += tool.schema.empty() ? 0 : 1, bytes += tool.schema.size();
+    if (strict > kMostStrict || bytes > SchemaDocument::kMostBytes) {
+      throw InputError(where_, ": at most ", kMostStrict, " tools may be strict, with schemas of ",
+                       SchemaDocument::kMostBytes, " bytes together; there are ", strict, " with ",
+                       bytes);
+    }
   }
 
   // Marks that open a call, with as much white space between them as AnswerParser takes.
@@ -179,6 +199,7 @@ class AnswerGrammar {
   Beginnings first_, next_;  // of the answer's first call, and of those behind a call
   std::vector<ExpressionId> openings_, separators_;
   std::map<std::string, NodeId> arguments_;  // as objects, by tool
+  WorkBudget work_{SchemaCompiler::kMostWork};
 };
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/work_budget.h"
 #include "grammar/parser.h"
 #include "runner/answer/call_reader.h"
 
@@ -19,16 +20,17 @@ struct CallGrammarOptions {
 
 // What AnswerParser takes for a call in an answer of the grammar is one of `tools`; those without a
 // schema take any object. Errors begin with `where` and a tool. Throws Error{kInput} on schemas
-// that cannot be kept.
+// that cannot be kept or that no object satisfies, and on more of them than 128 or 2 MiB.
 NodeId CallGrammar(const AnswerFormat& format, const std::vector<Tool>& tools,
                    const CallGrammarOptions& options, const std::string& where,
                    GrammarParts& parts);
 
 // The arguments of a call of `tool` as a JSON object, and between marks (CallFormat::Shape::kTagged)
-// up to the mark that closes the call.
-NodeId ObjectArguments(const Tool& tool, const std::string& where, GrammarParts& parts);
-NodeId TaggedArguments(const CallFormat& format, const Tool& tool, const std::string& where,
+// up to the mark that closes the call. Compiling them draws from `work`, which all tools share.
+NodeId ObjectArguments(const Tool& tool, const std::string& where, WorkBudget& work,
                        GrammarParts& parts);
+NodeId TaggedArguments(const CallFormat& format, const Tool& tool, const std::string& where,
+                       WorkBudget& work, GrammarParts& parts);
 
 // White space as models put it around marks, and the marks with it between them.
 ExpressionId MarkSpace(Expressions& expressions);

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "grammar/compile.h"
 #include "tests/runner/answer_templates.h"
 #include "tests/tokenizer/byte_tokenizer.h"
@@ -185,14 +186,109 @@ TEST(CallGrammar, AToolThatIsNotStrictTakesAnyObject) {
                       "</tool_call>"));
 }
 
-TEST(CallGrammar, RefusesByToolAndPlace) {
-  const auto said = [](const std::string& model, const std::string& schema) -> std::string {
-    try {
-      GrammarOf(FormatOf(model), {{"f", {}, schema}}, {});
-    } catch (const Error& e) {
-      return e.what();
+std::string RefusalOf(const AnswerFormat& format, const std::vector<Tool>& tools) {
+  try {
+    GrammarOf(format, tools, {});
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), Error::Kind::kInput);
+    return e.what();
+  }
+  return "";
+}
+
+std::string Joined(const Marks& marks) {
+  std::string text;
+  for (const std::string& mark : marks) text += mark;
+  return text;
+}
+
+// A call of "f" with one argument "x" between marks.
+std::string TaggedCall(const CallFormat& format, const std::string& value) {
+  const std::string line = format.value_lines ? "\n" : "";
+  return Cat(format.before_name, "f", Joined(format.after_name), Joined(format.argument_open), "x",
+             Joined(format.argument_value), line, value, line, Joined(format.argument_close),
+             Joined(format.call_close));
+}
+
+// The reader takes the mark for the end of the value, in a string of JSON too.
+TEST(CallGrammar, JsonBetweenMarksHoldsNoMark) {
+  for (const std::string& name : Names()) {
+    const AnswerFormat format = FormatOf(name);
+    const CallFormat& call = format.calls.front();
+    if (call.shape != CallFormat::Shape::kTagged) continue;
+    const std::string mark = call.argument_close.front();
+    const auto expect = [&](const std::string& schema, const std::vector<std::string>& allowed,
+                            const std::vector<std::string>& refused) {
+      const auto grammar = GrammarOf(
+          format, {{"f", {{"x", {}}}, Cat(R"({"properties": {"x": )", schema, "}}")}}, {});
+      for (const std::string& value : allowed)
+        EXPECT_TRUE(grammar->Matches(TaggedCall(call, value))) << name << ": " << value;
+      for (const std::string& value : refused)
+        EXPECT_FALSE(grammar->Matches(TaggedCall(call, value))) << name << ": " << value;
+    };
+    const std::string in_text = Cat("\"a", mark, "b\""), in_name = Cat("{\"", mark, "\": 1}");
+    const std::string escaped = ReplaceAll(in_text, "/", "\\/");
+    expect("{}", {"\"a<b\"", escaped, "[1, {\"a\": \"<\"}]"},
+           {in_text, in_name, Cat("[1, {\"a\": ", in_text, "}]")});
+    expect(R"({"type": ["string", "null"], "minLength": 1})", {"null", "\"ab\""}, {in_text});
+    expect(Cat("{\"enum\": [", in_text, ", \"b\", [", in_text, "], ", in_name, "]}"), {"\"b\""},
+           {in_text, Cat("[", in_text, "]"), in_name});
+    expect(Cat("{\"type\": \"object\", \"properties\": {\"", mark, "\": {}, \"b\": {}}}"),
+           {"{\"b\": 1}"}, {in_name});
+    const std::string only =
+        Cat(R"({"required": ["x"], "properties": {"x": {"const": )", in_text, "}}}");
+    EXPECT_EQ(RefusalOf(format, {{"f", {{"x", {}}}, only}}),
+              "arguments of 'f': no object that this model can write satisfies the schema");
+    AnswerFormat commas = format;
+    commas.calls.front().argument_close = {","};
+    EXPECT_EQ(RefusalOf(commas, {{"f", {{"x", {}}}, R"({"properties": {"x": {}}})"}}),
+              "arguments of 'f': #/properties/x: must be a 'string' in this model's form of calls");
+  }
+}
+
+TEST(CallGrammar, ToolsThatNothingSatisfiesAreRefusedByName) {
+  const std::vector<Tool> tools = StrictTools();
+  for (const char* model : {"qwen3", "glm"}) {
+    for (const char* schema :
+         {R"({"type": "object", "required": ["a"], "properties": {"a": false}})",
+          R"({"type": "object", "required": ["a"], "properties":
+                                   {"a": {"type": "string", "minLength": 2, "maxLength": 1}}})"}) {
+      EXPECT_EQ(RefusalOf(FormatOf(model), {tools[0], {"f", {{"a", {}}}, schema}}),
+                "arguments of 'f': no object that this model can write satisfies the schema");
     }
-    return "";
+  }
+  EXPECT_EQ(RefusalOf(FormatOf("qwen3"), {tools[0], {"f", {}, R"({"type": "array"})"}}),
+            "arguments of 'f': no object that this model can write satisfies the schema");
+}
+
+// What tools may cost together is bounded, however many there are.
+TEST(CallGrammar, ToolsShareOneBudget) {
+  const auto many = [](int count, const std::string& schema) {
+    std::vector<Tool> tools;
+    tools.reserve(static_cast<size_t>(count));
+    for (int i = 0; i < count; ++i) tools.push_back({Cat("f", i), {{"x", {}}}, schema});
+    return tools;
+  };
+  const std::string heavy = R"({"properties": {"x": {"type": "array", "uniqueItems": true,
+      "items": {"type": "integer", "minimum": 1, "maximum": 12}}}})";
+  const std::string long_schema =
+      Cat(R"({"description": ")", std::string(500'000, 'd'), R"(", "properties": {"x": {}}})");
+  for (const char* model : {"qwen3", "glm"}) {
+    const AnswerFormat format = FormatOf(model);
+    EXPECT_EQ(RefusalOf(format, many(5, heavy)), "");
+    EXPECT_NE(RefusalOf(format, many(30, heavy)).find("steps of work"), std::string::npos);
+    EXPECT_EQ(RefusalOf(format, many(128, kAdd)), "");
+    EXPECT_NE(RefusalOf(format, many(129, kAdd)).find("at most 128 tools may be strict"),
+              std::string::npos);
+    EXPECT_EQ(RefusalOf(format, many(4, long_schema)), "");
+    EXPECT_NE(RefusalOf(format, many(5, long_schema)).find("2097152 bytes together"),
+              std::string::npos);
+  }
+}
+
+TEST(CallGrammar, RefusesByToolAndPlace) {
+  const auto said = [](const std::string& model, const std::string& schema) {
+    return RefusalOf(FormatOf(model), {{"f", {}, schema}});
   };
   EXPECT_EQ(said("qwen3", R"({"properties": {"a": {"format": "regex"}}})"),
             "arguments of 'f': #/properties/a: 'format' 'regex' is not supported");

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "grammar/compile.h"
+#include "tests/runner/answer_templates.h"
 #include "tests/runner/server_fixture.h"
 
 namespace retort {
@@ -83,6 +84,12 @@ class ManyGrammars : public ServerTest {
     milliseconds_.push_back(took.count());
   }
 
+  void CompileSchemas() {
+    for (size_t i = 0; i < kSchemas; ++i)
+      schemas_.push_back(
+          CompileGrammar({GrammarSource::Kind::kSchema, SchemaOf(i)}, "schema", nullptr));
+  }
+
   std::vector<std::shared_ptr<const Grammar>> schemas_;
   std::atomic<size_t> next_ = 0, whole_ = 0, cut_ = 0;
   std::mutex mutex_;
@@ -93,9 +100,7 @@ TEST_F(ManyGrammars, EveryAnswerIsValidUnlessItIsCut) {
   options_.engine.parallel = 16;
   options_.engine.cache_tokens = 16 * 1024;
   Start();
-  for (size_t i = 0; i < kSchemas; ++i)
-    schemas_.push_back(
-        CompileGrammar({GrammarSource::Kind::kSchema, SchemaOf(i)}, "schema", nullptr));
+  CompileSchemas();
   const size_t answers = Answers();
   std::vector<std::thread> clients;
   clients.reserve(kClients);
@@ -113,28 +118,90 @@ TEST_F(ManyGrammars, EveryAnswerIsValidUnlessItIsCut) {
             << ", p95 " << milliseconds_[milliseconds_.size() * 95 / 100] << "\n";
 }
 
-// What a client may send to keep others waiting.
-TEST_F(ManyGrammars, AbusiveSchemasAreAnsweredOrRefused) {
-  Start();
+Json Numbers(int count) {
+  Json all = Json::array();
+  for (int i = 0; i < count; ++i) all.push_back(i);
+  return all;
+}
+
+// Texts, of which any set may be written.
+Json SetOf(int count, size_t bytes) {
+  Json texts = Json::array();
+  for (int i = 0; i < count; ++i) texts.push_back(Cat(i, std::string(bytes, 'k')));
+  return {{"type", "array"}, {"uniqueItems", true}, {"items", {{"enum", texts}}}};
+}
+
+// Each asks what the ones below it evaluate.
+Json Nested(int depth) {
+  Json schema = true;
+  for (int i = 0; i < depth; ++i) {
+    schema = {{"properties", {{Cat("m", i), true}}},
+              {"unevaluatedProperties", {{"type", "null"}}},
+              {"dependentSchemas", {{"a", true}}},
+              {"allOf", Json::array({schema})}};
+  }
+  return schema;
+}
+
+struct Abuse {
+  Json schema;
+  int status;
+};
+
+std::vector<Abuse> Abuses() {
   Json branches = Json::array();
   for (int i = 0; i < 1000; ++i) branches.push_back({{"const", i}});
-  const std::vector<Json> schemas = {
-      {{"type", "string"}, {"pattern", "^(a+)+b$"}},
-      {{"type", "string"}, {"pattern", "^a{0,100000}$"}},
-      {{"type", "array"}, {"items", {{"type", "null"}}}, {"maxItems", 100000}},
-      {{"$ref", "#"}},
-      {{"$ref", "#/$defs/a"},
-       {"$defs", {{"a", {{"$ref", "#/$defs/b"}}}, {"b", {{"$ref", "#/$defs/a"}}}}}},
-      {{"oneOf", branches}}};
-  for (const Json& schema : schemas) {
-    const RawAnswer answer =
-        Ask(Post(kChat, DumpJson(Json{{"messages", {{{"role", "user"}, {"content", "hi"}}}},
-                                      {"max_tokens", 40},
-                                      {"guided_json", schema}})));
-    EXPECT_TRUE(answer.status == 200 || answer.status == 400) << answer.status << answer.body;
-    const bool cycle = schema.contains("$ref");
-    EXPECT_EQ(answer.status, cycle ? 400 : 200) << answer.body;
+  const Json circle = {{"a", {{"$ref", "#/$defs/b"}}}, {"b", {{"$ref", "#/$defs/a"}}}};
+  return {{{{"type", "string"}, {"pattern", "^(a+)+b$"}}, 200},
+          {{{"type", "string"}, {"pattern", "^a{0,100000}$"}}, 200},
+          {{{"type", "array"}, {"items", {{"type", "null"}}}, {"maxItems", 100000}}, 200},
+          {{{"$ref", "#"}}, 400},
+          {{{"$ref", "#/$defs/a"}, {"$defs", circle}}, 400},
+          {{{"oneOf", branches}}, 200},
+          {{{"const", Numbers(190'000)}, {"uniqueItems", true}}, 400},
+          {SetOf(12, 5'000), 200},
+          {SetOf(30, 1), 400},
+          {{{"$dynamicRef", "#n"}, {"$dynamicAnchor", "n"}}, 400},
+          {Nested(120), 400}};
+}
+
+// Tools each of which takes much of what one request may.
+Json HeavyTools() {
+  Json tools = Json::array();
+  for (int i = 0; i < 20; ++i) {
+    const Json parameters = {{"type", "object"}, {"properties", {{"x", SetOf(12, 1)}}}};
+    tools.push_back(
+        {{"type", "function"},
+         {"function", {{"name", Cat("f", i)}, {"strict", true}, {"parameters", parameters}}}});
   }
+  return tools;
+}
+
+// What a client may send to keep others waiting, while another one asks for usual answers.
+TEST_F(ManyGrammars, AbusiveSchemasAreAnsweredOrRefused) {
+  model_->config.max_positions = 1024;
+  ServedModel served{*model_, nullptr, tokenizer_, "tiny", AnswerTemplate("qwen3"), ""};
+  server_.emplace(std::move(served), options_);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  CompileSchemas();
+  std::atomic<bool> abused = false;
+  std::thread usual([&] {
+    while (!abused || next_ < 10) AskFor(next_++);
+  });
+  const auto ask = [&](const char* key, const Json& value) {
+    return Ask(Post(kChat, DumpJson(Json{{"messages", {{{"role", "user"}, {"content", "hi"}}}},
+                                         {"max_tokens", 40},
+                                         {key, value}})));
+  };
+  for (const auto& [schema, status] : Abuses()) {
+    const RawAnswer answer = ask("guided_json", schema);
+    EXPECT_EQ(answer.status, status) << Shortened(answer.body) << Shortened(DumpJson(schema));
+  }
+  EXPECT_EQ(ask("tools", HeavyTools()).status, 400);  // a prompt that is too long has them, too
+  abused = true;
+  usual.join();
+  EXPECT_EQ(whole_ + cut_, next_);
+  EXPECT_GE(whole_, 1u);
 }
 
 }  // namespace
