@@ -72,8 +72,8 @@ struct ServerOptions {
 class Server {
  public:
   // Starts to listen. Throws what the constructors of HttpServer and Engine throw, and what opening
-  // adapters throws. The model must outlive the server, and nothing else may use its backend in that
-  // time.
+  // adapters throws. The model must outlive the server, and nothing else may use its backend in
+  // that time.
   Server(ServedModel model, const ServerOptions& options);
   ~Server();
 

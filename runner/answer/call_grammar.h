@@ -25,8 +25,8 @@ NodeId CallGrammar(const AnswerFormat& format, const std::vector<Tool>& tools,
                    const CallGrammarOptions& options, const std::string& where,
                    GrammarParts& parts);
 
-// The arguments of a call of `tool` as a JSON object, and between marks (CallFormat::Shape::kTagged)
-// up to the mark that closes the call. Compiling them draws from `work`, which all tools share.
+// The arguments of a call of `tool` as a JSON object, and between marks (Shape::kTagged) up to the
+// mark that closes the call. Compiling them draws from `work`, which all tools share.
 NodeId ObjectArguments(const Tool& tool, const std::string& where, WorkBudget& work,
                        GrammarParts& parts);
 NodeId TaggedArguments(const CallFormat& format, const Tool& tool, const std::string& where,
