@@ -20,8 +20,8 @@ namespace retort {
 //   * the others get the rest, the shortest first. A prompt of at most kShort tokens that is left
 //     is read at once, so its first token comes with this step.
 // A prompt is read up to its last piece without a place. That piece needs one of the `parallel`
-// places, because the stream generates from then on, unless its end is the stream's. The oldest goes on being read while no place
-// is free; the others wait.
+// places, because the stream generates from then on, unless its end is the stream's. The oldest
+// goes on being read while no place is free; the others wait.
 //
 // What the cache has of a prompt is not read again. A longer prompt waits while another reads the
 // page that it needs next, to take it from there.

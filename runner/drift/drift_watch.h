@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A watch for models that go on answering, but otherwise than they did: the last answers of a server
-// beside a baseline, as metrics.
+// A watch for models that go on answering, but otherwise than they did: the last answers of a
+// server beside a baseline, as metrics.
 #pragma once
 
 #include <functional>
