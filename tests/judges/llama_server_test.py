@@ -3,7 +3,10 @@
 (llama_server_cases.py). docs/serving.md says which cases cannot pass, and why. Fails if one of llama_server_passes.txt, which
 are those that pass, does not any longer.
 
-    llama_server_test.py BUILD [PYTEST'S ARGUMENTS]      given these, the cases that they leave out are not missed"""
+    RETORT_LLAMA_CASES=1 llama_server_test.py BUILD [PYTEST'S ARGUMENTS]
+
+They take minutes, so they run only when they are asked for. Given arguments, the cases that these leave out are not
+missed."""
 import collections
 import os
 import re
@@ -14,6 +17,9 @@ import sys
 from pathlib import Path
 
 from support import BUILD, JUDGES, Checks, llama_cpp, need, skip, stage
+
+if not os.environ.get("RETORT_LLAMA_CASES"):
+    skip("llama.cpp's cases take minutes; RETORT_LLAMA_CASES=1 runs them")
 
 PASSES = Path(__file__).with_name("llama_server_passes.txt").read_text().splitlines()
 LONGEST = 1500  # seconds for all cases
