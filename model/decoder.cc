@@ -204,7 +204,7 @@ Var Model::WithOwnColumns(Context& context, const Adapter* adapter, const Var& h
 }
 
 Var Model::HeadOf(Context& context, const ForwardPass& pass, const Var& hidden) const {
-  const Var logits = Project(ContextOf(context, pass, {}), layout.head, hidden);
+  Var logits = Project(ContextOf(context, pass, {}), layout.head, hidden);
   if (!pass.adapters.mixed()) return WithOwnColumns(context, pass.adapters.one(), hidden, logits);
   for (const auto& [adapter, first, count] : pass.adapters.ranges()) {
     WithOwnColumns(context, adapter, {hidden.value.RowRange(first, count)},

@@ -129,7 +129,7 @@ void Project(const PassContext& run, std::span<const LinearId> ids, const Var& x
 
 Var ByAdapter(const PassContext& run, const Var& x,
               const std::function<Var(const PassContext& own, const Var& x)>& forward) {
-  const Var y{run.backend().New(x.shape())};
+  Var y{run.backend().New(x.shape())};
   for (const auto& [adapter, first, count] : run.adapters.ranges()) {
     Tensor out = y.value.RowRange(first, count);
     const Var in{x.value.RowRange(first, count)};
