@@ -28,7 +28,7 @@ Json ReadBody(const Path& root, const std::string& body,
 Path FolderBelow(const Path& root, const std::string& given) {
   std::error_code error;
   const Path top = std::filesystem::canonical(root, error);
-  const Path folder = error ? Path() : std::filesystem::canonical(top / given, error);
+  Path folder = error ? Path() : std::filesystem::canonical(top / given, error);
   const auto at = std::ranges::mismatch(top, folder);
   if (error || at.in1 != top.end() || at.in2 == folder.end())
     throw BadValue("lora_path", Cat("must be a folder below this server's --adapter-root, not '",

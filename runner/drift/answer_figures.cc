@@ -51,13 +51,14 @@ std::optional<AnswerFigures> FiguresOf(const ApiChoice& choice,
   const bool scored = choice.watched.tokens > 0;
   // A stop text ends an answer wherever its grammar stands.
   const bool whole = !cut && choice.stop_text.empty();
-  return AnswerFigures{
-      static_cast<float>(tokens),
-      share(cut),
-      share(IsRefusal(choice.said.content, refusals)),
-      scored ? static_cast<float>(choice.watched.logprob / choice.watched.tokens) : kSaysNothing,
-      choice.held ? share(whole) : kSaysNothing,
-      share(IsJson(choice.said.content))};
+  return AnswerFigures{static_cast<float>(tokens),
+                       share(cut),
+                       share(IsRefusal(choice.said.content, refusals)),
+                       scored ? static_cast<float>(choice.watched.logprob /
+                                                   static_cast<double>(choice.watched.tokens))
+                              : kSaysNothing,
+                       choice.held ? share(whole) : kSaysNothing,
+                       share(IsJson(choice.said.content))};
 }
 
 }  // namespace retort

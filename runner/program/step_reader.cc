@@ -166,7 +166,7 @@ void CheckNames(const TextTemplate& text, const std::string& where, const Progra
 }
 
 std::string ReadVariableName(const Json& value, const std::string& where) {
-  const std::string name = ReadText(value, where);
+  std::string name = ReadText(value, where);
   if (!IsVariableName(name))
     throw WrongStep(where,
                     "must be a name of up to 64 letters, digits and '_' that begins with no digit");
