@@ -49,14 +49,13 @@ std::optional<AnswerFigures> FiguresOf(const ApiChoice& choice,
   if (!choice.embedding.empty() || choice.scored || (cut && tokens == 0)) return std::nullopt;
   const auto share = [](bool holds) { return holds ? 1.0F : 0.0F; };
   const bool scored = choice.watched.tokens > 0;
+  const double logprob = choice.watched.logprob / static_cast<double>(choice.watched.tokens);
   // A stop text ends an answer wherever its grammar stands.
   const bool whole = !cut && choice.stop_text.empty();
   return AnswerFigures{static_cast<float>(tokens),
                        share(cut),
                        share(IsRefusal(choice.said.content, refusals)),
-                       scored ? static_cast<float>(choice.watched.logprob /
-                                                   static_cast<double>(choice.watched.tokens))
-                              : kSaysNothing,
+                       scored ? static_cast<float>(logprob) : kSaysNothing,
                        choice.held ? share(whole) : kSaysNothing,
                        share(IsJson(choice.said.content))};
 }
