@@ -3,7 +3,7 @@
 // that runs it.
 #pragma once
 
-namespace CLI {
+namespace CLI {  // NOLINT: the library's own
 class App;
 }
 
