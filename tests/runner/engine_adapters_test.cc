@@ -8,6 +8,7 @@
 #include "runner/engine.h"
 #include "runner/kv_cache.h"
 #include "tensor/reference/reference_backend.h"
+#include "tests/runner/salted_prompt.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -35,14 +36,9 @@ class EngineAdapters : public testing::Test {
     if (seed % 4 == 3) config.tokens = {{"", {5, 42, 7}}};
     return RandomAdapter(config, *model_, seed);
   }
-  static Ids Prompt(int64_t size, int32_t salt) {
-    Ids ids = {ByteTokenizer::kBos};
-    for (int32_t i = 1; i < size; ++i) ids.push_back((i * 37 + salt * 11) % 200);
-    return ids;
-  }
   static GenerationRequest Request(int32_t number) {
     GenerationRequest out;
-    out.prompt = Prompt(number % 8 == 0 ? 70 : 2 + number % 5, number % 16);
+    out.prompt = SaltedPrompt(number % 8 == 0 ? 70 : 2 + number % 5, number % 16);
     out.sampling.max_tokens = 2 + number % 6;
     if (number % 3 == 0) out.sampling.temperature = 1, out.sampling.seed = 9;
     if (number % 7 == 1) out.pooling = Pooling::kMean;
@@ -136,7 +132,7 @@ TEST_F(EngineAdapters, PagesOfAnAdapterAreNobodyElses) {
   Engine engine(*model_, nullptr, tokenizer_, options_);
   const SharedAdapter one = Made(0), other = Made(4);
   GenerationRequest request;
-  request.prompt = Prompt(70, 1);
+  request.prompt = SaltedPrompt(70, 1);
   request.sampling.max_tokens = 12;
   const auto ask = [&](const SharedAdapter& adapter) {
     request.adapter = adapter;
@@ -161,7 +157,7 @@ TEST_F(EngineAdapters, AnAdapterLivesAsLongAsItsStreams) {
   EXPECT_GT(backend_.memory().live_bytes(), before);
   const std::weak_ptr<const Adapter> watched = adapter;
   GenerationRequest request;
-  request.prompt = Prompt(9, 1);
+  request.prompt = SaltedPrompt(9, 1);
   request.sampling.max_tokens = 6;
   const Told alone = Alone(adapter, request);
   Told told;

@@ -7,6 +7,7 @@
 
 #include "runner/kv_cache.h"
 #include "tests/runner/faulty_backend.h"
+#include "tests/runner/salted_prompt.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 
@@ -42,11 +43,6 @@ class EngineTest : public testing::Test {
     return out;
   }
 
-  static Ids Prompt(int64_t size, int32_t salt) {
-    Ids ids = {ByteTokenizer::kBos};
-    for (int32_t i = 1; i < size; ++i) ids.push_back((i * 37 + salt * 11) % 200);
-    return ids;
-  }
   static SamplingOptions Most(int64_t tokens) {
     SamplingOptions o;
     o.max_tokens = tokens;
@@ -78,8 +74,8 @@ class EngineTest : public testing::Test {
 
 TEST_F(EngineTest, SaysWhatTheTrainingForwardSays) {
   Engine engine(*model_, nullptr, tokenizer_, {});
-  const Generation g = Generate(engine, Prompt(10, 1), Most(40));
-  EXPECT_EQ(g.ids, Slowly(Prompt(10, 1), 40));
+  const Generation g = Generate(engine, SaltedPrompt(10, 1), Most(40));
+  EXPECT_EQ(g.ids, Slowly(SaltedPrompt(10, 1), 40));
   EXPECT_EQ(g.finish, FinishReason::kLength);
   EXPECT_EQ(engine.counts().cached_tokens, 0);
   EXPECT_EQ(engine.counts().generated_tokens, 40);
@@ -100,8 +96,8 @@ TEST_F(EngineTest, ManyStreamsSayWhatEachSaysAlone) {
       SamplingOptions sampling = Most(5 + 3 * i);
       if (i % 2)
         sampling.temperature = 0.8, sampling.top_p = 0.9, sampling.seed = static_cast<uint64_t>(i);
-      requests.push_back({Prompt(1 + 9 * i, i), sampling, {}});
-      expected.push_back(Slowly(Prompt(1 + 9 * i, i), sampling.max_tokens, sampling));
+      requests.push_back({SaltedPrompt(1 + 9 * i, i), sampling, {}});
+      expected.push_back(Slowly(SaltedPrompt(1 + 9 * i, i), sampling.max_tokens, sampling));
     }
     const auto got = All(engine, std::move(requests));
     for (size_t i = 0; i < got.size(); ++i) {
@@ -113,7 +109,7 @@ TEST_F(EngineTest, ManyStreamsSayWhatEachSaysAlone) {
 }
 
 TEST_F(EngineTest, StopsAtEveryEndAndLeavesItOut) {
-  const Ids free = Slowly(Prompt(10, 1), 30);
+  const Ids free = Slowly(SaltedPrompt(10, 1), 30);
   // The first token from place 5 on that was not said before.
   size_t at = 5;
   while (std::find(free.begin(), free.begin() + static_cast<int64_t>(at), free[at]) !=
@@ -123,7 +119,7 @@ TEST_F(EngineTest, StopsAtEveryEndAndLeavesItOut) {
   model_->config.ends = {free[at], 299};
   {
     Engine engine(*model_, nullptr, tokenizer_, {});
-    const Generation g = Generate(engine, Prompt(10, 1), Most(30));
+    const Generation g = Generate(engine, SaltedPrompt(10, 1), Most(30));
     EXPECT_EQ(g.ids, before);
     EXPECT_EQ(g.finish, FinishReason::kStop);
   }
@@ -131,18 +127,18 @@ TEST_F(EngineTest, StopsAtEveryEndAndLeavesItOut) {
   tokenizer_.mutable_spec().eos = free[at];
   {
     Engine engine(*model_, nullptr, tokenizer_, {});
-    EXPECT_EQ(Generate(engine, Prompt(10, 1), Most(30)).ids, before);
+    EXPECT_EQ(Generate(engine, SaltedPrompt(10, 1), Most(30)).ids, before);
   }
   tokenizer_.mutable_spec().eos = ByteTokenizer::kEos;
   SamplingOptions sampling = Most(30);
   sampling.stop_ids = {free[at]};
   Engine engine(*model_, nullptr, tokenizer_, {});
-  EXPECT_EQ(Generate(engine, Prompt(10, 1), sampling).ids, before);
+  EXPECT_EQ(Generate(engine, SaltedPrompt(10, 1), sampling).ids, before);
 }
 
 TEST_F(EngineTest, StopTextsEndItAndAreNeverShown) {
   Engine engine(*model_, nullptr, tokenizer_, {});
-  const Generation free = Generate(engine, Prompt(12, 2), Most(60));
+  const Generation free = Generate(engine, SaltedPrompt(12, 2), Most(60));
   ASSERT_GT(free.text.size(), 20u);
   // Whole characters of the middle of what it says without stops.
   size_t begin = free.text.size() / 2, size = 4;
@@ -154,11 +150,12 @@ TEST_F(EngineTest, StopTextsEndItAndAreNeverShown) {
   SamplingOptions sampling = Most(60);
   sampling.stop = {"never said", free.text.substr(begin, size)};
   std::string streamed;
-  const Generation g = Generate(engine, Prompt(12, 2), sampling, [&](const GenerationEvent& e) {
-    streamed += e.text;
-    EXPECT_EQ(free.text.find(streamed), 0u);
-    return true;
-  });
+  const Generation g =
+      Generate(engine, SaltedPrompt(12, 2), sampling, [&](const GenerationEvent& e) {
+        streamed += e.text;
+        EXPECT_EQ(free.text.find(streamed), 0u);
+        return true;
+      });
   EXPECT_EQ(g.finish, FinishReason::kStop);
   EXPECT_EQ(g.text, free.text.substr(0, free.text.find(sampling.stop[1])));
   EXPECT_LT(g.ids.size(), free.ids.size());
@@ -168,10 +165,10 @@ TEST_F(EngineTest, EndsWhereTheContextDoes) {
   EngineOptions options;
   options.context = 16;
   Engine engine(*model_, nullptr, tokenizer_, options);
-  const Generation g = Generate(engine, Prompt(10, 1), Most(100));
-  EXPECT_EQ(g.ids, Slowly(Prompt(10, 1), 6));
+  const Generation g = Generate(engine, SaltedPrompt(10, 1), Most(100));
+  EXPECT_EQ(g.ids, Slowly(SaltedPrompt(10, 1), 6));
   EXPECT_EQ(g.finish, FinishReason::kLength);
-  EXPECT_EQ(Generate(engine, Prompt(15, 1), Most(100)).ids.size(), 1u);
+  EXPECT_EQ(Generate(engine, SaltedPrompt(15, 1), Most(100)).ids.size(), 1u);
 }
 
 TEST_F(EngineTest, RefusesWhatItCannotServe) {
@@ -189,7 +186,7 @@ TEST_F(EngineTest, RefusesWhatItCannotServe) {
   EXPECT_TRUE(refused({}, {}));
   EXPECT_TRUE(refused({-1}, {}));
   EXPECT_TRUE(refused({tokenizer_.vocab_size()}, {}));
-  EXPECT_TRUE(refused(Prompt(16, 1), {}));
+  EXPECT_TRUE(refused(SaltedPrompt(16, 1), {}));
   EXPECT_TRUE(refused({1}, Most(-1)));
   for (const int64_t position : {-1, 2}) {
     GenerationRequest scores{{1, 2}, Most(0), {}};
@@ -200,8 +197,8 @@ TEST_F(EngineTest, RefusesWhatItCannotServe) {
   EngineOptions small;  // the cache is smaller than the context
   small.cache_tokens = 40;
   Engine cached(*model_, nullptr, tokenizer_, small);
-  EXPECT_THROW(cached.Submit({Prompt(40, 1), Most(1), {}}), Error);
-  EXPECT_EQ(Generate(cached, Prompt(39, 1), Most(9)).ids.size(), 1u);
+  EXPECT_THROW(cached.Submit({SaltedPrompt(40, 1), Most(1), {}}), Error);
+  EXPECT_EQ(Generate(cached, SaltedPrompt(39, 1), Most(9)).ids.size(), 1u);
   for (const int64_t parallel : {int64_t{0}, int64_t{-1}, std::numeric_limits<int64_t>::max()}) {
     EngineOptions many;
     many.parallel = parallel;
@@ -227,8 +224,8 @@ TEST_F(EngineTest, APreemptedStreamSaysWhatItSaysAlone) {
     for (int32_t i = 0; i < 4; ++i) {
       SamplingOptions sampling = Most(50);
       sampling.temperature = 0.8, sampling.seed = static_cast<uint64_t>(i);
-      requests.push_back({Prompt(25 + i, i), sampling, {}});
-      expected.push_back(Slowly(Prompt(25 + i, i), 50, sampling));
+      requests.push_back({SaltedPrompt(25 + i, i), sampling, {}});
+      expected.push_back(Slowly(SaltedPrompt(25 + i, i), 50, sampling));
     }
     const auto got = All(engine, std::move(requests));
     for (size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i].ids, expected[i]) << i;
@@ -243,8 +240,8 @@ TEST_F(EngineTest, APromptThatIsInTheCacheSaysWhatItSaysAlone) {
   std::vector<GenerationRequest> requests;
   std::vector<Ids> alone;
   for (int32_t i = 0; i < 12; ++i) {
-    Ids prompt = Prompt(100 + 7 * i, 0);  // longer and longer beginnings of one text
-    if (i % 3 == 0) prompt[70] = 3;       // but for these
+    Ids prompt = SaltedPrompt(100 + 7 * i, 0);  // longer and longer beginnings of one text
+    if (i % 3 == 0) prompt[70] = 3;             // but for these
     requests.push_back({prompt, Most(12), {}});
     EngineOptions options;
     options.kept_tokens = 0;
@@ -270,7 +267,7 @@ TEST_F(EngineTest, KeysOfARopeThatDependsOnTheLengthAreNobodyElses) {
   scaling.kind = RopeScaling::Kind::kDynamic;
   scaling.factor = 8;
   scaling.original_max_positions = 60;
-  const Ids prompt = Prompt(100, 0);
+  const Ids prompt = SaltedPrompt(100, 0);
   Engine alone(*model_, nullptr, tokenizer_, {}), both(*model_, nullptr, tokenizer_, {});
   const Ids said = Generate(alone, prompt, Most(30)).ids;
   Generate(both, prompt, Most(1));
@@ -282,15 +279,15 @@ TEST_F(EngineTest, AShortPromptSpeaksInItsFirstStepBesideLongOnes) {
   EngineOptions options;
   options.prefill_tokens = 32;
   Engine engine(*model_, nullptr, tokenizer_, options);
-  for (int32_t i = 0; i < 5; ++i) engine.Submit({Prompt(200, i), Most(3), {}});
+  for (int32_t i = 0; i < 5; ++i) engine.Submit({SaltedPrompt(200, i), Most(3), {}});
   engine.Step();
   Ids said;
-  engine.Submit({Prompt(5, 9), Most(3), [&](const GenerationEvent& e) {
+  engine.Submit({SaltedPrompt(5, 9), Most(3), [&](const GenerationEvent& e) {
                    said.insert(said.end(), e.ids.begin(), e.ids.end());
                    return true;
                  }});
   engine.Step();
-  EXPECT_EQ(said, Slowly(Prompt(5, 9), 1));
+  EXPECT_EQ(said, Slowly(SaltedPrompt(5, 9), 1));
 }
 
 // What one stream's numbers are ends that stream alone.
@@ -298,20 +295,20 @@ TEST_F(EngineTest, AStreamWhoseLogitsAreNotNumbersFailsAlone) {
   EngineOptions options;
   options.parallel = 2;
   Engine engine(*model_, nullptr, tokenizer_, options);
-  Ids odd = Prompt(8, 2);
+  Ids odd = SaltedPrompt(8, 2);
   odd[4] = FaultyBackend::kNotANumber;
-  const auto got = All(engine, {{Prompt(10, 1), Most(12), {}},
+  const auto got = All(engine, {{SaltedPrompt(10, 1), Most(12), {}},
                                 {odd, Most(12), {}},
-                                {Prompt(6, 3), Most(12), {}},
+                                {SaltedPrompt(6, 3), Most(12), {}},
                                 {odd, Most(12), {}},
-                                {Prompt(7, 4), Most(12), {}}});
+                                {SaltedPrompt(7, 4), Most(12), {}}});
   for (const size_t i : {1, 3}) {
     EXPECT_EQ(got[i].finish, FinishReason::kFailed);
     EXPECT_TRUE(got[i].ids.empty());
   }
-  EXPECT_EQ(got[0].ids, Slowly(Prompt(10, 1), 12));
-  EXPECT_EQ(got[2].ids, Slowly(Prompt(6, 3), 12));
-  EXPECT_EQ(got[4].ids, Slowly(Prompt(7, 4), 12));
+  EXPECT_EQ(got[0].ids, Slowly(SaltedPrompt(10, 1), 12));
+  EXPECT_EQ(got[2].ids, Slowly(SaltedPrompt(6, 3), 12));
+  EXPECT_EQ(got[4].ids, Slowly(SaltedPrompt(7, 4), 12));
   EXPECT_EQ(engine.counts().live + engine.counts().queued, 0);
   EXPECT_THROW(Generate(engine, odd, Most(2)), Error);
 }
@@ -321,16 +318,16 @@ TEST_F(EngineTest, AFailedStepEndsThoseThatWereInIt) {
   EngineOptions options;
   options.parallel = 2;
   Engine engine(*model_, nullptr, tokenizer_, options);
-  Ids fails = Prompt(4, 2);
+  Ids fails = SaltedPrompt(4, 2);
   fails[2] = FaultyBackend::kFails;
-  const auto got = All(engine, {{Prompt(10, 1), Most(12), {}},
+  const auto got = All(engine, {{SaltedPrompt(10, 1), Most(12), {}},
                                 {fails, Most(12), {}},
-                                {Prompt(6, 3), Most(12), {}},
-                                {Prompt(7, 4), Most(12), {}}});
+                                {SaltedPrompt(6, 3), Most(12), {}},
+                                {SaltedPrompt(7, 4), Most(12), {}}});
   EXPECT_EQ(got[0].finish, FinishReason::kFailed);  // in the same step
   EXPECT_EQ(got[1].finish, FinishReason::kFailed);
-  EXPECT_EQ(got[2].ids, Slowly(Prompt(6, 3), 12));
-  EXPECT_EQ(got[3].ids, Slowly(Prompt(7, 4), 12));
+  EXPECT_EQ(got[2].ids, Slowly(SaltedPrompt(6, 3), 12));
+  EXPECT_EQ(got[3].ids, Slowly(SaltedPrompt(7, 4), 12));
   EXPECT_EQ(engine.counts().cached_tokens, 0);
   try {
     Generate(engine, fails, Most(2));
@@ -347,10 +344,10 @@ TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
   options.cache_tokens = 2 * kPageTokens;
   Engine engine(*model_, nullptr, tokenizer_, options);
   int first_events = 0;
-  const auto first = engine.Submit(
-      {Prompt(20, 1), Most(40), [&](const GenerationEvent&) { return ++first_events, true; }});
+  const auto first = engine.Submit({SaltedPrompt(20, 1), Most(40),
+                                    [&](const GenerationEvent&) { return ++first_events, true; }});
   Generation second;
-  engine.Submit({Prompt(20, 2), Most(40), [&](const GenerationEvent& e) {
+  engine.Submit({SaltedPrompt(20, 2), Most(40), [&](const GenerationEvent& e) {
                    second.ids.insert(second.ids.end(), e.ids.begin(), e.ids.end());
                    return true;
                  }});
@@ -365,7 +362,7 @@ TEST_F(EngineTest, CancelFreesPagesAtOnceAndSaysNothingMore) {
   while (engine.Step()) {
   }
   EXPECT_EQ(first_events, 3);
-  EXPECT_EQ(second.ids, Slowly(Prompt(20, 2), 40));
+  EXPECT_EQ(second.ids, Slowly(SaltedPrompt(20, 2), 40));
 }
 
 TEST_F(EngineTest, AnEventHandlerMayCancelAndSubmit) {
@@ -373,29 +370,29 @@ TEST_F(EngineTest, AnEventHandlerMayCancelAndSubmit) {
   int a_events = 0, b_events = 0;
   Ids later;
   Engine::RequestId a = 0, b = 0;
-  a = engine.Submit({Prompt(5, 1), Most(20), [&](const GenerationEvent&) {
+  a = engine.Submit({SaltedPrompt(5, 1), Most(20), [&](const GenerationEvent&) {
                        if (++a_events < 3) return true;
                        engine.Cancel(b);
                        engine.Cancel(a);
-                       engine.Submit({Prompt(5, 3), Most(4), [&](const GenerationEvent& e) {
+                       engine.Submit({SaltedPrompt(5, 3), Most(4), [&](const GenerationEvent& e) {
                                         later.insert(later.end(), e.ids.begin(), e.ids.end());
                                         return true;
                                       }});
                        return true;
                      }});
   b = engine.Submit(
-      {Prompt(5, 2), Most(20), [&](const GenerationEvent&) { return ++b_events, true; }});
+      {SaltedPrompt(5, 2), Most(20), [&](const GenerationEvent&) { return ++b_events, true; }});
   while (engine.Step()) {
   }
   EXPECT_EQ(a_events, 3);
   EXPECT_EQ(b_events, 2);
-  EXPECT_EQ(later, Slowly(Prompt(5, 3), 4));
+  EXPECT_EQ(later, Slowly(SaltedPrompt(5, 3), 4));
 }
 
 TEST_F(EngineTest, ReturningFalseCancels) {
   Engine engine(*model_, nullptr, tokenizer_, {});
   const Generation g =
-      Generate(engine, Prompt(5, 1), Most(20), [](const GenerationEvent&) { return false; });
+      Generate(engine, SaltedPrompt(5, 1), Most(20), [](const GenerationEvent&) { return false; });
   EXPECT_EQ(g.ids.size(), 1u);
   EXPECT_EQ(g.finish, FinishReason::kCancelled);
   EXPECT_EQ(engine.counts().live, 0);
