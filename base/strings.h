@@ -58,6 +58,10 @@ std::vector<std::string> Split(std::string_view text, char separator);
 std::string_view Strip(std::string_view text);  // without leading and trailing ASCII white space
 bool StartsWith(std::string_view text, std::string_view prefix);
 bool EndsWith(std::string_view text, std::string_view suffix);
+char LowerLetter(char c);  // of ASCII
+// Whether two texts are equal but for the case of ASCII letters.
+bool SameIgnoringCase(std::string_view a, std::string_view b);
+std::string LowerCase(std::string_view text);  // of ASCII letters
 std::string ReplaceAll(std::string text, std::string_view from, std::string_view to);
 
 // The member of `known` with the smallest edit distance to `name`, or "" if none is close; names

@@ -105,4 +105,17 @@ std::string Quoted(std::string_view text, size_t most) {
   return Cat("'", OneLine(text, most), "'");
 }
 
+std::string Shortened(std::string_view text, size_t most) {
+  const bool cut = text.size() > most;
+  if (cut) {
+    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
+    text = text.substr(0, most);
+  }
+  std::string shown(text);
+  for (char& c : shown) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return cut ? shown + "..." : shown;
+}
+
 }  // namespace retort

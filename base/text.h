@@ -22,4 +22,8 @@ std::string OneLine(std::string_view text, size_t most = kLongestMessage);
 // OneLine in quotes, 'like this': for a name, key or value out of a file or a request.
 std::string Quoted(std::string_view text, size_t most = kLongestQuote);
 
+// A request's text for a message that may be read by programs: at most 64 bytes and "..." of it,
+// cut between characters, control characters as "?".
+std::string Shortened(std::string_view text, size_t most = 64);
+
 }  // namespace retort

@@ -3,8 +3,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "runner/anthropic.h"
-#include "runner/http_message.h"
 #include "runner/openai_answer.h"
 
 namespace retort {

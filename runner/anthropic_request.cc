@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "base/text.h"
 #include "runner/anthropic.h"
-#include "runner/http_message.h"
 #include "runner/openai_fields.h"
 
 namespace retort {

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/file_lock.h"
+#include "base/strings.h"
 
 namespace retort {
 namespace {

@@ -47,8 +47,6 @@ std::string_view ReasonOf(int status) {
   }
 }
 
-char LowerLetter(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
 // -1 if it is none.
 int HexDigit(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -136,30 +134,6 @@ std::optional<std::string> DecodePercent(std::string_view text) {
     i += 2;
   }
   return decoded;
-}
-
-bool SameIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return LowerLetter(x) == LowerLetter(y); });
-}
-
-std::string LowerCase(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = LowerLetter(c);
-  return lower;
-}
-
-std::string Shortened(std::string_view text, size_t most) {
-  const bool cut = text.size() > most;
-  if (cut) {
-    while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xc0) == 0x80) --most;
-    text = text.substr(0, most);
-  }
-  std::string shown(text);
-  for (char& c : shown) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return cut ? shown + "..." : shown;
 }
 
 }  // namespace retort

@@ -90,11 +90,5 @@ std::string_view QueryValue(const HttpHead& head, std::string_view name);
 
 // "%2F" as "/". Nullopt if an escape is not followed by two hexadecimal digits.
 std::optional<std::string> DecodePercent(std::string_view text);
-// Whether two texts are equal but for the case of ASCII letters.
-bool SameIgnoringCase(std::string_view a, std::string_view b);
-std::string LowerCase(std::string_view text);  // of ASCII letters
-// Text of a request for a message: at most 64 bytes and "..." of it, cut between characters,
-// control characters as "?".
-std::string Shortened(std::string_view text, size_t most = 64);
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/text.h"
 
 namespace retort {
 namespace {

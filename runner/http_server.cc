@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/open_files.h"
+#include "base/strings.h"
 #include "runner/http_acceptor.h"
 #include "runner/http_connection.h"
 #include "runner/tls.h"

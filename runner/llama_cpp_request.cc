@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 #include "runner/llama_cpp.h"
 #include "runner/openai_fields.h"
 #include "runner/openai_sampling.h"
@@ -99,7 +99,7 @@ TokenIds MixedIds(const Json& parts, const Tokenizer& tokenizer, size_t most) {
     const std::string& text = part.get_ref<const std::string&>();
     const size_t left = most - std::min(most, ids.size());
     const auto more = Encoded(name, [&] {
-      return ids.empty() ? EncodeMarkup(tokenizer, text, left)
+      return ids.empty() ? tokenizer.EncodeMarkupAtMost(text, left)
                          : tokenizer.EncodeAtMost({{text, true}}, true, left);
     });
     if (!more) {

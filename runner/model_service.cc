@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "base/strings.h"
-#include "runner/http_message.h"
 #include "runner/openai_fields.h"
 #include "runner/tickets.h"
 

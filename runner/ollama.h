@@ -23,7 +23,4 @@ std::string OllamaModelName(const std::string& name);
 // {"error": TEXT}
 std::string OllamaErrorBody(const ApiError& error);
 
-// "2026-01-31T12:00:00Z"
-std::string Rfc3339(int64_t seconds_since_1970);
-
 }  // namespace retort

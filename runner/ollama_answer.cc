@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-#include <ctime>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 #include "runner/ollama.h"
 
 namespace retort {
@@ -109,15 +108,6 @@ std::unique_ptr<AnswerWriter> OllamaWriter(OllamaKind kind, const ApiAnswerHead&
 
 std::string OllamaErrorBody(const ApiError& error) {
   return DumpJson({{"error", Shortened(error.what(), 1000)}});
-}
-
-std::string Rfc3339(int64_t seconds_since_1970) {
-  const auto time = static_cast<std::time_t>(seconds_since_1970);
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  std::array<char, 32> text{};
-  const size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return {text.data(), size};
 }
 
 }  // namespace retort

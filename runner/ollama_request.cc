@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 #include "runner/ollama.h"
 #include "runner/openai_fields.h"
 #include "runner/openai_sampling.h"

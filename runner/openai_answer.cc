@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 #include "runner/openai_logprobs.h"
 
 namespace retort {

@@ -5,7 +5,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "runner/http_message.h"
+#include "base/strings.h"
+#include "base/text.h"
 #include "runner/openai_fields.h"
 #include "runner/openai_grammar.h"
 #include "runner/openai_messages.h"

@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/strings.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 #include "runner/openai_fields.h"
 
 namespace retort {

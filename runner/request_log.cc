@@ -8,10 +8,10 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/strings.h"
-#include "runner/ollama.h"
 
 namespace retort {
 namespace {

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 
 namespace retort {
 namespace {

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "runner/adapter_endpoints.h"

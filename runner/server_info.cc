@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server_info.h"
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "base/strings.h"
 #include "runner/ollama.h"
 #include "runner/openai_fields.h"
@@ -16,12 +16,6 @@ std::string TokenText(const Tokenizer& tokenizer, int32_t id) {
 }
 
 }  // namespace
-
-int64_t SecondsSince1970() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 ServerInfo::ServerInfo(const ModelService& service, const ServerOptions& options)
     : service_(service), options_(options), started_(SecondsSince1970()) {}

@@ -36,6 +36,4 @@ class ServerInfo {
   const int64_t started_;
 };
 
-int64_t SecondsSince1970();
-
 }  // namespace retort

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/strings.h"
 
 namespace retort {
 namespace {
@@ -64,20 +65,6 @@ ApiError Refusal(const ApiRequest& request, const std::string& what) {
 
 }  // namespace
 
-std::optional<std::vector<int32_t>> EncodeMarkup(const Tokenizer& tokenizer, std::string_view text,
-                                                 size_t limit) {
-  const TokenizerSpec& spec = tokenizer.spec();
-  bool bos = spec.add_bos && spec.bos >= 0;
-  if (spec.bos >= 0 && text.starts_with(tokenizer.PieceText(spec.bos))) {
-    text.remove_prefix(tokenizer.PieceText(spec.bos).size());
-    bos = true;
-  }
-  if (bos && limit == 0) return std::nullopt;
-  auto ids = tokenizer.EncodeAtMost({{std::string(text), true}}, false, limit - (bos ? 1 : 0));
-  if (ids && bos) ids->insert(ids->begin(), spec.bos);
-  return ids;
-}
-
 std::optional<PromptReader::Ids> PromptReader::EncodeChat(const ApiRequest& request,
                                                           size_t limit) const {
   auto ids = EncodeChatAtMost(model_.tokenizer, *model_.chat, ConversationOf(request, model_),
@@ -92,7 +79,7 @@ std::optional<PromptReader::Ids> PromptReader::EncodeChat(const ApiRequest& requ
 std::optional<PromptReader::Ids> PromptReader::EncodeText(const ApiPrompt& prompt,
                                                           size_t limit) const {
   if (!prompt.ids.empty()) return prompt.ids;
-  return prompt.markup ? EncodeMarkup(model_.tokenizer, prompt.text, limit)
+  return prompt.markup ? model_.tokenizer.EncodeMarkupAtMost(prompt.text, limit)
                        : model_.tokenizer.EncodePromptAtMost(prompt.text, limit);
 }
 

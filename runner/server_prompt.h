@@ -12,12 +12,6 @@
 
 namespace retort {
 
-// The tokens of a text in which special tokens are found (Segment), behind BOS if the model's files
-// want it. A text that begins with BOS, as those of chat templates do, gets no second one. nullopt:
-// more than `limit`.
-std::optional<std::vector<int32_t>> EncodeMarkup(const Tokenizer& tokenizer, std::string_view text,
-                                                 size_t limit);
-
 class PromptReader {
  public:
   // Both must outlive it. context: maximum tokens of a request, including its answer.

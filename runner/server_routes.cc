@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/strings.h"
+#include "base/text.h"
 #include "runner/openai_request.h"
 
 namespace retort {

@@ -5,8 +5,8 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/text.h"
 #include "runner/anthropic.h"
-#include "runner/http_message.h"
 #include "runner/openai_fields.h"
 
 namespace retort {
@@ -47,7 +47,7 @@ std::vector<int32_t> TextIds(const ModelService& service, const std::string& tex
   const Tokenizer& tokenizer = service.model().tokenizer;
   const size_t limit = PromptReader::CountLimit(service.context());
   const auto ids = !add_special    ? tokenizer.EncodeAtMost({{text, parse_special}}, false, limit)
-                   : parse_special ? EncodeMarkup(tokenizer, text, limit)
+                   : parse_special ? tokenizer.EncodeMarkupAtMost(text, limit)
                                    : tokenizer.EncodePromptAtMost(text, limit);
   if (!ids) {
     throw ApiError(400, Cat("the text has more than ", limit, " tokens"), "",

@@ -18,6 +18,15 @@ void TakeNeighbours(const TokenizerSpec& from, TokenizerSpec* to) {
   to->chat_template = from.chat_template;
 }
 
+// At most `limit` ids, those of a BOS before the text among them.
+std::optional<std::vector<int32_t>> BehindBos(const Tokenizer& tokenizer, const Segment& segment,
+                                              bool bos, size_t limit) {
+  if (bos && limit == 0) return std::nullopt;
+  auto ids = tokenizer.EncodeAtMost({segment}, false, limit - (bos ? 1 : 0));
+  if (ids && bos) ids->insert(ids->begin(), tokenizer.spec().bos);
+  return ids;
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::FromSpec(TokenizerSpec spec, const std::string& where) {
@@ -61,11 +70,16 @@ std::vector<int32_t> Tokenizer::EncodePrompt(std::string_view text) const {
 
 std::optional<std::vector<int32_t>> Tokenizer::EncodePromptAtMost(std::string_view text,
                                                                   size_t limit) const {
-  const bool bos = spec().add_bos && spec().bos >= 0;
-  if (bos && limit == 0) return std::nullopt;
-  std::optional<std::vector<int32_t>> ids = EncodeAtMost(text, false, limit - (bos ? 1 : 0));
-  if (ids && bos) ids->insert(ids->begin(), spec().bos);
-  return ids;
+  return BehindBos(*this, {std::string(text), false}, spec().add_bos && spec().bos >= 0, limit);
+}
+
+std::optional<std::vector<int32_t>> Tokenizer::EncodeMarkupAtMost(std::string_view text,
+                                                                  size_t limit) const {
+  if (spec().bos < 0) return EncodeAtMost({{std::string(text), true}}, false, limit);
+  const std::string& bos = PieceText(spec().bos);
+  const bool begins = text.starts_with(bos);
+  if (begins) text.remove_prefix(bos.size());
+  return BehindBos(*this, {std::string(text), true}, begins || spec().add_bos, limit);
 }
 
 int32_t Tokenizer::used_ids() const {

@@ -121,6 +121,9 @@ class Tokenizer {
   std::vector<int32_t> EncodePrompt(std::string_view text) const;
   // nullopt: more than `limit` tokens, BOS included.
   std::optional<std::vector<int32_t>> EncodePromptAtMost(std::string_view text, size_t limit) const;
+  // The same of a text in which special tokens are found (Segment). One that begins with BOS, as
+  // those of chat templates do, gets no second one.
+  std::optional<std::vector<int32_t>> EncodeMarkupAtMost(std::string_view text, size_t limit) const;
 
   // The bytes that a token represents in a text ("▁" as a space); empty for control tokens unless
   // `special`.

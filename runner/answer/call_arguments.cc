@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "base/text.h"
 #include "grammar/schema_compiler.h"
 #include "runner/answer/call_grammar.h"

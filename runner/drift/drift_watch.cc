@@ -3,10 +3,9 @@
 
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/strings.h"
-#include "runner/ollama.h"
-#include "runner/server_info.h"
 
 namespace retort {
 namespace {

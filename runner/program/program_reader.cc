@@ -2,7 +2,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
-#include "runner/http_message.h"
+#include "base/text.h"
 #include "runner/openai_fields.h"
 #include "runner/program/step_reader.h"
 

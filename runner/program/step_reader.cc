@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
-#include "runner/http_message.h"
 #include "runner/openai_fields.h"
 
 namespace retort {

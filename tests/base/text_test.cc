@@ -68,5 +68,12 @@ TEST(Error, IsOneLineWhateverIsInIt) {
   EXPECT_STREQ(InputError("a", std::string(1, '\0'), "b").what(), "a\\x00b");
 }
 
+TEST(Shortened, ShortensBetweenCharactersAndEscapesControls) {
+  EXPECT_EQ(Shortened("abc"), "abc");
+  EXPECT_EQ(Shortened("a\r\nb\x7f"), "a??b?");
+  EXPECT_EQ(Shortened("ab\xc3\xa9z", 3), "ab...");  // the character would be cut in two
+  EXPECT_EQ(Shortened(std::string(1 << 20, 'x')).size(), 67u);
+}
+
 }  // namespace
 }  // namespace retort

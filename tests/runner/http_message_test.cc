@@ -33,13 +33,6 @@ TEST(HttpMessage, DecodesPercentEscapes) {
   EXPECT_EQ(DecodePercent("%41"), "A");
 }
 
-TEST(HttpMessage, ShortensBetweenCharactersAndEscapesControls) {
-  EXPECT_EQ(Shortened("abc"), "abc");
-  EXPECT_EQ(Shortened("a\r\nb\x7f"), "a??b?");
-  EXPECT_EQ(Shortened("ab\xc3\xa9z", 3), "ab...");  // the character would be cut in two
-  EXPECT_EQ(Shortened(std::string(1 << 20, 'x')).size(), 67u);
-}
-
 TEST(HttpRules, AHostThatOthersCanReachMayBeCalledByAnyName) {
   const HostRule any = HostsOf("0.0.0.0", "0.0.0.0", false, {});
   EXPECT_EQ(StatusOf(HeadWith({{"host", "any.example:80"}}), any), 200);

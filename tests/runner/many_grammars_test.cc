@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/strings.h"
+#include "base/text.h"
 #include "grammar/compile.h"
 #include "tests/runner/answer_templates.h"
 #include "tests/runner/server_fixture.h"

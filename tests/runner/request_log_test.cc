@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/strings.h"
 #include "tests/formats/support.h"
 #include "tests/runner/server_fixture.h"
 
