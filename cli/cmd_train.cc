@@ -15,6 +15,7 @@
 #include "cli/stop_signals.h"
 #include "model/store/target.h"
 #include "recipes/recipe_reader.h"
+#include "session/resume.h"
 #include "session/session.h"
 #include "train/plot.h"
 
@@ -81,52 +82,6 @@ Recipe RecipeOf(const TrainFlags& flags) {
   if (!flags.device.empty()) overrides.push_back(Cat("model.device=", flags.device));
   if (!flags.compute.empty()) overrides.push_back(Cat("model.compute=", flags.compute));
   return ReadRecipe(flags.recipe, overrides);
-}
-
-// Keys that a resumed run may have otherwise: how long it is, and what is done beside the steps.
-bool MayChange(const std::string& key) {
-  constexpr std::string_view kKeys[] = {
-      "train.steps",      "train.epochs", "train.threads",    "train.checkpoint_every",
-      "train.eval_every", "train.keep",   "train.early_stop", "train.samples",
-      "train.logs",       "data.cache"};
-  return key.starts_with("export.") || std::ranges::find(kKeys, key) != std::end(kKeys);
-}
-
-// Whether a run that has ended is to go on: its length was changed, and there are steps left.
-bool GoesOn(const std::vector<std::string>& changed, int64_t total_steps, const Path& folder) {
-  const bool longer = std::ranges::any_of(changed, [](const std::string& key) {
-    return key == "train.steps" || key == "train.epochs" || key == "train.early_stop";
-  });
-  const Path file = folder / "summary.json";
-  return longer && total_steps > GetInt(ReadJson(file), "steps", file.string());
-}
-
-// "auto" is none where nobody looked at the memory, as in recipes recorded before anyone did.
-std::string Decided(const std::string& checkpointing) {
-  return checkpointing == "auto" ? "none" : checkpointing;
-}
-
-FolderState Prepare(const TrainFlags& flags, const TrainingSession& session, const Path& folder) {
-  const Recipe& recipe = session.recipe();
-  const std::string text = DumpJson(ResolvedJson(recipe), 2) + "\n";
-  std::vector<std::string> changed;
-  const auto refused = [&](const std::string& text_of_old) {
-    Recipe old = ParseRecipe(text_of_old, (folder / "recipe.json").string(), folder);
-    old.train.gradient_checkpointing = Decided(old.train.gradient_checkpointing);
-    std::vector<std::string> keys = ChangedKeys(old, recipe);
-    for (const std::string& key : keys) {
-      if (MayChange(key)) changed.push_back(key);
-    }
-    std::erase_if(keys, MayChange);
-    return keys;
-  };
-  const FolderState state = PrepareRunFolder(folder, flags.resume, text, refused);
-  if (changed.empty()) return state;
-  WriteTextAtomically(folder / "recipe.json", text);
-  if (state != FolderState::kFinished || !GoesOn(changed, session.total_steps(), folder))
-    return state;
-  std::filesystem::remove(folder / "summary.json");
-  return FolderState::kResumable;
 }
 
 RunSummary TrainWithBar(TrainingSession& session, const Path& folder) {
@@ -242,15 +197,6 @@ void CheckPlaces(const TrainFlags& flags, const Recipe& recipe, const Path& fold
   CheckExports(recipe, folder);
 }
 
-// A run goes on with the choice that "auto" was when it began, whatever memory there is now: the
-// other one would round otherwise.
-void TakeCheckpointing(const Path& folder, Recipe& recipe) {
-  const Path file = folder / "recipe.json";
-  if (recipe.train.gradient_checkpointing != "auto" || !std::filesystem::exists(file)) return;
-  recipe.train.gradient_checkpointing =
-      Decided(ParseRecipe(ReadText(file), file.string(), folder).train.gradient_checkpointing);
-}
-
 void Run(const TrainFlags& flags) {
   const Recipe given = RecipeOf(flags);
   const bool last = flags.resume || flags.force;
@@ -261,16 +207,16 @@ void Run(const TrainFlags& flags) {
   if (std::filesystem::exists(folder)) lock = LockRunFolder(folder);
 
   OpenedRecipe opened = OpenRecipe(given, RowsProgress().Work(true));
-  TakeCheckpointing(folder, opened.recipe);
+  std::string& checkpointing = opened.recipe.train.gradient_checkpointing;
+  if (checkpointing == "auto") checkpointing = RecordedCheckpointing(folder);
   std::vector<std::string> notes;
   if (!flags.no_plan) RefuseWhatDoesNotFit(PlanWithin(opened, kPlannedSeconds, notes), opened);
-  std::string& checkpointing = opened.recipe.train.gradient_checkpointing;
-  checkpointing = Decided(checkpointing);
+  checkpointing = DecidedCheckpointing(checkpointing);
   TrainingSession session(opened);
   const Recipe& recipe = session.recipe();
   if (!lock) lock = LockRunFolder(folder);
   if (flags.force) RemoveRun(folder);
-  if (Prepare(flags, session, folder) == FolderState::kFinished)
+  if (PrepareRun(session, folder, flags.resume) == FolderState::kFinished)
     return RunFinished(flags, recipe, folder);
 
   NoteStart(session, folder, flags.resume);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipes/keys.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/threads.h"
@@ -42,7 +43,7 @@ RecipeKey Required(RecipeKey key) {
 
 // A number, or "auto", which is stored as 0.
 template <class Field>
-RecipeKey AutoKey(std::string name, Field field, Shape shape, std::string help) {
+RecipeKey AutoKey(std::string name, Field field, ValueShape shape, std::string help) {
   RecipeKey key =
       MakeKey(std::move(name), field, {ChoiceShape({"auto"}), std::move(shape)}, std::move(help));
   key.store = [field, store = key.store](const Json& v, const Path& folder, Recipe& r) {
@@ -418,6 +419,27 @@ std::vector<RecipeKey> ExportKeys() {
   };
 }
 
+// What keys are to each other and to a resumed run.
+void Relate(std::vector<RecipeKey>& keys) {
+  const auto key = [&](std::string_view name) -> RecipeKey& {
+    return *std::ranges::find(keys, name, &RecipeKey::name);
+  };
+  const auto exclude = [&](const char* one, const char* other) {
+    key(one).rival = other;
+    key(other).rival = one;
+  };
+  exclude("train.steps", "train.epochs");
+  exclude("train.batch_tokens", "train.batch_rows");
+  for (const char* name : {"train.steps", "train.epochs", "train.early_stop"})
+    key(name).on_resume = OnResume::kLength;
+  for (const char* name : {"train.threads", "train.checkpoint_every", "train.eval_every",
+                           "train.keep", "train.samples", "train.logs", "data.cache"})
+    key(name).on_resume = OnResume::kAllowed;
+  for (RecipeKey& k : keys) {
+    if (k.section() == "export") k.on_resume = OnResume::kAllowed;
+  }
+}
+
 }  // namespace
 
 std::string RecipeKey::section() const {
@@ -437,9 +459,15 @@ const std::vector<RecipeKey>& RecipeKeys() {
                           TrainKeys, ExportKeys}) {
       for (RecipeKey& key : section()) keys.push_back(std::move(key));
     }
+    Relate(keys);
     return keys;
   }();
   return all;
+}
+
+const RecipeKey* FindRecipeKey(std::string_view name) {
+  const auto found = std::ranges::find(RecipeKeys(), name, &RecipeKey::name);
+  return found == RecipeKeys().end() ? nullptr : &*found;
 }
 
 }  // namespace retort

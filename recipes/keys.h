@@ -3,8 +3,10 @@
 // published schema are derived from it. A new key needs a member in recipe.h and a line in keys.cc.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -13,11 +15,20 @@
 
 namespace retort {
 
+// What a run that is resumed makes of another value than the recipe had that began it.
+enum class OnResume : uint8_t {
+  kRefused,  // it would be another run
+  kAllowed,  // it does not change the steps
+  kLength,   // it changes how many steps there are
+};
+
 struct RecipeKey {
   std::string name;  // "train.lr"; the part before the dot is its section
   std::string help;  // one sentence
   Shapes shapes;
   bool required = false;
+  OnResume on_resume = OnResume::kRefused;
+  std::string rival;  // a key that cannot be given beside this one; "": none
 
   // Stores a value that fits the shapes. Relative paths start at `folder`.
   std::function<void(const Json& value, const Path& folder, Recipe&)> store;
@@ -28,6 +39,9 @@ struct RecipeKey {
   std::string section() const;  // "train"; "" for keys at the top level
   std::string leaf() const;     // "lr"
 };
+
+// Null if there is none of this name.
+const RecipeKey* FindRecipeKey(std::string_view name);
 
 // All keys, in the order of the resolved recipe.
 const std::vector<RecipeKey>& RecipeKeys();

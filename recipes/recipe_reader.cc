@@ -10,6 +10,7 @@
 #include "recipes/key_lines.h"
 #include "recipes/keys.h"
 #include "recipes/other_names.h"
+#include "recipes/recipe_rules.h"
 
 namespace retort {
 namespace {
@@ -48,14 +49,11 @@ class Reader {
     const std::string text = argument.substr(equals + 1);
     const bool json = Json::accept(text);
     Json value = json ? ParseJson(text, "--set " + argument) : Json();
-    const RecipeKey* key = Find(name);
+    const RecipeKey* key = FindRecipeKey(name);
     const bool misfit =
         key && (value.is_number() || value.is_boolean()) && !Fits(value, key->shapes);
     if (!json || (misfit && Fits(Json(text), key->shapes))) value = text;
-    if (name == "train.steps") given_.erase("train.epochs");
-    if (name == "train.epochs") given_.erase("train.steps");
-    if (name == "train.batch_rows") given_.erase("train.batch_tokens");
-    if (name == "train.batch_tokens") given_.erase("train.batch_rows");
+    if (key) given_.erase(key->rival);
     Add(name, value, "--set " + argument, Path("."));
   }
 
@@ -75,7 +73,9 @@ class Reader {
       key.store(value, folder, recipe);
       if (key.section() == "adapter") recipe.adapter.given.names.insert(key.leaf());
     }
-    CheckTogether(recipe);
+    GivenPlaces given(file_);
+    for (const auto& [name, value] : given_) given.Add(name, value.where);
+    CheckRules(recipe, given);
     return recipe;
   }
 
@@ -99,7 +99,7 @@ class Reader {
       }
       return;
     }
-    if (!Find(name)) throw Unknown(name, place);
+    if (!FindRecipeKey(name)) throw Unknown(name, place);
     if (name == "data.train" || name == "data.eval") CheckSourceKeys(name, value, place);
     if (!where.empty() && value.is_null())
       given_.erase(name);
@@ -150,243 +150,12 @@ class Reader {
                       meant.empty() ? "" : Cat("; did you mean '", meant, "'?"));
   }
 
-  // Checks combinations of values.
-  void CheckTogether(const Recipe& r) const {
-    CheckOneOf("train.steps", "train.epochs");
-    CheckOneOf("train.batch_rows", "train.batch_tokens");
-    if (r.name.find('/') != std::string::npos || r.name == "." || r.name == "..") {
-      throw InputError(WhereOf("name"), ": 'name' ", Quoted(r.name),
-                       " must be the name of a folder, without '/'; --run takes a path");
-    }
-    CheckStepSize(r);
-    CheckTargets(r);
-    CheckSchema(r);
-    if (r.adapter.kind == "none" && r.model.weights == "nf4") {
-      throw InputError(WhereOf("adapter.kind"), ": 'adapter.kind' none trains every weight, which ",
-                       "'model.weights' nf4 cannot hold; set 'model.weights' to f32 or bf16");
-    }
-    CheckAdapter(r);
-    if (r.train.lr > 0 && r.train.min_lr > r.train.lr) {
-      throw InputError(WhereOf("train.min_lr"), ": 'train.min_lr' ", r.train.min_lr,
-                       " must not be above 'train.lr' ", r.train.lr);
-    }
-    CheckOptimizer(r.train);
-    CheckEvaluation(r);
-    CheckTeacher(r);
-    CheckPreference(r);
-    CheckReward(r);
-  }
-
-  void CheckAdapter(const Recipe& r) const {
-    const AdapterRecipe& a = r.adapter;
-    if (a.kind == "none") CheckNoAdapter(r);
-    if (!a.layers.empty() && !a.targets.regex.empty()) {
-      throw InputError(
-          WhereOf("adapter.layers"),
-          ": 'adapter.layers' has no use with an expression as 'adapter.targets'; write "
-          "the layers' numbers into the expression, or give a list of names");
-    }
-    if (a.dora && a.lora_bias) {
-      throw InputError(WhereOf("adapter.lora_bias"),
-                       ": 'adapter.lora_bias' and 'adapter.dora' exclude each other, as in PEFT; "
-                       "keep one of them");
-    }
-  }
-
-  // A resolved recipe states the defaults, which say nothing.
-  void CheckNoAdapter(const Recipe& r) const {
-    for (const RecipeKey& key : keys_) {
-      if (key.section() != "adapter" || key.leaf() == "kind" || !given_.contains(key.name) ||
-          key.load(r) == key.load(Recipe()))
-        continue;
-      throw InputError(WhereOf(key.name), ": '", key.name,
-                       "' has no use with 'adapter.kind' none; leave one out");
-    }
-  }
-
-  // What an optimiser or a schedule does not use must not be given.
-  void CheckOptimizer(const TrainRecipe& t) const {
-    const bool adam = t.optimizer.starts_with("adamw"), sgd = t.optimizer == "sgd";
-    const auto unused = [&](bool used, const char* key, const std::string& by) {
-      if (used || !given_.contains(key)) return;
-      throw InputError(WhereOf(key), ": '", key, "' has no use with ", by, "; leave it out");
-    };
-    const std::string optimizer = Cat("'train.optimizer' ", t.optimizer);
-    for (const char* key : {"train.beta1", "train.beta2"})
-      unused(adam || t.optimizer == "lion", key, optimizer);
-    unused(adam, "train.epsilon", optimizer);
-    unused(sgd, "train.momentum", optimizer);
-    const std::string schedule = Cat("'train.schedule' ", t.schedule);
-    unused(t.schedule == "wsd", "train.decay", schedule);
-    unused(t.min_lr == 0 || (t.schedule != "constant" && t.schedule != "inverse_sqrt"),
-           "train.min_lr", schedule);
-    if (sgd && t.lr == 0) {
-      throw InputError(WhereOf("train.optimizer"),
-                       ": 'train.optimizer' sgd needs 'train.lr': its steps are of no fixed size, "
-                       "so there is no default");
-    }
-  }
-
-  // No target is an adapter of parameters alone.
-  void CheckTargets(const Recipe& r) const {
-    if (r.adapter.targets.regex != kNoTargets || !r.adapter.target_parameters.empty()) return;
-    throw InputError(WhereOf("adapter.targets"),
-                     ": 'adapter.targets' none needs 'adapter.target_parameters'");
-  }
-
-  void CheckSchema(const Recipe& r) const {
-    if (r.data.loss_on != "choices") return;
-    const auto refuse = [&](bool wrong, const char* what) {
-      if (wrong)
-        throw InputError(WhereOf("data.loss_on"), ": 'data.loss_on' choices cannot go with ", what);
-    };
-    refuse(r.teacher.divergence == "sorted",
-           "'teacher.divergence' sorted: a teacher of other tokens has its choices elsewhere");
-    refuse(r.teacher.mode == "on-policy",
-           "'teacher.mode' on-policy, whose answers no schema holds");
-    refuse(r.reward.given(), "rewards, which are for answers that no schema holds");
-    if (!r.data.schema.empty()) return;
-    throw InputError(WhereOf("data.loss_on"),
-                     ": 'data.loss_on' choices needs 'data.schema', which says where there is one");
-  }
-
-  // A step's rows are in memory together.
-  void CheckStepSize(const Recipe& r) const {
-    constexpr int64_t kMostTokens = int64_t{1} << 26;
-    const int64_t batch =
-        r.train.batch_rows > 0 ? r.train.batch_rows * r.data.max_tokens : r.train.batch_tokens;
-    if (batch <= kMostTokens / r.train.accumulate) return;
-    const char* key = r.train.batch_rows > 0 ? "train.batch_rows" : "train.batch_tokens";
-    throw InputError(WhereOf(key), ": '", key, "' and 'train.accumulate' make a step of ", batch,
-                     " x ", r.train.accumulate, " tokens; at most ", kMostTokens,
-                     " are held at once");
-  }
-
-  void CheckOneOf(const std::string& one, const std::string& other) const {
-    if (!given_.contains(one) || !given_.contains(other)) return;
-    throw InputError(given_.at(other).where, ": '", one, "' and '", other,
-                     "' exclude each other; keep one of them");
-  }
-
-  void CheckTeacher(const Recipe& r) const {
-    const auto first = std::ranges::find_if(
-        given_, [](const auto& entry) { return entry.first.starts_with("teacher."); });
-    if (first != given_.end() && r.teacher.path.empty() && r.teacher.cache.empty()) {
-      throw InputError(first->second.where, ": 'teacher.path' is missing; '", first->first,
-                       "' needs a teacher");
-    }
-    if (!r.has_teacher()) return;
-    if (r.train.label_smoothing > 0) {
-      throw InputError(WhereOf("train.label_smoothing"),
-                       ": 'train.label_smoothing' has no use with a teacher, whose distribution is "
-                       "the target; leave one out");
-    }
-    if (r.teacher.mode == "cached" && r.teacher.cache.empty()) {
-      throw InputError(WhereOf("teacher.mode"), ": 'teacher.mode' cached needs 'teacher.cache'");
-    }
-    if (r.teacher.mode != "cached" && r.teacher.path.empty()) {
-      throw InputError(WhereOf("teacher.mode"), ": 'teacher.mode' ", r.teacher.mode,
-                       " needs 'teacher.path'");
-    }
-    if (r.teacher.mode != "online" && r.teacher.divergence == "sorted") {
-      throw InputError(WhereOf("teacher.divergence"),
-                       ": 'teacher.divergence' sorted needs "
-                       "'teacher.mode' online, not ",
-                       r.teacher.mode);
-    }
-    if (r.teacher.mode == "cached" && r.teacher.hidden != "none") {
-      throw InputError(WhereOf("teacher.hidden"), ": 'teacher.hidden' ", r.teacher.hidden,
-                       " needs the teacher itself; a cache holds no hidden states");
-    }
-  }
-
-  // What is measured on held-out rows needs them.
-  void CheckEvaluation(const Recipe& r) const {
-    if (r.data.val_split > 0 && !r.data.eval.empty()) {
-      throw InputError(WhereOf("data.val_split"),
-                       ": 'data.val_split' and 'data.eval' exclude each other; keep one of them");
-    }
-    if (!r.data.has_eval()) {
-      const TrainRecipe& t = r.train;
-      for (const auto& [set, key] : {std::pair{!t.eval_metrics.empty(), "train.eval_metrics"},
-                                     {t.best_by != "loss", "train.best_by"},
-                                     {t.early_stop > 0, "train.early_stop"},
-                                     {t.samples > 0, "train.samples"}}) {
-        if (set)
-          throw InputError(WhereOf(key), ": '", key,
-                           "' needs held-out rows; give 'data.eval' or 'data.val_split'");
-      }
-    }
-    if (r.train.early_stop > 0 && r.train.eval_every == 0) {
-      throw InputError(WhereOf("train.early_stop"),
-                       ": 'train.early_stop' counts evaluations; set 'train.eval_every'");
-    }
-  }
-
-  void CheckPreference(const Recipe& r) const {
-    const auto first = std::ranges::find_if(
-        given_, [](const auto& entry) { return entry.first.starts_with("preference."); });
-    if (first == given_.end()) return;
-    const std::string& method = r.preference.method;
-    if (method.empty()) {
-      throw InputError(first->second.where, ": 'preference.method' is missing; '", first->first,
-                       "' needs it to be dpo, orpo or kto");
-    }
-    const auto refuse = [&](bool refused, const char* key, const std::string& why) {
-      if (refused) throw InputError(WhereOf(key), ": '", key, "' ", why);
-    };
-    refuse(method != "kto" && given_.contains("preference.weight"), "preference.weight",
-           Cat("has no use with 'preference.method' ", method, "; leave it out"));
-    refuse(r.has_teacher(), "preference.method",
-           "and a teacher exclude each other; train the two one after the other");
-    refuse(r.adapter.kind == "none" && method != "orpo", "preference.method",
-           Cat(method,
-               " needs an adapter: its reference is the model without it; set "
-               "'adapter.kind' to lora, or use orpo"));
-    refuse(r.data.over_length == "split", "data.over_length",
-           "split cannot be used with 'preference.method': an answer is judged whole");
-    refuse(r.train.label_smoothing > 0, "train.label_smoothing",
-           "has no use with 'preference.method'; leave one out");
-  }
-
-  void CheckReward(const Recipe& r) const {
-    const auto first = std::ranges::find_if(
-        given_, [](const auto& entry) { return entry.first.starts_with("reward."); });
-    if (first == given_.end()) return;
-    const auto refuse = [&](bool refused, const std::string& key, const std::string& why) {
-      if (refused) throw InputError(WhereOf(key), ": '", key, "' ", why);
-    };
-    const std::string& key = first->first;
-    refuse(!r.reward.given(), key,
-           "needs a reward: give 'reward.regex', 'reward.schema', 'reward.command' or "
-           "'reward.exact'");
-    refuse(r.has_teacher(), key, "and a teacher exclude each other; train one after the other");
-    refuse(!r.preference.method.empty(), key,
-           "and 'preference.method' exclude each other; train one after the other");
-    refuse(
-        r.adapter.kind == "none" && r.reward.beta > 0, "reward.beta",
-        "needs an adapter: the reference is the model without it; set 'adapter.kind' to lora, or "
-        "leave 'reward.beta' out");
-    refuse(r.data.over_length == "split", "data.over_length",
-           "split cannot be used with rewards: an answer is judged whole");
-    refuse(r.train.label_smoothing > 0, "train.label_smoothing",
-           "has no use with rewards; leave one out");
-  }
-
-  const RecipeKey* Find(const std::string& name) const {
-    const auto found = std::ranges::find(keys_, name, &RecipeKey::name);
-    return found == keys_.end() ? nullptr : &*found;
-  }
   bool IsSection(const std::string& name) const {
     return std::ranges::any_of(keys_, [&](const RecipeKey& k) { return k.section() == name; });
   }
   std::string PlaceOf(const std::string& name) const {
     const auto line = lines_.find(name);
     return line == lines_.end() ? file_ : Cat(file_, ":", line->second);
-  }
-  std::string WhereOf(const std::string& name) const {
-    const auto found = given_.find(name);
-    return found == given_.end() ? file_ : found->second.where;
   }
 
   const std::vector<RecipeKey>& keys_ = RecipeKeys();
@@ -408,6 +177,7 @@ Recipe ParseRecipe(std::string_view text, const std::string& where, const Path& 
 Recipe ReadRecipe(const Path& file, const std::vector<std::string>& overrides) {
   Recipe recipe = ParseRecipe(ReadText(file), file.string(), file.parent_path(), overrides);
   if (recipe.name.empty()) recipe.name = file.stem().string();
+  CheckRunName(recipe.name, file.string());
   return recipe;
 }
 

@@ -13,11 +13,11 @@ namespace {
 
 constexpr double kMostSourceWeight = 1e9;
 
-bool InRange(double v, const Shape& s) {
+bool InRange(double v, const ValueShape& s) {
   return (s.above ? v > s.low : v >= s.low) && (s.below ? v < s.high : v <= s.high);
 }
 
-bool IsText(const Json& v, const Shape& s) {
+bool IsText(const Json& v, const ValueShape& s) {
   if (!v.is_string()) return false;
   const std::string& text = v.get_ref<const std::string&>();
   if (!s.choices.empty()) return std::ranges::count(s.choices, text) > 0;
@@ -25,7 +25,7 @@ bool IsText(const Json& v, const Shape& s) {
   return !text.empty() && text.find('\0') == std::string::npos;  // a path ends at a NUL
 }
 
-bool IsInteger(const Json& v, const Shape& s) {  // 1e3 and 16.0 are integers too
+bool IsInteger(const Json& v, const ValueShape& s) {  // 1e3 and 16.0 are integers too
   return v.is_number() && v.get<double>() == std::floor(v.get<double>()) &&
          InRange(v.get<double>(), s);
 }
@@ -48,28 +48,28 @@ bool IsSource(const Json& v) {
   return true;
 }
 
-bool FitsOne(const Json& v, const Shape& s) {
+bool FitsOne(const Json& v, const ValueShape& s) {
   switch (s.kind) {
-    case Shape::Kind::kBool:
+    case ValueShape::Kind::kBool:
       return v.is_boolean();
-    case Shape::Kind::kInteger:
+    case ValueShape::Kind::kInteger:
       return IsInteger(v, s);
-    case Shape::Kind::kIntegerList:
-    case Shape::Kind::kIntegerMap:
-      return (s.kind == Shape::Kind::kIntegerList ? v.is_array() : v.is_object()) &&
+    case ValueShape::Kind::kIntegerList:
+    case ValueShape::Kind::kIntegerMap:
+      return (s.kind == ValueShape::Kind::kIntegerList ? v.is_array() : v.is_object()) &&
              EachFits(v, [&](const Json& one) { return IsInteger(one, s); });
-    case Shape::Kind::kNumberMap:
+    case ValueShape::Kind::kNumberMap:
       return v.is_object() && EachFits(v, [&](const Json& one) {
                return one.is_number() && InRange(one.get<double>(), s);
              });
-    case Shape::Kind::kNumber:
+    case ValueShape::Kind::kNumber:
       return v.is_number() && InRange(v.get<double>(), s);
-    case Shape::Kind::kText:
+    case ValueShape::Kind::kText:
       return IsText(v, s);
-    case Shape::Kind::kTextList:
+    case ValueShape::Kind::kTextList:
       return v.is_array() && static_cast<double>(v.size()) >= s.low &&
              std::ranges::all_of(v, [&](const Json& e) { return IsText(e, s); });
-    case Shape::Kind::kSources:
+    case ValueShape::Kind::kSources:
       return v.is_array() ? !v.empty() && std::ranges::all_of(v, IsSource) : IsSource(v);
   }
   return false;
@@ -81,7 +81,7 @@ std::string NumberText(double v) {
                                                              : Cat(v);
 }
 
-std::string RangeWords(const Shape& s) {
+std::string RangeWords(const ValueShape& s) {
   const bool low = std::isfinite(s.low), high = std::isfinite(s.high) && s.high < kLargestInteger;
   std::string out;
   if (low) out += Cat(s.above ? " above " : " of at least ", NumberText(s.low));
@@ -90,24 +90,24 @@ std::string RangeWords(const Shape& s) {
   return out;
 }
 
-bool HoldsNumbers(const Shape& s) {
-  return s.kind == Shape::Kind::kIntegerList || s.kind == Shape::Kind::kIntegerMap ||
-         s.kind == Shape::Kind::kNumberMap;
+bool HoldsNumbers(const ValueShape& s) {
+  return s.kind == ValueShape::Kind::kIntegerList || s.kind == ValueShape::Kind::kIntegerMap ||
+         s.kind == ValueShape::Kind::kNumberMap;
 }
 
-std::string WordsOfOne(const Shape& s) {
+std::string WordsOfOne(const ValueShape& s) {
   if (HoldsNumbers(s))
-    return Cat(s.words, ", each ", s.kind == Shape::Kind::kNumberMap ? "a number" : "an integer",
-               RangeWords(s));
+    return Cat(s.words, ", each ",
+               s.kind == ValueShape::Kind::kNumberMap ? "a number" : "an integer", RangeWords(s));
   if (!s.words.empty()) {
     return s.choices.empty() ? s.words : Cat(s.words, " (", Join(s.choices, ", "), ")");
   }
   switch (s.kind) {
-    case Shape::Kind::kBool:
+    case ValueShape::Kind::kBool:
       return "true or false";
-    case Shape::Kind::kInteger:
+    case ValueShape::Kind::kInteger:
       return "an integer" + RangeWords(s);
-    case Shape::Kind::kNumber:
+    case ValueShape::Kind::kNumber:
       return "a number" + RangeWords(s);
     default:
       return s.choices.size() == 1 ? Cat('"', s.choices[0], '"')
@@ -115,7 +115,7 @@ std::string WordsOfOne(const Shape& s) {
   }
 }
 
-Json TextSchema(const Shape& s) {
+Json TextSchema(const ValueShape& s) {
   if (!s.choices.empty()) return {{"enum", s.choices}};
   Json schema = {{"type", "string"}};
   if (s.pattern.empty())
@@ -125,8 +125,8 @@ Json TextSchema(const Shape& s) {
   return schema;
 }
 
-Json NumberSchema(const Shape& s) {
-  const bool real = s.kind == Shape::Kind::kNumber || s.kind == Shape::Kind::kNumberMap;
+Json NumberSchema(const ValueShape& s) {
+  const bool real = s.kind == ValueShape::Kind::kNumber || s.kind == ValueShape::Kind::kNumberMap;
   Json schema = {{"type", real ? "number" : "integer"}};
   const auto limit = [&](double v, const char* key) {
     if (!std::isfinite(v)) return;
@@ -155,26 +155,26 @@ Json SourcesSchema() {
   return schema;
 }
 
-Json SchemaOfOne(const Shape& s) {
+Json SchemaOfOne(const ValueShape& s) {
   switch (s.kind) {
-    case Shape::Kind::kBool:
+    case ValueShape::Kind::kBool:
       return {{"type", "boolean"}};
-    case Shape::Kind::kInteger:
-    case Shape::Kind::kNumber:
+    case ValueShape::Kind::kInteger:
+    case ValueShape::Kind::kNumber:
       return NumberSchema(s);
-    case Shape::Kind::kText:
+    case ValueShape::Kind::kText:
       return TextSchema(s);
-    case Shape::Kind::kTextList:
+    case ValueShape::Kind::kTextList:
       return s.low > 0 ? Json{{"type", "array"},
                               {"minItems", static_cast<int64_t>(s.low)},
                               {"items", TextSchema(s)}}
                        : Json{{"type", "array"}, {"items", TextSchema(s)}};
-    case Shape::Kind::kIntegerList:
+    case ValueShape::Kind::kIntegerList:
       return {{"type", "array"}, {"minItems", 1}, {"items", NumberSchema(s)}};
-    case Shape::Kind::kIntegerMap:
-    case Shape::Kind::kNumberMap:
+    case ValueShape::Kind::kIntegerMap:
+    case ValueShape::Kind::kNumberMap:
       return {{"type", "object"}, {"minProperties", 1}, {"additionalProperties", NumberSchema(s)}};
-    case Shape::Kind::kSources:
+    case ValueShape::Kind::kSources:
       return SourcesSchema();
   }
   return {};
@@ -182,71 +182,77 @@ Json SchemaOfOne(const Shape& s) {
 
 }  // namespace
 
-Shape BoolShape() { return {.kind = Shape::Kind::kBool}; }
-Shape IntegerShape(double at_least, double at_most) {
-  return {.kind = Shape::Kind::kInteger, .low = at_least, .high = at_most};
+ValueShape BoolShape() { return {.kind = ValueShape::Kind::kBool}; }
+ValueShape IntegerShape(double at_least, double at_most) {
+  return {.kind = ValueShape::Kind::kInteger, .low = at_least, .high = at_most};
 }
-Shape NumberShape(double low, double high) {
-  return {.kind = Shape::Kind::kNumber, .low = low, .high = high};
+ValueShape NumberShape(double low, double high) {
+  return {.kind = ValueShape::Kind::kNumber, .low = low, .high = high};
 }
-Shape PositiveShape(double at_most) {
-  return {.kind = Shape::Kind::kNumber, .low = 0, .high = at_most, .above = true};
+ValueShape PositiveShape(double at_most) {
+  return {.kind = ValueShape::Kind::kNumber, .low = 0, .high = at_most, .above = true};
 }
-Shape ShareShape() { return {.kind = Shape::Kind::kNumber, .low = 0, .high = 1, .below = true}; }
-Shape OpenShareShape() {
-  return {.kind = Shape::Kind::kNumber, .low = 0, .high = 1, .above = true, .below = true};
+ValueShape ShareShape() {
+  return {.kind = ValueShape::Kind::kNumber, .low = 0, .high = 1, .below = true};
 }
-Shape DeviceShape() {
+ValueShape OpenShareShape() {
+  return {.kind = ValueShape::Kind::kNumber, .low = 0, .high = 1, .above = true, .below = true};
+}
+ValueShape DeviceShape() {
   return {.pattern = "auto|cpu|cuda(:[0-9]{1,3})?", .words = "auto, cpu, cuda or cuda:N"};
 }
-Shape PissaShape() { return {.pattern = "pissa_niter_[1-9][0-9]{0,2}", .words = "pissa_niter_N"}; }
-Shape TextShape(std::string words) { return {.words = std::move(words)}; }
-Shape ChoiceShape(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
-Shape ListShape(std::string words, std::vector<std::string> choices) {
-  return {.kind = Shape::Kind::kTextList, .choices = std::move(choices), .words = std::move(words)};
+ValueShape PissaShape() {
+  return {.pattern = "pissa_niter_[1-9][0-9]{0,2}", .words = "pissa_niter_N"};
 }
-Shape NonEmpty(Shape list) {
+ValueShape TextShape(std::string words) { return {.words = std::move(words)}; }
+ValueShape ChoiceShape(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
+ValueShape ListShape(std::string words, std::vector<std::string> choices) {
+  return {.kind = ValueShape::Kind::kTextList,
+          .choices = std::move(choices),
+          .words = std::move(words)};
+}
+ValueShape NonEmpty(ValueShape list) {
   list.low = 1;
   return list;
 }
-Shape IntegersShape(std::string words, double at_least, double at_most) {
-  return {.kind = Shape::Kind::kIntegerList,
+ValueShape IntegersShape(std::string words, double at_least, double at_most) {
+  return {.kind = ValueShape::Kind::kIntegerList,
           .low = at_least,
           .high = at_most,
           .words = std::move(words)};
 }
-Shape IntegerMapShape(std::string words, double at_least, double at_most) {
-  return {.kind = Shape::Kind::kIntegerMap,
+ValueShape IntegerMapShape(std::string words, double at_least, double at_most) {
+  return {.kind = ValueShape::Kind::kIntegerMap,
           .low = at_least,
           .high = at_most,
           .words = std::move(words)};
 }
-Shape PositiveMapShape(std::string words, double at_most) {
-  return {.kind = Shape::Kind::kNumberMap,
+ValueShape PositiveMapShape(std::string words, double at_most) {
+  return {.kind = ValueShape::Kind::kNumberMap,
           .low = 0,
           .high = at_most,
           .above = true,
           .words = std::move(words)};
 }
-Shape SourcesShape() {
-  return {.kind = Shape::Kind::kSources,
+ValueShape SourcesShape() {
+  return {.kind = ValueShape::Kind::kSources,
           .words = "a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list of these"};
 }
 
 bool Fits(const Json& value, const Shapes& shapes) {
-  return std::ranges::any_of(shapes, [&](const Shape& s) { return FitsOne(value, s); });
+  return std::ranges::any_of(shapes, [&](const ValueShape& s) { return FitsOne(value, s); });
 }
 
 std::string Words(const Shapes& shapes) {
   std::vector<std::string> parts;
-  for (const Shape& s : shapes) parts.push_back(WordsOfOne(s));
+  for (const ValueShape& s : shapes) parts.push_back(WordsOfOne(s));
   return Join(parts, " or ");
 }
 
 Json SchemaOf(const Shapes& shapes) {
   if (shapes.size() == 1) return SchemaOfOne(shapes[0]);
   Json alternatives = Json::array();
-  for (const Shape& s : shapes) alternatives.push_back(SchemaOfOne(s));
+  for (const ValueShape& s : shapes) alternatives.push_back(SchemaOfOne(s));
   return {{"anyOf", alternatives}};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The constraints on a recipe's value. The reader's check, the words of its errors and the
-// published schema are all derived from a Shape, so that they cannot disagree.
+// published schema are all derived from a ValueShape, so that they cannot disagree.
 #pragma once
 
 #include <limits>
@@ -11,7 +11,7 @@
 
 namespace retort {
 
-struct Shape {
+struct ValueShape {
   enum class Kind {
     kBool,
     kInteger,
@@ -35,28 +35,28 @@ struct Shape {
 };
 
 // Alternatives: a value fits if it fits one of the shapes.
-using Shapes = std::vector<Shape>;
+using Shapes = std::vector<ValueShape>;
 
-// 2^53: up to here a double, and so every JSON parser, represents all integers exactly.
-inline constexpr double kLargestInteger = 9007199254740992.0;
+// 2^53 - 1: up to here a double, and so every JSON parser, tells all integers apart.
+inline constexpr double kLargestInteger = 9007199254740991.0;
 
-Shape BoolShape();
-Shape IntegerShape(double at_least, double at_most);
-Shape NumberShape(double low, double high);  // a number in [low, high]
-Shape PositiveShape(double at_most);         // a number above 0
-Shape ShareShape();                          // a number in [0, 1)
-Shape OpenShareShape();                      // a number in (0, 1)
-Shape TextShape(std::string words);          // any text but ""
-Shape DeviceShape();                         // auto, cpu, cuda, cuda:0 ...
-Shape PissaShape();                          // pissa_niter_1 ... pissa_niter_999
-Shape ChoiceShape(std::vector<std::string> choices);
-Shape ListShape(std::string words, std::vector<std::string> choices = {});
-Shape NonEmpty(Shape list);
-Shape IntegersShape(std::string words, double at_least, double at_most);
+ValueShape BoolShape();
+ValueShape IntegerShape(double at_least, double at_most);
+ValueShape NumberShape(double low, double high);  // a number in [low, high]
+ValueShape PositiveShape(double at_most);         // a number above 0
+ValueShape ShareShape();                          // a number in [0, 1)
+ValueShape OpenShareShape();                      // a number in (0, 1)
+ValueShape TextShape(std::string words);          // any text but ""
+ValueShape DeviceShape();                         // auto, cpu, cuda, cuda:0 ...
+ValueShape PissaShape();                          // pissa_niter_1 ... pissa_niter_999
+ValueShape ChoiceShape(std::vector<std::string> choices);
+ValueShape ListShape(std::string words, std::vector<std::string> choices = {});
+ValueShape NonEmpty(ValueShape list);
+ValueShape IntegersShape(std::string words, double at_least, double at_most);
 // Objects with names as keys, at least one, and values as of IntegerShape or PositiveShape.
-Shape IntegerMapShape(std::string words, double at_least, double at_most);
-Shape PositiveMapShape(std::string words, double at_most);
-Shape SourcesShape();  // a path, {path, weight}, or a list of these
+ValueShape IntegerMapShape(std::string words, double at_least, double at_most);
+ValueShape PositiveMapShape(std::string words, double at_most);
+ValueShape SourcesShape();  // a path, {path, weight}, or a list of these
 
 bool Fits(const Json& value, const Shapes& shapes);
 

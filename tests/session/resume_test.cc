@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs that are stopped, killed, resumed on other inputs, or have learnt nothing.
+#include "session/resume.h"
+
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -363,6 +365,26 @@ TEST_F(ResumeTest, AFinishedRunGoesOn) {
   EXPECT_EQ(summary.steps, 12);
   Run("long", longer);
   EXPECT_EQ(AdapterOf("short"), AdapterOf("long"));
+}
+
+// Of another recipe than began the run, only the length and what is done beside the steps.
+TEST_F(ResumeTest, ARecipeIsRecordedIfItRuns) {
+  const Path run = folder_ / "r";
+  const auto prepare = [&](std::vector<std::string> settings) {
+    settings.emplace_back("train.gradient_checkpointing=none");
+    return PrepareRun(TrainingSession(RecipeOf(settings)), run, true);
+  };
+  const auto recorded = [&] { return ReadJson(run / "recipe.json")["train"]["steps"].get<int>(); };
+  EXPECT_EQ(prepare({"train.steps=6"}), FolderState::kFresh);
+  Run("r", {"train.steps=6"});
+  EXPECT_EQ(prepare({"train.steps=6", "train.threads=1"}), FolderState::kFinished);
+  EXPECT_THROW(prepare({"train.steps=6", "train.lr=1e-3"}), Error);
+  EXPECT_THROW(prepare({"train.steps=5"}), Error);
+  EXPECT_EQ(recorded(), 6);
+  EXPECT_EQ(prepare({"train.steps=7"}), FolderState::kResumable);
+  EXPECT_EQ(recorded(), 7);
+  EXPECT_THROW(prepare({"train.steps=5"}), Error);  // the checkpoint is of step 6
+  EXPECT_EQ(recorded(), 7);
 }
 
 TEST_F(ResumeTest, ARunWithoutGainSaysSo) {
