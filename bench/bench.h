@@ -12,7 +12,7 @@
 #include "bench/machine.h"
 #include "bench/timing.h"
 #include "model/model.h"
-#include "runner/sampler.h"
+#include "runner/engine/sampler.h"
 
 namespace retort {
 

@@ -6,8 +6,8 @@
 #include "base/random.h"
 #include "bench/bench.h"
 #include "bench/work.h"
-#include "runner/engine.h"
-#include "runner/kv_cache.h"
+#include "runner/engine/engine.h"
+#include "runner/engine/kv_cache.h"
 
 namespace retort {
 namespace {

@@ -19,8 +19,8 @@
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "cli/sampling_flags.h"
-#include "runner/chat_answer.h"
-#include "runner/engine.h"
+#include "runner/engine/engine.h"
+#include "runner/service/chat_answer.h"
 
 namespace retort {
 namespace {

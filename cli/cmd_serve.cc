@@ -16,8 +16,8 @@
 #include "cli/grammar_flags.h"
 #include "cli/served_adapters.h"
 #include "model/store/base_record.h"
-#include "runner/api_keys.h"
-#include "runner/server.h"
+#include "runner/server/api_keys.h"
+#include "runner/server/server.h"
 
 namespace retort {
 namespace {
@@ -121,7 +121,8 @@ void Serve(const ServeFlags& flags) {
 }  // namespace
 
 void AddServe(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("serve", "Serve a model over OpenAI's HTTP API");
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve a model over HTTP: the APIs of OpenAI, Anthropic, Ollama");
   auto flags = std::make_shared<ServeFlags>();
   ServerOptions& s = flags->server;
   command

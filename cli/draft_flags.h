@@ -5,7 +5,7 @@
 #include <string>
 
 #include "cli/flags.h"
-#include "runner/draft/drafter.h"
+#include "runner/engine/draft/drafter.h"
 
 namespace retort {
 

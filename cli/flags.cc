@@ -17,7 +17,7 @@
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"
 #include "model/store/run_folder.h"
-#include "runner/engine.h"
+#include "runner/engine/engine.h"
 
 namespace retort {
 

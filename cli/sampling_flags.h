@@ -2,7 +2,7 @@
 // How `retort run` chooses tokens, with the API's names.
 #pragma once
 
-#include "runner/sampling/options.h"
+#include "runner/engine/sampling/options.h"
 
 namespace CLI {  // NOLINT: the library's own
 class App;

@@ -9,7 +9,7 @@
 
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
-#include "runner/server.h"
+#include "runner/server/server.h"
 
 namespace retort {
 

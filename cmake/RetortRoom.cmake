@@ -27,9 +27,9 @@ endif()
 set(RETORT_COMPILED_ALONE
   autograd/ops/hidden_loss.cc bench/attention_bench.cc bench/tokenize_bench.cc cli/cmd_run.cc
   cli/cmd_train.cc compress/format_losses.cc formats/gguf_writer.cc
-  runner/http_server.cc tensor/cpu/block_gemm_vectors.cc tensor/cpu/elementwise.cc tensor/cpu/panels.cc
+  runner/http/server.cc tensor/cpu/block_gemm_vectors.cc tensor/cpu/elementwise.cc tensor/cpu/panels.cc
   tensor/cpu/rows.cc tensor/memory.cc tests/formats/safetensors_broken_test.cc
-  tests/formats/safetensors_test.cc tests/runner/sampler_test.cc tests/runner/token_loop_test.cc
+  tests/formats/safetensors_test.cc tests/runner/engine/sampler_test.cc tests/runner/engine/token_loop_test.cc
   tests/support/awkward_backend.cc tests/support/norm_rotary_cases.cc tests/tensor/distill_top_test.cc
   tests/tensor/layer_faults_test.cc tests/tensor/linear_test.cc tests/tokenizer/sentencepiece_bpe_test.cc
   tests/tokenizer/word_ends_test.cc tests/train/objectives_test.cc tokenizer/load_tokenizer.cc

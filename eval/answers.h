@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "data/examples.h"
-#include "runner/chat_answer.h"
-#include "runner/engine.h"
+#include "runner/engine/engine.h"
+#include "runner/service/chat_answer.h"
 
 namespace retort {
 

@@ -8,7 +8,7 @@
 
 #include "eval/answers.h"
 #include "model/model.h"
-#include "runner/label_tree.h"
+#include "runner/engine/label_tree.h"
 
 namespace retort {
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "runner/engine/engine.h"
+
 namespace retort {
 namespace {
 

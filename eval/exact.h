@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "eval/answers.h"
-#include "runner/engine.h"
+#include "runner/engine/request.h"
 
 namespace retort {
 

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "runner/engine/engine.h"
 
 namespace retort {
 namespace {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "runner/engine/engine.h"
+
 namespace retort {
 
 std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapter,

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "eval/answers.h"
-#include "runner/engine.h"
+#include "runner/engine/request.h"
 
 namespace retort {
 

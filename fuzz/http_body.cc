@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The body of a request: its first byte tells the API.
 #include "fuzz/support.h"
-#include "runner/anthropic.h"
-#include "runner/ollama.h"
-#include "runner/openai_embeddings.h"
-#include "runner/openai_responses.h"
+#include "runner/api/anthropic/anthropic.h"
+#include "runner/api/ollama/ollama.h"
+#include "runner/api/openai/embeddings.h"
+#include "runner/api/openai/request.h"
+#include "runner/api/openai/responses.h"
 #include "runner/program/program.h"
-#include "runner/request_log.h"
+#include "runner/server/request_log.h"
 
 namespace retort {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "fuzz/support.h"
-#include "runner/http_connection.h"
+#include "runner/http/connection.h"
 
 namespace retort {
 namespace {

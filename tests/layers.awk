@@ -8,6 +8,9 @@ BEGIN {
                 "train recipes session bench cli", room)
   for (i = 1; i <= count; ++i) level[room[i]] = i
   level["tests"] = level["fuzz"] = count + 1  # above every room
+  # The parts of a room that has parts, each a folder, lowest first.
+  count = split("answer http engine api service program drift server", part)
+  for (i = 1; i <= count; ++i) part_level["runner/" part[i]] = i
 
   # Third-party headers by their spelling, the library's name, and the folders that may use it
   # ("*" is every source file). The first match decides.
@@ -94,12 +97,20 @@ function Code(line,    code, at, delimiter) {
   return code
 }
 
+# The first two folders of a path.
+function PartOf(path,    folder) {
+  split(path, folder, "/")
+  return folder[1] "/" folder[2]
+}
+
 function CheckInclude(name, line,    target, i) {
   target = name
   sub("/.*", "", target)
   if (target in level && name ~ "/") {
     if (level[target] > level[own])
       Fault(line, own "/ includes \"" name "\", but " target "/ is above it")
+    else if (PartOf(file) in part_level && part_level[PartOf(name)] > part_level[PartOf(file)])
+      Fault(line, PartOf(file) "/ includes \"" name "\", but " PartOf(name) "/ is above it")
     return
   }
   for (i = 1; i <= libraries; ++i) {

@@ -67,6 +67,7 @@ bad 'a command, from the bench' bench/up.cc 'bench/ includes "cli/flags.h", but 
 bad 'a model, from a tokenizer' tokenizer/up.cc 'tokenizer/ includes "model/load.h"' '#include "model/load.h"'
 bad 'a session, from its schema' recipes/up.cc 'recipes/ includes "session/session.h"' '#include "session/session.h"'
 bad 'the neighbour above' runner/up.cc 'runner/ includes "eval/eval.h"' '  #  include "eval/eval.h"'
+bad 'a part above' runner/http/up.cc 'runner/http/ includes "runner/engine/engine.h"' '#include "runner/engine/engine.h"'
 bad 'a path that is not from the root' data/b.cc '"words.h" is not written from the root' '#include "words.h"'
 bad 'a path that climbs' base/b.cc 'is not written from the root' '#include "../cli/main.h"'
 

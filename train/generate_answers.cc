@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/examples.h"
+#include "runner/engine/engine.h"
 
 namespace retort {
 namespace {

@@ -6,7 +6,7 @@
 #include <functional>
 
 #include "data/rows.h"
-#include "runner/engine.h"
+#include "runner/engine/request.h"
 
 namespace retort {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runner/api_answer.h"
+#include "runner/api/answer.h"
 
 namespace retort {
 

@@ -3,7 +3,7 @@
 
 #include "base/strings.h"
 #include "base/text.h"
-#include "runner/openai_fields.h"
+#include "runner/api/fields.h"
 #include "runner/program/step_reader.h"
 
 namespace retort {

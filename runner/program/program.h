@@ -10,7 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "runner/openai_request.h"
+#include "runner/api/error.h"
+#include "runner/api/request.h"
 #include "runner/program/text_template.h"
 
 namespace retort {

@@ -11,10 +11,11 @@
 #include <vector>
 
 #include "base/json.h"
-#include "runner/api_answer.h"
+#include "runner/api/answer.h"
+#include "runner/api/error.h"
 #include "runner/program/program.h"
 #include "runner/program/selection.h"
-#include "runner/server_reply.h"
+#include "runner/service/reply.h"
 
 namespace retort {
 

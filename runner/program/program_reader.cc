@@ -3,7 +3,9 @@
 
 #include "base/strings.h"
 #include "base/text.h"
-#include "runner/openai_fields.h"
+#include "runner/api/fields.h"
+#include "runner/api/openai/request.h"
+#include "runner/api/request.h"
 #include "runner/program/step_reader.h"
 
 namespace retort {

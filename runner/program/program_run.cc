@@ -9,9 +9,10 @@
 #include "base/random.h"
 #include "base/strings.h"
 #include "base/text.h"
-#include "runner/openai_answer.h"
+#include "runner/api/openai/answer.h"
+#include "runner/api/request.h"
+#include "runner/engine/tickets.h"
 #include "runner/program/program_line.h"
-#include "runner/tickets.h"
 
 namespace retort {
 namespace {

@@ -7,8 +7,9 @@
 #include <functional>
 #include <memory>
 
-#include "runner/model_service.h"
+#include "runner/api/error.h"
 #include "runner/program/program.h"
+#include "runner/service/model_service.h"
 
 namespace retort {
 

@@ -7,8 +7,8 @@
 #include <span>
 #include <vector>
 
-#include "runner/engine.h"
-#include "runner/label_tree.h"
+#include "runner/engine/label_tree.h"
+#include "runner/engine/request.h"
 
 namespace retort {
 

@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
-#include "runner/openai_fields.h"
+#include "runner/api/fields.h"
+#include "runner/api/openai/request.h"
+#include "runner/api/request.h"
 
 namespace retort {
 namespace {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "runner/api/error.h"
 #include "runner/program/program.h"
 
 namespace retort {

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "bench/load/answer_times.h"
-#include "runner/http_server.h"
+#include "runner/http/server.h"
 
 namespace retort {
 namespace {

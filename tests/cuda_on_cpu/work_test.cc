@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "tensor/cuda/cuda_backend.h"
-#include "tests/runner/two_turns.h"
+#include "tests/runner/server/two_turns.h"
 #include "tests/train/small_training.h"
 
 namespace retort {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/packing.h"
-#include "runner/engine.h"
+#include "runner/engine/engine.h"
 
 namespace retort {
 

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The own form of llama.cpp's server: /completion.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runner/api/answer.h"
+#include "runner/api/error.h"
+#include "runner/api/request.h"
+#include "tokenizer/tokenizer.h"
+
+namespace retort {
+
+struct LlamaCppRequest {
+  ApiRequest request;
+  bool several = false;        // prompts, or answers to one: the whole answer is a list
+  bool return_tokens = false;  // the answer's ids, which a stream has always
+  // What of the whole answer is told, as paths: {"timings", "prompt_n"}. None: all of it.
+  std::vector<std::vector<std::string>> fields;
+};
+
+// tokenizer: finds the tokens of texts among the ids of a prompt, and of logit biases. A prompt of
+// more than most_tokens is not tokenised to its end. Throws ApiError, naming what is not supported.
+LlamaCppRequest ReadLlamaCppRequest(const std::string& body, uint64_t random_seed,
+                                    const Tokenizer& tokenizer, size_t most_tokens);
+
+// tokenizer must outlive the writer.
+std::unique_ptr<AnswerWriter> LlamaCppWriter(const ApiAnswerHead& head, const LlamaCppRequest& read,
+                                             const Tokenizer& tokenizer);
+
+}  // namespace retort

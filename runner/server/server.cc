@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/server/server.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/json.h"
+#include "runner/api/error.h"
+#include "runner/api/openai/answer.h"
+#include "runner/program/program_run.h"
+#include "runner/server/adapter_endpoints.h"
+#include "runner/server/dialects.h"
+#include "runner/server/info.h"
+#include "runner/server/page.h"
+#include "runner/server/records.h"
+#include "runner/server/token_endpoints.h"
+#include "runner/server/work_queue.h"
+#include "runner/service/model_service.h"
+
+namespace retort {
+namespace {
+
+using ExchangePtr = std::shared_ptr<HttpExchange>;
+
+constexpr size_t kLongBody = 32 << 10;      // bytes; reading and tokenising more takes milliseconds
+constexpr int64_t kSpareConnections = 512;  // beside those whose requests run or wait
+
+HttpAnswer JsonAnswer(const Json& value) {
+  HttpAnswer answer;
+  answer.body = DumpJson(value);
+  return answer;
+}
+
+// Enough connections for all requests that may run or wait.
+HttpOptions WithConnections(const ServerOptions& options) {
+  HttpOptions http = options.http;
+  const int64_t needed = options.engine.parallel + options.queue + kSpareConnections;
+  if (http.connections == HttpOptions().connections)
+    http.connections = static_cast<int>(std::clamp<int64_t>(needed, http.connections, 65536));
+  return http;
+}
+
+ServerOptions Watched(ServerOptions options) {
+  options.watched = options.drift.on();
+  return options;
+}
+
+// A complete request, on its way to its answer.
+struct PendingRequest {
+  Route route;
+  Dialect dialect;
+  std::shared_ptr<HttpRequest> http;
+  ExchangePtr exchange;
+  uint64_t seed;
+  std::string answer_id;
+  std::shared_ptr<AnsweredRequest> answered = std::make_shared<AnsweredRequest>();
+  std::unique_ptr<ServerPlaces> place = nullptr;  // of one for the engine
+};
+
+}  // namespace
+
+struct Server::State {
+  State(ServedModel m, const ServerOptions& o)
+      : options(Watched(o)),
+        records(o, m.name),
+        http(WithConnections(o),
+             {[this](const HttpHead& head) { return Judge(head); },
+              [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
+              [](int status, const std::string& message, std::string_view path) {
+                return ErrorBodyOf(DialectOf(path), ApiError(status, message));
+              }}),
+        service(std::move(m), options),
+        info(service, options) {}
+  // Its jobs use all of the above, and what ends with that may post to it.
+  ~State() { work.Stop(); }
+
+  // On the server's thread.
+  std::optional<HttpAnswer> Judge(const HttpHead& head);
+  std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route);
+  void Accept(const std::shared_ptr<HttpRequest>& request, const ExchangePtr& exchange);
+  std::string NewId();
+  // On a thread of `work`.
+  void Read(PendingRequest& pending);
+  void Refuse(PendingRequest& pending, const ApiError& error);
+  void Submit(PendingRequest& pending);
+  void Start(PendingRequest& pending);  // a program
+  std::function<void(const ReplyOutcome& outcome)> AtEndOf(const PendingRequest& pending);
+  Json AnswerFromBody(const PendingRequest& pending);
+  HttpAnswer Ready() const;
+
+  const ServerOptions options;
+  // For seeds and ids; nothing that must be secret.
+  std::mt19937_64 random{std::random_device{}()};
+  ServerRecords records;
+  WorkQueue work;
+  HttpServer http;
+  ModelService service;  // destroyed before http, which its final answers still use
+  ServerInfo info;
+};
+
+std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
+  std::string_view name = "none";
+  std::optional<HttpAnswer> answer;
+  try {
+    const Route route = FindRoute(head);
+    name = route.name;
+    if (head.method == "OPTIONS") return HttpAnswer{204, "", "", {{"Allow", route.allowed}}};
+    if (!route.open) records.keys.Find(KeyOf(head));
+    answer = Answer(head, route);
+  } catch (const ApiError& e) {
+    answer = ErrorAnswer(e, ErrorBodyOf(DialectOf(head.path), e));
+  }
+  if (answer) records.metrics.Count(std::string(name), answer->status);
+  return answer;
+}
+
+// Nullopt: the request's body is needed first.
+std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Route& route) {
+  switch (route.endpoint) {
+    case Endpoint::kPage:
+      if (!options.page) throw NoSuchPath(head.path);
+      return PageAnswer();
+    case Endpoint::kHealth:
+      return JsonAnswer(info.Health());
+    case Endpoint::kLive:
+      return JsonAnswer({{"status", "ok"}});
+    case Endpoint::kReady:
+      return Ready();
+    case Endpoint::kMetrics:
+      return HttpAnswer{200,
+                        records.metrics.Text(service.counts()) + records.drift.Text(),
+                        "text/plain; version=0.0.4; charset=utf-8",
+                        {}};
+    case Endpoint::kModels:
+      return JsonAnswer(info.Models());
+    case Endpoint::kModel:
+      return JsonAnswer(info.Model(*service.Find(route.model)));
+    case Endpoint::kProps:
+      return JsonAnswer(info.Props());
+    case Endpoint::kSlots:
+      return JsonAnswer(info.Slots(!QueryValue(head, "fail_on_no_slot").empty()));
+    case Endpoint::kVersion:
+      return JsonAnswer(info.Version());
+    case Endpoint::kOllamaTags:
+      return JsonAnswer(info.Tags());
+    default:
+      CheckMediaType(head);
+      if (IsForEngine(route.endpoint) && service.full()) throw QueueFull();
+  }
+  return std::nullopt;
+}
+
+// Not ready: another request would be refused.
+HttpAnswer Server::State::Ready() const {
+  HttpAnswer answer = JsonAnswer({{"status", service.full() ? "full" : "ok"}});
+  if (service.full()) answer.status = 503;
+  return answer;
+}
+
+void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
+                           const ExchangePtr& exchange) {
+  const auto pending = std::make_shared<PendingRequest>(
+      PendingRequest{FindRoute(request->head), DialectOf(request->head.path), request, exchange,
+                     random(), NewId()});
+  AnsweredRequest& answered = *pending->answered;
+  try {
+    answered.key = records.keys.Find(KeyOf(request->head));
+    answered.logged.id = request->id;
+    answered.logged.draw = random();
+    answered.logged.key = records.keys.NameOf(answered.key);
+    answered.logged.endpoint = pending->route.name;
+    if (IsForEngine(pending->route.endpoint)) {
+      pending->place = service.TakePlace();
+      if (!pending->place) throw QueueFull();
+      answered.admission = records.keys.Admit(answered.key, answered.begun);
+    }
+  } catch (const ApiError& e) {
+    return Refuse(*pending, e);
+  }
+  const bool is_long = request->body.size() > kLongBody || ReadsFiles(pending->route.endpoint);
+  work.Post(is_long, [this, pending] { Read(*pending); });
+}
+
+void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
+  pending.place.reset();
+  records.Ended(*pending.answered, {error.status, error.what(), {}, 0});
+  pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
+}
+
+void Server::State::Read(PendingRequest& pending) {
+  if (pending.exchange->gone()) {
+    pending.place.reset();
+    return records.Ended(*pending.answered, {kClientClosed, "the client has gone", {}, 0});
+  }
+  try {
+    if (pending.route.endpoint == Endpoint::kPrograms) return Start(pending);
+    if (IsForEngine(pending.route.endpoint)) return Submit(pending);
+    const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
+    records.Ended(*pending.answered, {answer.status, "", {}, 0});
+    pending.exchange->Answer(answer);
+  } catch (const ApiError& e) {
+    Refuse(pending, e);
+  } catch (const std::exception& e) {
+    Refuse(pending, ApiError(500, e.what()));
+  }
+}
+
+Json Server::State::AnswerFromBody(const PendingRequest& pending) {
+  const std::string& body = pending.http->body;
+  switch (pending.route.endpoint) {
+    case Endpoint::kTokenize:
+      return Tokenize(service, body);
+    case Endpoint::kDetokenize:
+      return Detokenize(service, body);
+    case Endpoint::kApplyTemplate:
+      return ApplyTemplate(service, body);
+    case Endpoint::kCountTokens:
+      return CountTokens(service, body);
+    case Endpoint::kCountChatTokens:
+      return CountChatTokens(service, body);
+    case Endpoint::kOllamaShow:
+      return info.Show(body);
+    case Endpoint::kLoadAdapter:
+      return info.Model(*LoadAdapter(service, options.adapters.root, body));
+    case Endpoint::kUnloadAdapter:
+      return UnloadAdapter(service, options.adapters.root, body);
+    default:
+      throw Failure("an endpoint that needs no body");
+  }
+}
+
+void Server::State::Submit(PendingRequest& pending) {
+  ServiceJob job;
+  job.seed = pending.seed;
+  job.since = pending.answered->begun;
+  const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), {}, {}};
+  ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
+  pending.http.reset();  // its body's memory
+  job.exchange = pending.exchange;
+  job.places = std::move(pending.place);
+  LoggedRequest& logged = pending.answered->logged;
+  logged.model = job.request.model.value_or(service.model().name);
+  logged.stream = job.request.stream;
+  if (records.log.has_text()) logged.prompt = PromptText(job.request);
+  job.on_end = AtEndOf(pending);
+  service.Submit(std::move(job));
+}
+
+void Server::State::Start(PendingRequest& pending) {
+  const bool is_long = pending.http->body.size() > kLongBody;
+  ProgramJob job;
+  job.program = ReadProgram(pending.http->body, pending.seed, service.context());
+  job.variant = service.Find(job.program.model);
+  job.head = {pending.answer_id, SecondsSince1970(), job.variant->name(),
+              job.variant->fingerprint()};
+  job.exchange = pending.exchange;
+  job.places = std::move(pending.place);
+  job.since = pending.answered->begun;
+  job.on_end = AtEndOf(pending);
+  job.post = [this, is_long](std::function<void()> next) { work.Post(is_long, std::move(next)); };
+  LoggedRequest& logged = pending.answered->logged;
+  logged.model = job.variant->name();
+  if (records.log.has_text()) {
+    logged.prompt = job.program.is_chat ? PromptText(job.program.chat) : BeginningText(job.program);
+  }
+  StartProgram(service, std::move(job));
+}
+
+std::function<void(const ReplyOutcome& outcome)> Server::State::AtEndOf(
+    const PendingRequest& pending) {
+  return [this, answered = pending.answered](const ReplyOutcome& outcome) {
+    records.Ended(*answered, outcome);
+  };
+}
+
+std::string Server::State::NewId() {
+  static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
+  std::string id;
+  for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
+  return id;
+}
+
+Server::Server(ServedModel model, const ServerOptions& options)
+    : state_(std::make_unique<State>(std::move(model), options)) {}
+Server::~Server() = default;
+
+int Server::port() const { return state_->http.port(); }
+std::vector<std::string> Server::urls() const { return state_->http.urls(); }
+bool Server::loopback() const { return state_->http.loopback(); }
+int64_t Server::context() const { return state_->service.context(); }
+EngineCounts Server::counts() const { return state_->service.counts(); }
+bool Server::Run() {
+  const bool in_order = state_->http.Run();
+  state_->records.drift.Finish();
+  return in_order;
+}
+void Server::Stop() { state_->http.Stop(); }
+
+}  // namespace retort
