@@ -81,7 +81,7 @@ class ProgramRunTest : public testing::Test {
   FaultyBackend backend_{tokenizer_.vocab_size()};
   const std::unique_ptr<Model> model_ =
       RandomModel(SmallConfig(tokenizer_.vocab_size()), 4, backend_, 3);
-  const ServerOptions options_;
+  const ServerOptions options_{};
   const std::shared_ptr<Desk> desk_ = std::make_shared<Desk>();
   ModelService service_{{*model_, nullptr, tokenizer_, "tiny", {}, ""}, options_};
 };
