@@ -60,7 +60,7 @@ struct ForwardTile {
           const auto key = static_cast<int32_t>(first + k);
           const Floats<W> score = Load<W>(column + k * rows);
           Store<W>(column + k * rows,
-                   (low <= key) & (high >= key) ? score : Splat<W>(kMinusInfinity));
+                   ((low <= key) & (high >= key)) ? score : Splat<W>(kMinusInfinity));
         }
       }
       for (int64_t k = 0; k < n; ++k) most = Max<W>(Load<W>(column + k * rows), most);

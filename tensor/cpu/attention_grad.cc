@@ -112,7 +112,7 @@ struct GradPiece {
         float *p_at = s.p + k * rows + r, *ds_at = s.ds + k * rows + r;
         const Floats<W> score = Load<W>(p_at);
         Floats<W> p = Exp<W>(score - log_sum);
-        if (!all) p = (low <= key) & (high >= key) ? p : Splat<W>(0);
+        if (!all) p = ((low <= key) & (high >= key)) ? p : Splat<W>(0);
         Store<W>(p_at, p);
         Floats<W> ds = p * (Load<W>(ds_at) - delta);
         if constexpr (kCapped) ds *= SoftCapSlope<W>(score, soft_cap);

@@ -22,7 +22,11 @@
 #define RETORT_INLINE [[gnu::always_inline]] inline
 #define RETORT_INLINE_LAMBDA __attribute__((always_inline))
 
-#ifdef __x86_64__
+// GCC splits vectors of 512 bits in two unless it is told not to.
+#if defined(__x86_64__) && defined(__clang__)
+#define RETORT_AVX512 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]]
+#define RETORT_AVX2 [[gnu::target("avx2,fma")]]
+#elif defined(__x86_64__)
 #define RETORT_AVX512 \
   [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")]]
 #define RETORT_AVX2 [[gnu::target("avx2,fma")]]

@@ -175,7 +175,7 @@ RETORT_INLINE void SplitFifthBits(const uint8_t* codes, uint8_t* q, uint8_t* hig
 // become 0, as in llama.cpp.
 template <int W>
 RETORT_INLINE Ints<W> Truncated(Floats<W> v) {
-  return __builtin_convertvector((v > -129.0f) & (v < 128.0f) ? v : Floats<W>{}, Ints<W>);
+  return __builtin_convertvector(((v > -129.0f) & (v < 128.0f)) ? v : Floats<W>{}, Ints<W>);
 }
 // Rounded to nearest, halves away from zero; what is not within -129 and 128 becomes 0.
 template <int W>

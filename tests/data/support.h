@@ -5,8 +5,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <fstream>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -35,6 +38,13 @@ class TempFolder {
  private:
   Path path_;
 };
+
+// 0, 1, ... count - 1
+inline std::vector<int64_t> CountTo(int64_t count) {
+  std::vector<int64_t> numbers(static_cast<size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), 0);
+  return numbers;
+}
 
 // The message of the input error that body throws, the folder of `file` taken away; "" when none.
 template <class Body>

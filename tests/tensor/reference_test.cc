@@ -91,15 +91,16 @@ TEST_F(ReferenceTest, GatedActivationsByHandAndGradient) {
     Activation activation;
     double at_one, at_minus_one;
   };
-  for (const auto& [activation, at_one, at_minus_one] :
+  for (const Known& known :
        {Known{Activation::kSilu, 1 / (1 + std::exp(-1.0)), -1 / (1 + std::exp(1.0))},
         {Activation::kGelu, 0.8413447460685429, -0.15865525393145707},
         {Activation::kGeluTanh, 0.8411919906082768, -0.15880800939172324},
         {Activation::kRelu2, 1, 0}}) {
+    const Activation activation = known.activation;
     SCOPED_TRACE(static_cast<int>(activation));
     Tensor one = b_->New({4});
     b_->GatedActivation(activation, Of({0, 1, -1, -1000}, {4}), Of({7, 2, 3, 3}, {4}), one);
-    ExpectValues(one, {0, 2 * at_one, 3 * at_minus_one, 0});
+    ExpectValues(one, {0, 2 * known.at_one, 3 * known.at_minus_one, 0});
 
     const Tensor gate = Random({2, 3}), up = Random({2, 3}), dy = Random({2, 3});
     Tensor dgate = Ones({2, 3}), dup = Ones({2, 3});  // overwritten
