@@ -345,4 +345,8 @@ EngineCounts Engine::counts() const {
 
 int64_t Engine::context() const { return state_->options.context; }
 
+bool Engine::keeps_prefixes() const {
+  return KeptTokens(state_->options, state_->model.config) != 0;
+}
+
 }  // namespace retort

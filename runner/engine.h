@@ -164,6 +164,8 @@ class Engine {
   void ForgetPrefixes();
   EngineCounts counts() const;
   int64_t context() const;  // maximum tokens of a stream
+  // Whether a prompt's beginning that another request has read is not read again.
+  bool keeps_prefixes() const;
 
  private:
   struct State;

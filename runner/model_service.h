@@ -39,6 +39,7 @@ class ModelService {
 
   const ServedModel& model() const { return base_->model(); }  // without the adapters beside it
   int64_t context() const { return engine_.context(); }
+  bool keeps_prefixes() const { return engine_.keeps_prefixes(); }
   EngineCounts counts() const { return thread_.counts(); }
   std::unique_ptr<ServerPlaces> TakePlace() { return ServerPlaces::Take(taken_, 1, most_); }
   bool full() const { return taken_ >= most_; }

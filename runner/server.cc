@@ -58,7 +58,7 @@ struct PendingRequest {
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : options(o),
-        records(o, m.name),
+        records(o, m.name, [this](std::function<void()> job) { work.Post(true, std::move(job)); }),
         http(WithConnections(o),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },

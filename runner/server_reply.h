@@ -58,6 +58,7 @@ struct ReplyOutcome {
   std::string error;               // "": none
   ApiAnswer answer;                // what is told of it, or as far as it came
   double first_token_seconds = 0;  // since the request's arrival; 0: there was none
+  std::string text = {};           // of a program: what its steps have added
 };
 
 struct ReplyOptions {

@@ -16,7 +16,8 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostWidth = 32;  // pieces at once
+constexpr int64_t kMostWidth = 32;     // pieces at once
+constexpr int64_t kMostContexts = 16;  // of prompts' tokens, where each piece reads all of its own
 
 // An error whose text names the step.
 struct StepError : ApiError {
@@ -125,7 +126,8 @@ class ProgramRun : public std::enable_shared_from_this<ProgramRun> {
   ProgramLine line_;
   std::deque<std::shared_ptr<ProgramPiece>> waiting_;
   std::vector<std::shared_ptr<ProgramPiece>> started_;
-  int64_t running_ = 0;  // those of `started_` that have not ended
+  int64_t running_ = 0;        // those of `started_` that have not ended
+  int64_t prompt_tokens_ = 0;  // of those of `started_`
   double first_piece_ = 0;
   bool over_ = false;
 };
@@ -345,6 +347,12 @@ void ProgramRun::Start(const std::shared_ptr<ProgramPiece>& piece) {
   GenerationRequest request = piece->request();
   piece->told.usage.prompt_tokens = std::ssize(request.prompt);
   piece->told.held = request.constraint.grammar != nullptr;
+  prompt_tokens_ += piece->told.usage.prompt_tokens;
+  if (!service_.keeps_prefixes() && prompt_tokens_ > kMostContexts * service_.context()) {
+    throw ApiError(400, Cat("the program's pieces have more than ", kMostContexts,
+                            " contexts of tokens before them, and this server reads them anew for "
+                            "each piece; ask in several requests"));
+  }
   request.on_event = [self, piece](const GenerationEvent& event) {
     piece->Take(event);
     if (event.finish != FinishReason::kNone) {
@@ -409,7 +417,7 @@ void ProgramRun::Fail(const ApiError& error) {
 
 void ProgramRun::Report(int status, const std::string& error) {
   over_ = true;
-  if (job_.on_end) job_.on_end({status, error, Answer(), first_piece_});
+  if (job_.on_end) job_.on_end({status, error, Answer(), first_piece_, line_.text});
 }
 
 ApiAnswer ProgramRun::Answer() const {
