@@ -62,6 +62,7 @@ struct ReplyOutcome {
 };
 
 struct ReplyOptions {
+  std::shared_ptr<const void> model;  // of the answer, and of all that is made for it
   bool stream = false;
   int64_t told = 1;  // answers to each prompt that are told: of more, the likeliest ones
   std::function<std::string()> call_ids;                    // draws the ids of calls
@@ -98,11 +99,11 @@ class ServerReply {
   void Report(int status, const std::string& error, ApiAnswer answer);
 
   std::mutex mutex_;
+  ReplyOptions options_;  // the model in it outlives the rest
   std::shared_ptr<HttpExchange> exchange_;
   std::unique_ptr<ServerPlaces> places_;
   std::unique_ptr<AnswerWriter> writer_;
   std::vector<ReplyChoice> choices_;
-  ReplyOptions options_;
   std::string out_;  // of a stream, to be sent
   size_t left_;      // choices that have not ended
   bool over_ = false;

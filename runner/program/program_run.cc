@@ -47,15 +47,15 @@ std::string BeginningText(const Program& program) {
   return text;
 }
 
-void StartProgram(ModelService& service, ProgramJob job) {
+void StartProgram(ProgramJob job) {
   Program& program = job.program;
   std::vector<int32_t> ids;
   InPrompt([&] {
     ids = program.is_chat ? job.variant->PromptsOf(program.chat).front()
-                          : BeginningOf(program, service);
+                          : BeginningOf(program, *job.service);
   });
   const auto exchange = job.exchange;
-  const auto run = std::make_shared<RunningProgram>(service, std::move(job));
+  const auto run = std::make_shared<RunningProgram>(std::move(job));
   exchange->OnGone([weak = std::weak_ptr(run)] {
     if (const auto still = weak.lock()) still->Cancel();
   });

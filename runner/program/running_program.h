@@ -18,8 +18,10 @@ namespace retort {
 // Thread-safe. It lives as long as the engine or a job has something of it.
 class RunningProgram : public std::enable_shared_from_this<RunningProgram> {
  public:
-  RunningProgram(ModelService& service, ProgramJob job)
-      : service_(service), job_(std::move(job)), tickets_(service.engine()) {}
+  explicit RunningProgram(ProgramJob job)
+      : job_(std::move(job)),
+        service_(*job_.service),
+        tickets_({job_.service, &service_.engine()}) {}
   // Tells of a client that has gone before the end.
   ~RunningProgram() {
     if (!over_) Report(kClientClosed, "the client has gone");
@@ -65,8 +67,8 @@ class RunningProgram : public std::enable_shared_from_this<RunningProgram> {
   // As far as it has come.
   ApiAnswer Answer() const;
 
-  ModelService& service_;
   ProgramJob job_;
+  ModelService& service_;
   Tickets tickets_;
   std::mutex mutex_;
   ProgramLine line_;
