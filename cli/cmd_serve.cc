@@ -12,10 +12,12 @@
 #include "cli/commands.h"
 #include "cli/draft_flags.h"
 #include "cli/drift_flags.h"
+#include "cli/file_stamps.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
 #include "cli/served_adapters.h"
 #include "model/store/base_record.h"
+#include "model/store/run_folder.h"
 #include "runner/server/api_keys.h"
 #include "runner/server/server.h"
 
@@ -55,37 +57,83 @@ std::vector<ApiKey> KeysOf(const ServeFlags& flags) {
   return keys;
 }
 
+// A model as its files are, and what it is served with.
+struct OpenedToServe {
+  explicit OpenedToServe(const ServeFlags& flags)
+      : opened(OpenForRunning(flags.model, flags.adapter.given.adapters(), flags.compute,
+                              OpenedFor::kMuchText, true, flags.adapter.named_folders())),
+        draft(flags.draft, opened, flags.model, flags.compute, OpenedFor::kMuchText),
+        served{*opened.model,
+               opened.adapter.get(),
+               *opened.tokenizer,
+               flags.name.empty() ? NameFrom(flags.model) : flags.name,
+               {},
+               {}},
+        engine(flags.server.engine),
+        rule{flags.grammar.Read(opened.answers), flags.grammar.Where()},
+        adapters(
+            AdaptersFor(flags.adapter, opened, flags.chat_template, flags.grammar, flags.compute)) {
+    // A model without a template can still complete text. One with a template that is unknown or
+    // that it cannot use is rejected.
+    if (HasTemplate(flags.chat_template, opened, opened.chat_adapter))
+      served.chat = ChatFor(flags.chat_template, opened);
+    else
+      served.no_chat = kNoChat;
+    engine.cache_type = CacheType(flags.compute.kv, opened.compute);
+    engine.draft = draft.options();
+  }
+
+  const OpenedModel opened;
+  const OpenedDraft draft;
+  ServedModel served;
+  EngineOptions engine;
+  AnswerRule rule;
+  AdapterOptions adapters;
+};
+
+// Of all that OpenedToServe reads.
+std::string StampOf(const ServeFlags& flags) {
+  std::vector<Path> paths = flags.adapter.named_folders();
+  paths.emplace_back(flags.model);
+  for (const WeightedAdapter& part : flags.adapter.given.adapters()) paths.push_back(part.folder);
+  if (const auto own = AdapterFolderAt(flags.model)) {
+    if (const auto record = ReadBaseRecord(*own)) paths.emplace_back(record->path);
+  }
+  if (!flags.draft.draft.empty()) paths.emplace_back(flags.draft.draft);
+  return FileStamps(paths);
+}
+
+// What is to be read again is all that the flags name, which outlive the server.
+ReloadOptions ReloadFor(const ServeFlags& flags, std::string stamp) {
+  ReloadOptions out = flags.server.reload;
+  out.open = [&flags] {
+    const auto again = std::make_shared<const OpenedToServe>(flags);
+    return ReopenedModel{again->served, again->engine, again->rule, again->adapters, again};
+  };
+  out.stamp = [&flags] { return StampOf(flags); };
+  out.opened = std::move(stamp);
+  out.on_reload = [](const std::string& note) { Note(note); };
+  return out;
+}
+
 void Serve(const ServeFlags& flags) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever read a log may leave
-  // The server handles it later; a certificate that is renewed meanwhile is no reason to end.
-  if (!flags.certificate.empty()) std::signal(SIGHUP, SIG_IGN);
-  const OpenedModel opened =
-      OpenForRunning(flags.model, flags.adapter.given.adapters(), flags.compute,
-                     OpenedFor::kMuchText, true, flags.adapter.named_folders());
-  ServedModel served{*opened.model,
-                     opened.adapter.get(),
-                     *opened.tokenizer,
-                     flags.name.empty() ? NameFrom(flags.model) : flags.name,
-                     {},
-                     {}};
-  // A model without a template can still complete text. One with a template that is unknown or that
-  // it cannot use is rejected at the start.
-  if (HasTemplate(flags.chat_template, opened, opened.chat_adapter))
-    served.chat = ChatFor(flags.chat_template, opened);
-  else
-    served.no_chat = kNoChat;
+  // The server handles it later; a file that is renewed meanwhile is no reason to end.
+  std::signal(SIGHUP, SIG_IGN);
+  std::string stamp = StampOf(flags);
+  const OpenedToServe first(flags);
+  const OpenedModel& opened = first.opened;
+  const ServedModel& served = first.served;
   ServerOptions options = flags.server;
-  options.engine.cache_type = CacheType(flags.compute.kv, opened.compute);
-  const OpenedDraft draft(flags.draft, opened, flags.model, flags.compute, OpenedFor::kMuchText);
-  options.engine.draft = draft.options();
+  options.engine = first.engine;
+  options.rule = first.rule;
+  options.adapters = first.adapters;
+  options.reload = ReloadFor(flags, std::move(stamp));
   options.http.catch_signals = true;
   options.http.on_reload = [](const std::string& fault) {
     Note(fault.empty() ? "the certificate was read again"
                        : Cat("retort: the certificate is kept as it was: ", fault));
   };
-  options.rule = {flags.grammar.Read(opened.answers), flags.grammar.Where()};
-  options.adapters =
-      AdaptersFor(flags.adapter, opened, flags.chat_template, flags.grammar, flags.compute);
   options.json_space = flags.grammar.Space();
   options.version = RETORT_VERSION;
   options.keys = KeysOf(flags);
@@ -104,7 +152,7 @@ void Serve(const ServeFlags& flags) {
     Note(Cat("watch    answers beside those of ", options.drift.baseline->model, " at ",
              options.drift.baseline->recorded));
   }
-  if (options.engine.draft.any()) Note(Cat("draft    ", draft.Text()));
+  if (options.engine.draft.any()) Note(Cat("draft    ", first.draft.Text()));
   Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
            server.context(), " tokens each"));
   if (!server.loopback() && options.keys.empty()) {
@@ -130,6 +178,8 @@ void AddServe(CLI::App& app) {
                    "Hugging Face folder, GGUF file, or folder of a run or adapter")
       ->required();
   flags->adapter.Add(*command);
+  command->add_flag("--allow-reload", s.reload.for_clients,
+                    "let clients have the model's files read again, as SIGHUP does");
   flags->grammar.Add(*command);
   flags->draft.Add(*command);
   flags->drift.Add(*command);

@@ -4,7 +4,6 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <algorithm>
 
 #include "base/error.h"
 #include "cli/flags.h"
@@ -13,13 +12,6 @@ namespace retort {
 namespace {
 
 constexpr int64_t kMostWindow = 1'000'000;
-
-std::string LowerCase(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
-}
 
 }  // namespace
 
@@ -59,7 +51,7 @@ DriftOptions DriftFlags::Read() const {
   options.record = record;
   for (const std::string& phrase : refusals) {
     if (phrase.empty()) throw InputError("--refusal is empty, and every answer begins with that");
-    options.refusals.push_back(LowerCase(phrase));
+    options.refusals.push_back(Folded(phrase));
   }
   if (refusals.empty()) options.refusals = UsualRefusals();
   return options;

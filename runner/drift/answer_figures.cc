@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/strings.h"
+#include "runner/http/message.h"
 
 namespace retort {
 namespace {
@@ -33,11 +34,12 @@ const std::vector<std::string>& UsualRefusals() {
   return *phrases;
 }
 
+std::string Folded(std::string_view text) {
+  return LowerCase(ReplaceAll(std::string(text), "\u2019", "'"));
+}
+
 bool IsRefusal(std::string_view text, std::span<const std::string> phrases) {
-  std::string begin = ReplaceAll(std::string(text.substr(0, kBeginning)), "\u2019", "'");
-  std::ranges::transform(begin, begin.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  const std::string begin = Folded(text.substr(0, kBeginning));
   return std::ranges::any_of(
       phrases, [&](const std::string& phrase) { return begin.find(phrase) != std::string::npos; });
 }

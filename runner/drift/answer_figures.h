@@ -38,8 +38,10 @@ using AnswerFigures = std::array<float, kDriftStatistics.size()>;
 // How refusals of models that were tuned on English begin.
 const std::vector<std::string>& UsualRefusals();
 
-// Whether one of the phrases, which are in lower case, stands in the first 200 bytes of the text,
-// in letters of any case and with any apostrophe.
+// As phrases and answers are compared: in lower case, and with one kind of apostrophe.
+std::string Folded(std::string_view text);
+
+// Whether one of the phrases, which are folded, stands in the first 200 bytes of the text.
 bool IsRefusal(std::string_view text, std::span<const std::string> phrases);
 
 // Nullopt for what is no answer: an embedding, scored choices, an echo alone.

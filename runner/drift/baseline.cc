@@ -57,29 +57,30 @@ std::vector<std::string> ReadRefusals(const Json& object, const std::string& whe
   for (const Json& phrase : *member) {
     if (!phrase.is_string() || phrase.get_ref<const std::string&>().empty())
       throw InputError(where, ": 'refusals' must hold texts that are not empty");
-    refusals.push_back(phrase.get<std::string>());
+    refusals.push_back(Folded(phrase.get_ref<const std::string&>()));
   }
   return refusals;
 }
 
 }  // namespace
 
-DriftSummary SummaryOf(std::span<const AnswerFigures> answers) {
+void DriftSums::Count(const AnswerFigures& figures, int sign) {
+  for (size_t s = 0; s < figures.size(); ++s) {
+    const double figure = figures[s];
+    if (!std::isfinite(figure)) continue;  // an infinite one would never leave the sums
+    sums_[s].answers += sign;
+    sums_[s].sum += sign * figure, sums_[s].squares += sign * figure * figure;
+  }
+}
+
+DriftSummary DriftSums::Summary() const {
   DriftSummary summary;
-  for (size_t s = 0; s < kDriftStatistics.size(); ++s) {
-    double sum = 0, squares = 0;
-    DriftMoments& moments = summary[s];
-    for (const AnswerFigures& figures : answers) {
-      if (!std::isnan(figures[s])) ++moments.answers, sum += figures[s];
-    }
-    if (moments.answers == 0) continue;
-    const auto n = static_cast<double>(moments.answers);
-    moments.mean = sum / n;
-    for (const AnswerFigures& figures : answers) {
-      const double distance = figures[s] - moments.mean;
-      if (!std::isnan(figures[s])) squares += distance * distance;
-    }
-    moments.deviation = std::sqrt(squares / std::max(1.0, n - 1));
+  for (size_t s = 0; s < summary.size(); ++s) {
+    const auto& [answers, sum, squares] = sums_[s];
+    if (answers == 0) continue;
+    const auto n = static_cast<double>(answers);
+    const double distances = std::max(0.0, squares - sum * sum / n);
+    summary[s] = {answers, sum / n, std::sqrt(distances / std::max(1.0, n - 1))};
   }
   return summary;
 }

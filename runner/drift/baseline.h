@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -19,16 +18,33 @@ struct DriftMoments {
 };
 using DriftSummary = std::array<DriftMoments, kDriftStatistics.size()>;
 
-DriftSummary SummaryOf(std::span<const AnswerFigures> answers);
+// Of answers that come and go. The sums of whole numbers and shares are exact; those of other
+// figures lose some 1e-16 of themselves with each answer.
+class DriftSums {
+ public:
+  void Add(const AnswerFigures& figures) { Count(figures, 1); }
+  void Remove(const AnswerFigures& figures) { Count(figures, -1); }
+  DriftSummary Summary() const;
 
-// How many standard errors lie between the means (Welch's t). Shares are moved a little towards one
-// half first (Agresti and Caffo, 2000), since nothing among 100 is not never.
+ private:
+  struct Sum {
+    int64_t answers = 0;
+    double sum = 0, squares = 0;
+  };
+  void Count(const AnswerFigures& figures, int sign);
+
+  std::array<Sum, kDriftStatistics.size()> sums_ = {};
+};
+
+// How many standard errors lie between the means (Welch's t). The errors of shares are those of
+// shares that are moved a little towards one half (Agresti and Caffo, 2000), since nothing among
+// 100 is not never; the distance is that of the shares themselves.
 double DriftScore(const DriftStatistic& statistic, const DriftMoments& baseline,
                   const DriftMoments& now);
 
 struct DriftBaseline {
   std::string model, recorded;        // its name; when
-  std::vector<std::string> refusals;  // the phrases, in lower case
+  std::vector<std::string> refusals;  // the phrases, folded
   DriftSummary summary;
 };
 

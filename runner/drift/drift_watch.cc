@@ -23,8 +23,12 @@ void WriteGauge(const std::string& name, const std::string& help,
 
 }  // namespace
 
-DriftWatch::DriftWatch(DriftOptions options, std::string model)
-    : model_(std::move(model)), on_(options.on()), options_(std::move(options)) {
+DriftWatch::DriftWatch(DriftOptions options, std::string model, Post post)
+    : model_(std::move(model)),
+      on_(options.on()),
+      post_(std::move(post)),
+      refusals_(options.baseline ? options.baseline->refusals : options.refusals),
+      options_(std::move(options)) {
   if (!on_) return;
   if (options_.window < kLeastAnswers)
     throw InputError("the window for drift must be at least ", kLeastAnswers, " answers, not ",
@@ -34,47 +38,64 @@ DriftWatch::DriftWatch(DriftOptions options, std::string model)
 
 void DriftWatch::Add(const ApiChoice& choice) {
   if (!on_) return;
+  const auto figures = FiguresOf(choice, refusals_);
+  if (figures && Keep(*figures)) post_([this] { Write(); });
+}
+
+bool DriftWatch::Keep(const AnswerFigures& figures) {
   const std::lock_guard lock(mutex_);
-  const auto figures =
-      FiguresOf(choice, options_.baseline ? options_.baseline->refusals : options_.refusals);
-  if (!figures) return;
+  sums_.Add(figures);
   if (std::ssize(answers_) < options_.window) {
-    answers_.push_back(*figures);
-    if (std::ssize(answers_) == options_.window && !options_.baseline) Record();
-    return;
+    answers_.push_back(figures);
+    if (std::ssize(answers_) < options_.window || options_.baseline) return false;
+    Record();
+    return true;
   }
-  answers_[next_] = *figures;
+  sums_.Remove(std::exchange(answers_[next_], figures));
   next_ = (next_ + 1) % answers_.size();
+  return false;
 }
 
 void DriftWatch::Record() {
-  DriftBaseline baseline{model_, Rfc3339(SecondsSince1970()), options_.refusals,
-                         SummaryOf(answers_)};
-  const std::string file = options_.record.string();
-  std::string note = Cat(file, ": the baseline of ", answers_.size(), " answers is written");
+  options_.baseline = {model_, Rfc3339(SecondsSince1970()), refusals_, sums_.Summary()};
+  unwritten_ = answers_.size();
+  answers_.clear();
+  sums_ = {};
+}
+
+void DriftWatch::Write() {
+  std::unique_lock lock(mutex_);
+  if (!unwritten_) return;
+  const size_t answers = *std::exchange(unwritten_, std::nullopt);
+  const DriftBaseline baseline = *options_.baseline;
+  lock.unlock();
+  std::string note =
+      Cat(options_.record.string(), ": the baseline of ", answers, " answers is written");
   try {
     WriteDriftBaseline(options_.record, baseline);
   } catch (const Error& e) {
     note = Cat("the baseline could not be written: ", e.what());
   }
-  options_.baseline = std::move(baseline);
-  answers_.clear();
   if (options_.on_recorded) options_.on_recorded(note);
 }
 
 void DriftWatch::Finish() {
-  const std::lock_guard lock(mutex_);
-  if (options_.record.empty() || options_.baseline) return;
-  if (std::ssize(answers_) >= kLeastAnswers) return Record();
+  std::unique_lock lock(mutex_);
+  if (options_.record.empty()) return;
+  const size_t answers = answers_.size();
+  const bool few = !options_.baseline && std::ssize(answers_) < kLeastAnswers;
+  if (!options_.baseline && !few) Record();
+  lock.unlock();
+  if (!few) return Write();
   if (options_.on_recorded)
-    options_.on_recorded(Cat(options_.record.string(), ": no baseline is written, since ",
-                             answers_.size(), " answers are fewer than ", kLeastAnswers));
+    options_.on_recorded(Cat(options_.record.string(), ": no baseline is written, since ", answers,
+                             " answers are fewer than ", kLeastAnswers));
 }
 
 std::string DriftWatch::Text() const {
   if (!on_) return "";
   const std::lock_guard lock(mutex_);
-  const DriftSummary now = SummaryOf(answers_);
+  const DriftSummary now = sums_.Summary();
   const auto of_baseline = [&](size_t s) -> std::optional<double> {
     if (!options_.baseline || options_.baseline->summary[s].answers == 0) return std::nullopt;
     return options_.baseline->summary[s].mean;
@@ -83,6 +104,9 @@ std::string DriftWatch::Text() const {
       Cat("# HELP retort_drift_window_answers Answers that are compared with the baseline.\n"
           "# TYPE retort_drift_window_answers gauge\nretort_drift_window_answers ",
           answers_.size(), "\n");
+  WriteGauge(
+      "retort_drift_answers", "Of the window's answers, those that say something of it.",
+      [&](size_t s) { return std::optional(static_cast<double>(now[s].answers)); }, out);
   WriteGauge(
       "retort_drift_mean", "Of the window's answers.",
       [&](size_t s) { return now[s].answers > 0 ? std::optional(now[s].mean) : std::nullopt; },

@@ -18,7 +18,7 @@ struct DriftOptions {
   // Instead of a baseline: the file that gets one, of the first `window` answers. Those after them
   // are compared with it.
   Path record;
-  std::vector<std::string> refusals;  // with `record`: the phrases, in lower case
+  std::vector<std::string> refusals;  // with `record`: the phrases, folded
   int64_t window = 1000;              // answers that are looked at
   // Told when the file has been written, or could not be.
   std::function<void(const std::string& note)> on_recorded;
@@ -32,8 +32,11 @@ class DriftWatch {
   // Of fewer answers there is neither a score nor a baseline.
   static constexpr int64_t kLeastAnswers = 50;
 
+  // Runs a job on a thread that may wait for a disk.
+  using Post = std::function<void(std::function<void()> job)>;
+
   // model: its name. Throws Error{kInput} if the window is too small.
-  DriftWatch(DriftOptions options, std::string model);
+  DriftWatch(DriftOptions options, std::string model, Post post);
 
   bool on() const { return on_; }
   void Add(const ApiChoice& choice);
@@ -43,14 +46,22 @@ class DriftWatch {
   std::string Text() const;
 
  private:
+  // True: there is a baseline now, to be written.
+  bool Keep(const AnswerFigures& figures);
   void Record();
+  // Writes the baseline, unless that has been done.
+  void Write();
 
   const std::string model_;
   const bool on_;
-  mutable std::mutex mutex_;
+  const Post post_;
+  const std::vector<std::string> refusals_;
+  mutable std::mutex mutex_;  // held for no longer than a few sums take
   DriftOptions options_;
   std::vector<AnswerFigures> answers_;  // a ring
   size_t next_ = 0;
+  DriftSums sums_;                   // of `answers_`
+  std::optional<size_t> unwritten_;  // of how many answers the baseline is that is not written yet
 };
 
 }  // namespace retort

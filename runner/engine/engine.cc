@@ -327,6 +327,27 @@ EngineCounts Engine::counts() const {
   return counts;
 }
 
+EngineCounts& EngineCounts::operator+=(const EngineCounts& other) {
+  for (const auto member :
+       {&EngineCounts::live, &EngineCounts::queued, &EngineCounts::cached_tokens,
+        &EngineCounts::cache_capacity, &EngineCounts::cache_bytes, &EngineCounts::prompt_tokens,
+        &EngineCounts::generated_tokens, &EngineCounts::reused_tokens,
+        &EngineCounts::drafted_tokens, &EngineCounts::accepted_tokens, &EngineCounts::steps,
+        &EngineCounts::preempted})
+    this->*member += other.*member;
+  return *this;
+}
+
+EngineCounts EngineCounts::Done() const {
+  EngineCounts done = *this;
+  done.live = done.queued = done.cached_tokens = done.cache_capacity = done.cache_bytes = 0;
+  return done;
+}
+
 int64_t Engine::context() const { return state_->options.context; }
+
+bool Engine::keeps_prefixes() const {
+  return KeptTokens(state_->options, state_->model.config) != 0;
+}
 
 }  // namespace retort

@@ -52,6 +52,10 @@ struct EngineCounts {
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // guesses; those that came true
   int64_t steps = 0;
   int64_t preempted = 0;  // times that a stream lost its pages and was read again
+
+  EngineCounts& operator+=(const EngineCounts& other);
+  // What counts since the start alone, and not what is there now.
+  EngineCounts Done() const;
 };
 
 // Not thread-safe: one thread submits, cancels and steps. The model, adapter and tokenizer must
@@ -91,6 +95,8 @@ class Engine {
   void ForgetPrefixes();
   EngineCounts counts() const;
   int64_t context() const;  // maximum tokens of a stream
+  // Whether a prompt's beginning that another request has read is not read again.
+  bool keeps_prefixes() const;
 
  private:
   struct State;

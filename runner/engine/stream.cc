@@ -225,8 +225,12 @@ void Stream::Pool(std::span<const float> hidden) {
 GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
   GenerationEvent event;
   if (request_.logprobs >= 0) unchanged_.assign(logits.begin(), logits.end());
-  const bool watched = request_.watched && generated() % kWatchedEvery == 0;
-  if (watched) sampler.Remember(logits);
+  // Forced tokens come several at a time, and go beyond the next one.
+  const bool watched = request_.watched && generated() >= watched_next_;
+  if (watched) {
+    sampler.Remember(logits);
+    watched_next_ = (generated() / kWatchedEvery + 1) * kWatchedEvery;
+  }
   const std::span<float> known = logits.first(std::min(logits.size(), ids_));
   if (processor_) processor_->Apply(tokens_, generated(), known);
   if (constrained_) constrained_->Mask(known, marks_);

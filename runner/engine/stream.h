@@ -127,6 +127,7 @@ class Stream {
   std::vector<int32_t> tokens_;        // the prompt and the sampled tokens
   std::vector<int32_t> ends_, marks_;  // marks_: those that stand for the end of a grammar's text
   int64_t prompt_tokens_, prefix_, limit_;
+  size_t watched_next_ = 0;  // how many tokens are to come before the next one that is watched
   size_t ids_;  // those that the tokenizer has; the model's further rows are never sampled
   int64_t read_ = 0, reused_ = 0;
   std::vector<int32_t> guesses_;

@@ -12,11 +12,13 @@ void HttpOutbox::Begin(HttpStream stream) {
 }
 
 void HttpOutbox::Push(Part part) {
+  std::function<void()> needless;  // and what it holds is given back without the mutex
   {
     const std::lock_guard lock(mutex_);
     if (gone_ || ended_) return;
     begun_ |= part.kind == Part::Kind::kBegin;
     ended_ |= part.kind == Part::Kind::kWhole || part.kind == Part::Kind::kEnd;
+    if (ended_) needless.swap(on_gone_);
     unread_ += static_cast<int64_t>(part.bytes.size());
     parts_.push_back(std::move(part));
   }

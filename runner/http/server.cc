@@ -50,7 +50,7 @@ struct HttpServer::State {
     if (options.catch_signals) {
       signals.add(SIGINT);
       signals.add(SIGTERM);
-      if (tls) signals.add(SIGHUP);
+      if (tls || options.on_hangup) signals.add(SIGHUP);
       AwaitSignal();
     }
     AwaitTick();
@@ -103,13 +103,17 @@ struct HttpServer::State {
       if (error) return;
       AwaitSignal();  // first: a failure of what follows must not be the end of it
       if (signal == SIGHUP)
-        Reload();
+        HangUp();
       else
         Stop();
     });
   }
 
-  void Reload() {
+  void HangUp() {
+    if (tls) ReadCertificate();
+    if (shared.options.on_hangup) shared.options.on_hangup();
+  }
+  void ReadCertificate() {
     std::string fault;
     try {
       tls->Reload();

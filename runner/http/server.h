@@ -37,6 +37,8 @@ struct HttpOptions {
   bool catch_signals = false;
   // Called after that, with an empty text or the reason why the earlier ones stay in use.
   std::function<void(const std::string& fault)> on_reload = [](const std::string&) {};
+  // What else SIGHUP asks for, on the server's thread. Empty: without TLS it is not caught.
+  std::function<void()> on_hangup = {};
 };
 
 // `judge` and `handle` are called on the server's thread, which serves all clients, and must be

@@ -14,6 +14,7 @@
 namespace retort {
 
 struct ProgramJob {
+  std::shared_ptr<ModelService> service;  // that answers; kept to the end
   Program program;
   std::shared_ptr<const ServedVariant> variant;  // the one that the program names
   ApiAnswerHead head;
@@ -28,8 +29,7 @@ struct ProgramJob {
 // The text that it begins with. Throws ApiError 400 if that is too long.
 std::string BeginningText(const Program& program);
 
-// Throws ApiError, and then the exchange has had no answer. The service must outlive the engine's
-// requests.
-void StartProgram(ModelService& service, ProgramJob job);
+// Throws ApiError, and then the exchange has had no answer.
+void StartProgram(ProgramJob job);
 
 }  // namespace retort

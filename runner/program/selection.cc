@@ -30,6 +30,7 @@ void Selection::AddPart(int32_t leaf, std::vector<bool>& known) {
     part.path.push_back(nodes[static_cast<size_t>(node)].token);
   }
   std::ranges::reverse(part.path);
+  longest_ = std::max(longest_, part.path.size());
   const auto position_of = [&](size_t step) {
     const int32_t after = tree_.steps()[step].after;
     const int64_t depth = after < 0 ? -1 : nodes[static_cast<size_t>(after)].depth;
@@ -53,7 +54,8 @@ GenerationRequest Selection::Request(size_t stream) const {
   request.prompt.insert(request.prompt.end(), parts_[stream].path.begin(),
                         parts_[stream].path.end());
   request.scores = parts_[stream].scores;
-  request.sampling.max_tokens = 0;
+  // All streams may grow to one length, on which the frequencies of a rope may depend.
+  request.sampling.max_tokens = static_cast<int64_t>(longest_ - parts_[stream].path.size());
   return request;
 }
 

@@ -36,6 +36,7 @@ class Selection {
   std::vector<int32_t> prompt_;
   LabelTree tree_;
   std::vector<Part> parts_;
+  size_t longest_ = 0;          // path
   std::vector<double> losses_;  // of the tree's steps
 };
 

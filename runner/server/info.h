@@ -2,23 +2,25 @@
 // What a server tells of itself and its model, in the forms of several APIs.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/json.h"
 #include "runner/api/error.h"
-#include "runner/service/model_service.h"
+#include "runner/service/current_model.h"
 
 namespace retort {
 
 class ServerInfo {
  public:
   // Both must outlive it.
-  ServerInfo(const ModelService& service, const ServiceOptions& options);
+  ServerInfo(const CurrentModel& current, const ServiceOptions& options);
 
   int64_t started() const { return started_; }  // seconds since 1970
 
   Json Health() const;
-  Json Model(const ServedVariant& variant) const;  // OpenAI's
+  // OpenAI's, of one of the names; absent: the model's. Throws ApiError 404.
+  Json Model(const std::optional<std::string>& name) const;
   Json Models() const;
   Json Props() const;  // llama.cpp's
   // llama.cpp's: the answers that may run, and how many do. need_free: throws ApiError 503 if no
@@ -30,9 +32,9 @@ class ServerInfo {
   Json Show(const std::string& body) const;
 
  private:
-  Json Details(const ServedVariant& variant) const;
+  Json Model(const ModelService& service, const ServedVariant& variant) const;
 
-  const ModelService& service_;
+  const CurrentModel& current_;
   const ServiceOptions& options_;
   const int64_t started_;
 };

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <utility>
 
 #include "runner/api/request.h"
 #include "runner/server/api_keys.h"
@@ -22,9 +23,9 @@ struct AnsweredRequest {
 
 // Thread-safe.
 struct ServerRecords {
-  // model: its name.
-  ServerRecords(const ServerOptions& options, const std::string& model)
-      : keys(options.keys), log(options.log), drift(options.drift, model) {}
+  // model: its name. post: for what may wait for a disk.
+  ServerRecords(const ServerOptions& options, const std::string& model, DriftWatch::Post post)
+      : keys(options.keys), log(options.log), drift(options.drift, model, std::move(post)) {}
 
   // To be called before the client has its answer, and can ask again.
   void Ended(AnsweredRequest& request, const ReplyOutcome& outcome);

@@ -141,6 +141,7 @@ void RequestLog::Write(const LoggedRequest& request, const ReplyOutcome& outcome
     for (const ApiChoice& choice : outcome.answer.choices) {
       if (!choice.scored) line["answers"].push_back(Beginning(choice.said.content));
     }
+    if (!outcome.text.empty()) line["text"] = Beginning(outcome.text);
   }
   const std::string bytes = DumpJson(line) + "\n";
   const std::lock_guard lock(mutex_);

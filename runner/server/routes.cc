@@ -50,7 +50,8 @@ constexpr PathRow kPaths[] = {
     {"/chat/completions/input_tokens", Endpoint::kCountChatTokens, "count_chat_tokens"},
     {"/api/show", Endpoint::kOllamaShow, "show"},
     {"/v1/load_lora_adapter", Endpoint::kLoadAdapter, "load_adapter"},
-    {"/v1/unload_lora_adapter", Endpoint::kUnloadAdapter, "unload_adapter"}};
+    {"/v1/unload_lora_adapter", Endpoint::kUnloadAdapter, "unload_adapter"},
+    {"/v1/reload", Endpoint::kReload, "reload"}};
 
 // The value of a media type's parameter ("charset"), without quotes; "" if there is none.
 std::string_view MediaParameter(std::string_view type, std::string_view name) {

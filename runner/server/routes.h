@@ -44,7 +44,8 @@ enum class Endpoint {
   kOllamaShow,
   // Change what is served.
   kLoadAdapter,
-  kUnloadAdapter
+  kUnloadAdapter,
+  kReload
 };
 enum class Dialect { kOpenAi, kAnthropic, kOllama };
 

@@ -16,9 +16,10 @@
 #include "runner/server/info.h"
 #include "runner/server/page.h"
 #include "runner/server/records.h"
+#include "runner/server/reload_endpoint.h"
 #include "runner/server/token_endpoints.h"
 #include "runner/server/work_queue.h"
-#include "runner/service/model_service.h"
+#include "runner/service/current_model.h"
 
 namespace retort {
 namespace {
@@ -34,9 +35,10 @@ HttpAnswer JsonAnswer(const Json& value) {
   return answer;
 }
 
-// Enough connections for all requests that may run or wait.
-HttpOptions WithConnections(const ServerOptions& options) {
+// With enough connections for all requests that may run or wait.
+HttpOptions HttpOf(const ServerOptions& options, std::function<void()> reload) {
   HttpOptions http = options.http;
+  if (options.reload.open) http.on_hangup = std::move(reload);
   const int64_t needed = options.engine.parallel + options.queue + kSpareConnections;
   if (http.connections == HttpOptions().connections)
     http.connections = static_cast<int>(std::clamp<int64_t>(needed, http.connections, 65536));
@@ -65,15 +67,15 @@ struct PendingRequest {
 struct Server::State {
   State(ServedModel m, const ServerOptions& o)
       : options(Watched(o)),
-        records(o, m.name),
-        http(WithConnections(o),
+        records(o, m.name, [this](std::function<void()> job) { work.Post(true, std::move(job)); }),
+        http(HttpOf(o, [this] { Reload(nullptr); }),
              {[this](const HttpHead& head) { return Judge(head); },
               [this](const auto& request, const auto& exchange) { Accept(request, exchange); },
               [](int status, const std::string& message, std::string_view path) {
                 return ErrorBodyOf(DialectOf(path), ApiError(status, message));
               }}),
-        service(std::move(m), options),
-        info(service, options) {}
+        current(std::move(m), options),
+        info(current, options) {}
   // Its jobs use all of the above, and what ends with that may post to it.
   ~State() { work.Stop(); }
 
@@ -82,13 +84,18 @@ struct Server::State {
   std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route);
   void Accept(const std::shared_ptr<HttpRequest>& request, const ExchangePtr& exchange);
   std::string NewId();
+  // Reads the model again, for a client, if there is one.
+  void Reload(const std::shared_ptr<PendingRequest>& pending);
   // On a thread of `work`.
-  void Read(PendingRequest& pending);
+  void Read(const std::shared_ptr<PendingRequest>& request);
+  void TellReload(PendingRequest& pending, const ReloadOutcome& outcome);
+  void Finish(PendingRequest& pending, const Json& answer);
   void Refuse(PendingRequest& pending, const ApiError& error);
   void Submit(PendingRequest& pending);
   void Start(PendingRequest& pending);  // a program
   std::function<void(const ReplyOutcome& outcome)> AtEndOf(const PendingRequest& pending);
   Json AnswerFromBody(const PendingRequest& pending);
+  Json ChangeAdapters(const PendingRequest& pending);
   HttpAnswer Ready() const;
 
   const ServerOptions options;
@@ -97,7 +104,7 @@ struct Server::State {
   ServerRecords records;
   WorkQueue work;
   HttpServer http;
-  ModelService service;  // destroyed before http, which its final answers still use
+  CurrentModel current;  // destroyed before http, which its final answers still use
   ServerInfo info;
 };
 
@@ -131,13 +138,13 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
       return Ready();
     case Endpoint::kMetrics:
       return HttpAnswer{200,
-                        records.metrics.Text(service.counts()) + records.drift.Text(),
+                        records.metrics.Text(current.counts()) + records.drift.Text(),
                         "text/plain; version=0.0.4; charset=utf-8",
                         {}};
     case Endpoint::kModels:
       return JsonAnswer(info.Models());
     case Endpoint::kModel:
-      return JsonAnswer(info.Model(*service.Find(route.model)));
+      return JsonAnswer(info.Model(route.model));
     case Endpoint::kProps:
       return JsonAnswer(info.Props());
     case Endpoint::kSlots:
@@ -148,15 +155,16 @@ std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Rout
       return JsonAnswer(info.Tags());
     default:
       CheckMediaType(head);
-      if (IsForEngine(route.endpoint) && service.full()) throw QueueFull();
+      if (IsForEngine(route.endpoint) && current.Get()->full()) throw QueueFull();
   }
   return std::nullopt;
 }
 
 // Not ready: another request would be refused.
 HttpAnswer Server::State::Ready() const {
-  HttpAnswer answer = JsonAnswer({{"status", service.full() ? "full" : "ok"}});
-  if (service.full()) answer.status = 503;
+  const bool full = current.Get()->full();
+  HttpAnswer answer = JsonAnswer({{"status", full ? "full" : "ok"}});
+  if (full) answer.status = 503;
   return answer;
 }
 
@@ -173,7 +181,7 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
     answered.logged.key = records.keys.NameOf(answered.key);
     answered.logged.endpoint = pending->route.name;
     if (IsForEngine(pending->route.endpoint)) {
-      pending->place = service.TakePlace();
+      pending->place = current.Get()->TakePlace();
       if (!pending->place) throw QueueFull();
       answered.admission = records.keys.Admit(answered.key, answered.begun);
     }
@@ -181,7 +189,7 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
     return Refuse(*pending, e);
   }
   const bool is_long = request->body.size() > kLongBody || ReadsFiles(pending->route.endpoint);
-  work.Post(is_long, [this, pending] { Read(*pending); });
+  work.Post(is_long, [this, pending] { Read(pending); });
 }
 
 void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
@@ -190,7 +198,13 @@ void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
   pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
 }
 
-void Server::State::Read(PendingRequest& pending) {
+void Server::State::Finish(PendingRequest& pending, const Json& answer) {
+  records.Ended(*pending.answered, {200, "", {}, 0});
+  pending.exchange->Answer(JsonAnswer(answer));
+}
+
+void Server::State::Read(const std::shared_ptr<PendingRequest>& request) {
+  PendingRequest& pending = *request;
   if (pending.exchange->gone()) {
     pending.place.reset();
     return records.Ended(*pending.answered, {kClientClosed, "the client has gone", {}, 0});
@@ -198,9 +212,11 @@ void Server::State::Read(PendingRequest& pending) {
   try {
     if (pending.route.endpoint == Endpoint::kPrograms) return Start(pending);
     if (IsForEngine(pending.route.endpoint)) return Submit(pending);
-    const HttpAnswer answer = JsonAnswer(AnswerFromBody(pending));
-    records.Ended(*pending.answered, {answer.status, "", {}, 0});
-    pending.exchange->Answer(answer);
+    if (pending.route.endpoint == Endpoint::kReload) {
+      CheckReload(options.reload, pending.http->body);
+      return Reload(request);
+    }
+    Finish(pending, AnswerFromBody(pending));
   } catch (const ApiError& e) {
     Refuse(pending, e);
   } catch (const std::exception& e) {
@@ -208,8 +224,27 @@ void Server::State::Read(PendingRequest& pending) {
   }
 }
 
+void Server::State::Reload(const std::shared_ptr<PendingRequest>& pending) {
+  current.Reload([this, pending](const ReloadOutcome& outcome) {
+    work.Post(false, [this, pending, outcome] {
+      if (pending) TellReload(*pending, outcome);
+      options.reload.on_reload(NoteOf(outcome, current.Get()->model().name));
+    });
+  });
+}
+
+void Server::State::TellReload(PendingRequest& pending, const ReloadOutcome& outcome) {
+  if (outcome.kind == ReloadOutcome::Kind::kFailed)
+    return Refuse(pending, ApiError(500, "the model is kept as it was: " + outcome.fault));
+  Json answer = info.Model(std::nullopt);
+  answer["reloaded"] = outcome.kind == ReloadOutcome::Kind::kReplaced;
+  Finish(pending, answer);
+}
+
 Json Server::State::AnswerFromBody(const PendingRequest& pending) {
   const std::string& body = pending.http->body;
+  const CurrentModel::Lease lease = current.Get();
+  ModelService& service = *lease;
   switch (pending.route.endpoint) {
     case Endpoint::kTokenize:
       return Tokenize(service, body);
@@ -224,16 +259,26 @@ Json Server::State::AnswerFromBody(const PendingRequest& pending) {
     case Endpoint::kOllamaShow:
       return info.Show(body);
     case Endpoint::kLoadAdapter:
-      return info.Model(*LoadAdapter(service, options.adapters.root, body));
     case Endpoint::kUnloadAdapter:
-      return UnloadAdapter(service, options.adapters.root, body);
+      return ChangeAdapters(pending);
     default:
       throw Failure("an endpoint that needs no body");
   }
 }
 
+Json Server::State::ChangeAdapters(const PendingRequest& pending) {
+  const auto held = current.HoldAdapters();
+  const CurrentModel::Lease service = current.Get();
+  const std::string& body = pending.http->body;
+  if (pending.route.endpoint == Endpoint::kUnloadAdapter)
+    return UnloadAdapter(*service, options.adapters.root, body);
+  return info.Model(LoadAdapter(*service, options.adapters.root, body)->name());
+}
+
 void Server::State::Submit(PendingRequest& pending) {
   ServiceJob job;
+  job.service = current.Get();
+  ModelService& service = *job.service;
   job.seed = pending.seed;
   job.since = pending.answered->begun;
   const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), {}, {}};
@@ -252,6 +297,8 @@ void Server::State::Submit(PendingRequest& pending) {
 void Server::State::Start(PendingRequest& pending) {
   const bool is_long = pending.http->body.size() > kLongBody;
   ProgramJob job;
+  job.service = current.Get();
+  const ModelService& service = *job.service;
   job.program = ReadProgram(pending.http->body, pending.seed, service.context());
   job.variant = service.Find(job.program.model);
   job.head = {pending.answer_id, SecondsSince1970(), job.variant->name(),
@@ -266,7 +313,7 @@ void Server::State::Start(PendingRequest& pending) {
   if (records.log.has_text()) {
     logged.prompt = job.program.is_chat ? PromptText(job.program.chat) : BeginningText(job.program);
   }
-  StartProgram(service, std::move(job));
+  StartProgram(std::move(job));
 }
 
 std::function<void(const ReplyOutcome& outcome)> Server::State::AtEndOf(
@@ -290,8 +337,8 @@ Server::~Server() = default;
 int Server::port() const { return state_->http.port(); }
 std::vector<std::string> Server::urls() const { return state_->http.urls(); }
 bool Server::loopback() const { return state_->http.loopback(); }
-int64_t Server::context() const { return state_->service.context(); }
-EngineCounts Server::counts() const { return state_->service.counts(); }
+int64_t Server::context() const { return state_->current.Get()->context(); }
+EngineCounts Server::counts() const { return state_->current.counts(); }
 bool Server::Run() {
   const bool in_order = state_->http.Run();
   state_->records.drift.Finish();

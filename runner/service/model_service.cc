@@ -26,11 +26,14 @@ ApiError QueueFull() {
   return ApiError(429, "too many requests are waiting; try again later", "", "queue_full");
 }
 
-ModelService::ModelService(ServedModel model, const ServiceOptions& options)
-    : options_(options),
+ModelService::ModelService(ServedModel model, const ServiceOptions& options,
+                           std::atomic<int64_t>& taken, std::shared_ptr<const void> owner)
+    : owner_(std::move(owner)),
+      options_(options),
       most_(options.engine.parallel + options.queue),
+      taken_(taken),
       engine_(model.model, model.adapter, model.tokenizer, Paced(options.engine)),
-      base_(std::make_shared<ServedVariant>(std::move(model), nullptr, options.rule,
+      base_(std::make_shared<ServedVariant>(std::move(model), nullptr, Path(), options.rule,
                                             engine_.context(), options.version)),
       grammars_(base_->model().tokenizer),
       names_(base_),
@@ -69,8 +72,16 @@ std::shared_ptr<const ServedVariant> ModelService::OpenAdapter(const std::string
   const ServedModel served{model().model,         nullptr,
                            model().tokenizer,     name,
                            std::move(offer.chat), std::move(offer.no_chat)};
-  return std::make_shared<ServedVariant>(served, thread_.Keep(std::move(loaded)),
+  return std::make_shared<ServedVariant>(served, thread_.Keep(std::move(loaded)), folder,
                                          std::move(offer.rule), context(), options_.version);
+}
+
+std::vector<std::pair<std::string, Path>> ModelService::adapters() const {
+  std::vector<std::pair<std::string, Path>> out;
+  for (const auto& variant : variants()) {
+    if (variant->is_adapter()) out.emplace_back(variant->name(), variant->folder());
+  }
+  return out;
 }
 
 std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request,
@@ -205,10 +216,11 @@ void ModelService::Submit(ServiceJob job) {
       one.prompt_logprobs = false;  // once for all answers (ServerReply)
     }
   }
-  const auto tickets = std::make_shared<Tickets>(thread_);
+  const auto tickets =
+      std::make_shared<Tickets>(std::shared_ptr<EngineThread>(job.service, &thread_));
   const auto reply = std::make_shared<ServerReply>(
       job.exchange, std::move(job.places), std::move(job.writer), std::move(choices),
-      ReplyOptions{request.stream, request.n,
+      ReplyOptions{job.service, request.stream, request.n,
                    [variant, random = job.seed]() mutable { return variant->CallId(++random); },
                    std::move(job.on_end), [tickets] { tickets->CancelAll(); }, job.since});
   reply->Begin();

@@ -23,8 +23,11 @@ namespace retort {
 
 ApiError QueueFull();
 
+class ModelService;
+
 // A request on its way to the engine.
 struct ServiceJob {
+  std::shared_ptr<ModelService> service;  // that it is for; kept to the answer's end
   ApiRequest request;
   std::unique_ptr<AnswerWriter> writer;
   std::shared_ptr<HttpExchange> exchange;
@@ -36,11 +39,14 @@ struct ServiceJob {
 
 class ModelService {
  public:
-  // options must outlive it. Opens the adapters that are to be there from the start.
-  ModelService(ServedModel model, const ServiceOptions& options);
+  // Opens the adapters that are to be there from the start. taken: the server's places that are
+  // taken, which outlive it. owner: of what model and options refer to; null: that outlives it.
+  ModelService(ServedModel model, const ServiceOptions& options, std::atomic<int64_t>& taken,
+               std::shared_ptr<const void> owner = nullptr);
 
   const ServedModel& model() const { return base_->model(); }  // without the adapters beside it
   int64_t context() const { return engine_.context(); }
+  bool keeps_prefixes() const { return engine_.keeps_prefixes(); }
   EngineCounts counts() const { return thread_.counts(); }
   std::unique_ptr<ServerPlaces> TakePlace() { return ServerPlaces::Take(taken_, 1, most_); }
   bool full() const { return taken_ >= most_; }
@@ -53,6 +59,8 @@ class ModelService {
     return names_.Find(name);
   }
   void Submit(ServiceJob job);
+  // Names and folders of the adapters, as AdapterOptions::loaded has them.
+  std::vector<std::pair<std::string, Path>> adapters() const;
   // From now on requests may name it. Answers wait while its tensors are read.
   std::shared_ptr<const ServedVariant> LoadAdapter(const std::string& name, const Path& folder);
   // Requests may not name it any more. Those that have go on to their end; then its memory is free.
@@ -78,9 +86,10 @@ class ModelService {
                      const std::vector<std::vector<int32_t>>& prompts) const;
   void CheckSamplingIds(const SamplingOptions& sampling) const;
 
-  const ServiceOptions& options_;
+  const std::shared_ptr<const void> owner_;  // of what all the others refer to
+  const ServiceOptions options_;
   const int64_t most_;  // places
-  std::atomic<int64_t> taken_{0};
+  std::atomic<int64_t>& taken_;
   Engine engine_;
   const std::shared_ptr<const ServedVariant> base_;
   GrammarCache grammars_;

@@ -69,11 +69,11 @@ bool ServerPlaces::TakeMore(int64_t count) {
 ServerReply::ServerReply(std::shared_ptr<HttpExchange> exchange,
                          std::unique_ptr<ServerPlaces> places, std::unique_ptr<AnswerWriter> writer,
                          std::vector<ReplyChoice> choices, ReplyOptions options)
-    : exchange_(std::move(exchange)),
+    : options_(std::move(options)),
+      exchange_(std::move(exchange)),
       places_(std::move(places)),
       writer_(std::move(writer)),
       choices_(std::move(choices)),
-      options_(std::move(options)),
       left_(choices_.size()) {}
 
 ServerReply::~ServerReply() {

@@ -59,9 +59,11 @@ struct ReplyOutcome {
   std::string error;               // "": none
   ApiAnswer answer;                // what is told of it, or as far as it came
   double first_token_seconds = 0;  // since the request's arrival; 0: there was none
+  std::string text = {};           // of a program: what its steps have added
 };
 
 struct ReplyOptions {
+  std::shared_ptr<const void> model;  // of the answer, and of all that is made for it
   bool stream = false;
   int64_t told = 1;  // answers to each prompt that are told: of more, the likeliest ones
   std::function<std::string()> call_ids;                    // draws the ids of calls
@@ -98,11 +100,11 @@ class ServerReply {
   void Report(int status, const std::string& error, ApiAnswer answer);
 
   std::mutex mutex_;
+  ReplyOptions options_;  // the model in it outlives the rest
   std::shared_ptr<HttpExchange> exchange_;
   std::unique_ptr<ServerPlaces> places_;
   std::unique_ptr<AnswerWriter> writer_;
   std::vector<ReplyChoice> choices_;
-  ReplyOptions options_;
   std::string out_;  // of a stream, to be sent
   size_t left_;      // choices that have not ended
   bool over_ = false;

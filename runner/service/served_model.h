@@ -54,10 +54,33 @@ struct AdapterOptions {
   Path root;  // the folder whose adapters clients may load and unload; "": they may not
 };
 
+// A served model whose files have been read again.
+struct ReopenedModel {
+  ServedModel model;
+  EngineOptions engine;
+  AnswerRule rule;
+  AdapterOptions adapters;            // `loaded` is not used: those that are served then are opened
+  std::shared_ptr<const void> owner;  // of what all this refers to
+};
+
+// How the served model is replaced while the server runs. Both functions are called on one thread.
+struct ReloadOptions {
+  // Reads its files again, with a backend of its own. Empty: there is no reloading.
+  std::function<ReopenedModel()> open;
+  // Of the files as they are: another text if one has changed. And of the served model's as they
+  // were before they were read.
+  std::function<std::string()> stamp;
+  std::string opened;
+  bool for_clients = false;  // by POST /v1/reload too, not by SIGHUP alone
+  // Told what came of it, in a line.
+  std::function<void(const std::string& note)> on_reload = [](const std::string&) {};
+};
+
 struct ServiceOptions {
   EngineOptions engine;
   AnswerRule rule;  // of the served model
   AdapterOptions adapters;
+  ReloadOptions reload;
   JsonSpace json_space = JsonSpace::kCompact;  // in JSON that a request asks for
   int64_t queue = 64;    // maximum number of waiting requests; more get status 429
   bool watched = false;  // answers tell their watched tokens (GenerationRequest)

@@ -24,10 +24,11 @@ std::string FingerprintOf(const ServedModel& model, bool adapter, const std::str
 
 }  // namespace
 
-ServedVariant::ServedVariant(ServedModel model, std::shared_ptr<const Adapter> adapter,
+ServedVariant::ServedVariant(ServedModel model, std::shared_ptr<const Adapter> adapter, Path folder,
                              AnswerRule rule, int64_t context, const std::string& version)
     : model_(std::move(model)),
       adapter_(std::move(adapter)),
+      folder_(std::move(folder)),
       rule_(std::move(rule)),
       fingerprint_(FingerprintOf(model_, adapter_ != nullptr, version)),
       prompts_(model_, context) {

@@ -24,15 +24,16 @@ class ServedVariant {
   // What an answer's parser is made by, once for each answer.
   using MakeParser = std::function<std::unique_ptr<AnswerParser>()>;
 
-  // adapter: null for the model as it is served without one of these. context: the most tokens of a
-  // request. Throws Error{kInput} if the tokenizer lacks the template's marks.
-  ServedVariant(ServedModel model, std::shared_ptr<const Adapter> adapter, AnswerRule rule,
-                int64_t context, const std::string& version);
+  // adapter: null for the model as it is served without one of these; folder: its own. context: the
+  // most tokens of a request. Throws Error{kInput} if the tokenizer lacks the template's marks.
+  ServedVariant(ServedModel model, std::shared_ptr<const Adapter> adapter, Path folder,
+                AnswerRule rule, int64_t context, const std::string& version);
 
   const ServedModel& model() const { return model_; }
   const std::string& name() const { return model_.name; }
   bool is_adapter() const { return adapter_ != nullptr; }
   const std::shared_ptr<const Adapter>& adapter() const { return adapter_; }
+  const Path& folder() const { return folder_; }
   int32_t end_of_turn() const { return end_of_turn_; }  // -1: there is no template
   const AnswerRule& rule() const { return rule_; }
   // The same for every server of the same variant by the same program.
@@ -52,6 +53,7 @@ class ServedVariant {
  private:
   const ServedModel model_;
   const std::shared_ptr<const Adapter> adapter_;
+  const Path folder_;
   const AnswerRule rule_;
   const std::string fingerprint_;
   const PromptReader prompts_;

@@ -18,7 +18,9 @@ tests:
       - {series: 'retort_drift_score{instance="one", statistic="refused"}', values: '1x5 -4.5x30'}
       - {series: 'retort_drift_score{instance="two", statistic="refused"}', values: '3.9x60'}
       - {series: 'retort_drift_mean{instance="one", statistic="schema_valid"}', values: '0.5x60'}
-      - {series: 'retort_drift_window_answers{instance="one"}', values: '100x60'}
+      - {series: 'retort_drift_answers{instance="one", statistic="schema_valid"}', values: '100x60'}
+      - {series: 'retort_drift_mean{instance="two", statistic="schema_valid"}', values: '0.5x60'}
+      - {series: 'retort_drift_answers{instance="two", statistic="schema_valid"}', values: '3x60'}
       - {series: 'retort_requests_total{instance="one", status="200"}', values: '0+100x60'}
       - {series: 'retort_requests_total{instance="one", status="500"}', values: '0+2x60'}
       - {series: 'retort_requests_total{instance="two", status="200"}', values: '0+100x60'}

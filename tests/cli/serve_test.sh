@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # serve_test.sh RETORT: at SIGTERM, `retort serve` tells every client and exits with 0; a second signal ends it
-# at once; flags that would let in nobody or everybody are refused.
+# at once; SIGHUP has it read its model again; flags that would let in nobody or everybody are refused.
 set -euo pipefail
 retort=$1
 stage=$(mktemp -d)
@@ -31,8 +31,8 @@ for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.exa
 done
 
 start() {  # FLAG...
-  rm -f out  # what the server before said
-  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 "$@" >out 2>err 9>&- &
+  rm -f out err  # what the server before said
+  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 "$@" >out 2>>err 9>&- &
   server=$!
   for _ in $(seq 300); do
     grep -qs '^listening on ' out && break
@@ -103,6 +103,57 @@ for signal in KILL TERM; do
   [[ -e socket ]] && left=yes || left=no
   [[ $signal$left == KILLyes || $signal$left == TERMno ]] || fail "unix: $signal, a file left: $left"
 done
+
+# A new model takes the place of the old one at SIGHUP: streams end on the old one, and new requests go to it.
+call() {  # PATH BODY: the answer's body
+  exec {socket}<>"/dev/tcp/127.0.0.1/$port"
+  printf 'POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s' \
+    "$1" ${#2} "$2" >&"$socket"
+  sed '1,/^\r$/d' <&"$socket"
+  exec {socket}>&-
+}
+says() { call /v1/completions '{"prompt": "Once upon", "max_tokens": 12}' | grep -o '"choices":[^]]*'; }
+# hang_up LINE: sends SIGHUP, and waits for what the server says of it.
+hang_up() {
+  : >err
+  kill -HUP "$server"
+  for _ in $(seq 300); do grep -q "$1" err && return; sleep 0.1; done
+  fail "SIGHUP: no '$1': $(cat err)"
+}
+"$retort" init --shape 2,64,4,2,160,512 --positions 30000 --tokenizer tokenizer --out other --seed 4 >/dev/null
+start
+old=$(says)
+readers=()
+for i in $(seq 4); do stream "held$i"; done
+for _ in $(seq 100); do
+  [[ $(grep -l '^data:' held* 2>/dev/null | wc -l) == 4 ]] && break
+  sleep 0.1
+done
+hang_up 'is as it was'
+mv model model-old && mv other model
+hang_up 'was read again'
+new=$(says)
+[[ -n $old && -n $new && $old != "$new" ]] || fail "reload: '$old' before and '$new' behind it"
+mv model model-new && mkdir model && echo '{' >model/config.json
+hang_up 'the model is kept as it was'
+[[ $(grep -c . err) == 1 ]] || fail "reload: more than a line: $(cat err)"
+[[ $(says) == "$new" ]] || fail "reload: a faulty file changed the model"
+[[ $(call /v1/reload '{}') == *--allow-reload* ]] || fail "reload: for every client"
+for reader in "${readers[@]}"; do wait "$reader" || true; done
+for i in $(seq 4); do
+  grep -q '^data: \[DONE\]' "held$i" || fail "reload: a stream was cut off: $(tail -c 200 "held$i")"
+done
+kill -TERM "$server"
+wait "$server" || fail "reload: status $?"
+server=
+rm -r model && mv model-new model
+start --allow-reload
+[[ $(says) == "$new" ]] || fail "reload: another start says '$(says)', not '$new'"
+rm -r model && mv model-old model
+[[ $(call /v1/reload '{}') == *'"reloaded":true'* && $(says) == "$old" ]] || fail "reload: $(cat err)"
+kill -TERM "$server"
+wait "$server" || fail "reload: status $?"
+server=
 
 # Whoever reads the log may leave.
 mkfifo log

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "grammar/compile.h"
 #include "runner/drift/drift_watch.h"
 #include "tests/formats/support.h"
 #include "tests/runner/server/fixture.h"
@@ -58,9 +59,15 @@ class DriftTest : public testing::Test {
     options.refusals = UsualRefusals();
     options.window = kWindow;
     options.on_recorded = [this](const std::string& note) { notes_.push_back(note); };
-    auto watch = std::make_unique<DriftWatch>(options, "tiny");
+    auto watch = std::make_unique<DriftWatch>(
+        options, "tiny", [this](std::function<void()> job) { jobs_.push_back(std::move(job)); });
     Fill(*watch, {});
+    EXPECT_TRUE(notes_.empty() && !std::filesystem::exists(file_)) << "not where answers end";
+    RunJobs();
     return watch;
+  }
+  void RunJobs() {
+    for (const auto& job : std::exchange(jobs_, {})) job();
   }
   void Fill(DriftWatch& watch, const Habits& habits) {
     for (int64_t i = 0; i < kWindow; ++i) watch.Add(answers_.Next(habits));
@@ -69,6 +76,7 @@ class DriftTest : public testing::Test {
   TemporaryFolder folder_;
   const Path file_ = folder_.path() / "baseline.json";
   std::vector<std::string> notes_;
+  std::vector<std::function<void()>> jobs_;  // that the watch has posted
   Answers answers_;
 };
 
@@ -86,6 +94,7 @@ TEST_F(DriftTest, EachChangeIsTold) {
   const auto expect = [this](const Habits& habits, const std::string& statistic, bool more) {
     const auto watch = Watch();
     std::filesystem::remove(file_);
+    notes_.clear();
     Fill(*watch, habits);
     EXPECT_GT(Score(*watch, statistic) * (more ? 1 : -1), 4) << statistic << watch->Text();
   };
@@ -126,10 +135,57 @@ TEST_F(DriftTest, WhatIsNoAnswerDoesNotCount) {
   choice.embedding = {1};
   EXPECT_FALSE(FiguresOf(choice, none));
   choice = {};
+  choice.scored = true;
+  EXPECT_FALSE(FiguresOf(choice, none));
+  choice = {};
   choice.said.content = " {\"a\": [1]}\n";
   EXPECT_EQ((*FiguresOf(choice, none))[5], 1);
   choice.said.content = "{\"a\": [1]";
   EXPECT_EQ((*FiguresOf(choice, none))[5], 0);
+}
+
+// Those that say nothing of a statistic are no reason for an alert on it.
+TEST_F(DriftTest, AnswersOfEachStatisticAreCounted) {
+  const auto watch = Watch();
+  for (int i = 0; i < 60; ++i) {
+    ApiChoice choice = answers_.Next({});
+    choice.held = i % 20 == 0;
+    watch->Add(choice);
+  }
+  EXPECT_EQ(Sample(watch->Text(), "retort_drift_answers", "schema_valid"), 3);
+  EXPECT_EQ(Sample(watch->Text(), "retort_drift_answers", "refused"), 60);
+}
+
+TEST_F(DriftTest, SumsOfAnswersThatComeAndGoAreTheirs) {
+  RandomStream random(MakeKey(3, RandomUse::kSample, 1));
+  DriftSums sums;
+  std::vector<AnswerFigures> kept;
+  for (size_t i = 0; i < 20000; ++i) {
+    AnswerFigures figures{static_cast<float>(random.Below(2000)), 0,   1,
+                          static_cast<float>(-random.Uniform()),  NAN, i % 3 == 0 ? 1.0F : 0.0F};
+    kept.push_back(figures);
+    sums.Add(figures);
+    if (i >= 100) sums.Remove(kept[i - 100]);
+  }
+  DriftSums fresh;
+  for (size_t i = kept.size() - 100; i < kept.size(); ++i) fresh.Add(kept[i]);
+  for (size_t s = 0; s < kDriftStatistics.size(); ++s) {
+    EXPECT_EQ(sums.Summary()[s].answers, fresh.Summary()[s].answers);
+    EXPECT_NEAR(sums.Summary()[s].mean, fresh.Summary()[s].mean, 1e-9);
+    EXPECT_NEAR(sums.Summary()[s].deviation, fresh.Summary()[s].deviation, 1e-6);
+  }
+  EXPECT_EQ(sums.Summary()[2].deviation, 0);
+}
+
+// A phrase is found however it and the answer are written.
+TEST_F(DriftTest, PhrasesAreFoldedAsAnswersAre) {
+  Watch();
+  AtomicFile file(file_);
+  file.Write(ReplaceAll(ReadText(file_), "\"as an ai\"", "\"I Won\u2019t\""));
+  file.Commit();
+  const DriftBaseline read = ReadDriftBaseline(file_);
+  EXPECT_TRUE(IsRefusal("No. I won't do that.", read.refusals));
+  EXPECT_TRUE(IsRefusal("No. I WON\u2019T do that.", read.refusals));
 }
 
 TEST_F(DriftTest, ABaselineIsReadAsItWasWritten) {
@@ -230,6 +286,32 @@ TEST_F(ServedDriftTest, AlertsAreAboutMetricsThatThereAre) {
     at = end;
   }
   EXPECT_GT(found, 3);
+}
+
+// Tokens that a grammar forces come several at a time: one of the sampled ones is watched in each
+// eight all the same.
+TEST(WatchedTokensTest, ForcedTokensHideNone) {
+  const ByteTokenizer tokenizer;
+  const auto backend = MakeReferenceBackend();
+  const auto model = RandomModel(SmallConfig(tokenizer.vocab_size()), 4, *backend, 3);
+  Engine engine(*model, nullptr, tokenizer, {});
+  GenerationRequest request{{65, 66, 67}, {}, {}};
+  request.sampling.max_tokens = 100;
+  request.watched = true;
+  // Ten tokens each, of which the first is sampled.
+  request.constraint.grammar =
+      CompileGrammar({GrammarSource::Kind::kRegex, "([ab]ccccccccc){5}"}, "test",
+                     std::make_shared<const Vocabulary>(tokenizer));
+  int64_t watched = 0, tokens = 0;
+  request.on_event = [&](const GenerationEvent& event) {
+    watched += event.watched.tokens, tokens += std::ssize(event.ids);
+    return true;
+  };
+  engine.Submit(std::move(request));
+  while (engine.Step()) {
+  }
+  EXPECT_EQ(tokens, 50);
+  EXPECT_EQ(watched, 5);
 }
 
 // Tokens that are watched are those that were chosen, and nothing else changes.

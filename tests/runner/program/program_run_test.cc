@@ -69,12 +69,13 @@ class ProgramRunTest : public testing::Test {
  protected:
   void Begin(const std::string& body) {
     ProgramJob job;
+    job.service = {std::shared_ptr<void>(), &service_};
     job.program = ReadProgram(body, 1, service_.context());
     job.variant = service_.Find(job.program.model);
     job.exchange = desk_;
     job.places = service_.TakePlace();
     job.post = [desk = desk_](std::function<void()> next) { desk->Post(std::move(next)); };
-    StartProgram(service_, std::move(job));
+    StartProgram(std::move(job));
   }
 
   const PlainTokenizer tokenizer_;
@@ -83,7 +84,8 @@ class ProgramRunTest : public testing::Test {
       RandomModel(SmallConfig(tokenizer_.vocab_size()), 4, backend_, 3);
   const ServiceOptions options_{};
   const std::shared_ptr<Desk> desk_ = std::make_shared<Desk>();
-  ModelService service_{{*model_, nullptr, tokenizer_, "tiny", {}, ""}, options_};
+  std::atomic<int64_t> taken_{0};
+  ModelService service_{{*model_, nullptr, tokenizer_, "tiny", {}, ""}, options_, taken_};
 };
 
 // The engine's thread only hands a failure on: the program may be busy with a long text.

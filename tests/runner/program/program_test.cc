@@ -373,6 +373,23 @@ TEST_F(ProgramTest, ALogOfTextsHasTheBeginningAndWhatIsSaid) {
   EXPECT_EQ(line["prompt"], "Ticket: lost card");
   EXPECT_EQ(line["answers"].size(), 1u) << "selections say nothing themselves: " << line;
   EXPECT_EQ(line["answers"][0], answer["variables"]["y"]);
+  EXPECT_EQ(line["text"], answer["text"]);
+}
+
+TEST_F(ProgramTest, PiecesThatReadTheirOwnPromptsAreFewer) {
+  const std::string text(static_cast<size_t>(model_->config.max_positions) - 30, 'x');
+  Json steps = Json::array();
+  for (int i = 0; i < 24; ++i) steps.push_back({{"select", Cat("q", i)}, {"choices", {"a", "b"}}});
+  const std::string program = DumpJson({{"prompt", text}, {"steps", steps}});
+  Start();
+  EXPECT_TRUE(AskJson(Post(kPrograms, program)).contains("steps"));
+  Stop();
+  options_.engine.kept_tokens = 0;
+  Start();
+  const std::string message = Refused(400, kPrograms, program)["message"];
+  EXPECT_NE(message.find("the program's pieces have more than 16 contexts of tokens"),
+            std::string::npos)
+      << message;
 }
 
 TEST_F(ProgramTest, AClientThatGoesEndsItsProgram) {

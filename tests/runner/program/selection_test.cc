@@ -47,6 +47,16 @@ TEST(SelectionTest, EveryTokenIsScoredOnce) {
   EXPECT_EQ(selection.LogProbabilities(), (std::vector<double>{-18, -19, -14, -7}));
 }
 
+// The frequencies of a rope may depend on how long a request may grow.
+TEST(SelectionTest, AllStreamsMayGrowToOneLength) {
+  const Selection selection({1}, {{5, 6, 7}, {4, 3}});
+  ASSERT_EQ(selection.streams(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    const GenerationRequest request = selection.Request(i);
+    EXPECT_EQ(std::ssize(request.prompt) + request.sampling.max_tokens, 3) << i;
+  }
+}
+
 TEST(SelectionTest, WhatIsNoNumberIsRefused) {
   Selection selection({1}, {{5}, {6}});
   const double scores[] = {-1, std::numeric_limits<double>::quiet_NaN()};

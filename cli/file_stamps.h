@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether files have changed, without reading them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace retort {
+
+// Names, sizes and times of these files, and of those in these folders and below. What is not there
+// has none.
+std::string FileStamps(const std::vector<Path>& paths);
+
+}  // namespace retort

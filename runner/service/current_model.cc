@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/service/current_model.h"
+
+#include <exception>
+#include <utility>
+
+namespace retort {
+
+CurrentModel::CurrentModel(ServedModel model, const ServiceOptions& options)
+    : options_(options),
+      stamp_(options.reload.opened),
+      service_(std::make_unique<ModelService>(std::move(model), options, taken_)),
+      current_(LeaseOf(*service_)) {
+  if (options.reload.open) thread_ = std::thread([this] { Work(); });
+}
+
+CurrentModel::~CurrentModel() {
+  {
+    const std::lock_guard lock(box_->mutex);
+    stopping_ = true;
+  }
+  box_->changed.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+CurrentModel::Lease CurrentModel::LeaseOf(ModelService& service) const {
+  return {&service, [box = box_](ModelService*) {
+            const std::lock_guard lock(box->mutex);
+            box->returned = true;
+            box->changed.notify_all();
+          }};
+}
+
+CurrentModel::Lease CurrentModel::Get() const {
+  const std::lock_guard lock(box_->mutex);
+  return current_;
+}
+
+EngineCounts CurrentModel::counts() const {
+  const std::lock_guard lock(box_->mutex);
+  EngineCounts counts = service_->counts();
+  counts += ended_;
+  if (earlier_) counts += earlier_->counts();
+  return counts;
+}
+
+void CurrentModel::Reload(Done done) {
+  const std::lock_guard lock(box_->mutex);
+  asked_.push_back(std::move(done));
+  box_->changed.notify_all();
+}
+
+std::unique_lock<std::mutex> CurrentModel::HoldAdapters() {
+  std::unique_lock lock(adapters_, std::try_to_lock);
+  if (!lock)
+    throw ApiError(409, "the model is being read again; try again when that is done", "",
+                   "model_reloading");
+  return lock;
+}
+
+void CurrentModel::Work() {
+  do {
+    std::vector<Done> asked;
+    {
+      std::unique_lock lock(box_->mutex);
+      box_->changed.wait(lock, [this] { return stopping_ || !asked_.empty(); });
+      if (stopping_) return;
+      asked.swap(asked_);
+    }
+    ReloadOutcome outcome;
+    try {
+      outcome = Replace();
+    } catch (const std::exception& e) {
+      outcome = {ReloadOutcome::Kind::kFailed, e.what()};
+    }
+    for (const Done& done : asked) done(outcome);
+  } while (EndEarlier());
+}
+
+ReloadOutcome CurrentModel::Replace() {
+  const std::lock_guard adapters(adapters_);
+  std::string stamp = options_.reload.stamp();
+  if (stamp == stamp_) return {ReloadOutcome::Kind::kUnchanged};
+  ReopenedModel next = options_.reload.open();
+  ServiceOptions options = options_;
+  options.engine = next.engine;
+  options.rule = std::move(next.rule);
+  options.adapters = std::move(next.adapters);
+  options.adapters.loaded = Get()->adapters();
+  auto service =
+      std::make_unique<ModelService>(std::move(next.model), options, taken_, std::move(next.owner));
+  stamp_ = std::move(stamp);
+  Lease lease = LeaseOf(*service);
+  {
+    const std::lock_guard lock(box_->mutex);
+    earlier_ = std::exchange(service_, std::move(service));
+    current_.swap(lease);
+  }
+  lease.reset();  // the earlier model's, without the mutex
+  return {};
+}
+
+bool CurrentModel::EndEarlier() {
+  std::unique_lock lock(box_->mutex);
+  if (!earlier_) return true;
+  box_->changed.wait(lock, [this] { return stopping_ || box_->returned; });
+  if (stopping_) return false;
+  lock.unlock();
+  earlier_->engine().Run([] {});  // behind its last step, whose counts are published
+  lock.lock();
+  ended_ += earlier_->counts().Done();
+  box_->returned = false;
+  const std::unique_ptr<ModelService> ending = std::move(earlier_);
+  lock.unlock();
+  return true;
+}
+
+}  // namespace retort
