@@ -52,6 +52,9 @@ ends "somebody's file" 2 'notes.txt: is no part of a run' train recipe.json --ru
 rm whole/notes.txt
 does 'anew' train recipe.json --run whole --force --set train.steps=2
 [[ $(wc -l <whole/metrics.jsonl) == 2 ]] || fail "--force: $(wc -l <whole/metrics.jsonl) lines of metrics"
+does 'with exports' train recipe.json --run whole --force --set 'export.gguf=["q8_0"]'
+does 'anew over exports' train recipe.json --run whole --force
+[[ ! -e whole/exports.json ]] || fail '--force left what was exported'
 does 'by name' train recipe.json
 does 'by name, anew' train recipe.json --force
 [[ -e runs/recipe && ! -e runs/recipe-2 ]] || fail "--force made $(echo runs/*)"
