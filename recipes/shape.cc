@@ -12,7 +12,7 @@
 namespace retort {
 namespace {
 
-Shape WeightShape() { return NumberShape(kLeastWeight, kMostWeight); }
+auto WeightShape() { return NumberShape(kLeastWeight, kMostWeight); }
 
 bool InRange(double v, const Shape& s) {
   return (s.above ? v > s.low : v >= s.low) && (s.below ? v < s.high : v <= s.high);

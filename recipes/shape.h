@@ -37,7 +37,7 @@ struct Shape {
 // Alternatives: a value fits if it fits one of the shapes.
 using Shapes = std::vector<Shape>;
 
-// 2^53 - 1: up to here every JSON parser that reads numbers as doubles tells all integers apart.
+// 2^53 - 1: up to here a double, and so every JSON parser, tells all integers apart.
 inline constexpr double kLargestInteger = 9007199254740991.0;
 
 Shape BoolShape();
