@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/shell_word.h"
 #include "base/threads.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
@@ -105,8 +106,8 @@ void NoteStart(const TrainingSession& session, const Path& folder, bool resume) 
 // Says how to go on after a signal. Always throws.
 [[noreturn]] void EndStopped(const TrainFlags& flags, const Path& folder, const std::string& done) {
   Note(Cat("retort: stopped by signal ", StopSignals::Caught(), ": ", done,
-           "; to go on: retort train ", flags.recipe, " --run ", folder.string(),
-           " --resume, with the same --set"));
+           "; to go on: retort train ", ShellWord(flags.recipe), " --run ",
+           ShellWord(folder.string()), " --resume, with the same --set"));
   throw ExitWith{128 + StopSignals::Caught()};
 }
 
@@ -137,9 +138,10 @@ std::string HeldOutText(const RunSummary& summary) {
 // The command that comes next.
 std::string NextText(const Recipe& recipe, const Path& folder) {
   if (recipe.adapter.kind == "none")
-    return Cat("next: retort export ", folder.string(), " --out ", recipe.name,
-               ".gguf --type q8_0");
-  return Cat("next: retort merge --adapter ", folder.string(), " --out ", recipe.name, "-merged");
+    return Cat("next: retort export ", ShellWord(folder.string()), " --out ",
+               ShellWord(recipe.name + ".gguf"), " --type q8_0");
+  return Cat("next: retort merge --adapter ", ShellWord(folder.string()), " --out ",
+             ShellWord(recipe.name + "-merged"));
 }
 
 void PrintSummary(const RunSummary& summary, const TrainingSession& session, const Path& folder,

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "base/error.h"
 
 namespace retort {
 namespace {
 
+constexpr size_t kLongPrompt = 16;     // bytes; with which no answer begins by chance
 constexpr int64_t kUnknownLimit = 10;  // one row in 10 may have an unknown token that carries loss
 
 // Used only to find equal rows: FNV-1a over the ids in place of bytes, then mixed once more, since
@@ -35,6 +37,7 @@ Auditor::Auditor(const Tokenizer& tokenizer, const ExampleOptions& options)
     : tokenizer_(tokenizer), options_(options), special_texts_(tokenizer.spec()) {}
 
 void Auditor::Finding::Add(const Place& place) {
+  if (std::exchange(last, place.row) == place.row) return;
   if (count++ == 0)
     first = place.where;
   else if (count <= kMostPlaces)
@@ -59,6 +62,7 @@ void Auditor::LookAtText(const Row& row, Look& look) const {
   if (row.kind == RowFormat::kPromptCompletion) {
     look.empty = row.completion.empty();
     look.trailing_space = row.prompt.ends_with(' ');
+    look.repeats = row.prompt.size() >= kLongPrompt && row.completion.starts_with(row.prompt);
   }
   for (const std::string* text : {&row.prompt, &row.completion, &row.text}) read(*text);
   for (const Message& m : row.messages) {
@@ -81,9 +85,14 @@ void Auditor::LookAtIds(const Row& row, const Example& example, Look& look) cons
   look.end_learnt = row.kind == RowFormat::kMessages || Learns(example, spec.eos);
 }
 
-void Auditor::Add(const Place& place, const Look& look) {
+void Auditor::AddRow(const Place& place, bool same_answers) {
   if (options_.audit == Audit::kOff) return;
   ++rows_;
+  if (same_answers) same_answers_.Add(place);
+}
+
+void Auditor::Add(const Place& place, const Look& look) {
+  if (options_.audit == Audit::kOff) return;
   tokens_ += look.tokens;
   unknown_ += look.unknown;
   ends_learnt_ += look.end_learnt;
@@ -93,6 +102,7 @@ void Auditor::Add(const Place& place, const Look& look) {
                                             {look.trailing_space, &trailing_space_},
                                             {!look.special.empty(), &special_text_},
                                             {look.damaged, &damaged_},
+                                            {look.repeats, &repeats_},
                                             {look.double_bos, &double_bos_},
                                             {look.unknown > 0, &unknown_row_},
                                             {look.unknown_learnt, &unknown_learnt_}};
@@ -140,7 +150,9 @@ void Auditor::Judge(const Rows& rows, std::vector<std::string>& notes, RowFaults
   fault(no_loss_, "no token carries loss",
         "give the row an answer (an assistant turn or a completion)");
   fault(cut_away_, "the limit of tokens cuts away all that carries loss",
-        "raise data.max_tokens or set data.over_length to drop or split");
+        options_.answers == Answers::kOne
+            ? "raise data.max_tokens or set data.over_length to drop or split"
+            : "raise data.max_tokens or set data.over_length to drop");
   fault(double_bos_, "begins with the BOS token twice", "take one of them away");
   const std::string_view teaches = "the row teaches the token for what the tokenizer does not know";
   if (unknown_learnt_.count * kUnknownLimit > rows_) {
@@ -155,8 +167,16 @@ void Auditor::Judge(const Rows& rows, std::vector<std::string>& notes, RowFaults
         "no row teaches the end token, so generation will not know where to stop; "
         "set data.add_eos to true");
   }
+  const std::string_view same = "the two answers are the same, so the pair teaches nothing";
+  if (same_answers_.count == rows_) {
+    fault(same_answers_, same,
+          "give answers that differ within data.max_tokens (data.over_length cuts the rest away)");
+  } else {
+    note(same_answers_, same);
+  }
   note(empty_, "the answer is empty");
   note(damaged_, "the text holds a NUL or U+FFFD, as text does that was decoded wrongly");
+  note(repeats_, "the answer begins with the prompt, which is then read twice; take it out there");
   note(trailing_space_,
        "the prompt ends in a space, which most tokenizers would rather have at the "
        "completion's beginning");

@@ -176,11 +176,9 @@ std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
     case RowFormat::kText:
       return tokenizer.EncodePrompt(row.text);
     case RowFormat::kMessages: {
-      size_t before = row.messages.size();
-      for (size_t i = 0; i < row.messages.size(); ++i) {
-        if (row.messages[i].role == "assistant") before = i;
-      }
-      return EncodeChat(tokenizer, RequireChat(chat, row), ConversationOf(row, before), true,
+      const bool answered = !row.messages.empty() && row.messages.back().role == "assistant";
+      return EncodeChat(tokenizer, RequireChat(chat, row),
+                        ConversationOf(row, row.messages.size() - (answered ? 1 : 0)), true,
                         row.where);
     }
     default:

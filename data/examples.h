@@ -76,8 +76,9 @@ std::optional<Example> EncodeRowAtMost(const Row& row, const Tokenizer& tokenize
 // The row's conversation, up to the message `count`.
 Conversation ConversationOf(const Row& row, size_t count);
 
-// The runner's input for the row: its prompt, or the conversation up to the last assistant turn
-// with a generation prompt, or the text itself. EncodeRow's ids begin with these.
+// The runner's input for the row: its prompt, or the conversation without the assistant's turn that
+// it may end with and with a generation prompt, or the text itself. EncodeRow's ids begin with
+// these, but for a conversation that ends with another turn, which asks for an answer.
 std::vector<int32_t> EncodeRowPrompt(const Row& row, const Tokenizer& tokenizer,
                                      const ChatTemplate* chat);
 // A completion encoded as a continuation of its prompt, with the end token if add_eos.

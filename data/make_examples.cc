@@ -41,18 +41,20 @@ class ExampleCollector {
     set_.dropped += row.dropped;
     if (row.dropped) return;
     rewritten_ += row.rewritten;
-    bool lacking = false;
+    auditor_.AddRow(row.place, row.same);
+    bool over = false, without_loss = false;
     for (const MadeRow::Answer& answer : row.answers) {
       auditor_.Add(row.place, answer.look);
-      (options_.over_length == OverLength::kTruncate ? set_.truncated : set_.split) += answer.over;
+      over |= answer.over;
       for (const Example& part : answer.parts) {
         if (part.LossTokens() > 0) continue;
-        ++set_.without_loss;
         auditor_.NoLoss(row.place, answer.had_loss);
-        lacking |= row.place.kind != RowFormat::kTokens;
+        without_loss = true;
       }
     }
-    if (lacking) return;
+    (options_.over_length == OverLength::kTruncate ? set_.truncated : set_.split) += over;
+    set_.without_loss += without_loss;
+    if (without_loss && row.place.kind != RowFormat::kTokens) return;
     for (const MadeRow::Answer& answer : row.answers) {
       for (size_t p = 0; p < answer.parts.size(); ++p) Keep(answer.parts[p], answer.hashes[p]);
     }

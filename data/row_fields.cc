@@ -59,7 +59,7 @@ void CheckRole(const std::string& role, const std::string& place) {
 }
 
 Message ReadMessage(const Json& json, const std::string& place) {
-  if (!json.is_object()) throw InputError(place, ": must be an object");
+  if (!json.is_object()) throw InputError(place, ": must be an object with 'role' and 'content'");
   Message message{GetString(json, "role", place), ""};
   CheckRole(message.role, place);
   Json more = Json::object();
@@ -188,7 +188,12 @@ void FillTokens(const Json& json, Row& row) {
 }  // namespace
 
 std::vector<Message> ReadMessageList(const Json& list, const char* key, const std::string& where) {
-  if (!list.is_array()) throw InputError(where, ": '", key, "' must be a list");
+  if (list.is_string() && std::string_view(key) != "messages") {
+    throw InputError(where, ": '", key,
+                     "' is a text where a list of messages is needed; prompt and answers are all "
+                     "texts, or all lists of {\"role\", \"content\"}");
+  }
+  if (!list.is_array()) throw InputError(where, ": '", key, "' must be a list of messages");
   std::vector<Message> messages;
   const std::string place =
       std::string_view(key) == "messages" ? Cat(where, ": message ") : Cat(where, ": ", key, " ");

@@ -5,33 +5,57 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "base/text.h"
+#include "tokenizer/utf8.h"
+
 namespace retort {
 namespace {
 
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr const char* kListDoesNotEnd = "the list of rows does not end";
 constexpr int64_t kRowsPerMark = 32;
+constexpr size_t kLookedAt = 1 << 20;       // bytes of a file's beginning
 constexpr size_t kDroppedBytes = 16 << 20;  // looked through, before their pages are given back
 
 // Files that hold rows in no way that is read, told by how they begin.
 void RefuseOtherFiles(std::string_view text, const std::string& name) {
   const auto begins = [&](std::string_view with) { return text.starts_with(with); };
+  const bool utf16 = begins("\xff\xfe") || begins("\xfe\xff") ||
+                     text.substr(0, 2).find('\0') != std::string_view::npos;
   const char* what = begins("\x1f\x8b") ? "is compressed with gzip; unpack it first"
                      : begins("PAR1") ? "is a Parquet file; pandas.read_parquet(FILE).to_json(OUT, "
                                         "orient='records', lines=True) writes it as JSONL"
-                     : begins("\xff\xfe") || begins("\xfe\xff")
-                         ? "is UTF-16 text; write it as UTF-8"
-                         : nullptr;
+                     : utf16          ? "is UTF-16 text; write it as UTF-8"
+                                      : nullptr;
   if (what) throw InputError(name, ": ", what, " (rows are JSON objects, one a line)");
+}
+
+// Lines that end in CR alone would be one.
+void RefuseOldLines(std::string_view text, const std::string& name) {
+  const std::string_view begin = Strip(text.substr(0, kLookedAt));
+  if (begin.find('\n') != std::string_view::npos || begin.find('\r') == std::string_view::npos)
+    return;
+  throw InputError(name, ": its lines end in CR alone; write them with LF, or CR and LF");
+}
+
+// JSON is checked by its parser.
+void CheckUtf8(std::string_view record, const std::string& where) {
+  const size_t end = ValidUtf8End(record, 0);
+  if (end == record.size()) return;
+  throw InputError(where, ": byte ", end + 1,
+                   " of the record is not UTF-8 (is the file Windows-1252 or Latin-1?); save it as "
+                   "UTF-8");
 }
 
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-bool EndsInAnyCase(const std::string& name, std::string_view end) {
-  if (name.size() < end.size()) return false;
-  return std::equal(end.begin(), end.end(), name.end() - std::ssize(end), [](char a, char b) {
-    return a == std::tolower(static_cast<unsigned char>(b));
-  });
+bool EqualInAnyCase(std::string_view text, std::string_view lower) {
+  return std::ranges::equal(
+      text, lower, [](char a, char b) { return std::tolower(static_cast<unsigned char>(a)) == b; });
+}
+
+bool EndsInAnyCase(std::string_view name, std::string_view end) {
+  return name.size() >= end.size() && EqualInAnyCase(name.substr(name.size() - end.size()), end);
 }
 
 // The end of the value that begins at `at`: the comma or bracket behind it, at no depth.
@@ -101,8 +125,8 @@ Json ValueOf(const std::string& column, const std::string& text, const std::stri
   static const std::set<std::string> lists = {"messages", "tools",    "prompt",
                                               "chosen",   "rejected", "completion"};
   const std::string_view bare = Strip(text);
-  if (column == "label" && (bare == "true" || bare == "True" || bare == "1")) return true;
-  if (column == "label" && (bare == "false" || bare == "False" || bare == "0")) return false;
+  if (column == "label" && (EqualInAnyCase(bare, "true") || bare == "1")) return true;
+  if (column == "label" && (EqualInAnyCase(bare, "false") || bare == "0")) return false;
   const bool messages = column == "messages" || column == "tools";
   if (lists.contains(column) && bare.starts_with(messages ? "[" : "[{"))
     return ParseJson(bare, Cat(where, ": column ", column));
@@ -137,12 +161,15 @@ RowFile::Cursor RowFile::Start() {
   if (EndsInAnyCase(name, ".csv") || EndsInAnyCase(name, ".tsv")) {
     kind_ = Kind::kCsv;
     separator_ = EndsInAnyCase(name, ".tsv") ? '\t' : ',';
+    RefuseOldLines(all, name);
     if (const auto names = NextRecord(start)) TakeColumns(*names);
   } else if (Strip(all.substr(0, 4096)).starts_with('[')) {
     kind_ = Kind::kList;
     SkipSpace(start);
     ++start.at;  // the list's bracket
     SkipSpace(start);
+  } else {
+    RefuseOldLines(all, name);
   }
   return start;
 }
@@ -212,8 +239,16 @@ std::optional<RowSpan> RowFile::NextRecord(Cursor& cursor) const {
 }
 
 void RowFile::TakeColumns(const RowSpan& record) {
-  columns_ = Fields(text().substr(record.offset, record.size), separator_,
-                    Cat(path().string(), ":", record.line));
+  const std::string where = Cat(path().string(), ":", record.line);
+  const std::string_view line = text().substr(record.offset, record.size);
+  CheckUtf8(line, where);
+  columns_ = Fields(line, separator_, where);
+  const std::string_view others = separator_ == ',' ? ";\t" : ";,";
+  if (columns_.size() == 1 && columns_[0].find_first_of(others) != std::string::npos) {
+    throw InputError(where, ": names one column, ", Quoted(columns_[0]), "; separate fields with ",
+                     separator_ == ',' ? "commas, or with tabs in a file whose name ends in .tsv"
+                                       : "tabs, or with commas in a file whose name ends in .csv");
+  }
   for (std::string& column : columns_) column = std::string(Strip(column));
   const std::set<std::string> names(columns_.begin(), columns_.end());
   if (names.size() != columns_.size() || names.contains("")) {
@@ -239,10 +274,17 @@ void RowFile::Drop(int64_t first, int64_t last) const {
 Json RowFile::Read(const RowSpan& row, const std::string& where) const {
   const std::string_view record = text().substr(row.offset, row.size);
   if (kind_ != Kind::kCsv) {
+    if (kind_ == Kind::kLines && Strip(record) == "{") {
+      throw InputError(
+          where,
+          ": a row begins and does not end on its line; write each object on one line, "
+          "or all as a list [{...}, {...}]");
+    }
     Json json = ParseJson(Strip(record), where);
     if (!json.is_object()) throw InputError(where, ": a row must be a JSON object");
     return json;
   }
+  CheckUtf8(record, where);
   const std::vector<std::string> fields = Fields(record, separator_, where);
   if (fields.size() != columns_.size()) {
     throw InputError(where, ": has ", fields.size(), " fields, and the first line names ",

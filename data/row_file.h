@@ -9,7 +9,7 @@
 //           messages, tools, prompt, chosen, rejected or completion may hold lists as JSON, and
 //           label true or false
 //
-// CRLF and a byte order mark are accepted in all of them.
+// All are UTF-8. CRLF and a byte order mark are accepted in all of them.
 #pragma once
 
 #include <cstdint>

@@ -125,7 +125,8 @@ const std::vector<KnownKeys>& MeaningfulKeys() {
        "positions and masks of a row's own are not read; take the key out"},
       {{"label", "labels"},
        "a label beside the row is not trained; write it as the row's completion, or take the key "
-       "out"},
+       "out; whether an answer is good is 'label' true or false beside 'prompt' and 'completion', "
+       "learnt with preference.method kto"},
   };
   return all;
 }
@@ -134,6 +135,13 @@ const KnownKeys* FaultOf(std::string_view key, const std::vector<KnownKeys>& kno
   const auto found =
       std::ranges::find_if(known, [&](const KnownKeys& k) { return Among(key, k.keys); });
   return found == known.end() ? nullptr : &*found;
+}
+
+// "'prompt', 'completion'"
+std::string Listed(std::span<const std::string_view> keys) {
+  std::string out;
+  for (const std::string_view key : keys) out += Cat(out.empty() ? "'" : ", '", key, "'");
+  return out;
 }
 
 // Values that say what Retort does anyway.
@@ -170,6 +178,15 @@ bool IsConversation(const Json& row, RowFormat format) {
   }
 }
 
+void AddMissingAnswer(Json& row) {
+  if (row.contains("chosen") || IsOpenAiPreference(row)) return;  // two answers
+  for (const auto& [prompt, answer] :
+       {std::pair{"prompt", "completion"}, {"question", "answer"}, {"instruction", "output"}}) {
+    if (!row.contains(prompt) || row.contains(answer)) continue;
+    return AddMember(row, answer, row[prompt].is_array() ? Json::array() : Json(""));
+  }
+}
+
 std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected) {
   const std::span<const std::string_view> read = KeysReadFrom(row, format);
   for (const auto& [key, value] : row.items()) {
@@ -182,6 +199,10 @@ std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bo
     }
     for (const FormatKeys& other : AllFormatKeys()) {
       if (!detected || !Among(key, other.keys)) continue;
+      if (other.format == format) {
+        return RowKeyFault{key, Cat("a row of format ", other.name, " is given by ", Listed(read),
+                                    ", which stand beside it; keep one way to write the row")};
+      }
       return RowKeyFault{
           key, Cat("belongs to rows of format ", other.name, ", and the row is read as ",
                    Of(format).name, "; take the key out, or set data.format to the one meant")};
@@ -209,6 +230,12 @@ std::vector<std::string> UnreadKeys(const Json& row, RowFormat format) {
     }
   }
   return out;
+}
+
+std::optional<bool> LabelOf(const Json& label) {
+  if (label == true || label == 1) return true;
+  if (label == false || label == 0) return false;
+  return std::nullopt;
 }
 
 std::string ShortJson(const Json& value) {

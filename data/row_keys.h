@@ -26,6 +26,9 @@ struct RowKeyFault {
   std::string mend;  // why it is refused, and what to do
 };
 
+// Gives a row that is only a prompt an empty answer.
+void AddMissingAnswer(Json& row);
+
 // The first key of the row that is refused. Null and empty values mean what an absent key means.
 // `detected`: the format was inferred, so that keys of another format make the row ambiguous.
 std::optional<RowKeyFault> FindRowKeyFault(const Json& row, RowFormat format, bool detected);
@@ -37,6 +40,10 @@ bool IsTemplateKey(std::string_view key, const Json& value);
 
 // Keys of the row and of its messages that are not part of the training and not empty.
 std::vector<std::string> UnreadKeys(const Json& row, RowFormat format);
+
+// What a row's 'label' says of its answer: true or 1 that it is a good one, false or 0 that it is
+// not, nullopt neither.
+std::optional<bool> LabelOf(const Json& label);
 
 // A value as it may be printed: escaped and shortened.
 std::string ShortJson(const Json& value);

@@ -49,7 +49,8 @@ Error TooLong(const Row& row, const Tokenizer& tokenizer, const ChatTemplate* ch
                     " tokens, over the limit of ", options.max_tokens,
                     options.model_limit ? ", the model's positions; "
                                         : Cat("; raise ", options.max_tokens_name, " or "),
-                    "set ", options.over_length_name, " to drop, truncate or split");
+                    "set ", options.over_length_name, " to drop",
+                    options.answers == Answers::kOne ? ", truncate or split" : " or truncate");
 }
 
 // The row's answers, as rows of one each: that of the row itself first.
@@ -58,11 +59,11 @@ std::vector<const Row*> AnswersOf(const Row& row, Answers answers) {
     case Answers::kOne:
       if (!row.wanted) return {&row};
       throw InputError(row.where, ": ",
-                       row.rejected ? "holds a preferred and a rejected answer; set "
-                                      "preference.method to dpo, orpo or kto to learn from both"
-                                    : "holds an answer and whether it is wanted; set "
-                                      "preference.method to kto to learn from both",
-                       ", or keep rows of one answer each");
+                       row.rejected ? "holds a preferred and a rejected answer; a recipe with "
+                                      "preference.method dpo, orpo or kto learns from both"
+                                    : "holds an answer and whether it is wanted; a recipe with "
+                                      "preference.method kto learns from both kinds",
+                       "; for everything else, keep rows of one answer each");
     case Answers::kPairs:
       if (row.rejected) return {&row, row.rejected.get()};
       throw InputError(row.where,
@@ -110,12 +111,15 @@ void RowMaker::Fill(const Row& row, int64_t index, MadeRow& out) const {
     if (example->ids.empty()) throw InputError(row.where, ": the row is empty");
     if (out.answers.empty()) out.rewritten = example->rewritten > 0;
     MadeRow::Answer& answer = out.answers.emplace_back();
-    answer.look = auditor_.LookAt(row, *example);
+    answer.look = auditor_.LookAt(*one, *example);
     answer.had_loss = example->LossTokens() > 0;
     answer.over = example->size() > options_.max_tokens;
     answer.parts = Fit(*example, options_);
     for (const Example& part : answer.parts) answer.hashes.push_back(HashOf(part));
   }
+  if (out.answers.size() < 2) return;
+  const Example &one = out.answers[0].parts[0], &other = out.answers[1].parts[0];
+  out.same = one.ids == other.ids && one.LossTokens() > 0;
 }
 
 }  // namespace retort

@@ -22,6 +22,7 @@ struct MadeRow {
   Auditor::Place place;
   std::string fault;  // what it is refused for, without its place; "" if it is not
   bool dropped = false, rewritten = false;
+  bool same = false;  // a pair's two answers, as they are trained
   std::vector<Answer> answers;
 };
 

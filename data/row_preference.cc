@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "base/error.h"
 #include "data/row_fields.h"
@@ -15,6 +16,10 @@ const Json& Need(const Json& json, const char* key, const std::string& where) {
   const auto it = json.find(key);
   if (it == json.end() || it->is_null()) throw InputError(where, ": '", key, "' is missing");
   return *it;
+}
+
+std::vector<Message> ReadMessages(const Json& json, const char* key, const std::string& where) {
+  return ReadMessageList(Need(json, key, where), key, where);
 }
 
 // Only the answer's turns are learnt.
@@ -53,27 +58,61 @@ bool Same(const Message& a, const Message& b) {
   return a.role == b.role && a.content == b.content && a.more == b.more;
 }
 
-// Two answers that are conversations: `shared` of their messages, at the beginning, are the prompt.
-size_t SharedMessages(const std::vector<Message>& a, const std::vector<Message>& b) {
-  return static_cast<size_t>(std::ranges::mismatch(a, b, Same).in1 - a.begin());
+// Whether an answer is given as a whole conversation, with the prompt at its beginning.
+bool HoldsPrompt(const std::vector<Message>& answer, const std::vector<Message>& prompt) {
+  return !prompt.empty() && answer.size() > prompt.size() &&
+         std::ranges::equal(std::span(answer).first(prompt.size()), prompt, Same);
+}
+
+// Takes the messages that two conversations begin with, which are their prompt.
+std::vector<Message> TakeShared(const PreferenceKeys& keys, const std::string& where,
+                                std::vector<Message>& good, std::vector<Message>& bad) {
+  const auto shared = std::ranges::mismatch(good, bad, Same).in1 - good.begin();
+  if (shared == std::ssize(good) || shared == std::ssize(bad)) {
+    throw InputError(where, ": '", keys.chosen, "' and '", keys.rejected,
+                     "' do not differ in a message of both");
+  }
+  std::vector<Message> prompt(good.begin(), good.begin() + shared);
+  good.erase(good.begin(), good.begin() + shared);
+  bad.erase(bad.begin(), bad.begin() + shared);
+  return prompt;
+}
+
+// The prompt as a list of its own, or one that stands in the answers too.
+std::vector<Message> TakeGiven(const PreferenceKeys& keys, const std::string& where,
+                               std::vector<Message>& good, std::vector<Message>& bad) {
+  std::vector<Message> prompt = ReadMessageList(*keys.prompt, keys.prompt_key, where);
+  const bool held = HoldsPrompt(good, prompt);
+  if (held != HoldsPrompt(bad, prompt)) {
+    throw InputError(where, ": only one of '", keys.chosen, "' and '", keys.rejected,
+                     "' begins with the messages of '", keys.prompt_key,
+                     "'; let both begin with them, or neither");
+  }
+  for (std::vector<Message>* answer : {&good, &bad}) {
+    if (held) answer->erase(answer->begin(), answer->begin() + std::ssize(prompt));
+  }
+  return prompt;
+}
+
+// A prompt that is a text beside conversations only repeats a message of theirs.
+void CheckRepeated(const std::string& text, const std::vector<Message>& prompt,
+                   const std::string& where) {
+  const std::string_view bare = Strip(text);
+  const auto is_it = [&](const Message& m) { return Strip(m.content) == bare; };
+  if (bare.empty() || std::ranges::any_of(prompt, is_it)) return;
+  throw InputError(
+      where,
+      ": 'prompt' is a text that is no message at the beginning of both answers, which "
+      "are lists of messages; give it as a list too, or take it out");
 }
 
 void FillMessages(const Json& json, const PreferenceKeys& keys, Row& row, Row& rejected) {
-  std::vector<Message> prompt,
-      good = ReadMessageList(Need(json, keys.chosen, row.where), keys.chosen, row.where),
-      bad = ReadMessageList(Need(json, keys.rejected, row.where), keys.rejected, row.where);
-  if (keys.prompt) {
-    prompt = ReadMessageList(*keys.prompt, keys.prompt_key, row.where);
-  } else {
-    const auto shared = static_cast<std::ptrdiff_t>(SharedMessages(good, bad));
-    if (shared == std::ssize(good) || shared == std::ssize(bad)) {
-      throw InputError(row.where, ": '", keys.chosen, "' and '", keys.rejected,
-                       "' do not differ in a message of both");
-    }
-    prompt.assign(good.begin(), good.begin() + shared);
-    good.erase(good.begin(), good.begin() + shared);
-    bad.erase(bad.begin(), bad.begin() + shared);
-  }
+  std::vector<Message> good = ReadMessages(json, keys.chosen, row.where),
+                       bad = ReadMessages(json, keys.rejected, row.where);
+  const bool text = keys.prompt && !keys.input && keys.prompt->is_string();
+  std::vector<Message> prompt = keys.prompt && !text ? TakeGiven(keys, row.where, good, bad)
+                                                     : TakeShared(keys, row.where, good, bad);
+  if (text) CheckRepeated(keys.prompt->get<std::string>(), prompt, row.where);
   SetPrompt(prompt, std::move(good), row);
   SetPrompt(std::move(prompt), std::move(bad), rejected);
   for (Row* one : {&row, &rejected}) {
@@ -106,16 +145,18 @@ void FillTexts(const Json& json, const PreferenceKeys& keys, Row& row, Row& reje
 
 bool ReadLabel(const Json& json, const std::string& where) {
   const Json& label = Need(json, "label", where);
-  if (label == true || label == 1) return true;
-  if (label == false || label == 0) return false;
+  if (const auto wanted = LabelOf(label)) return *wanted;
   throw InputError(where, ": 'label' is ", ShortJson(label), "; it must be true or false");
 }
 
 }  // namespace
 
 void FillMessagePair(const Json& json, Row& row) {
-  SetPrompt(ReadMessageList(Need(json, "prompt", row.where), "prompt", row.where),
-            ReadMessageList(Need(json, "completion", row.where), "completion", row.where), row);
+  std::vector<Message> prompt = ReadMessages(json, "prompt", row.where),
+                       answer = ReadMessages(json, "completion", row.where);
+  if (HoldsPrompt(answer, prompt))
+    answer.erase(answer.begin(), answer.begin() + std::ssize(prompt));
+  SetPrompt(std::move(prompt), std::move(answer), row);
   FillBesideMessages(json, row);
 }
 

@@ -15,7 +15,6 @@ namespace retort {
 namespace {
 
 constexpr int64_t kMaxRows = int64_t{1} << 31;
-constexpr int64_t kMostWeight = 1000000;
 constexpr size_t kMostUnread = 1000, kMostShown = 8;  // keys remembered, and listed in a note
 
 struct FormatName {
@@ -39,7 +38,7 @@ RowFormat Detect(const Json& row, const std::string& where) {
   if (has("input_ids")) return RowFormat::kTokens;
   if ((has("chosen") && has("rejected")) || (has("preferred_output") && has("input")))
     return RowFormat::kPreference;
-  if (has("prompt") && has("completion") && has("label") && row["label"].is_boolean())
+  if (has("prompt") && has("completion") && has("label") && LabelOf(row["label"]))
     return RowFormat::kUnpaired;
   if (has("instruction") && has("output")) return RowFormat::kAlpaca;
   if (has("prompt") || has("completion")) return RowFormat::kPromptCompletion;
@@ -89,15 +88,15 @@ struct Rows::Unread {
   }
 };
 
-Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
+Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format, Use use) {
   Rows rows;
+  rows.use_ = use;
   rows.sources_ = sources;
   rows.unread_ = std::make_shared<Unread>();
   for (const RowSource& source : sources) {
     const std::string name = source.path.string();
-    if (!(source.weight > 0 && source.weight <= static_cast<double>(kMostWeight))) {
-      throw InputError(name, ": weight ", source.weight, " must be above 0 and at most ",
-                       kMostWeight);
+    if (!(source.weight >= kLeastWeight && source.weight <= kMostWeight)) {
+      throw InputError(name, ": weight ", source.weight, " must be ", kWeightRange);
     }
     auto held = std::make_shared<RowFile>(source.path);
     if (held->rows() == 0) throw InputError(name, ": holds no rows");
@@ -105,7 +104,7 @@ Rows Rows::Open(const std::vector<RowSource>& sources, RowFormat format) {
         OpenFile{std::move(held), rows.rows_, format, format == RowFormat::kAuto});
     rows.rows_ += file.held->rows();
     if (rows.rows_ > kMaxRows) throw InputError(name, ": more than ", kMaxRows, " rows in all");
-    LookAtFirst(file);
+    rows.LookAtFirst(file);
   }
   return rows;
 }
@@ -135,15 +134,21 @@ void Rows::Drop(int64_t first, int64_t last) const {
   }
 }
 
+Json Rows::ReadJsonAt(const OpenFile& file, const RowSpan& span, const std::string& where) const {
+  Json json = file.held->Read(span, where);
+  if (use_ == Use::kAsked) AddMissingAnswer(json);
+  return json;
+}
+
 // A faulty first row of a named format is reported when it is read.
-void Rows::LookAtFirst(OpenFile& file) {
+void Rows::LookAtFirst(OpenFile& file) const {
   const RowSpan first = file.held->Span(0);
   const std::string where = Cat(file.held->path().string(), ":", first.line);
-  if (file.detected) file.format = Detect(file.held->Read(first, where), where);
+  if (file.detected) file.format = Detect(ReadJsonAt(file, first, where), where);
   file.conversations = file.format == RowFormat::kMessages;
   if (file.conversations || file.format == RowFormat::kTokens) return;
   try {
-    file.conversations = IsConversation(file.held->Read(first, where), file.format);
+    file.conversations = IsConversation(ReadJsonAt(file, first, where), file.format);
   } catch (const Error& e) {
     if (e.kind() != Error::Kind::kInput) throw;
   }
@@ -207,7 +212,7 @@ Row Rows::Read(int64_t index) const {
   const RowSpan span = SpanOf(index);
   Row row;
   row.where = Cat(file.held->path().string(), ":", span.line);
-  const Json json = file.held->Read(span, row.where);
+  const Json json = ReadJsonAt(file, span, row.where);
   RefuseKeys(index, json);
   FillRow(json, file.format, row);
   if (row.kind == RowFormat::kMessages && !file.conversations) {

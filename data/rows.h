@@ -72,6 +72,9 @@ struct Row {
   std::optional<bool> wanted;
 };
 
+inline constexpr double kLeastWeight = 1e-6, kMostWeight = 1e6;
+inline constexpr std::string_view kWeightRange = "1e-6 to 1e6";
+
 // weight: how often a row of this file is drawn in training, relative to the rows of other files
 // (data/packing.h). It does not change which rows there are.
 struct RowSource {
@@ -83,9 +86,13 @@ struct RowSource {
 // is found and parsed when it is read. Reading is thread-safe.
 class Rows {
  public:
+  // kAsked: the rows are prompts, whose answers may be missing; those are read as empty.
+  enum class Use : uint8_t { kAnswered, kAsked };
   // kAuto infers the format from the keys of each file's first row. Throws Error{kInput} if a file
-  // cannot be read, has no rows or is no JSONL, and on a weight that is not above 0.
-  static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto);
+  // cannot be read, has no rows or is no JSONL, and on a weight outside kLeastWeight ...
+  // kMostWeight.
+  static Rows Open(const std::vector<RowSource>& sources, RowFormat format = RowFormat::kAuto,
+                   Use use = Use::kAnswered);
 
   int64_t size() const;
   // Throws Error{kInput}: "train.jsonl:17: not JSON: ...", "a.jsonl:3: 'completion' is missing",
@@ -131,9 +138,11 @@ class Rows {
 
   Place PlaceOf(int64_t index) const;
   RowSpan SpanOf(int64_t index) const;
-  static void LookAtFirst(OpenFile& file);
+  Json ReadJsonAt(const OpenFile& file, const RowSpan& span, const std::string& where) const;
+  void LookAtFirst(OpenFile& file) const;
   void RefuseKeys(int64_t index, const Json& json) const;
 
+  Use use_ = Use::kAnswered;
   std::vector<RowSource> sources_;
   std::vector<OpenFile> files_;
   int64_t rows_ = 0;  // of all files

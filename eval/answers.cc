@@ -24,6 +24,30 @@ Answer AnswerOf(const Row& row) {
   return {row.where, {}, row.messages.back().content, true};
 }
 
+// The ids that the model has to write for the conversation's last turn, behind the prompt.
+std::vector<int32_t> LastTurn(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat,
+                              size_t prompt) {
+  const EncodedChat encoded =
+      EncodeChatPieces(tokenizer, chat, ConversationOf(row, row.messages.size()), false, row.where);
+  size_t before = 0;
+  for (const EncodedPiece& piece : encoded.pieces) {
+    if (piece.reply && before == prompt) return piece.ids;
+    before += piece.ids.size();
+  }
+  throw InputError(row.where,
+                   ": the chat template writes the last turn otherwise than the model would, so "
+                   "there is no answer to compare with");
+}
+
+void TakeWholeTurn(const Row& row, const Tokenizer& tokenizer, const ChatTemplate& chat,
+                   Answer& answer) {
+  std::vector<int32_t> turn = LastTurn(row, tokenizer, chat, answer.prompt.size());
+  std::string text = tokenizer.Decode(turn);
+  if (Strip(text) == Strip(answer.text)) return;
+  answer.turn = std::move(turn);
+  answer.text = std::move(text);
+}
+
 }  // namespace
 
 std::vector<Answer> ReadAnswers(const Rows& rows, const Tokenizer& tokenizer,
@@ -31,9 +55,11 @@ std::vector<Answer> ReadAnswers(const Rows& rows, const Tokenizer& tokenizer,
   std::vector<Answer> answers;
   for (int64_t i = 0; i < rows.size(); ++i) {
     const Row row = rows.Read(i);
-    answers.push_back(AnswerOf(row));
-    answers.back().prompt = EncodeRowPrompt(row, tokenizer, chat);
-    if (answers.back().prompt.empty())
+    Answer& answer = answers.emplace_back(AnswerOf(row));
+    answer.prompt = EncodeRowPrompt(row, tokenizer, chat);
+    if (answer.chat && !row.messages.back().more.empty())
+      TakeWholeTurn(row, tokenizer, *chat, answer);
+    if (answer.prompt.empty())
       throw InputError(row.where, ": the prompt is empty and the tokenizer adds no BOS");
   }
   return answers;
@@ -43,6 +69,7 @@ std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
                                   const Tokenizer& tokenizer, const ChatTemplate* chat,
                                   bool add_eos) {
   if (!like.chat) return EncodeCompletion(tokenizer, text, add_eos);
+  if (!like.turn.empty() && text == like.text) return like.turn;
   // A reply's ids do not depend on the question (EncodeChatPieces), so any question works.
   const std::vector<Message> messages = {{"user", "?"}, {"assistant", text}};
   std::vector<int32_t> ids;

@@ -18,9 +18,13 @@ struct Answer {
   std::vector<int32_t> prompt;  // the runner's input ids
   std::string text;             // as in the row, white space included
   bool chat = false;            // an assistant's turn, as opposed to a completion
+  // Of a turn that is more than its content (calls of tools, a thought): its ids, whose text is
+  // `text`. Otherwise empty.
+  std::vector<int32_t> turn = {};
 };
 
 // The completion of each prompt_completion row, the last assistant turn of each conversation.
+// A turn's text is its content, or all that the model has to write if it is more than that.
 // Throws Error{kInput} naming a row of another kind, or a conversation that does not end with an
 // assistant turn. chat may be null if no row is a conversation.
 std::vector<Answer> ReadAnswers(const Rows& rows, const Tokenizer& tokenizer,

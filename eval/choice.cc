@@ -87,6 +87,11 @@ ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::s
     index.emplace(task.labels[i], static_cast<int32_t>(i));
   Trees trees(task.labels, tokenizer, chat, options.add_eos);
   for (const Answer& answer : answers) {
+    if (!answer.turn.empty()) {
+      throw InputError(answer.where,
+                       ": its answer holds more than a text (a call of a tool, a thought), and "
+                       "choice compares texts; measure such rows with exact");
+    }
     const std::string label(Strip(answer.text));
     const auto at = index.find(label);
     if (at == index.end()) {

@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/seal.h"
+#include "base/shell_word.h"
 #include "formats/hdf5_dataset.h"
 #include "formats/hdf5_image.h"
 
@@ -19,14 +20,9 @@ namespace {
 
 constexpr size_t kLongestText = 60'001;  // what Hdf5Writer::SetText writes, with its NUL
 
-// As it can be pasted into a shell.
 std::string TrustCommand(const Path& folder) {
   const std::string text = folder.empty() ? "." : folder.string();
-  constexpr std::string_view kPlain =
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-+=:@%";
-  if (text.find_first_not_of(kPlain) == std::string::npos && text[0] != '-')
-    return Cat("retort trust ", text);
-  return Cat("retort trust -- '", ReplaceAll(text, "'", "'\\''"), "'");
+  return Cat("retort trust ", text[0] == '-' ? "-- " : "", ShellWord(text));
 }
 
 Handle OpenAttribute(hid_t file, const std::string& name, const std::string& place) {

@@ -21,7 +21,7 @@ class Rules {
     CheckRunName(r_.name, given_.Where("name"));
     CheckStepSize();
     CheckAdapter();
-    CheckLossOnChoices();
+    CheckLossOn();
     CheckOptimizer();
     CheckEvaluation();
     CheckTeacher();
@@ -78,7 +78,11 @@ class Rules {
     }
   }
 
-  void CheckLossOnChoices() const {
+  void CheckLossOn() const {
+    const bool rewards = r_.reward.given();
+    Refuse(r_.data.loss_on == "all" && (rewards || r_.teacher.mode == "on-policy"), "data.loss_on",
+           Cat("all cannot go with ", rewards ? "rewards" : "'teacher.mode' on-policy",
+               ", which ask for the answers: the prompts are not learnt; leave it out"));
     if (r_.data.loss_on != "choices") return;
     const auto refuse = [&](bool broken, const char* what) {
       Refuse(broken, "data.loss_on", Cat("choices cannot go with ", what));
@@ -143,6 +147,9 @@ class Rules {
            Cat(t.mode, " needs 'teacher.path'"));
     Refuse(t.mode != "online" && t.divergence == "sorted", "teacher.divergence",
            Cat("sorted needs 'teacher.mode' online, not ", t.mode));
+    Refuse(
+        t.mode == "on-policy" && r_.data.over_length == "split", "data.over_length",
+        "split cannot be used with 'teacher.mode' on-policy: a part of a row has no whole prompt");
     Refuse(t.mode == "cached" && t.hidden != "none", "teacher.hidden",
            Cat(t.hidden, " needs the teacher itself; a cache holds no hidden states"));
   }
@@ -163,6 +170,11 @@ class Rules {
            Cat(method,
                " needs an adapter: its reference is the model without it; set 'adapter.kind' to "
                "lora, or use orpo"));
+    const TrainRecipe& t = r_.train;
+    Refuse(method == "kto" && t.batch_rows == 1 && t.accumulate == 1 && !r_.data.packing,
+           "train.batch_rows",
+           "1 makes steps of one row, and kto compares each with the answer of another; give 2 or "
+           "more, or 'train.accumulate'");
     Refuse(r_.data.over_length == "split", "data.over_length",
            "split cannot be used with 'preference.method': an answer is judged whole");
     Refuse(r_.train.label_smoothing > 0, "train.label_smoothing",

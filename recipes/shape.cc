@@ -6,12 +6,13 @@
 #include <nlohmann/json.hpp>
 
 #include "base/strings.h"
+#include "data/rows.h"
 #include "tokenizer/regex.h"
 
 namespace retort {
 namespace {
 
-constexpr double kMostSourceWeight = 1e9;
+auto WeightShape() { return NumberShape(kLeastWeight, kMostWeight); }
 
 bool InRange(double v, const ValueShape& s) {
   return (s.above ? v > s.low : v >= s.low) && (s.below ? v < s.high : v <= s.high);
@@ -41,7 +42,7 @@ bool IsSource(const Json& v) {
   if (!v.contains("path")) return false;
   for (const auto& [key, value] : v.items()) {
     if (key == "path" ? !Fits(value, {TextShape("")})
-                      : key != "weight" || !Fits(value, {PositiveShape(kMostSourceWeight)})) {
+                      : key != "weight" || !Fits(value, {WeightShape()})) {
       return false;
     }
   }
@@ -77,12 +78,12 @@ bool FitsOne(const Json& v, const ValueShape& s) {
 
 // 1000000, not 1e+06.
 std::string NumberText(double v) {
-  return v == std::floor(v) && std::abs(v) < kLargestInteger ? Cat(static_cast<int64_t>(v))
-                                                             : Cat(v);
+  return v == std::floor(v) && std::abs(v) <= kLargestInteger ? Cat(static_cast<int64_t>(v))
+                                                              : Cat(v);
 }
 
 std::string RangeWords(const ValueShape& s) {
-  const bool low = std::isfinite(s.low), high = std::isfinite(s.high) && s.high < kLargestInteger;
+  const bool low = std::isfinite(s.low), high = std::isfinite(s.high) && s.high <= kLargestInteger;
   std::string out;
   if (low) out += Cat(s.above ? " above " : " of at least ", NumberText(s.low));
   if (low && high) out += " and";
@@ -146,8 +147,7 @@ Json SourcesSchema() {
       {"anyOf",
        Json::array({path,
                     {{"type", "object"},
-                     {"properties",
-                      {{"path", path}, {"weight", NumberSchema(PositiveShape(kMostSourceWeight))}}},
+                     {"properties", {{"path", path}, {"weight", NumberSchema(WeightShape())}}},
                      {"required", Json::array({"path"})},
                      {"additionalProperties", false}}})}};
   Json schema = one;
@@ -236,7 +236,7 @@ ValueShape PositiveMapShape(std::string words, double at_most) {
 }
 ValueShape SourcesShape() {
   return {.kind = ValueShape::Kind::kSources,
-          .words = "a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list of these"};
+          .words = Cat("a path, {\"path\": …, \"weight\": ", kWeightRange, "} or a list of these")};
 }
 
 bool Fits(const Json& value, const Shapes& shapes) {

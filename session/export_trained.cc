@@ -32,25 +32,39 @@ bool WantsExport(const Recipe& recipe) {
 }
 
 // What this run has exported, in its folder: a name's presence in an export folder does not tell
-// which run wrote it.
+// which run wrote it. Places within the run's folder are kept as seen from there, so that the run
+// may be named, or moved, otherwise.
 class ExportRecord {
  public:
-  ExportRecord(const Path& folder, const std::string& trained) : file_(folder / kExports) {
+  explicit ExportRecord(const Path& folder) : folder_(folder), file_(folder / kExports) {
     if (std::filesystem::exists(file_)) json_ = ReadJson(file_);
-    if (!json_.is_object() || GetString(json_, "trained", file_.string(), "") != trained)
-      json_ = {{"trained", trained}};
+    if (!json_.is_object()) json_ = Json::object();
   }
-  bool Has(const std::string& what, const Path& place) const {
+  // Whether the run has put it there, of whatever was trained by then. Older records keep a place
+  // as it was named.
+  bool Wrote(const std::string& what, const Path& place) const {
     const auto at = json_.find(what);
-    return at != json_.end() && *at == place.string();
+    return at != json_.end() && (*at == Kept(place) || *at == place.string());
   }
-  void Put(const std::string& what, const Path& place) {
-    json_[what] = place.string();
+  // What was exported of other weights is not what is to be there.
+  bool Has(const std::string& what, const Path& place, const std::string& trained) const {
+    return GetString(json_, "trained", file_.string(), "") == trained && Wrote(what, place);
+  }
+  void Put(const std::string& what, const Path& place, const std::string& trained) {
+    if (GetString(json_, "trained", file_.string(), "") != trained) json_ = {{"trained", trained}};
+    json_[what] = Kept(place);
     WriteTextAtomically(file_, DumpJson(json_, 2) + "\n");
   }
 
  private:
-  Path file_;
+  // Absolute, or relative to the run's folder.
+  std::string Kept(const Path& place) const {
+    const Path whole = std::filesystem::weakly_canonical(place);
+    const Path within = whole.lexically_relative(std::filesystem::weakly_canonical(folder_));
+    return (within.empty() || *within.begin() == ".." ? whole : within).string();
+  }
+
+  Path folder_, file_;
   Json json_;
 };
 
@@ -61,8 +75,8 @@ void CheckExports(const Recipe& recipe, const Path& folder) {
   const ExportPaths paths(recipe, folder);
   const bool adapter = recipe.adapter.kind != "none";
   const std::vector<Path> sources = {recipe.model.path, recipe.adapter.init};
-  // With a record, what is there is this run's.
-  if (adapter && !std::filesystem::exists(folder / kExports))
+  // What this run has put there is replaced once it has trained on.
+  if (adapter && !ExportRecord(folder).Wrote("merged", paths.merged))
     CheckTarget(paths.merged, TargetKind::kFolder, sources);
   for (const std::string& type : recipe.exports.gguf)
     CheckTarget(paths.Gguf(recipe, type), TargetKind::kFile, sources);
@@ -71,14 +85,16 @@ void CheckExports(const Recipe& recipe, const Path& folder) {
 std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder) {
   if (!WantsExport(recipe)) return {};
   const ExportPaths paths(recipe, folder);
-  ExportRecord record(folder, Sha256OfFile(paths.weights));
+  ExportRecord record(folder);
+  const std::string trained = Sha256OfFile(paths.weights);
   std::vector<std::string> made;
   MakeFolders(paths.out);
   if (recipe.adapter.kind != "none" &&
-      !(record.Has("merged", paths.merged) && std::filesystem::exists(paths.merged))) {
+      !(record.Has("merged", paths.merged, trained) && std::filesystem::exists(paths.merged))) {
+    if (record.Wrote("merged", paths.merged)) RemoveFolder(paths.merged);
     CheckTarget(paths.merged, TargetKind::kFolder);
     // Noted before it is made: a folder appears whole or not at all.
-    record.Put("merged", paths.merged);
+    record.Put("merged", paths.merged, trained);
     const std::string& onto = recipe.exports.merge;
     const MergeReport report =
         Merge({{}, folder / "adapter", paths.merged, onto == "auto" ? "" : onto});
@@ -87,9 +103,9 @@ std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder)
   }
   for (const std::string& type : recipe.exports.gguf) {
     const Path file = paths.Gguf(recipe, type);
-    if (record.Has(type, file) && std::filesystem::exists(file)) continue;
+    if (record.Has(type, file, trained) && std::filesystem::exists(file)) continue;
     const VerifiedExport done = ExportGguf(OpenModel(paths.merged), file, OptionsOfType(type));
-    record.Put(type, file);
+    record.Put(type, file, trained);
     made.push_back(Cat(file.string(), ": ", BytesText(done.written.bytes), ", verified, mean KL ",
                        done.verdict.mean_kl));
   }

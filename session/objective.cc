@@ -27,6 +27,17 @@ RewardOptions RewardOptionsOf(const RewardRecipe& r) {
   return {r.regex, r.schema.empty() ? "" : ReadText(r.schema, kMostSchema), r.exact, r.command};
 }
 
+// Answers are sampled to prompts.
+void CheckHavePrompts(const Rows& rows) {
+  for (size_t s = 0; s < rows.sources().size(); ++s) {
+    if (rows.Format(s) != RowFormat::kText) continue;
+    throw InputError(rows.sources()[s].path.string(),
+                     ": rows of format text have no prompt that the model could answer, as rewards "
+                     "and 'teacher.mode' on-policy need; use rows of prompt and completion, or of "
+                     "messages");
+  }
+}
+
 // Steps of one micro-batch each, over all examples in order; none is longer than max_tokens.
 BatchStream InOrder(const Examples& examples, int64_t max_tokens) {
   BatchOptions options;
@@ -84,6 +95,7 @@ std::unique_ptr<Objective> TrainingSession::OnlineOrOnPolicy() {
     CheckSameTokens(recipe_, teacher_model_, data_);
   }
   if (t.mode != "on-policy") return online;
+  CheckHavePrompts(data_.rows);
   OnPolicyOptions options{t.lambda, Sampling(t.sampling_temperature, t.max_new_tokens)};
   options.sampling.parallel = std::clamp<int64_t>(RowsAStep(), 1, options.sampling.parallel);
   return std::make_unique<OnPolicyDistillation>(std::move(online), *model_, adapter_.get(),
@@ -108,6 +120,7 @@ std::unique_ptr<Reward> TrainingSession::OwnReward() const {
 }
 
 std::unique_ptr<Objective> TrainingSession::Rewards() {
+  CheckHavePrompts(data_.rows);
   const RewardRecipe& r = recipe_.reward;
   GrpoOptions options{r.answers, r.beta, Sampling(r.temperature, r.max_new_tokens)};
   options.sampling.parallel =

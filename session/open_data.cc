@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -15,11 +16,12 @@
 namespace retort {
 namespace {
 
-Rows OpenRows(const std::vector<DataSource>& sources, const std::string& format) {
+Rows OpenRows(const std::vector<DataSource>& sources, const std::string& format,
+              Rows::Use use = Rows::Use::kAnswered) {
   std::vector<RowSource> out;
   out.reserve(sources.size());
   for (const DataSource& s : sources) out.push_back({s.path, s.weight});
-  return Rows::Open(out, ParseRowFormat(format));
+  return Rows::Open(out, ParseRowFormat(format), use);
 }
 
 std::vector<int32_t> TaughtEnds(const RecipeData& data, bool add_eos, const std::string& where) {
@@ -111,7 +113,18 @@ SplitRows Split(const Rows& rows, double split, uint64_t seed) {
   return {rows.Only(parts[0]), rows.Only(parts[1])};
 }
 
+// The rows that are trained, and those that 'data.val_split' takes out of them.
+std::pair<Rows, std::optional<Rows>> OpenTrainRows(const Recipe& recipe, Rows::Use use) {
+  const DataRecipe& d = recipe.data;
+  Rows rows = OpenRows(d.train, d.format, use);
+  if (d.val_split == 0) return {std::move(rows), std::nullopt};
+  SplitRows split = Split(rows, d.val_split, static_cast<uint64_t>(recipe.train.seed));
+  return {std::move(split.train), std::move(split.held_out)};
+}
+
 }  // namespace
+
+Rows OpenPrompts(const Recipe& recipe) { return OpenTrainRows(recipe, Rows::Use::kAsked).first; }
 
 ExampleOptions ExampleOptionsOf(const Recipe& recipe, int64_t max_positions) {
   const DataRecipe& d = recipe.data;
@@ -145,12 +158,7 @@ RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const O
     return MakeExamples(rows, *out.tokenizer, out.chat ? &*out.chat : nullptr, options,
                         ExampleWorkOf(recipe, work));
   };
-  out.rows = OpenRows(d.train, d.format);
-  if (d.val_split > 0) {
-    SplitRows split = Split(out.rows, d.val_split, static_cast<uint64_t>(recipe.train.seed));
-    out.rows = std::move(split.train);
-    out.eval_rows = std::move(split.held_out);
-  }
+  std::tie(out.rows, out.eval_rows) = OpenTrainRows(recipe, Rows::Use::kAnswered);
   if (!d.schema.empty()) {
     const std::string where = d.schema.string();
     options.answer_check = out.answer_check =

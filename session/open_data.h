@@ -35,6 +35,10 @@ struct OpenWork {
 // Throws Error{kInput} when any of the data cannot be used.
 RecipeData OpenRecipeData(const Recipe& recipe, const ModelFiles& files, const OpenWork& work = {});
 
+// The rows that are trained, as prompts: their answers may be missing, and nothing is said of their
+// length.
+Rows OpenPrompts(const Recipe& recipe);
+
 // The recipe with the folders of adapters where it names those of runs.
 Recipe WithAdapterFolders(Recipe recipe);
 

@@ -21,6 +21,8 @@ bool AnyIsOfLength(const std::vector<std::string>& keys) {
                              [](const auto& key) { return OnResumeOf(key) == OnResume::kLength; });
 }
 
+bool IsOfExport(const std::string& key) { return FindRecipeKey(key)->section() == "export"; }
+
 int64_t StepsTaken(const Path& folder, FolderState state) {
   if (state != FolderState::kFinished) {
     const auto last = LastCheckpoint(folder / "checkpoints");
@@ -58,14 +60,17 @@ FolderState PrepareRun(const TrainingSession& session, const Path& folder, bool 
   const FolderState state = PrepareRunFolder(folder, resume, text, refused);
   if (changed.empty()) return state;
   const int64_t taken = StepsTaken(folder, state), wanted = session.total_steps();
+  const bool longer = AnyIsOfLength(changed) && wanted > taken;
   if (AnyIsOfLength(changed) && wanted < taken) {
-    throw InputError(folder.string(), ": the run has taken ", taken, " steps already, more than ",
-                     "the ", wanted, " of this recipe; begin another run for a shorter one");
+    throw InputError(folder.string(), ": the run has taken ", taken, " steps, and a length of ",
+                     wanted, " is asked for; a run can be lengthened only (train.steps, ",
+                     "train.epochs), or begun anew with --force");
   }
-  if (state == FolderState::kFinished && (!AnyIsOfLength(changed) || wanted == taken)) return state;
-  // The recipe that is recorded is one that runs.
-  WriteTextAtomically(folder / "recipe.json", text);
-  if (state != FolderState::kFinished) return state;
+  // What is recorded is a recipe that ran, or what is exported of it.
+  const bool finished = state == FolderState::kFinished;
+  if (!finished || longer || std::ranges::all_of(changed, IsOfExport))
+    WriteTextAtomically(folder / "recipe.json", text);
+  if (!finished || !longer) return state;
   std::filesystem::remove(folder / "summary.json");
   return FolderState::kResumable;
 }

@@ -92,23 +92,29 @@ TeachingSession::TeachingSession(const Recipe& recipe, Work work)
                      "': 'teacher.cache', the folder to fill, is missing");
   }
   student_ = OpenModel(recipe_.model.path);
-  data_ = OpenRecipeData(recipe_, student_);
-  if (work == Work::kAnswers) CheckPrompts(data_.rows);
+  if (work == Work::kAnswers) {
+    data_.rows = OpenPrompts(recipe_);
+    CheckPrompts(data_.rows);
+  } else {
+    data_ = OpenRecipeData(recipe_, student_);
+  }
   teacher_ = OpenTeacherModel(recipe_, student_, nullptr);
   if (work == Work::kCache) CheckSameTokens(recipe_, teacher_, data_);
 }
 
 std::vector<std::string> TeachingSession::Describe() const {
   const Architecture& c = teacher_.files.config;
-  const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
-  const int64_t per_token = TeacherBytesPerToken(key.vocab, key.top_k);
   std::vector<std::string> lines = {
       Cat("teacher  ", recipe_.teacher.path.string(), ": ", c.layers(), " layers, width ", c.width,
           ", vocabulary ", c.vocab, ", ", TeacherWeights(recipe_.teacher, teacher_.files),
-          ", compute ", NameOf(teacher_.model->compute())),
-      Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
-          " tokens, of which ", data_.train.loss_tokens, " carry loss")};
-  if (work_ == Work::kCache) {
+          ", compute ", NameOf(teacher_.model->compute()))};
+  if (work_ == Work::kAnswers) {
+    lines.push_back(Cat("data     ", data_.rows.size(), " prompts"));
+  } else {
+    const TeacherCacheKey key = CacheKeyOf(recipe_, data_, student_.config.vocab, &teacher_);
+    const int64_t per_token = TeacherBytesPerToken(key.vocab, key.top_k);
+    lines.push_back(Cat("data     ", data_.train.examples.size(), " rows, ", data_.train.tokens,
+                        " tokens, of which ", data_.train.loss_tokens, " carry loss"));
     lines.push_back(Cat("cache    ", recipe_.teacher.cache.string(), ": ", key.top_k, " of ",
                         key.vocab, " ids a token, ", per_token, " bytes a token, ",
                         BytesText(TeacherCacheBytes(data_.train.examples, key.vocab, key.top_k)),

@@ -28,7 +28,7 @@ class TeachingSession {
   enum class Work { kCache, kAnswers };
   // Opens teacher and data and checks that they fit the work. For a cache, teacher and student must
   // use the same tokens (the student's weights are not read). For answers, every row must have a
-  // prompt. Throws Error{kInput}.
+  // prompt; it need not have an answer. Throws Error{kInput}.
   TeachingSession(const Recipe& recipe, Work work);
 
   // A summary of what will be written, line by line: teacher, rows, bytes per token and in total.

@@ -109,18 +109,24 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
   int64_t written = result.kept, next = result.kept;
   std::exception_ptr error;
   const auto submit = [&] {
-    const Row row = rows.Read(next);
+    const Row prompt = PromptOf(rows.Read(next));
     PhiloxKey key = MakeKey(options.seed, RandomUse::kSample, static_cast<uint64_t>(next));
     sampling.seed = uint64_t{key[0]} << 32 | key[1];
     Pending& answer = pending.emplace_back();
-    engine.Submit({EncodeRowPrompt(row, tokenizer, chat), sampling,
-                   [&answer, &result, &error](const GenerationEvent& event) {
-                     if (event.error) error = event.error;
-                     answer.text += event.text;
-                     answer.done = event.finish != FinishReason::kNone;
-                     result.cut += event.finish == FinishReason::kLength;
-                     return true;
-                   }});
+    std::vector<int32_t> ids = EncodeRowPrompt(prompt, tokenizer, chat);
+    if (std::ssize(ids) >= engine.context()) {
+      throw InputError(prompt.where, ": the prompt's ", ids.size(),
+                       " tokens leave no room for an answer in the teacher's context of ",
+                       engine.context(), "; leave the row out");
+    }
+    engine.Submit(
+        {std::move(ids), sampling, [&answer, &result, &error](const GenerationEvent& event) {
+           if (event.error) error = event.error;
+           answer.text += event.text;
+           answer.done = event.finish != FinishReason::kNone;
+           result.cut += event.finish == FinishReason::kLength;
+           return true;
+         }});
     ++next;
   };
   const int64_t ahead = 4 * options.parallel;  // rows submitted beyond the last written line

@@ -113,8 +113,21 @@ class TrainingRun {
     const auto place = LastCheckpoint(options_.folder / "checkpoints");
     if (!place) return;
     LoadCheckpoint(place->folder, trainer_, base_, options_.inputs);
-    for (const MetricsLine& line : ReadMetrics(options_.folder / "metrics.jsonl")) {
-      if (line.metrics.step > place->step) break;
+    const Path metrics = options_.folder / "metrics.jsonl";
+    std::vector<MetricsLine> lines;
+    if (std::filesystem::exists(metrics)) lines = ReadMetrics(metrics);
+    TakeEarlier(lines, place->step);
+    if (summary_.steps == place->step) return;
+    // The best evaluation is known from there alone.
+    throw InputError(
+        metrics.string(), ": ends after step ", summary_.steps, ", and ", place->folder.string(),
+        " goes on after another; put the run's own file back, or begin anew with --force");
+  }
+
+  // What earlier sessions measured up to the step.
+  void TakeEarlier(const std::vector<MetricsLine>& lines, int64_t step) {
+    for (const MetricsLine& line : lines) {
+      if (line.metrics.step > step) break;
       if (line.eval_loss) {
         best_.Add({line.metrics.step, *line.eval_loss, line.metrics.extras});
         evaluated_step_ = line.metrics.step;

@@ -34,7 +34,7 @@ bool BelongsToRun(const std::string& name) {
   constexpr std::string_view kNames[] = {
       kRunLock,      "recipe.json",  "metrics.jsonl", "metrics.csv", "samples.jsonl",
       "start.json",  "summary.json", "report.html",   "checkpoints", "adapter",
-      "adapter.old", "model",        "model.old",     "export"};
+      "adapter.old", "model",        "model.old",     "export",      "exports.json"};
   return IsPartial(name) || name.starts_with("events.out.tfevents.") ||
          std::ranges::find(kNames, name) != std::end(kNames);
 }

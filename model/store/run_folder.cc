@@ -2,6 +2,7 @@
 #include "model/store/run_folder.h"
 
 #include "base/error.h"
+#include "base/shell_word.h"
 
 namespace retort {
 namespace {
@@ -28,7 +29,7 @@ Path ModelAt(const Path& path) {
         path.string(),
         ": holds an adapter, not a model; give its base, or make a model of both: retort merge "
         "--adapter ",
-        adapter->string());
+        ShellWord(adapter->string()));
   }
   return path;
 }

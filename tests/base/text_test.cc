@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/shell_word.h"
 
 namespace retort {
 namespace {
@@ -55,6 +56,13 @@ TEST(Quoted, KeepsAnErrorShort) {
   EXPECT_EQ(Quoted("a\nb\x1b"), "'a\\nb\\x1b'");
   EXPECT_EQ(Quoted("größe"), "'größe'");
   EXPECT_LE(Quoted(std::string(5000, 'x')).size(), kLongestQuote + 2);
+}
+
+TEST(ShellWord, IsOneWordOfACommand) {
+  EXPECT_EQ(ShellWord("runs/a-2"), "runs/a-2");
+  EXPECT_EQ(ShellWord("my recipe.json"), "'my recipe.json'");
+  EXPECT_EQ(ShellWord("it's; rm"), "'it'\\''s; rm'");
+  EXPECT_EQ(ShellWord(""), "''");
 }
 
 TEST(Error, IsOneLineWhateverIsInIt) {

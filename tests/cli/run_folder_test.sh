@@ -52,7 +52,19 @@ ends "somebody's file" 2 'notes.txt: is no part of a run' train recipe.json --ru
 rm whole/notes.txt
 does 'anew' train recipe.json --run whole --force --set train.steps=2
 [[ $(wc -l <whole/metrics.jsonl) == 2 ]] || fail "--force: $(wc -l <whole/metrics.jsonl) lines of metrics"
+does 'with exports' train recipe.json --run whole --force --set 'export.gguf=["q8_0"]'
+does 'anew over exports' train recipe.json --run whole --force
+[[ ! -e whole/exports.json ]] || fail '--force left what was exported'
 does 'by name' train recipe.json
+does 'six steps' train recipe.json --run six --set train.steps=6
+ends 'a shorter length' 2 'can be lengthened only' train recipe.json --run six --resume --set train.steps=3
+grep -q '"steps": 6' six/recipe.json || fail 'the recipe of a finished run was changed'
+
+cp recipe.json 'my recipe.json'
+does 'a name with a space' train 'my recipe.json'
+grep -hq "next: retort merge --adapter 'runs/my recipe' --out 'my recipe-merged'" out note ||
+  fail 'a printed command is not quoted'
+
 does 'by name, anew' train recipe.json --force
 [[ -e runs/recipe && ! -e runs/recipe-2 ]] || fail "--force made $(echo runs/*)"
 

@@ -44,8 +44,10 @@ class PreferenceRowsTest : public testing::Test {
     return MakeExamples(Rows::Open({{folder_.Write("train.jsonl", text)}}), tokenizer_, &chat,
                         options);
   }
-  std::string Fault(const std::string& text, Answers answers) {
-    return InputFault([&] { Make(text, answers); }, folder_.Write("train.jsonl", text));
+  std::string Fault(const std::string& text, Answers answers, int64_t max_tokens = 1024,
+                    OverLength over_length = OverLength::kError) {
+    return InputFault([&] { Make(text, answers, max_tokens, over_length); },
+                      folder_.Write("train.jsonl", text));
   }
 
   ByteTokenizer tokenizer_;
@@ -80,6 +82,37 @@ TEST_F(PreferenceRowsTest, MessagesInTheirThreeForms) {
     ASSERT_EQ(row.rejected->messages.size(), 2u);
     EXPECT_EQ(row.rejected->messages[1].content, "bad");
   }
+}
+
+constexpr const char* kWholeConversations = R"(
+  "chosen": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "good"}],
+  "rejected": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "bad"}]})";
+
+// As a list, and as a text.
+TEST_F(PreferenceRowsTest, APromptThatTheAnswersRepeatIsReadOnce) {
+  for (const char* prompt :
+       {R"([{"role": "user", "content": "Q"}])", R"("Q")", R"(" Q\n")", R"("")"}) {
+    const Row row = Read(Cat(R"({"prompt": )", prompt, ",", kWholeConversations));
+    ASSERT_EQ(row.messages.size(), 2u) << prompt;
+    EXPECT_EQ(row.messages[0].content + row.messages[1].content, "Qgood");
+    ASSERT_EQ(row.rejected->messages.size(), 2u) << prompt;
+    EXPECT_EQ(row.rejected->messages[1].content, "bad");
+  }
+  const Row pair = Read(R"({"prompt": [{"role": "user", "content": "Q"}],
+    "completion": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]})");
+  EXPECT_EQ(pair.messages.size(), 2u);
+}
+
+TEST_F(PreferenceRowsTest, APromptThatTheAnswersRepeatOtherwiseIsRefused) {
+  EXPECT_NE(Fault(OneLine(Cat(R"({"prompt": "R",)", kWholeConversations)), Answers::kPairs)
+                .find("'prompt' is a text that is no message at the beginning of both answers"),
+            std::string::npos);
+  EXPECT_NE(Fault(OneLine(R"({"prompt": [{"role": "user", "content": "Q"}],
+    "chosen": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "good"}],
+    "rejected": [{"role": "assistant", "content": "bad"}]})"),
+                  Answers::kPairs)
+                .find("only one of 'chosen' and 'rejected' begins with the messages of 'prompt'"),
+            std::string::npos);
 }
 
 // OpenAI's rows have the tools beside the messages, within 'input'.
@@ -140,6 +173,69 @@ TEST_F(PreferenceRowsTest, ALongAnswerTakesThePairWithIt) {
   const ExampleSet set = Make(rows, Answers::kPairs, 10, OverLength::kDrop);
   EXPECT_EQ(set.examples.size(), 2u);
   EXPECT_EQ(set.dropped, 1);
+}
+
+TEST_F(PreferenceRowsTest, TheAuditLooksAtBothAnswersAndCountsTheRowOnce) {
+  const auto notes = [&](const std::string& text, Answers answers) {
+    return Join(Make(text, answers).notes, "\n");
+  };
+  const std::string good = R"({"prompt": "Q:", "chosen": " good", "rejected": " bad"})"
+                           "\n";
+  for (const Answers answers : {Answers::kPairs, Answers::kJudged}) {
+    for (const char* row : {R"({"prompt": "P:", "chosen": "", "rejected": " bad"})",
+                            R"({"prompt": "P:", "chosen": " good", "rejected": ""})"}) {
+      EXPECT_TRUE(notes(good + row, answers).ends_with(":2: the answer is empty (1 of 2 rows)"))
+          << notes(good + row, answers);
+    }
+    EXPECT_NE(notes(good + R"({"prompt": "P:", "chosen": "a", "rejected": "a\ufffd"})", answers)
+                  .find("decoded wrongly (1 of 2 rows)"),
+              std::string::npos);
+  }
+}
+
+TEST_F(PreferenceRowsTest, TextsThatRepeatTheirPromptAreTold) {
+  const std::vector<std::string> notes =
+      Make(OneLine(R"({"prompt": "Q: is water wet?\nA:", "chosen": "Q: is water wet?\nA: yes",
+      "rejected": "Q: is water wet?\nA: no"})"),
+           Answers::kPairs)
+          .notes;
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes[0].find("the answer begins with the prompt"), std::string::npos);
+}
+
+TEST_F(PreferenceRowsTest, ARowIsCutOnce) {
+  const ExampleSet set =
+      Make(R"({"prompt": "Q:", "chosen": " a long one", "rejected": " longer still"})",
+           Answers::kPairs, 8, OverLength::kTruncate);
+  EXPECT_EQ(set.truncated, 1);
+  EXPECT_EQ(
+      Fault(R"({"prompt": "Q: is it?", "chosen": " a", "rejected": " b"})", Answers::kPairs, 8,
+            OverLength::kTruncate),
+      "train.jsonl:1: the limit of tokens cuts away all that carries loss (1 of 1 rows); raise "
+      "data.max_tokens or set data.over_length to drop, or set data.audit to warn");
+  EXPECT_TRUE(Fault(OneLine(kTexts), Answers::kPairs, 5).ends_with("to drop or truncate"));
+}
+
+TEST_F(PreferenceRowsTest, PairsOfTheSameAnswerAreTold) {
+  const std::string same = R"({"prompt": "Q:", "chosen": " x", "rejected": " x"})"
+                           "\n";
+  EXPECT_TRUE(
+      Make(same + kTexts, Answers::kPairs)
+          .notes.at(0)
+          .ends_with(":1: the two answers are the same, so the pair teaches nothing (1 of 2 "
+                     "rows)"));
+  EXPECT_NE(Fault(same, Answers::kPairs).find("the pair teaches nothing (1 of 1 rows)"),
+            std::string::npos);
+  // As they are cut.
+  EXPECT_NE(Fault(R"({"prompt": "Q:", "chosen": " abcd", "rejected": " abce"})", Answers::kPairs, 6,
+                  OverLength::kTruncate)
+                .find("the pair teaches nothing"),
+            std::string::npos);
+}
+
+TEST_F(PreferenceRowsTest, ALabelMayBeANumber) {
+  EXPECT_EQ(Read(R"({"prompt": "p", "completion": "c", "label": 0})").wanted, false);
+  EXPECT_EQ(Read(R"({"prompt": "p", "completion": "c", "label": 1})").wanted, true);
 }
 
 TEST_F(PreferenceRowsTest, WhatDoesNotFitIsRefusedByName) {

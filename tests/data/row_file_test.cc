@@ -78,6 +78,32 @@ TEST_F(RowFileTest, ARecordsFaultsNameTheirLine) {
   EXPECT_NE(Fault("a.csv", "a,a\n1,2\n").find("each once"), std::string::npos);
 }
 
+TEST_F(RowFileTest, RecordsThatAreNotUtf8AreFaults) {
+  EXPECT_EQ(
+      Fault("a.csv", "prompt,completion\nok,fine\ncaf\xe9,good\n"),
+      "a.csv:3: byte 4 of the record is not UTF-8 (is the file Windows-1252 or Latin-1?); save "
+      "it as UTF-8");
+  EXPECT_TRUE(Fault("b.csv", "caf\xe9,b\n1,2\n").starts_with("b.csv:1: byte 4 of the record"));
+  EXPECT_EQ(Read("c.csv", "prompt,completion\ncaf\u00e9,\u00fc\n").at(0)["prompt"], "caf\u00e9");
+}
+
+TEST_F(RowFileTest, LabelsAreReadInAnyCase) {
+  const auto rows = Read("a.csv", "label\nTRUE\nfalse\n1\nFALSE\n");
+  EXPECT_EQ(Json(rows),
+            (Json{{{"label", true}}, {{"label", false}}, {{"label", true}}, {{"label", false}}}));
+}
+
+TEST_F(RowFileTest, OtherSeparatorsAndLineEndsAreNamed) {
+  EXPECT_EQ(
+      Fault("a.csv", "prompt;completion\na;b\n"),
+      "a.csv:1: names one column, 'prompt;completion'; separate fields with commas, or with tabs "
+      "in a file whose name ends in .tsv");
+  EXPECT_NE(Fault("a.tsv", "prompt,completion\na,b\n").find("separate fields with tabs"),
+            std::string::npos);
+  EXPECT_NE(Fault("b.csv", "prompt,completion\ra,b\r").find("b.csv: its lines end in CR alone"),
+            std::string::npos);
+}
+
 TEST_F(RowFileTest, OtherFilesAreRefused) {
   EXPECT_NE(Fault("a.parquet", "PAR1xxxx").find("Parquet"), std::string::npos);
   EXPECT_NE(Fault("a.gz", "\x1f\x8b...").find("gzip"), std::string::npos);

@@ -11,6 +11,8 @@
 namespace retort {
 namespace {
 
+using namespace std::string_view_literals;
+
 class RowsTest : public testing::Test {
  protected:
   Rows Open(const std::string& text, RowFormat format = RowFormat::kAuto) {
@@ -86,7 +88,7 @@ TEST_F(RowsTest, FaultsNameFileAndLine) {
       "train.jsonl:1: no known format has the keys 'x', 'y'; use messages, prompt + completion, "
       "question + answer, instruction + output, text, input_ids + labels, or chosen + rejected");
   EXPECT_EQ(Fault(good, RowFormat::kText), "train.jsonl:1: 'text' is missing");
-  EXPECT_EQ(Fault("{\"messages\": 3}"), "train.jsonl:1: 'messages' must be a list");
+  EXPECT_EQ(Fault("{\"messages\": 3}"), "train.jsonl:1: 'messages' must be a list of messages");
   EXPECT_EQ(
       Fault("{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}, {\"role\": \"user\"}]}"),
       "train.jsonl:1: message 2: 'content' is missing");
@@ -113,12 +115,14 @@ TEST_F(RowsTest, AWeightChangesNoRows) {
   EXPECT_EQ(rows.Read(9).text + rows.Read(10).text, "90");
   EXPECT_EQ(rows.Source(9), 0);
   EXPECT_EQ(rows.Source(10), 1);
-  EXPECT_EQ(InputFault(
-                [&] {
-                  Rows::Open({{path, 0}});
-                },
-                path),
-            "a.jsonl: weight 0 must be above 0 and at most 1000000");
+  for (const double weight : {0.0, 1e-7, 2e6}) {
+    EXPECT_EQ(InputFault(
+                  [&] {
+                    Rows::Open({RowSource{path, weight}});
+                  },
+                  path),
+              Cat("a.jsonl: weight ", weight, " must be 1e-6 to 1e6"));
+  }
 }
 
 std::string Turns(const std::string& more) {
@@ -253,7 +257,44 @@ TEST_F(RowsTest, OtherKindsOfFilesAreNamed) {
   EXPECT_EQ(fault("[\n{\"text\": \"a\"}]"), "");  // a JSON list
   EXPECT_NE(fault("\x1f\x8b\x08 ...").find("gzip"), std::string::npos);
   EXPECT_NE(fault("PAR1 ...").find("Parquet"), std::string::npos);
-  EXPECT_NE(fault("\xff\xfe{ ...").find("UTF-16"), std::string::npos);
+  for (const std::string_view utf16 : {"\xff\xfe{ ..."sv, "\0{\0}"sv, "{\0}\0"sv})
+    EXPECT_NE(fault(std::string(utf16)).find("UTF-16"), std::string::npos);
+  EXPECT_NE(fault("{\"text\": \"a\"}\r{\"text\": \"b\"}\r").find("end in CR alone"),
+            std::string::npos);
+  EXPECT_EQ(fault("[{\"text\": \"a\"},\r{\"text\": \"b\"}]"), "");
+  EXPECT_NE(fault("{\n  \"text\": \"a\"\n}\n").find("train.jsonl:1: a row begins and does not end"),
+            std::string::npos);
+}
+
+TEST_F(RowsTest, TwoWaysToWriteARowAreNotBothTaken) {
+  EXPECT_EQ(
+      Fault(R"({"prompt": "p", "completion": "c", "question": "q"})"),
+      "train.jsonl:1: 'question' is not supported: a row of format prompt_completion is given "
+      "by 'prompt', 'completion', which stand beside it; keep one way to write the row");
+}
+
+TEST_F(RowsTest, TextsWhereMessagesAreNeededAreNamed) {
+  EXPECT_NE(Fault(R"({"prompt": [{"role": "user", "content": "u"}], "completion": "c"})")
+                .find("'completion' is a text where a list of messages is needed"),
+            std::string::npos);
+  EXPECT_NE(Fault(R"({"prompt": ["a"], "completion": []})")
+                .find("prompt 1: must be an object with 'role' and 'content'"),
+            std::string::npos);
+}
+
+// For a teacher, which gives the answers.
+TEST_F(RowsTest, PromptsMayLackTheirAnswers) {
+  const auto asked = [&](const std::string& row) {
+    return Rows::Open({{folder_.Write("train.jsonl", row)}}, RowFormat::kAuto, Rows::Use::kAsked)
+        .Read(0);
+  };
+  EXPECT_EQ(asked(R"({"prompt": "p"})").prompt, "p");
+  EXPECT_EQ(asked(R"({"question": "q"})").prompt, "Question: q\nAnswer:");
+  EXPECT_TRUE(asked(R"({"instruction": "i"})").prompt.ends_with("\ni\n\n### Response:"));
+  EXPECT_EQ(asked(R"({"prompt": [{"role": "user", "content": "u"}]})").messages.size(), 1u);
+  EXPECT_EQ(asked(R"({"prompt": "p", "completion": "c"})").completion, "c");
+  EXPECT_TRUE(asked(R"({"prompt": "p", "chosen": "c", "rejected": "r"})").rejected);
+  EXPECT_NE(Fault(R"({"prompt": "p"})"), "");
 }
 
 TEST_F(RowsTest, FilesOfDifferentFormatsMix) {

@@ -172,7 +172,7 @@ TEST(Hdf5, TheCommandThatTrustsIsQuoted) {
   Hdf5Stamp stamp = WriteSample(odd / "a.h5");
   stamp.seal = "";
   ExpectRefused([&] { Hdf5Reader::OpenSealed(odd / "a.h5", stamp); },
-                {"`retort trust -- '", "it'\\''s; odd'`"});
+                {"`retort trust '", "it'\\''s; odd'`"});
 }
 
 // A file that others may write is copied before it is checked; what they write later is not seen.

@@ -210,8 +210,9 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
       {"train.steps=2.5",
        "'train.steps' must be an integer of at least 1 and at most 1000000000, not 2.5"},
       {"train.seed=9007199254740994",
-       "'train.seed' must be an integer of at least 0, not 9007199254740994"},
-      {"train.seed=-1", "'train.seed' must be an integer of at least 0, not -1"},
+       "'train.seed' must be an integer of at least 0 and at most 9007199254740991, not 9007199254740994"},
+      {"train.seed=-1",
+       "'train.seed' must be an integer of at least 0 and at most 9007199254740991, not -1"},
       {"train.threads=some",
        "'train.threads' must be an integer of at least 1 and at most 1024 or \"all\", not "
        "\"some\""},
@@ -228,10 +229,10 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
       {"model.device=gpu", "'model.device' must be auto, cpu, cuda or cuda:N, not \"gpu\""},
       {"model.path=", "'model.path' must be a path, not \"\""},
       {"data.train=[]",
-       "'data.train' must be a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list "
+       "'data.train' must be a path, {\"path\": …, \"weight\": 1e-6 to 1e6} or a list "
        "of these, not []"},
       {"data.train={\"path\":\"a\",\"weight\":0}",
-       "'data.train' must be a path, {\"path\": …, \"weight\": above 0 and at most 1e9} or a list of these, not "
+       "'data.train' must be a path, {\"path\": …, \"weight\": 1e-6 to 1e6} or a list of these, not "
        "{\"path\":\"a\",\"weight\":0}"},
       {"train=3", "'train' must be an object, not 3"},
   };
@@ -275,7 +276,14 @@ TEST(RecipeReader, NumbersHaveUpperBounds) {
       EXPECT_NE(message.find("at most "), std::string::npos) << message;
     }
   }
-  EXPECT_NE(Refusal(kMinimal, {R"(data.train={"path":"t","weight":1e300})"}), "");
+  for (const char* weight : {"0", "1e-7", "1e7", "1e300"}) {
+    EXPECT_NE(Refusal(kMinimal, {Cat(R"(data.train={"path":"t","weight":)", weight, "}")}), "")
+        << weight;
+  }
+  // Integers from here on may be read as their neighbours.
+  EXPECT_NE(Refusal(kMinimal, {"train.seed=9007199254740993"}).find("at most 9007199254740991"),
+            std::string::npos);
+  EXPECT_EQ(Refusal(kMinimal, {"train.seed=9007199254740991"}), "");
   // Each is possible, and both together are not.
   EXPECT_EQ(Refusal(kMinimal, {"train.batch_tokens=1000000"}), "");
   EXPECT_EQ(Refusal(kMinimal, {"train.accumulate=1000"}), "");
@@ -353,6 +361,24 @@ TEST(RecipeReader, WhatIsNoJsonIsToldAsThat) {
 TEST(KeyLines, SurvivesAnyText) {
   for (const std::string text : {"]", "}}", "{\"a", "{\"a\\", "\"a\":", "/*", "/", "{\"a\"/", ":"})
     KeyLines(text, "x");
+}
+
+TEST(RecipeReader, RefusesWhatAsksForOtherThanTheRowsAnswer) {
+  const auto refusal = [](std::vector<std::string> settings) {
+    settings.emplace_back("data.packing=false");
+    return Refusal(kMinimal, settings);
+  };
+  EXPECT_NE(refusal({"reward.exact=true", "data.loss_on=all"}).find("all cannot go with rewards"),
+            std::string::npos);
+  const std::vector<std::string> on_policy = {"teacher.path=t", "teacher.mode=on-policy"};
+  for (const char* setting : {"data.loss_on=all", "data.over_length=split"}) {
+    std::vector<std::string> settings = on_policy;
+    settings.emplace_back(setting);
+    EXPECT_NE(refusal(settings).find("'teacher.mode' on-policy"), std::string::npos) << setting;
+  }
+  const std::vector<std::string> kto = {"preference.method=kto", "train.batch_rows=1"};
+  EXPECT_NE(refusal(kto).find("steps of one row"), std::string::npos);
+  EXPECT_EQ(refusal({kto[0], kto[1], "train.accumulate=2"}), "");
 }
 
 // Names of nested keys are not multiplied, and the parser is not made to compare all keys in pairs.

@@ -354,6 +354,40 @@ TEST_F(DistillationTest, GeneratesAnswersAndGoesOnWhereItStopped) {
             std::string::npos);
 }
 
+// The rows that a teacher is for.
+TEST_F(DistillationTest, GeneratesAnswersToPromptsAlone) {
+  WriteTextAtomically(Folder() / "prompts.jsonl",
+                      "{\"prompt\": \"say 1\"}\n{\"prompt\": \"say 2\"}\n");
+  WriteTextAtomically(Folder() / "answered.jsonl",
+                      "{\"prompt\": \"say 1\", \"completion\": \"x\"}\n"
+                      "{\"prompt\": \"say 2\", \"completion\": \"y\"}\n");
+  std::string said[2];
+  for (const auto& [rows, out] :
+       {std::pair{"prompts.jsonl", &said[0]}, {"answered.jsonl", &said[1]}}) {
+    TeachingSession session(RecipeOf({Cat("data.train=", rows), "teacher.max_new_tokens=6"}),
+                            TeachingSession::Work::kAnswers);
+    EXPECT_EQ(session.Describe().at(1), "data     2 prompts");
+    std::filesystem::remove(Folder() / "said.jsonl");
+    session.Generate(Folder() / "said.jsonl", 0, {});
+    *out = ReadText(Folder() / "said.jsonl");
+  }
+  EXPECT_EQ(said[0], said[1]);
+}
+
+TEST_F(DistillationTest, TextsHaveNoPromptForOnPolicyAndRewards) {
+  WriteTextAtomically(Folder() / "texts.jsonl", "{\"text\": \"say 1\"}\n");
+  for (const std::vector<std::string>& settings :
+       {std::vector<std::string>{"teacher.mode=on-policy"},
+        {"teacher.path=null", "teacher.weights=null", "teacher.top_k=null", "reward.regex=x"}}) {
+    std::vector<std::string> all = settings;
+    all.emplace_back("data.train=texts.jsonl");
+    EXPECT_NE(Refusal([&] {
+                TrainingSession(RecipeOf(all));
+              }).find("texts.jsonl: rows of format text have no prompt"),
+              std::string::npos);
+  }
+}
+
 // What the loss of both models adds to the memory of a step of 4,096 tokens over 152k ids: heads of
 // Qwen2's sizes, 151,936 and 152,064, in models of these widths; over the parts that the trainer
 // would compute at once.

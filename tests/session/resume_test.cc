@@ -14,90 +14,13 @@
 #include "recipes/recipe_reader.h"
 #include "session/session.h"
 #include "tests/formats/support.h"
+#include "tests/session/small_runs.h"
 #include "train/metrics.h"
 
 namespace retort {
 namespace {
 
-struct Killed {};
-
-class ResumeTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    InitOptions init;
-    init.config = ShapeNamed("2,32,4,2,64,300");
-    WriteInitialModel(folder_ / "model", init);
-    for (const char* name : {"rows.jsonl", "held.jsonl"}) folder_.Put(name, Rows(24));
-  }
-  static std::string Rows(int count) {
-    std::string rows;
-    for (int i = 0; i < count; ++i) {
-      rows +=
-          DumpJson(Json{{"prompt", Cat("say ", i)}, {"completion", Cat(" ", i * 7 % 11)}}) + "\n";
-    }
-    return rows;
-  }
-  Recipe RecipeOf(const std::vector<std::string>& settings) const {
-    const std::string text =
-        R"({"model": {"path": "model", "weights": "f32", "compute": "f32"},
-        "adapter": {"rank": 4, "alpha": 8},
-        "data": {"train": "rows.jsonl", "eval": "held.jsonl", "max_tokens": 64, "packing": false},
-        "train": {"steps": 8, "batch_rows": 4, "lr": 1e-2, "warmup": 0, "checkpoint_every": 3,
-                  "eval_every": 2}})";
-    return ParseRecipe(text, "recipe", folder_.path(), settings);
-  }
-  // Runs until `until` is reached, where the process is "killed" (an exception) or asked to stop.
-  RunSummary Run(const std::string& name, const std::vector<std::string>& settings = {},
-                 int64_t kill_at = 0, int64_t stop_at = 0) {
-    return RunUntil(name, settings, kill_at,
-                    [stop_at](int64_t step) { return stop_at > 0 && step >= stop_at; });
-  }
-  RunSummary RunUntil(const std::string& name, const std::vector<std::string>& settings,
-                      int64_t kill_at, const std::function<bool(int64_t step)>& stop) {
-    const Recipe recipe = RecipeOf(settings);
-    const Path run = folder_ / name;
-    const auto lock = LockRunFolder(run);
-    PrepareRunFolder(run, true, DumpJson(ResolvedJson(recipe)),
-                     [](const std::string&) { return std::vector<std::string>(); });
-    TrainingSession session(recipe);
-    int64_t step = 0;
-    try {
-      return session.Run(
-          run,
-          [&](const RunProgress& p) {
-            step = p.metrics.step;
-            if (step == kill_at) throw Killed();
-          },
-          [&] { return stop(step); });
-    } catch (const Killed&) {
-      return {};
-    }
-  }
-  std::string AdapterOf(const std::string& run) const {
-    std::string all;
-    for (const char* name : {"adapter_model.safetensors", "adapter_config.json", "retort.json"})
-      all += Sha256(ReadText(folder_ / run / "adapter" / name)) + "\n";
-    return all;
-  }
-  // Steps and losses, which no clock changes.
-  std::string Course(const std::string& run) const {
-    std::string text;
-    for (const MetricsLine& line : ReadMetrics(folder_ / run / "metrics.jsonl")) {
-      text += line.eval_loss ? Cat("eval ", line.metrics.step, " ", *line.eval_loss, "\n")
-                             : Cat("step ", line.metrics.step, " ", line.metrics.loss, "\n");
-    }
-    return text;
-  }
-  std::vector<std::string> Checkpoints(const std::string& run) const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_ / run / "checkpoints"))
-      names.push_back(entry.path().filename().string());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-
-  TemporaryFolder folder_;
-};
+class ResumeTest : public SmallRuns {};
 
 TEST_F(ResumeTest, AStoppedRunHasSavedItsLastStepAndGoesOnToTheSameBytes) {
   Run("straight");
@@ -419,30 +342,6 @@ TEST_F(ResumeTest, AGgufBaseIsHeldAsItIsStored) {
   EXPECT_EQ(ReadJson(folder_ / "gguf/adapter/retort.json")["base"]["weights"], "as-is");
 }
 
-// What a GGUF base becomes: a folder of every trained weight, a merged folder, and GGUF files of
-// both.
-TEST_F(ResumeTest, AGgufBaseBecomesAFolder) {
-  WriteGguf(OpenModel(folder_ / "model"), folder_ / "m.gguf", {WeightFormat::kQ8_0});
-  const std::string gguf = "model.path=" + (folder_ / "m.gguf").string();
-  for (const char* kind : {"none", "lora"}) {
-    SCOPED_TRACE(kind);
-    std::vector<std::string> settings = {gguf, Cat("adapter.kind=", kind), "train.lr=1e-2",
-                                         "export.gguf=[\"f32\"]"};
-    const bool whole = std::string(kind) == "none";
-    if (whole) settings.insert(settings.end(), {"adapter.rank=16", "adapter.alpha=32"});
-    Run(kind, settings);
-    const Recipe recipe = RecipeOf(settings);
-    CheckExports(recipe, folder_ / kind);
-    ExportTrained(recipe, folder_ / kind);
-    const ModelFiles folder = OpenModel(folder_ / Cat(kind, whole ? "/model" : "/export/merged"));
-    EXPECT_EQ(folder.stored_format(), WeightFormat::kF32);
-    EXPECT_EQ(folder.config.layers(), 2);
-    EXPECT_EQ(LoadTokenizer(folder)->Encode("some text"),
-              LoadTokenizer(OpenModel(folder_ / "m.gguf"))->Encode("some text"));
-    EXPECT_TRUE(std::filesystem::exists(folder_ / kind / "export" / Cat(recipe.name, "-f32.gguf")));
-  }
-}
-
 TEST_F(ResumeTest, WhatTrainingCannotDoIsRefusedBeforeIt) {
   ExpectRefused([&] { TrainingSession(RecipeOf({"model.compute=int8"})); }, {"int8"});
   std::filesystem::create_directories(folder_ / "out/merged");
@@ -454,22 +353,17 @@ TEST_F(ResumeTest, WhatTrainingCannotDoIsRefusedBeforeIt) {
   ExpectRefused([&] { CheckExports(RecipeOf({file}), folder_ / "run"); }, {"rows.jsonl"});
 }
 
-TEST_F(ResumeTest, ExportsWhatIsNotExportedYet) {
-  const std::vector<std::string> settings = {"export.gguf=[\"q8_0\", \"f32\"]"};
-  Run("run", settings);
-  const Recipe recipe = RecipeOf(settings);
-  EXPECT_EQ(ExportTrained(recipe, folder_ / "run").size(), 3u);
-  EXPECT_TRUE(ExportTrained(recipe, folder_ / "run").empty());
-  const Path gguf = folder_ / "run/export" / Cat(recipe.name, "-f32.gguf");
-  const std::string before = Sha256(ReadText(gguf));
-  std::filesystem::remove(gguf);
-  EXPECT_EQ(ExportTrained(recipe, folder_ / "run").size(), 1u);
-  EXPECT_EQ(Sha256(ReadText(gguf)), before);
-  // Another adapter in the folder: nothing of the old one passes for its export.
-  Run("other", {"train.seed=2"});
-  std::filesystem::remove_all(folder_ / "run/adapter");
-  std::filesystem::copy(folder_ / "other/adapter", folder_ / "run/adapter");
-  ExpectRefused([&] { ExportTrained(recipe, folder_ / "run"); }, {"merged", "is there already"});
+// Without it, which evaluation was the best is not known.
+TEST_F(ResumeTest, MetricsThatEndBeforeTheCheckpointAreRefused) {
+  Run("run", {}, 7);
+  const Path metrics = folder_ / "run/metrics.jsonl";
+  const std::string text = ReadText(metrics);
+  folder_.Put("run/metrics.jsonl", text.substr(0, text.find('\n') + 1));
+  ExpectRefused([&] { Run("run"); }, {"metrics.jsonl: ends after step 1", "step-6", "--force"});
+  std::filesystem::remove(metrics);
+  ExpectRefused([&] { Run("run"); }, {"metrics.jsonl: ends after step 0"});
+  folder_.Put("run/metrics.jsonl", text);
+  EXPECT_EQ(Run("run").steps, 8);
 }
 
 }  // namespace

@@ -124,6 +124,34 @@ TEST_F(GrpoTest, AsksForSeveralAnswersToEachPrompt) {
   EXPECT_EQ(before[4].answer, seen_[4].answer) << "the same step samples the same";
 }
 
+// As the held-out reward asks.
+TEST_F(GrpoTest, OfSeveralAnswersTheLastIsAskedFor) {
+  const std::string text = "q1A1q2A2.";
+  Example row;
+  for (const char c : text) row.ids.push_back(static_cast<unsigned char>(c));
+  row.labels.assign(row.ids.size(), kNoLoss);
+  for (const size_t at : {2, 3, 6, 7}) row.labels[at] = row.ids[at];
+  row.answer = 2;
+  EXPECT_EQ(tokenizer_.Decode(PromptOf(row), false), "q1A1q2");
+  EXPECT_EQ(tokenizer_.Decode(OwnAnswerOf(row), false), "A2");
+  rows_[0] = row;
+  Grpo grpo(std::make_unique<GivenRewards>(seen_), *model_, adapter_.get(), nullptr, tokenizer_,
+            Options(0));
+  Prepared(grpo);
+  EXPECT_EQ(seen_[0].prompt, "q1A1q2");
+  EXPECT_EQ(seen_[0].expected, "A2");
+}
+
+// With loss_on all.
+TEST_F(GrpoTest, APromptThatCarriesLossIsNoAnswer) {
+  Example row = RowOf(tokenizer_, 0, "one", " uno");
+  row.answer = row.size() - 4;
+  const std::vector<int32_t> prompt = PromptOf(row);
+  row.labels = row.ids;
+  EXPECT_EQ(PromptOf(row), prompt);
+  EXPECT_EQ(tokenizer_.Decode(OwnAnswerOf(row), false), " uno");
+}
+
 TEST_F(GrpoTest, LossAndGradientAreThoseOfTheFormula) {
   for (const double beta : {0.0, 0.3}) {
     Grpo grpo(std::make_unique<GivenRewards>(seen_), *model_, adapter_.get(), nullptr, tokenizer_,

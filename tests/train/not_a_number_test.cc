@@ -13,7 +13,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kSmallVocab = 61;
+constexpr int64_t kOddVocab = 61;
 
 void MakeOdd(Model& model) {
   const int64_t width = model.config.width;
@@ -53,8 +53,8 @@ class OddSteps : public testing::Test {
 
   std::vector<Example> examples_;
   std::unique_ptr<Backend> backend_ = MakeCpuBackend(1, Compute::kF32);
-  std::unique_ptr<Model> model_ = RandomModel(SmallConfig(kSmallVocab), 1, *backend_),
-                         teacher_ = RandomModel(SmallConfig(kSmallVocab), 2, *backend_);
+  std::unique_ptr<Model> model_ = RandomModel(SmallConfig(kOddVocab), 1, *backend_),
+                         teacher_ = RandomModel(SmallConfig(kOddVocab), 2, *backend_);
   std::unique_ptr<Adapter> adapter_ = Adapter::Make({.rank = 3}, model_->layout, 4, *backend_);
 };
 
@@ -86,12 +86,12 @@ TEST_F(OddSteps, OfTheModelDoNotBlameTheTeacherNorTheRate) {
 // A token whose embedding overflows stands in one row alone.
 TEST_F(OddSteps, NameTheRowAtFault) {
   const int64_t width = model_->config.width;
-  const auto buffer = backend_->memory().Allocate(kSmallVocab * width * int64_t{sizeof(float)});
+  const auto buffer = backend_->memory().Allocate(kOddVocab * width * int64_t{sizeof(float)});
   auto* values = reinterpret_cast<float*>(buffer->data());
-  std::fill(values, values + kSmallVocab * width, 0.5f);
+  std::fill(values, values + kOddVocab * width, 0.5f);
   std::fill(values + 7 * width, values + 8 * width, std::numeric_limits<float>::infinity());
   model_->Set({Target::Kind::kLinear, model_->layout.embedding},
-              Weight(WeightFormat::kF32, kSmallVocab, width,
+              Weight(WeightFormat::kF32, kOddVocab, width,
                      {buffer->data(), static_cast<size_t>(buffer->bytes())}, buffer));
   for (Example& e : examples_) e.ids[1] = 2;
   examples_[2].ids[1] = 7;

@@ -147,28 +147,54 @@ TEST_F(ObjectivesTest, OnlyTheAnswersTokensAreCompared) {
   EXPECT_GT(std::abs(Value(*orpo, WholeOf(whole)) - Value(*orpo, WholeOf(rows))), 1e-3);
 }
 
+// A row's prompt with another's answer.
+Example Mixed(const Example& prompt, const Example& answer) {
+  Example mixed;
+  mixed.ids.assign(prompt.ids.begin(), prompt.ids.begin() + prompt.answer);
+  mixed.labels.assign(mixed.ids.size(), kNoLoss);
+  for (int64_t t = answer.answer; t < answer.size(); ++t) {
+    mixed.ids.push_back(answer.ids[static_cast<size_t>(t)]);
+    mixed.labels.push_back(mixed.ids.back());
+  }
+  return mixed;
+}
+
+double KtoLoss(const Example& row, double score, double kl) {
+  return row.wanted ? 1 - Logistic(kBeta * (score - kl))
+                    : 0.5 * (1 - Logistic(kBeta * (kl - score)));
+}
+
 TEST_F(ObjectivesTest, KtoIsItsFormula) {
   std::vector<Example> rows = MakePairs(2);
   for (Example& row : rows) row.joined = false;
   double kl = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const Example &prompt = rows[i], &answer = rows[(i + rows.size() - 1) % rows.size()];
-    Example mixed;
-    mixed.ids.assign(prompt.ids.begin(), prompt.ids.begin() + prompt.answer);
-    mixed.labels.assign(mixed.ids.size(), kNoLoss);
-    for (int64_t t = answer.answer; t < answer.size(); ++t) {
-      mixed.ids.push_back(answer.ids[static_cast<size_t>(t)]);
-      mixed.labels.push_back(mixed.ids.back());
-    }
-    kl += Score(mixed) / static_cast<double>(rows.size());
+    kl += Score(Mixed(rows[i], rows[(i + rows.size() - 1) % rows.size()])) /
+          static_cast<double>(rows.size());
   }
   kl = std::max(0.0, kl);
   double expected = 0;
-  for (const Example& row : rows) {
-    expected += row.wanted ? 1 - Logistic(kBeta * (Score(row) - kl))
-                           : 0.5 * (1 - Logistic(kBeta * (kl - Score(row))));
-  }
+  for (const Example& row : rows) expected += KtoLoss(row, Score(row), kl);
   EXPECT_NEAR(Value(*Make(Method::kKto), WholeOf(rows)), expected, 1e-10);
+}
+
+// Beside its own answer a row has nothing to be compared with: the loss would be 0.5 whatever it is.
+TEST_F(ObjectivesTest, KtoTakesARowThatIsAloneInItsPartWithTheStepsRowBeforeIt) {
+  std::vector<Example> rows = MakePairs(2);
+  for (Example& row : rows) row.joined = false;
+  StepBatch step;
+  for (const Example& row : rows)
+    step.micro.push_back({{&row}, {row.row}, row.size(), row.LossTokens()});
+  const auto kto = Make(Method::kKto);
+  kto->Prepare(step, 1);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const double kl = std::max(0.0, Score(Mixed(rows[i], rows[i == 0 ? 3 : i - 1])));
+    Context plain{*backend_};
+    EXPECT_NEAR(Loss(*kto, plain, step.micro[i], {adapter_.get()}) / kScale,
+                KtoLoss(rows[i], Score(rows[i]), kl), 1e-10);
+  }
+  // Alone in the step.
+  EXPECT_NEAR(Value(*kto, step.micro[0]), KtoLoss(rows[0], Score(rows[0]), 0), 1e-10);
 }
 
 // KTO's mean score is a constant of the step, so here it is left as Prepare found it.

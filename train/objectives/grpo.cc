@@ -10,15 +10,6 @@
 namespace retort {
 namespace {
 
-// The text of the row's own answer, without the token that ends it.
-std::string ExpectedOf(const Example& row, const Tokenizer& tokenizer) {
-  std::vector<int32_t> ids;
-  for (size_t i = 1; i < row.labels.size(); ++i) {
-    if (row.labels[i] != kNoLoss) ids.push_back(row.ids[i]);
-  }
-  return tokenizer.Decode(ids);
-}
-
 double MeanOf(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
@@ -55,7 +46,9 @@ int64_t Grpo::Prepare(StepBatch& step, int64_t number) {
       const Example& row = *micro.rows[r];
       if (!sampler_.MayAsk(row)) continue;
       orders.push_back(micro.order[r]);
-      const Attempt attempt{tokenizer_.Decode(PromptOf(row)), "", ExpectedOf(row, tokenizer_)};
+      // Its text is without the token that ends it.
+      const Attempt attempt{tokenizer_.Decode(PromptOf(row)), "",
+                            tokenizer_.Decode(OwnAnswerOf(row))};
       for (int64_t g = 0; g < options_.answers; ++g) {
         wanted.push_back({&row, number, micro.order[r] * options_.answers + g});
         attempts.push_back(attempt);

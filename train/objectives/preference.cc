@@ -219,9 +219,12 @@ class Kto : public Compared {
 
   int64_t Prepare(StepBatch& step, int64_t /*number*/) override {
     kl_.clear();
+    const Example* before = step.micro.back().rows.back();  // the first row's is the last
     for (const MicroBatch& micro : step.micro) {
-      const double kl = MismatchedScore(micro);
+      const bool alone = micro.rows.size() == 1;
+      const double kl = MismatchedScore(micro, alone ? before : micro.rows.back());
       for (const int64_t order : micro.order) kl_[order] = kl;
+      before = micro.rows.back();
     }
     return 0;
   }
@@ -245,12 +248,14 @@ class Kto : public Compared {
   }
 
  private:
-  // Each row's prompt with the answer of the row before it, the first one's with the last's.
-  double MismatchedScore(const MicroBatch& micro) const {
+  // Each row's prompt with the answer of the row before it, the first one's with that of `before`.
+  // A row's own answer says nothing: its score would be taken from itself.
+  double MismatchedScore(const MicroBatch& micro, const Example* before) const {
+    if (before == micro.rows.front()) return 0;
     std::vector<Example> mixed;
-    const size_t n = micro.rows.size();
-    for (size_t e = 0; e < n; ++e) {
-      const Example &prompt = *micro.rows[e], &answer = *micro.rows[(e + n - 1) % n];
+    for (const Example* row : micro.rows) {
+      const Example &prompt = *row, &answer = *before;
+      before = row;
       Example& own = mixed.emplace_back();
       own.ids.assign(prompt.ids.begin(), prompt.ids.begin() + prompt.answer);
       own.labels.assign(own.ids.size(), kNoLoss);
@@ -265,7 +270,7 @@ class Kto : public Compared {
       if (one.loss_tokens == 0) continue;
       sum += Untaped(model_, one, reference())[0].answer - Untaped(model_, one, adapter_)[0].answer;
     }
-    return std::max(0.0, sum / static_cast<double>(n));
+    return std::max(0.0, sum / static_cast<double>(mixed.size()));
   }
 
   const Model& model_;

@@ -6,7 +6,8 @@
 //   dpo   -log s(beta (score(chosen) - score(rejected)))                     (arXiv 2305.18290)
 //   kto   1 - s(beta (score - KL)) for a wanted answer, weight (1 - s(beta (KL - score))) for
 //         another; KL: the mean score, at least 0, of answers under prompts that are not theirs:
-//         each row's with the answer of the row before it in its micro-batch   (arXiv 2402.01306)
+//         each row's with the answer of the row before it in its micro-batch, or of the step's row
+//         before it if it is alone there; 0 in a step of one row               (arXiv 2402.01306)
 //   orpo  no reference: the mean loss of the chosen rows' tokens, plus
 //         -beta log s(log odds(chosen) - log odds(rejected)), where odds(y) = p / (1 - p) and
 //         log p is the mean over the answer's tokens                           (arXiv 2403.07691)

@@ -20,12 +20,25 @@ EngineOptions EngineOptionsOf(const SampledAnswersOptions& options, const Archit
 
 uint64_t Seed(PhiloxKey key) { return uint64_t{key[0]} << 32 | key[1]; }
 
+// Where the row's own answer begins and ends. No token predicts the first one.
+std::pair<int64_t, int64_t> OwnAnswer(const Example& row) {
+  const auto learnt = [&](int64_t i) { return row.labels[static_cast<size_t>(i)] != kNoLoss; };
+  int64_t end = row.size();
+  while (end > 1 && !learnt(end - 1)) --end;
+  int64_t begin = end;
+  while (begin > std::max<int64_t>(1, row.answer) && learnt(begin - 1)) --begin;
+  return {begin, end};
+}
+
 }  // namespace
 
+std::vector<int32_t> OwnAnswerOf(const Example& row) {
+  const auto [begin, end] = OwnAnswer(row);
+  return {row.ids.begin() + begin, row.ids.begin() + end};
+}
+
 std::vector<int32_t> PromptOf(const Example& row) {
-  const auto first = std::find_if(row.labels.begin() + 1, row.labels.end(),
-                                  [](int32_t l) { return l != kNoLoss; });
-  return {row.ids.begin(), row.ids.begin() + (first - row.labels.begin())};
+  return {row.ids.begin(), row.ids.begin() + OwnAnswer(row).first};
 }
 
 SampledAnswers::SampledAnswers(const Model& model, const Adapter* adapter,

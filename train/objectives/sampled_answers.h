@@ -21,7 +21,10 @@ struct SampledAnswersOptions {
   DType cache_type = DType::kF32;
 };
 
-// A row's prompt: all tokens before the first one that carries loss.
+// A row's own answer: the last run of tokens that carry loss. It begins at Example::answer at the
+// earliest, since the tokens before that one may carry loss too.
+std::vector<int32_t> OwnAnswerOf(const Example& row);
+// All tokens before that answer.
 std::vector<int32_t> PromptOf(const Example& row);
 
 class SampledAnswers {
