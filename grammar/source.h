@@ -29,6 +29,7 @@ struct GrammarSource {
     kRegex,
     kChoices,  // `text` is a JSON list of texts
     kGbnf,     // llama.cpp's notation
+    kLark,     // Lark's
   };
   Kind kind = Kind::kJson;
   std::string text;
@@ -42,6 +43,9 @@ struct GrammarSource {
            std::tie(other.kind, other.text, other.space, other.before);
   }
 };
+
+// That of a grammar's text, kGbnf or kLark: how its first rule is written tells. In lark.cc.
+GrammarSource::Kind NotationOf(std::string_view grammar);
 
 // The form in which a model's files carry a schema: {"schema": {...}, "json_space": "compact"}, and
 // "before" if that is not empty.
