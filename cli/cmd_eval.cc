@@ -15,11 +15,13 @@
 #include "cli/grammar_flags.h"
 #include "cli/rate_progress.h"
 #include "eval/agreement.h"
+#include "eval/calibration.h"
 #include "eval/choice.h"
 #include "eval/exact.h"
 #include "eval/fields.h"
 #include "eval/loss.h"
 #include "eval/scope.h"
+#include "model/store/answer_schema.h"
 
 namespace retort {
 namespace {
@@ -31,7 +33,7 @@ struct EvalFlags {
   std::string metric = "loss", format = "auto", chat_template = "auto", over_length = "error",
               loss_on = "completion";
   int64_t max_tokens = 1024, rows = 0, batch_tokens = 2048;
-  bool no_eos = false, json = false, batch_given = false;
+  bool no_eos = false, json = false, batch_given = false, calibrate = false;
   GrammarFlags grammar;
   ComputeFlags compute;
 };
@@ -243,11 +245,100 @@ Score ChoiceScore(const ScoredRows& e) {
   return score;
 }
 
+// What the answers are held to, whose choices are judged.
+GrammarSource CalibrationSource(const ScoredRows& e, const std::vector<Answer>& answers) {
+  if (!e.flags.choices.empty()) {
+    const auto spaced = [](const Answer& answer) { return answer.text.starts_with(' '); };
+    return {GrammarSource::Kind::kChoices, DumpJson(Json(ReadLabels(e.flags.choices))),
+            JsonSpace::kCompact, std::ranges::all_of(answers, spaced) ? " " : ""};
+  }
+  if (const auto source = e.flags.grammar.Read(e.opened.answers)) return *source;
+  throw InputError(e.flags.model,
+                   ": carries no schema whose choices could be judged; give --schema or --choices");
+}
+
+Json CalibrationJson(double temperature, const Calibration& c) {
+  return {{"temperature", temperature}, {"nll", c.nll}, {"ece", c.ece}};
+}
+
+std::string CalibrationText(const char* name, double temperature, const Calibration& c) {
+  char text[160];
+  std::snprintf(text, sizeof text, "  %s: temperature %.4f, NLL %.4f, ECE %.2f %%", name,
+                temperature, c.nll, 100 * c.ece);
+  return text;
+}
+
+Score CalibrationScore(const ScoredRows& e) {
+  const std::vector<Answer> answers = e.Answers();
+  const GrammarSource source = CalibrationSource(e, answers);
+  const std::string where = e.flags.choices.empty() ? e.flags.grammar.Where() : e.flags.choices;
+  const auto grammar =
+      CompileGrammar(source, where, std::make_shared<const Vocabulary>(*e.opened.tokenizer));
+  const SamplingOptions sampling = GreedyAnswers(e.chat_or_null(), *e.opened.tokenizer);
+  const CalibrationTask task = MakeCalibrationTask(
+      answers, source, grammar, EndOf(sampling, e.opened.files.config), *e.opened.tokenizer,
+      e.chat_or_null(), e.max_tokens, ParseOverLength(e.flags.over_length));
+  NoteDropped(task.dropped, e.max_tokens);
+  if (task.cases.empty())
+    throw InputError(where, ": leaves no choice among few values in any of the rows' answers");
+  RateProgress progress("eval", std::ssize(task.cases), "choices");
+  std::vector<JudgedChoice> judged;
+  const auto judge = [&](const ChoiceCase& c, const std::vector<double>& scores) {
+    judged.push_back({scores, static_cast<size_t>(c.expected)});
+  };
+  const int64_t tokens =
+      ScoreAllChoices(*e.opened.model, e.opened.adapter.get(), task.cases, e.flags.batch_tokens,
+                      ChoiceScores::kWithin, judge, std::ref(progress));
+  const std::optional<double> fitted = FitTemperature(judged);
+  if (!fitted && e.flags.calibrate) {
+    throw InputError(e.flags.data.front(), ": all ", judged.size(),
+                     " choices are right, so no temperature can be fitted to them; give more rows, "
+                     "or harder ones");
+  }
+  const Calibration before = CalibrationAt(judged, source.temperature);
+  Score score{before.ece, task.rows, tokens};
+  score.more = {{"choices", judged.size()},
+                {"right", before.right},
+                {"before", CalibrationJson(source.temperature, before)},
+                {"after", nullptr},
+                {"kept", e.flags.calibrate}};
+  score.lines = {Cat("  ", judged.size(), " choices, ", PercentText(before.right), " right"),
+                 CalibrationText("before", source.temperature, before)};
+  if (!fitted) return score;
+  const Calibration after = CalibrationAt(judged, *fitted);
+  score.more["after"] = CalibrationJson(*fitted, after);
+  score.lines.push_back(CalibrationText("fitted", *fitted, after));
+  if (!e.flags.calibrate) return score;
+  KeepTemperature(e.opened.answers_folder, *fitted);
+  score.lines.push_back(Cat("  kept in ", e.opened.answers_folder.string()));
+  return score;
+}
+
+// Before rows are read.
+void CheckCalibration(const ScoredRows& e) {
+  if (!e.flags.calibrate) return;
+  if (e.flags.grammar.schema || !e.flags.choices.empty())
+    throw InputError(
+        "--calibrate keeps the temperature with the schema that the model carries; "
+        "leave out --schema and --choices, or --calibrate");
+  if (!e.opened.answers)
+    throw InputError(e.flags.model,
+                     ": carries no schema to keep a temperature with; train it with "
+                     "data.schema, or leave out --calibrate");
+  if (e.opened.answers_folder.empty())
+    throw InputError(e.flags.model,
+                     ": --calibrate needs the folder of a model or of one adapter; "
+                     "calibrate what this was exported or merged of, and export again");
+}
+
 void Run(const EvalFlags& flags) {
-  if (!flags.choices.empty() && flags.metric != "choice")
-    throw InputError("--choices goes with --metric choice");
-  if (flags.grammar.given() && flags.metric != "exact" && flags.metric != "fields")
-    throw InputError("--schema goes with --metric exact or fields");
+  const bool calibration = flags.metric == "calibration";
+  if (!flags.choices.empty() && flags.metric != "choice" && !calibration)
+    throw InputError("--choices goes with --metric choice or calibration");
+  if (flags.grammar.given() && flags.metric != "exact" && flags.metric != "fields" && !calibration)
+    throw InputError("--schema goes with --metric exact, fields or calibration");
+  if (flags.calibrate && !calibration)
+    throw InputError("--calibrate goes with --metric calibration");
   if (!flags.out_of_scope.empty() && flags.metric != "choice" && flags.metric != "exact")
     throw InputError("--out-of-scope goes with --metric exact or choice");
   if ((flags.metric == "kl") == flags.reference.empty())
@@ -255,12 +346,14 @@ void Run(const EvalFlags& flags) {
   if (flags.batch_given && flags.metric == "kl")
     throw InputError("--batch-tokens: --metric kl has its own batches; leave it out");
   const ScoredRows e(flags);
+  CheckCalibration(e);
   Note(Cat("compute  ", NameOf(e.opened.compute), " on ", e.opened.backend->name(), ", ",
            e.opened.backend->threads(), " threads"));
   const Score score = flags.metric == "loss"     ? LossScore(e)
                       : flags.metric == "kl"     ? KlScore(e)
                       : flags.metric == "exact"  ? ExactScore(e)
                       : flags.metric == "fields" ? FieldsScore(e)
+                      : calibration              ? CalibrationScore(e)
                                                  : ChoiceScore(e);
   if (score.rows == 0)
     throw InputError(flags.data.front(), ": no row is short enough for --max-tokens ",
@@ -304,8 +397,11 @@ void AddEval(CLI::App& app) {
           "loss: mean over the tokens that carry loss; kl: of their distributions to those of "
           "--reference; exact: greedy generation equals the answer; "
           "choice: the likeliest label is the answer; fields: F1 of the fields of answers that are "
-          "JSON objects")
-      ->check(CLI::IsMember({"loss", "kl", "exact", "choice", "fields"}));
+          "JSON objects; calibration: the expected calibration error of the probabilities of "
+          "choices that a schema leaves")
+      ->check(CLI::IsMember({"loss", "kl", "exact", "choice", "fields", "calibration"}));
+  command->add_flag("--calibrate", flags->calibrate,
+                    "of --metric calibration: keep the fitted temperature beside the model");
   command->add_option("--reference", flags->reference,
                       "of --metric kl: the model to compare with, such as that a file was made of");
   command->add_option("--choices", flags->choices,

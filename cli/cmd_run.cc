@@ -20,6 +20,7 @@
 #include "cli/grammar_flags.h"
 #include "cli/sampling_flags.h"
 #include "runner/engine/engine.h"
+#include "runner/engine/field_probabilities.h"
 #include "runner/service/chat_answer.h"
 
 namespace retort {
@@ -33,7 +34,7 @@ struct RunFlags {
   GrammarFlags grammar;
   DraftFlags draft;
   int64_t context = 0;
-  bool json = false, quiet = false, hide_thoughts = false;
+  bool json = false, quiet = false, hide_thoughts = false, field_probabilities = false;
   ComputeFlags compute;
 };
 
@@ -87,7 +88,11 @@ class Runner {
       if (!flags.quiet) Note(Cat("answers  are held to ", flags.grammar.Where()));
       const auto vocabulary = std::make_shared<const Vocabulary>(*opened_.tokenizer);
       constraint_.grammar = CompileGrammar(*source, flags.grammar.Where(), vocabulary);
+      source_ = std::move(source);
     }
+    if (flags.field_probabilities && !source_)
+      throw InputError(
+          "--field-probabilities needs an answer that is held to --schema or --choices");
     engine_.emplace(*opened_.model, opened_.adapter.get(), *opened_.tokenizer, options);
     if (!flags.quiet) {
       Note(Cat("compute  ", NameOf(opened_.compute), " on ", opened_.backend->name(), ", ",
@@ -139,6 +144,7 @@ class Runner {
   // Answers the conversation, shows the answer and adds it.
   void Reply(std::vector<int32_t> prompt);
   void Show(const Generation& g, const std::string& text, const std::string& thought = "");
+  static void NoteField(const FieldChoice& field);
   void NoteSpeed(const Generation& g) const;
 
   const RunFlags& flags_;
@@ -147,7 +153,9 @@ class Runner {
   std::optional<Engine> engine_;
   std::optional<ChatTemplate> chat_;
   std::optional<ChatAnswers> answers_;
+  std::optional<GrammarSource> source_;  // of what constraint_ holds answers to
   AnswerConstraint constraint_;
+  std::optional<std::vector<FieldChoice>> fields_;  // of the last answer, if it is whole
   SamplingOptions chat_sampling_;
   std::vector<Message> messages_;
 };
@@ -158,13 +166,21 @@ Generation Runner::Generate(std::vector<int32_t> prompt, const SamplingOptions& 
   if (prompt.empty())
     throw InputError("the prompt is empty and the tokenizer adds no BOS; give some text");
   interrupted = 0;
-  return retort::Generate(
-      *engine_, std::move(prompt), sampling,
+  Generation g = retort::Generate(
+      *engine_, prompt, sampling,
       [&](const GenerationEvent& event) {
         on_text(event.text);
         return interrupted == 0;
       },
       shown_ids, constraint_);
+  fields_.reset();
+  if (flags_.field_probabilities && g.finish == FinishReason::kStop) {
+    GenerationRequest asked;
+    asked.prompt = std::move(prompt);
+    const ChoiceRule rule(*source_, constraint_, EndOf(sampling, opened_.files.config));
+    fields_ = ScoreFields(*engine_, rule, asked, g.ids, *opened_.tokenizer);
+  }
+  return g;
 }
 
 void Runner::Reply(std::vector<int32_t> prompt) {
@@ -185,23 +201,39 @@ void Runner::Reply(std::vector<int32_t> prompt) {
 
 void Runner::Show(const Generation& g, const std::string& text, const std::string& thought) {
   if (flags_.json) {
-    PrintJson({{"text", text},
-               {"reasoning_content", thought.empty() ? Json() : Json(thought)},
-               {"ids", g.ids},
-               {"finish_reason", std::string(NameOf(g.finish))},
-               {"prompt_tokens", g.prompt_tokens},
-               {"completion_tokens", g.ids.size()},
-               {"tokens_per_second", TokensPerSecond(g)},
-               {"prefill_seconds", g.prefill_seconds},
-               {"decode_seconds", g.decode_seconds},
-               {"drafted_tokens", g.drafted_tokens},
-               {"accepted_tokens", g.accepted_tokens},
-               {"compute", std::string(NameOf(opened_.compute))},
-               {"device", opened_.backend->name()}});
-    return;
+    Json answer = {{"text", text},
+                   {"reasoning_content", thought.empty() ? Json() : Json(thought)},
+                   {"ids", g.ids},
+                   {"finish_reason", std::string(NameOf(g.finish))},
+                   {"prompt_tokens", g.prompt_tokens},
+                   {"completion_tokens", g.ids.size()},
+                   {"tokens_per_second", TokensPerSecond(g)},
+                   {"prefill_seconds", g.prefill_seconds},
+                   {"decode_seconds", g.decode_seconds},
+                   {"drafted_tokens", g.drafted_tokens},
+                   {"accepted_tokens", g.accepted_tokens},
+                   {"compute", std::string(NameOf(opened_.compute))},
+                   {"device", opened_.backend->name()}};
+    if (flags_.field_probabilities)
+      answer["field_probabilities"] = fields_ ? FieldsJson(*fields_) : Json();
+    return PrintJson(answer);
   }
   PrintLine("");
+  for (const FieldChoice& field : fields_.value_or(std::vector<FieldChoice>())) NoteField(field);
   NoteSpeed(g);
+}
+
+// The likeliest values.
+void Runner::NoteField(const FieldChoice& field) {
+  constexpr size_t kShown = 5;
+  std::string line = Cat("[", field.pointer.empty() ? "answer" : field.pointer, ":");
+  for (size_t i = 0; i < std::min(kShown, field.values.size()); ++i) {
+    const auto& [value, probability] = field.values[i];
+    char share[16];
+    std::snprintf(share, sizeof share, "%.4f", probability);
+    line += Cat(" ", value, " ", share);
+  }
+  Note(Cat(line, field.values.size() > kShown ? " ...]" : "]"));
 }
 
 void Runner::NoteSpeed(const Generation& g) const {
@@ -297,6 +329,8 @@ void AddRun(CLI::App& app) {
   flags->draft.Add(*command);
   flags->compute.Add(*command, true);
   command->add_flag("--json", flags->json, "print one JSON object for each answer");
+  command->add_flag("--field-probabilities", flags->field_probabilities,
+                    "tell how likely each value was where the schema or --choices left a choice");
   command->add_flag("--hide-thoughts", flags->hide_thoughts,
                     "leave out what a model thinks before it answers");
   command->add_flag("--quiet", flags->quiet, "no figures on standard error");

@@ -107,6 +107,10 @@ OpenedModel OpenForRunning(const std::string& given_path,
   }
   if (use != OpenedFor::kScores)
     out.answers = adapters.empty() ? AnswerSchemaOf(out.files) : AnswerSchemaOf(adapters);
+  if (adapters.size() == 1)
+    out.answers_folder = adapters.front().folder;
+  else if (adapters.empty() && !out.files.gguf)
+    out.answers_folder = out.files.path;
   std::vector<Path> folders = beside;
   for (const WeightedAdapter& one : adapters) folders.push_back(one.folder);
   TakeTrainedFormat(folders, out.files, options);

@@ -47,6 +47,7 @@ struct OpenedModel {
   std::unique_ptr<Adapter> adapter;      // null without --adapter; else the sum of all
   Path chat_adapter;                     // the first one that records a chat template; or empty
   std::optional<GrammarSource> answers;  // the schema of its training; not read for kScores
+  Path answers_folder;  // the adapter's or model's that carries it; empty: a file or several do
   std::unique_ptr<Tokenizer> tokenizer;  // null unless with_tokenizer
 };
 // use: kScores for losses and logits; kText and kMuchText for text, where compute "auto" means int8

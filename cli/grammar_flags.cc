@@ -44,7 +44,8 @@ void GrammarFlags::Add(CLI::App& command) {
   command.add_option("--regex", regex, "regular expression that an answer must match");
   command.add_option("--choices", choices,
                      "file of the texts that an answer may be: a JSON list, or one a line");
-  command.add_option("--grammar", grammar, "file of the grammar (GBNF) that an answer must match");
+  command.add_option("--grammar", grammar,
+                     "file of the grammar (GBNF or Lark) that an answer must match");
 }
 
 std::optional<GrammarSource> GrammarFlags::Read(const std::optional<GrammarSource>& own) const {
@@ -55,7 +56,11 @@ std::optional<GrammarSource> GrammarFlags::Read(const std::optional<GrammarSourc
   if (schema) return GrammarSource{Kind::kSchema, ReadText(*schema, kMostFile), Space()};
   if (regex) return GrammarSource{Kind::kRegex, *regex};
   if (choices) return GrammarSource{Kind::kChoices, ChoicesOf(*choices)};
-  if (grammar) return GrammarSource{Kind::kGbnf, ReadText(*grammar, kMostFile)};
+  if (grammar) {
+    std::string text = ReadText(*grammar, kMostFile);
+    const Kind notation = NotationOf(text);
+    return GrammarSource{notation, std::move(text)};
+  }
   std::optional<GrammarSource> source = own;
   if (source && json_space) source->space = Space();
   return source;

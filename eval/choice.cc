@@ -110,7 +110,8 @@ ChoiceTask MakeChoiceTask(const std::vector<Answer>& answers, std::vector<std::s
 }
 
 std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter* adapter,
-                                              std::span<const ChoiceCase> cases) {
+                                              std::span<const ChoiceCase> cases,
+                                              ChoiceScores kind) {
   Batch batch;
   std::vector<int32_t> rows, targets;
   for (const ChoiceCase& c : cases) {
@@ -127,35 +128,51 @@ std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter*
   std::vector<std::vector<double>> scores;
   std::span<const double> left = losses;
   for (const ChoiceCase& c : cases) {
-    scores.push_back(c.labels->LogProbabilities(left.first(c.labels->steps().size())));
+    const auto own = left.first(c.labels->steps().size());
+    scores.push_back(kind == ChoiceScores::kSums ? c.labels->LogProbabilities(own)
+                                                 : c.labels->LogProbabilitiesWithin(own));
     left = left.subspan(c.labels->steps().size());
   }
   return scores;
+}
+
+int64_t ScoreAllChoices(
+    const Model& model, const Adapter* adapter, std::span<const ChoiceCase> cases,
+    int64_t batch_tokens, ChoiceScores kind,
+    const std::function<void(const ChoiceCase& c, const std::vector<double>& scores)>& on_scores,
+    const std::function<void(int64_t)>& on_progress) {
+  int64_t read = 0;
+  for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
+    int64_t tokens = TokensOf(cases[end++]);
+    while (end < cases.size() && tokens + TokensOf(cases[end]) <= batch_tokens)
+      tokens += TokensOf(cases[end++]);
+    const auto batch = cases.subspan(begin, end - begin);
+    for (size_t i = 0; const auto& scores : ScoreChoices(model, adapter, batch, kind)) {
+      const ChoiceCase& c = batch[i++];
+      if (!std::ranges::all_of(scores, [](double s) { return std::isfinite(s); })) {
+        throw Failure(c.where,
+                      ": the labels' probabilities are not numbers: the model's or the "
+                      "adapter's activations overflow; try --compute f32");
+      }
+      on_scores(c, scores);
+    }
+    read += tokens;
+    if (on_progress) on_progress(static_cast<int64_t>(end));
+  }
+  return read;
 }
 
 ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
                             const std::vector<ChoiceCase>& cases, int64_t batch_tokens,
                             const std::function<void(int64_t)>& on_progress) {
   ChoiceResult result;
-  for (size_t begin = 0, end = 0; begin < cases.size(); begin = end) {
-    int64_t tokens = TokensOf(cases[end++]);
-    while (end < cases.size() && tokens + TokensOf(cases[end]) <= batch_tokens)
-      tokens += TokensOf(cases[end++]);
-    for (const auto& scores :
-         ScoreChoices(model, adapter, std::span(cases).subspan(begin, end - begin))) {
-      const ChoiceCase& c = cases[result.chosen.size()];
-      if (!std::ranges::all_of(scores, [](double s) { return std::isfinite(s); })) {
-        throw Failure(c.where,
-                      ": the labels' probabilities are not numbers: the model's or the "
-                      "adapter's activations overflow; try --compute f32");
-      }
-      const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
-      result.right += best == c.expected;
-      result.chosen.push_back(static_cast<int32_t>(best));
-    }
-    result.tokens += tokens;
-    if (on_progress) on_progress(static_cast<int64_t>(end));
-  }
+  const auto take = [&](const ChoiceCase& c, const std::vector<double>& scores) {
+    const auto best = std::max_element(scores.begin(), scores.end()) - scores.begin();
+    result.right += best == c.expected;
+    result.chosen.push_back(static_cast<int32_t>(best));
+  };
+  result.tokens =
+      ScoreAllChoices(model, adapter, cases, batch_tokens, ChoiceScores::kSums, take, on_progress);
   result.rows = static_cast<int64_t>(cases.size());
   return result;
 }

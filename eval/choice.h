@@ -56,8 +56,18 @@ ChoiceResult EvaluateChoice(const Model& model, const Adapter* adapter,
                             const std::vector<ChoiceCase>& cases, int64_t batch_tokens = 2048,
                             const std::function<void(int64_t done)>& on_progress = {});
 
+// kSums: the sum over a label's tokens. kWithin: the same where nothing but the labels may be said.
+enum class ChoiceScores { kSums, kWithin };
 // The labels' log-probabilities for each case, computed as one batch.
 std::vector<std::vector<double>> ScoreChoices(const Model& model, const Adapter* adapter,
-                                              std::span<const ChoiceCase> cases);
+                                              std::span<const ChoiceCase> cases,
+                                              ChoiceScores kind = ChoiceScores::kSums);
+// The same in batches of about so many tokens; calls `on_scores` with each case's. Returns how many
+// tokens the model read. Throws Error{kFailure} naming a case whose scores are no numbers.
+int64_t ScoreAllChoices(
+    const Model& model, const Adapter* adapter, std::span<const ChoiceCase> cases,
+    int64_t batch_tokens, ChoiceScores kind,
+    const std::function<void(const ChoiceCase& c, const std::vector<double>& scores)>& on_scores,
+    const std::function<void(int64_t done)>& on_progress = {});
 
 }  // namespace retort

@@ -18,6 +18,7 @@ GrammarSource SourceOf(std::string_view text) {
   const Kind kind = letter == 'r'   ? Kind::kRegex
                     : letter == 'c' ? Kind::kChoices
                     : letter == 'g' ? Kind::kGbnf
+                    : letter == 'l' ? Kind::kLark
                                     : Kind::kSchema;
   return {kind, std::string(text.substr(text.empty() ? 0 : 1)), space};
 }

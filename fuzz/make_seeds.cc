@@ -394,7 +394,14 @@ void PutGrammars(const Seeds& seeds) {
        Joined(R"x(groot ::= "(" root? ")" | [^a-c"] num{1,3}
 num ::= [0-9]+ # digits
 )x",
-              R"x(((9)))x")});
+              R"x(((9)))x"),
+       Joined(R"x(lstart: sum // a comment
+?sum: NUM | sum "+"i (NUM | "x".."z" ~ 1..2)* -> add
+NUM: /[0-9]+/ ["." "\u0030"]
+%import common (WS, INT)
+%ignore WS
+)x",
+              R"x(1 + 2.0y)x")});
 }
 
 void PutHttp(const Seeds& seeds) {

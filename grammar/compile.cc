@@ -49,6 +49,8 @@ NodeId Compile(const GrammarSource& source, const std::string& where, GrammarPar
       return CompileChoices(source.text, where, parts);
     case GrammarSource::Kind::kGbnf:
       return CompileGbnf(source.text, where, parts);
+    case GrammarSource::Kind::kLark:
+      return CompileLark(source.text, where, parts);
   }
   return Productions::kNothing;
 }

@@ -24,7 +24,8 @@ std::shared_ptr<const Grammar> CompileGrammar(const GrammarBuilder& builder,
                                               const std::string& where,
                                               std::shared_ptr<const Vocabulary> vocabulary);
 
-// "gbnf", what a grammar's text is translated to. In gbnf.cc.
+// What grammars of these notations are translated to. In gbnf.cc and lark.cc.
 NodeId CompileGbnf(std::string_view text, const std::string& where, GrammarParts& parts);
+NodeId CompileLark(std::string_view text, const std::string& where, GrammarParts& parts);
 
 }  // namespace retort

@@ -127,6 +127,10 @@ std::optional<size_t> Matcher::CountAllowed(std::span<const int32_t> tokens) con
   }
 }
 
+ByteSet Matcher::NextBytes() const {
+  return Grammar::Turn(*grammar_->state_).parser().FirstBytes(at_);
+}
+
 bool Matcher::MayBeLonger(int32_t token) const {
   const std::string& text = vocabulary().TextOf(token);
   TokenMask bits(vocabulary().mask_words());

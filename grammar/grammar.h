@@ -58,6 +58,8 @@ class Matcher {
   bool CanEnd() const { return at_.ends; }
   // Whether something may follow. If not, and only then, CanEnd() is the whole of it.
   bool CanGoOn() const { return !at_.threads.empty(); }
+  // The bytes that some text of the grammar goes on with, and perhaps a few others.
+  ByteSet NextBytes() const;
   // Whether a longer token that begins with this one's text is allowed in its place.
   bool MayBeLonger(int32_t token) const;
   // The bytes that must follow, at most kMostForced of them; "" where there is a choice.

@@ -15,6 +15,7 @@ constexpr size_t kMostRegexBytes = 32 << 10;
 constexpr int kMostRegexDepth = 100;
 constexpr uint32_t kMostRepeats = 1'000'000;
 constexpr size_t kMostRanges = 200'000;  // of characters; only properties have so many
+constexpr uint64_t kRangeSteps = 3;      // what a range costs
 
 const CodeSet& Digits() {
   static const CodeSet set({{'0', '9'}});
@@ -189,6 +190,7 @@ class RegexReader {
 
   void CountRanges(const CodeSet& set) {
     ranges_ += set.ranges().size();
+    expressions_.Charge(kRangeSteps * set.ranges().size());
     if (ranges_ > kMostRanges) Refuse(Cat("has more than ", kMostRanges, " ranges of characters"));
   }
 

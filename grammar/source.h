@@ -29,22 +29,33 @@ struct GrammarSource {
     kRegex,
     kChoices,  // `text` is a JSON list of texts
     kGbnf,     // llama.cpp's notation
+    kLark,     // Lark's
   };
   Kind kind = Kind::kJson;
   std::string text;
   JsonSpace space = JsonSpace::kCompact;
   // Stands before every answer: a space, where completions begin with one. Not in chats.
   std::string before = {};
+  // By which the log-probabilities of choices are divided where these are told
+  // (runner/engine/field_probabilities.h), so that they can be trusted. No part of what is allowed,
+  // so sources that differ in it alone are equal.
+  double temperature = 1;
 
-  bool operator==(const GrammarSource&) const = default;
-  bool operator<(const GrammarSource& other) const {
-    return std::tie(kind, text, space, before) <
-           std::tie(other.kind, other.text, other.space, other.before);
+  bool operator==(const GrammarSource& other) const { return Language() == other.Language(); }
+  bool operator<(const GrammarSource& other) const { return Language() < other.Language(); }
+
+ private:
+  std::tuple<const Kind&, const std::string&, const JsonSpace&, const std::string&> Language()
+      const {
+    return std::tie(kind, text, space, before);
   }
 };
 
+// That of a grammar's text, kGbnf or kLark: how its first rule is written tells. In lark.cc.
+GrammarSource::Kind NotationOf(std::string_view grammar);
+
 // The form in which a model's files carry a schema: {"schema": {...}, "json_space": "compact"}, and
-// "before" if that is not empty.
+// "before" if that is not empty, "temperature" if it is not 1.
 Json SchemaJson(const GrammarSource& schema);
 // Throws Error{kInput} beginning with `where` on another form. The schema itself is not read.
 GrammarSource ReadSchemaJson(const Json& json, const std::string& where);

@@ -13,6 +13,7 @@ constexpr const char* kFileName = "answer_schema.json";
 constexpr const char* kSchemaKey = "retort.schema";
 constexpr const char* kSpaceKey = "retort.schema.json_space";
 constexpr const char* kBeforeKey = "retort.schema.before";
+constexpr const char* kTemperatureKey = "retort.schema.temperature";
 
 }  // namespace
 
@@ -28,6 +29,7 @@ std::optional<GrammarSource> AnswerSchemaOf(const ModelFiles& files) {
   Json json = {{"schema", ParseJson(metadata.Text(kSchemaKey), where)}};
   if (metadata.Find(kSpaceKey)) json["json_space"] = metadata.Text(kSpaceKey);
   if (metadata.Find(kBeforeKey)) json["before"] = metadata.Text(kBeforeKey);
+  if (metadata.Find(kTemperatureKey)) json["temperature"] = metadata.Number(kTemperatureKey);
   return ReadSchemaJson(json, where);
 }
 
@@ -40,6 +42,7 @@ std::optional<GrammarSource> AnswerSchemaOf(const std::vector<WeightedAdapter>& 
   std::optional<GrammarSource> first = own(adapters.front());
   for (const WeightedAdapter& one : adapters)
     if (own(one) != first) return std::nullopt;
+  if (first && adapters.size() > 1) first->temperature = 1;  // fitted for one alone
   return first;
 }
 
@@ -52,6 +55,21 @@ void AnswerSchemaToGguf(const GrammarSource& schema, GgufMetadata& metadata) {
   metadata.Set(kSchemaKey, schema.text);
   metadata.Set(kSpaceKey, json.at("json_space").get<std::string>());
   if (!schema.before.empty()) metadata.Set(kBeforeKey, schema.before);
+  if (schema.temperature != 1) metadata.Set(kTemperatureKey, schema.temperature);
+}
+
+void KeepTemperature(const Path& folder, double temperature) {
+  const Path record = folder / kManifestName, file = folder / kFileName;
+  const bool adapter = std::filesystem::exists(record);
+  const Path& path = adapter ? record : file;
+  if (!std::filesystem::exists(path))
+    throw InputError(folder.string(), ": carries no schema to keep a temperature with");
+  Json json = ReadJson(path);
+  Json& schema = adapter ? json["base"]["answers"] : json;
+  GrammarSource source = ReadSchemaJson(schema, path.string() + (adapter ? ": 'answers'" : ""));
+  source.temperature = temperature;
+  schema = SchemaJson(source);
+  WriteTextAtomically(path, DumpJson(json, 2) + "\n");
 }
 
 }  // namespace retort

@@ -21,6 +21,9 @@ std::optional<GrammarSource> AnswerSchemaOf(const ModelFiles& files);
 std::optional<GrammarSource> AnswerSchemaOf(const std::vector<WeightedAdapter>& adapters);
 
 void WriteAnswerSchema(const Path& folder, const GrammarSource& schema);
+// Puts the temperature of choices beside the schema that an adapter's or a model's folder carries.
+// Throws Error{kInput} if it carries none.
+void KeepTemperature(const Path& folder, double temperature);
 void AnswerSchemaToGguf(const GrammarSource& schema, GgufMetadata& metadata);
 
 }  // namespace retort

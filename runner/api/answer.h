@@ -3,12 +3,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "runner/answer/answer_parser.h"
 #include "runner/api/error.h"
+#include "runner/engine/field_choice.h"
 #include "runner/engine/request.h"
 
 namespace retort {
@@ -45,7 +47,9 @@ struct ApiChoice {
   ApiTimings timings;
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // (GenerationEvent)
   WatchedTokens watched;
-  bool held = false;             // to a grammar
+  bool held = false;  // to a grammar
+  // If they are asked for, and the answer came to its end.
+  std::optional<std::vector<FieldChoice>> fields;
   bool scored = false;           // texts behind its prompt were scored, and nothing is said
   std::vector<float> embedding;  // of a request for those, instead of anything that is said
 };

@@ -42,6 +42,7 @@ struct ApiRequest {
   SamplingOptions sampling;
   std::optional<GrammarSource> grammar;  // what the answer is held to
   std::string grammar_field;  // that says it, or that the answer may be any text; "": none does
+  bool field_probabilities = false;  // of the answer's choices
   bool stream = false, include_usage = false;
   bool timings_per_token = false;  // in a stream, timings with every part
 };

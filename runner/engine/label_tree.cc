@@ -2,6 +2,8 @@
 #include "runner/engine/label_tree.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -101,6 +103,19 @@ std::vector<double> LabelTree::LogProbabilities(std::span<const double> step_los
     out.push_back(sum);
   }
   return out;
+}
+
+std::vector<double> LabelTree::LogProbabilitiesWithin(std::span<const double> step_losses) const {
+  std::vector<double> losses(step_losses.begin(), step_losses.end());
+  const auto place = [this](size_t step) { return static_cast<size_t>(steps_[step].after + 1); };
+  std::vector<double> least(nodes_.size() + 1, std::numeric_limits<double>::infinity());
+  for (size_t s = 0; s < losses.size(); ++s) least[place(s)] = std::min(least[place(s)], losses[s]);
+  std::vector<double> sums(least.size());
+  for (size_t s = 0; s < losses.size(); ++s)
+    sums[place(s)] += std::exp(least[place(s)] - losses[s]);
+  for (size_t s = 0; s < losses.size(); ++s)
+    losses[s] += std::log(sums[place(s)]) - least[place(s)];
+  return LogProbabilities(losses);
 }
 
 }  // namespace retort

@@ -36,6 +36,10 @@ class LabelTree {
   std::vector<int32_t> AppendTo(std::span<const int32_t> prompt, Batch& batch) const;
   // Converts the steps' losses to the labels' log-probabilities by summing over each label's steps.
   std::vector<double> LogProbabilities(std::span<const double> step_losses) const;
+  // The same where nothing but the labels may be said: at each place, the tokens that some label
+  // goes on with have the sum 1. A token that all of them go on with costs nothing, so the sum over
+  // labels, none of which is the beginning of another, is 1.
+  std::vector<double> LogProbabilitiesWithin(std::span<const double> step_losses) const;
 
  private:
   void Insert(const std::vector<int32_t>& label, std::vector<int32_t>& path,

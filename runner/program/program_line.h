@@ -13,8 +13,8 @@
 #include "base/json.h"
 #include "runner/api/answer.h"
 #include "runner/api/error.h"
+#include "runner/engine/selection.h"
 #include "runner/program/program.h"
-#include "runner/program/selection.h"
 #include "runner/service/reply.h"
 
 namespace retort {

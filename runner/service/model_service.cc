@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "runner/api/fields.h"
 #include "runner/engine/tickets.h"
+#include "runner/service/field_scoring.h"
 
 namespace retort {
 namespace {
@@ -84,25 +85,39 @@ std::vector<std::pair<std::string, Path>> ModelService::adapters() const {
   return out;
 }
 
+std::optional<AnswerRule> ModelService::RuleOf(const ApiRequest& request,
+                                               const ServedVariant& variant) const {
+  if (request.grammar) {
+    GrammarSource source = *request.grammar;
+    source.space = options_.json_space;
+    return AnswerRule{std::move(source), Cat("'", request.grammar_field, "'")};
+  }
+  AnswerRule rule = variant.rule();
+  // One that asks for any text has a field and no grammar.
+  if (!rule.grammar || !request.grammar_field.empty() || request.tools.Shown()) return std::nullopt;
+  if (request.kind == ApiKind::kChat) rule.grammar->before.clear();
+  return rule;
+}
+
 std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request,
                                                        const ServedVariant& variant) {
-  if (!request.grammar) {
-    const AnswerRule& rule = variant.rule();
-    // One that asks for any text has a field and no grammar.
-    const bool held = rule.grammar && request.grammar_field.empty() && !request.tools.Shown();
-    if (!held) return nullptr;
-    GrammarSource own = *rule.grammar;
-    if (request.kind == ApiKind::kChat) own.before.clear();
-    return grammars_.Get(own, rule.where);
-  }
-  GrammarSource source = *request.grammar;
-  source.space = options_.json_space;
+  const std::optional<AnswerRule> rule = RuleOf(request, variant);
+  if (!rule) return nullptr;
   try {
-    return grammars_.Get(source, Cat("'", request.grammar_field, "'"));
+    return grammars_.Get(*rule->grammar, rule->where);
   } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
+    if (e.kind() != Error::Kind::kInput || !request.grammar) throw;
     throw ApiError(400, e.what(), request.grammar_field, "invalid_value");
   }
+}
+
+ChoiceRule ModelService::ChoicesOf(const ApiRequest& request, const ServedVariant& variant,
+                                   const GenerationRequest& generation) const {
+  const std::optional<AnswerRule> rule = RuleOf(request, variant);
+  if (!rule)
+    throw BadValue("field_probabilities", "needs an answer that is held to a schema or choices");
+  return ChoiceRule(*rule->grammar, generation.constraint,
+                    EndOf(generation.sampling, model().model.config));
 }
 
 GenerationRequest ModelService::Generation(const ApiRequest& request, const ServedVariant& variant,
@@ -216,6 +231,8 @@ void ModelService::Submit(ServiceJob job) {
       one.prompt_logprobs = false;  // once for all answers (ServerReply)
     }
   }
+  std::optional<ChoiceRule> rule;
+  if (request.field_probabilities) rule = ChoicesOf(request, *variant, generations.front());
   const auto tickets =
       std::make_shared<Tickets>(std::shared_ptr<EngineThread>(job.service, &thread_));
   const auto reply = std::make_shared<ServerReply>(
@@ -225,14 +242,25 @@ void ModelService::Submit(ServiceJob job) {
                    std::move(job.on_end), [tickets] { tickets->CancelAll(); }, job.since});
   reply->Begin();
   job.exchange->OnGone([tickets] { tickets->CancelAll(); });
+  const auto fail = [reply](const std::exception& e) { reply->Fail(e); };
   for (size_t i = 0; i < generations.size(); ++i) {
     generations[i].on_event = [reply, i](const GenerationEvent& event) {
       return reply->OnEvent(i, event);
     };
+    if (rule) {
+      const auto tell = [reply, i](const GenerationEvent& event, auto fields) {
+        if (fields) reply->TakeFields(i, *std::move(fields));
+        return reply->OnEvent(i, event);
+      };
+      const auto scoring = std::make_shared<FieldScoring>(*this, *rule, generations[i], tickets,
+                                                          FieldScoring::Client{tell, fail});
+      generations[i].on_event = [scoring](const GenerationEvent& event) {
+        return scoring->OnEvent(event);
+      };
+    }
     std::optional<EngineThread::Ticket> ticket;
     try {
-      ticket = thread_.Submit(std::move(generations[i]),
-                              [reply](const std::exception& e) { reply->Fail(e); });
+      ticket = thread_.Submit(std::move(generations[i]), fail);
     } catch (const std::exception& e) {
       return reply->Fail(e);  // a stream has begun, so it must be told as one
     }

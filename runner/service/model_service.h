@@ -73,8 +73,12 @@ class ModelService {
 
  private:
   std::shared_ptr<const ServedVariant> OpenAdapter(const std::string& name, const Path& folder);
-  // What the request's answer is held to.
+  // What the request's answer is held to, as it says it or the variant does.
+  std::optional<AnswerRule> RuleOf(const ApiRequest& request, const ServedVariant& variant) const;
   std::shared_ptr<const Grammar> GrammarOf(const ApiRequest& request, const ServedVariant& variant);
+  // Of an answer whose choices' probabilities are asked for.
+  ChoiceRule ChoicesOf(const ApiRequest& request, const ServedVariant& variant,
+                       const GenerationRequest& generation) const;
   // What all the answers to a prompt share.
   GenerationRequest Generation(const ApiRequest& request, const ServedVariant& variant,
                                std::vector<int32_t> prompt, ServedVariant::MakeParser& parser);

@@ -135,6 +135,11 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
   return !ends;
 }
 
+void ServerReply::TakeFields(size_t choice, std::vector<FieldChoice> fields) {
+  const std::lock_guard lock(mutex_);
+  choices_[choice].told.fields = std::move(fields);
+}
+
 void ServerReply::Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts) {
   ApiChoice& told = choice.told;
   for (const AnswerPart& part : parts) {

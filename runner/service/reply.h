@@ -85,6 +85,8 @@ class ServerReply {
   void Begin();
   // False: this choice has ended, and no more of it is wanted.
   bool OnEvent(size_t choice, const GenerationEvent& event);
+  // Before the choice's last event.
+  void TakeFields(size_t choice, std::vector<FieldChoice> fields);
   void Fail(const ApiError& error);
   void Fail(const std::exception& reason);
 

@@ -38,4 +38,27 @@ done
 malformed=$("$retort" eval m.gguf --data rows.jsonl --metric fields --json 2>/dev/null)
 [[ $malformed == *'"malformed":0'* ]] || fail "eval: $malformed"
 
+# How sure it is of its choices, by a temperature that goes where the schema goes.
+ends 'calibrating a file' 2 'm.gguf: --calibrate needs the folder of a model or of one adapter' \
+  eval m.gguf --data rows.jsonl --metric calibration --calibrate
+ends 'calibrating with a schema' 2 'leave out --schema and --choices' \
+  eval run --data rows.jsonl --metric calibration --calibrate --schema schema.json
+ends 'nothing to judge' 2 "model: carries no schema whose choices could be judged" \
+  eval model --data rows.jsonl --metric calibration
+ends 'a row against the schema in eval' 2 'bad.jsonl:1: the answer is not what the schema' \
+  eval run --data bad.jsonl --metric calibration
+ends 'choices of a free answer' 2 '--field-probabilities needs an answer that is held' \
+  run run --prompt 'how?' --schema none --field-probabilities
+told=$("$retort" eval run --data rows.jsonl --metric calibration --calibrate --json 2>/dev/null)
+[[ $told == *'"choices":2,'*'"kept":true'* ]] || fail "eval --calibrate: $told"
+fitted=${told##*'"after":{"temperature":'} fitted=${fitted%%,*}
+"$retort" merge --adapter run/adapter --out calibrated >/dev/null 2>&1
+"$retort" export calibrated --out calibrated.gguf --type f32 >/dev/null 2>&1
+for model in run calibrated calibrated.gguf; do
+  told=$("$retort" eval $model --data rows.jsonl --metric calibration --json 2>/dev/null)
+  [[ $told == *"\"before\":{\"temperature\":$fitted,"* ]] || fail "$model has lost $fitted: $told"
+  answer=$("$retort" run $model --prompt 'how?' --max-tokens 40 --field-probabilities --json 2>/dev/null)
+  [[ $answer == *'"field_probabilities":{"/label":[{"value":"ca'* ]] || fail "$model tells '$answer'"
+done
+
 ((failures == 0))

@@ -15,6 +15,7 @@ namespace retort {
 inline constexpr auto kSchema = GrammarSource::Kind::kSchema;
 inline constexpr auto kRegex = GrammarSource::Kind::kRegex;
 inline constexpr auto kGbnf = GrammarSource::Kind::kGbnf;
+inline constexpr auto kLark = GrammarSource::Kind::kLark;
 
 inline std::shared_ptr<const Grammar> Compiled(GrammarSource::Kind kind, const std::string& text,
                                                JsonSpace space = JsonSpace::kCompact) {

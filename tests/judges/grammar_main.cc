@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // retort_judge_grammar [--masks MODEL] < LINES
-//   reads JSON objects {"kind": "schema" | "regex" | "choices" | "gbnf" | "json", "text", "space":
+//   reads JSON objects {"kind": "schema" | "regex" | "choices" | "gbnf" | "lark" | "json", "text", "space":
 //   "compact" | "spaced" | "flexible", "texts": [...]}, one a line, and prints for each
 //   {"compile_us", "accepts": [...]}, or {"compile_us", "error"}
 //   --masks: follows each text token by token, too, and adds "mask_us" (of each mask), "masked"
@@ -28,6 +28,7 @@ GrammarSource SourceOf(const Json& line) {
   return {kind == "regex"     ? Kind::kRegex
           : kind == "choices" ? Kind::kChoices
           : kind == "gbnf"    ? Kind::kGbnf
+          : kind == "lark"    ? Kind::kLark
           : kind == "json"    ? Kind::kJson
                               : Kind::kSchema,
           line.value("text", ""),

@@ -77,6 +77,25 @@ TEST_F(AnswerSchemaTest, IsInAdapterMergedFolderGgufAndBack) {
   EXPECT_FALSE(AnswerSchemaOf(OpenModel(At("model"))));
 }
 
+// Fitted on held-out rows, in the adapter's folder or in that of a model.
+TEST_F(AnswerSchemaTest, ATemperatureGoesWhereTheSchemaGoes) {
+  Train({});
+  KeepTemperature(At("run") / "adapter", 1.25);
+  EXPECT_EQ(AnswerSchemaOf({{At("run") / "adapter", 1}})->temperature, 1.25);
+  Merge({{}, At("run") / "adapter", At("merged"), "", 1});
+  EXPECT_EQ(AnswerSchemaOf(OpenModel(At("merged")))->temperature, 1.25);
+  KeepTemperature(At("merged"), 0.75);
+  ExportGguf(OpenModel(At("merged")), At("m.gguf"), {WeightFormat::kF32});
+  EXPECT_EQ(AnswerSchemaOf(OpenModel(At("m.gguf")))->temperature, 0.75);
+  ExportFolder(OpenModel(At("m.gguf")), At("folder"), {});
+  ExpectSchema(AnswerSchemaOf(OpenModel(At("folder"))), "folder");
+  EXPECT_EQ(AnswerSchemaOf(OpenModel(At("folder")))->temperature, 0.75);
+  EXPECT_THROW(KeepTemperature(At("model"), 2), Error);
+  // It was fitted for one adapter, not for a sum.
+  std::filesystem::copy(At("run") / "adapter", At("first"));
+  EXPECT_EQ(AnswerSchemaOf({{At("first"), 1}, {At("run") / "adapter", 1}})->temperature, 1);
+}
+
 TEST_F(AnswerSchemaTest, IsInAModelThatIsTrainedWhole) {
   Train({"adapter.kind=none"});
   ExpectSchema(AnswerSchemaOf(OpenModel(At("run") / "model")), "model");

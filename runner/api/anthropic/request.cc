@@ -130,12 +130,16 @@ Json AnthropicTools(const Json& tools) {
     if (!tool.is_object()) throw BadValue(where, "must be an object");
     const Json& type = MemberOf(tool, "type");
     if (!type.is_null() && type != "custom") throw AnthropicRefusal(where + ".type");
-    CheckBlock(tool, where, {"type", "name", "description", "input_schema"});
+    CheckBlock(tool, where, {"type", "name", "description", "input_schema", "strict"});
+    const Json& strict = MemberOf(tool, "strict");
+    if (!strict.is_null() && !strict.is_boolean())
+      throw BadValue(where + ".strict", "must be true or false");
     out.push_back({{"type", "function"},
                    {"function",
                     {{"name", MemberOf(tool, "name")},
                      {"description", MemberOf(tool, "description")},
-                     {"parameters", MemberOf(tool, "input_schema")}}}});
+                     {"parameters", MemberOf(tool, "input_schema")},
+                     {"strict", strict}}}});
   }
   return out;
 }

@@ -42,6 +42,7 @@ class Writer : public AnswerWriter {
         chat_(request.kind == ApiKind::kChat),
         usage_(request.include_usage),
         timings_(request.timings_per_token),
+        fields_(request.field_probabilities),
         logprobs_(request.logprobs),
         tokenizer_(tokenizer) {}
 
@@ -57,7 +58,7 @@ class Writer : public AnswerWriter {
       whole["choices"].push_back(std::move(one));
     }
     whole["usage"] = UsageJson(answer.Usage());
-    whole["timings"] = TimingsJson(answer.choices.back());
+    AddTimings(answer.choices.back(), whole);
     return DumpJson(whole);
   }
   std::string ErrorBody(const ApiError& error) const override { return ApiErrorBody(error); }
@@ -71,14 +72,17 @@ class Writer : public AnswerWriter {
   }
   std::string Said(const ApiChoice& choice, const AnswerPart& part,
                    std::span<const TokenLogprobs> tokens) override {
-    return Chunk(choice, Delta(choice, part), Logprobs(choice, tokens), nullptr,
-                 timings_ ? TimingsJson(choice) : Json());
+    Json chunk = ChunkOf(choice, Delta(choice, part), Logprobs(choice, tokens));
+    if (timings_) chunk["timings"] = TimingsJson(choice);
+    return ServerSentEvent(DumpJson(chunk));
   }
   std::string EndOfChoice(const ApiChoice& choice, std::span<const TokenLogprobs> tokens) override {
     std::string out;
     if (logprobs_ && !tokens.empty())  // of what was not told as text
       out += Chunk(choice, Empty(), Logprobs(choice, tokens));
-    return out + Chunk(choice, Empty(), nullptr, FinishJson(choice), TimingsJson(choice));
+    Json chunk = ChunkOf(choice, Empty(), nullptr, FinishJson(choice));
+    AddTimings(choice, chunk);
+    return out + ServerSentEvent(DumpJson(chunk));
   }
   std::string End(const ApiAnswer& answer) override {
     std::string out;
@@ -129,15 +133,21 @@ class Writer : public AnswerWriter {
     return {{"tool_calls", Json::array({more})}};
   }
   // said: the delta of a chat, or the text of a completion.
-  std::string Chunk(const ApiChoice& choice, Json said, Json logprobs = nullptr,
-                    Json finish = nullptr, Json timings = nullptr) const {
+  Json ChunkOf(const ApiChoice& choice, Json said, Json logprobs = nullptr,
+               Json finish = nullptr) const {
     const Json one = {{"index", choice.index},
                       {chat_ ? "delta" : "text", std::move(said)},
                       {"logprobs", std::move(logprobs)},
                       {"finish_reason", std::move(finish)}};
-    Json chunk = ChunkObject(Json::array({one}));
-    if (!timings.is_null()) chunk["timings"] = std::move(timings);
-    return ServerSentEvent(DumpJson(chunk));
+    return ChunkObject(Json::array({one}));
+  }
+  std::string Chunk(const ApiChoice& choice, Json said, Json logprobs = nullptr) const {
+    return ServerSentEvent(DumpJson(ChunkOf(choice, std::move(said), std::move(logprobs))));
+  }
+  // And what is told beside them.
+  void AddTimings(const ApiChoice& choice, Json& out) const {
+    out["timings"] = TimingsJson(choice);
+    if (fields_) out["field_probabilities"] = choice.fields ? FieldsJson(*choice.fields) : Json();
   }
   Json Logprobs(const ApiChoice& choice, std::span<const TokenLogprobs> tokens) {
     if (!logprobs_) return nullptr;
@@ -146,7 +156,7 @@ class Writer : public AnswerWriter {
   }
 
   const ApiAnswerHead head_;
-  const bool chat_, usage_, timings_;
+  const bool chat_, usage_, timings_, fields_;
   const std::optional<int64_t> logprobs_;
   const Tokenizer& tokenizer_;
   std::map<size_t, int64_t> offsets_;  // by choice: characters of the text so far

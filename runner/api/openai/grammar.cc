@@ -27,7 +27,8 @@ GrammarSource Guided(const std::string& what, const Json& value, const std::stri
     return {Kind::kChoices, DumpJson(value)};
   }
   if (!value.is_string()) throw BadValue(name, "must be a text");
-  return {what == "regex" ? Kind::kRegex : Kind::kGbnf, value.get<std::string>()};
+  const auto text = value.get<std::string>();
+  return {what == "regex" ? Kind::kRegex : NotationOf(text), text};
 }
 
 std::optional<GrammarSource> ResponseFormat(const Json& value) {

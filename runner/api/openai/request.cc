@@ -202,6 +202,9 @@ ApiRequest ReadApiObject(ApiKind kind, const Json& object, uint64_t random_seed)
   ReadChoices(object, request);
   request.sampling = Sampling(object, request, random_seed);
   ReadGrammar(object, request);
+  request.field_probabilities = FlagField(object, "field_probabilities");
+  if (request.field_probabilities && (request.best_of > 1 || request.prompts.size() > 1))
+    throw BadValue("field_probabilities", "goes with a single answer");
   return request;
 }
 

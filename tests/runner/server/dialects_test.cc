@@ -228,6 +228,18 @@ TEST(AnthropicRequest, BlocksBecomeMessages) {
   EXPECT_EQ(read.sampling.top_k, 3);
 }
 
+TEST(AnthropicRequest, ToolsMayBeStrict) {
+  const ApiRequest read = ReadAnthropicRequest(R"({"max_tokens": 5,
+      "messages": [{"role": "user", "content": "go"}], "tools": [
+        {"name": "f", "strict": true, "input_schema": {"type": "object", "required": ["a"]}},
+        {"name": "g", "strict": false, "input_schema": {"type": "object"}}, {"name": "h"}]})",
+                                               1, false);
+  ASSERT_EQ(read.tools.tools.size(), 3u);
+  EXPECT_EQ(read.tools.tools[0].schema, R"({"type":"object","required":["a"]})");
+  EXPECT_EQ(read.tools.tools[1].schema, "");
+  EXPECT_EQ(read.tools.tools[2].schema, "");
+}
+
 TEST(AnthropicRequest, RefusesWhatItCannotDoByName) {
   const auto refused = [](const std::string& members) {
     return Refusal([&] {
@@ -241,7 +253,7 @@ TEST(AnthropicRequest, RefusesWhatItCannotDoByName) {
   EXPECT_EQ(refused(R"(, "max_tokens": 1, "mcp_servers": [])"), "mcp_servers");
   EXPECT_EQ(refused(R"(, "max_tokens": 1, "tools": [{"type": "bash_20250124", "name": "bash"}])"),
             "tools[0].type");
-  EXPECT_EQ(refused(R"(, "max_tokens": 1, "tools": [{"name": "f", "strict": true}])"),
+  EXPECT_EQ(refused(R"(, "max_tokens": 1, "tools": [{"name": "f", "strict": "yes"}])"),
             "tools[0].strict");
   const auto block = [](const std::string& text) {
     return Refusal([&] {

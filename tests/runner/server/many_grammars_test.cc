@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sixteen clients whose answers are held to a hundred schemas, at a temperature at which a random
-// model says anything. RETORT_ANSWERS asks for more answers than the usual ones.
+// model says anything. RETORT_ANSWERS asks for more answers than the usual ones, RETORT_SCHEMAS for
+// more of the schemas that one client sends once each.
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/machine.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "grammar/compile.h"
@@ -18,10 +20,11 @@ namespace {
 
 constexpr size_t kClients = 16, kSchemas = 100;
 
-size_t Answers() {
-  const char* asked = std::getenv("RETORT_ANSWERS");
-  return asked ? std::strtoul(asked, nullptr, 10) : 300;
+size_t Asked(const char* variable, size_t usual) {
+  const char* asked = std::getenv(variable);
+  return asked ? std::strtoul(asked, nullptr, 10) : usual;
 }
+size_t Answers() { return Asked("RETORT_ANSWERS", 300); }
 
 // A schema of one of ten kinds, each with sizes of its own.
 std::string SchemaOf(size_t index) {
@@ -118,6 +121,46 @@ TEST_F(ManyGrammars, EveryAnswerIsValidUnlessItIsCut) {
   std::cout << answers << " answers to " << kSchemas << " schemas: " << whole_ << " whole, " << cut_
             << " cut by max_tokens; ms each: p50 " << milliseconds_[milliseconds_.size() / 2]
             << ", p95 " << milliseconds_[milliseconds_.size() * 95 / 100] << "\n";
+}
+
+// A schema that no other number has.
+Json DistinctSchema(size_t number) {
+  Json values = Json::array();
+  for (size_t i = 0; i < 50; ++i) values.push_back(Cat("value ", number, " ", i));
+  return {{"type", "object"},
+          {"properties",
+           {{Cat("a", number), {{"enum", values}}},
+            {"b", {{"type", "string"}, {"pattern", Cat("^[a-z]{1,", 1 + number % 90, "}$")}}}}},
+          {"required", {Cat("a", number), "b"}}};
+}
+
+// A client that never sends a schema twice, while others ask for usual answers.
+TEST_F(ManyGrammars, DistinctSchemasLeaveMemoryAndOthersAlone) {
+  Start();
+  CompileSchemas();
+  const size_t schemas = Asked("RETORT_SCHEMAS", 400);
+  std::atomic<bool> sent = false;
+  std::thread usual([&] {
+    while (!sent || next_ < 10) AskFor(next_++);
+  });
+  int64_t settled = 0;
+  for (size_t i = 0; i < schemas; ++i) {
+    const RawAnswer answer = Ask(Post(
+        kComplete,
+        DumpJson(Json{{"prompt", "go"}, {"max_tokens", 3}, {"guided_json", DistinctSchema(i)}})));
+    ASSERT_EQ(answer.status, 200) << answer.body;
+    if (i == schemas / 2) settled = ResidentMemory();
+  }
+  const int64_t end = ResidentMemory();
+  sent = true;
+  usual.join();
+  EXPECT_EQ(whole_ + cut_, next_);
+  std::ranges::sort(milliseconds_);
+  std::cout << schemas << " schemas: " << (settled >> 20) << " MiB resident in the middle, "
+            << (end >> 20) << " MiB at the end; " << whole_ << " other answers, ms each: p50 "
+            << milliseconds_[milliseconds_.size() / 2] << ", p95 "
+            << milliseconds_[milliseconds_.size() * 95 / 100] << "\n";
+  EXPECT_LT(end, settled + (int64_t{64} << 20)) << "kept grammars are bounded";
 }
 
 Json Numbers(int count) {

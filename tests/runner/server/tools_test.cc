@@ -258,6 +258,31 @@ TEST_F(ServerToolsTest, StrictArgumentsSatisfyTheirSchemaWhateverTheModelSays) {
             std::string::npos);
 }
 
+TEST_F(ServerToolsTest, StrictArgumentsInAnthropicsForm) {
+  model_->config.max_positions = 2048;
+  ServedModel served{*model_, nullptr, tokenizer_, "tiny", AnswerTemplate("qwen3"), ""};
+  server_.emplace(std::move(served), options_);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  const auto ask = [&](const std::string& kind) {
+    return Post("/v1/messages",
+                Cat(R"({"messages": [{"role": "user", "content": "hi"}], "max_tokens": 1600,
+    "tools": [{"name": "count", "strict": true, "input_schema": {"type": "object",
+      "properties": {"kind": )",
+                    kind, R"(, "n": {"type": "integer", "minimum": 1, "maximum": 40}},
+      "required": ["kind", "n"], "additionalProperties": false}}],
+    "tool_choice": {"type": "tool", "name": "count"}})"));
+  };
+  const Json said = AskJson(ask(R"({"enum": ["cat", "dog"]})"));
+  ASSERT_EQ(said["stop_reason"], "tool_use") << said;
+  const Json& input = said["content"].back()["input"];
+  ASSERT_EQ(input.size(), 2u) << said;
+  EXPECT_TRUE(input["kind"] == "cat" || input["kind"] == "dog") << said;
+  EXPECT_TRUE(input["n"] >= 1 && input["n"] <= 40) << said;
+  const RawAnswer refused = Ask(ask(R"({"format": "regex"})"));
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_NE(refused.body.find("#/properties/kind"), std::string::npos) << refused.body;
+}
+
 TEST_F(ServerToolsTest, AModelMaySpeakBeforeAStrictCall) {
   const std::string schema = R"({"kind": {"type": "string"}, "n": {"type": "integer"}})";
   Serve("qwen3", {{"Well"},

@@ -24,6 +24,10 @@ class Selection {
   void Take(size_t stream, std::span<const double> scores);
   // Behind all streams: the sum over each label's tokens.
   std::vector<double> LogProbabilities() const { return tree_.LogProbabilities(losses_); }
+  // The same where nothing else may be said (LabelTree).
+  std::vector<double> LogProbabilitiesWithin() const {
+    return tree_.LogProbabilitiesWithin(losses_);
+  }
 
  private:
   struct Part {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "runner/program/selection.h"
+#include "runner/engine/selection.h"
 
 #include <algorithm>
 #include <cmath>

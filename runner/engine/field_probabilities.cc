@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/engine/field_probabilities.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "base/error.h"
+
+namespace retort {
+namespace {
+
+constexpr size_t kLookedAhead = 64;  // bytes behind a value, which its last token may run into
+
+// An answer's tokens as a text, and where in it each of them begins.
+struct AnswerText {
+  std::string text;
+  std::vector<size_t> begins;
+
+  AnswerText(const Vocabulary& vocabulary, const std::vector<int32_t>& ids) {
+    begins.reserve(ids.size());
+    for (const int32_t id : ids) {
+      begins.push_back(text.size());
+      text += vocabulary.TextOf(id);
+    }
+  }
+  // The last token that begins at the byte or before it, or ends there.
+  size_t TokenAt(size_t byte) const {
+    const auto behind = std::ranges::upper_bound(begins, byte);
+    if (behind == begins.end() && byte == text.size()) return begins.size();
+    return static_cast<size_t>(behind - begins.begin()) - 1;
+  }
+  // Where the grammar's text begins: with the token behind the thought, if there is one.
+  size_t BeginOf(const AnswerConstraint& constraint) const {
+    if (!constraint.in_thought) return 0;
+    const size_t close = text.find(constraint.think_close);
+    if (close == std::string::npos) return text.size();
+    const auto next = std::ranges::lower_bound(begins, close + constraint.think_close.size());
+    return next == begins.end() ? text.size() : *next;
+  }
+};
+
+bool IsWhole(Matcher at, std::string_view text) { return at.AcceptText(text) && at.CanEnd(); }
+
+// The first tokens of before + value + behind, as far as they tell that the value ends there.
+// Nothing if the tokenizer makes another text of it.
+std::optional<std::vector<int32_t>> TokensOf(const std::string& before, const std::string& value,
+                                             const std::string& behind, int32_t end,
+                                             const Vocabulary& vocabulary,
+                                             const Tokenizer& tokenizer) {
+  const std::string text = before + value + behind;
+  std::vector<int32_t> ids = tokenizer.Encode(vocabulary.SegmentsOf(text), true);
+  const AnswerText made(vocabulary, ids);
+  if (made.text != text) return std::nullopt;
+  if (behind.empty())
+    ids.push_back(end);
+  else
+    ids.resize(made.TokenAt(before.size() + value.size()) + 1);
+  return ids;
+}
+
+}  // namespace
+
+ChoiceRule::ChoiceRule(const GrammarSource& source, AnswerConstraint held, int32_t last)
+    : constraint(std::move(held)), end(last), temperature(source.temperature) {
+  using Kind = GrammarSource::Kind;
+  const bool json = source.kind == Kind::kSchema || source.kind == Kind::kJson;
+  form = json ? AnswerForm::kJson : AnswerForm::kText;
+}
+
+int32_t EndOf(const SamplingOptions& sampling, const Architecture& config) {
+  if (!sampling.stop_ids.empty()) return sampling.stop_ids.back();
+  return config.ends.empty() ? 0 : config.ends.front();
+}
+
+std::vector<AnswerChoice> ChoicesOf(const ChoiceRule& rule, const std::vector<int32_t>& answer,
+                                    const Tokenizer& tokenizer) {
+  const Matcher start(rule.constraint.grammar);
+  const Vocabulary& vocabulary = start.vocabulary();
+  const AnswerText said(vocabulary, answer);
+  const size_t begin = said.BeginOf(rule.constraint);
+  const std::string text = said.text.substr(begin);
+  std::vector<AnswerChoice> choices;
+  if (!IsWhole(start, text)) return choices;
+  for (ChoicePlace& place : ChoicePlaces(start, text, rule.form)) {
+    const size_t first = begin + place.begin, last = begin + place.end;
+    AnswerChoice choice;
+    choice.before = said.TokenAt(first);
+    const size_t from = choice.before < answer.size() ? said.begins[choice.before] : first;
+    const std::string before = said.text.substr(from, first - from);
+    const std::string behind = said.text.substr(last, kLookedAhead);
+    for (const std::string& value : place.values) {
+      auto ids = TokensOf(before, value, behind, rule.end, vocabulary, tokenizer);
+      if (!ids) break;
+      choice.values.push_back(*std::move(ids));
+    }
+    if (choice.values.size() < place.values.size()) continue;
+    choice.place = std::move(place);
+    choices.push_back(std::move(choice));
+  }
+  return choices;
+}
+
+std::vector<double> Calibrated(const std::vector<double>& log_probabilities, double temperature) {
+  const double most = *std::ranges::max_element(log_probabilities);
+  std::vector<double> out;
+  out.reserve(log_probabilities.size());
+  for (const double one : log_probabilities) out.push_back(std::exp((one - most) / temperature));
+  const double sum = std::accumulate(out.begin(), out.end(), 0.0);
+  for (double& one : out) one /= sum;
+  return out;
+}
+
+FieldProbabilities::FieldProbabilities(const ChoiceRule& rule, const GenerationRequest& asked,
+                                       const std::vector<int32_t>& answer,
+                                       const Tokenizer& tokenizer)
+    : form_(rule.form),
+      temperature_(rule.temperature),
+      adapter_(asked.adapter),
+      choices_(ChoicesOf(rule, answer, tokenizer)) {
+  selections_.reserve(choices_.size());
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    std::vector<int32_t> prompt = asked.prompt;
+    const auto before = answer.begin() + static_cast<int64_t>(choices_[i].before);
+    prompt.insert(prompt.end(), answer.begin(), before);
+    selections_.emplace_back(std::move(prompt), choices_[i].values);
+    for (size_t part = 0; part < selections_.back().streams(); ++part)
+      streams_.push_back({i, part});
+  }
+}
+
+GenerationRequest FieldProbabilities::Request(size_t stream) const {
+  const auto& [choice, part] = streams_[stream];
+  GenerationRequest request = selections_[choice].Request(part);
+  request.adapter = adapter_;
+  return request;
+}
+
+void FieldProbabilities::Take(size_t stream, std::span<const double> scores) {
+  const auto& [choice, part] = streams_[stream];
+  selections_[choice].Take(part, scores);
+}
+
+std::vector<FieldChoice> FieldProbabilities::Result() const {
+  std::vector<FieldChoice> fields;
+  fields.reserve(choices_.size());
+  for (size_t i = 0; i < choices_.size(); ++i) {
+    const ChoicePlace& place = choices_[i].place;
+    const auto shares = Calibrated(selections_[i].LogProbabilitiesWithin(), temperature_);
+    FieldChoice& field = fields.emplace_back(FieldChoice{place.pointer, {}});
+    field.values.reserve(shares.size());
+    for (size_t v = 0; v < shares.size(); ++v) {
+      const std::string& value = place.values[v];
+      field.values.emplace_back(form_ == AnswerForm::kJson ? value : DumpJson(value), shares[v]);
+    }
+    std::ranges::stable_sort(field.values, std::greater(), [](const auto& v) { return v.second; });
+  }
+  return fields;
+}
+
+std::vector<FieldChoice> ScoreFields(Engine& engine, const ChoiceRule& rule,
+                                     const GenerationRequest& asked,
+                                     const std::vector<int32_t>& answer,
+                                     const Tokenizer& tokenizer) {
+  FieldProbabilities fields(rule, asked, answer, tokenizer);
+  std::exception_ptr error;
+  for (size_t stream = 0; stream < fields.streams(); ++stream) {
+    GenerationRequest request = fields.Request(stream);
+    request.on_event = [&, stream](const GenerationEvent& event) {
+      if (event.error)
+        error = event.error;
+      else
+        fields.Take(stream, event.scores);
+      return true;
+    };
+    engine.Submit(std::move(request));
+  }
+  while (engine.Step()) {
+  }
+  if (error) std::rethrow_exception(error);
+  return fields.Result();
+}
+
+}  // namespace retort
