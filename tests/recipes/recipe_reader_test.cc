@@ -211,7 +211,8 @@ TEST(RecipeReader, ValuesOutsideTheirRangesAreRefused) {
        "'train.steps' must be an integer of at least 1 and at most 1000000000, not 2.5"},
       {"train.seed=9007199254740994",
        "'train.seed' must be an integer of at least 0 and at most 9007199254740991, not 9007199254740994"},
-      {"train.seed=-1", "'train.seed' must be an integer of at least 0 and at most 9007199254740991, not -1"},
+      {"train.seed=-1",
+       "'train.seed' must be an integer of at least 0 and at most 9007199254740991, not -1"},
       {"train.threads=some",
        "'train.threads' must be an integer of at least 1 and at most 1024 or \"all\", not "
        "\"some\""},
