@@ -14,6 +14,7 @@
 #include "runner/api/error.h"
 #include "runner/api/request.h"
 #include "runner/engine/engine_thread.h"
+#include "runner/engine/field_probabilities.h"
 #include "runner/engine/grammar_cache.h"
 #include "runner/service/reply.h"
 #include "runner/service/served_model.h"
