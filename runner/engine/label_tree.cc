@@ -107,7 +107,9 @@ std::vector<double> LabelTree::LogProbabilities(std::span<const double> step_los
 
 std::vector<double> LabelTree::LogProbabilitiesWithin(std::span<const double> step_losses) const {
   std::vector<double> losses(step_losses.begin(), step_losses.end());
-  const auto place = [this](size_t step) { return static_cast<size_t>(steps_[step].after + 1); };
+  const auto place = [this](size_t step) {
+    return static_cast<size_t>(int64_t{steps_[step].after} + 1);
+  };
   std::vector<double> least(nodes_.size() + 1, std::numeric_limits<double>::infinity());
   for (size_t s = 0; s < losses.size(); ++s) least[place(s)] = std::min(least[place(s)], losses[s]);
   std::vector<double> sums(least.size());
