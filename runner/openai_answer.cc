@@ -42,6 +42,7 @@ class Writer : public AnswerWriter {
         chat_(request.kind == ApiKind::kChat),
         usage_(request.include_usage),
         timings_(request.timings_per_token),
+        verbose_(request.verbose),
         logprobs_(request.logprobs),
         tokenizer_(tokenizer) {}
 
@@ -58,6 +59,7 @@ class Writer : public AnswerWriter {
     }
     whole["usage"] = UsageJson(answer.Usage());
     whole["timings"] = TimingsJson(answer.choices.back());
+    if (verbose_) whole["__verbose"] = {{"prompt", answer.choices.front().prompt_text}};
     return DumpJson(whole);
   }
   std::string ErrorBody(const ApiError& error) const override { return ApiErrorBody(error); }
@@ -65,7 +67,7 @@ class Writer : public AnswerWriter {
   std::string Begin(const ApiAnswer& answer) override {
     std::string out;
     for (const ApiChoice& choice : answer.choices) {
-      if (chat_) out += Chunk(choice, {{"role", "assistant"}, {"content", ""}});
+      if (chat_) out += Chunk(choice, {{"role", "assistant"}, {"content", nullptr}});
     }
     return out;
   }
@@ -146,7 +148,7 @@ class Writer : public AnswerWriter {
   }
 
   const ApiAnswerHead head_;
-  const bool chat_, usage_, timings_;
+  const bool chat_, usage_, timings_, verbose_;
   const std::optional<int64_t> logprobs_;
   const Tokenizer& tokenizer_;
   std::map<size_t, int64_t> offsets_;  // by choice: characters of the text so far

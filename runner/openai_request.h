@@ -61,6 +61,7 @@ struct ApiRequest {
   std::string grammar_field;  // that says it, or that the answer may be any text; "": none does
   bool stream = false, include_usage = false;
   bool timings_per_token = false;  // in a stream, timings with every part
+  bool verbose = false;            // a whole answer tells its prompt, as llama.cpp does
 };
 
 // Default max_tokens.

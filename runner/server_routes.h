@@ -28,6 +28,7 @@ enum class Endpoint {
   kChat,
   kCompletion,
   kLlamaCppCompletion,
+  kInfill,
   kEmbeddings,
   kResponses,
   kMessages,
