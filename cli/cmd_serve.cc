@@ -116,19 +116,42 @@ ReloadOptions ReloadFor(const ServeFlags& flags, std::string stamp) {
   return out;
 }
 
+// What is served, and how.
+void Tell(const Server& server, const OpenedToServe& first, const ServerOptions& options) {
+  const ServedModel& served = first.served;
+  if (options.rule.grammar) Note(Cat("answers  are held to ", options.rule.where));
+  Note(Cat("model    ", served.name, ", chat template ",
+           served.chat ? served.chat->name() : "none"));
+  for (const auto& [name, folder] : options.adapters.loaded)
+    Note(Cat("adapter  ", name, ", ", folder.string()));
+  Note(Cat("compute  ", NameOf(first.opened.compute), " on ", first.opened.backend->name(), ", ",
+           first.opened.backend->threads(), " threads; cache ", NameOf(options.engine.cache_type),
+           ", ", BytesText(server.counts().cache_bytes)));
+  if (options.drift.baseline) {
+    Note(Cat("watch    answers beside those of ", options.drift.baseline->model, " at ",
+             options.drift.baseline->recorded));
+  }
+  if (options.engine.draft.any()) Note(Cat("draft    ", first.draft.Text()));
+  Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
+           server.context(), " tokens each"));
+  if (!server.loopback() && options.keys.empty()) {
+    Note(
+        "retort: warning: anyone who can reach this machine can use the server; give it an "
+        "--api-key");
+  }
+  for (const std::string& url : server.urls()) PrintLine("listening on " + url);
+}
+
 void Serve(const ServeFlags& flags) {
   std::signal(SIGPIPE, SIG_IGN);  // whoever read a log may leave
   // The server handles it later; a file that is renewed meanwhile is no reason to end.
   std::signal(SIGHUP, SIG_IGN);
-  std::string stamp = StampOf(flags);
-  const OpenedToServe first(flags);
-  const OpenedModel& opened = first.opened;
-  const ServedModel& served = first.served;
   ServerOptions options = flags.server;
-  options.engine = first.engine;
-  options.rule = first.rule;
-  options.adapters = first.adapters;
-  options.reload = ReloadFor(flags, std::move(stamp));
+  options.reload = ReloadFor(flags, StampOf(flags));
+  auto first = std::make_shared<const OpenedToServe>(flags);
+  options.engine = first->engine;
+  options.rule = first->rule;
+  options.adapters = first->adapters;
   options.http.catch_signals = true;
   options.http.on_reload = [](const std::string& fault) {
     Note(fault.empty() ? "the certificate was read again"
@@ -139,27 +162,9 @@ void Serve(const ServeFlags& flags) {
   options.keys = KeysOf(flags);
   options.drift = flags.drift.Read();
 
-  Server server(served, options);
-  if (options.rule.grammar) Note(Cat("answers  are held to ", options.rule.where));
-  Note(Cat("model    ", served.name, ", chat template ",
-           served.chat ? served.chat->name() : "none"));
-  for (const auto& [name, folder] : options.adapters.loaded)
-    Note(Cat("adapter  ", name, ", ", folder.string()));
-  Note(Cat("compute  ", NameOf(opened.compute), " on ", opened.backend->name(), ", ",
-           opened.backend->threads(), " threads; cache ", NameOf(options.engine.cache_type), ", ",
-           BytesText(server.counts().cache_bytes)));
-  if (options.drift.baseline) {
-    Note(Cat("watch    answers beside those of ", options.drift.baseline->model, " at ",
-             options.drift.baseline->recorded));
-  }
-  if (options.engine.draft.any()) Note(Cat("draft    ", first.draft.Text()));
-  Note(Cat("serving  ", options.engine.parallel, " at once, ", options.queue, " waiting, ",
-           server.context(), " tokens each"));
-  if (!server.loopback() && options.keys.empty()) {
-    Note(
-        "retort: warning: anyone who can reach this machine can use the server; give it an --api-key");
-  }
-  for (const std::string& url : server.urls()) PrintLine("listening on " + url);
+  Server server(first->served, options, first);
+  Tell(server, *first, options);
+  first.reset();  // its memory is free when the model has been replaced
   server.Run();
   // Every client has been told. What still computes, for nobody any more, is not waited for:
   // reading a body can take longer than the grace time.

@@ -67,6 +67,9 @@ function(retort_test name)
   add_executable(retort_${name}_test ${test_SOURCES})
   target_link_libraries(retort_${name}_test PRIVATE ${test_USES} GTest::gtest GTest::gtest_main)
   target_compile_definitions(retort_${name}_test PRIVATE RETORT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  if(RETORT_SANITIZE)
+    target_compile_definitions(retort_${name}_test PRIVATE RETORT_SANITIZED)
+  endif()
   # Half the time to compile; what takes time to run is in the rooms.
   target_compile_options(retort_${name}_test PRIVATE ${RETORT_TEST_LEVEL})
   gtest_discover_tests(retort_${name}_test TEST_PREFIX "${name}/" DISCOVERY_TIMEOUT 60

@@ -41,6 +41,7 @@ struct ApiChoice {
   ApiMessage said;               // so far
   FinishReason finish = FinishReason::kNone;
   std::string stop_text;              // that ended it; "": none
+  std::string prompt_text;            // as the model reads it, if it is asked for
   std::vector<int32_t> ids;           // so far, those of a stop text included
   std::vector<TokenLogprobs> tokens;  // if they are asked for
   ApiUsage usage;

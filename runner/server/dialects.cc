@@ -58,9 +58,11 @@ void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& he
       job.writer =
           OpenAiWriter(Named(head, service, job.request), job.request, service.model().tokenizer);
       return;
-    case Endpoint::kLlamaCppCompletion: {
-      LlamaCppRequest read = ReadLlamaCppRequest(body, job.seed, service.model().tokenizer,
-                                                 PromptReader::CountLimit(service.context()));
+    case Endpoint::kLlamaCppCompletion:
+    case Endpoint::kInfill: {
+      const auto reader = endpoint == Endpoint::kInfill ? ReadInfillRequest : ReadLlamaCppRequest;
+      LlamaCppRequest read = reader(body, job.seed, service.model().tokenizer,
+                                    PromptReader::CountLimit(service.context()));
       job.writer =
           LlamaCppWriter(Named(head, service, read.request), read, service.model().tokenizer);
       job.request = std::move(read.request);

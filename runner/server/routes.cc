@@ -34,6 +34,7 @@ constexpr PathRow kPaths[] = {
     {"/v1/completions", Endpoint::kCompletion, "completions"},
     {"/completions", Endpoint::kCompletion, "completions"},
     {"/completion", Endpoint::kLlamaCppCompletion, "completion"},
+    {"/infill", Endpoint::kInfill, "infill"},
     {"/v1/embeddings", Endpoint::kEmbeddings, "embeddings"},
     {"/embeddings", Endpoint::kEmbeddings, "embeddings"},
     {"/v1/responses", Endpoint::kResponses, "responses"},

@@ -29,6 +29,7 @@ enum class Endpoint {
   kChat,
   kCompletion,
   kLlamaCppCompletion,
+  kInfill,
   kEmbeddings,
   kResponses,
   kMessages,

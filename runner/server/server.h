@@ -26,9 +26,10 @@ struct ServerOptions : ServiceOptions {
 class Server {
  public:
   // Starts to listen. Throws what the constructors of HttpServer and Engine throw, and what opening
-  // adapters throws. The model must outlive the server, and nothing else may use its backend in
-  // that time.
-  Server(ServedModel model, const ServerOptions& options);
+  // adapters throws. The model must outlive the server, unless it has an owner, which is given back
+  // when it has been replaced; and nothing else may use its backend in that time.
+  Server(ServedModel model, const ServerOptions& options,
+         std::shared_ptr<const void> owner = nullptr);
   ~Server();
 
   int port() const;

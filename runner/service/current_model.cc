@@ -6,10 +6,11 @@
 
 namespace retort {
 
-CurrentModel::CurrentModel(ServedModel model, const ServiceOptions& options)
+CurrentModel::CurrentModel(ServedModel model, const ServiceOptions& options,
+                           std::shared_ptr<const void> owner)
     : options_(options),
       stamp_(options.reload.opened),
-      service_(std::make_unique<ModelService>(std::move(model), options, taken_)),
+      service_(std::make_unique<ModelService>(std::move(model), options, taken_, std::move(owner))),
       current_(LeaseOf(*service_)) {
   if (options.reload.open) thread_ = std::thread([this] { Work(); });
 }

@@ -31,8 +31,8 @@ class CurrentModel {
   using Lease = std::shared_ptr<ModelService>;
   using Done = std::function<void(const ReloadOutcome& outcome)>;
 
-  // options must outlive it. Throws what ModelService does.
-  CurrentModel(ServedModel model, const ServiceOptions& options);
+  // options must outlive it; owner: as ModelService has it. Throws what that does.
+  CurrentModel(ServedModel model, const ServiceOptions& options, std::shared_ptr<const void> owner);
   // Fails all unfinished requests, whoever has leases. Waits for a model that is being read.
   ~CurrentModel();
   CurrentModel(const CurrentModel&) = delete;

@@ -157,6 +157,7 @@ ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t
   choice.told.prompt = prompt;
   choice.told.usage.prompt_tokens = std::ssize(ids);
   choice.told.held = generation.constraint.grammar != nullptr;
+  if (request.verbose) choice.told.prompt_text = model().tokenizer.Decode(ids, true);
   if (!request.echo) return choice;
   const ApiPrompt& asked = request.prompts[prompt];
   choice.echo = asked.ids.empty() ? asked.text : model().tokenizer.Decode(ids);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // MXFP4 (OCP Microscaling Formats 1.0) as ggml stores it: 32 values 2^(e - 128) * level[q], e of 8
 // bits, q of 4 bits. The levels are twice those of FP4 (E2M1).
+#include <algorithm>
 #include <bit>
 #include <cmath>
 
@@ -46,7 +47,8 @@ struct Mxfp4Kernel {
     Floats<W> top = {};
     for (int i = 0; i < 32; i += W) top = Max<W>(Magnitude<W>(Load<W>(x + i)), top);
     const float largest = MaxLane<W>(top);
-    const int e = largest > 0 ? static_cast<int>(std::floor(std::log2(largest))) - 2 + 127 : 0;
+    const float power = std::min(std::floor(std::log2(largest)), 128.0f);  // infinity has one too
+    const int e = largest > 0 ? static_cast<int>(power) - 2 + 127 : 0;
     Block block{.e = static_cast<uint8_t>(e)};
     const float unit = UnitOf(block.e);
     const auto codes = [&](const float* from) RETORT_INLINE_LAMBDA {

@@ -41,7 +41,7 @@ TEST(ThreadPool, RethrowsAndStaysUsable) {
 // A pool that gets too few threads stops those that it has and says so. The limit on the address
 // space, in a process of its own, is what the system runs out of.
 TEST(ThreadPool, ThatGetsNoThreadsFails) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef RETORT_SANITIZED
   GTEST_SKIP() << "the sanitizers need the address space";
 #endif
   const pid_t child = ::fork();

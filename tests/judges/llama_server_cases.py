@@ -59,12 +59,13 @@ def model_of(server):
         template = known.get(server.chat_template, server.chat_template)
     elif "anthropic" in os.environ["PYTEST_CURRENT_TEST"]:  # with tools, which llama.cpp writes into any template
         template = Path("../../../models/templates/Qwen-Qwen2.5-7B-Instruct.jinja").read_text()
-    return with_template(template or CHATML, template is not None)
+    infill = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"] if server.model_hf_repo.endswith("-infill") else []
+    return with_template(template or CHATML, template is not None, infill)
 
 
-def with_template(template, marked):
-    """A folder of the model with this template. marked: with tokens for the marks in it."""
-    folder = STAGE / f"template-{abs(hash(template))}"
+def with_template(template, marked, more):
+    """A folder of the model with this template. marked: with tokens for the marks in it; more: others."""
+    folder = STAGE / f"template-{abs(hash(template))}{'-infill' if more else ''}"
     if folder.exists():
         return folder
     shutil.copytree(os.environ["RETORT_STORIES"], folder, copy_function=shutil.copy)
@@ -74,6 +75,7 @@ def with_template(template, marked):
     model = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**model, "max_position_embeddings": 8192}))  # llama-server looks at no limit
     marks = sorted(set(re.findall(r"<[|｜][^<>|｜\n]+[|｜]>|<end_of_turn>|<start_of_turn>", template))) if marked else []
+    marks += more
     if marks:
         add_tokens(folder, config, marks)
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
@@ -143,6 +145,8 @@ def filled(server, path, data):
     data = dict(data)
     if "model" in data:
         data["model"] = server.name
+    if server.debug and path.endswith("/chat/completions"):
+        data["verbose"] = True
     if server.reasoning and "messages" in data:  # "auto" is on
         data["chat_template_kwargs"] = {"enable_thinking": server.reasoning != "off"}
     if not GENERATES.search(path.partition("?")[0]):

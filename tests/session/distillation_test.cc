@@ -432,7 +432,7 @@ int64_t BytesOfLosses(int64_t student_width, int64_t teacher_width, int64_t part
 }
 
 TEST(DistillationMemory, LossesOfTwoLargeHeadsStayWithin256MiB) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef RETORT_SANITIZED
   GTEST_SKIP() << "a bound on counted memory, which takes minutes here; smaller tests run its code";
 #endif
   const int64_t added = BytesOfLosses(256, 512, 4100);

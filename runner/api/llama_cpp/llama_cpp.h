@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The own form of llama.cpp's server: /completion.
+// The own forms of llama.cpp's server: /completion and /infill.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+#include "base/json.h"
 #include "runner/api/answer.h"
 #include "runner/api/error.h"
 #include "runner/api/request.h"
@@ -25,6 +28,23 @@ struct LlamaCppRequest {
 // more than most_tokens is not tokenised to its end. Throws ApiError, naming what is not supported.
 LlamaCppRequest ReadLlamaCppRequest(const std::string& body, uint64_t random_seed,
                                     const Tokenizer& tokenizer, size_t most_tokens);
+LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
+                                   const Tokenizer& tokenizer, size_t most_tokens);
+// The same of /infill: what stands between 'input_prefix', followed by 'prompt', and
+// 'input_suffix', in view of the files of 'input_extra'. 501 if the tokenizer has no marks for it.
+LlamaCppRequest ReadInfillRequest(const std::string& body, uint64_t random_seed,
+                                  const Tokenizer& tokenizer, size_t most_tokens);
+
+// What `encode` returns. A text that the tokenizer refuses is an error of the member `name`.
+template <class Encode>
+std::optional<std::vector<int32_t>> EncodedText(const std::string& name, const Encode& encode) {
+  try {
+    return encode();
+  } catch (const Error& e) {
+    if (e.kind() != Error::Kind::kInput) throw;
+    throw ApiError(400, e.what(), name, "invalid_value");
+  }
+}
 
 // tokenizer must outlive the writer.
 std::unique_ptr<AnswerWriter> LlamaCppWriter(const ApiAnswerHead& head, const LlamaCppRequest& read,

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/strings.h"
 #include "base/text.h"
 #include "runner/api/error.h"
@@ -43,17 +42,6 @@ bool AsksNothing(const std::string& key, const Json& value) {
 ApiError LlamaCppRefusal(const std::string& name) {
   return ApiError(400, Cat("'", Shortened(name), "' is not supported"), Shortened(name),
                   "unsupported_value");
-}
-
-// What `encode` returns. A text that the tokenizer refuses is an error of the member `name`.
-template <class Encode>
-std::optional<TokenIds> Encoded(const std::string& name, const Encode& encode) {
-  try {
-    return encode();
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), name, "invalid_value");
-  }
 }
 
 // {"prompt_string": TEXT}, where pictures could stand beside.
@@ -101,7 +89,7 @@ TokenIds MixedIds(const Json& parts, const Tokenizer& tokenizer, size_t most) {
     }
     const std::string& text = part.get_ref<const std::string&>();
     const size_t left = most - std::min(most, ids.size());
-    const auto more = Encoded(name, [&] {
+    const auto more = EncodedText(name, [&] {
       return ids.empty() ? tokenizer.EncodeMarkupAtMost(text, left)
                          : tokenizer.EncodeAtMost({{text, true}}, true, left);
     });
@@ -136,7 +124,7 @@ Json Biases(const Json& value, const Tokenizer& tokenizer) {
     std::optional<TokenIds> ids;
     if (token.is_string()) {
       const std::string& text = token.get_ref<const std::string&>();
-      ids = Encoded(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
+      ids = EncodedText(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
     }
     if (left == 0 || (token.is_string() && !ids))
       throw BadValue(name, Cat("may name at most ", kMostBiases, " tokens"));
@@ -189,7 +177,11 @@ bool Passes(const std::string& key) {
 
 LlamaCppRequest ReadLlamaCppRequest(const std::string& body, uint64_t random_seed,
                                     const Tokenizer& tokenizer, size_t most_tokens) {
-  const Json object = ReadApiBody(body);
+  return ReadLlamaCppObject(ReadApiBody(body), random_seed, tokenizer, most_tokens);
+}
+
+LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
+                                   const Tokenizer& tokenizer, size_t most_tokens) {
   LlamaCppRequest read;
   Json out = Json::object();
   for (const auto& [key, value] : object.items()) {

@@ -43,6 +43,7 @@ class Writer : public AnswerWriter {
         usage_(request.include_usage),
         timings_(request.timings_per_token),
         fields_(request.field_probabilities),
+        verbose_(request.verbose),
         logprobs_(request.logprobs),
         tokenizer_(tokenizer) {}
 
@@ -59,6 +60,7 @@ class Writer : public AnswerWriter {
     }
     whole["usage"] = UsageJson(answer.Usage());
     AddTimings(answer.choices.back(), whole);
+    if (verbose_) whole["__verbose"] = {{"prompt", answer.choices.front().prompt_text}};
     return DumpJson(whole);
   }
   std::string ErrorBody(const ApiError& error) const override { return ApiErrorBody(error); }
@@ -66,7 +68,7 @@ class Writer : public AnswerWriter {
   std::string Begin(const ApiAnswer& answer) override {
     std::string out;
     for (const ApiChoice& choice : answer.choices) {
-      if (chat_) out += Chunk(choice, {{"role", "assistant"}, {"content", ""}});
+      if (chat_) out += Chunk(choice, {{"role", "assistant"}, {"content", nullptr}});
     }
     return out;
   }
@@ -156,7 +158,7 @@ class Writer : public AnswerWriter {
   }
 
   const ApiAnswerHead head_;
-  const bool chat_, usage_, timings_, fields_;
+  const bool chat_, usage_, timings_, fields_, verbose_;
   const std::optional<int64_t> logprobs_;
   const Tokenizer& tokenizer_;
   std::map<size_t, int64_t> offsets_;  // by choice: characters of the text so far

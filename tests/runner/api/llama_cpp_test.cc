@@ -274,6 +274,71 @@ TEST(LlamaCppRequest, BiasesOfTextsAreThoseOfTheirTokens) {
   EXPECT_TRUE(std::isinf(biases(R"([[7, false]])").front().second));
 }
 
+// The marks stand around what the client sends, and end the answer.
+TEST_F(LlamaCpp, AGapIsFilledBetweenMarks) {
+  const std::vector<std::string> names = {"<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"};
+  const auto read = [](const Tokenizer& tokenizer, const std::string& body) {
+    return ReadInfillRequest(body, 1, tokenizer, 1000).request;
+  };
+  const std::string gap =
+      R"({"input_prefix": "a<s>", "prompt": "b", "input_suffix": "c", "n_predict": 9})";
+  const ByteTokenizer plain(names);
+  const ApiRequest request = read(plain, gap);
+  std::vector<int32_t> expected = {ByteTokenizer::kBos};
+  const auto add = [&](const ByteTokenizer& tokenizer, const std::vector<Segment>& text) {
+    const auto more = tokenizer.Encode(text, true);
+    expected.insert(expected.end(), more.begin(), more.end());
+  };
+  const std::vector<Segment> around = {
+      {names[0], true}, {"a<s>b", false}, {names[1], true}, {"c", false}, {names[2], true}};
+  add(plain, around);
+  EXPECT_EQ(request.prompts.at(0).ids, expected);
+  EXPECT_EQ(request.sampling.max_tokens, 9);
+  EXPECT_EQ(request.sampling.stop_token_ids,
+            (std::vector<int32_t>{plain.Id(names[0]), plain.Id(names[1]), plain.Id(names[2])}));
+
+  // Other files come first, each behind the mark of a file, if there is one.
+  const std::string files =
+      gap.substr(0, gap.size() - 1) +
+      R"(, "input_extra": [{"filename": "f.h", "text": "x"}, {"text": "y"}]})";
+  expected = {ByteTokenizer::kBos};
+  add(plain, {{"x\ny\n", false}});
+  add(plain, around);
+  EXPECT_EQ(read(plain, files).prompts.at(0).ids, expected);
+  const ByteTokenizer marked({names[0], names[1], names[2], "<|file_sep|>"});
+  const Segment file = {"<|file_sep|>", true};
+  expected = {ByteTokenizer::kBos};
+  add(marked, {file, {"f.h\nx\n", false}, file, {"y\n", false}, file});
+  add(marked, around);
+  EXPECT_EQ(read(marked, files).prompts.at(0).ids, expected);
+}
+
+TEST_F(LlamaCpp, AGapThatCannotBeFilledIsRefused) {
+  Start();
+  const std::string gap = R"({"input_prefix": "a", "input_suffix": "b")";
+  EXPECT_EQ(Refused(501, "/infill", gap + "}")["code"], "no_infill");
+  Refused(400, "/infill", R"({"input_prefix": "a"})");
+  Refused(400, "/infill", R"({"input_suffix": "a"})");
+  for (const char* extra :
+       {"{}", R"([{}])", R"([{"filename": "a"}])", R"([{"filename": 1, "text": "a"}])", R"(["a"])"})
+    EXPECT_EQ(Refused(400, "/infill", Cat(gap, R"(, "input_extra": )", extra, "}"))["param"],
+              "input_extra")
+        << extra;
+}
+
+TEST_F(LlamaCpp, AVerboseAnswerTellsItsPrompt) {
+  Start();
+  const std::string chat = R"({"messages": [{"role": "user", "content": "Hi"}])";
+  const Json rendered = AskJson(Post("/apply-template", chat + "}"));
+  const auto whole = [&](const std::string& more) {
+    return AskJson(Post(kChat, Cat(chat, R"(, "max_tokens": 1)", more, "}")));
+  };
+  EXPECT_EQ(whole(R"(, "verbose": true)")["__verbose"]["prompt"],
+            "<s>" + rendered["prompt"].get<std::string>());
+  EXPECT_FALSE(whole(R"(, "verbose": false)").contains("__verbose"));
+  EXPECT_FALSE(whole("").contains("__verbose"));
+}
+
 TEST_F(LlamaCpp, SlotsAndTokensOfAChat) {
   options_.engine.parallel = 3;
   Start();

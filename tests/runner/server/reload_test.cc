@@ -8,6 +8,7 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "tests/formats/support.h"
@@ -176,6 +177,21 @@ TEST_F(ServerReload, AnAnswerEndsOnTheModelThatItBeganWith) {
   EXPECT_EQ(TextIn(Ask(Ask20())), TextAlone(6));
 }
 
+TEST_F(ServerReload, TheFirstModelIsGivenBackToo) {
+  auto first = std::make_shared<OpenedTiny>();
+  first->model = RandomModel(model_->config, kSeed, *first->backend, kSize);
+  options_.adapters = AdaptersOf(*first->model);
+  server_.emplace(ServedModel{*first->model, nullptr, tokenizer_, "tiny", {}, ""}, options_, first);
+  thread_ = std::thread([this] { ended_in_order_ = server_->Run(); });
+  const std::weak_ptr<OpenedTiny> held = std::exchange(first, nullptr);
+  EXPECT_EQ(TextIn(Ask(Ask20())), TextAlone(4));
+  EXPECT_FALSE(held.expired());
+  file_ = 5;
+  EXPECT_TRUE(Reloads());
+  for (int i = 0; i < 6000 && !held.expired(); ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(held.expired());
+}
+
 TEST_F(ServerReload, AnswersGoOnWhileAModelIsRead) {
   Start();
   file_ = 5;
@@ -262,7 +278,7 @@ TEST_F(ServerReload, TheEndIsTheSameForBoth) {
   ASSERT_TRUE(Reloads());
   new_one.Send(Endless(true));
   ASSERT_TRUE(new_one.Await("data: "));
-  EXPECT_EQ(server_->counts().live, 2);
+  EXPECT_TRUE(Eventually([](const EngineCounts& c) { return c.live == 2; }));
   Stop();
   EXPECT_TRUE(ended_in_order_);
   for (RawClient* client : {&old_one, &new_one})

@@ -77,7 +77,7 @@ TEST_F(ServerTest, StreamsTheSameTextInWholeCharacters) {
   EXPECT_GT(answer.chunks, 3);
   const std::vector<Json> events = Events(answer.body);
   ASSERT_GE(events.size(), 4u);
-  EXPECT_EQ(events[0]["choices"][0]["delta"], (Json{{"role", "assistant"}, {"content", ""}}));
+  EXPECT_EQ(events[0]["choices"][0]["delta"], (Json{{"role", "assistant"}, {"content", nullptr}}));
   std::string text;
   for (size_t i = 1; i + 2 < events.size(); ++i) {
     EXPECT_EQ(events[i]["object"], "chat.completion.chunk");

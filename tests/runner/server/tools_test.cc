@@ -41,7 +41,7 @@ class ServerToolsTest : public ServerTest {
       const Json& choice = event["choices"][0];
       const Json& delta = choice["delta"];
       for (const char* key : {"content", "reasoning_content"}) {
-        if (delta.contains(key))
+        if (delta.contains(key) && !delta[key].is_null())
           message[key] = Cat(message.value(key, ""), delta[key].get<std::string>());
       }
       if (!choice["finish_reason"].is_null()) finish = choice["finish_reason"];
