@@ -84,7 +84,7 @@ void RemoveLeftoversThatBegin(const Path& folder, std::string_view start) {
 
 void RemoveLeftovers(const Path& folder) { RemoveLeftoversThatBegin(folder, ""); }
 
-Temporary::Temporary(const Path& target, Kind kind) : kind_(kind) {
+Temporary::Temporary(const Path& target, Kind kind) {
   const Path folder = FolderOf(target);
   const std::string start = StartOf(target);
   RemoveLeftoversThatBegin(folder, start);

@@ -32,7 +32,6 @@ class Temporary {
   bool Locked() const;
 
   Path path_;
-  Kind kind_;
   int fd_ = -1;
   bool released_ = false;
 };

@@ -91,15 +91,24 @@ struct OpenedToServe {
   AdapterOptions adapters;
 };
 
-// Of all that OpenedToServe reads.
-std::string StampOf(const ServeFlags& flags) {
-  std::vector<Path> paths = flags.adapter.named_folders();
-  paths.emplace_back(flags.model);
+// A model, and what it is based on if it is an adapter's folder.
+void AddModel(const std::string& model, std::vector<Path>& paths) {
+  if (model.empty()) return;
+  paths.emplace_back(model);
+  const auto own = AdapterFolderAt(model);
+  if (!own) return;
+  if (const auto record = ReadBaseRecord(*own)) paths.emplace_back(record->path);
+}
+
+// Of all that OpenedToServe reads, and of the adapters in these folders.
+std::string StampOf(const ServeFlags& flags, std::vector<Path> paths) {
+  for (const Path& folder : flags.adapter.named_folders()) paths.push_back(folder);
   for (const WeightedAdapter& part : flags.adapter.given.adapters()) paths.push_back(part.folder);
-  if (const auto own = AdapterFolderAt(flags.model)) {
-    if (const auto record = ReadBaseRecord(*own)) paths.emplace_back(record->path);
+  AddModel(flags.model, paths);
+  AddModel(flags.draft.draft, paths);
+  for (const auto* file : {&flags.grammar.schema, &flags.grammar.choices, &flags.grammar.grammar}) {
+    if (*file) paths.emplace_back(**file);
   }
-  if (!flags.draft.draft.empty()) paths.emplace_back(flags.draft.draft);
   return FileStamps(paths);
 }
 
@@ -110,7 +119,7 @@ ReloadOptions ReloadFor(const ServeFlags& flags, std::string stamp) {
     const auto again = std::make_shared<const OpenedToServe>(flags);
     return ReopenedModel{again->served, again->engine, again->rule, again->adapters, again};
   };
-  out.stamp = [&flags] { return StampOf(flags); };
+  out.stamp = [&flags](std::vector<Path> adapters) { return StampOf(flags, std::move(adapters)); };
   out.opened = std::move(stamp);
   out.on_reload = [](const std::string& note) { Note(note); };
   return out;
@@ -147,7 +156,7 @@ void Serve(const ServeFlags& flags) {
   // The server handles it later; a file that is renewed meanwhile is no reason to end.
   std::signal(SIGHUP, SIG_IGN);
   ServerOptions options = flags.server;
-  options.reload = ReloadFor(flags, StampOf(flags));
+  options.reload = ReloadFor(flags, StampOf(flags, {}));
   auto first = std::make_shared<const OpenedToServe>(flags);
   options.engine = first->engine;
   options.rule = first->rule;

@@ -19,18 +19,43 @@ void AddStamp(const Path& file, std::vector<std::string>& stamps) {
                        facts.st_mtim.tv_sec, " ", facts.st_mtim.tv_nsec));
 }
 
+// PREFIX-00001-of-00003.gguf: what stands before the part's number; "" if the name is no such.
+std::string BeforePart(const std::string& name) {
+  constexpr std::string_view kForm = "-#####-of-#####.gguf";
+  if (name.size() <= kForm.size()) return "";
+  const size_t begin = name.size() - kForm.size();
+  for (size_t i = 0; i < kForm.size(); ++i) {
+    const char c = name[begin + i];
+    if (kForm[i] == '#' ? c < '0' || c > '9' : c != kForm[i]) return "";
+  }
+  return name.substr(0, begin);
+}
+
+void AddParts(const Path& file, std::vector<std::string>& stamps) {
+  const std::string before = BeforePart(file.filename().string());
+  if (before.empty()) return;
+  const Path folder = file.has_parent_path() ? file.parent_path() : Path(".");
+  std::error_code error;
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (BeforePart(at->path().filename().string()) == before) AddStamp(at->path(), stamps);
+  }
+}
+
 }  // namespace
 
 std::string FileStamps(const std::vector<Path>& paths) {
   std::vector<std::string> stamps;
   for (const Path& path : paths) {
     AddStamp(path, stamps);
+    AddParts(path, stamps);
     std::error_code error;
     for (std::filesystem::recursive_directory_iterator at(path, error), end; !error && at != end;
          at.increment(error))
       AddStamp(at->path(), stamps);
   }
   std::ranges::sort(stamps);
+  stamps.erase(std::unique(stamps.begin(), stamps.end()), stamps.end());
   return Join(stamps, "\n");
 }
 

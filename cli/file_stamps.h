@@ -9,8 +9,8 @@
 
 namespace retort {
 
-// Names, sizes and times of these files, and of those in these folders and below. What is not there
-// has none.
+// Names, sizes and times of these files, of those in these folders and below, and of all parts of a
+// GGUF that is in several files. What is not there has none.
 std::string FileStamps(const std::vector<Path>& paths);
 
 }  // namespace retort

@@ -79,7 +79,7 @@ class HttpConnection : public HttpSocketEvents,
   HttpAnswer Fault(int status, const std::string& message) const;
   bool KeepsAlive() const { return parser_.head().keep_alive && !shared_.stopping; }
 
-  // Life: http_connection.cc.
+  // Life: connection.cc.
   void OnEnd() override { Close(); }
   void OnFailure() override { Close(); }
   // From now on the client is waited for, `time` at most.

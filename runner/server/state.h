@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a server is made of. server.cc has what its own thread does, up to a request's body, and
-// server_bodies.cc what becomes of that.
+// bodies.cc what becomes of that.
 #pragma once
 
 #include <memory>

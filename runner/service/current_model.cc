@@ -51,12 +51,11 @@ void CurrentModel::Reload(Done done) {
   box_->changed.notify_all();
 }
 
-std::unique_lock<std::mutex> CurrentModel::HoldAdapters() {
-  std::unique_lock lock(adapters_, std::try_to_lock);
-  if (!lock)
+std::shared_lock<std::shared_mutex> CurrentModel::HoldAdapters() {
+  if (reading_)
     throw ApiError(409, "the model is being read again; try again when that is done", "",
                    "model_reloading");
-  return lock;
+  return std::shared_lock(adapters_);
 }
 
 void CurrentModel::Work() {
@@ -70,17 +69,25 @@ void CurrentModel::Work() {
     }
     ReloadOutcome outcome;
     try {
+      reading_ = true;
       outcome = Replace();
     } catch (const std::exception& e) {
       outcome = {ReloadOutcome::Kind::kFailed, e.what()};
     }
+    reading_ = false;
     for (const Done& done : asked) done(outcome);
   } while (EndEarlier());
 }
 
+std::string CurrentModel::Stamp() const {
+  std::vector<Path> folders;
+  for (const auto& [name, folder] : Get()->adapters()) folders.push_back(folder);
+  return options_.reload.stamp(std::move(folders));
+}
+
 ReloadOutcome CurrentModel::Replace() {
   const std::lock_guard adapters(adapters_);
-  std::string stamp = options_.reload.stamp();
+  const std::string stamp = Stamp();
   if (stamp == stamp_) return {ReloadOutcome::Kind::kUnchanged};
   ReopenedModel next = options_.reload.open();
   ServiceOptions options = options_;
@@ -88,9 +95,11 @@ ReloadOutcome CurrentModel::Replace() {
   options.rule = std::move(next.rule);
   options.adapters = std::move(next.adapters);
   options.adapters.loaded = Get()->adapters();
+  options.reading = ++readings_;
   auto service =
       std::make_unique<ModelService>(std::move(next.model), options, taken_, std::move(next.owner));
-  stamp_ = std::move(stamp);
+  // What changed while it was read may be in it by half: the next call reads it again.
+  stamp_ = Stamp() == stamp ? stamp : "changed while it was read";
   Lease lease = LeaseOf(*service);
   {
     const std::lock_guard lock(box_->mutex);

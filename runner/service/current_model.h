@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -48,7 +49,7 @@ class CurrentModel {
   // are never more than two. Requires ReloadOptions::open.
   void Reload(Done done);
   // To be held while adapters come and go. Throws ApiError 409 while a model is read.
-  std::unique_lock<std::mutex> HoldAdapters();
+  std::shared_lock<std::shared_mutex> HoldAdapters();
 
  private:
   // What outlives this object, for those who give leases back.
@@ -60,6 +61,7 @@ class CurrentModel {
 
   Lease LeaseOf(ModelService& service) const;
   void Work();
+  std::string Stamp() const;
   ReloadOutcome Replace();
   // Waits until nobody has the earlier model, and ends it. False: the server stops first.
   bool EndEarlier();
@@ -67,8 +69,11 @@ class CurrentModel {
   const ServiceOptions& options_;
   std::atomic<int64_t> taken_{0};  // places, whichever model answers
   const std::shared_ptr<Mailbox> box_ = std::make_shared<Mailbox>();
-  std::mutex adapters_;  // which ones there are does not change
-  std::string stamp_;    // of the model's files; used by the thread alone
+  // Exclusive: which adapters there are does not change.
+  std::shared_mutex adapters_;
+  std::atomic<bool> reading_{false};  // a model
+  std::string stamp_;                 // of the model's files; used by the thread alone
+  int64_t readings_ = 0;              // likewise
   // Guarded by the mailbox's mutex.
   std::unique_ptr<ModelService> service_, earlier_;  // earlier_: null unless a request has it
   Lease current_;                                    // of service_

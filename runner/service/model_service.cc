@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/strings.h"
+#include "base/text.h"
 #include "runner/api/fields.h"
 #include "runner/engine/tickets.h"
 #include "runner/service/field_scoring.h"
@@ -21,6 +22,11 @@ EngineOptions Paced(EngineOptions options) {
   return options;
 }
 
+// Of the program and the reading of the model: answers of the next one have another fingerprint.
+std::string VersionOf(const ServiceOptions& options) {
+  return options.reading == 0 ? options.version : Cat(options.version, " ", options.reading);
+}
+
 }  // namespace
 
 ApiError QueueFull() {
@@ -35,7 +41,7 @@ ModelService::ModelService(ServedModel model, const ServiceOptions& options,
       taken_(taken),
       engine_(model.model, model.adapter, model.tokenizer, Paced(options.engine)),
       base_(std::make_shared<ServedVariant>(std::move(model), nullptr, Path(), options.rule,
-                                            engine_.context(), options.version)),
+                                            engine_.context(), VersionOf(options))),
       grammars_(base_->model().tokenizer),
       names_(base_),
       // A request gives its places back just before its last event ends in the engine.
@@ -45,7 +51,7 @@ ModelService::ModelService(ServedModel model, const ServiceOptions& options,
     try {
       LoadAdapter(name, folder);
     } catch (const ApiError& e) {
-      throw InputError("--adapter ", name, "=", folder.string(), ": ", e.what());
+      throw InputError("adapter ", Quoted(name), " (", folder.string(), "): ", e.what());
     }
   }
 }
@@ -74,7 +80,7 @@ std::shared_ptr<const ServedVariant> ModelService::OpenAdapter(const std::string
                            model().tokenizer,     name,
                            std::move(offer.chat), std::move(offer.no_chat)};
   return std::make_shared<ServedVariant>(served, thread_.Keep(std::move(loaded)), folder,
-                                         std::move(offer.rule), context(), options_.version);
+                                         std::move(offer.rule), context(), VersionOf(options_));
 }
 
 std::vector<std::pair<std::string, Path>> ModelService::adapters() const {

@@ -67,9 +67,9 @@ struct ReopenedModel {
 struct ReloadOptions {
   // Reads its files again, with a backend of its own. Empty: there is no reloading.
   std::function<ReopenedModel()> open;
-  // Of the files as they are: another text if one has changed. And of the served model's as they
-  // were before they were read.
-  std::function<std::string()> stamp;
+  // Of the files as they are, and of those in the folders of the adapters that are served now:
+  // another text if one has changed. And of the served model's as they were before they were read.
+  std::function<std::string(std::vector<Path> adapters)> stamp;
   std::string opened;
   bool for_clients = false;  // by POST /v1/reload too, not by SIGHUP alone
   // Told what came of it, in a line.
@@ -85,6 +85,7 @@ struct ServiceOptions {
   int64_t queue = 64;    // maximum number of waiting requests; more get status 429
   bool watched = false;  // answers tell their watched tokens (GenerationRequest)
   std::string version;   // of the program, for clients
+  int64_t reading = 0;   // how often the model's files were read before
 };
 
 }  // namespace retort
