@@ -178,7 +178,7 @@ TEST_F(ObjectivesTest, KtoIsItsFormula) {
   EXPECT_NEAR(Value(*Make(Method::kKto), WholeOf(rows)), expected, 1e-10);
 }
 
-// Beside its own answer a row has nothing to be compared with: the loss would be 0.5 whatever it is.
+// Beside its own answer a row has nothing to be compared with: its loss would always be 0.5.
 TEST_F(ObjectivesTest, KtoTakesARowThatIsAloneInItsPartWithTheStepsRowBeforeIt) {
   std::vector<Example> rows = MakePairs(2);
   for (Example& row : rows) row.joined = false;

@@ -25,7 +25,7 @@ constexpr GapMarks kGapMarks[] = {
     {"<fim_prefix>", "<fim_suffix>", "<fim_middle>", ""},
     {"<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>", ""}};
 
-// Of an added token, whether or not the file calls it special, as Qwen's does not. -1: there is none.
+// Of an added token, whether or not the file calls it special, as Qwen's does not. -1: none.
 int32_t IdOf(const Tokenizer& tokenizer, std::string_view mark) {
   for (const TokenizerSpec::AddedToken& added : tokenizer.spec().added) {
     if (added.text == mark) return added.id;
