@@ -15,7 +15,10 @@
 
 namespace {
 std::atomic<int64_t> asked{0};
+}  // namespace
 
+#ifndef RETORT_SANITIZED  // the sanitizers have their own
+namespace {
 void* Asked(size_t bytes, size_t alignment) {
   ++asked;
   void* data = nullptr;
@@ -37,11 +40,15 @@ void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
 [[gnu::noinline]] void operator delete(void* data, size_t) noexcept { std::free(data); }
 void operator delete(void* data, std::align_val_t) noexcept { std::free(data); }
 void operator delete(void* data, size_t, std::align_val_t) noexcept { std::free(data); }
+#endif
 
 namespace retort {
 namespace {
 
 TEST(TokenLoop, AsksTheSystemForNoMemory) {
+#ifdef RETORT_SANITIZED
+  GTEST_SKIP() << "what asks for memory is not counted";
+#endif
   for (const bool int8 : {false, true}) {
     const auto backend = MakeCpuBackend(2, int8 ? Compute::kInt8 : Compute::kF32);
     DenseConfig config = SmallConfig(256);

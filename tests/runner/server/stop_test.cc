@@ -49,7 +49,7 @@ TEST_F(ServerTest, TellsEveryStreamAndEveryRequestThatItStops) {
   options_.engine.parallel = 32;
   options_.engine.context = 4000;
   options_.engine.cache_tokens = 128000;
-#if defined(__SANITIZE_THREAD__)
+#ifdef RETORT_SANITIZED
   options_.http.grace = 15s;  // all events are written in its last fifth
 #else
   options_.http.grace = 2s;
