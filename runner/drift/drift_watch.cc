@@ -63,7 +63,15 @@ void DriftWatch::Record() {
   sums_ = {};
 }
 
+void DriftWatch::OnNewModel() {
+  const std::lock_guard lock(mutex_);
+  if (!on_ || options_.baseline) return;
+  answers_.clear();
+  sums_ = {};
+}
+
 void DriftWatch::Write() {
+  const std::lock_guard writing(writing_);
   std::unique_lock lock(mutex_);
   if (!unwritten_) return;
   const size_t answers = *std::exchange(unwritten_, std::nullopt);

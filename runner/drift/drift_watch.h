@@ -40,6 +40,8 @@ class DriftWatch {
 
   bool on() const { return on_; }
   void Add(const ApiChoice& choice);
+  // Another model answers from now on: a baseline that is not there yet is of its answers alone.
+  void OnNewModel();
   // Records what there is, if nothing has been yet: the server ends.
   void Finish();
   // In Prometheus's text format; "" if there is nothing to watch.
@@ -49,13 +51,15 @@ class DriftWatch {
   // True: there is a baseline now, to be written.
   bool Keep(const AnswerFigures& figures);
   void Record();
-  // Writes the baseline, unless that has been done.
+  // Writes the baseline, unless that has been done. One that another thread writes is there when
+  // this returns.
   void Write();
 
   const std::string model_;
   const bool on_;
   const Post post_;
   const std::vector<std::string> refusals_;
+  std::mutex writing_;        // held while the file is written; taken before mutex_
   mutable std::mutex mutex_;  // held for no longer than a few sums take
   DriftOptions options_;
   std::vector<AnswerFigures> answers_;  // a ring

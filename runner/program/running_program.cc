@@ -56,8 +56,8 @@ void RunningProgram::Start(const std::shared_ptr<ProgramPiece>& piece) {
   GenerationRequest request = piece->request();
   piece->told.usage.prompt_tokens = std::ssize(request.prompt);
   piece->told.held = request.constraint.grammar != nullptr;
-  prompt_tokens_ += piece->told.usage.prompt_tokens;
-  if (!service_.keeps_prefixes() && prompt_tokens_ > kMostContexts * service_.context()) {
+  if (!service_.keeps_prefixes()) read_tokens_ += piece->told.usage.prompt_tokens;
+  if (read_tokens_ > kMostContexts * service_.context()) {
     throw ApiError(400, Cat("the program's pieces have more than ", kMostContexts,
                             " contexts of tokens before them, and this server reads them anew for "
                             "each piece; ask in several requests"));
@@ -81,6 +81,8 @@ void RunningProgram::Start(const std::shared_ptr<ProgramPiece>& piece) {
 
 void RunningProgram::Take(ProgramPiece& piece) {
   --running_;
+  const ApiUsage& usage = piece.told.usage;
+  if (service_.keeps_prefixes()) read_tokens_ += usage.prompt_tokens - usage.reused_tokens;
   // The program keeps one place, for what comes next.
   if (job_.places)
     piece.place.reset();

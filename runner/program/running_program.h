@@ -75,8 +75,10 @@ class RunningProgram : public std::enable_shared_from_this<RunningProgram> {
   ProgramLine line_;
   std::deque<std::shared_ptr<ProgramPiece>> waiting_;
   std::vector<std::shared_ptr<ProgramPiece>> started_;
-  int64_t running_ = 0;        // those of `started_` that have not ended
-  int64_t prompt_tokens_ = 0;  // of those of `started_`
+  int64_t running_ = 0;  // those of `started_` that have not ended
+  // Of the prompts of `started_`, what was or will be read for their sake alone. Where prompts are
+  // kept, a piece counts when it has ended.
+  int64_t read_tokens_ = 0;
   double first_piece_ = 0;
   bool over_ = false;
 };

@@ -47,6 +47,7 @@ void Server::State::Read(const std::shared_ptr<PendingRequest>& request) {
 
 void Server::State::Reload(const std::shared_ptr<PendingRequest>& pending) {
   current.Reload([this, pending](const ReloadOutcome& outcome) {
+    if (outcome.kind == ReloadOutcome::Kind::kReplaced) records.drift.OnNewModel();
     work.Post(false, [this, pending, outcome] {
       if (pending) TellReload(*pending, outcome);
       options.reload.on_reload(NoteOf(outcome, current.Get()->model().name));

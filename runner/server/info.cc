@@ -31,7 +31,7 @@ Json DetailsOf(const ModelService& service, const ServedVariant& variant) {
 }  // namespace
 
 ServerInfo::ServerInfo(const CurrentModel& current, const ServiceOptions& options)
-    : current_(current), options_(options), started_(SecondsSince1970()) {}
+    : current_(current), options_(options) {}
 
 Json ServerInfo::Health() const {
   const EngineCounts counts = current_.counts();
@@ -46,7 +46,7 @@ Json ServerInfo::Health() const {
 Json ServerInfo::Model(const ModelService& service, const ServedVariant& variant) const {
   Json model = {{"id", variant.name()},
                 {"object", "model"},
-                {"created", started_},
+                {"created", variant.created()},
                 {"owned_by", "retort"},
                 {"max_model_len", service.context()}};
   if (variant.is_adapter()) model["parent"] = service.model().name;
@@ -110,7 +110,7 @@ Json ServerInfo::Tags() const {
   for (const auto& variant : service->variants()) {
     all.push_back({{"name", variant->name()},
                    {"model", variant->name()},
-                   {"modified_at", Rfc3339(started_)},
+                   {"modified_at", Rfc3339(variant->created())},
                    {"size", variant->model().model.weight_bytes()},
                    {"digest", variant->fingerprint().substr(variant->fingerprint().find('_') + 1)},
                    {"details", DetailsOf(*service, *variant)}});
@@ -138,7 +138,7 @@ Json ServerInfo::Show(const std::string& body) const {
             {family + ".block_count", config.layers()},
             {family + ".vocab_size", config.vocab}}},
           {"capabilities", model.chat ? Json{"completion", "tools"} : Json::array({"completion"})},
-          {"modified_at", Rfc3339(started_)}};
+          {"modified_at", Rfc3339(variant->created())}};
 }
 
 }  // namespace retort

@@ -16,8 +16,6 @@ class ServerInfo {
   // Both must outlive it.
   ServerInfo(const CurrentModel& current, const ServiceOptions& options);
 
-  int64_t started() const { return started_; }  // seconds since 1970
-
   Json Health() const;
   // OpenAI's, of one of the names; absent: the model's. Throws ApiError 404.
   Json Model(const std::optional<std::string>& name) const;
@@ -36,7 +34,6 @@ class ServerInfo {
 
   const CurrentModel& current_;
   const ServiceOptions& options_;
-  const int64_t started_;
 };
 
 }  // namespace retort

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "base/clock.h"
 #include "base/random.h"
 #include "base/strings.h"
 
@@ -31,6 +32,7 @@ ServedVariant::ServedVariant(ServedModel model, std::shared_ptr<const Adapter> a
       folder_(std::move(folder)),
       rule_(std::move(rule)),
       fingerprint_(FingerprintOf(model_, adapter_ != nullptr, version)),
+      created_(SecondsSince1970()),
       prompts_(model_, context) {
   if (!model_.chat) return;
   end_of_turn_ = model_.chat->CheckMarks(model_.tokenizer, model_.name);

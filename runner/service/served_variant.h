@@ -38,6 +38,7 @@ class ServedVariant {
   const AnswerRule& rule() const { return rule_; }
   // The same for every server of the same variant by the same program.
   const std::string& fingerprint() const { return fingerprint_; }
+  int64_t created() const { return created_; }  // seconds since 1970: when its files had been read
 
   // These throw ApiError. Prompts of a chat or of texts, as the engine would get them.
   std::vector<std::vector<int32_t>> PromptsOf(ApiRequest& request) const;
@@ -56,6 +57,7 @@ class ServedVariant {
   const Path folder_;
   const AnswerRule rule_;
   const std::string fingerprint_;
+  const int64_t created_;
   const PromptReader prompts_;
   int32_t end_of_turn_ = -1;
   std::optional<ChatAnswers> answers_;  // if there is a template

@@ -90,6 +90,22 @@ TEST_F(DriftTest, AnswersThatStayAsTheyWereAreNotTold) {
   }
 }
 
+TEST_F(DriftTest, ABaselineIsOfOneModel) {
+  DriftOptions options;
+  options.record = file_;
+  options.window = DriftWatch::kLeastAnswers;
+  DriftWatch watch(options, "tiny", [](const std::function<void()>& job) { job(); });
+  for (int i = 1; i < options.window; ++i) watch.Add(answers_.Next({.tokens = 9000}));
+  watch.OnNewModel();
+  for (int i = 0; i < options.window; ++i) watch.Add(answers_.Next({.tokens = 60}));
+  const DriftBaseline baseline = ReadDriftBaseline(file_);
+  EXPECT_EQ(baseline.summary[0].answers, options.window);
+  EXPECT_LT(baseline.summary[0].mean, 600) << kDriftStatistics[0].name;
+  watch.OnNewModel();
+  watch.Add(answers_.Next({}));
+  EXPECT_NE(watch.Text().find("retort_drift_window_answers 1\n"), std::string::npos);
+}
+
 TEST_F(DriftTest, EachChangeIsTold) {
   const auto expect = [this](const Habits& habits, const std::string& statistic, bool more) {
     const auto watch = Watch();
