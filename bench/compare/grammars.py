@@ -54,13 +54,17 @@ class LlGuidance:
         return compiled
 
     def mask(self, matcher):
-        matcher.compute_bitmask()
+        return matcher.compute_bitmask()
 
     def accept(self, matcher, token):
         return matcher.consume_token(token)
 
     def may_end(self, matcher):
         return matcher.is_accepting()
+
+    def token_bytes(self):
+        """Of each token; b"" for marks, which are no text."""
+        return [b"" if self.tokens.is_special_token(i) else self.tokens.decode_bytes([i]) for i in range(self.tokens.vocab_size)]
 
 
 class XGrammar:
@@ -69,9 +73,9 @@ class XGrammar:
         import xgrammar
         self.library = xgrammar
         self.tokens = transformers.AutoTokenizer.from_pretrained(tokenizer)
-        info = xgrammar.TokenizerInfo.from_huggingface(self.tokens)
-        self.compiler = xgrammar.GrammarCompiler(info, max_threads=1, cache_enabled=False)
-        self.bits = xgrammar.allocate_token_bitmask(1, info.vocab_size)
+        self.info = xgrammar.TokenizerInfo.from_huggingface(self.tokens)
+        self.compiler = xgrammar.GrammarCompiler(self.info, max_threads=1, cache_enabled=False)
+        self.bits = xgrammar.allocate_token_bitmask(1, self.info.vocab_size)
 
     def compile(self, schema):
         return self.compiler.compile_json_schema(schema, any_whitespace=True, strict_mode=False)
@@ -84,12 +88,17 @@ class XGrammar:
 
     def mask(self, matcher):
         matcher.fill_next_token_bitmask(self.bits)
+        return self.bits.numpy().tobytes()
 
     def accept(self, matcher, token):
         return matcher.accept_token(token)
 
     def may_end(self, matcher):
         return matcher.is_terminated() or matcher.is_completed()
+
+    def token_bytes(self):
+        marks = self.tokens.added_tokens_decoder
+        return [b"" if i in marks else token for i, token in enumerate(self.info.decoded_vocab)]
 
 
 def follow(engine, compiled, tokens, times):

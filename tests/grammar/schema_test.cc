@@ -69,6 +69,39 @@ TEST(Schema, Strings) {
           {R"({"type": "string", "format": "unheard-of"})", {"\"x\""}, {}}});
 }
 
+// Texts, in JSON, that a format takes and that it does not.
+struct FormatCase {
+  std::string format;
+  std::vector<std::string> good, bad;
+};
+
+TEST(Schema, Formats) {
+  const std::string label(63, 'x');
+  for (const auto& [format, good, bad] : std::vector<FormatCase>{
+           {"hostname",
+            {"my-host.example.com", "a", "a-b-c-d-e.f-g", label + ".com", "a.b.c.d.e.f.g.h"},
+            {"-a", "a-", "xn--a", "a..b", "a_b", label + "x", ""}},
+           {"email",
+            {"first.middle.last@mail-1.example.com", "a+b@c.de"},
+            {"@a", "a@", "a@b@c", ".a@b", "a@-b"}},
+           {"ipv6",
+            {"::", "::1", "1::", "2001:db8::1:2", "1:2:3:4:5:6:7:8", "fe80::1ff:fe23:4567:890a",
+             "::ffff:10.0.0.1", "1:2:3:4:5:6::8", "1::3:4:5:6:7:8"},
+            {":", "1:2:3:4:5:6:7", "1::2::3", "1:2:3:4:5:6:7:8:9", "12345::", "1:2:3:4:5:6:7::8:9",
+             "::256.0.0.1"}},
+           {"uri",
+            {"https://my-site.example.com:8080/a/b?c=d#e", "file:///etc/hosts", "mailto:a@b.c",
+             "urn:a:b", "https://a.b?c", "file:/a"},
+            {"//a.b/c", "a", "http:// a", "http://-a/", "http://a b", "http://a:port/", ""}}}) {
+    std::vector<std::string> quoted_good, quoted_bad;
+    for (const std::string& text : good) quoted_good.push_back(Cat("\"", text, "\""));
+    for (const std::string& text : bad) quoted_bad.push_back(Cat("\"", text, "\""));
+    SCOPED_TRACE(format);
+    const std::string schema = Cat(R"({"type": "string", "format": ")", format, "\"}");
+    ExpectTexts(*Compiled(kSchema, schema), quoted_good, quoted_bad);
+  }
+}
+
 TEST(Schema, Objects) {
   Expect(
       {{R"({"type": "object", "properties": {"a": {"type": "integer"}, "b": {"type": "null"}},
