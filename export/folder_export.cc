@@ -45,7 +45,7 @@ FolderExport ExportFolder(const ModelFiles& source, const Path& out,
                      ": is a Hugging Face folder already; --to hf reads a GGUF, or writes nf4 or "
                      "fp4");
   CheckTarget(out, TargetKind::kFolder, {source.path});
-  const int threads = options.threads > 0 ? options.threads : AvailableProcessors();
+  const int threads = ThreadsFor(options.threads);
   FolderExport done;
   done.type = TraitsOf(wanted).flattened ? wanted : FolderFormat(source, options.type);
   const TargetLock lock(out);

@@ -147,8 +147,7 @@ MergeReport Merge(const MergeOptions& given) {
   CheckTarget(options.out, TargetKind::kFolder, sources);
   Examples examples;  // of the audit, whose faults are told before the merge
   if (!options.audit.empty()) examples = AuditExamples(options.audit, options.adapter, files);
-  const auto backend =
-      MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
+  const auto backend = MakeCpuBackend(options.threads, Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);
   const TargetLock lock(options.out);
   AtomicFolder folder(options.out);

@@ -121,7 +121,7 @@ FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
                             const QuantiseOptions& options) {
   RefuseUnquantisable(source);
   CheckTarget(out, TargetKind::kFolder, {source.path});
-  const int threads = options.threads > 0 ? options.threads : AvailableProcessors();
+  const int threads = ThreadsFor(options.threads);
   const TargetLock lock(out);
   AtomicFolder folder(out);
   ThreadPool pool(threads);
