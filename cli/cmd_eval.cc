@@ -79,6 +79,14 @@ struct ScoredRows {
     Note(Cat("note     answers are held to ", where));
     return CompileGrammar(*source, where, std::make_shared<const Vocabulary>(*opened.tokenizer));
   }
+  QuestionOptions Questions() const {
+    QuestionOptions options;
+    options.max_tokens = max_tokens;
+    options.over_length = ParseOverLength(flags.over_length);
+    options.cache_type = CacheType(flags.compute.kv, opened.compute);
+    options.grammar = GrammarOrNull();
+    return options;
+  }
   const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
   std::vector<Answer> Answers() const {
     std::vector<Answer> answers = ReadAnswers(rows, *opened.tokenizer, chat_or_null());
@@ -162,11 +170,7 @@ void NoteDropped(int64_t dropped, int64_t max_tokens) {
 }
 
 Score ExactScore(const ScoredRows& e) {
-  ExactOptions options;
-  options.max_tokens = e.max_tokens;
-  options.over_length = ParseOverLength(e.flags.over_length);
-  options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
-  options.grammar = e.GrammarOrNull();
+  const QuestionOptions options = e.Questions();
   const std::vector<Answer> answers = e.Answers();
   RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const ExactResult result =
@@ -192,11 +196,7 @@ std::string CountsText(const std::string& name, const FieldCounts& c) {
 }
 
 Score FieldsScore(const ScoredRows& e) {
-  FieldsOptions options;
-  options.max_tokens = e.max_tokens;
-  options.over_length = ParseOverLength(e.flags.over_length);
-  options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
-  options.grammar = e.GrammarOrNull();
+  const QuestionOptions options = e.Questions();
   const std::vector<Answer> answers = e.Answers();
   RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const FieldsResult result =
