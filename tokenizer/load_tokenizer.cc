@@ -14,7 +14,6 @@
 namespace retort {
 namespace {
 
-using Kind = TokenizerSpec::Kind;
 using PieceType = TokenizerSpec::PieceType;
 
 struct NamedId {
@@ -56,9 +55,9 @@ bool IsOfCharacters(const TokenizerSpec& spec) {
 // character as byte pieces and aborts if there are none; its "t5" produces the unknown token, as
 // SentencePiece does, so a vocabulary of single characters is written as "t5".
 std::string GgufKind(const TokenizerSpec& spec) {
-  if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
-  const bool characters =
-      spec.kind == Kind::kSentencePiece && !spec.byte_fallback && IsOfCharacters(spec);
+  if (spec.kind == TokenizerSpec::Kind::kBpe && spec.byte_level) return "gpt2";
+  const bool characters = spec.kind == TokenizerSpec::Kind::kSentencePiece && !spec.byte_fallback &&
+                          IsOfCharacters(spec);
   return spec.unigram || characters ? "t5" : "llama";
 }
 
@@ -155,25 +154,25 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
   TokenizerSpec spec;
   spec.pieces = PiecesFromGguf(m, where);
   if (m.Find(kStepsKey)) {
-    spec.kind = Kind::kBpe;
+    spec.kind = TokenizerSpec::Kind::kBpe;
     spec.tokenizer_steps = m.Text(kStepsKey);
     if (m.Find("tokenizer.ggml.merges")) spec.merges = m.Texts("tokenizer.ggml.merges");
     if (m.Find(kScoresKey)) ReadScores(m, where, &spec);
     spec.pre = m.Text("tokenizer.ggml.pre", "default");
   } else if (model == "gpt2") {
-    spec.kind = Kind::kBpe;
+    spec.kind = TokenizerSpec::Kind::kBpe;
     spec.byte_level = true;
     spec.merges = m.Texts("tokenizer.ggml.merges");
     spec.pre = m.Text("tokenizer.ggml.pre", "default");
     spec.nfc = m.Bool(kNfcKey, PreImpliesNfc(spec.pre));
   } else if (model == "gemma4") {
-    spec.kind = Kind::kBpe;
+    spec.kind = TokenizerSpec::Kind::kBpe;
     spec.merges = m.Texts("tokenizer.ggml.merges");
     spec.pre = "default";
     spec.byte_fallback = std::ranges::any_of(
         spec.pieces, [](const auto& piece) { return piece.type == PieceType::kByte; });
   } else if (model == "llama" || model == "t5") {
-    spec.kind = Kind::kSentencePiece;
+    spec.kind = TokenizerSpec::Kind::kSentencePiece;
     spec.unigram = model == "t5";
     spec.pre = "default";
     const auto bytes = std::count_if(spec.pieces.begin(), spec.pieces.end(),
@@ -194,7 +193,7 @@ TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
   (spec.byte_level || m.Find(kStepsKey) ? spec.idle_unk : spec.unk) = tokens.unk;
   spec.add_bos = tokens.add_bos && tokens.bos >= 0;
   spec.add_eos = tokens.add_eos && tokens.eos >= 0;
-  if (spec.kind == Kind::kSentencePiece) KeepOneUnknown(&spec);
+  if (spec.kind == TokenizerSpec::Kind::kSentencePiece) KeepOneUnknown(&spec);
   if (m.Find(kAddedKey)) {
     spec.added = AddedTokensFromJson(m.Text(kAddedKey), where);
   } else {
@@ -215,7 +214,7 @@ std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_voc
   const bool own = !losses.fault.empty();
   // A name that only trying has found may differ in some character.
   const bool tried = has_steps && pre != spec.pre;
-  const bool unigram = spec.kind == Kind::kUnigram;  // the library's own arithmetic
+  const bool unigram = spec.kind == TokenizerSpec::Kind::kUnigram;  // the library's own arithmetic
   const bool steps = own || tried || unigram || !losses.unsaid.empty();
   std::vector<std::string> texts;
   std::vector<float> scores;
@@ -241,7 +240,7 @@ std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_voc
   if (steps && has_steps) m.Set(kStepsKey, StepsOf(spec, where));
   if (steps && !has_steps) {
     m.Set(kAddedKey, AddedTokensJson(spec.added));
-    if (spec.kind == Kind::kSentencePiece) m.Set(kCutKey, spec.cut_user_defined);
+    if (spec.kind == TokenizerSpec::Kind::kSentencePiece) m.Set(kCutKey, spec.cut_user_defined);
   }
   if (spec.nfc != PreImpliesNfc(pre) && !own) m.Set(kNfcKey, spec.nfc);
   if (spec.strip_space != spec.add_space_prefix) m.Set(kStripKey, spec.strip_space);
