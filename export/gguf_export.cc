@@ -16,6 +16,7 @@
 #include "model/store/answer_schema.h"
 #include "model/store/fingerprint.h"
 #include "model/store/sampling_keys.h"
+#include "model/stored_tensors.h"
 
 namespace retort {
 namespace {

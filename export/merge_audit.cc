@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "data/model_tokenizer.h"
 #include "data/text_pieces.h"
+#include "model/load.h"
 #include "model/store/chat_files.h"
 
 namespace retort {

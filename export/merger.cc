@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "export/folder_tensors.h"
 #include "model/store/base_check.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {

@@ -11,6 +11,7 @@
 #include "model/store/answer_schema.h"
 #include "model/store/folders.h"
 #include "model/store/target.h"
+#include "model/stored_tensors.h"
 
 namespace retort {
 namespace {

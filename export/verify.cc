@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "data/model_tokenizer.h"
 #include "eval/agreement.h"
+#include "model/load.h"
 #include "model/store/target.h"
 
 namespace retort {

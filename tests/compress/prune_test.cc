@@ -9,6 +9,7 @@
 
 #include "eval/loss.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
 #include "tests/export/model_folder.h"

@@ -10,6 +10,7 @@
 #include "export/merge.h"
 #include "export/merged_weights.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/store/folders.h"
 #include "tests/export/model_folder.h"
 

@@ -2,6 +2,7 @@
 #include "export/gguf_export.h"
 
 #include "export/init_model.h"
+#include "model/load.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
 #include "tests/export/model_folder.h"

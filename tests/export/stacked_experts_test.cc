@@ -8,6 +8,7 @@
 #include "formats/safetensors.h"
 #include "model/spec/config_writer.h"
 #include "model/store/folders.h"
+#include "model/stored_tensors.h"
 #include "tests/export/model_folder.h"
 
 namespace retort {

@@ -7,6 +7,7 @@
 #include "export/folder_export.h"
 #include "export/gguf_export.h"
 #include "export/measured_mix.h"
+#include "model/load.h"
 #include "tests/export/model_folder.h"
 #include "tests/support/family_configs.h"
 

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/file_lock.h"
 #include "data/model_tokenizer.h"
+#include "model/load.h"
 #include "model/store/folders.h"
 #include "recipes/recipe_reader.h"
 #include "session/session.h"

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "model/load.h"
 #include "recipes/recipe_reader.h"
 #include "tests/export/model_folder.h"
 
