@@ -12,7 +12,7 @@
 #include "formats/safetensors.h"
 #include "model/load.h"
 #include "model/store/folders.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -12,7 +12,7 @@
 #include "model/store/fingerprint.h"
 #include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
 
 namespace retort {

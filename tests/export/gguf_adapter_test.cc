@@ -15,7 +15,7 @@
 #include "model/load.h"
 #include "model/store/folders.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

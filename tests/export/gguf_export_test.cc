@@ -5,7 +5,7 @@
 #include "model/load.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

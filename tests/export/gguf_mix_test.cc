@@ -5,7 +5,7 @@
 
 #include "export/gguf_export.h"
 #include "export/init_model.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

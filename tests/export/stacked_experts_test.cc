@@ -9,7 +9,7 @@
 #include "model/spec/config_writer.h"
 #include "model/store/folders.h"
 #include "model/stored_tensors.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -8,7 +8,7 @@
 #include "export/gguf_export.h"
 #include "export/measured_mix.h"
 #include "model/load.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
 
 namespace retort {

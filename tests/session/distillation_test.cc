@@ -16,7 +16,7 @@
 #include "recipes/recipe_reader.h"
 #include "session/session.h"
 #include "session/teaching.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/random_model.h"
 #include "train/metrics.h"
 #include "train/objectives/cross_entropy.h"

@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "recipes/recipe_reader.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {
